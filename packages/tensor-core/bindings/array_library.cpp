@@ -1,4 +1,4 @@
-// Python functions on tensors' values that operators are made of: what LAPACK does on the CPU and CuPy on a GPU.
+// Calls of Python functions by operators that use other libraries: LAPACK on the CPU, CuPy on a GPU.
 #include "flambeau/cuda/array_library.h"
 
 #include "calls/bind.h"

@@ -9,8 +9,8 @@ namespace flambeau::python {
 
 namespace {
 
-// Raise NotImplementedError for an object whose class says why no argument can be it: float8_e4m3fn, a dtype that no
-// tensor has.
+// Raises NotImplementedError if the class of the argument has the attribute _unsupported, a str with the reason. An
+// example is float8_e4m3fn, a dtype that tensors cannot have.
 void refuse_unsupported(const Call& call, PyObject* got) {
   const Object reason(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(got)), "_unsupported"));
   if (!reason) PyErr_Clear();
@@ -19,7 +19,8 @@ void refuse_unsupported(const Call& call, PyObject* got) {
   detail::raise<NotImplementedError>(call.function, "(): ", text_of(shown.get()), " ", text_of(reason.get()));
 }
 
-// Functions of a sequence of tensors, to which programs give the tensors one by one.
+// Returns true for functions that take a sequence of tensors. A common mistake is to pass the tensors as separate
+// arguments.
 bool joins(const Call& call) {
   const std::string_view function = call.function;
   return function == "cat" || function == "concat" || function == "concatenate" || function == "stack";
@@ -62,7 +63,8 @@ std::string advice(const Call& call, std::string_view expected, PyObject* got) {
 
 namespace {
 
-// The name of an object's type, which PyTorch's errors give without a module where it is one of the library's own.
+// Returns the name of an object's type for an error message. As in PyTorch, the library's own types have no module
+// name.
 std::string_view type_of(PyObject* o) {
   const std::string_view full = Py_TYPE(o)->tp_name;
   return full.starts_with("flambeau.") ? full.substr(full.rfind('.') + 1) : full;
@@ -85,7 +87,7 @@ void wrong_element(const Call& call, const char* expected, Py_ssize_t position, 
 
 namespace {
 
-// Spellings programs also use for a parameter.
+// Returns true if `given` is another common name of a parameter, such as "axis" in NumPy for "dim".
 bool also_named(std::string_view parameter, std::string_view given) {
   return (parameter == "input" && (given == "self" || given == "x" || given == "a" || given == "x1")) ||
          (parameter == "other" && given == "x2") || (parameter == "dim" && given == "axis") ||
@@ -93,7 +95,8 @@ bool also_named(std::string_view parameter, std::string_view given) {
          (parameter == "from_" && given == "from");
 }
 
-// Those that a signature gives: split(tensor, split_size_or_sections|split_size, dim=0).
+// Returns true if the signature declares `given` as another name of a parameter:
+// split(tensor, split_size_or_sections|split_size, dim=0).
 bool also_named(const Parameter& parameter, std::string_view given) {
   for (std::string_view names = parameter.also; !names.empty();) {
     const size_t end = std::min(names.find('|', 1), names.size());
@@ -118,8 +121,8 @@ size_t find_parameter(const Binding& b, PyObject* name) {
   return b.parameters.size();
 }
 
-// x.add_(2, y) and addmm(beta, x, alpha, y, z), the order of PyTorch's first years: the numbers that are named today
-// came before the tensors that they belong to.
+// Accepts the deprecated order of arguments in which a number precedes the tensor that it multiplies:
+// x.add_(2, y) and addmm(beta, x, alpha, y, z). These numbers are keyword-only today. Returns false for other calls.
 bool in_old_order(const Binding& b, PyObject* const* args, size_t count, size_t positional, Arguments& values) {
   const size_t numbers = count - positional;
   if (positional < 2 || positional + numbers > b.parameters.size() || !is_tensor(args[count - 1])) return false;
@@ -147,7 +150,7 @@ void take_positional(const Binding& b, PyObject* const* args, size_t count, Argu
                          " positional arguments at most but ", count, " were given; its signature is ", b.signature);
       return;
     }
-    // One sequence, or all the integers that are left.
+    // A variadic parameter takes all remaining positional arguments, or a single sequence.
     if (b.parameters[i].variadic && (count - i > 1 || PyLong_Check(args[i]))) {
       values.packed = tuple_of(args + i, count - i);
       values.at[i] = values.packed.get();
@@ -178,7 +181,7 @@ void take_named(const Binding& b, PyObject* const* given, PyObject* kwnames, Arg
   }
 }
 
-// A starred parameter of sizes or dimensions is required, one of tensors may be empty.
+// Returns true if a parameter is variadic and the call may omit it. Tensors may be omitted, sizes and dimensions not.
 bool may_be_empty(const Binding& b, size_t i) {
   constexpr uint8_t kTensors = detail::kPosition<Tensors, ParameterTypes>;
   return b.parameters[i].variadic && (!b.record || b.record->forward.kinds()[i] == kTensors);

@@ -1,14 +1,14 @@
-// From a call's arguments to one for each parameter. Internal.
+// Assignment of the arguments of a call to the parameters of the callable. Internal.
 #pragma once
 
 #include "calls/binding.h"
 
 namespace flambeau::python {
 
-// The arguments of a call by parameter; `out` if it was given.
+// The argument of each parameter. `out` is null unless the call has out=.
 struct Arguments {
   PyObject* at[kMaxParameters] = {};
-  Object packed;  // what a variadic parameter collected
+  Object packed;  // owns the tuple of the arguments of a variadic parameter
   PyObject* out = nullptr;
 };
 void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kwnames, Arguments& values);

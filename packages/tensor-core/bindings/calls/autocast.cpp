@@ -19,20 +19,20 @@ constexpr int kCpu = 0, kCuda = 1;
 
 struct Cast {
   Tensor source, result;
-  uint32_t version;  // of the source, when it was cast
+  uint32_t version;  // version of the source's storage when it was cast
 };
 
 struct Region {
   bool enabled[2] = {false, false};
   Dtype dtype[2] = {Dtype::bfloat16, Dtype::float16};
   bool caching = true;
-  bool suspended = false;  // an operator's own inside runs
+  bool suspended = false;  // true while an operator runs, so that the operators that it calls are not affected
   int depth = 0;
   std::unordered_map<const TensorImpl*, Cast> casts;
 };
 thread_local Region region;
 
-// Of the running call: Note [Devices].
+// Returns the device type of the running call. Note [Devices]
 int kind() { return OnDevice::current() == DeviceType::Cuda ? kCuda : kCpu; }
 
 struct Suspended {
@@ -66,7 +66,7 @@ Tensor cast(const Tensor& t, Dtype dtype) {
 
 bool is_sequence_of_arguments(PyObject* o) { return PyTuple_CheckExact(o) || PyList_CheckExact(o); }
 
-// The argument, or another with its tensors cast.
+// Returns the argument, or a copy in which eligible tensors are cast to the dtype.
 Object cast_argument(PyObject* o, Dtype dtype) {
   if (is_tensor(o)) {
     const Tensor& t = tensor_of(o);
@@ -119,7 +119,7 @@ Dtype set_dtype(std::string_view device, Dtype dtype) {
   return std::exchange(region.dtype[device_of(device)], dtype);
 }
 
-// Of nested regions, by 1 or -1; the last to end forgets the casts.
+// Adds 1 or -1 to the number of nested regions. Clears the cached casts when the outermost region ends.
 int64_t change_depth(int64_t by) {
   region.depth += int(by);
   if (region.depth <= 0) region.casts.clear();

@@ -1,4 +1,4 @@
-// Operators in the dtype that flambeau.autocast selects.
+// Execution of operators in the dtype that flambeau.autocast selects.
 //
 // Note [Autocast]
 // In a region of flambeau.autocast, floating-point arguments are cast to the dtype that the flags of the operator
@@ -16,9 +16,9 @@
 
 namespace flambeau::python {
 
-// Returns the flag of the three that applies in the current region of this thread, or 0.
+// Returns which of kLowerPrecision, kFloat32 and kWidest applies in the current region of this thread, or 0 for none.
 int autocast_policy(int flags, std::string_view name = {});
-// Returns true in a region of any device, except within an operator.
+// Returns true in an autocast region for any device type, except while an operator of the region runs.
 bool in_autocast();
 // Calls callable(*args) with cast tensors.
 PyObject* call_autocast(PyObject* callable, int policy, PyObject* const* args, size_t count, PyObject* kwnames);

@@ -7,18 +7,18 @@
 namespace flambeau::python {
 
 void set_interpreter_hooks();          // interpreter.cpp: the GIL and signals, for the library
-void bind_records();                   // bind_records.cpp: operators as their records describe them
+void bind_records();                   // bind_records.cpp: operators that are defined by records
 void bind_views();                     // bind_views.cpp: elements, sizes and strides
 void bind_layout();                    // bind_layout.cpp
-void bind_sorting();                   // bind_sorting.cpp: histograms of points
+void bind_sorting();                   // bind_sorting.cpp: multidimensional histograms
 void bind_optimizer();                 // bind_optimizer.cpp: an optimizer's step
 void bind_spectra();                   // bind_spectra.cpp: eigenvalues, singular values
 void bind_least_squares();             // bind_least_squares.cpp
 void bind_program(PyObject* module);   // bind_program.cpp: traced programs
-void bind_watch(PyObject* module);     // bind_watch.cpp: calls of C functions during a capture
-void bind_profile();                   // bind_profile.cpp: measured runs of programs
+void bind_watch(PyObject* module);     // bind_watch.cpp: observation of calls during a capture
+void bind_profile();                   // bind_profile.cpp: run times of the operators of programs
 void bind_compiled(PyObject* module);  // bind_compiled.cpp: guards and replay of compiled functions
-void bind_conversion();                // bind_conversion.cpp: copies in another dtype or order of memory
+void bind_conversion();                // bind_conversion.cpp: conversions of dtype and memory format
 void bind_construction();              // bind_construction.cpp: tensors from Python data
 void bind_interop();                   // interop.cpp
 void bind_cuda();                      // bind_cuda.cpp: the functions behind flambeau.cuda
@@ -33,8 +33,8 @@ PyTypeObject* named_tuple_type(std::string_view name, const std::vector<std::str
 void publish_rows(PyObject* module);
 PyObject* describe_rows();
 
-const Program& program_of(PyObject* capsule);  // of _parse_program
-PyObject* object_of(const Value& v);           // a tensor, a number or None
+const Program& program_of(PyObject* capsule);  // a capsule that _parse_program returned
+PyObject* object_of(const Value& v);           // converts a tensor, a number or None to Python
 
 PyObject* out_of_memory_error();  // flambeau.OutOfMemoryError; borrowed
 
@@ -47,9 +47,9 @@ void def_linalg(std::string_view signature, const char* doc, F function, int fla
   binding->attribute = "linalg_" + binding->name;
 }
 
-Tensor pinned(const Tensor& t);  // a copy in pinned memory; RuntimeError without a driver (bind_cuda.cpp)
-// Moves a new tensor to pinned memory if `pin` says so, and makes it a leaf if `requires_grad` is set.
+Tensor pinned(const Tensor& t);  // a copy in pinned memory; throws without a CUDA driver (bind_cuda.cpp)
+// Moves a new tensor to pinned memory and makes it require grad, if requested.
 Tensor finished(Tensor t, Pinned pin, bool requires_grad);
-Tensor with_grad(Tensor t, bool requires_grad);  // marks a fresh tensor as a leaf
+Tensor with_grad(Tensor t, bool requires_grad);  // makes a new tensor require grad, if requested
 
 }  // namespace flambeau::python

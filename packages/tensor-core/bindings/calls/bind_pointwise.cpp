@@ -1,4 +1,4 @@
-// The rows as Python callables: name, name_ and out=, without a line for any of them.
+// Python callables for the pointwise rows: functions, in-place forms and out=. Each is created from its row alone.
 #include "calls/arguments.h"
 #include "calls/bind.h"
 #include "calls/call_arguments.h"
@@ -70,7 +70,7 @@ std::string accuracy_of(const PointwiseRow& row) {
   return text + '.';
 }
 
-// "    other: tensor or number, y in the formula.\n", where operand 1 is called other.
+// Returns the line of the docstring for operand i, such as "    other: tensor or number, ``y`` above.\n".
 std::string argument_doc(const Binding& b, const PointwiseRow& row, int i) {
   const bool number = row.has_parameters && i > 0;
   const char* const kind = number ? "number" : b.tensors >> i & 1 ? "tensor" : "tensor or number";
@@ -99,7 +99,8 @@ std::string doc_of(const Binding& b, const PointwiseRow& row) {
   return doc;
 }
 
-// Which operands a number cannot stand for: the first, unless the signature says otherwise, and what it says.
+// Returns the bit mask of the operands that must be tensors: the operands that the signature annotates as Tensor, and
+// the first operand unless the signature annotates it otherwise.
 uint8_t tensors_of(const Binding& b, int arity, bool in_place) {
   uint8_t mask = 0;
   for (int i = 0; i < arity; ++i) {
@@ -120,7 +121,7 @@ Binding* make(const PointwiseRow& row, const std::string& name, bool in_place) {
   return b;
 }
 
-// special_name is flambeau.special.name and nothing else; see special.py.
+// Publishes the row special_<name> as flambeau.special.<name> only. Returns false for other rows. See special.py.
 bool publish_special(PyObject* module, const PointwiseRow& row, std::string_view name) {
   constexpr std::string_view prefix = "special_";
   if (!name.starts_with(prefix)) return false;
@@ -143,11 +144,11 @@ void publish_row(PyObject* module, const PointwiseRow& row, const std::string& n
 }  // namespace
 
 void publish_rows(PyObject* module) {
-  const Object plain(checked(PyDict_New()));  // every row by itself, for the tests
+  const Object plain(checked(PyDict_New()));  // the callable of every row, for the tests
   PyModule_AddObjectRef(module, "_rows", plain.get());
   for (const PointwiseRow& row : pointwise_rows()) {
     PyDict_SetItemString(plain.get(), row.name, Object(make_operator(make(row, row.name, false), call<false>)).get());
-    // A composite of the same name (add with alpha, celu with its checks) says itself where it is published.
+    // An operator of the same name that calls the row (add with alpha, celu with argument checks) takes precedence.
     if (row.name[0] != '_' && !PyObject_HasAttrString(module, row.name)) publish_row(module, row, row.name);
     for (const PointwiseAlias& alias : pointwise_aliases())
       if (std::string_view(alias.name) == row.name) publish_row(module, row, alias.alias);

@@ -1,4 +1,4 @@
-// The library's operators, as their records describe them, for Python. Note [Operators]
+// Python bindings of the operators that are defined by records. Note [Operators]
 #include <algorithm>
 
 #include "calls/bind.h"
@@ -8,7 +8,7 @@ namespace flambeau::python {
 
 namespace {
 
-// The converter for a parameter whose value is kept as T.
+// The converter from a Python object to a value of the parameter type T.
 template <class T>
 struct ConverterOf : std::type_identity<From<T>> {};
 template <>
@@ -60,19 +60,20 @@ std::vector<std::string_view> names_in(std::string_view list) {  // "values, ind
   return names;
 }
 
-// The parameters that Python adds to a factory, after its dtype. Note [Factories]
+// Parameters of factories that only Python has. They follow the parameter dtype. Note [Factories]
 constexpr std::string_view kOptions = ", layout=None, device=None, requires_grad=False, pin_memory=False";
 constexpr const char* kOptionTypes[] = {stub_type<Strided>(), stub_type<Placement>(), stub_type<bool>(),
                                         stub_type<Pinned>()};
 constexpr uint8_t kDtype = detail::kPosition<std::optional<Dtype>, ParameterTypes>;
 
-size_t first_option(const OperatorFunction& factory) {  // its position among the parameters in Python
+// Returns the position of the first of kOptions among the parameters in Python.
+size_t first_option(const OperatorFunction& factory) {
   const std::span<const uint8_t> kinds = factory.kinds();
   return size_t(std::find(kinds.begin(), kinds.end(), kDtype) - kinds.begin()) + 1;
 }
 
-// Converts Python's arguments when the function asks for them. Parameters from `options` on follow the options of a
-// factory.
+// Converts Python arguments when the function reads them. In a factory, the Python arguments for kOptions precede those
+// of the C++ parameters from index `options` on.
 class PythonArguments : public ArgumentsFrom<PythonArguments> {
  public:
   PythonArguments(const Binding& b, PyObject* const* values, size_t options = kMaxParameters)
@@ -102,8 +103,7 @@ PyObject* invoke_form(const Binding& b, PyObject* const* values) {
   return std::visit([&](const auto& value) { return to_object(b, value); }, result);
 }
 
-// Calls the function of flambeau.sparse that makes tensors of other layouts, with the name and arguments of the
-// factory.
+// Creates a tensor with a sparse layout: calls flambeau.sparse with the name and the arguments of the factory.
 PyObject* make_sparse(const Binding& b, PyObject* const* values) {
   const Object module(checked(PyImport_ImportModule("flambeau.sparse._factories")));
   const Object options(checked(PyDict_New()));
@@ -112,7 +112,8 @@ PyObject* make_sparse(const Binding& b, PyObject* const* values) {
   return checked(PyObject_CallMethod(module.get(), "created", "sO", b.name.c_str(), options.get()));
 }
 
-// The result of make(), which converts the other arguments. `first` is the position of the first option.
+// Returns the result of make() with kOptions applied. make() converts the other arguments.
+//   first: position of the first of kOptions among the parameters in Python.
 template <class Make>
 PyObject* make_with_options(const Binding& b, PyObject* const* values, size_t first, Make&& make) {
   if (FLAMBEAU_UNLIKELY(is_sparse_layout(values[first]))) return make_sparse(b, values);
@@ -137,7 +138,7 @@ PyObject* invoke_factory(const Binding& b, PyObject* const* values) {
   });
 }
 
-// Functions of the usual types convert their arguments without calls through a table.
+// The faster path for functions of a type in UsualFunctions: converts the arguments without PythonArguments.
 template <class R, class... Args>
 PyObject* invoke_directly(const Binding& b, PyObject* const* values) {
   return to_object(b, call_function<R, Args...>(b, values));

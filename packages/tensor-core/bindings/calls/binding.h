@@ -16,13 +16,13 @@ struct Parameter {
   PyObject* name;                // interned
   PyObject* fallback = nullptr;  // the default; null if required
   bool keyword_only = false, variadic = false;
-  std::string also;        // other names, each with a bar before it: "|sections|indices"
+  std::string also;        // other names, each preceded by a bar: "|sections|indices"
   std::string annotation;  // the type after the name, if given
   bool may_be_none() const { return fallback == Py_None || annotation.find("None") != annotation.npos; }
-  uint8_t kinds = 0;  // of an operator written in Python: the types that the annotation allows; 0: any
+  uint8_t kinds = 0;  // for operators written in Python: bit mask of the allowed types, or 0 for any type
 };
 
-struct Call {  // for error messages of converters
+struct Call {  // the argument that a converter names in its error messages
   const char* function;
   const Parameter* parameter;
   int position;
@@ -39,20 +39,21 @@ struct Binding {
   uint8_t least = 1, most = 0;
   PyObject* (*invoke)(const Binding&, PyObject* const* values) = nullptr;
   void (*function)() = nullptr;
-  const Operator* record = nullptr;     // of an operator that has one
-  Binding* batched = nullptr;           // the variant for a whole batch, for vmap
-  Binding* in_place = nullptr;          // the form that writes to the first argument, if it has its own function
-  PyTypeObject* result_type = nullptr;  // of named results
-  PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // for a call with self only; or null
-  // The relation to another binding: its result is written to the first argument (InPlace), copied to it (Copied), or
-  // replaces it (Become).
+  const Operator* record = nullptr;     // null for callables that no record defines
+  Binding* batched = nullptr;           // variant that computes a whole batch at once, for vmap
+  Binding* in_place = nullptr;          // in-place form, if it has a separate function
+  PyTypeObject* result_type = nullptr;  // named tuple of the results, if they have names
+  PyObject* (*shortcut)(const Tensor& self,
+                        PyObject* object) = nullptr;  // fast path for calls with `self` only, or null
+  // How the result is returned: as it is (Own), written to the first argument (InPlace), copied to a new tensor
+  // (Copied), or as the first argument, which becomes the resulting view (Become).
   enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
-  PointwiseOp op = {};  // of a row's callable
-  uint8_t tensors = 0;  // bit i: operand i of a row's callable must be a Tensor, not a number
+  PointwiseOp op = {};  // for the callable of a pointwise row
+  uint8_t tensors = 0;  // for a pointwise row: bit i is set if operand i must be a Tensor
   // The types of the parameters and the result in the stub; null if unknown.
   std::vector<const char*> types;
   const char* result = nullptr;
-  // Of an operator written in Python: the function and the names of its keyword-only parameters.
+  // For an operator written in Python: the function and the names of its keyword-only parameters.
   PyObject *python = nullptr, *keywords = nullptr;
 };
 
@@ -62,7 +63,7 @@ std::vector<Parameter> parse_signature(std::string_view text, std::string& name)
 void add_to_registry(Binding* binding);
 const std::vector<Binding*>& bindings();
 
-// The callable: a function in the module, a method in the type.
+// The Python object for a binding. It serves as function and as method.
 struct OperatorObject {
   PyObject_HEAD vectorcallfunc vectorcall;
   const Binding* binding;
@@ -79,7 +80,7 @@ PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, Py
 
 // Adds every registered callable to the module and the Tensor type.
 void publish(PyObject* module);
-// Computes `least` and `most`.
+// Sets `least` and `most`.
 void count_plain_arguments(Binding& binding);
 // Adds one callable and returns it as a new reference.
 PyObject* publish(PyObject* module, Binding* binding);

@@ -1,11 +1,11 @@
-// The arguments of a call from Python, whatever is called. Internal.
+// Functions for the arguments of any call from Python. Internal.
 #pragma once
 
 #include "tensor/object.h"
 
 namespace flambeau::python {
 
-// Calls visit(o) for every argument and for the elements of lists and tuples among them.
+// Calls visit(o) for every argument. Lists and tuples are replaced by their elements, up to two levels deep.
 template <class Visit>
 void for_each(PyObject* const* args, size_t count, Visit&& visit, int depth = 0) {
   for (size_t i = 0; i < count; ++i) {

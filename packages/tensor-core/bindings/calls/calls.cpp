@@ -1,4 +1,4 @@
-// Calls of operators, and where their results go: out=, in-place forms, copies.
+// Calls of operators from Python, including out= and in-place forms.
 #include "calls/arguments.h"
 #include "calls/bind.h"
 #include "calls/call_arguments.h"
@@ -13,7 +13,8 @@ namespace flambeau::python {
 
 namespace {
 
-// An operator written in Python can return anything.
+// Raises an error if a result that must be written to a tensor is not a Tensor. An operator written in Python can
+// return any object.
 void require_tensor(const Binding& b, PyObject* result) {
   require<TypeError>(is_tensor(result), b.name, "(): the result is no Tensor to be written to another, but ",
                      Py_TYPE(result)->tp_name);
@@ -49,7 +50,7 @@ void check_out(const Binding& b, PyObject* result, PyObject* out) {
   check_out_dtype(b, from.dtype(), to.dtype());
 }
 
-// f(from, to) for each result and the tensor that it goes to.
+// Calls f(result, target) for each result and the tensor in `out` that receives it.
 template <class F>
 void each_out(PyObject* result, PyObject* out, F&& f) {
   if (!PyTuple_Check(result)) return f(tensor_of(result), tensor_of(out));
@@ -57,7 +58,7 @@ void each_out(PyObject* result, PyObject* out, F&& f) {
     each_out(PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i), f);
 }
 
-// All checks precede the first write.
+// Writes the results to out=. All checks precede the first write, so that an error leaves no tensor half changed.
 void store_out(const Binding& b, PyObject* result, PyObject* out) {
   each_out(result, out, [&](const Tensor&, const Tensor& to) { begin_inplace(to, b.name.c_str()); });
   each_out(result, out, [&b](const Tensor& from, const Tensor& to) {
@@ -67,7 +68,7 @@ void store_out(const Binding& b, PyObject* result, PyObject* out) {
   });
 }
 
-// The result is computed in the dtype of out=.
+// Sets a missing dtype argument to the dtype of out=. Raises an error if the two dtypes conflict.
 void adopt_dtype(const Binding& b, Arguments& values) {
   static PyObject* const name = PyUnicode_InternFromString("dtype");
   if (!is_tensor(values.out)) return;  // rejected when the result is stored
@@ -81,8 +82,8 @@ void adopt_dtype(const Binding& b, Arguments& values) {
   }
 }
 
-// An in-place composite whose result is recorded computes it from a copy of the tensor, history included: what its
-// derivatives save is not overwritten.
+// If a call in place is recorded, replaces `self` among the arguments by a differentiable copy and returns the copy.
+// Otherwise, the write to `self` would overwrite values that the derivative saves. Returns null if nothing is recorded.
 PyObject* keep_original(const Binding& b, Arguments& values) {
   if (!recording_enabled()) return nullptr;
   bool recorded = false;
@@ -95,7 +96,7 @@ PyObject* keep_original(const Binding& b, Arguments& values) {
   return copy;
 }
 
-// The usual call: arguments by position alone, each the value of a parameter.
+// The fast path for a call with positional arguments only. Missing arguments have their defaults.
 PyObject* invoke_plainly(const Binding& b, PyObject* const* args, size_t count) {
   const size_t n = b.parameters.size();
   if (count == n) return b.invoke(b, args);
@@ -116,7 +117,7 @@ PyObject* copied(PyObject* result) {
 PyObject* call_in_place(const Binding& b, Arguments& values) {
   PyObject* const self = values.at[0];
   if (!is_tensor(self)) wrong_argument({b.name.c_str(), &b.parameters[0], 0}, "Tensor", self);
-  const Object original(keep_original(b, values));  // for the derivative
+  const Object original(keep_original(b, values));  // keeps the copy alive
   const Object result(checked(b.invoke(b, values.at)));
   require_tensor(b, result.get());
   write_in_place(tensor_of(self), tensor_of(result.get()), b.name.c_str());
@@ -163,7 +164,7 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
   return call_binding(self, args, nargsf, kwnames);
 }
 
-// Calls that compute nothing skip the preparations.
+// Calls a binding's shortcut if nothing intercepts or observes the call, and otherwise makes a normal call.
 PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   if (PyVectorcall_NARGS(nargsf) == 1 && !kwnames && is_tensor(args[0]) &&
       !interceptions.load(std::memory_order_relaxed) && !call_observer) {

@@ -8,7 +8,7 @@ namespace flambeau::python {
 [[noreturn]] void wrong_argument(const Call& call, const char* expected, PyObject* got);
 [[noreturn]] void wrong_element(const Call& call, const char* expected, Py_ssize_t position, PyObject* got);
 
-// Conversions of arguments. Each throws a TypeError that names the function, the argument and the type.
+// Converts an argument to a T. Throws a TypeError that names the function, the argument and the type if it cannot.
 template <class T>
 struct From;
 
@@ -147,7 +147,7 @@ struct From<std::string_view> {
   }
 };
 template <>
-struct From<const Tensors&> {  // a single tensor stands for a starred parameter's list; None is an undefined tensor
+struct From<const Tensors&> {  // a variadic parameter also takes a single tensor; None is an undefined tensor
   static Tensors get(const Call& call, PyObject* o) {
     if (call.parameter->variadic && is_tensor(o)) return {tensor_of(o)};
     if (!PyList_Check(o) && !PyTuple_Check(o)) wrong_argument(call, "tuple of Tensors", o);

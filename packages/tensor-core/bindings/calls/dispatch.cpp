@@ -16,18 +16,18 @@ namespace flambeau::python {
 
 namespace {
 
-thread_local std::vector<PyObject*> modes;  // those entered, held
-thread_local bool enabled = true;           // false while torch._C._DisableTorchDispatch is entered
+thread_local std::vector<PyObject*> modes;  // active modes, the innermost last; owned references
+thread_local bool enabled = true;           // false within torch._C._DisableTorchDispatch
 PyObject* handler = nullptr;                // handler(callable, args, kwargs or None)
 PyObject* known_calls = nullptr;            // the overloads of calls without keywords; Note [Known calls]
-PyObject* disabled_dispatch = nullptr;      // the __torch_dispatch__ of a class that does not want to be asked
+PyObject* disabled_dispatch = nullptr;      // value of __torch_dispatch__ that disables it for a class
 
 std::unordered_set<PyTypeObject*>& dispatching_types() {
   static auto* once = new std::unordered_set<PyTypeObject*>;
   return *once;
 }
 
-// Callables that the handler has found to be no operators that anyone is asked about; held.
+// Callables for which the handler has determined that classes and modes do not handle them. Owned references.
 std::unordered_set<PyObject*>& never_asked() {
   static auto* once = new std::unordered_set<PyObject*>;
   return *once;
@@ -47,8 +47,9 @@ PythonPeer* peer_if_any(const Tensor& t) {
 }  // namespace
 
 PythonPeer::~PythonPeer() {
-  if (preserved) new (&reinterpret_cast<TensorObject*>(preserved)->tensor) Tensor();  // whose count it gave up
-  if (!Py_IsInitialized()) return;  // the interpreter ends, and so do its objects
+  // preserve() has released the object's reference to the tensor: resets the handle without releasing it again.
+  if (preserved) new (&reinterpret_cast<TensorObject*>(preserved)->tensor) Tensor();
+  if (!Py_IsInitialized()) return;  // Python objects cannot be released after the interpreter has shut down
   const PyGILState_STATE state = PyGILState_Ensure();
   Py_XDECREF(preserved);
   Py_XDECREF(device);
@@ -87,9 +88,9 @@ namespace {
 void load_handler();
 
 // Note [Known calls]
-// For most calls the types of the arguments determine the overload. The handler stores these calls in a dictionary with
-// the keys (callable, *types of the arguments) and the values (overload, history). This file passes such calls to modes
-// without calling the handler. For recorded calls, `history` is the tuple (name of the node, kind of the result,
+// For most calls, the types of the arguments determine the overload. The handler stores these overloads in a dictionary
+// with the keys (callable, *types of the arguments) and the values (overload, history). This file passes such calls to
+// modes without calling the handler. For recorded calls, `history` is the tuple (name of the node, kind of the result,
 // derivative, True if the derivative reads the result). It is empty if the results are not differentiable, and None if
 // the handler must record the call.
 Object known_call(PyObject* callable, PyObject* const* args, size_t count) {
@@ -100,7 +101,8 @@ Object known_call(PyObject* callable, PyObject* const* args, size_t count) {
   return value_in(known_calls, key.get());
 }
 
-// Calls the innermost mode, which is not active during the call, and returns its result.
+// Calls the innermost mode and returns its result. The mode is inactive during the call. If it returns NotImplemented,
+// calls the handler's ask_classes() instead.
 Object ask_innermost_mode(PyObject* overload, PyObject* positional) {
   static PyObject* const method = PyUnicode_InternFromString("__torch_dispatch__");
   const Object types(checked(PyTuple_New(0))), named(checked(PyDict_New()));
@@ -120,7 +122,7 @@ Object with_history(PyObject* history, PyObject* overload, PyObject* positional,
   if (PyTuple_GET_SIZE(history) == 0) return answer;
   SmallVector<const Tensor*, 4> inputs;
   const Object values(checked(PyTuple_New(PyTuple_GET_SIZE(positional))));
-  bool is_own = is_tensor(answer.get());  // neither an argument nor several results
+  bool is_own = is_tensor(answer.get());  // true if the result is a single tensor and not one of the arguments
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(positional); ++i) {
     PyObject* const o = PyTuple_GET_ITEM(positional, i);
     PyTuple_SET_ITEM(values.get(), i, Py_NewRef(is_tensor(o) ? Py_None : o));
@@ -144,7 +146,7 @@ Object with_history(PyObject* history, PyObject* overload, PyObject* positional,
   return answer;
 }
 
-// Return the answer of the innermost mode for a known call, or null if the handler has to be called.
+// Returns the result of the innermost mode for a known call, or null if the handler must be called.
 Object answer_known(PyObject* callable, PyObject* const* args, size_t count) {
   if (modes.empty()) return Object();
   bool tracked = false;
@@ -198,13 +200,14 @@ void reclaim_object(const Tensor& t, PyObject* object) {
   PythonPeer* const peer = peer_if_any(t);
   if (!peer || peer->preserved != object) return;
   peer->preserved = nullptr;
-  t.impl()->retain();  // the object's
-  Py_DECREF(object);   // the tensor's; the caller has another reference
+  t.impl()->retain();  // the object references the tensor again
+  Py_DECREF(object);   // the tensor no longer owns the object; the caller has another reference
 }
 
 namespace {
 
-// Let the tensor own the object, which nothing in Python references, if C++ holds the tensor. Note [Preserved objects]
+// Called when Python has no references to the object. If C++ code holds the tensor, makes the tensor own the object and
+// returns true. Note [Preserved objects]
 bool preserve(PyObject* self) {
   const Tensor& t = tensor_of(self);
   if (!t.defined() || t.impl()->use_count() == 1 || t.impl()->python_object != self) return false;
@@ -223,7 +226,7 @@ void clear_slots(PyTypeObject* type, PyObject* self) {
   }
 }
 
-// Try to preserve the object, or else deallocate it as CPython's subtype_dealloc does.
+// Preserves the object if C++ code holds its tensor, otherwise deallocates it as CPython's subtype_dealloc does.
 void dealloc_dispatching(PyObject* self) {
   const InterpreterSection section;
   if (preserve(self)) return;
@@ -253,7 +256,7 @@ Tensor call_method(const char* name, const Tensor& t, Values... values) {
   return tensor_result(PyObject_CallMethodObjArgs(self.get(), method.get(), values..., nullptr));
 }
 
-// A derivative of C++ while it may be called from Python.
+// A C++ derivative that Python code may call during the backward pass.
 struct RunningDerivative {
   const std::function<void(const Tensor*, Tensor*)>& run;
   size_t gradient_count, result_count;
@@ -392,7 +395,7 @@ PyObject* is_dispatching(PyObject*, PyObject* type) {
   return PyBool_FromLong(class_dispatches(reinterpret_cast<PyTypeObject*>(type)));
 }
 
-// No operators: a mode would be asked about them.
+// Plain functions, because modes intercept operators.
 PyMethodDef controls[] = {
     {"_push_dispatch_mode", push_mode, METH_O,
      "_push_dispatch_mode(mode)\n\nLets mode.__torch_dispatch__ answer for all operators of this thread."},
@@ -432,7 +435,7 @@ PyObject* call_without_dispatch(PyObject*, PyObject* args) {  // (func, types, a
 PyMethodDef disabled_definition = {"_disabled_torch_dispatch_impl", call_without_dispatch, METH_VARARGS,
                                    "The __torch_dispatch__ of a class that does not want to be asked."};
 
-// An object of a class derived from Tensor with a shape and a dtype, and without memory.
+// Creates an instance of a class derived from Tensor that has a shape, strides and a dtype, but no memory.
 PyObject* wrapper(PyObject* type, const Shape& size, const Shape& strides, int64_t offset, Dtype dtype) {
   const OnDevice meta(DeviceType::Meta);
   const Tensor blank = empty(size, dtype);

@@ -1,51 +1,52 @@
-// __torch_dispatch__: classes derived from Tensor and modes that answer for operators below autograd. Internal.
+// __torch_dispatch__: classes derived from Tensor and modes that handle operators below autograd. Internal.
 //
-// This file finds out whether a class or a mode has to be asked, and hands the call to the handler that
-// flambeau._dispatch registers. Note [Dispatch] in that package describes the way of a call.
+// This file determines whether a class or a mode handles a call, and passes such calls to the handler that
+// flambeau._dispatch registers. Note [Dispatch] in that package describes how a call is processed.
 //
 // Note [Preserved objects]
-// The object of a class with __torch_dispatch__ has attributes that its tensor cannot be made again without. While only
-// C++ holds the tensor, as a node of a graph or an accumulated gradient does, the tensor owns the object: the object's
-// deallocation is undone and the object gives up its count of the tensor. wrap_tensor() reverses that when Python asks
-// for the object again.
+// An instance of a class with __torch_dispatch__ has attributes, so it must not be replaced by a new Python object for
+// the same tensor. Normally the Python object owns the tensor. If Python has no more references to the object, but C++
+// code still holds the tensor (for example a node of the graph, or an accumulated gradient), the ownership is reversed:
+// the deallocation of the object is cancelled, the tensor owns the object, and the object releases its reference to the
+// tensor. wrap_tensor() restores the normal ownership when the tensor is passed to Python again.
 #pragma once
 
 #include "tensor/object.h"
 
 namespace flambeau::python {
 
-// The tensor's part of the link to its Python object.
+// Data of a tensor that belongs to its Python object.
 struct PythonPeer final : TensorPeer {
   ~PythonPeer() override;
   PyObject* preserved = nullptr;  // the object, while the tensor owns it
-  PyObject* device = nullptr;     // the flambeau.device that the object shows, if it is not that of the memory; owned
+  PyObject* device = nullptr;     // value of the attribute `device`, if it differs from the device of the memory; owned
 };
 
 bool in_dispatch_mode();
 bool class_dispatches(PyTypeObject* type);
-// Return whether a tensor is an instance of a class with __torch_dispatch__. Operators ask the class, since the device
-// of such a tensor does not say where they compute.
+// Returns true if a tensor is an instance of a class with __torch_dispatch__. Such a class computes its operators, so
+// the device of the tensor's memory is irrelevant.
 bool is_without_memory(PyObject* o);
-// Return whether a class or a mode has to be asked about a call with these arguments.
+// Returns true if a class or a mode may handle a call with these arguments.
 bool dispatches(PyObject* const* args, size_t count);
-// Return whether reading this attribute of a tensor calls an operator.
+// Returns true if reading this attribute of a tensor calls an operator.
 bool is_dispatched_attribute(const char* name);
-// Return whether classes and modes are asked about a callable: an operator, a method or an accessor, but no Python
-// function that calls operators.
+// Returns true if classes and modes handle calls of a callable. They handle operators, methods and attribute accessors,
+// but not Python functions that call operators.
 bool may_dispatch(PyObject* callable, PyObject* kwnames);
-// Return the answer for a call, or NotImplemented if the operator is to run as usual.
+// Returns the result of the class or mode that handles a call, or NotImplemented if the operator must run normally.
 Object ask_dispatcher(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 
-// A class was derived from Tensor: if it has a __torch_dispatch__, its instances are asked from now on.
+// Registers a new class derived from Tensor, if it has a __torch_dispatch__.
 void note_dispatching_class(PyTypeObject* type);
-// Lets the object go back to Python that `t` owns, if it does. Note [Preserved objects]
+// If `t` owns its Python object, makes the object own the tensor again. Note [Preserved objects]
 void reclaim_object(const Tensor& t, PyObject* object);
-// The device that a tensor's object shows, borrowed, and whether it is of this type.
+// The value of the attribute `device` of a tensor: the value itself (borrowed), a test of its type, and a setter.
 PyObject* shown_device(PyObject* self);
 bool shows_device(PyObject* self, DeviceType type);
 void show_device(const Tensor& t, PyObject* device);
 
-// Deallocation of a Tensor object whose class is the base of the object's (tensor_type.cpp).
+// The tp_dealloc of Tensor, for objects of derived classes (tensor_type.cpp).
 void dealloc_tensor(PyObject* self);
 
 void bind_dispatch(PyObject* module);

@@ -7,7 +7,7 @@ namespace flambeau::python {
 
 namespace {
 
-thread_local PyObject* watcher = nullptr;  // called with a tensor and one of these words; held
+thread_local PyObject* watcher = nullptr;  // watcher(tensor, "read", "made" or "exported"); owned
 
 void tell(PyObject* tensor, PyObject* what) {
   PyObject* const told[] = {tensor, what};
@@ -22,7 +22,7 @@ PyObject* watch_extensions(PyObject*, PyObject* callable) {
   return former ? former : Py_NewRef(Py_None);
 }
 
-// No operator: a mode would be asked about it.
+// A plain function, because modes intercept operators.
 PyMethodDef controls[] = {
     {"_watch_extensions", watch_extensions, METH_O,
      "_watch_extensions(callable)\n\nLets callable(tensor, event) know of every tensor that an extension module reads "

@@ -1,4 +1,5 @@
-// The base class of overloads of operators, whose calls run in C++ where one function decides about them.
+// The base class of operator overloads (flambeau._core._Forwarding). It forwards calls to another callable in C++,
+// which is faster than a __call__ method in Python.
 #include <structmember.h>
 
 #include "calls/dispatch.h"
@@ -8,7 +9,7 @@ namespace flambeau::python {
 namespace {
 
 struct ForwardingObject {
-  PyObject_HEAD PyObject* forward;  // is called instead of the object; null or None: the method `_call_checked` is
+  PyObject_HEAD PyObject* forward;  // receives the calls; if null or None, the method _call_checked does
 };
 
 ForwardingObject& forwarding(PyObject* self) { return *reinterpret_cast<ForwardingObject*>(self); }

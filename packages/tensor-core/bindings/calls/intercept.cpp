@@ -19,13 +19,13 @@ std::atomic<int> interceptions{0};
 
 namespace {
 
-std::atomic<int> foreign_storages{0};  // elsewhere than on the CPU
+std::atomic<int> foreign_storages{0};  // number of storages that are not on the CPU
 
-// A function that is no operator, but may be answered for as one.
+// A function that is not an operator, but that handlers can intercept like one.
 struct Interceptable {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* function;
-  bool always;  // inside of a map it is answered for without a placeholder among its arguments, too
+  bool always;  // vmap handles every call, even if no argument is a placeholder
   int policy;   // Note [Autocast]
 };
 
@@ -41,7 +41,7 @@ bool concerns_maps(PyObject* callable) {
   return std::any_of(b->parameters.begin(), b->parameters.end(), [](const Parameter& p) { return p.name == name; });
 }
 
-// Return the device of the first argument that is not on the CPU. See Note [Devices].
+// Returns the device of the first argument that is not on the CPU. Note [Devices]
 Device device_among(PyObject* const* args, size_t count) {
   Device found;
   for_each(args, count, [&](PyObject* o) {
@@ -59,7 +59,7 @@ void check_together(PyObject* o, Device device) {
                        " and ", other, "! .to(device) moves a tensor");
 }
 
-// The autocast policy of a call; none if the call has out=.
+// Returns the autocast policy of a call, or 0 if the call has out=.
 int policy_of(PyObject* callable, PyObject* kwnames) {
   const Binding* b = binding_of(callable);
   const int policy = b && b->form == Binding::Own ? autocast_policy(b->flags, b->name) : 0;
@@ -132,7 +132,7 @@ bool Caller::ask_others(PyObject* callable, PyObject* const* args, size_t count,
 
 bool Caller::ask_others(const char* method, PyObject* const* args, size_t count) {
   if (!in_map() && !in_mode() && !in_autocast() && !in_nan_check() && !any_may_answer(args, count)) {
-    const bool any_device = method[0] == '_';  // __getitem__ and its like: they look for themselves
+    const bool any_device = method[0] == '_';  // __getitem__ and similar methods check devices themselves
     return guarded<bool>(true, [&] {
       go_to_device_of(method, any_device, args, count);
       return false;
@@ -144,7 +144,8 @@ bool Caller::ask_others(const char* method, PyObject* const* args, size_t count)
 
 namespace {
 
-// Return whether only __torch_dispatch__ could answer for an attribute, and is not asked about this one.
+// Returns true if nothing handles reading or setting this attribute: no argument has a __torch_function__ or is a
+// placeholder, and __torch_dispatch__ does not handle the attribute.
 bool is_plain_attribute(const char* name, PyObject* const* args, size_t count) {
   if (is_dispatched_attribute(name)) return false;
   bool others = false;
@@ -182,7 +183,7 @@ PyObject* call_autocasting(PyObject* self, PyObject* const* args, size_t nargsf,
         nullptr, [&] { return call_autocast(o.function, policy, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames); });
   return PyObject_Vectorcall(o.function, args, nargsf, kwnames);
 }
-PyObject* wrapped_attribute(PyObject* self, PyObject* name) {  // __name__, __doc__, ...: the function's own
+PyObject* wrapped_attribute(PyObject* self, PyObject* name) {  // __name__, __doc__ and others are those of the function
   PyObject* function = reinterpret_cast<Interceptable*>(self)->function;
   if (PyUnicode_CompareWithASCIIString(name, "__wrapped__") == 0) return Py_NewRef(function);
   if (PyUnicode_CompareWithASCIIString(name, "__class__") == 0) return PyObject_GenericGetAttr(self, name);

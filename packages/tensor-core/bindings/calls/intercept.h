@@ -1,4 +1,4 @@
-// Interception of calls: handlers that run instead of an operator.
+// Interception of calls by handlers that run instead of an operator.
 //
 // Note [Interception]
 // Seven mechanisms can intercept a call from Python to an operator:
@@ -8,12 +8,11 @@
 //     (found_strangers).
 //   - Modes. An active flambeau.overrides.TorchFunctionMode handles all calls of its thread, before the classes.
 //   - vmap. While a function is mapped over a batch (flambeau.func.vmap), one placeholder object represents all tensors
-//   of
-//     the batch. It has the shape and dtype of one of them and no elements. The handler that vmap has registered
+//     of the batch. It has the shape and dtype of one of them and no elements. The handler that vmap has registered
 //     handles calls with placeholders.
 //   - Classes and modes with __torch_dispatch__ handle operators below autograd. Note [Dispatch]
-//   - Devices. A call with a tensor on another device than the CPU is not handled elsewhere, but its Caller makes that
-//     device current, so that new tensors are allocated there. Note [Devices]
+//   - Devices. If an argument is on another device than the CPU, the Caller makes that device current during the call,
+//     so that new tensors are allocated there. The operator itself runs. Note [Devices]
 //   - Autocast calls the operator again with converted tensors. Note [Autocast]
 //   - Anomaly mode calls the operator and checks the result for NaN. Note [NaN check]
 // Operators cannot compute on a placeholder by mistake: is_tensor() returns false for it, and the slots of the type
@@ -48,7 +47,7 @@ class Caller {
     const std::array<PyObject*, sizeof...(Arguments)> all{args...};
     return ask_others(method, all.data(), all.size());
   }
-  bool asks_for_attribute(const char* name, PyObject* self, PyObject* value);  // null: to read it
+  bool asks_for_attribute(const char* name, PyObject* self, PyObject* value);  // value: null to read the attribute
 
   PyObject* answer = nullptr;
 

@@ -1,7 +1,7 @@
 // Note [NaN check]
-// In anomaly mode, a call whose result requires grad and contains NaN is reported to the handler of autograd, which
-// raises an error, unless an argument holds a NaN as well. Arguments are read before the call, since it may overwrite
-// them. Only the outermost call is checked: an operator may compute a NaN on the way that it masks.
+// In anomaly mode, autograd's handler raises an error for a call whose result requires grad and contains NaN, unless an
+// argument contains NaN as well. The arguments are checked before the call, because it may overwrite them. Only the
+// outermost call is checked, because an operator may mask NaN in its intermediate results.
 #include "calls/nan_check.h"
 
 #include <cmath>
@@ -14,7 +14,7 @@ namespace flambeau::python {
 namespace {
 
 PyObject* nan_handler = nullptr;         // handler(callable, result), or null
-thread_local bool inside_check = false;  // an operator that is being checked runs
+thread_local bool inside_check = false;  // true during a checked call
 
 struct InsideCheck {
   bool former = std::exchange(inside_check, true);
@@ -28,7 +28,7 @@ bool holds_nan(const Tensor& t) {
   return item(any(ne(t, t), {}, false)).truth();
 }
 
-// An array is not read: it counts as one with a NaN.
+// Returns true if an argument contains NaN. Arrays are not read: the result is true for them.
 bool may_hold_nan(PyObject* o) {
   if (is_tensor(o)) return holds_nan(tensor_of(o));
   if (PyFloat_Check(o)) return std::isnan(PyFloat_AS_DOUBLE(o));

@@ -1,11 +1,11 @@
-// Results that hold a NaN although no argument does. Note [NaN check] Internal.
+// Detection of calls that create NaN. Note [NaN check] Internal.
 #pragma once
 
 #include "tensor/object.h"
 
 namespace flambeau::python {
 
-// Return true if this thread checks its calls: in anomaly mode, while gradients are recorded.
+// Returns true if calls in this thread are checked: in anomaly mode, while operations are recorded.
 bool in_nan_check();
 PyObject* call_nan_checked(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 

@@ -1,4 +1,4 @@
-// The type of the callables, and where they are published.
+// The Python type of operators, and their publication in the module and in the type Tensor.
 #include "calls/binding.h"
 
 #include <structmember.h>
@@ -17,7 +17,7 @@ PyObject* operator_repr(PyObject* self) {
   return PyUnicode_FromFormat("<%s operator %s>", library_name(),
                               reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
 }
-// The bound form, where the attribute is not called at once.
+// Returns a bound method. A direct method call does not need one (Py_TPFLAGS_METHOD_DESCRIPTOR).
 PyObject* operator_bind(PyObject* self, PyObject* object, PyObject*) {
   return object ? PyMethod_New(self, object) : Py_NewRef(self);
 }
@@ -30,8 +30,8 @@ PyObject* operator_module(PyObject* self, void*) {
   const std::string_view module = assigned ? text_of(assigned) : std::string_view(o.binding->module);
   return PyUnicode_FromString(under_library_name(module).c_str());
 }
-// The package that publishes an operator says so here, for pickle. Other threads may read the former text: it is
-// interned and never freed.
+// Sets __module__, which pickle needs, when another package publishes the operator. The former value is never freed,
+// because other threads may be reading it.
 int set_operator_module(PyObject* self, PyObject* value, void*) {
   if (!value || !PyUnicode_CheckExact(value)) {
     PyErr_SetString(PyExc_TypeError, "__module__ of an operator must be a str");
@@ -111,7 +111,7 @@ PyType_Slot operator_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcal
                                 {Py_tp_methods, operator_methods},
                                 {Py_tp_members, operator_members},
                                 {0, nullptr}};
-// The interpreter specialises calls of methods only where their type is immutable.
+// The type is immutable, because the interpreter specialises method calls only for immutable types.
 PyType_Spec operator_spec = {"flambeau._core.Operator", sizeof(OperatorObject), 0,
                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_HAVE_VECTORCALL |
                                  Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
@@ -160,7 +160,8 @@ Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, 
     other->function = b.in_place->function;
     other->invoke = b.in_place->invoke;
   }
-  if (form != Binding::InPlace) add_to_registry(other);  // in-place forms follow from the flag
+  if (form != Binding::InPlace)
+    add_to_registry(other);  // the flag kInPlace of the original entry describes in-place forms
   return other;
 }
 

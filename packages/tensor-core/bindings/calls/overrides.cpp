@@ -12,12 +12,12 @@ namespace flambeau::python {
 
 namespace {
 
-thread_local std::vector<PyObject*> modes;  // those entered, held
-thread_local bool overrides_heeded = true;  // false in flambeau.overrides.DisableTorchFunctionSubclass
-PyObject* disabled_override = nullptr;      // what a class names that does not want to be asked
+thread_local std::vector<PyObject*> modes;  // active modes, the innermost last; owned references
+thread_local bool overrides_heeded = true;  // false within flambeau.overrides.DisableTorchFunctionSubclass
+PyObject* disabled_override = nullptr;      // value of __torch_function__ that disables it for a class
 
-// The classes that want to be. One of them may have ended since, and another lie where it lay: that one is asked for
-// its method, too.
+// The classes with a __torch_function__. Classes derived from Tensor are borrowed, so an entry may be the address of a
+// deleted class that another class reuses. Therefore override_of() looks up the method again.
 std::unordered_set<PyTypeObject*>& overriding_types() {
   static auto* once = new std::unordered_set<PyTypeObject*>;
   return *once;
@@ -46,7 +46,7 @@ bool found_strangers(PyObject* const* args, size_t count) {
     const Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__torch_function__"));
     if (!method) return PyErr_Clear();
     if (method.get() == disabled_override) return;
-    Py_INCREF(type);  // so that no other lies where it lay
+    Py_INCREF(type);  // keeps the class alive, so that no other class can have its address
     overriding_types().insert(type);
     ++interceptions;
     found = true;
@@ -87,7 +87,7 @@ Object classes_of(const std::vector<Object>& asked) {
 
 }  // namespace
 
-// A mode is left for as long as it answers: what it calls is the business of the modes around it.
+// The mode is inactive during the call, so that the outer modes handle the operators that it calls.
 Object ask_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
   const Object types = classes_of(overriding(args, all)), positional = tuple_of(args, count);
@@ -138,7 +138,7 @@ PyObject* pop_mode(PyObject*, PyObject*) {
   });
 }
 
-// No operators: a mode would be asked about them.
+// Plain functions, because modes intercept operators.
 PyMethodDef controls[] = {
     {"_overrides_heeded", set_overrides_heeded, METH_O,
      "_overrides_heeded(heeded)\n\nSets whether __torch_function__ is asked; returns whether it was."},
@@ -167,7 +167,7 @@ PyMethodDef disabled_definition = {"_disabled_torch_function_impl", call_without
                                    "The __torch_function__ of a class that does not want to be asked."};
 
 PyObject* as_subclass(const Tensor& t, PyObject* type) {
-  const Tensor same = expand(t, t.shape());  // another tensor, with the history of the first
+  const Tensor same = expand(t, t.shape());  // a new tensor with the same elements and history
   return adopt_as(type, same);
 }
 

@@ -9,11 +9,12 @@
 namespace flambeau::python {
 
 bool may_override(PyObject* o);
-// Call this after an operator raised a TypeError. Returns true if arguments that are not tensors have classes with a
-// __torch_function__ that was not registered, and registers these classes.
+// Call this after an operator has raised a TypeError. Registers the classes of arguments that are not tensors and have
+// a
+// __torch_function__. Returns true, and clears the error, if any class was not registered before.
 bool found_strangers(PyObject* const* args, size_t count);
-// The arguments whose classes handle the call, from left to right, subclasses before their bases. The result holds
-// references, since a handler may change the list that contains an argument.
+// Returns the arguments whose classes handle the call: from left to right, but subclasses before their bases. The
+// result owns references, because a handler may change a list that contains an argument.
 std::vector<Object> overriding(PyObject* const* args, size_t count);
 PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
                       PyObject* kwnames);

@@ -9,7 +9,7 @@ namespace flambeau::python {
 
 namespace {
 
-thread_local int running_maps = 0;        // how many levels of vmap the code that runs is inside of
+thread_local int running_maps = 0;        // number of nested calls of vmap that run in this thread
 PyObject* placeholder_handler = nullptr;  // handler(callable, arguments, out)
 
 constexpr const char kEscaped[] =
@@ -41,7 +41,7 @@ namespace {
 Tensor shell_of(PyObject* value) {
   const Tensor& t = tensor_of(value);
   require(t.dim() > 0, "a batch needs a dimension");
-  static Tensor elements[kDtypeCount];  // one of each dtype: what the placeholders' strides of zero point at
+  static Tensor elements[kDtypeCount];  // one for each dtype; all placeholders share this memory (strides of 0)
   Tensor& element = elements[int(t.dtype())];
   const OnDevice cpu(DeviceType::Cpu);
   if (!element.defined()) element = zeros({}, t.dtype());
@@ -51,7 +51,7 @@ Tensor shell_of(PyObject* value) {
   return from_storage(element.impl()->storage, shape, strides, 0, t.dtype());
 }
 
-// _placeholder(value, level): for the batch `value`, whose first dimension counts the elements.
+// _placeholder(value, level): creates a placeholder for a batch, whose first dimension enumerates the tensors.
 PyObject* make_placeholder(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2 && placeholder_type && (is_tensor(args[0]) || is_placeholder(args[0])),
@@ -60,7 +60,7 @@ PyObject* make_placeholder(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
-// _become(placeholder, value): the in-place form of a view gives the placeholder another shape.
+// _become(placeholder, value): replaces the batch, and thereby the shape, of a placeholder, for in-place views.
 PyObject* become_batch(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2 && is_placeholder(args[0]) && (is_tensor(args[1]) || is_placeholder(args[1])),
@@ -91,7 +91,7 @@ PyObject* set_running_maps(PyObject*, PyObject* count) {
   return PyLong_FromLong(previous);
 }
 
-// Calls an operator with a value for every parameter, as the handler got them.
+// Calls an operator with a tuple that contains a value for every parameter, as ask_handler() passes it to the handler.
 PyObject* call_given(PyObject* callable, PyObject* all) {
   require<TypeError>(binding_of(callable) && PyTuple_Check(all), "expected an operator and a tuple");
   const Binding& b = *binding_of(callable);

@@ -11,7 +11,7 @@ namespace flambeau::python {
 
 namespace {
 
-// The types in a parameter's annotation.
+// The types that the annotation of a parameter can allow.
 enum Kind : uint8_t { kTensor = 1, kNone = 2, kBool = 4, kInt = 8, kFloat = 16, kStr = 32 };
 
 using Named = std::pair<const char*, int>;
@@ -31,9 +31,10 @@ bool is_of(int kinds, PyObject* o) {
   if (PyBool_Check(o)) return kinds & (kBool | kFloat);
   if (PyLong_Check(o)) return number;
   if (PyFloat_Check(o)) return kinds & kFloat;
-  if (PyComplex_Check(o)) return number && (kinds & kInt) && (kinds & kFloat);  // any number at all
+  if (PyComplex_Check(o))
+    return number && (kinds & kInt) && (kinds & kFloat);  // only if the parameter takes all kinds of numbers
   if (PySequence_Check(o)) return false;
-  const PyNumberMethods* methods = Py_TYPE(o)->tp_as_number;  // NumPy's numbers, and others that can be used as one
+  const PyNumberMethods* methods = Py_TYPE(o)->tp_as_number;  // NumPy scalars and similar objects
   return ((kinds & kInt) && PyIndex_Check(o)) || ((kinds & kFloat) && methods && methods->nb_float) ||
          ((kinds & kBool) && std::string_view(Py_TYPE(o)->tp_name).find("bool") != std::string_view::npos);
 }
@@ -47,10 +48,10 @@ void require_kind(const Binding& b, size_t i, PyObject* o) {
   wrong_argument({b.name.c_str(), &p, int(i)}, expected.c_str(), o);
 }
 
-// Calls the function with every parameter given: positionally, and by name what is keyword-only.
+// Calls the function with a value for every parameter. Keyword-only parameters are passed by name.
 PyObject* invoke_python(const Binding& b, PyObject* const* values) {
   SmallVector<PyObject*, 24> arguments;
-  Object packed;  // holds what a starred parameter spreads
+  Object packed;  // owns the arguments of a variadic parameter
   size_t named = 0;
   for (size_t i = 0; i < b.parameters.size(); ++i) {
     const Parameter& p = b.parameters[i];
@@ -85,7 +86,7 @@ Parameter parameter_of(PyObject* entry) {  // (name, default or Ellipsis, keywor
   return p;
 }
 
-// define(function, name, module, parameters, signature, doc, flags): the callable.
+// define(function, name, module, parameters, signature, doc, flags): creates and returns the callable.
 PyObject* define(PyObject* function, std::string_view name, std::string_view module, PyObject* parameters,
                  std::string_view signature, std::string_view doc, int64_t flags) {
   const Object entries(checked(PySequence_Fast(parameters, "parameters must be a sequence")));
@@ -110,7 +111,7 @@ PyObject* define(PyObject* function, std::string_view name, std::string_view mod
   return publish(core.get(), b);
 }
 
-// get(i) for i < n as a tuple, None for what is undefined.
+// Returns a tuple of get(i) for i < n, with None for undefined tensors.
 template <class Get>
 PyObject* tuple_of(size_t n, Get get) {
   Object out(checked(PyTuple_New(Py_ssize_t(n))));
@@ -121,12 +122,13 @@ PyObject* tuple_of(size_t n, Get get) {
   return out.release();
 }
 
-// A derivative that is a Python function: (gradients of the results, what was saved, which inputs need one) to the
-// gradients of the inputs, each a tuple.
+// A derivative that is a Python function: function([first,] gradients of the results, saved tensors, needs) returns the
+// gradients of the inputs. Apart from `first`, all arguments and the result are tuples. `needs` contains True for each
+// input that needs a gradient.
 struct PythonDerivative {
-  Object function, first;  // `first`: an argument before these, or null
+  Object function, first;  // `first`: an additional first argument, or null
   const char* name;
-  std::vector<int> output_of;  // of each result: which output of the node it is; -1 where it cannot have a gradient
+  std::vector<int> output_of;  // for each result: index of the node's output, or -1 if it cannot have a gradient
   size_t saved, inputs;
 
   void operator()(const Context& context) const {
@@ -151,7 +153,7 @@ struct PythonDerivative {
   }
 };
 
-// The tensors of a tuple; None stands as an undefined one.
+// Returns the tensors of a tuple, with undefined tensors for None.
 std::vector<Tensor> tensors_of(PyObject* tuple, const char* what) {
   require<TypeError>(PyTuple_Check(tuple), what, " must be a tuple, not ", Py_TYPE(tuple)->tp_name);
   std::vector<Tensor> out;
@@ -171,7 +173,7 @@ const char* lasting(std::string_view name) {
   return names.emplace(name).first->c_str();
 }
 
-// A view that was created without recording follows its base from now on, since it will get a grad_fn.
+// Marks a view that was created without recording as recorded, because it is about to get a grad_fn.
 void follow_base(const Tensor& view) {
   if (view.impl()->view_kind >= ViewKind::NoGrad) view.impl()->view_kind = ViewKind::Recorded;
 }

@@ -1,4 +1,4 @@
-// Results of computations that are differentiated in Python. Internal.
+// Recording of operations whose derivatives are Python functions. Internal.
 #pragma once
 
 #include <span>
@@ -9,14 +9,14 @@
 namespace flambeau::python {
 
 struct PythonRecording {
-  std::string_view name;  // of the operator in CamelCase
-  std::string_view kind;  // of the results: "fresh", "view" or "in_place"
+  std::string_view name;  // name of the operator in CamelCase
+  std::string_view kind;  // relation of the results to the inputs: "fresh", "view" or "in_place"
   std::span<const Tensor* const> results, inputs, saved;
   PyObject* derivative;       // derivative(gradients, saved, needs) -> gradients of the inputs
-  PyObject* first = nullptr;  // the first argument of `derivative`, before the gradients, if there is one
+  PyObject* first = nullptr;  // additional first argument of `derivative`, or null
 };
 
-// Attach the derivative to the results if an input requires grad.
+// Attaches the derivative to the results if an input requires grad.
 void record_in_python(const PythonRecording& r);
 
 }  // namespace flambeau::python

@@ -1,4 +1,4 @@
-// Tuples with named fields, as operators with several results return them.
+// The named tuples that operators with several results return.
 #include "calls/bind.h"
 
 #include <structmember.h>
@@ -29,7 +29,7 @@ std::map<std::string_view, PyTypeObject*>& types() {
   return all;
 }
 
-// flambeau.return_types.sort(\nvalues=...,\nindices=...)
+// __repr__, such as flambeau.return_types.sort(\nvalues=...,\nindices=...)
 PyObject* represent(PyObject* self) {
   return guarded<PyObject*>(nullptr, [&] {
     std::string text = under_library_name(Py_TYPE(self)->tp_name) + "(";
@@ -42,12 +42,12 @@ PyObject* represent(PyObject* self) {
   });
 }
 
-PyObject* all_types() {  // by name; borrowed
+PyObject* all_types() {  // dictionary from names to types; borrowed
   static PyObject* const all = checked(PyDict_New());
   return all;
 }
 
-// Names have to live as long as the type: for good.
+// Returns a copy that is never freed, because the types are not either.
 const char* lasting(std::string_view text) { return (new std::string(text))->c_str(); }
 
 }  // namespace

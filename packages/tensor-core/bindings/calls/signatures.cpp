@@ -1,4 +1,4 @@
-// Parsing of signatures, and the registry of what they describe. Note [Binding] in define.h
+// Parsing of signatures, and the registry of bindings. Note [Binding] in define.h
 #include "calls/binding.h"
 #include "flambeau/signature.h"
 
@@ -13,7 +13,7 @@ std::vector<Binding*>& registry() {
 
 PyObject* literal(std::string_view text);
 
-PyObject* tuple_literal(std::string_view items) {  // each item with a comma behind it, but perhaps the last
+PyObject* tuple_literal(std::string_view items) {  // items separated by commas; a trailing comma is allowed
   const Object list(checked(PyList_New(0)));
   while (!items.empty()) {
     const size_t comma = std::min(items.find(','), items.size());
@@ -53,7 +53,7 @@ std::vector<Parameter> parameters_of(const Signature& signature) {
   return out;
 }
 
-// A signature with one name for each parameter; the bars in annotations have a space before them.
+// Removes the alternative names of parameters from a signature. A bar that follows a space is part of an annotation.
 std::string with_one_name_each(std::string_view signature) {
   std::string out;
   for (size_t i = 0; i < signature.size(); ++i) {

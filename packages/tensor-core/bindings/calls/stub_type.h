@@ -1,11 +1,11 @@
-// C++ types as the type stub writes them. Internal.
+// The annotations of C++ types in the type stub. Internal.
 #pragma once
 
 #include "calls/conversions.h"
 
 namespace flambeau::python {
 
-// The type of a parameter; null if the C++ type says nothing.
+// Returns the annotation of a parameter, or null if the C++ type does not determine it.
 template <class T>
 constexpr const char* stub_type() {
   if constexpr (std::is_same_v<T, const Tensor*> || std::is_same_v<T, Tensor>) return "Tensor";
@@ -51,7 +51,7 @@ constexpr const char* stub_type() {
   return nullptr;
 }
 
-// The type of a result, which is a Tensor if the C++ type says nothing.
+// Returns the annotation of a result. The default is Tensor.
 template <class R>
 constexpr const char* stub_result() {
   using T = std::remove_cvref_t<R>;

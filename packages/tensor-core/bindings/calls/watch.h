@@ -1,11 +1,11 @@
-// Calls of operators as a profiler sees them. Internal.
+// Observation of operator calls, for the profiler. Internal.
 #pragma once
 
 #include "tensor/object.h"
 
 namespace flambeau::python {
 
-// Runs the body of a call from Python: guarded, and told to the observer, if there is one.
+// Runs the body of a call from Python, converts exceptions to Python errors and notifies the observer, if there is one.
 template <class F>
 PyObject* watched(const char* name, F&& body) {
   const InterpreterSection section;
@@ -13,7 +13,7 @@ PyObject* watched(const char* name, F&& body) {
   if (FLAMBEAU_LIKELY(!observer)) return guarded<PyObject*>(nullptr, body);
   observer->begin(name);
   PyObject* const result = guarded<PyObject*>(nullptr, body);
-  return observer == call_observer ? observer->end(name, result) : result;  // it may be gone
+  return observer == call_observer ? observer->end(name, result) : result;  // the body may have removed the observer
 }
 
 }  // namespace flambeau::python
