@@ -59,8 +59,7 @@ void reduce(char* out, const char* const* inputs, int count, size_t n) {
   const T divisor = T(count);
   if (mean && count == 2) {
 #pragma GCC ivdep
-    for (size_t i = 0; i < n; ++i)
-      total[i] = Operation::join(first[i], second[i]) * T(0.5);  // same result as a division by 2
+    for (size_t i = 0; i < n; ++i) total[i] = Operation::join(first[i], second[i]) * T(0.5);  // same result as / 2
     return;
   }
 #pragma GCC ivdep

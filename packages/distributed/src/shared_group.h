@@ -48,7 +48,7 @@ struct Job {
 
   // The first turn of the job, the number of its turns, and how many are written, reduced and read. Note [Turns]
   uint64_t first = 0, turns = 0, written = 0, reduced = 0, read = 0;
-  size_t length = 0;  // bytes of `bytes` that one turn transfers
+  size_t length = 0;  // part of `bytes` that one turn transfers
   bool begun = false, agreed = false, explained = false;
   bool broken = false;  // the memory of another process could not be read, because that process has ended
 };

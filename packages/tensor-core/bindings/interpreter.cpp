@@ -1,4 +1,5 @@
-// The GIL, Python's signals and warnings, for the library. Note [Releasing the GIL] in flambeau/interpreter.h
+// The library's access to the GIL and to Python's signals and warnings. Note [Releasing the GIL] in
+// flambeau/interpreter.h
 #include "flambeau/interpreter.h"
 
 #include <cxxabi.h>
@@ -16,16 +17,16 @@ namespace flambeau::python {
 
 namespace {
 
-// PyGILState_Check is always true once a program has used subinterpreters: a thread that Python does not know has no
-// lock either way.
+// PyGILState_Check() alone does not suffice: it always returns true after the program has created a subinterpreter. A
+// thread without a thread state cannot hold the GIL.
 bool holds_lock() { return PyGILState_GetThisThreadState() && PyGILState_Check(); }
 
 bool handles_signals() { return _PyOS_IsMainThread(); }
 
 void* release() { return PyEval_SaveThread(); }
 
-// While the interpreter shuts down, CPython ends a daemon thread that asks for the GIL by unwinding its stack, which
-// ends the process at the first destructor. Such a thread sleeps instead until the process is gone.
+// While the interpreter shuts down, CPython ends a daemon thread that requests the GIL by unwinding its stack. This
+// would terminate the process at the first destructor. Therefore, such a thread sleeps until the process has ended.
 void acquire(void* state) {
   try {
     PyEval_RestoreThread(static_cast<PyThreadState*>(state));
@@ -39,7 +40,7 @@ void run_signal_handlers() {
 }
 
 #ifdef Py_GIL_DISABLED
-// Return whether one of this thread's critical sections holds a mutex.
+// Returns true if one of this thread's critical sections holds the mutex.
 bool holds(const PyMutex* mutex) {
   constexpr uintptr_t kSuspended = 1, kFlags = 3;
   const PyThreadState* const state = PyThreadState_GetUnchecked();
@@ -52,8 +53,8 @@ bool holds(const PyMutex* mutex) {
   return false;
 }
 
-// CPython stops all threads before a fork, but one that waited for a mutex may have been given it meanwhile. In the
-// child that thread does not exist.
+// CPython stops all threads before a fork, but a stopped thread may already own the mutex for which it was waiting.
+// That thread does not exist in the child, so the mutex is reset unless the forking thread holds it.
 void release_after_fork() {
   PyMutex* const mutex = &python_interface->lock->ob_mutex;
   if (!holds(mutex)) *mutex = PyMutex{};

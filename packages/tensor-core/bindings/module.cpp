@@ -1,4 +1,4 @@
-// The extension module flambeau._core. pybind11 binds what is not hot: devices, generators, controls.
+// The extension module flambeau._core. pybind11 is used only for functions and types that are not performance-critical.
 #include <pybind11/pybind11.h>
 
 #include <cstring>
@@ -150,7 +150,8 @@ True)");
       "Every structural binding's signature and documentation.");
 }
 
-// Publishes the other public names: types, dtypes and control functions, except for the description of the registry.
+// Adds types, dtypes and control functions to __all__. Operators add themselves when they are published. The functions
+// that describe the operators are not public.
 void publish_plain_names(py::module_& m) {
   py::list names = m.attr("__all__");
   for (const auto& [name, value] : py::dict(m.attr("__dict__"))) {

@@ -160,8 +160,7 @@ Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, 
     other->function = b.in_place->function;
     other->invoke = b.in_place->invoke;
   }
-  if (form != Binding::InPlace)
-    add_to_registry(other);  // the flag kInPlace of the original entry describes in-place forms
+  if (form != Binding::InPlace) add_to_registry(other);  // in-place forms are described by the flag kInPlace
   return other;
 }
 

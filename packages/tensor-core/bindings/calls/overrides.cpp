@@ -17,7 +17,7 @@ thread_local bool overrides_heeded = true;  // false within flambeau.overrides.D
 PyObject* disabled_override = nullptr;      // value of __torch_function__ that disables it for a class
 
 // The classes with a __torch_function__. Classes derived from Tensor are borrowed, so an entry may be the address of a
-// deleted class that another class reuses. Therefore override_of() looks up the method again.
+// deleted class that another class reuses. Therefore, override_of() looks up the method again.
 std::unordered_set<PyTypeObject*>& overriding_types() {
   static auto* once = new std::unordered_set<PyTypeObject*>;
   return *once;

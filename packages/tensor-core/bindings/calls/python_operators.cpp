@@ -31,8 +31,7 @@ bool is_of(int kinds, PyObject* o) {
   if (PyBool_Check(o)) return kinds & (kBool | kFloat);
   if (PyLong_Check(o)) return number;
   if (PyFloat_Check(o)) return kinds & kFloat;
-  if (PyComplex_Check(o))
-    return number && (kinds & kInt) && (kinds & kFloat);  // only if the parameter takes all kinds of numbers
+  if (PyComplex_Check(o)) return number && (kinds & kInt) && (kinds & kFloat);  // any number is allowed
   if (PySequence_Check(o)) return false;
   const PyNumberMethods* methods = Py_TYPE(o)->tp_as_number;  // NumPy scalars and similar objects
   return ((kinds & kInt) && PyIndex_Check(o)) || ((kinds & kFloat) && methods && methods->nb_float) ||

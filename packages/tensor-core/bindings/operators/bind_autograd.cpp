@@ -1,4 +1,4 @@
-// The seam to the autograd package: loaded when the first gradient is asked for, named where it is missing.
+// Bindings that load flambeau.autograd on first use. If it is not installed, the error names its distribution.
 #include "calls/bind.h"
 #include "calls/intercept.h"
 
@@ -6,7 +6,7 @@ namespace flambeau::python {
 
 namespace {
 
-// A function that a package above registers; flambeau._extension_points imports that package on first use.
+// Returns a function that another package registers. flambeau._extension_points imports that package on first use.
 Object extension_point(const char* name) {
   const Object points(checked(PyImport_ImportModule("flambeau._extension_points")));
   return Object(checked(PyObject_CallMethod(points.get(), "required", "s", name)));

@@ -16,7 +16,7 @@ namespace flambeau::python {
 
 namespace {
 
-// Identical, or equal numbers or strings.
+// Returns true for identical objects and for equal numbers or strings of the same type.
 bool is_same(PyObject* now, PyObject* then) {
   if (now == then) return true;
   if (!now || Py_TYPE(now) != Py_TYPE(then)) return false;
@@ -26,7 +26,7 @@ bool is_same(PyObject* now, PyObject* then) {
   return equal > 0;
 }
 
-// contents: key, value, key, value, ... in the order of the dictionary.
+// Returns true if the dictionary has exactly these contents: key, value, key, value, ... in its order.
 bool is_same_dict(PyObject* dict, PyObject* contents) {
   bool same = PyDict_GET_SIZE(dict) * 2 == PyTuple_GET_SIZE(contents);
   Py_BEGIN_CRITICAL_SECTION(dict);
@@ -37,7 +37,8 @@ bool is_same_dict(PyObject* dict, PyObject* contents) {
   return same;
 }
 
-// contents: key, value, ... of some keys; a value of Ellipsis stands for a missing key.
+// Returns true if some keys have the same values as before. `contents`: key, value, ...; an Ellipsis means that the key
+// must be missing.
 bool has_same_entries(PyObject* dict, PyObject* contents) {
   bool same = true;
   Py_BEGIN_CRITICAL_SECTION(dict);
@@ -59,7 +60,7 @@ bool is_same_list(PyObject* list, PyObject* contents) {
   return same;
 }
 
-// contents: the dtype, requires_grad and the sizes.
+// Returns true if a tensor has the same properties as before. `contents`: the dtype, requires_grad and the sizes.
 bool is_same_tensor(PyObject* tensor, PyObject* contents) {
   const Tensor& t = tensor_of(tensor);
   const Object dtype(to_python(t.dtype()));
@@ -108,7 +109,7 @@ void require_pair(PyObject* containers, PyObject* contents) {
 // Returns true if a mode, a transform or autocast intercepts operators.
 bool is_intercepting() { return in_mode() || in_map() || in_autocast(); }
 
-// No operator: tensors among the containers do not intercept it.
+// A plain function, because the classes of tensors among the containers would intercept an operator.
 PyObject* first_changed(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2, "_first_changed() takes containers and their contents");
@@ -118,8 +119,8 @@ PyObject* first_changed(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
-// A captured program for calls whose arguments are tensors in their own order and whose result is a tensor or a tuple
-// of tensors and numbers.
+// A captured program for calls whose arguments are the inputs of the program in the same order, and whose result is a
+// tensor or a tuple of tensors and numbers.
 struct CompiledCall {
   struct Input {
     PyTypeObject* type;
@@ -130,10 +131,11 @@ struct CompiledCall {
   };
   Object program;  // the capsule
   Values state;
-  std::vector<std::pair<size_t, Object>> options;  // numbers of the state that are read at each call
+  // The position in `state` and the source of each number that is read again at each call.
+  std::vector<std::pair<size_t, Object>> options;
   std::vector<Input> inputs;
   Object containers, contents;
-  bool is_single;  // the result is no tuple
+  bool is_single;  // the result is a single tensor, not a tuple
   uint8_t modes = recording_modes();
   bool inference = inference_mode();
   Dtype default_dtype = flambeau::default_dtype();

@@ -1,4 +1,4 @@
-// Tensors of Python's data.
+// Construction of tensors from Python objects.
 #include "calls/bind.h"
 #include "calls/warning.h"
 #include "tensor/dlpack.h"
@@ -28,7 +28,8 @@ bool is_numpy_scalar(PyObject* o) {
   return PyObject_IsInstance(o, generic.get()) == 1;
 }
 
-// The elements of a storage, which reads its bytes as the given dtype. Undefined for other data.
+// Returns the elements of a Python storage object, whose bytes are reinterpreted as the given dtype. Returns an
+// undefined tensor for other objects.
 Tensor elements_of_storage(PyObject* data, std::optional<Dtype> dtype) {
   if (PyList_Check(data) || PyTuple_Check(data) || PyNumber_Check(data) || PyObject_CheckBuffer(data)) return Tensor();
   if (!PyObject_HasAttrString(data, "_elements_as")) return Tensor();

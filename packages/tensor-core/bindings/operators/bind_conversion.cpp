@@ -1,4 +1,4 @@
-// Copies of a tensor in another dtype or order of memory.
+// Conversions of a tensor to another dtype, device or memory format.
 #include "calls/bind.h"
 #include "calls/warning.h"
 #include "flambeau/cuda.h"
@@ -52,7 +52,7 @@ Wanted read_positional(PyObject* packed) {
   return wanted;
 }
 
-// The tensor itself where device, dtype and order of memory are right, unless a copy is asked for.
+// Returns the tensor itself if it already has the device, dtype and memory format and no copy is requested.
 PyObject* converted(Self self, Device device, Dtype dtype, bool copy, std::optional<MemoryFormat> format) {
   const Tensor &own = tensor_of(self), t = to(own, device);
   const OnDevice scope(device);

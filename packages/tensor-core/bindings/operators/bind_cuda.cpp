@@ -83,7 +83,7 @@ using Stream = cuda::StreamHandle;
 using Event = cuda::EventHandle;
 using Graph = cuda::Graph;
 
-// Streams, events and graphs are numbers in Python; 0 is the default stream.
+// Python represents streams, events and graphs by integers. 0 is the default stream.
 void bind_streams() {
   def("_cuda_create_stream(device, priority)", kPrivate, "A stream.",
       [](int64_t device, int64_t priority) { return number_of(cuda::create_stream(int(device), int(priority))); });
@@ -153,7 +153,7 @@ cuda::Collective collective_named(std::string_view name) {
   return known.at(name);
 }
 
-// Communicators are numbers in Python, as streams are.
+// Python represents communicators by integers.
 void bind_collectives() {
   def("_cuda_nccl_version()", kPrivate, "22703 is NCCL 2.27.3; 0 where there is none.",
       [] { return int64_t(cuda::nccl_version()); });

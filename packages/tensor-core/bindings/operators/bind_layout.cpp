@@ -1,11 +1,11 @@
-// Where the elements lie: copies and their memory formats, strides, storages.
+// Bindings for memory formats, strides and storages.
 #include "calls/bind.h"
 
 namespace flambeau::python {
 
 namespace {
 
-// A storage of elements must have the tensor's dtype; one of bytes goes with any.
+// Raises an error if `source` is a typed storage of another dtype than the tensor's. Untyped storages fit every dtype.
 void require_elements_of(const Tensor& self, PyObject* source) {
   if (is_tensor(source)) return;
   const Object dtype(PyObject_GetAttrString(source, "dtype"));
@@ -29,7 +29,7 @@ Tensor shared_with(const Tensor& self, PyObject* source, int64_t offset, std::op
                              Py_TYPE(source)->tp_name);
   }
   Tensor from = tensor_of(held.get());
-  if (from.dtype() != self.dtype() && !is_tensor(source)) {  // a storage: its bytes as they are
+  if (from.dtype() != self.dtype() && !is_tensor(source)) {  // reinterpret the bytes of a storage
     NoRecording off;
     const int64_t items = from.numel() / item_size(self.dtype());
     from = view_dtype(narrow(from, 0, 0, items * item_size(self.dtype())), self.dtype());

@@ -1,4 +1,4 @@
-// The pseudo-inverse, least squares and the rank: from singular values, or by reflections.
+// The pseudo-inverse, least squares and the rank of a matrix, by singular value decomposition or QR.
 #include <limits>
 
 #include "calls/bind.h"
@@ -12,7 +12,7 @@ namespace {
 
 using linalg::adjoint;
 
-// Up to which singular values count as zero: max(absolute, relative * largest).
+// Singular values up to max(absolute, relative * largest) are treated as zero.
 struct Tolerances {
   std::optional<Operand> absolute, relative;
 };
@@ -32,7 +32,7 @@ double epsilon_of(const Tensor& a) {
                                               : double(std::numeric_limits<float>::epsilon());
 }
 
-// One for each matrix, whose singular values are `s`.
+// Returns the threshold for each matrix of `a`, up to which its singular values `s` are treated as zero.
 Tensor thresholds(const Tensor& s, const Tensor& a, const Tolerances& t) {
   const Shape batch(s.shape().begin(), s.shape().end() - 1);
   const Tensor largest = s.size(-1) ? amax(s, Shape{-1}, false) : zeros(batch, s.dtype());
@@ -52,7 +52,8 @@ Tensor inverted(const Tensor& s, const Tensor& threshold) {
   return where(gt(abs(s), unsqueeze(threshold, -1)), reciprocal(s), Scalar(0));
 }
 
-// Of A, from that of its pseudo-inverse P. Golub, Pereyra 1973, for matrices of constant rank.
+// Returns the gradient of A for the gradient `grad` of its pseudo-inverse P. Valid for matrices of constant rank
+// (Golub, Pereyra 1973).
 Tensor gradient_of_inverse(const Tensor& a, const Tensor& p, const Tensor& grad) {
   const Tensor g = adjoint(grad), turned = adjoint(p);
   if (a.size(-2) <= a.size(-1)) {
@@ -102,19 +103,19 @@ Tensor matrix_rank(const Tensor& a, PyObject* tol, bool hermitian, PyObject* ato
   return sum(lt(unsqueeze(thresholds(s, a, tolerances), -1), s), Shape{-1}, false, {});
 }
 
-// Where an upper triangular R has more than `rcond` between its smallest and its largest singular value, as sums of
-// squares tell, which bound them. False may be wrong.
+// Returns true for each upper triangular R whose smallest singular value certainly exceeds `rcond` times the largest.
+// The Frobenius norms of R and of its inverse bound the singular values. The result may be false for such an R as well.
 Tensor surely_full_rank(const Tensor& r, double rcond) {
   const Tensor inverse = linalg::solve_triangular(r, eye(r.size(-1), r.size(-1), r.dtype()), true, true, false);
   const auto squares = [](const Tensor& t) { return sum(square(abs(t)), Shape{-2, -1}, false, {}); };
   return lt(sqrt(squares(r)) * sqrt(squares(inverse)), Scalar(1 / rcond));
 }
 
-// For an A of full rank, by QR: least squares, or the smallest exact solution. On the CPU it tells where the rank is
-// surely full, if asked to.
+// Solves A X = B by QR for matrices A of full rank. Returns the least-squares solution, or the exact solution of least
+// norm. On the CPU, `surely` receives the result of surely_full_rank().
 Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tensor* surely = nullptr) {
   const int64_t m = a.size(-2), n = a.size(-1);
-  if (a.is_cuda()) {  // there Q is a matrix like others
+  if (a.is_cuda()) {  // the GPU computes Q as an explicit matrix, not as reflectors
     const linalg::Qr f = linalg::qr(m >= n ? a : adjoint(a), "reduced");
     if (m >= n) return linalg::solve_triangular(f.r, matmul(adjoint(f.q), b), true, true, false);
     return matmul(f.q, linalg::solve_triangular(adjoint(f.r), b, false, true, false));
@@ -136,7 +137,7 @@ struct LeastSquares {
   Tensor solution, rank, values;
 };
 
-// The solution of least norm.
+// Returns the least-squares solution of least norm, by singular value decomposition.
 LeastSquares solve_smallest(const Tensor& a, const Tensor& b, double rcond) {
   const SingularValues f = singular_decomposition("lstsq", a, false, true);
   const Tensor threshold = thresholds(f.values, a, {std::nullopt, Operand(Scalar(rcond))});
@@ -145,7 +146,8 @@ LeastSquares solve_smallest(const Tensor& a, const Tensor& b, double rcond) {
           sum(lt(unsqueeze(threshold, -1), f.values), Shape{-1}, false, {}), f.values};
 }
 
-// The same without the singular values: by QR, which is many times faster, wherever the rank is surely full.
+// Returns the least-squares solution of least norm without the singular values. Uses QR, which is many times faster,
+// for all matrices of certainly full rank, and the singular value decomposition for the others.
 LeastSquares solve_smallest_by_reflections(const Tensor& a, const Tensor& b, double rcond) {
   const int64_t m = a.size(-2), n = a.size(-1), k = b.size(-1);
   const Shape batch(a.shape().begin(), a.shape().end() - 2);

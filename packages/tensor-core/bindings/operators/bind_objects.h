@@ -1,4 +1,4 @@
-// Objects that pybind11 binds, because they are not on a hot path. Internal.
+// Types that are bound with pybind11, because they are not performance-critical. Internal.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,4 +1,4 @@
-// An optimizer's step from its parameter group and its state, as optimizers keep them: dictionaries.
+// The step of an optimizer, which reads the parameter group and the state from the optimizer's Python dictionaries.
 #include <map>
 
 #include "calls/bind.h"
@@ -12,10 +12,10 @@ namespace {
 
 struct Option {
   PyObject* name;
-  int position;  // in a pair, or -1
+  int position;  // index of the item if the option is a pair, or -1
 };
 
-struct Names {  // of a rule, interned
+struct Names {  // interned names of a rule's options and state
   explicit Names(const OptimizerRule& rule) {
     for (int i = 0; rule.options[i]; ++i) {
       const std::string_view text = rule.options[i];
@@ -31,13 +31,13 @@ struct Names {  // of a rule, interned
 };
 
 const Names& names_of(const OptimizerRule& rule) {
-  static std::map<const OptimizerRule*, Names> known;  // under the interpreter's lock
+  static std::map<const OptimizerRule*, Names> known;  // protected by the interpreter's lock
   auto at = known.find(&rule);
   if (at == known.end()) at = known.emplace(&rule, Names(rule)).first;
   return at->second;
 }
 
-using Made = std::vector<std::pair<PyObject*, Object>>;  // entries that a parameter's state is to get
+using Made = std::vector<std::pair<PyObject*, Object>>;  // new entries of a parameter's state
 
 // Returns a tensor of the optimizer's state, created by `make` if it does not exist.
 template <class F>
@@ -63,7 +63,8 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
   OptimizerTarget out;
   out.parameter = tensor_of(parameter), out.gradient = tensor_of(gradient);
   const Names& names = names_of(rule);
-  const auto number = [](double value) { return scalar_tensor(Scalar(value), Dtype::float32); };  // on the CPU, as read
+  // On the CPU, where the step reads these numbers.
+  const auto number = [](double value) { return scalar_tensor(Scalar(value), Dtype::float32); };
   if (rule.counts) out.number = state_of(state, step, made, [&] { return number(0); });
   for (size_t i = 0; i < names.scalars.size(); ++i)
     out.scalars[i] =
@@ -76,7 +77,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
         const Tensor& p = out.parameter;
         const OnDevice there(p.device());
         const Tensor value = empty_strided(p.shape(), strides_like(p, MemoryFormat::Preserve), p.dtype());
-        const double initial = rule.initial(int(i), options);  // of each part of a complex number
+        const double initial = rule.initial(int(i), options);  // complex numbers have this value in both parts
         fill_(value, is_complex(p.dtype()) ? Scalar(Complex<double>{initial, initial}) : Scalar(initial));
         return value;
       });
@@ -93,7 +94,7 @@ void step(std::string_view name, PyObject* group, PyObject* params, PyObject* gr
   const OptimizerRule& rule = rule_of(name);
   require<TypeError>(PyDict_Check(group) && PyList_Check(params) && PyList_Check(grads),
                      "_optimizer_step takes a dict, two lists and a dict");
-  // Copies: looking up a state may run Python code that changes the lists.
+  // Copies the lists, because the look-up of a state may run Python code that changes them.
   const Object parameters(checked(PyList_AsTuple(params))), gradients(checked(PyList_AsTuple(grads)));
   const Py_ssize_t count = PyTuple_GET_SIZE(parameters.get());
   require<ValueError>(count == PyTuple_GET_SIZE(gradients.get()), "expected ", count,
@@ -120,8 +121,8 @@ void step(std::string_view name, PyObject* group, PyObject* params, PyObject* gr
       if (PyDict_SetItem(states[i].get(), key, value.get()) < 0) throw PythonError();
 }
 
-// The layout of a rule's options and state: the options (name, position); the names of the state that each parameter
-// has with the options of a group; and which of the rule's states these options use.
+// Returns the layout of a rule's options and state: the options as (name, position); the names of the state that each
+// parameter has with the options of this group; and which of the rule's states these options use.
 PyObject* layout(std::string_view name, PyObject* group) {
   const OptimizerRule& rule = rule_of(name);
   require<TypeError>(PyDict_Check(group), "_optimizer_layout takes a rule and a dict");

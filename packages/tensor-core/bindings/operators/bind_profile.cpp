@@ -1,4 +1,4 @@
-// Measured runs of programs, for flambeau.compiler.explain.
+// Measurement of the run times of a program's operators, for flambeau.compiler.explain.
 #include "calls/bind.h"
 #include "flambeau/program.h"
 #include "tensor/object.h"

@@ -1,4 +1,4 @@
-// Programs, for flambeau.jit.
+// Bindings for traced programs, for flambeau.jit.
 #include "flambeau/program.h"
 
 #include "calls/autocast.h"
@@ -42,7 +42,7 @@ PyObject* parse_program(std::string_view text, bool fuse) {
   return capsule;
 }
 
-// An argument of an operator that is written in Python.
+// Converts a value to a Python object, as an argument of an operator that is written in Python.
 PyObject* argument_of(const Value& v) {
   if (const auto* z = std::get_if<Complex<double>>(&v)) return PyComplex_FromDoubles(z->re, z->im);
   if (const auto* s = std::get_if<std::string>(&v))
@@ -57,7 +57,7 @@ PyObject* argument_of(const Value& v) {
   return out.release();
 }
 
-// The results that an operator written in Python returns: a tensor or number, a sequence of these, or None for none.
+// Converts the result of an operator written in Python: a tensor or number, a sequence of these, or None for nothing.
 Values results_of(const std::string& name, PyObject* returned) {
   if (returned == Py_None) return {};
   if (is_tensor(returned)) return {tensor_of(returned)};
@@ -82,10 +82,10 @@ struct GilHeld {
   ~GilHeld() { PyGILState_Release(state); }
 };
 
-// Lets programs call a Python function.
+// Registers a Python function as an operator that programs can call.
 PyObject* register_operator(std::string_view name, int64_t parameters, PyObject* function) {
   require<TypeError>(PyCallable_Check(function), "_register_program_operator(): expected a function");
-  PyObject* const held = Py_NewRef(function);  // as long as the process: programs may call it
+  PyObject* const held = Py_NewRef(function);  // never released, because programs may call it
   Program::register_operator(std::string(name), int(parameters), [held, of = std::string(name)](const Values& values) {
     const GilHeld gil;
     const Object arguments(checked(PyTuple_New(Py_ssize_t(values.size()))));
@@ -115,8 +115,8 @@ Values given_state(PyObject* given) {
   return out;
 }
 
-// No operator: where somebody else may want to answer for the operators of the program, it says NotImplemented, and the
-// program is run call by call (flambeau.jit).
+// A plain function, because modes intercept operators. Returns NotImplemented if a mode, a transform, autocast or the
+// class of an argument may intercept the operators of the program. flambeau.jit then runs the program call by call.
 PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 3 || count == 4, "_run_program() takes a program, its inputs and its state");

@@ -1,4 +1,4 @@
-// Histograms of points, whose edges are a tuple of tensors.
+// Multidimensional histograms, whose result contains a tuple of tensors.
 #include "calls/bind.h"
 #include "flambeau/operators/sorting.h"
 

@@ -1,5 +1,5 @@
-// Eigenvalues and singular values: of small matrices by Jacobi's rotations and by shifted QR, else by LAPACK, which
-// flambeau.linalg._lapack reaches through NumPy; on a GPU by CuPy, where it is installed.
+// Eigenvalues and singular values. Small matrices use Jacobi rotations and shifted QR. Others use LAPACK through NumPy
+// (flambeau.linalg._lapack). On a GPU, CuPy is used if it is installed.
 #include <algorithm>
 
 #include "calls/bind.h"
@@ -11,8 +11,8 @@ namespace flambeau::python {
 
 namespace {
 
-constexpr int64_t kSmall = 10;         // rows and columns up to which rotations are quicker than LAPACK
-constexpr int64_t kSmallGeneral = 24;  // and shifted QR
+constexpr int64_t kSmall = 10;         // largest size of a matrix for which Jacobi rotations are faster than LAPACK
+constexpr int64_t kSmallGeneral = 24;  // largest size of a matrix for which shifted QR is faster than LAPACK
 
 constexpr const char kNotConverged[] =
     "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite.";
@@ -20,7 +20,7 @@ constexpr const char kNotConverged[] =
 Tensors by_lapack(const char* function, const Tensor& a, const std::vector<int64_t>& options) {
   constexpr const char* module = "flambeau.linalg._lapack";
   if (!a.is_cuda()) return tensors_of(module, function, nullptr, a, options);
-  a.bytes();  // a call that has gone over to the host, and is counted
+  a.bytes();  // records that this GPU operator falls back to the host
   Tensors found;
   {
     const OnDevice here(Device{});
@@ -154,7 +154,7 @@ Gradient: A, any order.)",
       [](const Tensor& a) { return general("eigvals", a, false).values; }, kOut | kFloat32);
 }
 
-Tensor square_zeros(const Tensor& a, int64_t n) {  // of every matrix
+Tensor square_zeros(const Tensor& a, int64_t n) {  // an n x n matrix of zeros for each matrix of `a`
   Shape shape(a.shape().begin(), a.shape().end() - 2);
   shape.push_back(n);
   shape.push_back(n);

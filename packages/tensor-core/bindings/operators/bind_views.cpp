@@ -1,4 +1,4 @@
-// Copies to a tensor, and its elements, sizes and strides as Python's objects.
+// Bindings for copies into a tensor, and for its elements, sizes and strides as Python objects.
 #include "calls/bind.h"
 #include "flambeau/cuda.h"
 #include "flambeau/kept_values.h"

@@ -1,4 +1,4 @@
-// Spectral decompositions as bindings compute them: LAPACK, where it serves, is reached through Python. Internal.
+// Spectral decompositions, which the bindings implement because they call LAPACK through Python. Internal.
 #pragma once
 
 #include <vector>
@@ -7,12 +7,14 @@
 
 namespace flambeau::python {
 
-// The tensors that a function of a Python module gives for the values of a tensor: function(a, *numbers), or with a
-// word before it (array_library.cpp).
+// Calls function(a, *numbers) of a Python module, or function(word, a, *numbers) unless `word` is null, and returns the
+// resulting tensors. The call is not recorded (array_library.cpp).
 Tensors tensors_of(const char* module, const char* function, const char* word, const Tensor& a,
                    const std::vector<int64_t>& numbers);
 
-// Results with history; vectors where they are asked for. `name`: of the function of flambeau.linalg, for errors.
+// Differentiable decompositions.
+//   name: name of the calling function of flambeau.linalg, for error messages.
+//   vectors: true if the vectors are required.
 Eigen hermitian_eigen(const char* name, const Tensor& a, std::string_view triangle, bool vectors);
 SingularValues singular_decomposition(const char* name, const Tensor& a, bool full, bool vectors);
 

@@ -1,4 +1,4 @@
-// Options of optimizers, as parameter groups keep them.
+// Access to the options of optimizers in parameter groups.
 #pragma once
 
 #include "calls/bind.h"
@@ -6,10 +6,10 @@
 namespace flambeau::python {
 
 // Returns an option as a number.
-//   position: of an item of the option, such as of "betas", or -1 for the option itself.
+//   position: index of an item if the option is a sequence, such as "betas"; -1 for the option itself.
 double optimizer_option(PyObject* group, PyObject* name, Py_ssize_t position);
 
-// Returns a value of a program's state: a tensor, or the number of a tuple (group, name, position).
+// Returns a value of a program's state: a tensor, or the option of an optimizer for a tuple (group, name, position).
 Value state_value(PyObject* given);
 
 }  // namespace flambeau::python

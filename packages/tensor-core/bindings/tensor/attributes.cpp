@@ -1,4 +1,4 @@
-// Attributes of Tensor, and conversions between its values and Python's.
+// Attributes of Tensor, and conversions of its elements to Python numbers and lists.
 #include <algorithm>
 
 #include "calls/conversions.h"
@@ -27,7 +27,8 @@ namespace {
 template <class T>
 PyObject* number(const T* value) {
   if constexpr (std::is_same_v<T, bool>)
-    return PyBool_FromLong(*reinterpret_cast<const uint8_t*>(value) != 0);  // the bytes may be somebody else's
+    // Memory shared with other libraries may contain bytes other than 0 and 1.
+    return PyBool_FromLong(*reinterpret_cast<const uint8_t*>(value) != 0);
   else if constexpr (std::is_same_v<T, uint64_t>)
     return PyLong_FromUnsignedLongLong(*value);
   else if constexpr (std::is_integral_v<T>)
@@ -67,7 +68,8 @@ Tensor conjugate(const Tensor& t) {  // a new tensor on the same device if `t` i
   return conj(t);
 }
 
-// The same elements without history. A program writes to them behind autograd's back, as initialisers do.
+// Returns a tensor over the same elements without history. Writes to it do not count as changes for autograd, so that,
+// for example, initialisers can use it.
 Tensor data_of(const Tensor& t) {
   Tensor data = alias(t);
   data.impl()->counts_changes = false;
@@ -139,12 +141,12 @@ PyObject* get_grad_fn(PyObject* self, void*) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     const Tensor& t = tensor_of(self);
     if (!t.requires_grad()) Py_RETURN_NONE;
-    ensure_autograd();  // a C++ program may have recorded it
+    ensure_autograd();  // C++ code may have recorded it before Python loaded autograd
     return python_autograd_hooks->wrap_grad_fn(t);
   });
 }
 
-// Reading __dict__ creates it, and from then on the object may be part of a cycle. Note [Tensor objects]
+// Reading __dict__ creates it. An object with a __dict__ can be part of a reference cycle. Note [Tensor objects]
 PyObject* get_dict(PyObject* self, void*) {
   const InterpreterSection section;
   PyObject* dict = PyObject_GenericGetDict(self, nullptr);
@@ -207,7 +209,7 @@ int set_data(PyObject* self, PyObject* value, void*) {
     to.shape = from.shape;
     to.strides = from.strides;
     to.dtype = from.dtype;
-    to.base = Ref<TensorImpl>();  // it no longer shows that tensor's memory
+    to.base = Ref<TensorImpl>();  // no longer a view of that tensor
     to.update_geometry();
     return 0;
   });
@@ -246,7 +248,7 @@ int asked_to_set(PyObject* self, PyObject* value, void* name) {
 PyObject* to_list(const Tensor& given) {
   const Tensor t = given.is_cuda()
                        ? to(detach(given), DeviceType::Cpu)
-                       : alias(given);  // what the garbage collector runs in between may give the tensor other memory
+                       : alias(given);  // the garbage collector may run code that changes the memory of `given`
   return dispatch_all(t.dtype(), [&](auto tag) {
     const auto* data = t.data<typename decltype(tag)::type>();
     return t.dim() ? list_from(t, data, 0) : number(data);

@@ -1,4 +1,4 @@
-// tensor(data): from numbers, nested sequences and arrays.
+// Conversion of numbers, nested sequences and arrays to tensors.
 #include <cmath>
 
 #include "tensor/object.h"
@@ -22,7 +22,8 @@ Scalar whole_number(PyObject* o) {
   return out;
 }
 
-// NumPy's scalars and others with numbers' protocols, but nothing with a length.
+// Converts NumPy scalars and other objects without a length that implement __index__, __complex__ or __float__. Returns
+// false for other objects.
 bool number_by_protocol(PyObject* o, Scalar& out) {
   const PyTypeObject* type = Py_TYPE(o);
   if ((type->tp_as_sequence && type->tp_as_sequence->sq_length) ||
@@ -76,7 +77,7 @@ bool to_operand(PyObject* o, Operand& out) {
   try {
     return to_scalar(o, out.scalar);
   } catch (const PythonError&) {
-    return false;  // the error stays set
+    return false;  // the Python error remains set
   }
 }
 
@@ -84,8 +85,8 @@ bool is_sequence(PyObject* o) {
   return PyList_Check(o) || PyTuple_Check(o) || (PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o));
 }
 
-// An array-like that knows its own element type: a tensor, or an exporter of the buffer protocol (NumPy's arrays,
-// scalars).
+// Returns true for array-like objects that have a dtype: tensors, and objects that support the buffer protocol (such as
+// NumPy arrays and scalars) or __array__.
 bool is_array(PyObject* o) {
   if (PyList_CheckExact(o) || PyTuple_CheckExact(o)) return false;  // a missing __array__ costs an exception
   return is_tensor(o) || (PyObject_CheckBuffer(o) && !PyBytes_Check(o) && !PyByteArray_Check(o)) ||
@@ -126,13 +127,13 @@ struct Scan {
 
 void scan(PyObject* o, int depth, Scan& s) {
   require<ValueError>(depth <= kMaxDims, "too many dimensions: nested deeper than ", kMaxDims);
-  if (PyFloat_CheckExact(o)) return s.note(default_dtype());  // NumPy's float64 is a subclass: it keeps its dtype
+  if (PyFloat_CheckExact(o)) return s.note(default_dtype());  // NumPy's float64, a subclass, keeps its dtype
   if (PyComplex_CheckExact(o)) return s.note(default_dtype(Category::Complex));
   if (PyBool_Check(o)) return s.note(Dtype::bool_);
   if (PyLong_Check(o)) return s.note(Dtype::int64);
   if (is_array(o)) {
     const Tensor t = from_array(o);
-    const bool number = depth > 0 && is_tensor(o) && t.numel() == 1;  // in a list, as in PyTorch
+    const bool number = depth > 0 && is_tensor(o) && t.numel() == 1;  // as in PyTorch, counts as a number in a list
     if (depth == int(s.shape.size()) && !number) s.shape.append(t.shape().begin(), t.shape().end());
     return s.note(t.dtype());
   }
@@ -167,7 +168,7 @@ T number(PyObject* o) {
   if (std::is_same_v<T, uint64_t> && PyLong_CheckExact(o)) {
     s = Scalar(uint64_t(PyLong_AsUnsignedLongLong(o)));
     if (PyErr_Occurred()) throw PythonError();
-  } else if (PyLong_CheckExact(o)) {  // which may be too large for anything but a float
+  } else if (PyLong_CheckExact(o)) {  // it may exceed 64 bits if T is a float or bool
     int overflow = 0;
     s = Scalar(int64_t(PyLong_AsLongLongAndOverflow(o, &overflow)));
     if (overflow && std::is_same_v<T, bool>) return T(1);

@@ -1,5 +1,5 @@
-// Devices. Tensors live on the CPU, on a GPU or, without memory, on meta; the others can be named, so that programs
-// that ask for one get an answer.
+// The type flambeau.device. Tensors can be on the CPU, on a CUDA GPU or, without memory, on the meta device. Devices of
+// PyTorch's other types can be created and compared, because programs do so, but no tensor can be on them.
 #include <algorithm>
 #include <string>
 
@@ -15,10 +15,10 @@ namespace {
 constexpr std::string_view kTypes[] = {"cpu", "cuda", "mps", "xpu", "xla", "meta"};
 
 constexpr int kNoIndex = -1;
-constexpr uint8_t kCuda = 1;  // in kTypes
+constexpr uint8_t kCuda = 1;  // index in kTypes
 
 struct DeviceObject {
-  PyObject_HEAD uint8_t type;  // of kTypes
+  PyObject_HEAD uint8_t type;  // index in kTypes
   int16_t index;
 };
 
@@ -27,12 +27,13 @@ PyTypeObject* device_class = nullptr;
 const DeviceObject& device_of(PyObject* o) { return *reinterpret_cast<DeviceObject*>(o); }
 bool is_device(PyObject* o) { return PyObject_TypeCheck(o, device_class); }
 
-struct Named {  // what a text says
+struct Named {  // a parsed device string
   uint8_t type;
   int index = kNoIndex;
 };
 
-// The number of letters to insert, delete, replace or swap with their neighbour between two words of up to 8 letters.
+// Returns the edit distance of two words of up to 8 letters: the number of insertions, deletions, replacements and
+// swaps of neighbours.
 int distance(std::string_view a, std::string_view b) {
   int d[9][9];
   for (size_t i = 0; i <= a.size(); ++i)
@@ -74,7 +75,7 @@ Named parse(std::string_view text) {
   require(!text.empty(), "Device string must not be empty: write 'cpu' or 'cuda:0'");
   const size_t colon = text.find(':');
   const auto known = std::find(std::begin(kTypes), std::end(kTypes), text.substr(0, colon));
-  if (known == std::end(kTypes))  // the hint is costly
+  if (known == std::end(kTypes))  // checked here, because device_hint() is slow
     detail::raise<Error>("Expected one of cpu, cuda, mps, xpu, xla, meta device type at start of device string: ", text,
                          device_hint(text));
   Named out{uint8_t(known - std::begin(kTypes))};
@@ -94,7 +95,7 @@ std::string text_of_device(const DeviceObject& d) {
 }
 
 PyObject* make_device(PyTypeObject* type, Named named) {
-  static PyObject* whole[std::size(kTypes)] = {};  // those without an index are one object each
+  static PyObject* whole[std::size(kTypes)] = {};  // one shared object for each device type without an index
   PyObject*& kept = whole[named.type];
   const bool keep = type == device_class && named.index == kNoIndex;
   if (keep && kept) return Py_NewRef(kept);
@@ -162,8 +163,8 @@ PyObject* get_device_index(PyObject* self, void*) {
 }
 PyObject* device_reduce(PyObject* self, PyObject*) { return Py_BuildValue("O(N)", device_class, device_str(self)); }
 
-// Where this thread makes tensors of nothing: the last one counts. The first is what set_default_device set, the others
-// are contexts that were entered.
+// Devices of new tensors without a device argument in this thread. The last one applies. The first is the value of
+// set_default_device(), the others belong to active `with device:` blocks.
 thread_local std::vector<Device> default_devices{Device()};
 
 Device device_given_as(const char* function, PyObject* o) {
@@ -215,7 +216,7 @@ PyType_Spec device_spec = {"flambeau.device", sizeof(DeviceObject), 0, Py_TPFLAG
 
 PyObject* device_object(Device device) {
   if (device.type != DeviceType::Cuda) return device == DeviceType::Meta ? device_meta : device_cpu;
-  static std::vector<PyObject*> gpus;  // one object each
+  static std::vector<PyObject*> gpus;  // one shared object for each index
   while (int(gpus.size()) <= device.index) gpus.push_back(make_device(device_class, {kCuda, int(gpus.size())}));
   return gpus[size_t(device.index)];
 }

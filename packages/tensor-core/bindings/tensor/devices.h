@@ -5,7 +5,8 @@
 
 namespace flambeau::python {
 
-// A device, text, a number or None: of a type that Placement is made of, whether or not there is such a device.
+// Returns true for objects of the types that describe a device: a device, a str, an int or None. Does not check that
+// the device exists.
 bool names_device(PyObject* o);
 
 }  // namespace flambeau::python

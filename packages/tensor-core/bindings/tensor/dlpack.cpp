@@ -1,4 +1,4 @@
-// Memory shared with others by DLPack, and with other libraries of GPUs by the CUDA array interface.
+// Memory shared with other libraries by DLPack and by the CUDA array interface.
 #include "tensor/dlpack.h"
 #include "flambeau/kept_values.h"
 
@@ -31,7 +31,7 @@ Dtype dtype_from_dlpack(DLDataType type) {
 
 DLDevice device_of(const Tensor& t) { return t.is_cuda() ? DLDevice{kDLCUDA, t.device().index} : DLDevice{kDLCPU, 0}; }
 
-// Streams by the number that both protocols give them: 1 and None stand for the default one.
+// Both protocols represent streams by integers. 1 and None mean the default stream.
 constexpr int64_t kDefaultStream = 1, kNoStream = -1;
 int64_t number_of(cuda::StreamHandle* stream) { return stream ? reinterpret_cast<int64_t>(stream) : kDefaultStream; }
 cuda::StreamHandle* stream_of(int64_t number) {
@@ -54,7 +54,7 @@ int64_t stream_number(PyObject* stream) {
   return number;
 }
 
-// The export's context: the memory, and the sizes the consumer reads.
+// The manager context of an exported tensor. It owns the memory, and the sizes and strides that the consumer reads.
 template <class Managed>
 struct Export {
   Managed managed;
@@ -86,7 +86,8 @@ void drop_capsule(PyObject* capsule, const char* name) {  // the destructor of a
   if (m && m->deleter) m->deleter(m);
 }
 
-// The bytes from the first element to the last, of what may be imported.
+// Returns the number of bytes from the first element to the end of the last. Raises an error for negative sizes or
+// strides.
 int64_t reach_of(const Shape& shape, const Shape& strides, Dtype dtype) {
   int64_t reach = item_size(dtype);
   for (size_t i = 0; i < shape.size(); ++i) {
@@ -109,7 +110,7 @@ Device device_from_dlpack(const DLDevice& d) {
   return Device(DeviceType::Cuda, d.device_id);
 }
 
-// Takes ownership of the capsule's contents, once no check can fail any more.
+// Imports a tensor. Takes ownership of the capsule's contents only after all checks have succeeded.
 template <class Managed>
 Tensor import_managed(PyObject* capsule, const char* used_name, Managed* m, bool read_only) {
   const DLTensor& dl = m->dl_tensor;
@@ -200,7 +201,7 @@ Tensor import_dlpack(PyObject* source) {
     const Object kwargs(checked(Py_BuildValue("{s:(ii)}", "max_version", 1, 1))), none(checked(PyTuple_New(0)));
     tell_stream(source, kwargs.get());
     capsule = Object(PyObject_Call(method.get(), none.get(), kwargs.get()));
-    if (!capsule && PyErr_ExceptionMatches(PyExc_TypeError)) {  // an exporter from before DLPack 1.0
+    if (!capsule && PyErr_ExceptionMatches(PyExc_TypeError)) {  // an exporter that predates DLPack 1.0
       PyErr_Clear();
       capsule = Object(PyObject_CallNoArgs(method.get()));
     }
@@ -249,7 +250,7 @@ PyObject* describe_memory(const Tensor& t) {
                                3, "stream", (long long)number_of(cuda::current_stream(t.device().index))));
 }
 
-// Memory of a GPU that `owner` keeps alive; strides in elements.
+// Returns a tensor over memory of a GPU that `owner` keeps alive. Strides are in elements.
 Tensor wrap_gpu_memory(PyObject* owner, int64_t address, const Shape& shape, const Shape& strides, Dtype dtype,
                        int64_t device, bool writable, PyObject* stream) {
   cuda::properties(int(device));
@@ -273,7 +274,6 @@ Tensor wrap_gpu_memory(PyObject* owner, int64_t address, const Shape& shape, con
 
 }  // namespace
 
-// Of another library, with the CUDA array interface.
 bool has_gpu_memory(PyObject* o) {
   return !is_tensor(o) && !PyList_CheckExact(o) && !PyTuple_CheckExact(o) && !PyFloat_CheckExact(o) &&
          !PyLong_Check(o) && !PyObject_CheckBuffer(o) && PyObject_HasAttrString(o, "__cuda_array_interface__");

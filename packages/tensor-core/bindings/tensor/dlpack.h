@@ -1,5 +1,5 @@
-// Memory shared with others (dlpack.cpp), and the DLPack 1.1 structures, as the standard lays them out
-// (https://dmlc.github.io/dlpack). Internal.
+// Memory shared with other libraries (dlpack.cpp), and the structures of DLPack 1.1 (https://dmlc.github.io/dlpack).
+// Internal.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace flambeau::python {
 bool has_gpu_memory(PyObject* o);
 Tensor tensor_from_gpu_memory(PyObject* o);
 
-Tensor import_dlpack(PyObject* source);  // an object with __dlpack__, or a capsule of one
+Tensor import_dlpack(PyObject* source);  // source: an object with __dlpack__, or a DLPack capsule
 
 void bind_dlpack();
 

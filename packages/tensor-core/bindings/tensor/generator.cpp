@@ -1,4 +1,4 @@
-// Generator objects.
+// The type flambeau.Generator.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -21,7 +21,7 @@ Generator* From<Generator*>::get(const Call& call, PyObject* o) {
 
 namespace {
 
-// A seed of 64 bits; negative ones wrap.
+// Converts an int to a seed of 64 bits. Negative values wrap around.
 uint64_t seed_of(const py::object& seed) {
   require(PyLong_Check(seed.ptr()), "manual_seed expected an int, but got ", Py_TYPE(seed.ptr())->tp_name);
   int overflow = 0;
@@ -67,7 +67,7 @@ void restore_counters(Generator& g, const py::object& state) {
   g.set_state(words[0], words[1]);
 }
 
-// The state says which kind of numbers the generator draws from then on.
+// Restores a state. Its size determines whether the generator then draws flambeau's random numbers or PyTorch's.
 void restore(Generator& g, const py::object& state) {
   const Tensor& t = checked_state(state);
   if (t.numel() == PyTorchStream::kStateBytes) {
@@ -110,7 +110,7 @@ Generator unpickled(const py::tuple& t) {
   return g;
 }
 
-// One stream serves every device.
+// Creates a generator for a device. A seed gives the same random numbers on every device.
 Generator for_device(const py::object& device) {
   static const Parameter parameter{PyUnicode_InternFromString("device")};
   const Placement place = From<Placement>::get({"Generator", &parameter, 0}, device.ptr());

@@ -1,5 +1,5 @@
-// Grad mode as contexts: what no_grad and its relatives are made of (flambeau._grad_mode), native because training
-// loops enter them at every step.
+// The base classes of no_grad, enable_grad and other grad mode contexts (flambeau._grad_mode). They are native, because
+// training loops enter them at every step.
 #include "calls/conversions.h"
 #include "tensor/tensor_type.h"
 
@@ -14,8 +14,8 @@ struct Modes {
 struct ModeObject {
   PyObject_HEAD Modes wanted;
   bool sets_inference;
-  bool entered_early;            // by the constructor: entering it does nothing more
-  SmallVector<Modes, 4> former;  // of each time it was entered
+  bool entered_early;            // the constructor has entered the mode, so __enter__ does nothing
+  SmallVector<Modes, 4> former;  // modes to restore, one for each time the context was entered
 };
 
 ModeObject* mode_of(PyObject* self) { return reinterpret_cast<ModeObject*>(self); }
@@ -66,7 +66,7 @@ PyObject* another(PyObject* self, PyObject*) {
                             [&] { return make(Py_TYPE(self), mode_of(self)->wanted, mode_of(self)->sets_inference); });
 }
 
-// The only argument that a constructor takes, or null.
+// Returns the single optional argument of a constructor, or null.
 PyObject* argument(PyTypeObject* type, PyObject* args, PyObject* kwargs, const char* keyword) {
   const Py_ssize_t named = kwargs ? PyDict_GET_SIZE(kwargs) : 0;
   PyObject* const value = named ? PyDict_GetItemString(kwargs, keyword) : nullptr;
@@ -75,7 +75,7 @@ PyObject* argument(PyTypeObject* type, PyObject* args, PyObject* kwargs, const c
   return named ? value : PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : nullptr;
 }
 
-// no_grad() and enable_grad(), and as decorators without parentheses.
+// Constructs no_grad() or enable_grad(). With a function as argument, decorates it: @no_grad without parentheses.
 template <bool grad>
 PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {

@@ -10,13 +10,13 @@ namespace flambeau::python {
 
 namespace {
 
-// The basic part of a key applied as views; the advanced part, one entry a dimension of the view.
+// A resolved key: the view that its basic indices select, and its advanced indices, one for each dimension of the view.
 struct Indexed {
   Tensor view;
   Tensors advanced;
   bool is_advanced = false;
-  int64_t masked_dims = 0;  // dimensions covered by masks beyond the first of each
-  int64_t used = 0;         // dimensions of the indexed tensor that the key has covered so far
+  int64_t masked_dims = 0;  // number of dimensions that masks cover, not counting the first of each mask
+  int64_t used = 0;         // number of dimensions of the indexed tensor that the key has covered so far
 };
 
 constexpr const char* kNoDimensions =
@@ -57,7 +57,7 @@ Tensor slice_view(const Tensor& t, int64_t dim, PyObject* o) {
   return slice(t, dim, start, stop, step);
 }
 
-// One slice along a dimension, which the error calls by its place in the tensor that the program indexed.
+// Selects index i along a dimension. `place` is that dimension in the tensor that the program indexed, for the error.
 Tensor chosen(const Tensor& t, int64_t dim, int64_t i, int64_t place) {
   const int64_t size = t.shape()[dim];
   require<IndexError>(i >= -size && i < size, "index ", i, " is out of bounds for dimension ", place, " with size ",
@@ -65,13 +65,13 @@ Tensor chosen(const Tensor& t, int64_t dim, int64_t i, int64_t place) {
   return select(t, dim, i);
 }
 
-// The boolean mask of a uint8 tensor, as PyTorch's masks were before it had a boolean dtype.
+// Converts a uint8 tensor to a boolean mask. PyTorch used such masks before it had a boolean dtype.
 Tensor mask_of(const Tensor& bytes) {
   warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.");
   return to(bytes, Dtype::bool_);
 }
 
-// How many dimensions of the tensor a key element uses up.
+// Returns the number of dimensions of the tensor that an element of the key indexes.
 int consumed(PyObject* o) {
   if (o == Py_None || o == Py_Ellipsis || PyBool_Check(o)) return 0;
   if (is_tensor(o) && (tensor_of(o).dtype() == Dtype::bool_ || tensor_of(o).dtype() == Dtype::uint8))
@@ -81,7 +81,7 @@ int consumed(PyObject* o) {
 
 void apply_advanced(Indexed& r, int64_t& dim, const Tensor& index) {
   r.is_advanced = true;
-  // A mask of several dimensions is one entry; index() expands it.
+  // A mask with several dimensions is one entry, which index() expands.
   while (int64_t(r.advanced.size()) + r.masked_dims < dim) r.advanced.emplace_back();
   r.advanced.push_back(index);
   dim += index.dtype() == Dtype::bool_ ? index.dim() : 1;
@@ -94,7 +94,7 @@ void apply(Indexed& r, int64_t& dim, PyObject* o) {
   } else if (PySlice_Check(o)) {
     r.view = slice_view(r.view, dim++, o);
     ++r.used;
-  } else if (PyBool_Check(o)) {  // a dimension of size one or none
+  } else if (PyBool_Check(o)) {  // adds a dimension of size 1 (True) or 0 (False)
     r.view = unsqueeze(r.view, dim);
     apply_advanced(r, dim, full({1}, Scalar(o == Py_True), Dtype::bool_));
   } else if (is_plain_int(o)) {
@@ -115,8 +115,7 @@ void apply(Indexed& r, int64_t& dim, PyObject* o) {
   }
 }
 
-// A list of several indices, such as x[[[0, 1], [1, 0]]], as the tuple that PyTorch still takes it for; null: of
-// others.
+// Converts a list of several indices, such as [[0, 1], [1, 0]], to a tuple, as PyTorch does. Returns null for others.
 Object as_tuple(PyObject* key) {
   constexpr Py_ssize_t kMost = 32;  // a longer tuple is treated as a list of numbers
   if (!PyList_Check(key) || PyList_GET_SIZE(key) >= kMost) return {};
@@ -166,7 +165,7 @@ Indexed resolve(const Tensor& t, PyObject* given) {
   return r;
 }
 
-// Leading dimensions of size one beyond `dims` are dropped, as in x[0] = y with y of shape (1, n).
+// Removes leading dimensions of size 1 beyond `dims`, as in x[0] = y with y of shape (1, n).
 Tensor trim_leading(Tensor source, int dims) {
   while (source.dim() > dims && source.shape()[0] == 1) source = select(source, 0, 0);
   return source;
@@ -191,7 +190,8 @@ PyObject* get_item(PyObject* self, PyObject* key) {
 
 namespace {
 
-// A single value for masks may have another dtype than the tensor, and so may all values in a region of autocast.
+// Converts a value to the dtype of the tensor in two cases: a single element if all indices are masks, and any value in
+// an autocast region. In other cases, index_put() requires equal dtypes.
 Tensor value_to_put(const Tensor& value, Dtype dtype, const Tensors& indices) {
   const auto masks = [](const Tensor& i) {
     return !i.defined() || i.dtype() == Dtype::bool_ || i.dtype() == Dtype::uint8;

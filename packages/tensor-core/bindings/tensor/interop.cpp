@@ -1,4 +1,4 @@
-// Memory shared with others: NumPy's arrays, and the buffer protocol.
+// Memory shared with NumPy arrays and by the buffer protocol.
 #include <pybind11/numpy.h>
 
 #include <algorithm>
@@ -20,7 +20,7 @@ namespace {
 constexpr const char kNoBuffer[] =
     "Got unsupported ScalarType BFloat16: it has no NumPy or buffer equivalent; convert with .float() first";
 
-// The struct-module letter of each dtype; bfloat16 has none.
+// Returns the format code of a dtype in the module struct, or null for bfloat16, which has none.
 const char* format_of(Dtype d) {
   constexpr const char* letters[] = {"?", "B", "b", "h", "i", "q", "H", "I", "Q", "e", nullptr, "f", "d", "Zf", "Zd"};
   return letters[int(d)];
@@ -60,7 +60,7 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
       "array.astype('float32').");
 }
 
-// Deleters of storages; they may run in any thread.
+// Deleters of storages. They may run in any thread, so they acquire the GIL.
 void release_py_buffer(void* context) {
   const PyGILState_STATE state = PyGILState_Ensure();
   Py_buffer* view = static_cast<Py_buffer*>(context);
@@ -77,7 +77,7 @@ void release_object(void* context) {
 // The data of an exported buffer, which remains valid if the tensor changes or is destroyed.
 struct BufferExport {
   Ref<Storage> storage;
-  Shape shape, strides;  // in bytes
+  Shape shape, strides;  // strides in bytes
 };
 static_assert(sizeof(Py_ssize_t) == sizeof(int64_t));
 
@@ -155,7 +155,7 @@ void release_buffer(PyObject*, Py_buffer* view) { delete static_cast<BufferExpor
 
 namespace {
 
-struct Memory {  // of somebody else
+struct Memory {  // memory that another object owns
   void* data;
   Dtype dtype;
   int dims;
@@ -193,7 +193,7 @@ Tensor tensor_over(const Memory& memory, Owner owner) {
   return from_storage(std::move(storage), shape, strides, 0, memory.dtype);
 }
 
-// NumPy's numbers for the types, which its arrays carry.
+// The dtype objects of NumPy and their type numbers, by dtype.
 struct NumpyTypes {
   py::object of[kDtypeCount];  // none for bfloat16
   int number[kDtypeCount];
@@ -213,7 +213,8 @@ const NumpyTypes& numpy_types() {
   });
 }
 
-// Without the detour by the buffer protocol; undefined where the elements are of another kind.
+// Returns a tensor over a NumPy array. Faster than the buffer protocol. Returns an undefined tensor if no dtype matches
+// the elements.
 Tensor tensor_over_array(PyObject* o) {
   const py::array array = py::reinterpret_borrow<py::array>(o);
   const py::dtype type = array.dtype();
@@ -264,8 +265,8 @@ PyObject* to_numpy(const Tensor& t, bool force) {
                      " device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.");
   if (!force) check_not_recorded(t);
   require<TypeError>(format_of(t.dtype()), kNoBuffer);
-  const Object owner(checked(wrap_tensor(detach(t))));  // not t itself, whose memory may become another
-  if (!t.storage().writable()) {                        // which NumPy sees by the buffer protocol
+  const Object owner(checked(wrap_tensor(detach(t))));  // not `t` itself, because its memory may be replaced
+  if (!t.storage().writable()) {                        // the buffer protocol makes the array read-only
     const py::object asarray = py::module_::import("numpy").attr("asarray");
     return PyObject_CallOneArg(asarray.ptr(), owner.get());
   }
@@ -334,7 +335,7 @@ void bind_interop() {
       });
   def("_crc32(data, start=0)", kPrivate, "Return the CRC-32 of a contiguous buffer that follows bytes of CRC `start`.",
       [](PyObject* data, int64_t start) {
-        constexpr size_t kPiece = size_t(1) << 26;  // bytes between looks for signals
+        constexpr size_t kPiece = size_t(1) << 26;  // bytes between checks for signals
         struct View : Py_buffer {
           explicit View(PyObject* data) {
             if (PyObject_GetBuffer(data, this, PyBUF_SIMPLE) != 0) throw PythonError();

@@ -8,7 +8,7 @@ namespace flambeau::python {
 
 const char* library_name();
 void set_library_name(const std::string& name);
-bool imported_as_torch();                               // programs written for PyTorch run: what PyTorch rejects raises
+bool imported_as_torch();                               // if true, raise an error where PyTorch does
 std::string under_library_name(std::string_view name);  // "torch.dtype" for "flambeau.dtype" under the name torch
 
 }  // namespace flambeau::python

@@ -1,4 +1,4 @@
-// Python's operators on tensors, straight from the type's slots to the rows.
+// The number slots of the type Tensor, which call the pointwise rows directly.
 #include "calls/intercept.h"
 #include "calls/overrides.h"
 #include "calls/watch.h"
@@ -9,8 +9,9 @@ namespace flambeau::python {
 
 namespace {
 
-// An operator of a tensor and a NumPy array is that of two tensors; of anything else it is left to the other's type.
-// Of the operators whose array is on the left, PyTorch has the division alone.
+// Applies an operator to a tensor and a NumPy array, which is converted to a tensor. Returns NotImplemented for other
+// objects, so that their type can implement the operator. If the library is imported as torch, the left operand can be
+// an array only if `array_first` is set (for division), as in PyTorch.
 template <auto operation, bool array_first = false>
 PyObject* beside_array(PyObject* a, PyObject* b) {
   if (PyErr_Occurred()) return nullptr;

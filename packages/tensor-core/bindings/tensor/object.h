@@ -1,4 +1,4 @@
-// The Python objects of this module, and errors on their way to Python. Internal.
+// The Python objects of this module, and the conversion of exceptions to Python errors. Internal.
 #pragma once
 
 #include <Python.h>
@@ -48,16 +48,16 @@ PyObject* strided_layout();          // borrowed
 bool is_sparse_layout(PyObject* o);  // a layout other than strided
 PyObject* scalar_object(Scalar s);
 PyObject* to_list(const Tensor& t);
-inline Scalar read_item(const Tensor& t) {  // for a program that asks for the value
+inline Scalar read_item(const Tensor& t) {  // the implementation of Tensor.item()
   require(!t.is_meta() || t.numel() != 1, "Tensor.item() cannot be called on meta tensors");
   return item(t);
 }
-bool truth_of(const Tensor& t);  // RuntimeError unless there is one element
+bool truth_of(const Tensor& t);  // throws unless the tensor has one element
 
 // Sets the Python error for the exception being handled.
 void translate_exception();
 
-// Runs body, turning exceptions into a Python error and `failure`.
+// Runs body. If it throws, sets the Python error and returns `failure`.
 template <class R, class F>
 R guarded(R failure, F&& body) {
   const InterpreterSection section;
@@ -77,7 +77,7 @@ class Object {  // an owned reference
   Object(Object&& other) noexcept : o_(other.release()) {}
   Object& operator=(Object&& other) noexcept {
     PyObject* const former = std::exchange(o_, other.release());
-    Py_XDECREF(former);  // last: it may run code that sees this object
+    Py_XDECREF(former);  // after the assignment, because it may run code that uses this object
     return *this;
   }
   ~Object() { Py_XDECREF(o_); }
@@ -89,7 +89,7 @@ class Object {  // an owned reference
   PyObject* o_ = nullptr;
 };
 
-inline std::string_view text_of(PyObject* str) {  // fails for lone surrogates
+inline std::string_view text_of(PyObject* str) {  // throws for lone surrogates
   Py_ssize_t size;
   const char* text = PyUnicode_AsUTF8AndSize(str, &size);
   if (!text) throw PythonError();
@@ -101,7 +101,7 @@ inline PyObject* checked(PyObject* o) {  // throws if a call into Python failed
   return o;
 }
 
-// The list or tuple itself, or without a GIL a copy of the list, which other threads cannot change.
+// Returns the list or tuple itself. Without a GIL, returns a copy of a list, because other threads may change the list.
 // Note [Free threading]
 inline Object stable_items(PyObject* sequence) {
 #ifdef Py_GIL_DISABLED
@@ -110,7 +110,7 @@ inline Object stable_items(PyObject* sequence) {
   return Object(Py_NewRef(sequence));
 }
 
-// A dict's value, or null if there is none.
+// Returns the value of a key in a dict, or null if the key is missing.
 inline Object value_in(PyObject* dict, PyObject* key) {
   PyObject* value = nullptr;
 #if PY_VERSION_HEX >= 0x030D0000
@@ -122,13 +122,13 @@ inline Object value_in(PyObject* dict, PyObject* key) {
   return Object(value);
 }
 
-// A number or a tensor as an operand; false if it is neither. A Python float, int or bool, or a scalar of NumPy's or
-// anything else with __index__ or __float__ and without a length.
+// Convert an object to an operand or a number. Return false if it is neither a tensor (to_operand only) nor a number.
+// Numbers are Python numbers, NumPy scalars and other objects without a length that have __index__ or __float__.
 bool to_operand(PyObject* o, Operand& out);
 bool to_scalar(PyObject* o, Scalar& out);
 
-// Interop (interop.cpp, construct.cpp)
-bool is_sequence(PyObject* o);  // but no string
+// Conversion from Python objects (data.cpp, interop.cpp)
+bool is_sequence(PyObject* o);  // false for strings
 bool is_array(PyObject* o);
 bool is_numpy_array(PyObject* o);
 Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype);

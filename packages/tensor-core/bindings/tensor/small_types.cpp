@@ -96,7 +96,7 @@ PyObject* size_numel(PyObject* self, PyObject*) {
     n = int64_t(uint64_t(n) * uint64_t(PyLong_AsLongLong(PyTuple_GET_ITEM(self, i))));
   return PyErr_Occurred() ? nullptr : PyLong_FromLongLong(n);
 }
-// Size(iterable of ints): what has __index__ counts as one.
+// Size(iterable of ints). The items may be any objects with __index__.
 PyObject* size_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   Object given(PyTuple_Type.tp_new(&PyTuple_Type, args, kwargs));
   if (!given) return nullptr;
@@ -118,13 +118,13 @@ PyObject* size_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   }
   return size.release();
 }
-PyObject* as_size(PyObject* tuple) {  // steals
+PyObject* as_size(PyObject* tuple) {  // steals the reference
   const Object owned(tuple);
   if (!tuple || !PyTuple_Check(tuple)) return owned ? Py_NewRef(tuple) : nullptr;
   return PyObject_CallOneArg(reinterpret_cast<PyObject*>(size_type), tuple);
 }
-// Of items that come from a Size: they are ints.
-PyObject* from_items(PyObject* tuple) {  // steals
+// Converts a tuple of items of a Size, which are ints and need no checks. Steals the reference.
+PyObject* from_items(PyObject* tuple) {
   const Object owned(tuple);
   if (!tuple) return nullptr;
   const Py_ssize_t n = PyTuple_GET_SIZE(tuple);
@@ -137,7 +137,7 @@ PyObject* size_item(PyObject* self, PyObject* key) {
   return item && PySlice_Check(key) ? from_items(item) : item;
 }
 PyObject* size_repeat(PyObject* a, Py_ssize_t n) { return from_items(PyTuple_Type.tp_as_sequence->sq_repeat(a, n)); }
-// Either side may be the Size: what is added to one becomes one.
+// The result is a Size if either operand is one.
 PyObject* size_add(PyObject* a, PyObject* b) {
   if (!PyTuple_Check(a) || !PyTuple_Check(b)) Py_RETURN_NOTIMPLEMENTED;
   return as_size(PyTuple_Type.tp_as_sequence->sq_concat(a, b));
@@ -171,7 +171,7 @@ PyType_Spec size_spec = {"flambeau.Size", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_
 
 const char* library_name() { return name_in_texts.load(std::memory_order_acquire); }
 void set_library_name(const std::string& name) {
-  static std::set<std::string> names;  // texts of other threads may refer to former ones
+  static std::set<std::string> names;  // never freed, because other threads may still use former names
   name_in_texts.store(names.insert(name).first->c_str(), std::memory_order_release);
 }
 bool imported_as_torch() { return library_name() == std::string_view("torch"); }

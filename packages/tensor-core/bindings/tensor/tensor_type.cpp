@@ -1,9 +1,9 @@
-// The Tensor type: life of its objects, and the protocols that are not arithmetic.
+// The Tensor type: creation and destruction of its objects, and the protocols other than arithmetic.
 //
 // Note [Tensor objects]
-// A TensorImpl remembers the Python object that stands for it, so that the same tensor is the same object for as long
-// as that object lives. Objects of the exact type come from a free list, and are not tracked by the garbage collector
-// until somebody gives them an attribute: until then they cannot be part of a cycle that Python sees.
+// A TensorImpl has a pointer to its Python object, so that a tensor is represented by the same object for as long as
+// that object exists. Objects of the exact type Tensor come from a free list. The garbage collector does not track them
+// until they get a __dict__, because they cannot be part of a reference cycle of Python objects before.
 #include "tensor/tensor_type.h"
 
 #include "calls/conversions.h"
@@ -24,7 +24,7 @@ PyTypeObject* placeholder_type = nullptr;
 namespace {
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr int kFreeListSize = 1;  // so that the sanitizer sees an object's end
+constexpr int kFreeListSize = 1;  // nearly disables reuse, so that the sanitizer detects uses after free
 #else
 constexpr int kFreeListSize = 512;
 #endif
@@ -46,15 +46,15 @@ TensorObject* new_object(PyTypeObject* type) {
   return o;
 }
 
-// An increment of the reference count that fails for an object that is being deallocated, and before it, permission for
-// other threads to do so. Note [Free threading]
+// revive() increments the reference count of an object, and returns false if the object is being deallocated.
+// allow_revival() must be called before, so that other threads may call revive(). Note [Free threading]
 #if !defined(Py_GIL_DISABLED)
 void allow_revival(PyObject*) {}
 bool revive(PyObject* o) { return Py_REFCNT(o) > 0 && Py_NewRef(o); }
 #elif PY_VERSION_HEX >= 0x030E0000
 void allow_revival(PyObject* o) { PyUnstable_EnableTryIncRef(o); }
 bool revive(PyObject* o) { return PyUnstable_TryIncRef(o); }
-#else  // as CPython 3.14 does it
+#else  // the implementation of CPython 3.14
 void allow_revival(PyObject* o) {
   Py_ssize_t shared = _Py_atomic_load_ssize_relaxed(&o->ob_ref_shared);
   while (!(shared & _Py_REF_SHARED_FLAG_MASK) &&
@@ -74,7 +74,7 @@ bool revive(PyObject* o) {
 }
 #endif
 
-// Lets wrap_tensor find the object.
+// Makes `o` the Python object of the tensor, which wrap_tensor() returns.
 void link(const Tensor& t, TensorObject* o) {
   PyObject* const object = reinterpret_cast<PyObject*>(o);
   allow_revival(object);
@@ -98,7 +98,7 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-// The autograd state of a tensor to which only its Python object refers; null if autograd is not loaded.
+// Returns the autograd state of a tensor that only its Python object references, otherwise null.
 AutogradMeta* owned_meta(PyObject* self) {
   const Tensor& t = reinterpret_cast<TensorObject*>(self)->tensor;
   return python_autograd_hooks && t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
@@ -234,7 +234,7 @@ Py_ssize_t length(PyObject* self) {
 
 PyObject* iterate(PyObject* self) {
   Caller caller;
-  if (may_override(self)) {  // the class is asked for all of them at once, and what it gives is gone through
+  if (may_override(self)) {  // a class with __torch_function__ handles unbind(), and its result is iterated
     if (caller.asks("unbind", self)) {
       const Object rows(caller.answer);
       return rows ? PyObject_GetIter(rows.get()) : nullptr;
