@@ -54,7 +54,7 @@ struct FunctionCall {
   };
   using OutputKinds = SmallVector<OutputKind, 4>;
   OutputKinds output_kinds(const py::object& output) const;
-  using Tangents = SmallVector<Tensor, 8>;  // of the arguments, undefined if one has none
+  using Tangents = SmallVector<Tensor, 8>;  // tangents of the arguments; undefined for arguments without one
   Tangents tangents_of_arguments(size_t level) const;
   py::tuple call_jvp(const Tangents& given) const;
   bool shows_tangent_of_argument(const Tensor& output, const Tensor& tangent, const Tangents& given) const;
@@ -119,7 +119,8 @@ void FunctionCall::save(FunctionNode& node, PyObject* const* outputs) const {
   }
 }
 
-// An input that forward returns becomes a separate output. A view of an input must not be changed in place.
+// Returns an output of forward as a result of the call. An input that forward returns is replaced by a view of it, and
+// views are marked so that changing them in place raises an error.
 py::object as_output(PyObject* o, bool is_input) {
   const Tensor* t = tensor_in(o);
   if (!t || (!is_input && !t->impl()->base)) return py::reinterpret_borrow<py::object>(o);
@@ -172,7 +173,7 @@ void FunctionCall::become_outputs(const Ref<FunctionNode>& node, PyObject* const
 
 py::object FunctionCall::record(const py::object& output) const {
   const bool several = PyTuple_Check(output.ptr()) || PyList_Check(output.ptr());
-  // A tuple, which no hook on saved tensors can change.
+  // A tuple, because hooks on saved tensors could change a list.
   const py::object held = several ? owned(PySequence_Tuple(output.ptr())) : owned(PyTuple_Pack(1, output.ptr()));
   PyObject* const* values = PySequence_Fast_ITEMS(held.ptr());
   const size_t n = size_t(PyTuple_GET_SIZE(held.ptr()));
@@ -190,8 +191,8 @@ py::object FunctionCall::record(const py::object& output) const {
   return several ? py::object(results) : results[0];
 }
 
-// The results of a call that is not recorded: an argument that forward returned unchanged becomes a view of it, and
-// views must not be changed in place.
+// Returns the results of a call that is not recorded. An argument that forward returned unchanged is replaced by a view
+// of it. The views are marked as created without recording.
 py::object FunctionCall::without_graph(const py::object& output) const {
   const bool several = PyTuple_Check(output.ptr());
   const py::tuple values = several ? py::tuple(output) : py::make_tuple(output);

@@ -150,9 +150,10 @@ std::vector<Tensor> tensors_from(PyObject* o, const char* what) {
   return out;
 }
 
-// gradients(outputs, leaves, cotangents or None, follow, keep_graph) returns the gradients of the leaves of a
-// transform, zeros for unused leaves, and True if the outputs depend on other tensors that require a gradient. In this
-// case, or if a cotangent requires a gradient, the gradients are recorded, unless follow is False.
+// gradients(outputs, leaves, cotangents or None, follow, keep_graph) is the backward pass of a function transform. It
+// returns the gradients of the leaves, with zeros for unused leaves, and True if the outputs depend on other tensors
+// that require a gradient. In this case, or if a cotangent requires a gradient, the gradients are recorded, unless
+// follow is False.
 py::tuple gradients(py::object outputs, py::object leaves, py::object cotangents, bool follow, bool keep_graph) {
   const std::vector<Tensor> values = tensors_from(outputs.ptr(), "outputs");
   std::vector<Tensor> given(values.size());

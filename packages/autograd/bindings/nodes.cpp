@@ -79,8 +79,8 @@ std::string full_name(const Node& n) {
   return (dynamic_cast<const AccumulateGrad*>(&n) ? "torch::autograd::" : "") + std::string(n.name());
 }
 
-// Determines which inputs the saved tensors are, from the edges of their gradients; -1 if that is ambiguous. A tensor
-// that is several inputs is assigned to them in order.
+// Returns for each saved tensor the index of the input to which it is identical, or -1 if that is unknown. Compares the
+// edges of the tensors' gradients. A tensor that is passed as several inputs is assigned to them in order.
 std::vector<int> inputs_of(const OperatorNode& node) {
   std::vector<int> found(node.saved_count(), -1);
   std::vector<bool> taken(node.edges.size());
@@ -114,7 +114,7 @@ OperatorNode& saving_node(Node& n, size_t i) {
   return *node;
 }
 
-// Returns for each saved tensor the index of the input or the output that it is, or -1.
+// Returns a pair for each saved tensor: the index of the input and of the output to which it is identical, or -1.
 py::list saved_places(Node& n) {
   const auto* node = dynamic_cast<OperatorNode*>(&n);
   if (!node) return py::list();
