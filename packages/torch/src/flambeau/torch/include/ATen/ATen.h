@@ -1,7 +1,7 @@
-// Tensors and operators in ATen's interface, on flambeau's. docs/differences.md lists what is mapped.
+// ATen's interface to tensors and operators, implemented with flambeau. docs/differences.md lists what is supported.
 #pragma once
 
-// Extensions rely on the standard headers that PyTorch's include.
+// Standard headers that PyTorch's headers include, because extensions rely on them.
 #include <algorithm>
 #include <cmath>
 #include <cstring>

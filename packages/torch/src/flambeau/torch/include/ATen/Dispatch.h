@@ -1,4 +1,4 @@
-// AT_DISPATCH_*(dtype, "name", [&] { ... scalar_t ... }): the code for the C++ type of a dtype.
+// AT_DISPATCH_*(dtype, "name", [&] { ... scalar_t ... }) runs code in which scalar_t is the C++ type of a dtype.
 #pragma once
 
 #include <c10/core/ScalarType.h>
@@ -32,7 +32,7 @@ c10::ScalarType scalar_type(const T& deprecated) {
     }                                                                          \
   }()
 
-// The cases of a family of dtypes, and of further ones.
+// The cases for one or more dtypes. The macros below combine families of dtypes with additional dtypes.
 #define FLAMBEAU_CASES_1(a, ...) AT_DISPATCH_CASE(a, __VA_ARGS__)
 #define FLAMBEAU_CASES_2(a, b, ...) FLAMBEAU_CASES_1(a, __VA_ARGS__) AT_DISPATCH_CASE(b, __VA_ARGS__)
 #define FLAMBEAU_CASES_3(a, b, c, ...) FLAMBEAU_CASES_2(a, b, __VA_ARGS__) AT_DISPATCH_CASE(c, __VA_ARGS__)

@@ -1,5 +1,5 @@
-// at::name(...): operators, and functions that make tensors. Most are generated; here are those whose overloads in ATen
-// differ from the function in Python.
+// Functions at::name(...). Most are generated (functions.inc). This file defines those whose overloads in ATen differ
+// from the function in Python.
 #pragma once
 
 #include <ATen/TensorIndexing.h>
@@ -93,7 +93,7 @@ inline Tensor einsum(c10::string_view equation, TensorList operands) {
   return detail::call_python<Tensor>("einsum", 2, "", {equation, operands});
 }
 
-// Functions that make tensors
+// Factory functions
 inline Tensor arange(const c10::Scalar& start, const c10::Scalar& end, const c10::Scalar& step,
                      const c10::TensorOptions& options = {}) {
   return detail::make(FLAMBEAU_FUNCTION("arange"), "arange", {start, end, step, options.dtype_opt()}, options);
@@ -116,7 +116,7 @@ inline Tensor normal(double mean, double std, c10::IntArrayRef size, const c10::
                       {mean, std, detail::Dims(size), c10::nullopt, options.dtype_opt()}, options);
 }
 
-// The elements of a list, or of a nested list, as a tensor.
+// Returns a tensor with the elements of a list or a nested list.
 template <class T>
   requires std::is_arithmetic_v<T>
 Tensor tensor(c10::ArrayRef<T> values, const c10::TensorOptions& options) {
@@ -140,7 +140,7 @@ Tensor tensor(T value, const c10::TensorOptions& options) {
   return tensor(c10::ArrayRef<T>(value), options).view(c10::IntArrayRef());
 }
 namespace detail {
-// The options of tensor(values): floating-point numbers have the default dtype, integers are int64.
+// Returns the default options of tensor(values): the default dtype for floating-point numbers, int64 for integers.
 template <class T>
 c10::TensorOptions options_of() {
   if (std::is_floating_point_v<T>) return c10::get_default_dtype();
@@ -161,7 +161,7 @@ Tensor tensor(T value) {
   return tensor(value, detail::options_of<T>());
 }
 
-// A tensor over memory of the caller, which `deleter` releases.
+// Returns a tensor over memory of the caller. Calls `deleter` when the memory is no longer used.
 inline Tensor from_blob(void* data, c10::IntArrayRef sizes, c10::IntArrayRef strides,
                         const std::function<void(void*)>& deleter, const c10::TensorOptions& options = {}) {
   using ::flambeau::Storage;
@@ -233,7 +233,7 @@ inline void Tensor::backward(const Tensor& gradient, c10::optional<bool> retain_
                                                     create_graph ? Py_True : Py_False));
 }
 
-// Sizes that all operands are expanded to.
+// Returns the broadcast shape.
 inline std::vector<int64_t> infer_size(c10::IntArrayRef a, c10::IntArrayRef b) {
   const ::flambeau::Shape shape = ::flambeau::broadcast(detail::shape_of(a), detail::shape_of(b));
   return {shape.begin(), shape.end()};

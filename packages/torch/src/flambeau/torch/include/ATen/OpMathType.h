@@ -1,4 +1,4 @@
-// The types that elements of half precision are computed in.
+// The types in which elements are computed and sums are accumulated: elements of half precision in float.
 #pragma once
 
 #include <c10/util/Half.h>
@@ -20,7 +20,7 @@ struct OpMathType<c10::BFloat16> {
 template <class T>
 using opmath_type = typename OpMathType<T>::type;
 
-// Sums are kept in float64 on the CPU.
+// The type in which sums are accumulated. As in PyTorch, sums of float use double on the CPU.
 template <class T, bool is_cuda>
 struct AccumulateType {
   using type =

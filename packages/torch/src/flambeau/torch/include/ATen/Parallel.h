@@ -1,4 +1,4 @@
-// at::parallel_for on flambeau's threads.
+// at::parallel_for and at::parallel_reduce, which use flambeau's thread pool.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +19,8 @@ inline void set_num_threads(int n) { ::flambeau::set_num_threads(n); }
 inline bool in_parallel_region() { return ::flambeau::detail::in_parallel_region(); }
 inline int64_t divup(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
-// The number of the running thread among those of the innermost parallel_for: below get_num_threads(), and no two
-// threads have the same one at the same time.
+// The number of the running thread within the innermost parallel_for. Numbers are less than get_num_threads(), and no
+// two running threads have the same one.
 namespace detail {
 inline thread_local int thread_number = 0;
 
@@ -29,7 +29,7 @@ class ThreadNumbers {
   explicit ThreadNumbers(int count) {
     while (count > 0) free_.push_back(--count);
   }
-  // Gives the running thread a number for a scope.
+  // Assigns a number to the running thread for the duration of a scope.
   class Scope {
    public:
     explicit Scope(ThreadNumbers& numbers) : numbers_(numbers), former_(thread_number) {
@@ -55,7 +55,7 @@ class ThreadNumbers {
 }  // namespace detail
 inline int get_thread_num() { return detail::thread_number; }
 
-// Calls f(begin, end) for ranges of [begin, end) of at least `grain` indices, on several threads.
+// Splits [begin, end) into ranges of at least `grain` indices and calls f(begin, end) for each, on several threads.
 template <class F>
 void parallel_for(int64_t begin, int64_t end, int64_t grain, const F& f) {
   if (begin >= end) return;
@@ -70,7 +70,8 @@ void parallel_for(int64_t begin, int64_t end, int64_t grain, const F& f) {
   });
 }
 
-// The reduction of f(begin, end, identity) over such ranges, joined in their order.
+// Splits [begin, end) into ranges of `grain` indices, calls f(begin, end, identity) for each on several threads, and
+// combines the results with join(a, b) in the order of the ranges.
 template <class T, class F, class Join>
 T parallel_reduce(int64_t begin, int64_t end, int64_t grain, const T identity, const F& f, const Join& join) {
   if (begin >= end) return identity;

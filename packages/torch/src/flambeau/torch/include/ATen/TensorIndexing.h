@@ -8,7 +8,7 @@ namespace at::indexing {
 struct EllipsisIndexType {};
 inline constexpr EllipsisIndexType Ellipsis;
 
-// The elements from start up to stop; a missing bound is the end of the dimension.
+// The indices from start up to, but not including, stop. A missing bound is the begin or the end of the dimension.
 struct Slice {
   Slice(c10::optional<int64_t> start = c10::nullopt, c10::optional<int64_t> stop = c10::nullopt,
         c10::optional<int64_t> step = c10::nullopt)
@@ -38,8 +38,8 @@ struct TensorIndex {
   Tensor tensor;
 };
 
-// The view that basic indices (integers, slices, None, an ellipsis) select, and the tensors that index its
-// dimensions.
+// A resolved sequence of indices: the view that the basic indices (integers, slices, None, an ellipsis) select, and the
+// tensors that index the dimensions of this view.
 struct Indexed {
   Indexed(const Tensor& t, c10::ArrayRef<TensorIndex> indices) : view(t.native()) {
     int64_t used = 0;

@@ -1,4 +1,4 @@
-// The header that C++ extensions include: ATen, libtorch and pybind11 in PyTorch's names.
+// The header that C++ extensions include: the interfaces of ATen and libtorch, and pybind11.
 #pragma once
 
 #include <torch/all.h>

@@ -1,5 +1,5 @@
-// TORCH_LIBRARY, TORCH_LIBRARY_FRAGMENT and TORCH_LIBRARY_IMPL: operators in C++ that Python calls as
-// torch.ops.<namespace>.<name>. flambeau.library keeps them; nothing here needs more than Python's stable interface.
+// TORCH_LIBRARY, TORCH_LIBRARY_FRAGMENT and TORCH_LIBRARY_IMPL register operators written in C++, which Python calls as
+// torch.ops.<namespace>.<name>. The registry is flambeau.library. This file uses only Python's stable ABI.
 #pragma once
 
 #include <cstdio>
@@ -12,7 +12,7 @@
 
 namespace c10 {
 
-// The key that a kernel is registered for.
+// The dispatch key for which a kernel is registered.
 enum class DispatchKey : uint8_t {
   CPU,
   CUDA,
@@ -27,7 +27,7 @@ enum class DispatchKey : uint8_t {
 
 namespace detail {
 
-// The name of a C++ type in a schema.
+// The name of a C++ type in operator schemas.
 template <class T>
 struct SchemaType {
   static std::string name() {
@@ -86,7 +86,8 @@ struct SchemaType<std::tuple<T...>> {
   }
 };
 
-// How the value of a parameter is kept while the function runs: what an ArrayRef views, as a vector.
+// The type that stores the value of a parameter during a call. For an ArrayRef, this is a vector that owns the
+// elements.
 template <class T>
 struct Kept {
   using type = T;
@@ -114,7 +115,7 @@ struct Kept<OptionalArrayRef<T>> {
   }
 };
 
-// The type of a callable object: R(Args...).
+// The type R(Args...) of a callable object.
 template <class F>
 struct FunctionType : FunctionType<decltype(&F::operator())> {};
 template <class R, class... Args>
@@ -135,7 +136,7 @@ namespace torch {
 
 using c10::DispatchKey;
 
-// A C++ function that takes its arguments as values of any type, and its schema without names of parameters.
+// A C++ function, wrapped so that it takes and returns IValues, and its schema, which has no names of parameters.
 class CppFunction {
  public:
   using Values = std::vector<c10::IValue>;
@@ -185,7 +186,7 @@ class CppFunction {
 
 namespace detail {
 
-// Python's view of a kernel: a function of the arguments' values.
+// The Python function for a kernel. `self` is a capsule with the kernel.
 inline PyObject* call_kernel(PyObject* self, PyObject* arguments) {
   try {
     const ::flambeau::InterpreterSection section;
@@ -199,7 +200,7 @@ inline PyObject* call_kernel(PyObject* self, PyObject* arguments) {
 inline at::detail::Object as_python(CppFunction kernel) {
   static PyMethodDef definition{"kernel", call_kernel, METH_VARARGS, "A kernel of a C++ library."};
   using at::detail::Object;
-  // Kernels live as long as the process, as libraries do.
+  // Kernels are never freed, because libraries are never unloaded.
   const Object holder(PyCapsule_New(new CppFunction(std::move(kernel)), nullptr, nullptr));
   return Object(PyCFunction_NewEx(&definition, holder.get(), nullptr));
 }
@@ -217,8 +218,8 @@ inline const char* name_of(DispatchKey key) {
   return names[int(key)];
 }
 
-// Runs what registers operators. A library is loaded by C code that no exception may cross: an error is printed, and
-// what is missing then raises where it is used.
+// Runs a function that registers operators. Prints errors instead of throwing them, because this code runs while the C
+// runtime loads a library. Later uses of operators that could not be registered raise errors.
 template <class F>
 void registering(F&& f) {
   const at::detail::WithPython held;
@@ -310,7 +311,7 @@ struct TorchLibraryInit {
 };
 }  // namespace detail
 
-// torch::RegisterOperators().op("namespace::name", &function): the interface before TORCH_LIBRARY.
+// torch::RegisterOperators().op("namespace::name", &function): PyTorch's older interface for registering operators.
 class RegisterOperators {
  public:
   RegisterOperators() = default;
@@ -368,7 +369,7 @@ class OperatorHandle {
  private:
   std::string name_;
 };
-// Operators of Python and C++ by their names.
+// Look-up of operators by name, whether they are implemented in Python or in C++.
 class Dispatcher {
  public:
   static Dispatcher& singleton() {

@@ -1,4 +1,4 @@
-// pybind11 conversions of ATen's types for arguments and results.
+// pybind11 conversions of ATen's types.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -9,8 +9,8 @@
 
 namespace torch::detail {
 
-// Translates C++ exceptions to Python exceptions in this extension module, and records whether the loaded library is a
-// different build than the headers.
+// Makes this extension module translate C++ exceptions to Python exceptions. Returns true if the extension was compiled
+// with headers of another version of flambeau than the loaded library.
 inline bool prepare_module() {
   if (!Py_IsInitialized()) return false;
   const at::detail::WithPython held;
@@ -44,7 +44,7 @@ struct type_caster<at::Tensor> {
   static handle cast(const at::Tensor& t, return_value_policy, handle) { return at::detail::to_python(t).release(); }
 };
 
-// Conversion of a type by the functions that operators use for arguments and results.
+// A type caster that uses the conversions of operator arguments and results (IValue).
 template <class T>
 struct value_caster {
   PYBIND11_TYPE_CASTER(T, const_name("object"));
@@ -93,7 +93,7 @@ struct type_caster<c10::Device> {
   c10::Device value{c10::kCPU};
 };
 
-// A sequence that a function only reads.
+// Conversion of Python sequences to views. The caster owns the elements during the call.
 template <class T>
 struct type_caster<c10::ArrayRef<T>> {
   PYBIND11_TYPE_CASTER(c10::ArrayRef<T>, const_name("Sequence[") + make_caster<T>::name + const_name("]"));
@@ -115,7 +115,7 @@ struct type_caster<c10::ArrayRef<T>> {
 }  // namespace pybind11::detail
 
 namespace torch {
-// PyTorch translates C++ exceptions here; in flambeau every function does.
+// In PyTorch, this wrapper translates C++ exceptions. flambeau translates those of all functions: see prepare_module().
 template <class F>
 F&& wrap_pybind_function(F&& function) {
   return std::forward<F>(function);

@@ -13,12 +13,12 @@ using Dtype = c10::ScalarType;
 using c10::dtype;
 using c10::MemoryFormat;
 
-// A scope in which nothing is recorded for backward.
+// Disables the recording of operations for backward within a scope.
 class NoGradGuard : ::flambeau::NoGrad {
  public:
   NoGradGuard() {}
 };
-// Sets for a scope whether operations are recorded for backward.
+// Enables or disables the recording of operations for backward within a scope.
 class AutoGradMode {
  public:
   explicit AutoGradMode(bool enabled) : former_(::flambeau::grad_enabled()) { ::flambeau::set_grad_enabled(enabled); }
@@ -42,7 +42,7 @@ struct GradMode {
   static bool is_enabled() { return ::flambeau::grad_enabled(); }
   static void set_enabled(bool enabled) { ::flambeau::set_grad_enabled(enabled); }
 };
-// Recording is switched off below autograd.
+// PyTorch's guards for kernels that run below autograd. Here, they disable recording.
 struct AutoDispatchBelowAutograd : torch::NoGradGuard {};
 using AutoNonVariableTypeMode = AutoDispatchBelowAutograd;
 struct AutoDispatchBelowADInplaceOrView : torch::NoGradGuard {};

@@ -1,4 +1,4 @@
-// Elements of a tensor by their indices: accessor<T, N>() and packed_accessor64<T, N>().
+// Access to elements of a tensor by their indices: accessor<T, N>() and packed_accessor64<T, N>().
 #pragma once
 
 #include <c10/util/ArrayRef.h>
@@ -14,7 +14,7 @@ struct RestrictPtrTraits {
   using PtrType = T* __restrict__;
 };
 
-// The view of a part of a tensor, whose sizes and strides another object owns.
+// A view of a tensor or a part of it. Another object owns the sizes and strides.
 template <class T, size_t N, template <class U> class PtrTraits = DefaultPtrTraits, class index_t = int64_t>
 class TensorAccessor {
  public:
@@ -42,7 +42,7 @@ class TensorAccessor {
   const index_t* strides_;
 };
 
-// A TensorAccessor that stores the sizes and strides, so that it may outlive the tensor's handle.
+// An accessor that stores the sizes and strides, so that it may outlive the tensor's handle.
 template <class T, size_t N, template <class U> class PtrTraits = DefaultPtrTraits, class index_t = int64_t>
 class GenericPackedTensorAccessor {
  public:

@@ -1,4 +1,4 @@
-// at::Tensor: flambeau's tensor with the methods that it has in ATen. The methods that are operators are generated.
+// at::Tensor: a flambeau tensor with the methods of ATen. Methods that call operators are generated (methods.inc).
 #pragma once
 
 #include <tuple>
@@ -47,7 +47,7 @@ struct DeprecatedTypeProperties {
   }
 };
 
-// An operator's record or row, which is looked up once.
+// Expressions for the record or the pointwise row of an operator, which is looked up on first use.
 #define FLAMBEAU_FOUND(type, look_up)                 \
   ([]() -> const type& {                              \
     static const type& found = ::at::detail::look_up; \
@@ -100,7 +100,7 @@ class Tensor {
   Tensor(Tensor&&) = default;
   Tensor& operator=(const Tensor& other) & = default;
   Tensor& operator=(Tensor&& other) & = default;
-  // Of a temporary, such as t[0] = x: into its elements.
+  // Assignment to a temporary, such as t[0] = x, copies the elements.
   Tensor& operator=(const Tensor& source) && { return copied_from(source); }
   Tensor& operator=(Tensor&& source) && { return copied_from(source); }
   Tensor& operator=(const c10::Scalar& value) && {

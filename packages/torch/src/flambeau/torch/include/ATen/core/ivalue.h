@@ -16,7 +16,7 @@ template <class T>
 class List;
 
 namespace detail {
-// A value to and from the elements of lists and dictionaries.
+// Conversions between a C++ value and an IValue, for the elements of lists and dictionaries.
 template <class T>
 IValue pack(T&& value);
 template <class T>
@@ -157,7 +157,7 @@ class IValue {
       value_;
 };
 
-// A list that is shared by its copies.
+// A list. Copies share the elements.
 template <class T>
 class List {
  public:
@@ -202,7 +202,7 @@ inline List<double> IValue::toDoubleList() const { return to<List<double>>(); }
 inline List<bool> IValue::toBoolList() const { return to<List<bool>>(); }
 inline List<at::Tensor> IValue::toTensorList() const { return to<List<at::Tensor>>(); }
 
-// A dictionary that is shared by its copies and keeps the order of insertion.
+// A dictionary that preserves the order of insertion. Copies share the entries.
 template <class K, class V>
 class Dict {
  public:

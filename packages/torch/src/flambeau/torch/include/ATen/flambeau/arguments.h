@@ -1,4 +1,4 @@
-// The arguments of a call in the types of ATen's interface, on their way to an operator of flambeau.
+// Types for the arguments of ATen's functions. They convert implicitly from the types of ATen's interface.
 #pragma once
 
 #include <c10/core/TensorOptions.h>
@@ -11,7 +11,7 @@ using TensorList = c10::ArrayRef<Tensor>;
 
 namespace detail {
 
-// Sizes or dimensions. A single integer is kept apart from a list of one, as `split` needs.
+// Sizes or dimensions. Distinguishes a single integer from a list of one, which `split` requires.
 class Dims : public c10::IntArrayRef {
  public:
   Dims() = default;
@@ -107,7 +107,7 @@ struct Argument {
 
   Kind kind = None;
   bool single = false;
-  const void* data = nullptr;  // of a tensor: the at::Tensor
+  const void* data = nullptr;  // for OfTensor: points to the at::Tensor
   size_t size = 0;
   ::flambeau::Scalar number;
   ::flambeau::Dtype dtype{};

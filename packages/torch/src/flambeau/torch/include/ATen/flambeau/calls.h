@@ -1,4 +1,4 @@
-// Calls of flambeau's operators: from the arguments of ATen's interface to those of an operator's record, and back.
+// Calls of flambeau's operators: converts the arguments from the types of ATen's interface, and the results to them.
 #pragma once
 
 #include <tuple>
@@ -28,7 +28,7 @@ inline constexpr bool is_variant = false;
 template <class... T>
 inline constexpr bool is_variant<std::variant<T...>> = true;
 
-// True if an argument can be the value of a parameter of this type.
+// Returns true if an argument can be converted to a parameter of type T.
 template <class T>
 bool suits(const Argument& a) {
   using enum Argument::Kind;
@@ -68,7 +68,7 @@ inline ::flambeau::Reduction reduction_of(const char* name, size_t i, const Argu
                               : ::flambeau::Reduction::Sum;
 }
 
-// The argument as the value of an operator's parameter.
+// Converts an argument to a parameter of type T. Throws a TypeError if that is impossible.
 template <class T>
 T convert(const char* name, size_t i, const Argument& a) {
   using enum Argument::Kind;
@@ -135,7 +135,7 @@ class CallArguments : public ::flambeau::ArgumentsFrom<CallArguments> {
   Arguments arguments_;
 };
 
-// The device that fresh tensors of a call belong to: that of the first tensor that is not on the CPU.
+// Returns the device on which a call creates new tensors: the device of the first argument that is not on the CPU.
 inline ::flambeau::Device device_of(Arguments arguments) {
   for (const Argument& a : arguments) {
     if (a.kind == Argument::OfTensor && a.tensor().defined() && a.tensor().device() != ::flambeau::DeviceType::Cpu)
@@ -170,7 +170,7 @@ inline ::flambeau::Tensors tensors_in(const ::flambeau::Result& result) {
   ::flambeau::detail::raise<c10::TypeError>("the operator has a single result");
 }
 
-// A result in a type of ATen's interface.
+// Converts a result to a type of ATen's interface.
 template <class T>
 T returned(const ::flambeau::Result& result) {
   if constexpr (std::is_void_v<T>) {
@@ -192,7 +192,7 @@ T returned(const ::flambeau::Result& result) {
   }
 }
 
-// The record of an operator by the name that flambeau._core has it by, as a function or as a method alone.
+// Returns the record of an operator with this name in flambeau._core. `method`: search methods instead of functions.
 inline const ::flambeau::Operator& record_of(std::string_view name, bool method) {
   const int form = method ? ::flambeau::kMethod : ::flambeau::kFunction | ::flambeau::kPrivate | ::flambeau::kNetwork;
   for (const auto* op = ::flambeau::Operator::first(); op; op = op->next()) {
@@ -218,7 +218,7 @@ T call(const ::flambeau::Operator& op, const char* name, Arguments arguments) {
   return returned<T>(run(op.forward, name, arguments));
 }
 
-// A function that makes a tensor. The arguments include the dtype, which may be missing. Note [Factories]
+// Calls a factory function. The arguments include the dtype, which may be None. Note [Factories]
 inline Tensor make(const ::flambeau::Operator& op, const char* name, Arguments arguments,
                    const c10::TensorOptions& options) {
   const auto device = options.device_opt() ? options.device().native() : device_of(arguments);
@@ -226,7 +226,7 @@ inline Tensor make(const ::flambeau::Operator& op, const char* name, Arguments a
   return returned<Tensor>(run(op.forward, name, arguments)).set_requires_grad_if(options.requires_grad());
 }
 
-// The in-place form of an operator, on the first argument.
+// Calls the in-place form of an operator. `self` is also the first argument.
 inline void change(const ::flambeau::Operator& op, const char* name, const Tensor& self, Arguments arguments) {
   const ::flambeau::OnDevice scope(device_of(arguments), name);
   if (op.in_place)
@@ -252,7 +252,7 @@ void change(const ::flambeau::PointwiseRow& row, const Argument (&arguments)[N])
   ::flambeau::pointwise_(row.op, operands(row.name, arguments).data());
 }
 
-// The result written to out=, which gets its shape.
+// Writes a result to `out`, which is resized if necessary.
 inline Tensor& write_out(Tensor& out, const Tensor& result) {
   if (!out.defined()) return out = result;
   if (out.native().shape() != result.native().shape()) ::flambeau::resize(out.native(), result.native().shape());

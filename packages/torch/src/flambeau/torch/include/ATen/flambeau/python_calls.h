@@ -1,5 +1,5 @@
-// Values between C++ and Python, by the functions of Python's stable interface (Py_LIMITED_API) alone; operators that
-// flambeau computes in Python.
+// Conversion of values between C++ and Python, and calls of operators that flambeau implements in Python. Uses only
+// Python's stable ABI (Py_LIMITED_API).
 #pragma once
 
 #include <Python.h>
@@ -48,7 +48,7 @@ inline std::string text_of(PyObject* text) {
   return PyBytes_AsString(bytes.get());
 }
 
-// A dtype or a device of Python, by the name that it has there.
+// Return the Python object for a dtype or a device, which is found by its name.
 inline Object dtype_object(c10::ScalarType type) {
   return module_named("flambeau").attribute(::flambeau::name(c10::detail::dtype_of(type)));
 }
@@ -124,7 +124,7 @@ inline c10::IValue dict_from_python(PyObject* o) {
   return out;
 }
 
-// Takes the value out of a Python object. TypeError for an object that no operator takes.
+// Converts a Python object. Throws a TypeError for objects of types that operators do not take.
 inline c10::IValue from_python(PyObject* o) {
   if (o == Py_None) return {};
   if (const ::flambeau::Tensor* const t = ::flambeau::python_interface->unwrap(o)) return Tensor(*t);
@@ -173,8 +173,8 @@ inline c10::IValue value_of(const Argument& a) {
   }
 }
 
-// Calls a function of Python, given by the path to it. The arguments from number `positional` on are passed by name.
-// Trailing arguments that are missing are left to their defaults.
+// Calls a Python function, which is given by its path. Passes the first `positional` arguments by position and the
+// others by name. Does not pass missing trailing arguments, so that they have their defaults.
 inline c10::IValue call_python_function(std::string_view path, size_t positional, std::string_view keywords,
                                         Arguments arguments) {
   const WithPython held;

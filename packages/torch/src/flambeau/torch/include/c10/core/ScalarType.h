@@ -1,11 +1,11 @@
-// Dtypes by the names and numbers that they have in PyTorch.
+// The dtypes, with PyTorch's names and numbers.
 #pragma once
 
 #include <c10/util/Exception.h>
 #include <c10/util/Half.h>
 #include <flambeau/dtype.h>
 
-// name in ATen, C++ type, dtype of flambeau, PyTorch's number
+// X(name in ATen, C++ type, name in flambeau, number in PyTorch)
 #define FLAMBEAU_SCALAR_TYPES(X)                           \
   X(Byte, uint8_t, uint8, 0)                               \
   X(Char, int8_t, int8, 1)                                 \

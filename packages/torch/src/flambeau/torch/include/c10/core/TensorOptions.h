@@ -1,4 +1,4 @@
-// The dtype, device and other properties of a tensor that is to be made.
+// The dtype, device and other properties of a new tensor.
 #pragma once
 
 #include <c10/core/Device.h>

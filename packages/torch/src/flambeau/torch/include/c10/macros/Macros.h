@@ -1,4 +1,4 @@
-// Macros that code for several devices and compilers uses.
+// Macros of PyTorch for code that supports several devices and compilers.
 #pragma once
 
 #define C10_HOST_DEVICE

@@ -1,4 +1,4 @@
-// Views of sequences, and the optional types of ATen's signatures.
+// Non-owning views of sequences, and the optional types that ATen's signatures use.
 #pragma once
 
 #include <array>
@@ -34,7 +34,7 @@ class ArrayRef {
   constexpr ArrayRef(const T* begin, const T* end) : data_(begin), size_(size_t(end - begin)) {}
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Winit-list-lifetime"  // an argument's view, which ends with the call
+#pragma GCC diagnostic ignored "-Winit-list-lifetime"  // the view is an argument, so the list outlives it
 #endif
   constexpr ArrayRef(std::initializer_list<T> list)
       : data_(list.begin() == list.end() ? nullptr : list.begin()), size_(list.size()) {}

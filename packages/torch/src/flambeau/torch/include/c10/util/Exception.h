@@ -1,5 +1,5 @@
-// Exceptions and checks. c10::Error becomes RuntimeError in Python, and the derived classes the exceptions of their
-// names.
+// Exceptions and checks. In Python, c10::Error becomes RuntimeError, and a derived class becomes the exception of the
+// same name.
 #pragma once
 
 #include <c10/macros/Macros.h>
@@ -24,7 +24,7 @@ std::string str(const Parts&... parts) {
 
 namespace detail {
 
-// Raise the error of a check that has no message.
+// Throws the error of a check that has no message.
 template <class E>
 [[noreturn, gnu::cold]] void fail(const char* condition) {
   ::flambeau::detail::raise<E>("Expected ", condition, " to be true, but got false.  (Could this error message be ",
@@ -38,7 +38,7 @@ template <class E, class... Parts>
                                                     const std::string& message = {}) {
   ::flambeau::detail::raise<Error>(condition, " INTERNAL ASSERT FAILED at \"", file, "\":", line, ". ", message);
 }
-// The message of a check, which may be missing.
+// Returns the message of a check, which may be empty.
 template <class... Parts>
 std::string message(const Parts&... parts) {
   return str(parts...);

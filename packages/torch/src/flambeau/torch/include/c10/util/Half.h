@@ -1,4 +1,4 @@
-// Elements of half precision and complex elements.
+// The types of half-precision and complex elements.
 #pragma once
 
 #include <complex>
@@ -12,7 +12,8 @@ namespace c10 {
 template <class T>
 using complex = std::complex<T>;
 
-// A number of 16 bits that is computed with as float. `Bits` is flambeau's type of the same layout.
+// A floating-point number of 16 bits, whose arithmetic is done in float. `Bits` is the type of the same layout in
+// flambeau.
 template <class Bits, Bits (*narrow)(float)>
 struct alignas(2) HalfPrecision {
   uint16_t x = 0;
@@ -57,7 +58,7 @@ using BFloat16 = HalfPrecision<::flambeau::bfloat16, detail::to_bfloat16>;
 static_assert(sizeof(Half) == 2 && sizeof(BFloat16) == 2);
 
 namespace detail {
-// The limits of a type of half precision, from the bits of some of its numbers.
+// std::numeric_limits of a half-precision type, given the bits of its limits.
 template <class T, uint16_t lowest, uint16_t smallest, uint16_t largest, uint16_t epsilon_, uint16_t infinity_,
           uint16_t nan, int precision>
 struct HalfLimits {

@@ -1,4 +1,4 @@
-// torch::autograd::backward() and grad(), through flambeau.autograd.
+// torch::autograd::backward() and grad(), which call flambeau.autograd.
 #pragma once
 
 #include <torch/types.h>

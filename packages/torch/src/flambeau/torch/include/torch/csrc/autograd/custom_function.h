@@ -40,8 +40,8 @@ class AutogradContext {
 
 namespace detail {
 
-// The tensors among the arguments of forward(), in their order. A function has one edge for each, and one for each
-// argument that could be a tensor.
+// Appends the tensors of an argument of forward() to the inputs of the node. An optional tensor without a value counts
+// as an undefined tensor. Other arguments have no tensors.
 inline void collect(variable_list& to, const Variable& t) { to.push_back(t); }
 inline void collect(variable_list& to, const c10::optional<Variable>& t) { to.push_back(t.value_or(Variable())); }
 inline void collect(variable_list& to, const variable_list& tensors) {
@@ -51,7 +51,8 @@ inline void collect(variable_list& to, at::TensorList tensors) { to.insert(to.en
 template <class T>
 void collect(variable_list&, const T&) {}
 
-// The number of edges of each argument; 1 for what is no tensor, whose gradient backward() leaves undefined.
+// Appends an entry for each gradient that backward() must return for an argument of forward(): true for each tensor,
+// and a single false for an argument of another type, whose gradient must be undefined.
 template <class T>
 void count(std::vector<bool>& are_tensors, const T& argument) {
   variable_list tensors;
@@ -71,6 +72,8 @@ inline variable_list given_back(const variable_list&, const variable_list& outpu
 
 }  // namespace detail
 
+// The base class of custom operations:
+//
 // struct Square : torch::autograd::Function<Square> {
 //   static Variable forward(AutogradContext* ctx, Variable x);
 //   static variable_list backward(AutogradContext* ctx, variable_list gradients);
@@ -80,7 +83,7 @@ struct Function {
   template <class... Args>
   static auto apply(Args&&... args);
 
-  // The name of the class, for grad_fn and messages.
+  // Returns the name of the class, for grad_fn and error messages.
   static const char* name() {
     static const std::string found = [] {
       int status = 0;
@@ -130,7 +133,7 @@ template <class Derived>
 void Function<Derived>::record(const Context& context, const variable_list& inputs,
                                const std::vector<bool>& are_tensors, variable_list& outputs) {
   std::vector<const ::flambeau::Tensor*> given, kept, made;
-  std::vector<int> places(outputs.size(), -1);  // of each output among those that have a derivative
+  std::vector<int> places(outputs.size(), -1);  // index of each output in `made`, or -1
   bool in_place = false;
   for (const Variable& input : inputs) given.push_back(&input.native());
   for (size_t k = 0; k < outputs.size(); ++k) {
@@ -139,7 +142,7 @@ void Function<Derived>::record(const Context& context, const variable_list& inpu
     if (AutogradContext::holds(context->dirty_, output))
       in_place = true;
     else if (AutogradContext::holds(inputs, output))
-      output = output.tensor_data();  // an unchanged input that is returned becomes another tensor
+      output = output.tensor_data();  // an input that is returned unchanged becomes a separate output
     places[k] = int(made.size());
     made.push_back(&output.native());
   }
