@@ -139,8 +139,8 @@ std::unordered_set<std::string_view> words(std::string_view text) {
   return out;
 }
 
-// Returns true for operators that overflow in float16, as in PyTorch's list for GPUs. The flags list the operators for
-// which the precision of bfloat16 does not suffice.
+// Returns true for operators that run in float32 on a GPU, where the dtype is usually float16, because they could
+// overflow. The names are from PyTorch's list. The flag kFloat32 marks operators that run in float32 on every device.
 bool needs_range(std::string_view name) {
   static const std::unordered_set<std::string_view> names = words(
       "acos asin cosh cosine_similarity cdist cumprod cumsum dist erfinv exp expm1 group_norm layer_norm "

@@ -44,7 +44,7 @@ struct Binding {
   Binding* in_place = nullptr;          // in-place form, if it has a separate function
   PyTypeObject* result_type = nullptr;  // named tuple of the results, if they have names
   PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // fast path for calls with `self` only
-  // How the result is returned: as it is (Own), written to the first argument (InPlace), copied to a new tensor
+  // How the result is returned: unchanged (Own), written to the first argument (InPlace), copied to a new tensor
   // (Copied), or as the first argument, which becomes the resulting view (Become).
   enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
   PointwiseOp op = {};  // for the callable of a pointwise row

@@ -49,7 +49,7 @@ bool number_by_protocol(PyObject* o, Scalar& out) {
 }  // namespace
 
 bool to_scalar(PyObject* o, Scalar& out) {
-  if (PyLong_CheckExact(o))  // first, since the other checks walk through its base classes
+  if (PyLong_CheckExact(o))  // first, because it is the fastest check for an int
     out = whole_number(o);
   else if (PyFloat_Check(o))
     out = Scalar(PyFloat_AS_DOUBLE(o));
@@ -88,7 +88,7 @@ bool is_sequence(PyObject* o) {
 // Returns true for array-like objects that have a dtype: tensors, and objects that support the buffer protocol (such as
 // NumPy arrays and scalars) or __array__.
 bool is_array(PyObject* o) {
-  if (PyList_CheckExact(o) || PyTuple_CheckExact(o)) return false;  // a missing __array__ costs an exception
+  if (PyList_CheckExact(o) || PyTuple_CheckExact(o)) return false;  // the look-up of a missing __array__ is slow
   return is_tensor(o) || (PyObject_CheckBuffer(o) && !PyBytes_Check(o) && !PyByteArray_Check(o)) ||
          PyObject_HasAttrString(o, "__array__");
 }
