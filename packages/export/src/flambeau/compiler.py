@@ -20,7 +20,7 @@ from flambeau.nn import Module
 
 F = TypeVar("F")
 
-# PyTorch's names for its compilers; all of them mean flambeau's, except "eager".
+# Backend names of PyTorch; all of them select flambeau's compiler.
 _BACKENDS = ("inductor", "cudagraphs", "aot_eager")
 _MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
 
@@ -120,7 +120,7 @@ class Explanation:
     Attributes:
         name: the name of the function.
         graphs: the programs of the function, as text.
-        plans: the operators of each program in the order in which they run; fused ones are on one line.
+        plans: execution plan of each program as text, in order; operators on one line are fused.
         break_reasons: why calls ran without a program.
         guards: paths of the Python objects that are compared before each call, for each program.
     """
@@ -141,7 +141,7 @@ class Explanation:
 
     @property
     def graph_break_count(self) -> int:
-        """The number of places at which programs are divided, and of different calls that ran without a program."""
+        """The number of graph breaks: divisions of programs, and kinds of calls that ran without a program."""
         return len(self.break_reasons)
 
     @property
@@ -166,7 +166,7 @@ class Explanation:
         """Run each program several times and return an HTML page about it.
 
         The page shows the source lines with their operators and kernels; shape, dtype, bytes and time of each; the
-        memory of intermediate results; and why neighbouring operators do not run as one. It needs no network.
+        memory of intermediate results; and why neighbouring operators are not fused. It loads no external files.
 
         Programs run on copies of their tensors. Parts of a divided program that follow a call with effects, such as
         ``print``, are not measured, because the call is not repeated.
@@ -231,9 +231,9 @@ def disable(fn: F, recursive: bool = True, *, reason: str | None = None) -> F: .
 
 
 def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
-    """Return a function that is never compiled: a compiled function that calls it runs uncompiled.
+    """Return a version of ``fn`` that is never compiled. Programs are divided where they call it.
 
-    Can be used as a decorator with arguments. A module is changed and returned.
+    Can be used as a decorator, with or without arguments. A module is changed in place and returned.
     """
     if fn is None:
         return partial(disable, recursive=recursive, reason=reason)
@@ -255,14 +255,14 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
 
 
 def allow_in_graph(fn: F) -> F:
-    """Return the function unchanged: captures record the operators that it calls."""
+    """Return ``fn`` unchanged. Captures record the operators that any function calls, so no mark is needed."""
     return fn
 
 
 def assume_constant_result(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function whose result is a constant of the programs of functions that call it.
+    """Return a version of ``fn`` whose result is a constant in compiled callers.
 
-    It is called once for each capture, and whatever it reads may change afterwards.
+    It is called once per capture. Later changes of what ``fn`` reads have no effect on the programs.
     """
 
     @functools.wraps(fn)
@@ -284,21 +284,21 @@ is_dynamo_compiling = is_compiling
 
 
 def is_exporting() -> bool:
-    """Return False: `flambeau.export` traces, and does not compile."""
+    """Return False. `flambeau.export` traces functions without compiling them."""
     return False
 
 
 def cudagraph_mark_step_begin() -> None:
-    """Do nothing: programs do not reuse the memory of results."""
+    """Do nothing. No mark is needed, because programs never reuse the memory of earlier results."""
 
 
 def list_backends(exclude_tags: tuple[str, ...] = ("debug", "experimental")) -> list[str]:
-    """Return the names of the compilers."""
+    """Return the names of the available backends."""
     return ["cudagraphs", "inductor"]
 
 
 def substitute_in_graph(original_fn: Callable[..., Any], **options: Any) -> Callable[[F], F]:
-    """Return a decorator that returns its function: captures call ``original_fn`` itself."""
+    """Return a decorator without effect: captures call ``original_fn`` itself."""
     return lambda fn: fn
 
 
@@ -311,5 +311,5 @@ def nested_compile_region(fn: F, **options: Any) -> F: ...
 
 
 def nested_compile_region(fn: Any = None, **options: Any) -> Any:
-    """Return the function unchanged: its operators become part of the program. Can be used as a decorator."""
+    """Return ``fn`` unchanged: its operators become part of the caller's program. Can be used as a decorator."""
     return (lambda function: function) if fn is None else fn

@@ -1,4 +1,4 @@
-"""Capture of one call of a function as a program."""
+"""Capture one call of a function as a program."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ._training import CHANGES, RULES, Option, Training
 
 _running = threading.local()  # the capture of this thread
 
-# Functions written in C whose results depend only on their arguments.
+# Modules whose C functions return results that depend only on the arguments.
 _PURE_MODULES = {
     "builtins", "math", "cmath", "_operator", "operator", "itertools", "functools", "_functools", "collections",
     "_collections", "_collections_abc", "re", "_sre", "_string", "_struct", "_weakref", "_abc", "_heapq", "_bisect",
@@ -53,7 +53,7 @@ def current() -> CaptureTrace | None:
     return getattr(_running, "trace", None)
 
 
-# Calls that return no tensor, change nothing, and whose results the guards cover.
+# Calls that return no tensor and have no side effects. The guards cover what their results depend on.
 _QUERIES = {
     "dim", "ndim", "dtype", "device", "layout", "requires_grad", "is_leaf", "is_floating_point", "is_complex",
     "is_signed", "is_contiguous", "element_size", "itemsize", "is_cuda", "is_cpu", "is_meta", "is_sparse",
@@ -61,12 +61,12 @@ _QUERIES = {
     "is_conj", "is_neg", "is_inference", "names", "name", "is_same_size", "__len__", "result_type", "can_cast",
     "promote_types", "is_tensor", "__get__", "is_grad_enabled",
 }  # fmt: skip
-# Calls that change how gradients flow, which programs do not record.
+# Calls that programs cannot record, because they change how gradients flow or which memory a tensor uses.
 _UNRECORDED = {"register_hook", "retain_grad", "requires_grad_", "detach_", "share_memory_", "set_", "resize_"}
 
 
 def _of_data(trace: CaptureTrace, func: Any, **arguments: Any) -> Any:
-    """Record a tensor made from numbers. Memory that Python can change is not a constant."""
+    """Record the creation of a tensor from numbers. Give up for memory that Python can change, such as an array."""
     if func.__name__ in ("from_numpy", "frombuffer", "from_dlpack") or any(
         map(is_numpy_array, pytree.tree_leaves(arguments))
     ):
@@ -77,12 +77,13 @@ def _of_data(trace: CaptureTrace, func: Any, **arguments: Any) -> Any:
 
 
 class CaptureTrace(PausingTrace):
-    """Recorder of a program that notes why it cannot represent the function and lets the function go on.
+    """Recorder that stores the reason if no program can represent the function, and lets the function continue.
 
     Attributes:
         reason: why the function cannot be one program, or None.
         executed: the code that ran, or None if that is unknown.
-        changed_at: index of the first call that changes memory which outlives the function.
+        changed_at: index of the first recorded call that changes memory that outlives the call of the function, or
+            None.
     """
 
     def __init__(
@@ -99,17 +100,20 @@ class CaptureTrace(PausingTrace):
         }
         self.changed_at: int | None = None
         self.training = Training(self, [*inputs.values(), *(t for t, _ in snapshot.tensors.values())])
-        self._recording = False  # `Training` records changes of grad mode, so that no result has to be detached
+        self._recording = False  # `Training` records changes of grad mode instead
         for _, value in self._known_tensors():
             value.varies = True  # also of parameters: their elements change between calls
 
     @staticmethod
     def _reference(tensor: Tensor) -> Callable[[], Tensor | None]:
-        """Return a weak reference: memory is reused as without a capture, which saves page faults."""
+        """Return a weak reference, so that the capture does not keep intermediate tensors alive."""
         return weakref.ref(tensor)
 
     def give_up(self, reason: str) -> None:
-        """Note that no program can represent the function; it goes on as if it were not captured."""
+        """Store why no program can represent the function, and stop recording. The function continues.
+
+        Raises: UnsupportedError if ``fullgraph`` is set.
+        """
         where = place()
         if self.reason is None:
             self.reason = f"{where}: {reason}"
@@ -121,7 +125,7 @@ class CaptureTrace(PausingTrace):
         return self._snapshot.holds(value)
 
     def note_change(self, what: str) -> None:
-        """Note that the function changes a Python object, which a later call may not do."""
+        """Stop recording because the function changes a Python object; a later call may not change it."""
         self.reason, self.open = self.reason or f"{CHANGES} ({what})", False
 
     def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, acts: bool = False) -> Any:
@@ -188,7 +192,7 @@ class CaptureTrace(PausingTrace):
         elif self.open and (kwargs or {}).get("requires_grad"):
             self.give_up("programs make no leaves that require gradients")
         if not self.open:
-            uses_state = func.__name__ == "_optimizer_step"  # which must not be copied
+            uses_state = func.__name__ == "_optimizer_step"  # `run` would copy the state, which the step updates
             return func(*args) if uses_state else run(func, args, kwargs or {})
         return super().__torch_function__(func, types, args, kwargs)
 
@@ -237,15 +241,16 @@ CaptureTrace.rules = {
 
 @dataclass(repr=False)
 class Captured:
-    """Program of a function, with what it needs to run and what it depends on.
+    """Captured program of a function, with its state and its guards.
 
     Attributes:
         native: the parsed program.
         state: tensors that the program reads, and options of optimizers, in order.
         returns_tuple: True if the function returns a plain tuple of tensors.
         structure: structure of the results.
-        requires_late: True if a requirement on sizes follows an effect: a run for other sizes cannot stop there.
-        fixed_sizes: the arguments' key with sizes if the program is valid for these alone, or None.
+        requires_late: True if a requirement on sizes follows a side effect, so that a run for other sizes cannot be
+            abandoned there.
+        fixed_sizes: `_Leaves.with_sizes` of the arguments if the program is valid only for their sizes, or None.
         files: paths of the source files in the text, by ``file:line``.
     """
 
@@ -260,7 +265,7 @@ class Captured:
     files: Mapping[str, str] = field(default_factory=dict)
 
     def quick_call(self, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """Return the program for `_core._replay`, or None if it cannot check or pack such a call."""
+        """Return the program for the fast path `_core._replay`, or None if that path does not support such calls."""
         simple = not kwargs and all(isinstance(a, Tensor) and a.is_contiguous() for a in args)
         if not simple or self.requires_late or self.snapshot.arrays or len({id(a) for a in args}) < len(args):
             return None
@@ -274,7 +279,7 @@ class Captured:
 
     @property
     def graphs(self) -> list[tuple[str, Any]]:
-        """The text and the program."""
+        """A list with one pair: the text of the program and the parsed program."""
         return [(self.text, self.native)]
 
     reasons: ClassVar[tuple[str, ...]] = ()
@@ -288,12 +293,12 @@ def capture(
     fullgraph: bool,
     missed: Missed | None = None,
 ) -> tuple[Any, Captured | Tree | None, str]:
-    """Run a function and record it.
+    """Run ``function(*args, **kwargs)`` and record it as a program.
 
     Args:
         tensors: the tensors among the arguments, without repetitions.
-        missed: the run of a tree that this run repeats.
-    Returns: the function's result; the program or None; the reason if there is none.
+        missed: the replay of a tree that stopped at an unknown branch; this run repeats it from the beginning.
+    Returns: the function's result; the program, or None; the reason why there is no program, or an empty string.
     Raises: UnsupportedError if ``fullgraph`` is set and no program can represent the function; any exception that the
         function raises.
     """
@@ -328,7 +333,7 @@ def capture(
         trace.answers.extend(trace.performed)
         flambeau.set_rng_state(generator)
         repeat = functools.partial(_run, trace, function) if trace.performed else function
-        result = repeat(*args, **kwargs)  # raises an exception again if it comes from the function
+        result = repeat(*args, **kwargs)  # raises the exception again if the function itself raised it
         return _refused(result, f"recording raised {type(error).__name__}: {error}", fullgraph)
     if (changed := snapshot.first_change()) is not None:
         _remove_traced_numbers(snapshot)
@@ -353,7 +358,7 @@ def capture(
 
 
 def _generator_states() -> tuple[Any, ...]:
-    """Return the states of Python's and NumPy's global random generators, as far as they are in use."""
+    """Return the states of the global random generators of Python and, if it is imported, of NumPy."""
     states: list[Any] = [random.getstate()]
     if (numpy_random := sys.modules.get("numpy.random")) is not None:
         states.append(str(numpy_random.get_state()))
@@ -367,7 +372,10 @@ def _refused(result: Any, reason: str, fullgraph: bool) -> tuple[Any, None, str]
 
 
 def _state_of(function: Any, given: set[int]) -> tuple[dict[str, Tensor], dict[int, str]]:
-    """Return the parameters and buffers of a module by name, without given ones, and its modules' paths by id."""
+    """Return the parameters and buffers of a module by name, and the paths of its submodules by id.
+
+    Tensors with ids in ``given`` are left out. Both are empty if ``function`` is neither a module nor a method of one.
+    """
     owner = function if isinstance(function, Module) else getattr(function, "__self__", None)
     if not isinstance(owner, Module):
         return {}, {}
@@ -387,9 +395,9 @@ def _run(trace: CaptureTrace, function: Callable[..., Any], /, *args: Any, **kwa
 
 @contextmanager
 def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
-    """Watch the calls of C functions by the function's Python code, and note which code runs.
+    """Watch which Python code runs in this context, and give up if it calls an impure C function.
 
-    Not all C functions are functions of their arguments.
+    Results of such functions depend on more than the arguments, or they have side effects, and guards cannot see this.
     """
 
     def check(frame: types.FrameType, called: Any) -> bool:
@@ -399,7 +407,7 @@ def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
             trace.give_up(f"a call of {getattr(called, '__qualname__', called)} cannot be captured")
         return False
 
-    if sys.getprofile() is not None:  # a profiler or debugger has to see the calls
+    if sys.getprofile() is not None:  # do not replace the hook of a profiler or debugger
         yield
         return
     trace.executed = set()
@@ -411,9 +419,9 @@ def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
 
 
 def _is_incidental(frame: types.FrameType | None) -> bool:
-    """Return True if a call is not the function's: calls by flambeau, by imports and by the garbage collector."""
+    """Return True if flambeau, an import or the garbage collector makes a call, and not the captured function."""
     collecting = {getattr(callback, "__code__", None) for callback in gc.callbacks}
-    own = None  # unknown as long as all frames belong to the standard library
+    own = None  # None while all frames so far belong to the standard library
     while frame is not None:
         file = frame.f_code.co_filename
         if file.startswith("<frozen importlib") or frame.f_code in collecting:
@@ -495,7 +503,7 @@ def _program(
 
 
 def _requires_late(trace: CaptureTrace, draws: bool) -> bool:
-    """Return True if a requirement follows a lasting effect: a run that does not meet it has changed something."""
+    """Return True if a requirement follows a side effect, so that a failing run has already changed something."""
     first = trace.changed_at
     if draws or trace.training.acts:
         again = trace.training.repeatable

@@ -1,10 +1,10 @@
-"""Compilation of the modules that an uncompiled function calls.
+"""Compile the modules that an uncompiled function calls.
 
 Note [Children]
 If no program can represent a function, it runs in Python, and each module that it calls is compiled by itself, down to
 modules that can be captured. Hooks of these modules run in Python, around the programs of their ``forward``. A program
-of a few operators takes less time than its guards and is not used; if there are no others, the function runs without
-any of this.
+of a few operators takes less time than the check of its guards and is not used. If all programs are that small, the
+function runs without compiled modules.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._function import Programs
 
 
-TRIALS = {4, 8, 16, 32, 64}  # calls after which the gain is estimated
+TRIALS = {4, 8, 16, 32, 64}  # numbers of calls after which `gain_nothing` is evaluated
 
 
 class Children:
@@ -31,7 +31,7 @@ class Children:
     Args:
         function: a function or module that runs uncompiled.
     Attributes:
-        gain_nothing: True if no program of the modules is worth its guards.
+        gain_nothing: True if all programs of the modules are so small that checking their guards takes longer.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -64,7 +64,7 @@ class Children:
         if programs is None:
             if module is self._root or id(module) not in (self._reachable or ()) or _is_operator(module):
                 return module.forward(*args, **kwargs)
-            if isinstance(vars(module).get("forward"), Compiled):  # by `Module.compile`
+            if isinstance(vars(module).get("forward"), Compiled):  # compiled by `Module.compile`
                 with calling_forward_by(None):
                     return module.forward(*args, **kwargs)
             programs = self._programs_of(module)

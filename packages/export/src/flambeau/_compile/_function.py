@@ -1,4 +1,4 @@
-"""Compiled functions and modules: the choice between captured programs and the function. Note [Compilation]."""
+"""Compiled functions and modules, which run captured programs if possible. Note [Compilation]."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS
 from ._segments import MOST_PATHS, Missed, Tree
 
-_PLAIN = (Tensor, flambeau.nn.Parameter)  # classes that intercept no operators
-MOST_PROGRAMS = 8  # of one function, PyTorch's limit
-FEWEST_OPERATORS = 8  # of a program that pays for its guards
+_PLAIN = (Tensor, flambeau.nn.Parameter)  # classes without ``__torch_function__``
+MOST_PROGRAMS = 8  # per function, as in PyTorch
+FEWEST_OPERATORS = 8  # checking the guards of a smaller program takes longer than it saves
 
-_UNMET = object()  # the inputs need another program
-_capturing = threading.RLock()  # a capture replaces `len` for all threads; others run uncompiled meanwhile
-MOST_CHANGES = 3  # calls that fill caches of the function before it runs uncompiled
+_UNMET = object()  # returned by a replay whose inputs need another program
+_capturing = threading.RLock()  # a capture replaces `len` in all threads; one at a time
+# A function may fill its own caches during its first calls, so it runs uncompiled only after this number of calls that
+# change Python objects.
+MOST_CHANGES = 3
 _functions: weakref.WeakSet[Programs] = weakref.WeakSet()
 
 
@@ -44,14 +46,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def reset() -> None:
-    """Forget all captured programs: the next call of each compiled function captures again."""
+    """Delete all captured programs. The next call of each compiled function captures it again."""
     for programs in list(_functions):
         programs.clear()
 
 
 @dataclass(frozen=True)
 class _Unmet:
-    """No program for a call, and the last run of a tree that stopped."""
+    """Result of `Programs._replayed` if no program fits; ``missed`` is the last tree run that stopped, or None."""
 
     missed: Missed | None
 
@@ -64,11 +66,11 @@ class _Identity(NamedTuple):
 
 
 class _Leaves:
-    """Arguments of a call without their structure.
+    """Flattened arguments of a call.
 
     Attributes:
-        key: everything about the arguments that a program depends on, except sizes; None if a class intercepts
-            operators of a tensor.
+        key: hashable description of the arguments and modes that a program depends on, except sizes; None if an
+            argument is of a tensor subclass that can intercept operators.
         tensors: the tensors without repetitions.
     """
 
@@ -95,7 +97,7 @@ class _Leaves:
                 looks.append((at, type(leaf), leaf.dtype, leaf.device, leaf.dim(), leaf.requires_grad, contiguous))
                 if not contiguous:
                     looks.append(leaf.stride())
-            else:  # the snapshot of a program keeps its objects alive
+            else:  # ids stay valid, because the snapshot of a program keeps its objects alive
                 known = isinstance(leaf, CONSTANTS)
                 looks.append((type(leaf), leaf) if known else _Identity(type(leaf), id(leaf)))
         self.key = (
@@ -107,11 +109,11 @@ class _Leaves:
 
     @property
     def kind(self) -> Any:
-        """The key with types instead of objects' identities; calls of one kind are rejected for the same reason."""
+        """The key with types in place of object ids. If a call cannot be captured, calls of its kind run uncompiled."""
         return tuple(item.type if isinstance(item, _Identity) else item for item in self.key)
 
     def with_sizes(self) -> Any:
-        """Return a key that contains the sizes of the tensors, too."""
+        """Return the key extended by the shapes of the tensors."""
         return (self.key, *(tensor.shape for tensor in self.tensors))
 
 
@@ -121,7 +123,7 @@ class Programs(Compiled):
     Attributes:
         fullgraph: raise `UnsupportedError` if no program can represent a call.
         children: the modules that are compiled one by one if the function runs uncompiled.
-        all_sizes: a program serves all sizes of tensors, if the function does not branch on them.
+        all_sizes: if True, a program is used for all sizes of tensors, unless the function branches on them.
     """
 
     def __init__(
@@ -139,12 +141,12 @@ class Programs(Compiled):
         _functions.add(self)
 
     def clear(self) -> None:
-        """Forget the programs."""
-        self._quick: tuple[Any, ...] = ()  # programs for `_core._replay`, and functions that pack results, or None
+        """Delete the programs and the reasons why calls run uncompiled."""
+        self._quick: tuple[Any, ...] = ()  # pairs for the fast path: `quick_call`, packing function or None
         self._captured: dict[Any, list[Captured | Tree]] = {}
         self._refused: set[Any] = set()  # kinds of calls that run uncompiled
-        self._reasons: dict[Any, str] = {}  # of calls without a program, by kind
-        self._changes: dict[Any, int] = {}  # calls that changed Python objects
+        self._reasons: dict[Any, str] = {}  # why calls have no program, by kind
+        self._changes: dict[Any, int] = {}  # number of calls that changed Python objects, by kind
         self._count = 0
         self._last_reason = ""
         self._called = False
@@ -158,12 +160,12 @@ class Programs(Compiled):
 
     @property
     def refusals(self) -> list[str]:
-        """The reasons for calls that run without a program."""
+        """The reasons why calls run without a program."""
         return list(self._reasons.values())
 
     @property
     def gain_nothing(self) -> bool:
-        """True if no call could be captured, or only such with few operators, which take less time than the guards."""
+        """True if there are no programs with at least `FEWEST_OPERATORS` operators: guards cost more than such gain."""
         if self._gain_nothing is None and (self._captured or self._refused):
             texts = [text for program in self.captured for text, _ in program.graphs]
             self._gain_nothing = all(text.count(" = ") < FEWEST_OPERATORS for text in texts)
@@ -237,7 +239,7 @@ class Programs(Compiled):
         return result
 
     def _may_capture(self) -> bool:
-        """Return True if the stance allows a capture."""
+        """Return True if the stance allows a capture. Raises RuntimeError under "fail_on_recompile"."""
         if _stance.current == "fail_on_recompile":
             reason = f": {self._last_reason}" if self._last_reason else ""
             raise RuntimeError(f"Detected recompile of {self._name} under stance 'fail_on_recompile'{reason}")
@@ -245,7 +247,7 @@ class Programs(Compiled):
         return _stance.current == "eager_then_compile" and not first
 
     def _keep(self, program: Captured | Tree, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Keep a program for later calls."""
+        """Store a program for later calls, or add its path to an existing tree; refuse if the tree is full."""
         programs = self._captured.get(leaves.key, [])
         if isinstance(program, Tree):
             tree = next((t for t in programs if isinstance(t, Tree) and t.add(program)), program)
@@ -265,7 +267,12 @@ class Programs(Compiled):
         self._reasons.pop(leaves.kind, None)
 
     def _refuse(self, leaves: _Leaves, reason: str) -> None:
-        """Run calls of this kind uncompiled; if a call changed an object of the function, from the third time on."""
+        """Run further calls of this kind uncompiled.
+
+        If the reason is a change of a Python object, this starts with the `MOST_CHANGES`-th such call.
+
+        Raises: UnsupportedError if ``fullgraph`` is set.
+        """
         kind = leaves.kind
         self._reasons[kind] = reason
         if reason.startswith(CHANGES) and not reason.startswith(f"{CHANGES} (argument "):
@@ -301,7 +308,7 @@ class CompiledFunction(Programs):
     """Function that runs captured programs; its attributes are those of the original function.
 
     Attributes:
-        bound_to_original: tells a module that its copies must not have this ``forward``.
+        bound_to_original: marks a ``forward`` that belongs to one module; copies of the module do not take it over.
     """
 
     bound_to_original = True

@@ -1,20 +1,20 @@
-"""Guards: the Python objects that a captured function can read, and their contents at that time.
+"""Guards: the Python objects that a captured function can read, and their contents at capture time.
 
 Note [Guards]
 A captured program is valid as long as the function would make the same decisions. The decisions depend on Python
 objects: attributes of modules, globals, closures, lists and dictionaries. `Snapshot` collects all objects that the
 function can reach: it follows the globals that the code names, closures, defaults, attributes, items and methods. It
-writes down the contents of each container. `_core._first_changed` compares them before each replay: identical objects,
+stores the contents of each container. `_core._first_changed` compares them before each replay: identical objects,
 or equal numbers and strings.
 
-A first snapshot, before the function runs, follows all code that the function can reach, and finds what the run
-changes. The guards of the program follow only the code that ran, since the function runs the same code as long as the
-guards hold.
+The first snapshot is made before the function runs. It follows all code that the function can reach, so that changes
+by the run are detected. The guards of the program follow only the code that ran, since the function runs the same code
+as long as the guards hold.
 
 The snapshot contains more than the function reads, so that an unrelated change may cause a new capture, but a related
 one is never missed. Objects without visible contents, such as files or generators, are compared by identity. Calls of
 their methods are not captured (`capture`). Code of Python's standard library, flambeau and NumPy is constant; a class
-of these lists globals that its code reads and that may change in ``_read_globals``.
+of these lists in ``_read_globals`` the globals that its code reads and that may change.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from flambeau.nn import Module
 from flambeau.nn.modules._hooks import OF_ALL_MODULES
 
 MOST_CONTAINERS = 50_000
-MOST_BYTES = 4096  # of a NumPy array
+MOST_BYTES = 4096  # size limit for a NumPy array that a function can reach
 
 _CONSTANT = (
     bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice, enum.Enum,
@@ -52,17 +52,17 @@ _LIBRARY_FILES = tuple(
 _WITHOUT_CODE = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"}
 # Names by which code can read the options of an optimizer.
 _READ_OPTIONS = {"param_groups", "state_dict", "__dict__", "vars", "getattr"}
-_MISSING = Ellipsis  # as `_first_changed` marks a missing key
+_MISSING = Ellipsis  # marks a missing key; `_core._first_changed` uses the same value
 
 
 class Compiled:
-    """Base class of compiled functions. A function that calls one depends on the original function alone."""
+    """Base class of compiled functions. Guards follow the original function instead of a compiled one."""
 
     __wrapped__: Any
 
 
 class UnguardedError(Exception):
-    """The function can reach objects whose changes cannot be detected; the message says which."""
+    """Error for a function that can reach objects whose changes cannot be detected; the message names the object."""
 
 
 @functools.lru_cache(4096)
@@ -97,7 +97,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def is_numpy_array(value: Any) -> bool:
-    """Return True for an array of NumPy, which need not be imported."""
+    """Return True for a NumPy array. NumPy is not imported for the check."""
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, numpy.ndarray)
 
@@ -107,12 +107,12 @@ def _is_special(name: str) -> bool:
 
 
 class Snapshot:
-    """The containers that some objects can reach, with their contents.
+    """The containers that can be reached from some objects, with their current contents.
 
     Args:
         roots: objects by name.
-        executed: the code that ran, if known: other functions are not followed, and only the names that this code uses
-            are followed in modules and classes.
+        executed: the code objects that ran, or None if unknown. Functions with other code are not followed, and in
+            modules and classes only names that this code uses.
     Attributes:
         tensors: tensors by id, with a path for messages.
         containers, contents: what `_core._first_changed` compares; `paths` names them.
@@ -127,9 +127,9 @@ class Snapshot:
         self.paths: list[str] = []
         self.arrays: list[tuple[Any, bytes, str]] = []  # NumPy arrays, their contents and paths
         self._seen: dict[int, Any] = {}  # keeps objects alive, so that ids stay unique
-        self._names: set[str] = set()  # that code of the function uses
+        self._names: set[str] = set()  # names that the function's code uses
         self._texts: set[str] = set()  # strings in code of the function
-        self._spaces: dict[int, tuple[Any, str, set[str]]] = {}  # modules and classes: names that were followed
+        self._spaces: dict[int, tuple[Any, str, set[str]]] = {}  # modules and classes, with the names followed so far
         self._work: list[tuple[Any, str]] = [(value, name) for name, value in roots.items()]
         if executed is None or Module.__call__.__code__ in executed:
             self._work.append((vars(OF_ALL_MODULES), "hooks of all modules"))
@@ -137,20 +137,20 @@ class Snapshot:
         self.containers, self.contents = tuple(self._containers), tuple(self._contents)
 
     def narrowed(self, executed: frozenset[types.CodeType]) -> Snapshot:
-        """Return a snapshot of what some code can reach from the same objects."""
+        """Return a snapshot from the same roots, restricted to what the code in ``executed`` can reach."""
         return Snapshot(self._roots, executed)
 
     def holds(self, value: Any) -> bool:
-        """Return True for an object that the function can reach, and for constants."""
+        """Return True if the function can reach ``value`` or if ``value`` is a constant."""
         return id(value) in self._seen or isinstance(value, _CONSTANT)
 
     @property
     def modules(self) -> set[int]:
-        """The ids of the modules among the objects."""
+        """The ids of the `Module` objects in the snapshot."""
         return {key for key, value in self._seen.items() if isinstance(value, Module)}
 
     def release(self, container: dict[str, Any], key: str) -> None:
-        """Stop comparing an entry of a dictionary, unless the function's own code may read it."""
+        """Stop comparing ``container[key]``, unless the function's own code may read it."""
         if key in self._texts or self._names & _READ_OPTIONS:
             return
         for i, held in enumerate(self._containers):
@@ -168,7 +168,7 @@ class Snapshot:
         return next((path for array, data, path in self.arrays if array.tobytes() != data), None)
 
     def _change(self, index: int) -> str:
-        """Return the path of what has changed in a container."""
+        """Return the path of the entry that has changed in the container at ``index``."""
         container, contents, path = self.containers[index], self.contents[index], self.paths[index]
         if isinstance(container, tuple):
             (container,) = container
@@ -226,7 +226,7 @@ class Snapshot:
             self._instance(value, path)
 
     def _dict(self, value: dict[Any, Any], path: str) -> None:
-        items = list(dict.items(value))  # a subclass may have other items, which it makes on request
+        items = list(dict.items(value))  # a subclass may compute its items
         self._hold(value, tuple(part for item in items for part in item), path)
         for key, item in items:
             place = f".{key}" if isinstance(key, str) else "[...]" if isinstance(key, Tensor) else f"[{key!r}]"
@@ -246,7 +246,7 @@ class Snapshot:
         self._work.append((contents, path))
 
     def _function(self, function: types.FunctionType, path: str) -> None:
-        if hasattr(function, "is_not_guarded"):  # of flambeau.compiler.disable and assume_constant_result
+        if hasattr(function, "is_not_guarded"):  # set by flambeau.compiler.disable and assume_constant_result
             return
         if is_library(function.__code__.co_filename):
             wrapped = getattr(function, "__wrapped__", None)
@@ -261,7 +261,7 @@ class Snapshot:
             self._names.update(code.co_names)
             texts = {text for text in code.co_consts if isinstance(text, str)}
             self._texts |= texts
-            self._names.update(filter(str.isidentifier, texts))  # for getattr()
+            self._names.update(filter(str.isidentifier, texts))  # the code may pass them to getattr()
             names = [n for n in code.co_names if n in function.__globals__ or hasattr(builtins, n)]
             self._entries(function.__globals__, names, function.__module__ or path)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -273,7 +273,7 @@ class Snapshot:
             self._work.append((function.__dict__, path))
 
     def _entries(self, space: Any, names: list[str], path: str) -> None:
-        """Hold some entries of a dictionary and follow their values."""
+        """Guard the entries ``names`` of a dictionary or class, and follow their values."""
         contents = vars(space) if isinstance(space, type) else space
         found = [(name, contents.get(name, _MISSING)) for name in names]
         if found:
@@ -281,7 +281,7 @@ class Snapshot:
         self._work += [(value, f"{path}.{name}") for name, value in found if value is not _MISSING]
 
     def _follow_names(self) -> None:
-        """Follow the attributes of modules and classes whose names the code uses."""
+        """Follow those attributes of Python modules and classes whose names occur in the code."""
         if self._names & {"environ", "getenv"} and id(os.environ._data) not in self._seen:  # type: ignore[attr-defined]
             self._work.append((os.environ._data, "os.environ"))  # type: ignore[attr-defined]
         for space, path, done in list(self._spaces.values()):
@@ -314,7 +314,7 @@ class Snapshot:
         if is_numpy_array(value):
             self._array(value, path)
             return
-        if cls is logging.Manager:  # knows all loggers
+        if cls is logging.Manager:  # holds all loggers; only ``disable`` matters
             self._entries(vars(value), ["disable"], path)
             return
         if str(cls.__module__).startswith("numpy.random") or isinstance(value, random.Random):
@@ -335,7 +335,7 @@ class Snapshot:
                     self._work.append((found, f"{path}.{name}"))
 
     def _module(self, attributes: dict[str, Any], path: str) -> None:
-        """Hold a module's attributes, with the parts of its registries directly under its path."""
+        """Guard a module's attributes. Parameters, buffers and submodules are named directly under its path."""
         self._hold(attributes, tuple(part for item in attributes.items() for part in item), path)
         for name, value in attributes.items():
             registry = name in ("_parameters", "_buffers", "_modules")

@@ -1,4 +1,4 @@
-"""An HTML page about a compiled function: source lines, operators, kernels, memory. It needs no network."""
+"""HTML page about a compiled function: source lines, operators, kernels, memory. It loads no external files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {
     "other": "other operators",
     "view": "views, which move no memory",
 }
-MOST_REASONS = 12  # pairs of operators that are listed for each reason
+MOST_REASONS = 12  # maximum number of pairs of operators that are listed for each reason
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -141,7 +141,7 @@ def _lines(kernel: Kernel) -> tuple[str, ...]:
 
 
 def _source(lines: Sequence[str], files: Mapping[str, str]) -> str:
-    """Return source lines, each under its position."""
+    """Return HTML with source lines, each below its ``file:line``."""
     out = []
     for line in lines:
         code = linecache.getline(files.get(line, ""), int(line.rpartition(":")[2])).strip() if ":" in line else ""
@@ -205,7 +205,7 @@ def _inside(profile: Profile, kernel: Kernel) -> str:
 
 
 def _notes(profile: Profile, kernel: Kernel) -> Iterator[str]:
-    """Yield why a kernel is separate from those that compute its operands and those that read its results."""
+    """Yield sentences that explain why ``kernel`` is not fused with its producers and its consumers."""
     own = {operator.number for operator in kernel.operators}
     before: dict[str, dict[str, None]] = {}
     after: dict[str, dict[str, None]] = {}
@@ -220,7 +220,7 @@ def _notes(profile: Profile, kernel: Kernel) -> Iterator[str]:
 
 
 def _apart(profile: Profile) -> str:
-    """Return the neighbours that do not run as one, by reason."""
+    """Return an HTML table of the neighbouring operators that are not fused, grouped by reason."""
     if not profile.boundaries:
         return ""
     by_reason: dict[str, list[tuple[Operator, Operator]]] = {}
@@ -253,7 +253,7 @@ def _text(profile: Profile) -> str:
 
 
 def _guards(guards: Sequence[Sequence[str]]) -> str:
-    """Return what is compared before each call."""
+    """Return an HTML list of the guards, the objects that are compared before each call."""
     if not any(guards):
         return ""
     listed = "\n\n".join("\n".join(paths) for paths in guards)

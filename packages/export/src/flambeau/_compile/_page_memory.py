@@ -1,4 +1,4 @@
-"""A picture of the memory of intermediate results over the kernels of a program."""
+"""SVG figure of the memory that intermediate results occupy while the kernels of a program run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ._quantities import count, size
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1000.0, 300.0, 62.0, 26.0, 10.0
 MOST_TICKS = 12
-CHARACTER = 6.8  # width in the picture
+CHARACTER = 6.8  # width of a character in the figure
 
 
 def figure(profile: Profile) -> str:
-    """Return the section: a rectangle for each block of memory, from the first kernel that uses it to the last."""
+    """Return an HTML section with a rectangle per memory block, from the first kernel that uses it to the last."""
     if not profile.blocks:
         return ""
     picture = _Picture(profile)
@@ -58,7 +58,7 @@ class _Picture:
         )
 
     def rules(self) -> str:
-        """Return lines at quarters of the peak, with their sizes."""
+        """Return horizontal lines at quarters of the peak, labelled with sizes."""
         out = []
         for quarter in range(5):
             y = TOP + HEIGHT * (1 - quarter / 4)
@@ -69,7 +69,7 @@ class _Picture:
         return "".join(out)
 
     def ticks(self) -> str:
-        """Return numbers of kernels below the picture."""
+        """Return the numbers of the kernels as labels below the figure."""
         kernels = len(self._profile.kernels)
         every = -(-kernels // MOST_TICKS)
         return (

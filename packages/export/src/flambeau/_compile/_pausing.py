@@ -1,4 +1,4 @@
-"""Recorder of programs that Python interrupts. Note [Segments]."""
+"""Recorder that divides a program where Python code must run. Note [Segments]."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _MEMORY = {"numpy", "__array__", "__dlpack__", "to_dlpack"}  # calls that give P
 
 
 class Raised:
-    """Exception of a function that Python called."""
+    """Exception that a function raised at a pause; stored in place of its result."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
 
 class PausingTrace(Trace):
-    """Recorder that divides the program where Python needs a value or calls a function that no program contains.
+    """Recorder that divides the program where Python reads a value or calls a function that cannot be recorded.
 
     Args:
-        fullgraph: raise `UnsupportedError` instead.
+        fullgraph: if True, raise `UnsupportedError` instead of dividing the program.
     Attributes:
-        pauses: the calls by Python.
+        pauses: the calls that divide the program.
         numbers: the calls that compute numbers, by the names of their results.
-        performed: functions that Python called and that may have effects, with their results.
-        answers: results of such functions in a former run, which is repeated.
+        performed: functions with possible side effects that were called at pauses, with their results.
+        answers: such functions and results from a former run. A repetition returns them instead of calling again.
     """
 
     def __init__(self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor], fullgraph: bool) -> None:
@@ -54,7 +54,7 @@ class PausingTrace(Trace):
 
     @abstractmethod
     def give_up(self, reason: str) -> None:
-        """Note that no program can represent the function; it goes on as if it were not captured."""
+        """Store why no program can represent the function, and stop recording. The function continues."""
 
     @abstractmethod
     def is_reachable(self, value: Any) -> bool:
@@ -65,7 +65,7 @@ class PausingTrace(Trace):
         self.numbers[value.name] = self.calls[-1]
         return value
 
-    # --- what Python needs ---
+    # --- values that Python reads ---
 
     def read_call(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         if not self.open or name in _MEMORY or not self.varies([args, kwargs]):
@@ -87,7 +87,7 @@ class PausingTrace(Trace):
         return number.fixed()
 
     def constant_result(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Call a function whose result is a constant of the program."""
+        """Call a function without recording it. Tensors in its result become constants of the program."""
         was_open, self.open = self.open, False
         try:
             result = _plain_call(function, args, kwargs)
@@ -100,10 +100,10 @@ class PausingTrace(Trace):
     # --- pauses ---
 
     def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, acts: bool = False) -> Any:
-        """Call a function of Python, divide the program there, and return the result.
+        """Call a function that cannot be recorded, divide the program there, and return the result.
 
         Args:
-            acts: the function may have effects.
+            acts: if True, the function may have side effects and must not be called twice.
         """
         where = place()
         if self.open and self._fullgraph:
@@ -137,7 +137,7 @@ class PausingTrace(Trace):
         return ""
 
     def _performed(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Call a function that may have effects, or return what it returned in the run that is repeated."""
+        """Call a function that may have side effects; in a repeated run, return the former result instead."""
         if self.answers:
             asked, result = self.answers.popleft()
             if asked is not function:
@@ -186,7 +186,7 @@ def _leaves(structure: Any) -> list[Any]:
 
 @contextmanager
 def pausing_at_print(trace: PausingTrace) -> Iterator[None]:
-    """Make ``print`` a pause of the trace in this thread, in this context."""
+    """Divide the program at each ``print`` of this thread in this context."""
     original, thread = builtins.print, threading.get_ident()
 
     def traced_print(*args: Any, **kwargs: Any) -> None:

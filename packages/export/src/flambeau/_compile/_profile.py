@@ -41,7 +41,7 @@ class Operand:
 
 @dataclass
 class Operator:
-    """A call of the program, as it runs without fusion."""
+    """Operator call of a program, measured without fusion."""
 
     number: int
     name: str
@@ -60,7 +60,7 @@ class Operator:
 
 @dataclass
 class Kernel:
-    """Operators that run as one."""
+    """One or several operators that run as one kernel."""
 
     operators: list[Operator]
     as_one: bool
@@ -74,7 +74,7 @@ class Kernel:
         """Bytes that the kernel reads and writes."""
         if len(self.operators) == 1 or not self.as_one:
             return sum(operator.moved for operator in self.operators)
-        read = {operand.memory: operand.nbytes for operand in self.reads}  # results may replace an operand
+        read = {operand.memory: operand.nbytes for operand in self.reads}  # operands can share memory
         return sum(read.values()) + sum(operand.nbytes for operand in self.writes)
 
     @property
@@ -90,7 +90,7 @@ class Kernel:
 
 @dataclass
 class Block:
-    """Memory of values of a program, alive from the kernel that allocates it to the last that reads it."""
+    """Memory block of a program, in use from the kernel that allocates it to the last one that reads it."""
 
     kernel: int
     end: int
@@ -104,8 +104,8 @@ class Profile:
 
     Attributes:
         kernels: in the order in which they run, without checks and sizes.
-        checks: seconds that checks and sizes take, and their number.
-        boundaries: numbers of two calls, one of which reads the other's result, and why they do not run as one.
+        checks: time in seconds of checks and size computations, and their number.
+        boundaries: producer, consumer, and the reason why these two operators are not fused.
         blocks: memory that the program allocates.
     """
 
@@ -117,7 +117,7 @@ class Profile:
 
     @property
     def peak(self) -> int:
-        """The maximum of the bytes that are in use during a kernel."""
+        """The peak memory in bytes, over all kernels."""
         alive = [0] * len(self.kernels)
         for block in self.blocks:
             for i in range(block.kernel, block.end + 1):
@@ -134,7 +134,7 @@ class Profile:
 
 
 def moved(reads: Sequence[Operand], writes: Sequence[Operand], name: str) -> int:
-    """Return the bytes that an operator reads and writes. A view moves none."""
+    """Return the number of bytes that operator ``name`` reads and writes; 0 for a view."""
     memories = {operand.memory: operand.nbytes for operand in reads}
     if not writes and name.endswith("_") and reads:
         return sum(memories.values()) + reads[0].nbytes
@@ -143,9 +143,10 @@ def moved(reads: Sequence[Operand], writes: Sequence[Operand], name: str) -> int
 
 
 def segments(program: Captured | Tree, tensors: Sequence[Tensor]) -> Iterator[tuple[str, Any, Any, Any]]:
-    """Yield the text, the program, the inputs and the state of a program, or of the segments that a call runs.
+    """Yield text, parsed program, inputs and state of a program, or of each segment that runs for ``tensors``.
 
-    Segments after a call by Python that may have effects are left out: the call is not repeated.
+    Segments after a pause with possible side effects, such as ``print``, are left out, because the call is not
+    repeated.
     """
     if isinstance(program, Captured):
         yield program.text, program.native, tensors, program.state
@@ -158,7 +159,7 @@ def segments(program: Captured | Tree, tensors: Sequence[Tensor]) -> Iterator[tu
 
 
 def _next(node: Node, values: dict[str, Any]) -> Node | None:
-    """Return the segment that follows, and add its inputs to ``values``."""
+    """Make the call after a segment, add its results to ``values``, and return the next segment or None."""
     pause = node.pause
     if pause is None or pause.acts or not node.run(values):
         return None
@@ -171,9 +172,9 @@ def _next(node: Node, values: dict[str, Any]) -> Node | None:
 
 
 def measured(program: Captured | Tree, tensors: Sequence[Tensor]) -> list[Profile]:
-    """Run a program several times, with and without fusion, and describe it, or its segments.
+    """Run a program several times, with and without fusion, and return a `Profile` of it or of each segment.
 
-    It runs on copies of its tensors, and the state of the random number generator is restored.
+    The program runs on copies of its tensors, and the state of the random number generator is restored.
     """
     random_state = flambeau.get_rng_state()
     try:
@@ -226,8 +227,8 @@ def _operators(text: str) -> list[Operator]:
 
 
 def _fastest(native: Any, inputs: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> list[Any]:
-    """Return the steps of a program with the minimum of each step's seconds over several runs."""
-    steps = _core._profile_program(native, inputs, state)  # allocates and fills caches
+    """Return the steps of a program; the time of each step is the minimum over several runs."""
+    steps = _core._profile_program(native, inputs, state)  # warm-up
     least = [float("inf")] * len(steps)
     runs, end = 0, time.perf_counter() + SECONDS
     while runs < LEAST_RUNS or (runs < MOST_RUNS and time.perf_counter() < end):
@@ -247,10 +248,10 @@ def _operands(given: Iterable[tuple[int, Any, Any, int]]) -> tuple[Operand, ...]
 
 
 def _blocks(steps: Sequence[Kernel], kernels: Sequence[Kernel]) -> list[Block]:
-    """Return the memory that the steps allocate. Values that share memory are one block."""
+    """Return the memory blocks that the steps allocate; values that share memory form one block."""
     positions = {id(kernel): i for i, kernel in enumerate(kernels)}
     alive: dict[int, Block] = {}  # by address
-    users: dict[int, set[int]] = {}  # values in a block, by address
+    users: dict[int, set[int]] = {}  # values that still use a block, by address
     given: set[int] = set()  # memory of arguments and parameters
     blocks: list[Block] = []
     at = 0

@@ -1,4 +1,4 @@
-"""Structure of a function's result: what a replay makes from the results of a program."""
+"""Structure of a function's result, by which a replay builds it from the results of a program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flambeau.utils import _pytree as pytree
 from ._pausing import CONSTANTS
 
 _CONTAINERS = (list, tuple, dict, OrderedDict, set, deque)
-_Build = Callable[[Sequence[Any], dict[int, Any]], Any]  # from the results of a program and the objects made so far
+_Build = Callable[[Sequence[Any], dict[int, Any]], Any]  # arguments: results of a program, objects built so far by id
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Structure:
 
     Attributes:
         spec: the tree, or None for a single tensor.
-        leaves: its leaves; None for tensors, functions for objects that the function makes.
+        leaves: constants and existing objects; None for tensors, builders for objects that the function creates.
         tensors: indices of the leaves that are the first results of the program, in order.
-        objects: indices of the leaves that are made.
+        objects: indices of the leaves that each replay builds.
     """
 
     spec: Any
@@ -53,8 +53,8 @@ def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Stru
     """Return the structure of a result, and the tensors and numbers that a program has to return.
 
     Args:
-        is_reachable: tells whether an object existed before the call; such objects are returned as they are.
-    Raises: TypeError for objects that cannot be made again.
+        is_reachable: predicate for objects that existed before the call; replays return the same objects.
+    Raises: TypeError for new objects of classes that replays cannot build.
     """
     found, spec = pytree.tree_flatten(result)
     tensors = [i for i, leaf in enumerate(found) if isinstance(leaf, Tensor) or type(leaf) is Number]
@@ -70,7 +70,7 @@ def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Stru
 
 
 class _Maker:
-    """Maker of functions that make objects like those in a result, with the tensors of another run."""
+    """Creates functions that build copies of the objects in a result, with the tensors of another run."""
 
     def __init__(self, outputs: list[Any], is_reachable: Callable[[Any], bool]) -> None:
         self.outputs, self._is_reachable = outputs, is_reachable
@@ -141,14 +141,17 @@ class _Maker:
 
 
 def plain_value(value: Any) -> Any:
-    """Return a traced number or shape as a plain one; other values are unchanged."""
+    """Convert a traced number or shape to a plain one; return other values unchanged."""
     if isinstance(value, Sizes):
         return flambeau.Size([plain(size) for size in value])
     return value.value if type(value) is Number else plain(value) if isinstance(value, TRACED) else value
 
 
 def plain_result(result: Any, is_reachable: Callable[[Any], bool]) -> Any:
-    """Return the result of a traced call with plain numbers; objects that the function made are changed."""
+    """Convert the traced numbers in the result of a call to plain ones.
+
+    Objects that the call created are changed in place.
+    """
     found = pytree.tree_leaves(result)
     for leaf in found:
         if not isinstance(leaf, (Tensor, *CONSTANTS)):
@@ -157,7 +160,7 @@ def plain_result(result: Any, is_reachable: Callable[[Any], bool]) -> Any:
 
 
 def _make_plain(value: Any, is_reachable: Callable[[Any], bool], seen: set[int]) -> None:
-    """Replace the traced numbers in the attributes and items of an object."""
+    """Replace the traced numbers in the attributes and items of an object in place."""
     if isinstance(value, (Tensor, *CONSTANTS)) or id(value) in seen or is_reachable(value):
         return
     seen.add(id(value))

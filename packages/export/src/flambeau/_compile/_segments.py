@@ -1,7 +1,7 @@
-"""Programs that Python interrupts: trees of segments.
+"""Programs that are divided where Python code must run: trees of segments.
 
 Note [Segments]
-If Python reads an element of a tensor or calls a function that no program contains, the capture goes on, and the
+If Python reads an element of a tensor or calls a function that cannot be recorded, the capture continues, and the
 program is divided there. A function without side effects is determined by its arguments and by what Python has read, so
 that the segments form a tree: after each segment Python makes the call (`Pause`), and its result selects the next
 segment.
@@ -31,8 +31,8 @@ from flambeau.utils import _pytree as pytree
 
 from ._guards import Snapshot
 
-MOST_PATHS = 32  # of one tree
-MOST_PAUSES = 100  # of one path
+MOST_PATHS = 32  # per tree
+MOST_PAUSES = 100  # per path
 Environment = dict[str, Any]  # tensors and numbers by their names in the program
 Packing = Callable[[Sequence[Any]], Any]
 
@@ -53,7 +53,7 @@ def rebuilt(structure: Any, kind: type | tuple[type, ...], by: Callable[[Any], A
 
 
 def learnt(result: Any) -> tuple[Any, list[Tensor]]:
-    """Return what Python learns from a result, as a key, and the tensors in the result."""
+    """Return a hashable key of all properties of ``result`` that Python can branch on, and the tensors in it."""
     if isinstance(result, bool | int | str | type(None)):
         return (type(result), result), []
     found, spec = pytree.tree_flatten(result)
@@ -64,19 +64,20 @@ def learnt(result: Any) -> tuple[Any, list[Tensor]]:
 def _look(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         return type(leaf), leaf.dtype, leaf.device, leaf.dim(), leaf.requires_grad
-    return type(leaf), repr(leaf)  # distinguishes 0.0 from -0.0, and NaN is itself
+    return type(leaf), repr(leaf)  # unlike ==, repr distinguishes 0.0 from -0.0, and NaN equals NaN
 
 
 @dataclass(eq=False)
 class Pause:
-    """Call by Python between two segments.
+    """Python call between two segments.
 
     Attributes:
-        function, arguments: what is called; the arguments are a tuple and a dictionary with values of the program.
+        function, arguments: the function, and its positional and keyword arguments with `Value` in place of tensors.
         position: number of calls that are recorded before it.
-        key, given: what Python learnt, and the values of the tensors in the result.
-        acts: True if the call may have effects, so that it must not be repeated.
-        reason: why the program is divided, with the line.
+        key: key of the result in the captured run, from `learnt`.
+        given: names of the values of the tensors in the result.
+        acts: True if the call may have side effects, so that it must not be repeated.
+        reason: source line, and why the program is divided there.
     """
 
     function: Callable[..., Any]
@@ -89,12 +90,12 @@ class Pause:
 
     @cached_property
     def used(self) -> set[str]:
-        """The names of the values that the call takes."""
+        """The names of the program values among the arguments."""
         return {value.name for value in leaves(self.arguments, Value)}
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """The call, for comparisons."""
+        """The function and its arguments in comparable form."""
         return self.function, _shown(self.arguments)
 
     def call(self, values: Mapping[str, Any]) -> Any:
@@ -120,13 +121,14 @@ class Recording:
 
 
 class Node:
-    """Segment of a program, with what follows it. Nodes do not change: replays in other threads may use them.
+    """Segment of a program, with the segments that follow it. Nodes are immutable, since other threads may run them.
 
     Args:
         calls: the recorded calls.
-        pause: the call by Python after the segment, or None at the end of a path.
-        children: the next nodes by what Python learns from the call.
-        results, pack: names of the results at the end of a path, and what makes the function's result from them.
+        pause: the Python call after the segment, or None at the end of a path.
+        children: for each key of the call's result, the names of the tensors in the result and the next node.
+        results: names of the program's results at the end of a path.
+        pack: function that builds the function's result from them.
     """
 
     def __init__(
@@ -147,13 +149,13 @@ class Node:
         self.paths: int = sum(child.paths for _, child in children.values()) or 1
 
     def _compile(self, after: set[str]) -> None:
-        """Write the program of the segment. ``after`` is what the following nodes use."""
+        """Compile the program of the segment; ``after`` holds the names of values that later segments use."""
         own = {result.name for call in self.calls for result in call.results}
         self.outputs = sorted(after & own)
         kept, used = needed_calls(self.calls, set(self.outputs))
         missing = {name for name in used - own if not name.startswith("@")}
         lists = [self.recording.numbers[n] for n in missing if self._is_list(n)]
-        kept = [*lists, *kept]  # lists of numbers are no outputs of a program, so they are made again
+        kept = [*lists, *kept]  # programs cannot output lists of numbers, so each segment recomputes them
         missing -= {call.results[0].name for call in lists}
         missing |= {value.name for call in lists for value in leaves(call.arguments, Value)} - own
         self.needs = frozenset(missing | (after - own))
@@ -168,7 +170,7 @@ class Node:
         return call is not None and call.name == "repeated"
 
     def _text(self, kept: Sequence[Call]) -> str:
-        """Write the text of the program. Numbers are passed as tensors of one element."""
+        """Return the text of the program. Input numbers are passed as tensors of one element."""
         names = {name for call in kept for result in call.results for name in [result.name]} | set(self.inputs)
         fresh = max((int(name[1:]) for name in names), default=-1) + 1
         inputs, reads = [], []
@@ -183,12 +185,12 @@ class Node:
 
     @cached_property
     def signature(self) -> tuple[Any, ...]:
-        """The recorded calls, for comparisons."""
+        """The recorded calls and the pause in comparable form."""
         calls = [(call.name, _shown(call.arguments), [value.name for value in call.results]) for call in self.calls]
         return calls, None if self.pause is None else self.pause.signature
 
     def run(self, values: Environment) -> bool:
-        """Run the segment and add its results; return False if a requirement is not met."""
+        """Run the segment and add its results to ``values``; return False if a requirement is not met."""
         if not self.outputs and not self.calls:
             return True
         results = _core._run_program(self.native, self.given(values), self.state, None)
@@ -202,16 +204,16 @@ class Node:
         return [_as_tensor(values[name]) if name in self.number_inputs else values[name] for name in self.inputs]
 
     def finished(self, values: Environment) -> Any:
-        """Return the function's result."""
+        """Return the function's result from the values at the end of a path."""
         assert self.pack is not None
         return self.pack([self.value(values, name) for name in self.results])
 
     def value(self, values: Environment, name: str) -> Any:
-        """Return a value of a run, or a tensor of the state."""
+        """Return the value ``name`` of a run; a name with ``@`` refers to a tensor of the state."""
         return self.recording.state[name[1:].strip("'")] if name.startswith("@") else values[name]
 
     def all(self) -> list[Node]:
-        """Return the node and the nodes after it."""
+        """Return the node and all its descendants."""
         return [self, *(node for _, child in self.children.values() for node in child.all())]
 
 
@@ -233,7 +235,7 @@ def _as_tensor(number: Any) -> Tensor:
 def path_of(
     recording: Recording, calls: Sequence[Call], pauses: Sequence[Pause], results: Sequence[str], pack: Packing
 ) -> Node:
-    """Return the nodes of one capture."""
+    """Return the first node of the linear tree that represents one capture."""
     bounds = [0, *(pause.position for pause in pauses), len(calls)]
     parts = [calls[start:end] for start, end in itertools.pairwise(bounds)]
     node = Node(recording, parts[-1], None, {}, results, pack)
@@ -243,7 +245,7 @@ def path_of(
 
 
 def merged(tree: Node, path: Node) -> Node | None:
-    """Return a tree with another path; None if the path does not begin like the tree."""
+    """Return ``tree`` extended by ``path``; None if their calls differ before the first new branch."""
     if tree.signature != path.signature or tree.pause is None or path.pause is None:
         return None
     children = dict(tree.children)
@@ -259,10 +261,10 @@ def merged(tree: Node, path: Node) -> Node | None:
 
 @dataclass(frozen=True)
 class Missed:
-    """Run of a tree that has no segment for what Python learnt.
+    """Run of a tree that stopped, because no segment matches the result of a Python call.
 
     Attributes:
-        answers: functions that Python called and that may have effects, with their results.
+        answers: functions with possible side effects that were called so far, with their results.
     """
 
     answers: list[tuple[Any, Any]]
@@ -274,7 +276,7 @@ class Tree:
     Attributes:
         inputs: names of the function's tensors.
         draws: True if a segment draws random numbers.
-        fixed_sizes: the arguments' key with sizes if the segments serve these alone, or None.
+        fixed_sizes: `_Leaves.with_sizes` of the arguments if the tree is valid only for their sizes, or None.
     """
 
     def __init__(self, root: Node, inputs: Sequence[str], snapshot: Snapshot, draws: bool) -> None:
@@ -282,7 +284,7 @@ class Tree:
         self.root, self.inputs, self.snapshot, self.draws = root, inputs, snapshot, draws
 
     def add(self, other: Tree) -> bool:
-        """Add the path of another capture; return False if it does not begin like this tree."""
+        """Add the path of another capture; return False if it cannot be merged (see `merged`)."""
         root = merged(self.root, other.root)
         if root is None:
             return False
@@ -297,12 +299,12 @@ class Tree:
 
     @property
     def is_full(self) -> bool:
-        """True if there are too many paths."""
+        """True if the tree has `MOST_PATHS` paths."""
         return self.root.paths >= MOST_PATHS
 
     @property
     def graphs(self) -> list[tuple[str, Any]]:
-        """The text and the program of each segment."""
+        """The text and the parsed program of each segment."""
         return [(node.text, node.native) for node in self.root.all()]
 
     @property
@@ -312,14 +314,16 @@ class Tree:
 
     @property
     def reasons(self) -> list[str]:
-        """Why the program is divided, once for each place."""
+        """The reasons why the program is divided, without repetitions."""
         return list(dict.fromkeys(node.pause.reason for node in self.root.all() if node.pause is not None))
 
     def run(self, tensors: Sequence[Tensor], former: Missed | None) -> Any:
-        """Return the function's result, or a `Missed`; the random generator is then as before.
+        """Run the tree and return the function's result, or a `Missed` if no segment matches.
+
+        In the second case, the state of the random number generator is restored.
 
         Args:
-            former: the run that this one repeats.
+            former: a stopped run; its side effects are not repeated.
         """
         generator = flambeau.get_rng_state() if self.draws else None
         values: Environment = dict(zip(self.inputs, tensors, strict=True))

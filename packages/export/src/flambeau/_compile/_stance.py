@@ -1,4 +1,4 @@
-"""Stance of all compiled functions: whether they capture, replay or run uncompiled."""
+"""Global setting (stance) that decides if compiled functions capture, replay or run uncompiled."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Capture of training steps: the backward pass, gradients of leaves, steps of optimizers.
+"""Capture training steps: the backward pass, gradients of leaves, steps of optimizers.
 
 Note [Training steps]
 A captured program contains the backward pass and the step of an optimizer as single instructions (Note [Training
-programs] in tensor-core). Each run must find the same leaves with gradients as the capture. This follows from the
-state at the beginning of the program, which the program requires. Hooks after accumulation could change it, so a
-function with such hooks runs uncompiled. Other hooks on leaves run at each replay.
+programs] in tensor-core). Each run must find gradients in the same leaves as the capture, so the program begins with
+a check of this. Post-accumulation hooks could change it later, so a function with such hooks runs uncompiled. Other
+hooks on leaves run at each replay.
 
 The options of an optimizer's groups, such as the learning rate, are read at each replay. They are guarded instead if
 the function's own code reads them. The first step of most optimizers creates their state, so the program is captured
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ._capture import CaptureTrace
     from ._guards import Snapshot
 
-Option = tuple[dict[str, Any], str, int]  # a group, the name of an option, the position of an item of it or -1
+Option = tuple[dict[str, Any], str, int]  # parameter group, name of an option, index in it or -1
 
 CHANGES = "the function changes a Python object"
 ABSENT = "programs have gradients of parameters and arguments only"
@@ -38,23 +38,23 @@ class Training:
     """Gradients and optimizers of a capture.
 
     Attributes:
-        options: options that the program reads at each call, by the name of their value in the program.
-        begun: instructions for the beginning of the program.
-        acts: True if the program changes gradients, graphs or an optimizer's state.
+        options: optimizer options that the program reads at each call, by their names in the program.
+        begun: checks that `begin` inserts at the beginning of the program.
+        acts: True if the program changes gradients, autograd graphs or the state of an optimizer.
     """
 
     def __init__(self, trace: CaptureTrace, known: Iterable[Tensor]) -> None:
         self._trace = trace
         self._existed = {id(t): t.grad is not None for t in known if t.is_leaf}
-        self._leaves: dict[int, tuple[Tensor, bool | None]] = {}  # that the program uses; None: assigned before read
-        self._values: dict[int, Tensor | None] = {}  # gradients that the program has read or assigned, by leaf
+        self._leaves: dict[int, tuple[Tensor, bool | None]] = {}  # None: its first use is an assignment
+        self._values: dict[int, Tensor | None] = {}  # gradients that were read or assigned, by id of the leaf
         self._first_grad_mode = self._grad_mode = flambeau.is_grad_enabled()
         self.acts = False
         self.options: dict[str, Option] = {}
         self.begun: list[Call] = []
 
     def act(self, name: str, arguments: list[Any], written: Any = ()) -> None:
-        """Record a call that changes gradients, graphs or tensors."""
+        """Record a call that changes gradients, autograd graphs or the tensors in ``written``."""
         trace = self._trace
         self.acts = True
         self.follow_grad_mode()
@@ -68,21 +68,24 @@ class Training:
 
     @property
     def has_changed_grad_mode(self) -> bool:
-        """True in another grad mode than at the beginning."""
+        """True if the current grad mode differs from that at the beginning of the function."""
         return flambeau.is_grad_enabled() is not self._first_grad_mode
 
     def begin_segment(self) -> None:
-        """Note that the next call begins a program, which runs in the function's grad mode."""
+        """Reset the recorded grad mode, because each segment starts in the function's initial grad mode."""
         self._grad_mode = self._first_grad_mode
 
     def follow_grad_mode(self) -> None:
-        """Record a change of grad mode since the last call."""
+        """Record a call that sets the grad mode if it has changed since the last recorded call."""
         if (enabled := flambeau.is_grad_enabled()) is not self._grad_mode:
             self._grad_mode = enabled
             self._trace.calls.append(Call("set_grad_mode", [enabled], place(), lasting=True))
 
     def use(self, leaf: Tensor, assigned: bool) -> bool:
-        """Note that the program reads or assigns the gradient of a leaf; return False if it cannot."""
+        """Register that the program reads or assigns the gradient of ``leaf``.
+
+        Returns: False, after giving up, if the leaf did not exist before the call.
+        """
         key = id(leaf)
         if key not in self._existed:
             self._trace.give_up(ABSENT)
@@ -91,7 +94,7 @@ class Training:
         return True
 
     def read(self, leaf: Tensor, gradient: Tensor) -> None:
-        """Record that the function reads a gradient."""
+        """Record a read of ``leaf.grad`` with the value ``gradient``."""
         trace = self._trace
         if self._values.get(id(leaf)) is gradient:
             return
@@ -104,7 +107,7 @@ class Training:
             trace.note("gradient_of", [leaf], gradient)
 
     def assign(self, leaf: Tensor, gradient: Tensor | None) -> None:
-        """Record that the function assigns a gradient."""
+        """Record the assignment of ``gradient`` or None to ``leaf.grad``."""
         self._values[id(leaf)] = gradient
         last = self._trace.calls[-1] if self._trace.calls else None
         if gradient is not None:
@@ -115,12 +118,16 @@ class Training:
             self.act("clear_gradients", [[leaf]])
 
     def are_gradients(self, params: list[Tensor], grads: list[Tensor]) -> bool:
-        """Return True if the program knows these tensors as the gradients of the parameters."""
+        """Return True if ``grads`` are the gradients that the program last read or assigned for ``params``."""
         return all(self._values.get(id(p)) is g for p, g in zip(params, grads, strict=True))
 
     def number(self, group: dict[str, Any], name: str, position: int) -> Any:
-        """Return an option of a group for the program: a value that is read at each call, or a constant."""
-        if not self._trace.is_reachable(group):  # a dictionary of this call, made of numbers
+        """Return an optimizer option as a program argument: a value read at each call, or a constant.
+
+        Args:
+            position: index in the option if it is a sequence, such as ``betas``, else -1.
+        """
+        if not self._trace.is_reachable(group):  # the function created this group from constants
             return group[name] if position < 0 else group[name][position]
         for known, other in self.options.items():
             if other[0] is group and other[1:] == (name, position):
@@ -131,12 +138,12 @@ class Training:
 
     @property
     def repeatable(self) -> set[str]:
-        """Calls that may run twice: the program stops after them, and the function then runs from its beginning."""
+        """Names of calls that may run twice: if a later check fails, the function runs again from its beginning."""
         reads_first = any(exists is not None for _, exists in self._leaves.values())
         return {"set_grad_mode"} if reads_first else {"set_grad_mode", "clear_gradients"}
 
     def begin(self) -> None:
-        """Put what the program requires at its beginning."""
+        """Insert the checks of gradients and optimizer state at the beginning of the program."""
         calls = list(self.begun)
         if self._leaves:
             tensors, exist = zip(*self._leaves.values(), strict=True)
@@ -144,13 +151,13 @@ class Training:
         self._trace.calls[:0] = calls
 
     def release(self, snapshot: Snapshot) -> None:
-        """Remove the guards of options that are read at each call."""
+        """Remove the guards of those options that the program reads at each call."""
         for group, name, _ in self.options.values():
             snapshot.release(group, name)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Run Python code of hooks in this context as it runs at each replay: without recording it."""
+        """Suspend recording in this context, for Python hooks that run again at each replay."""
         trace = self._trace
         former, trace.open = _core._watch_extensions(None), False
         try:
@@ -161,7 +168,7 @@ class Training:
 
 
 def read_gradient(trace: CaptureTrace, func: Any, input: Tensor) -> Tensor | None:
-    """Record a read of ``.grad``."""
+    """Return ``input.grad`` and record the read."""
     gradient: Tensor | None = func(input)
     if trace.training.use(input, assigned=False) and gradient is not None:
         trace.training.read(input, gradient)
@@ -169,7 +176,7 @@ def read_gradient(trace: CaptureTrace, func: Any, input: Tensor) -> Tensor | Non
 
 
 def assign_gradient(trace: CaptureTrace, func: Any, input: Tensor, value: Tensor | None) -> None:
-    """Record an assignment to ``.grad``."""
+    """Assign ``value`` to ``input.grad`` and record the assignment."""
     func(input, value)
     if trace.training.use(input, assigned=True):
         trace.training.assign(input, value)
@@ -184,7 +191,7 @@ def run_backward(
     create_graph: bool = False,
     inputs: Any = None,
 ) -> None:
-    """Record ``Tensor.backward``. Hooks run, and are not recorded."""
+    """Run ``Tensor.backward`` and record it as one call. Python hooks run but are not recorded."""
     keep = create_graph if retain_graph is None else retain_graph
     chosen = [inputs] if isinstance(inputs, Tensor) else None if inputs is None else list(inputs)
     trace.value(self)
@@ -199,7 +206,10 @@ def run_backward(
 def step_optimizer(
     trace: CaptureTrace, func: Any, rule: str, group: dict[str, Any], params: Any, grads: Any, state: Any
 ) -> None:
-    """Record the native step of an optimizer."""
+    """Run the native step of an optimizer and record it as one call.
+
+    A step that creates the optimizer's state is not recorded.
+    """
     training = trace.training
     options, names, uses = _core._optimizer_layout(rule, group)
     states = [[(state.get(param) or {}).get(name) for name in names] for param in params]

@@ -14,12 +14,12 @@ from flambeau import _core
 from flambeau._naming import own_module
 from flambeau.overrides import TorchFunctionMode
 
-from . import _decomposed_layers as _decomposed_layers  # registers them
+from . import _decomposed_layers as _decomposed_layers  # imported for its registrations
 from ._decompositions import DECOMPOSITIONS
 from ._numbers import TRACED, plain
 from ._structure import holds_batches, replaced
 
-Rule = Callable[..., Any]  # takes a trace, the called function and its arguments by name
+Rule = Callable[..., Any]  # called with the trace, the intercepted function and its arguments by name
 OPERATOR = type(flambeau.add)
 # Parameters that affect how a result is stored, not its value.
 DROPPED = {"layout", "requires_grad", "pin_memory", "out", "generator", "non_blocking"}
@@ -27,7 +27,7 @@ _PREFIXES = {
     "flambeau.linalg": "linalg_",
     "flambeau.nn.functional": "nn_",
     "flambeau.nn.grad": "nn_",
-    "flambeau._core": "nn_",  # operators of nn before nn is imported
+    "flambeau._core": "nn_",  # operators of nn that exist before nn is imported
     "flambeau.special": "special_",
 }
 # Aliases of operators.
@@ -47,7 +47,7 @@ class CallMode(TorchFunctionMode):
 
     Attributes:
         rules: functions ``(mode, func, **arguments)`` that handle the calls of some names.
-        opening: the call that is currently being decomposed, or an empty string.
+        opening: name of the call that is currently being decomposed, or an empty string.
     """
 
     rules: ClassVar[Mapping[str, Rule]] = {}
@@ -62,7 +62,7 @@ class CallMode(TorchFunctionMode):
         return False
 
     def opened(self, func: Any, name: str, args: Any, kwargs: Any) -> Callable[..., Any] | None:
-        """Return a function that decomposes a call, or None if `operator` handles it."""
+        """Return the function that decomposes a call of ``func``, or None if `operator` handles the call."""
         return None if self.has(name) else DECOMPOSITIONS.get(name) or getattr(func, "__wrapped__", None)
 
     def device_of(self, arguments: Any) -> AbstractContextManager[Any]:
@@ -107,7 +107,7 @@ class CallMode(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if holds_batches(args, kwargs):
-            return NotImplemented  # of func.vmap, whose rules call operators of tensors
+            return NotImplemented  # batched tensors: the rules of func.vmap call operators of plain tensors
         if (definition := getattr(func, "definition", None)) is not None:
             return self.custom(definition, func, args, kwargs)
         name = self.name_of(func)
@@ -137,7 +137,7 @@ def run(func: Any, args: Any, kwargs: Any) -> Any:
 
 
 def own_name(func: Any) -> str:
-    """Return the name by which a program calls a function or reads an attribute."""
+    """Return the name that the traced code uses for a function or attribute, for messages."""
     return str((func.__self__ if func.__name__ == "__get__" else func).__name__)
 
 
@@ -156,7 +156,7 @@ def signature(func: Any) -> inspect.Signature | None:
 
 
 def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments by parameter name, defaults included; a starred parameter gets a list."""
+    """Return the arguments by parameter name, including defaults; the value of a ``*args`` parameter is a list."""
     if func.__name__ in ("__get__", "__set__"):
         return dict(zip(("input", "value"), args, strict=False))
     parameters = signature(func)
@@ -176,7 +176,7 @@ def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str,
 
 
 def _spread(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return arguments for an operator's Python function: a sequence is unpacked for a starred parameter."""
+    """Return ``args``, with a single sequence unpacked if ``function`` has a ``*args`` parameter."""
     code = getattr(getattr(function, "func", function), "__code__", None)
     if code is None or not code.co_flags & inspect.CO_VARARGS or len(args) != code.co_argcount + 1:
         return args

@@ -72,7 +72,7 @@ def _scaled_dot_product_attention(
 
 @decomposes
 def _unfold_windows(input: Tensor, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
-    """Decompose ``nn.functional.unfold``: windows of an image as columns."""
+    """Decompose ``nn.functional.unfold``, which returns the sliding windows of an image as columns."""
     pairs = [(x, x) if isinstance(x, int) else tuple(x) for x in (kernel_size, dilation, padding, stride)]
     (rows, columns), (pad_rows, pad_columns) = pairs[0], pairs[2]
     x: Tensor = flambeau.nn.functional.pad(input, (pad_columns, pad_columns, pad_rows, pad_rows))
@@ -81,7 +81,7 @@ def _unfold_windows(input: Tensor, kernel_size: Any, dilation: Any = 1, padding:
         dim = -2 if place == 0 else -1
         count = (x.shape[dim] - dilated * (kernel - 1) - 1) // step + 1
         starts, offsets = flambeau.arange(count) * step, flambeau.arange(kernel) * dilated
-        x = x.index_select(dim, (offsets.unsqueeze(1) + starts).reshape(-1))  # ordered by offset
+        x = x.index_select(dim, (offsets.unsqueeze(1) + starts).reshape(-1))  # order: (offset, window)
         counts.append(count)
     lead = x.shape[:-2]
     x = x.reshape(*lead, rows, counts[0], columns, counts[1]).transpose(-3, -2)  # (*, C, rows, columns, y, x)

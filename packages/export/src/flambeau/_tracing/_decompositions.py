@@ -97,7 +97,7 @@ def _logit(input: Tensor) -> Tensor:
 
 
 def _raised(tensor: Tensor, least: int) -> Tensor:
-    """Return a tensor with at least 1, 2 or 3 dimensions."""
+    """Add dimensions of size 1 until ``tensor`` has at least ``least`` dimensions (1, 2 or 3)."""
     if tensor.dim() >= least:
         return tensor
     return tensor.reshape(*[1] * (least - 1), -1) if least < 3 else _raised(tensor, 2).unsqueeze(-1)
@@ -209,7 +209,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 
 @decomposes
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
-    """Decompose the method ``unfold``: windows along one dimension."""
+    """Decompose the method ``unfold``, which returns sliding windows along one dimension."""
     count = (input.shape[dimension] - size) // step + 1
     places = (flambeau.arange(count).unsqueeze(1) * step + flambeau.arange(size)).reshape(-1)
     windows = input.index_select(dimension, places).unflatten(dimension, (count, size))
@@ -218,7 +218,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 @decomposes
 def einsum(equation: Any, *operands: Any) -> Tensor:
-    """Decompose einsum by the contraction plan for the operands' sizes; reshapes use the traced sizes."""
+    """Decompose einsum by the contraction order for the operands' current sizes. Reshapes use traced sizes."""
     from flambeau._operators import einsum
 
     if not isinstance(equation, str):
@@ -230,8 +230,9 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
         for label, length in zip(labels, shape, strict=True):
             if plain(length) == sizes[label]:
                 lengths.setdefault(label, length)
+            # For a traced size, this comparison also records a requirement of the program.
             if length != (lengths[label] if plain(length) == sizes[label] else 1):
-                raise AssertionError("an equation was read that does not fit")  # and what was read is required
+                raise AssertionError("an equation was read that does not fit")
     tensors: list[Tensor] = list(operands)
     for step in einsum.plan(inputs, output, sizes, [tuple(map(plain, shape)) for shape in shapes], lengths):
         step(tensors)
@@ -391,14 +392,14 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 
 
 def put_at(whole: Tensor, places: Tensor, part: Any) -> Tensor:
-    """Return ``whole`` with ``part`` at the flat indices ``places``."""
+    """Return a copy of ``whole`` with ``part`` at the flat indices ``places``."""
     part = part.to(whole.dtype) if isinstance(part, Tensor) else whole.new_full((), part)
     flat = whole.reshape(-1).scatter(0, places.reshape(-1), part.expand(places.shape).reshape(-1))
     return flat.reshape(whole.shape)
 
 
 def set_item(whole: Tensor, key: Any, part: Any) -> Tensor:
-    """Return the result of ``whole[key] = part``."""
+    """Return a copy of ``whole`` after ``whole[key] = part``."""
     if isinstance(key, Tensor) and key.dtype == flambeau.bool:
         mask = key.reshape(*key.shape, *[1] * (whole.ndim - key.ndim))
         return flambeau.where(mask, part, whole).to(whole.dtype)

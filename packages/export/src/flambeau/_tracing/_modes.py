@@ -11,7 +11,11 @@ from flambeau.nn import Module
 
 @contextlib.contextmanager
 def in_mode(model: Any, training: bool | None) -> Iterator[None]:
-    """Set a model to training or evaluation, or (None) to neither, and restore each module's mode at the end."""
+    """Set the mode of a model in this context, and restore the mode of each module at the end.
+
+    Args:
+        training: True for training, False for evaluation, None to leave the mode unchanged.
+    """
     modules = list(model.modules()) if isinstance(model, Module) and training is not None else []
     modes = [module.training for module in modules]
     try:

@@ -1,11 +1,12 @@
-"""Traced numbers: sizes and elements of inputs, and numbers computed from them.
+"""Traced numbers: sizes and elements of tensors, and numbers that are computed from them.
 
 Note [Traced numbers]
 ``x.view(len(x), -1)`` is the call ``view(8, -1)``, and the call does not show that 8 is a size of the input. So while a
-program is traced, sizes are objects that record their origin: sums, products and quotients of them are recorded as
-calls, and an operator that gets one is recorded with it. They behave as ``int`` and ``float``. If Python needs a plain
-number (``range(n)``, ``math.sqrt(n)``, ``if n > 4``), they return it and record a requirement: the program is valid
-only for inputs with the same number. A run with other inputs raises an error instead of computing a wrong result.
+program is traced, sizes are objects that record their origin. Sums, products and quotients of them are recorded as
+calls, and an operator with such an argument is recorded with a reference to it. The objects behave as ``int`` and
+``float``. If Python needs a plain number (``range(n)``, ``math.sqrt(n)``, ``if n > 4``), they return it and record a
+requirement: the program is valid only for inputs with the same number. A run with other inputs raises an error instead
+of computing a wrong result.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class TracerWarning(Warning):
-    """Warning about a decision on the elements of a tensor, which the traced program fixes.
+    """Warning that the traced code reads elements of a tensor; the program treats their values as constants.
 
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as caught:
@@ -68,7 +69,7 @@ class Number:
     Attributes:
         value: value in the traced run.
         name: name in the program.
-        text: description of its origin, for errors.
+        text: description of its origin, for error messages.
         of_elements: True if it depends on elements of tensors, not only on sizes.
     """
 
@@ -133,7 +134,7 @@ class Number:
     def __abs__(self) -> Any:
         return -self if self < 0 else self
 
-    if TYPE_CHECKING:  # made below
+    if TYPE_CHECKING:  # these methods are generated below
 
         def __add__(self, other: Any) -> Any: ...
         def __floordiv__(self, other: Any) -> Any: ...
@@ -141,9 +142,9 @@ class Number:
 
 
 class Repeated(list[Any], Opaque):
-    """List ``[size] * length`` with a traced length, which operators take as one argument.
+    """List ``[size] * length`` with a traced length. Operators accept it as one argument.
 
-    Other uses fix the length, as ``range(length)`` does.
+    Any other use makes the length a requirement of the program, as ``range(length)`` does.
     """
 
     def __init__(self, items: list[Any], times: Number) -> None:
@@ -238,7 +239,7 @@ class Sizes(tuple[Any, ...]):
 
 @contextlib.contextmanager
 def traced_lengths() -> Iterator[None]:
-    """Replace ``len(tensor)`` in this thread with ``tensor.size(0)``, which can be traced, in this context."""
+    """Make ``len(tensor)`` call ``tensor.size(0)``, which can be traced, for this thread in this context."""
     original, thread = builtins.len, threading.get_ident()
 
     def length(obj: Any, /) -> int:

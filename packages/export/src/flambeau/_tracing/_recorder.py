@@ -46,7 +46,7 @@ class Value:
     """Tensor or number of a recording.
 
     Attributes:
-        name: ``%5``, or ``@conv.weight`` for a tensor of the state.
+        name: such as ``%5``, or ``@conv.weight`` for a parameter or buffer.
         varies: True if it depends on the inputs.
         text: name in error messages.
     """
@@ -58,7 +58,7 @@ class Value:
 
 @dataclass(eq=False)
 class Call:
-    """Recorded call. Its arguments are in a list or by name, with values in place of tensors."""
+    """Recorded call. Its arguments are a list or a dictionary, with `Value` in place of tensors."""
 
     name: str
     arguments: Any
@@ -66,11 +66,11 @@ class Call:
     results: list[Any] = field(default_factory=list)
     lasting: bool = False  # True if it draws random numbers or has side effects
     missing: str = ""  # reason why it cannot be recorded
-    called: str = ""  # name of the call in the program, for errors
+    called: str = ""  # name of the call in the traced code, for error messages
 
 
 class Recorder(CallMode):
-    """Recorder of the calls of a program that runs in its context."""
+    """Context manager that records the operators that are called in its context."""
 
     rules: ClassVar[dict[str, Rule]] = RULES
     fixed_as = "in the program it is the constant that it was for these, and what is done with it is fixed as well"
@@ -79,12 +79,12 @@ class Recorder(CallMode):
         super().__init__()
         self.calls: list[Call] = []
         self.open = True
-        self._extensions_read = False  # an extension module read a tensor that depends on the inputs
+        self._extensions_read = False  # True after an extension module has read a tensor that depends on the inputs
         self._extension_calls: dict[int, tuple[Tensor, Call]] = {}  # tensors created after that, by id
 
     @abstractmethod
     def known(self, tensor: Tensor) -> Value | None:
-        """Return the value of a tensor that is an input, a result or a constant."""
+        """Return the value of an input, a result or a constant; None for any other tensor."""
 
     @abstractmethod
     def value(self, tensor: Tensor) -> Value:
@@ -96,11 +96,11 @@ class Recorder(CallMode):
 
     @abstractmethod
     def write(self, tensor: Tensor, result: Tensor) -> None:
-        """Record that the ``out`` argument takes the shape and the elements of another tensor."""
+        """Record that ``tensor``, an ``out`` argument, takes the shape and elements of ``result``."""
 
     @abstractmethod
     def alias(self, tensor: Tensor, of: Tensor) -> None:
-        """Record that a tensor shares the memory of a known one."""
+        """Record that ``tensor`` shares the memory of the known tensor ``of``."""
 
     @abstractmethod
     def custom_call(self, definition: Any, arguments: dict[str, Any]) -> Any:
@@ -108,7 +108,7 @@ class Recorder(CallMode):
 
     @abstractmethod
     def decomposes(self, definition: Any) -> bool:
-        """Return True if an operator of `flambeau.library` is recorded as its decomposition."""
+        """Return True if an operator of `flambeau.library` is recorded as the operators that it calls."""
 
     def varies(self, structure: Any) -> bool:
         """Return True if a tensor in a structure depends on the inputs."""
@@ -151,7 +151,7 @@ class Recorder(CallMode):
             self.warn_of_constant(name)
 
     def warn_of_constant(self, text: str) -> None:
-        """Warn that Python read elements of a tensor, which the recording fixes."""
+        """Warn that Python read elements of a tensor, and that the program treats them as constants."""
         if self.open:
             warn(f"{place()}: {text} gives Python a value that depends on the inputs; {self.fixed_as}")
 
@@ -202,7 +202,7 @@ def _length(recorder: Recorder, func: Any, self: Tensor) -> Any:
 @rule("__iter__")
 def _iterated(recorder: Recorder, func: Any, self: Tensor) -> Iterator[Tensor]:
     if self.dim():
-        operator.index(recorder.size(self, 0))  # fixes the size
+        operator.index(recorder.size(self, 0))  # requires this size in all runs
     with recorder:
         return iter(self.unbind(0))
 

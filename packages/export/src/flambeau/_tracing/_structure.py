@@ -28,10 +28,10 @@ _BEGINNINGS = {"flambeau.jit._program", "flambeau.onnx._export"}
 
 
 def place() -> Place:
-    """Return the current line of the program and the module that runs.
+    """Return the line of the traced code that is running, and the innermost running module.
 
-    This is the innermost line outside of flambeau. Models in flambeau's packages, such as the vision models, count as
-    programs: if no other module runs, it is the innermost line of a method of such a module.
+    The line is the innermost one outside of flambeau. For models in flambeau's packages, such as the vision models, it
+    is the innermost line of a method of the model, unless a module from outside of flambeau runs.
     """
     frame, module, own = sys._getframe(1), None, None
     inside = True
@@ -51,7 +51,7 @@ def place() -> Place:
 
 
 def foreign_place() -> tuple[str, str, Place]:
-    """Return the name of an extension module's call, the reason why it cannot be recorded, and its location."""
+    """Return the name of the extension call in progress, the reason why it cannot be recorded, and its location."""
     caller = sys._getframe(2).f_globals.get("__name__", "")
     if own_name(caller).partition(".")[0] == "flambeau":  # flambeau's own extension module is the autograd engine
         return "a gradient", "programs and files have no derivatives inside: trace what is differentiated", place()
@@ -60,11 +60,11 @@ def foreign_place() -> tuple[str, str, Place]:
 
 
 class Opaque:
-    """Base class of lists and tuples that count as leaves here."""
+    """Base class of lists and tuples that the functions below treat as leaves."""
 
 
 def replaced(structure: Any, kind: type | tuple[type, ...], by: Callable[[Any], Any]) -> Any:
-    """Replace all instances of a type in nested tuples, lists, dictionaries and slices."""
+    """Replace each instance ``x`` of ``kind`` in nested tuples, lists, dictionaries and slices with ``by(x)``."""
     if isinstance(structure, kind):
         return by(structure)
     if isinstance(structure, Opaque):

@@ -1,4 +1,4 @@
-"""Models as programs with declared dynamic dimensions: ``torch.export`` on top of the programs of `flambeau.jit`.
+"""Export of models as programs with declared dynamic dimensions, with the interface of ``torch.export``.
 
 `export` traces a module as `flambeau.jit.trace` does. Every size that is not declared dynamic must equal the size in
 the example; otherwise the program raises RuntimeError.
@@ -79,7 +79,7 @@ class ExportedProgram:
     """Program that `export` returns.
 
     Attributes:
-        example_inputs: the example's positional and keyword arguments; None for a program that was loaded.
+        example_inputs: positional and keyword arguments of the traced call; None for a program that was loaded.
 
     >>> program = fb.export.export(nn.Linear(3, 2), (fb.ones(4, 3),))
     >>> sorted(program.state_dict)
@@ -184,7 +184,7 @@ class _Demands:
         self._firsts: dict[Dim, Number] = {}
 
     def note(self, trace: Trace, inputs: Mapping[str, Any]) -> None:
-        """Record the requirements before the program runs."""
+        """Record the required sizes of ``inputs`` in ``trace``, before the module runs."""
         shapes = self.shapes
         if shapes is None:
             shapes = {}

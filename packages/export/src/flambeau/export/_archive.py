@@ -16,7 +16,7 @@ from flambeau.nn import Module, Parameter
 from ._graph import Graph, Reference, dtype_of
 from ._tree import Tree
 
-_PROGRAM = "models/model.json"  # PyTorch 2.8 and later
+_PROGRAM = "models/model.json"  # path in files of PyTorch 2.8 and later
 _OLDER_PROGRAM = "serialized_exported_program.json"
 
 
@@ -100,7 +100,7 @@ class ExportedModule(Module):
                 _at(self, name).copy_(value)
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """Return the arguments in the order of the graph's inputs, checked against the exported ones."""
+        """Return the arguments in the order of the graph's inputs, after a check against the exported ones."""
         positional, named = self._takes.children
         missing = self._names[len(args) : len(positional.children)]
         if any(name in kwargs and name not in named.keys for name in missing):
@@ -151,7 +151,7 @@ def _at(module: Module, path: str) -> Any:
 
 
 def _target(specification: Any) -> tuple[str, str] | None:
-    """Return what an output is copied to, or None if the program returns it."""
+    """Return the kind and name of the tensor that an output is copied to; None if the program returns the output."""
     ((kind, content),) = specification.items()
     if kind == "user_output":
         return None

@@ -12,7 +12,7 @@ from flambeau.jit._archive import entry
 from flambeau.library._aten import resolve
 from flambeau.library._custom_op import registry
 
-# Numbers of dtypes in the file's schema.
+# Dtypes by their numbers in the file's schema.
 DTYPES: dict[int, Any] = dict(
     enumerate(("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"), 1)
 )
@@ -33,7 +33,7 @@ class Reference(NamedTuple):
 
 
 class Call(NamedTuple):
-    """Call of an operator. Arguments may contain references and graphs; results contain references and None."""
+    """Operator call. Arguments may contain references and graphs; results are references or None if unused."""
 
     target: str
     function: Callable[..., Any]
@@ -62,7 +62,7 @@ class Graph:
         self._last = self._last_uses()
 
     def __call__(self, *values: Any) -> list[Any]:
-        """Return the outputs for these inputs."""
+        """Run the graph on input ``values`` and return the outputs."""
         found = {at.name: value for at, value in zip(self.inputs, values, strict=True) if isinstance(at, Reference)}
         for call, done in zip(self.calls, self._last, strict=True):
             args = [_filled(arg, found) for arg in call.args]
@@ -77,7 +77,7 @@ class Graph:
         return "\n".join([*lines, *map(str, self.calls), f"return {', '.join(map(_shown, self.outputs))}"])
 
     def _last_uses(self) -> list[list[str]]:
-        """Return for each call the values that no later call uses."""
+        """Return, for each call, the names of the values that no later call uses."""
         seen = {name for output in self.outputs for name in _names(output)}
         last: list[list[str]] = []
         for call in reversed(self.calls):
@@ -130,7 +130,7 @@ def _shown(value: Any) -> str:
 
 
 def _decoded(value: Any) -> Any:
-    """Return an argument of the file; values that the program computes are references."""
+    """Decode an argument from the file's JSON; computed values become references."""
     if not isinstance(value, Mapping) or len(value) != 1:
         raise RuntimeError(f"the program in the archive is damaged: {value!r} is no argument")
     ((kind, content),) = value.items()

@@ -30,7 +30,7 @@ class Tree:
 
     @classmethod
     def parse(cls, text: str, fields: Mapping[str, Sequence[str]]) -> Tree:
-        """Return the structure that a file describes.
+        """Return the structure that the JSON ``text`` of a file describes.
 
         Args:
             fields: field names of named tuples, by type name.
@@ -60,9 +60,9 @@ class Tree:
         raise NotImplementedError(f"inputs and outputs of the type {kind} cannot be read")
 
     def leaves(self, value: Any, path: str) -> Iterator[Any]:
-        """Return the leaves of a value of this structure.
+        """Yield the leaves of ``value``, which must have this structure.
 
-        Raises: TypeError if the value has another structure; the message names the part.
+        Raises: TypeError if it has another structure; the message names the part, starting with ``path``.
         """
         if self.kind is None:
             yield value
@@ -80,7 +80,7 @@ class Tree:
                 yield from child.leaves(value[i], f"{path}[{i}]")
 
     def packed(self, leaves: Iterator[Any]) -> Any:
-        """Return the structure filled with the leaves in order."""
+        """Return a value of this structure with the given leaves in order."""
         if self.kind is None:
             return next(leaves)
         children = [child.packed(leaves) for child in self.children]

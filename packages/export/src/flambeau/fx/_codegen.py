@@ -70,7 +70,7 @@ IN_PLACE = {
 
 @dataclass
 class PythonCode:
-    """Source of a function, and the objects that its global names refer to.
+    """Source of a generated function, and its global variables by name.
 
     >>> code = fb.fx.symbolic_trace(lambda x: fb.relu(x)).graph.python_code("self")
     >>> print(code.src.strip())
@@ -91,7 +91,7 @@ def path_expression(base: str, path: str) -> str:
 
 
 def last_uses(graph: Graph) -> dict[Node, list[Node]]:
-    """Return, for each node, the nodes that have their last use there."""
+    """Return, for each node, the nodes whose values are used there for the last time."""
     seen: set[Node] = set()
     found: dict[Node, list[Node]] = {}
     for user in reversed(graph.nodes):
@@ -120,7 +120,7 @@ class CodeGen:
         self._func_name = "forward"
 
     def gen_fn_def(self, free_vars: list[str], maybe_return_annotation: str) -> str:
-        """Return the head of the function for the given parameter texts: ``def forward(self, x):``."""
+        """Return the head of the function, ``def forward(self, x):``; ``free_vars`` are the texts of the parameters."""
         if not free_vars or free_vars[0] != "self":
             free_vars.insert(0, "self")
         return f"def {self._func_name}({', '.join(free_vars)}){maybe_return_annotation}:"
@@ -195,7 +195,7 @@ class _Writer:
     # Names
 
     def global_name(self, hint: str, obj: Any, wrapped: bool = False) -> str:
-        """Return the name in generated code of an object outside the graph; a wrapped one needs a name without dots."""
+        """Return the name for an object outside the graph in generated code, without dots for a wrapped function."""
         if not wrapped and obj is not flambeau.device and (path := public_path(obj)) is not None:
             return path
         name = self.namespace.create_name(hint, obj)

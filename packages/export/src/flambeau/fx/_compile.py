@@ -20,7 +20,7 @@ Backend = Callable[[GraphModule, list[Tensor]], Callable[..., Any]]
 
 
 class _OfTensors(Module):
-    """Module that calls a program with its tensor arguments.
+    """Module that takes only the tensor arguments of a program, and calls the program with all arguments.
 
     ``constants`` holds the other leaves and marks the positions of tensors.
     """
@@ -81,7 +81,7 @@ class OptimizedModule(Module):
         object.__setattr__(self, "_compiled", Compiled(module, backend))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function that the backend returned for such arguments."""
+        """Call the function that the backend returned for arguments of these shapes and dtypes."""
         return self._compiled(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:

@@ -1,11 +1,11 @@
 """Interception of functions that are called with traced values.
 
-Note [Traced functions]: an operator of flambeau consults ``__torch_function__`` of its arguments' classes, and before
-that the active mode, which is entered while a program is traced. Functions that are written in Python, such as
-``nn.functional.dropout``, call operators and have no such hook, because it would slow every call down. During tracing,
-their code objects are replaced. The replacement looks for traced values among the arguments. If it finds one, it adds
-one node for the call; otherwise it runs the original code. So tracing works no matter how a program has imported the
-function. After tracing, the original code objects are restored, so calls have no overhead.
+Note [Traced functions]: an operator of flambeau first consults the active `TorchFunctionMode`, then
+``__torch_function__`` of its arguments' classes. Tracing enters such a mode. Functions that are written in Python, such
+as ``nn.functional.dropout``, call operators and have no such hook, because it would slow every call down. During
+tracing, their code objects are replaced. The replacement looks for traced values among the arguments. If it finds one,
+it adds one node for the call; otherwise it runs the original code. So tracing works no matter how a program has
+imported the function. After tracing, the original code objects are restored, so calls have no overhead.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from .node import map_aggregate
 if TYPE_CHECKING:
     from .proxy import Proxy
 
-# Operators that are Python functions in PyTorch, which pass their arguments by keyword, defaults included; and Python
-# functions here that are operators in PyTorch.
+# Functions that are operators here but written in Python in PyTorch, or the reverse. PyTorch's Python functions pass
+# all optional arguments by keyword, including defaults.
 _SPELLED_OUT = {
     *(functional.max_pool1d, functional.max_pool2d, functional.max_pool3d, functional.interpolate, functional.pad),
     *(functional.max_unpool1d, functional.max_unpool2d, functional.max_unpool3d, functional.grid_sample),
@@ -54,7 +54,7 @@ def find_proxy(*values: Any) -> Proxy | None:
 
 
 class AskProxies(TorchFunctionMode):
-    """Mode in which operators with a traced argument become nodes."""
+    """Mode that turns each call of an operator with a `Proxy` among its arguments into a node."""
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         proxy = find_proxy(args, kwargs or {})
@@ -64,9 +64,9 @@ class AskProxies(TorchFunctionMode):
 
 
 def is_only_method(func: Any, args: tuple[Any, ...]) -> bool:
-    """Return True if a call becomes a ``call_method`` node.
+    """Return True if a call becomes a ``call_method`` node instead of ``call_function``.
 
-    It does if there is no such function or if the first operand is a tensor.
+    This is the case if flambeau has no function of that name or if the first operand is a tensor.
     """
     name = func.__name__
     if vars(Tensor).get(name) is not func:
@@ -75,7 +75,7 @@ def is_only_method(func: Any, args: tuple[Any, ...]) -> bool:
 
 
 def spelled_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arrange arguments as PyTorch's functions pass them on: required ones by position, others by keyword."""
+    """Arrange arguments as in PyTorch's nodes: required ones by position, all others by keyword."""
     name = func.__name__
     if name == "einsum" and len(args) == 2 and isinstance(args[1], (list, tuple)):
         return (args[0], *args[1]), kwargs
@@ -116,7 +116,7 @@ _depth = 0
 
 
 def _prepare() -> None:
-    """Find the functions of tensors that are written in Python."""
+    """Prepare replacement code for the functions of tensors that are written in Python."""
     _redirect(flambeau._assert)
     for module in (functional, init):
         for name in functional.__all__ if module is functional else dir(module):

@@ -81,7 +81,7 @@ class SubgraphMatcher:
         return all(user in inner for node in inner if node not in returned for user in node.users)
 
     def _same(self, pattern: Any, value: Any, found: dict[Node, Any]) -> bool:
-        """Return True if a part of the pattern matches a value; add the matches of its nodes to ``found``."""
+        """Return True if ``pattern``, a node or argument, matches ``value``; add matches of nodes to ``found``."""
         if isinstance(pattern, (list, tuple)) and isinstance(value, (list, tuple)):
             return len(pattern) == len(value) and all(
                 self._same(p, v, found) for p, v in zip(pattern, value, strict=True)

@@ -21,7 +21,7 @@ from flambeau.utils import _pytree as pytree
 
 
 class CustomBuiltin(NamedTuple):
-    """A name that all generated code knows, and the line that imports it elsewhere."""
+    """Name that is defined in all generated code: the object, and the import statement for exported code."""
 
     import_str: str
     obj: Any
@@ -32,14 +32,14 @@ custom_builtins: dict[str, CustomBuiltin] = {
     "nan": CustomBuiltin("from math import nan", math.nan),
     "NoneType": CustomBuiltin("NoneType = type(None)", type(None)),
     "flambeau": CustomBuiltin("import flambeau", flambeau),
-    "torch": CustomBuiltin("import flambeau as torch", flambeau),  # also loads where the alias is not installed
+    "torch": CustomBuiltin("import flambeau as torch", flambeau),  # works even if the alias ``torch`` is not installed
     "device": CustomBuiltin("from flambeau import device", flambeau.device),
     "pytree": CustomBuiltin("import flambeau.utils._pytree as pytree", pytree),
 }
 
 
 def known_names() -> dict[str, CustomBuiltin]:
-    """Return the names that generated code knows; the library has the name that programs import it by."""
+    """Return the names that are defined in generated code. The library is ``torch`` under the alias."""
     other = "flambeau" if library_name() == "torch" else "torch"
     return {name: known for name, known in custom_builtins.items() if name != other}
 
@@ -58,7 +58,7 @@ def snake_case(name: str) -> str:
 
 
 class Namespace:
-    """Gives each object one name, and each name to one object; none of them hides a builtin."""
+    """One-to-one mapping of objects to names; no name hides a builtin."""
 
     def __init__(self) -> None:
         self._names: dict[Any, str] = {}
@@ -104,10 +104,10 @@ _found: dict[int, tuple[Any, str | None]] = {}
 
 
 def public_path(obj: Any) -> str | None:
-    """Return what a program writes for a function or class of flambeau, ``flambeau.nn.functional.relu``.
+    """Return the public dotted path of a function or class of flambeau, such as ``flambeau.nn.functional.relu``.
 
-    Under the alias ``torch``, paths begin with this name. Private modules are left out: they are where something is
-    defined, not where it is found. Returns None for objects of other libraries.
+    Under the alias ``torch``, paths begin with ``torch``. A private module occurs in the path only if no
+    public module contains the object. Returns None for objects of other libraries.
     """
     path = _path_in_flambeau(obj)
     return None if path is None else library_name() + path.removeprefix("flambeau")
@@ -165,7 +165,7 @@ def _get_qualified_name(func: Callable[..., Any]) -> str:
 
 def type_repr(obj: Any) -> str:
     """Return a type's name in generated code."""
-    if isinstance(obj, type) and getattr(obj, "__origin__", None) is None:  # list[int] is a type, too
+    if isinstance(obj, type) and getattr(obj, "__origin__", None) is None:  # isinstance(list[int], type) can be True
         if obj.__module__ == "builtins":
             return obj.__qualname__
         return public_path(obj) or f"{obj.__module__}.{obj.__qualname__}"

@@ -1,4 +1,4 @@
-"""Patches during tracing: calls and attributes of modules, and wrapped functions.
+"""Patches that are active during tracing: calls and attributes of modules, and wrapped functions.
 
 Note [Traced modules]: tracing adds no overhead to `Module` otherwise. During tracing, and only in the tracing thread,
 the class has another ``__call__``, which calls the tracer, and a ``__getattribute__``, through which the tracer

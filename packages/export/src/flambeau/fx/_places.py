@@ -26,7 +26,7 @@ def place_of(frame: FrameType) -> str:
 
 
 def user_stack() -> list[traceback.FrameSummary]:
-    """Return the frames from the first ``forward`` on, without those of this package and of `Module`."""
+    """Return the frames from the outermost ``forward`` inwards, without frames of this package and flambeau.nn."""
     stack = traceback.extract_stack()
     start = next((i for i, entry in enumerate(stack) if entry.name == "forward"), len(stack))
     return [entry for entry in stack[start:] if not entry.filename.startswith((_OWN, _NN))]

@@ -41,7 +41,7 @@ is_fx_tracing = is_fx_symbolic_tracing
 
 
 class ProxyableClassMeta(type):
-    """Metaclass of classes that become nodes when they are constructed from traced values.
+    """Metaclass of classes whose construction from traced values becomes a node.
 
     >>> from flambeau import fx
     >>> class Pair(metaclass=fx.ProxyableClassMeta):

@@ -62,7 +62,7 @@ class Graph:
 
     Args:
         owning_module: the module that has this graph as its ``forward``.
-        tracer_cls: the class of the tracer; it traces a pickled module again.
+        tracer_cls: class of the tracer that traces the code of a pickled module again when it is loaded.
 
     >>> from flambeau import fx
     >>> graph = fx.Graph()
@@ -349,7 +349,7 @@ class Graph:
     def on_generate_code(
         self, make_transformer: Callable[[TransformCode | None], TransformCode]
     ) -> AbstractContextManager[None]:
-        """Let a function transform the lines of the generated body; leaving the context restores the former one.
+        """Register a function that transforms the lines of the generated body, until the context ends.
 
         ``make_transformer`` gets the current transformer or None, and returns the one to use.
         """

@@ -30,7 +30,7 @@ _keep_source: dict[str, str] = {}
 
 
 class _Sources:
-    """Loader that provides tracebacks with the lines of generated code."""
+    """Import loader through which tracebacks find the lines of generated code."""
 
     @staticmethod
     def get_source(name: str) -> str | None:
@@ -241,7 +241,7 @@ class GraphModule(Module):
 
 
 class _CodeOnlyModule(Module):
-    """State of a graph module during copying or loading; keeps all attributes."""
+    """Temporary module that holds the attributes of a graph module while it is copied or loaded."""
 
     def __init__(self, state: dict[str, Any]) -> None:
         super().__init__()

@@ -216,7 +216,7 @@ class Transformer(Interpreter):
 
 
 def map_result(result: Any) -> Any:
-    """Replace proxies in a result with their nodes."""
+    """Replace proxies in nested results with their nodes."""
     from .node import map_aggregate
 
     return map_aggregate(result, lambda value: value.node if isinstance(value, Proxy) else value)

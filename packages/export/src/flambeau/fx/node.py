@@ -348,7 +348,7 @@ def _in_place(name: str) -> bool:
 
 
 def _writes(target: Any, kwargs: Iterable[str], impure_random: bool) -> bool:
-    """Return True if a function of flambeau writes to its arguments or draws random numbers."""
+    """Return True if a function of flambeau writes to arguments or, with ``impure_random``, draws random numbers."""
     name = getattr(target, "__name__", "")
     if not own_module(target).startswith("flambeau"):
         return False

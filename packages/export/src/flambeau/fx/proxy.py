@@ -301,7 +301,7 @@ class Proxy:
                 f"{orig_method}"
             )
         tracer = next(iter(found.values()))
-        if (definition := getattr(orig_method, "definition", None)) is not None:  # an operator of flambeau.library
+        if (definition := getattr(orig_method, "definition", None)) is not None:  # for operators of flambeau.library
             return tracer.create_proxy("call_function", definition, args, kwargs, name=definition.__name__)
         if orig_method.__name__ in ("__get__", "__set__"):
             return tracer.create_proxy("call_function", getattr, (args[0], orig_method.__self__.__name__), {})

@@ -97,7 +97,7 @@ __all__ = [
     "wait",
 ]
 
-_fork, _wait = fork, wait  # older names
+_fork, _wait = fork, wait  # former names in PyTorch
 _tracing = 0
 
 
@@ -106,7 +106,7 @@ def __getattr__(name: str) -> Any:
         from ._torchscript._objects import RecursiveScriptModule
 
         return RecursiveScriptModule
-    if name == "isinstance":  # not a variable, which would hide the built-in in this module
+    if name == "isinstance":  # a global of this name would hide the built-in in this module
         from ._container_types import has_type
 
         return has_type
@@ -184,7 +184,7 @@ def trace(
     >>> traced(fb.ones(1, 2), fb.tensor(5.0))
     tensor([[5., 5.]])
     """
-    if isinstance(func, ScriptModule | ScriptFunction) and "_program" in vars(func):  # PyTorch's files have none
+    if isinstance(func, ScriptModule | ScriptFunction) and "_program" in vars(func):  # not from PyTorch's files
         return func
     args = _arguments(example_inputs) if example_inputs is not None else ()
     kwargs = dict(example_kwarg_inputs or {})

@@ -1,4 +1,4 @@
-"""Reader of PyTorch's zip archives, which have all files in one folder."""
+"""Reader of PyTorch's zip archives, in which all files are in one top-level folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 MAGIC = b"PK\x03\x04"
-_MOST_TEXT = 256 << 20  # bytes of one source file or pickle: limits decompression bombs
+_MOST_TEXT = 256 << 20  # size limit in bytes of a source file or pickle, against decompression bombs
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, OverflowError, EOFError, OSError, NotImplementedError)
 
 
@@ -94,7 +94,7 @@ def is_archive(file: IO[bytes]) -> bool:
 
 
 def named_tuple(name: str, fields: Sequence[str], defaults: Sequence[Any] = ()) -> Any:
-    """Return a type of named tuples that a file describes.
+    """Create the named tuple type that a file describes.
 
     Raises: RuntimeError if the names are not identifiers.
     """

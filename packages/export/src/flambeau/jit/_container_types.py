@@ -8,7 +8,7 @@ from typing import Any
 
 
 def has_type(obj: Any, target_type: Any) -> bool:
-    """Return True if a value has a type, and its elements have the type's arguments.
+    """Return True if ``obj`` is an instance of ``target_type``, including the types of its elements.
 
     Args:
         obj: any value.

@@ -73,7 +73,11 @@ def _is_number(key: Any) -> bool:
 
 
 def _resolved(trace: Trace, tensor: Tensor, key: Any) -> tuple[Tensor, list[Any] | None]:
-    """Return the view for slices, ints and None, and the index tensors (one entry per dimension) or None."""
+    """Apply the slices, ints and None in ``key``.
+
+    Returns: the view, and a list with an index tensor or None for each of its dimensions; None if there are no index
+        tensors.
+    """
     keys = list(key) if isinstance(key, tuple) else [key]
     keys = [_of_list(trace, k) if isinstance(k, list) else k for k in keys]
     keys = [flambeau.tensor(k) if type(k).__module__ == "numpy" else k for k in keys]

@@ -20,7 +20,7 @@ def text_of(value: str) -> str:
 
 
 def missing_of(name: str, count: int) -> str:
-    """Return the reason why a program cannot call an operator; empty if it can."""
+    """Return why a program cannot call operator ``name`` with ``count`` arguments; an empty string if it can."""
     if name not in NATIVE:
         return "programs have no such operator"
     return "" if NATIVE[name] == count else f"programs call it with {NATIVE[name]} arguments, not {count}"

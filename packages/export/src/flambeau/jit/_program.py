@@ -29,8 +29,8 @@ class Signature:
     """Structure of the arguments or results of a call.
 
     Args:
-        form: JSON: an int for the index of a tensor, {"tuple": [...]}, {"list": [...]}, {"dict": {...}} or {"value":
-            ...}.
+        form: JSON value: the index of a tensor, {"tuple": [...]}, {"list": [...]}, {"dict": {...}}, or {"value": ...}
+            for a constant.
     """
 
     def __init__(self, form: Any) -> None:
@@ -38,7 +38,10 @@ class Signature:
 
     @classmethod
     def of(cls, structure: Any, found: list[Any], accept: type | tuple[type, ...], what: str) -> Signature:
-        """Return the signature of a structure and append its leaves to ``found``."""
+        """Return the signature of ``structure``, and append its leaves, the instances of ``accept``, to ``found``.
+
+        Raises: TypeError for other objects; ``what`` names them in the message.
+        """
 
         def form(value: Any) -> Any:
             if isinstance(value, accept):
@@ -60,7 +63,7 @@ class Signature:
         return cls(form(structure))
 
     def pack(self, values: Sequence[Any]) -> Any:
-        """Return the structure with these leaves."""
+        """Return a value of this structure with the leaves ``values``."""
         return _packed(self.form, values)
 
     def unpack(self, structure: Any, path: str = "") -> list[Any]:
@@ -92,7 +95,8 @@ class Signature:
 
 
 def _packed(form: Any, values: Sequence[Any]) -> Any:
-    # A function within `pack` would refer to itself and keep the values until the garbage collector runs.
+    # This is not a nested function of `pack`: a recursive closure is a reference cycle, which would keep the values
+    # alive until the garbage collector runs.
     if isinstance(form, int):
         return values[form]
     ((kind, items),) = form.items()
@@ -161,7 +165,14 @@ def compiled(
     modules: Mapping[int, str],
     prepare: Callable[[Trace, Mapping[str, Any]], None] | None = None,
 ) -> tuple[Compiled, dict[str, Tensor], bool]:
-    """Trace a function. Return the program, its constants, and True if the function is deterministic."""
+    """Trace ``function(*args, **kwargs)``.
+
+    Args:
+        state: parameters and buffers by name.
+        modules: paths of submodules by id.
+        prepare: function of the trace and the inputs by name, called before the traced run.
+    Returns: the program, its constants by name, and True if repeated runs give the same result.
+    """
     names = _names_of(function, len(args))
     given: list[Tensor] = []
     inputs = [
@@ -202,7 +213,7 @@ def _paths(form: Any) -> Iterator[str]:
             yield from (f".{key}{path}" for path in _paths(item))
 
 
-# --- what is traced ---
+# --- traced functions and modules ---
 
 
 class ScriptFunction:
@@ -305,7 +316,7 @@ TopLevelTracedModule = TracedModule = ScriptModule
 
 
 class _Part(Module):
-    """Submodule of a traced module. It holds parameters; only the whole module can run."""
+    """Submodule of a traced module. It only holds parameters and cannot be called."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__()
@@ -375,7 +386,10 @@ def write(
 
 
 def _without_repeats(named: Mapping[str, Tensor], kept: Collection[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return each tensor once, except for the names `kept`, and the first name of each repeated one."""
+    """Remove repeated tensors, except under the names in ``kept``.
+
+    Returns: the tensors by name, and for each removed name the first name of the same tensor.
+    """
     tensors: dict[str, Tensor] = {}
     same: dict[str, str] = {}
     by_identity: dict[int, str] = {}

@@ -24,7 +24,7 @@ def replay(text: str, inputs: Sequence[Any], state: Sequence[Any], names: Sequen
     Args:
         text: text of the program.
         inputs: one value per input.
-        state: tensors by ``names``; the text refers to them with ``@``.
+        state, names: parameters, buffers and constants, and their names, which have a leading ``@`` in the text.
     """
     values: dict[str, Any] = {f"@{name}": tensor for name, tensor in zip(names, state, strict=True)}
     given = iter(inputs)
@@ -68,7 +68,7 @@ def _list(tokens: list[str], values: dict[str, Any]) -> list[Any]:
         elif token == "]":
             done = stack.pop()
             stack[-1].append(done)
-        elif token == "(":  # complex(re, im)
+        elif token == "(":  # start of complex(re, im)
             stack[-1].pop()
             stack.append([])
         elif token == ")":
@@ -98,7 +98,7 @@ def _value(token: str, values: dict[str, Any]) -> Any:
         return float(token)
     if re.fullmatch(r"(cpu|cuda|meta)(:\d+)?", token):
         return flambeau.device(token)
-    return token if token == "complex" else getattr(flambeau, token)  # a dtype, a memory format
+    return token if token == "complex" else getattr(flambeau, token)  # a dtype or a memory format
 
 
 def _call(name: str, arguments: list[Any]) -> Any:
@@ -153,7 +153,7 @@ def _write_out(out: Any, result: Any) -> Any:
     return out.resize_(result.shape).copy_(result)
 
 
-# Operators with another name in Python, or that are not a single operator there.
+# Operators that have another name in Python, or that Python expresses by several calls.
 _OWN: dict[str, Callable[..., Any]] = {
     "check_input": _check_input,
     "size": lambda tensor, dim: tensor.shape[dim],

@@ -1,4 +1,4 @@
-"""Recording rules of operators that programs call differently: sizes, elements, conversions, new tensors."""
+"""Recording rules for operators with another form in programs: sizes, elements, conversions, new tensors."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _set_data(trace: Trace, func: Any, **arguments: Any) -> NoReturn:
 
 @rule("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack")
 def _of_data(trace: Trace, func: Any, **arguments: Any) -> Any:
-    """Record a tensor made from numbers as a copy of a constant, since a program may change it in place."""
+    """Record the creation of a tensor from numbers as a copy of a constant, since it may be changed in place."""
     name, numbers = func.__name__, leaves(arguments, Number)
     positional = [arguments.pop(key) for key in list(arguments)[: 2 if name == "new_tensor" else 1]]
     result = run(func, positional, arguments)
@@ -162,7 +162,7 @@ def _interpolate(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 @rule("where")
 def _where(trace: Trace, func: Any, **arguments: Any) -> Any:
-    """Record the function ``(condition, input, other)`` or the method ``(input, condition, other)``."""
+    """Record ``where(condition, input, other)`` or the method call ``input.where(condition, other)``."""
     result = func(*replaced(tuple(arguments.values()), TRACED, plain))
     return trace.note("where", [arguments[name] for name in ("condition", "input", "other")], result)
 
@@ -178,7 +178,7 @@ def _applied(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 @rule("_recorded")
 def _recorded(trace: Trace, func: Any, **arguments: Any) -> Any:
-    """Record an operator with a derivative in Python, which the program replaces with an error."""
+    """Record an operator whose derivative is written in Python; the program raises an error in its backward pass."""
     result = func(**arguments)
     given = [t for t in arguments["inputs"] if isinstance(t, Tensor)]
     if trace.varies(given) or any(t.requires_grad for t in given):

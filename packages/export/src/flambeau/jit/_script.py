@@ -10,7 +10,7 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, overload
-from typing import Final as Final  # annotates constants of a script
+from typing import Final as Final  # re-exported for annotations in scripts
 
 from flambeau._settings import warn_once
 from flambeau._tracing._modes import in_mode
@@ -47,9 +47,9 @@ def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None
     """Return a model or function as a program if the tracer can follow it on example inputs, or else unchanged.
 
     The tracer can follow code that does not branch on elements or sizes of tensors; the program is valid for all inputs
-    with as many dimensions. A model in training mode must compute the same in evaluation mode; a model in evaluation
-    mode stays in it. If an object is returned unchanged, a warning is issued once. Each `Attribute` of a model is
-    replaced by its value.
+    with the same numbers of dimensions. A model in training mode must give the same results in evaluation mode. The
+    mode of a model in evaluation mode is kept. If an object is returned unchanged, a warning is issued once. Each
+    `Attribute` of a model is replaced by its value.
 
     Args:
         obj: a module, function or class. A program is returned unchanged.
@@ -164,7 +164,7 @@ _overload_method = _overload
 
 
 def freeze(mod: F, preserved_attrs: list[str] | None = None, optimize_numerics: bool = True) -> F:
-    """Return the model, which is in evaluation mode.
+    """Return a model in evaluation mode unchanged.
 
     Raises: RuntimeError if it is in training mode.
 
@@ -180,7 +180,7 @@ def freeze(mod: F, preserved_attrs: list[str] | None = None, optimize_numerics: 
 
 
 def optimize_for_inference(mod: F, other_methods: list[str] | None = None) -> F:
-    """Return the model in evaluation mode.
+    """Switch the model to evaluation mode and return it.
 
     >>> fb.jit.optimize_for_inference(nn.Dropout()).training
     False

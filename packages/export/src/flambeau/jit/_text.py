@@ -63,7 +63,11 @@ def written(trace: Trace, names: Sequence[str], outputs: Sequence[Any], modules:
 
 
 def needed_calls(calls: Sequence[Call], used: set[str]) -> tuple[list[Call], set[str]]:
-    """Return the calls that have effects or compute values that are used, and the names of all values that are used."""
+    """Return the calls that have side effects or compute needed values, and the names of all needed values.
+
+    Args:
+        used: names of the values that are needed after the calls.
+    """
     kept, used = [], set(used)
     for call in reversed(calls):
         if call.lasting or any(result.name in used for result in call.results):
@@ -82,8 +86,8 @@ def text_of_calls(
     """Return the text of a program.
 
     Args:
-        inputs: values and names of the inputs.
-        first: lines before the calls.
+        inputs: pairs of a value such as ``%0`` and the name of the input.
+        first: lines to insert before the calls.
     """
     text = Text([*(f"input {value} {name}" for value, name in inputs), *first])
     for call in calls:

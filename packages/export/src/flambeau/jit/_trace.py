@@ -18,7 +18,7 @@ from ._operators import NATIVE, missing_of, quoted
 
 T = TypeVar("T")
 
-# Operators with undefined or random elements.
+# Operators whose results have undefined or random elements.
 _UNSET = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided", "_rrelu"}
 _TRAINING = {"batch_norm": 5, "instance_norm": 5}  # index of the argument that enables updates of running statistics
 _RULES: dict[str, Rule] = dict(RULES)
@@ -73,7 +73,7 @@ class Trace(Recorder):
 
     @staticmethod
     def _reference(tensor: Tensor) -> Callable[[], Tensor | None]:
-        """Return a function that returns the tensor, and keeps it alive: its id stays unique."""
+        """Return a function that returns ``tensor``. It keeps the tensor alive, so that the id stays unique."""
         return lambda: tensor
 
     def known(self, tensor: Tensor) -> Value | None:
@@ -97,7 +97,7 @@ class Trace(Recorder):
         return self._keep(tensor, Value(f"@{name}"))
 
     def constant(self, tensor: Tensor) -> Tensor:
-        """Return a tensor that was made from constants of the program."""
+        """Register a new constant tensor, and return it. Subclasses can override this."""
         return tensor
 
     def encoded(self, argument: Any) -> Any:
@@ -139,7 +139,7 @@ class Trace(Recorder):
         self.calls.append(call)
         tensors = leaves(result, Tensor)
         call.results += [self._new(tensor, varies, f"{name}(...)") for tensor in tensors]
-        if self._recording and not flambeau.is_grad_enabled() and not missing:  # not recorded in programs, too
+        if self._recording and not flambeau.is_grad_enabled() and not missing:  # no_grad in the program, too
             for tensor in tensors:
                 if tensor.is_floating_point() or tensor.is_complex():
                     value = self.value(tensor)
@@ -187,7 +187,7 @@ class Trace(Recorder):
         self.warn_of_constant(number.text)
 
     def shown(self, number: Number) -> Any:
-        """Return the value of a number that Python formats."""
+        """Return the plain number to use when Python formats a traced one."""
         return number.value
 
     def require(self, comparison: str, number: Number, other: Any) -> None:
@@ -199,19 +199,19 @@ class Trace(Recorder):
             self.effect(f"require_{comparison}", [number, other, f"{number.text} {symbol(comparison)} {shown}"])
 
     def effect(self, name: str, arguments: list[Any], missing: str = "") -> None:
-        """Record a call without results, which writes to its first argument if that is a tensor."""
+        """Record a call that has no results. If its first argument is a tensor, the call writes to it."""
         self.calls.append(Call(name, self.encoded(arguments), place(), lasting=True, missing=missing))
         if isinstance(arguments[0], Tensor) and self.varies(arguments):
             self._changed(arguments[0])
 
     def _changed(self, tensor: Tensor) -> None:
-        """Mark a changed tensor, and all tensors with the same memory, as dependent on the inputs."""
+        """Mark all known tensors that share memory with ``tensor`` as dependent on the inputs."""
         memory = tensor.untyped_storage().data_ptr()
         for known, value in self._known_tensors():
             value.varies = value.varies or known.untyped_storage().data_ptr() == memory
 
     def sliced(self, tensor: Tensor, dim: int, key: slice) -> Tensor:
-        """Return the view of a range along a dimension."""
+        """Return the view of the range ``key`` along dimension ``dim``."""
         if key == slice(None):
             return tensor
         parts = (key.start, key.stop, key.step)
@@ -245,7 +245,7 @@ class Trace(Recorder):
 
     def custom_call(self, definition: Any, arguments: dict[str, Any]) -> Any:
         changed = [tensor for name in definition._mutated for tensor in leaves(arguments[name], Tensor)]
-        self.encoded(changed)  # values before the call
+        self.encoded(changed)  # registers the tensor's value before the call
         values = [*arguments.values()]
         result = self.note(definition._qualname, values, run(definition, (), arguments), lasting=bool(changed))
         if self.varies(values):
@@ -258,7 +258,7 @@ class Trace(Recorder):
         given = leaves([args, kwargs], Tensor)
         if not leaves(result, Tensor) or (any(result is t for t in given) and name != "contiguous"):
             return result  # also for dropout(x) in evaluation mode
-        if type(func) is not OPERATOR:  # an attribute, or a method that is not an operator
+        if type(func) is not OPERATOR:  # attributes, and methods that are not operators
             if self.varies(args):
                 self.note(name, [*args], result, missing="an attribute that programs do not have")
             return result
@@ -297,7 +297,7 @@ class Trace(Recorder):
 
 
 def _kept(func: Any, args: Any, kwargs: Any) -> list[Any]:
-    """Return the arguments of an operator that programs use, in order."""
+    """Return the arguments of an operator in order, without those in `DROPPED`."""
     kept = {key: value for key, value in bound(func, args, kwargs).items() if key not in DROPPED}
     if kept.get("device") is not None:
         kept["device"] = flambeau.device(kept["device"])

@@ -14,7 +14,7 @@ import random
 
 from flambeau import Tensor, arange
 
-COUNTED_TRACES = 5  # in addition to the traces with other sizes
+COUNTED_TRACES = 5  # number of traces with other row counts, in addition to those with other sizes
 
 
 class Counts:
@@ -27,17 +27,20 @@ class Counts:
     def __init__(self, run: int) -> None:
         self._random = random.Random(run)
         self._run = run % (COUNTED_TRACES + 1)
-        self._place = 0  # index of the next result
+        self._place = 0  # index of the next counted result
 
     def _next(self) -> int:
-        """Return a number that is small in two of the runs, which differ for any two of the first 25 results."""
+        """Return the number of rows of the next result.
+
+        The numbers are small in runs 2 and 3. The pair of them is unique for each of the first 25 results.
+        """
         place, self._place = self._place, self._place + 1
         if self._run in (2, 3):
             return 1 + place % 5 if self._run == 2 else 2 + place // 5 % 5
         return self._random.randint(*{0: (7, 60), 1: (70, 190), 4: (210, 650), 5: (1050, 1400)}[self._run])
 
     def resized(self, rows: Tensor) -> Tensor:
-        """Return the rows, repeated or truncated to the next number."""
+        """Repeat or truncate ``rows`` to the next number of rows."""
         count = self._next()
         if len(rows) == 0:
             return rows.new_zeros((count, *rows.shape[1:]))

@@ -14,14 +14,14 @@ class Dimensions:
     """Dynamic dimensions of a program.
 
     Args:
-        wanted: dynamic dimensions by input name, or in the order of the inputs: a list of axes, or a dictionary from
-            axes to names.
+        wanted: dynamic dimensions by input name or in the order of the inputs; for each input a list of axes, or a
+            dictionary from axes to names.
         names: the inputs' names.
         tensors: the inputs.
-        parameters: the parameter of ``forward`` for each input.
+        parameters: for each input the name of the parameter of ``forward`` that it belongs to.
 
     Attributes:
-        samples: the sizes for the traces.
+        samples: the sizes with which the model is traced.
         places: an input and an axis for each dynamic dimension.
         shapes: shapes of the inputs, with names for dynamic sizes.
     """

@@ -62,7 +62,11 @@ for _kind in ("add", "sub", "mul", "floordiv", "mod"):
 
 
 def size_of(seen: Sequence[Any], samples: Samples) -> int | Size | None:
-    """Return the size for a number with a remainder, given its value in each trace; None if unknown."""
+    """Return the symbolic size for a number that involves a remainder; None if it cannot be determined.
+
+    Args:
+        seen: the number in each trace.
+    """
     first = seen[0]
     if not isinstance(first, DynamicInt):
         return first if all(x == first for x in seen) else None

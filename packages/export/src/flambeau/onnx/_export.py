@@ -81,7 +81,7 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
         traces[0], outputs[0] = _traced(model, args, kwargs, wanted.resized(wanted.samples.traced[0]), 0)
     if len(traces) > 1 and rounds(traces, wanted.samples):
         for sizes in wanted.samples.odd:
-            with contextlib.suppress(Exception):  # the program does not support these sizes
+            with contextlib.suppress(Exception):  # the program may not support odd sizes
                 trace = _traced_again(traces, model, args, kwargs, wanted.resized(sizes))[0]
                 if same_way(trace, traces[0]):
                     traces.append(trace)
@@ -92,7 +92,7 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
 def _traced_again(
     traces: Sequence[Trace], model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor]
 ) -> tuple[Trace, list[Value]]:
-    """Trace the program again. Compute only shapes, unless the program reads elements."""
+    """Trace the program with further sizes, computing only shapes unless the program reads elements."""
     if traces and not traces[0].reads:
         with contextlib.suppress(Exception):  # an error is raised again below
             trace, output = _traced(model, args, kwargs, inputs, len(traces), shapes_only=True)
@@ -104,7 +104,10 @@ def _traced_again(
 def _traced(
     model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor], number: int, shapes_only: bool = False
 ) -> tuple[Trace, list[Value]]:
-    """Trace run ``number`` of the program and return the values of its outputs. The model is not changed."""
+    """Trace the program as run ``number``. Return the trace and the values of the outputs.
+
+    The model is restored afterwards.
+    """
     given = iter(inputs)
     args, kwargs = replaced(args, Tensor, lambda _: next(given)), replaced(kwargs, Tensor, lambda _: next(given))
     trace = Trace(inputs, number, shapes_only)
@@ -254,7 +257,7 @@ def _model(
         opset_imports=[helper.make_opsetid("", graph.opset), *(helper.make_opsetid(name, 1) for name in domains)],
         producer_name="flambeau",
         producer_version=flambeau.__version__,
-        ir_version=10,  # that of opsets 20 to 22; runtimes reject versions later than their own
+        ir_version=10,  # the version of opsets 20 to 22, since runtimes reject versions that are newer than they are
     )
     return in_opset(made, opset_version)
 

@@ -1,4 +1,4 @@
-"""Builder of the nodes of a file."""
+"""Builder of the nodes of an ONNX file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
 Name = str
-Converter = Callable[..., Any]  # takes the graph and the operator's arguments; returns result names
+Converter = Callable[..., Any]  # called with the graph and the operator's arguments; returns the names of results
 CONVERTERS: dict[str, Converter] = {}
 
 ELEMENT_TYPES = {
@@ -54,10 +54,10 @@ class Graph:
 
     Args:
         inputs: names of the inputs.
-        dimensions: for each dynamic dimension, an input or an inner value, and an axis, with its size.
+        dimensions: for each dynamic dimension, an input or intermediate value and the axis that has its size.
         parameter_names: names of parameters and buffers by id.
         opset: ONNX opset version.
-        computed: further dimensions that an operator computes from a size and a number.
+        computed: further dimensions: an ONNX operator with its operands, a size and a number.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class Graph:
         return self.op("Concat", *(self.size(size) for size in sizes), axis=0)
 
     def reshaped(self, value: Value | Name, shape: Sequence[int | Size | None]) -> Name:
-        """Reshape a value. The leading sizes that it already has, and one other size, may be unknown."""
+        """Reshape a value. Unchanged leading sizes are copied at run time, and one unknown size is inferred."""
         sizes = list(shape)
         own = value.shape_or_none if isinstance(value, Value) and 0 not in shape else ()
         for d, (size, old) in enumerate(zip(shape, own, strict=False)):

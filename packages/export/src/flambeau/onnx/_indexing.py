@@ -12,7 +12,7 @@ from ._shapes import sliced
 from ._sizes import Size, plus
 from ._values import Value
 
-END = 2**63 - 1  # to the end
+END = 2**63 - 1  # end of an open slice
 
 
 @converts("__getitem__")
@@ -59,7 +59,7 @@ def _sliced(g: Graph, input: Value, keys: list[Any]) -> tuple[Name, list[Any]]:
 
 
 def _gathered(g: Graph, input: Value, name: Name, keys: list[Any]) -> Name:
-    """Index by adjacent tensors; slices are already applied."""
+    """Index adjacent dimensions by tensors. Slices in ``keys`` are already applied."""
     if any(k is None or _kind(k) == 0 for k in keys):
         raise NotImplementedError("indexing by tensors and, at once, by numbers or None: index in two steps")
     places = [i for i, k in enumerate(keys) if isinstance(k, Value)]
@@ -108,7 +108,7 @@ def suppression(g: Graph, boxes: Value, scores: Value, iou_threshold: float, gro
 
 
 def _range_of(g: Graph, places: Name) -> Name:
-    """Return the difference of the largest and smallest coordinate; 0 is included, because there may be no box."""
+    """Return the largest minus the smallest coordinate. 0 is added to the coordinates, because there may be no box."""
     flat = g.op("Concat", g.op("Reshape", places, g.constant([-1])), g.constant([0.0]), axis=0)
     largest, smallest = (g.op(kind, flat, keepdims=0) for kind in ("ReduceMax", "ReduceMin"))
     return g.op("Sub", largest, smallest)

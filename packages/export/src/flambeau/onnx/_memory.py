@@ -30,14 +30,14 @@ class View:
     """Relation of a view to its base."""
 
     base: Tensor
-    again: Callable[[Tensor], Tensor]  # creates the same view of another tensor
+    again: Callable[[Tensor], Tensor]  # applies the view operation to another tensor
 
 
 @dataclass
 class _Known:
     tensor: Tensor  # keeps the tensor alive, because its id is the key
     value: Value
-    version: int  # version of the memory for this value
+    version: int  # version of the memory when the value was set
     view: View | None
 
 
@@ -50,7 +50,7 @@ def shares_memory(a: Tensor, b: Tensor) -> bool:
 
 
 class Memory:
-    """Values of tensor objects.
+    """Current `Value` of each tensor during a trace.
 
     Args:
         constant: creates the value of a tensor from outside the trace.
@@ -65,9 +65,9 @@ class Memory:
         self._constant = constant
         self._tracing = tracing
         self._known: dict[int, _Known] = {}
-        self._versions: dict[int, int] = {}  # versions of changed memory by address
+        self._versions: dict[int, int] = {}  # number of changes, by memory address
         self._found: set[int] = set()  # memory that existed before the trace
-        self._before: list[tuple[Tensor, Tensor]] = []  # changed tensors in such memory, with a copy
+        self._before: list[tuple[Tensor, Tensor]] = []  # changed tensors in it, with copies
 
     def knows(self, tensor: Tensor) -> bool:
         return id(tensor) in self._known
@@ -97,7 +97,7 @@ class Memory:
         return self._known[id(tensor)].value
 
     def change(self, tensor: Tensor, to: Tensor) -> None:
-        """Record that a tensor, and the base of a view, get the elements of another tensor in place."""
+        """Record that ``tensor`` gets the elements of ``to`` in place, and update the base if it is a view."""
         self.value(tensor)
         if not self._writes and tensor.is_floating_point():
             self._assign(tensor, to)

@@ -37,7 +37,7 @@ def merge(traces: Sequence[Trace], samples: Samples) -> None:
     for values in zip(*(trace.values for trace in traces), strict=True):
         values[0].seen = [tuple(value.tensor.shape) for value in values]
         values[0].samples = samples
-    for calls in zip(*(trace.calls for trace in traces), strict=True):  # uses the results of earlier calls
+    for calls in zip(*(trace.calls for trace in traces), strict=True):  # in order: needs earlier results
         calls[0].arguments = {
             name: _merged([call.arguments[name] for call in calls], samples, calls[0], name)
             for name in calls[0].arguments
@@ -85,7 +85,7 @@ def _other_way(calls: Sequence[Call]) -> str:
 
 
 def _merged(seen: Sequence[Any], samples: Samples, call: Call, name: str) -> Any:
-    """Merge the values of an argument in all traces."""
+    """Merge an argument from its values ``seen`` in all traces: a number that differs becomes a size."""
     a = seen[0]
     if isinstance(a, DynamicInt) and (size := size_of(seen, samples)) is not None:
         return size
@@ -118,7 +118,7 @@ def _merged(seen: Sequence[Any], samples: Samples, call: Call, name: str) -> Any
 
 
 class Repeated(list[Any]):
-    """List of one number, repeated as often as a size."""
+    """List that repeats one number; its length is a dynamic size."""
 
     def __init__(self, number: int | Size, times: int | Size) -> None:
         super().__init__([number, times])

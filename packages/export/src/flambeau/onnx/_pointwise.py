@@ -11,7 +11,7 @@ from ._graph import ELEMENT_TYPES, Graph, Name, converts
 from ._sizes import Size
 from ._values import Value
 
-# Operators of one tensor, and of two, in the dtype of the result.
+# ONNX operators by flambeau's names; operands are first cast to the dtype of the result.
 UNARY = {
     **{name: name.capitalize() for name in ("abs", "neg", "sign", "floor", "ceil", "exp", "log", "sqrt", "reciprocal")},
     **{name: name.capitalize() for name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh")},
@@ -25,7 +25,7 @@ COMPARED = {"eq": "Equal", "lt": "Less", "gt": "Greater", "le": "LessOrEqual", "
 LOGICAL = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
 BITWISE = {
     f"bitwise_{name.lower()}": (name, f"Bitwise{name}") for name in ("And", "Or", "Xor")
-}  # for bools, for integers
+}  # operators for bool and for integers
 
 
 def unary(g: Graph, input: Value) -> Name:
@@ -217,7 +217,7 @@ def softshrink(g: Graph, input: Value, lambd: float) -> Name:
 @converts("softplus")
 def softplus(g: Graph, input: Value, beta: float, threshold: float) -> Name:
     if beta == 1:
-        return g.op("Softplus", input)  # which equals its input to rounding above the threshold
+        return g.op("Softplus", input)  # above the threshold, it equals its input up to rounding
     scale = g.constant(beta, dtype=input.dtype)
     return g.op("Div", g.op("Softplus", g.op("Mul", input, scale)), scale)
 

@@ -5,10 +5,10 @@ Python sees ints when it reads a tensor's shape, and computes with them: ``x.vie
 ``view(8, -1)``, which does not show that 8 came from the input. So a program with dynamic dimensions is traced several
 times with different sizes, and the traces are compared. A number that is equal in all traces is a constant. A number
 that differs is the interpolating polynomial, linear in each dimension. Traces with one dimension three times as large
-confirm the polynomial. If some coefficients are fractions, as for ``size // 2``, further traces with odd sizes check
-if rounding down is correct. A program that does not run with odd sizes, or calls other operators, does not support
-them. A size that is not a polynomial of the inputs' sizes, such as the output size of a convolution, is measured when
-the file runs: it becomes another dimension, from which other sizes are computed.
+confirm the polynomial. If some coefficients are fractions, as for ``size // 2``, further traces with odd sizes check if
+rounding down is correct. If the program fails with odd sizes or calls other operators, odd sizes are not supported. A
+size that is not a polynomial of the inputs' sizes, such as the output size of a convolution, is measured when the file
+runs: it becomes another dimension, from which other sizes are computed.
 """
 
 from __future__ import annotations
@@ -72,9 +72,10 @@ class Samples:
 
     Attributes:
         traced: sizes of each trace.
-        odd: further sizes, which a program need not support.
-        measured: values, in each trace, of inner sizes that are not polynomials of the dimensions.
-        computed: measured sizes that an operator of the file computes from another size and a number.
+        odd: further sizes, mostly odd, which a program may reject.
+        measured: sizes of intermediate values that are not polynomials of the dimensions, with their value in each
+            trace.
+        computed: those measured sizes that an ONNX operator computes from another size and a number.
     """
 
     def __init__(self, first: Mapping[str, int]) -> None:
@@ -101,7 +102,10 @@ class Samples:
         ]
 
     def through(self, seen: Sequence[int]) -> int | Size | None:
-        """Return the constant or size with these values in the traces; None if there is none."""
+        """Return the constant or symbolic size with the values ``seen`` in the traces; None if there is none.
+
+        Unlike `of_tensor`, this also finds functions of measured sizes.
+        """
         if all(value == seen[0] for value in seen):
             return seen[0]
         key = (len(self.measured), *seen)
@@ -135,7 +139,11 @@ class Samples:
         return Size({(name,): Fraction(1)})
 
     def _made_of_measured(self, seen: Sequence[int]) -> int | Size | None:
-        """Return a linear function of a measured size, or of a product with a measured size."""
+        """Return a linear function of one measured size, or a multiple of a product with a measured size, that fits.
+
+        Args:
+            seen: the number in each trace.
+        """
         for name, sizes in self.measured.items():
             steps = zip(itertools.pairwise(seen), itertools.pairwise(sizes), strict=True)
             slopes = {Fraction(b - a, d - c) if c != d else None for (a, b), (c, d) in steps if (a, c) != (b, d)}

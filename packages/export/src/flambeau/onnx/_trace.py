@@ -1,4 +1,4 @@
-"""Recorder for ONNX: values instead of memory, for several sizes. See Note [Tracing]."""
+"""Recorder for ONNX, which replaces in-place changes with new values. See Note [Tracing]."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ._graph import CONVERTERS
 from ._memory import Memory, View, shares_memory
 from ._values import Value
 
-_PAGES = 2**16  # bytes from which a separate mapping pays off
+_PAGES = 2**16  # size in bytes from which lazily allocated zeros are faster
 COUNTED = {"nonzero", "_nms"}
 # Operators that never return views and do not read elements.
 _COSTLY = {row["name"] for row in _core.pointwise_rows()}
@@ -46,8 +46,8 @@ class Trace(Recorder):
 
     Args:
         inputs: the input tensors.
-        run: number of the run.
-        shapes_only: compute only the shapes of costly operators' results, and set the elements to 0.
+        run: index of this trace; selects the row counts (Note [Counts]).
+        shapes_only: if True, costly operators return zeros of the right shape instead of computing elements.
 
     Attributes:
         counted: True if the size of a result depends on elements. Note [Counts]
@@ -95,7 +95,11 @@ class Trace(Recorder):
         return DynamicInt.of(tensor.shape[dim], "size", self.value(tensor), dim)
 
     def end(self, keep_constants: bool) -> None:
-        """Restore changed tensors. Free the elements of all values, or only of those that depend on inputs."""
+        """Restore changed tensors and free the elements of values.
+
+        Args:
+            keep_constants: if True, keep the elements of values that do not depend on inputs.
+        """
         self.memory.set_back()
         for value in self.values:
             if value.varies or not keep_constants:
@@ -199,7 +203,7 @@ class Trace(Recorder):
 
 
 def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Tensor | tuple[Tensor, ...]:
-    """Select by the indices at which masks are True."""
+    """Decompose indexing by boolean masks: convert the masks to indices and index by these."""
     if name in ("where", "nonzero"):
         return tuple(input.nonzero().unbind(1))
     if name == "masked_select":
@@ -217,7 +221,7 @@ def _blank(func: Any, args: Any, kwargs: Any) -> Tensor | None:
     try:
         shaped = func(*given[0], **given[1])
     except (NotImplementedError, RuntimeError):
-        return None  # the operator needs elements, or the error is raised again later
+        return None  # the operator needs elements, or the real call raises the error again
     if not isinstance(shaped, Tensor) or not shaped.is_floating_point() or not shaped.is_contiguous():
         return None
     if any(shaped is t for t in leaves(given, Tensor)):
@@ -250,7 +254,7 @@ def _not_in_place(name: str) -> Callable[..., Any]:
 
 
 def _again(func: Any, args: Any, kwargs: Any, base: Tensor, position: int, other: Tensor) -> Tensor:
-    """Return a result of a call with one tensor argument replaced."""
+    """Repeat a call with ``other`` in place of the argument ``base``, and return its result number ``position``."""
     replace = functools.partial(replaced, kind=Tensor, by=lambda t: other if t is base else t)
     made: Tensor = leaves(func(*replace(args), **replace(kwargs)), Tensor)[position]
     return made

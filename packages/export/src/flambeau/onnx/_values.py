@@ -10,8 +10,8 @@ from flambeau._tracing import _recorder
 from ._sizes import Samples, Size
 
 Shape = tuple[int | Size, ...]
-# Operators with converters that do not need the sizes of their results. If such a size is not a polynomial of the
-# inputs' sizes, it is measured when the file runs. For other operators it is inferred from measured sizes.
+# Operators whose converters do not need the sizes of their results. A size of such a result that is not a polynomial of
+# the inputs' sizes is measured when the file runs. Sizes of other results are computed from measured sizes.
 MEASURED = {"pad", "cat", "nonzero", "_nms", "convolution", "max_pool1d"}
 MEASURED |= {"conv1d", "conv2d", "conv3d"}
 MEASURED |= {"max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "topk", "linear"}
@@ -42,7 +42,7 @@ class Value(_recorder.Value):
         return self.tensor.ndim
 
     def size_name(self, axis: int) -> str:
-        """Return the name of a measured size of a dimension."""
+        """Return the name of the measured dimension for the size of ``axis``."""
         return f"{self.call.name if self.call else 'input'}_{self.name[1:]}_{axis}"
 
     @property

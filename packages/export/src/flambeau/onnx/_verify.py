@@ -12,13 +12,13 @@ from flambeau._tracing._structure import leaves, replaced
 
 from ._program import ONNXProgram
 
-# Tolerances, relative to the element and to the output's largest element.
+# Tolerances relative to each element, and relative to the largest element of the output.
 _RELATIVE, _OF_LARGEST = 1e-3, 1e-4
 _COARSE = {flambeau.float16: 1e-2, flambeau.bfloat16: 5e-2}
 
 
 def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Compare the outputs for the example, and for another input of the same shapes.
+    """Compare the program's outputs with the model's, for the example and for another input of the same shapes.
 
     Raises: RuntimeError if they differ.
     """
@@ -38,9 +38,9 @@ def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, .
 
 
 def altered(structure: Any) -> Any:
-    """Return arguments with other elements: rolled by one, and slightly scaled if they are floating-point.
+    """Return arguments with other elements: rolled by one, and slightly scaled if floating-point.
 
-    Integers are only moved, so that indices stay valid.
+    Integers are not scaled, so that indices stay valid.
     """
     generator = flambeau.Generator().manual_seed(0)
 

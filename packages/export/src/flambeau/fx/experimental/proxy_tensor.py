@@ -172,14 +172,14 @@ def make_fx(
 
 
 def _traced(leaf: Any, fake: FakeTensorMode | None) -> Any:
-    """Return the tensor to use for an argument during tracing."""
+    """Return the tensor that replaces an argument leaf during tracing."""
     if not isinstance(leaf, Tensor):
         return leaf
     return leaf if fake is None or isinstance(leaf, FakeTensor) else fake.from_tensor(leaf)
 
 
 def _names(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
-    """Return the names of placeholders: those of the parameters, with a number."""
+    """Return the names of the placeholders: parameter names with a number."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):

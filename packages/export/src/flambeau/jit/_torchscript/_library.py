@@ -47,7 +47,7 @@ class Library:
             self._define(file, name, kind, methods, sources)
 
     def known(self, name: str) -> Any:
-        """Return the object for a dotted name in the archive's code.
+        """Return the operator, function, class or constant for a dotted name in the archive's code.
 
         Raises: RuntimeError if the name is not defined.
         """
@@ -100,7 +100,7 @@ class Library:
 
 
 class _LateFunction:
-    """Placeholder of a function until it is compiled; functions can call each other."""
+    """Placeholder for a function until it is compiled; functions can refer to later ones."""
 
     def __init__(self, name: str, library: Library) -> None:
         self.name, self.library = name, library

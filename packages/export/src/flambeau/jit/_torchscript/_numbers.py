@@ -68,7 +68,7 @@ _TEXT += "isnumeric isprintable isspace istitle isupper join ljust lower lstrip 
 _TEXT += "rpartition rsplit rstrip splitlines startswith strip swapcase title upper zfill"
 _CONTAINERS = "append clear copy extend get insert pop popitem remove reverse setdefault update count index"
 
-# By name; with tensor arguments, the tensor operator of that name is called.
+# Functions by name. If an argument is a tensor, the tensor operator of that name is called instead.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(math, name) for name in _FLOATS.split()},
     **{name: getattr(operator, name) for name in _COMPARISONS},
@@ -134,7 +134,7 @@ METHODS = frozenset((*_TEXT.split(), *_CONTAINERS.split()))
 
 
 def method(name: str) -> Callable[..., Any]:
-    """Return the function that calls a method of strings, lists and dictionaries."""
+    """Return a function that calls method ``name`` of a string, list or dictionary."""
 
     def call(value: Any, *args: Any) -> Any:
         if type(value) not in (str, list, dict) or not hasattr(value, name):

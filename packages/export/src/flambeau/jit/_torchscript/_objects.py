@@ -191,7 +191,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 class Context:
-    """Context manager over an object of the archive that has the methods of one."""
+    """Context manager that calls ``__enter__`` and ``__exit__`` of an archive object."""
 
     def __init__(self, owner: Any) -> None:
         self._owner = owner

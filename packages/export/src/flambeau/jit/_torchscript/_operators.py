@@ -15,9 +15,9 @@ from flambeau.library._custom_overload import packet_of
 
 from . import _numbers
 
-_OLDEST_DIVISION = 4  # first version with true division of integers
+_OLDEST_DIVISION = 4  # first operator version in which integer division is true division
 
-# Numbers of dtypes, layouts and memory formats.
+# Names of dtypes, layouts and memory formats by their numbers in TorchScript.
 _DTYPES: dict[int, str] = dict(
     enumerate(("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex32", "complex64"))
 )
@@ -28,7 +28,7 @@ _LAYOUTS = {0: "strided", 1: "sparse_coo", 2: "sparse_csr", 3: "sparse_csc"}
 _MEMORY_FORMATS = {0: "contiguous_format", 1: "preserve_format", 2: "channels_last", 3: "channels_last_3d"}
 _TABLES = {"dtype": _DTYPES, "layout": _LAYOUTS, "memory_format": _MEMORY_FORMATS}
 
-# Positional arguments with such numbers.
+# Positions of arguments that are such numbers, by operator.
 _POSITIONS = {
     "is_contiguous": ((1, "memory_format"),),
     "log_softmax": ((2, "dtype"),),
@@ -128,7 +128,7 @@ def _of_tensors(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-# Operators that return a list by their schema.
+# Operators whose schema declares a list as the result.
 _LISTS = frozenset(
     (
         *("broadcast_tensors", "chunk", "dsplit", "gradient", "hsplit", "meshgrid", "split", "split_with_sizes"),
@@ -172,7 +172,7 @@ _OTHERS: dict[str, Callable[..., Any]] = {
     "size": _size,
     "stride": lambda tensor, dim=None: list(tensor.stride()) if dim is None else tensor.stride(dim),
     "tensor": _tensor,
-    "wait": lambda value: value,  # `fork` runs immediately
+    "wait": lambda value: value,  # `fork` has already run the function
     "warn": _warn,
 }
 

@@ -103,5 +103,5 @@ class _Machine(interpreter.Machine):
 
 
 def _first(values: Any, kind: Any = None) -> Any:
-    """Return the list or the dictionary that a pickle adds a type to."""
+    """Return ``values``, a list or dictionary to which the pickle attaches a type; the type is ignored."""
     return values

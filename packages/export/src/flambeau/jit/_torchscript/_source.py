@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-# Helpers in the tree. They are not identifiers, so no source can use them.
+# Names of helper functions in the tree. They are not identifiers, so no source can use them.
 GET_ATTRIBUTE, SET_ATTRIBUTE, CALL_METHOD, CALL = "get attribute", "set attribute", "call method", "call"
 HAS_TYPE, AS_NUMBER, NEW, CONTEXT = "has type", "as number", "new", "context"
 
 _NUMBERS = {"inf": math.inf, "nan": math.nan, "infj": complex(0, math.inf), "nanj": complex(0, math.nan)}
-_BUILTINS = ("bool", "float", "int", "complex", "str", "range", "print", "sorted")  # Python's, called by name
+_BUILTINS = ("bool", "float", "int", "complex", "str", "range", "print", "sorted")  # builtins that source can call
 _NUMBER_TYPES = ("number", "int", "float", "Scalar")
 _DUNDER = re.compile(r"__\w*__")
 
@@ -132,7 +132,7 @@ class Translator:
                 entered = self._helper(CONTEXT, self._value(value))
                 item = ast.withitem(entered, None if target is None else self._target(target))
                 return ast.With([item], self._block(body))
-            case ast.FunctionDef(name=name):  # what `fork` runs
+            case ast.FunctionDef(name=name):  # nested functions are arguments of `fork`
                 self._local(ast.Pass(), name)
                 return Translator(node, self._known, self._constants, self._locals).translated()
             case ast.Return(value=value):

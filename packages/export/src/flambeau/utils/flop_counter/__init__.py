@@ -1,4 +1,4 @@
-"""Count of the floating-point operations of matrix products, convolutions, attention and their derivatives.
+"""Counter of the floating-point operations of matrix products, convolutions, attention and their derivatives.
 
 >>> from flambeau.utils.flop_counter import FlopCounterMode
 >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -100,7 +100,7 @@ class FlopCounterMode:
 
     def _leave_module(self, module: Module, args: Any, output: Any) -> None:
         while self._running and self._running.pop()[0] != id(module):
-            pass  # modules with hooks that an exception skipped
+            pass  # remove modules whose forward hooks did not run because of an exception
 
     def _parents(self) -> set[str]:
         return {"Global", *(name for _, name in self._running)}
@@ -149,7 +149,7 @@ class FlopCounterMode:
 
     def _rows(self, name: str, level: int, total: int) -> list[list[str]]:
         counts = self.flop_counts[name]
-        power = min((len(str(total)) - 2) // 3, len(_SUFFIXES) - 1) if total > 9 else 0  # 1001M, not 1.001B
+        power = min((len(str(total)) - 2) // 3, len(_SUFFIXES) - 1) if total > 9 else 0  # 1001M instead of 1.001B
         named = [(name, sum(counts.values())), *((f" - {key}", count) for key, count in counts.items())]
         return [[" " * level + text, _with_suffix(count, power), _share(count, total)] for text, count in named]
 

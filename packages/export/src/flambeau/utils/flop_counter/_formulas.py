@@ -10,7 +10,7 @@ from flambeau import Tensor
 
 
 class Count(NamedTuple):
-    """Name and operations of one call, and the operations of each product of its derivative."""
+    """Name and number of operations of a call, and the number of operations of each product in its derivative."""
 
     name: Any
     forward: int
@@ -19,7 +19,7 @@ class Count(NamedTuple):
 
 
 def _product(name: str, count: int, one: Tensor, other: Tensor) -> Count:
-    """Count a product of two matrices; each derivative is a product with as many operations."""
+    """Count a matrix product. The derivative for each factor is a product with the same number of operations."""
     needed = tuple(count for operand in (one, other) if operand.requires_grad)
     return Count(name, count, needed, "aten.bmm" if "bmm" in name else "aten.mm")
 
@@ -56,7 +56,7 @@ def _linear(result: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None =
 
 def _conv(dims: int, transposed: bool) -> Callable[..., Count]:
     def count(result: Tensor, input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Count:
-        meets_kernel = input if transposed else result  # each element is multiplied with the whole kernel
+        meets_kernel = input if transposed else result  # each of its elements is multiplied with the whole kernel
         batch = input.shape[0] if input.ndim == dims + 2 else 1
         places = 2 * batch * prod(meets_kernel.shape[-dims:])
         forward = places * prod(weight.shape)
@@ -70,7 +70,7 @@ def _conv(dims: int, transposed: bool) -> Callable[..., Count]:
 
 
 def _attention(result: Tensor, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Count:
-    """Count two products forward; backward, the scores again and four products for the gradients."""
+    """Count two products in the forward pass. The backward pass computes the scores again, and four more products."""
     scores = 2 * prod(query.shape[:-1]) * key.shape[-2] * query.shape[-1]
     values = 2 * prod(query.shape[:-1]) * key.shape[-2] * value.shape[-1]
     name = "aten._scaled_dot_product_flash_attention"
