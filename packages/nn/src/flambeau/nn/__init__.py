@@ -1,6 +1,6 @@
 """Neural networks: modules, layers, losses, and the functions behind them.
 
-A family of layers is loaded when one of it is first used.
+The module of a family of layers is imported when one of its layers is first used.
 """
 
 from importlib import import_module

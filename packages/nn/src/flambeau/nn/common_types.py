@@ -1,4 +1,4 @@
-"""Types of the arguments of layers that are one value for all dimensions, or one for each."""
+"""Types of layer arguments that are one value for all dimensions, or a tuple with one value per dimension."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _size_4_t: TypeAlias = _scalar_or_tuple_4_t[int]
 _size_5_t: TypeAlias = _scalar_or_tuple_5_t[int]
 _size_6_t: TypeAlias = _scalar_or_tuple_6_t[int]
 
-# Sizes of adaptive pooling, where None keeps the input's.
+# Output sizes of adaptive pooling. None keeps the size of the input.
 _size_any_opt_t: TypeAlias = _scalar_or_tuple_any_t[int | None]
 _size_2_opt_t: TypeAlias = _scalar_or_tuple_2_t[int | None]
 _size_3_opt_t: TypeAlias = _scalar_or_tuple_3_t[int | None]
@@ -35,4 +35,4 @@ _ratio_2_t: TypeAlias = _scalar_or_tuple_2_t[float]
 _ratio_3_t: TypeAlias = _scalar_or_tuple_3_t[float]
 
 _tensor_list_t: TypeAlias = _scalar_or_tuple_any_t[Tensor]
-_maybe_indices_t: TypeAlias = _scalar_or_tuple_2_t[Tensor]  # what max pooling returns
+_maybe_indices_t: TypeAlias = _scalar_or_tuple_2_t[Tensor]  # result of max pooling: values, or values and indices

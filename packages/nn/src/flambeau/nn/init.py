@@ -119,7 +119,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Fill with ``val``.
+    """Fill ``tensor`` with ``val``.
 
     >>> nn.init.constant_(fb.empty(2), 0.5)
     tensor([0.5000, 0.5000])
@@ -129,7 +129,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Fill with 1.
+    """Fill ``tensor`` with 1.
 
     >>> nn.init.ones_(fb.empty(2))
     tensor([1., 1.])
@@ -138,7 +138,7 @@ def ones_(tensor: Tensor) -> Tensor:
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Fill with 0.
+    """Fill ``tensor`` with 0.
 
     >>> nn.init.zeros_(fb.empty(2))
     tensor([0., 0.])
@@ -147,7 +147,7 @@ def zeros_(tensor: Tensor) -> Tensor:
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """Make a matrix the identity. Raises: ValueError unless it has 2 dimensions.
+    """Set a matrix to the identity. Raises: ValueError unless it has 2 dimensions.
 
     >>> nn.init.eye_(fb.empty(2, 3))
     tensor([[1., 0., 0.],
@@ -255,7 +255,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         rows, columns = tensor.flatten(1).shape
         drawn = tensor.detach().new_empty(rows, columns).normal_(0, 1, **_options(generator))
         q, r = flambeau.linalg.qr(drawn if rows >= columns else drawn.T)
-        q = q * r.diagonal().sign()  # so that the distribution is uniform
+        q = q * r.diagonal().sign()  # makes the distribution uniform over orthogonal matrices
         return tensor.copy_((q if rows >= columns else q.T).reshape(tensor.shape) * gain)
 
 

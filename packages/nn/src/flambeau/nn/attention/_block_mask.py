@@ -238,7 +238,7 @@ def dense_to_ordered(dense: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _each(pair: Pair, change: Callable[[Tensor], Tensor]) -> Pair:
-    """Apply ``change`` to both tensors of a pair; a pair of None stays."""
+    """Apply ``change`` to both tensors of a pair; return a pair of None unchanged."""
     count, indices = pair
     return (None, None) if count is None or indices is None else (change(count), change(indices))
 
@@ -251,7 +251,7 @@ def _turned(count: Tensor | None, indices: Tensor | None) -> Pair:
 
 
 def _resized(dense: Tensor, rows: int, columns: int) -> Tensor:
-    """Crop the upper left corner, and pad it with masked blocks where it is smaller than the given size."""
+    """Crop ``dense`` to ``rows`` and ``columns``, or pad it with masked blocks at the bottom and on the right."""
     more = (0, max(0, columns - dense.shape[-1]), 0, max(0, rows - dense.shape[-2]))
     return functional.pad(dense, more, value=False)[..., :rows, :columns].contiguous()
 

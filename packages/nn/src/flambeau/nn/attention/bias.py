@@ -12,7 +12,7 @@ __all__ = ["CausalBias", "CausalVariant", "causal_lower_right", "causal_upper_le
 
 
 class CausalVariant(enum.IntEnum):
-    """Alignment of queries and keys of different numbers: the first ones match, or the last ones match.
+    """Alignment of a causal mask for different numbers of queries and keys: the first of both match, or the last.
 
     >>> [variant.name for variant in nn.attention.bias.CausalVariant]
     ['UPPER_LEFT', 'LOWER_RIGHT']

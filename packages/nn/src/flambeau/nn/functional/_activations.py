@@ -11,7 +11,7 @@ from flambeau import Tensor, _core
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """``max(x, 0)``.
+    """Apply ``max(x, 0)`` to each element ``x``.
 
     >>> nn.functional.relu(fb.tensor([-1.0, 2.0]))
     tensor([0., 2.])
@@ -20,7 +20,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """``x * sigmoid(x)``, also known as swish.
+    """Apply ``x * sigmoid(x)``, also known as swish, to each element ``x``.
 
     >>> nn.functional.silu(fb.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.2689,  0.0000,  1.7616])
@@ -29,7 +29,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """``x`` where positive, ``negative_slope * x`` elsewhere.
+    """Multiply negative elements by ``negative_slope``.
 
     >>> nn.functional.leaky_relu(fb.tensor([-1.0, 0.0, 2.0]), 0.1)
     tensor([-0.1000,  0.0000,  2.0000])
@@ -38,7 +38,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """`leaky_relu` in place.
+    """Apply `leaky_relu` in place.
 
     >>> x = fb.tensor([-1.0, 0.0, 2.0])
     >>> nn.functional.leaky_relu_(x, 0.1) is x
@@ -50,7 +50,7 @@ def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
 
 
 def relu_(input: Tensor) -> Tensor:
-    """`relu` in place.
+    """Apply `relu` in place.
 
     >>> x = fb.tensor([-1.0, 0.0, 2.0])
     >>> nn.functional.relu_(x) is x
@@ -62,7 +62,7 @@ def relu_(input: Tensor) -> Tensor:
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """``min(max(x, 0), 6)``.
+    """Apply ``min(max(x, 0), 6)`` to each element ``x``.
 
     >>> nn.functional.relu6(fb.tensor([-1.0, 0.0, 2.0]))
     tensor([0., 0., 2.])
@@ -71,7 +71,7 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere. Source: Clevert et al. 2015, arXiv:1511.07289.
+    """Apply ``alpha * (exp(x) - 1)`` to negative elements ``x``. Source: Clevert et al. 2015, arXiv:1511.07289.
 
     >>> nn.functional.elu(fb.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.6321,  0.0000,  2.0000])
@@ -80,7 +80,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """`elu` in place.
+    """Apply `elu` in place.
 
     >>> x = fb.tensor([-1.0, 0.0, 2.0])
     >>> nn.functional.elu_(x) is x
@@ -92,7 +92,7 @@ def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """``x`` where positive, ``alpha * (exp(x / alpha) - 1)`` elsewhere. Source: Barron 2017, arXiv:1704.07483.
+    """Apply ``alpha * (exp(x / alpha) - 1)`` to negative elements ``x``. Source: Barron 2017, arXiv:1704.07483.
 
     >>> nn.functional.celu(fb.tensor([-1.0, 0.0, 2.0]), 0.5)
     tensor([-0.4323,  0.0000,  2.0000])
@@ -101,7 +101,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """`celu` in place.
+    """Apply `celu` in place.
 
     >>> x = fb.tensor([-1.0, 0.0, 2.0])
     >>> nn.functional.celu_(x, 0.5) is x
@@ -113,7 +113,7 @@ def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """`elu` with the scale and the alpha that keep mean 0 and variance 1.
+    """Apply `elu` with the scale and the alpha that keep mean 0 and variance 1.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
 
@@ -124,7 +124,7 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def selu_(input: Tensor) -> Tensor:
-    """`selu` in place.
+    """Apply `selu` in place.
 
     >>> x = fb.tensor([-1.0, 0.0, 2.0])
     >>> nn.functional.selu_(x) is x
@@ -136,7 +136,7 @@ def selu_(input: Tensor) -> Tensor:
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
-    """``x`` limited to ``[min_val, max_val]``.
+    """Clamp each element to ``[min_val, max_val]``.
 
     Raises: ValueError if ``min_val`` is greater than ``max_val``; RuntimeError for unsigned dtypes.
 
@@ -151,7 +151,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """`hardtanh` in place.
+    """Apply `hardtanh` in place.
 
     >>> x = fb.tensor([-1.0, 0.0, 2.0])
     >>> nn.functional.hardtanh_(x) is x
@@ -163,7 +163,7 @@ def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Ten
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """``x * relu6(x + 3) / 6``. Source: Howard et al. 2019, arXiv:1905.02244.
+    """Apply ``x * relu6(x + 3) / 6`` to each element ``x``. Source: Howard et al. 2019, arXiv:1905.02244.
 
     >>> nn.functional.hardswish(fb.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.3333,  0.0000,  1.6667])
@@ -172,7 +172,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """``relu6(x + 3) / 6``.
+    """Apply ``relu6(x + 3) / 6`` to each element ``x``.
 
     >>> nn.functional.hardsigmoid(fb.tensor([-1.0, 0.0, 2.0]))
     tensor([0.3333, 0.5000, 0.8333])
@@ -181,7 +181,7 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """``x * tanh(softplus(x))``. Source: Misra 2019, arXiv:1908.08681.
+    """Apply ``x * tanh(softplus(x))`` to each element ``x``. Source: Misra 2019, arXiv:1908.08681.
 
     >>> nn.functional.mish(fb.tensor([-1.0, 0.0, 2.0]))
     tensor([-0.3034,  0.0000,  1.9440])
@@ -190,7 +190,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """``x`` where it is above ``threshold``, ``value`` elsewhere.
+    """Replace each element that is not greater than ``threshold`` by ``value``.
 
     >>> nn.functional.threshold(fb.tensor([-1.0, 0.0, 2.0]), 0.5, 9.0)
     tensor([9., 9., 2.])
@@ -199,7 +199,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
-    """`threshold` in place.
+    """Apply `threshold` in place.
 
     >>> x = fb.tensor([-1.0, 0.0, 2.0])
     >>> nn.functional.threshold_(x, 0.5, 9.0) is x
@@ -213,7 +213,7 @@ def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """`leaky_relu` with a slope drawn from ``[lower, upper]`` for each element in training, else their mean.
+    """Apply `leaky_relu` with a slope drawn from ``[lower, upper]`` for each element in training, else their mean.
 
     Raises: RuntimeError if a limit is not finite or ``lower`` is greater than ``upper``.
     Source: Xu et al. 2015, arXiv:1505.00853.
@@ -232,7 +232,7 @@ def rrelu(
 
 
 def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
-    """`rrelu` in place.
+    """Apply `rrelu` in place.
 
     >>> x = fb.tensor([-1.0, 0.0, 2.0])
     >>> nn.functional.rrelu_(x, 0.25, 0.25) is x
@@ -244,7 +244,7 @@ def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, traini
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``exp(x) / sum(exp(x))`` over ``dim``, computed without overflow.
+    """Compute ``exp(x) / sum(exp(x))`` over ``dim``, without overflow.
 
     >>> nn.functional.softmax(fb.zeros(2), dim=0)
     tensor([0.5000, 0.5000])
@@ -255,7 +255,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``x - log(sum(exp(x)))`` over ``dim``, computed without overflow.
+    """Compute ``x - log(sum(exp(x)))`` over ``dim``, without overflow.
 
     >>> nn.functional.log_softmax(fb.tensor([0.0, 1.0]), dim=0)
     tensor([-1.3133, -0.3133])
@@ -266,7 +266,7 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``softmax(-x)``.
+    """Compute ``softmax(-x)``.
 
     >>> nn.functional.softmin(fb.tensor([0.0, 1.0]), dim=0)
     tensor([0.7311, 0.2689])

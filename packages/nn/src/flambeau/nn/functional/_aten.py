@@ -74,7 +74,7 @@ def _embedding_bag(
     include_last_offset: bool = False,
     padding_idx: int | None = None,
 ) -> tuple[Tensor, None, None, None]:
-    """Return the bags. The other results are None: only PyTorch's derivative uses them."""
+    """Compute `embedding_bag`. The other results are None, since only PyTorch's derivative uses them."""
     bags = functional.embedding_bag(
         indices,
         weight,
@@ -226,7 +226,7 @@ def _encoder_layer(
     return second(src + fed_forward(src))
 
 
-_UPSAMPLINGS = {  # the mode, and whether align_corners is an argument
+_UPSAMPLINGS = {  # mode; True if align_corners is an argument
     "_upsample_bicubic2d_aa": ("bicubic", True),
     "_upsample_bilinear2d_aa": ("bilinear", True),
     **{f"_upsample_nearest_exact{dims}d": ("nearest-exact", False) for dims in (1, 2, 3)},

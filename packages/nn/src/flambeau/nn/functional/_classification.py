@@ -18,7 +18,7 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """``-log softmax(x)[target]``, from logits.
+    """Compute the cross-entropy ``-log softmax(x)[target]`` of logits ``x``.
 
     Args:
         input: logits ``(C,)`` or ``(N, C, ...)``.
@@ -48,7 +48,7 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``-x[target]``, from log-probabilities. Arguments as in `cross_entropy`.
+    """Compute ``-x[target]`` of log-probabilities ``x``. Arguments as in `cross_entropy`.
 
     >>> nn.functional.nll_loss(fb.tensor([[-0.1, -2.0], [-1.5, -0.3]]), fb.tensor([0, 1]))
     tensor(0.2000)
@@ -70,7 +70,7 @@ def linear_cross_entropy(
     label_smoothing: float = 0.0,
     options: object = None,
 ) -> Tensor:
-    """``cross_entropy(linear(input, linear_weight, linear_bias), target)``.
+    """Compute ``cross_entropy(linear(input, linear_weight, linear_bias), target)``.
 
     Args:
         input: ``(N, in)`` or ``(in,)``.
@@ -78,9 +78,9 @@ def linear_cross_entropy(
         target: class indices or probabilities, as `cross_entropy` takes them for these logits.
         linear_bias: ``(C, *places)`` or None.
         weight, reduction, label_smoothing: as in `cross_entropy`.
-        ignore_index: -100 by default; not with probabilities.
-        options: hints that save memory elsewhere; any are accepted and change nothing.
-    Raises: RuntimeError for shapes that do not fit.
+        ignore_index: targets with this value do not contribute, -100 by default. Not allowed with probabilities.
+        options: accepted for compatibility, without effect.
+    Raises: RuntimeError if the shapes do not match.
 
     >>> nn.functional.linear_cross_entropy(fb.zeros(2, 3), fb.zeros(5, 3), fb.tensor([0, 4]))
     tensor(1.6094)
@@ -124,7 +124,7 @@ def multilabel_soft_margin_loss(
     >>> nn.functional.multilabel_soft_margin_loss(fb.tensor([[2.0, -1.0]]), fb.tensor([[1.0, 0.0]]))
     tensor(0.2201)
     """
-    if input.dtype in (flambeau.float16, flambeau.bfloat16):  # rounded once, not after each step
+    if input.dtype in (flambeau.float16, flambeau.bfloat16):  # round once, at the end
         wide = None if weight is None else weight.float()
         loss = multilabel_soft_margin_loss(input.float(), target.float(), wide, size_average, reduce, reduction)
         return loss.to(input.dtype)
@@ -145,7 +145,7 @@ def multi_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``sum over j != y of max(0, margin - x[y] + x[j])**p / C``, times ``weight[y]`` where given.
+    """Compute ``sum over j != y of max(0, margin - x[y] + x[j])**p / C``, times ``weight[y]`` if given.
 
     Args:
         input: ``(N, C)`` or ``(C,)``.
@@ -169,7 +169,7 @@ def multilabel_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``sum over labels y, others j, of max(0, 1 - x[y] + x[j]) / C``.
+    """Compute ``sum of max(0, 1 - x[y] + x[j]) / C`` over all labels ``y`` and other classes ``j``.
 
     Args:
         input: ``(N, C)`` or ``(C,)``.

@@ -12,7 +12,7 @@ from ._reduction import chosen, reduced
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Tensor:
-    """``x / max(|x|, eps)`` with the p-norm over ``dim``.
+    """Compute ``x / max(|x|, eps)`` with the p-norm over ``dim``.
 
     >>> nn.functional.normalize(fb.tensor([3.0, 4.0]), dim=0)
     tensor([0.6000, 0.8000])
@@ -31,7 +31,7 @@ def cosine_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``1 - cos`` where the target is 1, ``max(0, cos - margin)`` where it is -1.
+    """Compute ``1 - cos`` for targets of 1, and ``max(0, cos - margin)`` for -1, with the cosine similarity ``cos``.
 
     Args:
         input1, input2: ``(N, D)`` or ``(D,)``.
@@ -67,7 +67,7 @@ def margin_ranking_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``max(0, -y * (x1 - x2) + margin)``: ``x1`` should rank higher where ``y`` is 1, lower where it is -1.
+    """Compute ``max(0, -y * (x1 - x2) + margin)``: ``x1`` should be greater if ``y`` is 1, and less if ``y`` is -1.
 
     >>> nn.functional.margin_ranking_loss(fb.tensor([1.0]), fb.tensor([2.0]), fb.tensor([1]), margin=0.5)
     tensor(1.5000)
@@ -94,7 +94,7 @@ def triplet_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with `pairwise_distance`.
+    """Compute ``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with `pairwise_distance` as ``d``.
 
     Args:
         swap: if True, use ``d(positive, negative)`` where it is smaller than ``d(anchor, negative)``.
@@ -125,7 +125,7 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
-    """`triplet_margin_loss` with any distance; `pairwise_distance` if none is given.
+    """Compute `triplet_margin_loss` with any distance, by default `pairwise_distance`.
 
     >>> nn.functional.triplet_margin_with_distance_loss(fb.tensor([[0.0]]), fb.tensor([[1.0]]), fb.tensor([[1.5]]))
     tensor(0.5000)

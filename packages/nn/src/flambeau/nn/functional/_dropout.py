@@ -1,4 +1,4 @@
-"""Dropout: of elements, of whole channels, and the kind that keeps mean and variance."""
+"""Dropout of elements, dropout of whole channels, and alpha dropout, which keeps mean and variance."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
-    """`alpha_dropout` of whole channels.
+    """Apply `alpha_dropout` to whole channels.
 
     >>> nn.functional.feature_alpha_dropout(fb.ones(1, 3), training=False)
     tensor([[1., 1., 1.]])

@@ -30,7 +30,7 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Compute ``|x - y|``, times ``weight`` if given; a weighted mean is divided by the sum of the weights.
+    """Compute ``|x - y|`` of input ``x`` and target ``y``, times ``weight``; a mean divides by the sum of weights.
 
     Args:
         input, target: tensors of the same shape; different shapes are broadcast with a warning.
@@ -56,7 +56,7 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """``(x - y)**2``. Arguments as in `l1_loss`.
+    """Compute ``(x - y)**2`` of input ``x`` and target ``y``. Arguments as in `l1_loss`.
 
     >>> nn.functional.mse_loss(fb.tensor([1.0, 3.0]), fb.zeros(2))
     tensor(5.)
@@ -94,7 +94,7 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
-    """``d**2 / (2 * beta)`` where ``d = |x - y|`` is below ``beta``, else ``d - beta / 2``.
+    """Compute ``d**2 / (2 * beta)`` if ``d = |x - y|`` is below ``beta``, else ``d - beta / 2``.
 
     Raises: ValueError for a negative ``beta``.
 
@@ -114,7 +114,7 @@ def smooth_l1_loss(
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    """``d**2 / 2`` where ``d = |x - y|`` is below ``delta``, else ``delta * (d - delta / 2)``.
+    """Compute ``d**2 / 2`` if ``d = |x - y|`` is below ``delta``, else ``delta * (d - delta / 2)``.
 
     The mean of weighted losses divides by their number, but `l1_loss` and `mse_loss` divide by the sum of the weights.
 
@@ -139,7 +139,7 @@ def binary_cross_entropy(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``-(y * log(p) + (1 - y) * log(1 - p))``, with each logarithm at least -100.
+    """Compute ``-(y * log(p) + (1 - y) * log(1 - p))``, with each logarithm clamped to at least -100.
 
     Prefer `binary_cross_entropy_with_logits`, which does not round ``p`` first.
 
@@ -228,7 +228,7 @@ def kl_div(
 
 
 def divergence(input: Tensor, target: Tensor, reduction: str, log_target: bool) -> Tensor:
-    """`kl_div` without its warning."""
+    """Compute `kl_div` without its warning about the reduction."""
     each = target.exp() * (target - input) if log_target else flambeau.xlogy(target, target) - target * input
     if reduction == "batchmean":
         return each.sum() / input.shape[0] if input.ndim else each.sum()
@@ -246,11 +246,11 @@ def poisson_nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``exp(x) - y * x`` of a logarithmic rate ``x``, or ``x - y * log(x + eps)`` of a rate, for counts ``y``.
+    """Compute ``exp(x) - y * x`` of a log rate ``x``, or ``x - y * log(x + eps)`` of a rate ``x``, for counts ``y``.
 
     Args:
-        log_input: ``x`` is the logarithm of the rate.
-        full: add Stirling's ``y * log(y) - y + log(2 * pi * y) / 2`` where ``y > 1``.
+        log_input: if True, ``x`` is the logarithm of the rate.
+        full: if True, add Stirling's ``y * log(y) - y + log(2 * pi * y) / 2`` where ``y > 1``.
 
     >>> nn.functional.poisson_nll_loss(fb.tensor([0.0, 1.0]), fb.tensor([1.0, 2.0]))
     tensor(0.8591)
@@ -271,12 +271,12 @@ def gaussian_nll_loss(
     eps: float = 1e-6,
     reduction: str = "mean",
 ) -> Tensor:
-    """``(log(v) + (x - y)**2 / v) / 2`` with ``v = max(var, eps)``.
+    """Compute ``(log(v) + (x - y)**2 / v) / 2`` with ``v = max(var, eps)``.
 
     Args:
         var: a number, or a tensor of the input's shape; its last dimension may also be missing or of size 1.
-        full: add ``log(2 * pi) / 2``.
-        eps: gets no gradient; where the variance is below it, neither does the variance through the clamp.
+        full: if True, add ``log(2 * pi) / 2``.
+        eps: lower limit of the variance. The gradient of ``var`` is the same where the limit applies.
     Raises: ValueError for another size of ``var`` or a negative one.
 
     >>> nn.functional.gaussian_nll_loss(fb.tensor([1.0]), fb.tensor([3.0]), fb.tensor([4.0]))
@@ -299,7 +299,7 @@ def gaussian_nll_loss(
         raise ValueError(f"{reduction} is not valid")
     if not _holds((var < 0).logical_not()):
         raise ValueError("var has negative entry/entries")
-    # The clamp changes the value but not the derivative.
+    # The clamp changes the value, but the derivative of v with respect to var is 1 everywhere, as in PyTorch.
     var = var + (var.detach().clamp(min=eps) - var.detach())
     loss = 0.5 * (var.log() + (input - target).square() / var)
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
@@ -314,7 +314,7 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1.
+    """Compute ``x`` for targets of 1, and ``max(0, margin - x)`` for targets of -1.
 
     >>> nn.functional.hinge_embedding_loss(fb.tensor([0.5, 0.25]), fb.tensor([1, -1]))
     tensor(0.6250)
@@ -333,7 +333,7 @@ def soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """``log(1 + exp(-y * x))`` for targets of 1 and -1.
+    """Compute ``log(1 + exp(-y * x))`` for targets ``y`` of 1 and -1.
 
     >>> nn.functional.soft_margin_loss(fb.tensor([2.0, -1.0]), fb.tensor([1.0, -1.0]))
     tensor(0.2201)

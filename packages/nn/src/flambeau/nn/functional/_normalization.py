@@ -18,7 +18,7 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the channels, dimension 1.
+    """Compute ``(x - mean) / sqrt(var + eps) * weight + bias`` for each channel (dimension 1).
 
     Args:
         running_mean, running_var: ``(C,)``. Training updates them in place; evaluation uses them. None is
@@ -43,7 +43,7 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """``(x - mean) / sqrt(var + eps) * weight + bias`` over the last ``len(normalized_shape)`` dimensions.
+    """Compute ``(x - mean) / sqrt(var + eps) * weight + bias`` over the last ``len(normalized_shape)`` dimensions.
 
     Args:
         input: ``(*, *normalized_shape)``, floating.
@@ -117,7 +117,7 @@ def instance_norm(
 def rms_norm(
     input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None
 ) -> Tensor:
-    """``x / sqrt(mean(x**2) + eps) * weight`` over the last ``len(normalized_shape)`` dimensions.
+    """Compute ``x / sqrt(mean(x**2) + eps) * weight`` over the last ``len(normalized_shape)`` dimensions.
 
     Args:
         eps: by default the machine epsilon of the dtype.
@@ -130,7 +130,7 @@ def rms_norm(
 
 
 def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
-    """``x / (k + alpha * mean of x**2 over size neighbouring channels) ** beta``.
+    """Compute ``x / (k + alpha * mean of x**2 over size neighbouring channels) ** beta``.
 
     Args:
         input: ``(N, C, *)`` with at least one dimension after the channels.
@@ -144,7 +144,7 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
         raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
     if input.numel() == 0:
         return input
-    squares = input.square().flatten(2).transpose(1, 2)  # channels last, to be pooled over
+    squares = input.square().flatten(2).transpose(1, 2)  # channels last, because pooling applies to the last dimension
     padded = flambeau.nn.functional.pad(squares, (size // 2, (size - 1) // 2))
     means = flambeau.avg_pool1d(padded, size, 1).transpose(1, 2).reshape(input.shape)
     return input / (means * alpha + k).pow(beta)

@@ -1,6 +1,6 @@
-"""The variants of ``nn.functional`` functions in PyTorch's main namespace.
+"""Variants of ``nn.functional`` functions that PyTorch has in its main namespace.
 
-They encode reductions as numbers (0 none, 1 mean, 2 sum), and some of them return more or work in place.
+They encode reductions as numbers (0 none, 1 mean, 2 sum). Some of them have additional results or work in place.
 ``flambeau.__init__`` lists them, for example ``flambeau.kl_div``.
 """
 
@@ -25,7 +25,7 @@ def _named(reduction: int) -> str:
 
 
 def kl_div(input: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False) -> Tensor:
-    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.kl_div`."""
+    """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.kl_div`."""
     return _losses.divergence(input, target, _named(reduction), log_target)
 
 
@@ -38,21 +38,21 @@ def ctc_loss(
     reduction: int = 1,
     zero_infinity: bool = False,
 ) -> Tensor:
-    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.ctc_loss`."""
+    """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.ctc_loss`."""
     return _ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, _named(reduction), zero_infinity)
 
 
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
 ) -> Tensor:
-    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.cosine_embedding_loss`."""
+    """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.cosine_embedding_loss`."""
     return _distances.cosine_embedding_loss(input1, input2, target, margin, reduction=_named(reduction))
 
 
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
 ) -> Tensor:
-    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.margin_ranking_loss`."""
+    """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.margin_ranking_loss`."""
     return _distances.margin_ranking_loss(input1, input2, target, margin, reduction=_named(reduction))
 
 
@@ -66,18 +66,18 @@ def triplet_margin_loss(
     swap: bool = False,
     reduction: int = 1,
 ) -> Tensor:
-    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.triplet_margin_loss`."""
+    """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.triplet_margin_loss`."""
     options: dict[str, Any] = {"margin": margin, "p": p, "eps": eps, "swap": swap}
     return _distances.triplet_margin_loss(anchor, positive, negative, **options, reduction=_named(reduction))
 
 
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 1) -> Tensor:
-    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.hinge_embedding_loss`."""
+    """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.hinge_embedding_loss`."""
     return _losses.hinge_embedding_loss(input, target, margin, reduction=_named(reduction))
 
 
 def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool, full: bool, eps: float, reduction: int) -> Tensor:
-    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.poisson_nll_loss`."""
+    """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.poisson_nll_loss`."""
     return _losses.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=_named(reduction))
 
 
@@ -88,7 +88,10 @@ def binary_cross_entropy_with_logits(
     pos_weight: Tensor | None = None,
     reduction: int = 1,
 ) -> Tensor:
-    """Loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.binary_cross_entropy_with_logits`."""
+    """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum).
+
+    See `nn.functional.binary_cross_entropy_with_logits`.
+    """
     return _losses.binary_cross_entropy_with_logits(
         input, target, weight, reduction=_named(reduction), pos_weight=pos_weight
     )

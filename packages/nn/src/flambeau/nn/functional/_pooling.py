@@ -30,7 +30,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: OptionalSize) -> Tensor:
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: OptionalSize) -> Tensor:
-    """`adaptive_avg_pool2d` over three dimensions.
+    """Compute `adaptive_avg_pool2d` over three dimensions.
 
     >>> nn.functional.adaptive_avg_pool3d(fb.zeros(1, 3, 8, 8, 8), 2).shape
     flambeau.Size([1, 3, 2, 2, 2])
@@ -181,7 +181,7 @@ def _spread(value: Size, dims: int) -> tuple[int, ...]:
 def lp_pool1d(
     input: Tensor, norm_type: float, kernel_size: int, stride: Size | None = None, ceil_mode: bool = False
 ) -> Tensor:
-    """``sum(x**p)**(1 / p)`` of each window.
+    """Compute ``sum(x**p)**(1 / p)`` of each window, with ``norm_type`` as ``p``.
 
     >>> nn.functional.lp_pool1d(fb.tensor([[3.0, 4.0]]), 2.0, 2)
     tensor([[5.]])
@@ -193,7 +193,7 @@ def lp_pool1d(
 def lp_pool2d(
     input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
 ) -> Tensor:
-    """`lp_pool1d` over two dimensions.
+    """Compute `lp_pool1d` over two dimensions.
 
     >>> nn.functional.lp_pool2d(fb.ones(1, 1, 4, 4), 2, 2).squeeze()
     tensor([[2., 2.],
@@ -206,7 +206,7 @@ def lp_pool2d(
 def lp_pool3d(
     input: Tensor, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
 ) -> Tensor:
-    """`lp_pool1d` over three dimensions.
+    """Compute `lp_pool1d` over three dimensions.
 
     >>> nn.functional.lp_pool3d(fb.ones(1, 1, 4, 4, 4), 2, 2).shape
     flambeau.Size([1, 1, 2, 2, 2])
@@ -256,7 +256,7 @@ def fractional_max_pool3d(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """`fractional_max_pool2d` over three dimensions.
+    """Compute `fractional_max_pool2d` over three dimensions.
 
     >>> nn.functional.fractional_max_pool3d(fb.zeros(1, 1, 8, 8, 8), 2, output_size=3).shape
     flambeau.Size([1, 1, 3, 3, 3])

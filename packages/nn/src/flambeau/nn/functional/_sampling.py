@@ -47,7 +47,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     columns = theta.float() if theta.dtype.itemsize == 2 else theta  # half-precision dtypes accumulate in float32
     columns = columns.reshape(size[0], *[1] * dims, dims, dims + 1)
     grid = columns[..., dims]
-    for d, n in enumerate(size[2:]):  # the last, which make the grid as large as it gets, come last
+    for d, n in enumerate(size[2:]):  # the grid has its full size only in the last iteration
         line = _line(n, align_corners, theta).reshape(-1, *[1] * (dims - d))
         grid = grid + line * columns[..., dims - 1 - d]
     return grid.to(theta.dtype)

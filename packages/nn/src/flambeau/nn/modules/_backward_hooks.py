@@ -1,4 +1,4 @@
-"""Calling a module's backward hooks when gradients reach the module's outputs and then its inputs."""
+"""Calls of a module's backward hooks, when gradients reach the module's outputs and then its inputs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Boundary:
         return grad_output
 
     def _at_inputs(self, grad_input: Gradients) -> Gradients:
-        if self.grad_output is None:  # the gradient came by a way around the outputs, as in double backward
+        if self.grad_output is None:  # gradients did not pass the outputs, as in double backward
             return grad_input
         for hook in self.hooks:
             replacement = hook(self.module, grad_input, self.grad_output)
@@ -90,7 +90,11 @@ class Boundary:
 
 
 def _pass_through(values: tuple[Any, ...], notify: Callable[[Gradients], Gradients]) -> tuple[tuple[Any, ...], bool]:
-    """Return ``values`` with the tensors gated, and whether any gradient can pass."""
+    """Return ``values`` with tensors passed through an identity node, and True if autograd records any of them.
+
+    Args:
+        notify: function that receives the gradients of ``values`` and returns the gradients to use.
+    """
     places = [place for place, value in enumerate(values) if isinstance(value, Tensor)]
     if not any(values[place].requires_grad for place in places):
         return values, False
@@ -123,7 +127,7 @@ def _replaced(replacement: Any, gradients: Gradients, hook: str, name: str) -> G
 
 
 def watch_last_operation(module: Any, result: Any, hooks: tuple[Hook, ...]) -> None:
-    """Call ``hooks`` with the gradients at the operation that gave the module's first output."""
+    """Register ``hooks`` on the graph node that computed the first tensor in ``result``, the module's output."""
     while not isinstance(result, Tensor):
         if not result or not isinstance(result, (tuple, list, dict)):
             return

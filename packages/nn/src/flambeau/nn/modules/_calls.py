@@ -1,4 +1,4 @@
-"""Calling a module, and the functions that run around a call."""
+"""Calls of a module, and the hooks that run before and after a call."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ BOTH_KINDS = (
 
 
 class Caller(Tree):
-    """The part of `Module` that is called."""
+    """The part of `Module` that implements calls and hooks."""
 
     _hooks: Hooks | None = None  # see Note [Hooks]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output; every subclass defines it. Call the module itself, which also runs the hooks."""
+        """Compute the output. Every subclass defines this method. Call the module instead, which also runs hooks."""
         raise NotImplementedError(FORWARD_MISSING.format(name=type(self).__name__))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -73,7 +73,7 @@ class Caller(Tree):
         return new_handle(self._own_hooks().backward_pre, hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_input, grad_output)`` once the gradients of the inputs are there.
+        """Call ``hook(module, grad_input, grad_output)`` after the gradients of the inputs are computed.
 
         Both are tuples, with None for values that are not tensors or need no gradient. A returned tuple replaces
         ``grad_input``.
@@ -93,7 +93,7 @@ class Caller(Tree):
             raise RuntimeError(BOTH_KINDS)
         return new_handle(self._own_hooks().node, hook)
 
-    # The tables by PyTorch's names.
+    # The tables of hooks under PyTorch's names.
 
     @property
     def _forward_pre_hooks(self) -> dict[int, Hook]:

@@ -1,4 +1,4 @@
-"""Losses of scores against classes."""
+"""Losses for classification."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class CrossEntropyLoss(_WeightedLoss):
     Args:
         weight: ``(C,)``, a factor for each class.
         size_average, reduce: older spellings of ``reduction``.
-        ignore_index: targets with this value do not count.
+        ignore_index: targets with this value do not contribute to the loss.
         reduction: ``"mean"`` (weighted), ``"sum"`` or ``"none"``.
-        label_smoothing: how much of the target, in [0, 1], is spread evenly over the classes.
+        label_smoothing: fraction of the target, in [0, 1], that is spread evenly over the classes.
     Shapes: logits ``(C,)`` or ``(N, C, ...)``; targets as class indices of the shape without C, or as probabilities of
         the shape of the logits.
-    Raises: IndexError for a target that is no class.
+    Raises: IndexError for a class index out of range.
 
     >>> nn.CrossEntropyLoss()(fb.zeros(1, 4), fb.tensor([2]))
     tensor(1.3863)
@@ -217,13 +217,14 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
 
 class CTCLoss(_Loss):
-    """Minus the log-probability of a target sequence under all its alignments with the input.
+    """Negative log-likelihood of a target sequence, summed over all its alignments with the input.
 
     Args:
-        blank: the class that stands for no label.
-        reduction: ``"mean"`` (each loss over its target's length), ``"sum"`` or ``"none"``.
-        zero_infinity: True makes impossible alignments cost nothing.
-    Shapes: log-probabilities ``(T, N, C)`` or ``(T, C)``; targets ``(N, S)`` or all in one; lengths ``(N,)`` of both.
+        blank: class index of the blank label.
+        reduction: ``"mean"`` (each loss is first divided by its target's length), ``"sum"`` or ``"none"``.
+        zero_infinity: if True, the loss of a target without a possible alignment is 0 instead of infinity.
+    Shapes: log-probabilities ``(T, N, C)`` or ``(T, C)``; targets ``(N, S)``, or concatenated in
+        one dimension; lengths of inputs and of targets ``(N,)``.
     Source: Graves et al. 2006, doi:10.1145/1143844.1143891.
 
     >>> log_probs = fb.full((4, 1, 3), 1 / 3).log()

@@ -1,4 +1,4 @@
-"""Moving and converting the tensors that a module holds."""
+"""Conversion of the device and dtype of a module's tensors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Convertible(Tree):
     """The part of `Module` that replaces the values of all its tensors."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Replace the value of every parameter, its gradient, and every buffer by ``fn`` of it."""
+        """Replace each parameter's value and gradient, and each buffer, by the result of ``fn``."""
         for module in self._modules.values() if recurse else ():
             if module is not None:
                 module._apply(fn)
@@ -84,7 +84,7 @@ class Convertible(Tree):
         return self._apply(lambda tensor: tensor.bfloat16() if tensor.is_floating_point() else tensor)
 
     def cpu(self) -> Self:
-        """Move to the processor's memory."""
+        """Move to the CPU."""
         return self.to(device="cpu")
 
     def cuda(self, device: int | str | None = None) -> Self:
@@ -92,7 +92,7 @@ class Convertible(Tree):
         return self.to(device="cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
 
     def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
-        """Move to a device without the values: those there are not initialised."""
+        """Move to a device without copying the values; the new values are not initialised."""
         return self._apply(lambda tensor: empty_like(tensor, device=device), recurse)
 
     def share_memory(self) -> Self:

@@ -1,4 +1,4 @@
-"""Messages about objects that are given instead of modules."""
+"""Error messages for objects that are given in place of modules."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def not_a_module(given: Any) -> str:
 
 
 def _hint(given: Any) -> str:
-    """Return a hint: what to write instead of a list, a tensor, a class or a function."""
+    """Return advice on what to pass instead of a list, a tensor, a class or a function."""
     if isinstance(given, list):
         return "; a list of modules is unpacked: Sequential(*modules)"
     if isinstance(given, Tensor):
@@ -36,7 +36,7 @@ def _hint(given: Any) -> str:
 
 
 def layer_expression(layer: type) -> str:
-    """Return the expression that creates a layer: ``nn.ReLU()``, ``nn.Linear(...)``."""
+    """Return the expression that creates a layer, such as ``nn.ReLU()`` or ``nn.Linear(...)``."""
     parameters = inspect.signature(layer).parameters
     arguments = "..." if any(map(_is_required, parameters.values())) else ""
     if "dim" in parameters and parameters["dim"].default is None:  # without it, softmax warns

@@ -1,9 +1,9 @@
 """The hooks around a call of a module: their tables, and a call that runs them.
 
-Note [Hooks]: a module without hooks pays nothing for them but two checks, of ``_hooks``, which is None until its first
-hook is registered, and of `EVERYWHERE`, which is empty until the first hook of every module is. Otherwise
-`call_with_hooks` runs the hooks of every module and then the module's own. Backward hooks load `_backward_hooks`, which
-watches the gradients at the module's inputs and outputs.
+Note [Hooks]: for a module without hooks, a call only makes two checks: ``_hooks`` is None until the module's first hook
+is registered, and `EVERYWHERE` is empty until the first global hook is registered. Otherwise `call_with_hooks` runs the
+global hooks and then the module's own. Backward hooks load `_backward_hooks`, which watches the gradients at the
+module's inputs and outputs.
 
 `calling_forward_by` replaces the call of ``forward`` between the hooks. While it is in use, `EVERYWHERE` is not empty,
 so that `call_with_hooks` handles every call.
@@ -27,7 +27,7 @@ Hook = Callable[..., Any]
 
 
 class Hooks:
-    """Tables of hooks in the order in which they run, and the options of those that have some."""
+    """Tables of hooks in the order in which they run, and their options, by the id of the handle."""
 
     def __init__(self) -> None:
         self.forward_pre: OrderedDict[int, Hook] = OrderedDict()
@@ -50,16 +50,16 @@ class Hooks:
         return handle
 
     def registered(self) -> bool:
-        """Return whether there is a hook. The options of removed hooks stay and do not count."""
+        """Return whether there is a hook. Only the tables count, because options of removed hooks remain."""
         return any((self.forward_pre, self.forward, self.backward_pre, self.backward, self.node))
 
     def options(self, option: str, kind: str) -> dict[int, bool]:
-        """Return True for each registered hook of a kind that has an option."""
+        """Return ``{handle id: True}`` for the registered hooks of a ``kind`` that have an ``option``."""
         chosen = getattr(self, option)
         return {identity: True for identity in getattr(self, kind) if chosen.get(identity)}
 
     def before(self, others: Hooks | None) -> Hooks:
-        """Return these hooks followed by others."""
+        """Return new tables with these hooks followed by ``others``."""
         both = Hooks()
         for name, table in vars(self).items():
             vars(both)[name].update(table)
@@ -67,13 +67,13 @@ class Hooks:
         return both
 
 
-# The hooks of every module. `EVERYWHERE` contains them once one was registered, and is empty until then.
+# The global hooks, which run for every module. `EVERYWHERE` is empty until one may be registered, then contains them.
 OF_ALL_MODULES = Hooks()
 EVERYWHERE: list[Hooks] = []
 
 
 def hooks_everywhere() -> Hooks:
-    """Return the hooks of every module."""
+    """Return the global hooks, to register one. From then on, every call checks them."""
     if not EVERYWHERE:
         EVERYWHERE.append(OF_ALL_MODULES)
     return OF_ALL_MODULES
@@ -137,7 +137,7 @@ class _Thread(threading.local):
 
 _thread = _Thread()
 _lock = threading.Lock()
-_uses = 0  # of `calling_forward_by`, in all threads
+_uses = 0  # number of active `calling_forward_by` contexts in all threads
 
 
 class calling_forward_by:
@@ -170,7 +170,7 @@ def _forward(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 
 
 def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run ``module.forward`` between its hooks and those of every module."""
+    """Run ``module.forward`` between its own and the global hooks."""
     if module._hooks is None and not OF_ALL_MODULES.registered():
         return _forward(module, args, kwargs)
     hooks = hooks_everywhere().before(module._hooks) if EVERYWHERE else module._own_hooks()

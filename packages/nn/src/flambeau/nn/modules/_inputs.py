@@ -8,7 +8,7 @@ from flambeau import Tensor
 
 
 def check_no_input(layer: object, **options: Any) -> None:
-    """Raise TypeError for the first option that is a tensor of several elements, with the call that was meant.
+    """Raise TypeError for the first option that is a tensor of several elements, and suggest the correct call.
 
     Tensors of one element count as numbers, as in PyTorch.
     """
@@ -19,7 +19,7 @@ def check_no_input(layer: object, **options: Any) -> None:
 
 
 def call_hint(layer: object) -> str:
-    """Hint: create the layer before it is called."""
+    """Return a hint to create the layer before calling it."""
     from ._hints import layer_expression
 
     return f"; create the layer first, then call it: {layer_expression(type(layer))}(input)"

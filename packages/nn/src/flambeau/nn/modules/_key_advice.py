@@ -66,7 +66,7 @@ def problems(missing: list[str], unexpected: list[str], state: Mapping[str, Any]
 
 
 def loading_hint(given: object) -> str:
-    """Return a hint: how to get a state dictionary from a module or from the path of a file."""
+    """Return a hint on how to get a state dictionary from a module or from the path of a file."""
     if isinstance(given, str | os.PathLike):
         return f"; load the file first: load_state_dict(flambeau.load({os.fspath(given)!r}))"
     return "; write load_state_dict(other.state_dict())" if callable(getattr(given, "state_dict", None)) else ""

@@ -1,8 +1,8 @@
-"""Adds to an exception the path of the layer it was raised in.
+"""Notes on exceptions, with the path of the layer that raised them.
 
-Note [Layer paths]: no module knows its name; its parent does. So each module through which an exception leaves rewrites
-the one note the exception carries: it looks up the path under which it holds the module the note speaks of, and puts
-that in front. Nothing is done until something is raised.
+Note [Layer paths]: only the parent of a module knows the module's name. An exception that leaves a module gets a note
+about this module. Each enclosing module that the exception passes looks up the path to the module of the note among its
+submodules, and prepends it to the note. Calls that raise no exception have no overhead.
 """
 
 from __future__ import annotations

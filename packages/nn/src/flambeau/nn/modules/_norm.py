@@ -14,9 +14,12 @@ from .utils import options_of
 
 
 class _NormBase(Module):
-    """A weight, a bias and statistics for each channel; for inputs of the numbers of ``dimensions``."""
+    """Normalisation with a weight, a bias and running statistics per channel.
 
-    _version = 2  # since which num_batches_tracked is part of the state
+    ``dimensions`` lists the allowed numbers of dimensions of the input.
+    """
+
+    _version = 2  # since version 2, num_batches_tracked is part of the state
     dimensions: ClassVar[tuple[int, ...]] = ()
 
     weight: Tensor | None

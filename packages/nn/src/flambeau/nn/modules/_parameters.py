@@ -170,19 +170,19 @@ class ParameterDict(Module):
         return getattr(self, key) if key in self._keys else default
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """Return the value of ``key``, which becomes ``default`` if there is none."""
+        """Return the value of ``key``; if there is none, set it to ``default`` first."""
         if key not in self:
             self[key] = default
         return self[key]
 
     def pop(self, key: str) -> Any:
-        """Take a value out and return it."""
+        """Remove the value of ``key`` and return it."""
         value = self[key]
         del self[key]
         return value
 
     def popitem(self) -> tuple[str, Any]:
-        """Take the last value out; return its name and it."""
+        """Remove the last value. Return its name and the value."""
         key = next(reversed(self._keys))
         return key, self.pop(key)
 

@@ -1,4 +1,4 @@
-"""Undoing a load that turns out to be incomplete."""
+"""Restoration of a module's state after a failed load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A module's state by path: saving it, and loading it back.
+"""Saving and loading of a module's state, a dictionary of tensors by path.
 
 Note [Loading in two phases]: `Module._load_from_state_dict` checks the values of a module and appends the writes to
 a list, which ``local_metadata`` carries. The writes run after every module of the tree was checked without a
@@ -87,10 +87,10 @@ class Stateful(Tree):
         """Return parameters and persistent buffers by path. The tensors share storage with the module's.
 
         Args:
-            args: the following by position.
-            destination: a dictionary to fill instead of a fresh one.
-            prefix: goes in front of every key.
-            keep_vars: True returns the parameters themselves instead of detached tensors.
+            args: the following arguments by position.
+            destination: dictionary to fill; by default a new one.
+            prefix: text in front of every key.
+            keep_vars: if True, return the parameters themselves instead of detached tensors.
 
         >>> list(nn.Linear(2, 3).state_dict())
         ['weight', 'bias']
@@ -117,7 +117,7 @@ class Stateful(Tree):
         return destination
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        """Put what this module itself holds into ``destination``; a subclass may add to it."""
+        """Add the state of this module without submodules to ``destination``. Subclasses may override it."""
         for name, tensor in self._own_state():
             destination[prefix + name] = tensor if keep_vars else tensor.detach()
         if self._saves_extra_state():
@@ -161,8 +161,8 @@ class Stateful(Tree):
 
         Args:
             state_dict: tensors by path, as ``state_dict()`` returns them.
-            strict: False tolerates missing and unexpected keys, which are returned.
-            assign: True puts the given tensors in place instead of copying their values.
+            strict: if False, missing and unexpected keys are returned instead of raising an error.
+            assign: if True, the module refers to the given tensors instead of copying their values.
         Returns: the missing and the unexpected keys.
         Raises: RuntimeError that names every missing, unexpected and misshapen key; the module is then unchanged.
 
@@ -185,7 +185,7 @@ class Stateful(Tree):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
-        """Load what this module itself holds; a subclass may first bring ``state_dict`` into today's form.
+        """Load the state of this module without submodules. Subclasses may first convert an older ``state_dict``.
 
         Args:
             state_dict: values by path, of which those under ``prefix`` are this module's. It may be changed.
@@ -227,7 +227,7 @@ class Stateful(Tree):
         return self._state_hooks  # type: ignore[return-value]
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, prefix, keep_vars)`` before the state is gathered."""
+        """Call ``hook(module, prefix, keep_vars)`` before the state is saved."""
         return new_handle(self._own_state_hooks().before_saving, hook)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -338,7 +338,7 @@ def _is_known(key: str, prefix: str, known: set[str], modules: Mapping[str, Any]
 
 
 def _as_once(value: Any, current: Tensor) -> Any:
-    """Convert a vector of one element to a scalar where the state holds one. Early PyTorch versions saved vectors."""
+    """Convert a one-element vector to a scalar if ``current`` is a scalar; early PyTorch versions saved vectors."""
     alone = isinstance(value, Tensor) and not is_lazy(current) and current.ndim == 0 and tuple(value.shape) == (1,)
     return value[0] if alone else value
 

@@ -30,7 +30,7 @@ of parameters, buffers and submodules.
 
 
 class _CreatedByInit:
-    """Explains a registry that is read before ``Module.__init__`` created it; the instance's own then hides this."""
+    """Descriptor that raises an error if a registry is read before ``Module.__init__`` has created it."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -56,7 +56,7 @@ class Tree:
     _non_persistent_buffers_set: set[str] = _CreatedByInit("buffers")  # type: ignore[assignment]
 
     _reads_through: bool = False  # see Note [Reading through]
-    call_super_init: bool = False  # whether __init__ goes on to the classes behind Module in a multiple inheritance
+    call_super_init: bool = False  # if True, __init__ calls super().__init__(), for multiple inheritance
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init and (args or kwargs):
@@ -139,7 +139,7 @@ class Tree:
         if self._reads_through:
             vars(self).pop(name, None)
             return
-        with contextlib.suppress(AttributeError):  # the name is a property without a setter
+        with contextlib.suppress(AttributeError):  # if the name is a property without a setter
             object.__setattr__(self, name, value)
 
     def _check_name(self, name: str, kind: str, replaces: Mapping[str, Any]) -> None:
@@ -195,8 +195,8 @@ class Tree:
 
         Args:
             name: the attribute's name.
-            tensor: its value; None keeps the name and stays out of ``state_dict()``.
-            persistent: False keeps it out of ``state_dict()``.
+            tensor: its value; None reserves the name without an entry in ``state_dict()``.
+            persistent: if False, ``state_dict()`` does not contain the buffer.
         Raises: KeyError if the name exists, is empty or contains a dot; TypeError if ``tensor`` is not a Tensor.
         """
         self._check_name(name, "buffer", replaces=self._buffers)
@@ -226,8 +226,8 @@ class Tree:
     add_module = register_module
 
     def __getstate__(self) -> dict[str, Any]:
-        # A shallow copy must not share its registries with the original: see Note [Registries]. A compiled forward
-        # calls the original.
+        # A shallow copy must not share its registries with the original: see Note [Registries]. It must not have a
+        # compiled forward either, which would call the original.
         return {
             name: value.copy() if name in _REGISTRY_NAMES else value
             for name, value in vars(self).items()

@@ -69,11 +69,11 @@ class LeakyReLU(_Inplace):
 
 
 class PReLU(Module):
-    """``x`` where positive, ``weight * x`` elsewhere, with a slope that is learned.
+    """``x`` where positive, ``weight * x`` elsewhere, with a learned slope.
 
     Args:
         num_parameters: 1, or the number of channels (dimension 1 of the input) for one slope each.
-        init: the slope to begin with.
+        init: initial slope.
         device, dtype: device and dtype of the slope.
     Source: He et al. 2015, arXiv:1502.01852.
 
@@ -244,7 +244,7 @@ class Mish(_Inplace):
 
 
 class GELU(_Activation):
-    """``x * Phi(x)`` with the normal distribution's ``Phi``; ``approximate="tanh"`` takes the usual approximation.
+    """``x * Phi(x)`` with the normal distribution's ``Phi``, or its tanh approximation (``approximate="tanh"``).
 
     Source: Hendrycks, Gimpel 2016, arXiv:1606.08415.
 
@@ -407,7 +407,7 @@ class Softshrink(_Shrink):
 
 
 class _AlongDim(_Activation):
-    """A function over the dimension ``dim``, which is guessed with a warning where it is None."""
+    """A function over the dimension ``dim``. If it is None, the dimension is guessed, with a warning."""
 
     shown: ClassVar[tuple[str, ...]] = ("dim",)
 

@@ -32,8 +32,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         device, dtype: device and dtype of the parameters.
     Shapes: input ``(N, in_features)`` or ``(in_features,)`` and target ``(N,)`` or ``()``; to a pair of ``output``
         ``(N,)`` and ``loss`` ``()``.
-    Raises: ValueError for cutoffs that are not rising positive integers below ``n_classes``; RuntimeError for a target
-        that is no class.
+    Raises: ValueError for cutoffs that are not increasing positive integers below ``n_classes``; RuntimeError for a
+        class index out of range.
     Source: Grave et al. 2016, arXiv:1609.04309.
 
     >>> layer = nn.AdaptiveLogSoftmaxWithLoss(4, n_classes=10, cutoffs=[2, 6])
@@ -72,7 +72,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             self.tail.append(Sequential(down, up))
 
     def reset_parameters(self) -> None:
-        """Draw the parameters again."""
+        """Initialise the parameters again, with new random values."""
         for module in self.modules():
             if isinstance(module, Linear):
                 module.reset_parameters()

@@ -137,7 +137,7 @@ class SyncBatchNorm(_BatchNorm):
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
-        """Return ``module`` with every batch normalisation in it replaced by one of this class, its state kept.
+        """Replace every batch normalisation in ``module`` by one of this class with the same state.
 
         Args:
             module: a batch normalisation layer, or a module that contains such layers at any depth.

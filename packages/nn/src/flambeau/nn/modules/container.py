@@ -18,7 +18,7 @@ def _kind(value: object) -> str:
 
 
 def _pairs(modules: Iterable[Any]) -> Iterator[tuple[str, Module]]:
-    """Yield the keys and modules of a sequence of such pairs."""
+    """Yield the pairs of key and module in ``modules``, with a check of each pair."""
     hint = '; write ModuleDict({"name": module})'
     for index, entry in enumerate(modules):
         element = f"ModuleDict update sequence element #{index}"
@@ -49,7 +49,7 @@ class _Numbered(Module):
         return list(self._modules)[position]
 
     def _fill(self, modules: Iterable[Module]) -> None:
-        """Hold exactly ``modules``, numbered from 0."""
+        """Replace all submodules by ``modules``, numbered from 0."""
         given: list[Any] = list(modules)
         for module in given:
             if not isinstance(module, Module):
@@ -231,7 +231,7 @@ class ModuleDict(Module):
         return self._modules.items()
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Add modules by name; those already there are replaced."""
+        """Add modules by name, replacing existing ones."""
         if not isinstance(modules, Iterable):
             raise TypeError(
                 f"ModuleDict.update should be called with an iterable of key/value pairs, but got {_kind(modules)}"
@@ -241,7 +241,7 @@ class ModuleDict(Module):
             self[key] = module
 
     def pop(self, key: str) -> Any:
-        """Take a module out and return it."""
+        """Remove the module named ``key`` and return it."""
         module = self[key]
         del self[key]
         return module

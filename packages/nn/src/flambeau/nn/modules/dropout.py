@@ -75,7 +75,7 @@ class Dropout3d(_DropoutNd):
 
 
 class AlphaDropout(_DropoutNd):
-    """Dropout for `SELU`: values are set to what SELU tends to, and mean and variance are kept.
+    """Dropout for `SELU`: dropped values are set to SELU's negative limit; mean and variance are kept.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
 

@@ -54,7 +54,7 @@ class Unflatten(Module):
         return input.reshape(*shape[:dim], *self._split(shape[dim]), *shape[dim + 1 :])
 
     def _split(self, size: int) -> tuple[int, ...]:
-        """Return the sizes that replace a dimension of ``size``, with -1 worked out."""
+        """Return the sizes that replace a dimension of ``size``, with -1 replaced by the inferred size."""
         known = 1
         for part in self.unflattened_size:
             known *= part if part != -1 else 1

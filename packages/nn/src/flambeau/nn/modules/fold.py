@@ -1,4 +1,4 @@
-"""Windows of an image as columns, and back."""
+"""Conversion of an image's windows to columns, and back."""
 
 from __future__ import annotations
 

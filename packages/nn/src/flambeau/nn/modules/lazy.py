@@ -29,8 +29,8 @@ class LazyModuleMixin(Module):
     """Mixin in front of a layer's class that delays its initialisation until the first input is known.
 
     A subclass registers `UninitializedParameter` in ``__init__`` and gives them a shape in ``initialize_parameters``,
-    which gets the arguments of the first call. After it the module becomes one of ``cls_to_become``. Until then its
-    parameters can be converted, saved and loaded; an optimizer needs them after the first call.
+    which gets the arguments of the first call. After that call the module's class is ``cls_to_become``. Before it, the
+    parameters can be converted, saved and loaded, but not passed to an optimizer.
 
     >>> layer = nn.LazyLinear(3)
     >>> layer
@@ -47,7 +47,7 @@ class LazyModuleMixin(Module):
         self._initialize_hook = self.register_forward_pre_hook(_initialize, with_kwargs=True)
 
     def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
-        """Give the parameters their shapes from the arguments of a call; every subclass defines it."""
+        """Set the shapes of the parameters from the arguments of the first call. Every subclass defines it."""
         raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
 
     def has_uninitialized_params(self) -> bool:
@@ -89,12 +89,12 @@ class LazyLinear(LazyModuleMixin, Linear):
             self.bias = UninitializedParameter(device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
-        """Draw the parameters again, once they have shapes."""
+        """Initialise the parameters again, unless they have no shapes yet."""
         if not self.has_uninitialized_params() and self.in_features != 0:
             super().reset_parameters()
 
     def initialize_parameters(self, input: Tensor) -> None:
-        """Give the parameters their shapes."""
+        """Set the shapes of the parameters from ``input``."""
         if not self.has_uninitialized_params():
             self.in_features = self.weight.shape[-1]
             return
@@ -111,12 +111,12 @@ def _materialize(tensor: Any, shape: tuple[int, ...]) -> None:
 
 class _LazyConv(LazyModuleMixin, _ConvNd):
     def reset_parameters(self) -> None:
-        """Draw the parameters again, once they have shapes."""
+        """Initialise the parameters again, unless they have no shapes yet."""
         if not self.has_uninitialized_params() and self.in_channels != 0:
             super().reset_parameters()
 
     def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Give the parameters their shapes."""
+        """Set the shapes of the parameters from ``input``."""
         if not self.has_uninitialized_params():
             self.in_channels = self.weight.shape[0] if self.transposed else self.weight.shape[1] * self.groups
             return
@@ -277,12 +277,12 @@ class _LazyNormBase(LazyModuleMixin, _NormBase):
             self.num_batches_tracked = zeros((), dtype=int64, device=device)
 
     def reset_parameters(self) -> None:
-        """Make the layer the plain normalisation, once its parameters have shapes."""
+        """Set weights to 1, biases to 0 and reset the statistics, unless they have no shapes yet."""
         if not self.has_uninitialized_params() and self.num_features != 0:
             super().reset_parameters()
 
     def initialize_parameters(self, input: Tensor) -> None:
-        """Give parameters and statistics their shapes."""
+        """Set the shapes of parameters and statistics from ``input``."""
         self._check_input_dim(input)
         self.num_features = input.shape[self._channel_dim(input)]
         if not self.has_uninitialized_params():

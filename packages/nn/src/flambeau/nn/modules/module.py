@@ -1,4 +1,4 @@
-"""The base class of every layer and model, and the hooks of all modules.
+"""The base class of every layer and model, and registration of global hooks.
 
 `Module` has four parts:
 
@@ -94,13 +94,13 @@ class Module(Caller, Stateful, Convertible):
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Freeze (False) or thaw (True) all parameters."""
+        """Set whether gradients are computed for the parameters of the whole tree."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop the gradients of all parameters; with ``set_to_none=False`` fill them with zeros instead."""
+        """Set the gradients of all parameters to None, or to zeros if ``set_to_none`` is False."""
         for parameter in self.parameters():
             if set_to_none:
                 parameter.grad = None
@@ -145,13 +145,13 @@ def indent(text: str) -> str:
     return "\n".join([first, *("  " + line if line.strip() else "" for line in rest)])
 
 
-# Hooks of every module
+# Global hooks
 
 sys.modules[__name__].__class__ = ModuleWithHookTables
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """`Module.register_forward_pre_hook` for every module; such hooks run before a module's own.
+    """Register a hook as `Module.register_forward_pre_hook` does, for every module. It runs before a module's own.
 
     >>> handle = nn.modules.module.register_module_forward_pre_hook(lambda module, inputs: print(type(module).__name__))
     >>> _ = nn.Sequential(nn.ReLU())(fb.ones(1))
@@ -165,7 +165,7 @@ def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandl
 def register_module_forward_hook(
     hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
-    """`Module.register_forward_hook` for every module.
+    """Register a hook as `Module.register_forward_hook` does, for every module.
 
     >>> def show(module, inputs, output):
     ...     print(type(module).__name__)
@@ -179,7 +179,7 @@ def register_module_forward_hook(
 
 
 def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """`Module.register_full_backward_pre_hook` for every module.
+    """Register a hook as `Module.register_full_backward_pre_hook` does, for every module.
 
     >>> def show(module, grad_output):
     ...     print(grad_output[0])
@@ -192,7 +192,7 @@ def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> Removabl
 
 
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """`Module.register_full_backward_hook` for every module.
+    """Register a hook as `Module.register_full_backward_hook` does, for every module.
 
     >>> def show(module, grad_input, grad_output):
     ...     print(grad_output[0])
@@ -205,7 +205,7 @@ def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHan
 
 
 def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """`Module.register_backward_hook` for every module.
+    """Register a hook as `Module.register_backward_hook` does, for every module.
 
     >>> def show(module, grad_input, grad_output):
     ...     print(grad_output[0])

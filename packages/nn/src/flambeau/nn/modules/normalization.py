@@ -22,12 +22,12 @@ class LayerNorm(Module):
     """Normalise over the last dimensions: ``y = (x - mean) / sqrt(var + eps) * weight + bias``.
 
     Args:
-        normalized_shape: the sizes of the dimensions, or of the last one.
+        normalized_shape: the sizes of the last dimensions; an int for one dimension.
         eps: added to the (biased) variance.
         elementwise_affine: False leaves ``weight`` and ``bias`` out.
         bias: False leaves only the bias out.
         device, dtype: device and dtype of the parameters.
-    Shapes: ``(*, *normalized_shape)``; also ``weight`` (ones) and ``bias`` (zeros) are of ``normalized_shape``.
+    Shapes: ``(*, *normalized_shape)``; ``weight`` (ones) and ``bias`` (zeros) have the shape ``normalized_shape``.
     Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 
     >>> nn.LayerNorm(2)(fb.tensor([[1.0, 3.0]])).detach()
@@ -56,7 +56,7 @@ class LayerNorm(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Make the layer the plain normalisation."""
+        """Set weights to 1 and biases to 0."""
         _reset(self)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class RMSNorm(Module):
     """``y = x / sqrt(mean(x**2) + eps) * weight`` over the last dimensions.
 
     Args:
-        normalized_shape: the sizes of the dimensions, or of the last one.
+        normalized_shape: the sizes of the last dimensions; an int for one dimension.
         eps: the machine epsilon of the input's dtype if None.
         elementwise_affine: False leaves ``weight`` out.
         device, dtype: device and dtype of the weight.
@@ -100,7 +100,7 @@ class RMSNorm(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Make the layer the plain normalisation."""
+        """Set weights to 1 and biases to 0."""
         if self.weight is not None:
             init.ones_(self.weight)
 
@@ -115,13 +115,13 @@ class GroupNorm(Module):
     """Normalise each of ``num_groups`` groups of the channels of ``(N, num_channels, *)``.
 
     Args:
-        num_groups: 1 normalises over all channels, ``num_channels`` each for itself.
-        num_channels: divisible by the groups.
+        num_groups: number of groups: 1 for all channels together, ``num_channels`` for each channel separately.
+        num_channels: number of channels, a multiple of ``num_groups``.
         eps: added to the (biased) variance.
-        affine: False leaves ``weight`` and ``bias`` out, one value each for every channel.
+        affine: if True, the layer has a ``weight`` and a ``bias`` with one value per channel.
         device, dtype: device and dtype of the parameters.
         bias: False leaves only the bias out.
-    Raises: ValueError for channels that the groups do not divide.
+    Raises: ValueError if ``num_groups`` does not divide ``num_channels``.
     Source: Wu, He 2018, arXiv:1803.08494.
 
     >>> nn.GroupNorm(2, 4)(fb.tensor([[1.0, 3.0, 5.0, 9.0]]))
@@ -156,7 +156,7 @@ class GroupNorm(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Make the layer the plain normalisation."""
+        """Set weights to 1 and biases to 0."""
         _reset(self)
 
     def forward(self, input: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Layers that put values around the input."""
+"""Layers that pad the input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .utils import Size, repeated
 
 
 class _PadNd(Module):
-    """Padding of the last ``dimensions`` dimensions; a negative amount takes values away."""
+    """Padding of the last ``dimensions`` dimensions; a negative amount removes values."""
 
     dimensions: ClassVar[int]
     mode: ClassVar[str]

@@ -61,10 +61,10 @@ class MaxPool2d(_MaxPoolNd):
     Args:
         kernel_size: window, as an int or one for each dimension.
         stride: step between windows; the window's size by default.
-        padding: -inf on each side, at most half the window.
+        padding: number of -inf values added on each side, at most half of the window.
         dilation: step between the pixels of a window.
-        return_indices: True gives also where in its plane each maximum stands.
-        ceil_mode: True keeps windows that reach over the edge.
+        return_indices: if True, also return the index of each maximum in its plane.
+        ceil_mode: if True, keep windows that extend beyond the edge.
     Shapes: ``(N, C, H, W)`` or ``(C, H, W)``.
 
     >>> nn.MaxPool2d(2)(fb.arange(4.0).reshape(1, 1, 2, 2)).item()
@@ -117,9 +117,9 @@ class MaxUnpool1d(_MaxUnpoolNd):
 class MaxUnpool2d(_MaxUnpoolNd):
     """Write each maximum at its original position and zeros elsewhere.
 
-    Args: those of the `MaxPool2d` that gave the input and, with ``return_indices=True``, the positions.
-    Shapes: ``forward`` takes values, positions and, where the pool cut pixels off, the ``output_size``.
-    Raises: ValueError for an ``output_size`` that the pool cannot have had.
+    Args: those of the `MaxPool2d` with ``return_indices=True`` that computed the values and the positions.
+    Shapes: ``forward`` takes values, positions and, if the pooling discarded pixels, the ``output_size``.
+    Raises: ValueError for an ``output_size`` that cannot be the size of the pooling's input.
 
     >>> values, places = nn.MaxPool2d(2, return_indices=True)(fb.arange(4.0).reshape(1, 1, 2, 2))
     >>> nn.MaxUnpool2d(2)(values, places)
@@ -209,10 +209,10 @@ class AvgPool2d(_AvgPoolNd):
     Args:
         kernel_size: window, as an int or one for each dimension.
         stride: step between windows; the window's size by default.
-        padding: zeros on each side, at most half the window.
-        ceil_mode: True keeps windows that reach over the edge.
-        count_include_pad: whether padded zeros count in the mean.
-        divisor_override: divides the window's sum instead of its size.
+        padding: number of zeros added on each side, at most half of the window.
+        ceil_mode: if True, keep windows that extend beyond the edge.
+        count_include_pad: if True, the mean includes padded zeros.
+        divisor_override: number by which the sum is divided instead of the window's size.
     Shapes: ``(N, C, H, W)`` or ``(C, H, W)``.
 
     >>> nn.AvgPool2d(2)(fb.arange(4.0).reshape(1, 1, 2, 2)).item()

@@ -93,7 +93,7 @@ class RNNBase(Module):
             setattr(self, f"{name}_l{layer}{suffix}", Parameter(empty(shape, **options)))
 
     def reset_parameters(self) -> None:
-        """Draw the parameters again."""
+        """Initialise the parameters again, with new random values."""
         bound = 1.0 / math.sqrt(self.hidden_size)
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound)
@@ -109,7 +109,7 @@ class RNNBase(Module):
         suffixes = ("", "_reverse")[: self._directions]
         places = [f"_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in suffixes]
         own: dict[str, Any] = self._parameters
-        # A weight that was pruned or parametrized is an attribute instead.
+        # A pruned or parametrized weight is a plain attribute, which is not in _parameters.
         return [[own[kind + at] if kind + at in own else getattr(self, kind + at) for kind in kinds] for at in places]
 
     @property
@@ -239,7 +239,7 @@ def _check_dropout(dropout: float, num_layers: int) -> None:
 
 
 class RNN(RNNBase):
-    """``h = tanh(w_ih @ x + b_ih + w_hh @ h + b_hh)`` at each time (Elman).
+    """Elman network: ``h = tanh(w_ih @ x + b_ih + w_hh @ h + b_hh)`` at each time step.
 
     Args:
         input_size, hidden_size: sizes of the input and the state at each time step.

@@ -16,7 +16,7 @@ from .module import Module
 class _Table(Module):
     """A weight of ``num_embeddings`` rows of ``embedding_dim`` values, drawn from the normal distribution."""
 
-    unusual: ClassVar[dict[str, Any]]  # the values of options that repr leaves out
+    unusual: ClassVar[dict[str, Any]]  # default values of options; repr shows options with other values
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class _Table(Module):
             self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the table again; the row of ``padding_idx`` is zeros."""
+        """Initialise the table again; the row of ``padding_idx`` becomes zeros."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
             with no_grad():

@@ -63,8 +63,8 @@ class SwiGLU(Module):
 class _Layer(Module):
     """Base class of encoder and decoder layers: self-attention and two linear layers.
 
-    Note [Residuals]: every part is ``x + dropout(part(x))``, followed by a normalisation. With ``norm_first`` the
-    normalisation comes before the part.
+    Note [Residuals]: every part (attention or linear layers) has a residual connection: it computes
+    ``norm(x + dropout(part(x)))``, or ``x + dropout(part(norm(x)))`` with ``norm_first``.
     """
 
     attentions: ClassVar[tuple[str, ...]] = ("self_attn",)
@@ -114,7 +114,7 @@ class _Layer(Module):
         return result
 
     def _residual(self, norm: LayerNorm, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
-        """See Note [Residuals]."""
+        """Apply ``part`` with its residual connection and normalisation: see Note [Residuals]."""
         result: Tensor = x + part(norm(x)) if self.norm_first else norm(x + part(x))
         return result
 
@@ -310,7 +310,7 @@ class Transformer(Module):
         num_encoder_layers, num_decoder_layers: numbers of layers; other arguments as in `TransformerEncoderLayer`.
         custom_encoder, custom_decoder: modules that replace the encoder or the decoder.
     Shapes: source ``(S, N, d_model)`` and target ``(T, N, d_model)``, or both without N; to ``(T, N, d_model)``.
-    Raises: RuntimeError for batches or features that differ.
+    Raises: RuntimeError if the batch sizes of source and target differ, or their numbers of features.
     Source: Vaswani et al. 2017, arXiv:1706.03762.
 
     >>> model = nn.Transformer(d_model=8, nhead=2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16)

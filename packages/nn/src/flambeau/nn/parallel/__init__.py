@@ -1,4 +1,4 @@
-"""Running a module on several GPUs of one process, or in several processes: each computes a part of the batch."""
+"""Data parallelism: a module runs on several GPUs of one process, or in several processes, on parts of the batch."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ __all__ = [
 if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
     def __getattr__(name: str) -> Any:
-        if name == "DistributedDataParallel":  # of flambeau-distributed
+        if name == "DistributedDataParallel":  # defined in flambeau-distributed
             return importlib.import_module(".distributed", __name__).DistributedDataParallel
         raise _suggestions.unknown_attribute(__name__, name)
 

@@ -1,4 +1,4 @@
-"""`DistributedDataParallel`, under the name of its module in PyTorch. flambeau-distributed brings it."""
+"""`DistributedDataParallel` of flambeau-distributed, under PyTorch's module name."""
 
 from flambeau.distributed.data_parallel import DistributedDataParallel
 

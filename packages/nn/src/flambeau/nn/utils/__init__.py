@@ -1,4 +1,4 @@
-"""Tools for gradients, parameters and sequences."""
+"""Functions for gradients, parameters and sequences."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .init import *
     from .memory_format import *
 
-# The public names, by the module that defines them; import the names of other modules from these modules.
+# The public names by the module that defines them. Names of modules that are not listed are imported from the modules.
 _NAMES = {
     "clip_grad": "clip_grad_norm clip_grad_norm_ clip_grad_value_ clip_grads_with_norm_ get_total_norm",
     "convert_parameters": "parameters_to_vector vector_to_parameters",

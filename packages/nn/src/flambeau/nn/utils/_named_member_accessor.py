@@ -1,4 +1,4 @@
-"""Exchange of a module's tensors and submodules, for code that calls a module with other ones for a while."""
+"""Temporary replacement of a module's tensors and submodules, for calls with other parameters."""
 
 from typing import Any
 

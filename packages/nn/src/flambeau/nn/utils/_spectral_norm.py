@@ -54,9 +54,9 @@ def spectral_norm(
         module: the module, which is changed and returned.
         name: name of the weight parameter.
         n_power_iterations: steps of the power iteration at each training pass.
-        eps: keeps norms from 0.
+        eps: lower limit of norms, against division by zero.
         dim: dimension of the outputs. The default is 0, or 1 for transposed convolutions.
-    Raises: RuntimeError for a weight that has a normalisation already, ValueError for one of a lazy module.
+    Raises: RuntimeError if the weight is already normalised; ValueError for the weight of a lazy module.
     Source: Miyato et al. 2018, arXiv:1802.05957.
 
     >>> list(nn.utils.spectral_norm(nn.Linear(4, 3)).state_dict())
@@ -80,7 +80,7 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
-    """Make the weight an ordinary parameter again. Raises: ValueError where it has no normalisation.
+    """Make the weight an ordinary parameter again. Raises: ValueError if the weight is not normalised.
 
     >>> layer = nn.utils.remove_spectral_norm(nn.utils.spectral_norm(nn.Linear(3, 2)))
     >>> sorted(layer.state_dict())

@@ -1,4 +1,4 @@
-"""One tensor or several, as functions over parameters take them."""
+"""Check of arguments that are one tensor or an iterable of tensors."""
 
 from __future__ import annotations
 

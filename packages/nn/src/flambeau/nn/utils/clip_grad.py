@@ -1,4 +1,4 @@
-"""Limits the size of gradients before an optimizer's step."""
+"""Clipping of gradients before an optimizer's step."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def get_total_norm(
     """Return the norm of all elements of all tensors.
 
     Args:
-        tensors: one or several.
+        tensors: a tensor or an iterable of tensors.
         norm_type: order of the norm; ``inf`` for the largest magnitude.
-        error_if_nonfinite: raise instead of returning NaN or inf.
-        foreach: accepted; there is one way to compute it.
-    Raises: RuntimeError for a norm of NaN or inf, if asked to.
+        error_if_nonfinite: if True, raise an error instead of returning NaN or inf.
+        foreach: accepted for compatibility, without effect.
+    Raises: RuntimeError if ``error_if_nonfinite`` is True and the norm is NaN or inf.
 
     >>> nn.utils.get_total_norm([fb.tensor([3.0]), fb.tensor([4.0])])
     tensor(5.)
@@ -74,12 +74,12 @@ def clip_grad_norm_(
 
     Args:
         parameters: one tensor or several; those without a gradient do not count.
-        max_norm: the largest norm to leave.
+        max_norm: maximum norm after clipping.
         norm_type: order of the norm; ``inf`` for the largest magnitude.
-        error_if_nonfinite: raise instead of scaling by NaN or 0.
-        foreach: accepted; there is one way to compute it.
+        error_if_nonfinite: if True, raise an error instead of scaling by NaN or 0.
+        foreach: accepted for compatibility, without effect.
     Returns: the norm before scaling.
-    Raises: RuntimeError for a norm of NaN or inf, if asked to.
+    Raises: RuntimeError if ``error_if_nonfinite`` is True and the norm is NaN or inf.
 
     >>> weight = nn.Parameter(fb.zeros(2))
     >>> weight.grad = fb.tensor([3.0, 4.0])

@@ -18,9 +18,9 @@ M = TypeVar("M", bound=Module)
 
 
 def fuse_conv_bn_eval(conv: M, bn: Module, transpose: bool = False) -> M:
-    """Return one convolution that does what ``conv`` and the batch normalisation ``bn`` do in evaluation.
+    """Return a convolution that is equivalent to ``conv`` followed by the batch normalisation ``bn`` in evaluation.
 
-    ``transpose`` says that it is a transposed convolution. Raises: AssertionError for modules in training.
+    ``transpose`` must be True for a transposed convolution. Raises: AssertionError for modules in training.
 
     >>> conv, bn = nn.Conv2d(1, 2, 3).eval(), nn.BatchNorm2d(2).eval()
     >>> x = fb.ones(1, 1, 4, 4)
@@ -31,9 +31,9 @@ def fuse_conv_bn_eval(conv: M, bn: Module, transpose: bool = False) -> M:
 
 
 def fuse_linear_bn_eval(linear: Linear, bn: _NormBase) -> Linear:
-    """Return one linear layer that does what ``linear`` and the batch normalisation ``bn`` do in evaluation.
+    """Return a linear layer that is equivalent to ``linear`` followed by the batch normalisation ``bn`` in evaluation.
 
-    Raises: AssertionError for modules in training, or features that differ and are not 1.
+    Raises: AssertionError for modules in training, or if the numbers of features differ and that of ``bn`` is not 1.
 
     >>> linear, norm = nn.Linear(3, 4).eval(), nn.BatchNorm1d(4).eval()
     >>> fused, x = nn.utils.fuse_linear_bn_eval(linear, norm), fb.ones(2, 3)

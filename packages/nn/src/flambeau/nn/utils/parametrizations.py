@@ -112,7 +112,7 @@ def spectral_norm(
         module: the module, which is changed and returned.
         name: name of the weight parameter.
         n_power_iterations: steps of the power iteration at each training pass.
-        eps: keeps norms from 0.
+        eps: lower limit of norms, against division by zero.
         dim: dimension of the outputs. The default is 0, or 1 for transposed convolutions.
     Source: Miyato et al. 2018, arXiv:1802.05957.
 
@@ -189,7 +189,7 @@ class _Orthogonal(Module):
         factors: Tensor
         factors, tau = flambeau.geqrf(tall)
         diagonal = factors.diagonal(dim1=-2, dim2=-1)
-        # LAPACK's reflection is the identity where tau is 0; the map's own never is.
+        # Where tau is 0, LAPACK's factor is the identity. Here each factor is a reflection, which flips a sign.
         diagonal.copy_(flambeau.where(tau == 0, -diagonal.sign(), diagonal.sign()))
         return factors if Q.shape[-2] >= Q.shape[-1] else factors.mT
 

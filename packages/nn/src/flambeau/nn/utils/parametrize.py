@@ -55,12 +55,12 @@ def cached() -> Iterator[None]:
 
 
 class ParametrizationList(ModuleList):
-    """The parametrizations of one parameter, applied one after the other to the ``original`` (or to several of them).
+    """The parametrizations of one parameter, applied one after the other to the ``original`` or several originals.
 
     Args:
         modules: the parametrizations.
         original: the parameter or buffer.
-        unsafe: do not check that shape and dtype are kept.
+        unsafe: if True, do not check that shape and dtype are kept.
 
     >>> parametrize = nn.utils.parametrize
     >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
@@ -139,7 +139,7 @@ class ParametrizationList(ModuleList):
 
 
 def _inverse(module: Module, value: Any) -> Any:
-    """``right_inverse`` where a parametrization has one; the value itself where it has none for it."""
+    """Return ``module.right_inverse(value)``, or ``value`` if it is not defined for ``value``."""
     if not hasattr(module, "right_inverse"):
         return value
     try:
@@ -208,7 +208,7 @@ def register_parametrization(
         module: the module, which is changed and returned.
         tensor_name: name of a parameter or buffer, which may be parametrized already.
         parametrization: a module that computes the value in ``forward``; assignment requires a ``right_inverse``.
-        unsafe: do not check that shape and dtype are kept.
+        unsafe: if True, do not check that shape and dtype are kept.
     Raises: ValueError for an unknown name, or a parametrization that changes shape or dtype.
 
     >>> class Symmetric(nn.Module):
@@ -240,7 +240,7 @@ def register_parametrization(
 
 
 def _add(module: Module, name: str, parametrization: Module, unsafe: bool) -> None:
-    """Apply one more parametrization to a value that has some, without changing the originals."""
+    """Add a parametrization to a tensor that already has one, without changing the originals."""
     held = _lists(module)[name]
     if not unsafe:
         value = getattr(module, name)

@@ -252,7 +252,7 @@ class _Unstructured(_Amount):
     PRUNING_TYPE = "unstructured"
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """Prune the values of the lowest rank."""
+        """Prune the values with the lowest scores."""
         mask = default_mask.clone()
         count = self._count(t.numel())
         if count:
@@ -298,7 +298,7 @@ class _Structured(_Amount):
         self.dim = dim
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """Prune the slices along ``dim`` of the lowest rank."""
+        """Prune the slices along ``dim`` with the lowest scores."""
         if t.ndim <= 1:
             raise ValueError(
                 f"Structured pruning can only be applied to multidimensional tensors. Found tensor of shape "

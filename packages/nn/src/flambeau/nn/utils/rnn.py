@@ -66,7 +66,7 @@ class PackedSequence(_Fields):
         return self if data is self.data else type(self)(data, *self[1:])
 
     def cpu(self) -> Self:
-        """Move to the processor's memory."""
+        """Move to the CPU."""
         return self.to("cpu")
 
     def cuda(self, device: Any = "cuda") -> Self:

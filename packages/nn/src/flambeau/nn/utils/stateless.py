@@ -1,4 +1,4 @@
-"""Calling a module with other parameters, by its older name: see `flambeau.func.functional_call`."""
+"""Deprecated location of `flambeau.func.functional_call`, which calls a module with other parameters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """`flambeau.func.functional_call`, with a warning to use that."""
+    """Warn that the name is deprecated, and call `flambeau.func.functional_call`."""
     warnings.warn(
         "nn.utils.stateless.functional_call is deprecated. Please use func.functional_call instead.",
         FutureWarning,
