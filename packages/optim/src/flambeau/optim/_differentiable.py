@@ -1,7 +1,7 @@
-"""Recorded steps, for ``differentiable=True``: the update rules of tensor-core, written in operators.
+"""Differentiable steps (``differentiable=True``): the update rules of tensor-core, written in recorded operators.
 
-Gradients flow through such a step to gradients, state, options that are tensors (such as ``lr``) and former
-parameters. It is loaded when an optimizer first takes such a step.
+Gradients flow through such a step to the gradients, the state, tensor options (such as ``lr``) and the former
+parameters. The module is loaded when an optimizer first takes such a step.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ State = dict[str, Any]
 
 
 class Rule(NamedTuple):
-    """An update rule: the initial state by options, and the next parameter and state by all of them.
+    """Update rule of an optimizer.
 
-    A state that is initially None is created by the first step. The second function takes the options with
-    ``step``, the number of this step, the state, a parameter and its gradient.
+    Attributes:
+        initial: function of the options that returns the initial state. An entry that is None is created by the first
+            step.
+        update: function of the options (with ``step``, the number of the step), the state, a parameter and its
+            gradient. It returns the new parameter and the new state.
     """
 
     initial: Callable[[Any], State]
@@ -100,7 +103,7 @@ def _nadam(o: Any, state: State, p: Tensor, g: Tensor) -> tuple[Tensor, State]:
     new = _moments(o, state, g)
     mu, following = (o.betas[0] * (1 - 0.5 * 0.96 ** (t * o.momentum_decay)) for t in (o.step, o.step + 1))
     product = state["mu_product"] * mu
-    exact = product.double()  # as float32 it would round the factors of a step in float64
+    exact = product.double()  # mu_product is float32, but parameters can be float64
     ahead = (1 - mu) / (1 - exact) * g + following / (1 - exact * following) * new["exp_avg"]
     denominator = (new["exp_avg_sq"] / (1 - o.betas[1] ** o.step)).sqrt() + o.eps
     return p - o.lr * ahead / denominator, {**new, "mu_product": product}
@@ -167,13 +170,13 @@ RULES = {
     "rprop": Rule(lambda o: {"prev": 0.0, "step_size": float(o.lr)}, _rprop),
 }
 
-_NUMBERS = ("eta", "mu", "mu_product")  # states with one number for all elements
+_NUMBERS = ("eta", "mu", "mu_product")  # state entries that are one number per parameter
 
 
 def step(name: str, group: Group, params: list[Tensor], grads: list[Tensor], state: Any) -> None:
-    """Apply the rule of that name to parameters and state, in place, and record it.
+    """Apply the rule ``name`` to parameters and state in place. Autograd records the step.
 
-    Raises: RuntimeError for a parameter that is a leaf which requires a gradient; clone it first.
+    Raises: RuntimeError for a leaf parameter that requires a gradient; clone it first.
     """
     rule = RULES[name]
     for param, grad in zip(params, grads, strict=True):
@@ -187,7 +190,7 @@ def step(name: str, group: Group, params: list[Tensor], grads: list[Tensor], sta
                 kept[entry] = flambeau.tensor(value) if entry in _NUMBERS else flambeau.full_like(param, value)
                 if param.is_complex() and entry not in _NUMBERS:
                     _parts(kept[entry]).fill_(value)
-            # A copy: the graph may save it, and the state is about to be overwritten.
+            # A copy, because the graph may save it, and the state is overwritten below.
             former[entry] = None if kept.get(entry) is None else _parts(kept[entry]).clone()
         target, slope = _parts(param), _parts(grad)
         moved, new = rule.update(options, former, target.clone(), -slope if group["maximize"] else slope)
@@ -197,19 +200,19 @@ def step(name: str, group: Group, params: list[Tensor], grads: list[Tensor], sta
 
 
 def _count(kept: State) -> float:
-    """Add a step to a parameter's state and return the number of steps."""
+    """Increment the step count in a parameter's state and return it."""
     steps = kept.get("step", 0.0)
     kept["step"] = steps.add_(1) if isinstance(steps, Tensor) else flambeau.tensor(float(steps + 1))
     return float(kept["step"])
 
 
 def _parts(tensor: Tensor) -> Tensor:
-    """Return a view of a complex tensor that has real and imaginary parts as elements, others as they are."""
+    """Return a complex tensor as a real view with a last dimension of size 2; return other tensors unchanged."""
     return flambeau.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _keep(kept: State, entry: str, value: Any, param: Tensor) -> None:
-    """Write a new state into its tensor, or make that if there is none."""
+    """Write the new value of a state entry into its tensor, or create the tensor if there is none."""
     tensor = kept.get(entry)
     if tensor is None:
         value = value.clone()

@@ -31,9 +31,14 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
 
 def apply_rule(rule: str, arguments: Group, **lists: Sequence[Tensor | None]) -> dict[Tensor, dict[str, Any]]:
-    """Apply a rule to a function's arguments, which are its ``locals()``, and to lists of the parameters' state.
+    """Apply an update rule in place, for the functions of this package.
 
-    Return the states by parameter, with those it created.
+    Args:
+        rule: name of the rule.
+        arguments: the arguments of the calling function, its ``locals()``.
+        lists: state entries by name, as lists with one tensor for each parameter; may be empty.
+    Returns: the state of each parameter, including entries that the step created.
+    Raises: NotImplementedError for ``grad_scale`` or ``found_inf``; ValueError for repeated parameters.
     """
     group = options(arguments)
     if group.get("grad_scale") is not None or group.get("found_inf") is not None:
@@ -50,7 +55,7 @@ def apply_rule(rule: str, arguments: Group, **lists: Sequence[Tensor | None]) ->
         if not all(isinstance(step, Tensor) for step in state_steps):
             raise RuntimeError(STEPS_ARE_TENSORS)
         for param, step in zip(params, state_steps, strict=True):
-            state[param]["step"] = step.to(flambeau.float32)  # the tensor itself if it has that dtype
+            state[param]["step"] = step.to(flambeau.float32)  # no copy if it has that dtype
     if group.get("differentiable"):
         from . import _differentiable
 

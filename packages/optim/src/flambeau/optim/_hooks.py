@@ -10,7 +10,7 @@ from typing import Any
 
 from flambeau.utils.hooks import Hooks, RemovableHandle, new_handle, replaced_arguments
 
-STEP_PRE_HOOKS: Hooks = OrderedDict()  # of all optimizers
+STEP_PRE_HOOKS: Hooks = OrderedDict()  # global hooks, for all optimizers
 STEP_POST_HOOKS: Hooks = OrderedDict()
 
 
@@ -49,7 +49,7 @@ class Hooked:
     """Hooks of one optimizer. The first hook creates the tables, because a class may skip ``super().__init__()``."""
 
     _read_globals = (STEP_PRE_HOOKS, STEP_POST_HOOKS)  # Note [Guards] in flambeau._compile
-    _stepped = False  # schedulers check that they step after the optimizer
+    _stepped = False  # schedulers warn if they step before the optimizer
     _stepping = False
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -104,7 +104,7 @@ class Hooked:
 
 
 def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a step with the global hooks and the optimizer's hooks. If a step calls another step, they run once."""
+    """Wrap a step to run the global and the optimizer's hooks. If a step calls another step, hooks run only once."""
 
     @functools.wraps(step)
     def hooked(self: Hooked, *args: Any, **kwargs: Any) -> Any:
@@ -130,7 +130,7 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 def _after_pre_hooks(
     optimizer: Hooked, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return a step's arguments as the hooks change them."""
+    """Run the pre-hooks and return the step's arguments, as changed by the hooks."""
     for hook in (*STEP_PRE_HOOKS.values(), *optimizer._table("step_pre").values()):
         args, kwargs = replaced_arguments("a step pre hook", hook(optimizer, args, kwargs), args, kwargs)
     return args, kwargs

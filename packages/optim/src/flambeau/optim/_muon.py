@@ -25,7 +25,7 @@ class Muon(Optimizer):
         lr: learning rate.
         weight_decay: factor of the decoupled weight decay.
         momentum: momentum factor.
-        nesterov: use Nesterov momentum.
+        nesterov: if True, use Nesterov momentum.
         ns_coefficients: (a, b, c) of the iteration ``X = a X + (b X X^T + c (X X^T)^2) X``.
         eps: lower bound of the norm, for numerical stability.
         ns_steps: the number of iterations, below 100.

@@ -67,7 +67,7 @@ def descend_by_moments(group: Group, param: Tensor, grad: Any, state: dict[str, 
 
 Rule: TypeAlias = Callable[[Group, Tensor, Any, dict[str, Any]], None]
 
-# The rules that optimizers with a rule of tensor-core use for sparse gradients, by the name of that rule.
+# Rules for sparse gradients by the name of the corresponding rule of tensor-core, which handles dense gradients.
 RULES: dict[str, Rule] = {"sgd": _descend, "adagrad": _descend_by_sums}
 
 
@@ -79,7 +79,7 @@ def step(rule: Rule, group: Group, params: list[Tensor], grads: list[Any], state
 
 
 def step_mixed(name: str, group: Group, params: list[Tensor], grads: list[Any], state: Any) -> None:
-    """Apply the rule of that name to parameters of which some have sparse gradients.
+    """Apply the rule ``name`` to parameters, some of which have sparse gradients.
 
     Raises: RuntimeError if there is no such rule for sparse gradients.
     """

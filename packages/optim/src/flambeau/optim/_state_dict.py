@@ -32,7 +32,7 @@ def _numbered(group: Group, numbers: Mapping[int, int]) -> Group:
 def load(
     saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any], numbers: set[str]
 ) -> tuple[defaultdict[Any, dict[str, Any]], list[Group]]:
-    """Return the state by parameter and the groups that ``saved`` describes, leaving ``groups`` as they are.
+    """Return the state by parameter and the groups that ``saved`` describes. ``groups`` is not changed.
 
     Args:
         numbers: names of the state entries that are numbers rather than tensors of the parameter's shape.
@@ -101,14 +101,14 @@ def _names(group: Group) -> Group:
 
 
 def _fitted(param: Tensor, entries: Mapping[str, Any], numbers: set[str]) -> dict[str, Any]:
-    """Return a copy of one parameter's state, of the parameter's dtype and device."""
+    """Return a copy of one parameter's state, converted to the parameter's dtype and device."""
     fitted = {}
     for name, value in entries.items():
-        if name in numbers:  # as float16 a count would stop at 2048
+        if name in numbers:  # not converted: in float16, a step count would stop at 2048
             fitted[name] = value.detach().clone() if isinstance(value, Tensor) else tensor(float(value), dtype=float32)
         elif isinstance(value, Tensor):
             dtype = param.dtype if param.is_floating_point() or param.is_complex() else value.dtype
             fitted[name] = value.detach().clone().to(device=param.device, dtype=dtype)
-        elif value is not None:  # PyTorch writes None for a buffer that there is not
+        elif value is not None:  # PyTorch writes None for a buffer that does not exist
             fitted[name] = deepcopy(value)
     return fitted

@@ -1,4 +1,4 @@
-"""Steps of an optimizer on other parameters and another state than its own."""
+"""Steps of an optimizer on other parameters and another state."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NAME = "swap_in_optimizer_params_and_state"
 def swap_in_optimizer_params_and_state(
     optimizer: Optimizer, swapin_parameters: Mapping[str, Tensor], swapin_optim_state: Mapping[str, Any]
 ) -> Iterator[None]:
-    """Context in which an optimizer has other parameters, options and state.
+    """Replace the parameters, options and state of an optimizer in this context.
 
     Args:
         optimizer: an optimizer that has state.
-        swapin_parameters: the parameters, in the order of the optimizer's own.
+        swapin_parameters: the parameters by name, in the order of the optimizer's parameters.
         swapin_optim_state: options and state, as ``state_dict()`` returns them; only its tensors are changed.
     Raises: RuntimeError if parameters, groups or options do not match those of the optimizer.
     """

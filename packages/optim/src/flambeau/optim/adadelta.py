@@ -1,4 +1,4 @@
-"""Adadelta: steps scaled by the ratio of running sizes of steps and gradients."""
+"""Adadelta: steps scaled by the ratio of the running RMS of updates to that of gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Adadelta", "adadelta"]
 
 
 class Adadelta(Optimizer):
-    """Steps in the parameters' own unit: the ratio of running sizes of steps and gradients, times the gradient.
+    """Steps scaled by the ratio of the running RMS of updates to that of gradients, per element.
 
     ``v = rho * v + (1 - rho) * g**2``, ``d = sqrt(u + eps) / sqrt(v + eps) * g``,
     ``u = rho * u + (1 - rho) * d**2``, ``p -= lr * d``.

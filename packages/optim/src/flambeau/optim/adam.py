@@ -26,10 +26,10 @@ class Adam(Optimizer):
         betas: (beta1, beta2), both in [0, 1).
         eps: added to the denominator for numerical stability.
         weight_decay: factor of the L2 penalty.
-        amsgrad: use the largest ``v`` so far.
-        maximize: maximise the objective instead of minimising it.
+        amsgrad: if True, use the largest ``v`` so far.
+        maximize: if True, maximise the objective instead of minimising it.
         foreach, capturable, differentiable, fused: see `Optimizer`.
-        decoupled_weight_decay: decouple weight decay from the gradient, as `AdamW` does.
+        decoupled_weight_decay: if True, decouple weight decay from the gradient, as `AdamW` does.
     State: ``step`` (float32), ``exp_avg``, ``exp_avg_sq`` and, with amsgrad, ``max_exp_avg_sq``.
     Raises: ValueError for options out of range.
     Source: Kingma, Ba 2015, arXiv:1412.6980; amsgrad: Reddi, Kale, Kumar 2018, arXiv:1904.09237.

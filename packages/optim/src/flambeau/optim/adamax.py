@@ -14,7 +14,7 @@ __all__ = ["Adamax", "adamax"]
 
 
 class Adamax(Optimizer):
-    """Adam with the gradients' running maximum in place of their running mean square.
+    """Adam with a running maximum of ``|g|`` in place of the running mean of ``g**2``.
 
     ``m = beta1 * m + (1 - beta1) * g``, ``u = max(beta2 * u, |g| + eps)``, ``p -= lr / (1 - beta1**t) * m / u``.
 

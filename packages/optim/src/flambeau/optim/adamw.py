@@ -14,7 +14,7 @@ __all__ = ["AdamW", "adamw"]
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: ``p -= lr * weight_decay * p`` apart from the scaled gradient.
+    """Adam with decoupled weight decay: ``p -= lr * weight_decay * p`` instead of adding the decay to the gradient.
 
     Arguments and state are Adam's. Source: Loshchilov, Hutter 2019, arXiv:1711.05101.
 

@@ -26,7 +26,7 @@ class ASGD(Optimizer):
         alpha: exponent of the decay of the step size.
         t0: the step at which averaging begins.
         weight_decay: factor of the L2 penalty.
-        maximize: maximise the objective instead of minimising it.
+        maximize: if True, maximise the objective instead of minimising it.
         foreach, capturable, differentiable: see `Optimizer`.
     State: ``step``, ``eta``, ``mu`` (the weight of the last value in the average) and ``ax``.
     Source: Polyak, Juditsky 1992, SIAM Journal on Control and Optimization 30.

@@ -18,7 +18,7 @@ _MOST_SEARCHES = 25
 
 
 class LBFGS(Optimizer):
-    """Limited-memory BFGS: steps along the gradient times an estimate of the inverse Hessian from the last steps.
+    """Limited-memory BFGS, which estimates the inverse Hessian from the last steps.
 
     ``step(closure)`` needs a closure that clears the gradients, computes the loss, calls ``backward()`` and returns the
     loss; it is called up to ``max_eval`` times. All parameters are in one group.
@@ -28,8 +28,8 @@ class LBFGS(Optimizer):
         lr: step length, and initial step length of the line search.
         max_iter: maximum number of iterations in one call of ``step``.
         max_eval: maximum number of evaluations of the closure in one call; ``max_iter * 5 / 4`` by default.
-        tolerance_grad: stop if no gradient element is larger.
-        tolerance_change: stop if parameters or loss change by less.
+        tolerance_grad: stop if no element of the gradient has a larger magnitude.
+        tolerance_change: stop if the parameters or the loss change by less than this.
         history_size: number of steps in the history.
         line_search_fn: ``"strong_wolfe"``, or None for steps of length ``lr``.
     State, kept with the first parameter: ``func_evals``, ``n_iter`` and the history.
@@ -92,7 +92,7 @@ class LBFGS(Optimizer):
             direction = _direction(state, gradient, group["history_size"])
             length: Any = group["lr"]
             if state["n_iter"] == 1:
-                total = float(gradient.abs().sum())  # 0 is stepped from only with a negative tolerance_grad
+                total = float(gradient.abs().sum())  # can be 0 if tolerance_grad is negative
                 length = min(1.0, 1.0 / total) * group["lr"] if total else group["lr"]
             state.update(d=direction, t=length, prev_flat_grad=gradient, prev_loss=loss)
             slope = float(gradient @ direction)
@@ -120,7 +120,7 @@ class LBFGS(Optimizer):
 
 
 class _Objective:
-    """The loss as a function of one vector."""
+    """The loss as a function of the concatenated parameters."""
 
     def __init__(self, params: list[Tensor], closure: Callable[[], Any]) -> None:
         self.params, self.closure = params, closure
@@ -143,7 +143,7 @@ class _Objective:
             start = stop
 
     def at(self, length: float, direction: Tensor) -> _Point:
-        """Return the loss at a distance along a direction. The parameters are restored afterwards."""
+        """Evaluate loss and gradient at ``parameters + length * direction``, and restore the parameters."""
         kept = [param.detach().clone() for param in self.params]
         self.move(length, direction)
         loss, gradient = float(self.loss()), self.gradient()
@@ -161,7 +161,7 @@ def _largest(values: Tensor) -> float:
 
 
 def _direction(state: dict[str, Any], gradient: Tensor, history: int) -> Tensor:
-    """Return the search direction, after appending the last change of the gradient to the history."""
+    """Append the last step and change of the gradient to the history, and return the search direction."""
     if state["n_iter"] == 1:
         state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
         return -gradient
@@ -233,7 +233,10 @@ def _zoom(
     flat: Callable[[_Point], bool],
     tries: int,
 ) -> tuple[_Point, int]:
-    """Narrow a bracket, and return its lower end and the number of evaluations."""
+    """Narrow the bracket between two points by at most ``tries`` evaluations (algorithm 3.6).
+
+    Returns: the end with the lower loss, and the number of evaluations.
+    """
     low, high = (one, other) if one.loss <= other.loss else (other, one)
     stalled, done, reach = False, False, _largest(direction)
     while not done and tries < _MOST_SEARCHES and abs(high.length - low.length) * reach >= 1e-9:

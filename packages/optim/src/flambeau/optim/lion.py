@@ -14,7 +14,7 @@ __all__ = ["Lion"]
 
 
 class Lion(Optimizer):
-    """The sign of an interpolation between momentum and gradient, with decoupled weight decay.
+    """Steps by the sign of an interpolation between momentum and gradient, with decoupled weight decay.
 
     ``p -= lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * p)``, then ``m = beta2 * m + (1 - beta2) * g``.
     Each step moves every element by ``lr``, so choose a rate 3 to 10 times lower than for `AdamW`, and a weight decay
@@ -25,7 +25,7 @@ class Lion(Optimizer):
         lr: learning rate.
         betas: factors of the momentum in the update and in the momentum itself.
         weight_decay: factor of the decoupled weight decay.
-        maximize: maximise the objective.
+        maximize: if True, maximise the objective instead of minimising it.
     State: ``exp_avg``.
     Raises: ValueError for options out of range.
     Source: Chen et al. 2023, arXiv:2302.06675, algorithm 2.

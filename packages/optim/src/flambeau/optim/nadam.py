@@ -21,8 +21,8 @@ class NAdam(Optimizer):
 
     Args:
         momentum_decay: decay rate of the momentum schedule; the momentum grows to beta1.
-        decoupled_weight_decay: decouple weight decay from the gradient, as `AdamW` does.
-        The others are Adam's.
+        decoupled_weight_decay: if True, decouple weight decay from the gradient, as `AdamW` does.
+        Other arguments: those of `Adam`.
     State: ``step``, ``mu_product``, ``exp_avg`` and ``exp_avg_sq``.
     Source: Dozat 2016, ICLR workshop.
 

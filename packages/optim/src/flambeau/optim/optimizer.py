@@ -1,4 +1,4 @@
-"""Base class of optimizers: groups of parameters with their options, state per parameter, and a step over groups.
+"""Base class of optimizers, with parameter groups, options per group and state per parameter.
 
 Custom optimizers derive from `Optimizer` and define ``step``, as in PyTorch, or ``_update``, which is shorter.
 """
@@ -57,9 +57,9 @@ class Optimizer(Hooked):
     ...         for param, grad in zip(params, grads):
     ...             param.data = param.detach() - group["lr"] * grad.sign()
 
-    PyTorch's choices among its implementations (``foreach``, ``fused``, ``capturable``) are accepted and make no
-    difference, because there is one. With ``differentiable=True`` a step is recorded: parameters may be results of
-    computations, are changed in place, and gradients flow through the step to gradients, state and learning rate.
+    ``foreach``, ``fused`` and ``capturable``, which select implementations in PyTorch, are accepted without effect.
+    With ``differentiable=True``, autograd records the step: parameters, which may be results of computations, are
+    changed in place, and gradients flow through the step to gradients, state and learning rate.
 
     Args:
         params: parameters, pairs of name and parameter, or dictionaries of ``"params"`` and options for this group.
@@ -117,7 +117,7 @@ class Optimizer(Hooked):
             if grads:
                 try:
                     self._update(group, params, grads)
-                except NotImplementedError:  # of an operator that met a sparse gradient
+                except NotImplementedError:  # raised by an operator that does not support sparse gradients
                     if all(grad.layout is flambeau.strided for grad in grads):
                         raise
                     self._update_by_sparse(group, params, grads)
@@ -146,7 +146,7 @@ class Optimizer(Hooked):
         _sparse.step_mixed(self._rule, group, params, grads, self.state)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop the gradients of all parameters; with ``set_to_none=False`` fill them with zeros instead."""
+        """Set the gradients of all parameters to None, or to zeros if ``set_to_none`` is False."""
         for group in self.param_groups:
             for param in group["params"]:
                 if set_to_none:
@@ -247,14 +247,14 @@ class Optimizer(Hooked):
 
 
 def _correction(params: object) -> str:
-    """Return the end of an error message: what to write instead of an object that is no iterable of parameters."""
+    """Return the end of an error message: advice on what to pass instead of ``params``, which is not iterable."""
     if hasattr(params, "parameters"):
         return ": pass model.parameters() instead of the model"
     return ": call it, as in model.parameters()" if callable(params) else ""
 
 
 def _named(params: Any) -> Group:
-    """Return a group's parameters as a list, and their names if they come with names."""
+    """Return ``{"params": list}``, with ``"param_names"`` if ``params`` contains pairs of name and parameter."""
     if isinstance(params, Tensor):
         return {"params": [params]}
     if isinstance(params, (set, frozenset)):
@@ -269,7 +269,7 @@ def _named(params: Any) -> Group:
 
 
 def check_nonnegative(**options: Any) -> None:
-    """Raise ValueError for the first option that is below zero or several numbers."""
+    """Raise ValueError for an option that is negative or has more than one element, TypeError for a str."""
     for name, value in options.items():
         if isinstance(value, Tensor) and value.numel() != 1:
             raise ValueError(f"Tensor {name} must be 1-element, and its shape is {list(value.shape)}")
@@ -302,9 +302,9 @@ def check_betas(betas: tuple[float, float]) -> None:
 
 
 def options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options among a constructor's arguments, which are its ``locals()``.
+    """Return the options in ``arguments``, the ``locals()`` of a constructor.
 
-    Raises: RuntimeError for choices among PyTorch's implementations that exclude each other.
+    Raises: RuntimeError for ``fused`` together with ``differentiable`` or ``foreach``.
     """
     chosen = {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
     if chosen.get("fused") and chosen.get("differentiable"):

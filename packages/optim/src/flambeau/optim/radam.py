@@ -14,7 +14,7 @@ __all__ = ["RAdam", "radam"]
 
 
 class RAdam(Optimizer):
-    """Adam that uses plain momentum while the variance of its denominator is large, and a rectified step afterwards.
+    """Adam with a rectified step; plain momentum during the first steps, in which the denominator's variance is large.
 
     Arguments are Adam's, with ``decoupled_weight_decay`` to decay as `AdamW` does.
     State: ``step``, ``exp_avg`` and ``exp_avg_sq``.

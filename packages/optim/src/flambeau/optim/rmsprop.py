@@ -17,8 +17,8 @@ class RMSprop(Optimizer):
     """Steps divided by the root of a running mean of squared gradients.
 
     ``v = alpha * v + (1 - alpha) * g**2``, ``p -= lr * g / (sqrt(v) + eps)``; with momentum
-    ``b = momentum * b + g / (sqrt(v) + eps)``, ``p -= lr * b``; with
-    ``centered``, the square of the gradients' running mean is subtracted from ``v``.
+    ``b = momentum * b + g / (sqrt(v) + eps)``, ``p -= lr * b``. With ``centered``, the square of the running mean of
+    ``g`` is subtracted from ``v``.
 
     Args:
         params: parameters, or groups of them.
@@ -27,7 +27,7 @@ class RMSprop(Optimizer):
         eps: added to the denominator for numerical stability.
         weight_decay: factor of the L2 penalty.
         momentum: momentum factor.
-        centered: divide by the estimated deviation instead.
+        centered: if True, divide by the estimated standard deviation instead.
         capturable, foreach, maximize, differentiable: see `Optimizer`.
     State: ``step``, ``square_avg`` and, if the options require them, ``momentum_buffer`` and ``grad_avg``.
     Raises: ValueError for options out of range.

@@ -14,7 +14,7 @@ __all__ = ["Rprop", "rprop"]
 
 
 class Rprop(Optimizer):
-    """A separate step size for each element, which grows while its gradient keeps its sign and shrinks when it changes.
+    """Steps by the sign of the gradient; the size, per element, grows while the sign stays and shrinks if it changes.
 
     Args:
         params: parameters, or groups of them.
@@ -88,5 +88,5 @@ def rprop(
     (tensor([0.1200]), tensor([0.8800]))
     """
     arguments = {**locals(), "etas": (etaminus, etaplus), "step_sizes": (step_size_min, step_size_max)}
-    arguments["lr"] = 0.0  # the size of the first step, which the state holds already
+    arguments["lr"] = 0.0  # unused: the initial step size, but the state has step sizes already
     apply_rule("rprop", arguments, prev=prevs, step_size=step_sizes)

@@ -18,7 +18,7 @@ class SGD(Optimizer):
 
     With ``g`` the gradient plus ``weight_decay * p``, the buffer is ``g`` at the first step and then
     ``b = momentum * b + (1 - dampening) * g``; the step is ``p -= lr * b``, or ``p -= lr * (g + momentum * b)`` with
-    Nesterov's.
+    Nesterov momentum.
 
     Args:
         params: parameters, or groups of them.
@@ -26,8 +26,8 @@ class SGD(Optimizer):
         momentum: momentum factor.
         dampening: reduces the weight of the gradient in the buffer.
         weight_decay: factor of the L2 penalty.
-        nesterov: use Nesterov momentum, which requires momentum and no dampening.
-        maximize: maximise the objective instead of minimising it.
+        nesterov: if True, use Nesterov momentum, which requires ``momentum > 0`` and ``dampening=0``.
+        maximize: if True, maximise the objective instead of minimising it.
         foreach, differentiable, fused: see `Optimizer`.
     State: ``momentum_buffer``.
     Raises: ValueError for options out of range.

@@ -23,7 +23,7 @@ class SparseAdam(Optimizer):
         lr: learning rate.
         betas: (beta1, beta2), both in [0, 1).
         eps: added to the denominator for numerical stability.
-        maximize: maximise the objective instead of minimising it.
+        maximize: if True, maximise the objective instead of minimising it.
     State: ``step``, ``exp_avg`` and ``exp_avg_sq``.
     Raises: ValueError for options out of range and for sparse parameters; in ``step()`` RuntimeError for a dense
         gradient.

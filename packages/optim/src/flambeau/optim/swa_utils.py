@@ -129,8 +129,8 @@ class AveragedModel(flambeau.nn.Module):
         model: the model to copy.
         device: device of the copy.
         avg_fn: function of ``(average, value, count)`` that returns the next average; the plain mean by default.
-        multi_avg_fn: the same over lists of tensors, in place.
-        use_buffers: average the buffers as well, instead of copying them.
+        multi_avg_fn: function of lists of averages and values and the count, which updates the averages in place.
+        use_buffers: if True, average the buffers as well, instead of copying them.
     State: ``n_averaged`` and that of ``module``, the copy.
     Source: Izmailov et al. 2018, arXiv:1803.05407.
 

@@ -2,7 +2,7 @@
 
 from flambeau import _suggestions
 
-from ._base import EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING  # programs compare warnings with this text
+from ._base import EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING  # programs compare warning texts with it
 from ._base import LRScheduler
 from ._combined import ChainedScheduler, SequentialLR
 from ._cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
@@ -19,7 +19,7 @@ from ._multiplied import (
 )
 from ._plateau import ReduceLROnPlateau
 
-_LRScheduler = LRScheduler  # the older name
+_LRScheduler = LRScheduler  # former name in PyTorch
 
 __all__ = [
     "ChainedScheduler",

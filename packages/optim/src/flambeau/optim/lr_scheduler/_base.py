@@ -53,7 +53,7 @@ class LRScheduler:
     """
 
     _is_initial = False
-    _steps_by: Any = None  # the optimizer's own `step` when the schedule began, if it was not its class's
+    _steps_by: Any = None  # the `step` that was set on the optimizer instance before the schedule began, if any
     _get_lr_called_within_step = False  # read by schedules of user programs
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
@@ -129,7 +129,7 @@ class LRScheduler:
         return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything but the optimizer and its `step`."""
+        """Return all attributes except the optimizer and its `step`."""
         return {name: value for name, value in vars(self).items() if name not in ("optimizer", "_steps_by")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ class ChainedScheduler(_OfSchedules):
 
 
 class SequentialLR(_OfSchedules):
-    """Schedules one after the other: the next begins, at its own epoch 0, at each of the ``milestones``.
+    """Schedules one after the other. At each epoch in ``milestones``, the next one begins at its epoch 0.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> warm = fb.optim.lr_scheduler.ConstantLR(optimizer, factor=0.1, total_iters=2)
@@ -86,7 +86,7 @@ class SequentialLR(_OfSchedules):
         self._schedulers = list(schedulers)
         self._milestones = list(milestones)
         self.last_epoch = last_epoch + 1
-        for group in optimizer.param_groups:  # as before the schedules' own first steps
+        for group in optimizer.param_groups:  # undo the initial steps of the schedules
             group["lr"] = group["initial_lr"]
         for each in schedulers:
             each.last_epoch -= 1

@@ -9,7 +9,7 @@ from ._base import LRScheduler
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Half a period of a cosine from the initial rates down to ``eta_min`` in ``T_max`` epochs, and up again.
+    """Cosine from the initial rates down to ``eta_min`` in ``T_max`` epochs, and up again.
 
     ``eta_min + (initial - eta_min) * (1 + cos(pi * epoch / T_max)) / 2``. Source: Loshchilov, Hutter 2017,
     arXiv:1608.03983 (without the restarts).
@@ -52,7 +52,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     Args:
         optimizer: the optimizer to adjust.
         T_0: number of epochs until the first restart.
-        T_mult: factor by which each period is longer than the one before.
+        T_mult: ratio of the length of each period to that of the previous one.
         eta_min: minimum rate.
         last_epoch: the last epoch run, when resuming.
     ``step(epoch)`` also accepts a fractional epoch. Source: Loshchilov, Hutter 2017, arXiv:1608.03983.

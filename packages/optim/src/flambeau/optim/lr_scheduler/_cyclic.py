@@ -9,7 +9,7 @@ from typing import Any
 from ..optimizer import Optimizer
 from ._base import LRScheduler, check_optimizer, each_group
 
-_SHAPES: dict[str, tuple[Callable[[float, float], float], str]] = {  # of the height of cycle (or step) x
+_SHAPES: dict[str, tuple[Callable[[float, float], float], str]] = {  # amplitude as a function of gamma and x; unit of x
     "triangular": (lambda gamma, x: 1.0, "cycle"),
     "triangular2": (lambda gamma, x: 1 / 2.0 ** (x - 1), "cycle"),
     "exp_range": (lambda gamma, x: gamma**x, "iterations"),
@@ -17,7 +17,7 @@ _SHAPES: dict[str, tuple[Callable[[float, float], float], str]] = {  # of the he
 
 
 class _WithMomentum(LRScheduler):
-    """A schedule that may move the momentum as well: SGD's, or the first of Adam's betas."""
+    """A schedule that may also set the momentum: ``momentum`` of SGD, or the first of Adam's ``betas``."""
 
     def _momentum_name(self) -> str:
         for name in ("momentum", "betas"):
@@ -39,7 +39,8 @@ class CyclicLR(_WithMomentum):
         optimizer: the optimizer to adjust.
         base_lr, max_lr: minimum and maximum rate, for all groups or one for each.
         step_size_up, step_size_down: numbers of steps with rising and falling rates; equal by default.
-        mode: ``"triangular"``, ``"triangular2"`` (half as high every cycle), ``"exp_range"`` (``gamma**step`` as high).
+        mode: ``"triangular"``, ``"triangular2"`` (the amplitude halves each cycle) or ``"exp_range"`` (the amplitude is
+            multiplied by ``gamma**step``).
         gamma: base of ``"exp_range"``.
         scale_fn, scale_mode: amplitude as a function of the cycle (``"cycle"``) or of the step (``"iterations"``).
         cycle_momentum: if True, move the momentum from ``max_momentum`` to ``base_momentum`` and back.
@@ -104,7 +105,7 @@ class CyclicLR(_WithMomentum):
         return self._scale_fn_custom(x) if self._scale_fn_custom is not None else _SHAPES[self.mode][0](self.gamma, x)
 
     def _rates(self) -> list[float]:
-        """Return the rates of the step, and set the momentum."""
+        """Return the rates of the current step, and set the momentum."""
         cycle = math.floor(1 + self.last_epoch / self.total_size)
         x = 1.0 + self.last_epoch / self.total_size - cycle
         share = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
@@ -130,7 +131,7 @@ class CyclicLR(_WithMomentum):
 
 
 class OneCycleLR(_WithMomentum):
-    """The 1cycle policy: a single rise to ``max_lr``, then a fall far below the initial rate.
+    """The 1cycle policy: the rate rises once to ``max_lr``, then falls far below the initial rate.
 
     Args:
         optimizer: the optimizer to adjust.
@@ -204,7 +205,7 @@ class OneCycleLR(_WithMomentum):
             self._set_momentum(group, largest)
 
     def _rates(self) -> list[float]:
-        """Return the rates of the step, and set the momentum."""
+        """Return the rates of the current step, and set the momentum."""
         step = self.last_epoch
         if step > self.total_steps:
             raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")
@@ -228,7 +229,7 @@ class OneCycleLR(_WithMomentum):
 
 
 def _phases(total_steps: int, pct_start: float, three: bool) -> list[dict[str, Any]]:
-    """Return the end of each phase, and the names of the group entries between which rate and momentum move."""
+    """Return the last step of each phase, and the names of the group entries for its initial and final values."""
     rise = float(pct_start * total_steps) - 1
     ends = [(rise, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
     if three:

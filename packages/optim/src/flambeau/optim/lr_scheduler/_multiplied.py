@@ -14,7 +14,7 @@ from ._base import LRScheduler, check_optimizer
 class _OfFunctions(LRScheduler):
     """A schedule by functions of the epoch: one for all groups, or a list with one for each.
 
-    Functions that are no plain objects with attributes are not part of ``state_dict()``.
+    ``state_dict()`` contains the attributes of callable objects, but no plain functions or lambdas.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ def _functions(given: Any, groups: int) -> list[Any]:
 class LambdaLR(_OfFunctions):
     """The initial rates times ``lr_lambda(epoch)``: one function for all groups, or a list with one for each.
 
-    Functions that are no plain objects with attributes are not part of ``state_dict()``.
+    ``state_dict()`` contains the attributes of callable objects, but no plain functions or lambdas.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch))
