@@ -78,25 +78,25 @@ class Channel:
             except BlockingIOError:
                 return
             except (BrokenPipeError, ConnectionResetError):
-                self._unsent.clear()  # the worker has gone; the next read reports it
+                self._unsent.clear()  # the worker has ended; the next read reports it
                 return
             self._unsent[0] = self._unsent[0][count:]
             if not self._unsent[0]:
                 self._unsent.popleft()
 
     def is_deserted(self) -> bool:
-        """Return True if the other side has called ``desert`` or has closed."""
+        """Return True if the other side has shut down sending (``desert``) or has closed."""
         poller = select.poll()
         poller.register(self._socket, select.POLLRDHUP)
         return bool(poller.poll(0))
 
     def events(self) -> int:
-        """Return the events to poll this end for."""
+        """Return the ``poll`` events to wait for on this end."""
         return select.POLLIN | (select.POLLOUT if self._unsent else 0)
 
     def desert(self) -> None:
         """Shut down the sending direction: the other side ignores messages that it has not read."""
-        with contextlib.suppress(OSError):  # the other side has gone already
+        with contextlib.suppress(OSError):  # the other side has already closed
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:

@@ -28,9 +28,9 @@ def describe(error: BaseException, worker: str) -> tuple[Any, ...]:
 
 
 def rebuild(description: tuple[Any, ...]) -> BaseException:
-    """Return the exception in its original type, caused by a :class:`WorkerTraceback`.
+    """Return an exception of the original type with a :class:`WorkerTraceback` as its cause.
 
-    RuntimeError if the type cannot be found in this process.
+    It is a RuntimeError if the type cannot be found in this process.
     """
     whole, module, name, arguments, attributes, text = description
     error: BaseException | None = pickle.loads(whole) if whole is not None else None

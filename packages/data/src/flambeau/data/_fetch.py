@@ -22,7 +22,7 @@ class Fetcher(Protocol):
         """Begin an epoch."""
 
     def __call__(self, indices: Any) -> Any:
-        """Return the batch of these indices. Raises StopIteration at the end of a stream, which ignores the indices."""
+        """Return the batch of ``indices``, which a stream ignores. Raises StopIteration at the end of a stream."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Recipe:
 
 
 class IndexFetcher:
-    """Fetcher by index; samples are not seeded if ``seeds`` is None."""
+    """Fetcher that reads samples by index. Samples are not seeded if ``seeds`` is None."""
 
     def __init__(self, recipe: Recipe, seeds: _seeds.Seeds | None) -> None:
         self._recipe = recipe
@@ -96,7 +96,7 @@ def _read_many(dataset: Any, indices: Sequence[Any], seed: _seeds.SeedSample) ->
 
 
 def _read(dataset: Any, places: Sequence[Any], indices: Sequence[Any], seed: _seeds.SeedSample) -> list[Any]:
-    """Read samples one by one. The sampler chose ``indices``; ``places`` are the matching indices in this dataset."""
+    """Read the samples at ``places`` of ``dataset``; ``indices`` are the sampler's indices, for seeds and messages."""
     samples: list[Any] = []
     read, keep = dataset.__getitem__, samples.append
     position = 0

@@ -29,9 +29,9 @@ class Workers(Protocol):
     """Interface of worker processes and worker threads."""
 
     count: int
-    posted: int  # requests so far, in all passes
+    posted: int  # number of requests so far, in all passes
     stopped: bool
-    seed: int | None  # with which the workers draw in all passes, if they do
+    seed: int | None  # seed that the workers keep for all passes, or None if each pass has one
 
     def begin_epoch(self, epoch_seed: int) -> None:
         """Set the seed of the next pass."""
@@ -60,7 +60,7 @@ class Epoch(Iterator[Any]):
         finished: True after the last batch.
         beginning: random state at the start of the pass.
         length: function that returns the length of the loader.
-        announced: length that a loader over a stream has reported before the pass, or None.
+        announced: length that the loader over a stream reported before the pass, or None.
     """
 
     delivered = 0
@@ -135,7 +135,7 @@ class ParallelEpoch(Epoch):
         self._persistent = persistent
         self._first = self._due = workers.posted
         self._waiting_for = 0  # number of outstanding answers
-        self._answers: dict[int, Result] = {}  # answers that are not due yet
+        self._answers: dict[int, Result] = {}  # answers that arrived before their turn
         self._active = list(range(workers.count))
         self._turn = 0
         self._exhausted = False

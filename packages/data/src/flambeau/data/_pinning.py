@@ -19,7 +19,7 @@ class PinnedEpoch(Epoch):
     """Pass that pins the batches of another pass.
 
     Args:
-        unpinned: the other pass.
+        unpinned: the pass whose batches are pinned.
         ahead: if True, a thread pins the batch after the one that the program uses, so that batch is also read earlier.
             If False, each batch is pinned on request.
     """
@@ -65,7 +65,7 @@ class PinnedEpoch(Epoch):
 
 
 class _EndOfEpoch(Exception):  # noqa: N818, it never leaves this module
-    """End of the pass; a future cannot raise StopIteration."""
+    """Exception in a future at the end of the pass, because a future cannot raise StopIteration."""
 
 
 def pin(batch: Any) -> Any:
@@ -89,7 +89,7 @@ def pin(batch: Any) -> Any:
 
 
 def pin_memory(data: Any, device: str | None = None) -> Any:
-    """Return the batch in pinned memory, which every GPU can use. PyTorch's private name for ``pin``."""
+    """Return ``pin(data)``. This is the private name in PyTorch; ``device`` is ignored."""
     return pin(data)
 
 

@@ -24,8 +24,8 @@ from ._results import Batch, End, Failure, Result
 from ._shared_memory import Reader
 
 _GRACE = 1.0  # seconds for a worker to finish its batch when the loader stops
-_LOOK = 2000  # milliseconds between checks that all workers are alive
-_BATCHES_HELD = 8  # per worker, in addition to prefetched batches; see Reader
+_LOOK = 2000  # interval in milliseconds between checks that all workers are alive
+_BATCHES_HELD = 8  # per worker, in addition to prefetched batches: see `Reader`
 
 _NOT_PICKLABLE = (
     "the DataLoader cannot send {what} to its workers: {reason}. With start method {method!r} dataset, collate_fn and "
@@ -95,7 +95,7 @@ class WorkerProcesses:
             self._send(worker, message)
 
     def start(self) -> None:
-        """Start the processes. Each has its first messages already, so it reads while the next one starts."""
+        """Start the processes. The first requests are already in their channels, so each starts to read at once."""
         for worker in range(len(self._processes), self.count):
             channel, end = Channel.pair()
             self._channels.append(channel)
@@ -243,7 +243,7 @@ class WorkerProcesses:
 
 def _start_process(process: Any, forked: bool) -> None:
     with warnings.catch_warnings():
-        if forked:  # Python counts the tensor library's threads, which survive a fork
+        if forked:  # Python warns about the threads of the tensor library, which handles forks
             warnings.filterwarnings("ignore", message=".*use of fork.*", category=DeprecationWarning)
         process.start()
 
@@ -281,7 +281,7 @@ atexit.register(_stop_all)
 
 
 def _disown() -> None:
-    """Remove the workers from multiprocessing's list in a fork, which would otherwise end them when it exits."""
+    """Remove the workers from multiprocessing's list in a forked process, whose exit would otherwise end them."""
     children: set[Any] = getattr(multiprocessing.process, "_children", set())
     for pool in _pools:
         children.difference_update(pool._processes)

@@ -15,9 +15,9 @@ from ._tensors import default_generator, set_state, state_of
 # Note [Marks]
 # ~~~~~~~~~~~~
 # ``random.getstate`` and ``numpy.random.get_state`` cost 7 and 24 microseconds, and a loader checks after every batch
-# if it drew random numbers. So a mark is a copy of the generators' memory. NumPy documents the address of its state; in
-# CPython an object lies at its ``id``. Marks are compared and read, never written. If the memory layout is unexpected,
-# a mark is the complete state.
+# if random numbers were drawn. So it compares marks: a mark is a copy of the generators' memory. NumPy documents the
+# address of its state; in CPython an object lies at its ``id``. The memory is only read, never written. If its layout
+# is unexpected, a mark is the complete state.
 _PYTHON: Any = getattr(random, "_inst")  # noqa: B009, the generator behind random.random()
 Mark: TypeAlias = tuple[Any, Any, Any]  # states of Python's, NumPy's and flambeau's generators
 _HEADER = object.__basicsize__
@@ -84,7 +84,7 @@ def restore(saved: tuple[Any, Any, Any]) -> None:
 
 
 def shared_mark() -> tuple[Any, Any]:
-    """Return the mark of the generators that all threads share."""
+    """Return the mark of Python's and NumPy's generators, which all threads share."""
     return _python_mark(), _numpy_mark()
 
 

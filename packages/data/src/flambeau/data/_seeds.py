@@ -35,14 +35,14 @@ def mix(seed: int, index: Any) -> int:
 
 
 def ignore(index: Any) -> None:
-    """Do nothing; a :data:`SeedSample`."""
+    """Do nothing: the :data:`SeedSample` of unseeded samples."""
 
 
 class Seeds:
-    """Runs the making of batches with seeds, and records if it draws random numbers.
+    """Runner that makes batches with seeded samples, and records if random numbers are drawn.
 
     Args:
-        guest: True in the main process, where the generators must be restored.
+        guest: True in the main process, where the generators must be restored afterwards.
     """
 
     def __init__(self, guest: bool) -> None:
@@ -58,7 +58,7 @@ class Seeds:
         return seeds
 
     def run(self, make: Callable[[SeedSample], T], epoch_seed: int) -> T:
-        """Call ``make(seed_sample)``. It must call ``seed_sample`` with the index of each sample before it reads it."""
+        """Call ``make(seed_sample)``, which must call ``seed_sample(index)`` before it reads a sample."""
         if self._draws is False:
             before = _random_state.mark()
             try:
@@ -108,6 +108,6 @@ class _Seeded:
             self._moved_shared |= now[:2] != self._mark[:2]
 
     def drew(self) -> tuple[bool, bool]:
-        """Return if any random number was drawn, and if one came from a generator that threads share."""
+        """Return two bools: if any random number was drawn, and if Python's or NumPy's generator drew one."""
         self._look()
         return self._drew, self._moved_shared

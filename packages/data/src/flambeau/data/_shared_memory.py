@@ -5,7 +5,7 @@ Note [Shared memory]
 A segment is an anonymous file (``memfd_create``) that both sides map. The worker passes its descriptor over the socket.
 The file has no name and does not need ``/dev/shm``. It vanishes with the last process that maps it, even if that
 process is killed. On systems without ``memfd_create``, a file in ``/dev/shm`` is used, and its name is removed before
-anything is written. If there is no room for it, batches travel through the socket.
+anything is written. If there is not enough memory, batches are sent through the socket.
 
 A worker owns its segments and reuses them. The loader reports the segments that are no longer in use. Both sides detect
 this by a weak reference to the single array that all arrays in a segment are views of.
@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 
 FOLDER = "/dev/shm"
-SMALL = 16384  # total bytes below which a segment does not pay off
+SMALL = 16384  # batches with fewer bytes are faster to send through the socket
 _ALIGNMENT = 64
 _local = threading.local()
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
-    """Return shared memory for an array of the current batch of this thread, or None to use ordinary memory."""
+    """Allocate an array of this thread's current batch in shared memory; None means to use ordinary memory."""
     writer: Writer | None = getattr(_local, "writer", None)
     return None if writer is None else writer.empty(shape, dtype)
 
@@ -46,7 +46,7 @@ class Segment:
         self._descriptor: int | None = descriptor
 
     def array(self) -> np.ndarray:
-        """Return the bytes as an array; all other arrays are views of it."""
+        """Return the bytes as an array, of which all other arrays in the segment are views."""
         return np.frombuffer(self._memory, dtype=np.uint8)
 
     @property
@@ -71,7 +71,7 @@ def create_file(size: int) -> int:
         descriptor, path = tempfile.mkstemp(dir=FOLDER if os.path.isdir(FOLDER) else None)
         os.unlink(path)
     try:
-        # Reserve the memory, so that lack of room raises an error here; a later write would be killed by a signal.
+        # Reserve the memory, so that lack of memory raises an error here. Otherwise a later write would raise SIGBUS.
         os.posix_fallocate(descriptor, 0, size)
     except OSError:
         os.close(descriptor)
@@ -93,7 +93,7 @@ class Writer:
         self._count = 0
         self._expected = 0
         self._open: Segment | None = None
-        self._root: np.ndarray | None = None  # the bytes of the open segment
+        self._root: np.ndarray | None = None  # bytes of the open segment
         self._used = 0
         _local.writer = self
 
@@ -111,8 +111,8 @@ class Writer:
         """Allocate an array in the open segment; None if it does not fit."""
         size = math.prod(shape) * dtype.itemsize
         if self._open is None and not self._expected and size >= SMALL and not dtype.hasobject:
-            with contextlib.suppress(OSError):  # no room; ``place`` reports it
-                self._open_segment(size + 4 * SMALL)  # for the first batch, of unknown size
+            with contextlib.suppress(OSError):  # no memory: ``place`` raises the error later
+                self._open_segment(size + 4 * SMALL)  # the size of the first batch is unknown
         start = self._used
         if self._root is None or not size or dtype.hasobject or start + size > len(self._root):
             return None

@@ -1,4 +1,4 @@
-"""Position of a loader in its pass, so that an interrupted program can continue with the next batch."""
+"""State of a loader within a pass, from which a program can resume with the next batch."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Beginning:
     """Random state at the beginning of a pass.
 
     Args:
-        generators: the states of those of the loader and its samplers.
-        process: the state of those of the process, which decide where there are no others.
-        seed: the seed of the pass if persistent workers have it already; None if the pass draws one.
+        generators: states of the generators of the loader and its samplers.
+        process: states of the process's generators, which are used if the loader has no generator.
+        seed: seed of the pass if persistent workers already have it; None if the pass draws one.
     """
 
     def __init__(self, generators: list[Any], process: Any, seed: int | None = None) -> None:
@@ -64,10 +64,11 @@ class Beginning:
     def again(
         self, begin: Callable[[int | None], tuple[int, Iterator[Any]]], delivered: int
     ) -> tuple[int, Iterator[Any]]:
-        """Begin once more and skip what was delivered; the process's generators stay as they are.
+        """Begin the pass again and skip delivered batches. The process's generators do not change.
 
         Args:
-            begin: draws the seed of a pass unless it is given, and makes its requests.
+            begin: function that draws the seed of a pass, unless it is given, and returns the seed and the requests.
+            delivered: number of batches to skip.
         """
         saved = _random_state.save()
         try:

@@ -21,7 +21,7 @@ HAS_TENSORS = getattr(_flambeau, "__file__", None) is not None
 # A column of a batch: a flambeau tensor or an array.
 Column: TypeAlias = Any
 
-# For isinstance: empty if tensor-core is not installed.
+# Types for isinstance; empty if tensor-core is not installed.
 TENSOR_TYPES: tuple[type, ...] = (_flambeau.Tensor,) if HAS_TENSORS else ()
 
 ARRAY_TYPES = (np.ndarray, *TENSOR_TYPES)
@@ -62,7 +62,7 @@ def wrap(array: np.ndarray) -> Column:
 def stack(columns: Sequence[Column]) -> Column:
     """Stack columns along a new leading dimension; in a worker, in shared memory."""
     stacked = _stack(columns)
-    if HAS_TENSORS and worker._worker_info is not None:  # in a worker that the program has started
+    if HAS_TENSORS and worker._worker_info is not None:  # also in a worker that the program started itself
         return stacked.share_memory_()
     return stacked
 
@@ -106,7 +106,7 @@ def take(column: Column, rows: np.ndarray) -> Column:
 
 
 def _memory(count: int, like: Column) -> Column | None:
-    """Allocate shared memory for ``count`` tensors like the given one; None if not possible."""
+    """Allocate shared memory for ``count`` stacked tensors like ``like``; None if not possible."""
     if like.device.type != "cpu" or like.dtype is _flambeau.bfloat16:
         return None
     values = like.detach().numpy()
@@ -115,7 +115,7 @@ def _memory(count: int, like: Column) -> Column | None:
 
 
 def take_apart(tensor: Column) -> Any:
-    """Return a function and its arguments to pickle a tensor; one argument is an array over the tensor's memory."""
+    """Return a function and arguments that rebuild a tensor, for pickle; one is an array over its memory."""
     if tensor.__dict__ or tensor.device.type != "cpu":
         return NotImplemented
     values = tensor.detach().contiguous()
@@ -130,12 +130,12 @@ def _put_together(values: np.ndarray, half: bool, requires_grad: bool) -> Column
 
 
 def draws_as_pytorch(generator: Any = None) -> bool:
-    """Return True if a generator (None: flambeau's default one) generates PyTorch's numbers."""
+    """Return True if a generator (None: flambeau's default one) produces the same numbers as PyTorch."""
     return getattr(default_generator if generator is None else generator, "algorithm", None) == "mt19937"
 
 
 def draw_as_pytorch() -> None:
-    """Let flambeau's generators draw PyTorch's numbers in this process."""
+    """Make flambeau's generators produce the same numbers as PyTorch in this process."""
     _flambeau.random.use_pytorch_streams()
 
 
@@ -205,7 +205,7 @@ def seed_this_thread(seed: int) -> None:
 
 
 def obstacle_to_pinning() -> str:
-    """Return the reason why batches cannot be pinned; empty if they can."""
+    """Return the reason why batches cannot be pinned; an empty string if they can."""
     if not HAS_TENSORS:
         return "flambeau-tensor-core is not installed"
     return "" if _flambeau.cuda.is_available() else str(_flambeau._core._cuda_obstacle())

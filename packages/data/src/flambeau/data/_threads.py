@@ -3,8 +3,8 @@
 Note [Random numbers in threads]
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
 Each thread has its own flambeau generator, which is seeded for every sample. The generators of Python and NumPy belong
-to the whole process. If making a batch used them, the thread that iterates over the loader makes the batch again with
-seeds, and makes all later batches. That thread always makes the first batch, which shows if the generators are used.
+to the whole process. If making a batch uses them, the thread that iterates over the loader makes this batch again, with
+seeds, and also all later batches. It always makes the first batch, to detect if these generators are used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SERIAL = (
 
 
 class _SharedDraw(Exception):  # noqa: N818, it never leaves this module
-    """Error if making a batch used a generator of the whole process."""
+    """Raised if making a batch used Python's or NumPy's generator."""
 
 
 class _ThreadSeeds(_seeds.Seeds):
@@ -75,10 +75,10 @@ class WorkerThreads:
         if not self._here.seeded:
             seeds = _seeds.Seeds.of_nothing_drawn()
         self._seeds = seeds
-        self._undecided: list[tuple[int, int]] = []  # (worker, number) of requests without a thread
+        self._undecided: list[tuple[int, int]] = []  # (worker, number) of requests until moves_shared is known
         self._requests: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
         self._answers: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-        self._indices: dict[int, Any] = {}  # of outstanding requests, in case the calling thread makes them
+        self._indices: dict[int, Any] = {}  # for requests that the calling thread may have to serve
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(
@@ -150,7 +150,7 @@ class WorkerThreads:
         return [(number, self._settle(number, answer)) for number, answer in answers]
 
     def _settle(self, number: int, answer: Any) -> Result:
-        """Return the answer; make it in the calling thread if a thread could not."""
+        """Return the answer to a request; make the batch in the calling thread if the worker could not."""
         result: Result = self._make_here(number) if isinstance(answer, _SharedDraw) else answer
         self._indices.pop(number, None)
         return result

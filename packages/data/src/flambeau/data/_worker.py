@@ -34,12 +34,12 @@ class Assignment:
     worker_init_fn: Callable[[int], None] | None
     forked: bool
     parent: int
-    as_pytorch: bool  # whether random numbers are PyTorch's: one seed for the life of the worker, none for each sample
+    as_pytorch: bool  # True: one seed for the worker's lifetime, as in PyTorch; False: a seed per sample
 
 
 def main(assignment: Assignment, end: socket.socket) -> None:
     """Run a worker process until the loader closes the channel."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the loader's process handles it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the loader's process handles Ctrl-C
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gc.freeze()  # keep the collector from writing to pages shared with the parent
     _tensors.use_one_thread()
@@ -92,7 +92,7 @@ class _Server:
         seed = epoch_seed + assignment.id
         set_worker_info(WorkerInfo(assignment.id, assignment.num_workers, seed, assignment.recipe.dataset))
         if assignment.as_pytorch:
-            _tensors.draw_as_pytorch()  # a process that was not forked does not know yet
+            _tensors.draw_as_pytorch()  # a process that was not forked has not inherited this setting
             _random_state.seed_all(seed, _generate_state(epoch_seed, assignment.id))
         else:
             _random_state.seed_all(seed)

@@ -27,7 +27,7 @@ _RAGGED = (
 _STRINGS = (str, bytes)
 _ARRAYS = (np.ndarray, np.generic)
 _NUMBERS = (bool, int, float, np.number, np.bool_)
-_NO_NUMBERS = "OSUV"  # kinds of dtypes that hold objects, strings, records
+_NO_NUMBERS = "OSUV"  # kinds of NumPy dtypes for objects, strings and records
 np_str_obj_array_pattern = re.compile("[SaUO]")
 """Pattern that matches the ``dtype.str`` of arrays of strings or objects."""
 
@@ -131,7 +131,7 @@ def collate_str_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None)
 default_collate_fn_map: FunctionMap = {
     **dict.fromkeys(_tensors.TENSOR_TYPES, collate_tensor_fn),
     np.ndarray: collate_numpy_array_fn,
-    str: collate_str_fn,  # before NumPy's scalars, which include a class derived from str
+    str: collate_str_fn,  # must precede NumPy's scalars, because numpy.str_ is derived from str
     bytes: collate_str_fn,
     np.generic: collate_numpy_scalar_fn,
     float: collate_float_fn,
@@ -141,7 +141,7 @@ default_collate_fn_map: FunctionMap = {
 
 
 def _collate(batch: Samples, path: str, functions: FunctionMap) -> Any:
-    """Collate samples; ``path`` is their position in the sample, for error messages."""
+    """Collate values; ``path`` is their position within the sample, for error messages."""
     if isinstance(batch, Batch):
         return [_tensors.from_array(column) if isinstance(column, np.ndarray) else column for column in batch.columns]
     first = batch[0]

@@ -77,7 +77,7 @@ def _loader_like(loader: Any) -> DataLoader[Any]:
 
 
 def _own_pass(loader: Any) -> Epoch:
-    """Begin flambeau's pass, also for a loader with an overridden ``__iter__``."""
+    """Begin a pass over ``loader``, ignoring an overridden ``__iter__``."""
     return DataLoader._get_iterator(_loader_like(loader))  # type: ignore[return-value]
 
 
@@ -87,7 +87,7 @@ class _Kind(type):
     passes: type[Epoch]
 
     def __call__(cls, loader: Any, *args: Any, **options: Any) -> Any:
-        """Begin flambeau's pass, or create an instance of a class that a program derived."""
+        """Begin a pass over ``loader``; for a derived class, create an instance of it."""
         if "passes" in vars(cls):
             return _own_pass(loader, *args, **options)
         return super().__call__(loader, *args, **options)

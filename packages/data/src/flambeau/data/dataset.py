@@ -204,7 +204,7 @@ class ChainDataset(IterableDataset[T_co]):
     """Concatenation of streams; ``a + b`` of two streams returns one.
 
     Args:
-        datasets: the streams, all of type IterableDataset. They may come from a generator.
+        datasets: iterable of streams, all of type IterableDataset.
     Raises: AssertionError, during iteration, for an item that is not an IterableDataset.
 
     >>> class Countdown(IterableDataset):

@@ -26,7 +26,7 @@ class DataLoader(Generic[T_co]):
     """Iterable over the batches of a dataset, which the calling thread or workers read.
 
     Each ``iter(loader)`` is a pass over the dataset; shuffling draws a different order for each. Samples, order and
-    random augmentations are decided by ``generator`` alone, for any number of workers: before a sample is read, the
+    random augmentations depend only on ``generator``, for any number of workers: before a sample is read, the
     generators of Python, NumPy and flambeau are seeded from the pass and the sample's index. After
     ``flambeau.random.use_pytorch_streams()``, order and seeds are drawn as PyTorch draws them: worker processes have
     a seed each, and without workers samples are read with the generators of the program.
@@ -69,7 +69,7 @@ class DataLoader(Generic[T_co]):
     """
 
     _ready = False
-    _IterableDataset_len_called: int | None = None  # the length of a stream, once a program has asked for it
+    _IterableDataset_len_called: int | None = None  # length of a stream after the first call of len()
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class DataLoader(Generic[T_co]):
         beginning, delivered, epoch_seed, requests = self._begin_or_resume(state)
         current: Epoch
         if self.num_workers == 0:
-            seeds = None if _tensors.draws_as_pytorch() else self._seeds  # PyTorch reads with the program's generators
+            seeds = None if _tensors.draws_as_pytorch() else self._seeds  # PyTorch does not seed samples
             current = SerialEpoch(self._recipe().fetcher(seeds), requests, epoch_seed)
         else:
             current = ParallelEpoch(
@@ -195,9 +195,9 @@ class DataLoader(Generic[T_co]):
         """Sampler of the next samples to read: it yields lists of indices, or single indices."""
         return self.batch_sampler if self._auto_collation else self.sampler
 
-    @functools.cached_property  # which subclasses may set
+    @functools.cached_property  # subclasses may set it
     def _dataset_kind(self) -> int:
-        """1 if the dataset is a stream, else 0."""
+        """1 (``_DatasetKind.Iterable``) if the dataset is a stream, else 0 (``_DatasetKind.Map``)."""
         return int(isinstance(self.dataset, IterableDataset))
 
     @property
@@ -272,7 +272,7 @@ class DataLoader(Generic[T_co]):
 
     def _begin(self, seed: int | None) -> tuple[int, Iterator[Any]]:
         if _tensors.draws_as_pytorch():
-            requests = self._requests()  # before the seed, in case that a sampler draws at once
+            requests = self._requests()  # before the seed, because a sampler may draw here
             return _random.draw_seed(self.generator) if seed is None else seed, requests
         return _random.draw_seed(self.generator), self._requests()
 
@@ -315,7 +315,7 @@ class DataLoader(Generic[T_co]):
             from ._threads import WorkerThreads
 
             return WorkerThreads(self._recipe(), self.num_workers, self.worker_init_fn, self._seeds)
-        from ._processes import WorkerProcesses  # multiprocessing takes a while to import
+        from ._processes import WorkerProcesses  # slow: it imports multiprocessing
 
         ahead = self.prefetch_factor or 2
         context = _options.context_named(self.multiprocessing_context)

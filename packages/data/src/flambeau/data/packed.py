@@ -89,7 +89,7 @@ class PackedList(Sequence[T_co]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the shared memory for a process that is being started; otherwise pickle the items."""
-        from multiprocessing import context, reduction  # which take a while to import
+        from multiprocessing import context, reduction  # slow to import
 
         if context.get_spawning_popen() is None:
             return PackedList, (list(self),)

@@ -113,7 +113,7 @@ class RandomSampler(Sampler[int]):
         """Return all indices at once, or None if they are drawn in several steps."""
         size = len(self.data_source)
         if self.replacement or self.num_samples > size or _tensors.draws_as_pytorch(self.generator):
-            return None  # PyTorch draws at the first index
+            return None  # PyTorch draws when the first index is requested
         order: np.ndarray = _random.begin_draw(self.generator).permutation(size)[: self.num_samples]
         return order
 
@@ -209,7 +209,7 @@ class BatchSampler(Sampler[list[int]]):
 
 
 class Slices(Iterator[list[int]]):
-    """Iterator over the batches of an order that is known completely."""
+    """Iterator over the batches of a sequence of indices, which can skip batches without reading them."""
 
     def __init__(self, order: range | np.ndarray, batch_size: int, drop_last: bool) -> None:
         self._order = order

@@ -1,4 +1,4 @@
-"""PyTorch's private check of worker processes, for programs that start workers: the death of a worker is an error."""
+"""PyTorch's private check of worker processes: programs that start workers get an error if one dies."""
 
 from __future__ import annotations
 

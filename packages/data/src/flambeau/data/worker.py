@@ -1,4 +1,4 @@
-"""Information about the worker that reads, for datasets."""
+"""Information for datasets about the worker in which they are read."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _generate_state(base_seed: int, worker_id: int) -> list[int]:
 
 
 class Introduction:
-    """One call of ``worker_init_fn`` per worker; its exception is the answer to the first request."""
+    """The call of ``worker_init_fn`` in a worker. An exception is reported as the answer to the first request."""
 
     def __init__(self, worker: int, worker_init_fn: Callable[[int], None] | None) -> None:
         self._worker = worker
