@@ -158,13 +158,14 @@ def __dir__() -> list[str]:
 
 
 def _joined_group(given: ProcessGroup | None) -> ProcessGroup | None:
-    """Return the group whose batches SyncBatchNorm normalises together, or None if this process is alone."""
+    """Return the group over which SyncBatchNorm computes its statistics, or None for a single process."""
     found = _member(given) if is_initialized() else None
     return None if found is None or found.size() == 1 else found
 
 
 def _joined_batch_norm(*args: Any) -> Any:
-    return importlib.import_module(f"{__name__}._joined_batch_norm").joined_batch_norm(*args)  # it needs autograd
+    # Imported on first use, because it needs autograd.
+    return importlib.import_module(f"{__name__}._joined_batch_norm").joined_batch_norm(*args)
 
 
 _extension_points.joined_group = _joined_group
@@ -174,7 +175,7 @@ _extension_points.joined_batch_norm = _joined_batch_norm
 def _load(name: str) -> Any:
     if name in ("nn", "optim"):
         return importlib.import_module(f"{__name__}.{name}")
-    if name == "_get_global_rank":  # PyTorch's older name, which libraries import
+    if name == "_get_global_rank":  # former name in PyTorch, which libraries import
         return get_global_rank
     raise _suggestions.unknown_attribute(__name__, name)
 

@@ -57,8 +57,8 @@ def carriers(backend: str | None) -> dict[str, str]:
     """Return the backend of each device type.
 
     Args:
-        backend: ``"gloo"``, ``"mpi"`` or ``"nccl"``; several by device type, ``"cpu:gloo,cuda:nccl"``; None or
-            ``"undefined"`` for all that are available.
+        backend: ``"gloo"``, ``"mpi"`` or ``"nccl"``; or one per device type, such as ``"cpu:gloo,cuda:nccl"``; None or
+            ``"undefined"`` for all available backends.
     Raises: ValueError for other names.
     """
     if backend is None or backend == Backend.UNDEFINED:

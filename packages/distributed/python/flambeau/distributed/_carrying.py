@@ -1,4 +1,4 @@
-"""Conversion of tensors for a transport and back."""
+"""Conversion of tensors to the form that a transport sends, and back."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ __all__ = ["carried", "carrier", "handed", "into", "room_for", "together"]
 
 
 def carrier(group: ProcessGroup, tensor: Tensor) -> tuple[Transport, str]:
-    """Return the transport for a tensor and the device that the transport needs."""
+    """Return the transport of ``group`` for a tensor, and the device on which the transport needs tensors."""
     found = group.transport(tensor.device)
     return (group.on_the_host(), "cpu") if found is None else (found, str(tensor.device))
 
 
 def carried(tensor: Tensor, device: str) -> Tensor:
-    """Return a contiguous tensor on the device; the same tensor if possible."""
+    """Return the tensor, detached, contiguous and on ``device``, without a copy if possible."""
     return tensor.detach().resolve_conj().resolve_neg().to(device).contiguous()
 
 
 def room_for(tensor: Tensor, device: str) -> Tensor:
-    """Return a buffer to receive into: the tensor's own memory if it is contiguous on the device."""
+    """Return a receive buffer on ``device`` for ``tensor``: the tensor itself if it is contiguous there."""
     if tensor.device.type == device.partition(":")[0] and tensor.is_contiguous() and not tensor.is_conj():
         return tensor.detach()
     return tensor.new_empty(tensor.shape, device=device)
 
 
 def into(work: Work, tensor: Tensor, received: Tensor) -> Work:
-    """Add a step to the work that copies the received data to the tensor."""
+    """Add a final step to ``work`` that copies ``received`` to ``tensor``, unless they share memory."""
     if received.numel() and received.data_ptr() != tensor.data_ptr():
         work.finish_with(lambda: tensor.detach().copy_(received.view(tensor.shape)))
     return work
@@ -49,7 +49,7 @@ def together(inputs: Sequence[Tensor], device: str) -> Tensor | None:
 
 
 def handed(work: Work, async_op: bool, outputs: Sequence[Tensor]) -> Work | None:
-    """Return the work if ``async_op``, else wait for it and return None."""
+    """Return ``work`` if ``async_op``, else wait for it and return None. ``outputs`` are the user's tensors."""
     work.fills(outputs)
     if async_op:
         return work.leave()

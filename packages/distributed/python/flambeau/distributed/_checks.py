@@ -31,7 +31,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DESCRIBED = 240  # bytes of the description of a call
+_DESCRIBED = 240  # size in bytes of the description of a call that `agree` exchanges
 
 
 class DebugLevel(enum.IntEnum):
@@ -92,7 +92,14 @@ def check_tensor(call: str, name: str, given: Any) -> Tensor:
 
 
 def check_list(call: str, name: str, given: Any, size: int, like: Tensor | None) -> list[Tensor]:
-    """Return a list of one tensor for each process, checked to match the size and dtype of ``like``."""
+    """Check a list of one tensor per process, and return it.
+
+    Args:
+        call, name: the function and its argument, for messages.
+        size: number of processes.
+        like: a tensor whose number of elements and dtype all must have, or None.
+    Raises: TypeError, ValueError for other lists.
+    """
     if isinstance(given, Tensor) or not isinstance(given, Sequence):
         raise TypeError(f"{call}: {name} should be a list of tensors, one for each process, not {type(given).__name__}")
     if len(given) != size:
@@ -123,11 +130,19 @@ def check_operation(call: str, op: Any, dtype: flambeau.dtype) -> None:
 
 
 def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | None, default: int | None = None) -> int:
-    """Return the rank within a group of a rank given among all processes or within the group."""
+    """Return the rank within the group of a process that is given by its global rank or its rank in the group.
+
+    Args:
+        call, name: the function and its argument, for messages.
+        rank: global rank, or None.
+        group_rank: rank within the group, or None.
+        default: rank within the group to return if both are None.
+    Raises: ValueError if both or neither are given, or for an invalid rank; TypeError for other types.
+    """
     if rank is not None and group_rank is not None:
         raise ValueError(f"{call}: give {name} or group_{name}, not both")
     if group_rank is not None:
-        get_global_rank(group, group_rank)  # rejects one that is not there
+        get_global_rank(group, group_rank)  # raises an error for an invalid rank
         return group_rank
     if rank is None:
         if default is None:

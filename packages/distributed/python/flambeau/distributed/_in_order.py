@@ -1,4 +1,4 @@
-"""Queue of collectives that begin in the order of their calls, each after preparatory steps."""
+"""Queue of collectives that start in the order of their calls, each after preparatory steps."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 
 __all__ = ["InOrder", "Steps"]
 
-# Yields requests (with ``Test()``) that must complete before it goes on, and returns the collective's own request.
+# Generator of the preparatory steps of a collective. It yields requests (with ``Test()``) that must complete before the
+# next step, and returns the request of the collective itself.
 Steps = Generator[Any, None, Any]
 
 
 class _Turn:
-    """A collective that has not begun: the step that it waits for."""
+    """Collective that has not started; ``pending`` is the request that it waits for."""
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps
@@ -23,7 +24,7 @@ class _Turn:
         self.pending = next(steps)
 
     def begin(self) -> bool:
-        """Take the steps that are possible now. Returns: whether the collective has begun, or failed."""
+        """Run the steps that are possible without waiting. Return True if the collective has started or failed."""
         try:
             while self.pending.Test():
                 self.pending = next(self.steps)
@@ -35,16 +36,17 @@ class _Turn:
 
 
 class InOrder:
-    """Queue of collectives. All ranks begin them in the same order, as MPI demands, also where steps take time."""
+    """Queue of collectives. All ranks start them in the order of the calls, as MPI requires."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._waiting: deque[_Turn] = deque()
 
     def add(self, steps: Steps) -> Callable[[], bool]:
-        """Take the first step of a collective. Returns: a function that makes progress and returns whether it is done.
+        """Run the first step of a collective and add it to the queue.
 
-        That function raises what a step raises.
+        Returns: a function that makes progress and returns True when the collective is complete. It raises the
+            exceptions of the steps.
         """
         with self._lock:
             turn = _Turn(steps)

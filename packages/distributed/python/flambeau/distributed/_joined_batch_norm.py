@@ -39,12 +39,12 @@ def joined_batch_norm(
 
 
 def _wide(tensor: Tensor) -> Tensor:
-    """Convert to the accumulation dtype: at least float32."""
+    """Convert to the dtype for accumulation, which is at least float32."""
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor
 
 
 def _within(tensor: Tensor) -> list[int]:
-    """Return the dimensions to reduce for each channel."""
+    """Return the dimensions over which each channel is reduced: all but dimension 1."""
     return [0, *range(2, tensor.ndim)]
 
 
@@ -70,7 +70,7 @@ def _statistics(input: Tensor, group: ProcessGroup) -> tuple[Tensor, Tensor, flo
 
 
 class _Normalised(Function):
-    """The normalised input. Its derivative needs two sums per channel over all processes."""
+    """Normalisation of the input. Its derivative needs two sums per channel over all processes."""
 
     @staticmethod
     def forward(

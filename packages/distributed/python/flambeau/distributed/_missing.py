@@ -9,11 +9,11 @@ __all__ = ["stand_ins"]
 
 
 def stand_ins(module: str, sentence: str, functions: Sequence[str] = (), classes: Sequence[str] = ()) -> dict[str, Any]:
-    """Return functions that raise NotImplementedError when they are called, and classes that do when instantiated.
+    """Return functions and classes by name that raise NotImplementedError when they are called or instantiated.
 
     Args:
-        module: the module that they are for.
-        sentence: what is missing and what to use instead, after the name.
+        module: name of the module that defines them in PyTorch.
+        sentence: end of the message, after the name: what is missing and what to use instead.
     """
     calls = {name: _raising(module, name, sentence) for name in functions}
     return {**calls, **{name: _refusing(module, name, sentence) for name in classes}}

@@ -59,7 +59,7 @@ _DATATYPES = {
     **{getattr(flambeau, f"int{bits}"): getattr(MPI, f"INT{bits}_T") for bits in (8, 16, 32, 64)},
     **{getattr(flambeau, f"uint{bits}"): getattr(MPI, f"UINT{bits}_T") for bits in (8, 16, 32, 64)},
 }
-# MPI sends dtypes that it lacks as bytes, and flambeau reduces them.
+# Reductions of dtypes that MPI does not have: MPI sends them as bytes, and flambeau reduces them.
 _IN_PLACE: dict[ReduceOp, Callable[[Tensor, Tensor], Any]] = {
     ReduceOp.SUM: lambda total, more: total.add_(more),
     ReduceOp.AVG: lambda total, more: total.add_(more),
@@ -74,7 +74,7 @@ _made: dict[Any, Any] = {}
 
 
 def _once(key: Any, make: Callable[[], T]) -> T:
-    """Return an MPI operation or datatype, which is created once per process."""
+    """Return an MPI operation or datatype from the cache; create it with ``make`` on first use."""
     if key not in _made:
         _made[key] = make()
     made: T = _made[key]
@@ -104,12 +104,12 @@ def _memory(tensor: Tensor) -> Any:
 
 
 def _all(tensor: Tensor) -> list[Any]:
-    """Return the MPI buffer of a tensor."""
+    """Return the MPI buffer of a whole tensor."""
     return [_memory(tensor), tensor.numel(), _datatype(tensor.dtype)]
 
 
 def _shares(tensor: Tensor, counts: int | Sequence[int]) -> list[Any]:
-    """Return the MPI buffer of a tensor with a part for each rank, of equal or given sizes."""
+    """Return the MPI buffer of a tensor with one part per rank; ``counts`` is the number of elements of each part."""
     if isinstance(counts, int):
         return [_memory(tensor), counts, _datatype(tensor.dtype)]
     starts = [sum(counts[:rank]) for rank in range(len(counts))]
@@ -124,7 +124,7 @@ def _explained(what: str, call: Callable[[], T]) -> T:
 
 
 class _Progress:
-    """Thread that makes progress on messages without a waiting thread."""
+    """Background thread that makes progress on works that no thread waits for."""
 
     def __init__(self) -> None:
         self._works: list[Work] = []
@@ -132,7 +132,7 @@ class _Progress:
         self._thread: threading.Thread | None = None
 
     def watch(self, work: Work) -> None:
-        """Make progress on a work, and keep it alive until it is complete."""
+        """Make progress on ``work`` in the background, and keep it alive until it is complete."""
         with self._changed:
             self._works.append(work)
             if self._thread is None or not self._thread.is_alive():
@@ -156,10 +156,10 @@ _progress = _Progress()
 
 
 class MPITransport(Transport):
-    """Process group that communicates by an MPI communicator.
+    """Transport over an MPI communicator, or over shared memory if all ranks are on one machine.
 
-    Before each collective the ranks compare their signatures. These messages use a second communicator, since they are
-    sent when a collective is called, while the collective itself begins when they have arrived.
+    Before each collective, the ranks exchange and compare signatures of the call. The exchange uses a second
+    communicator, because it starts immediately, while the collective starts only after the exchange.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class MPITransport(Transport):
     def of(
         cls, name: str, everyone: Any, ranks: Sequence[int], timeout: timedelta | float, peers: Peers | None
     ) -> MPITransport:
-        """Return the transport of some of the processes of a communicator. Only these call."""
+        """Create the transport of ``ranks``, a subset of the communicator ``everyone``. Only these ranks call this."""
         members = everyone.Get_group().Incl(list(ranks))
         return cls(name, everyone.Create_group(members), ranks, timeout, peers)
 
@@ -204,10 +204,11 @@ class MPITransport(Transport):
         inputs: Sequence[Tensor | None] = (),
         further: Steps | None = None,
     ) -> Work:
-        """Return the work of a collective that begins when all ranks have called it.
+        """Return the work of a collective that starts when all ranks have called it.
 
         Args:
-            further: steps between the comparison of signatures and the beginning.
+            begin: function that starts the collective and returns its MPI request.
+            further: further steps after the comparison of signatures, before the start.
         """
         what = signature.call
 
@@ -229,7 +230,11 @@ class MPITransport(Transport):
         inputs: Sequence[Tensor] = (),
         share: int = 0,
     ) -> Work | None:
-        """Return the work of a collective through memory that the ranks share; None if that cannot carry it out."""
+        """Return the work of a collective through shared memory; None if shared memory does not support it.
+
+        Args:
+            share: bytes that each rank contributes.
+        """
         shared = self._shared
         if shared is None or not shared.takes(kind, share, signature):
             return None
@@ -242,7 +247,7 @@ class MPITransport(Transport):
         )
 
     def _same(self, signature: Signature) -> Steps:
-        """Compare signatures. Raises: RuntimeError, in all ranks, if they differ."""
+        """Exchange and compare signatures. Raises: RuntimeError, in all ranks, if they differ."""
         if self._shared is not None:
             yield self._shared.begin(Kind.CHECK, signature)
             return
@@ -255,7 +260,7 @@ class MPITransport(Transport):
             raise mismatch(self.ranks, texts)
 
     def _same_counts(self, received: Sequence[int], sent: Sequence[int]) -> Steps:
-        """Compare what each rank sends with what the others expect. Raises: RuntimeError, in all ranks."""
+        """Compare the numbers of elements that ranks send and expect. Raises: RuntimeError, in all ranks."""
         everyone = array("q", bytes(16 * self.size * self.size))
         yield self._mpi.Iallgather(array("q", [*sent, *received]), everyone)
         for source in range(self.size):
@@ -267,7 +272,7 @@ class MPITransport(Transport):
                     raise RuntimeError(_OTHER_COUNT.format(given=given, expected=expected, **pair))
 
     def _mean(self, op: ReduceOp, tensor: Tensor, work: Work) -> Work:
-        """Divide the sum by the number of ranks if the mean was asked for."""
+        """Add a final step that divides the sum by the number of ranks if ``op`` is ``AVG``."""
         return work.finish_with(lambda: tensor.div_(self.size)) if op is ReduceOp.AVG else work
 
     def all_reduce_coalesced(self, tensors: Sequence[Tensor], op: ReduceOp) -> Work:
@@ -326,7 +331,7 @@ class MPITransport(Transport):
 
     def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
         begin = partial(self._mpi.Ialltoallv, _shares(tensor, sent), _shares(output, received))
-        signature = Signature("all_to_all", tensor.new_empty(0))  # sizes may differ, dtypes may not
+        signature = Signature("all_to_all", tensor.new_empty(0))  # sizes may differ, but not dtypes
         return self._collective(signature, begin, [output], [tensor], self._same_counts(received, sent))
 
     def _message(

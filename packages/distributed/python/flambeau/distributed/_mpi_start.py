@@ -1,4 +1,4 @@
-"""Starting MPI in processes that ``mpiexec`` has started, or that found each other otherwise."""
+"""Start of MPI, in processes that ``mpiexec`` started or that connect through a store."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _STARTED_OTHERWISE = (
     "MPI runs in this process already, as rank {rank} of {size}: a group of all processes has to have them, too, but "
     "rank {asked_rank} of {asked_size} was asked for. A process can join one set of processes only"
 )
-# Environment variables that mpiexec sets (MPICH and Intel MPI; Open MPI; PMIx).
+# Environment variables in which mpiexec passes the rank (MPICH and Intel MPI; Open MPI; PMIx).
 _RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
 
-UNTIL_READ = 0.5  # seconds after which mpiexec has read what a process said; the rest is lost when it aborts
+UNTIL_READ = 0.5  # seconds for mpiexec to read stderr before an abort, which discards unread output
 
 
 def is_available() -> bool:
-    """Return whether MPI is installed, without starting it."""
+    """Return whether mpi4py is installed, without starting MPI."""
     import importlib.util
 
     return importlib.util.find_spec("mpi4py") is not None
@@ -55,8 +55,9 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
 
     Args:
         store: store through which processes that ``mpiexec`` did not start connect.
-        watch: reports which of them have ended.
-    Raises: ImportError without mpi4py, or where it finds no MPI; DistBackendError if MPI runs otherwise already.
+        watch: reports ranks that have ended, so that the wait for them stops.
+    Raises: ImportError without mpi4py or an MPI library; DistBackendError if MPI already runs with another rank or
+        number of processes, or if there is neither ``mpiexec`` nor a store.
     """
     if is_started() or launched():
         MPI = _imported()
@@ -64,13 +65,13 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
         if store is None:
             raise DistBackendError("mpiexec did not start this process, and there is no store to meet the others at")
         MPI = _imported(by_mpiexec=False)
-        meet(store, "MPI", rank, size, watch)  # as MPI's own start cannot be interrupted
+        meet(store, "MPI", rank, size, watch)  # wait here for all ranks, because MPI_Init cannot be interrupted
         connection = _connection(store, rank, size)
         names = {"PMI_FD": str(connection.detach()), "PMI_RANK": str(rank), "PMI_SIZE": str(size)}
         os.environ.update(names)
         try:
             MPI.Init_thread()
-        finally:  # what this process starts is no rank
+        finally:  # child processes are not ranks of this program
             for name in names:
                 del os.environ[name]
     here = MPI.COMM_WORLD
@@ -82,8 +83,8 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
 
 
 def _imported(by_mpiexec: bool = True) -> Any:
-    """Return the module, importing which starts MPI if ``mpiexec`` started this process."""
-    os.environ.setdefault("UCX_LOG_LEVEL", "fatal")  # MPICH's transport tells of ways that it tries in vain
+    """Import ``mpi4py.MPI``. The import starts MPI if ``by_mpiexec``, that is, if ``mpiexec`` started the process."""
+    os.environ.setdefault("UCX_LOG_LEVEL", "fatal")  # hides messages about unusable network devices
     try:
         import mpi4py
 
@@ -98,7 +99,7 @@ def _imported(by_mpiexec: bool = True) -> Any:
 
 
 def server_of(store: Store, rank: int) -> TCPStore:
-    """Return the store whose server serves a program: the one it meets at, or one that rank 0 starts."""
+    """Return the `TCPStore` whose server the program uses: ``store`` itself, or else one that rank 0 starts."""
     found = underlying(store)
     if isinstance(found, TCPStore):
         return found
@@ -113,15 +114,15 @@ def server_of(store: Store, rank: int) -> TCPStore:
 
 
 def _connection(store: Store, rank: int, size: int) -> socket.socket:
-    """Return a connection with the server by which MPI's ranks find each other."""
+    """Connect to the server through which MPI's ranks find each other (PMI)."""
     connection = server_of(store, rank).connect()
     connection.sendall(json.dumps(["mpi", size]).encode() + b"\n")
     return connection
 
 
 def _unname_memory(MPI: Any) -> None:
-    """Take away the names of the memory that MPICH's ranks share, which a process that fails would leave behind."""
-    MPI.COMM_WORLD.Barrier()  # all have it
+    """Unlink the shared-memory files of MPICH, which would remain if a process failed."""
+    MPI.COMM_WORLD.Barrier()  # all ranks have mapped the files
     shown = Path("/proc/self/maps")
     for line in shown.read_text().splitlines() if shown.exists() else ():
         if "/dev/shm/mpich_shm_" in line:
@@ -137,15 +138,16 @@ def _own_name() -> str:
     return socket.gethostname()
 
 
-# Kept for as long as the process: MPI's ranks say to the server when they end.
+# Stores that are kept until the process ends, because MPI's ranks tell the server when they end.
 _servers: dict[Store, TCPStore] = {}
 
 
 @atexit.register
 def _end() -> None:
-    """Leave together with the other processes, or at once after an unhandled exception.
+    """Wait at exit for the other processes, or end at once after an unhandled exception.
 
-    MPI is not finalised but where ``mpiexec`` waits for that: it leaves nothing behind, and MPICH 5.0 may crash there.
+    MPI is finalised only if ``mpiexec`` started the process, because ``mpiexec`` expects it. Otherwise this is not
+    needed, and MPICH 5.0 may crash in it.
     """
     error = getattr(sys, "last_value", None)
     say_farewell(error)
@@ -153,7 +155,7 @@ def _end() -> None:
         return
     everyone = sys.modules["mpi4py.MPI"].COMM_WORLD
     failed = error is not None
-    if _by_mpiexec():  # which ends the others if this one fails
+    if _by_mpiexec():  # mpiexec ends the other processes after an abort
         if failed and everyone.Get_size() > 1:
             sys.stderr.flush()
             time.sleep(UNTIL_READ)
@@ -167,14 +169,14 @@ def _by_mpiexec() -> bool:
 
 
 def _meet(request: Any) -> None:
-    """Wait until the others are at the same place, so that what was sent has arrived, but not for long."""
+    """Wait up to `FAREWELL` seconds for a barrier, so that messages from this process arrive before it ends."""
     deadline = time.monotonic() + FAREWELL
     while not request.Test() and time.monotonic() < deadline and not others_failed():
         time.sleep(PAUSE)
 
 
 def meeting_place() -> Store:
-    """Return a store of the processes that ``mpiexec`` started. All of them call this; rank 0 hosts the store."""
+    """Return a store for the processes that ``mpiexec`` started, hosted by rank 0. All of them must call this."""
     everyone = _imported().COMM_WORLD
     kept = TCPStore(_own_name(), 0, is_master=True) if everyone.Get_rank() == 0 else None
     host, port = everyone.bcast(None if kept is None else (kept.host, kept.port), 0)
@@ -182,7 +184,7 @@ def meeting_place() -> Store:
 
 
 def on_one_machine() -> bool:
-    """Return whether all processes that ``mpiexec`` started share memory. All of them call."""
+    """Return whether all processes that ``mpiexec`` started are on one machine. All of them must call this."""
     MPI = _imported()
     here = MPI.COMM_WORLD.Split_type(MPI.COMM_TYPE_SHARED)
     try:

@@ -46,21 +46,21 @@ _NUMBERS = {
 
 
 def _bytes(tensor: Tensor) -> Tensor:
-    """Return the memory of a tensor as bytes."""
+    """Return the elements of a contiguous tensor as a uint8 view."""
     return tensor.view(-1).view(flambeau.uint8)
 
 
 class _Clique:
-    """NCCL communicator of some ranks of a group, and its stream."""
+    """NCCL communicator of all or some ranks of a group, with the CUDA stream on which it runs."""
 
     def __init__(self, communicator: nccl.Communicator) -> None:
         self.communicator, self.device = communicator, communicator.device
         self.stream = cuda.Stream(self.device)
-        self.communicators, self.streams = [communicator], [self.stream]  # as the functions of cuda.nccl take them
+        self.communicators, self.streams = [communicator], [self.stream]  # lists, as arguments of cuda.nccl
 
 
 class _End:
-    """Event at the end of a queued collective; None before it is queued."""
+    """CUDA event after a queued operation; ``event`` is None before the operation is queued."""
 
     event: cuda.Event | None = None
 
@@ -69,17 +69,17 @@ class _End:
 
 
 class _Queued(Work):
-    """Work on a clique's stream. Waiting for it blocks the current stream, not the program."""
+    """Work on a communicator's stream. Waiting for it blocks the current stream, but not the program."""
 
     end: _End
     on_host = False
 
     def wait(self, timeout: timedelta | float | None = None) -> bool:
-        """Let the current stream wait until the work is done. Return True.
+        """Make the current stream wait for the work, and return True.
 
         Args:
-            timeout: if given, block the program for at most this time; None returns at once.
-        Raises: DistBackendError if it is not done by then.
+            timeout: if given, block the program until the work is complete, for at most this time.
+        Raises: DistBackendError after the timeout.
         """
         event = self.end.event
         if event is None:
@@ -93,15 +93,15 @@ class _Queued(Work):
         return True
 
     def is_completed(self) -> bool:
-        """Return True if the work is done and its tensors can be used."""
+        """Return True if the work is complete, so that its tensors can be used."""
         return self.progress() and super().is_completed()
 
     def leave(self) -> Work:
-        """Return the work: it completes without further calls."""
+        """Return the work unchanged, because GPU work completes without further calls."""
         return self
 
     def _finish(self) -> None:
-        if self._finishing:  # steps that read, on the current stream, memory of the stream that was current before
+        if self._finishing:  # the steps run on the current stream, which may differ from that of the memory
             for tensor in self._kept or ():
                 tensor.record_stream(cuda.current_stream(tensor.device))
         super()._finish()
@@ -147,14 +147,20 @@ class NCCLTransport(Transport):
     def _queue(
         self, what: str, tensors: Sequence[Tensor], queue: Callable[[_Clique], Any], peer: int | None = None
     ) -> cuda.Event:
-        """Queue a collective, or a message between this rank and a peer, after the current stream's work."""
+        """Queue a collective, or a message between this rank and ``peer``, after the work of the current stream.
+
+        Args:
+            queue: function that calls NCCL.
+        Returns: an event after the operation.
+        Raises: ValueError if a tensor is on another GPU than the communicator.
+        """
         pair = sorted({self.rank, self.rank if peer is None else peer})
         name, ranks = ("all", range(self.size)) if peer is None else (",".join(map(str, pair)), pair)
         clique = self._clique(name, ranks, tensors[0].get_device())
         if others := sorted({str(each.device) for each in tensors if each.get_device() != clique.device}):
             raise ValueError(_ANOTHER_GPU.format(what=what, device=clique.device, others=" and ".join(others)))
         for tensor in tensors:
-            tensor.data_ptr()  # what was computed on the CPU goes to the GPU, on the current stream
+            tensor.data_ptr()  # copies deferred CPU results to the GPU, on the current stream
         clique.stream.wait_stream(cuda.current_stream(clique.device))
         queue(clique)
         return clique.stream.record_event()
@@ -244,8 +250,8 @@ class NCCLTransport(Transport):
         return message.work
 
     def _pass(self, peer: int, messages: Sequence[_Message]) -> None:
-        """Queue messages between this rank and another, which run concurrently."""
-        place = int(peer > self.rank)  # of the other in their clique of two
+        """Queue messages between this rank and ``peer``, which run concurrently."""
+        place = int(peer > self.rank)  # index of the peer in the communicator of both
         sent = [(place, each.tensor) for each in messages if each.sent]
         received = [(place, each.tensor) for each in messages if not each.sent]
         tensors = [each.tensor for each in messages]
@@ -278,14 +284,14 @@ class NCCLTransport(Transport):
 
 
 def _exchange(sent: Sequence[tuple[int, Tensor]], received: Sequence[tuple[int, Tensor]], clique: _Clique) -> None:
-    """Queue concurrent messages to and from ranks of a clique."""
+    """Queue concurrent messages to and from ranks of a communicator, as pairs of rank and tensor."""
     to, given = [rank for rank, _ in sent], [tensor for _, tensor in sent]
     source, got = [rank for rank, _ in received], [tensor for _, tensor in received]
     _core._cuda_nccl_exchange(given, to, got, source, clique.stream.cuda_stream, clique.communicator.handle)
 
 
 def _reduction(what: str, op: ReduceOp, tensor: Tensor) -> tuple[int, Tensor]:
-    """Return NCCL's number of an operation, and the tensor as real numbers."""
+    """Return NCCL's number for ``op``, and the tensor with complex elements viewed as real ones."""
     if op not in _NUMBERS:
         raise ValueError(_NO_BITS.format(what=what, op=op.name))
     if not tensor.is_complex():
@@ -296,8 +302,11 @@ def _reduction(what: str, op: ReduceOp, tensor: Tensor) -> tuple[int, Tensor]:
 
 
 def _join(store: Store, ranks: Sequence[int], rank: int, device: int, timeout: timedelta | float) -> nccl.Communicator:
-    """Create this process's communicator for some ranks, which meet at a store before NCCL blocks."""
-    turn = store.add(f"turn of {rank}", 1)  # of a store that outlives a group
+    """Create the communicator of ``ranks`` in this process. They first wait for each other at ``store``.
+
+    That wait has a timeout; NCCL's would block.
+    """
+    turn = store.add(f"turn of {rank}", 1)  # counts the communicators, because a store can outlive a group
     keys = [f"{turn} gpu of {each}" for each in ranks]
     store.set(keys[ranks.index(rank)], f"{cuda.get_device_properties(device).uuid} of {socket.gethostname()}")
     try:

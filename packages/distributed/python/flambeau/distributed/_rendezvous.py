@@ -30,7 +30,7 @@ def rendezvous(
 
     Args:
         url: ``env://`` (the variables MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE), ``tcp://host:port`` (of the
-            process of rank 0), or ``file:///path`` (a file that is not there yet).
+            process of rank 0), or ``file:///path`` (a file that does not exist yet).
         rank, world_size: -1 reads them from the environment or from ``?rank=0&world_size=2`` after the url.
     Raises: ValueError for an unknown url or missing information.
     """
@@ -90,7 +90,7 @@ class Meeting(NamedTuple):
     """Result of a rendezvous.
 
     Args:
-        store: shared store; None if ``mpiexec`` started processes on several machines, which only MPI connects.
+        store: shared store; None if ``mpiexec`` started processes on several machines, which communicate only by MPI.
         watch: detects ranks that have ended; None for a single process, or without a store.
     """
 
@@ -103,7 +103,7 @@ class Meeting(NamedTuple):
 def meeting(
     init_method: str | None, store: Store | None, rank: int, world_size: int, timeout: timedelta | float
 ) -> Meeting:
-    """Meet the other processes; return when all are present.
+    """Wait until all processes have called this function.
 
     If ``mpiexec`` started the processes and no argument is given, MPI provides their ranks.
     """
@@ -118,7 +118,7 @@ def meeting(
         raise ValueError(f"rank should lie between 0 and {world_size - 1} for {world_size} processes, but is {rank}")
     here = _next_program(store)
     here.set_timeout(timeout)
-    watched = isinstance(underlying(store), TCPStore)  # from the start; other stores have no server yet
+    watched = isinstance(underlying(store), TCPStore)  # watch from the start; other stores get a server later
     watch = _watch(here, rank, world_size) if watched else None
     try:
         _introduce(here, rank, world_size, watch)
@@ -131,7 +131,7 @@ def meeting(
 
 def _by_mpi() -> Meeting:
     rank, size = _mpi_start.place()
-    if size == 1 or not _mpi_start.on_one_machine():  # between machines mpiexec alone knows what can be reached
+    if size == 1 or not _mpi_start.on_one_machine():  # it is unknown whether other machines can reach a store
         return Meeting(None, rank, size, None)
     here = _next_program(_mpi_start.meeting_place())
     return Meeting(here, rank, size, _watch(here, rank, size))
@@ -142,18 +142,18 @@ def _watch(store: PrefixStore, rank: int, size: int) -> Watch | None:
 
 
 def _next_program(store: Store) -> PrefixStore:
-    """Return a part of a store for the next rendezvous."""
+    """Return a view of ``store`` with a new key prefix, for the next rendezvous."""
     times = _uses.get(store, 0)
     _uses[store] = times + 1
     return PrefixStore(f"meeting {times}", store)
 
 
-# Number of earlier rendezvous at a store; each uses different keys.
+# Number of earlier rendezvous per store. Each uses its number as a key prefix.
 _uses: weakref.WeakKeyDictionary[Store, int] = weakref.WeakKeyDictionary()
 
 
 def _introduce(store: Store, rank: int, world_size: int, watch: Watch | None) -> None:
-    """Register this process, and wait for the others."""
+    """Register this process in the store, and wait for the others."""
     expected = store.compare_set("world size", "", str(world_size)).decode()
     if expected != str(world_size):
         raise DistStoreError(f"rank {rank} was told of {world_size} processes, but another one of {expected}")

@@ -1,9 +1,11 @@
-"""Server for the rendezvous of processes: a separate program that rank 0 starts and that imports only Python.
+"""Server for the rendezvous of processes: a separate program that rank 0 starts and that needs only Python.
 
-It keeps the keys and values of `TCPStore`, and it is the part of MPI's launcher (``mpiexec``) that tells ranks of each
-other (PMI 1), so that processes which something else has started become ranks of one MPI program. It also watches the
-ranks of each program and tells the others when one ends. Being a process, it answers while the one that started it is
-busy, as in starting MPI. It ends when that one has ended and no client is connected.
+The server has three tasks. It stores the keys and values of `TCPStore`. It implements PMI 1, the protocol in which
+``mpiexec`` introduces ranks to each other, so that processes started in other ways become ranks of one MPI program. It
+watches the ranks of each program and tells the others when one ends.
+
+The server is a process, so that it answers while rank 0 is busy, for example in the start of MPI. It ends when the
+process that started it has ended and no client is connected.
 
 Source: Balaji and others, "PMI: A Scalable Parallel Process-Management Interface for Extreme-Scale Systems", 2010.
 """
@@ -24,16 +26,16 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-ARRIVED = "/workers"  # the key by which a TCPStore counts who uses it
+ARRIVED = "/workers"  # key under which a TCPStore counts its processes
 LONGEST_KEY, LONGEST_VALUE = 256, 4096
 
-BEAT = 0.5  # seconds between two signs of life, of ranks and of this server
-DELAYED = 3 * BEAT  # what takes longer between two of them was held up, and may have held up others
-WAIT_FOR_CODE = 1.0  # seconds that a process's exit code is waited for after its connection has closed
+BEAT = 0.5  # interval in seconds between heartbeats of ranks and of this server
+DELAYED = 3 * BEAT  # a longer interval means that a process, and perhaps the whole machine, was stopped for a while
+WAIT_FOR_CODE = 1.0  # seconds to wait for the exit code of a process after its connection has closed
 UNKNOWN_END = "ended without a farewell: it was killed, or it crashed"
 SILENT = "has not responded for {seconds:.0f} s: it is stopped, or its machine cannot be reached"
 
-# Of <linux/pidfd.h>, Linux 6.15 and later: the exit code of a process that is not this one's child.
+# Constants of <linux/pidfd.h> (Linux 6.15) to query the exit code of a process that is not a child.
 _PIDFD_INFO_EXIT, _INFO_SIZE, _CODE_OFFSET = 1 << 3, 64, 60
 _PIDFD_GET_INFO = (3 << 30) | (_INFO_SIZE << 16) | (0xFF << 8) | 11
 
@@ -53,7 +55,7 @@ class Keys:
             return [self.values.get(key) for key in keys]
 
     def swap(self, key: str, old: str | None, new: str | None) -> bool:
-        """Replace a value if it equals the expected one."""
+        """Replace the value of ``key`` by ``new`` if it equals ``old`` (None: missing); return whether it did."""
         with self.lock:
             if self.values.get(key) != old:
                 return False
@@ -68,7 +70,7 @@ class Keys:
         return len(self.values.keys() - {ARRIVED})
 
     def answer(self, line: str) -> str:
-        """Answer a request, which is a JSON list."""
+        """Return the answer to a request: a JSON list of a method and its arguments."""
         question, *arguments = json.loads(line)
         return json.dumps(getattr(self, question)(*arguments) if question in self.QUESTIONS else None)
 
@@ -82,7 +84,7 @@ class Ranks:
         self.barrier = threading.Barrier(size)
 
     def answer(self, line: str) -> str:
-        """Answer a command of PMI."""
+        """Return the answer to a PMI command."""
         given = dict(word.split("=", 1) for word in line.split())
         command = given["cmd"]
         if command == "barrier_in":
@@ -106,13 +108,13 @@ class Ranks:
 
 
 def machine() -> str:
-    """Return an identifier of the kernel and the PID namespace."""
+    """Return an identifier of the running kernel and PID namespace, in which process ids are unique."""
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
 
 
 def told(code: int) -> str:
-    """Describe an exit code; a negative one is a signal."""
+    """Describe an exit code in words. A negative code is the number of a signal."""
     if code >= 0:
         return f"ended with exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
@@ -123,42 +125,45 @@ class Member:
     """Watched rank.
 
     Args:
-        place: its machine and process identifier.
-        limit: seconds without a sign of life after which it counts as silent; 0: never.
+        place: result of `machine` for its machine, and its process id.
+        limit: seconds without a heartbeat after which it counts as silent; 0: never.
     """
 
     def __init__(self, connection: socket.socket, place: tuple[str, int], limit: float) -> None:
         self.connection, self.place, self.limit = connection, place, limit
         self.seen = time.monotonic()
         self.silent = False
-        self.code: int | None = None  # as the launcher reports it
+        self.code: int | None = None  # exit code from the launcher
         self.descriptor = -1
         if place[0] == machine():
             with contextlib.suppress(OSError):
                 self.descriptor = os.pidfd_open(place[1])
 
     def exit_code(self) -> int | None:
-        """Return the exit code if it is known, negative for a signal. The kernel has it once the parent has."""
+        """Return the exit code, negative for a signal, or None if unknown.
+
+        The kernel reports it after the parent process has collected it.
+        """
         if self.code is not None or self.descriptor < 0:
             return self.code
         info = bytearray(struct.pack("<Q", _PIDFD_INFO_EXIT).ljust(_INFO_SIZE, b"\0"))
         try:
             fcntl.ioctl(self.descriptor, _PIDFD_GET_INFO, info)
-        except OSError:  # an older kernel
+        except OSError:  # the kernel is older than Linux 6.15
             return None
         if not struct.unpack_from("<Q", info)[0] & _PIDFD_INFO_EXIT:
             return None
         return os.waitstatus_to_exitcode(struct.unpack_from("<i", info, _CODE_OFFSET)[0])
 
     def close(self) -> None:
-        """Forget the process."""
+        """Close the descriptor of the process."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
 
 
 class Watched:
-    """State of the ranks of one program: present and ended ones."""
+    """State of the watched ranks of one program: those that run and those that have ended."""
 
     def __init__(self) -> None:
         self.members: dict[int, Member] = {}
@@ -167,21 +172,21 @@ class Watched:
         self.looked = time.monotonic()
 
     def tell(self, event: dict[str, Any] | None = None) -> None:
-        """Send an event to all ranks; None is a sign of life."""
+        """Send an event to all ranks; None sends a heartbeat, an empty line."""
         text = (json.dumps(event) if event else "").encode() + b"\n"
         for member in self.members.values():
-            with contextlib.suppress(OSError):  # it is gone, or stopped for so long that its buffer is full
+            with contextlib.suppress(OSError):  # the rank has ended, or its buffer is full because it is stopped
                 member.connection.send(text, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
     def join(self, rank: int, member: Member) -> None:
-        """Watch a rank, and tell it what became of others before it came."""
+        """Add a rank, and tell it which ranks have already ended."""
         with self.changed:
             self.members[rank] = member
             for event in self.ended.values():
                 self.tell(event)
 
     def beat(self, rank: int) -> None:
-        """Take a sign of life."""
+        """Record a heartbeat of a rank."""
         with self.changed:
             member, now = self.members[rank], time.monotonic()
             if now - member.seen > DELAYED:
@@ -192,15 +197,16 @@ class Watched:
                 self.tell({"rank": rank, "back": True})
 
     def excuse(self, now: float) -> None:
-        """Count silence from now on, since what held up one rank or this server may have held up all."""
+        """Restart the measurement of silence for all ranks: a delay of one rank or the server may have affected all."""
         for member in self.members.values():
             member.seen = now
 
     def end(self, rank: int, how: str, calls: dict[str, int] | None = None) -> None:
-        """Tell all that a rank has ended.
+        """Tell all ranks that ``rank`` has ended.
 
         Args:
-            calls: how many collectives of each group it has begun, if it leaves in order.
+            how: description of the end.
+            calls: number of collectives that it has started, by group, if it sent a farewell; else None.
         """
         with self.changed:
             if rank not in self.ended:
@@ -208,7 +214,7 @@ class Watched:
                 self.tell(self.ended[rank])
 
     def lose(self, rank: int, member: Member) -> None:
-        """Take note that a rank's connection has closed, and find out why."""
+        """Remove a rank whose connection has closed, and report its end with the exit code, if known."""
         deadline = time.monotonic() + WAIT_FOR_CODE
         while rank not in self.ended and (code := member.exit_code()) is None and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -219,7 +225,7 @@ class Watched:
             self.members.pop(rank)
 
     def report(self, place: tuple[str, int], rank: int, code: int) -> None:
-        """Take a launcher's word for the exit code of a process, which may have ended before it was watched."""
+        """Record the exit code of a process from its launcher. The process may have ended before it was watched."""
         with self.changed:
             for member in self.members.values():
                 if member.place == place:
@@ -229,7 +235,7 @@ class Watched:
                 self.end(rank, told(code))
 
     def look(self) -> None:
-        """Send a sign of life, and tell all which ranks have sent none for too long."""
+        """Send a heartbeat, and tell all ranks which ranks have become silent."""
         with self.changed:
             self.tell()
             now = time.monotonic()
@@ -264,7 +270,7 @@ class Server:
                 self.changed.notify()
 
     def serve(self, connection: socket.socket) -> None:
-        """Answer one connection until it ends: questions to the keys, or what its first line asks for."""
+        """Serve one connection until it closes: requests to the key-value table, or PMI, a watch or a report."""
         with self.counted(), connection, connection.makefile("rw", newline="\n") as lines:
             try:
                 for line in lines:
@@ -277,10 +283,10 @@ class Server:
                     lines.write(self.keys.answer(line) + "\n")
                     lines.flush()
             except (OSError, threading.BrokenBarrierError):
-                pass  # a process was killed, which `watch` notices
+                pass  # a process was killed; `watch` detects this
 
     def introduce(self, lines: Any, size: int) -> None:
-        """Answer one rank of an MPI program by PMI."""
+        """Answer the PMI commands of one rank of an MPI program with ``size`` ranks."""
         ranks = self.program(size)
         try:
             for line in lines:
@@ -292,7 +298,7 @@ class Server:
     def watch(
         self, connection: socket.socket, lines: Any, program: str, rank: int, place: list[Any], limit: float
     ) -> None:
-        """Watch one rank until its connection closes: an empty line is a sign of life, another one a farewell."""
+        """Watch one rank until its connection closes. An empty line is a heartbeat, any other line a farewell."""
         with self.changed:
             watched = self.watched.setdefault(program, Watched())
         member = Member(connection, (place[0], place[1]), limit)
@@ -309,20 +315,20 @@ class Server:
             watched.lose(rank, member)
 
     def report(self, place: list[Any], rank: int, code: int) -> None:
-        """Take a launcher's word for the exit code of a process."""
+        """Record the exit code of a process from its launcher."""
         self.reports.append(((place[0], place[1]), rank, code))
         for watched in list(self.watched.values()):
             watched.report(*self.reports[-1])
 
     def look(self) -> None:
-        """Look after all ranks, for as long as this process lasts."""
+        """Check all ranks periodically, until this process ends."""
         while True:
             time.sleep(BEAT)
             for watched in list(self.watched.values()):
                 watched.look()
 
     def program(self, size: int) -> Ranks:
-        """Return the MPI program of the next rank."""
+        """Add a rank to the last MPI program, or to a new one of ``size`` ranks if it is full, and return it."""
         with self.changed:
             if not self.programs or self.programs[-1].members == size:
                 self.programs.append(Ranks(size))
@@ -343,21 +349,22 @@ class Server:
 
 
 def main() -> None:
-    """Serve at a socket until a pipe ends and there are no connections. The arguments are both descriptors.
+    """Serve until the parent's pipe is closed and no connections are left.
 
-    The started process returns at once and leaves a detached server process.
+    The command-line arguments are the descriptors of the listening socket and of the pipe. The function forks: the
+    started process returns at once, and the child process is the server.
     """
     if os.fork():
         return
     nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):  # so that a reader of rank 0's output does not wait for this process
+    for stream in range(3):  # a reader of rank 0's output must not wait for this process
         os.dup2(nothing, stream)
     listener, lasting, server = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), Server()
     threading.Thread(target=server.accept, args=(listener,), daemon=True).start()
     threading.Thread(target=server.look, daemon=True).start()
     while os.read(lasting, 1):
         pass
-    listener.shutdown(socket.SHUT_RDWR)  # which wakes who accepts
+    listener.shutdown(socket.SHUT_RDWR)  # ends `accept`
     with server.changed:
         server.changed.wait_for(lambda: not server.connected)
 

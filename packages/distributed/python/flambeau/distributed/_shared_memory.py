@@ -23,16 +23,16 @@ from .work import Work
 __all__ = ["Kind", "SharedMemory", "SharedRequest", "reduces"]
 
 _MOST_RANKS, _MOST_CHUNK, _MEMORY = 64, 64 * 1024, 16 * 1024 * 1024
-# Larger tensors are read directly from the memory of other processes, so that ranks need not run at the same time. This
-# is several times faster if there are more processes than processors.
+# Size in bytes above which ranks read tensors directly from each other's memory. Then ranks need not run at the same
+# time, which is several times faster if there are more processes than processors.
 _LARGE = 256 * 1024
-_LOOK = 100e-6  # seconds that a look at a collective may take, in which it makes progress
-_MOST_PIECES = 4096  # whose addresses fit into a slot
+_LOOK = 100e-6  # maximum seconds that one poll works on a collective
+_MOST_PIECES = 4096  # maximum number of tensors whose addresses fit into a slot
 _DONE, _MISMATCH = 1, 2
 
 
 class Kind(enum.IntEnum):
-    """Numbers of the collectives in the native code."""
+    """Collectives by their numbers in the native code."""
 
     CHECK = 0
     ALL_REDUCE = 1
@@ -49,7 +49,7 @@ def _name(dtype: flambeau.dtype) -> str:
 
 @cache
 def reduces(op: ReduceOp, dtype: flambeau.dtype) -> bool:
-    """Return whether native code reduces numbers of a dtype by an operation."""
+    """Return whether the native code supports reduction ``op`` for ``dtype``."""
     return _native.supports(op.value, _name(dtype))
 
 
@@ -58,13 +58,16 @@ def _pieces(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
 
 
 class SharedRequest:
-    """A collective in progress."""
+    """Request for a collective in progress, with the interface of an MPI request."""
 
     def __init__(self, memory: SharedMemory, job: object) -> None:
         self._memory, self._job = memory, job
 
     def Test(self, status: Any = None) -> bool:
-        """Make progress, and return whether it is done. Raises: RuntimeError if ranks call different collectives."""
+        """Make progress, and return whether the collective is complete.
+
+        Raises: RuntimeError if ranks call different collectives.
+        """
         state = _native.wait(self._memory.group, self._job, _LOOK)
         if state in (_DONE, _MISMATCH):
             self._memory.left.pop(self, None)
@@ -74,24 +77,24 @@ class SharedRequest:
 
 
 class SharedMemory:
-    """Memory that all ranks of a group share.
+    """Shared memory of all ranks of a group, with the collectives that use it.
 
     Args:
-        memory: the same in all ranks, zero at first.
-        ranks: their numbers among all processes, for errors.
-        in_place: ranks may read each other's own memory, which large tensors need.
+        memory: mapping of the same memory in all ranks, initially zero.
+        ranks: global ranks of the group, for errors.
+        in_place: True if ranks may read each other's private memory, which is required for large tensors.
     """
 
     def __init__(self, memory: mmap.mmap, rank: int, ranks: Sequence[int], in_place: bool) -> None:
         self.ranks = ranks
         self.group = _native.open_group(memory, rank, len(ranks), _chunk(len(ranks)))
         self._in_place = in_place
-        self.left: dict[SharedRequest, Work] = {}  # works without a waiting thread
+        self.left: dict[SharedRequest, Work] = {}  # works that no thread waits for
         self._end = weakref.finalize(self, _native.close_group, self.group)
 
     @classmethod
     def open(cls, communicator: Any, ranks: Sequence[int]) -> SharedMemory | None:
-        """Return the memory that the ranks of a communicator share; None if they are on several machines."""
+        """Create the shared memory of the ranks of a communicator; None if they are on several machines."""
         size = communicator.Get_size()
         if size > _MOST_RANKS or not _on_one_machine(communicator):
             return None
@@ -99,7 +102,7 @@ class SharedMemory:
         return None if memory is None else cls(memory, communicator.Get_rank(), ranks, _readable(communicator))
 
     def takes(self, kind: Kind, share: int, signature: Signature) -> bool:
-        """Return whether it carries out a collective, rather than MPI."""
+        """Return True if shared memory supports a collective, False if MPI must be used."""
         op, tensor = signature.op, signature.tensor
         if op is not None and tensor is not None and not reduces(op, tensor.dtype):
             return False
@@ -114,10 +117,10 @@ class SharedMemory:
         outputs: Sequence[Tensor] = (),
         share: int = 0,
     ) -> SharedRequest:
-        """Begin a collective of contiguous tensors.
+        """Start a collective of contiguous tensors.
 
         Args:
-            share: the bytes of one rank's part.
+            share: number of bytes that each rank contributes.
         """
         op = "" if signature.op is None else signature.op.value
         dtype = "" if signature.tensor is None else _name(signature.tensor.dtype)
@@ -130,7 +133,7 @@ class SharedMemory:
         )
 
     def attend(self, request: SharedRequest, work: Work) -> None:
-        """Let a native thread complete a work without a waiting thread, and keep it alive until then."""
+        """Make a native thread complete ``work``, which no thread waits for, and keep the work alive until then."""
         for other in list(self.left.values()):
             other.progress()
         self.left[request] = work
@@ -138,7 +141,7 @@ class SharedMemory:
 
 
 def _chunk(size: int) -> int:
-    """Return how many bytes each rank moves at once."""
+    """Return the number of bytes that each of ``size`` ranks copies at once."""
     slots = _native.memory_size(size, 1) - _native.memory_size(size, 0)
     return min(_MOST_CHUNK, _MEMORY // slots // 4096 * 4096)
 
@@ -154,7 +157,7 @@ def _on_one_machine(communicator: Any) -> bool:
 
 
 def _readable(communicator: Any) -> bool:
-    """Return whether all ranks may read each other's memory, which a system may forbid."""
+    """Return whether all ranks may read each other's memory; some systems forbid it."""
     own = flambeau.ones(1)
     others = communicator.allgather((os.getpid(), own.data_ptr()))
     found = all(_native.may_read(*other) for other in others)
@@ -162,10 +165,10 @@ def _readable(communicator: Any) -> bool:
 
 
 def _mapped(communicator: Any, size: int) -> mmap.mmap | None:
-    """Return memory that all ranks map; None in all of them if one cannot. It has no name once all have it."""
+    """Map the same ``size`` bytes in all ranks; None in all ranks if one fails. The file is unlinked afterwards."""
     path = communicator.bcast(_made(size) if communicator.Get_rank() == 0 else None, 0)
     found = None
-    with contextlib.suppress(OSError):  # no /dev/shm, or no room there: MPI has other ways
+    with contextlib.suppress(OSError):  # no /dev/shm, or not enough memory: MPI is used instead
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
             found = mmap.mmap(descriptor, size)
@@ -178,7 +181,7 @@ def _mapped(communicator: Any, size: int) -> mmap.mmap | None:
 
 
 def _made(size: int) -> str:
-    """Make a file in memory, and return its path; without room for it, an empty one."""
+    """Create a file of ``size`` bytes in /dev/shm and return its path, or an empty string if that fails."""
     path = f"/dev/shm/flambeau-{uuid.uuid4().hex}"
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

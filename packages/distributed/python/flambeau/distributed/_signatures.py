@@ -1,4 +1,4 @@
-"""Signatures of collectives, by which the ranks of a group see that they make the same call."""
+"""Signatures of collectives, which the ranks of a group compare to detect different calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .reduce_op import ReduceOp
 
 __all__ = ["TEXT_SIZE", "Signature", "mismatch"]
 
-TEXT_SIZE = 256  # bytes that a rank sends of its signature's text
+TEXT_SIZE = 256  # size in bytes of the text of a signature
 _KEY = struct.Struct("<IIIiq")
 _NOT_EQUAL = (
     "Detected mismatch between collectives on ranks: {calls}. All ranks of a group must make the same calls in the "
@@ -25,18 +25,18 @@ _NOT_EQUAL = (
 
 @lru_cache(maxsize=256)
 def _code(value: Any) -> int:
-    """Return a number that stands for a name, an operation or a dtype in all processes."""
+    """Return a hash of a name, an operation or a dtype that is the same in all processes."""
     return zlib.crc32(str(value).encode())
 
 
 class Signature(NamedTuple):
-    """Call, operation, root and tensor of a collective. Ranks must agree on all but the tensor's shape.
+    """Call, operation, root and tensor of a collective. Of the tensor, dtype and number of elements must agree.
 
     Args:
         call: the collective's name.
         tensor: this rank's tensor; None if there is none or if sizes may differ.
-        op: how tensors are reduced.
-        root: the rank that sends or receives; -1 if all ranks do the same.
+        op: reduction.
+        root: rank that sends to or receives from all; -1 if there is none.
         shapes: shapes of the tensors that are packed into ``tensor``, which must be equal.
     """
 
@@ -47,7 +47,7 @@ class Signature(NamedTuple):
     shapes: Sequence[Sequence[int]] = ()
 
     def encoded(self) -> tuple[bytes, bytes]:
-        """Return what ranks compare, in few bytes, and what an error shows of this rank's call, in `TEXT_SIZE`."""
+        """Return a short key that ranks compare, and a text of `TEXT_SIZE` bytes that describes the call in errors."""
         call, tensor, op, root, shapes = self
         if tensor is None:
             return _encoded(call, op, root, (), None)

@@ -22,20 +22,20 @@ __all__ = ["Alone", "Transport"]
 class Transport(ABC):
     """Base class of transports for the tensors of one kind of device and the processes of one group.
 
-    Callers pass contiguous tensors of the right sizes and ranks within the group. Calls return at once, with a work to
-    wait for.
+    Callers pass contiguous tensors of the right sizes, and ranks within the group. Methods return immediately with a
+    `Work` to wait for.
     """
 
     name: str
-    device = "cpu"  # where its tensors are
+    device = "cpu"  # device type of the tensors
 
     def __init__(self, rank: int, size: int, timeout: timedelta | float, peers: Peers | None = None) -> None:
         self.rank, self.size, self.timeout = rank, size, timeout
-        self.peers = peers  # None: nothing is known of the other ranks
+        self.peers = peers  # None: the state of other ranks is unknown
 
     @abstractmethod
     def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
-        """``shapes``: of the tensors that are packed into one."""
+        """Reduce a tensor over all ranks in place. ``shapes`` are those of the tensors that are packed into it."""
 
     def all_reduce_coalesced(self, tensors: Sequence[Tensor], op: ReduceOp) -> Work:
         """Reduce several tensors of one dtype at once; by default they are packed into one."""
@@ -72,7 +72,7 @@ class Transport(ABC):
 
     @abstractmethod
     def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
-        """``received`` and ``sent`` count the elements from and to each rank."""
+        """Send a part of ``tensor`` to each rank; ``sent`` and ``received`` are numbers of elements per rank."""
 
     @abstractmethod
     def send(self, tensor: Tensor, to: int, tag: int) -> Work:
@@ -83,18 +83,18 @@ class Transport(ABC):
         """Receive a tensor from a rank, or from the first rank that sends if ``source`` is None."""
 
     def together(self) -> AbstractContextManager[Any]:
-        """Return a context whose messages are sent concurrently."""
+        """Return a context; messages that are started in it are sent concurrently."""
         return nullcontext()
 
     @abstractmethod
     def barrier(self) -> Work:
         """Wait until all ranks have called this."""
 
-    def close(self) -> None:  # noqa: B027, some need nothing
+    def close(self) -> None:  # noqa: B027, some transports have no resources
         """Release the resources of the group."""
 
     def _work(self, what: str, outputs: Sequence[Tensor] = ()) -> Work:
-        """Return a work that is complete."""
+        """Return a work that is already complete."""
         return Work(what, lambda: True, outputs, rank=self.rank, size=self.size, timeout=self.timeout)
 
 

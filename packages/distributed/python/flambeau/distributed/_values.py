@@ -1,4 +1,4 @@
-"""Many tensors that take over the values of one process in few messages."""
+"""Broadcast of many tensors in few messages."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["begin_broadcast", "broadcast_values"]
 
 
 def broadcast_values(tensors: Sequence[Tensor], group: ProcessGroup, source: int = 0) -> None:
-    """Replace the values of tensors by those of one process, in one message for each dtype and device.
+    """Replace the values of tensors by those of the process ``source``, with one message per dtype and device.
 
     Args:
-        source: that process's rank within the group.
+        source: rank within the group.
     """
     begin_broadcast(tensors, group, source)()
 
 
 @flambeau.no_grad()
 def begin_broadcast(tensors: Sequence[Tensor], group: ProcessGroup, source: int) -> Callable[[], None]:
-    """Begin what `broadcast_values` does. Returns: what waits until it is done."""
+    """Start `broadcast_values`. Return a function that waits until it is complete."""
     kinds: dict[tuple[flambeau.dtype, flambeau.device], list[Tensor]] = {}
     for tensor in tensors:
         kinds.setdefault((tensor.dtype, tensor.device), []).append(tensor.detach())

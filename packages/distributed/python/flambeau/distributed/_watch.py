@@ -1,7 +1,7 @@
 """Detection of ranks that have ended or do not respond, through the store's server.
 
-Each process sends the server a sign of life twice a second, by a native thread that needs no lock of Python's. The
-server (`_server`) sees when a process's connection closes or when it falls silent, and tells all ranks.
+Each process sends the server a heartbeat twice a second, from a native thread that does not need the GIL. The server
+(`_server`) detects when the connection of a process closes or heartbeats stop, and tells all ranks.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from .tcp_store import TCPStore
 __all__ = ["FAREWELL", "PAUSE", "Part", "Peers", "Watch", "meet", "others_failed", "say_farewell"]
 
 GRACE = 1.0  # seconds in which a collective may still complete after one of its ranks has ended
-FAREWELL = 10.0  # seconds for running operations to complete before a process ends
+FAREWELL = 10.0  # maximum seconds that a process waits at its end for running operations to complete
 PAUSE = 1e-3
-ABORT = 70  # exit code of a process that could not raise: "internal software error" of <sysexits.h>
+ABORT = 70  # exit code of a process that cannot raise an error: EX_SOFTWARE of <sysexits.h>
 
 _SERVER_GONE = (
     "the store's server at {host}:{port}, which watches all ranks, does not answer: the machine or the process that "
@@ -44,7 +44,7 @@ _ABORTED = "flambeau.distributed: rank {rank} waits in {what} and cannot go on, 
 
 
 def silence_limit() -> float:
-    """Return the seconds after which a silent rank counts as hung: FLAMBEAU_HEARTBEAT_SECONDS; 0: never."""
+    """Return FLAMBEAU_HEARTBEAT_SECONDS: seconds without a heartbeat after which a rank counts as hung; 0: never."""
     text = os.environ.get("FLAMBEAU_HEARTBEAT_SECONDS", "4")
     try:
         return max(0.0, float(text))
@@ -53,7 +53,7 @@ def silence_limit() -> float:
 
 
 class _End:
-    """End or silence of a rank."""
+    """End or silence of a rank. After the time ``final``, incomplete collectives with this rank fail."""
 
     def __init__(self, how: str, calls: dict[str, int] | None = None, grace: float = GRACE) -> None:
         self.how, self.calls, self.final = how, calls, time.monotonic() + grace
@@ -63,15 +63,16 @@ class Watch:
     """Connection of one process with the server that watches all ranks of a program.
 
     Args:
-        store: whose server it is.
-        program: a name for the program, of which a store may see several, one after another.
+        store: store whose server watches.
+        program: name of the program, because several programs may use a store one after another.
+        rank: rank of this process.
     """
 
     def __init__(self, store: TCPStore, program: str, rank: int) -> None:
         self.rank, self.server = rank, {"host": store.host, "port": store.port}
-        self.calls: Counter[str] = Counter()  # how many collectives of each transport have begun
-        self.pending: set[tuple[str, int | None]] = set()  # those that are not complete
-        self.left: set[Any] = set()  # works without a waiting thread
+        self.calls: Counter[str] = Counter()  # number of started collectives, by transport
+        self.pending: set[tuple[str, int | None]] = set()  # transport and number of incomplete collectives
+        self.left: set[Any] = set()  # works that no thread waits for
         self.ended: dict[int, _End] = {}
         self.lost_server = ""
         self.closed = False
@@ -89,13 +90,13 @@ class Watch:
         return bool(self.ended or self.lost_server)
 
     def reason(self, ranks: Sequence[int], group: str = "", call: int | None = None) -> str:
-        """Return why something cannot complete that needs some ranks, or an empty string.
+        """Return why an operation that needs ``ranks`` cannot complete, or an empty string if it may complete.
 
         Args:
-            group: the transport's key.
-            call: the number of the collective among those of the transport; None: it is no collective.
+            group: key of the transport.
+            call: number of the collective in the transport; None for other operations.
         """
-        for rank, end in list(self.ended.items()):  # the first that ended first, as others follow from it
+        for rank, end in list(self.ended.items()):  # in the order in which ranks ended, because an end causes others
             if rank not in ranks:
                 continue
             if end.calls is not None and call is not None:
@@ -104,12 +105,12 @@ class Watch:
             elif time.monotonic() > end.final:
                 return f"rank {rank} {end.how}"
             else:
-                return ""  # another rank may have ended because of this one: it is not the reason to report
+                return ""  # later ends may be consequences of this one, so do not report them
         return self.lost_server
 
     @contextlib.contextmanager
     def blocking(self, what: str, ranks: Sequence[int]) -> Iterator[None]:
-        """Surround a call of MPI that cannot be interrupted: if one of the ranks ends, this process does, too."""
+        """End this process if one of ``ranks`` ends within the context. Use it for calls that cannot be interrupted."""
         self._blocked = (what, ranks)
         try:
             yield
@@ -117,10 +118,11 @@ class Watch:
             self._blocked = None
 
     def leave(self, how: str, failed: bool = False) -> None:
-        """Tell the other ranks that this one takes part no more, and in how many collectives it has taken part.
+        """Tell the other ranks that this one leaves, and in how many collectives it has taken part.
 
         Args:
-            failed: these may not complete, either.
+            how: reason for messages.
+            failed: if True, the collectives so far may not complete either.
         """
         if self.closed:
             return
@@ -130,17 +132,17 @@ class Watch:
         for key, call in self.pending:
             calls[key] = min(calls[key], (call or 0) - 1)
         farewell = {"how": how, "calls": None if failed else calls}
-        with contextlib.suppress(OSError):  # the server is gone, and the others know
+        with contextlib.suppress(OSError):  # the server has ended, and the other ranks detect this
             self._connection.sendall(json.dumps(farewell).encode() + b"\n")
 
     def _complete(self) -> None:
-        """Complete works without a waiting thread, as far as the other ranks still take part."""
+        """Complete works that no thread waits for, for at most `FAREWELL` seconds."""
         deadline = time.monotonic() + FAREWELL
         while any(not work.progress() for work in list(self.left)) and time.monotonic() < deadline:
             time.sleep(PAUSE)
 
     def fail(self, what: str, error: BaseException) -> None:
-        """Tell the other ranks that an error has ended this rank's part in the program, and watch no more."""
+        """Tell the other ranks that this rank leaves because of an error, and close the connection."""
         self.leave(f"failed in {what} with {type(error).__name__}: {error}", failed=True)
         self.close()
 
@@ -153,9 +155,9 @@ class Watch:
         self._connection.close()
 
     def _listen(self) -> None:
-        """Take the server's news until it ends. Runs in a separate thread."""
+        """Receive events from the server until it ends. Runs in a separate thread."""
         self._connection.settimeout(BEAT)
-        rest, silent = b"", 0.0  # seconds, as far as this thread could run
+        rest, silent = b"", 0.0  # silent: seconds without data, only counting time in which this thread ran
         while not self.closed:
             try:
                 data = self._connection.recv(65536)
@@ -201,38 +203,38 @@ class Watch:
 
 
 class Peers:
-    """The ranks of one transport, as a `Watch` knows them.
+    """The ranks of one transport, with the `Watch` that detects their end.
 
     Args:
-        ranks: their numbers among all processes.
-        key: the transport's name in farewells.
+        ranks: global ranks.
+        key: name of the transport in farewells.
     """
 
     def __init__(self, watch: Watch, ranks: Sequence[int], key: str) -> None:
         self.watch, self.ranks, self.key = watch, ranks, key
 
     def of_call(self) -> Part:
-        """Count one more collective, which needs all ranks."""
+        """Count another collective, and return the participation of the ranks, all of which it needs."""
         self.watch.calls[self.key] += 1
         call = self.watch.calls[self.key]
         self.watch.pending.add((self.key, call))
         return Part(self.watch, self.ranks, self.key, call)
 
     def of_message(self, other: int | None) -> Part:
-        """Return the part of a rank within the transport in a message; None: of any, of which one suffices."""
+        """Return the participation of the rank ``other`` in a message, or of any single rank if it is None."""
         if other is not None:
             return Part(self.watch, [self.ranks[other]])
         return AnyPart(self.watch, [rank for rank in self.ranks if rank != self.watch.rank])
 
 
 class Part:
-    """The part that other ranks have in a collective or a message."""
+    """Participation of other ranks in a collective or a message."""
 
     def __init__(self, watch: Watch, ranks: Sequence[int], key: str = "", call: int | None = None) -> None:
         self.watch, self.ranks, self.key, self.call = watch, ranks, key, call
 
     def missing(self) -> str:
-        """Return why the ranks will not take part, or an empty string."""
+        """Return why the ranks will not participate, or an empty string if they may."""
         return self.watch.reason(self.ranks, self.key, self.call) if self.watch.news() else ""
 
     def leave(self, work: Any) -> None:
@@ -246,7 +248,7 @@ class Part:
 
 
 class AnyPart(Part):
-    """The part that one of several ranks has in a message."""
+    """Participation of any one of several ranks in a message."""
 
     def missing(self) -> str:
         if not self.watch.news():
@@ -259,7 +261,7 @@ _open: weakref.WeakSet[Watch] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """Close the connections in a child process, which would keep them open after this process has ended."""
+    """Close the connections in a forked child, which would otherwise keep them open after its parent has ended."""
     for watch in list(_open):
         watch.closed = True
         watch._connection.close()
@@ -283,9 +285,9 @@ def say_farewell(error: BaseException | None) -> None:
 
 
 def meet(store: Store, what: str, rank: int, size: int, watch: Watch | None) -> None:
-    """Wait at a store until all ranks have come to the same place.
+    """Wait until all ranks have called this function with the same ``store`` and ``what``.
 
-    Raises: DistStoreError for a rank that came twice, and for ranks that have ended or do not come in time.
+    Raises: DistStoreError if two processes have the same rank, if a rank has ended, or after the store's timeout.
     """
     keys = [f"{what} {each}" for each in range(size)]
     if store.add(keys[rank], 1) > 1:

@@ -38,7 +38,7 @@ def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, a
         tensor: tensor with the same shape and dtype in all processes.
         op: reduction (`ReduceOp`).
         group: group of processes; None for all.
-        async_op: if True, return a work immediately. This holds for all collectives.
+        async_op: if True, return a `Work` immediately, for all collectives; if False, wait.
     Returns: a `Work` if ``async_op``, else None.
     Raises: TypeError, ValueError for unsupported arguments; RuntimeError if processes do not take part in time.
 
@@ -135,7 +135,7 @@ def reduce_scatter(
     agree(group, "reduce_scatter", op.name, output)
     transport, device = carrier(group, output)
     room, parts = room_for(output, device), together(inputs, device)
-    assert parts is not None  # as there are processes
+    assert parts is not None  # because the group is not empty
     return handed(into(transport.reduce_scatter(room, parts, op), output, room), async_op, [output])
 
 

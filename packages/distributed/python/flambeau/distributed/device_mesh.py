@@ -19,7 +19,7 @@ class DeviceMesh:
 
     Args:
         device_type: ``"cpu"`` or ``"cuda"``: device of the tensors.
-        mesh: the ranks, a tensor or nested lists, the same in all processes. All processes call.
+        mesh: the ranks as a tensor or nested lists, the same in all processes. All processes must create the mesh.
         mesh_dim_names: names of the dimensions.
     """
 

@@ -53,7 +53,7 @@ def all_gather(tensor_list: Sequence[Tensor], tensor: Tensor, group: Any = None,
 
     Args:
         tensor_list: receives one tensor per process.
-        tensor: of one shape and dtype in all processes.
+        tensor: tensor with the same shape and dtype in all processes.
 
     >>> gathered = [fb.empty(2)]
     >>> flambeau.distributed.all_gather(gathered, fb.tensor([1.0, 2.0]))
@@ -109,7 +109,7 @@ def gather(
     """Copy the tensors of all processes to a list in the process of rank ``dst``, 0 by default.
 
     Args:
-        tensor: of one shape and dtype in all processes.
+        tensor: tensor with the same shape and dtype in all processes.
         gather_list: in rank ``dst``, one tensor per process, which receives the data; None in other processes.
     """
     check_tensor("gather", "tensor", tensor)

@@ -28,7 +28,7 @@ _NONE = (
 
 @dataclass(frozen=True)
 class MixedPrecisionPolicy:
-    """The dtypes that a divided model would compute in."""
+    """Policy of dtypes in which a sharded model would compute."""
 
     param_dtype: dtype | None = None
     reduce_dtype: dtype | None = None
@@ -38,7 +38,7 @@ class MixedPrecisionPolicy:
 
 @dataclass
 class OffloadPolicy:
-    """Parts stay where they are computed with."""
+    """Policy of keeping shards on the device on which they are used."""
 
 
 @dataclass
@@ -56,7 +56,7 @@ class CPUOffload:
 
 
 class ShardingStrategy(enum.Enum):
-    """The state of a model to shard: parameters, gradients and optimizer state, or some of them."""
+    """Choice of what to shard: parameters, gradients and optimizer state, or some of them."""
 
     FULL_SHARD = enum.auto()
     SHARD_GRAD_OP = enum.auto()
@@ -82,7 +82,7 @@ class FSDPModule:
 def transformer_auto_wrap_policy(
     module: Any, recurse: bool, nonwrapped_numel: int, transformer_layer_cls: set[type]
 ) -> bool:
-    """Return True to descend into a module; with ``recurse=False``, whether to shard it as a unit by its class."""
+    """Return True if ``recurse``, to visit submodules; else True if ``module`` is of a class to shard as a unit."""
     return recurse or isinstance(module, tuple(transformer_layer_cls))
 
 

@@ -138,7 +138,7 @@ class _Program:
         return self._by_mpi(backend, ranks, timeout, peers)
 
     def _by_mpi(self, backend: str, ranks: Sequence[int], timeout: timedelta | float, peers: Peers | None) -> Transport:
-        """Return the transport of some ranks by MPI, which the first group that needs it starts."""
+        """Create the MPI transport of some ranks. The first call starts MPI."""
         if self.mpi is None:
             with self.blocking("the start of MPI", range(self.size)):
                 self.mpi = _mpi_start.start(self.store, self.rank, self.size, self.watch)
@@ -148,7 +148,7 @@ class _Program:
             return MPITransport.of(backend, self.mpi.COMM_WORLD, ranks, timeout, peers)
 
     def blocking(self, what: str, ranks: Sequence[int]) -> AbstractContextManager[None]:
-        """Protect a call that cannot be interrupted but must end if a rank does."""
+        """Return a context for a call that cannot be interrupted: this process ends if one of ``ranks`` ends."""
         return nullcontext() if self.watch is None else self.watch.blocking(what, ranks)
 
     def remove(self, groups: Sequence[ProcessGroup]) -> None:
@@ -159,7 +159,7 @@ class _Program:
             self.groups.remove(each)
 
     def leave(self) -> None:
-        """Tell the other ranks that this process leaves."""
+        """Tell the other ranks that this process leaves the program."""
         if self.watch is not None:
             self.watch.leave("destroyed its process group")
             self.watch.close()
@@ -327,13 +327,13 @@ def new_group(
     group_desc: str | None = None,
     device_id: Any = None,
 ) -> Any:
-    """Create a group. All processes call this function in the same order, also those outside the group.
+    """Create a group. All processes must call this function in the same order, also those outside the group.
 
     Args:
         ranks: global ranks of the members; None for all.
         timeout: see `init_process_group`; default: that of the default group.
         backend: see `init_process_group`; default: that of the default group.
-        use_local_synchronization: if True, only members call.
+        use_local_synchronization: if True, only members call this function.
     Returns: the group, or ``GroupMember.NON_GROUP_MEMBER`` in the processes outside it.
     """
     program = _running()
@@ -392,7 +392,7 @@ def new_subgroups(
 
 
 def destroy_process_group(group: ProcessGroup | None = None) -> None:
-    """Destroy a group, by default all groups; every member calls. Messages that were sent still arrive."""
+    """Destroy a group, by default all groups. Every member must call this. Messages already sent still arrive."""
     global _program
     found = member(group)
     if found is None:

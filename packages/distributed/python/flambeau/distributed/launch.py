@@ -1,4 +1,4 @@
-"""The same as `flambeau.distributed.run`, under its older name."""
+"""Former name of `flambeau.distributed.run`."""
 
 from .run import main
 

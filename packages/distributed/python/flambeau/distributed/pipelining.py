@@ -1,4 +1,4 @@
-"""Pipelines over several processes, which flambeau does not have: names that raise when used."""
+"""Names of PyTorch's pipeline parallelism, which flambeau does not support. They raise an error when used."""
 
 from ._missing import stand_ins
 

@@ -27,4 +27,4 @@ class ReduceOp(enum.Enum):
     BXOR = "bxor"
 
 
-ReduceOp.RedOpType = ReduceOp  # PyTorch's name for the type of these values, which is another one there
+ReduceOp.RedOpType = ReduceOp  # in PyTorch, a separate class has this name

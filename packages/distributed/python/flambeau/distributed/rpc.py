@@ -1,4 +1,4 @@
-"""Remote procedure calls, which flambeau does not have: names that raise when used."""
+"""Names of PyTorch's remote procedure calls, which flambeau does not support. They raise an error when used."""
 
 from ._missing import stand_ins
 
@@ -11,7 +11,7 @@ __all__ = ["is_available", *_FUNCTIONS, *_CLASSES]
 
 
 def is_available() -> bool:
-    """Return whether functions can be called in other processes: False.
+    """Return False, because remote procedure calls are not supported.
 
     >>> is_available()
     False

@@ -140,7 +140,7 @@ class _Launch:
             "TORCHELASTIC_RESTART_COUNT": attempt,
             "TORCHELASTIC_MAX_RESTARTS": self.options.max_restarts,
         }
-        shared = str(max(1, len(os.sched_getaffinity(0)) // self.count))  # the processors of this machine
+        shared = str(max(1, len(os.sched_getaffinity(0)) // self.count))  # divide the processors among the processes
         threads = {name: os.environ.get(name, shared) for name in ("FLAMBEAU_NUM_THREADS", "OMP_NUM_THREADS")}
         return {**os.environ, **threads, **{name: str(value) for name, value in told.items()}}
 
@@ -205,7 +205,7 @@ class _Launch:
 
 
 def _bound_to(launcher: int) -> Callable[[], None]:
-    """Return a function for the child process that lets SIGTERM end it together with the launcher."""
+    """Return a function for the child process that makes the kernel send it SIGTERM when the launcher ends."""
     prctl = ctypes.CDLL(None).prctl
 
     def bind() -> None:

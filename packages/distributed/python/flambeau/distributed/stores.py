@@ -35,7 +35,7 @@ def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = de
 
 
 def looks(limit: float) -> Iterator[None]:
-    """Yield with growing pauses until the time limit in seconds, and once more at the limit."""
+    """Yield at growing intervals until ``limit`` seconds have passed, and once more at the end."""
     deadline, pause = time.monotonic() + limit, FIRST_PAUSE
     while True:
         yield
@@ -110,9 +110,9 @@ class Store(ABC):
         self._change(key, lambda old: (old or b"") + more)
 
     def compare_set(self, key: str, expected_value: str | bytes, desired_value: str | bytes) -> bytes:
-        """Set a key if its value is the expected one, or if it is missing and ``expected_value`` is empty.
+        """Set a key if its value is ``expected_value``, or if it is missing and ``expected_value`` is empty.
 
-        Returns: the value after that.
+        Returns: the value of the key afterwards.
         """
         expected, desired = _bytes(expected_value), _bytes(desired_value)
 
@@ -153,7 +153,7 @@ class Store(ABC):
         for key, value in zip(keys, values, strict=True):
             self.set(key, value)
 
-    def leave(self) -> None:  # noqa: B027, most need nothing
+    def leave(self) -> None:  # noqa: B027, most stores have no connection
         """Disconnect this process from the store."""
 
     def has_extended_api(self) -> bool:
@@ -197,7 +197,7 @@ def change_in(values: dict[str, bytes], key: str, change: Callable[[bytes | None
     return made
 
 
-# Key of a number that encodes how many processes opened and left a file.
+# Key of a number that encodes how many processes have opened and left the file.
 _USERS = "/users"
 
 
@@ -275,7 +275,7 @@ class PrefixStore(Store):
 
 
 def underlying(store: Store) -> Store:
-    """Return the store that a store is a part of."""
+    """Return the store below all `PrefixStore` wrappers."""
     while isinstance(store, PrefixStore):
         store = store.underlying_store
     return store

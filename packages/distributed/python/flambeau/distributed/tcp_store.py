@@ -75,7 +75,7 @@ class TCPStore(Store):
         self._connection = self.connect()
         self._replies = self._connection.makefile("rb")
         weakref.finalize(self, _close, self._replies, self._connection)
-        # The server ends with its owner unless it has accepted another connection, as an answer proves.
+        # The server ends with the process that started it, unless it has accepted a connection. An answer proves that.
         self.num_keys()
         if world_size is not None and world_size > 0 and wait_for_workers:
             self._wait_for_all(world_size)

@@ -24,12 +24,12 @@ _LATE = (
     "the same order, and are they alive? init_process_group(timeout=...) and wait(timeout=...) set the time"
 )
 
-# A wait looks without a pause at first, as most are short. Then it sleeps in between: where processes are more than
-# processors, the system runs one that has slept first.
+# A wait first polls without pauses, since most waits are short. After EAGER it sleeps between polls: if there are more
+# processes than processors, the scheduler prefers processes that have slept.
 EAGER = 2e-3  # seconds
 PAUSE = 50e-6  # seconds
 
-# Memory of works that were given up, kept for as long as the process.
+# Memory of failed works, kept until the process ends, because messages may still arrive in it.
 _abandoned: list[Any] = []
 
 
@@ -37,15 +37,15 @@ class Work:
     """A collective or a message in progress.
 
     Args:
-        what: its name, for errors.
-        ready: says whether it is done, and is called again until it is.
-        outputs: the tensors that it fills.
-        kept: what must live until then.
-        watch: called with a work that the program does not wait for, to complete it in the background.
-        part: the part of the other ranks, who may end before they play it.
+        what: name of the operation, for errors.
+        ready: function that returns True if the operation is complete; called repeatedly until then.
+        outputs: tensors that receive the results.
+        kept: objects that are kept alive until the operation is complete.
+        watch: function that completes the work in the background, if no thread waits for it.
+        part: participation of the other ranks, which may end before they take part.
     """
 
-    _arrived = True  # until there is something to wait for
+    _arrived = True  # for `__del__`, if the constructor fails
 
     def __init__(
         self,
@@ -69,17 +69,17 @@ class Work:
         self._error: BaseException | None = None
 
     def finish_with(self, step: Callable[[], Any]) -> Work:
-        """Add a step for the thread that waits to run after completion; return this work."""
+        """Add a step that the waiting thread runs after completion; return this work."""
         self._finishing.append(step)
         return self
 
     def fills(self, outputs: Sequence[Tensor]) -> Work:
-        """Set the tensors that it fills, if they differ from those that were sent; return this work."""
+        """Set the tensors that `result` returns, if they differ from the transport's; return this work."""
         self._outputs = list(outputs)
         return self
 
     def leave(self) -> Work:
-        """Let it complete in the background, even if the program drops it; return this work."""
+        """Complete the work in the background, even if the program drops its reference; return this work."""
         if not self._arrived:
             self._watch(self)
             if self._part is not None:
@@ -87,7 +87,7 @@ class Work:
         return self
 
     def __del__(self) -> None:
-        if not self._arrived and not sys.is_finalizing():  # an error came before anyone could wait: memory is in use
+        if not self._arrived and not sys.is_finalizing():  # no thread waits, but messages still use it
             self._watch(self)
 
     def progress(self) -> bool:
@@ -106,31 +106,31 @@ class Work:
             return self._arrived
 
     def _give_up(self, reason: str) -> None:
-        """End with an error. Its memory is kept, as messages of the ranks that live may still arrive there."""
+        """End the work with an error. Its memory is kept, because messages of other ranks may still arrive there."""
         _abandoned.append(self._kept)
         text = f"{self._what} of rank {self._rank} cannot complete, since {reason}"
         self._error, self._arrived = DistBackendError(text), True
 
     def is_completed(self) -> bool:
-        """Return whether it is complete, so that its tensors can be used."""
+        """Return whether the operation is complete, so that its tensors can be used."""
         if self.progress():
             self._finish()
         return self._done
 
     def is_success(self) -> bool:
-        """Return whether it completed without an error."""
+        """Return whether the operation is complete without an error."""
         return self.is_completed() and self._error is None
 
     def exception(self) -> BaseException | None:
-        """Return the error it ended with, or None."""
+        """Return the error that ended the operation, or None."""
         return self._error
 
     def wait(self, timeout: timedelta | float | None = None) -> bool:
-        """Wait until it is complete and return True.
+        """Wait until the operation is complete and return True.
 
         Args:
-            timeout: how long at most; the group's timeout by default.
-        Raises: DistBackendError if other processes do not take part in time, or if the messages do not fit.
+            timeout: maximum time to wait; the group's timeout by default.
+        Raises: DistBackendError if other processes do not take part in time, or if the sizes of messages differ.
         """
         begin, limit = time.monotonic(), seconds(timeout or self._timeout)
         while not self.progress():
@@ -148,11 +148,11 @@ class Work:
         return True
 
     def synchronize(self) -> None:
-        """Wait until it is complete."""
+        """Wait until the operation is complete."""
         self.wait()
 
     def result(self) -> list[Tensor]:
-        """Return the tensors that it filled."""
+        """Return the tensors that received the results."""
         return self._outputs
 
     def source_rank(self) -> int:
@@ -160,7 +160,7 @@ class Work:
         raise RuntimeError(f"{self._what} has no source rank: only a message that was received has one")
 
     def get_future(self) -> Future[list[Tensor]]:
-        """Return a future of the tensors that it fills."""
+        """Return a future of the tensors that receive the results."""
 
         def obtain() -> list[Tensor]:
             self.wait()

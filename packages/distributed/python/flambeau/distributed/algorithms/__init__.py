@@ -1,1 +1,1 @@
-"""Parts of data-parallel training: hooks for the communication of gradients, and uneven numbers of inputs."""
+"""Data-parallel training: communication hooks for gradients, and uneven numbers of inputs (`join`)."""

@@ -36,7 +36,7 @@ class JoinHook:
         """Run once all processes have joined.
 
         Args:
-            is_last_joiner: whether this process was among the last.
+            is_last_joiner: True if this process was among the last to join.
         """
 
 
@@ -56,7 +56,7 @@ class Joinable(ABC):
 
     @abstractmethod
     def join_hook(self, **kwargs: Any) -> JoinHook:
-        """Return the hook that replaces this object after its process has joined; ``kwargs`` are those of `Join`."""
+        """Return the hook that runs in place of this object after its process has joined; see `Join` for ``kwargs``."""
 
     @property
     @abstractmethod
@@ -66,7 +66,7 @@ class Joinable(ABC):
     @property
     @abstractmethod
     def join_process_group(self) -> ProcessGroup:
-        """The processes."""
+        """The group of processes."""
 
 
 class Join:
@@ -74,10 +74,10 @@ class Join:
 
     Args:
         joinables: objects that communicate in each iteration, in that order, all with one group.
-        enable: False: do nothing, as inputs are known to be even.
-        throw_on_early_termination: raise RuntimeError in all processes when the first has no inputs any more.
-        kwargs: for the ``join_hook`` of the joinables.
-    Raises: ValueError without joinables, or for several groups.
+        enable: if False, do nothing, because all processes have the same number of inputs.
+        throw_on_early_termination: if True, raise RuntimeError in all processes when the first has no more inputs.
+        kwargs: arguments for the ``join_hook`` of the joinables.
+    Raises: ValueError if there are no joinables, or if their groups differ.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Join:
                 each._join_config = _JoinConfig()
 
     def _join(self) -> None:
-        """Take part in the others' iterations until they have joined, too."""
+        """Take part in the iterations of the other processes until all have joined."""
         iterations = 0
         while self._sum(0.0):
             if self._throws:
@@ -131,11 +131,11 @@ class Join:
 
     @staticmethod
     def notify_join_context(joinable: Joinable) -> Work | None:
-        """Say that this process has inputs still, before the joinable sends anything in an iteration.
+        """Tell the others that this process still has inputs, before the joinable communicates in an iteration.
 
-        Returns: for the first of the joinables a work whose result is how many processes have; None for others, and
-            outside of the block.
-        Raises: RuntimeError if a process has none, and the block is to end then.
+        Returns: for the first joinable, a work whose result is the number of processes with inputs. None for others,
+            and outside of a `Join` block.
+        Raises: RuntimeError if a process has no more inputs and ``throw_on_early_termination`` is set.
         """
         if not hasattr(joinable, "_join_config"):
             raise AssertionError(f"Check that the {type(joinable)} constructor calls the ``Joinable`` constructor")

@@ -1,4 +1,4 @@
-"""Checkpoints that several processes save together, which flambeau does not have: names that raise when used."""
+"""Names of PyTorch's distributed checkpoints, which flambeau does not support. They raise an error when used."""
 
 from .._missing import stand_ins
 from ._sentence import SENTENCE

@@ -1,4 +1,4 @@
-"""The sentence of the names of `flambeau.distributed.checkpoint`."""
+"""Error message for the names in `flambeau.distributed.checkpoint`."""
 
 SENTENCE = (
     "flambeau has no checkpoints that several processes save together; let rank 0 save model.state_dict() by "

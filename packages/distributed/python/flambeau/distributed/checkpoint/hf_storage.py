@@ -1,4 +1,4 @@
-"""Checkpoints of several processes in files of safetensors: names that raise when used."""
+"""Names for distributed checkpoints in safetensors files, which raise an error when used."""
 
 from .._missing import stand_ins
 from ._sentence import SENTENCE

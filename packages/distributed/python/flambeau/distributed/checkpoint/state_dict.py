@@ -1,4 +1,4 @@
-"""State dictionaries of models that several processes share: names that raise when used."""
+"""Names for state dictionaries of distributed models, which raise an error when used."""
 
 from .._missing import stand_ins
 

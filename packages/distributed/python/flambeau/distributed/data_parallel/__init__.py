@@ -142,7 +142,7 @@ class DistributedDataParallel(Module, Joinable):
         self._begin()
 
     def _begin(self) -> None:
-        """Start averaging gradients."""
+        """Create the reducer that averages gradients."""
         self.reducer = Reducer(
             {parameter: name for name, parameter in self._learned()},
             self.process_group,
@@ -152,7 +152,7 @@ class DistributedDataParallel(Module, Joinable):
             skip_unused=self.skip_all_reduce_unused_params,
             static=self.static_graph,
         )
-        # The parameters' hooks end with this module, not with its parameters.
+        # The parameters can outlive this module, so remove their hooks together with it.
         self._ending = weakref.finalize(self, self.reducer.close)
         self._ending.atexit = False
 
@@ -215,7 +215,7 @@ class DistributedDataParallel(Module, Joinable):
     # Buffers, and processes with fewer inputs
 
     def _meet_joined(self) -> None:
-        """Communicate with processes without inputs before a forward pass, and synchronise the buffers."""
+        """Before a forward pass, communicate with processes that have no inputs left, and synchronise the buffers."""
         notified = Join.notify_join_context(self)
         self.reducer.even = not self._join_config.enable
         if notified is not None and not self._divides_by_initial:
@@ -225,7 +225,7 @@ class DistributedDataParallel(Module, Joinable):
             self._any_averages(joined=False)
 
     def _sync_buffers(self, joined: bool) -> None:
-        """Copy the buffers of the first process; if some processes have no inputs left, of the last that has."""
+        """Copy the buffers of the first process, or of the last process with inputs if some have none left."""
         if not self.broadcast_buffers or not self.require_forward_param_sync or self.process_group.size() == 1:
             return
         buffers = self._kept_buffers()
@@ -234,7 +234,7 @@ class DistributedDataParallel(Module, Joinable):
             broadcast_values(buffers, self.process_group, source)
 
     def _last_rank(self, counts: bool) -> int:
-        """Return the highest rank among the processes that count."""
+        """Return the highest rank among the processes in which ``counts`` is True."""
         rank = flambeau.tensor([self.process_group.rank() if counts else -1], device=self.device)
         distributed.all_reduce(rank, distributed.ReduceOp.MAX, self.process_group)
         return int(rank.item())
@@ -263,7 +263,7 @@ class DistributedDataParallel(Module, Joinable):
         return Join([self], enable, throw_on_early_termination, **options)
 
     def join_hook(self, **kwargs: Any) -> JoinHook:
-        """Return the object that takes part in place of this module; the argument is that of `join`."""
+        """Return the hook that communicates in place of this module; ``kwargs`` are the arguments of `join`."""
         self._divides_by_initial = kwargs.get("divide_by_initial_world_size", True)
         self.reducer.divisor = self.process_group.size
         return _Shadow(self)
@@ -359,7 +359,7 @@ def _places(parameters: Sequence[Tensor], device_ids: Any, output_device: Any) -
 
 
 def _caps(megabytes: float | None, one_by_one: Sequence[float] | None) -> list[int]:
-    """Return the sizes of the buckets in bytes, as `in_buckets` takes them."""
+    """Return the sizes of the buckets in bytes, for `in_buckets`."""
     if one_by_one:
         return [int(each * MEGABYTE) for each in one_by_one]
     return [_FIRST_BUCKET, _BUCKET] if megabytes is None else [int(megabytes * MEGABYTE)]
@@ -367,7 +367,7 @@ def _caps(megabytes: float | None, one_by_one: Sequence[float] | None) -> list[i
 
 def _fits(annotation: Any) -> bool:
     """Return whether an annotation is empty or names `GradBucket`."""
-    named = isinstance(annotation, str) and annotation.endswith("GradBucket")  # from __future__ import annotations
+    named = isinstance(annotation, str) and annotation.endswith("GradBucket")  # with postponed evaluation
     return named or annotation in (inspect.Parameter.empty, distributed.GradBucket)
 
 

@@ -24,9 +24,9 @@ class Bucket:
 
     def __init__(self, index: int, parameters: Sequence[Tensor], is_last: bool) -> None:
         self.index, self.parameters, self.is_last = index, list(parameters), is_last
-        self.waiting: set[Tensor] = set()  # parameters without a gradient in this backward pass so far
+        self.waiting: set[Tensor] = set()  # parameters whose gradients this backward pass has not computed yet
         self.expected = 0  # number of expected gradients
-        self.finish: Callable[[], Tensor | None] | None = None  # waits for the messages; None: averaged in place
+        self.finish: Callable[[], Tensor | None] | None = None  # waits for the messages
 
     @cached_property
     def buffer(self) -> Tensor:
@@ -45,7 +45,7 @@ class Bucket:
         return distributed.GradBucket(self.index, self.buffer, self.views, self.parameters, self.is_last)
 
     def expect(self, unused: set[Tensor]) -> None:
-        """Expect the gradients of all parameters except unused ones."""
+        """Prepare for a backward pass that computes the gradients of all parameters except ``unused`` ones."""
         self.waiting.update(self.parameters)
         if unused:
             self.waiting -= unused

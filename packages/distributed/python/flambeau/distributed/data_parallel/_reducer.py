@@ -1,4 +1,4 @@
-"""Averages gradients over processes during the backward pass."""
+"""Averaging of gradients over processes during the backward pass."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Reducer:
         self.divisor: Callable[[], float] = group.size
         self.expecting = False  # True while gradients are averaged
         # Gradients are averaged in place, without a bucket's buffer, if all ranks have all of them.
-        self.even = True  # no rank lacks inputs
+        self.even = True  # all ranks have inputs
         self._may_skip_buffers = group.size() > 1 and not (as_views or find_unused or skip_unused or static)
         self._next = 0  # next bucket to send
         self._unused: set[Tensor] | None = None
@@ -132,7 +132,7 @@ class Reducer:
         self._send(bucket)
 
     def _in_place(self, bucket: Bucket) -> list[Tensor]:
-        """Return a bucket's gradients if they are averaged without its buffer, or none. All ranks decide alike."""
+        """Return the bucket's gradients if they are averaged in place, else an empty list. The same in all ranks."""
         first = bucket.parameters[0]
         floats = first.device.type == "cpu" and first.dtype in (flambeau.float32, flambeau.float64)
         if not (self._may_skip_buffers and self.even and self.comm_hook is None and floats):
@@ -175,7 +175,7 @@ class Reducer:
 
     @flambeau.no_grad()
     def match(self) -> None:
-        """Participate in a backward pass of other processes without own gradients, and get the averages."""
+        """Take part in a backward pass of other processes with gradients of zero, and set the averages."""
         known = self._unused
         if (self.find_unused or self.static) and not (known is not None and (self.static or self.skip_unused)):
             self._unused = set(self.names)

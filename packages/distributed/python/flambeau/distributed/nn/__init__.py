@@ -1,4 +1,4 @@
-"""Collectives through which gradients flow."""
+"""Differentiable collectives."""
 
 from . import functional
 from .functional import (

@@ -1,4 +1,4 @@
-"""Collectives through which gradients flow: the loss is the sum of those of all processes.
+"""Differentiable collectives. Gradients are those of the sum of the losses of all processes.
 
 Their derivatives are collectives of the same kind, so that they can be differentiated again. All processes of the group
 must make the same calls, and all must run ``backward()`` if one of them does.
@@ -35,7 +35,7 @@ def _linear(call: str, op: ReduceOp) -> ReduceOp:
 
 
 def _root(group: Any, rank: int) -> tuple[bool, int]:
-    """Return whether a global rank is that of this process, and the size of the group."""
+    """Return True if ``rank`` is the global rank of this process, and the size of the group."""
     found = member(group)
     if found is None:
         raise ValueError("this process does not belong to the group")
@@ -112,7 +112,7 @@ class _Reduce(Function):
 
 
 def all_gather(tensor: Tensor, group: Any = None) -> tuple[Tensor, ...]:
-    """Return the tensors of all processes, which have one size."""
+    """Return the tensors of all processes, which must have the same size."""
     return _AllGather.apply(group, tensor)  # type: ignore[no-any-return]
 
 
@@ -154,7 +154,7 @@ class _ReduceScatter(Function):
 
 
 def gather(tensor: Tensor, dst: int = 0, group: Any = None) -> tuple[Tensor, ...]:
-    """Return the tensors of all processes, which have one size, in rank ``dst``, and zeros in the others."""
+    """Return the tensors of all processes in rank ``dst``, and zeros in the others. All have the same size."""
     return _Gather.apply(dst, group, tensor)  # type: ignore[no-any-return]
 
 
@@ -194,11 +194,11 @@ class _Scatter(Function):
 def all_to_all(
     output_tensor_list: Sequence[Tensor], input_tensor_list: Sequence[Tensor], group: Any = None
 ) -> tuple[Tensor, ...]:
-    """Return the entry for this process of the list of each process.
+    """Return, for each process, the entry of its list that is for this process.
 
     Args:
-        output_tensor_list: one for each process, of the sizes of the results.
-        input_tensor_list: one for each process.
+        output_tensor_list: one tensor for each process, with the size of the result from it.
+        input_tensor_list: one tensor for each process.
     """
     sizes = [tuple(each.shape) for each in output_tensor_list]
     return _AllToAll.apply(sizes, group, *input_tensor_list)  # type: ignore[no-any-return]
@@ -228,8 +228,8 @@ def all_to_all_single(
 
     Args:
         output: of the size and dtype of the result.
-        input: this process's rows for each.
-        output_split_sizes, input_split_sizes: how many rows come from and go to each; None: as many.
+        input: rows for all processes, in rank order.
+        output_split_sizes, input_split_sizes: numbers of rows from and to each process; None for equal numbers.
     """
     splits = (output_split_sizes, input_split_sizes)
     return _AllToAllSingle.apply(tuple(output.shape), *splits, group, input)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Optimizers of several processes."""
+"""Optimizers for several processes."""
 
 from .zero_redundancy_optimizer import ZeroRedundancyOptimizer
 

@@ -30,13 +30,14 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     shard. Parameters are assigned by decreasing size to the process with the fewest elements so far.
 
     Args:
-        params: as of every optimizer, the same in all processes, of one dtype.
-        optimizer_class: class of the optimizers of the shares.
+        params: parameters as for every optimizer, the same in all processes, of one dtype.
+        optimizer_class: class of the optimizer that each process runs on its shard.
         process_group: group of the processes; None for all.
-        parameters_as_bucket_view: store the parameters of a share in one contiguous buffer, sent without copies.
+        parameters_as_bucket_view: if True, store the parameters of a shard in one buffer, which is sent without copies.
         overlap_with_ddp: not supported.
         defaults: the options of ``optimizer_class``.
-    Raises: TypeError, ValueError as every optimizer does, and for parameters of several dtypes; NotImplementedError.
+    Raises: TypeError, ValueError as every optimizer does, and for parameters of several dtypes; NotImplementedError for
+        ``overlap_with_ddp``.
     Source: Rajbhandari, Rasley, Ruwase, He 2019, arXiv:1910.02054 (its first stage).
 
     >>> from flambeau import distributed
@@ -66,8 +67,8 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
             raise ValueError("ZeroRedundancyOptimizer: this process does not belong to process_group")
         self.process_group, self.rank, self.world_size = found, found.rank(), found.size()
         self.parameters_as_bucket_view = parameters_as_bucket_view
-        self._shares: list[list[list[Tensor]]] = [[] for _ in range(self.world_size)]  # by rank and group
-        self._saved: list[dict[str, Any]] = []  # of all ranks, where they were brought together
+        self._shares: list[list[list[Tensor]]] = [[] for _ in range(self.world_size)]  # shards by rank and group
+        self._saved: list[dict[str, Any]] = []  # states of all ranks after `consolidate_state_dict`
         self._buckets: list[list[Tensor]] = [[] for _ in range(self.world_size)]
         super().__init__(params, defaults)
         Joinable.__init__(self)
@@ -75,7 +76,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         self.optim: Any = optimizer_class(self._own_groups(), **defaults)
         _give_options(self.optim.param_groups, self.param_groups)
 
-    # Shares
+    # Shards
 
     def add_param_group(self, param_group: Group) -> None:
         super().add_param_group(param_group)
@@ -95,7 +96,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
             _give_options(self.optim.param_groups, self.param_groups)
 
     def _in_one_piece(self, parameters: list[Tensor]) -> list[Tensor]:
-        """Have parameters be views of one tensor for each device, and return these."""
+        """Make parameters views of one tensor per device, and return these tensors."""
         whole = []
         for device in dict.fromkeys(each.device for each in parameters):
             alike = [each for each in parameters if each.device == device]
@@ -119,7 +120,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     # Stepping
 
     def step(self, closure: Callable[[], Any] | None = None, **kwargs: Any) -> Any:
-        """Step this process's share, and take over the parameters of the others."""
+        """Update this process's shard, and receive the other parameters from their processes."""
         Join.notify_join_context(self)
         _give_options(self.param_groups, self.optim.param_groups)
         loss = self.optim.step(**kwargs) if closure is None else self.optim.step(closure=closure, **kwargs)
@@ -176,9 +177,9 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         return {**found, "state": dict(sorted(found["state"].items()))}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over this process's share of a state that `state_dict`, or that of the optimizer itself, returned.
+        """Load this process's shard of a state from `state_dict`, or from an unsharded optimizer.
 
-        Raises: as `Optimizer.load_state_dict`; nothing is changed then.
+        Raises: errors as in `Optimizer.load_state_dict`; the state is then unchanged.
         """
         _state_dict.check(state_dict, self.param_groups)
         groups = []

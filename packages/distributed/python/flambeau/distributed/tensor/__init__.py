@@ -1,4 +1,4 @@
-"""Tensors that several processes share: where their parts are. There are no operators of them."""
+"""Placements of distributed tensors. The tensors themselves and their operators are not supported."""
 
 from __future__ import annotations
 

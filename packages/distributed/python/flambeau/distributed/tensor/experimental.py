@@ -1,4 +1,4 @@
-"""Distributed tensors together with plain ones."""
+"""Experimental names for distributed tensors."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,5 +8,5 @@ __all__ = ["implicit_replication"]
 
 @contextlib.contextmanager
 def implicit_replication() -> Iterator[None]:
-    """Within it plain tensors count as ones that all processes have. There are no others."""
+    """Do nothing in this context, because there are no distributed tensors."""
     yield

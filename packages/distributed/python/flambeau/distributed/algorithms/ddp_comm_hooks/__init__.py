@@ -31,12 +31,12 @@ _HOOKS: dict[DDPCommHookType, Any] = {
 
 
 def register_ddp_comm_hook(comm_hook_type: DDPCommHookType, model: Any, state: Any = None) -> None:
-    """Have a `DistributedDataParallel` use one of the hooks here.
+    """Register one of the hooks of this package with a `DistributedDataParallel`.
 
     Args:
-        comm_hook_type: which.
-        model: whose gradients it averages.
-        state: the group of processes; None: all.
+        comm_hook_type: the hook.
+        model: the `DistributedDataParallel` module.
+        state: the hook's state: a process group, or None for all processes.
     """
     if comm_hook_type in _HOOKS:
         model.register_comm_hook(state, _HOOKS[comm_hook_type])

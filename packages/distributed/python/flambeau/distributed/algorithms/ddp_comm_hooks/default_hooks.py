@@ -29,7 +29,7 @@ def _averaged(group: ProcessGroup | None, tensor: Tensor) -> Future[Tensor]:
         raise ValueError("this process does not belong to the group of the hook")
     tensor.div_(found.size())  # before the sum, which may overflow
     work = distributed.all_reduce(tensor, group=found, async_op=True)
-    assert work is not None  # as this process belongs to the group
+    assert work is not None  # because this process belongs to the group
     return work.get_future().then(lambda done: done.value()[0])
 
 
@@ -51,12 +51,12 @@ def _compressed(dtype: flambeau.dtype, group: ProcessGroup | None, bucket: GradB
 
 
 def fp16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
-    """Average the gradients in float16."""
+    """Average the gradients in float16, over ``process_group`` (None: all processes)."""
     return _compressed(flambeau.float16, process_group, bucket)
 
 
 def bf16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
-    """Average the gradients in bfloat16."""
+    """Average the gradients in bfloat16, over ``process_group`` (None: all processes)."""
     return _compressed(flambeau.bfloat16, process_group, bucket)
 
 

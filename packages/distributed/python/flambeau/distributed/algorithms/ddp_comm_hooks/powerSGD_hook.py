@@ -1,4 +1,4 @@
-"""Gradients that travel as products of two narrow matrices."""
+"""Compression of gradients to low-rank factors (PowerSGD)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class PowerSGDState:
         start_powerSGD_iter: number of first iterations that do not compress gradients; above 1 with
             ``use_error_feedback`` or ``warm_start``.
         min_compression_rate: gradients that shrink by less than this factor are not compressed.
-        use_error_feedback: add the compression error to the gradients of the next iteration.
-        warm_start: start with the factors of the last iteration.
+        use_error_feedback: if True, add the compression error to the gradients of the next iteration.
+        warm_start: if True, start with the factors of the last iteration.
         orthogonalization_epsilon: added to the norms of columns, for gradients of zeros.
         random_seed: seed of the first factors.
         compression_stats_logging_frequency, batch_tensors_with_same_shape: have no effect.
@@ -59,7 +59,7 @@ class PowerSGDState:
         self.orthogonalization_epsilon = orthogonalization_epsilon
         self.iter = 0
         self.error_dict: dict[int, Tensor] = {}
-        self._right: dict[int, list[Tensor]] = {}  # of each bucket
+        self._right: dict[int, list[Tensor]] = {}  # right factors by bucket index
         self._generator = flambeau.Generator().manual_seed(random_seed)
 
     def compresses(self, matrix: Tensor) -> bool:
@@ -80,7 +80,7 @@ class PowerSGDState:
         return [self.orthonormal(each) for each in self._right[index]]
 
     def keep(self, index: int, right: list[Tensor]) -> None:
-        """Remember the right factors for the next iteration."""
+        """Store the right factors for the next iteration."""
         self._right[index] = right
 
     def orthonormal(self, matrix: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class _Compressed:
 
     def _sum(self, tensor: Tensor) -> Work:
         work = distributed.all_reduce(tensor, group=self.group, async_op=True)
-        assert work is not None  # as this process belongs to the group
+        assert work is not None  # because this process belongs to the group
         return work
 
     @flambeau.no_grad()
