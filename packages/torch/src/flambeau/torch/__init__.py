@@ -5,8 +5,8 @@ On the command line ``python -m flambeau.torch script.py [arguments]``; in a not
     import flambeau.torch
     flambeau.torch.install()
 
-From then on ``torch``, ``torchvision`` and everything below them are flambeau's modules in this process, whether
-PyTorch is installed or not: ``torch.nn is flambeau.nn``. They have PyTorch's names until ``uninstall()``. A name of
+Then ``torch``, ``torchvision`` and their submodules are flambeau's modules in this process, whether PyTorch is
+installed or not: ``torch.nn is flambeau.nn``. They have PyTorch's names until ``uninstall()``. A name of
 PyTorch that flambeau lacks raises NotImplementedError when it is used. A name that PyTorch also lacks raises
 AttributeError (ImportError in an import statement) and suggests similar names; ``missing()`` lists both.
 """

@@ -1,7 +1,7 @@
 """``python -m flambeau.torch script.py [arguments]``: run a program written for PyTorch on flambeau.
 
-``-m module`` and ``-c "statements"`` in place of the script run a module or a text, as Python's own options do. Python
-processes that the program starts find flambeau under the name ``torch``, too: ``python -m flambeau.torch -m pip install
+In place of the script, ``-m module`` and ``-c "statements"`` run a module or source text, as with ``python``. Python
+processes that the program starts also import flambeau as ``torch``: ``python -m flambeau.torch -m pip install
 --no-build-isolation .`` builds a C++ extension that was written for PyTorch.
 """
 
@@ -18,7 +18,7 @@ from flambeau.torch import _finder, _missing, install
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Return flambeau's options, and the program with its arguments."""
+    """Split the command line into flambeau's options, and the program with its arguments."""
     for position, argument in enumerate(argv):
         if argument in ("-m", "-c") or not argument.startswith("-"):
             return argv[:position], argv[position:]
@@ -56,7 +56,7 @@ def _run(program: list[str]) -> None:
 
 
 def _let_children_import() -> None:
-    """Let the Python processes that this one starts find flambeau under the name torch."""
+    """Set PYTHONPATH so that Python child processes import flambeau as ``torch``."""
     former = os.environ.get("PYTHONPATH")
     if _finder.PATH not in (former or "").split(os.pathsep):
         os.environ["PYTHONPATH"] = os.pathsep.join([_finder.PATH, *([former] if former else [])])

@@ -77,7 +77,7 @@ def _sentence(path: str) -> str:
 
 
 class AbsentError(NotImplementedError, AttributeError):
-    """Error for an attribute of an absent class: ``hasattr`` returns False."""
+    """Error for an attribute of an absent class. As an AttributeError, it makes ``hasattr`` return False."""
 
 
 def refuse(path: str) -> NoReturn:
@@ -125,7 +125,7 @@ class Absent:
     __iter__ = __len__ = __getitem__ = __enter__ = __int__ = __float__ = __index__ = __contains__ = __call__
 
     def __exit__(self, *_: object) -> None:
-        """Do nothing: entering has raised."""
+        """Do nothing: ``__enter__`` has already raised an error."""
 
     def __reduce__(self) -> NoReturn:
         refuse(self._path)
@@ -164,7 +164,8 @@ def stand_in(path: str, entry: Entry) -> Any:
 
 def is_absent(value: Any) -> bool:
     """Return True if a value is a stand-in for an absent name."""
-    refused = "Raise NotImplementedError.", "Raises NotImplementedError."  # those of flambeau.distributed
+    # The docstrings of the stand-ins in flambeau.distributed.
+    refused = "Raise NotImplementedError.", "Raises NotImplementedError."
     return isinstance(value, (AbsentClass, Absent)) or getattr(value, "__doc__", None) in refused
 
 
@@ -176,9 +177,9 @@ class AbsentModule(ModuleType):
         self.__path__: list[str] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function that has the module's name, such as ``torch.autograd.gradcheck``.
+        """Call the function of the same name, such as ``torch.autograd.gradcheck``.
 
-        PyTorch has the function in the parent module, where the import of this module has replaced it.
+        In PyTorch, the parent module has this function. The import of this module has replaced it there.
         """
         function = vars(self).get(self.__name__.rpartition(".")[2])
         if function is None:
@@ -187,7 +188,7 @@ class AbsentModule(ModuleType):
 
 
 class SettingsModule(AbsentModule):
-    """Module of settings of absent features: programs can set them without effect."""
+    """Module of settings for absent features. Programs can set them without effect."""
 
     @contextlib.contextmanager
     def patch(self, changes: dict[str, Any] | str | None = None, value: Any = None, **settings: Any) -> Iterator[None]:

@@ -10,7 +10,7 @@ __all__ = ["all_to_all_single_autograd", "wait_tensor"]
 
 
 def wait_tensor(tensor: Tensor) -> Tensor:
-    """Return the tensor: results of collectives are already complete."""
+    """Return ``tensor`` unchanged, because results of collectives are already complete."""
     return tensor
 
 
@@ -22,7 +22,7 @@ def all_to_all_single_autograd(
     tag: str = "",
 ) -> Tensor:
     """Exchange rows between the processes of a group, with gradients."""
-    differentiable = importlib.import_module("flambeau.distributed.nn.functional")  # of flambeau-nn
+    differentiable = importlib.import_module("flambeau.distributed.nn.functional")  # requires flambeau-nn
     rows = self.shape[0] if output_split_sizes is None else sum(output_split_sizes)
     output = self.new_empty((rows, *self.shape[1:]))
     result: Tensor = differentiable.all_to_all_single(output, self, output_split_sizes, input_split_sizes, group)

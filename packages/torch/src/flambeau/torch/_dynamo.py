@@ -43,7 +43,7 @@ def graph_break(msg: str = "") -> None:
 
 
 def mark_dynamic(t: Tensor, index: Any, **options: Any) -> None:
-    """Check the dimensions. Programs serve all sizes anyway, unless ``compile`` gets ``dynamic=False``."""
+    """Check ``index``, without other effect: programs support all sizes unless compiled with ``dynamic=False``."""
     for dim in (index,) if isinstance(index, int) else index:
         t.size(dim)
 
@@ -52,7 +52,7 @@ maybe_mark_dynamic = mark_dynamic
 
 
 def mark_static(t: Any, index: Any = None) -> None:
-    """Do nothing: a program for all sizes serves these, too."""
+    """Do nothing, because programs support all sizes."""
 
 
 def mark_static_address(t: Any, guard: bool = False) -> None:

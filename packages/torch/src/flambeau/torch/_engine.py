@@ -1,4 +1,4 @@
-"""Functions of ``torch._C`` about tensors and nodes of the graph, and of ``torch._C._autograd`` about saved tensors."""
+"""Functions of ``torch._C`` for tensors and graph nodes, and of ``torch._C._autograd`` for saved tensors."""
 
 import weakref
 
@@ -33,7 +33,7 @@ class _WeakTensorRef:
         self._reference = weakref.ref(tensor)
 
     def expired(self) -> bool:
-        """Return True if the object is gone."""
+        """Return True if the object no longer exists."""
         return self._reference() is None
 
 

@@ -19,7 +19,7 @@ from flambeau.torch import _absent, _interface, _missing, _optree, _renaming
 from flambeau.torch._places import ROOTS, WALKED, is_moved, is_only_moved, is_second_name, moved_below, place_of
 from flambeau.torch.version import __version__
 
-_VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__version__}"}  # of distributions
+_VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__version__}"}
 
 # Folder with packages `torch` and `torchvision` that install the hook. Processes of multiprocessing inherit sys.path,
 # but not the hook.
@@ -35,7 +35,7 @@ def _exists(name: str) -> bool:
     """Return True if flambeau has a module for PyTorch's module ``name``."""
     try:
         return importlib.util.find_spec(place_of(name)) is not None
-    except ModuleNotFoundError:  # the parent is missing, or is not a package
+    except ModuleNotFoundError:  # the parent does not exist or is not a package
         return False
 
 
@@ -55,7 +55,7 @@ def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, 
     is_tested = f"{path}.{name}" in _absent.TESTED
     if _exists(f"{path}.{name}") or (_interface.has_module(f"{path}.{name}") and not is_tested):
         return importlib.import_module(f"{path}.{name}")
-    if name == "torch":  # PyTorch's modules import it, and programs read it from there
+    if name == "torch":  # in PyTorch, modules have a global ``torch``, which programs use
         return importlib.import_module("torch")
     if name in _interface.names_of(path):
         private = name.startswith("_") and not isinstance(module, _absent.AbsentModule)
@@ -79,9 +79,9 @@ def _own(module: ModuleType, name: str) -> Any:
 
 def _found_elsewhere(path: str, name: str) -> Any:
     """Return a name of PyTorch from another module of flambeau, or a stand-in."""
-    above = path.rpartition(".")[0]  # flambeau has packages for some of PyTorch's files
+    above = path.rpartition(".")[0]  # some of PyTorch's files are packages in flambeau
     known = _interface.names_of(above).get(name)
-    packages = (above,) if known is None or known.home == path else ()  # not another function of the same name
+    packages = (above,) if known is None or known.home == path else ()  # excludes other functions of the same name
     for other in (*_interface.other_modules(path, name), *packages):
         if _exists(other) and not is_moved(f"{other}.{name}"):
             with contextlib.suppress(AttributeError):
@@ -110,7 +110,7 @@ def _answer(module: ModuleType, path: str) -> None:
 def _answer_below(value: Any, path: str) -> None:
     if not isinstance(value, ModuleType) or value.__name__ != place_of(path) or value in _answering:
         return
-    if not is_only_moved(path):  # otherwise this happens when it is imported by its name in PyTorch
+    if not is_only_moved(path):  # other modules are handled when they are imported by their names in PyTorch
         _answer(value, path)
 
 
@@ -149,7 +149,7 @@ class _Loader(importlib.abc.Loader):
         if not _exists(spec.name) or is_second_name(spec.name):
             return _absent.module_for(spec.name)
         module = importlib.import_module(place_of(spec.name))
-        # The import system replaces the spec by the alias's; it is restored later.
+        # The import system replaces ``__spec__`` by the spec of the alias, so keep the original to restore it.
         spec.loader_state = module.__spec__
         return module
 
@@ -170,7 +170,7 @@ class _Loader(importlib.abc.Loader):
 
 
 def _keep_functions(module: ModuleType, path: str) -> None:
-    """Restore functions after the import of PyTorch's modules with the same name, which would replace them."""
+    """Restore functions that the import of a submodule with the same name has replaced in its parent module."""
     for name in moved_below(path):
         last = name.rpartition(".")[2]
         value = vars(module).get(last)
@@ -204,7 +204,7 @@ class _Finder(metadata.DistributionFinder):
             return None
         if not _exists(name) and not _interface.has_module(name):
             if (top := place_of(name).split(".")[1]) in flambeau._SUBPACKAGES:
-                getattr(flambeau, top)  # if its distribution is absent, this says so
+                getattr(flambeau, top)  # raises an error that names a missing distribution
             above, _, last = name.rpartition(".")
             raise ModuleNotFoundError(str(_missing.remember(sys.modules.get(above), above, last)), name=name)
         return ModuleSpec(name, _Loader(), is_package=True)
@@ -221,8 +221,8 @@ def install() -> None:
 
     A second call has no effect. Names are flambeau's objects: ``torch.nn is flambeau.nn``,
     ``torch.Tensor is flambeau.Tensor``. Only ``torch`` and ``torchvision`` are separate modules, with a ``__version__``
-    that names the version of PyTorch whose interface flambeau follows. Generators on the CPU draw PyTorch's numbers:
-    see ``flambeau.random.use_pytorch_streams``.
+    that names the version of PyTorch whose interface flambeau follows. CPU generators produce the same numbers as
+    PyTorch: see ``flambeau.random.use_pytorch_streams``.
 
     Raises: RuntimeError if PyTorch is already imported.
     """
@@ -245,7 +245,7 @@ def install() -> None:
 def uninstall() -> None:
     """Undo ``install``: ``import torch`` imports the installed distribution again.
 
-    Generators draw flambeau's own numbers again.
+    Generators produce flambeau's numbers again.
     """
     if _FINDER not in sys.meta_path:
         return

@@ -1,4 +1,4 @@
-"""Names of ``torch._utils``, PyTorch's private module: sizes of elements, many tensors in one, errors of workers."""
+"""Names of PyTorch's private module ``torch._utils``: element sizes, flattened tensors, errors of workers."""
 
 import sys
 import traceback
@@ -18,7 +18,7 @@ __all__ = [
 
 
 class KeyErrorMessage(str):
-    """A message for KeyError, which shows its argument's repr: the line breaks remain."""
+    """Message for KeyError that keeps line breaks, although KeyError shows the repr of its argument."""
 
     __slots__ = ()
 
@@ -41,7 +41,7 @@ class ExceptionWrapper:
         self.where = where
 
     def reraise(self) -> NoReturn:
-        """Raise an exception of the same type, or RuntimeError if that type takes other arguments than a message."""
+        """Raise an exception of the same type, or RuntimeError if that type cannot be created from a message."""
         message = f"Caught {self.exc_type.__name__} {self.where}.\nOriginal {self.exc_msg}"
         try:
             error = self.exc_type(KeyErrorMessage(message) if self.exc_type is KeyError else message)

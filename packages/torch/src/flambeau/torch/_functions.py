@@ -1,6 +1,6 @@
-"""Names of ``torch`` itself that libraries use and flambeau does not have.
+"""Names in ``torch`` that libraries use but flambeau does not define.
 
-Private functions, dtypes and layouts of tensors that flambeau lacks.
+These are private functions, and dtypes and layouts without tensors.
 """
 
 from typing import Any, NoReturn
@@ -10,7 +10,7 @@ from flambeau import Tensor, aminmax, arange, bincount, cat, int32, int64, segme
 from flambeau._small_floats import SmallFloat
 from flambeau.torch._private import has_lapack, has_mkl, has_openmp
 
-# Dtypes of quantised tensors, and of sizes that flambeau lacks.
+# Dtypes of quantised tensors, and dtypes with unsupported bit widths.
 ABSENT_DTYPES = (
     *("complex32", "qint8", "qint32", "quint8", "quint4x2", "quint2x4"),
     *("bits8", "bits16", "bits1x8", "bits2x4", "bits4x2"),
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 _segment_reduce = segment_reduce
-has_spectral = True  # Fourier transforms
+has_spectral = True  # Fourier transforms are available
 
 
 class AbsentDtype(SmallFloat):
@@ -131,7 +131,7 @@ def _convert_indices_from_csr_to_coo(
 
 
 def _debug_has_internal_overlap(self: Tensor) -> int:
-    """Return 0 if no two elements share memory, 1 if some do, and 2 if the strides do not decide it at once."""
+    """Return 0 if no two elements share memory, 1 if some do, and 2 if a simple check of the strides cannot decide."""
     dims = sorted((step, size) for step, size in zip(self.stride(), self.shape, strict=True) if size != 1)
     dense = 1
     for step, size in dims:
@@ -142,7 +142,7 @@ def _debug_has_internal_overlap(self: Tensor) -> int:
 
 
 def _aminmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """Return the minimum and the maximum of all elements or along a dimension. Older name of ``aminmax``."""
+    """Return the minimum and the maximum of all elements or along a dimension. Former name of ``aminmax``."""
     least, greatest = aminmax(input, dim=dim, keepdim=keepdim)
     return least, greatest
 

@@ -40,7 +40,7 @@ def make_functional_with_buffers(
 
     Args:
         model: the module, which does not change.
-        disable_autograd_tracking: return parameters that do not require a gradient.
+        disable_autograd_tracking: if True, the returned parameters do not require gradients.
 
     >>> import flambeau as fb
     >>> fmodel, params, buffers = make_functional_with_buffers(fb.nn.BatchNorm1d(2).eval())
@@ -55,7 +55,7 @@ def make_functional(model: nn.Module, disable_autograd_tracking: bool = False) -
 
     Args:
         model: a module without buffers, which does not change.
-        disable_autograd_tracking: return parameters that do not require a gradient.
+        disable_autograd_tracking: if True, the returned parameters do not require gradients.
     Raises: RuntimeError if the module has buffers.
 
     >>> import flambeau as fb
@@ -87,7 +87,11 @@ def combine_state_for_ensemble(
 
 
 def _taken_apart(kind: Callable[..., Any], model: nn.Module, untracked: bool) -> tuple[Any, Values, Values]:
-    """Return a module of a kind, and the parameters and buffers of a copy of ``model``."""
+    """Return ``kind(copy of model)``, and the parameters and buffers of the copy.
+
+    Args:
+        untracked: if True, the parameters do not require gradients.
+    """
     copied = copy.deepcopy(model)
     params, buffers = dict(copied.named_parameters()), dict(copied.named_buffers())
     if untracked:

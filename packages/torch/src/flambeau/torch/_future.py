@@ -1,4 +1,4 @@
-"""The switches of ``torch.__future__`` for conversions of modules: flambeau has the default only."""
+"""Options of ``torch.__future__`` for conversions of modules. Only the defaults are supported."""
 
 __all__ = [
     "get_overwrite_module_params_on_conversion",
@@ -9,22 +9,22 @@ __all__ = [
 
 
 def get_overwrite_module_params_on_conversion() -> bool:
-    """Return whether conversions of modules replace parameters instead of their data: False."""
+    """Return False: conversions of modules replace the data of parameters, not the parameters."""
     return False
 
 
 def set_overwrite_module_params_on_conversion(value: bool) -> None:
-    """Choose whether conversions of modules replace parameters. Raises: NotImplementedError for True."""
+    """Do nothing for False. Raises: NotImplementedError for True, with which conversions would replace parameters."""
     if value:
         raise NotImplementedError("conversions of modules change the data of parameters and do not replace them")
 
 
 def get_swap_module_params_on_conversion() -> bool:
-    """Return whether conversions of modules swap parameters for the converted ones: False."""
+    """Return False: conversions of modules do not swap parameters."""
     return False
 
 
 def set_swap_module_params_on_conversion(value: bool) -> None:
-    """Choose whether conversions of modules swap parameters. Raises: NotImplementedError for True."""
+    """Do nothing for False. Raises: NotImplementedError for True, with which conversions would swap parameters."""
     if value:
         raise NotImplementedError("conversions of modules change the data of parameters and do not swap them")

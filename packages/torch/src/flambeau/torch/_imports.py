@@ -1,4 +1,4 @@
-"""Names of ``torch.utils._import_utils``: functions that find out whether a package is installed."""
+"""Names of ``torch.utils._import_utils``: functions that check if a package is installed."""
 
 import functools
 import importlib.util
@@ -11,7 +11,7 @@ def _check_module_exists(name: str) -> bool:
     """Return True if a top-level module can be imported, without importing it."""
     try:
         return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):  # a module that was set to None, or made without a description
+    except (ImportError, ValueError):  # sys.modules has None for the name, or a module without __spec__
         return False
 
 

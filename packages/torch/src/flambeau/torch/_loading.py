@@ -6,7 +6,7 @@ __all__ = ["HAS_NUMPY", "IS_WINDOWS", "MP_STATUS_CHECK_INTERVAL", "python_exit_s
 
 HAS_NUMPY = True
 IS_WINDOWS = False
-MP_STATUS_CHECK_INTERVAL = 5.0  # seconds between checks that the other process is alive
+MP_STATUS_CHECK_INTERVAL = 5.0  # interval in seconds between checks that the other process is alive
 python_exit_status = False  # True during interpreter shutdown
 
 

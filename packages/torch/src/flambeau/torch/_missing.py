@@ -83,7 +83,7 @@ def _asker() -> FrameType | None:
 
 
 def remember(owner: Any, path: str, name: str, place: str | None = None) -> Missing:
-    """Record that ``path.name`` is missing, used at ``place`` or at the current line of the program."""
+    """Record that the program used the missing name ``path.name``, at ``place`` or by default at its current line."""
     full = f"{path}.{name}"
     if full not in _found:
         if place is None:

@@ -1,4 +1,4 @@
-"""Classes of ``torch._C._functions``: those of the graph's nodes, by name, and operations that test the graph."""
+"""Classes of ``torch._C._functions``: classes of graph nodes by name, and operations for tests of the graph."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def _one_or_all(results: tuple[Tensor, ...]) -> Any:
 
 
 class DelayedError:
-    """Identity of tensors whose backward pass raises RuntimeError with a message."""
+    """Identity on tensors. Its backward pass raises RuntimeError with a given message."""
 
     def __init__(self, message: str, num_inputs: int) -> None:
         self.message = message
@@ -50,7 +50,7 @@ class DelayedError:
 
 
 class UndefinedGrad:
-    """Identity of tensors whose backward pass sends no gradients on."""
+    """Identity on tensors. Its backward pass returns no gradients."""
 
     def __call__(self, *tensors: Tensor) -> Any:
         return _one_or_all(_Undefined.apply(*tensors))

@@ -1,6 +1,6 @@
-"""Registries of modules for optree, a library that recognises containers by their exact class.
+"""Support of module registries by optree, a library that recognises containers by their exact class.
 
-In PyTorch the registries are plain dictionaries; in flambeau, their class is derived from dict.
+In PyTorch, the registries of a module (``_parameters``, ...) are dictionaries; in flambeau, a subclass of dict.
 """
 
 import importlib.abc
@@ -14,7 +14,7 @@ NAME = "optree"
 
 
 def spec_of(path: Sequence[str] | None) -> ModuleSpec | None:
-    """Return the spec of the installed library; its loader registers the class after the import."""
+    """Return the import spec of the installed optree, with a loader that registers the class after the import."""
     spec = PathFinder.find_spec(NAME, path)
     if spec is not None and spec.loader is not None:
         spec.loader = _Loader(spec.loader)
@@ -22,7 +22,7 @@ def spec_of(path: Sequence[str] | None) -> ModuleSpec | None:
 
 
 def register() -> None:
-    """Register the class if the library is imported."""
+    """Register the class with optree if optree is imported."""
     library: Any = sys.modules.get(NAME)
     if library is None:
         return
@@ -34,7 +34,7 @@ def register() -> None:
 
 
 def _flatten(registry: dict[str, Any]) -> tuple[tuple[Any, ...], tuple[str, ...], tuple[str, ...]]:
-    names = tuple(sorted(registry))  # the order of optree's dictionaries
+    names = tuple(sorted(registry))  # optree sorts the keys of dictionaries
     return tuple(registry[name] for name in names), names, names
 
 
@@ -43,7 +43,7 @@ def _unflatten(names: tuple[str, ...], values: Iterable[Any]) -> dict[str, Any]:
 
 
 class _Loader(importlib.abc.Loader):
-    """Loader that registers the class when the library is imported."""
+    """Loader that registers the class after the import of optree."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader

@@ -55,7 +55,7 @@ _MOVED = {
     ),
     "torch.__future__": "flambeau.torch._future",
     "torch.functional": "flambeau",
-    # PyTorch's reference implementations in Python, which have the results of its operators.
+    # PyTorch's reference implementations in Python, which return the same results as its operators.
     "torch._refs": "flambeau",
     **{f"torch._refs.{name}": f"flambeau.{name}" for name in ("fft", "linalg", "nn", "nn.functional", "special")},
     "torch.masked._ops": "flambeau.masked",
@@ -79,12 +79,12 @@ _MOVED = {
     "torchvision.models.detection._utils": "flambeau.vision.models.detection._matching",
 }
 
-# Modules whose `__dict__` programs iterate over: lazily loaded names are loaded at once.
+# Modules over whose `__dict__` programs iterate, so that lazily loaded names must be loaded on import.
 WALKED = {"torch.distributions", "torch.optim", "torch.optim.lr_scheduler"}
 
 
 def is_moved(name: str) -> bool:
-    """Return True if a name of PyTorch has another location in flambeau than its parent suggests."""
+    """Return True if the name of flambeau's module for ``name`` does not follow from that of the parent module."""
     return name in _MOVED
 
 

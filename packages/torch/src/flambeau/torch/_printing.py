@@ -38,7 +38,7 @@ def _tensor_str(self: Tensor, indent: int) -> str:
 def _add_suffixes(tensor_str: str, suffixes: list[str], indent: int, force_newline: bool) -> str:
     """Append suffixes such as ``dtype=...`` and the closing parenthesis."""
     width = _formatting._options.linewidth
-    if force_newline and suffixes:  # the first of them begins a line
+    if force_newline and suffixes:  # the first suffix begins a new line
         tensor_str += ",\n" + " " * indent + suffixes[0]
         suffixes = suffixes[1:]
     return _formatting._append_suffixes(tensor_str, suffixes, indent, width) + ")"

@@ -38,9 +38,9 @@ __all__ = [
 ]
 
 _TensorMeta: type = type(Tensor)
-has_lapack = True  # decompositions of matrices
-has_spectral = True  # Fourier transforms
-has_mkl = has_mkldnn = has_openmp = False  # libraries that PyTorch uses
+has_lapack = True  # matrix decompositions are available
+has_spectral = True  # Fourier transforms are available
+has_mkl = has_mkldnn = has_openmp = False  # flambeau does not use these libraries
 
 
 def _get_tracing_state() -> bool | None:
@@ -54,13 +54,13 @@ def _log_api_usage_once(*_: Any) -> None:
 
 
 def _are_functorch_transforms_active() -> bool:
-    """Return True while vmap runs, when tensors may be batched. Other transforms use plain tensors."""
+    """Return True while vmap runs, because tensors may be batched. Other transforms use plain tensors."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return placeholders is not None and bool(placeholders.maps.running)
 
 
 def _get_default_device() -> str:
-    """Return the name of the device on which factories make tensors."""
+    """Return the name of the default device, on which factory functions create tensors."""
     return str(get_default_device())
 
 

@@ -1,4 +1,4 @@
-"""Modules, classes and functions of flambeau have the names of PyTorch's while a program imports them as ``torch``."""
+"""Renaming of flambeau's modules, classes and functions to PyTorch's names while the alias ``torch`` is installed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from flambeau import _core, _naming
 from flambeau._tensor_types import tensortype
 from flambeau.torch import _interface
 
-_modules: dict[ModuleType, str] = {}  # and what they were called
+_modules: dict[ModuleType, str] = {}  # renamed modules, with their former names
 _files: set[ModuleType] = set()  # modules that are packages in PyTorch
 
 
-# Pickles name what these are in flambeau, so that a program that does not know the name torch can read them.
+# Pickle functions of these types, which store flambeau's names, so that programs without the alias can load them.
 _PICKLED: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     **dict.fromkeys(
         (_core.dtype, _core.layout, _core.memory_format),
@@ -27,16 +27,16 @@ _PICKLED: dict[type, Callable[[Any], tuple[Any, ...]]] = {
 
 
 def start() -> None:
-    """Let texts of the core begin with ``torch``, and pickles hold its values under flambeau's names."""
+    """Make reprs of the core's objects begin with ``torch``, while pickles keep flambeau's names."""
     _core._set_library_name("torch")
     for kind, reduce in _PICKLED.items():
         copyreg.pickle(kind, reduce)
-    for name, returned in _core._return_types.items():  # operators return these before anything asks for their types
+    for name, returned in _core._return_types.items():  # operators can return them before the types are imported
         rename(returned, "torch.return_types", name)
 
 
 def rename_module(module: ModuleType, path: str) -> None:
-    """Give a module PyTorch's name, and with it what PyTorch has there, too. Relative imports do not depend on it."""
+    """Give a module PyTorch's name, and those of its names that PyTorch has, too. Relative imports still work."""
     if module.__name__.partition(".")[0] == "flambeau" and module.__name__ != "flambeau":
         _modules[module] = module.__name__
         module.__name__ = path
@@ -49,7 +49,7 @@ def rename_module(module: ModuleType, path: str) -> None:
 
 
 def rename(value: Any, path: str, name: str) -> None:
-    """Let a class or function that PyTorch has as ``path.name`` say that it is defined where PyTorch's is."""
+    """Set ``__module__`` of a class or function to that of PyTorch's ``path.name``."""
     entry = _interface.names_of(path).get(name)
     if entry is None or not isinstance(value, type | FunctionType | tensortype):
         return
@@ -59,7 +59,7 @@ def rename(value: Any, path: str, name: str) -> None:
 
 
 def undo() -> None:
-    """Give all modules, classes and functions their names in flambeau again."""
+    """Restore the names of all modules, classes and functions."""
     _core._set_library_name("flambeau")
     for module, name in _modules.items():
         module.__name__ = name

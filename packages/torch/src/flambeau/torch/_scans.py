@@ -17,9 +17,9 @@ def associative_scan(
     """Compute the inclusive scan of an associative function along a dimension of the tensors of a tree.
 
     ``combine_fn(left, right)`` takes trees like ``xs`` whose tensors have any size along the dimension, and is called
-    some ``2 * log2(size)`` times. ``combine_mode`` is of PyTorch's kernels and changes nothing here.
+    about ``2 * log2(size)`` times. ``combine_mode`` selects a kernel in PyTorch and has no effect here.
 
-    Raises: ValueError for a tree without tensors, or whose tensors have other sizes along the dimension.
+    Raises: ValueError if the tree has no tensors, or if their sizes along the dimension differ.
 
     >>> import flambeau
     >>> from flambeau.torch._scans import associative_scan
@@ -45,13 +45,17 @@ def associative_scan(
 
 
 def _scan(combine: Combine, parts: list[Tensor]) -> list[Tensor]:
-    """Along the first dimension: neighbours are combined, what they give is scanned, and the others follow from it."""
+    """Scan along the first dimension.
+
+    Neighbouring pairs are combined, and their scan (a recursion) is the result at odd indices. Each result at an even
+    index combines the result before it with one element.
+    """
     size = parts[0].shape[0]
     if size < 2:
         return parts
     paired = size // 2 * 2
     odd = _scan(combine, combine([part[0:paired:2] for part in parts], [part[1::2] for part in parts]))
-    before = [each[: (size - 1) // 2] for each in odd]  # what stands before each of the elements 2, 4, ...
+    before = [each[: (size - 1) // 2] for each in odd]  # results before the elements 2, 4, ...
     even = [part[2::2] for part in parts]
     even = combine(before, even) if size > 2 else even
     even = [cat([part[:1], rest]) for part, rest in zip(parts, even, strict=True)]
@@ -59,7 +63,7 @@ def _scan(combine: Combine, parts: list[Tensor]) -> list[Tensor]:
 
 
 def _alternating(even: Tensor, odd: Tensor) -> Tensor:
-    """Rows of two tensors in turn; the first may have one more."""
+    """Interleave the rows of two tensors; ``even`` may have one more row."""
     size = odd.shape[0]
     joined = stack([even[:size], odd], 1).flatten(0, 1)
     return joined if even.shape[0] == size else cat([joined, even[size:]])

@@ -14,5 +14,5 @@ def is_batchedtensor(tensor: Tensor) -> bool:
 
 
 def is_legacy_batchedtensor(tensor: Tensor) -> bool:
-    """Return False: `autograd.grad(is_grads_batched=True)` runs once for each gradient, with plain tensors."""
+    """Return False: only PyTorch's `autograd.grad(is_grads_batched=True)` uses such tensors."""
     return False

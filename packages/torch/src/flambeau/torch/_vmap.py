@@ -1,7 +1,7 @@
 """Names of PyTorch's private ``torch._functorch.vmap`` and ``torch._vmap_internals``.
 
-Libraries import them to map over their own containers. flambeau's ``vmap`` is built otherwise: replacing its parts
-changes nothing, and calling one raises NotImplementedError.
+Libraries import them to support custom containers. flambeau's ``vmap`` does not use these functions: replacing one has
+no effect, and calling one raises NotImplementedError.
 """
 
 from collections.abc import Callable

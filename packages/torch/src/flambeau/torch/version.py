@@ -1,4 +1,4 @@
-"""The version that programs see as ``torch.__version__``: the PyTorch whose interface flambeau follows."""
+"""Value of ``torch.__version__``: the version of PyTorch whose interface flambeau follows."""
 
 import flambeau
 

@@ -1,7 +1,7 @@
 """C++ extensions written for PyTorch, compiled against flambeau: ``torch.utils.cpp_extension``.
 
-The header ``torch/extension.h`` maps the everyday part of ATen and libtorch to flambeau's C++ interface;
-``docs/differences.md`` lists what it has. A compiler for C++20 and pybind11 must be installed
+The header ``torch/extension.h`` maps the commonly used part of ATen and libtorch to flambeau's C++ interface;
+``docs/differences.md`` lists what is supported. A compiler for C++20 and pybind11 must be installed
 (``pip install flambeau-torch[cpp]``).
 
 >>> module = load_inline("twice", "torch::Tensor twice(torch::Tensor x) { return x + x; }", functions="twice")
@@ -46,7 +46,7 @@ __all__ = [
     "verify_ninja_availability",
 ]
 
-# Extensions are compiled for the CPU alone, whatever is installed.
+# Extensions are compiled only for the CPU, even if a GPU toolkit is installed.
 CUDA_HOME = CUDNN_HOME = ROCM_HOME = ROCM_VERSION = SYCL_HOME = None
 IS_HIP_EXTENSION = False
 _WITH_SETUPTOOLS = {"BuildExtension", "CUDAExtension", "CppExtension", "SyclExtension"}

@@ -1,4 +1,4 @@
-"""Compilation of sources in parallel, of those that changed only."""
+"""Parallel compilation of sources that have changed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 
 
 class CompilationError(RuntimeError):
-    """Error of a compiler or linker; the message has what it printed."""
+    """Error of a compiler or linker; the message contains its output."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A command that writes a file from others."""
+    """Command that creates a file from other files."""
 
     target: Path
     inputs: tuple[Path, ...]
@@ -33,7 +33,7 @@ class Step:
         return self.target.with_name(f"{self.target.name}.d")
 
     def is_current(self) -> bool:
-        """Return whether the file was written by this command after all that it was made of."""
+        """Return True if this command created the file after the last change of all files that it depends on."""
         if not (self.target.exists() and self._record.exists()):
             return False
         if self._record.read_text() != shlex.join(self.command):
@@ -58,7 +58,7 @@ class Step:
 
 
 def _named_in(path: Path) -> list[Path]:
-    """Return the files that a compiler's list of dependencies names."""
+    """Return the files that are listed in a dependency file of the compiler (``-MD``)."""
     if not path.exists():
         return []
     listed = path.read_text().replace("\\\n", " ").partition(": ")[2]
@@ -66,10 +66,10 @@ def _named_in(path: Path) -> list[Path]:
 
 
 def run_outdated(steps: Sequence[Step], verbose: bool = False) -> bool:
-    """Run the steps whose files are not current, as many at once as there are processors (or MAX_JOBS says).
+    """Run the steps whose files are not current, in parallel on all processors (or at most MAX_JOBS).
 
-    Returns: whether there was one.
-    Raises: CompilationError.
+    Returns: True if there was such a step.
+    Raises: CompilationError if a command fails.
     """
     outdated = [step for step in steps if not step.is_current()]
     jobs = int(os.environ.get("MAX_JOBS") or os.cpu_count() or 1)

@@ -16,7 +16,7 @@ import flambeau
 from flambeau.torch.cpp_extension import _toolchain
 from flambeau.torch.cpp_extension._compilation import CompilationError, Step, run_outdated
 
-# The number of the last version of an extension that this process has built, and what it was made of.
+# By extension: number of the last version that this process has built, and a hash of its sources and flags.
 _versions: dict[str, tuple[int, str]] = {}
 
 
@@ -73,16 +73,17 @@ def load(
     Sources that have not changed since the last call, in this process or another, are not compiled again.
 
     Args:
-        name: of the module; the sources see it as ``TORCH_EXTENSION_NAME``.
+        name: name of the module; in the sources, the macro ``TORCH_EXTENSION_NAME`` has this value.
         sources: paths of C++ files.
-        extra_cflags, extra_ldflags: further flags of the compiler and the linker.
-        extra_include_paths: further folders of headers.
-        build_directory: an existing folder for the results; by default one below ``get_default_build_root()``.
-        verbose: print the commands.
-        is_python_module: import the module; False: load operators that the sources register with TORCH_LIBRARY.
-        keep_intermediates: has no effect; object files are kept.
-    Returns: the module, or None if it is none.
-    Raises: RuntimeError with the compiler's messages, OSError for CUDA sources.
+        extra_cflags, extra_ldflags: additional flags for the compiler and the linker.
+        extra_include_paths: additional folders of headers.
+        build_directory: an existing folder for the results; by default a folder below ``get_default_build_root()``.
+        verbose: if True, print the commands.
+        is_python_module: if True, import the library as a module; if False, only load the operators that the sources
+            register with TORCH_LIBRARY.
+        keep_intermediates: without effect, because object files are always kept.
+    Returns: the module, or None if ``is_python_module`` is False.
+    Raises: RuntimeError with the compiler's messages if the compilation fails; OSError for CUDA sources.
     """
     paths = [str(Path(source).absolute()) for source in _listed(sources)]
     _refuse(with_cuda, with_sycl, paths)
@@ -99,7 +100,7 @@ def load(
 
 
 def _build(name: str, sources: list[str], flags: list[str], linked: list[str], folder: Path, verbose: bool) -> Path:
-    """Compile and link what is not current, and return the library's path."""
+    """Compile and link an extension unless it is current, and return the path of the library."""
     version = _version(name, sources, [*flags, *linked])
     extension, name = name, f"{name}_v{version[0]}" if version[0] else name
     compiler = _toolchain.compiler_command()
@@ -124,9 +125,9 @@ def _build(name: str, sources: list[str], flags: list[str], linked: list[str], f
 
 
 def _version(name: str, sources: list[str], flags: list[str]) -> tuple[int, str]:
-    """Return the number of an extension's version, and a hash of what it is made of.
+    """Return the version number of an extension, and a hash of its sources and flags.
 
-    A process can load a library only once: other sources or flags make another library, with another number.
+    A process can load a library of a given name only once, so other sources or flags get a new version number.
     """
     digest = hashlib.sha256("\0".join(flags).encode())
     for source in sources:
@@ -168,9 +169,9 @@ def load_inline(
     """Compile C++ sources that are given as text, and load the result: see :func:`load`.
 
     Args:
-        cpp_sources: texts; ``#include <torch/extension.h>`` stands before them.
+        cpp_sources: source texts; ``#include <torch/extension.h>`` is inserted before them.
         functions: names of functions to bind to Python, or a dictionary with a docstring for each.
-        no_implicit_headers: leave that line out.
+        no_implicit_headers: if True, do not insert that line.
     """
     _refuse(with_cuda or cuda_sources, with_sycl or sycl_sources, [])
     texts = [cpp_sources] if isinstance(cpp_sources, str) else list(cpp_sources)
@@ -185,7 +186,7 @@ def load_inline(
         texts.append("\n".join(["PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {", *bound, "}"]))
     folder = _build_folder(name, build_directory)
     source, text = folder / "main.cpp", "\n".join(texts)
-    if not source.exists() or source.read_text() != text:  # an unchanged file is not compiled again
+    if not source.exists() or source.read_text() != text:  # writing an unchanged file would compile it again
         source.write_text(text)
     return load(
         name,

@@ -1,4 +1,4 @@
-"""``CppExtension`` and ``BuildExtension``: extensions that setuptools builds."""
+"""``CppExtension`` and ``BuildExtension``, for extensions that setuptools builds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def CppExtension(name: str, sources: Sequence[str], *args: Any, **kwargs: Any) -
     kwargs["libraries"] = [*kwargs.get("libraries", ()), "flambeau"]
     kwargs["language"] = "c++"
     compiled = kwargs.get("extra_compile_args")
-    if isinstance(compiled, dict):  # setuptools takes lists only
+    if isinstance(compiled, dict):  # setuptools accepts only lists
         kwargs["extra_compile_args"] = list(compiled.get("cxx", ()))
     return setuptools.Extension(name, sources, *args, **kwargs)
 
@@ -44,9 +44,9 @@ def SyclExtension(name: str, sources: Sequence[str], *args: Any, **kwargs: Any) 
 class BuildExtension(build_ext):  # type: ignore[misc]
     """The command ``build_ext`` for extensions that :func:`CppExtension` made.
 
-    By default sources are compiled in parallel and only if they changed, which needs no other program than the
-    compiler. The option ``use_ninja=False`` compiles one after the other. ``no_python_abi_suffix=True`` leaves Python's
-    version out of the names of libraries.
+    By default, only changed sources are compiled, in parallel and without ninja. With the option ``use_ninja=False``
+    all sources are compiled one after the other. With ``no_python_abi_suffix=True``, file names of libraries do not
+    contain Python's version.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -56,7 +56,7 @@ class BuildExtension(build_ext):  # type: ignore[misc]
 
     @classmethod
     def with_options(cls, **options: Any) -> type[BuildExtension]:
-        """Return a class whose instances have some options."""
+        """Return a subclass whose instances have the given options."""
 
         class WithOptions(cls):  # type: ignore[misc, valid-type]
             def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -89,7 +89,7 @@ class BuildExtension(build_ext):  # type: ignore[misc]
         extra_postargs: Any = None,
         depends: Any = None,
     ) -> list[str]:
-        """Compile sources as the compiler object of setuptools would, several at once, and return the object files."""
+        """Compile sources in parallel, with the commands of setuptools' compiler object. Return the object files."""
         compiler = self.compiler
         _, objects, after, before, built = compiler._setup_compile(
             output_dir, macros, include_dirs, sources, depends, extra_postargs
@@ -108,7 +108,7 @@ class BuildExtension(build_ext):  # type: ignore[misc]
         return list(objects)
 
     def get_ext_filename(self, fullname: str) -> str:
-        """Return the path of an extension's library."""
+        """Return the file name of an extension's library."""
         path: str = super().get_ext_filename(fullname)
         if self.no_python_abi_suffix:
             parts = path.split(".")
@@ -116,5 +116,5 @@ class BuildExtension(build_ext):  # type: ignore[misc]
         return path
 
     def get_export_symbols(self, ext: setuptools.Extension) -> Any:
-        """Return the symbols that a library has to export: those that the extension lists."""
+        """Return only the symbols that the extension lists for export."""
         return ext.export_symbols

@@ -15,7 +15,7 @@ from typing import Any
 
 import flambeau
 
-STANDARD = "-std=c++20"  # of flambeau's headers
+STANDARD = "-std=c++20"  # required by flambeau's headers
 _OWN = Path(__file__).parents[1] / "include"
 NO_CUDA = (
     "CUDA_HOME environment variable is not set. Please set it to your CUDA install root. (flambeau compiles C++ "
@@ -28,7 +28,7 @@ def include_paths(device_type: str = "cpu", torch_include_dirs: bool = True) -> 
 
     Args:
         device_type: ``"cpu"``.
-        torch_include_dirs: False for no folders at all: those of PyTorch are all that there are.
+        torch_include_dirs: if False, return an empty list.
     Raises: OSError for another device, ModuleNotFoundError if pybind11 is not installed.
     """
     _require_cpu(device_type)
@@ -72,7 +72,7 @@ def get_cxx_compiler() -> str:
 
 
 def compiler_command() -> list[str]:
-    """Return the words of the compiler's command. Raises: RuntimeError if there is no compiler."""
+    """Return the command of the compiler as a list of words. Raises: RuntimeError if there is no compiler."""
     words = shlex.split(get_cxx_compiler())
     if not words or shutil.which(words[0]) is None:
         raise RuntimeError(
@@ -82,7 +82,7 @@ def compiler_command() -> list[str]:
 
 
 def with_standard(flags: Iterable[str]) -> list[str]:
-    """Return a compiler's flags with a standard that flambeau's headers allow: C++20 in place of older ones."""
+    """Return compiler flags with at least C++20, which flambeau's headers require."""
     found = list(flags)
     newer = [flag for flag in found if re.fullmatch(r"-std=(?:c|gnu)\+\+2\w", flag)]
     others = [flag for flag in found if not flag.startswith("-std=")]
@@ -95,17 +95,17 @@ def python_include() -> str:
 
 
 def macros_of(name: str) -> list[tuple[str, str | None]]:
-    """Return the macros that an extension module of that name is compiled with."""
+    """Return the macros with which an extension module ``name`` is compiled."""
     return [("TORCH_API_INCLUDE_EXTENSION_H", None), ("TORCH_EXTENSION_NAME", name.rpartition(".")[2])]
 
 
 def is_ninja_available() -> bool:
-    """Return whether the build tool ninja can be run. Extensions compile without it, too."""
+    """Return whether the build tool ninja is installed. Extensions do not need it."""
     return shutil.which("ninja") is not None
 
 
 def verify_ninja_availability() -> None:
-    """Raise RuntimeError if the build tool ninja cannot be run."""
+    """Raise RuntimeError if the build tool ninja is not installed."""
     if not is_ninja_available():
         raise RuntimeError("Ninja is required to load C++ extensions (pip install ninja to get it)")
 
@@ -120,13 +120,13 @@ def check_compiler_is_gcc(compiler: str) -> bool:
 
 
 def check_compiler_ok_for_platform(compiler: str) -> bool:
-    """Return whether extensions can be compiled by a compiler."""
+    """Return whether ``compiler`` can compile extensions."""
     words = shlex.split(compiler)
     return bool(words) and shutil.which(words[0]) is not None
 
 
 def get_compiler_abi_compatibility_and_version(compiler: str) -> tuple[bool, tuple[int, ...]]:
-    """Return whether a compiler can build extensions, and its version."""
+    """Return whether ``compiler`` can compile extensions, and its version."""
     if not check_compiler_ok_for_platform(compiler):
         return False, (0,)
     command = [*shlex.split(compiler), "-dumpfullversion", "-dumpversion"]
