@@ -19,7 +19,7 @@ from .pareto import Pareto
 from .uniform import Uniform
 from .utils import euler_constant
 
-# For each class, the classes whose support does not contain all its values; the divergence is infinite.
+# For each class of p, the classes of q whose support does not contain the support of p: the divergence is infinite.
 _OUTSIDE: dict[type[Distribution], tuple[type[Distribution], ...]] = {
     Beta: (Pareto,),
     ContinuousBernoulli: (Pareto,),
@@ -44,7 +44,7 @@ for _p, _others in _OUTSIDE.items():
 
 
 def _mean_log(p: Any) -> Tensor:
-    """Return ``E[log x]``."""
+    """Return ``E[log x]`` for ``x`` distributed as ``p``."""
     if isinstance(p, Beta):
         return p.concentration1.digamma() - (p.concentration1 + p.concentration0).digamma()
     if isinstance(p, Exponential):
@@ -59,7 +59,7 @@ def _uniform_mean_log(low: Tensor, high: Tensor) -> Tensor:
 
 
 def _mean_exp(p: Any, t: Tensor) -> Tensor:
-    """Return ``E[exp(-t x)]`` for positive ``t``."""
+    """Return ``E[exp(-t x)]`` for ``x`` distributed as ``p`` and positive ``t``."""
     if isinstance(p, Exponential):
         return p.rate / (p.rate + t)
     if isinstance(p, Gamma):
@@ -129,7 +129,7 @@ def _to_gumbel(p: Distribution, q: Gumbel) -> Tensor:
 
 @formula(Normal, Laplace)
 def _normal_laplace(p: Normal, q: Laplace) -> Tensor:
-    """Compute the divergence from the mean of the folded normal distribution."""
+    """Compute the divergence; ``E|x - loc|`` is the mean of a folded normal distribution."""
     shift = p.loc - q.loc
     z = shift / (math.sqrt(2) * p.scale)
     distance = p.scale * math.sqrt(2 / math.pi) * (-z.square()).exp() + shift * z.erf()

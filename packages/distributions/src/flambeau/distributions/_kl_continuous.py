@@ -56,14 +56,18 @@ def _exponentials(p: Exponential, q: Exponential) -> Tensor:
 
 @formula(Laplace, Laplace)
 def _laplaces(p: Laplace, q: Laplace) -> Tensor:
-    """Gil, Alajaji, Linder 2013, "Renyi divergence measures for commonly used univariate continuous distributions"."""
+    """Compute the divergence in closed form.
+
+    Source: Gil, Alajaji, Linder 2013, "Renyi divergence measures for commonly used univariate continuous
+    distributions".
+    """
     distance = (p.loc - q.loc).abs()
     return (q.scale / p.scale).log() + (distance + p.scale * (-distance / p.scale).exp()) / q.scale - 1
 
 
 @formula(Cauchy, Cauchy)
 def _cauchys(p: Cauchy, q: Cauchy) -> Tensor:
-    """Chyzak and Nielsen 2019, arXiv:1905.10965."""
+    """Compute the divergence in closed form. Source: Chyzak and Nielsen 2019, arXiv:1905.10965."""
     between = (p.scale + q.scale).square() + (p.loc - q.loc).square()
     return (between / (4 * p.scale * q.scale)).log()
 

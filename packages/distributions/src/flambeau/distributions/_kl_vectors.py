@@ -23,7 +23,7 @@ def _dirichlets(p: Dirichlet, q: Dirichlet) -> Tensor:
 @formula(LowRankMultivariateNormal, MultivariateNormal)
 @formula(LowRankMultivariateNormal, LowRankMultivariateNormal)
 def _multivariate_normals(p: MultivariateNormals, q: MultivariateNormals) -> Tensor:
-    """Return half of: log ratio of determinants, plus ``trace(C_q**-1 C_p)``, plus distance of the means, minus N."""
+    """Return ``(log(det C_q / det C_p) + trace(C_q**-1 C_p) + m^T C_q**-1 m - N) / 2`` with ``m = loc_q - loc_p``."""
     if p.event_shape != q.event_shape:
         raise ValueError(
             "KL-divergence between two Multivariate Normals with different event shapes cannot be computed: "

@@ -15,7 +15,7 @@ def exactly_one(probs: Any, logits: Any) -> None:
 
 
 class Binary(Distribution):
-    """Successes with probability ``probs = sigmoid(logits)``."""
+    """Base class of distributions with a probability of success ``probs = sigmoid(logits)``."""
 
     def _set(self, probs: Any, logits: Any, *others: Any) -> tuple[Tensor, ...]:
         """Store ``probs`` or ``logits``, whichever is given, broadcast with the other parameters, and return these."""
@@ -26,7 +26,7 @@ class Binary(Distribution):
 
     @property
     def _param(self) -> Tensor:
-        """The parameter that was given."""
+        """The parameter that was passed to the constructor: ``probs`` or ``logits``."""
         given: Tensor | None = self.__dict__.get("probs")
         return self.logits if given is None else given
 

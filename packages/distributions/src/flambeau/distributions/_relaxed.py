@@ -12,7 +12,7 @@ class Relaxed(TransformedDistribution):
 
     @property
     def temperature(self) -> Tensor:
-        """The temperature: the smaller, the closer draws are to discrete values."""
+        """The temperature; lower values give draws closer to discrete values."""
         temperature: Tensor = self.base_dist.temperature
         return temperature
 

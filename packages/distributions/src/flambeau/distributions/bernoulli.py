@@ -1,4 +1,4 @@
-"""The Bernoulli distribution: one trial."""
+"""The Bernoulli distribution: the result of one trial, 0 or 1."""
 
 from typing import Any
 

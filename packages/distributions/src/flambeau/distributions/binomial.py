@@ -20,7 +20,7 @@ class Binomial(Binary):
         probs: probability of success.
         logits: its log odds; exactly one of both is given.
     Support: the integers 0 ... total_count, in the parameter's dtype.
-    Source: samples from ten expected successes on by Hoermann 1993.
+    Source: for ten or more expected successes, samples are drawn by the method of Hoermann 1993.
 
     >>> Binomial(4, probs=fb.tensor(0.5)).log_prob(fb.tensor(2.0)).exp()
     tensor(0.3750)
@@ -42,7 +42,7 @@ class Binomial(Binary):
         logits: Tensor | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        if isinstance(total_count, Tensor):  # the dtype of the probabilities is the dtype of the distribution
+        if isinstance(total_count, Tensor):  # the distribution has the dtype of the probabilities
             given = logits if probs is None else probs
             total_count = total_count.type_as(given) if isinstance(given, Tensor) else total_count
         (self.total_count,) = self._set(probs, logits, total_count)
@@ -79,7 +79,7 @@ class Binomial(Binary):
         return ways + value * self.logits - n * fb.softplus(self.logits)
 
     def entropy(self) -> Tensor:
-        """Sum over all counts. Raises: NotImplementedError if the numbers of trials differ."""
+        """Compute the entropy by a sum over all counts. Raises: NotImplementedError if the numbers of trials differ."""
         log_prob = self.log_prob(self._all_counts("entropy"))
         return -(log_prob.exp() * log_prob).sum(0)
 

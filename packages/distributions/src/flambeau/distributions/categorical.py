@@ -1,4 +1,4 @@
-"""The categorical distribution: one of K."""
+"""The categorical distribution over K classes."""
 
 from typing import Any
 
@@ -106,7 +106,7 @@ class Categorical(Distribution):
         return logits.gather(-1, value.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:
-        logits = self.logits.clamp(min=fb.finfo(self.logits.dtype).min)  # 0 * -inf is 0
+        logits = self.logits.clamp(min=fb.finfo(self.logits.dtype).min)  # so that 0 * -inf becomes 0
         return -(logits * self.probs).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:

@@ -12,7 +12,7 @@ __all__ = ["Chi2"]
 
 
 class Chi2(Gamma):
-    """The sum of ``df`` squared standard normal numbers: ``Gamma(df / 2, 1 / 2)``.
+    """The sum of ``df`` squared standard normal variables: ``Gamma(df / 2, 1 / 2)``.
 
     Args:
         df: degrees of freedom, positive, not necessarily whole.

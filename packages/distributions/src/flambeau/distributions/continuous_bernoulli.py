@@ -45,12 +45,12 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         self._set(probs, logits)
         self._lims = lims
         super().__init__(self._param.shape, validate_args=validate_args)
-        if probs is not None:  # after the check: probabilities of 0 and 1 have no density
+        if probs is not None:  # after the check, because clamping hides invalid values; 0 and 1 have no density
             self.probs = clamp_probs(self.probs)
 
     @lazy_property
     def probs(self) -> Tensor:
-        """Return the probabilities, of which 0 and 1 would have no density."""
+        """Return the probabilities, clamped to (0, 1), because 0 and 1 have no density."""
         return clamp_probs(logits_to_probs(self.logits, is_binary=True))
 
     def expand(self, batch_shape: Shape, _instance: Any = None) -> "ContinuousBernoulli":
@@ -62,7 +62,7 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         return (self.probs <= self._lims[0]) | (self.probs > self._lims[1])
 
     def _cut_probs(self) -> Tensor:
-        """Return the probabilities, with values near one half replaced, where the formulas divide 0 by 0."""
+        """Return the probabilities with values between ``lims`` replaced, for which the formulas divide 0 by 0."""
         return fb.where(self._outside_unstable_region(), self.probs, self._lims[0])
 
     def _cont_bern_log_norm(self) -> Tensor:
@@ -120,7 +120,7 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         return (self.logits,)
 
     def _log_normalizer(self, x: Tensor) -> Tensor:
-        """Return ``log((e**x - 1) / x)``, near 0 by its series."""
+        """Return ``log((e**x - 1) / x)``, computed by a series near 0."""
         outside = (x <= self._lims[0] - 0.5) | (x > self._lims[1] - 0.5)
         cut = fb.where(outside, x, self._lims[0] - 0.5)
         log_norm = cut.expm1().abs().log() - cut.abs().log()

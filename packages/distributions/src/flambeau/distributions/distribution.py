@@ -87,7 +87,7 @@ class Distribution:
             if name in given:
                 value = given[name]
             elif isinstance(constraint, _Dependent) or isinstance(getattr(type(self), name, None), lazy_property):
-                continue  # computed from another parameter
+                continue  # skip parameters that are computed from others
             else:
                 value = getattr(self, name)
             if not isinstance(constraint, _Dependent) and not constraint.check(value).all():
@@ -107,7 +107,7 @@ class Distribution:
 
     @property
     def event_shape(self) -> Size:
-        """The shape of one draw of one distribution."""
+        """Shape of a single draw."""
         return self._event_shape
 
     @property

@@ -13,8 +13,8 @@ __all__ = ["ExponentialFamily"]
 class ExponentialFamily(Distribution):
     """Base class of exponential families: natural parameters ``theta``, log normaliser ``F``, carrier measure ``k``.
 
-    A subclass defines ``_natural_params`` (a tuple of tensors), ``_log_normalizer``, a function of these, and
-    ``_mean_carrier_measure``, the expectation of ``k``. The base class computes the entropy, and the divergence within
+    A subclass defines ``_natural_params`` (a tuple of tensors), ``_log_normalizer`` (``F``, a function of these) and
+    ``_mean_carrier_measure`` (the expectation of ``k``). The base class computes the entropy, and the divergence within
     a family, from the gradient of ``F``, which is the expectation of ``t(x)``.
 
     Source: Nielsen and Nock 2010, "Entropies and cross-entropies of exponential families".
@@ -43,7 +43,7 @@ class ExponentialFamily(Distribution):
         raise NotImplementedError(f"{type(self)} does not define its mean carrier measure")
 
     def _expected_statistics(self) -> tuple[tuple[Tensor, ...], Tensor, tuple[Tensor, ...]]:
-        """Return the natural parameters, ``F`` of them, and its gradient, the expected sufficient statistics."""
+        """Return ``theta``, ``F(theta)``, and the gradient of ``F``, which is the expected sufficient statistics."""
         given = self._natural_params
         differentiable = any(param.requires_grad for param in given)
         with fb.enable_grad():
@@ -53,7 +53,7 @@ class ExponentialFamily(Distribution):
         return given, normalizer if differentiable else normalizer.detach(), expected
 
     def entropy(self) -> Tensor:
-        """``F(theta) - <theta, grad F(theta)> - E[k(x)]``."""
+        """Return ``F(theta) - <theta, grad F(theta)> - E[k(x)]``."""
         params, normalizer, expected = self._expected_statistics()
         result = normalizer - self._mean_carrier_measure
         for param, statistic in zip(params, expected, strict=True):

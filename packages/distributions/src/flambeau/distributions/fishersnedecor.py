@@ -13,13 +13,13 @@ __all__ = ["FisherSnedecor"]
 
 
 class FisherSnedecor(Distribution):
-    """The ratio of two chi-squared numbers, each divided by its degrees of freedom.
+    """The ratio of two chi-squared variables, each divided by its degrees of freedom.
 
     With ``a = df1 / 2``, ``b = df2 / 2``, ``r = df1 / df2``: ``p(x) = r**a x**(a - 1) (1 + r x)**-(a + b) / B(a, b)``.
 
     Args:
         df1, df2: degrees of freedom of numerator and denominator, positive; they broadcast.
-    Support: the positive numbers. Gradient: ``rsample`` by that of the two gamma numbers.
+    Support: the positive numbers. Gradient: ``rsample`` by that of two gamma variables.
 
     >>> FisherSnedecor(1.0, 4.0).mean
     tensor(2.)
@@ -41,7 +41,7 @@ class FisherSnedecor(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """NaN up to two degrees of freedom of the denominator."""
+        """The mean; NaN if ``df2 <= 2``."""
         return fb.where(self.df2 > 2, self.df2 / (self.df2 - 2), fb.nan)
 
     @property
@@ -51,7 +51,7 @@ class FisherSnedecor(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """NaN up to four degrees of freedom of the denominator."""
+        """The variance; NaN if ``df2 <= 4``."""
         df1, df2 = self.df1, self.df2
         variance = 2 * df2.square() * (df1 + df2 - 2) / (df1 * (df2 - 2).square() * (df2 - 4))
         return fb.where(df2 > 4, variance, fb.nan)

@@ -56,7 +56,7 @@ class Gamma(ExponentialFamily):
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         value = fb._standard_gamma(self.concentration.expand(shape)) / self.rate
-        return value.clamp(min=fb.finfo(value.dtype).tiny)  # never 0, where log_prob may be infinite
+        return value.clamp(min=fb.finfo(value.dtype).tiny)  # not 0, for which log_prob can be infinite
 
     def log_prob(self, value: Tensor) -> Tensor:
         value = fb.as_tensor(value, dtype=self.rate.dtype, device=self.rate.device)

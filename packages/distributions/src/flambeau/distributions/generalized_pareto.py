@@ -15,13 +15,13 @@ __all__ = ["GeneralizedPareto"]
 class GeneralizedPareto(Distribution):
     """``p(x) = (1 + k z)**(-1 / k - 1) / scale`` with ``z = (x - loc) / scale``, ``k = concentration``.
 
-    For ``k = 0`` the exponential distribution.
+    For ``k = 0``, this is the exponential distribution.
 
     Args:
         loc: the threshold; broadcasts with the others.
         scale: positive.
         concentration: tail index, of any sign.
-    Support: from ``loc`` on, up to ``loc - scale / k`` for negative ``k``. Gradient: ``rsample`` is ``icdf(u)``.
+    Support: ``x >= loc``, and ``x <= loc - scale / k`` for negative ``k``. Gradient: ``rsample`` is ``icdf(u)``.
     Source: Hosking and Wallis 1987.
 
     >>> GeneralizedPareto(0.0, 1.0, 0.5).mean
@@ -55,7 +55,7 @@ class GeneralizedPareto(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """Infinite from a concentration of 1 on."""
+        """The mean; infinite if ``concentration >= 1``."""
         k = self.concentration
         return fb.where(k < 1, self.loc + self.scale / (1 - k), fb.inf)
 
@@ -65,7 +65,7 @@ class GeneralizedPareto(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """Infinite from a concentration of one half on."""
+        """The variance; infinite if ``concentration >= 0.5``."""
         k = self.concentration
         return fb.where(k < 0.5, self.scale.square() / ((1 - k).square() * (1 - 2 * k)), fb.inf)
 
@@ -74,7 +74,7 @@ class GeneralizedPareto(Distribution):
         return self.icdf(u)
 
     def _shape(self) -> tuple[Tensor, Tensor]:
-        """Return a mask of zero concentrations, and the concentration with 1 in their place, as a safe divisor."""
+        """Return a mask of zero concentrations, and the concentration with zeros replaced by 1, as a safe divisor."""
         zero = self.concentration.abs() < fb.finfo(self.concentration.dtype).eps
         return zero, self.concentration.masked_fill(zero, 1)
 

@@ -14,7 +14,7 @@ D = TypeVar("D", bound=Distribution)
 
 
 class Independent(Distribution, Generic[D]):
-    """The same distribution with its last batch dimensions counted as event dimensions: ``log_prob`` sums over them.
+    """Distribution whose last batch dimensions are reinterpreted as event dimensions: ``log_prob`` sums over them.
 
     Args:
         base_distribution: any distribution.

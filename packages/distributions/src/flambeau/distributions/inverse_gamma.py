@@ -15,14 +15,14 @@ __all__ = ["InverseGamma"]
 
 
 class InverseGamma(TransformedDistribution):
-    """The reciprocal of a gamma number: ``p(x) = rate**a x**(-a - 1) exp(-rate / x) / gamma(a)``.
+    """The reciprocal of a gamma variable: ``p(x) = rate**a x**(-a - 1) exp(-rate / x) / gamma(a)``.
 
     Here ``a = concentration``.
 
     Args:
         concentration: shape, positive; broadcasts with ``rate``.
-        rate: scale, positive: the inverse scale of the gamma number.
-    Support: the positive numbers. Gradient: ``rsample`` as the gamma distribution's.
+        rate: scale, positive; it is the inverse scale of the gamma variable.
+    Support: the positive numbers. Gradient: ``rsample`` as for the gamma distribution.
 
     >>> InverseGamma(3.0, 4.0).mean
     tensor(2.)
@@ -45,17 +45,17 @@ class InverseGamma(TransformedDistribution):
 
     @property
     def concentration(self) -> Tensor:
-        """The shape."""
+        """The concentration of the gamma variable."""
         return self.base_dist.concentration
 
     @property
     def rate(self) -> Tensor:
-        """The scale."""
+        """The rate of the gamma variable."""
         return self.base_dist.rate
 
     @property
     def mean(self) -> Tensor:
-        """Infinite up to a concentration of 1."""
+        """The mean; infinite if ``concentration <= 1``."""
         return fb.where(self.concentration > 1, self.rate / (self.concentration - 1), fb.inf)
 
     @property
@@ -64,7 +64,7 @@ class InverseGamma(TransformedDistribution):
 
     @property
     def variance(self) -> Tensor:
-        """Infinite up to a concentration of 2."""
+        """The variance; infinite if ``concentration <= 2``."""
         a = self.concentration
         return fb.where(a > 2, self.rate.square() / ((a - 1).square() * (a - 2)), fb.inf)
 

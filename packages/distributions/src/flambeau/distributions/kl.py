@@ -51,7 +51,7 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
 
 
 def formula(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
-    """Act as ``register_kl`` for the formulas of this package, which are registered before all others."""
+    """Return the decorator of ``register_kl``, without loading the formulas of this package first."""
 
     def register(function: Formula) -> Formula:
         _KL_REGISTRY[type_p, type_q] = function
@@ -68,7 +68,7 @@ def _load_formulas() -> None:
 
 
 def _dispatch_kl(type_p: type, type_q: type) -> Callable[..., Tensor]:
-    """Return the formula of the most specific registered pair."""
+    """Return the formula of the most specific registered pair of base classes."""
     ancestors_p, ancestors_q = type_p.__mro__, type_q.__mro__
     near = [
         (ancestors_p.index(p), ancestors_q.index(q)) for p, q in _KL_REGISTRY if p in ancestors_p and q in ancestors_q

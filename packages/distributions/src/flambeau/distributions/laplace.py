@@ -55,7 +55,7 @@ class Laplace(Distribution):
         return 2**0.5 * self.scale
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Draw by the inverse of the cumulative distribution function."""
+        """Draw samples by the inverse of the cumulative distribution function."""
         u = self.loc.new_empty(self._extended_shape(sample_shape)).uniform_(fb.finfo(self.loc.dtype).eps - 1, 1)
         return self.loc - self.scale * u.sign() * (-u.abs()).log1p()
 

@@ -23,7 +23,7 @@ class LKJCholesky(Distribution):
         dim: ``D``, at least 2.
         concentration: positive, a tensor or a number.
     Support: ``(D, D)``, lower triangular with a positive diagonal and rows of length 1.
-    Source: Lewandowski, Kurowicka, Joe 2009; samples by its onion method.
+    Source: Lewandowski, Kurowicka, Joe 2009; samples are drawn by their onion method.
 
     >>> LKJCholesky(3, 0.5).sample().shape
     flambeau.Size([3, 3])
@@ -47,7 +47,10 @@ class LKJCholesky(Distribution):
         return new
 
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Sample row i as a direction in i dimensions times the root of a beta variable, completed to length 1."""
+        """Draw samples: row i is a random direction in i dimensions times the root of a beta variable.
+
+        The diagonal element makes the length of each row 1.
+        """
         with no_grad():
             shape = self._extended_shape(sample_shape)
             eta = self.concentration.unsqueeze(-1)

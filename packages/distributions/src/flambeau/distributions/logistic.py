@@ -63,7 +63,7 @@ class Logistic(TransformedDistribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        z = ((value - self.loc) / self.scale).abs()  # the density is symmetric; this sign does not overflow
+        z = ((value - self.loc) / self.scale).abs()  # the density is symmetric; exp(-z) does not overflow
         return -z - 2 * (-z).exp().log1p() - self.scale.log()
 
     def cdf(self, value: Tensor) -> Tensor:

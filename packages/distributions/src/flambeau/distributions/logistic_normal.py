@@ -42,10 +42,10 @@ class LogisticNormal(TransformedDistribution):
 
     @property
     def loc(self) -> Tensor:
-        """The mean of the normal numbers."""
+        """The mean of the normal variables."""
         return self.base_dist.base_dist.loc
 
     @property
     def scale(self) -> Tensor:
-        """Their standard deviation."""
+        """The standard deviation of the normal variables."""
         return self.base_dist.base_dist.scale

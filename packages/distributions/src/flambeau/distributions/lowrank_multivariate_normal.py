@@ -14,7 +14,7 @@ __all__ = ["LowRankMultivariateNormal"]
 
 
 class LowRankMultivariateNormal(Distribution):
-    """Normal vectors with covariance ``C = W W^T + diag(d)``, in time linear in their dimension N.
+    """Normal vectors with covariance ``C = W W^T + diag(d)``; computations take time linear in the dimension N.
 
     Args:
         loc: mean, ``(*, N)``.
@@ -97,7 +97,7 @@ class LowRankMultivariateNormal(Distribution):
         return precision.expand(self._matrix_shape)
 
     def _solved(self, weighted: Tensor) -> Tensor:
-        """Return ``L**-1 W^T`` times columns ``(*, N, K)``, with the Cholesky factor ``L`` of the capacitance."""
+        """Return ``L**-1 W^T weighted``, for columns ``(*, N, K)`` and the Cholesky factor ``L`` of the capacitance."""
         columns = self._unbroadcasted_cov_factor.mT @ weighted
         factor = self._capacitance_tril.expand(columns.shape[:-2] + self._capacitance_tril.shape[-2:])
         return fb.linalg.solve_triangular(factor, columns, upper=False)

@@ -12,7 +12,7 @@ __all__ = ["MixtureSameFamily"]
 
 
 class MixtureSameFamily(Distribution):
-    """``p(x) = sum_k w_k p_k(x)``: a component is drawn by its weight, then a value from it.
+    """``p(x) = sum_k w_k p_k(x)``: a component is drawn according to the weights, then a value from the component.
 
     Args:
         mixture_distribution: a Categorical over the K components.
@@ -59,7 +59,7 @@ class MixtureSameFamily(Distribution):
 
     @property
     def mixture_distribution(self) -> Categorical:
-        """The weights."""
+        """The distribution over the components."""
         return self._mixture_distribution
 
     @property

@@ -93,7 +93,7 @@ class Multinomial(Distribution):
         return (value.sum(-1) + 1).lgamma() + (likelihood - (value + 1).lgamma()).sum(-1)
 
     def entropy(self) -> Tensor:
-        """``n H(probs) - log n! + sum_k E[log x_k!]``, where each count is binomial."""
+        """Return ``n H(probs) - log n! + sum_k E[log x_k!]``, where each count ``x_k`` is binomial."""
         n = self.total_count
         counts = Binomial(n, self.probs)
         values = counts.enumerate_support(expand=False)

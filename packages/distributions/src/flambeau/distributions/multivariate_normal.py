@@ -16,7 +16,7 @@ __all__ = ["MultivariateNormal"]
 def _squared_distance(scale_tril: Tensor, difference: Tensor) -> Tensor:
     """Return the Mahalanobis distance ``|L**-1 d|**2`` for factors ``(*, N, N)`` and vectors ``(*, N)``."""
     n, batch = scale_tril.shape[-1], scale_tril.shape[:-2]
-    if batch.numel() == 1:  # one factor for all differences
+    if batch.numel() == 1:  # the same factor for all differences
         columns = difference.reshape(-1, n).T
         solved = fb.linalg.solve_triangular(scale_tril.reshape(n, n), columns, upper=False)
         return solved.square().sum(0).reshape(fb.broadcast_shapes(difference.shape[:-1], batch))
@@ -24,7 +24,10 @@ def _squared_distance(scale_tril: Tensor, difference: Tensor) -> Tensor:
 
 
 def _precision_to_scale_tril(precision: Tensor) -> Tensor:
-    """Return the lower Cholesky factor of ``precision**-1`` without inverting, from the factor in reversed order."""
+    """Return the lower Cholesky factor of ``precision**-1``, computed without inverting ``precision``.
+
+    It follows from the Cholesky factor of ``precision`` with rows and columns in reverse order.
+    """
     reverse = fb.linalg.cholesky(precision.flip(-2, -1)).flip(-2, -1).mT
     identity = fb.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
     return fb.linalg.solve_triangular(reverse, identity, upper=False)
@@ -37,8 +40,8 @@ class MultivariateNormal(Distribution):
         loc: mean, ``(*, N)``.
         covariance_matrix: ``C``, ``(*, N, N)``, positive definite.
         precision_matrix: ``C**-1``, positive definite.
-        scale_tril: ``L`` with ``C = L L^T``, lower triangular with a positive diagonal; the cheapest of the three,
-            of which exactly one is given.
+        scale_tril: ``L`` with ``C = L L^T``, lower triangular with a positive diagonal. Exactly one of the three is
+            given; this one needs the least computation.
     Support: vectors ``(N,)``. Gradient: ``rsample`` is ``loc + L epsilon``.
 
     >>> MultivariateNormal(fb.zeros(2), scale_tril=fb.eye(2)).log_prob(fb.ones(2))
@@ -145,7 +148,7 @@ class MultivariateNormal(Distribution):
 
 
 def _only_matrix(covariance: Tensor | None, precision: Tensor | None, factor: Tensor | None) -> tuple[str, Tensor]:
-    """Return the name and value of the argument that is given. Raises: ValueError unless exactly one is."""
+    """Return name and value of the only argument that is not None. Raises: ValueError unless there is exactly one."""
     matrices = {"scale_tril": factor, "covariance_matrix": covariance, "precision_matrix": precision}
     given = [(name, matrix) for name, matrix in matrices.items() if matrix is not None]
     if len(given) != 1:
@@ -158,7 +161,7 @@ def _only_matrix(covariance: Tensor | None, precision: Tensor | None, factor: Te
 
 
 def _factor(name: str, matrix: Tensor) -> Tensor:
-    """Return the lower Cholesky factor of the covariance for the argument ``name``."""
+    """Return the lower Cholesky factor of the covariance, computed from the argument ``name`` with value ``matrix``."""
     if name == "scale_tril":
         return matrix
     return fb.linalg.cholesky(matrix) if name == "covariance_matrix" else _precision_to_scale_tril(matrix)

@@ -16,7 +16,7 @@ __all__ = ["Pareto"]
 
 
 class Pareto(TransformedDistribution):
-    """``p(x) = alpha scale**alpha / x**(alpha + 1)`` from ``scale`` on.
+    """``p(x) = alpha scale**alpha / x**(alpha + 1)`` for ``x >= scale``.
 
     Args:
         scale: the smallest value, positive; broadcasts with ``alpha``.
@@ -49,7 +49,7 @@ class Pareto(TransformedDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """Infinite up to a tail index of 1."""
+        """The mean; infinite if ``alpha <= 1``."""
         return fb.where(self.alpha > 1, self.alpha * self.scale / (self.alpha - 1), fb.inf)
 
     @property
@@ -58,7 +58,7 @@ class Pareto(TransformedDistribution):
 
     @property
     def variance(self) -> Tensor:
-        """Infinite up to a tail index of 2."""
+        """The variance; infinite if ``alpha <= 2``."""
         variance = self.scale.square() * self.alpha / ((self.alpha - 1).square() * (self.alpha - 2))
         return fb.where(self.alpha > 2, variance, fb.inf)
 

@@ -1,4 +1,4 @@
-"""The Bernoulli distribution, relaxed to the unit interval so that draws have a gradient."""
+"""The Bernoulli distribution, relaxed to the unit interval so that draws are differentiable."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ __all__ = ["LogitRelaxedBernoulli", "RelaxedBernoulli"]
 
 
 class LogitRelaxedBernoulli(Binary):
-    """The log odds of a relaxed Bernoulli number: ``(logits + logit(u)) / temperature``.
+    """The log odds of a relaxed Bernoulli variable: ``(logits + logit(u)) / temperature``.
 
     Args:
-        temperature: positive; the smaller, the closer to 0 and 1.
+        temperature: positive; lower values give draws closer to 0 and 1.
         probs: probability of 1, a tensor or a number.
         logits: its log odds; exactly one of both is given.
 
@@ -60,10 +60,10 @@ class LogitRelaxedBernoulli(Binary):
 
 
 class RelaxedBernoulli(Relaxed):
-    """A number in (0, 1) that is nearly 0 or 1, and a differentiable function of the parameter.
+    """Continuous variable in (0, 1), mostly near 0 or 1, whose draws are differentiable in the parameter.
 
     Args:
-        temperature: positive; the smaller, the closer to 0 and 1.
+        temperature: positive; lower values give draws closer to 0 and 1.
         probs: probability of 1, a tensor or a number.
         logits: its log odds; exactly one of both is given.
     Support: ``[0, 1]``. Gradient: ``rsample`` is ``sigmoid((logits + logit(u)) / temperature)``.

@@ -1,4 +1,4 @@
-"""The one-hot categorical distribution, relaxed to the simplex so that draws have a gradient."""
+"""The one-hot categorical distribution, relaxed to the simplex so that draws are differentiable."""
 
 import math
 from typing import Any
@@ -20,7 +20,7 @@ class ExpRelaxedCategorical(Distribution):
     """The logarithm of a relaxed one-hot vector: ``log_softmax((logits + gumbel) / temperature)``.
 
     Args:
-        temperature: positive; the smaller, the closer to a one-hot vector.
+        temperature: positive; lower values give draws closer to one-hot vectors.
         probs: ``(*, K)``, nonnegative weights.
         logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given.
 
@@ -29,7 +29,7 @@ class ExpRelaxedCategorical(Distribution):
     """
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
-    support = constraints.real_vector  # its exponential lies in the simplex
+    support = constraints.real_vector  # the exponential of a value lies in the simplex
     has_rsample = True
 
     _categorical: Categorical
@@ -80,10 +80,10 @@ class ExpRelaxedCategorical(Distribution):
 
 
 class RelaxedOneHotCategorical(Relaxed):
-    """A point of the simplex that is nearly a one-hot vector, and a differentiable function of the parameter.
+    """Points of the simplex, mostly near one-hot vectors, whose draws are differentiable in the parameter.
 
     Args:
-        temperature: positive; the smaller, the closer to a one-hot vector.
+        temperature: positive; lower values give draws closer to one-hot vectors.
         probs: ``(*, K)``, nonnegative weights.
         logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given.
     Support: points ``(K,)`` of the simplex. Gradient: ``rsample`` is ``softmax((logits + gumbel) / temperature)``.

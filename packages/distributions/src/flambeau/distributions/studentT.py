@@ -22,7 +22,7 @@ class StudentT(Distribution):
         df: degrees of freedom, positive; broadcasts with ``loc`` and ``scale``.
         loc: centre.
         scale: positive.
-    Support: the real numbers. Gradient: ``rsample`` by a normal and a gamma number.
+    Support: the real numbers. Gradient: ``rsample`` by a normal and a gamma variable.
 
     >>> StudentT(3.0).variance
     tensor(3.)
@@ -51,7 +51,7 @@ class StudentT(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """NaN up to one degree of freedom."""
+        """The mean; NaN if ``df <= 1``."""
         return fb.where(self.df > 1, self.loc, fb.nan)
 
     @property
@@ -60,7 +60,7 @@ class StudentT(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """Infinite up to two degrees of freedom, NaN up to one."""
+        """The variance; infinite if ``1 < df <= 2``, NaN if ``df <= 1``."""
         variance = fb.where(self.df > 2, self.scale.square() * self.df / (self.df - 2), fb.inf)
         return fb.where(self.df > 1, variance, fb.nan)
 

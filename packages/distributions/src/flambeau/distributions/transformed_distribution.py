@@ -17,9 +17,9 @@ class TransformedDistribution(Distribution):
     """The distribution of ``y = f(x)``: ``log p(y) = log p_base(f^-1(y)) - log |det df/dx|``.
 
     Args:
-        base_distribution: distribution of ``x``; it is expanded, and batch dimensions become event dimensions, as the
-            transforms require.
-        transforms: a transform or a list of them, the first applied first.
+        base_distribution: distribution of ``x``. If the transforms require it, the distribution is expanded, and batch
+            dimensions become event dimensions.
+        transforms: a transform or a list of transforms, which are applied in order.
     Support: the last transform's codomain. Gradient: ``rsample`` if the base has it.
 
     >>> from flambeau.distributions import AffineTransform, Normal, SigmoidTransform
@@ -119,7 +119,7 @@ class TransformedDistribution(Distribution):
         return x
 
     def _by_direction(self, probability: Tensor) -> Tensor:
-        """Return ``1 - p`` where the transforms are decreasing, and ``p`` elsewhere."""
+        """Return ``1 - probability`` if the composed transform is decreasing, else ``probability``."""
         sign: Any = 1
         for transform in self.transforms:
             sign = sign * transform.sign

@@ -1,4 +1,4 @@
-"""Building blocks for custom distributions."""
+"""Functions for the implementation of custom distributions."""
 
 import numbers
 from collections.abc import Callable

@@ -72,7 +72,7 @@ class VonMises(Distribution):
 def _centred(concentration: Tensor) -> Tensor:
     """Draw angles around 0 in float64, by rejection from a wrapped Cauchy distribution.
 
-    Each round draws for all elements, as in PyTorch, and replaces what an earlier round accepted.
+    Each round draws for all elements, as in PyTorch, and overwrites elements that an earlier round accepted.
     """
     root = 1 + (1 + 4 * concentration.square()).sqrt()
     rho = (root - (2 * root).sqrt()) / (2 * concentration)

@@ -57,7 +57,7 @@ class Weibull(TransformedDistribution):
 
     @property
     def mode(self) -> Tensor:
-        """0 up to a concentration of 1."""
+        """The mode; 0 if ``concentration <= 1``."""
         ratio = (1 - self.concentration_reciprocal).clamp(min=0)
         return self.scale * ratio.pow(self.concentration_reciprocal)
 

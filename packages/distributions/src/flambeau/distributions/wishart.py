@@ -26,8 +26,8 @@ class Wishart(ExponentialFamily):
         covariance_matrix: ``V``, ``(*, p, p)``, positive definite.
         precision_matrix: ``V**-1``, positive definite.
         scale_tril: the lower Cholesky factor of ``V``; exactly one of the three is given.
-    Support: positive definite matrices ``(p, p)``. Gradient: ``rsample`` by normal and gamma numbers.
-    Source: samples by Bartlett's decomposition, Smith and Hocking 1972.
+    Support: positive definite matrices ``(p, p)``. Gradient: ``rsample`` by normal and gamma variables.
+    Source: samples are drawn by Bartlett's decomposition, Smith and Hocking 1972.
 
     >>> Wishart(3.0, scale_tril=fb.eye(2)).mean
     tensor([[3., 0.],
@@ -100,7 +100,7 @@ class Wishart(ExponentialFamily):
 
     @lazy_property
     def covariance_matrix(self) -> Tensor:
-        """``V``."""
+        """Return the covariance matrix ``V``."""
         factor = self._unbroadcasted_scale_tril
         return (factor @ factor.mT).expand(self._shape)
 
@@ -115,7 +115,7 @@ class Wishart(ExponentialFamily):
 
     @property
     def mode(self) -> Tensor:
-        """NaN up to ``p + 1`` degrees of freedom."""
+        """The mode; NaN if ``df <= p + 1``."""
         factor = self.df - self.covariance_matrix.shape[-1] - 1
         return fb.where(factor > 0, factor, fb.nan)[..., None, None] * self.covariance_matrix
 
@@ -128,7 +128,7 @@ class Wishart(ExponentialFamily):
         return self.df[..., None, None] * (covariance.square() + outer)
 
     def rsample(self, sample_shape: Shape = Size(), max_try_correction: int | None = None) -> Tensor:
-        """Draw samples. Redraw those that rounding makes singular, up to ``max_try_correction`` (10) times."""
+        """Draw samples. Samples that are singular by rounding are redrawn up to ``max_try_correction`` (10) times."""
         sample_shape = Size(sample_shape)
         sample = self._bartlett(sample_shape)
         singular = ~self.support.check(sample)
@@ -140,7 +140,7 @@ class Wishart(ExponentialFamily):
         return sample
 
     def _bartlett(self, sample_shape: Size) -> Tensor:
-        """Sample ``L A A^T L^T``; A is normal below its diagonal, with roots of chi-squared variables on it."""
+        """Draw ``L A A^T L^T``; ``A`` has normal variables below its diagonal, and roots of chi-squared ones on it."""
         shape = self._extended_shape(sample_shape)
         p = shape[-1]
         below = fb.randn(shape, dtype=self.df.dtype, device=self.df.device).tril(-1)
@@ -175,7 +175,7 @@ class Wishart(ExponentialFamily):
 
     @property
     def _natural_params(self) -> tuple[Tensor, Tensor]:
-        """Natural parameters of ``X`` and ``log(det(X))``."""
+        """The natural parameters for the statistics ``X`` and ``log(det(X))``."""
         return -0.5 * self.precision_matrix, 0.5 * (self.df - self._event_shape[-1] - 1)
 
     def _log_normalizer(self, x: Tensor, y: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ class Transform:
         self._cache_size = cache_size
         self._inv: Any = None
         self._cached_x_y: tuple[Any, Any] = None, None
-        super().__init__()  # of the next class in a multiple inheritance, such as a Module
+        super().__init__()  # for multiple inheritance, for example from Module
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_inv": None}
@@ -135,7 +135,7 @@ class Parameterless(Transform):
 
 
 class _InverseTransform(Transform):
-    """The inverse of a transform, to which it holds a reference."""
+    """The inverse of a transform; it holds a reference to the transform."""
 
     __hash__ = None
 

@@ -16,7 +16,7 @@ class ComposeTransform(Transform):
     """A composition of transforms; the identity if there are none.
 
     Args:
-        parts: the first is applied first.
+        parts: the transforms, in the order in which they are applied.
 
     >>> transforms = [fb.distributions.ExpTransform(), fb.distributions.AffineTransform(1.0, 2.0)]
     >>> ComposeTransform(transforms)(fb.tensor([0.0, 1.0]))
@@ -116,7 +116,7 @@ def _with_event_dim(constraint: constraints.Constraint, event_dim: int) -> const
 
 
 class IndependentTransform(Transform):
-    """A transform with the last dimensions taken as part of the event: its ``log_abs_det_jacobian`` sums over them.
+    """Transform whose last dimensions are part of the event: ``log_abs_det_jacobian`` sums over them.
 
     Args:
         base_transform: any transform.
@@ -191,7 +191,7 @@ class IndependentTransform(Transform):
 class ReshapeTransform(Transform):
     """Reshape the last dimensions from ``in_shape`` to ``out_shape``.
 
-    Raises: ValueError if both differ in their number of elements.
+    Raises: ValueError if the numbers of elements differ.
 
     >>> ReshapeTransform((4,), (2, 2))(fb.arange(4.0))
     tensor([[0., 1.],

@@ -30,7 +30,7 @@ class _Joint(Transform):
 
 
 class CatTransform(_Joint):
-    """A sequence of transforms along ``dim``; ``lengths`` are the sizes of their parts.
+    """Transforms of consecutive parts along ``dim``, which have the sizes ``lengths``.
 
     >>> from flambeau.distributions import ExpTransform, identity_transform
     >>> CatTransform([ExpTransform(), identity_transform], lengths=[1, 2])(fb.zeros(3))
@@ -53,7 +53,7 @@ class CatTransform(_Joint):
 
     @property
     def length(self) -> int:
-        """The number of entries of dimension ``dim``."""
+        """The size of dimension ``dim``."""
         return sum(self.lengths)
 
     @constraints.dependent_property

@@ -12,7 +12,7 @@ from ._base import Parameterless
 
 
 class CorrCholeskyTransform(Parameterless):
-    """``D (D - 1) / 2`` numbers to the ``(D, D)`` Cholesky factor of a correlation matrix.
+    """Map ``D (D - 1) / 2`` numbers to the ``(D, D)`` Cholesky factor of a correlation matrix.
 
     With ``r = tanh(x)``, the partial correlations, by rows below the diagonal: ``L_ij = r_ij sqrt(prod_{k<j}
     (1 - r_ik**2))``, and the diagonal makes each row of length 1. Source: Lewandowski, Kurowicka, Joe 2009.
@@ -40,7 +40,11 @@ class CorrCholeskyTransform(Parameterless):
         return r.atanh()
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """Sum ``log(1 - r_ik**2)``, the log slope of tanh, plus half of it per entry from column k to the diagonal."""
+        """Return the log determinant: for each ``r_ik``, ``log(1 - r_ik**2)``, which is the log derivative of tanh.
+
+        Half of it is added for each entry of row i between column k and the diagonal, because they have the factor
+        ``sqrt(1 - r_ik**2)``.
+        """
         d = y.shape[-1]
         rows, columns = fb.tril_indices(d, d, -1, device=x.device).unbind()
         exponents = 1 + (rows - columns - 1).to(x.dtype) / 2
@@ -84,7 +88,7 @@ class LowerCholeskyTransform(Parameterless):
 
 
 class PositiveDefiniteTransform(Parameterless):
-    """Square matrices to positive definite ones: ``L L^T`` of the lower Cholesky transform.
+    """Map square matrices to positive definite ones: ``L L^T``, where ``L`` is the result of `LowerCholeskyTransform`.
 
     >>> PositiveDefiniteTransform()(fb.tensor([[0.0, 5.0], [2.0, 0.0]]))
     tensor([[1., 2.],

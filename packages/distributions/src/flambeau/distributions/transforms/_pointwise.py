@@ -35,7 +35,7 @@ class ExpTransform(Parameterless):
 
 
 class SigmoidTransform(Parameterless):
-    """``y = 1 / (1 + exp(-x))``, kept inside of (0, 1).
+    """``y = 1 / (1 + exp(-x))``, clamped to the open interval (0, 1).
 
     >>> SigmoidTransform()(fb.tensor([-1.0, 0.5]))
     tensor([0.2689, 0.6225])
@@ -107,7 +107,7 @@ class TanhTransform(Parameterless):
 
 
 class AbsTransform(Parameterless):
-    """``y = |x|``, inverted to the positive side.
+    """``y = |x|``; the inverse returns the nonnegative argument.
 
     >>> AbsTransform()(fb.tensor([-1.0, 0.5]))
     tensor([1.0000, 0.5000])
@@ -172,7 +172,7 @@ class AffineTransform(Transform):
 
     Args:
         loc, scale: tensors or numbers, which broadcast with ``x``.
-        event_dim: the last dimensions that make one event: 0 for numbers, 1 for vectors.
+        event_dim: number of dimensions of an event: 0 for numbers, 1 for vectors.
 
     >>> AffineTransform(loc=1.0, scale=2.0)(fb.tensor([-1.0, 0.5]))
     tensor([-1.,  2.])

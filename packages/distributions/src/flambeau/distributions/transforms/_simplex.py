@@ -34,9 +34,9 @@ class SoftmaxTransform(Parameterless):
 
 
 class StickBreakingTransform(Parameterless):
-    """``K - 1`` numbers to ``K`` probabilities: each takes the fraction ``sigmoid(x - log(left))`` of the rest.
+    """Map ``K - 1`` numbers to ``K`` probabilities: each takes the fraction ``sigmoid(x - log(left))`` of the rest.
 
-    ``left`` is the number of remaining pieces; with it, ``x = 0`` maps to the centre of the simplex.
+    ``left`` is the number of remaining pieces. The term ``log(left)`` makes ``x = 0`` map to the centre of the simplex.
 
     Source: Stan's reference manual,
     "Unit simplex".
