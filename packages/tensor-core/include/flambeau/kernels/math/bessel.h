@@ -1,5 +1,5 @@
-// Modified Bessel functions of orders 0 and 1: Chebyshev series, computed from their integrals in 40 digits, for the
-// functions without their exponential.
+// Modified Bessel functions of orders 0 and 1, by Chebyshev series of the exponentially scaled functions. The
+// coefficients were computed from integrals with 40 digits.
 #pragma once
 
 #include "flambeau/kernels/math/chebyshev.h"
@@ -9,8 +9,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace series {
 
-// The coefficients are templates of the type that needs them, so that what does not use them does not hold them: a
-// constant becomes one in the memory of a GPU.
+// The coefficients are templates, so that GPU code that does not use them does not contain them: the compiler would
+// allocate GPU memory for ordinary constants.
 template <class V>
 inline constexpr double i0e_small[] = {
     3.3839763720473804e-1,  -3.046826723431984e-1,   1.7162090152220878e-1,  -9.4901097048047644e-2,
@@ -78,7 +78,8 @@ inline constexpr double k1e_large[] = {
     -6.0570472706430176e-16, 1.8380935752430453e-16, -5.6894628491936481e-17, 1.7940510478863572e-17,
     -5.7567444820733022e-18, 1.8778651901623266e-18};
 
-// 1 / sqrt(x), x >= 1, as exact as V needs it: what it is for is 0 in float32 long before 1e100.
+// 1 / sqrt(x) for x >= 1, with the accuracy that V needs. For float32, x is limited to 1e100, where the result is 0 in
+// float32.
 template <class V>
 FLAMBEAU_INLINE double inverse_root(double x) {
   if constexpr (sizeof(V) == 4)
@@ -86,7 +87,7 @@ FLAMBEAU_INLINE double inverse_root(double x) {
   else
     return 1.0 / std::sqrt(x);
 }
-// Up to 8 by series in |x|, beyond in 1 / |x|.
+// |x| < 8: series in |x|. Beyond: series in 1 / |x|.
 template <class V>
 FLAMBEAU_INLINE double near_i0e(double x) {
   return chebyshev<V, i0e_small<V>>(std::fabs(x) * 0.25 - 1.0);
@@ -109,7 +110,7 @@ FLAMBEAU_INLINE double special_i1e(double x) {
   const double far = root * chebyshev<V, i1e_large<V>>(16.0 * root * root - 1.0);
   return a < 8.0 ? near : std::copysign(far, x);
 }
-FLAMBEAU_INLINE double by_exponential(double scaled, double x) {  // scaled * e**|x|, without overflow on the way
+FLAMBEAU_INLINE double by_exponential(double scaled, double x) {  // scaled * e**|x|, without intermediate overflow
   const double half = exp(0.5 * std::fabs(x));
   return scaled * half * half;
 }
@@ -124,7 +125,8 @@ FLAMBEAU_INLINE double special_i1(double x) {
   return a == INFINITY ? x : y;
 }
 
-// Up to 2 by K0(x) = series(x**2) - log(x / 2) I0(x), and so for K1; beyond by sqrt(x) e**x K(x) in 1 / x.
+// Up to 2: K0(x) = series(x**2) - log(x / 2) I0(x), and similarly for K1. Beyond 2: sqrt(x) e**x K(x) is a series in 1
+// / x.
 template <class V>
 FLAMBEAU_INLINE double special_scaled_modified_bessel_k0(double x) {
   const double inside = x < 2.0 ? x : 2.0, e = exp(inside), root = inverse_root<V>(x < 2.0 ? 2.0 : x);

@@ -1,6 +1,6 @@
 // Building blocks of the transcendental functions: bits of floating-point numbers, and polynomials. They are
-// branch-free and use operations that all instruction sets have for vectors. Therefore conversions between double and
-// int64 add a large number.
+// branch-free and use operations that all instruction sets have for vectors. Therefore they convert between double and
+// int64 by adding a large number.
 #pragma once
 
 #include <algorithm>
@@ -14,8 +14,8 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// For long functions of single numbers: on a GPU they are called, or a kernel would hold, and wait for the compiler to
-// make, a copy for each of the elements that a thread takes.
+// For long scalar functions. On a GPU they are not inlined: otherwise a kernel would contain a copy for each element
+// that a thread processes, and would take long to compile.
 #ifdef FLAMBEAU_DEVICE
 #define FLAMBEAU_SCALAR inline __attribute__((noinline))
 #else
@@ -30,7 +30,7 @@ FLAMBEAU_INLINE To bit_cast(From v) {
   return out;
 }
 
-// mask ? a : b in bits, for where many selections would become branches.
+// Returns mask ? a : b by operations on bits, for code in which the compiler would turn many selections into branches.
 FLAMBEAU_INLINE double blend(bool mask, double a, double b) {
   const int64_t bits = -static_cast<int64_t>(mask);
   return bit_cast<double>((bit_cast<int64_t>(a) & bits) | (bit_cast<int64_t>(b) & ~bits));
@@ -43,8 +43,8 @@ FLAMBEAU_INLINE float blend(bool mask, float a, float b) {
 FLAMBEAU_INLINE bool negative_bit(double x) { return bit_cast<int64_t>(x) < 0; }
 FLAMBEAU_INLINE bool negative_bit(float x) { return bit_cast<int32_t>(x) < 0; }
 
-// Lowest order first. By halves, p(x) = low(x) + x**k high(x) (Estrin's scheme): as many operations as Horner's and a
-// few squares, but a third of the latency, which is what the loops wait for.
+// Polynomials with the lowest order first, by Estrin's scheme: p(x) = low(x) + x**k high(x), recursively. It needs a
+// few more multiplications than Horner's rule, but has a third of the latency, which limits the speed of the loops.
 template <int First, int Count, class V, int N>
 FLAMBEAU_INLINE V polynomial_part(const V (&powers)[5], const V (&coefficients)[N]) {
   if constexpr (Count == 1) {
@@ -62,7 +62,7 @@ FLAMBEAU_INLINE V polynomial(V x, const V (&coefficients)[N]) {
   const V powers[5] = {x, square, fourth, eighth, eighth * eighth};
   return polynomial_part<0, N>(powers, coefficients);
 }
-// Highest order first, by Horner's rule: as the tables of Cephes are written.
+// Polynomials with the highest order first, as in the tables of Cephes, by Horner's rule.
 template <int Count, class V, int N>
 FLAMBEAU_INLINE V horner_part(V x, const V (&coefficients)[N]) {
   if constexpr (Count == 1)
@@ -75,15 +75,15 @@ FLAMBEAU_INLINE V horner(V x, const V (&coefficients)[N]) {
   return horner_part<N>(x, coefficients);
 }
 
-inline constexpr double kShifter = 6755399441055744.0;  // 1.5 * 2**52: what is added to it loses its fraction
+inline constexpr double kShifter = 6755399441055744.0;  // 1.5 * 2**52: a sum with it is rounded to an integer
 FLAMBEAU_INLINE double nearest(double x) { return (x + kShifter) - kShifter; }            // |x| < 2**51
 FLAMBEAU_INLINE float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }        // |x| < 2**22
 FLAMBEAU_INLINE int64_t whole_bits(double n) { return bit_cast<int64_t>(n + kShifter); }  // n in the low bits
-FLAMBEAU_INLINE double power_of_two(double n) {                                           // -1022 <= n <= 1023, whole
+FLAMBEAU_INLINE double power_of_two(double n) {  // integer n, -1022 <= n <= 1023
   return bit_cast<double>((whole_bits(n) + 1023) << 52);
 }
-// y * 2**n, in two steps, for subnormal results. n is whole and given as n + kScaler: then n and twice the bias of
-// exponents are in the low bits.
+// y * 2**n by two multiplications, so that the result may be subnormal. The integer n is given as n + kScaler, whose
+// low bits contain the sum of n and twice the exponent bias.
 template <class V>
 inline constexpr V kScaler = sizeof(V) == 4 ? V(12582912.0 + 254.0) : V(kShifter + 2046.0);
 FLAMBEAU_INLINE float times_power(float y, float scaler) {
@@ -98,8 +98,7 @@ template <class V>
 FLAMBEAU_INLINE V scale(V y, V n) {
   return times_power(y, n + kScaler<V>);
 }
-// The same where n is at most 60 and nothing overflows: n is given as n + kFallingScaler, and one of the factors is
-// constant.
+// The same for n <= 60, if nothing overflows. n is given as n + kFallingScaler, and one of the two factors is constant.
 template <class V>
 inline constexpr V kFallingScaler = sizeof(V) == 4 ? V(12582912.0 + 127.0 + 64.0) : V(kShifter + 1023.0 + 512.0);
 template <class V>
@@ -116,28 +115,28 @@ template <class V>
 FLAMBEAU_INLINE V times_falling_power(V y, V scaler) {
   return times_other_factor(y, scaler) * kFallingFactor<V>;
 }
-// The same without a number below the smallest normal one in between, with which processors take a hundred times as
-// long: the bits of such a result are those of an integer.
+// The same without arithmetic on subnormal numbers, which takes processors a hundred times as long. The bits of a
+// subnormal result are computed as an integer.
 template <class V>
 FLAMBEAU_INLINE V times_gradual_power(V y, V scaler) {
-  using Bits = std::conditional_t<sizeof(V) == 4, uint32_t, uint64_t>;  // in which NaN stays above numbers
+  using Bits = std::conditional_t<sizeof(V) == 4, uint32_t, uint64_t>;  // unsigned: NaN is larger than numbers
   constexpr V whole = V(1) / std::numeric_limits<V>::epsilon();
   constexpr V least = std::numeric_limits<V>::min() / kFallingFactor<V>, up = whole / least;
   const V product = times_other_factor(y, scaler);
   const bool small = product < least;
   const V gradual = bit_cast<V>(Bits(bit_cast<Bits>((small ? product : least) * up + whole) - bit_cast<Bits>(whole)));
-  // Compared as bits, or the compiler sees that it may multiply first and choose then.
+  // Compared as bits, so that the compiler cannot multiply before it selects, which might give a subnormal number.
   const V usual = bit_cast<V>(std::max(bit_cast<Bits>(product), bit_cast<Bits>(least)));
   return small ? gradual : usual * kFallingFactor<V>;
 }
-// 2**n of a whole n between the limits of normal numbers, given as n + kExponentShifter.
+// 2**n for an integer n, given as n + kExponentShifter. The result must be a normal number.
 template <class V>
 inline constexpr V kExponentShifter = sizeof(V) == 4 ? V(12582912.0 + 127.0) : V(kShifter + 1023.0);
 FLAMBEAU_INLINE float from_exponent(float shifted) { return bit_cast<float>(bit_cast<uint32_t>(shifted) << 23); }
 FLAMBEAU_INLINE double from_exponent(double shifted) { return bit_cast<double>(bit_cast<uint64_t>(shifted) << 52); }
 FLAMBEAU_INLINE double high_part(double x) { return bit_cast<double>(bit_cast<int64_t>(x) & ~0xFFFFFFFFll); }
 
-// The float32 form of a function that is computed in double: rounding is then all its error.
+// Defines the float32 version of a function that is computed in double. Its only error is the final rounding.
 #define FLAMBEAU_BY_DOUBLE(name) \
   FLAMBEAU_INLINE float name(float x) { return static_cast<float>(name(static_cast<double>(x))); }
 

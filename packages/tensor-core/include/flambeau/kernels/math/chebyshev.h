@@ -1,11 +1,12 @@
-// Chebyshev series in double, as long as the type whose functions they give needs them.
+// Chebyshev series in double, truncated to the terms that the result type needs.
 #pragma once
 
 #include "flambeau/kernels/math/exponential.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// How many coefficients a result of type V needs: for float32 what is left out is below 2**-33 of the largest.
+// Returns the number of coefficients that a result of type V needs. For float32, the omitted ones sum to less than
+// 2**-33 of the largest.
 template <class V, int N>
 constexpr int needed_terms(const double (&coefficients)[N]) {
   const auto size = [](double v) { return v < 0 ? -v : v; };
@@ -25,7 +26,8 @@ FLAMBEAU_INLINE double chebyshev_part(double t, double b, double next, const dou
   else
     return chebyshev_part<Count - 1>(t, 2.0 * t * b + (coefficients[Count] - next), b, coefficients);
 }
-// The same series in powers of t, half the work: what cancels in it counts where results are as exact as doubles only.
+// The same series in powers of t, with half the work. It loses digits by cancellation, which matters for float64
+// results only; therefore float32 results use it.
 template <int Count>
 struct Powers {
   double coefficients[Count] = {};
@@ -60,7 +62,7 @@ FLAMBEAU_INLINE double chebyshev(double t) {
   }
 }
 
-// A function of namespace `series` for both types.
+// Defines a function for both types from the function in the namespace `series`.
 #define FLAMBEAU_BY_SERIES(name)               \
   template <class V>                           \
   FLAMBEAU_INLINE V name(V x) {                \

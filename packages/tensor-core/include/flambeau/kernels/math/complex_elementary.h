@@ -12,9 +12,9 @@
 namespace flambeau::complex_rows::FLAMBEAU_ISA {
 
 template <class T>
-inline constexpr T kLargestExponent = sizeof(T) == 4 ? T(88) : T(709);  // e to this is finite
+inline constexpr T kLargestExponent = sizeof(T) == 4 ? T(88) : T(709);  // e to this power is finite
 
-// weight * e**a * {c, s}, where the power may overflow and the products not.
+// Returns weight * e**a * {c, s}. The products may be finite even if e**a overflows.
 template <class T>
 inline Complex<T> times_exp(T a, T c, T s, T weight = T(1)) {
   if (!(a > kLargestExponent<T>)) {
@@ -63,8 +63,8 @@ FLAMBEAU_SCALAR Complex<T> cosh(Complex<T> z) {
   const Complex<T> e = times_exp(a, c, s, T(0.5));
   return {e.re, std::copysign(T(1), z.re) * e.im};
 }
-// Kahan 1987: with t = tan y, beta = 1 + t**2, s = sinh x and rho = sqrt(1 + s**2), (beta rho s + i t) / (1 + beta
-// s**2).
+// Kahan 1987: for t = tan y, beta = 1 + t**2, s = sinh x and rho = sqrt(1 + s**2), the result is (beta rho s + i t) /
+// (1 + beta s**2).
 template <class T>
 FLAMBEAU_SCALAR Complex<T> tanh(Complex<T> z) {
   constexpr T kFar = sizeof(T) == 4 ? T(11) : T(22);
@@ -106,7 +106,8 @@ inline Complex<T> tan(Complex<T> z) {
   return turned_back(tanh(turned(z)));
 }
 
-// a**2 + b**2 - 1 with a >= b >= 0: of squares near one the roundings are made good.
+// a**2 + b**2 - 1 for a >= b >= 0. The rounding errors of the squares are compensated, since they matter if the sum of
+// the squares is near 1.
 template <class T>
 inline T square_less_one(T a, T b) {
   const T p = a * a, p_rest = std::fma(a, a, -p), q = b * b, q_rest = std::fma(b, b, -q);
@@ -115,7 +116,8 @@ inline T square_less_one(T a, T b) {
 }
 template <class T>
 inline T log_modulus(Complex<T> z) {
-  constexpr int kSteps = sizeof(T) == 4 ? 100 : 700;  // by so many powers of two are those scaled whose squares leave T
+  // Numbers whose squares would overflow or underflow are scaled by 2**kSteps or 2**-kSteps.
+  constexpr int kSteps = sizeof(T) == 4 ? 100 : 700;
   constexpr T kUp = T(sizeof(T) == 4 ? 0x1p100 : 0x1p700), kDown = T(1) / kUp;
   constexpr T kLow = T(sizeof(T) == 4 ? 0x1p-50 : 0x1p-500), kHigh = T(1) / kLow;
   const T x = std::fabs(z.re), y = std::fabs(z.im);
@@ -153,22 +155,22 @@ FLAMBEAU_SCALAR Complex<T> sqrt(Complex<T> z) {
   return z.re >= T(0) ? Complex<T>(root, std::copysign(other, z.im)) : Complex<T>(other, std::copysign(root, z.im));
 }
 
-// The parts of the inverse functions; of the first quadrant, in double.
+// The inverse functions in double. Their parts are computed for the first quadrant.
 namespace inverse {
 
 inline constexpr double kEpsilon = 0x1p-52, kFar = 0x1p53;  // beyond kFar, x * x + 1 == x * x
 inline constexpr double kLn2 = 0.6931471805599453, kHalfPi = 1.5707963267948966, kHalfPiRest = 6.123233995736766e-17;
 
-// (hypot(a, b) - b) / 2 without cancellation; a, b and their hypotenuse.
+// (hypotenuse - b) / 2 without cancellation, where hypotenuse is hypot(a, b).
 inline double half_excess(double a, double b, double hypotenuse) {
   return b < 0 ? (hypotenuse - b) * 0.5 : (b == 0 ? a * 0.5 : a * a / (hypotenuse + b) * 0.5);
 }
 // log(2 |z|) of a large number.
 inline double log_twice(double x, double y) { return log_modulus(Complex<double>(x * 0.5, y * 0.5)) + 2 * kLn2; }
 
-struct ArcSine {  // of x + iy, x, y >= 0, for asinh: the real part, and the imaginary one's
+struct ArcSine {  // parts of asinh(x + iy) for x, y >= 0
   double real;
-  double sine, cosine;  // in proportion
+  double sine, cosine;  // of the imaginary part, both times the same factor
 };
 FLAMBEAU_SCALAR ArcSine arc_sine(double x, double y) {
   const double r = std::hypot(x, y + 1), s = std::hypot(x, y - 1);
@@ -185,7 +187,7 @@ FLAMBEAU_SCALAR ArcSine arc_sine(double x, double y) {
     out.real = x / std::sqrt((1 - y) * (1 + y));
   else
     out.real = std::log1p((y - 1) + std::sqrt((y - 1) * (y + 1)));
-  // The sine is y / a; the cosine sqrt(a**2 - y**2) / a, without cancellation.
+  // The sine is y / a. The cosine is sqrt(a**2 - y**2) / a, computed without cancellation.
   out.sine = y;
   if (y < 0x1p-509) {
     out.sine = y * (2 / kEpsilon);

@@ -1,4 +1,4 @@
-// Elementary functions of complex numbers: the C library's.
+// Elementary functions of complex numbers, from the C library.
 #pragma once
 
 #include "flambeau/complex.h"
@@ -6,8 +6,8 @@
 
 namespace flambeau::complex_rows::FLAMBEAU_ISA {
 
-// Through GCC's own complex type, since std::complex's templates would leave copies compiled
-// for one instruction set for others to link.
+// Uses GCC's built-in complex type. The templates of std::complex would be compiled for one instruction set, and the
+// linker could use these copies for other instruction sets.
 FLAMBEAU_INLINE __complex__ float native(Complex<float> x) {
   return kernels::FLAMBEAU_ISA::bit_cast<__complex__ float>(x);
 }

@@ -1,5 +1,5 @@
-// The logarithmic derivative of the gamma function. Scalar, in double: a rational approximation about its root, after
-// Boost.Math (Maddock 2006).
+// The logarithmic derivative of the gamma function. Scalar code in double, with a rational approximation near its root,
+// after Boost.Math (Maddock 2006).
 #pragma once
 
 #include "flambeau/kernels/math/trigonometric.h"
@@ -44,7 +44,7 @@ FLAMBEAU_SCALAR double digamma(double x) {
 
 FLAMBEAU_BY_DOUBLE(digamma)
 
-// For the rows of other families.
+// The name that rows of other families use.
 template <class V>
   requires std::is_floating_point_v<V>
 FLAMBEAU_INLINE V lgamma_slope(V x) {

@@ -11,7 +11,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// A number whose quotient by the other operand is known to be that small.
+// A number whose quotient by the other operand is known to be below the limit of is_near().
 template <class V>
 struct Near {
   Near(V v) : value(v) {}
@@ -31,7 +31,7 @@ FLAMBEAU_INLINE double without_multiple(double a, double q, double b) { return s
 template <class V>
 FLAMBEAU_INLINE Quotient<V> near_quotient(V x, V y) {
   const V a = std::fabs(x), b = std::fabs(y), q = std::trunc(a / b);
-  const V rest = q == V(0) ? a : without_multiple(a, q, b);  // b may be infinite where q is 0
+  const V rest = q == V(0) ? a : without_multiple(a, q, b);  // b may be infinite if q is 0
   const bool over = rest < V(0);
   return {over ? q - V(1) : q, over ? rest + b : rest};
 }
@@ -52,7 +52,7 @@ FLAMBEAU_INLINE Near<V> floor_divide(Near<V> x, Near<V> y) {
   return negative_bit(x.value) != negative_bit(y.value) ? -up : quotient.whole;
 }
 
-// True if the loop over Near numbers is faster: doubles need the fused operation.
+// True if the loop over Near numbers is faster. For doubles this requires a fused multiply-add instruction.
 template <class V>
 inline constexpr bool has_near_division = std::is_same_v<V, float>;
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -60,8 +60,8 @@ template <>
 inline constexpr bool has_near_division<double> = true;
 #endif
 
-// Returns true if the quotient is small enough. The limit is two bits below the exact one, up to which floor_divide
-// agrees with the rounding formula for other quotients.
+// Returns true if the quotient is below 2**(p - 2). Up to this limit, floor_divide gives the same result as the formula
+// with rounding that is used for other quotients.
 template <class V>
 FLAMBEAU_INLINE bool is_near(V x, V y) {
   return std::fabs(x / y) < V(int64_t(1) << (std::numeric_limits<V>::digits - 2));

@@ -1,4 +1,5 @@
-// Eight numbers that a row's expression takes at once: for functions whose loops the compiler does not vectorise.
+// Eight numbers that a row's expression processes at once, for functions with loops that the compiler does not
+// vectorise.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 struct Eight {
-  typedef double Pair __attribute__((vector_size(16)));  // of every instruction set
+  typedef double Pair __attribute__((vector_size(16)));  // available in every instruction set
   static constexpr int kPairs = 4;
   Pair pairs[kPairs];
   Eight() = default;
@@ -16,7 +17,7 @@ struct Eight {
     for (Pair& pair : pairs) pair = Pair{v, v};
   }
   template <class T>
-  static Eight load(const T* x, int64_t count) {  // the others are 0
+  static Eight load(const T* x, int64_t count) {  // the remaining numbers are 0
     Eight y(0.0);
     for (int64_t j = 0; j < count; ++j) y.pairs[j / 2][j % 2] = x[j];
     return y;
@@ -38,8 +39,8 @@ struct Eight {
 template <class P>
 double orthogonal(double x, double n);
 
-// Polynomials (orthogonal.h) of eight degrees side by side.
-inline constexpr double kSideBySide = 256;  // a longer recurrence may end early, where it overflows
+// Computes orthogonal polynomials (orthogonal.h) for eight arguments and degrees at the same time.
+inline constexpr double kSideBySide = 256;  // longer recurrences run one by one, since they may end early by overflow
 template <class P>
 Eight orthogonal(Eight x, Eight n) {
   constexpr double kLongest = P::kLongest < kSideBySide ? P::kLongest : kSideBySide;
@@ -60,7 +61,7 @@ Eight orthogonal(Eight x, Eight n) {
 #pragma GCC unroll 4
     for (int h = 0; h < Eight::kPairs; ++h) {
       const Eight::Pair kept = value.pairs[h], next = P::step(k, x.pairs[h], kept, before.pairs[h]);
-      before.pairs[h] = kept;  // which does not matter any more where the value stays: it has its degree or is infinite
+      before.pairs[h] = kept;  // not used any more if the value has its degree or is infinite
       value.pairs[h] = (n.pairs[h] >= k + 1) & (kept - kept == 0) ? next : kept;
     }
   const Eight::Pair none = {}, one = none + 1;

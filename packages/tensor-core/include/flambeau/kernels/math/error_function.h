@@ -7,7 +7,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// A division is slow, so that functions of several ranges choose a fraction first and divide once.
+// Division is slow. Therefore functions with several ranges select a fraction first and divide once.
 struct Fraction {
   double over, under;
 };
@@ -26,7 +26,7 @@ FLAMBEAU_INLINE Fraction erf_series(double z) {
                           4.92673942608635921086e4};
   return {horner(z, t), horner(z, u)};
 }
-// e**(x**2) * erfc(x): from 1 to 8, and beyond to 1e40.
+// e**(x**2) * erfc(x): erfcx_middle for x from 1 to 8, erfcx_far for x from 8 to 1e40.
 FLAMBEAU_INLINE Fraction erfcx_middle(double x) {
   constexpr double p[] = {2.46196981473530512524e-10, 5.64189564831068821977e-1, 7.46321056442269912687e0,
                           4.86371970985681366614e1,   1.96520832956077098242e2,  5.26445194995477358631e2,
@@ -58,7 +58,7 @@ FLAMBEAU_INLINE Fraction erfcx_tail(double x) {
   const bool far = x >= 8.0;
   return blend(far, erfcx_far(within(x, 8.0, 1e40)), erfcx_middle(within(x, 1.0, 8.0)));
 }
-// e**(-x**2 * factor), x >= 0, with what rounding the square lost.
+// e**(-x**2 * factor) for x >= 0, corrected for the rounding error of the square.
 FLAMBEAU_INLINE double exp_minus_square(double x, double factor) {
   const double bounded = within(x, 0.0, 60.0);
   const Pair square = product(bounded, bounded);
@@ -93,7 +93,7 @@ FLAMBEAU_INLINE double special_log_ndtr(double x) {
   return blend(x < -1.4142135623730951, below, blend(x < 0.0, middle, above));
 }
 
-// The quantile of the normal distribution at 1/2 + q, with tail the smaller of the probabilities on its two sides.
+// The quantile of the normal distribution at 1/2 + q. `tail` is the smaller one of 1/2 + q and 1/2 - q.
 FLAMBEAU_INLINE double normal_quantile(double q, double tail) {
   constexpr double a[] = {3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3,
                           1.3731693765509461125e4, 4.5921953931549871457e4, 6.7265770927008700853e4,
@@ -143,7 +143,8 @@ FLAMBEAU_INLINE double special_ndtri(double p) {
   return blend((p >= 0.0) & (p <= 1.0), y, double(NAN));
 }
 
-// Up to kErfLimit, beyond which it is 1: in float64 e**-(a**2) - 1 is -1 there, which makes it so exactly.
+// Arguments are limited to kErfLimit, beyond which erf is 1. In float64, e**-(a**2) - 1 is -1 there, so that the result
+// is exactly 1.
 template <class V>
 inline constexpr V kErfLimit = sizeof(V) == 4 ? V(3.95) : V(6.5);
 FLAMBEAU_INLINE float erf(float x) {  // by -log(1 - erf(a)); the error relative to erf is 4e-9
@@ -152,8 +153,9 @@ FLAMBEAU_INLINE float erf(float x) {  // by -log(1 - erf(a)); the error relative
   const float a = std::fabs(x), bounded = a > kErfLimit<float> ? kErfLimit<float> : a;
   return std::copysign(moderate_expm1(-(bounded * 1.128379172f + bounded * bounded * polynomial(bounded, q))), x);
 }
-// By erfcx(a) = e**(a**2) * erfc(a), so that no exponential waits for a division: with g = 1 - erfcx(a), which is a
-// times a rational function, erf(a) is g + (e**-(a**2) - 1) * (g - 1). An error of 3e-18.
+// With g = 1 - erfcx(a) = 1 - e**(a**2) * erfc(a), which is a times a rational function, the result is g + (e**-(a**2)
+// - 1) * (g - 1). In this form, the exponential and the division do not depend on each other. The error of the
+// approximation is 3e-18.
 FLAMBEAU_INLINE double erf(double x) {
   constexpr double p[] = {-0.0016355439564706613, -0.023660330833771205, -0.15395890194000222, -0.5740583812434706,
                           -1.2934261542424828,    -1.6783408478588604,   -1.0000000000000007};
@@ -167,7 +169,8 @@ FLAMBEAU_INLINE double erf(double x) {
   return std::copysign(g + risen * (g - 1.0), x);
 }
 
-// factor * e**(x**2) * erfc(x), 0 <= x <= kErfcLimit, beyond which erfc is 0. Errors of 1e-8 and 1e-18.
+// factor * e**(x**2) * erfc(x) for 0 <= x <= kErfcLimit; beyond it, erfc is 0. The errors are 1e-8 in float32 and 1e-18
+// in float64.
 template <class V>
 inline constexpr V kErfcLimit = sizeof(V) == 4 ? V(10.06) : V(27.3);
 FLAMBEAU_INLINE float times_erfcx(float factor, float x) {  // erfcx times 1 + 2 x is a polynomial in (x - 4) / (x + 4)
@@ -223,7 +226,8 @@ FLAMBEAU_INLINE V special_ndtr(V x) {
   return x > V(0) ? V(1) - beyond : beyond;
 }
 
-// Phi(x), absolutely rather than relatively exact: for GELU, where the error counts relative to x.
+// Phi(x) with a small absolute error, which may be large relative to the result: for GELU, whose error is measured
+// relative to x.
 FLAMBEAU_INLINE float _normal_cdf(float x) {
   constexpr float q[] = {1.151108861e+00f, 4.591643214e-01f, 5.266664177e-02f, -7.363173179e-03f,
                          4.070123541e-04f, 5.768690244e-05f, -8.857201465e-06f};
@@ -235,12 +239,13 @@ FLAMBEAU_INLINE float _normal_cdf(float x) {
 }
 FLAMBEAU_INLINE double _normal_cdf(double x) { return 0.5 + 0.5 * erf(x * 0.7071067811865476); }
 
-// Giles 2010: erfinv(x) / x is smooth in w = -log(1 - x**2), and for large w in sqrt(w). In float32 the polynomials
-// approximate the difference from 1 and 2.
-template <class V>  // up to which w is at most 5 and 6.25
+// Giles 2010: erfinv(x) / x is a smooth function of w = -log(1 - x**2) and, for large w, of sqrt(w). In float32, the
+// polynomials approximate its difference from 1 for small w and from 2 for large w.
+// The largest |x| for the first polynomial: w is at most 5 in float32 and 6.25 in float64.
+template <class V>
 inline constexpr V kUsualErfinv = sizeof(V) == 4 ? V(0.9966) : V(0.999);
 FLAMBEAU_INLINE float erfinv_variable(float x) { return -usual_log((1.0f - x) * (1.0f + x)); }
-FLAMBEAU_INLINE double erfinv_variable(double x) {  // without the last digits, which are not missed
+FLAMBEAU_INLINE double erfinv_variable(double x) {  // not accurate to the last digits, which erfinv does not need
   const Split parts = split_normal((1.0 - x) * (1.0 + x));
   const double f = parts.mantissa - 1.0, s = f / (2.0 + f);
   return parts.exponent * -0.6931471805599453 - s * (2.0 + log_rest(s));

@@ -1,5 +1,5 @@
-// Exponentials. In float64 after FDLIBM (Sun Microsystems, 1993), whose coefficients these are unless noted; in float32
-// weighted least squares in 40 digits, reweighted towards the minimax solution.
+// Exponentials. In float64, ln(2) is split as in FDLIBM (Sun Microsystems, 1993). Polynomial coefficients are from
+// weighted least squares with 40 digits, reweighted towards the minimax solution.
 #pragma once
 
 #include "flambeau/kernels/math/bits.h"
@@ -41,7 +41,7 @@ FLAMBEAU_INLINE Exponential<float> exp_parts(float x) {
 FLAMBEAU_INLINE Exponential<double> exp_parts(double x) {
   const double n = nearest(x * kLog2E<double>);
   const double high = x - n * kLn2High<double>, low = n * kLn2Low<double>, r = high - low;
-  const double lost = (high - r) - low;  // what rounding the reduced argument lost
+  const double lost = (high - r) - low;  // the rounding error of the reduced argument
   return {n, r, exp_rest(r) + lost};
 }
 template <class V>
@@ -71,8 +71,8 @@ FLAMBEAU_INLINE double expm1_quotient(double r) {  // (e**r - 1) / r, |r| <= ln(
                           1.0};
   return horner(r, p);
 }
-// e**r, |r| <= ln(2)/2, and 2**r, |r| <= 1/2. Fused operations keep the error small enough; without them the sum is
-// made with what its rounding loses.
+// e**r for |r| <= ln(2)/2, and 2**r for |r| <= 1/2. Fused operations keep the error small enough; without them,
+// one_more() compensates the rounding error of the sum.
 #ifdef __FMA__
 FLAMBEAU_INLINE float exp_reduced(float r) {
   constexpr float p[] = {
@@ -106,8 +106,8 @@ FLAMBEAU_INLINE V exp2_reduced(V r) {
   return exp_reduced(r * V(0.6931471805599453));
 }
 #endif
-// e**x down to `least`, below which it is 0 by choice: a product that falls below the smallest number takes the
-// processor a hundred times as long. Not a number stays one: it lets every comparison pass, and so does what follows.
+// e**x for x up to `most`. Below kLeastExponent the result is set to 0, since a product that underflows takes the
+// processor a hundred times as long. NaN propagates, because every comparison with it is false.
 template <class V>
 inline constexpr V kLeastExponent = sizeof(V) == 4 ? V(-104) : V(-746);
 template <class V>
@@ -120,7 +120,7 @@ FLAMBEAU_INLINE V exp_up_to(V x, V most) {
 }
 FLAMBEAU_INLINE float exp(float x) { return exp_up_to(x, 89.0f); }
 FLAMBEAU_INLINE double exp(double x) { return exp_up_to(x, 710.0); }
-// Where the result is a normal number and below infinity.
+// For |x| below kUsualExp, e**x is a normal number.
 template <class V>
 inline constexpr V kUsualExp = sizeof(V) == 4 ? V(87) : V(708);
 template <class V>
@@ -128,8 +128,8 @@ FLAMBEAU_INLINE V usual_exp(V x) {
   const V shifted = x * kLog2E<V> + kExponentShifter<V>, n = shifted - kExponentShifter<V>, first = x - n * kLn2High<V>;
   return exp_reduced(first - n * kLn2Low<V>) * from_exponent(shifted);
 }
-// e**(x + rest) = reduced * 2**n, n in scaler, where x is from kLeastExponent to 0 and rest a few units in its last
-// place.
+// e**(x + rest) = reduced * 2**n, with n in the form that times_falling_power takes (`scaler`). x must be between
+// kLeastExponent and 0, and rest at most a few units in the last place of x.
 template <class V>
 struct Falling {
   V reduced, scaler;
@@ -146,14 +146,14 @@ FLAMBEAU_INLINE V exp_falling(V x) {  // x <= 0
   const V y = times_falling_power(parts.reduced, parts.scaler);
   return vanishes ? V(0) : y;
 }
-// Where x is above that of the smallest normal number.
+// exp_falling(x) if the result is a normal number.
 template <class V>
 FLAMBEAU_INLINE V usual_exp_falling(V x) {
   const auto parts = falling_parts(x, V(0));
   return times_falling_power(parts.reduced, parts.scaler);
 }
-// e**x - 1, exact near 0, for |x| of a few dozen: where the result is large it counts for little in what it is used
-// for.
+// e**x - 1 for |x| up to a few dozen, accurate near 0. Large results are less accurate, since they hardly affect the
+// results of the functions that use them.
 template <class V>
 FLAMBEAU_INLINE V moderate_expm1(V x) {
   const V shifted = x * kLog2E<V> + kExponentShifter<V>, n = shifted - kExponentShifter<V>;

@@ -1,7 +1,6 @@
-// The gamma function's relatives: polygamma, Hurwitz's zeta, the incomplete gamma functions. Scalar, in
-// double. Zeta: Euler and Maclaurin's sum,
-// Cephes (Moshier, 1987); incomplete gamma: series and continued fraction, DLMF 8.7.1 and 8.9.2, and Temme 1979 where
-// the parameter is large.
+// Polygamma, the Hurwitz zeta function and the incomplete gamma functions, as scalar code in double. Zeta:
+// Euler-Maclaurin summation as in Cephes (Moshier, 1987). Incomplete gamma functions: series and continued fraction,
+// DLMF 8.7.1 and 8.9.2, and Temme 1979 if the parameter is large.
 #pragma once
 
 #include <cfloat>
@@ -13,15 +12,15 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// a**-s: by multiplications where s is a small integer.
+// Returns a**-s, by multiplications if s is a small integer.
 FLAMBEAU_SCALAR double falling_power(double a, double s) {
   if (s > 8 || s != std::floor(s)) return std::pow(a, -s);
   double power = a;
   for (int k = 1; k < int(s); ++k) power *= a;
   return 1 / power;
 }
-// sum of (q + k)**-s over k >= 0, q > 0, s > 1: at least `terms` of them, and the rest from beyond there, where its
-// series converges to 1e-16 of the sum with 6 and to 1e-11 with 4.
+// Returns the sum of (q + k)**-s over k >= 0, for q > 0 and s > 1: at least `terms` terms, and the Euler-Maclaurin
+// formula for the rest. The relative error is 1e-16 with 6 terms and 1e-11 with 4.
 FLAMBEAU_SCALAR double zeta_positive(double s, double q, int terms) {
   constexpr double factors[] = {1 / 12.0,
                                 -1 / 720.0,
@@ -61,20 +60,22 @@ FLAMBEAU_SCALAR double hurwitz_zeta(double s, double q, int terms) {
   if (q > 0) return zeta_positive(s, q, terms);
   if (q == std::floor(q)) return INFINITY;
   if (s != std::floor(s)) return NAN;
-  // The terms below 0 are those of a positive argument, as far as |q|; the rest begins between 0 and 1.
+  // The terms with q + k < 0 are, except for their sign, those of a positive argument up to |q|. The other terms begin
+  // between 0 and 1.
   const double fraction = -q - std::floor(-q), sign = std::fmod(s, 2) == 0 ? 1 : -1;
   return sign * (zeta_positive(s, fraction, terms) - zeta_positive(s, 1 - q, terms)) +
          zeta_positive(s, 1 - fraction, terms);
 }
 FLAMBEAU_SCALAR double special_zeta(double s, double q) { return hurwitz_zeta(s, q, 6); }
 inline float special_zeta(float s, float q) { return static_cast<float>(hurwitz_zeta(s, q, 4)); }
-// sum of (x + k)**-2, x >= 1/2: as many terms as V needs, then Euler and Maclaurin's rest.
+// Returns the sum of (x + k)**-2 over k >= 0, for x >= 1/2: as many terms as V needs, and the Euler-Maclaurin formula
+// for the rest.
 template <class V>
 FLAMBEAU_SCALAR double trigamma_positive(double x) {
   constexpr int terms = sizeof(V) == 4 ? 4 : 8;
   double sum = 0;
   if (x < terms * 1.5) {
-    for (int k = 0; k < terms; k += 2) {  // one division for two of them
+    for (int k = 0; k < terms; k += 2) {  // one division for two terms
       const double a = x + k, b = a + 1, both = a * b;
       sum += (a * a + b * b) / (both * both);
     }
@@ -88,7 +89,7 @@ FLAMBEAU_SCALAR double trigamma_positive(double x) {
 template <class V>
 FLAMBEAU_SCALAR double polygamma_for(double x, double n) {
   if (n == 0) return digamma(x);
-  if (n == 1 && x < 0.5 && x != std::floor(x)) {  // by reflection: the sum would cancel
+  if (n == 1 && x < 0.5 && x != std::floor(x)) {  // by reflection, since the sum would lose digits by cancellation
     const double s = 3.141592653589793 / sine_of_half_turn(3.141592653589793 * (x - std::rint(x)));
     return s * s - trigamma_positive<V>(1 - x);
   }
@@ -102,14 +103,14 @@ FLAMBEAU_SCALAR float _polygamma(float x, float n) { return static_cast<float>(p
 
 // x**a e**-x / Gamma(a + 1)
 FLAMBEAU_SCALAR double gamma_prefix(double a, double x, double tolerance) {
-  if (a < (tolerance < 1e-12 ? 20 : 8)) {  // gamma(a + 1) is a product of factors and gamma between 1.5 and 2.5
+  if (a < (tolerance < 1e-12 ? 20 : 8)) {  // gamma(a + 1) as gamma(u) times factors, with u from 1.5 to 2.5
     double factors = 1, others = 1, u = a + 1;
     if (u < 1.5) factors /= u++;
     for (; u > 3.5; u -= 2) factors *= u - 1, others *= u - 2;
     if (u > 2.5) factors *= --u;
     return std::exp(a * std::log(x) - x - series::lgamma_about_two<double>(u - 2)) / (factors * others);
   }
-  const double mu = (x - a) / a;  // a large: by the excess of x over a, and Stirling's series
+  const double mu = (x - a) / a;  // large a: by mu and Stirling's series
   const double stirling = 1 / (12 * a) - 1 / (360 * a * a * a) + 1 / (1260 * a * a * a * a * a);
   return std::exp(a * (std::log1p(mu) - mu) - stirling) / std::sqrt(6.283185307179586 * a);
 }
@@ -121,10 +122,11 @@ FLAMBEAU_SCALAR double gamma_series(double a, double x, double tolerance) {  // 
   }
   return gamma_prefix(a, x, tolerance) * sum;
 }
-// The upper function. Numerators and denominators by their recurrence: the divisions do not wait for each other.
+// The upper function by its continued fraction. Numerators and denominators follow their recurrences, so that the
+// divisions do not depend on each other.
 FLAMBEAU_SCALAR double gamma_fraction(double a, double x, double tolerance) {
   const double prefix = gamma_prefix(a, x, tolerance) * a;
-  if (prefix == 0) return 0;  // however large x is, whose square would overflow below
+  if (prefix == 0) return 0;  // also for very large x, whose square would overflow below
   double over = x + 1, under = (x + 2 - a) * x, over_before = 1, under_before = x, y = over / under;
   for (int i = 1; i < 2000; ++i) {
     const double b = x + 2 * i + 2 - a, factor = i * (i + 1 - a);
@@ -145,10 +147,11 @@ FLAMBEAU_SCALAR double gamma_fraction(double a, double x, double tolerance) {
   return prefix * y;
 }
 
-// The upper function for large a and x near it: the normal distribution's, with a correction.
+// The lower or upper function for large a and x near a: that of the normal distribution, with a correction.
 FLAMBEAU_SCALAR double gamma_uniform(double a, double x, bool upper, double tolerance) {
-  // Temme's coefficients, powers of eta for each power of 1 / a: exact rationals, rounded. The first of them leave
-  // 1e-9; what is left out of a row is 0.
+  // Temme's coefficients, rounded from exact rationals. Each row belongs to a power of 1 / a and contains the
+  // coefficients of the powers of eta; omitted ones are 0. The first 4 rows and 12 columns suffice for an error of
+  // 1e-9.
   static constexpr double kTemme[][20] = {
       {-0.3333333333333333,    0.08333333333333333,    -0.014814814814814815,   0.0011574074074074073,
        0.0003527336860670194,  -0.0001787551440329218, 3.919263178522438e-05,   -2.185448510679992e-06,
@@ -194,7 +197,8 @@ FLAMBEAU_SCALAR double gamma_uniform(double a, double x, bool upper, double tole
   const double sign = upper ? 1 : -1;
   return 0.5 * std::erfc(sign * eta * std::sqrt(0.5 * a)) + sign * correction;
 }
-// Where the fraction serves: for small x it converges slowly, and the series leaves enough digits of the complement.
+// Returns true if the continued fraction is used. For small x it converges slowly, and the complement of the series has
+// enough accurate digits.
 inline bool takes_fraction(double a, double x, bool upper) {
   return x > a && x > (upper ? (a >= 1 ? 3 : a >= 0.5 ? 2 : 1.1) : 3);
 }
@@ -207,8 +211,8 @@ FLAMBEAU_SCALAR double incomplete_gamma(double a, double x, bool upper, double t
     const double above = gamma_fraction(a, x, tolerance);
     return upper ? above : 1 - above;
   }
-  if (upper && x <= 1.1 &&
-      a < 0.5) {  // 1 - x**a / Gamma(a + 1) * (...), where both are near 1: DLMF 8.7.3 term by term
+  if (upper && x <= 1.1 && a < 0.5) {
+    // 1 - x**a / Gamma(a + 1) * (...), a difference of numbers near 1: DLMF 8.7.3 term by term
     double term = 1, sum = 0;
     for (int n = 1; n < 200 && std::fabs(term) > DBL_EPSILON / 8; ++n) {
       term *= -x / n;

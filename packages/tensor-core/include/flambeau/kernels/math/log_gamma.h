@@ -1,17 +1,17 @@
-// The logarithm of |gamma(x)|. Below 10 by recurrence from [1.5, 2.5], where it is a polynomial of 2 + u with its zeros
-// divided out, fitted in 40 digits; beyond by Stirling's series. In double for both types.
+// The logarithm of |gamma(x)|, in double for both types. Below 10, recurrence from [1.5, 2.5], where log(gamma(2 + u))
+// is u (1 + u) times a polynomial in u, fitted with 40 digits. Beyond 10, Stirling's series.
 #pragma once
 
 #include "flambeau/kernels/math/unbounded.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Where the recurrence ends downwards: beyond, the C library's (see Unbounded).
+// The smallest argument of the recurrence. For smaller ones, the C library's function is used (see Unbounded).
 inline constexpr double kLeastLogGamma = -10;
 
 namespace series {
 
-// The logarithm as exact as V needs it.
+// The logarithm with the accuracy that V needs.
 template <class V>
 FLAMBEAU_INLINE double log_for(double x) {
   if constexpr (sizeof(V) == 8) return log(x);
@@ -39,7 +39,7 @@ FLAMBEAU_INLINE double lgamma_about_two(double u) {
     return u * (1.0 + u) * polynomial(u, q);
   }
 }
-// (x + step * k) for the whole k below count, multiplied.
+// The product of (x + step * k) over the integers k from 0 to count - 1.
 template <int k>
 FLAMBEAU_INLINE double product_of_steps(double x, double step, double count) {
   if constexpr (k < 0)
@@ -73,7 +73,7 @@ Unbounded<T> lgamma(Unbounded<T> x) {
 FLAMBEAU_INLINE float lgamma(float x) { return static_cast<float>(series::lgamma<float>(x)); }
 FLAMBEAU_INLINE double lgamma(double x) { return series::lgamma<double>(x); }
 
-// For the rows of other families.
+// The name that rows of other families use.
 template <class V>
   requires std::is_floating_point_v<V>
 FLAMBEAU_INLINE V log_of_gamma(V x) {

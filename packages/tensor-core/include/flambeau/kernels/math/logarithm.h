@@ -1,12 +1,13 @@
-// Logarithms. In float64 after FDLIBM (Sun Microsystems, 1993), whose coefficients these are unless noted; in float32
-// weighted least squares in 40 digits, reweighted towards the minimax solution.
+// Logarithms. The float64 versions follow FDLIBM (Sun Microsystems, 1993) and use its coefficients unless noted. The
+// coefficients for float32 are from weighted least squares with 40 digits, reweighted towards the minimax solution.
 #pragma once
 
 #include "flambeau/kernels/math/exponential.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// log(x) = exponent * ln(2) + fraction - half + series, half being fraction**2 / 2: the terms by falling size.
+// log(x) = exponent * ln(2) + fraction - half + series, where half is fraction**2 / 2. The terms are in order of
+// decreasing size.
 template <class V>
 struct Logarithm {
   V exponent, fraction, half, series;
@@ -17,7 +18,7 @@ FLAMBEAU_INLINE float log_polynomial(float f) {  // (log(1 + f) - f + f**2 / 2) 
   return horner(f, q);
 }
 FLAMBEAU_INLINE Logarithm<float> normal_log_parts(float x, float raised) {
-  const uint32_t bits = bit_cast<uint32_t>(x), shifted = bits - 0x3F3504F3u;  // sqrt(1/2), from which the mantissa is
+  const uint32_t bits = bit_cast<uint32_t>(x), shifted = bits - 0x3F3504F3u;  // sqrt(1/2): the least mantissa
   const float f = bit_cast<float>(bits - (shifted & 0xFF800000u)) - 1.0f, square = f * f;
   return {static_cast<float>(static_cast<int32_t>(shifted) >> 23) - raised, f, square * 0.5f,
           square * f * log_polynomial(f)};
@@ -39,8 +40,8 @@ struct Split {  // x = 2**exponent * mantissa, the mantissa from sqrt(1/2) to sq
 };
 FLAMBEAU_INLINE Split split_normal(double x) {
   constexpr uint64_t root = 0x3FE6A09E667F3BCDull, one = 0x3FF0000000000000ull;  // sqrt(1/2)
-  const uint64_t bits = bit_cast<uint64_t>(x),
-                 biased = (bits + (one - root)) >> 52;  // a number in the low bits of 2**52
+  // `biased` is converted to double as the low bits of 2**52.
+  const uint64_t bits = bit_cast<uint64_t>(x), biased = (bits + (one - root)) >> 52;
   return {bit_cast<double>(biased | 0x4330000000000000ull) - (0x1p52 + 1023.0),
           bit_cast<double>(bits - ((bits - root) & 0xFFF0000000000000ull))};
 }
@@ -71,7 +72,7 @@ FLAMBEAU_INLINE V log10_of(Logarithm<V> p) {
   return p.exponent * kLog10Of2High<V> +
          ((p.fraction - (p.half - p.series)) * V(0.4342944819032518) + p.exponent * kLog10Of2Low<V>);
 }
-// Logarithms of x / 2**raised for positive, normal x: the terms that are valid for `Usual` numbers.
+// Logarithms of x / 2**raised for positive, normal x, without checks for other arguments.
 template <class V>
 FLAMBEAU_INLINE V usual_log(V x, V raised = V(0)) {
   return log_of(normal_log_parts(x, raised));
@@ -85,13 +86,14 @@ FLAMBEAU_INLINE V usual_log10(V x, V raised = V(0)) {
   return log10_of(normal_log_parts(x, raised));
 }
 #ifdef __AVX512F__
-// Long vectors wait for a division as long as for thirty other operations. Twice as many intervals, the lower ones
-// multiplied by about the root of 2, leave fractions so small that a polynomial takes fewer. The root is one whose
-// logarithm to the base in use has 42 bits.
+// With AVX-512, a division takes as long as thirty other operations. This version does not divide: the interval of the
+// mantissa is halved, and mantissas in the lower half are multiplied by about the square root of 2, so that the
+// fraction is small enough for a polynomial. The multiplier is chosen so that its logarithm to the base in use has 42
+// bits.
 struct Root {
   double value, logarithm;
 };
-struct BriefLogarithm {  // log(x) = exponent * log(2) - root + fraction's
+struct BriefLogarithm {  // log(x) = exponent * log(2) - root + fraction_logarithm
   double exponent, root, fraction_logarithm;
 };
 FLAMBEAU_INLINE BriefLogarithm brief_log_parts(double x, double raised, Root root) {
@@ -134,7 +136,7 @@ FLAMBEAU_LOGARITHM(log)
 FLAMBEAU_LOGARITHM(log2)
 FLAMBEAU_LOGARITHM(log10)
 #undef FLAMBEAU_LOGARITHM
-// log(1 + x), 0 <= x <= 1: neither digits are lost nor exponents looked at.
+// log(1 + x) for 0 <= x <= 1: no digits are lost, and the exponent of 1 + x is not needed.
 FLAMBEAU_INLINE float log1p_of_unit(float x) {
   const bool upper = x > 0.41421354f;
   const float f = upper ? x * 0.5f - 0.5f : x, half = f * f * 0.5f;
@@ -149,7 +151,7 @@ FLAMBEAU_INLINE double log1p_of_unit(double x) {
 }
 FLAMBEAU_INLINE float log1p(float x) {
   const float u = 1.0f + x;
-  const float y = log(u) + (x - (u - 1.0f)) / u;  // what the sum lost, to first order
+  const float y = log(u) + (x - (u - 1.0f)) / u;  // corrects the rounding error of 1 + x to first order
   return (u == INFINITY) | (u == 0.0f) ? log(u) : (u == 1.0f ? x : y);
 }
 FLAMBEAU_INLINE double log1p(double x) {

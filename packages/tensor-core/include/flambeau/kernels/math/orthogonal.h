@@ -1,6 +1,6 @@
-// Orthogonal polynomials and Airy's function, in double. The degree is truncated to an integer; negative degrees
-// give 0. Polynomials by their recurrences, DLMF 18.9, or where those would be long by
-// closed forms (Chebyshev) and Hilb's asymptotic ones (DLMF 18.15); Airy: Cephes (Moshier, 1989).
+// Orthogonal polynomials and the Airy function Ai, in double. The degree is truncated to an integer; negative degrees
+// give 0. Polynomials use their recurrences, DLMF 18.9. If these would be long, Chebyshev polynomials use closed forms,
+// and Laguerre and Legendre polynomials use Hilb's asymptotic formulas, DLMF 18.15. Ai is from Cephes (Moshier, 1989).
 #pragma once
 
 #include <cmath>
@@ -12,8 +12,9 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 inline constexpr double kLongRecurrence = 100000;
 FLAMBEAU_SCALAR double bessel_j0(double x) { return special_bessel_j0(Unbounded<double>(x)).value; }
 
-// A polynomial P has the values `second` of degree 1 and `step` of degree k + 1 from those of k and k - 1, which are
-// taken up to degree kLongest, and for some `beyond`. Degree 0 is 1.
+// A class P of polynomials defines `second`, the value for degree 1, `step`, the value for degree k + 1 from those for
+// k and k - 1, and `beyond`, the value for degrees above kLongest. The recurrence serves degrees up to kLongest. The
+// value for degree 0 is 1.
 template <class P>
 FLAMBEAU_SCALAR double by_recurrence(double x, double n) {
   if (!(n >= 1)) return n != n ? n : n > -1 ? 1 : 0;  // -0.5 is degree 0
@@ -30,7 +31,7 @@ FLAMBEAU_SCALAR double orthogonal(double x, double n) {
   return n > P::kLongest ? P::beyond(x, n) : by_recurrence<P>(x, n);
 }
 enum class Kind { T, U, V, W };
-// By the angle inside of [-1, 1], by the hyperbolic one outside.
+// By trigonometric functions within [-1, 1], by hyperbolic ones outside.
 template <Kind kind>
 double chebyshev_closed(double x, double n) {
   const bool inside = std::fabs(x) <= 1, flip = x < -1;
@@ -57,7 +58,7 @@ struct Chebyshev {
   }
   static double beyond(double x, double n) {
     if (std::fabs(x) != 1) return chebyshev_closed<kind>(x, std::trunc(n));
-    // At the ends, linear in n or constant.
+    // At x = 1 and x = -1, the values are linear in n or constant.
     const double m = std::trunc(n), end = kind == Kind::T ? 1 : (kind == Kind::U ? m + 1 : 2 * m + 1);
     const bool flat = (kind == Kind::V && x > 0) || (kind == Kind::W && x < 0);
     return (x < 0 && std::fmod(m, 2) != 0 ? -1 : 1) * (flat ? 1 : end);

@@ -71,7 +71,7 @@ inline constexpr double q1[] = {
     3.1003648372305748e-11, -7.3875756526956234e-12, 2.0027287747665846e-12, -5.9306634297115336e-13,
     1.3996264453471973e-13, -3.9930634717453951e-14, 4.2756218221948176e-14, -1.8043072000621921e-14};
 
-// The polynomial, as far as V needs it.
+// The polynomial, truncated to the terms that V needs.
 template <class V, const auto& coefficients, int k = needed_terms<V>(coefficients) - 1>
 FLAMBEAU_INLINE double powers(double t, double sum = 0.0) {
   sum = sum * t + coefficients[k];
@@ -80,8 +80,8 @@ FLAMBEAU_INLINE double powers(double t, double sum = 0.0) {
   else
     return powers<V, coefficients, k - 1>(t, sum);
 }
-// Up to 8, of the first kind, divided by x for order 1: a polynomial times the distances from the first zeros, in
-// squares.
+// J0(x) or J1(x) / x for |x| <= 8: a polynomial in x**2 times the differences between x**2 and the squares of the first
+// three zeros.
 template <class V, const auto& coefficients, const auto& zeros, const auto& zeros_rest>
 FLAMBEAU_INLINE double near_wave(double square) {
   const auto distance = [=](int k) __attribute__((always_inline)) { return (square - zeros[k]) - zeros_rest[k]; };
@@ -91,7 +91,7 @@ FLAMBEAU_INLINE double near_wave(double square) {
 struct Waves {  // of the first and of the second kind
   double first, second;
 };
-// At x >= 8, given its sine and cosine: order 0 lags by pi/4, order 1 by 3 pi/4.
+// The functions at x >= 8, from the sine and cosine of x. The phase is pi/4 for order 0 and 3 pi/4 for order 1.
 template <class V, const auto& in_phase, const auto& out_of_phase>
 FLAMBEAU_INLINE Waves waves(double x, int order, double sine, double cosine) {
   const double inverse = 1.0 / x, t = 128.0 * inverse * inverse - 1.0;
@@ -161,7 +161,7 @@ FLAMBEAU_BY_SERIES(special_bessel_y0)
 FLAMBEAU_BY_SERIES(special_bessel_y1)
 FLAMBEAU_BY_SERIES(special_spherical_bessel_j0)
 
-// Beyond the reach of the reduction the phase is the C library's.
+// For angles that are too large for the reduction, the C library computes sine and cosine.
 namespace series {
 template <class V, const auto& in_phase, const auto& out_of_phase>
 Waves unbounded_waves(double x, int order) {

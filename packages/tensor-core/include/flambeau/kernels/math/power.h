@@ -1,5 +1,5 @@
-// x**y. In float32 by way of 2**(y * log2(x)) in double, which leaves the rounding as the only error; in float64 with a
-// logarithm in two doubles.
+// x**y. In float32, 2**(y * log2(x)) is computed in double, so that the final rounding is the only error. In float64,
+// the logarithm is a sum of two doubles.
 #pragma once
 
 #include "flambeau/kernels/math/logarithm.h"
@@ -29,7 +29,8 @@ FLAMBEAU_INLINE Pair product(Pair a, double b) {
   return fast_sum(p.high, p.low + a.low * b);
 }
 
-// log(x) of a positive, normal or subnormal x: 2 atanh(s), s = (m - 1) / (m + 1), and the exponent's part.
+// log(x) for positive x, normal or subnormal: 2 atanh(s) plus exponent * ln(2), where s = (m - 1) / (m + 1) for the
+// mantissa m.
 FLAMBEAU_INLINE Pair log_pair(double x) {
   const Split parts = split(x);
   const double f = parts.mantissa - 1.0, below = parts.mantissa + 1.0, below_rest = f - (below - 2.0);
@@ -38,7 +39,7 @@ FLAMBEAU_INLINE Pair log_pair(double x) {
   const double s_rest = (((f - back.high) - back.low) - s * below_rest) * inverse;
   const Pair square = product(s, s);
   const double z = square.high, z_rest = square.low + 2.0 * s * s_rest;
-  // 1/3, in two doubles, of s**2; the terms from s**4 on need one.
+  // s**2 / 3 is computed in two doubles; one double suffices for the terms from s**4 on.
   constexpr double q[] = {2.0e-1,
                           1.4285714285714285e-1,
                           1.1111111111111111e-1,
@@ -58,7 +59,7 @@ FLAMBEAU_INLINE Pair log_pair(double x) {
   return fast_sum(high, low + (first_rest + parts.exponent * kLn2Low<double>));
 }
 
-// The sign of x**y, and its values where x or y is no ordinary number; `magnitude` is |x|**y elsewhere.
+// Returns x**y from magnitude = |x|**y. Sets the sign, and the value if x or y is zero, infinite or NaN.
 template <class V>
 FLAMBEAU_INLINE V power_limits(V x, V y, V magnitude) {
   const V a = std::fabs(x), half = y * V(0.5), infinite = V(INFINITY);
@@ -71,7 +72,7 @@ FLAMBEAU_INLINE V power_limits(V x, V y, V magnitude) {
   return blend((y == V(0)) | (x == V(1)) | ((x == V(-1)) & (std::fabs(y) == infinite)), V(1), m);
 }
 
-// x**y where x is above 0 and both are finite.
+// x**y for positive x, if both are finite.
 FLAMBEAU_INLINE double usual_power(double x, double y) {
   const double bounded = within(y, -1e300, 1e300);
   const Pair l = log_pair(x), e = product(l, bounded);
@@ -80,7 +81,8 @@ FLAMBEAU_INLINE double usual_power(double x, double y) {
   parts.rest += low * (1.0 + (parts.first + parts.rest));
   return scale(one_more(parts), parts.whole);
 }
-// In powers of two: minimax polynomials with errors of 1e-10 and 1e-9, so that the result is rounded once.
+// By minimax polynomials for log2 and 2**x in double, with errors of 1e-10 and 1e-9, so that the final rounding is the
+// only significant error.
 FLAMBEAU_INLINE float usual_power(float x, float y) {
   constexpr double log_of[] = {2.8853900817900482, 9.6179667336823093e-1, 5.7708358300700864e-1, 4.1167268734376856e-1,
                                3.4073299324245587e-1};
@@ -107,7 +109,7 @@ template <class V>
 FLAMBEAU_INLINE V pow(V x, V y) {
   if constexpr (std::is_floating_point_v<V>) {
     return power(x, y);
-  } else if constexpr (sizeof(V) <= 2) {  // every bit of y in turn, which vectors can do
+  } else if constexpr (sizeof(V) <= 2) {  // a loop over all bits of y, which vectorises
     const V one = V(x == V(1)), odd = V(y & 1), alternating = x == V(-1) ? V(1 - 2 * odd) : V(0);
     const V falling = std::is_signed_v<V> ? V(one | alternating) : V(0);
     V result = 1, square = x;

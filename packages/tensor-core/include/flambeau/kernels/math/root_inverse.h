@@ -1,13 +1,13 @@
-// 1 / sqrt(x) by multiplications: processors take as long for a root in float64, or the inverse of one in float32, as
-// for twenty of them.
+// 1 / sqrt(x) by multiplications. A square root in float64, or a reciprocal square root in float32, takes as long as
+// twenty multiplications.
 #pragma once
 
 #include "flambeau/kernels/math/bits.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Of numbers in the middle of the range: from a guess by the exponent, which is off by 3.5 %, each step triples the
-// digits. Two leave 3e-12.
+// For numbers in the middle of the range. The bits of x give an initial guess with an error of 3.5 %, and each step
+// triples the number of correct digits. Two steps leave an error of 3e-12.
 template <int Steps, class V>
 FLAMBEAU_INLINE V nearer_root_inverse(V x, V y) {
   if constexpr (Steps == 0) {

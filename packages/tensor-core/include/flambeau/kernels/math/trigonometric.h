@@ -1,5 +1,6 @@
-// Circular and hyperbolic functions and their inverses. Coefficients: cosine of float64 on an eighth of a turn from
-// FDLIBM (Sun Microsystems, 1993); arc tangent of both, arc sine of float32 from Cephes (Moshier, 1989).
+// Trigonometric and hyperbolic functions and their inverses. Sources of coefficients: FDLIBM (Sun Microsystems, 1993)
+// for the cosine of float64 up to pi/4; Cephes (Moshier, 1989) for the arc tangent of both types and the arc sine of
+// float32.
 #pragma once
 
 #include "flambeau/kernels/math/logarithm.h"
@@ -10,8 +11,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 template <class V>
 inline constexpr V kLargestAngle = sizeof(V) == 4 ? V(1e5) : V(1e6);
 
-// x - n * pi, n a multiple of 1/2 and x near it: the first difference is exact, the others round what is left. Fused by
-// name, since not every compiler fuses products and sums.
+// Returns x - n * pi for a multiple n of 1/2 with x near n * pi. The first subtraction is exact; the following ones
+// round the remainder. std::fma is explicit, because some compilers do not fuse products and sums.
 #ifdef __FMA__
 FLAMBEAU_INLINE double less_pi(double x, double n) {
   return std::fma(n, 2.994769810131746e-33, std::fma(n, -1.2246467991473532e-16, std::fma(n, -3.141592653589793, x)));
@@ -21,7 +22,7 @@ FLAMBEAU_INLINE float less_pi(float x, float n) {
                   std::fma(n, 8.742277657347586e-08f, std::fma(n, -3.1415927410125732f, x)));
 }
 #else
-FLAMBEAU_INLINE double less_pi(double x, double n) {  // pi in parts of 33 bits, whose products by such n are exact
+FLAMBEAU_INLINE double less_pi(double x, double n) {  // pi in parts of 33 bits; their products with n are exact
   return (((x - n * 3.1415926534682512) - n * 1.2154201012607932e-10) - n * 4.044532497422333e-21) -
          n * 1.69568553207378e-31;
 }
@@ -29,18 +30,18 @@ FLAMBEAU_INLINE float less_pi(float x, float n) {
   return static_cast<float>((double(x) - n * 3.141592651605606) - n * 1.984187159361081e-09);
 }
 #endif
-// The integer whose low bits are n's.
+// Returns an integer with the same low bits as the integer n.
 FLAMBEAU_INLINE int64_t low_bits(double n) { return whole_bits(n); }
 FLAMBEAU_INLINE int32_t low_bits(float n) { return bit_cast<int32_t>(n + 12582912.0f); }
 template <class V>
-FLAMBEAU_INLINE V odd_turns(V y, V n) {  // y, its sign changed where n is odd
+FLAMBEAU_INLINE V odd_turns(V y, V n) {  // returns -y if n is odd, else y
   using Bits = decltype(low_bits(n));
   constexpr int kSign = 8 * sizeof(V) - 1;
   return bit_cast<V>(Bits(bit_cast<Bits>(y) ^ Bits(std::make_unsigned_t<Bits>(low_bits(n)) << kSign)));
 }
 
-// (sin(r) - r) / r**3 as a function of z = r**2, |r| <= pi/2: minimax polynomials. The first coefficient comes last,
-// so that the rest is rounded before it is small.
+// (sin(r) - r) / r**3 as a function of z = r**2, |r| <= pi/2: minimax polynomials. The constant term is added last, so
+// that the rounding errors of the other terms are small.
 FLAMBEAU_INLINE float sine_series(float z) {
   constexpr float q[] = {8.33306834e-3f, -1.98096546e-4f, 2.60572824e-6f};
   return -1.66666597e-1f + z * polynomial(z, q);
@@ -61,7 +62,7 @@ FLAMBEAU_INLINE V sine(V x) {
   return x == V(0) ? x : odd_turns(sine_of_half_turn(less_pi(x, n)), n);  // -0 keeps its sign
 }
 template <class V>
-FLAMBEAU_INLINE V cosine(V x) {  // the sine of a quarter of a turn more
+FLAMBEAU_INLINE V cosine(V x) {  // sin(x + pi/2)
   const V n = nearest(x * V(0.3183098861837907) + V(0.5));
   return odd_turns(sine_of_half_turn(less_pi(x, n - V(0.5))), n);
 }
@@ -112,7 +113,7 @@ inline constexpr V kHalfPi = V(1.5707963267948966);
 template <class V>
 inline constexpr V kHalfPiRest = sizeof(V) == 4 ? V(-4.37113883e-8f) : V(6.123233995736766e-17);
 
-// asin(|x|) where |x| < 1/2, else (pi/2 - asin(|x|)) / 2.
+// asin(|x|) if |x| < 1/2, else (pi/2 - asin(|x|)) / 2.
 template <class V>
 FLAMBEAU_INLINE V arc_sine(V x) {
   const V a = std::fabs(x), z = a < V(0.5) ? a * a : (V(1) - a) * V(0.5), root = std::sqrt(z),
@@ -143,7 +144,7 @@ FLAMBEAU_INLINE double atan_series(double t) {  // to 2**-59
   const double z = t * t;
   return z * polynomial(z, q) * t;
 }
-// The angle in the first quadrant whose tangent is y / x, both at least 0.
+// The angle in [0, pi/2] whose tangent is y / x, for x >= 0 and y >= 0.
 template <class V>
 FLAMBEAU_INLINE V first_quadrant(V y, V x) {
   const bool far = y > V(2.414213562373095) * x, middle = !far & (y > V(0.41421356237309503) * x);
@@ -161,7 +162,8 @@ FLAMBEAU_INLINE V atan(V x) {
 template <class V>
 FLAMBEAU_INLINE V atan2(V y, V x) {
   const V high = std::fabs(y), wide = std::fabs(x), larger = high > wide ? high : wide;
-  // By a power of ten, so that neither sum nor quotient overflows or vanishes; equals (0 and infinity, too) become 1.
+  // Scaled by a power of ten, so that neither the sum nor the quotient overflows or underflows. If both are equal, such
+  // as 0 or infinity, both become 1.
   const V factor = blend(larger > V(1e30), V(1e-20), blend(larger < V(1e-30), V(1e20), V(1)));
   const bool same = high == wide;
   const V angle = first_quadrant(blend(same, V(1), high * factor), blend(same, V(1), wide * factor));
@@ -169,7 +171,8 @@ FLAMBEAU_INLINE V atan2(V y, V x) {
   const V turned = V(2) * kHalfPi<V> - (acute - V(2) * kHalfPiRest<V>);
   return std::copysign(blend((x != x) | (y != y), V(NAN), blend(negative_bit(x), turned, acute)), y);
 }
-// sqrt(x**2 + y**2): in double for float32; scaled by a power of two for float64 where the squares leave its range.
+// sqrt(x**2 + y**2): in double for float32; scaled by a power of two for float64 if the squares would overflow or
+// underflow.
 FLAMBEAU_INLINE float hypot(float x, float y) {
   const double wide = x, high = y, sum = std::sqrt(wide * wide + high * high);
   return blend((std::fabs(x) == INFINITY) | (std::fabs(y) == INFINITY), float(INFINITY), static_cast<float>(sum));
@@ -197,7 +200,7 @@ FLAMBEAU_INLINE V cosh(V x) {
 template <class V>
 FLAMBEAU_INLINE V sinh(V x) {
   const V a = std::fabs(x), half = half_exp(a), t = expm1(a < V(1) ? a : V(1));
-  const bool near = a < V(1);  // one division serves both
+  const bool near = a < V(1);  // one division for both cases
   const V quotient = (near ? t : V(-0.5)) / (near ? t + V(1) : half);
   return x != x ? x : std::copysign(near ? V(0.5) * (quotient + t) : V(0.5) * quotient + half, x);
 }
@@ -209,7 +212,7 @@ FLAMBEAU_INLINE V tanh(V x) {  // 1 beyond the limit; -0 keeps its sign
 }
 
 template <class V>
-inline constexpr V kHuge = sizeof(V) == 4 ? V(1e10) : V(1e20);  // its square plus 1 is its square
+inline constexpr V kHuge = sizeof(V) == 4 ? V(1e10) : V(1e20);  // x**2 + 1 == x**2 from here on
 template <class V>
 FLAMBEAU_INLINE V asinh(V x) {
   const V a = std::fabs(x), bounded = a < kHuge<V> ? a : V(0), square = bounded * bounded;
@@ -230,7 +233,7 @@ FLAMBEAU_INLINE V atanh(V x) {
   return a <= V(1) ? std::copysign(a == V(1) ? V(INFINITY) : y, x) : V(NAN);
 }
 
-// sin(pi x) / (pi x), the angle reduced before it is multiplied: it stays exact about the zeros.
+// sin(pi x) / (pi x). x is reduced before the multiplication by pi, so that the result is accurate near the zeros.
 template <class V>
 FLAMBEAU_INLINE V sinc(V x) {
   const V whole = std::rint(x), angle = V(3.141592653589793) * (x - whole), half = whole * V(0.5);

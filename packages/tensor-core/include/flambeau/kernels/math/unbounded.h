@@ -1,4 +1,5 @@
-// Numbers whose sine, cosine and tangent are the C library's: for arguments beyond the vectorised ones' reach.
+// A number type whose sine, cosine and tangent call the C library, for arguments that are too large for the vectorised
+// functions.
 #pragma once
 
 #include "flambeau/kernels/math/trigonometric.h"

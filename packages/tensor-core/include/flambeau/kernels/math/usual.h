@@ -1,5 +1,5 @@
-// Numbers in the middle of a function's domain, where it needs no care for its limits: the loops look for the others by
-// the block.
+// Number types that select fast versions of functions, without checks for special arguments. Loops use them for blocks
+// in which all arguments are in the middle of the function's domain.
 #pragma once
 
 #include "flambeau/kernels/math.h"
@@ -9,8 +9,9 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Roots in float64, and inverses of them, are made of multiplications in the middle of their range. The last step of
-// the square root is Markstein's (1990), which rounds as the processor does; it needs fused operations.
+// In the middle of their range, square roots in float64 and reciprocal square roots of both types are computed by
+// multiplications. The last step of the square root is from Markstein (1990) and gives the same rounding as the
+// processor; it needs fused operations.
 template <class V>
 inline constexpr V kLargestUsualRoot = sizeof(V) == 4 ? V(0x1p60) : V(0x1p500);
 FLAMBEAU_INLINE float usual_rsqrt(float x) { return root_inverse<2>(x); }
@@ -48,8 +49,8 @@ struct Usual {
   friend Usual pow(Usual x, Usual y) { return usual_power(x.value, y.value); }
 };
 
-// Usual numbers in two passes over a block, the first of which leaves what the second begins with: where each step of a
-// long expression waits for the one before, a processor does not see enough numbers at a time to be busy.
+// Number types for two passes over a block: the second pass begins with the results of the first. If each step of a
+// long expression depends on the previous one, a processor cannot overlap enough elements in a single pass.
 template <class V>
 struct FirstPass {
   V value;
@@ -65,7 +66,7 @@ constexpr bool takes_two_passes() {
   return std::is_same_v<Number, Usual<double>> && has_loop<Row>(RowLoop::TwoPasses);
 }
 
-// All numbers, for rows with a separate function for results below the smallest normal number.
+// All numbers, for rows with a separate function that handles results below the smallest normal number.
 template <class V>
 struct Gradual {
   V value;
@@ -73,9 +74,9 @@ struct Gradual {
   friend Gradual sigmoid(Gradual x) { return gradual_sigmoid(x.value); }
 };
 
-// The usual arguments of a row of one operand, as USUAL declares them (Note [Row traits]): from `low`, which is
-// positive, on and below `high`, or with sizes below `high` where low is 0; none where no row asks. As integers, which
-// are joined by one instruction, the bits of numbers have their order.
+// The usual arguments of a row with one operand, as declared by USUAL (Note [Row traits]): low <= x < high if `low` is
+// positive, |x| < high if it is 0, and none if both are 0. Numbers are compared through their bits, which have the same
+// order as integers and for which a maximum is one instruction.
 template <class V>
 struct UsualRange {
   V low = 0, high = 0;
@@ -83,7 +84,7 @@ struct UsualRange {
   FLAMBEAU_INLINE bool holds_all(const V* x, int64_t n) const {
     using Bits = std::conditional_t<sizeof(V) == 4, uint32_t, uint64_t>;
     const Bits least = bit_cast<Bits>(low), width = bit_cast<Bits>(high) - least;
-    const Bits counted = low > V(0) ? ~Bits(0) : Bits(~Bits(0) >> 1);  // without the sign
+    const Bits counted = low > V(0) ? ~Bits(0) : Bits(~Bits(0) >> 1);  // the mask excludes the sign if low is 0
     Bits most = 0;
     for (int64_t i = 0; i < n; ++i) {
       const Bits bits = (bit_cast<Bits>(x[i]) & counted) - least;
