@@ -1,5 +1,6 @@
-// How a beta variate moves with its first concentration, the underlying uniform number held fixed: implicit
-// reparameterisation, dx/da = -(dI/da)(x; a, b) / density(x; a, b) with the regularised incomplete beta function I.
+// The derivative of a beta variate x with respect to its first concentration a, for a fixed underlying uniform number.
+// Implicit reparameterisation: dx/da = -(dI/da)(x; a, b) / density(x; a, b), where I is the regularised incomplete beta
+// function.
 #pragma once
 
 #include <cmath>
@@ -8,15 +9,17 @@
 
 namespace flambeau::kernels {
 
-// For large a and b: a normal variate's mean and deviation move. The relative error is of order 1 / (a + b).
+// For large a and b, x is nearly normal, and the derivatives of its mean and standard deviation determine the slope.
+// The relative error is of order 1 / (a + b).
 inline double beta_slope_of_many(double a, double b, double x) {
   const double total = a + b, spread = 0.5 * (1 / a - 2 / total - 1 / (total + 1));
   return b / (total * total) + (x - a / total) * spread;
 }
 
-// dx/da / (1 - x). From I = x**a (1 - x)**b / (a B(a, b)) sum (a + b)_n / (a + 1)_n x**n, differentiated term by term
-// and divided by the density, or from the same series of 1 - I in 1 - x. All terms have one sign in the first below the
-// mean and in the second above it; of a base near 1 the series would be long.
+// Returns dx/da / (1 - x). The series I = x**a (1 - x)**b / (a B(a, b)) sum (a + b)_n / (a + 1)_n x**n is
+// differentiated term by term and divided by the density. Above the mean, the same series of 1 - I in powers of 1 - x
+// is used, so that all terms have the same sign. If the base of the powers is near 1, the other series is used, since
+// it is shorter.
 inline double beta_slope(double a, double b, double x) {
   if (!(b > 0) || x >= 1) return 0;
   if ((a < b ? a : b) > 1e6) return beta_slope_of_many(a, b, x) / (1 - x);

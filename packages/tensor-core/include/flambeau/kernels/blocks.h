@@ -1,4 +1,4 @@
-// A range of elements in blocks, the next of which is prefetched while one is computed.
+// Loops over blocks of elements that prefetch the next block while one is computed.
 #pragma once
 
 #include <algorithm>
@@ -9,8 +9,9 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// A long expression holds too few loads in flight to hide the memory's latency. Processors without AVX-512 prefetch
-// well enough by themselves: there it costs simple rows a fifth in the cache and gains nothing.
+// In a long expression, too few loads are in flight to hide the latency of memory. Processors without AVX-512 prefetch
+// well enough by themselves: there, explicit prefetching gains nothing and makes simple rows a fifth slower on data in
+// the cache.
 template <class V>
 constexpr int64_t kBlock = 1024 / sizeof(V);
 #if defined(__AVX512F__)
@@ -26,7 +27,7 @@ template <class Body, class V, class... Operands>
 FLAMBEAU_INLINE void for_blocks(int64_t n, Body body, const V* x, const Operands*... more) {
   for (int64_t first = 0; first < n; first += kBlock<V>) {
     const int64_t end = std::min(first + kBlock<V>, n);
-    if constexpr (kFetches && !std::is_integral_v<V>) {  // whose expressions are short, or read nothing
+    if constexpr (kFetches && !std::is_integral_v<V>) {  // integer expressions are short, or read nothing
       fetch(x + end);
       (fetch(more + end), ...);
     }

@@ -1,4 +1,5 @@
-// How what is written at a computed position and what was there become one: what the kernels of every device compile.
+// Combines a value that is written at a computed position with the value that is already there, for the kernels of
+// every device.
 #pragma once
 
 #include <bit>
@@ -7,11 +8,12 @@
 
 namespace flambeau {
 
-// A boolean as stored in memory: a byte, which may have any value in memory of another library.
+// The type of an element in memory. A boolean is a byte, which may have any value in memory of another library.
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
 
-// keep ? a : b, of floating numbers in bits: to be chosen by a branch, values in no order cost a guess each.
+// Returns keep ? a : b. Floating-point numbers are selected by operations on bits: a branch would often be mispredicted
+// if the values are in no particular order.
 template <class T>
 FLAMBEAU_INLINE T chosen(bool keep, T a, T b) {
   if constexpr (std::is_floating_point_v<T>) {

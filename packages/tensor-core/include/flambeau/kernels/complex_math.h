@@ -1,8 +1,8 @@
 // Functions of complex numbers for the rows' expressions. Note [Complex rows]
 //
-// A row has a complex kernel if its value expression compiles for V = Complex<T>, that is if every function it names is
-// here: nothing else says which rows are complex. The namespace is apart from that of math.h, so that none of the
-// functions there, which are written for real numbers, is found by mistake.
+// A row has a complex kernel if its value expression compiles for V = Complex<T>, that is, if this file defines every
+// function in the expression. There is no other list of complex rows. The functions are in a separate namespace, so
+// that an expression does not call a function of math.h by mistake: those are written for real numbers.
 //
 // Branch cuts, infinities and NaN are those of C99's annex G.
 #pragma once
@@ -18,7 +18,7 @@ namespace flambeau::complex_rows::FLAMBEAU_ISA {
 
 namespace real = kernels::FLAMBEAU_ISA;
 
-struct None {  // the derivative of what has none
+struct None {  // a derivative that is zero or does not exist
   template <class T>
   constexpr operator Complex<T>() const {
     return Complex<T>(T(0));
@@ -39,7 +39,8 @@ FLAMBEAU_INLINE Complex<T> where(bool mask, Complex<T> a, None) {
   return {mask ? a.re : T(0), mask ? a.im : T(0)};
 }
 
-// Neither overflows nor branches: see divide() in complex.h. Infinite if either part is.
+// The absolute value without overflow and without branches, see divide() in complex.h. It is infinite if either part
+// is.
 FLAMBEAU_INLINE float abs(Complex<float> x) {
   const double re = x.re, im = x.im;
   const bool infinite = (std::fabs(x.re) == INFINITY) | (std::fabs(x.im) == INFINITY);
@@ -103,7 +104,7 @@ FLAMBEAU_INLINE Complex<T> log10(Complex<T> x) {
   return log(x) * T(0.434294481903251828);
 }
 template <class T>
-FLAMBEAU_INLINE Complex<T> log1p(Complex<T> x) {  // |1 + x|**2 - 1 = a (2 + a) + b**2, for small x
+FLAMBEAU_INLINE Complex<T> log1p(Complex<T> x) {  // if x is small, from |1 + x|**2 - 1 = a (2 + a) + b**2
   const T a = x.re, b = x.im;
   const bool small = std::fabs(a) < T(0.5) && std::fabs(b) < T(0.5);
   return {small ? std::log1p(a * (T(2) + a) + b * b) / T(2) : std::log(std::hypot(T(1) + a, b)),
@@ -113,7 +114,8 @@ template <class T>
 FLAMBEAU_INLINE Complex<T> rsqrt(Complex<T> x) {
   return Complex<T>(T(1)) / sqrt(x);
 }
-// sin(pi x) / (pi x); of the real part what is whole is taken off before it is multiplied, as for real numbers.
+// sin(pi x) / (pi x). As for real numbers, the integer part of the real part is subtracted before the multiplication by
+// pi.
 template <class T>
 FLAMBEAU_INLINE Complex<T> sinc(Complex<T> x) {
   constexpr T pi = T(3.141592653589793238);
@@ -126,7 +128,7 @@ template <class T>
 FLAMBEAU_INLINE Complex<T> sigmoid(Complex<T> x) {
   return Complex<T>(T(1)) / (Complex<T>(T(1)) + exp(-x));
 }
-// By the one with the larger real part, whose power is the larger.
+// Factors out the exponential of the operand with the larger real part, which has the larger magnitude.
 template <class T>
 FLAMBEAU_INLINE Complex<T> logaddexp(Complex<T> x, Complex<T> y) {
   const bool first = x.re >= y.re;

@@ -1,4 +1,4 @@
-// The types that pointwise kernels compute in, and what such a kernel is.
+// The types in which pointwise kernels compute, and the signature of such a kernel.
 #pragma once
 
 #include "flambeau/dtype.h"

@@ -8,8 +8,8 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// How an element type is stored and what its value is: half-precision values are float32, booleans 0 or 1 whatever
-// their byte.
+// The type in which an element is stored, and the type and value that kernels compute with. Half-precision values are
+// float32. Booleans are 0 or 1, although their byte may have any value.
 template <class T>
 struct Element {
   using Stored = T;
@@ -34,8 +34,8 @@ struct Element<bfloat16> {
   using Value = float;
   static FLAMBEAU_INLINE Value value(Stored v) { return to_float(v); }
 };
-// Elements as integers that are zero where they are: the bits without those of signs. Half-precision values are read
-// as uint16_t.
+// Elements as integers that are 0 if and only if the element is 0: the bits except those of signs. Half-precision
+// values are read as uint16_t.
 template <class T>
 struct Zeroness;
 template <>

@@ -1,20 +1,21 @@
-// How a gamma variate moves with its concentration, the underlying uniform number held fixed: implicit
-// reparameterisation (Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498), dz/da = -(dP/da)(a, z) / density(a, z). On the
-// CPU and on GPUs.
+// The derivative of a gamma variate z with respect to its concentration a, for a fixed underlying uniform number, on
+// the CPU and on GPUs. Implicit reparameterisation (Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498): if P is the
+// regularised lower incomplete gamma function, dz/da = -(dP/da)(a, z) / density(a, z).
 #pragma once
 
 #include <cmath>
 
 namespace flambeau::kernels {
 
-inline double gamma_digamma(double x) {  // x > 0: recurrence to 10 and beyond, then the asymptotic series
+inline double gamma_digamma(double x) {  // for x > 0: recurrence up to at least 10, then the asymptotic series
   double shift = 0;
   for (; x < 10; ++x) shift -= 1 / x;
   const double s = 1 / (x * x);
   return shift + std::log(x) - 0.5 / x - s * (1.0 / 12 - s * (1.0 / 120 - s * (1.0 / 252 - s * (1.0 / 240 - s / 132))));
 }
 
-// d log z / da. P = e**-z sum z**(a + k) / gamma(a + k + 1), differentiated term by term, divided by z and the density.
+// Returns d log z / da. The series P = e**-z sum z**(a + k) / gamma(a + k + 1) is differentiated term by term and
+// divided by z and the density.
 inline double by_series(double a, double log_z) {
   const double z = std::exp(log_z);
   double weight = 1 / a, psi = gamma_digamma(a + 1), sum = 0;
@@ -28,12 +29,12 @@ inline double by_series(double a, double log_z) {
   return -sum;
 }
 
-// For large a, z = a lambda(eta) with eta = eta0 + epsilon(eta0) / a and eta0 sqrt(a) fixed: Temme 1992, "Asymptotic
-// inversion of incomplete gamma functions", to first order.
+// Returns d log z / da for large a, from z = a lambda(eta) with eta = eta0 + epsilon(eta0) / a, where eta0 sqrt(a) does
+// not depend on a: Temme 1992, "Asymptotic inversion of incomplete gamma functions", to first order.
 inline double by_inversion(double a, double log_z) {
   const double lambda = std::exp(log_z) / a, mu = lambda - 1;
   double half_square = mu - std::log1p(mu);
-  if (std::fabs(mu) < 0.02) {  // without the cancellation
+  if (std::fabs(mu) < 0.02) {  // a series, since the expression above loses digits by cancellation
     half_square = 0;
     double power = mu;
     for (int k = 2; k < 14; ++k) half_square += (k % 2 ? -1 : 1) * (power *= mu) / k;
@@ -50,7 +51,7 @@ inline double by_inversion(double a, double log_z) {
 
 inline double log_slope(double a, double log_z) { return a > 1000 ? by_inversion(a, log_z) : by_series(a, log_z); }
 
-// d z / da of a sample, or d log z / da of a logarithm.
+// Returns dz/da for a sample z, or d log z / da if the sample is log z.
 inline double gamma_slope(double a, double sample, bool logarithm) {
   return logarithm ? log_slope(a, sample) : sample * log_slope(a, std::log(sample));
 }

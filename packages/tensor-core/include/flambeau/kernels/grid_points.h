@@ -1,4 +1,5 @@
-// How points of a grid read an image, on the CPU and on GPUs. Note [Sampling] in kernels/layers/grid_sample.cpp.
+// Positions and weights of the pixels that a point of a grid reads, on the CPU and on GPUs. Note [Sampling] in
+// kernels/layers/grid_sample.cpp.
 #pragma once
 
 #include <cmath>
@@ -24,7 +25,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 template <class T>
 struct Coordinate {
-  T place, slope;  // in pixels, and its derivative by the grid's coordinate
+  T place, slope;  // in pixels, and its derivative with respect to the grid coordinate
 };
 
 template <class T>
@@ -40,7 +41,8 @@ FLAMBEAU_INLINE Coordinate<T> clipped(Coordinate<T> c, int64_t size) {
   return {above ? (below ? c.place : last) : T(0), above & below ? c.slope : T(0)};
 }
 
-// Reflected at the edges: those of the pixels, or their centres where corners are aligned.
+// Reflects a coordinate at the edges of the image: the outer edges of its border pixels, or with align_corners their
+// centres.
 template <class T>
 FLAMBEAU_INLINE Coordinate<T> reflected(Coordinate<T> c, int64_t size, bool align_corners) {
   const T low = align_corners ? T(0) : T(-0.5), span = align_corners ? T(size - 1) : T(size);
@@ -61,7 +63,7 @@ FLAMBEAU_INLINE Coordinate<T> padded(Coordinate<T> c, int64_t size, const Sampli
   return c;
 }
 
-// Convert to an integer; values that are not representable become one far outside.
+// Converts to an integer. Values that int32 may not represent become -100, which is outside of every image.
 template <class T>
 FLAMBEAU_INLINE int32_t whole(T place) {
   return int32_t(place > T(-1e9) && place < T(1e9) ? place : T(-100));
@@ -69,13 +71,13 @@ FLAMBEAU_INLINE int32_t whole(T place) {
 FLAMBEAU_INLINE int32_t inside(int32_t i, int64_t size) { return (i >= 0) & (i < int32_t(size)) ? i : -1; }
 
 template <class T>
-struct Tap {  // a pixel (-1 beyond the image), its weight, and how that moves with the grid's coordinate
+struct Tap {  // a pixel (-1 outside of the image), its weight, and the derivative with respect to the grid coordinate
   int32_t at;
   T weight, slope;
 };
 
-// Tap k of four. Keys 1981 with a = -0.75: weights and slopes of the distances 1 + t, t, 1 - t, 2 - t. Each tap is
-// padded by itself.
+// Returns tap k of the four taps of a cubic convolution, Keys 1981 with a = -0.75. The distances of the taps are 1 + t,
+// t, 1 - t and 2 - t. The padding applies to each tap separately.
 template <class T>
 FLAMBEAU_INLINE Tap<T> cubic_tap(int k, Coordinate<T> c, int64_t size, const Sampling& s) {
   const T a = T(-0.75), floor = std::floor(c.place), t = c.place - floor;

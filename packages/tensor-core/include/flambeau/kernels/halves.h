@@ -1,5 +1,5 @@
-// Half precision in vectors: rows of float16 and bfloat16 to float32 and back, by the processor's instruction where the
-// set has one.
+// Vectorised conversions between float32 and float16 or bfloat16. They use the conversion instructions of the
+// instruction set if it has them.
 #pragma once
 
 #ifdef __F16C__
@@ -15,8 +15,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 template <class T>
 inline constexpr bool is_half = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
 
-inline constexpr int64_t kHalfTile =
-    32;  // elements converted together: loops of fewer are undone before they are vectorised
+// Number of elements that are converted together. The compiler unrolls shorter loops before it can vectorise them.
+inline constexpr int64_t kHalfTile = 32;
 
 // Note [Pairs of bfloat16]
 // A bfloat16 is the upper half of a float32. Loops over words that hold two of them widen one by a shift and the other
@@ -38,7 +38,7 @@ struct NumberPairs {  // a number as an operand: the same for all elements
 FLAMBEAU_INLINE BfloatPairs pairs_of(const bfloat16* x) { return {reinterpret_cast<const BfloatPair*>(x)}; }
 FLAMBEAU_INLINE NumberPairs pairs_of(const float* number) { return {*number}; }
 
-// Round as to_bfloat16 does; the result is the upper half. rounded_number takes no NaN.
+// Round like to_bfloat16, with the result in the upper half of the word. rounded_number does not support NaN.
 FLAMBEAU_INLINE uint32_t rounded_number(float v) {
   const uint32_t bits = bit_cast<uint32_t>(v);
   return bits + 0x7FFF + ((bits >> 16) & 1);
@@ -51,8 +51,9 @@ FLAMBEAU_INLINE uint32_t pair_of_numbers(float low, float high) {  // neither is
   return join_halves(rounded_number(low), rounded_number(high));
 }
 
-// to[j] = from[j] for j < kHalfTile, with no loop left: what lies between two of these stays in registers.
-FLAMBEAU_INLINE void widen(float* to, const float* from) {  // by vectors: a plain loop becomes a call of memcpy
+// to[j] = from[j] for j < kHalfTile. The loops are unrolled completely, so that values stay in registers between two
+// conversions.
+FLAMBEAU_INLINE void widen(float* to, const float* from) {  // with vectors, since a plain loop becomes a call of memcpy
   for (int64_t j = 0; j < kHalfTile; j += Simd<float>::kLanes) Simd<float>::store(to + j, Simd<float>::load(from + j));
 }
 FLAMBEAU_INLINE void widen(float* to, const bfloat16* from) {
@@ -84,7 +85,7 @@ FLAMBEAU_INLINE void narrow(float16* to, const float* from) {
 }
 
 // Processes n elements by tiles(pointers, number of tiles). pointers[0] is the output, followed by `count` operands;
-// sizes are those of their elements. The remainder is copied to and from a separate tile.
+// `sizes` contains the sizes of their elements. The remainder is copied to and from a separate tile.
 inline void run_tiles(void (*tiles)(char* const*, int64_t), char* const* pointers, int64_t n, const int64_t* sizes,
                       int count) {
   const int64_t whole = n / kHalfTile, rest = n % kHalfTile;

@@ -1,4 +1,4 @@
-// Elements as unsigned integers that compare as they do: what the kernels of every device compile. Note [Keys] in
+// Maps elements to unsigned integers with the same order, for the kernels of every device. Note [Keys] in
 // operators/sorting/order.h
 #pragma once
 

@@ -1,4 +1,5 @@
-// One lane of a vector, with the operators of the rows: what the functions of elementwise_kernels.h compute with.
+// One lane of a vector, with the operators of the rows: the type of the arguments of functions in
+// elementwise_kernels.h.
 #pragma once
 
 #include <type_traits>
@@ -18,7 +19,7 @@ namespace {
 #include "flambeau/kernels/row_structs.h"
 }  // namespace
 
-// The result of a comparison. It converts to nothing: a branch would keep the loop from being vectorised.
+// The result of a comparison. It does not convert to bool, since a branch would prevent vectorisation of the loop.
 template <class Flag>
 struct Mask {
   bool value;
@@ -29,12 +30,12 @@ struct Mask {
   friend FLAMBEAU_INLINE Mask operator!(Mask a) { return {!a.value, a.unusual}; }
 };
 
-// V is float or double. Rows have fast functions for the middle of their domain (usual.h, row_paths.h). `unusual` is
-// negative if one was given an argument outside of it, so that the value is not to be used; a `careful` lane takes
-// functions without limits.
+// V is float or double. Some rows have fast functions that are valid only for usual arguments, in the middle of the
+// domain (usual.h, row_paths.h). `unusual` is negative if such a function got an argument outside of its domain; the
+// value is then invalid. A `careful` lane uses functions that are valid for all arguments.
 template <class V, bool careful>
 struct Lane {
-  using Flag = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;  // as wide as V, so that vectors hold as many
+  using Flag = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;  // as wide as V: equally many lanes
   V value;
   Flag unusual = 0;
 
@@ -49,7 +50,8 @@ struct Lane {
     if constexpr (has_usual<Row, V>()) {
       constexpr V low = usual_range<V>(Row::row_name()).low, high = usual_range<V>(Row::row_name()).high;
       if constexpr (low > V(0)) return -Flag(!((x >= low) & (x < high)));
-      // The bits of magnitudes have their order. Processors compare integers by other units than those that multiply.
+      // The bits of absolute values, compared as integers, have the order of the values. Integer comparisons do not
+      // compete with multiplications for execution units.
       return (bit_cast<Flag>(high) - 1) - bit_cast<Flag>(std::fabs(x));
     } else if constexpr (has_unusual<Row, V>()) {
       return -Flag(is_unusual<Row>(x));
@@ -66,7 +68,7 @@ struct Lane {
     else
       return Row::template value<V>(x, more...);
   }
-  // The lane or mask that a row gives. Note [Rows]
+  // Returns the lane or mask that a row computes. Note [Rows]
   template <class Row, class... Lanes>
   static FLAMBEAU_INLINE auto of_row(Lane x, Lanes... more) {
     static_assert(Row::kDomain != Domain::Integral && Row::kDomain != Domain::Whole,

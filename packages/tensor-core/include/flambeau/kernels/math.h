@@ -1,6 +1,6 @@
-// Scalar functions for the kernels' inner loops: branch-free, so that the compiler vectorises the loop around them.
-// Their largest errors stand in the rows (Note [Rows]); tests/test_accuracy.py measures them for every instruction set.
-// Polynomial coefficients: weighted least squares in 40 digits, reweighted towards the minimax solution.
+// Scalar functions for the kernels' inner loops: branch-free, so that the compiler vectorises the loop around them. The
+// rows state their largest errors (Note [Rows]); tests/test_accuracy.py measures them for every instruction set.
+// Polynomial coefficients are from weighted least squares with 40 digits, reweighted towards the minimax solution.
 #pragma once
 
 #include <cmath>
@@ -17,7 +17,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-struct None {  // the derivative of what has none
+struct None {  // a derivative that is zero or does not exist
   template <class V>
   constexpr operator V() const {
     return V(0);
@@ -60,7 +60,7 @@ FLAMBEAU_INLINE V sign(V x) {
   else
     return result;
 }
-// The complex functions, of real numbers; complex_math.h has them for complex ones.
+// Functions of complex numbers, for real arguments. complex_math.h defines them for complex arguments.
 template <class V>
 FLAMBEAU_INLINE V sgn(V x) {
   return sign(x);
@@ -109,7 +109,7 @@ FLAMBEAU_INLINE bool isfinite(V x) {
   else
     return true;
 }
-// NaN if either is; in the form that the compiler vectorises nested in itself, too.
+// NaN if either operand is. The compiler vectorises this form even if calls are nested.
 template <class V>
 FLAMBEAU_INLINE V maximum(V x, V y) {
   return (x < y) | (y != y) ? y : x;
@@ -134,14 +134,15 @@ FLAMBEAU_INLINE V gelu_inner(V x) {  // twice the argument of the tanh
   return c<V>(1.5957691216057308) * x * (V(1) + c<V>(0.044715) * x * x);
 }
 
-// Division as Python's: towards minus infinity, the remainder with the divisor's sign. By zero: integers give 0 here,
-// the caller has rejected it.
+// Division as in Python: the quotient is rounded towards minus infinity, and the remainder has the sign of the divisor.
+// For integers, division by zero gives 0; callers reject it before.
 template <class V>
-FLAMBEAU_INLINE bool is_minus_one(V y) {  // by which the least integer cannot be divided
+FLAMBEAU_INLINE bool is_minus_one(V y) {  // the smallest integer divided by -1 overflows
   return std::is_signed_v<V> && y == V(-1);
 }
-// x / y without its fraction, 0 where y is 0; the smallest number by -1 is itself. Numbers of 32 bits are divided as
-// doubles, which vectors can do: the quotient is at least 2**-31 of itself from the next integer.
+// Returns x / y truncated to an integer, or 0 if y is 0. The smallest integer divided by -1 is itself. 32-bit integers
+// are divided as doubles, for which vector instructions exist. The result is exact: a quotient that is no integer
+// differs from the next one by at least 2**-31 of its value.
 template <class V>
 FLAMBEAU_INLINE V whole_quotient(V x, V y) {
   const bool odd = (y == 0) | is_minus_one(y);
@@ -191,12 +192,12 @@ FLAMBEAU_INLINE V copysign(V x, V y) {
   return std::copysign(x, y);
 }
 template <class V>
-FLAMBEAU_INLINE V nextafter(V x, V y) {  // in bits: one more away from 0, one less towards it
+FLAMBEAU_INLINE V nextafter(V x, V y) {  // on bits: plus 1 away from 0, minus 1 towards 0
   using Bits = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;
   const Bits step = (y > x) == (x > V(0)) ? 1 : -1;
   const V next = bit_cast<V>(Bits(bit_cast<Bits>(x) + step));
   const V moved = x == V(0) ? std::copysign(std::numeric_limits<V>::denorm_min(), y) : next;
-  const V nan = x != x ? x : y;  // a sum's sign would be that of whichever comes first
+  const V nan = x != x ? x : y;  // not x + y: the sign of that NaN depends on the order of operands
   return x == y ? y : ((x != x) | (y != y) ? nan : moved);
 }
 template <class V>
@@ -206,7 +207,7 @@ FLAMBEAU_INLINE bool signbit(V x) {
   else
     return x < 0;
 }
-// The two parts by their bits; of subnormal numbers after they are made normal.
+// Mantissa and exponent of a number from its bits. Subnormal numbers are scaled to normal ones first.
 template <class V>
 struct BinaryParts {
   using Bits = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;
@@ -257,7 +258,8 @@ template <class V>
 FLAMBEAU_INLINE V special_xlog1py(V x, V y) {
   return (x == V(0)) & (y == y) ? V(0) : x * log1p(y);
 }
-// tanh(log(1 + e**x)), rational in e**x, which is bounded where the quotient is 1.
+// tanh(log(1 + e**x)) as a rational function of e**x. x is limited to 20, where the quotient is 1, so that it does not
+// overflow.
 template <class V>
 FLAMBEAU_INLINE V mish_gate(V x) {
   const V e = exp(x > V(20) ? V(20) : x), n = e * (e + V(2));
@@ -284,7 +286,8 @@ FLAMBEAU_INLINE V lcm(V x, V y) {
   return divisor == 0 ? V(0) : V(magnitude(V(x / divisor * y)));
 }
 
-// Bytes shifted by each bit of y in turn: vectors shift them by constants only, and stay bytes where every step does.
+// Shifts bytes by each bit of y, one after the other: vectors can shift bytes by constants only. Every intermediate
+// result is a byte, so that the compiler uses vectors of bytes.
 template <bool left, class V>
 FLAMBEAU_INLINE V shift_byte(V x, V y) {
   const V once = left ? V(x << 1) : V(x >> 1), by_one = V(y & V(1)) != V(0) ? once : x;
@@ -293,7 +296,7 @@ FLAMBEAU_INLINE V shift_byte(V x, V y) {
   return V(y & V(4)) != V(0) ? four_times : by_two;
 }
 template <class V>
-FLAMBEAU_INLINE bool shifts_all(V y) {  // every bit out
+FLAMBEAU_INLINE bool shifts_all(V y) {  // true if no bit remains
   if constexpr (sizeof(V) == 1)
     return V(y & V(~7)) != V(0);
   else

@@ -13,15 +13,15 @@ namespace flambeau {
 struct OptimizerStep {
   const double* options;  // in the order of OptimizerRule::options
   double number;          // of this step, from 1
-  bool first;             // whether the state has just been made
+  bool first;             // true if the states are new
   double* scalars;        // in the order of OptimizerRule::scalars; may be changed
-  bool single;            // whether the scalars are kept as float32
+  bool single;            // true if the scalars are stored as float32
 };
 
 struct OptimizerRule {
   static constexpr int kOptions = 9, kStates = 3, kScalars = 2, kCoefficients = 10;
   const char* name;
-  const char* options[kOptions + 1];  // up to a null pointer; "betas.0" is the first of a pair
+  const char* options[kOptions + 1];  // null-terminated; "betas.0" is the first of a pair
   const char* states[kStates + 1];    // tensors like the parameter
   const char* scalars[kScalars + 1];  // 0-dimensional states other than "step"
   bool counts;                        // the rule has the state "step"

@@ -1,5 +1,5 @@
-// Every optimizer as its paper has it, for the processor's kernels and the GPU's (which takes a step of one element).
-// Note [Optimizer rules] in flambeau/kernels/optimizer_rule.h
+// The update rules of all optimizers as in their papers, for the kernels of CPUs and GPUs. GPU kernels apply them to
+// one element at a time. Note [Optimizer rules] in flambeau/kernels/optimizer_rule.h
 #pragma once
 
 #include <algorithm>
@@ -12,13 +12,13 @@ namespace {
 
 inline double sign_of(double maximize) { return maximize != 0 ? -1 : 1; }
 
-// A scalar as it will be read at the next step.
+// Rounds a scalar to the value that the next step will read.
 template <class Step>
 double kept(const Step& s, double value) {
   return s.single ? double(float(value)) : value;
 }
 
-// The base of most rules.
+// The base of all rules, with the members that most of them share.
 struct Usual {
   static constexpr const char* states[] = {nullptr};
   static constexpr const char* scalars[] = {nullptr};
@@ -28,7 +28,7 @@ struct Usual {
   static double initial_scalar(int, const double*) { return 0; }
 };
 
-// Sutskever et al. 2013, in PyTorch's form: the rate multiplies the whole buffer.
+// Sutskever et al. 2013, in PyTorch's form: the learning rate multiplies the whole momentum buffer.
 struct Sgd : Usual {
   static constexpr const char* name = "sgd";
   enum { lr, momentum, dampening, weight_decay, nesterov, maximize };
@@ -59,8 +59,8 @@ struct Sgd : Usual {
   }
 };
 
-// Kingma, Ba 2015 (arXiv:1412.6980); largest: Reddi, Kale, Kumar 2018 (arXiv:1904.09237); decoupled decay: Loshchilov,
-// Hutter 2019 (arXiv:1711.05101).
+// Kingma, Ba 2015 (arXiv:1412.6980). `largest` (AMSGrad): Reddi, Kale, Kumar 2018 (arXiv:1904.09237). Decoupled weight
+// decay: Loshchilov, Hutter 2019 (arXiv:1711.05101).
 struct Adam : Usual {
   static constexpr const char* name = "adam";
   enum { lr, beta1, beta2, eps, weight_decay, amsgrad, maximize, decoupled };
@@ -174,7 +174,7 @@ struct Adamax : Usual {
   }
 };
 
-// Polyak, Juditsky 1992, SIAM J. Control Optim. 30: steps that shrink, and the average of where they led.
+// Polyak, Juditsky 1992, SIAM J. Control Optim. 30: decreasing step sizes, and the average of the iterates.
 struct Asgd : Usual {
   static constexpr const char* name = "asgd";
   enum { lr, lambd, alpha, t0, weight_decay, maximize };
@@ -306,7 +306,7 @@ struct Rmsprop : Usual {
   }
 };
 
-// Riedmiller, Braun 1993: only the signs of gradients count.
+// Riedmiller, Braun 1993: uses only the signs of the gradients.
 struct Rprop : Usual {
   static constexpr const char* name = "rprop";
   enum { lr, shrink, grow, least, most, maximize };

@@ -1,4 +1,5 @@
-// Philox 4x32-10, one counter at a time: a stream of random numbers for an element that needs an unknown count of them.
+// Philox 4x32-10, one counter at a time: a stream of random numbers for an element that needs an unknown number of
+// them.
 #pragma once
 
 #include <cmath>
@@ -7,8 +8,9 @@
 namespace flambeau::kernels {
 
 // Note [Element streams]
-// A counter is 128 bits. Fills use its lower half and leave the upper at 0; the stream of element e has e + 1 in the
-// upper half and counts the lower from the position that its call reserved, kStreamGroups wide, so that no two meet.
+// A Philox counter has 128 bits. Fills use its lower half and leave the upper half at 0. The upper half is e + 1 in the
+// stream of element e. The lower half counts from the first of the kStreamGroups groups that the call reserved.
+// Therefore no two streams use the same counter.
 inline constexpr int64_t kStreamGroups = 1 << 16;
 
 class ElementStream {
@@ -16,13 +18,13 @@ class ElementStream {
   ElementStream(uint64_t seed, uint64_t offset, uint64_t element)
       : seed_(seed), counter_(offset * 16), element_(element + 1) {}
 
-  double uniform() {  // (0, 1), the centres of 2**52 cells
+  double uniform() {  // the centres of 2**52 intervals in (0, 1)
     const uint64_t high = word(), low = word();
     return (double((high << 32 | low) >> 12) + 0.5) * 0x1p-52;
   }
 
-  // A normal number (Box and Muller 1958) and a uniform one, of a single group of words: 52 bits for the radius, 32 for
-  // the angle and 32 for the other. Rejections want both quickly.
+  // A normal number (Box and Muller 1958) and a uniform one from only four words, for rejection sampling: 52 bits for
+  // the radius, 32 for the angle and 32 for the uniform number.
   struct Trial {
     double normal, uniform;
   };

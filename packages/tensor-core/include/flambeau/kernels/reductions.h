@@ -1,4 +1,4 @@
-// The rows of reductions as structs: what they do with an element, and in which types. Note [Reduction rows]
+// The reduction rows as structs: the map of an element, and the types of the computation. Note [Reduction rows]
 #pragma once
 
 #include "flambeau/kernels/complex_math.h"
@@ -7,7 +7,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// The accumulators of sums: between leaves, and within a leaf or a few rows.
+// The types of accumulators of sums: Total between the leaves of the reduction tree, Part within a leaf or a few rows.
 template <class V>
 using Total = std::conditional_t<std::is_integral_v<V>, int64_t, V>;  // Note [Same bits]
 template <class V>
@@ -32,7 +32,7 @@ FLAMBEAU_INLINE R squared(Complex<R> v) {
 }
 template <class V>
 using RealOf = decltype(absolute(V()));
-// The 64 bits of an integer, or of a floating number as a double.
+// The 64 bits of an integer, or of a floating-point number as double.
 template <class V>
 FLAMBEAU_INLINE int64_t word(V v) {
   if constexpr (is_real<V>)
@@ -43,7 +43,8 @@ FLAMBEAU_INLINE int64_t word(V v) {
 
 enum class ReductionDomain : uint8_t { Any, Nonzero, Ordered, Floating, Inexact, Bits };
 
-// The base of a row's struct. A constant in the struct itself would become one in the memory of a GPU.
+// The base of a row's struct. It is a template, since the compiler would allocate GPU memory for a constant of the
+// row's own struct.
 template <ReductionDomain domain, class How>
 struct ReductionRow {
   static constexpr ReductionDomain kDomain = domain;
@@ -62,8 +63,8 @@ struct ReductionRow {
 template <class Join>
 using Joining = decltype(joining(Join()));
 
-// A row for values of type V. Results of the map are joined as `Leaf` within a leaf or a few rows, and as `Result`
-// beyond. `Plain` reduces results of the map. Note [Reduction rows]
+// A row for values of type V. Results of the map are joined as `Leaf` within a leaf of the reduction tree or a few
+// rows, and as `Result` beyond. `Plain` is the reduction of values that have been mapped already. Note [Reduction rows]
 template <class Row, class V>
 struct ReductionOf : Row::Join {
   using Join = typename Row::Join;
@@ -71,7 +72,7 @@ struct ReductionOf : Row::Join {
   using Mapped = decltype(Row::map(V()));
   static constexpr bool kAdds = std::is_same_v<Join, Add>, kAccumulates = kAdds || std::is_same_v<Join, Multiply>,
                         kTruth = std::is_same_v<Mapped, bool>;
-  // Truths are joined in lanes as wide as the elements.
+  // Booleans are joined in lanes as wide as the elements.
   using Lane = std::conditional_t<
       sizeof(V) == 1, uint8_t,
       std::conditional_t<sizeof(V) == 2, int16_t, std::conditional_t<sizeof(V) == 4, int32_t, int64_t>>>;
@@ -79,7 +80,7 @@ struct ReductionOf : Row::Join {
   using Result = std::conditional_t<kAccumulates, Total<Mapped>, Kept>;
   using Leaf = std::conditional_t<kAdds, Part<Mapped>, std::conditional_t<kTruth && !kAccumulates, Lane, Result>>;
   using Plain = ReductionOf<Joining<Join>, Kept>;
-  // The row is an extreme of the elements themselves.
+  // True if the row is the maximum or minimum of the elements themselves.
   static constexpr bool kElements = !Join::kPairs && std::is_same_v<Row, Joining<Join>>;
   static FLAMBEAU_INLINE Leaf map(V v) { return Leaf(Row::map(v)); }
 };

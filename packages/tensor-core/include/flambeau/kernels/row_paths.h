@@ -1,5 +1,5 @@
-// Which arguments of a row its branch-free functions do not reach. The loops look for them by the block, the kernels of
-// a GPU at each element.
+// Detection of arguments for which a row's branch-free functions are not valid. CPU loops test blocks, GPU kernels test
+// each element.
 #pragma once
 
 #include "flambeau/kernels/math/division.h"
@@ -9,7 +9,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Return true if the derivative for operand I takes angles: Unbounded numbers serve large ones.
+// Return true if the derivative for operand I uses functions of angles, so that large angles need Unbounded numbers.
 template <class Row, int I, class V>
 constexpr bool derivative_reduces_angles() {
   return Row::kArity == 1 && std::is_floating_point_v<V> && derivative_uses<Row, I>(row_trace::kLimitedAngles);
@@ -18,7 +18,8 @@ template <class Row>
 constexpr bool takes_log_gamma() {
   return uses<Row>(row_trace::kLimitedGamma);
 }
-// Return true if a row of one operand has such arguments; if x is one.
+// has_unusual: return true if a row has one operand and such arguments. is_unusual: return true if x is such an
+// argument.
 template <class Row, class V>
 constexpr bool has_unusual() {
   return Row::kArity == 1 && std::is_floating_point_v<V> &&
@@ -32,7 +33,7 @@ FLAMBEAU_INLINE bool is_unusual(V x) {
     return is_unbounded(x);
 }
 
-// Return true if moderate quotients take a faster path, with Near numbers.
+// Return true if moderate quotients have a faster path, with Near numbers (math/division.h).
 template <class Row, class V>
 constexpr bool divides_nearby() {
   return has_near_division<V> && has_loop<Row>(RowLoop::Quotient);

@@ -1,13 +1,14 @@
 // A struct for each row, name_row: its expressions as functions generic in the value type, and whether they compile for
-// a type. Included in the namespace whose functions the expressions are to find; once in each, so there is no guard.
+// a type. Include this file once in each namespace whose functions the expressions shall call. Therefore it has no
+// include guard. Note [Rows]
 // Note [Rows]
 //
 //   row_name(), kDomain, kArity
 //   Traced                                   the same row in row_trace.h
 //   value(V...)                              the value
-//   derivative<I>(grad, V..., result)        what the gradient becomes for operand I
-//   supports<V>(), differentiates<I, V>()    whether every function that they name is there for V
-//   example(V)                               to ask for the type of the value
+//   derivative<I>(grad, V..., result)        the gradient for operand I
+//   supports<V>(), differentiates<I, V>()    true if all functions in the expressions exist for V
+//   example(V)                               for decltype: the type of the value
 
 #define UNARY(name, domain, accuracy, doc, reference, expression, dx)                            \
   struct name##_row : RowKind<Domain::domain, 1> {                                               \

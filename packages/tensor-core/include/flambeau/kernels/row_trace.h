@@ -21,7 +21,7 @@ enum Use : uint8_t {
 
 struct Trace {
   uint8_t reads = 0;  // bit i: operand i; bit `arity`: the result
-  uint8_t uses = 0;   // Use
+  uint8_t uses = 0;   // bits of Use
   constexpr Trace(int reads, int uses) : reads(uint8_t(reads)), uses(uint8_t(uses)) {}
   constexpr Trace(int) {}  // a number
 };
@@ -47,7 +47,7 @@ FLAMBEAU_OPERATOR(>=, kBeyondRing | kOrder)
 constexpr Trace operator-(Trace a) { return a; }
 constexpr Trace operator~(Trace a) { return a; }
 
-// Return the Use bits of a call.
+// Return the Use bits of a call of a function with these traits.
 constexpr int uses_of(uint8_t traits) {
   return kBeyondRing | (traits & kSignless ? 0 : kOrder) | (traits & kNarrow ? 0 : kWideFunction) |
          (traits & kHalves ? 0 : kSlowFunction) | (traits & kAngles ? kLimitedAngles : 0) |

@@ -12,7 +12,7 @@
 //
 // If you add a row, decide:
 // - Does its function in math.h give wrong results for some arguments? Then the loops must check the arguments: declare
-//   kAngles or kLogGamma, or add a trait. Correct results need this declaration alone.
+//   kAngles or kLogGamma, or add a trait. Without this declaration, results are wrong.
 // - Does its function take only a few instructions? Then kHalves and kNarrow save conversions of small elements.
 // - Is it used on masks or images? Then kBytes adds kernels over bytes.
 // - Does a special loop or a fast path serve most blocks? Then declare LOOP or USUAL.
@@ -35,9 +35,9 @@ enum : uint8_t {
   kHalves = 2,    // is fast enough for a loop that converts float16 and bfloat16 by itself
   kNarrow = 4,    // has int8, uint8 and int16 versions
   kSignless = 8,  // gives the same bits for signed and unsigned integers
-  // Of the function. Default: the fast version takes every argument.
-  kAngles = 16,    // the C library takes angles beyond kLargestAngle: math/unbounded.h
-  kLogGamma = 32,  // the C library takes arguments below kLeastLogGamma: math/log_gamma.h
+  // Of the function. Default: the fast version is valid for every argument.
+  kAngles = 16,    // angles beyond kLargestAngle need the C library: math/unbounded.h
+  kLogGamma = 32,  // arguments below kLeastLogGamma need the C library: math/log_gamma.h
 };
 }  // namespace row_trait
 // The rows by name: those of FLAMBEAU_FAMILY, and those that their expressions may use.
@@ -68,7 +68,7 @@ enum class RowLoop : uint8_t {
   BySign,      // for where(x > 0, a, b): blocks of positive x skip b
   Quotient,    // for remainders of x / y: moderate quotients take one fused operation
   Power,       // for x**y: blocks of positive x and finite y skip the special cases
-  Polynomial,  // for degree y: eight recurrences at a time
+  Polynomial,  // for polynomials of degree y: eight recurrences at a time
   BytePairs,   // for products: two bytes at a time
   Gradual,     // USUAL, with a special version for all other blocks that handles gradual underflow
   TwoPasses,   // USUAL, in two passes over a block in float64
@@ -86,7 +86,8 @@ constexpr RowLoop loop_of(RowName row) {
   }
 }
 
-// The base of a row's struct. A constant in the struct itself would become one in the memory of a GPU.
+// The base of a row's struct. It is a template, since the compiler would allocate GPU memory for a constant of the
+// row's own struct.
 template <Domain domain, int arity>
 struct RowKind {
   static constexpr Domain kDomain = domain;
@@ -103,6 +104,6 @@ constexpr bool has_loop(RowLoop loop) {
 }
 
 template <class V>
-void accepts(V);  // to ask whether an expression gives a V
+void accepts(V);  // to check that an expression converts to V
 
 }  // namespace flambeau

@@ -31,7 +31,7 @@ double poisson_above_ten(Stream& stream, double rate) {
 inline double poisson_one(ElementStream& stream, double rate) {
   if (!std::isfinite(rate)) return rate;
   if (rate >= 10) return poisson_above_ten(stream, rate);
-  double u = stream.uniform(), probability = std::exp(-rate), k = 0;  // the inverse of the distribution by search
+  double u = stream.uniform(), probability = std::exp(-rate), k = 0;  // inversion by sequential search
   while (u > probability && probability > 0) {
     u -= probability;
     probability *= rate / ++k;
@@ -101,7 +101,7 @@ inline double gamma_from_one(ElementStream& stream, double concentration) {
   }
 }
 
-// Below 1 by gamma(a + 1) * u**(1 / a).
+// Concentrations below 1 use gamma(a + 1) * u**(1 / a).
 inline double gamma_one(ElementStream& stream, double concentration) {
   if (std::isnan(concentration) || concentration <= 0 || std::isinf(concentration)) return concentration;
   if (concentration >= 1) return gamma_from_one(stream, concentration);
@@ -116,7 +116,7 @@ inline double log_gamma_one(ElementStream& stream, double concentration) {
   return log_scale + std::log(gamma_from_one(stream, concentration + 1));
 }
 
-// The kinds of samples: their names, and the functions that draw one from the one or two parameters of an element.
+// The kinds of samples: their names, and the functions that draw a sample from the one or two parameters of an element.
 #define FLAMBEAU_SAMPLERS(X)              \
   X(Poisson, poisson_one(stream, x))      \
   X(Binomial, binomial_one(stream, x, y)) \

@@ -1,5 +1,5 @@
-// The widest vector of this instruction set, by the compiler's vector extension: for the few loops that it does not
-// vectorise by itself.
+// The widest vectors of the instruction set, by the compiler's vector extension, for the few loops that the compiler
+// does not vectorise by itself.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +52,7 @@ inline Vector every_second(Vector a, Vector b) {
     return __builtin_shufflevector(a, b, (first + 2 * l)...);
   }(std::make_integer_sequence<int, sizeof(Vector) / sizeof(a[0])>{});
 }
-// Elements of a and of b in turn, from `first` on.
+// The elements of a and b alternately, from the elements with the index `first` on.
 template <int first, class Vector>
 inline Vector in_turn(Vector a, Vector b) {
   constexpr int kCount = sizeof(Vector) / sizeof(a[0]);
@@ -61,7 +61,7 @@ inline Vector in_turn(Vector a, Vector b) {
   }(std::make_integer_sequence<int, kCount>{});
 }
 
-// The same elements of every four of a and b, of which b's count from 4.
+// Selects elements by the same indices in each group of four elements: 0 to 3 from a, 4 to 7 from b.
 template <int... Index, class Vector>
 inline Vector pick(Vector a, Vector b) {
   if constexpr (sizeof(Vector) == 4 * sizeof(a[0]))
@@ -70,13 +70,13 @@ inline Vector pick(Vector a, Vector b) {
     return __builtin_shufflevector(a, b, (Index < 4 ? Index : Index + 4)..., (Index < 4 ? Index + 4 : Index + 8)...);
 }
 
-// R rows, four or eight, of a transposition: four columns at a time are turned in registers.
+// Transposes R rows, four or eight. Four columns at a time are transposed in registers.
 template <class T, int R>
 inline void transpose_rows(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t columns) {
   typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
   typedef T Rows __attribute__((vector_size(R * sizeof(T)), aligned(sizeof(T)), may_alias));
   const auto four = [&](int64_t i, int64_t j) { return *reinterpret_cast<const Four*>(from + i * from_row + j); };
-  const auto row = [&](int64_t i, int64_t j) -> Rows {  // with the one four below it
+  const auto row = [&](int64_t i, int64_t j) -> Rows {  // for eight rows, with row i + 4
     if constexpr (R == 4)
       return four(i, j);
     else
@@ -97,8 +97,8 @@ inline void transpose_rows(T* to, int64_t to_row, const T* from, int64_t from_ro
     for (int64_t i = 0; i < R; ++i) to[j * to_row + i] = from[i * from_row + j];
 }
 
-// Elements of a size as words, for what does not look at them: in functions that are [[gnu::noipa]], so that nothing is
-// concluded from the type through which they touch memory.
+// A word of the size of an element, for functions that only move elements. Such functions must be [[gnu::noipa]], so
+// that the compiler does not assume that the memory contains words.
 struct TwoWords {
   uint64_t low, high;
 };
@@ -108,7 +108,8 @@ using WordOf = std::conditional_t<
     std::conditional_t<size == 2, uint16_t,
                        std::conditional_t<size == 4, uint32_t, std::conditional_t<size == 8, uint64_t, TwoWords>>>>;
 
-// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns. Eight rows only where they do not cross lines.
+// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns. Eight rows are transposed at a time only if
+// their stores do not cross cache lines.
 template <class T>
 inline void transpose(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
   constexpr int kMost = sizeof(T) * 8 <= kVectorBytes && sizeof(T) > 2 ? 8 : 4;

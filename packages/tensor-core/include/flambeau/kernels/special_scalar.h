@@ -1,4 +1,4 @@
-// The special functions that are scalar code, in double, and their float32 forms.
+// Special functions that are scalar code in double, and their float32 versions.
 #pragma once
 
 #include "flambeau/kernels/math/gamma.h"
