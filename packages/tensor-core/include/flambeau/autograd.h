@@ -48,11 +48,11 @@ struct TensorHooks {  // defined by the autograd package
   virtual ~TensorHooks() = default;
 };
 
-struct Tangents {  // of forward mode; defined by the autograd package
+struct Tangents {  // forward-mode tangents of a tensor; defined by the autograd package
   virtual ~Tangents() = default;
 };
 
-struct TensorPeer {  // of a tensor whose class has __torch_dispatch__; defined by the bindings
+struct TensorPeer {  // Python state of a tensor whose class has __torch_dispatch__; defined by the bindings
   virtual ~TensorPeer() = default;
 };
 
@@ -161,13 +161,13 @@ struct Recording {
 struct AutogradHooks {
   void (*record)(Recording& recording);
   void (*set_requires_grad)(const Tensor& t, bool requires_grad);
-  void (*forget_meta)(AutogradMeta& meta);                           // called before it is destroyed
-  void (*adopt_tangents)(const Tensor& self, const Tensor& source);  // copies those of `source` to `self`
+  void (*forget_meta)(AutogradMeta& meta);                           // called before `meta` is destroyed
+  void (*adopt_tangents)(const Tensor& self, const Tensor& source);  // copies tangents of `source`
 };
 
 FLAMBEAU_API extern const AutogradHooks* autograd_hooks;
 
-FLAMBEAU_API AutogradMeta& meta_of(const Tensor& t);  // created if it is missing
+FLAMBEAU_API AutogradMeta& meta_of(const Tensor& t);  // creates the AutogradMeta if the tensor has none
 
 // The recording modes of this thread: kGraph adds operations to the graph (grad mode, set by the user), and kTangents
 // computes tangents (set while a level of forward mode is active).
@@ -182,7 +182,7 @@ inline void set_grad_enabled(bool enabled) {
   set_recording_modes(uint8_t((recording_modes() & ~modes::kGraph) | (enabled ? modes::kGraph : 0)));
 }
 
-class RecordingModes {  // sets them for a scope
+class RecordingModes {  // sets the recording modes of this thread for a scope
  public:
   explicit RecordingModes(uint8_t modes) : previous_(recording_modes()) { set_recording_modes(modes); }
   ~RecordingModes() { set_recording_modes(previous_); }
@@ -192,7 +192,7 @@ class RecordingModes {  // sets them for a scope
   uint8_t previous_;
 };
 
-class NoRecording : RecordingModes {  // for operations within an operator
+class NoRecording : RecordingModes {  // disables recording for a scope: for operations within an operator
  public:
   NoRecording() : RecordingModes(0) {}
 };
@@ -231,7 +231,7 @@ inline void record(const char* name, const Tensor& output, TensorList inputs, Te
 // version. `recorded`: another operand requires a gradient, so that `self` becomes part of the graph.
 FLAMBEAU_API void begin_inplace(const Tensor& self, const char* operation, bool recorded = false);
 FLAMBEAU_API extern void (*change_observer)(const Tensor& self);  // if set, begin_inplace calls it before the change
-// The same for an operation that writes one value everywhere: elements of `self` may share memory.
+// Like begin_inplace, for an operation that writes the same value to all elements. Elements of `self` may share memory.
 FLAMBEAU_API void begin_fill(const Tensor& self, const char* operation);
 // Records that an in-place operation has overwritten all of `self`: its previous graph receives no gradient.
 FLAMBEAU_API void forget_history(const Tensor& self, const char* name);

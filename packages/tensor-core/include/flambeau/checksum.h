@@ -8,7 +8,7 @@
 
 namespace flambeau {
 
-// `crc` is that of the bytes before these.
+// `crc` is the checksum of the preceding bytes.
 FLAMBEAU_API uint32_t crc32(const void* bytes, size_t count, uint32_t crc = 0);
 
 }  // namespace flambeau

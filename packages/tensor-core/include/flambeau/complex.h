@@ -42,8 +42,8 @@ FLAMBEAU_INLINE double reciprocal_power_of_two(double x) {
   return std::bit_cast<double>((exponent < 2045 ? 2046 - exponent : 1) << 52);
 }
 
-// The divisor is scaled by a power of two, or its square is computed in a wider type, so that nothing overflows; both
-// without a branch. A finite number divided by infinity is 0. Division by 0 divides each part by 0.
+// Division without overflow and without branches: float64 scales the divisor by a power of two, float32 computes in
+// float64. A finite number divided by infinity is 0. Division by 0 divides each part by 0.
 FLAMBEAU_INLINE Complex<double> divide(Complex<double> a, Complex<double> b) {
   const double larger = std::fabs(b.re) < std::fabs(b.im) ? std::fabs(b.im) : std::fabs(b.re);
   const double scale = reciprocal_power_of_two(larger);

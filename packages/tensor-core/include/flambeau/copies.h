@@ -12,10 +12,12 @@ FLAMBEAU_API Tensor contiguous(const Tensor& t);
 FLAMBEAU_API Tensor detach(const Tensor& t);
 FLAMBEAU_API Tensor copy_(const Tensor& self, const Tensor& source);
 FLAMBEAU_API Tensor fill_(const Tensor& self, Scalar value);
-FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source);  // not recorded, version unchanged
-// Raises an error if `written` and `read` are known to share memory. `partly`: unless they are identical views.
+// Copies elements without recording the operation or increasing the version.
+FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source);
+// Raises an error if `written` and `read` are known to share memory. With `partly`, identical views are allowed.
 FLAMBEAU_API void refuse_overlap(const Tensor& written, const Tensor& read, bool partly = false);
-FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);                        // for out=
-FLAMBEAU_API void resize(const Tensor& t, const Shape& shape, const Shape& strides);  // to a contiguous layout
+// Resize the tensor of an out= argument. `strides` must have no gaps; without them, the result is contiguous.
+FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);
+FLAMBEAU_API void resize(const Tensor& t, const Shape& shape, const Shape& strides);
 
 }  // namespace flambeau

@@ -1,5 +1,5 @@
 // GPUs: devices, streams, events, graphs and memory. CUDA is not needed to build this. Without a driver, device_count()
-// returns 0 and obstacle() the reason.
+// returns 0 and obstacle() returns the reason.
 #pragma once
 
 #include <array>
@@ -26,7 +26,7 @@ struct Properties {
 
 FLAMBEAU_API bool is_available();
 FLAMBEAU_API int device_count();
-FLAMBEAU_API const std::string& obstacle();  // a sentence why no GPU can be used; empty if one can
+FLAMBEAU_API const std::string& obstacle();  // the reason why no GPU can be used, as a sentence; empty if one can
 FLAMBEAU_API int current_device();           // of this thread
 FLAMBEAU_API void set_device(int device);
 FLAMBEAU_API const Properties& properties(int device);
@@ -66,7 +66,7 @@ FLAMBEAU_API bool is_capturing(int device, StreamHandle* stream);
 // Page-locked host memory, which GPUs can access directly, so that copies run asynchronously.
 FLAMBEAU_API Ref<Storage> pinned_storage(size_t bytes);
 FLAMBEAU_API bool is_pinned(const Storage& storage);
-class FLAMBEAU_API NonBlocking {  // for a scope: copies from and to pinned memory do not wait
+class FLAMBEAU_API NonBlocking {  // for a scope: copies from and to pinned memory are asynchronous
  public:
   explicit NonBlocking(bool wanted);
   ~NonBlocking();
@@ -78,7 +78,7 @@ class FLAMBEAU_API NonBlocking {  // for a scope: copies from and to pinned memo
 
 struct MemoryStatistics {
   size_t allocated, reserved, peak_allocated, peak_reserved;  // bytes
-  size_t largest_free;                                        // within the reserved memory
+  size_t largest_free;                                        // the largest free block of the reserved memory
   int64_t allocations, frees, segments, retries, out_of_memory;
 };
 FLAMBEAU_API MemoryStatistics memory_statistics(int device);
@@ -103,9 +103,9 @@ class FLAMBEAU_API Call {
  private:
   bool formerly_on_host_;
 };
-// True if the current call runs on the host because it accessed elements there.
+// Returns true if the current call runs on the host because it accessed elements there.
 FLAMBEAU_API bool on_host();
-// True if a kernel of its GPU must process the tensor.
+// Returns true if a kernel on the GPU of the tensor must process it.
 inline bool takes(const Tensor& t) { return FLAMBEAU_UNLIKELY(t.is_cuda()) && !on_host(); }
 // The number of calls that ran on the host, per operator.
 FLAMBEAU_API std::vector<std::pair<std::string, int64_t>> host_calls();

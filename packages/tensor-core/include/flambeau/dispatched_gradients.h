@@ -18,8 +18,8 @@ struct DispatchedGradients {
   Tensor (*ones_like)(const Tensor& t);
   Tensor (*sum_to)(const Tensor& t, const Shape& shape);
   Tensor (*to)(const Tensor& t, Dtype dtype);
-  // Applies a derivative in C++ to gradients, some of which are instances. run(gradients, results) is called with the
-  // tensors that the classes substitute.
+  // Applies a C++ derivative to gradients, some of which are instances of such classes. Calls run(gradients, results)
+  // with the tensors that the classes substitute for their instances.
   void (*apply)(const char* name, const Tensor* gradients, size_t gradient_count, Tensor* results, size_t result_count,
                 const std::function<void(const Tensor* gradients, Tensor* results)>& run);
 };

@@ -10,7 +10,7 @@
 
 namespace flambeau {
 
-// name, C++ type, category. The order is that of promotion among the signed integers, and among the floating dtypes.
+// Entries: name, C++ type, category. Signed integers are in the order of promotion, and so are floating dtypes.
 #define FLAMBEAU_REAL_DTYPES(X)               \
   X(bool_, bool, Boolean)                     \
   X(uint8, uint8_t, Integer)                  \
@@ -116,7 +116,8 @@ decltype(auto) dispatch_all(Dtype d, F&& f) {
   switch (d) { FLAMBEAU_DTYPES(FLAMBEAU_CASE) }
   __builtin_unreachable();
 }
-// The same for operators that are undefined for complex numbers, which raise NotImplementedError.
+// Like dispatch_all, for operators that are undefined for complex numbers: raises NotImplementedError for complex
+// dtypes.
 template <class F>
 decltype(auto) dispatch(Dtype d, F&& f) {
   switch (d) {
@@ -132,7 +133,8 @@ decltype(auto) dispatch(Dtype d, F&& f) {
                        b, "; convert one of them with to(), or use flambeau.array_api, which promotes as NumPy does");
 }
 
-// PyTorch's promotion of two tensors of the same priority.
+// Promotes the dtypes of two tensors as PyTorch does if both have the same priority: both with dimensions, both
+// 0-dimensional, or both made from Python numbers.
 inline Dtype promote(Dtype a, Dtype b) {
   if (a == b) return a;
   if (is_complex(a) || is_complex(b)) {

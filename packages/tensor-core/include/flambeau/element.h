@@ -33,7 +33,7 @@ FLAMBEAU_INLINE bfloat16 to_bfloat16(float v) {
   const bool nan = (bits & 0x7FFFFFFF) > 0x7F800000;
   return {uint16_t(nan ? 0x7FC0 : rounded)};
 }
-// Half precision by integer arithmetic without branches, so that loops over it vectorise.
+// Conversions of float16 by integer arithmetic without branches, so that loops over them vectorise.
 FLAMBEAU_INLINE float to_float(float16 v) {
   const uint32_t sign = uint32_t(v.bits & 0x8000) << 16, magnitude = v.bits & 0x7FFF;
   const uint32_t normal_bits = (magnitude << 13) + ((127 - 15) << 23), special_bits = (magnitude << 13) | 0x7F800000;
@@ -66,7 +66,7 @@ FLAMBEAU_INLINE float16 to_float16(float v) {
 // Truncates a floating-point value to an integer; the smallest integer for NaN and values out of range.
 template <class To, class From>
 FLAMBEAU_INLINE To truncate(From v) {
-#if defined(__x86_64__) && !defined(__AVX512DQ__)  // vectors would not help here, and one instruction does exactly this
+#if defined(__x86_64__) && !defined(__AVX512DQ__)  // without vector instructions for this, a scalar one is best
   if constexpr (sizeof(To) == 8 && sizeof(From) == 8) return _mm_cvttsd_si64(_mm_set_sd(v));
   if constexpr (sizeof(To) == 8 && sizeof(From) == 4) return _mm_cvttss_si64(_mm_set_ss(v));
 #endif
@@ -74,7 +74,7 @@ FLAMBEAU_INLINE To truncate(From v) {
   return static_cast<To>(v >= smallest && v < -smallest ? v : smallest);
 }
 
-// convert<To>(value): the one conversion between element types.
+// convert<To>(value): the only conversion between element types.
 template <class To, class From>
 FLAMBEAU_INLINE To convert(From v) {
   if constexpr (std::is_same_v<To, From>)

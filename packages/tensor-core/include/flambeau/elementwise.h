@@ -12,7 +12,7 @@ namespace flambeau {
 
 inline constexpr int kMaxElementwiseOperands = 5;
 
-// The loops for one instruction set. Those over half precision compute in float32.
+// The loops for one instruction set. Half-precision loops compute in float32.
 struct ElementwiseKernels {
   PointwiseKernel float32, float64, float16, bfloat16;
 };

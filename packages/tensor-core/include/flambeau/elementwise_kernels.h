@@ -1,16 +1,16 @@
-// The loops of a fused elementwise operator from one expression. For kernel sources, which flambeau_add_kernels
-// compiles once for each instruction set; elementwise.h says how the operator is called.
+// Generates the loops of a fused elementwise operator from one expression. For kernel sources, which
+// flambeau_add_kernels compiles once for each instruction set. elementwise.h explains how to call the operator.
 //
 //   FLAMBEAU_ELEMENTWISE(silu_mul, [](auto x, auto y) { return x * sigmoid(x) * y; })
 //
 // The function's arguments are lanes of float32 or float64 vectors, one for each operand (at most five). It may use
 //   + - * /, comparisons, which give masks, & | ! of masks, and numbers;
-//   where(mask, a, b), which takes the place of branches;
+//   where(mask, a, b), instead of branches;
 //   every floating-point operator of rows/*.def, by its name and as accurate as stated there: exp(x), maximum(x, 0).
 // A function that is also to be called with tensors, for a derivative that can be differentiated again, uses the same
 // names: flambeau/operators.h has them for tensors.
 //
-// A kernel source holds nothing else. Note [One definition]
+// A kernel source must not contain anything else. Note [One definition]
 #pragma once
 
 #include <algorithm>
@@ -25,7 +25,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Compute n elements; return true if a lane was unusual.
+// Compute n elements; return true if a lane was unusual (lane.h).
 template <bool careful, class F, class V, class... Operands>
 FLAMBEAU_INLINE bool compute_lanes(V* out, int64_t n, const Operands*... x) {
   typename Lane<V, careful>::Flag unusual = 0;
@@ -39,8 +39,8 @@ FLAMBEAU_INLINE bool compute_lanes(V* out, int64_t n, const Operands*... x) {
   }
   return unusual < 0;
 }
-// Processes blocks from `first` on. Fast lanes stop before a block with unusual lanes and return its position. Careful
-// lanes process that block, and stop after the next block without unusual lanes.
+// Processes blocks from `first` on. Fast lanes stop before the first block with an unusual lane. Careful lanes stop
+// after the first block without one. Returns the position where it stopped.
 template <bool careful, class F, class V, size_t... I>
 [[gnu::flatten, gnu::noinline]] int64_t run_blocks(char* const* pointers, int64_t first, int64_t n) {
   V* const out = reinterpret_cast<V*>(pointers[0]);
@@ -62,7 +62,7 @@ void elementwise_loop(char* const* pointers, int64_t n) {
 }
 
 // The same for tiles of elements in half precision. A NaN among the results in bfloat16 counts as unusual, so that the
-// fast loop rounds numbers only. Note [Pairs of bfloat16]
+// fast loop can round without a test for NaN. Note [Pairs of bfloat16]
 template <bool careful, class F, class... Operands>
 FLAMBEAU_INLINE bool compute_tiles(bfloat16* out, int64_t tiles, const Operands*... x) {
   BfloatPair* const to = reinterpret_cast<BfloatPair*>(out);
@@ -103,7 +103,7 @@ FLAMBEAU_INLINE bool compute_tiles(float16* out, int64_t tiles, const Operands*.
 }
 template <bool careful, class F, class S, size_t... I>
 [[gnu::flatten, gnu::noinline]] int64_t run_half_tiles(char* const* pointers, int64_t tile, int64_t tiles) {
-  constexpr int64_t kTogether = 64;  // tiles that are computed again if a lane is unusual
+  constexpr int64_t kTogether = 64;  // number of tiles that are computed again if a lane is unusual
   for (; tile < tiles; tile += kTogether) {
     const int64_t i = tile * kHalfTile, count = std::min(kTogether, tiles - tile);
     const bool unusual = compute_tiles<careful, F>(reinterpret_cast<S*>(pointers[0]) + i, count,
@@ -148,7 +148,7 @@ constexpr ElementwiseKernels elementwise_kernels(F) {
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
 
-// The object for the baseline instruction set also selects among the sets.
+// The object file for the baseline instruction set also defines the operator, which selects among the instruction sets.
 #ifdef FLAMBEAU_BASELINE
 #define FLAMBEAU_DECLARE_KERNELS(isa, name)         \
   namespace isa {                                   \
@@ -178,8 +178,8 @@ constexpr ElementwiseKernels elementwise_kernels(F) {
 #define FLAMBEAU_SELECT_KERNELS(name)
 #endif
 
-// Define the operator in the current namespace. All of it is constant: nothing that is compiled for an instruction set
-// runs when the library is loaded.
+// Define the operator in the current namespace. All of it is initialised at compile time, so that loading the library
+// does not run code that is compiled for a particular instruction set.
 #define FLAMBEAU_ELEMENTWISE(name, ...)                                        \
   namespace FLAMBEAU_ISA {                                                     \
   constexpr auto name##_function = __VA_ARGS__;                                \

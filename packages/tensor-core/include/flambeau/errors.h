@@ -25,7 +25,7 @@ class FLAMBEAU_API IndexError : public Error {
  public:
   using Error::Error;
 };
-// Flambeau.OutOfMemoryError, a RuntimeError: a GPU has not enough memory
+// A GPU does not have enough memory. Python raises flambeau.OutOfMemoryError, a subclass of RuntimeError.
 class FLAMBEAU_API OutOfMemoryError : public Error {
  public:
   using Error::Error;

@@ -1,4 +1,4 @@
-// A mutex that is free in a forked child, whose only thread is the one that forked. Internal.
+// A mutex that is unlocked in a forked child process, whose only thread is the one that called fork. Internal.
 #pragma once
 
 #include <atomic>

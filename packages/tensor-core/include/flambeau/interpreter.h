@@ -1,15 +1,15 @@
-// The Python interpreter around the library, if there is one: its lock (GIL) and its signals. The library itself knows
-// no Python; the extension module sets the hooks.
+// Access to the GIL and the signal handlers of the Python interpreter, if the library runs in one. The library does not
+// depend on Python; the extension module sets the hooks.
 //
 // Note [Releasing the GIL]
-// A kernel works on plain memory, so other Python threads may run meanwhile. parallel_for and its relatives release the
-// GIL for work above their grain, which is some microseconds; long serial code uses a GilRelease.
+// A kernel works on plain memory, so other Python threads may run at the same time. parallel_for and similar functions
+// release the GIL for work above their grain, which is a few microseconds; long serial code uses a GilRelease.
 // Everything around kernels (arguments, graph, reference counts of Python objects) runs with the GIL held.
 //
-// After a kernel an operator relies on what it read before it, such as shapes. A thread therefore counts as inside an
-// operator from the first release until the call returns (OperatorCall), and what replaces the memory or the shape of
-// an existing tensor (x.data = ..., resize_) calls wait_for_operators first. While a thread waits there, no operator
-// releases the GIL, so that the waiting ends.
+// After a kernel, an operator relies on values that it read before the kernel, such as shapes. A thread therefore
+// counts as inside an operator from the first release until the call returns (OperatorCall). Code that replaces the
+// memory or the shape of an existing tensor (x.data = ..., resize_) calls wait_for_operators first. While a thread
+// waits there, no operator releases the GIL, so that the wait ends.
 #pragma once
 
 #include <atomic>
@@ -23,8 +23,8 @@ struct _object;  // Python's PyObject
 namespace flambeau {
 
 struct InterpreterHooks {
-  bool (*holds_lock)();                   // whether this thread holds the GIL
-  bool (*handles_signals)();              // whether this thread runs signal handlers; with the GIL held
+  bool (*holds_lock)();                   // returns true if this thread holds the GIL
+  bool (*handles_signals)();              // returns true if this thread runs signal handlers; with the GIL held
   void* (*release)();                     // returns the state for acquire
   void (*acquire)(void* state);           // does not return while the interpreter shuts down
   void (*run_signal_handlers)();          // with the GIL held; throws what a handler raises
@@ -34,7 +34,7 @@ FLAMBEAU_API extern const InterpreterHooks* interpreter_hooks;  // null without 
 
 namespace detail {
 struct CallState {                     // of a thread
-  void* python;                        // what acquire takes, while released
+  void* python;                        // the argument of acquire while the GIL is released
   const std::atomic<bool>* cancelled;  // of the parallel job that the thread works on
   int64_t next_poll;
   bool in_call, inside_operator, released, handles_signals;
@@ -56,7 +56,7 @@ struct CallObserver {
 };
 FLAMBEAU_API extern CallObserver* call_observer;  // null unless a mode observes calls
 
-// Number of elements from which a serial loop releases the GIL: some microseconds of work.
+// Number of elements from which a serial loop releases the GIL: a few microseconds of work.
 inline constexpr int64_t kGilGrain = 16384;
 
 // Releases the GIL for a scope. Does nothing if it is already released, in workers, and without an interpreter.
@@ -64,7 +64,7 @@ class FLAMBEAU_API GilRelease {
  public:
   enum Purpose {
     Compute,  // for computations on tensors
-    Wait      // for waiting for another thread or a device, which may need the GIL; must not access tensors
+    Wait      // for waiting for another thread or a device that may need the GIL; must not access tensors
   };
   explicit GilRelease(Purpose purpose = Compute, bool worthwhile = true) {
     if (worthwhile && interpreter_hooks && !detail::call_state.released) begin(purpose);

@@ -3,9 +3,10 @@
 // Note [Kept values]
 // Kept values are current while the tensor has the same memory and version, unless something may have changed the
 // memory without counting. Changes of `x.data`, the replacement of a tensor's memory, and exports of memory to Python,
-// such as numpy(), increase uncounted_changes(). An array that numpy() returned can change elements at any time, but
-// refers to the storage, so nothing is kept for a storage to which anything but its tensor refers (is_private). The one
-// change that remains unseen is by an address that data_ptr() returned before the values were computed.
+// such as numpy(), increase uncounted_changes(). An array that numpy() returned can change elements at any time, but it
+// holds a reference to the storage. Therefore nothing is kept unless the tensor holds the only reference to its storage
+// (is_private). One kind of change remains undetected: through an address that data_ptr() returned before the values
+// were computed.
 #pragma once
 
 #include "flambeau/tensor.h"

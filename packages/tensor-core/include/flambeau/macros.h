@@ -1,4 +1,4 @@
-// Visibility, branch hints and where the code runs; nothing else belongs here.
+// Macros for visibility, branch hints, inlining and the device for which code is compiled.
 #pragma once
 
 #if defined(_WIN32)
@@ -14,10 +14,11 @@
 #define FLAMBEAU_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FLAMBEAU_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-// For what kernels share: an out-of-line copy compiled for one instruction set must never serve another.
+// For functions that kernels of several instruction sets share: if they were not inlined, the linker might use the copy
+// for one instruction set for all of them.
 #define FLAMBEAU_INLINE inline __attribute__((always_inline))
 
-// Code for a GPU or for its emulation.
+// Defined for code that is compiled for a GPU or for its emulation.
 #if defined(__CUDACC__) || defined(FLAMBEAU_EMULATED)
 #define FLAMBEAU_DEVICE
 #endif

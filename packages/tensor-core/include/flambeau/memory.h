@@ -20,7 +20,8 @@ FLAMBEAU_API void empty_cache();
 FLAMBEAU_API size_t cached_bytes();     // bytes held for reuse
 FLAMBEAU_API size_t allocated_bytes();  // bytes in use; those of a small block are rounded up to multiples of 64
 
-// A reference count. Dropping the last reference needs no locked instruction, since no other thread can add one.
+// A reference count. If the count is 1, decrease() needs no atomic read-modify-write instruction, since no other thread
+// can add a reference.
 class ReferenceCount {
  public:
   void increase() { count_.fetch_add(1, std::memory_order_relaxed); }
@@ -42,7 +43,7 @@ class Ref {  // an intrusive reference: T has retain() and release()
   explicit Ref(T* p) : p_(p) {
     if (p_) p_->retain();
   }
-  static Ref adopt(T* p) {  // takes the caller's reference without counting it
+  static Ref adopt(T* p) {  // takes over the caller's reference; the count does not change
     Ref r;
     r.p_ = p;
     return r;
@@ -181,7 +182,7 @@ class FLAMBEAU_API Storage {
   std::atomic<uint32_t> version_{0};
   mutable void* data_ = nullptr;
   size_t bytes_ = 0;
-  size_t own_bytes_ = 0;  // after the header
+  size_t own_bytes_ = 0;  // size of the data that follows the header
   void (*deleter_)(void*) = nullptr;
   void* context_ = nullptr;
   bool writable_ = true;

@@ -5,7 +5,8 @@
 
 namespace flambeau {
 
-// Preserve: the order of the tensor that is copied or imitated. ChannelsLast: (N, C, H, W) with the channels innermost.
+// Preserve: the order of the tensor that is copied, or of the argument of a _like function. ChannelsLast: (N, C, H, W)
+// with the channels innermost.
 enum class MemoryFormat : uint8_t { Contiguous, Preserve, ChannelsLast, ChannelsLast3d };
 
 FLAMBEAU_API Tensor empty_strided(const Shape& shape, const Shape& strides, Dtype dtype);

@@ -14,8 +14,8 @@
 //                                   .samples = "f(3, 4), 5; f(3, 4), (1, -2), (0, 1)"});
 //
 // `forward` computes the result and records its derivative (Note [Recording]). The types of its parameters and of its
-// result decide how Python's arguments are converted, what programs pass (Note [Programs]) and what the type stub says.
-// Tests call the operator with the samples; see python/flambeau/_samples.py.
+// result determine how Python's arguments are converted, which values programs pass (Note [Programs]), and the types in
+// the type stub. Tests call the operator with the samples; see python/flambeau/_samples.py.
 //
 // Note [Factories]
 // A record with the form kFactory describes a function of sizes, or of another tensor, and of a dtype:
@@ -25,8 +25,8 @@
 //                                    .forward = [](const Shape& size, std::optional<Dtype> dtype) { ... }});
 //
 // After the dtype, Python adds the parameters layout=, device=, requires_grad= and pin_memory=, and programs add the
-// device. `forward` runs while new tensors are made on the device that is given, else on the device of the first
-// parameter if that is a tensor, else on the default device. If out= is given, its dtype is the default for dtype=.
+// device. While `forward` runs, new tensors are created on the given device, else on the device of the first parameter
+// if that is a tensor, else on the default device. If out= is given, its dtype is the default for dtype=.
 #pragma once
 
 #include <algorithm>
@@ -56,7 +56,7 @@ enum OperatorForm : int {
   kMaskOut = 32768,   // out= must be bool or uint8
   kDtypeOut = 65536,  // the dtype of out= is the default for dtype=, and must equal it
   kAnyOut = 131072,   // out= may have any dtype
-  // The dtype that autocast computes it in. Note [Autocast]
+  // The dtype in which autocast computes the operator. Note [Autocast]
   kLowerPrecision = 512,
   kFloat32 = 1024,
   kWidest = 2048,
@@ -195,7 +195,7 @@ class OperatorFunction {
   OperatorFunction(Lambda lambda) : OperatorFunction(+lambda) {}
 
   explicit operator bool() const { return function_; }
-  // The C++ function, which has to be cast to its type; and that type.
+  // The C++ function, and its type. Cast the function to this type before calling it.
   void (*function() const)() { return function_; }
   const std::type_info& type() const { return *type_; }
   // The kinds of the parameters, and the position of the result's type in Result.
@@ -230,14 +230,14 @@ struct OperatorRecord {
   int forms;
   const char* doc;
   OperatorFunction forward;
-  // The same for tensors with an additional leading batch dimension, for vmap. Without it, vmap uses a rule written in
-  // Python, or a loop over the batch.
+  // Like `forward`, for tensors with an additional leading batch dimension: for vmap. Without it, vmap uses a rule
+  // written in Python, or a loop over the batch.
   OperatorFunction batched = {};
-  // The same written to the first argument, for name_. Without kInPlace name_ is only a method. Without this function
-  // kInPlace copies the result of `forward`.
+  // Like `forward`, but writes the result to the first argument, for name_. With this function and without kInPlace,
+  // name_ is only a method. With kInPlace and without this function, name_ copies the result of `forward`.
   OperatorFunction in_place = {};
-  // The public module of the function, which then has the form kPrivate. flambeau._core and programs call a function of
-  // flambeau.linalg linalg_<name>.
+  // The public module of the function, which then has the form kPrivate. In flambeau._core and in programs, a function
+  // of flambeau.linalg has the name linalg_<name>.
   const char* module = "flambeau";
   // Names of several results, separated by ", ": the function returns a named tuple.
   const char* fields = "";

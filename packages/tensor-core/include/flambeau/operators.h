@@ -101,7 +101,7 @@ FLAMBEAU_API Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim,
 FLAMBEAU_API Tensor prod(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor var(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
 FLAMBEAU_API Tensor standard_deviation(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim);
-// Returns the variance, or its square root with `root`, and the mean (as indices).
+// Returns the variance, or its square root if `root` is set, as `values`, and the mean as `indices`.
 FLAMBEAU_API TensorPair spread_mean(const Tensor& t, const OptionalDims& dim, double correction, bool keepdim,
                                     bool root);
 FLAMBEAU_API Tensor count_nonzero(const Tensor& t, const OptionalDims& dim);
@@ -130,7 +130,8 @@ FLAMBEAU_API TensorPair cummax(const Tensor& t, int64_t dim);
 FLAMBEAU_API TensorPair cummin(const Tensor& t, int64_t dim);
 
 // Fourier transforms (operators/fourier/fourier.cpp) with exp(-2 pi i ...) or, if inverse, exp(+2 pi i ...), times
-// `scale`. Half spectra are halved along the last of `dims`; n is the size of the real signal along it.
+// `scale`. A half spectrum has only the nonnegative frequencies along the last of `dims`; n is the size of the real
+// signal along it.
 FLAMBEAU_API Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_real_to_half(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_half_to_real(const Tensor& t, const Shape& dims, int64_t n, bool inverse, double scale);
@@ -164,13 +165,8 @@ FLAMBEAU_API Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diag
 // Indexing (operators/indexing/gather.cpp, index_along.cpp, advanced_indexing.cpp, masks.cpp). Writing operators change
 // their first argument or a copy of it.
 enum class Write : uint8_t { Fresh, InPlace };
-enum class Fold : uint8_t {
-  Sum,
-  Prod,
-  Mean,
-  Max,
-  Min
-};  // how values that are written to the same element are combined
+// How values that are written to the same element are combined.
+enum class Fold : uint8_t { Sum, Prod, Mean, Max, Min };
 FLAMBEAU_API Tensor gather(const Tensor& t, int64_t dim, const Tensor& index);
 FLAMBEAU_API Tensor scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
                             Write write = Write::Fresh);

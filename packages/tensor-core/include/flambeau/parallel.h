@@ -1,4 +1,4 @@
-// The one thread pool of the process. It survives fork, and nested calls run in the calling thread.
+// The only thread pool of the process. It survives fork, and nested calls run in the calling thread.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ FLAMBEAU_API bool in_parallel_region();
 template <class F>
 void parallel_ranges(int64_t n, int64_t grain, int64_t multiple, F&& body) {
   if (n <= 0) return;
-  // With a grain of 1, a single item may be much work.
+  // With a grain of 1, a single item may be enough work for the pool.
   if ((n <= grain && grain > 1) || in_parallel_region()) return body(int64_t(0), n);
   run_ranges(
       n, grain, multiple,
@@ -47,15 +47,15 @@ void parallel_tasks(int64_t tasks, F&& task) {
 }
 
 // Divides [0, n) into contiguous ranges, at least one per thread unless they would be shorter than `grain`, and runs
-// body(begin, end). Only for work whose result does not depend on the division. A grain is some microseconds of work.
-// More than one grain runs without the GIL, and signals are handled between ranges of at most 64 grains. Ranges of
-// elements begin at multiples of 64.
+// body(begin, end). Use it only for work whose result does not depend on the division. A grain is a few microseconds of
+// work. Work of more than one grain runs without the GIL, and signals are handled between ranges of at most 64 grains.
+// Ranges of elements begin at multiples of 64.
 template <class F>
 void parallel_for(int64_t n, int64_t grain, F&& body) {
   detail::parallel_ranges(n, grain, 64, body);
 }
 
-// The same for few, large items.
+// Like parallel_for, for a few large items: ranges may begin at any item.
 template <class F>
 void parallel_items(int64_t n, int64_t grain, F&& body) {
   detail::parallel_ranges(n, grain, 1, body);

@@ -25,8 +25,9 @@ FLAMBEAU_API Tensor pointwise_(PointwiseOp op, const Operand* operands);
 // Returns the dtype to which the operands promote.
 FLAMBEAU_API Dtype result_type(const Operand* operands, int count);
 
-// Runs any kernel over broadcast operands without recording: output[...] = kernel(operands[...]).
-// The output's shape is the broadcast shape; every operand is converted to `in`, the result from `from` to its dtype.
+// Runs any kernel over broadcast operands without recording: output[...] = kernel(operands[...]). The output's shape is
+// the broadcast shape; every operand is converted to `in`. The kernel's result has the dtype `from` and is converted to
+// the dtype of the output.
 FLAMBEAU_API void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
                              int count, Dtype in);
 

@@ -1,8 +1,8 @@
 // Programs: traced models as lists of operator calls, which run without Python.
 //
 // Note [Programs]
-// flambeau.jit.trace records the operators that a function or model calls for an example. flambeau.jit.save writes them
-// as text, together with the parameters, to a safetensors file:
+// flambeau.jit.trace records the operators that a function or model calls for example inputs. flambeau.jit.save writes
+// them as text, together with the parameters, to a safetensors file:
 //
 //     input %0 image
 //     %1 = conv2d(%0, @conv.weight, @conv.bias, [1], [0], [1], 1)  # conv, model.py:12
@@ -97,8 +97,8 @@ class FLAMBEAU_API Program {
   // Lets programs call an operator of an extension.
   //   name: "namespace::name".
   //   function: takes a value for each parameter and returns the results.
-  // A later operator of the same name replaces it in programs that are parsed from then on. Raises ValueError for
-  // another name.
+  // A later operator of the same name replaces it in programs that are parsed from then on. Raises ValueError for a
+  // name of another form.
   using Function = std::function<Values(const Values&)>;
   static void register_operator(const std::string& name, int parameters, Function function);
 

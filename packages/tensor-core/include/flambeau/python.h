@@ -1,5 +1,6 @@
-// Tensors across the Python boundary, for extensions: with this header included, pybind11 takes and returns
-// flambeau::Tensor. Requires `import flambeau` to have run, which any Tensor argument guarantees.
+// Tensors as arguments and results of C++ functions in Python extensions. If pybind11 is included before this header,
+// its functions can take and return flambeau::Tensor. Requires `import flambeau` to have run, which any Tensor argument
+// guarantees.
 #pragma once
 
 #include <Python.h>
@@ -20,7 +21,7 @@ struct PythonInterface {
 // Set by flambeau._core when it is imported.
 FLAMBEAU_API extern const PythonInterface* python_interface;
 
-// Holds off other threads from the bindings for a scope. Does nothing if the interpreter has a GIL.
+// Excludes other threads from the bindings for a scope. Does nothing if the interpreter has a GIL.
 //
 // Note [Free threading]
 // Much state of the bindings and of autograd is protected by the GIL: the link between a tensor and its Python object,
@@ -71,14 +72,14 @@ struct PythonAutogradHooks {
 };
 FLAMBEAU_API extern const PythonAutogradHooks* python_autograd_hooks;
 
-// Thrown where the Python error indicator is already set.
+// Thrown if the Python error indicator is already set.
 struct FLAMBEAU_API PythonError : std::exception {
   const char* what() const noexcept override { return "a Python exception is set"; }
 };
 
-// The result of make(), a new pointer, made by the first call and never deleted. Unlike a static variable's
-// initializer, make() may run Python code: another thread that gets the GIL meanwhile would wait for the variable and
-// keep the GIL.
+// Returns the pointer that the first call of make() created, and never deletes it. Unlike the initializer of a static
+// variable, make() may run Python code. With a static variable, another thread that acquires the GIL in the meantime
+// would wait for the initialisation without releasing the GIL.
 template <class T, class F>
 T* made_once(std::atomic<T*>& made, F&& make) {
   if (T* const there = made.load(std::memory_order_acquire)) return there;
@@ -126,8 +127,9 @@ inline void register_exceptions() {
   });
 }
 
-// To be called first in an extension module: imports flambeau, rejects a library of another build than the headers this
-// was compiled with, and maps the library's exceptions to Python's.
+// Call this first in an extension module. It imports flambeau, raises ImportError if the memory layout of the library
+// differs from that of the headers with which the extension was compiled, and maps the library's exceptions to
+// Python's.
 inline void initialize_extension() {
   pybind11::module_::import("flambeau");
   if (library_memory_layout() != memory_layout())

@@ -1,5 +1,5 @@
 // The sequential stream of PyTorch's CPU generator: MT19937 (Matsumoto and Nishimura 1998), and the second normal
-// number of a pair, which the next call gets. Note [PyTorch's streams]
+// number of a pair, which the next call returns. Note [PyTorch's streams]
 #pragma once
 
 #include <cstdint>
@@ -20,14 +20,15 @@ class FLAMBEAU_API PyTorchStream {
   PyTorchStream& operator=(const PyTorchStream&) = delete;
 
   uint64_t seed() const { return seed_; }
-  // The state in the layout of PyTorch's torch.get_rng_state(), kStateBytes; restore raises for what is none.
+  // The state in the layout of PyTorch's torch.get_rng_state(), kStateBytes; restore() raises an error for bytes that
+  // are no such state.
   void save(char* bytes) const;
   void restore(const char* bytes);
 
-  // The next n words. Call it without holding what another thread needs to finish its own call.
+  // Stores the next n words. Do not hold a lock that another thread may need to finish its own call.
   void fill(uint32_t* words, int64_t n);
 
-  // Draws one number after the other; other threads wait until it is destroyed.
+  // Draws numbers one by one. Other threads that use the stream wait until this object is destroyed.
   class FLAMBEAU_API Draws {
    public:
     explicit Draws(PyTorchStream& stream) : stream_(stream), lock_(stream.mutex_) {}
@@ -53,7 +54,7 @@ class FLAMBEAU_API PyTorchStream {
   uint64_t seed_;
   uint32_t state_[kWords], tempered_[kWords];
   int left_ = 0;       // words that were not read yet
-  bool fresh_ = true;  // nothing was read since it was seeded
+  bool fresh_ = true;  // true if nothing was read after seeding
   std::optional<double> next_normal_;
   std::optional<float> next_float_normal_;  // kept for programs that save it; no operator on the CPU sets it
 };

@@ -39,7 +39,7 @@ class FLAMBEAU_API Generator {
     ++settings_;
   }
   uint64_t settings() const { return settings_; }  // the number of times that the state was set
-  // Reserves `groups` of random words (kernels/table.h) and returns the position of the first.
+  // Reserves this number of groups of random words (kernels/table.h) and returns the position of the first.
   uint64_t reserve(int64_t groups) { return std::exchange(offset_, offset_ + uint64_t(groups)); }
 
  private:
@@ -55,18 +55,18 @@ FLAMBEAU_API Generator& default_generator();  // seeded by seed_from_entropy() u
 FLAMBEAU_API void use_pytorch_streams(bool enabled);
 FLAMBEAU_API bool uses_pytorch_streams();
 
-// The position of the thread's default generator, to draw the same numbers again. While a CUDA graph is captured, it
-// includes the position within the numbers of the graph. Note [Numbers in graphs]
+// The position in the numbers of the thread's default generator, for drawing the same numbers again. While a CUDA graph
+// is captured, it includes the position within the numbers of the graph. Note [Numbers in graphs]
 struct RandomPlace {
   uint64_t seed, offset;
-  Tensor start;  // of the numbers of the graph; undefined outside of captures
+  Tensor start;  // start of the numbers of the graph; undefined outside of captures
   uint64_t from_start;
   bool again;                                   // true while numbers are being drawn again
   std::shared_ptr<const PyTorchStream> stream;  // null for a generator without one
 };
 FLAMBEAU_API RandomPlace random_place();
-FLAMBEAU_API void draw_again(
-    const RandomPlace& place);  // draws from that position until go_on(random_place() from before)
+// Draws from `place` until go_on() is called with the earlier result of random_place().
+FLAMBEAU_API void draw_again(const RandomPlace& place);
 FLAMBEAU_API void go_on(const RandomPlace& place);
 
 // In-place fills (operators/creation/random.cpp, random_integers.cpp); `generator` may be null for the default one.

@@ -1,14 +1,15 @@
-// Which dtypes a pointwise operator takes and how they promote. Note [Rows] in pointwise.def
+// The dtypes that a pointwise operator supports, and their promotion. Note [Rows] in pointwise.def
 #pragma once
 
 #include <cstdint>
 
 namespace flambeau {
 
+// `kept`: the operator computes in the dtype to which its operands promote.
 enum class Domain : uint8_t {
-  Floating,    // integers and booleans are taken to the default floating dtype
+  Floating,    // integers and booleans are converted to the default floating dtype
   Real,        // floating dtypes, and complex ones if they have a kernel, are kept; others are rejected
-  Number,      // every dtype but bool, kept
+  Number,      // every dtype except bool, kept
   Any,         // every dtype, kept
   Integral,    // bool and the integers, kept
   Whole,       // the integers, kept

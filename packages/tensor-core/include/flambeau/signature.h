@@ -12,8 +12,8 @@ struct Signature {
   struct Parameter {
     std::string_view name;
     std::string_view also;        // other names, each with a bar before it: "|sections|indices"
-    std::string_view annotation;  // the type that follows the name, or nothing
-    std::string_view fallback;    // the default as Python writes it; nothing if the parameter is required
+    std::string_view annotation;  // the type that follows the name, or empty
+    std::string_view fallback;    // the default as a Python expression; empty if the parameter is required
     bool keyword_only = false, variadic = false;
     bool may_be_none() const { return fallback == "None" || annotation.find("None") != annotation.npos; }
   };

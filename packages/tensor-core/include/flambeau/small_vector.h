@@ -1,5 +1,5 @@
-// A vector whose first N elements live inside the object. Elements that are nothing but bytes are copied as such: all
-// the room inside at once, which needs no count.
+// A vector that stores up to N elements within the object. Trivially copyable elements are copied as bytes: if N of
+// them take at most 64 bytes, the whole internal storage at once, so that the size of the copy is constant.
 #pragma once
 
 #include <algorithm>
@@ -98,7 +98,7 @@ class SmallVector {
 
   T* inline_data() { return reinterpret_cast<T*>(inline_); }
   bool is_inline() const { return data_ == reinterpret_cast<const T*>(inline_); }
-  void copy(const SmallVector& other) {  // into an empty one
+  void copy(const SmallVector& other) {  // this vector must be empty
     if (kWhole && is_inline() && other.is_inline()) {
       std::memcpy(inline_, other.inline_, sizeof inline_);
       size_ = other.size_;

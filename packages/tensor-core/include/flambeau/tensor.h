@@ -16,9 +16,9 @@ inline constexpr int kMaxDims = 64;
 enum class ViewKind : uint8_t {
   Recorded,
   OneOfSeveral,  // one of several outputs of an operator, such as unbind, which share a node
-  OfFunction,    // by a user's autograd.Function, whose derivative does not know the base
+  OfFunction,    // by a custom autograd.Function, whose derivative does not know the base
   NoGrad,        // with grad mode off: it is not connected to the graph of its base
-  Inference      // in inference mode: likewise
+  Inference      // in inference mode: not connected to the graph of its base either
 };
 
 class FLAMBEAU_API TensorImpl {
@@ -44,9 +44,8 @@ class FLAMBEAU_API TensorImpl {
   bool requires_grad = false;  // derived from `autograd`: a leaf that requires a gradient, or a result with a grad_fn
   bool dual = false;           // derived from `autograd`: it has tangents
   ViewKind view_kind = ViewKind::Recorded;
-  bool counts_changes = true;  // false for `x.data`: writing to it or its views does not increase the version
-  bool wrapped_number =
-      false;  // a tensor made from a Python number: does not affect type promotion within its category
+  bool counts_changes = true;   // false for `x.data`: writing to it or its views does not increase the version
+  bool wrapped_number = false;  // made from a Python number: does not affect type promotion within its category
 
  private:
   TensorImpl() = default;
@@ -77,9 +76,9 @@ class Tensor {
   bool requires_grad() const {
     return impl_->requires_grad || (impl_->base && impl_->base->requires_grad && impl_->view_kind < ViewKind::NoGrad);
   }
-  // Forward mode: it has tangents. A view has those of its base.
+  // Returns true if the tensor has forward-mode tangents. A view has those of its base.
   bool dual() const { return impl_->dual || (impl_->base && impl_->base->dual); }
-  // Operations on it may have to be recorded.
+  // Returns true if operations on the tensor may have to be recorded.
   bool tracked() const { return (impl_->requires_grad | impl_->dual) || (impl_->base && (requires_grad() || dual())); }
   Storage& storage() const { return *impl_->storage; }
   Device device() const { return impl_->storage->device(); }
@@ -122,7 +121,7 @@ inline int64_t product(const Shape& shape) {
 }
 
 FLAMBEAU_API Shape contiguous_strides(const Shape& shape);
-// The common shape of two operands; a RuntimeError that names both shapes if they cannot be broadcast.
+// Returns the broadcast shape of two operands. Raises RuntimeError with both shapes if they cannot be broadcast.
 FLAMBEAU_API Shape broadcast(const Shape& a, const Shape& b);
 
 FLAMBEAU_API Tensor empty(const Shape& shape, Dtype dtype);

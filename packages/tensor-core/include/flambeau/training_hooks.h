@@ -8,10 +8,10 @@
 namespace flambeau {
 
 struct TrainingHooks {
-  // As Tensor.backward(). `gradient` may be undefined, and `inputs` null.
+  // Like Tensor.backward(). `gradient` may be undefined, and `inputs` null.
   void (*backward)(const Tensor& t, const Tensor& gradient, bool keep_graph, bool create_graph,
                    const std::vector<Tensor>* inputs);
-  // True if a hook runs after accumulation, which may replace the gradient.
+  // Returns true if the leaf has a hook that runs after accumulation. Such a hook may replace the gradient.
   bool (*has_accumulation_hooks)(const Tensor& leaf);
 };
 

@@ -1,4 +1,4 @@
-// Collectives of several GPUs by NCCL, which is opened at run time if it is installed.
+// Collective operations of several GPUs through NCCL, which is opened at run time if it is installed.
 #pragma once
 
 #include <string>
@@ -13,7 +13,8 @@ struct CommunicatorHandle;  // membership of one GPU in a clique
 
 FLAMBEAU_API int nccl_version();  // 22703 is NCCL 2.27.3; 0 if it is not installed
 
-// Returns the clique of this process's GPUs, in the order of the ranks. It is created once and cached.
+// Returns the communicators of a clique of this process's GPUs, in the order of the ranks. It is created once and
+// cached.
 FLAMBEAU_API const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices);
 // For a clique of several processes, one process creates the identity. Every rank joins with it and waits for the
 // others.
@@ -29,8 +30,8 @@ struct Participant {
   StreamHandle* stream;
   Tensor input, output;  // contiguous, of one dtype; ranks without a result set output to input
 };
-// `reduction` is NCCL's number: sum, product, maximum, minimum, mean. AllGather and ReduceScatter divide the larger of
-// the two tensors evenly among the ranks.
+// `reduction` is NCCL's number of the operation: 0 sum, 1 product, 2 maximum, 3 minimum, 4 mean. AllGather and
+// ReduceScatter divide the larger of the two tensors evenly among the ranks.
 FLAMBEAU_API void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants);
 
 // A tensor that one rank sends to another or receives from it: contiguous, of any dtype.
@@ -39,8 +40,8 @@ struct Message {
   int peer;
   bool sent;
 };
-// Exchanges messages of one rank concurrently, so that none waits for another. The messages that one of two ranks sends
-// must be those that the other receives, in this order.
+// Exchanges messages of one rank concurrently, so that none waits for another. For each pair of ranks, one must receive
+// the messages in the order in which the other sends them.
 FLAMBEAU_API void exchange(CommunicatorHandle* communicator, StreamHandle* stream,
                            const std::vector<Message>& messages);
 

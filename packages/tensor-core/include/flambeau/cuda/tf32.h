@@ -5,7 +5,7 @@
 
 namespace flambeau::cuda {
 
-// Allows them to round their operands to ten bits of mantissa (TF32). Default: not allowed.
+// Allows products and convolutions to round their operands to ten bits of mantissa (TF32). Default: not allowed.
 FLAMBEAU_API void allow_tf32(bool allowed);
 FLAMBEAU_API bool tf32_allowed();
 

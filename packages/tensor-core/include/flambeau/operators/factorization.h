@@ -38,12 +38,12 @@ FLAMBEAU_API QrFactors qr_factor(const Tensor& a);
 FLAMBEAU_API Tensor householder_product(const Tensor& reflectors, const Tensor& tau, int64_t columns);
 FLAMBEAU_API Tensor apply_reflectors(const Tensor& reflectors, const Tensor& tau, const Tensor& c, bool adjoint);
 
-// For small matrices (Note [Jacobi] in kernels/linalg/jacobi.cpp).
+// Eigenvalues and singular values of small matrices (Note [Jacobi] in kernels/linalg/jacobi.cpp).
 struct Eigen {
   Tensor values, vectors;  // values in ascending order; vectors are columns, undefined if not requested
 };
 FLAMBEAU_API Eigen eigen_hermitian(const Tensor& a, bool upper, bool vectors);
-// By shifted QR (Note [Shifted QR] in operators/linalg/shifted_qr.h), for small matrices.
+// Eigenvalues of small general matrices by shifted QR (Note [Shifted QR] in operators/linalg/shifted_qr.h).
 struct GeneralEigen {
   Tensor values, vectors;          // both complex
   bool not_finite, not_converged;  // true if this holds for any matrix; then there are no values

@@ -17,19 +17,19 @@ FLAMBEAU_API void check_square(const char* name, const Tensor& t, const char* ar
 
 inline Tensor adjoint(const Tensor& t) { return conj(transpose(t, -1, -2)); }
 
-// Triangular systems and Cholesky's factors (operators/linalg/triangular.cpp)
+// Triangular systems and Cholesky factors (operators/linalg/triangular.cpp)
 FLAMBEAU_API Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left, bool unitriangular);
 FLAMBEAU_API CholeskyFactor cholesky_ex(const Tensor& a, bool upper, bool check_errors);
 FLAMBEAU_API Tensor cholesky(const Tensor& a, bool upper);
 FLAMBEAU_API Tensor cholesky_solve(const Tensor& b, const Tensor& factor, bool upper);
 FLAMBEAU_API Tensor cholesky_inverse(const Tensor& factor, bool upper);
 struct TriangularSolution {
-  Tensor solution, coefficient;  // a copy of A
+  Tensor solution, coefficient;  // coefficient: a copy of A
 };
 FLAMBEAU_API TriangularSolution triangular_solve(const Tensor& b, const Tensor& a, bool upper, bool transposed,
                                                  bool unitriangular);
 
-// By elimination (operators/linalg/elimination.cpp)
+// Factorizations and solvers by Gaussian elimination (operators/linalg/elimination.cpp)
 FLAMBEAU_API LuFactors lu_factor_ex(const Tensor& a, bool pivot, bool check_errors);
 FLAMBEAU_API LuFactors lu_factor(const Tensor& a, bool pivot);
 struct Lu {
@@ -57,7 +57,7 @@ FLAMBEAU_API void record_eigh(const Tensor& a, const Tensor& values, const Tenso
 FLAMBEAU_API void record_eig(const Tensor& a, const Tensor& values, const Tensor& vectors);
 FLAMBEAU_API void record_svd(const Tensor& a, const Tensor& u, const Tensor& s, const Tensor& vh);
 
-// By reflections (operators/linalg/reflection.cpp)
+// QR factorization by Householder reflections (operators/linalg/reflection.cpp)
 struct Qr {
   Tensor q, r;
 };

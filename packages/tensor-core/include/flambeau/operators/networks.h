@@ -58,8 +58,9 @@ FLAMBEAU_API Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode
 FLAMBEAU_API Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor);
 FLAMBEAU_API Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
 FLAMBEAU_API Tensor channel_shuffle(const Tensor& input, int64_t groups);
-// Inverse of max pooling: values at their positions, zeros elsewhere (operators/images/unpooling.cpp). The image's
-// sizes are the usual ones unless they are given, alone or as part of the complete shape.
+// Inverse of max pooling: values at their positions, zeros elsewhere (operators/images/unpooling.cpp). The sizes of the
+// image follow from those of `input` and the pooling options unless output_size gives them, alone or as part of the
+// complete shape.
 FLAMBEAU_API Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const PoolOptions& pool,
                                const OptionalDims& output_size);
 
@@ -76,8 +77,8 @@ FLAMBEAU_API Tensor grid_sampler(const Tensor& input, const Tensor& grid, const 
 // score. If groups (N) are given, boxes suppress only others of their group.
 FLAMBEAU_API Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshold, const Tensor& groups);
 
-// Bags of embeddings (operators/layers/embedding_bag.cpp): the rows of indices (B, N), or bag b is indices[offsets[b]],
-// ..., indices[offsets[b + 1] - 1]. The last offset is the number of indices unless it is given.
+// Bags of embeddings (operators/layers/embedding_bag.cpp). A bag is a row of indices (B, N) or, with offsets,
+// indices[offsets[b]], ..., indices[offsets[b + 1] - 1]. The last offset is the number of indices unless it is given.
 enum class BagMode : uint8_t { Sum, Mean, Max };
 FLAMBEAU_API Tensor embedding_bag(const Tensor& weight, const Tensor& indices, const Tensor& offsets, bool last_given,
                                   BagMode mode, const Tensor& per_sample, int64_t padding, bool by_frequency);
@@ -102,8 +103,9 @@ FLAMBEAU_API Tensor multilabel_margin_loss(const Tensor& input, const Tensor& ta
 FLAMBEAU_API Tensor dropout(const Tensor& input, double p, bool training, Generator* generator);
 FLAMBEAU_API Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& input_lengths,
                              const Shape& target_lengths, int64_t blank, bool zero_infinity);
+// statistics (rows or channels, 2): mean and 1 / standard deviation, in float64, not recorded.
 struct Normalized {
-  Tensor values, statistics;  // (rows or channels, 2): mean and 1 / standard deviation, in float64, not recorded
+  Tensor values, statistics;
 };
 FLAMBEAU_API Normalized layer_norm(const Tensor& input, const Shape& normalized, const Tensor& weight,
                                    const Tensor& bias, double eps);

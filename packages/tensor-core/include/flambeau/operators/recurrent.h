@@ -21,8 +21,8 @@ struct RecurrentOutput {
 };
 
 // One layer in one direction. input: the rows of all time steps, one step after the other. Step t has sizes[t] rows,
-// which do not increase; sequence r is row r of each of its steps. hidden (N, outputs), state (N, size): initial
-// states. Raises RuntimeError if shapes do not match. Gradient: with respect to every tensor, any order.
+// and `sizes` does not increase. Row r of each step belongs to sequence r. hidden (N, outputs), state (N, size):
+// initial states. Raises RuntimeError if shapes do not match. Gradient: with respect to every tensor, any order.
 FLAMBEAU_API RecurrentOutput recurrent_layer(Cell cell, const Tensor& input, const Tensor& hidden, const Tensor& state,
                                              const RecurrentWeights& weights, const std::vector<int64_t>& sizes,
                                              bool backwards);

@@ -7,7 +7,8 @@
 
 namespace flambeau {
 
-// Along a dimension, stable; NaN counts as largest (operators/sorting/sorting.cpp, selection.cpp)
+// Sorting and selection along a dimension (operators/sorting/sorting.cpp, selection.cpp). Sorting is stable, and NaN
+// counts as the largest value.
 FLAMBEAU_API TensorPair sort(const Tensor& t, int64_t dim, bool descending);
 FLAMBEAU_API Tensor argsort(const Tensor& t, int64_t dim, bool descending);
 FLAMBEAU_API Tensor msort(const Tensor& t);  // the values alone, along the first dimension
@@ -37,8 +38,8 @@ FLAMBEAU_API Tensor histc(const Tensor& t, int64_t bins, double low, double high
 FLAMBEAU_API Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert);
 
 // Counts points (n, dimensions) in the cells of a grid (operators/reductions/histogramdd.cpp). Each dimension has
-// edges, or a number of bins of equal width between its limits. Limits are the first and last edge of each dimension in
-// turn, or empty.
+// edges, or a number of bins of equal width between its limits. `limits` contains the first and last edge of each
+// dimension in turn, or is empty.
 using Bins = std::variant<Tensor, int64_t>;
 struct Histogram {
   Tensor counts;
