@@ -1,4 +1,5 @@
-// Conversions of halves to and from float32 by a GPU's instructions, in place of the integer arithmetic of element.h.
+// Conversions between 16-bit floating-point types and float32 with GPU instructions. They replace the integer
+// arithmetic of element.h.
 #pragma once
 
 #include "flambeau/element.h"

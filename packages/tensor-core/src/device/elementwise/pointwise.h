@@ -1,14 +1,14 @@
-// Loops over elements, for the rows and for copies. A module's source includes this with FLAMBEAU_FAMILY set and
-// invokes
+// Kernels that apply a function to each element: the rows of pointwise operators, and copies. A module's source
+// includes this file with FLAMBEAU_FAMILY set and invokes
 //
 //   FLAMBEAU_POINTWISE(function, V, Out, In...)
 //
-// function  VALUE(name), DERIVATIVE(name, operand, reads) of a row, or IDENTITY
-// V         what is computed in; operands are converted to it, the result from what it gives to Out
-// In        a dtype's type, or Number for an operand that is the same everywhere
+// function  VALUE(name) or DERIVATIVE(name, operand, reads) of a row, or IDENTITY
+// V         the type of the computation: operands are converted to it, and its result is converted to Out
+// In        the element type of an operand, or Number for a scalar operand
 //
-// which makes three kernels: `vectors` for tensors side by side at addresses that are multiples of 16, `elements` for
-// those at any address, `strided` for every layout.
+// This defines three kernels: `vectors` for contiguous tensors whose addresses are multiples of 16, `elements` for
+// contiguous tensors at any address, and `strided` for any strides.
 #pragma once
 
 #include <utility>
@@ -36,7 +36,7 @@ inline V number(const double (&parts)[2]) {
     return V(parts[0]);
 }
 
-// The elements of one operand.
+// Reads the elements of one operand.
 template <class V, class In>
 struct Source {
   static constexpr int kSize = sizeof(In);
@@ -66,13 +66,14 @@ struct ValueOf {
   }
 };
 
-// Its operands: the gradient, and what the derivative reads, in the row's order.
+// The derivative with respect to operand I. Its arguments are the gradient, and then the values that the derivative
+// reads (the bits of `reads`), in the row's order.
 template <class Row, int I, uint8_t reads>
 struct DerivativeOf {
   template <class V, class... Read>
   static V call(V grad, Read... read) {
     const V given[] = {grad, read...};
-    V all[4] = {grad, grad, grad, grad};  // unread ones stay harmless
+    V all[4] = {grad, grad, grad, grad};  // operands that are not read are set to some valid value
     for (int i = 0, next = 1; i <= Row::kArity; ++i)
       if (reads >> i & 1) all[i] = given[next++];
     if constexpr (Row::kArity == 1)
@@ -94,7 +95,7 @@ struct Loop {
     ((size = max(size, Source<V, In>::kSize)), ...);
     return size;
   }
-  static constexpr int kWidth = 16 / largest() > 0 ? 16 / largest() : 1;  // elements a thread takes at a time
+  static constexpr int kWidth = 16 / largest() > 0 ? 16 / largest() : 1;  // elements that a thread processes at a time
 
   template <int... K>
   static Out element(const PointwiseArguments& a, const int64_t* offsets, std::integer_sequence<int, K...>) {

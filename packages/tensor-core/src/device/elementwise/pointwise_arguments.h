@@ -5,11 +5,12 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kPointers = 6;  // the output, and what a derivative reads: grad, three operands, the result
+// The output, and what a derivative reads: the gradient, three operands and the result.
+inline constexpr int kPointers = 6;
 inline constexpr int kLoopDims = 12;
 
-// n / divisor for n < 2**31, by a multiplication (Granlund, Montgomery 1994): the high word of n * multiplier, plus n,
-// shifted.
+// Computes n / divisor for n < 2**31 by a multiplication (Granlund, Montgomery 1994): the high word of n * multiplier,
+// plus n, is shifted right.
 struct Divider {
   uint32_t divisor = 1, multiplier = 0, shift = 0;
 
@@ -23,9 +24,9 @@ struct Divider {
 
 struct PointwiseArguments {
   int64_t count;
-  char* pointers[kPointers];     // [0]: the output's
-  double numbers[kPointers][2];  // operands that are numbers: real and imaginary part, or the bits of an integer
-  // For tensors that do not lie side by side: dimensions from the innermost, strides in bytes.
+  char* pointers[kPointers];     // [0] is the output
+  double numbers[kPointers][2];  // scalar operands: real and imaginary part, or the bits of an integer
+  // For tensors that are not contiguous: dimensions from the innermost outwards, strides in bytes.
   int dims;
   Divider sizes[kLoopDims];
   int64_t strides[kPointers][kLoopDims];

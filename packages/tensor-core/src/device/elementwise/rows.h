@@ -1,13 +1,14 @@
-// The rows for kernels of a GPU: the family's in FLAMBEAU_FAMILY, or every one. Note [Rows] in flambeau/pointwise.def
+// Rows of pointwise operators, for GPU kernels: those of the family FLAMBEAU_FAMILY, or all if it is not set. Note
+// [Rows] in flambeau/pointwise.def
 //
-//   flambeau::device::exp_row              a row
-//   value_of<Row>(V...)                    its value for one element, of type Result<Row, V>
-//   derivative_of<Row, I>(grad, V..., r)   what the gradient becomes for operand I; r is the row's result
-//   takes<Row, V>, differentiates<Row, I, V>   whether the row has a kernel for V, and a derivative
+//   flambeau::device::exp_row              the row of exp
+//   value_of<Row>(V...)                    the result for one element, of type Result<Row, V>
+//   derivative_of<Row, I>(grad, V..., r)   the gradient for operand I; r is the row's result
+//   takes<Row, V>, differentiates<Row, I, V>   true if the row has a kernel for V, or a derivative for operand I
 #pragma once
 
 #ifdef __CUDACC__
-#pragma nv_diag_suppress 186  // a row's expression may ask an unsigned number whether it is negative
+#pragma nv_diag_suppress 186  // a row's expression may compare an unsigned number with 0
 #endif
 
 #include "flambeau/kernels/complex_math.h"
@@ -55,7 +56,7 @@ template <class Row, class T>
 inline constexpr bool gives_real<Row, Complex<T>> =
     std::is_floating_point_v<decltype(Row::template For<Complex<T>>::example(Complex<T>(0)))>;
 
-// Bytes are what a mask is stored as.
+// A mask is stored in bytes.
 template <class Row, class V>
 struct ResultOf : std::conditional<gives_mask<Row>, uint8_t, V> {};
 template <class Row, class T>
@@ -91,7 +92,7 @@ constexpr bool has_derivative() {
 template <class Row, int I, class V>
 inline constexpr bool differentiates = has_derivative<Row, I, V>();
 
-// The value as the row's expression gives it, by the path that serves these operands.
+// Evaluates the row's expression. Some rows have a slower expression for a part of the operands' range.
 template <class R, class V>
 FLAMBEAU_INLINE auto plain_value(V x) {
   if constexpr (!is_complex_type<V>)

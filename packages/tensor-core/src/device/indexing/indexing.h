@@ -1,11 +1,12 @@
 // Reading and writing at computed positions. A module invokes one of
 //
-//   FLAMBEAU_OFFSETS             entries of an index as offsets: `pick`, `locate`; these as numbers of rows: `rows`
-//   FLAMBEAU_WORDS(W)            what only copies, by words of 1, 2, 4, 8 or 16 bytes: `load`, `store`, `gather`
-//   FLAMBEAU_COMBINE(T, how)     what combines elements with what is there: `columns`, `segments`, `walk`
+//   FLAMBEAU_OFFSETS             kernels that convert an index to offsets (`pick`, `locate`) or row numbers (`rows`)
+//   FLAMBEAU_WORDS(W)            copies of words of 1, 2, 4, 8 or 16 bytes: `load`, `store`, `gather`
+//   FLAMBEAU_COMBINE(T, how)     kernels that combine elements with those of the destination: `columns`, `segments`,
+//                                `walk`
 //
-// No two threads write the same element, and one that combines several values into an element does it in their order,
-// so results depend on nothing else.
+// No two threads write the same element, and a thread that combines several values into an element does so in the order
+// of the values. So the results are deterministic.
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -49,7 +50,7 @@ inline char* address(const BlockArguments& a, const Place& p) {
   return a.blocks + offset_at(a.outer_dims, p.outer) + offset_of(a, p.k) * a.item + offset_at(a.inner_dims, p.inner);
 }
 
-// Offsets of a loop in the indexed tensor, the index, and the other tensor.
+// Byte offsets of one step of a loop: in the other tensor, the index and the indexed tensor.
 struct Steps {
   int64_t other = 0, index = 0, element = 0;
 };
@@ -103,7 +104,7 @@ struct Words {
     for (int j = 0; j < kEach; ++j)
       if (const int64_t i = first + int64_t(j) * blockDim.x; i < total) reinterpret_cast<W*>(a.values)[i] = words[j];
   }
-  // Equal offsets are neighbours. The values of the last one remain.
+  // Equal offsets are adjacent. Of their values, the last is stored.
   static void store(const BlockArguments& a) {
     const int64_t i = thread_number();
     if (i >= a.outer * a.count * a.inner) return;
@@ -125,7 +126,7 @@ template <class T, Combine c>
 struct Combining {
   using S = Stored<T>;
 
-  // One thread for each element of a block; it loops over all offsets.
+  // Each thread computes one element of a block and loops over all offsets.
   static void columns(const BlockArguments& a) {
     const int64_t i = thread_number();
     if (i >= a.outer * a.inner) return;
@@ -137,8 +138,8 @@ struct Combining {
       to = combine<c, T>(to, *from);
     }
   }
-  // One thread for each written element. Equal offsets are neighbours, and the thread of the first adds all their
-  // values in order, while it prefetches the next kAhead values.
+  // Each thread computes one written element. Equal offsets are adjacent. The thread of the first of them adds all
+  // their values in order, and prefetches the next kAhead values meanwhile.
   static void segments(const BlockArguments& a) {
     constexpr int kAhead = 8;
     const int64_t i = thread_number();
@@ -174,7 +175,7 @@ struct Combining {
       if (same(last + step)) last += step;
     return last + 1;
   }
-  // One thread for each line along the indexed dimension.
+  // Each thread processes one line along the indexed dimension.
   static void walk(const WalkArguments& a) {
     const int64_t i = thread_number();
     if (i >= a.count) return;

@@ -13,7 +13,7 @@ struct Extents {  // the last dimension is the innermost; strides in bytes
   int64_t size[kManyDims], stride[kManyDims];
 };
 
-// Entries of an index along a dimension as offsets: written, or added to what is there.
+// Converts the entries of an index along one dimension to offsets, which it stores or adds to those already computed.
 struct PickArguments {
   const int64_t* index;
   int64_t* offsets;
@@ -22,29 +22,30 @@ struct PickArguments {
   Reporter reporter;
 };
 
-// Numbers of rows, of 32 bits, are sorted in place of their offsets.
+// Computes 32-bit row numbers from offsets: they are sorted in place of the offsets.
 struct RowArguments {
   const int64_t* offsets;
   uint32_t* rows;
   int64_t count, step;
 };
 
-// Note [Blocks] in src/operators/indexing/indexing.h. `inner` and inner_dims are in words where words are copied, in
-// elements where these are combined.
+// Note [Blocks] in src/operators/indexing/indexing.h. `inner` and inner_dims count words if words are copied, and
+// elements if elements are combined.
 struct BlockArguments {
-  char *blocks, *values;      // the indexed tensor; what is read of it or written to it, contiguous
-  const int64_t* offsets;     // in elements; or null, and
-  const uint32_t* rows;       // offsets in steps
-  int64_t step;               // of so many elements
-  const uint32_t* positions;  // of each offset's values where the offsets were sorted; null: they lie in order
+  char *blocks, *values;   // the indexed tensor; the values read from it or written to it, contiguous
+  const int64_t* offsets;  // in elements; if null, offset k is rows[k] * step
+  const uint32_t* rows;
+  int64_t step;
+  // For each offset, the position of its values before the offsets were sorted; null: not sorted.
+  const uint32_t* positions;
   int64_t outer, count, inner, item;
-  bool one;  // a single value for all
+  bool one;  // true if all elements are set to a single value
   Extents outer_dims, inner_dims;
 };
 
-// One entry of an index for each element: the tensor's elements, the other tensor's and the entries lie at the same
-// coordinates, of which those along the indexed dimension are walked one after the other (length, and steps in bytes)
-// or are among the dimensions of the loop (length 1).
+// For an index with one entry per element: the indexed tensor, the other tensor and the index have the same
+// coordinates. A kernel loops over those along the indexed dimension (`length`, steps in bytes), or they are among the
+// dimensions of the loop (length 1).
 struct WalkArguments {
   int64_t count;
   char *elements, *others;
@@ -53,18 +54,19 @@ struct WalkArguments {
   Divider sizes[kLoopDims];
   int64_t strides[3][kLoopDims];  // of others, index, elements
   int64_t length, other_step, index_step;
-  int64_t size, stride;  // of the indexed dimension
-  int64_t begin, item;   // of what `locate` gives: where the loop begins, and bytes of an element
+  int64_t size, stride;  // size and stride of the indexed dimension
+  int64_t begin, item;   // for `locate`: the offset at which the loop begins, and the size of an element in bytes
   Reporter reporter;
 };
 
 struct MaskArguments {
   const uint8_t* mask;
   int64_t count;
-  int64_t *tiles, *positions, *ranks;  // ranks: of what run every element is, or null
+  int64_t *tiles, *positions, *ranks;  // ranks: for each element, the number of the run that it belongs to; or null
 };
 
-struct CoordinateArguments {  // of flat positions
+// Converts flat positions to coordinates.
+struct CoordinateArguments {
   const int64_t* positions;
   int64_t* to;
   int64_t count;

@@ -1,4 +1,5 @@
-// The positions of what is true in a mask: counted a tile at a time, then written where the counts before them say.
+// Finds the positions of the nonzero elements of a mask: `count` counts them per tile, and `write` stores each position
+// at an offset that follows from the counts of the preceding elements.
 #pragma once
 
 #include "device/reductions/running_sums.h"

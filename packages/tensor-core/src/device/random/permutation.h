@@ -23,7 +23,7 @@ struct Permutation {
   const int64_t at;
 
   explicit Permutation(const PermutationArguments& a) : a(a), at(int64_t(blockIdx.x) * blockDim.x + threadIdx.x) {}
-  // The step after this one that exchanges with the same place, or 0.
+  // Returns the next step that exchanges with the same position, or 0 if there is none.
   uint32_t next() const { return at + 1 < a.count && a.places[at + 1] == a.places[at] ? a.steps[at + 1] : 0; }
 
   void bring() const {

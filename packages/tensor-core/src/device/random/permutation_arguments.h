@@ -6,8 +6,9 @@
 namespace flambeau::cuda {
 
 struct PermutationArguments {
-  const uint32_t *places, *steps;  // which step exchanges with which place, by places and then by steps
-  uint32_t* brought;               // zeros to begin with
+  // The position that each step exchanges with and the step, sorted by position and then by step.
+  const uint32_t *places, *steps;
+  uint32_t* brought;  // zero initially
   int64_t* out;
   int64_t count;
 };

@@ -1,8 +1,8 @@
-// Random numbers: the same Philox words for the same elements as on the CPU (operators/creation/random.cpp), where the
-// distributions are described. A module invokes FLAMBEAU_DRAW(distribution, T).
+// Random numbers. Elements are computed from the same Philox words as on the CPU; operators/creation/random.cpp
+// describes the distributions. A module invokes FLAMBEAU_DRAW(distribution, T).
 //
-// Word w of a group of 64 is output w / 16 of counter w % 16. A thread draws some neighbouring counters of a group; so
-// it has the words of whole elements, and neighbours among threads write neighbours among elements.
+// Word w of a group of 64 is output w / 16 of counter w % 16. Each thread evaluates adjacent counters of a group, so
+// that it has all words of its elements, and adjacent threads write adjacent elements.
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -28,7 +28,7 @@ inline void philox(uint64_t seed, uint64_t counter, uint32_t (&out)[4]) {
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-// The CPU's distributions are compiled without fused products.
+// The CPU's distributions are compiled without fused multiply-add, so these round the product and the sum separately.
 inline float plus_product(float a, float b, float c) { return __fadd_rn(a, __fmul_rn(b, c)); }
 inline double plus_product(double a, double b, double c) { return __dadd_rn(a, __dmul_rn(b, c)); }
 
@@ -48,7 +48,7 @@ V open_unit(const uint32_t* words) {
     return (float(words[0]) + 0.5f) * 0x1p-32f;
 }
 
-// A distribution whose elements are drawn one by one, from `words` words each.
+// A distribution whose elements are computed independently of each other, from `words` words each.
 template <class Own, int words, class T>
 struct OneByOne {
   static constexpr int kWords = words, kCounters = words;
@@ -72,7 +72,8 @@ struct Uniform : OneByOne<Uniform<T>, sizeof(T) == 8 ? 2 : 1, T> {
   }
 };
 
-// Box and Muller 1958, as the CPU pairs the words: 32 apart in single precision, side by side in double.
+// The method of Box and Muller 1958. It pairs the same words as the CPU: 32 apart in single precision, adjacent in
+// double.
 template <class T, bool of_logarithm>
 struct Gaussian {
   using V = Computed<T>;
@@ -112,7 +113,7 @@ struct LogNormal : Gaussian<T, true> {};
 template <class T, class V = Computed<T>>
 struct Exponential : OneByOne<Exponential<T>, sizeof(V) / 4, T> {
   static T one(const DrawArguments& a, const uint32_t* w, int64_t) {
-    constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // where the uniform number rounds to 1
+    constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // used if the uniform number rounds to 1
     const V v = math::log(open_unit<V>(w));
     return convert<T>(V((v < -smallest ? -v : smallest) * V(a.numbers[0])));
   }
@@ -160,7 +161,7 @@ struct Integers : OneByOne<Integers<T>, 2, T> {
   }
 };
 
-// For element i an integer up to i.
+// Draws an integer from 0 to i for element i.
 template <class T>
 struct Upto : OneByOne<Upto<T>, 2, T> {
   static T one(const DrawArguments&, const uint32_t* w, int64_t at) { return T(__umul64hi(wide(w), uint64_t(at) + 1)); }
@@ -178,7 +179,7 @@ struct Dropout : OneByOne<Dropout<T>, 1, T> {
 template <class D, class T>
 void draw(const DrawArguments& a) {
   constexpr int kPart = 16 / D::kCounters,
-                kMade = D::kCounters / D::kWords;  // threads of a group; elements side by side
+                kMade = D::kCounters / D::kWords;  // threads per group; adjacent elements per thread
   const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, group = thread / kPart;
   const int part = int(thread % kPart);
   const int64_t first = (group * 64 + part * D::kCounters) / D::kWords;

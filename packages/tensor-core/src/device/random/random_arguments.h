@@ -18,10 +18,12 @@ enum class Distribution : int {
 #undef FLAMBEAU_DISTRIBUTION
 };
 
-// Where numbers begin in the stream of a generator; offsets count groups of 64 words. Note [Numbers in graphs]
+// The position of the first number in the stream of a generator. Offsets count groups of 64 words. Note [Numbers in
+// graphs]
 struct Position {
   uint64_t seed, offset;
-  const uint64_t* start;  // in a graph: the seed and offset of its beginning, to which `offset` is added; else null
+  // In a captured graph: the seed and the offset at which a replay begins, to which `offset` is added; else null.
+  const uint64_t* start;
 };
 inline Position resolved(const Position& p) {
   return p.start ? Position{p.start[0], p.start[1] + p.offset, nullptr} : p;
@@ -29,25 +31,25 @@ inline Position resolved(const Position& p) {
 
 struct DrawArguments {
   void* out;
-  const void* in;  // the probabilities of BernoulliOf, in double; what Dropout is applied to
+  const void* in;  // the probabilities of BernoulliOf, in double precision, or the input of Dropout
   int64_t count;
   Position position;
   double numbers[3];
-  uint64_t whole[2];  // a threshold, a shift or where integers begin; how many of these there are
-  Reporter reporter;  // of BernoulliOf
+  uint64_t whole[2];  // a threshold, a shift or the least integer; and the number of different integers
+  Reporter reporter;  // for BernoulliOf
 };
 
 struct SampleArguments {
   double* out;
-  const double *first, *second;  // numbers of each element; the second may be null
+  const double *first, *second;  // parameters of each element; the second may be null
   int64_t count;
   Position position;
-  double least;  // what is below becomes this
+  double least;  // lower bound of the results
   Reporter reporter;
 };
 
 struct WeightArguments {
-  const double* weights;  // rows of `categories`
+  const double* weights;  // rows of `categories` weights
   int64_t categories;
   Reporter reporter;
 };
@@ -56,7 +58,7 @@ struct GammaSlopeArguments {
   double* out;
   const double *concentration, *sample;
   int64_t count;
-  bool logarithms;  // of samples
+  bool logarithms;  // true if the samples are given as logarithms
 };
 
 struct BetaSlopeArguments {

@@ -1,6 +1,6 @@
-// Samples of distributions that need an unknown number of random numbers. They equal those of the CPU except for the
-// rounding of functions. A module invokes FLAMBEAU_SAMPLE(kind), of flambeau/kernels/samplers.h, FLAMBEAU_GAMMA_SLOPES,
-// FLAMBEAU_BETA_SLOPES or FLAMBEAU_WEIGHTS.
+// Samples of distributions that consume an unknown number of random numbers. They equal those of the CPU up to rounding
+// errors of functions. A module invokes FLAMBEAU_SAMPLE(kind), with a kind from flambeau/kernels/samplers.h,
+// FLAMBEAU_GAMMA_SLOPES, FLAMBEAU_BETA_SLOPES or FLAMBEAU_WEIGHTS.
 #pragma once
 
 #include "device/random/random_arguments.h"
@@ -28,10 +28,11 @@ void sample(const SampleArguments& a) {
   a.out[i] = value < a.least ? a.least : value;
 }
 
-// Checks with a block of threads that the weights of a row define a distribution.
+// Checks that the weights of a row define a distribution. One block checks one row.
 struct Weights {
   struct State {
-    int64_t wrong, positive;  // the first place of either, or the number of places
+    // Position of the first invalid and of the first positive weight; `categories` if there is none.
+    int64_t wrong, positive;
   };
   static State join(State x, State y) { return {min(x.wrong, y.wrong), min(x.positive, y.positive)}; }
 

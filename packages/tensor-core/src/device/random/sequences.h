@@ -1,4 +1,4 @@
-// Numbers in a row at equal distances. A module invokes FLAMBEAU_SEQUENCE(T).
+// Equally spaced numbers. A module invokes FLAMBEAU_SEQUENCE(T).
 #pragma once
 
 #include "device/elementwise/halves.h"

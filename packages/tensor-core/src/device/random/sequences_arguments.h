@@ -7,11 +7,12 @@
 
 namespace flambeau::cuda {
 
-// first + i * step below `half`, counted back from the last beyond.
+// Element i is first + i * step for i < half, and last + (i - end) * step beyond, so that both ends are exact.
 struct Line {
   double first, step, half, last, end;
 
-  static double plus_product(double a, double b, double c) {  // rounded twice on every device
+  // Rounds the product and the sum separately, on the CPU and on the GPU.
+  static double plus_product(double a, double b, double c) {
 #ifdef FLAMBEAU_DEVICE
     return __dadd_rn(a, __dmul_rn(b, c));
 #else
@@ -26,7 +27,7 @@ struct SequenceArguments {
   int64_t count;
   Line line;
   int64_t first, step;
-  bool whole;  // first and step as integers
+  bool whole;  // use the integers `first` and `step`, not `line`
 };
 
 }  // namespace flambeau::cuda

@@ -1,11 +1,11 @@
-// How a kernel is declared: it takes one argument struct by value, which its body knows as `a`.
+// How to define a kernel. It has one argument struct, passed by value, and the kernel's body refers to it as `a`.
 //
 //   FLAMBEAU_KERNEL(scale, ScaleArguments) { ... a.factor ... }
 //
-// A kernel that uses barriers, warp operations or shared memory is a cooperative one, whose blocks have at most
-// `threads` threads; a further number says how many blocks a multiprocessor shall have room for. The distinction
-// matters to the emulation only (tests/emulator): there a cooperative block's threads take turns, while those of other
-// kernels run one after the other, which is much quicker.
+// A kernel that uses barriers, warp operations or shared memory is defined with FLAMBEAU_COOPERATIVE_KERNEL. Its blocks
+// have at most `threads` threads, and an optional number sets the minimum of blocks that must fit on a multiprocessor.
+// The distinction matters only to the emulation (tests/emulator). There, the threads of a cooperative block take turns,
+// while those of other kernels run one after the other, which is much faster.
 #pragma once
 
 #ifdef FLAMBEAU_EMULATED

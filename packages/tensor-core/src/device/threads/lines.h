@@ -1,14 +1,15 @@
-// Operations that reduce a line of (outer, length, inner) and then write each of its elements anew with the result:
-// softmax, layer normalisation, their derivatives. A module's source includes a header with such operations and invokes
+// Operations that reduce each line along the length of (outer, length, inner), and then compute each element of the
+// result from the input and the line's reduction: softmax, layer normalisation and their derivatives. A module's source
+// includes a header with such operations and invokes
 //
 //   FLAMBEAU_LINES(Op)
 //
-// which makes the kernels short_rows, long_rows (a block for a row), columns and wide_columns, as those of reduce.h. An
-// Op is one of a reduction that has, in place of write,
+// which defines the kernels short_rows, long_rows (one block per row), columns and wide_columns, like those of
+// reduce.h. An Op has the members of a reduction's Op, but these in place of write:
 //
-//   Line, line(a, state, context)      what the state comes to
-//   value(values, place, line)         an element
-//   keep(a, number, line)              for what is remembered of a row
+//   Line, line(a, state, context)      what the elements of a line need from its reduction
+//   value(values, place, line)         one element of the result
+//   keep(a, number, line)              stores what later operations need about a line
 #pragma once
 
 #include "device/reductions/reduce.h"
@@ -82,7 +83,7 @@ struct Lines : Reduction<Op> {
     State states[count];
     Base::template of_columns<count>(a, states, at);
     Base::template join_slots<count>(states, a.lanes, at);
-    __shared__ State joined[count][kReduceThreads];  // of the first slots, for all
+    __shared__ State joined[count][kReduceThreads];  // the first slot's states, for all threads of the column
     if (at.slot == 0)
 #pragma unroll
       for (int j = 0; j < count; ++j) joined[j][threadIdx.x] = states[j];

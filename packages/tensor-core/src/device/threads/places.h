@@ -1,4 +1,4 @@
-// Where an element of planes of three dimensions is.
+// Converts the linear index of an element to its plane and its coordinates in three dimensions.
 #pragma once
 
 #include "device/elementwise/pointwise_arguments.h"
@@ -9,7 +9,7 @@ struct Places {
   int64_t plane, at[3];
 };
 
-// n / by, quickly where n has 31 bits.
+// Returns n / by. Fast if n < 2**31.
 inline int64_t divide(int64_t n, const Divider& by) {
   return n < (int64_t(1) << 31) ? int64_t(by.quotient(uint32_t(n))) : n / by.divisor;
 }

@@ -1,4 +1,4 @@
-// How a kernel says what is wrong with its arguments; see src/cuda/runtime/report.h.
+// How a kernel reports an error in its arguments; see src/cuda/runtime/report.h.
 #pragma once
 
 #include <cstdint>
@@ -9,22 +9,22 @@ namespace flambeau::cuda {
 
 enum class Fault : int {
   Index,         // `first` is out of range for the size `second`
-  Probability,   // one is not in [0, 1]
-  Rate,          // of a Poisson distribution: `value`
-  Weight,        // of a multinomial distribution: `value`, in row `first` at `second`
+  Probability,   // a probability, `value`, is not in [0, 1]
+  Rate,          // the rate of a Poisson distribution, `value`, is invalid
+  Weight,        // a weight of a multinomial distribution, `value`, is invalid; in row `first` at position `second`
   Distribution,  // no weight of row `first` is positive
 };
 
 struct Report {
-  int state;      // 0: none; 1: being written; 2: there is one, the first
-  int operation;  // which operator
+  int state;      // 0: no report; 1: a report is being written; 2: the report is complete; later reports are discarded
+  int operation;  // the operator that the kernel belongs to
   Fault fault;
   int64_t first, second;
   double value;
 };
 
 struct Reporter {
-  Report* report;  // in memory that the host reads
+  Report* report;  // in memory that the host can read
   int operation;
 };
 
@@ -40,7 +40,8 @@ inline void report(const Reporter& reporter, Fault fault, int64_t first, int64_t
   atomicExch(&to.state, 2);
 }
 
-// The index itself, counted from the end where negative if `wraps`; 0, with a report, where it is out of range.
+// Returns the index, after adding `size` to a negative one if `wraps`. If it is out of range, reports that and returns
+// 0.
 inline int64_t checked_index(const Reporter& reporter, int64_t index, int64_t size, bool wraps) {
   const int64_t at = wraps && index < 0 ? index + size : index;
   if (at >= 0 && at < size) return at;

@@ -1,4 +1,4 @@
-// Tiles of a product, multiplied by the threads themselves: each has squares of 4 x 4. Note [Tiles]
+// Tiles of a matrix product computed without tensor cores: each thread computes squares of 4 x 4 elements. Note [Tiles]
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -7,7 +7,7 @@
 
 namespace flambeau::cuda {
 
-// The accumulator of products of elements.
+// The type in which products of elements of type T are summed.
 template <class T>
 struct Accumulator {
   using type = T;
@@ -59,7 +59,8 @@ struct Squares {
   static constexpr int kDepth = sizeof(V) > 8 || kRows > 64 ? 8 : 16, kChunk = 1;
   static constexpr int kHigh = kRows / 64, kWide = kColumns / 64;
   static constexpr int kPad = 4;
-  // Two blocks of small tiles have room on a multiprocessor where the compiler does not load too much ahead.
+  // Two blocks of small tiles fit on a multiprocessor if the compiler unrolls the loop little; otherwise it loads too
+  // much ahead and uses too many registers.
   static constexpr bool kTwo = kRows == 64 && sizeof(V) == 4;
   static constexpr int kBlocks = kTwo ? 2 : 0, kUnroll = kTwo ? 2 : kDepth;
 
@@ -81,7 +82,7 @@ struct Squares {
   static int row() { return int(threadIdx.x) / 16 * 4; }
   static int column() { return int(threadIdx.x) % 16 * 4; }
 
-  // The elements of a matrix that this thread multiplies: groups of four, 64 apart.
+  // Loads the elements of a matrix that this thread multiplies: groups of four elements that are 64 apart.
   template <int kCount, int kSize>
   static void take(const V (&row)[kSize], int first, V (&to)[kCount * 4]) {
 #pragma unroll
@@ -103,8 +104,9 @@ struct Squares {
         for (int c = 0; c < kWide * 4; ++c) sums[r][c] += from_left[r] * from_right[c];
     }
   }
+  // Calls f(row, column, sum) for each of this thread's sums, with positions in the tile.
   template <class F>
-  void each(F&& f) const {  // f(row of the tile, column, sum)
+  void each(F&& f) const {
 #pragma unroll
     for (int r = 0; r < kHigh * 4; ++r)
 #pragma unroll

@@ -1,4 +1,5 @@
-// Threads that compute one result together: some lanes of a warp, or a block. They combine values in a fixed tree.
+// Threads that compute one result together: a group of lanes of a warp, or a block. They combine values in a fixed
+// order.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +8,9 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kTeam = 256;  // threads of a block of teams
+inline constexpr int kTeam = 256;  // threads in a block
 
-// exchange(word) for what a value consists of: what lanes hand to each other are numbers of four or eight bytes.
+// Applies exchange(word) to the parts of a value, since lanes can exchange only numbers of four or eight bytes.
 template <class T, class Exchange>
 inline T exchanged(T value, Exchange exchange) {
   if constexpr (std::is_arithmetic_v<T> && sizeof(T) >= 4)
@@ -26,8 +27,8 @@ inline T exchanged(T value, Exchange exchange) {
     return value;
   }
 }
-// The value of another lane: the one whose number differs in the given bits, the one `steps` lower (the lane's own
-// value if there is none), or the one with the given number. All lanes of the warp must take part.
+// Returns the value of another lane: of the lane whose number differs in the given bits, of the lane `steps` lower (the
+// lane's own value if there is none), or of the lane with the given number. All lanes of the warp must take part.
 template <class T>
 inline T of_lane(T value, int bits) {
   return exchanged(value, [=](auto word) { return __shfl_xor_sync(~0u, word, bits); });
@@ -48,7 +49,8 @@ inline State join_lanes(State state, int lanes) {
   return state;
 }
 
-// Of all threads of a block, which has a multiple of 32; every thread gets the same.
+// Combines the states of all threads of a block and returns the result to each of them. The number of threads is a
+// multiple of 32.
 template <class Op, int threads, class State>
 inline State join_block(State state) {
   __shared__ State parts[threads / 32];
@@ -61,7 +63,7 @@ inline State join_block(State state) {
   return state;
 }
 
-// 16 bytes of elements, read or written at once where their address allows it.
+// 16 bytes of elements, which are read or written at once if their address is aligned.
 template <class T>
 struct alignas(16) Pack {
   static constexpr int kWidth = 16 / int(sizeof(T));
