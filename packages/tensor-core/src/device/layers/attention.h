@@ -1,9 +1,9 @@
-// Note [Attention] on a GPU: a block has some queries (or, in the derivative for keys and values, some keys), and goes
-// through the others a tile at a time. Rows of a tile are shared by 16 threads each. The derivative is computed twice
-// over, once by queries and once by keys, so that every sum is one thread's, and its order is fixed.
+// Note [Attention] on a GPU. Each block computes the results of some queries (or, in the derivative for keys and
+// values, of some keys), and loops over tiles of the other operand. 16 threads share a row of a tile. The derivative is
+// computed in two kernels, one by queries and one by keys, so that each sum is computed by one thread in a fixed order.
 //
-// A module invokes FLAMBEAU_ATTENTION(T, kDepth, kWidth, kTile, kParts): sizes rounded up to multiples of 16;
-// whether blocks have parts of the keys, which attention_join.h merges.
+// A module invokes FLAMBEAU_ATTENTION(T, kDepth, kWidth, kTile, kParts). Sizes are rounded up to multiples of 16.
+// kParts is true if each block processes only a part of the keys; attention_join.h merges the parts.
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -19,17 +19,17 @@ struct Attention {
   using V = std::conditional_t<std::is_same_v<T, double>, double, float>;
   using Arguments = AttentionArguments;
   using Member = MemberRows<T>;
-  static constexpr int kRows = kTile / 16;  // of a tile, for a thread; and columns
+  static constexpr int kRows = kTile / 16;  // rows of a tile per thread; also its columns
   static constexpr int kMost = kDepth > kWidth ? kDepth : kWidth;
   template <int kSize>
-  using Rows = V[kTile][kSize + 1];  // a column of padding keeps neighbours in different banks
+  using Rows = V[kTile][kSize + 1];  // the padding puts elements of a column into different banks
   using Scores = V[kTile][kTile + 1];
 
   static int own_row() { return int(threadIdx.x) / 16; }
   static int own_column() { return int(threadIdx.x) % 16; }
   static V lowest() { return -V(INFINITY); }
 
-  // Rows [first, first + kTile) of a matrix (rows, columns); zeros beyond it.
+  // Loads rows [first, first + kTile) of a matrix (rows, columns). Elements beyond its end become zeros.
   template <int kSize>
   static void load(Rows<kSize>& to, const Member& member, int64_t first, int64_t rows, int64_t columns) {
     const int stride = member.opaque_stride();
@@ -60,7 +60,7 @@ struct Attention {
       for (int c = 0; c < kSize / 16; ++c) sums[r][c] = V(0);
   }
 
-  // This thread's part of left * right^T.
+  // Computes this thread's elements of left * right^T.
   template <int kSize, class Left, class Right>
   static void dot_rows(const Left& left, const Right& right, V (&out)[kRows][kRows]) {
 #pragma unroll
@@ -74,7 +74,7 @@ struct Attention {
 #pragma unroll
         for (int c = 0; c < kRows; ++c) out[r][c] += left[own_row() + 16 * r][p] * right[own_column() + 16 * c][p];
   }
-  // sums += weights * rows.
+  // Computes sums += weights * rows.
   template <int kSize, class Matrix>
   static void add_rows(const Scores& weights, const Matrix& rows, V (&sums)[kRows][kSize / 16]) {
 #pragma unroll 4
@@ -93,8 +93,9 @@ struct Attention {
       for (int c = 0; c < kRows; ++c) to[own_row() + 16 * r][own_column() + 16 * c] = from[r][c];
   }
 
+  // Combines a value with those of the other threads of the row.
   template <class F>
-  static V over_row(V x, F&& f) {  // among the threads of a row
+  static V over_row(V x, F&& f) {
     for (int lanes = 8; lanes > 0; lanes /= 2) x = f(x, __shfl_xor_sync(0xffffffffu, x, lanes, 16));
     return x;
   }
@@ -152,7 +153,8 @@ struct Attention {
     store<kWidth, std::conditional_t<kParts, V, T>>(a.out, range.result, first, a.queries, a.width, sums);
   }
 
-  // The means that the derivative subtracts: 16 threads a query.
+  // Computes the sums over width of grad * out, one for each query, that the derivative subtracts. 16 threads process a
+  // query.
   static void means(const Arguments& a) {
     const int64_t row = int64_t(blockIdx.x) * (kAttentionThreads / 16) + own_row();
     const bool there = row < a.batch * a.queries;
@@ -165,7 +167,8 @@ struct Attention {
     if (there && own_column() == 0) reinterpret_cast<V*>(a.means)[row] = sum;
   }
 
-  // The weight of a score and its derivative, from the product of the gradient and the value.
+  // Computes the weight of a score `s` and converts `product`, the gradient of the weight, to the gradient of the
+  // score.
   static void differentiate(const Arguments& a, int64_t batch, int64_t query, V s, V& weight, V& product) {
     const int64_t at = batch * a.queries + (query < a.queries ? query : 0);
     weight = s == lowest() ? V(0) : exp(s - reinterpret_cast<const V*>(a.logarithms)[at]);

@@ -5,36 +5,36 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kAttentionDims = 8;         // of a batch
-inline constexpr unsigned kMatrixThreads = 128;  // of a block where the matrix units multiply
+inline constexpr int kAttentionDims = 8;         // dimensions of a batch
+inline constexpr unsigned kMatrixThreads = 128;  // threads of a block in kernels for tensor cores
 
-// A matrix to each member of the batch, whose rows are contiguous. Strides are in elements.
+// A batch of matrices whose rows are contiguous. Strides are in elements.
 struct AttentionRows {
   const char* data;
   int64_t row, stride[kAttentionDims];
 };
 
-// A batch of matrices: queries and outputs (queries, depth or width), keys and values (keys, ...). Results are
-// contiguous.
+// A batch of matrices: queries and outputs have the shapes (queries, depth) and (queries, width), keys and values
+// (keys, depth) and (keys, width). Results are contiguous.
 struct AttentionArguments {
   int64_t batch, queries, keys, depth, width;
-  int dims;  // of the batch
+  int dims;  // dimensions of the batch
   int64_t size[kAttentionDims];
   double scale;
   bool causal;
   AttentionRows query, key, value;
   char* out;
-  char* logarithms;  // of the sums: (batch, queries) in what is computed in
-  // Each part of part_keys keys has separate results and logarithms: (batch, parts, queries, ...) in the dtype of the
-  // computation. With several parts, this also holds for the results.
+  char* logarithms;  // logarithms of the sums of exponentials, (batch, queries) in the type of the computation
+  // Each part of part_keys keys has its own results and logarithms: (batch, parts, queries, ...). With several parts,
+  // the results are in the type of the computation, too.
   int64_t parts = 1, part_keys = 0;
-  // Added to the scores; of booleans false hides. null: none.
+  // The mask is added to the scores; a boolean mask hides the keys whose entries are false. Null: no mask.
   AttentionRows mask;
   int64_t mask_column;
   bool boolean_mask;
-  // Of the derivative: `out` and `logarithms` are read, too.
+  // Members that only the derivative uses. It reads `out` and `logarithms` as well.
   AttentionRows grad;
-  char* means;  // of the gradient times the output: (batch, queries)
+  char* means;  // sums of the gradient times the output over width, (batch, queries)
   char *grad_query, *grad_key, *grad_value;
 };
 

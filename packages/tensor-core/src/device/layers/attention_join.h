@@ -1,5 +1,5 @@
-// Results of attention to parts of the keys, joined: a block to a query. Parts are added in a fixed order, those of a
-// warp one after the other. A module invokes FLAMBEAU_ATTENTION_JOIN(T).
+// Merges the attention results of several parts of the keys. One block merges one query. Parts are added in a fixed
+// order. A module invokes FLAMBEAU_ATTENTION_JOIN(T).
 #pragma once
 
 #include <cmath>

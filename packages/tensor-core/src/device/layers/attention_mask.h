@@ -1,4 +1,4 @@
-// Where a member of the batch lies, which keys a query sees, and what a mask adds to their scores.
+// Offsets of the matrices of a batch, the keys that a query may attend to, and the mask.
 #pragma once
 
 #include <cmath>
@@ -7,7 +7,8 @@
 
 namespace flambeau::cuda {
 
-// Where the matrix of a member of the batch begins, in elements. There are no more members than blocks.
+// Returns the offset, in elements, of a matrix in the batch. The number of matrices fits in 32 bits, because it is
+// limited by the number of blocks.
 inline int64_t member_offset(const AttentionArguments& a, const AttentionRows& rows, int64_t batch) {
   uint32_t rest = uint32_t(batch);
   int64_t offset = 0;
@@ -19,7 +20,7 @@ inline int64_t member_offset(const AttentionArguments& a, const AttentionRows& r
   return offset;
 }
 
-// A member's matrix. The rows of a tile lie within 2**31 elements.
+// One matrix of a batch. Offsets within a tile are less than 2**31 elements.
 template <class T>
 struct MemberRows {
   const T* data;
@@ -28,7 +29,8 @@ struct MemberRows {
   MemberRows(const T* data, int64_t stride) : data(data), stride(stride) {}
   MemberRows(const AttentionArguments& a, const AttentionRows& rows, int64_t batch)
       : data(reinterpret_cast<const T*>(rows.data) + member_offset(a, rows, batch)), stride(rows.row) {}
-  // The stride, of which the compiler knows nothing: places computed from it would take registers through a whole loop.
+  // Returns the stride in a way that the compiler cannot analyse. Otherwise it would compute many addresses before a
+  // loop and keep them in registers.
   int opaque_stride() const {
     int opaque = int(stride);
     asm volatile("" : "+r"(opaque));
@@ -36,8 +38,9 @@ struct MemberRows {
   }
 };
 
-// The work of a block in the forward pass: the keys [begin, end), for queries that see no keys from `limit` on. With
-// kParts the keys are those of one part. `result` is the index of its results in the batch.
+// The range of keys [begin, end) that a block processes in the forward pass, for queries that may attend only to keys
+// before `limit`. With kParts, these are the keys of one part. `result` is the index of the block's results in the
+// batch.
 template <bool kParts>
 struct KeyRange {
   int64_t result, batch, begin, end;
@@ -53,7 +56,7 @@ inline bool visible(const AttentionArguments& a, int64_t query, int64_t key) {
   return query < a.queries && key < a.keys && !(a.causal && key > query);
 }
 
-// A score from a product of a query and a key; -infinity where the key is not seen.
+// Returns the score for the product of a query and a key, or -infinity if the key is hidden.
 template <class V>
 V score(const AttentionArguments& a, int64_t mask, int64_t query, int64_t key, V product) {
   if (!visible(a, query, key)) return -V(INFINITY);

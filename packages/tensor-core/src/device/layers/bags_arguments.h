@@ -7,8 +7,9 @@
 
 namespace flambeau::cuda {
 
-struct BagArguments {           // bag b is of the rows indices[begins[b]] to indices[begins[b + 1] - 1]
-  const void *table, *factors;  // of each index, or null
+// Bag b consists of the table's rows indices[begins[b]] to indices[begins[b + 1] - 1].
+struct BagArguments {
+  const void *table, *factors;  // factors: one per index, or null
   const int64_t *indices, *begins;
   void* out;
   int64_t *extremes, *sizes;  // extremes: the row of each maximum; null unless the mode is max

@@ -1,9 +1,10 @@
-// Convolutions as products of matrices that are never made: their elements are found where they are read. Note [Tiles]
+// Convolutions as matrix products. The matrix of patches is not stored: its elements are read from the image when they
+// are needed. Note [Tiles]
 //
-// As in Note [Unfolding] a convolution is weight (filters, taps) * patches (taps, places), group by group; k goes
-// through the channels of one place of the kernel after the other, which are read for one pixel. The
-// gradient of the input gathers what every filter's outputs tell it, in the same way, and that of the weight is a
-// product over the places of all samples. A module invokes FLAMBEAU_CONVOLUTION(function, T, tile, tf32).
+// As in Note [Unfolding], a convolution is weight (filters, taps) * patches (taps, places) for each group. The index k
+// runs over all channels of the first tap, then over those of the second, and so on. The gradient of the input is a
+// similar product, of the weight and the output gradients of all filters. The gradient of the weight is a product over
+// the output positions of all samples. A module invokes FLAMBEAU_CONVOLUTION(function, T, tile, tf32).
 #pragma once
 
 #include "device/layers/convolution_arguments.h"
@@ -11,7 +12,7 @@
 
 namespace flambeau::cuda {
 
-struct Place {  // in three dimensions
+struct Place {  // coordinates in three dimensions
   int32_t z, y, x;
   bool inside(const int32_t (&size)[3]) const {
     return uint32_t(z) < uint32_t(size[0]) && uint32_t(y) < uint32_t(size[1]) && uint32_t(x) < uint32_t(size[2]);
@@ -22,12 +23,14 @@ inline Place unravel(int32_t n, const int32_t (&size)[3]) {
   return {n / size[2] / size[1], n / size[2] % size[1], n % size[2]};
 }
 
-inline Place unravel(uint32_t n, const Box& box) {  // of one box
+// Returns the coordinates of position n within one box.
+inline Place unravel(uint32_t n, const Box& box) {
   const uint32_t z = box.by_plane.quotient(n), rest = n - z * box.by_plane.divisor, y = box.by_row.quotient(rest);
   return {int32_t(z), int32_t(y), int32_t(rest - y * box.by_row.divisor)};
 }
 
-// Elements one by one, next(i): a loop that stays one, and hands them on from register to register.
+// Fills `to` with next(0), next(1), ... The loop is not unrolled, so `to` is shifted by one register per iteration
+// instead of being indexed.
 template <class T, int kCount, class F>
 void take_slowly(T (&to)[kCount], F&& next) {
 #pragma unroll
@@ -40,8 +43,8 @@ void take_slowly(T (&to)[kCount], F&& next) {
   }
 }
 
-// Elements at one place after the other of a kernel, a.inner at each, `jump` apart: Finding has find(a, tap), where the
-// first is or null, and jump(a).
+// Elements for each tap of a kernel, a.inner of them per tap, which are jump(a) apart. `Finding` provides jump(a) and
+// find(a, tap), which returns the address of a tap's first element, or null if the tap is outside the image.
 template <class T, class Finding>
 struct Gathered : Finding {
   using Finding::Finding;
@@ -69,7 +72,7 @@ struct Gathered : Finding {
   }
 };
 
-// Elements in stretches of `length`, whose beginnings are `jump` elements apart.
+// Reads elements of segments that have `length` elements and begin `jump` elements apart.
 template <class T, int kCount>
 void take_stretches(const T* from, const Divider& length, int64_t jump, int64_t p, int64_t end, T (&to)[kCount]) {
   uint32_t stretch = length.quotient(uint32_t(p)), rest = uint32_t(p) - stretch * length.divisor;
@@ -90,14 +93,14 @@ struct Convolution {
   static bool left_along_k(const Arguments&) { return true; }
   static const T* typed(const char* data) { return reinterpret_cast<const T*>(data); }
 
-  // Where a window begins, or what is some steps after that.
+  // Returns the first position of the window of output `o`; and the position that is some steps after `first`.
   static Place start(const Arguments& a, const Place& o) {
     return {o.z * a.stride[0] - a.padding[0], o.y * a.stride[1] - a.padding[1], o.x * a.stride[2] - a.padding[2]};
   }
   static Place after(const Place& first, const Place& steps, const int32_t (&step)[3]) {
     return {first.z + steps.z * step[0], first.y + steps.y * step[1], first.x + steps.x * step[2]};
   }
-  // A row of the weight, which lies as k goes.
+  // A row of the weight matrix. It is contiguous along k.
   struct Weights {
     const T* row;
     Weights() = default;
@@ -122,7 +125,7 @@ struct Forward : Convolution<Element, kSize> {
     Left(const Arguments& a, int64_t group, int64_t i) : Base::Weights(a, group * a.filters + i) {}
   };
   struct Patch {
-    const T* image;  // the first of the group's channels
+    const T* image;  // first channel of the group
     Place first;
     Patch() = default;
     Patch(const Arguments& a, int64_t group, int64_t j) {
@@ -157,9 +160,10 @@ struct InputGradient : Convolution<Element, kSize> {
     Left() = default;
     Left(const Arguments& a, int64_t group, int64_t i) : Base::Weights(a, group * a.channels + i) {}
   };
-  struct Outputs {  // those that depend on a pixel
+  // The outputs that depend on a pixel.
+  struct Outputs {
     const T* grad;
-    Place place;  // in the padded image
+    Place place;  // coordinates in the padded image
     Outputs() = default;
     Outputs(const Arguments& a, int64_t group, int64_t j)
         : grad(Base::typed(a.grad) + (j / a.volume * a.groups + group) * a.filters * a.places),
@@ -169,7 +173,7 @@ struct InputGradient : Convolution<Element, kSize> {
       return {at.z + a.padding[0], at.y + a.padding[1], at.x + a.padding[2]};
     }
     static int64_t jump(const Arguments& a) { return a.places; }
-    // The number of the output whose window begins that far before; -1: there is none.
+    // Returns the coordinate of the output whose window begins at `begin` in the padded image, or -1 if there is none.
     static int32_t window(const Arguments& a, int d, int32_t begin) {
       if (begin < 0 || a.by_stride[d].divisor == 1) return begin;
       const uint32_t o = a.by_stride[d].quotient(uint32_t(begin));
@@ -198,7 +202,7 @@ template <class Element, int kSize>
 struct WeightGradient : Convolution<Element, kSize> {
   using Base = Convolution<Element, kSize>;
   using typename Base::Arguments, typename Base::T, typename Base::V;
-  static constexpr bool kColumnsOnly = kHasUnits<T>;  // lanes with different taps walk together
+  static constexpr bool kColumnsOnly = kHasUnits<T>;  // each lane reads a different tap, at adjacent output positions
   static bool right_along_k(const Arguments&) { return true; }
 
   struct Left {
@@ -215,9 +219,10 @@ struct WeightGradient : Convolution<Element, kSize> {
       take_stretches(grad, a.outputs.by_box, a.groups * a.filters * a.places, p, end, to);
     }
   };
-  struct Right {     // what all outputs see through a tap
-    const T* image;  // the first sample's
-    Place first;     // what the first output sees
+  // For one channel and tap: the pixels that all outputs read.
+  struct Right {
+    const T* image;  // of the first sample
+    Place first;     // the pixel that the first output reads
     Right() = default;
     Right(const Arguments& a, int64_t group, int64_t j) {
       const uint32_t channel = a.taps.by_box.quotient(uint32_t(j));
@@ -229,7 +234,7 @@ struct WeightGradient : Convolution<Element, kSize> {
       T one[1];
       return take(a, p, p + 1, one), one[0];
     }
-    // The row of the image that a row of outputs sees; null: none.
+    // Returns the image row that a row of outputs reads, or null if it is outside the image.
     const T* row(const Arguments& a, uint32_t sample, const Place& o) const {
       const Place at = Base::after(first, {o.z, o.y, 0}, a.stride);
       if (!Place{at.z, at.y, 0}.inside(a.size)) return nullptr;

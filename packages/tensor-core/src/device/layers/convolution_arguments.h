@@ -6,23 +6,23 @@
 
 namespace flambeau::cuda {
 
-// Depth, height and width in every array. Places in a row of boxes are numbered one box after the other.
+// Arrays hold depth, height and width. Positions in a sequence of boxes are numbered box by box.
 struct Box {
   int32_t size[3];
   Divider by_box, by_plane, by_row;
 };
 
-// A division's batch goes over the groups.
+// The batch of `division` are the groups.
 struct ConvolutionArguments {
   Division division;
   char* partial;
-  const char *input, *weight, *grad, *bias;  // those that the function reads
+  const char *input, *weight, *grad, *bias;  // null if the function does not read it
   char* out;
-  int64_t groups, channels, filters;  // of the latter as many as one group has
-  int64_t area, volume, places;       // products of the kernel's, the input's and the output's sizes
+  int64_t groups, channels, filters;  // channels and filters of one group
+  int64_t area, volume, places;       // number of positions of the kernel, the input and the output
   int32_t size[3], stride[3], padding[3], dilation[3];
-  Box taps, outputs;  // the kernel's and the output's places
-  Divider inner;      // what k goes through at each place of the kernel: channels, or filters
+  Box taps, outputs;  // positions of the kernel and of the output
+  Divider inner;      // number of elements per tap: channels, or filters
   Divider by_stride[3];
 };
 

@@ -1,9 +1,9 @@
 // Connectionist temporal classification: Note [CTC] in operators/losses/ctc_loss.cpp. A module invokes
-// FLAMBEAU_CTC(T), which makes
+// FLAMBEAU_CTC(T), which defines the kernels
 //
-//   alpha       the ways up to each state, the losses, and which labels are equal; a block to a sequence
-//   beta        the ways on from each state; a block to a sequence
-//   gradient    a block to a step of a sequence
+//   alpha       log-probabilities of the paths up to each state, the losses, and `chains`; one block per sequence
+//   beta        log-probabilities of the paths from each state on; one block per sequence
+//   gradient    one block per time step of a sequence
 #pragma once
 
 #include "device/layers/ctc_arguments.h"
@@ -43,7 +43,8 @@ struct Ctc {
     return largest + T(log(T(exp(x - largest)) + T(exp(y - largest)) + T(exp(z - largest))));
   }
 
-  // From the first step and state on, or `turned` from the last.
+  // Computes the logarithms of the path probabilities, from the first step and state on, or from the last ones if
+  // `turned`.
   template <bool turned>
   void walk(void* ways) const {
     constexpr int64_t back = turned ? 1 : -1;
@@ -80,7 +81,7 @@ struct Ctc {
 
   T loss() const {
     if (times == 0) return states == 1 ? T(0) : -never();
-    const T* last = row(a.alpha, times - 1);  // the last label or the blank after it
+    const T* last = row(a.alpha, times - 1);  // a path ends with the last label or the blank after it
     const T all = sum_of_ways(last[states - 1], states > 1 ? last[states - 2] : never(), never());
     return -all;
   }
@@ -102,7 +103,7 @@ struct Ctc {
       shares[s] = way == never() ? T(0) : T(exp(way + of_loss - from[mine]));
       if (mine == a.blank) of_blank += shares[s];
     }
-    of_blank = join_block<CtcSum, kCtcThreads>(of_blank);  // now all shares are written
+    of_blank = join_block<CtcSum, kCtcThreads>(of_blank);  // its barrier also makes the other threads' shares visible
     if (threadIdx.x == 0) to[a.blank] -= of_blank * scale;
     for (int64_t i = threadIdx.x; i < states / 2; i += kCtcThreads) {
       const int64_t mine = label(2 * i + 1);

@@ -10,14 +10,15 @@ namespace flambeau::cuda {
 inline constexpr int kCtcThreads = 256;
 
 struct CtcArguments {
-  int64_t steps, batch, classes, blank, states;  // states: of the longest target
+  int64_t steps, batch, classes, blank, states;  // states: those of the longest target
   const int64_t *targets, *first, *labels, *times;
   const void* logs;    // (steps, batch, classes)
   void *alpha, *beta;  // (batch, steps, states)
   void* losses;        // (batch)
-  const void* scale;   // of each loss
-  void* grad;          // like logs
-  int32_t* chains;     // (batch, states, 2): of each label the next equal one or -1, and whether it is the first
+  const void* scale;   // factor of each loss
+  void* grad;          // has the shape of logs
+  // (batch, states, 2): for each label the index of the next equal label or -1; 1 if it is the first of its value.
+  int32_t* chains;
   bool zero_infinity;
   Reporter reporter;
 };

@@ -1,9 +1,9 @@
-// Reading images at the points of a grid: Note [Sampling] in kernels/layers/grid_sample.cpp. A module invokes
-// FLAMBEAU_GRID_SAMPLE(T), which makes the kernels
+// Sampling of images at the points of a grid: Note [Sampling] in kernels/layers/grid_sample.cpp. A module invokes
+// FLAMBEAU_GRID_SAMPLE(T), which defines the kernels
 //
-//   taps      what each point reads; a thread to a point
-//   sample    the values; a thread to a point of a channel
-//   points    the gradient by the grid; a thread to a point
+//   taps      the pixels that each point reads, and their weights; one thread per point
+//   sample    the sampled values; one thread per point and channel
+//   points    the gradient with respect to the grid; one thread per point
 #pragma once
 
 #include "device/layers/grid_sample_arguments.h"
@@ -16,7 +16,7 @@ struct GridSample {
   using Tap = kernels::FLAMBEAU_ISA::Tap<T>;
   static int64_t thread_number() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }
 
-  // The taps along one dimension; returns how many.
+  // Computes the taps along one dimension and returns their number.
   static int line(const kernels::Sampling& s, T x, int64_t size, Tap (&taps)[4]) {
     using namespace kernels::FLAMBEAU_ISA;
     const Coordinate<T> plain = pixels(x, size, s.align_corners);

@@ -5,15 +5,15 @@
 
 namespace flambeau::cuda {
 
-// Taps lie one after the other, each of all points of the batch.
+// Arrays of taps are ordered by tap, then by sample and point.
 struct GridArguments {
   kernels::Sampling sampling;
-  int64_t batch, channels, points, places;  // points of a grid, places of an image
+  int64_t batch, channels, points, places;  // points of a grid, pixels of an image
   const void* grid;                         // (batch, points, dims)
-  int32_t* index;                           // (taps, batch, points), -1 beyond the image
-  void *weight, *slope;                     // the same, and (dims, taps, batch, points); slope null if not wanted
-  const void *image, *grad;                 // (batch, channels, places), (batch, channels, points)
-  void* out;                                // like grad, or like the grid
+  int32_t* index;                           // (taps, batch, points); -1 outside the image
+  void *weight, *slope;      // (taps, batch, points); (dims, taps, batch, points), null if no gradient is needed
+  const void *image, *grad;  // (batch, channels, places), (batch, channels, points)
+  void* out;                 // has the shape of grad, or of the grid
 };
 
 }  // namespace flambeau::cuda

@@ -8,13 +8,13 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kLossElements = 2048;  // a block's
+inline constexpr int kLossElements = 2048;  // per block
 
 struct LossArguments {
   int64_t batch, classes, inner, ignored;
-  Divider sample;  // of classes * inner scores, where these are fewer than kLossElements
+  Divider sample;  // classes * inner, the scores of a sample, if they are fewer than kLossElements
   const int64_t* labels;
-  const char *scores, *logarithms, *weight, *factors;  // weight: of the classes, or null
+  const char *scores, *logarithms, *weight, *factors;  // weight: one per class, or null
   char *out, *weights;
   Reporter reporter;
 };

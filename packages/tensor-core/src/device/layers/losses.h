@@ -1,9 +1,10 @@
-// Classification losses of logits (batch, classes, inner) and labels (batch, inner). A module invokes
-// FLAMBEAU_LOSSES(T), which makes the kernels
+// Classification losses for logits (batch, classes, inner) and labels (batch, inner). A module invokes
+// FLAMBEAU_LOSSES(T), which defines the kernels
 //
-//   pick                the score of the label, as a loss, and its weight
-//   nll_gradient        of the negative scores that were picked
-//   softmax_gradient    of the logarithms of the sums of exponentials less what was picked
+//   pick                the loss and the weight of each label: the negative log-likelihood, or with `logarithms` the
+//                       cross-entropy
+//   nll_gradient        the gradient of the negative log-likelihood
+//   softmax_gradient    the gradient of the cross-entropy
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -30,7 +31,7 @@ struct Losses {
     pointer(a.out)[i] = ignored ? T(0) : weight * ((a.logarithms ? pointer(a.logarithms)[i] : T(0)) - score);
   }
 
-  // A block for kLossElements scores: of one sample, or of several short ones.
+  // One block processes kLossElements scores, of one sample or of several small ones.
   template <bool softmax>
   static void gradient(const LossArguments& a) {
     const int64_t step = a.classes * a.inner;

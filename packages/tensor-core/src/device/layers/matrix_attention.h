@@ -1,10 +1,11 @@
-// Note [Attention] on the matrix units of a GPU (Dao 2023, arXiv:2307.08691): each of a block's four warps has 16 *
-// kHigh queries, and goes with the others through the keys and values, kKeys at a time. Scores and weights stay in
-// registers, since what a warp has of a product is what it needs for the left matrix of the next. While a tile of keys
-// is multiplied its values are on their way, and the other way around.
+// Note [Attention] with tensor cores (Dao 2023, arXiv:2307.08691). Each of a block's four warps processes 16 * kHigh
+// queries. The block loops over the keys and values, kKeys at a time. Scores and weights stay in registers, because the
+// layout of a product's result is that of the left operand of the next product. Values are copied to shared memory
+// while the scores are computed, and the next keys while the values are multiplied.
 //
-// Sizes are rounded up to multiples of 16; rows are multiples of 16 bytes long, and begin at such. A module invokes
-// FLAMBEAU_MATRIX_ATTENTION(T, kDepth, kWidth, kHigh, kKeys, kGeneral, kParts), the last as in attention.h.
+// Sizes are rounded up to multiples of 16. Rows begin at multiples of 16 bytes, and their lengths are multiples of 16
+// bytes. A module invokes FLAMBEAU_MATRIX_ATTENTION(T, kDepth, kWidth, kHigh, kKeys, kGeneral, kParts); for kParts see
+// attention.h.
 #pragma once
 
 #include "device/layers/matrix_scores.h"
@@ -20,20 +21,21 @@ struct MatrixAttention {
   static constexpr int kRows = kMatrixThreads / 32 * 16 * kHigh;
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
   static constexpr int kBlocks = 0;
-#else  // of a multiprocessor: as many as shared memory has room for. Left alone, the compiler takes registers for two.
+#else  // blocks per multiprocessor: as many as fit in shared memory; without the hint, registers limit them to two
   static constexpr int kBlocks = kHigh == 1 && !kGeneral && kDepth + kWidth > 128 && kDepth + kWidth <= 256 ? 3 : 0;
 #endif
   static constexpr float kLowest = Scores::kLowest;
   using Sums = float[kHigh][kWidth / 8][4];
 
-  struct Running {  // of the lane's rows: the largest score, and the sum of this lane's own weights
+  // The largest score of each of the lane's rows, and the sum of the lane's own weights.
+  struct Running {
     float most[kHigh * 2], total[kHigh * 2];
     Running() {
       for (int r = 0; r < kHigh * 2; ++r) most[r] = kLowest, total[r] = 0;
     }
   };
 
-  // Scores to weights, with the sums so far scaled to the same maximum, which seldom grows.
+  // Converts scores to weights. Rescales the sums if the maximum has grown, which is rare.
   static void weigh(const Scores& scores, typename Scores::Values& s, Running& running, Sums& sums) {
     float scales[kHigh * 2];
     bool grown = false;
@@ -44,7 +46,8 @@ struct MatrixAttention {
       for (int c = 0; c < kKeys / 4; ++c) largest = fmaxf(largest, Scores::at(s, r, c));
       largest = over_four(largest, [](float x, float y) { return fmaxf(x, y); });
       const float top = largest == kLowest ? 0.0f : largest, from = top * scores.factor;
-      // Less the maximum before it is scaled: exactly 1 where that stays, while `from` is rounded.
+      // The maximum is subtracted before scaling, so that the result is exactly 1 if the maximum is unchanged. `from`
+      // is rounded.
       const float scale = scales[r] = quick_exp2((running.most[r] - top) * scores.factor);
       grown |= scale != 1;
       float part = 0;
@@ -87,7 +90,8 @@ struct MatrixAttention {
     __shared__ MatrixRows<T, kKeys, kDepth> keys;
     __shared__ MatrixRows<T, kKeys, kWidth> values;
     const int64_t tiles = (a.queries + kRows - 1) / kRows, at = blockIdx.x % tiles;
-    const int64_t first = (a.causal ? tiles - 1 - at : at) * kRows;  // those that see most begin first
+    // The tiles with most visible keys are started first.
+    const int64_t first = (a.causal ? tiles - 1 - at : at) * kRows;
     const KeyRange<kParts> range(a, blockIdx.x / tiles, a.causal && first + kRows < a.keys ? first + kRows : a.keys);
     const int64_t batch = range.batch, limit = range.end;
     const int own = warp() * 16 * kHigh;  // the warp's first row of the tile

@@ -1,6 +1,7 @@
-// The derivative of matrix_attention.h, twice over as in attention.h: by queries for theirs, by keys for those of keys
-// and values. A warp has 16 * kHigh rows of the one and the block goes through the other, kOther rows at a time; each
-// half of a tile is on its way while the other half is multiplied.
+// The derivative of matrix_attention.h. As in attention.h there are two kernels, one by queries for their gradient and
+// one by keys for the gradients of keys and values. Each warp processes 16 * kHigh rows of one operand, and the block
+// loops over the other, kOther rows at a time. A tile consists of two matrices. One of them is copied while the other
+// is multiplied.
 //
 // A module invokes FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kHigh, kOther, kGeneral).
 #pragma once
@@ -25,17 +26,19 @@ struct MatrixAttentionDerivative {
   template <int kSize>
   using Other = MatrixRows<T, kOther, kSize>;
 
-  struct Query {  // what is known of one: the logarithm of its sum, as an exponent of 2, and its mean
+  // The statistics of a query that the derivative reads: the logarithm of its sum in base 2, and its mean.
+  struct Query {
     float logarithm, mean;
     Query() = default;
-    // Row first + n; an arbitrary row if it does not exist.
+    // Reads row first + n, or any valid row if it does not exist.
     Query(const Arguments& a, int64_t batch, int64_t first, int n) {
       const int64_t at = batch * a.queries + first, there = a.queries - first;
       n = n < there ? n : 0;
       logarithm = (reinterpret_cast<const float*>(a.logarithms) + at)[n] * Scores<false>::kLog2E;
       mean = (reinterpret_cast<const float*>(a.means) + at)[n];
     }
-    // Converts a score to its weight, and the derivative of the weight to that of the score, without the scale.
+    // Converts a score to its weight, and `product`, the gradient of the weight, to the gradient of the score without
+    // the scale.
     void differentiate(float factor, float& s, float& product) const {
       s = kGeneral && s == Scores<false>::kLowest ? 0.0f : quick_exp2(s * factor - logarithm);
       product = s * (product - mean);
@@ -160,7 +163,7 @@ struct MatrixAttentionDerivative {
 
 }  // namespace flambeau::cuda
 
-// By keys, whose sums are two, a warp has 16 rows always.
+// by_keys computes two sums, so its warps process only 16 rows each.
 #define FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kHigh, kOther, kGeneral)                        \
   using AttentionOf = flambeau::cuda::Attention<T, kDepth, kWidth, 16>;                                         \
   FLAMBEAU_ATTENTION_KERNEL(means)                                                                              \

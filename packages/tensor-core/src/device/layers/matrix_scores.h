@@ -1,6 +1,6 @@
 // A warp's part of the scores of attention: 16 * kHigh rows, kColumns columns at a time. Rows are queries and columns
-// keys or, where kByKeys, the other way around. Where kGeneral there is a mask, or a scale that is not positive: scores
-// are scaled then before they are compared.
+// are keys, or the other way around if kByKeys. kGeneral is required if there is a mask or if the scale is not
+// positive; then scores are scaled before they are compared.
 #pragma once
 
 #include "device/layers/attention_mask.h"
@@ -14,8 +14,8 @@ struct MatrixScores {
   using Values = float[kHigh][kColumns / 8][4];
 
   const AttentionArguments& a;
-  const int64_t mask, first;  // where the mask of the batch's member begins; the warp's first row
-  const float factor;         // from scores to exponents of 2
+  const int64_t mask, first;  // offset of the matrix's mask; the warp's first row
+  const float factor;         // converts scores to exponents of 2
 
   MatrixScores(const AttentionArguments& a, int64_t batch, int64_t first)
       : a(a),
@@ -23,7 +23,7 @@ struct MatrixScores {
         first(first),
         factor(kGeneral ? kLog2E : float(a.scale) * kLog2E) {}
 
-  // Number n of the lane's two rows of every 16, and of its two columns of every 8.
+  // Position of row or column n of a lane. A lane has two rows of every 16, and two columns of every 8.
   static int row_of(int n) { return n * 8 + lane() / 4; }
   int64_t row(int n) const { return first + row_of(n); }
   static int column(int n) { return n / 2 * 8 + lane() % 4 * 2 + n % 2; }
@@ -43,7 +43,7 @@ struct MatrixScores {
   }
   static int within(int64_t column) { return column < 0 ? 0 : column < kColumns ? int(column) : kColumns; }
 
-  // From products of queries and keys: what is not seen is the lowest number there is. Most tiles are seen as a whole.
+  // Sets hidden scores to the lowest number. Most tiles have no hidden scores and are left alone.
   void hide(Values& s, int64_t begin) const {
     if (!kGeneral && all(begin)) return;
 #pragma unroll

@@ -1,8 +1,8 @@
 // Normalisations. Note [Normalisation] in kernels/layers/normalize.cpp
 //
-// Rows (layer and RMS normalisation) are operations of lines.h; channels (batch and group normalisation) are reductions
-// to their statistics, and then kernels by elements, which FLAMBEAU_CHANNELS(T) makes: `affine` and `gradient`.
-// Statistics are pairs of mean and 1 / deviation, in the type that is computed in.
+// Layer and RMS normalisation of rows are operations of lines.h. Batch and group normalisation of channels compute
+// statistics with reductions and then use the elementwise kernels `affine` and `gradient`, which FLAMBEAU_CHANNELS(T)
+// defines. Statistics are pairs of mean and 1 / standard deviation, in the type of the computation.
 #pragma once
 
 #include "device/layers/normalize_arguments.h"
@@ -33,7 +33,7 @@ inline Normal<T> normal_of(const ReduceArguments& a, V<T> mean, V<T> variance) {
   return {mean, V<T>(1) / V<T>(std::sqrt(host::maximum(variance, V<T>(0)) + V<T>(a.eps)))};
 }
 
-// A row's elements, written anew.
+// The statistics and the parameters that a row's results are computed from.
 template <class T>
 struct RowLine {
   Normal<T> normal;
@@ -67,7 +67,7 @@ struct RmsNorm : _square_sum<T>, NormalizedRows<T> {
   }
 };
 
-// Sums of two terms.
+// A pair of sums.
 template <class V>
 struct Pair {
   V first, second;
@@ -89,7 +89,7 @@ struct Pairs {
   }
 };
 
-// The gradient of rows: of g' and of g' * (x - mean).
+// The gradient of rows. It needs the sums of g' and of g' * (x - mean).
 template <class T, bool centred>
 struct RowsBackward : Pairs<T> {
   using State = Pair<V<T>>;
@@ -145,7 +145,7 @@ struct ChannelMoments : Spread<T> {
     if (a.out[1]) reinterpret_cast<Pair<V<T>>*>(a.out[1])[at] = {mean, s.squares / (s.count - V<T>(1))};
   }
 };
-// Of the gradient, and of its product with the normalised values.
+// The sums of the gradient and of its product with the normalised values.
 template <class T>
 struct ChannelSums : Pairs<T> {
   using State = Pair<V<T>>;
@@ -163,7 +163,7 @@ struct ChannelSums : Pairs<T> {
 
 }  // namespace reductions
 
-// A pack of elements a thread, of (batch, channels, inner).
+// Kernels for tensors (batch, channels, inner). Each thread processes a pack of elements.
 template <class T>
 struct Channels {
   using Number = V<T>;
@@ -209,7 +209,7 @@ struct Channels {
     if (first >= a.count) return;
     const T *x = reinterpret_cast<const T*>(a.in), *g = reinterpret_cast<const T*>(a.grad ? a.grad : a.in);
     T* out = reinterpret_cast<T*>(a.out);
-    if (a.whole && first + kWidth <= a.count) {  // one channel's, at aligned addresses
+    if (a.whole && first + kWidth <= a.count) {  // the elements are in one channel and their addresses are aligned
       const Function function(a, Place(a, first));
       const Pack<T> xs = load(x + first, true), gs = load(g + first, true);
       Pack<T> results;

@@ -1,5 +1,5 @@
-// Steps of optimizers over many tensors in one launch: the rules of flambeau/kernels/optimizer_rules.h, 16 bytes a
-// thread at a time. A module invokes FLAMBEAU_OPTIMIZER(rule, T) or FLAMBEAU_SCALE(T).
+// Optimizer steps for many tensors in one launch. The rules are in flambeau/kernels/optimizer_rules.h. A thread
+// processes 16 bytes at a time. A module invokes FLAMBEAU_OPTIMIZER(rule, T) or FLAMBEAU_SCALE(T).
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -13,7 +13,7 @@ namespace flambeau::cuda {
 template <class T>
 using OptimizerNumber = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
-// The target that this block works on: the last whose first block is not after it.
+// Returns the index of the target that this block works on: the last whose first block is not after this block.
 inline int target_of_block(const OptimizerTargets& list) {
   int low = 0, high = list.count - 1;
   while (low < high) {
@@ -26,8 +26,8 @@ inline int target_of_block(const OptimizerTargets& list) {
   return low;
 }
 
-// Calls whole(target, first) for this thread's packs and single(target, i) for its elements that belong to none. The
-// tensors of a target are read by packs where all begin at multiples of 16 bytes.
+// Calls whole(target, first) for each of this thread's packs and single(target, i) for each of its elements outside
+// packs. Packs are used if all tensors of a target are aligned to 16 bytes.
 template <class T, class Whole, class Single>
 inline void each_pack(const OptimizerTargets& list, Whole&& whole, Single&& single) {
   constexpr int kWidth = Pack<T>::kWidth;

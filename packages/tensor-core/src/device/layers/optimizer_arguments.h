@@ -5,14 +5,14 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kOptimizerTensors = 5;  // a parameter, its gradient, its states
+inline constexpr int kOptimizerTensors = 5;  // a parameter, its gradient and up to three states
 inline constexpr int kOptimizerTargets = 64;
-inline constexpr int64_t kOptimizerBlock = 4096;  // elements of a block
+inline constexpr int64_t kOptimizerBlock = 4096;  // elements per block
 
 struct OptimizerTargets {
   int count;
   struct Target {
-    char* at[kOptimizerTensors];  // null: the rule has none
+    char* at[kOptimizerTensors];  // null if the rule does not use the tensor
     int64_t size;
   } targets[kOptimizerTargets];
   uint32_t first_block[kOptimizerTargets];
@@ -24,10 +24,11 @@ struct OptimizerArguments {
 };
 static_assert(sizeof(OptimizerArguments) <= 4096, "what every driver takes as arguments");
 
-struct ScaleArguments {  // at[0] of each target is multiplied
+// Multiplies the tensor at[0] of each target by `factor`.
+struct ScaleArguments {
   OptimizerTargets list;
   double factor;
-  int* infinite;  // set to 1 where an element was not finite
+  int* infinite;  // set to 1 if an element is not finite
 };
 
 }  // namespace flambeau::cuda

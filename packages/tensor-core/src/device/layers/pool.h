@@ -1,5 +1,5 @@
-// Max pools. The derivative gathers: every pixel reads the windows that contain it, so that the result does not
-// depend on the order of the threads. A module invokes FLAMBEAU_MAX_POOL(T).
+// Max pooling. In the derivative, each pixel reads the windows that contain it, so that the result does not depend on
+// the order of the threads. A module invokes FLAMBEAU_MAX_POOL(T).
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -9,7 +9,7 @@
 
 namespace flambeau::cuda {
 
-struct Taps {  // first + i * step before last
+struct Taps {  // the positions first + i * step that are less than last
   int64_t first, last, step;
 };
 
@@ -20,7 +20,7 @@ inline Taps window_of(const PoolWindows& w, int d, int64_t o) {
   return {begin + skipped * w.dilation[d], end < w.size[d] ? end : w.size[d], w.dilation[d]};
 }
 
-// The windows [first, last) among which are all that a place is in.
+// Returns a range of windows that includes all windows with the given position.
 inline Taps windows_at(const PoolWindows& w, const Divider& step, int d, int64_t place) {
   if (w.adaptive) {
     const int64_t last = divide((place + 1) * w.out[d] + w.size[d] - 1, step);
@@ -31,7 +31,8 @@ inline Taps windows_at(const PoolWindows& w, const Divider& step, int d, int64_t
   return {first, last < w.out[d] ? last : w.out[d], 1};
 }
 
-// Graham 2014, arXiv:1412.6071, in the precision that the CPU computes the positions in.
+// The window of fractional pooling (Graham 2014, arXiv:1412.6071). V is the type in which the CPU computes the
+// positions.
 template <class V>
 inline Taps fractional_window(const MaxPoolArguments& a, int d, int64_t plane, int64_t o) {
   const PoolWindows& w = a.windows;

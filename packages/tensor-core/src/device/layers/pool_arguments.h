@@ -1,12 +1,12 @@
-// Arguments of the kernels of max pools and of resampling. Host and device code include this file. Depth, height and
-// width.
+// Arguments of the kernels of max pooling and resampling. Arrays hold depth, height and width. Host and device code
+// include this file.
 #pragma once
 
 #include "device/elementwise/pointwise_arguments.h"
 
 namespace flambeau::cuda {
 
-// Windows of equal size, or (adaptive) those that share an image out evenly.
+// Windows of equal size, or adaptive windows, which divide the image evenly.
 struct PoolWindows {
   int64_t size[3], out[3], kernel[3], stride[3], padding[3], dilation[3];
   bool adaptive;
@@ -14,21 +14,21 @@ struct PoolWindows {
 
 struct MaxPoolArguments {
   PoolWindows windows;
-  const char* input;  // of the derivative: its gradient in the output
+  const char* input;  // for the derivative: the gradient of the output
   char* out;
   int64_t* indices;
-  int64_t count;     // of what is written
-  Divider by[3];     // its sizes
-  Divider steps[3];  // strides; of adaptive windows the image's sizes
-  // Of fractional pools, whose windows are of equal size and lie where uniform numbers say: those of each plane, its
-  // last dimension's first where `turned`. Null: other pools.
+  int64_t count;     // number of results
+  Divider by[3];     // sizes of the result
+  Divider steps[3];  // strides; for adaptive windows, the sizes of the image
+  // For fractional pooling, which has windows of equal size at random positions: uniform samples for each plane, with
+  // the last dimension's sample first if `turned`. Null for other kinds of pooling.
   const double* samples;
   int64_t sampled_dims;
   bool turned;
 };
 
-// Sparse matrices along three dimensions. Row o has the taps [ends[o - 1], ends[o]); ends is null for a dimension that
-// is not resampled.
+// The weights of resampling along each of three dimensions, as sparse matrices. Row o has the taps [ends[o - 1],
+// ends[o]). `ends` is null for a dimension that is not resampled.
 struct ResampleArguments {
   struct Axis {
     const int64_t* ends;

@@ -1,6 +1,6 @@
-// One time of recurrent networks: the cells of flambeau/kernels/recurrent_cells.def, a unit of a sequence to a thread.
-// A module invokes FLAMBEAU_CELL(Cell, T), which makes the kernels `forward` and `backward`. Halves are computed
-// in float32.
+// One time step of recurrent networks, with the cells of flambeau/kernels/recurrent_cells.def. Each thread computes one
+// hidden unit of some sequences. A module invokes FLAMBEAU_CELL(Cell, T), which defines the kernels `forward` and
+// `backward`. 16-bit types are computed in float32.
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -21,7 +21,7 @@ struct Recurrent {
   static constexpr int kGates = Cell::gates;
   using V = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
-  // Pointers to values of each time step can be null if the cell does not use them.
+  // Arrays that a cell does not use are null: then `load` returns 0 and `store` does nothing.
   template <class From = T>
   static V load(const void* p, int64_t i) {
     return p ? convert<V>(static_cast<const From*>(p)[i]) : V(0);
@@ -31,7 +31,7 @@ struct Recurrent {
     if (p) static_cast<To*>(p)[i] = convert<To>(value);
   }
 
-  // Calls f(row, unit) for this thread's: blocks along y share the rows.
+  // Calls f(row, unit) for the rows and the hidden unit of this thread. Rows are distributed among the blocks along y.
   template <class Arguments, class F>
   static void each(const Arguments& a, F&& f) {
     const int64_t unit = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;

@@ -5,26 +5,30 @@
 
 namespace flambeau::cuda {
 
-// One time step of some sequences, one row each: gates are rows of (gates, size), all others rows of `size`. Pointers
-// that a cell does not use are null. Types are those of the layer or, where marked as wide, those of the computation.
+// One time step of some sequences, one row per sequence. Gates have rows of (gates, size), all others rows of `size`.
+// Pointers that a cell does not use are null. Arrays have the dtype of the layer or, if marked as wide, the type of the
+// computation.
 struct CellArguments {
   int64_t rows, size;
-  void* gates;             // what the input gives, and afterwards the activated gates
-  const void *own, *bias;  // what the hidden state gives, like gates, wide; added to its rows
-  void *state, *memory;    // wide: of the time before, and afterwards of this time; memory is the hidden state
-  void *hidden, *output;   // the hidden state
-  void* states;            // a copy of the state, wide
-  void* kept;              // a copy of what the hidden state gives the last gate
+  void* gates;  // contributions of the input; overwritten with the activated gates
+  // own: contributions of the hidden state, with the shape of gates, wide. bias: added to each row of own.
+  const void *own, *bias;
+  void *state, *memory;   // wide: cell state and hidden state of the previous step, overwritten with those of this step
+  void *hidden, *output;  // two copies of the hidden state
+  void* states;           // a copy of the cell state, wide
+  void* kept;             // a copy of the hidden state's contribution to the last gate
 };
 
-// The derivative: rows of sequences that are at their first time have no time before, but where they begin.
+// The derivative of one time step. Rows from `continued` on are at the first step of their sequence, and read its
+// initial state.
 struct CellGradientArguments {
-  int64_t rows, size, continued;  // how many rows have a time before
+  int64_t rows, size, continued;  // continued: number of rows that have a previous step
   const void *gates, *kept, *output_grad;
   const void *previous_states, *states;  // wide
   const void *first_states, *previous_hidden, *first_hidden;
-  void *grad, *state_grad;  // wide: of the hidden state, through the gates of the time after it, and of the state
-  void* rest;               // wide: what reaches the hidden state other than through the gates
+  // wide: gradients of the hidden state through the gates of the next step, and of the cell state
+  void *grad, *state_grad;
+  void* rest;  // wide: gradient of the hidden state that does not pass through the gates
   void *gate_grads, *own_grads;
 };
 

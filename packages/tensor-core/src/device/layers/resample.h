@@ -1,4 +1,4 @@
-// Note [Resampling] on a GPU: the matrices of all dimensions in one pass. A module invokes FLAMBEAU_RESAMPLE(T,
+// Note [Resampling] on a GPU: one kernel applies the matrices of all dimensions. A module invokes FLAMBEAU_RESAMPLE(T,
 // V).
 #pragma once
 
@@ -10,7 +10,7 @@
 namespace flambeau::cuda {
 
 template <class V>
-struct Row {  // of a matrix: its taps
+struct Row {  // the taps of one row of a matrix
   int64_t first, last;
   const int32_t* index;
   const V* weight;

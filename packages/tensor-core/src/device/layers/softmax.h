@@ -1,4 +1,4 @@
-// Softmax, its logarithm and the logarithm of the sum of exponentials, of lines that are read once for their sums.
+// Softmax, its logarithm, log-sum-exp, and their derivatives. The reduction reads each line once.
 #pragma once
 
 #include "device/elementwise/exponential.h"
@@ -15,7 +15,7 @@ inline V<T> exponential(V<T> x) {
     return host::exp(x);
 }
 
-// The largest value m, and the sum of exp(x - m); infinities differ by 0.
+// The state is the maximum m and the sum of exp(x - m). Equal infinite maxima have the difference 0.
 template <class T>
 struct Exponentials : WithoutContext {
   using Stored = T;
@@ -57,7 +57,7 @@ template <class T>
 struct Softmax : Forward<T> {
   using Line = typename Forward<T>::Line;
   static Line line(const ReduceArguments&, typename Exponentials<T>::State s, Nothing) {
-    return {s.largest, V<T>(1) / (s.sum + (s.largest - s.largest))};  // NaN where the largest is infinite
+    return {s.largest, V<T>(1) / (s.sum + (s.largest - s.largest))};  // NaN if the largest is infinite
   }
   static T value(const T (&x)[1], int64_t, const Line& l) {
     return convert<T>(exponential<T>(convert<V<T>>(x[0]) - l.largest) * l.by);
@@ -74,7 +74,7 @@ struct LogSoftmax : Forward<T> {
   }
 };
 
-// Of the gradient and the result.
+// The derivatives read the gradient and the result of the forward pass.
 template <class T>
 struct Backward : WithoutContext, host::Add {
   using Stored = T;

@@ -1,5 +1,6 @@
-// Sliding windows as columns, (samples, channels * taps, places), and back. Each element gathers what it is made of. A
-// module invokes FLAMBEAU_WINDOWS(T).
+// Unfolds sliding windows to columns (samples, channels * taps, places), and the reverse operation, which sums
+// overlapping windows. Each thread reads all elements of which its result consists. A module invokes
+// FLAMBEAU_WINDOWS(T).
 #pragma once
 
 #include "device/layers/convolution.h"
@@ -21,7 +22,7 @@ inline void fold(const ConvolutionArguments& a) {
   using Gradient = InputGradient<T, 64>;
   const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= a.division.elements()) return;
-  const int64_t image = at / a.volume;  // of a sample's channel
+  const int64_t image = at / a.volume;  // index of the sample's channel
   const T* columns = reinterpret_cast<const T*>(a.grad) + image * a.area * a.places;
   const Place place = Gradient::Outputs::padded(a, int32_t(at % a.volume));
   typename Gradient::V sum = 0;

@@ -1,8 +1,8 @@
 // p-norms of the differences between rows, and their derivatives. A module invokes FLAMBEAU_DISTANCES(T), which
-// makes
+// defines
 //
-//   distances   a block to a square of pairs, whose rows pass by in parts
-//   slopes      the gradient by x; a thread to a number, which goes through all rows of y
+//   distances   one block per tile of pairs of rows; it loads parts of the rows into shared memory
+//   slopes      the gradient with respect to x; one thread per element, which loops over all rows of y
 #pragma once
 
 #include "device/linalg/distances_arguments.h"
@@ -52,7 +52,7 @@ struct Distances {
     if (i < a.n && j < a.k) static_cast<T*>(a.out)[(batch * a.n + i) * a.k + j] = finished(sum, a.p);
   }
 
-  // The derivative of a distance by the difference in one place.
+  // Returns the derivative of a distance with respect to one component of the difference.
   static T slope(T difference, T distance, double p) {
     const T size = difference < 0 ? -difference : difference;
     if (p == 0 || distance == 0 || difference == 0 || difference != difference) return T(0);

@@ -5,12 +5,13 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kDistanceTile = 16;  // rows and columns of a block
+inline constexpr int kDistanceTile = 16;  // rows and columns per block
 
-struct DistanceArguments {  // of x (batch, n, m) and y (batch, k, m)
+// Arguments for x (batch, n, m) and y (batch, k, m).
+struct DistanceArguments {
   const void *x, *y;
-  void* out;                     // (batch, n, k), or the gradient by x, (batch, n, m)
-  const void *grad, *distances;  // (batch, n, k), for the derivative
+  void* out;                     // (batch, n, k), or the gradient with respect to x, (batch, n, m)
+  const void *grad, *distances;  // (batch, n, k), for the derivative only
   int64_t batch, n, k, m;
   double p;
 };

@@ -1,12 +1,13 @@
-// Factorizations by elimination, of batches of matrices: what is not a product of matrices. Note [Elimination] in
-// src/cuda/linalg/elimination.cpp. A module invokes FLAMBEAU_ELIMINATION(T), which makes the kernels
+// The steps of LU and Cholesky factorizations that are not matrix products, for batches of matrices. Note [Elimination]
+// in src/cuda/linalg/elimination.cpp. A module invokes FLAMBEAU_ELIMINATION(T), which defines the kernels
 //
-//   lu          of some columns, with pivots; a block to a matrix
-//   cholesky    of a diagonal block: A = U^H U; a block to a matrix
-//   triangle    solves small triangular systems; a warp to a right side
-//   exchange    exchanges rows as pivots say; a thread to a column
+//   lu          factors some columns, with pivoting; one block per matrix
+//   cholesky    factors a diagonal block, A = U^H U; one block per matrix
+//   triangle    solves small triangular systems; one warp per right-hand side
+//   exchange    exchanges rows as given by the pivots; one thread per column
 //
-// and FLAMBEAU_ORDER_OF_ROWS the kernel `order`: where pivots bring each row, a thread to a matrix.
+// and FLAMBEAU_ORDER_OF_ROWS, which defines the kernel `order`: it converts pivots to a permutation of the rows, with
+// one thread per matrix.
 #pragma once
 
 #include "device/linalg/elimination_arguments.h"
@@ -39,7 +40,7 @@ struct Elimination {
       if (threadIdx.x == 0) a.pivots[matrix * a.pivots_batch + a.first + k] = int32_t(a.first + best.row + 1);
       __syncthreads();
       const T pivot = row[k];
-      if (pivot == T(0)) {  // the column below is zero as well
+      if (pivot == T(0)) {  // all elements below the pivot are zero as well
         if (threadIdx.x == 0 && a.info[matrix] == 0) a.info[matrix] = int32_t(a.first + k + 1);
         continue;
       }
@@ -65,7 +66,7 @@ struct Elimination {
         break;
       }
       const Real root = sqrt(pivot), scale = Real(1) / root;
-      __syncthreads();  // all have read the pivot
+      __syncthreads();  // all threads have read the pivot
       for (int j = k + threadIdx.x; j < n; j += kThreads) tile[k][j] = j == k ? T(root) : tile[k][j] * scale;
       __syncthreads();
       for (int e = threadIdx.x; e < n * n; e += kThreads)

@@ -8,28 +8,30 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kEliminationPanel = 32;    // columns that are eliminated, or unknowns that are solved for, at once
-inline constexpr int kEliminationColumns = 64;  // right sides of a block
+inline constexpr int kEliminationPanel = 32;    // number of columns eliminated, or unknowns solved for, in one step
+inline constexpr int kEliminationColumns = 64;  // right-hand sides per block
 inline constexpr int kEliminationThreads = 256;
 
-// Columns [first, first + width) of matrices whose elements from (first, first) on are `a`, `rows` of them.
+// Factors columns [first, first + width) of matrices. `a` points to the element (first, first), and has `rows` rows.
 struct PanelArguments {
   Matrices a;
   int64_t rows, width, first;
-  int32_t *pivots, *info;  // counted from 1; info is 0 as long as all is well
+  int32_t *pivots, *info;  // counted from 1; info is 0 if no zero or invalid pivot occurred
   int64_t pivots_batch;
 };
 
-struct TriangleArguments {  // b becomes what solves a x = b; a has at most kEliminationPanel rows
+// Replaces b by the solution x of a x = b. `a` has at most kEliminationPanel rows.
+struct TriangleArguments {
   Matrices a, b;
   int64_t count, size, columns;
   bool upper, unit;
 };
 
-struct ExchangeArguments {  // rows of all columns but [skipped, skipped + skip)
+// Exchanges rows, in all columns except [skipped, skipped + skip).
+struct ExchangeArguments {
   Matrices a;
   int64_t count, rows, columns, skipped, skip;
-  const int32_t* pivots;  // of the rows [first, first + steps)
+  const int32_t* pivots;  // those of the rows [first, first + steps)
   int64_t pivots_batch, first, steps;
   bool back;
   Reporter reporter;

@@ -1,8 +1,8 @@
-// The LDL factorization of src/operators/linalg/indefinite.cpp, where the algorithm is described, and what it solves. A
-// module invokes FLAMBEAU_INDEFINITE(T), which makes the kernels
+// The LDL factorization of src/operators/linalg/indefinite.cpp, which describes the algorithm, and solutions of systems
+// with it. A module invokes FLAMBEAU_INDEFINITE(T), which defines the kernels
 //
-//   factor   a block to a matrix
-//   solve    a block to some right sides of a matrix
+//   factor   one block per matrix
+//   solve    one block for some right-hand sides of a matrix
 #pragma once
 
 #include "device/linalg/indefinite_arguments.h"
@@ -27,7 +27,7 @@ struct Indefinite {
 
   struct Choice {
     int64_t row;
-    int width;  // of the pivot; 0 for a column of zeros
+    int width;  // width of the pivot; 0 if the column is zero
   };
   Choice choose(int64_t k) const {
     const double alpha = (1 + sqrt(17.0)) / 8, own = size(at(k, k));
@@ -50,7 +50,7 @@ struct Indefinite {
     const T former = x;
     x = y, y = former;
   }
-  // Rows and columns i <= j of what is left from row k on.
+  // Exchanges rows and columns i <= j of the part of the matrix from row k on.
   void exchange(int64_t k, int64_t i, int64_t j) const {
     if (i == j) return;
     for (int64_t c = k + threadIdx.x; c < i; c += kThreads) exchange_elements(at(i, c), at(j, c));
@@ -67,8 +67,8 @@ struct Indefinite {
     __syncthreads();
   }
 
-  // Columns k to k + width - 1 become L's; what they were stands in the rows of the upper triangle, for the rows of
-  // what is left to read, until these have been reduced.
+  // Replaces columns k to k + width - 1 by those of L. Meanwhile, the upper triangle's rows hold the original columns,
+  // which are needed to update the remaining rows.
   void eliminate(int64_t k, int width) const {
     const int64_t first = k + width;
     const T c = width == 2 ? at(k + 1, k) : T(1), scaled = at(k, k) / turn(c);
@@ -108,7 +108,7 @@ struct Indefinite {
       const int width = choice.width == 2 ? 2 : 1;
       const int64_t last = k + width - 1;
       if (choice.width == 0 && info == 0) info = k + 1;
-      __syncthreads();  // all have read what the choice was made from
+      __syncthreads();  // all threads have read the elements that the choice depends on
       own.exchange(k, last, choice.row);
       if (choice.width > 0) own.eliminate(k, width);
       for (int64_t i = k + threadIdx.x; i <= last; i += kThreads)
@@ -118,7 +118,7 @@ struct Indefinite {
     if (threadIdx.x == 0) a.info[matrix] = int32_t(info);
   }
 
-  // Right sides: `columns` of them in rows of `row` elements.
+  // Right-hand sides: `columns` of them, stored in rows of `row` elements.
   struct Sides {
     T* b;
     int64_t columns, row;
@@ -132,7 +132,7 @@ struct Indefinite {
     }
   };
 
-  // The rows k (and k + 1) by the block of D there.
+  // Divides row k (and k + 1 if width is 2) by that block of D.
   void divide(int64_t k, int width, const Sides& b) const {
     for (int64_t c = threadIdx.x; c < b.columns; c += kThreads) {
       if (width == 1) {
@@ -146,7 +146,7 @@ struct Indefinite {
     }
   }
 
-  // Of elements of b, a thread to each, those of a row side by side.
+  // Updates the rows below the block. Each thread computes elements of b; adjacent threads compute adjacent ones.
   void subtract_below(int64_t k, int width, const Sides& b) const {
     const int64_t first = k + width, elements = (n - first) * b.columns;
     for (int64_t e = threadIdx.x; e < elements; e += kThreads) {
@@ -157,7 +157,7 @@ struct Indefinite {
     }
     __syncthreads();
   }
-  // A warp to an element of the rows k to last.
+  // Updates the rows k to last. Each warp computes elements of b.
   void subtract_above(int64_t k, int64_t last, const Sides& b) const {
     const int64_t elements = (last - k + 1) * b.columns;
     for (int64_t e = threadIdx.x / 32; e < elements; e += kWarps) {

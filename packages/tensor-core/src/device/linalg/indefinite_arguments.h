@@ -7,16 +7,18 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kIndefiniteThreads = 256, kIndefiniteColumns = 32;  // columns: right sides of a block
+inline constexpr int kIndefiniteThreads = 256, kIndefiniteColumns = 32;  // columns: right-hand sides per block
 
-struct IndefiniteArguments {  // contiguous matrices, their upper triangles zeros
+// Contiguous matrices whose upper triangles are zero.
+struct IndefiniteArguments {
   void* a;
   int32_t *pivots, *info;
   int64_t size;
   bool hermitian;
 };
 
-struct IndefiniteSolveArguments {  // b becomes what solves a x = b; contiguous
+// Replaces b by the solution x of a x = b. Both are contiguous.
+struct IndefiniteSolveArguments {
   void *a, *b;
   const int32_t* pivots;
   int64_t count, size, columns;

@@ -1,4 +1,4 @@
-// Tiles of rows in shared memory, and what a warp's matrix units make of them. Note [Matrix units]
+// Tiles of rows in shared memory, and products of them by a warp with tensor cores. Note [Matrix units]
 #pragma once
 
 #include "device/layers/attention_mask.h"
@@ -7,11 +7,13 @@
 namespace flambeau::cuda {
 
 inline int lane() { return int(threadIdx.x) % 32; }
-// The number of the warp; asked of a lane, so that the compiler sees that all have the same.
+// The number of the warp. It is broadcast from a lane, so that the compiler knows that it is the same for the whole
+// warp.
 inline int warp() { return __shfl_sync(0xffffffffu, int(threadIdx.x) / 32, 0); }
 
+// Combines a value with those of the other lanes that have elements of the same rows.
 template <class F>
-float over_four(float x, F&& f) {  // among the lanes that have parts of the same rows of sums
+float over_four(float x, F&& f) {
   x = f(x, __shfl_xor_sync(0xffffffffu, x, 1));
   return f(x, __shfl_xor_sync(0xffffffffu, x, 2));
 }
@@ -39,11 +41,11 @@ struct alignas(16) MatrixRows {
     *reinterpret_cast<uint4*>(chunk(r, first / kChunk)) = words;
   }
 
-  // Starts to copy rows [first, first + kLines) of a matrix (rows, columns); zeros beyond it.
+  // Starts to copy rows [first, first + kLines) of a matrix (rows, columns). Elements beyond its end become zeros.
   template <int kThreads>
   void load(const MemberRows<T>& member, int64_t first, int64_t rows, int64_t columns) {
     constexpr int kAll = kLines * kChunks, kTurns = (kAll + kThreads - 1) / kThreads;
-    constexpr bool kSteps = kThreads % kChunks == 0;  // a thread's chunks are all in one column
+    constexpr bool kSteps = kThreads % kChunks == 0;  // all chunks of a thread are in one column
     const int there = rows - first < kLines ? int(rows - first) : kLines, width = int(columns);
     const int stride = member.opaque_stride(), thread = int(threadIdx.x);
     const T* const from = member.data + first * stride;
@@ -56,19 +58,19 @@ struct alignas(16) MatrixRows {
       copy_async(chunk(r, c), from + r * stride + c * kChunk, r < there && c * kChunk < width);
     }
   }
-  // A left matrix of 16 rows from r on, and two chunks, along k, from c on.
+  // Loads the fragment of a left matrix: 16 rows from r on, and two chunks along k from c on.
   void left(uint32_t (&words)[4], int r, int c) const { load_matrices(words, chunk(r + lane() % 16, c, lane() / 16)); }
-  // Two right matrices whose columns are the 16 rows from r on; k goes along the rows.
+  // Loads the fragments of two right matrices whose columns are the 16 rows from r on; k runs along the rows.
   void right_of_rows(uint32_t (&words)[4], int r, int c) const {
     load_matrices(words, chunk(r + lane() % 8 + lane() / 16 * 8, c, lane() / 8 % 2));
   }
-  // Two right matrices of 16 columns from chunk c on; k goes along the columns, from row r on.
+  // Loads the fragments of two right matrices of 16 columns from chunk c on; k runs along the columns, from row r on.
   void right_of_columns(uint32_t (&words)[4], int r, int c) const {
     load_transposed(words, chunk(r + lane() % 16, c, lane() / 16));
   }
 };
 
-// Adds to the sums of kHigh left matrices and 16 columns.
+// Adds the products of kHigh left matrices and a right matrix of 16 columns.
 template <class T, int kHigh, int kWide>
 void multiply_pair(float (&sums)[kHigh][kWide][4], const uint32_t (&left)[kHigh][4], const uint32_t (&right)[4],
                    int w) {
@@ -79,7 +81,7 @@ void multiply_pair(float (&sums)[kHigh][kWide][4], const uint32_t (&left)[kHigh]
   }
 }
 
-// sums += rows of `left` from `row` on, times the transpose of those of `right` from `column` on.
+// Computes sums += left * right^T, with the rows of `left` from `row` on and those of `right` from `column` on.
 template <int kHigh, int kWide, class T, int kRows, int kColumns, int kDepth>
 void multiply_rows(float (&sums)[kHigh][kWide][4], const MatrixRows<T, kRows, kDepth>& left, int row,
                    const MatrixRows<T, kColumns, kDepth>& right, int column = 0) {
@@ -96,7 +98,7 @@ void multiply_rows(float (&sums)[kHigh][kWide][4], const MatrixRows<T, kRows, kD
   }
 }
 
-// sums += weights * rows, where the weights are sums of products themselves.
+// Computes sums += weights * rows. The weights are the result of an earlier product, in its register layout.
 template <class T, int kHigh, int kWide, int kLines, int kSize>
 void add_weighted(float (&sums)[kHigh][kWide][4], const float (&weights)[kHigh][kLines / 8][4],
                   const MatrixRows<T, kLines, kSize>& rows) {
@@ -118,8 +120,8 @@ void add_weighted(float (&sums)[kHigh][kWide][4], const float (&weights)[kHigh][
   }
 }
 
-// put(place, two numbers side by side) for a warp's rows from `first` on, of a matrix (rows, columns) of a batch, with
-// an even number of columns.
+// Calls put(offset, pair) for each pair of adjacent columns in a warp's sums. They are the rows from `first` on of a
+// matrix (rows, columns) of a batch, with an even number of columns.
 template <int kHigh, int kWide, class F>
 void each_pair(int64_t batch, int64_t first, int64_t rows, int64_t columns, const float (&sums)[kHigh][kWide][4],
                F&& put) {

@@ -1,16 +1,17 @@
-// The units that multiply small matrices, by the instructions of PTX.
+// Tensor cores, used by PTX instructions.
 //
 // Note [Matrix units]
-// A warp multiplies a matrix of 16 x 16 elements of two bytes (`left`) with one of 16 x 8 (`right`) and adds to 16 x 8
-// float32 (`sums`). Lane l has of each what the PTX ISA says for mma.m16n8k16, with g = l / 4 and t = l % 4:
+// A warp multiplies a matrix of 16 x 16 two-byte elements (`left`) by one of 16 x 8 (`right`) and adds the product to
+// 16 x 8 float32 elements (`sums`). Lane l holds the elements that the PTX ISA specifies for mma.m16n8k16. These are,
+// with g = l / 4 and t = l % 4:
 //   left    words 0 to 3: k = 2 t, 2 t + 1 of rows g and g + 8, then k = 2 t + 8, 2 t + 9 of the same rows
 //   right   words 0, 1:   k = 2 t, 2 t + 1, then k = 2 t + 8, 2 t + 9, of column g
 //   sums    columns 2 t, 2 t + 1 of row g, then of row g + 8
-// In float32 (TF32) k is 8, and a word has one element: k = t, then k = t + 4. Turing has units for float16 only, which
-// take half of k at a time, without a difference in who has what.
+// In float32 (TF32) k is 8, and a word has one element: k = t, then k = t + 4. Turing supports only float16 and
+// multiplies half of k at a time; the assignment of elements to lanes is the same.
 //
-// Rows in shared memory go there and from there by 16 bytes; where a row's chunks lie (`chunk_at`) is permuted so that
-// those of eight consecutive rows are in different banks.
+// Rows in shared memory are read and written in chunks of 16 bytes. The positions of a row's chunks (`chunk_at`) are
+// permuted so that the same chunk of eight consecutive rows is in different banks.
 #pragma once
 
 #include "device/elementwise/exponential.h"
@@ -26,8 +27,9 @@ inline constexpr bool kAmpere = true;
 template <class T>
 inline constexpr bool kHasUnits = std::is_same_v<T, float16> || (std::is_same_v<T, bfloat16> && kAmpere);
 
-// Where chunk `c` of 16 bytes lies in row `r` of rows of kChunks chunks, which is even. `more` (0 or 1, where c is
-// even) is added to c: said apart, it leaves the compiler fewer addresses to keep.
+// Returns the position of chunk `c` of 16 bytes in row `r`. Rows have kChunks chunks, an even number. `more` (0 or 1,
+// for even c) is added to c. As a separate argument it reduces the number of addresses that the compiler keeps in
+// registers.
 template <int kChunks>
 inline int chunk_at(int r, int c, int more = 0) {
   constexpr int bits = kChunks % 8 == 0 ? 3 : kChunks % 4 == 0 ? 2 : 1, mask = (1 << bits) - 1;
@@ -83,7 +85,7 @@ inline float round_to_tf32(float x) { return x == x ? __uint_as_float(__float_as
   FLAMBEAU_MULTIPLY(shape, type, "{%4, %5, %6, %7}", "{%8, %9}", "r"(left[0]), "r"(left[1]), "r"(left[2]), \
                     "r"(left[3]), "r"(right0), "r"(right1))
 
-// sums += left * right; float32 as TF32.
+// Computes sums += left * right. float32 is multiplied as TF32.
 template <class T>
 inline void multiply_accumulate(float (&sums)[4], const uint32_t (&left)[4], uint32_t right0, uint32_t right1) {
 #if __CUDA_ARCH__ >= 800
@@ -107,14 +109,14 @@ inline void multiply_accumulate(float (&sums)[4], const uint32_t (&left)[4], uin
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])                       \
                : "r"(uint32_t(__cvta_generic_to_shared(row)))                             \
                : "memory")
-// Four matrices of 8 x 8, of which lane l says where row l % 8 of matrix l / 8 begins: lane l gets elements
-// 2 (l % 4) and the next of row l / 4 of each; transposed: of column l / 4.
+// Loads four matrices of 8 x 8. Lane l passes the address of row l % 8 of matrix l / 8, and gets elements 2 (l % 4) and
+// 2 (l % 4) + 1 of row l / 4 of each matrix, or of column l / 4 if transposed.
 inline void load_matrices(uint32_t (&to)[4], const void* row) { FLAMBEAU_LOAD_MATRICES(""); }
 inline void load_transposed(uint32_t (&to)[4], const void* row) { FLAMBEAU_LOAD_MATRICES(".trans"); }
 #undef FLAMBEAU_LOAD_MATRICES
 
-// 16 bytes from global to shared memory, or zeros: available to this thread after it has waited for its commits, except
-// for the last kPending ones.
+// Copies 16 bytes from global to shared memory, or stores zeros if !there. The thread can read them after
+// commit_copies() and wait_for_copies<kPending>(), which waits for all commits except the last kPending.
 inline void copy_async(void* to, const void* from, bool there) {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(uint32_t(__cvta_generic_to_shared(to))),
@@ -152,7 +154,7 @@ inline uint32_t pack(float low, float high) {
 #endif
   return word;
 }
-// The nearest number that TF32 has.
+// Rounds to the nearest TF32 number.
 inline float round_to_tf32(float x) {
 #if __CUDA_ARCH__ >= 800
   uint32_t bits;

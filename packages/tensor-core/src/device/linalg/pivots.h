@@ -1,4 +1,4 @@
-// The largest of the elements that a block looks at, and where it is: of equal ones the first.
+// Reductions over the threads of a block: the largest element and its row (the first of equal ones), maxima and sums.
 #pragma once
 
 #include "device/threads/teams.h"

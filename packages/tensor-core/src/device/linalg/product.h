@@ -1,4 +1,4 @@
-// The product of matrices of any strides. Note [Tiles]. A module invokes FLAMBEAU_PRODUCT(In, Out, tile, tf32).
+// Matrix products for matrices with any strides. Note [Tiles]. A module invokes FLAMBEAU_PRODUCT(In, Out, tile, tf32).
 #pragma once
 
 #include "device/linalg/tile.h"

@@ -1,9 +1,9 @@
-// Householder's reflectors 1 - tau v v^H, with LAPACK's signs: what is not a product of matrices. Note [Elimination] in
-// src/cuda/linalg/elimination.cpp. A module invokes FLAMBEAU_REFLECTORS(T), which makes the kernels
+// Householder reflectors 1 - tau v v^H, with LAPACK's signs: the steps that are not matrix products. Note [Elimination]
+// in src/cuda/linalg/elimination.cpp. A module invokes FLAMBEAU_REFLECTORS(T), which defines the kernels
 //
-//   panel      factors some columns: R above, the vectors below; a block to a matrix
-//   vectors    the vectors with their ones and zeros; a thread to an element
-//   triangle   the triangular factor of a panel's block reflector; a warp to a matrix
+//   panel      factors some columns into R and the vectors below its diagonal; one block per matrix
+//   vectors    writes the vectors with their implicit ones and zeros; one thread per element
+//   triangle   the triangular factor of a panel's block reflector; one warp per matrix
 #pragma once
 
 #include "device/linalg/pivots.h"
@@ -41,7 +41,7 @@ struct Reflectors {
     return Real(scale * sqrt(join_block<Added, kThreads>(sum)));
   }
 
-  // Each warp handles every kWarps-th row, each lane the column of its number.
+  // Each warp processes every kWarps-th row. Lane i processes column i.
   static void panel(const ReflectorPanelArguments& a) {
     alignas(16) __shared__ T parts[kWarps][kReflectors];
     const int64_t matrix = blockIdx.x;
@@ -64,7 +64,7 @@ struct Reflectors {
         sum += Parts::conjugate(of_lane_number(value, int(k)) * scale) * value;
       }
       parts[warp][lane] = sum;
-      __syncthreads();  // all threads have also read row k
+      __syncthreads();  // after this barrier, all threads have read row k, too
       sum = top;
       for (int w = 0; w < kWarps; ++w) sum += parts[w][lane];
       const T share = Parts::conjugate(factor) * sum;

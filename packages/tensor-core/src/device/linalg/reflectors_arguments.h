@@ -1,4 +1,4 @@
-// Arguments of the kernels of Householder's reflectors. Host and device code include this file.
+// Arguments of the kernels for Householder reflectors. Host and device code include this file.
 #pragma once
 
 #include <cstdint>
@@ -7,23 +7,26 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kReflectors = 32;  // of a panel
+inline constexpr int kReflectors = 32;  // per panel
 inline constexpr int kReflectorThreads = 256;
 
-struct ReflectorPanelArguments {  // of at most kReflectors columns, and of at least as many rows
+// Factors a panel of at most kReflectors columns and at least as many rows.
+struct ReflectorPanelArguments {
   Matrices a;
   int64_t rows, width;
   char* tau;
   int64_t tau_batch;
 };
 
-struct ReflectorVectorsArguments {  // contiguous (count, rows, width), from what is below the diagonals of `a`
+// Writes contiguous vectors, (count, rows, width), from the elements below the diagonals of `a`.
+struct ReflectorVectorsArguments {
   Matrices a;
   char* vectors;
   int64_t count, rows, width;
 };
 
-// The triangle T of 1 - V T V^H, (width, width), from V^H V; or that of the adjoint. Contiguous.
+// Computes the triangular factor T of 1 - V T V^H, (width, width), from the Gram matrix V^H V; or its adjoint. Arrays
+// are contiguous.
 struct ReflectorTriangleArguments {
   const char *tau, *gram;
   int64_t tau_batch, width;

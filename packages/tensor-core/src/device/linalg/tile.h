@@ -12,8 +12,7 @@
 //   T, V, Arguments        types of elements and of the computation; a struct with division and partial
 //   kRows, kColumns        size of a tile
 //   Left(a, batch, i)      a row of the left matrix; at(a, p) returns element p, and take(a, p, end, to) copies the
-//   elements
-//                          from p on, with zeros from `end` on
+//                          elements from p on, with zeros from `end` on
 //   Right(a, batch, j)     the same for a column of the right matrix
 //   kColumnsOnly           true if right_along_k() is always false
 //   left_along_k(a), right_along_k(a)   true if elements that are adjacent in memory are adjacent along k
@@ -35,7 +34,7 @@ struct alignas(16) Chunk {
   T values[kCount];
 };
 
-// Elements that lie one after the other: at once where they are 16 bytes that begin at a multiple of such.
+// Copies contiguous elements; in one access if they are 16 bytes at an aligned address.
 template <class T, int kCount>
 void take_contiguous(const T* from, int64_t there, T (&to)[kCount]) {
   if constexpr (kCount * sizeof(T) == 16)
@@ -49,7 +48,8 @@ void take_contiguous(const T* from, int64_t there, T (&to)[kCount]) {
   for (int i = 0; i < kCount; ++i) to[i] = i < there ? from[i] : T{};
 }
 
-// Elements as they are multiplied: halves as they are by the matrix units, float32 rounded for them where kTf32.
+// The representation of elements in shared memory: tensor cores take two-byte types unchanged, and float32 rounded to
+// TF32 if kTf32. Otherwise elements are converted to the type of the computation.
 template <class T, class V, bool kTf32>
 struct Kept {
   static constexpr bool kUnits = kHasUnits<T> || (kTf32 && std::is_same_v<T, float> && kAmpere);
@@ -87,8 +87,8 @@ struct Tile {
     }
   };
 
-  // One matrix's elements, on their way to shared memory, by chunks along k. Where it never goes along k first, a
-  // thread's are all of one row or column (kOne).
+  // Copies one matrix's elements to shared memory through registers, by chunks along k. With kOne, chunks are never
+  // assigned to threads along k first, and all chunks of a thread are in the same row or column.
   template <class Place, int kSize, bool kOne>
   struct Stream {
     static constexpr int kCount = kSize * kDepth / (kTileThreads * kChunk), kPlaces = kOne ? 1 : kCount;
@@ -97,7 +97,7 @@ struct Tile {
     E values[kCount][kChunk];
     bool k_first, inside[kPlaces];
 
-    // Where the chunk that this thread brings in its turn `s` is in the tile: along the matrix, and along k.
+    // Position in the tile of this thread's chunk number `s`: along the matrix's rows or columns, and along k.
     int along(int s) const {
       const int chunk = int(threadIdx.x) + s * kTileThreads;
       return k_first ? chunk / (kDepth / kChunk) : chunk % kSize;
@@ -204,7 +204,7 @@ struct Tile {
 
 }  // namespace flambeau::cuda
 
-// Of a problem; whether float32 may be multiplied as TF32.
+// The arguments are a Problem and, optionally, whether float32 may be multiplied as TF32.
 #define FLAMBEAU_TILES(...)                                                                                        \
   using TilesOf = flambeau::cuda::Tile<__VA_ARGS__>;                                                               \
   FLAMBEAU_COOPERATIVE_KERNEL(tiles, TilesOf::Arguments, flambeau::cuda::kTileThreads, TilesOf::Engine::kBlocks) { \

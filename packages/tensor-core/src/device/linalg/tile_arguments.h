@@ -5,11 +5,11 @@
 
 namespace flambeau::cuda {
 
-// How a product (m x k) * (k x n) is divided: every block computes a tile of the result, over a part of k.
+// The division of a product (m x k) * (k x n): each block computes a tile of the result, over a part of k.
 struct Division {
   int64_t m, n, k, batch;
-  int64_t rows, columns;       // tiles
-  int64_t parts, part_length;  // of k
+  int64_t rows, columns;       // number of tiles
+  int64_t parts, part_length;  // number and length of the parts of k
   int64_t blocks() const { return rows * columns * batch * parts; }
   int64_t elements() const { return m * n * batch; }
 };
@@ -26,7 +26,7 @@ struct ProductArguments {
   Operand2D left, right;
   char* out;
   int64_t out_row, out_column, out_batch;
-  const char* bias;  // by column; null: none
+  const char* bias;  // one value per column, or null
   int64_t bias_stride;
 };
 

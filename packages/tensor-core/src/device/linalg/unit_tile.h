@@ -1,5 +1,5 @@
-// Tiles of a product, multiplied by the matrix units: eight warps, two high and four wide. Note [Tiles], Note [Matrix
-// units]
+// Tiles of a matrix product computed with tensor cores, by eight warps in two rows and four columns. Note [Tiles], Note
+// [Matrix units]
 #pragma once
 
 #include "device/linalg/matrix_rows.h"
@@ -10,7 +10,7 @@ template <class T, int kRows, int kColumns>
 struct UnitTile {
   static constexpr int kChunk = 16 / sizeof(T), kDepth = 4 * kChunk;
   static constexpr int kHigh = kRows / 2 / 16, kWide = kColumns / 4 / 8;
-  static constexpr int kBlocks = 0;  // as many as it comes to
+  static constexpr int kBlocks = 0;  // no minimum of blocks per multiprocessor
   using Left = MatrixRows<T, kRows, kDepth>;
   using Right = MatrixRows<T, kColumns, kDepth>;
   float sums[kHigh][kWide][4];
@@ -20,8 +20,9 @@ struct UnitTile {
   static int column() { return int(threadIdx.x) / 32 % 4 * (kColumns / 4); }
 
   void multiply(const Left& left, const Right& right) { multiply_rows(sums, left, row(), right, column()); }
+  // Calls f(row, column, sum) for each of this thread's sums, with positions in the tile.
   template <class F>
-  void each(F&& f) const {  // f(row of the tile, column, sum)
+  void each(F&& f) const {
 #pragma unroll
     for (int h = 0; h < kHigh; ++h)
 #pragma unroll

@@ -1,18 +1,19 @@
-// Reductions of (outer, length, inner) to (outer, inner). A module's source includes this and invokes
+// Reductions of (outer, length, inner) to (outer, inner). A module's source includes this file and invokes
 //
 //   FLAMBEAU_REDUCTION(Op)
 //
-// which makes the kernels short_rows (some lanes for a row), long_rows (a block for a part of a row), columns and
-// wide_columns (threads side by side along `inner`), and join (of the states of parts). An Op has
+// which defines the kernels short_rows (some lanes per row), long_rows (one block per part of a row), columns and
+// wide_columns (adjacent threads process adjacent positions along `inner`), and join (which combines the states of the
+// parts). An Op has
 //
-//   Stored, kInputs     what elements are, and how many tensors of them are read
-//   Leaf, State         what elements become, and what these are joined in
-//   identity<T>(), join(T, T)   for both
-//   Context, context(a, number)  what the elements of a row, or of a column, are seen with
-//   map(values, place, context)  the Leaf of an element
-//   write(a, at, state)         the result
+//   Stored, kInputs     the type of elements, and the number of input tensors
+//   Leaf, State         the type that elements are converted to, and the type in which leaves are accumulated
+//   identity<T>(), join(T, T)   for both types
+//   Context, context(a, number)  data that map needs for a row or a column
+//   map(values, place, context)  returns the Leaf of an element
+//   write(a, at, state)          stores the result
 //
-// Which thread reads which elements, and in which order they are joined, depends on the shape alone.
+// The elements that a thread reads and the order in which they are combined depend only on the shape.
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -23,7 +24,7 @@
 
 namespace flambeau::cuda {
 
-namespace host = kernels::FLAMBEAU_ISA;  // the reductions that every device has
+namespace host = kernels::FLAMBEAU_ISA;  // reductions that the CPU and the GPU share
 
 template <class Op>
 struct Reduction {
@@ -32,7 +33,7 @@ struct Reduction {
   using State = typename Op::State;
   using Context = typename Op::Context;
   static constexpr int kInputs = Op::kInputs, kWidth = Pack<Stored>::kWidth, kUnroll = 4;
-  static constexpr int kColumns = kWidth < 4 ? kWidth : 4;  // columns of a thread of wide_columns
+  static constexpr int kColumns = kWidth < 4 ? kWidth : 4;  // columns per thread in wide_columns
 
   static const Stored* input(const ReduceArguments& a, int k) { return reinterpret_cast<const Stored*>(a.in[k]); }
   static void write(const ReduceArguments& a, int64_t at, State state) {
@@ -42,11 +43,11 @@ struct Reduction {
       Op::write(a, at, state);
   }
 
-  // Rows of lengths that are no multiple of a pack do not begin at one: the places before the first pack are taken one
-  // by one. How many they are is decided by the row's number, wherever in memory the tensor lies.
+  // Number of elements of a row before its first aligned pack; they are read one by one. It depends on the row's
+  // number, not on the tensor's address, so that the order of operations depends only on the shape.
   static int64_t before_packs(const ReduceArguments& a, int64_t row) { return -(row * a.length) & (kWidth - 1); }
 
-  // Of packs of all inputs, whose first element is at `place`.
+  // Combines the elements of one pack of each input. The first element is at `place`.
   static Leaf of_packs(const Pack<Stored> (&packs)[kInputs], int64_t place, const Context& context) {
     Leaf leaves[kWidth];
 #pragma unroll
@@ -63,8 +64,8 @@ struct Reduction {
     return leaves[0];
   }
 
-  // A thread's share of the places [begin, end) of a row, where begin is a multiple of a pack: packs, `threads` packs
-  // apart.
+  // Reduces a thread's share of the elements [begin, end) of a row: packs that are `threads` packs apart. `begin` is a
+  // multiple of a pack.
   static State of_row(const ReduceArguments& a, int64_t row, int64_t begin, int64_t end, int thread, int threads) {
     const Context context = Op::context(a, row);
     const Stored* rows[kInputs];
@@ -121,7 +122,7 @@ struct Reduction {
     if (threadIdx.x == 0) write(a, row * a.parts + blockIdx.y, state);
   }
 
-  // Every thread takes `count` columns and every slots-th row of a part; then the slots are joined.
+  // Each thread reduces `count` columns of every slots-th row of a part. Then the slots are combined.
   template <int count>
   struct alignas(count * sizeof(Stored)) Columns {
     Stored values[count];
@@ -145,7 +146,7 @@ struct Reduction {
       states[j] = Op::join(states[j], State(Op::map(values, place, contexts[j])));
     }
   }
-  // Where a thread of a block of columns stands.
+  // The position of a thread in a block of columns.
   struct Place {
     int slots, slot;
     int64_t outer, column;
@@ -159,7 +160,7 @@ struct Reduction {
       there = outer < a.outer && column < a.inner;
     }
   };
-  // Of the threads `lanes` apart; the first of them has the result.
+  // Combines the states of threads that are `lanes` apart. The first of them gets the result.
   template <int count>
   static void join_slots(State (&states)[count], int lanes, const Place& at) {
     __shared__ State shared[count][kReduceThreads];
@@ -186,7 +187,7 @@ struct Reduction {
   }
   template <int count>
   static void of_columns(const ReduceArguments& a, State (&states)[count], const Place& at) {
-    constexpr int kRows = 4;  // in flight
+    constexpr int kRows = 4;  // rows that are loaded before they are combined, to overlap the loads
     const int64_t end = (blockIdx.y + 1) * a.part < a.length ? (blockIdx.y + 1) * a.part : a.length;
 #pragma unroll
     for (State& state : states) state = Op::template identity<State>();
@@ -222,7 +223,7 @@ struct Reduction {
     }
   }
 
-  // The states of (outer, length, inner), a block for each of (outer, inner).
+  // Combines states (outer, length, inner) along the length. One block computes each of (outer, inner).
   static void join(const ReduceArguments& a) {
     const int64_t outer = blockIdx.x / a.inner, column = blockIdx.x % a.inner;
     const State* states = reinterpret_cast<const State*>(a.in[0]) + outer * a.length * a.inner + column;
@@ -239,7 +240,7 @@ struct WithoutContext {
   static Nothing context(const ReduceArguments&, int64_t) { return {}; }
 };
 
-// A reduction of the CPU's.
+// A reduction with the operations of the CPU's.
 template <class Base, class T>
 struct Plain : Base, WithoutContext {
   using Stored = typename host::Element<T>::Stored;
@@ -260,7 +261,7 @@ namespace reductions {
   using name = Plain<host::ReductionOf<host::name##_reduction, V<T>>, T>;
 #include "flambeau/reductions.def"
 
-// Of two vectors, in the type their products are summed in.
+// The dot product of two vectors, computed in the type in which the products are summed.
 template <class T>
 struct Dot : Plain<host::ReductionOf<host::sum_reduction, V<T>>, T> {
   using Stored = T;
@@ -268,13 +269,14 @@ struct Dot : Plain<host::ReductionOf<host::sum_reduction, V<T>>, T> {
   static V<T> map(const T (&x)[2], int64_t, Nothing) { return convert<V<T>>(x[0]) * convert<V<T>>(x[1]); }
 };
 
-// An extreme value with its place: the first of equal ones, and of NaNs, which are extreme.
+// An extreme value and its position: that of the first among equal values. NaN counts as extreme, and the first NaN
+// wins.
 template <class Join, class T>
 struct Extreme : WithoutContext {
   using Stored = typename host::Element<T>::Stored;
   struct State {
     V<T> value;
-    int64_t place;  // -1: none
+    int64_t place;  // -1 if there is none
   };
   using Leaf = State;
   static constexpr int kInputs = 1;
@@ -319,11 +321,11 @@ struct Spread : WithoutContext {
   }
   static State map(const Stored (&x)[1], int64_t, Nothing) {
     const V<T> value = host::Element<T>::value(x[0]);
-    return {V<T>(1), value, value - value, value};  // not 0 of what is not finite
+    return {V<T>(1), value, value - value, value};  // NaN if the value is not finite
   }
   static V<T> mean(State s) { return s.sum / s.count; }
 };
-// Means, and sums of squared deviations.
+// Writes the mean and the sum of squared deviations.
 template <class T>
 struct Moments : Spread<T> {
   using State = typename Spread<T>::State;

@@ -1,4 +1,4 @@
-// Cumulative sums within a block of 256 threads, and over tiles of integers: a unit says FLAMBEAU_RUNNING_SUMS.
+// Cumulative sums within a block of 256 threads, and over tiles of integers. A module invokes FLAMBEAU_RUNNING_SUMS.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@ namespace flambeau::cuda {
 
 inline constexpr int kSumThreads = 256, kWarps = kSumThreads / 32, kSumItems = 8, kTile = kSumThreads * kSumItems;
 
-// The sum of what the threads before this one have; `total` becomes that of all. Every thread of the block calls it.
+// Returns the sum of the preceding threads' values and sets `total` to the sum of all. Every thread of the block must
+// call it.
 template <class T>
 inline T sum_before(T value, T* room, T& total) {
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -31,7 +32,7 @@ inline T sum_before(T value, T* room, T& total) {
   return before + sum - value;
 }
 
-// Each value becomes the sum of those before it in its tile, sums[tile] that of the tile.
+// Replaces each value by the sum of those before it in its tile, and sets sums[tile] to the sum of the tile.
 inline void sum_tiles(const RunningSumArguments& a) {
   __shared__ int64_t room[kWarps];
   const int64_t first = int64_t(blockIdx.x) * kTile + threadIdx.x * kSumItems;

@@ -170,7 +170,8 @@ struct LogSumExp {
   }
 };
 
-// Log-sum-exp of complex numbers, sequentially: the imaginary part continues where the logarithm of the sum would jump.
+// Log-sum-exp of complex numbers, computed sequentially. The imaginary part is continued without the jumps of the
+// complex logarithm's principal branch.
 template <class T>
 struct ComplexLogSumExp {
   using Stored = T;

@@ -7,11 +7,12 @@ namespace flambeau::cuda {
 
 inline constexpr int kScanThreads = 256;
 
-// Running results along the length of (outer, length, inner), contiguous, in `parts` parts of `part` places. The totals
-// of the parts, (outer, parts, inner), come first; then each part begins with those before it.
+// Cumulative results along the length of contiguous (outer, length, inner), in `parts` parts of `part` elements. A
+// first launch computes the totals of the parts, (outer, parts, inner). In the second, each part starts from the
+// combined totals of the preceding parts.
 struct ScanArguments {
   const char* in;
-  char* out[2];  // results, and the places of extremes
+  char* out[2];  // results, and the positions of extremes
   char* totals;
   int64_t outer, length, inner, part;
   int parts;

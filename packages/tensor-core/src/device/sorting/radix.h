@@ -1,5 +1,6 @@
-// A pass of a stable radix sort (least digit first): how often each digit occurs in a tile, and, when the counts have
-// been summed, where each key of the tile goes. Equal digits keep their order: a warp ranks 32 neighbours at a time.
+// One pass of a stable radix sort, which starts with the least significant digit. `count` counts each digit in a tile.
+// After a cumulative sum of the counts, `scatter` moves each key of the tile to its position. Keys with equal digits
+// keep their order: a warp ranks 32 adjacent keys at a time.
 #pragma once
 
 #include "device/reductions/running_sums.h"

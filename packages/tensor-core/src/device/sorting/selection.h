@@ -1,11 +1,11 @@
-// Elements by rank without sorting: digit by digit from the highest on, how often each occurs among the elements whose
-// higher digits are those found says which one the element of the rank has. A module invokes
-// FLAMBEAU_SELECTION(T):
+// Selects elements by rank without sorting. The digits of the result are found one by one, from the most significant
+// on: the digit follows from a histogram of this digit among the elements whose higher digits are equal to those
+// already found. A module invokes FLAMBEAU_SELECTION(T):
 //
-//   count      the digits of a tile, added to its row's
-//   choose     the digit; a block to a row
-//   tally      how many of a tile are less than the element found, and how many equal
-//   collect    where they stand
+//   count      adds the histogram of a tile to that of its row
+//   choose     chooses the digit; one block per row
+//   tally      counts the elements of a tile that are less than the result or equal to it
+//   collect    stores the positions of these elements
 #pragma once
 
 #include "device/reductions/running_sums.h"
@@ -25,7 +25,7 @@ struct Selection {
     return (descending ? K(~k) : k) & K(K(~K(0)) >> (8 * sizeof(K) - kBits));
   }
 
-  // This block's tile of a row.
+  // The tile of a row that this block processes.
   struct Tile {
     int64_t row, tile, start;
     const E* in;
@@ -66,7 +66,7 @@ struct Selection {
     a.ranks[row] = rank - before;
   }
 
-  // How many of this thread's neighbours are less, and equal (in the upper half); f(i, whether less, whether equal).
+  // Calls f(i, less, equal) for each of this thread's elements, which are adjacent.
   template <class F>
   static void compare(const SelectionArguments& a, const Tile& t, F&& f) {
     const K found = K(a.prefixes[t.row]);
@@ -76,7 +76,9 @@ struct Selection {
         f(i, k < found, k == found);
       }
   }
-  static constexpr unsigned kHalf = 16;  // bits
+  // counts_before returns the number of elements less than the result in the preceding threads, and in the upper half
+  // of the word the number of equal ones.
+  static constexpr unsigned kHalf = 16;  // bits of half a word
   static unsigned counts_before(const SelectionArguments& a, const Tile& t, unsigned& total) {
     __shared__ unsigned room[kWarps];
     unsigned own = 0;

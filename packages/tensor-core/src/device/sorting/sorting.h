@@ -1,5 +1,6 @@
-// Rows in order. A module invokes FLAMBEAU_ORDER(T) for a dtype's elements: `keys` makes what a radix sort takes,
-// `pick` what it gives; `brief` sorts short rows in one go, `starts` marks where a run of equal elements begins.
+// Sorts rows. A module invokes FLAMBEAU_ORDER(T). `keys` converts elements to keys for a radix sort, `pick` converts
+// the sorted keys to results. `brief` sorts short rows in a single kernel. `starts` marks the first element of each run
+// of equal elements.
 #pragma once
 
 #include "device/sorting/sorting_arguments.h"
@@ -8,7 +9,7 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kBrief = 2048, kOrderThreads = 256;  // a short row's length at most
+inline constexpr int kBrief = 2048, kOrderThreads = 256;  // maximum length of a short row
 
 template <class T>
 struct Order {
@@ -66,7 +67,8 @@ struct Order {
       if (a.values) static_cast<E*>(a.values)[start + at] = in[start + positions[i]];
     }
   }
-  static void starts(const OrderArguments& a) {  // of a single row; NaN differs from NaN
+  // Marks the starts of runs in a single row. NaN differs from NaN.
+  static void starts(const OrderArguments& a) {
     const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (i >= a.length) return;
     const E* values = static_cast<const E*>(a.in);
@@ -75,7 +77,7 @@ struct Order {
   }
 };
 
-// Returns true if the position of a value is after an element; NaN comes last.
+// Returns true if `value` is inserted after `element`. NaN comes last.
 template <class T>
 struct Search {
   static bool beyond(T element, T value, bool right) { return right ? !(element > value) : !(element >= value); }
