@@ -129,7 +129,7 @@ void fill_look_up(decltype(NarrowTable::look_up[0])& by) {
   by[3] = look_up<Index, uint64_t>;
 }
 
-// Copies a row of N to 2 N bytes.
+// Copies a row whose length is between N and 2 N bytes, in two parts that may overlap.
 template <int N>
 FLAMBEAU_INLINE void copy_ends(char* to, const char* from, int64_t bytes) {
   char first[N], last[N];

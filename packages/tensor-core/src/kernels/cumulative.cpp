@@ -240,7 +240,8 @@ void scan_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int
   }
 }
 
-// Complex numbers, sequentially: the imaginary part continues where the logarithm of the sum would jump.
+// Log-sum-exp of complex numbers, computed sequentially. The imaginary part is continued without the jumps of the
+// complex logarithm's principal branch.
 template <class T>
 void scan_complex_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
   namespace complex = complex_rows::FLAMBEAU_ISA;

@@ -35,7 +35,7 @@ FLAMBEAU_INLINE void read_values(ValueOf<T>* to, const typename Element<T>::Stor
   for (; i < count; ++i) to[i] = Element<T>::value(in[i]);
 }
 
-// Source of a reduction's elements: memory in the same type,
+// A source of a reduction's elements that reads them in place, in the type in which they are stored.
 template <class T>
 struct InPlace {
   using Stored = typename Element<T>::Stored;
@@ -45,7 +45,8 @@ struct InPlace {
   static FLAMBEAU_INLINE ValueOf<T> value(Stored v) { return Element<T>::value(v); }
   FLAMBEAU_INLINE const Stored* row(int64_t i, int64_t, Buffer*) const { return in + i; }
 };
-// or a function that reads `count` elements as values of type V, so that one kernel serves all types that it can read.
+// A source that converts `count` elements to type V by a function, so that one kernel serves all types that can be
+// converted to V.
 template <class V>
 struct ReadAs {
   using Buffer = V;

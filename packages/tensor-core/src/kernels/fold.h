@@ -12,7 +12,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr int64_t kLanes = 64;    // independent partial results along a row
 inline constexpr int64_t kLeaf = 16384;  // rows of at most this many elements are not divided
-// Products are equally exact in any order, and the order of elements avoids slow underflows once the product is 0.
+// A product is accumulated in sequence: its accuracy does not depend on the order, and once it is 0 it stays 0, while
+// partial products could underflow slowly.
 template <class Join>
 inline constexpr bool kSplits = !std::is_base_of_v<Multiply, Join>;
 

@@ -86,7 +86,7 @@ FLAMBEAU_INLINE float log_of(float x) {
 struct Pair {
   float sine, cosine;
 };
-// Of an angle in [0, 2 pi].
+// Returns the sine and the cosine of an angle in [0, 2 pi].
 FLAMBEAU_INLINE Pair sine_and_cosine(float angle) {
   const int32_t octant = (int32_t(angle * 1.27323954473516f) + 1) & ~1;
   const float turns = float(octant);

@@ -1,4 +1,4 @@
-// Kernels of PyTorch's streams; table.h holds the others. Note [PyTorch's streams]
+// Kernels for random numbers that are equal to PyTorch's; table.h holds the other kernels. Note [PyTorch's streams]
 #pragma once
 
 #include <cstdint>
@@ -6,14 +6,16 @@
 namespace flambeau::kernels {
 
 struct TwisterTable {
-  void (*twist)(uint32_t* state);                                   // to the next 624 words, in place
-  void (*temper)(uint32_t* out, const uint32_t* state, int64_t n);  // what is drawn of each word of a state
-  // Uniform in [low, high), from the lower 24 bits of a word each or the lower 53 of two.
+  void (*twist)(uint32_t* state);                                   // computes the next 624 words of the state in place
+  void (*temper)(uint32_t* out, const uint32_t* state, int64_t n);  // the generator's output for n words of the state
+  // Uniform numbers in [low, high). Each is computed from the lower 24 bits of one word, or the lower 53 bits of two.
   void (*uniform)(float* out, const uint32_t* words, int64_t n, float low, float high);
   void (*uniform_double)(double* out, const uint32_t* words, int64_t n, double low, double high);
-  void (*normal)(float* values, int64_t blocks, float mean, float std);  // of blocks of 16 uniform ones, in place
-  void (*below)(uint8_t* out, const uint32_t* words, int64_t n, uint64_t threshold);  // 53 bits of two words each
-  // The numbers of `in` where the mask is 1, times a factor; the others times 0. Of float32 and float64.
+  // Converts blocks of 16 uniform numbers to normal ones, in place.
+  void (*normal)(float* values, int64_t blocks, float mean, float std);
+  // Compares 53 bits of two words with the threshold.
+  void (*below)(uint8_t* out, const uint32_t* words, int64_t n, uint64_t threshold);
+  // Multiplies the elements of `in` by a factor where the mask is 1, and by 0 elsewhere. For float32 and float64.
   void (*masked[2])(char* out, const char* in, const uint8_t* mask, int64_t n, double factor);
 };
 

@@ -1,10 +1,10 @@
 // Folding of batch_norm into convolutions.
 //
 // Note [Folding]
-// batch_norm in evaluation mode is an affine map of each channel, so a convolution before it can do its work: with the
-// weights times the channel's scale, and the bias moved. This changes results by rounding errors of the size of those
-// of the convolution. It applies to a convolution whose result only the batch_norm reads, with parameters and running
-// statistics of the program's state. The folded weights are kept: Note [Prepared weights].
+// batch_norm in evaluation mode is an affine map of each channel, so the preceding convolution can compute it: its
+// weights are multiplied by the channel's scale, and its bias is adjusted. This changes results by rounding errors
+// similar to those of the convolution. It applies to a convolution whose result only the batch_norm reads, with
+// parameters and running statistics from the program's state. The folded weights are cached: Note [Prepared weights].
 #include "program/merged_product.h"
 #include "program/passes.h"
 

@@ -36,7 +36,7 @@ bool any_recorded(const Operator& self, const Value* const* arguments) {
   return false;
 }
 
-// The same as calls.cpp does for Python.
+// Runs name_: computes `name` and writes the result to the first argument. bindings/calls does the same for Python.
 void run_in_place(const Operator& self, const Value* const* arguments, Values& results) {
   const Tensor to = As<const Tensor&>::get(*arguments[0]);
   require<TypeError>(to.defined(), "expected a tensor to be written to");
@@ -152,7 +152,8 @@ const Table& table() {
     for (const auto& family : {indexing_operators, layout_operators, number_operators, training_operators})
       for (Operator& o : family()) add(*all, std::move(o));
     std::vector<Operator> recorded;
-    for (const int form : {kFunction | kPrivate, int(kMethod)})  // of the function where(), not the method
+    // Functions precede methods, so that "where" is the function.
+    for (const int form : {kFunction | kPrivate, int(kMethod)})
       for (const flambeau::Operator* record = flambeau::Operator::first(); record; record = record->next())
         if (record->forms & form) add_record(recorded, *record);
     for (Operator& o : recorded) add(*all, std::move(o));

@@ -74,8 +74,8 @@ void require_state(std::string_view name, std::vector<double> given, std::vector
                               i < exists.size() && exists[i] ? "use" : "do not use", " the state ", rule.states[i]);
 }
 
-// gradients: None stands for the gradients of the parameters. states: for each parameter its step, its scalars and its
-// states, as far as the rule has and uses them.
+// gradients: None means the gradients of the parameters. states: for each parameter its step, its scalars and its state
+// tensors, if the rule has them and uses them.
 void step_optimizer(std::string_view name, std::vector<double> given, const Tensors& parameters,
                     std::optional<Tensors> gradients, const Tensors& states) {
   const OptimizerRule& rule = rule_of(name);

@@ -68,7 +68,8 @@ class WeightCache {
   void release_panels();
 
   PackedBytes packed_;
-  // Not held while weights are prepared, which may release the GIL. So no fork interrupts a thread that holds it.
+  // Not held while weights are prepared, because that may release the GIL. A thread holds it only together with the
+  // GIL, so no fork interrupts it.
   std::mutex mutex_;
   States states_;
   uint64_t uncounted_ = 0;

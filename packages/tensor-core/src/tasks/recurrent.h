@@ -37,9 +37,9 @@ struct RecurrentBuffers {  // see RecurrentSaved
   Tensor gates, states, own, shown, output, hidden, state;
 };
 
-// gates: `own` has the gradients of the hidden state's contribution if they differ. hidden and state: initially the
-// gradients of the last states, finally those of the initial ones. outputs: with a projection, the gradients of its
-// result.
+// gates: gradients of the input's contribution to the gates; `own` has those of the hidden state's contribution if they
+// differ. hidden and state: initially the gradients of the last states, finally those of the initial ones. outputs:
+// with a projection, the gradients of its result.
 struct RecurrentGradients {
   Tensor gates, own, outputs, hidden, state;
 };

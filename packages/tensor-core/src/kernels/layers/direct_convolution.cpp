@@ -46,7 +46,7 @@ void tile(int64_t taps, const T* __restrict weights, int64_t height, const T* __
     for (int v = 0; v < V; ++v) S::store(out + r * ldo + v * S::kLanes, sums[r][v]);
 }
 
-// R filters by C taps, summed over the positions of all samples.
+// A tile of the weight gradient: R filters by C taps, summed over the positions of all samples.
 template <class T, int R, int C>
 void weight_tile(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets, int64_t row,
                  int64_t tap, T* out) {

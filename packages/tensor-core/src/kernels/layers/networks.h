@@ -164,7 +164,8 @@ struct NetworkTable {
   void (*ctc_shares[2])(const char* alpha, const char* beta, const char* own, char* shares, int64_t states,
                         double loss);
 
-  // The same for matrices (rows, columns) whose columns are channels, with one centre, scale and shift for each.
+  // Normalisation kernels, like those above, for matrices (rows, columns) whose columns are channels, with one centre,
+  // scale and shift for each.
   void (*column_moments[2])(const char* in, int64_t rows, int64_t columns, int64_t row, const double* centre,
                             double* sums, double* squares);
   void (*column_affine[2])(char* out, const char* in, int64_t rows, int64_t columns, const char* centre,
@@ -174,7 +175,7 @@ struct NetworkTable {
   void (*column_gradient[2])(char* out, const char* grad, const char* in, int64_t rows, int64_t columns,
                              const char* centre, const char* of_grad, const char* of_in, const char* constant);
 
-  // The columns of a row by parity.
+  // Separates the even and the odd columns of a row.
   void (*split_columns[2])(const char* row, int64_t n, char* even, char* odd);
   void (*limit[2])(char* data, int64_t n, Limits limits);
   void (*depthwise[2])(const ChannelPlane& p, const char* image, const char* weights, double bias, char* out);

@@ -1,8 +1,9 @@
 // Note [Normalisation]
-// Layer, group, batch and RMS normalisation are rows x -> (x - centre) * scale * weight + bias, the weight either one
-// number (a channel's) or one for each place. With h = (x - mean) * rstd and g' = grad * weight, the gradient of a row
-// is rstd * (g' - mean(g') - h * mean(g' * h)): two sums, and then one pass that is linear in grad and x. Sums are kept
-// in double over blocks in the row's own type.
+// Layer, group, batch and RMS normalisation map the elements of a row: x -> (x - centre) * scale * weight + bias. The
+// weight is one number (that of a channel) or one number per position. The gradient of a row is
+// rstd * (g' - mean(g') - h * mean(g' * h)) with h = (x - mean) * rstd and g' = grad * weight. It needs two sums, and
+// then one pass that is linear in grad and x. Blocks are summed in the type of the row, and the sums of blocks are
+// added in double precision.
 #include "kernels/fold.h"
 #include "kernels/layers/networks.h"
 

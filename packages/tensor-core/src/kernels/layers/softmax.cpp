@@ -11,9 +11,8 @@ namespace {
 
 constexpr int64_t kSide = 16;  // short rows that are reduced together
 
-// Shorter rows are padded to complete vectors, since exponentials of single elements would take
+// Shorter rows are padded to complete vectors, since exponentials of single elements would take longer.
 constexpr int64_t kShort = 512;
-// longer
 
 // exp(in - shift), padded with zeros to complete vectors. Returns the number of terms.
 template <class T>

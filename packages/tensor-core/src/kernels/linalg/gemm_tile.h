@@ -32,7 +32,7 @@ struct TileRows {
   const Run* run = nullptr;
 };
 
-// Addresses of the memory to prefetch: two lines at a time, and what is left to the next tile.
+// Memory that a tile prefetches: pairs of vectors `row` elements apart. The next tile begins `share` elements later.
 template <class T>
 struct Upcoming {
   const T* at;

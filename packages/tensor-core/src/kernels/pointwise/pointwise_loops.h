@@ -82,7 +82,7 @@ FLAMBEAU_INLINE auto each_passes(Passes passes) {
   };
 }
 
-// A number known to be positive, so that a choice by its sign needs no exponential.
+// A number known to be positive. Expressions that compare it with 0 need not compute the exponential of the other case.
 template <class V>
 struct Positive {
   V value;
@@ -97,7 +97,7 @@ template <class Row, class V>
 constexpr bool has_real_loop(RowLoop loop) {
   return std::is_floating_point_v<V> && has_loop<Row>(loop);
 }
-// The case for rows that are chosen by the sign of x.
+// The loop of rows whose expression depends on the sign of x: blocks of positive numbers take the cheaper case.
 template <class Row, class V, class... Operands>
 void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
   const auto above = each_passes([](V a, auto...) { return a > V(0); });
