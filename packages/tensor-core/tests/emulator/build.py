@@ -1,4 +1,4 @@
-"""Builds the emulated CUDA driver, NVRTC and libraries: one shared library, with the kernels' prelude beside it."""
+"""Builds the emulated CUDA driver, NVRTC and libraries: one shared library, next to a copy of the kernels' prelude."""
 
 import fcntl
 import hashlib
@@ -16,18 +16,19 @@ OTHERS = tuple(HERE / f"{name}.cpp" for name in ("nvrtc", "execution", "fiber", 
 OTHERS += tuple(HERE / f"{name}.cpp" for name in ("nccl", "nccl_clique"))
 PRELUDE = ("emulation.h", "emulated_functions.h", "emulated_matrix_units.h", "kernel_interface.h")
 KERNEL_OPTIONS = ["-std=c++20", "-O1", "-fPIC", "-w", "-fno-exceptions"]
-KERNEL_OPTIONS += ["-fwrapv", "-ffp-contract=fast"]  # as a GPU computes
-KERNEL_OPTIONS += ["-fno-gnu-unique", "-fvisibility=hidden"]  # modules share nothing
+KERNEL_OPTIONS += ["-fwrapv", "-ffp-contract=fast"]  # the arithmetic of a GPU
+KERNEL_OPTIONS += ["-fno-gnu-unique", "-fvisibility=hidden"]  # modules share no symbols
 KERNEL_OPTIONS += ["-fsanitize=alignment,bounds,shift-exponent", "-fno-sanitize-recover=all"]  # see emulation.h
-if " fma " in Path("/proc/cpuinfo").read_text():  # the functions of fused products are then instructions, as on a GPU
+if " fma " in Path("/proc/cpuinfo").read_text():  # fma() is then an instruction, as on a GPU
     KERNEL_OPTIONS.append("-mfma")
 
 
 def build(folder=None):
     """Return the path of libemulatedcuda.so, compiling it if ``folder`` has no build of these sources.
 
-    Processes may share a folder: the first compiles. By default it is one of the user's among the temporary files.
-    FLAMBEAU_CUDA_DRIVER, FLAMBEAU_NVRTC and the like name it to flambeau. It runs what it compiled itself only.
+    Several processes may use the same folder; the first one compiles. By default it is in the folder for temporary
+    files, one per user. To use the library, set FLAMBEAU_CUDA_DRIVER, FLAMBEAU_NVRTC etc. to its path. The emulated
+    driver loads only kernels that the emulated NVRTC compiled.
     """
     folder = Path(folder or Path(tempfile.gettempdir()) / f"flambeau-emulator-{os.getuid()}").resolve()
     digest = hashlib.sha256(repr(KERNEL_OPTIONS).encode())
@@ -46,7 +47,7 @@ def build(folder=None):
 def compile_into(folder, library):
     for name in PRELUDE:
         shutil.copy2(HERE / name, folder)
-    # Compiled together the driver's files take a third of the time, most of which goes into the same headers.
+    # The driver's files are compiled together, which takes a third of the time, because they share most headers.
     driver = folder / "driver.cpp"
     driver.write_text("".join(f'#include "{name}.cpp"\n' for name in DRIVER))
     options = ", ".join(f'"{option}"' for option in KERNEL_OPTIONS)
@@ -54,7 +55,7 @@ def compile_into(folder, library):
     common += [f"-DEMULATED_KERNEL_OPTIONS={options}", f'-DEMULATED_BUILD="{folder.name}"']
     objects = {source: str(folder / f"{source.stem}.o") for source in (driver, *OTHERS)}
     commands = [[*common, "-c", str(source), "-o", object] for source, object in objects.items()]
-    # A compiler takes the precompiled prelude only with the options that it was made with.
+    # The precompiled prelude must be compiled with the same options as the kernels.
     prelude = folder / "emulation.h"
     commands.insert(1, ["g++", *KERNEL_OPTIONS, "-x", "c++-header", str(prelude), "-o", f"{prelude}.gch"])
     with ThreadPoolExecutor(2) as pool:

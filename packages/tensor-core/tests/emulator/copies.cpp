@@ -1,4 +1,5 @@
-// Copies and fills. Ranges of device memory are checked at the call, and once more when it runs.
+// Copies and fills. The ranges of device memory are checked when the function is called and again when the operation
+// runs.
 #include <algorithm>
 #include <cstring>
 
@@ -37,8 +38,8 @@ void copy_now(Side to, Side from, size_t bytes) {
   std::memmove(to.start, from.start, bytes);
 }
 
-// As the real driver, it has read pageable memory when the call returns, or has written it; a GPU that reaches such
-// memory may read it later.
+// As with the real driver, pageable host memory has been read or written when the call returns. If the GPU can access
+// pageable memory itself (FLAMBEAU_EMULATED_PAGEABLE=1), it may be read later.
 int submit_copy(const Call& call, Side to, Side from, size_t bytes, Stream* handle) {
   const auto stream = find_stream(call, handle);
   if (!stream) return kInvalidHandle;
@@ -70,7 +71,7 @@ EMULATED_API int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, Stre
 EMULATED_API int cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, Stream* stream) {
   EMULATED_CALL();
   if (bytes && (!Side::device(to).valid(bytes) || !Side::device(from).valid(bytes))) return kInvalidValue;
-  if (to < from + bytes && from < to + bytes) return kInvalidValue;  // where the driver leaves open what happens
+  if (to < from + bytes && from < to + bytes) return kInvalidValue;  // the driver's behaviour is undefined
   return submit_copy(call, Side::device(to), Side::device(from), bytes, stream);
 }
 

@@ -1,4 +1,4 @@
-// cuBLASLt, as flambeau uses it: products of matrices that lie by columns. Sums are those of doubles.
+// The part of cuBLASLt that flambeau uses: products of column-major matrices. Sums are computed in double precision.
 #include <algorithm>
 #include <map>
 
@@ -18,7 +18,7 @@ Element element_of(int type) {
   return found == types.end() ? Element::kNone : found->second;
 }
 
-// Attributes by their numbers, as the bytes that were given.
+// Attributes by their numbers. Values are stored as bytes.
 struct Attributes {
   std::map<int, std::string> values;
   int set(int attribute, const void* value, size_t bytes) {
@@ -57,12 +57,13 @@ struct Heuristic {
   float waves;
   int reserved[4];
 };
-// The second rounds half a sum to what the result is of, as the library may unless its reduction schemes are limited.
+// The second algorithm rounds an intermediate sum to the type of the result, as the library may do unless its reduction
+// schemes are restricted.
 constexpr uint64_t kAlgorithm = 0xF1A, kRoundingAlgorithm = 0xF1B;
 constexpr uint32_t kReducedAsComputed = 2;
 constexpr size_t kWorkspace = size_t(4) << 20;
 
-// Whether the three fit together: out (m, n) = left (m, k) * right (k, n).
+// Returns true if the sizes match: out (m, n) = left (m, k) * right (k, n).
 bool fit(const Product& p, const Layout& left, const Layout& right, const Layout& out) {
   const bool turned[] = {p.get<int32_t>(3, 0) == 1, p.get<int32_t>(4, 0) == 1};
   const auto rows = [](const Layout& l, bool turned) { return turned ? l.columns : l.rows; };
@@ -148,7 +149,7 @@ EMULATED_API int cublasLtMatmulPreferenceDestroy(Preference* p) {
   return kFine;
 }
 
-// The addresses must be as aligned as elements of the result are.
+// The addresses must be aligned at least to the size of the result's elements.
 EMULATED_API int cublasLtMatmulAlgoGetHeuristic(int*, Product* p, Layout* left, Layout* right, Layout* c, Layout* out,
                                                 Preference* preference, int wanted, Heuristic* found, int* count) {
   EMULATED_CALL();

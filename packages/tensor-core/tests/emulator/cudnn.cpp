@@ -1,5 +1,5 @@
-// cuDNN, as flambeau uses it: convolutions of tensors that are contiguous, or all have their channels last. Sums are
-// those of doubles.
+// The part of cuDNN that flambeau uses: convolutions of tensors that are all contiguous or all channels-last. Sums are
+// computed in double precision.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -22,11 +22,12 @@ Element element_of(int type) {
   return found == types.end() ? Element::kNone : found->second;
 }
 
-struct Block {  // a tensor or a filter, of up to three dimensions beside the first two
+// A tensor or a filter, with up to three spatial dimensions.
+struct Block {
   Element element = Element::kNone;
   int dims = 0;
   Sizes size{1, 1, 1, 1, 1};
-  int orders = kByChannels;  // all those in which it may be seen to lie
+  int orders = kByChannels;  // all memory orders that match its strides
   int64_t count() const {
     int64_t out = 1;
     for (const int n : size) out *= n;
@@ -68,7 +69,7 @@ bool fit(const Convolution& c, const Block& image, const Block& weight, const Bl
   return true;
 }
 
-// Calls f with the places of an element of the image, of the weight and of the output, for each product of them.
+// Calls f with the positions of the elements of the image, the weight and the output, for each of their products.
 template <class F>
 void each_product(const Convolution& c, const Block& image, const Block& weight, const Block& output, F&& f) {
   const int channels = weight.size[1], filters = output.size[1] / c.groups;
@@ -105,9 +106,9 @@ constexpr size_t kWorkspace = 512, kLargeWorkspace = size_t(24) << 20;
 int perform(const Convolution& c, bool fits, int wanted, int* count, Performance* found) {
   *count = 0;
   if (!fits) return kUnsupported;
-  const Performance all[] = {{0, 0, 1, 0, 0, c.mathematics, {}},  // not the same each time
+  const Performance all[] = {{0, 0, 1, 0, 0, c.mathematics, {}},  // not deterministic
                              {1, kUnsupported, -1, 0, 1, c.mathematics, {}},
-                             {2, 0, 2, size_t(1) << 40, 1, c.mathematics, {}},  // more memory than there is
+                             {2, 0, 2, size_t(1) << 40, 1, c.mathematics, {}},  // more memory than the device has
                              {kLarge, 0, 3, kLargeWorkspace, 1, c.mathematics, {}},
                              {kGood, 0, 4, kWorkspace, 1, c.mathematics, {}}};
   for (const Performance& each : all)
@@ -115,7 +116,8 @@ int perform(const Convolution& c, bool fits, int wanted, int* count, Performance
   return kFine;
 }
 
-// result = alpha * sum of products + beta * result, of whichever of the three is the last.
+// Computes result = alpha * sum of products + beta * result. `result` selects which of image, weight and output is
+// computed.
 int convolve(const Call& call, Stream* stream, const Convolution& c, const void* alpha, const void* beta,
              const Block& image, const Block& weight, const Block& output, const void* x, const void* w, void* y,
              int algorithm, void* workspace, size_t bytes, int result) {

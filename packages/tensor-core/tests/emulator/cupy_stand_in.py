@@ -1,6 +1,6 @@
-"""What flambeau asks of CuPy, by NumPy: a stand-in that shows which functions are called, on which stream, with what.
+"""Stand-in for the parts of CuPy that flambeau uses, computed with NumPy. It records calls, streams and shapes.
 
-Its arrays have the memory of tensors, which it takes and gives by DLPack alone, as CuPy does.
+Its arrays share the memory of tensors. As with CuPy, they are exchanged only by DLPack.
 """
 
 import sys
@@ -12,9 +12,9 @@ import numpy as np
 import flambeau as fb
 from flambeau.cuda import _arrays
 
-calls = []  # of functions: name, stream, shape of the array
-taken = []  # addresses of the memory that arrays were made over
-streams = []  # that are in use, the innermost last
+calls = []  # function calls as (name, stream, shape of the array)
+taken = []  # addresses of the memory that arrays share
+streams = []  # the current streams, the innermost last
 
 
 class Array:
@@ -39,7 +39,7 @@ def from_dlpack(tensor):
 
 
 def function(module, name):
-    """NumPy's of that name, on arrays of a GPU."""
+    """Return NumPy's function of that name as a function of arrays on a GPU."""
 
     def call(a, *arguments, **options):
         calls.append((name, streams[-1], tuple(a.tensor.shape)))
@@ -103,7 +103,7 @@ def errstate(linalg):
 
 
 def install(monkeypatch):
-    """Flambeau finds these modules until the test is over."""
+    """Replace the modules cupy and cupyx for the duration of a test."""
     made, extra = module(), ModuleType("cupyx")
     extra.errstate = errstate
     monkeypatch.setitem(sys.modules, "cupy", made)

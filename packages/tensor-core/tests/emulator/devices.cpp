@@ -1,4 +1,4 @@
-// Devices, contexts, and the memory of both sides.
+// Devices, contexts, device memory and host memory.
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -10,49 +10,49 @@ using namespace emulated;
 
 namespace {
 
-// A card of compute capability 9.0, or the one that FLAMBEAU_EMULATED_CAPABILITY names.
+// Returns the compute capability: 9.0, or the value of FLAMBEAU_EMULATED_CAPABILITY.
 int capability() {
   const char* text = std::getenv("FLAMBEAU_EMULATED_CAPABILITY");
   return text && *text ? std::atoi(text) : 90;
 }
 
-// By the driver's numbers for them; those that are not here are 0.
+// Attributes by the numbers of CUdevice_attribute. All others are 0.
 int attribute(int number, int device) {
   const bool turing = capability() == 75;
   const std::map<int, int> values = {
-      {1, 1024},  // threads of a block, the extents of a block, those of a grid
+      {1, 1024},  // threads per block, extents of a block, extents of a grid
       {2, 1024},
       {3, 1024},
       {4, 64},
       {5, 2147483647},
       {6, 65535},
       {7, 65535},
-      {8, 48 << 10},  // shared memory of a block, constant memory
+      {8, 48 << 10},  // shared memory per block, constant memory
       {9, 64 << 10},
       {10, kWarpSize},
-      {11, 2147483647},  // pitch of a copy
-      {12, 32768},       // registers of a block, fewer than a multiprocessor's, so that tests distinguish them
-      {13, 1980000},     // clock, in kHz
+      {11, 2147483647},  // maximum pitch of a copy
+      {12, 32768},       // registers per block, fewer than per multiprocessor, so that tests distinguish them
+      {13, 1980000},     // clock rate in kHz
       {14, 512},         // alignment of textures
       {15, 1},           // copies run concurrently with kernels
       {16, 132},         // multiprocessors
-      {19, 1},           // host memory can be mapped, kernels run concurrently
+      {19, 1},           // host memory can be mapped; kernels run concurrently
       {31, 1},
-      {33, device + 1},  // place on the bus
-      {36, 2619000},     // the memory's clock, in kHz, and its width in bits
+      {33, device + 1},  // PCI bus number
+      {36, 2619000},     // clock rate of the memory in kHz, and its bus width in bits
       {37, 5120},
-      {38, 50 << 20},              // cache
-      {39, turing ? 1024 : 2048},  // threads of a multiprocessor
-      {40, 3},                     // engines for copies
-      {41, 1},                     // one space of addresses
+      {38, 50 << 20},              // size of the second-level cache
+      {39, turing ? 1024 : 2048},  // threads per multiprocessor
+      {40, 3},                     // copy engines
+      {41, 1},                     // unified addressing
       {75, capability() / 10},     // compute capability
       {76, capability() % 10},
-      {78, 1},                          // priorities of streams
-      {81, (turing ? 64 : 228) << 10},  // shared memory and registers of a multiprocessor
+      {78, 1},                          // stream priorities
+      {81, (turing ? 64 : 228) << 10},  // shared memory and registers per multiprocessor
       {82, 65536},
-      {88, reads_pageable_memory()},    // memory of the host that is not pinned is reached
-      {97, (turing ? 64 : 227) << 10},  // shared memory of a block on demand
-      {106, turing ? 16 : 32},          // blocks of a multiprocessor
+      {88, reads_pageable_memory()},    // access to pageable host memory
+      {97, (turing ? 64 : 227) << 10},  // opt-in maximum of shared memory per block
+      {106, turing ? 16 : 32},          // blocks per multiprocessor
   };
   const auto it = values.find(number);
   return it == values.end() ? 0 : it->second;
@@ -167,7 +167,7 @@ EMULATED_API int cuCtxGetDevice(int* device) {
 EMULATED_API int cuCtxSynchronize() {
   EMULATED_CALL();
   bool capturing = false;
-  for (Capture* capture : state().captures) {  // whatever its mode
+  for (Capture* capture : state().captures) {  // captures of any mode
     if (capture->origin->context != call.context) continue;
     capture->valid = false;
     capturing = true;
@@ -204,7 +204,8 @@ EMULATED_API int cuMemAlloc_v2(unsigned long long* address, size_t bytes) {
   return kSuccess;
 }
 
-// It does not wait for the work that reaches the memory: the driver may, but does not say when.
+// Does not wait for operations that use the memory: the real driver may wait, but its documentation does not promise
+// it.
 EMULATED_API int cuMemFree_v2(unsigned long long address) {
   EMULATED_CALL();
   if (address == 0) return kSuccess;
@@ -265,7 +266,7 @@ EMULATED_API int cuPointerGetAttribute(void* data, int attribute, unsigned long 
       return kSuccess;
     case 2:
       *static_cast<unsigned*>(data) = context ? 2 : 1;
-      return kSuccess;  // where it lies: device or host
+      return kSuccess;  // memory type: device or host
     case 3:
       *static_cast<char**>(data) = pointer;
       return kSuccess;
@@ -275,10 +276,10 @@ EMULATED_API int cuPointerGetAttribute(void* data, int attribute, unsigned long 
       return kSuccess;
     case 7:
       *static_cast<char**>(data) = start;
-      return kSuccess;  // the allocation's own number
+      return kSuccess;  // unique number of the allocation
     case 8:
       *static_cast<bool*>(data) = false;
-      return kSuccess;  // managed
+      return kSuccess;  // true for managed memory
     case 9:
       *static_cast<int*>(data) = (context ? context : call.context)->device;
       return kSuccess;
@@ -290,7 +291,7 @@ EMULATED_API int cuPointerGetAttribute(void* data, int attribute, unsigned long 
       return kSuccess;
     case 13:
       *static_cast<bool*>(data) = true;
-      return kSuccess;  // mapped
+      return kSuccess;  // true for mapped memory
     default:
       return kNotSupported;
   }

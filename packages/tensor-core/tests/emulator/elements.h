@@ -1,5 +1,5 @@
-// Elements of tensors as the stand-ins for NVIDIA's libraries read and write them, whatever their type: as the complex
-// number of doubles that has their value.
+// Tensor elements for the stand-ins of NVIDIA's libraries. They read and write elements of any type as complex numbers
+// of two doubles.
 #pragma once
 
 #include <cmath>
@@ -33,7 +33,7 @@ inline size_t bytes_of(Element e) {
   return bytes[int(e)];
 }
 
-// Calls f with the address as one of numbers of that type; bfloat16 has none.
+// Calls f with the address converted to a pointer to the element type. Does nothing for bfloat16.
 template <class F>
 void with_type(Element e, void* address, F&& f) {
   switch (e) {
@@ -64,7 +64,7 @@ void with_type(Element e, void* address, F&& f) {
   }
 }
 
-// The bits of a float without its last ones, rounded to the nearest, to even from halfway.
+// Rounds a float to the nearest number whose last bits are 0, ties to even, and returns its bits.
 inline uint32_t rounded_bits(float value, int last) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
@@ -100,7 +100,8 @@ inline void write(Element e, void* data, int64_t index, Number value) {
   });
 }
 
-// Device memory that an operation reads or writes; it can be touched while one lives, if it is all there.
+// Device memory that an operation reads or writes. While the object exists, the host can access the memory, if all of
+// it is allocated.
 class Region {
  public:
   Region(const void* start, size_t bytes) : context_(bytes ? context_of(start) : nullptr) {
@@ -115,7 +116,7 @@ class Region {
   std::optional<Access> access_;
 };
 
-// Submits work that reaches these regions.
+// Submits work that accesses these regions.
 template <class F>
 int submit_with(const Call& call, Stream* handle, const char* what, std::vector<std::pair<const void*, size_t>> regions,
                 F work) {

@@ -1,7 +1,7 @@
-// The prelude's functions that need nothing of the driver: atomics, bits and arithmetic.
+// Functions of the prelude that do not need the driver: atomics, bit operations and arithmetic.
 #pragma once
 
-// Threads take turns and are never interrupted, so that an ordinary update is an atomic one.
+// Threads are never interrupted, so an ordinary update is atomic.
 #define EMULATED_ATOMIC(name, type, expression) \
   inline type name(type* address, type value) { \
     const type old = *address;                  \
@@ -44,7 +44,7 @@ inline unsigned short atomicCAS(unsigned short* address, unsigned short compare,
 #undef EMULATED_INTEGER_ATOMICS
 #undef EMULATED_ATOMIC
 
-// Loads and stores that say how the cache should keep the value.
+// Loads and stores with cache hints.
 #define EMULATED_LOAD(name)         \
   template <class T>                \
   inline T name(const T* address) { \
@@ -118,8 +118,9 @@ inline int __float2int_rz(float x) { return int(x); }
 inline long long __double2ll_rn(double x) { return (long long)nearbyint(x); }
 
 namespace emulated {
+// Prevents the compiler from fusing the operation that computed x with the one that uses the result.
 template <class T>
-inline T rounded(T x) {  // the compiler does not fuse what made it with what takes it
+inline T rounded(T x) {
   __asm__("" : "+m"(x));
   return x;
 }
@@ -139,7 +140,7 @@ inline double __ddiv_rn(double x, double y) { return x / y; }
 inline double __fma_rn(double x, double y, double z) { return fma(x, y, z); }
 inline double __dsqrt_rn(double x) { return sqrt(x); }
 
-// The device's quick functions err by a few units more than these.
+// The GPU's fast functions have errors of a few more units in the last place than these.
 inline float __expf(float x) { return expf(x); }
 inline float __exp10f(float x) { return powf(10, x); }
 inline float __logf(float x) { return logf(x); }
@@ -183,7 +184,7 @@ inline long long clock64() {
   return ++ticks;
 }
 
-// Vectors as the device has them, with its alignments: what one instruction loads.
+// Vector types with the alignments that they have on a GPU, where one instruction loads each.
 #define EMULATED_VECTORS(type, name, alignment2, alignment4)                  \
   struct alignas(alignment2) name##2 { type x, y; };                          \
   struct name##3 { type x, y, z; };                                           \
@@ -191,7 +192,7 @@ inline long long clock64() {
   inline name##2 make_##name##2(type x, type y) { return {x, y}; }            \
   inline name##3 make_##name##3(type x, type y, type z) { return {x, y, z}; } \
   inline name##4 make_##name##4(type x, type y, type z, type w) { return {x, y, z, w}; }
-#define uint3 emulated_uint3  // kernel_interface.h has it
+#define uint3 emulated_uint3  // defined in kernel_interface.h
 EMULATED_VECTORS(signed char, char, 2, 4)
 EMULATED_VECTORS(unsigned char, uchar, 2, 4)
 EMULATED_VECTORS(short, short, 4, 8)

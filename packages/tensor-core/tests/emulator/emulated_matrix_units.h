@@ -1,6 +1,6 @@
-// What a GPU does by instructions of a whole warp on small matrices, and its copies into shared memory that nothing
-// waits for: stand-ins for the PTX of device/linalg/matrix_units.h. Which lane holds what is written down here from
-// the PTX ISA (sections on mma.m16n8k16, mma.m16n8k8, ldmatrix and cp.async), independently of the kernels.
+// Stand-ins for the PTX of device/linalg/matrix_units.h: warp instructions on small matrices, and asynchronous copies
+// to shared memory. The assignment of elements to lanes follows the PTX ISA (sections on mma.m16n8k16, mma.m16n8k8,
+// ldmatrix and cp.async) and was written independently of the kernels.
 #pragma once
 
 namespace emulated {
@@ -8,7 +8,7 @@ namespace emulated {
 inline unsigned thread_number() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
 inline void meet(Place place) { emulated_services->warp(WarpOperation::kSynchronize, ~0u, 0, 0, place); }
 
-// use(what each lane of the warp has brought).
+// Collects the values of all lanes of the warp and calls use() with them.
 template <class T, class Use>
 inline void exchange(const T& own, Place place, Use&& use) {
   static T brought[1024 / kWarpSize][kWarpSize];
@@ -19,15 +19,16 @@ inline void exchange(const T& own, Place place, Use&& use) {
   meet(place);
 }
 
-// Of matrices with `kPerWord` elements along k in a word, 4 * kPerWord of them in the first half of k: the word that
-// holds element `k`, and the lane of its group of four.
+// The position of element `k` in the fragments of mma instructions, with kPerWord elements along k per word. `half` and
+// `within` select the word and the element in it, and `lane` the lane in its group of four.
 template <int kPerWord>
 struct AlongK {
   int half, lane, within;
   explicit AlongK(int k) : half(k / (4 * kPerWord)), lane(k % (4 * kPerWord) / kPerWord), within(k % kPerWord) {}
 };
 
-// sums (16 x 8) += left (16 x k) * right (k x 8), k = 8 * kPerWord; value(word, i) is element i of a word.
+// Computes sums (16 x 8) += left (16 x k) * right (k x 8) with k = 8 * kPerWord. value(word, i) returns element i of a
+// word.
 template <int kPerWord, class Value>
 inline void multiply_accumulate(float (&sums)[4], const unsigned (&left)[4], const unsigned (&right)[2], Value&& value,
                                 Place place) {
@@ -47,8 +48,8 @@ inline void multiply_accumulate(float (&sums)[4], const unsigned (&left)[4], con
   });
 }
 
-// Lane l names row l % 8, of 16 bytes, of matrix l / 8. The rows of a matrix have to lie in different banks: a GPU
-// would take its time otherwise.
+// Lane l passes the address of row l % 8 of matrix l / 8; a row has 16 bytes. It is an error if two rows of a matrix
+// are in the same banks, because that would be slow on a GPU.
 inline void load_matrices(unsigned (&to)[4], const void* row, bool transposed, Place place) {
   const auto own = reinterpret_cast<unsigned long long>(row);
   if (own % 16) emulated_services->fail(716, "misaligned row of a matrix", place);
@@ -67,8 +68,8 @@ inline void load_matrices(unsigned (&to)[4], const void* row, bool transposed, P
   });
 }
 
-// A copy is done at any time between its start and the wait for it: at the first for odd threads, at the last for
-// the others.
+// Asynchronous copies may happen at any time between their start and the wait for them. Here, odd threads copy at once
+// and even threads copy at the wait.
 struct Copies {
   struct Copy {
     void* to;

@@ -1,5 +1,5 @@
-// The prelude of every kernel's source: what NVRTC knows without a header, for a host compiler. Kernels are declared
-// with the macros of device/threads/kernel.h, which see FLAMBEAU_EMULATED.
+// The prelude of the source of every kernel. It defines for a host compiler what NVRTC defines without any header.
+// Kernels are defined with the macros of device/threads/kernel.h, which test FLAMBEAU_EMULATED.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,8 @@
 #include <math.h>
 #include <stdint.h>
 #ifdef __x86_64__
-#include <emmintrin.h>  // by way of flambeau/element.h in every kernel: here it is compiled beforehand
+// Every kernel includes it through flambeau/element.h; here it is part of the precompiled header.
+#include <emmintrin.h>
 #endif
 
 #include "kernel_interface.h"
@@ -35,7 +36,7 @@
 #define __grid_constant__
 #define __restrict__ __restrict
 #define __align__(n) __attribute__((aligned(n)))
-#define __shared__ static __thread  // a block runs on one thread of the host, and one block at a time
+#define __shared__ static __thread  // a block runs on one host thread, one block at a time
 #define __constant__ __attribute__((visibility("default")))
 
 extern "C" {
@@ -45,15 +46,15 @@ dim3 blockDim, gridDim;
 const emulated::Services* emulated_services;
 #pragma GCC visibility pop
 
-// Some of the shared memory, by which the driver finds all of it.
+// Returns an address in the shared memory, by which the driver finds all of it.
 [[gnu::visibility("default")]] void* emulated_shared_memory() {
   static __thread char some;
   return &some;
 }
 
-// What g++ calls for an assertion, and for the mistakes that it looks for (build.py). A GPU stops at a misaligned
-// access where this processor does not, writes where an index beyond an array leads it, and shifts by too much in its
-// own way.
+// Functions that g++ calls for failed assertions and for errors found by the sanitizers (build.py). For these errors
+// the behaviour of a GPU differs from the host's: it stops at a misaligned access, it writes beyond the end of an
+// array, and it shifts differently by too large an amount.
 #pragma GCC visibility push(hidden)
 [[noreturn]] void __assert_fail(const char* text, const char* file, unsigned line, const char*) noexcept {
   emulated_services->fail(710, text, {file, int(line)});
@@ -91,7 +92,7 @@ inline To bits(From value) {
   return result;
 }
 
-// What lanes can exchange: numbers, the small ones as int. Structs only look like it.
+// Types that lanes can exchange: numbers. Small ones are converted to int.
 template <class T>
 concept Exchangeable = std::is_arithmetic_v<T> && sizeof(T) <= 8;
 
@@ -108,7 +109,7 @@ inline unsigned lane() { return (threadIdx.x + blockDim.x * (threadIdx.y + block
 
 }  // namespace emulated
 
-// Every place where threads meet is known by its line.
+// Each point at which threads meet is identified by its source line.
 #define EMULATED_PLACE_PARAMETERS const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 inline void __syncthreads(EMULATED_PLACE_PARAMETERS) { emulated_services->barrier(false, {file, line}); }
@@ -139,10 +140,10 @@ inline unsigned __match_any_sync(unsigned mask, T value, EMULATED_PLACE_PARAMETE
   std::memcpy(&word, &value, sizeof value);
   return unsigned(emulated_services->warp(emulated::WarpOperation::kMatch, mask, word, 0, {file, line}));
 }
-// Which threads happen to run together is for the hardware to choose: here none do.
+// The hardware decides which threads run together. Here, each thread runs alone.
 inline unsigned __activemask() { return 1u << emulated::lane(); }
 
-// Lanes beyond the end of their part of `width` lanes keep their own value.
+// Lanes whose source is outside their group of `width` lanes keep their own value.
 template <emulated::Exchangeable T>
 inline auto __shfl_sync(unsigned mask, T value, int source, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
   const unsigned lane = emulated::lane(), first = lane & ~unsigned(width - 1);

@@ -1,4 +1,4 @@
-// Its check of longjmp takes the switch from a fiber back to the stack of a thread for a mistake.
+// Disables the fortified longjmp, which would report the switch from a fiber to the thread's stack as an error.
 #undef _FORTIFY_SOURCE
 
 #include "execution.h"
@@ -27,8 +27,8 @@ struct Thread {
   uint3 index;
   void* stack_pointer;
   State state;
-  Place place;  // where it waits
-  // What it brought to a warp operation, or to a barrier, and what it gets.
+  Place place;  // where the thread waits
+  // The values that the thread passed to a warp operation or a barrier, and the result that it gets.
   WarpOperation operation;
   unsigned mask, source;
   unsigned long long value, result;
@@ -43,9 +43,10 @@ struct Launch {
 
 Launch launch;
 std::vector<Thread> threads;
-std::vector<unsigned> turns;       // the order in which the threads take turns
-unsigned current, waiting, ended;  // the thread that runs; how many wait at the barrier, how many have ended
-Place meeting;                     // the barrier that they wait at
+std::vector<unsigned> turns;  // the order in which the threads run
+// current: the running thread. waiting, ended: number of threads that wait at the barrier, or have ended.
+unsigned current, waiting, ended;
+Place meeting;  // the barrier at which they wait
 bool in_fiber;
 void* scheduler;
 Failure failure;
@@ -105,7 +106,7 @@ unsigned barrier(bool predicate, Place place) {
 
 constexpr unsigned long long kUndefined = 0xA5A5A5A5A5A5A5A5;
 
-// A warp, and which of its lanes exist, wait in a warp operation, and have ended, as bits.
+// A warp. Bit masks contain the lanes that exist, those that wait in a warp operation, and those that have ended.
 struct Warp {
   Thread* threads;
   unsigned lanes, waiting, ended;
@@ -117,7 +118,7 @@ std::vector<Warp> warps;
 
 unsigned Warp::first() const { return unsigned(threads - emulated::threads.data()); }
 
-struct Lanes {  // for (unsigned lane : Lanes{mask})
+struct Lanes {  // for loops over the set bits: for (unsigned lane : Lanes{mask})
   unsigned mask;
   unsigned operator*() const { return unsigned(std::countr_zero(mask)); }
   void operator++() { mask &= mask - 1; }
@@ -126,7 +127,7 @@ struct Lanes {  // for (unsigned lane : Lanes{mask})
   Lanes end() const { return {0}; }
 };
 
-// Gives the lanes in `mask`, which have all arrived, their results.
+// Computes the results of the lanes in `mask`, which have all arrived.
 void Warp::complete(WarpOperation operation, unsigned mask) {
   unsigned votes = 0;
   for (unsigned lane : Lanes{mask}) votes |= unsigned(threads[lane].value != 0) << lane;
@@ -146,7 +147,8 @@ void Warp::complete(WarpOperation operation, unsigned mask) {
   waiting &= ~mask;
 }
 
-// Whether the others, which wait in warp operations, wait in this one: they may be with different lanes first.
+// Returns true if all other lanes wait with the same mask. With another mask, they first take part in another
+// operation. Fails if their operations or source lines differ.
 bool Warp::agree(const Thread& self, unsigned others) const {
   for (unsigned lane : Lanes{others}) {
     const Thread& other = threads[lane];
@@ -186,7 +188,7 @@ void fail_with(int error, const char* message, Place place) {
   fail(error, name(current) + ": " + message + (place.file ? " at " + name(place) : ""));
 }
 
-// Where each fiber begins.
+// The entry point of each fiber.
 void run_thread() {
   launch.kernel->body(launch.arguments);
   if (waiting) fail(kLaunchFailed, name(current) + " ended while others of its block wait at a barrier");
@@ -251,7 +253,8 @@ void run_grid() {
   }
 }
 
-// While a kernel runs, its faults are the emulated device's; those of other threads are handled as ever.
+// While a kernel runs, faults of this thread are reported as errors of the emulated device. Faults of other threads are
+// handled as before.
 class Faults {
  public:
   Faults() {
@@ -290,7 +293,7 @@ class Faults {
   stack_t previous_stack{};
   timer_t timer_{};
 
-  // Of the processor's time; a kernel that takes longer is taken to have no end.
+  // Limit of processor time in seconds. A kernel that takes longer is assumed not to terminate.
   static double time_limit() {
     const char* text = std::getenv("FLAMBEAU_EMULATED_TIMEOUT");
     return text && *text ? std::atof(text) : 60;
@@ -300,7 +303,7 @@ class Faults {
     if (!executing) {
       for (int i = 0; i < kSignals; ++i)
         if (signals[i] == signal) sigaction(signal, &previous[i], nullptr);
-      return;  // the instruction is tried again, and faults for the handler that was there before
+      return;  // the instruction is repeated and faults again, with the previous handler
     }
     if (signal == SIGVTALRM) fail(kLaunchTimeout, name(current) + " was running when the time was up");
     if (signal == SIGFPE) fail(kLaunchFailed, name(current) + " divided an integer by zero");

@@ -1,4 +1,5 @@
-// Runs a kernel's grid on the calling thread: block after block; the threads of a cooperative block take turns.
+// Runs the grid of a kernel on the calling thread, one block after the other. The threads of a cooperative block run as
+// fibers.
 #pragma once
 
 #include <string>
@@ -7,12 +8,12 @@
 
 namespace emulated {
 
-// What a module tells its threads about themselves, and how they reach the driver.
+// Variables of a compiled module that the emulator sets for the running thread, and the services that kernels call.
 struct ModuleVariables {
   uint3 *thread_index, *block_index;
   dim3 *block_size, *grid_size;
   const Services** services;
-  // The block of the host's thread-local variables in which shared memory lies: by one address in it.
+  // The module's shared memory is thread-local. This function returns an address in it, by which all of it is found.
   void* (*shared_memory)();
   size_t shared_offset, shared_bytes;
 };
@@ -24,7 +25,7 @@ struct Failure {
 
 extern const Services kServices;
 
-// One launch at a time. The failure is that of the first thread that failed; the others are abandoned then.
+// Runs one launch at a time. Returns the failure of the first thread that failed; all other threads are abandoned then.
 Failure execute(const Kernel& kernel, const ModuleVariables& variables, const void* arguments, dim3 grid, dim3 block);
 
 }  // namespace emulated

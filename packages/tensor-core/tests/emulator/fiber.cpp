@@ -74,7 +74,7 @@ namespace {
 
 constexpr size_t kStackBytes = 256 << 10, kUntouchable = 4096;
 
-// A page that cannot be touched lies below each stack.
+// Allocates a stack. The page below it is inaccessible, so that an overflow faults.
 char* new_stack() {
   void* memory = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
@@ -87,11 +87,11 @@ char* new_stack() {
 void* new_fiber(unsigned number, void (*entry)()) {
   static std::vector<char*> stacks;
   while (stacks.size() <= number) stacks.push_back(new_stack());
-  // Tops at different offsets within a page, since equal ones would compete for the same lines of the cache.
+  // Stacks begin at different offsets within a page, since equal offsets would compete for the same cache lines.
   char* top = stacks[number] + kStackBytes - (number % 16) * 192;
   auto* words = reinterpret_cast<uintptr_t*>(top);
 #if defined(__x86_64__)
-  *--words = 0;  // where `entry` would return to
+  *--words = 0;  // return address of `entry`
   *--words = reinterpret_cast<uintptr_t>(entry);
   for (int i = 0; i < 6; ++i) *--words = 0;
 #else

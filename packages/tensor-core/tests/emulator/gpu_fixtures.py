@@ -1,4 +1,4 @@
-"""What tests of the CUDA backend share: they run on a GPU, or with ``--emulated-gpu`` on the emulator beside this."""
+"""Fixtures for tests of the CUDA backend, which run on a GPU or, with ``--emulated-gpu``, on this emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-// Capture: what is submitted meanwhile is kept as a list, in the order of the calls, and run by cuGraphLaunch.
+// Stream capture. Operations submitted during a capture are stored in the order of the calls, and cuGraphLaunch runs
+// them.
 #include <pthread.h>
 
 #include <algorithm>
@@ -63,7 +64,7 @@ EMULATED_API int cuStreamEndCapture(Stream* handle, Graph** graph) {
     other->joined.clear();
   }
   if (!capture->valid) return kCaptureInvalidated;
-  capture->valid = false;  // for events that were recorded in it
+  capture->valid = false;  // invalidates the events that were recorded in the capture
   if (!joined) return kCaptureUnjoined;
   *graph = state().graphs.add(capture->graph);
   return kSuccess;

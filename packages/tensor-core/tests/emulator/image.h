@@ -1,5 +1,5 @@
-// What stands for a cubin: a shared library followed by a trailer, by which one that is damaged, of another emulator or
-// of a later compiler than the driver knows is recognised.
+// The emulated counterpart of a cubin: a shared library followed by a trailer. The trailer shows whether an image is
+// damaged, was made by another emulator, or by a compiler that is newer than the driver.
 #pragma once
 
 #include <elf.h>
@@ -13,7 +13,7 @@ namespace emulated {
 
 struct ImageTrailer {
   char build[16];                          // of the emulator that compiled it
-  uint64_t generation;                     // of the compiler: 13
+  uint64_t generation;                     // CUDA version of the compiler, such as 13
   uint64_t checksum = 0xcbf29ce484222325;  // FNV-1a
 
   ImageTrailer(std::string_view library, int generation) : generation(uint64_t(generation)) {
@@ -23,7 +23,7 @@ struct ImageTrailer {
   }
 };
 
-// Where the library ends by its own account: the table of its sections comes last. 0 if it is none.
+// Returns the size of the library according to its header: the section table is at its end. Returns 0 for other data.
 inline size_t library_bytes(const char* header) {
   Elf64_Ehdr elf;
   std::memcpy(&elf, header, sizeof elf);

@@ -1,4 +1,4 @@
-// What a compiled kernel and the emulated driver know of each other; part of every kernel's prelude.
+// The interface between compiled kernels and the emulated driver. It is part of the prelude of every kernel.
 #pragma once
 
 struct uint3 {
@@ -15,7 +15,7 @@ namespace emulated {
 
 inline constexpr int kWarpSize = 32;
 
-// The place in a kernel's source where threads meet.
+// The source location at which threads meet.
 struct Place {
   const char* file;
   int line;
@@ -23,19 +23,19 @@ struct Place {
 
 enum class WarpOperation : int { kSynchronize, kShuffle, kBallot, kMatch };
 
-// What the driver does for a running kernel.
+// Functions of the driver that running kernels call.
 struct Services {
-  unsigned (*barrier)(bool predicate, Place place);  // how many threads of the block brought a true predicate
+  unsigned (*barrier)(bool predicate, Place place);  // returns the number of threads whose predicate is true
   unsigned long long (*warp)(WarpOperation operation, unsigned mask, unsigned long long value, unsigned source,
                              Place place);
   void (*yield)();
-  void (*fail)(int error, const char* message, Place place);  // does not return; the place's file may be null
+  void (*fail)(int error, const char* message, Place place);  // does not return; the file of `place` may be null
 };
 
 struct Kernel {
   void (*body)(const void* arguments);
   unsigned long argument_bytes;
-  unsigned threads;  // at most, of a block
+  unsigned threads;  // maximum number of threads per block
   bool cooperative;
 };
 

@@ -1,4 +1,4 @@
-"""The emulated GPU as its own tests see it: the library's functions, and the few steps that most tests begin with."""
+"""Access to the emulated GPU for its own tests: the library's functions, and the first steps of most tests."""
 
 import ctypes
 import shutil
@@ -44,7 +44,7 @@ class Machine:
         return context
 
     def by_nvidia(self):
-        """Compiles by NVIDIA's own compiler, which needs no GPU."""
+        """Compile with NVIDIA's NVRTC, which needs no GPU, or skip the test if it is not installed."""
         found = [path for folder in sys.path for path in Path(folder).glob("nvidia/*/lib/libnvrtc.so.*")]
         if not found:
             pytest.skip("NVRTC is not installed (pip install nvidia-cuda-nvrtc)")

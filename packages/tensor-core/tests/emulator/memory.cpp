@@ -13,8 +13,8 @@ namespace emulated {
 namespace {
 
 constexpr size_t kAlignment = 512, kGuard = 256;
-constexpr size_t kPage = 2 << 20;      // a large one: rights of many small ones are slow to change
-constexpr unsigned char kFill = 0xA5;  // of uninitialised or freed memory
+constexpr size_t kPage = 2 << 20;      // large, because changing the protection of many small pages is slow
+constexpr unsigned char kFill = 0xA5;  // written to uninitialised and freed memory
 
 size_t round_up(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 size_t occupied(size_t bytes) { return round_up(bytes + kGuard, kAlignment); }
@@ -26,7 +26,7 @@ bool protection() {
 
 }  // namespace
 
-// More addresses than bytes, so that gaps between allocations do not count.
+// Reserves more addresses than the device has bytes, so that gaps between allocations do not reduce its capacity.
 DeviceMemory::DeviceMemory(size_t total)
     : protected_(protection()), total_(total), reserved_(round_up(4 * total + (64 << 20), kPage)) {
   const int rights = protected_ ? PROT_NONE : PROT_READ | PROT_WRITE;

@@ -1,4 +1,4 @@
-// An emulated device's memory: one reserved range of addresses, which the host can touch only while an operation of the
+// Memory of an emulated device: one reserved range of addresses. The host can access it only while an operation of the
 // device runs (unless FLAMBEAU_EMULATED_PROTECTION=0).
 #pragma once
 
@@ -16,29 +16,29 @@ class DeviceMemory {
 
   size_t total() const { return total_; }
   size_t used() const { return used_; }
-  char* allocate(size_t bytes);  // null where there is none left
-  bool release(char* address);   // false where no allocation starts there
+  char* allocate(size_t bytes);  // null if there is not enough memory
+  bool release(char* address);   // false if no allocation starts at the address
   void release_all();
 
-  // The allocation that holds an address, as its start and its size, or {null, 0}.
+  // Returns the start and the size of the allocation that contains an address, or {null, 0}.
   struct Range {
     char* start;
     size_t bytes;
   };
   Range find(const void* address) const;
-  bool contains(const void* address, size_t bytes) const;  // within one allocation, or one of a module's variables
+  bool contains(const void* address, size_t bytes) const;  // true if within one allocation or one variable of a module
   bool in_region(const void* address) const;
   void add_variable(char* address, size_t bytes) { variables_[address] = bytes; }
   void remove_variable(char* address) { variables_.erase(address); }
 
-  // Describe writes past the end of an allocation; empty if there are none. The memory must be accessible.
+  // Describes writes past the end of an allocation; empty if there are none. The memory must be accessible.
   std::string damage() const;
 
  private:
   friend class Access;
   void open();
   void close();
-  size_t extent() const;  // how much of the region may have been handed out
+  size_t extent() const;  // size of the part of the region that allocations may use
 
   bool protected_;
   char *region_, *base_;
@@ -47,7 +47,7 @@ class DeviceMemory {
   std::map<char*, size_t> live_, variables_;
 };
 
-// While one lives, the memory can be touched.
+// While an object of this class exists, the host can access the memory.
 class Access {
  public:
   explicit Access(DeviceMemory& memory) : memory_(memory) { memory_.open(); }

@@ -19,7 +19,8 @@ Module::~Module() {
 
 namespace {
 
-// The image's size is known only from itself, so that it is read by the system, which rejects what is not there.
+// Copies an image to a file and checks it. Only the image itself states its size, so it is read by the system call
+// write(), which returns an error for unmapped memory instead of crashing.
 bool write_image(int file, const void* image) {
   char header[sizeof(Elf64_Ehdr)];
   const auto copy = [&](const void* from, size_t bytes) {
@@ -44,7 +45,7 @@ bool look_up(void* library, const char* name, T*& address) {
   return address != nullptr;
 }
 
-// Where the library's thread-local variables of this thread lie, and their size.
+// Finds the address and the size of the library's thread-local variables for this thread.
 bool find_shared_memory(void* library, ModuleVariables& variables) {
   variables.shared_memory = reinterpret_cast<void* (*)()>(dlsym(library, "emulated_shared_memory"));
   if (!variables.shared_memory) return false;
@@ -156,7 +157,7 @@ EMULATED_API int cuModuleGetGlobal_v2(unsigned long long* address, size_t* bytes
 EMULATED_API int cuFuncSetAttribute(Function* handle, int attribute, int value) {
   EMULATED_CALL();
   if (!state().functions.find(handle)) return kInvalidHandle;
-  const bool settable = attribute == 8 || attribute == 9;  // dynamic shared memory, its share of the cache
+  const bool settable = attribute == 8 || attribute == 9;  // dynamic shared memory, preferred share of the cache
   return settable && value <= 227 << 10 ? kSuccess : kInvalidValue;
 }
 
@@ -169,16 +170,16 @@ EMULATED_API int cuFuncGetAttribute(int* value, int attribute, Function* handle)
       *value = int(function->kernel->threads);
       return kSuccess;
     case 1:
-      *value = int(function->module->variables.shared_bytes);  // of all the module's kernels together
+      *value = int(function->module->variables.shared_bytes);  // shared memory of all kernels of the module together
       return kSuccess;
     case 2:
     case 3:
     case 7:
-      *value = 0;  // constant, local bytes
+      *value = 0;  // constant memory, local memory
       return kSuccess;
     case 4:
       *value = 32;
-      return kSuccess;  // registers
+      return kSuccess;  // registers per thread
     case 5:
     case 6:
       *value = 90;
@@ -214,7 +215,7 @@ EMULATED_API int cuLaunchKernel(Function* handle, unsigned grid_x, unsigned grid
   if (block.x * block.y * block.z > function->kernel->threads) return kInvalidValue;
   if (shared_bytes > 48 << 10 || !arguments || !arguments[0] || extra) return kInvalidValue;
   const auto* bytes = static_cast<const char*>(arguments[0]);
-  const size_t words = (function->kernel->argument_bytes + 15) / 16;  // aligned as any argument may have to be
+  const size_t words = (function->kernel->argument_bytes + 15) / 16;  // aligned for arguments of any type
   auto copy = std::shared_ptr<long double[]>(new long double[words]);
   std::memcpy(copy.get(), bytes, function->kernel->argument_bytes);
   return submit(stream, [context = stream->context, function, copy, grid, block] {

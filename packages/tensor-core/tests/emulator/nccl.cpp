@@ -1,6 +1,6 @@
-// NCCL, as flambeau uses it. What a rank is asked for is an operation of its stream, which begins when the stream's
-// work before it is done and ends when the other ranks have given their parts: until then it stays queued, and what
-// waits for it waits. Each rank computes the result for itself, from what all of them send to all.
+// The part of NCCL that flambeau uses. A collective is an operation of its stream. It begins when the stream's earlier
+// work is done, and ends when the other ranks have sent their parts. Until then, it stays queued and blocks whatever
+// waits for it. All ranks send their inputs to all ranks, and each computes the result itself.
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,10 +44,11 @@ Number joined(int op, Number a, Number b) {
   return a + b;
 }
 
-struct Parcel {  // for another rank, or from it
+// A message to another rank, or from it.
+struct Parcel {
   int peer;
   Heading heading;
-  void* address;  // of the device, or null for what stays in `contents`
+  void* address;  // device memory, or null if the message is kept in `contents`
   size_t bytes;
   std::vector<char> contents = {};
   bool moved = false;
@@ -59,14 +60,14 @@ struct Part {
   int rank;
   Context* context;
   std::shared_ptr<Stream> stream;
-  std::shared_ptr<Part> before;  // the communicator's previous one, which is done first, on whatever stream
+  std::shared_ptr<Part> before;  // the previous request of the communicator, which runs first, on any stream
   Heading heading;
   void* out = nullptr;
   std::vector<Parcel> sent = {}, received = {};
   unsigned long long position = 0;
   bool done = false;
 
-  // Goes as far as the other ranks have come; whether it is done.
+  // Makes as much progress as the other ranks permit. Returns true if the request is complete.
   bool progress() {
     if (!done && !waits_for_previous()) done = give() & take() && arrived() && finish();
     return done;
@@ -86,7 +87,7 @@ struct Part {
 
   template <class Move>
   bool each(std::vector<Parcel>& parcels, int full, Move move) {
-    std::set<int> waiting;  // the parcels of a pair of ranks stay in their order
+    std::set<int> waiting;  // messages between two ranks are transferred in order
     for (Parcel& p : parcels) {
       if (p.moved) continue;
       Box& box = &parcels == &sent ? clique->box(rank, p.peer) : clique->box(p.peer, rank);
@@ -123,7 +124,8 @@ struct Part {
     });
   }
 
-  // A message is sent when it was received: a program that needs less relies on buffers that may be too small.
+  // A send completes only when the message has been received. A program that needs earlier completion relies on
+  // buffers, which may be too small in NCCL.
   bool arrived() const {
     return heading.kind != kMessage ||
            std::all_of(sent.begin(), sent.end(), [&](const Parcel& p) { return clique->box(rank, p.peer).full == 0; });
@@ -164,8 +166,8 @@ std::deque<std::shared_ptr<Part>>& pending() {
   return *parts;
 }
 
-// A GPU goes on while its program waits for other ranks, which may wait for this one's parts. Here a thread sees to it
-// where no call has been made for a while, and in the end where calls ask for something else again and again.
+// A GPU continues while its program waits for other ranks, which may wait for the data of this rank. Here, a thread
+// runs the pending requests if no call has been made for kIdle milliseconds, and at least every kLongest milliseconds.
 void keep_going() {
   constexpr int kIdle = 20, kLongest = 500;  // milliseconds
   unsigned long long seen = 0;
@@ -213,7 +215,8 @@ bool apart(const void* a, size_t bytes_of_a, const void* b, size_t bytes_of_b) {
   return first + bytes_of_a <= second || second + bytes_of_b <= first;
 }
 
-// Whether input and output are apart, or lie as NCCL's documentation has it for collectives in place.
+// Returns true if input and output do not overlap, or overlap as NCCL's documentation requires for in-place
+// collectives.
 bool fit_together(const Heading& h, int rank, int ranks, const void* in, const void* out) {
   const size_t bytes = h.count * bytes_of(Element(h.element)), all = bytes * size_t(ranks);
   const auto *from = static_cast<const char*>(in), *to = static_cast<const char*>(out);
@@ -285,12 +288,13 @@ EMULATED_API int ncclGetUniqueId(Identity* out) {
                     int(getpid()), ++count, (long long unsigned)now);
   return size_t(length) < sizeof out->bytes ? kFine : kInternal;
 }
-// Waits for the other ranks, in other threads or processes; the file by which they meet goes when all have found it.
+// Waits for the other ranks, in other threads or processes. The file through which they connect is removed when all
+// have opened it.
 EMULATED_API int ncclCommInitRank(Communicator** out, int ranks, Identity identity, int rank) {
   EMULATED_CALL();
   if (rank < 0 || rank >= ranks || ranks > Clique::kMost || !std::memchr(identity.bytes, 0, sizeof identity.bytes))
     return kWrongArgument;
-  if (open_groups) return kWrongUse;  // NCCL would join when the group ends
+  if (open_groups) return kWrongUse;  // in NCCL, the communicator would be created at the end of the group
   const auto clique = Clique::named(identity.bytes, ranks);
   if (!clique || !clique->join(rank, call.context->device)) return kWrongUse;
   for (Patience patience; !clique->complete(); patience.pause())
@@ -320,7 +324,7 @@ EMULATED_API int ncclGroupStart() {
   ++open_groups;
   return kFine;
 }
-// What was asked for in a group begins at its end, all of it or, where something was wrong, nothing.
+// Submits all requests of the group, or none of them if one was invalid.
 EMULATED_API int ncclGroupEnd() {
   EMULATED_CALL();
   if (open_groups == 0) return kWrongUse;

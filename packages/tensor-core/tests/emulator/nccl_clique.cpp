@@ -18,7 +18,7 @@ Clique::~Clique() {
   if (members_) munmap(members_, extent(ranks_));
 }
 
-// Zeros, of which those take up memory that are written.
+// Maps zero-initialised memory. Only pages that are written take up memory.
 void Clique::map(int file) {
   const int flags = file < 0 ? MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE : MAP_SHARED;
   void* const found = mmap(nullptr, extent(ranks_), PROT_READ | PROT_WRITE, flags, file, 0);

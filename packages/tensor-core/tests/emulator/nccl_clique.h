@@ -1,4 +1,4 @@
-// The ranks of a clique of the emulated NCCL and what passes between them, in memory that their processes share.
+// The ranks of a communicator of the emulated NCCL, and their messages, in memory that is shared between processes.
 #pragma once
 
 #include <atomic>
@@ -7,16 +7,17 @@
 
 namespace emulated {
 
-// What a rank asks for, as it tells the others.
+// The kind of a request, which is sent with its data so that ranks can check that their requests match.
 struct Heading {
   int kind, element, op, root;
   size_t count;
   bool operator==(const Heading&) const = default;
 };
 
-constexpr size_t kCapacity = size_t(64) << 20;  // bytes that a rank can send another at once
+constexpr size_t kCapacity = size_t(64) << 20;  // maximum number of bytes in transit from one rank to another
 
-// From one rank to another: empty until the first has filled it, and again when the second has taken what was there.
+// A buffer for messages from one rank to another. `full` is 1 from the time the sender has filled it until the receiver
+// has read it.
 struct Box {
   std::atomic<int> full;
   Heading heading;
@@ -28,14 +29,15 @@ class Clique {
  public:
   static constexpr int kMost = 16;
 
-  // That of a file, which the first rank makes; null where others take it for one of another size.
+  // Opens the shared memory in a file, which is created if necessary. Returns null if other ranks use it with another
+  // number of ranks.
   static std::shared_ptr<Clique> named(const char* path, int ranks);
-  static std::shared_ptr<Clique> here(int ranks);  // of this process alone
+  static std::shared_ptr<Clique> here(int ranks);  // within this process
   ~Clique();
   Clique(const Clique&) = delete;
 
   int size() const { return ranks_; }
-  bool join(int rank, int device);  // whether the rank was free
+  bool join(int rank, int device);  // returns false if the rank is already taken
   bool complete() const;
   bool has_a_device_twice() const;
   Box& box(int from, int to) const { return boxes_[from * ranks_ + to]; }
@@ -43,7 +45,7 @@ class Clique {
  private:
   struct Members {
     std::atomic<int> ranks;
-    std::atomic<int> devices[kMost];  // and one, of those that have joined
+    std::atomic<int> devices[kMost];  // device number plus one for each rank that has joined, else 0
   };
   explicit Clique(int ranks) : ranks_(ranks) {}
   void map(int file);

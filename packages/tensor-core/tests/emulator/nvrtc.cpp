@@ -70,7 +70,7 @@ std::string read(const std::filesystem::path& path) {
   return text.str();
 }
 
-// Where this library is, and the prelude beside it.
+// Returns the folder of this library, which also contains the prelude.
 std::filesystem::path own_folder() {
   Dl_info information;
   dladdr(reinterpret_cast<void*>(own_folder), &information);
@@ -88,7 +88,7 @@ class TemporaryFolder {
   std::filesystem::path path;
 };
 
-// The command's exit status; what it prints goes to the file `log`.
+// Runs a command and returns its exit status. Its output is written to the file `log`.
 int run_command(const std::vector<std::string>& command, const std::filesystem::path& log) {
   std::vector<char*> arguments;
   for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
@@ -104,8 +104,8 @@ int run_command(const std::vector<std::string>& command, const std::filesystem::
   return status;
 }
 
-// The host compiler's options for NVRTC's; false for an architecture that there is not. The stand-ins for the standard
-// headers are left out, since the host compiler has the headers themselves.
+// Translates NVRTC's options to those of the host compiler. Returns false for an unknown architecture. The include
+// folder with stand-ins for standard headers is omitted, because the host compiler has these headers.
 bool translate(int count, const char* const* options, std::vector<std::string>& command, std::string& log) {
   for (int i = 0; i < count; ++i) {
     std::string option = options[i];
@@ -182,12 +182,12 @@ EMULATED_API int nvrtcCompileProgram(Program* handle, int count, const char* con
   const TemporaryFolder folder;
   const auto source = folder.path / "kernel.cpp", object = folder.path / "kernel.o",
              library = folder.path / "kernel.so", log = folder.path / "log";
-  // The first options are those of the precompiled prelude (build.py).
+  // The first options must be those of the precompiled prelude (build.py).
   std::vector<std::string> command = {"g++", EMULATED_KERNEL_OPTIONS, "-c"};
   command.insert(command.end(), {"-include", own_folder() / "emulation.h", "-I" + folder.path.string()});
   if (!translate(count, options, command, program->log)) return kInvalidOption;
-  // Among these g++ counts that it fuses products and sums. They take a third more time, and no precompiled prelude:
-  // only where a kernel's exactness may hang on what is fused.
+  // g++ fuses products and sums only with this option. It makes compilation a third slower and excludes the precompiled
+  // prelude, so it is used only for kernels whose accuracy may depend on fused operations.
   if (program->source.find("attention") != std::string::npos) command.push_back("-fexpensive-optimizations");
   for (const auto& [name, text] : program->headers) {
     std::filesystem::create_directories((folder.path / name).parent_path());

@@ -1,5 +1,5 @@
-// The order in which blocks, and the threads of a block, take their turns: FLAMBEAU_EMULATED_ORDER=forward, reverse or
-// random (with FLAMBEAU_EMULATED_SEED). A kernel whose result depends on it lacks a barrier.
+// The order in which blocks and the threads of a block run: FLAMBEAU_EMULATED_ORDER=forward, reverse or random (with
+// FLAMBEAU_EMULATED_SEED). If the result of a kernel depends on the order, a barrier is missing.
 #pragma once
 
 #include <cstdlib>

@@ -1,4 +1,4 @@
-"""Programs in processes of their own, which ask for an emulated GPU of another kind, or make its functions fail."""
+"""Runs programs in separate processes, to configure the emulated GPU or to inject errors into its functions."""
 
 import os
 import subprocess
@@ -14,9 +14,9 @@ counts = lambda name: emulator.emulated_counts(name.encode())
 
 
 def variables(library, with_libraries=False):
-    """Return the environment variables of a process that has the emulated GPU, with or without its libraries."""
+    """Return environment variables that select the emulated GPU, with or without its cuBLASLt and cuDNN."""
     paths = {f"FLAMBEAU_{name}": str(library) for name in ("CUDA_DRIVER", "NVRTC", "NCCL")}
-    # flambeau's own kernels are tested without the libraries, and no other libraries are to be found.
+    # Without the libraries, flambeau uses its own kernels. "none" prevents it from loading installed libraries.
     others = {f"FLAMBEAU_{name}": str(library) if with_libraries else "none" for name in ("CUBLASLT", "CUDNN")}
     return {**paths, **others, "FLAMBEAU_CACHE": str(library.parent / "cache")}
 

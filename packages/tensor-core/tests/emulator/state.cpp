@@ -36,7 +36,7 @@ thread_local bool in_host_function = false;
 thread_local int capture_mode = 0;
 
 State& state() {
-  static auto* state = new State;  // never destroyed: other threads may still call at the end
+  static auto* state = new State;  // never destroyed, because other threads may still make calls at exit
   return *state;
 }
 
@@ -47,7 +47,7 @@ Context::Context(int device, size_t bytes) : device(device), memory(bytes) {
 }
 
 Call::Call(const char* function, Needs needs) {
-  if (process && process != getpid()) {  // a forked process has no devices, and perhaps a lock that is never released
+  if (process && process != getpid()) {  // a forked process has no devices, and may have inherited a locked mutex
     error = kNotInitialized;
     return;
   }
@@ -113,7 +113,8 @@ EMULATED_API int cuInit(unsigned flags) {
   return kSuccess;
 }
 
-// The `after`-th next call of the function fails with `error`; with a device's failure, its context fails from then on.
+// Makes the `after`-th next call of the function fail with `error`. If the error is one of a device, its context fails
+// from then on.
 EMULATED_API void emulated_fail(const char* function, int error, int after) {
   const std::lock_guard lock(state().mutex);
   calls()[without_version(function)].injection = Injection{error, after};
@@ -127,7 +128,7 @@ EMULATED_API int emulated_counts(const char* function) {
 // Description of the last failure of a kernel.
 EMULATED_API const char* emulated_message() { return state().message.c_str(); }
 
-// Forgets the failures, those asked for and the counts; all that was created stays.
+// Resets failures, injected errors and call counts. All objects are kept.
 EMULATED_API void emulated_reset() {
   const std::lock_guard lock(state().mutex);
   calls().clear();
@@ -135,7 +136,7 @@ EMULATED_API void emulated_reset() {
   for (auto& context : state().contexts) context->sticky = kSuccess;
 }
 
-// Forgets everything: cuInit then begins anew and reads the environment again.
+// Resets everything. The next cuInit reads the environment again.
 EMULATED_API void emulated_restart() {
   const std::lock_guard lock(state().mutex);
   emulated_reset();

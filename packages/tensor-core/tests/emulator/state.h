@@ -1,5 +1,5 @@
-// What the emulated driver keeps: contexts, streams, events, graphs, modules, and the checks that each call begins
-// with.
+// State of the emulated driver: contexts, streams, events, graphs and modules. Also the checks at the beginning of each
+// call.
 #pragma once
 
 #include <pthread.h>
@@ -25,24 +25,24 @@ using Operation = std::function<void()>;
 struct Stream;
 
 struct Graph {
-  std::vector<Operation> operations;  // in the order of the calls, in which they are run
+  std::vector<Operation> operations;  // in the order of the calls, which is also the order of execution
 };
 
-// What is being recorded, by the stream that began it and those that joined it.
+// A capture in progress, with the stream that began it and those that joined it.
 struct Capture {
   std::shared_ptr<Graph> graph = std::make_shared<Graph>();
   Stream* origin = nullptr;
-  int mode = 0;  // 0 global, 1 of the thread, 2 relaxed
+  int mode = 0;  // 0: global, 1: thread-local, 2: relaxed
   pthread_t thread{};
   bool valid = true;
   unsigned long long number = 0;
-  std::map<Stream*, size_t> work;  // how many operations each stream has recorded
+  std::map<Stream*, size_t> work;  // number of operations that each stream has recorded
 };
 
 struct Context {
   int device;
   DeviceMemory memory;
-  int sticky = kSuccess;  // after a kernel has failed, the context is of no use
+  int sticky = kSuccess;  // after a kernel has failed, all calls of the context return this error
   int retained = 0;
   std::shared_ptr<Stream> legacy;  // the null stream
   explicit Context(int device, size_t bytes);
@@ -50,33 +50,34 @@ struct Context {
 
 struct Queued {
   Operation work;
-  std::function<bool()> ready = nullptr;  // whether it can begin, where it has something to wait for
+  std::function<bool()> ready = nullptr;  // null, or returns true if the operation can begin
 };
 
 struct Stream {
   Context* context;
-  bool blocking;  // waits for the null stream, which waits for it
+  bool blocking;  // synchronises with the null stream
   std::deque<Queued> queue;
   unsigned long long submitted = 0, done = 0;
   bool advancing = false;
   std::shared_ptr<Capture> capture;
-  std::map<Stream*, size_t> joined;  // how much of the others' recorded work comes before this stream's next
+  // Number of recorded operations of other streams that precede the next operation of this stream.
+  std::map<Stream*, size_t> joined;
 };
 
 struct Event {
   Context* context;
   bool timing;
-  std::shared_ptr<Stream> stream;  // where it was recorded last, at which position
+  std::shared_ptr<Stream> stream;  // the stream and the position at which it was last recorded
   unsigned long long position = 0;
-  double time = 0;                   // in milliseconds, once it has come to pass
-  std::shared_ptr<Capture> capture;  // in which it was recorded last
+  double time = 0;                   // in milliseconds, once the event has occurred
+  std::shared_ptr<Capture> capture;  // the capture in which it was last recorded
   std::map<Stream*, size_t> joined;
   bool done() const { return !stream || stream->done >= position; }
 };
 
 struct GraphExecutable {
   std::vector<Operation> operations;
-  std::shared_ptr<Stream> stream = nullptr;  // of the last launch, up to which position
+  std::shared_ptr<Stream> stream = nullptr;  // stream and position of the last launch
   unsigned long long position = 0;
 };
 
@@ -94,7 +95,7 @@ struct Function {
   std::string name;
 };
 
-// The objects of a kind that exist, by the handles given out for them.
+// The existing objects of a kind, by their handles.
 template <class T>
 class Handles {
  public:
@@ -119,21 +120,21 @@ class Handles {
 struct State {
   std::recursive_mutex mutex;
   bool initialized = false;
-  std::vector<std::unique_ptr<Context>> contexts;  // one a device
-  std::map<char*, size_t> host_memory;             // pinned
+  std::vector<std::unique_ptr<Context>> contexts;  // one per device
+  std::map<char*, size_t> host_memory;             // pinned memory
   Handles<Stream> streams;
   Handles<Event> events;
   Handles<Graph> graphs;
   Handles<GraphExecutable> executables;
   Handles<Module> modules;
   Handles<Function> functions;
-  std::vector<Capture*> captures;  // those that go on
+  std::vector<Capture*> captures;  // captures in progress
   unsigned long long calls = 0;
   std::string message;  // description of the last error
 };
 State& state();
 
-// What begins a call: the lock, the count of the calls and the errors asked for by emulated_fail.
+// The beginning of a call: locks the state, counts the call, and returns errors injected by emulated_fail.
 class Call {
  public:
   enum Needs { kNothing, kInitialized, kContext };
@@ -141,7 +142,7 @@ class Call {
   ~Call();
   Call(const Call&) = delete;
   int error = kSuccess;
-  Context* context = nullptr;  // the current one
+  Context* context = nullptr;  // the current context
 
  private:
   std::unique_lock<std::recursive_mutex> lock_;
@@ -152,23 +153,25 @@ class Call {
 
 extern thread_local Context* current_context;
 extern thread_local bool in_host_function;
-extern thread_local int capture_mode;  // what cuThreadExchangeStreamCaptureMode sets
+extern thread_local int capture_mode;  // set by cuThreadExchangeStreamCaptureMode
 
-Context* device_context(int device);  // null for a wrong number
+Context* device_context(int device);  // null for an invalid number
 Context* context_of(const void* device_address);
-int driver_generation();               // 13 is CUDA 13
-bool reads_pageable_memory();          // whether devices reach memory of the host that is not pinned
-int count_call(const char* function);  // the error that emulated_fail asked for, if any
+int driver_generation();               // CUDA major version of the driver, such as 13
+bool reads_pageable_memory();          // true if devices can access pageable host memory
+int count_call(const char* function);  // returns the error injected by emulated_fail, if any
 
 // Streams, in streams.cpp.
-std::shared_ptr<Stream> find_stream(const Call& call, Stream* handle);  // null for one that does not exist
+std::shared_ptr<Stream> find_stream(const Call& call, Stream* handle);  // null if it does not exist
 int submit(const std::shared_ptr<Stream>& stream, Operation operation, std::function<bool()> ready = nullptr);
 bool deferred();
-bool advance(Stream& stream, unsigned long long until);  // as far as nothing has to be waited for: whether that far
-void run(Stream& stream, unsigned long long until);      // waits
+// Runs operations that need not wait; returns true if the position is reached.
+bool advance(Stream& stream, unsigned long long until);
+void run(Stream& stream, unsigned long long until);  // waits until the position is reached
 void wait_for(Stream& stream, const std::shared_ptr<Stream>& other, unsigned long long position);
 void run_all(Context& context);
-class Patience {  // with others that have to come first, while calls of other threads are let in
+// Waits, with a time limit, for other ranks. The lock is released meanwhile, so that other threads can make calls.
+class Patience {
  public:
   Patience();
   bool exhausted() const;
@@ -177,9 +180,9 @@ class Patience {  // with others that have to come first, while calls of other t
  private:
   double deadline_;
 };
-int unsafe_while_capturing();  // for calls that would break a capture: kSuccess if none goes on
+int unsafe_while_capturing();  // for calls that would invalidate a capture; kSuccess if there is none
 void forget_streams();
-void forget_parts();  // of NCCL's collectives, in nccl.cpp
+void forget_parts();  // forgets NCCL's requests; in nccl.cpp
 
 void device_failure(Context& context, int error, const std::string& message);
 

@@ -1,6 +1,6 @@
-// Streams and events. An operation runs when it is submitted or, with FLAMBEAU_EMULATED_DEFERRED=1, as late as the
-// waits for it allow, which shows where a wait is missing. Operations that wait for other ranks stay queued, and those
-// behind them, until these have come.
+// Streams and events. An operation runs when it is submitted. With FLAMBEAU_EMULATED_DEFERRED=1 it runs as late as
+// possible, when something waits for it; this shows where a wait is missing. Operations that wait for other ranks stay
+// queued, together with all operations behind them, until the other ranks arrive.
 #include <time.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ std::shared_ptr<Stream> find_stream(const Call& call, Stream* handle) {
 
 bool advance(Stream& stream, unsigned long long until) {
   if (stream.done >= until) return true;
-  if (stream.advancing) return false;  // it waits for work that waits for it
+  if (stream.advancing) return false;  // a cycle: this stream waits for work that waits for this stream
   stream.advancing = true;
   while (stream.done < until && !stream.queue.empty()) {
     Queued& next = stream.queue.front();
@@ -45,7 +45,7 @@ void run(Stream& stream, unsigned long long until) {
 
 void run_all(Context& context) {
   run(*context.legacy, context.legacy->submitted);
-  const auto streams = state().streams;  // which others may change while this waits
+  const auto streams = state().streams;  // a copy, because other threads may change the list while this one waits
   for (const auto& [handle, stream] : streams)
     if (stream->context == &context) run(*stream, stream->submitted);
 }
@@ -162,7 +162,7 @@ EMULATED_API int cuStreamSynchronize(Stream* handle) {
   if (stream->capture) return kCaptureUnsupported;
   if (const int error = unsafe_while_capturing()) return error;
   if (stream == call.context->legacy) {
-    const auto streams = state().streams;  // which others may change while this waits
+    const auto streams = state().streams;  // a copy, because other threads may change the list while this one waits
     for (const auto& [other, blocking] : streams)
       if (blocking->context == call.context && blocking->blocking) run(*blocking, blocking->submitted);
   }
@@ -170,7 +170,7 @@ EMULATED_API int cuStreamSynchronize(Stream* handle) {
   return stream->context->sticky;
 }
 
-// Each question brings the stream on by one operation, so that a program that only asks comes to its end.
+// Each query runs one operation of the stream, so that a program that only polls makes progress.
 EMULATED_API int cuStreamQuery(Stream* handle) {
   EMULATED_CALL();
   FIND_STREAM;

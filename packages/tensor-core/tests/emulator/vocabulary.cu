@@ -1,4 +1,5 @@
-// Every name that the prelude gives to kernels: NVRTC must know each of them as well, for the same arguments.
+// Uses every name that the prelude provides to kernels, so that a test can check that NVRTC accepts each with the same
+// arguments.
 #include "device/threads/kernel.h"
 
 struct Vocabulary {
