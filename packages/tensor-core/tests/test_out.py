@@ -88,3 +88,63 @@ def test_a_constructor_marks_the_tensor_that_it_writes_to():
     assert out.requires_grad and out.is_leaf and out.tolist() == [3, 3]
     with pytest.raises(RuntimeError, match="Only Tensors of floating point and complex dtype"):
         fb.zeros(2, dtype=fb.int64).new_ones(2, requires_grad=True)
+
+
+# Operators that write their result to out= without a copy: arguments after the first, as functions of a tensor.
+DIRECT = {
+    "add": [lambda y: ((2,), {}), lambda y: ((2,), {"alpha": 3}), lambda y: ((y,), {"alpha": -2})],
+    "sub": [lambda y: ((y,), {}), lambda y: ((2,), {"alpha": 3}), lambda y: ((y,), {"alpha": -2})],
+    "div": [
+        lambda y: ((y,), {}),
+        lambda y: ((y,), {"rounding_mode": "floor"}),
+        lambda y: ((3,), {"rounding_mode": "trunc"}),
+    ],
+    "clamp": [lambda y: ((-1, 1), {}), lambda y: ((), {"min": 0}), lambda y: ((), {"max": y}), lambda y: ((y, 2), {})],
+}
+CALLS = [(name, others) for name, calls in DIRECT.items() for others in calls]
+
+
+@pytest.mark.parametrize(("name", "others"), CALLS)
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float16, fb.int64, fb.complex64])
+def test_direct_results_equal_those_of_the_function(name, others, dtype):
+    fb.manual_seed(0)
+    x, y = ((10 * fb.randn(4, 6)).to(dtype) for _ in range(2))
+    y[y == 0] = 1
+    arguments, keywords = others(y)
+    function = getattr(fb, name)
+    try:
+        expected = function(x, *arguments, **keywords)
+    except NotImplementedError:
+        assert dtype == fb.complex64 and (name == "clamp" or "rounding_mode" in keywords)
+        return
+
+    out, wide = fb.empty(0, dtype=expected.dtype), fb.empty(4, 6, dtype=fb.complex128)
+    assert function(x, *arguments, **keywords, out=out) is out
+    assert fb.equal(out, expected)
+    function(x, *arguments, **keywords, out=wide)
+    assert fb.equal(wide, expected.to(fb.complex128))
+    if expected.dtype != dtype:
+        return
+    same, rows = x.clone(), fb.cat([x, x])
+    assert getattr(same, f"{name}_")(*arguments, **keywords) is same
+    assert fb.equal(same, expected)
+    function(rows[:4], *arguments, **keywords, out=rows[1:5])  # out= overlaps the operand
+    assert fb.equal(rows, fb.cat([x[:1], expected, x[1:]]))
+
+
+@pytest.mark.parametrize(("name", "others"), CALLS)
+def test_direct_results_report_errors_and_change_nothing(name, others):
+    x = fb.tensor([1.5, -2.5, 3.5])
+    arguments, keywords = others(x.clone())
+    function, narrow = getattr(fb, name), fb.tensor([1, 2, 3])
+    with pytest.raises(RuntimeError, match=r"result type .* can't be cast to the desired output type"):
+        function(x, *arguments, **keywords, out=narrow)
+    assert narrow.tolist() == [1, 2, 3]
+    with pytest.raises(TypeError, match=rf"{name}\(\): argument 'out' must be Tensor, not int"):
+        function(x, *arguments, **keywords, out=3)
+    expanded = fb.zeros(1).expand(3)
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        function(x, *arguments, **keywords, out=expanded)
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        getattr(expanded, f"{name}_")(*arguments, **keywords)
+    assert expanded.tolist() == [0, 0, 0]

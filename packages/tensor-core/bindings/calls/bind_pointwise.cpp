@@ -36,8 +36,7 @@ PyObject* run(const Binding& b, PyObject* const* args, size_t count, PyObject* k
   if (!arguments.out) return wrap_tensor(pointwise(b.op, operands));
   require<TypeError>(is_tensor(arguments.out), b.name, "(): argument 'out' must be Tensor, not ",
                      Py_TYPE(arguments.out)->tp_name);
-  const Tensor out = tensor_of(arguments.out);
-  pointwise(b.op, operands, &out);
+  pointwise_into(b.op, operands, Tensor(tensor_of(arguments.out)));
   return Py_NewRef(arguments.out);
 }
 

@@ -223,6 +223,7 @@ template <OperatorFunction OperatorRecord::* form>
 Binding* copy_with(const Binding& b) {
   if (!(b.record->*form)) return nullptr;
   Binding* const copy = new Binding(b);  // lives as long as the process
+  if (form == &OperatorRecord::into) copy->parameters.emplace_back().name = PyUnicode_InternFromString("out");
   set_function<form>(*copy);
   return copy;
 }
@@ -251,6 +252,7 @@ void bind_records() {
     if (*record->fields) binding->result_type = named_tuple_type(attribute, names_in(record->fields));
     set_function<&OperatorRecord::forward>(*binding);
     binding->in_place = copy_with<&OperatorRecord::in_place>(*binding);
+    binding->into = copy_with<&OperatorRecord::into>(*binding);
     if (Binding* const batched = binding->batched = copy_with<&OperatorRecord::batched>(*binding)) {
       batched->batched = batched;
       count_plain_arguments(*batched);

@@ -42,6 +42,7 @@ struct Binding {
   const Operator* record = nullptr;     // null for callables that no record defines
   Binding* batched = nullptr;           // variant that computes a whole batch at once, for vmap
   Binding* in_place = nullptr;          // in-place form, if it has a separate function
+  Binding* into = nullptr;              // form with the parameter `out` last, if it has a separate function
   PyTypeObject* result_type = nullptr;  // named tuple of the results, if they have names
   PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // fast path for calls with `self` only
   // How the result is returned: unchanged (Own), written to the first argument (InPlace), copied to a new tensor

@@ -18,10 +18,14 @@ FLAMBEAU_API extern const std::array<const PointwiseRow*, kPointwiseSlots> rows_
 inline const PointwiseRow& row_of(PointwiseOp op) { return *rows_by_number[size_t(op)]; }
 FLAMBEAU_API bool takes_complex(PointwiseOp op);  // returns true if the value expression is defined for complex numbers
 
-// Runs a row and records it. `out`, if given, receives the result (resized and cast as PyTorch does).
-FLAMBEAU_API Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out = nullptr);
-// Runs it in place on operands[0], which must be a tensor.
-FLAMBEAU_API Tensor pointwise_(PointwiseOp op, const Operand* operands);
+// Runs a row and records it.
+FLAMBEAU_API Tensor pointwise(PointwiseOp op, const Operand* operands);
+// Runs a row and writes the result to `out`, which is resized, and to whose dtype the result is converted. `name`: the
+// operator's name in error messages, if it is not the row's.
+FLAMBEAU_API Tensor pointwise_into(PointwiseOp op, const Operand* operands, const Tensor& out,
+                                   const char* name = nullptr);
+// Runs a row in place on operands[0], which must be a tensor.
+FLAMBEAU_API Tensor pointwise_(PointwiseOp op, const Operand* operands, const char* name = nullptr);
 // Returns the dtype to which the operands promote.
 FLAMBEAU_API Dtype result_type(const Operand* operands, int count);
 

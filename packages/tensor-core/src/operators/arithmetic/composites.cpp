@@ -14,8 +14,9 @@ namespace {
 // The number 1; True is left to scaled_sum, which checks it.
 bool is_one(Scalar alpha) { return alpha.equals(1) && alpha.kind() != Category::Boolean; }
 
-// Computes x + factor * y.
-Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha, double sign) {
+// Returns the factor of y in x + alpha * y, or in x - alpha * y for op::sub.
+template <PointwiseOp row>
+Scalar factor_of(const Operand& x, const Operand& y, Scalar alpha) {
   const auto kind = [](const Operand& o) { return o.tensor ? category(o.tensor->dtype()) : o.scalar.kind(); };
   const Category both = std::max(kind(x), kind(y));
   require(alpha.kind() != Category::Boolean || both == Category::Boolean,
@@ -24,32 +25,45 @@ Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha, double sign)
           "For integral input tensors, argument alpha must not be a floating point number.");
   require(alpha.kind() != Category::Complex || both == Category::Complex,
           "For non-complex input tensors, argument alpha must not be a complex number.");
-  return _add_scaled(x, y, sign > 0 ? alpha : -alpha);
+  return row == op::sub ? -alpha : alpha;
 }
 
-// add_ and sub_, which need no temporary if alpha is 1.
+// The three forms of add and sub. If alpha is 1, they are the rows.
+template <PointwiseOp row>
+Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha) {
+  const Operand operands[] = {x, y};
+  return is_one(alpha) ? pointwise(row, operands) : _add_scaled(x, y, factor_of<row>(x, y, alpha));
+}
 template <PointwiseOp row>
 Tensor scaled_sum_(const Tensor& x, const Operand& y, Scalar alpha) {
-  const Operand operands[] = {x, y};
-  if (is_one(alpha)) return pointwise_(row, operands);
-  const bool minus = row == op::sub;
-  write_in_place(x, scaled_sum(x, y, alpha, minus ? -1 : 1), minus ? "sub" : "add");
-  return x;
+  const Operand operands[] = {x, y, is_one(alpha) ? Operand(0) : Operand(factor_of<row>(x, y, alpha))};
+  return pointwise_(is_one(alpha) ? row : op::_add_scaled, operands, row_of(row).name);
+}
+template <PointwiseOp row>
+Tensor scaled_sum_into(const Operand& x, const Operand& y, Scalar alpha, const Tensor& out) {
+  const Operand operands[] = {x, y, is_one(alpha) ? Operand(0) : Operand(factor_of<row>(x, y, alpha))};
+  return pointwise_into(is_one(alpha) ? row : op::_add_scaled, operands, out, row_of(row).name);
 }
 
-Tensor divide(const Operand& x, const Operand& y, std::optional<std::string_view> mode) {
-  if (!mode) return div(x, y);
-  if (*mode == "floor") return floor_divide(x, y);
+// Returns the row that divides with a rounding mode.
+PointwiseOp division(std::optional<std::string_view> mode) {
+  if (!mode) return op::div;
+  if (*mode == "floor") return op::floor_divide;
   require(*mode == "trunc", "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '", *mode,
           "'");
-  return _trunc_divide(x, y);
+  return op::_trunc_divide;
 }
-
+Tensor divide(const Operand& x, const Operand& y, std::optional<std::string_view> mode) {
+  const Operand operands[] = {x, y};
+  return pointwise(division(mode), operands);
+}
 Tensor divide_(const Tensor& x, const Operand& y, std::optional<std::string_view> mode) {
   const Operand operands[] = {x, y};
-  if (!mode) return pointwise_(op::div, operands);
-  write_in_place(x, divide(recording(x) ? clone(x) : x, y, mode), "div");
-  return x;
+  return pointwise_(division(mode), operands, "div");
+}
+Tensor divide_into(const Operand& x, const Operand& y, std::optional<std::string_view> mode, const Tensor& out) {
+  const Operand operands[] = {x, y};
+  return pointwise_into(division(mode), operands, out, "div");
 }
 
 void require_condition(const Tensor& condition) {
@@ -57,10 +71,33 @@ void require_condition(const Tensor& condition) {
           "where expected condition to be a boolean tensor, but got a tensor with dtype ", condition.dtype());
 }
 
-Tensor clamp(const Tensor& t, const std::optional<Operand>& low, const std::optional<Operand>& high) {
-  require(low || high, "clamp: At least one of 'min' or 'max' must not be None");
-  if (low && high) return _clip(t, *low, *high);
-  return low ? clamp_min(t, *low) : clamp_max(t, *high);
+// A row that limits its first operand, with the bounds as the others.
+struct Clamping {
+  using Bound = std::optional<Operand>;
+
+  Clamping(const Tensor& x, const Bound& low, const Bound& high) : operands{x, 0, 0} {
+    require(low || high, "clamp: At least one of 'min' or 'max' must not be None");
+    row = !high ? op::clamp_min : !low ? op::clamp_max : op::_clip;
+    operands[1] = low ? *low : *high;
+    if (low && high) operands[2] = *high;
+  }
+
+  PointwiseOp row;
+  Operand operands[3];
+};
+
+Tensor clamp(const Tensor& x, const std::optional<Operand>& low, const std::optional<Operand>& high) {
+  const Clamping c(x, low, high);
+  return pointwise(c.row, c.operands);
+}
+Tensor clamp_(const Tensor& x, const std::optional<Operand>& low, const std::optional<Operand>& high) {
+  const Clamping c(x, low, high);
+  return pointwise_(c.row, c.operands, "clamp");
+}
+Tensor clamp_into(const Tensor& x, const std::optional<Operand>& low, const std::optional<Operand>& high,
+                  const Tensor& out) {
+  const Clamping c(x, low, high);
+  return pointwise_into(c.row, c.operands, out, "clamp");
 }
 
 Tensor float_power(const Operand& base, const Operand& exponent) {
@@ -145,20 +182,18 @@ const Operator add_operator(
     {.signature = "add(input, other, *, alpha=1)",
      .forms = kFunction | kMethod | kInPlace | kOut,
      .doc = "input + alpha * other. Gradient: both operands, any order.",
-     .forward = [](const Operand& x, const Operand& y,
-                   Scalar alpha) { return is_one(alpha) ? add(x, y) : scaled_sum(x, y, alpha, 1); },
+     .forward = scaled_sum<op::add>,
      .in_place = scaled_sum_<op::add>,
+     .into = scaled_sum_into<op::add>,
      .reference = "np.add(input, alpha * other)",
      .samples = "f(2, 3), f(3); f(2, 3), 2, alpha=-0.5; i(3), i(3), alpha=2; c(3), f(3); b(3), b(3)"});
 
 const Operator sub_operator({.signature = "sub|subtract(input, other, *, alpha=1)",
                              .forms = kFunction | kMethod | kInPlace | kOut,
                              .doc = "input - alpha * other. Gradient: both operands, any order.",
-                             .forward =
-                                 [](const Operand& x, const Operand& y, Scalar alpha) {
-                                   return is_one(alpha) ? sub(x, y) : scaled_sum(x, y, alpha, -1);
-                                 },
+                             .forward = scaled_sum<op::sub>,
                              .in_place = scaled_sum_<op::sub>,
+                             .into = scaled_sum_into<op::sub>,
                              .reference = "np.subtract(input, alpha * other)",
                              .samples = "f(2, 3), f(3); f(2, 3), 2, alpha=-0.5; i(3), i(3), alpha=2; 1.0, c(3)"});
 
@@ -169,6 +204,7 @@ const Operator div_operator(
             "both operands.",
      .forward = divide,
      .in_place = divide_,
+     .into = divide_into,
      .reference = "{None: np.true_divide, 'floor': np.floor_divide, 'trunc': lambda x, y: np.trunc(x / "
                   "y)}[rounding_mode](input, other)",
      .samples = "f(2, 3), p(3); i(3), 4; f(3), p(3), rounding_mode='floor'; f(3), p(3), rounding_mode='trunc'"});
@@ -186,6 +222,8 @@ const Operator clamp_operator(
      .doc =
          "Limits the values to [min, max]. Gradient: input's where the value is inside, the bound's where it is not.",
      .forward = clamp,
+     .in_place = clamp_,
+     .into = clamp_into,
      .reference = "np.clip(input, min, max)",
      .samples = "f(2, 3), -0.5, 0.5; f(2, 3), 0; f(2, 3), None, 0.25; f(2, 3), f(3) - 1, p(3); i(4), -2, 2"});
 
@@ -204,10 +242,8 @@ const Operator positive_operator({.signature = "positive(input)",
 const Operator rsub_operator({.signature = "rsub(input, other, *, alpha=1)",
                               .forms = kFunction,
                               .doc = "other - alpha * input.",
-                              .forward =
-                                  [](const Tensor& x, const Operand& y, Scalar alpha) {
-                                    return alpha.equals(1) ? sub(y, x) : scaled_sum(y, x, alpha, -1);
-                                  },
+                              .forward = [](const Tensor& x, const Operand& y,
+                                            Scalar alpha) { return scaled_sum<op::sub>(y, x, alpha); },
                               .reference = "other - alpha * input",
                               .samples = "f(2, 3), f(3); f(3), 2, alpha=-0.5; i(3), i(3), alpha=2"});
 

@@ -270,34 +270,40 @@ bool divides(PointwiseOp op) {
 
 }  // namespace
 
-Tensor pointwise(PointwiseOp op, const Operand* operands, const Tensor* out) {
+Tensor pointwise(PointwiseOp op, const Operand* operands) {
   const PointwiseRow& row = row_of(op);
   const Types types = types_of(row, operands);
   if (FLAMBEAU_UNLIKELY(divides(op))) check_divisor(row, operands[1], types.in);
-  if (FLAMBEAU_UNLIKELY(op == op::conj_physical) && !out && !is_complex(types.in)) return *operands[0].tensor;
+  if (FLAMBEAU_UNLIKELY(op == op::conj_physical) && !is_complex(types.in)) return *operands[0].tensor;
   const bool recorded = needs_recording(row, operands);
-  if (FLAMBEAU_UNLIKELY(out != nullptr)) {
-    require(!recorded && !recording(*out), row.name,
-            "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
-            "requires grad.");
-    check_out_dtype(row, types, out->dtype());
-    resize_like_result(*out, operands, row.arity);
-    begin_inplace(*out, row.name);
-    run_into(op, types, operands, *out);
-    return *out;
-  }
   const Tensor result = new_result(operands, row.arity, types.out);
   run(op, types, operands, result);
   if (recorded) record_pointwise(op, operands, operands, result, Recording::kFresh);
   return result;
 }
 
-Tensor pointwise_(PointwiseOp op, const Operand* operands) {
+Tensor pointwise_into(PointwiseOp op, const Operand* operands, const Tensor& out, const char* name) {
   const PointwiseRow& row = row_of(op);
+  if (!name) name = row.name;
+  const Types types = types_of(row, operands);
+  if (divides(op)) check_divisor(row, operands[1], types.in);
+  require(!needs_recording(row, operands) && !recording(out), name,
+          "(): functions with out=... arguments don't support automatic differentiation, but one of the arguments "
+          "requires grad.");
+  check_out_dtype(row, types, out.dtype());
+  resize_like_result(out, operands, row.arity);
+  begin_inplace(out, name);
+  run_into(op, types, operands, out);
+  return out;
+}
+
+Tensor pointwise_(PointwiseOp op, const Operand* operands, const char* name) {
+  const PointwiseRow& row = row_of(op);
+  if (!name) name = row.name;
   const Tensor& self = *operands[0].tensor;
   const Types types = types_of(row, operands);
   if (divides(op)) check_divisor(row, operands[1], types.in);
-  require(!kernels::table().gives_real[int(op)] || !is_complex(self.dtype()), "In-place ", row.name,
+  require(!kernels::table().gives_real[int(op)] || !is_complex(self.dtype()), "In-place ", name,
           " is not supported for complex tensors.");
   require(can_cast(types.out, self.dtype()), "result type ", types.out, " can't be cast to the desired output type ",
           self.dtype());
@@ -307,7 +313,7 @@ Tensor pointwise_(PointwiseOp op, const Operand* operands) {
   Tensor originals[kMaxOperands];
   Operand read[kMaxOperands] = {0, 0, 0};
   if (recorded) keep_originals(row, operands, self, originals, read);
-  begin_inplace(self, row.name, recorded);
+  begin_inplace(self, name, recorded);
   run_into(op, types, operands, self);
   if (recorded)
     record_pointwise(op, operands, read, self, Recording::kInPlace);
