@@ -247,7 +247,7 @@ class Programs(Compiled):
         return _stance.current == "eager_then_compile" and not first
 
     def _keep(self, program: Captured | Tree, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Store a program for later calls, or add its path to an existing tree; refuse if the tree is full."""
+        """Store a program for later calls, or add its path to an existing tree. If the tree is full, run eagerly."""
         programs = self._captured.get(leaves.key, [])
         if isinstance(program, Tree):
             tree = next((t for t in programs if isinstance(t, Tree) and t.add(program)), program)
