@@ -117,7 +117,7 @@ void rows() {
   }
   const Operand operands[] = {x, y};
   const Tensor out = empty({0}, Dtype::float64);
-  pointwise(op::mul, operands, &out);
+  pointwise_into(op::mul, operands, out);
   CHECK((out.shape() == Shape{3, 4}) && values(out) == values(x * y));
   Tensor z = iota({4});
   const Operand in_place[] = {z, Scalar(2)};
