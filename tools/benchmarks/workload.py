@@ -121,11 +121,11 @@ class Workload:
         group: workloads of a group share a process.
         name: unique within its group.
         measured: for a timed row, ``Library -> Code``; for a row with a ``unit``, ``Library -> float`` in that unit.
-        at_most: the target. For a timed row the ratio of times, subject to baseline; for a row with a unit the
-            subject's own value. None: reported without a target.
+        at_most: the target, or None. For a timed row, the maximal ratio of the subject's time to the baseline's time;
+            for a row with a unit, the maximal value of the subject.
         unit: None for a timed row.
         device: rows for ``"cuda"`` are measured with ``--device cuda``, and then no others.
-        against: what the baseline does instead, where the row compares two ways to the same end.
+        against: code that the baseline runs instead of ``measured``, for a row that compares two methods.
         baselines: for a row that compares a compiled model, names of `engines.sides`; else empty.
     """
 

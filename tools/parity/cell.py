@@ -1,4 +1,4 @@
-"""A cell of the table: what came of one check."""
+"""A cell of the parity table: the outcome of one check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import flambeau as fb
 from tools.parity.bridge import clone
 
 KINDS = ("forward", "method", "in-place", "out", "gradient", "second", "gradcheck", "gradgradcheck", "errors")
-FURTHER_KINDS = ("forward_ad", "autocast", "meta", "cuda")  # tried where they are asked for
+FURTHER_KINDS = ("forward_ad", "autocast", "meta", "cuda")  # run only on request
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Cell:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without warnings, which both libraries give for the samples that ask for them."""
+    """Ignore warnings in a block, because some samples cause warnings in both libraries."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -77,7 +77,7 @@ def unseeded(function: Any) -> Any:
     return types.FunctionType(code, scope, function.__name__, function.__defaults__, function.__closure__)
 
 
-_MADE: dict[types.FunctionType, types.FunctionType] = {}  # the originals stay alive, and with them what they are
+_MADE: dict[types.FunctionType, types.FunctionType] = {}  # copies by original function
 
 
 def _remade(function: types.FunctionType) -> types.FunctionType:

@@ -15,7 +15,7 @@ from typing import Any
 
 FILE = Path(__file__).parents[2] / "packages/autograd/python/flambeau/library/aten_schemas.txt"
 COMPOSITE = "~"  # marks an operator that PyTorch composes of others
-USUAL_RESULT = " -> Tensor"  # left out
+USUAL_RESULT = " -> Tensor"  # the file omits this result
 
 
 def _is_kept(schema: str, names: set[str]) -> bool:

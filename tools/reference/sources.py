@@ -95,7 +95,7 @@ def matches(files: Iterator[Path], pattern: re.Pattern[str]) -> Iterator[tuple[s
 
 
 def python_operators() -> Iterator[tuple[str, str]]:
-    """Yield the operators that consist of others, and their aliases, and where they are defined."""
+    """Yield the names and aliases of the composite operators, with the place of each definition."""
     for path in sorted((ROOT / "packages/tensor-core/python/flambeau/_operators").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):

@@ -30,7 +30,7 @@ struct Piece {
   size_t bytes;
 };
 
-// A call of a collective operation. The caller keeps the memory of the pieces allocated while the job is pending.
+// A call of a collective operation. The memory of the pieces must not be freed while the job is pending.
 struct Job {
   enum State { kPending, kDone, kMismatch };
 

@@ -1,4 +1,4 @@
-"""Onnx2torch: models of ONNX as modules."""
+"""Test of onnx2torch, which converts ONNX models to modules."""
 
 import numpy as np
 import onnx

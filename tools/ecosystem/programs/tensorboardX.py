@@ -1,6 +1,6 @@
-"""TensorboardX: what a training writes down for TensorBoard.
+"""Test of TensorboardX, which writes event files for TensorBoard.
 
-It knows PyTorch's tensors by the name of their class; arrays and numbers it takes from everywhere.
+TensorboardX recognises tensors by the name of their class, so the programs pass NumPy arrays and numbers.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ from tools.ecosystem.cases import fill, normal, uniform
 
 
 def _events(write):
-    """Return the events of a writer by tag."""
+    """Call ``write`` with a SummaryWriter and return the values that it writes, serialised, by tag and step."""
     with tempfile.TemporaryDirectory() as folder:
         with SummaryWriter(folder) as writer:
             write(writer)

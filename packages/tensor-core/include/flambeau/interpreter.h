@@ -64,7 +64,7 @@ class FLAMBEAU_API GilRelease {
  public:
   enum Purpose {
     Compute,  // for computations on tensors
-    Wait      // for waiting for another thread or a device that may need the GIL; must not access tensors
+    Wait      // for waiting for a device, or for a thread that may need the GIL; the scope must not access tensors
   };
   explicit GilRelease(Purpose purpose = Compute, bool worthwhile = true) {
     if (worthwhile && interpreter_hooks && !detail::call_state.released) begin(purpose);

@@ -146,7 +146,7 @@ class FLAMBEAU_API Storage {
     if (FLAMBEAU_UNLIKELY(device_.type != DeviceType::Cpu)) return reach();
     return data_;
   }
-  void* device_data() const {  // of a CUDA storage: the pointer on its GPU
+  void* device_data() const {  // the device pointer of a CUDA storage
     if (FLAMBEAU_UNLIKELY(!__atomic_load_n(&on_device_, __ATOMIC_ACQUIRE))) move_to_device();
     return data_;
   }

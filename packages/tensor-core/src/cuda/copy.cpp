@@ -1,4 +1,4 @@
-// Copies from and to GPUs, and fills.
+// Copies to and from GPUs, and fill operations.
 #include "core/device_memory.h"
 #include "cuda/operators.h"
 #include "cuda/runtime/devices.h"

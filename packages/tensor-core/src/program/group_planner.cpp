@@ -117,7 +117,7 @@ class GroupPlan::Planner {
   bool check_rows() {
     length_ = product(Shape(plan_.shape_.end() - row_dims_, plan_.shape_.end()));
     rows_ = length_ ? product(plan_.shape_) / length_ : 0;
-    // A divided reduction adds the results of blocks in another order.
+    // Reject rows that the operator would reduce in blocks: a chain adds the elements in another order.
     return length_ > 1 && block_length(rows_, length_, 1) == length_;
   }
 

@@ -102,7 +102,8 @@ bool merge(Body& body, size_t at, const std::vector<int>& uses, const PackedByte
   merged->steps = std::move(chain->steps);
   merged->arguments = std::move(chain->arguments);
   merged->result = chain->result;
-  merged->arguments[size_t(merged->result)] = {};  // a constant, because it is not computed before the steps run
+  // Replace the register by an empty constant, because the product's result is not stored before the steps run.
+  merged->arguments[size_t(merged->result)] = {};
   out.merged = merged;
   body.instructions[reader] = std::move(out);
   body.instructions.erase(body.instructions.begin() + std::ptrdiff_t(at));

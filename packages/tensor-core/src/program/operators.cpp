@@ -28,7 +28,7 @@ void run_row_in_place(const Operator& self, const Value* const* arguments, Value
   results.emplace_back(pointwise_(self.row, operands));
 }
 
-// Returns true if a derivative may read the first argument before it is overwritten.
+// Returns true if a derivative may need the value that the first argument has before it is overwritten.
 bool any_recorded(const Operator& self, const Value* const* arguments) {
   if (!recording_enabled()) return false;
   for (int i = 0; i < self.arity; ++i)

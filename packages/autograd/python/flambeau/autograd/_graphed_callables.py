@@ -55,7 +55,8 @@ def make_graphed_callables(
 
 
 def _is_module(function: Any) -> bool:
-    return hasattr(function, "_forward_pre_hooks") and hasattr(function, "named_parameters")  # those of nn.Module
+    # Check attributes of nn.Module, because this package does not depend on flambeau-nn.
+    return hasattr(function, "_forward_pre_hooks") and hasattr(function, "named_parameters")
 
 
 def _parameters(module: Any) -> tuple[Tensor, ...]:

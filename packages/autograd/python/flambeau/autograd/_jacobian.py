@@ -150,7 +150,8 @@ def forward_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
         changed = list(problem.arguments)
         for i in problem.checked:
             original = problem.arguments[i].detach()
-            # A clone: an autograd.Function that returns a view must return a view of this tangent itself.
+            # A clone is not a view. If the tangent were a view, a jvp that must return a view of it, but returns the
+            # tangent itself, would not raise an error.
             tangent = of_parts(v, original).clone() if i == which else flambeau.zeros_like(original)
             changed[i] = forward_ad.make_dual(original, tangent)
         pairs = [forward_ad.unpack_dual(t) for t in problem.outputs(changed)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-REQUIRED = object()  # the default of an argument that has none
+REQUIRED = object()  # marks an argument without a default
 
 _ALIAS = re.compile(r"\(([a-z*|]+)(!)?(?: -> ([^)]*))?\)")
 _DECLARATION = re.compile(

@@ -17,7 +17,7 @@ class OwnOperators:
         self._packets: dict[str, OpOverloadPacket] = {}
 
     def overload(self, name: str, function: Callable[..., Any]) -> OpOverload:
-        """Return the operator with this name, which calls a function of flambeau."""
+        """Return the operator ``name``. The first call creates it from ``function``."""
         if name not in self._packets:
             packet = self._packets[name] = OpOverloadPacket("flambeau", name, function, {})
             vars(packet)["default"] = OpOverload(packet, "default", None, function)

@@ -1,4 +1,4 @@
-"""Modes and classes that answer for operators below autograd, under PyTorch's names. Note [Dispatch].
+"""Modes and classes that intercept operators below autograd, under PyTorch's names. Note [Dispatch].
 
 >>> import flambeau
 >>> class Logging(TorchDispatchMode):
@@ -33,14 +33,14 @@ __all__ = [
 
 
 class TorchDispatchMode:
-    """Context in which its ``__torch_dispatch__`` answers for every operator that this thread calls.
+    """Context in which its ``__torch_dispatch__`` handles every operator that this thread calls.
 
     Operators come in the form that they have below autograd: an overload of ``ops.aten``, with the arguments of its
     schema. Operators that the method calls go to the enclosing modes.
     """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """Answer for ``func(*args, **kwargs)``; ``types`` are the classes that would be asked without the mode."""
+        """Handle ``func(*args, **kwargs)``. ``types`` are the classes that would handle it without the mode."""
         raise NotImplementedError(f"{type(self).__name__} has to define __torch_dispatch__")
 
     def __enter__(self) -> Self:

@@ -30,14 +30,15 @@ def _code(value: Any) -> int:
 
 
 class Signature(NamedTuple):
-    """Call, operation, root and tensor of a collective. Of the tensor, dtype and number of elements must agree.
+    """Signature of a call of a collective, which must be the same on all ranks.
 
     Args:
         call: the collective's name.
-        tensor: this rank's tensor; None if there is none or if sizes may differ.
+        tensor: this rank's tensor, of which the dtype and the number of elements are compared; None if there is no
+            tensor or if sizes may differ.
         op: reduction.
         root: rank that sends to or receives from all; -1 if there is none.
-        shapes: shapes of the tensors that are packed into ``tensor``, which must be equal.
+        shapes: shapes of the tensors that are packed into ``tensor``; the shapes must be the same on all ranks.
     """
 
     call: str

@@ -10,7 +10,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau._tracing._structure import leaves
 
-_LARGEST = 2**31 - 2**20  # bytes in one file of protocol buffers
+_LARGEST = 2**31 - 2**20  # maximal size of a protobuf file in bytes
 
 
 class ONNXProgram:

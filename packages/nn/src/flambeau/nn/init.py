@@ -164,7 +164,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 
     In each of the ``groups`` groups, the number of channels passed on is the smaller of its input and output channels.
 
-    Raises: ValueError for other numbers of dimensions, or outputs that the groups do not divide.
+    Raises: ValueError for other numbers of dimensions, or if ``groups`` does not divide the number of output channels.
 
     >>> nn.init.dirac_(fb.empty(2, 2, 3))[1]
     tensor([[0., 0., 0.],

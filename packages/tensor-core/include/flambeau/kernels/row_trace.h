@@ -23,7 +23,7 @@ struct Trace {
   uint8_t reads = 0;  // bit i: operand i; bit `arity`: the result
   uint8_t uses = 0;   // bits of Use
   constexpr Trace(int reads, int uses) : reads(uint8_t(reads)), uses(uint8_t(uses)) {}
-  constexpr Trace(int) {}  // a number
+  constexpr Trace(int) {}  // a constant in the expression, which reads no operand
 };
 inline constexpr Trace none{0, kNotDefined}, zero{0, 0};
 

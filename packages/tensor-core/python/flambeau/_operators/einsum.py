@@ -211,7 +211,10 @@ def _prefers_turn(a: Labels, b: Labels, output: Labels) -> bool:
 def _pair(
     i: int, j: int, a: Labels, b: Labels, keep: set[str], sizes: dict[str, int], output: Labels
 ) -> tuple[Labels, _Step]:
-    """Multiply the operands i and j. The product replaces them at the end of the list."""
+    """Return the labels of the product of the operands i and j, and the step that computes it.
+
+    The step removes the operands from the list of tensors and appends the product.
+    """
     both = [c for c in a if c in b]
     inner = tuple(c for c in both if c not in keep)
     if not inner:
@@ -239,7 +242,10 @@ def _pair(
 
 
 def _dotted(i: int, j: int, a: Labels, b: Labels, batch: Labels, count: int) -> tuple[Labels, _Step]:
-    """Compute dot products: multiply, and sum over the last ``count`` dimensions."""
+    """Return the labels of dot products of the operands i and j, and the step that computes them.
+
+    The step multiplies the operands and sums over the last ``count`` dimensions of the product.
+    """
     labels, multiply = _multiplied(i, j, a, b, batch)
 
     def step(tensors: list[Tensor]) -> None:
@@ -266,7 +272,10 @@ def _arranged(
 
 
 def _multiplied(i: int, j: int, a: Labels, b: Labels, wanted: Labels) -> tuple[Labels, _Step]:
-    """Multiply elementwise. Dimensions in ``wanted`` come first in the result, in that order."""
+    """Return the labels of the elementwise product of the operands i and j, and the step that computes it.
+
+    The dimensions in ``wanted`` come first, in that order.
+    """
     every = set(a) | set(b)
     labels = tuple(dict.fromkeys((*(c for c in wanted if c in every), *a, *b)))
     left, right = _spread(a, labels), _spread(b, labels)

@@ -31,8 +31,8 @@ def sum(
     """Return the sum of the included elements, or 0 if there are none.
 
     Args:
-        input: a tensor of any dtype. A tensor of the layout ``sparse_coo`` or ``sparse_csr`` has a sparse result. All
-            functions but `sum` then require a mask, and ``sparse_csr`` requires ``keepdim=True``.
+        input: a tensor of any dtype. For the layouts ``sparse_coo`` and ``sparse_csr``, the result is sparse, and
+            reductions other than `sum` require a mask. ``sparse_csr`` also requires ``keepdim=True``.
         dim: dimensions to reduce. None means all dimensions.
         keepdim: if True, keep the reduced dimensions with size 1.
         dtype: dtype of the result. None means int64 for smaller integers, and the dtype of the input otherwise.

@@ -196,7 +196,7 @@ def _divisor(other: Any, what: str = "division") -> Any:
 
 @answers("div", "divide", "true_divide", "__truediv__")
 def div(input: SparseTensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """Divide by a number or a strided 0-D tensor. Gradient: both."""
+    """Divide by a number or a strided 0-D tensor. Gradient: both operands."""
     divisor = _divisor(other)
     tensor = input if rounding_mode is None else merged(input)
     return tensor._like(flambeau.div(tensor._val, divisor, rounding_mode=rounding_mode))

@@ -150,7 +150,10 @@ _REDUCTIONS = ("sum", "mean", "amax", "amin")
 
 
 def mm_reduced(mat1: Any, mat2: Any, reduce: str) -> Tensor:
-    """Reduce the products of the elements of each row of a CSR matrix with the rows of a dense one. Gradient: both."""
+    """Multiply a CSR matrix by a strided matrix, with the reduction ``reduce`` in place of the sum over products.
+
+    ``reduce`` is sum, mean, amax or amin. Gradient: both matrices.
+    """
     if reduce not in _REDUCTIONS:
         raise RuntimeError(f"sparse.mm: reduce must be one of {', '.join(_REDUCTIONS)}, got {reduce!r}")
     if not isinstance(mat1, CsrTensor) or isinstance(mat2, SparseTensor):

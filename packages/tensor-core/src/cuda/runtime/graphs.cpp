@@ -25,7 +25,7 @@ namespace flambeau::cuda {
 // not counted again.
 struct NumbersOfGraph {
   Generator* generator;  // null for the default generator
-  uint64_t settings;     // state of the generator when the capture began
+  uint64_t settings;     // number of times that the generator's state had been set when the capture began
   int64_t groups;        // number of groups that a replay draws
   Tensor start;          // start of the numbers, on the GPU
   Generator& source() const { return generator ? *generator : default_generator(); }

@@ -44,11 +44,11 @@ class Epilogue {
   void set_result(char* data) { result_ = data; }
 
   void apply(char* piece, int64_t n) const;
-  // Returns the finish of a product, which refers to this object.
+  // Returns this epilogue in the form that matrix products take. The result refers to this object.
   kernels::ProductFinish finish() const;
 
  private:
-  // Elements of a step that are processed at a time; the operands of three steps fit in a cache
+  // Number of elements that a step processes at a time. The operands of three steps fit in a cache.
   static constexpr int64_t kPiece = 512;
   struct Step {
     PointwiseKernel kernel = nullptr;  // null for a step that bounds the result

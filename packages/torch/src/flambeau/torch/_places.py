@@ -89,7 +89,7 @@ def is_moved(name: str) -> bool:
 
 
 def is_second_name(name: str) -> bool:
-    """Return True if another module of PyTorch is the primary name of the same module of flambeau."""
+    """Return True if ``name`` is an alias: its flambeau module has another PyTorch module as its primary name."""
     if name not in _MOVED or not _interface.has_module(name):
         return False
     first = f"torch{_MOVED[name].removeprefix('flambeau')}"

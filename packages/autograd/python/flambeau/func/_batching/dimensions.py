@@ -17,7 +17,10 @@ _NAMES = frozenset(
 
 
 def behind_batch(dim: int, rank: int) -> int:
-    """Shift a dimension by the batch dimension. Raise IndexError if it is out of range."""
+    """Return the index of a dimension after a batch dimension is put in front of ``rank`` dimensions.
+
+    Raise IndexError if ``dim`` is out of range.
+    """
     span = max(rank, 1)
     if not -span <= dim < span:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-span}, {span - 1}], but got {dim})")
@@ -25,7 +28,7 @@ def behind_batch(dim: int, rank: int) -> int:
 
 
 def shifted(dims: Any, rank: int) -> Any:
-    """Shift one or several dimensions by the batch dimension. None is unchanged."""
+    """Apply `behind_batch` to a dimension or to each of several dimensions. None is unchanged."""
     if dims is None:
         return None
     if isinstance(dims, (tuple, list)):

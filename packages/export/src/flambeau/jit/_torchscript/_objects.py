@@ -57,7 +57,7 @@ class ScriptClass:
 
 
 class ScriptObject:
-    """Object of an archive's class that is not a module."""
+    """Instance of a TorchScript class of an archive, other than a module."""
 
     __slots__ = ("_class", "_values")
 

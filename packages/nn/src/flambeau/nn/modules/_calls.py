@@ -69,7 +69,10 @@ class Caller(Tree):
         return self._own_hooks().add_forward(hook, prepend, with_kwargs, always_call)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_output)`` before the gradients pass the module; a returned tuple replaces them."""
+        """Call ``hook(module, grad_output)`` before the gradients flow through the module.
+
+        A returned tuple replaces ``grad_output``.
+        """
         return new_handle(self._own_hooks().backward_pre, hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:

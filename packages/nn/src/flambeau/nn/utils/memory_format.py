@@ -1,4 +1,4 @@
-"""Laying out the weights of convolutions with the channels last."""
+"""Conversion of convolution weights to another memory format, such as channels last."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class ParametrizationList(ModuleList):
 
 
 def _inverse(module: Module, value: Any) -> Any:
-    """Return ``module.right_inverse(value)``, or ``value`` if it is not defined for ``value``."""
+    """Return ``module.right_inverse(value)``; ``value`` if the method is missing or raises NotImplementedError."""
     if not hasattr(module, "right_inverse"):
         return value
     try:

@@ -155,7 +155,8 @@ FLAMBEAU_SCALAR Complex<T> sqrt(Complex<T> z) {
   return z.re >= T(0) ? Complex<T>(root, std::copysign(other, z.im)) : Complex<T>(other, std::copysign(root, z.im));
 }
 
-// The inverse functions in double. Their parts are computed for the first quadrant.
+// The inverse trigonometric and hyperbolic functions in double. Real and imaginary parts are computed for the first
+// quadrant.
 namespace inverse {
 
 inline constexpr double kEpsilon = 0x1p-52, kFar = 0x1p53;  // beyond kFar, x * x + 1 == x * x
@@ -170,7 +171,7 @@ inline double log_twice(double x, double y) { return log_modulus(Complex<double>
 
 struct ArcSine {  // parts of asinh(x + iy) for x, y >= 0
   double real;
-  double sine, cosine;  // of the imaginary part, both times the same factor
+  double sine, cosine;  // sine and cosine of the imaginary part, multiplied by a common positive factor
 };
 FLAMBEAU_SCALAR ArcSine arc_sine(double x, double y) {
   const double r = std::hypot(x, y + 1), s = std::hypot(x, y - 1);

@@ -17,7 +17,7 @@ FLAMBEAU_SCALAR double bessel_j0(double x) { return special_bessel_j0(Unbounded<
 // value for degree 0 is 1.
 template <class P>
 FLAMBEAU_SCALAR double by_recurrence(double x, double n) {
-  if (!(n >= 1)) return n != n ? n : n > -1 ? 1 : 0;  // -0.5 is degree 0
+  if (!(n >= 1)) return n != n ? n : n > -1 ? 1 : 0;  // -0.5 truncates to degree 0
   double before = 1, value = P::second(x);
   for (double k = 1; k + 1 <= n && std::isfinite(value); k += 1) {
     const double next = P::step(k, x, value, before);

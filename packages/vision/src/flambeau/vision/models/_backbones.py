@@ -89,7 +89,7 @@ def register_on_backbone(
                 _set_eps(model, asked.frozen_norm_eps)
             return model
 
-        if stages is None:  # of segmentation models
+        if stages is None:  # only the builders of segmentation models have no trainable_backbone_layers
             build.__doc__ = _builder_docs.of_segmentation(builder, classes)
         else:
             build.__doc__ = _builder_docs.of_detector(builder, classes, stages, learning)

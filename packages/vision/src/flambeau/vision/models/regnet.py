@@ -31,11 +31,12 @@ class ResBottleneckBlock(nn.Module):
     """A grouped 3x3 convolution, and perhaps squeeze and excitation, between 1x1 convolutions, with a residual.
 
     Args:
-        width_in, width_out, stride: the input is fitted by a 1x1 convolution where these change it.
-        norm_layer, activation_layer: of all the convolutions but the last, which is activated after the sum.
-        group_width: how many channels each group of the 3x3 convolution has.
-        bottleneck_multiplier: of the 3x3 convolution's channels to those that come out.
-        se_ratio: of the squeezed channels to those of the input; None for no squeeze and excitation.
+        width_in, width_out, stride: channels and stride. If they change the input's shape, a 1x1 convolution adapts
+            the residual.
+        norm_layer, activation_layer: layers after each convolution; the last activation comes after the residual sum.
+        group_width: number of channels of each group of the 3x3 convolution.
+        bottleneck_multiplier: ratio of the 3x3 convolution's channels to ``width_out``.
+        se_ratio: ratio of the squeezed channels to ``width_in``; None for no squeeze and excitation.
     """
 
     def __init__(
@@ -74,10 +75,10 @@ class BlockParams:
     """Parameters of the blocks of each stage.
 
     Args:
-        depths: how many blocks.
-        widths, group_widths: channels, of a block and of each of its groups.
+        depths: numbers of blocks.
+        widths, group_widths: channels of a block and of each of its groups.
         bottleneck_multipliers, strides: as in :class:`ResBottleneckBlock`; the stride is the first block's.
-        se_ratio: of all stages.
+        se_ratio: as in :class:`ResBottleneckBlock`, for all stages.
     """
 
     def __init__(
@@ -111,11 +112,12 @@ class BlockParams:
         """Create stages with linear widths: block ``i`` has the width ``w_0 * w_m**k`` nearest to ``w_0 + w_a * i``.
 
         Args:
-            depth: how many blocks there are.
+            depth: number of blocks.
             w_0: the first block's width, a multiple of 8.
-            w_a: by how much widths grow from block to block, not below 0.
-            w_m: by how much they grow from stage to stage, above 1.
-            group_width, bottleneck_multiplier, se_ratio: of all stages; widths become multiples of the groups'.
+            w_a: increase of the width from block to block, at least 0.
+            w_m: factor of the width from stage to stage, greater than 1.
+            group_width, bottleneck_multiplier, se_ratio: as in :class:`ResBottleneckBlock`, for all stages. Widths are
+                rounded to multiples of the group width.
             kwargs: not used.
         Raises: ValueError for other values.
         Source: section 3.3 of the paper.
@@ -127,7 +129,8 @@ class BlockParams:
         if w_a < 0 or w_0 <= 0 or w_m <= 1 or w_0 % 8 != 0:
             raise ValueError(f"Invalid RegNet settings: w_a={w_a}, w_0={w_0}, w_m={w_m}")
         powers = (round(math.log((w_0 + w_a * i) / w_0) / math.log(w_m)) for i in range(depth))
-        counts = Counter(round(w_0 * w_m**power / 8) * 8 for power in powers)  # grow, and so stay in their order
+        # Widths never decrease from block to block, so the Counter keeps the order of the stages.
+        counts = Counter(round(w_0 * w_m**power / 8) * 8 for power in powers)
         inner = [int(width * bottleneck_multiplier) for width in counts]
         groups = [min(group_width, width) for width in inner]
         widths = [
@@ -142,9 +145,9 @@ class RegNet(nn.Module):
     """Stages of bottlenecks whose widths follow a line.
 
     Args:
-        block_params: what the blocks of each stage are.
+        block_params: parameters of the blocks of each stage.
         num_classes: number of classes.
-        stem_width: how many channels the stem gives.
+        stem_width: number of output channels of the stem.
         stem_type, block_type: :class:`SimpleStemIN` and :class:`ResBottleneckBlock` by default.
         norm_layer, activation: BatchNorm2d and ReLU by default.
 

@@ -32,7 +32,8 @@ class Fire(nn.Module):
         return fb.cat(sides, 1)
 
 
-# Squeezed and expanded channels (twice those) of each module in turn; M is a pooling.
+# The first convolution's channels and kernel size, then the modules: M is max pooling; for each Fire module, the
+# channels of the squeeze layer and of each of the two expand layers.
 _FIRES = {
     "1_0": ((96, 7), "M 16,64 16,64 32,128 M 32,128 48,192 48,192 64,256 M 64,256"),
     "1_1": ((64, 3), "M 16,64 16,64 M 32,128 32,128 M 48,192 48,192 64,256 64,256"),

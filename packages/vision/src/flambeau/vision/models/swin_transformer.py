@@ -57,9 +57,9 @@ class SwinTransformerBlock(nn.Module):
 
     Args:
         dim, num_heads, window_size, shift_size: as in :class:`ShiftedWindowAttention`.
-        mlp_ratio: of the perceptron's inner channels to ``dim``.
+        mlp_ratio: ratio of the perceptron's hidden channels to ``dim``.
         dropout, attention_dropout: dropout probabilities.
-        stochastic_depth_prob: with which attention or perceptron is left out.
+        stochastic_depth_prob: probability of skipping the attention or the perceptron.
         norm_layer, attn_layer: LayerNorm and the version's attention by default.
     """
 
@@ -153,7 +153,7 @@ class SwinTransformer(nn.Module):
         embed_dim: channels of the first stage.
         depths, num_heads: blocks and heads of each stage.
         window_size: rows and columns of the windows.
-        mlp_ratio: of the perceptrons' inner channels to a stage's.
+        mlp_ratio: ratio of the perceptrons' hidden channels to the channels of the stage.
         dropout, attention_dropout: dropout probabilities.
         stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
         num_classes: number of classes.

@@ -40,7 +40,10 @@ def _by_products(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) -
 
 
 def _linear_weights(first: fb.Tensor, last: fb.Tensor, count: int, size: int) -> fb.Tensor:
-    """Return how much each of ``size`` elements of a mask counts in each of ``count`` pixels: ``(L, count, size)``."""
+    """Return weights ``(L, count, size)`` that interpolate ``size`` mask elements linearly at ``count`` pixels.
+
+    ``first`` and ``last`` are the first and the last pixel of each of the L boxes. Pixels outside have weights of 0.
+    """
     pixels = fb.arange(count, device=first.device) - first[:, None]
     inside = (pixels >= 0) & (pixels <= (last - first)[:, None])
     lengths = (last - first + 1).clamp(min=1).to(fb.float64)
