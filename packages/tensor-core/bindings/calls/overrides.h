@@ -9,9 +9,8 @@
 namespace flambeau::python {
 
 bool may_override(PyObject* o);
-// Call this after an operator has raised a TypeError. Registers the classes of arguments that are not tensors and have
-// a
-// __torch_function__. Returns true, and clears the error, if any class was not registered before.
+// Call this after an operator has raised a TypeError. Registers the classes of arguments, other than tensors, that have
+// a __torch_function__. Returns true, and clears the error, if any class was not registered before.
 bool found_strangers(PyObject* const* args, size_t count);
 // Returns the arguments whose classes handle the call: from left to right, but subclasses before their bases. The
 // result owns references, because a handler may change a list that contains an argument.

@@ -45,7 +45,7 @@ def rnn_tanh_cell(
 ) -> Tensor:
     """Return tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh), of shape (N, hidden).
 
-    The input has shape (N, in), hx has shape (N, hidden). Gradient: all.
+    The input has shape (N, in), hx has shape (N, hidden). Gradient: all tensors.
 
     >>> fb.rnn_tanh_cell(fb.zeros(2, 3), fb.zeros(2, 4), fb.zeros(4, 3), fb.zeros(4, 4)).shape
     flambeau.Size([2, 4])
@@ -59,7 +59,7 @@ def rnn_relu_cell(
 ) -> Tensor:
     """Return max(w_ih @ input + b_ih + w_hh @ hx + b_hh, 0), of shape (N, hidden).
 
-    The input has shape (N, in), hx has shape (N, hidden). Gradient: all.
+    The input has shape (N, in), hx has shape (N, hidden). Gradient: all tensors.
 
     >>> fb.rnn_relu_cell(fb.zeros(2, 3), fb.zeros(2, 4), fb.zeros(4, 3), fb.zeros(4, 4)).shape
     flambeau.Size([2, 4])
@@ -80,7 +80,7 @@ def lstm_cell(
 
     The first size of the weights is 4 * hidden.
 
-    Gradient: all. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
+    Gradient: all tensors. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
 
     >>> state = (fb.zeros(2, 4), fb.zeros(2, 4))
     >>> h, c = fb.lstm_cell(fb.zeros(2, 3), state, fb.zeros(16, 3), fb.zeros(16, 4))
@@ -96,7 +96,7 @@ def lstm_cell(
 def gru_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """Compute a step of a gated recurrent unit. Gradient: all.
+    """Compute a step of a gated recurrent unit. Gradient: all tensors.
 
     The first size of the weights is 3 * hidden, for the reset, update and new gate.
 

@@ -37,7 +37,10 @@ def _sizes(name: str, left: Any, right: Any) -> None:
 
 @answers("add", "__add__", "__radd__")
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """Return ``input + alpha * other`` for two sparse tensors, or a strided and a sparse one. Gradient: both."""
+    """Return ``input + alpha * other`` for two sparse tensors, or a strided and a sparse one.
+
+    Gradient: both operands.
+    """
     if not isinstance(other, SparseTensor):
         if isinstance(input, CompressedTensor) and isinstance(other, Tensor) and other.ndim:
             return _onto(other * alpha if alpha != 1 else other, input, 1)
@@ -140,7 +143,10 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 @answers("mul", "multiply", "__mul__", "__rmul__")
 def mul(input: Any, other: Any) -> Any:
-    """Multiply a sparse tensor by a number, a strided or a sparse tensor. The result is sparse. Gradient: both."""
+    """Multiply a sparse tensor by a number, a strided or a sparse tensor. The result is sparse.
+
+    Gradient: both operands.
+    """
     if not isinstance(input, SparseTensor):
         input, other = other, input
     if is_number(other):

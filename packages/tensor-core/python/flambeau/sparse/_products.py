@@ -135,7 +135,7 @@ def _by(tensor: Any) -> str:
 
 @answers("mm", "spmm", "dsmm")
 def mm(input: Any, mat2: Any) -> Tensor:
-    """Return the product of two matrices: sparse if both are sparse, otherwise strided. Gradient: both."""
+    """Return the product of two matrices: sparse if both are sparse, otherwise strided. Gradient: both operands."""
     if input.ndim != 2 or mat2.ndim != 2:
         raise RuntimeError(f"mm: both have to be matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
     _check("mm", input, mat2)
@@ -209,7 +209,7 @@ def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
 
 @answers("mv")
 def mv(input: Any, vec: Any) -> Tensor:
-    """Return the product of a sparse matrix and a vector. Gradient: both."""
+    """Return the product of a sparse matrix and a vector. Gradient: both operands."""
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(
             f"mv: two tensor dim should be 2 and 1, but got shapes {list(input.shape)} and {list(vec.shape)}"
@@ -226,7 +226,7 @@ def mv(input: Any, vec: Any) -> Tensor:
 
 @answers("bmm")
 def bmm(input: Any, mat2: Any) -> Tensor:
-    """Return the products of two batches of matrices, one of which is sparse. Gradient: both."""
+    """Return the products of two batches of matrices, one of which is sparse. Gradient: both operands."""
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
         raise RuntimeError(
             f"bmm: expected two batches of as many matrices, got {list(input.shape)} and {list(mat2.shape)}"
@@ -273,7 +273,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
 
 @answers("addmm")
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """Return ``beta * input + alpha * (mat1 @ mat2)``. Gradient: all three."""
+    """Return ``beta * input + alpha * (mat1 @ mat2)``. Gradient: all three operands."""
     product = mm(mat1, mat2)
     return _with_input(input, product, beta, alpha)
 
@@ -359,7 +359,7 @@ def sampled_addmm(
 ) -> SparseTensor:
     """Return ``alpha * (mat1 @ mat2) + beta * input`` at the indices of ``input``, a CSR matrix or batch.
 
-    A matrix ``input`` is used for all matrices of a batch. Gradient: all three.
+    A matrix ``input`` is used for all matrices of a batch. Gradient: all three operands.
 
     >>> pattern = flambeau.sparse_csr_tensor([0, 1, 2], [1, 0], [0.0, 0.0], (2, 2))
     >>> flambeau.sparse.sampled_addmm(pattern, flambeau.eye(2), flambeau.tensor([[1.0, 2.0], [3.0, 4.0]])).to_dense()

@@ -59,9 +59,9 @@ const Operator prelu_operator(
     {.signature = "prelu(input, weight)",
      .forms = kFunction | kMethod | kLowerPrecision,
      .doc =
-         R"(input where positive, else weight * input, weight of one element or of one a channel (the second dimension). Gradient: both.
+         R"(input where positive, else weight * input, weight of one element or of one a channel (the second dimension).
 
-Source: He et al. 2015, arXiv:1502.01852.)",
+Gradient: input and weight. Source: He et al. 2015, arXiv:1502.01852.)",
      .forward = prelu,
      .reference = "np.where(input > 0, input, weight.reshape(-1, *[1] * (input.ndim - 2)) * input)",
      .samples = "f(2, 3, 2), f(3); f(2, 3), f(3); f(2, 3), f(1)"});

@@ -16,7 +16,7 @@ void require_dtype_of(const Tensor& input, const Tensor& other, const char* argu
 
 const Operator lerp_operator({.signature = "lerp(input, end, weight)",
                               .forms = kFunction | kMethod | kInPlace | kOut,
-                              .doc = "input + weight * (end - input). Gradient: all three.",
+                              .doc = "input + weight * (end - input). Gradient: all three operands.",
                               .forward =
                                   [](const Tensor& x, const Tensor& y, const Operand& w) {
                                     require_dtype_of(x, y, "end");

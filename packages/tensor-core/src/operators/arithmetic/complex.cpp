@@ -171,7 +171,7 @@ Tensor complex(const Tensor& re, const Tensor& im) {
 const Operator complex_operator(
     {.signature = "complex(real, imag)",
      .forms = kFunction | kOut | kExactOut,
-     .doc = "real + i * imag, of two float32 or two float64 tensors. Gradient: both, any order.",
+     .doc = "real + i * imag, of two float32 or two float64 tensors. Gradient: both operands, any order.",
      .forward = complex,
      .reference = "real + 1j * imag",
      .samples = "f(3), f(2, 3)"});
@@ -181,13 +181,13 @@ Tensor polar(const Tensor& radius, const Tensor& angle) {
   return complex(radius * cos(angle), radius * sin(angle));
 }
 
-const Operator polar_operator(
-    {.signature = "polar(abs, angle)",
-     .forms = kFunction | kOut | kExactOut | kFloat32,
-     .doc = "abs * (cos(angle) + i * sin(angle)), of two float32 or two float64 tensors. Gradient: both, any order.",
-     .forward = polar,
-     .reference = "abs * np.exp(1j * angle)",
-     .samples = "p(3), f(3)"});
+const Operator polar_operator({.signature = "polar(abs, angle)",
+                               .forms = kFunction | kOut | kExactOut | kFloat32,
+                               .doc = "abs * (cos(angle) + i * sin(angle)), of two float32 or two float64 tensors. "
+                                      "Gradient: both operands, any order.",
+                               .forward = polar,
+                               .reference = "abs * np.exp(1j * angle)",
+                               .samples = "p(3), f(3)"});
 
 const Operator isreal_operator(
     {.signature = "isreal(input)",

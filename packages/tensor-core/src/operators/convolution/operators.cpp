@@ -77,7 +77,7 @@ OperatorRecord forward_record(const char* signature, OperatorFunction forward, c
           .forms = kFunction | kLowerPrecision,
           .doc =
               "Cross-correlation: input (N, C, *) or (C, *), weight (F, C / groups, *). Numbers stand for every "
-              "dimension; padding may be 'valid' or 'same'.\n\nGradient: all three, any order.",
+              "dimension; padding may be 'valid' or 'same'.\n\nGradient: input, weight and bias, any order.",
           .forward = forward,
           .reference =
               "scipy.signal.correlate(input[0], weight[0], 'same' if padding == 'same' else 'valid')[None] + "
@@ -106,7 +106,7 @@ OperatorRecord transposed_record(const char* signature, OperatorFunction forward
           .forms = kFunction | kLowerPrecision,
           .doc =
               "The transpose of a convolution, in input (N, C, *) or (C, *), with weight (C, F / groups, *): what a "
-              "convolution's derivative does to the gradient.\n\nGradient: all three, any order.",
+              "convolution's derivative does to the gradient.\n\nGradient: input, weight and bias, any order.",
           .forward = forward,
           .reference = "scipy.signal.convolve(input[0], weight[0])[None] + (0 if bias is None else bias)",
           .samples = samples};
@@ -133,7 +133,7 @@ OperatorRecord input_gradient_record(const char* signature, OperatorFunction for
           .forms = kPrivate | kNetwork,
           .doc =
               "The gradient of a convolution's input, which has input_size, for a gradient of its output.\n\n"
-              "Gradient: both, any order.",
+              "Gradient: weight and grad_output, any order.",
           .forward = forward,
           .reference = "scipy.signal.convolve(grad_output[0], weight[0])[None]",
           .samples = samples};
@@ -160,7 +160,7 @@ OperatorRecord weight_gradient_record(const char* signature, OperatorFunction fo
           .forms = kPrivate | kNetwork,
           .doc =
               "The gradient of a convolution's weight, which has weight_size, for a gradient of its output.\n\n"
-              "Gradient: both, any order.",
+              "Gradient: input and grad_output, any order.",
           .forward = forward,
           .reference = "scipy.signal.correlate(input[0], grad_output[0], 'valid')[None]",
           .samples = samples};

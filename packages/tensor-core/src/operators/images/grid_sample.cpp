@@ -210,7 +210,7 @@ const Operator grid_sampler_operator(
 The coordinates -1 and 1 are the image's edges. Modes: 0 bilinear, 1 nearest, 2 bicubic; paddings: 0 zeros, 1 border,
 2 reflection.
 
-Gradient: both, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",
+Gradient: input and grid, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",
      .forward = grid_sampler_of<0>});
 
 const Operator grid_sampler_2d_operator(
@@ -259,7 +259,7 @@ Args:
     align_corners: -1 and 1 are the centres of the corner pixels, not their outer edges. None warns.
 Returns: ``(N, C, h, w)`` or ``(N, C, d, h, w)``.
 Raises: ValueError for a mode that there is not; RuntimeError for shapes that do not fit.
-Gradient: both, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",
+Gradient: input and grid, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",
      .forward = grid_sample,
      .reference = "(lambda last: (lambda at: input[:, :, at[..., 1], at[..., 0]])(np.clip(np.rint((grid[0] + 1) / 2 * "
                   "last), 0, last).astype(int)))(np.array(input.shape[:1:-1]) - 1)",

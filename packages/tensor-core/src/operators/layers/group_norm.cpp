@@ -183,7 +183,7 @@ const Operator group_norm_operator(
          R"(Each of num_groups groups of the channels (dimension 1) less its mean, over its deviation, times weight plus bias of
 the channel.
 
-Gradient: all three, any order. Source: Wu, He 2018, arXiv:1803.08494.)",
+Gradient: input, weight and bias, any order. Source: Wu, He 2018, arXiv:1803.08494.)",
      .forward = [](const Tensor& x, int64_t groups, const Tensor& w, const Tensor& b, double eps, bool) {
        return group_norm(x, groups, w, b, eps).values;
      }});

@@ -247,7 +247,7 @@ const Operator rms_norm_operator(
      .forms = kFunction,
      .doc =
          R"(input / sqrt(mean(input**2) + eps) * weight over the last dimensions; eps is the dtype's own where it is None.
-Gradient: both, any order.)",
+Gradient: input and weight, any order.)",
      .forward = rms_norm,
      .reference = "input / np.sqrt((input**2).mean(-1, keepdims=True) + eps) * weight",
      .samples = "f(2, 3), (3,), f(3), 1e-3"});
@@ -259,7 +259,7 @@ const Operator layer_norm_operator(
          R"((input - mean) / sqrt(var + eps) * weight + bias over the last len(normalized_shape) dimensions, with the biased
 variance. weight and bias have the shape normalized_shape.
 
-Gradient: all three, any order. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.)",
+Gradient: input, weight and bias, any order. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.)",
      .forward = [](const Tensor& x, const Shape& shape, const Tensor& w, const Tensor& b, double eps,
                    bool) { return layer_norm(x, shape, w, b, eps).values; },
      .reference =

@@ -171,7 +171,7 @@ const Operator linalg_householder_product_operator(
 Args:
     input: ``(*, m, n)``, m >= n: v_i lies in column i below the diagonal, its leading 1 left out.
     tau: ``(*, k)``, k <= n.
-Gradient: both, any order.)",
+Gradient: input and tau, any order.)",
      .forward = linalg::householder_product,
      .module = "flambeau.linalg"});
 
@@ -197,7 +197,7 @@ Args:
     other: C, ``(*, m, n)``; mn is m, or n where not ``left``.
     left: Q stands on the left.
     transpose: ``Q^H`` in place of Q.
-Gradient: all three, any order.)",
+Gradient: input, tau and other, any order.)",
      .forward = linalg::ormqr});
 
 QrFactors geqrf(const Tensor& input) {

@@ -85,7 +85,7 @@ Args:
     B: ``(*, n, k)``, or ``(*, k, n)`` with ``left=False``; the batches broadcast.
 Returns: of the shape of B with the batches broadcast.
 Raises: RuntimeError where shapes or dtypes do not fit.
-Gradient: both, any order.
+Gradient: A and B, any order.
 
 >>> A = flambeau.tensor([[2.0, 0.0], [1.0, 4.0]])
 >>> flambeau.linalg.solve_triangular(A, flambeau.tensor([[2.0], [5.0]]), upper=False)
@@ -153,7 +153,7 @@ const Operator cholesky_solve_operator(
 Args:
     input: ``(*, n, k)``.
     input2: ``(*, n, n)``; the batches broadcast.
-Gradient: both, any order.)",
+Gradient: input and input2, any order.)",
      .forward = linalg::cholesky_solve,
      .reference = "np.linalg.solve(np.tril(input2) @ np.tril(input2).T, input)",
      .samples = "f(3, 2), 2 * np.eye(3) + np.tril(f(3, 3)) / 4"});
@@ -206,7 +206,7 @@ const Operator triangular_solve_operator(
      .doc = R"(The solution of ``A X = input`` (``A^T X = input`` with ``transpose``) for a triangular A.
 
 Returns: a named tuple ``(solution, cloned_coefficient)``, the latter a copy of A.
-Gradient: both, any order. flambeau.linalg.solve_triangular is the modern form.)",
+Gradient: input and A, any order. flambeau.linalg.solve_triangular is the modern form.)",
      .forward =
          [](const Tensor& b, const Tensor& a, bool upper, bool transpose, bool unitriangular) {
            const auto s = linalg::triangular_solve(b, a, upper, transpose, unitriangular);

@@ -77,7 +77,7 @@ const Operator linalg_vecdot_operator(
      .forms = kPrivate | kOut | kExactOut | kLowerPrecision,
      .doc = R"(The inner products sum(conj(x) * y) along a dimension; the others broadcast.
 
-Raises RuntimeError where the dtypes differ. Gradient: both, any order.
+Raises RuntimeError where the dtypes differ. Gradient: both operands, any order.
 
 >>> flambeau.linalg.vecdot(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))
 tensor([-1., -1.]))",

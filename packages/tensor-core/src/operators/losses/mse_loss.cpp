@@ -47,7 +47,7 @@ const Operator mse_loss_operator(
      .forms = kFunction | kFloat32,
      .doc = R"(The mean of (input - target)**2, or with reduction='sum' their sum, with 'none' all of them.
 
-Warns if the shapes differ and broadcast. Gradient: both, any order.)",
+Warns if the shapes differ and broadcast. Gradient: input and target, any order.)",
      .forward = mse_loss,
      .reference =
          "(lambda squares: squares if reduction == 'none' else getattr(squares, reduction)())((input - target) "

@@ -86,7 +86,8 @@ const Operator cross_operator(
      .doc =
          R"(The cross product of vectors of three elements along ``dim``, by default the first dimension of that size.
 
-The other dimensions are broadcast. Raises RuntimeError where ``dim`` does not have three elements. Gradient: both.
+The other dimensions are broadcast. Raises RuntimeError where ``dim`` does not have three elements.
+Gradient: both operands.
 
 >>> flambeau.cross(flambeau.tensor([1, 0, 0]), flambeau.tensor([0, 1, 0]))
 tensor([0, 0, 1]))",
@@ -102,7 +103,7 @@ const Operator linalg_cross_operator(
      .forms = kPrivate | kOut | kExactOut,
      .doc = R"(The cross products of vectors of three elements along a dimension; the others broadcast.
 
-Gradient: both, any order.
+Gradient: both operands, any order.
 
 >>> flambeau.linalg.cross(flambeau.tensor([1.0, 0.0, 0.0]), flambeau.tensor([0.0, 1.0, 0.0]))
 tensor([0., 0., 1.]))",

@@ -195,12 +195,13 @@ Tensor dist(const Tensor& a, const Tensor& b, double p) {
   return vector_norm(difference, p, std::nullopt, false);
 }
 
-const Operator dist_operator({.signature = "dist(input, other, p=2)",
-                              .forms = kFunction | kMethod,
-                              .doc = "The p-norm of ``input - other``, over all elements. Gradient: both, any order.",
-                              .forward = dist,
-                              .reference = "np.linalg.norm((input - other).reshape(-1), p)",
-                              .samples = "f(2, 3), f(2, 3); f(2, 3), f(3), 1"});
+const Operator dist_operator(
+    {.signature = "dist(input, other, p=2)",
+     .forms = kFunction | kMethod,
+     .doc = "The p-norm of ``input - other``, over all elements. Gradient: both operands, any order.",
+     .forward = dist,
+     .reference = "np.linalg.norm((input - other).reshape(-1), p)",
+     .samples = "f(2, 3), f(2, 3); f(2, 3), f(3), 1"});
 
 Tensor pairwise_distance(const Tensor& a, const Tensor& b, double p, double eps, bool keepdim) {
   return vector_norm(a - b + Scalar(eps), p, Shape{-1}, keepdim);
@@ -209,7 +210,7 @@ Tensor pairwise_distance(const Tensor& a, const Tensor& b, double p, double eps,
 const Operator pairwise_distance_operator(
     {.signature = "pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False)",
      .forms = kFunction,
-     .doc = "The p-norms of ``x1 - x2 + eps`` along the last dimension. Gradient: both, any order.",
+     .doc = "The p-norms of ``x1 - x2 + eps`` along the last dimension. Gradient: both operands, any order.",
      .forward = pairwise_distance,
      .reference = "np.linalg.norm(x1 - x2 + eps, p, -1)",
      .samples = "f(2, 3), f(2, 3); f(2, 3), f(2, 3), 1.0"});
@@ -228,7 +229,7 @@ Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double e
 const Operator cosine_similarity_operator(
     {.signature = "cosine_similarity(x1, x2, dim=1, eps=1e-08)",
      .forms = kFunction,
-     .doc = R"(``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))`` along a dimension. Gradient: both, any order.
+     .doc = R"(``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))`` along a dimension. Gradient: both operands, any order.
 
 Raises RuntimeError for integers or shapes that do not broadcast.
 
@@ -327,7 +328,7 @@ Args:
     compute_mode: whether Euclidean distances come from a matrix product, which is quicker and less exact:
         use_mm_for_euclid_dist_if_necessary (beyond 25 rows), use_mm_for_euclid_dist, donot_use_mm_for_euclid_dist.
 Raises: RuntimeError for other dimensions, dtypes or a negative p; ValueError for another mode.
-Gradient: both, any order; 0 where the distance is 0.
+Gradient: both operands, any order; 0 where the distance is 0.
 
 >>> flambeau.cdist(flambeau.tensor([[0.0, 0.0]]), flambeau.tensor([[3.0, 4.0], [0.0, 1.0]]))
 tensor([[5., 1.]]))",

@@ -160,7 +160,8 @@ const Operator linalg_matmul_operator({.signature = "matmul(input, other)",
 const Operator matmul_operator(
     {.signature = "matmul(input, other)",
      .forms = kFunction | kMethod | kOut | kExactOut | kLowerPrecision,
-     .doc = "The matrix product: vectors, matrices and broadcast batches of matrices. Gradient: both, any order.",
+     .doc =
+         "The matrix product: vectors, matrices and broadcast batches of matrices. Gradient: both operands, any order.",
      .forward = matmul,
      .reference = "input @ other",
      .samples =
@@ -215,7 +216,7 @@ Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta,
 
 const Operator addmm_operator({.signature = "addmm(input, mat1, mat2, *, beta=1, alpha=1)",
                                .forms = kFunction | kMethod | kOut | kExactOut | kInPlace | kLowerPrecision,
-                               .doc = "beta * input + alpha * mat1 @ mat2. Gradient: all three.",
+                               .doc = "beta * input + alpha * mat1 @ mat2. Gradient: all three operands.",
                                .forward = addmm,
                                .reference = "beta * input + alpha * (mat1 @ mat2)",
                                .samples = "f(2, 4), f(2, 3), f(3, 4); f(4), f(2, 3), f(3, 4), beta=2, alpha=0.5"});
@@ -237,7 +238,7 @@ Tensor summed_bmm(const Tensor& a, const Tensor& b) {
 const Operator addbmm_operator(
     {.signature = "addbmm(input, batch1, batch2, *, beta=1, alpha=1)",
      .forms = kFunction | kMethod | kOut | kExactOut | kInPlace | kLowerPrecision,
-     .doc = "beta * input + alpha * (batch1 @ batch2).sum(0) of batches of matrices. Gradient: all three.",
+     .doc = "beta * input + alpha * (batch1 @ batch2).sum(0) of batches of matrices. Gradient: all three operands.",
      .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
                    Scalar alpha) { return add_product("addbmm", i, a, b, beta, alpha, summed_bmm); },
      .reference = "beta * input + alpha * np.sum(batch1 @ batch2, 0)",
@@ -247,7 +248,7 @@ const Operator addbmm_operator(
 
 const Operator addmv_operator({.signature = "addmv(input, mat, vec, *, beta=1, alpha=1)",
                                .forms = kFunction | kMethod | kOut | kExactOut | kInPlace,
-                               .doc = "beta * input + alpha * mat @ vec. Gradient: all three.",
+                               .doc = "beta * input + alpha * mat @ vec. Gradient: all three operands.",
                                .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
                                              Scalar alpha) { return add_product("addmv", i, a, b, beta, alpha, mv); },
                                .reference = "beta * input + alpha * (mat @ vec)",
@@ -256,7 +257,7 @@ const Operator addmv_operator({.signature = "addmv(input, mat, vec, *, beta=1, a
 const Operator baddbmm_operator(
     {.signature = "baddbmm(input, batch1, batch2, *, beta=1, alpha=1)",
      .forms = kFunction | kMethod | kOut | kExactOut | kInPlace | kLowerPrecision,
-     .doc = "beta * input + alpha * batch1 @ batch2, batched. Gradient: all three.",
+     .doc = "beta * input + alpha * batch1 @ batch2, batched. Gradient: all three operands.",
      .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
                    Scalar alpha) { return add_product("baddbmm", i, a, b, beta, alpha, bmm); },
      .reference = "beta * input + alpha * (batch1 @ batch2)",

@@ -54,7 +54,7 @@ Tensor inner(const Tensor& a, const Tensor& b) {
 const Operator inner_operator(
     {.signature = "inner(input, other)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(Sums of products over the last dimension of both; a scalar multiplies. Gradient: both.
+     .doc = R"(Sums of products over the last dimension of both; a scalar multiplies. Gradient: both operands.
 
 Raises RuntimeError where the last sizes differ.
 
@@ -155,7 +155,7 @@ Tensor kron(const Tensor& a, const Tensor& b) {
 const Operator kron_operator(
     {.signature = "kron(input, other)",
      .forms = kFunction | kMethod | kOut,
-     .doc = R"(The Kronecker product: each element of ``input`` times the whole of ``other``. Gradient: both.
+     .doc = R"(The Kronecker product: each element of ``input`` times the whole of ``other``. Gradient: both operands.
 
 >>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([2, 3]))
 tensor([ 2,  3, 20, 30]))",
@@ -238,7 +238,7 @@ const Operator tensordot_operator(
 Args:
     dims: a number, or the dimensions of ``a`` and those of ``b`` in the same order; a size of 1 is broadcast.
 Raises: RuntimeError where the sizes do not match.
-Gradient: both.
+Gradient: both operands.
 
 >>> flambeau.tensordot(flambeau.ones(2, 3), flambeau.ones(3, 4), 1).shape
 flambeau.Size([2, 4]))",
@@ -339,7 +339,7 @@ const Operator linalg_multi_dot_operator(
 
 Args:
     tensors: matrices; the first and the last may be vectors, a row and a column.
-Gradient: every one, any order.)",
+Gradient: all tensors, any order.)",
      .forward = multi_dot,
      .module = "flambeau.linalg"});
 

@@ -37,7 +37,7 @@ def l1_loss(
         size_average, reduce: older spellings of ``reduction``.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
         weight: a factor for each element.
-    Gradient: both, any order.
+    Gradient: input and target, any order.
 
     >>> nn.functional.l1_loss(fb.tensor([1.0, 2.0]), fb.zeros(2))
     tensor(1.5000)
@@ -179,7 +179,7 @@ def binary_cross_entropy_with_logits(
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
         pos_weight: multiplies the loss of the positive class.
     Raises: ValueError if the shapes differ.
-    Gradient: all of them, any order.
+    Gradient: all tensors, any order.
 
     >>> nn.functional.binary_cross_entropy_with_logits(fb.zeros(1), fb.ones(1))
     tensor(0.6931)

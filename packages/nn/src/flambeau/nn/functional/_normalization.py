@@ -50,7 +50,7 @@ def layer_norm(
         weight, bias: ``normalized_shape`` or None.
         eps: added to the biased variance.
     Raises: RuntimeError if the trailing sizes differ.
-    Gradient: all three, any order. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
+    Gradient: input, weight and bias, any order. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 
     >>> nn.functional.layer_norm(fb.tensor([[1.0, 3.0]]), [2])
     tensor([[-1.0000,  1.0000]])
@@ -67,7 +67,7 @@ def group_norm(
         input: ``(N, C, *)``.
         weight, bias: ``(C,)`` or None.
     Raises: ValueError if a group has a single value; RuntimeError if ``num_groups`` does not divide C.
-    Gradient: all three, any order. Source: Wu, He 2018, arXiv:1803.08494.
+    Gradient: input, weight and bias, any order. Source: Wu, He 2018, arXiv:1803.08494.
 
     >>> nn.functional.group_norm(fb.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)
     tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
@@ -121,7 +121,7 @@ def rms_norm(
 
     Args:
         eps: by default the machine epsilon of the dtype.
-    Gradient: both, any order. Source: Zhang, Sennrich 2019, arXiv:1910.07467.
+    Gradient: input and weight, any order. Source: Zhang, Sennrich 2019, arXiv:1910.07467.
 
     >>> nn.functional.rms_norm(fb.tensor([[3.0, 4.0]]), (2,))
     tensor([[0.8485, 1.1314]])
