@@ -23,7 +23,7 @@ class _ScramblingBits(np.random.RandomState):
     """The generator that SciPy scrambles with: its integers are flambeau's random numbers.
 
     Args:
-        generator: what draws them; the default generator if None.
+        generator: generator of the random numbers; None for the default generator.
     """
 
     def __init__(self, generator: Any) -> None:

@@ -109,7 +109,7 @@ class OpOverloadPacket:
 
     Args:
         namespace, name: ``aten`` and ``add``.
-        function: what a call of the packet runs.
+        function: function that a call of the packet runs.
         schemas: those of the overloads by their names; ``default`` for an overload without a name.
         others: whether a name that has no schema is an overload all the same.
         composite: whether PyTorch makes an overload of other operators.

@@ -56,7 +56,7 @@ def sparse_coo_tensor(
         values: shape ``(nnz, *dense sizes)``. Values with equal indices are added.
         size: sizes of the sparse and then of the dense dimensions. The default is the smallest size that contains the
             indices.
-        dtype, device: of the tensor. The default is that of the values.
+        dtype, device: dtype and device of the tensor. The defaults are those of the values.
         pin_memory: if True, keep the values in page-locked memory.
         requires_grad: if True, the values become a leaf that requires grad. Otherwise gradients flow to ``values``.
         check_invariants: True also verifies ``is_coalesced``. False skips the check of the range of the indices.

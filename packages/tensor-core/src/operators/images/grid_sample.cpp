@@ -255,10 +255,10 @@ Args:
     input: ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
     grid: ``(N, h, w, 2)`` or ``(N, d, h, w, 3)``; x, the last dimension of the image, comes first.
     mode: ``"bilinear"`` (trilinear in 3-D), ``"nearest"`` or ``"bicubic"`` (2-D).
-    padding_mode: what lies beyond the image: ``"zeros"``, its ``"border"`` or its ``"reflection"``.
+    padding_mode: values outside of the image: ``"zeros"``, its ``"border"`` or its ``"reflection"``.
     align_corners: -1 and 1 are the centres of the corner pixels, not their outer edges. None warns.
 Returns: ``(N, C, h, w)`` or ``(N, C, d, h, w)``.
-Raises: ValueError for a mode that there is not; RuntimeError for shapes that do not fit.
+Raises: ValueError for an unknown mode; RuntimeError for shapes that do not fit.
 Gradient: input and grid, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",
      .forward = grid_sample,
      .reference = "(lambda last: (lambda at: input[:, :, at[..., 1], at[..., 0]])(np.clip(np.rint((grid[0] + 1) / 2 * "

@@ -195,9 +195,9 @@ Args:
     pad: pairs of amounts before and after, the last dimension first.
     mode: ``"constant"``, ``"reflect"`` (without the edge), ``"replicate"`` (the edge) or ``"circular"``; all but the
         first pad the last one to three dimensions of an input with a channel dimension.
-    value: of ``"constant"``, 0 by default.
+    value: value for the mode ``"constant"``, 0 by default.
 Returns: with ``(1, 1)`` and the value 7, ``[7, 0, 1, 2, 7]`` of ``[0, 1, 2]``.
-Raises: RuntimeError for amounts that do not fit; NotImplementedError for a mode that there is not.
+Raises: RuntimeError for amounts that do not fit; NotImplementedError for an unknown mode.
 Gradient: any order.)",
      .forward = pad,
      .reference = "np.pad(input, [(0, 0)] * (input.ndim - len(pad) // 2) + list(zip(pad[-2::-2], pad[-1::-2])), "

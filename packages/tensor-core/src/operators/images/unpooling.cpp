@@ -102,8 +102,8 @@ const Operator nn_max_unpool1d_operator(
      .doc = R"(Puts the values of a max pool back to their positions, with zeros elsewhere.
 
 Args:
-    input, indices: what ``max_pool1d(..., return_indices=True)`` gave.
-    kernel_size, stride, padding: of that pool.
+    input, indices: results of ``max_pool1d(..., return_indices=True)``.
+    kernel_size, stride, padding: arguments of that pooling.
     output_size: the shape before the pool where they do not say it.
 Raises: ValueError for an output size that the pool cannot come from; RuntimeError for a position outside.
 Gradient: input, any order.)",

@@ -204,7 +204,7 @@ const Operator linalg_lu_solve_operator(
      .doc = R"(The solution X of ``A X = B`` from the factors that lu_factor gave.
 
 Args:
-    LU, pivots: of A, ``(*, n, n)`` and ``(*, n)``, int32.
+    LU, pivots: factors and pivots of A, ``(*, n, n)`` and ``(*, n)``, int32.
     B: ``(*, n, k)``, or ``(*, k, n)`` with ``left=False``; the batches broadcast.
     left: False solves ``X A = B``.
     adjoint: solve with ``A^H`` in place of A.

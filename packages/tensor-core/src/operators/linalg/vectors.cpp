@@ -44,7 +44,7 @@ const Operator linalg_vander_operator(
 
 Args:
     x: ``(*, n)``; a 0-d tensor counts as ``(1,)``.
-    N: how many; n if it is None.
+    N: number of powers; None for n.
 Gradient: x.)",
      .forward = vander,
      .module = "flambeau.linalg",
@@ -58,9 +58,9 @@ const Operator linalg_vector_norm_operator(
          R"(The norm of vectors: sum(abs(x)**ord)**(1 / ord); the largest and the smallest absolute value for inf and -inf, the number of elements that are not 0 for 0.
 
 Args:
-    x: of any shape.
+    x: tensor of any shape.
     dim: the dimensions that make a vector; all by default.
-    dtype: what x is converted to first.
+    dtype: dtype to which x is converted first.
 Returns: real.
 Raises: RuntimeError for integers, and for an empty vector where ord is negative or inf.
 Gradient: x; 0 where the norm is 0.

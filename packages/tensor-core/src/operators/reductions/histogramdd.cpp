@@ -144,13 +144,13 @@ TensorPair histogram(const Tensor& input, const Bins& bins, const std::optional<
 const Operator histogram_operator(
     {.signature = "histogram(input, bins, *, range=None, weight=None, density=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(How many elements are in each bin, as (hist, bin_edges); the last bin includes its right edge.
+     .doc = R"(The number of elements in each bin, as (hist, bin_edges); the last bin includes its right edge.
 
 Args:
     input: float32 or float64.
-    bins: how many bins of equal width, or their edges, ascending.
-    range: where the first bin begins and the last ends, else the range of the elements.
-    weight: how much each element counts, of the input's shape and dtype.
+    bins: number of bins of equal width, or the edges of the bins, ascending.
+    range: left edge of the first bin and right edge of the last one; None for the range of the elements.
+    weight: weight of each element, of the input's shape and dtype.
     density: divide by the total and the widths, so that the integral is 1.
 Raises: RuntimeError for what does not fit together. Not differentiable.
 

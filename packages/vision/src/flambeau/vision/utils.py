@@ -158,7 +158,7 @@ def draw_bounding_boxes(
         labels: a name for each box, or None for none.
         colors: one for all, one for each (names, or bytes of red, green and blue), or None for different ones.
         fill: fill the boxes, half transparent.
-        width: of the lines.
+        width: width of the lines.
         font, font_size: the file of a TrueType font and its size in points; Pillow's own otherwise.
     Returns: ``(3, H, W)`` of the image's dtype.
     Raises: TypeError or ValueError for images, boxes and labels that do not fit.

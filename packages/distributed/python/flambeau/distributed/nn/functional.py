@@ -135,8 +135,8 @@ def reduce_scatter(
     """Return the sum or mean over all processes of the list entries for this process.
 
     Args:
-        output: of the size and dtype of the result.
-        input_list: one for each process.
+        output: tensor with the size and dtype of the result.
+        input_list: one tensor for each process.
     """
     return _ReduceScatter.apply(_alike(output), _linear("reduce_scatter", op), group, *input_list)  # type: ignore[no-any-return]
 
@@ -227,7 +227,7 @@ def all_to_all_single(
     """Return the concatenated rows that each process has for this process.
 
     Args:
-        output: of the size and dtype of the result.
+        output: tensor with the size and dtype of the result.
         input: rows for all processes, in rank order.
         output_split_sizes, input_split_sizes: numbers of rows from and to each process; None for equal numbers.
     """

@@ -21,7 +21,7 @@ class DTD(ListedImages):
     Args:
         root: the folder above ``dtd``.
         split: ``"train"``, ``"val"`` or ``"test"``.
-        partition: which of the ten ways to split them, 1 to 10.
+        partition: number of the split, 1 to 10.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.

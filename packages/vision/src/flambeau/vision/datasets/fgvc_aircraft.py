@@ -20,7 +20,7 @@ class FGVCAircraft(ListedImages):
     Args:
         root: the folder above ``fgvc-aircraft-2013b``.
         split: ``"train"``, ``"val"``, ``"trainval"`` or ``"test"``.
-        annotation_level: what the classes are: 100 of ``"variant"``, 70 of ``"family"``, 41 of ``"manufacturer"``.
+        annotation_level: kind of the classes: 100 of ``"variant"``, 70 of ``"family"``, 41 of ``"manufacturer"``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.

@@ -34,12 +34,12 @@ def register_on_backbone(
     The registered builder has more arguments, which ``_builder_docs`` adds to the docstring.
 
     Args:
-        backbone: its name, and its further options.
-        weights_backbone: what is asked for by default.
-        stages: how many the backbone has; None for a builder that takes no ``trainable_backbone_layers``.
-        norm_layer: the backbone's; None for its own.
+        backbone, backbone_options: name and options of the backbone.
+        weights_backbone: default for the weights of the backbone.
+        stages: number of stages of the backbone; None for a builder without ``trainable_backbone_layers``.
+        norm_layer: normalisation of the backbone; None for the backbone's default.
         freezes_norm: a trained backbone gets frozen normalisation.
-        num_classes: by default.
+        num_classes: default number of classes.
         learning: default number of trainable stages of a pretrained backbone.
         untrained_options, prepare_untrained: options of a backbone without pretrained weights, and a function that
             prepares it.

@@ -9,7 +9,8 @@ def init_convolutional(model: nn.Module, linear_std: float | None = 0.01) -> Non
     """Initialise a network with ReLU: convolutions with He's fan-out rule, normalisations as the identity.
 
     Args:
-        linear_std: of the linear layers' weights, which are normal, with biases of 0; None leaves them as they are.
+        linear_std: standard deviation of the linear layers' weights, which are normal, with biases of 0. None leaves
+            linear layers unchanged.
     Source: He et al. 2015, arXiv:1502.01852.
     """
     for module in model.modules():

@@ -28,7 +28,7 @@ def handle_legacy_interface(**weights: tuple[str, Any]) -> Callable[[Callable[..
     Args:
         weights: for each argument for weights the older one's name, and what this asked for: weights, or a function
             that derives them from the arguments; None if there are none.
-    Raises: of the builder, ValueError if there are none that the older argument could ask for.
+    Raises: the builder raises ValueError if the older argument asks for weights and there are none.
 
     >>> @handle_legacy_interface(weights=("pretrained", "V1"))
     ... def build(*, weights=None, progress=True):

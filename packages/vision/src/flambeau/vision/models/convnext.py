@@ -54,10 +54,10 @@ class ConvNeXt(nn.Module):
     """A convolutional network with the proportions of a vision transformer.
 
     Args:
-        channels: of each stage.
-        layers: how many blocks each has.
+        channels: numbers of channels of each stage.
+        layers: numbers of blocks of each stage.
         stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
-        layer_scale: what each block's result is scaled by at the beginning.
+        layer_scale: initial value of the learned factors of each block's result.
         num_classes: number of classes.
         norm_layer: LayerNorm over the channels by default.
 

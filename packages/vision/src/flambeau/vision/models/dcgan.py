@@ -29,7 +29,7 @@ class DCGANGenerator(nn.Module):
     Args:
         latent_size: channels of the noise, nz.
         features: channels before the image's own, ngf; each stage before has twice as many.
-        channels: of the image, nc.
+        channels: number of channels of the image, nc.
         image_size: its height and width, a power of two.
     Raises: ValueError for another image size.
 
@@ -62,7 +62,7 @@ class DCGANDiscriminator(nn.Module):
 
     Args:
         features: channels after the first convolution, ndf; each stage after has twice as many.
-        channels: of the image, nc.
+        channels: number of channels of the image, nc.
         image_size: its height and width, a power of two.
     Raises: ValueError for another image size.
 

@@ -77,7 +77,7 @@ class DenseNet(nn.Module):
         block_config: layers in each block.
         num_init_features: channels of the first convolution.
         bn_size: the inner channels of a layer are ``bn_size * growth_rate``.
-        drop_rate: of the dropout after each layer.
+        drop_rate: probability of the dropout after each layer.
         num_classes: number of classes.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.

@@ -23,7 +23,7 @@ class LeNet(nn.Module):
 
     Args:
         num_classes: number of classes.
-        in_channels: of the image.
+        in_channels: number of channels of the image.
         image_size: its height and width.
     Raises: ValueError if ``image_size`` is below 4.
 

@@ -24,10 +24,11 @@ class MBConv(nn.Module):
     """A depthwise convolution of many channels with squeeze and excitation, after a normalisation, with a residual.
 
     Args:
-        in_channels, out_channels, stride: the input is pooled and fitted by a 1x1 convolution where these change it.
-        expansion_ratio, squeeze_ratio: of the inner and of the squeezed channels to those that come out.
-        activation_layer, norm_layer: of the convolutions.
-        p_stochastic_dropout: with which the convolutions are left out.
+        in_channels, out_channels, stride: channels and stride. If they change the input's shape, a pooling and a 1x1
+            convolution adapt the residual.
+        expansion_ratio, squeeze_ratio: ratios of the inner and of the squeezed channels to ``out_channels``.
+        activation_layer, norm_layer: activation and normalisation layers.
+        p_stochastic_dropout: probability of skipping the convolutions.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class RelativePositionalMultiHeadAttention(nn.Module):
 
     Args:
         feat_dim, head_dim: features of all heads and of each.
-        max_seq_len: how many pixels a window has.
+        max_seq_len: number of pixels of a window.
     Raises: ValueError unless ``feat_dim`` is a multiple of ``head_dim``.
 
     Shapes: ``(N, windows, max_seq_len, feat_dim)`` to the same.
@@ -159,11 +160,11 @@ class PartitionAttentionLayer(nn.Module):
         partition_size: a part has as many rows and columns.
         partition_type: ``"window"`` for parts that are windows, ``"grid"`` for ones that are spread over all the image.
         grid_size: rows and columns of the image, multiples of ``partition_size``.
-        mlp_ratio: of the perceptron's inner channels to ``in_channels``.
-        activation_layer, norm_layer: of the perceptron, and before the attention.
-        attention_dropout, mlp_dropout: the probabilities after each.
-        p_stochastic_dropout: with which attention or perceptron is left out.
-    Raises: ValueError for another type, and for a size that is no multiple.
+        mlp_ratio: ratio of the perceptron's hidden channels to ``in_channels``.
+        activation_layer, norm_layer: activation of the perceptron, and normalisation before the attention.
+        attention_dropout, mlp_dropout: dropout probabilities after the attention and after the perceptron.
+        p_stochastic_dropout: probability of skipping the attention or the perceptron.
+    Raises: ValueError for another type, and for a size that is not a multiple of ``partition_size``.
 
     Shapes: ``(N, in_channels, *grid_size)`` to the same.
     """
@@ -189,7 +190,7 @@ class PartitionAttentionLayer(nn.Module):
             raise ValueError(f"grid size {grid_size} is not divisible by partition size {partition_size}")
         self.partition_type = partition_type
         self.grid_size = grid_size
-        grid = partition_type == "grid"  # whose parts are the pixels at one place of all windows
+        grid = partition_type == "grid"  # a part of a grid consists of the pixels at one position of all windows
         apart = (grid_size[0] // partition_size, grid_size[1] // partition_size)
         self.p = apart if grid else (partition_size, partition_size)
         self.partition_op = WindowPartition()
@@ -277,18 +278,18 @@ class MaxVit(nn.Module):
 
     Args:
         input_size: rows and columns of the images.
-        stem_channels: of the first convolutions.
+        stem_channels: number of channels of the first convolutions.
         partition_size: rows and columns of a window, and of a grid.
         block_channels, block_layers: channels and layers of each stage.
         head_dim: features of each head.
         stochastic_depth_prob: stochastic-depth probability of the last layer; smaller for earlier layers.
-        norm_layer: of the convolutions, by default BatchNorm2d with ``eps=0.001`` and ``momentum=0.01``.
-        activation_layer: of convolutions and perceptrons.
-        squeeze_ratio, expansion_ratio: of the convolutions' squeezed and inner channels to those of the stage.
-        mlp_ratio: of the perceptrons' inner channels to those of the stage.
+        norm_layer: normalisation of the convolutions; by default BatchNorm2d with ``eps=0.001`` and ``momentum=0.01``.
+        activation_layer: activation of convolutions and perceptrons.
+        squeeze_ratio, expansion_ratio: ratios of the convolutions' squeezed and inner channels to those of the stage.
+        mlp_ratio: ratio of the perceptrons' hidden channels to the channels of the stage.
         mlp_dropout, attention_dropout: dropout probabilities.
         num_classes: number of classes.
-    Raises: ValueError for a stage's size that is no multiple of ``partition_size``.
+    Raises: ValueError for a stage's size that is not a multiple of ``partition_size``.
 
     Shapes: ``(N, 3, *input_size)`` to ``(N, num_classes)``.
     Source: Tu et al. 2022, arXiv:2204.01697.

@@ -37,7 +37,7 @@ class InvertedResidual(nn.Module):
         self.use_res_connect = stride == 1 and inp == oup
         self.conv = nn.Sequential(*layers)
         self.out_channels = oup
-        self._is_cn = stride > 1  # where a stage begins
+        self._is_cn = stride > 1  # true for the first block of a stage
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
         result: fb.Tensor = x + self.conv(x) if self.use_res_connect else self.conv(x)
@@ -53,11 +53,11 @@ class MobileNetV2(nn.Module):
 
     Args:
         num_classes: number of classes.
-        width_mult: times as many channels in each layer.
+        width_mult: factor of the number of channels of each layer.
         inverted_residual_setting: expansion, channels, repetitions and stride of each stage.
         round_nearest: the channels are multiples of it.
         norm_layer: BatchNorm2d by default.
-        dropout: before the last layer.
+        dropout: probability of the dropout before the last layer.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Sandler et al. 2018, arXiv:1801.04381.
@@ -173,10 +173,10 @@ class MobileNetV3(nn.Module):
 
     Args:
         inverted_residual_setting: the blocks.
-        last_channel: of the layer before the last.
+        last_channel: number of channels of the layer before the last.
         num_classes: number of classes.
-        norm_layer: by default BatchNorm2d with ``eps=0.001`` and ``momentum=0.01``.
-        dropout: before the last layer.
+        norm_layer: normalisation; by default BatchNorm2d with ``eps=0.001`` and ``momentum=0.01``.
+        dropout: probability of the dropout before the last layer.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Howard et al. 2019, arXiv:1905.02244.

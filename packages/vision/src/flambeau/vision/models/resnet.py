@@ -107,10 +107,11 @@ class ResNet(nn.Module):
 
     Args:
         block: :class:`BasicBlock` or :class:`Bottleneck`.
-        layers: how many blocks each stage has.
+        layers: numbers of blocks of each stage.
         num_classes: number of classes.
         zero_init_residual: each block begins as the identity (Goyal et al. 2017, arXiv:1706.02677).
-        groups, width_per_group: of the 3x3 convolutions of bottlenecks.
+        groups, width_per_group: groups of the 3x3 convolutions of bottlenecks, and channels of a group in the first
+            stage.
         replace_stride_with_dilation: for each of the last three stages, whether it keeps its size and dilates instead.
         norm_layer: BatchNorm2d by default.
 

@@ -46,7 +46,7 @@ class SqueezeNet(nn.Module):
     Args:
         version: ``"1_0"``, the paper's, or ``"1_1"``, a third of its work.
         num_classes: number of classes.
-        dropout: before the last convolution.
+        dropout: probability of the dropout before the last convolution.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Iandola et al. 2016, arXiv:1602.07360.

@@ -158,7 +158,7 @@ class SwinTransformer(nn.Module):
         stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
         num_classes: number of classes.
         norm_layer: LayerNorm by default.
-        block, downsample_layer: of the version.
+        block, downsample_layer: classes of the blocks and of the reductions between stages, which differ by version.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper (256 in the second), to ``(N, num_classes)``.
     Source: Liu et al. 2021, arXiv:2103.14030; the second version: Liu et al. 2021, arXiv:2111.09883.

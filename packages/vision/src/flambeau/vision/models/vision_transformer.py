@@ -110,10 +110,10 @@ class VisionTransformer(nn.Module):
 
     Args:
         image_size, patch_size: heights and widths in pixels, the first a multiple of the second.
-        num_layers, num_heads, hidden_dim, mlp_dim: of the encoder.
+        num_layers, num_heads, hidden_dim, mlp_dim: layers, heads, channels and hidden channels of the encoder.
         dropout, attention_dropout: dropout probabilities.
         num_classes: number of classes.
-        representation_size: of a layer more before the scores; None for none.
+        representation_size: size of an additional layer before the scores; None for no such layer.
         norm_layer: LayerNorm with ``eps=1e-6`` by default.
         conv_stem_configs: layers that replace the patches (Xiao et al. 2021, arXiv:2106.14881). The product of their
             strides must be ``patch_size``.

@@ -55,8 +55,8 @@ class Conv2dNormActivation(_ConvNormActivation):
     """A convolution that keeps the image's size (at stride 1), a normalisation and an activation.
 
     Args:
-        in_channels, out_channels, kernel_size, stride, padding, groups, dilation: of the convolution; padding None for
-            as much as keeps the size.
+        in_channels, out_channels, kernel_size, stride, padding, groups, dilation: arguments of the convolution. If
+            ``padding`` is None, it keeps the size.
         norm_layer, activation_layer: called to create the layers; None for no layer.
         inplace: argument of the activation; None for the activation's default.
         bias: whether the convolution has a bias; None for a bias if no normalisation follows.

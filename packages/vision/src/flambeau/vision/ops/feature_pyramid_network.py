@@ -32,9 +32,9 @@ class FeaturePyramidNetwork(nn.Module):
 
     Args:
         in_channels_list: channels of each map.
-        out_channels: of all results.
+        out_channels: number of channels of all results.
         extra_blocks: adds further maps.
-        norm_layer: after each convolution; None for none.
+        norm_layer: normalisation after each convolution; None for no normalisation.
 
     Shapes: a dictionary of ``(N, C, H, W)`` to one of ``(N, out_channels, H, W)``.
     Raises: ValueError for a map without channels, TypeError for other extra blocks.
@@ -123,8 +123,9 @@ class LastLevelP6P7(ExtraFPNBlock):
     """Two more maps, ``"p6"`` and ``"p7"``, by convolutions with stride 2.
 
     Args:
-        in_channels: of the last of the maps, or of the results where it is ``out_channels``.
-        out_channels: of the maps that are added.
+        in_channels: number of channels of the last map. If it equals ``out_channels``, the last result is used instead
+            of the last map.
+        out_channels: number of channels of the added maps.
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:

@@ -18,8 +18,8 @@ class LevelMapper:
 
     Args:
         k_min, k_max: bounds of the levels; the level's map has ``2**-k`` of the image's size.
-        canonical_scale: the side of a box on
-        canonical_level: this level.
+        canonical_scale: side of the boxes that belong to ``canonical_level``.
+        canonical_level: level of boxes with this side.
         eps: added before rounding down.
 
     >>> LevelMapper(2, 5)([fb.tensor([[0.0, 0.0, 60.0, 60.0], [0.0, 0.0, 300.0, 300.0]])])
@@ -45,7 +45,7 @@ class MultiScaleRoIAlign(nn.Module):
     """:func:`~flambeau.vision.ops.roi_align` of each box from one of several maps: the larger the box, the smaller.
 
     Args:
-        featmap_names: of the maps that are read, in the order of their sizes.
+        featmap_names: names of the maps to read, in the order of their sizes.
         output_size: height and width of the results, or one number for both.
         sampling_ratio: as in ``roi_align``.
         canonical_scale, canonical_level: as in :class:`LevelMapper`.

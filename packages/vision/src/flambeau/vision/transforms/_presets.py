@@ -49,7 +49,7 @@ class ImageClassification(_Preset):
     Args:
         crop_size: height and width of the result.
         resize_size: size of the shorter side before the crop.
-        mean, std: of each channel.
+        mean, std: mean and standard deviation of each channel.
         interpolation, antialias: as in ``Resize``.
 
     >>> import flambeau as fb
@@ -94,7 +94,7 @@ class VideoClassification(_Preset):
     Args:
         crop_size: height and width of the result.
         resize_size: size before the crop, or one number for the shorter side.
-        mean, std: of each channel.
+        mean, std: mean and standard deviation of each channel.
         interpolation: as in ``Resize``, without antialiasing.
 
     Shapes: ``(T, C, H, W)`` or ``(N, T, C, H, W)`` to ``(C, T, H, W)`` or ``(N, C, T, H, W)``.

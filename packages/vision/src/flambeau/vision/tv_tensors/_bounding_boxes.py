@@ -53,7 +53,7 @@ class BoundingBoxes(TVTensor):
     """Boxes ``(N, 4)``, or one ``(4,)``, of an image.
 
     Args:
-        data: what ``flambeau.as_tensor`` takes.
+        data: argument of ``flambeau.as_tensor``.
         format: a :class:`BoundingBoxFormat`, or its name.
         canvas_size: the image's height and width.
         clamping_mode: ``"soft"`` or ``"hard"`` for boxes that transforms clip to the image; None for boxes that are

@@ -126,8 +126,8 @@ class Image(TVTensor):
     """Images ``(..., C, H, W)``, from one that is ``(H, W)`` too, or from a PIL image.
 
     Args:
-        data: what ``flambeau.as_tensor`` takes, or a PIL image.
-        dtype, device, requires_grad: of the tensor; None for the data's.
+        data: argument of ``flambeau.as_tensor``, or a PIL image.
+        dtype, device, requires_grad: properties of the tensor; None for those of the data.
     Raises: ValueError for fewer than two dimensions.
 
     >>> Image(fb.zeros(2, 3)).shape

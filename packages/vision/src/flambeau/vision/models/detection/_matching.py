@@ -19,7 +19,7 @@ class BoxCoder:
     """Boxes as shifts and logarithms of stretches of other boxes.
 
     Args:
-        weights: that the codes are multiplied with: of x, y, width and height.
+        weights: factors of the codes of x, y, width and height.
         bbox_xform_clip: bound of the logarithms that are decoded.
     Source: Girshick et al. 2013, arXiv:1311.2524, appendix C.
 

@@ -20,7 +20,7 @@ class OneStageDetector(Detector):
     Args:
         backbone, anchor_generator, head, box_coder, transform: the parts.
         score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
-        topk_candidates: how many scores of each map, or of each class, are considered.
+        topk_candidates: number of highest scores of each map, or of each class, to consider.
     """
 
     def __init__(

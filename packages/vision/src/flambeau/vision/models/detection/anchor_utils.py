@@ -95,10 +95,11 @@ class DefaultBoxGenerator(nn.Module):
 
     Args:
         aspect_ratios: for each map, ratios of width to height in addition to 1; their inverses are added.
-        min_ratio, max_ratio: sides of the first and the last map's boxes, in the image's, unless there are
-        scales: the sides for each map, and one more.
-        steps: how many pixels of the image each map's pixel stands for; None for the image's size over the map's.
-        clip: sides are at most the image's.
+        min_ratio, max_ratio: sides of the boxes of the first and of the last map, relative to the image. They are not
+            used with ``scales``.
+        scales: sides of the boxes of each map, and one more number, relative to the image.
+        steps: for each map, the distance of its pixels in pixels of the image; None for the ratio of the sizes.
+        clip: if True, sides are at most those of the image.
 
     Shapes: an :class:`ImageList` and maps ``(N, C, H, W)``, to N tensors ``(sum of H * W * boxes, 4)``.
     Raises: ValueError for another number of steps than of maps.

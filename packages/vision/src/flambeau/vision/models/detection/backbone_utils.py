@@ -25,10 +25,10 @@ class BackboneWithFPN(nn.Module):
     Args:
         backbone: such as a ResNet.
         return_layers: names for the maps, by the names of the children that make them.
-        in_channels_list: of each of these maps.
-        out_channels: of the pyramid's.
+        in_channels_list: number of channels of each of these maps.
+        out_channels: number of channels of the pyramid's maps.
         extra_blocks: adds maps; by default :class:`~flambeau.vision.ops.feature_pyramid_network.LastLevelMaxPool`.
-        norm_layer: of the pyramid; None for none.
+        norm_layer: normalisation in the pyramid; None for no normalisation.
 
     Shapes: ``(N, C, H, W)`` to a dictionary of ``(N, out_channels, H, W)``.
     """
@@ -64,13 +64,13 @@ def resnet_fpn_backbone(
     """Build a ResNet with a feature pyramid, with some layers frozen.
 
     Args:
-        backbone_name: such as ``"resnet50"``.
-        weights: None for random ones, or as of all models.
-        norm_layer: of the ResNet.
-        trainable_layers: how many of its five stages learn, from the last.
-        returned_layers: which of its last four stages the pyramid is made of, all by default.
+        backbone_name: name of the model, such as ``"resnet50"``.
+        weights: as for all models; None for random weights.
+        norm_layer: normalisation in the ResNet.
+        trainable_layers: number of trainable stages, counted from the last of five.
+        returned_layers: numbers 1 to 4 of the stages that the pyramid uses; all four by default.
         extra_blocks: as in :class:`BackboneWithFPN`.
-    Raises: ValueError for stages that it has not.
+    Raises: ValueError for stages that do not exist.
     """
     network = get_model_builder(backbone_name)(weights=weights, norm_layer=norm_layer)
     return resnet_extractor(network, trainable_layers, returned_layers, extra_blocks)
@@ -111,14 +111,14 @@ def mobilenet_backbone(
     """Build a MobileNet with a feature pyramid or with one map, with some layers frozen.
 
     Args:
-        backbone_name: such as ``"mobilenet_v3_large"``.
-        weights: None for random ones, or as of all models.
-        fpn: whether it gets a pyramid.
-        norm_layer: of the MobileNet.
-        trainable_layers: how many of its stages learn, from the last.
-        returned_layers: which stages the pyramid is made of, the last two by default.
+        backbone_name: name of the model, such as ``"mobilenet_v3_large"``.
+        weights: as for all models; None for random weights.
+        fpn: whether to add a pyramid.
+        norm_layer: normalisation in the MobileNet.
+        trainable_layers: number of trainable stages, counted from the last.
+        returned_layers: numbers of the stages that the pyramid uses; the last two by default.
         extra_blocks: as in :class:`BackboneWithFPN`.
-    Raises: ValueError for stages that it has not.
+    Raises: ValueError for stages that do not exist.
     """
     network = get_model_builder(backbone_name)(weights=weights, norm_layer=norm_layer)
     return mobilenet_extractor(network, fpn, trainable_layers, returned_layers, extra_blocks)

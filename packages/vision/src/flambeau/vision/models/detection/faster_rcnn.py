@@ -48,14 +48,15 @@ class FasterRCNN(GeneralizedRCNN):
 
     Args:
         backbone: gives a map or several by name, all of ``backbone.out_channels`` channels.
-        num_classes: the background, class 0, included; None where ``box_predictor`` says it.
-        min_size, max_size, image_mean, image_std: of images, as of
-            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`; further options go there too.
-        rpn_anchor_generator, rpn_head: of the :class:`~flambeau.vision.models.detection.rpn.RegionProposalNetwork`, and
-            so are the others that begin with ``rpn_``; ``_train`` and ``_test`` tell training from evaluation.
-        box_roi_pool, box_head, box_predictor: of the :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`, and
-            so are the others that begin with ``box_``.
-        bbox_reg_weights: of the second stage's codes.
+        num_classes: number of classes, including the background, class 0; None if ``box_predictor`` is given.
+        min_size, max_size, image_mean, image_std: arguments of
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
+        rpn_anchor_generator, rpn_head: arguments of
+            :class:`~flambeau.vision.models.detection.rpn.RegionProposalNetwork`, as are the others that begin with
+            ``rpn_``. Those with ``_train`` apply in training, those with ``_test`` in evaluation.
+        box_roi_pool, box_head, box_predictor: arguments of
+            :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`, as are the others that begin with ``box_``.
+        bbox_reg_weights: weights of the box codes of the second stage.
 
     Shapes: a list of images ``(C, H, W)`` in 0..1; in training also of targets, dictionaries of ``boxes`` ``(L, 4)``
     with x1, y1, x2, y2 and ``labels`` ``(L,)`` int64. Gives losses by name in training, else a dictionary of ``boxes``,
@@ -183,7 +184,7 @@ class FastRCNNConvFCHead(nn.Sequential):
     Args:
         input_size: channels, height and width.
         conv_layers, fc_layers: channels and features of each layer.
-        norm_layer: after each convolution; None for none.
+        norm_layer: normalisation after each convolution; None for no normalisation.
 
     >>> FastRCNNConvFCHead((8, 7, 7), conv_layers=[4], fc_layers=[16])(fb.zeros(5, 8, 7, 7)).shape
     flambeau.Size([5, 16])

@@ -46,12 +46,12 @@ class FCOSClassificationHead(nn.Module):
     """Scores of classes.
 
     Args:
-        in_channels: of the maps.
-        num_anchors: about each pixel.
-        num_classes: how many scores each has.
-        num_convs: before the last one.
-        prior_probability: of an object, which the bias begins with.
-        norm_layer: of the convolutions; None for groups of 32.
+        in_channels: number of channels of the maps.
+        num_anchors: number of anchors at each pixel.
+        num_classes: number of scores of each anchor.
+        num_convs: number of convolutions before the last one.
+        prior_probability: initial probability of an object, which determines the bias of the last layer.
+        norm_layer: normalisation after each convolution; None for group normalisation with 32 groups.
 
     Shapes: maps ``(N, C, H, W)`` to ``(N, anchors, num_classes)``.
 
@@ -153,11 +153,13 @@ class FCOS(OneStageDetector):
 
     Args:
         backbone: gives a map or several by name, all of ``backbone.out_channels`` channels.
-        num_classes: how many classes have scores; one more than there are, if the labels begin at 1.
-        min_size, max_size, image_mean, image_std: of images, as of
-            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`; further options go there too.
-        anchor_generator: one square about each pixel; head: instead of :class:`FCOSHead`.
-        center_sampling_radius: how far from a box's middle pixels are matched with it, in the squares' sides.
+        num_classes: number of scores; the number of classes plus 1 if the labels begin at 1.
+        min_size, max_size, image_mean, image_std: arguments of
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
+        anchor_generator: generator of one square at each pixel.
+        head: module that replaces :class:`FCOSHead`.
+        center_sampling_radius: maximal distance from the middle of a box to the pixels that are matched with it, in
+            sides of the squares.
         score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
         topk_candidates: number of highest scores of each map to consider.
 

@@ -20,7 +20,7 @@ class GeneralizedRCNN(Detector):
         backbone: gives a map or several by name.
         rpn: proposes boxes from the images and the maps.
         roi_heads: says what they hold.
-        transform: of images, targets and detections.
+        transform: module that transforms images and targets, and transforms detections back.
 
     Shapes: a list of images ``(C, H, W)`` and, in training, of targets: ``boxes`` ``(L, 4)``, ``labels`` ``(L,)`` int64
     and what the heads want. Gives the losses by name in training and otherwise a detection for each image.

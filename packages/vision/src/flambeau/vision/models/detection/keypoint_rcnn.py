@@ -26,7 +26,7 @@ class KeypointRCNN(FasterRCNN):
         backbone, num_classes, positional, options: as there; ``min_size`` is 640 to 800 if it is None.
         keypoint_roi_pool, keypoint_head, keypoint_predictor: as of
             :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`.
-        num_keypoints: how many points an object has, 17 by default.
+        num_keypoints: number of points of an object, 17 by default.
 
     Shapes: as there; targets have ``keypoints`` ``(L, points, 3)`` float32 of x, y and visibility too, and detections
     ``keypoints`` and their ``keypoints_scores`` ``(L, points)``.

@@ -70,11 +70,11 @@ class RetinaNetClassificationHead(_Tower):
     """Scores of classes.
 
     Args:
-        in_channels: of the maps.
-        num_anchors: about each pixel.
-        num_classes: how many scores each has.
-        prior_probability: of an object, which the bias begins with.
-        norm_layer: of the convolutions; None for none.
+        in_channels: number of channels of the maps.
+        num_anchors: number of anchors at each pixel.
+        num_classes: number of scores of each anchor.
+        prior_probability: initial probability of an object, which determines the bias of the last layer.
+        norm_layer: normalisation after each convolution; None for no normalisation.
 
     Shapes: maps ``(N, C, H, W)`` to ``(N, anchors, num_classes)``.
 
@@ -175,10 +175,10 @@ class RetinaNet(OneStageDetector):
 
     Args:
         backbone: gives a map or several by name, all of ``backbone.out_channels`` channels.
-        num_classes: how many classes have scores; one more than there are, if the labels begin at 1.
-        min_size, max_size, image_mean, image_std: of images, as of
-            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`; further options go there too.
-        anchor_generator, head, proposal_matcher: instead of the usual ones.
+        num_classes: number of scores; the number of classes plus 1 if the labels begin at 1.
+        min_size, max_size, image_mean, image_std: arguments of
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
+        anchor_generator, head, proposal_matcher: objects that replace the default ones.
         score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
         fg_iou_thresh, bg_iou_thresh: anchors that overlap a true box at least so much are matched with it, those that
             overlap all less are background.

@@ -64,12 +64,12 @@ class RoIHeads(nn.Module):
     """The second stage of R-CNN: pools the features of each proposal, and says what it holds.
 
     Args:
-        box_roi_pool, box_head, box_predictor: from maps and boxes to scores of classes and codes of boxes.
+        box_roi_pool, box_head, box_predictor: modules from maps and boxes to logits and box codes.
         fg_iou_thresh, bg_iou_thresh: proposals that overlap a true box at least so much have its class, those that
             overlap all less are background.
-        batch_size_per_image, positive_fraction: how many proposals of an image count in the loss, and how many of them
-            are no background at most.
-        bbox_reg_weights: of the codes, 10, 10, 5 and 5 by default.
+        batch_size_per_image: number of proposals of an image that contribute to the loss.
+        positive_fraction: maximal fraction of these proposals that are not background.
+        bbox_reg_weights: weights of the box codes, 10, 10, 5 and 5 by default.
         score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
         mask_roi_pool, mask_head, mask_predictor: the same for masks; None for none.
         keypoint_roi_pool, keypoint_head, keypoint_predictor: the same for points.

@@ -23,9 +23,9 @@ class RPNHead(nn.Module):
     """Scores and codes of each anchor, by convolutions that all maps share.
 
     Args:
-        in_channels: of the maps.
-        num_anchors: about each pixel.
-        conv_depth: how many 3x3 convolutions come first.
+        in_channels: number of channels of the maps.
+        num_anchors: number of anchors at each pixel.
+        conv_depth: number of 3x3 convolutions before the predictions.
 
     Shapes: maps ``(N, C, H, W)`` to as many ``(N, anchors, H, W)`` and ``(N, 4 * anchors, H, W)``.
 
@@ -34,7 +34,7 @@ class RPNHead(nn.Module):
     (flambeau.Size([2, 3, 4, 4]), flambeau.Size([2, 12, 4, 4]))
     """
 
-    _version = 2  # since which the first convolutions stand in a sequence
+    _version = 2  # since version 2, the first convolutions are in a sequence
 
     def __init__(self, in_channels: int, num_anchors: int, conv_depth: int = 1) -> None:
         super().__init__()
@@ -88,16 +88,16 @@ class RegionProposalNetwork(nn.Module):
     """Boxes where objects may be, of any class.
 
     Args:
-        anchor_generator: what the predictions are relative to.
-        head: predicts them.
+        anchor_generator: generator of the anchors, which the predictions are relative to.
+        head: module that predicts scores and codes of the anchors.
         fg_iou_thresh, bg_iou_thresh: anchors that overlap a true box at least so much are positive, those that overlap
             all less are negative.
-        batch_size_per_image: how many anchors of an image count in the loss.
-        positive_fraction: how many of them are positive at most.
-        pre_nms_top_n, post_nms_top_n: how many proposals are kept of each level, and after suppression of each image,
-            in ``"training"`` and in ``"testing"``.
-        nms_thresh: of the suppression.
-        score_thresh: proposals of a lower probability are left out.
+        batch_size_per_image: number of anchors of an image that contribute to the loss.
+        positive_fraction: maximal fraction of positive anchors among them.
+        pre_nms_top_n, post_nms_top_n: numbers of proposals to keep of each level before suppression, and of each image
+            after suppression, in ``"training"`` and in ``"testing"``.
+        nms_thresh: threshold of the suppression.
+        score_thresh: minimal probability of a proposal.
 
     Shapes: an :class:`ImageList`, maps by name and each image's targets, to each image's boxes ``(L, 4)`` and in
     training the losses ``loss_objectness`` and ``loss_rpn_box_reg``. No gradient flows through the boxes.

@@ -104,14 +104,15 @@ class SSD(OneStageDetector):
         backbone: gives maps by name, of ``backbone.out_channels``, a list; without it they are asked for once.
         anchor_generator: the default boxes.
         size: width and height that images are brought to.
-        num_classes: the background, class 0, included.
-        image_mean, image_std: of images; further options go to the
-            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform` too.
-        head: instead of :class:`SSDHead`.
+        num_classes: number of classes, including the background, class 0.
+        image_mean, image_std: arguments of
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
+        head: module that replaces :class:`SSDHead`.
         score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
         iou_thresh: default boxes that overlap a true box at least so much are matched with it.
         topk_candidates: number of highest scores of each class to consider.
-        positive_fraction: of the boxes that count in the classes' loss; the others are the background's worst.
+        positive_fraction: fraction of matched boxes among those that contribute to the classification loss. The others
+            are the background boxes with the largest losses.
 
     Shapes, targets and detections: as in :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
     ``classification`` and ``bbox_regression``.

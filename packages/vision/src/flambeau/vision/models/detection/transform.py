@@ -22,7 +22,7 @@ class GeneralizedRCNNTransform(nn.Module):
     Args:
         min_size: the shorter side of an image; of several, a random one in training and the last otherwise.
         max_size: bound of the longer side, before which the shorter one yields.
-        image_mean, image_std: of each channel.
+        image_mean, image_std: mean and standard deviation of each channel.
         size_divisible: the batch's height and width are multiples of it.
         fixed_size: ``(width, height)`` of all images, instead of a side's.
         _skip_resize: keep the sizes in training.

@@ -16,7 +16,7 @@ class SegmentationModel(nn.Module):
 
     Args:
         backbone: gives maps by name: ``"out"`` and, for the auxiliary classifier, ``"aux"``.
-        classifier, aux_classifier: from maps to scores; None for no auxiliary ones.
+        classifier, aux_classifier: modules from maps to scores; None for no auxiliary scores.
 
     Shapes: ``(N, 3, H, W)`` to a dictionary of ``out`` and perhaps ``aux``, ``(N, classes, H, W)``.
     """

@@ -23,9 +23,9 @@ class LRASPP(nn.Module):
 
     Args:
         backbone: gives maps by name: ``"low"``, the larger one of lower level, and ``"high"``.
-        low_channels, high_channels: of these.
-        num_classes: the background included.
-        inter_channels: between the layers.
+        low_channels, high_channels: numbers of channels of these maps.
+        num_classes: number of classes, including the background.
+        inter_channels: number of channels between the layers.
 
     Shapes: ``(N, 3, H, W)`` to a dictionary of ``out``, ``(N, num_classes, H, W)``.
     Source: Howard et al. 2019, arXiv:1905.02244.

@@ -161,7 +161,7 @@ class VideoResNet(nn.Module):
     Args:
         block: :class:`BasicBlock` or :class:`Bottleneck`.
         conv_makers: the convolutions of each stage.
-        layers: how many blocks each stage has.
+        layers: numbers of blocks of each stage.
         stem: makes the first convolution.
         num_classes: number of classes.
         zero_init_residual: each block begins as the identity.

@@ -84,8 +84,8 @@ class S3D(nn.Module):
 
     Args:
         num_classes: number of classes.
-        dropout: before the last layer.
-        norm_layer: by default BatchNorm3d with ``eps=0.001`` and ``momentum=0.001``.
+        dropout: probability of the dropout before the last layer.
+        norm_layer: normalisation; by default BatchNorm3d with ``eps=0.001`` and ``momentum=0.001``.
 
     Shapes: ``(N, 3, T, H, W)`` with at least 14 images of 224x224, to ``(N, num_classes)``.
     Source: Xie et al. 2017, arXiv:1712.04851.

@@ -88,12 +88,12 @@ class SwinTransformer3d(nn.Module):
         embed_dim: channels of the first stage.
         depths, num_heads: blocks and heads of each stage.
         window_size: time, rows and columns of the windows.
-        mlp_ratio: of the perceptrons' inner channels to a stage's.
+        mlp_ratio: ratio of the perceptrons' hidden channels to the channels of the stage.
         dropout, attention_dropout: dropout probabilities.
         stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
         num_classes: number of classes.
         norm_layer: LayerNorm by default.
-        block, downsample_layer, patch_embed: instead of the usual ones.
+        block, downsample_layer, patch_embed: classes that replace the default layers.
 
     Shapes: ``(N, 3, T, H, W)`` to ``(N, num_classes)``.
     Source: Liu et al. 2021, arXiv:2106.13230.

@@ -69,8 +69,8 @@ class ToDtype(Transform):
     """Images in another dtype: :func:`to_dtype`. With ``scale=False``, the default, labels stay as they are too.
 
     Args:
-        dtype: of images; or a dictionary of dtypes by kinds, such as ``{tv_tensors.Mask: flambeau.int64, "others":
-            None}``, where None leaves the dtype and ``"others"`` stands for the kinds that are not named.
+        dtype: dtype of images; or a dictionary from kinds to dtypes, such as ``{tv_tensors.Mask: flambeau.int64,
+            "others": None}``, where None leaves the dtype and ``"others"`` stands for the kinds that are not named.
         scale: if True, scale the values so that white stays white.
     Raises: ValueError for a dictionary that lacks a kind and ``"others"``.
 
