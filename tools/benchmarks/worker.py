@@ -31,7 +31,7 @@ def measured(workload: Workload, library: Library, baseline: bool, effort: Effor
         mark = fingerprint(first) if code.compare else []
         del first
         return {"value": seconds_per_call(code, effort, library.clock), "fingerprint": mark}
-    except Exception as error:  # whatever a library raises where it lacks an operator
+    except Exception as error:  # libraries raise different errors for missing operators
         return {"missing": reason(error)}
 
 

@@ -11,7 +11,7 @@ from .stages import STAGES
 from .steps import CUT_OFF, FAILED, PASSED, Outcome, Stage
 
 NAME = "report.md"
-OUTPUT_LINES = 15  # of a failed step
+OUTPUT_LINES = 15  # shown lines of the output of a failed step
 
 
 def write(output: Path) -> Path:

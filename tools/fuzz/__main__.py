@@ -52,7 +52,7 @@ class Attack:
     memory: int
     patience: float
     end: float
-    options: list[str]  # of the script
+    options: list[str]  # options of the script
 
     def process(self, share: list[str], folder: Path) -> str | None:
         """Run until the share is through (None) or a call fails (its description)."""
@@ -89,7 +89,7 @@ class Attack:
                 commands = [
                     " ".join(["Again: python", self.script.name, *self.options, "--calls 1"])
                     + "".join(f" --{key} '{value}'" for key, value in call.items())
-                    for call in calls  # of each thread
+                    for call in calls  # one for each thread
                 ]
                 found.append("\n".join([f"{name}: {what}", *commands]))
                 print(found[-1], flush=True)

@@ -34,7 +34,7 @@ def errors(op: Any) -> Iterator[Cell]:
             continue
         try:
             seeded(rebind(op.op, op.name), *args, **kwargs)
-        except Exception as error:  # its type is what is looked at
+        except Exception as error:  # only its type matters
             if not isinstance(error, kind) or (isinstance(error, AttributeError) and kind is not AttributeError):
                 cell.failures.append(f"{told(error)} instead of {kind.__name__} for {shown(sample)}")
         else:
@@ -49,6 +49,6 @@ def _refusal(call: Any, sample: Any) -> type[BaseException] | None:
             call(*arguments(sample, True), **sample.kwargs)
     except torch.linalg.LinAlgError:
         return RuntimeError
-    except Exception as error:  # its type is what is asked for
+    except Exception as error:  # only its type matters
         return type(error)
     return None

@@ -120,7 +120,7 @@ def _modules() -> Iterator[ModuleType]:
         try:
             with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
                 module = importlib.import_module(name)
-        except (Exception, SystemExit) as error:  # of packages that are not installed, such as Triton
+        except (Exception, SystemExit) as error:  # some modules need packages that are not installed, such as Triton
             print(f"{name}: {type(error).__name__}: {error}".splitlines()[0], file=sys.stderr)
             continue
         yield module
@@ -132,7 +132,7 @@ def _modules() -> Iterator[ModuleType]:
 
 def _home(value: Any) -> str | None:
     """Return the name of the module that a value says it is defined in."""
-    with contextlib.suppress(Exception):  # objects that answer for every attribute
+    with contextlib.suppress(Exception):  # some objects define every attribute
         home = value.__name__ if isinstance(value, ModuleType) else value.__module__
         return home if isinstance(home, str) else None
     return None

@@ -27,7 +27,7 @@ from tools.parity.scope import reason_to_skip, title
 
 BATCH = 2e-3  # seconds
 SMALL = 4096  # numbers in a sample's tensors, at most
-FEW = 16  # that an elementwise operator is given: with hundreds, it is their computation that is measured
+FEW = 16  # elements for an elementwise operator; for hundreds, the computation would dominate
 # The shapes of the tensors for others whose smallest sample is too large.
 SMALLER = {"grid_sampler_2d": ((1, 2, 3, 3), (1, 2, 2, 2))}
 

@@ -20,7 +20,7 @@ def write_reference(folder: Path) -> None:
     stamp, current = folder.parent / "reference_fingerprint.txt", fingerprint()
     if folder.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == current:
         return
-    stamp.unlink(missing_ok=True)  # in case that writing fails
+    stamp.unlink(missing_ok=True)  # so that a failure to write leaves no stamp
     # A new process: reloading the packages that the reference describes would need one anyway.
     subprocess.run([sys.executable, "-m", "tools.reference", str(folder)], check=True, cwd=ROOT)
     stamp.write_text(current, encoding="utf-8")

@@ -18,7 +18,7 @@ CLASSES = (HERE / "classes.pyi.in").read_text()
 TYPES = tomllib.loads((HERE / "types.toml").read_text())
 TENSOR = CLASSES.partition("\nclass Tensor:\n")[2]
 WIDTH = 120
-INDENT = "    "  # of methods
+INDENT = "    "  # indentation of methods
 OUT = "out: _Optional = None"
 ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
 

@@ -7,10 +7,10 @@ namespace flambeau::autograd {
 
 struct PythonHook {
   enum Kind {
-    Gradient,  // of a tensor: function(gradient)
-    Leaf,      // after accumulation: function(leaf)
-    Before,    // of a node: function(gradients of the outputs)
-    After      // of a node: function(gradients of the inputs, gradients of the outputs)
+    Gradient,  // hook of a tensor: function(gradient)
+    Leaf,      // hook of a leaf, called after accumulation: function(leaf)
+    Before,    // hook before a node: function(gradients of the outputs)
+    After      // hook after a node: function(gradients of the inputs, gradients of the outputs)
   };
   void operator()(std::span<Tensor> values, std::span<const Tensor> outputs) const;
 

@@ -18,13 +18,16 @@
 
 namespace flambeau::autograd {
 
-FLAMBEAU_API size_t open_level();  // its number: how many are open further out
-FLAMBEAU_API void close_level();   // the innermost one, whose tangents go
+FLAMBEAU_API size_t open_level();  // returns the number of levels outside of the new one
+FLAMBEAU_API void close_level();   // closes the innermost level and drops its tangents
 FLAMBEAU_API size_t open_levels();
-FLAMBEAU_API bool set_forward_enabled(bool on);  // whether operations compute tangents; returns the former value
-FLAMBEAU_API size_t visible_levels();            // levels that the current operations reach
+// Sets whether operations compute tangents, and returns the former value.
+FLAMBEAU_API bool set_forward_enabled(bool on);
+// Returns the number of levels for which the current operations compute tangents.
+FLAMBEAU_API size_t visible_levels();
 
-class FLAMBEAU_API OuterLevels {  // in sight, for a scope: those outside of a level
+// Restricts operations to the levels outside of a given one, for a scope.
+class FLAMBEAU_API OuterLevels {
  public:
   explicit OuterLevels(size_t level);
   ~OuterLevels();
@@ -35,12 +38,13 @@ class FLAMBEAU_API OuterLevels {  // in sight, for a scope: those outside of a l
   size_t previous_;
 };
 
-// Undefined where t has none.
+// Returns the tangent of t, undefined if t has none.
 FLAMBEAU_API Tensor tangent_of(const Tensor& t, size_t level);
-// Of a view: its place in the tangent of its base.
+// Sets a tangent. For a view, it is written to the corresponding elements of the base's tangent.
 FLAMBEAU_API void set_tangent(const Tensor& t, size_t level, const Tensor& tangent);
-void copy_tangents(const Tensor& from, const Tensor& to);       // of all levels in sight
-void drop_tangents(const Tensor& t);                            // of all levels in sight
+// These functions change the tangents of all visible levels.
+void copy_tangents(const Tensor& from, const Tensor& to);
+void drop_tangents(const Tensor& t);
 void adopt_tangents(const Tensor& self, const Tensor& source);  // replaces those of `self`
 
 void push_forward(const Recording& recording, Derivative& derivative);

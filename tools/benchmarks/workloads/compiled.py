@@ -79,7 +79,9 @@ def start(library: Library, model: Model) -> Running:
         return started_session(library, model, inputs)
     built = network(library, model)
     begin = time.perf_counter()
-    call = library.compiled(built, fullgraph=True)  # what cannot be captured is missing, not measured uncompiled
+    call = library.compiled(
+        built, fullgraph=True
+    )  # if it cannot be captured, the row is missing instead of measured without compilation
     call(*inputs)
     seconds = time.perf_counter() - begin
     names = {f"x{i}": x for i, x in enumerate(inputs)}

@@ -13,9 +13,9 @@ MILLION = (1000, 1000)
 FAMILIES = Path(__file__).parents[3] / "packages" / "tensor-core" / "include" / "flambeau" / "rows"
 ROW = re.compile(r"^(UNARY|BINARY|TERNARY)\(\s*([a-z]\w*),\s*(\w+)", re.MULTILINE)
 OPERANDS = {"UNARY": "x", "BINARY": "x, y", "TERNARY": "x, y, z"}
-USUAL = (0.5, 1.5)  # where most are defined
+USUAL = (0.5, 1.5)  # interval in which most operators are defined
 WITHIN = dict.fromkeys(("logit", "erfinv", "asin", "acos", "atanh"), (0.05, 0.95)) | {"acosh": (1.0, 2.0)}
-NUMBERS = {"threshold": ", 1.0, 0.0"}  # that an activation has to be given
+NUMBERS = {"threshold": ", 1.0, 0.0"}  # required arguments of activations
 
 
 def rows() -> list[Workload]:

@@ -1,6 +1,6 @@
 """jaxtyping: shapes and dtypes as annotations."""
 
-# ruff: noqa: F722, F821 (shapes are no names)
+# ruff: noqa: F722, F821 (shapes are not names)
 
 import torch
 from beartype import beartype

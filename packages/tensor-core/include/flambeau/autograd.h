@@ -60,11 +60,11 @@ struct AutogradMeta {
   Tensor grad;
   Ref<GraphNode> grad_fn;            // null for a leaf
   GraphNode* accumulator = nullptr;  // borrowed: the node that adds to `grad`, if it exists
-  uint32_t output_index = 0;         // which output of grad_fn this tensor is
+  uint32_t output_index = 0;         // index of this tensor among the outputs of grad_fn
   bool requires_grad = false;        // set by the user
   bool retains_grad = false;
-  uint32_t history = 0;       // of a base: the number of in-place changes made through its views
-  uint32_t base_history = 0;  // of a view: `history` of its base when the grad_fn of this view was created
+  uint32_t history = 0;       // for a base: the number of in-place changes made through its views
+  uint32_t base_history = 0;  // for a view: `history` of its base when the grad_fn of this view was created
   std::unique_ptr<TensorHooks> hooks;
   std::unique_ptr<Tangents> tangents;
   std::unique_ptr<TensorPeer> peer;
@@ -144,7 +144,7 @@ class Derivative {
 
 struct Recording {
   enum Kind : uint8_t { kFresh, kView, kInPlace };
-  const char* name;  // of the operator in CamelCase, with static lifetime; the node is called <name>Backward0
+  const char* name;  // the operator's name in CamelCase, with static lifetime; the node is called <name>Backward0
   Kind kind;
   const Tensor* const* outputs;
   int output_count;

@@ -27,13 +27,13 @@ struct Properties {
 FLAMBEAU_API bool is_available();
 FLAMBEAU_API int device_count();
 FLAMBEAU_API const std::string& obstacle();  // the reason why no GPU can be used, as a sentence; empty if one can
-FLAMBEAU_API int current_device();           // of this thread
+FLAMBEAU_API int current_device();           // the current device of this thread
 FLAMBEAU_API void set_device(int device);
 FLAMBEAU_API const Properties& properties(int device);
 FLAMBEAU_API int device_of(int64_t address);  // the GPU of an address; ValueError if it is not GPU memory
 
 // Streams. The work of a stream runs in order and concurrently with that of other streams.
-FLAMBEAU_API StreamHandle* current_stream(int device);  // of this thread; null: the default stream
+FLAMBEAU_API StreamHandle* current_stream(int device);  // the current stream of this thread; null: the default stream
 FLAMBEAU_API void set_stream(int device, StreamHandle* stream);
 FLAMBEAU_API StreamHandle* create_stream(int device, int priority);
 FLAMBEAU_API void destroy_stream(int device, StreamHandle* stream);

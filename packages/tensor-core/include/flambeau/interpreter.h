@@ -33,9 +33,9 @@ struct InterpreterHooks {
 FLAMBEAU_API extern const InterpreterHooks* interpreter_hooks;  // null without an interpreter
 
 namespace detail {
-struct CallState {                     // of a thread
+struct CallState {                     // the state of a thread
   void* python;                        // the argument of acquire while the GIL is released
-  const std::atomic<bool>* cancelled;  // of the parallel job that the thread works on
+  const std::atomic<bool>* cancelled;  // true once the thread's parallel job is cancelled
   int64_t next_poll;
   bool in_call, inside_operator, released, handles_signals;
 };

@@ -90,7 +90,7 @@ FLAMBEAU_API const char* name(DeviceType type);
 
 struct Device {
   DeviceType type = DeviceType::Cpu;
-  int8_t index = 0;  // of the GPU; 0 for other types
+  int8_t index = 0;  // index of the GPU; 0 for other types
 
   constexpr Device() = default;
   constexpr Device(DeviceType type, int index = 0) : type(type), index(int8_t(index)) {}

@@ -16,7 +16,7 @@ struct PythonInterface {
   PyObject* (*wrap)(const Tensor& t);         // a new reference
   const Tensor* (*unwrap)(PyObject* object);  // null if it is not a Tensor; no error is set
   void (*translate_exception)();              // sets the Python error for the C++ exception being handled
-  PyObject* lock;                             // of InterpreterSection
+  PyObject* lock;                             // the lock of InterpreterSection
 };
 // Set by flambeau._core when it is imported.
 FLAMBEAU_API extern const PythonInterface* python_interface;

@@ -16,9 +16,9 @@ inline constexpr int kMaxDims = 64;
 enum class ViewKind : uint8_t {
   Recorded,
   OneOfSeveral,  // one of several outputs of an operator, such as unbind, which share a node
-  OfFunction,    // by a custom autograd.Function, whose derivative does not know the base
-  NoGrad,        // with grad mode off: it is not connected to the graph of its base
-  Inference      // in inference mode: not connected to the graph of its base either
+  OfFunction,    // created by a custom autograd.Function, whose derivative does not know the base
+  NoGrad,        // created with grad mode off: not connected to the graph of its base
+  Inference      // created in inference mode: not connected to the graph of its base either
 };
 
 class FLAMBEAU_API TensorImpl {
@@ -36,7 +36,7 @@ class FLAMBEAU_API TensorImpl {
   int64_t numel = 0;
   Shape shape;
   Shape strides;         // in elements
-  Ref<TensorImpl> base;  // of a view: the tensor whose grad_fn its in-place changes update
+  Ref<TensorImpl> base;  // for a view: the tensor whose grad_fn its in-place changes update
   AutogradMeta* autograd = nullptr;
   void* python_object = nullptr;  // borrowed: the Python object of this tensor, if it exists
   Dtype dtype = Dtype::float32;
@@ -87,7 +87,7 @@ class Tensor {
   int64_t offset() const { return impl_->offset; }
 
   char* bytes() const { return static_cast<char*>(impl_->storage->data()) + impl_->offset * item_size(impl_->dtype); }
-  char* device_bytes() const {  // of a CUDA tensor: on its GPU
+  char* device_bytes() const {  // the address of a CUDA tensor on its GPU
     return static_cast<char*>(impl_->storage->device_data()) + impl_->offset * item_size(impl_->dtype);
   }
   template <class T>

@@ -11,43 +11,46 @@ enum class Reduce : uint8_t;
 
 namespace flambeau::cuda {
 
-// Elements of one tensor to another, of any dtype, layout and device, of which one is CUDA; false where that is to be
-// done on the host (copy.cpp).
+// Copies elements between tensors of any dtype, layout and device, at least one of which is on a GPU. Returns false if
+// the host has to copy (copy.cpp).
 bool copy(const Tensor& destination, const Tensor& source);
 void fill(const Tensor& t, Scalar value);
-bool waits(const Storage& host);  // whether a copy from or to it is done before the call returns (pinned.cpp)
-Scalar item(const Tensor& t);     // of one element
+// Returns true if a call that copies from or to this host memory returns after the copy is complete (pinned.cpp).
+bool waits(const Storage& host);
+Scalar item(const Tensor& t);  // t has one element
 
-// A row's value, or its derivative for an operand: over grad and what that reads (pointwise.cpp).
+// Computes a row's value, or its derivative for an operand. The operands of a derivative are the gradient and the
+// values that the derivative reads (pointwise.cpp).
 inline constexpr int kValue = -1;
 void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const Operand* operands, int count,
                Dtype in);
 void add(const Tensor& out, const Tensor& x, const Tensor& y);
 void subtract(const Tensor& out, const Tensor& x, const Tensor& y);
 Tensor conjugate(const Tensor& t);  // t itself if it is real
-// The elements of a tensor of that GPU, or a number, as they are in the dtype `in`, to those of another tensor.
+// Converts a number, or the elements of a tensor on the same GPU, to the dtype `in` and then to the dtype of `to`.
 void convert_elements(const Operand& from, Dtype in, const Tensor& to);
 
-// out = a * b, of matrices or of batches of them, in the operands' dtype; `bias`, where it is defined, is added to
-// every row. Halves are accumulated in float32. (product.cpp)
+// Computes out = a * b for matrices or batches of matrices, in the operands' dtype. Adds `bias`, if it is defined, to
+// every row. Products of half-precision numbers are accumulated in float32. (product.cpp)
 void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor& bias = Tensor());
 
 // Reductions of contiguous (outer, length, inner) to (outer, inner), as a vector (reduce.cpp).
 Tensor reduce(kernels::Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t inner, Dtype result);
 Tensor extreme_places(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner);
-// Means and sums of squared deviations, in float32 of half-precision dtypes.
+// Computes means and sums of squared deviations, in float32 for half-precision dtypes.
 void moments(const Tensor& mean, const Tensor& squares, const Tensor& in, int64_t outer, int64_t length, int64_t inner);
-void dot(const Tensor& out, const Tensor& x, const Tensor& y);                    // of contiguous vectors
-Tensor logsumexp(const Tensor& t, int64_t outer, int64_t length, int64_t inner);  // softmax.cpp, as the following
+void dot(const Tensor& out, const Tensor& x, const Tensor& y);                    // the vectors are contiguous
+Tensor logsumexp(const Tensor& t, int64_t outer, int64_t length, int64_t inner);  // softmax.cpp, also the next ones
 Tensor softmax(bool logarithm, const Tensor& t, int64_t dim);
 Tensor softmax_backward(bool logarithm, const Tensor& grad, const Tensor& result, int64_t dim);
 
-// Running results of contiguous (outer, length, inner), which `indices` take the places of (scan.cpp).
+// Computes running results of contiguous (outer, length, inner). `indices`, if defined, receives the positions of the
+// extremes (scan.cpp).
 enum class Scan { Sum, Prod, Max, Min, LogSumExp };
 Tensor scan(Scan op, const Tensor& in, int64_t outer, int64_t length, int64_t inner, const Tensor& indices = {});
 
-// Normalisation (normalize.cpp): of contiguous tensors; statistics, weights and sums are in the type that is computed
-// in. By rows: statistics (rows, 2) of mean and 1 / deviation.
+// Normalisation of contiguous tensors (normalize.cpp). Statistics, weights and sums have the accumulator's dtype. By
+// rows: statistics (rows, 2) contain mean and 1 / deviation.
 void normalize_rows(const Tensor& out, const Tensor& statistics, const Tensor& x, const Tensor& weight,
                     const Tensor& bias, bool centred, double eps);
 void normalize_rows_backward(const Tensor& out, const Tensor& grad, const Tensor& x, const Tensor& weight,
@@ -74,7 +77,7 @@ struct ClassScores {
   const Tensor& labels;
 };
 // The negative score of each label, with `logarithms` added if defined, times the weight of its class, which goes to
-// `weights`. IndexError at a later synchronisation where a label is no class.
+// `weights`. Raises IndexError at a later synchronisation if a label is not a class.
 Tensor picked(const ClassScores& s, const Tensor& scores, const Tensor& logarithms, const Tensor& weight,
               const Tensor& weights);
 // The gradient of the scores for `factors` of the labels. If scores are defined, it includes that of the logarithm.

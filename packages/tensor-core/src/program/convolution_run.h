@@ -39,7 +39,7 @@ class ConvolutionRun {
   const Arguments arguments_, operands_;
   std::vector<Tensor> tensors_;  // weight, bias; of the norm: weight, bias, mean and variance
   ConvolutionGeometry geometry_ = {};
-  Shape shape_;  // of the result
+  Shape shape_;  // shape of the result
   Dtype dtype_ = {};
   std::shared_ptr<const PreparedWeights> weights_;
 };

@@ -32,6 +32,6 @@ bool writes(const Program::Body::Instruction& instruction);
 // The passes; each changes a program.
 void fold_normalizations(Program::Body& body, const PackedBytes& packed);  // Note [Folding]
 void merge_epilogues(Program::Body& body, const PackedBytes& packed);      // Note [Merged products]
-void pair_convolutions(Program::Body& body);                               // the same note
+void pair_convolutions(Program::Body& body);                               // Note [Merged products]
 
 }  // namespace flambeau::program

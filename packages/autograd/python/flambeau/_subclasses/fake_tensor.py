@@ -168,7 +168,9 @@ class FakeTensorMode(TorchDispatchMode):
         self.allow_non_fake_inputs, self.shape_env = allow_non_fake_inputs, None
         self.static_shapes = True
         self.fake_tensor_converter = FakeTensorConverter()
-        self._known: dict[int, list[weakref.ref[FakeTensor]]] = {}  # those with a constant, by its memory
+        self._known: dict[
+            int, list[weakref.ref[FakeTensor]]
+        ] = {}  # fake tensors with a constant, by the constant's memory
 
     def from_tensor(self, tensor: Tensor, *, static_shapes: bool | None = None, **_: Any) -> FakeTensor:
         """Return the fake counterpart of a tensor; for the same tensor the same one."""
@@ -197,7 +199,7 @@ class FakeTensorMode(TorchDispatchMode):
 
     def _computed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the result of an operator on the meta device; tensors that it changed are the arguments themselves."""
-        if isinstance(func, VectorJacobianProduct):  # which may need values to compute the derivative
+        if isinstance(func, VectorJacobianProduct):  # the derivative may need values
             needs = args[1]
             tensors = tensors_of((*args[2:], *kwargs.values()))
             return [_without_elements(each) if needed else None for each, needed in zip(tensors, needs, strict=True)]
@@ -378,7 +380,7 @@ class FakeCopyMode(TorchFunctionMode):
         self.fake_mode = fake_mode
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        if func == Tensor.clone:  # which the copy of a parameter calls
+        if func == Tensor.clone:  # copying a parameter calls this
             return func(self.fake_mode.from_tensor(args[0]), **(kwargs or {}))
         if func == Tensor.__deepcopy__:
             tensor, memo = args

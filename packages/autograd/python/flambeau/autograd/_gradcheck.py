@@ -220,7 +220,7 @@ def _compare_slow(problem: Problem, backward: bool, forward: bool) -> None:
             wanted = np.array([column[k] for column in numerical]).reshape(shape[::-1]).T
             if backward:
                 found = np.array([row[position] for row in rows[k]]).reshape(shape)
-                if t.is_complex():  # whose real and imaginary parts alternate
+                if t.is_complex():  # real and imaginary parts alternate
                     _require_close(problem, found[1::2], wanted[1::2], problem.atol, "", k, i, start=IMAGINARY)
                 _require_close(problem, found, wanted, problem.atol, "", k, i)
             if forward:

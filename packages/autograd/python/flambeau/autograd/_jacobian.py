@@ -65,7 +65,7 @@ def parts(tensor: Tensor) -> np.ndarray:
     The elements of a sparse tensor are its values, in the order of their indices.
     """
     plain = tensor.detach()
-    if _core._is_dispatching_class(type(plain)):  # which has no memory for NumPy
+    if _core._is_dispatching_class(type(plain)):  # NumPy cannot share the memory of such a tensor
         plain = flambeau.tensor([each.item() for each in plain.reshape(-1).unbind()], dtype=flambeau.complex128)
         plain = plain if tensor.is_complex() else plain.real
     if plain.layout is not flambeau.strided:

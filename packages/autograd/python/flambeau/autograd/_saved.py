@@ -145,7 +145,7 @@ CHANGED = (
     "allow_mutation_on_saved_tensors() cannot see"
 )
 _open = threading.local()
-_contexts: list[_MutationContext] = []  # of all threads
+_contexts: list[_MutationContext] = []  # open contexts of all threads
 
 
 def _before_change(address: int) -> None:

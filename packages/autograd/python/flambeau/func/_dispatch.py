@@ -26,7 +26,7 @@ def _resolve(callable_: Any) -> Answer:
 
     if (batched := getattr(callable_, "batched", None)) is not None:
         return applied(_batched_form.nested if batched is callable_ else _batched_form.rule_of(batched))
-    if (definition := getattr(callable_, "definition", None)) is not None:  # of flambeau.library
+    if (definition := getattr(callable_, "definition", None)) is not None:  # an operator of flambeau.library
         return lambda given, values, level: definition._run_batched(values, getattr(given, "keywords", {}))
     name = name_of(callable_)
     if "generator" in getattr(callable_, "parameters", ()):

@@ -13,7 +13,7 @@ from flambeau._suggestions import unknown_attribute
 from . import _aten_operators, _aten_schemas
 from ._overloads import OpOverloadPacket
 
-_FUNCTION = type(flambeau.add)  # what every operator of the registry is
+_FUNCTION = type(flambeau.add)  # type of all operators of the registry
 
 # Names of overloads that any operator may have in a file, whether or not this PyTorch has a schema of it.
 _OVERLOADS = frozenset(
@@ -68,7 +68,7 @@ def _operator(name: str) -> Callable[..., Any] | None:
         return None
     if (layers := _extension_points.available("aten_layers")) is not None and (layer := layers(name)) is not None:
         return layer  # type: ignore[no-any-return]
-    found = vars(flambeau).get(name)  # what loads on first use is no operator of the registry
+    found = vars(flambeau).get(name)  # names that load on first use are not operators of the registry
     if isinstance(found, _FUNCTION):
         return found
     return getattr(Tensor, name, None) if name.endswith("_") and not name.startswith("_") else None

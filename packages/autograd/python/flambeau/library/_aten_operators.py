@@ -163,7 +163,7 @@ def _trilinear(
     return (factors[0] * factors[1] * factors[2]).sum(list(sumdim))
 
 
-_SCALES = ("backward", "ortho", "forward")  # of a transform: none, the root of the length, the length
+_SCALES = ("backward", "ortho", "forward")  # by PyTorch's number: factors of 1, 1 / sqrt(n) and 1 / n
 
 
 def _fft_r2c(input: Tensor, dim: Sequence[int], normalization: int, onesided: bool) -> Tensor:

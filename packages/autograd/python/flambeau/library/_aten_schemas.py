@@ -9,8 +9,8 @@ from pathlib import Path
 
 from flambeau.library._function_schema import FunctionSchema
 
-_COMPOSITE = "~"  # before an operator that PyTorch makes of others
-_USUAL_RESULT = " -> Tensor"  # of a line without a result
+_COMPOSITE = "~"  # precedes an operator that PyTorch composes of others
+_USUAL_RESULT = " -> Tensor"  # result of the lines that do not name one
 
 
 @functools.cache

@@ -34,7 +34,7 @@ IN_PLACE = (
 )
 
 registry: dict[str, CustomOpDef] = {}
-packets: dict[str, CustomPacket] = {}  # by the names without overloads; made when a program asks for them
+packets: dict[str, CustomPacket] = {}  # by name without the overload; created on first use
 # The dispatch keys of kernels for a kind of device; None for all.
 KEYS_OF_DEVICES = {"CPU": "cpu", "CUDA": "cuda", "CompositeExplicitAutograd": None}
 
@@ -85,8 +85,10 @@ class CustomOpDef:
         self._decomposition: Callable[..., Any] | None = None
         self._decomposed_in_programs = False
         self._onnx: Callable[..., Any] | None = None
-        self._dispatch_rules: dict[type, Callable[..., Any]] = {}  # of modes and classes with __torch_dispatch__
-        self._recorded: dict[Any, type[Function]] = {}  # by how the arguments are nested
+        self._dispatch_rules: dict[
+            type, Callable[..., Any]
+        ] = {}  # implementations by mode or class with __torch_dispatch__
+        self._recorded: dict[Any, type[Function]] = {}  # by the nesting of the arguments
         self.__name__ = self._qualname.rpartition("::")[2]
 
     def __repr__(self) -> str:

@@ -16,7 +16,9 @@ class ExtensionOpDef(CustomOpDef):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._by_position = -1 if self._keywords else len(self._signature.parameters)  # in a usual call
+        self._by_position = (
+            -1 if self._keywords else len(self._signature.parameters)
+        )  # number of positional arguments in a usual call
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) == self._by_position and not kwargs:

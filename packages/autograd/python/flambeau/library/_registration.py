@@ -14,7 +14,7 @@ from flambeau.library._library import definition_of
 # other means.
 _IGNORED = ("ADInplaceOrView", "Autocast", "AutocastCPU", "AutocastCUDA", "BackendSelect", "QuantizedCPU")
 
-_namespaces: dict[str, str] = {}  # where each was first defined
+_namespaces: dict[str, str] = {}  # places where the namespaces were first defined
 _waiting: dict[str, list[tuple[str, Callable[..., Any]]]] = {}  # kernels of operators that are not declared yet
 
 

@@ -194,7 +194,7 @@ def _find_element_indices(matrix: CompressedTensor) -> Tensor:
     if not matrix.block_dims:
         return indices
     height, width = matrix._blocksize
-    first = indices[:, :, None, None]  # of the first element of each block
+    first = indices[:, :, None, None]  # indices of the first element of each block
     row = first[-2:-1] * height + flambeau.arange(height, device=indices.device)[:, None]
     column = first[-1:] * width + flambeau.arange(width, device=indices.device)
     shape = (-1, -1, height, width)

@@ -32,7 +32,9 @@ def compressed(kind: type[Compressed], entries: CooTensor, size: Any, index_dtyp
     offsets, indices, order = known(entries, f"compression {kind.compressed_dim}", lambda s: _compression(kind, s))
     values = entries._val if order is None else entries._val.index_select(0, order)
     values = values.reshape(*indices.shape, *values.shape[1:])
-    offsets, indices = (part.to(index_dtype, copy=True) for part in (offsets, indices))  # those in the cache stay
+    offsets, indices = (
+        part.to(index_dtype, copy=True) for part in (offsets, indices)
+    )  # copies, so that cached indices stay unchanged
     return kind.of(offsets, indices, values, size)
 
 

@@ -54,7 +54,7 @@ class SparseTensor(Tensor):
     _size: Size
     _val: Tensor  # (nnz, *dense sizes)
     _known: dict[str, Any]  # cached data about the indices
-    _owner: tuple[weakref.ref[SparseTensor], Tensor]  # of a gradient: the tensor, and the gradient of its values
+    _owner: tuple[weakref.ref[SparseTensor], Tensor]  # for a gradient: the tensor, and the gradient of its values
 
     is_sparse: ClassVar[bool] = False
     is_sparse_csr: ClassVar[bool] = False

@@ -83,7 +83,7 @@ void move_generator(const RandomPlace& place) {
   Generator& g = default_generator();
   if (place.stream) g.set_pytorch_stream(std::make_unique<PyTorchStream>(*place.stream));
   if (g.seed() == place.seed)
-    g.reserve(int64_t(place.offset - g.offset()));  // which must not set it
+    g.reserve(int64_t(place.offset - g.offset()));  // does not change settings(), unlike set_state()
   else
     g.set_state(place.seed, place.offset);
 }

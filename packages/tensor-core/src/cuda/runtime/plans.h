@@ -17,7 +17,7 @@ struct ReducePlan {
   Grid grid;
 };
 ReducePlan plan_of(const Step& step, int64_t item_size);
-ReducePlan plan_of_lines(const Step& step, int64_t item_size);  // without division into parts
+ReducePlan plan_of_lines(const Step& step, int64_t item_size);  // does not divide lines into parts
 
 struct ScanPlan {
   enum Kernel { kShortRows, kRows, kColumns } kernel;

@@ -20,7 +20,7 @@ struct alignas(16) Word16 {
   uint64_t low, high;
 };
 
-inline int64_t quotient(int64_t n, int64_t divisor) {  // of nonnegative integers
+inline int64_t quotient(int64_t n, int64_t divisor) {  // for nonnegative integers
   return ((n | divisor) >> 32) == 0 ? int64_t(uint32_t(n) / uint32_t(divisor)) : n / divisor;
 }
 inline int64_t offset_at(const Extents& e, int64_t position) {

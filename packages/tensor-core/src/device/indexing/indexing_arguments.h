@@ -52,7 +52,7 @@ struct WalkArguments {
   const char* index;
   int dims;
   Divider sizes[kLoopDims];
-  int64_t strides[3][kLoopDims];  // of others, index, elements
+  int64_t strides[3][kLoopDims];  // strides of others, index and elements
   int64_t length, other_step, index_step;
   int64_t size, stride;  // size and stride of the indexed dimension
   int64_t begin, item;   // for `locate`: the offset at which the loop begins, and the size of an element in bytes

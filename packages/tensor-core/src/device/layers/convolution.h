@@ -221,7 +221,7 @@ struct WeightGradient : Convolution<Element, kSize> {
   };
   // For one channel and tap: the pixels that all outputs read.
   struct Right {
-    const T* image;  // of the first sample
+    const T* image;  // image of the first sample
     Place first;     // the pixel that the first output reads
     Right() = default;
     Right(const Arguments& a, int64_t group, int64_t j) {

@@ -41,7 +41,7 @@ struct SelectionArguments {
   const void* in;
   int64_t rows, length, tiles;
   bool descending;
-  int shift;                   // of the 8-bit digit
+  int shift;                   // position of the 8-bit digit, in bits
   uint64_t* prefixes;          // for each row: the digits found so far
   int64_t* ranks;              // for each row: the rank among the elements with these digits
   unsigned long long* counts;  // (rows, 256), zero between passes

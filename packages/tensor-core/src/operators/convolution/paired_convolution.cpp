@@ -97,7 +97,7 @@ class Pair {
 
   // Computes rows of the output for the channels from `channel` on, whose images are memory.expanded.
   void filter(const Memory& memory, const Band& rows, int64_t n, int64_t sample, int64_t channel, int64_t count) const {
-    Geometry g = b_;  // that of the rows
+    Geometry g = b_;  // geometry of one channel of the rows
     g.batch = g.channels = g.filters = g.groups = 1;
     g.size[1] = rows.last_row - rows.first_row;
     g.padding[1] = 0;

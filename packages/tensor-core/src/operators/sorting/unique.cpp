@@ -99,7 +99,7 @@ template <class K>
 struct KeyRows {
   std::vector<K> keys;
   int64_t columns;
-  K nan;  // not a key if there is no NaN
+  K nan;  // key of NaN; if there is no NaN, a value that is not a key
 
   const K* row(int64_t i) const { return keys.data() + i * columns; }
   bool less(int64_t a, int64_t b) const {

@@ -9,7 +9,7 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kMostParts = int64_t(1) << 24;  // of a size of 0 any number could be asked for
+constexpr int64_t kMostParts = int64_t(1) << 24;  // a dimension of size 0 could be split into any number
 
 // The parts are outputs of one node: their gradients are concatenated, instead of each being added to zeros.
 template <class F>

@@ -88,7 +88,7 @@ FLAMBEAU_INLINE double near_wave(double square) {
   return distance(0) * distance(1) * distance(2) * powers<V, coefficients>(square * 0.03125 - 1.0);
 }
 
-struct Waves {  // of the first and of the second kind
+struct Waves {  // values of the functions of the first and of the second kind
   double first, second;
 };
 // The functions at x >= 8, from the sine and cosine of x. The phase is pi/4 for order 0 and 3 pi/4 for order 1.

@@ -13,7 +13,7 @@ import numpy as np
 
 _MOST_FIGURES = 4
 _LEAST_INTERVAL = 25e-9  # seconds: resolution of the clock
-_QUANTILE = 1.645  # of the normal distribution, for a 90 % confidence interval
+_QUANTILE = 1.645  # quantile of the normal distribution for a 90 % confidence interval
 _SUSPECT, _VERY_SUSPECT = 0.1, 0.25  # ratios of the interquartile range to the median
 _FLUCTUATION = "This could indicate system fluctuation."
 _INFLUENCE = "This suggests significant environmental influence."

@@ -112,7 +112,7 @@ __all__ = [
 if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
     def __getattr__(name: str) -> Any:
-        if name == "wrap_dataset_for_transforms_v2":  # which knows the datasets, and the kinds of tensors
+        if name == "wrap_dataset_for_transforms_v2":  # imported on first use, since it needs tv_tensors
             return importlib.import_module("flambeau.vision.tv_tensors._dataset_wrapper").wrap_dataset_for_transforms_v2
         raise _suggestions.unknown_attribute(__name__, name)
 

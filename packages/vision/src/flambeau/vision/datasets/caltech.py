@@ -35,7 +35,9 @@ class _Caltech(VisionDataset):
         folder = Path(self.root) / self._images
         self.categories = [name for name in list_dir(folder) if name != without]
         counts = [len(list_files(folder / name, ".jpg")) for name in self.categories]
-        self.index = [number for count in counts for number in range(1, count + 1)]  # of the image in its category
+        self.index = [
+            number for count in counts for number in range(1, count + 1)
+        ]  # number of the image in its category
         self.y = [category for category, count in enumerate(counts) for _ in range(count)]
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ from ._weights import Weights, WeightsEnum
 
 _SITE = "https://download.pytorch.org/models/"
 _PARTS = ("classification", "detection", "segmentation", "video")
-_LISTS = ("categories", "keypoint_names")  # of meta
+_LISTS = ("categories", "keypoint_names")  # keys of ``meta`` whose values are names of lists
 
 
 @functools.cache

@@ -102,4 +102,7 @@ class WeightsEnum(enum.Enum):
         return f"{type(self).__name__}.{self.name}"
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return getattr, (type(self), self.name)  # by name: what makes transforms is not equal to a copy of itself
+        return getattr, (
+            type(self),
+            self.name,
+        )  # by name, because copied functions that create transforms are not equal to the originals

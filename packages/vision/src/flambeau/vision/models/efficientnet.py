@@ -139,7 +139,7 @@ def _scaled(width: float, depth: float, dropout: float, **options: Any) -> Effic
     return EfficientNet(stages, options.pop("dropout", dropout), **options)
 
 
-_WIDE_NORM = partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)  # of the larger ones
+_WIDE_NORM = partial(nn.BatchNorm2d, eps=0.001, momentum=0.01)  # normalisation of the models b5 to b7
 
 
 Row = tuple[int, int, int, int, int, int]

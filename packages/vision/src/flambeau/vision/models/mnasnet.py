@@ -63,7 +63,7 @@ class MNASNet(nn.Module):
     flambeau.Size([1, 10])
     """
 
-    _version = 2  # in torchvision's first, the stem had as many channels for every alpha
+    _version = 2  # in version 1 of torchvision, the stem's channels did not depend on alpha
 
     def __init__(self, alpha: float, num_classes: int = 1000, dropout: float = 0.2) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ def _drop_blocks(
     block = min(block_size, *sizes)
     if block % 2 == 0:
         raise ValueError(f"block size should be odd. Got {block} which is even.")
-    middles = [size - block + 1 for size in sizes]  # of blocks that lie within the map
+    middles = [size - block + 1 for size in sizes]  # numbers of positions of blocks within the map
     pixels, places = 1, 1
     for size, count in zip(sizes, middles, strict=True):
         pixels, places = pixels * size, places * count

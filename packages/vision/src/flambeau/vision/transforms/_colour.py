@@ -28,7 +28,7 @@ __all__ = [
 
 ImageT = TypeVar("ImageT")
 
-_LUMA = (0.2989, 0.587, 0.114)  # of red, green and blue, ITU-R 601-2
+_LUMA = (0.2989, 0.587, 0.114)  # weights of red, green and blue, ITU-R 601-2
 
 
 def _factor(value: float, name: str) -> float:

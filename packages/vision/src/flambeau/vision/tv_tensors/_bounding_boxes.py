@@ -104,7 +104,7 @@ class BoundingBoxes(TVTensor):
     @classmethod
     def _wrap_output(cls, output: Any, args: Sequence[Any]) -> Any:
         like = next((value for value in args if isinstance(value, cls)), None)
-        if like is None:  # it stands deeper, in a list
+        if like is None:  # the boxes are in a list
             like = next(value for values in args if isinstance(values, list | tuple) for value in values)
         if isinstance(output, fb.Tensor):
             return cls.wrap(output.as_subclass(fb.Tensor), like)

@@ -16,7 +16,7 @@ from ._kinds import Mask
 __all__ = ["wrap_dataset_for_transforms_v2"]
 
 Keys = str | Collection[str] | None
-Target = Callable[[int, Any, Any], Any]  # from a sample's number, image and target
+Target = Callable[[int, Any, Any], Any]  # called with a sample's number, image and target
 
 DatasetT = TypeVar("DatasetT")
 
@@ -66,7 +66,7 @@ class _Wrapped:
             each.transform = each.target_transform = each.transforms = None
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_dataset":  # of an object that is not made yet
+        if name == "_dataset":  # __init__ has not run yet
             raise AttributeError(name)
         return getattr(self._dataset, name)
 

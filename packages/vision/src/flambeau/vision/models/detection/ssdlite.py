@@ -121,7 +121,7 @@ class SSDLiteFeatureExtractorMobileNet(nn.Module):
             raise ValueError("backbone[c4_pos].use_res_connect should be False")
         block = backbone[c4_pos].block
         self.features = nn.Sequential(
-            nn.Sequential(*backbone[:c4_pos], block[0]),  # as far as the expansion
+            nn.Sequential(*backbone[:c4_pos], block[0]),  # the first map ends with the expansion of the block
             nn.Sequential(block[1:], *backbone[c4_pos + 1 :]),
         )
         depths = [max(min_depth, int(depth * width_mult)) for depth in (512, 256, 256, 128)]
