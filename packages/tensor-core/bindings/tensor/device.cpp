@@ -50,7 +50,8 @@ int distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
-// Hint for a wrong device string: cuda:0 for "cuad:0", "cuda0", "GPU:0"; a dtype's name is no device.
+// Returns the hint for a wrong device string: cuda:0 for "cuad:0", "cuda0" or "GPU:0", or that the string names a
+// dtype.
 std::string device_hint(std::string_view text) {
   for (int i = 0; i < kDtypeCount; ++i)
     if (text == name(Dtype(i))) return "; for a dtype write flambeau." + std::string(text);

@@ -21,7 +21,7 @@ class FLAMBEAU_API PyTorchStream {
 
   uint64_t seed() const { return seed_; }
   // The state in the layout of PyTorch's torch.get_rng_state(), kStateBytes; restore() raises an error for bytes that
-  // are no such state.
+  // are not such a state.
   void save(char* bytes) const;
   void restore(const char* bytes);
 

@@ -288,7 +288,7 @@ def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:  # noq
 
     if type(self) is not Tensor:
         return format_tensor(self, tensor_contents=tensor_contents)
-    enabled = _core._dispatch_enabled(False)  # modes are not asked about the text of plain tensors
+    enabled = _core._dispatch_enabled(False)  # modes do not intercept the formatting of plain tensors
     try:
         return format_tensor(self, tensor_contents=tensor_contents)
     finally:

@@ -58,7 +58,7 @@ class tensortype:
         raise TypeError(f"type '{self.__module__}.{self.__name__}' is not an acceptable base type")
 
     def __or__(self, other: Any) -> object:
-        return Union[self, other]  # noqa: UP007  # as an annotation, which this is no type for
+        return Union[self, other]  # noqa: UP007  # for annotations, since this object is not a type
 
     def __ror__(self, other: Any) -> object:
         return Union[other, self]  # noqa: UP007

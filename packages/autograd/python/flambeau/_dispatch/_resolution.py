@@ -27,7 +27,7 @@ _SLOTS = {"__getitem__": _indexing.get, "__setitem__": _indexing.set_}
 _NUMBERS_ARE_TENSORS = frozenset(
     name + suffix for name in ("add", "sub", "mul", "div", "true_divide", "floor_divide") for suffix in ("", "_")
 )
-# Of operators without tensors among their results, those that a class or a mode is asked about.
+# Operators that a class or a mode handles although no result is a tensor.
 _READING = frozenset(("equal", "_local_scalar_dense", "is_nonzero"))
 # Methods that read sizes and kinds, or that belong to autograd, which is above.
 _NEVER_ASKED = frozenset(

@@ -343,7 +343,7 @@ def _is_dispatched(*tensors: Tensor) -> bool:
 def _jacobian_by_operators(
     output: Tensor, leaves: list[Tensor], create_graph: bool, keep_graph: bool
 ) -> tuple[Tensor, ...]:
-    """Return the Jacobian of an output of a class with ``__torch_dispatch__``, which is asked about all operators."""
+    """Return the Jacobian of an output of a class with ``__torch_dispatch__``, which handles all operators."""
     columns: list[list[Tensor]] = [[] for _ in leaves]
     for element in output.reshape(-1).unbind():
         found: Any = (None,) * len(leaves)

@@ -180,7 +180,7 @@ def return_and_correct_aliasing(func: Any, args: Any, kwargs: Any, out: Any) -> 
 
 
 def autograd_would_have_decomposed(func: Any, flat_args: Any) -> bool:
-    """Return False: a composite operator has been decomposed before anyone is asked about it."""
+    """Return False: a composite operator is decomposed before a mode or a class receives it."""
     return False
 
 

@@ -1,4 +1,4 @@
-"""Answers of a worker to a request."""
+"""Results that a worker returns for a request."""
 
 from __future__ import annotations
 

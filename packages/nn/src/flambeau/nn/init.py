@@ -61,7 +61,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         nonlinearity: ``"linear"`` (or a convolution), ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"`` or
             ``"selu"``.
         param: the negative slope of ``"leaky_relu"``, 0.01 by default.
-    Raises: ValueError for another name or a slope that is no number.
+    Raises: ValueError for another name or a slope that is not a number.
 
     >>> nn.init.calculate_gain("leaky_relu", 0.0) == nn.init.calculate_gain("relu")
     True

@@ -141,7 +141,7 @@ FLAMBEAU_INLINE bool is_minus_one(V y) {  // the smallest integer divided by -1 
   return std::is_signed_v<V> && y == V(-1);
 }
 // Returns x / y truncated to an integer, or 0 if y is 0. The smallest integer divided by -1 is itself. 32-bit integers
-// are divided as doubles, for which vector instructions exist. The result is exact: a quotient that is no integer
+// are divided as doubles, for which vector instructions exist. The result is exact: a quotient that is not an integer
 // differs from the next one by at least 2**-31 of its value.
 template <class V>
 FLAMBEAU_INLINE V whole_quotient(V x, V y) {

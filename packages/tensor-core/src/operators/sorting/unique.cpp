@@ -188,7 +188,7 @@ Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool
 
 namespace {
 
-// The values alone, or a tuple with what else was asked for.
+// Returns the values alone, or a tuple with the other requested results.
 TensorOrTensors unpacked(const Unique& unique, bool inverse, bool counts) {
   if (!inverse && !counts) return unique.values;
   Tensors out{unique.values};

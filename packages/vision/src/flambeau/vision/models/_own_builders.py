@@ -23,7 +23,7 @@ V = TypeVar("V")
 
 
 def handle_legacy_interface(**weights: tuple[str, Any]) -> Callable[[Callable[..., M]], Callable[..., M]]:
-    """Let a builder take weights by position, and by the boolean argument that asked for them once.
+    """Let a builder take weights by position, and by the boolean argument of older versions.
 
     Args:
         weights: for each argument for weights the older one's name, and what this asked for: weights, or a function

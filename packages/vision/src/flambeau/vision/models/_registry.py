@@ -20,7 +20,7 @@ M = TypeVar("M", bound=nn.Module)
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
-# Parts of the list that load when it is asked for more than the models for classification.
+# Parts of the list that load when a model other than those for classification is requested.
 _PARTS = ("detection", "segmentation", "video")
 
 

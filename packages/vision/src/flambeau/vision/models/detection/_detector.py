@@ -47,7 +47,7 @@ class Detector(nn.Module):
     def _outputs(
         self, images: ImageList, features: Mapping[str, fb.Tensor], targets: Targets | None
     ) -> tuple[Losses, list[Target]]:
-        """Return the losses and the detections, relative to the resized images; those not asked for are empty."""
+        """Return the losses, and the detections relative to the resized images; either is empty if not requested."""
         raise NotImplementedError
 
 
@@ -57,7 +57,7 @@ def maps_by_name(features: Any) -> Mapping[str, fb.Tensor]:
 
 
 def check_boxes_of_targets(targets: Targets | None) -> None:
-    """Raise AssertionError for targets that are absent, or whose boxes are no ``(L, 4)``."""
+    """Raise AssertionError if targets are absent, or if the shape of their boxes is not ``(L, 4)``."""
     if targets is None:
         raise AssertionError("targets should not be none when in training mode")
     for target in targets:
