@@ -22,7 +22,7 @@ INDENT = "    "  # indentation of methods
 OUT = "out: _Optional = None"
 ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
 
-# How the stub spells what an annotation of a Python function says; bool, int and float are dtypes there.
+# Names in the stub for those in annotations of Python functions, because bool, int and float are dtypes in the stub.
 SPELLED = {name: f"_{name}" for name in ("bool", "int", "float", "Any", "Sequence", "Number")}
 
 SPECIAL = "# Written by tools/stubs from the registry: change that, not this file."

@@ -304,7 +304,7 @@ def as_a_whole(prepare: Prepare) -> Prepare:
 
 
 TRAINING = "compile, training"
-# By name: what makes a step.
+# Functions that create training steps, by name.
 STEPS: Mapping[str, Prepare] = {
     "ResNet-18, batch 8": step(resnet18, adamw, (8, 3, 224, 224), 1000),
     "MobileNetV2, batch 1": step(networks.mobilenet_v2, adamw, (1, 3, 224, 224), 1000),

@@ -107,7 +107,7 @@ def training():
     return {"losses": losses, "averages": average.shadow_params}
 
 
-# Those that draw noise in their steps are left out: the numbers differ between the two.
+# Schedulers that draw noise in their steps are omitted, because the random numbers of the two libraries differ.
 SCHEDULES = (
     *("DDIMScheduler", "EulerDiscreteScheduler", "HeunDiscreteScheduler", "LMSDiscreteScheduler", "PNDMScheduler"),
     *("DPMSolverMultistepScheduler", "UniPCMultistepScheduler", "DEISMultistepScheduler", "KDPM2DiscreteScheduler"),

@@ -9,7 +9,7 @@ from tools.ecosystem.cases import fill, gradients, normal
 
 
 def _filled(model):
-    """With complex parameters filled, too, which `fill` leaves."""
+    """Fill the parameters of a model, including complex ones, which `fill` does not change."""
     with torch.no_grad():
         for i, parameter in enumerate(fill(model).parameters()):
             if parameter.is_complex():

@@ -63,7 +63,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
   OptimizerTarget out;
   out.parameter = tensor_of(parameter), out.gradient = tensor_of(gradient);
   const Names& names = names_of(rule);
-  // On the CPU, where the step reads these numbers.
+  // These tensors are on the CPU, where the step reads them.
   const auto number = [](double value) { return scalar_tensor(Scalar(value), Dtype::float32); };
   if (rule.counts) out.number = state_of(state, step, made, [&] { return number(0); });
   for (size_t i = 0; i < names.scalars.size(); ++i)

@@ -64,7 +64,7 @@ class _OfOneDtype(type):
         """Return a copy of the elements in an object's buffer.
 
         Args:
-            buffer: such as ``bytes``.
+            buffer: object with a buffer, such as ``bytes``.
             byte_order: "native", "big" or "little"; elements of one byte need none.
             count: the number of elements; all that follow ``offset`` if negative.
             offset: the number of bytes to skip.

@@ -166,7 +166,7 @@ void resize(const Tensor& t, const Shape& shape) {
 
 void resize(const Tensor& t, const Shape& shape, const Shape& strides) {
   TensorImpl& impl = *t.impl();
-  // Not for a result that is still being computed
+  // Other threads may use the tensor, unless it is a result that is still being computed.
   if (impl.use_count() > 1 || impl.python_object) wait_for_operators();
   require(impl.storage->writable(), "out: the tensor's memory is read-only; it cannot be resized to ", shape);
   int64_t bytes = item_size(impl.dtype);

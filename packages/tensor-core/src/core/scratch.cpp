@@ -23,7 +23,7 @@ struct Blocks {
   }
 };
 
-// On the heap, because all libraries of a process share a small, fixed amount of thread-local memory.
+// The blocks are on the heap, because all libraries of a process share a small, fixed amount of thread-local memory.
 thread_local std::unique_ptr<Blocks> blocks;
 
 }  // namespace

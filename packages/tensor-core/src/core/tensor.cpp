@@ -118,7 +118,7 @@ Shape broadcast(const Shape& a, const Shape& b) {
 
 namespace {
 
-// For a tensor without elements, which may have large strides.
+// Checks that the strides of a tensor without elements do not overflow.
 void check_strides(const Shape& shape) {
   int64_t step = 1;
   for (size_t i = shape.size(); i-- > 1;)

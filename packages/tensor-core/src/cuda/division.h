@@ -46,7 +46,7 @@ inline TileKernel way_of(const Division& d) {
   return d.k >= kLong && d.elements() <= kMostSums ? kSums : kElements;
 }
 
-// For a module made by FLAMBEAU_TILES, on the current device of the thread.
+// Runs a kernel of a module made by FLAMBEAU_TILES. `device` must be the current device of the thread.
 template <class Arguments>
 void run_tiles(int device, CudaModule& module, Arguments& a, Dtype in) {
   const Division& d = a.division;

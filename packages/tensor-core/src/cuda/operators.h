@@ -57,13 +57,15 @@ void normalize_rows_backward(const Tensor& out, const Tensor& grad, const Tensor
                              const Tensor& statistics, bool centred);
 void normalize_rows_weights(const Tensor& weights, const Tensor& biases, const Tensor& grad, const Tensor& x,
                             const Tensor& statistics);
-// Of (batch, rows, length) to `rows` statistics; `running`, if defined, takes the means and the unbiased variances.
+// Computes the statistics of `rows` channels of (batch, rows, length). `running`, if defined, receives the means and
+// the unbiased variances.
 void channel_moments(const Tensor& statistics, const Tensor& running, const Tensor& x, int64_t batch, int64_t rows,
                      int64_t length, double eps);
-// The sums of the gradient and of its product with the normalised values; statistics are those of row / members.
+// Computes sums of the gradient and of its product with the normalised values. The statistics of a row have the index
+// row / members.
 void channel_sums(const Tensor& grads, const Tensor& products, const Tensor& grad, const Tensor& x,
                   const Tensor& statistics, int64_t members, int64_t batch, int64_t rows, int64_t length);
-// The elements are normalised, or differentiated if there is a gradient. A group consists of `members` channels of one
+// Normalises elements, or computes the derivative if there is a gradient. A group consists of `members` channels of one
 // sample; with 0, of one channel of all samples. grads and products: the means of g' and of g' * h per group.
 struct ChannelNumbers {
   Tensor statistics, weight, bias, grads, products;

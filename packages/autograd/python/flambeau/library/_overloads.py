@@ -110,7 +110,7 @@ class OpOverloadPacket:
     Args:
         namespace, name: ``aten`` and ``add``.
         function: function that a call of the packet runs.
-        schemas: those of the overloads by their names; ``default`` for an overload without a name.
+        schemas: schemas of the overloads by name; ``default`` for an overload without a name.
         others: whether a name that has no schema is an overload all the same.
         composite: whether PyTorch makes an overload of other operators.
     """
@@ -135,7 +135,7 @@ class OpOverloadPacket:
             raise AttributeError(message, name=overload, obj=self)
         made = OpOverload(self, overload, self._schemas.get(overload), self._function)
         made.composite = self._composite(overload)
-        # As an attribute: the same overload is the same object, as a key must be.
+        # Store the overload as an attribute: overloads are dictionary keys, so each must remain the same object.
         self.__dict__[overload] = made
         return made
 

@@ -46,7 +46,7 @@ class Value:
     """Tensor or number of a recording.
 
     Attributes:
-        name: such as ``%5``, or ``@conv.weight`` for a parameter or buffer.
+        name: name in the program, such as ``%5``, or ``@conv.weight`` for a parameter or buffer.
         varies: True if it depends on the inputs.
         text: name in error messages.
     """

@@ -29,13 +29,13 @@ namespace flambeau {
 
 namespace row_trait {
 enum : uint8_t {
-  // Of the row. Default: bytes and booleans are converted to int32.
+  // A trait of the row. Default: bytes and booleans are converted to int32.
   kBytes = 1,  // has kernels over uint8
-  // Of the function. Default: rows that call it convert small elements, or look up results in tables.
+  // Traits of a function. Default: rows that call it convert small elements, or look up results in tables.
   kHalves = 2,    // is fast enough for a loop that converts float16 and bfloat16 by itself
   kNarrow = 4,    // has int8, uint8 and int16 versions
   kSignless = 8,  // gives the same bits for signed and unsigned integers
-  // Of the function. Default: the fast version is valid for every argument.
+  // Traits of a function. Default: the fast version is valid for every argument.
   kAngles = 16,    // angles beyond kLargestAngle need the C library: math/unbounded.h
   kLogGamma = 32,  // arguments below kLeastLogGamma need the C library: math/log_gamma.h
 };

@@ -158,7 +158,8 @@ struct Factors {
   }
 };
 
-// In the library's order: its first operand is the right matrix, its second the left one, both transposed.
+// The operands are in the library's order: the first one is the right matrix, the second one the left matrix, both
+// transposed.
 struct CublasLtPlan {
   OperationHandle* operation = nullptr;
   LayoutHandle *right = nullptr, *left = nullptr, *out = nullptr;

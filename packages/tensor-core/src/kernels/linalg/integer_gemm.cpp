@@ -35,7 +35,7 @@ void tile(int64_t depth, const int64_t* a, const Matrix& as, const int64_t* b, c
   }
 }
 
-// For too few columns to fill vectors.
+// Multiplies without vectors, for matrices with too few columns to fill them.
 void few_columns(int64_t m, int64_t n, int64_t k, const int64_t* a, const Matrix& as, const int64_t* b,
                  const Matrix& bs, Output out) {
   for (int64_t i = 0; i < m; ++i, a += as.row, out.c += out.ldc)

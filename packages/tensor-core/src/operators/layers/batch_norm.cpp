@@ -172,8 +172,7 @@ Gradients batch_backward(const Channels& grad, const Channels& x, const Tensor& 
   return out;
 }
 
-// On a GPU: statistics and per-channel numbers are in the type the kernels compute in.
-// Both of the running statistics may be changed, or neither is.
+// Checks both running statistics before either is changed.
 void begin_updates(const Tensor& running_mean, const Tensor& running_var, const char* name = "batch_norm") {
   for (const Tensor* t : {&running_mean, &running_var})
     if (t->defined()) begin_inplace(*t, name);
@@ -185,6 +184,7 @@ void update_running_there(const Tensor& running, const Tensor& values, double mo
   copy_values(running, add(mul(before, 1 - momentum), reshape(mul(values, momentum), running.shape())));
 }
 
+// On a GPU. Statistics and per-channel numbers have the dtype in which the kernels compute.
 Tensor batch_forward_there(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                            const Tensor& bias, bool training, double momentum, double eps, Tensor& out) {
   const ChannelLayout l = ChannelLayout::of(x);

@@ -205,7 +205,7 @@ void check_indices(const Bags& bags, const Shape& weight) {
                        " for a weight of shape ", weight);
 }
 
-// Also checks the begins of the bags.
+// Computes the sizes of the bags, and checks where they begin.
 void measure_sizes(Bags& bags) {
   const int64_t *at = bags.begins.data<int64_t>(), n = bags.indices.numel();
   const int64_t* index = bags.indices.data<int64_t>();

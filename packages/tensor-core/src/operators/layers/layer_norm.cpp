@@ -196,7 +196,7 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
   return out;
 }
 
-// As in PyTorch, uses the squares, not the squared absolute values: the divisor is complex.
+// As in PyTorch, the divisor is complex: it is computed from the squares, not from the squared absolute values.
 Tensor complex_rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, double eps) {
   check("rms_norm", input, normalized, weight, Tensor());
   Shape last;

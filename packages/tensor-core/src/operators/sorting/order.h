@@ -285,7 +285,7 @@ template <class K>
   std::nth_element(keys, keys + k, keys + n);
   return {keys[k], std::count(keys, keys + k, keys[k])};
 }
-// The same of a row; `keys` is room for n of them.
+// The same for the elements of a row. `keys` is a buffer for n keys.
 template <class T>
 Chosen<Key<T>> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T>* keys) {
   Span<T> span;

@@ -16,8 +16,8 @@ bool beyond(T element, T value) {
   return right ? !(element > value) : !(element >= value);
 }
 
-// How many of the n sorted elements are below each of some values (with `right`: not above it), searched for side by
-// side, since every step of one search waits for the memory.
+// Counts, for each of several values, the sorted elements that are below it (with `right`: not above it). The searches
+// run in parallel, because each step of a single search waits for memory.
 template <bool right, int together, class T>
 void places_of(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t* out) {
   const auto element = [=](int64_t i) { return sequence[sorter ? sorter[i] : i]; };

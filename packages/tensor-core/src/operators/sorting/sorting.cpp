@@ -60,7 +60,7 @@ namespace {
 
 using namespace order;
 
-// Where the values and the positions of one row go; null where they are not wanted.
+// Destination of the values and the positions of one row; null for results that are not requested.
 template <class T>
 struct Target {
   BitsOf<T>* values;
@@ -77,7 +77,7 @@ struct Target {
   }
 };
 
-// A row of at most kSmall elements, which lie as the target's do.
+// Sorts a row of at most kSmall elements, which has the stride of the target.
 template <class T>
 void sort_short(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& target) {
   using K = Key<T>;

@@ -172,7 +172,7 @@ const Operator unsafe_chunk_operator({.signature = "unsafe_chunk(input, chunks, 
                                                    "input.shape[dim], -(-input.shape[dim] // chunks)), dim)",
                                       .samples = "f(5, 2), 2; f(2, 6), 4, 1"});
 
-// Where to cut: a number of parts, or the positions of the cuts.
+// The cuts of a tensor: a number of parts, or the positions of the cuts.
 struct Cuts {
   Shape positions;
   std::optional<int64_t> sections;

@@ -11,7 +11,7 @@ struct Geometry {
   int64_t offset;
 };
 
-// How far the elements reach from the first one, in elements; RuntimeError where that does not fit an integer.
+// Returns the distance of the last element from the first one, in elements. Raises RuntimeError if it overflows.
 int64_t reach(const Geometry& g) {
   int64_t far = 0;
   for (size_t i = 0; i < g.size.size(); ++i) {
@@ -22,7 +22,7 @@ int64_t reach(const Geometry& g) {
   return far;
 }
 
-// Where each element lies, counted from `first`.
+// Returns the position of each element in memory, counted from `first`.
 Tensor positions(const Geometry& g, int64_t first) {
   Tensor at = full({}, Scalar(g.offset - first), Dtype::int64);
   for (size_t i = 0; i < g.size.size(); ++i)

@@ -25,7 +25,7 @@ struct Window {
 
 Tensor fold_batch(const Window& w, const Tensor& columns);
 
-// As a convolution of one group whose filters do not count.
+// Returns the geometry of a convolution with the same patches. The number of filters does not matter.
 ConvolutionGeometry geometry_of(const Window& w, int64_t batch) {
   const Patches& p = w.patches;
   return {batch, p.channels, 1, 1, 2, p.size, p.kernel, p.out, p.stride, p.padding, p.dilation};

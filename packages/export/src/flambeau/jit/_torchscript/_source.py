@@ -50,7 +50,7 @@ class Translator:
     """Translator of one function.
 
     Args:
-        function: its syntax tree.
+        function: syntax tree of the function.
         known: returns the object for a dotted name: an operator, a function, a class or a constant.
         constants: receives the named values that the translated function uses.
         outer: variables of the enclosing function.

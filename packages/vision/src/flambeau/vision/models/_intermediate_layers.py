@@ -17,7 +17,7 @@ class IntermediateLayerGetter(nn.ModuleDict):
     with the model.
 
     Args:
-        model: such as a ResNet.
+        model: the model, such as a ResNet.
         return_layers: names for the outputs of the children, by the children's names.
 
     Returns of forward: outputs by their names, in the order of the children.

@@ -18,7 +18,7 @@ class AlexNet(nn.Module):
 
     Args:
         num_classes: number of classes.
-        dropout: before the first two linear layers.
+        dropout: probability of the dropouts before the first two linear layers.
 
     Shapes: ``(N, 3, H, W)`` with H and W of at least 63, 224 in the paper, to ``(N, num_classes)``.
     Source: Krizhevsky 2014, arXiv:1404.5997.

@@ -30,7 +30,7 @@ class DCGANGenerator(nn.Module):
         latent_size: channels of the noise, nz.
         features: channels before the image's own, ngf; each stage before has twice as many.
         channels: number of channels of the image, nc.
-        image_size: its height and width, a power of two.
+        image_size: height and width of the image, a power of two.
     Raises: ValueError for another image size.
 
     Shapes: ``(N, latent_size, 1, 1)`` to ``(N, channels, image_size, image_size)`` in -1..1.
@@ -63,7 +63,7 @@ class DCGANDiscriminator(nn.Module):
     Args:
         features: channels after the first convolution, ndf; each stage after has twice as many.
         channels: number of channels of the image, nc.
-        image_size: its height and width, a power of two.
+        image_size: height and width of the image, a power of two.
     Raises: ValueError for another image size.
 
     Shapes: ``(N, channels, image_size, image_size)`` to ``(N,)`` in 0..1.

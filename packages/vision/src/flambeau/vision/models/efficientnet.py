@@ -68,11 +68,11 @@ class EfficientNet(nn.Module):
 
     Args:
         inverted_residual_setting: the stages.
-        dropout: before the last layer.
+        dropout: probability of the dropout before the last layer.
         stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
         num_classes: number of classes.
         norm_layer: BatchNorm2d by default.
-        last_channel: before the pooling; four times those of the last stage by default.
+        last_channel: number of channels before the pooling; by default four times those of the last stage.
 
     Shapes: ``(N, 3, H, W)`` with H and W from 224 (b0) to 600 (b7), to ``(N, num_classes)``.
     Source: Tan and Le 2019, arXiv:1905.11946, and 2021, arXiv:2104.00298.

@@ -90,7 +90,7 @@ class GoogLeNet(nn.Module):
         aux_logits: have the two heads, whose scores come out in training, as :class:`GoogLeNetOutputs`.
         transform_input: if True, convert images from the normalisation of torchvision's other models.
         init_weights: if True, initialise as torchvision does; otherwise use the layers' defaults.
-        dropout, dropout_aux: before the last layer and in the heads.
+        dropout, dropout_aux: probabilities of the dropouts before the last layer and in the heads.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Szegedy et al. 2014, arXiv:1409.4842.

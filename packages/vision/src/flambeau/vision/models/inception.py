@@ -167,7 +167,7 @@ class Inception3(nn.Module):
         transform_input: if True, convert images from the normalisation of torchvision's other models.
         inception_blocks: the convolution, the modules A to E and the head, to have others in their place.
         init_weights: as torchvision does, by truncated normals, instead of each layer's own way; None as True.
-        dropout: before the last layer.
+        dropout: probability of the dropout before the last layer.
     Raises: ValueError unless there are seven blocks.
 
     Shapes: ``(N, 3, H, W)`` with H and W 299 in the paper, 75 at least, to ``(N, num_classes)``.

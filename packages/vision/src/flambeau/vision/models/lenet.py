@@ -24,7 +24,7 @@ class LeNet(nn.Module):
     Args:
         num_classes: number of classes.
         in_channels: number of channels of the image.
-        image_size: its height and width.
+        image_size: height and width of the image.
     Raises: ValueError if ``image_size`` is below 4.
 
     Shapes: ``(N, in_channels, image_size, image_size)`` to ``(N, num_classes)``, scores before the softmax.

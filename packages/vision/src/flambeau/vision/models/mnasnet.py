@@ -51,7 +51,7 @@ class MNASNet(nn.Module):
     Args:
         alpha: times as many channels in each layer, above 0.
         num_classes: number of classes.
-        dropout: before the last layer.
+        dropout: probability of the dropout before the last layer.
     Raises: ValueError for an alpha that is not above 0.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.

@@ -41,7 +41,7 @@ class PatchMerging(nn.Module):
 
 
 class PatchMergingV2(PatchMerging):
-    """As :class:`PatchMerging`, normalised after the reduction."""
+    """Same as :class:`PatchMerging`, but normalised after the reduction."""
 
     def __init__(self, dim: int, norm_layer: Layer = nn.LayerNorm) -> None:
         super().__init__(dim, norm_layer)
@@ -93,7 +93,7 @@ class SwinTransformerBlock(nn.Module):
 
 
 class SwinTransformerBlockV2(SwinTransformerBlock):
-    """As :class:`SwinTransformerBlock`, with the normalisations after attention and perceptron."""
+    """Same as :class:`SwinTransformerBlock`, but normalised after the attention and after the perceptron."""
 
     attention = ShiftedWindowAttentionV2
 

@@ -30,7 +30,7 @@ class VGG(nn.Module):
         features: the convolutions, which leave 512 channels; see :func:`make_layers`.
         num_classes: number of classes.
         init_weights: if True, initialise as torchvision does; otherwise use the layers' defaults.
-        dropout: after the first two linear layers.
+        dropout: probability of the dropouts after the first two linear layers.
 
     Shapes: ``(N, 3, H, W)`` with H and W of at least 32, 224 in the paper, to ``(N, num_classes)``.
     Source: Simonyan and Zisserman 2014, arXiv:1409.1556.

@@ -57,7 +57,7 @@ class Conv2dNormActivation(_ConvNormActivation):
     Args:
         in_channels, out_channels, kernel_size, stride, padding, groups, dilation: arguments of the convolution. If
             ``padding`` is None, it keeps the size.
-        norm_layer, activation_layer: called to create the layers; None for no layer.
+        norm_layer, activation_layer: classes or functions that create the layers; None for no layer.
         inplace: argument of the activation; None for the activation's default.
         bias: whether the convolution has a bias; None for a bias if no normalisation follows.
 
@@ -120,7 +120,7 @@ class SqueezeExcitation(nn.Module):
     Args:
         input_channels: channels of the input ``(N, C, H, W)``.
         squeeze_channels: channels between the two layers.
-        activation, scale_activation: called to create the activations.
+        activation, scale_activation: classes or functions that create the activations.
     Source: Hu et al. 2017, arXiv:1709.01507.
 
     >>> SqueezeExcitation(input_channels=8, squeeze_channels=2)(fb.zeros(1, 8, 5, 5)).shape
@@ -153,7 +153,7 @@ class MLP(nn.Sequential):
     Args:
         in_channels: size of the input's last dimension.
         hidden_channels: size of each layer's output.
-        norm_layer, activation_layer: called to create the layers; None for no layer.
+        norm_layer, activation_layer: classes or functions that create the layers; None for no layer.
         inplace: argument of activation and dropouts; None for their default.
         bias: whether the linear layers have a bias.
         dropout: probability of the dropouts.

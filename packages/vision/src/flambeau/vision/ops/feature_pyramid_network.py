@@ -19,8 +19,8 @@ class ExtraFPNBlock(nn.Module):
 
     Args of forward:
         results: the pyramid's maps.
-        x: the maps that it was made of.
-        names: those of the results.
+        x: the maps from which the pyramid was made.
+        names: names of the results.
     """
 
     def forward(self, results: Maps, x: Maps, names: list[str]) -> tuple[Maps, list[str]]:

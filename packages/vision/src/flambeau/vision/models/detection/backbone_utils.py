@@ -23,7 +23,7 @@ class BackboneWithFPN(nn.Module):
     """A feature pyramid over children of a network.
 
     Args:
-        backbone: such as a ResNet.
+        backbone: the network, such as a ResNet.
         return_layers: names for the maps, by the names of the children that make them.
         in_channels_list: number of channels of each of these maps.
         out_channels: number of channels of the pyramid's maps.

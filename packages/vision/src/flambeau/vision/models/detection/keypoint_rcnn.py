@@ -23,8 +23,8 @@ class KeypointRCNN(FasterRCNN):
     """:class:`~flambeau.vision.models.detection.FasterRCNN` that finds points of objects as well.
 
     Args:
-        backbone, num_classes, positional, options: as there; ``min_size`` is 640 to 800 if it is None.
-        keypoint_roi_pool, keypoint_head, keypoint_predictor: as of
+        backbone, num_classes, positional, options: as in that class; ``min_size`` is 640 to 800 if it is None.
+        keypoint_roi_pool, keypoint_head, keypoint_predictor: arguments of
             :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`.
         num_keypoints: number of points of an object, 17 by default.
 

@@ -26,8 +26,8 @@ class MaskRCNN(FasterRCNN):
     """:class:`~flambeau.vision.models.detection.FasterRCNN` that finds the pixels of objects as well.
 
     Args:
-        backbone, num_classes, positional, options: as there.
-        mask_roi_pool, mask_head, mask_predictor: as of
+        backbone, num_classes, positional, options: as in that class.
+        mask_roi_pool, mask_head, mask_predictor: arguments of
             :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`.
 
     Shapes: as there; targets have ``masks`` ``(L, H, W)`` of 0 and 1 too, and detections ``(L, 1, H, W)`` of

@@ -71,8 +71,8 @@ class RoIHeads(nn.Module):
         positive_fraction: maximal fraction of these proposals that are not background.
         bbox_reg_weights: weights of the box codes, 10, 10, 5 and 5 by default.
         score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
-        mask_roi_pool, mask_head, mask_predictor: the same for masks; None for none.
-        keypoint_roi_pool, keypoint_head, keypoint_predictor: the same for points.
+        mask_roi_pool, mask_head, mask_predictor: the same for masks; None for no masks.
+        keypoint_roi_pool, keypoint_head, keypoint_predictor: the same for keypoints.
 
     Shapes: maps by name, each image's boxes ``(L, 4)`` and size, and in training its targets, to each image's
     detections (``boxes``, ``labels``, ``scores``, ``masks``, ...) or, in training, to the losses.

@@ -291,6 +291,6 @@ def ssd300_vgg16(backbone: nn.Module, num_classes: int, trainable_layers: int, *
         scales=[0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05],
         steps=[8, 16, 32, 64, 100, 300],
     )
-    # Of images in 0..255 without a deviation, as the weights of the backbone were trained.
+    # The backbone's weights were trained with pixels in 0..255 less the mean, without division by a deviation.
     usual = {"image_mean": [0.48235, 0.45882, 0.40784], "image_std": [1.0 / 255.0] * 3}
     return SSD(_vgg_maps(backbone, trainable_layers), boxes, (300, 300), num_classes, **{**usual, **options})
