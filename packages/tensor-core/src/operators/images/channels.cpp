@@ -62,7 +62,7 @@ Tensor pixel_unshuffle(const Tensor& input, int64_t r) {
 const Operator pixel_unshuffle_operator(
     {.signature = "pixel_unshuffle(input, downscale_factor)",
      .forms = kFunction,
-     .doc = "(*, C, H * r, W * r) to (*, C * r**2, H, W), what pixel_shuffle undoes. Gradient: input.",
+     .doc = "(*, C, H * r, W * r) to (*, C * r**2, H, W), the inverse of pixel_shuffle. Gradient: input.",
      .forward = pixel_unshuffle,
      .reference = "input.reshape(2, 3, 2, 4, 2).transpose(0, 2, 4, 1, 3).reshape(8, 3, 4)",
      .samples = "f(2, 6, 8), 2"});

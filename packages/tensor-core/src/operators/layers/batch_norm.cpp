@@ -172,7 +172,7 @@ Gradients batch_backward(const Channels& grad, const Channels& x, const Tensor& 
   return out;
 }
 
-// Checks both running statistics before either is changed.
+// Begins the in-place changes of both running statistics, so that neither is changed if one of the changes is an error.
 void begin_updates(const Tensor& running_mean, const Tensor& running_var, const char* name = "batch_norm") {
   for (const Tensor* t : {&running_mean, &running_var})
     if (t->defined()) begin_inplace(*t, name);

@@ -201,7 +201,7 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool le
 const Operator linalg_lu_solve_operator(
     {.signature = "lu_solve(LU, pivots, B, *, left=True, adjoint=False)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(The solution X of ``A X = B`` from the factors that lu_factor gave.
+     .doc = R"(The solution X of ``A X = B`` from the results of lu_factor.
 
 Args:
     LU, pivots: factors and pivots of A, ``(*, n, n)`` and ``(*, n)``, int32.
@@ -235,7 +235,7 @@ Args:
     A: ``(*, n, n)``.
     B: ``(*, n, k)`` (``(*, k, n)`` with ``left=False``); or a vector ``(n,)``, or a batch of them ``(*, n)`` of the
         very batch of A. The batches of matrices broadcast.
-Raises: LinAlgError if a matrix is singular; RuntimeError where shapes or dtypes do not fit.
+Raises: LinAlgError if a matrix is singular; RuntimeError if shapes or dtypes do not match.
 Gradient: A and B, any order. Source of the derivative: Giles 2008, section 2.3.1.
 
 >>> A = flambeau.tensor([[3.0, 1.0], [1.0, 2.0]])
@@ -308,12 +308,12 @@ Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool h
 
 const Operator linalg_ldl_solve_operator({.signature = "ldl_solve(LD, pivots, B, *, hermitian=False)",
                                           .forms = kPrivate | kOut | kExactOut,
-                                          .doc = R"(The solution X of ``A X = B`` from what ldl_factor gave.
+                                          .doc = R"(The solution X of ``A X = B`` from the results of ldl_factor.
 
 Args:
     LD, pivots: ``(*, n, n)`` and ``(*, n)``, int32.
     B: ``(*, n, k)``; the batches broadcast.
-    hermitian: as it was given to ldl_factor.
+    hermitian: the same argument as for ldl_factor.
 No gradient.)",
                                           .forward = linalg::ldl_solve,
                                           .module = "flambeau.linalg"});
@@ -347,7 +347,7 @@ const Operator lu_solve_operator(
 
 const Operator lu_unpack_operator({.signature = "lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True)",
                                    .forms = kFunction | kOut | kExactOut,
-                                   .doc = R"(P, L and U of ``A = P L U`` from what lu_factor gives.
+                                   .doc = R"(P, L and U of ``A = P L U`` from the results of lu_factor.
 
 Args:
     LU_data: ``(*, m, n)``.
@@ -365,10 +365,10 @@ Gradient: LU_data.)",
 
 const Operator linalg_inv_ex_operator({.signature = "inv_ex(A, *, check_errors=False)",
                                        .forms = kPrivate | kOut | kExactOut | kFloat32,
-                                       .doc = R"(The inverse, and what went wrong instead of an error.
+                                       .doc = R"(The inverse, with an error code instead of an exception.
 
-Returns: a named tuple ``(inverse, info)``; info, int32, is 0 or the first zero on the diagonal of A's factor U, counted
-    from 1: the inverse is of no use then.
+Returns: a named tuple ``(inverse, info)``; info, int32, is 0 or the number, from 1, of the first zero on the
+    diagonal of A's factor U. In this case, the inverse is not valid.
 Gradient: A, any order.)",
                                        .forward =
                                            [](const Tensor& a, bool check_errors) {
@@ -383,10 +383,10 @@ Gradient: A, any order.)",
 const Operator linalg_solve_ex_operator(
     {.signature = "solve_ex(A, B, *, left=True, check_errors=False)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(The solution of ``A X = B`` as solve gives it, and what went wrong instead of an error.
+     .doc = R"(The solution of ``A X = B``, as by solve, with an error code instead of an exception.
 
-Returns: a named tuple ``(result, info)``; info, int32, is 0 or the first zero on the diagonal of A's factor U, counted
-    from 1: the result is of no use then.
+Returns: a named tuple ``(result, info)``; info, int32, is 0 or the number, from 1, of the first zero on the
+    diagonal of A's factor U. In this case, the result is not valid.
 Gradient: A and B, any order.)",
      .forward =
          [](const Tensor& a, const Tensor& b, bool left, bool check_errors) {
@@ -418,20 +418,20 @@ Raises: LinAlgError if D has a zero block. No gradient. Source: Bunch, Kaufman 1
      .module = "flambeau.linalg",
      .fields = "LD, pivots"});
 
-const Operator linalg_ldl_factor_ex_operator({.signature = "ldl_factor_ex(A, *, hermitian=False, check_errors=False)",
-                                              .forms = kPrivate | kOut | kExactOut,
-                                              .doc = R"(``A = L D L^T``, as ldl_factor, and what went wrong.
+const Operator linalg_ldl_factor_ex_operator(
+    {.signature = "ldl_factor_ex(A, *, hermitian=False, check_errors=False)",
+     .forms = kPrivate | kOut | kExactOut,
+     .doc = R"(``A = L D L^T``, as by ldl_factor, with an error code instead of an exception.
 
-Returns: a named tuple ``(LD, pivots, info)``; info, int32, is 0 or the first zero block of D, counted from 1.
+Returns: a named tuple ``(LD, pivots, info)``; info, int32, is 0 or the number, from 1, of the first zero block of D.
 No gradient.)",
-                                              .forward =
-                                                  [](const Tensor& a, bool hermitian, bool check_errors) {
-                                                    const LuFactors f =
-                                                        linalg::ldl_factor_ex(a, hermitian, check_errors);
-                                                    return Tensors{f.lu, f.pivots, f.info};
-                                                  },
-                                              .module = "flambeau.linalg",
-                                              .fields = "LD, pivots, info"});
+     .forward =
+         [](const Tensor& a, bool hermitian, bool check_errors) {
+           const LuFactors f = linalg::ldl_factor_ex(a, hermitian, check_errors);
+           return Tensors{f.lu, f.pivots, f.info};
+         },
+     .module = "flambeau.linalg",
+     .fields = "LD, pivots, info"});
 
 const Operator linalg_lu_factor_operator(
     {.signature = "lu_factor(A, *, pivot=True)",
@@ -443,7 +443,7 @@ Args:
     pivot: must be True.
 Returns: a named tuple ``(LU, pivots)``: U in and above the diagonal of LU, L below it, its diagonal of ones left out;
     pivots ``(*, min(m, n))``, int32: at step i the rows i and pivots[i] were exchanged, counted from 1.
-Raises: LinAlgError where U has a zero on its diagonal.
+Raises: LinAlgError if U has a zero on its diagonal.
 Gradient: A, any order.)",
      .forward =
          [](const Tensor& a, bool pivot) {
@@ -458,12 +458,13 @@ Gradient: A, any order.)",
 const Operator linalg_lu_factor_ex_operator(
     {.signature = "lu_factor_ex(A, *, pivot=True, check_errors=False)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(``A = P L U`` by partial pivoting, as lu_factor, and what went wrong.
+     .doc = R"(``A = P L U`` by partial pivoting, as by lu_factor, with an error code instead of an exception.
 
 Args:
     A: ``(*, m, n)``.
-    check_errors: raise LinAlgError where U has a zero on its diagonal.
-Returns: a named tuple ``(LU, pivots, info)``; info, int32, is 0 or the first zero on the diagonal of U, counted from 1.
+    check_errors: raise LinAlgError if U has a zero on its diagonal.
+Returns: a named tuple ``(LU, pivots, info)``; info, int32, is 0 or the number, from 1, of the first zero on the
+    diagonal of U.
 Gradient: A, any order.)",
      .forward =
          [](const Tensor& a, bool pivot, bool check_errors) {

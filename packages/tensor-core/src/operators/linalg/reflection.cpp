@@ -166,7 +166,7 @@ Tensor householder_product(const Tensor& input, const Tensor& tau) {
 const Operator linalg_householder_product_operator(
     {.signature = "householder_product(input, tau)",
      .forms = kPrivate | kOut | kFloat32,
-     .doc = R"(The first n columns of ``H_1 H_2 ... H_k``, ``H_i = 1 - tau_i v_i v_i^H``: Q from what geqrf gives.
+     .doc = R"(The first n columns of ``H_1 H_2 ... H_k``, ``H_i = 1 - tau_i v_i v_i^H``: Q from the results of geqrf.
 
 Args:
     input: ``(*, m, n)``, m >= n: v_i lies in column i below the diagonal, its leading 1 left out.

@@ -84,7 +84,7 @@ Args:
     A: ``(*, n, n)``, real or complex floating.
     B: ``(*, n, k)``, or ``(*, k, n)`` with ``left=False``; the batches broadcast.
 Returns: of the shape of B with the batches broadcast.
-Raises: RuntimeError where shapes or dtypes do not fit.
+Raises: RuntimeError if shapes or dtypes do not match.
 Gradient: A and B, any order.
 
 >>> A = flambeau.tensor([[2.0, 0.0], [1.0, 4.0]])
@@ -217,12 +217,12 @@ Gradient: input and A, any order. flambeau.linalg.solve_triangular is the modern
 const Operator linalg_cholesky_ex_operator(
     {.signature = "cholesky_ex(A, *, upper=False, check_errors=False)",
      .forms = kPrivate | kOut | kExactOut | kFloat32,
-     .doc = R"(The Cholesky factor of a Hermitian positive-definite matrix, and what went wrong instead of an error.
+     .doc = R"(The Cholesky factor of a Hermitian positive-definite matrix, with an error code instead of an exception.
 
 Args:
     A: ``(*, n, n)``; only its lower triangle is read (its upper one with ``upper``).
     upper: give U with ``A = U^H U`` instead of L with ``A = L L^H``.
-    check_errors: raise LinAlgError after all.
+    check_errors: raise LinAlgError if the matrix is not positive definite.
 Returns: a named tuple ``(L, info)``; info, int32, is 0 or the order of the first minor that is not positive definite.
 Gradient: A, any order.)",
      .forward =

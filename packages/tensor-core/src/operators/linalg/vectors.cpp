@@ -62,7 +62,7 @@ Args:
     dim: the dimensions that make a vector; all by default.
     dtype: dtype to which x is converted first.
 Returns: real.
-Raises: RuntimeError for integers, and for an empty vector where ord is negative or inf.
+Raises: RuntimeError for integers, and for an empty vector if ord is negative or inf.
 Gradient: x; 0 where the norm is 0.
 
 >>> flambeau.linalg.vector_norm(flambeau.tensor([3.0, 4.0]))

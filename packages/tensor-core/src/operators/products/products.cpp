@@ -237,7 +237,7 @@ const Operator tensordot_operator(
 
 Args:
     dims: a number, or the dimensions of ``a`` and those of ``b`` in the same order; a size of 1 is broadcast.
-Raises: RuntimeError where the sizes do not match.
+Raises: RuntimeError if the sizes do not match.
 Gradient: both operands.
 
 >>> flambeau.tensordot(flambeau.ones(2, 3), flambeau.ones(3, 4), 1).shape

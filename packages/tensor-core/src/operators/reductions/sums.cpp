@@ -42,21 +42,20 @@ Raises RuntimeError for integers. Gradient: the result's, shared evenly.)",
                               .reference = "np.mean(input, dim, keepdims=keepdim)",
                               .samples = "f(2, 3); f(2, 3), 1; f(2, 3, 4), (0, -1), True"});
 
-const Operator sum_to_size_operator({.signature = "sum_to_size(input, *size)",
-                                     .forms = kMethod,
-                                     .doc = "Summed over what a tensor of that size is broadcast along to get here.",
-                                     .forward =
-                                         [](const Tensor& t, const Shape& size) {
-                                           const size_t shift = t.shape().size() - size.size();
-                                           bool fits = size.size() <= t.shape().size();
-                                           for (size_t i = 0; i < size.size() && fits; ++i)
-                                             fits = size[i] == t.shape()[i + shift] || size[i] == 1;
-                                           require(fits, "size {", size, "} is not expandable to size {", t.shape(),
-                                                   "}.");
-                                           return size.empty() ? sum(t, {}, false, {}) : sum_to(t, size);
-                                         },
-                                     .reference = "input.sum(0) if len(size) == 1 else input.sum(1, keepdims=True)",
-                                     .samples = "f(2, 3), (3,); f(2, 3), (2, 1)"});
+const Operator sum_to_size_operator(
+    {.signature = "sum_to_size(input, *size)",
+     .forms = kMethod,
+     .doc = "The sum over the dimensions along which a tensor of this size would be broadcast.",
+     .forward =
+         [](const Tensor& t, const Shape& size) {
+           const size_t shift = t.shape().size() - size.size();
+           bool fits = size.size() <= t.shape().size();
+           for (size_t i = 0; i < size.size() && fits; ++i) fits = size[i] == t.shape()[i + shift] || size[i] == 1;
+           require(fits, "size {", size, "} is not expandable to size {", t.shape(), "}.");
+           return size.empty() ? sum(t, {}, false, {}) : sum_to(t, size);
+         },
+     .reference = "input.sum(0) if len(size) == 1 else input.sum(1, keepdims=True)",
+     .samples = "f(2, 3), (3,); f(2, 3), (2, 1)"});
 
 const Operator trace_operator({.signature = "trace(input)",
                                .forms = kFunction | kMethod | kFloat32,

@@ -69,7 +69,7 @@ def _usual(model: str, usual: Any, options: dict[str, Any]) -> Any:
 
 
 def _ovewrite_named_param(kwargs: dict[str, Any], param: str, new_value: Any) -> None:
-    """Give an argument the value that weights are for. Raises: ValueError where it has another."""
+    """Set an argument to the value that the weights require. Raises: ValueError if it has another value."""
     if kwargs.setdefault(param, new_value) != new_value:
         raise ValueError(f"The parameter '{param}' expected value {new_value} but got {kwargs[param]} instead.")
 

@@ -76,7 +76,7 @@ class Matcher:
         high_threshold: minimum similarity of a match.
         low_threshold: predictions below this similarity are background; those between the thresholds are neither.
         allow_low_quality_matches: also match the most similar predictions of each ground truth, at any similarity.
-    Raises: AssertionError if the low threshold is the greater one, ValueError where a matrix is empty.
+    Raises: AssertionError if the low threshold is greater than the high one, ValueError if a matrix is empty.
 
     >>> Matcher(0.7, 0.3)(fb.tensor([[0.1, 0.5, 0.8, 0.2], [0.2, 0.4, 0.1, 0.9]]))
     tensor([-1, -2,  0,  1])
