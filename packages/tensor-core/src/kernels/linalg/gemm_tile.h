@@ -47,6 +47,21 @@ struct TileColumns {
   Upcoming<T> next;
 };
 
+// Completes and stores the sums of a tile of which only some columns exist. Sum (i, j) is at i * row + j * column. All
+// tiles share this function, since its loops would take much code in each.
+template <class T>
+[[gnu::noinline]] void store_elements(const T* sums, int64_t row, int64_t column, int64_t rows,
+                                      const TileOutput<T>& out) {
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < out.columns; ++j) {
+      T& c = out.c[i * out.ldc + j];
+      const T own = out.row_bias ? out.row_bias[i] : out.column_bias ? out.column_bias[j] : T(0);
+      const T sum = sums[i * row + j * column] * out.alpha;
+      c = out.beta == T(0) ? sum + own : sum + out.beta * c;
+      if (out.limits) c = bounded(c, T(out.limits->lowest), T(out.limits->highest));
+    }
+}
+
 // A tile of R rows by two vectors, or by one.
 template <class T, int R, bool two, TileOrder rows>
 void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, const TileOutput<T>& out) {
@@ -145,27 +160,19 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
     T lines[R][kWidth];
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
-      *reinterpret_cast<Vector*>(lines[i]) = low[i] * alpha;
-      if constexpr (two) *reinterpret_cast<Vector*>(lines[i] + L) = high[i] * alpha;
+      *reinterpret_cast<Vector*>(lines[i]) = low[i];
+      if constexpr (two) *reinterpret_cast<Vector*>(lines[i] + L) = high[i];
     }
-    for (int64_t i = 0; i < R; ++i)
-      for (int64_t j = 0; j < out.columns; ++j) {
-        T& c = to[i * ldc + j];
-        const T own = out.row_bias ? out.row_bias[i] : out.column_bias ? out.column_bias[j] : T(0);
-        c = beta == T(0) ? lines[i][j] + own : lines[i][j] + beta * c;
-        if (out.limits) c = bounded(c, T(out.limits->lowest), T(out.limits->highest));
-      }
-    return;
+    return store_elements(lines[0], kWidth, 1, R, out);
   }
   if (alpha != T(1)) {
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) low[i] *= alpha, high[i] *= alpha;
   }
-  const Limits* const limits = out.limits;
-  const T lowest = limits ? T(limits->lowest) : T(0), highest = limits ? T(limits->highest) : T(0);
+  // Separate loops: a loop with all conditions would be compiled once for each combination of them.
 #pragma GCC unroll 16
   for (int i = 0; i < R; ++i) {
-    Vector* c = reinterpret_cast<Vector*>(to + i * ldc);
+    const Vector* const c = reinterpret_cast<const Vector*>(to + i * ldc);
     if (beta != T(0)) {
       low[i] += beta * c[0];
       if constexpr (two) high[i] += beta * c[1];
@@ -176,10 +183,18 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
       low[i] += reinterpret_cast<const Vector*>(column_bias)[0];
       if constexpr (two) high[i] += reinterpret_cast<const Vector*>(column_bias)[1];
     }
-    if (limits) {
+  }
+  if (out.limits) {
+    const T lowest = T(out.limits->lowest), highest = T(out.limits->highest);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
       low[i] = bounded(low[i], lowest, highest);
       if constexpr (two) high[i] = bounded(high[i], lowest, highest);
     }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+    Vector* const c = reinterpret_cast<Vector*>(to + i * ldc);
     c[0] = low[i];
     if constexpr (two) c[1] = high[i];
   }
@@ -205,18 +220,16 @@ void narrow_tile(int64_t depth, const T* a, int64_t apart, const T* b, int64_t l
         for (int j = 0; j < C; ++j) sums[j][q][v] += b[j] * rows;
       }
   }
-  for (int j = 0; j < C; ++j)
-    for (int q = 0; q < P; ++q) {
-      T column[kVectors * L];
-      for (int v = 0; v < kVectors; ++v) Simd<T>::store(column + v * L, sums[j][q][v] * out.alpha);
-      for (int r = 0; r < kRows; ++r) {
-        const int64_t i = q * kRows + r;
-        T& c = out.c[i * out.ldc + j];
-        const T own = out.row_bias ? out.row_bias[i] : out.column_bias ? out.column_bias[j] : T(0);
-        c = out.beta == T(0) ? column[r] + own : column[r] + out.beta * c;
-        if (out.limits) c = bounded(c, T(out.limits->lowest), T(out.limits->highest));
-      }
-    }
+  T columns[C][kVectors * L];
+  TileOutput<T> panel = out;
+#pragma GCC unroll 8
+  for (int q = 0; q < P; ++q) {
+    for (int j = 0; j < C; ++j)
+      for (int v = 0; v < kVectors; ++v) Simd<T>::store(columns[j] + v * L, sums[j][q][v]);
+    store_elements(columns[0], 1, kVectors * L, kRows, panel);
+    panel.c += kRows * out.ldc;
+    if (out.row_bias) panel.row_bias += kRows;
+  }
 }
 
 // Runs narrow tiles of C columns for a number of panels: as many panels at a time as keep the units busy, then fewer.
