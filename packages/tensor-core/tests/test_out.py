@@ -148,3 +148,10 @@ def test_direct_results_report_errors_and_change_nothing(name, others):
     with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
         getattr(expanded, f"{name}_")(*arguments, **keywords)
     assert expanded.tolist() == [0, 0, 0]
+
+
+def test_rsub_takes_true_for_one():
+    truth = fb.tensor([True, False])
+    with pytest.raises(RuntimeError, match="Subtraction, the `-` operator, with a bool tensor is not supported"):
+        fb.rsub(truth, truth, alpha=True)
+    assert fb.rsub(fb.tensor([1.0, 3.0]), 2, alpha=True).tolist() == [1, -1]

@@ -242,8 +242,10 @@ const Operator positive_operator({.signature = "positive(input)",
 const Operator rsub_operator({.signature = "rsub(input, other, *, alpha=1)",
                               .forms = kFunction,
                               .doc = "other - alpha * input.",
-                              .forward = [](const Tensor& x, const Operand& y,
-                                            Scalar alpha) { return scaled_sum<op::sub>(y, x, alpha); },
+                              .forward =
+                                  [](const Tensor& x, const Operand& y, Scalar alpha) {
+                                    return alpha.equals(1) ? sub(y, x) : scaled_sum<op::sub>(y, x, alpha);
+                                  },
                               .reference = "other - alpha * input",
                               .samples = "f(2, 3), f(3); f(3), 2, alpha=-0.5; i(3), i(3), alpha=2"});
 
