@@ -8,7 +8,7 @@ import pytest
 
 import flambeau as fb
 
-FOLDER = Path(__file__).parents[2] / "python" / "flambeau" / "cuda"
+FOLDER = Path(fb.cuda.__file__).parent
 MODULES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
