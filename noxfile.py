@@ -393,82 +393,69 @@ def card(session: nox.Session) -> None:
     session.run(sys.executable, "-m", "tools.card", *session.posargs, external=True)
 
 
-def build_natively(session: nox.Session, settings: dict[str, str], environment: dict[str, str]) -> None:
-    """Install the native packages from the sources, as a debug build with CMake settings, in separate folders.
+# Clang compiles with sanitizers in a quarter of GCC's time. Its warnings are errors, except those about GCC's pragmas
+# and attributes, and about bitwise operators on booleans, which save branches. These are still warnings, since the
+# build's -Wall comes after these flags.
+CLANG_FLAGS = (
+    "-stdlib=libstdc++ -shared-libsan -Werror -Wno-ignored-optimization-argument -Wno-error=unknown-pragmas "
+    "-Wno-error=unknown-attributes -Wno-error=bitwise-instead-of-logical -Wno-error=bitwise-conditional-parentheses "
+    "-Wno-error=missing-field-initializers -Wno-error=deprecated-declarations "
+    "-Wno-error=unneeded-internal-declaration -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS"
+)
+ADDRESS_AND_UNDEFINED = (
+    "-fsanitize=address,undefined,float-cast-overflow -fno-sanitize=vptr "
+    "-fno-sanitize-recover=undefined,float-cast-overflow"
+)
 
-    `environment` contains the variables that a process needs to load the libraries.
+
+def build_sanitized(session: nox.Session, flags: str, runtime: str, options: dict[str, str]) -> dict[str, str]:
+    """Install Clang and the native packages that it compiles with a sanitizer, and with its warnings as errors.
+
+    Args:
+        flags: compiler options that select the sanitizer.
+        runtime: the file name of the sanitizer's library.
+        options: environment variables that configure the sanitizer.
+    Returns: the environment of processes that load these packages.
     """
+    session.install("--quiet", *group("build"), *group("clang"), *group("test"))
     # A build imports modules that announce CMake configs; those of an installed package may be outdated or broken.
     names = [PROJECTS[package]["project"]["name"] for package in NATIVE]
     session.run("pip", "uninstall", "--quiet", "--yes", *names)
-    options = ["--no-build-isolation", "--no-deps", "-Ccmake.build-type=Debug"]
-    options += [f"-Ccmake.define.{name}={value}" for name, value in settings.items()]
+    # The first start of Python after the installation, above, has made the link clang++.
+    compiler = str(Path(session.bin).resolve() / "clang++")
+    libraries = [
+        str(session.run(compiler, "-stdlib=libstdc++", f"-print-file-name={file}", silent=True)).strip()
+        for file in (runtime, "libstdc++.so")  # the runtime looks for symbols of the C++ library
+    ]
+    environment = {"LD_PRELOAD": " ".join(libraries), **options}
+    settings = {
+        "CMAKE_CXX_COMPILER": compiler,
+        "CMAKE_CXX_FLAGS": f"{CLANG_FLAGS} {flags}",
+        "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",  # a build of minutes, whose calls are still quick enough
+        # The wheel of Clang prefers a library to unwind the stack that the system may not have.
+        **{f"CMAKE_{kind}_LINKER_FLAGS": "-rtlib=libgcc --unwindlib=libgcc" for kind in ("EXE", "SHARED", "MODULE")},
+        # The compiler runs without the preloaded runtime, which would make it several times as slow.
+        "CMAKE_CXX_COMPILER_LAUNCHER": ";".join(["env", "-u", "LD_PRELOAD", *filter(None, [shutil.which("ccache")])]),
+        "FLAMBEAU_INSTRUCTION_SETS": "",
+    }
+    how = ["--no-build-isolation", "--no-deps", "-Ccmake.build-type=Debug"]
+    how += [f"-Ccmake.define.{name}={value}" for name, value in settings.items()]
     builds = Path(session.create_tmp()).resolve()
     for package in NATIVE:
-        build = ("--verbose", f"-Cbuild-dir={builds / package}", *options, f"packages/{package}")
+        build = ("--verbose", f"-Cbuild-dir={builds / package}", *how, f"packages/{package}")
         needed = {} if package == "tensor-core" else environment  # later builds load it: it announces a CMake config
         session.install(*build, env={**CACHED_BUILD, **needed}, silent=False)
-
-
-CLANG_BUILD = {
-    # GCC's pragmas and attributes are not Clang's, and bitwise operators on booleans save branches. These are
-    # warnings still, as the -Wall of the build comes after these flags.
-    "CMAKE_CXX_FLAGS": "-stdlib=libstdc++ -Werror -Wno-ignored-optimization-argument -Wno-error=unknown-pragmas "
-    "-Wno-error=unknown-attributes -Wno-error=bitwise-instead-of-logical -Wno-error=bitwise-conditional-parentheses "
-    "-Wno-error=missing-field-initializers -Wno-error=deprecated-declarations "
-    "-Wno-error=unneeded-internal-declaration",
-    "CMAKE_CXX_FLAGS_DEBUG": "-O0",
-    # The wheel of Clang prefers a library to unwind the stack that the system may not have.
-    **{f"CMAKE_{kind}_LINKER_FLAGS": "-rtlib=libgcc --unwindlib=libgcc" for kind in ("EXE", "SHARED", "MODULE")},
-    "FLAMBEAU_INSTRUCTION_SETS": "",
-}
-
-
-@nox.session(reuse_venv=True)
-def clang(session: nox.Session) -> None:
-    """Compile the native packages with Clang, with warnings as errors, and use them once."""
-    session.install("--quiet", *group("build"), *group("clang"), "numpy")
-    settings = {**CLANG_BUILD, "CMAKE_CXX_COMPILER": str(Path(session.bin).resolve() / "clang++")}
-    build_natively(session, settings, {})
-    session.run(
-        "python", "-c", "import flambeau as fb; fb.rand(5, 5, requires_grad=True).matmul(fb.rand(5)).sum().backward()"
-    )
-
-
-# Little optimisation and line numbers alone: a build of minutes, whose calls are still quick enough.
-SANITIZED_BUILD = {
-    "CMAKE_CXX_FLAGS": "-fsanitize=address,undefined,float-cast-overflow -fno-sanitize=vptr "
-    "-fno-sanitize-recover=undefined,float-cast-overflow -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS",
-    "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",
-    "FLAMBEAU_INSTRUCTION_SETS": "",
-}
-
-
-# Every process that loads a sanitized library needs the runtime, which would make the compiler several times as slow.
-WITHOUT_RUNTIMES = {
-    "CMAKE_CXX_COMPILER_LAUNCHER": ";".join(["env", "-u", "LD_PRELOAD", *filter(None, [shutil.which("ccache")])])
-}
-
-
-def sanitizer_runtimes(name: str) -> str:
-    """Return the libraries to preload for a sanitizer: its runtime, and the C++ library, which it looks for."""
-    files = [
-        subprocess.run(["gcc", f"-print-file-name={file}"], capture_output=True, text=True, check=True).stdout.strip()
-        for file in (name, "libstdc++.so")
-    ]
-    return " ".join(files)
+    return environment
 
 
 @nox.session(reuse_venv=True)
 def fuzz(session: nox.Session) -> None:
-    """Attack every operator under AddressSanitizer and UBSan: tools/fuzz, with the arguments after --."""
-    session.install("--quiet", *group("build"), *group("test"))
-    environment = {
-        "LD_PRELOAD": sanitizer_runtimes("libasan.so"),
+    """Compile with Clang and two sanitizers, and attack every operator: tools/fuzz, with the arguments after --."""
+    options = {
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4096",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     }
-    build_natively(session, {**SANITIZED_BUILD, **WITHOUT_RUNTIMES}, environment)
+    environment = build_sanitized(session, ADDRESS_AND_UNDEFINED, "libclang_rt.asan.so", options)
     session.install("--quiet", "--no-build-isolation", "--no-deps", "packages/nn", "packages/export")
     session.run("python", "-m", "tools.fuzz", "--memory", "0", *session.posargs, env=environment)
 
@@ -476,14 +463,9 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(reuse_venv=True)
 def threads(session: nox.Session) -> None:
     """Run threads that share tensors and modules under ThreadSanitizer: tools/threads, with the arguments after --."""
-    session.install("--quiet", *group("build"), "numpy")
-    environment = {
-        "LD_PRELOAD": sanitizer_runtimes("libtsan.so"),
-        "TSAN_OPTIONS": f"exitcode=66 history_size=4 suppressions={ROOT / 'tools/threads/suppressions.txt'}",
-    }
-    flags = "-fsanitize=thread -fno-omit-frame-pointer"
-    settings = {**SANITIZED_BUILD, **WITHOUT_RUNTIMES, "CMAKE_CXX_FLAGS": flags}
-    build_natively(session, settings, environment)
+    suppressions = ROOT / "tools/threads/suppressions.txt"
+    options = {"TSAN_OPTIONS": f"exitcode=66 history_size=4 suppressions={suppressions}"}
+    environment = build_sanitized(session, "-fsanitize=thread", "libclang_rt.tsan.so", options)
     session.install("--quiet", "--no-build-isolation", "--no-deps", "packages/nn", "packages/optim")
     session.run("python", "-m", "tools.threads", *session.posargs, env=environment)
 

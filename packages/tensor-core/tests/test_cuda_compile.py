@@ -73,9 +73,9 @@ LIBRARY = find()
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason="NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
 
 FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "rows").glob("*.def"))
-# Machine code of one generation; of the others PTX, which takes a third of the time: what is made of it there is the
-# assembler's affair.
-ARCHITECTURES = ["compute_75", "sm_80", "compute_90", "compute_100"]
+# The device code differs below 8.0 and from 9.0 (`__CUDA_ARCH__`), the latter only in kernels with matrix units. The
+# middle generation is compiled to machine code, the others to PTX, which takes a third of the time.
+ARCHITECTURES = ["compute_75", "sm_80", "compute_90"]
 
 UNIT = """
 #define FLAMBEAU_FAMILY %s
@@ -133,7 +133,7 @@ def supported(library):
     return list(numbers)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES[:2])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_compile(family, architecture):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
@@ -237,7 +237,7 @@ UNITS = [
 ]
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", ARCHITECTURES[:2])
 @pytest.mark.parametrize("family", sorted({family for family, _ in UNITS}))
 def test_units_compile(family, architecture):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
