@@ -107,7 +107,7 @@ def test_any_sizes(runner: Path, tmp_path: Path) -> None:
             assert float(total) == pytest.approx(tensor.sum().item(), rel=1e-4, abs=1e-4)
     assert "(in conv2d, conv, " in run(runner, tmp_path / "model", 2, 3, 0)
     assert run(runner, tmp_path / "model", 2, 3) == (
-        "Error: the program was made with a tensor of 3 dimensions for 'x', got one of shape [2, 3] "
+        "Error: the program was traced with a tensor of 3 dimensions for 'x', got one of shape [2, 3] "
         f"(in check_input, {Path(__file__).name}:{line_of('fb.jit.trace(model')})\n"
     )
 
@@ -139,7 +139,7 @@ def test_damaged_files(runner: Path, tmp_path: Path) -> None:
     whole = path.read_bytes()
     assert run(runner, tmp_path / "none", 1, 3) == f"Error: cannot open {tmp_path / 'none'}\n"
     fb.save({"weight": fb.ones(2)}, tmp_path / "weights.safetensors")
-    assert "holds tensors and no program" in run(runner, tmp_path / "weights.safetensors", 1, 3)
+    assert "contains tensors but no program" in run(runner, tmp_path / "weights.safetensors", 1, 3)
     for length in (0, 4, 8, 60, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:length])
         assert run(runner, path, 1, 3).startswith("ValueError: "), length

@@ -346,7 +346,8 @@ py::object call_function(PyObject* cls, PyObject* const* args, size_t count) {
 // apply(cls, *args), the implementation of Function.apply.
 PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   return guarded([&]() -> PyObject* {
-    require<TypeError>(count >= 1 && PyType_Check(args[0]), "apply() needs the Function's class");
+    require<TypeError>(count >= 1 && PyType_Check(args[0]),
+                       "apply(): the first argument must be a class derived from Function");
     PyObject* cls = args[0];
     py::tuple bound;
     ++args, --count;

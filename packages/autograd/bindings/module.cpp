@@ -28,7 +28,7 @@ std::optional<Edge> edge_from(PyObject* o) {
   const long index = PyLong_AsLong(PyTuple_GET_ITEM(o, 1));
   if (index == -1 && PyErr_Occurred()) throw PythonError();
   require<IndexError>(index >= 0 && size_t(index) < node->outputs.size(), *node, " has ", node->outputs.size(),
-                      " outputs, and no output ", index);
+                      " outputs; there is no output with the index ", index);
   return Edge{node, uint32_t(index)};
 }
 
@@ -86,7 +86,7 @@ size_t backward_parameter(PyObject* name) {
 PyObject* backward(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   return guarded([&]() -> PyObject* {
     PyObject* values[5] = {};
-    require<TypeError>(count >= 1 && count <= 5, "backward() takes at most 4 arguments");
+    require<TypeError>(count >= 1 && count <= 5, "backward() takes at most 4 arguments besides the tensor");
     for (Py_ssize_t i = 0; i < count; ++i) values[i] = args[i];
     for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames); ++i) {
       const size_t at = backward_parameter(PyTuple_GET_ITEM(kwnames, i));
@@ -94,7 +94,7 @@ PyObject* backward(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject*
       values[at] = args[count + i];
     }
     const Tensor* self = python_interface->unwrap(values[0]);
-    require<TypeError>(self, "backward() needs a Tensor");
+    require<TypeError>(self, "backward(): the first argument must be a Tensor");
     RunOptions options;
     options.create_graph = values[3] && truth(values[3]);
     options.keep_graph = values[2] && values[2] != Py_None ? truth(values[2]) : options.create_graph;

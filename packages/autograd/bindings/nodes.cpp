@@ -108,9 +108,10 @@ std::vector<int> inputs_of(const OperatorNode& node) {
 
 OperatorNode& saving_node(Node& n, size_t i) {
   auto* node = dynamic_cast<OperatorNode*>(&n);
-  require(node, n, " saves no tensors");
+  require(node, n, " has no saved tensors");
   node->require_saved();
-  require<IndexError>(i < node->saved_count(), n, " saves ", node->saved_count(), " tensors, and none at position ", i);
+  require<IndexError>(i < node->saved_count(), n, " saves ", node->saved_count(),
+                      " tensors; there is none at position ", i);
   return *node;
 }
 
@@ -202,10 +203,12 @@ void bind_nodes(py::module_& m) {
 >>> node = x.exp().sum().grad_fn
 >>> node.name(), node.next_functions[0][0].name()
 ('SumBackward0', 'ExpBackward0'))")
-      .def_static("__new__",
-                  [](const py::args&, const py::kwargs&) -> py::object {  // makes copy.copy and pickle raise an error
-                    throw py::type_error("nodes are made by recording operations, not by calling or copying");
-                  })
+      .def_static(
+          "__new__",
+          [](const py::args&, const py::kwargs&) -> py::object {  // makes copy.copy and pickle raise an error
+            throw py::type_error(
+                "nodes of the autograd graph are created by recorded operations; they cannot be constructed or copied");
+          })
       .def("name", &full_name, "The operator's name with the suffix Backward0.")
       .def("__repr__", &repr)
       .def_property_readonly("next_functions", exclusive(&next_functions),

@@ -36,9 +36,8 @@ RunOptions run_options(const BackwardOptions& options) {
 
 Root root_of(const Tensor& output, const Tensor& gradient, size_t position) {
   require(output.requires_grad(), "element ", position,
-          " of tensors does not require grad and does not have a grad_fn: nothing it was computed from required grad "
-          "when it "
-          "was, or it was computed under no_grad(), or from what detach(), item() or NumPy gave");
+          " of tensors does not require grad and does not have a grad_fn: none of the tensors that it was computed "
+          "from required grad, or it was computed under no_grad(), or from a result of detach(), item() or NumPy");
   if (!gradient.defined() && output.numel() == 1 && is_dispatched(output))
     return {gradient_edge(output), dispatched_gradients->ones_like(output)};
   const OnDevice beside(output.device());

@@ -318,8 +318,8 @@ bool repeats(const Tensor& t) {  // returns true if elements share memory, as af
 }  // namespace
 
 static void require_open(size_t level) {
-  require(level < levels.size(), "there is no level ", level, " of forward-mode differentiation: ", levels.size(),
-          " are open");
+  require(level < levels.size(), "forward-mode differentiation has no level ", level, ": the number of open levels is ",
+          levels.size());
 }
 
 Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {

@@ -26,7 +26,8 @@ bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Ten
   std::unordered_set<const Node*> own, visited;
   for (const Tensor& leaf : leaves) {
     const Ref<Node> node = gradient_edge(leaf).node;
-    require(bool(node), "a leaf of a transform must require a gradient, got a tensor of shape ", leaf.shape());
+    require(bool(node), "function transform: an input to differentiate must require grad, got a tensor of shape ",
+            leaf.shape());
     if (!node->edges.empty()) return true;
     own.insert(node.get());
   }

@@ -155,8 +155,8 @@ Tensor OperatorNode::unpack(size_t i) {
   if (!s.tensor.defined()) return s.tensor;
   if (FLAMBEAU_UNLIKELY(s.tensor.storage().version() != s.version)) refuse_changed(*this, s, i);
   require(geometry_of(s.tensor) == s.geometry, "a tensor that ", *this,
-          " saved for gradient computation has been given another shape or dtype since: it is [flambeau.",
-          s.tensor.dtype(), " ", s.tensor.shape(), "] now. Change a clone() instead.");
+          " saved for gradient computation has had its shape or dtype changed: it is now [flambeau.", s.tensor.dtype(),
+          " ", s.tensor.shape(), "]. Change a clone() instead.");
   if (s.output < 0 || !grad_enabled()) return s.tensor;
   Tensor output = own_reference(s.tensor, s.output, true);
   copy_tangents(s.tensor, output);

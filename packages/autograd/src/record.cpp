@@ -181,8 +181,9 @@ void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t inde
   if (!is_inexact(t.dtype())) return;
   Ref<TensorImpl>& base = t.impl()->base;
   if (kind == Recording::kInPlace && base) {
-    require<NotImplementedError>(node->outputs.size() == 1, *node,
-                                 ": an in-place change of a view by an operation with several outputs");
+    require<NotImplementedError>(
+        node->outputs.size() == 1, *node,
+        ": an in-place operation with several outputs cannot change a view; use a clone() of the view");
     return rebase(t, Ref<Node>(node), inputs, count);
   }
   if (kind == Recording::kFresh) base = Ref<TensorImpl>();  // the operator computed the result as a view of a temporary

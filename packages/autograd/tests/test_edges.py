@@ -36,7 +36,7 @@ def test_what_edges_refuse(x):
     edge = graph.get_gradient_edge(x * 2)
     with pytest.raises(RuntimeError, match="only for scalar outputs"):
         backward(edge)
-    with pytest.raises(IndexError, match="MulBackward0 has 1 outputs, and no output 5"):
+    with pytest.raises(IndexError, match="MulBackward0 has 1 outputs; there is no output with the index 5"):
         backward(graph.GradientEdge(edge.node, 5))
     with pytest.raises(RuntimeError, match="materialize_grads cannot be used"):
         grad((x * 2).sum(), edge, materialize_grads=True)

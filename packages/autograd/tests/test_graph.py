@@ -180,7 +180,7 @@ def test_nodes_have_classes_of_their_names():
     assert product.grad_fn is product.grad_fn
     assert type(product.grad_fn.next_functions[0][0]).__name__ == "AccumulateGrad"
     assert other.grad_fn._sequence_nr() > product.grad_fn._sequence_nr()
-    with pytest.raises(TypeError, match="recording operations"):
+    with pytest.raises(TypeError, match="recorded operations"):
         kind()
 
 

@@ -195,7 +195,7 @@ def test_a_placeholder_that_outlives_its_map():
         lambda t: fb.cat([t, t]),
         lambda t: t[0],
     ):
-        with pytest.raises(RuntimeError, match="after that vmap had ended"):
+        with pytest.raises(RuntimeError, match="after vmap had ended"):
             use(escaped)
 
 

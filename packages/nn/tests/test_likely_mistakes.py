@@ -40,8 +40,8 @@ def test_sizes_may_be_what_counts_as_an_int():
             "input and target look swapped",
         ),
         (lambda: nn.GRU(3, 4)(fb.ones(5, 3), (fb.ones(1, 4),) * 2), RuntimeError, "GRU expects one hidden state"),
-        (lambda: nn.Linear(4, 2)(nn.LSTM(3, 4)(fb.ones(5, 3))), TypeError, "not tuple; choose one of its elements"),
-        (lambda: nn.Linear(4, 2)([fb.ones(4)]), TypeError, r"not list; flambeau\.stack\(\) makes one of several"),
+        (lambda: nn.Linear(4, 2)(nn.LSTM(3, 4)(fb.ones(5, 3))), TypeError, "not tuple; unpack it first"),
+        (lambda: nn.Linear(4, 2)([fb.ones(4)]), TypeError, r"not list; flambeau\.stack\(\) joins several tensors"),
         (lambda: nn.Conv2d(3, 8, 3)(fb.ones(1, 9, 9, 3)), RuntimeError, r"channels are last, write input\.movedim"),
         (lambda: nn.Conv2d(3, 8, 3)(fb.ones(1, 3, 9, 9).byte()), RuntimeError, r"should be the same; \.to\(dtype\)"),
         (

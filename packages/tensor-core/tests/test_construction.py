@@ -301,7 +301,7 @@ def test_arange_of_integers_from_reals():
     ("call", "error", "message"),
     [
         (lambda: fb.tensor(["a", "b"]), ValueError, "too many dimensions 'str': tensors hold numbers"),
-        (lambda: fb.from_numpy([1, 2]), TypeError, r"got list\); flambeau\.tensor\(\) makes a tensor of numbers"),
+        (lambda: fb.from_numpy([1, 2]), TypeError, r"got list\); use flambeau\.tensor\(\) for numbers"),
         (lambda: fb.tensor(np.array([1, None])), TypeError, r"Convert .* array\.astype\('float32'\)"),
         (lambda: fb.einsum(fb.ones(2, 2), "ij"), TypeError, "the equation comes first"),
     ],

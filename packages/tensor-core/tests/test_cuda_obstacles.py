@@ -126,7 +126,7 @@ def test_a_driver_that_does_not_start(emulator, tmp_path):
     broken = wrapped(emulator, tmp_path, 'extern "C" int cuInit(unsigned) { return 999; }')
     sentence = run(CHECK, *USES, FLAMBEAU_CUDA_DRIVER=broken)
     assert sentence.startswith("the NVIDIA driver could not be initialised: ")
-    assert sentence.endswith(" (error 999); nvidia-smi shows what it sees")
+    assert sentence.endswith(" (error 999); run nvidia-smi to check the driver")
 
 
 def test_no_compiler(emulator, tmp_path):

@@ -172,7 +172,7 @@ def test_errors_give_one_name_for_each_parameter():
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
-        (lambda x: fb.exp([1.0]), TypeError, r"not list; flambeau\.tensor\(\) makes one of it"),
+        (lambda x: fb.exp([1.0]), TypeError, r"not list; flambeau\.tensor\(\) converts it"),
         (lambda x: fb.exp(x.numpy()), TypeError, r"not numpy\.ndarray; flambeau\.from_numpy\(\)"),
         (lambda x: fb.ones(2, dtype="float32"), TypeError, r"not str; write flambeau\.float32"),
         (lambda x: fb.ones(2, dtype=np.float64), TypeError, r"not type; write flambeau\.float64"),

@@ -93,9 +93,11 @@ def test_bad_descriptors():
     with pytest.raises(RuntimeError, match="shared memory of 4 bytes: fstat failed: Bad file descriptor"):
         fb._core._from_shared(-1, 4)
     x = fb.ones(2).share_memory_()
-    with pytest.raises(RuntimeError, match="shared memory of 9 bytes: what the descriptor names has 8"):
+    with pytest.raises(
+        RuntimeError, match="shared memory of 9 bytes: the number of bytes behind the file descriptor is only 8"
+    ):
         fb._core._from_shared(fb._core._shared_descriptor(x), 9)
-    with pytest.raises(ValueError, match="1099511627776 is no descriptor"):
+    with pytest.raises(ValueError, match="1099511627776 is not a valid file descriptor"):
         fb._core._from_shared(2**40, 1)
     with pytest.raises(ValueError, match="must not be negative"):
         fb._core._from_shared(0, -1)
@@ -120,7 +122,7 @@ def test_too_few_descriptors():
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=600
     )
-    assert "memfd_create failed: Too many open files (each shared storage takes one of the files" in result.stdout
+    assert "memfd_create failed: Too many open files (each shared storage uses a file descriptor" in result.stdout
     assert result.stdout.endswith("[1.0] False\n")
 
 

@@ -39,7 +39,7 @@ def test_texts_begin_with_the_name_that_programs_import(text, named_torch):
 def test_errors_name_types_and_advice_by_it(named_torch):
     with pytest.raises(TypeError, match=r"must be torch\.dtype, not str; write torch\.float32"):
         fb.ones(1, dtype="float32")
-    with pytest.raises(TypeError, match=r"torch\.tensor\(\) makes one of it"):
+    with pytest.raises(TypeError, match=r"torch\.tensor\(\) converts it"):
         fb.exp([1.0])
     with pytest.raises(TypeError, match=r"must be torch\.dtype, not Tensor"):
         fb.ones(1, dtype=fb.ones(1))

@@ -95,7 +95,7 @@ def test_errors(params, grads, state, error, message):
 def test_options_are_looked_up_by_name():
     with pytest.raises(KeyError, match="betas"):
         step("adam", {"lr": 1.0}, [fb.ones(1)], [fb.ones(1)], [{}])
-    with pytest.raises(ValueError, match="no optimizer is called unknown"):
+    with pytest.raises(ValueError, match="unknown optimizer: unknown"):
         step("unknown", {}, [fb.ones(1)], [fb.ones(1)], [{}])
 
 

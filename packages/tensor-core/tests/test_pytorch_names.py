@@ -299,9 +299,9 @@ def test_the_names_are_listed():
 def test_factors_before_what_they_belong_to(name, shapes):
     x, y, z = (fb.arange(math.prod(shape)).reshape(shape).float() for shape in shapes)
     function = getattr(fb, name)
-    with pytest.warns(UserWarning, match="behind the other tensors, as beta= and alpha=;"):
+    with pytest.warns(UserWarning, match="after the tensors, as beta= and alpha=;"):
         assert fb.equal(function(0.5, x, 2, y, z), function(x, y, z, beta=0.5, alpha=2))
-    with pytest.warns(UserWarning, match="behind the other tensors, as beta=;"):
+    with pytest.warns(UserWarning, match="after the tensors, as beta=;"):
         assert fb.equal(function(0.5, x, y, z), function(x, y, z, beta=0.5))
     with pytest.warns(UserWarning, match="deprecated"):
         assert fb.equal(getattr(x, name)(0.5, 2, y, z), function(x, y, z, beta=0.5, alpha=2))
@@ -325,9 +325,9 @@ def test_numbers_before_the_other_tensors(name, before, today):
     *positional, named = today
     expected = getattr(fb.ones(2), name)(*(tensors[t] for t in positional), **named)
     arguments = [tensors.get(a, a) for a in before]
-    with pytest.warns(UserWarning, match=f"This overload of {name} is deprecated: give the number behind"):
+    with pytest.warns(UserWarning, match=f"This overload of {name} is deprecated: pass the number after"):
         assert fb.equal(getattr(fb.ones(2), name)(*arguments), expected)
-    with pytest.warns(UserWarning, match=f"behind the other tensors, as {next(iter(named))}="):
+    with pytest.warns(UserWarning, match=f"after the tensors, as {next(iter(named))}="):
         assert fb.equal(getattr(fb.ones(2), name + "_")(*arguments), expected)
     with pytest.raises(TypeError, match="positional arguments at most but"):
         getattr(fb.ones(2), name)(1, 2, 3, 4)

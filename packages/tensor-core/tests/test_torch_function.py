@@ -329,7 +329,7 @@ def test_a_mode_that_raises_is_left():
     assert sys.getrefcount(mode) <= references
     with pytest.raises(NotImplementedError, match="TorchFunctionMode has to define"), overrides.TorchFunctionMode():
         fb.ones(1)
-    with pytest.raises(RuntimeError, match="no TorchFunctionMode is entered"):
+    with pytest.raises(RuntimeError, match="no TorchFunctionMode is active"):
         fb._core._pop_function_mode()
 
 

@@ -27,7 +27,7 @@ def test_static_sizes_are_required():
     model = Joined()
     program = export(model, (fb.ones(4, 3), PAIR))
     assert fb.equal(program.module()(fb.ones(4, 3), PAIR), model(fb.ones(4, 3), PAIR))
-    with pytest.raises(RuntimeError, match=r"x.size\(0\) == 4; here the two are 5 and 4"):
+    with pytest.raises(RuntimeError, match=r"x.size\(0\) == 4; now the two values are 5 and 4"):
         program.module()(fb.ones(5, 3), PAIR)
     with pytest.raises(RuntimeError, match=r"pair.a.size\(0\) == 2"):
         program.module()(fb.ones(4, 3), {"a": fb.ones(3), "b": fb.ones(3)})
@@ -46,7 +46,7 @@ def test_dynamic_sizes():
     for wrong, message in [
         ((fb.ones(9, 3), pair, fb.ones(9, 1)), "batch <= 8"),
         ((fb.ones(1, 3), pair, fb.ones(1, 1)), "batch >= 2"),
-        ((fb.ones(3, 3), pair, fb.ones(4, 1)), "batch == batch; here the two are 4 and 3"),
+        ((fb.ones(3, 3), pair, fb.ones(4, 1)), "batch == batch; now the two values are 4 and 3"),
     ]:
         with pytest.raises(RuntimeError, match=message):
             program(*wrong[:2], bias=wrong[2])

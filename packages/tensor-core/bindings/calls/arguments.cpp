@@ -47,16 +47,16 @@ std::string advice(const Call& call, std::string_view expected, PyObject* got) {
     for (int i = 0; i < kDtypeCount; ++i)
       if (given == flambeau::name(Dtype(i))) return std::string("; write ") + library_name() + "." + std::string(given);
   }
-  if (expected == "tuple of Tensors" && is_tensor(got)) return "; put the tensors into one list: [a, b]";
-  if (expected == "int" && is_tensor(got) && joins(call)) return "; put the tensors into one list: [a, b]";
+  if (expected == "tuple of Tensors" && is_tensor(got)) return "; pass the tensors as one list: [a, b]";
+  if (expected == "int" && is_tensor(got) && joins(call)) return "; pass the tensors as one list: [a, b]";
   if (expected.substr(0, 6) != "Tensor") return "";
   const std::string library = std::string("; ") + library_name();
   if (holds_tensors(got))
-    return PyList_Check(got) ? library + ".stack() makes one of several"
-                             : "; choose one of its elements, as in output, state = layer(input)";
-  if (std::string_view(Py_TYPE(got)->tp_name) == "numpy.ndarray") return library + ".from_numpy() makes one of it";
+    return PyList_Check(got) ? library + ".stack() joins several tensors into one"
+                             : "; unpack it first, as in output, state = layer(input)";
+  if (std::string_view(Py_TYPE(got)->tp_name) == "numpy.ndarray") return library + ".from_numpy() converts it";
   const bool numbers = PyList_Check(got) || PyTuple_Check(got) || PyFloat_Check(got) || PyLong_Check(got);
-  return numbers ? library + ".tensor() makes one of it" : "";
+  return numbers ? library + ".tensor() converts it" : "";
 }
 
 }  // namespace
@@ -137,7 +137,7 @@ bool in_old_order(const Binding& b, PyObject* const* args, size_t count, size_t 
   std::string named;
   for (size_t i = positional; i < count; ++i)
     named += (i > positional ? " and " : "") + std::string(text_of(b.parameters[i].name)) + "=";
-  warn("This overload of " + b.name + " is deprecated: give the number behind the other tensors, as " + named +
+  warn("This overload of " + b.name + " is deprecated: pass the number after the tensors, as " + named +
        "; the signature is " + b.signature);
   return true;
 }

@@ -16,7 +16,7 @@ namespace {
 // Raises an error if a result that must be written to a tensor is not a Tensor. An operator written in Python can
 // return any object.
 void require_tensor(const Binding& b, PyObject* result) {
-  require<TypeError>(is_tensor(result), b.name, "(): the result is no Tensor to be written to another, but ",
+  require<TypeError>(is_tensor(result), b.name, "(): out= and in-place calls require a Tensor result, got ",
                      Py_TYPE(result)->tp_name);
 }
 

@@ -265,7 +265,8 @@ struct RunningDerivative {
 PyObject* run_derivative(PyObject* capsule, PyObject* gradients) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     const auto* const running = static_cast<RunningDerivative*>(PyCapsule_GetContext(capsule));
-    require(running, "the derivative is called after the backward pass has gone on");
+    require(running,
+            "the derivative that apply_derivative() receives must be called before apply_derivative() returns");
     const Object items(checked(PySequence_Tuple(gradients)));
     require(size_t(PyTuple_GET_SIZE(items.get())) == running->gradient_count, "expected ", running->gradient_count,
             " gradients, got ", PyTuple_GET_SIZE(items.get()));
@@ -273,7 +274,7 @@ PyObject* run_derivative(PyObject* capsule, PyObject* gradients) {
     Device device;
     for (size_t i = 0; i < given.size(); ++i) {
       PyObject* const item = PyTuple_GET_ITEM(items.get(), Py_ssize_t(i));
-      require<TypeError>(item == Py_None || is_tensor(item), "a gradient must be a Tensor or None");
+      require<TypeError>(item == Py_None || is_tensor(item), "__torch_dispatch__: a gradient must be a Tensor or None");
       if (item == Py_None) continue;
       given[i] = tensor_of(item);
       device = given[i].device();
@@ -305,7 +306,7 @@ void apply_derivative(const char* name, const Tensor* gradients, size_t gradient
   require(size_t(PyTuple_GET_SIZE(items.get())) == result_count, "expected ", result_count, " gradients of ", name);
   for (size_t i = 0; i < result_count; ++i) {
     PyObject* const item = PyTuple_GET_ITEM(items.get(), Py_ssize_t(i));
-    require<TypeError>(item == Py_None || is_tensor(item), "a gradient must be a Tensor or None");
+    require<TypeError>(item == Py_None || is_tensor(item), "__torch_dispatch__: a gradient must be a Tensor or None");
     if (item != Py_None) results[i] = tensor_of(item);
   }
 }
@@ -332,7 +333,7 @@ void load_handler() {
   const Object loaded(points ? PyObject_CallMethod(points.get(), "required", "s", "dispatch_handler") : nullptr);
   enabled = former;
   checked(loaded.get());
-  require(handler, "the package that registers the handler of __torch_dispatch__ has not done so");
+  require(handler, "the package that implements __torch_dispatch__ did not register its handler");
 }
 
 PyObject* push_mode(PyObject*, PyObject* mode) {
@@ -344,7 +345,7 @@ PyObject* push_mode(PyObject*, PyObject* mode) {
 
 PyObject* pop_mode(PyObject*, PyObject*) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
-    require(!modes.empty(), "no TorchDispatchMode is entered");
+    require(!modes.empty(), "no TorchDispatchMode is active in this thread");
     PyObject* const mode = modes.back();
     modes.pop_back();
     --interceptions;

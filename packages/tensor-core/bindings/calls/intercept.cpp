@@ -56,7 +56,7 @@ void check_together(PyObject* o, Device device) {
   if (device == DeviceType::Meta || other == DeviceType::Meta)
     detail::raise<Error>("Tensor on device ", other, " is not on the expected device ", device, "!");
   detail::raise<Error>("Expected all tensors to be on the same device, but found at least two devices, ", device,
-                       " and ", other, "! .to(device) moves a tensor");
+                       " and ", other, "! Use .to(device) to move a tensor");
 }
 
 // Returns the autocast policy of a call, or 0 if the call has out=.

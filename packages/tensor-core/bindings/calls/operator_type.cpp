@@ -74,7 +74,8 @@ PyObject* operator_parameters(PyObject* self, void*) {
 PyObject* operator_wrapped(PyObject* self, void*) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
   if (b.python && b.form == Binding::Own) return Py_NewRef(b.python);
-  PyErr_Format(PyExc_AttributeError, "%s is not written in Python", b.name.c_str());
+  PyErr_Format(PyExc_AttributeError, "operator %s has no __wrapped__, because it is implemented in C++",
+               b.name.c_str());
   return nullptr;
 }
 PyObject* operator_batched(PyObject* self, void*) {

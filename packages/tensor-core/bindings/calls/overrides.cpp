@@ -130,7 +130,7 @@ PyObject* push_mode(PyObject*, PyObject* mode) {
 
 PyObject* pop_mode(PyObject*, PyObject*) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
-    require(!modes.empty(), "no TorchFunctionMode is entered");
+    require(!modes.empty(), "no TorchFunctionMode is active in this thread");
     PyObject* const mode = modes.back();
     modes.pop_back();
     --interceptions;

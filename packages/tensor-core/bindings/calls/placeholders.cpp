@@ -13,8 +13,8 @@ thread_local int running_maps = 0;        // number of nested calls of vmap that
 PyObject* placeholder_handler = nullptr;  // handler(callable, arguments, out)
 
 constexpr const char kEscaped[] =
-    "a tensor that stood for a batch inside of vmap was used after that vmap had ended; return it from the mapped "
-    "function instead of keeping it";
+    "a tensor that was created inside vmap was used after vmap had ended; return it from the mapped function instead "
+    "of storing it";
 
 }  // namespace
 
@@ -40,7 +40,7 @@ namespace {
 // A tensor with the shape and dtype of one element of a batch. Its memory is never read.
 Tensor shell_of(PyObject* value) {
   const Tensor& t = tensor_of(value);
-  require(t.dim() > 0, "a batch needs a dimension");
+  require(t.dim() > 0, "vmap: a batch must have at least one dimension, got a 0-dim tensor");
   static Tensor elements[kDtypeCount];  // one for each dtype; all placeholders share this memory (strides of 0)
   Tensor& element = elements[int(t.dtype())];
   const OnDevice cpu(DeviceType::Cpu);

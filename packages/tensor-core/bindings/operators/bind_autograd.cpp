@@ -43,7 +43,7 @@ void forwarded(const char* signature, const char* doc) {
 void ensure_autograd() {
   if (python_autograd_hooks) return;
   extension_point("require_grad");
-  require(python_autograd_hooks, "the package that computes gradients did not register its engine");
+  require(python_autograd_hooks, "flambeau.autograd, which computes gradients, did not register its engine");
 }
 
 void bind_autograd() {

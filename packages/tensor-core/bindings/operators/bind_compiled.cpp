@@ -165,14 +165,14 @@ PyObject* compiled_call(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 6 && PyTuple_Check(args[1]) && PyTuple_Check(args[2]),
                        "_compiled_call() takes a program, example inputs, the state, containers, their contents and "
-                       "whether the result is no tuple");
+                       "whether the result is a single value");
     require_pair(args[3], args[4]);
     auto call = std::make_unique<CompiledCall>();
     program_of(args[0]);
     call->program = Object(Py_NewRef(args[0]));
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args[1]); ++i) {
       PyObject* const input = PyTuple_GET_ITEM(args[1], i);
-      require<TypeError>(is_tensor(input), "_compiled_call(): an input is no tensor");
+      require<TypeError>(is_tensor(input), "_compiled_call(): every example input must be a Tensor");
       const Tensor& t = tensor_of(input);
       call->inputs.push_back({Py_TYPE(input), t.dtype(), t.device(), t.dim(), t.requires_grad()});
     }

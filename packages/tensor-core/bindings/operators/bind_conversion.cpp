@@ -58,7 +58,9 @@ PyObject* converted(Self self, Device device, Dtype dtype, bool copy, std::optio
   const OnDevice scope(device);
   const MemoryFormat wanted = format.value_or(MemoryFormat::Preserve);
   if (is_complex(own.dtype()) && !is_complex(dtype) && dtype != Dtype::bool_)
-    warn("Casting complex values to real discards the imaginary part; .real is that part without a warning");
+    warn(
+        "Casting complex values to real discards the imaginary part; use .real to take the real part without this "
+        "warning");
   const bool in_order = wanted == MemoryFormat::Preserve || is_contiguous(t, wanted);
   if (t.same(own) && t.dtype() == dtype && in_order && !copy) return Py_NewRef(self);
   const Tensor out = t.dtype() == dtype ? t : to(t, dtype, wanted);

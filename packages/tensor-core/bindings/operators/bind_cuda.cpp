@@ -163,7 +163,8 @@ void bind_collectives() {
   });
   def("_cuda_nccl_join(device, identity, ranks, rank)", kPrivate, "The communicator of a rank of that clique.",
       [](int64_t device, PyObject* identity, int64_t ranks, int64_t rank) {
-        require<TypeError>(PyBytes_Check(identity), "a clique's identity is what unique_id() returns: bytes");
+        require<TypeError>(PyBytes_Check(identity),
+                           "the identity of an NCCL communicator must be the bytes that unique_id() returns");
         const std::string name(PyBytes_AS_STRING(identity), size_t(PyBytes_GET_SIZE(identity)));
         return number_of(cuda::join_clique(int(device), name, int(ranks), int(rank)));
       });
@@ -184,7 +185,7 @@ void bind_collectives() {
         for (size_t i = 0; i < inputs.size(); ++i)
           participants.push_back(
               {handle<cuda::CommunicatorHandle>(communicators[i]), handle<Stream>(streams[i]), inputs[i], outputs[i]});
-        for (const Tensor& t : outputs) begin_inplace(t, "a collective", false);
+        for (const Tensor& t : outputs) begin_inplace(t, "a collective operation", false);
         cuda::collect(collective_named(name), int(reduction), int(root), participants);
       });
   def("_cuda_nccl_exchange(sent, to, received, source, stream, communicator)", kPrivate | kAnyDevice,

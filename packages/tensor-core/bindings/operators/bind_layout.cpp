@@ -69,7 +69,8 @@ void bind_layout() {
   def("_from_shared(descriptor, nbytes)", kPrivate, "The bytes of shared memory, by its descriptor.",
       [](int64_t descriptor, int64_t nbytes) {
         require<ValueError>(nbytes >= 0, "_from_shared(): nbytes must not be negative, got ", nbytes);
-        require<ValueError>(descriptor == int(descriptor), "_from_shared(): ", descriptor, " is no descriptor");
+        require<ValueError>(descriptor == int(descriptor), "_from_shared(): ", descriptor,
+                            " is not a valid file descriptor");
         return from_storage(Storage::map_shared(int(descriptor), size_t(nbytes)), {nbytes}, {1}, 0, Dtype::uint8);
       });
   def("_is_view(input)", kMethod, "Whether the tensor shows the memory of another one, its ``_base``.",

@@ -57,7 +57,8 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
                           PyObject* state, Made& made) {
   static PyObject* const step = PyUnicode_InternFromString("step");
   for (PyObject* t : {parameter, gradient})
-    require<TypeError>(is_tensor(t), "an optimizer steps Tensors, not ", Py_TYPE(t)->tp_name);
+    require<TypeError>(is_tensor(t), "the parameters and gradients of an optimizer must be Tensors, not ",
+                       Py_TYPE(t)->tp_name);
   require<TypeError>(PyDict_Check(state), "an optimizer's state of a parameter must be a dict, not ",
                      Py_TYPE(state)->tp_name);
   OptimizerTarget out;
@@ -86,7 +87,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
 
 const OptimizerRule& rule_of(std::string_view name) {
   const OptimizerRule* rule = optimizer_rule(name);
-  require<ValueError>(rule, "no optimizer is called ", name);
+  require<ValueError>(rule, "unknown optimizer: ", name);
   return *rule;
 }
 

@@ -117,7 +117,8 @@ struct Scan {
 [[noreturn]] void refuse(PyObject* o, int depth, const Scan& s) {
   const char* type = Py_TYPE(o)->tp_name;
   require<ValueError>(!PyUnicode_Check(o) || depth == 0 || int(s.shape.size()) > depth || s.dtype,
-                      "too many dimensions '", type, "': tensors hold numbers, so give each text a number first");
+                      "too many dimensions '", type,
+                      "': tensors hold numbers, so convert the strings to numbers first");
   require<TypeError>(!PyUnicode_Check(o) && !PyBytes_Check(o), "new(): invalid data type '", type,
                      "'; tensor() takes numbers, nested sequences of them, and arrays");
   require<TypeError>(!s.typed, "'", type, "' object cannot be interpreted as a number");
@@ -146,7 +147,7 @@ void scan(PyObject* o, int depth, Scan& s) {
     if (!child && PyErr_ExceptionMatches(PyExc_TypeError)) {
       PyErr_Clear();
       detail::raise<ValueError>("could not determine the shape of object type '", Py_TYPE(o)->tp_name,
-                                "': its items cannot be read by number");
+                                "': its items cannot be read by index");
     }
     if (!child) throw PythonError();
     require<TypeError>(child.get() != o, "new(): self-referential lists are incompatible");

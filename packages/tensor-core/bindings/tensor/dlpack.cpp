@@ -116,7 +116,7 @@ Tensor import_managed(PyObject* capsule, const char* used_name, Managed* m, bool
   const DLTensor& dl = m->dl_tensor;
   const Device device = device_from_dlpack(dl.device);
   const Dtype dtype = dtype_from_dlpack(dl.dtype);
-  require<ValueError>(dl.ndim >= 0 && dl.ndim <= kMaxDims, "from_dlpack: ", dl.ndim, " dimensions are too many");
+  require<ValueError>(dl.ndim >= 0 && dl.ndim <= kMaxDims, "from_dlpack: ", dl.ndim, " dimensions are not supported");
   const Shape shape(dl.shape, dl.shape + dl.ndim);
   const Shape strides = dl.strides ? Shape(dl.strides, dl.strides + dl.ndim) : contiguous_strides(shape);
   char* data = static_cast<char*>(dl.data) + dl.byte_offset;
@@ -159,7 +159,7 @@ PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version
     if (type == kDLCPU && t.is_cuda() && copy != Py_False)
       return export_dlpack(to(t, DeviceType::Cpu), Py_None, max_version, device, Py_False);
     if (type != device_of(t).device_type || id != device_of(t).device_id)
-      refuse_export("__dlpack__: the tensor is on another device than the one asked for");
+      refuse_export("__dlpack__: the tensor is not on the device given by dl_device");
   }
   const Tensor out = copy == Py_True ? clone(t) : t;
   if (const int64_t number = t.is_cuda() ? stream_number(stream) : kNoStream; number != kNoStream)
@@ -227,15 +227,16 @@ PyObject* describe_memory(const Tensor& t) {
   constexpr const char* kTypes[] = {"|b1", "|u1", "|i1",   "<i2", "<i4", "<i8", "<u2", "<u4",
                                     "<u8", "<f2", nullptr, "<f4", "<f8", "<c8", "<c16"};
   if (!t.is_cuda()) {
-    PyErr_SetString(PyExc_AttributeError,
-                    "Can't get __cuda_array_interface__ on a tensor that is not on a GPU; .cuda() moves it there");
+    PyErr_SetString(
+        PyExc_AttributeError,
+        "Can't get __cuda_array_interface__ on a tensor that is not on a GPU; use .cuda() to copy it to the GPU");
     throw PythonError();
   }
   require(!t.requires_grad(),
           "Can't get __cuda_array_interface__ on Variable that requires grad. If gradients aren't required, use "
           "var.detach() to get Variable that doesn't require grad.");
   const char* type = kTypes[int(t.dtype())];
-  require<TypeError>(type, "__cuda_array_interface__ has no type for bfloat16; DLPack has");
+  require<TypeError>(type, "__cuda_array_interface__ does not support bfloat16; use DLPack instead");
   const auto tuple_of = [](const Shape& values, int64_t unit) {
     Object out(checked(PyTuple_New(Py_ssize_t(values.size()))));
     for (size_t i = 0; i < values.size(); ++i)

@@ -82,7 +82,7 @@ void restore(Generator& g, const py::object& state) {
 }
 
 void require_counters(const Generator& g) {
-  require(!g.pytorch_stream(), "CPU Generator does not use offset: its numbers are PyTorch's");
+  require(!g.pytorch_stream(), "CPU Generator does not use offset: the algorithm mt19937 has no offset");
 }
 
 py::tuple pickled(const Generator& g) {
@@ -102,7 +102,8 @@ Generator unpickled(const py::tuple& t) {
   std::unique_ptr<PyTorchStream> stream;
   if (t.size() > 4 && !t[4].is_none()) {
     const auto bytes = t[4].cast<std::string>();
-    require<ValueError>(int64_t(bytes.size()) == PyTorchStream::kStateBytes, "the pickle is not that of a Generator");
+    require<ValueError>(int64_t(bytes.size()) == PyTorchStream::kStateBytes,
+                        "the pickled state of the Generator is invalid: it has the wrong size");
     stream = std::make_unique<PyTorchStream>(0);
     stream->restore(bytes.data());
   }

@@ -52,7 +52,7 @@ PyObject* enter(PyObject* self, PyObject*) {
 PyObject* leave(PyObject* self, PyObject* const*, Py_ssize_t) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     ModeObject* o = mode_of(self);
-    require(!o->former.empty(), Py_TYPE(self)->tp_name, " is left without having been entered");
+    require(!o->former.empty(), Py_TYPE(self)->tp_name, ": __exit__ was called without a matching __enter__");
     set_grad_enabled(o->former.back().grad);
     if (o->sets_inference) set_inference_mode(o->former.back().inference);
     o->former.pop_back();

@@ -111,9 +111,10 @@ void check_not_recorded(const Tensor& t) {
 void check_buffer(const Tensor& t, int flags) {
   require<TypeError>(format_of(t.dtype()), kNoBuffer);
   check_not_recorded(t);
-  if (!in_wanted_order(t, flags)) refuse_buffer("the tensor is not contiguous in the order asked for");
+  if (!in_wanted_order(t, flags)) refuse_buffer("the tensor is not contiguous in the requested order");
   if (t.is_meta()) refuse_buffer("a tensor on the meta device has no memory to share");
-  if (t.device().type != DeviceType::Cpu) refuse_buffer("the tensor's memory is a GPU's; .cpu() copies it to the host");
+  if (t.device().type != DeviceType::Cpu)
+    refuse_buffer("the tensor is in the memory of a GPU; use .cpu() to copy it to the CPU");
   const bool wants_write = (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE;
   if (wants_write && !t.storage().writable()) refuse_buffer("the tensor's memory is read-only");
   if (!t.is_contiguous() && (flags & PyBUF_STRIDES) != PyBUF_STRIDES) refuse_buffer("the tensor is not contiguous");
@@ -142,7 +143,7 @@ void fill_buffer(const Tensor& t, Py_buffer* view, int flags) {
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   return guarded<int>(-1, [&]() -> int {
-    if (!is_tensor(self)) refuse_buffer("a tensor inside of vmap stands for a batch and has no memory of its own");
+    if (!is_tensor(self)) refuse_buffer("a tensor inside vmap has no memory that can be exported");
     check_buffer(tensor_of(self), flags);
     note_exported(self);
     fill_buffer(tensor_of(self), view, flags);
@@ -330,7 +331,7 @@ void bind_interop() {
       [](PyObject* array) {
         const bool numbers = PyList_Check(array) || PyTuple_Check(array) || PyFloat_Check(array) || PyLong_Check(array);
         require<TypeError>(PyObject_CheckBuffer(array), "expected np.ndarray (got ", Py_TYPE(array)->tp_name, ")",
-                           numbers ? "; flambeau.tensor() makes a tensor of numbers" : "");
+                           numbers ? "; use flambeau.tensor() for numbers and lists" : "");
         return tensor_from_buffer(array);
       });
   def("_crc32(data, start=0)", kPrivate, "Return the CRC-32 of a contiguous buffer that follows bytes of CRC `start`.",

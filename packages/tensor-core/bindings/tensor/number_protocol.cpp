@@ -105,7 +105,7 @@ PyObject* positive(PyObject* a) {
 
 bool truth_of(const Tensor& t) {
   require(t.numel() == 1, "Boolean value of Tensor with ", t.numel() ? "more than one value" : "no values",
-          " is ambiguous (its shape is ", t.shape(), "); ask for .any() or .all() of it, or for .numel()");
+          " is ambiguous (its shape is ", t.shape(), "); use .any() or .all(), or .numel() to test for elements");
   return read_item(t).truth();
 }
 

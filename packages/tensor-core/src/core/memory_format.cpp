@@ -76,7 +76,8 @@ Shape strides_like(const Tensor& t, MemoryFormat format) {
 }
 
 bool is_contiguous(const Tensor& t, MemoryFormat format) {
-  require(format != MemoryFormat::Preserve, "preserve_format is not a memory format a tensor can be asked for");
+  require(format != MemoryFormat::Preserve,
+          "is_contiguous() does not support preserve_format; use contiguous_format, channels_last or channels_last_3d");
   if (format == MemoryFormat::Contiguous) return t.is_contiguous();
   if (t.dim() != (format == MemoryFormat::ChannelsLast ? 4 : 5)) return false;
   const Shape wanted = strides_in(format, t.shape());

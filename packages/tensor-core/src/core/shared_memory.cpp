@@ -33,10 +33,9 @@ struct SharedBlock {
 void drop_block(void* context) { delete static_cast<SharedBlock*>(context); }
 
 [[noreturn]] void fail(const char* what, size_t bytes, int error) {
-  detail::raise<Error>("shared memory of ", bytes, " bytes: ", what, " failed: ", std::strerror(error),
-                       error == EMFILE ? " (each shared storage takes one of the files a process may have open; "
-                                         "`ulimit -n` tells how many)"
-                                       : "");
+  detail::raise<Error>(
+      "shared memory of ", bytes, " bytes: ", what, " failed: ", std::strerror(error),
+      error == EMFILE ? " (each shared storage uses a file descriptor; `ulimit -n` prints the limit per process)" : "");
 }
 
 void map(SharedBlock& block, size_t bytes) {
@@ -74,7 +73,7 @@ Ref<Storage> Storage::map_shared(int descriptor, size_t bytes) {
   struct stat status;
   if (fstat(descriptor, &status) < 0) fail("fstat", bytes, errno);
   require(status.st_size >= 0 && size_t(status.st_size) >= bytes, "shared memory of ", bytes,
-          " bytes: what the descriptor names has ", int64_t(status.st_size));
+          " bytes: the number of bytes behind the file descriptor is only ", int64_t(status.st_size));
   auto block = std::make_unique<SharedBlock>();
   block->descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
   if (block->descriptor < 0) fail("dup", bytes, errno);

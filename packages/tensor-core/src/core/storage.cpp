@@ -60,9 +60,9 @@ Ref<Storage> Storage::create_elsewhere(size_t bytes) {
 
 void* Storage::reach() const {
   if (device_ == DeviceType::Cuda) return move_to_host();
-  detail::raise<NotImplementedError>(OnDevice::operation(),
-                                     ": needs the values of a tensor on the meta device, which has none, only a shape "
-                                     "and a dtype");
+  detail::raise<NotImplementedError>(
+      OnDevice::operation(),
+      ": requires the values of a tensor on the meta device, which has only a shape and a dtype");
 }
 
 Ref<Storage> Storage::create(size_t bytes) {
@@ -124,7 +124,7 @@ size_t Storage::capacity() const {
 
 void Storage::resize(size_t bytes) {
   require<NotImplementedError>(device_ == DeviceType::Cpu, "resize_: a storage on ", device_,
-                               " keeps its size; make another one");
+                               " cannot be resized; create a new one");
   require(writable_ && shared_descriptor() < 0, "Trying to resize storage that is not resizable");
   if (bytes > capacity()) {
     const OnDevice cpu(DeviceType::Cpu);

@@ -195,7 +195,7 @@ Tensor alias(const Tensor& t) { return from_storage(t.impl()->storage, t.shape()
 
 Scalar item(const Tensor& t) {
   require(t.numel() == 1, "a Tensor with ", t.numel(), " elements cannot be converted to Scalar (its shape is ",
-          t.shape(), "); choose one by an index, or take tolist()");
+          t.shape(), "); select one element by index, or use tolist()");
   if (FLAMBEAU_UNLIKELY(t.is_cuda()))
     if (const std::optional<Scalar> value = device_memory.item(t)) return *value;
   return dispatch_all(t.dtype(), [&](auto tag) -> Scalar {

@@ -46,7 +46,8 @@ void running_sums(const Tensor& t) {
 }
 
 SortedKeys radix_sort(const Tensor& keys, int64_t rows, int64_t length, int bits) {
-  require<NotImplementedError>(length < int64_t(1) << 32, "rows of more than 2**32 - 1 elements are not sorted");
+  require<NotImplementedError>(length < int64_t(1) << 32,
+                               "sorting rows of more than 2**32 - 1 elements is not supported");
   const int64_t tiles = divide_up(length, kScanTile);
   const Tensor counts = empty({rows * 256 * tiles}, Dtype::int64);
   SortedKeys from{keys, {}}, to{empty({rows * length}, keys.dtype()), empty({rows * length}, Dtype::uint32)};

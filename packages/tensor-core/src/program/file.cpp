@@ -45,7 +45,8 @@ class Header {
 
  private:
   [[noreturn]] void fail() const {
-    detail::raise<ValueError>(path_, " is no file of flambeau.jit.save, or it is damaged: its header cannot be read");
+    detail::raise<ValueError>(path_,
+                              " was not written by flambeau.jit.save, or it is damaged: its header cannot be read");
   }
   void skip() {
     while (!left_.empty() && std::strchr(" \t\r\n", left_.front())) left_.remove_prefix(1);
@@ -136,7 +137,7 @@ class Header {
         const std::string code = string();
         const auto* const found =
             std::find_if(std::begin(kStored), std::end(kStored), [&](const Stored& s) { return s.code == code; });
-        require<NotImplementedError>(found != std::end(kStored), path_, ": there is no dtype for ", code);
+        require<NotImplementedError>(found != std::end(kStored), path_, ": flambeau has no dtype for ", code);
         out.dtype = found->dtype;
       } else if (key == "shape") {
         for (const uint64_t size : numbers()) out.shape.push_back(int64_t(size));
@@ -169,7 +170,7 @@ File read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   require(file.is_open(), "cannot open ", path);
   const auto damaged = [&](bool good, const char* why) {
-    require<ValueError>(good, path, " is no file of flambeau.jit.save, or it is damaged: ", why);
+    require<ValueError>(good, path, " was not written by flambeau.jit.save, or it is damaged: ", why);
   };
   file.seekg(0, std::ios::end);
   const uint64_t size = uint64_t(file.tellg());
@@ -186,7 +187,7 @@ File read_file(const std::string& path) {
   const OnDevice cpu(DeviceType::Cpu);
   for (const auto& [name, entry] : entries) {
     damaged(entry.begin <= entry.end && entry.end <= size - start && entry.end - entry.begin == bytes_of(entry),
-            "a tensor reaches beyond its end");
+            "a tensor extends beyond its end");
     damaged(entry.shape.size() <= size_t(kMaxDims), "a tensor has too many dimensions");
     const Tensor t = empty(entry.shape, entry.dtype);
     file.seekg(std::streamoff(start + entry.begin));

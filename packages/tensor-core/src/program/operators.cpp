@@ -17,14 +17,14 @@ void operands_of(const Operator& row, const Value* const* arguments, Operand* op
 void run_row(const Operator& self, const Value* const* arguments, Values& results) {
   Operand operands[kMaxOperands] = {0, 0, 0};
   operands_of(self, arguments, operands);
-  require<TypeError>(operands[0].tensor || operands[1].tensor, "expected a tensor among the operands");
+  require<TypeError>(operands[0].tensor || operands[1].tensor, "expected at least one operand to be a tensor");
   results.emplace_back(pointwise(self.row, operands));
 }
 
 void run_row_in_place(const Operator& self, const Value* const* arguments, Values& results) {
   Operand operands[kMaxOperands] = {0, 0, 0};
   operands_of(self, arguments, operands);
-  require<TypeError>(operands[0].tensor, "expected a tensor to be written to");
+  require<TypeError>(operands[0].tensor, "expected a tensor as the first argument of an in-place operator");
   results.emplace_back(pointwise_(self.row, operands));
 }
 
@@ -39,14 +39,14 @@ bool any_recorded(const Operator& self, const Value* const* arguments) {
 // Runs name_: computes `name` and writes the result to the first argument. bindings/calls does the same for Python.
 void run_in_place(const Operator& self, const Value* const* arguments, Values& results) {
   const Tensor to = As<const Tensor&>::get(*arguments[0]);
-  require<TypeError>(to.defined(), "expected a tensor to be written to");
+  require<TypeError>(to.defined(), "expected a tensor as the first argument of an in-place operator");
   const Value original = any_recorded(self, arguments) ? Value(clone(to)) : Value(to);
   std::vector<const Value*> given(arguments, arguments + self.arity);
   given[0] = &original;
   Values computed;
   self.inner->run(*self.inner, given.data(), computed);
   const Tensor* from = computed.size() == 1 ? std::get_if<Tensor>(&computed[0]) : nullptr;
-  require<TypeError>(from, self.name, " has no single result to be written");
+  require<TypeError>(from, self.name, " must return a single tensor to be used in place");
   write_in_place(to, *from, self.inner->name.c_str());
   results.emplace_back(to);
 }

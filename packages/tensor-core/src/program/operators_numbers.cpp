@@ -10,7 +10,7 @@ namespace {
 bool whole(const Value& v) { return v.index() == 1 || v.index() == 2; }  // bool or int64_t
 
 int64_t floor_quotient(int64_t a, int64_t b) {
-  require<ValueError>(b != 0, "a size is divided by 0");
+  require<ValueError>(b != 0, "division of a size by 0");
   if (b == -1) return int64_t(-uint64_t(a));
   return a / b - (a % b != 0 && (a < 0) != (b < 0));
 }
@@ -34,7 +34,7 @@ Value power_of(const Value& a, const Value& b) {
 }
 
 void check_input(const Tensor& t, std::string_view name, int64_t dims) {
-  require(t.dim() == dims, "the program was made with a tensor of ", dims, " dimensions for '", name,
+  require(t.dim() == dims, "the program was traced with a tensor of ", dims, " dimensions for '", name,
           "', got one of shape ", t.shape());
 }
 
@@ -48,8 +48,8 @@ Value element(const Tensor& t) {
 
 void without_derivative(const Tensors& inputs, std::string_view name) {
   for (const Tensor& t : inputs)
-    require<NotImplementedError>(!recording(t), "programs have no derivative of ", name,
-                                 ": run this one under flambeau.no_grad()");
+    require<NotImplementedError>(!recording(t), "a program cannot compute the gradient of ", name,
+                                 ": run it under flambeau.no_grad()");
 }
 
 // [size] * length for Python lists.
@@ -64,8 +64,8 @@ Value repeated(const Value& items, int64_t times) {
 void hold(bool condition, const Value& a, const Value& b, std::string_view text) {
   if (condition) return;
   const auto shown = [](const Value& v) { return whole(v) ? std::to_string(integer(v)) : std::to_string(real(v)); };
-  detail::raise<RequirementError>("the program was made with inputs for which ", text, "; here the two are ", shown(a),
-                                  " and ", shown(b), ". Trace the model with inputs like these");
+  detail::raise<RequirementError>("the program was traced with inputs for which ", text, "; now the two values are ",
+                                  shown(a), " and ", shown(b), ". Trace the model with inputs like these");
 }
 
 }  // namespace

@@ -38,9 +38,9 @@ void require_gradients(const Tensors& leaves, std::vector<std::optional<bool>> e
   require<ValueError>(leaves.size() == exists.size(), "expected a boolean for each of ", leaves.size(), " leaves");
   for (size_t i = 0; i < leaves.size(); ++i) {
     require<RequirementError>(!training_hooks || !training_hooks->has_accumulation_hooks(leaves[i]),
-                              "the program was made without hooks after accumulation");
+                              "the program was traced without post-accumulate-grad hooks, but a leaf has one");
     if (!exists[i]) continue;
-    require<RequirementError>(gradient_of(leaves[i]).defined() == *exists[i], "the program was made with a leaf ",
+    require<RequirementError>(gradient_of(leaves[i]).defined() == *exists[i], "the program was traced with a leaf ",
                               *exists[i] ? "that has" : "without", " a gradient");
   }
 }
@@ -51,7 +51,7 @@ void clear_gradients(const Tensors& leaves) {
 
 const OptimizerRule& rule_of(std::string_view name) {
   const OptimizerRule* const rule = optimizer_rule(name);
-  require<ValueError>(rule, "no optimizer is called ", name);
+  require<ValueError>(rule, "unknown optimizer: ", name);
   return *rule;
 }
 
@@ -70,7 +70,7 @@ void require_state(std::string_view name, std::vector<double> given, std::vector
   const OptimizerOptions options(rule, given);
   for (size_t i = 0; rule.states[i]; ++i)
     require<RequirementError>(i < exists.size() && rule.needs(int(i), options.values) == exists[i],
-                              "the program was made with options of ", name, " that ",
+                              "the program was traced with options of ", name, " that ",
                               i < exists.size() && exists[i] ? "use" : "do not use", " the state ", rule.states[i]);
 }
 
@@ -84,7 +84,7 @@ void step_optimizer(std::string_view name, std::vector<double> given, const Tens
                       parameters.size(), " parameters");
   size_t next = 0;
   const auto take = [&] {
-    require<ValueError>(next < states.size(), "the state of ", name, " lacks a tensor");
+    require<ValueError>(next < states.size(), "the state of ", name, " has too few tensors");
     return states[next++];
   };
   std::vector<OptimizerTarget> targets(parameters.size());
@@ -92,7 +92,7 @@ void step_optimizer(std::string_view name, std::vector<double> given, const Tens
     OptimizerTarget& target = targets[k];
     target.parameter = parameters[k];
     target.gradient = gradients ? (*gradients)[k] : gradient_of(parameters[k]);
-    require(target.gradient.defined(), "a parameter has lost its gradient, which a hook may have removed");
+    require(target.gradient.defined(), "a parameter has no gradient; a hook may have removed it");
     if (rule.counts) target.number = take();
     for (size_t i = 0; rule.scalars[i]; ++i) target.scalars[i] = take();
     for (size_t i = 0; rule.states[i]; ++i)

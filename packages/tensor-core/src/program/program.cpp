@@ -186,8 +186,8 @@ class Run {
       function.run(function, arguments, results_);
     }
     const size_t wanted = instruction.results.size();
-    require(wanted == 0 || wanted == results_.size(), "it has ", results_.size(), " results where the program has ",
-            wanted, ": it was made with inputs of other sizes");
+    require(wanted == 0 || wanted == results_.size(), "it has ", results_.size(), " results, but the program expects ",
+            wanted, ": it was traced with inputs of other sizes");
   }
 
   // Returns the device of the first tensor that is not on the CPU.
@@ -247,7 +247,8 @@ Program Program::parse(std::string_view text, bool fuse) {
 Program Program::load(const std::string& path) {
   program::File file = program::read_file(path);
   const auto text = file.metadata.find("program");
-  require<ValueError>(text != file.metadata.end(), path, " holds tensors and no program: flambeau.jit.save writes one");
+  require<ValueError>(text != file.metadata.end(), path,
+                      " contains tensors but no program; write it with flambeau.jit.save");
   Program out = parse(text->second);
   for (const std::string& name : out.state_names()) {
     const auto found = file.tensors.find(name);
@@ -267,7 +268,7 @@ Tensors Program::operator()(const Tensors& inputs) const {
   Tensors out;
   for (const Value& v : run(Values(inputs.begin(), inputs.end()), in_order_)) {
     const Tensor* t = std::get_if<Tensor>(&v);
-    require<TypeError>(t, "an output of the program is no tensor; run() gives values of all kinds");
+    require<TypeError>(t, "an output of the program is not a tensor; use run(), which returns values of any type");
     out.push_back(*t);
   }
   return out;

@@ -26,7 +26,7 @@ class Reader {
       read_line();
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
-    if (!returned_) fail("a program ends with a line that begins with 'return'");
+    if (!returned_) fail("the program must end with a line that begins with 'return'");
     return std::move(body_);
   }
 
@@ -130,7 +130,7 @@ class Reader {
   Argument list() {  // after the opening bracket
     Argument out{Argument::List};
     bool computed = false;
-    if (++depth_ > kDeepest) fail("lists within lists within lists");
+    if (++depth_ > kDeepest) fail("lists are nested too deeply");
     while (!take(']')) {
       if (!out.items.empty()) expect(',');
       out.items.push_back(argument());
@@ -168,7 +168,7 @@ class Reader {
 
   void read_line() {
     if (at_end()) return;
-    if (returned_) fail("nothing may stand behind 'return'");
+    if (returned_) fail("no line may follow 'return'");
     if (left_.starts_with("input ")) return read_input();
     if (left_ == "return" || left_.starts_with("return ")) return read_return();
     Body::Instruction instruction;
@@ -192,7 +192,7 @@ class Reader {
       instruction.makes_lists |= instruction.arguments.back().kind == Argument::List;
     }
     if (int(instruction.arguments.size()) != instruction.function->arity)
-      fail(called, " has ", instruction.function->arity, " parameters, and is given ", instruction.arguments.size());
+      fail(called, " has ", instruction.function->arity, " parameters, but got ", instruction.arguments.size());
     for (const int n : results) assign(n);
     instruction.results = std::move(results);
     skip();
@@ -200,17 +200,17 @@ class Reader {
       skip();
       instruction.place = left_;
     } else if (!left_.empty()) {
-      fail("'", left_, "' behind the call");
+      fail("'", left_, "' after the call");
     }
     instruction.number = int(body_.instructions.size());
     body_.instructions.push_back(std::move(instruction));
   }
 
   void read_input() {
-    if (!body_.instructions.empty()) fail("inputs stand before everything else");
+    if (!body_.instructions.empty()) fail("the inputs must precede all other lines");
     left_.remove_prefix(6);
     skip();
-    if (!left_.starts_with('%')) fail("an input is a value: %0");
+    if (!left_.starts_with('%')) fail("'input' must be followed by a value such as %0");
     body_.input_registers.push_back(number_of(word().substr(1)));
     assign(body_.input_registers.back());
     skip();

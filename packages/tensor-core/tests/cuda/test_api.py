@@ -57,7 +57,7 @@ def test_which_gpu_is_meant():
     with cuda.device_of(fb.ones(1, device="cuda").untyped_storage()) as chosen:
         assert chosen.idx == 0
     for function in (cuda.set_device, cuda.get_device_name, cuda.synchronize, cuda.memory_allocated, cuda.Stream):
-        with pytest.raises(RuntimeError, match=f"there is no GPU 99; their number is {cuda.device_count()}"):
+        with pytest.raises(RuntimeError, match=f"there is no GPU 99, the number of GPUs is {cuda.device_count()}"):
             function(99)
         with pytest.raises(ValueError, match="Expected a cuda device, but got: cpu"):
             function("cpu")

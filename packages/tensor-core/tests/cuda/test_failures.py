@@ -191,7 +191,7 @@ except RuntimeError as error:
     ).splitlines()
     assert output[0] == "cuda:1 cuda:0 [0.0, 1.0, 2.0, 3.0] 2"
     assert "cuda:1 and cuda:0" in output[1]
-    assert "there is no GPU 2; their number is 2" in output[2]
+    assert "there is no GPU 2, the number of GPUs is 2" in output[2]
 
 
 def test_a_forked_process_is_told():
@@ -309,7 +309,7 @@ held = [fb.ones(1 << 20, device="cuda") for _ in range(6)]
 print(len({each.data_ptr() for each in held}), fb.cuda.memory_reserved() == reserved)
 """
     output = run(code).split("\n")
-    assert output == ["CUDA error while asking for an event"] * 4 + ["6 True"]
+    assert output == ["CUDA error while querying an event"] * 4 + ["6 True"]
 
 
 def test_memory_is_given_back_to_the_driver_after_its_use():

@@ -155,7 +155,7 @@ try:
 except RuntimeError as error:
     print(error)
 """
-    assert lines(code) == ["NCCL error while asking for a collective: invalid usage (5)"]
+    assert lines(code) == ["NCCL error while enqueuing a collective operation: invalid usage (5)"]
 
 
 @several
@@ -200,7 +200,7 @@ for after in (1, 2, 3):
 nccl.all_reduce(x)
 print([t.item() for t in x])
 """
-    assert lines(code) == ["CUDA error while choosing a GPU"] * 3 + ["[3.0, 3.0]"]
+    assert lines(code) == ["CUDA error while selecting a GPU"] * 3 + ["[3.0, 3.0]"]
 
 
 CLIQUE = """
@@ -300,12 +300,12 @@ print(outcome(lambda: nccl.all_gather([x[0][1:3]], [x[0]], comms=comms[:1])))
 nccl.all_gather([x[0][:2], x[1][2:]], x, comms=comms)
 print([t.tolist() for t in x])
 """
-    refused = "NCCL error while joining a clique of GPUs: invalid usage (5)"
+    refused = "NCCL error while creating a communicator: invalid usage (5)"
     assert of_clique(code) == [
         refused,
         refused + "[None, None]",
-        "NCCL error while asking for messages: invalid argument (4)",
-        "NCCL error while asking for a collective: invalid argument (4)",
+        "NCCL error while enqueuing point-to-point communication: invalid argument (4)",
+        "NCCL error while enqueuing a collective operation: invalid argument (4)",
         "[[1.0, 2.0, 30.0, 40.0], [1.0, 2.0, 30.0, 40.0]]",
     ]
 

@@ -93,7 +93,7 @@ def test_probabilities_that_are_none(wrong, host_calls):
         ("bernoulli_", lambda: fb.eye(20, device="cuda").bernoulli_(p[70])),  # a number of the host
     ):
         drawn = draw()  # which does not wait
-        with pytest.raises(RuntimeError, match=rf"^{name}: Expected p_in >= 0 && .* \(found on GPU 0") as error:
+        with pytest.raises(RuntimeError, match=rf"^{name}: Expected p_in >= 0 && .* \(detected on GPU 0") as error:
             fb.cuda.synchronize()
         assert type(error.value) is RuntimeError and set(drawn.unique().tolist()) <= {0, 1}
     assert not host_calls()

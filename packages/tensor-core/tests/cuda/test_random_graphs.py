@@ -138,7 +138,7 @@ def test_a_generator_is_not_set_during_a_capture(when):
         if when == "between":
             fb.rand(5, device="cuda")
 
-    with pytest.raises(RuntimeError, match="while a CUDA graph was captured that draws from it"):
+    with pytest.raises(RuntimeError, match="during the capture of a CUDA graph that uses it"):
         captured(work)
     with cuda.graph(cuda.CUDAGraph()):  # one that draws nothing
         fb.manual_seed(1)
@@ -215,5 +215,5 @@ def test_two_captures_at_a_time():
 
 def test_a_replay_within_a_capture():
     graph, _ = captured(lambda: fb.rand(5, device="cuda"))
-    with pytest.raises(RuntimeError, match="within the capture of another"), cuda.graph(cuda.CUDAGraph()):
+    with pytest.raises(RuntimeError, match="during the capture of another"), cuda.graph(cuda.CUDAGraph()):
         graph.replay()

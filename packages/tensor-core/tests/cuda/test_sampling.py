@@ -30,7 +30,7 @@ def reported(function, *tensors):
         fb.cuda.synchronize()
     assert type(there.value) is type(here.value)
     name = getattr(function, "__name__", "")
-    assert str(there.value) == f"{name}: {here.value} (found on GPU 0, by an earlier call)"
+    assert str(there.value) == f"{name}: {here.value} (detected on GPU 0 in an earlier asynchronous call)"
     fb.cuda.synchronize()
     assert fb.ones(3, device="cuda").sum().item() == 3
     return out

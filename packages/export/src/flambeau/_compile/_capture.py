@@ -214,7 +214,7 @@ class CaptureTrace(PausingTrace):
         self.training.follow_grad_mode()
         if name == "without_derivative" and flambeau.is_grad_enabled():
             if any(tensor.requires_grad for tensor in leaves(arguments, Tensor)):
-                self.give_up(f"programs have no derivative of {arguments[1]}")
+                self.give_up(f"a program cannot compute the gradient of {arguments[1]}")
         elif not name.startswith(("check_input", "require_")):
             self._write(arguments, len(self.calls))
         super().effect(name, arguments, missing)

@@ -22,7 +22,7 @@ from ._text import written
 from ._trace import Trace
 
 FORMAT = "flambeau.jit 1"
-_NOT_A_PROGRAM = "{path} is no file of flambeau.jit.save"
+_NOT_A_PROGRAM = "{path} was not written by flambeau.jit.save"
 
 
 class Signature:
@@ -81,7 +81,7 @@ class Signature:
         ((kind, items),) = form.items()
         if kind == "value":
             if given != items:
-                raise TypeError(f"the program was made with {items!r} for {path}, and cannot take {given!r}")
+                raise TypeError(f"the program was traced with {items!r} for {path}, and cannot take {given!r}")
         elif kind == "dict":
             if not isinstance(given, Mapping) or set(given) != set(items):
                 raise TypeError(f"the program takes a dictionary with the keys {list(items)} for {path}, got {given!r}")

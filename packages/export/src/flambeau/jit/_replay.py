@@ -114,22 +114,22 @@ def _call(name: str, arguments: list[Any]) -> Any:
 def _require(name: str, a: Any, b: Any, text: str) -> None:
     if not getattr(operator, name.removeprefix("require_"))(a, b):
         raise RuntimeError(
-            f"the program was made with inputs for which {text}; here the two are {a} and {b}. Trace the model with "
-            "inputs like these"
+            f"the program was traced with inputs for which {text}; now the two values are {a} and {b}. Trace the model "
+            "with inputs like these"
         )
 
 
 def _check_input(tensor: Any, name: str, dims: int) -> None:
     if tensor.dim() != dims:
         raise RuntimeError(
-            f"the program was made with a tensor of {dims} dimensions for '{name}', got one of shape "
+            f"the program was traced with a tensor of {dims} dimensions for '{name}', got one of shape "
             f"{list(tensor.shape)}"
         )
 
 
 def _without_derivative(tensors: list[Any], name: str) -> None:
     if flambeau.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        raise NotImplementedError(f"programs have no derivative of {name}: run this one under flambeau.no_grad()")
+        raise NotImplementedError(f"a program cannot compute the gradient of {name}: run it under flambeau.no_grad()")
 
 
 def _index(tensor: Any, indices: list[Any]) -> Any:

@@ -65,7 +65,7 @@ def index_of(device: Any = None) -> int:
         return _core._cuda_current_device()
     if not 0 <= index < device_count():
         raise RuntimeError(
-            f"CUDA error: invalid device ordinal: there is no GPU {index}; their number is {device_count()}"
+            f"CUDA error: invalid device ordinal: there is no GPU {index}, the number of GPUs is {device_count()}"
         )
     return index
 

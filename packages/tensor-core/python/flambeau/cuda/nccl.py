@@ -57,7 +57,9 @@ def version() -> tuple[int, int, int]:
     """Return the version of NCCL as three numbers. Raises: RuntimeError if it is not installed."""
     number = _core._cuda_nccl_version()
     if not number:
-        raise RuntimeError("NCCL was not found; pip install nvidia-nccl-cu13, or nvidia-nccl-cu12 beside CUDA 12")
+        raise RuntimeError(
+            "NCCL was not found; pip install nvidia-nccl-cu13, or nvidia-nccl-cu12 if the driver is for CUDA 12"
+        )
     return number // 10000, number // 100 % 100, number % 100
 
 

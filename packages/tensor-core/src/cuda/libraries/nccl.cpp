@@ -49,8 +49,8 @@ struct Nccl : OpenedLibrary {
 };
 const Nccl& found() { return the_library<Nccl>(); }
 const Nccl& nccl() {
-  require(found().complete, "NCCL, by which GPUs work together, was not found (looked for ", found().tried,
-          "); pip install nvidia-nccl-cu13, or nvidia-nccl-cu12 beside a driver for CUDA 12");
+  require(found().complete, "NCCL, the library for communication between GPUs, was not found (looked for ",
+          found().tried, "); pip install nvidia-nccl-cu13, or nvidia-nccl-cu12 if the driver is for CUDA 12");
   return found();
 }
 
@@ -85,7 +85,7 @@ int data_type(Dtype d) {
     case Dtype::bfloat16:
       return 9;
     default:
-      detail::raise<TypeError>("NCCL knows no elements of dtype ", d);
+      detail::raise<TypeError>("NCCL does not support the dtype ", d);
   }
 }
 
@@ -151,7 +151,7 @@ Memberships& memberships() {
 
 int nccl_version() {
   int version = 0;
-  if (found().complete) check_status(found().ncclGetVersion(&version), "asking for its version");
+  if (found().complete) check_status(found().ncclGetVersion(&version), "querying its version");
   return version;
 }
 
@@ -164,7 +164,7 @@ const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& de
   if (clique.empty()) {
     std::vector<CommunicatorHandle*> made(devices.size());
     for (const int device : devices) activate(device);
-    check_status(nccl().ncclCommInitAll(made.data(), int(made.size()), devices.data()), "bringing GPUs together");
+    check_status(nccl().ncclCommInitAll(made.data(), int(made.size()), devices.data()), "creating communicators");
     clique = std::move(made);
   }
   return clique;
@@ -172,19 +172,19 @@ const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& de
 
 std::string make_clique_identity() {
   Identity made;
-  check_status(nccl().ncclGetUniqueId(&made), "naming a clique of GPUs");
+  check_status(nccl().ncclGetUniqueId(&made), "creating the identity of a communicator");
   return std::string(made.bytes, sizeof made.bytes);
 }
 
 CommunicatorHandle* join_clique(int device, const std::string& identity, int ranks, int rank) {
   Identity name;
-  require<ValueError>(identity.size() == sizeof name.bytes, "a clique's identity has ", sizeof name.bytes,
-                      " bytes, but got ", identity.size());
+  require<ValueError>(identity.size() == sizeof name.bytes, "expected the identity of an NCCL communicator, which has ",
+                      sizeof name.bytes, " bytes, but got ", identity.size());
   std::memcpy(name.bytes, identity.data(), sizeof name.bytes);
   activate(device);
   const GilRelease release(GilRelease::Wait);
   CommunicatorHandle* made = nullptr;
-  check_status(nccl().ncclCommInitRank(&made, ranks, name, rank), "joining a clique of GPUs");
+  check_status(nccl().ncclCommInitRank(&made, ranks, name, rank), "creating a communicator");
   memberships().add(identity, made);
   return made;
 }
@@ -195,12 +195,12 @@ void leave_clique(int device, CommunicatorHandle* communicator) {
   const GilRelease release(GilRelease::Wait);
   const std::vector<CommunicatorHandle*> ended = memberships().leave(communicator);
   if (ended.empty()) return;
-  check_status(n.ncclGroupStart(), "leaving a clique of GPUs");
+  check_status(n.ncclGroupStart(), "destroying a communicator");
   int status = 0;
   for (CommunicatorHandle* each : ended)
     if (const int code = n.ncclCommDestroy(each)) status = code;
   const int closed = n.ncclGroupEnd();
-  check_status(status ? status : closed, "leaving a clique of GPUs");
+  check_status(status ? status : closed, "destroying a communicator");
 }
 
 void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants) {
@@ -212,16 +212,16 @@ void collect(Collective collective, int reduction, int root, const std::vector<P
     activate(p.input.device().index);
   }
   const GilRelease release(GilRelease::Wait);  // other threads may first have to start their part of the collective
-  check_status(n.ncclGroupStart(), "beginning a collective");
+  check_status(n.ncclGroupStart(), "starting a collective operation");
   int chosen = 0, status = 0;
   for (const Participant& p : participants) {  // no exceptions within the group, because it has to be ended
     if (!chosen) chosen = driver().cuCtxSetCurrent(context_of(p.input.device().index));
     if (!chosen && !status) status = request(collective, reduction, root, p);
   }
   const int ended = n.ncclGroupEnd();
-  check(chosen, "choosing a GPU");
-  check_status(status, "asking for a collective");
-  check_status(ended, "ending a collective");
+  check(chosen, "selecting a GPU");
+  check_status(status, "enqueuing a collective operation");
+  check_status(ended, "submitting a collective operation");
 }
 
 void exchange(CommunicatorHandle* communicator, StreamHandle* stream, const std::vector<Message>& messages) {
@@ -231,7 +231,7 @@ void exchange(CommunicatorHandle* communicator, StreamHandle* stream, const std:
     activate(m.tensor.device().index);
   }
   const GilRelease release(GilRelease::Wait);
-  check_status(n.ncclGroupStart(), "beginning messages");
+  check_status(n.ncclGroupStart(), "starting point-to-point communication");
   int status = 0;
   for (const Message& m : messages) {
     const auto bytes = size_t(m.tensor.numel() * item_size(m.tensor.dtype()));
@@ -240,8 +240,8 @@ void exchange(CommunicatorHandle* communicator, StreamHandle* stream, const std:
                     : n.ncclRecv(m.tensor.device_bytes(), bytes, kBytes, m.peer, communicator, stream);
   }
   const int ended = n.ncclGroupEnd();
-  check_status(status, "asking for messages");
-  check_status(ended, "ending messages");
+  check_status(status, "enqueuing point-to-point communication");
+  check_status(ended, "submitting point-to-point communication");
 }
 
 }  // namespace flambeau::cuda

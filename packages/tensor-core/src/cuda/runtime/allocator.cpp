@@ -113,7 +113,7 @@ class Allocator {
   }
   void set_fraction(double fraction) {
     size_t free = 0, total = 0;
-    check(activate(device_).cuMemGetInfo_v2(&free, &total), "asking for free memory");
+    check(activate(device_).cuMemGetInfo_v2(&free, &total), "querying the free memory of a GPU");
     const std::lock_guard lock(mutex_);
     fraction_ = fraction;
     limit_ = fraction < 1 ? size_t(fraction * double(total)) : kNoLimit;
@@ -328,7 +328,7 @@ class Allocator {
       for (auto* blocks : {&pool.small, &pool.large})
         std::erase_if(*blocks, [&](Block* block) {
           if (block->before || block->after) return false;
-          check(d.cuMemFree_v2(block->address), "giving memory back");
+          check(d.cuMemFree_v2(block->address), "freeing memory");
           reserved_ -= block->size;
           --statistics_.segments;
           delete block;
@@ -347,13 +347,13 @@ class Allocator {
     std::ostringstream allowed;
     if (limit_ != kNoLimit)
       allowed << " This process may take " << Megabytes{limit_} << " (cuda.set_per_process_memory_fraction).";
-    detail::raise<OutOfMemoryError>(
-        "CUDA out of memory. Tried to allocate ", Megabytes{bytes}, ". GPU ", device_, " has a total capacity of ",
-        Megabytes{total}, " of which ", Megabytes{free}, " is free.", allowed.str(), " Tensors hold ",
-        Megabytes{allocated_}, "; another ", Megabytes{reserved_ - allocated_},
-        " is reserved and not in use, in pieces of at most ", Megabytes{largest},
-        ". Smaller batches, flambeau.no_grad() where no gradient is needed, and del of what is no "
-        "longer used take less.");
+    detail::raise<OutOfMemoryError>("CUDA out of memory. Tried to allocate ", Megabytes{bytes}, ". GPU ", device_,
+                                    " has a total capacity of ", Megabytes{total}, " of which ", Megabytes{free},
+                                    " is free.", allowed.str(), " Tensors hold ", Megabytes{allocated_}, "; another ",
+                                    Megabytes{reserved_ - allocated_}, " is reserved but unused, in blocks of at most ",
+                                    Megabytes{largest},
+                                    ". To use less memory, reduce the batch size, wrap code that needs no gradients in "
+                                    "flambeau.no_grad(), and delete tensors that are no longer used.");
   }
 
   const int device_;
@@ -402,7 +402,7 @@ void release_cached_memory() {
 }
 std::pair<size_t, size_t> free_and_total_memory(int device) {
   size_t free = 0, total = 0;
-  check(activate(device).cuMemGetInfo_v2(&free, &total), "asking for free memory");
+  check(activate(device).cuMemGetInfo_v2(&free, &total), "querying the free memory of a GPU");
   return {free, total};
 }
 double memory_fraction(int device) {

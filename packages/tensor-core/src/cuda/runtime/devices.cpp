@@ -34,7 +34,7 @@ Gpus& gpus() {
 
 int ask(int device, int which) {
   int value = 0;
-  check(driver().cuDeviceGetAttribute(&value, which, device), "asking for a property of a GPU");
+  check(driver().cuDeviceGetAttribute(&value, which, device), "querying an attribute of a GPU");
   return value;
 }
 
@@ -42,10 +42,10 @@ Properties read_properties(int device) {
   const Driver& d = driver();
   Properties p;
   char name[256] = {};
-  check(d.cuDeviceGetName(name, sizeof name, device), "asking for a GPU's name");
+  check(d.cuDeviceGetName(name, sizeof name, device), "querying the name of a GPU");
   p.name = name;
-  check(d.cuDeviceTotalMem_v2(&p.total_memory, device), "asking for a GPU's memory");
-  check(d.cuDeviceGetUuid_v2(p.uuid.data(), device), "asking for a GPU's number");
+  check(d.cuDeviceTotalMem_v2(&p.total_memory, device), "querying the memory of a GPU");
+  check(d.cuDeviceGetUuid_v2(p.uuid.data(), device), "querying the UUID of a GPU");
   p.major = ask(device, attribute::kMajor);
   p.minor = ask(device, attribute::kMinor);
   p.multiprocessors = ask(device, attribute::kMultiprocessors);
@@ -71,7 +71,7 @@ Gpu& opened(int device) {
   const Properties& p = gpu.properties;
   require(p.major * 10 + p.minor >= kOldestCapability, "the GPU ", device, " (", p.name, ") has compute capability ",
           p.major, ".", p.minor, "; flambeau needs 7.5 or later (Turing, 2018)");
-  check(driver().cuDevicePrimaryCtxRetain(&gpu.context, device), "opening a GPU");
+  check(driver().cuDevicePrimaryCtxRetain(&gpu.context, device), "creating the context of a GPU");
   return gpu;
 }
 
@@ -81,14 +81,15 @@ int device_count() { return gpus().count; }
 bool is_available() { return device_count() > 0; }
 const std::string& obstacle() {
   static const std::string none =
-      "the NVIDIA driver sees no GPU; nvidia-smi and CUDA_VISIBLE_DEVICES say which there are";
+      "the NVIDIA driver found no GPU; check the output of nvidia-smi and the environment variable "
+      "CUDA_VISIBLE_DEVICES";
   return driver_obstacle().empty() && device_count() == 0 ? none : driver_obstacle();
 }
 
 void check_device(int device) {
   if (device_count() == 0) detail::raise<Error>("CUDA is not available: ", obstacle());
   require(device >= 0 && device < device_count(), "CUDA error: invalid device ordinal: there is no GPU ", device,
-          "; their number is ", device_count());
+          ", the number of GPUs is ", device_count());
 }
 
 int current_device() { return device_of_thread; }
@@ -114,7 +115,7 @@ int device_of(int64_t address) {
 const Driver& activate(int device) {
   ContextHandle *wanted = context_of(device), *current = nullptr;
   const Driver& d = driver();
-  if (d.cuCtxGetCurrent(&current) != 0 || current != wanted) check(d.cuCtxSetCurrent(wanted), "choosing a GPU");
+  if (d.cuCtxGetCurrent(&current) != 0 || current != wanted) check(d.cuCtxSetCurrent(wanted), "selecting a GPU");
   return d;
 }
 

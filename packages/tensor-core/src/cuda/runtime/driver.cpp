@@ -35,7 +35,7 @@ struct Loaded {
       const char* text = nullptr;
       functions.cuGetErrorString(code, &text);
       return std::string("the NVIDIA driver could not be initialised: ") + (text ? text : "unknown error") +
-             " (error " + std::to_string(code) + "); nvidia-smi shows what it sees";
+             " (error " + std::to_string(code) + "); run nvidia-smi to check the driver";
     }
     pthread_atfork(nullptr, nullptr, [] { forked = true; });
     return {};

@@ -93,15 +93,15 @@ void write_numbers(const Driver& d, const Tensor& to, std::initializer_list<uint
   auto address = DevicePointer(to.device_bytes());
   for (const uint64_t number : numbers)
     for (const uint64_t half : {number, number >> 32}) {  // the lower one first
-      check(d.cuMemsetD32Async(address, unsigned(half), 1, stream), "telling a graph where its random numbers begin");
+      check(d.cuMemsetD32Async(address, unsigned(half), 1, stream), "setting the random number offsets of a graph");
       address += sizeof(unsigned);
     }
 }
 
 void require_unset(const NumbersOfGraph& n) {
   require(n.source().settings() == n.settings,
-          "a generator was seeded, or its state was set, while a CUDA graph was captured that draws from it: each "
-          "replay goes on where the generator is then, so set it before the capture or before a replay");
+          "a generator was seeded, or its state was set, during the capture of a CUDA graph that uses it. Do this "
+          "before the capture or before a replay: each replay continues from the current state of the generator");
 }
 
 }  // namespace
@@ -117,7 +117,7 @@ Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t) {
   const auto n = std::find_if(graph->numbers.begin(), graph->numbers.end(),
                               [&](const NumbersOfGraph& each) { return &each.source() == &g; });
   require(n != graph->numbers.end(),
-          "a captured CUDA graph draws from a generator that it does not know: call "
+          "a generator that is not registered with the CUDA graph was used during its capture: call "
           "CUDAGraph.register_generator_state(generator) before the capture");
   require_unset(*n);
   return {0, uint64_t(std::exchange(n->groups, n->groups + groups)), n->start};
@@ -156,7 +156,7 @@ Graph* begin_capture(int device, StreamHandle* stream) {
           "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
   auto graph = std::make_unique<Graph>(Graph{device, stream});
   register_generator(graph.get(), nullptr);  // allocates memory: if this fails, no capture has begun
-  check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "beginning to capture a graph");
+  check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "starting to capture a graph");
   graph->capture = capture_status(device, stream).number;
   graph->pool = begin_pool(device, graph->capture);
   const std::lock_guard lock(mutex);
@@ -179,8 +179,8 @@ void end_capture(Graph* graph) {
   end_pool(graph->device, graph->capture);
   check(code, "capturing a graph");
   code = d.cuGraphInstantiateWithFlags(&graph->executable, captured, 0);
-  check(d.cuGraphDestroy(captured), "ending a graph");
-  check(code, "preparing a graph");
+  check(d.cuGraphDestroy(captured), "destroying a graph");
+  check(code, "instantiating a graph");
   for (const NumbersOfGraph& n : graph->numbers)
     if (n.groups) require_unset(n);
 }
@@ -190,7 +190,7 @@ void launch_graph(Graph* graph) {
   const auto draws = [](const NumbersOfGraph& n) { return n.groups > 0; };
   if (std::any_of(graph->numbers.begin(), graph->numbers.end(), draws)) {
     require(!is_capturing(graph->device, stream),
-            "a CUDA graph that draws random numbers cannot be replayed within the capture of another one");
+            "a CUDA graph that generates random numbers cannot be replayed during the capture of another graph");
     if (graph->launched) wait_event(graph->device, stream, graph->launched);
   }
   for (const NumbersOfGraph& n : graph->numbers) {
@@ -215,7 +215,7 @@ void destroy_graph(Graph* graph) {
   }
   if (graph->executable && !code) code = d.cuGraphExecDestroy(graph->executable);
   release_pool(graph->device, graph->pool);
-  check(code, "ending a graph");
+  check(code, "destroying a graph");
 }
 void keep_in_graph(const Ref<Storage>& storage, int device) {
   // If another library began the capture, the end of its graph is unknown.

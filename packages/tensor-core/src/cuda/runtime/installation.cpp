@@ -7,7 +7,7 @@ namespace flambeau::cuda {
 
 int driver_version() {
   int version = 0;
-  check(driver().cuDriverGetVersion(&version), "asking for the driver's version");
+  check(driver().cuDriverGetVersion(&version), "querying the version of the driver");
   return version;
 }
 std::pair<int, int> compiler_version() { return nvrtc_version(); }

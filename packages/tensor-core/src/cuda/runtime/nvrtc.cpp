@@ -74,7 +74,7 @@ Compilation compile(const std::string& name, const std::string& source, const st
   const Nvrtc& n = nvrtc();
   ProgramHandle* program = nullptr;
   require(n.nvrtcCreateProgram(&program, source.c_str(), name.c_str(), 0, nullptr, nullptr) == 0,
-          "NVRTC could not begin to compile ", name);
+          "NVRTC could not create a program for the kernel ", name);
   std::vector<const char*> texts;
   for (const std::string& option : options) texts.push_back(option.c_str());
   Compilation out;

@@ -83,7 +83,7 @@ class PinnedMemory {
     collect();
     for (auto& [size, blocks] : free_)
       for (; !blocks.empty(); blocks.pop_back())
-        check(activate(current_device()).cuMemFreeHost(blocks.back()), "giving pinned memory back");
+        check(activate(current_device()).cuMemFreeHost(blocks.back()), "freeing pinned memory");
   }
 
  private:

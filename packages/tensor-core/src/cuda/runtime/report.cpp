@@ -30,7 +30,7 @@ Report* room(int device) {  // pinned, so that the GPU writes where the host rea
 
 template <class E = Error, class... Parts>
 [[noreturn]] void raise_found(const std::string& operation, int device, const Parts&... parts) {
-  detail::raise<E>(operation, ": ", parts..., " (found on GPU ", device, ", by an earlier call)");
+  detail::raise<E>(operation, ": ", parts..., " (detected on GPU ", device, " in an earlier asynchronous call)");
 }
 
 }  // namespace

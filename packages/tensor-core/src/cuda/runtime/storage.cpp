@@ -106,7 +106,8 @@ void* Storage::move_to_host() const {
 
 void Storage::move_to_device() const {
   require(device_ == DeviceType::Cuda, OnDevice::operation(),
-          ": Expected all tensors to be on the same device, but found one on ", device_, " among those of a GPU");
+          ": Expected all tensors to be on the same device, but found one on ", device_,
+          " together with tensors on a GPU");
   const GilRelease release(GilRelease::Wait);
   const std::lock_guard lock(moving);
   if (on_device_) return;

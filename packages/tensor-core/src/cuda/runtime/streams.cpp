@@ -35,15 +35,15 @@ StreamHandle* create_stream(int device, int priority) {
   return stream;
 }
 void destroy_stream(int device, StreamHandle* stream) {
-  check(activate(device).cuStreamDestroy_v2(stream), "ending a stream");
+  check(activate(device).cuStreamDestroy_v2(stream), "destroying a stream");
 }
 bool query_stream(int device, StreamHandle* stream) {
-  return done(activate(device).cuStreamQuery(stream), "asking for a stream");
+  return done(activate(device).cuStreamQuery(stream), "querying a stream");
 }
 CaptureStatus capture_status(int device, StreamHandle* stream) {
   CaptureStatus out;
   check(activate(device).cuStreamGetCaptureInfo_v2(stream, &out.status, &out.number, nullptr, nullptr, nullptr),
-        "asking for a capture");
+        "querying the capture status of a stream");
   return out;
 }
 
@@ -71,13 +71,13 @@ EventHandle* create_event(int device, bool timing) {
   return event;
 }
 void destroy_event(int device, EventHandle* event) {
-  check(activate(device).cuEventDestroy_v2(event), "ending an event");
+  check(activate(device).cuEventDestroy_v2(event), "destroying an event");
 }
 void record_event(int device, EventHandle* event, StreamHandle* stream) {
   check(activate(device).cuEventRecord(event, stream), "recording an event");
 }
 bool query_event(int device, EventHandle* event) {
-  return done(activate(device).cuEventQuery(event), "asking for an event");
+  return done(activate(device).cuEventQuery(event), "querying an event");
 }
 void synchronize_event(int device, EventHandle* event) {
   {
@@ -88,7 +88,7 @@ void synchronize_event(int device, EventHandle* event) {
   raise_reports(device);
 }
 void wait_event(int device, StreamHandle* stream, EventHandle* event) {
-  check(activate(device).cuStreamWaitEvent(stream, event, 0), "making a stream wait");
+  check(activate(device).cuStreamWaitEvent(stream, event, 0), "making a stream wait for an event");
 }
 float elapsed_milliseconds(int device, EventHandle* first, EventHandle* second) {
   float out = 0;

@@ -68,7 +68,7 @@ namespace {
 int64_t ways(int64_t n, int64_t r) {
   double total = 1;
   for (int64_t i = 1; i <= r; ++i) total = total * double(n - r + i) / double(i);
-  require(total < 1e15, "combinations: ", r, " of ", n, " elements are too many");
+  require(total < 1e15, "combinations: the number of combinations of ", r, " of ", n, " elements is too large");
   return std::max<int64_t>(0, int64_t(total + 0.5));
 }
 

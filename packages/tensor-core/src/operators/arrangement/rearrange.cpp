@@ -57,8 +57,8 @@ Tensor repeat(const Tensor& t, const Shape& repeats) {
     const int64_t own = i < shift ? 1 : t.shape()[i - shift];
     require(repeats[i] >= 0, "Trying to create tensor with negative dimension ", repeats[i], ": repeats ", repeats);
     int64_t size = 0;
-    require(!__builtin_mul_overflow(own, repeats[i], &size), "repeat: the sizes of ", t.shape(), " repeated ", repeats,
-            " times are too large");
+    require(!__builtin_mul_overflow(own, repeats[i], &size), "repeat: the result of repeating shape ", t.shape(),
+            " by ", repeats, " is too large");
     out.push_back(size);
     if (repeats[i] != 1) {
       apart.push_back(1);

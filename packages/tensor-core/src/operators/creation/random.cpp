@@ -75,7 +75,7 @@ void standard_normal(const uint32_t* words, double* to, int64_t n) {
 template <class E = NotImplementedError>
 void require_floating(const Tensor& t, const char* name) {
   require<E>(is_floating(t.dtype()), name,
-             " draws from a continuous distribution: the dtype must be a floating one, got ", t.dtype());
+             " samples a continuous distribution and requires a floating-point dtype, got ", t.dtype());
 }
 
 void uniform_there(const Tensor& out, double low, double high, Generator* generator) {

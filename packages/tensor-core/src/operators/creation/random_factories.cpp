@@ -131,14 +131,13 @@ const Operator randint_like_operator(
 // Returns a number, or the value of a tensor without dimensions.
 Scalar single(const Operand& o) {
   require<TypeError>(!o.tensor || o.tensor->dim() == 0,
-                     "normal(): size goes with a mean and a std that are both numbers");
+                     "normal(): size is only allowed if mean and std are both numbers");
   return o.tensor ? item(*o.tensor) : o.scalar;
 }
 
 Tensor normal(const Operand& mean, const Operand& std, const std::optional<Shape>& size, Generator* g,
               MaybeDtype dtype) {
-  require<TypeError>(size || mean.tensor || std.tensor,
-                     "normal(): a size is needed for a mean and a std that are both numbers");
+  require<TypeError>(size || mean.tensor || std.tensor, "normal(): size is required if mean and std are both numbers");
   Tensor out;
   if (size) {
     out = empty(*size, dtype.value_or(default_dtype()));

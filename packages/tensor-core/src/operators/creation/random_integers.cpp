@@ -83,8 +83,8 @@ void warn_where_inexact(const char* bound, int64_t value, Dtype dtype) {
   const int64_t limit = int64_t(1) << digits;
   if (-limit <= value && value <= limit) return;
   std::ostringstream text;
-  text << "random_(): " << bound << " is out of bounds [-(2^" << digits << "), 2^" << digits << "], in which " << dtype
-       << " holds every integer: the numbers are not uniformly distributed, got " << value;
+  text << "random_(): " << bound << " is out of bounds [-(2^" << digits << "), 2^" << digits << "], the range in which "
+       << dtype << " represents every integer, so the numbers are not uniformly distributed; got " << value;
   warn(text.str());
 }
 

@@ -90,8 +90,8 @@ Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
   for (const auto& [name, t] : {std::pair("count", &count), std::pair("prob", &prob)})
     require<ValueError>(is_floating(t->dtype()), "binomial only supports floating-point dtypes for ", name,
                         ", got: ", t->dtype());
-  require(count.dtype() == prob.dtype(), "binomial: count and prob must have one dtype, found ", count.dtype(), " and ",
-          prob.dtype());
+  require(count.dtype() == prob.dtype(), "binomial: count and prob must have the same dtype, got ", count.dtype(),
+          " and ", prob.dtype());
   const Shape shape = broadcast(count.shape(), prob.shape());
   const Tensor counts = expand(detach(count), shape), probs = expand(detach(prob), shape);
   PyTorchStream* const stream = pytorch::stream_for(count, generator);
@@ -184,7 +184,7 @@ Tensor dirichlet_points(const Tensor& concentration, Generator* generator) {
 // The derivative moves each coordinate along its marginal distribution and scales the others in proportion: Figurnov,
 // Mohamed, Mnih 2018, arXiv:1805.08498; Jankowiak, Obermeyer 2018, arXiv:1806.01851.
 Tensor sample_dirichlet(const Tensor& concentration, Generator* generator) {
-  require(concentration.dim() > 0, "_sample_dirichlet: the concentrations need a dimension");
+  require(concentration.dim() > 0, "_sample_dirichlet: the concentrations must have at least one dimension");
   const Tensor out = dirichlet_points(concentration, generator);
   if (recording(concentration))
     record("SampleDirichlet", out, {&concentration}, {&concentration, &out}, [](const Context& c) {

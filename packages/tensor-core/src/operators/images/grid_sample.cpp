@@ -154,7 +154,7 @@ SamplingGeometry geometry_of(const Tensor& input, const Tensor& grid, const Grid
   l.batch = input.size(0);
   l.channels = input.size(1);
   l.places = l.sampling.size[0] * l.sampling.size[1] * l.sampling.size[2];
-  require(l.places < (int64_t(1) << 31), "grid_sampler(): images must have fewer than 2**31 places, got ",
+  require(l.places < (int64_t(1) << 31), "grid_sampler(): images must have fewer than 2**31 pixels, got ",
           input.shape());
   l.out_shape = {l.batch, l.channels};
   l.out_shape.append(grid.shape().begin() + 1, grid.shape().end() - 1);

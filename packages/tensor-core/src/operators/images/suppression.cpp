@@ -35,7 +35,9 @@ Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshol
                       "), one for each box; got shape ", scores.shape());
   require<ValueError>(!groups || (groups.dim() == 1 && groups.size(0) == boxes.size(0)), "idxs should be (",
                       boxes.size(0), "), one for each box; got shape ", groups ? groups.shape() : Shape());
-  require<NotImplementedError>(!boxes.is_meta(), "the number of boxes that are kept depends on their values");
+  require<NotImplementedError>(
+      !boxes.is_meta(),
+      "nms is not supported on the meta device, because the number of boxes that are kept depends on their values");
   NoRecording off;
   const Tensor coordinates = contiguous(to(boxes, Dtype::float64));
   const Tensor order = contiguous(argsort(scores, 0, true));

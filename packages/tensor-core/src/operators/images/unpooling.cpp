@@ -61,7 +61,8 @@ Shape sizes_of(int dims, const Tensor& input, const PoolOptions& pool, const Opt
   const Shape sizes(wanted->begin() + more, wanted->end());
   for (size_t i = 0; i < size_t(dims); ++i)
     require<ValueError>(sizes[i] > usual[i] - stride[i] && sizes[i] < usual[i] + stride[i], "invalid output_size ",
-                        sizes, ": each must be less than a stride from ", usual, " in max_unpool", dims, "d");
+                        sizes, ": each size must differ by less than the stride from ", usual,
+                        ", the default of max_unpool", dims, "d");
   return sizes;
 }
 

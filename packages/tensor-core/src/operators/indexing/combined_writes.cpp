@@ -55,7 +55,7 @@ Fold fold_of(std::string_view name) {
 
 CombinedWrites combined_writes(Dtype dtype, Combine how) {
   require<NotImplementedError>(!is_complex(dtype) || (how != Combine::Max && how != Combine::Min),
-                               "complex numbers have no maximum and no minimum: got ", dtype);
+                               "amax and amin are not defined for complex numbers, got ", dtype);
   return dispatch_all(dtype, [how]<class T>(TypeTag<T>) -> CombinedWrites {
     using Same = SameBits<T>;  // Note [Same bits]
     switch (how) {

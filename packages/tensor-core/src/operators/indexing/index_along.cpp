@@ -44,10 +44,10 @@ void check_source(const Tensor& t, int64_t dim, const Tensor& index, const Tenso
              "), for dim: ", dim);
   for (int d = 0; d < t.dim() && t.dim() == source.dim(); ++d)
     require(d == dim || t.shape()[d] == source.shape()[d], name, "(): source of shape ", source.shape(),
-            " does not fit self of shape ", t.shape(), " at dimension ", d);
+            " does not match self of shape ", t.shape(), " at dimension ", d);
   require(t.dim() == source.dim() ||
               source.numel() == index.numel() * (t.numel() / std::max<int64_t>(1, length_of(t, dim))),
-          name, "(): source of shape ", source.shape(), " does not fit self of shape ", t.shape(), " and ",
+          name, "(): source of shape ", source.shape(), " does not match self of shape ", t.shape(), " and ",
           index.numel(), " indices");
 }
 

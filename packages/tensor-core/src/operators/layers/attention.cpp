@@ -296,7 +296,8 @@ void check_attention(const Tensor& query, const Tensor& key, const Tensor& value
   }
   require<NotImplementedError>(is_floating(query.dtype()), "\"", kName, "\" not implemented for '", query.dtype(), "'");
   require(query.size(-1) == key.size(-1) && key.size(-2) == value.size(-2), kName, ": query ", query.shape(), ", key ",
-          key.shape(), " and value ", value.shape(), " do not fit: (*, L, E), (*, S, E), (*, S, V)");
+          key.shape(), " and value ", value.shape(),
+          " do not match; expected the shapes (*, L, E), (*, S, E) and (*, S, V)");
   require(!mask.defined() || mask.dtype() == Dtype::bool_ || is_floating(mask.dtype()),
           "Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: ",
           mask.defined() ? mask.dtype() : Dtype::bool_, " and  query.dtype: ", query.dtype(), " instead.");
@@ -315,7 +316,7 @@ Shape common_batch(const Tensor& query, const Tensor& key, const Tensor& value, 
   const Shape matrix = with({}, query.size(-2), key.size(-2)), whole = broadcast(mask.shape(), matrix);
   const Shape all = broadcast(batch, Shape(whole.begin(), whole.end() - 2));
   require(Shape(whole.end() - 2, whole.end()) == matrix, kName, ": attn_mask of shape ", mask.shape(),
-          " does not broadcast to the scores' ", matrix);
+          " cannot be broadcast to the shape of the scores, ", matrix);
   return all;
 }
 

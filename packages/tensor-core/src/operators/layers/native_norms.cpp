@@ -39,7 +39,8 @@ const Operator native_group_norm_operator(
        // Regardless of the sizes that the caller gave
        const uint64_t numbers = uint64_t(batch) * uint64_t(channels) * uint64_t(inner);
        require(x.dim() >= 2 && x.size(0) == batch && x.size(1) == channels && uint64_t(x.numel()) == numbers,
-               "native_group_norm: N, C, HxW of ", Shape{batch, channels, inner}, " do not fit input ", x.shape());
+               "native_group_norm: N, C, HxW of ", Shape{batch, channels, inner}, " do not match the input of shape ",
+               x.shape());
        const Normalized n = group_norm(x, groups, w, b, eps);
        return moments(n, x, {batch * groups, -1}, {batch, groups}, eps);
      }});

@@ -180,27 +180,30 @@ constexpr int kGates[] = {1, 1, 4, 3};
 RecurrentWalk checked_walk(Cell cell, const Tensor& input, const Tensor& hidden, const Tensor& state,
                            const RecurrentWeights& p, const std::vector<int64_t>& sizes, bool backwards) {
   require(input.dim() == 2 && hidden.dim() == 2 && p.weight_ih.dim() == 2 && p.weight_hh.dim() == 2,
-          "a recurrent layer wants matrices, got input ", input.shape(), ", hidden ", hidden.shape(), ", weight_ih ",
-          p.weight_ih.shape(), ", weight_hh ", p.weight_hh.shape());
+          "recurrent layer: expected 2-dimensional tensors, got input ", input.shape(), ", hidden ", hidden.shape(),
+          ", weight_ih ", p.weight_ih.shape(), ", weight_hh ", p.weight_hh.shape());
   RecurrentWalk w{sizes, {}, backwards, kGates[int(cell)], 0, hidden.size(1), hidden.size(0), cell == Cell::Gru};
   int64_t rows = 0, before = w.batch;
   for (const int64_t n : sizes) {
-    require(n >= 0 && n <= before, "batch sizes must not grow nor go beyond the ", w.batch, " sequences of the state");
+    require(n >= 0 && n <= before, "batch sizes must be non-negative, in descending order and at most ", w.batch,
+            ", the number of sequences in the hidden state");
     w.offsets.push_back(rows);
     rows += before = n;
   }
-  require(rows == input.size(0), "the batch sizes add up to ", rows, " rows, the input has ", input.size(0));
+  require(rows == input.size(0), "the batch sizes add up to ", rows, " rows, but the input has ", input.size(0));
   const int64_t width = p.weight_hh.size(0);
-  require(width % w.gates == 0, "weight_hh of ", width, " rows for ", w.gates, " gates");
+  require(width % w.gates == 0, "the number of rows of weight_hh, ", width,
+          ", must be divisible by the number of gates, ", w.gates);
   w.size = width / w.gates;
   expect(p.weight_ih, {width, input.size(1)}, "weight_ih");
   expect(p.weight_hh, {width, w.outputs}, "weight_hh");
   expect(p.bias_ih, {width}, "bias_ih");
   expect(p.bias_hh, {width}, "bias_hh");
-  require(state.defined() == (cell == Cell::Lstm), "an LSTM, and nothing else, has a second state");
-  expect(state, {w.batch, w.size}, "the cell's state");
-  require(p.projection.defined() ? cell == Cell::Lstm : w.outputs == w.size, "hidden states of ", w.outputs,
-          " for gates of ", w.size);
+  require(state.defined() == (cell == Cell::Lstm),
+          "a cell state is required for an LSTM and not allowed for other cells");
+  expect(state, {w.batch, w.size}, "the cell state");
+  require(p.projection.defined() ? cell == Cell::Lstm : w.outputs == w.size, "the size of the hidden states, ",
+          w.outputs, ", must equal the size of the gates, ", w.size);
   expect(p.projection, {w.outputs, w.size}, "the projection");
   for (const Tensor* t : {&hidden, &state, &p.weight_ih, &p.weight_hh, &p.bias_ih, &p.bias_hh, &p.projection})
     if (t->defined())

@@ -209,8 +209,8 @@ void require_reflectors(const char* function, const Tensor& reflectors, const Te
   const Shape batch = batch_shape(reflectors);
   require(tau.dtype() == reflectors.dtype() && tau.dim() == reflectors.dim() - 1 && batch_shape(tau, 1) == batch &&
               tau.size(-1) <= std::min(reflectors.size(-1), reflectors.size(-2)),
-          function, ": factors ", tau.shape(), " of ", tau.dtype(), " do not fit reflectors ", reflectors.shape(),
-          " of ", reflectors.dtype());
+          function, ": tau of shape ", tau.shape(), " of ", tau.dtype(), " does not match reflectors of shape ",
+          reflectors.shape(), " of ", reflectors.dtype());
 }
 
 }  // namespace
@@ -231,8 +231,8 @@ Tensor apply_reflectors(const Tensor& reflectors, const Tensor& tau, const Tenso
   require_matrices("apply_reflectors", c);
   require(
       c.dtype() == reflectors.dtype() && c.size(-2) == reflectors.size(-2) && batch_shape(c) == batch_shape(reflectors),
-      "apply_reflectors: matrices ", c.shape(), " of ", c.dtype(), " do not fit reflectors ", reflectors.shape(),
-      " of ", reflectors.dtype());
+      "apply_reflectors: a matrix of shape ", c.shape(), " of ", c.dtype(), " does not match reflectors of shape ",
+      reflectors.shape(), " of ", reflectors.dtype());
   return reflected(reflectors, tau, Batch(copy_of(c)), adjoint, false);
 }
 

@@ -32,9 +32,10 @@ inline void require_square(const char* function, const Tensor& a) {
 inline void require_system(const char* function, const Tensor& a, const Tensor& b) {
   require_square(function, a);
   require_matrices(function, b);
-  require(a.dtype() == b.dtype(), function, ": expected matrices of one dtype, got ", a.dtype(), " and ", b.dtype());
-  require(a.size(-1) == b.size(-2), function, ": matrices ", a.shape(), " and right sides ", b.shape(),
-          " do not fit each other");
+  require(a.dtype() == b.dtype(), function, ": expected matrices of the same dtype, got ", a.dtype(), " and ",
+          b.dtype());
+  require(a.size(-1) == b.size(-2), function, ": matrices ", a.shape(), " and right-hand sides ", b.shape(),
+          " do not match");
 }
 
 inline void require_pivots(const char* function, const Tensor& pivots) {

@@ -21,7 +21,7 @@ Tensor zeroth_power(const Tensor& a) {
 Tensor matrix_power(const Tensor& a, int64_t n) {
   if (a.dim() < 2 || a.size(-1) != a.size(-2)) check_square("matrix_power", a);  // check_square raises the error
   if (n == 0) return zeroth_power(a);
-  require(n != INT64_MIN, "linalg.matrix_power: the exponent ", n, " has no negative");
+  require(n != INT64_MIN, "linalg.matrix_power: the exponent ", n, " cannot be negated");
   Tensor base = n < 0 ? inv(a) : a, out;
   for (uint64_t left = uint64_t(n < 0 ? -n : n);; base = matmul(base, base)) {
     if (left & 1) out = out.defined() ? matmul(out, base) : base;

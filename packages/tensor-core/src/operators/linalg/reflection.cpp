@@ -135,7 +135,8 @@ void check_product(const Tensor& input, const Tensor& tau, const Tensor& other, 
       given(other.shape().begin(), other.shape().end() - 2);
   require(batch == given, "ormqr: batch dimensions of other should be equal to those of input, got ", given, " and ",
           batch);
-  require(other.dtype() == input.dtype(), "ormqr: expected one dtype, got ", input.dtype(), " and ", other.dtype());
+  require(other.dtype() == input.dtype(), "ormqr: expected input and other to have the same dtype, got ", input.dtype(),
+          " and ", other.dtype());
 }
 
 }  // namespace

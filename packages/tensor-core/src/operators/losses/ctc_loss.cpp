@@ -154,7 +154,7 @@ Sequences checked(const Tensor& logs, const Tensor& targets, const Shape& input_
   for (int64_t n = 0; n < q.batch; ++n) {
     const int64_t labels = target_lengths[size_t(n)], steps = input_lengths[size_t(n)];
     require(labels >= 0, "Expected target_lengths to have value at least 0, but got value ", labels);
-    require(steps >= 0 && steps <= q.steps, "Expected input_lengths to have value at most ", q.steps,
+    require(steps >= 0 && steps <= q.steps, "Expected input_lengths to have value at least 0 and at most ", q.steps,
             ", but got value ", steps, " (while checking arguments for ctc_loss)");
     require(targets.dim() == 1 || labels <= targets.size(1), "Expected tensor to have size at least ", labels,
             " at dimension 1, but got targets of size ", targets.shape());
@@ -163,12 +163,12 @@ Sequences checked(const Tensor& logs, const Tensor& targets, const Shape& input_
     q.times.push_back(steps);
     at += labels;
     require(targets.dim() == 2 || at <= targets.numel(), "ctc_loss: target_lengths ", target_lengths,
-            " are more than the targets of shape ", targets.shape());
+            " add up to more than the number of targets, which have shape ", targets.shape());
     q.states = std::max(q.states, 2 * labels + 1);
     if (!cuda::takes(q.targets)) q.check_labels(size_t(n));  // on a GPU the kernel checks them
   }
   require(targets.dim() == 2 || at == targets.numel(), "ctc_loss: target_lengths ", target_lengths,
-          " do not add up to the targets of shape ", targets.shape());
+          " do not add up to the number of targets, which have shape ", targets.shape());
   return q;
 }
 
@@ -218,7 +218,7 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
     record("CtcLoss", out, {&log_probs}, {&logs, &alpha, &losses, &q->targets},
            [all = q, there, type, grain, zero_infinity](const Context& c) {
              require<NotImplementedError>(!recording(c.gradient()),
-                                          "the derivative of ctc_loss's derivative is not implemented");
+                                          "the second derivative of ctc_loss is not implemented");
              const Tensor &logs = c.saved(0), &alpha = c.saved(1), &losses = c.saved(2);
              const Tensor scale = contiguous(to(c.gradient(), type));
              if (there) return c.set(0, cuda::ctc_backward(*there, scale, zero_infinity));

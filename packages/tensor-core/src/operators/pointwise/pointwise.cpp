@@ -59,11 +59,11 @@ struct Types {
 };
 
 constexpr const char kNoBooleanDifference[] =
-    "Subtraction, the `-` operator, with a bool tensor is not supported. To invert a mask use the `~` or "
-    "`logical_not()` operator, for the difference of two the `^` or `logical_xor()` operator.";
+    "Subtraction, the `-` operator, with a bool tensor is not supported. To invert a mask, use the `~` or "
+    "`logical_not()` operator. For the difference of two masks, use the `^` or `logical_xor()` operator.";
 
 constexpr const char kNoBooleanNegation[] =
-    "Negation, the `-` operator, of a bool tensor is not supported. To invert a mask use the `~` or `logical_not()` "
+    "Negation, the `-` operator, on a bool tensor is not supported. To invert a mask, use the `~` or `logical_not()` "
     "operator.";
 
 bool is_boolean(const Operand& operand) {

@@ -59,7 +59,8 @@ void check_rows(const Tensor& a, const Tensor& b, double p) {
   }
   require(a.size(-1) == b.size(-1), "X1 and X2 must have the same number of columns. X1: ", a.size(-1),
           " X2: ", b.size(-1));
-  require(a.dtype() == b.dtype(), "cdist expects one dtype, got ", a.dtype(), " and ", b.dtype());
+  require(a.dtype() == b.dtype(), "cdist expects X1 and X2 to have the same dtype, got ", a.dtype(), " and ",
+          b.dtype());
   require(p >= 0, "cdist only supports non-negative p values, got ", p);
 }
 

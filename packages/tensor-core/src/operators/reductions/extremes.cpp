@@ -19,8 +19,9 @@ Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, i
   const auto& table = kernels::table();
   const ArgKernel kernel = (largest ? table.argmax : table.argmin)[int(in.dtype())];
   const int64_t size = item_size(in.dtype()), rows = block_length(outer, length, inner);
-  require<NotImplementedError>(rows < int64_t(1) << 31 || inner == 1,
-                               "positions along 2**31 or more elements of several columns are not supported");
+  require<NotImplementedError>(
+      rows < int64_t(1) << 31 || inner == 1,
+      "argmax and argmin along a dimension of 2**31 or more elements are only supported for the last dimension");
   if (in.is_meta()) return empty({outer * inner}, Dtype::int64);
   if (cuda::takes(in)) return cuda::extreme_places(largest, in, outer, length, inner);
   const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;

@@ -50,7 +50,7 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
   const Tensor x = t.dim() == 1 ? contiguous(to(t, Dtype::int64)) : t;
   require(t.dim() == 1 && item(min_all(x)).integer() >= 0,
           "bincount only supports 1-d non-negative integral inputs, got ",
-          t.dim() == 1 ? "a negative element" : "another number of dimensions");
+          t.dim() == 1 ? "a negative element" : "a tensor that is not 1-d");
   require(!weights.defined() || (weights.dim() == 1 && weights.numel() == t.numel()),
           "weights should be 1-d and have the same length as input, got ",
           weights.defined() ? weights.shape() : Shape(), " for an input of shape ", t.shape());

@@ -125,7 +125,7 @@ namespace joined_by {
 
 const kernels::ReduceEntry& entry_of(Reduce op, Dtype dtype) {
   const auto& entry = kernels::table().reduce[int(op)][int(dtype)];
-  require<NotImplementedError>(entry.run, "the largest or smallest of complex numbers is not defined: got ", dtype);
+  require<NotImplementedError>(entry.run, "the maximum and minimum of complex numbers are not defined, got ", dtype);
   return entry;
 }
 

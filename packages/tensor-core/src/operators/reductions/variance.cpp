@@ -207,7 +207,7 @@ struct SpreadArguments {
 // Parses (input, unbiased), (input, dim, unbiased, keepdim) or (input, dim, *, correction, keepdim).
 SpreadArguments spread_arguments(const char* name, const DimsOrUnbiased& given, std::optional<bool> unbiased,
                                  std::optional<double> correction) {
-  require<TypeError>(!unbiased || !correction, name, "() takes unbiased or correction, got both");
+  require<TypeError>(!unbiased || !correction, name, "() takes either unbiased or correction, but got both");
   OptionalDims dims;
   if (given && std::holds_alternative<bool>(*given))
     unbiased = std::get<bool>(*given);

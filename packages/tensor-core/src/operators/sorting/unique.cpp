@@ -170,7 +170,8 @@ Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool
   const int64_t n = t.size(dim);
   dim = t.wrap_dim(dim);
   if (t.numel() == 0) {
-    require(n == 0, "unique(): there are dimensions of size 0 beside dim ", dim, " in shape ", t.shape());
+    require(n == 0, "unique(): dimensions of size 0 are only supported for dim itself, got dim ", dim, " and shape ",
+            t.shape());
     return {clone(t), empty({0}, Dtype::int64), empty({0}, Dtype::int64)};
   }
   Shape dims = {dim};

@@ -10,7 +10,8 @@
 namespace flambeau {
 
 void set_storage(const Tensor& self, const Tensor& source, const Shape& shape, const Shape& strides, int64_t offset) {
-  require(!self.requires_grad() || !grad_enabled(), "set_: a tensor that requires grad cannot be given other memory");
+  require(!self.requires_grad() || !grad_enabled(),
+          "set_: the storage of a tensor that requires grad cannot be replaced");
   require(self.dtype() == source.dtype(), "set_: expected a source of dtype ", self.dtype(), ", got ", source.dtype());
   NoRecording off;
   const Tensor view = as_strided(source, shape, strides, offset);  // checks the bounds

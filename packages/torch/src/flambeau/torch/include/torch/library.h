@@ -274,11 +274,11 @@ class Library {
   Library& impl_abstract_pystub(const char*, const char* = "") { return *this; }
   template <class T>
   void fallback(T&&) {
-    static_assert(!sizeof(T*), "flambeau has no fallbacks for all operators of a key");
+    static_assert(!sizeof(T*), "flambeau does not support fallback kernels for a dispatch key");
   }
   template <class T>
   void class_(const std::string&) {
-    static_assert(!sizeof(T*), "flambeau has no classes of C++ for TorchScript; bind the class with pybind11");
+    static_assert(!sizeof(T*), "flambeau does not support C++ classes for TorchScript; bind the class with pybind11");
   }
 
  private:

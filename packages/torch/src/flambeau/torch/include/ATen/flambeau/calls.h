@@ -167,7 +167,7 @@ inline ::flambeau::Tensors tensors_in(const ::flambeau::Result& result) {
   if (const Tensors* const several = std::get_if<Tensors>(&result)) return *several;
   if (const TensorOrTensors* const either = std::get_if<TensorOrTensors>(&result))
     if (const Tensors* const several = std::get_if<Tensors>(either)) return *several;
-  ::flambeau::detail::raise<c10::TypeError>("the operator has a single result");
+  ::flambeau::detail::raise<c10::TypeError>("expected several results, but the operator has a single one");
 }
 
 // Converts a result to a type of ATen's interface.

@@ -146,7 +146,8 @@ void Function<Derived>::record(const Context& context, const variable_list& inpu
     places[k] = int(made.size());
     made.push_back(&output.native());
   }
-  TORCH_CHECK(!in_place || made.size() == 1, "a C++ autograd Function that changes an input has one output");
+  TORCH_CHECK(!in_place || made.size() == 1,
+              "a C++ autograd Function that changes an input in place must have exactly one output");
   for (const Variable& t : context->to_save_) kept.push_back(&t.native());
   const size_t saved = kept.size();
   ::flambeau::Recording recording{name(),
