@@ -126,7 +126,8 @@ py::tuple run(py::object tensors, py::object gradients, bool keep_graph, bool cr
   const std::vector<PyObject*> outputs = items_of(tensors.ptr(), "tensors must be Tensors or GradientEdges", owner);
   std::vector<Root> roots;
   const py::sequence given = gradients;
-  require(given.size() == outputs.size(), "got ", outputs.size(), " tensors and ", given.size(), " gradients");
+  require(given.size() == outputs.size(), "expected one gradient for each of the ", outputs.size(),
+          " tensors, but got ", given.size());
   for (size_t i = 0; i < outputs.size(); ++i)
     roots.push_back(root_from(outputs[i], optional_tensor(py::object(given[i]).ptr(), "a gradient"), i));
   RunOptions options;
@@ -159,7 +160,8 @@ py::tuple gradients(py::object outputs, py::object leaves, py::object cotangents
   std::vector<Tensor> given(values.size());
   if (!cotangents.is_none()) {
     const py::sequence items = cotangents;
-    require(items.size() == values.size(), "got ", values.size(), " outputs and ", items.size(), " cotangents");
+    require(items.size() == values.size(), "expected one cotangent for each of the ", values.size(),
+            " outputs, but got ", items.size());
     for (size_t i = 0; i < values.size(); ++i) given[i] = optional_tensor(py::object(items[i]).ptr(), "a cotangent");
   }
   const LeafGradients found = leaf_gradients(values, tensors_from(leaves.ptr(), "leaves"), given, follow, keep_graph);

@@ -134,7 +134,8 @@ Tensor interpolate(const Tensor& input, const Shape& size, const std::vector<dou
   const int dims = int(size.size());
   require(input.dim() == dims + 2, "interpolate: expected an input of ", dims + 2, " dimensions for ", dims,
           " output sizes, got shape ", input.shape());
-  require(int(scales.size()) == dims, "interpolate: expected one scale for each of ", dims, " sizes");
+  require(int(scales.size()) == dims, "interpolate: expected one scale for each of ", dims, " sizes, but got ",
+          scales.size());
   const bool nearest = mode <= Interpolation::NearestExact;
   require<NotImplementedError>(is_floating(input.dtype()) || (input.dtype() == Dtype::uint8 && (nearest || dims == 2)),
                                "\"interpolate\" not implemented for '", input.dtype(), "'");

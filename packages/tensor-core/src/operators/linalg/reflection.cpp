@@ -126,10 +126,11 @@ void check_product(const Tensor& input, const Tensor& tau, const Tensor& other, 
   }
   const int side = left ? -2 : -1;
   require(other.size(side) >= factor_count(tau), "ormqr: other.shape[", side,
-          "] must be greater than or equal to tau.shape[-1]");
+          "] must be greater than or equal to tau.shape[-1]: ", other.shape(), " and ", tau.shape());
   require(other.size(side) == input.size(-2), "ormqr: other.shape[", side,
           "] must be equal to input.shape[-2]: ", other.shape(), " and ", input.shape());
-  require(factor_count(tau) <= input.size(-1), "ormqr: tau.shape[-1] must be less than or equal to input.shape[-1]");
+  require(factor_count(tau) <= input.size(-1),
+          "ormqr: tau.shape[-1] must be less than or equal to input.shape[-1]: ", tau.shape(), " and ", input.shape());
   check_factors("ormqr", input, tau);
   const Shape batch(input.shape().begin(), input.shape().end() - 2),
       given(other.shape().begin(), other.shape().end() - 2);
@@ -156,9 +157,12 @@ Qr qr(const Tensor& a, std::string_view mode_name) {
 Tensor householder_product(const Tensor& input, const Tensor& tau) {
   check_matrix("householder_product", input, "input");
   const int64_t m = input.size(-2), n = input.size(-1);
-  require(m >= n, "linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1]");
+  require(m >= n,
+          "linalg.householder_product: input.shape[-2] must be greater than or equal to input.shape[-1], got shape ",
+          input.shape());
   require(n >= factor_count(tau),
-          "linalg.householder_product: input.shape[-1] must be greater than or equal to tau.shape[-1]");
+          "linalg.householder_product: input.shape[-1] must be greater than or equal to tau.shape[-1]: ", input.shape(),
+          " and ", tau.shape());
   check_factors("linalg.householder_product", input, tau);
   if (!recording(input, tau)) return flambeau::householder_product(input, tau, n);
   return reflect(input, tau, expand(eye(m, n, input.dtype()), input.shape()), false);
