@@ -185,7 +185,7 @@ PYBIND11_MODULE(_engine, m, pybind11::mod_gil_not_used()) {
   initialize_extension();
   binding_hooks = &engine_calls;
   python_autograd_hooks = &core_calls;
-  m.doc() = "The engine of flambeau.autograd.";
+  m.doc() = "Engine of flambeau.autograd.";
   bind_nodes(m);
   bind_hooks(m);
   bind_function(m);

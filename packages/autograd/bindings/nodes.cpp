@@ -209,15 +209,15 @@ void bind_nodes(py::module_& m) {
             throw py::type_error(
                 "nodes of the autograd graph are created by recorded operations; they cannot be constructed or copied");
           })
-      .def("name", &full_name, "The operator's name with the suffix Backward0.")
+      .def("name", &full_name, "Return the name of the operator with the suffix Backward0.")
       .def("__repr__", &repr)
       .def_property_readonly("next_functions", exclusive(&next_functions),
-                             "The nodes its gradients flow to, each with the number of the output.")
-      .def_property_readonly("metadata", exclusive(&metadata), "A dict for whatever one wants to keep with the node.")
-      .def_property_readonly("variable", exclusive(&variable), "Of an AccumulateGrad node: the leaf.")
+                             "Tuple of the nodes that receive the gradients, each with the index of its output.")
+      .def_property_readonly("metadata", exclusive(&metadata), "Dict for user data of the node.")
+      .def_property_readonly("variable", exclusive(&variable), "Leaf tensor of an AccumulateGrad node.")
       .def(
           "_sequence_nr", [](const Node& n) { return n.sequence; },
-          "Nodes that are recorded later have larger numbers.")
+          "Return the sequence number of the node. Nodes that are recorded later have larger numbers.")
       .def_property_readonly("_bytes_saved", exclusive([](const Node& n) {
                                const OperatorNode* node = operator_node(n);
                                return node ? node->saved_bytes() : 0;

@@ -173,7 +173,8 @@ py::list stop_profile() {
 
 void bind_profiler(py::module_& m) {
   define(m, "start_profile", &start_profile);
-  define(m, "stop_profile", &stop_profile, "(name, start, duration, self time, bytes, parent, thread) of every call.");
+  define(m, "stop_profile", &stop_profile,
+         "Return a tuple (name, start, duration, self time, bytes, parent, thread) for every call.");
   define(m, "enter_profiled", [](const std::string& name) {
     if (recorder) recorder->enter(lasting(name));
     return bool(recorder);

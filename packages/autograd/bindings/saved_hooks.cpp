@@ -130,7 +130,7 @@ tensor(6.))")
       }))
       .def("register_hooks", &register_hooks, py::call_guard<InterpreterSection>(), py::arg("pack_hook"),
            py::arg("unpack_hook"),
-           "Keep ``pack_hook(tensor)`` instead of the tensor; ``unpack_hook`` of it must return the tensor.");
+           "Save ``pack_hook(tensor)`` instead of the tensor. ``unpack_hook`` must convert it back to the tensor.");
 }
 
 }  // namespace flambeau::autograd

@@ -191,11 +191,11 @@ PyMethodDef functions[] = {
     {"supports", supports, METH_VARARGS, "Return whether numbers of a dtype can be reduced by an operation."},
     {"may_read", may_read, METH_VARARGS, "Return whether this process may read the memory of another one."},
     {"open_group", open_group, METH_VARARGS, "Return this rank's part of a group that shares memory."},
-    {"close_group", close_group, METH_O, "End a group's thread."},
-    {"begin", begin, METH_VARARGS, "Begin a collective, whose memory the caller keeps."},
-    {"attend", attend, METH_O, "Have a thread make progress until no collective is pending."},
+    {"close_group", close_group, METH_O, "Stop the thread of a group."},
+    {"begin", begin, METH_VARARGS, "Start a collective. The caller keeps its buffers alive."},
+    {"attend", attend, METH_O, "Start a thread that makes progress until no collective is pending."},
     {"wait", wait, METH_VARARGS, "Make progress for some seconds. Returns: 0 while pending, 1 done, 2 mismatch."},
-    {"texts", texts, METH_O, "Return what each rank called, after a mismatch."},
+    {"texts", texts, METH_O, "Return a description of the call of each rank, after a mismatch."},
     {nullptr, nullptr, 0, nullptr},
 };
 

@@ -89,7 +89,7 @@ Raises: TypeError if the argument is not a dtype.
 (flambeau.float64, flambeau.float64)
 >>> fb.set_default_dtype(fb.float32))");
   m.def("_set_library_name", &set_library_name, "Set the name of the package in reprs and error messages.");
-  m.def("_library_name", &library_name, "The name of the package in reprs and error messages.");
+  m.def("_library_name", &library_name, "Return the name of the package in reprs and error messages.");
   m.def("empty_cache", &empty_cache, "Return cached memory to the system. See `memory_cached`.");
   m.def("memory_allocated", &allocated_bytes, R"(Return the number of bytes that tensors use.
 
@@ -109,7 +109,7 @@ True)");
 True)");
   m.def(
       "pointwise_rows", [] { return py::reinterpret_steal<py::object>(describe_rows()); },
-      "The registry's pointwise rows, as dictionaries.");
+      "Return the pointwise rows of the registry as dictionaries.");
   m.def(
       "_reduction_rows",
       [] {
@@ -118,7 +118,7 @@ True)");
 #include "flambeau/reductions.def"
         return out;
       },
-      "Every row of the reductions: its name and domain.");
+      "Return the name and domain of every reduction row.");
   m.def(
       "signatures",
       [] {
@@ -147,7 +147,7 @@ True)");
         }
         return out;
       },
-      "Every structural binding's signature and documentation.");
+      "Return the signature and documentation of every structural binding.");
 }
 
 // Adds types, dtypes and control functions to __all__. Operators add themselves when they are published. The functions
@@ -182,7 +182,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   flambeau::python_interface = &interface;
   set_interpreter_hooks();
   flambeau::register_exceptions();
-  m.doc() = "The native core of flambeau.";
+  m.doc() = "Native core of flambeau.";
   m.attr("__all__") = py::list();
   create_small_types(m.ptr());
   create_tensor_type();

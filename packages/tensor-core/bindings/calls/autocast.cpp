@@ -177,17 +177,22 @@ PyObject* call_autocast(PyObject* callable, int policy, PyObject* const* args, s
 }
 
 void bind_autocast() {
-  def("_set_autocast_enabled(device_type, enabled)", kPrivate, "Of this thread; returns whether it was.", set_enabled);
-  def("_is_autocast_enabled(device_type)", kPrivate, "Of this thread.",
+  def("_set_autocast_enabled(device_type, enabled)", kPrivate,
+      "Enable or disable autocast in this thread, and return the previous setting.", set_enabled);
+  def("_is_autocast_enabled(device_type)", kPrivate, "Return True if autocast is enabled in this thread.",
       [](std::string_view device) { return region.enabled[device_of(device)]; });
-  def("_set_autocast_dtype(device_type, dtype)", kPrivate, "Of this thread; returns what it was.", set_dtype);
-  def("_autocast_dtype(device_type)", kPrivate, "Of this thread.",
+  def("_set_autocast_dtype(device_type, dtype)", kPrivate,
+      "Set the autocast dtype of this thread, and return the previous one.", set_dtype);
+  def("_autocast_dtype(device_type)", kPrivate, "Return the autocast dtype of this thread.",
       [](std::string_view device) { return region.dtype[device_of(device)]; });
-  def("_set_autocast_caching(enabled)", kPrivate, "Of this thread; returns whether it was.",
+  def("_set_autocast_caching(enabled)", kPrivate,
+      "Enable or disable the cache of casts in this thread, and return the previous setting.",
       [](bool enabled) { return std::exchange(region.caching, enabled); });
-  def("_is_autocast_caching()", kPrivate, "Of this thread.", [] { return region.caching; });
-  def("_change_autocast_depth(by)", kPrivate, "Enters or leaves a region; returns how many there are.", change_depth);
-  def("_clear_autocast_cache()", kPrivate, "Forgets the casts of this thread.", [] { region.casts.clear(); });
+  def("_is_autocast_caching()", kPrivate, "Return True if the cache of casts is enabled in this thread.",
+      [] { return region.caching; });
+  def("_change_autocast_depth(by)", kPrivate, "Enter or leave a region, and return the number of nested regions.",
+      change_depth);
+  def("_clear_autocast_cache()", kPrivate, "Clear the cache of casts of this thread.", [] { region.casts.clear(); });
 }
 
 }  // namespace flambeau::python

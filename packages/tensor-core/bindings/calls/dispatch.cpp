@@ -399,28 +399,28 @@ PyObject* is_dispatching(PyObject*, PyObject* type) {
 // Plain functions, because modes intercept operators.
 PyMethodDef controls[] = {
     {"_push_dispatch_mode", push_mode, METH_O,
-     "_push_dispatch_mode(mode)\n\nLets mode.__torch_dispatch__ answer for all operators of this thread."},
-    {"_pop_dispatch_mode", pop_mode, METH_NOARGS,
-     "_pop_dispatch_mode()\n\nEnds what the last _push_dispatch_mode() began; returns its mode."},
-    {"_dispatch_modes", current_modes, METH_NOARGS, "_dispatch_modes()\n\nThe modes of this thread, outermost first."},
-    {"_dispatch_mode", innermost_mode, METH_NOARGS, "_dispatch_mode()\n\nThe innermost mode of this thread, or None."},
+     "_push_dispatch_mode(mode)\n\nMake mode.__torch_dispatch__ handle all operators of this thread."},
+    {"_pop_dispatch_mode", pop_mode, METH_NOARGS, "_pop_dispatch_mode()\n\nRemove the innermost mode and return it."},
+    {"_dispatch_modes", current_modes, METH_NOARGS,
+     "_dispatch_modes()\n\nReturn the modes of this thread, outermost first."},
+    {"_dispatch_mode", innermost_mode, METH_NOARGS,
+     "_dispatch_mode()\n\nReturn the innermost mode of this thread, or None."},
     {"_holds_instance", holds_instance, METH_O,
-     "_holds_instance(values)\n\nWhether a tuple or list holds an instance of a class with __torch_dispatch__, also "
-     "one "
-     "level further in."},
+     "_holds_instance(values)\n\nReturn True if a tuple or list, or a tuple or list in it, contains an instance of a "
+     "class with __torch_dispatch__."},
     {"_holds_recorded", holds_recorded, METH_O,
-     "_holds_recorded(values)\n\nWhether a tuple or list holds a tensor whose operations are recorded, also one level "
-     "further in."},
+     "_holds_recorded(values)\n\nReturn True if a tuple or list, or a tuple or list in it, contains a tensor whose "
+     "operations are recorded."},
     {"_dispatch_enabled", set_enabled, METH_O,
-     "_dispatch_enabled(enabled)\n\nSets whether __torch_dispatch__ is asked; returns whether it was."},
+     "_dispatch_enabled(enabled)\n\nEnable or disable __torch_dispatch__, and return the previous setting."},
     {"_set_dispatch_handler", set_handler, METH_VARARGS,
-     "_set_dispatch_handler(callable, known)\n\nSets who answers for operators with __torch_dispatch__."},
+     "_set_dispatch_handler(callable, known)\n\nSet the handler of operators with __torch_dispatch__."},
     {"_never_dispatch", never_dispatch, METH_O,
-     "_never_dispatch(callable)\n\nStops asking the handler about a callable."},
+     "_never_dispatch(callable)\n\nExclude a callable from __torch_dispatch__."},
     {"_is_dispatched", is_dispatched, METH_O,
-     "_is_dispatched(argument)\n\nWhether __torch_dispatch__ would be asked about a call with this argument."},
+     "_is_dispatched(argument)\n\nReturn True if __torch_dispatch__ would handle a call with this argument."},
     {"_is_dispatching_class", is_dispatching, METH_O,
-     "_is_dispatching_class(type)\n\nWhether the instances of a class have a __torch_dispatch__."},
+     "_is_dispatching_class(type)\n\nReturn True if the instances of a class have a __torch_dispatch__."},
     {}};
 
 PyObject* call_without_dispatch(PyObject*, PyObject* args) {  // (func, types, args=(), kwargs=None)
@@ -433,8 +433,9 @@ PyObject* call_without_dispatch(PyObject*, PyObject* args) {  // (func, types, a
   enabled = former;
   return result;
 }
-PyMethodDef disabled_definition = {"_disabled_torch_dispatch_impl", call_without_dispatch, METH_VARARGS,
-                                   "The __torch_dispatch__ of a class that does not want to be asked."};
+PyMethodDef disabled_definition = {
+    "_disabled_torch_dispatch_impl", call_without_dispatch, METH_VARARGS,
+    "Call the operator. A class uses this as its __torch_dispatch__ to disable dispatch."};
 
 // Creates an instance of a class derived from Tensor that has a shape, strides and a dtype, but no memory.
 PyObject* wrapper(PyObject* type, const Shape& size, const Shape& strides, int64_t offset, Dtype dtype) {
@@ -461,9 +462,10 @@ void bind_dispatch(PyObject* module) {
   PyModule_AddObjectRef(module, "_disabled_torch_dispatch_impl", disabled_dispatch);
   PyDict_SetItemString(tensor_type->tp_dict, "__torch_dispatch__", disabled_dispatch);
   PyType_Modified(tensor_type);
-  def("_wrapper(type, size, strides, offset, dtype)", kPrivate, "Makes an object without memory of a class.", wrapper);
-  def("_show_device(input, device)", kPrivate, "Makes an object of a class with __torch_dispatch__ show a device.",
-      show_device);
+  def("_wrapper(type, size, strides, offset, dtype)", kPrivate,
+      "Create an instance of a class without memory for its elements.", wrapper);
+  def("_show_device(input, device)", kPrivate,
+      "Set the device that an instance of a class with __torch_dispatch__ reports.", show_device);
   if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();
   bind_forwarding(module);
 }

@@ -23,12 +23,11 @@ PyObject* watch_extensions(PyObject*, PyObject* callable) {
 }
 
 // A plain function, because modes intercept operators.
-PyMethodDef controls[] = {
-    {"_watch_extensions", watch_extensions, METH_O,
-     "_watch_extensions(callable)\n\nLets callable(tensor, event) know of every tensor that an extension module reads "
-     "('read') or makes ('made') in this thread, and of those whose memory is exported ('exported'); None for none. "
-     "Returns who was told before."},
-    {}};
+PyMethodDef controls[] = {{"_watch_extensions", watch_extensions, METH_O,
+                           "_watch_extensions(callable)\n\nCall callable(tensor, event) for every tensor that an "
+                           "extension module reads ('read') or creates ('made') in this thread, and for tensors whose "
+                           "memory is exported ('exported'). None ends it. Return the previous callable."},
+                          {}};
 
 }  // namespace
 

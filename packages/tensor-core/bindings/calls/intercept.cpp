@@ -227,9 +227,9 @@ void bind_interception(PyObject* module) {
   bind_placeholders(module);
   bind_nan_check(module);
   def("_interceptable(function, always=False)", kPrivate,
-      "A function that placeholders and derived classes can answer for.", make_interceptable);
-  def("_autocasting(function, policy)", kPrivate, "A function whose tensors autocast casts, as those of an operator.",
-      make_autocasting);
+      "Wrap a function so that placeholders and derived classes can handle its calls.", make_interceptable);
+  def("_autocasting(function, policy)", kPrivate,
+      "Wrap a function so that autocast casts its tensors, as for an operator.", make_autocasting);
 }
 
 }  // namespace flambeau::python

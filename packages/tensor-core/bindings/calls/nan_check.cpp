@@ -59,8 +59,8 @@ PyObject* set_nan_handler(PyObject*, PyObject* handler) {
 }
 
 PyMethodDef controls[] = {{"_set_nan_handler", set_nan_handler, METH_O,
-                           "_set_nan_handler(handler)\n\nCalls handler(operator, result) for every result that holds a "
-                           "NaN although no argument does; None: no more."},
+                           "_set_nan_handler(handler)\n\nCall handler(operator, result) for every result that contains "
+                           "a NaN although no argument does. None ends it."},
                           {}};
 
 }  // namespace

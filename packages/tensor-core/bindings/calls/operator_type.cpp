@@ -87,19 +87,18 @@ PyObject* operator_reduce(PyObject* self, PyObject*) {
   return operator_name(self, nullptr);
 }  // pickled by its global name
 
-PyGetSetDef operator_attributes[] = {{"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
-                                     {"__name__", operator_name, nullptr, nullptr, nullptr},
-                                     {"__qualname__", operator_name, nullptr, nullptr, nullptr},
-                                     {"__module__", operator_module, set_operator_module, nullptr, nullptr},
-                                     {"__doc__", operator_doc, nullptr, nullptr, nullptr},
-                                     {"__text_signature__", operator_text_signature, nullptr, nullptr, nullptr},
-                                     {"__signature__", operator_signature, nullptr, nullptr, nullptr},
-                                     {"__wrapped__", operator_wrapped, nullptr, nullptr, nullptr},
-                                     {"batched", operator_batched, nullptr,
-                                      "The operator for tensors with a batch dimension in front, or None.", nullptr},
-                                     {"parameters", operator_parameters, nullptr,
-                                      "The names of the parameters, in the order of the signature.", nullptr},
-                                     {}};
+PyGetSetDef operator_attributes[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {"__name__", operator_name, nullptr, nullptr, nullptr},
+    {"__qualname__", operator_name, nullptr, nullptr, nullptr},
+    {"__module__", operator_module, set_operator_module, nullptr, nullptr},
+    {"__doc__", operator_doc, nullptr, nullptr, nullptr},
+    {"__text_signature__", operator_text_signature, nullptr, nullptr, nullptr},
+    {"__signature__", operator_signature, nullptr, nullptr, nullptr},
+    {"__wrapped__", operator_wrapped, nullptr, nullptr, nullptr},
+    {"batched", operator_batched, nullptr, "Operator for tensors with a leading batch dimension, or None.", nullptr},
+    {"parameters", operator_parameters, nullptr, "Names of the parameters, in the order of the signature.", nullptr},
+    {}};
 PyMethodDef operator_methods[] = {{"__reduce__", operator_reduce, METH_NOARGS, nullptr}, {}};
 PyMemberDef operator_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperatorObject, vectorcall), READONLY, nullptr},

@@ -141,11 +141,10 @@ PyObject* pop_mode(PyObject*, PyObject*) {
 // Plain functions, because modes intercept operators.
 PyMethodDef controls[] = {
     {"_overrides_heeded", set_overrides_heeded, METH_O,
-     "_overrides_heeded(heeded)\n\nSets whether __torch_function__ is asked; returns whether it was."},
+     "_overrides_heeded(heeded)\n\nEnable or disable __torch_function__, and return the previous setting."},
     {"_push_function_mode", push_mode, METH_O,
-     "_push_function_mode(mode)\n\nLets mode.__torch_function__ answer for all calls of this thread."},
-    {"_pop_function_mode", pop_mode, METH_NOARGS,
-     "_pop_function_mode()\n\nEnds what the last _push_function_mode() began; returns its mode."},
+     "_push_function_mode(mode)\n\nMake mode.__torch_function__ handle all calls of this thread."},
+    {"_pop_function_mode", pop_mode, METH_NOARGS, "_pop_function_mode()\n\nRemove the innermost mode and return it."},
     {}};
 
 PyObject* call_without_overrides(PyObject*, PyObject* args) {  // (func, types, args, kwargs=None)
@@ -163,8 +162,9 @@ PyObject* call_without_overrides(PyObject*, PyObject* args) {  // (func, types, 
   overrides_heeded = heeded;
   return result;
 }
-PyMethodDef disabled_definition = {"_disabled_torch_function_impl", call_without_overrides, METH_VARARGS,
-                                   "The __torch_function__ of a class that does not want to be asked."};
+PyMethodDef disabled_definition = {
+    "_disabled_torch_function_impl", call_without_overrides, METH_VARARGS,
+    "Call the function. A class uses this as its __torch_function__ to disable overrides."};
 
 PyObject* as_subclass(const Tensor& t, PyObject* type) {
   const Tensor same = expand(t, t.shape());  // a new tensor with the same elements and history
@@ -183,7 +183,8 @@ void note_subclass(PyObject* type) {
 void bind_overrides(PyObject* module) {
   disabled_override = checked(PyCFunction_New(&disabled_definition, nullptr));
   PyModule_AddObjectRef(module, "_disabled_torch_function_impl", disabled_override);
-  def("_as_subclass(input, type)", kPrivate, "The same elements as an instance of a class.", as_subclass);
+  def("_as_subclass(input, type)", kPrivate, "Return a tensor with the same elements as an instance of a class.",
+      as_subclass);
   if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();
 }
 

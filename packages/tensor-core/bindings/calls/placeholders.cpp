@@ -121,20 +121,21 @@ PyObject* call_with_all(PyObject*, PyObject* const* args, Py_ssize_t count) {
 // Functions that handlers use. They are not operators, so that handlers do not intercept them.
 PyMethodDef controls[] = {
     {"_placeholder", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(make_placeholder)), METH_FASTCALL,
-     "_placeholder(value, level)\n\nAn object that stands for the batch `value`."},
+     "_placeholder(value, level)\n\nReturn a placeholder for the batch `value`."},
     {"_become", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(become_batch)), METH_FASTCALL,
-     "_become(placeholder, value)\n\nMakes a placeholder stand for another batch of the same level."},
+     "_become(placeholder, value)\n\nReplace the batch of a placeholder by another one of the same level."},
     {"_running_maps", set_running_maps, METH_O,
-     "_running_maps(count)\n\nSets how many levels of vmap run in this thread; returns how many did."},
+     "_running_maps(count)\n\nSet the number of levels of vmap that run in this thread, and return the previous "
+     "number."},
     {"_call_with_all", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_with_all)), METH_FASTCALL,
-     "_call_with_all(operator, values)\n\nCalls an operator with a value for every parameter."},
+     "_call_with_all(operator, values)\n\nCall an operator with a value for every parameter."},
     {}};
 
 }  // namespace
 
 void bind_placeholders(PyObject* module) {
   if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();
-  def("_define_placeholder(type, handler)", kPrivate, "Sets the type that stands for batches, and who answers for it.",
+  def("_define_placeholder(type, handler)", kPrivate, "Set the type of placeholders for batches, and its handler.",
       define_placeholder);
 }
 

@@ -242,14 +242,13 @@ void bind_python_operators(PyObject* module) {
   add_numbers(module, "_autocast_policies", kPolicies);
   add_numbers(module, "_parameter_kinds", kKinds);
   def("_define(function, name, module, parameters, signature, doc, flags)", kPrivate,
-      "Puts an operator written in Python into the registry.", define);
+      "Register an operator that is written in Python.", define);
   def("_recorded(name, result, inputs, saved, derivative, kind='fresh')", kPrivate,
-      "Puts the results of a computation done outside on the graph: fresh ones, a view or an input that was changed.",
+      "Record the results of a computation outside the library: new tensors, a view, or an input changed in place.",
       recorded);
-  def("_begin_inplace(input, name)", kPrivate, "Raise if the tensor cannot be changed in place.",
+  def("_begin_inplace(input, name)", kPrivate, "Raise RuntimeError if the tensor cannot be changed in place.",
       [](const Tensor& t, std::string_view name) { begin_inplace(t, lasting(name), true); });
-  def("_return_type(name, fields)", kPrivate, "Makes a tuple type with named fields, for flambeau.return_types.",
-      make_return_type);
+  def("_return_type(name, fields)", kPrivate, "Create a named tuple type for flambeau.return_types.", make_return_type);
 }
 
 }  // namespace flambeau::python

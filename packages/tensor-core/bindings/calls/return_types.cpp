@@ -57,7 +57,8 @@ PyTypeObject* named_tuple_type(std::string_view name, const std::vector<std::str
   for (const std::string_view field : field_names) fields.push_back({lasting(field), nullptr});
   fields.push_back({nullptr, nullptr});
   PyStructSequence_Desc description = {lasting("flambeau.return_types." + std::string(name)),
-                                       "The results of an operator, by name.", fields.data(), int(field_names.size())};
+                                       "Results of an operator, as a named tuple.", fields.data(),
+                                       int(field_names.size())};
   PyTypeObject* made = PyStructSequence_NewType(&description);
   checked(reinterpret_cast<PyObject*>(made));
   made->tp_repr = represent;

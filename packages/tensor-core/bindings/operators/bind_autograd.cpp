@@ -48,35 +48,38 @@ void ensure_autograd() {
 
 void bind_autograd() {
   def("requires_grad_(input, requires_grad=True)", kMethod,
-      "Asks for gradients of this leaf (or stops asking); returns the tensor.", [](Self self, bool requires_grad) {
+      "Set requires_grad of this leaf in place, and return the tensor.", [](Self self, bool requires_grad) {
         if (requires_grad || tensor_of(self).requires_grad()) {
           ensure_autograd();
           autograd_hooks->set_requires_grad(tensor_of(self), requires_grad);
         }
         return Py_NewRef(self);
       });
-  def("is_grad_enabled()", kFunction, "Whether operations are recorded in this thread.", [] { return grad_enabled(); });
+  def("is_grad_enabled()", kFunction, "Return True if operations are recorded in this thread.",
+      [] { return grad_enabled(); });
   def("_recording(tensor=None)", kPrivate,
-      "Whether an operation on the tensor is recorded, for the graph or in forward mode; without one, whether any is.",
+      "Return True if operations on the tensor are recorded, for the graph or in forward mode. Without a tensor, "
+      "return True if recording is enabled.",
       [](const Tensor& tensor) { return tensor.defined() ? recording(tensor) : recording_enabled(); });
-  def("_set_grad_enabled(mode)", kPrivate, "Sets grad mode of this thread; returns the former mode.", [](bool mode) {
-    const bool former = grad_enabled();
-    set_grad_enabled(mode);
-    return former;
-  });
+  def("_set_grad_enabled(mode)", kPrivate, "Set the grad mode of this thread, and return the previous mode.",
+      [](bool mode) {
+        const bool former = grad_enabled();
+        set_grad_enabled(mode);
+        return former;
+      });
   def("is_inference(input)", kFunction | kMethod,
-      "Whether the tensor's memory was made in inference mode: then it never takes part in a graph.",
+      "Return True if the tensor was created in inference mode, so that its operations are never recorded.",
       [](const Tensor& t) { return t.storage().inference(); });
-  def("is_inference_mode_enabled()", kFunction, "Whether inference mode is on in this thread.",
+  def("is_inference_mode_enabled()", kFunction, "Return True if inference mode is enabled in this thread.",
       [] { return inference_mode(); });
   forwarded<0>("backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None)",
-               "Adds the gradients of this tensor to .grad of the leaves it was computed from.");
-  forwarded<1>(
-      "register_hook(self, hook)",
-      "Calls hook(grad) when this tensor's gradient is known; what it returns, if anything, replaces the gradient.");
-  forwarded<2>("retain_grad(self)", "Keeps the gradient of a tensor that is not a leaf in .grad.");
+               "Compute the gradients of this tensor, and add them to .grad of the leaves that it was computed from.");
+  forwarded<1>("register_hook(self, hook)",
+               "Call hook(grad) when the gradient of this tensor is computed. If the hook returns a tensor, it "
+               "replaces the gradient.");
+  forwarded<2>("retain_grad(self)", "Store the gradient of a non-leaf tensor in .grad during the backward pass.");
   forwarded<3>("register_post_accumulate_grad_hook(self, hook)",
-               "Calls hook(tensor) after this leaf's .grad was added to.");
+               "Call hook(tensor) after each accumulation of a gradient in .grad of this leaf.");
   forwarded<4>("detach_(self)", "Remove the tensor from its graph in place, and return it.");
 }
 

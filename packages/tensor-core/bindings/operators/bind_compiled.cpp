@@ -230,17 +230,16 @@ PyCFunction function_of(PyObject* (*f)(PyObject*, PyObject* const*, Py_ssize_t))
 }
 PyMethodDef definitions[] = {
     {"_first_changed", function_of(first_changed), METH_FASTCALL,
-     "_first_changed(containers, contents)\n\nThe index of the first container that has changed since its contents "
-     "were "
-     "written down, or -1."},
+     "_first_changed(containers, contents)\n\nReturn the index of the first container that differs from its recorded "
+     "contents, or -1."},
     {"_is_intercepting", [](PyObject*, PyObject*) { return PyBool_FromLong(is_intercepting()); }, METH_NOARGS,
-     "_is_intercepting()\n\nWhether a mode, a transform or autocast intercepts operators."},
+     "_is_intercepting()\n\nReturn True if a mode, a transform or autocast intercepts operators."},
     {"_compiled_call", function_of(compiled_call), METH_FASTCALL,
-     "_compiled_call(program, example, state, containers, contents, is_single)\n\nA program for calls with tensors "
-     "like "
-     "the example's, in the modes that are on now."},
+     "_compiled_call(program, example, state, containers, contents, is_single)\n\nReturn a program for calls with "
+     "tensors like those of the example, in the current modes."},
     {"_replay", function_of(replay), METH_FASTCALL,
-     "_replay(compiled_call, args, unmet)\n\nThe results of a program, or `unmet` if the call needs another one."},
+     "_replay(compiled_call, args, unmet)\n\nReturn the results of a program, or `unmet` if the call needs another "
+     "program."},
 };
 
 }  // namespace

@@ -81,20 +81,20 @@ PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype, const Placement&
 
 void bind_construction() {
   def("tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False)", kFunction,
-      "A tensor with a copy of `data`: numbers, nested sequences, arrays or tensors.\n\nFloats give the default dtype, "
-      "integers int64, booleans bool; arrays keep theirs. Raises ValueError for ragged sequences.",
+      "Return a tensor with a copy of `data`: numbers, nested sequences, arrays or tensors.\n\nThe dtype of floats is "
+      "the default dtype, that of integers int64 and that of booleans bool. Arrays keep their dtype. Raises ValueError "
+      "for ragged sequences.",
       [](PyObject* data, std::optional<Dtype> dtype, Placement place, bool grad, Pinned pin) {
         if (is_tensor(data)) warn(kCopyOfTensor);
         return finished(placed_from_data(data, dtype, place), pin, grad);
       });
   def("as_tensor(data, dtype=None, device=None)", kFunction,
-      "A tensor over `data`, without a copy where it is a tensor or array of that dtype.",
+      "Convert `data` to a tensor. Tensors and arrays of the requested dtype are not copied.",
       [](PyObject* data, std::optional<Dtype> dtype, Placement place) { return as_tensor(data, dtype, place); });
   def("asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False)", kFunction,
-      "A tensor over the memory of a tensor, an array, a DLPack capsule or another exporter of the buffer protocol, "
-      "else "
-      "a copy.\n\n"
-      "copy=True always copies, copy=False raises ValueError where a copy is needed.",
+      "Return a tensor that shares the memory of a tensor, an array, a DLPack capsule or another exporter of the "
+      "buffer protocol. Other objects are copied.\n\ncopy=True always copies. copy=False raises ValueError if a copy "
+      "is needed.",
       [](PyObject* data, std::optional<Dtype> dtype, Placement place, std::optional<bool> copy, bool grad) {
         const Tensor own = is_tensor(data)              ? tensor_of(data)
                            : has_gpu_memory(data)       ? tensor_from_gpu_memory(data)
@@ -117,7 +117,7 @@ void bind_construction() {
         return with_grad(out, grad);
       });
   def("new_tensor(input, data, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)",
-      kMethod, "tensor(data) of input's dtype.",
+      kMethod, "Return tensor(data) with the dtype of input.",
       [](const Tensor& t, PyObject* data, std::optional<Dtype> dtype, Strided, Placement place, bool grad, Pinned pin) {
         const OnDevice scope(place.like(t));
         const Dtype usual = is_tensor(data) ? tensor_of(data).dtype() : t.dtype();

@@ -70,7 +70,7 @@ PyObject* converted(Self self, Device device, Dtype dtype, bool copy, std::optio
 template <Dtype dtype>
 void bind_as(const char* name) {
   def(std::string(name) + "(input, memory_format=None)", kMethod,
-      "The tensor converted to the dtype; itself if it already has it. Gradient: converted back.",
+      "Convert the tensor to the dtype. Return the tensor itself if it has this dtype. Gradient: converted back.",
       [](Self self, std::optional<MemoryFormat> format) {
         return converted(self, tensor_of(self).device(), dtype, false, format);
       });
@@ -80,7 +80,7 @@ void bind_as(const char* name) {
 
 void bind_conversion() {
   def("contiguous(input, *, memory_format=None)", kMethod,
-      "The tensor itself if its elements lie in that order without gaps, else such a copy.",
+      "Return a contiguous copy in the memory format, or the tensor itself if it is contiguous.",
       [](Self self, std::optional<MemoryFormat> format) -> PyObject* {
         const Tensor& t = tensor_of(self);
         if (!format && t.is_contiguous()) return Py_NewRef(self);
@@ -89,8 +89,8 @@ void bind_conversion() {
       ->shortcut = [](const Tensor& t, PyObject* self) { return t.is_contiguous() ? Py_NewRef(self) : nullptr; };
   def("to(input, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None)",
       kMethod | kAnyDevice,
-      "to(dtype), to(device, dtype), to(other): the tensor converted; itself where nothing changes and copy is "
-      "False.\n\nAfter these, non_blocking and copy may follow without their names. Gradient: converted back.",
+      "Convert the tensor: to(dtype), to(device, dtype) or to(other). Return the tensor itself if nothing changes and "
+      "copy is False.\n\nnon_blocking and copy may follow these as positional arguments. Gradient: converted back.",
       [](Self self, PyObject* args, std::optional<Dtype> dtype, Placement place, bool non_blocking, bool copy,
          std::optional<MemoryFormat> format) {
         const Wanted wanted = read_positional(args);
@@ -101,17 +101,17 @@ void bind_conversion() {
         const cuda::NonBlocking scope(non_blocking || wanted.non_blocking);
         return converted(self, device, dtype.value_or(wanted.dtype.value_or(own.dtype())), copy || wanted.copy, format);
       });
-  def("type_as(input, other)", kMethod | kAnyDevice, "The tensor converted to other's dtype, on its device.",
+  def("type_as(input, other)", kMethod | kAnyDevice, "Convert the tensor to the dtype and device of other.",
       [](Self self, const Tensor& other) { return converted(self, other.device(), other.dtype(), false, {}); });
   def("cpu(input, memory_format=None)", kMethod | kAnyDevice,
-      "The tensor on the CPU: itself where it is there. NotImplementedError for a meta tensor, which has nothing to "
-      "copy. Gradient: copied back.",
+      "Copy the tensor to the CPU. Return the tensor itself if it is on the CPU. Raises NotImplementedError for a meta "
+      "tensor, which has no elements. Gradient: copied back.",
       [](Self self, std::optional<MemoryFormat> format) {
         return converted(self, DeviceType::Cpu, tensor_of(self).dtype(), false, format);
       });
   def("cuda(input, device=None, non_blocking=False, memory_format=None)", kMethod | kAnyDevice,
-      "The tensor on a GPU, the current one unless another is named: itself where it is there.\n\nRaises RuntimeError, "
-      "saying what is missing, where CUDA is not available. Gradient: copied back.",
+      "Copy the tensor to a GPU, by default the current one. Return the tensor itself if it is on that GPU.\n\nRaises "
+      "RuntimeError with the reason if CUDA is not available. Gradient: copied back.",
       [](Self self, PyObject* device, bool non_blocking, std::optional<MemoryFormat> format) {
         const cuda::NonBlocking scope(non_blocking);
         return converted(self, gpu_of("cuda", device), tensor_of(self).dtype(), false, format);

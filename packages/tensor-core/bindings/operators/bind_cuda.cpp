@@ -12,14 +12,15 @@ namespace flambeau::python {
 namespace {
 
 void bind_gpus() {
-  def("_cuda_device_count()", kPrivate, "The number of GPUs that can be used.",
+  def("_cuda_device_count()", kPrivate, "Return the number of available GPUs.",
       [] { return int64_t(cuda::device_count()); });
-  def("_cuda_obstacle()", kPrivate, "Why there is no GPU, in a sentence; empty where there is one.",
+  def("_cuda_obstacle()", kPrivate, "Return the reason why no GPU is available, or an empty string.",
       [] { return PyUnicode_FromString(cuda::obstacle().c_str()); });
-  def("_cuda_current_device()", kPrivate, "This thread's GPU.", [] { return int64_t(cuda::current_device()); });
-  def("_cuda_set_device(device)", kPrivate, "Chooses this thread's GPU.",
+  def("_cuda_current_device()", kPrivate, "Return the current GPU of this thread.",
+      [] { return int64_t(cuda::current_device()); });
+  def("_cuda_set_device(device)", kPrivate, "Set the current GPU of this thread.",
       [](int64_t device) { cuda::set_device(int(device)); });
-  def("_cuda_properties(device)", kPrivate, "What is known of a GPU, as a dictionary.", [](int64_t device) {
+  def("_cuda_properties(device)", kPrivate, "Return the properties of a GPU as a dictionary.", [](int64_t device) {
     const cuda::Properties& p = cuda::properties(int(device));
     return checked(Py_BuildValue("{s:s,s:n,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:y#}", "name", p.name.c_str(),
                                  "total_memory", Py_ssize_t(p.total_memory), "major", p.major, "minor", p.minor,
@@ -33,11 +34,11 @@ void bind_gpus() {
 
 void bind_installation() {
   def("_cuda_driver_version()", kPrivate, "13010 is CUDA 13.1.", [] { return int64_t(cuda::driver_version()); });
-  def("_cuda_compiler_version()", kPrivate, "NVRTC's version, as two numbers.", [] {
+  def("_cuda_compiler_version()", kPrivate, "Return the version of NVRTC as two numbers.", [] {
     const auto [major, minor] = cuda::compiler_version();
     return checked(Py_BuildValue("ii", major, minor));
   });
-  def("_cuda_architectures()", kPrivate, "Those that NVRTC compiles for: 75 is sm_75.", [] {
+  def("_cuda_architectures()", kPrivate, "Return the architectures that NVRTC supports: 75 is sm_75.", [] {
     Object out(checked(PyList_New(0)));
     for (const int each : cuda::architectures()) {
       const Object number(checked(PyLong_FromLong(each)));
@@ -45,30 +46,35 @@ void bind_installation() {
     }
     return out.release();
   });
-  def("_cuda_cublaslt_version()", kPrivate, "130100 is cuBLASLt 13.1.0; 0 where there is none.",
+  def("_cuda_cublaslt_version()", kPrivate,
+      "Return the version of cuBLASLt: 130100 is 13.1.0. Return 0 if it is not installed.",
       [] { return cuda::cublaslt_version(); });
-  def("_cuda_cudnn_version()", kPrivate, "92800 is cuDNN 9.28; 0 where there is none.",
+  def("_cuda_cudnn_version()", kPrivate, "Return the version of cuDNN: 92800 is 9.28. Return 0 if it is not installed.",
       [] { return cuda::cudnn_version(); });
-  def("_cuda_want_cudnn(enabled)", kPrivate, "Whether convolutions go to cuDNN where it is installed.",
+  def("_cuda_want_cudnn(enabled)", kPrivate, "Enable or disable cuDNN for convolutions.",
       [](bool enabled) { cuda::want_cudnn(enabled); });
-  def("_cuda_cache_folder()", kPrivate, "Where compiled kernels are kept; empty where there is no place for them.",
+  def("_cuda_cache_folder()", kPrivate, "Return the folder of compiled kernels, or an empty string if there is none.",
       [] { return PyUnicode_FromString(cuda::cache_folder().c_str()); });
 }
 
 void bind_work() {
-  def("_cuda_synchronize(device)", kPrivate, "Waits for a GPU, then raises what its kernels have reported.",
+  def("_cuda_synchronize(device)", kPrivate,
+      "Wait for all work of a GPU, and raise the errors that its kernels reported.",
       [](int64_t device) { cuda::synchronize(int(device)); });
-  def("_cuda_allow_tf32(allowed)", kPrivate, "Whether products of float32 may round their operands to TF32.",
+  def("_cuda_allow_tf32(allowed)", kPrivate,
+      "Allow or forbid matrix products of float32 to round their operands to TF32.",
       [](bool allowed) { cuda::allow_tf32(allowed); });
-  def("_cuda_host_calls()", kPrivate, "How often operators have gone over to the host, by name.", [] {
-    Object out(checked(PyDict_New()));
-    for (const auto& [name, count] : cuda::host_calls()) {
-      const Object number(checked(PyLong_FromLongLong(count)));
-      if (PyDict_SetItemString(out.get(), name.c_str(), number.get()) < 0) throw PythonError();
-    }
-    return out.release();
-  });
-  def("_cuda_forget_host_calls()", kPrivate, "Sets these counts to zero.", [] { cuda::forget_host_calls(); });
+  def("_cuda_host_calls()", kPrivate,
+      "Return the number of calls of each operator that ran on the CPU for tensors on a GPU.", [] {
+        Object out(checked(PyDict_New()));
+        for (const auto& [name, count] : cuda::host_calls()) {
+          const Object number(checked(PyLong_FromLongLong(count)));
+          if (PyDict_SetItemString(out.get(), name.c_str(), number.get()) < 0) throw PythonError();
+        }
+        return out.release();
+      });
+  def("_cuda_forget_host_calls()", kPrivate, "Reset the counts of _cuda_host_calls().",
+      [] { cuda::forget_host_calls(); });
 }
 
 template <class Handle>
@@ -85,59 +91,60 @@ using Graph = cuda::Graph;
 
 // Python represents streams, events and graphs by integers. 0 is the default stream.
 void bind_streams() {
-  def("_cuda_create_stream(device, priority)", kPrivate, "A stream.",
+  def("_cuda_create_stream(device, priority)", kPrivate, "Create a stream.",
       [](int64_t device, int64_t priority) { return number_of(cuda::create_stream(int(device), int(priority))); });
-  def("_cuda_destroy_stream(device, stream)", kPrivate, "Ends it.",
+  def("_cuda_destroy_stream(device, stream)", kPrivate, "Destroy a stream.",
       [](int64_t device, int64_t stream) { cuda::destroy_stream(int(device), handle<Stream>(stream)); });
-  def("_cuda_current_stream(device)", kPrivate, "This thread's.",
+  def("_cuda_current_stream(device)", kPrivate, "Return the current stream of this thread.",
       [](int64_t device) { return number_of(cuda::current_stream(int(device))); });
-  def("_cuda_set_stream(device, stream)", kPrivate, "Chooses this thread's.",
+  def("_cuda_set_stream(device, stream)", kPrivate, "Set the current stream of this thread.",
       [](int64_t device, int64_t stream) { cuda::set_stream(int(device), handle<Stream>(stream)); });
-  def("_cuda_query_stream(device, stream)", kPrivate, "Whether all of its work is done.",
+  def("_cuda_query_stream(device, stream)", kPrivate, "Return True if all work of the stream has finished.",
       [](int64_t device, int64_t stream) { return cuda::query_stream(int(device), handle<Stream>(stream)); });
-  def("_cuda_synchronize_stream(device, stream)", kPrivate, "Waits for it, then raises what kernels have reported.",
+  def("_cuda_synchronize_stream(device, stream)", kPrivate,
+      "Wait for the stream, and raise the errors that its kernels reported.",
       [](int64_t device, int64_t stream) { cuda::synchronize(int(device), handle<Stream>(stream)); });
-  def("_cuda_record_stream(input, device, stream)", kPrivate, "The stream uses the tensor's memory, too.",
+  def("_cuda_record_stream(input, device, stream)", kPrivate, "Mark the memory of the tensor as used by the stream.",
       [](const Tensor& t, int64_t device, int64_t stream) {
         cuda::record_stream(t.storage(), int(device), handle<Stream>(stream));
       });
 }
 
 void bind_events() {
-  def("_cuda_create_event(device, timing)", kPrivate, "An event.",
+  def("_cuda_create_event(device, timing)", kPrivate, "Create an event.",
       [](int64_t device, bool timing) { return number_of(cuda::create_event(int(device), timing)); });
-  def("_cuda_destroy_event(device, event)", kPrivate, "Ends it.",
+  def("_cuda_destroy_event(device, event)", kPrivate, "Destroy an event.",
       [](int64_t device, int64_t event) { cuda::destroy_event(int(device), handle<Event>(event)); });
-  def("_cuda_record_event(device, event, stream)", kPrivate, "Puts it behind the stream's work so far.",
+  def("_cuda_record_event(device, event, stream)", kPrivate, "Record the event after the current work of the stream.",
       [](int64_t device, int64_t event, int64_t stream) {
         cuda::record_event(int(device), handle<Event>(event), handle<Stream>(stream));
       });
-  def("_cuda_query_event(device, event)", kPrivate, "Whether the stream has come to it.",
+  def("_cuda_query_event(device, event)", kPrivate, "Return True if the stream has reached the event.",
       [](int64_t device, int64_t event) { return cuda::query_event(int(device), handle<Event>(event)); });
-  def("_cuda_synchronize_event(device, event)", kPrivate, "Waits until the stream has come to it.",
+  def("_cuda_synchronize_event(device, event)", kPrivate, "Wait until the stream has reached the event.",
       [](int64_t device, int64_t event) { cuda::synchronize_event(int(device), handle<Event>(event)); });
-  def("_cuda_wait_event(device, stream, event)", kPrivate, "Makes a stream wait for it.",
+  def("_cuda_wait_event(device, stream, event)", kPrivate, "Make a stream wait for the event.",
       [](int64_t device, int64_t stream, int64_t event) {
         cuda::wait_event(int(device), handle<Stream>(stream), handle<Event>(event));
       });
-  def("_cuda_elapsed_time(device, first, second)", kPrivate, "Milliseconds between two events.",
+  def("_cuda_elapsed_time(device, first, second)", kPrivate, "Return the time between two events in milliseconds.",
       [](int64_t device, int64_t first, int64_t second) {
         return double(cuda::elapsed_milliseconds(int(device), handle<Event>(first), handle<Event>(second)));
       });
 }
 
 void bind_graphs() {
-  def("_cuda_begin_capture(device, stream)", kPrivate, "Notes the stream's work from now on; its graph.",
+  def("_cuda_begin_capture(device, stream)", kPrivate, "Start to capture the work of the stream, and return the graph.",
       [](int64_t device, int64_t stream) {
         return number_of(cuda::begin_capture(int(device), handle<Stream>(stream)));
       });
-  def("_cuda_register_generator(graph, generator)", kPrivate, "The work may draw from it.",
+  def("_cuda_register_generator(graph, generator)", kPrivate, "Register a generator that the captured work uses.",
       [](int64_t graph, Generator* generator) { cuda::register_generator(handle<Graph>(graph), generator); });
-  def("_cuda_end_capture(graph)", kPrivate, "Makes the graph ready for replays.",
+  def("_cuda_end_capture(graph)", kPrivate, "End the capture, and instantiate the graph for replays.",
       [](int64_t graph) { cuda::end_capture(handle<Graph>(graph)); });
-  def("_cuda_launch_graph(graph)", kPrivate, "Does its work, on the current stream.",
+  def("_cuda_launch_graph(graph)", kPrivate, "Launch the graph on the current stream.",
       [](int64_t graph) { cuda::launch_graph(handle<Graph>(graph)); });
-  def("_cuda_destroy_graph(graph)", kPrivate, "Ends it and gives its memory back.",
+  def("_cuda_destroy_graph(graph)", kPrivate, "Destroy the graph and free its memory.",
       [](int64_t graph) { cuda::destroy_graph(handle<Graph>(graph)); });
   def("_cuda_is_capturing(device, stream)", kPrivate, "Return True if the stream is being captured.",
       [](int64_t device, int64_t stream) { return cuda::is_capturing(int(device), handle<Stream>(stream)); });
@@ -155,30 +162,32 @@ cuda::Collective collective_named(std::string_view name) {
 
 // Python represents communicators by integers.
 void bind_collectives() {
-  def("_cuda_nccl_version()", kPrivate, "22703 is NCCL 2.27.3; 0 where there is none.",
+  def("_cuda_nccl_version()", kPrivate, "Return the version of NCCL: 22703 is 2.27.3. Return 0 if it is not installed.",
       [] { return int64_t(cuda::nccl_version()); });
-  def("_cuda_nccl_identity()", kPrivate, "The identity of a clique, as bytes.", [] {
+  def("_cuda_nccl_identity()", kPrivate, "Return the identity of a new communicator as bytes.", [] {
     const std::string made = cuda::make_clique_identity();
     return checked(PyBytes_FromStringAndSize(made.data(), Py_ssize_t(made.size())));
   });
-  def("_cuda_nccl_join(device, identity, ranks, rank)", kPrivate, "The communicator of a rank of that clique.",
+  def("_cuda_nccl_join(device, identity, ranks, rank)", kPrivate, "Create the communicator of a rank.",
       [](int64_t device, PyObject* identity, int64_t ranks, int64_t rank) {
         require<TypeError>(PyBytes_Check(identity),
                            "the identity of an NCCL communicator must be the bytes that unique_id() returns");
         const std::string name(PyBytes_AS_STRING(identity), size_t(PyBytes_GET_SIZE(identity)));
         return number_of(cuda::join_clique(int(device), name, int(ranks), int(rank)));
       });
-  def("_cuda_nccl_leave(device, communicator)", kPrivate, "Ends it.", [](int64_t device, int64_t communicator) {
-    cuda::leave_clique(int(device), handle<cuda::CommunicatorHandle>(communicator));
-  });
-  def("_cuda_nccl_communicators(devices)", kPrivate, "Those of a clique of these GPUs.", [](const Shape& devices) {
-    Shape out;
-    for (cuda::CommunicatorHandle* each : cuda::communicators({devices.begin(), devices.end()}))
-      out.push_back(number_of(each));
-    return out;
-  });
+  def("_cuda_nccl_leave(device, communicator)", kPrivate, "Destroy a communicator.",
+      [](int64_t device, int64_t communicator) {
+        cuda::leave_clique(int(device), handle<cuda::CommunicatorHandle>(communicator));
+      });
+  def("_cuda_nccl_communicators(devices)", kPrivate, "Return the communicators of these GPUs.",
+      [](const Shape& devices) {
+        Shape out;
+        for (cuda::CommunicatorHandle* each : cuda::communicators({devices.begin(), devices.end()}))
+          out.push_back(number_of(each));
+        return out;
+      });
   def("_cuda_nccl_collect(collective, reduction, root, inputs, outputs, streams, communicators)", kPrivate | kAnyDevice,
-      "A collective of as many ranks as there are inputs.",
+      "Run a collective with one rank for each input.",
       [](std::string_view name, int64_t reduction, int64_t root, const Tensors& inputs, const Tensors& outputs,
          const Shape& streams, const Shape& communicators) {
         std::vector<cuda::Participant> participants;
@@ -189,7 +198,7 @@ void bind_collectives() {
         cuda::collect(collective_named(name), int(reduction), int(root), participants);
       });
   def("_cuda_nccl_exchange(sent, to, received, source, stream, communicator)", kPrivate | kAnyDevice,
-      "Sends tensors to ranks of a clique and receives others from them.",
+      "Send tensors to ranks, and receive tensors from ranks.",
       [](const Tensors& sent, const Shape& to, const Tensors& received, const Shape& source, int64_t stream,
          int64_t communicator) {
         std::vector<cuda::Message> messages;
@@ -216,34 +225,37 @@ Tensor pinned(const Tensor& t) {
 namespace {
 
 void bind_pinned() {
-  def("_cuda_pin_memory(input)", kPrivate, "A copy in pinned memory; the tensor itself where it is that.",
+  def("_cuda_pin_memory(input)", kPrivate,
+      "Return a copy of the tensor in pinned memory, or the tensor itself if its memory is pinned.",
       [](Self self) -> PyObject* {
         const Tensor& t = tensor_of(self);
         if (cuda::is_pinned(t.storage())) return Py_NewRef(self);
         return wrap_tensor(pinned(t));
       });
-  def("_cuda_is_pinned(input)", kPrivate, "Whether the memory is pinned.",
+  def("_cuda_is_pinned(input)", kPrivate, "Return True if the memory of the tensor is pinned.",
       [](const Tensor& t) { return cuda::is_pinned(t.storage()); });
 }
 
 void bind_memory() {
-  def("_cuda_memory_statistics(device)", kPrivate, "What the allocator counts, as a dictionary.", [](int64_t device) {
-    const cuda::MemoryStatistics s = cuda::memory_statistics(int(device));
-    return checked(Py_BuildValue("{s:n,s:n,s:n,s:n,s:n,s:L,s:L,s:L,s:L,s:L}", "allocated", Py_ssize_t(s.allocated),
-                                 "reserved", Py_ssize_t(s.reserved), "peak_allocated", Py_ssize_t(s.peak_allocated),
-                                 "peak_reserved", Py_ssize_t(s.peak_reserved), "largest_free",
-                                 Py_ssize_t(s.largest_free), "allocations", s.allocations, "frees", s.frees, "segments",
-                                 s.segments, "retries", s.retries, "out_of_memory", s.out_of_memory));
-  });
-  def("_cuda_reset_peak_memory(device)", kPrivate, "Forgets the largest use so far.",
+  def("_cuda_memory_statistics(device)", kPrivate, "Return the statistics of the allocator as a dictionary.",
+      [](int64_t device) {
+        const cuda::MemoryStatistics s = cuda::memory_statistics(int(device));
+        return checked(Py_BuildValue("{s:n,s:n,s:n,s:n,s:n,s:L,s:L,s:L,s:L,s:L}", "allocated", Py_ssize_t(s.allocated),
+                                     "reserved", Py_ssize_t(s.reserved), "peak_allocated", Py_ssize_t(s.peak_allocated),
+                                     "peak_reserved", Py_ssize_t(s.peak_reserved), "largest_free",
+                                     Py_ssize_t(s.largest_free), "allocations", s.allocations, "frees", s.frees,
+                                     "segments", s.segments, "retries", s.retries, "out_of_memory", s.out_of_memory));
+      });
+  def("_cuda_reset_peak_memory(device)", kPrivate, "Reset the peak memory use.",
       [](int64_t device) { cuda::reset_peak_memory(int(device)); });
   def("_cuda_empty_cache()", kPrivate, "Free the cached memory that is not in use.",
       [] { cuda::release_cached_memory(); });
-  def("_cuda_memory_fraction(device)", kPrivate, "How much of a GPU's memory the process may take.",
+  def("_cuda_memory_fraction(device)", kPrivate, "Return the fraction of the memory of a GPU that the process may use.",
       [](int64_t device) { return cuda::memory_fraction(int(device)); });
-  def("_cuda_set_memory_fraction(device, fraction)", kPrivate, "Limits what the process may take of a GPU's memory.",
+  def("_cuda_set_memory_fraction(device, fraction)", kPrivate,
+      "Limit the fraction of the memory of a GPU that the process may use.",
       [](int64_t device, double fraction) { cuda::set_memory_fraction(int(device), fraction); });
-  def("_cuda_memory_info(device)", kPrivate, "Free and total memory of a GPU.", [](int64_t device) {
+  def("_cuda_memory_info(device)", kPrivate, "Return the free and the total memory of a GPU.", [](int64_t device) {
     const auto [free, total] = cuda::free_and_total_memory(int(device));
     return checked(Py_BuildValue("nn", Py_ssize_t(free), Py_ssize_t(total)));
   });

@@ -47,36 +47,36 @@ Tensor shared_with(const Tensor& self, PyObject* source, int64_t offset, std::op
 }  // namespace
 
 void bind_layout() {
-  def("_storage_bytes(input)", kPrivate, "All bytes of the tensor's storage, as a uint8 vector over them.",
-      [](const Tensor& t) {
+  def("_storage_bytes(input)", kPrivate,
+      "Return all bytes of the tensor's storage as a uint8 tensor that shares its memory.", [](const Tensor& t) {
         return from_storage(t.impl()->storage, {int64_t(t.storage().bytes())}, {1}, 0, Dtype::uint8);
       });
-  def("_resize_storage(input, nbytes)", kPrivate, "Gives the tensor's storage another size.",
-      [](const Tensor& t, int64_t nbytes) {
-        require(nbytes >= 0, "resize_: the size in bytes must not be negative, got ", nbytes);
-        wait_for_operators();
-        t.storage().resize(size_t(nbytes));
-        return t;
-      });
-  def("_share_memory(input)", kPrivate, "Moves the tensor's storage to memory that other processes can have.",
-      [](const Tensor& t) {
-        wait_for_operators();
-        t.storage().share();
-        return t;
-      });
-  def("_shared_descriptor(input)", kPrivate, "The descriptor of the memory that the storage shares; -1: it does not.",
+  def("_resize_storage(input, nbytes)", kPrivate, "Resize the tensor's storage.", [](const Tensor& t, int64_t nbytes) {
+    require(nbytes >= 0, "resize_: the size in bytes must not be negative, got ", nbytes);
+    wait_for_operators();
+    t.storage().resize(size_t(nbytes));
+    return t;
+  });
+  def("_share_memory(input)", kPrivate, "Move the tensor's storage to shared memory.", [](const Tensor& t) {
+    wait_for_operators();
+    t.storage().share();
+    return t;
+  });
+  def("_shared_descriptor(input)", kPrivate,
+      "Return the file descriptor of the storage's shared memory, or -1 if it is not shared.",
       [](const Tensor& t) { return int64_t(t.storage().shared_descriptor()); });
-  def("_from_shared(descriptor, nbytes)", kPrivate, "The bytes of shared memory, by its descriptor.",
+  def("_from_shared(descriptor, nbytes)", kPrivate, "Return the bytes of the shared memory of a file descriptor.",
       [](int64_t descriptor, int64_t nbytes) {
         require<ValueError>(nbytes >= 0, "_from_shared(): nbytes must not be negative, got ", nbytes);
         require<ValueError>(descriptor == int(descriptor), "_from_shared(): ", descriptor,
                             " is not a valid file descriptor");
         return from_storage(Storage::map_shared(int(descriptor), size_t(nbytes)), {nbytes}, {1}, 0, Dtype::uint8);
       });
-  def("_is_view(input)", kMethod, "Whether the tensor shows the memory of another one, its ``_base``.",
+  def("_is_view(input)", kMethod, "Return True if the tensor is a view of another tensor, its ``_base``.",
       [](const Tensor& t) { return bool(t.impl()->base); });
   def("set_(input, source=None, storage_offset=0, size=None, stride=None)", kMethod,
-      "Makes the tensor show the memory of another tensor or of a storage; without one, an empty one.", shared_with);
+      "Make the tensor a view of the memory of another tensor or of a storage. Without a source, make it empty.",
+      shared_with);
 }
 
 }  // namespace flambeau::python

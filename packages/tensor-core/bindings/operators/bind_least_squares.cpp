@@ -226,36 +226,38 @@ PyObject* lstsq(const Tensor& a, const Tensor& given, std::optional<double> rcon
 
 void bind_least_squares() {
   def_linalg("pinv(A, rcond=None, hermitian=False, *, atol=None, rtol=None)",
-             R"(The Moore-Penrose pseudo-inverse of every matrix, from its singular values.
+             R"(Compute the Moore-Penrose pseudo-inverse of every matrix from its singular values.
 
 Args:
     A: ``(*, m, n)``.
     rcond: an older name of rtol.
-    hermitian: A is Hermitian, and only its lower triangle is read.
+    hermitian: whether A is Hermitian. In this case, only its lower triangle is read.
     atol, rtol: singular values up to ``max(atol, rtol * largest)`` count as zero: numbers, or tensors that
-        broadcast to the batch; by default 0, and (if atol is 0 too) the larger of m and n times the dtype's eps.
+        broadcast to the batch. Default: 0 and, if atol is 0, the larger of m and n times the eps of the dtype.
 Returns: ``(*, n, m)``.
 Gradient: A, any order, where its rank does not change. Source: Golub, Pereyra 1973.)",
              pinv, kOut | kFloat32);
   def("pinverse(input, rcond=1e-15)", kFunction | kMethod | kFloat32,
-      "The pseudo-inverse of a matrix, as flambeau.linalg.pinv with rtol=rcond. Gradient: input.",
+      "Compute the pseudo-inverse of a matrix, like flambeau.linalg.pinv with rtol=rcond. Gradient: input.",
       [](const Tensor& a, PyObject* rcond) { return pinv(a, rcond, false, Py_None, Py_None); });
   def_linalg("matrix_rank(A, tol=None, hermitian=False, *, atol=None, rtol=None)",
-             R"(How many singular values lie above ``max(atol, rtol * largest)``.
+             R"(Count the singular values above ``max(atol, rtol * largest)``.
 
 Args:
     A: ``(*, m, n)``.
     tol: an older name of atol with rtol 0.
-    hermitian: A is Hermitian, and only its lower triangle is read: the absolute eigenvalues serve.
-    atol, rtol: numbers or tensors that broadcast to the batch; by default 0, and (if atol is 0 as well) the larger
-        of m and n times the dtype's eps.
-Returns: int64, of the shape of the batch. No gradient.
+    hermitian: whether A is Hermitian. In this case, only its lower triangle is read, and the absolute eigenvalues
+        are counted.
+    atol, rtol: numbers or tensors that broadcast to the batch. Default: 0 and, if atol is 0, the larger of m and n
+        times the eps of the dtype.
+Returns: an int64 tensor with the shape of the batch. No gradient.
 
 >>> flambeau.linalg.matrix_rank(flambeau.tensor([[1.0, 2.0], [2.0, 4.0]]))
 tensor(1))",
              matrix_rank, kOut | kFloat32);
-  def_linalg("lstsq(A, B, rcond=None, *, driver=None)",
-             R"(The X that makes ``norm(A X - B)`` smallest; among several the smallest X, unless the driver is "gels".
+  def_linalg(
+      "lstsq(A, B, rcond=None, *, driver=None)",
+      R"(Compute the X that minimises ``norm(A X - B)``. Of several solutions, return the smallest X (not with "gels").
 
 Args:
     A: ``(*, m, n)``.
@@ -266,7 +268,7 @@ Returns: a named tuple ``(solution, residuals, rank, singular_values)``. residua
     ``A X - B``, empty unless m > n and every A has full rank, and with "gelsy"; rank: empty with "gels";
     singular_values: empty except with "gelsd" and "gelss".
 Gradient: A and B, any order, where the rank does not change.)",
-             lstsq, kOut | kFloat32);
+      lstsq, kOut | kFloat32);
 }
 
 }  // namespace flambeau::python

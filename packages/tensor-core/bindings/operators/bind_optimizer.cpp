@@ -165,15 +165,15 @@ double optimizer_option(PyObject* group, PyObject* name, Py_ssize_t position) {
 
 void bind_optimizer() {
   def("_optimizer_step(rule, group, params, grads, state)", kPrivate,
-      "One step of the optimizer `rule` over parameters and their gradients, in place: options come from the parameter "
-      "group, state from state[parameter], where what is missing is made.",
+      "Apply a step of the optimizer `rule` to parameters in place. The options come from the parameter group, the "
+      "state from state[parameter], where missing entries are created.",
       step);
   def("_optimizer_layout(rule, group)", kPrivate,
-      "The options of a rule as pairs of a name and a position, the names of a parameter's state with the options of a "
-      "group, and which of the rule's states they use.",
+      "Return the options of a rule as pairs of a name and a position, the names of a parameter's state for the "
+      "options of a group, and the states of the rule that these options use.",
       layout);
-  def("_optimizer_scalars(rule)", kPrivate, "The names of a rule's state that are numbers, beside step.",
-      [](std::string_view name) {
+  def("_optimizer_scalars(rule)", kPrivate,
+      "Return the names of the state entries of a rule that are numbers, except step.", [](std::string_view name) {
         const Names& names = names_of(rule_of(name));
         Object out(checked(PyTuple_New(Py_ssize_t(names.scalars.size()))));
         for (size_t i = 0; i < names.scalars.size(); ++i)

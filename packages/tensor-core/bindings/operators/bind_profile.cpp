@@ -44,15 +44,15 @@ PyObject* step(const ProfiledStep& s) {
 
 void bind_profile() {
   def("_profile_program(program, inputs, state)", kPrivate,
-      "Runs a program once. Returns for each operator or group: the numbers of its calls in the text, whether they ran "
-      "as one, the nanoseconds, the tensors that it reads and writes (value, shape, dtype, address of the storage) and "
-      "the values that nothing reads afterwards.",
+      "Run a program once. Return for each operator or fused group: the numbers of its calls in the text, whether they "
+      "were fused, the nanoseconds, the tensors that it reads and writes (value, shape, dtype, address of the storage) "
+      "and the values that are not read afterwards.",
       [](PyObject* program, PyObject* inputs, PyObject* state) {
         return list_of(program_of(program).profile(values_of(inputs), values_of(state)), step);
       });
   def("_program_boundaries(program)", kPrivate,
-      "The operators that do not run as one with an operator that computes an operand: numbers of the two calls in the "
-      "text, and the reason.",
+      "Return the operators that are not fused with the operator that computes an operand: the numbers of the two "
+      "calls in the text, and the reason.",
       [](PyObject* program) {
         return list_of(program_of(program).boundaries(), [](const Boundary& b) {
           return Py_BuildValue("(iis)", b.producer, b.consumer, b.reason.c_str());

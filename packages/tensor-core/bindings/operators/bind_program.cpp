@@ -140,9 +140,9 @@ PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
 }
 PyMethodDef run_definition = {
     "_run_program", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run_program)), METH_FASTCALL,
-    "_run_program(program, inputs, state, unmet=...)\n\nThe outputs of a program. NotImplemented "
-    "if modes, maps, autocast or classes intercept its operators. `unmet`, if given, if the "
-    "inputs would take another branch than those for which the program was made."};
+    "_run_program(program, inputs, state, unmet=...)\n\nReturn the outputs of a program. Return NotImplemented if "
+    "modes, vmap, autocast or classes intercept its operators. Return `unmet`, if given, if the inputs would take "
+    "another branch than those that the program was traced with."};
 
 PyObject* program_operators() {
   Object out(checked(PyDict_New()));
@@ -169,10 +169,10 @@ void bind_program(PyObject* module) {
   PyModule_AddObjectRef(module, run_definition.ml_name,
                         Object(checked(PyCFunction_New(&run_definition, nullptr))).get());
   def("_parse_program(text, fuse=True)", kPrivate,
-      "A program from its text, whose operators run as one where they can unless `fuse` is false; ValueError names the "
-      "line at fault.",
+      "Parse the text of a program. Operators are fused if possible, unless `fuse` is False. Raises ValueError with "
+      "the number of an invalid line.",
       parse_program);
-  def("_program_state(program)", kPrivate, "The names of the tensors that a program reads, in order.",
+  def("_program_state(program)", kPrivate, "Return the names of the tensors in the state of a program, in order.",
       [](PyObject* capsule) {
         const std::vector<std::string>& names = program_of(capsule).state_names();
         Object out(checked(PyTuple_New(Py_ssize_t(names.size()))));
@@ -181,15 +181,15 @@ void bind_program(PyObject* module) {
         return out.release();
       });
   def("_program_plan(program)", kPrivate,
-      "The operators of a program in the order in which they run; operators that run as one stand on one line.",
+      "Return the operators of a program in the order of execution. Fused operators are on one line.",
       [](PyObject* capsule) {
         const std::string plan = program_of(capsule).plan();
         return checked(PyUnicode_FromStringAndSize(plan.data(), Py_ssize_t(plan.size())));
       });
   def("_register_program_operator(name, parameters, function)", kPrivate,
-      "Lets programs call a Python function by a name of the form namespace::name.", register_operator);
-  def("_program_operators()", kPrivate, "The names of what programs can call, and how many parameters each has.",
-      program_operators);
+      "Register a Python function that programs can call by a name of the form namespace::name.", register_operator);
+  def("_program_operators()", kPrivate,
+      "Return the names of the operators that programs can call, and their numbers of parameters.", program_operators);
 }
 
 }  // namespace flambeau::python

@@ -29,12 +29,12 @@ PyObject* histogram_of_points(const Tensor& input, PyObject* bins, const std::op
 
 void bind_sorting() {
   def("histogramdd(input, bins, range=None, weight=None, density=False)", kFunction,
-      R"(How many points are in each cell of a grid, as (hist, bin_edges).
+      R"(Count the points in each cell of a grid. Return (hist, bin_edges).
 
 Args:
     input: (..., n), the coordinates of points in n dimensions, float32 or float64.
-    bins: for each dimension (or all) how many bins, or their edges.
-    range: first and last edge of each dimension in turn, else the range of the points.
+    bins: the number of bins of each dimension (or of all), or their edges.
+    range: first and last edge of each dimension in turn. Default: the range of the points.
     weight, density: as in ``histogram``.
 Returns: the counts, one dimension for each coordinate, and a tuple of edges. Not differentiable.)",
       histogram_of_points);

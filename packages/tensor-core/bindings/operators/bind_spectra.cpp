@@ -106,13 +106,13 @@ void require_no_driver(const char* name, PyObject* driver) {
 void bind_eigenvalues() {
   def_linalg(
       "eigh(A, UPLO='L')",
-      R"(``A = V diag(L) V^H`` of a symmetric or Hermitian matrix.
+      R"(Compute the decomposition ``A = V diag(L) V^H`` of a symmetric or Hermitian matrix.
 
 Args:
     A: ``(*, n, n)``.
     UPLO: "L" or "U": the triangle that is read.
 Returns: a named tuple ``(eigenvalues, eigenvectors)``, the eigenvalues real and ascending, the eigenvectors the columns.
-    An eigenvector is determined but for its sign, or its phase in the complex case.
+    The sign of an eigenvector (in the complex case, its phase) is arbitrary.
 Raises: LinAlgError without convergence.
 Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the loss depends on a phase.
     Source: Giles 2008, section 3.1.)",
@@ -123,20 +123,20 @@ Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the 
       kOut | kExactOut | kFloat32);
   def_linalg(
       "eigvalsh(A, UPLO='L')",
-      R"(The eigenvalues of a symmetric or Hermitian matrix ``(*, n, n)``, real and ascending.
+      R"(Compute the eigenvalues of a symmetric or Hermitian matrix ``(*, n, n)``, real and ascending.
 
 ``UPLO``, "L" or "U", names the triangle that is read. Raises LinAlgError without convergence.
-Gradient: A, any order, of repeated eigenvalues as well.)",
+Gradient: A, any order, also for repeated eigenvalues.)",
       [](const Tensor& a, std::string_view triangle) { return hermitian_eigen("eigvalsh", a, triangle, false).values; },
       kOut | kExactOut | kFloat32);
   def_linalg(
       "eig(A)",
-      R"(``A = V diag(L) V^-1`` of a general square matrix.
+      R"(Compute the decomposition ``A = V diag(L) V^-1`` of a general square matrix.
 
 Args:
     A: ``(*, n, n)``, finite.
-Returns: a named tuple ``(eigenvalues, eigenvectors)``, complex, the eigenvectors (of norm 1, but for a phase) the
-    columns; in no particular order.
+Returns: a named tuple ``(eigenvalues, eigenvectors)``, complex and in no particular order. The eigenvectors are the
+    columns; they have norm 1 and an arbitrary phase.
 Raises: RuntimeError for infinities and NaNs; LinAlgError without convergence.
 Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the loss depends on a phase.
     Source: Boeddeker et al. 2017, arXiv:1701.00392.)",
@@ -147,7 +147,7 @@ Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the 
       kOut | kFloat32);
   def_linalg(
       "eigvals(A)",
-      R"(The eigenvalues of a general square matrix ``(*, n, n)``, complex, in no particular order.
+      R"(Compute the eigenvalues of a general square matrix ``(*, n, n)``, complex, in no particular order.
 
 Raises: RuntimeError for infinities and NaNs; LinAlgError without convergence.
 Gradient: A, any order.)",
@@ -164,17 +164,17 @@ Tensor square_zeros(const Tensor& a, int64_t n) {  // an n x n matrix of zeros f
 void bind_singular_values() {
   def_linalg(
       "svd(A, full_matrices=True, *, driver=None)",
-      R"(``A = U diag(S) V^H``: orthonormal columns, singular values, orthonormal rows.
+      R"(Compute the decomposition ``A = U diag(S) V^H``: orthonormal columns, singular values, orthonormal rows.
 
 Args:
     A: ``(*, m, n)``; k is the smaller of m and n.
     full_matrices: U ``(*, m, m)`` and Vh ``(*, n, n)``; otherwise ``(*, m, k)`` and ``(*, k, n)``.
     driver: must be None.
-Returns: a named tuple ``(U, S, Vh)``, S real, descending. A pair of singular vectors is determined but for its sign, or
-    its phase in the complex case.
+Returns: a named tuple ``(U, S, Vh)``, S real, descending. The sign of a pair of singular vectors (in the complex case,
+    its phase) is arbitrary.
 Raises: LinAlgError without convergence.
 Gradient: A, any order, where the singular values are distinct and, with U or Vh, not 0; RuntimeError if the loss depends
-    on a phase. Of what full_matrices adds there is none. Source: Giles 2008, section 3.2; Wan, Zhang 2019,
+    on a phase. The vectors that full_matrices adds have no gradient. Source: Giles 2008, section 3.2; Wan, Zhang 2019,
     arXiv:1909.02659.)",
       [](const Tensor& a, bool full, PyObject* driver) {
         require_no_driver("svd", driver);
@@ -184,20 +184,20 @@ Gradient: A, any order, where the singular values are distinct and, with U or Vh
       kOut | kExactOut | kFloat32);
   def_linalg(
       "svdvals(A, *, driver=None)",
-      R"(The singular values of every matrix ``(*, m, n)``, descending, real. Raises LinAlgError without convergence.
+      R"(Compute the singular values of every matrix ``(*, m, n)``, descending and real.
 
-Gradient: A, any order.)",
+Raises LinAlgError without convergence. Gradient: A, any order.)",
       [](const Tensor& a, PyObject* driver) {
         require_no_driver("svdvals", driver);
         return singular_decomposition("svdvals", a, false, false).values;
       },
       kOut | kExactOut | kFloat32);
   def("svd(input, some=True, compute_uv=True)", kFunction | kMethod | kOut | kExactOut | kFloat32,
-      R"(``input = U diag(S) V^H``, as flambeau.linalg.svd, but with V in place of its conjugate transpose.
+      R"(Compute ``input = U diag(S) V^H`` like flambeau.linalg.svd, but return V instead of its conjugate transpose.
 
 Args:
-    some: U and V without the columns that the singular values do not reach.
-    compute_uv: False gives zeros for U and V.
+    some: return U and V without the columns that have no singular value.
+    compute_uv: if False, U and V are zeros.
 Returns: a named tuple ``(U, S, V)``.
 Gradient: input, as flambeau.linalg.svd.)",
       [](const Tensor& a, bool some, bool compute_uv) {

@@ -67,7 +67,7 @@ PyObject* watch_calls(PyObject*, PyObject* const* args, Py_ssize_t count) {
 PyMethodDef definition = {
     "_watch_calls", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(watch_calls)), METH_FASTCALL,
     "_watch_calls(executed, check)\n\nAdd the code that this thread runs to a set, and call ``check(frame, function)`` "
-    "for\neach call of a C function until it returned True for this function. ``None, None`` ends it."};
+    "for\neach call of a C function, until it returns True for this function. ``None, None`` ends it."};
 
 }  // namespace
 

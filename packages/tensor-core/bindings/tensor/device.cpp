@@ -186,9 +186,10 @@ PyObject* leave_device(PyObject*, PyObject*) {
   Py_RETURN_NONE;
 }
 
-PyGetSetDef device_attributes[] = {{"type", get_device_type, nullptr, "What kind of device it is.", nullptr},
-                                   {"index", get_device_index, nullptr, "Which of its kind, or None.", nullptr},
-                                   {}};
+PyGetSetDef device_attributes[] = {
+    {"type", get_device_type, nullptr, "Type of the device, such as 'cpu' or 'cuda'.", nullptr},
+    {"index", get_device_index, nullptr, "Index of the device, or None.", nullptr},
+    {}};
 PyMethodDef device_methods[] = {{"__enter__", enter_device, METH_NOARGS, nullptr},
                                 {"__exit__", leave_device, METH_VARARGS, nullptr},
                                 {"__reduce__", device_reduce, METH_NOARGS, nullptr},
@@ -227,9 +228,10 @@ void bind_device(PyObject* module) {
   PyModule_AddObjectRef(module, "device", reinterpret_cast<PyObject*>(device_class));
   device_cpu = make_device(device_class, {0});
   device_meta = make_device(device_class, {std::size(kTypes) - 1});
-  def("_set_default_device(device)", kPrivate, "Where this thread makes tensors of nothing; the CPU for None.",
+  def("_set_default_device(device)", kPrivate,
+      "Set the default device of new tensors in this thread; None means the CPU.",
       [](PyObject* device) { default_devices.front() = device_given_as("set_default_device", device); });
-  def("_get_default_device()", kPrivate, "Where this thread makes tensors of nothing.",
+  def("_get_default_device()", kPrivate, "Return the default device of new tensors in this thread.",
       [] { return Py_NewRef(device_object(default_devices.back())); });
 }
 

@@ -286,24 +286,27 @@ Tensor tensor_from_gpu_memory(PyObject* o) {
 }
 
 void bind_dlpack() {
-  def("_cuda_array_interface(input)", kPrivate, "What Tensor.__cuda_array_interface__ is.", describe_memory);
+  def("_cuda_array_interface(input)", kPrivate, "Return the value of Tensor.__cuda_array_interface__.",
+      describe_memory);
   def("_cuda_wrap(owner, address, shape, strides, dtype, device, writable, stream)", kPrivate,
-      "A tensor over memory of a GPU that the owner keeps alive.", wrap_gpu_memory);
-  def("_cuda_device_of(address)", kPrivate, "The GPU whose memory that is.",
+      "Return a tensor that shares GPU memory, which the owner keeps alive.", wrap_gpu_memory);
+  def("_cuda_device_of(address)", kPrivate, "Return the index of the GPU that the address belongs to.",
       [](int64_t address) { return int64_t(cuda::device_of(address)); });
   def("__dlpack__(input, *, stream=None, max_version=None, dl_device=None, copy=None)", kMethod,
-      "The DLPack capsule of this tensor; versioned where the consumer asks for 1.0 or later.", export_dlpack);
-  def("__dlpack_device__(input)", kMethod, "The DLPack device: (1, 0) is the CPU, (2, n) the GPU n.",
+      "Return a DLPack capsule of this tensor; a versioned one if the consumer supports DLPack 1.0.", export_dlpack);
+  def("__dlpack_device__(input)", kMethod, "Return the DLPack device: (1, 0) is the CPU, (2, n) is the GPU n.",
       [](const Tensor& t) {
         return Py_BuildValue("(ii)", int(device_of(t).device_type), int(device_of(t).device_id));
       });
   def("from_dlpack(ext_tensor, *, device=None, copy=None)", kFunction,
-      "A tensor over the memory of any object with __dlpack__, or a DLPack capsule; without a copy unless copy=True.",
+      "Return a tensor that shares the memory of a DLPack capsule or of an object with __dlpack__. copy=True copies "
+      "it.",
       [](PyObject* source, Placement place, std::optional<bool> copy) {
         const Tensor given = import_dlpack(source), t = to(given, place.like(given));
         return copy.value_or(false) && !t.is_meta() ? clone(t) : t;
       });
-  def("to_dlpack(input)", kFunction, "A DLPack capsule of the tensor, for libraries from before __dlpack__.",
+  def("to_dlpack(input)", kFunction,
+      "Return a DLPack capsule of the tensor, for libraries without support for __dlpack__.",
       [](const Tensor& t) { return export_dlpack(t, Py_None, Py_None, Py_None, Py_None); });
 }
 

@@ -145,10 +145,10 @@ True)")
             self.cast<Generator&>().reseed(seed_of(seed));
             return self;
           },
-          guard, py::arg("seed"), "Sets the seed and goes to the start of its stream; returns the generator.")
+          guard, py::arg("seed"), "Set the seed, go to the start of its stream, and return the generator.")
       .def(
           "initial_seed", [](const Generator& g) { return g.pytorch_stream() ? g.pytorch_stream()->seed() : g.seed(); },
-          "The seed.")
+          "Return the seed.")
       .def(
           "seed",
           [](Generator& g) {
@@ -156,51 +156,56 @@ True)")
             g.reseed(s);
             return s;
           },
-          guard, "Sets a seed from the system's entropy and returns it.")
-      .def("get_state", &state_of, guard, "The state: 16 bytes, or 5056 as PyTorch's CPU generator has them.")
+          guard, "Set a seed from the system's entropy, and return it.")
+      .def("get_state", &state_of, guard,
+           "Return the state: 16 bytes, or 5056 in the format of PyTorch's CPU generator.")
       .def(
           "set_state",
           [](const py::object& self, const py::object& state) {
             restore(self.cast<Generator&>(), state);
             return self;
           },
-          guard, py::arg("state"), "Restores a state from get_state().")
+          guard, py::arg("state"), "Restore a state from get_state().")
       .def(
           "clone_state", [](const Generator& g) { return Generator(g); }, guard,
-          "Another generator in the same state, which goes its own way from there.")
+          "Return an independent generator in the same state.")
       .def(
           "get_offset",
           [](const Generator& g) {
             require_counters(g);
             return g.offset();
           },
-          "The position in the stream. RuntimeError for the algorithm mt19937, which has none.")
+          "Return the position in the stream. Raises RuntimeError for the algorithm mt19937, which has none.")
       .def(
           "set_offset",
           [](Generator& g, uint64_t offset) {
             require_counters(g);
             g.set_state(g.seed(), offset);
           },
-          guard, py::arg("offset"), "Goes to a position in the stream.")
-      .def("_get_counters", &counters_of, guard, "The state of the numbers on GPUs, 16 bytes.")
-      .def("_set_counters", &restore_counters, guard, py::arg("state"), "Restores a state from _get_counters().")
+          guard, py::arg("offset"), "Set the position in the stream.")
+      .def("_get_counters", &counters_of, guard, "Return the state of the random numbers on GPUs, 16 bytes.")
+      .def("_set_counters", &restore_counters, guard, py::arg("state"), "Restore a state from _get_counters().")
       .def_property_readonly(
           "algorithm", [](const Generator& g) { return g.pytorch_stream() ? "mt19937" : "philox"; },
-          "\"philox\", or \"mt19937\" for PyTorch's numbers on the CPU.")
+          "Algorithm: \"philox\", or \"mt19937\" for PyTorch's numbers on the CPU.")
       .def_property_readonly(
           "device",
           [](const Generator& g) { return py::reinterpret_steal<py::object>(Py_NewRef(device_object(g.device()))); })
       .def(py::pickle(&pickled, &unpickled));
   m.def(
       "_seed_this_thread", [](const py::object& seed) { seed_this_thread(seed_of(seed)); }, py::arg("seed"),
-      "Gives the calling thread a generator of its own, with this seed, for where no generator is named.");
+      "Set a default generator with this seed for the calling thread.");
   m.def("_use_pytorch_streams", &use_pytorch_streams, guard, py::arg("enabled"),
-        "Chooses PyTorch's numbers or Philox's for generators that are made or seeded from here on.");
-  m.def("_uses_pytorch_streams", &uses_pytorch_streams, "True if new generators draw PyTorch's numbers.");
-  py::class_<RandomPlace>(m, "_RandomPlace", "Where numbers are drawn, to draw the same ones again.");
-  m.def("_random_place", &random_place, "Where the thread's default generator is, or the CUDA graph it captures.");
-  m.def("_draw_again", &draw_again, py::arg("place"), "Draws the numbers that follow a place, until `_go_on`.");
-  m.def("_go_on", &go_on, py::arg("place"), "Goes back to the place of before `_draw_again`.");
+        "Choose PyTorch's random numbers or Philox for generators that are created or seeded from now on.");
+  m.def("_uses_pytorch_streams", &uses_pytorch_streams,
+        "Return True if new generators generate PyTorch's random numbers.");
+  py::class_<RandomPlace>(m, "_RandomPlace",
+                          "Position in the stream of random numbers, to generate the same numbers again.");
+  m.def("_random_place", &random_place,
+        "Return the position of the thread's default generator, or of the CUDA graph that is being captured.");
+  m.def("_draw_again", &draw_again, py::arg("place"),
+        "Generate the random numbers after a position, until `_go_on` is called.");
+  m.def("_go_on", &go_on, py::arg("place"), "Return to the position before `_draw_again`.");
   m.attr("default_generator") = py::cast(&default_generator(), py::return_value_policy::reference);
 }
 

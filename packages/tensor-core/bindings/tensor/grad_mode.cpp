@@ -112,13 +112,14 @@ PyObject* get_mode(PyObject* self, void*) {
 }
 
 PyGetSetDef attributes[] = {
-    {"mode", get_mode, nullptr, "Inside: of inference_mode whether it is on, else whether operations are recorded.",
+    {"mode", get_mode, nullptr,
+     "True if the mode is enabled inside: inference mode for inference_mode, otherwise recording of operations.",
      nullptr},
     {}};
 PyMethodDef methods[] = {
     {"__enter__", enter, METH_NOARGS, nullptr},
     {"__exit__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(leave)), METH_FASTCALL, nullptr},
-    {"clone", another, METH_NOARGS, "Another context of the same mode."},
+    {"clone", another, METH_NOARGS, "Return a new context manager of the same mode."},
     {}};
 
 void add_type(PyObject* module, const char* name, newfunc constructor) {

@@ -321,13 +321,13 @@ Tensor elements_of_buffer(PyObject* buffer, Dtype dtype, int64_t count, int64_t 
 
 void bind_interop() {
   def("numpy(input, *, force=False)", kMethod,
-      "The elements as a NumPy array over the same memory.\n\n"
-      "Raises RuntimeError for a tensor that requires grad (force=True detaches), TypeError for bfloat16.",
+      "Return a NumPy array that shares the memory of the tensor.\n\nRaises RuntimeError for a tensor that requires "
+      "grad (force=True detaches it), TypeError for bfloat16.",
       to_numpy);
   def("from_numpy(ndarray)", kFunction,
-      "A tensor over the memory of a NumPy array (or any exporter of the buffer protocol), without a copy.\n\n"
-      "Changes on either side are seen on the other. A read-only array gives a read-only tensor.\n"
-      "Raises TypeError for element types without an equivalent, ValueError for negative strides.",
+      "Return a tensor that shares the memory of a NumPy array (or any exporter of the buffer protocol).\n\nA change "
+      "of one changes the other. A read-only array gives a read-only tensor.\nRaises TypeError for element types "
+      "without an equivalent, ValueError for negative strides.",
       [](PyObject* array) {
         const bool numbers = PyList_Check(array) || PyTuple_Check(array) || PyFloat_Check(array) || PyLong_Check(array);
         require<TypeError>(PyObject_CheckBuffer(array), "expected np.ndarray (got ", Py_TYPE(array)->tp_name, ")",
@@ -352,14 +352,14 @@ void bind_interop() {
         return int64_t(crc);
       });
   def("frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False)", kFunction,
-      "A one-dimensional tensor over the bytes of a buffer, without a copy: `count` elements (-1: all) from byte "
+      "Return a one-dimensional tensor that shares the memory of a buffer: `count` elements (-1: all) from byte "
       "`offset`. Warns if the buffer, and so the tensor, is read-only.",
       [](PyObject* buffer, Dtype dtype, int64_t count, int64_t offset, bool requires_grad) {
         const Tensor t = elements_of_buffer(buffer, dtype, count, offset);
         if (!t.storage().writable()) warn_once(kReadOnlyBuffer);
         return with_grad(t, requires_grad);
       });
-  def("_frombuffer(buffer, dtype, count=-1, offset=0)", kPrivate, "`frombuffer` without a warning.",
+  def("_frombuffer(buffer, dtype, count=-1, offset=0)", kPrivate, "Call `frombuffer` without a warning.",
       elements_of_buffer);
 }
 

@@ -33,15 +33,16 @@ PyObject* get_is_signed(PyObject* self, void*) {
   return PyBool_FromLong(value_of(self) != Dtype::bool_ && !is_unsigned(value_of(self)));
 }
 
-PyGetSetDef dtype_attributes[] = {{"itemsize", get_itemsize, nullptr, "Bytes of an element.", nullptr},
+PyGetSetDef dtype_attributes[] = {{"itemsize", get_itemsize, nullptr, "Number of bytes of an element.", nullptr},
                                   {"is_floating_point", get_is_floating_point, nullptr, nullptr, nullptr},
                                   {"is_complex", get_is_complex, nullptr, nullptr, nullptr},
                                   {"is_signed", get_is_signed, nullptr, nullptr, nullptr},
                                   {}};
 PyMethodDef dtype_methods[] = {
     {"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
-    {"to_real", dtype_to_real, METH_NOARGS, "The dtype of the parts of a complex dtype; a real dtype itself."},
-    {"to_complex", dtype_to_complex, METH_NOARGS, "The complex dtype of this precision, complex64 at least."},
+    {"to_real", dtype_to_real, METH_NOARGS,
+     "Return the dtype of the real and imaginary parts of a complex dtype, or the dtype itself if it is real."},
+    {"to_complex", dtype_to_complex, METH_NOARGS, "Return the complex dtype of this precision, at least complex64."},
     {}};
 constexpr char kDtypeDoc[] = R"(Type of the elements of a tensor, such as flambeau.float32.
 
@@ -142,7 +143,7 @@ PyObject* size_add(PyObject* a, PyObject* b) {
   if (!PyTuple_Check(a) || !PyTuple_Check(b)) Py_RETURN_NOTIMPLEMENTED;
   return as_size(PyTuple_Type.tp_as_sequence->sq_concat(a, b));
 }
-PyMethodDef size_methods[] = {{"numel", size_numel, METH_NOARGS, "The product of the sizes."}, {}};
+PyMethodDef size_methods[] = {{"numel", size_numel, METH_NOARGS, "Return the product of the sizes."}, {}};
 constexpr char kSizeDoc[] = R"(Tuple of the sizes of a tensor's dimensions.
 
 >>> size = fb.ones(2, 3).shape
