@@ -179,7 +179,8 @@ PyObject* publish(PyObject* module, Binding* b) {
     Py_DECREF(publish(module, another_form(*b, Binding::InPlace, "_", "In-place form of ", kMethod | function)));
   }
   if (b->flags & kCopy)
-    Py_DECREF(publish(module, another_form(*b, Binding::Copied, "_copy", "Copies of ", kFunction | kOut)));
+    Py_DECREF(publish(module,
+                      another_form(*b, Binding::Copied, "_copy", "Return a copy of the result of ", kFunction | kOut)));
   if (b->flags & kBecome)
     Py_DECREF(publish(module, another_form(*b, Binding::Become, "_", "In-place form of ", kMethod)));
   PyType_Modified(tensor_type);

@@ -37,7 +37,8 @@ Tensor prelu(const Tensor& t, const Tensor& weight) {
 const Operator gelu_operator(
     {.signature = "gelu(input, *, approximate='none')",
      .forms = kFunction | kOut,
-     .doc = R"(input * Phi(input), Phi the normal distribution function; approximate='tanh' uses the tanh formula.
+     .doc =
+         R"(Compute input * Phi(input), Phi the normal distribution function; approximate='tanh' uses the tanh formula.
 
 Source: Hendrycks, Gimpel 2016, arXiv:1606.08415.)",
      .forward = gelu,
@@ -48,7 +49,7 @@ Source: Hendrycks, Gimpel 2016, arXiv:1606.08415.)",
 const Operator glu_operator(
     {.signature = "glu(input, dim=-1)",
      .forms = kFunction | kOut,
-     .doc = R"(The first half of a dimension times the sigmoid of the second.
+     .doc = R"(Multiply the first half of a dimension by the sigmoid of the second half.
 
 Source: Dauphin et al. 2016, arXiv:1612.08083.)",
      .forward = glu,
@@ -59,7 +60,9 @@ const Operator prelu_operator(
     {.signature = "prelu(input, weight)",
      .forms = kFunction | kMethod | kLowerPrecision,
      .doc =
-         R"(input where positive, else weight * input, weight of one element or of one a channel (the second dimension).
+         R"(Compute input where it is positive, and weight * input elsewhere.
+
+weight has one element, or one for each channel (the second dimension).
 
 Gradient: input and weight. Source: He et al. 2015, arXiv:1502.01852.)",
      .forward = prelu,

@@ -16,7 +16,7 @@ void require_dtype_of(const Tensor& input, const Tensor& other, const char* argu
 
 const Operator lerp_operator({.signature = "lerp(input, end, weight)",
                               .forms = kFunction | kMethod | kInPlace | kOut,
-                              .doc = "input + weight * (end - input). Gradient: all three operands.",
+                              .doc = "Compute input + weight * (end - input). Gradient: all three operands.",
                               .forward =
                                   [](const Tensor& x, const Tensor& y, const Operand& w) {
                                     require_dtype_of(x, y, "end");
@@ -29,7 +29,7 @@ const Operator lerp_operator({.signature = "lerp(input, end, weight)",
 const Operator bitwise_not_operator(
     {.signature = "bitwise_not(input)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "Bits inverted; of booleans, not.",
+     .doc = "Invert the bits of integers, and negate booleans.",
      .forward = [](const Tensor& x) { return x.dtype() == Dtype::bool_ ? logical_not(x) : bitwise_not(x); },
      .reference = "~input",
      .samples = "i(3); b(3)"});
@@ -37,7 +37,8 @@ const Operator bitwise_not_operator(
 const Operator pow_operator(
     {.signature = "pow(input, exponent)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "input**exponent. Gradient: both operands, any order; where the base is 0 the exponent's is 0.",
+     .doc =
+         "Compute input**exponent. Gradient: both operands, any order; that of the exponent is 0 where the base is 0.",
      .forward =
          [](const Operand& x, const Operand& y) {
            require<TypeError>(x.tensor || y.tensor, "pow(): one of input and exponent must be a Tensor");
@@ -49,7 +50,7 @@ const Operator pow_operator(
 const Operator softshrink_operator(
     {.signature = "softshrink(input, lambd=0.5)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "input moved by lambd towards 0, and 0 where it is in [-lambd, lambd]. Gradient: input.",
+     .doc = "Move the elements by lambd towards 0, and set those in [-lambd, lambd] to 0. Gradient: input.",
      .forward =
          [](const Tensor& x, double lambd) {
            require(lambd >= 0, "lambda must be greater or equal to 0, but found to be ", lambd, ".");
@@ -58,19 +59,18 @@ const Operator softshrink_operator(
      .reference = "np.sign(input) * np.maximum(np.abs(input) - lambd, 0)",
      .samples = "f(2, 3); f(2, 3), 0.25"});
 
-const Operator celu_operator(
-    {.signature = "celu(input, alpha=1.0)",
-     .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc =
-         R"(input where positive, else alpha * (exp(input / alpha) - 1). Gradient: input, any order.
+const Operator celu_operator({.signature = "celu(input, alpha=1.0)",
+                              .forms = kFunction | kMethod | kInPlace | kOut,
+                              .doc =
+                                  R"(Compute input where it is positive, and alpha * (exp(input / alpha) - 1) elsewhere.
 
-Source: Barron 2017, arXiv:1704.07483.)",
-     .forward =
-         [](const Tensor& x, double alpha) {
-           require(alpha != 0, "ZeroDivisionError: alpha cannot be 0 for CELU");
-           return celu(x, alpha);
-         },
-     .reference = "np.where(input > 0, input, alpha * np.expm1(input / alpha))",
-     .samples = "f(2, 3); f(2, 3), 0.5"});
+Gradient: input, any order. Source: Barron 2017, arXiv:1704.07483.)",
+                              .forward =
+                                  [](const Tensor& x, double alpha) {
+                                    require(alpha != 0, "ZeroDivisionError: alpha cannot be 0 for CELU");
+                                    return celu(x, alpha);
+                                  },
+                              .reference = "np.where(input > 0, input, alpha * np.expm1(input / alpha))",
+                              .samples = "f(2, 3); f(2, 3), 0.5"});
 
 }  // namespace flambeau

@@ -33,21 +33,22 @@ Tensor real(const Tensor& t) {
   return part(t, 0, "Real", [](const Context& c) { c.set(0, to(c.gradient(), to_complex(c.gradient().dtype()))); });
 }
 
-const Operator conj_operator({.signature = "conj(input)",
-                              .forms = kFunction | kMethod,
-                              .doc = R"(The complex conjugate, a copy; a real tensor itself. Gradient: the conjugate.
+const Operator conj_operator(
+    {.signature = "conj(input)",
+     .forms = kFunction | kMethod,
+     .doc = R"(Compute the complex conjugate as a copy. Return a real tensor itself. Gradient: the conjugate.
 
-Tensors are conjugated at once: is_conj() is always False.
+Conjugation is not lazy: is_conj() is always False.
 
 >>> flambeau.conj(flambeau.tensor([1 + 2j]))
 tensor([1.-2.j]))",
-                              .forward = conj,
-                              .reference = "np.conj(input)",
-                              .samples = "c(2, 3); f(3)"});
+     .forward = conj,
+     .reference = "np.conj(input)",
+     .samples = "c(2, 3); f(3)"});
 
 const Operator resolve_conj_operator({.signature = "resolve_conj|resolve_neg(input)",
                                       .forms = kFunction | kMethod | kIdentity,
-                                      .doc = R"(The tensor itself: no conjugation or negation is put off.
+                                      .doc = R"(Return the tensor itself, because conjugation and negation are not lazy.
 
 >>> flambeau.resolve_conj(flambeau.tensor([1 + 2j]))
 tensor([1.+2.j]))",
@@ -57,7 +58,7 @@ tensor([1.+2.j]))",
 
 const Operator real_operator({.signature = "real(input)",
                               .forms = kFunction,
-                              .doc = R"(The real parts, a view; a real tensor itself. Gradient: a real one.
+                              .doc = R"(Return a view of the real parts, or a real tensor itself. The gradient is real.
 
 >>> flambeau.real(flambeau.tensor([1 + 2j]))
 tensor([1.]))",
@@ -70,12 +71,13 @@ Tensor imag(const Tensor& t) {
   return part(t, 1, "Imag", [](const Context& c) { c.set(0, mul(c.gradient(), Scalar(Complex<double>(0, 1)))); });
 }
 
-const Operator imag_operator({.signature = "imag(input)",
-                              .forms = kFunction,
-                              .doc = "The imaginary parts of a complex tensor, a view. Gradient: an imaginary one.",
-                              .forward = imag,
-                              .reference = "input.imag",
-                              .samples = "c(2, 3)"});
+const Operator imag_operator(
+    {.signature = "imag(input)",
+     .forms = kFunction,
+     .doc = "Return a view of the imaginary parts of a complex tensor. The gradient is imaginary.",
+     .forward = imag,
+     .reference = "input.imag",
+     .samples = "c(2, 3)"});
 
 Tensor view_as_real(const Tensor& t) {
   require_complex(t, "view_as_real");
@@ -87,12 +89,13 @@ Tensor view_as_real(const Tensor& t) {
   return recorded("ViewAsReal", t, out, [](const Tensor& g) { return view_as_complex(contiguous(g)); });
 }
 
-const Operator view_as_real_operator({.signature = "view_as_real(input)",
-                                      .forms = kFunction,
-                                      .doc = "A complex tensor as pairs of real numbers, (*, 2): a view.",
-                                      .forward = view_as_real,
-                                      .reference = "np.stack([input.real, input.imag], -1)",
-                                      .samples = "c(3)"});
+const Operator view_as_real_operator(
+    {.signature = "view_as_real(input)",
+     .forms = kFunction,
+     .doc = "Return a view of a complex tensor as pairs of real numbers, with shape (*, 2).",
+     .forward = view_as_real,
+     .reference = "np.stack([input.real, input.imag], -1)",
+     .samples = "c(3)"});
 
 Tensor view_as_complex(const Tensor& t) {
   require(t.dtype() == Dtype::float32 || t.dtype() == Dtype::float64,
@@ -117,7 +120,7 @@ Tensor view_as_complex(const Tensor& t) {
 const Operator view_as_complex_operator(
     {.signature = "view_as_complex(input)",
      .forms = kFunction | kFloat32,
-     .doc = "Pairs of real numbers, (*, 2) with the pairs next to each other, as complex numbers: a view.",
+     .doc = "Return a complex view of pairs of real numbers: a tensor (*, 2) whose last dimension is contiguous.",
      .forward = view_as_complex,
      .reference = "input[..., 0] + 1j * input[..., 1]",
      .samples = "f(3, 2)"});
@@ -171,7 +174,7 @@ Tensor complex(const Tensor& re, const Tensor& im) {
 const Operator complex_operator(
     {.signature = "complex(real, imag)",
      .forms = kFunction | kOut | kExactOut,
-     .doc = "real + i * imag, of two float32 or two float64 tensors. Gradient: both operands, any order.",
+     .doc = "Compute real + i * imag of two float32 or two float64 tensors. Gradient: both operands, any order.",
      .forward = complex,
      .reference = "real + 1j * imag",
      .samples = "f(3), f(2, 3)"});
@@ -183,8 +186,8 @@ Tensor polar(const Tensor& radius, const Tensor& angle) {
 
 const Operator polar_operator({.signature = "polar(abs, angle)",
                                .forms = kFunction | kOut | kExactOut | kFloat32,
-                               .doc = "abs * (cos(angle) + i * sin(angle)), of two float32 or two float64 tensors. "
-                                      "Gradient: both operands, any order.",
+                               .doc = "Compute abs * (cos(angle) + i * sin(angle)) of two float32 or two float64 "
+                                      "tensors. Gradient: both operands, any order.",
                                .forward = polar,
                                .reference = "abs * np.exp(1j * angle)",
                                .samples = "p(3), f(3)"});
@@ -192,7 +195,7 @@ const Operator polar_operator({.signature = "polar(abs, angle)",
 const Operator isreal_operator(
     {.signature = "isreal(input)",
      .forms = kFunction | kMethod,
-     .doc = "Where the imaginary part is 0; everywhere for real dtypes.",
+     .doc = "Return True for elements whose imaginary part is 0, and everywhere for real dtypes.",
      .forward = [](const Tensor& t) { return is_complex(t.dtype()) ? eq(imag(t), 0) : ones(t.shape(), Dtype::bool_); },
      .reference = "np.isreal(input)",
      .samples = "f(3); c(3)"});

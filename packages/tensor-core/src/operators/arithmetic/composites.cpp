@@ -181,7 +181,7 @@ Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool 
 const Operator add_operator(
     {.signature = "add(input, other, *, alpha=1)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "input + alpha * other. Gradient: both operands, any order.",
+     .doc = "Compute input + alpha * other. Gradient: both operands, any order.",
      .forward = scaled_sum<op::add>,
      .in_place = scaled_sum_<op::add>,
      .into = scaled_sum_into<op::add>,
@@ -190,7 +190,7 @@ const Operator add_operator(
 
 const Operator sub_operator({.signature = "sub|subtract(input, other, *, alpha=1)",
                              .forms = kFunction | kMethod | kInPlace | kOut,
-                             .doc = "input - alpha * other. Gradient: both operands, any order.",
+                             .doc = "Compute input - alpha * other. Gradient: both operands, any order.",
                              .forward = scaled_sum<op::sub>,
                              .in_place = scaled_sum_<op::sub>,
                              .into = scaled_sum_into<op::sub>,
@@ -200,8 +200,8 @@ const Operator sub_operator({.signature = "sub|subtract(input, other, *, alpha=1
 const Operator div_operator(
     {.signature = "div|divide(input, other, *, rounding_mode=None)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "input / other; with rounding_mode 'floor' or 'trunc' the quotient rounded down or towards zero. Gradient: "
-            "both operands.",
+     .doc = "Compute input / other. With rounding_mode 'floor' or 'trunc', round the quotient down or towards zero. "
+            "Gradient: both operands.",
      .forward = divide,
      .in_place = divide_,
      .into = divide_into,
@@ -211,7 +211,7 @@ const Operator div_operator(
 
 const Operator float_power_operator({.signature = "float_power(input, exponent)",
                                      .forms = kFunction | kMethod | kInPlace | kOut,
-                                     .doc = "input**exponent in float64. Gradient: both operands, any order.",
+                                     .doc = "Compute input**exponent in float64. Gradient: both operands, any order.",
                                      .forward = float_power,
                                      .reference = "np.float_power(input, exponent)",
                                      .samples = "p(2, 3), f(3); i(3), 2; 2, f(3); c(3), 2"});
@@ -219,8 +219,7 @@ const Operator float_power_operator({.signature = "float_power(input, exponent)"
 const Operator clamp_operator(
     {.signature = "clamp|clip(input, min=None, max=None)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc =
-         "Limits the values to [min, max]. Gradient: input's where the value is inside, the bound's where it is not.",
+     .doc = "Limit the values to [min, max]. Gradient: to input where the value is inside, to the bound elsewhere.",
      .forward = clamp,
      .in_place = clamp_,
      .into = clamp_into,
@@ -229,7 +228,7 @@ const Operator clamp_operator(
 
 const Operator positive_operator({.signature = "positive(input)",
                                   .forms = kFunction | kMethod,
-                                  .doc = "The tensor itself.",
+                                  .doc = "Return the tensor itself.",
                                   .forward =
                                       [](const Tensor& x) {
                                         require(x.dtype() != Dtype::bool_,
@@ -241,7 +240,7 @@ const Operator positive_operator({.signature = "positive(input)",
 
 const Operator rsub_operator({.signature = "rsub(input, other, *, alpha=1)",
                               .forms = kFunction,
-                              .doc = "other - alpha * input.",
+                              .doc = "Compute other - alpha * input.",
                               .forward =
                                   [](const Tensor& x, const Operand& y, Scalar alpha) {
                                     return alpha.equals(1) ? sub(y, x) : scaled_sum<op::sub>(y, x, alpha);
@@ -249,57 +248,63 @@ const Operator rsub_operator({.signature = "rsub(input, other, *, alpha=1)",
                               .reference = "other - alpha * input",
                               .samples = "f(2, 3), f(3); f(3), 2, alpha=-0.5; i(3), i(3), alpha=2"});
 
-const Operator round_operator({.signature = "round(input, *, decimals=0)",
-                               .forms = kFunction | kMethod | kInPlace | kOut,
-                               .doc = "Nearest integer (or multiple of 10**-decimals), halves to even. Gradient: zero.",
-                               .forward = round_to,
-                               .reference = "np.round(input, decimals)",
-                               .samples = "f(2, 3); f(2, 3), decimals=1; 100 * f(3), decimals=-1; i(3)"});
+const Operator round_operator(
+    {.signature = "round(input, *, decimals=0)",
+     .forms = kFunction | kMethod | kInPlace | kOut,
+     .doc = "Round to the nearest integer (or multiple of 10**-decimals), halves to even. Gradient: zero.",
+     .forward = round_to,
+     .reference = "np.round(input, decimals)",
+     .samples = "f(2, 3); f(2, 3), decimals=1; 100 * f(3), decimals=-1; i(3)"});
 
 const Operator logit_operator(
     {.signature = "logit(input, eps=None)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "log(x / (1 - x)), x the input, limited to [eps, 1 - eps] if eps is given. Gradient: input, any order.",
+     .doc = "Compute log(x / (1 - x)), where x is the input, limited to [eps, 1 - eps] if eps is given. Gradient: "
+            "input, any order.",
      .forward = logit_within,
      .reference = "scipy.special.logit(input if eps is None else np.clip(input, eps, 1 - eps))",
      .samples = "p(2, 3) / 2; p(3) / 2, 0.25"});
 
 const Operator ldexp_operator({.signature = "ldexp(input, other)",
                                .forms = kFunction | kMethod | kInPlace | kOut,
-                               .doc = "input * 2**other. Gradient: both operands, any order.",
+                               .doc = "Compute input * 2**other. Gradient: both operands, any order.",
                                .forward = ldexp,
                                .reference = "input * 2.0**other",
                                .samples = "f(2, 3), f(3); f(3), i(3)"});
 
-const Operator frexp_operator(
-    {.signature = "frexp(input)",
-     .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "Mantissa in [1/2, 1) and exponent (int32): input = mantissa * 2**exponent. Gradient: the mantissa's.",
-     .forward =
-         [](const Tensor& x) { return TensorPair{_frexp_mantissa(x), to(_frexp_exponent(detach(x)), Dtype::int32)}; },
-     .fields = "mantissa, exponent",
-     .reference = "np.frexp(input)",
-     .samples = "f(2, 3)"});
+const Operator frexp_operator({.signature = "frexp(input)",
+                               .forms = kFunction | kMethod | kOut | kExactOut,
+                               .doc = "Split into a mantissa in [1/2, 1) and an int32 exponent: input = mantissa * "
+                                      "2**exponent. Gradient: of the mantissa.",
+                               .forward =
+                                   [](const Tensor& x) {
+                                     return TensorPair{_frexp_mantissa(x),
+                                                       to(_frexp_exponent(detach(x)), Dtype::int32)};
+                                   },
+                               .fields = "mantissa, exponent",
+                               .reference = "np.frexp(input)",
+                               .samples = "f(2, 3)"});
 
 const Operator nan_to_num_operator(
     {.signature = "nan_to_num(input, nan=None, posinf=None, neginf=None)",
      .forms = kFunction | kMethod | kInPlace | kOut | kExactOut,
-     .doc = "NaN replaced by nan (0), infinities by posinf and neginf (the dtype's largest and smallest number). "
-            "Gradient: input's where it is finite.",
+     .doc = "Replace NaN by nan (default: 0), and infinities by posinf and neginf (default: the largest and smallest "
+            "number of the dtype). Gradient: input, where it is finite.",
      .forward = nan_to_num,
      .reference = "np.nan_to_num(input, nan=0 if nan is None else nan, posinf=posinf, neginf=neginf)",
      .samples = "np.array([0.5, np.nan, np.inf, -np.inf]); np.array([np.nan, np.inf, -np.inf, 2]), 1, 2, 3; i(3)"});
 
-const Operator isclose_operator({.signature = "isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)",
-                                 .forms = kFunction | kMethod,
-                                 .doc = "Whether |input - other| <= atol + rtol * |other|, or both are equal.",
-                                 .forward = isclose,
-                                 .reference = "np.isclose(input, other, rtol, atol, equal_nan)",
-                                 .samples = "f(2, 3), f(2, 3); f(2, 3), f(3), 0.5, 1; i(3), i(3)"});
+const Operator isclose_operator(
+    {.signature = "isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)",
+     .forms = kFunction | kMethod,
+     .doc = "Return True where |input - other| <= atol + rtol * |other|, or both are equal.",
+     .forward = isclose,
+     .reference = "np.isclose(input, other, rtol, atol, equal_nan)",
+     .samples = "f(2, 3), f(2, 3); f(2, 3), f(3), 0.5, 1; i(3), i(3)"});
 
 const Operator allclose_operator({.signature = "allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)",
                                   .forms = kFunction | kMethod,
-                                  .doc = "Whether isclose() holds everywhere.",
+                                  .doc = "Return True if isclose() is True for all elements.",
                                   .forward =
                                       [](const Tensor& x, const Tensor& y, double rtol, double atol, bool equal_nan) {
                                         return item(all(isclose(x, y, rtol, atol, equal_nan), {}, false)).truth();
@@ -310,7 +315,7 @@ const Operator allclose_operator({.signature = "allclose(input, other, rtol=1e-0
 const Operator addcmul_operator(
     {.signature = "addcmul(input, tensor1, tensor2, *, value=1)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "input + value * tensor1 * tensor2. Gradient: all three tensors.",
+     .doc = "Compute input + value * tensor1 * tensor2. Gradient: all three tensors.",
      .forward = [](const Tensor& x, const Tensor& y, const Tensor& z,
                    Scalar value) { return add_scaled(x, y, z, value, addcmul); },
      .reference = "input + value * tensor1 * tensor2",
@@ -319,7 +324,7 @@ const Operator addcmul_operator(
 const Operator addcdiv_operator(
     {.signature = "addcdiv(input, tensor1, tensor2, *, value=1)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "input + value * tensor1 / tensor2. Gradient: all three tensors.",
+     .doc = "Compute input + value * tensor1 / tensor2. Gradient: all three tensors.",
      .forward =
          [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
            require(
@@ -335,8 +340,8 @@ const Operator addcdiv_operator(
 const Operator where_operator(
     {.signature = "where(condition, input=None, other=None)",
      .forms = kFunction | kOut | kExactOut,
-     .doc = "input where condition is true, else other; with the condition alone, the indices of its true elements, "
-            "one tensor a dimension.",
+     .doc = "Select input where condition is true, and other elsewhere. With the condition alone, return the indices "
+            "of its true elements, one tensor for each dimension.",
      .forward = [](const Tensor& condition, const std::optional<Operand>& x,
                    const std::optional<Operand>& y) -> TensorOrTensors {
        if (!x && !y) return unbind(nonzero(condition), 1);
@@ -349,7 +354,7 @@ const Operator where_operator(
 
 const Operator where_method({.signature = "where(input, condition, other)",
                              .forms = kMethod,
-                             .doc = "input where condition is true, else other.",
+                             .doc = "Select input where condition is true, and other elsewhere.",
                              .forward = [](const Tensor& x, const Tensor& condition, const Operand& other) {
                                require_condition(condition);
                                return where(condition, x, other);

@@ -49,7 +49,7 @@ bool equal(const Tensor& a, const Tensor& b) {
 
 const Operator equal_operator({.signature = "equal(input, other)",
                                .forms = kFunction | kMethod,
-                               .doc = "Whether shapes and all elements are equal.",
+                               .doc = "Return True if the shapes and all elements are equal.",
                                .forward = equal,
                                .reference = "np.array_equal(input, other)",
                                .samples = "f(2, 3), f(2, 3); np.ones(3), np.ones(3)"});

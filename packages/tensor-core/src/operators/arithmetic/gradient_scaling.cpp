@@ -65,7 +65,7 @@ bool scale_gradients(const std::vector<Tensor>& gradients, double factor) {
 const Operator _scale_gradients_operator(
     {.signature = "_scale_gradients(gradients, factor)",
      .forms = kPrivate,
-     .doc = "Multiplies gradients in place; returns whether all of their elements were finite.",
+     .doc = "Multiply gradients in place, and return True if all of their elements were finite.",
      .forward = scale_gradients});
 
 }  // namespace flambeau

@@ -24,7 +24,7 @@ Tensor mvlgamma(const Tensor& x, int64_t p) {
 
 const Operator polygamma_operator({.signature = "polygamma(n, input)",
                                    .forms = kFunction | kOut,
-                                   .doc = "The n-th derivative of digamma, n >= 0. Gradient: input, any order.",
+                                   .doc = "Compute the n-th derivative of digamma, n >= 0. Gradient: input, any order.",
                                    .forward = polygamma,
                                    .reference = "scipy.special.polygamma(n, input)",
                                    .samples = "0, p(3); 1, p(2, 3); 3, p(3)"});
@@ -37,7 +37,7 @@ const Operator polygamma_method({.signature = "polygamma(input, n)",
 const Operator mvlgamma_operator(
     {.signature = "mvlgamma(input, p)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "Logarithm of the multivariate gamma function of dimension p. Gradient: input, any order.",
+     .doc = "Compute the logarithm of the multivariate gamma function of dimension p. Gradient: input, any order.",
      .forward = mvlgamma,
      .reference = "np.vectorize(lambda x: scipy.special.multigammaln(x, p))(input)",
      .samples = "p(2, 3) + 2, 1; p(2, 3) + 2, 3"});

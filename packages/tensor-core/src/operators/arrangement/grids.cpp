@@ -29,7 +29,7 @@ Tensors meshgrid(const Tensors& given, bool swapped) {
 const Operator meshgrid_operator(
     {.signature = "meshgrid(*tensors, indexing='ij')",
      .forms = kFunction,
-     .doc = R"(Coordinate grids of vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does.
+     .doc = R"(Create coordinate grids of vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does.
 
 Raises RuntimeError for tensors of more than one dimension or of different dtypes, and for another ``indexing``.
 
@@ -53,7 +53,8 @@ Tensor cartesian_prod(const Tensors& vectors) {
 const Operator cartesian_prod_operator(
     {.signature = "cartesian_prod(*tensors)",
      .forms = kFunction,
-     .doc = R"(All ways to choose one element of each vector, ``(product of sizes, vectors)``; a single vector as it is.
+     .doc =
+         R"(Return the Cartesian product of vectors, ``(product of sizes, vectors)``; a single vector is not changed.
 
 >>> flambeau.cartesian_prod(flambeau.tensor([1, 2]), flambeau.tensor([3, 4]))
 tensor([[1, 3],
@@ -104,7 +105,10 @@ Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
 const Operator combinations_operator(
     {.signature = "combinations(input, r=2, with_replacement=False)",
      .forms = kFunction,
-     .doc = R"(The subsets of ``r`` elements of a vector in lexicographic order, ``(count, r)``. Gradient: added back.
+     .doc =
+         R"(Return the combinations of ``r`` elements of a vector in lexicographic order, ``(count, r)``.
+
+Gradient: input.
 
 >>> flambeau.combinations(flambeau.tensor([1, 2, 3]))
 tensor([[1, 2],
@@ -150,7 +154,7 @@ const Operator block_diag_operator(
     {.signature = "block_diag(*tensors)",
      .forms = kFunction,
      .doc =
-         R"(The matrices along the diagonal of one, zeros elsewhere; vectors count as one row. Gradient: each its block.
+         R"(Create a block-diagonal matrix from matrices; vectors count as one row. Gradient: all tensors.
 
 Raises RuntimeError for a tensor of more than two dimensions.
 
@@ -178,7 +182,7 @@ const Operator rot90_operator(
     {.signature = "rot90(input, k=1, dims=(0, 1))",
      .forms = kFunction | kMethod,
      .doc =
-         R"(``input`` rotated by ``k`` quarter turns from the first towards the second of ``dims``; a copy. Gradient: input.
+         R"(Rotate by ``k`` quarter turns from the first towards the second of ``dims``; a copy. Gradient: input.
 
 Raises RuntimeError unless there are two different dimensions.
 

@@ -131,7 +131,7 @@ Tensor cat(const Tensors& tensors, int64_t dim) {
 
 const Operator cat_operator({.signature = "cat|concat|concatenate(tensors, dim=0)",
                              .forms = kFunction | kOut | kWidest,
-                             .doc = R"(Join tensors along a dimension. Gradient: each tensor gets its part.
+                             .doc = R"(Join tensors along a dimension. Gradient: all tensors.
 
 >>> flambeau.cat([flambeau.ones(2), flambeau.zeros(1)])
 tensor([1., 1., 0.]))",
@@ -160,7 +160,7 @@ Tensor stack(const Tensors& tensors, int64_t dim) {
 
 const Operator stack_operator({.signature = "stack(tensors, dim=0)",
                                .forms = kFunction | kOut | kWidest,
-                               .doc = "Tensors of one shape joined along a fresh dimension.",
+                               .doc = "Join tensors of the same shape along a new dimension.",
                                .forward = stack});
 
 }  // namespace flambeau

@@ -39,13 +39,12 @@ Tensor flip(const Tensor& t, const Shape& dims) {
   return out;
 }
 
-const Operator flip_operator(
-    {.signature = "flip(input, *dims)",
-     .forms = kFunction | kMethod,
-     .doc = "The order of the elements reversed along the dimensions; a copy. Gradient: input.",
-     .forward = flip,
-     .reference = "np.flip(input, dims)",
-     .samples = "f(2, 3), (0,); f(2, 3), (0, -1); i(2, 3, 2), (1,)"});
+const Operator flip_operator({.signature = "flip(input, *dims)",
+                              .forms = kFunction | kMethod,
+                              .doc = "Reverse the order of the elements along the dimensions; a copy. Gradient: input.",
+                              .forward = flip,
+                              .reference = "np.flip(input, dims)",
+                              .samples = "f(2, 3), (0,); f(2, 3), (0, -1); i(2, 3, 2), (1,)"});
 
 Tensor repeat(const Tensor& t, const Shape& repeats) {
   require(int(repeats.size()) >= t.dim(),
@@ -73,7 +72,7 @@ Tensor repeat(const Tensor& t, const Shape& repeats) {
 
 const Operator repeat_operator({.signature = "repeat(input, *repeats)",
                                 .forms = kMethod,
-                                .doc = "The tensor repeated along each dimension; a copy. Gradient: summed.",
+                                .doc = "Repeat the tensor along each dimension; a copy. Gradient: summed.",
                                 .forward = repeat,
                                 .reference = "np.tile(input, repeats)",
                                 .samples = "f(2, 3), (2, 1); f(3), (2, 2)"});
@@ -200,8 +199,9 @@ const Operator constant_pad_nd_operator(
     {.signature = "constant_pad_nd(input, pad, value=0)",
      .forms = kFunction,
      .doc =
-         R"(input with `value` around it: pad is (left, right) for the last dimension, then the one before, ...; negative
-amounts cut off. Gradient: input.)",
+         R"(Pad with `value`: pad is (left, right) for the last dimension, then for the one before it, and so on.
+
+Negative amounts remove elements. Gradient: input.)",
      .forward = constant_pad_nd,
      .reference = "np.pad(input, [(0, 0), pad[:2]] if len(pad) == 2 else [pad[2:], pad[:2]], constant_values=value)",
      .samples = "f(2, 3), (1, 2); f(2, 3), (1, 0, 0, 2), 2.5"});
@@ -228,14 +228,15 @@ Tensor diag_embed(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
 const Operator diag_embed_operator(
     {.signature = "diag_embed(input, offset=0, dim1=-2, dim2=-1)",
      .forms = kFunction | kMethod,
-     .doc = "The last dimension as a diagonal of matrices that are zero elsewhere. Gradient: the diagonal.",
+     .doc = "Create matrices with the last dimension as a diagonal and zeros elsewhere. Gradient: the diagonal.",
      .forward = diag_embed,
      .reference = "np.array([np.diag(row, offset) for row in input]) if input.ndim == 2 else np.diag(input, offset)",
      .samples = "f(3); f(2, 3); f(2, 3), 1"});
 
 const Operator tile_operator({.signature = "tile(input, *dims)",
                               .forms = kFunction | kMethod,
-                              .doc = "repeat(), where fewer counts than dimensions are those of the last ones.",
+                              .doc = "Repeat the tensor like repeat(). If there are fewer counts than dimensions, they "
+                                     "are those of the last dimensions.",
                               .forward =
                                   [](const Tensor& t, const Shape& dims) {
                                     Shape counts = dims;
@@ -270,22 +271,21 @@ const Operator fliplr_operator({.signature = "fliplr(input)",
 const Operator diagflat_operator(
     {.signature = "diagflat(input, offset=0)",
      .forms = kFunction | kMethod,
-     .doc = "All elements as the diagonal of a matrix.",
+     .doc = "Create a matrix with all elements of the input as its diagonal.",
      .forward = [](const Tensor& t, int64_t offset) { return diag_embed(reshape(t, {t.numel()}), offset, 0, 1); },
      .reference = "np.diagflat(input, offset)",
      .samples = "f(2, 2); f(3), 1"});
 
-const Operator diag_operator({.signature = "diag(input, diagonal=0)",
-                              .forms = kFunction | kMethod | kOut | kExactOut,
-                              .doc = "The diagonal of a matrix, a copy; of a vector, the matrix with it.",
-                              .forward =
-                                  [](const Tensor& t, int64_t diagonal) {
-                                    require(t.dim() == 1 || t.dim() == 2, "diag(): Supports 1D or 2D tensors. Got ",
-                                            t.dim(), "D");
-                                    return t.dim() == 1 ? diag_embed(t, diagonal, 0, 1)
-                                                        : clone(flambeau::diagonal(t, diagonal, 0, 1));
-                                  },
-                              .reference = "np.diag(input, diagonal)",
-                              .samples = "f(3); f(3, 4); f(3), -1; f(3, 4), 1"});
+const Operator diag_operator(
+    {.signature = "diag(input, diagonal=0)",
+     .forms = kFunction | kMethod | kOut | kExactOut,
+     .doc = "Return a copy of the diagonal of a matrix, or for a vector the matrix with this diagonal.",
+     .forward =
+         [](const Tensor& t, int64_t diagonal) {
+           require(t.dim() == 1 || t.dim() == 2, "diag(): Supports 1D or 2D tensors. Got ", t.dim(), "D");
+           return t.dim() == 1 ? diag_embed(t, diagonal, 0, 1) : clone(flambeau::diagonal(t, diagonal, 0, 1));
+         },
+     .reference = "np.diag(input, diagonal)",
+     .samples = "f(3); f(3, 4); f(3), -1; f(3, 4), 1"});
 
 }  // namespace flambeau

@@ -52,7 +52,7 @@ Tensor tril(const Tensor& t, int64_t diagonal) { return triangle(t, diagonal, tr
 
 const Operator tril_operator({.signature = "tril(input, diagonal=0)",
                               .forms = kFunction | kMethod | kOut | kExactOut | kInPlace,
-                              .doc = "The lower triangle, zeros above. Gradient: input.",
+                              .doc = "Return the lower triangle, with zeros above it. Gradient: input.",
                               .forward = tril,
                               .reference = "np.tril(input, diagonal)",
                               .samples = "f(3, 4); f(3, 4), 1; i(2, 3, 3), -1"});
@@ -61,7 +61,7 @@ Tensor triu(const Tensor& t, int64_t diagonal) { return triangle(t, diagonal, fa
 
 const Operator triu_operator({.signature = "triu(input, diagonal=0)",
                               .forms = kFunction | kMethod | kOut | kExactOut | kInPlace,
-                              .doc = "The upper triangle, zeros below. Gradient: input.",
+                              .doc = "Return the upper triangle, with zeros below it. Gradient: input.",
                               .forward = triu,
                               .reference = "np.triu(input, diagonal)",
                               .samples = "f(3, 4); f(3, 4), 1; i(2, 3, 3), -1"});

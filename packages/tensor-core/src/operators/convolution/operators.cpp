@@ -76,8 +76,9 @@ OperatorRecord forward_record(const char* signature, OperatorFunction forward, c
   return {.signature = signature,
           .forms = kFunction | kLowerPrecision,
           .doc =
-              "Cross-correlation: input (N, C, *) or (C, *), weight (F, C / groups, *). Numbers stand for every "
-              "dimension; padding may be 'valid' or 'same'.\n\nGradient: input, weight and bias, any order.",
+              "Compute the cross-correlation of input (N, C, *) or (C, *) with weight (F, C / groups, *). A single "
+              "number applies to every spatial dimension. padding may be 'valid' or 'same'.\n\nGradient: input, weight "
+              "and bias, any order.",
           .forward = forward,
           .reference =
               "scipy.signal.correlate(input[0], weight[0], 'same' if padding == 'same' else 'valid')[None] + "
@@ -102,14 +103,15 @@ Tensor convolve_transposed(const Tensor& input, const Tensor& weight, const Tens
 }
 
 OperatorRecord transposed_record(const char* signature, OperatorFunction forward, const char* samples) {
-  return {.signature = signature,
-          .forms = kFunction | kLowerPrecision,
-          .doc =
-              "The transpose of a convolution, in input (N, C, *) or (C, *), with weight (C, F / groups, *): what a "
-              "convolution's derivative does to the gradient.\n\nGradient: input, weight and bias, any order.",
-          .forward = forward,
-          .reference = "scipy.signal.convolve(input[0], weight[0])[None] + (0 if bias is None else bias)",
-          .samples = samples};
+  return {
+      .signature = signature,
+      .forms = kFunction | kLowerPrecision,
+      .doc =
+          "Compute the transposed convolution of input (N, C, *) or (C, *) with weight (C, F / groups, *), which is "
+          "the gradient of a convolution with respect to its input.\n\nGradient: input, weight and bias, any order.",
+      .forward = forward,
+      .reference = "scipy.signal.convolve(input[0], weight[0])[None] + (0 if bias is None else bias)",
+      .samples = samples};
 }
 
 const Operator conv_transpose1d_operator(transposed_record(
@@ -132,8 +134,8 @@ OperatorRecord input_gradient_record(const char* signature, OperatorFunction for
   return {.signature = signature,
           .forms = kPrivate | kNetwork,
           .doc =
-              "The gradient of a convolution's input, which has input_size, for a gradient of its output.\n\n"
-              "Gradient: weight and grad_output, any order.",
+              "Compute the gradient of the input of a convolution, which has input_size, from the gradient of its "
+              "output.\n\nGradient: weight and grad_output, any order.",
           .forward = forward,
           .reference = "scipy.signal.convolve(grad_output[0], weight[0])[None]",
           .samples = samples};
@@ -159,8 +161,8 @@ OperatorRecord weight_gradient_record(const char* signature, OperatorFunction fo
   return {.signature = signature,
           .forms = kPrivate | kNetwork,
           .doc =
-              "The gradient of a convolution's weight, which has weight_size, for a gradient of its output.\n\n"
-              "Gradient: input and grad_output, any order.",
+              "Compute the gradient of the weight of a convolution, which has weight_size, from the gradient of its "
+              "output.\n\nGradient: input and grad_output, any order.",
           .forward = forward,
           .reference = "scipy.signal.correlate(input[0], grad_output[0], 'valid')[None]",
           .samples = samples};

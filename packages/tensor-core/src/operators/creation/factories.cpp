@@ -7,15 +7,14 @@ namespace flambeau {
 
 namespace {
 
-const Operator full_operator({.signature = "full(size, fill_value, *, dtype=None)",
-                              .forms = kFunction | kOut | kFactory,
-                              .doc = "One value everywhere; the dtype is the value's unless given.",
-                              .forward =
-                                  [](const Shape& size, Scalar value, MaybeDtype dtype) {
-                                    return full(size, value, dtype.value_or(default_dtype(value.kind())));
-                                  },
-                              .reference = "np.full(size, fill_value)",
-                              .samples = "(2, 3), 2.5; 3, 7; (), True"});
+const Operator full_operator(
+    {.signature = "full(size, fill_value, *, dtype=None)",
+     .forms = kFunction | kOut | kFactory,
+     .doc = "Return a tensor filled with one value. The dtype is that of the value by default.",
+     .forward = [](const Shape& size, Scalar value,
+                   MaybeDtype dtype) { return full(size, value, dtype.value_or(default_dtype(value.kind()))); },
+     .reference = "np.full(size, fill_value)",
+     .samples = "(2, 3), 2.5; 3, 7; (), True"});
 
 const Operator zeros_operator({.signature = "zeros(*size, dtype=None)",
                                .forms = kFunction | kOut | kFactory,
@@ -36,14 +35,14 @@ const Operator ones_operator({.signature = "ones(*size, dtype=None)",
 const Operator scalar_tensor_operator(
     {.signature = "scalar_tensor(s, *, dtype=None)",
      .forms = kFunction | kFactory,
-     .doc = "A number as a tensor without dimensions, of the default dtype.",
+     .doc = "Return a number as a 0-dimensional tensor of the default dtype.",
      .forward = [](Scalar s, MaybeDtype dtype) { return full({}, s, dtype.value_or(default_dtype())); },
      .reference = "np.array(s)",
      .samples = "2.5; 3"});
 
 const Operator eye_operator({.signature = "eye(n, m=None, *, dtype=None)",
                              .forms = kFunction | kOut | kFactory,
-                             .doc = "The identity matrix, n by m.",
+                             .doc = "Return the identity matrix, n by m.",
                              .forward =
                                  [](int64_t n, std::optional<int64_t> m, MaybeDtype dtype) {
                                    return eye(n, m.value_or(n), dtype.value_or(default_dtype()));
@@ -62,12 +61,12 @@ Tensor empty_in(const Shape& size, MaybeDtype dtype, MaybeFormat format) {
 
 const Operator empty_operator({.signature = "empty(*size, dtype=None, memory_format=None)",
                                .forms = kFunction | kOut | kFactory,
-                               .doc = "Uninitialised memory.",
+                               .doc = "Return an uninitialised tensor.",
                                .forward = empty_in});
 
 const Operator empty_strided_operator({.signature = "empty_strided(size, stride, *, dtype=None)",
                                        .forms = kFunction | kFactory,
-                                       .doc = "Uninitialised memory under these strides.",
+                                       .doc = "Return an uninitialised tensor with the given strides.",
                                        .forward = [](const Shape& size, const Shape& stride, MaybeDtype dtype) {
                                          return empty_strided(size, stride, dtype.value_or(default_dtype()));
                                        }});
@@ -92,7 +91,7 @@ Tensor empty_permuted(const Shape& size, const Shape& order, MaybeDtype dtype) {
 const Operator empty_permuted_operator(
     {.signature = "empty_permuted(size, physical_layout, *, dtype=None)",
      .forms = kFunction | kFactory,
-     .doc = "An uninitialised tensor whose dimensions lie in memory in the order physical_layout, without gaps.",
+     .doc = "Return an uninitialised tensor without gaps whose dimensions have the order physical_layout in memory.",
      .forward = empty_permuted});
 
 // --- ranges ---
@@ -112,9 +111,9 @@ Dtype range_type(const Scalar& start, const Scalar& end, MaybeDtype dtype) {
 const Operator arange_operator(
     {.signature = "arange(start=None, end=None, step=1, *, dtype=None)",
      .forms = kFunction | kOut | kKeepsOut | kFactory,
-     .doc = R"(start, start + step, ... below end; arange(end) starts at 0.
+     .doc = R"(Return start, start + step, ... below end; arange(end) starts at 0.
 
-int64 for integers, else the default dtype.)",
+The dtype is int64 for integers, otherwise the default dtype.)",
      .forward =
          [](std::optional<Scalar> start, std::optional<Scalar> end, Scalar step, MaybeDtype dtype) {
            require<TypeError>(start || end, "arange() missing 1 required positional arguments: \"end\"");
@@ -124,63 +123,63 @@ int64 for integers, else the default dtype.)",
      .reference = "np.arange(0 if end is None else start, start if end is None else end, step)",
      .samples = "5; 2, 7; 1, 2, 0.25; 5, 0, -2"});
 
-const Operator range_operator(
-    {.signature = "range(start, end=None, step=1, *, dtype=None)",
-     .forms = kFunction | kOut | kKeepsOut | kFactory,
-     .doc = "start, start + step, ... up to and with end. PyTorch deprecates it for arange, which leaves end out.",
-     .forward =
-         [](Scalar start, std::optional<Scalar> end, Scalar step, MaybeDtype dtype) {
-           return range_to(end ? start : Scalar(0), end.value_or(start), step, dtype.value_or(default_dtype()));
-         },
-     .reference = "np.arange(start, end + step, step)",
-     .samples = "2, 7; 1, 2, 0.25; 5, 1, -2"});
+const Operator range_operator({.signature = "range(start, end=None, step=1, *, dtype=None)",
+                               .forms = kFunction | kOut | kKeepsOut | kFactory,
+                               .doc = "Return start, start + step, ... up to and including end. PyTorch deprecates it "
+                                      "in favour of arange, which excludes end.",
+                               .forward =
+                                   [](Scalar start, std::optional<Scalar> end, Scalar step, MaybeDtype dtype) {
+                                     return range_to(end ? start : Scalar(0), end.value_or(start), step,
+                                                     dtype.value_or(default_dtype()));
+                                   },
+                               .reference = "np.arange(start, end + step, step)",
+                               .samples = "2, 7; 1, 2, 0.25; 5, 1, -2"});
 
-const Operator linspace_operator(
-    {.signature = "linspace(start, end, steps, *, dtype=None)",
-     .forms = kFunction | kOut | kKeepsOut | kFactory,
-     .doc = "`steps` values from start to end, both included and exact; the ends are numbers or tensors without "
-            "dimensions.",
-     .forward =
-         [](const Operand& start, const Operand& end, int64_t steps, MaybeDtype dtype) {
-           const Scalar first = end_of("linspace", start), last = end_of("linspace", end);
-           return linspace(first, last, steps, range_type(first, last, dtype));
-         },
-     .reference = "np.linspace(start, end, steps)",
-     .samples = "0, 1, 5; 3, -1, 9; 2, 5, 1"});
-
-const Operator logspace_operator({.signature = "logspace(start, end, steps, base=10, *, dtype=None)",
+const Operator linspace_operator({.signature = "linspace(start, end, steps, *, dtype=None)",
                                   .forms = kFunction | kOut | kKeepsOut | kFactory,
-                                  .doc = "base**x for `steps` values x from start to end, both included.",
+                                  .doc = "Return `steps` evenly spaced values from start to end, both included and "
+                                         "exact; the ends are numbers or tensors without dimensions.",
                                   .forward =
-                                      [](const Operand& start, const Operand& end, int64_t steps, double base,
-                                         MaybeDtype dtype) {
-                                        const Scalar first = end_of("logspace", start), last = end_of("logspace", end);
-                                        return logspace(first, last, steps, base, range_type(first, last, dtype));
+                                      [](const Operand& start, const Operand& end, int64_t steps, MaybeDtype dtype) {
+                                        const Scalar first = end_of("linspace", start), last = end_of("linspace", end);
+                                        return linspace(first, last, steps, range_type(first, last, dtype));
                                       },
-                                  .reference = "np.logspace(start, end, steps, base=base)",
-                                  .samples = "0, 2, 3; 0, 3, 4, 2"});
+                                  .reference = "np.linspace(start, end, steps)",
+                                  .samples = "0, 1, 5; 3, -1, 9; 2, 5, 1"});
 
-const Operator tril_indices_operator({.signature = "tril_indices(row, col, offset=0, *, dtype=None)",
-                                      .forms = kFunction | kFactory,
-                                      .doc = "The positions in the lower triangle of a (row, col) matrix, (2, n).",
-                                      .forward =
-                                          [](int64_t rows, int64_t columns, int64_t offset, MaybeDtype dtype) {
-                                            return triangle_indices(rows, columns, offset, true,
-                                                                    dtype.value_or(Dtype::int64));
-                                          },
-                                      .reference = "np.array(np.tril_indices(row, offset, col))",
-                                      .samples = "3, 4; 3, 2, 1; 4, 3, -2"});
+const Operator logspace_operator(
+    {.signature = "logspace(start, end, steps, base=10, *, dtype=None)",
+     .forms = kFunction | kOut | kKeepsOut | kFactory,
+     .doc = "Return base**x for `steps` evenly spaced values x from start to end, both included.",
+     .forward =
+         [](const Operand& start, const Operand& end, int64_t steps, double base, MaybeDtype dtype) {
+           const Scalar first = end_of("logspace", start), last = end_of("logspace", end);
+           return logspace(first, last, steps, base, range_type(first, last, dtype));
+         },
+     .reference = "np.logspace(start, end, steps, base=base)",
+     .samples = "0, 2, 3; 0, 3, 4, 2"});
 
-const Operator triu_indices_operator({.signature = "triu_indices(row, col, offset=0, *, dtype=None)",
-                                      .forms = kFunction | kFactory,
-                                      .doc = "The positions in the upper triangle of a (row, col) matrix, (2, n).",
-                                      .forward =
-                                          [](int64_t rows, int64_t columns, int64_t offset, MaybeDtype dtype) {
-                                            return triangle_indices(rows, columns, offset, false,
-                                                                    dtype.value_or(Dtype::int64));
-                                          },
-                                      .reference = "np.array(np.triu_indices(row, offset, col))",
-                                      .samples = "3, 4; 3, 2, 1; 4, 3, -2"});
+const Operator tril_indices_operator(
+    {.signature = "tril_indices(row, col, offset=0, *, dtype=None)",
+     .forms = kFunction | kFactory,
+     .doc = "Return the indices of the lower triangle of a (row, col) matrix, with shape (2, n).",
+     .forward =
+         [](int64_t rows, int64_t columns, int64_t offset, MaybeDtype dtype) {
+           return triangle_indices(rows, columns, offset, true, dtype.value_or(Dtype::int64));
+         },
+     .reference = "np.array(np.tril_indices(row, offset, col))",
+     .samples = "3, 4; 3, 2, 1; 4, 3, -2"});
+
+const Operator triu_indices_operator(
+    {.signature = "triu_indices(row, col, offset=0, *, dtype=None)",
+     .forms = kFunction | kFactory,
+     .doc = "Return the indices of the upper triangle of a (row, col) matrix, with shape (2, n).",
+     .forward =
+         [](int64_t rows, int64_t columns, int64_t offset, MaybeDtype dtype) {
+           return triangle_indices(rows, columns, offset, false, dtype.value_or(Dtype::int64));
+         },
+     .reference = "np.array(np.triu_indices(row, offset, col))",
+     .samples = "3, 4; 3, 2, 1; 4, 3, -2"});
 
 // --- tensors with another tensor's shape ---
 
@@ -192,12 +191,12 @@ Tensor full_like(const Tensor& t, Scalar value, MaybeDtype dtype, MaybeFormat fo
 
 const Operator empty_like_operator({.signature = "empty_like(input, *, dtype=None, memory_format=None)",
                                     .forms = kFunction | kFactory,
-                                    .doc = "Uninitialised memory of input's shape.",
+                                    .doc = "Return an uninitialised tensor with the shape of input.",
                                     .forward = empty_like});
 
 const Operator zeros_like_operator({.signature = "zeros_like(input, *, dtype=None, memory_format=None)",
                                     .forms = kFunction | kFactory,
-                                    .doc = "Zeros of input's shape.",
+                                    .doc = "Return zeros with the shape of input.",
                                     .forward =
                                         [](const Tensor& t, MaybeDtype dtype, MaybeFormat format) {
                                           return full_like(t, Scalar(0), dtype, format);
@@ -207,7 +206,7 @@ const Operator zeros_like_operator({.signature = "zeros_like(input, *, dtype=Non
 
 const Operator ones_like_operator({.signature = "ones_like(input, *, dtype=None, memory_format=None)",
                                    .forms = kFunction | kFactory,
-                                   .doc = "Ones of input's shape.",
+                                   .doc = "Return ones with the shape of input.",
                                    .forward = [](const Tensor& t, MaybeDtype dtype,
                                                  MaybeFormat format) { return full_like(t, Scalar(1), dtype, format); },
                                    .reference = "np.ones_like(input)",
@@ -215,7 +214,7 @@ const Operator ones_like_operator({.signature = "ones_like(input, *, dtype=None,
 
 const Operator full_like_operator({.signature = "full_like(input, fill_value, *, dtype=None, memory_format=None)",
                                    .forms = kFunction | kFactory,
-                                   .doc = "One value, of input's shape.",
+                                   .doc = "Return a tensor filled with one value, with the shape of input.",
                                    .forward = full_like,
                                    .reference = "np.full_like(input, fill_value)",
                                    .samples = "f(2, 3), 2.5; i(4), 3"});
@@ -224,22 +223,22 @@ const Operator full_like_operator({.signature = "full_like(input, fill_value, *,
 
 const Operator new_empty_operator({.signature = "new_empty(input, *size, dtype=None)",
                                    .forms = kMethod | kFactory,
-                                   .doc = "Uninitialised memory of input's dtype.",
+                                   .doc = "Return an uninitialised tensor with the dtype of input.",
                                    .forward = [](const Tensor& t, const Shape& size, MaybeDtype dtype) {
                                      return empty(size, dtype.value_or(t.dtype()));
                                    }});
 
-const Operator new_empty_strided_operator({.signature = "new_empty_strided(input, size, stride, *, dtype=None)",
-                                           .forms = kMethod | kFactory,
-                                           .doc = "Uninitialised memory of input's dtype, under these strides.",
-                                           .forward = [](const Tensor& t, const Shape& size, const Shape& stride,
-                                                         MaybeDtype dtype) {
-                                             return empty_strided(size, stride, dtype.value_or(t.dtype()));
-                                           }});
+const Operator new_empty_strided_operator(
+    {.signature = "new_empty_strided(input, size, stride, *, dtype=None)",
+     .forms = kMethod | kFactory,
+     .doc = "Return an uninitialised tensor with the dtype of input and the given strides.",
+     .forward = [](const Tensor& t, const Shape& size, const Shape& stride, MaybeDtype dtype) {
+       return empty_strided(size, stride, dtype.value_or(t.dtype()));
+     }});
 
 const Operator new_zeros_operator({.signature = "new_zeros(input, *size, dtype=None)",
                                    .forms = kMethod | kFactory,
-                                   .doc = "Zeros of input's dtype.",
+                                   .doc = "Return zeros with the dtype of input.",
                                    .forward = [](const Tensor& t, const Shape& size,
                                                  MaybeDtype dtype) { return zeros(size, dtype.value_or(t.dtype())); },
                                    .reference = "np.zeros(size)",
@@ -247,7 +246,7 @@ const Operator new_zeros_operator({.signature = "new_zeros(input, *size, dtype=N
 
 const Operator new_ones_operator({.signature = "new_ones(input, *size, dtype=None)",
                                   .forms = kMethod | kFactory,
-                                  .doc = "Ones of input's dtype.",
+                                  .doc = "Return ones with the dtype of input.",
                                   .forward = [](const Tensor& t, const Shape& size,
                                                 MaybeDtype dtype) { return ones(size, dtype.value_or(t.dtype())); },
                                   .reference = "np.ones(size)",
@@ -255,7 +254,7 @@ const Operator new_ones_operator({.signature = "new_ones(input, *size, dtype=Non
 
 const Operator new_full_operator({.signature = "new_full(input, size, fill_value, *, dtype=None)",
                                   .forms = kMethod | kFactory,
-                                  .doc = "One value, of input's dtype.",
+                                  .doc = "Return a tensor filled with one value, with the dtype of input.",
                                   .forward =
                                       [](const Tensor& t, const Shape& size, Scalar value, MaybeDtype dtype) {
                                         return full(size, value, dtype.value_or(t.dtype()));

@@ -17,16 +17,17 @@ Tensor bernoulli(const Tensor& input, std::optional<double> p, Generator* g) {
   return out;
 }
 
-const Operator bernoulli_operator({.signature = "bernoulli(input, p=None, *, generator=None)",
-                                   .forms = kFunction | kMethod | kOut | kAnyOut,
-                                   .doc = R"(1 with the probabilities in input (or p everywhere), else 0.
+const Operator bernoulli_operator(
+    {.signature = "bernoulli(input, p=None, *, generator=None)",
+     .forms = kFunction | kMethod | kOut | kAnyOut,
+     .doc = R"(Draw Bernoulli samples: 1 with the probabilities in input (or p everywhere), otherwise 0.
 
 Gradient: 0.)",
-                                   .forward = bernoulli});
+     .forward = bernoulli});
 
 const Operator uniform__operator({.signature = "uniform_(input, from_=0, to=1, *, generator=None)",
                                   .forms = kMethod,
-                                  .doc = "Fills with uniform numbers in [from, to).",
+                                  .doc = "Fill with uniform random numbers in [from, to).",
                                   .forward = [](const Tensor& t, double from, double to, Generator* g) {
                                     fill_uniform(t, from, to, g);
                                     return t;
@@ -34,7 +35,7 @@ const Operator uniform__operator({.signature = "uniform_(input, from_=0, to=1, *
 
 const Operator normal__operator({.signature = "normal_(input, mean=0, std=1, *, generator=None)",
                                  .forms = kMethod,
-                                 .doc = "Fills with normal numbers.",
+                                 .doc = "Fill with normal random numbers.",
                                  .forward = [](const Tensor& t, double mean, double std, Generator* g) {
                                    fill_normal(t, mean, std, g);
                                    return t;
@@ -42,7 +43,7 @@ const Operator normal__operator({.signature = "normal_(input, mean=0, std=1, *, 
 
 const Operator exponential__operator({.signature = "exponential_(input, lambd=1, *, generator=None)",
                                       .forms = kMethod,
-                                      .doc = "Fills with exponential numbers of rate lambd; none is 0.",
+                                      .doc = "Fill with exponential random numbers of rate lambd, which are never 0.",
                                       .forward = [](const Tensor& t, double rate, Generator* g) {
                                         fill_exponential(t, rate, g);
                                         return t;
@@ -50,33 +51,34 @@ const Operator exponential__operator({.signature = "exponential_(input, lambd=1,
 
 const Operator cauchy__operator({.signature = "cauchy_(input, median=0, sigma=1, *, generator=None)",
                                  .forms = kMethod,
-                                 .doc = "Fills with Cauchy numbers.",
+                                 .doc = "Fill with Cauchy random numbers.",
                                  .forward = [](const Tensor& t, double median, double sigma, Generator* g) {
                                    fill_cauchy(t, median, sigma, g);
                                    return t;
                                  }});
 
-const Operator log_normal__operator({.signature = "log_normal_(input, mean=1, std=2, *, generator=None)",
-                                     .forms = kMethod,
-                                     .doc = "Fills with numbers whose logarithms are normal with this mean and std.",
-                                     .forward = [](const Tensor& t, double mean, double std, Generator* g) {
-                                       fill_log_normal(t, mean, std, g);
-                                       return t;
-                                     }});
-
-const Operator geometric__operator(
-    {.signature = "geometric_(input, p, *, generator=None)",
+const Operator log_normal__operator(
+    {.signature = "log_normal_(input, mean=1, std=2, *, generator=None)",
      .forms = kMethod,
-     .doc = "Fills with the number of trials up to the first success, which has probability p in each.",
-     .forward = [](const Tensor& t, double p, Generator* g) {
-       fill_geometric(t, p, g);
+     .doc = "Fill with random numbers whose logarithms are normal with this mean and std.",
+     .forward = [](const Tensor& t, double mean, double std, Generator* g) {
+       fill_log_normal(t, mean, std, g);
        return t;
      }});
+
+const Operator geometric__operator({.signature = "geometric_(input, p, *, generator=None)",
+                                    .forms = kMethod,
+                                    .doc = "Fill with numbers of trials up to and including the first success, where "
+                                           "each trial succeeds with probability p.",
+                                    .forward = [](const Tensor& t, double p, Generator* g) {
+                                      fill_geometric(t, p, g);
+                                      return t;
+                                    }});
 
 const Operator bernoulli__operator(
     {.signature = "bernoulli_(input, p=0.5, *, generator=None)",
      .forms = kMethod,
-     .doc = "Fills with 1 (with probability p, a number or a tensor that broadcasts) and 0.",
+     .doc = "Fill with 1 with probability p, a number or a tensor that broadcasts, and with 0 otherwise.",
      .forward = [](const Tensor& t, const Operand& p, Generator* g) {
        p.tensor ? fill_bernoulli(t, *p.tensor, g) : fill_bernoulli(t, p.scalar.real(), g);
        return t;

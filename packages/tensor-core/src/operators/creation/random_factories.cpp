@@ -13,11 +13,11 @@ Tensor uniform(const Shape& size, Generator* g, MaybeDtype dtype) {
   return out;
 }
 
-const Operator rand_operator(
-    {.signature = "rand(*size, generator=None, dtype=None)",
-     .forms = kFunction | kOut | kFactory,
-     .doc = "Uniform in [0, 1): multiples of 2**-24 in float32 (2**-53 in float64, 2**-11, 2**-8 in the halves).",
-     .forward = uniform});
+const Operator rand_operator({.signature = "rand(*size, generator=None, dtype=None)",
+                              .forms = kFunction | kOut | kFactory,
+                              .doc = "Return uniform random numbers in [0, 1): multiples of 2**-24 in float32 (2**-53 "
+                                     "in float64, 2**-11 in float16, 2**-8 in bfloat16).",
+                              .forward = uniform});
 
 Tensor standard_normal(const Shape& size, Generator* g, MaybeDtype dtype) {
   const Tensor out = empty(size, dtype.value_or(default_dtype()));
@@ -27,14 +27,14 @@ Tensor standard_normal(const Shape& size, Generator* g, MaybeDtype dtype) {
 
 const Operator randn_operator({.signature = "randn(*size, generator=None, dtype=None)",
                                .forms = kFunction | kOut | kFactory,
-                               .doc = R"(Standard normal.
+                               .doc = R"(Return standard normal random numbers.
 
 Source: Box and Muller 1958.)",
                                .forward = standard_normal});
 
 const Operator randperm_operator({.signature = "randperm(n, *, generator=None, dtype=None)",
                                   .forms = kFunction | kOut | kFactory,
-                                  .doc = "A random permutation of 0 ... n - 1.",
+                                  .doc = "Return a random permutation of 0 ... n - 1.",
                                   .forward = [](int64_t n, Generator* g, MaybeDtype dtype) {
                                     return random_permutation(n, dtype.value_or(Dtype::int64), g);
                                   }});
@@ -71,10 +71,11 @@ Tensor randint(std::optional<int64_t> low, NumberOrSizes high, NumberOrSizes siz
   return out;
 }
 
-const Operator randint_operator({.signature = "randint(low=None, high=None, size=None, *, generator=None, dtype=None)",
-                                 .forms = kFunction | kOut | kFactory,
-                                 .doc = "Uniform integers in [low, high); randint(high, size) starts at 0.",
-                                 .forward = randint});
+const Operator randint_operator(
+    {.signature = "randint(low=None, high=None, size=None, *, generator=None, dtype=None)",
+     .forms = kFunction | kOut | kFactory,
+     .doc = "Return uniform random integers in [low, high); randint(high, size) starts at 0.",
+     .forward = randint});
 
 // The default () of `to` distinguishes random_(to) from random_(from, None).
 Tensor random_(const Tensor& t, int64_t from, const NumberOrSizes& to, Generator* g) {
@@ -91,16 +92,16 @@ Tensor random_(const Tensor& t, int64_t from, const NumberOrSizes& to, Generator
 const Operator random__operator(
     {.signature = "random_(input, from_=0, to=(), *, generator=None)",
      .forms = kMethod,
-     .doc = R"(Fills with uniform integers: random_(from, to) in [from, to), random_(to) from 0.
+     .doc = R"(Fill with uniform random integers: random_(from, to) in [from, to), random_(to) from 0.
 
-Without a bound, or with None, up to the largest that the dtype holds, or counts to without gaps.)",
+Without an upper bound, or with None, the bound is the largest integer up to which the dtype represents all.)",
      .forward = random_});
 
 // --- tensors with the shape of other tensors ---
 
 const Operator rand_like_operator({.signature = "rand_like(input, *, generator=None, dtype=None, memory_format=None)",
                                    .forms = kFunction | kFactory,
-                                   .doc = "Uniform in [0, 1), of input's shape.",
+                                   .doc = "Return uniform random numbers in [0, 1) with the shape of input.",
                                    .forward = [](const Tensor& t, Generator* g, MaybeDtype dtype, MaybeFormat format) {
                                      const Tensor out = empty_like(t, dtype, format);
                                      fill_uniform(out, 0, 1, g);
@@ -109,7 +110,7 @@ const Operator rand_like_operator({.signature = "rand_like(input, *, generator=N
 
 const Operator randn_like_operator({.signature = "randn_like(input, *, generator=None, dtype=None, memory_format=None)",
                                     .forms = kFunction | kFactory,
-                                    .doc = "Standard normal, of input's shape.",
+                                    .doc = "Return standard normal random numbers with the shape of input.",
                                     .forward = [](const Tensor& t, Generator* g, MaybeDtype dtype, MaybeFormat format) {
                                       const Tensor out = empty_like(t, dtype, format);
                                       fill_normal(out, 0, 1, g);
@@ -119,7 +120,8 @@ const Operator randn_like_operator({.signature = "randn_like(input, *, generator
 const Operator randint_like_operator(
     {.signature = "randint_like(input, low=None, high=None, *, generator=None, dtype=None, memory_format=None)",
      .forms = kFunction | kFactory,
-     .doc = "Uniform integers in [low, high), of input's shape; randint_like(input, high) starts at 0.",
+     .doc = "Return uniform random integers in [low, high) with the shape of input; randint_like(input, high) starts "
+            "at 0.",
      .forward = [](const Tensor& t, std::optional<int64_t> low, std::optional<int64_t> high, Generator* g,
                    MaybeDtype dtype, MaybeFormat format) {
        const Bounds b = bounds("randint_like", low, high);
@@ -165,7 +167,8 @@ Tensor normal(const Operand& mean, const Operand& std, const std::optional<Shape
 const Operator normal_operator(
     {.signature = "normal(mean, std=1, size=None, *, generator=None, dtype=None)",
      .forms = kFunction | kOut | kFactory,
-     .doc = R"(Normal numbers; mean and std are tensors that broadcast, or both numbers with a size.
+     .doc =
+         R"(Return normal random numbers. mean and std are tensors that broadcast, or both numbers if size is given.
 
 Gradient: 0.)",
      .forward = normal});

@@ -80,11 +80,11 @@ Tensor poisson(const Tensor& rate, Generator* generator) {
   return out;
 }
 
-const Operator poisson_operator(
-    {.signature = "poisson(input, generator=None)",
-     .forms = kFunction,
-     .doc = "Poisson numbers with the rates in input.\n\nGradient: 0.\nSource: from 10 on Hoermann 1993 (PTRS).",
-     .forward = poisson});
+const Operator poisson_operator({.signature = "poisson(input, generator=None)",
+                                 .forms = kFunction,
+                                 .doc = "Draw Poisson random numbers with the rates in input.\n\nGradient: 0.\nSource: "
+                                        "from 10 on Hoermann 1993 (PTRS).",
+                                 .forward = poisson});
 
 Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
   for (const auto& [name, t] : {std::pair("count", &count), std::pair("prob", &prob)})
@@ -109,7 +109,9 @@ const Operator binomial_operator(
     {.signature = "binomial(count, prob, generator=None)",
      .forms = kFunction,
      .doc =
-         R"(How many of `count` trials succeed, each with probability `prob`; both broadcast and have one floating dtype.
+         R"(Draw binomial random numbers: the successes in `count` trials, each with probability `prob`.
+
+Both are broadcast and have the same floating dtype.
 
 Gradient: 0.
 Source: from 10 expected successes on Hoermann 1993 (BTRS).)",
@@ -129,13 +131,14 @@ Tensor standard_gamma(const Tensor& concentration, Generator* generator) {
   return out;
 }
 
-const Operator _standard_gamma_operator({.signature = "_standard_gamma(input, generator=None)",
-                                         .forms = kPrivate,
-                                         .doc = R"(Gamma numbers with the concentrations in input and rate 1.
+const Operator _standard_gamma_operator(
+    {.signature = "_standard_gamma(input, generator=None)",
+     .forms = kPrivate,
+     .doc = R"(Draw gamma random numbers with the concentrations in input and rate 1.
 
 Gradient: implicit reparameterisation.
 Source: Marsaglia and Tsang 2000; Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498.)",
-                                         .forward = standard_gamma});
+     .forward = standard_gamma});
 
 Tensor standard_log_gamma(const Tensor& concentration, Generator* generator) {
   require<NotImplementedError>(is_floating(concentration.dtype()),
@@ -152,9 +155,9 @@ Tensor standard_log_gamma(const Tensor& concentration, Generator* generator) {
 const Operator _standard_log_gamma_operator(
     {.signature = "_standard_log_gamma(input, generator=None)",
      .forms = kPrivate,
-     .doc = R"(The logarithms of gamma numbers with the concentrations in input and rate 1; float64.
+     .doc = R"(Draw logarithms of gamma random numbers with the concentrations in input and rate 1, in float64.
 
-They do not underflow where the concentration is small.
+They do not underflow if the concentration is small.
 
 Gradient: implicit reparameterisation.)",
      .forward = standard_log_gamma});
@@ -198,11 +201,11 @@ Tensor sample_dirichlet(const Tensor& concentration, Generator* generator) {
 const Operator _sample_dirichlet_operator(
     {.signature = "_sample_dirichlet(input, generator=None)",
      .forms = kPrivate,
-     .doc = R"(Points of the simplex: Dirichlet numbers with the concentrations along the last dimension of input.
+     .doc = R"(Draw Dirichlet random vectors with the concentrations along the last dimension of input.
 
 No coordinate is 0 or 1, however small the concentrations.
 
-Gradient: that of the gamma numbers they are made of.)",
+Gradient: that of the gamma random numbers that they are computed from.)",
      .forward = sample_dirichlet});
 
 }  // namespace flambeau

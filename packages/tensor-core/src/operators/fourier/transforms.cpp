@@ -15,62 +15,63 @@ struct Transform {
 
 constexpr Transform kAlongOne[] = {
     {"fft(input, n=None, dim=-1, norm=None)", "fft", Fourier::Complex, false,
-     "The discrete Fourier transform along one dimension: ``X[k] = sum of x[j] exp(-2 pi i j k / n)``.\n\n"
-     ">>> flambeau.fft.fft(flambeau.tensor([1.0, 0.0, 0.0, 0.0]))\n"
-     "tensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])",
+     "Compute the discrete Fourier transform along one dimension: ``X[k] = sum of x[j] exp(-2 pi i j k / n)``.\n\n>>> "
+     "flambeau.fft.fft(flambeau.tensor([1.0, 0.0, 0.0, 0.0]))\ntensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])",
      "scipy.fft.fft(input, n, dim, norm)", "c(4); c(3, 4), 6, 0, 'ortho'; f(5), 3"},
-    {"ifft(input, n=None, dim=-1, norm=None)", "ifft", Fourier::Complex, true, "The inverse of ``fft``.",
+    {"ifft(input, n=None, dim=-1, norm=None)", "ifft", Fourier::Complex, true, "Compute the inverse of ``fft``.",
      "scipy.fft.ifft(input, n, dim, norm)", "c(4); c(3, 4), 6, 0, 'ortho'; f(5), 3"},
     {"rfft(input, n=None, dim=-1, norm=None)", "rfft", Fourier::RealToHalf, false,
-     "The first n // 2 + 1 values of the transform of a real input; the others are their conjugates.\n\n"
-     ">>> flambeau.fft.rfft(flambeau.tensor([1.0, 2.0, 1.0, 0.0])).shape\n"
-     "flambeau.Size([3])",
+     "Compute the first n // 2 + 1 values of the transform of a real input; the others are their conjugates.\n\n>>> "
+     "flambeau.fft.rfft(flambeau.tensor([1.0, 2.0, 1.0, 0.0])).shape\nflambeau.Size([3])",
      "scipy.fft.rfft(input, n, dim, norm)", "f(5); f(3, 4), 6, 0, 'ortho'"},
     {"irfft(input, n=None, dim=-1, norm=None)", "irfft", Fourier::HalfToReal, true,
-     "The inverse of ``rfft``: n real values, by default 2 * (input.size(dim) - 1) of them.",
+     "Compute the inverse of ``rfft``: n real values, by default 2 * (input.size(dim) - 1).",
      "scipy.fft.irfft(input, n, dim, norm)", "c(4); c(3, 4), 6, 0, 'ortho'"},
     {"hfft(input, n=None, dim=-1, norm=None)", "hfft", Fourier::HalfToReal, false,
-     "The real spectrum of a signal that is Hermitian in time and given by its first half.",
+     "Compute the real spectrum of a signal that is Hermitian in time, from its first half.",
      "scipy.fft.hfft(input, n, dim, norm)", "c(4); c(3, 4), 6, 0, 'ortho'"},
     {"ihfft(input, n=None, dim=-1, norm=None)", "ihfft", Fourier::RealToHalf, true,
-     "The inverse of ``hfft``: the first half of the Hermitian signal with a real spectrum.",
+     "Compute the inverse of ``hfft``: the first half of the Hermitian signal with a real spectrum.",
      "scipy.fft.ihfft(input, n, dim, norm)", "f(5); f(3, 4), 6, 0, 'ortho'"},
 };
 constexpr Transform kOverSeveral[] = {
     {"fftn(input, s=None, dim=None, norm=None)", "fftn", Fourier::Complex, false,
-     "The discrete Fourier transform over ``dim``: all dimensions, or as many of the last ones as ``s`` has sizes.",
+     "Compute the discrete Fourier transform over ``dim``. Default: all dimensions, or as many of the last ones as "
+     "``s`` has sizes.",
      "scipy.fft.fftn(input, s, dim, norm)", "c(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
-    {"ifftn(input, s=None, dim=None, norm=None)", "ifftn", Fourier::Complex, true, "The inverse of ``fftn``.",
+    {"ifftn(input, s=None, dim=None, norm=None)", "ifftn", Fourier::Complex, true, "Compute the inverse of ``fftn``.",
      "scipy.fft.ifftn(input, s, dim, norm)", "c(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
     {"rfftn(input, s=None, dim=None, norm=None)", "rfftn", Fourier::RealToHalf, false,
-     "``fftn`` of a real input, only its first half in the last of ``dim``.", "scipy.fft.rfftn(input, s, dim, norm)",
-     "f(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
-    {"irfftn(input, s=None, dim=None, norm=None)", "irfftn", Fourier::HalfToReal, true, "The inverse of ``rfftn``.",
-     "scipy.fft.irfftn(input, s, dim, norm)", "c(3, 4); c(3, 4), (4, 5), (0, 1), 'ortho'"},
+     "Compute ``fftn`` of a real input, but only the first half along the last of ``dim``.",
+     "scipy.fft.rfftn(input, s, dim, norm)", "f(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
+    {"irfftn(input, s=None, dim=None, norm=None)", "irfftn", Fourier::HalfToReal, true,
+     "Compute the inverse of ``rfftn``.", "scipy.fft.irfftn(input, s, dim, norm)",
+     "c(3, 4); c(3, 4), (4, 5), (0, 1), 'ortho'"},
     {"hfftn(input, s=None, dim=None, norm=None)", "hfftn", Fourier::HalfToReal, false,
-     "The real spectrum over ``dim`` of a Hermitian signal, given by its first half in the last of them.",
+     "Compute the real spectrum over ``dim`` of a Hermitian signal, from its first half along the last of them.",
      "scipy.fft.hfftn(input, s, dim, norm)", "c(3, 4); c(3, 4), (4, 5), (0, 1), 'ortho'"},
-    {"ihfftn(input, s=None, dim=None, norm=None)", "ihfftn", Fourier::RealToHalf, true, "The inverse of ``hfftn``.",
-     "scipy.fft.ihfftn(input, s, dim, norm)", "f(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
+    {"ihfftn(input, s=None, dim=None, norm=None)", "ihfftn", Fourier::RealToHalf, true,
+     "Compute the inverse of ``hfftn``.", "scipy.fft.ihfftn(input, s, dim, norm)",
+     "f(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
 };
 constexpr Transform kOverTwo[] = {
     {"fft2(input, s=None, dim=(-2, -1), norm=None)", "fft2", Fourier::Complex, false,
-     "``fftn`` over the last two dimensions.", "scipy.fft.fft2(input, s, dim, norm)",
+     "Compute ``fftn`` over the last two dimensions.", "scipy.fft.fft2(input, s, dim, norm)",
      "c(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
     {"ifft2(input, s=None, dim=(-2, -1), norm=None)", "ifft2", Fourier::Complex, true,
-     "``ifftn`` over the last two dimensions.", "scipy.fft.ifft2(input, s, dim, norm)",
+     "Compute ``ifftn`` over the last two dimensions.", "scipy.fft.ifft2(input, s, dim, norm)",
      "c(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
     {"rfft2(input, s=None, dim=(-2, -1), norm=None)", "rfft2", Fourier::RealToHalf, false,
-     "``rfftn`` over the last two dimensions.", "scipy.fft.rfft2(input, s, dim, norm)",
+     "Compute ``rfftn`` over the last two dimensions.", "scipy.fft.rfft2(input, s, dim, norm)",
      "f(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
     {"irfft2(input, s=None, dim=(-2, -1), norm=None)", "irfft2", Fourier::HalfToReal, true,
-     "``irfftn`` over the last two dimensions.", "scipy.fft.irfft2(input, s, dim, norm)",
+     "Compute ``irfftn`` over the last two dimensions.", "scipy.fft.irfft2(input, s, dim, norm)",
      "c(3, 4); c(3, 4), (4, 5), (0, 1), 'ortho'"},
     {"hfft2(input, s=None, dim=(-2, -1), norm=None)", "hfft2", Fourier::HalfToReal, false,
-     "``hfftn`` over the last two dimensions.", "scipy.fft.hfft2(input, s, dim, norm)",
+     "Compute ``hfftn`` over the last two dimensions.", "scipy.fft.hfft2(input, s, dim, norm)",
      "c(3, 4); c(3, 4), (4, 5), (0, 1), 'ortho'"},
     {"ihfft2(input, s=None, dim=(-2, -1), norm=None)", "ihfft2", Fourier::RealToHalf, true,
-     "``ihfftn`` over the last two dimensions.", "scipy.fft.ihfft2(input, s, dim, norm)",
+     "Compute ``ihfftn`` over the last two dimensions.", "scipy.fft.ihfft2(input, s, dim, norm)",
      "f(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
 };
 
@@ -115,7 +116,7 @@ const Operator overTwo[] = {
 const Operator fftshift_operator(
     {.signature = "fftshift(input, dim=None)",
      .forms = kPrivate,
-     .doc = R"(The zero frequency moved to the middle, along ``dim`` (all dimensions unless given).
+     .doc = R"(Move the zero frequency to the middle along ``dim`` (default: all dimensions).
 
 >>> flambeau.fft.fftshift(flambeau.tensor([0, 1, 2, -2, -1]))
 tensor([-2, -1,  0,  1,  2]))",
@@ -126,7 +127,7 @@ tensor([-2, -1,  0,  1,  2]))",
 
 const Operator ifftshift_operator({.signature = "ifftshift(input, dim=None)",
                                    .forms = kPrivate,
-                                   .doc = "The inverse of ``fftshift``.",
+                                   .doc = "Apply the inverse of ``fftshift``.",
                                    .forward = [](const Tensor& t,
                                                  const OptionalDims& dim) { return shift_frequencies(t, dim, true); },
                                    .module = "flambeau.fft",

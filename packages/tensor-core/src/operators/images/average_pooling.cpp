@@ -162,7 +162,7 @@ Tensor pool_adaptive_average(const Tensor& input, const OptionalSizes& output_si
 const Operator avg_pool1d_operator(
     {.signature = "avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True)",
      .forms = kFunction,
-     .doc = "The mean of each window. Gradient: shared evenly.",
+     .doc = "Compute the mean of each window. Gradient: shared evenly.",
      .forward =
          [](const Tensor& t, const Shape& kernel, const OptionalDims& stride, const Shape& padding, bool ceil_mode,
             bool include) { return pool_average<1>(t, kernel, stride, padding, ceil_mode, include, std::nullopt); },
@@ -174,8 +174,8 @@ const Operator avg_pool2d_operator(
     {.signature = "avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
                   "divisor_override=None)",
      .forms = kFunction | kOut | kExactOut,
-     .doc =
-         "The mean of each window, its sum divided by divisor_override where that is given. Gradient: shared evenly.",
+     .doc = "Compute the mean of each window; divisor_override replaces the number of its elements. Gradient: shared "
+            "evenly.",
      .forward = pool_average<2>,
      .reference = "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 2, (-2, -1,))[..., ::kernel_size, "
                   "::kernel_size, :, :].mean((-2, -1))",
@@ -185,8 +185,8 @@ const Operator avg_pool3d_operator(
     {.signature = "avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
                   "divisor_override=None)",
      .forms = kFunction | kOut | kExactOut | kFloat32,
-     .doc =
-         "The mean of each window, its sum divided by divisor_override where that is given. Gradient: shared evenly.",
+     .doc = "Compute the mean of each window; divisor_override replaces the number of its elements. Gradient: shared "
+            "evenly.",
      .forward = pool_average<3>,
      .reference = "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 3, (-3, -2, -1,))[..., "
                   "::kernel_size, ::kernel_size, ::kernel_size, :, :, :].mean((-3, -2, -1))",
@@ -195,8 +195,8 @@ const Operator avg_pool3d_operator(
 const Operator adaptive_avg_pool1d_operator(
     {.signature = "adaptive_avg_pool1d(input, output_size)",
      .forms = kFunction,
-     .doc = "The mean of windows that divide the image into output_size parts, as even as they can be; None keeps a "
-            "size. Gradient: shared evenly.",
+     .doc = "Compute the mean of windows that divide the image into output_size parts of nearly equal size; None keeps "
+            "a size. Gradient: shared evenly.",
      .forward = pool_adaptive_average<1>,
      .reference = "input.reshape((*input.shape[:-1], *(output_size, input.shape[-1] // output_size))).mean((-1,))",
      .samples = "f(2, 3, 4), 2"});
@@ -204,8 +204,8 @@ const Operator adaptive_avg_pool1d_operator(
 const Operator _adaptive_avg_pool2d_operator(
     {.signature = "_adaptive_avg_pool2d(input, output_size)",
      .forms = kPrivate,
-     .doc = "The mean of windows that divide the image into output_size parts, as even as they can be; None keeps a "
-            "size. Gradient: shared evenly.",
+     .doc = "Compute the mean of windows that divide the image into output_size parts of nearly equal size; None keeps "
+            "a size. Gradient: shared evenly.",
      .forward = pool_adaptive_average<2>,
      .reference = "input.reshape((*input.shape[:-2], *(output_size, input.shape[-2] // output_size), *(output_size, "
                   "input.shape[-1] // output_size))).mean((-3, -1))",
@@ -214,8 +214,8 @@ const Operator _adaptive_avg_pool2d_operator(
 const Operator _adaptive_avg_pool3d_operator(
     {.signature = "_adaptive_avg_pool3d(input, output_size)",
      .forms = kPrivate | kFloat32,
-     .doc = "The mean of windows that divide the image into output_size parts, as even as they can be; None keeps a "
-            "size. Gradient: shared evenly.",
+     .doc = "Compute the mean of windows that divide the image into output_size parts of nearly equal size; None keeps "
+            "a size. Gradient: shared evenly.",
      .forward = pool_adaptive_average<3>,
      .reference =
          "input.reshape((*input.shape[:-3], *(output_size, input.shape[-3] // output_size), *(output_size, "

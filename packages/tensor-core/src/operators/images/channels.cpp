@@ -40,8 +40,8 @@ Tensor pixel_shuffle(const Tensor& input, int64_t r) {
 const Operator pixel_shuffle_operator(
     {.signature = "pixel_shuffle(input, upscale_factor)",
      .forms = kFunction,
-     .doc =
-         "(*, C * r**2, H, W) to (*, C, H * r, W * r). Gradient: input.\n\nSource: Shi et al. 2016, arXiv:1609.05158.",
+     .doc = "Rearrange (*, C * r**2, H, W) to (*, C, H * r, W * r). Gradient: input.\n\nSource: Shi et al. 2016, "
+            "arXiv:1609.05158.",
      .forward = pixel_shuffle,
      .reference = "input.reshape(2, 2, 2, 3, 4).transpose(0, 3, 1, 4, 2).reshape(2, 6, 8)",
      .samples = "f(8, 3, 4), 2"});
@@ -62,7 +62,7 @@ Tensor pixel_unshuffle(const Tensor& input, int64_t r) {
 const Operator pixel_unshuffle_operator(
     {.signature = "pixel_unshuffle(input, downscale_factor)",
      .forms = kFunction,
-     .doc = "(*, C, H * r, W * r) to (*, C * r**2, H, W), the inverse of pixel_shuffle. Gradient: input.",
+     .doc = "Rearrange (*, C, H * r, W * r) to (*, C * r**2, H, W), the inverse of pixel_shuffle. Gradient: input.",
      .forward = pixel_unshuffle,
      .reference = "input.reshape(2, 3, 2, 4, 2).transpose(0, 2, 4, 1, 3).reshape(8, 3, 4)",
      .samples = "f(2, 6, 8), 2"});

@@ -205,7 +205,7 @@ Tensor grid_sampler_of(const Tensor& input, const Tensor& grid, int64_t mode, in
 const Operator grid_sampler_operator(
     {.signature = "grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)",
      .forms = kFunction | kFloat32,
-     .doc = R"(Reads an image (N, C, H, W) at the points (N, h, w, 2) of a grid, or (N, C, D, H, W) at (N, d, h, w, 3).
+     .doc = R"(Sample an image (N, C, H, W) at the points (N, h, w, 2) of a grid, or (N, C, D, H, W) at (N, d, h, w, 3).
 
 The coordinates -1 and 1 are the image's edges. Modes: 0 bilinear, 1 nearest, 2 bicubic; paddings: 0 zeros, 1 border,
 2 reflection.
@@ -216,13 +216,13 @@ Gradient: input and grid, any order. Source: Jaderberg et al. 2015, arXiv:1506.0
 const Operator grid_sampler_2d_operator(
     {.signature = "grid_sampler_2d(input, grid, interpolation_mode, padding_mode, align_corners)",
      .forms = kFunction | kFloat32,
-     .doc = "`grid_sampler` of images ``(N, C, H, W)``; RuntimeError for another rank.",
+     .doc = "Apply `grid_sampler` to images ``(N, C, H, W)``. Raises RuntimeError for another rank.",
      .forward = grid_sampler_of<4>});
 
 const Operator grid_sampler_3d_operator(
     {.signature = "grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners)",
      .forms = kFunction | kFloat32,
-     .doc = "`grid_sampler` of volumes ``(N, C, D, H, W)``; RuntimeError for another rank.",
+     .doc = "Apply `grid_sampler` to volumes ``(N, C, D, H, W)``. Raises RuntimeError for another rank.",
      .forward = grid_sampler_of<5>});
 
 // Returns the position of a name in a list.
@@ -249,16 +249,16 @@ Tensor grid_sample(const Tensor& input, const Tensor& grid, std::string_view mod
 const Operator nn_grid_sample_operator(
     {.signature = "grid_sample(input, grid, mode='bilinear', padding_mode='zeros', align_corners=None)",
      .forms = kPrivate | kNetwork | kFloat32,
-     .doc = R"(Reads an image at the points of a grid, whose coordinates -1 and 1 are the image's edges.
+     .doc = R"(Sample an image at the points of a grid. The coordinates -1 and 1 are the edges of the image.
 
 Args:
     input: ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
     grid: ``(N, h, w, 2)`` or ``(N, d, h, w, 3)``; x, the last dimension of the image, comes first.
     mode: ``"bilinear"`` (trilinear in 3-D), ``"nearest"`` or ``"bicubic"`` (2-D).
-    padding_mode: values outside of the image: ``"zeros"``, its ``"border"`` or its ``"reflection"``.
-    align_corners: -1 and 1 are the centres of the corner pixels, not their outer edges. None warns.
+    padding_mode: values outside the image: ``"zeros"``, its ``"border"`` or its ``"reflection"``.
+    align_corners: if True, -1 and 1 are the centres of the corner pixels, otherwise their outer edges. None warns.
 Returns: ``(N, C, h, w)`` or ``(N, C, d, h, w)``.
-Raises: ValueError for an unknown mode; RuntimeError for shapes that do not fit.
+Raises: ValueError for an unknown mode; RuntimeError for shapes that do not match.
 Gradient: input and grid, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",
      .forward = grid_sample,
      .reference = "(lambda last: (lambda at: input[:, :, at[..., 1], at[..., 0]])(np.clip(np.rint((grid[0] + 1) / 2 * "

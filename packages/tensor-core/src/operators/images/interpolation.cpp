@@ -260,19 +260,19 @@ const Operator nn_interpolate_operator(
     {.signature = "interpolate(input, size=None, scale_factor=None, mode='nearest', align_corners=None, "
                   "recompute_scale_factor=None, antialias=False)",
      .forms = kPrivate | kNetwork,
-     .doc = R"(Resizes the trailing dimensions of ``(N, C, *)``, one to three, to ``size`` or by ``scale_factor``.
+     .doc = R"(Resize the one to three spatial dimensions of ``(N, C, *)`` to ``size`` or by ``scale_factor``.
 
 Args:
-    size: the output's, or
-    scale_factor: the output's over the input's.
-    mode: ``"nearest"`` (with the rounding of old), ``"nearest-exact"``, ``"linear"`` (1-D), ``"bilinear"``,
-        ``"bicubic"`` (2-D), ``"trilinear"`` (3-D) or ``"area"``, the mean of what an output covers.
-    align_corners: the centres of the corner pixels coincide, not their outer edges.
-    recompute_scale_factor: the scale is the quotient of the sizes, rounded down as they are.
-    antialias: ``"bilinear"`` and ``"bicubic"`` average over what an output covers where the image shrinks.
+    size: spatial size of the output; either this or
+    scale_factor: size of the output divided by the size of the input.
+    mode: ``"nearest"`` (with PyTorch's legacy rounding), ``"nearest-exact"``, ``"linear"`` (1-D), ``"bilinear"``,
+        ``"bicubic"`` (2-D), ``"trilinear"`` (3-D) or ``"area"``, the mean of the area of an output.
+    align_corners: if True, the centres of the corner pixels coincide, otherwise their outer edges.
+    recompute_scale_factor: if True, use the quotient of the rounded sizes as the scale.
+    antialias: if True, ``"bilinear"`` and ``"bicubic"`` average over the area of an output when they shrink an image.
 Returns: with ``scale_factor=2`` and ``mode="linear"``, ``[0, 0.25, 0.75, 1]`` of ``[0, 1]``.
-Raises: ValueError for arguments that do not go together; NotImplementedError for a mode that the number of
-    dimensions does not have.
+Raises: ValueError for arguments that exclude each other; NotImplementedError for a mode that does not support the
+    number of dimensions.
 Gradient: any order. Source of the cubic kernel: Keys 1981, doi:10.1109/TASSP.1981.1163711.)",
      .forward = interpolate_by_mode,
      .reference = "np.repeat(input, 2, -1)",

@@ -189,7 +189,7 @@ Tensor pad(const Tensor& input, const Shape& amounts, std::string_view mode, std
 const Operator nn_pad_operator(
     {.signature = "pad(input, pad, mode='constant', value=None)",
      .forms = kPrivate | kNetwork,
-     .doc = R"(Puts values around the last dimensions, or takes them away where an amount is negative.
+     .doc = R"(Pad the last dimensions with values. Negative amounts remove elements.
 
 Args:
     pad: pairs of amounts before and after, the last dimension first.
@@ -197,7 +197,7 @@ Args:
         first pad the last one to three dimensions of an input with a channel dimension.
     value: value for the mode ``"constant"``, 0 by default.
 Returns: with ``(1, 1)`` and the value 7, ``[7, 0, 1, 2, 7]`` of ``[0, 1, 2]``.
-Raises: RuntimeError for amounts that do not fit; NotImplementedError for an unknown mode.
+Raises: RuntimeError for invalid amounts; NotImplementedError for an unknown mode.
 Gradient: any order.)",
      .forward = pad,
      .reference = "np.pad(input, [(0, 0)] * (input.ndim - len(pad) // 2) + list(zip(pad[-2::-2], pad[-1::-2])), "

@@ -253,7 +253,7 @@ const Operator max_pool1d_operator(
     {.signature =
          "max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
      .forms = kFunction,
-     .doc = "The largest value of each window; with return_indices also its position in the image. Gradient: to that "
+     .doc = "Compute the maximum of each window and, with return_indices, its position in the image. Gradient: to that "
             "position.",
      .forward = pool_max<1>,
      .reference =
@@ -264,7 +264,7 @@ const Operator max_pool2d_operator(
     {.signature =
          "max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
      .forms = kFunction,
-     .doc = "The largest value of each window; with return_indices also its position in the image. Gradient: to that "
+     .doc = "Compute the maximum of each window and, with return_indices, its position in the image. Gradient: to that "
             "position.",
      .forward = pool_max<2>,
      .reference = "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 2, (-2, -1,))[..., ::kernel_size, "
@@ -275,7 +275,7 @@ const Operator max_pool3d_operator(
     {.signature =
          "max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
      .forms = kFunction | kFloat32,
-     .doc = "The largest value of each window; with return_indices also its position in the image. Gradient: to that "
+     .doc = "Compute the maximum of each window and, with return_indices, its position in the image. Gradient: to that "
             "position.",
      .forward = pool_max<3>,
      .reference = "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 3, (-3, -2, -1,))[..., "
@@ -285,22 +285,22 @@ const Operator max_pool3d_operator(
 const Operator _adaptive_max_pool1d_operator(
     {.signature = "_adaptive_max_pool1d(input, output_size, return_indices=False)",
      .forms = kPrivate,
-     .doc = "The largest value of windows that divide the image into output_size parts, and its position. Gradient: to "
-            "it.",
+     .doc = "Compute the maximum, and its position, of windows that divide the image into output_size parts. Gradient: "
+            "to it.",
      .forward = pool_adaptive_max<1>});
 
 const Operator _adaptive_max_pool2d_operator(
     {.signature = "_adaptive_max_pool2d(input, output_size, return_indices=False)",
      .forms = kPrivate,
-     .doc = "The largest value of windows that divide the image into output_size parts, and its position. Gradient: to "
-            "it.",
+     .doc = "Compute the maximum, and its position, of windows that divide the image into output_size parts. Gradient: "
+            "to it.",
      .forward = pool_adaptive_max<2>});
 
 const Operator _adaptive_max_pool3d_operator(
     {.signature = "_adaptive_max_pool3d(input, output_size, return_indices=False)",
      .forms = kPrivate | kFloat32,
-     .doc = "The largest value of windows that divide the image into output_size parts, and its position. Gradient: to "
-            "it.",
+     .doc = "Compute the maximum, and its position, of windows that divide the image into output_size parts. Gradient: "
+            "to it.",
      .forward = pool_adaptive_max<3>});
 
 }  // namespace

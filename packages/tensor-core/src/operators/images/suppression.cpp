@@ -67,8 +67,7 @@ Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshol
 const Operator _nms_operator(
     {.signature = "_nms(boxes, scores, iou_threshold, groups=None)",
      .forms = kPrivate,
-     .doc =
-         R"(The positions of the boxes (N, 4) that no better one of their group overlaps by more than a threshold. No gradient.)",
+     .doc = R"(Return the indices of the boxes (N, 4) that non-maximum suppression keeps in each group. No gradient.)",
      .forward = suppress_boxes});
 
 }  // namespace flambeau

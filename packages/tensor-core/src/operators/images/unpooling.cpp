@@ -100,26 +100,26 @@ Tensor unpool_max(const Tensor& input, const Tensor& indices, const Shape& kerne
 const Operator nn_max_unpool1d_operator(
     {.signature = "max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
      .forms = kPrivate | kNetwork | kFloat32,
-     .doc = R"(Puts the values of a max pool back to their positions, with zeros elsewhere.
+     .doc = R"(Write the results of a max pool to their positions in the input, with zeros elsewhere.
 
 Args:
     input, indices: results of ``max_pool1d(..., return_indices=True)``.
     kernel_size, stride, padding: arguments of that pooling.
-    output_size: the shape before the pool where they do not say it.
-Raises: ValueError for an output size that the pool cannot come from; RuntimeError for a position outside.
+    output_size: shape of the input of the pooling, if the other arguments do not determine it.
+Raises: ValueError for an impossible output size; RuntimeError for an index out of bounds.
 Gradient: input, any order.)",
      .forward = unpool_max<1>});
 
 const Operator nn_max_unpool2d_operator(
     {.signature = "max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
      .forms = kPrivate | kNetwork | kFloat32,
-     .doc = "`max_unpool1d` over two dimensions.",
+     .doc = "Apply `max_unpool1d` over two dimensions.",
      .forward = unpool_max<2>});
 
 const Operator nn_max_unpool3d_operator(
     {.signature = "max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
      .forms = kPrivate | kNetwork | kFloat32,
-     .doc = "`max_unpool1d` over three dimensions.",
+     .doc = "Apply `max_unpool1d` over three dimensions.",
      .forward = unpool_max<3>});
 
 }  // namespace

@@ -323,7 +323,7 @@ tensor([1., 0., 2.]))",
 const Operator take_along_dim_operator(
     {.signature = "take_along_dim(input, indices, dim=None)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(Gather along a dimension, input and indices broadcast against each other in the others.
+     .doc = R"(Gather along a dimension; input and indices are broadcast in the other dimensions.
 
 Without dim the flattened input is gathered. Negative indices count from the end. Gradient: scattered back.
 
@@ -339,7 +339,7 @@ tensor([[2],
 const Operator gather_operator(
     {.signature = "gather(input, dim, index, *, sparse_grad=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "out[i, j] = input[index[i, j], j] for dim 0, and so on. Gradient: scattered back.",
+     .doc = "Gather elements along a dimension: out[i, j] = input[index[i, j], j] for dim 0. Gradient: scattered back.",
      .forward = [](const Tensor& t, int64_t dim, const Tensor& index, bool) { return gather(t, dim, index); },
      .reference = "np.take_along_axis(input, index, dim)",
      .samples = "f(3, 4), 0, k(3, 2, 4); f(3, 4), 1, k(4, 3, 5)"});

@@ -77,7 +77,7 @@ Tensor index_select(const Tensor& t, int64_t dim, const Tensor& index) {
 
 const Operator index_select_operator({.signature = "index_select(input, dim, index)",
                                       .forms = kFunction | kMethod | kOut | kExactOut,
-                                      .doc = "The slices at `index` along a dimension. Gradient: added back.",
+                                      .doc = "Select the slices at `index` along a dimension. Gradient: added back.",
                                       .forward = index_select,
                                       .reference = "np.take(input, index, dim)",
                                       .samples = "f(3, 4), 0, k(3, 5); f(3, 4), -1, k(4, 2)"});
@@ -270,8 +270,10 @@ const Operator embedding_operator(
     {.signature = "embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False)",
      .forms = kFunction,
      .doc =
-         R"(The rows of weight at indices, as a last dimension. Gradient: weight; none for the row padding_idx, and divided by
-how often a row was taken if scale_grad_by_freq. sparse is accepted; the gradient is dense.)",
+         R"(Look up the rows of weight at indices; a row becomes the last dimension.
+
+Gradient: weight. The row padding_idx has none, and scale_grad_by_freq divides the gradient of a row by the number of
+its occurrences. sparse is accepted, but the gradient is dense.)",
      .forward = [](const Tensor& weight, const Tensor& indices, int64_t padding, bool by_frequency,
                    bool) { return embedding(weight, indices, padding, by_frequency); },
      .reference = "weight[indices]",

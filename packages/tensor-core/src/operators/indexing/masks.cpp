@@ -85,7 +85,7 @@ Tensor nonzero(const Tensor& t) {
 
 const Operator argwhere_operator({.signature = "argwhere(input)",
                                   .forms = kFunction | kMethod,
-                                  .doc = "The indices of the elements that are not 0, one row each.",
+                                  .doc = "Return the indices of the elements that are not 0, one row for each element.",
                                   .forward = nonzero,
                                   .reference = "np.argwhere(input)",
                                   .samples = "i(3, 4) // 5; b(2, 3, 2)"});
@@ -101,7 +101,7 @@ Tensor nonzero_static(const Tensor& t, int64_t size, int64_t fill_value) {
 const Operator nonzero_static_operator(
     {.signature = "nonzero_static(input, *, size, fill_value=-1)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "The first `size` rows of nonzero(input); rows of fill_value where there are fewer.",
+     .doc = "Return the first `size` rows of nonzero(input), filled up with rows of fill_value.",
      .forward = nonzero_static});
 
 namespace {
@@ -143,7 +143,7 @@ Tensor masked_select(const Tensor& t, const Tensor& mask) {
 
 const Operator masked_select_operator({.signature = "masked_select(input, mask)",
                                        .forms = kFunction | kMethod | kOut | kExactOut,
-                                       .doc = "The elements where mask is true, as a vector. Gradient: input.",
+                                       .doc = "Return the elements where mask is true as a vector. Gradient: input.",
                                        .forward = masked_select,
                                        .reference = "input[mask]",
                                        .samples = "f(3, 4), b(3, 4); i(3, 4), b(3, 4)"});
@@ -276,7 +276,7 @@ Tensor take(const Tensor& t, const Tensor& index) {
 
 const Operator take_operator({.signature = "take(input, index)",
                               .forms = kFunction | kMethod | kOut | kExactOut,
-                              .doc = "The elements at `index` of input read as one row. Gradient: added back.",
+                              .doc = "Return the elements at `index` of the flattened input. Gradient: added back.",
                               .forward = take,
                               .reference = "np.take(input, index)",
                               .samples = "f(2, 3), k(6, 2, 2); f(5), k(5)"});
@@ -321,7 +321,9 @@ const Operator put_operator(
     {.signature = "put(input, index, source, accumulate=False)",
      .forms = kFunction | kMethod | kOut,
      .doc =
-         R"(Write source (or add it, if accumulate is true) at `index` into the flattened input. Gradient: input and source.
+         R"(Write source (or add it, if accumulate is true) at `index` into the flattened input.
+
+Gradient: input and source.
 
 >>> flambeau.put(flambeau.zeros(2, 2), flambeau.tensor([3, 0]), flambeau.tensor([1.0, 2.0]))
 tensor([[2., 0.],
@@ -335,7 +337,8 @@ tensor([[2., 0.],
 const Operator nonzero_operator(
     {.signature = "nonzero(input, *, as_tuple=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(The indices of the elements that are not 0, one row each; with as_tuple, one tensor for each dimension.
+     .doc =
+         R"(Return the indices of the elements that are not 0, one row each; with as_tuple, a tensor for each dimension.
 
 >>> flambeau.nonzero(flambeau.tensor([[0, 1], [2, 0]]))
 tensor([[0, 1],

@@ -369,7 +369,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
 const Operator _scaled_dot_product_attention_operator(
     {.signature = "_scaled_dot_product_attention(query, key, value, attn_mask=None, is_causal=False, scale=None)",
      .forms = kPrivate | kLowerPrecision,
-     .doc = "softmax(query @ key.T * scale + mask) @ value, by blocks. Gradient: query, key, value, any order.",
+     .doc = "Compute softmax(query @ key.T * scale + mask) @ value by blocks. Gradient: query, key, value, any order.",
      .forward = scaled_dot_product_attention,
      .reference = "scipy.special.softmax(query @ np.swapaxes(key, -1, -2) / 2, -1) @ value",
      .samples = "f(2, 3, 4), f(2, 5, 4), f(2, 5, 4)"});

@@ -445,9 +445,10 @@ const Operator batch_norm_operator(
          "eps=1e-05, cudnn_enabled=False)",
      .forms = kFunction,
      .doc =
-         R"((input - mean) / sqrt(var + eps) * weight + bias over channels (dimension 1), with the batch's biased variance in
-training, when the running statistics are updated in place, and the running statistics otherwise. cudnn_enabled is
-for callers of other libraries.
+         R"(Compute (input - mean) / sqrt(var + eps) * weight + bias for each channel (dimension 1).
+
+In training, the mean and the biased variance are those of the batch, and the running statistics are updated in place.
+Otherwise, the running statistics are used. cudnn_enabled has no effect.
 
 Gradient: input, weight, bias. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.)",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var,
@@ -460,7 +461,8 @@ const Operator instance_norm_operator(
     {.signature = "instance_norm(input, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, "
                   "running_var: Tensor | None, use_input_stats, momentum, eps, cudnn_enabled=False)",
      .forms = kFunction,
-     .doc = R"(batch_norm of each sample by itself; the running statistics take the mean over the samples.
+     .doc =
+         R"(Apply batch_norm to each sample separately. The running statistics use the mean over the samples.
 
 Gradient: input, weight, bias, any order. Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.)",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var,

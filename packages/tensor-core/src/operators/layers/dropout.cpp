@@ -100,9 +100,10 @@ Tensor dropout(const Tensor& input, double p, bool training, Generator* generato
 const Operator dropout_operator(
     {.signature = "dropout(input, p=0.5, training|train=True, *, generator=None)",
      .forms = kFunction,
-     .doc = R"(Each element 0 with probability p, else divided by 1 - p; input itself outside training.
+     .doc =
+         R"(Set elements to 0 with probability p, and divide the others by 1 - p. Return input itself outside training.
 
-The mask is not stored: the derivative draws it again. Gradient: input.)",
+The mask is not stored: the derivative generates it again. Gradient: input.)",
      .forward = dropout});
 
 }  // namespace flambeau

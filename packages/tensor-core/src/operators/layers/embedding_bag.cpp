@@ -290,7 +290,8 @@ const Operator _embedding_bag_operator(
          "padding_idx=-1, scale_grad_by_freq=False)",
      .forms = kPrivate,
      .doc =
-         R"(Sums (mode 0), means (1) or largest values (2) over bags of rows: those of indices (B, N), or of (N) with offsets.
+         R"(Compute the sum (mode 0), mean (1) or maximum (2) over bags of rows: indices (B, N), or (N) with offsets.
+
 Gradient: weight and per_sample_weights, any order.)",
      .forward = [](const Tensor& weight, const Tensor& indices, const Tensor& offsets, bool last_given, int64_t mode,
                    const Tensor& per_sample, int64_t padding, bool by_frequency) {

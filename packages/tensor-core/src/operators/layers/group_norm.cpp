@@ -180,8 +180,10 @@ const Operator group_norm_operator(
     {.signature = "group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True)",
      .forms = kFunction,
      .doc =
-         R"(Each of num_groups groups of the channels (dimension 1) less its mean, over its deviation, times weight plus bias of
-the channel.
+         R"(Normalise groups of channels: (input - mean) / sqrt(var + eps) * weight + bias.
+
+The mean and the biased variance are those of each of num_groups groups of the channels (dimension 1). weight and bias
+have one element for each channel.
 
 Gradient: input, weight and bias, any order. Source: Wu, He 2018, arXiv:1803.08494.)",
      .forward = [](const Tensor& x, int64_t groups, const Tensor& w, const Tensor& b, double eps, bool) {

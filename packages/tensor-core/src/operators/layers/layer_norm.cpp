@@ -242,22 +242,23 @@ Tensor rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weig
   return normalize("RmsNorm", false, input, normalized, weight, Tensor(), eps.value_or(least), statistics);
 }
 
-const Operator rms_norm_operator(
-    {.signature = "rms_norm(input, normalized_shape, weight=None, eps=None)",
-     .forms = kFunction,
-     .doc =
-         R"(input / sqrt(mean(input**2) + eps) * weight over the last dimensions; eps is the dtype's own where it is None.
-Gradient: input and weight, any order.)",
-     .forward = rms_norm,
-     .reference = "input / np.sqrt((input**2).mean(-1, keepdims=True) + eps) * weight",
-     .samples = "f(2, 3), (3,), f(3), 1e-3"});
+const Operator rms_norm_operator({.signature = "rms_norm(input, normalized_shape, weight=None, eps=None)",
+                                  .forms = kFunction,
+                                  .doc =
+                                      R"(Compute input / sqrt(mean(input**2) + eps) * weight over the last dimensions.
+
+The default of eps is the eps of the dtype. Gradient: input and weight, any order.)",
+                                  .forward = rms_norm,
+                                  .reference = "input / np.sqrt((input**2).mean(-1, keepdims=True) + eps) * weight",
+                                  .samples = "f(2, 3), (3,), f(3), 1e-3"});
 
 const Operator layer_norm_operator(
     {.signature = "layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True)",
      .forms = kFunction,
      .doc =
-         R"((input - mean) / sqrt(var + eps) * weight + bias over the last len(normalized_shape) dimensions, with the biased
-variance. weight and bias have the shape normalized_shape.
+         R"(Compute (input - mean) / sqrt(var + eps) * weight + bias over the last len(normalized_shape) dimensions.
+
+The variance is biased. weight and bias have the shape normalized_shape.
 
 Gradient: input, weight and bias, any order. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.)",
      .forward = [](const Tensor& x, const Shape& shape, const Tensor& w, const Tensor& b, double eps,

@@ -22,7 +22,8 @@ Tensors moments(const Normalized& n, const Tensor& x, const Shape& as_rows, cons
 const Operator native_layer_norm_operator(
     {.signature = "native_layer_norm(input, normalized_shape, weight: Tensor | None, bias: Tensor | None, eps)",
      .forms = kFunction,
-     .doc = "layer_norm, the mean and one over the deviation of each row. Gradient: through the first, as in PyTorch.",
+     .doc = "Return layer_norm, and the mean and the reciprocal deviation of each row. Gradient: through the first "
+            "result, as in PyTorch.",
      .forward = [](const Tensor& x, const Shape& shape, const Tensor& w, const Tensor& b, double eps) {
        const Normalized n = layer_norm(x, shape, w, b, eps);
        Shape rows = x.shape();
@@ -33,7 +34,8 @@ const Operator native_layer_norm_operator(
 const Operator native_group_norm_operator(
     {.signature = "native_group_norm(input, weight: Tensor | None, bias: Tensor | None, N, C, HxW, group, eps)",
      .forms = kFunction,
-     .doc = "group_norm, the mean and one over the deviation (N, groups). Gradient: through all three.",
+     .doc = "Return group_norm, and the mean and the reciprocal deviation (N, groups). Gradient: through all three "
+            "results.",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, int64_t batch, int64_t channels, int64_t inner,
                    int64_t groups, double eps) {
        // Regardless of the sizes that the caller gave
@@ -49,8 +51,8 @@ const Operator native_batch_norm_operator(
     {.signature = "native_batch_norm(input, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, "
                   "running_var: Tensor | None, training, momentum, eps)",
      .forms = kFunction | kOut,
-     .doc = "batch_norm, the mean and one over the deviation of each channel (empty outside training). Gradient: "
-            "through the first.",
+     .doc = "Return batch_norm, and the mean and the reciprocal deviation of each channel (empty outside training). "
+            "Gradient: through the first result.",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var,
                    bool training, double momentum, double eps) {
        const Normalized n = batch_norm(x, mean, var, w, b, training, momentum, eps);

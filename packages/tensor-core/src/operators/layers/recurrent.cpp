@@ -294,8 +294,9 @@ const Operator _recurrent_layer_operator(
     {.signature = "_recurrent_layer(mode, input, sizes, backwards, hidden, weight_ih, weight_hh, bias_ih=None, "
                   "bias_hh=None, projection=None, state=None)",
      .forms = kPrivate | kLowerPrecision,
-     .doc = "One layer in one direction over the rows of all times, sizes of them at each: their outputs, and the "
-            "hidden state and (of an LSTM) the state of each sequence at its end. Gradient: all tensors.",
+     .doc = "Run one recurrent layer in one direction over packed rows; sizes has the number of rows of each step. "
+            "Return the outputs, and the final hidden state and (for an LSTM) cell state of each sequence. Gradient: "
+            "all tensors.",
      .forward = [](std::string_view mode, const Tensor& input, const Shape& sizes, bool backwards, const Tensor& hidden,
                    const Tensor& weight_ih, const Tensor& weight_hh, const Tensor& bias_ih, const Tensor& bias_hh,
                    const Tensor& projection, const Tensor& state) {

@@ -80,7 +80,7 @@ Tensor lu_determinant(const Tensor& given, const Tensor& given_pivots) {
 
 const Operator _lu_determinant_operator({.signature = "_lu_determinant(lu, pivots)",
                                          .forms = kPrivate,
-                                         .doc = "The determinant, from the factors.",
+                                         .doc = "Compute the determinant from the LU factors.",
                                          .forward = lu_determinant});
 
 LogDeterminant lu_log_determinant(const Tensor& given, const Tensor& given_pivots) {
@@ -133,12 +133,13 @@ Tensor lu_permutation(const Tensor& pivots, int64_t rows) {
   return order;
 }
 
-const Operator _lu_log_determinant_operator({.signature = "_lu_log_determinant(lu, pivots)",
-                                             .forms = kPrivate,
-                                             .doc = "Sign and logarithm of the absolute value of the determinant.",
-                                             .forward = [](const Tensor& lu, const Tensor& pivots) {
-                                               LogDeterminant d = lu_log_determinant(lu, pivots);
-                                               return Tensors{d.sign, d.logarithm};
-                                             }});
+const Operator _lu_log_determinant_operator(
+    {.signature = "_lu_log_determinant(lu, pivots)",
+     .forms = kPrivate,
+     .doc = "Compute the sign and the logarithm of the absolute value of the determinant.",
+     .forward = [](const Tensor& lu, const Tensor& pivots) {
+       LogDeterminant d = lu_log_determinant(lu, pivots);
+       return Tensors{d.sign, d.logarithm};
+     }});
 
 }  // namespace flambeau

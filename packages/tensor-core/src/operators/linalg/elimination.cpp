@@ -201,13 +201,13 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool le
 const Operator linalg_lu_solve_operator(
     {.signature = "lu_solve(LU, pivots, B, *, left=True, adjoint=False)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(The solution X of ``A X = B`` from the results of lu_factor.
+     .doc = R"(Solve ``A X = B`` with the results of lu_factor.
 
 Args:
     LU, pivots: factors and pivots of A, ``(*, n, n)`` and ``(*, n)``, int32.
     B: ``(*, n, k)``, or ``(*, k, n)`` with ``left=False``; the batches broadcast.
-    left: False solves ``X A = B``.
-    adjoint: solve with ``A^H`` in place of A.
+    left: if False, solve ``X A = B``.
+    adjoint: if True, solve with ``A^H`` instead of A.
 Gradient: LU and B, any order.)",
      .forward = linalg::lu_solve,
      .module = "flambeau.linalg",
@@ -229,12 +229,12 @@ Tensor solve(const Tensor& a, const Tensor& b, bool left) {
 const Operator linalg_solve_operator(
     {.signature = "solve(A, B, *, left=True)",
      .forms = kPrivate | kOut | kExactOut | kFloat32,
-     .doc = R"(The solution X of ``A X = B``, or of ``X A = B`` with ``left=False``.
+     .doc = R"(Solve ``A X = B``, or ``X A = B`` with ``left=False``.
 
 Args:
     A: ``(*, n, n)``.
-    B: ``(*, n, k)`` (``(*, k, n)`` with ``left=False``); or a vector ``(n,)``, or a batch of them ``(*, n)`` of the
-        very batch of A. The batches of matrices broadcast.
+    B: ``(*, n, k)`` (``(*, k, n)`` with ``left=False``); or a vector ``(n,)``, or a batch of them ``(*, n)`` with the
+        same batch as A. The batches of matrices broadcast.
 Raises: LinAlgError if a matrix is singular; RuntimeError if shapes or dtypes do not match.
 Gradient: A and B, any order. Source of the derivative: Giles 2008, section 2.3.1.
 
@@ -261,7 +261,8 @@ Tensor inv(const Tensor& a) {
 const Operator linalg_inv_operator(
     {.signature = "inv(A)",
      .forms = kPrivate | kOut | kExactOut | kFloat32,
-     .doc = R"(The inverse of every matrix ``(*, n, n)``. To solve a system, solve is quicker and more accurate.
+     .doc =
+         R"(Compute the inverse of every matrix ``(*, n, n)``. For a linear system, solve is faster and more accurate.
 
 Raises: LinAlgError if a matrix is singular.
 Gradient: A, any order.
@@ -276,7 +277,7 @@ tensor([[0.5000, 0.0000],
 
 const Operator inverse_operator({.signature = "inverse(input)",
                                  .forms = kFunction | kMethod | kOut | kFloat32,
-                                 .doc = "The inverse of every matrix, as flambeau.linalg.inv.",
+                                 .doc = "Compute the inverse of every matrix, like flambeau.linalg.inv.",
                                  .forward = linalg::inv,
                                  .reference = "np.linalg.inv(input)",
                                  .samples = "2 * np.eye(3) + f(3, 3) / 4; 2 * np.eye(2) + f(3, 2, 2) / 4"});
@@ -308,7 +309,7 @@ Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool h
 
 const Operator linalg_ldl_solve_operator({.signature = "ldl_solve(LD, pivots, B, *, hermitian=False)",
                                           .forms = kPrivate | kOut | kExactOut,
-                                          .doc = R"(The solution X of ``A X = B`` from the results of ldl_factor.
+                                          .doc = R"(Solve ``A X = B`` with the results of ldl_factor.
 
 Args:
     LD, pivots: ``(*, n, n)`` and ``(*, n)``, int32.
@@ -320,39 +321,40 @@ No gradient.)",
 
 const Operator _lu_factor_operator({.signature = "_lu_factor(input)",
                                     .forms = kPrivate,
-                                    .doc = "LU and pivots of every matrix, and info.",
+                                    .doc = "Compute LU and pivots of every matrix, and info.",
                                     .forward = [](const Tensor& a) {
                                       LuFactors f = lu_factor(a);
                                       return Tensors{f.lu, f.pivots, f.info};
                                     }});
 
-const Operator lu_operator({.signature = "lu(input, pivot=True, get_infos=False)",
-                            .forms = kFunction | kMethod | kOut,
-                            .doc = "LU and pivots, as flambeau.linalg.lu_factor; and info as well with ``get_infos``.",
-                            .forward = [](const Tensor& a, bool pivot, bool get_infos) {
-                              const LuFactors f =
-                                  get_infos ? linalg::lu_factor_ex(a, pivot, false) : linalg::lu_factor(a, pivot);
-                              return get_infos ? Tensors{f.lu, f.pivots, f.info} : Tensors{f.lu, f.pivots};
-                            }});
+const Operator lu_operator(
+    {.signature = "lu(input, pivot=True, get_infos=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "Compute LU and pivots like flambeau.linalg.lu_factor, and with ``get_infos`` also info.",
+     .forward = [](const Tensor& a, bool pivot, bool get_infos) {
+       const LuFactors f = get_infos ? linalg::lu_factor_ex(a, pivot, false) : linalg::lu_factor(a, pivot);
+       return get_infos ? Tensors{f.lu, f.pivots, f.info} : Tensors{f.lu, f.pivots};
+     }});
 
-const Operator lu_solve_operator(
-    {.signature = "lu_solve(input, LU_data, LU_pivots)",
-     .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
-     .doc = "The solution of ``A X = input`` from A's factors, as flambeau.linalg.lu_solve.",
-     .forward = [](const Tensor& b, const Tensor& lu,
-                   const Tensor& pivots) { return linalg::lu_solve(lu, pivots, b, true, false); },
-     .reference = "scipy.linalg.lu_solve((LU_data, "
-                  "LU_pivots - 1), input)",
-     .samples = "f(3, 2), 2 * np.eye(3) + f(3, 3) / 4, np.array([2, 3, 3], np.int32)"});
+const Operator lu_solve_operator({.signature = "lu_solve(input, LU_data, LU_pivots)",
+                                  .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
+                                  .doc = "Solve ``A X = input`` with the factors of A, like flambeau.linalg.lu_solve.",
+                                  .forward =
+                                      [](const Tensor& b, const Tensor& lu, const Tensor& pivots) {
+                                        return linalg::lu_solve(lu, pivots, b, true, false);
+                                      },
+                                  .reference = "scipy.linalg.lu_solve((LU_data, "
+                                               "LU_pivots - 1), input)",
+                                  .samples = "f(3, 2), 2 * np.eye(3) + f(3, 3) / 4, np.array([2, 3, 3], np.int32)"});
 
 const Operator lu_unpack_operator({.signature = "lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True)",
                                    .forms = kFunction | kOut | kExactOut,
-                                   .doc = R"(P, L and U of ``A = P L U`` from the results of lu_factor.
+                                   .doc = R"(Compute P, L and U of ``A = P L U`` from the results of lu_factor.
 
 Args:
     LU_data: ``(*, m, n)``.
     LU_pivots: ``(*, min(m, n))``, int32.
-    unpack_data, unpack_pivots: False gives an empty L and U, or an empty P.
+    unpack_data, unpack_pivots: if False, L and U, or P, are empty.
 Returns: a named tuple ``(P, L, U)``.
 Gradient: LU_data.)",
                                    .forward =
@@ -365,7 +367,7 @@ Gradient: LU_data.)",
 
 const Operator linalg_inv_ex_operator({.signature = "inv_ex(A, *, check_errors=False)",
                                        .forms = kPrivate | kOut | kExactOut | kFloat32,
-                                       .doc = R"(The inverse, with an error code instead of an exception.
+                                       .doc = R"(Compute the inverse, with an error code instead of an exception.
 
 Returns: a named tuple ``(inverse, info)``; info, int32, is 0 or the number, from 1, of the first zero on the
     diagonal of A's factor U. In this case, the inverse is not valid.
@@ -383,7 +385,7 @@ Gradient: A, any order.)",
 const Operator linalg_solve_ex_operator(
     {.signature = "solve_ex(A, B, *, left=True, check_errors=False)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(The solution of ``A X = B``, as by solve, with an error code instead of an exception.
+     .doc = R"(Solve ``A X = B`` like solve, with an error code instead of an exception.
 
 Returns: a named tuple ``(result, info)``; info, int32, is 0 or the number, from 1, of the first zero on the
     diagonal of A's factor U. In this case, the result is not valid.
@@ -402,13 +404,15 @@ const Operator linalg_ldl_factor_operator(
     {.signature = "ldl_factor(A, *, hermitian=False)",
      .forms = kPrivate | kOut | kExactOut,
      .doc =
-         R"(``A = L D L^T`` (``L D L^H``) of a symmetric (Hermitian) matrix, D with blocks of one and two, for ldl_solve.
+         R"(Factorise a symmetric (Hermitian) matrix ``A = L D L^T`` (``L D L^H``) for ldl_solve.
+
+The diagonal of D consists of blocks of size 1 and 2.
 
 Args:
     A: ``(*, n, n)``; only its lower triangle is read.
-    hermitian: a complex A is Hermitian, not symmetric.
+    hermitian: whether a complex A is Hermitian (True) or symmetric.
 Returns: a named tuple ``(LD, pivots)``: D on and L below the diagonal of LD, in LAPACK's compact form; pivots
-    ``(*, n)``, int32: the rows that were exchanged, counted from 1, negative for a block of two.
+    ``(*, n)``, int32: the rows that were exchanged, counted from 1, negative for a block of size 2.
 Raises: LinAlgError if D has a zero block. No gradient. Source: Bunch, Kaufman 1977.)",
      .forward =
          [](const Tensor& a, bool hermitian) {
@@ -421,7 +425,7 @@ Raises: LinAlgError if D has a zero block. No gradient. Source: Bunch, Kaufman 1
 const Operator linalg_ldl_factor_ex_operator(
     {.signature = "ldl_factor_ex(A, *, hermitian=False, check_errors=False)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(``A = L D L^T``, as by ldl_factor, with an error code instead of an exception.
+     .doc = R"(Factorise ``A = L D L^T`` like ldl_factor, with an error code instead of an exception.
 
 Returns: a named tuple ``(LD, pivots, info)``; info, int32, is 0 or the number, from 1, of the first zero block of D.
 No gradient.)",
@@ -436,7 +440,7 @@ No gradient.)",
 const Operator linalg_lu_factor_operator(
     {.signature = "lu_factor(A, *, pivot=True)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(``A = P L U`` by partial pivoting, for lu_solve.
+     .doc = R"(Factorise ``A = P L U`` by partial pivoting, for lu_solve.
 
 Args:
     A: ``(*, m, n)``.
@@ -458,7 +462,7 @@ Gradient: A, any order.)",
 const Operator linalg_lu_factor_ex_operator(
     {.signature = "lu_factor_ex(A, *, pivot=True, check_errors=False)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(``A = P L U`` by partial pivoting, as by lu_factor, with an error code instead of an exception.
+     .doc = R"(Factorise ``A = P L U`` by partial pivoting like lu_factor, with an error code instead of an exception.
 
 Args:
     A: ``(*, m, n)``.
@@ -479,7 +483,7 @@ Gradient: A, any order.)",
 const Operator linalg_lu_operator(
     {.signature = "lu(A, *, pivot=True)",
      .forms = kPrivate | kOut,
-     .doc = R"(``A = P L U``: a permutation, a lower triangular matrix with ones on its diagonal and an upper one.
+     .doc = R"(Factorise ``A = P L U``: a permutation, a unit lower triangular matrix and an upper triangular one.
 
 Args:
     A: ``(*, m, n)``.

@@ -33,7 +33,7 @@ Tensor matrix_power(const Tensor& a, int64_t n) {
 const Operator linalg_matrix_power_operator(
     {.signature = "matrix_power(A, n)",
      .forms = kPrivate | kOut,
-     .doc = R"(``A`` multiplied with itself n times, by repeated squaring; a negative n takes the inverse.
+     .doc = R"(Compute the n-th power of ``A`` by repeated squaring; a negative n uses the inverse.
 
 Args:
     A: ``(*, m, m)``.
@@ -50,7 +50,7 @@ tensor([[1., 5.],
 
 const Operator matrix_power_operator({.signature = "matrix_power(input, n)",
                                       .forms = kFunction | kMethod | kOut,
-                                      .doc = "A power of every matrix, as flambeau.linalg.matrix_power.",
+                                      .doc = "Compute a power of every matrix, like flambeau.linalg.matrix_power.",
                                       .forward = linalg::matrix_power,
                                       .reference = "np.linalg.matrix_power(input, n)",
                                       .samples = "f(3, 3), 3; f(2, 3, 3), 0; np.eye(2) * 2 + f(2, 2) / 4, -2"});

@@ -171,19 +171,21 @@ Tensor householder_product(const Tensor& input, const Tensor& tau) {
 const Operator linalg_householder_product_operator(
     {.signature = "householder_product(input, tau)",
      .forms = kPrivate | kOut | kFloat32,
-     .doc = R"(The first n columns of ``H_1 H_2 ... H_k``, ``H_i = 1 - tau_i v_i v_i^H``: Q from the results of geqrf.
+     .doc =
+         R"(Compute the first n columns of ``H_1 H_2 ... H_k``, ``H_i = 1 - tau_i v_i v_i^H``: Q from geqrf.
 
 Args:
-    input: ``(*, m, n)``, m >= n: v_i lies in column i below the diagonal, its leading 1 left out.
+    input: ``(*, m, n)``, m >= n: v_i is in column i below the diagonal, without its leading 1.
     tau: ``(*, k)``, k <= n.
 Gradient: input and tau, any order.)",
      .forward = linalg::householder_product,
      .module = "flambeau.linalg"});
 
-const Operator orgqr_operator({.signature = "orgqr(input, input2)",
-                               .forms = kFunction | kMethod | kOut | kFloat32,
-                               .doc = "The columns of Q from its reflectors, as flambeau.linalg.householder_product.",
-                               .forward = householder_product});
+const Operator orgqr_operator(
+    {.signature = "orgqr(input, input2)",
+     .forms = kFunction | kMethod | kOut | kFloat32,
+     .doc = "Compute the columns of Q from its reflectors, like flambeau.linalg.householder_product.",
+     .forward = householder_product});
 
 Tensor ormqr(const Tensor& input, const Tensor& tau, const Tensor& other, bool left, bool transposed) {
   check_product(input, tau, other, left);
@@ -194,14 +196,14 @@ Tensor ormqr(const Tensor& input, const Tensor& tau, const Tensor& other, bool l
 const Operator ormqr_operator(
     {.signature = "ormqr(input, tau, other, left=True, transpose=False)",
      .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
-     .doc = R"(``Q C``, ``Q^H C``, ``C Q`` or ``C Q^H``, Q from its reflectors without ever being made.
+     .doc = R"(Compute ``Q C``, ``Q^H C``, ``C Q`` or ``C Q^H`` from the reflectors of Q, without computing Q.
 
 Args:
-    input: ``(*, mn, k)``: the reflectors, as geqrf gives them.
+    input: ``(*, mn, k)``: the reflectors that geqrf returns.
     tau: ``(*, k)``.
-    other: C, ``(*, m, n)``; mn is m, or n where not ``left``.
-    left: Q stands on the left.
-    transpose: ``Q^H`` in place of Q.
+    other: C, ``(*, m, n)``; mn is m, or n if ``left`` is False.
+    left: if True, Q is on the left.
+    transpose: if True, use ``Q^H`` instead of Q.
 Gradient: input, tau and other, any order.)",
      .forward = linalg::ormqr});
 
@@ -213,7 +215,8 @@ QrFactors geqrf(const Tensor& input) {
 const Operator geqrf_operator(
     {.signature = "geqrf(input)",
      .forms = kFunction | kMethod | kOut | kFloat32,
-     .doc = R"(What a QR factorization leaves: R above, Householder's reflectors below the diagonal, and their factors.
+     .doc =
+         R"(Compute a QR factorisation in compact form: R, Householder reflectors below the diagonal, and their factors.
 
 Args:
     input: ``(*, m, n)``.
@@ -229,12 +232,12 @@ Returns: a named tuple ``(a, tau)`` of ``(*, m, n)`` and ``(*, min(m, n))``, for
 const Operator linalg_qr_operator(
     {.signature = "qr(A, mode='reduced')",
      .forms = kPrivate | kOut | kExactOut | kFloat32,
-     .doc = R"(``A = QR``: orthonormal columns times an upper triangular matrix, by Householder's reflections.
+     .doc = R"(Factorise ``A = QR``: orthonormal columns times an upper triangular matrix, by Householder reflections.
 
 Args:
     A: ``(*, m, n)``; k is the smaller of m and n.
-    mode: "reduced" gives Q ``(*, m, k)`` and R ``(*, k, n)``; "complete" gives ``(*, m, m)`` and ``(*, m, n)``; "r"
-        gives R alone, and an empty Q.
+    mode: "reduced" returns Q ``(*, m, k)`` and R ``(*, k, n)``; "complete" returns ``(*, m, m)`` and ``(*, m, n)``; "r"
+        returns R and an empty Q.
 Returns: a named tuple ``(Q, R)``. The diagonal of R may be negative.
 Gradient: A, any order, where the leading k columns of A are independent; not of "r", nor of "complete" with more rows
     than columns. Source: Walter, Lehmann 2010, arXiv:1009.6112; Roberts, Roberts 2020, arXiv:2009.10071.)",
@@ -248,17 +251,17 @@ Gradient: A, any order, where the leading k columns of A are independent; not of
      .reference = "np.linalg.qr(A, mode)",
      .samples = "f(4, 3); f(3, 4)"});
 
-const Operator qr_operator(
-    {.signature = "qr(input, some=True)",
-     .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
-     .doc = "``input = QR``, as flambeau.linalg.qr in the mode \"reduced\", or \"complete\" where not ``some``.",
-     .forward =
-         [](const Tensor& a, bool some) {
-           const auto f = linalg::qr(a, some ? "reduced" : "complete");
-           return Tensors{f.q, f.r};
-         },
-     .fields = "Q, R",
-     .reference = "np.linalg.qr(input, 'reduced' if some else 'complete')",
-     .samples = "f(4, 3); f(3, 4)"});
+const Operator qr_operator({.signature = "qr(input, some=True)",
+                            .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
+                            .doc = "Factorise ``input = QR`` like flambeau.linalg.qr, in the mode \"reduced\", or "
+                                   "\"complete\" if ``some`` is False.",
+                            .forward =
+                                [](const Tensor& a, bool some) {
+                                  const auto f = linalg::qr(a, some ? "reduced" : "complete");
+                                  return Tensors{f.q, f.r};
+                                },
+                            .fields = "Q, R",
+                            .reference = "np.linalg.qr(input, 'reduced' if some else 'complete')",
+                            .samples = "f(4, 3); f(3, 4)"});
 
 }  // namespace flambeau::linalg

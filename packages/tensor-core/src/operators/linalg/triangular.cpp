@@ -75,15 +75,15 @@ Tensor solve_triangular(const Tensor& a, const Tensor& b, bool upper, bool left,
 const Operator linalg_solve_triangular_operator(
     {.signature = "solve_triangular(A, B, *, upper, left=True, unitriangular=False)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(The solution X of ``A X = B`` (``X A = B`` with ``left=False``) for a triangular A.
+     .doc = R"(Solve ``A X = B`` (``X A = B`` with ``left=False``) for a triangular A.
 
-Only the triangle that ``upper`` names is read, and not its diagonal where ``unitriangular``: it is taken as 1. A zero
-on the diagonal gives infinities, not an error.
+Only the triangle that ``upper`` names is read. With ``unitriangular``, its diagonal is not read but assumed to be 1. A
+zero on the diagonal produces infinities, not an error.
 
 Args:
     A: ``(*, n, n)``, real or complex floating.
     B: ``(*, n, k)``, or ``(*, k, n)`` with ``left=False``; the batches broadcast.
-Returns: of the shape of B with the batches broadcast.
+Returns: a tensor with the shape of B, with the batches broadcast.
 Raises: RuntimeError if shapes or dtypes do not match.
 Gradient: A and B, any order.
 
@@ -112,7 +112,7 @@ Tensor cholesky(const Tensor& a, bool upper) {
 const Operator linalg_cholesky_operator(
     {.signature = "cholesky(A, *, upper=False)",
      .forms = kPrivate | kOut | kFloat32,
-     .doc = R"(The Cholesky factor: lower triangular L with ``A = L L^H``, or U with ``A = U^H U``.
+     .doc = R"(Compute the Cholesky factor: lower triangular L with ``A = L L^H``, or U with ``A = U^H U``.
 
 Args:
     A: ``(*, n, n)``, Hermitian positive definite; only its lower triangle is read (its upper one with ``upper``).
@@ -130,7 +130,7 @@ tensor([[2., 0.],
 const Operator cholesky_operator(
     {.signature = "cholesky(input, upper=False)",
      .forms = kFunction | kMethod | kOut | kFloat32,
-     .doc = "The Cholesky factor of every matrix, as flambeau.linalg.cholesky.",
+     .doc = "Compute the Cholesky factor of every matrix, like flambeau.linalg.cholesky.",
      .forward = cholesky,
      .reference = "np.linalg.cholesky(input).swapaxes(-1, -2) if upper else np.linalg.cholesky(input)",
      .samples = "np.array([[4.0, 2.0], [2.0, 3.0]]); np.array([[4.0, 2.0], [2.0, 3.0]]), True"});
@@ -148,7 +148,7 @@ const Operator cholesky_solve_operator(
     {.signature = "cholesky_solve(input, input2, upper=False)",
      .forms = kFunction | kMethod | kOut | kFloat32,
      .doc =
-         R"(The solution of ``A X = input`` from A's Cholesky factor ``input2``: L with ``A = L L^H``, or U with ``upper``.
+         R"(Solve ``A X = input`` with the Cholesky factor ``input2`` of A: L with ``A = L L^H``, or U with ``upper``.
 
 Args:
     input: ``(*, n, k)``.
@@ -181,7 +181,8 @@ Tensor cholesky_inverse(const Tensor& factor, bool upper) {
 const Operator cholesky_inverse_operator(
     {.signature = "cholesky_inverse(input, upper=False)",
      .forms = kFunction | kMethod | kOut | kFloat32,
-     .doc = R"(The inverse of A from its Cholesky factor: L with ``A = L L^H``, or U with ``A = U^H U`` where ``upper``.
+     .doc =
+         R"(Compute the inverse of A from its Cholesky factor: L with ``A = L L^H``, or U with ``upper``.
 
 Gradient: input, any order.)",
      .forward = linalg::cholesky_inverse,
@@ -203,7 +204,7 @@ TriangularSolution triangular_solve(const Tensor& b, const Tensor& a, bool upper
 const Operator triangular_solve_operator(
     {.signature = "triangular_solve(input, A, upper=True, transpose=False, unitriangular=False)",
      .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
-     .doc = R"(The solution of ``A X = input`` (``A^T X = input`` with ``transpose``) for a triangular A.
+     .doc = R"(Solve ``A X = input`` (``A^T X = input`` with ``transpose``) for a triangular A.
 
 Returns: a named tuple ``(solution, cloned_coefficient)``, the latter a copy of A.
 Gradient: input and A, any order. flambeau.linalg.solve_triangular is the modern form.)",
@@ -217,11 +218,12 @@ Gradient: input and A, any order. flambeau.linalg.solve_triangular is the modern
 const Operator linalg_cholesky_ex_operator(
     {.signature = "cholesky_ex(A, *, upper=False, check_errors=False)",
      .forms = kPrivate | kOut | kExactOut | kFloat32,
-     .doc = R"(The Cholesky factor of a Hermitian positive-definite matrix, with an error code instead of an exception.
+     .doc =
+         R"(Compute the Cholesky factor of a positive-definite matrix, with an error code instead of an exception.
 
 Args:
     A: ``(*, n, n)``; only its lower triangle is read (its upper one with ``upper``).
-    upper: give U with ``A = U^H U`` instead of L with ``A = L L^H``.
+    upper: return U with ``A = U^H U`` instead of L with ``A = L L^H``.
     check_errors: raise LinAlgError if the matrix is not positive definite.
 Returns: a named tuple ``(L, info)``; info, int32, is 0 or the order of the first minor that is not positive definite.
 Gradient: A, any order.)",

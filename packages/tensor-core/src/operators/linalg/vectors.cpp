@@ -40,7 +40,8 @@ Tensor vander(const Tensor& given, std::optional<int64_t> count) {
 const Operator linalg_vander_operator(
     {.signature = "vander(x, *, N=None)",
      .forms = kPrivate | 0,
-     .doc = R"(The powers ``x^0 ... x^(N - 1)`` of every element, along a last dimension: Vandermonde's matrix.
+     .doc =
+         R"(Compute the Vandermonde matrix: the powers ``x^0 ... x^(N - 1)`` of every element, as last dimension.
 
 Args:
     x: ``(*, n)``; a 0-d tensor counts as ``(1,)``.
@@ -55,13 +56,15 @@ const Operator linalg_vector_norm_operator(
     {.signature = "vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None)",
      .forms = kPrivate | kOut | kExactOut,
      .doc =
-         R"(The norm of vectors: sum(abs(x)**ord)**(1 / ord); the largest and the smallest absolute value for inf and -inf, the number of elements that are not 0 for 0.
+         R"(Compute the norm of vectors, sum(abs(x)**ord)**(1 / ord).
+
+For inf and -inf, this is the largest and the smallest absolute value; for 0, the number of elements that are not 0.
 
 Args:
     x: tensor of any shape.
-    dim: the dimensions that make a vector; all by default.
+    dim: the dimensions of a vector; all by default.
     dtype: dtype to which x is converted first.
-Returns: real.
+Returns: a real tensor.
 Raises: RuntimeError for integers, and for an empty vector if ord is negative or inf.
 Gradient: x; 0 where the norm is 0.
 
@@ -75,9 +78,9 @@ tensor(5.))",
 const Operator linalg_vecdot_operator(
     {.signature = "vecdot(x, y, *, dim=-1)",
      .forms = kPrivate | kOut | kExactOut | kLowerPrecision,
-     .doc = R"(The inner products sum(conj(x) * y) along a dimension; the others broadcast.
+     .doc = R"(Compute the inner products sum(conj(x) * y) along a dimension; the others broadcast.
 
-Raises RuntimeError where the dtypes differ. Gradient: both operands, any order.
+Raises RuntimeError if the dtypes differ. Gradient: both operands, any order.
 
 >>> flambeau.linalg.vecdot(flambeau.tensor([[1.0, 2.0], [3.0, 4.0]]), flambeau.tensor([1.0, -1.0]))
 tensor([-1., -1.]))",

@@ -188,7 +188,7 @@ const Operator cross_entropy_operator(
     {.signature = "cross_entropy(input, target, weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0)",
      .forms = kFunction | kFloat32,
      .doc =
-         R"(The cross entropy of logits (N, C, ...) and class indices (N, ...) or class probabilities of the input's shape.
+         R"(Compute the cross entropy of logits (N, C, ...) and class indices (N, ...) or probabilities (N, C, ...).
 
 Raises IndexError for a class outside [0, C). Gradient: input (and probabilities), any order.)",
      .forward = cross_entropy,

@@ -245,7 +245,8 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
 const Operator _ctc_loss_operator(
     {.signature = "_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False)",
      .forms = kPrivate | kFloat32,
-     .doc = "The negative log-likelihood of each target (N). Gradient: that of the logits behind log_probs, once.",
+     .doc = "Compute the negative log-likelihood of each target (N). Gradient: that of the logits of log_probs, first "
+            "order only.",
      .forward = ctc_loss});
 
 }  // namespace flambeau

@@ -184,7 +184,8 @@ Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, d
 const Operator _multi_margin_loss_operator(
     {.signature = "_multi_margin_loss(input, target, p, margin, weight: Tensor | None, reduction)",
      .forms = kPrivate | kFloat32,
-     .doc = "sum over j != y of max(0, margin - x[y] + x[j])**p / C, times weight[y]. Gradient: input, any order.",
+     .doc = "Compute weight[y] times the sum over j != y of max(0, margin - x[y] + x[j])**p / C. Gradient: input, any "
+            "order.",
      .forward = multi_margin_loss});
 
 Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
@@ -208,10 +209,10 @@ Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reducti
   return out;
 }
 
-const Operator _multilabel_margin_loss_operator(
-    {.signature = "_multilabel_margin_loss(input, target, reduction)",
-     .forms = kPrivate | kFloat32,
-     .doc = "sum over labels y, others j, of max(0, 1 - x[y] + x[j]) / C. Gradient: input, any order.",
-     .forward = multilabel_margin_loss});
+const Operator _multilabel_margin_loss_operator({.signature = "_multilabel_margin_loss(input, target, reduction)",
+                                                 .forms = kPrivate | kFloat32,
+                                                 .doc = "Compute the sum of max(0, 1 - x[y] + x[j]) / C over labels y "
+                                                        "and other classes j. Gradient: input, any order.",
+                                                 .forward = multilabel_margin_loss});
 
 }  // namespace flambeau

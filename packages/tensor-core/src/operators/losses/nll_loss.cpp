@@ -89,7 +89,8 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
 const Operator nll_loss_operator(
     {.signature = "nll_loss(input, target, weight=None, ignore_index=-100, reduction='mean')",
      .forms = kFunction | kFloat32,
-     .doc = "The negative log likelihood of log-probabilities (N, C, ...) and class indices (N, ...). Gradient: input.",
+     .doc = "Compute the negative log likelihood of log-probabilities (N, C, ...) and class indices (N, ...). "
+            "Gradient: input.",
      .forward = nll_loss,
      .reference = "-input[np.arange(len(target)), target].mean()",
      .samples = "f(4, 3), k(3, 4)"});

@@ -9,7 +9,8 @@ namespace {
 const Operator _binary_cross_entropy_operator(
     {.signature = "_binary_cross_entropy(input, target)",
      .forms = kPrivate,
-     .doc = "-(y * log(x) + (1 - y) * log(1 - x)), each logarithm at least -100. Gradient: both operands, any order.",
+     .doc = "Compute -(y * log(x) + (1 - y) * log(1 - x)), each logarithm at least -100. Gradient: both operands, any "
+            "order.",
      .forward = [](const Tensor& x, const Tensor& y) { return _binary_cross_entropy(x, y); },
      .reference = "-(target * np.log(input) + (1 - target) * np.log(1 - input))",
      .samples = "p(2, 3) / 2, p(2, 3) / 2"});
@@ -17,14 +18,14 @@ const Operator _binary_cross_entropy_operator(
 const Operator _binary_cross_entropy_with_logits_operator(
     {.signature = "_binary_cross_entropy_with_logits(input, target)",
      .forms = kPrivate,
-     .doc = "The binary cross entropy of sigmoid(x), exact for any x. Gradient: both operands, any order.",
+     .doc = "Compute the binary cross entropy of sigmoid(x) without overflow. Gradient: both operands, any order.",
      .forward = [](const Tensor& x, const Tensor& y) { return _binary_cross_entropy_with_logits(x, y); },
      .reference = "np.maximum(input, 0) - input * target + np.log1p(np.exp(-np.abs(input)))",
      .samples = "f(2, 3), p(2, 3) / 2"});
 
 const Operator _absolute_error_operator({.signature = "_absolute_error(input, target)",
                                          .forms = kPrivate,
-                                         .doc = "|x - y|. Gradient: both operands, any order.",
+                                         .doc = "Compute |x - y|. Gradient: both operands, any order.",
                                          .forward = [](const Tensor& x,
                                                        const Tensor& y) { return _absolute_error(x, y); },
                                          .reference = "np.abs(input - target)",
@@ -32,8 +33,8 @@ const Operator _absolute_error_operator({.signature = "_absolute_error(input, ta
 
 const Operator _huber_operator({.signature = "_huber(input, target, delta)",
                                 .forms = kPrivate,
-                                .doc = "d**2 / 2 where d = abs(x - y) is below delta, else delta * (d - delta / 2). "
-                                       "Gradient: both operands, any order.",
+                                .doc = "Compute d**2 / 2 where d = abs(x - y) is below delta, and delta * (d - delta / "
+                                       "2) elsewhere. Gradient: both operands, any order.",
                                 .forward = [](const Tensor& x, const Tensor& y,
                                               Scalar delta) { return _huber(x, y, delta); },
                                 .reference = "scipy.special.huber(delta, input - target)",

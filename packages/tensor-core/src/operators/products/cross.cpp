@@ -84,9 +84,9 @@ const Operator cross_operator(
     {.signature = "cross(input, other, dim=None)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(The cross product of vectors of three elements along ``dim``, by default the first dimension of that size.
+         R"(Compute the cross product of vectors of three elements along ``dim``, by default the first possible one.
 
-The other dimensions are broadcast. Raises RuntimeError where ``dim`` does not have three elements.
+The other dimensions are broadcast. Raises RuntimeError if ``dim`` does not have three elements.
 Gradient: both operands.
 
 >>> flambeau.cross(flambeau.tensor([1, 0, 0]), flambeau.tensor([0, 1, 0]))
@@ -101,7 +101,7 @@ tensor([0, 0, 1]))",
 const Operator linalg_cross_operator(
     {.signature = "cross(input, other, *, dim=-1)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(The cross products of vectors of three elements along a dimension; the others broadcast.
+     .doc = R"(Compute the cross products of vectors of three elements along a dimension; the others broadcast.
 
 Gradient: both operands, any order.
 

@@ -199,7 +199,7 @@ Tensor dist(const Tensor& a, const Tensor& b, double p) {
 const Operator dist_operator(
     {.signature = "dist(input, other, p=2)",
      .forms = kFunction | kMethod,
-     .doc = "The p-norm of ``input - other``, over all elements. Gradient: both operands, any order.",
+     .doc = "Compute the p-norm of ``input - other`` over all elements. Gradient: both operands, any order.",
      .forward = dist,
      .reference = "np.linalg.norm((input - other).reshape(-1), p)",
      .samples = "f(2, 3), f(2, 3); f(2, 3), f(3), 1"});
@@ -211,7 +211,7 @@ Tensor pairwise_distance(const Tensor& a, const Tensor& b, double p, double eps,
 const Operator pairwise_distance_operator(
     {.signature = "pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False)",
      .forms = kFunction,
-     .doc = "The p-norms of ``x1 - x2 + eps`` along the last dimension. Gradient: both operands, any order.",
+     .doc = "Compute the p-norms of ``x1 - x2 + eps`` along the last dimension. Gradient: both operands, any order.",
      .forward = pairwise_distance,
      .reference = "np.linalg.norm(x1 - x2 + eps, p, -1)",
      .samples = "f(2, 3), f(2, 3); f(2, 3), f(2, 3), 1.0"});
@@ -230,7 +230,8 @@ Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double e
 const Operator cosine_similarity_operator(
     {.signature = "cosine_similarity(x1, x2, dim=1, eps=1e-08)",
      .forms = kFunction,
-     .doc = R"(``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))`` along a dimension. Gradient: both operands, any order.
+     .doc =
+         R"(Compute ``x1 . x2 / (max(|x1|, eps) max(|x2|, eps))`` along a dimension. Gradient: both operands, any order.
 
 Raises RuntimeError for integers or shapes that do not broadcast.
 
@@ -253,7 +254,7 @@ Tensor pdist(const Tensor& input, double p) {
 const Operator pdist_operator(
     {.signature = "pdist(input, p=2.0)",
      .forms = kFunction,
-     .doc = R"(The p-norm distances between every two rows of a matrix (n, m), as a vector of n (n - 1) / 2.
+     .doc = R"(Compute the p-norm distances between every two rows of a matrix (n, m), as a vector of n (n - 1) / 2.
 
 Raises RuntimeError for other dimensions, dtypes or a negative p. Gradient: input, any order.)",
      .forward = pdist,
@@ -300,7 +301,7 @@ Tensor renorm(const Tensor& input, double p, int64_t dim, double maxnorm) {
 const Operator renorm_operator(
     {.signature = "renorm(input, p, dim, maxnorm)",
      .forms = kFunction | kMethod | kInPlace | kOut | kExactOut,
-     .doc = R"(Every slice along ``dim`` scaled down to the p-norm ``maxnorm`` where it is larger.
+     .doc = R"(Scale down the slices along ``dim`` whose p-norm is larger than ``maxnorm`` to this norm.
 
 Raises RuntimeError for fewer than two dimensions, p <= 0 or a negative ``maxnorm``. Gradient: input.)",
      .forward = renorm,
@@ -321,12 +322,12 @@ Euclidean way_of(std::string_view mode) {
 const Operator cdist_operator(
     {.signature = "cdist(x1, x2, p=2.0, compute_mode='use_mm_for_euclid_dist_if_necessary')",
      .forms = kFunction | kFloat32,
-     .doc = R"(The p-norm distances between the rows of x1 (..., n, m) and those of x2 (..., k, m): (..., n, k).
+     .doc = R"(Compute the p-norm distances between the rows of x1 (..., n, m) and those of x2 (..., k, m): (..., n, k).
 
 Args:
-    x1, x2: floating, of one dtype; leading dimensions are broadcast.
-    p: 0 (how many coordinates differ) to inf.
-    compute_mode: whether Euclidean distances come from a matrix product, which is quicker and less exact:
+    x1, x2: floating tensors of the same dtype; leading dimensions are broadcast.
+    p: from 0 (the number of coordinates that differ) to inf.
+    compute_mode: whether to compute Euclidean distances by a matrix product, which is faster and less exact:
         use_mm_for_euclid_dist_if_necessary (beyond 25 rows), use_mm_for_euclid_dist, donot_use_mm_for_euclid_dist.
 Raises: RuntimeError for other dimensions, dtypes or a negative p; ValueError for another mode.
 Gradient: both operands, any order; 0 where the distance is 0.

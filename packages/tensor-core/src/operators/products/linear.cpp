@@ -76,12 +76,12 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   return out;
 }
 
-const Operator linear_operator(
-    {.signature = "linear(input, weight, bias=None)",
-     .forms = kFunction | kOut | kExactOut | kLowerPrecision,
-     .doc = "input @ weight.T + bias: (*, in), (out, in), (out) give (*, out). Gradient: input, weight and bias.",
-     .forward = linear,
-     .reference = "input @ weight.T + (0 if bias is None else bias)",
-     .samples = "f(2, 3), f(4, 3), f(4); f(3), f(4, 3)"});
+const Operator linear_operator({.signature = "linear(input, weight, bias=None)",
+                                .forms = kFunction | kOut | kExactOut | kLowerPrecision,
+                                .doc = "Compute input @ weight.T + bias. Shapes: (*, in), (out, in), (out) and (*, "
+                                       "out). Gradient: input, weight and bias.",
+                                .forward = linear,
+                                .reference = "input @ weight.T + (0 if bias is None else bias)",
+                                .samples = "f(2, 3), f(4, 3), f(4); f(3), f(4, 3)"});
 
 }  // namespace flambeau

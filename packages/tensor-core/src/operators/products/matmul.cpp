@@ -67,7 +67,7 @@ Tensor mm(const Tensor& a, const Tensor& b) {
 
 const Operator mm_operator({.signature = "mm(input, mat2)",
                             .forms = kFunction | kMethod | kOut | kExactOut | kLowerPrecision,
-                            .doc = "The product of two matrices.",
+                            .doc = "Compute the product of two matrices.",
                             .forward = mm,
                             .reference = "input @ mat2",
                             .samples = "f(2, 3), f(3, 4); i(2, 3), i(3, 4)"});
@@ -113,7 +113,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
 
 const Operator bmm_operator({.signature = "bmm(input, mat2)",
                              .forms = kFunction | kMethod | kOut | kExactOut | kLowerPrecision,
-                             .doc = "The products of two batches of matrices, (b, n, m) and (b, m, p).",
+                             .doc = "Compute the products of two batches of matrices, (b, n, m) and (b, m, p).",
                              .forward = bmm,
                              .reference = "input @ mat2",
                              .samples = "f(2, 2, 3), f(2, 3, 4); i(2, 2, 3), i(2, 3, 4)"});
@@ -151,7 +151,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
 
 const Operator linalg_matmul_operator({.signature = "matmul(input, other)",
                                        .forms = kPrivate | kOut | kExactOut | kLowerPrecision,
-                                       .doc = "The matrix product, as flambeau.matmul.",
+                                       .doc = "Compute the matrix product, like flambeau.matmul.",
                                        .forward = matmul,
                                        .module = "flambeau.linalg",
                                        .reference = "input @ other",
@@ -160,8 +160,8 @@ const Operator linalg_matmul_operator({.signature = "matmul(input, other)",
 const Operator matmul_operator(
     {.signature = "matmul(input, other)",
      .forms = kFunction | kMethod | kOut | kExactOut | kLowerPrecision,
-     .doc =
-         "The matrix product: vectors, matrices and broadcast batches of matrices. Gradient: both operands, any order.",
+     .doc = "Compute the matrix product of vectors, matrices or broadcast batches of matrices. Gradient: both "
+            "operands, any order.",
      .forward = matmul,
      .reference = "input @ other",
      .samples =
@@ -216,7 +216,7 @@ Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta,
 
 const Operator addmm_operator({.signature = "addmm(input, mat1, mat2, *, beta=1, alpha=1)",
                                .forms = kFunction | kMethod | kOut | kExactOut | kInPlace | kLowerPrecision,
-                               .doc = "beta * input + alpha * mat1 @ mat2. Gradient: all three operands.",
+                               .doc = "Compute beta * input + alpha * mat1 @ mat2. Gradient: all three operands.",
                                .forward = addmm,
                                .reference = "beta * input + alpha * (mat1 @ mat2)",
                                .samples = "f(2, 4), f(2, 3), f(3, 4); f(4), f(2, 3), f(3, 4), beta=2, alpha=0.5"});
@@ -238,7 +238,8 @@ Tensor summed_bmm(const Tensor& a, const Tensor& b) {
 const Operator addbmm_operator(
     {.signature = "addbmm(input, batch1, batch2, *, beta=1, alpha=1)",
      .forms = kFunction | kMethod | kOut | kExactOut | kInPlace | kLowerPrecision,
-     .doc = "beta * input + alpha * (batch1 @ batch2).sum(0) of batches of matrices. Gradient: all three operands.",
+     .doc = "Compute beta * input + alpha * (batch1 @ batch2).sum(0) for batches of matrices. Gradient: all three "
+            "operands.",
      .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
                    Scalar alpha) { return add_product("addbmm", i, a, b, beta, alpha, summed_bmm); },
      .reference = "beta * input + alpha * np.sum(batch1 @ batch2, 0)",
@@ -248,7 +249,7 @@ const Operator addbmm_operator(
 
 const Operator addmv_operator({.signature = "addmv(input, mat, vec, *, beta=1, alpha=1)",
                                .forms = kFunction | kMethod | kOut | kExactOut | kInPlace,
-                               .doc = "beta * input + alpha * mat @ vec. Gradient: all three operands.",
+                               .doc = "Compute beta * input + alpha * mat @ vec. Gradient: all three operands.",
                                .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
                                              Scalar alpha) { return add_product("addmv", i, a, b, beta, alpha, mv); },
                                .reference = "beta * input + alpha * (mat @ vec)",
@@ -257,7 +258,7 @@ const Operator addmv_operator({.signature = "addmv(input, mat, vec, *, beta=1, a
 const Operator baddbmm_operator(
     {.signature = "baddbmm(input, batch1, batch2, *, beta=1, alpha=1)",
      .forms = kFunction | kMethod | kOut | kExactOut | kInPlace | kLowerPrecision,
-     .doc = "beta * input + alpha * batch1 @ batch2, batched. Gradient: all three operands.",
+     .doc = "Compute beta * input + alpha * batch1 @ batch2 for batches of matrices. Gradient: all three operands.",
      .forward = [](const Tensor& i, const Tensor& a, const Tensor& b, Scalar beta,
                    Scalar alpha) { return add_product("baddbmm", i, a, b, beta, alpha, bmm); },
      .reference = "beta * input + alpha * (batch1 @ batch2)",
@@ -266,7 +267,7 @@ const Operator baddbmm_operator(
 const Operator adjoint_operator(
     {.signature = "adjoint(input)",
      .forms = kFunction | kMethod,
-     .doc = "The last two dimensions exchanged, conjugated. Gradient: input.",
+     .doc = "Conjugate the tensor and exchange its last two dimensions. Gradient: input.",
      .forward =
          [](const Tensor& t) {
            require(t.dim() != 1,

@@ -38,7 +38,7 @@ Tensor outer(const Tensor& a, const Tensor& b) {
 
 const Operator outer_operator({.signature = "outer|ger(input, vec2)",
                                .forms = kFunction | kMethod | kOut,
-                               .doc = "The outer product of two vectors.",
+                               .doc = "Compute the outer product of two vectors.",
                                .forward = outer,
                                .reference = "np.outer(input, vec2)",
                                .samples = "f(2), f(3); i(2), i(3)"});
@@ -54,9 +54,10 @@ Tensor inner(const Tensor& a, const Tensor& b) {
 const Operator inner_operator(
     {.signature = "inner(input, other)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(Sums of products over the last dimension of both; a scalar multiplies. Gradient: both operands.
+     .doc =
+         R"(Compute the sums of products over the last dimension of both tensors; a 0-d tensor multiplies the other.
 
-Raises RuntimeError where the last sizes differ.
+Gradient: both operands. Raises RuntimeError if the last sizes differ.
 
 >>> flambeau.inner(flambeau.tensor([1, 2]), flambeau.tensor([[3, 4], [5, 6]]))
 tensor([11, 17]))",
@@ -86,7 +87,7 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
 const Operator addr_operator(
     {.signature = "addr(input, vec1, vec2, *, beta=1, alpha=1)",
      .forms = kFunction | kMethod | kOut | kInPlace,
-     .doc = R"(``beta * input + alpha * outer(vec1, vec2)``; ``input`` is broadcast, and not read where beta is 0.
+     .doc = R"(Compute ``beta * input + alpha * outer(vec1, vec2)``; ``input`` is broadcast, and not read if beta is 0.
 
 Gradient: input and both vectors.)",
      .forward = addr,
@@ -155,7 +156,8 @@ Tensor kron(const Tensor& a, const Tensor& b) {
 const Operator kron_operator(
     {.signature = "kron(input, other)",
      .forms = kFunction | kMethod | kOut,
-     .doc = R"(The Kronecker product: each element of ``input`` times the whole of ``other``. Gradient: both operands.
+     .doc =
+         R"(Compute the Kronecker product: each element of ``input`` times ``other``. Gradient: both operands.
 
 >>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([2, 3]))
 tensor([ 2,  3, 20, 30]))",
@@ -233,7 +235,7 @@ const Operator tensordot_operator(
     {.signature = "tensordot(a, b, dims=2)",
      .forms = kFunction | kOut | kExactOut | kLowerPrecision,
      .doc =
-         R"(Sums of products over several dimensions: the last ``dims`` of ``a`` with the first of ``b``, or pairs of lists.
+         R"(Sum products over several dimensions: the last ``dims`` of ``a`` with the first of ``b``, or two lists.
 
 Args:
     dims: a number, or the dimensions of ``a`` and those of ``b`` in the same order; a size of 1 is broadcast.
@@ -271,7 +273,7 @@ Tensor bilinear(const Tensor& x1, const Tensor& x2, const Tensor& weight, const 
 
 const Operator bilinear_operator({.signature = "bilinear(input1, input2, weight, bias=None)",
                                   .forms = kFunction,
-                                  .doc = R"(``x1 @ weight[k] @ x2 + bias[k]`` for every k.
+                                  .doc = R"(Compute ``x1 @ weight[k] @ x2 + bias[k]`` for every k.
 
 Args:
     input1, input2: ``(*, D1)`` and ``(*, D2)``.
@@ -335,10 +337,10 @@ Tensor multi_dot(const Tensors& given) {
 const Operator linalg_multi_dot_operator(
     {.signature = "multi_dot(tensors)",
      .forms = kPrivate | kOut | kExactOut | kLowerPrecision,
-     .doc = R"(The product of two matrices or more, multiplied in the order that takes the fewest multiplications.
+     .doc = R"(Compute the product of two or more matrices in the order that needs the fewest multiplications.
 
 Args:
-    tensors: matrices; the first and the last may be vectors, a row and a column.
+    tensors: matrices; the first may be a vector (a row), and so may the last (a column).
 Gradient: all tensors, any order.)",
      .forward = multi_dot,
      .module = "flambeau.linalg"});

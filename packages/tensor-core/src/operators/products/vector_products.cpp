@@ -37,7 +37,7 @@ Tensor dot(const Tensor& a, const Tensor& b) {
 
 const Operator dot_operator({.signature = "dot(input, tensor)",
                              .forms = kFunction | kMethod | kOut | kExactOut,
-                             .doc = "The inner product of two vectors.",
+                             .doc = "Compute the inner product of two vectors.",
                              .forward = dot,
                              .reference = "input @ tensor",
                              .samples = "f(3), f(3); i(4), i(4); f(0), f(0)"});
@@ -75,18 +75,17 @@ Tensor mv(const Tensor& matrix, const Tensor& vector) {
 
 const Operator mv_operator({.signature = "mv(input, vec)",
                             .forms = kFunction | kMethod | kOut | kExactOut,
-                            .doc = "Matrix times vector.",
+                            .doc = "Compute the product of a matrix and a vector.",
                             .forward = mv,
                             .reference = "input @ vec",
                             .samples = "f(2, 3), f(3); i(2, 3), i(3)"});
 
-const Operator vdot_operator(
-    {.signature = "vdot(input, other)",
-     .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc =
-         "The inner product of two vectors, the first conjugated: sum(conj(input) * other). Gradient: both operands.",
-     .forward = [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); },
-     .reference = "np.vdot(input, other)",
-     .samples = "f(3), f(3); f(0), f(0)"});
+const Operator vdot_operator({.signature = "vdot(input, other)",
+                              .forms = kFunction | kMethod | kOut | kExactOut,
+                              .doc = "Compute the inner product of two vectors, the first conjugated: sum(conj(input) "
+                                     "* other). Gradient: both operands.",
+                              .forward = [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); },
+                              .reference = "np.vdot(input, other)",
+                              .samples = "f(3), f(3); f(0), f(0)"});
 
 }  // namespace flambeau

@@ -197,10 +197,11 @@ const Operator cumsum_operator(
     {.signature = "cumsum(input, dim, *, dtype=None)",
      .forms = kFunction | kMethod | kOut | kDtypeOut | kInPlace,
      .doc =
-         R"(The running sum along a dimension, accumulated in float64; integers in int64. The result does not depend on the
-number of threads.
+         R"(Compute the cumulative sum along a dimension, accumulated in float64, or int64 for integers.
 
-Gradient: the running sum from the other end.)",
+The result does not depend on the number of threads.
+
+Gradient: the cumulative sum from the other end.)",
      .forward = cumsum,
      .reference = "np.cumsum(input, dim)",
      .samples = "f(5), 0; f(2, 5), 1; i(2, 5), -1; b(5), 0"});
@@ -223,9 +224,9 @@ Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
 const Operator cumprod_operator(
     {.signature = "cumprod(input, dim, *, dtype=None)",
      .forms = kFunction | kMethod | kOut | kDtypeOut | kInPlace,
-     .doc = R"(The running product along a dimension, accumulated in float64; integers in int64.
+     .doc = R"(Compute the cumulative product along a dimension, accumulated in float64, or int64 for integers.
 
-Gradient: right where there are zeros, too; second derivatives take memory of the square of the length.)",
+Gradient: also correct for zeros. Second derivatives need memory proportional to the square of the length.)",
      .forward = cumprod,
      .reference = "np.cumprod(input, dim)",
      .samples = "f(5), 0; f(2, 5), 1; i(2, 5), -1"});
@@ -279,7 +280,7 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
 
 const Operator logcumsumexp_operator({.signature = "logcumsumexp(input, dim)",
                                       .forms = kFunction | kMethod | kOut | kExactOut,
-                                      .doc = R"(log(cumsum(exp(input))) along a dimension, without overflow.
+                                      .doc = R"(Compute log(cumsum(exp(input))) along a dimension without overflow.
 
 Raises NotImplementedError for integers. Gradient: input.)",
                                       .forward = logcumsumexp,
@@ -327,8 +328,9 @@ const Operator cummax_operator(
     {.signature = "cummax(input, dim)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(The largest element so far along a dimension and its index (of equal ones the last), as (values, indices). NaN
-counts as largest.
+         R"(Compute the cumulative maximum along a dimension and its index, as (values, indices).
+
+The index is that of the last of equal elements. NaN counts as largest.
 
 Gradient: to the element at the index.)",
      .forward = cummax,
@@ -343,8 +345,9 @@ const Operator cummin_operator(
     {.signature = "cummin(input, dim)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(The smallest element so far along a dimension and its index (of equal ones the last), as (values, indices). NaN
-counts as smallest.
+         R"(Compute the cumulative minimum along a dimension and its index, as (values, indices).
+
+The index is that of the last of equal elements. NaN counts as smallest.
 
 Gradient: to the element at the index.)",
      .forward = cummin,

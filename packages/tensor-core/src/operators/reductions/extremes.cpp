@@ -96,9 +96,9 @@ Tensor arg_extreme(bool largest, const Tensor& t, std::optional<int64_t> dim, bo
 const Operator aminmax_operator(
     {.signature = "aminmax(input, *, dim=None, keepdim=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(The smallest and the largest element, of all or along a dimension, as (min, max).
+     .doc = R"(Return the smallest and the largest element, of all or along a dimension, as (min, max).
 
-Raises RuntimeError where there is none. Gradient: shared among equal elements.)",
+Raises RuntimeError if there is none. Gradient: shared among equal elements.)",
      .forward = [](const Tensor& t, std::optional<int64_t> dim, bool keepdim) -> TensorPair {
        require(dim || t.numel() > 0,
                "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity, got shape ",
@@ -135,9 +135,9 @@ const Operator max_operator(
     {.signature = "max(input, dim|other=None, keepdim=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(max(input): the largest element; max(input, dim): (values, indices) along a dimension; max(input, other): the
-larger of two tensors.
+         R"(Return the largest element.
 
+max(input, dim) returns (values, indices) along a dimension, max(input, other) the elementwise maximum of two tensors.
 NaN counts as largest. Gradient: shared among equal elements; along a dimension, to the one at the index.)",
      .forward = extreme<true>,
      .fields = "values, indices",
@@ -148,7 +148,7 @@ NaN counts as largest. Gradient: shared among equal elements; along a dimension,
 const Operator min_operator(
     {.signature = "min(input, dim|other=None, keepdim=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "As max, for the smallest.",
+     .doc = "Return the smallest element. The forms are those of max.",
      .forward = extreme<false>,
      .fields = "values, indices",
      .reference = "np.min(input) if dim is None else np.minimum(input, dim) if isinstance(dim, np.ndarray) else "
@@ -174,16 +174,16 @@ const Operator hash_tensor_operator(
     {.signature = "hash_tensor(input, dim=(), *, keepdim=False, mode=0)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(The exclusive or of all elements as 64 bits, of all or along dimensions, in uint64: equal tensors have equal hashes,
-in whatever order their elements are. Floating elements count as float64, integers as int64.
+         R"(Compute the exclusive or of the 64-bit elements, of all or along dimensions, as uint64.
 
-Raises RuntimeError or IndexError where there is none. Not differentiable.)",
+The hash does not depend on the order of the elements. Floating elements are converted to float64, integers to int64.
+Raises RuntimeError or IndexError if there is no element. Not differentiable.)",
      .forward = hash_tensor});
 Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(true, t, dim, keepdim); }
 
 const Operator argmax_operator({.signature = "argmax(input, dim=None, keepdim=False)",
                                 .forms = kFunction | kMethod | kOut | kExactOut,
-                                .doc = "The position of the first largest element, int64. Not differentiable.",
+                                .doc = "Return the index of the first largest element, int64. Not differentiable.",
                                 .forward = argmax,
                                 .reference = "np.argmax(input, dim, keepdims=keepdim)",
                                 .samples = "f(2, 3); f(2, 3), 1; i(2, 30), 0, True"});
@@ -192,7 +192,7 @@ Tensor argmin(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { retur
 
 const Operator argmin_operator({.signature = "argmin(input, dim=None, keepdim=False)",
                                 .forms = kFunction | kMethod | kOut | kExactOut,
-                                .doc = "The position of the first smallest element, int64. Not differentiable.",
+                                .doc = "Return the index of the first smallest element, int64. Not differentiable.",
                                 .forward = argmin,
                                 .reference = "np.argmin(input, dim, keepdims=keepdim)",
                                 .samples = "f(2, 3); f(2, 3), 1; i(2, 30), 0, True"});
@@ -200,7 +200,7 @@ const Operator argmin_operator({.signature = "argmin(input, dim=None, keepdim=Fa
 const Operator one_hot_operator(
     {.signature = "one_hot(input, num_classes=-1)",
      .forms = kFunction,
-     .doc = "Class indices as 0/1 vectors, int64.",
+     .doc = "Convert class indices to one-hot vectors, int64.",
      .forward =
          [](const Tensor& t, int64_t classes) {
            require(t.dtype() == Dtype::int64, "one_hot is only applicable to index tensor of type LongTensor, got ",

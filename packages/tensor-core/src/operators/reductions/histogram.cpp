@@ -76,17 +76,17 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
                           [place, w = w.data<double>()](double* sums, int64_t i) { sums[place[i]] += w[i]; });
 }
 
-const Operator bincount_operator(
-    {.signature = "bincount(input, weights=None, minlength=0)",
-     .forms = kFunction | kMethod,
-     .doc =
-         R"(How often each of 0, 1, 2, ... occurs in a vector of integers, int64; or the sums of the weights (float32, else
-float64).
+const Operator bincount_operator({.signature = "bincount(input, weights=None, minlength=0)",
+                                  .forms = kFunction | kMethod,
+                                  .doc =
+                                      R"(Count the occurrences of 0, 1, 2, ... in a vector of integers, int64.
+
+With weights, sum the weights, in float32 or float64.
 
 Raises RuntimeError for negative elements. Not differentiable.)",
-     .forward = bincount,
-     .reference = "np.bincount(input, weights, minlength)",
-     .samples = "k(5, 20); k(5, 20), f(20), 8"});
+                                  .forward = bincount,
+                                  .reference = "np.bincount(input, weights, minlength)",
+                                  .samples = "k(5, 20); k(5, 20), f(20), 8"});
 
 namespace {
 
@@ -141,8 +141,9 @@ const Operator histc_operator(
     {.signature = "histc(input, bins=100, min=0, max=0)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(How many elements are in each of `bins` equal parts of [min, max], of the input's dtype; where min equals max, of
-the range of the elements. Not differentiable.)",
+         R"(Count the elements in each of `bins` equal parts of [min, max], in the dtype of the input.
+
+If min equals max, the range is that of the elements. Not differentiable.)",
      .forward = histc,
      .reference = "np.histogram(input, bins, (min, max))[0]",
      .samples = "f(30), 5, -1, 1"});

@@ -144,7 +144,7 @@ TensorPair histogram(const Tensor& input, const Bins& bins, const std::optional<
 const Operator histogram_operator(
     {.signature = "histogram(input, bins, *, range=None, weight=None, density=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(The number of elements in each bin, as (hist, bin_edges); the last bin includes its right edge.
+     .doc = R"(Count the elements in each bin. Return (hist, bin_edges). The last bin includes its right edge.
 
 Args:
     input: float32 or float64.
@@ -152,7 +152,7 @@ Args:
     range: left edge of the first bin and right edge of the last one; None for the range of the elements.
     weight: weight of each element, of the input's shape and dtype.
     density: divide by the total and the widths, so that the integral is 1.
-Raises: RuntimeError for what does not fit together. Not differentiable.
+Raises: RuntimeError if the arguments do not match. Not differentiable.
 
 >>> flambeau.histogram(flambeau.tensor([1.0, 2.0, 1.0]), 4, range=(0.0, 3.0)).hist
 tensor([0., 2., 1., 0.]))",

@@ -119,11 +119,12 @@ Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim) {
   return out;
 }
 
-const Operator logsumexp_operator({.signature = "logsumexp(input, dim, keepdim=False)",
-                                   .forms = kFunction | kMethod | kOut,
-                                   .doc = "log(sum(exp(input))) over dimensions, without overflow. Gradient: softmax.",
-                                   .forward = logsumexp,
-                                   .reference = "scipy.special.logsumexp(input, dim, keepdims=keepdim)",
-                                   .samples = "f(2, 3), 1; f(2, 3, 2), (0, 2), True"});
+const Operator logsumexp_operator(
+    {.signature = "logsumexp(input, dim, keepdim=False)",
+     .forms = kFunction | kMethod | kOut,
+     .doc = "Compute log(sum(exp(input))) over dimensions without overflow. Gradient: softmax.",
+     .forward = logsumexp,
+     .reference = "scipy.special.logsumexp(input, dim, keepdims=keepdim)",
+     .samples = "f(2, 3), 1; f(2, 3, 2), (0, 2), True"});
 
 }  // namespace flambeau

@@ -192,7 +192,7 @@ Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
 
 const Operator softmax_operator({.signature = "softmax(input, dim, dtype=None)",
                                  .forms = kFunction | kMethod | kOut | kExactOut,
-                                 .doc = "exp(input) / sum(exp(input)) along a dimension. Gradient: any order.",
+                                 .doc = "Compute exp(input) / sum(exp(input)) along a dimension. Gradient: any order.",
                                  .forward = softmax,
                                  .reference = "scipy.special.softmax(input, dim)",
                                  .samples = "f(2, 3), 1; f(2, 3, 2), 0"});
@@ -212,7 +212,7 @@ Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
 
 const Operator log_softmax_operator({.signature = "log_softmax(input, dim, dtype=None)",
                                      .forms = kFunction | kMethod | kOut | kExactOut,
-                                     .doc = "The logarithm of softmax(), without overflow. Gradient: any order.",
+                                     .doc = "Compute the logarithm of softmax() without overflow. Gradient: any order.",
                                      .forward = log_softmax,
                                      .reference = "scipy.special.log_softmax(input, dim)",
                                      .samples = "f(2, 3), 1; f(2, 3, 2), 0"});

@@ -34,7 +34,7 @@ Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
 
 const Operator mean_operator({.signature = "mean(input, dim=None, keepdim=False, *, dtype=None)",
                               .forms = kFunction | kMethod | kOut | kDtypeOut,
-                              .doc = R"(The mean over all or the given dimensions.
+                              .doc = R"(Compute the mean over all or the given dimensions.
 
 Raises RuntimeError for integers. Gradient: the result's, shared evenly.)",
                               .forward = mean,
@@ -45,7 +45,7 @@ Raises RuntimeError for integers. Gradient: the result's, shared evenly.)",
 const Operator sum_to_size_operator(
     {.signature = "sum_to_size(input, *size)",
      .forms = kMethod,
-     .doc = "The sum over the dimensions along which a tensor of this size would be broadcast.",
+     .doc = "Sum over the dimensions along which a tensor of this size would be broadcast.",
      .forward =
          [](const Tensor& t, const Shape& size) {
            const size_t shift = t.shape().size() - size.size();
@@ -59,7 +59,7 @@ const Operator sum_to_size_operator(
 
 const Operator trace_operator({.signature = "trace(input)",
                                .forms = kFunction | kMethod | kFloat32,
-                               .doc = "The sum of the diagonal of a matrix.",
+                               .doc = "Compute the sum of the diagonal of a matrix.",
                                .forward =
                                    [](const Tensor& t) {
                                      require(t.dim() == 2, "trace: expected a matrix, but got a tensor of shape ",

@@ -247,8 +247,9 @@ const Operator var_operator(
     {.signature = "var(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
      .forms = kFunction | kMethod | kOut,
      .doc =
-         R"(The variance, by two passes, divided by n - correction (1 unless given). var(input, unbiased) and unbiased=False
-say a correction of 0.
+         R"(Compute the variance in two passes, with the divisor n - correction (default: 1).
+
+unbiased=False, or var(input, False), sets the correction to 0.
 
 Raises RuntimeError for integers. Gradient: any order.)",
      .forward = spread<false>,
@@ -259,7 +260,7 @@ Raises RuntimeError for integers. Gradient: any order.)",
 const Operator std_operator(
     {.signature = "std(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
      .forms = kFunction | kMethod | kOut,
-     .doc = "The square root of var(). Gradient: 0 where the deviation is 0.",
+     .doc = "Compute the square root of var(). Gradient: 0 where the deviation is 0.",
      .forward = spread<true>,
      .reference = "np.std(input, None if dim is False else dim, ddof=0 if dim is False or unbiased is False else 1 if "
                   "correction is None else correction, keepdims=keepdim)",
@@ -268,7 +269,7 @@ const Operator std_operator(
 const Operator var_mean_operator(
     {.signature = "var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
      .forms = kFunction,
-     .doc = "var() and mean() in one pass over the elements. Gradient: any order.",
+     .doc = "Compute var() and mean() in one pass over the elements. Gradient: any order.",
      .forward = spread_with_mean<false>,
      .reference = "(np.var(input, dim, ddof=0 if unbiased is False else 1), np.mean(input, dim))",
      .samples = "f(2, 3); f(2, 3), 1, False; f(2, 3, 4), (0, -1)"});
@@ -276,7 +277,7 @@ const Operator var_mean_operator(
 const Operator std_mean_operator(
     {.signature = "std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
      .forms = kFunction,
-     .doc = "std() and mean() in one pass over the elements. Gradient: any order.",
+     .doc = "Compute std() and mean() in one pass over the elements. Gradient: any order.",
      .forward = spread_with_mean<true>,
      .reference = "(np.std(input, dim, ddof=0 if unbiased is False else 1), np.mean(input, dim))",
      .samples = "f(2, 3); f(2, 3), 1, False; f(2, 3, 4), (0, -1)"});

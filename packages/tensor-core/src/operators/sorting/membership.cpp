@@ -115,9 +115,12 @@ Tensor is_in(const Operand& elements, const Operand& tests, bool, bool invert) {
 const Operator isin_operator(
     {.signature = "isin(elements, test_elements, *, assume_unique=False, invert=False)",
      .forms = kFunction | kOut | kExactOut,
-     .doc = R"(Whether each element is among the test elements (with ``invert``: is not); either may be a number.
+     .doc =
+         R"(Return True for elements that are among the test elements (with ``invert``: are not).
 
-``assume_unique`` is taken and makes no difference. Raises RuntimeError for booleans. Not differentiable.
+Either may be a number.
+
+``assume_unique`` is accepted and has no effect. Raises RuntimeError for booleans. Not differentiable.
 
 >>> flambeau.isin(flambeau.tensor([1, 2, 3]), flambeau.tensor([2, 3]))
 tensor([False,  True,  True]))",

@@ -127,19 +127,22 @@ const Operator searchsorted_operator(
     {.signature = "searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None)",
      .forms = kFunction | kOut | kExactOut,
      .doc =
-         R"(How many elements of the sorted sequence are smaller than each value (with right=True: not larger), int64. The sequence is a vector, or has one row for each row of the values.
+         R"(Count the elements of the sorted sequence that are smaller than each value (right=True: not larger), int64.
+
+The sequence is a vector, or has one row for each row of the values.
 
 Raises RuntimeError for shapes that do not match. Not differentiable.)",
      .forward = search,
      .reference = "np.searchsorted(sorted_sequence, input, side or ('right' if right else 'left'), sorter)",
      .samples = "np.sort(f(6)), f(2, 3); np.sort(i(6)), i(5), right=True"});
 
-const Operator bucketize_operator({.signature = "bucketize(input, boundaries, *, out_int32=False, right=False)",
-                                   .forms = kFunction | kOut | kExactOut,
-                                   .doc = "The bucket each value is in: searchsorted(boundaries, input).",
-                                   .forward = bucketize,
-                                   .reference = "np.searchsorted(boundaries, input, 'right' if right else 'left')",
-                                   .samples = "f(2, 3), np.sort(f(6)); i(5), np.sort(i(6)), right=True"});
+const Operator bucketize_operator(
+    {.signature = "bucketize(input, boundaries, *, out_int32=False, right=False)",
+     .forms = kFunction | kOut | kExactOut,
+     .doc = "Return the index of the bucket of each value: searchsorted(boundaries, input).",
+     .forward = bucketize,
+     .reference = "np.searchsorted(boundaries, input, 'right' if right else 'left')",
+     .samples = "f(2, 3), np.sort(f(6)); i(5), np.sort(i(6)), right=True"});
 
 }  // namespace
 

@@ -326,9 +326,9 @@ TensorOrTensors median_of(const Tensor& t, std::optional<int64_t> dim, bool keep
 const Operator topk_operator(
     {.signature = "topk(input, k, dim=-1, largest=True, sorted=True)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(The k largest (or smallest) elements along a dimension: (values, indices).
+     .doc = R"(Return the k largest (or smallest) elements along a dimension: (values, indices).
 
-NaN counts as largest; of equal elements the first come first. Raises RuntimeError where k is out of range.
+NaN counts as largest; equal elements keep their order. Raises RuntimeError if k is out of range.
 Gradient: input.
 
 >>> flambeau.topk(flambeau.tensor([3, 1, 2]), 2).values
@@ -342,9 +342,9 @@ tensor([3, 2]))",
 const Operator kthvalue_operator(
     {.signature = "kthvalue(input, k, dim=-1, keepdim=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(The k-th smallest element (from 1) along a dimension, as (values, indices).
+     .doc = R"(Return the k-th smallest element (from 1) along a dimension, as (values, indices).
 
-Raises RuntimeError where k is out of range. Gradient: input.)",
+Raises RuntimeError if k is out of range. Gradient: input.)",
      .forward = kthvalue,
      .fields = "values, indices",
      .reference = "(lambda order: (np.take_along_axis(input, order, dim).reshape(order.shape if keepdim else "
@@ -356,9 +356,10 @@ const Operator median_operator(
     {.signature = "median(input, dim=None, keepdim=False)",
      .forms = kFunction | kMethod | kOut,
      .doc =
-         R"(The median, of an even number of elements the lower one; NaN if there is one. Along a dimension, (values, indices).
+         R"(Return the median, along a dimension as (values, indices).
 
-Gradient: input; shared among equal elements where there is no dimension.)",
+It is the lower one of an even number of elements, and NaN if there is one.
+Gradient: input; shared among equal elements without dim.)",
      .forward = median_of<false>,
      .fields = "values, indices",
      .reference = "(lambda half, axis: np.sort(input, axis).take(half, axis or 0) if dim is None else (np.sort(input, "
@@ -369,7 +370,7 @@ Gradient: input; shared among equal elements where there is no dimension.)",
 const Operator nanmedian_operator(
     {.signature = "nanmedian(input, dim=None, keepdim=False)",
      .forms = kFunction | kMethod | kOut,
-     .doc = "As median(), over the elements that are not NaN.",
+     .doc = "Return the median of the elements that are not NaN, like median().",
      .forward = median_of<true>,
      .fields = "values, indices",
      .reference = "(lambda half, axis: np.sort(input, axis).take(half, axis or 0) if dim is None else (np.sort(input, "
@@ -379,7 +380,7 @@ const Operator nanmedian_operator(
 
 const Operator mode_operator({.signature = "mode(input, dim=-1, keepdim=False)",
                               .forms = kFunction | kMethod | kOut | kExactOut,
-                              .doc = "The most frequent element along a dimension (the smallest of several), as "
+                              .doc = "Return the most frequent element along a dimension (the smallest of several), as "
                                      "(values, indices). Gradient: input.",
                               .forward = mode,
                               .fields = "values, indices"});

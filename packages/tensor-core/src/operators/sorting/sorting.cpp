@@ -159,14 +159,14 @@ Tensor msort(const Tensor& t) {
 
 const Operator msort_operator({.signature = "msort(input)",
                                .forms = kFunction | kMethod | kOut | kExactOut,
-                               .doc = "The elements in order along the first dimension. Gradient: input.",
+                               .doc = "Sort along the first dimension. Gradient: input.",
                                .forward = msort,
                                .reference = "np.sort(input, 0)",
                                .samples = "f(5); f(4, 3)"});
 
 const Operator argsort_operator({.signature = "argsort(input, dim=-1, descending=False, stable=False)",
                                  .forms = kFunction | kMethod,
-                                 .doc = "The indices that sort along a dimension, int64, as sort() gives them.",
+                                 .doc = "Return the indices that sort a dimension, int64, like those of sort().",
                                  .forward = [](const Tensor& t, int64_t dim, bool descending,
                                                bool) { return argsort(t, dim, descending); },
                                  .reference = "np.argsort(-input if descending else input, dim, kind='stable')",

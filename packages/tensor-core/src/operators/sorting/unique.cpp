@@ -210,9 +210,9 @@ TensorOrTensors consecutive_values(const Tensor& t, bool inverse, bool counts, s
 const Operator unique_operator(
     {.signature = "unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None)",
      .forms = kFunction | kMethod,
-     .doc =
-         "The different elements in order, or the different slices along a dimension. With return_inverse also where "
-         "each element went, with return_counts how often each occurs. NaN differs from NaN. Not differentiable.",
+     .doc = "Return the unique elements in ascending order, or the unique slices along a dimension. With "
+            "return_inverse, also return the index of the unique element for each element; with return_counts, the "
+            "number of occurrences. Every NaN is unique. Not differentiable.",
      .forward = unique_values,
      .reference = "np.unique(input, return_inverse=return_inverse, return_counts=return_counts)",
      .samples = "f(4, 5); i(20), True, True, True"});
@@ -220,7 +220,8 @@ const Operator unique_operator(
 const Operator unique_consecutive_operator(
     {.signature = "unique_consecutive(input, return_inverse=False, return_counts=False, dim=None)",
      .forms = kFunction | kMethod,
-     .doc = "The first of every run of equal elements (or slices); see unique(). Not differentiable.",
+     .doc = "Return the first of every run of equal elements (or slices). The other results are those of unique(). Not "
+            "differentiable.",
      .forward = consecutive_values});
 
 }  // namespace

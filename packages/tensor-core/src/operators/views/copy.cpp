@@ -6,17 +6,17 @@ namespace flambeau {
 
 const Operator detach_operator({.signature = "detach(input)",
                                 .forms = kFunction | kMethod | kCopy,
-                                .doc = "The same elements without history.",
+                                .doc = "Return a tensor with the same memory that is not part of the graph.",
                                 .forward = detach});
 
 const Operator alias_copy_operator({.signature = "alias_copy(input)",
                                     .forms = kFunction | kOut,
-                                    .doc = "A copy.",
+                                    .doc = "Return a copy.",
                                     .forward = [](const Tensor& t) { return clone(t); }});
 
 const Operator slice_copy_operator({.signature = "slice_copy(input, dim=0, start=None, end=None, step=1)",
                                     .forms = kFunction | kOut,
-                                    .doc = "A copy of input[start:end:step] along dim.",
+                                    .doc = "Return a copy of input[start:end:step] along dim.",
                                     .forward = [](const Tensor& t, int64_t dim, std::optional<int64_t> start,
                                                   std::optional<int64_t> end, int64_t step) {
                                       return clone(slice(t, dim, start.value_or(0), end.value_or(INT64_MAX), step));
@@ -25,7 +25,7 @@ const Operator slice_copy_operator({.signature = "slice_copy(input, dim=0, start
 const Operator clone_operator(
     {.signature = "clone(input, *, memory_format=None)",
      .forms = kFunction | kMethod,
-     .doc = "A copy, in the same order of memory unless another is asked for. Gradient: passes through.",
+     .doc = "Return a copy, in the same memory format unless another one is given. Gradient: passes through.",
      .forward = [](const Tensor& t,
                    std::optional<MemoryFormat> format) { return clone(t, format.value_or(MemoryFormat::Preserve)); },
      .reference = "input.copy()",
@@ -34,7 +34,7 @@ const Operator clone_operator(
 const Operator square_operator(
     {.signature = "square(input)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "input * input; of booleans as integers. Gradient: input, any order.",
+     .doc = "Compute input * input; booleans are converted to integers. Gradient: input, any order.",
      .forward = [](const Tensor& x) { return x.dtype() == Dtype::bool_ ? to(x, Dtype::int64) : square(x); },
      .in_place = [](const Tensor& x) { return pointwise_(op::square, std::initializer_list<Operand>{x}.begin()); },
      .reference = "np.square(input)",
@@ -74,7 +74,7 @@ const Operator fill_operator(
     {.signature = "fill(input, value)",
      .forms = kFunction | kInPlace,
      .doc =
-         R"(Return a tensor like input of one value, a number or a 0-d tensor. Gradient: 0 to input, the sum to value.
+         R"(Return a tensor like input filled with a number or a 0-d tensor. Gradient: 0 for input, the sum for value.
 
 >>> flambeau.fill(flambeau.zeros(2), 3)
 tensor([3., 3.]))",

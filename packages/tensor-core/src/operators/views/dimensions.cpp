@@ -35,28 +35,28 @@ Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) {
 
 const Operator transpose_operator({.signature = "transpose(input, dim0, dim1)",
                                    .forms = kFunction | kMethod | kCopy | kBecome,
-                                   .doc = "Two dimensions exchanged; a view.",
+                                   .doc = "Exchange two dimensions; a view.",
                                    .forward = transpose,
                                    .reference = "np.swapaxes(input, dim0, dim1)",
                                    .samples = "f(2, 3, 4), 0, -1; f(2, 3), 1, 1"});
 
 const Operator swapaxes_operator({.signature = "swapaxes(input, axis0, axis1)",
                                   .forms = kFunction | kMethod | kBecome,
-                                  .doc = "Two dimensions exchanged; a view.",
+                                  .doc = "Exchange two dimensions; a view.",
                                   .forward = transpose,
                                   .reference = "np.swapaxes(input, axis0, axis1)",
                                   .samples = "f(2, 3, 4), 0, 2; f(2, 3), -1, 0"});
 
 const Operator swapdims_operator({.signature = "swapdims(input, dim0, dim1)",
                                   .forms = kFunction | kMethod | kBecome,
-                                  .doc = "Two dimensions exchanged; a view.",
+                                  .doc = "Exchange two dimensions; a view.",
                                   .forward = transpose,
                                   .reference = "np.swapaxes(input, dim0, dim1)",
                                   .samples = "f(2, 3, 4), 0, 2; f(2, 3), -1, 0"});
 
 const Operator t_operator({.signature = "t(input)",
                            .forms = kFunction | kMethod | kCopy | kBecome,
-                           .doc = "The transpose of a matrix; a view.",
+                           .doc = "Return the transpose of a matrix; a view.",
                            .forward =
                                [](const Tensor& t) {
                                  require(t.dim() <= 2, "t() expects a tensor with <= 2 dimensions, but self is ",
@@ -84,7 +84,7 @@ Tensor permute(const Tensor& t, const Shape& dims) {
 
 const Operator permute_operator({.signature = "permute(input, *dims)",
                                  .forms = kFunction | kMethod | kCopy,
-                                 .doc = "The dimensions in another order; a view.",
+                                 .doc = "Reorder the dimensions; a view.",
                                  .forward = permute,
                                  .reference = "np.transpose(input, dims)",
                                  .samples = "f(2, 3, 4), (2, 0, 1); f(2, 3, 4), (-1, 1, 0)"});
@@ -113,7 +113,7 @@ Tensor movedim(const Tensor& t, const Shape& source, const Shape& destination) {
 
 const Operator movedim_operator({.signature = "movedim|moveaxis(input, source, destination)",
                                  .forms = kFunction | kMethod,
-                                 .doc = "Dimensions moved to other positions; a view.",
+                                 .doc = "Move dimensions to other positions; a view.",
                                  .forward = movedim,
                                  .reference = "np.moveaxis(input, source, destination)",
                                  .samples = "f(2, 3, 4), 0, 2; f(2, 3, 4), (0, 1), (-1, 0)"});
@@ -146,25 +146,25 @@ Tensor expand(const Tensor& t, const Shape& size) {
 
 const Operator broadcast_to_operator({.signature = "broadcast_to(input, *size)",
                                       .forms = kFunction | kMethod,
-                                      .doc = "expand(size).",
+                                      .doc = "Expand dimensions of size 1 to the given size, like expand(size).",
                                       .forward = expand,
                                       .reference = "np.broadcast_to(input, size)",
                                       .samples = "f(3, 1), (2, 3, 4)"});
 
 const Operator expand_operator({.signature = "expand(input, *size)",
                                 .forms = kMethod | kCopy,
-                                .doc = "Dimensions of size 1 repeated without a copy; -1 keeps a size.",
+                                .doc = "Expand dimensions of size 1 without a copy; -1 keeps a size.",
                                 .forward = expand,
                                 .reference = "np.broadcast_to(input, size)",
                                 .samples = "f(3, 1), (2, 3, 4); f(), (2,)"});
 
-const Operator expand_as_operator({.signature = "expand_as(input, other)",
-                                   .forms = kMethod,
-                                   .doc = "expand(other.shape).",
-                                   .forward = [](const Tensor& t,
-                                                 const Tensor& other) { return expand(t, other.shape()); },
-                                   .reference = "np.broadcast_to(input, other.shape)",
-                                   .samples = "f(3, 1), f(2, 3, 4)"});
+const Operator expand_as_operator(
+    {.signature = "expand_as(input, other)",
+     .forms = kMethod,
+     .doc = "Expand dimensions of size 1 to the shape of other, like expand(other.shape).",
+     .forward = [](const Tensor& t, const Tensor& other) { return expand(t, other.shape()); },
+     .reference = "np.broadcast_to(input, other.shape)",
+     .samples = "f(3, 1), f(2, 3, 4)"});
 
 Tensor sum_to(const Tensor& t, const Shape& shape) {
   if (t.shape() == shape) return t;
@@ -193,7 +193,7 @@ Tensor squeeze(const Tensor& t, const OptionalDims& dim) {
 
 const Operator squeeze_operator({.signature = "squeeze(input, dim=None)",
                                  .forms = kFunction | kMethod | kCopy | kBecome,
-                                 .doc = "Dimensions of size 1 left out; a view.",
+                                 .doc = "Remove dimensions of size 1; a view.",
                                  .forward = squeeze,
                                  .reference = "np.squeeze(input, dim)",
                                  .samples = "f(1, 3, 1); f(1, 3, 1), 0; f(1, 3, 1), (0, -1)"});
@@ -210,7 +210,7 @@ Tensor unsqueeze(const Tensor& t, int64_t dim) {
 
 const Operator unsqueeze_operator({.signature = "unsqueeze(input, dim)",
                                    .forms = kFunction | kMethod | kCopy | kBecome,
-                                   .doc = "A dimension of size 1 inserted; a view.",
+                                   .doc = "Insert a dimension of size 1; a view.",
                                    .forward = unsqueeze,
                                    .reference = "np.expand_dims(input, dim)",
                                    .samples = "f(2, 3), 1; f(), -1"});

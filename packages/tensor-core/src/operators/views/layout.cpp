@@ -80,8 +80,7 @@ const Operator resize_as__operator({.signature = "resize_as_(input, the_template
 const Operator resize__operator(
     {.signature = "resize_(input, *size, memory_format=None)",
      .forms = kMethod,
-     .doc =
-         R"(Gives the tensor another shape in place; its storage grows where that is larger, what is added is uninitialised.)",
+     .doc = R"(Change the shape in place. The storage grows if necessary; the added elements are uninitialised.)",
      .forward = [](const Tensor& t, const Shape& size, std::optional<MemoryFormat> format) {
        return resize_(t, size, format.value_or(MemoryFormat::Contiguous));
      }});

@@ -26,7 +26,7 @@ Tensor select(const Tensor& t, int64_t dim, int64_t index) {
 
 const Operator select_operator({.signature = "select(input, dim, index)",
                                 .forms = kFunction | kMethod | kCopy,
-                                .doc = "One slice along a dimension, which disappears; a view.",
+                                .doc = "Select a slice along a dimension, and remove the dimension; a view.",
                                 .forward = select,
                                 .reference = "np.take(input, index, dim)",
                                 .samples = "f(3, 4), 0, -1; f(3, 4), -1, 2"});
@@ -76,16 +76,17 @@ Tensor narrow_from(const Tensor& t, int64_t dim, const Start& start, int64_t len
   return narrow(t, dim, item(*at).integer(), length);
 }
 
-const Operator narrow_operator({.signature = "narrow(input, dim, start, length)",
-                                .forms = kFunction | kMethod,
-                                .doc = "A range along a dimension; a view. start: an int, or a 0-d tensor of one.",
-                                .forward = narrow_from,
-                                .reference = "np.take(input, np.arange(start, start + length), dim)",
-                                .samples = "f(5, 3), 0, 1, 3; f(3, 4), -1, -2, 2"});
+const Operator narrow_operator(
+    {.signature = "narrow(input, dim, start, length)",
+     .forms = kFunction | kMethod,
+     .doc = "Select a range along a dimension; a view. start is an int or a 0-d integer tensor.",
+     .forward = narrow_from,
+     .reference = "np.take(input, np.arange(start, start + length), dim)",
+     .samples = "f(5, 3), 0, 1, 3; f(3, 4), -1, -2, 2"});
 
 const Operator narrow_copy_operator({.signature = "narrow_copy(input, dim, start, length)",
                                      .forms = kFunction | kMethod | kOut | kExactOut,
-                                     .doc = "A copy of a range along a dimension.",
+                                     .doc = "Return a copy of a range along a dimension.",
                                      .forward =
                                          [](const Tensor& t, int64_t dim, const Start& start, int64_t length) {
                                            require<IndexError>(dim >= -t.dim(),
@@ -127,7 +128,7 @@ Tensor diagonal(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
 const Operator linalg_diagonal_operator(
     {.signature = "diagonal(A, *, offset=0, dim1=-2, dim2=-1)",
      .forms = kPrivate | 0,
-     .doc = "The diagonals of the matrices in the last two dimensions, as flambeau.diagonal: a view.",
+     .doc = "Return a view of the diagonals of the matrices in the last two dimensions, like flambeau.diagonal.",
      .forward = diagonal,
      .module = "flambeau.linalg",
      .reference = "np.diagonal(A, offset, dim1, dim2)",
@@ -135,7 +136,7 @@ const Operator linalg_diagonal_operator(
 
 const Operator diagonal_operator({.signature = "diagonal(input, offset=0, dim1=0, dim2=1)",
                                   .forms = kFunction | kMethod | kCopy,
-                                  .doc = "The diagonal as the last dimension; a view.",
+                                  .doc = "Return a view with the diagonal as the last dimension.",
                                   .forward = diagonal,
                                   .reference = "np.diagonal(input, offset, dim1, dim2)",
                                   .samples = "f(3, 4); f(3, 4), 1; f(2, 3, 4), -1, -2, 0"});
@@ -156,7 +157,7 @@ Tensor with_part(const Tensor& t, const Tensor& src, F&& part) {
 const Operator select_scatter_operator(
     {.signature = "select_scatter(input, src, dim, index)",
      .forms = kFunction | kMethod | kOut,
-     .doc = "A copy of input with src in the place of input.select(dim, index). Gradient: input and src.",
+     .doc = "Return a copy of input with input.select(dim, index) replaced by src. Gradient: input and src.",
      .forward =
          [](const Tensor& t, const Tensor& src, int64_t dim, int64_t index) {
            return with_part(t, src, [&](const Tensor& out) { return select(out, dim, index); });
@@ -167,7 +168,7 @@ const Operator select_scatter_operator(
 const Operator slice_scatter_operator(
     {.signature = "slice_scatter(input, src, dim=0, start=None, end=None, step=1)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "A copy of input with src in the place of input[start:end:step] along dim. Gradient: input and src.",
+     .doc = "Return a copy of input with input[start:end:step] along dim replaced by src. Gradient: input and src.",
      .forward =
          [](const Tensor& t, const Tensor& src, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> end,
             int64_t step) {
@@ -182,7 +183,7 @@ const Operator slice_scatter_operator(
 const Operator diagonal_scatter_operator(
     {.signature = "diagonal_scatter(input, src, offset=0, dim1=0, dim2=1)",
      .forms = kFunction | kMethod | kOut,
-     .doc = "A copy of input with src in the place of input.diagonal(offset, dim1, dim2). Gradient: input and src.",
+     .doc = "Return a copy of input with input.diagonal(offset, dim1, dim2) replaced by src. Gradient: input and src.",
      .forward =
          [](const Tensor& t, const Tensor& src, int64_t offset, int64_t dim1, int64_t dim2) {
            return with_part(t, src, [&](const Tensor& out) { return diagonal(out, offset, dim1, dim2); });
@@ -194,8 +195,8 @@ const Operator diagonal_scatter_operator(
 const Operator as_strided_scatter_operator(
     {.signature = "as_strided_scatter(input, src, size, stride, storage_offset=None)",
      .forms = kFunction | kMethod | kOut,
-     .doc = "A copy of input with src in the place of its as_strided(size, stride, storage_offset). Gradient: input "
-            "and src.",
+     .doc = "Return a copy of input with input.as_strided(size, stride, storage_offset) replaced by src. Gradient: "
+            "input and src.",
      .forward =
          [](const Tensor& t, const Tensor& src, const Shape& size, const Shape& stride, std::optional<int64_t> offset) {
            return with_part(t, src, [&](const Tensor& out) { return as_strided(out, size, stride, offset); });
@@ -222,9 +223,10 @@ void fill_diagonal_(const Tensor& t, Scalar value, bool wrap) {
 const Operator fill_diagonal__operator(
     {.signature = "fill_diagonal_(input, fill_value, wrap=False)",
      .forms = kMethod,
-     .doc = R"(Sets the main diagonal of a matrix, or of a tensor whose dimensions are all equal, to a number.
+     .doc = R"(Fill the main diagonal of a matrix, or of a tensor whose dimensions are all equal, with a number.
 
-wrap: in a tall matrix the diagonal begins anew after each whole round. Raises RuntimeError for less than 2 dimensions and for unequal ones beyond 2. Gradient: zero where it was filled.)",
+With wrap, the diagonal of a tall matrix restarts after each square block. Raises RuntimeError for fewer than 2
+dimensions, and for more than 2 dimensions of different sizes. Gradient: zero on the diagonal.)",
      .forward = [](const Tensor& t, Scalar value, bool wrap) {
        fill_diagonal_(t, value, wrap);
        return t;

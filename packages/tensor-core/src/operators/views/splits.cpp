@@ -62,7 +62,7 @@ Tensors split(const Tensor& t, const Shape& sizes, int64_t dim) {
 
 const Operator split_with_sizes_operator({.signature = "split_with_sizes(input, split_sizes, dim=0)",
                                           .forms = kFunction | kMethod | kCopy,
-                                          .doc = "Parts of the given sizes; views.",
+                                          .doc = "Split into parts of the given sizes along a dimension; views.",
                                           .forward = split,
                                           .reference = "np.split(input, np.cumsum(split_sizes)[:-1], dim)",
                                           .samples = "f(5, 2), (1, 0, 4); f(2, 5), (2, 3), 1"});
@@ -84,7 +84,7 @@ Tensors unbind(const Tensor& t, int64_t dim) {
 
 const Operator unbind_operator({.signature = "unbind(input, dim=0)",
                                 .forms = kFunction | kMethod | kCopy,
-                                .doc = "The slices along a dimension; views.",
+                                .doc = "Return the slices along a dimension; views.",
                                 .forward = unbind,
                                 .reference = "list(np.moveaxis(input, dim, 0))",
                                 .samples = "f(2, 3); f(2, 3), -1"});
@@ -236,8 +236,8 @@ Tensors cut_along(const Tensor& t, const Given& where) {
 const Operator tensor_split_operator(
     {.signature = "tensor_split(input, indices_or_sections|indices|sections|tensor_indices_or_sections, dim=0)",
      .forms = kFunction | kMethod,
-     .doc = "Parts of nearly equal size, as many as said, or cut at the given positions; a tensor of integers serves "
-            "as either. Views. Gradient: each its part.",
+     .doc = "Split into a number of parts of nearly equal size, or at the given positions; views. A tensor of integers "
+            "may specify either. Gradient: input.",
      .forward = [](const Tensor& t, const Given& where,
                    int64_t dim) { return cut(t, cuts_from("tensor_split", where), dim); },
      .reference = "np.array_split(input, indices_or_sections, dim)",
@@ -246,8 +246,7 @@ const Operator tensor_split_operator(
 const Operator hsplit_operator(
     {.signature = "hsplit(input, indices_or_sections|indices|sections)",
      .forms = kFunction | kMethod,
-     .doc =
-         "tensor_split along the second dimension (the first of a vector), into equal parts where a number is given.",
+     .doc = "Split like tensor_split along the second dimension (the first of a vector); a number means equal parts.",
      .forward = cut_along<1>,
      .reference = "np.hsplit(input, indices_or_sections)",
      .samples = "f(2, 4), 2; f(6), (1, 3)"});
@@ -255,18 +254,17 @@ const Operator hsplit_operator(
 const Operator vsplit_operator(
     {.signature = "vsplit(input, indices_or_sections|indices|sections)",
      .forms = kFunction | kMethod,
-     .doc = "tensor_split along the first of at least two dimensions, into equal parts where a number is given.",
+     .doc = "Split like tensor_split along the first of at least two dimensions; a number means equal parts.",
      .forward = cut_along<2>,
      .reference = "np.vsplit(input, indices_or_sections)",
      .samples = "f(4, 2), 2; f(4, 2), (1, 3)"});
 
-const Operator dsplit_operator(
-    {.signature = "dsplit(input, indices_or_sections|indices|sections)",
-     .forms = kFunction | kMethod,
-     .doc = "tensor_split along the third dimension, into equal parts where a number is given.",
-     .forward = cut_along<3>,
-     .reference = "np.dsplit(input, indices_or_sections)",
-     .samples = "f(2, 2, 4), 2; f(2, 2, 4), (1,)"});
+const Operator dsplit_operator({.signature = "dsplit(input, indices_or_sections|indices|sections)",
+                                .forms = kFunction | kMethod,
+                                .doc = "Split like tensor_split along the third dimension; a number means equal parts.",
+                                .forward = cut_along<3>,
+                                .reference = "np.dsplit(input, indices_or_sections)",
+                                .samples = "f(2, 2, 4), 2; f(2, 2, 4), (1,)"});
 
 }  // namespace
 

@@ -28,23 +28,23 @@ TensorOrTensors raised_or_all(const TensorOrTensors& given) {
 const Operator atleast_1d_operator(
     {.signature = "atleast_1d(*tensors)",
      .forms = kFunction,
-     .doc = "A view with at least one dimension; of several tensors, a tuple of them. Gradient: input.",
+     .doc = "Return a view with at least one dimension; for several tensors, a tuple of views. Gradient: input.",
      .forward = raised_or_all<raised_to_1>,
      .reference = "np.atleast_1d(tensors)",
      .samples = "np.array(2.5); f(2, 3)"});
 
 const Operator atleast_2d_operator({.signature = "atleast_2d(*tensors)",
                                     .forms = kFunction,
-                                    .doc = "A view with at least two dimensions, a vector as one row; of several "
-                                           "tensors, a tuple of them. Gradient: input.",
+                                    .doc = "Return a view with at least two dimensions; a vector becomes a row. For "
+                                           "several tensors, return a tuple of views. Gradient: input.",
                                     .forward = raised_or_all<raised_to_2>,
                                     .reference = "np.atleast_2d(tensors)",
                                     .samples = "np.array(2.5); f(3); f(2, 3)"});
 
 const Operator atleast_3d_operator({.signature = "atleast_3d(*tensors)",
                                     .forms = kFunction,
-                                    .doc = "A view with at least three dimensions, (1, n, 1) of a vector; of several "
-                                           "tensors, a tuple of them. Gradient: input.",
+                                    .doc = "Return a view with at least three dimensions; a vector becomes (1, n, 1). "
+                                           "For several tensors, return a tuple of views. Gradient: input.",
                                     .forward = raised_or_all<raised_to_3>,
                                     .reference = "np.atleast_3d(tensors)",
                                     .samples = "np.array(2.5); f(3); f(2, 3)"});
@@ -53,7 +53,7 @@ Tensor as_columns(const Tensor& t) { return t.dim() < 2 ? reshape(t, {t.numel(),
 
 const Operator hstack_operator({.signature = "hstack(tensors)",
                                 .forms = kFunction | kOut,
-                                .doc = "Tensors joined along the second dimension; vectors along the first.",
+                                .doc = "Join tensors along the second dimension, vectors along the first.",
                                 .forward = [](const Tensors& given) {
                                   const Tensors rows = all_raised<raised_to_1>(given, "hstack");
                                   return cat(rows, rows[0].dim() == 1 ? 0 : 1);
@@ -61,14 +61,14 @@ const Operator hstack_operator({.signature = "hstack(tensors)",
 
 const Operator vstack_operator({.signature = "vstack|row_stack(tensors)",
                                 .forms = kFunction | kOut,
-                                .doc = "Tensors joined along the first dimension; vectors count as one row each.",
+                                .doc = "Join tensors along the first dimension; vectors count as one row each.",
                                 .forward = [](const Tensors& given) {
                                   return cat(all_raised<raised_to_2>(given, "vstack"), 0);
                                 }});
 
 const Operator dstack_operator({.signature = "dstack(tensors)",
                                 .forms = kFunction | kOut,
-                                .doc = "Tensors joined along the third dimension, after atleast_3d.",
+                                .doc = "Join tensors along the third dimension, after atleast_3d.",
                                 .forward = [](const Tensors& given) {
                                   return cat(all_raised<raised_to_3>(given, "dstack"), 2);
                                 }});
@@ -76,13 +76,13 @@ const Operator dstack_operator({.signature = "dstack(tensors)",
 const Operator column_stack_operator(
     {.signature = "column_stack(tensors)",
      .forms = kFunction | kOut,
-     .doc = "Tensors joined along the second dimension; vectors count as one column each.",
+     .doc = "Join tensors along the second dimension; vectors count as one column each.",
      .forward = [](const Tensors& given) { return cat(all_raised<as_columns>(given, "column_stack"), 1); }});
 
 const Operator broadcast_tensors_operator(
     {.signature = "broadcast_tensors(*tensors)",
      .forms = kFunction,
-     .doc = "The tensors expanded to their common shape; views. Gradient: summed back.",
+     .doc = "Expand the tensors to their common shape; views. Gradient: summed back.",
      .forward = [](const Tensors& given) {
        Tensors tensors = given;
        Shape shape;

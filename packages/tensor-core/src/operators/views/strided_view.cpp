@@ -71,7 +71,7 @@ Tensor as_strided(const Tensor& t, const Shape& size, const Shape& stride, std::
 const Operator as_strided_operator(
     {.signature = "as_strided(input, size, stride, storage_offset=None)",
      .forms = kFunction | kMethod | kCopy | kBecome,
-     .doc = "A view with the given sizes, strides and offset, in elements of the storage.",
+     .doc = "Return a view with the given sizes, strides and offset, in elements of the storage.",
      .forward = as_strided,
      .reference =
          "np.lib.stride_tricks.as_strided(input.reshape(-1)[storage_offset or 0:], size, [8 * s for s in stride])",
@@ -111,7 +111,9 @@ const Operator unfold_operator(
     {.signature = "unfold(input, dimension, size, step)",
      .forms = kMethod | kCopy,
      .doc =
-         R"(The windows of `size` elements along a dimension, `step` apart, as a last dimension; a view. Gradient: summed.)",
+         R"(Return a view of the windows of `size` elements along a dimension, `step` apart, as a new last dimension.
+
+Gradient: summed.)",
      .forward = unfold,
      .reference = "np.moveaxis(np.lib.stride_tricks.sliding_window_view(input, size, dimension), dimension, 0)[::step] "
                   "if dimension == 0 else np.lib.stride_tricks.sliding_window_view(input, size, 1)[:, ::step]",

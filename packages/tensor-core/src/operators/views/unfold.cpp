@@ -132,8 +132,8 @@ Tensor unfold_windows(const Tensor& input, const Shape& kernel, const Shape& dil
 const Operator _unfold_windows_operator(
     {.signature = "_unfold_windows(input, kernel_size, dilation=1, padding=0, stride=1)",
      .forms = kPrivate,
-     .doc =
-         "The sliding windows of (N, C, H, W) as columns (N, C * window, windows). Gradient: their sum at each place.",
+     .doc = "Extract the sliding windows of (N, C, H, W) as columns (N, C * window, windows). Gradient: summed at each "
+            "element.",
      .forward = unfold_windows});
 
 Tensor fold_windows(const Tensor& input, const Shape& output, const Shape& kernel, const Shape& dilation,
@@ -163,7 +163,8 @@ Tensor fold_windows(const Tensor& input, const Shape& output, const Shape& kerne
 const Operator _fold_windows_operator(
     {.signature = "_fold_windows(input, output_size, kernel_size, dilation=1, padding=0, stride=1)",
      .forms = kPrivate,
-     .doc = "The transpose of _unfold_windows: columns added up where their windows lie. Gradient: the windows.",
+     .doc =
+         "Add up columns at the positions of their windows, the transpose of _unfold_windows. Gradient: the windows.",
      .forward = fold_windows});
 
 }  // namespace flambeau

@@ -127,17 +127,17 @@ Tensor view_dtype(const Tensor& t, Dtype dtype) {
   return from_storage(t.impl()->storage, shape, strides, offset, dtype);
 }
 
-const Operator view_operator(
-    {.signature = "view(input, *size|dtype)",
-     .forms = kMethod | kCopy,
-     .doc = "Another shape over the same memory, -1 for one inferred size; with a dtype, the bytes read as that dtype.",
-     .forward =
-         [](const Tensor& t, const std::variant<Dtype, Shape>& given) {
-           const Shape* const size = std::get_if<Shape>(&given);
-           return size ? view(t, *size) : view_dtype(t, std::get<Dtype>(given));
-         },
-     .reference = "input.reshape(size)",
-     .samples = "f(2, 6), (3, 4); f(2, 6), -1; f(1), ()"});
+const Operator view_operator({.signature = "view(input, *size|dtype)",
+                              .forms = kMethod | kCopy,
+                              .doc = "Return a view with another shape; one size may be -1 and is inferred. With a "
+                                     "dtype, reinterpret the bytes as that dtype.",
+                              .forward =
+                                  [](const Tensor& t, const std::variant<Dtype, Shape>& given) {
+                                    const Shape* const size = std::get_if<Shape>(&given);
+                                    return size ? view(t, *size) : view_dtype(t, std::get<Dtype>(given));
+                                  },
+                              .reference = "input.reshape(size)",
+                              .samples = "f(2, 6), (3, 4); f(2, 6), -1; f(1), ()"});
 
 Tensor reshape(const Tensor& t, const Shape& size) {
   const Shape shape = infer(size, t.numel(), "reshape");
@@ -154,14 +154,14 @@ Tensor reshape(const Tensor& t, const Shape& size) {
 
 const Operator reshape_operator({.signature = "reshape(input, *shape)",
                                  .forms = kFunction | kMethod,
-                                 .doc = "Another shape, a view where possible.",
+                                 .doc = "Return the tensor with another shape; a view if possible.",
                                  .forward = reshape,
                                  .reference = "np.reshape(input, shape)",
                                  .samples = "f(2, 6), (3, -1); f(0, 3), (3, 0)"});
 
 const Operator ravel_operator({.signature = "ravel(input)",
                                .forms = kFunction | kMethod,
-                               .doc = "All dimensions as one.",
+                               .doc = "Flatten to one dimension.",
                                .forward = [](const Tensor& t) { return reshape(t, {-1}); },
                                .reference = "input.ravel()",
                                .samples = "f(2, 3); f()"});
@@ -197,7 +197,7 @@ Tensor flatten(const Tensor& t, int64_t start_dim, int64_t end_dim) {
 
 const Operator flatten_operator({.signature = "flatten(input, start_dim=0, end_dim=-1)",
                                  .forms = kFunction | kMethod,
-                                 .doc = "Dimensions start_dim to end_dim as one.",
+                                 .doc = "Merge the dimensions start_dim to end_dim into one.",
                                  .forward = flatten,
                                  .reference = "input.reshape(2, 12) if start_dim else input.reshape(-1)",
                                  .samples = "f(2, 3, 4); f(2, 3, 4), 1"});
@@ -214,7 +214,7 @@ Tensor unflatten(const Tensor& t, int64_t dim, const Shape& sizes) {
 
 const Operator unflatten_operator({.signature = "unflatten(input, dim, sizes)",
                                    .forms = kFunction | kMethod,
-                                   .doc = "One dimension as several; a view.",
+                                   .doc = "Split one dimension into several; a view.",
                                    .forward = unflatten,
                                    .reference = "input.reshape(2, 2, 3) if dim == 1 else input.reshape(2, 3, 4)",
                                    .samples = "f(2, 6), 1, (2, 3); f(6, 4), 0, (2, -1)"});
