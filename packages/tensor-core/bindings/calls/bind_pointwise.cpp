@@ -90,7 +90,7 @@ std::string doc_of(const Binding& b, const PointwiseRow& row) {
   for (int i = 0; i < row.arity; ++i) doc += argument_doc(b, row, i);
   doc += "Returns: " + result_doc(row) + "\n\n";
   if (row.domain == Domain::Floating) doc += "Integers and booleans are computed in the default floating dtype. ";
-  doc += takes_complex(row.op) ? "Real and complex numbers. " : "Real numbers. ";
+  doc += takes_complex(row.op) ? "Supports real and complex numbers. " : "Supports real numbers. ";
   doc += row.differentiable ? "Gradient: every floating or complex operand, any order." : "Not differentiable.";
   if (row.domain != Domain::Comparison && row.domain != Domain::Logical && row.domain != Domain::Integral &&
       row.domain != Domain::Whole)
