@@ -33,7 +33,8 @@ void bind_gpus() {
 }
 
 void bind_installation() {
-  def("_cuda_driver_version()", kPrivate, "13010 is CUDA 13.1.", [] { return int64_t(cuda::driver_version()); });
+  def("_cuda_driver_version()", kPrivate, "Return the CUDA version of the driver: 13010 is CUDA 13.1.",
+      [] { return int64_t(cuda::driver_version()); });
   def("_cuda_compiler_version()", kPrivate, "Return the version of NVRTC as two numbers.", [] {
     const auto [major, minor] = cuda::compiler_version();
     return checked(Py_BuildValue("ii", major, minor));

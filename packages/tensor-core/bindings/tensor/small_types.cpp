@@ -33,11 +33,12 @@ PyObject* get_is_signed(PyObject* self, void*) {
   return PyBool_FromLong(value_of(self) != Dtype::bool_ && !is_unsigned(value_of(self)));
 }
 
-PyGetSetDef dtype_attributes[] = {{"itemsize", get_itemsize, nullptr, "Number of bytes of an element.", nullptr},
-                                  {"is_floating_point", get_is_floating_point, nullptr, nullptr, nullptr},
-                                  {"is_complex", get_is_complex, nullptr, nullptr, nullptr},
-                                  {"is_signed", get_is_signed, nullptr, nullptr, nullptr},
-                                  {}};
+PyGetSetDef dtype_attributes[] = {
+    {"itemsize", get_itemsize, nullptr, "Number of bytes of an element.", nullptr},
+    {"is_floating_point", get_is_floating_point, nullptr, "True for floating-point dtypes.", nullptr},
+    {"is_complex", get_is_complex, nullptr, "True for complex dtypes.", nullptr},
+    {"is_signed", get_is_signed, nullptr, "True for dtypes with negative numbers.", nullptr},
+    {}};
 PyMethodDef dtype_methods[] = {
     {"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
     {"to_real", dtype_to_real, METH_NOARGS,

@@ -31,7 +31,7 @@ const Operator polygamma_operator({.signature = "polygamma(n, input)",
 
 const Operator polygamma_method({.signature = "polygamma(input, n)",
                                  .forms = kMethod | kInPlace,
-                                 .doc = "The n-th derivative of digamma, n >= 0.",
+                                 .doc = "Compute the n-th derivative of digamma, n >= 0.",
                                  .forward = [](const Tensor& x, int64_t n) { return polygamma(n, x); }});
 
 const Operator mvlgamma_operator(

@@ -248,7 +248,7 @@ const Operator tile_operator({.signature = "tile(input, *dims)",
 
 const Operator flipud_operator({.signature = "flipud(input)",
                                 .forms = kFunction | kMethod,
-                                .doc = "flip(0).",
+                                .doc = "Reverse the first dimension, like flip(0).",
                                 .forward =
                                     [](const Tensor& t) {
                                       require(t.dim() >= 1, "Input must be >= 1-d, got shape ", t.shape());
@@ -259,7 +259,7 @@ const Operator flipud_operator({.signature = "flipud(input)",
 
 const Operator fliplr_operator({.signature = "fliplr(input)",
                                 .forms = kFunction | kMethod,
-                                .doc = "flip(1).",
+                                .doc = "Reverse the second dimension, like flip(1).",
                                 .forward =
                                     [](const Tensor& t) {
                                       require(t.dim() >= 2, "Input must be >= 2-d, got shape ", t.shape());

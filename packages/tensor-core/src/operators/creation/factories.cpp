@@ -18,7 +18,7 @@ const Operator full_operator(
 
 const Operator zeros_operator({.signature = "zeros(*size, dtype=None)",
                                .forms = kFunction | kOut | kFactory,
-                               .doc = "Zeros.",
+                               .doc = "Return a tensor filled with zeros.",
                                .forward = [](const Shape& size,
                                              MaybeDtype dtype) { return zeros(size, dtype.value_or(default_dtype())); },
                                .reference = "np.zeros(size)",
@@ -26,7 +26,7 @@ const Operator zeros_operator({.signature = "zeros(*size, dtype=None)",
 
 const Operator ones_operator({.signature = "ones(*size, dtype=None)",
                               .forms = kFunction | kOut | kFactory,
-                              .doc = "Ones.",
+                              .doc = "Return a tensor filled with ones.",
                               .forward = [](const Shape& size,
                                             MaybeDtype dtype) { return ones(size, dtype.value_or(default_dtype())); },
                               .reference = "np.ones(size)",

@@ -226,7 +226,7 @@ const Operator index_reduce_operator(
 
 Args:
     reduce: 'prod', 'mean', 'amax' or 'amin'.
-    include_self: the slice of input takes part in the reduction.
+    include_self: if True, include the slice of input in the reduction.
 Gradient: input and source; equal extremes share it.
 
 >>> flambeau.index_reduce(flambeau.zeros(2), 0, flambeau.tensor([1, 0, 1]), flambeau.tensor([3.0, 4.0, 5.0]), "amax")

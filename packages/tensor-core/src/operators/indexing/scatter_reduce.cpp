@@ -144,7 +144,7 @@ const Operator scatter_reduce_operator(
 
 Args:
     reduce: 'sum', 'prod', 'mean', 'amax' or 'amin'.
-    include_self: the element of input takes part in the reduction.
+    include_self: if True, include the element of input in the reduction.
 Gradient: input and src; equal extremes share it.
 
 >>> flambeau.scatter_reduce(flambeau.zeros(2), 0, flambeau.tensor([1, 0, 1]), flambeau.tensor([3.0, 4.0, 5.0]), "amax")

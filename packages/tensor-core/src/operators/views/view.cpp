@@ -168,7 +168,7 @@ const Operator ravel_operator({.signature = "ravel(input)",
 
 const Operator reshape_as_operator({.signature = "reshape_as(input, other)",
                                     .forms = kMethod,
-                                    .doc = "reshape(other.shape).",
+                                    .doc = "Return the tensor with the shape of other, like reshape(other.shape).",
                                     .forward = [](const Tensor& t,
                                                   const Tensor& other) { return reshape(t, other.shape()); },
                                     .reference = "input.reshape(other.shape)",
@@ -176,7 +176,7 @@ const Operator reshape_as_operator({.signature = "reshape_as(input, other)",
 
 const Operator view_as_operator({.signature = "view_as(input, other)",
                                  .forms = kMethod,
-                                 .doc = "view(other.shape).",
+                                 .doc = "Return a view with the shape of other, like view(other.shape).",
                                  .forward = [](const Tensor& t, const Tensor& other) { return view(t, other.shape()); },
                                  .reference = "input.reshape(other.shape)",
                                  .samples = "f(2, 6), f(3, 4)"});

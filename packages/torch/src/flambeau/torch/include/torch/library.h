@@ -198,7 +198,7 @@ inline PyObject* call_kernel(PyObject* self, PyObject* arguments) {
   }
 }
 inline at::detail::Object as_python(CppFunction kernel) {
-  static PyMethodDef definition{"kernel", call_kernel, METH_VARARGS, "Kernel of a C++ library."};
+  static PyMethodDef definition{"kernel", call_kernel, METH_VARARGS, "Call a kernel of a C++ library."};
   using at::detail::Object;
   // Kernels are never freed, because libraries are never unloaded.
   const Object holder(PyCapsule_New(new CppFunction(std::move(kernel)), nullptr, nullptr));
