@@ -154,8 +154,8 @@ Sequences checked(const Tensor& logs, const Tensor& targets, const Shape& input_
   for (int64_t n = 0; n < q.batch; ++n) {
     const int64_t labels = target_lengths[size_t(n)], steps = input_lengths[size_t(n)];
     require(labels >= 0, "Expected target_lengths to have value at least 0, but got value ", labels);
-    require(steps >= 0 && steps <= q.steps, "Expected input_lengths to have value at least 0 and at most ", q.steps,
-            ", but got value ", steps, " (while checking arguments for ctc_loss)");
+    require(steps >= 0 && steps <= q.steps, "Expected input_lengths to have value at most ", q.steps,
+            " and at least 0, but got value ", steps, " (while checking arguments for ctc_loss)");
     require(targets.dim() == 1 || labels <= targets.size(1), "Expected tensor to have size at least ", labels,
             " at dimension 1, but got targets of size ", targets.shape());
     q.first.push_back(targets.dim() == 2 ? n * targets.size(1) : at);
