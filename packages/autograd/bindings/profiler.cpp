@@ -106,9 +106,9 @@ std::string calling_line() {
 void raise_nan(const py::object& callable, const py::object& result) {
   std::string name = callable.attr("__name__").cast<std::string>();
   if (name == "apply") name = "the forward of " + result.attr("grad_fn").attr("name")().cast<std::string>();
-  detail::raise<Error>(name, describe(result.ptr(), true, false), calling_line(),
-                       ". None of its arguments holds a nan. detect_anomaly(check_forward=False) looks for nan in "
-                       "gradients only");
+  detail::raise<Error>(
+      name, describe(result.ptr(), true, false), calling_line(),
+      ". None of its arguments contains a nan. Use detect_anomaly(check_forward=False) to check only gradients");
 }
 
 // Raises an error at the first operator whose result contains a NaN or an infinity.

@@ -224,7 +224,7 @@ void store(PyObject* o, const Scan& s, int depth, T*& to) {
     return;
   }
   if (is_array(o)) return store_array(o, s, depth, to);
-  require<TypeError>(is_sequence(o), "not a sequence at dim ", depth, ": ", Py_TYPE(o)->tp_name);
+  require<TypeError>(is_sequence(o), "expected a sequence at dim ", depth, ", got ", Py_TYPE(o)->tp_name);
   const Py_ssize_t n = PySequence_Size(o);
   if (n < 0) throw PythonError();
   if (n != s.shape[depth]) ragged(depth, s.shape[depth], n);

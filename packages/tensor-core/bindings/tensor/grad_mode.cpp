@@ -71,7 +71,7 @@ PyObject* argument(PyTypeObject* type, PyObject* args, PyObject* kwargs, const c
   const Py_ssize_t named = kwargs ? PyDict_GET_SIZE(kwargs) : 0;
   PyObject* const value = named ? PyDict_GetItemString(kwargs, keyword) : nullptr;
   require<TypeError>(PyTuple_GET_SIZE(args) + named <= 1 && (!named || value), type->tp_name,
-                     "() takes one argument at most, '", keyword, "'");
+                     "() takes at most one argument, '", keyword, "'");
   return named ? value : PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : nullptr;
 }
 

@@ -82,7 +82,7 @@ class Reader {
     int out = -1;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
     if (error != std::errc() || end != digits.data() + digits.size() || out < 0 || out >= kMost)
-      fail("%", digits, " is no value");
+      fail("%", digits, " is not a valid value");
     return out;
   }
   int read_register() {  // reads a register that has been computed
@@ -124,7 +124,7 @@ class Reader {
     for (const DeviceType type : {DeviceType::Cpu, DeviceType::Cuda, DeviceType::Meta})
       if (text.substr(0, colon) == name(type))
         return Device(type, colon == text.npos ? 0 : number_of(text.substr(colon + 1)) & 127);
-    fail("'", text, "' is no value");
+    fail("'", text, "' is not a valid value");
   }
 
   Argument list() {  // after the opening bracket

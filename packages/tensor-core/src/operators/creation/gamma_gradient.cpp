@@ -15,8 +15,8 @@ namespace {
 // Returns the derivatives for each sample, or logarithm of a sample, in float64. They are recorded so that a second
 // derivative raises an error.
 Tensor slopes(const char* name, const Tensor& concentration, const Tensor& sample, bool logarithms) {
-  require(concentration.shape() == sample.shape(), name, ": the shapes differ: ", concentration.shape(), " and ",
-          sample.shape());
+  require(concentration.shape() == sample.shape(), name, ": concentration and sample must have the same shape, got ",
+          concentration.shape(), " and ", sample.shape());
   Tensor out;
   {
     NoRecording off;
@@ -53,8 +53,8 @@ Tensor standard_log_gamma_grad(const Tensor& concentration, const Tensor& log_sa
 
 Tensor dirichlet_grad(const Tensor& x, const Tensor& concentration, const Tensor& total) {
   require(x.shape() == concentration.shape() && x.shape() == total.shape(),
-          "dirichlet_grad: expected tensors of one shape, got x ", x.shape(), ", concentration ", concentration.shape(),
-          " and total ", total.shape());
+          "dirichlet_grad: expected tensors of the same shape, got x ", x.shape(), ", concentration ",
+          concentration.shape(), " and total ", total.shape());
   Tensor out;
   {
     NoRecording off;

@@ -9,7 +9,7 @@
 namespace at::detail {
 
 [[noreturn, gnu::cold]] inline void refuse(const char* name, size_t i) {
-  ::flambeau::detail::raise<c10::TypeError>(name, "(): argument ", i, " has a type that the operator does not take");
+  ::flambeau::detail::raise<c10::TypeError>(name, "(): argument ", i, " has a type that the operator does not accept");
 }
 
 inline ::flambeau::Shape shape_of(c10::IntArrayRef dims) { return {dims.begin(), dims.end()}; }

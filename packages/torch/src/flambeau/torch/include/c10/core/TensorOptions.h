@@ -31,7 +31,7 @@ class TensorOptions {
   TensorOptions device(DeviceType type, DeviceIndex index = -1) const { return device(Device(type, index)); }
   TensorOptions device_index(DeviceIndex index) const { return device(Device(kCUDA, index)); }
   TensorOptions layout(Layout layout) const {
-    TORCH_CHECK_NOT_IMPLEMENTED(layout == kStrided, "C++ extensions make strided tensors only");
+    TORCH_CHECK_NOT_IMPLEMENTED(layout == kStrided, "C++ extensions support only strided tensors");
     return *this;
   }
   TensorOptions requires_grad(bool value) const { return with(&TensorOptions::requires_grad_, value); }

@@ -70,7 +70,8 @@ class ArrayRef {
   }
   bool equals(ArrayRef other) const { return size_ == other.size_ && std::equal(begin(), end(), other.begin()); }
   ArrayRef slice(size_t from, size_t count) const {
-    TORCH_CHECK(from + count <= size_, "ArrayRef: slice [", from, ", ", from + count, ") of ", size_, " elements");
+    TORCH_CHECK(from + count <= size_, "ArrayRef: slice [", from, ", ", from + count, ") is out of range for ", size_,
+                " elements");
     return {data_ + from, count};
   }
   ArrayRef slice(size_t from) const { return slice(from, size_ - from); }
