@@ -263,13 +263,13 @@ const Operator nn_interpolate_operator(
      .doc = R"(Resize the one to three spatial dimensions of ``(N, C, *)`` to ``size`` or by ``scale_factor``.
 
 Args:
-    size: spatial size of the output; either this or
-    scale_factor: size of the output divided by the size of the input.
+    size: spatial size of the output.
+    scale_factor: size of the output divided by the size of the input. Exactly one of both must be given.
     mode: ``"nearest"`` (with PyTorch's legacy rounding), ``"nearest-exact"``, ``"linear"`` (1-D), ``"bilinear"``,
-        ``"bicubic"`` (2-D), ``"trilinear"`` (3-D) or ``"area"``, the mean of the area of an output.
+        ``"bicubic"`` (2-D), ``"trilinear"`` (3-D) or ``"area"``, the mean of the input area of an output.
     align_corners: if True, the centres of the corner pixels coincide, otherwise their outer edges.
     recompute_scale_factor: if True, use the quotient of the rounded sizes as the scale.
-    antialias: if True, ``"bilinear"`` and ``"bicubic"`` average over the area of an output when they shrink an image.
+    antialias: if True, ``"bilinear"`` and ``"bicubic"`` average over the input area of an output.
 Returns: with ``scale_factor=2`` and ``mode="linear"``, ``[0, 0.25, 0.75, 1]`` of ``[0, 1]``.
 Raises: ValueError for arguments that exclude each other; NotImplementedError for a mode that does not support the
     number of dimensions.
