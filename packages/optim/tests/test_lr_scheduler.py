@@ -300,7 +300,11 @@ def test_rates_that_are_tensors_stay_tensors():
             TypeError,
             r"milestones must be a list of epochs, got 5; write \[5\]",
         ),
-        (lambda o: lr_scheduler.LambdaLR(o, 0.5), TypeError, "lr_lambda must be a function .* write lambda epoch"),
+        (
+            lambda o: lr_scheduler.LambdaLR(o, 0.5),
+            TypeError,
+            "lr_lambda must be a function .* write for example lambda epoch",
+        ),
         (lambda o: lr_scheduler.LambdaLR(o, [0.5]), TypeError, "lr_lambda must be a function"),
         (lambda o: lr_scheduler.LambdaLR(fb.ones(1), lambda epoch: 1), TypeError, "Tensor is not an Optimizer"),
     ],

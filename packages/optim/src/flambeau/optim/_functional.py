@@ -42,7 +42,10 @@ def apply_rule(rule: str, arguments: Group, **lists: Sequence[Tensor | None]) ->
     """
     group = options(arguments)
     if group.get("grad_scale") is not None or group.get("found_inf") is not None:
-        raise NotImplementedError("grad_scale and found_inf: unscale the gradients first, as GradScaler does")
+        raise NotImplementedError(
+            f"{rule}: grad_scale and found_inf are not supported; unscale the gradients first, with "
+            "GradScaler.unscale_()"
+        )
     if "beta1" in group:
         group["betas"] = group["beta1"], group["beta2"]
     params, grads, state_steps = arguments["params"], group.pop("grads"), group.pop("state_steps", None)
@@ -50,7 +53,7 @@ def apply_rule(rule: str, arguments: Group, **lists: Sequence[Tensor | None]) ->
         param: {name: values[index] for name, values in lists.items() if values} for index, param in enumerate(params)
     }
     if len(state) != len(params):
-        raise ValueError(f"{rule}: each parameter can occur only once")
+        raise ValueError(f"{rule}: each parameter can occur only once, got {len(params) - len(state)} duplicates")
     if state_steps is not None:
         if not all(isinstance(step, Tensor) for step in state_steps):
             raise RuntimeError(STEPS_ARE_TENSORS)

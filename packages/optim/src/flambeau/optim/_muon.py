@@ -56,11 +56,16 @@ class Muon(Optimizer):
     ) -> None:
         check_nonnegative(lr=lr, momentum=momentum, weight_decay=weight_decay)
         if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
-            raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
+            raise ValueError(
+                f"Adjust learning rate function {adjust_lr_fn} is not supported; expected None, 'original' or "
+                "'match_rms_adamw'"
+            )
         if len(ns_coefficients) != 3:
             raise ValueError(f"Coefficients must be a tuple of exactly 3 values, got {ns_coefficients}")
         if ns_steps >= 100:
-            raise ValueError("Number of steps must be less than 100 for computational efficiency")
+            raise ValueError(
+                f"Number of steps must be less than 100 for computational efficiency, got ns_steps={ns_steps}"
+            )
         super().__init__(params, options(locals()))
 
     def _check(self, group: Group) -> None:

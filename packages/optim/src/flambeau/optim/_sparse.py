@@ -18,7 +18,10 @@ from .optimizer import Group
 def _descend(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
     """Apply SGD to one parameter."""
     if group["weight_decay"] != 0:
-        raise RuntimeError("SGD: weight_decay is not there for sparse gradients: it would make them dense")
+        raise RuntimeError(
+            f"SGD does not support weight_decay for sparse gradients, got weight_decay={group['weight_decay']}; set it "
+            "to 0"
+        )
     if group["maximize"]:
         grad = -grad
     momentum = group["momentum"]
@@ -36,7 +39,7 @@ def _descend_by_sums(group: Group, param: Tensor, grad: Any, state: dict[str, An
     if param.layout is not flambeau.strided:
         raise RuntimeError(f"Adagrad requires strided parameters, got the layout {param.layout}")
     if group["weight_decay"] != 0:
-        raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        raise RuntimeError("Adagrad: weight_decay option is not compatible with sparse gradients; set it to 0")
     if "sum" not in state:
         state["step"] = flambeau.zeros((), dtype=flambeau.float32)
         state["sum"] = flambeau.full_like(param, group["initial_accumulator_value"])

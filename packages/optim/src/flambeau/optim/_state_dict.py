@@ -65,13 +65,15 @@ def _check_kind(saved: Mapping[str, Any]) -> None:
     """Raise KeyError if this is not the state of an optimizer; the message names the probable kind of object."""
     if "param_groups" in saved and "state" in saved:
         return
-    keys = ", ".join(repr(key) for key in list(saved)[:4]) or "nothing"
-    message = f"an optimizer's state has 'state' and 'param_groups'; this dictionary has {keys}"
+    keys = ", ".join(repr(key) for key in list(saved)[:4]) or "no keys"
+    message = (
+        f"expected the state of an optimizer, with the keys 'state' and 'param_groups', but the dictionary has {keys}"
+    )
     inside = [key for key, value in saved.items() if isinstance(value, Mapping) and "param_groups" in value]
     if inside:
-        message += f": it is a whole checkpoint. Load it with load_state_dict(checkpoint[{inside[0]!r}])"
+        message += f"; it seems to be a whole checkpoint: write load_state_dict(checkpoint[{inside[0]!r}])"
     elif saved and all(isinstance(value, Tensor) for value in saved.values()):
-        message += ": it seems to be a module's, for module.load_state_dict"
+        message += "; it seems to be the state of a module: write module.load_state_dict(state)"
     raise KeyError(message)
 
 
@@ -91,8 +93,9 @@ def _check_sizes(groups: list[Group], saved_groups: list[Group]) -> None:
         if len(group["params"]) != len(saved_group["params"]):
             raise ValueError(
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
-                f"group {number} has {len(saved_group['params'])} parameters, the optimizer's {len(group['params'])}; "
-                "it must be made of the same parameters in the same order (were some frozen, added or tied since?)"
+                f"group {number} has {len(saved_group['params'])} parameters in the state dict, but "
+                f"{len(group['params'])} in the optimizer; create the optimizer from the same parameters in the same "
+                "order as the saved one"
             )
 
 

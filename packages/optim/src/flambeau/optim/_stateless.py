@@ -53,15 +53,18 @@ def _check_groups(
 ) -> None:
     """Raise RuntimeError unless groups have the same options and numbers of parameters as the optimizer's own."""
     if len(own) != len(given):
-        raise RuntimeError(f"{NAME}: the state has {len(given)} parameter groups, the optimizer {len(own)}.")
+        raise RuntimeError(f"{NAME}: the state has {len(given)} parameter groups, but the optimizer has {len(own)}.")
     for index, (ours, theirs) in enumerate(zip(own, given, strict=True)):
         if ours.keys() != theirs.keys():
             differing = sorted(ours.keys() ^ theirs.keys())
-            raise RuntimeError(f"{NAME}: the options of param group {index} differ in {differing}.")
+            raise RuntimeError(
+                f"{NAME}: the options of param group {index} differ: only the state or only the optimizer has "
+                f"{differing}."
+            )
         if len(ours["params"]) != len(theirs["params"]):
             raise RuntimeError(
-                f"{NAME}: param group {index} of the state has {len(theirs['params'])} parameters, the optimizer's has "
-                f"{len(ours['params'])}."
+                f"{NAME}: param group {index} of the state has {len(theirs['params'])} parameters, but the "
+                f"optimizer's group has {len(ours['params'])}."
             )
     numbers = [number for group in given for number in group["params"]]
     if len(numbers) != parameters:

@@ -54,7 +54,7 @@ class Adadelta(Optimizer):
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
         if not 0.0 <= rho <= 1.0:
-            raise ValueError(f"Invalid rho value: {rho}")
+            raise ValueError(f"Invalid rho value: {rho}; expected a number in [0, 1]")
         super().__init__(params, options(locals()))
 
 

@@ -74,7 +74,7 @@ class Optimizer(Hooked):
     def __init__(self, params: ParamsT, defaults: Mapping[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor: "
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got a Tensor; "
                 "write [tensor] to optimize one tensor"
             )
         given: Any = params
@@ -84,7 +84,10 @@ class Optimizer(Hooked):
                 f"{_correction(given)}"
             )
         if isinstance(given, Mapping) and "params" not in given:
-            raise TypeError("params must be an iterable of Tensors or dicts, got a dict: write model.parameters()")
+            raise TypeError(
+                "params must be an iterable of Tensors or dicts, but got a dict; write model.parameters(), or "
+                "[{'params': tensors}] for a parameter group"
+            )
         self.defaults = dict(defaults)
         self.state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
@@ -184,21 +187,26 @@ class Optimizer(Hooked):
     def _check(self, group: Group) -> None:
         for param in group["params"]:
             if not isinstance(param, Tensor):
-                hint = ": pass its parameters()" if hasattr(param, "parameters") else ""
+                hint = "; pass its parameters()" if hasattr(param, "parameters") else ""
                 raise TypeError(
                     f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}{hint}"
                 )
             if not (param.is_leaf or param.retains_grad or self.defaults.get("differentiable")):
                 raise ValueError(
                     f"can't optimize a non-leaf Tensor: one of shape {tuple(param.shape)} is the result of a "
-                    "computation; optimize what it was computed from, or its .detach()"
+                    "computation; optimize the tensors it was computed from, or its .detach()"
                 )
         identities = {id(param) for param in group["params"]}
         if len(identities) != len(group["params"]):
             warnings.warn(DUPLICATE_PARAMETERS, stacklevel=4)
         for other in self.param_groups:
             if ("param_names" in group) != ("param_names" in other):
-                raise ValueError("all optimizer param groups should be with names, or all without names")
+                with_names = "param_names" in group
+                raise ValueError(
+                    "all optimizer param groups should be with/without names. Cannot add a param group "
+                    f"{'with' if with_names else 'without'} names to an optimizer "
+                    f"{'without' if with_names else 'with'} names"
+                )
             if not identities.isdisjoint(map(id, other["params"])):
                 raise ValueError("some parameters appear in more than one parameter group")
 
@@ -249,8 +257,8 @@ class Optimizer(Hooked):
 def _correction(params: object) -> str:
     """Return the end of an error message: advice on what to pass instead of ``params``, which is not iterable."""
     if hasattr(params, "parameters"):
-        return ": pass model.parameters() instead of the model"
-    return ": call it, as in model.parameters()" if callable(params) else ""
+        return "; pass model.parameters() instead of the model"
+    return "; call it, as in model.parameters()" if callable(params) else ""
 
 
 def _named(params: Any) -> Group:
@@ -272,12 +280,12 @@ def check_nonnegative(**options: Any) -> None:
     """Raise ValueError for an option that is negative or has more than one element, TypeError for a str."""
     for name, value in options.items():
         if isinstance(value, Tensor) and value.numel() != 1:
-            raise ValueError(f"Tensor {name} must be 1-element, and its shape is {list(value.shape)}")
+            raise ValueError(f"Tensor {name} must be 1-element, but its shape is {tuple(value.shape)}")
         if isinstance(value, str):
-            raise TypeError(f"{name} must be a number, got {value!r}, a str")
+            raise TypeError(f"{name} must be a number, got the str {value!r}")
         if not value >= 0.0:
             described = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
-            raise ValueError(f"Invalid {described}: {value}")
+            raise ValueError(f"Invalid {described}: {value}; expected a number >= 0")
 
 
 def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -298,7 +306,7 @@ def check_betas(betas: tuple[float, float]) -> None:
         raise TypeError(f"betas must be two numbers, such as (0.9, 0.999), got {betas!r}")
     for index, beta in enumerate(betas):
         if not 0.0 <= beta < 1.0:
-            raise ValueError(f"Invalid beta parameter at index {index}: {beta}")
+            raise ValueError(f"Invalid beta parameter at index {index}: {beta}; expected 0 <= beta < 1")
 
 
 def options(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,10 @@ class SGD(Optimizer):
     ) -> None:
         check_nonnegative(lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
-            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+            raise ValueError(
+                "Nesterov momentum requires a momentum and zero dampening, got "
+                f"momentum={momentum} and dampening={dampening}"
+            )
         super().__init__(params, options(locals()))
 
 

@@ -45,9 +45,9 @@ class SparseAdam(Optimizer):
         maximize: bool = False,
     ) -> None:
         if not lr > 0.0:
-            raise ValueError(f"Invalid learning rate: {lr}")
+            raise ValueError(f"Invalid learning rate: {lr}; expected a number > 0")
         if not eps > 0.0:
-            raise ValueError(f"Invalid epsilon value: {eps}")
+            raise ValueError(f"Invalid epsilon value: {eps}; expected a number > 0")
         check_betas(betas)
         super().__init__(params, options(locals()))
 

@@ -21,7 +21,8 @@ REPLACED = (
 )
 LAST_IS_ANOTHER = "To get the last learning rate computed by the scheduler, please use `get_last_lr()`."
 EPOCH_DEPRECATION_WARNING = (
-    "The epoch parameter in `scheduler.step()` is deprecated: call `scheduler.step()`, which counts."
+    "The epoch parameter in `scheduler.step()` is deprecated. Call `scheduler.step()` without it: the scheduler counts "
+    "the epochs."
 )
 
 
@@ -65,7 +66,7 @@ class LRScheduler:
             elif "initial_lr" not in group:
                 raise KeyError(
                     f"param 'initial_lr' is not specified in param_groups[{number}] when resuming with "
-                    "last_epoch >= 0: load the optimizer's state first"
+                    "last_epoch >= 0; load the optimizer's state first"
                 )
         self.base_lrs = [_plain(group["initial_lr"]) for group in optimizer.param_groups]
         self.last_epoch = last_epoch

@@ -117,5 +117,5 @@ def _require_common(own: LRScheduler, schedulers: Sequence[LRScheduler]) -> None
         if each.optimizer is not own.optimizer:
             raise ValueError(
                 f"{type(own).__name__} expects all schedulers to belong to the same optimizer, but got scheduler "
-                f"{type(each).__name__} at index {number} with another one."
+                f"{type(each).__name__} at index {number}, which belongs to a different one."
             )

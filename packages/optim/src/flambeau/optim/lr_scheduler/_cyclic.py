@@ -23,7 +23,10 @@ class _WithMomentum(LRScheduler):
         for name in ("momentum", "betas"):
             if name in self.optimizer.defaults:
                 return name
-        raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
+        raise ValueError(
+            "optimizer must support momentum or beta1 with `cycle_momentum` option enabled; set cycle_momentum=False "
+            f"for {type(self.optimizer).__name__}"
+        )
 
     def _set_momentum(self, group: dict[str, Any], value: float) -> None:
         if "momentum" in self.optimizer.defaults:
@@ -76,7 +79,10 @@ class CyclicLR(_WithMomentum):
     ) -> None:
         check_optimizer(optimizer)
         if scale_fn is None and mode not in _SHAPES:
-            raise ValueError("mode is invalid and scale_fn is None")
+            raise ValueError(
+                f"mode is invalid and scale_fn is None: mode must be one of {', '.join(map(repr, _SHAPES))}, got "
+                f"{mode!r}"
+            )
         self.optimizer = optimizer
         bases = each_group(optimizer, "base_lr", base_lr)
         if last_epoch == -1:

@@ -48,7 +48,7 @@ def _functions(given: Any, groups: int) -> list[Any]:
     if functions is None or not all(map(callable, functions)):
         raise TypeError(
             f"lr_lambda must be a function from the epoch to a factor, or a list of them, got {given!r}; "
-            "write lambda epoch: 0.95**epoch"
+            "write for example lambda epoch: 0.95**epoch"
         )
     return functions
 
@@ -134,7 +134,8 @@ class MultiStepLR(LRScheduler):
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
         if not isinstance(milestones, Iterable):
-            raise TypeError(f"milestones must be a list of epochs, got {milestones!r}; write [{milestones!r}]")
+            hint = f"; write [{milestones}]" if isinstance(milestones, int) else ""
+            raise TypeError(f"milestones must be a list of epochs, got {milestones!r}{hint}")
         self.milestones = Counter(milestones)
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
@@ -163,7 +164,7 @@ class ConstantLR(LRScheduler):
         self, optimizer: Optimizer, factor: float = 1.0 / 3, total_iters: int = 5, last_epoch: int = -1
     ) -> None:
         if not 0 <= factor <= 1.0:
-            raise ValueError("Constant multiplicative factor expected to be between 0 and 1.")
+            raise ValueError(f"Constant multiplicative factor expected to be between 0 and 1, but got {factor}.")
         self.factor = factor
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
@@ -201,9 +202,12 @@ class LinearLR(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         if not 0 < start_factor <= 1.0:
-            raise ValueError("Starting multiplicative factor expected to be greater than 0 and less or equal to 1.")
+            raise ValueError(
+                "Starting multiplicative factor expected to be greater than 0 and less or equal to 1, but got "
+                f"{start_factor}."
+            )
         if not 0 <= end_factor <= 1.0:
-            raise ValueError("Ending multiplicative factor expected to be between 0 and 1.")
+            raise ValueError(f"Ending multiplicative factor expected to be between 0 and 1, but got {end_factor}.")
         self.start_factor = start_factor
         self.end_factor = end_factor
         self.total_iters = total_iters
