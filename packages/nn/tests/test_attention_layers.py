@@ -189,7 +189,7 @@ def test_bad_input(call, error, message):
     [
         ({"attn_mask": fb.ones(2, 2)}, RuntimeError, r"2D attn_mask is \(2, 2\), but should be \(3, 4\)"),
         ({"attn_mask": fb.ones(2, 3, 3)}, RuntimeError, r"3D attn_mask is \(2, 3, 3\), but should end with \(3, 4\)"),
-        ({"key_padding_mask": fb.ones(1, 3)}, AssertionError, r"shape \(1, 4\), \(batch, keys\), but got \(1, 3\)"),
+        ({"key_padding_mask": fb.ones(1, 3)}, AssertionError, r"shape of \(1, 4\), .*, but got \(1, 3\)"),
     ],
 )
 def test_masks_of_other_shapes(masks, error, message):
@@ -200,9 +200,7 @@ def test_masks_of_other_shapes(masks, error, message):
 
 def test_a_mask_for_each_head_without_a_batch():
     x = fb.ones(3, 4)
-    with pytest.raises(
-        AssertionError, match=r"Expected `attn_mask` shape to be \(2, 3, 3\) but got .*Size\(\[5, 3, 3\]"
-    ):
+    with pytest.raises(AssertionError, match=r"Expected `attn_mask` shape to be \(2, 3, 3\) but got \(5, 3, 3\)"):
         nn.MultiheadAttention(4, 2)(x, x, x, attn_mask=fb.ones(5, 3, 3))
 
 

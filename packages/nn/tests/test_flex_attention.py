@@ -170,10 +170,10 @@ WITHOUT_FIRST_HEAD = {"query": Q[:, 1:], "key": K[:, 1:], "value": V[:, 1:]}
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"query": Q[0]}, NotImplementedError, r"\(B, H, L, E\), got \[4, 21, 5\]"),
+        ({"query": Q[0]}, NotImplementedError, r"\(B, H, L, E\), got shapes \(4, 21, 5\)"),
         ({"query": Q[..., :4]}, ValueError, "E=4 and E=5"),
         ({"query": Q.astype("float32")}, ValueError, "same dtype.*float32"),
-        ({"value": V[:, :, 1:]}, ValueError, "same length"),
+        ({"value": V[:, :, 1:]}, ValueError, "same shape except for the last dimension"),
         ({"key": K[:, :2], "value": V[:, :2]}, ValueError, "Hq=4 and Hkv=2. Try setting enable_gqa=True"),
         ({"key": K[:, :3], "value": V[:, :3], "enable_gqa": True}, ValueError, "multiple.*Hq=4 and Hkv=3"),
         ({"key": K[:1], "value": V[:1]}, ValueError, "Bq=2 and Bkv=1"),

@@ -97,7 +97,7 @@ def test_errors(options, message):
 @pytest.mark.parametrize("name", ["input_lengths", "target_lengths"])
 def test_one_length_for_a_batch_is_refused(name):
     arguments = {"input_lengths": [2], "target_lengths": [2]} | {name: 2}
-    with pytest.raises(TypeError, match=rf"ctc_loss: {name} has one length for each sample .* write \[2\]"):
+    with pytest.raises(TypeError, match=rf"ctc_loss: {name} must hold one length for each sample .* write \[2\]"):
         F.ctc_loss(fb.zeros(2, 1, 3), fb.tensor([[1, 2]]), **arguments)
 
 

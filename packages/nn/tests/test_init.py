@@ -113,7 +113,7 @@ def test_gain(arguments, gain):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: init.calculate_gain("step"), "Unsupported nonlinearity step"),
+        (lambda: init.calculate_gain("step"), "Unsupported nonlinearity 'step'; expected one of 'conv1d'"),
         (lambda: init.calculate_gain("leaky_relu", True), "negative_slope True not a valid number"),
         (lambda: init.calculate_fan(fb.empty(3)), "fewer than 2 dimensions"),
         (lambda: init.eye_(fb.empty(3)), "Only tensors with 2 dimensions"),

@@ -198,7 +198,7 @@ def test_global_pruning_compares_all():
         (
             lambda: parametrize.remove_parametrizations(nn.Linear(2, 2), "weight"),
             ValueError,
-            "parametrization on weight",
+            "parametrization on 'weight'",
         ),
         (lambda: parametrizations.orthogonal(nn.Linear(2, 2), "bias"), ValueError, "Expected a matrix"),
         (lambda: nn.utils.remove_weight_norm(nn.Linear(2, 2)), ValueError, "weight_norm of 'weight' not found"),

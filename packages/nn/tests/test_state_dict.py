@@ -202,8 +202,8 @@ def inner(state, wrapper):
 
 
 MISTAKES = {
-    "data parallel": (lambda: prefixed("module."), r'behind the prefix "module\." \(.*\), which DataParallel leaves'),
-    "compiled": (lambda: prefixed("_orig_mod."), r'"_orig_mod\.".*compile\(\) leaves.*removeprefix\(\'_orig_mod\.\'\)'),
+    "data parallel": (lambda: prefixed("module."), r'with the prefix "module\." \(.*\), which DataParallel adds'),
+    "compiled": (lambda: prefixed("_orig_mod."), r'"_orig_mod\.".*compile\(\) adds.*removeprefix\(\'_orig_mod\.\'\)'),
     "attribute": (lambda: prefixed("model."), r'"model\.".*attribute of a larger one.*removeprefix\(\'model\.\'\)'),
     "other prefix": (lambda: prefixed("net.body."), r"removeprefix\('net\.body\.'\)"),
     "compiled inside": (
@@ -212,7 +212,7 @@ MISTAKES = {
     ),
     "whole checkpoint": (
         lambda: {"epoch": 3, "state_dict": model().state_dict(), "optimizer": {}},
-        r"under 'state_dict' \(beside 'epoch', 'optimizer'\).*load_state_dict\(checkpoint\['state_dict'\]\)",
+        r"key 'state_dict' \(other keys: 'epoch', 'optimizer'\).*load_state_dict\(checkpoint\['state_dict'\]\)",
     ),
 }
 

@@ -102,7 +102,7 @@ def test_vector_and_back():
     ("vector", "error", "message"),
     [
         (lambda: fb.zeros(8), ValueError, "parameters have 9 elements, but the vector has 8"),
-        (lambda: [0.0] * 9, TypeError, "expected a Tensor, but got: list"),
+        (lambda: [0.0] * 9, TypeError, "expected vec to be a Tensor, but got: list"),
     ],
 )
 def test_bad_vectors_change_nothing(vector, error, message):

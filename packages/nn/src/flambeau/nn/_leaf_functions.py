@@ -29,7 +29,10 @@ def wrap(fn_or_name: F) -> F:
     ['x', 'positive', 'add', 'output']
     """
     if not callable(fn_or_name) and not isinstance(fn_or_name, str):
-        raise RuntimeError("Unsupported type for global function! Must be either a callable or string name")
+        raise RuntimeError(
+            "Unsupported type for global function! Must be either a callable or string name, got "
+            f"{type(fn_or_name).__name__}"
+        )
     name = fn_or_name if isinstance(fn_or_name, str) else fn_or_name.__name__
     frame = inspect.currentframe()
     caller = frame.f_back if frame is not None else None

@@ -71,11 +71,12 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity == "leaky_relu":
         slope = 0.01 if param is None else param
         if isinstance(slope, bool) or not isinstance(slope, (int, float)):
-            raise ValueError(f"negative_slope {param} not a valid number")
+            raise ValueError(f"negative_slope {param!r} not a valid number")
         return math.sqrt(2.0 / (1 + slope**2))
     gains = {"tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}
     if nonlinearity not in gains:
-        raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
+        known = ", ".join(map(repr, sorted({*_LINEAR, *gains, "leaky_relu"})))
+        raise ValueError(f"Unsupported nonlinearity {nonlinearity!r}; expected one of {known}")
     return gains[nonlinearity]
 
 
@@ -90,7 +91,10 @@ def calculate_fan(tensor: Tensor) -> tuple[int, int]:
     (75, 200)
     """
     if tensor.ndim < 2:
-        raise ValueError("Fan in and fan out can not be computed for tensor with fewer than 2 dimensions")
+        raise ValueError(
+            "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions, got shape "
+            f"{tuple(tensor.shape)}"
+        )
     fan_out, fan_in, *window = tensor.shape
     area = math.prod(window)
     return fan_in * area, fan_out * area
@@ -154,7 +158,7 @@ def eye_(tensor: Tensor) -> Tensor:
             [0., 1., 0.]])
     """
     if tensor.ndim != 2:
-        raise ValueError("Only tensors with 2 dimensions are supported")
+        raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
     with no_grad():
         return tensor.copy_(identity(*tensor.shape))
 
@@ -171,7 +175,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
             [0., 1., 0.]])
     """
     if tensor.ndim not in (3, 4, 5):
-        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+        raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {tuple(tensor.shape)}")
     outputs, inputs, *window = tensor.shape
     if outputs % groups:
         raise ValueError(f"dim 0 must be divisible by groups, got {outputs} and {groups}")
@@ -197,7 +201,9 @@ def trunc_normal_(
     True
     """
     if tensor.is_complex():
-        raise NotImplementedError(f"trunc_normal_: complex numbers have no order, got a tensor of {tensor.dtype}")
+        raise NotImplementedError(
+            f"trunc_normal_ does not support complex tensors, got a tensor of dtype {tensor.dtype}"
+        )
     mean, std, a, b = (float(number) for number in (mean, std, a, b))  # raises before the tensor changes
     if not a - 2 * std <= mean <= b + 2 * std:
         warnings.warn(
@@ -248,7 +254,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     True
     """
     if tensor.ndim < 2:
-        raise ValueError("Only tensors with 2 or more dimensions are supported")
+        raise ValueError(f"Only tensors with 2 or more dimensions are supported, got shape {tuple(tensor.shape)}")
     if tensor.numel() == 0:
         return tensor
     with no_grad():
@@ -269,7 +275,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     True
     """
     if tensor.ndim != 2:
-        raise ValueError("Only tensors with 2 dimensions are supported")
+        raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)
     with no_grad():

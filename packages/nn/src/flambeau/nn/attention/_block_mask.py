@@ -19,7 +19,7 @@ Pair = tuple[Tensor | None, Tensor | None]
 
 _SLICED = (
     "Cannot use mask_mod from a sliced BlockMask: positions in the slice are not those that the function expects.\n"
-    "Give the slice one that does, which adds what was cut off:\n"
+    "Give the slice a mask_mod that adds the number of rows before the slice:\n"
     "    sliced = block_mask[:, :, first:]\n"
     "    sliced.mask_mod = lambda b, h, q, kv: mask_mod(b, h, q + first * block_mask.BLOCK_SIZE[0], kv)"
 )
@@ -76,7 +76,9 @@ class BlockMask:
         mask_mod: MaskMod,
     ) -> None:
         if kv_indices.dim() < 2:
-            raise RuntimeError(f"BlockMask must have at least 2 dimensions, got kv_indices of {kv_indices.dim()}")
+            raise RuntimeError(
+                f"BlockMask must have at least 2 dimensions, got kv_indices of shape {tuple(kv_indices.shape)}"
+            )
         if (full_kv_num_blocks is None) != (full_kv_indices is None):
             raise AssertionError("full_kv_num_blocks and full_kv_indices must be both provided or omitted")
         self.seq_lengths = seq_lengths
@@ -111,7 +113,9 @@ class BlockMask:
             ``full_kv_num_blocks`` and ``full_kv_indices`` is given.
         """
         if kv_indices.dim() < 2:
-            raise RuntimeError(f"BlockMask must have at least 2 dimensions, got kv_indices of {kv_indices.dim()}")
+            raise RuntimeError(
+                f"BlockMask must have at least 2 dimensions, got kv_indices of shape {tuple(kv_indices.shape)}"
+            )
         size = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
         lengths = seq_lengths or (kv_indices.shape[-2] * size[0], kv_indices.shape[-1] * size[1])
         partial, full = (kv_num_blocks, kv_indices), (full_kv_num_blocks, full_kv_indices)

@@ -42,7 +42,7 @@ def or_masks(*mask_mods: MaskMod) -> MaskMod:
 
 def _joined(mask_mods: tuple[MaskMod, ...], operator: Callable[[Tensor, Tensor], Tensor]) -> MaskMod:
     if not mask_mods or not all(callable(each) for each in mask_mods):
-        raise RuntimeError(f"All inputs should be callable mask_mods: {mask_mods}")
+        raise RuntimeError(f"All inputs should be callable mask_mods, and at least one is required: {mask_mods}")
 
     def mask_mod(b: Tensor, h: Tensor, q: Tensor, kv: Tensor) -> Tensor:
         return functools.reduce(operator, (each(b, h, q, kv) for each in mask_mods))

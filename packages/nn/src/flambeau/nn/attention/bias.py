@@ -86,5 +86,5 @@ def causal_lower_right(*size: int) -> CausalBias:
 
 def _two(size: tuple[int, ...]) -> tuple[int, int]:
     if len(size) != 2:
-        raise AssertionError("causal biases only support 2D tensors")
+        raise AssertionError(f"causal biases only support 2D tensors, got size {tuple(size)}")
     return size[0], size[1]

@@ -33,8 +33,8 @@ ScoreMod = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 _OTHER_LENGTH = (
     "block_mask was created for block_mask.shape={shape} but got q_len={queries} and kv_len={keys}. Create one for "
-    "these lengths, or crop this one to its upper left corner by block_mask._adjust({queries}, {keys}), which is right "
-    "where its mask_mod does not depend on the lengths."
+    "these lengths, or crop this one to its upper left corner with block_mask._adjust({queries}, {keys}), which is "
+    "correct if its mask_mod does not depend on the lengths."
 )
 
 
@@ -187,7 +187,7 @@ def flex_attention(
     _check(query, key, value, block_mask, enable_gqa)
     if return_lse and return_aux is not None:
         raise ValueError(
-            "flex_attention takes return_lse or return_aux, not both: AuxRequest(lse=True) asks for the same"
+            "flex_attention takes return_lse or return_aux, not both; return_aux=AuxRequest(lse=True) returns the same"
         )
     wanted = return_aux or AuxRequest(lse=return_lse)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
@@ -301,8 +301,10 @@ def _chosen(tensor: Tensor, keys: slice | Tensor) -> Tensor:
 def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | None, enable_gqa: bool) -> None:
     """Raise an error if the operands do not match each other or the mask."""
     if not query.dim() == key.dim() == value.dim() == 4:
-        shapes = ", ".join(str(list(each.shape)) for each in (query, key, value))
-        raise NotImplementedError(f"flex_attention: query, key and value must be (B, H, L, E), got {shapes}")
+        shapes = ", ".join(str(tuple(each.shape)) for each in (query, key, value))
+        raise NotImplementedError(
+            f"flex_attention: query, key and value must have 4 dimensions, (B, H, L, E), got shapes {shapes}"
+        )
     if not query.dtype == key.dtype == value.dtype:
         dtypes = ", ".join(str(each.dtype) for each in (query, key, value))
         raise ValueError(f"Expected query, key, and value to have the same dtype, but got {dtypes}.")
@@ -310,7 +312,10 @@ def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | No
         sizes = f"E={query.shape[-1]} and E={key.shape[-1]}"
         raise ValueError(f"Expect query and key/value to have the same embedding dimension but got {sizes}.")
     if key.shape[:3] != value.shape[:3]:
-        raise ValueError(f"Expect key and value of the same length, got {list(key.shape)} and {list(value.shape)}.")
+        raise ValueError(
+            f"Expect key and value to have the same shape except for the last dimension, got {tuple(key.shape)} and "
+            f"{tuple(value.shape)}."
+        )
     heads, of_keys = query.shape[1], key.shape[1]
     if heads != of_keys and not enable_gqa:
         raise ValueError(
@@ -332,11 +337,16 @@ def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | No
 
 def _check_mask(query: Tensor, key: Tensor, block_mask: BlockMask) -> None:
     if len(block_mask.shape) != 4:
-        raise ValueError(f"block_mask must be of batches and heads, got block_mask.shape={block_mask.shape}")
+        raise ValueError(
+            "block_mask must have 4 dimensions, (batches, heads, queries, keys), got "
+            f"block_mask.shape={block_mask.shape}"
+        )
     if tuple(block_mask.seq_lengths) != (query.shape[2], key.shape[2]):
         raise ValueError(_OTHER_LENGTH.format(shape=block_mask.shape, queries=query.shape[2], keys=key.shape[2]))
     for size, of_mask, name in zip(query.shape[:2], block_mask.shape[:2], ("batches", "heads"), strict=True):
         if of_mask not in (1, size):
-            raise ValueError(f"block_mask is for {of_mask} {name}, but query has {size}: shape {list(query.shape)}")
+            raise ValueError(
+                f"block_mask is for {of_mask} {name}, but query has {size} (its shape is {tuple(query.shape)})"
+            )
     if block_mask.kv_indices.device != query.device:
         raise ValueError(f"block_mask is on {block_mask.kv_indices.device}, but query is on {query.device}")

@@ -227,10 +227,11 @@ def _is_batched(
     if mask is not None and mask.ndim == 3 and query.ndim == 2:
         expected = num_heads, query.shape[0], key.shape[0]
         if tuple(mask.shape) != expected:
-            raise AssertionError(f"Expected `attn_mask` shape to be {expected} but got {mask.shape}")
+            raise AssertionError(f"Expected `attn_mask` shape to be {expected} but got {tuple(mask.shape)}")
     if mask is not None and mask.ndim == 3 and mask.shape[0] != batch * num_heads:
         raise RuntimeError(
-            f"The shape of the 3D attn_mask is {list(mask.shape)}, but should begin with {batch * num_heads}."
+            f"The shape of the 3D attn_mask is {tuple(mask.shape)}, but its first "
+            f"dimension should be batch_size * num_heads = {batch * num_heads}."
         )
     return query.ndim == 3
 
@@ -251,11 +252,12 @@ def _check_masks(mask: Tensor | None, padding: Tensor | None, length: int, sourc
     if mask is not None and tuple(mask.shape[-2:]) != (length, sources):
         raise RuntimeError(
             f"The shape of the {mask.ndim}D attn_mask is {tuple(mask.shape)}, but should "
-            f"{'end with' if mask.ndim == 3 else 'be'} {(length, sources)}: queries, keys."
+            f"{'end with' if mask.ndim == 3 else 'be'} {(length, sources)}, the numbers of queries and keys."
         )
     if padding is not None and tuple(padding.shape) != (batch, sources):
         raise AssertionError(
-            f"expecting key_padding_mask of shape {(batch, sources)}, (batch, keys), but got {tuple(padding.shape)}"
+            f"expecting key_padding_mask shape of {(batch, sources)}, the batch size and the number of keys, but got "
+            f"{tuple(padding.shape)}"
         )
 
 
@@ -273,7 +275,9 @@ def _projected(
         weights: tuple[Tensor, ...] = weight.chunk(3)
     else:
         if any(w is None for w in separate):
-            raise AssertionError("use_separate_proj_weight is True but a projection weight is None")
+            names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
+            missing = ", ".join(name for name, w in zip(names, separate, strict=True) if w is None)
+            raise AssertionError(f"use_separate_proj_weight is True but {missing} is None")
         weights = separate  # type: ignore[assignment]
     biases = (None, None, None) if bias is None else bias.chunk(3)
     inputs = (query, key, value)

@@ -54,7 +54,9 @@ def ctc_loss(
 
 def _lengths(name: str, lengths: Tensor | Sequence[int]) -> list[int]:
     if isinstance(lengths, int):
-        raise TypeError(f"ctc_loss: {name} has one length for each sample of the batch; write [{lengths}] for one")
+        raise TypeError(
+            f"ctc_loss: {name} must hold one length for each sample of the batch, got an int; write [{lengths}]"
+        )
     if isinstance(lengths, Tensor):
         if lengths.dtype.is_floating_point:
             raise RuntimeError(f"ctc_loss: {name} must be integers, got {lengths.dtype}")

@@ -50,7 +50,7 @@ def embedding(
             [1., 0., 0.]])
     """
     if padding_idx is not None and not -weight.shape[0] <= padding_idx < weight.shape[0]:
-        raise AssertionError(f"Padding_idx must be within num_embeddings: got {padding_idx} of {weight.shape[0]}")
+        raise AssertionError(f"Padding_idx must be within num_embeddings ({weight.shape[0]}), got {padding_idx}")
     padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
         flambeau.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
@@ -97,15 +97,18 @@ def embedding_bag(
     tensor([[1., 0., 1.]])
     """
     if weight.dtype is flambeau.int64 and input.dtype.is_floating_point:
-        warnings.warn("Argument order of nn.functional.embedding_bag was changed: input comes first.", stacklevel=2)
+        warnings.warn(
+            "Argument order of nn.functional.embedding_bag was changed: write embedding_bag(input, weight, ...).",
+            stacklevel=2,
+        )
         weight, input = input, weight
     if per_sample_weights is not None and per_sample_weights.shape != input.shape:
         raise ValueError(
-            f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it must have "
-            f"the same shape as the input ({list(input.shape)})"
+            f"embedding_bag: If per_sample_weights ({tuple(per_sample_weights.shape)}) is not None, then it must have "
+            f"the same shape as the input ({tuple(input.shape)})"
         )
     if mode not in _MODES:
-        raise ValueError(f"mode has to be one of sum, mean or max, got {mode}")
+        raise ValueError(f"mode has to be one of sum, mean or max, got {mode!r}")
     if mode == "max" and scale_grad_by_freq:
         raise ValueError("max mode does not support scaling the gradient by the frequency")
     if per_sample_weights is not None and mode != "sum":

@@ -16,7 +16,7 @@ from ._reduction import chosen, reduced, same_size
 SOFTPLUS_IS_LINEAR = 40.0
 
 _PROBABILITIES_WANTED = (
-    "all elements of input should be between 0 and 1; for scores of any size there is binary_cross_entropy_with_logits"
+    "all elements of input should be between 0 and 1; use binary_cross_entropy_with_logits for logits"
 )
 _SIZES_MUST_AGREE = "Target size {target} must be the same as input size {input}"
 
@@ -80,7 +80,9 @@ def _weighted(loss: Tensor, weight: Tensor | None, reduction: str, normalized: b
     if weight is None:
         return reduced(loss, reduction)
     if weight.shape != loss.shape:
-        raise ValueError(f"Weights and input must have the same size, got {list(weight.shape)} and {list(loss.shape)}.")
+        raise ValueError(
+            f"Weights and input must have the same size, got {tuple(weight.shape)} and {tuple(loss.shape)}."
+        )
     loss = loss * weight
     return loss.sum() / weight.sum() if reduction == "mean" and normalized else reduced(loss, reduction)
 
@@ -294,9 +296,9 @@ def gaussian_nll_loss(
         elif not (input.shape[:-1] == var.shape[:-1] and var.shape[-1:] == (1,)) and not (
             var.ndim == input.ndim and all(v in (1, i) for v, i in zip(var.shape, input.shape, strict=True))
         ):
-            raise ValueError(f"var is of incorrect size: {list(var.shape)} for an input of {list(input.shape)}")
+            raise ValueError(f"var is of incorrect size: {tuple(var.shape)} for an input of size {tuple(input.shape)}")
     if reduction not in ("none", "mean", "sum"):
-        raise ValueError(f"{reduction} is not valid")
+        raise ValueError(f"{reduction} is not valid as reduction; expected 'none', 'mean' or 'sum'")
     if not _holds((var < 0).logical_not()):
         raise ValueError("var has negative entry/entries")
     # The clamp changes the value, but the derivative of v with respect to var is 1 everywhere, as in PyTorch.

@@ -133,7 +133,9 @@ def rrelu_(
 
 def _default_generator_only(name: str, generator: Any) -> None:
     if generator is not None:
-        raise NotImplementedError(f"{name}: only the default generator can be used")
+        raise NotImplementedError(
+            f"{name}: generator= is not supported, because only the default generator can be used"
+        )
 
 
 def dropout_(input: Tensor, p: float, train: bool) -> Tensor:

@@ -279,7 +279,10 @@ def _fractional(
 ) -> tuple[Tensor, Tensor]:
     name = f"fractional_max_pool{dims}d"
     if (output_size is None) == (output_ratio is None):
-        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
+        raise ValueError(
+            f"{name} requires specifying either an output_size or an output_ratio, got output_size={output_size} and "
+            f"output_ratio={output_ratio}"
+        )
     windows: Any = output_size
     if output_ratio is not None:
         ratios = (output_ratio,) * dims if isinstance(output_ratio, (int, float)) else tuple(output_ratio)

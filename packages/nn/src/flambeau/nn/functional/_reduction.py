@@ -7,11 +7,11 @@ import warnings
 from flambeau import Tensor, broadcast_tensors
 
 SIZES_DIFFER = """\
-Using a target size ({target}) that is different to the input size ({input}): the two are broadcast. Give both \
+Using a target size {target} that is different to the input size {input}: the two are broadcast. Give both \
 the same shape."""
 
 SIZES_MULTIPLY = """\
-Using a target size ({target}) with the input size ({input}) would broadcast both to {both}, and compare every \
+Using a target size {target} with the input size {input} would broadcast both to {both}, and compare every \
 prediction with every target. Give both the same shape: target.reshape(input.shape)."""
 
 
@@ -27,7 +27,7 @@ def chosen(reduction: str, size_average: bool | None = None, reduce: bool | None
             stacklevel=3,
         )
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{reduction} is not a valid value for reduction: use 'mean', 'sum' or 'none'")
+        raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
     return reduction
 
 
@@ -46,8 +46,8 @@ def same_size(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if input.shape == target.shape:
         return input, target
     both = broadcast_tensors(input, target)
-    sizes = {"target": list(target.shape), "input": list(input.shape)}
+    sizes = {"target": tuple(target.shape), "input": tuple(input.shape)}
     if both[0].shape not in (input.shape, target.shape):
-        raise ValueError(SIZES_MULTIPLY.format(both=list(both[0].shape), **sizes))
+        raise ValueError(SIZES_MULTIPLY.format(both=tuple(both[0].shape), **sizes))
     warnings.warn(SIZES_DIFFER.format(**sizes), stacklevel=3)
     return both[0], both[1]

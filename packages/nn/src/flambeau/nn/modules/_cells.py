@@ -91,7 +91,7 @@ class RNNCell(RNNCellBase):
 
     def _function(self) -> Callable[..., Any]:
         if self.nonlinearity not in ("tanh", "relu"):
-            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
+            raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity!r}; expected 'tanh' or 'relu'")
         return rnn_tanh_cell if self.nonlinearity == "tanh" else rnn_relu_cell
 
 

@@ -15,8 +15,8 @@ _OF_HOOKS = (
 )
 
 HAS_HOOKS = (
-    "{kind}: PyTorch pickled it with hooks ({table}), which are not taken over; save its state_dict() there, or remove "
-    "the hooks first"
+    "{kind}: the module was saved by PyTorch with hooks ('{table}'), which cannot be loaded; remove the hooks before "
+    "saving it, or save its state_dict()"
 )
 
 

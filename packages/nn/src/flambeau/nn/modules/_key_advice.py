@@ -15,25 +15,25 @@ MOST_COMPARED_PAIRS = 40_000
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 
 NESTED = (
-    "The module's state is one level down, under {key!r}{others}: this is a whole checkpoint. Load it with "
+    "The dictionary seems to be a whole checkpoint, which has the module's state under the key {key!r}{others}; write "
     "load_state_dict(checkpoint[{key!r}])"
 )
 EXTRA_PREFIX = (
-    'Every missing key is there behind the prefix "{prefix}" ({example!r}){reason}; remove it with '
+    'Every missing key is present with the prefix "{prefix}" ({example!r}){reason}; remove it with '
     "{{key.removeprefix({prefix!r}): value for key, value in state.items()}}"
 )
 LACKING_PREFIX = (
-    'Every missing key is there without the prefix "{prefix}" ({example!r}){reason}; add it with '
+    'Every missing key is present without the prefix "{prefix}" ({example!r}){reason}; add it with '
     "{{{prefix!r} + key: value for key, value in state.items()}}, or load into the module's {attribute!r}"
 )
 WRAPPED_INSIDE = (
-    'Every missing key is there with "{wrapper}." inside ({example!r}), which a wrapper left there; remove it with '
+    'Every missing key is present with "{wrapper}." inside ({example!r}), which a wrapper added; remove it with '
     "{{key.replace({wrapper_dot!r}, ''): value for key, value in state.items()}}"
 )
 REASONS = {
-    "module.": ", which DataParallel leaves there",
-    "_orig_mod.": ", which compile() leaves there",
-    "model.": ", as where the module was an attribute of a larger one",
+    "module.": ", which DataParallel adds",
+    "_orig_mod.": ", which compile() adds",
+    "model.": ", as if the module was an attribute of a larger one",
 }
 
 
@@ -76,7 +76,7 @@ def _nested(missing: list[str], state: Mapping[str, Any]) -> _Explained | None:
     for key, value in state.items():
         if missing and isinstance(value, Mapping) and all(name in value for name in missing):
             others = ", ".join(repr(other) for other in [other for other in state if other != key][:4])
-            beside = f" (beside {others})" if others else ""
+            beside = f" (other keys: {others})" if others else ""
             return _Explained(NESTED.format(key=key, others=beside), set(missing), set(state))
     return None
 

@@ -74,8 +74,8 @@ class _NormBase(Module):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.ndim not in self.dimensions:
             expected = " or ".join(f"{count}D" for count in self.dimensions)
-            hint = "; input.unsqueeze(0) is a batch of one" if self.dimensions == (input.ndim + 1,) else ""
-            raise ValueError(f"expected {expected} input (got {input.ndim}D input): shape {list(input.shape)}{hint}")
+            hint = "; input.unsqueeze(0) adds a batch dimension" if self.dimensions == (input.ndim + 1,) else ""
+            raise ValueError(f"expected {expected} input (got {input.ndim}D input), shape {tuple(input.shape)}{hint}")
 
     def extra_repr(self) -> str:
         options = options_of(self, "eps", "momentum", "affine")

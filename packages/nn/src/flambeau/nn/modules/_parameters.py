@@ -44,7 +44,7 @@ class ParameterList(Module):
     def _name_at(self, index: int) -> str:
         position = operator.index(index)
         if not -self._size <= position < self._size:
-            raise IndexError(f"index {position} is out of range")
+            raise IndexError(f"index {position} is out of range for {type(self).__name__} of length {self._size}")
         return str(position % self._size)
 
     @overload
@@ -203,7 +203,7 @@ class ParameterDict(Module):
         """
         if not isinstance(parameters, Iterable):
             raise TypeError(
-                f"ParametersDict.update should be called with an iterable of key/value pairs, but got "
+                f"ParameterDict.update should be called with an iterable of key/value pairs, but got "
                 f"{type(parameters).__name__}"
             )
         if isinstance(parameters, (OrderedDict, ParameterDict)):
@@ -212,7 +212,7 @@ class ParameterDict(Module):
             pairs = sorted(parameters.items()) if isinstance(parameters, Mapping) else list(parameters)
         for position, pair in enumerate(pairs):
             if not isinstance(pair, Iterable) or len(pair := tuple(pair)) != 2:
-                raise ValueError(f"ParameterDict update sequence element #{position} is no pair of key and value")
+                raise ValueError(f"ParameterDict update sequence element #{position} is not a pair of key and value")
             self[pair[0]] = pair[1]
 
     def __or__(self, other: ParameterDict) -> ParameterDict:

@@ -141,14 +141,14 @@ class Stateful(Tree):
         Raises: RuntimeError if the subclass does not define it.
         """
         raise RuntimeError(
-            "Reached a code path in Module.get_extra_state() that should never be called: define get_extra_state() "
+            "Reached a code path in Module.get_extra_state() that should never be called; define get_extra_state() "
             f"in {type(self).__name__} together with set_extra_state()."
         )
 
     def set_extra_state(self, state: Any) -> None:
         """Restore the value returned by `get_extra_state`. Raises: RuntimeError if the subclass does not define it."""
         raise RuntimeError(
-            "Reached a code path in Module.set_extra_state() that should never be called: define set_extra_state() "
+            "Reached a code path in Module.set_extra_state() that should never be called; define set_extra_state() "
             f"in {type(self).__name__} together with get_extra_state()."
         )
 
@@ -318,8 +318,8 @@ class _Loading:
 def _after_loading(hook: Callable[..., Any], module: Stateful, keys: _IncompatibleKeys) -> None:
     if hook(module, keys) is not None:
         raise AssertionError(
-            "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values: "
-            "change the incompatible_keys in place"
+            "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values; "
+            "change incompatible_keys in place instead"
         )
 
 

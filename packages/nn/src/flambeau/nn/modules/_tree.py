@@ -185,7 +185,7 @@ class Tree:
             )
         if param is not None and param.grad_fn is not None:
             raise ValueError(
-                f"cannot assign a non-leaf Tensor to parameter {name!r}: a parameter is no result of a computation. "
+                f"cannot assign a non-leaf Tensor to parameter {name!r}. Model parameters must be created explicitly. "
                 f"To express {name!r} as a function of another Tensor, compute the value in forward()."
             )
         self._enter("_parameters", name, param)

@@ -271,7 +271,7 @@ class ConvTranspose3d(_ConvTransposeNd):
 
 def _check_channels(in_channels: int, out_channels: int, groups: int) -> None:
     if groups <= 0:
-        raise ValueError("groups must be a positive integer")
+        raise ValueError(f"groups must be a positive integer, got {groups}")
     for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
         if channels % groups:
             raise ValueError(f"{name} must be divisible by groups, got {name}={channels} and groups={groups}")

@@ -37,9 +37,7 @@ class _InstanceNorm(_NormBase):
         text = f"expected input's size at dim=-{self.dimensions[0]} to match num_features ({self.num_features}), "
         if self.affine:
             raise ValueError(f"{text}but got: {channels}.")
-        warnings.warn(
-            f"{text}but got: {channels}. num_features is not used where affine=False, so this works.", stacklevel=4
-        )
+        warnings.warn(f"{text}but got: {channels}. num_features has no effect if affine=False.", stacklevel=4)
 
     def _normalized(self, input: Tensor) -> Tensor:
         statistics = (self.running_mean, self.running_var)

@@ -83,7 +83,7 @@ class Module(Caller, Stateful, Convertible):
     def train(self, mode: bool = True) -> Self:
         """Set training mode, which dropout and batch normalisation depend on, in the whole tree."""
         if not isinstance(mode, bool):
-            raise ValueError("training mode is expected to be boolean")
+            raise ValueError(f"training mode is expected to be boolean, got {mode!r}")
         self.training = mode
         for module in self.children():
             module.train(mode)

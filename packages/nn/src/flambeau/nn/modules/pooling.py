@@ -389,8 +389,8 @@ class _FractionalMaxPoolNd(Module):
             raise ValueError(f"kernel_size must be {count} positive integers, but got {kernel_size}")
         if (output_size is None) == (output_ratio is None):
             raise ValueError(
-                f"{type(self).__name__} requires exactly one of output_size and output_ratio, got {output_size} and "
-                f"{output_ratio}"
+                f"{type(self).__name__} requires exactly one of output_size and output_ratio, got "
+                f"output_size={output_size} and output_ratio={output_ratio}"
             )
         self.kernel_size = kernel
         self.return_indices = return_indices

@@ -58,7 +58,7 @@ class RNNBase(Module):
         _check_sizes(hidden_size, num_layers, proj_size)
         _check_dropout(dropout, num_layers)
         if mode not in GATES:
-            raise ValueError(f"Unrecognized RNN mode: {mode}")
+            raise ValueError(f"Unrecognized RNN mode: {mode!r}; expected one of {', '.join(map(repr, GATES))}")
         self.mode = mode
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -192,7 +192,7 @@ class RNNBase(Module):
         for index, (part, shape) in enumerate(zip(state, shapes, strict=True)):
             if tuple(part.shape) != shape:
                 name = f"hidden[{index}]" if len(shapes) > 1 else "hidden"
-                raise RuntimeError(f"Expected {name} size {shape}, got {list(part.shape)}")
+                raise RuntimeError(f"Expected {name} size {shape}, got {tuple(part.shape)}")
         return state
 
     def _parts(self, hx: Any) -> State:
@@ -274,7 +274,7 @@ class RNN(RNNBase):
         dtype: Any = None,
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+            raise ValueError(f"Unknown nonlinearity {nonlinearity!r}. Select from 'tanh' or 'relu'.")
         options = (num_layers, bias, batch_first, dropout, bidirectional, 0, device, dtype)
         super().__init__(f"RNN_{nonlinearity.upper()}", input_size, hidden_size, *options)
         self.nonlinearity = nonlinearity
@@ -321,7 +321,8 @@ class LSTM(RNNBase):
 
     def _parts(self, hx: Any) -> State:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
-            raise RuntimeError(f"LSTM expects two hidden states, (h, c), got {type(hx).__name__}")
+            got = f"{len(hx)} of them" if isinstance(hx, (tuple, list)) else type(hx).__name__
+            raise RuntimeError(f"LSTM expects two hidden states, (h, c), got {got}")
         return tuple(hx)
 
     def _as_hidden(self, state: State) -> State:

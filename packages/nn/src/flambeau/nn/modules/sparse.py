@@ -36,7 +36,8 @@ class _Table(Module):
         shape = (num_embeddings, embedding_dim)
         if weight is not None and tuple(weight.shape) != shape:
             raise AssertionError(
-                f"Shape of weight does not match num_embeddings and embedding_dim: {tuple(weight.shape)} and {shape}"
+                f"Shape of weight does not match num_embeddings and embedding_dim: got {tuple(weight.shape)}, expected "
+                f"{shape}"
             )
         made = empty(shape, device=device, dtype=dtype) if weight is None else weight
         self.weight = Parameter(made, requires_grad)
@@ -71,13 +72,15 @@ def _row(padding_idx: int | None, rows: int) -> int | None:
     if padding_idx is None:
         return None
     if not -rows <= padding_idx < rows:
-        raise AssertionError(f"padding_idx must be within num_embeddings, got {padding_idx} of {rows}")
+        raise AssertionError(f"padding_idx must be within num_embeddings ({rows}), got {padding_idx}")
     return padding_idx % rows
 
 
 def _size_of(embeddings: Tensor) -> tuple[int, int]:
     if embeddings.ndim != 2:
-        raise AssertionError(f"Embeddings parameter is expected to be 2-dimensional, got {embeddings.ndim}")
+        raise AssertionError(
+            f"Embeddings parameter is expected to be 2-dimensional, got shape {tuple(embeddings.shape)}"
+        )
     rows, width = embeddings.shape
     return rows, width
 

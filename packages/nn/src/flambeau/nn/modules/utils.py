@@ -46,6 +46,6 @@ def _list_with_default(out_size: int | Sequence[int | None], defaults: Sequence[
     if isinstance(out_size, int):
         return out_size
     if len(defaults) <= len(out_size):
-        raise ValueError(f"Input dimension should be at least {len(out_size) + 1}")
+        raise ValueError(f"Input dimension should be at least {len(out_size) + 1}, got {len(defaults)}")
     last = defaults[-len(out_size) :]
     return [default if size is None else size for size, default in zip(out_size, last, strict=True)]

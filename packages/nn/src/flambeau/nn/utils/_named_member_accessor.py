@@ -51,4 +51,4 @@ def _check(module: Module, name: str, value: Any, kind: type) -> None:
     if value is not None and not isinstance(value, kind):
         raise TypeError(f"{value} is not an instance of torch.{'Tensor' if kind is Tensor else 'nn.Module'}")
     if "." in name or not name:
-        raise KeyError(f"expected the name of a member, without dots, got {name!r}")
+        raise KeyError(f"expected a member name that is not empty and has no dots, got {name!r}")

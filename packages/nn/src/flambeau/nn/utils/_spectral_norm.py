@@ -63,7 +63,7 @@ def spectral_norm(
     ['bias', 'weight_orig', 'weight_u', 'weight_v']
     """
     if find_hook(module, SpectralNorm, name) is not None:
-        raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")
+        raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter '{name}'")
     if dim is None:
         dim = 1 if getattr(module, "transposed", False) else 0
     hook = SpectralNorm(name, n_power_iterations, dim, eps)

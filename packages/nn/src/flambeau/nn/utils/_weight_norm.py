@@ -44,7 +44,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     ['bias', 'weight_g', 'weight_v']
     """
     if find_hook(module, WeightNorm, name) is not None:
-        raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
+        raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter '{name}'")
     hook = WeightNorm(name, dim)
     weight = getattr(module, name)
     require_shape(weight, "WeightNorm")

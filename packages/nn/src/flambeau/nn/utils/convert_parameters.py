@@ -32,7 +32,7 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
             [2., 3.]])
     """
     if not isinstance(vec, Tensor):
-        raise TypeError(f"expected a Tensor, but got: {type(vec).__name__}")
+        raise TypeError(f"expected vec to be a Tensor, but got: {type(vec).__name__}")
     targets = listed("vector_to_parameters", parameters)
     needed = sum(parameter.numel() for parameter in targets)
     if needed != vec.numel():

@@ -42,13 +42,16 @@ def fuse_linear_bn_eval(linear: Linear, bn: _NormBase) -> Linear:
     """
     features = (linear.out_features, bn.num_features)
     if features[0] != features[1] and features[1] != 1:
-        raise AssertionError(f"To fuse, linear.out_features == bn.num_features or bn.num_features == 1, got {features}")
+        raise AssertionError(
+            "To fuse, linear.out_features == bn.num_features or bn.num_features == 1 must hold, but got "
+            f"linear.out_features={features[0]} and bn.num_features={features[1]}"
+        )
     return _fused(linear, bn, False)
 
 
 def _fused(layer: M, bn: Module, transpose: bool) -> M:
     if layer.training or bn.training:
-        raise AssertionError("Fusion only for eval!")
+        raise AssertionError("Fusion only for eval! Call eval() on both modules first.")
     fused: Any = copy.deepcopy(layer)
     norm: Any = bn
     statistics = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)

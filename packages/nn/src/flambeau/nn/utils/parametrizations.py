@@ -72,7 +72,10 @@ class _SpectralNorm(Module):
                 f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}"
             )
         if not -max(weight.ndim, 1) <= dim < max(weight.ndim, 1):
-            raise IndexError(f"Dimension out of range for a weight of {weight.ndim} dimensions, but got {dim}")
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-max(weight.ndim, 1)}, "
+                f"{max(weight.ndim, 1) - 1}], but got {dim})"
+            )
         self.dim = dim % max(weight.ndim, 1)
         self.eps = eps
         self.n_power_iterations = n_power_iterations
@@ -174,7 +177,9 @@ class _Orthogonal(Module):
     def right_inverse(self, Q: Tensor) -> Tensor:
         """Return a matrix that maps to ``Q``. Raises: NotImplementedError for maps without a unique inverse."""
         if tuple(Q.shape) != tuple(self.shape):
-            raise ValueError(f"Expected a matrix or batch of matrices of shape {self.shape}. Got {Q.shape}.")
+            raise ValueError(
+                f"Expected a matrix or batch of matrices of shape {tuple(self.shape)}. Got {tuple(Q.shape)}."
+            )
         if self.use_trivialization:
             self.base = _orthonormal(Q)
             start = flambeau.zeros_like(Q)
@@ -229,13 +234,13 @@ def orthogonal(
     if not isinstance(weight, Tensor):
         raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     if weight.ndim < 2:
-        raise ValueError(f"Expected a matrix or batch of matrices. Got a tensor of {weight.ndim} dimensions.")
+        raise ValueError(f"Expected a matrix or batch of matrices. Got a tensor of shape {tuple(weight.shape)}.")
     if orthogonal_map is None:
         square = weight.shape[-2] == weight.shape[-1]
         orthogonal_map = "matrix_exp" if square or weight.is_complex() else "householder"
     if orthogonal_map not in ("matrix_exp", "cayley", "householder"):
         raise ValueError(
-            f'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". Got: {orthogonal_map}'
+            f'orthogonal_map has to be one of "matrix_exp", "cayley", "householder". Got: {orthogonal_map!r}'
         )
     parametrization = _Orthogonal(weight, orthogonal_map, use_trivialization)
     return parametrize.register_parametrization(module, name, parametrization, unsafe=True)

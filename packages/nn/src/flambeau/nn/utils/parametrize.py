@@ -296,11 +296,14 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     (False, True)
     """
     if not is_parametrized(module, tensor_name):
-        raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
+        raise ValueError(f"Module {module} does not have a parametrization on '{tensor_name}'")
     held = _lists(module)[tensor_name]
     original = held.originals()[0]
     if not leave_parametrized and not held.is_tensor:
-        raise ValueError("Cannot leave unparametrized (`leave_parametrized=False`) a tensor of several originals.")
+        raise ValueError(
+            "Cannot leave unparametrized (`leave_parametrized=False`) a tensor that is "
+            "parametrized in terms of a sequence of tensors."
+        )
     if leave_parametrized:
         with no_grad():
             value = getattr(module, tensor_name).detach()
@@ -346,7 +349,7 @@ def transfer_parametrizations_and_params(
     names = [tensor_name] if tensor_name is not None else list(getattr(from_module, "parametrizations", ()))
     for name in names:
         if not is_parametrized(from_module, name):
-            raise ValueError(f"Module {from_module} does not have a parametrization on {name}")
+            raise ValueError(f"Module {from_module} does not have a parametrization on '{name}'")
         held = _lists(from_module)[name]
         if not hasattr(to_module, name):
             setattr(to_module, name, Parameter(getattr(from_module, name).detach().clone()))

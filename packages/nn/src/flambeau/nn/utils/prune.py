@@ -94,8 +94,8 @@ class BasePruningMethod(ABC):
         scores = original if importance_scores is None else importance_scores
         if scores.shape != original.shape:
             raise AssertionError(
-                f"importance_scores should have the same shape as parameter {name} of {module}, got "
-                f"{list(scores.shape)} and {list(original.shape)}"
+                f"importance_scores should have the same shape as parameter '{name}' of {module}, got "
+                f"{tuple(scores.shape)} and {tuple(original.shape)}"
             )
         if previous is None:
             _check_parameter(module, name)
@@ -112,7 +112,10 @@ class BasePruningMethod(ABC):
         """Return ``t`` with pruned elements set to zero."""
         scores = t if importance_scores is None else importance_scores
         if scores.shape != t.shape:
-            raise AssertionError("importance_scores should have the same shape as tensor t")
+            raise AssertionError(
+                "importance_scores should have the same shape as tensor t, got "
+                f"{tuple(scores.shape)} and {tuple(t.shape)}"
+            )
         default = ones_like(t) if default_mask is None else default_mask
         return t * self.compute_mask(scores, default)
 
@@ -216,7 +219,7 @@ class _Amount(BasePruningMethod):
 def _validate_pruning_amount_init(amount: Any) -> None:
     """Raise an error unless this is a number of values or slices, or a fraction of them."""
     if isinstance(amount, bool) or not isinstance(amount, (int, float)):
-        raise TypeError(f"Invalid type for amount: {amount}. Must be int or float.")
+        raise TypeError(f"Invalid type for amount: {amount!r}. Must be int or float.")
     if amount < 0 or (isinstance(amount, float) and amount > 1.0):
         raise ValueError(f"amount={amount} should either be a float in the range [0, 1] or a non-negative integer")
 
@@ -302,10 +305,10 @@ class _Structured(_Amount):
         if t.ndim <= 1:
             raise ValueError(
                 f"Structured pruning can only be applied to multidimensional tensors. Found tensor of shape "
-                f"{list(t.shape)} with {t.ndim} dims"
+                f"{tuple(t.shape)} with {t.ndim} dims"
             )
         if not -t.ndim <= self.dim < t.ndim:
-            raise IndexError(f"Invalid index {self.dim} for tensor of size {list(t.shape)}")
+            raise IndexError(f"Invalid index {self.dim} for tensor of size {tuple(t.shape)}")
         count = self._count(t.shape[self.dim])
         if not count:
             return default_mask
@@ -363,7 +366,9 @@ class CustomFromMask(BasePruningMethod):
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
         """Return the product of both masks."""
         if default_mask.shape != self.mask.shape:
-            raise AssertionError(f"the mask has shape {list(self.mask.shape)}, the tensor {list(default_mask.shape)}")
+            raise AssertionError(
+                f"expected a mask of shape {tuple(default_mask.shape)}, like the tensor, got {tuple(self.mask.shape)}"
+            )
         return default_mask * self.mask.to(default_mask.dtype)
 
 

@@ -144,7 +144,7 @@ def pack_padded_sequence(
     tensor([1, 4, 2, 5, 3])
     """
     if not input.numel():
-        raise RuntimeError(f"Cannot pack an empty tensor, of shape {list(input.shape)}")
+        raise RuntimeError(f"Cannot pack an empty tensor, of shape {tuple(input.shape)}")
     counts = [int(length) for length in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
     order = None
     if not enforce_sorted:
@@ -173,7 +173,9 @@ def _check_lengths(lengths: list[int], steps: Tensor) -> None:
             "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement"
         )
     if lengths[0] > steps.shape[0]:
-        raise RuntimeError(f"a sequence of length {lengths[0]} does not fit into {steps.shape[0]} steps")
+        raise RuntimeError(
+            f"Expected lengths to be at most {steps.shape[0]}, the number of steps of input, but got {lengths[0]}"
+        )
 
 
 def _runs(sizes: list[int]) -> Iterator[tuple[int, int, int]]:
@@ -240,7 +242,7 @@ def pad_sequence(
             [1., 0., 0.]])
     """
     if padding_side not in ("left", "right"):
-        raise RuntimeError(f'Expected padding_side to be one of "left" or "right", but got {padding_side}.')
+        raise RuntimeError(f'Expected padding_side to be one of "left" or "right", but got {padding_side!r}.')
     if not isinstance(sequences, Iterable):
         raise RuntimeError(
             f"pad_sequence: Expected iterable for input sequences, but got arg of type {type(sequences).__name__}"
