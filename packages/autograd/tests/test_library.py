@@ -154,7 +154,9 @@ def test_kernels_by_device():
     def elsewhere(x: Tensor) -> Tensor:
         return x.clone()
 
-    with pytest.raises(NotImplementedError, match=r"'testing::elsewhere' with tensors on 'cpu': .* for cuda"):
+    with pytest.raises(
+        NotImplementedError, match=r"'testing::elsewhere' with tensors on 'cpu': .* device types 'cuda'"
+    ):
         elsewhere(fb.ones(1))
 
     @register_kernel("testing::elsewhere", "cpu")
@@ -192,7 +194,7 @@ def test_wrong_calls_and_results():
     for kind in (0, 1):
         with pytest.raises(RuntimeError, match="must not also be an input"):
             wrong(x, kind)
-    with pytest.raises(RuntimeError, match="testing::wrong returned int"):
+    with pytest.raises(RuntimeError, match="testing::wrong should return tensors, but returned int"):
         wrong(x, 2)
     declared = r"testing::wrong\(\) .*Declaration: testing::wrong\(Tensor x, SymInt kind\)"
     for arguments in ((), (x,), (x, 1, 2)):
@@ -237,9 +239,9 @@ def test_schemas_are_those_of_pytorch():
     ("annotations", "mutated", "message"),
     [
         ({"return": Tensor}, (), "x must have a type annotation"),
-        ({"x": Tensor}, (), "returns"),
+        ({"x": Tensor}, (), "return type annotation"),
         ({"x": dict, "return": Tensor}, (), "x has unsupported type <class 'dict'>"),
-        ({"x": int, "return": Tensor}, ("x",), "x is in mutates_args and is no Tensor but SymInt"),
+        ({"x": int, "return": Tensor}, ("x",), "x is in mutates_args but is not a Tensor, its type is SymInt"),
         ({"x": Tensor, "return": Tensor}, ("w",), r"\['w'\] are not arguments"),
         ({"x": Tensor, "return": Tensor}, "x", "sequence of the names"),
     ],
@@ -263,12 +265,12 @@ def test_checks():
 
     careless.register_fake(lambda x: fb.empty_like(x))
     found = opcheck(careless, (x,), raise_exception=False)
-    assert "x is not defined as mutable but was mutated" in str(found["test_schema"])
+    assert "Argument 'x' is not defined as mutable but was mutated" in str(found["test_schema"])
     assert "no autograd formula" in str(found["test_autograd_registration"])
-    assert "answers (2,)" in str(found["test_faketensor"])
+    assert "returned shape (2,)" in str(found["test_faketensor"])
     with pytest.raises(fb.library._check.OpCheckError, match=r"test_schema failed with"):
         opcheck(careless, (x,), test_utils="test_schema")
-    with pytest.raises(ValueError, match="are no tests"):
+    with pytest.raises(ValueError, match=r"opcheck: expected tests among .*, got 'test_all'"):
         opcheck(careless, (x,), test_utils="test_all")
     assert x.tolist() == [1, 1]
 
@@ -316,7 +318,7 @@ def test_operators_are_copied_and_pickled_by_name():
     for op in (scaled_sine, leaning):
         assert copy.deepcopy([op])[0] is op and pickle.loads(pickle.dumps(op)) is op
     renamed = pickle.dumps(leaning).replace(b"leaning", b"missing")
-    with pytest.raises(RuntimeError, match="no operator testing::missing: import the module"):
+    with pytest.raises(RuntimeError, match="no operator 'testing::missing'; import the module"):
         pickle.loads(renamed)
 
 
@@ -341,7 +343,7 @@ def test_an_extensions_operator_is_called_like_its_function():
 def test_an_extensions_operator_keeps_its_derivative():
     x = fb.tensor([-0.5, 2.0], dtype=fb.float64, requires_grad=True)
     assert gradcheck(leaning, (x,)) and gradgradcheck(leaning, (x,))
-    with pytest.raises(RuntimeError, match="records its own derivative"):
+    with pytest.raises(RuntimeError, match="computes its own derivative"):
         leaning.register_autograd(lambda ctx, grad: grad)
 
 

@@ -52,7 +52,6 @@ def ask_classes(overload: Any, types: tuple[type, ...], args: tuple[Any, ...], k
     raise TypeError(
         f"Multiple dispatch failed for '{overload}'; all __torch_dispatch__ handlers returned NotImplemented:\n\n"
         + "\n".join(f"  - tensor subclass {kind}" for kind in types)
-        + "\n\nFor more information, try re-running with TORCH_LOGS=not_implemented"
     )
 
 

@@ -71,7 +71,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
             return flambeau.mv(rows, b).view(*a.shape[:-1])
         return flambeau.mm(rows, b).view(*a.shape[:-1], b.shape[-1])
     if a.dim() == 0 or b.dim() == 0:
-        raise RuntimeError("both arguments to matmul need to be at least 1D, but they are 0D")
+        raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a.dim()}D and {b.dim()}D")
     left = a.unsqueeze(0) if a.dim() == 1 else a
     right = b.unsqueeze(-1) if b.dim() == 1 else b
     batch = flambeau.broadcast_shapes(left.shape[:-2], right.shape[:-2])

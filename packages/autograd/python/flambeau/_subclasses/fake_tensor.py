@@ -98,7 +98,7 @@ class FakeTensor(Tensor):
     @staticmethod
     def __new__(cls, fake_mode: FakeTensorMode, elem: Tensor, device: Any, constant: Tensor | None = None) -> Self:
         if elem.device.type != "meta":
-            raise RuntimeError("elem device must be meta")
+            raise RuntimeError(f"elem device must be meta, got {elem.device}")
         shown = _with_index(device)
         made: Self = Tensor._make_subclass(
             cls, elem, elem.requires_grad, dispatch_device=True, device_for_backend_keys=shown
@@ -164,7 +164,7 @@ class FakeTensorMode(TorchDispatchMode):
         export: bool = False,
     ) -> None:
         if shape_env is not None:
-            raise NotImplementedError("FakeTensorMode: flambeau has no sizes that stay unknown; use shape_env=None")
+            raise NotImplementedError("FakeTensorMode: symbolic sizes are not supported; use shape_env=None")
         self.allow_non_fake_inputs, self.shape_env = allow_non_fake_inputs, None
         self.static_shapes = True
         self.fake_tensor_converter = FakeTensorConverter()
@@ -284,7 +284,7 @@ class FakeTensorMode(TorchDispatchMode):
         def convert(tensor: Tensor) -> Tensor:
             if isinstance(tensor, FakeTensor):
                 if tensor.fake_mode is not self:
-                    raise AssertionError("Mixing fake modes NYI")
+                    raise AssertionError("Mixing fake modes NYI: a FakeTensor of another FakeTensorMode was given")
                 return tensor
             if not self.allow_non_fake_inputs and tensor.dim() > 0:
                 raise AssertionError(
@@ -337,7 +337,9 @@ class FakeTensorConverter:
         if isinstance(t, FakeTensor):
             return t
         if type(t) is not Tensor and _core._is_dispatching_class(type(t)):
-            raise UnsupportedFakeTensorException(f"no fake counterpart of an instance of {type(t).__name__}")
+            raise UnsupportedFakeTensorException(
+                f"cannot convert an instance of the tensor subclass {type(t).__name__} to a FakeTensor"
+            )
         return self._remembered(fake_mode, t, t.device)
 
     def from_meta_and_device(self, fake_mode: FakeTensorMode, t: Tensor, device: Any, **_: Any) -> FakeTensor:

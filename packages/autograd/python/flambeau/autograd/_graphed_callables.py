@@ -22,12 +22,12 @@ _BUFFERS = (
 )
 _ONLY_TENSORS = "sample_args for each callable must contain only Tensors. Other types are not allowed."
 _OVERWRITTEN = (
-    "the graphed callable was called again before this backward pass, and its graphs remember the last call alone: "
+    "the graphed callable was called again before this backward pass, which overwrote the tensors of the earlier call; "
     "call backward() before the next call"
 )
 _UNEXPECTED_GRAD = (
-    "an argument requires grad where its sample did not, so that no gradient would reach it: make_graphed_callables "
-    "wants samples that require grad where the arguments will"
+    "an argument requires grad but its sample argument did not, so it would get no gradient; give "
+    "make_graphed_callables a sample that requires grad"
 )
 
 
@@ -73,9 +73,13 @@ def _check_inputs(inputs: Sequence[Any]) -> None:
     device = flambeau.device("cuda", cuda.current_device())
     for each in inputs:
         if each.device != device:
-            raise RuntimeError(f"make_graphed_callables: a sample or parameter is on {each.device}, not on {device}")
+            raise RuntimeError(
+                f"make_graphed_callables: expected samples and parameters on {device}, got one on {each.device}"
+            )
     if len({id(each) for each in inputs}) < len(inputs):
-        raise ValueError("make_graphed_callables: a tensor stands for several arguments; pass clones of it")
+        raise ValueError(
+            "make_graphed_callables: the same tensor is used for several samples or parameters; pass clones of it"
+        )
 
 
 def _with_forward(graphed: "_Captured") -> Any:
@@ -126,7 +130,8 @@ class _Captured:
     def _run(self) -> tuple[list[Any], TreeSpec]:
         outputs, structure = tree_flatten(self.function(*self.sample))
         if not all(isinstance(o, Tensor) for o in outputs):
-            raise TypeError("make_graphed_callables: a callable must return tensors alone")
+            kinds = ", ".join(sorted({type(o).__name__ for o in outputs}))
+            raise TypeError(f"make_graphed_callables: a callable must return only tensors, but returned {kinds}")
         return outputs, structure
 
     def _differentiate(self, outputs: list[Tensor], given: list[Tensor]) -> list[Tensor | None]:
@@ -142,13 +147,14 @@ class _Captured:
         leaves = tree_leaves(arguments)
         if len(leaves) != len(self.arguments) or not all(isinstance(leaf, Tensor) for leaf in leaves):
             raise TypeError(
-                f"the graphed callable takes {len(self.arguments)} tensors, as its sample, and nothing else"
+                f"the graphed callable expects {len(self.arguments)} tensors, like its sample arguments, and no other "
+                "values"
             )
         for sample, given in zip(self.arguments, leaves, strict=True):
             if given.shape != sample.shape or given.dtype != sample.dtype:
                 raise ValueError(
-                    f"the graphed callable takes {sample.dtype} of shape {tuple(sample.shape)}, as its sample, not "
-                    f"{given.dtype} of shape {tuple(given.shape)}"
+                    f"the graphed callable expects a tensor of shape {tuple(sample.shape)} and dtype {sample.dtype}, "
+                    f"like its sample, but got shape {tuple(given.shape)} and dtype {given.dtype}"
                 )
             if given.requires_grad and not sample.requires_grad and flambeau.is_grad_enabled():
                 raise RuntimeError(_UNEXPECTED_GRAD)

@@ -142,7 +142,7 @@ OUTSIDE = (
 )
 CHANGED = (
     "one of the variables needed for gradient computation has been modified by an inplace operation that "
-    "allow_mutation_on_saved_tensors() cannot see"
+    "allow_mutation_on_saved_tensors() does not track"
 )
 _open = threading.local()
 _contexts: list[_MutationContext] = []  # open contexts of all threads

@@ -63,7 +63,7 @@ def _apply(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Call ``Function.apply`` with sparse arguments. They must not require grad."""
     if any(isinstance(each, SparseTensor) and each.requires_grad for each in (*args, *kwargs.values())):
         raise NotImplementedError(
-            f"{function.__name__}.apply: gradients of sparse arguments are not supported; give their values instead"
+            f"{function.__name__}.apply: gradients of sparse arguments are not supported; pass their values() instead"
         )
     return _engine.apply(function, *args, **kwargs)
 
@@ -76,8 +76,8 @@ def gradient_of_values(output: Any, gradient: Tensor | None) -> Tensor | None:
         raise RuntimeError("grad can be implicitly created only for scalar outputs")
     if tuple(gradient.shape) != tuple(output.shape):
         raise RuntimeError(
-            f"Mismatch in shape: a gradient has a shape of {list(gradient.shape)} and its output has a shape of "
-            f"{list(output.shape)}."
+            f"Mismatch in shape: a gradient has a shape of {tuple(gradient.shape)} and its output has a shape of "
+            f"{tuple(output.shape)}."
         )
     masked: Any = gradient.sparse_mask(output.detach())
     values: Tensor = masked._val

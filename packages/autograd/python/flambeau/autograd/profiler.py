@@ -236,7 +236,9 @@ class profile:
     def key_averages(self, group_by_input_shape: bool = False, group_by_stack_n: int = 0) -> Averages:
         """Group the calls by name. Raise NotImplementedError for grouping by shapes or stacks."""
         if group_by_input_shape or group_by_stack_n:
-            raise NotImplementedError("key_averages() groups by name only: shapes and stacks are not kept")
+            raise NotImplementedError(
+                "key_averages(): group_by_input_shape and group_by_stack_n are not supported, only grouping by name"
+            )
         sums: dict[str, list[int]] = {}
         own_bytes = [event.bytes for event in self._events]
         for event in self._events:

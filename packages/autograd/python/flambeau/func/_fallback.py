@@ -126,5 +126,8 @@ def stacked(name: str, results: list[Any]) -> Any:
         items = [stacked(name, list(part)) for part in zip(*results, strict=True)]
         return type(first)(*items) if hasattr(first, "_fields") else type(first)(items)
     if any(r != first for r in results):
-        raise UnbatchableError(f"vmap: {name} gave different results that are no tensors for the elements of the batch")
+        raise UnbatchableError(
+            f"vmap: {name} must return the same value for all elements of the batch if it is not a tensor, got "
+            f"{first!r} and others"
+        )
     return first

@@ -116,7 +116,10 @@ class Linearization:
             _set_grad_enabled(outer)
         for product in self.products:
             if not product.requires_grad and product.any():
-                raise NotImplementedError(f"{name}: an operator's derivative cannot be differentiated")
+                raise NotImplementedError(
+                    f"{name}: an operator in the function is only differentiable once, but {name} differentiates it "
+                    "twice"
+                )
         self.leaves = leaves
         if not self.depends:
             output, self.aux = detached(output), detached(self.aux)
@@ -149,8 +152,8 @@ def linearize(func: Callable[..., T], *primals: Any) -> tuple[T, Callable[..., T
         for leaf, direction in zip(linear.leaves, directions, strict=True):
             if leaf.shape != direction.shape or leaf.dtype != direction.dtype:
                 raise RuntimeError(
-                    f"Expected a tangent of shape {list(leaf.shape)} and dtype {leaf.dtype}, "
-                    f"got {list(direction.shape)} and {direction.dtype}"
+                    f"Expected a tangent of shape {tuple(leaf.shape)} and dtype {leaf.dtype}, "
+                    f"got {tuple(direction.shape)} and {direction.dtype}"
                 )
         chosen = tuple(p for _, p in products)
         follow = flambeau.is_grad_enabled()

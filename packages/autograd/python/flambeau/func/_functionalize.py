@@ -120,7 +120,9 @@ class _View:
             parts[self.index or 0] = view
             dim = args[1] if name != "unbind" and len(args) > 1 else args[0] if name == "unbind" and args else 0
             return flambeau.stack(parts, dim) if name == "unbind" else flambeau.cat(parts, dim)
-        raise NotImplementedError(f"functionalize: a change of a view that {self.func} gave is not implemented")
+        raise NotImplementedError(
+            f"functionalize: in-place changes of a view that {self.func} returned are not supported"
+        )
 
     def _restored(self, base: Tensor, view: Tensor) -> Tensor:
         if self.func._opname == "t":
@@ -136,7 +138,9 @@ def _changed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     named = dict(zip((argument.name for argument in func._schema.positional), args, strict=False)) | kwargs
     targets = [named[argument.name] for argument in func._schema.arguments if argument.is_write]
     if not all(isinstance(target, FunctionalTensor) for target in targets):
-        raise RuntimeError(f"functionalize: {func} changes a tensor that the function did not get or make")
+        raise RuntimeError(
+            f"functionalize: {func} changes a tensor that is neither an argument of the function nor created in it"
+        )
     outs = {argument.name for argument in func._schema.arguments if argument.is_out}
     if outs:
         given = {name: value for name, value in kwargs.items() if name not in outs}
@@ -158,7 +162,7 @@ def _without_change(func: Any) -> Callable[..., Any]:
         return lambda own, value: value if isinstance(value, Tensor) else flambeau.full_like(own, value)
     packet = getattr(flambeau.ops.aten, name, None) if func.namespace == "aten" else None
     if packet is None or not hasattr(packet, func._overloadname):
-        raise NotImplementedError(f"functionalize: {func} has no form without changes in place")
+        raise NotImplementedError(f"functionalize: {func} changes tensors in place and has no out-of-place form")
     found: Callable[..., Any] = getattr(packet, func._overloadname)
     return found
 
@@ -181,10 +185,10 @@ def functionalize(func: Callable[P, T], *, remove: str = "mutations") -> Callabl
     """
     if remove not in ("mutations", "mutations_and_views"):
         raise RuntimeError(
-            f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid options are:\n"
-            "     remove='mutations': all inplace and out= operators will be removed from the program, and replaced "
-            "with their out-of-place equivalents.\n     remove='mutations_and_views': In addition to the above, all "
-            "aliasing operators {view} will be replaced with their non-aliasing counterparts, {view}_copy."
+            f"functionalize(f, remove='mutations'): received invalid argument for remove={remove}. Valid options "
+            "are:\n     remove='mutations': all inplace and out= operators will be removed from the program, and "
+            "replaced with their out-of-place equivalents.\n     remove='mutations_and_views': In addition to the "
+            "above, all aliasing operators {view} will be replaced with their non-aliasing counterparts, {view}_copy."
         )
 
     @functools.wraps(func)

@@ -39,7 +39,7 @@ class BatchedTensor(Tensor):
         return self.clone()
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        raise RuntimeError("vmap: a tensor inside of a mapped function stands for a batch and cannot be saved")
+        raise RuntimeError("vmap: a tensor inside of a mapped function stands for a batch and cannot be pickled")
 
 
 class Level(NamedTuple):

@@ -29,7 +29,7 @@ def _schema(op: CustomOpDef, args: Any, kwargs: Any) -> None:
         pairs = zip(_pytree.tree_leaves(value), _pytree.tree_leaves(before.arguments[name]), strict=True)
         changed = any(isinstance(x, Tensor) and not flambeau.equal(x.detach(), y.detach()) for x, y in pairs)
         if changed and name not in op._mutated:
-            raise OpCheckError(f"Argument {name} is not defined as mutable but was mutated")
+            raise OpCheckError(f"Argument '{name}' is not defined as mutable but was mutated")
 
 
 def _autograd_registration(op: CustomOpDef, args: Any, kwargs: Any) -> None:
@@ -47,8 +47,8 @@ def _faketensor(op: CustomOpDef, args: Any, kwargs: Any) -> None:
     for x, y in zip(real, answered, strict=True):
         if isinstance(x, Tensor) and (x.shape, x.stride(), x.dtype) != (y.shape, y.stride(), y.dtype):
             raise OpCheckError(
-                f"the fake impl of {op} answers {tuple(y.shape)}, strides {y.stride()}, {y.dtype}; the operator gives "
-                f"{tuple(x.shape)}, strides {x.stride()}, {x.dtype}"
+                f"the fake impl of {op} returned shape {tuple(y.shape)}, strides {y.stride()} and dtype {y.dtype}, but "
+                f"the operator returned shape {tuple(x.shape)}, strides {x.stride()} and dtype {x.dtype}"
             )
 
 
@@ -92,7 +92,9 @@ def opcheck(
     """
     chosen = (test_utils,) if isinstance(test_utils, str) else test_utils
     if unknown := sorted(set(chosen) - set(_TESTS)):
-        raise ValueError(f"opcheck: {unknown} are no tests; there are {', '.join(_TESTS)}")
+        raise ValueError(
+            f"opcheck: expected tests among {', '.join(map(repr, _TESTS))}, got {', '.join(map(repr, unknown))}"
+        )
     definition = definition_of(op)
     results: dict[str, Any] = {}
     for name in chosen:

@@ -194,7 +194,10 @@ class CustomOpDef:
             if not self._may_alias and isinstance(x, Tensor) and any(x is y or _begin_alike(x, y) for y in given):
                 raise RuntimeError(ALIAS.format(op=self._qualname))
             if not isinstance(x, Tensor) and "Tensor" in self._schema.rpartition("->")[2]:
-                raise RuntimeError(f"{self._qualname} returned {type(x).__name__}. Declaration: {self._schema}")
+                raise RuntimeError(
+                    f"{self._qualname} should return tensors, but returned {type(x).__name__}. Declaration: "
+                    f"{self._schema}"
+                )
         return result
 
     def _dispatched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -225,8 +228,8 @@ class CustomOpDef:
         kernel = self._kernels.get(device, self._kernels.get(None))
         if kernel is None:
             raise NotImplementedError(
-                f"Could not run '{self._qualname}' with tensors on '{device}': it has been registered for "
-                f"{', '.join(str(kind) for kind in self._kernels)}; see register_kernel"
+                f"Could not run '{self._qualname}' with tensors on '{device}': it has kernels for the device types "
+                f"{', '.join(map(repr, self._kernels)) or 'none'}; add one with register_kernel"
             )
         return kernel
 
@@ -254,8 +257,8 @@ class CustomOpDef:
             self.register_fake(function)
         else:
             raise NotImplementedError(
-                f"{self._qualname}: flambeau has no kernels of the dispatch key {key!r} for this operator; it takes "
-                f"those of {', '.join(self._dispatch_keys)}"
+                f"{self._qualname}: kernels for the dispatch key {key!r} are not supported; expected one of "
+                f"{', '.join(map(repr, self._dispatch_keys))}"
             )
 
     def register_fake(self, fn: F, /) -> F:
@@ -325,7 +328,7 @@ def _answer_nothing(*_: Any, **__: Any) -> None:
 
 def _registered(name: str) -> CustomOpDef:
     if name not in registry:
-        raise RuntimeError(f"there is no operator {name}: import the module that defines it first")
+        raise RuntimeError(f"there is no operator '{name}'; import the module that defines it first")
     return registry[name]
 
 

@@ -55,7 +55,8 @@ class ExtensionOpDef(CustomOpDef):
     ) -> None:
         """Raise RuntimeError: the function records its own derivative."""
         raise RuntimeError(
-            f"{self} records its own derivative; make an operator whose derivative is registered with custom_op"
+            f"{self} computes its own derivative in C++; use custom_op to define an operator with a registered "
+            "derivative"
         )
 
 

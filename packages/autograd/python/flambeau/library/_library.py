@@ -43,7 +43,7 @@ def definition_of(name: Any) -> CustomOpDef:
     if name.startswith("aten::"):
         raise NotImplementedError(f"{name}: the kernels of flambeau's own operators cannot be replaced")
     if name not in registry:
-        raise RuntimeError(f"no operator {name!r} has been defined: see flambeau.library.custom_op")
+        raise RuntimeError(f"no operator {name!r} has been defined; define it with flambeau.library.custom_op")
     return registry[name]
 
 
@@ -70,7 +70,7 @@ class Library:
 
     def __init__(self, ns: str, kind: str, dispatch_key: str = "") -> None:
         if kind not in _KINDS:
-            raise ValueError(f"Unsupported kind: {kind}")
+            raise ValueError(f"Unsupported kind: {kind!r}; expected one of {', '.join(map(repr, _KINDS))}")
         if ns in _RESERVED and kind in ("DEF", "FRAGMENT"):
             raise ValueError(f"{ns} is a reserved namespace. Please try creating a library with another name.")
         if kind == "DEF" and ns in Library._declaring:
@@ -93,9 +93,11 @@ class Library:
         ``alias_analysis`` and ``tags`` are as PyTorch has them, and without effect.
         """
         if alias_analysis not in ("", "FROM_SCHEMA", "CONSERVATIVE"):
-            raise RuntimeError(f"Invalid alias_analysis type {alias_analysis}")
+            raise RuntimeError(
+                f"Invalid alias_analysis type {alias_analysis!r}; expected '', 'FROM_SCHEMA' or 'CONSERVATIVE'"
+            )
         if self.kind == "IMPL":
-            raise RuntimeError("define() cannot be called by a Library of the kind IMPL; use DEF or FRAGMENT")
+            raise RuntimeError("define() cannot be called on a Library of the kind 'IMPL'; use 'DEF' or 'FRAGMENT'")
         made = declare(f"{self.ns}::{schema}")
         self._defined.append(made._qualname)
         return made._qualname.partition("::")[2]
@@ -107,7 +109,7 @@ class Library:
         if not callable(fn):
             raise TypeError(f"Input function is required to be a callable but found type {type(fn)}")
         if with_keyset:
-            raise NotImplementedError("with_keyset: flambeau has no sets of dispatch keys")
+            raise NotImplementedError("with_keyset=True is not supported: kernels do not receive dispatch keys")
         name = op_name.name() if isinstance(op_name, OpOverload) else str(op_name)
         name = name if "::" in name else f"{self.ns}::{name}"
         definition = definition_of(name)
@@ -126,7 +128,7 @@ class Library:
 
     def fallback(self, fn: Callable[..., Any], dispatch_key: str = "", *, with_keyset: bool = False) -> NoReturn:
         """Raise NotImplementedError: flambeau has no kernels for all operators of a dispatch key."""
-        raise NotImplementedError("Library.fallback: flambeau has no kernels for all operators of a dispatch key")
+        raise NotImplementedError("Library.fallback is not supported: a kernel can only be registered for one operator")
 
     def __del__(self) -> None:
         if hasattr(self, "_defined"):
@@ -248,19 +250,25 @@ def _implemented(qualname: Any, types: str | Sequence[str], func: Function) -> F
 
 def fallthrough_kernel() -> NoReturn:
     """Raise NotImplementedError: kernels that pass a call on to the next dispatch key need PyTorch's dispatcher."""
-    raise NotImplementedError("fallthrough_kernel: flambeau has no dispatcher that passes calls on from key to key")
+    raise NotImplementedError(
+        "fallthrough_kernel is not supported: calls are not passed on from one dispatch key to the next"
+    )
 
 
 def triton_op(*args: Any, **kwargs: Any) -> NoReturn:
     """Raise NotImplementedError: flambeau does not compile Triton kernels. Use `custom_op` for a function."""
-    raise NotImplementedError("triton_op: flambeau does not compile Triton kernels; use custom_op for a function")
+    raise NotImplementedError(
+        "triton_op: flambeau does not compile Triton kernels; define the operator with custom_op instead"
+    )
 
 
 def wrap_triton(*args: Any, **kwargs: Any) -> NoReturn:
     """Raise NotImplementedError: flambeau does not compile Triton kernels. Use `custom_op` for a function."""
-    raise NotImplementedError("wrap_triton: flambeau does not compile Triton kernels; use custom_op for a function")
+    raise NotImplementedError(
+        "wrap_triton: flambeau does not compile Triton kernels; define the operator with custom_op instead"
+    )
 
 
 def get_ctx() -> NoReturn:
     """Raise NotImplementedError: sizes that depend on values are not known on the meta device."""
-    raise NotImplementedError("get_ctx: flambeau has no sizes that stay unknown while a program is traced")
+    raise NotImplementedError("get_ctx: symbolic sizes are not supported")

@@ -221,4 +221,6 @@ def register_torch_dispatch(
 
 def register_autocast(op: str | CustomOpDef, device_type: str, cast_inputs: Any, /, *, lib: Any = None) -> NoReturn:
     """Raise NotImplementedError: autocast does not cast the arguments of custom operators."""
-    raise NotImplementedError("register_autocast: cast the arguments in the operator's function")
+    raise NotImplementedError(
+        "register_autocast is not supported; cast the arguments in the operator's function instead"
+    )

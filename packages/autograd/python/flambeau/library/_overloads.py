@@ -59,7 +59,7 @@ class OpOverload(_core._Forwarding):
     @property
     def _schema(self) -> FunctionSchema:
         if self._own_schema is None:
-            raise NotImplementedError(f"{self}: flambeau knows no schema of this operator, which PyTorch does not have")
+            raise NotImplementedError(f"{self} has no schema, because PyTorch does not have this operator")
         return self._own_schema
 
     @property
@@ -181,4 +181,4 @@ class HigherOrderOperator:
     """An operator of functions; flambeau has none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise NotImplementedError("flambeau has no operators of functions; write a function that calls operators")
+        raise NotImplementedError("HigherOrderOperator is not supported; write a function that calls operators instead")

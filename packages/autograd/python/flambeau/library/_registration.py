@@ -83,7 +83,7 @@ def load_library(path: str) -> None:
     except OSError as error:
         if "libtorch" in str(error) or "libc10" in str(error) or "undefined symbol" in str(error):
             raise OSError(
-                f"{path}: this library was built against PyTorch ({error}); build it again with flambeau, by "
-                "torch.utils.cpp_extension under the alias torch"
+                f"{path}: this library was built against PyTorch ({error}); rebuild it against flambeau with "
+                "torch.utils.cpp_extension, after flambeau.torch.install()"
             ) from None
         raise

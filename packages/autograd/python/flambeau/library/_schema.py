@@ -45,7 +45,7 @@ def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any
     if mutates_args != "unknown" and isinstance(mutates_args, str):
         raise ValueError(
             "mutates_args must either be a sequence of the names of the arguments that are mutated or the string "
-            "'unknown'."
+            f"'unknown', got {mutates_args!r}."
         )
     unknown = set() if mutates_args == "unknown" else set(mutates_args) - set(signature.parameters)
     if unknown:
@@ -62,7 +62,7 @@ def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any
             parts.append("*")
         parts.append(_parameter(parameter, kinds, mutates_args, position))
     if "return" not in kinds:
-        raise ValueError(f"infer_schema(func): {prototype_function.__name__} has no annotation of what it returns")
+        raise ValueError(f"infer_schema(func): {prototype_function.__name__} must have a return type annotation.")
     return f"{op_name or ''}({', '.join(parts)}) -> {_returned(kinds['return'])}"
 
 
@@ -73,7 +73,9 @@ def _parameter(parameter: inspect.Parameter, kinds: dict[str, Any], mutates: Any
     if text.startswith("Tensor") and (mutates == "unknown" or parameter.name in mutates):
         text = text.replace("Tensor", f"Tensor(a{position}!)", 1)
     elif mutates != "unknown" and parameter.name in mutates:
-        raise ValueError(f"infer_schema(func): {parameter.name} is in mutates_args and is no Tensor but {text}")
+        raise ValueError(
+            f"infer_schema(func): Parameter {parameter.name} is in mutates_args but is not a Tensor, its type is {text}"
+        )
     if parameter.default is parameter.empty:
         return f"{text} {parameter.name}"
     default = f'"{parameter.default}"' if isinstance(parameter.default, str) else parameter.default
@@ -97,7 +99,8 @@ def _kind(annotation: Any, name: str) -> str:
             return "Tensor?[]"
     raise ValueError(
         f"infer_schema(func): Parameter {name} has unsupported type {annotation}. The valid types are Tensor, int, "
-        "float, bool, str, int | float | bool, dtype and device, each or None, and lists of tensors and numbers"
+        "float, bool, str, int | float | bool, dtype and device, each with or without | None, and lists of tensors and "
+        "numbers"
     )
 
 

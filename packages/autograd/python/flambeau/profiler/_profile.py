@@ -13,7 +13,7 @@ from flambeau.autograd.profiler import ProfilerActivity, record_function
 from ._schedule import RECORDING, ProfilerAction
 
 _NOT_TIMED = (
-    "flambeau.profiler: what GPUs do is not recorded; flambeau.cuda.profiler tells NVIDIA's profilers of a block"
+    "flambeau.profiler does not record GPU activities; flambeau.cuda.profiler marks a block for NVIDIA's profilers"
 )
 
 

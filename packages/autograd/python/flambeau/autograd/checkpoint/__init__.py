@@ -36,8 +36,8 @@ __all__ = [
 Contexts = tuple[contextlib.AbstractContextManager[Any], contextlib.AbstractContextManager[Any]]
 
 UNSAID_VARIANT = (
-    "checkpoint: the use_reentrant parameter should be passed explicitly. use_reentrant=False is recommended; without "
-    "it the variant is use_reentrant=True."
+    "checkpoint: the use_reentrant parameter should be passed explicitly. use_reentrant=False is recommended; the "
+    "default is use_reentrant=True."
 )
 
 
@@ -131,7 +131,9 @@ def checkpoint_sequential(
     parts: list[Callable[..., Any]] = list(functions.children() if hasattr(functions, "children") else functions)
     size = len(parts) // segments
     if size == 0:
-        raise ValueError(f"checkpoint_sequential: {segments} segments of {len(parts)} functions leave some empty")
+        raise ValueError(
+            f"checkpoint_sequential: segments must be at most the number of functions, {len(parts)}, got {segments}"
+        )
     last = size * (segments - 1)
     for start in range(0, last, size):
         input = checkpoint(

@@ -37,7 +37,9 @@ def set_device_states(devices: Sequence[int], states: Sequence[Tensor], *, devic
     >>> set_device_states(devices, states)
     """
     if device_type not in (None, "cuda", "cpu", "meta"):
-        raise NotImplementedError(f"set_device_states: there is no device of the type {device_type!r}, only 'cuda'")
+        raise NotImplementedError(
+            f"set_device_states: device_type must be 'cuda', 'cpu', 'meta' or None, got {device_type!r}"
+        )
     if device_type in (None, "cuda"):
         for device, state in zip(devices, states, strict=True):
             flambeau.cuda.set_rng_state(state, device)

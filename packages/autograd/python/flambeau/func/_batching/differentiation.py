@@ -54,7 +54,10 @@ def gradients(call: Call) -> tuple[list[Any], Any]:
         found, depends = _engine.gradients(_values(call, outputs), [t.value for t in leaves], directions, follow, keep)
         return list(found), depends
     if any(call.is_batched(t) for t in leaves):
-        raise RuntimeError("vmap: gradients with respect to tensors of which only some were made inside of the map")
+        raise RuntimeError(
+            "vmap: the tensors to differentiate by must all depend on the mapped arguments, or none of them may, but "
+            "some do and some do not"
+        )
     runs = []
     for i in range(call.size):
         parts = (element(tuple(part), call.level, i) if part is not None else None for part in (outputs, cotangents))
@@ -72,7 +75,10 @@ def jacobian(call: Call) -> list[Tensor]:
     """Run the engine once per element of an output, for the whole batch."""
     output, leaves, create_graph, keep = call.values
     if not all(call.is_batched(t) for t in leaves):
-        raise NotImplementedError("vmap: a Jacobian with respect to tensors that were made outside of the map")
+        raise NotImplementedError(
+            "vmap: a Jacobian inside of a mapped function is only supported with respect to tensors that depend on the "
+            "mapped arguments"
+        )
     value, sources = call.batch(output), [t.value for t in leaves]
     rows = []
     for i in range(output.shape.numel()):

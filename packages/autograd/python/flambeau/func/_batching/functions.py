@@ -12,16 +12,17 @@ from flambeau.func._rules import composition
 from flambeau.func._vmap import vmap
 
 BOTH = (
-    "vmap over {name}, which has both generate_vmap_rule=True and an overridden vmap staticmethod: which of them is "
-    "meant is ambiguous. Leave out one of them."
+    "You tried to vmap over {name}, but it has both generate_vmap_rule=True and an overridden vmap staticmethod. "
+    "Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to avoid ambiguity."
 )
 NEITHER = (
-    "vmap over {name}, which does not have vmap support: override the vmap staticmethod or set generate_vmap_rule=True."
+    "You tried to vmap over {name}, but it does not have vmap support. Please override and implement the vmap "
+    "staticmethod or set generate_vmap_rule=True."
 )
-SETUP = "vmap: {name} needs a setup_context staticmethod; its forward then takes no ctx."
+SETUP = "vmap: {name} must define a setup_context staticmethod, and its forward must not take ctx."
 DIMENSIONS = (
-    "Expected the vmap staticmethod of {name} to return an (outputs, out_dims) tuple of its results and where the "
-    "batch's dimension is in each of them, got {got}."
+    "Expected the vmap staticmethod of {name} to return an (outputs, out_dims) tuple of the results and the "
+    "position of the batch dimension in each of them, got {got}."
 )
 
 

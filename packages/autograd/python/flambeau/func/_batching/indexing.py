@@ -9,8 +9,8 @@ from flambeau.func._placeholders import BatchedTensor
 from flambeau.func._rules import Call, RefusedError, UnbatchableError, batching
 
 MASK = (
-    "vmap: indexing with a boolean mask gives a result whose shape depends on the mask, which differs over the batch "
-    "of {size}. Use flambeau.where(mask, x, value) instead."
+    "vmap: indexing with a boolean mask gives a result whose shape depends on the mask, which may differ between "
+    "the {size} elements of the batch. Use flambeau.where(mask, x, value) instead."
 )
 
 
@@ -161,7 +161,7 @@ def _parts(call: Call, items: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
             indices.append(k if isinstance(k, Tensor) else flambeau.as_tensor(k))
         elif isinstance(k, bool):
             raise NotImplementedError(
-                "vmap: True and False in an index beside tensors of the batch are not implemented"
+                "vmap: True or False in an index that also has batched tensors is not implemented"
             )
         else:
             basic.append(k)

@@ -22,7 +22,7 @@ def folded(call: Call, dims: int, tensors: int = 1) -> Any:
     if rank != dims + 2:
         raise RuntimeError(
             f"{call.operator.__name__}: expected {dims + 1} or {dims + 2} dimensions, got shape "
-            f"{list(call.values[0].shape)}"
+            f"{tuple(call.values[0].shape)}"
         )
     count = call.values[0].shape[0]
     result = call.run((*(t.reshape(call.size * count, *t.shape[2:]) for t in given), *rest))
@@ -66,7 +66,9 @@ def last_dimensions(call: Call) -> Any:
     x = call.values[0]
     needed = 3 if call.operator.__name__.startswith("pixel") else (len(call.values[1]) + 1) // 2
     if x.ndim < needed:
-        raise RuntimeError(f"{call.operator.__name__}: expected at least {needed} dimensions, got {list(x.shape)}")
+        raise RuntimeError(
+            f"{call.operator.__name__}: expected at least {needed} dimensions, got shape {tuple(x.shape)}"
+        )
     return call.run(call.value(call.values))
 
 
@@ -80,9 +82,8 @@ def convolution(call: Call) -> Any:
     single = x.ndim == dims + 1
     if x.ndim not in (dims + 1, dims + 2) or weight.ndim != dims + 2:
         raise RuntimeError(
-            f"{call.operator.__name__}: expected {dims + 1} or {dims + 2} dimensions and a weight of {dims + 2}, got "
-            "shapes "
-            f"{list(x.shape)} and {list(weight.shape)}"
+            f"{call.operator.__name__}: expected an input with {dims + 1} or {dims + 2} dimensions and a weight with "
+            f"{dims + 2}, got shapes {tuple(x.shape)} and {tuple(weight.shape)}"
         )
     shared_bias = bias if not call.is_batched(weight) and not call.is_batched(bias) else None
     values["bias"] = shared_bias
@@ -125,7 +126,10 @@ def layer_norm(call: Call) -> Any:
     values = dict(zip(call.operator.parameters, call.values, strict=True))
     x, affine = values["input"], [values.get("weight"), values.get("bias")]
     if x.ndim < len(values["normalized_shape"]):
-        raise RuntimeError(f"{call.operator.__name__}: got input of shape {list(x.shape)}")
+        raise RuntimeError(
+            f"{call.operator.__name__}: expected an input with at least {len(values['normalized_shape'])} dimensions, "
+            f"for normalized_shape={tuple(values['normalized_shape'])}, got shape {tuple(x.shape)}"
+        )
     if not any(call.is_batched(t) for t in affine):
         return call.run({**values, "input": x.value}.values())
     plain = {**values, "input": call.value(x), "weight": None} | ({"bias": None} if "bias" in values else {})

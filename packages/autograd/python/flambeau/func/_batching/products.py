@@ -15,7 +15,7 @@ def _require(call: Call, *ranks: int) -> None:
     if any(t.ndim != rank for t, rank in zip(tensors, ranks, strict=True)):
         raise RuntimeError(
             f"{call.operator.__name__}: expected tensors of {', '.join(map(str, ranks))} dimensions, got shapes "
-            f"{', '.join(str(list(t.shape)) for t in tensors)}"
+            f"{', '.join(str(tuple(t.shape)) for t in tensors)}"
         )
 
 
@@ -72,7 +72,7 @@ def vecdot(x: Tensor, y: Tensor, dim: int = -1) -> Tensor:
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Return the outer product."""
     if input.ndim != 1 or vec2.ndim != 1:
-        raise RuntimeError(f"outer: expected two vectors, got shapes {list(input.shape)} and {list(vec2.shape)}")
+        raise RuntimeError(f"outer: expected two vectors, got shapes {tuple(input.shape)} and {tuple(vec2.shape)}")
     return input.unsqueeze(1) * vec2
 
 
@@ -117,7 +117,10 @@ def linear(call: Call) -> Any:
         return call.run((x.value, weight, bias))
     w = call.value(weight)
     if weight.ndim != 2 or x.ndim == 0:
-        raise RuntimeError(f"linear: got an input of shape {list(x.shape)} and a weight of shape {list(weight.shape)}")
+        raise RuntimeError(
+            f"linear: expected an input with at least 1 dimension and a 2D weight, got shapes {tuple(x.shape)} and "
+            f"{tuple(weight.shape)}"
+        )
     if call.is_batched(weight):
         rows = call.batch(x)
         flat = rows.reshape(call.size, -1, rows.shape[-1]) if x.ndim != 2 else rows

@@ -24,7 +24,10 @@ _INSTEAD = {
     "argwhere": "Use nonzero_static(), flambeau.where(mask, a, b) or sums over the mask instead.",
     "masked_select": "Use flambeau.where(mask, x, value) instead.",
 }
-_MEMORY = "vmap: {name} asks for the memory of a tensor that stands for a batch of {size}; it has none of its own."
+_MEMORY = (
+    "vmap: {name} is not possible inside of a mapped function, because the tensor stands for a batch of {size} and has "
+    "no memory of its own."
+)
 
 
 def _refusal(text: str) -> Callable[[Call], NoReturn]:

@@ -18,6 +18,8 @@ def spectra(call: Call) -> Any:
     if x.ndim == rank:
         return call.run((x.value, *rest))
     if x.ndim != rank + 1:
-        raise RuntimeError(f"{call.operator.__name__}: expected {rank} or {rank + 1} dimensions, got {list(x.shape)}")
+        raise RuntimeError(
+            f"{call.operator.__name__}: expected {rank} or {rank + 1} dimensions, got shape {tuple(x.shape)}"
+        )
     result = call.run((x.value.flatten(0, 1), *rest))
     return result.reshape(call.size, x.shape[0], *result.shape[1:])
