@@ -100,7 +100,7 @@ def test_the_file_is_not_read_before_it_is_used(path, tmp_path):
 def test_older_files_of_pytorch_cannot_be_mapped(tmp_path):
     path = tmp_path / "old.pt"
     path.write_bytes(bytes.fromhex("80028a0a6cfc9c46f9206aa850192e"))
-    with pytest.raises(RuntimeError, match=r"mmap=True wants a file of PyTorch 1\.6 or later"):
+    with pytest.raises(RuntimeError, match=r"mmap=True requires the zip format of PyTorch 1\.6"):
         fb.load(path, mmap=True)
 
 

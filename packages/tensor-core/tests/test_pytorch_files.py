@@ -333,7 +333,7 @@ def test_a_device_without_elements():
 
 @pytest.mark.parametrize("map_location", [None, "cuda:1", {"cuda:0": "cpu"}, lambda storage, location: None])
 def test_absent_devices(map_location):
-    with pytest.raises(RuntimeError, match=r"it holds tensors of the device cuda:1, .*map_location='cpu'"):
+    with pytest.raises(RuntimeError, match=r"it holds tensors on the device 'cuda:1', .*map_location='cpu'"):
         load(elsewhere(b"cuda:1"), map_location=map_location)
 
 

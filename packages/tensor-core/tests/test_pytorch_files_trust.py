@@ -96,9 +96,9 @@ HARM = {
     "instruction INST": (b"(X\x04\0\0\0truei__builtin__\neval\n.", "uses the instruction INST"),
     "instruction OBJ": (b"(c__builtin__\nlist\no.", "uses the instruction OBJ"),
     "instruction EXT1": (b"\x80\x02\x82\x01.", "uses the instruction EXT1"),
-    "calling a number": (b"\x80\x02K\x01)R.", "calls 1, which it must not call"),
-    "calling a list": (b"\x80\x02c__builtin__\nlist\n)R.", "calls <class 'list'>, which it must not call"),
-    "calling a dtype": (b"\x80\x02ctorch\nfloat32\n)R.", "calls flambeau.float32, which it must not call"),
+    "calling a number": (b"\x80\x02K\x01)R.", "calls 1, which is not allowed"),
+    "calling a list": (b"\x80\x02c__builtin__\nlist\n)R.", "calls <class 'list'>, which is not allowed"),
+    "calling a dtype": (b"\x80\x02ctorch\nfloat32\n)R.", "calls flambeau.float32, which is not allowed"),
     "state of a class": (
         b"\x80\x02ccollections\nOrderedDict\n}X\x01\0\0\0aK\x01sb.",
         "sets the state of type, which has no state",
@@ -108,7 +108,10 @@ HARM = {
         "sets the state of function, which has no state",
     ),
     "method of a module": (b"\x80\x04\x8c\x05torch\x8c\x0cTensor.numpy\x93.", "refers to torch.Tensor.numpy"),
-    "objects in arrays": (pickle.dumps(np.array([Call(print, "run")], object), protocol=2), "NumPy's dtype 'O8'|print"),
+    "objects in arrays": (
+        pickle.dumps(np.array([Call(print, "run")], object), protocol=2),
+        "the NumPy dtype 'O8' is not supported|print",
+    ),
 }
 
 
@@ -134,7 +137,9 @@ def test_what_is_trusted_is_run(capfd):
 
 
 def test_whole_modules_are_refused_with_advice():
-    with pytest.raises(pickle.UnpicklingError, match=r"torch\.nn\.modules\..*whole module; model\.state_dict\(\)"):
+    with pytest.raises(
+        pickle.UnpicklingError, match=r"torch\.nn\.modules\..*whole module; a file with its state_dict\(\)"
+    ):
         load(THEIRS["module"])
 
 

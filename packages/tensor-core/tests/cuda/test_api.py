@@ -101,7 +101,7 @@ assert fb.load("PATH", map_location={"cuda:1": "cuda:0"})[0].device == fb.device
 """
     path = str(tmp_path / "two.pt")
     run(code.replace("PATH", path), FLAMBEAU_EMULATED_DEVICES="2")
-    with pytest.raises(AssertionError, match="tensors of the device cuda:1, and there is none here"):
+    with pytest.raises(AssertionError, match="tensors on the device 'cuda:1', which is not available"):
         run(f"import flambeau; flambeau.load({path!r})", FLAMBEAU_EMULATED_DEVICES="1")
 
 

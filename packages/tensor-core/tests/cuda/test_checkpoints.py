@@ -54,7 +54,7 @@ def test_locations(tmp_path):
     swapped = fb.load(tmp_path / "file.pt", map_location={"cuda:0": "cpu", "cpu": "cuda:0"})
     assert [x.is_cuda for x in swapped] == [False, True]
     assert [x.is_meta for x in fb.load(tmp_path / "file.pt", map_location="meta")] == [True, True]
-    with pytest.raises(RuntimeError, match="tensors of the device cuda:77, and there is none here"):
+    with pytest.raises(RuntimeError, match="tensors on the device 'cuda:77', which is not available"):
         fb.load(tmp_path / "file.pt", map_location="cuda:77")
 
 

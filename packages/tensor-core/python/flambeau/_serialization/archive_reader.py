@@ -76,7 +76,7 @@ class ArchiveReader:
         self._entries = {entry.filename: entry for entry in _directory(file)}
         pickles = [name for name in self._entries if name == "data.pkl" or name.endswith("/data.pkl")]
         if not pickles:
-            raise FormatError("it is a zip archive without data.pkl, which a .pt file has")
+            raise FormatError("it is a zip archive without the entry 'data.pkl', which every .pt file has")
         self._root = min(pickles, key=len).removesuffix("data.pkl")
 
     def has(self, name: str) -> bool:
@@ -91,7 +91,7 @@ class ArchiveReader:
         """Return the bytes of an entry."""
         start, count = self._place(name)
         if count > most:
-            raise FormatError(f"its entry {name!r} has {count:,} bytes, and at most {most:,} are read")
+            raise FormatError(f"its entry {name!r} has {count:,} bytes, more than the limit of {most:,}")
         self._file.seek(start)
         content = bytearray(count)
         self._fill(name, memoryview(content))
@@ -135,7 +135,7 @@ class ArchiveReader:
         magic, name_length, extra_length = LOCAL_HEADER.unpack(header)
         start = entry.header_offset + len(header) + name_length + extra_length
         if magic != MAGIC or start + entry.file_size > self._size:
-            raise FormatError(f"damaged: its entry {name!r} does not lie where the directory says")
+            raise FormatError(f"damaged: its entry {name!r} does not start where the archive's directory says")
         return start, entry.file_size
 
 

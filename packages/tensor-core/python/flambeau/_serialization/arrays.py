@@ -15,7 +15,7 @@ PLAIN_KINDS = "biufc"
 def dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
     """Return a new dtype object, so that `set_dtype` does not change a shared one."""
     if type(code) is not str or len(code) > 3 or (made := np.dtype(code)).kind not in PLAIN_KINDS:
-        raise FormatError(f"NumPy's dtype {code!r}: only those of plain numbers are read")
+        raise FormatError(f"the NumPy dtype {code!r} is not supported: only dtypes of plain numbers are read")
     return np.dtype(made, copy=True)
 
 
@@ -26,7 +26,7 @@ def set_dtype(made: np.dtype[Any], state: Any) -> None:
     if not (isinstance(state, tuple) and len(state) == 8 and state[1] in ("<", ">", "|", "=")):
         raise FormatError("the state of a NumPy dtype is damaged")
     if state[2:] != (None, None, None, -1, -1, 0):
-        raise FormatError("a NumPy dtype with fields: only those of plain numbers are read")
+        raise FormatError("a NumPy dtype with fields is not supported: only dtypes of plain numbers are read")
     made.__setstate__((3, *state[1:]))  # type: ignore[attr-defined]
 
 
@@ -49,5 +49,5 @@ def set_array(made: np.ndarray[Any, Any], state: Any) -> None:
         raise FormatError("a NumPy array is damaged, or not of plain numbers")
     sizes_fit = all(type(length) is int and length >= 0 for length in shape) and len(shape) <= 32
     if not sizes_fit or math.prod(shape) * kind.itemsize != len(content):
-        raise FormatError(f"a NumPy array of shape {shape} and dtype {kind} in {len(content):,} bytes")
+        raise FormatError(f"damaged: a NumPy array of shape {shape} and dtype {kind} has {len(content):,} bytes")
     made.__setstate__((1, shape, kind, bool(by_columns), content))  # type: ignore[arg-type]

@@ -25,12 +25,11 @@ MARK = object()
 NEWEST_PROTOCOL = 5
 
 _REFUSED = (
-    "it refers to {name}, which is no part of a checkpoint's plain values (not an allowed global by default), and "
-    "nothing of it was run. If you trust the file, allow that name with "
-    "flambeau.serialization.safe_globals([{short}]), or everything with weights_only=False, which lets it run any "
-    "code.{advice}"
+    "it refers to {name}, which is not an allowed global by default and was not called. If you trust the file, "
+    "allow the name with flambeau.serialization.safe_globals([{short}]), or load the file with "
+    "weights_only=False, which lets it run any code.{advice}"
 )
-_MODULES_ADVICE = " It seems to hold a whole module; model.state_dict() loads without any of this."
+_MODULES_ADVICE = " It seems to hold a whole module; a file with its state_dict() loads without either."
 
 
 # Warning is included because an invalid escape in a string raises it when warnings are errors.
@@ -62,7 +61,7 @@ def run(
     except NotImplementedError as error:
         raise ForeignFormatError(str(error)) from None
     except MemoryError:
-        raise FormatError("the pickle in it is damaged: it asks for more memory than there is") from None
+        raise FormatError("the pickle in it is damaged: it requests more memory than is available") from None
     except _DAMAGED as error:
         raise FormatError(f"the pickle in it is damaged, at byte {machine.position}: {error}") from None
 
@@ -107,17 +106,17 @@ class Machine:
             elif (do := instructions[name]) is not None:
                 do(argument)
             else:
-                raise RefusedError(f"the pickle in it uses the instruction {name}, which no checkpoint needs")
+                raise RefusedError(f"the pickle in it uses the instruction {name}, which is not allowed")
         return self.pop()
 
     def pop(self) -> Any:
         if not self.stack or (value := self.stack.pop()) is MARK:
-            raise FormatError("the stack is empty")
+            raise FormatError("the pickle in it is damaged: the stack is empty")
         return value
 
     def top(self) -> Any:
         if not self.stack or self.stack[-1] is MARK:
-            raise FormatError("the stack is empty")
+            raise FormatError("the pickle in it is damaged: the stack is empty")
         return self.stack[-1]
 
     def popped(self, count: int) -> tuple[Any, ...]:
@@ -129,14 +128,14 @@ class Machine:
         while start and stack[start - 1] is not MARK:
             start -= 1
         if not start:
-            raise FormatError("there is no mark on the stack")
+            raise FormatError("the pickle in it is damaged: there is no mark on the stack")
         items = stack[start:]
         del stack[start - 1 :]
         return items
 
     def do_proto(self, version: int) -> None:
         if version > NEWEST_PROTOCOL:
-            raise FormatError(f"protocol {version} is not known")
+            raise FormatError(f"its pickle protocol {version} is not supported")
 
     def do_frame(self, length: int) -> None:
         pass
@@ -224,7 +223,9 @@ class Machine:
         """Return the container on top of the stack, which must be a ``kind`` or of an allowed class."""
         target = self.top()
         if not isinstance(target, kind) and not globals.is_added(type(target)):
-            raise FormatError(f"{type(target).__name__} is filled as if it were a {kind.__name__}")
+            raise FormatError(
+                f"the pickle in it is damaged: it adds the items of a {kind.__name__} to a {type(target).__name__}"
+            )
         return target
 
     # Memo
@@ -239,7 +240,7 @@ class Machine:
 
     def do_get(self, index: int) -> None:
         if index not in self.memo:
-            raise FormatError(f"there is no value number {index}")
+            raise FormatError(f"the pickle in it is damaged: it refers to the missing value {index}")
         self.stack.append(self.memo[index])
 
     do_binget = do_long_binget = do_get
@@ -253,7 +254,7 @@ class Machine:
     def do_stack_global(self, _: None) -> None:
         module, name = self.popped(2)
         if type(module) is not str or type(name) is not str:
-            raise FormatError("a name that is not a string")
+            raise FormatError("the pickle in it is damaged: a global name is not a string")
         self.stack.append(self.named(module, name))
 
     def named(self, module: str, name: str) -> Any:
@@ -275,9 +276,9 @@ class Machine:
     def call(self, function: Any, arguments: Any) -> Any:
         call = self.calls.get(id(function))
         if call is None:
-            raise RefusedError(f"the pickle in it calls {function!r}, which it must not call")
+            raise RefusedError(f"the pickle in it calls {function!r}, which is not allowed")
         if type(arguments) is not tuple:
-            raise FormatError("a call without a tuple of arguments")
+            raise FormatError("the pickle in it is damaged: the arguments of a call are not a tuple")
         if call is rebuild.from_type:
             arguments = (self.rebuild_function(*arguments[:2]), *arguments[1:])
         return call(*arguments)
@@ -286,10 +287,10 @@ class Machine:
         """Return the function that rebuilds a tensor of a subclass. See `rebuild.from_type`."""
         call = self.calls.get(id(named))
         if call is None:
-            raise RefusedError(f"the pickle in it calls {named!r}, which it must not call")
+            raise RefusedError(f"the pickle in it calls {named!r}, which is not allowed")
         known = kind is Tensor or kind is rebuild.parameter_type() or globals.is_added(kind)
         if not known:
-            raise FormatError(f"a tensor of the type {kind!r}")
+            raise FormatError(f"it holds a tensor of the type {kind!r}, which is not allowed")
         return call
 
     def do_newobj(self, _: None) -> None:
@@ -332,7 +333,7 @@ class Machine:
 
 def _pairs(items: list[Any]) -> Iterable[tuple[Any, Any]]:
     if len(items) % 2:
-        raise FormatError("a key without a value")
+        raise FormatError("the pickle in it is damaged: a dictionary key has no value")
     return zip(items[::2], items[1::2], strict=True)
 
 

@@ -38,15 +38,15 @@ def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_
     file.seek(start)
     header = [run_restricted(file, _nothing) for _ in range(3)]
     if header[:2] != [MAGIC_NUMBER, PROTOCOL_VERSION] or not isinstance(header[2], dict):
-        raise FormatError(f"its version of PyTorch's old format, {header[1]!r}, is not known")
+        raise FormatError(f"its version of PyTorch's old format, {header[1]!r}, is not supported")
     if header[2].get("little_endian") is not True:
-        raise FormatError("it was written on a machine of another byte order")
+        raise FormatError("it was written on a machine with another byte order, which is not supported")
     storages = _Storages(locations, most=size)
     with elements_read_later() as actions:
         result = run(file, storages.persistent_load, **pickle_arguments)
     keys = run_restricted(file, _nothing)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.roots):
-        raise FormatError("damaged: the list of its storages")
+        raise FormatError("damaged: the list of its storages does not match the storages in its pickle")
     for key in keys:
         storages.read(key, file)
     for action in actions:
@@ -76,7 +76,7 @@ def save(obj: Any, file: IO[bytes], protocol: int) -> None:
 
 
 def _nothing(identifier: Any) -> NoReturn:
-    raise FormatError("damaged: a storage where none belongs")
+    raise FormatError("damaged: it has a storage where none is expected")
 
 
 class _Storages:
@@ -94,7 +94,7 @@ class _Storages:
             count = numel * kind.itemsize
             self.left -= count
             if self.left < 0:
-                raise FormatError(f"truncated: a storage of {count:,} bytes exceeds the file")
+                raise FormatError(f"truncated: it has fewer bytes than its storage of {count:,} bytes")
             storage = UntypedStorage(flambeau.empty(count, dtype=flambeau.uint8, device="cpu"))
             self.roots[key] = self.locations.place(storage, location), kind
         root, known_kind = self.roots[key]
@@ -109,9 +109,15 @@ class _Storages:
         if key not in self.views:
             start, count = offset * kind.itemsize, length * kind.itemsize
             if start < 0 or count < 0 or start + count > root.nbytes():
-                raise FormatError(f"damaged: {length} elements from {offset} on, of a storage of {root.nbytes()} bytes")
+                raise FormatError(
+                    f"damaged: a view of {length} elements at offset {offset} exceeds its storage of {root.nbytes()} "
+                    "bytes"
+                )
             if root.device.type != "cpu":
-                raise FormatError("its storages are parts of others: load it with map_location='cpu'")
+                raise FormatError(
+                    "some of its storages are parts of others, which is only supported on the CPU; load it with "
+                    "map_location='cpu'"
+                )
             part = root._bytes[start : start + count]
             self.views[key] = _part(part)
         return self.views[key]
@@ -120,7 +126,9 @@ class _Storages:
         storage, kind = self.roots[key]
         header = source.read(COUNT.size)
         if len(header) < COUNT.size or COUNT.unpack(header)[0] * kind.itemsize != storage.nbytes():
-            raise FormatError(f"truncated or damaged: the storage {key!r} is not what was announced")
+            raise FormatError(
+                f"truncated or damaged: the storage {key!r} does not have the size that the pickle states"
+            )
         if storage.device.type == "meta":
             source.seek(storage.nbytes(), io.SEEK_CUR)
         elif storage.nbytes():

@@ -11,7 +11,7 @@ from flambeau.storage import UntypedStorage
 from .errors import FormatError
 
 _NO_SUCH_DEVICE = (
-    "it holds tensors of the device {location}, and there is none here{why}: "
+    "it holds tensors on the device '{location}', which is not available{why}; "
     "load it with map_location='cpu', or map_location={{{location!r}: 'cpu'}}"
 )
 _NO_GPU = "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False: "
@@ -38,7 +38,7 @@ class Locations:
         try:
             device = flambeau.device(location)
         except RuntimeError as error:
-            raise FormatError(f"it holds tensors of an unknown device: {error}") from None
+            raise FormatError(f"it holds tensors on an unknown device: {error}") from None
         if device.type not in ("cpu", "cuda", "meta"):
             raise FormatError(_NO_SUCH_DEVICE.format(location=location, why=""))
         if device.type == "cuda" and not (device.index or 0) < flambeau.cuda.device_count():

@@ -22,7 +22,7 @@ class Name:
         return Name(module, name)
 
     def __call__(self, *args: Any) -> NoReturn:  # the pickler requires a callable to write a call
-        raise TypeError(f"{self.module}.{self.name} can be written, not called")
+        raise TypeError(f"{self.module}.{self.name} is only a name in a file and cannot be called")
 
 
 REBUILD_TENSOR = Name.of("torch._utils", "_rebuild_tensor_v2")

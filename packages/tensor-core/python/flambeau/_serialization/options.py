@@ -44,7 +44,10 @@ def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
     >>> fb.serialization.set_default_load_endianness(None)
     """
     if endianness is not None and not isinstance(endianness, LoadEndianness):
-        raise TypeError("Invalid argument type in function set_default_load_endianness")
+        raise TypeError(
+            "Invalid argument type in function set_default_load_endianness: expected a LoadEndianness or None, got "
+            f"{type(endianness).__name__}"
+        )
     _Options.endianness = endianness
 
 

@@ -51,7 +51,9 @@ def load(file: IO[bytes], options: Options) -> Any:
             return _load_script(file, options)
         return _load_archive(archive, locations, run, options.pickle_arguments)
     if options.mapped:
-        raise FormatError("mmap=True wants a file of PyTorch 1.6 or later, a zip archive; this is an older one")
+        raise FormatError(
+            "mmap=True requires the zip format of PyTorch 1.6 and later, but the file has the older format"
+        )
     return legacy.load(file, locations, run, options.pickle_arguments)
 
 
@@ -59,7 +61,7 @@ def _load_script(file: IO[bytes], options: Options) -> Any:
     """Load a TorchScript program with ``jit.load``."""
     if options.weights_only:
         raise FormatError(
-            "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``: load the program "
+            "Cannot use ``weights_only=True`` with TorchScript archives passed to ``torch.load``; load the program "
             "with jit.load"
         )
     warnings.warn(

@@ -57,9 +57,9 @@ def _once_read(action: Callable[[], Any]) -> None:
 
 def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, metadata: Any) -> Tensor:
     if not isinstance(storage, UntypedStorage):
-        raise FormatError(f"a tensor over {type(storage).__name__} instead of a storage")
+        raise FormatError(f"damaged: a tensor has {type(storage).__name__} instead of a storage")
     if not isinstance(dtype, flambeau.dtype):
-        raise FormatError(f"a tensor with the dtype {dtype!r}")
+        raise FormatError(f"damaged: a tensor has {dtype!r} instead of a dtype")
     if storage.device.type == "meta":
         return tensor_on_meta(dtype, size, stride, requires_grad)
     made = flambeau.empty(0, dtype=dtype).set_(storage, offset, size, stride)
@@ -102,7 +102,7 @@ def tensor_v2(
 ) -> Tensor:
     """Build a tensor over a typed storage."""
     if not isinstance(storage, TypedStorage):
-        raise FormatError(f"a tensor over {type(storage).__name__} instead of a storage")
+        raise FormatError(f"damaged: a tensor has {type(storage).__name__} instead of a storage")
     return _tensor(storage.untyped(), storage.dtype, offset, size, stride, requires_grad, metadata)
 
 
@@ -128,7 +128,7 @@ def tensor_on_meta(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Te
 def parameter(data: Any, requires_grad: Any, hooks: Any = None) -> Tensor:
     """Build a Parameter if flambeau-nn is installed, otherwise return the tensor."""
     if not isinstance(data, Tensor):
-        raise FormatError(f"a Parameter of {type(data).__name__}")
+        raise FormatError(f"damaged: a Parameter has {type(data).__name__} instead of a tensor")
     kind = parameter_type()
     made: Tensor = data if kind is Tensor else kind(data, bool(requires_grad))
     return made
@@ -153,7 +153,7 @@ def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
     """Build a tensor of a subclass or with attributes. The caller has verified that both types are allowed."""
     made = rebuild(*args)
     if not isinstance(made, Tensor):
-        raise FormatError(f"expected a tensor, got {type(made).__name__}")
+        raise FormatError(f"damaged: it has {type(made).__name__} instead of a tensor")
     if isinstance(state, dict) and state.get("_is_buffer") is True:
         persistent = bool(state.get("persistent", True))
         return made if buffer_type() is Tensor else as_buffer(made, persistent)
@@ -179,14 +179,16 @@ def _with_attributes(made: Tensor, state: Any) -> Tensor:
 def names(state: Any) -> dict[str, Any]:
     """Return ``state`` if it is a valid dictionary of attributes. Otherwise raise FormatError."""
     if not isinstance(state, dict) or not all(type(name) is str for name in state):
-        raise FormatError(f"attributes that are {type(state).__name__}, not a dictionary with names as keys")
+        raise FormatError(
+            f"damaged: expected a dictionary of attributes with names as keys, got {type(state).__name__}"
+        )
     return state
 
 
 def size(dimensions: Any = ()) -> Size:
     """Build a Size."""
     if not all(type(length) is int and 0 <= length < 2**63 for length in dimensions):
-        raise FormatError(f"a shape with the sizes {dimensions!r}")
+        raise FormatError(f"damaged: a shape has the sizes {dimensions!r}")
     return Size(dimensions)
 
 
@@ -208,7 +210,7 @@ def layout(name: Any) -> flambeau.layout:
 def encoded(text: Any, encoding: Any) -> bytes:
     """Return bytes, which pickle protocol 2 writes as text."""
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
-        raise FormatError("bytes that are not written as text in latin1")
+        raise FormatError("damaged: bytes are not written as text in latin1")
     return text.encode("latin1")
 
 
@@ -225,7 +227,7 @@ def ordered_dict(items: Any = ()) -> OrderedDict[Any, Any]:
 def counter(items: Any = None) -> Counter[Any]:
     """Build a Counter."""
     if not (items is None or isinstance(items, dict)):
-        raise FormatError(f"a Counter of {type(items).__name__}")
+        raise FormatError(f"damaged: a Counter has {type(items).__name__} instead of a dictionary")
     return Counter(items or {})
 
 
@@ -235,7 +237,7 @@ FACTORIES = (dict, float, int, list, set, str, bool, tuple, OrderedDict)
 def default_dict(factory: Any = None, items: Any = ()) -> defaultdict[Any, Any]:
     """Build a defaultdict with an allowed factory."""
     if factory is not None and not any(factory is kind for kind in FACTORIES):
-        raise FormatError(f"a defaultdict whose entries are made by {factory!r}")
+        raise FormatError(f"it holds a defaultdict with the default factory {factory!r}, which is not allowed")
     return defaultdict(factory, items)
 
 
@@ -262,10 +264,10 @@ def quantized(*args: Any) -> NoReturn:
 def sparse(layout: Any, parts: Any) -> Tensor:
     """Build a sparse tensor and verify that its parts match."""
     if not (isinstance(parts, tuple) and len(parts) in (3, 4) and isinstance(layout, flambeau.layout)):
-        raise FormatError("a sparse tensor without indices, values and a size")
+        raise FormatError("damaged: a sparse tensor lacks its indices, values or size")
     tensors, sizes = (parts[:2], parts[2]) if layout is flambeau.sparse_coo else (parts[:3], parts[-1])
     if not (all(type(part) is Tensor for part in tensors) and isinstance(sizes, Size)):
-        raise FormatError("a sparse tensor with parts that are not tensors")
+        raise FormatError("damaged: the parts of a sparse tensor are not tensors")
     made = _sparse(layout, parts, verified=_waiting.get() is None)
     if _waiting.get() is not None:
         _once_read(partial(_sparse, layout, parts, verified=True))
@@ -278,7 +280,7 @@ def _sparse(layout: Any, parts: Any, verified: bool) -> Tensor:
     try:
         return rebuilt_from_file(layout, parts, verified)
     except RuntimeError as error:
-        raise FormatError(f"a sparse tensor whose parts do not fit each other: {error}") from error
+        raise FormatError(f"damaged: the parts of a sparse tensor do not match: {error}") from error
 
 
 def nested(*args: Any) -> NoReturn:

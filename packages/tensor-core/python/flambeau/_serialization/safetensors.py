@@ -247,7 +247,7 @@ def _read_entry(name: str, fields: Any) -> Entry:
     if not wellformed:
         raise FormatError(f"tensor {name!r}: the header must give a dtype, a shape and two data_offsets")
     if not isinstance(code, str) or code not in DTYPES:
-        raise FormatError(f"tensor {name!r}: unknown dtype {code!r}; known are {', '.join(DTYPES)}")
+        raise FormatError(f"tensor {name!r}: unknown dtype {code!r}; expected one of {', '.join(DTYPES)}")
     entry = Entry(name, DTYPES[code], shape, begin, end)
     needed = math.prod(shape) * entry.dtype.itemsize
     if end - begin != needed:
@@ -264,7 +264,8 @@ def _check_ranges(in_file: list[Entry], data_size: int) -> None:
         if entry.begin != position:
             how = "overlap those before them" if entry.begin < position else "leave a gap"
             raise FormatError(
-                f"tensor {entry.name!r}: its data_offsets [{entry.begin}, {entry.end}] {how} (expected {position})"
+                f"tensor {entry.name!r}: its data_offsets [{entry.begin}, {entry.end}] {how} (expected start: "
+                f"{position})"
             )
         position = entry.end
     if position != data_size:

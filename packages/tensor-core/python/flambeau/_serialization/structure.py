@@ -78,7 +78,10 @@ def _encode(value: Any, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> An
         return {"complex": [repr(value.real), repr(value.imag)]}
     if isinstance(value, flambeau.Tensor):
         if value.layout is not flambeau.strided:
-            raise TypeError(f"{_spell(path)} has the layout {value.layout}, not for safetensors; .pt holds it")
+            raise TypeError(
+                f"{_spell(path)} has the layout {value.layout}, which safetensors files cannot store; use the format "
+                "'pt'"
+            )
         if value.dtype is flambeau.complex128:  # not in the format: stored as pairs of float64
             return {"complex128": _add(flambeau.view_as_real(value.detach()), path, tensors)}
         return {"tensor": _add(value, path, tensors)}

@@ -44,7 +44,9 @@ def _counterpart(module: str, name: str) -> Any:
         if hasattr(found, name):
             return getattr(found, name)
         parts.pop()
-    raise FormatError(f"it refers to {module}.{name}, which flambeau does not have; let PyTorch save a state_dict()")
+    raise FormatError(
+        f"it refers to {module}.{name}, which flambeau does not have; save a state_dict() with PyTorch instead"
+    )
 
 
 def run(
@@ -60,4 +62,4 @@ def run(
     except (pickle.UnpicklingError, EOFError) as error:
         raise FormatError(f"the pickle in it is damaged: {error}") from error
     except (ImportError, AttributeError) as error:
-        raise FormatError(f"it refers to something that is not here: {error}") from error
+        raise FormatError(f"it refers to a module or name that cannot be imported: {error}") from error

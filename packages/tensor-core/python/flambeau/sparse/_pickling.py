@@ -54,12 +54,12 @@ def rebuilt_from_file(layout: Any, parts: Any, verified: bool) -> SparseTensor:
     if layout is _core.sparse_coo:
         indices, values, size, *coalesced = parts
         if indices.dtype is not _core.int64:
-            raise RuntimeError(f"the indices have the dtype {indices.dtype}")
+            raise RuntimeError(f"the indices must have the dtype int64, got {indices.dtype}")
         return sparse_coo_tensor(
             indices, values, size, is_coalesced=bool(coalesced and coalesced[0]), check_invariants=verified
         )
     offsets, indices, values, size = parts
     if not {offsets.dtype, indices.dtype} <= {_core.int32, _core.int64}:
-        raise RuntimeError(f"the indices have the dtypes {offsets.dtype} and {indices.dtype}")
+        raise RuntimeError(f"the indices must have the dtype int32 or int64, got {offsets.dtype} and {indices.dtype}")
     check = None if verified else False  # files may contain unsorted indices
     return sparse_compressed_tensor(offsets, indices, values, size, layout=layout, check_invariants=check)
