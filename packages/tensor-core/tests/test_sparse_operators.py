@@ -151,7 +151,7 @@ def test_arithmetic_of_compressed_tensors():
         (lambda s: fb.cat([s, fb.ones(4, 5)]), "dense tensor was found at position 1"),
         (lambda s: s @ fb.ones(4, 2), r"cannot be multiplied \(4x5 and 4x2\)"),
         (lambda s: s @ fb.ones(5, 2, dtype=fb.float64), "same dtype"),
-        (lambda s: s.sparse_mask(fb.ones(4, 5)), "mask has to be sparse"),
+        (lambda s: s.sparse_mask(fb.ones(4, 5)), "mask must be sparse"),
         (lambda s: fb.ones(4, 4).sparse_mask(s), "incompatible sizes"),
         (lambda s: s.to_sparse_csr().sum(0), "keepdim=False"),
         (lambda s: bool(s), "more than one value is ambiguous"),
@@ -310,7 +310,7 @@ def test_moved_dimensions():
     s, dense = random((4, 5), 9)
     check(s.movedim(0, 1), dense.T, "sparse_coo")
     check(fb.moveaxis(s, (0, 1), (-1, 0)), dense.T)
-    with pytest.raises(RuntimeError, match="as many distinct dimensions"):
+    with pytest.raises(RuntimeError, match="same number of distinct dimensions"):
         s.movedim((0, 1), (1, 1))
 
 

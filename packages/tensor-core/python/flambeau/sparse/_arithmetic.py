@@ -178,7 +178,8 @@ def _sparse_elements(input: Any, other: Any) -> Tensor:
     second = broadcast_to(to_coo(other).coalesce(), size).coalesce()
     if first.sparse_dim() != second.sparse_dim():
         raise RuntimeError(
-            f"mul: the numbers of sparse dimensions differ: {first.sparse_dim()} and {second.sparse_dim()}"
+            "mul: both tensors must have the same number of sparse dimensions, got "
+            f"{first.sparse_dim()} and {second.sparse_dim()}"
         )
     sizes = first._size[: first.sparse_dim()]
     keys, others = flat_keys(first._ind, sizes), flat_keys(second._ind, sizes)
@@ -226,7 +227,7 @@ def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, e
     """Return True if the elements of two sparse tensors are close. Missing elements count as 0."""
     _sizes("allclose", input, other)
     if not (isinstance(input, SparseTensor) and isinstance(other, SparseTensor)):
-        raise RuntimeError("allclose: both have to be sparse, or both strided")
+        raise RuntimeError("allclose: expected two sparse tensors or two strided tensors, got one of each")
     first, second = to_coo(input).coalesce(), to_coo(other).coalesce()
     indices = flambeau.cat((first._ind, second._ind), 1)
     zeros = [flambeau.zeros_like(part._val.detach()) for part in (first, second)]

@@ -49,7 +49,7 @@ def is_contiguous(tensor: SparseTensor, memory_format: Any = None) -> bool:
 def expand_as(tensor: Tensor, other: Any) -> Tensor:
     """Expand a strided tensor to the size of a sparse one."""
     if isinstance(tensor, SparseTensor):
-        raise NotImplementedError("expand_as: the first tensor has to be strided")
+        raise NotImplementedError(f"expand_as: the first tensor must be strided, got the layout {tensor.layout}")
     return tensor.expand(other.shape)
 
 

@@ -104,7 +104,7 @@ def _check_types(matrix: CompressedTensor) -> None:
     names, offsets, indices = matrix.part_names, matrix._ptr, matrix._idx
     if offsets.dtype is not indices.dtype:
         raise RuntimeError(
-            f"{names[0]} and {names[1]} must have the same dtype, bot got {_scalar_type(offsets)} and "
+            f"{names[0]} and {names[1]} must have the same dtype, but got {_scalar_type(offsets)} and "
             f"{_scalar_type(indices)}, respectively"
         )
     if offsets.dtype not in (flambeau.int32, flambeau.int64):

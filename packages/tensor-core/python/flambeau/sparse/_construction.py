@@ -16,7 +16,7 @@ from flambeau.sparse._tensor import SparseTensor
 def _values(values: Any, dtype: Any, device: Any, requires_grad: bool, pin_memory: bool) -> Tensor:
     made = flambeau.as_tensor(values, dtype=dtype, device=device)
     if isinstance(made, SparseTensor):
-        raise TypeError(f"values have to be a strided tensor, got the layout {made.layout}")
+        raise TypeError(f"values must be a strided tensor, got the layout {made.layout}")
     if pin_memory:
         made = made.pin_memory()
     if requires_grad:
@@ -227,5 +227,5 @@ def sparse_bsc_tensor(
 
 def _of_layout(name: str, layout: Any, options: dict[str, Any]) -> dict[str, Any]:
     if options.setdefault("layout", layout) is not layout:
-        raise RuntimeError(f"{name}() makes tensors of the layout {layout}, not {options['layout']}")
+        raise RuntimeError(f"{name}() creates tensors of the layout {layout}, but got layout={options['layout']}")
     return options

@@ -81,7 +81,7 @@ def to_compressed(tensor: Any, layout: Any, blocksize: Any = None, dense_dim: in
     batch_dims = tensor.ndim - dense_dims - 2
     if batch_dims < 0:
         raise RuntimeError(
-            f"{name}: expected at least two dimensions that are not dense, got shape {list(tensor.shape)} with "
+            f"{name}: expected at least two dimensions that are not dense, got shape {tuple(tensor.shape)} with "
             f"{dense_dims} dense dimensions"
         )
     block = _blocksize(name, tensor, kind, blocksize, batch_dims)

@@ -153,7 +153,7 @@ def _item(tensor: Any, dim: int, key: Any) -> tuple[Any, int]:
             index = index.nonzero().reshape(-1)
         if index.ndim == 1 and not isinstance(index, SparseTensor):
             return flambeau.index_select(tensor, dim, index), dim + 1
-        raise NotImplementedError("a sparse tensor takes indices of one dimension: integers, slices, lists and vectors")
+        raise NotImplementedError("a sparse tensor supports only integers, slices, lists and 1-D tensors as indices")
     return flambeau.select(tensor, dim, int(key)), dim
 
 
@@ -177,7 +177,7 @@ def unbind(tensor: Any, dim: int = 0) -> tuple[Tensor, ...]:
 def sparse_mask(tensor: Any, mask: Any) -> Any:
     """Select the elements of a strided or sparse tensor at the indices of ``mask``. Gradient: the elements."""
     if not isinstance(mask, SparseTensor):
-        raise RuntimeError(f"sparse_mask(): the mask has to be sparse, got the layout {mask.layout}")
+        raise RuntimeError(f"sparse_mask(): the mask must be sparse, got the layout {mask.layout}")
     if tuple(tensor.shape) != tuple(mask._size):
         raise RuntimeError(
             f"sparse_mask(): operands have incompatible sizes; self has size {list(tensor.shape)} but mask has size "

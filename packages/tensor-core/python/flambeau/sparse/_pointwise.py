@@ -70,10 +70,10 @@ def pow(input: Any, exponent: Any) -> SparseTensor:
     """Return ``input**exponent`` for a nonzero number ``exponent``."""
     if isinstance(exponent, Tensor):
         if not isinstance(input, SparseTensor) or isinstance(exponent, SparseTensor) or exponent.ndim:
-            raise NotImplementedError("pow: the exponent of a sparse tensor has to be a number")
+            raise NotImplementedError("pow: the exponent of a sparse tensor must be a number")
         exponent = exponent.item()
     if not isinstance(input, SparseTensor):
-        raise NotImplementedError("pow: the exponent has to be a number, not a sparse tensor")
+        raise NotImplementedError("pow: the exponent must be a number, not a sparse tensor")
     if exponent == 0:
         raise RuntimeError("pow: cannot raise to zeroth power on sparse tensor; it would make the result tensor dense")
     tensor = merged(input)
@@ -91,5 +91,8 @@ def float_power(input: Any, exponent: Any) -> SparseTensor:
 def part(tensor: SparseTensor) -> SparseTensor:
     """Return a real tensor unchanged. Raise NotImplementedError for a complex one."""
     if tensor.is_complex():
-        raise NotImplementedError("real and imag of a complex sparse tensor are not views here: use real(tensor)")
+        raise NotImplementedError(
+            "the attributes real and imag are not supported for complex sparse tensors; use real(tensor) or "
+            "imag(tensor)"
+        )
     return tensor

@@ -108,7 +108,9 @@ def _over_groups(values: Tensor, groups: Tensor, count: int, logarithm: bool) ->
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Return True if any element is not 0."""
     if dim is not None:
-        raise NotImplementedError("any: of a sparse tensor over all of its dimensions only")
+        raise NotImplementedError(
+            "any: dim is not supported for sparse tensors, only the reduction over all dimensions"
+        )
     return to_coo(input).coalesce()._val.any()
 
 
@@ -136,21 +138,23 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
         raise RuntimeError("norm_sparse currently does not support 'dtype' argument")
     order = 2.0 if p in ("fro", None) else float(p)
     if order < 0:
-        raise NotImplementedError(
-            f"norm: p={p} depends on elements that are 0; of a sparse tensor p must not be below 0"
-        )
+        raise NotImplementedError(f"norm: p must not be negative for a sparse tensor, got p={p}")
     return flambeau.norm(to_coo(input).coalesce()._val.reshape(-1), order)
 
 
 @answers("mean")
 def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Raise NotImplementedError, as in PyTorch. Divide the sum by the number of elements instead."""
-    raise NotImplementedError(f"mean: there is none for tensors of the layout {input.layout}; divide sum() by numel()")
+    raise NotImplementedError(
+        f"mean: not implemented for tensors of the layout {input.layout}; divide sum() by numel()"
+    )
 
 
 @answers("count_nonzero")
 def count_nonzero(input: Any, dim: Any = None) -> Tensor:
     """Return the number of elements that are not 0."""
     if dim is not None:
-        raise NotImplementedError("count_nonzero: of a sparse tensor over all of its dimensions only")
+        raise NotImplementedError(
+            "count_nonzero: dim is not supported for sparse tensors, only the reduction over all dimensions"
+        )
     return flambeau.count_nonzero(to_coo(input).coalesce()._val)

@@ -45,7 +45,7 @@ def transpose(tensor: SparseTensor, dim0: int, dim1: int) -> SparseTensor:
         return tensor._like(tensor._val)
     if max(first, second) >= tensor.sparse_dim() > min(first, second):
         raise RuntimeError(
-            "sparse transpose: transposed dimensions must be sparse "
+            "sparse transpose: transposed dimensions must be sparse. "
             f"Got sparse_dim: {tensor.sparse_dim()}, d0: {first}, d1: {second}"
         )
     return _permuted(to_coo(tensor), order)
@@ -96,7 +96,7 @@ def _permuted(tensor: CooTensor, order: list[int]) -> CooTensor:
     count = tensor.sparse_dim()
     if any(dim >= count for dim in order[:count]):
         raise RuntimeError(
-            "permute(sparse_coo): transpositions between sparse and dense dimensions are not allowed."
+            "permute(sparse_coo): transpositions between sparse and dense dimensions are not allowed. "
             "Only transpositions within sparse and dense dimensions are supported."
         )
     size = [tensor._size[dim] for dim in order]
@@ -124,7 +124,10 @@ def movedim(tensor: SparseTensor, source: Any, destination: Any) -> SparseTensor
     pairs = ([source], [destination]) if isinstance(source, int) else (list(source), list(destination))
     sources, targets = ([dimension(dim, tensor.ndim) for dim in dims] for dims in pairs)
     if not len(sources) == len(targets) == len(set(sources)) == len(set(targets)):
-        raise RuntimeError(f"movedim: expected as many distinct dimensions, got {source} and {destination}")
+        raise RuntimeError(
+            f"movedim: expected the same number of distinct dimensions in source and destination, got {source} and "
+            f"{destination}"
+        )
     order = [dim for dim in range(tensor.ndim) if dim not in sources]
     for target, dim in sorted(zip(targets, sources, strict=True)):
         order.insert(target, dim)

@@ -35,7 +35,7 @@ def answers(*names: str) -> Callable[[Answer], Answer]:
     def put(function: Answer) -> Answer:
         for name in names:
             if name in ANSWERS:
-                raise ValueError(f"two functions answer for {name}")
+                raise ValueError(f"two functions are registered for '{name}'")
             ANSWERS[name] = function
         return function
 
@@ -223,7 +223,10 @@ class SparseTensor(Tensor):
         elif gradient is None:
             self._val.grad = None
         else:
-            raise NotImplementedError("the gradient of a sparse tensor must be a sparse tensor of the same layout")
+            raise NotImplementedError(
+                "the gradient of a sparse tensor must be a sparse tensor of the same layout, got "
+                f"{getattr(gradient, 'layout', type(gradient).__name__)}"
+            )
 
     @property
     def retains_grad(self) -> bool:
@@ -375,7 +378,9 @@ def in_place(name: str, answer: Callable[..., Any], tensor: T, *args: Any, **kwa
             f"{name}: result type {result.dtype} can't be cast to the desired output type {tensor.dtype}"
         )
     if tuple(result.shape) != tuple(tensor.shape) and name not in ("t_", "transpose_", "squeeze_", "unsqueeze_"):
-        raise RuntimeError(f"{name}: the result has shape {tuple(result.shape)}, the tensor {tuple(tensor.shape)}")
+        raise RuntimeError(
+            f"{name}: the result has the shape {tuple(result.shape)}, but the tensor has {tuple(tensor.shape)}"
+        )
     tensor._take_over(ANSWERS["to"](result, tensor.dtype))
     return tensor
 
