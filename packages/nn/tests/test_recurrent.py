@@ -252,7 +252,7 @@ def test_the_functions_agree_with_the_layers():
         (
             lambda: fb.gru(fb.zeros(1, 2, 3), fb.zeros(1, 2, 4), [fb.zeros(12, 3)], True, 1, 0, False, False, False),
             RuntimeError,
-            "got 1 parameters, which are not 4 for each layer",
+            "expected 4 parameters for each layer and direction, got 1",
         ),
         (lambda: nn.LSTM(3, 4)(fb.zeros(5, 2, 2)), RuntimeError, "Expected 3, got 2"),
         (lambda: nn.LSTM(3, 4)(fb.zeros(5, 2, 3, 1)), ValueError, "to be 2D or 3D, got 4D"),

@@ -78,7 +78,7 @@ def test_a_function_is_wrapped_in_any_context_manager() -> None:
     reusable = contextlib.nullcontext()
     assert context_decorator(reusable, lambda: 1)() == context_decorator(Plain, lambda: 1)() == 1
     assert LOG == ["+", "-"]
-    with pytest.raises(RuntimeError, match="Cannot decorate classes: Logged is one"):
+    with pytest.raises(RuntimeError, match="Cannot decorate classes, got Logged"):
         context_decorator(Plain, Logged)
 
 

@@ -54,12 +54,12 @@ def test_several_trees_are_mapped_together():
 
 @pytest.mark.parametrize("other", [[1], (1, 2), {"x": 1}, 3, [1, 2, 3]])
 def test_trees_of_another_shape_are_refused(other):
-    with pytest.raises(ValueError, match="differ in shape"):
+    with pytest.raises(ValueError, match="different structures"):
         pytree.tree_map(lambda a, b: a, [1, 2], other)
 
 
 def test_a_wrong_number_of_leaves_is_refused():
-    with pytest.raises(ValueError, match="has 2 leaves, got 3"):
+    with pytest.raises(ValueError, match="expected 2 leaves, got 3"):
         pytree.tree_unflatten([1, 2, 3], pytree.tree_structure([0, 0]))
 
 

@@ -58,7 +58,7 @@ def test_typed_storages_are_made_and_known_by_their_older_names():
     assert fb.ones(2, dtype=fb.int64).storage_type() is fb.LongStorage
     assert fb.ones(2, dtype=fb.uint16).storage_type() is fb.storage.TypedStorage
     assert fb.storage._dtype_to_storage_type_map()[fb.bool] == "BoolStorage"
-    with pytest.raises(RuntimeError, match="exclude each other"):
+    with pytest.raises(RuntimeError, match="not both"):
         fb.storage.TypedStorage([1], wrap_storage=fb.ones(2).untyped_storage())
 
 

@@ -27,9 +27,9 @@ def from_interface(array: Any) -> Tensor:
     interface = array.__cuda_array_interface__
     dtype = _DTYPES.get(interface["typestr"])
     if dtype is None:
-        raise TypeError(f"elements of type {interface['typestr']!r} have no dtype")
+        raise TypeError(f"elements of type {interface['typestr']!r} have no corresponding dtype")
     if interface.get("mask") is not None:
-        raise TypeError("an array with a mask cannot become a tensor")
+        raise TypeError("a masked array cannot be converted to a tensor")
     shape = tuple(interface["shape"])
     address, read_only = interface["data"]
     size = dtype.itemsize
@@ -40,7 +40,7 @@ def from_interface(array: Any) -> Tensor:
             strides.insert(0, step)
             step *= max(length, 1)
     if any(stride % size for stride in strides):
-        raise ValueError(f"strides of {tuple(strides)} bytes are no multiples of the {size} bytes of an element")
+        raise ValueError(f"strides must be multiples of the element size of {size} bytes, got {tuple(strides)}")
     device = _core._cuda_device_of(address) if address else _core._cuda_current_device()
     in_elements = [stride // size for stride in strides]
     return _core._cuda_wrap(

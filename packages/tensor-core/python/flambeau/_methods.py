@@ -229,7 +229,7 @@ def new(self: Tensor, *args: Any, size: Any = None, device: Any = None) -> Tenso
 def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> "ModuleType":  # noqa: N807
     """Return the namespace of the array API standard. Raise ValueError for an unsupported version of it."""
     if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12"):
-        raise ValueError(f"the array API standard's version {api_version!r} is not supported; 2025.12 is")
+        raise ValueError(f"version {api_version!r} of the array API standard is not supported; use '2025.12'")
     from flambeau import array_api
 
     return array_api

@@ -60,7 +60,9 @@ def set_deterministic_debug_mode(debug_mode: int | str) -> None:
     """
     if isinstance(debug_mode, str):
         if debug_mode not in _DEBUG_MODES:
-            raise RuntimeError(f"debug_mode must be one of {', '.join(_DEBUG_MODES)}, but got {debug_mode}")
+            raise RuntimeError(
+                f"debug_mode must be one of {', '.join(map(repr, _DEBUG_MODES))}, but got {debug_mode!r}"
+            )
         debug_mode = _DEBUG_MODES.index(debug_mode)
     if isinstance(debug_mode, bool) or not isinstance(debug_mode, int):
         raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode).__name__}")
@@ -145,7 +147,7 @@ def set_num_interop_threads(n: int) -> None:
     if isinstance(n, bool) or not isinstance(n, int):
         raise TypeError(f"set_num_interop_threads expects an int, but got {type(n).__name__}")
     if n <= 0:
-        raise RuntimeError("set_num_interop_threads expects a positive integer")
+        raise RuntimeError(f"set_num_interop_threads expects a positive integer, but got {n}")
 
 
 def set_flush_denormal(mode: bool) -> bool:

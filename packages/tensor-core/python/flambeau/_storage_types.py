@@ -77,7 +77,8 @@ class _OfOneDtype(type):
         data = bytearray(memoryview(buffer).cast("B")[offset : None if count < 0 else offset + count * item])
         if len(data) % item or (count >= 0 and len(data) < count * item):
             raise ValueError(
-                f"from_buffer: {len(data)} bytes do not hold the elements of {cls.dtype}, {item} bytes each"
+                f"from_buffer: {len(data)} bytes do not hold the requested elements of {cls.dtype}, which take {item} "
+                "bytes each"
             )
         elements = _elements(data, cls.dtype, byte_order not in ("native", sys.byteorder))
         return TypedStorage(wrap_storage=elements.untyped_storage(), dtype=cls.dtype)

@@ -12,7 +12,7 @@ from flambeau._core import Tensor, dtype
 
 __all__ = ["SobolEngine"]
 
-_NO_SCIPY = "flambeau.quasirandom takes the numbers of the Sobol sequence from SciPy: pip install scipy"
+_NO_SCIPY = "flambeau.quasirandom requires SciPy, which is not installed: pip install scipy"
 _UNBALANCED = (
     "The balance properties of Sobol' points require n to be a power of 2. {before} points have been previously "
     "generated, then: n={before}+2**{m}={total}. If you still want to do this, please use 'SobolEngine.draw()' instead."
@@ -59,7 +59,9 @@ class SobolEngine:
 
     def __init__(self, dimension: int, scramble: bool = False, seed: int | None = None) -> None:
         if not 1 <= dimension <= self.MAXDIM:
-            raise ValueError(f"Supported range of dimensionality for SobolEngine is [1, {self.MAXDIM}]")
+            raise ValueError(
+                f"Supported range of dimensionality for SobolEngine is [1, {self.MAXDIM}], got {dimension}"
+            )
         try:
             from scipy.stats.qmc import Sobol  # type: ignore[import-untyped, unused-ignore]
         except ModuleNotFoundError as error:

@@ -296,7 +296,7 @@ class TypedStorage(StorageCasts):
             made = _core.zeros if isinstance(contents, int) else _core.tensor
             wrap_storage = made(contents, dtype=self.dtype, device=device or "cpu").untyped_storage()
         elif contents:
-            raise RuntimeError("TypedStorage: contents and wrap_storage exclude each other")
+            raise RuntimeError("TypedStorage: give either contents or wrap_storage, not both")
         self._untyped_storage = wrap_storage
 
     @property
@@ -311,7 +311,7 @@ class TypedStorage(StorageCasts):
         if dtype not in (None, self.dtype):
             raise RuntimeError(
                 f"Expected a Storage of type {dtype} or an UntypedStorage, but got one of type {self.dtype}; "
-                "tensor(storage).to(dtype) converts"
+                "convert it with tensor(storage).to(dtype)"
             )
         return self._elements()
 

@@ -64,8 +64,8 @@ def _spacings(spacing: object, dims: list[int], input: Tensor, dim: object) -> l
     for value, d in zip(values, dims, strict=True):
         if isinstance(value, Tensor) and value.dim() > 0 and (value.dim() != 1 or value.numel() != input.size(d)):
             raise RuntimeError(
-                f"gradient expected each element of spacing to have one dimension, of input's size, but got "
-                f"{list(value.shape)} for dimension {d} of {list(input.shape)}"
+                f"gradient expected each tensor in spacing to be a scalar or to have the shape {(input.size(d),)}, as "
+                f"many values as input has along dimension {d}, but got shape {tuple(value.shape)}"
             )
     return values
 
@@ -74,7 +74,8 @@ def _along(t: Tensor, dim: int, spacing: float | Tensor, edge_order: int) -> Ten
     n = t.size(dim)
     if n < edge_order + 1:
         raise RuntimeError(
-            f"gradient expected each dimension size to be at least edge_order+1, but dimension {dim} has size {n}"
+            f"gradient expected each dimension size to be at least edge_order+1 (={edge_order + 1}), but dimension "
+            f"{dim} has size {n}"
         )
     if dim != t.dim() - 1:
         return _along(t.movedim(dim, -1), t.dim() - 1, spacing, edge_order).movedim(-1, dim)

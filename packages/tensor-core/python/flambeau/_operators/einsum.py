@@ -62,7 +62,7 @@ def _letters(subscripts: Sequence[Any]) -> str:
     text = ""
     for s in subscripts:
         if s is not Ellipsis and not 0 <= s < len(_LETTERS):
-            raise RuntimeError(f"einsum(): not within the valid range [0, 52): the subscript {s} in a subscripts list")
+            raise RuntimeError(f"einsum(): subscript {s} in a subscripts list is not within the valid range [0, 52)")
         text += "..." if s is Ellipsis else _LETTERS[s]
     return text
 
@@ -78,7 +78,9 @@ def _read(equation: str, shapes: tuple[Sequence[int], ...]) -> tuple[list[Labels
     parts = left.split(",")
     if len(parts) != len(shapes):
         what = "fewer operands were provided" if len(parts) > len(shapes) else "more operands were provided"
-        raise RuntimeError(f"einsum(): {what} than specified in the equation {equation!r}: {len(shapes)}")
+        raise RuntimeError(
+            f"einsum(): {what} than specified in the equation {equation!r}: got {len(shapes)}, expected {len(parts)}"
+        )
     width = (
         max(len(s) - len(p.replace("...", "")) for p, s in zip(parts, shapes, strict=True) if "..." in p)
         if ("..." in left)

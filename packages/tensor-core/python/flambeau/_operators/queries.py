@@ -42,7 +42,7 @@ def pin_memory(input: Tensor, device: Any = None) -> Tensor:
     and with the cause if no GPU is available. Gradient: none.
     """
     if not _core._cuda_device_count():
-        raise RuntimeError(f"pin_memory() needs a GPU: {_core._cuda_obstacle()}")
+        raise RuntimeError(f"pin_memory() requires a GPU: {_core._cuda_obstacle()}")
     return _core._cuda_pin_memory(input)
 
 

@@ -25,11 +25,12 @@ def _cell(
     """Compute one step for a batch (N, in) or a single example (in,), as a layer over a sequence of length 1."""
     hx = state[0]
     if input.ndim not in (1, 2) or input.shape[-1] != w_ih.shape[1]:
-        raise RuntimeError(f"input has inconsistent input_size: got {list(input.shape)}, expected (*, {w_ih.shape[1]})")
+        raise RuntimeError(
+            f"input has inconsistent input_size: got {tuple(input.shape)}, expected (*, {w_ih.shape[1]})"
+        )
     if hx.ndim != input.ndim or hx.shape[:-1] != input.shape[:-1] or hx.shape[-1] != w_hh.shape[1]:
         raise RuntimeError(
-            f"hidden state has inconsistent size: got {list(hx.shape)} for input {list(input.shape)} and a weight for "
-            f"{w_hh.shape[1]}"
+            f"hidden state has inconsistent size: got {tuple(hx.shape)}, expected {(*input.shape[:-1], w_hh.shape[1])}"
         )
     if input.ndim == 1:
         rows = _cell(mode, input.unsqueeze(0), tuple(part.unsqueeze(0) for part in state), w_ih, w_hh, b_ih, b_hh)
@@ -154,7 +155,7 @@ def weights_of_layers(params: Sequence[Tensor], has_biases: bool, projected: boo
     """Convert a flat list of parameters to the format of `recurrent_layers`."""
     each = 2 + 2 * has_biases + projected
     if len(params) % each:
-        raise RuntimeError(f"got {len(params)} parameters, which are not {each} for each layer and direction")
+        raise RuntimeError(f"expected {each} parameters for each layer and direction, got {len(params)} in total")
     made: list[Weights] = []
     for first in range(0, len(params), each):
         w_ih, w_hh, *rest = params[first : first + each]
@@ -174,7 +175,10 @@ def _called(mode: str, input: Tensor, *arguments: Any) -> State:
     state = tuple(hx) if mode == "LSTM" else (hx,)
     weights = weights_of_layers(params, has_biases, mode == "LSTM" and state[0].shape[-1] != state[1].shape[-1])
     if len(weights) != num_layers * (1 + bool(bidirectional)):
-        raise RuntimeError(f"got the parameters of {len(weights)} layers and directions for num_layers={num_layers}")
+        raise RuntimeError(
+            f"expected the parameters of {num_layers * (1 + bool(bidirectional))} layers and directions for "
+            f"num_layers={num_layers} and bidirectional={bidirectional}, got those of {len(weights)}"
+        )
     options = (weights, dropout if train else 0.0, bool(bidirectional))
     if batch_sizes is not None:
         output, final = recurrent_layers(mode, input, batch_sizes.tolist(), state, *options)

@@ -44,7 +44,7 @@ def segment_reduce(
     tensor([3., 4.])
     """
     if reduce not in _REDUCTIONS:
-        raise RuntimeError(f"segment_reduce(): reduce must be one of {', '.join(_REDUCTIONS)}, but got {reduce}")
+        raise RuntimeError(f"segment_reduce(): reduce must be one of {', '.join(_REDUCTIONS)}, but got {reduce!r}")
     if indices is not None:
         raise RuntimeError("segment_reduce(): indices based reduction is not supported.")
     axis = axis % max(data.dim(), 1)
@@ -55,7 +55,7 @@ def segment_reduce(
     if axis != lengths.dim() - 1 or axis >= data.dim():
         raise RuntimeError(
             f"segment_reduce(): Expected axis to be the last dimension of lengths but got {axis}, "
-            f"with lengths of shape {list(lengths.shape)} and data of shape {list(data.shape)}."
+            f"with lengths of shape {tuple(lengths.shape)} and data of shape {tuple(data.shape)}."
         )
     if not unsafe:
         _check_lengths(lengths, data.size(axis))
@@ -67,7 +67,7 @@ def _check_lengths(lengths: Tensor, size: int) -> None:
         raise RuntimeError("segment_reduce(): lengths contains negative value!")
     if (lengths.sum(-1) != size).any():
         raise RuntimeError(
-            f"segment_reduce(): Expected all rows of lengths along axis to sum to {size}, the size of data there"
+            f"segment_reduce(): Expected all rows of lengths along axis to sum to {size}, the size of data along axis"
         )
 
 

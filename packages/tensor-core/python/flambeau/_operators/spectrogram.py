@@ -16,8 +16,8 @@ _NO_WINDOW = (
     "window=flambeau.hann_window(n_fft), or window=flambeau.ones(n_fft) for a rectangular one."
 )
 _ENVELOPE = (
-    "window overlap add min: 1: the windows of the frames do not cover every sample, and what they leave out cannot be "
-    "recovered; use a smaller hop_length, another window, or center=True"
+    "istft: window overlap add min: 1 is not satisfied, because the windows of the frames do not cover every sample; "
+    "use a smaller hop_length, another window, or center=True"
 )
 
 
@@ -95,7 +95,7 @@ def stft(
 
 def _check_signal(input: Tensor) -> None:
     if input.ndim not in (1, 2):
-        raise RuntimeError(f"stft: expected a 1D or 2D tensor, got shape {list(input.shape)}")
+        raise RuntimeError(f"stft: expected a 1D or 2D tensor, got shape {tuple(input.shape)}")
     if not (input.is_floating_point() or input.is_complex()):
         raise RuntimeError(f"stft: expected a tensor of floating point or complex values, got {input.dtype}")
 
@@ -174,7 +174,7 @@ def istft(
     stop = min(start + length, total) if length is not None else total - start
     signal = _overlap_add(pieces, frame_window, hop_length, total, start, stop)
     if length is not None and length > stop - start:
-        warnings.warn("istft: the signal is shorter than length; it is filled up with zeros at its end", stacklevel=2)
+        warnings.warn(f"istft: the signal is shorter than length={length}; it is padded with zeros", stacklevel=2)
         signal = _core.cat([signal, signal.new_zeros(signal.size(0), length - (stop - start))], 1)
     return signal if input.dim() == 3 else signal.squeeze(0)
 
@@ -186,7 +186,7 @@ def _check_spectrum(input: Tensor) -> None:
         )
     if input.dim() not in (2, 3) or input.numel() == 0:
         raise RuntimeError(
-            f"istft: expected a tensor with 2 or 3 dimensions that is not empty, got shape {list(input.shape)}"
+            f"istft: expected a tensor with 2 or 3 dimensions that is not empty, got shape {tuple(input.shape)}"
         )
 
 
@@ -218,7 +218,7 @@ def _frame_window(name: str, window: Tensor | None, n_fft: int, win_length: int,
     elif window.shape != (win_length,):
         raise RuntimeError(
             f"{name}: expected a 1D window tensor of size equal to win_length={win_length}, but got window with size "
-            f"{list(window.shape)}"
+            f"{tuple(window.shape)}"
         )
     return _amid_zeros(window, n_fft - win_length) if win_length < n_fft else window
 
@@ -240,7 +240,7 @@ def _padded(x: Tensor, pad: int, mode: str) -> Tensor:
     elif mode == "circular":
         positions = positions % length
     else:
-        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+        raise NotImplementedError(f"Unrecognised padding mode {mode!r}")
     return x.index_select(1, positions)
 
 

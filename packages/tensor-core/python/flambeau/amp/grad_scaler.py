@@ -75,9 +75,9 @@ class GradScaler:
         if not self._enabled:
             return
         if not growth_factor > 1.0:
-            raise AssertionError("The growth factor must be > 1.0.")
+            raise AssertionError(f"The growth factor must be > 1.0, got {growth_factor}.")
         if not backoff_factor < 1.0:
-            raise AssertionError("The backoff factor must be < 1.0.")
+            raise AssertionError(f"The backoff factor must be < 1.0, got {backoff_factor}.")
         self._init_scale = init_scale
         self._scale: Tensor | None = None
         self._growth_factor = growth_factor

@@ -88,7 +88,7 @@ def positions(indices: Tensor) -> Tensor:
     """Convert indices of any integer dtype to int64. Raise IndexError for values that do not fit."""
     result = indices.to(flambeau.int64)
     if indices.dtype is flambeau.uint64 and bool((result < 0).any()):
-        raise IndexError(f"index {indices.max().item()} is out of bounds for every array")
+        raise IndexError(f"index {indices.max().item()} is out of bounds: no array has so many elements")
     return result
 
 

@@ -89,5 +89,7 @@ def takes_kernel(possible: bool) -> bool:
             return False
         if possible:
             return True
-    reason = "dropout, or a mask that requires grad, needs the weights" if preferred else "none is enabled"
+    reason = (
+        "the enabled ones support neither dropout nor a mask that requires grad" if preferred else "none is enabled"
+    )
     raise RuntimeError(_NONE_VIABLE.format(reason=reason))

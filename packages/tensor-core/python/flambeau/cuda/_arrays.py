@@ -30,7 +30,9 @@ def library() -> ModuleType | None:
     try:
         return import_module("cupy")
     except ImportError as error:
-        warnings.warn(f"CuPy is installed but does not import, so the CPU does its work: {error}", stacklevel=2)
+        warnings.warn(
+            f"CuPy is installed but cannot be imported, so its operators run on the CPU: {error}", stacklevel=2
+        )
         return None
 
 

@@ -61,7 +61,7 @@ class CUDAGraph:
             raise RuntimeError("This CUDAGraph instance already owns a captured graph. Call reset() first.")
         stream = current_stream()
         if not stream.cuda_stream:
-            raise RuntimeError("CUDA graphs must be captured on a non-default stream. (flambeau.cuda.graph takes one.)")
+            raise RuntimeError("CUDA graphs must be captured on a non-default stream; flambeau.cuda.graph uses one")
         self._graph = _core._cuda_begin_capture(stream.device_index, stream.cuda_stream)
         self._capturing = True
         for generator in self._generators:

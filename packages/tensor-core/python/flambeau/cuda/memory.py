@@ -144,7 +144,7 @@ def set_per_process_memory_fraction(fraction: float, device: Any = None) -> None
     """
     index = index_of(device)
     if not isinstance(fraction, float):
-        raise TypeError("Invalid type for fraction argument, must be `float`")
+        raise TypeError(f"Invalid type for fraction argument, must be `float`, got {type(fraction).__name__}")
     if not 0 <= fraction <= 1:
         raise ValueError(f"Invalid fraction value: {fraction}. Allowed range: 0~1")
     _core._cuda_set_memory_fraction(index, fraction)

@@ -85,7 +85,7 @@ def init_rank(num_ranks: int, uid: bytes, rank: int) -> Communicator:
     Raises: ValueError if ``rank`` is out of range.
     """
     if not 0 <= rank < num_ranks:
-        raise ValueError(f"rank must lie between 0 and {num_ranks - 1} for {num_ranks} ranks, but got {rank}")
+        raise ValueError(f"rank must be at least 0 and less than the number of ranks, {num_ranks}, but got {rank}")
     device = current_device()
     return Communicator(device, _core._cuda_nccl_join(device, uid, num_ranks, rank), num_ranks)
 
@@ -167,10 +167,12 @@ def _tensors(name: str, given: Sequence[Tensor]) -> list[Tensor]:
         raise TypeError(f"{name} should be a sequence of tensors, one for each GPU, not {type(given).__name__}")
     for tensor in given:
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"{name} should hold tensors, but has a {type(tensor).__name__}")
+            raise TypeError(f"{name} should hold tensors, but got {type(tensor).__name__}")
         if not tensor.is_cuda or not tensor.is_contiguous():
-            state = "lies on the CPU" if not tensor.is_cuda else "is not contiguous"
-            raise RuntimeError(f"{name} should be contiguous tensors of GPUs, but one of {tuple(tensor.shape)} {state}")
+            state = "is on the CPU" if not tensor.is_cuda else "is not contiguous"
+            raise RuntimeError(
+                f"{name} should be contiguous CUDA tensors, but one of shape {tuple(tensor.shape)} {state}"
+            )
     if not given:
         raise ValueError(f"{name} should hold a tensor for each GPU, but is empty")
     return list(given)
@@ -179,7 +181,7 @@ def _tensors(name: str, given: Sequence[Tensor]) -> list[Tensor]:
 def _root(inputs: Sequence[Tensor], root: int, comms: Sequence[Communicator] | None) -> int:
     ranks = comms[0].ranks if comms else len(inputs)
     if not 0 <= root < ranks:
-        raise ValueError(f"root must lie between 0 and {ranks - 1} for {ranks} ranks, but got {root}")
+        raise ValueError(f"root must be at least 0 and less than the number of ranks, {ranks}, but got {root}")
     return root
 
 
@@ -193,7 +195,7 @@ def _check(collective: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor],
     for tensor, output in zip(inputs, outputs, strict=True):
         if (tensor.numel(), tensor.dtype) != (first.numel(), first.dtype):
             raise RuntimeError(
-                f"{collective}: inputs must have one size and dtype, but got {tuple(first.shape)} of "
+                f"{collective}: inputs must have the same size and dtype, but got {tuple(first.shape)} of "
                 f"{first.dtype} and {tuple(tensor.shape)} of {tensor.dtype}"
             )
         if output.device != tensor.device or output.dtype != tensor.dtype:
@@ -221,10 +223,12 @@ def _collect(
         raise ValueError(f"{collective}: op must be one of SUM, PROD, MAX, MIN and AVG, but got {op!r}")
     for name, given in (("outputs", outputs), ("streams", streams), ("comms", comms)):
         if given is not None and len(given) != len(inputs):
-            raise ValueError(f"{collective}: {len(inputs)} inputs, but {len(given)} {name}")
+            raise ValueError(
+                f"{collective}: expected as many {name} as inputs, got {len(given)} {name} for {len(inputs)} inputs"
+            )
     devices = [tensor.get_device() for tensor in inputs]
     if len(set(devices)) < len(devices):
-        raise ValueError(f"{collective}: inputs must lie on different GPUs, but their devices are {devices}")
+        raise ValueError(f"{collective}: inputs must be on different GPUs, but their devices are {devices}")
     _check(collective, inputs, outputs, comms[0].ranks if comms else len(inputs))
     given_streams = streams or [None] * len(inputs)
     work = [(stream or current_stream(at)).cuda_stream for stream, at in zip(given_streams, devices, strict=True)]

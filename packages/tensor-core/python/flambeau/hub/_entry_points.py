@@ -14,8 +14,8 @@ from typing import Any
 from ._github import repository
 
 _FOR_PYTORCH = (
-    "The repository is a program for PyTorch: run yours by `python -m flambeau.torch`, or call "
-    "flambeau.torch.install() first, and flambeau stands for it."
+    "The repository imports torch. To run it on flambeau, call flambeau.torch.install() first, or run your program "
+    "with `python -m flambeau.torch`."
 )
 
 

@@ -80,7 +80,7 @@ def _default_branch(owner: str, name: str, hub: Path) -> str:
         for branch in ("main", "master"):
             if (hub / _Reference(owner, name, branch).folder).exists():
                 return branch
-        raise RuntimeError(f"{SITE} does not answer, and {hub} has no {owner}/{name}") from error
+        raise RuntimeError(f"cannot connect to {SITE}, and {hub} has no downloaded copy of {owner}/{name}") from error
 
 
 def _ask_for_trust(wanted: _Reference, trust: bool | str, hub: Path) -> None:

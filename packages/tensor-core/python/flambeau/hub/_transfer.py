@@ -61,7 +61,10 @@ def fetch(
         if response.status != _PARTIAL_CONTENT:
             have = 0
         elif not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            raise ConnectionError(f"asked for bytes from {have}, the server sent {response.headers['Content-Range']}")
+            raise ConnectionError(
+                f"requested the bytes from {have} on, but the server sent the Content-Range "
+                f"{response.headers['Content-Range']!r}"
+            )
         _receive(response, path, have, progress, title)
 
 

@@ -73,7 +73,10 @@ def lobpcg(
     n = A.size(-1)
     k = X.size(-1) if X is not None else k
     if not 1 <= 3 * k <= n:
-        raise ValueError(f"LPBPCG algorithm is not applicable when the number of A rows (={n}) is smaller than 3 x {k}")
+        raise ValueError(
+            f"LPBPCG algorithm is not applicable when the number of A rows (={n}) is smaller than 3 x the number of "
+            f"requested eigenpairs (={k}), or none is requested"
+        )
     if B is not None and (A.requires_grad or B.requires_grad):
         raise NotImplementedError("lobpcg has no derivative of the generalised problem; use B=None")
     tol = finfo(A.dtype).eps ** 0.5 if tol is None else tol

@@ -30,7 +30,7 @@ def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
     flambeau.Size([6, 2, 3])
     """
     if ind <= 0:
-        raise RuntimeError("Expected a strictly positive integer for 'ind'")
+        raise RuntimeError(f"Expected a strictly positive integer for 'ind', got {ind}")
     rows, columns = A.shape[:ind], A.shape[ind:]
     if _count(rows) != _count(columns):
         raise RuntimeError(

@@ -72,8 +72,8 @@ def set_sharing_strategy(new_strategy: str) -> None:
     """
     if new_strategy not in get_all_sharing_strategies():
         raise ValueError(
-            f"set_sharing_strategy: {new_strategy!r} is not supported; memory is shared by 'file_descriptor'. Where a "
-            "process may have too few files open, raise the limit: resource.setrlimit(resource.RLIMIT_NOFILE, ...)"
+            f"set_sharing_strategy: {new_strategy!r} is not supported; use 'file_descriptor'. If a process reaches "
+            "its limit of open files, raise it with resource.setrlimit(resource.RLIMIT_NOFILE, ...)"
         )
 
 

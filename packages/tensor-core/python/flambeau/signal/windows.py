@@ -137,7 +137,7 @@ def exponential(
     if tau <= 0:
         raise ValueError(f"Tau must be positive, got: {tau} instead.")
     if sym and center is not None:
-        raise ValueError("Center must be None for symmetric windows")
+        raise ValueError(f"Center must be None for symmetric windows, got: {center}")
 
     def shape(t: Tensor, count: int) -> Tensor:
         middle = (count - 1) / 2
@@ -193,7 +193,7 @@ def general_cosine(
     tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
     """
     if not isinstance(a, list | tuple):
-        raise TypeError("Coefficients must be a list/tuple")
+        raise TypeError(f"Coefficients must be a list/tuple, got: {type(a).__name__}")
     if not a:
         raise ValueError("Coefficients cannot be empty")
     return _window("general_cosine", M, sym, dtype, layout, device, requires_grad, cosine_sum([float(c) for c in a]))

@@ -54,5 +54,5 @@ class _Wrapped(_Decorator):
 def context_decorator(ctx: Any, func: F) -> F:
     """Return ``func`` wrapped to run inside a context manager: ``ctx`` itself, or a new ``ctx()`` for each call."""
     if inspect.isclass(func):
-        raise RuntimeError(f"Cannot decorate classes: {func.__name__} is one; decorate its methods")
+        raise RuntimeError(f"Cannot decorate classes, got {func.__name__}; decorate its methods")
     return _Wrapped(ctx if callable(ctx) else lambda: ctx)(func)

@@ -207,7 +207,7 @@ def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> Any:
     """
     leaves = list(leaves)
     if len(leaves) != treespec.num_leaves:
-        raise ValueError(f"tree_unflatten: the tree has {treespec.num_leaves} leaves, got {len(leaves)}")
+        raise ValueError(f"tree_unflatten: expected {treespec.num_leaves} leaves, got {len(leaves)}")
     return _unflatten(iter(leaves), treespec)
 
 
@@ -245,7 +245,7 @@ def _leaves_like(spec: TreeSpec, tree: Any) -> list[Any]:
         return [tree]
     children = _children_like(spec, tree) if _get_node_type(tree) == spec.type else None
     if children is None or len(children) != len(spec.children):
-        raise ValueError(f"tree_map: the trees differ in shape at {tree!r}")
+        raise ValueError(f"tree_map: the trees have different structures at {tree!r}")
     return [leaf for part, child in zip(spec.children, children, strict=True) for leaf in _leaves_like(part, child)]
 
 

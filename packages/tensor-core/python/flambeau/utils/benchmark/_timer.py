@@ -97,13 +97,15 @@ class Timer:
         language: Language | str = Language.PYTHON,
     ) -> None:
         if not isinstance(stmt, str):
-            raise ValueError("Currently only a `str` stmt is supported.")
+            raise ValueError(f"Currently only a `str` stmt is supported, got {type(stmt).__name__}.")
         if language in (Language.CPP, "cpp", "c++"):
-            raise NotImplementedError("flambeau.utils.benchmark.Timer: only statements in Python are measured")
+            raise NotImplementedError(
+                "flambeau.utils.benchmark.Timer: C++ statements are not supported; use language='python'"
+            )
         if language not in (Language.PYTHON, "py", "python"):
             raise ValueError(f"Invalid language `{language}`.")
         if global_setup:
-            raise ValueError(f"global_setup is C++ only, got `{global_setup}`: move it to `setup`.")
+            raise ValueError(f"global_setup is C++ only, got `{global_setup}`; move it to `setup`.")
         known = {"flambeau": flambeau, **({"torch": sys.modules["torch"]} if "torch" in sys.modules else {})}
         stmt, setup = _unindented(stmt), _unindented(setup)
         self._timer = timeit.Timer(stmt, setup, timer, {**known, **(globals or {})})
@@ -183,15 +185,17 @@ class Timer:
 
     def repeat(self, repeat: int = -1, number: int = -1) -> NoReturn:
         """Raise NotImplementedError, as in PyTorch. Use `blocked_autorange` instead."""
-        raise NotImplementedError("See `Timer.blocked_autorange.`")
+        raise NotImplementedError("not implemented; see `Timer.blocked_autorange`")
 
     def autorange(self, callback: Callable[[int, float], Any] | None = None) -> NoReturn:
         """Raise NotImplementedError, as in PyTorch. Use `blocked_autorange` instead."""
-        raise NotImplementedError("See `Timer.blocked_autorange.`")
+        raise NotImplementedError("not implemented; see `Timer.blocked_autorange`")
 
     def collect_callgrind(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise NotImplementedError: counting instructions is not supported."""
-        raise NotImplementedError("flambeau.utils.benchmark.Timer.collect_callgrind: instructions are not counted")
+        raise NotImplementedError(
+            "flambeau.utils.benchmark.Timer.collect_callgrind: counting instructions is not supported"
+        )
 
 
 def _unindented(code: str) -> str:

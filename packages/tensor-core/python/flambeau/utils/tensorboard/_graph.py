@@ -28,7 +28,7 @@ def graph_of(model: Any, arguments: Any) -> GraphDef:
         for module in training:
             module.training = True
     if not outputs:
-        raise RuntimeError("add_graph: no output of the model requires grad, so that nothing of it is recorded")
+        raise RuntimeError("add_graph: the graph is recorded by autograd, but no output of the model requires grad")
     leaves = {id(p): (f"{layers.top}/{name.replace('.', '/')}", "Parameter") for name, p in model.named_parameters()}
     leaves |= {id(x): (f"input/{i}", "Input") for i, x in enumerate(inputs) if isinstance(x, Tensor)}
     return _Drawing(layers, leaves).draw(outputs)
