@@ -114,7 +114,7 @@ def test_tensors_of_one_element_are_numbers():
             TypeError,
             r"Module subclass; write nn\.ReLU\(\)$",
         ),
-        (lambda: nn.Sequential(fb.ones(2)), TypeError, "a module takes tensors when it is called"),
+        (lambda: nn.Sequential(fb.ones(2)), TypeError, "pass the tensor when the module is called"),
     ],
 )
 def test_containers_of_other_things_than_modules_come_with_the_corrected_call(make, error, message):

@@ -170,7 +170,9 @@ def test_from_file_takes_the_options_of_factories(tmp_path):
 
 def test_from_file_with_too_few_bytes(tmp_path):
     (tmp_path / "x").write_bytes(bytes(7))
-    with pytest.raises(RuntimeError, match=r"from_file: 2 elements of flambeau\.float32 take 8 bytes, and '.*' has 7"):
+    with pytest.raises(
+        RuntimeError, match=r"from_file: 2 elements of flambeau\.float32 take 8 bytes, but '.*' has only 7"
+    ):
         fb.from_file(tmp_path / "x", size=2)
     with pytest.raises(FileNotFoundError):
         fb.from_file(tmp_path / "absent", size=2)

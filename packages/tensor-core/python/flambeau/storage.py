@@ -60,7 +60,8 @@ def from_file(
         if found < needed:
             if not shared:
                 raise RuntimeError(
-                    f"from_file: {size} elements of {kind} take {needed} bytes, and {os.fspath(filename)!r} has {found}"
+                    f"from_file: {size} elements of {kind} take {needed} bytes, but {os.fspath(filename)!r} has only "
+                    f"{found}"
                 )
             os.ftruncate(descriptor, needed)
         if not needed:

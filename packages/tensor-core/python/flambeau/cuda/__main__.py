@@ -63,7 +63,7 @@ def main() -> int:
     if parser.parse_args().command == "report":
         return 0
     if not ready:
-        print("There is nothing to compile kernels with, or for.", file=sys.stderr)
+        print("Compiling kernels requires a GPU and NVRTC; the report above says what is missing.", file=sys.stderr)
         return 1
     from ._warm import warm
 

@@ -21,9 +21,9 @@ def not_a_module(given: Any) -> str:
 def _hint(given: Any) -> str:
     """Return advice on what to pass instead of a list, a tensor, a class or a function."""
     if isinstance(given, list):
-        return "; a list of modules is unpacked: Sequential(*modules)"
+        return "; unpack the list, as in Sequential(*modules)"
     if isinstance(given, Tensor):
-        return "; a module takes tensors when it is called, and nn.ParameterList holds parameters"
+        return "; pass the tensor when the module is called, or store a parameter in nn.ParameterList"
     if isinstance(given, type) and issubclass(given, nn.Module):
         return f"; write {layer_expression(given)}"
     if not callable(given):
