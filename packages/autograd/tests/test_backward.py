@@ -172,7 +172,7 @@ def test_several_roots(x):
     a, b = x.sum(), x * x
     autograd.backward([a, b], [None, fb.ones(3)])
     assert x.grad.tolist() == [3, 5, 7]
-    with pytest.raises(RuntimeError, match="for each of the 2 tensors, but got 1"):
+    with pytest.raises(RuntimeError, match="got 2 tensors and 1 gradients"):
         autograd.backward([a, a], [None])
 
 

@@ -122,7 +122,7 @@ def test_arguments_and_results_in_structures(net):
     )
     assert nested((fb.ones(1), 2), {"x": [fb.ones(1)]}, True).item() == 2
     for wrong, message in [
-        (((fb.ones(1), 3), {"x": [fb.ones(1)]}, True), "made with 2 for pair"),
+        (((fb.ones(1), 3), {"x": [fb.ones(1)]}, True), "traced with 2 for pair"),
         (((fb.ones(1), 2), {"y": [fb.ones(1)]}, True), "the keys"),
         (((fb.ones(1), 2), {"x": [fb.ones(1)] * 2}, True), "takes 1 values"),
         (((fb.ones(1), 2), {"x": [1]}, True), "takes a tensor for more"),
@@ -333,7 +333,7 @@ def test_what_cannot_be_saved_or_loaded(net, tmp_path):
         ("input %0 x\n%1 = add(%0, 1e, 1)\nreturn %1", "'1e' is not a valid value"),
         ("input %0 x\n%1 = add(%0, 'x, 1)\nreturn %1", "line 2"),
         ("input %0 x\n%1 = relu(%0) relu\nreturn %1", "after the call"),
-        ("input %0 x\nreturn %0\nreturn %0", "behind 'return'"),
+        ("input %0 x\nreturn %0\nreturn %0", "follow 'return'"),
         ("%1 = full([1], 1, None, None)\ninput %0 x\nreturn %0", "the inputs must precede"),
         ("input %99999999999 x\nreturn", "is not a valid value"),
         ("input %0 x\n%1 = cat([" + "[" * 30 + "%0\nreturn %0", "lists are nested too deeply"),
