@@ -156,12 +156,18 @@ DAMAGED = {
     "negative size": (file_of({"t": entry(shape=(-1, -2))}, b"ab"), "tensor 't': the header must give"),
     "fraction": (file_of({"t": entry(shape=(2.0,))}, b"ab"), "tensor 't': the header must give"),
     "true as size": (file_of({"t": entry(shape=(2, True))}, b"ab"), "tensor 't': the header must give"),
-    "dtype": (file_of({"t": entry(dtype="F8_E4M3")}, b"ab"), "tensor 't': unknown dtype 'F8_E4M3'; expected one of BOOL, U8"),
+    "dtype": (
+        file_of({"t": entry(dtype="F8_E4M3")}, b"ab"),
+        "tensor 't': unknown dtype 'F8_E4M3'; expected one of BOOL, U8",
+    ),
     "list as dtype": (file_of({"t": entry(dtype=["U8"])}, b"ab"), "tensor 't': unknown dtype"),
     "shape": (file_of({"t": entry(shape=(3,))}, b"ab"), r"shape \[3\] of U8 takes 3 bytes, but .* \[0, 2\] span 2"),
     "backwards": (file_of({"t": entry(shape=(0,), offsets=(2, 0))}, b"ab"), r"\[2, 0\] span -2"),
     "overflow": (file_of({"t": entry("F64", (2**61,), (0, 0))}), "takes 18,446,744,073,709,551,616 bytes"),
-    "gap": (file_of({"t": entry(offsets=(2, 4))}, b"abcd"), r"tensor 't': .* \[2, 4\] leave a gap \(expected start: 0\)"),
+    "gap": (
+        file_of({"t": entry(offsets=(2, 4))}, b"abcd"),
+        r"tensor 't': .* \[2, 4\] leave a gap \(expected start: 0\)",
+    ),
     "overlap": (
         file_of({"t": entry(), "u": entry(offsets=(1, 3))}, b"abc"),
         r"tensor 'u': .* \[1, 3\] overlap those before them \(expected start: 2\)",
