@@ -101,7 +101,7 @@ def test_workers_that_stay():
     next(left)
     assert len(list(loader)) == 5
     next(left)  # was pinned before the other pass began
-    with pytest.raises(RuntimeError, match="a later pass over the DataLoader ended this one"):
+    with pytest.raises(RuntimeError, match="a later iterator over the DataLoader ended this one"):
         list(left)
 
 

@@ -56,7 +56,7 @@ def test_concat_finds_the_dataset_of_an_index() -> None:
 
 
 def test_concat_refuses_nothing_and_streams() -> None:
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="datasets should not be an empty iterable"):
         ConcatDataset([])
     with pytest.raises(AssertionError, match="ConcatDataset does not support IterableDataset"):
         ConcatDataset(["ab", IterableDataset()])
@@ -134,11 +134,11 @@ def test_datasets_side_by_side() -> None:
 
 
 def test_datasets_side_by_side_must_fit() -> None:
-    with pytest.raises(ValueError, match=r"one length; got lengths \[6, 2\]"):
+    with pytest.raises(ValueError, match=r"expects equal lengths, got \[6, 2\]"):
         StackDataset(rows(), "ab")
-    with pytest.raises(ValueError, match="either by position or by name; got none"):
+    with pytest.raises(ValueError, match="either by position or by name, got none"):
         StackDataset()
-    with pytest.raises(ValueError, match="either by position or by name; got both"):
+    with pytest.raises(ValueError, match="either by position or by name, got both"):
         StackDataset("ab", c="cd")
 
 

@@ -140,7 +140,8 @@ def test_a_fork_of_the_program_leaves_the_workers_alone() -> None:
     workers_of(process)
     output, errors = process.communicate(timeout=SECONDS)
     assert output.splitlines() == [
-        "this pass over the DataLoader belongs to the process that this one was forked from",
+        "this iterator over the DataLoader belongs to the parent process, which created it before the fork: call "
+        "iter(loader) in this process",
         "98",
     ]
     assert errors == ""
@@ -160,7 +161,7 @@ def no_room(descriptor: int, offset: int, size: int) -> None:
 
 def test_without_room_for_shared_memory_there_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "posix_fallocate", no_room)
-    with pytest.warns(RuntimeWarning, match="no room for shared memory .*No space left") as caught:
+    with pytest.warns(RuntimeWarning, match="cannot allocate shared memory .*No space left") as caught:
         batches = list(DataLoader(Images(), 2, num_workers=2, timeout=SECONDS))
     assert len(caught) == 1
     assert [batch[:, 0, 0].tolist() for batch in batches] == [[0, 1], [2, 3], [4, 5], [6, 7]]

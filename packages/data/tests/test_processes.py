@@ -145,7 +145,7 @@ def test_a_pass_left_early_does_not_leak_into_the_next() -> None:
     left = iter(loader)
     assert next(left).tolist() == [0, 1]
     assert [batch.tolist() for batch in loader] == [[i, i + 1] for i in range(0, 20, 2)]
-    with pytest.raises(RuntimeError, match="a later pass over the DataLoader ended this one"):
+    with pytest.raises(RuntimeError, match="a later iterator over the DataLoader ended this one"):
         next(left)
 
 
@@ -370,7 +370,7 @@ def test_an_error_of_collation_names_the_samples() -> None:
 
     for num_workers in (0, 1):
         with pytest.raises(
-            RuntimeError, match=r"\(2,\) \(in the batch at 1\); |\(3,\) \(in the batch at 0\)"
+            RuntimeError, match=r"\(2,\) \(samples \[1\] of the batch\); |\(3,\) \(samples \[0\] of the batch\)"
         ) as caught:
             list(DataLoader(Ragged(), batch_sampler=[[3, 2]], num_workers=num_workers))
         assert caught.value.__notes__[0] == "while collating the samples at indices [3, 2] of the dataset"

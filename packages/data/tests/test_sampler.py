@@ -112,7 +112,9 @@ def test_bad_weights_are_refused(weights: list[float]) -> None:
 
 
 def test_more_than_there_are_without_replacement_is_refused() -> None:
-    with pytest.raises(ValueError, match="cannot draw 3 samples without replacement from 2 of nonzero weight"):
+    with pytest.raises(
+        ValueError, match="cannot draw 3 samples without replacement: the number of nonzero weights is 2"
+    ):
         WeightedRandomSampler([1, 1, 0], 3, replacement=False)
 
 
@@ -126,9 +128,9 @@ def test_batches_of_indices(drop_last: bool, expected: list[list[int]]) -> None:
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, True, "3"])
 def test_a_size_that_is_no_positive_int_is_refused(size: object) -> None:
-    with pytest.raises(ValueError, match=f"batch_size must be a positive int; got {size!r}"):
+    with pytest.raises(ValueError, match=f"batch_size should be a positive integer value, but got batch_size={size!r}"):
         BatchSampler(range(3), size, False)
-    with pytest.raises(ValueError, match="num_samples must be a positive int"):
+    with pytest.raises(ValueError, match="num_samples should be a positive integer value"):
         RandomSampler(range(3), num_samples=size)
 
 
@@ -199,7 +201,7 @@ def test_which_process_this_is_must_be_said() -> None:
     for rank in (-1, 2):
         with pytest.raises(ValueError, match=f"Invalid rank {rank}, rank should be in the interval"):
             DistributedSampler(range(4), 2, rank)
-    with pytest.raises(ValueError, match="num_replicas must be a positive int"):
+    with pytest.raises(ValueError, match="num_replicas should be a positive integer value"):
         DistributedSampler(range(4), 0, 0)
 
 

@@ -145,9 +145,9 @@ def test_a_stream_is_read_from_its_beginning() -> None:
 def test_the_state_of_something_else_is_refused() -> None:
     state = loader().state_dict()
     for wrong in (None, {}, {"delivered": 1}):
-        with pytest.raises(TypeError, match=r"load_state_dict wants what state_dict\(\)"):
+        with pytest.raises(TypeError, match=r"load_state_dict expects a result of DataLoader.state_dict\(\)"):
             loader().load_state_dict(wrong)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="of 6 batches; this one has 8"):
+    with pytest.raises(ValueError, match="with 6 batches, but this one has 8"):
         DataLoader(range(23), 3, shuffle=True, generator=0).load_state_dict(state)
-    with pytest.raises(ValueError, match="of a DataLoader with 1 generators; this one has 0"):
+    with pytest.raises(ValueError, match="by a DataLoader with 1 generators, but this one has 0"):
         loader(None).load_state_dict(state)

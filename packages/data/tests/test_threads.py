@@ -72,7 +72,7 @@ def test_flambeau_numbers_are_the_same_in_threads(fb: ModuleType) -> None:
 
 @pytest.mark.parametrize("draw", [random.random, np.random.rand])
 def test_numbers_of_the_process_are_drawn_in_the_calling_thread(draw: Any) -> None:
-    with pytest.warns(RuntimeWarning, match="which all threads share"):
+    with pytest.warns(RuntimeWarning, match="whose generators all threads share"):
         batches = read(Numbers(draw), 2)
     assert batches == read(Numbers(draw), 0)
 
@@ -85,7 +85,7 @@ class Rarely(Numbers):
 
 
 def test_a_dataset_that_draws_rarely() -> None:
-    with pytest.warns(RuntimeWarning, match="which all threads share"):
+    with pytest.warns(RuntimeWarning, match="whose generators all threads share"):
         batches = read(Rarely(), 2)
     assert batches == read(Rarely(), 0)
 

@@ -37,7 +37,8 @@ def rebuild(description: tuple[Any, ...]) -> BaseException:
     if error is None:
         kind = _find(module, name)
         if kind is None:
-            error = RuntimeError(f"{name}: {', '.join(map(str, arguments))}")
+            details = ", ".join(map(str, arguments))
+            error = RuntimeError(f"{name}: {details}" if details else name)
         else:
             error = kind.__new__(kind, *arguments)
             error.args = arguments

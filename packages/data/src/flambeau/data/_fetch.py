@@ -91,7 +91,7 @@ def _read_many(dataset: Any, indices: Sequence[Any], seed: _seeds.SeedSample) ->
         raise
     if len(samples) != len(places):
         found = f"{len(samples)} samples for {len(places)} indices"
-        raise ValueError(f"{type(dataset).__name__}.__getitems__ returned {found}")
+        raise ValueError(f"{type(dataset).__name__}.__getitems__ must return a sample for each index, got {found}")
     return samples
 
 

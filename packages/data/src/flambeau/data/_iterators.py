@@ -13,7 +13,8 @@ from ._results import End, Failure, Result
 from ._state import Beginning
 
 _ANOTHER_PASS = (
-    "a later pass over the DataLoader ended this one: with persistent_workers=True the workers serve one pass at a time"
+    "a later iterator over the DataLoader ended this one: with persistent_workers=True, the workers serve one iterator "
+    "at a time"
 )
 
 _LONGER = (
@@ -22,7 +23,10 @@ _LONGER = (
     "IterableDataset replica at each worker: use get_worker_info() to give each worker a shard."
 )
 
-_FORKED = "this pass over the DataLoader belongs to the process that this one was forked from"
+_FORKED = (
+    "this iterator over the DataLoader belongs to the parent process, which created it before the fork: call "
+    "iter(loader) in this process"
+)
 
 
 class Workers(Protocol):

@@ -12,7 +12,7 @@ from .sampler import check_positive
 if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
-_NEEDS_WORKERS = "DataLoader: {option} needs workers: pass num_workers=1 or more, or leave {option} out"
+_NEEDS_WORKERS = "{option} option needs num_workers > 0, but got num_workers=0: pass num_workers or leave {option} out"
 
 
 def check_order(dataset: Any, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any, drop_last: bool) -> None:
@@ -42,13 +42,13 @@ def check_workers(
 ) -> None:
     """Raise ValueError or TypeError for invalid options of workers."""
     if not isinstance(num_workers, int) or isinstance(num_workers, bool):
-        raise TypeError(f"num_workers must be an int; got {num_workers!r}")
+        raise TypeError(f"num_workers must be an int, got {num_workers!r}")
     if num_workers < 0:
         raise ValueError(
             f"num_workers option should be non-negative (0 reads in the calling thread), but got {num_workers}"
         )
     if workers not in ("process", "thread"):
-        raise ValueError(f"workers must be 'process' or 'thread'; got {workers!r}")
+        raise ValueError(f"workers must be 'process' or 'thread', got {workers!r}")
     if not timeout >= 0:
         raise ValueError(f"timeout option should be non-negative (0 waits without limit), but got {timeout}")
     if num_workers == 0:
@@ -62,9 +62,9 @@ def check_workers(
             if is_given:
                 raise ValueError(_NEEDS_WORKERS.format(option=option))
     if prefetch_factor is not None and (not isinstance(prefetch_factor, int) or prefetch_factor <= 0):
-        raise ValueError(f"prefetch_factor must be a positive int; got {prefetch_factor!r}")
+        raise ValueError(f"prefetch_factor should be a positive integer value, but got {prefetch_factor!r}")
     if workers == "thread" and context is not None:
-        raise ValueError("multiprocessing_context is for workers='process'; threads need none")
+        raise ValueError("multiprocessing_context can only be used with workers='process', but got workers='thread'")
 
 
 def warn_of_many_workers(num_workers: int) -> None:
@@ -110,7 +110,7 @@ def _check_dataset(dataset: Any, needs_length: bool) -> None:
     """Raise TypeError for a dataset without an index method, or without a required length."""
     kind = dataset.__qualname__ if isinstance(dataset, type) else type(dataset).__name__
     if isinstance(dataset, type):
-        raise TypeError(f"DataLoader wants a dataset; got the class {kind} itself: write {kind}(...)")
+        raise TypeError(f"DataLoader expects a dataset, got the class '{kind}' itself: write {kind}(...)")
     if isinstance(dataset, IterableDataset):
         return
     if not hasattr(dataset, "__getitem__") and not hasattr(dataset, "__getitems__"):

@@ -28,19 +28,19 @@ _LOOK = 2000  # interval in milliseconds between checks that all workers are ali
 _BATCHES_HELD = 8  # per worker, in addition to prefetched batches: see `Reader`
 
 _NOT_PICKLABLE = (
-    "the DataLoader cannot send {what} to its workers: {reason}. With start method {method!r} dataset, collate_fn and "
-    "worker_init_fn must be picklable: define their classes and functions at the top level of a module, without "
+    "the DataLoader cannot send {what} to its workers: {reason}. With start method {method!r}, the dataset, collate_fn "
+    "and worker_init_fn must be picklable: define their classes and functions at the top level of a module, without "
     "lambdas and open files{alternative}."
 )
 _NO_MAIN_GUARD = (
-    "this script starts DataLoader workers while a worker is importing it. With start method {method!r} every worker "
+    "this script starts DataLoader workers while a worker is importing it. With start method {method!r}, every worker "
     "imports the main script, so its code must be protected by a guard:\n\n"
     "    def main():\n        for batch in loader: ...\n\n"
     "    if __name__ == '__main__':\n        main()"
 )
 _NO_SHARED_MEMORY = (
-    "DataLoader workers have no room for shared memory ({reason}): batches are copied through sockets, which is "
-    "slower. In a container, give it more memory (docker run --shm-size=...)."
+    "DataLoader workers cannot allocate shared memory ({reason}): batches are copied through sockets, which is "
+    "slower. In a container, increase the shared memory (docker run --shm-size=...)."
 )
 
 
@@ -214,7 +214,7 @@ class WorkerProcesses:
         if code is not None and code < 0:
             hint = " The system may have run out of memory." if -code == signal.SIGKILL else ""
             return RuntimeError(f"{who} is killed by signal: {signal.Signals(-code).name}.{hint}")
-        hint = "" if self._method == "fork" else f" If its traceback asks for it: {_main_guard(self._method)}"
+        hint = "" if self._method == "fork" else f" See its traceback. A possible cause: {_main_guard(self._method)}"
         return RuntimeError(f"{who} exited unexpectedly with exit code {code}.{hint}")
 
     def stop(self, at_once: bool = False) -> None:

@@ -21,8 +21,7 @@ class TensorGenerator(Protocol):
 Generator: TypeAlias = int | np.random.Generator | TensorGenerator | None
 
 _NOT_A_GENERATOR = (
-    "generator must be None, an int (a seed), a numpy.random.Generator{or_tensors}; got {found}. "
-    "For a reproducible order write generator=0."
+    "generator must be None, an int (a seed){or_generators}, got {found}. For a reproducible order write generator=0."
 )
 
 
@@ -37,8 +36,9 @@ def keep_generator(generator: Generator) -> np.random.Generator | TensorGenerato
         return generator
     if HAS_TENSORS and isinstance(generator, TensorGenerator):
         return generator
-    or_tensors = " or a flambeau.Generator" if HAS_TENSORS else ""
-    raise TypeError(_NOT_A_GENERATOR.format(or_tensors=or_tensors, found=type(generator).__name__))
+    of_numpy = "a numpy.random.Generator"
+    or_generators = f", {of_numpy} or a flambeau.Generator" if HAS_TENSORS else f" or {of_numpy}"
+    raise TypeError(_NOT_A_GENERATOR.format(or_generators=or_generators, found=type(generator).__name__))
 
 
 class Draws(Protocol):

@@ -25,9 +25,9 @@ def generator_state(generator: Any) -> Mapping[str, Any] | list[Any]:
 def _set_generator_state(generator: Any, state: Any) -> None:
     """Set the state of a generator. Raises ValueError for the state of another kind of generator."""
     if isinstance(generator, np.random.Generator) != isinstance(state, dict):
-        raise ValueError(
-            f"the state of the DataLoader has another kind of generator than its {type(generator).__name__}"
-        )
+        kinds = ("numpy.random.Generator", "flambeau.Generator")
+        saved, own = kinds if isinstance(state, dict) else reversed(kinds)
+        raise ValueError(f"the state was saved with a {saved}, but this DataLoader has a {own}")
     if isinstance(state, dict):
         generator.bit_generator.state = state
     else:
@@ -97,12 +97,18 @@ def set_generators(generators: list[Any], state: State) -> None:
 def check(state: Any, generators: list[Any], length: int | None) -> None:
     """Check a state. Raises TypeError for other values, ValueError for the state of a different loader."""
     if not isinstance(state, dict) or not state.keys() >= _KEYS:
-        raise TypeError(f"load_state_dict wants what state_dict() of a DataLoader returned; got {_shortened(state)}")
+        raise TypeError(f"load_state_dict expects a result of DataLoader.state_dict(), got {_shortened(state)}")
     if state["length"] != length:
-        raise ValueError(f"the state is of a DataLoader of {state['length']} batches; this one has {length}")
+        raise ValueError(
+            f"the state was saved by a DataLoader with {_batches(state['length'])}, but this one has {_batches(length)}"
+        )
     if len(state["generators"]) != len(generators):
-        found = f"{len(state['generators'])} generators; this one has {len(generators)}"
-        raise ValueError(f"the state is of a DataLoader with {found}")
+        found = f"{len(state['generators'])} generators, but this one has {len(generators)}"
+        raise ValueError(f"the state was saved by a DataLoader with {found}")
+
+
+def _batches(length: int | None) -> str:
+    return "an unknown number of batches" if length is None else f"{length} batches"
 
 
 def _plain(saved: tuple[Any, Any, Any]) -> list[Any]:
@@ -120,7 +126,7 @@ def _from_plain(plain: Any) -> tuple[Any, Any, Any]:
 
 
 def _shortened(value: Any) -> str:
-    return f"a dict with {sorted(map(str, value))}" if isinstance(value, dict) else type(value).__name__
+    return f"a dict with the keys {sorted(map(str, value))}" if isinstance(value, dict) else type(value).__name__
 
 
 def generators_of(*owners: Any) -> list[Any]:

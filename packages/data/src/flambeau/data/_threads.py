@@ -25,8 +25,9 @@ T = TypeVar("T")
 _GRACE = 1.0  # seconds for a worker to finish its batch when the loader stops
 
 _SERIAL = (
-    "reading this dataset draws from the generators of Python's random or of numpy.random, which all threads share: "
-    "for reproducibility, the calling thread makes the batches. Use worker processes, or draw from flambeau."
+    "reading this dataset draws random numbers from Python's random or from numpy.random, whose generators all threads "
+    "share: for reproducibility, the calling thread reads the samples instead of the worker threads. Use "
+    "workers='process', or draw the random numbers with flambeau."
 )
 
 

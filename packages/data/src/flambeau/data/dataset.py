@@ -105,10 +105,13 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
         for position, tensor in enumerate(tensors):
             if not hasattr(tensor, "shape"):
                 found = type(tensor).__name__
-                raise TypeError(f"TensorDataset wants tensors or NumPy arrays; argument {position + 1} is a {found}")
+                raise TypeError(
+                    f"TensorDataset expects tensors or NumPy arrays, but argument {position + 1} is a {found}"
+                )
         shapes = [tuple(tensor.shape) for tensor in tensors]
         if not shapes or () in shapes or len({shape[0] for shape in shapes}) != 1:
-            raise ValueError(f"TensorDataset wants one or more tensors with the same first dimension; got {shapes}")
+            found = f"shapes {shapes}" if shapes else "none"
+            raise ValueError(f"TensorDataset expects one or more tensors with the same first dimension, got {found}")
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Any, ...]:
@@ -137,7 +140,7 @@ class ConcatDataset(Dataset[T_co]):
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
-            raise ValueError("ConcatDataset wants at least one dataset; got none")
+            raise ValueError("ConcatDataset: datasets should not be an empty iterable")
         if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
             raise AssertionError(
                 "ConcatDataset does not support IterableDataset, which has no indices: use ChainDataset"
@@ -175,11 +178,11 @@ class StackDataset(Dataset[Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if bool(args) == bool(kwargs):
             found = "both" if args else "none"
-            raise ValueError(f"StackDataset wants datasets either by position or by name; got {found}")
+            raise ValueError(f"StackDataset expects datasets either by position or by name, got {found}")
         self.datasets = args or kwargs
         lengths = [len(part) for part in self.parts]
         if len(set(lengths)) > 1:
-            raise ValueError(f"StackDataset wants datasets of one length; got lengths {lengths}")
+            raise ValueError(f"Size mismatch between datasets: StackDataset expects equal lengths, got {lengths}")
 
     @property
     def parts(self) -> list[Any]:
@@ -288,14 +291,15 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: _random.Gene
 
 def _sizes(lengths: Sequence[float], total: int) -> list[int]:
     if not all(math.isfinite(length) and length >= 0 for length in lengths):
-        raise ValueError(f"lengths must be finite and not negative; got {list(lengths)}")
+        raise ValueError(f"lengths must be finite and not negative, got {list(lengths)}")
     if any(length != int(length) for length in lengths) or (sum(lengths) == 1 and total != 1):
         if not math.isclose(math.fsum(lengths), 1.0):
-            raise ValueError(f"fractions must sum to 1; got {list(lengths)}, which sum to {math.fsum(lengths)}")
+            raise ValueError(f"fractions must sum to 1, got {list(lengths)}, which sum to {math.fsum(lengths)}")
         sizes = [math.floor(total * length) for length in lengths]
         for left_over in range(total - sum(sizes)):
             sizes[left_over % len(sizes)] += 1
         return sizes
     if sum(lengths) != total:
-        raise ValueError(f"lengths must sum to the {total} samples of the dataset; got {list(lengths)}, {sum(lengths)}")
+        given = f"{list(lengths)}, which sum to {sum(lengths)}"
+        raise ValueError(f"lengths must sum to the length of the dataset, {total}, got {given}")
     return [int(length) for length in lengths]

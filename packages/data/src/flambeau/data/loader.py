@@ -119,7 +119,7 @@ class DataLoader(Generic[T_co]):
         self.sampler, self.batch_sampler = self._samplers(shuffle, sampler, batch_sampler)
         one_by_one = batch_size is None and self.batch_sampler is None
         if collate_fn is not None and not callable(collate_fn):
-            raise TypeError(f"collate_fn must be a function of a list of samples; got {collate_fn!r}")
+            raise TypeError(f"collate_fn must be a function of a list of samples, got {collate_fn!r}")
         self.collate_fn = collate_fn or (default_convert if one_by_one else default_collate)
         self._seeds = Seeds(guest=True)
         self._workers: Workers | None = None  # persistent workers of earlier passes
@@ -140,7 +140,9 @@ class DataLoader(Generic[T_co]):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._ready and name in _FIXED:
-            raise ValueError(f"{name} of a DataLoader is fixed: make another loader instead of setting it")
+            raise ValueError(
+                f"{name} attribute should not be set after DataLoader is initialized: create another DataLoader"
+            )
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -164,12 +164,15 @@ class WeightedRandomSampler(Sampler[int]):
             raise ValueError(_NOT_BOOLEAN.format(replacement))
         self.weights = np.asarray(weights, dtype=np.float64)
         if self.weights.ndim != 1:
-            raise ValueError(f"weights must be one-dimensional; got shape {self.weights.shape}")
+            raise ValueError(f"weights must be one-dimensional, got shape {self.weights.shape}")
         if not (np.isfinite(self.weights).all() and (self.weights >= 0).all() and self.weights.any()):
-            raise ValueError("weights must be finite, not negative and not all zero")
+            shown = np.array2string(self.weights, max_line_width=120, threshold=10)
+            raise ValueError(f"weights must be finite, not negative and not all zero, got {shown}")
         possible = np.count_nonzero(self.weights)
         if not replacement and num_samples > possible:
-            raise ValueError(f"cannot draw {num_samples} samples without replacement from {possible} of nonzero weight")
+            raise ValueError(
+                f"cannot draw {num_samples} samples without replacement: the number of nonzero weights is {possible}"
+            )
         self.num_samples = num_samples
         self.replacement = replacement
         self.generator = _random.keep_generator(generator)
@@ -246,4 +249,4 @@ def batch_count(samples: int, batch_size: int, drop_last: bool) -> int:
 def check_positive(name: str, value: object) -> None:
     """Raise ValueError if an argument is not a positive integer."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value <= 0:
-        raise ValueError(f"{name} must be a positive int; got {value!r}")
+        raise ValueError(f"{name} should be a positive integer value, but got {name}={value!r}")
