@@ -326,10 +326,10 @@ def draws_with_a_generator(x):
 
 UNSUPPORTED = {
     draws_in_python: "random",
-    draws_in_numpy: "random numbers of Python or NumPy",
+    draws_in_numpy: "random numbers from Python's random or numpy.random",
     sets_a_hook: "register_hook",
     uses_numpy: "numpy gives Python a value",
-    differentiates: "Tensor.backward() alone",
+    differentiates: "only with Tensor.backward()",
     draws_with_a_generator: "default generator",
 }
 

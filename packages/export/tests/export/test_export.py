@@ -64,12 +64,12 @@ def test_what_does_not_fit_is_refused():
         export(Loop(), (fb.ones(3, 2),), dynamic_shapes={"x": {0: rows}})
     assert export(Loop(), (fb.ones(3, 2),), dynamic_shapes={"x": {0: Dim.AUTO}}).module()(fb.ones(3, 2)).shape == (2,)
     for shapes, message in [
-        ({"y": None}, r"names \['y'\]"),
+        ({"y": None}, r"names the unknown arguments \['y'\]"),
         ([None, None], "2 entries for 1"),
-        ({"input": {2: rows}}, r"dimensions \[2\] of input, which has 2"),
+        ({"input": {2: rows}}, r"dimensions \[2\] of input, which has shape \(3, 2\)"),
         ({"input": (rows,)}, "1 dimensions for input"),
-        ({"input": {0: 5}}, "is 3, dynamic_shapes says 5"),
-        ({"input": {0: "rows"}}, "a Dim, a size or None"),
+        ({"input": {0: 5}}, "is 3 in the example inputs, but 5 in dynamic_shapes"),
+        ({"input": {0: "rows"}}, "a Dim, an int or None"),
         ({"input": {0: Dim("rows", min=4)}}, "is 3 in the example"),
         ({"input": (rows, rows)}, "is 3 and 2 in the example"),
     ]:

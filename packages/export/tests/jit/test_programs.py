@@ -122,22 +122,24 @@ def test_arguments_and_results_in_structures(net):
     )
     assert nested((fb.ones(1), 2), {"x": [fb.ones(1)]}, True).item() == 2
     for wrong, message in [
-        (((fb.ones(1), 3), {"x": [fb.ones(1)]}, True), "traced with 2 for pair"),
+        (((fb.ones(1), 3), {"x": [fb.ones(1)]}, True), r"the constant 2 for pair\[1\], got 3"),
         (((fb.ones(1), 2), {"y": [fb.ones(1)]}, True), "the keys"),
-        (((fb.ones(1), 2), {"x": [fb.ones(1)] * 2}, True), "takes 1 values"),
-        (((fb.ones(1), 2), {"x": [1]}, True), "takes a tensor for more"),
-        ((), "lacks the argument 'pair'"),
-        ((1, 2, 3, 4), "takes 3 arguments"),
+        (((fb.ones(1), 2), {"x": [fb.ones(1)] * 2}, True), "expects a list of length 1 .*, got list of length 2"),
+        (((fb.ones(1), 2), {"x": [1]}, True), "expects a tensor for more"),
+        ((), "is missing the argument 'pair'"),
+        ((1, 2, 3, 4), "takes the arguments 'pair', 'more', 'flag', got 4 positional"),
     ]:
         with pytest.raises(TypeError, match=message):
             nested(*wrong)
-    with pytest.raises(TypeError, match="an unknown argument 'images'; it takes image, scale"):
+    with pytest.raises(
+        TypeError, match="unexpected keyword argument 'images'; it takes the arguments 'image', 'scale'"
+    ):
         scaled(images=images)
-    with pytest.raises(TypeError, match="outputs are tensors"):
+    with pytest.raises(TypeError, match="outputs must be tensors"):
         fb.jit.trace(lambda x: {1: x}, fb.ones(1))
-    with pytest.raises(NotImplementedError, match="one tensor is two"):
+    with pytest.raises(NotImplementedError, match="contain the same tensor twice"):
         fb.jit.trace(lambda x, y: x + y, (images, images))
-    with pytest.raises(RuntimeError, match="needs an example"):
+    with pytest.raises(RuntimeError, match="needs example_inputs"):
         fb.jit.trace(net)
 
 
@@ -309,10 +311,10 @@ def test_what_cannot_be_saved_or_loaded(net, tmp_path):
     with pytest.raises(NotImplementedError, match="complex128"):
         program.save(tmp_path / "f")
     fb.save(net.state_dict(), tmp_path / "weights.safetensors")
-    with pytest.raises(RuntimeError, match="was not written by"):
+    with pytest.raises(RuntimeError, match=r"weights\.safetensors' was not written by"):
         fb.jit.load(tmp_path / "weights.safetensors")
     fb.save(net.state_dict(), tmp_path / "weights.pt")
-    with pytest.raises(RuntimeError, match=r"has no file constants\.pkl"):
+    with pytest.raises(RuntimeError, match=r"has no file 'constants\.pkl'"):
         fb.jit.load(tmp_path / "weights.pt")
     with pytest.raises(FileNotFoundError):
         fb.jit.load(tmp_path / "none")
@@ -333,7 +335,7 @@ def test_what_cannot_be_saved_or_loaded(net, tmp_path):
         ("input %0 x\n%1 = add(%0, 1e, 1)\nreturn %1", "'1e' is not a valid value"),
         ("input %0 x\n%1 = add(%0, 'x, 1)\nreturn %1", "line 2"),
         ("input %0 x\n%1 = relu(%0) relu\nreturn %1", "after the call"),
-        ("input %0 x\nreturn %0\nreturn %0", "follow 'return'"),
+        ("input %0 x\nreturn %0\nreturn %0", "behind 'return'"),
         ("%1 = full([1], 1, None, None)\ninput %0 x\nreturn %0", "the inputs must precede"),
         ("input %99999999999 x\nreturn", "is not a valid value"),
         ("input %0 x\n%1 = cat([" + "[" * 30 + "%0\nreturn %0", "lists are nested too deeply"),

@@ -91,7 +91,7 @@ def test_a_model_with_examples_becomes_a_program():
 @pytest.mark.parametrize("kind", [Gated, OfFour, lambda: nn.Dropout(0.5)])
 def test_a_model_that_decides_is_returned_unchanged_with_the_reason(kind):
     model = kind()
-    with pytest.warns(UserWarning, match=f"{type(model).__name__} unchanged, since the tracer cannot follow it: .+"):
+    with pytest.warns(UserWarning, match=f"{type(model).__name__} unchanged, because it cannot be traced: .+"):
         assert jit.script(model, example_inputs=[(fb.rand(3, 4),)]) is model
 
 
@@ -164,7 +164,7 @@ def test_types_that_programs_import():
 def test_a_module_is_traced_by_its_forward_alone():
     model = fb.nn.Linear(2, 1)
     assert jit.trace_module(model, {"forward": fb.ones(1, 2)})(fb.ones(3, 2)).shape == (3, 1)
-    with pytest.raises(NotImplementedError, match="traces forward"):
+    with pytest.raises(NotImplementedError, match="traces only 'forward'"):
         jit.trace_module(model, {"other": fb.ones(1, 2)})
     seen = []
     jit.trace(lambda x: seen.append(jit.is_tracing()) or x + 1, fb.ones(1), check_trace=False)

@@ -138,7 +138,7 @@ def test_gradients_reach_the_parameters():
 
 
 def test_saving_such_a_module_says_what_to_do():
-    with pytest.raises(NotImplementedError, match="keep the file, or trace the module"):
+    with pytest.raises(NotImplementedError, match="keep that file, or trace the module"):
         fb.jit.save(net(), io.BytesIO())
 
 
@@ -270,9 +270,9 @@ def test_division_of_integers_is_that_of_the_version(version, expected):
 def test_an_unknown_operator_raises_when_it_is_called():
     body = "if x:\n  _0 = torch.frobnicate(1)\nelse:\n  _0 = 2\nreturn _0"
     assert run(body, False, parameters="x: bool") == 2
-    with pytest.raises(NotImplementedError, match="no operator aten::frobnicate"):
+    with pytest.raises(NotImplementedError, match="no operator 'aten::frobnicate'"):
         run(body, True, parameters="x: bool")
-    with pytest.raises(NotImplementedError, match="no operator torchvision::nms"):
+    with pytest.raises(NotImplementedError, match="no operator 'torchvision::nms'"):
         run("return ops.torchvision.nms(1)")
 
 
@@ -305,27 +305,27 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_code_that_torchscript_does_not_write_is_refused_before_anything_runs(attack):
-    with pytest.raises(RuntimeError, match="which TorchScript does not write"):
+    with pytest.raises(RuntimeError, match="which TorchScript does not generate"):
         run(ATTACKS[attack], fb.ones(1), parameters="x: Tensor")
 
 
 REACHES = {
-    "attribute of a tensor": ("return (x).grad_fn", "reads the attribute 'grad_fn' of a value of the type Tensor"),
-    "method of a tensor": ("return (x).numpy()", "calls the method 'numpy' of a value of the type Tensor"),
+    "attribute of a tensor": ("return (x).grad_fn", "reads the attribute 'grad_fn' of a value of type 'Tensor'"),
+    "method of a tensor": ("return (x).numpy()", "calls the method 'numpy' of a value of type 'Tensor'"),
     "method of the module": ("return (self).register_forward_hook(x)", "has no method 'register_forward_hook'"),
     "attribute of the module": ("return self.forward", "reads the attribute 'forward'"),
     "undeclared attribute": ("self.forward = x\nreturn 1", "sets the attribute 'forward'"),
     "context of a value": (
         "with x as y:\n  pass\nreturn 1",
-        "calls the method '__enter__' of a value of the type Tensor",
+        "calls the method '__enter__' of a value of type 'Tensor'",
     ),
-    "call of a value": ("return x(1, )", "calls a value of the type Tensor"),
-    "method of a text": ("return torch.format_map('{a.__class__}', {'a': 1})", "no operator aten::format_map"),
+    "call of a value": ("return x(1, )", "calls a value of type 'Tensor'"),
+    "method of a text": ("return torch.format_map('{a.__class__}', {'a': 1})", "no operator 'aten::format_map'"),
     "fields of a format": ("return torch.format('{0.__class__}', x)", None),
-    "private operator": ("return torch.__class__(x)", "no operator aten::__class__"),
-    "function of the library": ("return torch.save(x, 'f')", "no operator aten::save"),
-    "text of an operator": ("return torch.append(x, 1)", "calls append of a value of the type Tensor"),
-    "undefined function": ("return __torch__.os.system('true')", "uses __torch__.os.system"),
+    "private operator": ("return torch.__class__(x)", "no operator 'aten::__class__'"),
+    "function of the library": ("return torch.save(x, 'f')", "no operator 'aten::save'"),
+    "text of an operator": ("return torch.append(x, 1)", "calls the method 'append' of a value of type 'Tensor'"),
+    "undefined function": ("return __torch__.os.system('true')", "uses '__torch__.os.system'"),
 }
 
 
@@ -342,8 +342,8 @@ def test_code_reaches_no_object_of_python(reach):
 PICKLES = {
     "a function": (b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.", pickle.UnpicklingError, "os.system"),
     "an operator": (b"\x80\x02ctorch\nsave\n)R.", pickle.UnpicklingError, "torch.save"),
-    "an unknown class": (b"\x80\x02c__torch__\nOther\n)\x81.", pickle.UnpicklingError, "no class in its code"),
-    "a function of the code": (b"\x80\x02c__torch__\nf\n)R.", pickle.UnpicklingError, "no class in its code"),
+    "an unknown class": (b"\x80\x02c__torch__\nOther\n)\x81.", pickle.UnpicklingError, "not a class in its code"),
+    "a function of the code": (b"\x80\x02c__torch__\nf\n)R.", pickle.UnpicklingError, "not a class in its code"),
     "no module": (b"\x80\x02N.", RuntimeError, "holds NoneType, not a module"),
     "half a pickle": (b"\x80\x02c__torch__\nM\n)\x81", RuntimeError, "damaged"),
     "hooks": (b"\x80\x02c__torch__\nM\n)\x81}X\x0e\x00\x00\x00_forward_hooks]sb.", RuntimeError, "'_forward_hooks'"),
@@ -369,13 +369,13 @@ def test_damaged_archives():
         load(script_file(code, data, files={"data/0": None}))
     with pytest.raises(RuntimeError, match="its storage should have 400"):
         load(script_file(code, data, files={"data/0": b"1234"}))
-    with pytest.raises(RuntimeError, match=r"has no file constants\.pkl"):
+    with pytest.raises(RuntimeError, match=r"has no file 'constants\.pkl'"):
         load(script_file(code, data, files={"constants.pkl": None}))
     with pytest.raises(RuntimeError, match=r"'code/__torch__\.py' cannot be parsed"):
         load(script_file("class M(Module:\n", data))
-    with pytest.raises(RuntimeError, match="is no text"):
+    with pytest.raises(RuntimeError, match="is not text"):
         load(script_file(code, data, files={"code/__torch__/a.py": b"\xff"}))
-    with pytest.raises(RuntimeError, match="holds no number"):
+    with pytest.raises(RuntimeError, match="does not hold a number"):
         load(script_file(code, data, version="x"))
 
 

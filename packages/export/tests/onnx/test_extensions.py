@@ -93,7 +93,7 @@ def test_an_operator_that_changes_its_arguments_is_refused():
     def fill(x: Tensor) -> None:
         np.copyto(x.numpy(), 1.0)
 
-    with pytest.raises(NotImplementedError, match=r"onnx_tests::fill changes x in place"):
+    with pytest.raises(NotImplementedError, match=r"onnx_tests::fill changes 'x' in place"):
         export(lambda x: fill(x.clone()) or x * 2, fb.ones(3))
 
 

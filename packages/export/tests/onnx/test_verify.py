@@ -14,7 +14,7 @@ def test_a_file_that_is_right_for_the_example_alone_is_refused():
 
     with (
         pytest.warns(fb.jit.TracerWarning),
-        pytest.raises(RuntimeError, match=r"output 0 differs .* for another input of the same shapes"),
+        pytest.raises(RuntimeError, match=r"output 0 .* differs .* for another input of the same shapes"),
     ):
         export(function, fb.randn(3, 4), verify=True)
 
@@ -25,24 +25,24 @@ def test_the_tolerance_is_relative_to_the_largest_element():
 
     example = (fb.ones(2),)
     verified(program(0.01), lambda x: fb.tensor([1000.0, 1e-3]), example, {})  # 1e-5 of the largest
-    with pytest.raises(RuntimeError, match=r"output 0 differs .* by up to 2, where its largest element is 1e"):
+    with pytest.raises(RuntimeError, match=r"output 0 .* differs .* by up to 2, and its largest element is 1e"):
         verified(program(2.0), lambda x: fb.tensor([1000.0, 1e-3]), example, {})
     tiny = fb.tensor([1e-9, 2e-9])
-    with pytest.raises(RuntimeError, match="output 0 differs"):
+    with pytest.raises(RuntimeError, match="output 0 in ONNX Runtime differs"):
         verified(lambda x: (tiny * 2,), lambda x: tiny, example, {})
 
 
 def test_integers_and_shapes_must_be_the_same():
-    with pytest.raises(RuntimeError, match="output 0 has other elements"):
+    with pytest.raises(RuntimeError, match="output 0 has different elements"):
         verified(lambda x: (fb.tensor([1, 2]),), lambda x: fb.tensor([1, 3]), (fb.ones(2),), {})
-    with pytest.raises(RuntimeError, match=r"output 0 has the shape \[3\] in ONNX Runtime and \[2\] in the model"):
+    with pytest.raises(RuntimeError, match=r"output 0 has the shape \(3,\) in ONNX Runtime and \(2,\) in the model"):
         verified(lambda x: (fb.ones(3),), lambda x: fb.ones(2), (fb.ones(2),), {})
 
 
 def test_nan_and_infinity_are_compared():
     values = fb.tensor([fb.nan, fb.inf, 1.0])
     verified(lambda x: (values,), lambda x: values, (fb.ones(2),), {})
-    with pytest.raises(RuntimeError, match="output 0 differs"):
+    with pytest.raises(RuntimeError, match="output 0 in ONNX Runtime differs"):
         verified(lambda x: (values.nan_to_num(),), lambda x: values, (fb.ones(2),), {})
 
 
@@ -54,7 +54,7 @@ def test_a_model_that_refuses_other_inputs_is_compared_for_the_example():
             raise ValueError("only this one")
         return x * 2
 
-    alone = pytest.warns(UserWarning, match="the file was compared for the example alone: only this one")
+    alone = pytest.warns(UserWarning, match="the file was compared only for the example inputs: only this one")
     with pytest.warns(fb.jit.TracerWarning), alone:
         export(function, example, verify=True)
 

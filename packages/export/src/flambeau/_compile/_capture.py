@@ -130,7 +130,7 @@ class CaptureTrace(PausingTrace):
 
     def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, acts: bool = False) -> Any:
         if acts and self.open and self.training.has_changed_grad_mode:
-            self.give_up(f"{reason}, in another grad mode than the function's")
+            self.give_up(f"{reason}, while the grad mode differs from that at the start of the function")
         count = len(self.pauses)
         result = super().pause(function, args, kwargs, reason, acts=acts)
         if len(self.pauses) > count:
@@ -140,7 +140,7 @@ class CaptureTrace(PausingTrace):
     def _see_extension(self, tensor: Tensor, event: str) -> None:
         caller = sys._getframe(1).f_globals.get("__name__", "")
         if event == "read" and self.open and caller == "flambeau.autograd._backward":
-            self.give_up("programs differentiate by Tensor.backward() alone")
+            self.give_up("programs can compute gradients only with Tensor.backward()")
         super()._see_extension(tensor, event)
 
     def _depends_on_inputs(self, tensor: Tensor) -> bool:
@@ -151,7 +151,7 @@ class CaptureTrace(PausingTrace):
             return known
         outside = id(tensor) not in self._reachable and self._made_by_extension(tensor) is None
         if self.open and outside and not self._making_constant:
-            self.give_up("a tensor comes from outside of flambeau's operators")
+            self.give_up("the function uses a tensor that no recorded operator created")
         value: Value = super().value(tensor)
         if value.name.startswith("@") and not outside:
             self.constants[value.name[1:].strip("'")] = tensor  # not detached: gradients flow to it
@@ -184,13 +184,14 @@ class CaptureTrace(PausingTrace):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if self.open and (flambeau.is_autocast_enabled("cpu") or flambeau.is_autocast_enabled("cuda")):
-            self.give_up("autocast is on")
+            self.give_up("autocast is enabled, which programs do not support")
         elif self.open and (func.__name__ in _UNRECORDED or _sets_attribute(func)):
-            self.give_up(f"programs do not record {func.__name__}")
+            called = f"an assignment to Tensor.{func.__self__.__name__}" if _sets_attribute(func) else func.__name__
+            self.give_up(f"programs do not support {called}")
         elif self.open and (kwargs or {}).get("generator") is not None:
-            self.give_up("programs draw from the default generator")
+            self.give_up("programs support only the default generator")
         elif self.open and (kwargs or {}).get("requires_grad"):
-            self.give_up("programs make no leaves that require gradients")
+            self.give_up(f"programs do not support {func.__name__}() with requires_grad=True")
         if not self.open:
             uses_state = func.__name__ == "_optimizer_step"  # `run` would copy the state, which the step updates
             return func(*args) if uses_state else run(func, args, kwargs or {})
@@ -199,7 +200,7 @@ class CaptureTrace(PausingTrace):
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         result = super().operator(func, name, args, kwargs)
         if self.open and not leaves(result, (Tensor, Number)) and func.__name__ not in _QUERIES:
-            self.give_up(f"the result of {name} is no tensor")
+            self.give_up(f"the result of {name} is not a tensor")
         return result
 
     def note(self, name: str, arguments: list[Any], result: Any, **options: Any) -> Any:
@@ -340,13 +341,13 @@ def capture(
         trace.reason = trace.reason or f"{CHANGES} ({changed})"
     for tensor, version in zip(watched, versions, strict=True):
         if tensor._version != version and tensor.untyped_storage().data_ptr() not in trace.written:
-            trace.reason = trace.reason or "a call that is no operator changes a tensor"
+            trace.reason = trace.reason or "a call that is not an operator changes a tensor in place"
     if _generator_states() != generators:
-        trace.reason = trace.reason or "the function draws random numbers of Python or NumPy"
+        trace.reason = trace.reason or "the function draws random numbers from Python's random or numpy.random"
     draws = not flambeau.equal(flambeau.get_rng_state(), generator)
     captured: Captured | Tree | None = None
     if trace.reason is None and trace.pauses and trace.changes_before_a_decision:
-        trace.reason = f"{trace.pauses[-1].reason}, after a change of a tensor"
+        trace.reason = f"{trace.pauses[-1].reason}, after an in-place change of a tensor that exists before the call"
     if trace.reason is None:
         try:
             guards = snapshot if trace.executed is None else snapshot.narrowed(frozenset(trace.executed))

@@ -203,13 +203,13 @@ class Programs(Compiled):
             if isinstance(program, Tree):
                 result = program.run(leaves.tensors, missed)
                 if isinstance(result, Missed):
-                    self._last_reason = "a value that Python reads takes another branch"
+                    self._last_reason = "a value that Python reads leads to another branch"
                     missed = result
                     continue
                 return result
             result = program.run(leaves.tensors, _UNMET)
             if result is _UNMET:
-                self._last_reason = "the sizes of the arguments take another branch"
+                self._last_reason = "the sizes of the arguments lead to another branch"
                 continue
             return result
         return _Unmet(missed)
@@ -226,7 +226,7 @@ class Programs(Compiled):
             return self._function(*args, **kwargs)
         try:
             if self._last_reason:
-                log("guards", f"{self._name}: captured again, since {self._last_reason}")
+                log("guards", f"{self._name}: captured again, because {self._last_reason}")
             result, program, reason = capture(self._function, args, kwargs, leaves.tensors, self.fullgraph, missed)
             if program is None:
                 self._count += 1
@@ -289,7 +289,7 @@ def _warn_of_paths(name: str, reason: str) -> None:
     import warnings
 
     warnings.warn(
-        f"flambeau.compile: {name} took {MOST_PATHS} different ways and runs uncompiled from now on: {reason}",
+        f"flambeau.compile: {name} took {MOST_PATHS} different paths and runs uncompiled from now on: {reason}",
         stacklevel=5,
     )
 
@@ -298,8 +298,8 @@ def _warn_of_limit(name: str, reason: str) -> None:
     import warnings
 
     warnings.warn(
-        f"flambeau.compile: {name} was captured {MOST_PROGRAMS} times and runs uncompiled from now on. The last reason "
-        f"was: {reason or 'other arguments'}",
+        f"flambeau.compile: {name} was captured {MOST_PROGRAMS} times and runs uncompiled from now on. Reason for the "
+        f"last capture: {reason or 'arguments of other types, dtypes or devices'}",
         stacklevel=4,
     )
 

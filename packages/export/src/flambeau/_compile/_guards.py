@@ -306,7 +306,10 @@ class Snapshot:
 
     def _array(self, array: Any, path: str) -> None:
         if array.nbytes > MOST_BYTES or array.dtype.hasobject:
-            raise UnguardedError(f"{path} is a NumPy array of {array.nbytes} bytes: pass it as a tensor")
+            raise UnguardedError(
+                f"{path} is a NumPy array of {array.nbytes} bytes and dtype {array.dtype}, which is not compared "
+                "before each call: pass it as a tensor"
+            )
         self.arrays.append((array, array.tobytes(), path))
 
     def _instance(self, value: Any, path: str) -> None:
@@ -318,7 +321,7 @@ class Snapshot:
             self._entries(vars(value), ["disable"], path)
             return
         if str(cls.__module__).startswith("numpy.random") or isinstance(value, random.Random):
-            raise UnguardedError(f"{path} draws random numbers: use those of flambeau")
+            raise UnguardedError(f"{path} is a random generator of Python or NumPy: draw random numbers with flambeau")
         self._spaces.setdefault(id(cls), (cls, path, set()))
         self._work += [(container, cls.__name__) for container in getattr(cls, "_read_globals", ())]
         attributes = getattr(value, "__dict__", None)

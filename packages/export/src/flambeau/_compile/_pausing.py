@@ -78,7 +78,7 @@ class PausingTrace(Trace):
 
     def decide(self, comparison: str, opposite: str, number: Number, other: Any, holds: bool) -> None:
         if number.of_elements or (isinstance(other, Number) and other.of_elements):
-            reason = f"Python decides on {number.text}, an element of a tensor"
+            reason = f"Python branches on {number.text}, an element of a tensor"
             self.pause(getattr(operator, comparison), (number, other), {}, reason)
         else:
             super().decide(comparison, opposite, number, other, holds)
@@ -128,12 +128,12 @@ class PausingTrace(Trace):
             return f", more than {MOST_PAUSES} times"
         for leaf in _leaves([args, kwargs]):
             if not isinstance(leaf, (Tensor, *TRACED, *CONSTANTS)) and not self.is_reachable(leaf):
-                return f", and gets a {type(leaf).__name__} that the function made"
+                return f", and it receives a {type(leaf).__name__} that the compiled function created"
         for leaf in pytree.tree_leaves(result):
             if not isinstance(leaf, (Tensor, *CONSTANTS)):
-                return f", a {type(leaf).__name__}"
+                return f", and its result contains a {type(leaf).__name__}, which is neither a tensor nor a constant"
         if any(self.known(tensor) is not None for tensor in leaves(result, Tensor)):
-            return ", which returns its argument"
+            return ", and its result is a tensor that already exists"
         return ""
 
     def _performed(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -141,7 +141,10 @@ class PausingTrace(Trace):
         if self.answers:
             asked, result = self.answers.popleft()
             if asked is not function:
-                raise RuntimeError(f"compile: {asked} was called by the first run, and {function} by its repetition")
+                raise RuntimeError(
+                    f"flambeau.compile: the first run of the function called {asked}, but its repetition called "
+                    f"{function}: the function must make the same calls each time"
+                )
         else:
             result = self._attempted(function, args, kwargs)
         self.performed.append((function, result))
@@ -159,7 +162,7 @@ class PausingTrace(Trace):
         finally:
             self.open = was_open
         if self.open and [tensor._version for tensor in given] != versions:
-            self.give_up(f"{getattr(function, '__qualname__', function)} changes a tensor")
+            self.give_up(f"{getattr(function, '__qualname__', function)} changes an argument in place")
         return result
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Option = tuple[dict[str, Any], str, int]  # parameter group, name of an option, index in it or -1
 
 CHANGES = "the function changes a Python object"
-ABSENT = "programs have gradients of parameters and arguments only"
+ABSENT = "the function uses the gradient of a tensor that it creates"
 
 
 class Training:
@@ -99,9 +99,9 @@ class Training:
         if self._values.get(id(leaf)) is gradient:
             return
         if gradient.layout is not flambeau.strided:
-            trace.give_up("programs have no sparse gradients")
+            trace.give_up("a gradient is sparse, which programs do not support")
         elif trace.known(gradient) is not None:
-            trace.give_up("a gradient is another tensor of the function, too")
+            trace.give_up("a gradient is also another tensor of the function")
         else:
             self._values[id(leaf)] = gradient
             trace.note("gradient_of", [leaf], gradient)

@@ -114,7 +114,7 @@ for _least in (1, 2, 3):
 
 def _index_put(input: Tensor, indices: Sequence[Any], values: Tensor, accumulate: bool) -> Tensor:
     if accumulate:
-        raise NotImplementedError("index_put() with accumulate=True")
+        raise NotImplementedError("programs do not support index_put() with accumulate=True")
     return set_item(input, tuple(indices), values)
 
 
@@ -200,7 +200,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
 @decomposes
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     if (dim1, dim2) != (-2, -1):
-        raise NotImplementedError("diag_embed() into other dimensions than the last two")
+        raise NotImplementedError(f"programs support diag_embed() only with dim1=-2 and dim2=-1, got {dim1} and {dim2}")
     size = input.shape[-1] + abs(offset)
     padded = flambeau.nn.functional.pad(input, (max(offset, 0), max(-offset, 0)))
     rows, columns = flambeau.arange(size).unsqueeze(1), flambeau.arange(size)
@@ -232,7 +232,9 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
                 lengths.setdefault(label, length)
             # For a traced size, this comparison also records a requirement of the program.
             if length != (lengths[label] if plain(length) == sizes[label] else 1):
-                raise AssertionError("an equation was read that does not fit")
+                raise AssertionError(
+                    f"einsum: the equation {equation!r} does not fit operands of the shapes {[*map(tuple, shapes)]}"
+                )
     tensors: list[Tensor] = list(operands)
     for step in einsum.plan(inputs, output, sizes, [tuple(map(plain, shape)) for shape in shapes], lengths):
         step(tensors)

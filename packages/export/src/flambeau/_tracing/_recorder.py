@@ -73,7 +73,7 @@ class Recorder(CallMode):
     """Context manager that records the operators that are called in its context."""
 
     rules: ClassVar[dict[str, Rule]] = RULES
-    fixed_as = "in the program it is the constant that it was for these, and what is done with it is fixed as well"
+    fixed_as = "the program treats it as a constant, and might not generalize to other inputs"
 
     def __init__(self) -> None:
         super().__init__()

@@ -54,8 +54,8 @@ def foreign_place() -> tuple[str, str, Place]:
     """Return the name of the extension call in progress, the reason why it cannot be recorded, and its location."""
     caller = sys._getframe(2).f_globals.get("__name__", "")
     if own_name(caller).partition(".")[0] == "flambeau":  # flambeau's own extension module is the autograd engine
-        return "a gradient", "programs and files have no derivatives inside: trace what is differentiated", place()
-    reason = "it is no operator to flambeau: make it one with flambeau.library.extension_op"
+        return "a gradient", "programs cannot compute derivatives: trace the function that is differentiated", place()
+    reason = "it is not a flambeau operator: register it with flambeau.library.extension_op"
     return "a function of an extension module", reason, place()
 
 

@@ -55,7 +55,7 @@ class Dim:
 
     def __init__(self, name: str, *, min: int | None = None, max: int | None = None) -> None:
         if not name.isidentifier():
-            raise ValueError(f"a Dim is named by an identifier, not by {name!r}")
+            raise ValueError(f"the name of a Dim must be an identifier, got {name!r}")
         if min is not None and max is not None and min > max:
             raise ValueError(f"Dim({name!r}): min {min} is larger than max {max}")
         self.__name__, self.min, self.max = name, min, max
@@ -193,7 +193,7 @@ class _Demands:
                 raise ValueError(f"dynamic_shapes has {len(shapes)} entries for {len(inputs)} arguments")
             shapes = dict(zip(inputs, shapes, strict=True))
         if unknown := [name for name in shapes if name not in inputs]:
-            raise ValueError(f"dynamic_shapes names {unknown}, the arguments are {list(inputs)}")
+            raise ValueError(f"dynamic_shapes names the unknown arguments {unknown}; the arguments are {list(inputs)}")
         for name, value in inputs.items():
             self._note_structure(trace, value, shapes.get(name), name)
 
@@ -212,11 +212,13 @@ class _Demands:
         if isinstance(by_dim, tuple | list):
             if len(by_dim) != tensor.dim():
                 raise ValueError(
-                    f"dynamic_shapes has {len(by_dim)} dimensions for {path} of shape {list(tensor.shape)}"
+                    f"dynamic_shapes has {len(by_dim)} dimensions for {path} of shape {tuple(tensor.shape)}"
                 )
             by_dim = dict(enumerate(by_dim))
         if wrong := [dim for dim in by_dim if not 0 <= dim < tensor.dim()]:
-            raise ValueError(f"dynamic_shapes names the dimensions {wrong} of {path}, which has {tensor.dim()}")
+            raise ValueError(
+                f"dynamic_shapes names the dimensions {wrong} of {path}, which has shape {tuple(tensor.shape)}"
+            )
         for dim, size in enumerate(tensor.shape):
             number = trace.measured("size", tensor, dim, size)
             self._note_size(trace, number, by_dim.get(dim), f"{path}.size({dim})")
@@ -224,7 +226,7 @@ class _Demands:
     def _note_size(self, trace: Trace, number: Number, wanted: Any, text: str) -> None:
         if wanted is None or wanted is Dim.STATIC or isinstance(wanted, int):
             if isinstance(wanted, int) and number.value != wanted:
-                raise ValueError(f"{text} is {number.value}, dynamic_shapes says {wanted}")
+                raise ValueError(f"{text} is {number.value} in the example inputs, but {wanted} in dynamic_shapes")
             trace.require("eq", number, number.value)
         elif isinstance(wanted, Dim):
             number.text = wanted.__name__
@@ -232,17 +234,21 @@ class _Demands:
             first = self._firsts.setdefault(wanted, number)
             if first is not number:
                 if first.value != number.value:
-                    raise ValueError(f"{wanted} is {first.value} and {number.value} in the example")
+                    raise ValueError(
+                        f"{wanted} must be one size, but is {first.value} and {number.value} in the example inputs"
+                    )
                 trace.require("eq", number, first)
             for comparison, limit in (("ge", wanted.min), ("le", wanted.max)):
                 if limit is not None:
                     if (number.value < limit) if comparison == "ge" else (number.value > limit):
-                        raise ValueError(f"{wanted} is {number.value} in the example")
+                        raise ValueError(
+                            f"{wanted} is {number.value} in the example inputs, which is outside of its limits"
+                        )
                     trace.require(comparison, number, limit)
         elif wanted is Dim.DYNAMIC:
             self.dynamic[number.name] = text
         elif wanted is not Dim.AUTO:
-            raise ValueError(f"dynamic_shapes has {wanted!r} for {text}: a Dim, a size or None is expected")
+            raise ValueError(f"dynamic_shapes must have a Dim, an int or None for {text}, got {wanted!r}")
 
     def check(self, code: str) -> None:
         """Raise ValueError if the program requires a dynamic size to equal the size in the example."""
@@ -274,7 +280,9 @@ def save(
             f"The 'ep' parameter must be an instance of 'ExportedProgram', got '{type(ep).__name__}' instead."
         )
     if not isinstance(module := ep.module(), jit.ScriptModule):
-        raise NotImplementedError("flambeau.export.save writes programs that flambeau exported, not ones of PyTorch's")
+        raise NotImplementedError(
+            "flambeau.export.save cannot write a program that was loaded from a file of PyTorch: keep that file"
+        )
     jit.save(module, f, extra_files)
 
 

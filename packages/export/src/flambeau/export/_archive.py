@@ -66,7 +66,7 @@ class ExportedModule(Module):
             self._add_tensor(name, tensors[name], kind, bool(content.get("persistent", True)))
             self._sources.append(name)
         else:
-            raise NotImplementedError(f"programs with inputs of the kind {kind} cannot be read")
+            raise NotImplementedError(f"programs with inputs of the kind {kind!r} cannot be read")
 
     def _add_tensor(self, name: str, tensor: Tensor, kind: str, persistent: bool) -> None:
         if kind == "parameter" and not isinstance(tensor, Parameter):
@@ -108,18 +108,19 @@ class ExportedModule(Module):
         given = [*positional.leaves(args, "args"), *named.leaves(kwargs, "kwargs")]
         symbols: dict[str, int] = {}
         for i, ((expected, sizes), value) in enumerate(zip(self._expected, given, strict=True)):
-            what = expected.name if isinstance(expected, Reference) else f"input {i}"
+            what = repr(expected.name) if isinstance(expected, Reference) else f"input {i}"
             if sizes is not None:
                 self._check_sizes(what, sizes, value, symbols)
             elif not isinstance(expected, Reference) and value != expected:
-                raise RuntimeError(f"the program was exported with {expected!r} for {what}, got {value!r}")
+                raise RuntimeError(f"the program was exported with the constant {expected!r} for {what}, got {value!r}")
         return given
 
     def _check_sizes(self, name: str, sizes: list[Any], value: Any, symbols: dict[str, int]) -> None:
         if not isinstance(value, Tensor):
-            raise TypeError(f"the program takes a tensor for {name}, got {type(value).__name__}")
+            raise TypeError(f"the program expects a tensor for {name}, got {type(value).__name__}")
         if value.dim() != len(sizes):
-            raise RuntimeError(f"the program takes {len(sizes)} dimensions for {name}, got shape {list(value.shape)}")
+            shape = tuple(value.shape)
+            raise RuntimeError(f"the program expects a tensor of {len(sizes)} dimensions for {name}, got shape {shape}")
         for dim, (expected, size) in enumerate(zip(sizes, value.shape, strict=True)):
             if "as_int" in expected:
                 fits = size == expected["as_int"]
@@ -129,9 +130,10 @@ class ExportedModule(Module):
                 least, most = self._range(expression)
                 first = symbols.setdefault(expression, size)
                 fits = size == first and least <= size and (most is None or size <= most)
-                wanted = f"{first}, in {least}..{'' if most is None else most}"
+                limits = f"at least {least}" if most is None else f"from {least} to {most}"
+                wanted = limits if size == first else str(first)
             if not fits:
-                raise RuntimeError(f"the program takes a size of {wanted} for {name}.shape[{dim}], got {size}")
+                raise RuntimeError(f"the program expects size {wanted} in dimension {dim} of {name}, got {size}")
 
     def _range(self, expression: str) -> tuple[int, int | None]:
         for symbol, limits in self._ranges.items():
@@ -158,7 +160,7 @@ def _target(specification: Any) -> tuple[str, str] | None:
     if kind in ("buffer_mutation", "parameter_mutation", "user_input_mutation"):
         what = kind.removesuffix("_mutation")
         return what, str(entry(content, f"{what}_name"))
-    raise NotImplementedError(f"programs with outputs of the kind {kind} cannot be read")
+    raise NotImplementedError(f"programs with outputs of the kind {kind!r} cannot be read")
 
 
 def read(file: IO[bytes], extra_files: dict[str, Any] | None) -> ExportedModule:
@@ -173,7 +175,7 @@ def read(file: IO[bytes], extra_files: dict[str, Any] | None) -> ExportedModule:
         described = json.loads(archive.text(_PROGRAM if _PROGRAM in archive else _OLDER_PROGRAM))
         return ExportedModule(described, _tensors(archive))
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        raise RuntimeError(f"the program in the archive is damaged: {error}") from error
+        raise RuntimeError(f"the program in the archive is damaged: {type(error).__name__}: {error}") from error
 
 
 def _tensors(archive: Archive) -> dict[str, Tensor]:

@@ -110,7 +110,8 @@ def _store(call: Call, result: Any, found: dict[str, Any]) -> None:
     elif not places:
         return
     if not isinstance(result, tuple | list) or len(result) != len(places):
-        raise RuntimeError(f"{call.target} gave {type(result).__name__} where the program takes {len(places)} results")
+        found = f"{type(result).__name__} of length {len(result)}" if isinstance(result, tuple | list) else "one value"
+        raise RuntimeError(f"the program expects {len(places)} results of {call.target}, got {found}")
     for place, value in zip(places, result, strict=True):
         if isinstance(place, Reference):
             found[place.name] = value
@@ -132,7 +133,7 @@ def _shown(value: Any) -> str:
 def _decoded(value: Any) -> Any:
     """Decode an argument from the file's JSON; computed values become references."""
     if not isinstance(value, Mapping) or len(value) != 1:
-        raise RuntimeError(f"the program in the archive is damaged: {value!r} is no argument")
+        raise RuntimeError(f"the program in the archive is damaged: {value!r} is not a valid argument")
     ((kind, content),) = value.items()
     if kind == "as_none":
         return None
@@ -146,7 +147,7 @@ def _decoded(value: Any) -> Any:
         return content
     decode = _DECODED.get(kind)
     if decode is None:
-        raise NotImplementedError(f"arguments of the kind {kind} cannot be read")
+        raise NotImplementedError(f"programs with arguments of the kind {kind!r} cannot be read")
     return decode(content)
 
 
@@ -171,7 +172,7 @@ def _device(content: Any) -> Any:
 def _named(table: Mapping[int, str], what: str) -> Callable[[Any], Any]:
     def decode(number: Any) -> Any:
         if number not in table or not hasattr(flambeau, table[number]):
-            raise NotImplementedError(f"flambeau has no {what} with the number {number}")
+            raise NotImplementedError(f"flambeau has no {what} for PyTorch's number {number}")
         return getattr(flambeau, table[number])
 
     return decode
@@ -233,7 +234,7 @@ def _function(target: str) -> Callable[..., Any]:
         name = f"{path[0]}::{path[1]}.{path[2]}".removesuffix(".default")
         if name in registry:
             return registry[name]
-    raise NotImplementedError(f"flambeau has no operator {target}")
+    raise NotImplementedError(f"flambeau has no operator '{target}', which the program calls")
 
 
 def _cond(predicate: Any, if_true: Graph, if_false: Graph, operands: Sequence[Any] = ()) -> list[Any]:

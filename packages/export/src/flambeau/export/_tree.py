@@ -38,7 +38,9 @@ class Tree:
         """
         version, described = json.loads(text)
         if version != 1:
-            raise NotImplementedError(f"the file describes structures in version {version}, only 1 can be read")
+            raise NotImplementedError(
+                f"the file describes structures in version {version}, but only version 1 can be read"
+            )
         return cls._parsed(described, fields)
 
     @classmethod
@@ -55,9 +57,9 @@ class Tree:
             name = str(json.loads(context))
             own = fields.get(name)
             if own is None:
-                raise NotImplementedError(f"the file does not say which fields the named tuple {name} has")
+                raise NotImplementedError(f"the file does not contain the fields of the named tuple {name!r}")
             return cls(named_tuple(name.rpartition(".")[2], own), own, children)
-        raise NotImplementedError(f"inputs and outputs of the type {kind} cannot be read")
+        raise NotImplementedError(f"programs with inputs or outputs of the type {kind!r} cannot be read")
 
     def leaves(self, value: Any, path: str) -> Iterator[Any]:
         """Yield the leaves of ``value``, which must have this structure.
@@ -68,14 +70,16 @@ class Tree:
             yield value
         elif issubclass(self.kind, dict):
             if not isinstance(value, Mapping) or set(value) != set(self.keys):
+                found = _described(value)
                 raise TypeError(
-                    f"the program takes a dictionary with the keys {list(self.keys)} for {path}, got {value!r}"
+                    f"the program expects a dictionary with the keys {list(self.keys)} for {path}, got {found}"
                 )
             for key, child in zip(self.keys, self.children, strict=True):
                 yield from child.leaves(value[key], f"{path}[{key!r}]")
         else:
             if not isinstance(value, tuple | list) or len(value) != len(self.children):
-                raise TypeError(f"the program takes {len(self.children)} values for {path}, got {value!r}")
+                found = _described(value)
+                raise TypeError(f"the program expects {len(self.children)} values for {path}, got {found}")
             for i, child in enumerate(self.children):
                 yield from child.leaves(value[i], f"{path}[{i}]")
 
@@ -87,3 +91,10 @@ class Tree:
         if issubclass(self.kind, dict):
             return self.kind(zip(self.keys, children, strict=True))
         return self.kind(*children) if hasattr(self.kind, "_fields") else self.kind(children)
+
+
+def _described(value: Any) -> str:
+    """Describe an argument in an error message."""
+    if isinstance(value, Mapping):
+        return f"a dictionary with the keys {list(value)}"
+    return f"{type(value).__name__} of length {len(value)}" if isinstance(value, tuple | list) else type(value).__name__

@@ -189,7 +189,7 @@ def trace(
     args = _arguments(example_inputs) if example_inputs is not None else ()
     kwargs = dict(example_kwarg_inputs or {})
     if not args and not kwargs:
-        raise RuntimeError("flambeau.jit.trace needs an example: a tensor, or a tuple of the arguments")
+        raise RuntimeError("flambeau.jit.trace needs example_inputs: a tensor, or a tuple of the arguments")
     state = _state_of(func)
     modules = {id(m): n for n, m in func.named_modules()} if isinstance(func, Module) else {}
     global _tracing
@@ -222,10 +222,12 @@ def _state_of(func: Any) -> dict[str, Tensor]:
 def _check(made: Any, func: Any, args: Any, kwargs: Any, again: bool, check_inputs: Any, tolerance: float) -> None:
     with flambeau.no_grad():
         if again and outputs_differ(made(*args, **kwargs), func(*args, **kwargs), tolerance):
-            warn("a second call of the function differs from the program: the function is not deterministic")
-        for inputs in check_inputs or ():
+            warn(
+                "a second call of the function gives another result than the program: the function is not deterministic"
+            )
+        for i, inputs in enumerate(check_inputs or ()):
             if outputs_differ(made(*_arguments(inputs)), func(*_arguments(inputs)), tolerance):
-                raise RuntimeError("program and function differ on one of check_inputs")
+                raise RuntimeError(f"the program and the function give different results for check_inputs[{i}]")
 
 
 def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: Any) -> ScriptModule:
@@ -238,7 +240,10 @@ def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: 
     tensor([0., 1.])
     """
     if set(inputs) != {"forward"}:
-        raise NotImplementedError("flambeau.jit.trace_module traces forward; trace another method as a function")
+        raise NotImplementedError(
+            f"flambeau.jit.trace_module traces only 'forward', got inputs for {list(inputs)}: trace another method as "
+            "a function"
+        )
     traced: ScriptModule = trace(mod, inputs["forward"], *args, **options)
     return traced
 

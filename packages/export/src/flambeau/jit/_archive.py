@@ -33,7 +33,7 @@ class Archive:
         names = self._zip.namelist()
         roots = [name.removesuffix(sign) for sign in signs for name in names if f"/{name}".endswith(f"/{sign}")]
         if not roots:
-            raise RuntimeError(f"the archive has no file {' or '.join(signs)}")
+            raise RuntimeError(f"the archive is of an unknown type: it has no file {' or '.join(map(repr, signs))}")
         self._root = min(roots, key=len)
         self.names = [name.removeprefix(self._root) for name in names if name.startswith(self._root)]
 
@@ -54,7 +54,8 @@ class Archive:
         entry = self._zip.getinfo(self._root + name)
         if entry.compress_type != zipfile.ZIP_STORED and entry.file_size > _MOST_TEXT:
             raise RuntimeError(
-                f"the file {name!r} of the archive has {entry.file_size:,} bytes, at most {_MOST_TEXT:,}"
+                f"the file {name!r} of the archive is compressed and has {entry.file_size:,} bytes, but at most "
+                f"{_MOST_TEXT:,} bytes are allowed"
             )
         try:
             return self._zip.read(entry)
@@ -66,7 +67,7 @@ class Archive:
         try:
             return self.read(name).decode()
         except UnicodeDecodeError as error:
-            raise RuntimeError(f"the archive is damaged: its file {name!r} is no text ({error})") from None
+            raise RuntimeError(f"the archive is damaged: its file {name!r} is not text ({error})") from None
 
     def fill(self, extra_files: dict[str, Any] | None) -> None:
         """Set the values of a dictionary to the extra files that its keys name."""
@@ -102,7 +103,7 @@ def named_tuple(name: str, fields: Sequence[str], defaults: Sequence[Any] = ()) 
         return collections.namedtuple(name, fields, defaults=defaults)  # noqa: PYI024, fields are known at run time
     except (ValueError, TypeError) as error:
         raise RuntimeError(
-            f"the archive is damaged: a named tuple {name!r} with the fields {fields!r} ({error})"
+            f"the archive is damaged: it has an invalid named tuple {name!r} with the fields {fields!r} ({error})"
         ) from None
 
 
@@ -112,5 +113,5 @@ def entry(mapping: Any, key: str) -> Any:
     Raises: RuntimeError if there is none.
     """
     if not isinstance(mapping, Mapping) or key not in mapping:
-        raise RuntimeError(f"the program in the archive is damaged: it has no {key!r} where one belongs")
+        raise RuntimeError(f"the program in the archive is damaged: the entry {key!r} is missing")
     return mapping[key]

@@ -22,7 +22,7 @@ from ._text import written
 from ._trace import Trace
 
 FORMAT = "flambeau.jit 1"
-_NOT_A_PROGRAM = "{path} was not written by flambeau.jit.save"
+_NOT_A_PROGRAM = "{source} was not written by flambeau.jit.save"
 
 
 class Signature:
@@ -56,8 +56,8 @@ class Signature:
             if value is None or isinstance(value, bool | int | float | str):
                 return {"value": value}
             raise TypeError(
-                f"flambeau.jit.trace: {what} are tensors, numbers, strings and None, in tuples, lists and dictionaries "
-                f"whose keys are strings, not {type(value).__name__}"
+                f"flambeau.jit.trace: {what} must be tensors, numbers, strings and None, in tuples, lists and "
+                f"dictionaries whose keys are strings, got {type(value).__name__}"
             )
 
         return cls(form(structure))
@@ -69,29 +69,43 @@ class Signature:
     def unpack(self, structure: Any, path: str = "") -> list[Any]:
         """Return the leaves of a structure of this form. Raises TypeError for other forms."""
         out: list[Any] = []
-        self._unpack(self.form, structure, out, path)
+        self._unpack(self.form, structure, out, path or "input")
         return out
 
     def _unpack(self, form: Any, given: Any, out: list[Any], path: str) -> None:
         if isinstance(form, int):
             if not hasattr(given, "__torch_function__"):
-                raise TypeError(f"the program takes a tensor for {path or 'its input'}, not {type(given).__name__}")
+                raise TypeError(f"the program expects a tensor for {path}, got {type(given).__name__}")
             out.append(given)
             return
         ((kind, items),) = form.items()
         if kind == "value":
             if given != items:
-                raise TypeError(f"the program was traced with {items!r} for {path}, and cannot take {given!r}")
+                raise TypeError(f"the program was traced with the constant {items!r} for {path}, got {given!r}")
         elif kind == "dict":
             if not isinstance(given, Mapping) or set(given) != set(items):
-                raise TypeError(f"the program takes a dictionary with the keys {list(items)} for {path}, got {given!r}")
+                found = _described(given)
+                raise TypeError(f"the program expects a dictionary with the keys {list(items)} for {path}, got {found}")
             for key, item in items.items():
                 self._unpack(item, given[key], out, f"{path}[{key!r}]")
         else:
             if not isinstance(given, tuple | list) or len(given) != len(items):
-                raise TypeError(f"the program takes {len(items)} values for {path}")
+                found = _described(given)
+                raise TypeError(f"the program expects a {kind} of length {len(items)} for {path}, got {found}")
             for i, item in enumerate(items):
                 self._unpack(item, given[i], out, f"{path}[{i}]")
+
+
+def _described(given: Any) -> str:
+    """Describe an argument in an error message."""
+    if isinstance(given, Mapping):
+        return f"a dictionary with the keys {list(given)}"
+    return f"{type(given).__name__} of length {len(given)}" if isinstance(given, tuple | list) else type(given).__name__
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the names of a program's arguments for an error message."""
+    return f"the arguments {', '.join(map(repr, names))}" if names else "no arguments"
 
 
 def _packed(form: Any, values: Sequence[Any]) -> Any:
@@ -140,16 +154,16 @@ class Compiled:
         names = [name for name, _ in self._forms]
         values = dict(zip(names, args, strict=False))
         if len(args) > len(names):
-            raise TypeError(f"the program takes {len(names)} arguments ({', '.join(names)}), got {len(args)}")
+            raise TypeError(f"the program takes {_listed(names)}, got {len(args)} positional arguments")
         for name, value in kwargs.items():
             if name in values or name not in names:
-                which = "a second" if name in values else "an unknown"
-                raise TypeError(f"the program got {which} argument '{name}'; it takes {', '.join(names)}")
+                problem = "multiple values for argument" if name in values else "an unexpected keyword argument"
+                raise TypeError(f"the program got {problem} '{name}'; it takes {_listed(names)}")
             values[name] = value
         for name, form in self._forms:
             if name not in values:
                 if not (isinstance(form.form, dict) and "value" in form.form):
-                    raise TypeError(f"the program lacks the argument '{name}'")
+                    raise TypeError(f"the program is missing the argument '{name}'; it takes {_listed(names)}")
                 values[name] = form.form["value"]
         return tuple(values[name] for name in names)
 
@@ -288,7 +302,9 @@ class ScriptModule(Module):
     def _traced(self) -> Compiled:
         if "_program" not in vars(self):
             name = type(self).__name__
-            raise NotImplementedError(f"{name} was not traced and runs as Python: make a program by jit.trace")
+            raise NotImplementedError(
+                f"{name} was not traced and runs as Python code: call flambeau.jit.trace to make a program"
+            )
         return self._program
 
     @property
@@ -327,7 +343,7 @@ class _Part(Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise NotImplementedError: only the whole module was traced."""
-        raise NotImplementedError("a part of a traced module cannot be called: the program runs as a whole")
+        raise NotImplementedError("a submodule of a traced module cannot be called: call the whole traced module")
 
 
 def _place(module: Module, path: str, tensor: Tensor) -> None:
@@ -364,7 +380,7 @@ def write(
     tensors, same = _without_repeats({**state, **constants}, program.state_names)
     for path, tensor in tensors.items():
         if safetensors.code_of(tensor) is None:
-            raise NotImplementedError(f"{path} has the dtype {tensor.dtype}, which safetensors files cannot hold")
+            raise NotImplementedError(f"'{path}' has dtype {tensor.dtype}, which safetensors files cannot store")
     about = {
         "inputs": program.inputs,
         "outputs": program.outputs.form,
@@ -406,7 +422,9 @@ def read(file: IO[bytes], device: Any, extra_files: dict[str, Any] | None) -> Sc
     """Read a file of `write`: return a ScriptModule or a ScriptFunction."""
     tensors, metadata = safetensors.read(file)
     if metadata.get("format") != FORMAT:
-        raise RuntimeError(_NOT_A_PROGRAM.format(path=getattr(file, "name", type(file).__name__)))
+        name = getattr(file, "name", None)
+        source = f"the {type(file).__name__}" if name is None else f"the file {name!r}"
+        raise RuntimeError(_NOT_A_PROGRAM.format(source=source))
     about = json.loads(metadata["about"])
     if extra_files is not None:
         for key in extra_files:

@@ -102,7 +102,9 @@ def _part(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 @rule("data.__set__")
 def _set_data(trace: Trace, func: Any, **arguments: Any) -> NoReturn:
-    raise NotImplementedError(f"{place()}: a traced program cannot give a tensor other data; write x.copy_(y)")
+    raise NotImplementedError(
+        f"{place()}: a traced program cannot assign to Tensor.data; write x.copy_(y) instead of x.data = y"
+    )
 
 
 # --- new tensors ---

@@ -78,7 +78,7 @@ def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None
         return _followed(obj, inputs)
     except (NotImplementedError, RuntimeError, TypeError, TracerWarning) as error:
         name = type(obj).__name__ if isinstance(obj, Module) else getattr(obj, "__name__", type(obj).__name__)
-        warn_once(f"jit.script returns {name} unchanged, since the tracer cannot follow it: {error}")
+        warn_once(f"jit.script returns {name} unchanged, because it cannot be traced: {error}")
         return obj
 
 
@@ -102,10 +102,10 @@ def _followed(obj: Any, inputs: Sequence[Any]) -> ScriptModule | ScriptFunction:
         with in_mode(obj, training=False):
             same = trace(obj, inputs[0], check_trace=False).code == made.code
         if not same:
-            raise RuntimeError("it computes something else in training than in evaluation; call .eval() first")
+            raise RuntimeError("its program depends on the training mode; call .eval() first")
     condition = next((line.strip() for line in made.code.splitlines() if line.startswith("require_")), None)
     if condition is not None:
-        raise RuntimeError(f"it holds only for some inputs, by {condition}")
+        raise RuntimeError(f"its program is valid only for some inputs, because of {condition}")
     return made
 
 

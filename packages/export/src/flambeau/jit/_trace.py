@@ -55,7 +55,9 @@ class Trace(Recorder):
         self.inputs: list[Value] = []
         for name, tensor in inputs.items():
             if (known := self.known(tensor)) is not None and known.varies:
-                raise NotImplementedError("one tensor is two of the example's inputs: give each of them its own")
+                raise NotImplementedError(
+                    "the example inputs contain the same tensor twice: pass a different tensor for each input"
+                )
             self.inputs.append(self._new(tensor, True, name))
 
     # --- values ---
@@ -227,7 +229,7 @@ class Trace(Recorder):
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if flambeau.is_autocast_enabled("cpu") or flambeau.is_autocast_enabled("cuda"):
             raise NotImplementedError(
-                "flambeau.jit.trace does not see what autocast casts: trace outside of it, and convert the model"
+                "flambeau.jit.trace does not support autocast: trace outside of it, and convert the model's dtype"
             )
         return super().__torch_function__(func, types, args, kwargs)
 
@@ -265,7 +267,7 @@ class Trace(Recorder):
         try:
             arguments = _kept(func, args, kwargs)
         except TypeError:
-            return self.note(name, [*args], result, missing="arguments in an order of old")
+            return self.note(name, [*args], result, missing="an outdated order of arguments")
         generator = kwargs.get("generator")
         missing = "a custom generator" if generator is not None else missing_of(name, len(arguments))
         return self.note(name, arguments, result, missing=missing, drawn=draws(func))

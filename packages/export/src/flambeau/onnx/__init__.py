@@ -120,7 +120,7 @@ def export(
     if unknown := ignored.keys() - _IGNORED:
         raise TypeError(f"export() got an unexpected keyword argument {min(unknown)!r}")
     if not export_params:
-        raise NotImplementedError("export() without parameters")
+        raise NotImplementedError("export_params=False is not supported: the file always contains the parameters")
     opset = OPSET if opset_version is None else opset_version
     check_opset(opset)
     given = args if isinstance(args, tuple) else (args,)

@@ -45,10 +45,10 @@ class Dimensions:
                 if first.setdefault(dimension, tensor.shape[axis]) != tensor.shape[axis]:
                     raise ValueError(
                         f"dynamic dimension {dimension!r} is {first[dimension]} in input {self.places[dimension][0]!r} "
-                        f"and {tensor.shape[axis]} in {name!r}: dimensions of one name are of one size"
+                        f"and {tensor.shape[axis]} in {name!r}: dimensions of the same name must have the same size"
                     )
         if 0 in first.values():
-            raise ValueError(f"a dynamic dimension is empty in the example inputs: {first}")
+            raise ValueError(f"dynamic dimensions must not have size 0 in the example inputs, got {first}")
         # Size 1 broadcasts; size 2 shows that a dimension does not broadcast.
         self.samples = Samples({name: max(size, 2) for name, size in first.items()})
 
@@ -56,7 +56,8 @@ class Dimensions:
         if isinstance(wanted, Mapping):
             unknown = [name for name in wanted if isinstance(name, str) and name not in names]
             if unknown and not any(self._of):
-                raise ValueError(f"there is no input {unknown[0]!r}: they are {', '.join(sorted(names))}")
+                listed = ", ".join(map(repr, sorted(names))) or "none"
+                raise ValueError(f"there is no input {unknown[0]!r}; the names of the inputs are: {listed}")
 
     def resized(self, sizes: Mapping[str, int]) -> list[Tensor]:
         """Return the inputs with these sizes of dynamic dimensions; elements are repeated or dropped."""
@@ -72,7 +73,7 @@ class Dimensions:
 def _axes_of(wanted: Any, place: int, names: set[str]) -> dict[int, str | None]:
     """Return the dynamic axes of one input and their names or None."""
     if wanted is not None and not isinstance(wanted, Mapping | list | tuple):
-        raise TypeError(f"dynamic dimensions are given as a dictionary by the inputs' names, not as {wanted!r}")
+        raise TypeError(f"dynamic dimensions must be a dictionary with the names of inputs as keys, got {wanted!r}")
     if isinstance(wanted, Mapping):
         given = next((wanted[name] for name in names if name in wanted), None)
     else:
@@ -83,8 +84,8 @@ def _axes_of(wanted: Any, place: int, names: set[str]) -> dict[int, str | None]:
         return {axis: _name(dimension) for axis, dimension in given.items() if dimension is not None}
     if not isinstance(given, list | tuple):
         raise TypeError(
-            f"the dynamic dimensions of an input are a list of axes, or a dictionary of their names as in "
-            f'{{"x": {{0: "batch"}}}}, not {given!r}'
+            f"the dynamic dimensions of an input must be a list of axes, or a dictionary of their names as in "
+            f'{{"x": {{0: "batch"}}}}, got {given!r}'
         )
     listed = list(given)
     if all(isinstance(axis, int) for axis in listed):

@@ -34,7 +34,7 @@ from ._sizes import Size
 from ._trace import Trace
 from ._values import Value
 
-REGISTER = ". An operator of flambeau.library is written as its register_onnx() or register_decomposition() says"
+REGISTER = ". For an operator of flambeau.library, call its register_onnx() or register_decomposition()"
 _NOT_KEPT = {"out", "device", "layout", "requires_grad", "pin_memory", "memory_format", "generator"}
 
 
@@ -68,7 +68,10 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
             trace, output = _traced_again(traces, model, args, kwargs, wanted.resized(sizes))
         except Exception as error:
             if traces:
-                error.add_note(f"when the program ran with its dynamic dimensions at {sizes}: give it smaller examples")
+                error.add_note(
+                    f"while tracing the model with the dynamic dimensions {sizes}: if these sizes are too large, pass "
+                    "smaller example inputs"
+                )
             raise
         traces.append(trace)
         outputs.append(output)
@@ -119,7 +122,7 @@ def _traced(
         finally:
             trace.end(keep_constants=number == 0)
     if not values:
-        raise RuntimeError(f"the program returns no tensor but {type(output).__name__}: there is nothing to export")
+        raise RuntimeError(f"the model must return at least one tensor to be exported, got {type(output).__name__}")
     return trace, values
 
 
@@ -142,7 +145,7 @@ def _input_names(model: Any, args: Any, kwargs: Any, wanted: Sequence[Name] | No
 
 def _given_names(kind: str, wanted: Sequence[Name] | None, count: int) -> list[Name]:
     if isinstance(wanted, str):
-        raise TypeError(f"{kind}_names must be a list of names, not the text {wanted!r}")
+        raise TypeError(f"{kind}_names must be a list of names, got the string {wanted!r}")
     given = list(wanted or [])
     if len(given) > count:
         raise RuntimeError(f"number of {kind} names provided ({len(given)}) exceeded number of {kind}s ({count})")
@@ -221,7 +224,7 @@ def _lacking(calls: list[Call], model: Any) -> str:
     lines = [f"  {name}, called by {_where(call, model)}" for name, call in sorted(first.items())]
     return (
         "there is no converter to ONNX for these operators, which depend on the inputs:\n" + "\n".join(lines) + "\n"
-        "Write the part with others, or compute it outside of the exported program"
+        "Use other operators, or compute this part outside of the exported program"
         + (REGISTER if any("::" in name for name in first) else "")
     )
 

@@ -213,8 +213,8 @@ class Graph:
             tensor, axis = self._dimensions[name]
             if isinstance(tensor, Value) and tensor not in self._names:
                 raise RuntimeError(
-                    f"the size {name} of {[shape[axis] for shape in tensor.seen]}, as the dynamic dimensions grow, is "
-                    "needed before the tensor is there"
+                    f"the size {name!r}, which was {[shape[axis] for shape in tensor.seen]} for growing dynamic "
+                    "dimensions, is needed before its tensor is computed"
                 )
             self._sizes[name] = self.op("Shape", tensor, start=axis, end=axis + 1)
         return self._sizes[name]

@@ -45,7 +45,7 @@ def _sliced(g: Graph, input: Value, keys: list[Any]) -> tuple[Name, list[Any]]:
     for axis, key in enumerate(k for k in keys if k is not None):
         if isinstance(key, slice) and key != slice(None):
             if any(isinstance(x, Value) for x in (key.start, key.stop, key.step)):
-                raise NotImplementedError("slices whose ends are tensors")
+                raise NotImplementedError("slices whose bounds are tensors cannot be exported")
             start, end, step = key.start, key.stop, key.step or 1
         elif _kind(key) == 0:
             start, end, step = key, END if key == -1 else plus(key, 1), 1
@@ -61,14 +61,17 @@ def _sliced(g: Graph, input: Value, keys: list[Any]) -> tuple[Name, list[Any]]:
 def _gathered(g: Graph, input: Value, name: Name, keys: list[Any]) -> Name:
     """Index adjacent dimensions by tensors. Slices in ``keys`` are already applied."""
     if any(k is None or _kind(k) == 0 for k in keys):
-        raise NotImplementedError("indexing by tensors and, at once, by numbers or None: index in two steps")
+        raise NotImplementedError(
+            "an index with tensors and with numbers or None cannot be exported: index in two steps"
+        )
     places = [i for i, k in enumerate(keys) if isinstance(k, Value)]
     if any(keys[i].dtype == flambeau.bool for i in places):
         raise NotImplementedError(
-            "indexing by a mask, whose result has as many elements as the mask has True: use where() or masked_fill()"
+            "an index with a mask cannot be exported, because the size of its result depends on the mask: use where() "
+            "or masked_fill()"
         )
     if places != list(range(places[0], places[-1] + 1)):
-        raise NotImplementedError("indexing by tensors that do not stand next to each other")
+        raise NotImplementedError("an index with tensors in dimensions that are not adjacent cannot be exported")
     if len(places) == 1:
         return g.op("Gather", name, keys[places[0]], axis=places[0])
     first, count = places[0], len(places)
@@ -152,7 +155,9 @@ def scatter(
 def scatter_reduce(g: Graph, input: Value, dim: int, index: Value, src: Value, reduce: str, include_self: bool) -> Name:
     reductions = {"sum": "add", "prod": "mul", "amax": "max", "amin": "min"}
     if reduce not in reductions or not include_self:
-        raise NotImplementedError(f"scatter_reduce() with reduce={reduce!r}, include_self={include_self}")
+        raise NotImplementedError(
+            f"scatter_reduce() with reduce={reduce!r} and include_self={include_self} cannot be exported"
+        )
     return _scattered(g, input, dim, index, src, reductions[reduce])
 
 
@@ -164,8 +169,9 @@ def _scattered(g: Graph, input: Value, dim: int, index: Value, source: Any, redu
             name = sliced(g, name, [0] * len(axes), [index.shape[d] for d in axes], axes)
     else:
         name = g.op("Expand", g.operand(source, input.dtype), g.sizes(index.shape))
-    if g.opset < (18 if reduction in ("max", "min") else 16 if reduction != "none" else 0):
-        raise NotImplementedError(f"scatter with the reduction {reduction!r} in opset {g.opset}; opset 18 has it")
+    needed = 18 if reduction in ("max", "min") else 16 if reduction != "none" else 0
+    if g.opset < needed:
+        raise NotImplementedError(f"scatter with the reduction {reduction!r} needs opset {needed}, got opset {g.opset}")
     return g.op("ScatterElements", input, index, name, axis=dim, reduction=None if reduction == "none" else reduction)
 
 
@@ -190,7 +196,7 @@ def index_add(g: Graph, input: Value, dim: int, index: Value, source: Value, alp
 @converts("repeat_interleave")
 def repeat_interleave(g: Graph, input: Value, repeats: Any, dim: int | None, **_: Any) -> Name:
     if not isinstance(repeats, int):
-        raise NotImplementedError("repeat_interleave() by other than a constant number")
+        raise NotImplementedError("repeat_interleave() can be exported only with a constant int for repeats")
     axis = (0 if dim is None else dim) % max(input.ndim, 1)
     flat = [math.prod(input.tensor.shape)] if dim is None else list(input.shape)
     name = g.reshaped(input, flat) if dim is None else g.name(input)

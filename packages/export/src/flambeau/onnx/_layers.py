@@ -94,7 +94,7 @@ def max_pool(
     return_indices: bool = False,
 ) -> Name:  # fmt: skip
     if return_indices:
-        raise NotImplementedError(f"{g.operator} with return_indices=True")
+        raise NotImplementedError(f"{g.operator} with return_indices=True cannot be exported")
     dilations = _each(dilation, int(g.operator[-2]))
     return _pooled(
         g, "MaxPool", input, kernel_size, stride, padding, dilations=dilations, ceil_mode=int(ceil_mode)
@@ -107,7 +107,7 @@ def avg_pool(
     divisor_override: Any = None,
 ) -> Name:  # fmt: skip
     if divisor_override is not None:
-        raise NotImplementedError(f"{g.operator} with divisor_override")
+        raise NotImplementedError(f"{g.operator} with divisor_override cannot be exported")
     how = {"ceil_mode": int(ceil_mode), "count_include_pad": int(count_include_pad)}
     return _pooled(g, "AveragePool", input, kernel_size, stride, padding, **how)
 
@@ -121,7 +121,8 @@ def adaptive_max_pool(g: Graph, input: Value, output_size: Any, **_: Any) -> Nam
         return _unbatched(g, g.op("GlobalMaxPool", images), alone)
     sizes = input.shape[-spatial:]
     if not all(isinstance(s, int) and s % count == 0 for s, count in zip(sizes, wanted, strict=True)):
-        raise NotImplementedError(f"{g.operator} of {sizes} to {wanted}: the one must be a multiple of the other")
+        text = f"{g.operator} from {tuple(sizes)} to {tuple(wanted)} cannot be exported"
+        raise NotImplementedError(f"{text}: the input sizes must be constant multiples of the output sizes")
     kernel = [int(str(s)) // count for s, count in zip(sizes, wanted, strict=True)]
     return _unbatched(g, g.op("MaxPool", images, kernel_shape=kernel, strides=kernel), alone)
 
@@ -135,7 +136,7 @@ def batch_norm(
     running_var: Value | None, training: bool, momentum: float, eps: float, **_: Any,
 ) -> Name:  # fmt: skip
     if training or running_mean is None or running_var is None:
-        raise NotImplementedError("batch_norm with the statistics of the batch: call eval() of the model first")
+        raise NotImplementedError("batch_norm with batch statistics cannot be exported: call model.eval() first")
     channels = running_mean.tensor.shape[0]
     scale = weight or g.constant(flambeau.ones(channels, dtype=input.dtype))
     shift = bias or g.constant(flambeau.zeros(channels, dtype=input.dtype))
@@ -161,7 +162,7 @@ def layer_norm(
     **_: Any,
 ) -> Name:  # fmt: skip
     if any(not isinstance(size, int) for size in normalized_shape):
-        raise NotImplementedError("layer_norm over dynamic dimensions")
+        raise NotImplementedError("layer_norm over dynamic dimensions cannot be exported")
     scale = weight or g.constant(flambeau.ones(tuple(normalized_shape), dtype=input.dtype))
     return g.op("LayerNormalization", input, scale, bias, axis=-len(normalized_shape), epsilon=float(eps))
 
@@ -178,7 +179,7 @@ def interpolate(
     recompute_scale_factor: bool | None, antialias: bool,
 ) -> Name:  # fmt: skip
     if mode not in INTERPOLATIONS:
-        raise NotImplementedError(f"interpolate with mode={mode!r}")
+        raise NotImplementedError(f"interpolate with mode={mode!r} cannot be exported")
     spatial = input.ndim - 2
     if scale_factor is not None and not recompute_scale_factor:
         factors = list(scale_factor) if isinstance(scale_factor, tuple | list) else [scale_factor] * spatial

@@ -70,17 +70,17 @@ def _check_ways(traces: Sequence[Trace]) -> None:
         longest = max(traces, key=lambda trace: len(trace.calls))
         call = longest.calls[min(len(trace.calls) for trace in traces)]
         raise RuntimeError(
-            f"{call.place}: {call.name} is called for some sizes of dynamic dimensions or counts of elements, not for "
-            "others: write the program without a loop over them, or leave the dimension out of dynamic_axes"
+            f"{call.place}: {call.name} is called only for some sizes of dynamic dimensions or counts of elements: "
+            "write the model without a loop over them, or leave the dimension out of dynamic_axes"
         )
 
 
 def _other_way(calls: Sequence[Call]) -> str:
     other = next(call for call in calls if call.name != calls[0].name)
     return (
-        f"the program takes another way for other sizes of dynamic dimensions or counts of elements: where it calls "
-        f"{calls[0].name} ({calls[0].place}), it calls {other.name} ({other.place}). A file has one way: leave the "
-        "dimension that decides out of dynamic_axes, or write the program without the decision"
+        f"the model calls other operators for other sizes of dynamic dimensions or counts of elements: "
+        f"{calls[0].name} ({calls[0].place}), but {other.name} ({other.place}). An ONNX file has one sequence of "
+        "operators: leave the dimension out of dynamic_axes, or write the model without the branch"
     )
 
 
@@ -133,6 +133,7 @@ def _repeated(seen: Sequence[Any], samples: Samples) -> Repeated | None:
 
 def _unlike(call: Call, name: str, seen: Sequence[Any]) -> str:
     return (
-        f"{call.place}: the argument {name!r} of {call.name} depends on the dynamic dimensions in a way that a file "
-        f"cannot say (it was {', '.join(map(str, seen))} as they grew): only sums and products of sizes can be kept"
+        f"{call.place}: the argument {name!r} of {call.name} depends on the dynamic dimensions in a way that an "
+        f"ONNX file cannot express (it was {', '.join(map(str, seen))} as they grew): only sums and products of sizes "
+        "can be exported"
     )

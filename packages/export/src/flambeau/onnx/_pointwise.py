@@ -164,7 +164,9 @@ def clamp_max(g: Graph, input: Value, max: Any) -> Name:
 @converts("where")
 def where(g: Graph, condition: Value, input: Any, other: Any) -> Name:
     if input is None or other is None:
-        raise NotImplementedError("where() of a condition alone, whose result has as many elements as are True")
+        raise NotImplementedError(
+            "where() with only a condition cannot be exported, because the size of its result depends on the condition"
+        )
     dtype = g.result.dtype
     return g.op("Where", g.cast(condition, flambeau.bool), g.operand(input, dtype), g.operand(other, dtype))
 
@@ -249,7 +251,7 @@ def converted(g: Graph, input: Value, **_: Any) -> Name:
 def dropout(g: Graph, input: Value, p: float, training: bool = False, train: bool = False, **_: Any) -> Name:
     if training or train:
         if g.operator != "dropout":
-            raise NotImplementedError(f"{g.operator} in training: call eval() of the model first")
+            raise NotImplementedError(f"{g.operator} in training mode cannot be exported: call model.eval() first")
         return g.several(2, "Dropout", input, g.constant(p), g.constant(True))[0]
     return g.name(input)
 

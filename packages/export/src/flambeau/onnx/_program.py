@@ -63,7 +63,8 @@ class ONNXProgram:
         given = [tensor.detach().cpu().numpy() for tensor in leaves([args, kwargs], Tensor)]
         names = [entry.name for entry in self._session.get_inputs()]
         if len(given) != len(names):
-            raise ValueError(f"the program takes {len(names)} tensors ({', '.join(names)}), not {len(given)}")
+            listed = ", ".join(map(repr, names)) or "none"
+            raise ValueError(f"the program takes {len(names)} tensors ({listed}), got {len(given)}")
         outputs = self._session.run(None, dict(zip(names, given, strict=True)))
         return tuple(flambeau.from_numpy(output) for output in outputs)
 

@@ -19,10 +19,10 @@ def recurrent_layer(
     state: Value | None,
 ) -> list[Name]:  # fmt: skip
     if projection is not None:
-        raise NotImplementedError("LSTM with proj_size")
+        raise NotImplementedError("an LSTM with proj_size cannot be exported")
     batch, times = (sizes[0], sizes[1]) if isinstance(sizes, Repeated) else (sizes[0], len(sizes))
     if not isinstance(sizes, Repeated) and any(str(size) != str(batch) for size in sizes):
-        raise NotImplementedError("recurrent layers of packed sequences: give padded ones")
+        raise NotImplementedError("recurrent layers with packed sequences cannot be exported: pass padded sequences")
     kind = mode.partition("_")[0]
     starts = [g.op("Unsqueeze", x, g.constant([0])) for x in (hidden, state) if x]
     made = g.several(

@@ -114,7 +114,7 @@ def determinant(g: Graph, **matrices: Value) -> Name:
 @converts("einsum")
 def einsum(g: Graph, equation: Any, operands: Any) -> Name:
     if not isinstance(equation, str):
-        raise NotImplementedError("einsum() of lists of subscripts: write them as an equation")
+        raise NotImplementedError("einsum() with lists of subscripts cannot be exported: write them as an equation")
     return g.op("Einsum", *(g.cast(x, g.result.dtype) for x in operands), equation=equation.replace(" ", ""))
 
 
@@ -122,5 +122,5 @@ def einsum(g: Graph, equation: Any, operands: Any) -> Name:
 def softmax(g: Graph, input: Value, dim: int, dtype: Any) -> Name:
     kind = "Softmax" if g.operator == "softmax" else "LogSoftmax"
     if input.ndim == 0:
-        raise NotImplementedError(f"{g.operator}() of a single number")
+        raise NotImplementedError(f"{g.operator}() of a 0-dimensional tensor cannot be exported")
     return g.op(kind, g.cast(input, g.result.dtype), axis=dim)

@@ -18,7 +18,7 @@ RESHAPES = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "
 @converts(*RESHAPES)
 def reshape(g: Graph, input: Value, **_: Any) -> Name:
     if g.result.dtype != input.dtype:
-        raise NotImplementedError(f"view() of {input.dtype} as {g.result.dtype}")
+        raise NotImplementedError(f"view() of {input.dtype} as {g.result.dtype} cannot be exported")
     return g.reshaped(input, g.result.shape_or_none)
 
 
@@ -107,7 +107,7 @@ def unbind(g: Graph, input: Value, dim: int) -> list[Name]:
 @converts("narrow")
 def narrow(g: Graph, input: Value, dim: int, start: Any, length: Any) -> Name:
     if isinstance(start, Value):
-        raise NotImplementedError("narrow() from a tensor")
+        raise NotImplementedError("narrow() with a tensor as start cannot be exported")
     return sliced(g, input, [start], [plus(start, length)], [dim])
 
 
@@ -130,7 +130,7 @@ def roll(g: Graph, input: Value, shifts: Any, dims: Any) -> Name:
         if shift == 0:
             continue
         if not isinstance(shift, int):
-            raise NotImplementedError("roll() by a number that depends on the inputs' sizes")
+            raise NotImplementedError("roll() with a shift that depends on the sizes of the inputs cannot be exported")
         back, front = sliced(g, name, [-shift], [2**62], [dim]), sliced(g, name, [0], [-shift], [dim])
         name = g.op("Concat", back, front, axis=dim)
     return name if dims else g.reshaped(name, input.shape)
@@ -148,7 +148,7 @@ def triangle(g: Graph, input: Value, diagonal: int) -> Name:
 def diagonal(g: Graph, input: Value, offset: int, dim1: int, dim2: int) -> Name:
     shape = input.tensor.shape
     if any(isinstance(input.shape[d], Size) for d in (dim1, dim2)):
-        raise NotImplementedError("diagonal() of dimensions that are dynamic")
+        raise NotImplementedError("diagonal() of dynamic dimensions cannot be exported")
     places = flambeau.arange(shape[dim1] * shape[dim2]).reshape(shape[dim1], shape[dim2]).diagonal(offset)
     others = [d for d in range(input.ndim) if d not in (dim1 % input.ndim, dim2 % input.ndim)]
     moved = g.op("Transpose", input, perm=[*others, dim1 % input.ndim, dim2 % input.ndim])
@@ -162,7 +162,7 @@ MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "cir
 @converts("pad")
 def pad(g: Graph, input: Value, pad: Sequence[Any], mode: str, value: Any) -> Name:
     if mode == "circular" and g.opset < 19:
-        raise NotImplementedError(f"pad() with mode='circular' in opset {g.opset}; opset 19 has it")
+        raise NotImplementedError(f"pad() with mode='circular' needs opset 19, got opset {g.opset}")
     missing = [0] * (input.ndim - len(pad) // 2)
     amounts = g.sizes([*missing, *pad[-2::-2], *missing, *pad[::-2]])
     fill = None if mode != "constant" else g.operand(value or 0, input.dtype)
@@ -197,4 +197,4 @@ def tensor(g: Graph, data: Any = None, **_: Any) -> Name:
         return g.operand(data, g.result.dtype)
     if isinstance(data, list | tuple) and all(isinstance(x, int | Size) for x in data):
         return g.cast(g.sizes(data), g.result.dtype, flambeau.int64)
-    raise NotImplementedError("tensor() of nested lists that depend on the inputs")
+    raise NotImplementedError("tensor() of nested lists that depend on the inputs cannot be exported")

@@ -54,9 +54,7 @@ class Trace(Recorder):
         reads: True if Python read elements that depend on the inputs.
     """
 
-    fixed_as = (
-        "in the file it is the constant that it was for these, and what the program does with it is fixed as well"
-    )
+    fixed_as = "the file contains it as a constant, and might not generalize to other inputs"
 
     def __init__(self, inputs: Iterable[Tensor], run: int = 0, shapes_only: bool = False) -> None:
         super().__init__()
@@ -145,8 +143,10 @@ class Trace(Recorder):
 
     def decomposes(self, definition: Any) -> bool:
         if definition._mutated:
-            changed = ", ".join(definition._mutated)
-            raise NotImplementedError(f"{definition._qualname} changes {changed} in place: a file has no memory")
+            changed = ", ".join(map(repr, definition._mutated))
+            raise NotImplementedError(
+                f"{definition._qualname} changes {changed} in place, which an ONNX file cannot express"
+            )
         return definition._decomposition is not None and definition._onnx is None
 
     def custom_call(self, definition: Any, arguments: dict[str, Any]) -> Any:
@@ -249,7 +249,9 @@ def _not_in_place(name: str) -> Callable[..., Any]:
     holders = (Tensor, flambeau, functional)
     found = IN_PLACE.get(name) or next((f for h in holders if (f := getattr(h, name[:-1], None)) is not None), None)
     if found is None:
-        raise NotImplementedError(f"flambeau.onnx has no function for {name}, which changes a tensor in place")
+        raise NotImplementedError(
+            f"flambeau.onnx cannot export the in-place operator {name}: there is no out-of-place form of it"
+        )
     return found
 
 

@@ -67,5 +67,8 @@ class Value(_recorder.Value):
         sizes = self.shape_or_none
         if None in sizes:
             place = f"{self.call.place}: {self.call.name}" if self.call else "an input"
-            raise RuntimeError(f"{place} has shapes {self.seen} as dynamic dimensions grow, which a file cannot say")
+            raise RuntimeError(
+                f"{place} has shapes {self.seen} for growing dynamic dimensions, which an ONNX file cannot express: "
+                "only sums and products of sizes can be exported"
+            )
         return tuple(size for size in sizes if size is not None)

@@ -29,8 +29,8 @@ def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, .
             model(*given[0], **given[1])
         except Exception as error:
             warnings.warn(
-                "verify: the model does not run with another input of the same shapes, so that the file was compared "
-                f"for the example alone: {error}",
+                "verify: the model does not run with another input of the same shapes, so the file was compared only "
+                f"for the example inputs: {error}",
                 stacklevel=4,
             )
             return
@@ -60,7 +60,7 @@ def _compare(program: ONNXProgram, model: Callable[..., Any], args: Any, kwargs:
     for i, (mine, other) in enumerate(zip(expected, program(*args, **kwargs), strict=True)):
         if mine.shape != other.shape:
             raise RuntimeError(
-                f"output {i} has the shape {list(other.shape)} in ONNX Runtime and {list(mine.shape)} in the model, "
+                f"output {i} has the shape {tuple(other.shape)} in ONNX Runtime and {tuple(mine.shape)} in the model, "
                 f"for {inputs}"
             )
         _compare_elements(i, mine.detach().cpu(), other, inputs)
@@ -69,7 +69,7 @@ def _compare(program: ONNXProgram, model: Callable[..., Any], args: Any, kwargs:
 def _compare_elements(i: int, mine: Tensor, other: Tensor, inputs: str) -> None:
     if not (mine.is_floating_point() or mine.is_complex()):
         if not flambeau.equal(mine, other.to(mine.dtype)):
-            raise RuntimeError(f"output {i} has other elements in ONNX Runtime, for {inputs}")
+            raise RuntimeError(f"output {i} has different elements in ONNX Runtime and in the model, for {inputs}")
         return
     wide = flambeau.complex128 if mine.is_complex() else flambeau.float64
     coarse = _COARSE.get(mine.dtype, 0.0)
@@ -80,6 +80,6 @@ def _compare_elements(i: int, mine: Tensor, other: Tensor, inputs: str) -> None:
     if not flambeau.allclose(other, mine, relative, absolute, equal_nan=True):
         off = (mine - other).abs().max().item()
         raise RuntimeError(
-            f"output {i} differs in ONNX Runtime by up to {off:.3g}, where its largest element is {largest:.3g}, for "
-            f"{inputs}"
+            f"output {i} in ONNX Runtime differs from the model's by up to {off:.3g}, and its largest element is "
+            f"{largest:.3g}, for {inputs}"
         )

@@ -138,7 +138,7 @@ def make_fx(
     ['x_1', 'relu', 'sum_1', 'output']
     """
     if tracing_mode == "symbolic":
-        raise NotImplementedError("make_fx: flambeau has no sizes that stay unknown; use tracing_mode='fake'")
+        raise NotImplementedError("make_fx: flambeau has no symbolic sizes; use tracing_mode='fake'")
     if tracing_mode not in _MODES:
         raise ValueError(f"Unexpected tracing mode type: {tracing_mode}")
     if pre_dispatch:

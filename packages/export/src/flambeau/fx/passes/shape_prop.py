@@ -61,7 +61,7 @@ class ShapeProp(Interpreter):
     def __init__(self, gm: GraphModule, fake_mode: Any = None) -> None:
         super().__init__(gm)
         if fake_mode is not None:
-            raise NotImplementedError("ShapeProp on tensors without elements: give meta tensors to propagate()")
+            raise NotImplementedError("ShapeProp does not support fake_mode: pass meta tensors to propagate()")
 
     def run_node(self, n: Node) -> Any:
         """Run a node and record its metadata. Raises RuntimeError that names the node."""

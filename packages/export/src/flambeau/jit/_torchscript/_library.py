@@ -58,8 +58,8 @@ class Library:
             if name in table:
                 return table[name]
         if name.startswith("__torch__.torch.classes."):
-            raise NotImplementedError(f"flambeau has no class {name}, which the archive uses")
-        raise RuntimeError(f"the archive is damaged: its code uses {name}, which it does not define")
+            raise NotImplementedError(f"flambeau has no class '{name}', which the archive uses")
+        raise RuntimeError(f"the archive is damaged: its code uses '{name}', which it does not define")
 
     def _declare(self, file: str, name: str, node: ast.ClassDef, text: str) -> Any:
         """Declare a class and its attributes; return the data to translate its methods."""
@@ -67,7 +67,7 @@ class Library:
         if node.bases:
             base = node.bases[0].id if isinstance(node.bases[0], ast.Name) else ""
         if (node.bases and base not in _BASES) or len(node.bases) > 1 or node.keywords or node.decorator_list:
-            raise refused(node, f"the base or the decorators of the class {node.name}")
+            raise refused(node, f"an unknown base or a decorator for the class '{node.name}'")
         body = _ClassBody(node)
         made: Any
         if base == "Enum":
@@ -161,4 +161,4 @@ def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, RecursionError) as error:
-        raise refused(node, f"a constant that is no literal ({error})") from None
+        raise refused(node, f"a constant that is not a literal ({error})") from None

@@ -48,7 +48,7 @@ class ScriptClass:
         Raises: RuntimeError if the method does not exist.
         """
         if name not in self.methods:
-            raise RuntimeError(f"the class {self.name} of the archive has no method {name!r}")
+            raise RuntimeError(f"the class {self.name!r} of the archive has no method {name!r}")
         return self.methods[name]
 
     def made(self) -> ScriptObject | RecursiveScriptModule:
@@ -109,8 +109,8 @@ class RecursiveScriptModule(ScriptModule):
     def save(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise NotImplementedError."""
         raise NotImplementedError(
-            "flambeau.jit.save cannot write a program of PyTorch's TorchScript: keep the file, or trace the module "
-            "with flambeau.jit.trace and save that"
+            "flambeau.jit.save cannot write a program that was loaded from a TorchScript file of PyTorch: keep that "
+            "file, or trace the module with flambeau.jit.trace and save the result"
         )
 
     def _set(self, state: Mapping[str, Any]) -> None:
@@ -136,7 +136,9 @@ def set_state(made: Any, state: Any) -> None:
         made._class.methods["__setstate__"](made, state)
         return
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-        raise RuntimeError(f"the archive is damaged: attributes that are {type(state).__name__}, not a dictionary")
+        raise RuntimeError(
+            f"the archive is damaged: expected a dictionary of attributes by name, got {type(state).__name__}"
+        )
     if isinstance(made, RecursiveScriptModule):
         made._set(state)
     else:
@@ -156,7 +158,9 @@ def get_attribute(owner: Any, name: str) -> Any:
                 return owner._values[name]
     elif name in (("name", "value") if isinstance(owner, enum.Enum) else _fields(owner)):
         return getattr(owner, name)
-    raise RuntimeError(f"the archive's code reads the attribute {name!r} of {_described(owner)}, which has none")
+    raise RuntimeError(
+        f"the archive's code reads the attribute {name!r} of {_described(owner)}, which does not declare it"
+    )
 
 
 def _fields(value: Any) -> tuple[str, ...]:
@@ -167,7 +171,9 @@ def _fields(value: Any) -> tuple[str, ...]:
 def set_attribute(owner: Any, name: str, value: Any) -> None:
     """Set an attribute that a class of the archive declares."""
     if not isinstance(owner, RecursiveScriptModule | ScriptObject) or name not in owner._class.attributes:
-        raise RuntimeError(f"the archive's code sets the attribute {name!r} of {_described(owner)}, which has none")
+        raise RuntimeError(
+            f"the archive's code sets the attribute {name!r} of {_described(owner)}, which does not declare it"
+        )
     if not isinstance(owner, RecursiveScriptModule):
         owner._values[name] = value
     elif name in owner._parameters or name in owner._buffers:
@@ -179,14 +185,16 @@ def set_attribute(owner: Any, name: str, value: Any) -> None:
 def call_method(owner: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     """Call a method of a class of the archive."""
     if not isinstance(owner, RecursiveScriptModule | ScriptObject):
-        raise RuntimeError(f"the archive's code calls the method {name!r} of {_described(owner)}, which has none")
+        raise RuntimeError(
+            f"the archive's code calls the method {name!r} of {_described(owner)}, which is not an object of it"
+        )
     return owner._class.method(name)(owner, *args, **kwargs)
 
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Call a function of the archive that a variable holds."""
     if not isinstance(function, FunctionType) or function.__globals__.get("call") is not call:
-        raise RuntimeError(f"the archive's code calls {_described(function)}, which is no function of it")
+        raise RuntimeError(f"the archive's code calls {_described(function)}, which is not a function of the archive")
     return function(*args, **kwargs)
 
 
@@ -206,7 +214,9 @@ class Context:
 def new(kind: Any) -> Any:
     """Return a new object of a class of the archive."""
     if not isinstance(kind, ScriptClass):
-        raise RuntimeError(f"the archive's code makes an object of {_described(kind)}, which is no class of it")
+        raise RuntimeError(
+            f"the archive's code creates an instance of {_described(kind)}, which is not a class of the archive"
+        )
     return kind.made()
 
 
@@ -225,7 +235,7 @@ def as_number(value: Any) -> Any:
 
 
 def _described(value: Any) -> str:
-    return f"a value of the type {type(value).__name__}"
+    return f"a value of type '{type(value).__name__}'"
 
 
 def checked_range(*args: Any) -> range:

@@ -41,7 +41,7 @@ _POSITIONS = {
 def _named(kind: str, number: int) -> Any:
     name = _TABLES[kind].get(number)
     if name is None or not hasattr(flambeau, name):
-        raise NotImplementedError(f"flambeau has no {kind} with the number {number}")
+        raise NotImplementedError(f"flambeau has no {kind} for PyTorch's number {number}")
     return getattr(flambeau, name)
 
 
@@ -69,7 +69,7 @@ def operator(path: str, version: int) -> Callable[..., Any]:
 
 def _lacking(name: str) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> NoReturn:
-        raise NotImplementedError(f"flambeau has no operator {name}, which the archive's code calls")
+        raise NotImplementedError(f"flambeau has no operator '{name}', which the archive's code calls")
 
     return call
 

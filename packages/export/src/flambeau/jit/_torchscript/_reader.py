@@ -45,7 +45,7 @@ def _version(archive: Archive) -> int:
     try:
         return int(archive.text(name))
     except ValueError as error:
-        raise FormatError(f"damaged: its file {name!r} holds no number ({error})") from None
+        raise FormatError(f"damaged: its file {name!r} does not hold a number ({error})") from None
 
 
 def _unpickled(values: ArchiveReader, name: str, locations: Locations, library: Library | None) -> Any:
@@ -71,12 +71,12 @@ class _Machine(interpreter.Machine):
             found = None if self._library is None else self._library.found.get(full)
             if not isinstance(found, type | ScriptClass):
                 if full.startswith("__torch__.torch.classes."):
-                    raise NotImplementedError(f"flambeau has no class {full}, which the archive uses")
-                raise RefusedError(f"its pickle refers to {full}, which is no class in its code")
+                    raise NotImplementedError(f"flambeau has no class '{full}', which the archive uses")
+                raise RefusedError(f"its pickle refers to '{full}', which is not a class in its code")
             return found
         if module == "torch.jit._pickle":
             if name not in (*_LISTS, "restore_type_tag"):
-                raise NotImplementedError(f"the pickle refers to {module}.{name}, which flambeau does not have")
+                raise NotImplementedError(f"the pickle refers to '{module}.{name}', which flambeau does not have")
             function = _first
             self.calls[id(function)] = function
             return function

@@ -22,7 +22,7 @@ def refused(node: ast.AST, what: str) -> RuntimeError:
     """Return the error for source that TorchScript cannot generate."""
     line = getattr(node, "lineno", 0)
     return RuntimeError(
-        f"the archive's code has {what} in line {line}, which TorchScript does not write; loading stops"
+        f"the archive cannot be loaded: line {line} of its code has {what}, which TorchScript does not generate"
     )
 
 
@@ -92,7 +92,7 @@ class Translator:
 
     def _local(self, node: ast.AST, name: str) -> str:
         if _DUNDER.fullmatch(name) and not isinstance(node, ast.FunctionDef):
-            raise refused(node, f"the name {name}")
+            raise refused(node, f"the name '{name}'")
         return name
 
     def _constant(self, name: str, value: Any) -> ast.expr:
@@ -185,7 +185,7 @@ class Translator:
             return ast.Name(self._local(node, name), ast.Load())
         if name in _NUMBERS:
             return self._constant(name, _NUMBERS[name])
-        raise refused(node, f"the unknown name {name}")
+        raise refused(node, f"the unknown name '{name}'")
 
     def _attribute(self, node: ast.Attribute) -> ast.expr:
         path = path_of(node)
@@ -229,7 +229,7 @@ class Translator:
                 return self._helper(CALL, self._value(function), *self._values(rest))
         if name in _BUILTINS:
             return ast.Call(ast.Name(f"builtin {name}", ast.Load()), self._values(args), [])
-        raise refused(node, f"a call of {name}")
+        raise refused(node, f"a call of '{name}'")
 
     def _type(self, node: ast.expr) -> ast.expr:
         text = f"type {ast.unparse(node)}"
@@ -250,7 +250,7 @@ def type_of(node: ast.expr, known: Callable[[str], Any]) -> Any:
             return _GENERIC[name][made]
         case ast.Attribute() if (path := path_of(node)) is not None:
             return known(".".join(path))
-    raise refused(node, f"the type {ast.unparse(node)}")
+    raise refused(node, f"the type '{ast.unparse(node)}'")
 
 
 def _types() -> tuple[dict[str, Any], dict[str, Any]]:
