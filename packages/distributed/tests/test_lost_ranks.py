@@ -84,8 +84,8 @@ def _wait_elsewhere(otherwise):
 
 
 ENDS = {
-    "os.kill(os.getpid(), signal.SIGKILL)": "rank 2 was ended by signal SIGKILL|rank 2 ended without a farewell",
-    "os._exit(3)": "rank 2 ended with exit code 3|rank 2 ended without a farewell",
+    "os.kill(os.getpid(), signal.SIGKILL)": "rank 2 was ended by signal SIGKILL|rank 2 ended unexpectedly",
+    "os._exit(3)": "rank 2 ended with exit code 3|rank 2 ended unexpectedly",
     "sys.exit(0)": "rank 2 ended",
     "raise ValueError('no more')": "rank 2 ended with ValueError: no more",
     "dist.destroy_process_group(); sys.exit()": "rank 2 destroyed its process group",
@@ -97,7 +97,7 @@ def test_ranks_that_wait_for_one_that_has_ended_raise(end, tmp_path):
     with Processes(_file(tmp_path, _wait_elsewhere(end)), 3) as processes:
         for rank in range(2):
             text = processes.said(rank)
-            assert f"all_reduce of rank {rank} cannot complete, since rank 2 " in text
+            assert f"all_reduce of rank {rank} cannot complete, because rank 2 " in text
             assert any(way in text for way in ENDS[end].split("|")), text
 
 
@@ -117,7 +117,7 @@ def test_a_stopped_rank_counts_as_lost(tmp_path):
         processes.ready()
         processes.ranks[2].send_signal(signal.SIGSTOP)
         for rank in range(2):
-            assert "since rank 2 has not responded for " in processes.said(rank)
+            assert "because rank 2 has not responded for " in processes.said(rank)
 
 
 def test_a_stopped_rank_is_waited_for_where_heartbeats_are_off(tmp_path):
@@ -166,7 +166,7 @@ def test_messages_of_a_lost_rank_are_not_waited_for(tmp_path):
     )
     with Processes(_file(tmp_path, program), 2) as processes:
         text = processes.said(0)
-        assert "recv of rank 0 cannot complete, since rank 1 ended " in text
+        assert "recv of rank 0 cannot complete, because rank 1 ended " in text
 
 
 def test_what_a_rank_sent_before_it_ended_arrives(tmp_path):
@@ -200,7 +200,7 @@ def test_a_rank_that_cannot_raise_ends_itself(tmp_path):
     with Processes(_file(tmp_path, program), 2) as processes:
         _, text = processes.ranks[0].communicate(timeout=PATIENCE)
         assert processes.ranks[0].returncode == 70
-        assert "rank 0 waits in new_group and cannot go on, since rank 1 " in text
+        assert "rank 0 waits in new_group and cannot continue, because rank 1 " in text
 
 
 def test_ranks_that_wait_for_the_start_of_a_lost_rank_raise(tmp_path):
@@ -237,7 +237,7 @@ def test_a_rank_that_ends_on_one_machine_ends_those_on_the_other(end, lost, tmp_
     program = f"{BEGIN}\n    if rank == {lost}:\n        {end}\n    dist.barrier()\n"
     nodes = _nodes(_file(tmp_path, program), _free_port())
     said = [node.communicate(timeout=PATIENCE)[1] for node in nodes]
-    assert f"since rank {lost} " in said[1 - lost] and nodes[1 - lost].returncode
+    assert f"because rank {lost} " in said[1 - lost] and nodes[1 - lost].returncode
 
 
 @pytest.mark.parametrize("code", [0, 3])

@@ -18,7 +18,7 @@ NAMES = {
 @pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in NAMES.items() for name in names])
 def test_a_missing_subsystem_raises_one_sentence_when_used(module, name):
     found = getattr(importlib.import_module(f"flambeau.distributed.{module}"), name)
-    with pytest.raises(NotImplementedError, match=r"flambeau (has|divides) no") as caught:
+    with pytest.raises(NotImplementedError, match=r"flambeau (has no|does not)") as caught:
         found(1)
     assert ". " not in str(caught.value).removeprefix(f"flambeau.distributed.{module}.")
 

@@ -72,7 +72,7 @@ def test_processes_that_send_to_each_other_at_once(ranks):
 def _of_another_size():
     rank, other = dist.get_rank(), 1 - dist.get_rank()
     sending = dist.isend(fb.ones(2 + 2 * rank), other)
-    with pytest.raises(dist.DistBackendError, match=r"recv: a tensor of 12 bytes .* but (8|16) came|[Tt]runcat"):
+    with pytest.raises(dist.DistBackendError, match=r"recv: expected 12 bytes .*, got (8|16) bytes|[Tt]runcat"):
         dist.recv(fb.empty(3), other)
     sending.wait()
 
@@ -83,11 +83,11 @@ def test_a_message_of_another_size(ranks):
 
 def _refused():
     x = fb.ones(2)
-    with pytest.raises(ValueError, match=r"irecv: src=.* is this process itself"):
+    with pytest.raises(ValueError, match=r"irecv: src should be .*, the rank of this process"):
         dist.irecv(x, dist.get_rank())
     with pytest.raises(ValueError, match=r"op should be flambeau\.distributed\.isend"):
         dist.P2POp(dist.all_reduce, x, 1)
-    with pytest.raises(ValueError, match="with one at least"):
+    with pytest.raises(ValueError, match="at least one P2POp"):
         dist.batch_isend_irecv([])
     with pytest.raises(ValueError, match="Group rank 5 is not part"):
         dist.send(x, group_dst=5)
@@ -129,11 +129,11 @@ def test_objects(three_ranks):
 
 
 def _refused_objects():
-    with pytest.raises(ValueError, match="a place for each of 2 processes, but has 1"):
+    with pytest.raises(ValueError, match="an element for each of 2 processes, got 1"):
         dist.all_gather_object([None], 1)
-    with pytest.raises(TypeError, match="object_list should be a list, not NoneType"):
+    with pytest.raises(TypeError, match="object_list should be a list, got NoneType"):
         dist.all_gather_object(None, 1)
-    with pytest.raises(ValueError, match="with one place at least"):
+    with pytest.raises(ValueError, match="with at least one element"):
         dist.scatter_object_list([], [1, 2])
 
 

@@ -104,7 +104,7 @@ def test_a_process_that_fails_ends_the_others(tmp_path):
     )
     done = _run(*LAUNCHER, "--nproc-per-node=2", _file(tmp_path, failing))
     assert done.returncode == 1 and "ValueError: no more" in done.stderr
-    assert "the process of local rank 1 ended with exit code 1, and the others were ended." in done.stderr
+    assert "the process of local rank 1 ended with exit code 1, so the others were ended." in done.stderr
     assert "memory False" in done.stdout  # nothing in /dev/shm would outlast it
     assert time.monotonic() - begin < 30
 
@@ -117,7 +117,11 @@ def test_starting_again(tmp_path):
         sys.exit(3 if attempt == 0 and os.environ["LOCAL_RANK"] == "0" else 0)
     """
     done = _run(*LAUNCHER, "--nproc-per-node=1", "--max-restarts=1", _file(tmp_path, program))
-    assert done.returncode == 0 and done.stdout.split() == ["0", "0", "0", "1"] and "Starting all again." in done.stderr
+    assert (
+        done.returncode == 0
+        and done.stdout.split() == ["0", "0", "0", "1"]
+        and "Restarting all processes." in done.stderr
+    )
     done = _run(*LAUNCHER, "--nproc-per-node=1", _file(tmp_path, program))
     assert done.returncode == 3
 
@@ -143,7 +147,7 @@ def test_what_processes_are_told_and_where_they_print(tmp_path):
     [
         (["--nproc-per-node=none", "x.py"], "--nproc-per-node should be a positive number, cpu, gpu or auto"),
         (["--nnodes=1:4", "x.py"], "--nnodes should be a positive number"),
-        (["--node-rank=1", "x.py"], "--node-rank should lie between 0 and 0"),
+        (["--node-rank=1", "x.py"], "--node-rank should be from 0 to 0"),
         (["--no-python", "flambeau-is-no-program"], "No such file or directory: 'flambeau-is-no-program'"),
         ([], "the following arguments are required: program"),
     ],

@@ -254,7 +254,7 @@ def _late(key):
 
 def test_a_wait_with_a_timeout(ranks):
     first, second = ranks.run(_late, "late")
-    assert "all_reduce of rank 0 was not done after 0.3 s" in first[0]
+    assert "all_reduce of rank 0 timed out after 0.3 s" in first[0]
     assert 0.3 <= first[1] < 10
     assert first[2:] == second[2:] == ([2.0] * 2,) * 2
 
@@ -480,7 +480,7 @@ def _mistakes():
     dist.all_reduce(x.clone())
     mistakes = {
         "ReduceOp.BAND": lambda: dist.all_reduce(x.int(), dist.ReduceOp.BAND),
-        "knows no ReduceOp.PRODUCT": lambda: dist.all_reduce(x.to(fb.complex64), dist.ReduceOp.PRODUCT),
+        "does not support ReduceOp.PRODUCT": lambda: dist.all_reduce(x.to(fb.complex64), dist.ReduceOp.PRODUCT),
         "int16": lambda: dist.all_reduce(x.short()),
         "pass src=...": lambda: dist.recv(x),
         "device type cpu": lambda: dist.all_reduce(x.cpu()),
@@ -508,7 +508,7 @@ def _one_gpu_for_two():
 
 def test_one_gpu_for_two_ranks(ranks):
     for message in ranks.run(_one_gpu_for_two):
-        assert "ranks 0 and 1 of the group use one GPU" in message
+        assert "ranks 0 and 1 of the group use the same GPU" in message
         assert "set_device(int(os.environ['LOCAL_RANK']))" in message
 
 
@@ -524,7 +524,7 @@ def _absent():
 
 
 def test_a_rank_that_does_not_come(ranks):
-    assert "ranks [1] of the group did not come in 0.5 s" in ranks.run(_absent)[0]
+    assert "ranks [1] of the group did not connect through NCCL within 0.5 s" in ranks.run(_absent)[0]
 
 
 def _again():
@@ -626,7 +626,7 @@ except dist.DistBackendError as error:
 print(dist.is_nccl_available(), dist.is_initialized())
 """
     message, state = run(code).split("\n")
-    assert message.startswith("the backend 'nccl' carries tensors of GPUs by NCCL, but ") and text in message
+    assert message.startswith("the backend 'nccl' needs a GPU and NCCL: ") and text in message
     assert state == "False False"
 
 

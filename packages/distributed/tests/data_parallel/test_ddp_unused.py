@@ -165,7 +165,7 @@ def test_a_forward_without_a_backward_is_no_error(one_process):
 def test_a_gradient_that_comes_late_is_an_error(one_process):
     model = DistributedDataParallel(Choosing(), find_unused_parameters=True)
     output = model(X, [0], sum) + model.module.layers[1](X).sum()
-    with pytest.raises(RuntimeError, match=r"ready only once, but the gradient of layers\.1\.weight"):
+    with pytest.raises(RuntimeError, match=r"ready only once, but the gradient of 'layers\.1\.weight'"):
         output.backward()
 
 

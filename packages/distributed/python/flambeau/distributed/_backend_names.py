@@ -28,7 +28,7 @@ class Backend(str):
 
     def __new__(cls, name: str) -> Self:
         if not isinstance(name, str):
-            raise ValueError(f"Backend constructor parameter must be a string, not {type(name).__name__}")
+            raise ValueError(f"Backend constructor parameter must be a string, got {type(name).__name__}")
         return super().__new__(cls, name.lower())
 
 
@@ -64,11 +64,13 @@ def carriers(backend: str | None) -> dict[str, str]:
     if backend is None or backend == Backend.UNDEFINED:
         return {"cpu": "gloo", **({"cuda": "nccl"} if is_nccl_available() else {})}
     if not isinstance(backend, str):
-        raise ValueError(f"backend should be a string, not {type(backend).__name__}")
+        raise ValueError(f"backend should be a string, got {type(backend).__name__}")
     name = backend.lower()
     if name in _DEVICES:
         return {_DEVICES[name]: name}
     found = dict(part.split(":", 1) for part in name.split(",") if ":" in part)
     if not found or any(_DEVICES.get(each) != device for device, each in found.items()):
-        raise ValueError(f"backend should be 'gloo', 'mpi', 'nccl' or such as 'cpu:gloo,cuda:nccl', but is {backend!r}")
+        raise ValueError(
+            f"backend should be 'gloo', 'mpi', 'nccl' or a list such as 'cpu:gloo,cuda:nccl', got {backend!r}"
+        )
     return found

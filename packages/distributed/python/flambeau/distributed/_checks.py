@@ -60,7 +60,7 @@ def set_debug_level_from_env() -> None:
     """Set the level of checks from the environment variable TORCH_DISTRIBUTED_DEBUG, as importing this module does."""
     name = os.environ.get("TORCH_DISTRIBUTED_DEBUG", "OFF").upper()
     if name not in DebugLevel.__members__:
-        raise RuntimeError(f"TORCH_DISTRIBUTED_DEBUG should be OFF, INFO or DETAIL, but is {name!r}")
+        raise RuntimeError(f"TORCH_DISTRIBUTED_DEBUG should be OFF, INFO or DETAIL, got {name!r}")
     set_debug_level(DebugLevel[name])
 
 
@@ -87,7 +87,7 @@ def among_members(function: F) -> F:
 def check_tensor(call: str, name: str, given: Any) -> Tensor:
     """Return a tensor unchanged. Raises: TypeError for other types."""
     if not isinstance(given, Tensor):
-        raise TypeError(f"{call}: {name} should be a tensor, not {type(given).__name__}")
+        raise TypeError(f"{call}: {name} should be a tensor, got {type(given).__name__}")
     return given
 
 
@@ -101,15 +101,15 @@ def check_list(call: str, name: str, given: Any, size: int, like: Tensor | None)
     Raises: TypeError, ValueError for other lists.
     """
     if isinstance(given, Tensor) or not isinstance(given, Sequence):
-        raise TypeError(f"{call}: {name} should be a list of tensors, one for each process, not {type(given).__name__}")
+        raise TypeError(f"{call}: {name} should be a list of tensors, one for each process, got {type(given).__name__}")
     if len(given) != size:
-        raise ValueError(f"{call}: {name} should have a tensor for each of {size} processes, but has {len(given)}")
+        raise ValueError(f"{call}: {name} should have a tensor for each of {size} processes, got {len(given)}")
     for tensor in given:
         check_tensor(call, f"each of {name}", tensor)
         if like is not None and (tensor.numel(), tensor.dtype) != (like.numel(), like.dtype):
             raise ValueError(
-                f"{call}: {name} should fit {tuple(like.shape)} of {like.dtype}, but has {tuple(tensor.shape)} of "
-                f"{tensor.dtype}"
+                f"{call}: each of {name} should have {like.numel()} elements of {like.dtype}, like the tensor of shape "
+                f"{tuple(like.shape)}, got shape {tuple(tensor.shape)} of {tensor.dtype}"
             )
     return list(given)
 
@@ -117,7 +117,7 @@ def check_list(call: str, name: str, given: Any, size: int, like: Tensor | None)
 def check_operation(call: str, op: Any, dtype: flambeau.dtype) -> None:
     """Raise TypeError unless ``op`` is a `ReduceOp`, ValueError if it does not support the dtype."""
     if not isinstance(op, ReduceOp):
-        raise TypeError(f"{call}: op should be one of ReduceOp, such as ReduceOp.SUM, not {op!r}")
+        raise TypeError(f"{call}: op should be a ReduceOp, such as ReduceOp.SUM, got {op!r}")
     inexact = dtype.is_floating_point or dtype.is_complex
     if op in (ReduceOp.BAND, ReduceOp.BOR, ReduceOp.BXOR):
         fits = not inexact
@@ -126,7 +126,7 @@ def check_operation(call: str, op: Any, dtype: flambeau.dtype) -> None:
     else:
         fits = not (dtype.is_complex and op in (ReduceOp.MIN, ReduceOp.MAX))
     if not fits:
-        raise ValueError(f"{call}: does not support ReduceOp.{op.name} on tensors of {dtype}")
+        raise ValueError(f"{call} does not support ReduceOp.{op.name} for tensors of {dtype}")
 
 
 def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | None, default: int | None = None) -> int:
@@ -140,16 +140,16 @@ def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | N
     Raises: ValueError if both or neither are given, or for an invalid rank; TypeError for other types.
     """
     if rank is not None and group_rank is not None:
-        raise ValueError(f"{call}: give {name} or group_{name}, not both")
+        raise ValueError(f"{call}: pass either {name} or group_{name}, got both")
     if group_rank is not None:
         get_global_rank(group, group_rank)  # raises an error for an invalid rank
         return group_rank
     if rank is None:
         if default is None:
-            raise ValueError(f"{call} needs {name}=..., a rank, or group_{name}=...")
+            raise ValueError(f"{call}: pass a rank as {name} or group_{name}, got neither")
         return default
     if isinstance(rank, bool) or not isinstance(rank, int):
-        raise TypeError(f"{call}: {name} should be a rank, an int, not {type(rank).__name__}")
+        raise TypeError(f"{call}: {name} should be a rank (an int), got {type(rank).__name__}")
     return get_group_rank(group, rank)
 
 

@@ -355,8 +355,8 @@ class MPITransport(Transport):
             arrived = status.Get_elements(MPI.BYTE)
             if arrived != tensor.nbytes:
                 raise DistBackendError(
-                    f"recv: a tensor of {tensor.nbytes} bytes ({tuple(tensor.shape)}, {tensor.dtype}) was to be "
-                    f"filled, but {arrived} came from rank {status.source}"
+                    f"recv: expected {tensor.nbytes} bytes for the tensor of shape {tuple(tensor.shape)} and "
+                    f"{tensor.dtype}, got {arrived} bytes from rank {status.source}"
                 )
 
         work.source_rank = lambda: status.source  # type: ignore[method-assign]

@@ -23,8 +23,8 @@ _MISSING = (
     "mpi4py and MPICH ({error})"
 )
 _STARTED_OTHERWISE = (
-    "MPI runs in this process already, as rank {rank} of {size}: a group of all processes has to have them, too, but "
-    "rank {asked_rank} of {asked_size} was asked for. A process can join one set of processes only"
+    "MPI already runs in this process, as rank {rank} of {size} processes, but init_process_group() asks for rank "
+    "{asked_rank} of {asked_size}: the rank and the number of processes cannot change after MPI has started"
 )
 # Environment variables in which mpiexec passes the rank (MPICH and Intel MPI; Open MPI; PMIx).
 _RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
@@ -63,7 +63,9 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
         MPI = _imported()
     else:
         if store is None:
-            raise DistBackendError("mpiexec did not start this process, and there is no store to meet the others at")
+            raise DistBackendError(
+                "MPI cannot start: mpiexec did not start this process, and there is no store to connect to the others"
+            )
         MPI = _imported(by_mpiexec=False)
         meet(store, "MPI", rank, size, watch)  # wait here for all ranks, because MPI_Init cannot be interrupted
         connection = _connection(store, rank, size)

@@ -22,19 +22,19 @@ from .work import Work
 
 __all__ = ["NCCLTransport"]
 
-_NEEDS_GPU = "the backend 'nccl' carries tensors of GPUs by NCCL, but {error}"
+_NEEDS_GPU = "the backend 'nccl' needs a GPU and NCCL: {error}"
 _SAME_GPU = (
-    "ranks {first} and {second} of the group use one GPU, {gpu}, and NCCL wants one for each process: "
-    "call flambeau.cuda.set_device(int(os.environ['LOCAL_RANK'])) first, or give init_process_group(device_id=...)"
+    "ranks {first} and {second} of the group use the same GPU, {gpu}, but NCCL requires one GPU for each process: "
+    "call flambeau.cuda.set_device(int(os.environ['LOCAL_RANK'])) first, or pass init_process_group(device_id=...)"
 )
-_ANOTHER_GPU = "{what}: this process takes part in its group with cuda:{device}, but was given tensors on {others}"
+_ANOTHER_GPU = "{what}: this process uses cuda:{device} in its group, but got tensors on {others}"
 _MISSING = (
-    "ranks {ranks} of the group did not come in {limit:g} s to where NCCL brings the GPUs of all its ranks together, "
-    "which is the first collective (or the first message, of the two that exchange it)"
+    "ranks {ranks} of the group did not connect through NCCL within {limit:g} s. All ranks of the group must make the "
+    "first collective together, and both ranks of a message the first send and recv"
 )
 _FROM_ANYONE = "recv: NCCL cannot receive from any source; pass src=..."
-_NO_BITS = "{what}: NCCL has no ReduceOp.{op}; the tensors of the CPU, of the backend 'gloo', have"
-_NO_COMPLEX = "{what}: NCCL adds complex numbers and knows no ReduceOp.{op} of them"
+_NO_BITS = "{what}: NCCL does not support ReduceOp.{op}; use tensors on the CPU, with the backend 'gloo'"
+_NO_COMPLEX = "{what}: NCCL does not support ReduceOp.{op} for complex tensors, only SUM and AVG"
 
 _NUMBERS = {
     ReduceOp.SUM: nccl.SUM,
@@ -83,7 +83,9 @@ class _Queued(Work):
         """
         event = self.end.event
         if event is None:
-            raise RuntimeError(f"{self._what} is one of several messages, which begin when all of them were named")
+            raise RuntimeError(
+                f"{self._what} has not started: wait for it after the block that starts several messages together"
+            )
         if timeout is not None or self.on_host:
             return super().wait(timeout)
         event.wait(cuda.current_stream(event.device))
@@ -324,4 +326,6 @@ def _join(store: Store, ranks: Sequence[int], rank: int, device: int, timeout: t
         with cuda.device(device):
             return nccl.init_rank(len(ranks), store.get(f"{turn} identity"), ranks.index(rank))
     except RuntimeError as error:
-        raise DistBackendError(f"the ranks {list(ranks)} of the group could not meet by NCCL: {error}") from error
+        raise DistBackendError(
+            f"the ranks {list(ranks)} of the group could not connect through NCCL: {error}"
+        ) from error

@@ -19,7 +19,7 @@ __all__ = ["Meeting", "meeting", "rendezvous"]
 
 _LACKS = (
     "init_process_group does not know {what}: start the program by `python -m flambeau.distributed.run "
-    "--nproc-per-node=2 program.py` or `mpiexec -n 2 python program.py`, which say it, or set {names}{argument}"
+    "--nproc-per-node=2 program.py` or `mpiexec -n 2 python program.py`, or set {names}{argument}"
 )
 
 
@@ -38,23 +38,23 @@ def rendezvous(
     said = {key: values[-1] for key, values in parse_qs(parts.query).items()}
     rank, world_size = (int(said.get("rank", rank)), int(said.get("world_size", world_size)))
     if parts.scheme == "env":
-        rank = _from_environment(rank, "RANK", "its rank", " or give rank=...")
-        world_size = _from_environment(world_size, "WORLD_SIZE", "how many processes there are", " or world_size=...")
-        port = _from_environment(-1, "MASTER_PORT", "where the process of rank 0 listens", " or give init_method=...")
+        rank = _from_environment(rank, "RANK", "its rank", " or pass rank=...")
+        world_size = _from_environment(world_size, "WORLD_SIZE", "the number of processes", " or pass world_size=...")
+        port = _from_environment(-1, "MASTER_PORT", "the port of the process of rank 0", " or pass init_method=...")
         yield _at(_address(), port, rank, timeout), rank, world_size
         return
     if rank < 0 or world_size < 0:
         raise ValueError(f"init_process_group({url!r}) needs rank=... and world_size=...")
     if parts.scheme == "tcp":
         if not parts.hostname or parts.port is None:
-            raise ValueError(f"init_method should be tcp://host:port, but is {url!r}")
+            raise ValueError(f"init_method should be tcp://host:port, got {url!r}")
         yield _at(parts.hostname, parts.port, rank, timeout), rank, world_size
     elif parts.scheme == "file":
         if not parts.path:
-            raise ValueError(f"init_method should be file:///path/of/a/file, but is {url!r}")
+            raise ValueError(f"init_method should be file:///path/of/a/file, got {url!r}")
         yield FileStore(parts.path, world_size, timeout), rank, world_size
     else:
-        raise ValueError(f"init_method should begin with env://, tcp:// or file://, but is {url!r}")
+        raise ValueError(f"init_method should begin with env://, tcp:// or file://, got {url!r}")
 
 
 # Stores that this process has used for a rendezvous, kept because they may be used again.
@@ -70,7 +70,9 @@ def _at(host: str, port: int, rank: int, timeout: timedelta | float) -> Store:
 def _address() -> str:
     found = os.environ.get("MASTER_ADDR")
     if not found:
-        raise ValueError(_LACKS.format(what="the machine of rank 0", names="MASTER_ADDR", argument=""))
+        raise ValueError(
+            _LACKS.format(what="the machine of rank 0", names="the environment variable MASTER_ADDR", argument="")
+        )
     return found
 
 
@@ -83,7 +85,7 @@ def _from_environment(given: int, name: str, what: str, argument: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ValueError(f"the environment variable {name} should be an integer, but is {text!r}") from None
+        raise ValueError(f"the environment variable {name} should be an integer, got {text!r}") from None
 
 
 class Meeting(NamedTuple):
@@ -113,9 +115,10 @@ def meeting(
             return _by_mpi()
         store, rank, world_size = next(rendezvous(init_method or "env://", rank, world_size, timeout))
     elif rank < 0 or world_size < 1:
-        raise ValueError("init_process_group(store=...) needs rank=... and world_size=...")
+        given = f"rank={rank} and world_size={world_size}"
+        raise ValueError(f"init_process_group(store=...) needs rank=... and world_size=..., got {given}")
     if not 0 <= rank < world_size:
-        raise ValueError(f"rank should lie between 0 and {world_size - 1} for {world_size} processes, but is {rank}")
+        raise ValueError(f"rank should be from 0 to world_size - 1, got rank={rank} and world_size={world_size}")
     here = _next_program(store)
     here.set_timeout(timeout)
     watched = isinstance(underlying(store), TCPStore)  # watch from the start; other stores get a server later
@@ -156,5 +159,7 @@ def _introduce(store: Store, rank: int, world_size: int, watch: Watch | None) ->
     """Register this process in the store, and wait for the others."""
     expected = store.compare_set("world size", "", str(world_size)).decode()
     if expected != str(world_size):
-        raise DistStoreError(f"rank {rank} was told of {world_size} processes, but another one of {expected}")
+        raise DistStoreError(
+            f"rank {rank} was started with world_size={world_size}, but another rank with world_size={expected}"
+        )
     meet(store, "rank", rank, world_size, watch)

@@ -32,7 +32,7 @@ LONGEST_KEY, LONGEST_VALUE = 256, 4096
 BEAT = 0.5  # interval in seconds between heartbeats of ranks and of this server
 DELAYED = 3 * BEAT  # a longer interval means that a process, and perhaps the whole machine, was stopped for a while
 WAIT_FOR_CODE = 1.0  # seconds to wait for the exit code of a process after its connection has closed
-UNKNOWN_END = "ended without a farewell: it was killed, or it crashed"
+UNKNOWN_END = "ended unexpectedly: it was killed, or it crashed"
 SILENT = "has not responded for {seconds:.0f} s: it is stopped, or its machine cannot be reached"
 
 # Constants of <linux/pidfd.h> (Linux 6.15) to query the exit code of a process that is not a child.

@@ -135,10 +135,10 @@ class Alone(Transport):
         return self._copy("all_to_all", output, tensor)
 
     def send(self, tensor: Tensor, to: int, tag: int) -> Work:
-        raise ValueError("a process cannot send to itself, and this group has no other")
+        raise ValueError("send: a process cannot send to itself, and this group has no other process")
 
     def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
-        raise ValueError("a process cannot receive from itself, and this group has no other")
+        raise ValueError("recv: a process cannot receive from itself, and this group has no other process")
 
     def barrier(self) -> Work:
         return self._work("barrier")

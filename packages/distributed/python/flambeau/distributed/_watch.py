@@ -32,15 +32,17 @@ PAUSE = 1e-3
 ABORT = 70  # exit code of a process that cannot raise an error: EX_SOFTWARE of <sysexits.h>
 
 _SERVER_GONE = (
-    "the store's server at {host}:{port}, which watches all ranks, does not answer: the machine or the process that "
-    "started it (of rank 0, by default) has ended"
+    "the server of the store at {host}:{port}, which watches all ranks, does not respond: the machine or the process "
+    "that started it (of rank 0, by default) has ended"
 )
 _RANK_TAKEN = (
-    "another process has rank {rank}: each needs its own; or what an earlier run has left is here (with "
-    "init_method='file://...' the file, which can be removed)"
+    "another process already has rank {rank}: each process needs a different rank. If the store is a file "
+    "(init_method='file://...'), an earlier run may have left it: remove it"
 )
-_ABSENT = "of {size} processes, those of rank {ranks} did not come within {timeout}: were they started, do they live?"
-_ABORTED = "flambeau.distributed: rank {rank} waits in {what} and cannot go on, since {reason}. It ends itself."
+_ABSENT = "of {size} processes, those of rank {ranks} did not connect within {timeout}: are they running?"
+_ABORTED = (
+    "flambeau.distributed: rank {rank} waits in {what} and cannot continue, because {reason}. This process exits."
+)
 
 
 def silence_limit() -> float:
@@ -49,7 +51,7 @@ def silence_limit() -> float:
     try:
         return max(0.0, float(text))
     except ValueError:
-        raise ValueError(f"FLAMBEAU_HEARTBEAT_SECONDS should be a number of seconds, but is {text!r}") from None
+        raise ValueError(f"FLAMBEAU_HEARTBEAT_SECONDS should be a number of seconds, got {text!r}") from None
 
 
 class _End:

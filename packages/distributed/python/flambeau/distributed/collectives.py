@@ -65,7 +65,8 @@ def all_reduce_coalesced(
     first = given[0]
     check_operation("all_reduce_coalesced", op, first.dtype)
     if any((each.dtype, each.device) != (first.dtype, first.device) for each in given):
-        raise ValueError("all_reduce_coalesced: tensors should have one dtype and one device")
+        found = ", ".join(sorted({f"{each.dtype} on {each.device}" for each in given}))
+        raise ValueError(f"all_reduce_coalesced: tensors should have the same dtype and device, got {found}")
     agree(group, "all_reduce_coalesced", op.name, *given)
     transport, device = carrier(group, first)
     sent = [carried(each, device) for each in given]
@@ -111,8 +112,8 @@ def reduce_scatter_tensor(
     check_tensor("reduce_scatter_tensor", "output", output)
     if output.dtype != input.dtype or output.numel() * group.size() != input.numel():
         raise ValueError(
-            f"reduce_scatter_tensor: an input of {tuple(input.shape)} and {input.dtype} has no {group.size()} parts "
-            f"for outputs of {tuple(output.shape)} and {output.dtype}"
+            f"reduce_scatter_tensor: the input should have the elements of {group.size()} outputs, got input shape "
+            f"{tuple(input.shape)} of {input.dtype} and output shape {tuple(output.shape)} of {output.dtype}"
         )
     agree(group, "reduce_scatter_tensor", op.name, input)
     transport, device = carrier(group, input)

@@ -57,7 +57,9 @@ class DeviceMesh:
         if isinstance(mesh_dim, int):
             return mesh_dim
         if self.mesh_dim_names is None or mesh_dim not in self.mesh_dim_names:
-            raise KeyError(f"no dimension of the mesh is called {mesh_dim!r}; they are called {self.mesh_dim_names}")
+            raise KeyError(
+                f"the mesh has no dimension {mesh_dim!r}; its dimensions have the names {self.mesh_dim_names}"
+            )
         return self.mesh_dim_names.index(mesh_dim)
 
     @property
@@ -90,9 +92,9 @@ class DeviceMesh:
     def get_group(self, mesh_dim: int | str | None = None) -> ProcessGroup:
         """Return this process's group along a dimension."""
         if mesh_dim is None and self.ndim > 1:
-            raise RuntimeError(f"a mesh of {self.ndim} dimensions has as many groups: say which by mesh_dim=")
+            raise RuntimeError(f"a mesh of {self.ndim} dimensions has as many groups: select one with mesh_dim=")
         if self._coordinate is None:
-            raise RuntimeError(f"rank {get_rank()} does not belong to the mesh of {self.mesh.tolist()}")
+            raise RuntimeError(f"rank {get_rank()} does not belong to the mesh of the ranks {self.mesh.tolist()}")
         return self._groups[self._dim(0 if mesh_dim is None else mesh_dim)]
 
     def get_all_groups(self) -> list[ProcessGroup]:
@@ -141,6 +143,7 @@ def init_device_mesh(
     if not is_initialized():
         init_process_group()
     if math.prod(mesh_shape) != get_world_size():
-        raise RuntimeError(f"a mesh of {mesh_shape} has {math.prod(mesh_shape)} places, not {get_world_size()}")
+        size = math.prod(mesh_shape)
+        raise RuntimeError(f"a mesh of shape {tuple(mesh_shape)} needs {size} processes, got {get_world_size()}")
     ranks = flambeau.arange(get_world_size()).reshape(mesh_shape)
     return DeviceMesh(device_type, ranks, mesh_dim_names=mesh_dim_names)

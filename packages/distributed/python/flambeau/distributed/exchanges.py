@@ -37,8 +37,9 @@ def all_gather_into_tensor(
     check_tensor("all_gather_into_tensor", "output_tensor", output_tensor)
     if output_tensor.dtype != input_tensor.dtype or output_tensor.numel() != group.size() * input_tensor.numel():
         raise ValueError(
-            f"all_gather_into_tensor: an output of {tuple(output_tensor.shape)} and {output_tensor.dtype} does not fit "
-            f"{group.size()} inputs of {tuple(input_tensor.shape)} and {input_tensor.dtype}"
+            f"all_gather_into_tensor: the output should have the elements of {group.size()} inputs, got output shape "
+            f"{tuple(output_tensor.shape)} of {output_tensor.dtype} and input shape {tuple(input_tensor.shape)} of "
+            f"{input_tensor.dtype}"
         )
     agree(group, "all_gather_into_tensor", input_tensor)
     transport, device = carrier(group, input_tensor)
@@ -87,7 +88,9 @@ def all_gather_coalesced(
     inputs = check_list("all_gather_coalesced", "input_tensor_list", input_tensor_list, len(input_tensor_list), None)
     columns = list(zip(*output_tensor_lists, strict=True))
     if len(columns) != len(inputs):
-        raise ValueError(f"all_gather_coalesced: {len(inputs)} inputs, but lists of {len(columns)} outputs")
+        raise ValueError(
+            f"all_gather_coalesced: expected lists of {len(inputs)} outputs, one for each input, got {len(columns)}"
+        )
     works = [all_gather(column, each, group, async_op=True) for column, each in zip(columns, inputs, strict=True)]
     if not works:
         return None
@@ -118,7 +121,9 @@ def gather(
     if group.rank() == root:
         outputs = check_list("gather", "gather_list", gather_list, group.size(), tensor)
     elif gather_list:
-        raise ValueError(f"gather: gather_list should be given on rank {root} alone, which gathers")
+        raise ValueError(
+            f"gather: gather_list should be passed only in the process of rank {root} in the group, which gathers"
+        )
     agree(group, "gather", root, tensor)
     transport, device = carrier(group, tensor)
     room = tensor.new_empty((group.size(), tensor.numel()), device=device) if outputs else None
@@ -147,7 +152,9 @@ def scatter(
     if group.rank() == root:
         inputs = check_list("scatter", "scatter_list", scatter_list, group.size(), tensor)
     elif scatter_list:
-        raise ValueError(f"scatter: scatter_list should be given on rank {root} alone, which scatters")
+        raise ValueError(
+            f"scatter: scatter_list should be passed only in the process of rank {root} in the group, which scatters"
+        )
     agree(group, "scatter", root, tensor)
     transport, device = carrier(group, tensor)
     room = room_for(tensor, device)
@@ -175,7 +182,9 @@ def all_to_all_single(
     check_tensor("all_to_all_single", "output", output)
     check_tensor("all_to_all_single", "input", input)
     if output.dtype != input.dtype:
-        raise ValueError(f"all_to_all_single: output and input differ in dtype: {output.dtype} and {input.dtype}")
+        raise ValueError(
+            f"all_to_all_single: output and input should have the same dtype, got {output.dtype} and {input.dtype}"
+        )
     received = _counts("output", output, output_split_sizes, group.size())
     sent = _counts("input", input, input_split_sizes, group.size())
     agree(group, "all_to_all_single", input.dtype)
@@ -194,7 +203,7 @@ def _counts(name: str, tensor: Tensor, sizes: Sequence[int] | None, ranks: int) 
         sizes = [rows // ranks] * ranks
     if len(sizes) != ranks or sum(sizes) != rows or min(sizes) < 0:
         raise ValueError(
-            f"all_to_all_single: {name}_split_sizes should be {ranks} numbers with the sum {rows}, but are "
+            f"all_to_all_single: {name}_split_sizes should be {ranks} non-negative numbers with the sum {rows}, got "
             f"{list(sizes)}"
         )
     each = tensor.numel() // rows if rows else 0
@@ -216,8 +225,9 @@ def all_to_all(
     """
     outputs = check_list("all_to_all", "output_tensor_list", output_tensor_list, group.size(), None)
     inputs = check_list("all_to_all", "input_tensor_list", input_tensor_list, group.size(), None)
-    if len({each.dtype for each in outputs + inputs}) > 1:
-        raise ValueError("all_to_all: tensors should have one dtype")
+    if len(dtypes := {each.dtype for each in outputs + inputs}) > 1:
+        found = ", ".join(sorted(map(str, dtypes)))
+        raise ValueError(f"all_to_all: tensors should have the same dtype, got {found}")
     agree(group, "all_to_all", inputs[0].dtype)
     transport, device = carrier(group, inputs[0])
     sent, received = [each.numel() for each in inputs], [each.numel() for each in outputs]

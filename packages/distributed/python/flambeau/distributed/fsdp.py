@@ -21,8 +21,8 @@ __all__ = [
 ]
 
 _NONE = (
-    "flambeau divides no model's parameters among processes (FSDP); nn.parallel.DistributedDataParallel and "
-    "distributed.optim.ZeroRedundancyOptimizer divide a training's work and state"
+    "flambeau does not shard parameters over processes (FSDP); nn.parallel.DistributedDataParallel divides the "
+    "batches, and distributed.optim.ZeroRedundancyOptimizer the state of the optimizer"
 )
 
 

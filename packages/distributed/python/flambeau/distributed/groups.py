@@ -41,7 +41,7 @@ _NOT_INITIALIZED = (
     "Default process group has not been initialized: call flambeau.distributed.init_process_group() first, in every "
     "process"
 )
-_TWICE = "trying to initialize the default process group twice: call destroy_process_group() before another is made"
+_TWICE = "trying to initialize the default process group twice! Call destroy_process_group() first"
 
 
 class ProcessGroup:
@@ -82,7 +82,7 @@ class ProcessGroup:
             raise RuntimeError(
                 f"No backend type associated with device type {device.type}: this group was made with the backend "
                 f"{self._backend!r}, which carries tensors of {' and '.join(self.transports)} devices; "
-                "init_process_group() without a backend takes all there are"
+                "init_process_group() without a backend uses all available ones"
             )
         return found
 
@@ -209,7 +209,7 @@ def init_process_group(
     if _program is not None:
         raise ValueError(_TWICE)
     if store is not None and init_method is not None:
-        raise ValueError("Cannot specify both init_method and store: they say the same")
+        raise ValueError("Cannot specify both init_method and store.")
     carriers(backend)  # raises an error for unknown names before waiting
     limit = default_pg_timeout if timeout is None else timeout
     seconds(limit)
@@ -260,9 +260,9 @@ def member(group: Any) -> ProcessGroup | None:
     if group is GroupMember.NON_GROUP_MEMBER:
         return None
     if not isinstance(group, ProcessGroup):
-        raise TypeError(f"group should be a ProcessGroup, as new_group() returns it, not {type(group).__name__}")
+        raise TypeError(f"group should be a ProcessGroup, as new_group() returns it, got {type(group).__name__}")
     if group not in _running().groups:
-        raise ValueError("this group was destroyed: destroy_process_group() ends it for all later calls")
+        raise ValueError("this group was destroyed by destroy_process_group(): create another one")
     return group
 
 
@@ -292,7 +292,7 @@ def get_node_local_rank(fallback_rank: int | None = None) -> int:
     if text is not None:
         return int(text)
     if fallback_rank is None:
-        raise RuntimeError("LOCAL_RANK is not in the environment: use a launcher that sets it, or give fallback_rank")
+        raise RuntimeError("LOCAL_RANK is not in the environment: use a launcher that sets it, or pass fallback_rank")
     return fallback_rank
 
 
@@ -306,7 +306,7 @@ def get_global_rank(group: ProcessGroup, group_rank: int) -> int:
     """Return the global rank of the process with rank ``group_rank`` in a group."""
     ranks = get_process_group_ranks(group)
     if not 0 <= group_rank < len(ranks):
-        raise ValueError(f"Group rank {group_rank} is not part of group {group}")
+        raise ValueError(f"Group rank {group_rank} is not part of the group of the global ranks {ranks}")
     return ranks[group_rank]
 
 
@@ -314,7 +314,7 @@ def get_group_rank(group: ProcessGroup, global_rank: int) -> int:
     """Return the rank within a group of the process with global rank ``global_rank``."""
     ranks = get_process_group_ranks(group)
     if global_rank not in ranks:
-        raise ValueError(f"Global rank {global_rank} is not part of group {group}")
+        raise ValueError(f"Global rank {global_rank} is not part of the group of the global ranks {ranks}")
     return ranks.index(global_rank)
 
 
@@ -341,7 +341,7 @@ def new_group(
     assert whole is not None  # all processes belong to it
     chosen = list(range(program.size)) if ranks is None else sorted(ranks)
     if not chosen or len(set(chosen)) < len(chosen) or not 0 <= chosen[0] <= chosen[-1] < program.size:
-        raise ValueError(f"ranks should be different ones of 0 to {program.size - 1}, but are {ranks}")
+        raise ValueError(f"ranks should be different ints from 0 to {program.size - 1}, got {ranks}")
     if backend is None and whole.name() != Backend.UNDEFINED:
         backend = whole.name()
     limit = whole.timeout if timeout is None else timeout
@@ -363,7 +363,7 @@ def new_subgroups_by_enumeration(
     """Create several disjoint groups. Return this process's group, and all groups."""
     named = [rank for ranks in ranks_per_subgroup_list for rank in ranks]
     if not named or len(set(named)) < len(named):
-        raise ValueError(f"subgroups should have processes, each in one of them, but are {ranks_per_subgroup_list}")
+        raise ValueError(f"subgroups should be disjoint and not empty, got {ranks_per_subgroup_list}")
     groups = [new_group(ranks, timeout, backend, pg_options, False, group_desc) for ranks in ranks_per_subgroup_list]
     own = [each for each in groups if each is not GroupMember.NON_GROUP_MEMBER]
     return (own[0] if own else None), groups
@@ -382,11 +382,12 @@ def new_subgroups(
     Returns: this process's group, and all of them.
     """
     if group is not None:
-        raise NotImplementedError("new_subgroups divides all processes; those of a group it does not")
+        raise NotImplementedError("new_subgroups divides all processes, and does not support the argument 'group'")
     size = group_size or int(os.environ.get("LOCAL_WORLD_SIZE", 0))
     everyone = _running().size
     if not size or everyone % size:
-        raise ValueError(f"group_size should divide the number of processes, {everyone}, but is {group_size}")
+        given = f"{size}" if size else "None, without the environment variable LOCAL_WORLD_SIZE"
+        raise ValueError(f"group_size should divide the number of processes, {everyone}, got {given}")
     parts = [range(first, first + size) for first in range(0, everyone, size)]
     return new_subgroups_by_enumeration(parts, timeout, backend, pg_options, group_desc)
 

@@ -59,9 +59,9 @@ def _padded(group: ProcessGroup, obj: Any) -> tuple[Tensor, Tensor]:
 
 def _filled(call: str, name: str, given: Any, size: int) -> None:
     if not isinstance(given, list):
-        raise TypeError(f"{call}: {name} should be a list, not {type(given).__name__}")
+        raise TypeError(f"{call}: {name} should be a list, got {type(given).__name__}")
     if len(given) != size:
-        raise ValueError(f"{call}: {name} should have a place for each of {size} processes, but has {len(given)}")
+        raise ValueError(f"{call}: {name} should have an element for each of {size} processes, got {len(given)}")
 
 
 @among_members
@@ -149,7 +149,7 @@ def scatter_object_list(
     """
     root = peer("scatter_object_list", "src", group, src, group_src, default=0)
     if not isinstance(scatter_object_output_list, list) or not scatter_object_output_list:
-        raise ValueError("scatter_object_list: scatter_object_output_list should be a list with one place at least")
+        raise ValueError("scatter_object_list: scatter_object_output_list should be a list with at least one element")
     if group.rank() == root:
         _filled("scatter_object_list", "scatter_object_input_list", scatter_object_input_list, group.size())
         for rank, each in enumerate(scatter_object_input_list or ()):

@@ -3,7 +3,7 @@
 from ._missing import stand_ins
 
 _SENTENCE = (
-    "flambeau has no pipelines over several processes; nn.parallel.DistributedDataParallel divides batches among them"
+    "flambeau does not split models over processes; nn.parallel.DistributedDataParallel divides batches among them"
 )
 _FUNCTIONS = ("build_stage", "pipe_split", "pipeline")
 _CLASSES = (

@@ -81,7 +81,9 @@ def _begin_to_receive(
 def _other(group: ProcessGroup, call: str, name: str, rank: int | None, group_rank: int | None) -> int:
     found = peer(call, name, group, rank, group_rank)
     if found == group.rank():
-        raise ValueError(f"{call}: {name}={get_rank()} is this process itself")
+        raise ValueError(
+            f"{call}: {name} should be the rank of another process, got {get_rank()}, the rank of this process"
+        )
     return found
 
 
@@ -104,7 +106,9 @@ class P2POp:
         group_peer: int | None = None,
     ) -> None:
         if op not in (isend, irecv):
-            raise ValueError("P2POp: op should be flambeau.distributed.isend or flambeau.distributed.irecv")
+            raise ValueError(
+                f"P2POp: op should be flambeau.distributed.isend or flambeau.distributed.irecv, got {op!r}"
+            )
         check_tensor("P2POp", "tensor", tensor)
         self.op, self.tensor, self.group, self.tag = op, tensor, group, tag
         self.peer, self.group_peer = peer, group_peer
@@ -117,7 +121,7 @@ def batch_isend_irecv(p2p_op_list: Sequence[P2POp]) -> list[Work]:
     """
     given = list(p2p_op_list)
     if not given or not all(isinstance(each, P2POp) for each in given):
-        raise ValueError("batch_isend_irecv: p2p_op_list should be a list of P2POp, with one at least")
+        raise ValueError("batch_isend_irecv: p2p_op_list should be a list of at least one P2POp")
     found = [(member(each.group), each.tensor) for each in given]
     with ExitStack() as block:
         for transport in dict.fromkeys(carrier(group, tensor)[0] for group, tensor in found if group is not None):

@@ -73,17 +73,17 @@ def _processes(text: str) -> int:
         if cuda.is_available():
             return cuda.device_count()
         if text == "gpu":
-            raise SystemExit("--nproc-per-node=gpu: there is no GPU here")
+            raise SystemExit("--nproc-per-node=gpu: this machine has no available GPU")
     if text in ("auto", "cpu"):
         return len(os.sched_getaffinity(0))
-    raise SystemExit(f"--nproc-per-node should be a positive number, cpu, gpu or auto, but is {text!r}")
+    raise SystemExit(f"--nproc-per-node should be a positive number, cpu, gpu or auto, got {text!r}")
 
 
 def _nodes(text: str) -> int:
     """Parse the number of machines. PyTorch's ``least:most`` is accepted if both are equal."""
     least, _, most = text.partition(":")
     if not least.isdigit() or not int(least) or (most and most != least):
-        raise SystemExit(f"--nnodes should be a positive number (their number cannot change), but is {text!r}")
+        raise SystemExit(f"--nnodes should be a positive number (the number of machines cannot change), got {text!r}")
     return int(least)
 
 
@@ -107,7 +107,9 @@ class _Launch:
         self.options = options
         self.count, self.nodes = _processes(options.nproc_per_node), _nodes(options.nnodes)
         if not 0 <= options.node_rank < self.nodes:
-            raise SystemExit(f"--node-rank should lie between 0 and {self.nodes - 1}, but is {options.node_rank}")
+            raise SystemExit(
+                f"--node-rank should be from 0 to {self.nodes - 1} for --nnodes={self.nodes}, got {options.node_rank}"
+            )
         self.run_id = options.rdzv_id or uuid.uuid4().hex
         self.running: dict[int, subprocess.Popen[bytes]] = {}
         self.files: list[IO[bytes]] = []
@@ -234,9 +236,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if failed is None:
             return 0
         rank, code = failed
-        again = " Starting all again." if attempt < launch.options.max_restarts else ""
+        again = " Restarting all processes." if attempt < launch.options.max_restarts else ""
         print(
-            f"flambeau.distributed.run: the process of local rank {rank} {told(code)}, and the others were "
+            f"flambeau.distributed.run: the process of local rank {rank} {told(code)}, so the others were "
             f"ended.{again}",
             file=sys.stderr,
         )

@@ -27,10 +27,10 @@ def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = de
     if timeout is None:
         timeout = otherwise
     if not isinstance(timeout, (timedelta, int, float)) or isinstance(timeout, bool):
-        raise TypeError(f"timeout should be a datetime.timedelta, not {type(timeout).__name__}")
+        raise TypeError(f"timeout should be a datetime.timedelta, got {type(timeout).__name__}")
     found = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
     if not found > 0:
-        raise ValueError(f"timeout should be positive, but is {timeout}")
+        raise ValueError(f"timeout should be positive, got {timeout}")
     return found
 
 
@@ -48,7 +48,7 @@ def looks(limit: float) -> Iterator[None]:
 
 def _bytes(value: str | bytes) -> bytes:
     if not isinstance(value, (str, bytes)):
-        raise TypeError(f"a store holds text and bytes, not {type(value).__name__}")
+        raise TypeError(f"the value of a store should be str or bytes, got {type(value).__name__}")
     return value.encode() if isinstance(value, str) else value
 
 
@@ -100,7 +100,7 @@ class Store(ABC):
     def add(self, key: str, amount: int) -> int:
         """Add to the integer value of a key, 0 if it is missing, and return the sum."""
         if isinstance(amount, bool) or not isinstance(amount, int):
-            raise TypeError(f"amount should be an int, not {type(amount).__name__}")
+            raise TypeError(f"amount should be an int, got {type(amount).__name__}")
         made = self._change(key, lambda old: str(int(old or 0) + amount).encode())
         return int(made or 0)
 

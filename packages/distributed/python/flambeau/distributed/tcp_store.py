@@ -22,10 +22,10 @@ from .stores import Store, default_pg_timeout, looks, seconds
 __all__ = ["TCPStore"]
 
 _NOBODY = (
-    "no store answers at {host}:{port} after {limit:g} s: is the process of rank 0 running, and are the address and "
+    "no store responds at {host}:{port} after {limit:g} s: is the process of rank 0 running, and are the address and "
     "the port (MASTER_ADDR, MASTER_PORT) those of its machine?"
 )
-_UNKNOWN = "there is no machine of the name {host!r} ({error}): MASTER_ADDR, or the store's host, is the one of rank 0"
+_UNKNOWN = "there is no host {host!r} ({error}): MASTER_ADDR, or host_name, should be the machine of rank 0"
 _TAKEN = "port {port} is taken on this machine ({error}): choose another, such as MASTER_PORT={other}"
 PASSIVE = socket.AI_PASSIVE
 
@@ -67,7 +67,7 @@ class TCPStore(Store):
     ) -> None:
         super().__init__(timeout)
         if master_listen_fd is not None:
-            raise NotImplementedError("TCPStore opens its own socket: master_listen_fd is not there")
+            raise NotImplementedError("TCPStore does not support master_listen_fd: it opens its own socket")
         self.host, self.port = host_name, port
         if is_master:
             self._serve()
@@ -121,7 +121,7 @@ class TCPStore(Store):
             here = self.add(ARRIVED, 0)
             if here >= world_size:
                 return
-        raise DistStoreError(f"{here} of {world_size} processes are there after {self.timeout}")
+        raise DistStoreError(f"only {here} of {world_size} processes have connected to the store after {self.timeout}")
 
     def _ask(self, *question: Any) -> Any:
         with self._lock:
@@ -129,9 +129,13 @@ class TCPStore(Store):
                 self._connection.sendall(json.dumps(question).encode() + b"\n")
                 reply = self._replies.readline()
             except OSError as error:
-                raise DistNetworkError(f"the store at {self.host}:{self.port} is gone: {error}") from error
+                raise DistNetworkError(
+                    f"the store at {self.host}:{self.port} is not available any more: {error}"
+                ) from error
         if not reply:
-            raise DistNetworkError(f"the store at {self.host}:{self.port} is gone: its process has ended")
+            raise DistNetworkError(
+                f"the store at {self.host}:{self.port} is not available any more: its process has ended"
+            )
         return json.loads(reply)
 
     def _find(self, keys: Sequence[str]) -> list[bytes | None]:

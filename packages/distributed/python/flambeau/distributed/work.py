@@ -20,8 +20,8 @@ from .stores import seconds
 __all__ = ["Work"]
 
 _LATE = (
-    "{what} of rank {rank} was not done after {limit:g} s: do all {size} processes of the group make the same calls in "
-    "the same order, and are they alive? init_process_group(timeout=...) and wait(timeout=...) set the time"
+    "{what} of rank {rank} timed out after {limit:g} s: do all {size} processes of the group make the same calls in "
+    "the same order, and are they running? init_process_group(timeout=...) and wait(timeout=...) set the time"
 )
 
 # A wait first polls without pauses, since most waits are short. After EAGER it sleeps between polls: if there are more
@@ -108,7 +108,7 @@ class Work:
     def _give_up(self, reason: str) -> None:
         """End the work with an error. Its memory is kept, because messages of other ranks may still arrive there."""
         _abandoned.append(self._kept)
-        text = f"{self._what} of rank {self._rank} cannot complete, since {reason}"
+        text = f"{self._what} of rank {self._rank} cannot complete, because {reason}"
         self._error, self._arrived = DistBackendError(text), True
 
     def is_completed(self) -> bool:
@@ -157,7 +157,7 @@ class Work:
 
     def source_rank(self) -> int:
         """Return the rank that sent the received message."""
-        raise RuntimeError(f"{self._what} has no source rank: only a message that was received has one")
+        raise RuntimeError(f"{self._what} has no source rank: only recv() and irecv() have one")
 
     def get_future(self) -> Future[list[Tensor]]:
         """Return a future of the tensors that receive the results."""

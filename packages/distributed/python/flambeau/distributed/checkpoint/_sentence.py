@@ -1,6 +1,6 @@
 """Error message for the names in `flambeau.distributed.checkpoint`."""
 
 SENTENCE = (
-    "flambeau has no checkpoints that several processes save together; let rank 0 save model.state_dict() by "
-    "flambeau.save() or safetensors"
+    "flambeau does not support checkpoints that several processes save together; save model.state_dict() on rank 0 "
+    "with flambeau.save() or safetensors"
 )

@@ -3,8 +3,8 @@
 from .._missing import stand_ins
 
 _SENTENCE = (
-    "flambeau has no models that several processes share; model.state_dict() and optimizer.state_dict() have the "
-    "whole state in each process"
+    "flambeau does not shard models over processes; model.state_dict() and optimizer.state_dict() return the whole "
+    "state in each process"
 )
 _FUNCTIONS = (
     "get_model_state_dict",

@@ -329,7 +329,7 @@ def _group(given: ProcessGroup | None) -> ProcessGroup:
 def _refuse(**options: Any) -> None:
     for name, value in options.items():
         if value is not None:
-            raise NotImplementedError(f"DistributedDataParallel does not have {name}.")
+            raise NotImplementedError(f"DistributedDataParallel does not support the argument '{name}'.")
 
 
 def _check_parameters(parameters: Sequence[Tensor]) -> None:
@@ -348,7 +348,7 @@ def _check_parameters(parameters: Sequence[Tensor]) -> None:
 def _places(parameters: Sequence[Tensor], device_ids: Any, output_device: Any) -> tuple[list[int] | None, int | None]:
     """Return the GPU of the inputs, in a list, and the GPU of the outputs; None and None on the CPU."""
     if device_ids is not None and len(device_ids) > 1:
-        raise ValueError("device_ids can only be None or contain a single element.")
+        raise ValueError(f"device_ids can only be None or contain a single element, got {device_ids}.")
     devices = {each.device for each in parameters}
     if not device_ids or len(devices) > 1 or parameters[0].device.type == "cpu":
         if device_ids or output_device:

@@ -39,7 +39,11 @@ def _compare(first: int, expected: Described, rank: int, found: Described) -> No
         names = sorted({name for name, *_ in found} ^ {name for name, *_ in expected})
         raise RuntimeError(
             _OTHER_NUMBER.format(
-                first=first, one=len(expected), rank=rank, other=len(found), names=", ".join(names) or "their numbers"
+                first=first,
+                one=len(expected),
+                rank=rank,
+                other=len(found),
+                names=", ".join(map(repr, names)) or "repeated names",
             )
         )
     for number, (one, other) in enumerate(zip(expected, found, strict=True)):

@@ -22,9 +22,9 @@ _UNFINISHED = (
     "Parameters which did not receive grad for rank {rank}: {names}"
 )
 _TWICE = (
-    "Expected to mark a variable ready only once, but the gradient of {name} came again after it was taken for "
-    "complete, or though it could not be reached from the outputs of forward. Does the module use the parameter "
-    "outside of its forward, or in several checkpoints with use_reentrant=True?"
+    "Expected to mark a variable ready only once, but the gradient of '{name}' was computed a second time, or although "
+    "the outputs of forward do not depend on the parameter. Does the module use the parameter outside of its forward, "
+    "or in several checkpoints with use_reentrant=True?"
 )
 
 
@@ -80,7 +80,9 @@ class Reducer:
             return
         missing = {parameter for bucket in self.buckets for parameter in bucket.waiting}
         names = ", ".join(name for parameter, name in self.names.items() if parameter in missing)
-        raise RuntimeError(_UNFINISHED.format(rank=distributed.get_rank(), names=names or "none, as an error ended it"))
+        raise RuntimeError(
+            _UNFINISHED.format(rank=distributed.get_rank(), names=names or "none: an error ended the backward pass")
+        )
 
     def prepare(self, outputs: Iterable[Tensor]) -> None:
         """Prepare for a backward pass from the given outputs."""
@@ -198,7 +200,7 @@ def _result(future: Any) -> Tensor:
     value = future.wait()
     found = value[0] if isinstance(value, (list, tuple)) else value
     if not isinstance(found, Tensor):
-        raise TypeError(f"the future of a communication hook should hold a tensor, not {type(found).__name__}")
+        raise TypeError(f"the future of a communication hook should hold a tensor, got {type(found).__name__}")
     return found
 
 

@@ -30,7 +30,7 @@ __all__ = [
 
 def _linear(call: str, op: ReduceOp) -> ReduceOp:
     if op not in (ReduceOp.SUM, ReduceOp.AVG):
-        raise NotImplementedError(f"{call}: gradients flow through ReduceOp.SUM and ReduceOp.AVG alone, not {op}.")
+        raise NotImplementedError(f"{call}: gradients are supported only for ReduceOp.SUM and ReduceOp.AVG, got {op}.")
     return op
 
 
@@ -38,7 +38,7 @@ def _root(group: Any, rank: int) -> tuple[bool, int]:
     """Return True if ``rank`` is the global rank of this process, and the size of the group."""
     found = member(group)
     if found is None:
-        raise ValueError("this process does not belong to the group")
+        raise ValueError("Invalid process group specified: this process does not belong to it")
     return get_group_rank(found, rank) == found.rank(), found.size()
 
 

@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 _NONE = (
-    "flambeau has no tensors that several processes share (DTensor); nn.parallel.DistributedDataParallel and "
-    "distributed.optim.ZeroRedundancyOptimizer divide a training's work and state"
+    "flambeau has no tensors that are sharded over processes (DTensor); nn.parallel.DistributedDataParallel divides "
+    "the batches, and distributed.optim.ZeroRedundancyOptimizer the state of the optimizer"
 )
 
 

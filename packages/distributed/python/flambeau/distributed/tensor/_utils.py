@@ -21,7 +21,9 @@ def compute_local_shape_and_global_offset(
     shape, offset = list(global_shape), [0] * len(global_shape)
     for dim, placement in enumerate(placements):
         if isinstance(placement, _StridedShard):
-            raise NotImplementedError("shards of several blocks (_StridedShard) have no single offset")
+            raise NotImplementedError(
+                "_StridedShard is not supported: its shards consist of several blocks and have no single offset"
+            )
         if isinstance(placement, Shard):
             along = placement.dim
             size, begin = Shard.local_shard_size_and_offset(shape[along], mesh.size(dim), place[dim])

@@ -26,7 +26,7 @@ def _averaged(group: ProcessGroup | None, tensor: Tensor) -> Future[Tensor]:
     """Average a tensor over the processes in place."""
     found = member(group)
     if found is None:
-        raise ValueError("this process does not belong to the group of the hook")
+        raise ValueError("communication hook: this process does not belong to the process group of the hook")
     tensor.div_(found.size())  # before the sum, which may overflow
     work = distributed.all_reduce(tensor, group=found, async_op=True)
     assert work is not None  # because this process belongs to the group

@@ -118,7 +118,7 @@ class _Compressed:
     def __init__(self, state: PowerSGDState, bucket: GradBucket) -> None:
         group = member(state.process_group)
         if group is None:
-            raise ValueError("this process does not belong to the group of the hook")
+            raise ValueError("communication hook: this process does not belong to the process group of the hook")
         self.state, self.group, self.index, self.buffer = state, group, bucket.index(), bucket.buffer()
         if state.use_error_feedback and self.index in state.error_dict:
             self.buffer.add_(state.error_dict[self.index])
