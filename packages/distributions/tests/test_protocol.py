@@ -151,7 +151,7 @@ def test_values_are_checked(name):
         (lambda: D.TransformedDistribution(D.Normal(0.0, 1.0), D.StickBreakingTransform()), "at least 1, but got"),
         (lambda: D.MixtureSameFamily(3, D.Normal(fb.zeros(2), 1.0)), "instance of Categorical, got int"),
         (lambda: D.MixtureSameFamily(D.Categorical(fb.ones(2)), 3), "instance of Distribution, got int"),
-        (lambda: D.MixtureSameFamily(D.Categorical(fb.ones(2)), D.Normal(0.0, 1.0)), "needs a batch dimension"),
+        (lambda: D.MixtureSameFamily(D.Categorical(fb.ones(2)), D.Normal(0.0, 1.0)), "must have a batch dimension"),
         (lambda: D.MixtureSameFamily(D.Categorical(fb.ones(2)), D.Normal(fb.zeros(3), 1.0)), r"\(2\) does not equal"),
         (lambda: D.MixtureSameFamily(D.Categorical(fb.ones(3, 2)), D.Normal(fb.zeros(4, 2), 1.0)), "not compatible"),
         (lambda: D.Distribution.set_default_validate_args(3), "got 3"),

@@ -41,7 +41,9 @@ def _independent(p: Independent, q: Independent) -> Tensor:
 def _transformed(p: TransformedDistribution, q: TransformedDistribution) -> Tensor:
     """Compute the divergence of the base distributions, which equal transforms do not change."""
     if p.transforms != q.transforms or p.event_shape != q.event_shape:
-        raise NotImplementedError("KL between distributions that are transformed differently is not implemented")
+        raise NotImplementedError(
+            "KL between TransformedDistributions with different transforms or event shapes is not implemented"
+        )
     return kl_divergence(p.base_dist, q.base_dist)
 
 

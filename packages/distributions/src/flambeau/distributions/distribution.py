@@ -98,7 +98,7 @@ class Distribution:
 
     def expand(self, batch_shape: Shape, _instance: Any = None) -> "Distribution":
         """Return the distribution with its parameters broadcast to ``batch_shape``, without a copy."""
-        raise NotImplementedError(f"{type(self)} does not implement expand")
+        raise NotImplementedError(f"{type(self).__name__} does not implement expand")
 
     @property
     def batch_shape(self) -> Size:
@@ -113,27 +113,27 @@ class Distribution:
     @property
     def arg_constraints(self) -> dict[str, Constraint]:
         """The constraints of the parameters by name."""
-        raise NotImplementedError(f"{type(self)} does not define arg_constraints")
+        raise NotImplementedError(f"{type(self).__name__} does not define arg_constraints")
 
     @property
     def support(self) -> Any:
         """The constraint that samples satisfy."""
-        raise NotImplementedError(f"{type(self)} does not define its support")
+        raise NotImplementedError(f"{type(self).__name__} does not define its support")
 
     @property
     def mean(self) -> Tensor:
         """The expectation."""
-        raise NotImplementedError(f"{type(self)} does not implement mean")
+        raise NotImplementedError(f"{type(self).__name__} does not implement mean")
 
     @property
     def mode(self) -> Tensor:
         """The most likely value."""
-        raise NotImplementedError(f"{type(self)} does not implement mode")
+        raise NotImplementedError(f"{type(self).__name__} does not implement mode")
 
     @property
     def variance(self) -> Tensor:
         """The expected square of the distance to the mean."""
-        raise NotImplementedError(f"{type(self)} does not implement variance")
+        raise NotImplementedError(f"{type(self).__name__} does not implement variance")
 
     @property
     def stddev(self) -> Tensor:
@@ -147,7 +147,7 @@ class Distribution:
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
         """Draw samples differentiable in the parameters, of shape ``sample_shape + batch_shape + event_shape``."""
-        raise NotImplementedError(f"{type(self)} has no reparameterised samples")
+        raise NotImplementedError(f"{type(self).__name__} has no reparameterised samples")
 
     def sample_n(self, n: int) -> Tensor:
         """Return ``sample((n,))``."""
@@ -156,23 +156,23 @@ class Distribution:
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log density, or log probability, at ``value``, which broadcasts with the distribution's shape."""
-        raise NotImplementedError(f"{type(self)} does not implement log_prob")
+        raise NotImplementedError(f"{type(self).__name__} does not implement log_prob")
 
     def cdf(self, value: Tensor) -> Tensor:
         """Return the probability of a sample that is at most ``value``."""
-        raise NotImplementedError(f"{type(self)} does not implement cdf")
+        raise NotImplementedError(f"{type(self).__name__} does not implement cdf")
 
     def icdf(self, value: Tensor) -> Tensor:
         """Return the quantiles, the inverse of ``cdf``, at probabilities ``value``."""
-        raise NotImplementedError(f"{type(self)} does not implement icdf")
+        raise NotImplementedError(f"{type(self).__name__} does not implement icdf")
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """Return all values of a discrete distribution along dimension 0; ``expand`` repeats them over the batch."""
-        raise NotImplementedError(f"{type(self)} does not enumerate its support")
+        raise NotImplementedError(f"{type(self).__name__} does not enumerate its support")
 
     def entropy(self) -> Tensor:
         """Return the expected value of ``-log_prob``, in nats, with shape ``batch_shape``."""
-        raise NotImplementedError(f"{type(self)} does not implement entropy")
+        raise NotImplementedError(f"{type(self).__name__} does not implement entropy")
 
     def perplexity(self) -> Tensor:
         """Return ``exp(entropy())``."""
@@ -187,7 +187,7 @@ class Distribution:
     def _validate_sample(self, value: Tensor) -> None:
         """Raise ValueError unless ``value`` matches the shapes and is in the support."""
         if not isinstance(value, Tensor):
-            raise ValueError("The value argument to log_prob must be a Tensor")
+            raise ValueError(f"The value argument to log_prob must be a Tensor, got {type(value).__name__}")
         if value.shape != self._batch_shape + self._event_shape:
             self._validate_shape(value)
         try:

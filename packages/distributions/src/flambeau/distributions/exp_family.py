@@ -33,14 +33,14 @@ class ExponentialFamily(Distribution):
 
     @property
     def _natural_params(self) -> tuple[Tensor, ...]:
-        raise NotImplementedError(f"{type(self)} does not define its natural parameters")
+        raise NotImplementedError(f"{type(self).__name__} does not define its natural parameters")
 
     def _log_normalizer(self, *natural_params: Any) -> Tensor:
-        raise NotImplementedError(f"{type(self)} does not define its log normalizer")
+        raise NotImplementedError(f"{type(self).__name__} does not define its log normalizer")
 
     @property
     def _mean_carrier_measure(self) -> Tensor | float:
-        raise NotImplementedError(f"{type(self)} does not define its mean carrier measure")
+        raise NotImplementedError(f"{type(self).__name__} does not define its mean carrier measure")
 
     def _expected_statistics(self) -> tuple[tuple[Tensor, ...], Tensor, tuple[Tensor, ...]]:
         """Return ``theta``, ``F(theta)``, and the gradient of ``F``, which is the expected sufficient statistics."""

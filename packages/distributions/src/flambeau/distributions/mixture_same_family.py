@@ -120,7 +120,9 @@ def _check(mixture: Any, component: Any) -> None:
             f"The Component distribution needs to be an instance of Distribution, got {type(component).__name__}"
         )
     if not component.batch_shape:
-        raise ValueError("The component distribution needs a batch dimension, along which its components lie")
+        raise ValueError(
+            "The component distribution must have a batch dimension for its components, got batch_shape ()"
+        )
     components, count = component.batch_shape[-1], mixture.param_shape[-1]
     for i, j in zip(reversed(mixture.batch_shape), reversed(component.batch_shape[:-1]), strict=False):
         if i not in (1, j) and j != 1:

@@ -39,7 +39,9 @@ class Multinomial(Distribution):
         validate_args: bool | None = None,
     ) -> None:
         if not isinstance(total_count, int):
-            raise NotImplementedError("inhomogeneous total_count is not supported")
+            raise NotImplementedError(
+                f"inhomogeneous total_count is not supported: expected an int, got {type(total_count).__name__}"
+            )
         if total_count < 0:
             raise ValueError(f"Expected total_count to be a nonnegative int, got {total_count}")
         self.total_count = total_count

@@ -59,7 +59,10 @@ class Wishart(ExponentialFamily):
             raise AssertionError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
         ((name, matrix),) = given
         if matrix.dim() < 2:
-            raise ValueError(f"{name} must be at least two-dimensional, with optional leading batch dimensions")
+            raise ValueError(
+                f"{name} must be at least two-dimensional, with optional leading batch dimensions, got shape "
+                f"{tuple(matrix.shape)}"
+            )
         df = fb.as_tensor(df, dtype=matrix.dtype, device=matrix.device)
         batch_shape = fb.broadcast_shapes(df.shape, matrix.shape[:-2])
         p = matrix.shape[-1]

@@ -66,7 +66,7 @@ def _print_report() -> None:
     found = _missing.missing()
     print("flambeau has every name the program asked for." if not found else "Missing in flambeau:", file=sys.stderr)
     for entry in found:
-        nearest = f" (nearest: {', '.join(entry.nearest)})" if entry.nearest else ""
+        nearest = f" (similar: {', '.join(entry.nearest)})" if entry.nearest else ""
         print(f"  {entry.name}  {entry.place}{nearest}", file=sys.stderr)
 
 
@@ -78,7 +78,7 @@ def main() -> None:
         print(_finder.PATH)
         return
     if not program or program in (["-m"], ["-c"]):
-        parser.error("name the program to run: a script, -m and a module, or -c and its text")
+        parser.error("expected a program to run: a script, -m and a module, or -c and statements")
     install()
     _let_children_import()
     try:

@@ -18,26 +18,26 @@ SENTENCES = {
     "torch": "flambeau does not implement it",
     "torch._C": "flambeau has no private interface of PyTorch's C++ library",
     "torch._decomp": "flambeau does not decompose operators into others",
-    "torch._dynamo": "flambeau does not compile programs",
-    "torch._functorch": "flambeau does not compile programs",
-    "torch._functorch.vmap": "flambeau's vmap has no such parts; use torch.vmap of a function of tensors",
-    "torch._inductor": "flambeau does not compile programs",
+    "torch._dynamo": "flambeau does not have the internals of PyTorch's compiler; use torch.compile()",
+    "torch._functorch": "flambeau does not have the internals of torch.func; use torch.func",
+    "torch._functorch.vmap": "flambeau does not have the internals of PyTorch's vmap; use torch.vmap()",
+    "torch._inductor": "flambeau does not have the internals of PyTorch's compiler; use torch.compile()",
     "torch._prims": "flambeau does not decompose operators into others",
-    "torch._refs": "flambeau has its operators under these names, and not the parts that PyTorch composes them from",
+    "torch._refs": "flambeau does not compose operators of others; use the operators of torch",
     "torch.ao": "flambeau has no quantised tensors",
     "torch.backends.quantized": "flambeau has no quantised tensors",
     "torch.cuda.tunable": "flambeau chooses kernels for GPUs by their size and does not tune them",
     "torch.distributed.checkpoint": "flambeau does not write sharded checkpoints; save a state_dict with torch.save()",
-    "torch.distributed.elastic": "flambeau does not restart processes that fail; start them with torch.distributed.run",
+    "torch.distributed.elastic": "flambeau has no elastic agent; start processes with torch.distributed.run",
     "torch.distributed.fsdp": "flambeau does not shard parameters; use torch.nn.parallel.DistributedDataParallel",
     "torch.distributed.pipelining": "flambeau does not split models over processes",
     "torch.distributed.rpc": "flambeau has no remote calls; use torch.distributed.send() and recv()",
     "torch.distributed.tensor": "flambeau has no tensors that are split over processes",
-    "torch.export": "flambeau exports models through torch.onnx.export() and torch.jit.trace()",
-    "torch.fx.experimental": "flambeau traces with tensors of known shapes",
+    "torch.export": "flambeau does not have it; use torch.export.export(), torch.onnx.export() or torch.jit.trace()",
+    "torch.fx.experimental": "flambeau does not trace with symbolic shapes",
     "torch.fx.passes": "flambeau has no such pass; write it on torch.fx.Graph",
     "torch.jit": "flambeau has no TorchScript compiler; use torch.jit.trace()",
-    "torch.masked": "flambeau has no masked tensors; give the functions of torch.masked a mask",
+    "torch.masked": "flambeau has no masked tensors; pass a mask to the functions of torch.masked",
     "torch.monitor": "flambeau does not collect statistics of processes",
     "torch.mps": "flambeau has no MPS backend",
     "torch.mtia": "flambeau has no MTIA backend",
@@ -47,13 +47,13 @@ SENTENCES = {
     "torch.nn.qat": "flambeau has no quantised tensors",
     "torch.nn.quantizable": "flambeau has no quantised tensors",
     "torch.nn.quantized": "flambeau has no quantised tensors",
-    "torch.onnx": "flambeau exports to ONNX through torch.onnx.export() with its own converters",
+    "torch.onnx": "flambeau has its own converters to ONNX; use torch.onnx.export()",
     "torch.package": "flambeau does not package programs with their models",
     "torch.quantization": "flambeau has no quantised tensors",
     "torch.utils.data.datapipes": "flambeau has no data pipes; use torch.utils.data.IterableDataset",
     "torch.utils.mobile_optimizer": "flambeau has no TorchScript compiler",
     "torch.xpu": "flambeau has no XPU backend",
-    "functorch": "flambeau has the transformations of functions in torch.func",
+    "functorch": "flambeau does not have it; use torch.func",
 }
 
 # Names and modules that programs test with hasattr() to choose another implementation. hasattr() returns False, but
@@ -183,7 +183,7 @@ class AbsentModule(ModuleType):
         """
         function = vars(self).get(self.__name__.rpartition(".")[2])
         if function is None:
-            raise TypeError(f"{self.__name__} is a module, which cannot be called")
+            raise TypeError(f"'{self.__name__}' is a module and cannot be called")
         return function(*args, **kwargs)
 
 

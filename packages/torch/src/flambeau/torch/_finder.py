@@ -230,9 +230,10 @@ def install() -> None:
         return
     for root in ROOTS:
         if root in sys.modules:
+            file = getattr(sys.modules[root], "__file__", None)
+            source = f" from {file}" if file else ""
             raise RuntimeError(
-                f"{root} is already imported (from {getattr(sys.modules[root], '__file__', None)}): call "
-                "flambeau.torch.install() before anything imports it."
+                f"{root} is already imported{source}: call flambeau.torch.install() before anything imports it."
             )
     _renaming.start()
     use_pytorch_streams()

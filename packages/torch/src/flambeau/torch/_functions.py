@@ -92,7 +92,9 @@ class _Classes:
         raise OSError(f"{path}: flambeau cannot load classes that are built for PyTorch")
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"torch.classes has no namespace {name!r}: flambeau loads no classes of C++ libraries")
+        raise AttributeError(
+            f"torch.classes has no namespace {name!r}: flambeau does not load classes from C++ libraries"
+        )
 
 
 classes = _Classes()

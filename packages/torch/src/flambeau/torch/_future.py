@@ -16,7 +16,10 @@ def get_overwrite_module_params_on_conversion() -> bool:
 def set_overwrite_module_params_on_conversion(value: bool) -> None:
     """Do nothing for False. Raises: NotImplementedError for True, with which conversions would replace parameters."""
     if value:
-        raise NotImplementedError("conversions of modules change the data of parameters and do not replace them")
+        raise NotImplementedError(
+            "set_overwrite_module_params_on_conversion(True) is not supported: conversions of modules change the data "
+            "of parameters"
+        )
 
 
 def get_swap_module_params_on_conversion() -> bool:
@@ -27,4 +30,7 @@ def get_swap_module_params_on_conversion() -> bool:
 def set_swap_module_params_on_conversion(value: bool) -> None:
     """Do nothing for False. Raises: NotImplementedError for True, with which conversions would swap parameters."""
     if value:
-        raise NotImplementedError("conversions of modules change the data of parameters and do not swap them")
+        raise NotImplementedError(
+            "set_swap_module_params_on_conversion(True) is not supported: conversions of modules change the data of "
+            "parameters"
+        )

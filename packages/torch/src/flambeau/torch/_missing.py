@@ -37,7 +37,7 @@ class Missing:
     nearest: tuple[str, ...]
 
     def __str__(self) -> str:
-        nearest = f"; the nearest there is: {', '.join(self.nearest)}" if self.nearest else ""
+        nearest = f"; did you mean: {', '.join(self.nearest)}" if self.nearest else ""
         return f"flambeau has no {self.name}{nearest}"
 
 

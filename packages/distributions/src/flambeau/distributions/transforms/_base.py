@@ -42,7 +42,7 @@ class Transform:
 
     def __init__(self, cache_size: int = 0) -> None:
         if cache_size not in (0, 1):
-            raise ValueError("cache_size must be 0 or 1")
+            raise ValueError(f"cache_size must be 0 or 1, got {cache_size}")
         self._cache_size = cache_size
         self._inv: Any = None
         self._cached_x_y: tuple[Any, Any] = None, None
@@ -70,7 +70,7 @@ class Transform:
     @property
     def sign(self) -> Tensor | int:
         """1 for an increasing function of numbers, -1 for a decreasing one."""
-        raise NotImplementedError(f"{type(self)} does not define its sign")
+        raise NotImplementedError(f"{type(self).__name__} does not define its sign")
 
     def with_cache(self, cache_size: int = 1) -> "Transform":
         """Return the transform with the given cache size."""
@@ -78,7 +78,7 @@ class Transform:
             return self
         if type(self).__init__ is Transform.__init__:
             return type(self)(cache_size=cache_size)
-        raise NotImplementedError(f"{type(self)}.with_cache is not implemented")
+        raise NotImplementedError(f"{type(self).__name__}.with_cache is not implemented")
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -104,14 +104,14 @@ class Transform:
         return x
 
     def _call(self, x: Tensor) -> Tensor:
-        raise NotImplementedError(f"{type(self)} does not define _call")
+        raise NotImplementedError(f"{type(self).__name__} does not define _call")
 
     def _inverse(self, y: Tensor) -> Tensor:
-        raise NotImplementedError(f"{type(self)} does not define _inverse")
+        raise NotImplementedError(f"{type(self).__name__} does not define _inverse")
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         """Return ``log |det dy/dx|`` for each event, given both input and output, because either may be cheaper."""
-        raise NotImplementedError(f"{type(self)} does not define log_abs_det_jacobian")
+        raise NotImplementedError(f"{type(self).__name__} does not define log_abs_det_jacobian")
 
     def forward_shape(self, shape: Sequence[int]) -> Sequence[int]:
         """Return the shape of the output for an input of the given shape."""

@@ -173,7 +173,9 @@ class IndependentTransform(Transform):
 
     def _require_dims(self, value: Tensor, event_dim: int) -> None:
         if value.dim() < event_dim:
-            raise ValueError(f"Too few dimensions on input: shape {value.shape}, where an event has {event_dim}")
+            raise ValueError(
+                f"Too few dimensions on input: expected at least {event_dim}, got shape {tuple(value.shape)}"
+            )
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return _sum_rightmost(self.base_transform.log_abs_det_jacobian(x, y), self.reinterpreted_batch_ndims)
@@ -205,7 +207,8 @@ class ReshapeTransform(Transform):
         self.in_shape, self.out_shape = Size(in_shape), Size(out_shape)
         if self.in_shape.numel() != self.out_shape.numel():
             raise ValueError(
-                f"in_shape, out_shape have different numbers of elements: {self.in_shape} and {self.out_shape}"
+                "in_shape, out_shape have different numbers of elements: "
+                f"{tuple(self.in_shape)} and {tuple(self.out_shape)}"
             )
         super().__init__(cache_size=cache_size)
 
@@ -247,8 +250,8 @@ class ReshapeTransform(Transform):
 
 def _replaced(shape: Sequence[int], ending: Size, by: Size) -> Sequence[int]:
     if len(shape) < len(ending):
-        raise ValueError("Too few dimensions on input")
+        raise ValueError(f"Too few dimensions on input: expected at least {len(ending)}, got shape {tuple(shape)}")
     cut = len(shape) - len(ending)
     if tuple(shape[cut:]) != tuple(ending):
-        raise ValueError(f"Shape mismatch: expected {shape[cut:]} but got {ending}")
+        raise ValueError(f"Shape mismatch: expected {tuple(ending)} but got {tuple(shape[cut:])}")
     return Size((*shape[:cut], *by))

@@ -71,7 +71,7 @@ class CatTransform(_Joint):
 
     def _slices(self, value: Tensor) -> list[Tensor]:
         if not -value.dim() <= self.dim < value.dim() or value.size(self.dim) != self.length:
-            raise AssertionError(f"shape {value.shape} must have the length {self.length} in dimension {self.dim}")
+            raise AssertionError(f"expected size {self.length} in dimension {self.dim}, got shape {tuple(value.shape)}")
         return list(value.split(self.lengths, self.dim))
 
     def _call(self, x: Tensor) -> Tensor:
@@ -118,8 +118,8 @@ class StackTransform(_Joint):
     def _slices(self, value: Tensor) -> list[Tensor]:
         if not -value.dim() <= self.dim < value.dim() or value.size(self.dim) != len(self.transforms):
             raise AssertionError(
-                f"shape {value.shape} must have as many entries in dimension {self.dim} as there are transforms, "
-                f"{len(self.transforms)}"
+                f"expected size {len(self.transforms)} in dimension {self.dim}, one for each transform, got shape "
+                f"{tuple(value.shape)}"
             )
         return list(value.unbind(self.dim))
 

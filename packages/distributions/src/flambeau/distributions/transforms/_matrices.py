@@ -53,16 +53,18 @@ class CorrCholeskyTransform(Parameterless):
 
     def forward_shape(self, shape: Sequence[int]) -> Sequence[int]:
         if len(shape) < 1:
-            raise ValueError("Too few dimensions on input")
+            raise ValueError("Too few dimensions on input: expected at least 1, got shape ()")
         n = shape[-1]
         d = round((0.25 + 2 * n) ** 0.5 + 0.5)
         if d * (d - 1) // 2 != n:
-            raise ValueError(f"Input is not a flattened lower-diagonal number: {n} is no D * (D - 1) / 2")
+            raise ValueError(
+                f"Input is not a flattened lower-diagonal number: expected size D * (D - 1) / 2 for an int D, got {n}"
+            )
         return Size((*shape[:-1], d, d))
 
     def inverse_shape(self, shape: Sequence[int]) -> Sequence[int]:
         if len(shape) < 2:
-            raise ValueError("Too few dimensions on input")
+            raise ValueError(f"Too few dimensions on input: expected at least 2, got shape {tuple(shape)}")
         if shape[-2] != shape[-1]:
             raise ValueError(f"Input is not square: {tuple(shape)}")
         d = shape[-1]

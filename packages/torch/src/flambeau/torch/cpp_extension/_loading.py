@@ -33,7 +33,7 @@ def _build_folder(name: str, given: str | os.PathLike[str] | None) -> Path:
     if given is not None:
         folder = Path(given)
         if not folder.is_dir():
-            raise OSError(f"build_directory {given} is not a folder")
+            raise OSError(f"build_directory is not an existing folder: {given}")
         return folder
     tag = f"py{sys.version_info.major}{sys.version_info.minor}{getattr(sys, 'abiflags', '')}_cpu_{flambeau.__version__}"
     folder = Path(get_default_build_root()) / tag / name
@@ -139,7 +139,7 @@ def _version(name: str, sources: list[str], flags: list[str]) -> tuple[int, str]
 def _imported(library: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(library.stem, library)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{library} is no extension module")
+        raise ImportError(f"{library} is not an extension module")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

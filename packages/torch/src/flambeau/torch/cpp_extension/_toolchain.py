@@ -76,7 +76,8 @@ def compiler_command() -> list[str]:
     words = shlex.split(get_cxx_compiler())
     if not words or shutil.which(words[0]) is None:
         raise RuntimeError(
-            f"C++ extensions need a compiler, and {get_cxx_compiler()!r} is not installed; set CXX to another one"
+            f"C++ extensions need a C++ compiler, but the command {get_cxx_compiler()!r} was not found; set the "
+            "environment variable CXX to another one"
         )
     return words
 
