@@ -64,7 +64,7 @@ def test_a_file_has_the_name_and_the_checksum_given(server, tmp_path: Path) -> N
 def test_nothing_is_written_outside(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"data.{kind}"
     path.write_bytes(archive(kind, "../outside.txt"))
-    with pytest.raises(RuntimeError, match=r"is damaged or no archive: '../outside.txt' would be extracted"):
+    with pytest.raises(RuntimeError, match=r"is damaged or is not an archive: '../outside.txt' would be extracted"):
         utils.extract_archive(path, tmp_path / "out")
     assert not (tmp_path / "outside.txt").exists()
 
@@ -73,7 +73,7 @@ def test_nothing_is_written_outside(tmp_path: Path, kind: str) -> None:
 def test_what_is_no_archive_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"no archive")
-    with pytest.raises(RuntimeError, match=rf"{name} is damaged or no archive"):
+    with pytest.raises(RuntimeError, match=rf"{name} is damaged or is not an archive"):
         utils.extract_archive(path)
 
 

@@ -85,5 +85,5 @@ def test_strength_zero_changes_little_and_the_strongest_much(picture: Image.Imag
 def test_severities_and_strengths_that_are_refused() -> None:
     with pytest.raises(ValueError, match=r"between \[1, 10\]. Got 11"):
         transforms.AugMix(severity=11)
-    with pytest.raises(ValueError, match="from 0 to below 31; got 31"):
+    with pytest.raises(ValueError, match="from 0 to below 31, got 31"):
         transforms.RandAugment(magnitude=31)

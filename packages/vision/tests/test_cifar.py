@@ -123,13 +123,13 @@ def test_only_the_names_of_an_array_are_known(tmp_path: Path, name: str) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data": None}, r"its 'data' is NoneType, not uint8 \(N, 3072\)"),
-        ({"data": np.zeros((3, 3071), np.uint8)}, r"its 'data' is an array \(3, 3071\)"),
-        ({"data": np.zeros((3, 3072), np.float32)}, "its array is not of uint8 in C order"),
+        ({"data": None}, r"an array of shape \(N, 3072\) as 'data', got NoneType"),
+        ({"data": np.zeros((3, 3071), np.uint8)}, r"as 'data', got an array of shape \(3, 3071\)"),
+        ({"data": np.zeros((3, 3072), np.float32)}, "its array does not hold uint8 in C order"),
         ({"labels": [1, 2]}, "holds 3 images, but 2 labels"),
-        ({"labels": [1, 2, "3"]}, "holds no list of integers 'labels'"),
-        ({"labels": [1, 2, 10]}, "holds labels 1 to 10; there are 10 classes"),
-        ({"labels": [-1, 2, 1]}, "holds labels -1 to 2"),
+        ({"labels": [1, 2, "3"]}, "does not hold a list of integers 'labels'"),
+        ({"labels": [1, 2, 10]}, "holds labels from 1 to 10, but there are 10 classes"),
+        ({"labels": [-1, 2, 1]}, "holds labels from -1 to 2"),
     ],
 )
 def test_content_that_does_not_fit_is_named(folder: Path, change: dict[str, Any], message: str) -> None:
@@ -184,13 +184,15 @@ def test_download(server, folder: Path, tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_an_archive_without_a_file_is_named(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
     publish(server, archive(folder, leave_out="test_batch"), monkeypatch)
-    with pytest.raises(RuntimeError, match=r"cifar-10-python.tar.gz is damaged, or not that of CIFAR10.*test_batch"):
+    with pytest.raises(
+        RuntimeError, match=r"cifar-10-python.tar.gz is damaged or is not the archive of CIFAR10.*test_batch"
+    ):
         CIFAR10(tmp_path / "root", download=True)
 
 
 def test_what_is_no_archive_is_named(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
     publish(server, b"not an archive", monkeypatch)
-    with pytest.raises(RuntimeError, match=r"cifar-10-python.tar.gz is damaged, or not that of CIFAR10"):
+    with pytest.raises(RuntimeError, match=r"cifar-10-python.tar.gz is damaged or is not the archive of CIFAR10"):
         CIFAR10(tmp_path / "root", download=True)
 
 

@@ -85,7 +85,7 @@ def test_grayscale(noise: Image.Image) -> None:
     fb.manual_seed(0)
     gray = [transforms.RandomGrayscale(0.3)(pil_to_tensor(noise)) for _ in range(200)]
     assert 35 < sum((image[0] == image[1]).all().item() for image in gray) < 90
-    with pytest.raises(ValueError, match="num_output_channels should be either 1 or 3; got 2"):
+    with pytest.raises(ValueError, match="num_output_channels should be either 1 or 3, got 2"):
         functional.rgb_to_grayscale(noise, 2)
     with pytest.raises(TypeError, match="permitted channel values are 1 or 3, but found 2"):
         functional.rgb_to_grayscale(fb.zeros(2, 3, 3))
@@ -202,7 +202,7 @@ def test_random_blur(noise: Image.Image) -> None:
     assert all(0.5 <= blur.get_params(0.5, 3.0) <= 3.0 for _ in range(50))
     assert pixels(blur(noise)).std() < pixels(noise).std()
     assert tuple(blur(fb.zeros(2, 4, 3, 8, 9)).shape) == (2, 4, 3, 8, 9)
-    with pytest.raises(ValueError, match="odd and positive number; got 4"):
+    with pytest.raises(ValueError, match="odd and positive number, got 4"):
         transforms.GaussianBlur(4)
     with pytest.raises(ValueError, match=r"of the form \(min, max\). Got \(2, 1\)"):
         transforms.GaussianBlur(3, (2, 1))

@@ -68,9 +68,9 @@ def test_lists_are_wanted() -> None:
         RandomOrder(ADD)
     with pytest.raises(TypeError, match="p should be a sequence"):
         RandomChoice([ADD], p=1)
-    with pytest.raises(ValueError, match="p has 2 probabilities for 1 transforms"):
+    with pytest.raises(ValueError, match="for each of the 1 transforms, got 2"):
         RandomChoice([ADD], p=[0.5, 0.5])
-    with pytest.raises(NotImplementedError, match="RandomTransforms has no __call__"):
+    with pytest.raises(NotImplementedError, match="RandomTransforms must define __call__"):
         RandomTransforms([ADD])(1)
 
 

@@ -130,7 +130,7 @@ def test_flips_happen_as_often_as_they_should(kind: type) -> None:
     assert 250 < turned < 350
     assert (kind(p=0)(image) == image).all() and (kind(p=1)(image) != image).any()
     assert repr(kind()) == f"{kind.__name__}(p=0.5)"
-    with pytest.raises(ValueError, match=r"p should be a number from 0 to 1; got 1.5"):
+    with pytest.raises(ValueError, match=r"p should be a number from 0 to 1, got 1.5"):
         kind(p=1.5)
 
 
@@ -184,7 +184,7 @@ def test_random_parts_of_random_size(noise: Image.Image) -> None:
         "RandomResizedCrop(size=(224, 224), scale=(0.08, 1.0), ratio=(0.75, 1.3333), interpolation=bilinear, "
         "antialias=True)"
     )
-    with pytest.raises(ValueError, match=r"Scale should be of kind \(min, max\), both positive; got \(1, 0.5\)"):
+    with pytest.raises(ValueError, match=r"Scale should be of kind \(min, max\), both positive, got \(1, 0.5\)"):
         transforms.RandomResizedCrop(3, scale=(1, 0.5))
     with pytest.raises(TypeError, match="Ratio should be a sequence"):
         transforms.RandomResizedCrop(3, ratio=2.0)

@@ -422,7 +422,7 @@ def test_backbones_of_ssd_without_weights_are_narrower_at_the_end() -> None:
     network.out_channels = [8]
     with pytest.raises(ValueError, match=r"backbone \(1\) do not match the length .* aspect ratios \(2\)"):
         detection.SSD(network, DefaultBoxGenerator([[2], [2]]), (64, 64), 3)
-    with pytest.raises(ValueError, match="aspect_ratios and steps should have the same length; got 1 and 2"):
+    with pytest.raises(ValueError, match="aspect_ratios and steps should have the same length, got 1 and 2"):
         DefaultBoxGenerator([[2]], steps=[8, 16])
     with pytest.raises(ValueError, match="should be 1 instead of 4"):
         detection.FCOS(backbone(), 3, anchor_generator=AnchorGenerator(((8, 16),), ((0.5, 1.0),)))

@@ -61,12 +61,12 @@ def test_it_happens_as_often_as_it_should() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"value": "zeros"}, ValueError, "it should be 'random'; got 'zeros'"),
+        ({"value": "zeros"}, ValueError, "it should be 'random', got 'zeros'"),
         ({"value": None}, TypeError, "either a number or str or a sequence"),
         ({"scale": (0.5, 0.2)}, ValueError, r"Scale should be of kind \(min, max\)"),
         ({"scale": (0.5, 2)}, ValueError, "Scale should be between 0 and 1"),
         ({"ratio": 3}, TypeError, "Ratio should be a sequence"),
-        ({"p": 2}, ValueError, "p should be a number from 0 to 1; got 2"),
+        ({"p": 2}, ValueError, "p should be a number from 0 to 1, got 2"),
     ],
 )
 def test_arguments_that_are_refused(options: dict, error: type, message: str) -> None:
@@ -75,5 +75,5 @@ def test_arguments_that_are_refused(options: dict, error: type, message: str) ->
 
 
 def test_values_that_do_not_fit_the_image() -> None:
-    with pytest.raises(ValueError, match="a sequence of 3, the image's channels"):
+    with pytest.raises(ValueError, match="a sequence of 3 numbers, one per channel"):
         RandomErasing(1.0, value=(1, 2))(fb.zeros(3, 10, 10))

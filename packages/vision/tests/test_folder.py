@@ -96,14 +96,14 @@ def test_fake_data_is_the_same_for_an_index() -> None:
     assert FakeData(1, (1, 8, 6))[0][0].mode == "L"
     with pytest.raises(IndexError, match="index 5 is out of range: there are 5 images"):
         dataset[5]
-    with pytest.raises(ValueError, match=r"1 or 3 channels; got \(2, 8, 6\)"):
+    with pytest.raises(ValueError, match=r"1 or 3 channels, got \(2, 8, 6\)"):
         FakeData(1, (2, 8, 6))
 
 
 def test_the_base_wants_a_subclass_and_one_kind_of_transform(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Only transforms or transform/target_transform"):
         VisionDataset(tmp_path, transforms=lambda x, y: (x, y), transform=str)
-    with pytest.raises(NotImplementedError, match="VisionDataset has no __getitem__"):
+    with pytest.raises(NotImplementedError, match="VisionDataset must define __getitem__"):
         VisionDataset(tmp_path)[0]
-    with pytest.raises(NotImplementedError, match="VisionDataset has no __len__"):
+    with pytest.raises(NotImplementedError, match="VisionDataset must define __len__"):
         len(VisionDataset(tmp_path))

@@ -73,7 +73,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
         (lambda: io.encode_png(fb.zeros(2, 2, 2, dtype=fb.uint8)), RuntimeError, r"got flambeau.uint8, \(2, 2, 2\)"),
         (lambda: io.encode_png(fb.zeros(1, 2, 2, dtype=fb.uint8), 10), RuntimeError, "between 0 and 9, got 10"),
         (lambda: io.encode_jpeg(fb.zeros(1, 2, 2, dtype=fb.uint8), 0), ValueError, "between 1 and 100, got 0"),
-        (lambda: io.write_file("unused", fb.zeros(3)), RuntimeError, "should be uint8; got flambeau.float32"),
+        (lambda: io.write_file("unused", fb.zeros(3)), RuntimeError, "should be uint8, got flambeau.float32"),
     ],
 )
 def test_what_is_refused(call, error: type, message: str) -> None:

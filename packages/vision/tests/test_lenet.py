@@ -15,7 +15,7 @@ def test_every_size_of_image_fits(size: int) -> None:
 
 
 def test_an_image_that_is_too_small_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 4x4 pixels; got image_size=3"):
+    with pytest.raises(ValueError, match="at least 4x4 pixels, got image_size=3"):
         models.LeNet(image_size=3)
 
 

@@ -110,9 +110,9 @@ def test_a_damaged_gzip_file_is_named(write_mnist, change) -> None:
     ("images", "labels", "message"),
     [
         (IMAGES[:4], LABELS, "images-idx3-ubyte has 4 images, but .* has 5 labels"),
-        (LABELS, LABELS, "images-idx3-ubyte does not hold images .* but uint8 elements in 1 dimensions"),
-        (IMAGES, IMAGES, "labels-idx1-ubyte does not hold labels"),
-        (IMAGES, LABELS + 6, "labels-idx1-ubyte holds the label 11; there are 10 classes"),
+        (LABELS, LABELS, "images-idx3-ubyte should hold images .*, got uint8 in 1 dimensions"),
+        (IMAGES, IMAGES, "labels-idx1-ubyte should hold labels"),
+        (IMAGES, LABELS + 6, "labels-idx1-ubyte holds the label 11, but there are 10 classes"),
     ],
 )
 def test_files_that_do_not_fit_are_named(write_mnist, images: np.ndarray, labels: np.ndarray, message: str) -> None:

@@ -341,7 +341,7 @@ def test_dcgan_has_the_weights_of_pytorch_s_example() -> None:
         "main.9.weight": (512,),
         "main.11.weight": (1, 512, 4, 4),
     }
-    with pytest.raises(ValueError, match="a power of two from 8 on; got 28"):
+    with pytest.raises(ValueError, match="a power of two and at least 8, got 28"):
         models.DCGANGenerator(image_size=28)
 
 
@@ -352,7 +352,7 @@ def test_models_by_name() -> None:
     finders = models.list_models(models.detection)
     assert "maskrcnn_resnet50_fpn" in finders and not set(finders) & set(models.list_models(models))
     assert models.get_model_builder("ResNet18") is models.resnet18
-    with pytest.raises(ValueError, match=r"Unknown model resnet19. There are: alexnet, "):
+    with pytest.raises(ValueError, match=r"Unknown model resnet19. Available models: alexnet, "):
         models.get_model("resnet19")
 
 
@@ -363,7 +363,7 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
     loaded = models.squeezenet1_1(num_classes=3, weights=str(path))
     assert all((a == b).all() for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
     assert models.squeezenet1_1(num_classes=3, weights=path).classifier[1].out_channels == 3
-    with pytest.raises(FileNotFoundError, match=r"there is no file 'other.pth' of weights"):
+    with pytest.raises(FileNotFoundError, match=r"the file of weights 'other.pth' does not exist"):
         models.squeezenet1_1(weights="other.pth")
 
 
@@ -391,7 +391,7 @@ def test_names_of_old_are_loaded() -> None:
 def test_images_and_arguments_that_do_not_fit() -> None:
     with pytest.raises(AssertionError, match="Wrong image height! Expected 64 but got 32!"):
         SMALL["vit"]()(fb.zeros(1, 3, 32, 64))
-    with pytest.raises(ValueError, match="30 is no multiple of 16"):
+    with pytest.raises(ValueError, match="30 is not a multiple of 16"):
         models.VisionTransformer(30, 16, 1, 1, 8, 8)
     with pytest.raises(ValueError, match="BasicBlock only supports groups=1"):
         models.resnet18(groups=2)

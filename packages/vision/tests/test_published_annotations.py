@@ -34,7 +34,7 @@ def test_voc(tmp_path: Path) -> None:
     assert boxes[1] == (1, {"annotation": {"size": {"width": "8"}, "object": [cat]}})
     with pytest.raises(ValueError, match="Unknown value 'test' for argument image_set"):
         datasets.VOCDetection(tmp_path, image_set="test")
-    with pytest.raises(RuntimeError, match=r"VOCDetection: .*VOC2007/ImageSets/Main/test.txt is not there"):
+    with pytest.raises(RuntimeError, match=r"VOCDetection: .*VOC2007/ImageSets/Main/test.txt does not exist"):
         datasets.VOCDetection(tmp_path, year="2007", image_set="test")
 
 
@@ -47,7 +47,7 @@ def test_coco(tmp_path: Path) -> None:
     captions = datasets.CocoCaptions(tmp_path, tmp_path / "annotations.json", target_transform=tuple)
     assert captions[1][1] == ("Cat.", "Man.")
     write(tmp_path / "other.json", "[]")
-    with pytest.raises(ValueError, match="holds no annotations of COCO"):
+    with pytest.raises(ValueError, match="does not hold annotations in COCO's format"):
         datasets.CocoDetection(tmp_path, tmp_path / "other.json")
 
 
@@ -95,7 +95,7 @@ def test_streets(tmp_path: Path) -> None:
     assert datasets.Cityscapes.classes[7].name == "road" and len(datasets.Cityscapes.classes) == 35
     with pytest.raises(ValueError, match="'train_extra' for argument split if mode is 'fine'"):
         datasets.Cityscapes(tmp_path, "train_extra")
-    with pytest.raises(RuntimeError, match=r"Cityscapes: .*leftImg8bit/test is not there.*cityscapes-dataset"):
+    with pytest.raises(RuntimeError, match=r"Cityscapes: .*leftImg8bit/test does not exist.*cityscapes-dataset"):
         datasets.Cityscapes(tmp_path, "test")
 
 
@@ -134,7 +134,7 @@ def test_crowds(tmp_path: Path) -> None:
     write(
         tmp_path / "widerface/wider_face_split/wider_face_val_bbx_gt.txt", "0--Parade/a.jpg\n2\n1 2 3 4 0 0 0 0 0 0\n"
     )
-    with pytest.raises(ValueError, match=r"is damaged: the faces of 0--Parade/a\.jpg are not there"):
+    with pytest.raises(ValueError, match=r"is damaged: the faces of '0--Parade/a\.jpg' are missing"):
         datasets.WIDERFace(tmp_path, "val")
 
 
@@ -159,7 +159,7 @@ def test_sentences(kind: str, file: str, tmp_path: Path, monkeypatch: pytest.Mon
     ],
 )
 def test_what_is_not_there_is_named(make: Callable[[Path], Any], tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"^Dataset not found\. \w+: .* is not there. You can use download=True"):
+    with pytest.raises(RuntimeError, match=r"^Dataset not found\. \w+: .* does not exist. You can use download=True"):
         make(tmp_path)
 
 
@@ -188,7 +188,9 @@ def test_archives_are_fetched_and_checked(server: Any, tmp_path: Path, monkeypat
 
 def test_files_of_google_drive_need_gdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "gdown", None)
-    with pytest.raises(RuntimeError, match=r"'gdown' is required: pip install gdown\. Or fetch https://drive\.google"):
+    with pytest.raises(
+        RuntimeError, match=r"'gdown' is required: pip install gdown\. Or download https://drive\.google"
+    ):
         datasets.CelebA(tmp_path, download=True)
 
 

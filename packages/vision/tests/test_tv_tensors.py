@@ -30,7 +30,7 @@ def test_what_they_are_made_of(noise: Image.Image) -> None:
         BoundingBoxes(fb.zeros(1, 1, 4), format="XYXY", canvas_size=(8, 10))
     with pytest.raises(KeyError, match="XXYY"):
         BoundingBoxes(fb.zeros(1, 4), format="xxyy", canvas_size=(8, 10))
-    with pytest.raises(NotImplementedError, match="turned"):
+    with pytest.raises(NotImplementedError, match="rotated boxes"):
         BoundingBoxes(fb.zeros(1, 5), format="XYWHR", canvas_size=(8, 10))
     with pytest.raises(ValueError, match="clamping_mode must be None, hard or soft, got loud"):
         BoundingBoxes(fb.zeros(1, 4), format="XYXY", canvas_size=(8, 10), clamping_mode="loud")

@@ -48,7 +48,11 @@ def test_normalization_of_a_grid() -> None:
     [
         (np.zeros((2, 2)), TypeError, "tensor or list of tensors expected, got <class 'numpy.ndarray'>"),
         ([IMAGES[0], 3], TypeError, "tensor or list of tensors expected, got <class 'list'>"),
-        ([IMAGES[0], IMAGES[0, :, :2]], ValueError, r"images of one shape expected, got \[\(3, 4, 6\), \(3, 2, 6\)\]"),
+        (
+            [IMAGES[0], IMAGES[0, :, :2]],
+            ValueError,
+            r"images of the same shape expected, got shapes \[\(3, 4, 6\), \(3, 2, 6\)\]",
+        ),
         (IMAGES[0, 0, 0], ValueError, r"expected, got shape \(6,\)"),
         (IMAGES[:0], ValueError, r"expected, got shape \(0, 3, 4, 6\)"),
     ],
@@ -125,7 +129,7 @@ def test_points_are_drawn() -> None:
             "must be uint8 or float, got flambeau.int32",
         ),
         (lambda: utils.draw_bounding_boxes(BLACK[None], BOXES), ValueError, r"got shape \(1, 3, 20, 30\)"),
-        (lambda: utils.draw_bounding_boxes(BLACK, BOXES[0]), ValueError, r"boxes should be \(N, 4\)"),
+        (lambda: utils.draw_bounding_boxes(BLACK, BOXES[0]), ValueError, r"boxes should have shape \(N, 4\)"),
         (lambda: utils.draw_bounding_boxes(BLACK, BOXES.flip(1)), ValueError, "Use flambeau.vision.ops.box_convert"),
         (lambda: utils.draw_bounding_boxes(BLACK, BOXES, ["a"]), ValueError, r"boxes \(2\) and labels \(1\) mismatch"),
         (lambda: utils.draw_bounding_boxes(BLACK, BOXES, colors=["red"]), ValueError, "but got 1 < 2"),

@@ -101,15 +101,15 @@ def test_mixtures_of_a_batch() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((fb.zeros(3, 4, 4), fb.zeros(3)), r"a batch of images \(N, C, H, W\); got \(3, 4, 4\)"),
-        ((fb.zeros(2, 3, 4, 4), fb.zeros(3)), r"labels should be \(2,\) or \(2, classes\); got \(3,\)"),
+        ((fb.zeros(3, 4, 4), fb.zeros(3)), r"a batch of images \(N, C, H, W\), got \(3, 4, 4\)"),
+        ((fb.zeros(2, 3, 4, 4), fb.zeros(3)), r"labels should have shape \(2,\) or \(2, classes\), got \(3,\)"),
         ((fb.zeros(2, 3, 4, 4), fb.zeros(2, dtype=fb.int64)), "num_classes must be passed"),
     ],
 )
 def test_mixtures_that_do_not_fit(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         v2.CutMix()(*arguments)
-    with pytest.raises(ValueError, match="alpha should be positive; got 0"):
+    with pytest.raises(ValueError, match="alpha should be positive, got 0"):
         v2.MixUp(alpha=0)
 
 
@@ -205,5 +205,5 @@ def test_a_transform_of_one_s_own() -> None:
 
     image, label = Darker()(fb.full((1, 2), 8), 3)
     assert image.tolist() == [[4, 4]] and label == 3
-    with pytest.raises(NotImplementedError, match="Transform has no transform"):
+    with pytest.raises(NotImplementedError, match="Transform must define transform"):
         v2.Transform()(fb.zeros(2, 2))

@@ -85,7 +85,7 @@ def test_boxes_under_turns_and_projections() -> None:
     np.testing.assert_allclose(moved.numpy()[0], expected, atol=1e-4)
     mapped = F.perspective(box, [[0, 0], [60, 0], [60, 40], [0, 40]], [[5, 0], [65, 0], [65, 40], [5, 40]])
     np.testing.assert_allclose(mapped.numpy(), [[15, 8, 35, 20]], atol=1e-4)
-    with pytest.raises(NotImplementedError, match="elastic_transform does not move boxes"):
+    with pytest.raises(NotImplementedError, match="elastic_transform does not support bounding boxes"):
         F.elastic_transform(box, fb.zeros(1, 40, 60, 2))
     with pytest.raises(ValueError, match="Padding mode 'edge' is not supported with bounding boxes"):
         F.pad(box, 3, padding_mode="edge")

@@ -72,14 +72,16 @@ def test_names_that_mean_nothing() -> None:
         models.get_weight("IMAGENET1K_V1")
     with pytest.raises(ValueError, match="The weight enum 'ResNet51_Weights'"):
         models.get_weight("ResNet51_Weights.DEFAULT")
-    with pytest.raises(ValueError, match="ResNet18_Weights has IMAGENET1K_V1, DEFAULT"):
+    with pytest.raises(ValueError, match="The weights of ResNet18_Weights are: IMAGENET1K_V1, DEFAULT"):
         models.get_weight("ResNet18_Weights.IMAGENET1K_V2")
-    with pytest.raises(KeyError, match="ResNet18_Weights has no 'IMAGENET1K_V2', but IMAGENET1K_V1, DEFAULT"):
+    with pytest.raises(
+        KeyError, match=r"ResNet18_Weights has no weights 'IMAGENET1K_V2'. Its weights are: IMAGENET1K_V1, DEFAULT"
+    ):
         models.resnet18(weights="IMAGENET1K_V2")
     expected = r"expected ResNet18_Weights but received ResNet50_Weights.IMAGENET1K_V2"
     with pytest.raises(TypeError, match=expected):
         models.resnet18(weights=models.ResNet50_Weights.DEFAULT)
-    with pytest.raises(ValueError, match="vit_h_14: nothing is published for it that 'pretrained=True' could mean"):
+    with pytest.raises(ValueError, match="vit_h_14: there are no published weights for pretrained=True"):
         models.vit_h_14(pretrained=True)
 
 

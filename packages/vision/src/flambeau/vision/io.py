@@ -46,7 +46,7 @@ def decode_image(
         return read_image(input, mode)
     if input.dtype is not fb.uint8 or input.ndim != 1 or input.numel() == 0:
         found = f"{input.dtype}, {tuple(input.shape)}"
-        raise RuntimeError(f"Expected a non empty 1-dimensional tensor of uint8 with the bytes of a file; got {found}")
+        raise RuntimeError(f"Expected a non empty 1-dimensional tensor of uint8 with the bytes of a file, got {found}")
     wanted = ImageReadMode[mode] if isinstance(mode, str) else mode
     try:
         with Image.open(io.BytesIO(input.numpy().tobytes())) as image:
@@ -98,7 +98,7 @@ def encode_jpeg(input: fb.Tensor, quality: int = 75) -> fb.Tensor:
 def _encoded(input: fb.Tensor, format: str, **options: Any) -> fb.Tensor:
     if input.dtype is not fb.uint8 or input.ndim != 3 or input.shape[0] not in (1, 3):
         found = f"{input.dtype}, {tuple(input.shape)}"
-        raise RuntimeError(f"Expected a tensor of uint8 (1, H, W) or (3, H, W) to encode; got {found}")
+        raise RuntimeError(f"Expected a tensor of uint8 (1, H, W) or (3, H, W) to encode, got {found}")
     pixels = np.ascontiguousarray(input.cpu().permute(1, 2, 0).numpy())
     buffer = io.BytesIO()
     Image.fromarray(pixels[..., 0] if len(input) == 1 else pixels).save(buffer, format, **options)
@@ -123,5 +123,5 @@ def read_file(path: str | Path) -> fb.Tensor:
 def write_file(filename: str | Path, data: fb.Tensor) -> None:
     """Write a tensor of bytes into a file. Raises: RuntimeError for another dtype."""
     if data.dtype is not fb.uint8:
-        raise RuntimeError(f"Input tensor elements should be uint8; got {data.dtype}")
+        raise RuntimeError(f"Input tensor elements should be uint8, got {data.dtype}")
     Path(filename).write_bytes(data.cpu().numpy().tobytes())

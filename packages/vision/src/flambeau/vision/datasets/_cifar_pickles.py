@@ -32,7 +32,7 @@ class _Array(_Record):
     def value(self) -> np.ndarray:
         _, shape, dtype, fortran, content = self.state
         if not (isinstance(dtype, _Dtype) and dtype.arguments[0] in ("u1", b"u1") and fortran is False):
-            raise TypeError("its array is not of uint8 in C order")
+            raise TypeError("its array does not hold uint8 in C order")
         return np.frombuffer(_as_bytes(content), np.uint8).reshape(shape).copy()
 
 

@@ -38,7 +38,7 @@ class CocoIndex:
         with open(annotation_file, encoding="utf-8") as file:
             self.dataset = json.load(file)
         if not isinstance(self.dataset, dict) or "images" not in self.dataset:
-            raise ValueError(f"{annotation_file} holds no annotations of COCO: there is no list of images")
+            raise ValueError(f"{annotation_file} does not hold annotations in COCO's format: it has no list 'images'")
         self.imgs = self._by_number("images")
         self.anns = self._by_number("annotations")
         self.cats = self._by_number("categories")

@@ -11,7 +11,7 @@ from flambeau.hub._transfer import fetch
 
 from .utils import calculate_md5
 
-_FAILED = "could not download {name}:\n{failures}\nWhat has arrived is kept, and the next try goes on from there."
+_FAILED = "could not download {name}:\n{failures}\nThe partial download is kept, and the next attempt resumes it."
 
 
 def download(urls: Sequence[str], path: Path, md5: str | None, timeout: float = 30.0) -> None:

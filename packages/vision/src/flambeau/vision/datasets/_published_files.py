@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from .utils import download_url, extract_archive
 
-_NOT_FOUND = "Dataset not found. {dataset}: {missing} is not there. {advice}"
+_NOT_FOUND = "Dataset not found. {dataset}: {missing} does not exist. {advice}"
 _DOWNLOAD = "You can use download=True to download it."
-_BY_HAND = "It is not published where a program could fetch it: see {home}."
+_BY_HAND = "It cannot be downloaded automatically: download it from {home}."
 
 
 class Published(NamedTuple):
@@ -91,7 +91,7 @@ def read_mat(path: str | Path, **options: Any) -> dict[str, Any]:
     try:
         loadmat = importlib.import_module("scipy.io").loadmat
     except ModuleNotFoundError:
-        raise RuntimeError(f"Scipy is not found. Reading {path} needs it: pip install scipy") from None
+        raise RuntimeError(f"Scipy is not found. It is needed to read {path}: pip install scipy") from None
     content: dict[str, Any] = loadmat(path, **options)
     return content
 

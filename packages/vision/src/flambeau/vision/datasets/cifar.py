@@ -15,7 +15,7 @@ from .vision import Transform, VisionDataset, as_image
 
 _NOT_FOUND = (
     "Dataset not found. {dataset}: {name} is not in {folder}. "
-    "You can use download=True to download it, or root= the folder that holds {base}."
+    "You can use download=True to download it, or pass the folder that contains {base} as root."
 )
 _PIXELS = 3 * 32 * 32
 
@@ -100,7 +100,9 @@ class CIFAR10(VisionDataset):
                 for name in names:
                     self._unpack(packed, name)
         except (tarfile.TarError, EOFError, KeyError) as error:
-            raise RuntimeError(f"{archive} is damaged, or not that of {type(self).__name__}: {error}") from error
+            raise RuntimeError(
+                f"{archive} is damaged or is not the archive of {type(self).__name__}: {error}"
+            ) from error
 
     def _unpack(self, packed: tarfile.TarFile, name: str) -> None:
         source = packed.extractfile(f"{self.base_folder}/{name}")
@@ -125,7 +127,9 @@ class CIFAR10(VisionDataset):
     def _load_classes(self) -> list[str]:
         names = self._read(self.meta["filename"]).get(self.meta["key"])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise ValueError(f"{self._folder / self.meta['filename']} holds no list of names {self.meta['key']!r}")
+            raise ValueError(
+                f"{self._folder / self.meta['filename']} does not hold a list of names {self.meta['key']!r}"
+            )
         return names
 
     def _load_batch(self, name: str) -> tuple[np.ndarray, list[int]]:
@@ -133,20 +137,20 @@ class CIFAR10(VisionDataset):
         path, found = self._folder / name, self._read(name)
         pixels, labels = found.get("data"), found.get(self.meta["labels"])
         if not (isinstance(pixels, np.ndarray) and pixels.ndim == 2 and pixels.shape[1] == _PIXELS):
-            raise ValueError(f"{path} holds no images: its 'data' is {_described(pixels)}, not uint8 (N, {_PIXELS})")
+            raise ValueError(f"{path} should hold an array of shape (N, {_PIXELS}) as 'data', got {_described(pixels)}")
         if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-            raise ValueError(f"{path} holds no list of integers {self.meta['labels']!r}")
+            raise ValueError(f"{path} does not hold a list of integers {self.meta['labels']!r}")
         if len(pixels) != len(labels):
             raise ValueError(f"{path} holds {len(pixels)} images, but {len(labels)} labels")
         if labels and not (min(labels) >= 0 and max(labels) < len(self.classes)):
             raise ValueError(
-                f"{path} holds labels {min(labels)} to {max(labels)}; there are {len(self.classes)} classes"
+                f"{path} holds labels from {min(labels)} to {max(labels)}, but there are {len(self.classes)} classes"
             )
         return pixels, labels
 
 
 def _described(value: Any) -> str:
-    return f"an array {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 class CIFAR100(CIFAR10):

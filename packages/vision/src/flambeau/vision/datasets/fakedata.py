@@ -36,7 +36,7 @@ class FakeData(VisionDataset):
     ) -> None:
         super().__init__(transform=transform, target_transform=target_transform)
         if image_size[0] not in (1, 3):
-            raise ValueError(f"image_size is (channels, height, width) with 1 or 3 channels; got {image_size}")
+            raise ValueError(f"image_size should be (channels, height, width) with 1 or 3 channels, got {image_size}")
         self.size = size
         self.num_classes = num_classes
         self.image_size = image_size

@@ -74,7 +74,7 @@ class ImageNet(ImageFolder):
 def load_meta_file(root: str | Path, file: str | None = None) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """Return the names of each class by folder, and the class folders of the validation images."""
     path = Path(root) / (file or META_FILE)
-    require(load_meta_file, [path], "ImageNet(root) makes it from the archive of the development kit.")
+    require(load_meta_file, [path], "ImageNet(root) creates it from the archive of the development kit.")
     names, validation = fb.load(path)
     return names, validation
 

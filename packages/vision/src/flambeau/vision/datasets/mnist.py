@@ -16,7 +16,7 @@ from .vision import Transform, VisionDataset, as_image
 
 _NOT_FOUND = (
     "Dataset not found. {dataset}: {name} is neither in {folder} nor in {root}, plain or compressed. "
-    "You can use download=True to download it, or root= the folder where it lies."
+    "You can use download=True to download it, or pass the folder that contains it as root."
 )
 _PACKED = ("", ".gz", ".xz")
 
@@ -155,7 +155,7 @@ class MNIST(VisionDataset):
     def _labels(self, path: Path, labels: np.ndarray) -> np.ndarray:
         check_elements(path, labels, "labels", 1, np.uint8)
         if len(labels) and labels.max() >= len(self.classes):
-            raise ValueError(f"{path} holds the label {labels.max()}; there are {len(self.classes)} classes")
+            raise ValueError(f"{path} holds the label {labels.max()}, but there are {len(self.classes)} classes")
         return labels
 
 
@@ -163,7 +163,7 @@ def check_elements(path: Path, array: np.ndarray, kind: str, dimensions: int, dt
     """Raise ValueError if the array of a file has another dtype or number of dimensions."""
     if array.ndim != dimensions or array.dtype != dtype:
         wanted = f"{kind} ({np.dtype(dtype)} in {dimensions} dimensions)"
-        raise ValueError(f"{path} does not hold {wanted} but {array.dtype} elements in {array.ndim} dimensions")
+        raise ValueError(f"{path} should hold {wanted}, got {array.dtype} in {array.ndim} dimensions")
 
 
 class FashionMNIST(MNIST):

@@ -62,7 +62,7 @@ class PCAM(VisionDataset):
         try:
             self.h5py: Any = importlib.import_module("h5py")
         except ModuleNotFoundError:
-            raise RuntimeError("h5py is not found. This dataset needs it: pip install h5py") from None
+            raise RuntimeError("h5py is not found. PCAM needs it to read its files: pip install h5py") from None
         self._split = verify_str_arg(split, "split", _FILES)
         super().__init__(root, transform=transform, target_transform=target_transform)
         folder = Path(self.root) / "pcam"

@@ -42,13 +42,13 @@ class StanfordCars(ListedImages):
         super().__init__(root, transform, target_transform, loader)
         self._split = verify_str_arg(split, "split", ("train", "test"))
         if download:
-            raise ValueError("The files of StanfordCars are not published where a program could fetch them any more.")
+            raise ValueError("The files of StanfordCars are no longer available for automatic download.")
         folder = Path(self.root) / "stanford_cars"
         names = folder / "devkit" / "cars_meta.mat"
         test = folder / "cars_test_annos_withlabels.mat"
         listing = folder / "devkit" / "cars_train_annos.mat" if split == "train" else test
         images = folder / f"cars_{split}"
-        require(self, [names, listing, images], "Fetch the files by hand, and put them there.")
+        require(self, [names, listing, images], "Download the files by hand, and put them there.")
         self._name_classes(read_mat(names, squeeze_me=True)["class_names"].reshape(-1).tolist())
         annotations = read_mat(listing, squeeze_me=True)["annotations"].reshape(-1)
         self._list((str(images / str(each["fname"])), int(each["class"]) - 1) for each in annotations)

@@ -89,13 +89,13 @@ def download_file_from_google_drive(
         gdown = importlib.import_module("gdown")
     except ModuleNotFoundError:
         raise RuntimeError(
-            f"To download files from GDrive, 'gdown' is required: pip install gdown. Or fetch "
+            f"To download files from GDrive, 'gdown' is required: pip install gdown. Or download "
             f"https://drive.google.com/file/d/{file_id} and save it as {path}"
         ) from None
     path.parent.mkdir(parents=True, exist_ok=True)
     gdown.download(id=file_id, output=str(path), quiet=False)
     if not check_integrity(path, md5):
-        raise RuntimeError(f"{path} did not arrive, or is not the published file: its MD5 is not {md5}")
+        raise RuntimeError(f"the download of {path} failed, or it is not the published file: its MD5 is not {md5}")
 
 
 def download_url(url: str, root: str | Path, filename: str | Path | None = None, md5: str | None = None) -> None:
@@ -134,7 +134,7 @@ def extract_archive(from_path: str | Path, to_path: str | Path | None = None, re
     try:
         result = _unpack(archive, folder)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise RuntimeError(f"{archive} is damaged or no archive: {error}") from error
+        raise RuntimeError(f"{archive} is damaged or is not an archive: {error}") from error
     if remove_finished:
         archive.unlink()
     return str(result)
@@ -154,7 +154,7 @@ def _unpack(archive: Path, folder: Path) -> Path:
         return folder
     opener = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(archive.suffix)
     if opener is None:
-        raise RuntimeError(f"{archive} is damaged or no archive: none of tar, zip, gz, xz and bz2")
+        raise RuntimeError(f"{archive} is damaged or is not an archive: expected tar, zip, gz, xz or bz2")
     target = folder / archive.stem
     with opener(archive) as source, target.open("wb") as file:  # type: ignore[operator]
         shutil.copyfileobj(source, file)
@@ -183,6 +183,8 @@ def _harmless(bundle: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo
         if not target.is_relative_to(folder):
             raise tarfile.TarError(f"{member.name!r} would be extracted to '{target}', which is outside '{folder}'")
         if not (member.isfile() or member.isdir()):
-            raise tarfile.TarError(f"{member.name!r} is a link or a device, which are unpacked from Python 3.11.4 on")
+            raise tarfile.TarError(
+                f"{member.name!r} is a link or a device, which only Python 3.11.4 and later can extract"
+            )
         member.name = str(target.relative_to(folder))
         yield member

@@ -52,10 +52,10 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
         self.transforms = StandardTransform(transform, target_transform) if separate else transforms
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        raise NotImplementedError(f"{type(self).__name__} has no __getitem__")
+        raise NotImplementedError(f"{type(self).__name__} must define __getitem__(self, index)")
 
     def __len__(self) -> int:
-        raise NotImplementedError(f"{type(self).__name__} has no __len__")
+        raise NotImplementedError(f"{type(self).__name__} must define __len__(self)")
 
     def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:
         if self.transforms is not None and not isinstance(self.transforms, StandardTransform):

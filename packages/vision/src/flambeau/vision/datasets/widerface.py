@@ -89,6 +89,6 @@ def _annotated(path: Path) -> Iterator[tuple[str, dict[str, fb.Tensor]]]:
             count = max(int(next(lines)), 1)  # an image without a face has a line of zeros
             table = fb.tensor([[int(field) for field in next(lines).split()] for _ in range(count)])
         except (StopIteration, ValueError) as error:
-            raise ValueError(f"{path} is damaged: the faces of {name} are not there") from error
+            raise ValueError(f"{path} is damaged: the faces of {name!r} are missing or invalid") from error
         faces = {"bbox": table[:, :4].clone()}
         yield name, faces | {mark: table[:, 4 + column].clone() for column, mark in enumerate(_MARKS)}

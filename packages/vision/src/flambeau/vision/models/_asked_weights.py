@@ -14,7 +14,7 @@ from . import _published
 from ._weights import WeightsEnum
 
 _NOT_PUBLISHED = (
-    "{name}: nothing is published for it that {asked!r} could mean. Pass the path of a saved state_dict, or None for "
+    "{name}: there are no published weights for {asked}. Pass the path of a saved state_dict, or weights=None for "
     "random weights"
 )
 
@@ -74,7 +74,7 @@ def asked_weights(name: str, weights: Any, pretrained: bool = False) -> AskedWei
     if (file := _file(name, weights, kind)) is not None:
         return AskedWeights(_published_as(os.path.basename(file), kind), weights)
     if kind is None:
-        raise ValueError(_NOT_PUBLISHED.format(name=name, asked=weights))
+        raise ValueError(_NOT_PUBLISHED.format(name=name, asked=f"weights={weights!r}"))
     return AskedWeights(kind.verify(weights))
 
 
@@ -90,7 +90,7 @@ def _file(name: str, weights: Any, kind: type[WeightsEnum] | None) -> str | None
     if os.path.exists(weights):
         return weights
     if os.sep in weights or os.path.splitext(weights)[1] in (".pth", ".pt", ".safetensors"):
-        raise FileNotFoundError(f"{name}: there is no file {weights!r} of weights")
+        raise FileNotFoundError(f"{name}: the file of weights {weights!r} does not exist")
     return None
 
 

@@ -97,7 +97,7 @@ def get_model_builder(name: str) -> Callable[..., nn.Module]:
     try:
         return _BUILDERS[name.lower()]
     except KeyError:
-        raise ValueError(f"Unknown model {name}. There are: {', '.join(list_models())}") from None
+        raise ValueError(f"Unknown model {name}. Available models: {', '.join(list_models())}") from None
 
 
 def get_model(name: str, **config: Any) -> nn.Module:
@@ -136,12 +136,14 @@ def get_weight(name: str) -> WeightsEnum:
     """
     kind, point, member = name.partition(".")
     if not point:
-        raise ValueError(f"Invalid weight name provided: '{name}'. It is one such as 'ResNet50_Weights.DEFAULT'.")
+        raise ValueError(f"Invalid weight name provided: '{name}'. Expected a name such as 'ResNet50_Weights.DEFAULT'.")
     if kind not in table():
         raise ValueError(f"The weight enum '{kind}' for the specific method couldn't be retrieved.")
     weights = enumeration(kind)
     if member not in weights.__members__:
-        raise ValueError(f"The weight {name!r} does not exist; {kind} has {', '.join(weights.__members__)}.")
+        raise ValueError(
+            f"The weight {name!r} does not exist. The weights of {kind} are: {', '.join(weights.__members__)}."
+        )
     return weights[member]
 
 

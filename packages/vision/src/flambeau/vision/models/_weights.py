@@ -11,8 +11,8 @@ from urllib.error import URLError
 import flambeau as fb
 
 _NO_FILE = (
-    "The weights {weights!r} could not be fetched, and {folder} has no file {file}. Where there is a network, fetch "
-    "{url} and put it there, or pass its path: weights={file!r}. Without weights, weights=None gives random ones."
+    "The weights {weights!r} could not be downloaded, and {folder} has no file {file}. Download {url} on a machine "
+    "with a network and put it there, or pass its path: weights={file!r}. For random weights, pass weights=None."
 )
 
 
@@ -57,7 +57,7 @@ class WeightsEnum(enum.Enum):
             raise TypeError(f"Invalid Weight class provided; expected {cls.__name__} but received {found}.")
         name = obj.removeprefix(f"{cls.__name__}.")
         if name not in cls.__members__:
-            raise KeyError(f"{cls.__name__} has no {name!r}, but {', '.join(cls.__members__)}")
+            raise KeyError(f"{cls.__name__} has no weights {name!r}. Its weights are: {', '.join(cls.__members__)}")
         return cls[name]
 
     def get_state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class ConvNeXt(nn.Module):
     ) -> None:
         super().__init__()
         if len(channels) != len(layers) or not channels:
-            raise ValueError(f"one number of layers for each stage's channels, got {layers} for {channels}")
+            raise ValueError(f"layers and channels should have one entry for each stage, got {layers} and {channels}")
         norm = norm_layer or _NORM
         stem = {"kernel_size": 4, "stride": 4, "padding": 0}
         parts: list[nn.Module] = [

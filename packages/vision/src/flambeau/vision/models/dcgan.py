@@ -9,7 +9,7 @@ from flambeau import nn
 def _stages(image_size: int) -> int:
     stages = image_size.bit_length() - 3
     if image_size < 8 or image_size != 4 << stages:
-        raise ValueError(f"image_size should be a power of two from 8 on; got {image_size}")
+        raise ValueError(f"image_size should be a power of two and at least 8, got {image_size}")
     return stages
 
 

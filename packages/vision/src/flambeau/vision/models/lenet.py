@@ -39,7 +39,7 @@ class LeNet(nn.Module):
         super().__init__()
         if image_size < _SMALLEST:
             raise ValueError(
-                f"LeNet wants images of at least {_SMALLEST}x{_SMALLEST} pixels; got image_size={image_size}"
+                f"LeNet needs images of at least {_SMALLEST}x{_SMALLEST} pixels, got image_size={image_size}"
             )
         first_padding, second_padding = 2 * (image_size < 32), 2 * (image_size < 28)
         size = image_size

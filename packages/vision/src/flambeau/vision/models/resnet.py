@@ -44,7 +44,9 @@ class BasicBlock(nn.Module):
         super().__init__()
         norm = norm_layer or nn.BatchNorm2d
         if groups != 1 or base_width != 64:
-            raise ValueError(f"BasicBlock only supports groups=1 and base_width=64; got {groups} and {base_width}")
+            raise ValueError(
+                f"BasicBlock only supports groups=1 and base_width=64, got groups={groups} and base_width={base_width}"
+            )
         if dilation > 1:
             raise NotImplementedError("Dilation > 1 not supported in BasicBlock")
         self.conv1 = _conv3x3(inplanes, planes, stride)

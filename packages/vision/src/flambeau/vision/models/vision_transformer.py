@@ -146,7 +146,7 @@ class VisionTransformer(nn.Module):
     ) -> None:
         super().__init__()
         if image_size % patch_size:
-            raise ValueError(f"Input shape indivisible by patch size! {image_size} is no multiple of {patch_size}")
+            raise ValueError(f"Input shape indivisible by patch size! {image_size} is not a multiple of {patch_size}")
         self.image_size = image_size
         self.patch_size = patch_size
         self.hidden_dim = hidden_dim

@@ -80,12 +80,12 @@ def _groups(
     channels, of_weight = input.shape[1], weight.shape[1]
     if channels % groups or (channels % of_weight if of_weight else channels):
         raise RuntimeError(
-            f"{channels} channels cannot be divided among {groups} groups of offsets, or for weights "
-            f"{tuple(weight.shape)}"
+            f"the number of input channels should be a multiple of the number of offset groups and of weight.shape[1], "
+            f"got {channels}, {groups} and {of_weight}"
         )
     for name, given, count in (("offset", offset, 2 * groups * taps), ("mask", mask, groups * taps)):
         if given is not None and tuple(given.shape) != (len(input), count, *size):
-            raise RuntimeError(f"{name} should be {(len(input), count, *size)}; got {tuple(given.shape)}")
+            raise RuntimeError(f"{name} should have shape {(len(input), count, *size)}, got {tuple(given.shape)}")
     return groups
 
 
@@ -139,7 +139,7 @@ class DeformConv2d(nn.Module):
         super().__init__()
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % groups:
-                raise ValueError(f"{name} must be divisible by groups; got {channels} and {groups}")
+                raise ValueError(f"{name} must be divisible by groups, got {channels} and {groups}")
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = pair(kernel_size)

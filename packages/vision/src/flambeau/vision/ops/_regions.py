@@ -22,21 +22,25 @@ def as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
 def shaped_as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
     """Do what :func:`as_regions` does without looking at elements."""
     if input.ndim != 4:
-        raise ValueError(f"input should be (N, C, H, W); got shape {tuple(input.shape)}")
+        raise ValueError(f"input should have shape (N, C, H, W), got shape {tuple(input.shape)}")
     if not isinstance(boxes, fb.Tensor):
         if len(boxes) != len(input) or any(each.ndim != 2 or each.shape[1] != 4 for each in boxes):
             shapes = [tuple(each.shape) for each in boxes]
-            raise ValueError(f"boxes should be a list of {len(input)} tensors (L, 4), one for each map; got {shapes}")
+            raise ValueError(
+                f"boxes should be a list of {len(input)} tensors of shape (L, 4), one per image, got shapes {shapes}"
+            )
         return numbered(boxes)
     if boxes.ndim != 2 or boxes.shape[1] != 5:
-        raise ValueError(f"The boxes tensor shape is not correct as Tensor[K, 5]; got {tuple(boxes.shape)}")
+        raise ValueError(f"The boxes tensor shape is not correct as Tensor[K, 5], got {tuple(boxes.shape)}")
     return boxes
 
 
 def check_numbers(input: fb.Tensor, regions: fb.Tensor) -> None:
     """Raise ValueError if the batch index of a region ``(K, 5)`` is out of range."""
     if len(regions) and not (regions[:, 0].min() >= 0 and regions[:, 0].max() < len(input)):
-        raise ValueError(f"boxes name maps from 0 to {len(input) - 1}; got {regions[:, 0].tolist()}")
+        raise ValueError(
+            f"boxes[:, 0] should be indices of images from 0 to {len(input) - 1}, got {regions[:, 0].tolist()}"
+        )
 
 
 def numbered(boxes: Sequence[fb.Tensor]) -> fb.Tensor:

@@ -104,7 +104,7 @@ def ps_roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale
 def _channels_of_bin(input: fb.Tensor, height: int, width: int) -> int:
     if input.shape[1] % (height * width):
         raise ValueError(
-            f"input channels must be a multiple of pooling height * pooling width; got {input.shape[1]} for a grid of "
+            f"input channels must be a multiple of pooling height * pooling width, got {input.shape[1]} for a grid of "
             f"{height} by {width}"
         )
     return input.shape[1] // (height * width)

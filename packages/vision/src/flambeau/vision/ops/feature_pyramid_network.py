@@ -24,7 +24,7 @@ class ExtraFPNBlock(nn.Module):
     """
 
     def forward(self, results: Maps, x: Maps, names: list[str]) -> tuple[Maps, list[str]]:
-        raise NotImplementedError(f"{type(self).__name__} has no forward")
+        raise NotImplementedError(f"{type(self).__name__} must define forward(self, results, x, names)")
 
 
 class FeaturePyramidNetwork(nn.Module):

@@ -45,5 +45,5 @@ def check_probability(p: Any) -> float:
     Raises: ValueError.
     """
     if not isinstance(p, int | float) or not 0.0 <= p <= 1.0:
-        raise ValueError(f"p should be a number from 0 to 1; got {p!r}")
+        raise ValueError(f"p should be a number from 0 to 1, got {p!r}")
     return float(p)

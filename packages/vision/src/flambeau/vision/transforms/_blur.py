@@ -129,7 +129,7 @@ class GaussianBlur(nn.Module):
         super().__init__()
         self.kernel_size = _pair(kernel_size, "kernel_size", int)
         if any(width % 2 == 0 or width < 1 for width in self.kernel_size):
-            raise ValueError(f"Kernel size value should be an odd and positive number; got {kernel_size}")
+            raise ValueError(f"Kernel size value should be an odd and positive number, got {kernel_size}")
         self.sigma = _pair(sigma, "sigma", float)
         if not 0.0 < self.sigma[0] <= self.sigma[1]:
             raise ValueError(f"sigma values should be positive and of the form (min, max). Got {sigma}")

@@ -64,7 +64,7 @@ def rgb_to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
     flambeau.Size([1, 1, 1])
     """
     if num_output_channels not in (1, 3):
-        raise ValueError(f"num_output_channels should be either 1 or 3; got {num_output_channels}")
+        raise ValueError(f"num_output_channels should be either 1 or 3, got {num_output_channels}")
     if isinstance(img, Image.Image):
         gray = img.convert("L")
         return gray if num_output_channels == 1 else Image.merge("RGB", (gray, gray, gray))
@@ -325,6 +325,6 @@ class ColorJitter(nn.Module):
 
 def _jitter(value: Any, name: str, center: float, bound: tuple[float, float]) -> Bounds:
     if isinstance(value, int | float) and bound[1] < value:
-        raise ValueError(f"{name} values should be within {bound}; got {value}")
+        raise ValueError(f"{name} values should be within {bound}, got {value}")
     low, high = interval(value, name, center, bound)
     return None if low == high == center else (low, high)

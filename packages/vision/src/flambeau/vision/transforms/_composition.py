@@ -94,11 +94,11 @@ class RandomTransforms:
 
     def __init__(self, transforms: Transforms) -> None:
         if not isinstance(transforms, Sequence):
-            raise TypeError("Argument transforms should be a sequence")
+            raise TypeError(f"Argument transforms should be a sequence, got {type(transforms).__name__!r}")
         self.transforms = transforms
 
     def __call__(self, img: Any, *parts: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} has no __call__")
+        raise NotImplementedError(f"{type(self).__name__} must define __call__(self, img)")
 
     def __repr__(self) -> str:
         return _listed(type(self).__name__, map(repr, self.transforms))
@@ -158,9 +158,9 @@ class RandomChoice(RandomTransforms):
     def __init__(self, transforms: Transforms, p: Sequence[float] | None = None) -> None:
         super().__init__(transforms)
         if p is not None and not isinstance(p, Sequence):
-            raise TypeError("Argument p should be a sequence")
+            raise TypeError(f"Argument p should be a sequence, got {type(p).__name__!r}")
         if p is not None and len(p) != len(transforms):
-            raise ValueError(f"p has {len(p)} probabilities for {len(transforms)} transforms")
+            raise ValueError(f"p should have a probability for each of the {len(transforms)} transforms, got {len(p)}")
         self.p = p
 
     def __call__(self, img: Any, *parts: Any) -> Any:

@@ -138,7 +138,7 @@ def to_pil_image(pic: fb.Tensor | np.ndarray, mode: str | None = None) -> Image.
         raise TypeError(f"Input type {array.dtype} is not supported")
     permitted = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGBX")}[channels]
     if mode is not None and mode not in permitted:
-        raise ValueError(f"Only modes {list(permitted)} are supported for {channels}-channel inputs; got {mode}")
+        raise ValueError(f"Only modes {list(permitted)} are supported for {channels}-channel inputs, got {mode}")
     return Image.frombytes(mode or permitted[0], (array.shape[1], array.shape[0]), array.tobytes())
 
 

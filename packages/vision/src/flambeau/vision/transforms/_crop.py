@@ -317,9 +317,9 @@ class RandomResizedCrop(nn.Module):
         self.size = pair_of_sizes(size, _TWO_SIZES)
         for name, value in (("Scale", scale), ("Ratio", ratio)):
             if not isinstance(value, Sequence):
-                raise TypeError(f"{name} should be a sequence")
+                raise TypeError(f"{name} should be a sequence, got {value!r}")
             if len(value) != 2 or not 0 < value[0] <= value[1]:
-                raise ValueError(f"{name} should be of kind (min, max), both positive; got {value}")
+                raise ValueError(f"{name} should be of kind (min, max), both positive, got {value}")
         self.scale = scale
         self.ratio = ratio
         self.interpolation = interpolation_mode(interpolation)

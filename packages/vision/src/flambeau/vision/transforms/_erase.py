@@ -81,16 +81,18 @@ class RandomErasing(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(value, numbers.Number | str | tuple | list):
-            raise TypeError("Argument value should be either a number or str or a sequence")
+            raise TypeError(
+                f"Argument value should be either a number or str or a sequence, got {type(value).__name__!r}"
+            )
         if isinstance(value, str) and value != "random":
-            raise ValueError(f"If value is str, it should be 'random'; got {value!r}")
+            raise ValueError(f"If value is str, it should be 'random', got {value!r}")
         for name, bounds in (("Scale", scale), ("Ratio", ratio)):
             if not isinstance(bounds, Sequence):
-                raise TypeError(f"{name} should be a sequence")
+                raise TypeError(f"{name} should be a sequence, got {bounds!r}")
             if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1]:
-                raise ValueError(f"{name} should be of kind (min, max); got {bounds}")
+                raise ValueError(f"{name} should be of kind (min, max), got {bounds}")
         if scale[1] > 1:
-            raise ValueError(f"Scale should be between 0 and 1; got {scale}")
+            raise ValueError(f"Scale should be between 0 and 1, got {scale}")
         self.p = check_probability(p)
         self.scale = scale
         self.ratio = ratio
@@ -121,7 +123,7 @@ class RandomErasing(nn.Module):
             channels = get_dimensions(img)[0]
             if len(value) not in (1, channels):
                 raise ValueError(
-                    f"value should be a number or a sequence of {channels}, the image's channels; got {value}"
+                    f"value should be a number or a sequence of {channels} numbers, one per channel, got {value}"
                 )
         i, j, h, w, content = self.get_params(img, self.scale, self.ratio, value)
         return img if content is img else erase(img, i, j, h, w, content, self.inplace)

@@ -98,10 +98,10 @@ class RandomAffine(nn.Module):
         self.degrees = list(interval(degrees, "degrees"))
         _check_point(translate, "translate")
         if translate is not None and not all(0.0 <= share <= 1.0 for share in translate):
-            raise ValueError(f"translation values should be between 0 and 1; got {translate}")
+            raise ValueError(f"translation values should be between 0 and 1, got {translate}")
         _check_point(scale, "scale")
         if scale is not None and not all(factor > 0 for factor in scale):
-            raise ValueError(f"scale values should be positive; got {scale}")
+            raise ValueError(f"scale values should be positive, got {scale}")
         _check_point(center, "center")
         self.translate = translate
         self.scale = scale
@@ -169,7 +169,7 @@ class RandomPerspective(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= distortion_scale <= 1:
-            raise ValueError(f"distortion_scale should be between 0 and 1; got {distortion_scale}")
+            raise ValueError(f"distortion_scale should be between 0 and 1, got {distortion_scale}")
         self.p = check_probability(p)
         self.interpolation = interpolation_mode(interpolation)
         self.distortion_scale = distortion_scale

@@ -34,7 +34,9 @@ def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], in
     channels = tensor.shape[-3]
     if any(len(values) not in (1, channels) for values in (mean, std)):
         values = f"{len(mean)} means and {len(std)} standard deviations"
-        raise ValueError(f"normalize has {values}, which do not fit an image of shape {tuple(tensor.shape)}")
+        raise ValueError(
+            f"mean and std should have one number per channel, got {values} for an image of shape {tuple(tensor.shape)}"
+        )
     center, scale = _columns(tuple(mean), tuple(std), tensor.dtype, tensor.device)
     return (tensor.sub_(center) if inplace else tensor - center).div_(scale)
 
@@ -68,7 +70,7 @@ class Normalize(nn.Module):
             if not isinstance(values, Iterable):
                 raise TypeError(f"Normalize: {name} holds a number per channel, got {values!r}; write [{values!r}]")
         if not all(std):
-            raise ValueError(f"std must hold no zeros; got {list(std)}")
+            raise ValueError(f"std must hold no zeros, got {list(std)}")
         self.mean = mean
         self.std = std
         self.inplace = inplace
@@ -99,7 +101,9 @@ class LinearTransformation(nn.Module):
         if rows != columns:
             raise ValueError(f"transformation_matrix should be square. Got [{rows} x {columns}] rectangular matrix.")
         if mean_vector.shape[0] != rows:
-            raise ValueError(f"mean_vector should have the length {rows} of the matrix. Got {mean_vector.shape[0]}")
+            raise ValueError(
+                f"mean_vector should have length {rows}, like the transformation_matrix. Got {mean_vector.shape[0]}"
+            )
         self.transformation_matrix = transformation_matrix
         self.mean_vector = mean_vector
 

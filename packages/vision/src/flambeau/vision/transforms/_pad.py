@@ -60,7 +60,9 @@ def pad(img: Any, padding: int | Sequence[int], fill: Any = 0, padding_mode: str
     """
     left, top, right, bottom = _sides(padding)
     if not isinstance(fill, numbers.Number | tuple | list):
-        raise TypeError(f"Got inappropriate fill arg {fill!r}: a number or one per channel is wanted")
+        raise TypeError(
+            f"Got inappropriate fill arg {fill!r}: expected a number or a sequence with a number per channel"
+        )
     if padding_mode not in _MODES:
         raise ValueError(f"Padding mode should be either constant, edge, reflect or symmetric. Got {padding_mode!r}")
     if isinstance(img, Image.Image):
@@ -72,7 +74,7 @@ def _sides(padding: Any) -> tuple[int, int, int, int]:
     if isinstance(padding, numbers.Number):
         padding = (padding,)
     if not isinstance(padding, tuple | list):
-        raise TypeError(f"Got inappropriate padding arg {padding!r}: an int or a sequence of ints is wanted")
+        raise TypeError(f"Got inappropriate padding arg {padding!r}: expected an int or a sequence of ints")
     if len(padding) not in (1, 2, 4):
         raise ValueError(f"Padding must be an int or a 1, 2, or 4 element tuple, not a {len(padding)} element tuple")
     left, top, right, bottom = (int(side) for side in tuple(padding) * (4 // len(padding)))

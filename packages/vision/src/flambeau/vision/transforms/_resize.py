@@ -158,7 +158,7 @@ class Resize(nn.Module):
         if given is not None and (not isinstance(given, int | Sequence) or isinstance(given, str)):
             raise TypeError(f"Size should be int or sequence. Got {type(given)}")
         if isinstance(size, Sequence) and len(size) not in (1, 2):
-            raise ValueError("If size is a sequence, it should have 1 or 2 values")
+            raise ValueError(f"If size is a sequence, it should have 1 or 2 values, got {size}")
         self.size = size
         self.interpolation = interpolation_mode(interpolation)
         self.max_size = max_size

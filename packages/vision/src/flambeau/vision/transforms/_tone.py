@@ -52,7 +52,7 @@ def posterize(img: Any, bits: int) -> Any:
     Raises: TypeError for a tensor or an array of another dtype than uint8, ValueError if ``bits`` is outside 0 to 8.
     """
     if not 0 <= bits <= 8:
-        raise ValueError(f"The number if bits should be between 0 and 8. Got {bits}")
+        raise ValueError(f"The number of bits should be between 0 and 8. Got {bits}")
     if isinstance(img, Image.Image):
         return ImageOps.posterize(img, bits) if bits else img.point([0] * (256 * len(img.getbands())))
     return on_planes(img, lambda planes: _bytes(planes) & (256 - 2 ** (8 - bits)))

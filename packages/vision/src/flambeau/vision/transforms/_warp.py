@@ -273,7 +273,7 @@ def _projection(coefficients: Sequence[float]) -> Callable[[np.ndarray], np.ndar
 
 
 def _displaced_boxes(boxes: Any, displacement: Any, interpolation: Any, fill: Any) -> NoReturn:
-    raise NotImplementedError("elastic_transform does not move boxes")
+    raise NotImplementedError("elastic_transform does not support bounding boxes")
 
 
 @overload
@@ -327,7 +327,7 @@ def _sampling_mode(interpolation: Any) -> InterpolationMode:
     mode = interpolation_mode(interpolation)
     mode = InterpolationMode.NEAREST if mode is InterpolationMode.NEAREST_EXACT else mode
     if mode not in _SAMPLED:
-        raise ValueError(f"an image is mapped with interpolation nearest, bilinear or bicubic; got {mode.value}")
+        raise ValueError(f"interpolation should be nearest, bilinear or bicubic for this transform, got {mode.value}")
     return mode
 
 
@@ -372,7 +372,9 @@ def _perspective_coefficients(startpoints: Any, endpoints: Any) -> tuple[float, 
     try:
         return tuple(np.linalg.solve(np.array(rows), start.ravel()).tolist())
     except np.linalg.LinAlgError:
-        raise ValueError(f"no map leads from {endpoints!r} to {startpoints!r}: three are on a line") from None
+        raise ValueError(
+            f"there is no perspective from {startpoints!r} to {endpoints!r}: three of the points lie on a line"
+        ) from None
 
 
 def _sample(
@@ -413,7 +415,9 @@ def _read(batch: fb.Tensor, points: fb.Tensor, mode: str, fill: Any) -> fb.Tenso
         return result
     colours = fb.tensor([float(x) for x in (fill if isinstance(fill, tuple | list) else (fill,))]).to(batch)
     if len(colours) not in (1, batch.shape[1]):
-        raise ValueError(f"fill has {len(colours)} numbers for an image of {batch.shape[1]} channels")
+        raise ValueError(
+            f"fill should have one number, or one for each of the {batch.shape[1]} channels, got {len(colours)}"
+        )
     inside = read(fb.ones_like(batch[:, :1]))
     if mode == "nearest":
         return fb.where(inside < 0.5, colours.view(1, -1, 1, 1), result)

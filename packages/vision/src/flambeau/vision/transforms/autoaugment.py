@@ -177,7 +177,7 @@ class RandAugment(_Augmentation):
     ) -> None:
         super().__init__(interpolation, fill)
         if not 0 <= magnitude < num_magnitude_bins:
-            raise ValueError(f"magnitude should be from 0 to below {num_magnitude_bins}; got {magnitude}")
+            raise ValueError(f"magnitude should be from 0 to below {num_magnitude_bins}, got {magnitude}")
         self.num_ops = num_ops
         self.magnitude = magnitude
         self.num_magnitude_bins = num_magnitude_bins

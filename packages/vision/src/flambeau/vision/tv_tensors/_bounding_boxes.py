@@ -45,7 +45,7 @@ def format_of(format: BoundingBoxFormat | str) -> BoundingBoxFormat:
     if isinstance(format, BoundingBoxFormat):
         return format
     if format.upper() in ("XYWHR", "CXCYWHR", "XYXYXYXY"):
-        raise NotImplementedError(f"boxes that are turned ({format!r}) are not supported")
+        raise NotImplementedError(f"rotated boxes are not supported, got format {format!r}")
     return BoundingBoxFormat[format.upper()]
 
 

@@ -103,7 +103,7 @@ def _target_of(dataset: Any, target_keys: Keys) -> Target:
 def _chosen(asked: Keys, available: Collection[str], usual: Collection[str]) -> set[str]:
     keys = set(available) if asked == "all" else set(usual if asked is None else asked)
     if extra := keys - set(available):
-        raise ValueError(f"Target keys {sorted(extra)} are not available")
+        raise ValueError(f"Target keys {sorted(extra)} are not available, only {sorted(available)}")
     return keys
 
 
@@ -198,7 +198,9 @@ def _coco_mask(segmentation: Any, image: Any) -> fb.Tensor:
     try:
         masks = importlib.import_module("pycocotools.mask")
     except ModuleNotFoundError:
-        raise RuntimeError("Masks of COCO's outlines need pycocotools: pip install pycocotools") from None
+        raise RuntimeError(
+            "pycocotools is needed to convert COCO's segmentations to masks: pip install pycocotools"
+        ) from None
     if isinstance(segmentation, list):
         segmentation = masks.merge(masks.frPyObjects(segmentation, image.height, image.width))
     elif not isinstance(segmentation["counts"], str):

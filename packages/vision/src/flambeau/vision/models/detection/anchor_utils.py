@@ -121,7 +121,7 @@ class DefaultBoxGenerator(nn.Module):
         super().__init__()
         if steps is not None and len(aspect_ratios) != len(steps):
             raise ValueError(
-                f"aspect_ratios and steps should have the same length; got {len(aspect_ratios)} and {len(steps)}"
+                f"aspect_ratios and steps should have the same length, got {len(aspect_ratios)} and {len(steps)}"
             )
         self.aspect_ratios = aspect_ratios
         self.steps = steps

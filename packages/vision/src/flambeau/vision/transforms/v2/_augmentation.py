@@ -36,7 +36,7 @@ class _Mixture(nn.Module):
     def __init__(self, *, alpha: float = 1.0, num_classes: int | None = None) -> None:
         super().__init__()
         if alpha <= 0:
-            raise ValueError(f"alpha should be positive; got {alpha}")
+            raise ValueError(f"alpha should be positive, got {alpha}")
         self.alpha = alpha
         self.num_classes = num_classes
 
@@ -47,10 +47,10 @@ class _Mixture(nn.Module):
     def forward(self, images: fb.Tensor, labels: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
         if not isinstance(images, fb.Tensor) or images.ndim != 4:
             found = tuple(images.shape) if isinstance(images, fb.Tensor) else type(images)
-            raise ValueError(f"{type(self).__name__} wants a batch of images (N, C, H, W); got {found}")
+            raise ValueError(f"{type(self).__name__} expects a batch of images (N, C, H, W), got {found}")
         if len(labels) != len(images) or labels.ndim not in (1, 2):
             raise ValueError(
-                f"labels should be ({len(images)},) or ({len(images)}, classes); got {tuple(labels.shape)}"
+                f"labels should have shape ({len(images)},) or ({len(images)}, classes), got {tuple(labels.shape)}"
             )
         if labels.ndim == 1 and self.num_classes is None:
             raise ValueError("num_classes must be passed if the labels are index-based (0 to num_classes - 1)")
@@ -122,7 +122,7 @@ def gaussian_noise(inpt: ImageT, mean: float = 0.0, sigma: float = 0.1, clip: bo
     if sigma < 0:
         raise ValueError(f"sigma shouldn't be negative. Got {sigma}")
     if isinstance(inpt, Image.Image):
-        raise TypeError("GaussianNoise wants a tensor or an array; put ToImage() before it")
+        raise TypeError("GaussianNoise expects a tensor or an array, got a PIL image; put ToImage() before it")
 
     def noisy(planes: fb.Tensor) -> fb.Tensor:
         bound = white(planes.dtype)

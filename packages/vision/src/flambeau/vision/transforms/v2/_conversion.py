@@ -103,7 +103,7 @@ class ToDtype(Transform):
                 dtype = self.dtype[key]
                 break
         else:
-            raise ValueError(f'No dtype was specified for type {type(value)}. Name it, or "others", in dtype.')
+            raise ValueError(f'No dtype was specified for type {type(value)}. Add this type, or "others", to dtype.')
         if dtype is None:
             return value
         scaled = self.scale and kind_of(value) in (None, "image")

@@ -123,7 +123,7 @@ class Transform(nn.Module):
 
         If a subclass accepts ``params``, it receives the result of ``make_params``, and also masks and boxes.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no transform")
+        raise NotImplementedError(f"{type(self).__name__} must define transform(self, inpt, params)")
 
     def forward(self, *inputs: Any) -> Any:
         flat = list(leaves(inputs))
