@@ -10,11 +10,12 @@ import pytest
 # From the lowest; a layer may include those that its row names, and itself.
 MAY_INCLUDE = {
     "plain": set(),  # numbers, errors, macros: headers that know no tensor
-    "kernels": {"plain"},  # loops over memory
-    "core": {"plain", "kernels"},  # tensors, copies, memory, threads
+    "platform": set(),  # calls of the operating system
+    "kernels": {"plain", "platform"},  # loops over memory
+    "core": {"plain", "platform", "kernels"},  # tensors, copies, memory, threads
     "tasks": {"plain", "kernels", "core"},  # what operators ask of backends: sizes of a convolution, places to write to
     "device": {"plain", "kernels"},  # kernels of GPUs, compiled at run time
-    "cuda": {"plain", "kernels", "device", "core", "tasks"},  # the GPU's runtime and launches
+    "cuda": {"plain", "platform", "kernels", "device", "core", "tasks"},  # the GPU's runtime and launches
     "operators": {"plain", "kernels", "core", "tasks", "cuda"},
     "program": {"plain", "core", "cuda", "operators"},
 }

@@ -1,8 +1,10 @@
 #include "shared_group.h"
 
 #include <sched.h>
-#include <sys/uio.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/uio.h>
+#endif
 
 #include <algorithm>
 #include <chrono>
@@ -23,6 +25,8 @@ constexpr std::chrono::microseconds kShortPause(20), kLongPause(500);
 void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
 #endif
 }
 
@@ -50,12 +54,22 @@ void scatter(const char* from, const std::vector<Piece>& pieces, size_t begin, s
   for_each_part(pieces, begin, length, [&](char* data, size_t at, size_t n) { std::memcpy(data, from + at, n); });
 }
 
+// Copies memory of another process. Returns false if the system does not permit or support it.
+bool read_process([[maybe_unused]] int process, [[maybe_unused]] const char* from, [[maybe_unused]] char* to,
+                  [[maybe_unused]] size_t bytes) {
+#ifdef __linux__
+  iovec local{to, bytes}, remote{const_cast<char*>(from), bytes};
+  return process_vm_readv(process, &local, 1, &remote, 1, 0) == ssize_t(bytes);
+#else
+  return false;
+#endif
+}
+
 }  // namespace
 
 bool can_read(int process, const char* address) {
   char byte = 0;
-  iovec local{&byte, 1}, remote{const_cast<char*>(address), 1};
-  return process_vm_readv(process, &local, 1, &remote, 1, 0) == 1;
+  return read_process(process, address, &byte, 1);
 }
 
 struct SharedGroup::Block {
@@ -290,8 +304,7 @@ bool SharedGroup::fetch(const Job& job, int rank, size_t offset, size_t n, char*
   const std::vector<Piece> pieces(theirs, theirs + job.outputs.size());
   bool complete = true;
   for_each_part(pieces, offset, n, [&](char* data, size_t at, size_t size) {
-    iovec local{to + at, size}, remote{data, size};
-    complete &= process_vm_readv(block(rank).process, &local, 1, &remote, 1, 0) == ssize_t(size);
+    complete &= read_process(block(rank).process, data, to + at, size);
   });
   return complete;
 }

@@ -11,10 +11,8 @@
 //
 // Memory that stays unused for about a second returns to the system. A thread, the trimmer, counts ticks, removes
 // blocks that were cached some ticks ago, and unmaps chunks with no block in use. It sleeps while nothing is cached.
-#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
@@ -32,6 +30,7 @@
 
 #include "flambeau/errors.h"
 #include "flambeau/memory.h"
+#include "platform/memory.h"
 
 namespace flambeau {
 
@@ -80,31 +79,9 @@ constexpr size_t bytes_of_class(int index) {
   return (size_t(1) << index / 4) + size_t(index % 4) * ((size_t(1) << index / 4) / 4);
 }
 
-void* map_pages(size_t bytes, size_t alignment) {
-  constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-  constexpr size_t kPage = 4096;
-  bytes = (bytes + kPage - 1) / kPage * kPage;
-  const size_t spare = alignment > kPage ? alignment : 0;
-  void* const mapped = mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, flags, -1, 0);
-  if (mapped == MAP_FAILED) return nullptr;
-  if (!spare) return mapped;
-  char* const first = static_cast<char*>(mapped);
-  const size_t before = (alignment - reinterpret_cast<size_t>(first) % alignment) % alignment;
-  if (before) munmap(first, before);
-  munmap(first + before + bytes, spare - before);
-  return first + before;
-}
-
-void unmap_pages(void* block, size_t bytes) {
-  // munmap fails if the process would have too many mappings; then only the pages are released
-  if (munmap(block, bytes) != 0) madvise(block, bytes, MADV_DONTNEED);
-}
-
 void* map_block(size_t bytes) {
-  void* const block = map_pages(bytes, bytes >= kHugePage ? kHugePage : 0);
-#ifdef MADV_HUGEPAGE
-  if (block && bytes >= kHugePage) madvise(block, bytes, MADV_HUGEPAGE);
-#endif
+  void* const block = platform::map_pages(bytes, bytes >= kHugePage ? kHugePage : 0);
+  if (block && bytes >= kHugePage) platform::prefer_huge_pages(block, bytes);
   return block;
 }
 
@@ -147,7 +124,7 @@ class Chunks {
 
  private:
   bool add() {
-    void* const memory = map_pages(kChunk, kChunk);
+    void* const memory = platform::map_pages(kChunk, kChunk);
     if (memory) insert(*new (memory) Chunk{});
     return memory;
   }
@@ -256,8 +233,8 @@ class SharedCache {
       }
       if (size.bytes <= kCutLimit) empty = large_chunks_[size.index].give_back(block, size.bytes);
     }
-    if (size.bytes > kCutLimit) unmap_pages(block, size.bytes);
-    if (empty) unmap_pages(empty, kChunk);
+    if (size.bytes > kCutLimit) platform::unmap_pages(block, size.bytes);
+    if (empty) platform::unmap_pages(empty, kChunk);
   }
 
   // Frees blocks that were cached before a tick. It releases the lock repeatedly, and during system calls.
@@ -279,7 +256,7 @@ class SharedCache {
             empty.push_back(chunk);
         return {nullptr, 0};
       });
-      for (Chunk* const chunk : empty) unmap_pages(chunk, kChunk);
+      for (Chunk* const chunk : empty) platform::unmap_pages(chunk, kChunk);
     }
   }
   void free_all() { free_older(tick_ + 1); }
@@ -331,7 +308,7 @@ class SharedCache {
         const std::lock_guard lock(mutex_);
         mapping = free(block);
       }
-      if (mapping.memory) unmap_pages(mapping.memory, mapping.bytes);
+      if (mapping.memory) platform::unmap_pages(mapping.memory, mapping.bytes);
     }
   }
 
@@ -386,14 +363,7 @@ SharedCache& shared_cache() {
 [[gnu::constructor]] void prepare_for_fork() {
   pthread_atfork([] { shared_cache().before_fork(); }, [] { shared_cache().after_fork_in_parent(); },
                  [] { shared_cache().after_fork_in_child(); });
-#ifdef __GLIBC__
-  // malloc returns the end of its heap to the system after each free of 128 KiB, until the program frees a larger block
-  // that was mapped: from there on it keeps what such blocks take. NumPy's arrays then stay fast (measured: 23,000 page
-  // faults in an epoch over 48 kB arrays without this, none with it). Nothing is touched, so this costs no memory.
-  constexpr size_t kMostMapped = size_t(32) << 20;  // the largest for which malloc does so
-  void* volatile block = std::malloc(kMostMapped - 4096 * 4);
-  std::free(block);
-#endif
+  platform::keep_freed_memory();
 }
 
 // Free lists of one thread. Trivially destructible, so that it may be used while the thread's other objects die.

@@ -2,7 +2,6 @@
 #include "flambeau/parallel.h"
 
 #include <pthread.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -18,20 +17,13 @@
 
 #include "flambeau/interpreter.h"
 #include "kernels/scratch.h"
+#include "platform/processors.h"
 
 namespace flambeau {
 
 namespace {
 
 thread_local bool in_region = false;
-
-inline void pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 struct Job {
   void (*call)(void*, int64_t);
@@ -95,7 +87,7 @@ class Pool {
       std::lock_guard lock(mutex_);
       job_ = nullptr;  // no other thread can join the job from here on
     }
-    while (job.running.load(std::memory_order_acquire) > 0) pause();
+    while (job.running.load(std::memory_order_acquire) > 0) platform::pause();
   }
   int workers() const { return int(threads_.size()); }
 
@@ -103,7 +95,7 @@ class Pool {
   void loop() {
     uint64_t seen = 0;
     for (;;) {
-      for (int i = 0; i < kSpins && epoch_.load(std::memory_order_acquire) == seen; ++i) pause();
+      for (int i = 0; i < kSpins && epoch_.load(std::memory_order_acquire) == seen; ++i) platform::pause();
       Job* job;
       {
         std::unique_lock lock(mutex_);
@@ -135,10 +127,7 @@ class Pool {
 int initial_threads() {
   if (const char* text = std::getenv("FLAMBEAU_NUM_THREADS"))
     if (const int n = std::atoi(text); n > 0) return n;
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
-  const unsigned n = std::thread::hardware_concurrency();
-  return n ? int(n) : 1;
+  return platform::available_processors();
 }
 
 std::atomic<int> threads{0};  // 0 until the environment has been read

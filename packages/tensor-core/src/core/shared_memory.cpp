@@ -10,6 +10,7 @@
 
 #include "flambeau/errors.h"
 #include "flambeau/memory.h"
+#include "platform/memory.h"
 
 namespace flambeau {
 
@@ -51,11 +52,9 @@ void Storage::share() {
   require<NotImplementedError>(device_ == DeviceType::Cpu, "share_memory_(): the memory of a tensor on ", device_,
                                " cannot be shared with other processes; move it to the CPU first");
   auto block = std::make_unique<SharedBlock>();
-  block->descriptor = memfd_create("flambeau", MFD_CLOEXEC);
-  if (block->descriptor < 0) fail("memfd_create", bytes_, errno);
-  // Allocates the pages now, because a lack of memory would end the process later.
-  if (const int error = posix_fallocate(block->descriptor, 0, off_t(bytes_ ? bytes_ : 1)))
-    fail("posix_fallocate", bytes_, error);
+  const char* failed;
+  block->descriptor = platform::create_shared_file(bytes_ ? bytes_ : 1, failed);
+  if (block->descriptor < 0) fail(failed, bytes_, errno);
   map(*block, bytes_);
   if (bytes_) std::memcpy(block->data, data_, bytes_);
   block->earlier_deleter = deleter_;

@@ -69,7 +69,7 @@ def check_workers(
 
 def warn_of_many_workers(num_workers: int) -> None:
     """Warn if there are more workers than processors that this process may use."""
-    processors = len(os.sched_getaffinity(0))
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if num_workers > processors:
         warnings.warn(
             f"This DataLoader will create {num_workers} worker processes in total. Our suggested max number of worker "

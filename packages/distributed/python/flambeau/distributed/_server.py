@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import json
 import os
+import platform
 import signal
 import socket
 import struct
@@ -109,6 +110,8 @@ class Ranks:
 
 def machine() -> str:
     """Return an identifier of the running kernel and PID namespace, in which process ids are unique."""
+    if sys.platform != "linux":
+        return platform.node()
     with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
         return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
 

@@ -75,8 +75,13 @@ def _processes(text: str) -> int:
         if text == "gpu":
             raise SystemExit("--nproc-per-node=gpu: this machine has no available GPU")
     if text in ("auto", "cpu"):
-        return len(os.sched_getaffinity(0))
+        return _processors()
     raise SystemExit(f"--nproc-per-node should be a positive number, cpu, gpu or auto, got {text!r}")
+
+
+def _processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _nodes(text: str) -> int:
@@ -142,7 +147,7 @@ class _Launch:
             "TORCHELASTIC_RESTART_COUNT": attempt,
             "TORCHELASTIC_MAX_RESTARTS": self.options.max_restarts,
         }
-        shared = str(max(1, len(os.sched_getaffinity(0)) // self.count))  # divide the processors among the processes
+        shared = str(max(1, _processors() // self.count))  # divide the processors among the processes
         threads = {name: os.environ.get(name, shared) for name in ("FLAMBEAU_NUM_THREADS", "OMP_NUM_THREADS")}
         return {**os.environ, **threads, **{name: str(value) for name, value in told.items()}}
 
@@ -208,10 +213,11 @@ class _Launch:
 
 def _bound_to(launcher: int) -> Callable[[], None]:
     """Return a function for the child process that makes the kernel send it SIGTERM when the launcher ends."""
-    prctl = ctypes.CDLL(None).prctl
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # of Linux only
 
     def bind() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if prctl:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != launcher:  # the launcher has already ended
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -1,13 +1,12 @@
 #include "cuda/runtime/library.h"
 
-#include <dlfcn.h>
-
 #include <cstdlib>
 #include <filesystem>
 #include <vector>
 
 #include "cuda/runtime/driver.h"
 #include "flambeau/cuda/installation.h"
+#include "platform/dynamic_library.h"
 
 namespace flambeau::cuda {
 
@@ -17,10 +16,9 @@ namespace fs = std::filesystem;
 
 // Returns the folder of the installed Python package; this library is in its folder lib.
 fs::path package_folder() {
-  Dl_info info;
-  if (!dladdr(reinterpret_cast<const void*>(&package_folder), &info) || !info.dli_fname) return {};
+  const std::string own = platform::library_of(reinterpret_cast<const void*>(&package_folder));
   std::error_code ignored;
-  return fs::weakly_canonical(info.dli_fname, ignored).parent_path().parent_path();
+  return own.empty() ? fs::path() : fs::weakly_canonical(own, ignored).parent_path().parent_path();
 }
 
 // site-packages/nvidia/<component>/lib, and the toolkits.
@@ -40,7 +38,7 @@ std::vector<fs::path> library_folders() {
 void* open_library(const char* variable, const std::vector<const char*>& names, std::string& tried) {
   if (const char* path = std::getenv(variable); path && *path) {
     tried = std::string(path) + " (from the environment variable " + variable + ")";
-    return dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+    return platform::open_library(path, platform::Visibility::Global);
   }
   const auto folders = library_folders();
   for (const char* name : names) {
@@ -48,8 +46,8 @@ void* open_library(const char* variable, const std::vector<const char*>& names, 
     std::error_code ignored;
     for (const fs::path& folder : folders)
       if (fs::exists(folder / name, ignored))
-        if (void* library = dlopen((folder / name).c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
-    if (void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
+        if (void* library = platform::open_library((folder / name).string())) return library;
+    if (void* library = platform::open_library(name)) return library;
   }
   return nullptr;
 }
@@ -59,7 +57,7 @@ std::vector<const char*> by_generation(const char* of_13, const char* of_12) {
   return older ? std::vector{of_12, of_13} : std::vector{of_13, of_12};
 }
 
-void* find_symbol(void* library, const char* name) { return dlsym(library, name); }
+void* find_symbol(void* library, const char* name) { return platform::find_symbol(library, name); }
 
 const std::string& include_folder() {
   static const std::string folder = (package_folder() / "include").string();

@@ -13,7 +13,6 @@
 // data are prefetched: of B, of its panels or, in a batch, of the next product's operands. Panels are kept only if
 // another block of rows needs them. Every element of C adds its products in the order of k, in passes whose length
 // depends on k alone, so it does not matter how the caller divides rows and columns among threads.
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -23,6 +22,7 @@
 #include "kernels/linalg/gemm_panels.h"
 #include "kernels/linalg/gemm_tile.h"
 #include "kernels/scratch.h"
+#include "platform/processors.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -150,7 +150,7 @@ void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, cons
 }
 
 int64_t second_cache() {
-  static const int64_t bytes = std::clamp(sysconf(_SC_LEVEL2_CACHE_SIZE), 256L << 10, 2L << 20);
+  static const int64_t bytes = std::clamp(platform::second_level_cache(), int64_t(256) << 10, int64_t(2) << 20);
   return bytes;
 }
 

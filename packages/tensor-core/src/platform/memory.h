@@ -1,0 +1,25 @@
+// Memory from the operating system.
+#pragma once
+
+#include <cstddef>
+
+namespace flambeau::platform {
+
+// Maps zeroed memory for at least `bytes` bytes, whose address is a multiple of `alignment`. Returns null if there is
+// none.
+void* map_pages(size_t bytes, size_t alignment);
+// Returns mapped memory to the system, all of it or pages at either end.
+void unmap_pages(void* block, size_t bytes);
+// Asks for large pages, if the system has them.
+void prefer_huge_pages(void* block, size_t bytes);
+
+// Lets the C library keep freed memory of medium size instead of returning it to the system each time.
+void keep_freed_memory();
+
+// Creates an unnamed file that processes can map to share memory. It exists until the last process closes its
+// descriptor. The pages are allocated at once, where the system can do so, because a lack of memory would end the
+// process later.
+// Returns the descriptor or, on failure, -1, with the function that failed in `failed` and its error in errno.
+int create_shared_file(size_t bytes, const char*& failed);
+
+}  // namespace flambeau::platform
