@@ -335,7 +335,7 @@ def test_what_cannot_be_saved_or_loaded(net, tmp_path):
         ("input %0 x\n%1 = add(%0, 1e, 1)\nreturn %1", "'1e' is not a valid value"),
         ("input %0 x\n%1 = add(%0, 'x, 1)\nreturn %1", "line 2"),
         ("input %0 x\n%1 = relu(%0) relu\nreturn %1", "after the call"),
-        ("input %0 x\nreturn %0\nreturn %0", "behind 'return'"),
+        ("input %0 x\nreturn %0\nreturn %0", "follow 'return'"),
         ("%1 = full([1], 1, None, None)\ninput %0 x\nreturn %0", "the inputs must precede"),
         ("input %99999999999 x\nreturn", "is not a valid value"),
         ("input %0 x\n%1 = cat([" + "[" * 30 + "%0\nreturn %0", "lists are nested too deeply"),
