@@ -37,7 +37,7 @@ def by_model(comparisons: Sequence[Comparison], suffix: str = "") -> dict[tuple[
 
 
 def table(comparisons: Sequence[Comparison]) -> str:
-    """Return ratios of times to those of each baseline, first calls, other sizes and memory, and what is missing."""
+    """Return a report of the time ratios to each baseline, first calls, other sizes, memory and missing results."""
     times, first = by_model(comparisons), by_model(comparisons, FIRST_CALL)
     baselines = [name for name in COLOURS if any(name in row for row in times.values())]
     width = max(len(row.workload.name) for row in comparisons) + 2

@@ -1,7 +1,7 @@
-"""``python -m tools.parity.modules``: flambeau's layers against PyTorch's own table of them, ``module_db``.
+"""``python -m tools.parity.modules``: compare flambeau's layers with PyTorch's, by its table ``module_db``.
 
 Each sample builds both modules, gives them the same state in float64, and calls both, in training and in evaluation.
-Beyond the table, every class of ``torch.nn`` has to exist, and the initial values of layers to be distributed alike.
+Further checks: every class of ``torch.nn`` must exist, and initial values must have the same distribution.
 """
 
 from __future__ import annotations

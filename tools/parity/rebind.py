@@ -61,7 +61,7 @@ def rebind(value: Any, name: str | None = None) -> Any:
         return find(_PATH_OF[id(value)])
     if isinstance(value, types.FunctionType) and "torch" in (value.__module__ or ""):
         return _remade(value)
-    if isinstance(value, torch.nn.PairwiseDistance):  # a distance that a loss is called with
+    if isinstance(value, torch.nn.PairwiseDistance):  # the distance function of a loss
         return fb.nn.functional.pairwise_distance
     if name is not None and name.startswith("Tensor.nn.functional."):  # PyTorch's own in-place forms are private
         return functools.partial(find(name.removeprefix("Tensor.").removesuffix("_")), inplace=True)

@@ -1,4 +1,4 @@
-"""Which functions and classes are public, whether they have docstrings, and how docstrings begin.
+"""Find the public functions and classes, and check that they have docstrings that begin correctly.
 
 The check reads sources and imports nothing. A method may inherit its docstring, as with `inspect.getdoc`.
 """

@@ -21,7 +21,7 @@ def write_reference(folder: Path) -> None:
     if folder.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == current:
         return
     stamp.unlink(missing_ok=True)  # so that a failure to write leaves no stamp
-    # A new process: reloading the packages that the reference describes would need one anyway.
+    # In a new process, which loads the current version of the packages that the reference describes.
     subprocess.run([sys.executable, "-m", "tools.reference", str(folder)], check=True, cwd=ROOT)
     stamp.write_text(current, encoding="utf-8")
 

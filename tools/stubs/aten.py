@@ -143,7 +143,7 @@ def cpp_type(kind: str, optional: bool) -> str | None:
 
 
 def parameters(entry: dict[str, Any]) -> tuple[list[Parameter], list[str]] | None:
-    """Return the parameters of an operator and the names of the keyword-only ones; None if a type has none in C++."""
+    """Return the parameters and the names of keyword-only ones, or None if a type has no C++ equivalent."""
     parsed = ast.parse(f"def {entry['signature']}: ...").body[0]
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args

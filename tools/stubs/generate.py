@@ -104,7 +104,7 @@ def functions(entry: dict[str, Any]) -> Iterator[str]:
 
 
 def methods(entry: dict[str, Any]) -> Iterator[str]:
-    """Yield the method and its in-place form, as far as there are such and `classes.pyi.in` does not have them."""
+    """Yield the method and its in-place form, if they exist and `classes.pyi.in` does not define the method."""
     name = entry["name"]
     if entry["method"] and f"\n{INDENT}def {name}(" not in TENSOR:
         usual = "_Self" if re.fullmatch(r"[a-z].*_", name) else "Tensor"
@@ -114,7 +114,7 @@ def methods(entry: dict[str, Any]) -> Iterator[str]:
 
 
 def operators() -> Iterator[str]:
-    """Yield the number protocol."""
+    """Yield the stubs of the special methods for arithmetic, comparisons and matrix products."""
     for name in ARITHMETIC:
         for prefix, result in (("", "Tensor"), ("r", "Tensor"), ("i", "_Self")):
             if f"__{prefix}{name}__" in vars(_core.Tensor):

@@ -25,7 +25,7 @@ struct SavedReference {  // reference to a tensor that a node saves
   Ref<Node> node;
   int index = -1;  // -1 if None was saved
 };
-pybind11::tuple function_references(const Node& node);  // references to what a Function saved
+pybind11::tuple function_references(const Node& node);  // references to the values that a Function saved
 
 // Lines of the traceback of the call that recorded the node, in anomaly mode
 pybind11::list traceback_lines(const Node& node);

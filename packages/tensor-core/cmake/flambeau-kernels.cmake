@@ -35,7 +35,7 @@ set(FLAMBEAU_LOOP_ALIGNMENT $<$<CXX_COMPILER_ID:GNU>:-falign-loops=64:33:16>)
 # The elements that do not fill a vector, up to 15 of them, take a loop. Otherwise GCC makes as many copies of its body,
 # which are a third of the size of rows over bytes.
 set(FLAMBEAU_SHORT_LOOPS $<$<CXX_COMPILER_ID:GNU>:--param=max-completely-peel-times=8>)
-# Both passes make branches of what GCC's vectoriser wants as selections.
+# Both passes turn selections, which GCC's vectoriser needs, into branches.
 set(FLAMBEAU_SELECTING_OPTIONS $<$<CXX_COMPILER_ID:GNU>:-fno-thread-jumps> $<$<CXX_COMPILER_ID:GNU>:-fno-tree-pre>
                                ${FLAMBEAU_SHORT_LOOPS})
 # A processor computes several vectors at a time if their instructions alternate: up to 5 % faster in half precision.

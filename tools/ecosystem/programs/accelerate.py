@@ -1,4 +1,4 @@
-"""Accelerate: training loops that do not know their device, and models that are larger than it."""
+"""Accelerate: training loops for any device, and models larger than the memory of a device."""
 
 import tempfile
 

@@ -1,4 +1,4 @@
-"""BackPACK: gradients of each sample, curvatures and variances during backward()."""
+"""BackPACK: per-sample gradients, curvatures and variances, computed during backward()."""
 
 import torch
 from backpack import backpack, extend, extensions

@@ -1,4 +1,4 @@
-"""Captum: what a model's outputs are due to."""
+"""Captum: attribution of a model's outputs to its inputs and layers."""
 
 import torch
 from captum.attr import (

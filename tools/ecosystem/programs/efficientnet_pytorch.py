@@ -1,4 +1,4 @@
-"""Efficientnet_pytorch: the EfficientNets by themselves."""
+"""Efficientnet_pytorch: the EfficientNet models."""
 
 import torch
 from efficientnet_pytorch import EfficientNet

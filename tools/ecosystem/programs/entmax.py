@@ -1,4 +1,4 @@
-"""Entmax: sparse relatives of softmax, and their losses."""
+"""Entmax: sparse alternatives to softmax, and their losses."""
 
 import entmax
 import torch

@@ -1,4 +1,4 @@
-"""Foolbox: adversarial images by eagerpy's tensors."""
+"""Foolbox: adversarial images, computed with eagerpy's tensors."""
 
 import foolbox
 import torch

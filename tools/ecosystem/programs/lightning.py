@@ -1,4 +1,4 @@
-"""Lightning: modules that know their training, trainers and what they call on the way."""
+"""Lightning: modules that define their training steps, trainers and callbacks."""
 
 import contextlib
 import io

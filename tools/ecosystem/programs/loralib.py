@@ -1,4 +1,4 @@
-"""Loralib: layers with updates of low rank."""
+"""Loralib: layers with low-rank updates."""
 
 import loralib as lora
 import torch

@@ -1,4 +1,4 @@
-"""LPIPS: the distance of images by the features of a network."""
+"""LPIPS: the distance between images in the feature space of a network."""
 
 import lpips
 

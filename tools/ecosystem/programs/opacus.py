@@ -1,4 +1,4 @@
-"""Opacus: gradients of each sample, and private steps that are made of them."""
+"""Opacus: per-sample gradients, and differentially private training steps."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""opt_einsum: contractions in a good order."""
+"""opt_einsum: einsum with an optimised order of contractions."""
 
 import opt_einsum
 

@@ -1,4 +1,4 @@
-"""Opt_einsum_fx: better orders of contraction for the einsums of a traced graph."""
+"""Opt_einsum_fx: optimised orders of contraction for the einsums of a traced graph."""
 
 import opt_einsum_fx
 import torch

@@ -1,4 +1,4 @@
-"""PIQ: measures of images against references and of sets of images."""
+"""PIQ: quality measures of images compared with references, and of sets of images."""
 
 import piq
 import torch

@@ -1,4 +1,4 @@
-"""Ptflops: operations of models."""
+"""Ptflops: operation counts of models."""
 
 import torch
 from ptflops import get_model_complexity_info

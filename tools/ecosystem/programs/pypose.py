@@ -1,4 +1,4 @@
-"""Pypose: Lie groups, optimisation of second order, filters."""
+"""Pypose: Lie groups, second-order optimisation, filters."""
 
 import pypose as pp
 import torch

@@ -1,4 +1,4 @@
-"""Pyro: probabilistic programs. What is drawn differs between frameworks: densities, traces and guides are compared."""
+"""Pyro: probabilistic programs. Samples differ between frameworks: densities, traces and guides are compared."""
 
 import pyro
 import pyro.distributions as dist
@@ -192,7 +192,7 @@ def _sampled(kernel):
     chain = MCMC(kernel(model), num_samples=60, warmup_steps=40, disable_progbar=True)
     chain.run(y)
     drawn = chain.get_samples()["location"]
-    # The posterior is a normal distribution of deviation 0.14 around the mean of y.
+    # The posterior is a normal distribution with the standard deviation 0.14 around the mean of y.
     return {
         "count": len(drawn),
         "mean": bool((drawn.mean() - y.mean()).abs() < 0.15),

@@ -1,4 +1,4 @@
-"""Schedulefree: optimizers that average their iterates instead of a schedule."""
+"""Schedulefree: optimizers that average their iterates instead of following a learning-rate schedule."""
 
 import schedulefree
 import torch

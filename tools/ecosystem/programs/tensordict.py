@@ -1,4 +1,4 @@
-"""Tensordict: dictionaries of tensors that index, stack and reshape as one, and modules between their keys."""
+"""Tensordict: dictionaries of tensors that are reshaped as one, and modules that read and write their entries."""
 
 import torch
 from tensordict import LazyStackedTensorDict, TensorDict, tensorclass

@@ -1,4 +1,4 @@
-"""Thop: multiplications and parameters of models."""
+"""Thop: counts of the multiplications and parameters of models."""
 
 import thop
 import torch

@@ -1,4 +1,4 @@
-"""Timm: image models, and what trains them."""
+"""Timm: image models and their training."""
 
 import io
 import tempfile

@@ -1,4 +1,4 @@
-"""Torchdata: loaders that save their state in the middle of a pass and go on from there."""
+"""Torchdata: loaders that save their state in the middle of an epoch and resume from it."""
 
 import torch
 from torch.utils.data import Dataset, IterableDataset, TensorDataset

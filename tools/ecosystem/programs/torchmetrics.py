@@ -1,4 +1,4 @@
-"""Torchmetrics: measures that gather their states batch by batch."""
+"""Torchmetrics: metrics that accumulate their states batch by batch."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Ttach: predictions over transformed images, turned back and merged."""
+"""Ttach: predictions for transformed images, transformed back and merged."""
 
 import torch
 import ttach

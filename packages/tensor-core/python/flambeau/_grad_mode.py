@@ -81,7 +81,7 @@ class no_grad(_NoGrad, _Decorator):
 
 
 class enable_grad(_EnableGrad, _Decorator):
-    """Context manager and decorator that enables recording, also within ``no_grad``.
+    """Context manager and decorator that enables recording, even within ``no_grad``.
 
     >>> with fb.no_grad():
     ...     with fb.enable_grad():

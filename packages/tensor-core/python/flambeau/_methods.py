@@ -265,7 +265,7 @@ def as_subclass(self: Tensor, cls: type[TensorT]) -> TensorT:
 
 
 def _typed_storage(self: Tensor) -> Any:
-    """Return the typed storage, under PyTorch's name for code that must not warn."""
+    """Return the typed storage. In PyTorch, ``storage()`` warns, but this private method does not."""
     return self.storage()
 
 

@@ -11,56 +11,56 @@ if TYPE_CHECKING:
 
 
 class StorageCasts:
-    """Base class of `TypedStorage`; its methods are named like C's types, as those of tensors are."""
+    """Base class of `TypedStorage` with methods that convert the elements, named after C types as in Tensor."""
 
     if TYPE_CHECKING:
 
         def _cast(self, dtype: Any) -> TypedStorage: ...
 
     def double(self) -> TypedStorage:
-        """Return the elements as float64; the storage itself if they are that."""
+        """Return the elements as float64, or the storage itself if it has this dtype."""
         return self._cast(_core.float64)
 
     def float(self) -> TypedStorage:
-        """Return the elements as float32; the storage itself if they are that."""
+        """Return the elements as float32, or the storage itself if it has this dtype."""
         return self._cast(_core.float32)
 
     def half(self) -> TypedStorage:
-        """Return the elements as float16; the storage itself if they are that."""
+        """Return the elements as float16, or the storage itself if it has this dtype."""
         return self._cast(_core.float16)
 
     def bfloat16(self) -> TypedStorage:
-        """Return the elements as bfloat16; the storage itself if they are that."""
+        """Return the elements as bfloat16, or the storage itself if it has this dtype."""
         return self._cast(_core.bfloat16)
 
     def long(self) -> TypedStorage:
-        """Return the elements as int64; the storage itself if they are that."""
+        """Return the elements as int64, or the storage itself if it has this dtype."""
         return self._cast(_core.int64)
 
     def int(self) -> TypedStorage:
-        """Return the elements as int32; the storage itself if they are that."""
+        """Return the elements as int32, or the storage itself if it has this dtype."""
         return self._cast(_core.int32)
 
     def short(self) -> TypedStorage:
-        """Return the elements as int16; the storage itself if they are that."""
+        """Return the elements as int16, or the storage itself if it has this dtype."""
         return self._cast(_core.int16)
 
     def char(self) -> TypedStorage:
-        """Return the elements as int8; the storage itself if they are that."""
+        """Return the elements as int8, or the storage itself if it has this dtype."""
         return self._cast(_core.int8)
 
     def byte(self) -> TypedStorage:
-        """Return the elements as uint8; the storage itself if they are that."""
+        """Return the elements as uint8, or the storage itself if it has this dtype."""
         return self._cast(_core.uint8)
 
     def bool(self) -> TypedStorage:
-        """Return the elements as bool; the storage itself if they are that."""
+        """Return the elements as bool, or the storage itself if it has this dtype."""
         return self._cast(_core.bool)
 
     def complex_double(self) -> TypedStorage:
-        """Return the elements as complex128; the storage itself if they are that."""
+        """Return the elements as complex128, or the storage itself if it has this dtype."""
         return self._cast(_core.complex128)
 
     def complex_float(self) -> TypedStorage:
-        """Return the elements as complex64; the storage itself if they are that."""
+        """Return the elements as complex64, or the storage itself if it has this dtype."""
         return self._cast(_core.complex64)

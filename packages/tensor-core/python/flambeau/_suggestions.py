@@ -79,7 +79,7 @@ def complete(error: AttributeError) -> None:
 
 
 def suggestion(owner: Any, name: str) -> str:
-    """Return ``"; did you mean 'zeros'?"`` for a similar attribute of an object, else an empty text."""
+    """Return ``"; did you mean 'zeros'?"`` for a similar attribute of an object, else an empty string."""
     names: list[str] = []
     with contextlib.suppress(Exception):  # a class's own __dir__ may fail
         names = dir(owner)

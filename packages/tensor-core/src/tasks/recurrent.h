@@ -30,7 +30,7 @@ struct RecurrentWalk {
   }
 };
 
-// Dtype of cells, and of states and gradients between time steps: at least float32, also for half-precision layers.
+// Dtype of cells, and of states and gradients between time steps: at least float32, even for half-precision layers.
 inline Dtype cell_dtype(Dtype layer) { return layer == Dtype::float64 ? layer : Dtype::float32; }
 
 struct RecurrentBuffers {  // see RecurrentSaved

@@ -43,7 +43,7 @@ def _function(name: str) -> Callable[..., Any] | None:
 
 
 def _chosen(condition: Any, yes: Any, no: Any) -> Any:
-    """Return ``where(condition, yes, no)``, also if the condition is a Python bool."""
+    """Return ``where(condition, yes, no)``, even if the condition is a Python bool."""
     if not isinstance(condition, Tensor):
         return yes if condition else no
     return flambeau.where(condition, yes, no)

@@ -47,7 +47,7 @@ def grad(func: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) ->
     Returns: a function with the arguments of ``func``. It returns the gradient with the structure of the argument (a
         tuple for several ``argnums``). With ``has_aux``, it returns a pair of that and the auxiliary object.
     Raises: RuntimeError if the result is not a scalar tensor, or if an argument does not exist.
-    Gradient: defined to any order, also for tensors that ``func`` captures.
+    Gradient: defined to any order, including for tensors that ``func`` captures.
 
     >>> import flambeau
     >>> x = flambeau.tensor(2.0)

@@ -28,7 +28,7 @@ class Call(NamedTuple):
         return type(x) is BatchedTensor and x.level == self.level
 
     def value(self, x: Any) -> Any:
-        """Return the value of a batch of this level, also inside lists and tuples. Other objects are unchanged."""
+        """Return the value of a batch of this level, even inside lists and tuples. Other objects are unchanged."""
         if type(x) is BatchedTensor:
             return x.value if x.level == self.level else x
         if type(x) is tuple or type(x) is list:

@@ -111,8 +111,8 @@ class OpOverloadPacket:
         namespace, name: ``aten`` and ``add``.
         function: function that a call of the packet runs.
         schemas: schemas of the overloads by name; ``default`` for an overload without a name.
-        others: whether a name that has no schema is an overload all the same.
-        composite: whether PyTorch makes an overload of other operators.
+        others: function that returns whether a name without a schema is an overload, too.
+        composite: function that returns whether PyTorch composes an overload of other operators.
     """
 
     def __init__(

@@ -32,8 +32,8 @@ class Recipe:
     dataset: Any
     collate_fn: Callable[[Any], Any]
     batched: bool  # True if samples are collated into batches
-    batch_size: int | None  # for streams
-    drop_last: bool  # for streams
+    batch_size: int | None  # used for an IterableDataset only
+    drop_last: bool  # used for an IterableDataset only
 
     def fetcher(self, seeds: _seeds.Seeds | None) -> Fetcher:
         """Return a fetcher for the dataset, by index or from its iterator."""

@@ -25,7 +25,7 @@ _WORDS = 624
 
 
 def seed_all(seed: int, numpy_words: list[int] | None = None) -> None:
-    """Seed the three generators with 64 bits, or NumPy's with the given words."""
+    """Seed Python's, NumPy's and flambeau's generators. For NumPy, use the words if given, else the low 32 bits."""
     random.seed(seed)
     np.random.seed(seed & 0xFFFFFFFF if numpy_words is None else numpy_words)
     if default_generator is not None:

@@ -144,7 +144,7 @@ def reduce_scatter(
 def broadcast(
     tensor: Tensor, src: int | None = None, group: Any = None, async_op: bool = False, group_src: int | None = None
 ) -> Work | None:
-    """Copy the tensor of rank ``src`` to all processes; it has the same shape and dtype in all."""
+    """Copy the tensor of rank ``src`` to all processes. ``tensor`` must have the same shape and dtype in all."""
     check_tensor("broadcast", "tensor", tensor)
     root = peer("broadcast", "src", group, src, group_src)
     agree(group, "broadcast", root, tensor)

@@ -327,7 +327,7 @@ def new_group(
     group_desc: str | None = None,
     device_id: Any = None,
 ) -> Any:
-    """Create a group. All processes must call this function in the same order, also those outside the group.
+    """Create a group. All processes must call this function in the same order, including those outside the group.
 
     Args:
         ranks: global ranks of the members; None for all.

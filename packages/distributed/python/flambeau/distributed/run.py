@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-dir", "--log_dir", type=Path, help="a folder for what the processes print")
     add("-r", "--redirects", default="0", choices=_OUTPUTS, help="what goes there: 1 stdout, 2 stderr, 3 both")
     add("-m", "--module", action="store_true", help="the program is a module, as of python -m")
-    add("--no-python", "--no_python", action="store_true", help="the program is no file of Python's")
+    add("--no-python", "--no_python", action="store_true", help="the program is not a Python file")
     add("program", help="what to run")
     add("arguments", nargs=argparse.REMAINDER, help="its arguments")
     return parser

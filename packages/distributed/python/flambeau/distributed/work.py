@@ -139,7 +139,7 @@ class Work:
                 os.sched_yield()
                 continue
             if passed > limit:
-                self.leave()  # its tensors are still written to
+                self.leave()  # the operation may still write to its tensors, so keep them alive
                 raise DistBackendError(_LATE.format(what=self._what, rank=self._rank, size=self._size, limit=limit))
             time.sleep(PAUSE)
         self._finish()

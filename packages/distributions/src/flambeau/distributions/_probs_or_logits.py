@@ -9,7 +9,7 @@ from .utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logit
 
 
 def exactly_one(probs: Any, logits: Any) -> None:
-    """Raise ValueError unless exactly one of both is None."""
+    """Raise ValueError unless exactly one of the two is None."""
     if (probs is None) == (logits is None):
         raise ValueError("Either `probs` or `logits` must be specified, but not both.")
 

@@ -19,7 +19,7 @@ class Bernoulli(Binary, ExponentialFamily):
 
     Args:
         probs: probability of 1, a tensor or a number.
-        logits: its log odds; exactly one of both is given.
+        logits: its log odds; exactly one of the two is given.
     Support: 0 and 1, in the parameter's dtype.
 
     >>> Bernoulli(probs=0.25).log_prob(fb.tensor([0.0, 1.0]))

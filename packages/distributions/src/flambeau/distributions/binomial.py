@@ -18,7 +18,7 @@ class Binomial(Binary):
     Args:
         total_count: number of trials, an integer or a tensor of integers that broadcasts.
         probs: probability of success.
-        logits: its log odds; exactly one of both is given.
+        logits: its log odds; exactly one of the two is given.
     Support: the integers 0 ... total_count, in the parameter's dtype.
     Source: for ten or more expected successes, samples are drawn by the method of Hoermann 1993.
 

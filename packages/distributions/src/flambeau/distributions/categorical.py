@@ -18,7 +18,7 @@ class Categorical(Distribution):
 
     Args:
         probs: ``(*, K)``, nonnegative weights; they are divided by their sum.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given. The attribute is normalised.
+        logits: ``(*, K)``, unnormalised log probabilities; exactly one is given. The attribute is normalised.
     Support: the integers 0 ... K - 1, int64.
 
     >>> Categorical(probs=fb.tensor([1.0, 3.0])).log_prob(fb.tensor([0, 1]))

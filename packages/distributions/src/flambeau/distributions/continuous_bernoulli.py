@@ -21,7 +21,7 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
 
     Args:
         probs: in (0, 1), a tensor or a number; not the mean.
-        logits: its log odds; exactly one of both is given.
+        logits: its log odds; exactly one of the two is given.
         lims: for ``probs`` between these limits, Taylor series around one half replace the formulas.
     Support: ``[0, 1]``. Gradient: ``rsample`` is ``icdf(u)``.
     Source: Loaiza-Ganem and Cunningham 2019, arXiv:1907.06845.

@@ -18,7 +18,7 @@ class Geometric(Binary):
 
     Args:
         probs: probability of success, in (0, 1].
-        logits: its log odds; exactly one of both is given.
+        logits: its log odds; exactly one of the two is given.
     Support: the nonnegative integers, in the parameter's dtype.
 
     >>> Geometric(probs=0.25).mean

@@ -20,7 +20,7 @@ class Multinomial(Distribution):
     Args:
         total_count: trials, an int, the same for the whole batch.
         probs: ``(*, K)``, nonnegative weights; they are divided by their sum.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given.
+        logits: ``(*, K)``, unnormalised log probabilities; exactly one of the two is given.
     Support: counts ``(K,)`` that sum to ``total_count``, in the parameter's dtype.
 
     >>> Multinomial(3, probs=fb.tensor([1.0, 1.0])).log_prob(fb.tensor([1.0, 2.0])).exp()

@@ -18,7 +18,7 @@ class NegativeBinomial(Binary):
     Args:
         total_count: number of failures, nonnegative, not necessarily an integer; broadcasts.
         probs: probability of success, in [0, 1).
-        logits: its log odds; exactly one of both is given.
+        logits: its log odds; exactly one of the two is given.
     Support: the nonnegative integers, in the parameter's dtype. Samples are Poisson variables of gamma rates.
 
     >>> NegativeBinomial(3.0, probs=fb.tensor(0.5)).mean

@@ -17,7 +17,7 @@ class OneHotCategorical(Distribution):
 
     Args:
         probs: ``(*, K)``, nonnegative weights; they are divided by their sum.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given.
+        logits: ``(*, K)``, unnormalised log probabilities; exactly one of the two is given.
     Support: one-hot vectors ``(K,)``, in the parameter's dtype.
 
     >>> OneHotCategorical(probs=fb.tensor([1.0, 3.0])).mode

@@ -21,7 +21,7 @@ class LogitRelaxedBernoulli(Binary):
     Args:
         temperature: positive; lower values give draws closer to 0 and 1.
         probs: probability of 1, a tensor or a number.
-        logits: its log odds; exactly one of both is given.
+        logits: its log odds; exactly one of the two is given.
 
     >>> LogitRelaxedBernoulli(fb.tensor(1.0), probs=0.5).log_prob(fb.tensor(0.0))
     tensor(-1.3863)
@@ -65,7 +65,7 @@ class RelaxedBernoulli(Relaxed):
     Args:
         temperature: positive; lower values give draws closer to 0 and 1.
         probs: probability of 1, a tensor or a number.
-        logits: its log odds; exactly one of both is given.
+        logits: its log odds; exactly one of the two is given.
     Support: ``[0, 1]``. Gradient: ``rsample`` is ``sigmoid((logits + logit(u)) / temperature)``.
     Source: Maddison, Mnih, Teh 2016, arXiv:1611.00712; Jang, Gu, Poole 2016, arXiv:1611.01144.
 

@@ -22,7 +22,7 @@ class ExpRelaxedCategorical(Distribution):
     Args:
         temperature: positive; lower values give draws closer to one-hot vectors.
         probs: ``(*, K)``, nonnegative weights.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given.
+        logits: ``(*, K)``, unnormalised log probabilities; exactly one of the two is given.
 
     >>> ExpRelaxedCategorical(fb.tensor(1.0), probs=fb.ones(3)).rsample((2,)).shape
     flambeau.Size([2, 3])
@@ -85,7 +85,7 @@ class RelaxedOneHotCategorical(Relaxed):
     Args:
         temperature: positive; lower values give draws closer to one-hot vectors.
         probs: ``(*, K)``, nonnegative weights.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one of both is given.
+        logits: ``(*, K)``, unnormalised log probabilities; exactly one of the two is given.
     Support: points ``(K,)`` of the simplex. Gradient: ``rsample`` is ``softmax((logits + gumbel) / temperature)``.
     Source: Maddison, Mnih, Teh 2016, arXiv:1611.00712; Jang, Gu, Poole 2016, arXiv:1611.01144.
 

@@ -31,8 +31,8 @@ from flambeau.utils import _pytree as pytree
 
 from ._guards import Snapshot
 
-MOST_PATHS = 32  # per tree
-MOST_PAUSES = 100  # per path
+MOST_PATHS = 32  # maximum number of paths in a tree
+MOST_PAUSES = 100  # maximum number of pauses on a path
 Environment = dict[str, Any]  # tensors and numbers by their names in the program
 Packing = Callable[[Sequence[Any]], Any]
 

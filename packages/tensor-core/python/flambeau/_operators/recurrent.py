@@ -46,7 +46,7 @@ def rnn_tanh_cell(
 ) -> Tensor:
     """Return tanh(w_ih @ input + b_ih + w_hh @ hx + b_hh), of shape (N, hidden).
 
-    The input has shape (N, in), hx has shape (N, hidden). Gradient: all tensors.
+    The input has shape (N, in), hx has shape (N, hidden). Gradient: defined for all tensors.
 
     >>> fb.rnn_tanh_cell(fb.zeros(2, 3), fb.zeros(2, 4), fb.zeros(4, 3), fb.zeros(4, 4)).shape
     flambeau.Size([2, 4])
@@ -60,7 +60,7 @@ def rnn_relu_cell(
 ) -> Tensor:
     """Return max(w_ih @ input + b_ih + w_hh @ hx + b_hh, 0), of shape (N, hidden).
 
-    The input has shape (N, in), hx has shape (N, hidden). Gradient: all tensors.
+    The input has shape (N, in), hx has shape (N, hidden). Gradient: defined for all tensors.
 
     >>> fb.rnn_relu_cell(fb.zeros(2, 3), fb.zeros(2, 4), fb.zeros(4, 3), fb.zeros(4, 4)).shape
     flambeau.Size([2, 4])
@@ -81,7 +81,7 @@ def lstm_cell(
 
     The first size of the weights is 4 * hidden.
 
-    Gradient: all tensors. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
+    Gradient: defined for all tensors. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
 
     >>> state = (fb.zeros(2, 4), fb.zeros(2, 4))
     >>> h, c = fb.lstm_cell(fb.zeros(2, 3), state, fb.zeros(16, 3), fb.zeros(16, 4))
@@ -97,7 +97,7 @@ def lstm_cell(
 def gru_cell(
     input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
 ) -> Tensor:
-    """Compute a step of a gated recurrent unit. Gradient: all tensors.
+    """Compute a step of a gated recurrent unit. Gradient: defined for all tensors.
 
     The first size of the weights is 3 * hidden, for the reset, update and new gate.
 
@@ -223,7 +223,7 @@ lstm = _layers(
     input (times, N, inputs), hx = (h, c), params those of ``nn.LSTM`` in their order. The other form, for a packed
     sequence: ``lstm(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)``.
 
-    Gradient: all tensors. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
+    Gradient: defined for all tensors. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
 
     >>> params = [fb.ones(4, 1), fb.ones(4, 1)]
     >>> state = (fb.zeros(1, 2, 1), fb.zeros(1, 2, 1))
@@ -237,7 +237,7 @@ gru = _layers(
     "gru",
     """A gated recurrent network of several layers: output and state. Both forms of `lstm`, with a state h for hx.
 
-    Gradient: all tensors. Source: Cho et al. 2014, arXiv:1406.1078.
+    Gradient: defined for all tensors. Source: Cho et al. 2014, arXiv:1406.1078.
 
     >>> params = [fb.ones(3, 1), fb.ones(3, 1)]
     >>> output, h = fb.gru(fb.ones(2, 1, 1), fb.zeros(1, 1, 1), params, False, 1, 0.0, False, False, False)
@@ -250,7 +250,7 @@ rnn_tanh = _layers(
     "rnn_tanh",
     """A recurrent network with tanh of several layers: output and state. Both forms of `lstm`, with a state h for hx.
 
-    Gradient: all tensors. Source: Elman 1990, doi:10.1207/s15516709cog1402_1.
+    Gradient: defined for all tensors. Source: Elman 1990, doi:10.1207/s15516709cog1402_1.
 
     >>> params = [fb.ones(1, 1), fb.ones(1, 1)]
     >>> output, h = fb.rnn_tanh(fb.ones(2, 1, 1), fb.zeros(1, 1, 1), params, False, 1, 0.0, False, False, False)
@@ -263,7 +263,7 @@ rnn_relu = _layers(
     "rnn_relu",
     """A recurrent network with relu of several layers: output and state. Both forms of `lstm`, with a state h for hx.
 
-    Gradient: all tensors.
+    Gradient: defined for all tensors.
 
     >>> params = [fb.ones(1, 1), fb.ones(1, 1)]
     >>> output, h = fb.rnn_relu(fb.ones(2, 1, 1), fb.zeros(1, 1, 1), params, False, 1, 0.0, False, False, False)

@@ -100,7 +100,7 @@ _PIECE = 2**23  # bytes per write call
 
 
 def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
-    """Write all data, also if ``file`` is unbuffered and accepts only a part per call.
+    """Write all data, even if ``file`` is unbuffered and accepts only a part per call.
 
     Signals are handled between the parts, so that Ctrl-C takes effect quickly on a slow disk.
     """

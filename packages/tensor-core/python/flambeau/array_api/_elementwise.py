@@ -163,7 +163,7 @@ def floor_divide(x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
 
 
 def remainder(x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
-    """Compute x1 - floor(x1 / x2) * x2 exactly. The result has the sign of x2, also if it is 0.
+    """Compute x1 - floor(x1 / x2) * x2 exactly. The result has the sign of x2, even if it is 0.
 
     >>> fb.array_api.remainder(fb.tensor([-7, 7]), 3)
     tensor([2, 1])

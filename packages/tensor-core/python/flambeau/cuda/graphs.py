@@ -171,7 +171,7 @@ def make_graphed_callables(
                 capture.
         sample_args: for each callable, a tuple of tensors on the current GPU, which may be nested. They must have the
             shapes, dtypes and ``requires_grad`` of the real arguments.
-        num_warmup_iters: how often each callable runs forward and backward before the capture.
+        num_warmup_iters: number of forward and backward passes of each callable before the capture.
         allow_unused_input: if True, inputs that require grad do not need to affect an output.
         pool: accepted for compatibility with PyTorch; no effect.
     Returns: the callable, or a tuple of callables.

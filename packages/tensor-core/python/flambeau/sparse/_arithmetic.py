@@ -39,7 +39,7 @@ def _sizes(name: str, left: Any, right: Any) -> None:
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """Return ``input + alpha * other`` for two sparse tensors, or a strided and a sparse one.
 
-    Gradient: both operands.
+    Gradient: defined for both operands.
     """
     if not isinstance(other, SparseTensor):
         if isinstance(input, CompressedTensor) and isinstance(other, Tensor) and other.ndim:
@@ -145,7 +145,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 def mul(input: Any, other: Any) -> Any:
     """Multiply a sparse tensor by a number, a strided or a sparse tensor. The result is sparse.
 
-    Gradient: both operands.
+    Gradient: defined for both operands.
     """
     if not isinstance(input, SparseTensor):
         input, other = other, input
@@ -203,7 +203,7 @@ def _divisor(other: Any, what: str = "division") -> Any:
 
 @answers("div", "divide", "true_divide", "__truediv__")
 def div(input: SparseTensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """Divide by a number or a strided 0-D tensor. Gradient: both operands."""
+    """Divide by a number or a strided 0-D tensor. Gradient: defined for both operands."""
     divisor = _divisor(other)
     tensor = input if rounding_mode is None else merged(input)
     return tensor._like(flambeau.div(tensor._val, divisor, rounding_mode=rounding_mode))

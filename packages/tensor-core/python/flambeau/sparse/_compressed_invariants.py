@@ -115,7 +115,7 @@ def _check_types(matrix: CompressedTensor) -> None:
 
 
 def check_indices(matrix: CompressedTensor, order: bool) -> None:
-    """Raise RuntimeError for invalid offsets or indices out of range. With ``order``, also for unsorted indices."""
+    """Raise RuntimeError for invalid offsets, for indices out of range and, with ``order``, for unsorted indices."""
     offsets, indices = matrix._ptr, matrix._idx
     if offsets.is_meta:
         return

@@ -99,7 +99,10 @@ def blocks_of(coo: CooTensor, blocksize: tuple[int, ...]) -> CooTensor:
 
 
 def split(dense: Tensor, blocksize: tuple[int, ...], batch_dims: int) -> Tensor:
-    """Return a strided tensor with the dimensions of a COO tensor of its blocks."""
+    """Divide the matrices of a strided tensor into blocks. Without a block size, return the tensor.
+
+    Returns: shape ``(*batch, rows // height, columns // width, height, width, *dense)``.
+    """
     if not blocksize:
         return dense
     (height, width), (*batch, rows, columns) = blocksize, dense.shape[: batch_dims + 2]

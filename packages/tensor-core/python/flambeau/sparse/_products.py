@@ -135,7 +135,10 @@ def _by(tensor: Any) -> str:
 
 @answers("mm", "spmm", "dsmm")
 def mm(input: Any, mat2: Any) -> Tensor:
-    """Return the product of two matrices: sparse if both are sparse, otherwise strided. Gradient: both operands."""
+    """Return the product of two matrices: sparse if both are sparse, otherwise strided.
+
+    Gradient: defined for both operands.
+    """
     if input.ndim != 2 or mat2.ndim != 2:
         raise RuntimeError(f"mm: expected two matrices, got shapes {tuple(input.shape)} and {tuple(mat2.shape)}")
     _check("mm", input, mat2)
@@ -152,7 +155,7 @@ _REDUCTIONS = ("sum", "mean", "amax", "amin")
 def mm_reduced(mat1: Any, mat2: Any, reduce: str) -> Tensor:
     """Multiply a CSR matrix by a strided matrix, with the reduction ``reduce`` in place of the sum over products.
 
-    ``reduce`` is sum, mean, amax or amin. Gradient: both matrices.
+    ``reduce`` is sum, mean, amax or amin. Gradient: defined for both matrices.
     """
     if reduce not in _REDUCTIONS:
         raise RuntimeError(f"sparse.mm: reduce must be one of {', '.join(_REDUCTIONS)}, got {reduce!r}")
@@ -209,7 +212,7 @@ def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
 
 @answers("mv")
 def mv(input: Any, vec: Any) -> Tensor:
-    """Return the product of a sparse matrix and a vector. Gradient: both operands."""
+    """Return the product of a sparse matrix and a vector. Gradient: defined for both operands."""
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(
             f"mv: two tensor dim should be 2 and 1, but got shapes {tuple(input.shape)} and {tuple(vec.shape)}"
@@ -226,7 +229,7 @@ def mv(input: Any, vec: Any) -> Tensor:
 
 @answers("bmm")
 def bmm(input: Any, mat2: Any) -> Tensor:
-    """Return the products of two batches of matrices, one of which is sparse. Gradient: both operands."""
+    """Return the products of two batches of matrices, one of which is sparse. Gradient: defined for both operands."""
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
         raise RuntimeError(
             f"bmm: expected two 3D tensors with the same batch size, got {tuple(input.shape)} and {tuple(mat2.shape)}"
@@ -273,7 +276,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
 
 @answers("addmm")
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """Return ``beta * input + alpha * (mat1 @ mat2)``. Gradient: all three operands."""
+    """Return ``beta * input + alpha * (mat1 @ mat2)``. Gradient: defined for all three operands."""
     product = mm(mat1, mat2)
     return _with_input(input, product, beta, alpha)
 
@@ -292,7 +295,7 @@ def _with_input(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor
         if isinstance(input, SparseTensor) or not input.requires_grad:
             return product
         everywhere = flambeau.ones((), dtype=flambeau.bool, device=input.device)
-        return input.masked_fill(everywhere, 0) + product  # for a gradient of 0, also if an element is infinite
+        return input.masked_fill(everywhere, 0) + product  # for a gradient of 0, even if an element is infinite
     return (input if beta == 1 else input * beta) + product
 
 
@@ -359,7 +362,7 @@ def sampled_addmm(
 ) -> SparseTensor:
     """Return ``alpha * (mat1 @ mat2) + beta * input`` at the indices of ``input``, a CSR matrix or batch.
 
-    A matrix ``input`` is used for all matrices of a batch. Gradient: all three operands.
+    A matrix ``input`` is used for all matrices of a batch. Gradient: defined for all three operands.
 
     >>> pattern = flambeau.sparse_csr_tensor([0, 1, 2], [1, 0], [0.0, 0.0], (2, 2))
     >>> flambeau.sparse.sampled_addmm(pattern, flambeau.eye(2), flambeau.tensor([[1.0, 2.0], [3.0, 4.0]])).to_dense()

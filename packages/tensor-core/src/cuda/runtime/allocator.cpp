@@ -158,7 +158,7 @@ class Allocator {
     peak = std::max(peak, total);
   }
 
-  // Returns the graph that captures the stream's work, also if the stream joined the capture of another; otherwise 0.
+  // Returns the graph that captures the stream's work, even if the stream joined the capture of another; otherwise 0.
   int64_t graph_of(StreamHandle* stream) const {
     if (!stream) return 0;
     const CaptureStatus now = capture_status(device_, stream);

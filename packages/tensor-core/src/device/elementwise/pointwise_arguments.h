@@ -5,7 +5,7 @@
 
 namespace flambeau::cuda {
 
-// The output, and what a derivative reads: the gradient, three operands and the result.
+// The output, and the inputs of a derivative: the gradient, three operands and the result.
 inline constexpr int kPointers = 6;
 inline constexpr int kLoopDims = 12;
 

@@ -202,7 +202,7 @@ template <class Element, int kSize>
 struct WeightGradient : Convolution<Element, kSize> {
   using Base = Convolution<Element, kSize>;
   using typename Base::Arguments, typename Base::T, typename Base::V;
-  static constexpr bool kColumnsOnly = kHasUnits<T>;  // each lane reads a different tap, at adjacent output positions
+  static constexpr bool kColumnsOnly = kHasUnits<T>;  // lanes load adjacent columns, each at consecutive positions
   static bool right_along_k(const Arguments&) { return true; }
 
   struct Left {

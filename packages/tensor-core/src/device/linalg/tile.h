@@ -14,7 +14,7 @@
 //   Left(a, batch, i)      a row of the left matrix; at(a, p) returns element p, and take(a, p, end, to) copies the
 //                          elements from p on, with zeros from `end` on
 //   Right(a, batch, j)     the same for a column of the right matrix
-//   kColumnsOnly           true if right_along_k() is always false
+//   kColumnsOnly           true to assign threads to columns first, whatever right_along_k() returns
 //   left_along_k(a), right_along_k(a)   true if elements that are adjacent in memory are adjacent along k
 //   store(a, batch, i, j, value)
 //

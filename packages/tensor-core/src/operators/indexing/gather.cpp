@@ -113,7 +113,7 @@ void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& so
       writes.at(out.bytes() + element * item, source.bytes() + other * item, entries, places);
     });
   };
-  if (along >= 0 && w.size[along] > 1)  // threads write to disjoint memory if they divide another dimension
+  if (along >= 0 && w.size[along] > 1)  // threads that divide a dimension other than `dim` write to disjoint memory
     return parallel_items(w.size[along], grain_of(w.size, along),
                           [&](int64_t begin, int64_t end) { write(along, begin, end, 0, INT64_MAX); });
   const int64_t entries = w.size[dim], grain = std::max<int64_t>(1, length / std::max<int64_t>(1, entries / 32768));

@@ -9,8 +9,8 @@ _OPS_FILES = (
     *("ps_roi_align", "ps_roi_pool", "roi_align", "roi_pool", "stochastic_depth"),
 )
 
-# Modules with another name in flambeau, including their submodules. PyTorch's single files map to the package with
-# their names.
+# Modules with another name in flambeau, including their submodules. A file of PyTorch that is not a module in flambeau
+# maps to the package that has its names.
 _MOVED = {
     "torch._C": "flambeau.torch._private",
     "torch._tensor_str": "flambeau.torch._printing",

@@ -101,7 +101,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None) -> Tensor:
 
 @composition("embedding")
 def embedding(weight: Tensor, indices: Tensor, padding_idx: int, scale_grad_by_freq: bool, sparse: bool) -> Tensor:
-    """Rows of the weight; the padding row passes no gradient."""
+    """Return rows of the weight. No gradient flows to the padding row."""
     rows = weight[indices]
     if padding_idx >= 0:
         rows = flambeau.where((indices == padding_idx).unsqueeze(-1), rows.detach(), rows)
@@ -110,7 +110,7 @@ def embedding(weight: Tensor, indices: Tensor, padding_idx: int, scale_grad_by_f
 
 @composition("one_hot")
 def one_hot(input: Tensor, num_classes: int) -> Tensor:
-    """Ones at the given classes; their number has to be given."""
+    """Return the one-hot encoding. ``num_classes`` is required, since it cannot be inferred from batched classes."""
     if num_classes < 0:
         raise UnbatchableError("vmap: one_hot needs num_classes where the classes are a tensor of a batch.")
     return (input.unsqueeze(-1) == flambeau.arange(num_classes)).long()

@@ -181,7 +181,7 @@ def binary_cross_entropy_with_logits(
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
         pos_weight: multiplies the loss of the positive class.
     Raises: ValueError if the shapes differ.
-    Gradient: all tensors, any order.
+    Gradient: defined for all tensors, to any order.
 
     >>> nn.functional.binary_cross_entropy_with_logits(fb.zeros(1), fb.ones(1))
     tensor(0.6931)

@@ -90,7 +90,7 @@ class SyncBatchNorm(_BatchNorm):
 
     Raises: ValueError for an input of fewer than two dimensions, for other numbers of channels, and, while training,
         with one value per channel in all processes together.
-    Gradient: all inputs, once.
+    Gradient: defined for all inputs, once.
 
     >>> nn.SyncBatchNorm(1)(fb.tensor([[1.0], [3.0]])).detach()
     tensor([[-1.0000],

@@ -22,7 +22,7 @@ def _is_namedtuple(value: Any) -> bool:
 
 
 def scatter(inputs: Any, target_gpus: Sequence[Any], dim: int = 0) -> Sequence[Any]:
-    """Split tensors over GPUs, also in tuples, lists and dictionaries. Other values are passed to every GPU.
+    """Split tensors over GPUs, including those in tuples, lists and dictionaries. Other values are passed to every GPU.
 
     Args:
         inputs: a tensor, or a nested structure of tensors.

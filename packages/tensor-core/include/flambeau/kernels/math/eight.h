@@ -61,7 +61,7 @@ Eight orthogonal(Eight x, Eight n) {
 #pragma GCC unroll 4
     for (int h = 0; h < Eight::kPairs; ++h) {
       const Eight::Pair kept = value.pairs[h], next = P::step(k, x.pairs[h], kept, before.pairs[h]);
-      before.pairs[h] = kept;  // not used any more if the value has its degree or is infinite
+      before.pairs[h] = kept;  // no longer read once `value` is complete or infinite
       value.pairs[h] = (n.pairs[h] >= k + 1) & (kept - kept == 0) ? next : kept;
     }
   const Eight::Pair none = {}, one = none + 1;

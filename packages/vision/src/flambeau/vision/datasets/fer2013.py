@@ -17,7 +17,7 @@ _USAGES = {"train": ("Training",), "test": ("PublicTest", "PrivateTest")}
 
 
 class FER2013(VisionDataset):
-    """Faces of 48x48 pixels in grey, with seven expressions: 28,709 for training, 7,178 for testing.
+    """Greyscale images of 48x48 pixels of faces, with seven expressions: 28,709 for training, 7,178 for testing.
 
     The label is None if only ``test.csv`` exists, which contains no labels.
 

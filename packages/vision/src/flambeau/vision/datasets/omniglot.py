@@ -20,14 +20,15 @@ def _grey(path: Any) -> Image.Image:
 
 
 class Omniglot(ListedImages):
-    """1,623 characters, each drawn by twenty people: images of 105x105 pixels in grey.
+    """1,623 characters, each drawn by twenty people, as greyscale images of 105x105 pixels.
 
     Args:
-        root: the folder above ``omniglot-py``.
-        background: the 964 characters for training, or the 659 others.
-        transform, target_transform: applied to each image, to each character's number.
+        root: the folder that contains ``omniglot-py``.
+        background: True for the 964 training characters, False for the 659 others.
+        transform: applied to each image.
+        target_transform: applied to each character's number.
         download: if True, download and unpack the archive if it is missing.
-        loader: the image in a file, from its path; None for grey ones.
+        loader: function that reads the image at a path; by default, in greyscale.
     Raises: RuntimeError if the files are missing.
 
     Source: Lake, Salakhutdinov, Tenenbaum 2015, Human-level concept learning through probabilistic program induction.

@@ -1,4 +1,4 @@
-"""The challenges of Pascal VOC."""
+"""Data sets of the Pascal VOC challenges."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ class IntermediateLayerGetter(nn.ModuleDict):
 
     Args:
         model: the model, such as a ResNet.
-        return_layers: names for the outputs of the children, by the children's names.
+        return_layers: maps the name of each requested child to the name of its output.
 
     Returns of forward: outputs by their names, in the order of the children.
-    Raises: ValueError if the model has no child of a name.
+    Raises: ValueError if a name in ``return_layers`` is not a child of the model.
 
     >>> model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2), nn.ReLU())
     >>> outputs = IntermediateLayerGetter(model, {"0": "a", "2": "b"})(fb.zeros(1, 4))

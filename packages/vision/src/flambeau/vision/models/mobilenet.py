@@ -230,7 +230,8 @@ def _v3(
     inputs = channels(16)
     blocks = []
     for index, (kernel, expanded, outputs, squeezes, activation, stride) in enumerate(rows):
-        tail = index - (len(rows) - 3)  # the last stage, whose channels can be halved, from what goes into it
+        # With reduced_tail, the last stage has half the channels, except for the expanded ones of its first block.
+        tail = index - (len(rows) - 3)  # index in the last stage
         expanded, outputs = (
             count // 2 if reduced_tail and tail >= first else count for count, first in ((expanded, 1), (outputs, 0))
         )

@@ -16,7 +16,7 @@ def distance_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) ->
         boxes1: ``(N, 4)``.
         boxes2: ``(M, 4)``.
         eps: added to the squared diagonal.
-    Returns: ``(N, M)`` in -1..1. Gradient: both sets of boxes.
+    Returns: ``(N, M)`` in -1..1. Gradient: defined for both sets of boxes.
     Source: Zheng et al. 2020, arXiv:1911.08287.
 
     >>> distance_box_iou(fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[2.0, 0.0, 4.0, 2.0]]))
@@ -28,7 +28,7 @@ def distance_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) ->
 def complete_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) -> fb.Tensor:
     """Return :func:`distance_box_iou` less a penalty for different ratios of width to height; arguments as there.
 
-    Returns: ``(N, M)``. Gradient: both sets of boxes.
+    Returns: ``(N, M)``. Gradient: defined for both sets of boxes.
     Source: Zheng et al. 2020, arXiv:1911.08287.
 
     >>> box = fb.tensor([[0.0, 0.0, 2.0, 2.0]])
@@ -49,7 +49,7 @@ def generalized_box_iou_loss(
         boxes1, boxes2: ``(N, 4)`` or ``(4,)``, of equal shapes.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
         eps: added to denominators.
-    Raises: ValueError for another reduction. Gradient: both sets of boxes.
+    Raises: ValueError for another reduction. Gradient: defined for both sets of boxes.
     Source: Rezatofighi et al. 2019, arXiv:1902.09630.
 
     >>> generalized_box_iou_loss(fb.tensor([0.0, 0.0, 2.0, 2.0]), fb.tensor([0.0, 0.0, 2.0, 2.0])).item()

@@ -42,7 +42,7 @@ def box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
     Args:
         boxes1: ``(N, 4)``.
         boxes2: ``(M, 4)``.
-    Returns: ``(N, M)`` in 0..1. Gradient: both sets of boxes.
+    Returns: ``(N, M)`` in 0..1. Gradient: defined for both sets of boxes.
 
     >>> box_iou(fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[1.0, 0.0, 3.0, 2.0]]))
     tensor([[0.3333]])
@@ -57,7 +57,7 @@ def generalized_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
     Args:
         boxes1: ``(N, 4)``.
         boxes2: ``(M, 4)``.
-    Returns: ``(N, M)`` in -1..1. Gradient: both sets of boxes.
+    Returns: ``(N, M)`` in -1..1. Gradient: defined for both sets of boxes.
     Source: Rezatofighi et al. 2019, arXiv:1902.09630.
 
     >>> generalized_box_iou(fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[4.0, 0.0, 6.0, 2.0]]))

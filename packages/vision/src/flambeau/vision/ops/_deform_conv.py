@@ -32,7 +32,7 @@ def deform_conv2d(
         bias: ``(C_out,)`` or None.
         stride, padding, dilation: height and width, or one number for both.
         mask: ``(N, groups * kh * kw, H_out, W_out)``; None for ones.
-    Returns: ``(N, C_out, H_out, W_out)``. Gradient: all tensors.
+    Returns: ``(N, C_out, H_out, W_out)``. Gradient: defined for all tensors.
     Raises: RuntimeError for shapes that do not match.
     Source: Dai et al. 2017, arXiv:1703.06211; with a mask Zhu et al. 2018, arXiv:1811.11168.
 

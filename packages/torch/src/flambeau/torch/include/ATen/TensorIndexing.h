@@ -8,7 +8,7 @@ namespace at::indexing {
 struct EllipsisIndexType {};
 inline constexpr EllipsisIndexType Ellipsis;
 
-// The indices from start up to, but not including, stop. A missing bound is the begin or the end of the dimension.
+// The indices from start up to, but not including, stop. A missing bound is the beginning or the end of the dimension.
 struct Slice {
   Slice(c10::optional<int64_t> start = c10::nullopt, c10::optional<int64_t> stop = c10::nullopt,
         c10::optional<int64_t> step = c10::nullopt)

@@ -1,4 +1,4 @@
-"""FCOS: boxes of objects from each pixel within them."""
+"""FCOS: object detection in which each pixel inside an object predicts a box."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class FCOSClassificationHead(nn.Module):
 
 
 class FCOSRegressionHead(nn.Module):
-    """Distances to the sides of boxes, and how near to their middles: ``(N, anchors, 4)`` and ``(N, anchors, 1)``.
+    """Head for distances to the sides of boxes, ``(N, anchors, 4)``, and centredness, ``(N, anchors, 1)``.
 
     >>> distances, centredness = FCOSRegressionHead(32, num_anchors=1)([fb.zeros(2, 32, 8, 8), fb.zeros(2, 32, 4, 4)])
     >>> distances.shape, centredness.shape

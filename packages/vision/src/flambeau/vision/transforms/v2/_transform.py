@@ -121,7 +121,7 @@ class Transform(nn.Module):
     def transform(self, *args: Any, **kwargs: Any) -> Any:
         """Transform one part of a sample: ``transform(inpt)`` or ``transform(inpt, params)``.
 
-        If a subclass accepts ``params``, it receives the result of ``make_params``, and also masks and boxes.
+        The second form receives the result of ``make_params``, and is also called for masks and boxes.
         """
         raise NotImplementedError(f"{type(self).__name__} must define transform(self, inpt, params)")
 
