@@ -77,7 +77,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--lr", type=float, default=0.2, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes that read images (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
-    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="device to compute on, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/cifar-resnet"), help="default: %(default)s")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
     parser.add_argument("--require-accuracy", type=float, metavar="PERCENT", help="fail if the last test is below this")

@@ -38,7 +38,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a DCGAN that writes digits.")
     parser.add_argument("--data", choices=RECIPES, default="digits", help="default: %(default)s, shipped with flambeau")
-    parser.add_argument("--root", type=Path, default=Path("data"), help="where the MNIST files lie (default: data)")
+    parser.add_argument("--root", type=Path, default=Path("data"), help="folder of the MNIST files (default: data)")
     parser.add_argument("--download", action="store_true", help="fetch the MNIST files if they are not there")
     parser.add_argument("--epochs", type=int, help="passes over the training images")
     parser.add_argument("--features", type=int, default=32, help="channels of the widest images (default: %(default)s)")
@@ -46,7 +46,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=64, help="images per step (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=5e-4, help="learning rate of both (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
-    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="device to compute on, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="default: runs/dcgan-DATA")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
     parser.add_argument("--judge", type=Path, metavar="CHECKPOINT", help="a LeNet of lenet.py that reads the digits")

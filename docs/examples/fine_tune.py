@@ -39,7 +39,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--data", choices=["digits", "cifar10", "folder"], default="digits", help="default: %(default)s"
     )
-    parser.add_argument("--root", type=Path, default=Path("data"), help="where the images lie (default: data)")
+    parser.add_argument("--root", type=Path, default=Path("data"), help="folder of the images (default: data)")
     parser.add_argument("--size", type=int, default=32, help="height and width they are given (default: %(default)s)")
     parser.add_argument("--head-epochs", type=int, default=2, help="with only the last layer (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=3, help="with all layers (default: %(default)s)")

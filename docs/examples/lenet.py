@@ -64,7 +64,7 @@ class RandomShift:
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train LeNet on handwritten digits.")
     parser.add_argument("--data", choices=RECIPES, default="digits", help="default: %(default)s, shipped with flambeau")
-    parser.add_argument("--root", type=Path, default=Path("data"), help="where the MNIST files lie (default: data)")
+    parser.add_argument("--root", type=Path, default=Path("data"), help="folder of the MNIST files (default: data)")
     parser.add_argument("--download", action="store_true", help="fetch the MNIST files if they are not there")
     parser.add_argument("--epochs", type=int, help="passes over the training images")
     parser.add_argument("--batch-size", type=int, help="images per step")
@@ -73,7 +73,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--label-smoothing", type=float, default=0.1, help="share of doubt taught (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
-    parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="device to compute on, such as cuda (default: %(default)s)")
     parser.add_argument(
         "--output", type=Path, help="folder of the checkpoint and the picture (default: runs/lenet-DATA)"
     )

@@ -50,7 +50,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=400, help="to learn from (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=4, help="episodes a step (default: %(default)s)")
     parser.add_argument("--hidden", type=int, default=64, help="width of the networks (default: %(default)s)")
-    parser.add_argument("--gamma", type=float, default=0.99, help="what a later reward is worth (default: %(default)s)")
+    parser.add_argument("--gamma", type=float, default=0.99, help="discount factor of rewards (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=0.01, help="learning rate (default: %(default)s)")
     parser.add_argument("--every", type=int, default=50, help="episodes between checkpoints (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")

@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     add = options.add_argument
     add("--only", metavar="PATTERN", type=pattern, action="append", default=[], help="regular expression, repeatable")
     add("--rounds", type=positive, default=None, help="pairs of processes per group (default 5; 2 with --quick)")
-    add("--device", choices=sorted({row.device for row in WORKLOADS}), default="cpu", help="which workloads, and where")
+    add("--device", choices=sorted({row.device for row in WORKLOADS}), default="cpu", help="device to run workloads on")
     add("--list", action="store_true", help="list the workloads with their targets and stop")
     add("--output", metavar="DIR", type=Path, default=Path("runs/benchmarks"), help="for JSON and chart (%(default)s)")
     add("--chart", metavar="FILE", type=Path, help="draw the workloads as a small SVG file, for a page")

@@ -428,7 +428,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="the names of operators; otherwise all of them")
     parser.add_argument("--first", type=int, default=0, help="the number of the first call")
     parser.add_argument("--journal", type=Path)
-    parser.add_argument("--device", default="cpu", help="where most tensors are (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="device of most tensors (default: %(default)s)")
     parser.add_argument("--memory", type=int, default=4, help="limit in GiB; 0: none")
     parser.add_argument("--way", choices=WAYS, default="plain", help="how the operators are called")
     options = parser.parse_args()

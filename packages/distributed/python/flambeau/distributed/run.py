@@ -41,24 +41,25 @@ _OUTPUTS = {"0": (), "1": ("stdout",), "2": ("stderr",), "3": ("stdout", "stderr
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m flambeau.distributed.run",
-        description="Starts a program as several processes, on one machine or several.",
+        description="Start several processes of a program, on one machine or several.",
     )
     add = parser.add_argument
-    add("--nproc-per-node", "--nproc_per_node", default="1", help="processes here: a number, cpu, gpu or auto")
-    add("--nnodes", default="1", help="how many machines")
-    add("--node-rank", "--node_rank", type=int, default=0, help="which of them this is, from 0")
-    add("--master-addr", "--master_addr", default="127.0.0.1", help="the machine of node rank 0")
-    add("--master-port", "--master_port", type=int, default=0, help="a free port there (29500; on one machine, any)")
-    add("--rdzv-endpoint", "--rdzv_endpoint", default="", metavar="HOST[:PORT]", help="both in one")
+    add("--nproc-per-node", "--nproc_per_node", default="1", help="local processes: a number, cpu, gpu or auto")
+    add("--nnodes", default="1", help="number of machines")
+    add("--node-rank", "--node_rank", type=int, default=0, help="rank of this machine, from 0")
+    add("--master-addr", "--master_addr", default="127.0.0.1", help="address of the machine with node rank 0")
+    port = "port on that machine (default: 29500; if there is only one machine, any free port)"
+    add("--master-port", "--master_port", type=int, default=0, help=port)
+    add("--rdzv-endpoint", "--rdzv_endpoint", default="", metavar="HOST[:PORT]", help="master address and port")
     add("--rdzv-backend", "--rdzv_backend", default="static", choices=["static", "c10d"])
     add("--rdzv-id", "--rdzv_id", default="", help="a name for this run")
-    add("--standalone", action="store_true", help="this machine alone, at any free port")
-    add("--max-restarts", "--max_restarts", type=int, default=0, help="how often to start again all that failed")
-    add("--log-dir", "--log_dir", type=Path, help="a folder for what the processes print")
-    add("-r", "--redirects", default="0", choices=_OUTPUTS, help="what goes there: 1 stdout, 2 stderr, 3 both")
-    add("-m", "--module", action="store_true", help="the program is a module, as of python -m")
+    add("--standalone", action="store_true", help="use only this machine, at any free port")
+    add("--max-restarts", "--max_restarts", type=int, default=0, help="maximum number of restarts of all processes")
+    add("--log-dir", "--log_dir", type=Path, help="folder for the output of the processes")
+    add("-r", "--redirects", default="0", choices=_OUTPUTS, help="output written there: 1 stdout, 2 stderr, 3 both")
+    add("-m", "--module", action="store_true", help="the program is a module, as for python -m")
     add("--no-python", "--no_python", action="store_true", help="the program is not a Python file")
-    add("program", help="what to run")
+    add("program", help="program to run")
     add("arguments", nargs=argparse.REMAINDER, help="its arguments")
     return parser
 
