@@ -296,7 +296,7 @@ def _refused():
     calls = [
         (TypeError, "tensor should be a tensor, got list", lambda: dist.all_reduce([x])),
         (TypeError, "op should be a ReduceOp", lambda: dist.all_reduce(x, "sum")),
-        (ValueError, "does not support ReduceOp.AVG on tensors of .*int64", lambda: dist.all_reduce(whole, mean)),
+        (ValueError, "does not support ReduceOp.AVG for tensors of .*int64", lambda: dist.all_reduce(whole, mean)),
         (ValueError, "does not support ReduceOp.BAND", lambda: dist.all_reduce(x, dist.ReduceOp.BAND)),
         (ValueError, "does not support ReduceOp.MAX", lambda: dist.all_reduce(x * 1j, dist.ReduceOp.MAX)),
         (ValueError, "a tensor for each of 2 processes, got 1", lambda: dist.all_gather([x], x)),
@@ -312,7 +312,7 @@ def _refused():
         (ValueError, "gather_list should be passed only|gather_list should have", lambda: dist.gather(x, [x], 0)),
         (ValueError, "has 3 rows, which 2 processes cannot", lambda: dist.all_to_all_single(x, x)),
         (ValueError, "numbers with the sum 3", lambda: dist.all_to_all_single(x, x, [1, 1], [2, 1])),
-        (ValueError, "has no 2 parts", lambda: dist.reduce_scatter_tensor(fb.ones(2), x)),
+        (ValueError, "should have the elements of 2 outputs", lambda: dist.reduce_scatter_tensor(fb.ones(2), x)),
         (TypeError, "group should be a ProcessGroup", lambda: dist.all_reduce(x, group=3)),
         (ValueError, "the rank of this process", lambda: dist.send(x, rank)),
         (TypeError, "timeout should be", lambda: dist.monitored_barrier(timeout="1 s")),
