@@ -485,7 +485,7 @@ def _mistakes():
         "pass src=...": lambda: dist.recv(x),
         "device type cpu": lambda: dist.all_reduce(x.cpu()),
         "device type cpu: this group": dist.monitored_barrier,
-        "was given tensors on cuda:": lambda: dist.all_reduce(fb.ones(3, device=f"cuda:{1 - dist.get_rank()}")),
+        "but got tensors on cuda:": lambda: dist.all_reduce(fb.ones(3, device=f"cuda:{1 - dist.get_rank()}")),
     }
     for text, call in mistakes.items():
         with pytest.raises((RuntimeError, ValueError, TypeError), match=text):
