@@ -188,7 +188,7 @@ def test_errors():
         D.CorrCholeskyTransform().forward_shape((4,))
     with pytest.raises(ValueError, match="not square"):
         D.CorrCholeskyTransform().inverse_shape((3, 2))
-    with pytest.raises(RuntimeError, match="expected 3 elements .*, got 4"):
+    with pytest.raises(RuntimeError, match=r"expected 3 elements .*, got 4"):
         D.CorrCholeskyTransform()(fb.ones(4))
     with pytest.raises(ValueError, match="Too few dimensions on input"):
         D.IndependentTransform(D.ExpTransform(), 1)(fb.tensor(1.0))

@@ -25,14 +25,20 @@ bool handles_signals() { return _PyOS_IsMainThread(); }
 
 void* release() { return PyEval_SaveThread(); }
 
-// While the interpreter shuts down, CPython ends a daemon thread that requests the GIL by unwinding its stack. This
-// would terminate the process at the first destructor. Therefore, such a thread sleeps until the process has ended.
+// While the interpreter shuts down, CPython ends a daemon thread that requests the GIL. On Linux, the C library does so
+// by unwinding the thread's stack, which would terminate the process at the first destructor. Therefore, such a thread
+// sleeps until the process has ended.
 void acquire(void* state) {
+  auto* const thread = static_cast<PyThreadState*>(state);
+#ifdef __GLIBCXX__
   try {
-    PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+    PyEval_RestoreThread(thread);
   } catch (abi::__forced_unwind&) {
     for (;;) pause();
   }
+#else
+  PyEval_RestoreThread(thread);
+#endif
 }
 
 void run_signal_handlers() {
