@@ -110,8 +110,8 @@ def _store(call: Call, result: Any, found: dict[str, Any]) -> None:
     elif not places:
         return
     if not isinstance(result, tuple | list) or len(result) != len(places):
-        found = f"{type(result).__name__} of length {len(result)}" if isinstance(result, tuple | list) else "one value"
-        raise RuntimeError(f"the program expects {len(places)} results of {call.target}, got {found}")
+        given = f"{type(result).__name__} of length {len(result)}" if isinstance(result, tuple | list) else "one value"
+        raise RuntimeError(f"the program expects {len(places)} results of {call.target}, got {given}")
     for place, value in zip(places, result, strict=True):
         if isinstance(place, Reference):
             found[place.name] = value

@@ -133,8 +133,8 @@ class MultiStepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
+        hint = f"; write [{milestones}]" if isinstance(milestones, int) else ""
         if not isinstance(milestones, Iterable):
-            hint = f"; write [{milestones}]" if isinstance(milestones, int) else ""
             raise TypeError(f"milestones must be a list of epochs, got {milestones!r}{hint}")
         self.milestones = Counter(milestones)
         self.gamma = gamma
