@@ -25,7 +25,7 @@ int open_unnamed(const char*& function) {
   return memfd_create("flambeau", MFD_CLOEXEC);
 #else
   function = "shm_open";
-  // A name is necessary to create the file only. That of macOS has at most 31 characters.
+  // The file needs a name only until it is open. On macOS, a name has at most 31 characters.
   static std::atomic<unsigned> count{0};
   const std::string name = "/flambeau-" + std::to_string(getpid()) + "-" + std::to_string(count++);
   const int descriptor = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);  // closed by exec
