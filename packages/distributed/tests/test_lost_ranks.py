@@ -1,5 +1,6 @@
 """Ranks that end, or stop, while others wait for them."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -48,7 +50,8 @@ class Processes:
     """Ranks that this test starts by hand."""
 
     def __init__(self, program, size, **variables):
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(size), **variables}
+        self.port = str(_free_port())
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": self.port, "WORLD_SIZE": str(size), **variables}
         self.ranks = [
             subprocess.Popen(
                 [sys.executable, program],
@@ -133,6 +136,37 @@ def test_busy_ranks_count_as_alive(tmp_path):
     """Keep Python's lock for longer than a rank may be silent."""
     busy = "import ctypes; ctypes.PyDLL(None).sleep(7)"
     with Processes(_file(tmp_path, _wait_elsewhere(busy)), 3) as processes:
+        assert all("the collective is complete" in processes.said(rank) for rank in range(3))
+
+
+def _servers(processes):
+    """Yield the process id of the store's server of these ranks."""
+    variable = f"MASTER_PORT={processes.port}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # the process has ended, or belongs to another user
+            program, variables = ((folder / name).read_bytes() for name in ("cmdline", "environ"))
+            if b"distributed/_server.py" in program and variable in variables.split(b"\0"):
+                yield int(folder.name)
+
+
+def test_ranks_raise_after_the_end_of_the_server(tmp_path):
+    with Processes(_file(tmp_path, _wait_elsewhere("time.sleep(1000)")), 3) as processes:
+        processes.ready()
+        (server,) = _servers(processes)
+        os.kill(server, signal.SIGKILL)
+        for rank in range(2):
+            text = processes.said(rank)
+            assert f"because the server of the store at 127.0.0.1:{processes.port}" in text
+            assert "has closed its connection" in text
+
+
+def test_a_busy_server_on_the_same_machine_counts_as_alive(tmp_path):
+    with Processes(_file(tmp_path, _wait_elsewhere("time.sleep(8)")), 3) as processes:
+        processes.ready()
+        (server,) = _servers(processes)
+        os.kill(server, signal.SIGSTOP)
+        time.sleep(6)
+        os.kill(server, signal.SIGCONT)
         assert all("the collective is complete" in processes.said(rank) for rank in range(3))
 
 

@@ -31,9 +31,13 @@ FAREWELL = 10.0  # maximum seconds that a process waits at its end for running o
 PAUSE = 1e-3
 ABORT = 70  # exit code of a process that cannot raise an error: EX_SOFTWARE of <sysexits.h>
 
-_SERVER_GONE = (
-    "the server of the store at {host}:{port}, which watches all ranks, does not respond: the machine or the process "
-    "that started it (of rank 0, by default) has ended"
+_SERVER_ENDED = (
+    "the server of the store at {host}:{port}, which watches all ranks, has closed its connection: it was killed, or "
+    "it crashed. By default, rank 0 starts it"
+)
+_SERVER_SILENT = (
+    "the server of the store at {host}:{port}, which watches all ranks, has not responded for {silent:.0f} s: its "
+    "machine (of rank 0, by default) cannot be reached"
 )
 _RANK_TAKEN = (
     "another process already has rank {rank}: each process needs a different rank. If the store is a file "
@@ -81,6 +85,7 @@ class Watch:
         self._blocked: tuple[str, Sequence[int]] | None = None
         self._limit = silence_limit()
         self._connection = store.connect()
+        self._server_elsewhere = self._connection.getpeername()[0] != self._connection.getsockname()[0]
         hello = ["watch", program, rank, [machine(), os.getpid()], self._limit]
         self._connection.sendall(json.dumps(hello).encode() + b"\n")
         self._heartbeat: Any = _native.start_heartbeat(self._connection.fileno(), BEAT)
@@ -157,7 +162,11 @@ class Watch:
         self._connection.close()
 
     def _listen(self) -> None:
-        """Receive events from the server until it ends. Runs in a separate thread."""
+        """Receive events from the server until it ends. Runs in a separate thread.
+
+        Silence of a server on this machine is ignored: the machine is busy, because the kernel closes the connections
+        of a process that has ended.
+        """
         self._connection.settimeout(BEAT)
         rest, silent = b"", 0.0  # silent: seconds without data, only counting time in which this thread ran
         while not self.closed:
@@ -165,21 +174,22 @@ class Watch:
                 data = self._connection.recv(65536)
             except TimeoutError:
                 silent += BEAT
-                if self._limit and silent > self._limit:
+                if self._server_elsewhere and self._limit and silent > self._limit:
                     break
             except OSError:
+                silent = 0.0
                 break
             else:
+                silent = 0.0
                 if not data:
                     break
-                silent = 0.0
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines:
                     if line:
                         self._take(json.loads(line))
             self._abort_if_blocked()
         if not self.closed:
-            self.lost_server = _SERVER_GONE.format(**self.server)
+            self.lost_server = (_SERVER_SILENT if silent else _SERVER_ENDED).format(**self.server, silent=silent)
             self._abort_if_blocked()
 
     def _take(self, event: dict[str, Any]) -> None:
