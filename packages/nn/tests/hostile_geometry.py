@@ -1,4 +1,4 @@
-"""Random shapes and tensors for hostile_layers.py: often empty, sometimes transposed, sometimes wrong."""
+"""Random arguments for hostile_layers.py: shapes that are often empty, transposed tensors, and invalid values."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Random = np.random.Generator
 
 
 class Draw:
-    """Source of the arguments of one call for one library."""
+    """Random generator of the arguments of one call, for flambeau or PyTorch."""
 
     def __init__(self, library: Any, rng: Random) -> None:
         self.library, self.nn, self.F = library, library.nn, library.nn.functional
@@ -21,33 +21,33 @@ class Draw:
         return bool(self.rng.integers(one_in) == 0)
 
     def choice(self, *values: Any, odd: tuple[Any, ...] = ()) -> Any:
-        """Return one of ``values``, or in one of 16 draws one of ``odd``."""
+        """Return one of ``values``, or, with probability 1/16, one of ``odd``."""
         among = odd if odd and self.rarely(16) else values
         return among[self.rng.integers(len(among))]
 
     def size(self) -> int:
-        """Return the size of a dimension; one in six is empty."""
+        """Return a random size of a dimension, 0 with probability 1/6."""
         return int(self.choice(0, 1, 2, 3, 4, 7))
 
     def shape(self, dims: int) -> tuple[int, ...]:
-        """Return sizes of which few are 0, so that those that are empty differ from call to call."""
+        """Return random sizes. With probability 1/3, one of them, at a random dimension, is 0."""
         sizes = [int(self.choice(1, 2, 3, 5, 6, 8)) for _ in range(dims)]
         if dims and self.rarely(3):
             sizes[self.rng.integers(dims)] = 0
         return tuple(sizes)
 
     def each(self, dims: int, *values: Any, odd: tuple[Any, ...] = ()) -> Any:
-        """Return one value, or a tuple with one for each dimension."""
+        """Return one of ``values`` for all dimensions, or a tuple with one for each; rarely, the tuple is too long."""
         if self.rarely(2):
             return self.choice(*values, odd=odd)
         return tuple(self.choice(*values, odd=odd) for _ in range(dims if not self.rarely(32) else dims + 1))
 
     def batch(self) -> tuple[int, ...]:
-        """Return the leading dimensions: one, or none for an unbatched input."""
+        """Return a batch size as a tuple, or an empty tuple for an unbatched input."""
         return () if self.rarely(4) else (self.choice(0, 1, 2, 5),)
 
     def tensor(self, *shape: int, gradient: bool | None = None) -> Any:
-        """Return a floating tensor, perhaps strided, that may require a gradient."""
+        """Return a floating tensor. If ``gradient`` is None, choose at random whether it requires grad."""
         numbers = np.sin(np.arange(np.prod(shape, dtype=int)) * 1.3 + 0.1).reshape(shape)
         t = self.library.from_numpy(numbers).to(self.dtype)
         if t.dim() > 1 and self.rarely(4):
@@ -57,19 +57,19 @@ class Draw:
         return t
 
     def indices(self, high: int, *shape: int) -> Any:
-        """Return integers below ``high``, or, in one of 16 draws, one that is not."""
+        """Return integers below ``high``. With probability 1/16, one of them is out of range."""
         numbers = np.arange(np.prod(shape, dtype=int)).reshape(shape) * 7 % max(high, 1)
         if numbers.size and self.rarely(16):
             numbers.flat[0] = self.choice(-1, high, 2**40)
         return self.library.from_numpy(np.asarray(numbers, np.int64))
 
     def call(self, function: Any, *args: Any, **options: Any) -> Any:
-        """Call a function after noting its arguments."""
+        """Log the arguments and call the function."""
         self.note(function, args, options)
         return function(*args, **options)
 
     def module(self, kind: Any, *args: Any, **options: Any) -> Any:
-        """Return a module whose parameters have known values."""
+        """Create a module, and set its parameters to fixed values."""
         self.note(kind, args, options)
         module = kind(*args, **options).to(self.dtype)
         if self.rarely(3):

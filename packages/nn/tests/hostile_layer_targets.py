@@ -1,4 +1,4 @@
-"""Layers and functions that hostile_layers.py calls, with arguments of which few are wrong."""
+"""Layers and functions that hostile_layers.py calls, with random arguments, a few of which are invalid."""
 
 from collections.abc import Callable
 from functools import partial

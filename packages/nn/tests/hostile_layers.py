@@ -1,8 +1,8 @@
-"""Layers with empty dimensions and unusual geometries: ``python hostile_layers.py --help`` runs them in this process.
+"""Call layers with empty dimensions and unusual geometries; see ``python hostile_layers.py --help``.
 
-Each call is made from a seed, the name of a target and a number, so that a crash can be reproduced. The call
-stands in the journal file. Targets use only names that PyTorch has, too: ``--library torch`` makes the same calls
-there, and ``--outcomes`` writes what they return, for tools.fuzz.against_pytorch.
+A seed, the name of a target and a number determine each call, so that a crash can be reproduced. The current call is
+written to the journal file. Targets use only names that PyTorch also has: ``--library torch`` makes the same calls in
+PyTorch, and ``--outcomes`` writes the results, for tools.fuzz.against_pytorch.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 from hostile_geometry import Draw
 from hostile_layer_targets import TARGETS
 
-# An exception of these types says that the library failed, not that the call was wrong.
+# Exceptions of these types mean a bug in the library, not an invalid call.
 INTERNAL = (SystemError, MemoryError)
 
 
@@ -31,7 +31,7 @@ def leaves(x: Any) -> list[Any]:
 
 
 def differentiate(library: Any, outputs: list[Any], inputs: list[Any], twice: bool) -> list[Any]:
-    """Return the gradients of a weighted sum of the outputs, and perhaps those of the gradients' squares."""
+    """Return the gradients of a weighted sum of the outputs, and with ``twice`` those of the sum of their squares."""
     total = sum((output * wave(library, output)).sum() for output in outputs)
     first = library.autograd.grad(total, inputs, create_graph=twice, allow_unused=True)
     smooth = [g for g in first if g is not None and g.requires_grad]
@@ -49,7 +49,7 @@ def wave(library: Any, like: Any) -> Any:
 
 
 def described(x: Any) -> Any:
-    """Return a tensor as JSON: its shape, dtype and elements."""
+    """Return a tensor's shape, dtype and elements in a form that JSON can represent."""
     if not hasattr(x, "dtype"):
         return repr(x)
     values = x.detach().to_dense() if x.layout is not type(x)([0.0]).layout else x.detach()
@@ -57,7 +57,7 @@ def described(x: Any) -> Any:
 
 
 def outcome(library: Any, name: str, seed: int, number: int) -> dict[str, Any]:
-    """Make the call that these name and return its results and gradients, or its exception."""
+    """Make the call number ``number`` of the target ``name``. Return its results and gradients, or its exception."""
     draw = Draw(library, np.random.default_rng([seed, zlib.crc32(name.encode()), number]))
     stage = "forward"
     try:
@@ -74,7 +74,7 @@ def outcome(library: Any, name: str, seed: int, number: int) -> dict[str, Any]:
 
 
 def positions(name: str, o: argparse.Namespace) -> Iterator[int]:
-    """Yield the numbers of a target's calls, each after noting it in the journal."""
+    """Yield the numbers of a target's calls, after writing each to the journal."""
     with o.journal.open("r+b", buffering=0) if o.journal else contextlib.nullcontext() as file:
         for number in range(o.first, o.first + o.calls):
             if file:

@@ -5,7 +5,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 
 def conv2d(x, weight, bias=0.0, stride=1, padding=(0, 0), dilation=1, groups=1):
-    """Cross-correlation of (N, C, H, W); ``padding`` as (before, after) of both sides."""
+    """Compute the cross-correlation of (N, C, H, W). ``padding`` is (before, after), the same for both dimensions."""
     x = np.pad(x, ((0, 0), (0, 0), padding, padding))
     window = [dilation * (side - 1) + 1 for side in weight.shape[2:]]
     patches = sliding_window_view(x, window, axis=(2, 3))[:, :, ::stride, ::stride, ::dilation, ::dilation]
@@ -20,7 +20,7 @@ def pool2d(summary, x, size, stride, padding=0, fill=0.0):
 
 
 def windows(x, size, stride=1):
-    """Return all windows over the last ``len(size)`` dimensions in as many additional dimensions."""
+    """Return the sliding windows over the last ``len(size)`` dimensions, as additional dimensions at the end."""
     axes = tuple(range(-len(size), 0))
     steps = tuple(slice(None, None, stride) for _ in size)
     return sliding_window_view(x, size, axis=axes)[(..., *steps, *(slice(None),) * len(size))]
@@ -31,7 +31,7 @@ def pool(summary, x, size, stride=1):
 
 
 def adaptive(summary, x, parts, dims=1):
-    """Summarize the windows that divide each of the last ``dims`` dimensions into ``parts``."""
+    """Apply ``summary`` to the windows that divide each of the last ``dims`` dimensions into ``parts``."""
     for axis in range(-dims, 0):
         size = x.shape[axis]
         ends = [(i * size // parts, -((-(i + 1) * size) // parts)) for i in range(parts)]
@@ -40,7 +40,7 @@ def adaptive(summary, x, parts, dims=1):
 
 
 def conv(x, weight, bias=0.0, pad="constant", width=0):
-    """Cross-correlation of (N, C, *) over any number of dimensions."""
+    """Compute the cross-correlation of (N, C, *). ``pad`` and ``width`` are the mode and amount of the padding."""
     dims = weight.ndim - 2
     x = np.pad(x, [(0, 0)] * 2 + [(width, width)] * dims, mode=pad)
     patches = np.moveaxis(windows(x, weight.shape[2:]), 1, dims + 1)  # (N, *places, C, *window)
@@ -49,7 +49,7 @@ def conv(x, weight, bias=0.0, pad="constant", width=0):
 
 
 def conv_transpose(x, weight, bias=0.0, stride=1, padding=0, extra=0):
-    """Each value of (N, C, *) spread over a window, by plain loops."""
+    """Compute the transposed convolution of (N, C, *) with a loop; ``extra`` is the output padding."""
     dims, kernel = weight.ndim - 2, weight.shape[2:]
     sides = [(n - 1) * stride + k + extra for n, k in zip(x.shape[2:], kernel, strict=True)]
     out = np.zeros((len(x), weight.shape[1], *sides))
@@ -80,7 +80,7 @@ def local_response(x, size, alpha, beta, k):
 
 
 def padded(mode, dims, *amounts, **options):
-    """np.pad of the last dimensions by amounts as the layers take them: the last dimension first."""
+    """Return a function that pads with np.pad. ``amounts`` are in the layers' order: the last dimension first."""
     pairs = list(zip(amounts[::2], amounts[1::2], strict=True))[::-1]
     return lambda x: np.pad(x, [(0, 0)] * (x.ndim - dims) + pairs, mode=mode, **options)
 

@@ -1,4 +1,4 @@
-"""Layers as operators of ``ops.aten``: the order of their arguments, and reductions that are numbers."""
+"""Layers as operators of ``ops.aten``: the order of their arguments, and reductions encoded as numbers."""
 
 import numpy as np
 import pytest

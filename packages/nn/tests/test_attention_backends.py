@@ -1,4 +1,4 @@
-"""Which way of computing attention is taken: what the choice allows is what runs, and the numbers stay the same."""
+"""Choice of the attention implementation: only allowed ones run, and all compute the same values."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def query():
 
 @pytest.fixture
 def saved_shapes():
-    """Return a function that lists the shapes of the saved tensors."""
+    """Return a function that lists the shapes of the tensors saved for the backward pass."""
     shapes = []
 
     def pack(tensor):

@@ -1,4 +1,4 @@
-"""Attention, Transformers, embeddings: against NumPy, and the rules of their masks."""
+"""Attention, transformers and embeddings, compared with NumPy, and their masks."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ random = np.random.default_rng(5)
 
 
 def attend(state, query, key, value, heads, hidden=None):
-    """Multi-head attention of (L, E) by one head after the other; ``hidden`` is (L, S)."""
+    """Compute multi-head attention of (L, E), one head after the other. ``hidden``, (L, S), is True for masked keys."""
     width = query.shape[1]
     if "in_proj_weight" in state:
         projections = np.split(state["in_proj_weight"], 3)
@@ -28,7 +28,7 @@ def attend(state, query, key, value, heads, hidden=None):
 
 
 def randomized(module):
-    """Give the module random parameters and return their values as well."""
+    """Set the module's parameters to random values. Return the module and the values."""
     module.double()
     for parameter in module.parameters():
         parameter.data = fb.from_numpy(random.standard_normal(tuple(parameter.shape)))

@@ -1,4 +1,4 @@
-"""Losses and layers inside of autocast."""
+"""Losses and layers within autocast."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Constructors that layers share."""
+"""Constructors that layers inherit: their names in error messages."""
 
 import copy
 import inspect

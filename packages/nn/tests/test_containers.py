@@ -31,7 +31,7 @@ def test_sequential_with_names(mapping):
 
 @pytest.mark.parametrize("make", [lambda held: nn.Sequential(*held), nn.ModuleList], ids=["Sequential", "ModuleList"])
 class TestListBehaviour:
-    """Whatever happens to a list happens to the container, whose names stay 0, 1, 2, ..."""
+    """List operations: the container changes as a list does, and its names remain 0, 1, 2, ..."""
 
     def check(self, container, expected):
         assert list(container) == expected

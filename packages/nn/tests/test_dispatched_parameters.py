@@ -18,7 +18,7 @@ aten = fb.ops.aten
 
 
 class Int8Weight(Tensor):
-    """A weight of 8 bits with a scale for each row."""
+    """An 8-bit weight with a scale for each row."""
 
     __torch_function__ = _disabled_torch_function_impl
 

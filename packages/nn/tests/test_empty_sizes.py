@@ -1,4 +1,4 @@
-"""Layers of inputs and weights without elements: what they give, and gradients of zero instead of errors or NaN."""
+"""Layers with empty inputs or weights: the results, and gradients of zero instead of errors or NaN."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Attention with functions of scores and masks of blocks, against its definition in NumPy."""
+"""Attention with score functions and block masks, compared with NumPy."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ SEEN = {
 
 
 def want(mask, score, scale=5**-0.5):
-    """Return the output, the log-sum-exp and the maximum of the scores."""
+    """Return the expected output, log-sum-exp and maximum of the scores."""
     scores = SCORES[score][1](np.einsum("bhqe,bhke->bhqk", Q, K) * scale, *PLACES)
     scores = np.where(SEEN[mask](*PLACES), scores, -np.inf)
     largest = scores.max(-1)

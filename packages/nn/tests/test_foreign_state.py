@@ -1,4 +1,4 @@
-"""Modules that PyTorch pickled whole: their attributes, as PyTorch has them, become those of the module here."""
+"""Complete modules pickled by PyTorch: their attributes are converted to those of a flambeau module."""
 
 import collections
 

@@ -1,4 +1,4 @@
-"""Activations with inplace, softmaxes and dropouts."""
+"""Activations with and without ``inplace``, softmaxes and dropouts."""
 
 import numpy as np
 import pytest
@@ -37,7 +37,7 @@ def test_values_and_in_place(name):
 
 @pytest.mark.parametrize("name", CALLS)
 def test_in_place_on_a_result_has_the_gradient(name):
-    """By central differences; a layer's result may be overwritten though the derivative reads what stood there."""
+    """Compare with central differences. An operation's result is overwritten here, and the gradient remains correct."""
     call, _ = CALLS[name]
     x, step = fb.tensor(X, requires_grad=True), 1e-6
     call(x * 1, inplace=True).sum().backward()

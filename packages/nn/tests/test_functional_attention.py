@@ -1,4 +1,4 @@
-"""Attention against its formula as a whole."""
+"""Attention, compared with its formula."""
 
 import numpy as np
 import pytest
@@ -210,7 +210,7 @@ def test_multi_head(need_weights):
         attn_mask=fb.tensor(hidden),
         need_weights=need_weights,
     )
-    rows = seen.any(-1).all((0, 1))  # of the others the weights are not numbers
+    rows = seen.any(-1).all((0, 1))  # for queries without keys, the reference weights are NaN
     np.testing.assert_allclose(got.numpy()[rows], want[rows], atol=1e-12)
     assert (weights is None) != need_weights
     if weights is not None:

@@ -1,4 +1,4 @@
-"""Convolutions in one to three dimensions and their transposes, against loops over the windows."""
+"""Convolutions and transposed convolutions in one to three dimensions, compared with loops over the windows."""
 
 import itertools
 
@@ -21,7 +21,7 @@ def draw(*shape):
 
 
 def taps(shape, kernel, stride, padding, dilation):
-    """For every output place and tap: (output place, tap, input place), where the input place is inside."""
+    """Yield (output position, kernel position, input position) for all pairs whose input position is not padding."""
     out = [
         (n + 2 * p - d * (k - 1) - 1) // s + 1
         for n, k, s, p, d in zip(shape, kernel, stride, padding, dilation, strict=True)
@@ -86,7 +86,7 @@ def test_convolution(dims, options):
     "options", [*OPTIONS, {"stride": 2, "output_padding": 1}, {"dilation": 2, "output_padding": 1}], ids=str
 )
 def test_transposed_convolution_is_the_transpose(dims, options):
-    """<conv(x), y> == <x, conv_transpose(y)> for every x and y."""
+    """Check that <conv(x), y> == <x, conv_transpose(y)>."""
     groups = options.get("groups", 1)
     y, w = draw(2, 6, *SIZES[dims]), draw(6, 4 // groups, *KERNELS[dims])
     out = CONVOLUTIONS[dims][1](fb.tensor(y), fb.tensor(w), **options).numpy()

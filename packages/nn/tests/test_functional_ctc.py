@@ -1,4 +1,4 @@
-"""CTC against the sum over all alignments."""
+"""CTC loss, compared with the sum over all alignments."""
 
 import itertools
 
@@ -14,7 +14,7 @@ RNG = np.random.default_rng(0)
 
 
 def likelihood(probabilities, target, blank):
-    """Over all paths that collapse to the target."""
+    """Sum the probabilities of all paths that collapse to the target."""
     total = 0.0
     steps, classes = probabilities.shape
     for path in itertools.product(range(classes), repeat=steps):
@@ -62,7 +62,7 @@ def test_derivative():
 
 def test_what_fits_no_alignment():
     logs = fb.zeros(2, 1, 3).log_softmax(-1).requires_grad_()
-    target = fb.tensor([[1, 1]])  # needs a blank between: three steps
+    target = fb.tensor([[1, 1]])  # needs at least three steps, because a blank must separate the labels
     assert F.ctc_loss(logs, target, [2], [2]).item() == float("inf")
     loss = F.ctc_loss(logs, target, [2], [2], zero_infinity=True)
     loss.backward()

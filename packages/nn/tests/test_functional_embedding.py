@@ -1,4 +1,4 @@
-"""Rows of a table, alone and in bags."""
+"""Embedding lookups and embedding bags."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Interpolation, padding and rearranging, against NumPy."""
+"""Interpolation, padding and rearrangement of images, compared with NumPy."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_scales():
     assert F.interpolate(x, scale_factor=(0.5, 1.5)).shape == (1, 2, 2, 10)
     twice = F.interpolate(x, scale_factor=2)
     assert fb.equal(twice[:, :, ::2, ::2], x) and fb.equal(twice[:, :, 1::2, 1::2], x)
-    # 5 * 0.7 = 3.5 becomes 3: the scale given is not that of the sizes.
+    # 5 * 0.7 = 3.5 is rounded to 3, so the given scale differs from the ratio of the sizes.
     given = F.interpolate(x, scale_factor=0.7, mode="bilinear")
     recomputed = F.interpolate(x, scale_factor=0.7, mode="bilinear", recompute_scale_factor=True)
     assert fb.equal(recomputed, F.interpolate(x, (3, 4), mode="bilinear"))

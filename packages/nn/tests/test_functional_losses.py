@@ -1,4 +1,4 @@
-"""Losses of elements, classes and distances, one line each against its formula; test_losses.py has those of layers."""
+"""Loss functions, one line each, compared with a formula. test_losses.py tests the layers."""
 
 import math
 

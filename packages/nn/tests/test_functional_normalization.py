@@ -1,4 +1,4 @@
-"""Normalisation against its formulas in NumPy, in float64."""
+"""Normalisation, compared with NumPy in float64."""
 
 import numpy as np
 import pytest
@@ -160,7 +160,7 @@ def test_derivatives(name):
 
 
 def test_gradients_of_weights_over_many_rows():
-    """Rows are summed in several blocks."""
+    """300 rows, because the kernel sums rows in blocks."""
     x, w, b = variables((300, 33), (33,), (33,))
     F.layer_norm(x, (33,), w, b).backward(fb.ones(300, 33, dtype=fb.float64) * 2)
     plain = standard(x.detach().numpy(), -1, 1e-5)

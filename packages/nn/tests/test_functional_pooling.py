@@ -1,4 +1,4 @@
-"""Pools against loops over the windows."""
+"""Pooling, compared with loops over the windows."""
 
 import itertools
 
@@ -167,7 +167,7 @@ def test_fractional_max(dims):
     layer = FRACTIONAL_LAYERS[dims](2, output_size=4, return_indices=True, _random_samples=samples)
     assert all(map(fb.equal, layer(x), (values, places)))
     starts = [int((i + float(samples[0, 0, 0])) * 7 / 3) - int(float(samples[0, 0, 0]) * 7 / 3) for i in range(3)] + [7]
-    line = values[0, 0].amax(list(range(dims - 1)))  # the first sample is the width's in two dimensions
+    line = values[0, 0].amax(list(range(dims - 1)))  # in two dimensions, the first random sample is for the width
     if dims == 2:
         assert all(float(line[i]) <= float(x[0, 0, :, s : s + 2].amax()) for i, s in enumerate(starts))
     assert pool(x, 2, output_ratio=0.5).shape == (2, 3, *[4] * dims)
@@ -244,7 +244,7 @@ def test_adaptive_max_pool_takes_the_first_of_equal_values(shape, size):
 def test_max_pool1d_of_pairs(length, dtype):
     x = np.round(2 * np.random.default_rng(1).standard_normal((3, 5, length))).astype(
         dtype
-    )  # many pairs are equal: the first counts
+    )  # many maxima are equal: the first one is selected
     pairs = x[..., : length // 2 * 2].reshape(3, 5, -1, 2)
     got, indices = fb.max_pool1d_with_indices(fb.tensor(x), 2)
     assert np.array_equal(got.numpy(), pairs.max(-1))
@@ -257,7 +257,7 @@ def test_max_pool1d_of_pairs(length, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 def test_the_maximum_of_a_window_that_lies_in_the_padding_is_that_of_no_values(dtype):
-    """With two taps at a distance of 2 and one element of padding around one element, no tap meets it."""
+    """One element, padding 1, a kernel of size 2 with dilation 2: the window contains only padding."""
     least = np.iinfo(np.int64).min if dtype == "int64" else -np.inf
     x = fb.ones(1, 1, 1, dtype=getattr(fb, dtype))
     assert F.max_pool1d(x, 2, padding=1, dilation=2).item() == least

@@ -1,4 +1,4 @@
-"""Reading images at points, against SciPy's and plain formulas."""
+"""Sampling of images at arbitrary points, compared with SciPy and with formulas."""
 
 import itertools
 
@@ -15,7 +15,7 @@ EXTENSIONS = {"zeros": "constant", "border": "nearest"}
 
 
 def pixels(grid, sizes, align_corners):
-    """Grid coordinates, x first, as pixel coordinates, depth first."""
+    """Convert grid coordinates (x first) to pixel coordinates (depth first)."""
     n = np.array(sizes[::-1])
     places = (grid + 1) / 2 * (n - 1) if align_corners else ((grid + 1) * n - 1) / 2
     return np.moveaxis(places[..., ::-1], -1, 0)
@@ -29,7 +29,7 @@ def test_linear_and_nearest(sizes, padding, align_corners):
     x = RNG.standard_normal((2, 3, *sizes))
     grid = RNG.uniform(-1.6, 1.6, (2, *[7] * dims, dims))
     extension = EXTENSIONS.get(padding, "mirror" if align_corners else "reflect")
-    if padding == "zeros":  # what lies beyond is a pixel of zeros, reached gradually
+    if padding == "zeros":  # between the last pixel and the zeros outside, values are interpolated
         wide = np.pad(x, [(0, 0), (0, 0), *[(3, 3)] * dims])
         shift = 3
     else:

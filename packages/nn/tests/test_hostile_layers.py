@@ -1,7 +1,7 @@
-"""Layers survive every geometry: all targets of hostile_layers.py, called in separate processes with fixed seeds.
+"""No geometry crashes a layer: run all targets of hostile_layers.py in separate processes with fixed seeds.
 
-Empty batches, channels and images, kernel sizes and groups of zero, every stride, padding and dilation: a call returns
-or raises an ordinary exception, forwards and backwards.
+The calls have empty batches, channels and images, kernel sizes and groups of zero, and many strides, paddings and
+dilations. Forward and backward passes return or raise an ordinary exception.
 """
 
 import json
@@ -32,7 +32,7 @@ def test_the_process_survives(part, tmp_path):
 
 
 def test_most_calls_compute_something(tmp_path):
-    """Otherwise the arguments are so wrong that little is reached."""
+    """Check that most calls succeed. Otherwise too many arguments are invalid, and few kernels run."""
     outcomes = tmp_path / "outcomes"
     command = [sys.executable, HOSTILE, "--calls", "25", "--outcomes", outcomes]
     subprocess.run(command, capture_output=True, check=True, timeout=300)

@@ -1,4 +1,4 @@
-"""Initialisation: gains, fans, and the distributions, judged by their bounds and moments."""
+"""Initialisation: gains, fans, and the bounds and moments of the distributions."""
 
 import math
 

@@ -1,6 +1,6 @@
-"""Every layer: its value and gradient against NumPy, its repr, and how it survives saving and copying.
+"""Every layer: its value and gradient, compared with NumPy, its repr, saving and copying.
 
-A layer is added to these tests by one row in the file of its family in layer_rows.
+To test another layer, add a row to the module of its family in layer_rows.
 """
 
 import copy
@@ -23,7 +23,7 @@ each_layer = pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.te
 
 
 def randomized(layer: Layer, dtype: Any = fb.float64) -> tuple[nn.Module, np.ndarray, dict[str, np.ndarray]]:
-    """Return the module with random state, an input, and the state, both in float64."""
+    """Return the module with random state in ``dtype``, and its input and state as float64 arrays."""
     random = np.random.default_rng(20240229)
     module = layer.make().to(dtype)
     state = {}

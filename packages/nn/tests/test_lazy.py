@@ -1,4 +1,4 @@
-"""Lazy layers: what they are before the first input, and after."""
+"""Lazy layers before and after their first input."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Models without memory: made on meta, given memory or values afterwards."""
+"""Models created on the meta device, without memory, and filled with values later."""
 
 import pytest
 

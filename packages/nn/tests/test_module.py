@@ -1,4 +1,4 @@
-"""`Module`: registration, walking the tree, modes, conversion, repr."""
+"""`Module`: registration, traversal of the tree, modes, conversion, repr."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""flambeau.nn.utils._named_member_accessor: exchange of tensors and submodules."""
+"""flambeau.nn.utils._named_member_accessor: replacement of tensors and submodules."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Functions of the main namespace that take reductions as numbers: the same values as those of ``nn.functional``."""
+"""Functions of the main namespace with reductions encoded as numbers return the values of ``nn.functional``."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The facade is complete and says what is public; the examples in docstrings run."""
+"""The public names of the package, and the examples in its docstrings."""
 
 import doctest
 import importlib
@@ -70,9 +70,10 @@ def test_classes_say_where_they_are():
 
 
 def test_no_class_of_the_library_slows_operators_down():
-    """Only sparse tensors and DTensor define ``__torch_function__``: one such class slows down every operator call.
+    """Check that only sparse tensors and DTensor define ``__torch_function__``.
 
-    Only programs that create such tensors load these classes; tests of other packages in this process may have done so.
+    As soon as one such class is loaded, every operator call is slower. Only programs that create such tensors load
+    these two classes; tests of other packages in this process may have done so.
     """
     pending, disabled = [fb.Tensor], fb.overrides._disabled_torch_function_impl
     while pending:

@@ -1,4 +1,4 @@
-"""Splitting and joining without GPUs; tests/cuda has the rest."""
+"""Splitting and gathering without GPUs. The tests in tests/cuda need GPUs."""
 
 from typing import Any, NamedTuple
 

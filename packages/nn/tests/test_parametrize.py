@@ -1,4 +1,4 @@
-"""Parametrizations, weight and spectral norm, pruning: what a parameter is made of."""
+"""Parametrizations, weight and spectral normalisation, and pruning."""
 
 import copy
 import pickle
@@ -240,7 +240,7 @@ class Increment(nn.Module):
 
 def test_a_further_parametrization_leaves_what_is_trained_as_it_is():
     layer = nn.Linear(2, 2)
-    parametrize.register_parametrization(layer, "weight", Increment())  # which has no inverse
+    parametrize.register_parametrization(layer, "weight", Increment())  # Increment has no right_inverse
     original = layer.parametrizations.weight.original.detach().numpy().copy()
     parametrize.register_parametrization(layer, "weight", Half())
     np.testing.assert_array_equal(layer.parametrizations.weight.original.detach().numpy(), original)

@@ -1,4 +1,4 @@
-"""Extension points of modules: states of older versions, extra state, hooks of every module, lists of parameters."""
+"""Extension points of modules: states of older versions, extra state, global hooks, lists of parameters."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""Recurrent layers and cells against plain loops in NumPy; packed sequences against each sequence by itself."""
+"""Recurrent layers and cells, compared with loops in NumPy; packed sequences, compared with separate sequences."""
 
 import numpy as np
 import pytest
@@ -207,7 +207,7 @@ def test_packing_and_padding():
     ],
 )
 def test_derivatives(layer, options, packed):
-    """First and second ones of all inputs, states and parameters, by finite differences."""
+    """Compare first and second derivatives of all inputs, states and parameters with finite differences."""
     fb.manual_seed(1)
     module = layer(2, 3, dtype=fb.float64, **options)
     names = [name for name, _ in module.named_parameters()]

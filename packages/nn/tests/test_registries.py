@@ -1,4 +1,4 @@
-"""Registries that programs write to, and what a module's attributes are then."""
+"""Writes to a module's registries, and their effect on its attributes."""
 
 import copy
 import gc

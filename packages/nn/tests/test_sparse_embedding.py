@@ -23,7 +23,7 @@ def factors(shape):
 
 
 def run(call, w):
-    """Runs the weighted sum of ``call(w)`` backward."""
+    """Return the gradient of a weighted sum of ``call(w)``."""
     result = call(w)
     (result * factors(result.shape)).sum().backward()
     return w.grad

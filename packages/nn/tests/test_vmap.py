@@ -1,4 +1,4 @@
-"""Layers, losses and attention inside of vmap, against a loop over the batch."""
+"""Layers, losses and attention under vmap, compared with a loop over the batch."""
 
 import itertools
 

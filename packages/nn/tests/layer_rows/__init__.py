@@ -1,4 +1,4 @@
-"""Every layer with the text it prints and its value in NumPy: a row each, a family a file."""
+"""A row for each layer with its repr and its NumPy reference. Each module holds one family of layers."""
 
 from layer_rows import activations, convolutions, linear_and_dropout, normalizations, paddings, pools, shapes
 

@@ -1,4 +1,4 @@
-"""Activations."""
+"""Rows of the activations."""
 
 import numpy as np
 import scipy.special

@@ -1,4 +1,4 @@
-"""Convolutions, plain and transposed."""
+"""Rows of the convolutions and transposed convolutions."""
 
 from layer_references import conv, conv2d, conv_transpose
 

@@ -1,4 +1,4 @@
-"""Linear layers, and dropout that drops nothing or all."""
+"""Rows of the linear layers, and of dropout with a probability of 0 or 1."""
 
 import scipy.special
 

@@ -1,4 +1,4 @@
-"""Normalizations."""
+"""Rows of the normalisation layers."""
 
 import numpy as np
 from layer_references import (

@@ -1,4 +1,4 @@
-"""Paddings."""
+"""Rows of the padding layers."""
 
 from layer_references import padded
 

@@ -1,4 +1,4 @@
-"""Pools."""
+"""Rows of the pooling layers."""
 
 import numpy as np
 from layer_references import adaptive, pool, pool2d

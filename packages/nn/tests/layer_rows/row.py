@@ -1,4 +1,4 @@
-"""A row of the table of layers."""
+"""Type of a row in the table of layers."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from flambeau import nn
 
 
 class Layer(NamedTuple):
-    text: str  # what repr must print, to the character
+    text: str  # the exact repr of the layer
     make: Callable[[], nn.Module]
     shape: tuple[int, ...]
-    reference: Callable[..., np.ndarray]  # of the input and the state dict's entries
+    reference: Callable[..., np.ndarray]  # function of the input and the entries of the state dict

@@ -1,4 +1,4 @@
-"""Layers that rearrange elements."""
+"""Rows of the layers that rearrange elements."""
 
 import numpy as np
 from layer_references import nearest, pixel_shuffle, unfolded

@@ -14,7 +14,7 @@ ACTIVATIONS = ("relu", "gelu", "silu", "elu", "leaky_relu", "softplus", "mish")
 
 
 def everything(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Yield a name and a function for each layer and loss of one dtype; the function runs it forward and backward."""
+    """Yield, for each layer and loss, its name and a function that runs its forward and backward pass in ``dtype``."""
     target = flambeau.zeros(8, dtype=flambeau.int64, device="cuda")
 
     def trained(layer: Any, *shape: int) -> None:

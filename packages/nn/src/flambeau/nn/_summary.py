@@ -118,7 +118,10 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
 
 
 def _row(path: str, module: Module, seen: set[int]) -> Row:
-    """Return the row of a module before the call, without the shared tensors that an earlier row counts."""
+    """Return a module's row with its parameter counts and bytes; the shapes are added when the module is called.
+
+    Tensors whose id is in ``seen`` were counted in an earlier row. The ids of the others are added to it.
+    """
     row = Row(path, type(module).__name__)
     for tensor in [*module._parameters.values(), *module._buffers.values()]:
         if tensor is None or id(tensor) in seen:
@@ -172,7 +175,7 @@ def _multiply_adds(module: Module, inputs: list[Shape], outputs: list[Shape]) ->
 
 
 def _of_attention(module: MultiheadAttention, inputs: list[Shape]) -> int:
-    """Return the multiply-adds of the four projections, the scores and the products of weights and values."""
+    """Return the multiply-adds of multi-head attention: of the four projections, the scores and the weighted sums."""
     query, key = inputs[:2]
     rows, sources = prod(query[:-1]), prod(key[:-1])
     batch = 1 if len(query) == 2 else query[0 if module.batch_first else 1]

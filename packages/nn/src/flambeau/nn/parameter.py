@@ -177,7 +177,7 @@ def _arguments(tensor: UninitializedTensorMixin) -> tuple[Any, ...]:
 
 
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
-    """A parameter of a lazy module, until `materialize` gives it a shape.
+    """Parameter of a lazy module, without a shape until `materialize` is called.
 
     >>> nn.UninitializedParameter()
     <UninitializedParameter>
@@ -191,7 +191,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
 
 
 class UninitializedBuffer(UninitializedTensorMixin):
-    """A buffer of a lazy module, until `materialize` gives it a shape.
+    """Buffer of a lazy module, without a shape until `materialize` is called.
 
     >>> buffer = nn.UninitializedBuffer()
     >>> buffer.materialize((2, 3))

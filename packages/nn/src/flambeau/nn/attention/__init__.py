@@ -19,8 +19,8 @@ def sdpa_kernel(backends: list[SDPBackend] | SDPBackend, set_priority: bool = Fa
     """Restrict attention to the given implementations, within a ``with`` block or a decorated function.
 
     Args:
-        backends: allowed implementations. Without ``SDPBackend.MATH``, a call that the kernel does not support
-            (dropout, a mask that requires grad) raises RuntimeError.
+        backends: allowed implementations. Without ``SDPBackend.MATH``, a call that the fused kernel does not
+            support (dropout, a mask that requires grad) raises RuntimeError.
         set_priority: if True, the order of ``backends`` is also the order of preference.
     Raises: AssertionError if an element is not an `SDPBackend`.
 

@@ -42,9 +42,10 @@ def _sliced(batch: Tensor, head: Tensor, token_q: Tensor, token_kv: Tensor) -> T
 class BlockMask:
     """Attention mask in blocks of ``BLOCK_SIZE`` queries and keys.
 
-    Each row of blocks lists two kinds of blocks. For partial blocks ``mask_mod`` decides about each element: the first
-    ``kv_num_blocks`` entries of ``kv_indices`` are their column indices. In full blocks no element is masked: see
-    ``full_kv_num_blocks`` and ``full_kv_indices``. All other blocks are masked completely. ``q_num_blocks``,
+    Each row of blocks contains partial, full and masked blocks. In partial blocks, ``mask_mod`` decides about each
+    element. Their column indices are the first ``kv_num_blocks`` entries of the row of ``kv_indices``. In full blocks,
+    no element is masked. ``full_kv_num_blocks`` and ``full_kv_indices`` list them in the same way. All other blocks are
+    masked completely. ``q_num_blocks``,
     ``q_indices``, ``full_q_num_blocks`` and ``full_q_indices`` describe the same blocks by column. `create_block_mask`
     creates a mask from a function.
 
@@ -155,7 +156,7 @@ class BlockMask:
         return (blocks if full is None else blocks | full).to(flambeau.int32)
 
     def columns_of_rows(self) -> list[list[int]]:
-        """Return, for each row of blocks, the columns that at least one head of one batch element computes."""
+        """Return, for each row of blocks, the columns of blocks that are not masked for at least one batch and head."""
         if self._columns is None:
             blocks = self.to_dense()
             taken = blocks.reshape(-1, *blocks.shape[-2:]).amax(0).tolist()
@@ -226,7 +227,7 @@ class BlockMask:
 
 
 def ordered_to_dense(count: Tensor, indices: Tensor) -> Tensor:
-    """Return ``(..., rows, columns)``, bool: True at the first ``count`` of each row's ``indices``."""
+    """Convert lists of column indices to a mask ``(..., rows, columns)``: True at the first ``count`` of each row."""
     columns = indices.shape[-1]
     listed = flambeau.arange(columns, device=indices.device) < count[..., None]
     # Entries beyond count are written to an extra column, which is then cut off.
@@ -236,7 +237,7 @@ def ordered_to_dense(count: Tensor, indices: Tensor) -> Tensor:
 
 
 def dense_to_ordered(dense: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each row's number of True elements, and its column indices with those of True elements first."""
+    """Return each row's number of True elements, and its column indices, sorted so that True elements are first."""
     count = dense.sum(-1, dtype=flambeau.int32)
     return count, dense.to(flambeau.int32).argsort(-1, descending=True, stable=True).to(flambeau.int32)
 

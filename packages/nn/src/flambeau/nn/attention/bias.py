@@ -12,7 +12,9 @@ __all__ = ["CausalBias", "CausalVariant", "causal_lower_right", "causal_upper_le
 
 
 class CausalVariant(enum.IntEnum):
-    """Alignment of a causal mask for different numbers of queries and keys: the first of both match, or the last.
+    """Alignment of a causal mask if the numbers of queries and keys differ.
+
+    `UPPER_LEFT` aligns the first query with the first key, `LOWER_RIGHT` the last query with the last key.
 
     >>> [variant.name for variant in nn.attention.bias.CausalVariant]
     ['UPPER_LEFT', 'LOWER_RIGHT']

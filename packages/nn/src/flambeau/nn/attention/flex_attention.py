@@ -252,7 +252,13 @@ def _positions(columns: list[int], width: int, length: int) -> Tensor:
 def _seen(
     partial: Tensor, full: Tensor | None, blocks: Tensor, mask_mod: MaskMod, places: tuple[Tensor, ...]
 ) -> Tensor | None:
-    """Return the mask of one row of blocks, or None if all are full; ``blocks`` is the block column of each key."""
+    """Return the mask of a row of blocks, ``(B, H, queries, keys)``, or None if no element is masked.
+
+    Args:
+        partial, full: ``(B, H, columns)``, True for the partial and the full blocks of the row.
+        blocks: column of the block that contains each key.
+        places: indices of the batches, heads, queries and keys.
+    """
     whole = None if full is None else full.index_select(-1, blocks)[:, :, None]
     if whole is not None and bool(whole.all()):
         return None

@@ -29,7 +29,7 @@ def cross_entropy(
         reduction: ``"mean"`` (weighted), ``"sum"`` or ``"none"``.
         label_smoothing: fraction of the target, in [0, 1], that is spread evenly over the classes.
     Raises: IndexError for a class index out of range; ValueError if the batch sizes differ.
-    Gradient: input and probabilities, any order.
+    Gradient: defined for input and a target of probabilities, to any order.
 
     >>> nn.functional.cross_entropy(fb.zeros(1, 4), fb.tensor([2]))
     tensor(1.3863)

@@ -28,7 +28,8 @@ def ctc_loss(
         reduction: ``"mean"`` (each loss is first divided by its target's length), ``"sum"`` or ``"none"``.
         zero_infinity: if True, the loss of a target without a possible alignment is 0 instead of infinity.
     Raises: RuntimeError for lengths or labels outside their range.
-    Gradient: that of the logits behind ``log_probs``, once. Source: Graves et al. 2006, doi:10.1145/1143844.1143891.
+    Gradient: with respect to the logits, assuming ``log_probs = log_softmax(logits)``; only of first order.
+    Source: Graves et al. 2006, doi:10.1145/1143844.1143891.
 
     >>> steps = fb.full((2, 1, 2), 0.5).log()
     >>> nn.functional.ctc_loss(steps, fb.tensor([[1]]), [2], [1])  # three of four ways

@@ -1,4 +1,4 @@
-"""Looking up rows of a table."""
+"""Embedding lookups and one-hot encoding."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def embedding_bag(
         padding_idx: index of a row that is left out of every bag.
     Returns: ``(B, width)``; zeros for an empty bag.
     Raises: ValueError for incompatible arguments; RuntimeError or IndexError for indices out of range.
-    Gradient: weight and per_sample_weights.
+    Gradient: defined for weight and per_sample_weights.
 
     >>> nn.functional.embedding_bag(fb.tensor([[0, 2]]), fb.eye(3), mode="sum")
     tensor([[1., 0., 1.]])

@@ -37,7 +37,7 @@ def l1_loss(
         size_average, reduce: older spellings of ``reduction``.
         reduction: ``"mean"``, ``"sum"`` or ``"none"``.
         weight: a factor for each element.
-    Gradient: input and target, any order.
+    Gradient: defined for input and target, to any order.
 
     >>> nn.functional.l1_loss(fb.tensor([1.0, 2.0]), fb.zeros(2))
     tensor(1.5000)
@@ -278,7 +278,7 @@ def gaussian_nll_loss(
     Args:
         var: a number, or a tensor of the input's shape; its last dimension may also be missing or of size 1.
         full: if True, add ``log(2 * pi) / 2``.
-        eps: lower limit of the variance. The gradient of ``var`` is the same where the limit applies.
+        eps: lower limit of the variance. The gradient with respect to ``var`` ignores the limit.
     Raises: ValueError for another size of ``var`` or a negative one.
 
     >>> nn.functional.gaussian_nll_loss(fb.tensor([1.0]), fb.tensor([3.0]), fb.tensor([4.0]))

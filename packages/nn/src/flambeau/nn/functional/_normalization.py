@@ -26,7 +26,7 @@ def batch_norm(
         weight, bias: ``(C,)`` or None.
         momentum: weight of the batch in the running statistics.
     Raises: ValueError for a single value per channel in training.
-    Gradient: input, weight, bias, any order. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.
+    Gradient: defined for input, weight and bias, to any order. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.
 
     >>> x = fb.tensor([[1.0], [3.0]])
     >>> nn.functional.batch_norm(x, fb.tensor([2.0]), fb.tensor([4.0]))
@@ -50,7 +50,7 @@ def layer_norm(
         weight, bias: ``normalized_shape`` or None.
         eps: added to the biased variance.
     Raises: RuntimeError if the trailing sizes differ.
-    Gradient: input, weight and bias, any order. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
+    Gradient: defined for input, weight and bias, to any order. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
 
     >>> nn.functional.layer_norm(fb.tensor([[1.0, 3.0]]), [2])
     tensor([[-1.0000,  1.0000]])
@@ -67,7 +67,7 @@ def group_norm(
         input: ``(N, C, *)``.
         weight, bias: ``(C,)`` or None.
     Raises: ValueError if a group has a single value; RuntimeError if ``num_groups`` does not divide C.
-    Gradient: input, weight and bias, any order. Source: Wu, He 2018, arXiv:1803.08494.
+    Gradient: defined for input, weight and bias, to any order. Source: Wu, He 2018, arXiv:1803.08494.
 
     >>> nn.functional.group_norm(fb.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)
     tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
@@ -121,7 +121,7 @@ def rms_norm(
 
     Args:
         eps: by default the machine epsilon of the dtype.
-    Gradient: input and weight, any order. Source: Zhang, Sennrich 2019, arXiv:1910.07467.
+    Gradient: defined for input and weight, to any order. Source: Zhang, Sennrich 2019, arXiv:1910.07467.
 
     >>> nn.functional.rms_norm(fb.tensor([[3.0, 4.0]]), (2,))
     tensor([[0.8485, 1.1314]])

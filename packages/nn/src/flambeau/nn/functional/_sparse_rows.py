@@ -88,7 +88,7 @@ def embedding_bag(
 
 
 def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool, count: int) -> Tensor:
-    """Return the number of the bag that each index belongs to."""
+    """Return the index of the bag that each element of ``input`` belongs to. ``count`` is the number of bags."""
     if offsets is None:
         return flambeau.arange(count, device=input.device).repeat_interleave(input.shape[1])
     bounds = offsets.long()

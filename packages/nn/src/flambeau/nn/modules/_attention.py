@@ -18,7 +18,7 @@ class MultiheadAttention(Module):
 
     Args:
         embed_dim: E, the size of query and output, which ``num_heads`` divides.
-        num_heads: each attends in ``d = embed_dim / num_heads`` dimensions.
+        num_heads: number of heads, each of size ``d = embed_dim / num_heads``.
         dropout: the probability of dropping a weight while training.
         bias: if False, the projections have no biases.
         add_bias_kv: if True, append a learned key and value.
@@ -29,8 +29,9 @@ class MultiheadAttention(Module):
     Shapes: query ``(L, N, E)``, key ``(S, N, kdim)``, value ``(S, N, vdim)``, or all without N; to ``(L, N, E)`` and
         the weights ``(N, L, S)``, or None. ``key_padding_mask`` ``(N, S)`` and ``attn_mask`` ``(L, S)`` or
         ``(N * num_heads, L, S)``: boolean masks are True for masked elements; floating masks are added to the scores.
-    Parameters: ``in_proj_weight`` ``(3 * E, E)`` (or ``q_proj_weight``, ``k_proj_weight``, ``v_proj_weight``), uniform
-        after Glorot; ``in_proj_bias``, ``out_proj.weight``, ``out_proj.bias``, ``bias_k``, ``bias_v``.
+    Parameters: ``in_proj_weight`` ``(3 * E, E)`` (or ``q_proj_weight``, ``k_proj_weight``, ``v_proj_weight``),
+        initialised with `init.xavier_uniform_`; ``in_proj_bias``, ``out_proj.weight``, ``out_proj.bias``, ``bias_k``,
+        ``bias_v``.
     Raises: ValueError for sizes that are not positive; AssertionError for heads that do not divide ``embed_dim``.
     Source: Vaswani et al. 2017, arXiv:1706.03762.
 

@@ -1,4 +1,4 @@
-"""One step of recurrent networks as layers."""
+"""Layers that compute one step of a recurrent network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .module import Module
 
 
 class RNNCellBase(Module):
-    """The parameters of a cell with ``num_chunks`` gates, all uniform in ``±1/sqrt(hidden_size)``.
+    """Base class of recurrent cells: the parameters of ``num_chunks`` gates, drawn from ``±1/sqrt(hidden_size)``.
 
     >>> issubclass(nn.LSTMCell, nn.RNNCellBase)
     True

@@ -71,7 +71,7 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """`NLLLoss`, by its older name for images.
+    """`NLLLoss` under an older name, which was meant for images.
 
     >>> nn.NLLLoss2d()(fb.zeros(1, 3, 2, 2), fb.zeros(1, 2, 2, dtype=fb.int64))
     tensor(0.)

@@ -6,9 +6,9 @@ from types import FunctionType
 
 
 def name_constructor(cls: type) -> None:
-    """Copy an ``__init__`` that a layer inherits from a private base of this package, under the layer's name.
+    """Copy the ``__init__`` that a layer inherits from a private base class, and name the copy after the layer.
 
-    Python names the function in errors about arguments: ``Conv2d.__init__() got an unexpected keyword argument``.
+    Python's errors about arguments contain this name: ``Conv2d.__init__() got an unexpected keyword argument``.
     """
     owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
     shared = vars(owner)["__init__"]

@@ -38,7 +38,7 @@ class Convertible(Tree):
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Move to a device, convert to a floating or complex dtype, or both. A tensor argument gives both.
+        """Move to a device, convert to a floating or complex dtype, or both; for a tensor, to its device and dtype.
 
         Parameters stay the same objects, so an optimizer keeps working. Integers and booleans keep their dtype.
         ``memory_format`` applies to parameters and buffers with four or five dimensions.

@@ -73,7 +73,7 @@ EVERYWHERE: list[Hooks] = []
 
 
 def hooks_everywhere() -> Hooks:
-    """Return the global hooks, to register one. From then on, every call checks them."""
+    """Return the tables of global hooks, so that a hook can be added. From then on, every call checks them."""
     if not EVERYWHERE:
         EVERYWHERE.append(OF_ALL_MODULES)
     return OF_ALL_MODULES
@@ -170,7 +170,7 @@ def _forward(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
 
 
 def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run ``module.forward`` between its own and the global hooks."""
+    """Call ``module.forward``; run the global hooks and the module's own hooks before and after it."""
     if module._hooks is None and not OF_ALL_MODULES.registered():
         return _forward(module, args, kwargs)
     hooks = hooks_everywhere().before(module._hooks) if EVERYWHERE else module._own_hooks()

@@ -86,7 +86,7 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    """The binary cross-entropy of ``sigmoid(x)``, exact for any ``x``.
+    """The binary cross-entropy of ``sigmoid(x)``, computed accurately for any ``x``.
 
     Args:
         weight: multiplies each element's loss.

@@ -64,7 +64,7 @@ class StateHooks:
 
 
 class _WithModule:
-    """A hook that gets the module first; it does not hold the module, which would be a reference cycle."""
+    """Wrapper of a hook whose first argument is the module. It stores no module, to avoid a reference cycle."""
 
     def __init__(self, hook: Callable[..., Any]) -> None:
         self.hook = hook
@@ -231,7 +231,7 @@ class Stateful(Tree):
         return new_handle(self._own_state_hooks().before_saving, hook)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata)``, which may change the dictionary, afterwards."""
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` after saving. It may change the dictionary."""
 
         def without_result(*args: Any) -> None:
             if hook(*args) is not None:

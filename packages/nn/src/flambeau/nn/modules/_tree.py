@@ -93,7 +93,7 @@ class Tree:
             self._set_plain(name, value)
 
     def _register_by_override(self, name: str, value: Parameter) -> None:
-        """Call the `register_parameter` of a subclass, or of a program that replaced the method of `Module`."""
+        """Register a parameter with an override of `register_parameter`, by a subclass or an assignment to `Module`."""
         if name not in self._parameters and name in vars(self):
             self.__delattr__(name)
         self.register_parameter(name, value)

@@ -1,4 +1,4 @@
-"""Pointwise nonlinearities, and those over a dimension."""
+"""Pointwise activations, and softmaxes over a dimension."""
 
 from __future__ import annotations
 

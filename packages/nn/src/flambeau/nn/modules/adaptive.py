@@ -14,7 +14,7 @@ from .module import Module
 
 
 class _ASMoutput(NamedTuple):
-    """The log-probability of each target, and the mean of their negatives."""
+    """The log-probability of each target (``output``), and the mean of their negatives (``loss``)."""
 
     output: Tensor
     loss: Tensor
@@ -27,7 +27,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         in_features: size of the input's last dimension.
         n_classes: number of classes, which must be sorted by decreasing frequency.
         cutoffs: first class of each cluster of rare classes, in increasing order.
-        div_value: the layers of a cluster have ``in_features / div_value**i`` features.
+        div_value: the hidden size of cluster i, counted from 1, is ``in_features / div_value**i``.
         head_bias: True adds a bias to the layer of the frequent classes.
         device, dtype: device and dtype of the parameters.
     Shapes: input ``(N, in_features)`` or ``(in_features,)`` and target ``(N,)`` or ``()``; to a pair of ``output``

@@ -84,13 +84,13 @@ class SyncBatchNorm(_BatchNorm):
     """`BatchNorm1d` for any number of dimensions, with the statistics of the batches of all processes.
 
     While training, mean and variance are computed over the batches of all processes of the group, which may have
-    different sizes; gradients are those of the joined batch. In evaluation, in a single process or without a group, it
-    equals plain batch normalisation. Arguments as in `BatchNorm1d`; ``process_group`` is the group to synchronise with,
-    by default all processes. Tensors may be on GPUs or on the CPU.
+    different sizes; gradients are those of the concatenated batch. In evaluation, in a single process or without a
+    group, it equals plain batch normalisation. Arguments as in `BatchNorm1d`; ``process_group`` is the group to
+    synchronise with, by default all processes. Tensors may be on GPUs or on the CPU.
 
     Raises: ValueError for an input of fewer than two dimensions, for other numbers of channels, and, while training,
         with one value per channel in all processes together.
-    Gradient: defined for all inputs, once.
+    Gradient: defined for all inputs, only of first order.
 
     >>> nn.SyncBatchNorm(1)(fb.tensor([[1.0], [3.0]])).detach()
     tensor([[-1.0000],

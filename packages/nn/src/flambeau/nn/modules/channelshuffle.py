@@ -10,7 +10,7 @@ from .utils import options_of
 
 
 class ChannelShuffle(Module):
-    """Take channels in turn from each of ``groups`` groups. Source: Zhang et al. 2017, arXiv:1707.01083.
+    """Interleave the channels of ``groups`` groups. Source: Zhang et al. 2017, arXiv:1707.01083.
 
     >>> nn.ChannelShuffle(2)(fb.arange(4.0).reshape(1, 4, 1)).flatten()
     tensor([0., 2., 1., 3.])

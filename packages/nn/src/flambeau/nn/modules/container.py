@@ -1,4 +1,4 @@
-"""Modules that hold modules: in a chain, in a list, in a dictionary."""
+"""Containers of modules: `Sequential`, `ModuleList` and `ModuleDict`."""
 
 from __future__ import annotations
 

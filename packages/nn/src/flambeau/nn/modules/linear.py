@@ -1,4 +1,4 @@
-"""Layers that multiply by a matrix, and the layer that does nothing."""
+"""Linear and bilinear layers, and the identity."""
 
 from __future__ import annotations
 
@@ -137,4 +137,4 @@ def reset_weight_and_bias(weight: Tensor, bias: Tensor | None) -> None:
 
 
 class NonDynamicallyQuantizableLinear(Linear):
-    """`Linear`, by the name that the output of `MultiheadAttention` has."""
+    """`Linear` under the class name that PyTorch gives the output projection of `MultiheadAttention`."""

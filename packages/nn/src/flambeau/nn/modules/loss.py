@@ -1,4 +1,4 @@
-"""The losses, by family."""
+"""All losses under PyTorch's module name."""
 
 from ._classification_losses import (
     CrossEntropyLoss as CrossEntropyLoss,

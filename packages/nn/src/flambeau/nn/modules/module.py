@@ -53,7 +53,7 @@ class Module(Caller, Stateful, Convertible):
     """A computation with parameters: subclass it, assign layers in ``__init__``, compute in ``forward``.
 
     Parameters, buffers and modules assigned to attributes are registered, so that ``parameters()``, ``state_dict()``,
-    ``to()`` and ``train()`` reach them through any depth. An exception raised in ``forward`` carries the layer's path
+    ``to()`` and ``train()`` reach them at any depth. An exception raised in ``forward`` carries the layer's path
     as a note: ``in Model.encoder.2.fc1 (Linear(in_features=64, out_features=10, bias=True))``.
 
     >>> class Scale(nn.Module):
@@ -115,7 +115,10 @@ class Module(Caller, Stateful, Convertible):
         return self
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile ``forward`` in place. The arguments are those of ``flambeau.compile``. Copies are not compiled."""
+        """Compile ``forward`` in place. Copies of the module are not compiled.
+
+        The arguments are those of ``flambeau.compile``.
+        """
         vars(self)["forward"] = flambeau.compile(self.forward, *args, **kwargs)
 
     # Representation
@@ -151,7 +154,9 @@ sys.modules[__name__].__class__ = ModuleWithHookTables
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Register a hook as `Module.register_forward_pre_hook` does, for every module. It runs before a module's own.
+    """Register a hook as `Module.register_forward_pre_hook` does, for every module.
+
+    It runs before the hooks of a single module.
 
     >>> handle = nn.modules.module.register_module_forward_pre_hook(lambda module, inputs: print(type(module).__name__))
     >>> _ = nn.Sequential(nn.ReLU())(fb.ones(1))

@@ -100,7 +100,7 @@ class RMSNorm(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Set weights to 1 and biases to 0."""
+        """Set the weight to 1."""
         if self.weight is not None:
             init.ones_(self.weight)
 

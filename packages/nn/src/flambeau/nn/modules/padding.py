@@ -114,7 +114,7 @@ class _ReflectionPadNd(_PadNd):
 
 
 class ReflectionPad1d(_ReflectionPadNd):
-    """Continue ``(N, C, L)`` or ``(C, L)`` mirrored at its edge, which is not repeated.
+    """Pad ``(N, C, L)`` or ``(C, L)`` with its reflection at the edge. The edge value is not repeated.
 
     Raises: RuntimeError for an amount that is not smaller than the input.
 
@@ -150,7 +150,7 @@ class _ReplicationPadNd(_PadNd):
 
 
 class ReplicationPad1d(_ReplicationPadNd):
-    """Continue ``(N, C, L)`` or ``(C, L)`` with the values at its edge.
+    """Pad ``(N, C, L)`` or ``(C, L)`` with the values at its edges.
 
     >>> nn.ReplicationPad1d(1)(fb.arange(3.0).reshape(1, 3))
     tensor([[0., 0., 1., 2., 2.]])
@@ -184,7 +184,7 @@ class _CircularPadNd(_PadNd):
 
 
 class CircularPad1d(_CircularPadNd):
-    """Continue ``(N, C, L)`` or ``(C, L)`` with its values from the other end.
+    """Pad ``(N, C, L)`` or ``(C, L)`` with the values from its other end.
 
     >>> nn.CircularPad1d(1)(fb.arange(3.0).reshape(1, 3))
     tensor([[2., 0., 1., 2., 0.]])

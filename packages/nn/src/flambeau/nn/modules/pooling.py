@@ -1,4 +1,4 @@
-"""Layers that summarise windows of a sequence, an image or a volume."""
+"""Pooling layers for sequences, images and volumes."""
 
 from __future__ import annotations
 

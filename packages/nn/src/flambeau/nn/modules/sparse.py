@@ -61,7 +61,7 @@ class _Table(Module):
 
 
 def _expect_sparse(weight: Tensor) -> None:
-    """Let hooks of the weight receive its sparse gradients."""
+    """Prepare the weight so that its hooks receive sparse gradients."""
     if weight.requires_grad:
         from flambeau.autograd._sparse_gradients import observe
 

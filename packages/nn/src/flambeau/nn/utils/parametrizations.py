@@ -102,7 +102,7 @@ class _SpectralNorm(Module):
         return weight / (self._u.clone() @ (matrix @ self._v.clone()))
 
     def right_inverse(self, value: Tensor) -> Tensor:
-        """Return the value unchanged. Its parametrized weight equals the value up to the norm."""
+        """Return ``value``. The weight computed from it is ``value`` divided by its largest singular value."""
         return value
 
 
