@@ -1,4 +1,4 @@
-"""Settings of the whole suite: modules that tests share are found next to them, and random numbers repeat."""
+"""Make shared test modules importable, and seed the random numbers before each test."""
 
 import sys
 from pathlib import Path

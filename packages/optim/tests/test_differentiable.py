@@ -1,4 +1,4 @@
-"""Recorded steps (``differentiable=True``) against the update rules in NumPy, in values and in derivatives."""
+"""Values and derivatives of recorded steps (``differentiable=True``), compared with the update rules in NumPy."""
 
 import inspect
 
@@ -29,7 +29,7 @@ def test_recorded_steps_have_the_values_of_the_rule(rule):
 
 
 def numeric_slopes(function, point):
-    """Central differences of a function of an array."""
+    """Return the gradient of a function of an array by central differences."""
     slopes = np.empty_like(point)
     for index in np.ndindex(point.shape):
         ends = []
@@ -71,7 +71,7 @@ def test_gradients_flow_through_steps_to_parameters_and_gradients(rule):
 
 
 def test_gradients_flow_to_a_learning_rate():
-    """``d/dlr (p - lr * g)`` is ``-g``."""
+    """Check that ``d/dlr (p - lr * g)`` is ``-g``."""
     pytest.importorskip("flambeau.autograd")
     rate = fb.tensor(0.1, requires_grad=True)
     param = fb.ones(3, requires_grad=True).clone()

@@ -1,4 +1,4 @@
-"""The steps of optimizers as functions, against the classes, whose results test_updates.py checks."""
+"""Functional optimizer steps, compared with the classes, which test_updates.py tests."""
 
 import pytest
 
@@ -10,7 +10,7 @@ SHAPES = [(3, 4), (5,), ()]
 ADAM = {"lr": 0.1, "weight_decay": 0.01, "eps": 1e-6, "maximize": True}
 BETAS = {"beta1": 0.8, "beta2": 0.9}
 
-# The function, the class, what both take, what only one of them takes, and the lists by their names in the state.
+# function: (class, options of both, options of the class only, options of the function only, state entries of lists)
 STEPS = {
     "sgd": (
         optim.SGD,

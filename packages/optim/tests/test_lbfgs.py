@@ -1,4 +1,4 @@
-"""LBFGS against SciPy's minimum, and by what it promises."""
+"""LBFGS: its minimum, compared with SciPy's, its limits and its state."""
 
 import numpy as np
 import pytest

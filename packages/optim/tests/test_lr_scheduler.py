@@ -1,4 +1,4 @@
-"""Schedules against their closed forms."""
+"""Schedules, compared with their closed forms."""
 
 import math
 import warnings
@@ -14,7 +14,7 @@ EPOCHS = 12
 
 
 def optimizer(*rates, kind=optim.SGD, **options):
-    """One that has made its step, which comes before a schedule's."""
+    """Create an optimizer and run one step. A schedule warns if it steps before its optimizer."""
     made = kind([{"params": fb.ones(1), "lr": rate} for rate in rates or (0.5,)], **options)
     made.step()
     return made

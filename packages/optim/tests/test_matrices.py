@@ -1,4 +1,4 @@
-"""Adafactor and Muon against their papers' algorithms in NumPy."""
+"""Adafactor and Muon, compared with the algorithms of their papers in NumPy."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from flambeau import optim
     "options", [{}, {"lr": 0.1, "weight_decay": 0.3, "d": 1.2, "beta2_decay": -0.5, "maximize": True}]
 )
 def test_adafactor(shape, options):
-    """Shazeer, Stern 2018, algorithms 4 and 5, with the means of rows and columns in place of their sums."""
+    """Compare with algorithms 4 and 5 of Shazeer, Stern 2018, with means of rows and columns instead of sums."""
     random = np.random.default_rng(0)
     p = random.standard_normal(shape)
     param = fb.tensor(p)

@@ -1,4 +1,4 @@
-"""The base class: groups, closures, errors, and a state dict of PyTorch's structure."""
+"""The base class: groups, closures, errors, and the structure of the state dict."""
 
 import copy
 import pickle

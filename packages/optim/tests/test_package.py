@@ -1,4 +1,4 @@
-"""The facade is complete and says what is public; the examples in docstrings run."""
+"""The public names of the package, and the examples in its docstrings."""
 
 import doctest
 import importlib

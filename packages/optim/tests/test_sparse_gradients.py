@@ -1,4 +1,4 @@
-"""Steps by sparse gradients, against the same rules in NumPy on the rows that have one."""
+"""Steps with sparse gradients, compared with the update rules in NumPy, applied to the rows with a gradient."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def gradient(step):
 
 
 def stepped(kind, update, **options):
-    """Return the weights after steps of the optimizer and of ``update(weights, gradient, rows, number)``."""
+    """Run three steps and compare with ``update(weights, gradient, rows, number)``. Return optimizer and weight."""
     start = np.random.default_rng(9).normal(size=(5, 2))
     weight, expected = fb.tensor(start), start.copy()
     other = fb.tensor([1.0])
@@ -128,7 +128,7 @@ def test_errors(call, error, message):
 
 
 class SignDescent(optim.SGD):
-    """A rule that needs dense gradients."""
+    """A custom update rule that does not support sparse gradients."""
 
     def _update(self, group, params, grads):
         for param, grad in zip(params, grads, strict=True):
@@ -138,7 +138,7 @@ class SignDescent(optim.SGD):
 
 
 class SGD(optim.Optimizer):
-    """A user's class that shares a shipped one's name and not its rule."""
+    """A user's class with the name of an optimizer of the package, but another update rule."""
 
     _update = SignDescent._update
 

@@ -1,4 +1,4 @@
-"""Optimizers as other packages write them, against ``flambeau.optim.optimizer``: the reference is Adam in NumPy."""
+"""Optimizers in the style of other packages, derived from ``flambeau.optim.optimizer`` and compared with NumPy."""
 
 import copy
 import math
@@ -13,7 +13,7 @@ from flambeau.optim.optimizer import Optimizer, ParamsT, required
 
 
 class Decaying(Optimizer):
-    """Adam with decay, in the manner of the packages."""
+    """Adam with decoupled weight decay, in the style of other packages."""
 
     def __init__(self, params: ParamsT, lr=required, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0):
         if lr is not required and lr < 0.0:
@@ -53,7 +53,7 @@ class Decaying(Optimizer):
 
 
 class Lookahead(Optimizer):
-    """Wraps another one and shares what it has; its constructor does not call that of the base."""
+    """Wrapper that shares the groups and state of another optimizer. Its constructor does not call that of the base."""
 
     def __init__(self, base, steps=2, alpha=0.5):
         self.optimizer, self.steps, self.alpha, self.done = base, steps, alpha, 0

@@ -1,4 +1,4 @@
-"""Every optimizer against its update rule in NumPy float64."""
+"""Every optimizer, compared with its update rule in NumPy float64."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_steps(rule, dtype):
 
 @each_rule
 def test_parameters_without_gradients_rest(rule):
-    """One parameter has a gradient at every second step only: its own count of steps goes on from there."""
+    """Check that steps without a gradient do not change a parameter or increment its step count."""
     values = starting_values()
     params = parameters(values)
     optimizer = rule.kind(params, **rule.options)

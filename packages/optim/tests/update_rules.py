@@ -1,4 +1,8 @@
-"""The optimizers' update rules in NumPy float64. A setting is added to the tests by one row of RULES."""
+"""The optimizers' update rules in NumPy float64. To test another setting, add a row to RULES.
+
+Each rule takes a parameter ``p``, its gradient ``g``, its state ``s``, which it updates, and the number ``t`` of the
+step, and returns the new parameter.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +17,7 @@ STEPS = 6
 
 
 def sgd(p, g, s, t, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False):
-    """Sutskever et al. 2013, in the form of PyTorch: the rate multiplies the whole buffer."""
+    """Apply SGD: Sutskever et al. 2013, but as in PyTorch the learning rate multiplies the whole buffer."""
     g = (-g if maximize else g) + weight_decay * p
     if momentum:
         s["b"] = g if t == 1 else momentum * s["b"] + (1 - dampening) * g
@@ -22,7 +26,7 @@ def sgd(p, g, s, t, lr, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=
 
 
 def adam(p, g, s, t, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False, maximize=False):
-    """Kingma, Ba 2015, algorithm 1; with amsgrad Reddi, Kale, Kumar 2018, algorithm 2."""
+    """Apply Adam: Kingma, Ba 2015, algorithm 1; with amsgrad Reddi, Kale, Kumar 2018, algorithm 2."""
     g = (-g if maximize else g) + weight_decay * p
     s["m"] = betas[0] * s.get("m", 0) + (1 - betas[0]) * g
     s["v"] = betas[1] * s.get("v", 0) + (1 - betas[1]) * g**2
@@ -32,12 +36,12 @@ def adam(p, g, s, t, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, am
 
 
 def adamw(p, g, s, t, lr=1e-3, weight_decay=1e-2, **options):
-    """Loshchilov, Hutter 2019, algorithm 2."""
+    """Apply AdamW: Loshchilov, Hutter 2019, algorithm 2."""
     return adam(p * (1 - lr * weight_decay), g, s, t, lr=lr, **options)
 
 
 def adamax(p, g, s, t, lr=2e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, maximize=False):
-    """Kingma, Ba 2015, algorithm 2; eps keeps the maximum off zero."""
+    """Apply Adamax: Kingma, Ba 2015, algorithm 2, with eps added so that the maximum is not 0."""
     g = (-g if maximize else g) + weight_decay * p
     s["m"] = betas[0] * s.get("m", 0) + (1 - betas[0]) * g
     s["u"] = np.maximum(betas[1] * s.get("u", 0), np.abs(g) + eps)
@@ -57,7 +61,7 @@ def nadam(
     decoupled_weight_decay=False,
     maximize=False,
 ):
-    """Dozat 2016, with the schedule of momentum of its page 3. The product is kept in float32."""
+    """Apply NAdam: Dozat 2016, with the momentum schedule on page 3. The product is stored in float32."""
     g = -g if maximize else g
     p, g = (p * (1 - lr * weight_decay), g) if decoupled_weight_decay else (p, g + weight_decay * p)
     mu, following = (betas[0] * (1 - 0.5 * 0.96 ** (k * momentum_decay)) for k in (t, t + 1))
@@ -81,7 +85,7 @@ def radam(
     decoupled_weight_decay=False,
     maximize=False,
 ):
-    """Liu et al. 2020, algorithm 2, with eps added to the root of v."""
+    """Apply RAdam: Liu et al. 2020, algorithm 2, with eps added to the root of v."""
     g = -g if maximize else g
     p, g = (p * (1 - lr * weight_decay), g) if decoupled_weight_decay else (p, g + weight_decay * p)
     s["m"] = betas[0] * s.get("m", 0) + (1 - betas[0]) * g
@@ -98,14 +102,14 @@ def radam(
 def adagrad(
     p, g, s, t, lr=1e-2, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10, maximize=False
 ):
-    """Duchi, Hazan, Singer 2011, with a diagonal matrix."""
+    """Apply Adagrad: Duchi, Hazan, Singer 2011, with a diagonal matrix."""
     g = (-g if maximize else g) + weight_decay * p
     s["sum"] = s.get("sum", initial_accumulator_value) + g**2
     return p - lr / (1 + (t - 1) * lr_decay) * g / (np.sqrt(s["sum"]) + eps)
 
 
 def adadelta(p, g, s, t, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0, maximize=False):
-    """Zeiler 2012, algorithm 1."""
+    """Apply Adadelta: Zeiler 2012, algorithm 1."""
     g = (-g if maximize else g) + weight_decay * p
     s["v"] = rho * s.get("v", 0) + (1 - rho) * g**2
     step = np.sqrt(s.get("u", 0) + eps) / np.sqrt(s["v"] + eps) * g
@@ -114,7 +118,7 @@ def adadelta(p, g, s, t, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0.0, maximize=F
 
 
 def rmsprop(p, g, s, t, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False, maximize=False):
-    """Tieleman, Hinton 2012; centred as in Graves 2013, equations 38 to 45, with eps added to the root."""
+    """Apply RMSprop: Tieleman, Hinton 2012; centred: Graves 2013, equations 38 to 45, with eps added to the root."""
     g = (-g if maximize else g) + weight_decay * p
     s["v"] = alpha * s.get("v", 0) + (1 - alpha) * g**2
     s["mean"] = alpha * s.get("mean", 0) + (1 - alpha) * g
@@ -124,14 +128,14 @@ def rmsprop(p, g, s, t, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, momentu
 
 
 def asgd(p, g, s, t, lr=1e-2, lambd=1e-4, alpha=0.75, t0=1e6, weight_decay=0.0, maximize=False):
-    """Polyak, Juditsky 1992, in the form of Bottou's; the size of the step is kept in float32."""
+    """Apply ASGD: Polyak, Juditsky 1992, in Bottou's form. The step size is stored in float32."""
     g = (-g if maximize else g) + weight_decay * p
     eta = float(np.float32(lr / (1 + lambd * lr * (t - 1)) ** alpha))
     return p * (1 - lambd * eta) - eta * g
 
 
 def rprop(p, g, s, t, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50), maximize=False):
-    """Riedmiller, Braun 1993, without going back after a turn."""
+    """Apply Rprop: Riedmiller, Braun 1993, without reverting the last step after a sign change."""
     g = -g if maximize else g
     agreement = np.sign(g * s.get("g", np.zeros_like(g)))
     factor = np.where(agreement > 0, etas[1], np.where(agreement < 0, etas[0], 1.0))
@@ -141,7 +145,7 @@ def rprop(p, g, s, t, lr=1e-2, etas=(0.5, 1.2), step_sizes=(1e-6, 50), maximize=
 
 
 def lion(p, g, s, t, lr=1e-4, betas=(0.9, 0.99), weight_decay=0.0, maximize=False):
-    """Chen et al. 2023, algorithm 2."""
+    """Apply Lion: Chen et al. 2023, algorithm 2."""
     g, m = -g if maximize else g, s.get("m", 0)
     s["m"] = betas[1] * m + (1 - betas[1]) * g
     return p - lr * (np.sign(betas[0] * m + (1 - betas[0]) * g) + weight_decay * p)
@@ -199,7 +203,7 @@ def starting_values(shapes=SHAPES):
 
 
 def gradients(step):
-    """Gradients of very different sizes, some of them zero, of which every step has its own."""
+    """Return the gradients of a step, with very different magnitudes; all are 0 at step 3."""
     random = np.random.default_rng([11, step])
     return [np.array(random.standard_normal(shape) * 10.0 ** random.integers(-3, 3) * (step != 3)) for shape in SHAPES]
 

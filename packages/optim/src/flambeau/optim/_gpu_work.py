@@ -11,7 +11,7 @@ from flambeau import optim
 
 
 def everything(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Yield a name and a function for a step of each common optimizer on parameters of one dtype."""
+    """Yield, for each common optimizer, its name and a function that runs one step on parameters of ``dtype``."""
     for kind in (optim.SGD, optim.Adam, optim.AdamW):
         yield f"step of {kind.__name__}", partial(step, kind, dtype)
 

@@ -10,7 +10,7 @@ from flambeau import optim
 
 
 def _with_foreach(kind: Any) -> type[optim.Optimizer]:
-    """Return a class of optimizers that sets ``foreach`` by default."""
+    """Return a subclass of an optimizer with ``foreach=True`` as the default."""
     return type(kind.__name__, (kind,), {"__init__": partialmethod(kind.__init__, foreach=True)})
 
 

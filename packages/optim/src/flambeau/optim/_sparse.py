@@ -16,7 +16,7 @@ from .optimizer import Group
 
 
 def _descend(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
-    """Apply SGD to one parameter."""
+    """Apply SGD to the rows of one parameter that have a gradient."""
     if group["weight_decay"] != 0:
         raise RuntimeError(
             f"SGD does not support weight_decay for sparse gradients, got weight_decay={group['weight_decay']}; set it "
@@ -35,7 +35,7 @@ def _descend(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> N
 
 
 def _descend_by_sums(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
-    """Apply Adagrad to one parameter."""
+    """Apply Adagrad to the rows of one parameter that have a gradient."""
     if param.layout is not flambeau.strided:
         raise RuntimeError(f"Adagrad requires strided parameters, got the layout {param.layout}")
     if group["weight_decay"] != 0:
@@ -52,7 +52,7 @@ def _descend_by_sums(group: Group, param: Tensor, grad: Any, state: dict[str, An
 
 
 def descend_by_moments(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
-    """Apply SparseAdam to one parameter."""
+    """Apply SparseAdam to the rows of one parameter that have a gradient."""
     if not state:
         state["step"] = 0
         state["exp_avg"], state["exp_avg_sq"] = flambeau.zeros_like(param), flambeau.zeros_like(param)

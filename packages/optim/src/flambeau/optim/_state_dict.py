@@ -78,7 +78,10 @@ def _check_kind(saved: Mapping[str, Any]) -> None:
 
 
 def _restored(group: Group, saved_group: Mapping[str, Any], defaults: Mapping[str, Any]) -> Group:
-    """Return the saved options in their saved order, so that saving them again writes the same file."""
+    """Return a group with the parameters of ``group``, the saved options, and defaults for missing options.
+
+    The options keep their saved order, so that saving them again writes the same file.
+    """
     options = {**_names(group), **deepcopy(dict(saved_group)), "params": group["params"]}
     return options | {name: value for name, value in defaults.items() if name not in options}
 

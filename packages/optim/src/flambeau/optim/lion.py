@@ -1,4 +1,4 @@
-"""Lion: the sign of an interpolated momentum."""
+"""Lion: steps by the sign of an interpolation between momentum and gradient."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ class Optimizer(Hooked):
     def _group_tensors_by_device_and_dtype(
         tensorlistlist: Sequence[Sequence[Any]], with_indices: bool = False
     ) -> dict[tuple[Any, Any], tuple[list[list[Any]], list[int]]]:
-        """Group the rows of several tensor lists by device and dtype. Steps of other packages call this."""
+        """Group the rows of several tensor lists by device and dtype. Optimizers of other packages call this."""
         return _group_tensors_by_device_and_dtype(tensorlistlist, with_indices)
 
     def _check(self, group: Group) -> None:
@@ -296,7 +296,7 @@ def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]
 def _default_to_fused_or_foreach(
     params: list[Tensor], differentiable: bool, use_fused: bool = False
 ) -> tuple[bool, bool]:
-    """Return (False, False): PyTorch's choice of the single-tensor implementation, as there is only one here."""
+    """Return (False, False), which selects PyTorch's plain implementation. There is only one implementation here."""
     return False, False
 
 

@@ -1,4 +1,4 @@
-"""Averages of a model's parameters over training: stochastic weight averaging, and running means.
+"""Averages of a model's parameters over training: stochastic weight averaging and exponential moving averages.
 
 This module requires flambeau-nn.
 """
