@@ -1,4 +1,4 @@
-"""Settings of the whole suite: the global state a test changes is put back."""
+"""Fixtures: restore global state after each test, and measure allocated memory."""
 
 import gc
 

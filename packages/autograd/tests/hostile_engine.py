@@ -1,4 +1,4 @@
-"""Calls of the engine's entry points with hostile arguments: ``python hostile_engine.py SEED CALLS``.
+"""Call the engine's entry points with invalid arguments: ``python hostile_engine.py SEED CALLS``.
 
 Each call must return or raise an ordinary exception. The call in progress is written to stderr before it is made.
 """
@@ -20,7 +20,7 @@ Random = np.random.Generator
 
 
 class Refuses:
-    """Raises wherever Python asks it for something."""
+    """Object whose special methods raise an error."""
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
         raise ZeroDivisionError("refused")
@@ -29,7 +29,7 @@ class Refuses:
 
 
 class Clears:
-    """An object that empties the lists of the current call whenever one of its methods runs."""
+    """Object whose special methods empty the lists that were passed to the current call."""
 
     victims: list[list[Any]] = []  # noqa: RUF012
 
@@ -48,7 +48,7 @@ class Clears:
 
 
 class Passing(Function):
-    """Returns its arguments in a list, which `Clears` may empty."""
+    """Function that returns its arguments in a list, which a `Clears` object may empty."""
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
@@ -133,7 +133,7 @@ def arity(function: Callable[..., Any]) -> int:
 
 
 def attack(name: str, rng: Random) -> None:
-    """Call an entry point, and run backwards what it returns."""
+    """Call an entry point with random arguments, and run a backward pass from the tensors that it returns."""
     function = getattr(_engine, name)
     count = arity(function) if rng.integers(4) else int(rng.integers(0, 7))
     args = [value(rng) for _ in range(count)]
@@ -150,7 +150,7 @@ def attack(name: str, rng: Random) -> None:
 
 
 def reset() -> None:
-    """End what a call began: levels, hooks on saved tensors, anomaly mode and profiles."""
+    """Undo the effects of a call: close levels and profiles, remove saved-tensor hooks, disable anomaly mode."""
     Clears.victims.clear()
     _engine.set_anomaly(False, True, True)
     _engine.refuse_saved_hooks(None)

@@ -1,4 +1,4 @@
-"""What errors say: the node they passed through, and in anomaly mode the forward call; the first NaN of either pass."""
+"""Notes on errors: the node that raised, and in anomaly mode the forward call; the first NaN of either pass."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Gradients through autocast: of the parameters' dtype, by way of one cast a region."""
+"""Gradients through autocast: they have the parameters' dtype, and a region casts each parameter once."""
 
 import pytest
 

@@ -88,7 +88,7 @@ def test_errors_of_arguments_that_backward_converts(x):
 
 
 class Emptying:
-    """A number that empties a list when it is used."""
+    """A number that empties a list when it is converted."""
 
     def __init__(self, victim):
         self.victim = victim
@@ -300,7 +300,7 @@ def test_a_failed_run_of_a_leaf_alone_leaves_nothing_behind():
 
 
 def test_replaced_data_take_gradients_of_their_own_dtype_and_shape():
-    """Also while a graph of what was there before is alive."""
+    """Check this even while a graph of the former data exists."""
     x = fb.ones(2, dtype=fb.bfloat16, requires_grad=True)
     before = x * 2
     x.data = fb.ones(3, dtype=fb.float32)

@@ -1,4 +1,4 @@
-"""Checkpointing: the same values and gradients, less memory, and errors where the second run differs."""
+"""Checkpointing: the same values and gradients, less memory, and errors if the recomputation differs."""
 
 import numpy as np
 import pytest

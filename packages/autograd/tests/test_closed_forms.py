@@ -1,4 +1,4 @@
-"""Gradients against formulas written in NumPy."""
+"""Gradients, compared with formulas in NumPy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Derivatives of complex numbers: PyTorch's convention, in which the gradient of a real loss is dL/dx + i dL/dy."""
+"""Derivatives of complex functions in PyTorch's convention, in which the gradient of a real loss is dL/dx + i dL/dy."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_rows_of_real_and_complex_operands(name):
     operator = getattr(fb, name)
     check(operator, draw(2, 3), fb.tensor([[0.5, 2.0, 1.5]], dtype=fb.float64, requires_grad=True))
     check(operator, fb.tensor([[0.5, 2.0, 1.5]], dtype=fb.float64, requires_grad=True), draw(2, 3))
-    first, second = SIGNATURES[name].split(", ")  # they say where a number can stand for a tensor
+    first, second = SIGNATURES[name].split(", ")  # the signatures tell which operands may be numbers
     if not second.endswith(": Tensor"):
         check(lambda x: operator(x, 2 - 1j), draw(2, 3))
     if "Number" in first:

@@ -11,7 +11,7 @@ import flambeau as fb
 
 
 def in_threads(count, function):
-    """Run function(i) in `count` threads; raise what one of them raises."""
+    """Run function(i) in `count` threads. If one of them raises an exception, raise it."""
     errors = []
 
     def run(i):
@@ -105,12 +105,12 @@ def test_another_thread_runs_during_backward():
         ended.append(seen.is_set())
 
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1000)  # so that bytecode never hands the GIL over: only backward does
+    sys.setswitchinterval(1000)  # the interpreter does not release the GIL; only backward does
     try:
         worker = threading.Thread(target=repeat)
         worker.start()
         for _ in range(5):
-            time.sleep(0)  # gives the GIL up
+            time.sleep(0)  # releases the GIL
         seen.set()
         worker.join()
     finally:

@@ -12,7 +12,7 @@ import pytest
 
 import flambeau as fb
 
-PREFIX = Path(fb._core.__file__).parent  # of an editable install, not the folder of the Python sources
+PREFIX = Path(fb._core.__file__).parent  # the folder of the compiled files, also in an editable install
 
 
 def tool(name):
@@ -22,7 +22,7 @@ def tool(name):
 
 
 def run(*command, **environment):
-    """Run a program, which has to succeed, and return what it prints."""
+    """Run a program and return its output. Raises: AssertionError if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout

@@ -1,4 +1,4 @@
-"""Gradients have the shape and dtype of what they belong to, and do not depend on the number of threads."""
+"""Gradients have the shape and dtype of their tensors, and do not depend on the number of threads."""
 
 import numpy as np
 import pytest

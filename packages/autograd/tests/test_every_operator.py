@@ -10,7 +10,7 @@ import flambeau as fb
 from flambeau import _core
 from flambeau._samples import samples
 
-for module in ("fft", "linalg", "signal", "special"):  # their operators join the registry when they load
+for module in ("fft", "linalg", "signal", "special"):  # their operators are registered on import
     importlib.import_module(f"flambeau.{module}")
 
 # Operators with floating-point results and no derivative, in addition to rows that declare it. As in PyTorch: counts,
@@ -42,7 +42,7 @@ def leaf(*shape, dtype=fb.float64):
 
 
 def call(*args, **kwargs):
-    """Return a function that makes arguments of which each tensor is a new leaf; functions stand for such tensors."""
+    """Return a function that creates arguments: it replaces each function in ``args`` and ``kwargs`` by its result."""
 
     def made(value):
         if isinstance(value, tuple | list):
@@ -80,7 +80,7 @@ def ldl():
     return fb.linalg.ldl_factor(matrix + matrix.mT)
 
 
-# Operators that no general candidate suits.
+# Arguments of operators that accept none of the candidates.
 ARGUMENTS = {
     "alpha_dropout": call(of(3, 3), 0.5, True),
     "as_strided_scatter": call(of(3, 3), of(2, 2), (2, 2), (1, 2)),
@@ -156,7 +156,7 @@ NEEDS_A_GPU = {"cuda", "pin_memory", "record_stream"}
 
 
 def candidates():
-    """Yield arguments that operators of many kinds take, tensors among them requiring grad."""
+    """Yield typical arguments of operators; the tensors among them require grad."""
     index, rows, mask = fb.tensor([[0, 1, 1]] * 3), fb.tensor([0, 2, 1]), fb.eye(3) > 0
     yield lambda: (leaf(3, 3),)
     for other in (leaf(3, 3), 1, 2.0, (1,), (3, 3), mask, "ij->ji"):
@@ -206,7 +206,10 @@ def public(name):
 
 @functools.cache
 def results_of(name):
-    """Return the differentiable results for the first suitable arguments, or the results for all of them."""
+    """Return True if a call succeeded, and the results for arguments that require grad.
+
+    It stops at the first arguments with differentiable results.
+    """
     called, results = False, []
     if sampled := [sample for sample in SAMPLES if sample.operator.__name__ == name]:
         leaves = [
@@ -222,7 +225,7 @@ def results_of(name):
                 warnings.simplefilter("ignore")
                 args, kwargs = arguments()
                 made = floating(public(name)(*args, **kwargs))
-        except Exception:  # not this operator's kind of arguments
+        except Exception:  # the operator does not accept these arguments
             if name in ARGUMENTS:
                 raise
             continue
@@ -243,7 +246,7 @@ def test_what_floats_give_has_a_derivative(name):
 
 
 def test_operators_without_a_derivative_give_floats():
-    """Otherwise their entry in the list says nothing."""
+    """Check the list of exceptions: an operator without floating-point results must not be in it."""
     assert set(NAMES) >= LISTED
     assert not [name for name in sorted(LISTED) if not results_of(name)[1]]
 

@@ -1,4 +1,4 @@
-"""Derivatives of the Fourier transforms, first and second, by finite differences."""
+"""First and second derivatives of Fourier transforms, compared with finite differences."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def test_in_place_changes_of_the_input_are_no_concern():
     y = x * 1
     spectrum = fb.fft.rfft(y)
     y.zero_()
-    spectrum.real.sum().backward()  # linear: nothing of the input is needed
+    spectrum.real.sum().backward()  # linear, so the input is not saved
     assert fb.allclose(x.grad, fb.tensor([3.0, 0.0, 1.0, 0.0], dtype=fb.float64))
 
 

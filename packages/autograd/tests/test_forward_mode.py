@@ -332,7 +332,7 @@ def test_outputs_without_a_derivative_have_no_tangent():
 
 
 class Doubled(Function):
-    """Doubles its input in place. ``tangent`` is what jvp makes of the input's tangent."""
+    """Function that doubles its input in place. ``jvp`` calls ``tangent`` with the input's tangent."""
 
     tangent = staticmethod(lambda t: t.mul_(2))
 
@@ -369,7 +369,7 @@ def test_a_function_in_place_changes_the_tangent_in_place(requires_grad, monkeyp
 
 
 class First(Function):
-    """Returns a view of its input, and the input itself."""
+    """Function that returns a view of its input, and the input itself."""
 
     @staticmethod
     def forward(ctx, x):

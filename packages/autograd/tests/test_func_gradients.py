@@ -1,4 +1,4 @@
-"""func.grad, grad_and_value, vjp: closed forms, nesting, what lies outside, errors."""
+"""func.grad, grad_and_value, vjp: closed forms, nesting, interaction with an outer graph, errors."""
 
 from collections import OrderedDict
 from typing import Any, NamedTuple
@@ -89,7 +89,7 @@ def test_keyword_arguments_are_passed_on():
 
 
 class TestOutside:
-    """Plain autograd around a transform."""
+    """Backward passes of plain autograd through the result of a transform."""
 
     def test_inputs_that_require_grad(self):
         x = tensor(X).requires_grad_()

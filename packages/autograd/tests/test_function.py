@@ -23,7 +23,7 @@ class Exp(Function):
 
 
 class Scaled(Function):
-    """x * y * factor, of a tensor, a tensor and a number."""
+    """Function that computes x * y * factor, where factor is a number."""
 
     @staticmethod
     def forward(x, y, factor):
@@ -85,7 +85,7 @@ def test_forward_runs_without_recording(x):
 
 
 class Split(Function):
-    """x + 1, x * 2 and how many: several outputs, one of them no tensor."""
+    """Function with several outputs, one of which is a number: x + 1, x * 2 and the number of elements."""
 
     @staticmethod
     def forward(ctx, x, materialize):

@@ -72,12 +72,12 @@ DECORATORS = {
 def test_decorators(x, make):
     @make()
     def double(t):
-        """Twice t."""
+        """Return 2 * t."""
         return t * 2
 
     assert fb.is_grad_enabled()
     assert not double(x).requires_grad
-    assert double.__name__ == "double" and double.__doc__ == "Twice t."
+    assert double.__name__ == "double" and double.__doc__ == "Return 2 * t."
     assert fb.is_grad_enabled()
 
 

@@ -1,4 +1,4 @@
-"""gradcheck and gradgradcheck find what is wrong."""
+"""gradcheck and gradgradcheck detect wrong derivatives."""
 
 import pytest
 
@@ -133,7 +133,7 @@ def test_derivatives_by_the_values_of_sparse_tensors_are_checked(layout, fast_mo
 
 
 def test_a_tensor_that_a_structure_holds_too_is_changed_there():
-    """Gradcheck perturbs ``y`` in the dictionary, and the derivative is ``d(xy)/dy = x``."""
+    """Check that a perturbation of ``y`` is visible in the dictionary, so that the derivative is ``d(xy)/dy = x``."""
     x, y = (fb.rand(3, dtype=fb.float64, requires_grad=True) for _ in range(2))
     before = y.tolist()
     assert gradcheck(lambda x, held, _: x * held["y"], (x, {"y": y}, y))

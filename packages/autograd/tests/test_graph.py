@@ -1,4 +1,4 @@
-"""The graph as objects, its length, and runs inside runs."""
+"""Nodes and edges of the graph, long graphs, and backward passes within backward passes."""
 
 import copy
 import threading
@@ -58,7 +58,7 @@ def test_a_chain_of_a_million_nodes(allocated):
     y = x * 1
     for _ in range(300_000):
         y = y * 1.0
-    del y  # dropped without having run
+    del y  # freed without a backward pass
     y = fb.zeros(2)
     for _ in range(100_000):
         y[0] += x

@@ -215,7 +215,7 @@ def test_leaves_are_accumulated_as_soon_as_they_are_complete_while_an_earlier_gr
     for name, leaf in (("first", first), ("shared", shared), ("last", last)):
         leaf.register_post_accumulate_grad_hook(lambda _, name=name: seen.append(name))
     for _ in range(3):
-        loss = graph()  # while the variable still holds the loss of the iteration before
+        loss = graph()  # while ``loss`` still refers to the previous loss
         loss.grad_fn.next_functions[0][0].register_hook(lambda *_: seen.append("product"))
         hidden = loss.grad_fn.next_functions[0][0].next_functions[0][0].next_functions[0][0].next_functions[0][0]
         hidden.register_hook(lambda *_: seen.append("hidden"))

@@ -1,4 +1,4 @@
-"""The engine's entry points survive hostile arguments: hostile_engine.py, called in a separate process."""
+"""Invalid arguments do not crash the engine: run hostile_engine.py in a separate process."""
 
 import os
 import subprocess

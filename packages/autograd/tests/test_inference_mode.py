@@ -1,4 +1,4 @@
-"""Inference mode, and the tensors made in it."""
+"""Inference mode, and the tensors created in it."""
 
 import asyncio
 
@@ -47,7 +47,7 @@ def test_changes_outside_are_refused(made, change):
 def test_it_is_not_saved_for_a_derivative(x, made):
     with pytest.raises(RuntimeError, match="Inference tensors cannot be saved for backward"):
         x * made
-    assert (x + made).requires_grad  # which saves nothing
+    assert (x + made).requires_grad  # add saves no tensors
     assert (x * made.clone()).requires_grad
     with fb.no_grad():
         assert (x * made).tolist() == [3, 8]

@@ -1,4 +1,4 @@
-"""Changes in place: of saved tensors, of leaves, of views and of what they view."""
+"""In-place changes of saved tensors, leaves, views and their bases."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Operators that programs define, against worked values, gradcheck and NumPy."""
+"""Operators that programs define, compared with known values, gradcheck and NumPy."""
 
 from __future__ import annotations
 
@@ -327,7 +327,7 @@ def test_operators_are_copied_and_pickled_by_name():
 
 @extension_op("testing::leaning")
 def leaning(x: Tensor, slope: float = 0.1, *, scale: float = 1.0) -> Tensor:
-    """Stands for a function of an extension module: it takes no batches."""
+    """Represent a function of an extension module, which does not accept batched tensors."""
     return _engine.detached(x).new_zeros(()) + (x * slope).maximum(x) * scale
 
 
@@ -335,7 +335,7 @@ def test_an_extensions_operator_is_called_like_its_function():
     x = fb.tensor([-1.0, 2.0])
     assert leaning(x).tolist() == leaning(x, 0.1).tolist() == leaning(slope=0.1, x=x).tolist()
     assert fb.ops.testing.leaning(x, 0.5, scale=2.0).tolist() == [-1.0, 4.0]
-    assert repr(leaning) == "<CustomOpDef(testing::leaning)>" and leaning.__doc__.startswith("Stands for")
+    assert repr(leaning) == "<CustomOpDef(testing::leaning)>" and leaning.__doc__.startswith("Represent a")
     with pytest.raises(RuntimeError, match=r"testing::leaning\(\) .*missing.*Declaration: testing::leaning\(Tensor x"):
         leaning()
 

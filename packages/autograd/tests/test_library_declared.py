@@ -96,7 +96,7 @@ def test_a_kernel_above_autograd(library):
 
         @staticmethod
         def backward(ctx, grad):
-            return grad * 7  # tells this derivative from others
+            return grad * 7  # a wrong factor, which identifies this derivative
 
     library.define("doubled(Tensor x) -> Tensor")
     library.impl("doubled", lambda x: x * 2, "CPU")

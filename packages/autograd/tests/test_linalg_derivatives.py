@@ -1,4 +1,4 @@
-"""Linear algebra: first and second derivatives against finite differences, one line a case, real and complex."""
+"""First and second derivatives of linear algebra, compared with finite differences, real and complex."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ CASES = []
 
 
 def add(operator, function, *inputs, dtypes=DTYPES):
-    """`inputs`: shapes, or functions that make an input from a generator of random arrays."""
+    """Add a test case. `inputs` are shapes, or functions that create an input, given a generator of random arrays."""
     CASES.extend(pytest.param(function, inputs, dtype, id=f"{operator}-{len(CASES)}-{dtype}") for dtype in dtypes)
 
 
@@ -39,12 +39,12 @@ def positive(t):
 
 
 def size(t):
-    """Return a quantity that does not depend on signs or phases."""
+    """Return the squared magnitudes, which do not depend on signs or phases."""
     return t.abs().square()
 
 
 def approximation(function, A):
-    """Return the product of the factors, which does not depend on the random vectors."""
+    """Return the product of the factors of a randomised decomposition, which does not depend on the random vectors."""
     fb.manual_seed(0)
     U, S, V = function(A, q=2)
     return (U * S.unsqueeze(-2)) @ adjoint(V)

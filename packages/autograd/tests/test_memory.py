@@ -128,7 +128,7 @@ def test_a_run_frees_what_a_function_saved(allocated, no_collector):
 
 
 class Referring:
-    """A hook that refers to its tensor."""
+    """Hook with a reference to its tensor."""
 
     def __init__(self, tensor):
         self.tensor = tensor
@@ -182,7 +182,7 @@ def test_hooks_are_released_with_their_tensor(no_collector):
 
 @pytest.fixture
 def one_thread():
-    """Kernels run in this thread alone, as other threads keep scratch memory after their first use."""
+    """Run kernels in one thread, because other threads keep scratch memory after their first use."""
     threads = fb.get_num_threads()
     fb.set_num_threads(1)
     yield

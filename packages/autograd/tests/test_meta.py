@@ -1,4 +1,4 @@
-"""Graphs of tensors without memory: gradients have shapes and dtypes, and no values."""
+"""Backward passes on the meta device: gradients have shapes and dtypes, but no values."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The package as installed: its parts, its examples, and what tensor-core says where it is missing."""
+"""The installed package: its public names, its examples, and tensor-core's errors if it is not installed."""
 
 import doctest
 import importlib
@@ -88,7 +88,7 @@ MODULES = [
 def test_examples(module):
     examples = doctest.DocTestFinder().find(module, extraglobs={"fb": flambeau, "flambeau": flambeau})
     for example in examples:
-        if ".nn." in example.docstring:  # shown with modules, which are another distribution's
+        if ".nn." in example.docstring:  # the example uses modules, which are in another distribution
             pytest.importorskip("flambeau.nn")
         assert doctest.DocTestRunner().run(example).failed == 0, example.name
 

@@ -1,4 +1,4 @@
-"""Every row of the pointwise table: first and second derivatives against finite differences."""
+"""First and second derivatives of every pointwise operator, compared with finite differences."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from flambeau.autograd import gradcheck, gradgradcheck
 ROWS = {row["name"]: row for row in _core.pointwise_rows()}
 DIFFERENTIABLE = [name for name, row in ROWS.items() if row["differentiable"]]
 
-# Rows that Python reaches under another name or with other arguments.
+# Operators that Python calls under another name or with other arguments.
 CALLS = {
     "_trunc_divide": lambda x, y: fb.div(x, y, rounding_mode="trunc"),
     "_add_scaled": lambda x, y: fb.add(x, y, alpha=0.7),
@@ -31,8 +31,8 @@ CALLS = {
     "special_zeta": lambda q: fb.special.zeta(2.3, q),
     "where": lambda y, z: fb.where(y > z, y, z),
 }
-NUMBERS = (0.7, 1.3)  # for the parameters of those that have some
-# Reached through other operators: the normal distribution in higher derivatives of GELU.
+NUMBERS = (0.7, 1.3)  # values of parameters that are numbers
+# Operators that only other operators use, such as the normal density in higher derivatives of GELU.
 INTERNAL = {"_normal_cdf", "_normal_pdf", "_frexp_exponent"}
 
 
@@ -199,7 +199,7 @@ def test_at_kinks_and_extremes(call, at, expected):
 
 @pytest.mark.parametrize("function", [fb.special.i1, fb.special.i1e, fb.special.bessel_j1])
 def test_odd_bessel_functions_at_zero(function):
-    """Derivatives use the limit of their quotient by x at zero."""
+    """Check the derivatives at 0, where a quotient by x is replaced by its limit."""
     x = fb.zeros(2, dtype=fb.float64, requires_grad=True)
     (slope,) = fb.autograd.grad(function(x).sum(), x, create_graph=True)
     assert slope.tolist() == [0.5, 0.5]

@@ -1,4 +1,4 @@
-"""The profiler: what was called, how often, within what."""
+"""The profiler: names, counts and nesting of calls."""
 
 import gzip
 import json

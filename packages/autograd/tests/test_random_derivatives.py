@@ -1,4 +1,4 @@
-"""Gradients through random numbers: of gamma variates by the implicit derivative, of discrete ones zero."""
+"""Gradients through random numbers: implicit derivatives of gamma variates, and zeros for discrete ones."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from flambeau._core import _standard_log_gamma
 
 
 def moved(concentration, sample, step):
-    """Return the sample at the same quantile for another concentration."""
+    """Return the value that has the quantile of ``sample`` if the concentration is increased by ``step``."""
     lower = special.gammainc(concentration, sample) < 0.5
     inverse, tail = (special.gammaincinv, special.gammainc) if lower else (special.gammainccinv, special.gammaincc)
     return inverse(concentration + step, tail(concentration, sample))
@@ -28,7 +28,7 @@ def test_standard_gamma(concentration):
 
 @pytest.mark.parametrize("concentration", [1e-3, 0.5, 3.0, 300.0, 3e4])
 def test_logarithms_of_gamma_numbers(concentration):
-    """As that of the number itself, divided by it; tiny ones have the distribution function ``z**a / gamma(a + 1)``."""
+    """Compare with the derivative of the variate z, divided by z; for tiny z, its CDF is ``z**a / gamma(a + 1)``."""
     alpha = fb.full((200,), concentration, dtype=fb.float64, requires_grad=True)
     sample = _standard_log_gamma(alpha)
     sample.sum().backward()
@@ -75,7 +75,7 @@ def test_indices_have_no_history():
 
 
 def beta_slope(a, b, x, y):
-    """Return dx/da at a constant quantile, for y = 1 - x, by differences of the smaller tail's probability."""
+    """Return dx/da of a beta variate x = 1 - y at a constant quantile, by finite differences of the smaller tail."""
     h = 1e-4 * a
     tails = (lambda a: special.betainc(a, b, x)), (lambda a: -special.betainc(b, a, y))
     differences = [(8 * (f(a + h) - f(a - h)) - (f(a + 2 * h) - f(a - 2 * h))) / (12 * h) for f in tails]
@@ -90,7 +90,7 @@ def test_coordinates_of_dirichlet_variates_follow_their_marginal_distribution(a,
     x = fb._sample_dirichlet(alpha)[:, 0]
     x.sum().backward()
     points = x.detach().numpy()
-    usable = (points > 1e-200) & (points < 1 - 1e-9)  # beyond, 1 - x has lost its digits
+    usable = (points > 1e-200) & (points < 1 - 1e-9)  # closer to 1, 1 - x is inaccurate
     x, y = points[usable], 1 - points[usable]
     want = beta_slope(a, b, x, y)
     np.testing.assert_allclose(alpha.grad.numpy()[usable, 0], want, rtol=1e-5, atol=1e-14)
@@ -105,7 +105,7 @@ def test_a_dirichlet_variate_of_many_moves_with_its_mean():
 
 
 def test_gradients_of_dirichlet_variates_average_to_those_of_their_mean():
-    """``d (a_0 / sum a) / d a``, for concentrations where the gamma numbers they are made of underflow."""
+    """Compare with ``d (a_0 / sum a) / d a``, for concentrations at which the underlying gamma variates underflow."""
     values = [0.02, 0.05, 0.01]
     alpha = fb.tensor(values, dtype=fb.float64).expand(200_000, 3).clone().requires_grad_()
     fb._sample_dirichlet(alpha, generator=fb.Generator().manual_seed(0))[:, 0].sum().backward()

@@ -1,4 +1,4 @@
-"""Every operator with a record: derivatives by finite differences, and batches against a loop."""
+"""Derivatives of every operator with a record, compared with finite differences, and vmap, compared with a loop."""
 
 import pytest
 
@@ -9,8 +9,8 @@ from flambeau.func import vmap
 from flambeau.testing import assert_close
 
 SAMPLES = list(samples())
-# Operators whose derivatives leave out some elements of their inputs. test_structural_derivatives.py and
-# test_linalg_derivatives.py have their cases.
+# Operators that finite differences cannot check here, because their derivative ignores some elements of the inputs.
+# test_structural_derivatives.py and test_linalg_derivatives.py check them.
 PARTIAL = {
     "cholesky": "the matrix is taken as symmetric",
     "cholesky_ex": "the matrix is taken as symmetric",
@@ -25,7 +25,7 @@ def has_parts(t):
 
 
 def differentiable(sample):
-    """Return a sample's tensors that can have a gradient, by name."""
+    """Set ``requires_grad`` of a sample's floating and complex tensors. Return them by name."""
     return {name: t.requires_grad_() for name, t in sample.tensors().items() if has_parts(t)}
 
 

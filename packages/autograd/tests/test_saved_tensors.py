@@ -1,4 +1,4 @@
-"""Hooks on what the graph saves."""
+"""Hooks for the tensors that the graph saves."""
 
 import gc
 import weakref
@@ -138,7 +138,7 @@ def test_allow_mutation(x, change):
         z, again = y.square().sum(), y.square().sum()
         assert not context.cloned
         change(y)
-        assert len(context.cloned) == 1  # for both
+        assert len(context.cloned) == 1  # one copy for both
         assert grad(z, x)[0].tolist() == [2, 4] and grad(again, x)[0].tolist() == [2, 4]
         assert not context.cloned
 
@@ -178,7 +178,7 @@ def test_what_hooks_keep_goes_with_the_run(x):
 
     with HOOKS(pack, lambda made: fb.ones(2, dtype=fb.float64)):
         y = x.exp().sum()
-        x.exp()  # dropped at once
+        x.exp()  # the graph is freed immediately
     gc.collect()
     assert kept[0]() is not None and kept[1]() is None
     y.backward()
@@ -315,7 +315,7 @@ def test_labels_that_are_changed_before_the_derivative_runs(loss_of):
     loss = loss_of(scores, labels)
     (want,) = grad(loss, scores, retain_graph=True)
     kept = labels.clone()
-    labels.data = fb.zeros(1, dtype=fb.int64)  # other memory under the same tensor: the graph has its own
+    labels.data = fb.zeros(1, dtype=fb.int64)  # the graph keeps the former memory
     assert grad(loss, scores, retain_graph=True)[0].tolist() == want.tolist()
     loss = loss_of(scores, kept)
     kept.fill_(10**7)

@@ -1,4 +1,4 @@
-"""Derivatives of sparse tensors: with respect to their values and to dense operands, against finite differences."""
+"""Derivatives with respect to sparse values and dense operands, compared with finite differences."""
 
 import copy
 

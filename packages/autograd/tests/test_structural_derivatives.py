@@ -1,4 +1,4 @@
-"""The operators that are not rows: first and second derivatives against finite differences, one line a case."""
+"""First and second derivatives of operators that are not pointwise, compared with finite differences."""
 
 import numpy as np
 import pytest
@@ -383,7 +383,7 @@ def test_every_floating_point_row_has_a_derivative():
     assert {name for name in without if not name.startswith("special_")} == {"heaviside"}
     polynomials = {name for name in without if "_polynomial_" in name}
     bessel = {name for name in without if "bessel" in name or name == "special_airy_ai"}
-    assert without == {"heaviside"} | polynomials | bessel  # of these PyTorch has no derivative either
+    assert without == {"heaviside"} | polynomials | bessel  # PyTorch does not have these derivatives either
 
 
 def test_fill_takes_the_gradient_from_its_input_to_its_value():

@@ -1,4 +1,4 @@
-"""Views that may not be changed in place, and what is left as it was when that is tried."""
+"""In-place changes of views that are not allowed. The error leaves the tensors unchanged."""
 
 import pytest
 

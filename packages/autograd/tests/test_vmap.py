@@ -1,4 +1,4 @@
-"""vmap: a mapped function against a loop over the batch, its dimensions, randomness, nesting and refusals."""
+"""vmap, compared with a loop over the batch: dimensions, randomness, nesting and errors."""
 
 import gc
 import pickle

@@ -1,4 +1,4 @@
-"""autograd.Function inside of vmap: its own vmap, or one made of its methods."""
+"""autograd.Function under vmap: its own ``vmap`` method, or a generated one."""
 
 import pytest
 

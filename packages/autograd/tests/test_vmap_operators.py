@@ -1,6 +1,6 @@
-"""Every family of operators inside of vmap: a line each, against a loop over the batch.
+"""Operators of every family under vmap, compared with a loop over the batch.
 
-Warnings are errors, so an operator of these that fell back to the loop would fail.
+Warnings are errors, so a test fails if its operator has no batching rule.
 """
 
 import itertools
@@ -22,7 +22,7 @@ def counted(shape, high):
     return ("integers", shape, high)
 
 
-# What is computed, and the shapes of its arguments.
+# (function, shapes of its arguments)
 OPERATORS = [
     (lambda x, y: x + y, (2, 3), (3,)),
     (lambda x, y: x + y, (), (2, 2)),

@@ -1,4 +1,4 @@
-"""Every operator with a record, below a mode or a class: results, and derivatives by finite differences."""
+"""Every operator with a record, called under a mode and with a subclass: results and derivatives."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from flambeau.utils._python_dispatch import TorchDispatchMode
 from flambeau.utils._pytree import tree_map_only
 
 SAMPLES = list(samples())
-# Operators whose derivatives leave out some elements of their inputs; see test_records.py.
+# Operators that finite differences cannot check, because their derivative ignores some elements; see test_records.py.
 PARTIAL = {"cholesky", "cholesky_ex", "batch_norm", "cholesky_inverse", "cholesky_solve"}
 
 
 class Passing(TorchDispatchMode):
-    """Passes every call on, in the form that it is given."""
+    """Mode that counts the calls and runs them unchanged."""
 
     def __init__(self):
         self.calls = 0
@@ -30,7 +30,7 @@ class Passing(TorchDispatchMode):
 
 
 class Wrapped(Tensor):
-    """A tensor around another, which every operator is applied to."""
+    """Wrapper of a tensor. Operators are applied to the inner tensor."""
 
     __torch_function__ = _disabled_torch_function_impl
 

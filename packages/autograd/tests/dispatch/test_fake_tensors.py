@@ -125,7 +125,7 @@ def test_constants_are_computed():
         lambda x: x.add_(fb.rand(1)),
         lambda x: x[:].add_(fb.rand(1)),
         lambda x: x.squeeze_(0),
-        lambda x: x.expand(4),  # which may be changed later
+        lambda x: x.expand(4),  # a later change of this view is not tracked
         lambda x: x.uniform_(),
     ],
 )

@@ -1,4 +1,4 @@
-"""Modes with ``__torch_dispatch__``: the calls that they see, their order, and the effect of their answers."""
+"""Modes with ``__torch_dispatch__``: the calls that they receive, their order, and the effect of their results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ aten = fb.ops.aten
 
 
 class Logging(TorchDispatchMode):
-    """Notes operators and passes them on."""
+    """Mode that logs the calls and runs them unchanged."""
 
     def __init__(self):
         self.calls = []

@@ -22,7 +22,7 @@ aten = fb.ops.aten
 
 
 class LoggingTensor(Tensor):
-    """A wrapper that notes the operators it is given to."""
+    """Wrapper of a tensor that logs the operators called with it."""
 
     calls: list = []  # noqa: RUF012
     __torch_function__ = _disabled_torch_function_impl
@@ -53,7 +53,7 @@ class LoggingTensor(Tensor):
 
 
 class TwoTensor(Tensor):
-    """Two tensors, each of which every operator is applied to."""
+    """Wrapper of two tensors. Operators are applied to each of them."""
 
     __torch_function__ = _disabled_torch_function_impl
 
@@ -293,7 +293,7 @@ def test_the_jacobian_at_a_wrapper(create_graph):
 
 
 class Int8Weight(Tensor):
-    """A weight of 8 bits with a scale for each row."""
+    """An 8-bit weight with a scale for each row."""
 
     __torch_function__ = _disabled_torch_function_impl
 

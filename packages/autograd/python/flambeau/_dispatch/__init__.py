@@ -36,8 +36,8 @@ from . import _asking, _recording, _resolution
 Arguments = tuple[Any, ...]
 _holds_recorded, _ask = _core._holds_recorded, _asking.ask
 
-# Overloads by the called object and the types of its arguments, if these determine the overload.
-# Tensor-core reads them: Note [Known calls] in dispatch.cpp.
+# Cache of overloads, by the called object and the types of its arguments, if these determine the overload.
+# tensor-core reads it: Note [Known calls] in dispatch.cpp.
 _known: dict[Any, tuple[Any, Any]] = {}
 
 
@@ -69,9 +69,10 @@ def call(overload: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
 
 
 def apply_derivative(name: str, gradients: list[Any], run: Any) -> Any:
-    """Call a derivative implemented in C++ with gradients, some of which are instances of a class.
+    """Call a derivative implemented in C++ if some gradients are instances of classes with ``__torch_dispatch__``.
 
-    The class receives an operator ``flambeau::<name>`` from the list of gradients to a list of gradients.
+    The classes receive an operator ``flambeau::<name>``, which maps a list of gradients to a list of gradients.
+    ``run`` computes it.
     """
     packet = OpOverloadPacket("flambeau", name, run, {})
     return call(OpOverload(packet, "default", None, run), (gradients,), {})

@@ -113,7 +113,7 @@ DECOMPOSITIONS.update(
 
 
 def _refusing(name: str) -> Callable[..., Any]:
-    """Return a function that rejects instances of classes, which have no elements; other calls run as usual."""
+    """Return a decomposition that raises an error for subclass instances, which have no elements of their own."""
 
     def refuse(x: Tensor, *args: Any, **kwargs: Any) -> Any:
         if _core._is_dispatching_class(type(x)):

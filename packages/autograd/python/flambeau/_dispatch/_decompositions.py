@@ -29,7 +29,7 @@ def decomposition(*names: str) -> Callable[[Function], Function]:
 
 
 def run(name: str, overload: str, *args: Any, **kwargs: Any) -> Any:
-    """Call an overload of an operator of ``ops.aten`` that has no function with its name."""
+    """Call an overload of ``ops.aten`` by name, for operators without a Python function of that name."""
     from flambeau import _dispatch
 
     return _dispatch.call(getattr(getattr(aten, name), overload), args, kwargs)

@@ -50,7 +50,7 @@ def _chosen(condition: Any, yes: Any, no: Any) -> Any:
 
 
 def _of_numbers_too(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that also accepts only numbers, as in the derivative of ``2 ** y`` by its first operand."""
+    """Wrap a function so that all its arguments may be numbers. It then returns a number."""
 
     def call(*args: Any) -> Any:
         if any(isinstance(argument, Tensor) for argument in args):
@@ -62,7 +62,7 @@ def _of_numbers_too(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @functools.cache
 def _expressions() -> dict[str, tuple[dict[str, Any], tuple[CodeType | None, ...]]]:
-    """Return rows with the compiled derivative for each operand; None for a zero or missing derivative."""
+    """Return, by name, each row and the compiled derivatives by its operands: None if zero or missing."""
     found = {}
     for row in _core.pointwise_rows():
         codes = tuple(
@@ -75,7 +75,7 @@ def _expressions() -> dict[str, tuple[dict[str, Any], tuple[CodeType | None, ...
 
 @functools.cache
 def rule_of(name: str) -> Callable[[Differentiated], tuple[Any, ...] | None] | None:
-    """Return the derivative of the row with this name; None if it does not exist or lacks operators.
+    """Return the derivative of the row with this name, or None if it cannot be evaluated with operators.
 
     Some expressions use functions that exist only in kernels.
     """

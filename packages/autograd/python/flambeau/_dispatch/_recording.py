@@ -11,7 +11,7 @@ from flambeau.utils import _pytree
 
 from . import _asking, _derivatives
 
-# Operators whose results are never recorded: they read no elements, or return Python numbers.
+# Operators whose results autograd never records: detach, and operators that return Python numbers.
 _WITHOUT_HISTORY = frozenset(("detach", "_local_scalar_dense", "equal", "is_nonzero"))
 
 

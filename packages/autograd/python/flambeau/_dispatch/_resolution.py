@@ -20,16 +20,16 @@ from . import _conversions, _decompositions, _indexing
 from . import _layer_decompositions as _layer_decompositions  # registers them
 
 _PREFIXES = {"flambeau.linalg": "linalg_", "flambeau.special": "special_", "flambeau.fft": "fft_"}
-# Other names of flambeau's rows, which PyTorch makes of the operators that have these.
+# Aliases of pointwise operators, which PyTorch dispatches as the operator itself.
 _ALIASES: dict[str, str] = {alias: row["name"] for row in _core.pointwise_rows() for alias in row["aliases"]}
 _SLOTS = {"__getitem__": _indexing.get, "__setitem__": _indexing.set_}
-# Operators with numbers for tensors, which PyTorch takes for tensors without dimensions.
+# Operators that accept numbers as tensors. PyTorch converts them to 0-D tensors.
 _NUMBERS_ARE_TENSORS = frozenset(
     name + suffix for name in ("add", "sub", "mul", "div", "true_divide", "floor_divide") for suffix in ("", "_")
 )
 # Operators that a class or a mode handles although no result is a tensor.
 _READING = frozenset(("equal", "_local_scalar_dense", "is_nonzero"))
-# Methods that read sizes and kinds, or that belong to autograd, which is above.
+# Methods that are never dispatched: they read metadata, or belong to autograd, which runs before dispatch.
 _NEVER_ASKED = frozenset(
     (
         *("ndimension", "nelement", "element_size", "is_set_to", "_is_view", "__dlpack__"),
@@ -43,7 +43,7 @@ _NEVER_ASKED = frozenset(
         ),
     )
 )
-# Operators whose first operand is a number, as in ``2 - x``, by the operators without it.
+# Reflected operators such as ``2 - x``, implemented with other operators.
 _REFLECTED: dict[str, Callable[[Any, Tensor], Any]] = {
     "add": lambda number, x: flambeau.add(x, number),
     "mul": lambda number, x: flambeau.mul(x, number),
@@ -65,7 +65,7 @@ class Call(NamedTuple):
 
 
 class _Target(NamedTuple):
-    """A function that replaces a callable, or the callable's operator and the overloads to choose from."""
+    """Target of a callable: a function that replaces it, or an operator and the schemas of its overloads."""
 
     function: Callable[..., Any] | None
     packet: OpOverloadPacket | None
@@ -194,7 +194,10 @@ def _out_by_its_names(schemas: tuple[FunctionSchema, ...], kwargs: dict[str, Any
 
 
 def _written_in_place(called: Any, target: _Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Run a call that matches no schema: with ``out=`` as a call and a copy, otherwise as an operator of flambeau."""
+    """Resolve a call that matches no schema. With ``out=``, run it without and copy the result to ``out``.
+
+    Otherwise, return a call of an operator in the namespace ``flambeau``.
+    """
     if isinstance(out := kwargs.get("out"), Tensor):
         result = called(*args, **{name: value for name, value in kwargs.items() if name != "out"})
         return out.copy_(result) if out.shape == result.shape else out.resize_(result.shape).copy_(result)
@@ -202,7 +205,7 @@ def _written_in_place(called: Any, target: _Target, args: tuple[Any, ...], kwarg
 
 
 def _is_plain(schema: FunctionSchema, args: tuple[Any, ...], given: tuple[Any, ...], named: dict[str, Any]) -> bool:
-    """Return whether all calls with arguments of these types map to this call, with unchanged arguments."""
+    """Return True if every call with these argument types uses this schema and passes its arguments unchanged."""
     if named or len(args) != len(given) or any(argument.required for argument in schema.positional[len(given) :]):
         return False
     return all(

@@ -31,7 +31,7 @@ class VectorJacobianProduct(OpOverload):
                 if not isinstance(leaf, Tensor):
                     continue
                 needed = next(wanted)
-                # Copy the other arguments: the operator may change them, as batch_norm does its statistics.
+                # Copy the other arguments: the operator may change them, as batch_norm changes its statistics.
                 leaves[i] = self._differentiated(leaf, higher) if needed else leaf.detach().clone()
                 inputs.append(leaves[i] if needed else None)
             given, named = _pytree.tree_unflatten(leaves, structure)

@@ -1,7 +1,7 @@
 """``FakeTensorMode``: operators on tensors that have a shape, a dtype and a device, and no elements.
 
-A `FakeTensor` is a tensor of the meta device that shows another device. The mode runs operators on the meta device,
-finds out on which device the result would be, and makes a `FakeTensor` of it.
+A `FakeTensor` is a tensor on the meta device whose attribute ``device`` is another device. The mode runs operators on
+the meta device, determines the device that the result would have, and converts the result to a `FakeTensor`.
 
 >>> import flambeau
 >>> with FakeTensorMode() as mode:
@@ -40,14 +40,14 @@ __all__ = [
     "unset_fake_temporarily",
 ]
 
-# Operators that give Python the values of elements.
+# Operators that return values of elements to Python.
 _READING = frozenset(("aten::_local_scalar_dense", "aten::equal", "aten::is_nonzero"))
-# Operators whose results have sizes that depend on elements.
+# Operators whose results have shapes that depend on the elements.
 _SIZED_BY_VALUES = frozenset(
     f"aten::{name}" for name in ("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive", "bincount")
 )
 
-# Operators whose results are not determined by their arguments, by the start of their names.
+# Prefixes of operators whose results their arguments do not determine: random or uninitialised numbers.
 _UNDETERMINED = ("rand", "empty", "new_empty", "bernoulli", "native_dropout")
 # Operators that change the sizes of an argument in place.
 _RESIZING = frozenset(
@@ -68,15 +68,15 @@ class UnsupportedOperatorException(RuntimeError):  # noqa: N818
 
 
 class DataDependentOutputException(UnsupportedOperatorException):
-    """Raised for an operator that gives Python the value of an element."""
+    """Raised for an operator that returns the value of an element to Python, such as ``item()``."""
 
 
 class DynamicOutputShapeException(UnsupportedOperatorException):
-    """Raised for an operator whose result has a size that depends on elements."""
+    """Raised for an operator, such as ``nonzero``, whose result has a shape that depends on the elements."""
 
 
 def _with_index(device: Any) -> Any:
-    """Return a device with its number, as tensors have it."""
+    """Return a device with an index: 0 if none is given. The CPU and the meta device have none."""
     device = flambeau.device(device)
     if device.type in ("cpu", "meta") or device.index is not None:
         return device
@@ -84,11 +84,11 @@ def _with_index(device: Any) -> Any:
 
 
 class FakeTensor(Tensor):
-    """A tensor without elements that shows a device.
+    """A tensor without elements whose ``device`` is the device that the real tensor would have.
 
     Attributes:
-        fake_mode: the mode that made it.
-        constant: the tensor that it stands for if this is known, as that of ``flambeau.tensor(2)``.
+        fake_mode: the mode that created it.
+        constant: the real tensor if its elements are known, as for ``flambeau.tensor(2)``; otherwise None.
     """
 
     fake_mode: FakeTensorMode
@@ -108,7 +108,7 @@ class FakeTensor(Tensor):
 
     @property
     def fake_device(self) -> Any:
-        """The device that the tensor shows."""
+        """The same as ``device``."""
         return self.device
 
     @staticmethod
@@ -117,7 +117,7 @@ class FakeTensor(Tensor):
         return fake_mode.from_tensor(t)
 
     def tolist(self) -> Any:
-        """Return the elements where they are known. Raises: DataDependentOutputException elsewhere."""
+        """Return the elements of the constant. Raises: DataDependentOutputException if they are not known."""
         if self.constant is None:
             raise DataDependentOutputException("aten._local_scalar_dense.default")
         return self.constant.tolist()
@@ -141,17 +141,18 @@ class FakeTensor(Tensor):
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """Return a tensor over the same elements, or none, of no derived class."""
+    """Return a plain Tensor, of no subclass, that shares the storage of ``tensor``."""
     return Tensor._make_subclass(Tensor, tensor)
 
 
 class FakeTensorMode(TorchDispatchMode):
-    """While it is entered, operators make `FakeTensor` objects and compute no elements.
+    """Mode in which operators return `FakeTensor` objects and compute no elements.
 
     Args:
-        allow_non_fake_inputs: whether other tensors among the arguments are converted; False raises an error.
-        allow_fallback_kernels, static_shapes: as PyTorch has them, and without effect.
-        shape_env: sizes that stay unknown are not implemented; None.
+        allow_non_fake_inputs: if True, convert ordinary tensors among the arguments; otherwise raise an error for those
+            that have dimensions.
+        allow_fallback_kernels, static_shapes, export: accepted for compatibility with PyTorch; no effect.
+        shape_env: must be None, because symbolic sizes are not supported.
     """
 
     def __init__(
@@ -170,10 +171,10 @@ class FakeTensorMode(TorchDispatchMode):
         self.fake_tensor_converter = FakeTensorConverter()
         self._known: dict[
             int, list[weakref.ref[FakeTensor]]
-        ] = {}  # fake tensors with a constant, by the constant's memory
+        ] = {}  # fake tensors that have a constant, by the address of the constant
 
     def from_tensor(self, tensor: Tensor, *, static_shapes: bool | None = None, **_: Any) -> FakeTensor:
-        """Return the fake counterpart of a tensor; for the same tensor the same one."""
+        """Return the fake counterpart of a tensor, always the same object for the same tensor."""
         return self.fake_tensor_converter.from_real_tensor(self, tensor)
 
     def _wrapped(self, meta: Tensor, device: Any, constant: Tensor | None = None) -> FakeTensor:
@@ -198,8 +199,9 @@ class FakeTensorMode(TorchDispatchMode):
         return self._marked(self._computed(func, args, kwargs), device)
 
     def _computed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the result of an operator on the meta device; tensors that it changed are the arguments themselves."""
-        if isinstance(func, VectorJacobianProduct):  # the derivative may need values
+        """Run an operator on the meta device. An argument that it changes and returns remains the same object."""
+        if isinstance(func, VectorJacobianProduct):
+            # The derivative may read elements, so do not run it: gradients have the shapes of the tensors.
             needs = args[1]
             tensors = tensors_of((*args[2:], *kwargs.values()))
             return [_without_elements(each) if needed else None for each, needed in zip(tensors, needs, strict=True)]
@@ -217,7 +219,7 @@ class FakeTensorMode(TorchDispatchMode):
             _core._dispatch_enabled(enabled)
 
     def _marked(self, result: Any, device: Any) -> Any:
-        """Return results as fake tensors."""
+        """Convert results on the meta device to fake tensors with ``device``."""
         if isinstance(result, FakeTensor) or not isinstance(result, (Tensor, tuple, list)):
             return result
         if isinstance(result, (tuple, list)):
@@ -233,9 +235,9 @@ class FakeTensorMode(TorchDispatchMode):
         return self._wrapped(_without_elements(tensor), tensor.device, tensor if tensor.numel() <= 1 else None)
 
     def _of_known(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the results of an operator on constants if they have at most one element, or NotImplemented.
+        """Compute an operator whose arguments are all constants, if its results have at most one element.
 
-        Constants that the operator changes in another way, or that a result without a constant shows, are forgotten.
+        Otherwise, return NotImplemented, and discard the constants that the operator may change or return views of.
         """
         schema = func._own_schema
         fake = [each for each in tensors_of((*args, *kwargs.values())) if isinstance(each, FakeTensor)]
@@ -257,7 +259,7 @@ class FakeTensorMode(TorchDispatchMode):
         return NotImplemented
 
     def _constant(self, value: Tensor, owners: dict[int, FakeTensor]) -> FakeTensor:
-        """Return the fake tensor of a constant, which is an argument's own if the operator returned it."""
+        """Return the fake tensor of a constant: the owner in ``owners`` if an operator returned its argument."""
         if id(value) in owners:
             return owners[id(value)]
         return self._wrapped(_without_elements(value), value.device, value)
@@ -301,7 +303,7 @@ class FakeTensorMode(TorchDispatchMode):
             return _with_index(kwargs["device"])
         found = None
         for tensor in tensors_of((*args, *kwargs.values())):
-            movable = tensor.dim() == 0 and tensor.device.type == "cpu"  # a number, which goes where the others are
+            movable = tensor.dim() == 0 and tensor.device.type == "cpu"  # combines with tensors on any device
             if found is None or (found[1] and not movable):
                 found = tensor.device, movable
             elif tensor.device != found[0] and not movable and not func.name().startswith("aten::index"):
@@ -322,7 +324,7 @@ def _without_elements(tensor: Tensor) -> Tensor:
 
 
 class FakeTensorConverter:
-    """The fake counterparts of tensors, by tensor.
+    """Cache of the fake counterparts of tensors.
 
     Attributes:
         tensor_memo: a weak reference to the counterpart of each tensor, so that a mode and its tensors are freed with
@@ -343,7 +345,7 @@ class FakeTensorConverter:
         return self._remembered(fake_mode, t, t.device)
 
     def from_meta_and_device(self, fake_mode: FakeTensorMode, t: Tensor, device: Any, **_: Any) -> FakeTensor:
-        """Return the fake tensor that shows a device and has the shape, strides and dtype of a meta tensor."""
+        """Return a fake tensor with the given device and the shape, strides and dtype of a meta tensor."""
         if t.device.type != "meta":
             raise AssertionError(f"tensor's device must be `meta`, got {t.device.type} instead")
         return self._remembered(fake_mode, t, device)
@@ -364,10 +366,10 @@ class FakeTensorConverter:
 
 
 class FakeCopyMode(TorchFunctionMode):
-    """While it is entered, ``copy.deepcopy`` copies tensors as fake tensors, without memory for their elements.
+    """Mode in which ``copy.deepcopy`` copies tensors as fake tensors, without memory for their elements.
 
     Args:
-        fake_mode: the mode that makes the fake tensors.
+        fake_mode: the mode that creates the fake tensors.
 
     >>> import copy
     >>> import flambeau
@@ -394,7 +396,7 @@ class FakeCopyMode(TorchFunctionMode):
 
 
 def is_fake(x: object) -> bool:
-    """Return whether a tensor is a `FakeTensor`, or consists of such."""
+    """Return whether a tensor is a `FakeTensor`, or a wrapper (``__tensor_flatten__``) with a `FakeTensor` inside."""
     if isinstance(x, FakeTensor):
         return True
     if isinstance(x, Tensor) and hasattr(x, "__tensor_flatten__"):
@@ -404,13 +406,16 @@ def is_fake(x: object) -> bool:
 
 
 def maybe_get_fake_mode(t: object) -> FakeTensorMode | None:
-    """Return the mode of a `FakeTensor`; None of any other object."""
+    """Return the mode of a `FakeTensor`, or None for any other object."""
     return t.fake_mode if isinstance(t, FakeTensor) else None
 
 
 @contextlib.contextmanager
 def unset_fake_temporarily() -> Iterator[FakeTensorMode | None]:
-    """Leave the innermost `FakeTensorMode`, and those that are inside of it, for a block."""
+    """Leave every `FakeTensorMode`, and the modes entered after the outermost one, within a block.
+
+    The block receives the innermost `FakeTensorMode`, or None.
+    """
     left: list[Any] = []
     try:
         while any(isinstance(mode, FakeTensorMode) for mode in _core._dispatch_modes()):

@@ -79,7 +79,10 @@ def _schema_names() -> dict[str, str]:
 
 @functools.cache
 def _place(node: str, count: int, part: str) -> tuple[int, int]:
-    """Return the position of a named argument among the ``count`` tensors, and that of a named result; -1 for none."""
+    """Return the positions of ``part`` among the ``count`` tensor arguments and among the results of an operator.
+
+    ``part`` is a name in PyTorch's schema, such as ``self`` or ``result``. A position is -1 if there is no such name.
+    """
     from flambeau.library import _aten_schemas
 
     if part.startswith("result"):

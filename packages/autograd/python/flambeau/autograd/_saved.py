@@ -103,8 +103,8 @@ class _MutationContext:
     """The tensors that graphs save within one `allow_mutation_on_saved_tensors` block.
 
     Attributes:
-        tid_to_weakhandle: the saved tensors by their memory, sizes and versions.
-        cloned: the copies of those whose memory has changed since.
+        tid_to_weakhandle: the saved tensors by address, shape, strides, dtype and version.
+        cloned: the copies of saved tensors that were changed since.
     """
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ class _MutationContext:
         return saved
 
     def before_change(self, address: int) -> None:
-        """Copy the saved tensors over a memory that is about to change."""
+        """Copy the saved tensors that use the storage at ``address``, which is about to change."""
         for saved in self._by_memory.pop(address, ()):
             saved.tensor = self.cloned[saved] = saved.tensor.clone()
             saved.version = saved.tensor._version

@@ -22,8 +22,7 @@ class set_detect_anomaly:
     In anomaly mode, every recorded operator stores the Python call that created it. These events raise RuntimeError:
 
     - An operator with a recorded result returns a NaN although no argument contains one. NaNs in the inputs, NaNs
-    passed
-      as numbers, and results computed under ``no_grad()`` do not raise.
+      passed as numbers, and results computed under ``no_grad()`` do not raise.
     - A node of the backward pass returns a NaN. The error has a note with the forward call.
 
     Other exceptions in a node also get this note, and so does the error about a saved tensor that was changed in place.

@@ -1,4 +1,4 @@
-"""The contexts that turn recording on and off, under the name of their module in PyTorch."""
+"""Context managers that enable and disable recording, under PyTorch's module name."""
 
 from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from flambeau.autograd._multithreading import set_multithreading_enabled

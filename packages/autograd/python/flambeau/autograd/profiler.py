@@ -265,7 +265,7 @@ class profile:
 
     @property
     def self_cpu_time_total(self) -> float:
-        """Microseconds of all calls together."""
+        """Sum of the self times of all calls, in microseconds."""
         return sum(e.self_time for e in self._events) / 1e3
 
     def export_chrome_trace(self, path: str | Path) -> None:

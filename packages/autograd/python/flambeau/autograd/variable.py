@@ -18,7 +18,7 @@ class _ExecutionEngine:
 
     @staticmethod
     def queue_callback(callback: Callable[[], object]) -> None:
-        """Call ``callback()`` at the end of the current backward pass. To be used in hooks of tensors and modules.
+        """Call ``callback()`` at the end of the current backward pass. Use it in hooks of tensors and modules.
 
         Raises: RuntimeError outside of a backward pass.
         """

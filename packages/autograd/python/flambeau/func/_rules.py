@@ -12,7 +12,7 @@ class UnbatchableError(RuntimeError):
 
 
 class RefusedError(UnbatchableError):
-    """Raised for a request whose result differs between elements. An operator that makes it runs in a loop."""
+    """Raised for a query, such as ``item()``, whose result differs between the elements of a batch."""
 
 
 class Call(NamedTuple):

@@ -1,4 +1,4 @@
-"""Arguments of a call from Python as a schema has them: which overload takes them, and in which form."""
+"""Matching of the arguments of a Python call with schemas, and their conversion to the types of a schema."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flambeau.library._function_schema import Argument, FunctionSchema
 
 _REFUSED = object()
 _NUMBERS = (bool, int, float, complex)
-# Other names of arguments in Python.
+# Names of arguments in Python that differ from those in schemas.
 _RENAMED = {"axis": "dim", "keepdims": "keepdim", "input": "self", "x": "self", "self": "input", "tensor": "self"}
 
 
@@ -116,7 +116,7 @@ def bound(
             return None
         if known not in schema.by_name:
             if value is None or value is False:
-                continue  # an option of flambeau that the schema does not have, with its default
+                continue  # an option that only flambeau has, with its default value
             return None
         values[known] = value
     return _completed(schema, values, wrapped)
@@ -132,7 +132,7 @@ def _completed(
         if argument.name in values:
             value = values[argument.name]
             if not argument.required and value is None and not argument.is_optional:
-                value = argument.default_value  # flambeau has None where PyTorch has a number
+                value = argument.default_value  # the default is None in flambeau, but a number in PyTorch
             fitted = argument.default_value if _is_default(argument, value) else _fitted(argument, value, wrapped)
             if fitted is _REFUSED:
                 return None

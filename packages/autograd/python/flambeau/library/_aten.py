@@ -15,7 +15,7 @@ from ._overloads import OpOverloadPacket
 
 _FUNCTION = type(flambeau.add)  # type of all operators of the registry
 
-# Names of overloads that any operator may have in a file, whether or not this PyTorch has a schema of it.
+# Names of overloads that files may use for any operator, even if there is no schema of that name.
 _OVERLOADS = frozenset(
     (
         *(

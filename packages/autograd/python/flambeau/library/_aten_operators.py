@@ -11,7 +11,7 @@ from flambeau import Tensor
 
 from . import _aten_backward
 
-# Methods of tensors without a function of their name.
+# Methods of tensors without a function of the same name.
 _METHODS = frozenset(
     (
         *(

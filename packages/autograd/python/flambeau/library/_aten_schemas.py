@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flambeau.library._function_schema import FunctionSchema
 
-_COMPOSITE = "~"  # precedes an operator that PyTorch composes of others
+_COMPOSITE = "~"  # prefix of an operator that PyTorch composes of others
 _USUAL_RESULT = " -> Tensor"  # result of the lines that do not name one
 
 

@@ -35,7 +35,7 @@ IN_PLACE = (
 
 registry: dict[str, CustomOpDef] = {}
 packets: dict[str, CustomPacket] = {}  # by name without the overload; created on first use
-# The dispatch keys of kernels for a kind of device; None for all.
+# Dispatch keys of kernels, and the device type that each supports; None means all.
 KEYS_OF_DEVICES = {"CPU": "cpu", "CUDA": "cuda", "CompositeExplicitAutograd": None}
 
 
@@ -102,7 +102,7 @@ class CustomOpDef:
 
     @property
     def _packet_name(self) -> str:
-        """The name without the name of the overload."""
+        """The operator's name without the overload name."""
         return self._qualname.partition(".")[0]
 
     @functools.cached_property
@@ -167,7 +167,7 @@ class CustomOpDef:
         """Call the operator with batched arguments."""
         if not self._mutated:
             return self._run(args, named)
-        with flambeau.no_grad():  # the function changes batches by operators, which count that
+        with flambeau.no_grad():  # operators that change batches increment their version
             return self._compute(args, named)
 
     def _function_of(self, nested: _pytree.TreeSpec) -> type[Function]:
@@ -352,7 +352,7 @@ def _gradients_of_leaves(name: str, nested: _pytree.TreeSpec, gradients: tuple[A
 
 
 def each_example(function: Callable[..., Any], count: int, in_dims: Any, leaves: tuple[Any, ...]) -> tuple[Any, Any]:
-    """Return the stacked results of a function of one example after another, and the dimensions of the batch."""
+    """Call ``function`` for each of ``count`` examples. Return the stacked results and their batch dimensions."""
     results = [
         function(*(x if d is None else x.select(d, i) for x, d in zip(leaves, in_dims, strict=True)))
         for i in range(count)

@@ -96,7 +96,7 @@ class CustomOverload(OpOverload):
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.definition(*args, **kwargs)
 
-    def __getattr__(self, name: str) -> Any:  # the methods that register something
+    def __getattr__(self, name: str) -> Any:  # the methods register_fake, register_kernel, ...
         if name.startswith("__") or name == "definition":
             raise AttributeError(name)
         return getattr(self.definition, name)

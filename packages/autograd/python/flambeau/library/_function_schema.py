@@ -36,7 +36,7 @@ class Argument:
     """An argument or a result of an operator."""
 
     name: str
-    type: str  # without the annotation of aliases: "Tensor?", "SymInt[2]"
+    type: str  # without alias annotations: "Tensor?", "SymInt[2]"
     default_value: Any = None
     kwarg_only: bool = False
     alias_info: AliasInfo | None = None

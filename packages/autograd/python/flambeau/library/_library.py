@@ -29,9 +29,9 @@ _OF_DEVICES = {"cpu": "CPU", "cuda": "CUDA", "meta": "Meta", "default": "Composi
 
 
 def definition_of(name: Any) -> CustomOpDef:
-    """Return the operator of a name, an overload or a packet.
+    """Return the custom operator with a name, or that of an overload or packet.
 
-    Raises: NotImplementedError for an operator of flambeau itself; RuntimeError if there is none of the name.
+    Raises: NotImplementedError for an operator of flambeau itself; RuntimeError if no operator has the name.
     """
     if isinstance(name, CustomOpDef):
         return name
@@ -90,7 +90,7 @@ class Library:
     def define(self, schema: str, alias_analysis: str = "", *, tags: Any = ()) -> str:
         """Declare an operator by its schema without the namespace; return its name.
 
-        ``alias_analysis`` and ``tags`` are as PyTorch has them, and without effect.
+        ``alias_analysis`` and ``tags`` are accepted for compatibility with PyTorch and have no effect.
         """
         if alias_analysis not in ("", "FROM_SCHEMA", "CONSERVATIVE"):
             raise RuntimeError(

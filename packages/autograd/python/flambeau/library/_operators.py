@@ -34,7 +34,7 @@ class _Namespace:
 
 
 class _Operators:
-    """The operators that programs define, by namespace, and flambeau's own, which PyTorch calls ``aten``'s."""
+    """Type of ``flambeau.ops``. Its attributes are the namespaces of operators: those of programs, and ``aten``."""
 
     def __getattr__(self, name: str) -> _Namespace | Aten | OwnOperators:
         if name == "aten":
@@ -50,7 +50,7 @@ class _Operators:
 
         ``torch.utils.cpp_extension`` builds such libraries under the alias ``torch``.
 
-        Raises: OSError if it cannot be loaded, as one that was built against PyTorch.
+        Raises: OSError if it cannot be loaded, for example because it was built against PyTorch.
         """
         load_library(os.fspath(path))
 

@@ -18,11 +18,11 @@ _NATIVE = type(flambeau.add)  # operators whose calls tensor-core hands to __tor
 
 
 class OpOverload(_core._Forwarding):
-    """One way to call an operator.
+    """One overload of an operator.
 
     Attributes:
         namespace: ``aten``.
-        overloadpacket: the operator with its other overloads.
+        overloadpacket: the operator with all its overloads.
         dispatch_rules: functions that replace the ``__torch_dispatch__`` of modes and classes, by type; None for
             flambeau's own operators.
     """
@@ -39,7 +39,7 @@ class OpOverload(_core._Forwarding):
         self.__name__ = self.__qualname__ = f"{packet.__name__}.{overload}"
         self.__module__ = f"torch._ops.{packet.namespace}"
         self.tags: list[Any] = []
-        self.composite = False  # whether PyTorch makes it of other operators
+        self.composite = False  # True if PyTorch composes it of other operators
         self._forward = function if type(function) is _NATIVE else None
 
     @property
@@ -73,7 +73,7 @@ class OpOverload(_core._Forwarding):
         return f"{self.namespace}::{self._opname}{suffix}"
 
     def has_kernel_for_dispatch_key(self, key: Any) -> bool:
-        """Return whether PyTorch has a kernel for a dispatch key; only CompositeImplicitAutograd is known of aten's."""
+        """Return whether PyTorch has a kernel for CompositeImplicitAutograd; for any other key, return False."""
         return str(key).rpartition(".")[2] == "CompositeImplicitAutograd" and self.composite
 
     def decompose(self, *args: Any, **kwargs: Any) -> Any:
@@ -105,7 +105,7 @@ class OpOverload(_core._Forwarding):
 
 
 class OpOverloadPacket:
-    """An operator with all ways to call it.
+    """An operator with all its overloads.
 
     Args:
         namespace, name: ``aten`` and ``add``.
@@ -178,7 +178,7 @@ def _found(namespace: str, name: str, overload: str | None) -> Any:
 
 
 class HigherOrderOperator:
-    """An operator of functions; flambeau has none."""
+    """An operator that takes functions as arguments. flambeau has no such operators."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError("HigherOrderOperator is not supported; write a function that calls operators instead")

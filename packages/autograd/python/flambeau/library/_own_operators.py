@@ -7,11 +7,11 @@ from typing import Any
 
 from flambeau.library._overloads import OpOverload, OpOverloadPacket
 
-_DERIVATIVE = "_vjp"  # the end of the name of an operator that is the derivative of another
+_DERIVATIVE = "_vjp"  # suffix of the name of an operator that computes the derivative of another
 
 
 class OwnOperators:
-    """The namespace: operators of programs by name, and derivatives of the operators of ``ops.aten``."""
+    """Type of ``ops.flambeau``: operators by name, and derivatives of operators under ``<name>_vjp``."""
 
     def __init__(self) -> None:
         self._packets: dict[str, OpOverloadPacket] = {}
@@ -36,7 +36,7 @@ class OwnOperators:
 
 
 class _Derivatives:
-    """The derivatives of an operator's overloads."""
+    """The derivatives of an operator. An attribute is the derivative of the overload with its name."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -10,8 +10,8 @@ from flambeau.library._custom_op import CustomOpDef, registry
 from flambeau.library._declared_op import declare
 from flambeau.library._library import definition_of
 
-# Keys of PyTorch's dispatcher that need no kernels here: calls count changes, cast arguments and choose the device by
-# other means.
+# Keys of PyTorch's dispatcher whose kernels are ignored: version counters, autocast and the choice of a device are
+# implemented elsewhere.
 _IGNORED = ("ADInplaceOrView", "Autocast", "AutocastCPU", "AutocastCUDA", "BackendSelect", "QuantizedCPU")
 
 _namespaces: dict[str, str] = {}  # places where the namespaces were first defined
@@ -76,7 +76,7 @@ def operator(qualname: str) -> Callable[..., Any]:
 def load_library(path: str) -> None:
     """Load a C++ library, whose operators are then available in ``flambeau.ops``.
 
-    Raises: OSError if it cannot be loaded, as a library that was built against PyTorch.
+    Raises: OSError if it cannot be loaded, for example because it was built against PyTorch.
     """
     try:
         ctypes.CDLL(path)

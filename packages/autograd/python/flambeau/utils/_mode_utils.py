@@ -12,9 +12,9 @@ __all__ = ["all_same_mode", "no_dispatch"]
 
 @contextlib.contextmanager
 def no_dispatch() -> Iterator[None]:
-    """Ask no mode and no class with ``__torch_dispatch__`` within a block.
+    """Disable ``__torch_dispatch__`` of all modes and classes within a block.
 
-    An instance of a class without memory is a tensor of the meta device then.
+    Wrappers without memory act as tensors on the meta device there.
     """
     enabled = _core._dispatch_enabled(False)
     try:

@@ -33,10 +33,10 @@ __all__ = [
 
 
 class TorchDispatchMode:
-    """Context in which its ``__torch_dispatch__`` handles every operator that this thread calls.
+    """Context manager whose ``__torch_dispatch__`` handles every operator that this thread calls.
 
-    Operators come in the form that they have below autograd: an overload of ``ops.aten``, with the arguments of its
-    schema. Operators that the method calls go to the enclosing modes.
+    The method receives operators below autograd: an overload of ``ops.aten``, and arguments that match its schema.
+    The enclosing modes handle the operators that the method calls.
     """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
@@ -57,7 +57,7 @@ class TorchDispatchMode:
 
     @classmethod
     def push(cls, *args: Any, **kwargs: Any) -> Self:
-        """Return a new mode, to be entered."""
+        """Return a new mode for a ``with`` statement."""
         return cls(*args, **kwargs)
 
     @classmethod
@@ -72,7 +72,7 @@ class TorchDispatchMode:
 
 
 class BaseTorchDispatchMode(TorchDispatchMode):
-    """A mode that passes every call on."""
+    """A mode that runs every call unchanged."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         return func(*args, **(kwargs or {}))
@@ -126,7 +126,7 @@ def _pop_mode(key: Any = None) -> TorchDispatchMode:
 
 
 def is_traceable_wrapper_subclass(t: object) -> bool:
-    """Return whether a tensor consists of others, which ``__tensor_flatten__`` and ``__tensor_unflatten__`` name."""
+    """Return whether a tensor is a wrapper with ``__tensor_flatten__`` and ``__tensor_unflatten__``."""
     return (
         isinstance(t, Tensor)
         and type(t) is not Tensor
@@ -136,14 +136,17 @@ def is_traceable_wrapper_subclass(t: object) -> bool:
 
 
 def is_traceable_wrapper_subclass_type(t: type) -> bool:
-    """Return whether a class's instances consist of other tensors."""
+    """Return whether a class is a subclass of Tensor with ``__tensor_flatten__``."""
     return issubclass(t, Tensor) and t is not Tensor and hasattr(t, "__tensor_flatten__")
 
 
 def transform_subclass(
     t: Any, callback: Callable[[str, Tensor], Tensor], outer_size: Any = None, outer_stride: Any = None
 ) -> Any:
-    """Return an instance of a wrapper's class over what ``callback(name, inner)`` makes of its inner tensors."""
+    """Return a copy of the wrapper ``t`` in which ``callback(name, inner)`` replaces each inner tensor.
+
+    ``outer_size`` and ``outer_stride`` are the size and strides of the copy, by default those of ``t``.
+    """
     size = t.size() if outer_size is None else outer_size
     stride = t.stride() if outer_stride is None else outer_stride
     names, context = t.__tensor_flatten__()
@@ -158,10 +161,10 @@ def transform_subclass(
 
 
 def return_and_correct_aliasing(func: Any, args: Any, kwargs: Any, out: Any) -> Any:
-    """Return what a wrapper's ``__torch_dispatch__`` has to return for the result of an operator.
+    """Return the value that ``__torch_dispatch__`` of a wrapper must return for the result ``out`` of ``func``.
 
-    An operator that changes an argument returns this argument itself. The wrapper that a view operator returns shares
-    the memory of its argument through its inner tensors.
+    For an operator that changes an argument, that is the argument itself. Other results are returned unchanged: the
+    inner tensors of a view share memory with those of its base.
     """
     schema = func._schema
     if not schema.is_mutable:

@@ -1,4 +1,4 @@
-"""The autocast regions of a checkpointed call, which its recomputation enters again."""
+"""The autocast state of a checkpointed call, which its recomputation restores."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ _DEVICES = ("cpu", "cuda")
 
 
 def kept_autocast() -> Callable[[], contextlib.AbstractContextManager[None]]:
-    """Return a context manager that restores the current autocast state of this thread."""
+    """Return a function that creates a context manager, in which the current autocast state is restored."""
     states = [(device, get_autocast_dtype(device), is_autocast_enabled(device)) for device in _DEVICES]
     cache_enabled = is_autocast_cache_enabled()
 

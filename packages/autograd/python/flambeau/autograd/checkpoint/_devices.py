@@ -1,4 +1,4 @@
-"""States of the generators of GPUs, for programs that implement recomputation themselves."""
+"""States of the generators of GPUs, for programs with their own implementation of recomputation."""
 
 from __future__ import annotations
 

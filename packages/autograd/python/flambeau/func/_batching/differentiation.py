@@ -97,13 +97,13 @@ def jacobian(call: Call) -> list[Tensor]:
 
 @composition("autograd._engine.depends_on_others")
 def depends_on_others(outputs: Any, leaves: Any) -> Any:
-    """Call the engine function with the values."""
+    """Call ``_engine.depends_on_others`` with the values of the batches."""
     return _engine.depends_on_others(_bare(outputs), _bare(leaves))
 
 
 @composition("autograd._engine.close")
 def close(leaves: Any) -> Any:
-    """Call the engine function with the values."""
+    """Call ``_engine.close`` with the values of the batches."""
     return _engine.close(_bare(leaves))
 
 

@@ -132,7 +132,7 @@ def _generated(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]
             saved = tuple(ctx.saved_tensors)
             batched = _first_dims(saved), _first_dims(gradients)
             results = _mapped_with_gaps(info, backward, batched, saved, gradients)
-            # Inputs that are the same for the batch get the sum. The engine reports an error for superfluous gradients.
+            # An input without a batch dimension receives the sum. The engine reports superfluous gradients.
             of_each = itertools.chain(dims, itertools.repeat(0))
             return tuple(r if r is None or d == 0 else r.sum(0) for r, d in zip(results, of_each, strict=False))
 

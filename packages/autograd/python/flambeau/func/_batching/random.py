@@ -21,7 +21,7 @@ WRITES_ONE = (
 
 
 def drawn(callable_: Any, values: tuple[Any, ...], _: int) -> Any:
-    """Draw according to the mode of the innermost map, even if no argument is batched."""
+    """Run an operator that draws random numbers, according to ``randomness`` of the innermost map."""
     level = _running_maps(0)
     try:
         _running_maps(level - 1)

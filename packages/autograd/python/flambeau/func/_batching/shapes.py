@@ -121,6 +121,6 @@ def diagflat(input: Tensor, offset: int) -> Tensor:
 
 @batching("new_empty new_zeros new_ones new_full")
 def new(call: Call) -> Any:
-    """Create a tensor for each element of the batch, which can be written."""
+    """Create a tensor with the batch dimension, so that each element can be written separately."""
     names, values = call.operator.parameters, call.value(call.values)
     return call.run([(call.size, *_sizes(v)) if name == "size" else v for name, v in zip(names, values, strict=True)])
