@@ -1,4 +1,4 @@
-"""Settings of all tests: import paths of nn's tables of layers and of this folder, and fixed seeds."""
+"""Make this folder and nn's tables of layers importable, and seed the random numbers before each test."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The examples in docstrings run."""
+"""The examples in docstrings return the documented results."""
 
 import doctest
 import importlib

@@ -1,4 +1,4 @@
-"""Floating-point operations: the figures are PyTorch 2.13's for the same calls."""
+"""Counts of floating-point operations. The expected counts are those of PyTorch 2.13 for the same calls."""
 
 import doctest
 from collections.abc import Callable

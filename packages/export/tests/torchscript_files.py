@@ -1,4 +1,4 @@
-"""Archives as PyTorch's ``torch.jit.save`` writes them, from source and values."""
+"""Creation of archives in the format of PyTorch's ``torch.jit.save``, from source and values."""
 
 import io
 import struct
@@ -8,25 +8,25 @@ import numpy as np
 
 
 class Object:
-    """An object of a class in an archive's code."""
+    """Object of a class that the archive's code defines."""
 
     def __init__(self, kind, **state):
         self.kind, self.state = kind, state
 
 
 class Parameter:
-    """An array that requires gradients."""
+    """Array that is pickled as a tensor that requires grad."""
 
     def __init__(self, array):
         self.array = array
 
 
 class Raw(bytes):
-    """Instructions of a pickle."""
+    """Pickle instructions that are written unchanged."""
 
 
 class Writer:
-    """A pickle of protocol 2 that refers to the elements of arrays."""
+    """Pickler (protocol 2) that stores the elements of arrays separately, in ``storages``."""
 
     def __init__(self):
         self.storages = []

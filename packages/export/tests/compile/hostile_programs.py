@@ -1,4 +1,4 @@
-"""Compare compiled random programs with the functions, in a process that `tools.fuzz` watches."""
+"""Compare random functions with their compiled forms, in a process that `tools.fuzz` monitors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZES = [(3, 4), (3, 4), (5, 7), (1, 4), (0, 3), (33, 70), (2, 1)]
 
 
 def check(seed: int) -> None:
-    """Call a random program and its compiled form with tensors of several sizes and require identical results."""
+    """Call a random function and its compiled form with tensors of several sizes and require identical results."""
     function = random_program(seed)
     compiled = fb.compile(function)
     draw = random.Random(seed)
@@ -39,7 +39,7 @@ def check(seed: int) -> None:
 
 
 def check_training(seed: int) -> None:
-    """Train with a random program and with its compiled form and require the same losses, gradients and weights."""
+    """Train with a random function and its compiled form and require the same losses, gradients and weights."""
     function = random_program(seed)
     outcomes: list[list[Any]] = []
     for compiles in (False, True):
@@ -63,7 +63,7 @@ def check_training(seed: int) -> None:
 
 
 def training_step(function: Any, weight: Any, draw: random.Random) -> Any:
-    """Return a function that differentiates a random program once or twice and changes a weight."""
+    """Return a function that differentiates a random function once or twice and updates a weight."""
     clears, twice, keeps = draw.random() < 0.7, draw.random() < 0.3, draw.random() < 0.3
 
     def step(x: Any, y: Any) -> list[Any]:
@@ -86,7 +86,7 @@ def training_step(function: Any, weight: Any, draw: random.Random) -> Any:
 
 
 def outcome(run: Any, given: list[Any], leaf: Any) -> list[Any]:
-    """Return results, changed arguments and the gradient of a call, or the type of its exception."""
+    """Return results, arguments and gradient of a call, and which of them share memory; or the exception's type."""
     try:
         results = [*run(*given), *given]
         if smooth := [t for t in results if t.requires_grad]:
@@ -98,7 +98,7 @@ def outcome(run: Any, given: list[Any], leaf: Any) -> list[Any]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Return True for identical tensors; gradients may differ in rounding."""
+    """Compare values with ==, and tensors by their metadata and, up to rounding, their elements."""
     if not isinstance(a, fb.Tensor):
         return bool(a == b)
     if (a.shape, a.dtype, a.stride(), a.requires_grad) != (b.shape, b.dtype, b.stride(), b.requires_grad):

@@ -1,4 +1,4 @@
-"""Random programs of operators, views, in-place changes and reductions, as functions of two tensors."""
+"""Random functions of two tensors, with pointwise operators, views, in-place changes and reductions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`flambeau.compile` of functions that need Python in the middle: segments, and modules compiled one by one."""
+"""`flambeau.compile` of functions that cannot be one program: segments, and modules compiled one by one."""
 
 import gc
 import os
@@ -108,7 +108,7 @@ def test_each_outcome_is_captured_once():
         x = fb.full((3,), value)
         assert fb.equal(compiled(x), f(x))
     (tree,) = compiled.captured
-    assert tree.root.paths == 2 and len(segments(compiled)) == 3  # the beginning is shared
+    assert tree.root.paths == 2 and len(segments(compiled)) == 3  # both paths share the first segment
 
 
 def test_aliases_and_inputs_are_those_of_the_function():
@@ -425,7 +425,7 @@ def test_threads_share_a_branching_function_and_a_module():
     for thread in threads:
         thread.join()
     assert failures == []
-    assert not nn.modules._hooks.EVERYWHERE  # no module is slower afterwards
+    assert not nn.modules._hooks.EVERYWHERE  # no global hook remains, which would slow modules down
 
 
 def test_a_recursive_function_is_compiled():

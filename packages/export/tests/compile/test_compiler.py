@@ -1,4 +1,4 @@
-"""`flambeau.compile`: what it captures, when it captures again, and when it runs the function."""
+"""`flambeau.compile`: captures, repeated captures, and functions that run uncompiled."""
 
 import copy
 import dataclasses
@@ -135,7 +135,7 @@ def test_hooks_are_guarded():
     assert fb.equal(compiled(x), model(x))
     handle = nn.modules.module.register_module_forward_hook(lambda module, args, output: output + 1)
     try:
-        assert fb.equal(compiled(x), model(x) + 1)  # the compiled module is one, too
+        assert fb.equal(compiled(x), model(x) + 1)  # the compiled module can be called as well
     finally:
         handle.remove()
     assert fb.equal(compiled(x), model(x))
@@ -732,7 +732,7 @@ def test_one_program_serves_all_sizes(name):
         for shape in shapes:
             x = fb.randn(*shape)
             expected, found = (fb.utils._pytree.tree_leaves(run(x)) for run in (model, compiled))
-            fb.testing.assert_close(found, expected)  # a folded batch_norm rounds otherwise
+            fb.testing.assert_close(found, expected)  # folding batch_norm into a convolution changes the rounding
     assert len(programs_of(compiled)) == 1
 
 

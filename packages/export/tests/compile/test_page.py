@@ -14,7 +14,7 @@ VOID = {"meta", "link", "br", "img", "input", "hr", "line", "rect"}
 
 
 class Page(HTMLParser):
-    """Checks that tags are balanced and collects attributes and text."""
+    """Parser that checks that tags are balanced, and collects attributes and text."""
 
     def __init__(self, html):
         super().__init__(convert_charrefs=True)

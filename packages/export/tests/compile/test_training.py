@@ -1,4 +1,4 @@
-"""Training steps under `flambeau.compile`: what is captured, and that it leaves what the function leaves."""
+"""Training steps under `flambeau.compile`: what is captured, and identical losses, gradients and states."""
 
 import copy
 
@@ -74,7 +74,7 @@ def usual_step(model, optimizer):
 
 
 def bytes_of(value):
-    """Return a structure with the elements of tensors in place of tensors, for exact comparison."""
+    """Replace each tensor in a structure with its dtype, shape and bytes, for exact comparison."""
     if isinstance(value, fb.Tensor):
         return value.dtype, tuple(value.shape), value.detach().numpy().tobytes()
     if isinstance(value, dict):
@@ -113,7 +113,7 @@ def test_training_is_identical_to_that_of_the_function(make, name):
     run = require_same(make, OPTIMIZERS[name])
     text = run.captured[0].text
     assert "run_backward(" in text and "clear_gradients(" in text
-    assert ("step_optimizer(" in text) == (name != "Lion")  # whose update consists of operators
+    assert ("step_optimizer(" in text) == (name != "Lion")  # the update of Lion is recorded as separate operators
 
 
 def test_gradients_may_be_filled_with_zeros():
@@ -477,7 +477,7 @@ def test_fullgraph_accepts_a_step_that_creates_state_first():
         calls.append(1)
         return x
 
-    for _ in range(2):  # the first calls might fill a cache
+    for _ in range(2):  # the first calls may fill a cache
         counts(fb.ones(1))
     with pytest.raises(UnsupportedError, match="changes a Python object"):
         counts(fb.ones(1))

@@ -1,4 +1,4 @@
-"""Programs with declared dynamic dimensions."""
+"""`flambeau.export`: programs with declared dynamic dimensions."""
 
 import io
 

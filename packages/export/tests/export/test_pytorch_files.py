@@ -1,4 +1,4 @@
-"""Files of PyTorch's ``torch.export.save``: `load` runs their graphs on flambeau's operators."""
+"""Files written by PyTorch's ``torch.export.save``: `load` runs their graphs with flambeau's operators."""
 
 import io
 import json
@@ -18,7 +18,7 @@ def tensor(name):
 
 
 def node(target, inputs, *outputs):
-    """Describe a call; inputs are positional, those in a dictionary are keyword arguments."""
+    """Return the description of a call. ``inputs`` are positional; those under ``"by_name"`` are keyword arguments."""
     described = [{"name": "", "arg": value, "kind": 1} for value in inputs if "by_name" not in value]
     for value in inputs:
         described += [{"name": k, "arg": v, "kind": 2} for k, v in value.get("by_name", {}).items()]
@@ -212,7 +212,7 @@ def test_the_layout_of_older_versions():
     tensors = io.BytesIO()
     fb.save({"weight": fb.nn.Parameter(fb.from_numpy(WEIGHT)), "count": fb.tensor([0])}, tensors, format="pt")
     described = linear()
-    for call in described["graph_module"]["graph"]["nodes"]:  # their calls do not say which arguments are named
+    for call in described["graph_module"]["graph"]["nodes"]:  # in these files, calls do not mark keyword arguments
         for argument in call["inputs"]:
             del argument["kind"]
     made = io.BytesIO()

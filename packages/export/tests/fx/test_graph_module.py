@@ -1,4 +1,4 @@
-"""Graphs, the modules made of them, and what runs and changes them."""
+"""Graphs, graph modules, interpreters and passes."""
 
 import copy
 import operator

@@ -1,4 +1,4 @@
-"""``make_fx``: graphs of operators, from functions and their derivatives."""
+"""``make_fx``: graphs of the operators of functions and their derivatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Symbolic tracing. The code that is expected is PyTorch 2.13's for the same programs, with flambeau's names."""
+"""Symbolic tracing. The expected code is that of PyTorch 2.13 for the same programs, with flambeau's names."""
 
 import math
 import operator
@@ -221,7 +221,7 @@ def test_asserts_can_be_traced() -> None:
         trace_asserts = True
 
     variables: dict[str, Any] = {}
-    exec("def program(x):\n    assert x > 0\n    return x", variables)  # pytest writes its own asserts anew
+    exec("def program(x):\n    assert x > 0\n    return x", variables)  # pytest rewrites assert statements in this file
     traced = fx.GraphModule(nn.Module(), Asserting().trace(variables["program"]))
     assert traced(1) == 1
     with pytest.raises(AssertionError):

@@ -1,4 +1,4 @@
-"""``jit.isinstance``: values and types with brackets."""
+"""``jit.isinstance`` with generic types."""
 
 import typing
 from typing import Any, Optional, Union

@@ -8,7 +8,7 @@ from flambeau.autograd import _engine
 from flambeau.export import export
 from flambeau.library import custom_op, extension_op
 
-# A function of an extension module that is no operator: a copy of its argument without history.
+# A function of an extension module that is not an operator. It returns a detached tensor.
 unknown = _engine.detached
 
 

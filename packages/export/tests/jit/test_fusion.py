@@ -1,4 +1,4 @@
-"""Operators of programs run as one, with the results of the single operators. Note [Fusion]."""
+"""Fusion of operators in programs. The results are those of separate operators. Note [Fusion]."""
 
 import gc
 import weakref
@@ -11,7 +11,7 @@ from flambeau.nn import functional as F
 
 
 def plan_of(function, *example):
-    """Return the traced function and its plan: a list of lists of operators that run as one."""
+    """Return the traced function and its plan: lists of the operators that are fused."""
     traced = fb.jit.trace(function, example)
     lines = _core._program_plan(traced._program.native).splitlines()
     calls = [line.rpartition(" = ")[2] for line in lines if "check_input" not in line]
@@ -93,8 +93,8 @@ def test_convolutions_take_normalisation_activation_and_residual():
     with fb.no_grad():
         for shape in ((2, 3, 9, 7), (1, 3, 40, 41), (3, 3, 1, 1)):
             x = fb.randn(*shape)
-            fb.testing.assert_close(traced(x), block(x))  # a folded batch_norm rounds otherwise
-    assert fb.equal(traced(x), block(x))  # recorded for gradients
+            fb.testing.assert_close(traced(x), block(x))  # folding batch_norm into a convolution changes the rounding
+    assert fb.equal(traced(x), block(x))  # while gradients are recorded, it is not folded
 
 
 def normalised_by_hand(x, y):
@@ -140,7 +140,7 @@ def test_a_row_may_have_several_dimensions():
 @pytest.mark.parametrize(
     "function",
     [
-        lambda x: F.softmax(x * 2, 0) + 1,  # of columns
+        lambda x: F.softmax(x * 2, 0) + 1,  # softmax of columns
         lambda x: (x * 2).sum(0, keepdim=True) + x,
         lambda x: F.softmax(x + 1, -1).sum((0, 1)) * 2,  # rows of different lengths
         lambda x: (x * 2).sum(-1) + x[0],  # combined along another dimension

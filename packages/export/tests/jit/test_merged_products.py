@@ -1,4 +1,7 @@
-"""Convolutions and products with what follows them. Notes [Merged products], [Folding], [Prepared weights]."""
+"""Convolutions and matrix products merged with the operators that follow them.
+
+Notes [Merged products], [Folding], [Prepared weights].
+"""
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ def plan_of(model, *example):
 
 
 def plans(model, *example, monkeypatch):
-    """Return the plan without and with fusion."""
+    """Return the plans of a model without and with fusion."""
     monkeypatch.setenv("FLAMBEAU_FUSION", "0")
     before = plan_of(model, *example)[1]
     monkeypatch.delenv("FLAMBEAU_FUSION")
@@ -24,7 +27,7 @@ def plans(model, *example, monkeypatch):
 
 
 def randomize(model):
-    """Give normalisations statistics and parameters other than 0 and 1."""
+    """Set the statistics and parameters of normalisation layers to random values."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             module.running_mean.normal_()
@@ -36,7 +39,7 @@ def randomize(model):
 
 
 def normalized_in_float64(x, conv, norm):
-    """Compute the convolution and the normalisation by NumPy, in double precision, of a single 1x1 convolution."""
+    """Compute a 1x1 convolution and its normalisation with NumPy in double precision."""
     weight = conv.weight.detach().double().numpy()[:, :, 0, 0]
     y = np.einsum("fc,nchw->nfhw", weight, x.double().numpy())
     if conv.bias is not None:
@@ -213,7 +216,7 @@ def test_folding_is_as_accurate_as_the_operators():
     with fb.no_grad():
         expected = normalized_in_float64(x, conv, norm)
         of_program, of_operators = (np.abs(f(x).numpy() - expected).max() for f in (traced, model))
-        assert not fb.equal(traced(x), model(x))  # it is folded
+        assert not fb.equal(traced(x), model(x))  # folding changes the rounding
     assert of_program <= max(2 * of_operators, np.abs(expected).max() * 1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Programs against the functions that they were traced from: every layer, operators of all kinds, gradients."""
+"""Programs, compared with the traced functions: every layer, operators of all kinds, gradients."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ F = nn.functional
 
 
 def same(mine, other):
-    """Asserts that two results have the same tensors, shapes, dtypes and all."""
+    """Assert that two results contain equal tensors with the same dtypes, shapes and ``requires_grad``."""
     mine, other = leaves(mine, fb.Tensor), leaves(other, fb.Tensor)
     assert len(mine) == len(other)
     for a, b in zip(mine, other, strict=True):
@@ -168,7 +168,7 @@ def test_function(name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_function_call_by_call(name):
-    """Programs run call by call in Python if operators are overridden."""
+    """Check that a program runs call by call in Python if operators are overridden."""
     function, *shapes = FUNCTIONS[name]
     fb.manual_seed(0)
     inputs = [fb.randn(shape) for shape in shapes]
@@ -191,7 +191,7 @@ def test_function_call_by_call(name):
 
 
 def test_what_programs_can_call_is_what_python_can():
-    """Names and numbers of parameters are those of the operators; what is the programs' own can be replayed."""
+    """Check that operators in programs have the names and numbers of parameters of Python's operators."""
     training = {"run_backward", "gradient_of", "set_gradient", "clear_gradients", "step_optimizer", "set_grad_mode"}
     own = {*_OWN, *training, "check_input", "clone"}
     for name, count in NATIVE.items():

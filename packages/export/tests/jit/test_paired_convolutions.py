@@ -1,4 +1,4 @@
-"""A 1x1 convolution and the depthwise convolution of its result, as one instruction: Note [Paired convolutions]."""
+"""A 1x1 convolution and a depthwise convolution of its result run as one instruction: Note [Paired convolutions]."""
 
 import pytest
 
@@ -107,7 +107,7 @@ def test_a_pair_with_normalisations_is_accurate():
 
 
 class Two(nn.Module):
-    """Two convolutions; what happens to the first one's result decides whether they are a pair."""
+    """Two convolutions; the function ``use`` decides how they are called, and thus if they are a pair."""
 
     def __init__(self, use, groups=24):
         super().__init__()

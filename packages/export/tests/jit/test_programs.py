@@ -1,4 +1,4 @@
-"""What a traced program keeps of the function: decisions, state, gradients, arguments; and its files."""
+"""Traced programs: decisions, state, gradients, arguments and files."""
 
 import copy
 import io
@@ -270,7 +270,7 @@ def test_a_file_brings_all_back(net, tmp_path):
     assert list(loaded.state_dict()) == list(net.state_dict())
     assert [p.requires_grad for p in loaded.parameters()] == [p.requires_grad for p in net.parameters()]
     net.load_state_dict(loaded.state_dict())
-    assert set(fb.load(path)) >= set(net.state_dict())  # it is a file of tensors, too
+    assert set(fb.load(path)) >= set(net.state_dict())  # the file can also be read as a dictionary of tensors
 
 
 def test_functions_and_constants_in_files():
@@ -385,7 +385,9 @@ def test_decisions_by_what_was_written_through_a_view():
 
 
 def test_programs_that_draw_numbers_are_not_compared_with_a_second_run():
-    program = fb.jit.trace(lambda x: x + fb.poisson(fb.full((50,), 5.0)), fb.zeros(50))  # a difference would warn
+    program = fb.jit.trace(
+        lambda x: x + fb.poisson(fb.full((50,), 5.0)), fb.zeros(50)
+    )  # a difference of the results would cause a warning
     assert not fb.equal(program(fb.zeros(50)), program(fb.zeros(50)))
 
 

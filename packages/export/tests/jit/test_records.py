@@ -1,4 +1,4 @@
-"""Every operator with a record: a program calls it by its name and computes what it computes."""
+"""Every operator with a record: a traced program returns its results."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""TorchScript's names: models are traced on examples or come back as they are, and marks do nothing."""
+"""The names of ``torch.jit``: models are traced on examples or returned unchanged; decorators have no effect."""
 
 import copy
 import io

@@ -1,4 +1,4 @@
-"""Archives of TorchScript: `load` runs them on flambeau's operators, and rejects what TorchScript does not write."""
+"""TorchScript archives: `load` runs them with flambeau's operators, and rejects code that TorchScript cannot write."""
 
 import copy
 import io
@@ -68,7 +68,7 @@ def net():
 
 
 def run(body, *args, parameters="", annotations="", **options):
-    """Load a module whose ``forward`` has a body, and call it."""
+    """Load a module whose ``forward`` contains the statements in ``body``, and call it."""
     lines = "".join(f"    {line}\n" for line in body.splitlines())
     fields = "".join(f"  {line}\n" for line in annotations.splitlines())
     forward = f"  def forward(self: __torch__.M{parameters and ', '}{parameters}) -> Any:\n{lines}"

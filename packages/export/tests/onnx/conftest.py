@@ -1,4 +1,4 @@
-"""The comparison that the tests of this folder share."""
+"""Fixture of the tests in this folder."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from flambeau._tracing._structure import leaves
 
 @pytest.fixture
 def compare():
-    """Asserts that a program gives in ONNX Runtime what a function gives."""
+    """Return a function that checks that a program returns the results of a function in ONNX Runtime."""
 
     def compare(program, function, *inputs, exact=2e-5):
         with fb.no_grad():

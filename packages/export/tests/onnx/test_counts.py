@@ -1,4 +1,4 @@
-"""Results with as many rows as elements say, and what depends on such counts."""
+"""Results whose number of rows depends on tensor elements, and operators that depend on such counts."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from flambeau.onnx import export
 
 
 def check(function, *inputs, compare, **options):
-    """Compare for the example, for others of the same shapes, and for those where no or every row is left."""
+    """Compare results for the example and other inputs, including those for which no or every row is selected."""
     program = export(function, inputs, **options)
     for others in (inputs, [x.flip(0) * 1.5 for x in inputs], [-x.abs() for x in inputs], [x.abs() for x in inputs]):
         compare(program, function, *others)

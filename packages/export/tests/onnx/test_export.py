@@ -1,4 +1,4 @@
-"""`flambeau.onnx.export`: names, files, dynamic dimensions, and what it says where it cannot."""
+"""`flambeau.onnx.export`: names, files, dynamic dimensions and errors."""
 
 import inspect
 import math
@@ -11,7 +11,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import nn
-from flambeau._tracing._calls import DECOMPOSITIONS  # all of them
+from flambeau._tracing._calls import DECOMPOSITIONS  # the table of all decompositions
 from flambeau.jit import TracerWarning
 from flambeau.onnx import TrainingMode, export, is_in_onnx_export
 

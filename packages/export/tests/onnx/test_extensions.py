@@ -9,7 +9,7 @@ from flambeau.autograd import _engine
 from flambeau.library import custom_op, extension_op
 from flambeau.onnx import export
 
-# A function of an extension module that is no operator: a copy of its argument without history.
+# A function of an extension module that is not an operator. It returns a detached tensor.
 unknown = _engine.detached
 
 
@@ -120,7 +120,7 @@ def test_a_converter_can_write_a_loop(compare):
 
     def function(x, counts):
         y = x * 2
-        return y, *largest_sums(y, counts + 1)  # what the body reads is an output as well
+        return y, *largest_sums(y, counts + 1)  # the argument of the operator is also an output
 
     given = fb.rand(3, 5), fb.tensor([0, 3, 1])
     program = export(function, given, dynamic_axes={"x": {0: "n"}, "counts": {0: "n"}}, opset_version=17)

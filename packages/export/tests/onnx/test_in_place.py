@@ -1,4 +1,4 @@
-"""What a program changes in place, in a format that has no memory."""
+"""In-place changes in exported programs. ONNX has values but no memory."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Layers in ONNX Runtime, with a batch of any size."""
+"""Layers in ONNX Runtime, with a dynamic batch size."""
 
 import pytest
 
@@ -11,7 +11,7 @@ IMAGES, LINES, VOLUMES = (4, 6, 12, 10), (4, 6, 12), (2, 6, 4, 6, 4)
 
 
 class Of(nn.Module):
-    """A function as a module."""
+    """Module that calls a function."""
 
     def __init__(self, function):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Every converter, run by ONNX Runtime: one line an operator, in fixed and in dynamic shapes."""
+"""Every converter, with fixed and with dynamic shapes in ONNX Runtime; one line for each operator."""
 
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ OF_MATRICES = {
     "casts": lambda x, y, i: [
         x.double(), x.long(), (x * 3).int(), i.float(), x.half(), x.bool(), x.to(i.dtype), i.type_as(x),
     ],
-    # sums and orders
+    # sums and sorting
     "sums": lambda x, y, i: [
         x.sum(), x.sum(1), x.sum(0, keepdim=True), i.sum(1), (x > 0.5).sum(1), x.mean(), x.mean((0, 1)), x.prod(1),
         i.prod(1),
@@ -186,7 +186,7 @@ OF_MATRICES = {
         F.one_hot(i[:, 0], 5).float(), x.select_scatter(y[:, 0], 1, 2), x.slice_scatter(y[:, :2], 1, 1, 3),
         x[:4, :4].diagonal_scatter(y[0, :4]),
     ],
-    # operators that are written in Python, or opened into others for programs as well
+    # operators that are written in Python, or decomposed in all programs
     "opened": lambda x, y, i: [
         *fb.atleast_2d(x[0], x), fb.atleast_3d(x), fb.dstack([x, y]), fb.isin(i, fb.tensor([1, 2])), fb.ldexp(x, i),
         fb.fft.fftshift(x, 1), fb.fft.ifftshift(x, 1), fb.diagflat(x[:2]), fb.cov(x), fb.trapezoid(x, dim=1),
@@ -198,7 +198,7 @@ OF_MATRICES = {
         fb.unsqueeze_copy(x, 1), *fb.unbind_copy(x, 1), fb.select_copy(x, 1, 2), fb.view_copy(x, (-1,)),
         *fb.split_copy(x, 2, 1),
     ],
-    # what is made of sizes
+    # tensors computed from sizes
     "made": lambda x, y, i: [
         x * x.new_tensor([1.0, 2, 3, 4, 5, 6]), x * fb.tensor([[2.0]]), x + fb.tensor(len(x)), x.new_ones(3) * x[:, :3],
         x + fb.zeros_like(x), x * fb.ones(len(x), 1), fb.arange(len(x)) + i[:, 0], x + fb.full((len(x), 6), 2.5),

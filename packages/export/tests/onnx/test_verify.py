@@ -1,4 +1,4 @@
-"""`verify=True`: which files are rejected, and at which tolerance."""
+"""`verify=True`: rejected files, and tolerances."""
 
 import numpy as np
 import pytest

@@ -6,7 +6,7 @@ A call of a compiled function either runs a captured program or the function its
 1. `capture` runs the function once for the arguments of the call and records its operators as a program
    (Note [Tracing]). The function's own run gives the result of that call.
 2. The program's operators are fused when it is parsed (Note [Fusion] in tensor-core).
-3. `guards` writes down what the function depended on besides tensors: arguments, attributes, globals, closures, modes,
+3. `guards` records what the function depended on besides tensors: arguments, attributes, globals, closures, modes,
    as far as the code that ran can reach them. A later call runs the program if all of that is unchanged, and captures
    again if not.
 

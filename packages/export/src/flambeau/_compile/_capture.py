@@ -53,7 +53,7 @@ def current() -> CaptureTrace | None:
     return getattr(_running, "trace", None)
 
 
-# Calls that return no tensor and have no side effects. The guards cover what their results depend on.
+# Calls that return no tensor and have no side effects. The guards compare the objects that their results depend on.
 _QUERIES = {
     "dim", "ndim", "dtype", "device", "layout", "requires_grad", "is_leaf", "is_floating_point", "is_complex",
     "is_signed", "is_contiguous", "element_size", "itemsize", "is_cuda", "is_cpu", "is_meta", "is_sparse",
@@ -66,7 +66,7 @@ _UNRECORDED = {"register_hook", "retain_grad", "requires_grad_", "detach_", "sha
 
 
 def _of_data(trace: CaptureTrace, func: Any, **arguments: Any) -> Any:
-    """Record the creation of a tensor from numbers. Give up for memory that Python can change, such as an array."""
+    """Record the creation of a tensor from numbers. Give up if Python may change the numbers later (NumPy arrays)."""
     if func.__name__ in ("from_numpy", "frombuffer", "from_dlpack") or any(
         map(is_numpy_array, pytree.tree_leaves(arguments))
     ):
@@ -102,7 +102,7 @@ class CaptureTrace(PausingTrace):
         self.training = Training(self, [*inputs.values(), *(t for t, _ in snapshot.tensors.values())])
         self._recording = False  # `Training` records changes of grad mode instead
         for _, value in self._known_tensors():
-            value.varies = True  # also of parameters: their elements change between calls
+            value.varies = True  # even for parameters, because their elements change between calls
 
     @staticmethod
     def _reference(tensor: Tensor) -> Callable[[], Tensor | None]:
@@ -125,7 +125,7 @@ class CaptureTrace(PausingTrace):
         return self._snapshot.holds(value)
 
     def note_change(self, what: str) -> None:
-        """Stop recording because the function changes a Python object; a later call may not change it."""
+        """Stop recording because the function changes a Python object. Later calls without changes can be captured."""
         self.reason, self.open = self.reason or f"{CHANGES} ({what})", False
 
     def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, acts: bool = False) -> Any:
@@ -178,7 +178,10 @@ class CaptureTrace(PausingTrace):
 
     @property
     def changes_before_a_decision(self) -> bool:
-        """True if lasting memory changes before a pause or requirement, so that a run cannot begin again there."""
+        """True if the program changes memory that outlives the call, and a pause or requirement follows.
+
+        If such a program stops at the pause or requirement, the function cannot run again from its beginning.
+        """
         late = any(pause.position > self.changed_at for pause in self.pauses) if self.changed_at is not None else False
         return late or _requires_late(self, False)
 
@@ -450,7 +453,7 @@ def _is_pure(called: Any) -> bool:
     if owner is None or isinstance(owner, types.ModuleType):
         return module is None or module in _PURE_MODULES
     if getattr(type(owner), called.__name__, None) is getattr(object, called.__name__, called):
-        return True  # a method that every object has
+        return True  # methods that every object has
     return isinstance(owner, _PURE_OWNERS) or type(owner).__module__ in _PURE_MODULES
 
 
@@ -504,7 +507,7 @@ def _program(
 
 
 def _requires_late(trace: CaptureTrace, draws: bool) -> bool:
-    """Return True if a requirement follows a side effect, so that a failing run has already changed something."""
+    """Return True if a requirement on sizes follows a side effect. A run that fails it has already had the effect."""
     first = trace.changed_at
     if draws or trace.training.acts:
         again = trace.training.repeatable

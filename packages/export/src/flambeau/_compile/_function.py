@@ -165,7 +165,7 @@ class Programs(Compiled):
 
     @property
     def gain_nothing(self) -> bool:
-        """True if there are no programs with at least `FEWEST_OPERATORS` operators: guards cost more than such gain."""
+        """True if all programs have fewer than `FEWEST_OPERATORS` operators: guards cost more time than they save."""
         if self._gain_nothing is None and (self._captured or self._refused):
             texts = [text for program in self.captured for text, _ in program.graphs]
             self._gain_nothing = all(text.count(" = ") < FEWEST_OPERATORS for text in texts)
@@ -308,7 +308,7 @@ class CompiledFunction(Programs):
     """Function that runs captured programs; its attributes are those of the original function.
 
     Attributes:
-        bound_to_original: marks a ``forward`` that belongs to one module; copies of the module do not take it over.
+        bound_to_original: True for a compiled ``forward`` that belongs to one module and is not copied with it.
     """
 
     bound_to_original = True

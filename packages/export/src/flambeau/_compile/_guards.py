@@ -150,7 +150,7 @@ class Snapshot:
         return {key for key, value in self._seen.items() if isinstance(value, Module)}
 
     def release(self, container: dict[str, Any], key: str) -> None:
-        """Stop comparing ``container[key]``, unless the function's own code may read it."""
+        """Remove the guard of ``container[key]``, unless the function's own code may read this entry."""
         if key in self._texts or self._names & _READ_OPTIONS:
             return
         for i, held in enumerate(self._containers):
@@ -226,7 +226,7 @@ class Snapshot:
             self._instance(value, path)
 
     def _dict(self, value: dict[Any, Any], path: str) -> None:
-        items = list(dict.items(value))  # a subclass may compute its items
+        items = list(dict.items(value))  # a subclass may override items()
         self._hold(value, tuple(part for item in items for part in item), path)
         for key, item in items:
             place = f".{key}" if isinstance(key, str) else "[...]" if isinstance(key, Tensor) else f"[{key!r}]"
@@ -240,7 +240,7 @@ class Snapshot:
     def _cell(self, cell: types.CellType, path: str) -> None:
         try:
             contents = cell.cell_contents
-        except ValueError:  # empty
+        except ValueError:  # the cell is empty
             return
         self._hold(cell, (contents,), path)
         self._work.append((contents, path))
@@ -261,7 +261,7 @@ class Snapshot:
             self._names.update(code.co_names)
             texts = {text for text in code.co_consts if isinstance(text, str)}
             self._texts |= texts
-            self._names.update(filter(str.isidentifier, texts))  # the code may pass them to getattr()
+            self._names.update(filter(str.isidentifier, texts))  # strings that the code may pass to getattr()
             names = [n for n in code.co_names if n in function.__globals__ or hasattr(builtins, n)]
             self._entries(function.__globals__, names, function.__module__ or path)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -281,7 +281,7 @@ class Snapshot:
         self._work += [(value, f"{path}.{name}") for name, value in found if value is not _MISSING]
 
     def _follow_names(self) -> None:
-        """Follow those attributes of Python modules and classes whose names occur in the code."""
+        """Guard the attributes of Python modules and classes whose names occur in the code, and follow their values."""
         if self._names & {"environ", "getenv"} and id(os.environ._data) not in self._seen:  # type: ignore[attr-defined]
             self._work.append((os.environ._data, "os.environ"))  # type: ignore[attr-defined]
         for space, path, done in list(self._spaces.values()):

@@ -46,7 +46,7 @@ def page(
     break_reasons: Sequence[str],
     guards: Sequence[Sequence[str]],
 ) -> str:
-    """Return the page.
+    """Return the page as HTML text.
 
     Args:
         files: paths of source files by the ``file:line`` of the programs.

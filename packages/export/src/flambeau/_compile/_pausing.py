@@ -41,7 +41,8 @@ class PausingTrace(Trace):
         pauses: the calls that divide the program.
         numbers: the calls that compute numbers, by the names of their results.
         performed: functions with possible side effects that were called at pauses, with their results.
-        answers: such functions and results from a former run. A repetition returns them instead of calling again.
+        answers: such functions and their results from a former run. If the run is repeated, these results are returned
+            and the functions are not called again.
     """
 
     def __init__(self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor], fullgraph: bool) -> None:
@@ -123,7 +124,7 @@ class PausingTrace(Trace):
         return result
 
     def _problem(self, args: Any, kwargs: Any, result: Any) -> str:
-        """Return why a call cannot be repeated by later runs, or an empty string."""
+        """Return the reason why later runs cannot repeat a call, or an empty string."""
         if len(self.pauses) >= MOST_PAUSES:
             return f", more than {MOST_PAUSES} times"
         for leaf in _leaves([args, kwargs]):

@@ -274,7 +274,7 @@ def _blocks(steps: Sequence[Kernel], kernels: Sequence[Kernel]) -> list[Block]:
 
 
 def _place(blocks: Sequence[Block]) -> None:
-    """Give each block, the largest first, the lowest offset at which it overlaps no other block."""
+    """Assign offsets to the blocks, the largest first: the lowest one at which no two blocks overlap."""
     placed: list[Block] = []
     for block in sorted(blocks, key=lambda block: -block.operand.nbytes):
         beside = (other for other in placed if other.kernel <= block.end and block.kernel <= other.end)

@@ -53,7 +53,10 @@ def rebuilt(structure: Any, kind: type | tuple[type, ...], by: Callable[[Any], A
 
 
 def learnt(result: Any) -> tuple[Any, list[Tensor]]:
-    """Return a hashable key of all properties of ``result`` that Python can branch on, and the tensors in it."""
+    """Return a hashable key for a result, and the tensors in it.
+
+    The key contains all properties of the result that Python can branch on, except elements of tensors.
+    """
     if isinstance(result, bool | int | str | type(None)):
         return (type(result), result), []
     found, spec = pytree.tree_flatten(result)
@@ -90,7 +93,7 @@ class Pause:
 
     @cached_property
     def used(self) -> set[str]:
-        """The names of the program values among the arguments."""
+        """Return the names of the program values among the arguments."""
         return {value.name for value in leaves(self.arguments, Value)}
 
     @property
@@ -245,7 +248,7 @@ def path_of(
 
 
 def merged(tree: Node, path: Node) -> Node | None:
-    """Return ``tree`` extended by ``path``; None if their calls differ before the first new branch."""
+    """Return ``tree`` with ``path`` as a new branch, or None if their calls differ before a pause separates them."""
     if tree.signature != path.signature or tree.pause is None or path.pause is None:
         return None
     children = dict(tree.children)

@@ -138,7 +138,7 @@ class Training:
 
     @property
     def repeatable(self) -> set[str]:
-        """Names of calls that may run twice: if a later check fails, the function runs again from its beginning."""
+        """Names of calls that may run twice, because the function runs again from its beginning if a check fails."""
         reads_first = any(exists is not None for _, exists in self._leaves.values())
         return {"set_grad_mode"} if reads_first else {"set_grad_mode", "clear_gradients"}
 

@@ -85,12 +85,12 @@ class CallMode(TorchFunctionMode):
         """Handle a call that reads elements of tensors into Python."""
 
     def read_call(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
-        """Make a call that reads elements of tensors into Python."""
+        """Handle a call that reads elements of tensors into Python, with `read`, and return its result."""
         self.read(name, [args, kwargs])
         return run(func, args, kwargs)
 
     def name_of(self, func: Any) -> str:
-        """Return the name of a known operator, or of an attribute."""
+        """Return the name of a function for `rules`: that of an operator, an attribute or a function."""
         name: str = func.__name__
         if name in ("__get__", "__set__"):
             attribute = func.__self__.__name__

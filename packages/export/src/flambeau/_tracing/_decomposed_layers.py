@@ -56,7 +56,7 @@ def _scaled_dot_product_attention(
     is_causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
-    """Source: Vaswani et al. 2017, arXiv:1706.03762."""
+    """Compute attention with a matrix of all scores. Source: Vaswani et al. 2017, arXiv:1706.03762."""
     scores = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-2, -1)
     if is_causal:
         attn_mask = flambeau.ones(query.shape[-2], key.shape[-2], dtype=flambeau.bool).tril()

@@ -103,7 +103,7 @@ def last_uses(graph: Graph) -> dict[Node, list[Node]]:
 
 
 class CodeGen:
-    """Code generator for the function of a graph; subclasses customise its head, its inputs and its result.
+    """Code generator for the function of a graph; subclasses customise its ``def`` line, its inputs and its result.
 
     >>> class Listing(fb.fx.CodeGen):
     ...     def generate_output(self, output_args, *, repr_fn=repr):
@@ -120,7 +120,7 @@ class CodeGen:
         self._func_name = "forward"
 
     def gen_fn_def(self, free_vars: list[str], maybe_return_annotation: str) -> str:
-        """Return the head of the function, ``def forward(self, x):``; ``free_vars`` are the texts of the parameters."""
+        """Return the ``def`` line, for example ``def forward(self, x):``. ``free_vars`` are the parameters as text."""
         if not free_vars or free_vars[0] != "self":
             free_vars.insert(0, "self")
         return f"def {self._func_name}({', '.join(free_vars)}){maybe_return_annotation}:"
@@ -195,7 +195,10 @@ class _Writer:
     # Names
 
     def global_name(self, hint: str, obj: Any, wrapped: bool = False) -> str:
-        """Return the name for an object outside the graph in generated code, without dots for a wrapped function."""
+        """Return the name of an object in generated code, and define the name if it is not a public path of flambeau.
+
+        With ``wrapped``, the name contains no dots.
+        """
         if not wrapped and obj is not flambeau.device and (path := public_path(obj)) is not None:
             return path
         name = self.namespace.create_name(hint, obj)

@@ -19,7 +19,7 @@ class InternalMatch:
 
     Attributes:
         anchors: the pattern's nodes that only its output uses.
-        nodes_map: nodes of the graph by nodes of the pattern; inputs of the pattern may match constants.
+        nodes_map: maps nodes of the pattern to nodes of the graph, or to constants for inputs of the pattern.
         placeholder_nodes: matches of the pattern's inputs, in order.
         returning_nodes: nodes that compute the results of the pattern.
     """

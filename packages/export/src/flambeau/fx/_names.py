@@ -53,7 +53,7 @@ _humps = re.compile(r"(?<=[a-z])([A-Z])")
 
 
 def snake_case(name: str) -> str:
-    """``pascalCase`` as ``pascal_case``."""
+    """Convert ``pascalCase`` to ``pascal_case``."""
     return _humps.sub(r"_\1", name).lower()
 
 

@@ -34,7 +34,7 @@ class PyTreeCodeGen(CodeGen):
         return pytree.tree_unflatten(outputs if isinstance(outputs, (list, tuple)) else [outputs], self.out_spec)
 
     def gen_fn_def(self, free_vars: list[str], maybe_return_annotation: str) -> str:
-        """Return the head, and the line that flattens the arguments."""
+        """Return the ``def`` line, and the line that flattens the arguments."""
         names = self.names
         with_self = free_vars if not names or names[0] != "self" else ["self", *free_vars]
         head = super().gen_fn_def(list(names), maybe_return_annotation)

@@ -111,7 +111,7 @@ class Graph:
         return node
 
     def find_nodes(self, *, op: str, target: Target | None = None, sort: bool = True) -> list[Node]:
-        """Return the nodes with operation ``op`` and, if given, with ``target``. Functions need a target."""
+        """Return the nodes with ``op`` and ``target``, if given. ``target`` is required for ``call_function``."""
         assert op != "call_function" or target is not None, "target must not be None for call_function op"
         return [node for node in self.nodes if node.op == op and (target is None or node.target == target)]
 

@@ -21,7 +21,7 @@ Program = Callable[..., Any] | Graph | GraphModule
 
 
 class Match(NamedTuple):
-    """Match that `replace_pattern` replaced: its last node, and its nodes by nodes of the pattern.
+    """Match that `replace_pattern` replaced: its last node, and a map from nodes of the pattern to its nodes.
 
     >>> traced = fb.fx.symbolic_trace(lambda x: (x + 1).relu())
     >>> [match] = fb.fx.replace_pattern(traced, lambda x: x.relu(), lambda x: x.tanh())
@@ -48,7 +48,7 @@ def replace_pattern(gm: GraphModule, pattern: Program, replacement: Program) -> 
     Args:
         gm: the module, which is changed in place.
         pattern, replacement: functions or modules with the same parameters and results; they are traced.
-        Returns: the matches.
+    Returns: the matches.
     Raises: ValueError if the pattern has nodes that its result does not use.
 
     >>> from flambeau import fx

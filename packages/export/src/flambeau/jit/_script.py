@@ -189,7 +189,7 @@ def optimize_for_inference(mod: F, other_methods: list[str] | None = None) -> F:
 
 
 def is_scripting() -> bool:
-    """Return False: scripts do not exist.
+    """Return False, because no code is compiled as TorchScript.
 
     >>> fb.jit.is_scripting()
     False

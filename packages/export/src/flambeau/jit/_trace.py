@@ -103,7 +103,7 @@ class Trace(Recorder):
         return tensor
 
     def encoded(self, argument: Any) -> Any:
-        """Return an argument with values in place of tensors and traced numbers."""
+        """Return an argument with `Value` objects in place of tensors and traced numbers."""
         return replaced(argument, (Tensor, *TRACED), self._encoded)
 
     def _encoded(self, argument: Tensor | Number | Repeated) -> Value:
@@ -151,7 +151,7 @@ class Trace(Recorder):
 
     @property
     def repeats(self) -> bool:
-        """Return True if a second run gives the same result: no random numbers and no in-place changes."""
+        """True if a second run gives the same result: there are no random numbers and no in-place changes."""
         checks = ("check_input", "require_", "without_derivative")
         return not any(call.lasting and not call.name.startswith(checks) for call in self.calls)
 

@@ -30,9 +30,9 @@ class Counts:
         self._place = 0  # index of the next counted result
 
     def _next(self) -> int:
-        """Return the number of rows of the next result.
+        """Return the number of rows for the next result.
 
-        The numbers are small in runs 2 and 3. The pair of them is unique for each of the first 25 results.
+        In runs 2 and 3, the numbers are small. Together, they identify each of the first 25 results.
         """
         place, self._place = self._place, self._place + 1
         if self._run in (2, 3):

@@ -77,7 +77,7 @@ class Memory:
         self._known[id(tensor)] = _Known(tensor, value, self._version(tensor), view)
 
     def find(self, tensor: Tensor, value: Value) -> None:
-        """Register a tensor that existed before the trace."""
+        """Register a tensor that existed before the trace, with its value."""
         if self._version(tensor):
             raise NotImplementedError(_SHARED.format(tuple(tensor.shape)))
         self._found.add(_address(tensor))

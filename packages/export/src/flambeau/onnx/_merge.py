@@ -51,7 +51,7 @@ def merge(traces: Sequence[Trace], samples: Samples) -> None:
 
 
 def same_way(a: Trace, b: Trace) -> bool:
-    """Return True if two runs called the same operators."""
+    """Return True if two traces contain the same operators."""
     return [call.name for call in a.calls] == [call.name for call in b.calls]
 
 

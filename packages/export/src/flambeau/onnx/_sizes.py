@@ -139,7 +139,9 @@ class Samples:
         return Size({(name,): Fraction(1)})
 
     def _made_of_measured(self, seen: Sequence[int]) -> int | Size | None:
-        """Return a linear function of one measured size, or a multiple of a product with a measured size, that fits.
+        """Return a function of measured sizes with the values ``seen``, or None.
+
+        It is a linear function of one measured size, a multiple of a product with a measured size, or a minimum.
 
         Args:
             seen: the number in each trace.
@@ -171,7 +173,7 @@ class Samples:
         return None
 
     def _add(self, terms: dict[Monomial, Fraction], names: Monomial, weight: Fraction) -> None:
-        """Add ``weight`` times the product of ``size / first size - 1`` over these dimensions."""
+        """Add ``weight`` times the product of ``size / first size - 1`` over the dimensions ``names`` to ``terms``."""
         for n in range(len(names) + 1):
             for chosen in itertools.combinations(names, n):
                 scale = Fraction((-1) ** (len(names) - n), prod(self._first[name] for name in chosen))

@@ -112,7 +112,7 @@ class FlopCounterMode:
             self.flop_counts[parent][name] += count
 
     def _count(self, counts: Count, result: Any) -> None:
-        """Count an operation now, and its derivative when the gradient of the result arrives."""
+        """Count an operation now, and its derivative when the gradient of the result is computed."""
         parents = self._parents()
         self._add(parents, counts.name, counts.forward)
         if not isinstance(result, Tensor) or not result.requires_grad or not counts.backward:
