@@ -385,9 +385,8 @@ def test_decisions_by_what_was_written_through_a_view():
 
 
 def test_programs_that_draw_numbers_are_not_compared_with_a_second_run():
-    program = fb.jit.trace(
-        lambda x: x + fb.poisson(fb.full((50,), 5.0)), fb.zeros(50)
-    )  # a difference of the results would cause a warning
+    # A comparison of the results, which are random, would cause a warning.
+    program = fb.jit.trace(lambda x: x + fb.poisson(fb.full((50,), 5.0)), fb.zeros(50))
     assert not fb.equal(program(fb.zeros(50)), program(fb.zeros(50)))
 
 

@@ -21,7 +21,7 @@ def _has_history(overload: OpOverload) -> bool:
 
 
 def call(overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call the handlers without recording, and attach the derivative to the result."""
+    """Run a call below autograd, without recording, and attach its derivative to the result."""
     schema = overload._own_schema
     changed = None
     before: Any = args

@@ -168,7 +168,7 @@ class Graphed(Function):
     def forward(ctx: Any, graphed: _Captured, *inputs: Tensor) -> tuple[Tensor, ...]:
         for static, given in zip(
             graphed.arguments, inputs, strict=False
-        ):  # parameters follow, which stay where they are
+        ):  # without the parameters at the end, which are not copied
             if given is not static:
                 static.copy_(given)
         graphed.forward_graph.replay()

@@ -31,7 +31,7 @@ class emit_nvtx(TorchFunctionMode):
             super().__exit__(*error)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """Run the operator inside of a range."""
+        """Run the operator within a range that has its name."""
         name = str(resolve_name(func) or getattr(func, "__name__", repr(func)))
         if self.record_shapes:
             name += f", sizes = {[list(each.shape) for each in args if hasattr(each, 'shape')]}"

@@ -99,7 +99,7 @@ def _backward(
 @answers("register_hook")
 def _register_hook(tensor: SparseTensor, hook: Any) -> Any:
     """Call ``hook(grad)`` with the sparse gradient. If it returns a tensor, this replaces the gradient."""
-    pattern: Any = tensor.detach()  # without a reference from the hook to the tensor that holds it
+    pattern: Any = tensor.detach()  # detached, so that the hook does not refer to the tensor that owns it
 
     def of_values(gradient: Tensor) -> Tensor | None:
         result = hook(pattern._as_gradient(gradient))

@@ -46,7 +46,7 @@ def _leaf(t: Tensor, create_graph: bool) -> tuple[Tensor, Tensor]:
     """Return a tensor to differentiate with respect to, and the tensor to call the function with."""
     if not (overrides.has_torch_function_unary(t) or _is_dispatched(t)):
         return _engine.leaf(t if create_graph else t.detach())
-    # The subclass decides what a view of it is; a function may rely on its methods and attributes.
+    # Keep the subclass, because the function may use its methods and attributes.
     given = t.view_as(t) if create_graph and t.requires_grad else t.detach().requires_grad_()
     return given, given
 
@@ -92,7 +92,7 @@ class _Problem:
                     f"{what} of the user-provided function is independent of input {i}. This is not allowed in strict "
                     "mode."
                 )
-            again = self.create_graph or (what == "The output" and self.name in TWICE)  # differentiated
+            again = self.create_graph or (what == "The output" and self.name in TWICE)  # differentiate again
             if strict and again and g is not None and not g.requires_grad:
                 raise RuntimeError(self._constant(what, i))
         return [

@@ -22,7 +22,7 @@ __all__ = [
 
 leaf = _interceptable(
     _engine.leaf, True
-)  # an input that is the same for a batch has a gradient for each of its elements
+)  # even an input that is the same for all elements has a separate gradient for each
 gradients = _interceptable(_engine.gradients)
 depends_on_others = _interceptable(_engine.depends_on_others)
 close = _interceptable(_engine.close)

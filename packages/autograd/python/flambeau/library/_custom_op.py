@@ -153,7 +153,7 @@ class CustomOpDef:
             return self._changing(args, named, arguments)
         leaves, nested = _pytree.tree_flatten((args, tuple(named.values())))
         if self._may_alias and not (_core._is_intercepting() or _core._holds_recorded(leaves)):
-            with flambeau.no_grad():  # a Function would return views of arguments
+            with flambeau.no_grad():  # a Function would make results that alias arguments views
                 return self._compute(args, named)
         result = self._function_of(nested).apply(*leaves)
         return list(result) if self._gives_list else result

@@ -338,7 +338,7 @@ class Snapshot:
                     self._work.append((found, f"{path}.{name}"))
 
     def _module(self, attributes: dict[str, Any], path: str) -> None:
-        """Guard a module's attributes. Parameters, buffers and submodules are named directly under its path."""
+        """Guard the attributes of an `nn.Module`. Paths omit the names of its registries, such as ``_parameters``."""
         self._hold(attributes, tuple(part for item in attributes.items() for part in item), path)
         for name, value in attributes.items():
             registry = name in ("_parameters", "_buffers", "_modules")

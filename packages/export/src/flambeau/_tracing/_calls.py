@@ -137,7 +137,7 @@ def run(func: Any, args: Any, kwargs: Any) -> Any:
 
 
 def own_name(func: Any) -> str:
-    """Return the name that the traced code uses for a function or attribute, for messages."""
+    """Return the name of a function or attribute in the traced code, for messages."""
     return str((func.__self__ if func.__name__ == "__get__" else func).__name__)
 
 

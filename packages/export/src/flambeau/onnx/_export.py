@@ -127,7 +127,7 @@ def _traced(
 
 
 def _parameter_of(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
-    """Yield the parameter of ``forward`` for each tensor argument."""
+    """Yield, for each tensor in the arguments, the name of the parameter of ``forward`` that receives it."""
     function = model.forward if isinstance(model, Module) else model
     signature = inspect.signature(function)
     signature.bind(*args, **kwargs)  # raises the error of an invalid call

@@ -103,7 +103,7 @@ __all__ = [
     *_SUBMODULES,
 ]
 
-# As in PyTorch, the folder of the layers lists their classes.
+# As in PyTorch, ``nn.modules.__all__`` lists the classes of the layers.
 vars(_layers)["__all__"] = ["Module", *(name for name, place in _HOME.items() if place.startswith("modules."))]
 
 

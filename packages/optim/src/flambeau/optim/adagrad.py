@@ -100,5 +100,5 @@ def adagrad(
     >>> weight
     tensor([0.9000])
     """
-    initial_accumulator_value = 0.0  # read by the rule for sums that do not exist yet
+    initial_accumulator_value = 0.0  # initial value of sums that do not exist yet
     apply_rule("adagrad", locals(), sum=state_sums)

@@ -88,5 +88,5 @@ def rprop(
     (tensor([0.1200]), tensor([0.8800]))
     """
     arguments = {**locals(), "etas": (etaminus, etaplus), "step_sizes": (step_size_min, step_size_max)}
-    arguments["lr"] = 0.0  # unused: the initial step size, but the state has step sizes already
+    arguments["lr"] = 0.0  # the initial step size, unused because the state has step sizes
     apply_rule("rprop", arguments, prev=prevs, step_size=step_sizes)

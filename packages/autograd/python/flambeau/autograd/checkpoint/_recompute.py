@@ -178,7 +178,7 @@ class _Frame:
             contextlib.suppress(_EnoughError),
         ):
             self.run(*self.inputs())
-        # If the function itself differentiates, the recomputation gets further than the forward pass so far.
+        # A backward pass within the function starts a recomputation before the forward pass is complete.
         self._compare(found if self.complete else found[: len(self.metadata)])
         if run >= 0:
             self.recomputed.add(run)

@@ -256,13 +256,13 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 @batching("grid_sample", "grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
 def grid_sampler(call: Call) -> Any:
-    """Batch grid_sampler with input and grid batched."""
+    """Batch grid_sampler: fold the batch of input and grid into the examples."""
     return folded(call, call.values[0].ndim - 2, 2)
 
 
 @batching("max_unpool1d max_unpool2d max_unpool3d")
 def max_unpool(call: Call) -> Any:
-    """Batch max_unpool with values and indices batched."""
+    """Batch max_unpool: fold the batch of values and indices into the examples."""
     return folded(call, int(call.operator.__name__[-2]), 2)
 
 

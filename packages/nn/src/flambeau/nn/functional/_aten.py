@@ -92,7 +92,11 @@ def _embedding_bag(
 def _upsample(
     mode: str, aligns: bool, antialias: bool, input: Tensor, output_size: Sequence[int] | None, *args: Any, **named: Any
 ) -> Tensor:
-    """Interpolate, given a list of factors (the overload ``vec``) or a factor for each dimension."""
+    """Interpolate with arguments of PyTorch's schemas.
+
+    ``args`` begin with ``align_corners`` if ``aligns`` is True. Then follow the scale factors: a list (the overload
+    ``vec``), or one argument for each dimension.
+    """
     rest = [*args, *named.values()]
     aligned = rest.pop(0) if aligns else None
     factors = [factor for value in rest for factor in (value if isinstance(value, list | tuple) else [value])]

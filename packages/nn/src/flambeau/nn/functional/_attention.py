@@ -60,7 +60,7 @@ def scaled_dot_product_attention(
 
 
 def _beside(query: Tensor, mask: Tensor) -> Tensor:
-    """Copy a `CausalBias` to the query's device, because programs create it without a device."""
+    """Move a `CausalBias` to the query's device, because users usually create it on the CPU."""
     from ..attention.bias import CausalBias
 
     return mask.to(query.device) if isinstance(mask, CausalBias) else mask

@@ -38,7 +38,7 @@ REASONS = {
 
 
 class _Explained(NamedTuple):
-    """Advice, and the keys that it explains."""
+    """A likely mistake: advice for the error message, and the keys that the mistake explains."""
 
     advice: str
     missing: set[str]

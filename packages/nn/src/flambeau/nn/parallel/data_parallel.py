@@ -76,7 +76,7 @@ class DataParallel(Module):
                     f"them on device: {tensor.device}"
                 )
 
-    # The steps, which a subclass can change
+    # The steps of a call, which a subclass can override
 
     def scatter(
         self, inputs: tuple[Any, ...], kwargs: dict[str, Any], device_ids: Sequence[Any]

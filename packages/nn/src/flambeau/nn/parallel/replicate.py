@@ -36,7 +36,12 @@ def replicate(network: M, devices: Sequence[Any], detach: bool = False) -> list[
 
 
 def _with(network: M, tensors: dict[int, Tensor]) -> M:
-    """Copy a tree of modules with other tensors. Attributes that are neither modules nor tensors are shared."""
+    """Copy a tree of modules with other parameters and buffers.
+
+    Args:
+        tensors: the replacement of each tensor, by the tensor's id.
+    Returns: the copy. It shares all other attributes with ``network``.
+    """
     replicas: dict[int, Any] = {}
     for module in network.modules():
         replica = replicas[id(module)] = object.__new__(type(module))
