@@ -113,7 +113,7 @@ DECOMPOSITIONS.update(
 
 
 def _refusing(name: str) -> Callable[..., Any]:
-    """Return a decomposition that raises an error for subclass instances, which have no elements of their own."""
+    """Return a decomposition that raises an error for subclass instances, which have no elements."""
 
     def refuse(x: Tensor, *args: Any, **kwargs: Any) -> Any:
         if _core._is_dispatching_class(type(x)):
