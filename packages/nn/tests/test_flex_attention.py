@@ -122,7 +122,7 @@ def test_blocks():
 
 
 def test_blocks_that_are_given_decide():
-    """Blocks that are not listed are masked; full blocks ignore the mask function."""
+    """Check that blocks that are not listed are masked, and that full blocks ignore the mask function."""
     q, k, v = (fb.tensor(a[..., :16, :]) for a in (Q, K, V))
     partial = fb.tensor([[[1, 1]]]), fb.tensor([[[[0, 1], [1, 0]]]])
     full = fb.tensor([[[0, 1]]]), fb.tensor([[[[0, 1], [0, 1]]]])

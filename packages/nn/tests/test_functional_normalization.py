@@ -160,7 +160,7 @@ def test_derivatives(name):
 
 
 def test_gradients_of_weights_over_many_rows():
-    """300 rows, because the kernel sums rows in blocks."""
+    """Use 300 rows, because the kernel sums rows in blocks."""
     x, w, b = variables((300, 33), (33,), (33,))
     F.layer_norm(x, (33,), w, b).backward(fb.ones(300, 33, dtype=fb.float64) * 2)
     plain = standard(x.detach().numpy(), -1, 1e-5)

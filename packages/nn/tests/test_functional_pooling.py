@@ -257,7 +257,7 @@ def test_max_pool1d_of_pairs(length, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 def test_the_maximum_of_a_window_that_lies_in_the_padding_is_that_of_no_values(dtype):
-    """One element, padding 1, a kernel of size 2 with dilation 2: the window contains only padding."""
+    """Pool one element with padding 1, kernel size 2 and dilation 2, so that the window contains only padding."""
     least = np.iinfo(np.int64).min if dtype == "int64" else -np.inf
     x = fb.ones(1, 1, 1, dtype=getattr(fb, dtype))
     assert F.max_pool1d(x, 2, padding=1, dilation=2).item() == least

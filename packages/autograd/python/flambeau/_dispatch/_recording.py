@@ -81,7 +81,10 @@ def _kind(overload: OpOverload) -> str:
 
 
 def _prepared_for_change(overload: OpOverload, args: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
-    """Return the tensor to change and copies of the arguments. Raises: RuntimeError if it cannot be changed."""
+    """Return the first argument, which will be changed, and the arguments with a copy of it.
+
+    Raises: RuntimeError if the tensor may not be changed in place.
+    """
     tensor = args[0]
     _core._begin_inplace(tensor, overload._opname)
     before = tensor.detach().clone().requires_grad_(tensor.requires_grad) if tensor.is_floating_point() else tensor

@@ -141,7 +141,7 @@ def _batch_norm_functional(
     running_var: Tensor,
     *settings: Any,
 ) -> tuple[Tensor, ...]:
-    """Batch normalisation that returns the new running statistics instead of changing them."""
+    """Apply batch normalisation, and return the new running statistics instead of updating them in place."""
     running = running_mean.clone(), running_var.clone()
     return *flambeau.native_batch_norm(input, weight, bias, *running, *settings), *running
 

@@ -147,7 +147,7 @@ class UninitializedTensorMixin(Tensor):
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
-        """Become an ordinary parameter or buffer of ``shape``, not initialised.
+        """Convert this object to an ordinary parameter or buffer with uninitialised values.
 
         Args:
             shape: sizes.

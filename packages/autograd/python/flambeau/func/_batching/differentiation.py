@@ -19,7 +19,7 @@ from flambeau.func._rules import Call, batching, composition
 
 @composition("autograd._engine.leaf")
 def leaf(t: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a leaf for each element of every batch."""
+    """Return a batch of leaves, one for each element, and the connected tensor that the function receives."""
     depth = _running_maps(0)
     try:
         return _leaf(t, depth)

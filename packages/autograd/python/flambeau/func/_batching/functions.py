@@ -35,7 +35,7 @@ class VmapInfo(NamedTuple):
 
 @composition("autograd._engine.apply")
 def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
-    """Call the Function's ``vmap`` with the values, or map over its methods."""
+    """Apply a Function to a batch: call its ``vmap`` method, or map its other methods over the batch."""
     if kwargs:
         bound = inspect.signature(cls.forward).bind(*args, **kwargs)
         bound.apply_defaults()
@@ -145,7 +145,7 @@ def _first_dims(values: tuple[Any, ...]) -> tuple[int | None, ...]:
 
 
 def _mapped_with_gaps(info: VmapInfo, function: Any, in_dims: Any, *args: Any) -> list[Any]:
-    """Return the results of a mapped function, some of which may be None for every element."""
+    """Map a function that returns a tuple in which some items are None for every element."""
     present: list[bool] = []
 
     def without_gaps(*args: Any) -> tuple[Any, ...]:

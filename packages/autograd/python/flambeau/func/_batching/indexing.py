@@ -33,7 +33,7 @@ class _Positions:
         self.order = [p + 1 for p in self.places], list(range(1, len(self.places) + 1))
 
     def keys(self) -> tuple[Tensor, ...]:
-        """Return the index tensors for a batch with the indexed dimensions moved to the front."""
+        """Return the key, batch indices and index tensors, for a tensor with the indexed dimensions in front."""
         elements = flambeau.arange(self.call.size).reshape(self.call.size, *(1,) * self.dims)
         return (elements, *(self._aligned(k) for k in self.indices))
 
@@ -51,7 +51,7 @@ class _Positions:
         return list(range(1, 1 + self.dims)), list(range(1 + first, 1 + first + self.dims))
 
     def arranged(self, given: Tensor, is_batched: bool, target: Tensor) -> Tensor:
-        """Arrange values for writing to the target at the keys."""
+        """Permute and expand the values ``given``, which are written to ``target[keys()]``, to the order of `keys`."""
         selected = flambeau.broadcast_shapes(*(k.shape for k in self.indices))
         shape = [self.call.size, *selected, *target.shape[len(self.places) + 1 :]]
         if is_batched:

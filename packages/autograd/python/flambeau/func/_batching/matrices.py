@@ -46,14 +46,14 @@ def of_matrices(call: Call) -> Any:
 
 @batching("orgqr")
 def of_reflectors(call: Call) -> Any:
-    """Batch ``linalg.householder_product`` under its other name."""
+    """Batch ``orgqr``, an alias of ``linalg.householder_product``."""
     input, tau = call.values
     return call.run([call.batch(input), call.batch(tau)])
 
 
 @batching("lu_solve")
 def lu_solve(call: Call) -> Any:
-    """Batch ``linalg.lu_solve``, with the other order of parameters."""
+    """Batch ``lu_solve``, which takes the parameters of ``linalg.lu_solve`` in another order."""
     return _run(call, call.values)
 
 

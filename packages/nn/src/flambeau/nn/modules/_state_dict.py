@@ -240,7 +240,7 @@ class Stateful(Tree):
         return new_handle(self._own_state_hooks().after_saving, without_result)
 
     def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Like `register_state_dict_post_hook`; a dictionary returned by the hook replaces the state dictionary."""
+        """Register a post-hook; if it returns a dictionary, this replaces the state dictionary."""
         return new_handle(self._own_state_hooks().after_saving, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:

@@ -12,7 +12,7 @@ M = TypeVar("M", bound=Module)
 
 
 def convert_conv2d_weight_memory_format(module: M, memory_format: Any) -> M:
-    """Lay out the weights of all 2-D convolutions in ``module``, also transposed ones, in ``memory_format``.
+    """Convert the weights of all 2-D convolutions, including transposed ones, in ``module`` to ``memory_format``.
 
     >>> layer = nn.utils.convert_conv2d_weight_memory_format(nn.Conv2d(3, 4, 3), fb.channels_last)
     >>> layer.weight.is_contiguous(memory_format=fb.channels_last)
@@ -22,7 +22,7 @@ def convert_conv2d_weight_memory_format(module: M, memory_format: Any) -> M:
 
 
 def convert_conv3d_weight_memory_format(module: M, memory_format: Any) -> M:
-    """Lay out the weights of all 3-D convolutions in ``module``, also transposed ones, in ``memory_format``.
+    """Convert the weights of all 3-D convolutions, including transposed ones, in ``module`` to ``memory_format``.
 
     >>> layer = nn.utils.convert_conv3d_weight_memory_format(nn.Conv3d(3, 4, 3), fb.channels_last_3d)
     >>> layer.weight.is_contiguous(memory_format=fb.channels_last_3d)

@@ -24,7 +24,7 @@ def norm_except_dim(v: Tensor, dim: int) -> Tensor:
 
 
 class _WeightNorm(Module):
-    """``g * v / |v|``."""
+    """Weight normalisation: ``weight = g * v / |v|`` with trained ``g`` and ``v``."""
 
     def __init__(self, dim: int | None = 0) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class _WeightNorm(Module):
         return weight_v * (weight_g / norm_except_dim(weight_v, self.dim))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the norm and the weight."""
+        """Return values of ``g`` and ``v`` for a weight: its norm and the weight itself."""
         return norm_except_dim(weight, self.dim), weight
 
 
@@ -60,7 +60,7 @@ def matrix_of(weight: Tensor, dim: int) -> Tensor:
 
 
 class _SpectralNorm(Module):
-    """``w / sigma`` with the largest singular value found by power iteration."""
+    """Spectral normalisation: ``w / sigma``, where power iteration estimates the largest singular value ``sigma``."""
 
     _u: Tensor
     _v: Tensor

@@ -236,7 +236,7 @@ def _compute_nparams_toprune(amount: float, tensor_size: int) -> int:
 
 
 class Identity(BasePruningMethod):
-    """Prune nothing, but bring the parameter into the form of a pruned one.
+    """Prune nothing, but store the parameter like a pruned one, with a mask of ones.
 
     >>> layer = nn.Linear(3, 2)
     >>> _ = nn.utils.prune.Identity.apply(layer, "weight")
@@ -373,7 +373,7 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module: Module, name: str) -> Module:
-    """Bring a parameter into the form of a pruned one, with nothing pruned. Returns ``module``.
+    """Store a parameter like a pruned one, with a mask of ones. Returns ``module``.
 
     >>> layer = nn.utils.prune.identity(nn.Linear(3, 2), "weight")
     >>> layer.weight_mask.sum()
