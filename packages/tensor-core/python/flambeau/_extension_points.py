@@ -19,7 +19,7 @@ tangent_of: Callable[[Any], Any] | None = None
 # Prepares a leaf for sparse gradients. Registered by the package that computes gradients.
 expect_sparse_gradients: Callable[[Any], object] | None = None
 
-# The group of processes whose batches are normalised together, or None; and that normalisation. Registered by
+# Returns the process group over which a batch is normalised, or None; normalises a batch over that group. Registered by
 # flambeau.distributed.
 joined_group: Callable[[Any], Any] | None = None
 joined_batch_norm: Callable[..., Any] | None = None
@@ -30,11 +30,11 @@ require_grad: Callable[[Any], object] | None = None
 tensor_method: Callable[[str], Callable[..., Any]] | None = None
 make_graphed_callables: Callable[..., Any] | None = None
 
-# The types of tensors that modules register. Registered by flambeau.nn.
+# The classes of the tensors of modules. Registered by flambeau.nn.
 Parameter: Callable[..., Any] | None = None
 Buffer: Callable[..., Any] | None = None
 
-# Returns the operator of flambeau.ops.aten with a name, or None. Registered by flambeau.nn for those of layers.
+# Returns the operator of flambeau.ops.aten with a name, or None. Registered by flambeau.nn for operators of layers.
 aten_layers: Callable[[str], Callable[..., Any] | None] | None = None
 
 # Dispatches operators to __torch_dispatch__. Registered by the package that computes gradients.
@@ -57,12 +57,15 @@ def required(name: str) -> Any:
 
 
 def available(name: str) -> Any:
-    """Like `required`, but return None if the distribution is not installed."""
+    """Return an extension point like `required`, or None if the distribution is not installed."""
     return required(name) if is_installed(REGISTERED_BY[name]) else None
 
 
 def when_imported(module: str, function: Callable[[], object]) -> None:
-    """Call a function after the import of a module of tensor-core that calls `imported`; at once if that is done."""
+    """Call a function as soon as a module of tensor-core is imported, or at once if it already is.
+
+    The module has to call `imported`.
+    """
     if module in sys.modules:
         function()
     else:
@@ -70,6 +73,6 @@ def when_imported(module: str, function: Callable[[], object]) -> None:
 
 
 def imported(module: str) -> None:
-    """Call the functions that wait for the import of a module."""
+    """Call the functions that `when_imported` registered for a module."""
     for function in _waiting.pop(module, []):
         function()

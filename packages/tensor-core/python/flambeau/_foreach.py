@@ -22,7 +22,7 @@ _BOUNDS = {"maximum": "clamp_min", "minimum": "clamp_max"}  # operators that als
 
 
 def _each(tensors: Sequence[Tensor], beside: Any) -> Sequence[Any]:
-    """Return the list of the values of an argument, one per tensor."""
+    """Return one value per tensor: the elements of a list of this length, or copies of a single value."""
     if not isinstance(beside, (list, tuple)):
         return [beside] * len(tensors)
     if len(beside) != len(tensors):
@@ -44,7 +44,7 @@ def _pow(base: Any, exponent: Any) -> tuple[Tensor, ...]:
 
 
 def _with_values(operator: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
-    """Return the foreach form of ``addcmul`` or ``addcdiv``. The values are a number, a list or a vector."""
+    """Return the foreach form of ``addcmul`` or ``addcdiv``. Its factor is a number, a list of numbers or a vector."""
 
     def values(
         tensors: Sequence[Tensor], first: Any, second: Any, value: Any = 1, *, scalars: Any = None

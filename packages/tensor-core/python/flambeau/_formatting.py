@@ -48,10 +48,10 @@ def set_printoptions(
         threshold: tensors with more elements are summarised (default: 1000).
         edgeitems: number of items that a summary shows at each end of a dimension (default: 3).
         linewidth: number of characters after which a row of numbers is wrapped (default: 80).
-        profile: ``"default"``, ``"short"`` or ``"full"``: a set of values for the four options above, which override
-            it.
-        sci_mode: True or False enables or disables scientific notation. None, which is set if it is not given, selects
-            it by magnitude.
+        profile: ``"default"``, ``"short"`` or ``"full"``: a set of values for the four options above. Options that are
+            given override it.
+        sci_mode: True or False enables or disables scientific notation. None selects it by the magnitude of the
+            elements. A call without this argument resets it to None.
     Raises: ValueError for an unknown profile or a negative value; TypeError for a value that is not a number. After an
         error, no option is changed.
 

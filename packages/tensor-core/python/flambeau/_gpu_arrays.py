@@ -1,4 +1,4 @@
-"""Arrays of other libraries in a GPU's memory, by the CUDA array interface."""
+"""Conversion of other libraries' GPU arrays to tensors, through the CUDA array interface."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _DTYPES = {
 def from_interface(array: Any) -> Tensor:
     """Return a tensor over the memory of an object with ``__cuda_array_interface__``, without a copy.
 
-    Raises: TypeError for an element type or a mask that tensors do not have, ValueError for memory of no GPU and for
-    strides that are negative or no multiples of the elements' size.
+    Raises: TypeError for an array with a mask or with an element type that tensors do not support; ValueError for
+    memory that is not on a GPU, and for strides that are negative or not multiples of the element size.
     """
     interface = array.__cuda_array_interface__
     dtype = _DTYPES.get(interface["typestr"])

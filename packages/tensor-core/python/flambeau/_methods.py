@@ -278,7 +278,7 @@ def __imatmul__(self: Tensor, other: Tensor) -> Tensor:  # noqa: N807
 
 
 def to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
-    """Return the tensor on ``device``, or itself if it is there already."""
+    """Return the tensor on ``device``, or the tensor itself if it is there already."""
     return self.to(device)
 
 

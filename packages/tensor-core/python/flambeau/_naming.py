@@ -18,7 +18,7 @@ def library_name() -> str:
 
 
 def own_name(module: str) -> str:
-    """Return a module's name in flambeau, also while programs import it by another name.
+    """Return a module's name in flambeau, even while programs import it by another name.
 
     >>> own_name("flambeau.linalg"), own_name("numpy.linalg")
     ('flambeau.linalg', 'numpy.linalg')
@@ -27,7 +27,7 @@ def own_name(module: str) -> str:
     return f"flambeau{module.removeprefix(name)}" if module.partition(".")[0] == name else module
 
 
-# The modules of functions and classes that were renamed after PyTorch's, as they were before.
+# Maps functions and classes whose ``__module__`` was replaced by a name of PyTorch to the original ``__module__``.
 renamed: dict[Any, str] = {}
 
 

@@ -97,7 +97,10 @@ def recorded(
 
 
 def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bool, int]]:
-    """Return name, default (Ellipsis: required), keyword-only, starred and kinds of each parameter."""
+    """Return a tuple for each parameter: name, default, True if keyword-only, True if starred, and type bits.
+
+    The default of a required parameter is Ellipsis. `_kinds` computes the type bits.
+    """
     code = definition.__code__
     count, defaults = code.co_argcount, definition.__defaults__ or ()
     names = code.co_varnames
@@ -117,7 +120,7 @@ def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bo
 
 
 def _kinds(annotation: Any) -> int:
-    """Return the bits of the types in an annotation. 0 if it contains another type, so that nothing is checked."""
+    """Return the bits of the types in an annotation, or 0, which disables the check, if it contains any other type."""
     if isinstance(annotation, str):
         names = annotation.split(" | ")
     else:

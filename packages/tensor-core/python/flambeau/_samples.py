@@ -1,4 +1,4 @@
-"""The calls that operators' records give as samples, for the tests of every package. Note [Operators]."""
+"""Sample calls from the operators' records, for the tests of every package. See Note [Operators]."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from flambeau import Tensor, _core
 
 @dataclass(frozen=True)
 class Sample:
-    """A call of an operator.
+    """Sample call of an operator.
 
     Attributes:
         operator: the callable.
-        text: the arguments as the record writes them.
-        arguments: the value of each parameter by name; NumPy arrays stand for tensors.
-        reference: the result as an expression of the parameters' names, np and scipy.
+        text: source code of the arguments, as in the record.
+        arguments: the value of each parameter by name. NumPy arrays stand for tensors.
+        reference: the expected result, as an expression of the parameters' names, np and scipy.
     """
 
     operator: Any
@@ -32,21 +32,21 @@ class Sample:
         return f"{self.operator.__name__}({self.text})"
 
     def tensors(self, **options: Any) -> dict[str, Tensor]:
-        """Return the arrays among the arguments as tensors, made with these options of `flambeau.tensor`."""
+        """Return the array arguments by name, converted by `flambeau.tensor` with these options."""
         arrays = {name: value for name, value in self.arguments.items() if isinstance(value, np.ndarray)}
         return {name: _core.tensor(value, **options) for name, value in arrays.items()}
 
     def call(self, **replaced: Any) -> Any:
-        """Return the result of the operator for the arguments, some of them replaced."""
+        """Call the operator with the arguments, of which ``replaced`` replaces some, and return the result."""
         return _core._call_with_all(self.operator, tuple({**self.arguments, **replaced}.values()))
 
     def expected(self) -> Any:
-        """Return the result that the reference gives."""
+        """Return the value of the reference expression for the arguments."""
         return eval(self.reference, {"np": np, "scipy": import_module("scipy"), **self.arguments})
 
 
 def samples() -> Iterator[Sample]:
-    """Yield the samples of all records, once for each name; an in-place form of a view has none."""
+    """Yield the samples of all records, once for each name, except for names that end with an underscore."""
     for entry in _core.signatures():
         if not entry.get("samples") or entry["name"].endswith("_"):
             continue
@@ -56,7 +56,7 @@ def samples() -> Iterator[Sample]:
 
 
 def _bound(operator: Any, text: str) -> dict[str, Any]:
-    """Return the value of each parameter that the text of a call gives."""
+    """Evaluate the text of a call's arguments, and return the value of each parameter by name."""
     random = np.random.default_rng(len(text))
     makers = {
         "f": lambda *shape: random.standard_normal(shape),
@@ -72,5 +72,5 @@ def _bound(operator: Any, text: str) -> dict[str, Any]:
     values = {name: given.arguments[name] for name in operator.parameters}
     for name, parameter in operator.__signature__.parameters.items():
         if parameter.kind is parameter.VAR_POSITIONAL:
-            (values[name],) = values[name]  # samples write one tuple
+            (values[name],) = values[name]  # a sample passes one tuple for a starred parameter
     return values

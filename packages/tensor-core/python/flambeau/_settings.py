@@ -99,7 +99,7 @@ def get_float32_matmul_precision() -> str:
 
 
 def set_warn_always(b: bool) -> None:
-    """If True, issue a warning each time instead of once per process.
+    """Set if a warning is issued each time (True) or only once per process (False).
 
     Raises: RuntimeError if the argument is not a bool.
 

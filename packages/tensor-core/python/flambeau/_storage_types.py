@@ -49,7 +49,7 @@ class _OfOneDtype(type):
 
     @property
     def _dtype(cls) -> Any:
-        """The dtype, under PyTorch's name for code that must not warn."""
+        """The dtype. In PyTorch, the public attribute ``dtype`` can warn, but this private one does not."""
         return cls.dtype
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -65,8 +65,8 @@ class _OfOneDtype(type):
 
         Args:
             buffer: object with a buffer, such as ``bytes``.
-            byte_order: "native", "big" or "little"; elements of one byte need none.
-            count: the number of elements; all that follow ``offset`` if negative.
+            byte_order: "native", "big" or "little". Required unless elements have one byte.
+            count: the number of elements. If negative, all elements after ``offset``.
             offset: the number of bytes to skip.
         """
         item = cls.dtype.itemsize

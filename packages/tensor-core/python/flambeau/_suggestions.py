@@ -62,7 +62,7 @@ def unknown_attribute(owner: Any, name: str, described: str | None = None) -> At
 
 
 def suggest_names(module: str) -> None:
-    """Let an imported module suggest names for unknown ones; it must not have a ``__getattr__``."""
+    """Make errors about unknown attributes of an imported module suggest a name. It must not define ``__getattr__``."""
     vars(sys.modules[module])["__getattr__"] = partial(_raise, module)
 
 

@@ -43,7 +43,7 @@ def make(
 ) -> Any:
     """Return an instance of a class with ``__torch_dispatch__`` that has a shape, a dtype and a device, and no memory.
 
-    The ``dispatch_`` arguments change nothing: a class that returns other sizes or devices defines the properties.
+    The ``dispatch_`` arguments have no effect. To report other sizes or devices, a class defines these properties.
     """
     if not isinstance(cls, type) or not issubclass(cls, Tensor) or not _core._is_dispatching_class(cls):
         raise RuntimeError(f"{cls} must define __torch_dispatch__")

@@ -20,10 +20,10 @@ _UNBALANCED = (
 
 
 class _ScramblingBits(np.random.RandomState):
-    """The generator that SciPy scrambles with: its integers are flambeau's random numbers.
+    """Generator for SciPy's scrambling that draws its integers from a flambeau generator.
 
     Args:
-        generator: generator of the random numbers; None for the default generator.
+        generator: the flambeau generator. None means the default generator.
     """
 
     def __init__(self, generator: Any) -> None:

@@ -152,9 +152,9 @@ def fork_rng(
 
 @contextlib.contextmanager
 def _drawing_again(place: Any) -> Iterator[None]:
-    """Repeat the random numbers drawn after a ``_random_place()``, including those of CUDA graphs, in a block.
+    """Draw the random numbers that followed ``place`` again within a block, including those of CUDA graphs.
 
-    The former position is restored at the end of the block.
+    ``place`` is a result of ``_random_place()``. The end of the block restores the position before the block.
     """
     former = _random_place()
     _draw_again(place)

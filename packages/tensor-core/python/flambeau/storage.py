@@ -272,7 +272,7 @@ class TypedStorage(StorageCasts):
 
     Args:
         contents: the number of elements, which are set to zero, or the values of the elements.
-        wrap_storage: an existing UntypedStorage to view. Excludes ``contents``.
+        wrap_storage: an existing UntypedStorage to view. Cannot be combined with ``contents``.
         dtype: dtype of the elements. None means the default dtype.
         device: device of the elements if ``wrap_storage`` is None. The default is the CPU.
 

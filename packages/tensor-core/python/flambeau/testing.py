@@ -239,7 +239,7 @@ def make_tensor(
         requires_grad, device: properties of the result.
         noncontiguous: if True, return a tensor that is not contiguous.
         exclude_zero: if True, replace 0 by 1 (integers) or by the smallest positive normal number (other dtypes).
-        memory_format: memory format of the result. Excludes ``noncontiguous``.
+        memory_format: memory format of the result. Cannot be combined with ``noncontiguous``.
     Raises: ValueError for a range without values, or for a memory format together with ``noncontiguous``.
 
     >>> x = fb.testing.make_tensor(2, 3, dtype=fb.int64, low=1, high=4)

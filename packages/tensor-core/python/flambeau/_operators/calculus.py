@@ -84,7 +84,7 @@ def cumulative_trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None
 
 
 def _widths(name: str, y: Tensor, x: Tensor | None, dx: float | None, dim: int) -> tuple[Tensor | float, int]:
-    """Return the distances between samples, broadcastable to ``y``, and the number of intervals."""
+    """Return the distances between samples, broadcastable to ``y``, and the number of intervals along ``dim``."""
     if y.dtype is _core.bool:
         raise RuntimeError(f"{name}: received a bool input for `y`, but bool is not supported")
     count = max(y.size(dim) - 1, 0)

@@ -27,9 +27,9 @@ def _kept(input: Tensor, p: float, channels: bool) -> Tensor:
 
 @operator(in_place=True)
 def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """Zero each channel (first two dimensions) with probability p, and divide the others by 1 - p. Gradient: input.
+    """Zero each channel (first two dimensions) with probability p, and divide the others by 1 - p.
 
-    Source: Tompson et al. 2015, arXiv:1411.4280.
+    Gradient: defined for input. Source: Tompson et al. 2015, arXiv:1411.4280.
 
     >>> fb.feature_dropout(fb.ones(1, 3), 0.5, False)
     tensor([[1., 1., 1.]])
@@ -42,9 +42,9 @@ def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
 
 @operator(in_place=True)
 def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """Set elements to SELU's negative limit with probability p, then restore mean 0 and variance 1. Gradient: input.
+    """Set elements to SELU's negative limit with probability p, then restore mean 0 and variance 1.
 
-    Source: Klambauer et al. 2017, arXiv:1706.02515.
+    Gradient: defined for input. Source: Klambauer et al. 2017, arXiv:1706.02515.
 
     >>> fb.alpha_dropout(fb.ones(3), 0.5, False)
     tensor([1., 1., 1.])
@@ -54,7 +54,7 @@ def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
 
 @operator(in_place=True)
 def feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """Apply `alpha_dropout` to whole channels (first two dimensions). Gradient: input.
+    """Apply `alpha_dropout` to whole channels (first two dimensions). Gradient: defined for input.
 
     >>> fb.feature_alpha_dropout(fb.ones(1, 3), 0.5, False)
     tensor([[1., 1., 1.]])
@@ -75,7 +75,9 @@ def _alpha(input: Tensor, p: float, train: bool, channels: bool) -> Tensor:
 
 @operator()
 def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor, Tensor]:
-    """Return the result of `dropout` and its mask of kept elements. Gradient: input, through the first result.
+    """Return the result of `dropout` and its mask of kept elements.
+
+    Gradient: defined for input, through the first result.
 
     >>> out, mask = fb.native_dropout(fb.ones(1000), 0.5, True)
     >>> fb.equal(out != 0, mask)
@@ -90,7 +92,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
 
 @operator()
 def native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: float) -> Tensor:
-    """Return grad_output * mask * scale. Gradient: grad_output.
+    """Return grad_output * mask * scale. Gradient: defined for grad_output.
 
     >>> fb.native_dropout_backward(fb.ones(3), fb.tensor([True, False, True]), 2.0)
     tensor([2., 0., 2.])

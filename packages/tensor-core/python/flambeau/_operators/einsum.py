@@ -172,7 +172,10 @@ def plan(
 
 
 def _alone(k: int, labels: Labels, shape: Sequence[int], sizes: dict[str, int], steps: list[_Step]) -> Labels:
-    """Take diagonals, and drop dimensions of size 1 that are larger in another operand."""
+    """Append steps that take the diagonals of operand k and drop dimensions that broadcast, and return its new labels.
+
+    A dimension of size 1 is dropped if another operand has a larger size for the same label.
+    """
     small = [d for d, c in enumerate(labels) if shape[d] == 1 and sizes[c] != 1]
     if small:
         steps.append(_on(k, lambda t: t.squeeze(small)))
@@ -198,7 +201,10 @@ def _on(k: int, change: Callable[[Tensor], Tensor]) -> _Step:
 
 
 def _summed(k: int, labels: Labels, keep: set[str], steps: list[_Step], promoted: bool = False) -> Labels:
-    """Sum over the dimensions that are not kept. Integers keep their dtype, or become int64 if ``promoted``."""
+    """Append a step that sums operand k over the labels that are not in ``keep``, and return the labels that remain.
+
+    Integers keep their dtype, or become int64 if ``promoted``.
+    """
     gone = [d for d, c in enumerate(labels) if c not in keep]
     if gone:
         steps.append(_on(k, lambda t: t.sum(gone, dtype=None if promoted else t.dtype)))
@@ -206,7 +212,7 @@ def _summed(k: int, labels: Labels, keep: set[str], steps: list[_Step], promoted
 
 
 def _prefers_turn(a: Labels, b: Labels, output: Labels) -> bool:
-    """Return True if the product of b and a, but not of a and b, has the output's last dimension last in memory."""
+    """Return True if only the product in the order b, a ends with the last dimension of the output in memory."""
     return bool(output) and output[-1] in a and output[-1] not in b
 
 
@@ -261,7 +267,11 @@ def _dotted(i: int, j: int, a: Labels, b: Labels, batch: Labels, count: int) -> 
 def _arranged(
     labels: Labels, groups: tuple[Labels, Labels, Labels], sizes: dict[str, int]
 ) -> Callable[[Tensor], Tensor] | None:
-    """Return a function that permutes and reshapes a tensor to a (batch of) matrices with these dimension groups."""
+    """Return a function that permutes and reshapes a tensor to matrices, or None if the tensor needs no change.
+
+    The three groups of labels become the batch dimension, the rows and the columns. Without labels in the first group,
+    the result is one matrix.
+    """
     order = tuple(c for group in groups for c in group)
     counts = [_count(sizes, group) for group in groups]
     shape = counts if groups[0] else counts[1:]

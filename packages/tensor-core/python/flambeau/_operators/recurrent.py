@@ -152,7 +152,10 @@ def recurrent_layers(
 
 
 def weights_of_layers(params: Sequence[Tensor], has_biases: bool, projected: bool) -> list[Weights]:
-    """Convert a flat list of parameters to the format of `recurrent_layers`."""
+    """Convert a flat list of parameters to the format of `recurrent_layers`.
+
+    If ``projected``, each layer and direction has a projection ``w_hr``.
+    """
     each = 2 + 2 * has_biases + projected
     if len(params) % each:
         raise RuntimeError(f"expected {each} parameters for each layer and direction, got {len(params)} in total")
@@ -165,7 +168,10 @@ def weights_of_layers(params: Sequence[Tensor], has_biases: bool, projected: boo
 
 
 def _called(mode: str, input: Tensor, *arguments: Any) -> State:
-    """Implement `lstm` and so on: all layers over a batch, or over packed rows if the second argument is a tensor."""
+    """Implement `lstm`, `gru`, `rnn_tanh` and `rnn_relu`: compute all layers over a batch of sequences.
+
+    If ``arguments`` begin with batch sizes, the input consists of packed rows.
+    """
     batch_sizes, batch_first = None, False
     if isinstance(arguments[2], (list, tuple)):
         batch_sizes, *arguments = arguments  # type: ignore[assignment]
@@ -195,7 +201,7 @@ def _called(mode: str, input: Tensor, *arguments: Any) -> State:
 
 
 def _layers(mode: str, name: str, doc: str) -> Callable[..., State]:
-    """Return the operator of a mode."""
+    """Return the operator ``name``, with the docstring ``doc``, that computes all layers in a mode."""
 
     def layers(
         input: Tensor,

@@ -10,7 +10,7 @@ from flambeau._operator import operator
 def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Return the mean of the elements that are not NaN, over all or the given dimensions.
 
-    Raises RuntimeError for integers. Gradient: defined for these elements, to any order.
+    Raises RuntimeError for integers. Gradient: defined for input, to any order.
 
     >>> fb.nanmean(fb.tensor([1.0, float("nan"), 3.0]))
     tensor(2.)

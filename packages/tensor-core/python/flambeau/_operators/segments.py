@@ -37,7 +37,7 @@ def segment_reduce(
         axis: the dimension of the segments, which is the last one of ``lengths``.
         unsafe: if True, do not check that the lengths add up to the size of ``data``.
         initial: initial value of each reduction. Without it, the mean of an empty segment is NaN.
-    Raises: RuntimeError if arguments do not match. Gradient: data; for extremes, it is shared among equal elements.
+    Raises: RuntimeError if arguments do not match. Gradient: defined for data. Equal extremes share it.
 
     >>> import flambeau
     >>> flambeau.segment_reduce(flambeau.tensor([1.0, 2.0, 4.0]), "sum", lengths=flambeau.tensor([2, 1]))

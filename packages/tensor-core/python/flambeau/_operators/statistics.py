@@ -77,9 +77,7 @@ def _check_weights(name: str, weights: Tensor, count: int, fits: bool, kind: str
 def corrcoef(input: Tensor) -> Tensor:
     """Return the correlation coefficients, within [-1, 1], of variables in rows and observations in columns.
 
-    See ``cov``.
-
-    Gradient: input, any order.
+    See ``cov``. Gradient: defined for input, to any order.
 
     >>> fb.corrcoef(fb.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
     tensor([[ 1., -1.],

@@ -88,7 +88,7 @@ class ArchiveReader:
         return [name.removeprefix(self._root) for name in self._entries]
 
     def read(self, name: str, most: int = MAX_PICKLE_BYTES) -> bytes:
-        """Return the bytes of an entry."""
+        """Return the bytes of an entry. Raise FormatError if it has more than ``most`` bytes."""
         start, count = self._place(name)
         if count > most:
             raise FormatError(f"its entry {name!r} has {count:,} bytes, more than the limit of {most:,}")
@@ -98,7 +98,7 @@ class ArchiveReader:
         return bytes(content)
 
     def storage(self, name: str, count: int) -> UntypedStorage:
-        """Return the first bytes of an entry as a storage."""
+        """Return the first ``count`` bytes of an entry as a storage."""
         start, found = self._place(name)
         if not 0 <= count <= found:
             raise FormatError(f"its entry {name!r} has {found:,} bytes, but its storage should have {count:,}")

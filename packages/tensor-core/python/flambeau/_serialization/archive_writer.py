@@ -42,7 +42,7 @@ class ArchiveWriter:
     """Writer of an archive with all entries in one folder.
 
     Args:
-        file: binary file, which is only written to.
+        file: binary file, of which only the method ``write`` is used.
         folder: name of the folder.
     """
 

@@ -54,7 +54,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
-    """Return the error with the caller's path. The error for a full disk has none."""
+    """Return a copy of the error with the caller's path. An error without ``errno`` is returned unchanged."""
     if error.errno is None:
         return error
     return type(error)(error.errno, os.strerror(error.errno), os.fspath(path))

@@ -23,7 +23,7 @@ class RefusedError(FormatError):
 
 
 def damaged(what: str, expected: int, found: int) -> FormatError:
-    """Return the error for bytes that differ from the saved ones."""
+    """Return the error for ``what``, a part of a file, whose checksum is ``found`` instead of ``expected``."""
     return FormatError(
         f"damaged: {what} has the checksum {found:08x} instead of {expected:08x}; get the file again from its source, "
         "or pass check_crc32=False to load it as it is"

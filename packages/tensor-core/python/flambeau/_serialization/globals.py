@@ -95,12 +95,12 @@ _RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 def full_name(module: str, name: str) -> str:
-    """Return the full name in the spelling of the table."""
+    """Return ``module.name``, with Python 3's name for a module of Python 2."""
     return f"{_RENAMED.get(module, module)}.{name}"
 
 
 def find(name: str) -> Entry | None:
-    """Return the entry of a full name, or None if it is not allowed."""
+    """Return the entry for a full name, or None if files may not use this name."""
     if name in _added:
         return Entry(_added[name], _added[name] if callable(_added[name]) else None)
     return _LATER[name]() if name in _LATER else table().get(name)
@@ -119,7 +119,7 @@ def add_safe_globals(safe_globals: Sequence[Any]) -> None:
     """Allow files to use functions and classes: to call them with any arguments and to set the state of instances.
 
     Args:
-        safe_globals: functions and classes, or pairs of one and its full name in the files.
+        safe_globals: functions and classes, or pairs of a function or class and its full name in the files.
 
     >>> import fractions
     >>> flambeau.serialization.add_safe_globals([fractions.Fraction])
@@ -155,7 +155,7 @@ class safe_globals(contextlib.AbstractContextManager[None]):
     """Context manager that allows files to use functions and classes, as `add_safe_globals` does.
 
     Args:
-        safe_globals: functions and classes, or pairs of one and its full name in the files.
+        safe_globals: functions and classes, or pairs of a function or class and its full name in the files.
 
     >>> import fractions
     >>> with fb.serialization.safe_globals([fractions.Fraction]):

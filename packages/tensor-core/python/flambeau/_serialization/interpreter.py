@@ -220,7 +220,7 @@ class Machine:
         self.container(set).update(items)
 
     def container(self, kind: type) -> Any:
-        """Return the container on top of the stack, which must be a ``kind`` or of an allowed class."""
+        """Return the top of the stack, which must be a ``kind`` (list, set or dict) or of an allowed class."""
         target = self.top()
         if not isinstance(target, kind) and not globals.is_added(type(target)):
             raise FormatError(

@@ -104,7 +104,7 @@ class _Storages:
         return typed(root if view is None else self.view(root, kind, view), kind)
 
     def view(self, root: UntypedStorage, kind: StorageType, description: Any) -> UntypedStorage:
-        """Return a storage that is a view of a part of another storage."""
+        """Return a storage that views a part of ``root``. ``description`` has its key, offset and length."""
         key, offset, length = description
         if key not in self.views:
             start, count = offset * kind.itemsize, length * kind.itemsize
@@ -139,7 +139,7 @@ class _Storages:
 
 
 def _part(part: Any) -> UntypedStorage:
-    """Return a storage over a part of another storage's memory."""
+    """Return a storage over the same memory as a 1-D byte tensor."""
     return UntypedStorage(
         flambeau._core._frombuffer(part.numpy(), dtype=flambeau.uint8) if part.numel() else part.clone()
     )

@@ -72,7 +72,7 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
         return "storage", kind, key, str(storage.device), count, *self.view
 
     def storages_and_item_sizes(self) -> Iterator[tuple[UntypedStorage, int]]:
-        """Yield each storage, and the size in bytes of the elements that the pickle counts."""
+        """Yield each storage and the size of its elements in bytes. The pickle states the number of these elements."""
         for storage, (_, dtype) in zip(self.storages, self._seen.values(), strict=True):
             yield storage, dtype.itemsize if dtype in names.STORAGE_OF else 1
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Options(NamedTuple):
-    """Options of reading a file."""
+    """Options of `load`."""
 
     map_location: Any
     mapped: bool

@@ -86,7 +86,7 @@ def _mend_bools(storage: UntypedStorage) -> None:
 
 
 def _show(stored: Tensor, made: Tensor, metadata: dict[str, Any]) -> None:
-    """Apply the conjugation and negation of a lazy view in PyTorch, which flambeau does not have."""
+    """Copy ``stored`` to ``made``, with the conjugation and negation that PyTorch stores as flags of a lazy view."""
     values = stored.conj() if metadata.get("conj") else stored
     with flambeau.no_grad():
         made.copy_(-values if metadata.get("neg") else values)
@@ -150,7 +150,10 @@ def buffer_type() -> Callable[..., Tensor]:
 
 
 def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
-    """Build a tensor of a subclass or with attributes. The caller has verified that both types are allowed."""
+    """Build a tensor with ``rebuild(*args)``, convert it to the class ``kind``, and set its attributes.
+
+    The caller has verified that ``rebuild`` and ``kind`` are allowed.
+    """
     made = rebuild(*args)
     if not isinstance(made, Tensor):
         raise FormatError(f"damaged: it has {type(made).__name__} instead of a tensor")
@@ -208,7 +211,7 @@ def layout(name: Any) -> flambeau.layout:
 
 
 def encoded(text: Any, encoding: Any) -> bytes:
-    """Return bytes, which pickle protocol 2 writes as text."""
+    """Convert latin1 text to bytes, because pickle protocol 2 stores bytes as text."""
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
         raise FormatError("damaged: bytes are not written as text in latin1")
     return text.encode("latin1")

@@ -202,7 +202,7 @@ def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
 
 
 def _mistaken_for(opening: bytes) -> str:
-    """Return a description of a file that is not in this format, or the reason why it is not."""
+    """Return the end of an error message: the kind of the file, or why it is not a safetensors file."""
     if (kind := described(opening)) is not None:
         return f"but {kind}"
     if len(opening) < 8:

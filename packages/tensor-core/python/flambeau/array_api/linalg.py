@@ -179,7 +179,7 @@ def matrix_power(x: Tensor, n: int, /) -> Tensor:
 
 
 def matrix_rank(x: Tensor, /, *, rtol: float | Tensor | None = None) -> Tensor:
-    """Return the number of singular values above the largest one times ``rtol``.
+    """Return the number of singular values that are greater than ``rtol`` times the largest one.
 
     >>> fb.array_api.linalg.matrix_rank(fb.tensor([[1.0, 2.0], [2.0, 4.0]]))
     tensor(1)

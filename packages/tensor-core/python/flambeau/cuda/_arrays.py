@@ -58,7 +58,7 @@ def _qr(cupy: Any, a: Any, complete: int, only_r: int) -> Any:
 
 
 def _fourier(cupy: Any, a: Any, inverse: int, *dims: int) -> Any:
-    """Compute an unnormalised complex Fourier transform."""
+    """Compute an unnormalised complex Fourier transform over ``dims``. ``inverse`` is 1 for the inverse transform."""
     return cupy.fft.ifftn(a, axes=dims, norm="forward") if inverse else cupy.fft.fftn(a, axes=dims)
 
 
@@ -77,7 +77,7 @@ FUNCTIONS = DECOMPOSITIONS | TRANSFORMS
 
 
 def served(name: str, t: Tensor, *numbers: int) -> tuple[Tensor, ...]:
-    """Return the results of a function in ``FUNCTIONS`` without autograd. Empty if the CPU must compute it."""
+    """Compute a function of ``FUNCTIONS`` with CuPy, without autograd. Return () if the CPU must compute it."""
     cupy = library()
     if cupy is None or (name in DECOMPOSITIONS and not t.isfinite().all()):
         return ()

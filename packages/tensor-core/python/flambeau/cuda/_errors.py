@@ -15,7 +15,7 @@ class cudaStatus:
 
 
 class CudaError(RuntimeError):
-    """Error that a nonzero CUDA error code stands for."""
+    """Error for a nonzero CUDA error code."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"{cudart().cudaGetErrorString(code)} ({int(code)})")

@@ -219,7 +219,7 @@ def _destination(named: Any) -> flambeau.device:
 
 
 def _batches(tensors: Sequence[Tensor], size: int) -> Iterator[list[int]]:
-    """Yield the positions of tensors to combine: equal dtypes, at most ``size`` bytes unless there is one tensor."""
+    """Yield the positions of tensors to combine: of one dtype, and of at most ``size`` bytes or a single tensor."""
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
         batch: list[int] = []
         used = 0

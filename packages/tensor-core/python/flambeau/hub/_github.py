@@ -84,7 +84,10 @@ def _default_branch(owner: str, name: str, hub: Path) -> str:
 
 
 def _ask_for_trust(wanted: _Reference, trust: bool | str, hub: Path) -> None:
-    """Raise RuntimeError if the user does not trust a repository. Trusted repositories are stored in a file."""
+    """Ask the user about a repository, depending on ``trust``, and raise RuntimeError if the answer is no.
+
+    A file in the folder ``hub`` lists the trusted repositories.
+    """
     noted, name = hub / "trusted_list", f"{wanted.owner}_{wanted.name}"
     names = noted.read_text().split() if noted.exists() else []
     trusted = name in names or wanted.owner in _TRUSTED_OWNERS or (hub / wanted.folder).is_dir()

@@ -47,7 +47,7 @@ _LIMITS = {
 
 
 def _pade(A: Tensor, degree: int) -> Tensor:
-    """Return the Pade approximant ``q(A)^-1 p(A)``, where p = even + odd and q = even - odd part."""
+    """Return the Pade approximant of the exponential, ``q(A)^-1 p(A)`` with ``q(A) = p(-A)``."""
     b = _DEGREES[degree]
     identity = _core.eye(A.size(-1), dtype=A.dtype)
     A2 = A @ A

@@ -13,7 +13,10 @@ from flambeau.linalg._matrices import adjoint, symmetric_part
 
 
 def _orthonormal(S: Tensor, BS: Tensor) -> tuple[Tensor, Tensor]:
-    """Return B-orthonormal columns that span the columns of S. Nearly dependent directions are dropped."""
+    """Return B-orthonormal columns that span the columns of S, and their products with B. ``BS`` is B S.
+
+    Nearly dependent directions are dropped.
+    """
     scale = _core.rsqrt(
         (S.conj() * BS).real.sum(-2, keepdim=True) if S.is_complex() else (S * BS).sum(-2, keepdim=True)
     )
@@ -68,7 +71,7 @@ def lobpcg(
     largest: bool,
     tracker: Callable[..., None] | None,
 ) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues of shape ``(*, k)`` and eigenvectors of shape ``(*, n, k)``."""
+    """Implement ``flambeau.lobpcg``: return eigenvalues of shape ``(*, k)`` and eigenvectors of shape ``(*, n, k)``."""
     _checks.square("lobpcg", A)
     n = A.size(-1)
     k = X.size(-1) if X is not None else k

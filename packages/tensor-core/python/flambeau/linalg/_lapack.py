@@ -45,7 +45,7 @@ def _interruptible(function: Callable[[], _T]) -> _T:
 
 
 def _called(name: str, function: Any, A: Tensor, **options: Any) -> tuple[Tensor, ...]:
-    """Call a NumPy function with the values of a tensor and return the results as tensors."""
+    """Call a NumPy function with the values of a tensor, and return the results as tensors."""
     array = A.numpy()
 
     def call() -> Any:

@@ -22,7 +22,7 @@ def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
 
 
 def svd_lowrank(A: Tensor, q: int, niter: int, M: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return U, S, V of rank q for A - M."""
+    """Implement ``flambeau.svd_lowrank``: return U, S, V of rank q for A - M."""
     m, n = A.shape[-2:]
     if not 0 <= q <= min(m, n):
         raise ValueError(f"q(={q}) must be non-negative integer and not greater than min(m, n)={min(m, n)}")

@@ -134,7 +134,7 @@ def argmin(
 
 
 def _count(input: Tensor, dim: Dims, keepdim: bool, mask: Tensor | None) -> Tensor:
-    """Return the number of included elements."""
+    """Return the number of included elements along ``dim``."""
     counting = flambeau.ones(input.shape, dtype=flambeau.bool, device=input.device)
     return sum(counting if mask is None else _input_mask(input, mask=mask), dim, keepdim=keepdim)
 
@@ -237,7 +237,7 @@ def var(
 
     Args:
         unbiased: if True (the default), divide by their number minus 1, otherwise by their number.
-        correction: number that is subtracted from their number. Excludes ``unbiased``.
+        correction: number that is subtracted from their number. Cannot be combined with ``unbiased``.
 
     For the other arguments, see `sum`.
 

@@ -182,7 +182,7 @@ def start_processes(
 ) -> ProcessContext | None:
     """Run ``fn(index, *args)`` in ``nprocs`` processes, which start with ``start_method``.
 
-    For the arguments and errors, see `spawn`. With ``"fork"``, the function needs no import.
+    For the arguments and errors, see `spawn`. With ``"fork"``, ``fn`` can be any function.
 
     >>> from flambeau import multiprocessing as mp
     >>> results = fb.zeros(3).share_memory_()
@@ -225,7 +225,8 @@ def spawn(
         args: arguments that can be pickled. Tensors share their memory with the processes.
         nprocs: number of processes.
         join: if True, wait for all processes.
-        daemon: if True, the processes are terminated when this process ends. They are interrupted in any case.
+        daemon: if True, Python terminates the processes when this process exits. On Linux, they also receive SIGINT
+            when this process ends, regardless of ``daemon``.
         start_method: start method of Python's multiprocessing.
     Returns: None, or with ``join=False`` the ProcessContext.
     Raises: ProcessRaisedException with the traceback if ``fn`` raises; ProcessExitedException if a process ends

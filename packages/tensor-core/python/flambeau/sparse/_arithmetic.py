@@ -53,7 +53,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
 
 
 def _onto(dense: Tensor, other: SparseTensor, alpha: Any) -> Tensor:
-    """Add a sparse tensor to a strided one."""
+    """Return ``dense + alpha * other`` for a sparse ``other``."""
     try:
         dense = dense.expand(other.shape)
     except RuntimeError:
@@ -67,7 +67,7 @@ def _onto(dense: Tensor, other: SparseTensor, alpha: Any) -> Tensor:
 
 
 def _flat(dense: Tensor, other: SparseTensor, alpha: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """Return flat indices and values of the sparse tensor, and the dense one with flattened sparse dimensions."""
+    """Return flat indices of ``other``, its values times ``alpha``, and ``dense`` with flattened sparse dimensions."""
     coo = to_coo(other)
     count = coo.sparse_dim()
     keys = flat_keys(coo._ind, coo._size[:count])
@@ -162,7 +162,7 @@ def mul(input: Any, other: Any) -> Any:
 
 
 def _scaled(input: Any, other: Any) -> Tensor:
-    """Multiply two sparse tensors, at least one of them 0-D. The one with fewer dimensions or entries is the number."""
+    """Multiply two sparse tensors, one of which is 0-D: scale the one with more dimensions or entries by the other."""
     tensor, scalar = sorted((input, other), key=lambda each: (each.ndim, each._nnz()), reverse=True)
     number = scalar.to_dense()
     dtype = flambeau.result_type(tensor, number) if tensor.ndim else flambeau.promote_types(input.dtype, other.dtype)

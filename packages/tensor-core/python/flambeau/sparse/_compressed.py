@@ -169,13 +169,16 @@ def layout_name(layout: _core.layout) -> str:
 
 
 def offsets_of(sorted_indices: Tensor, count: int) -> Tensor:
-    """Return the offset of each of ``count`` indices in sorted indices, and the end: shape ``(count + 1,)``."""
+    """Return the position of the first entry of each index below ``count``, and the end: shape ``(count + 1,)``."""
     numbers = flambeau.arange(count + 1, device=sorted_indices.device)
     return flambeau.searchsorted(sorted_indices, numbers)
 
 
 def numbers_of(offsets: Tensor) -> Tensor:
-    """Return the sorted indices of some offsets. Inverse of `offsets_of`; a batch is numbered throughout."""
+    """Return the row or column number of each entry, given the offsets. Inverse of `offsets_of`.
+
+    In a batch, the numbering continues from one matrix to the next.
+    """
     lengths = offsets.diff().reshape(-1)
     return flambeau.arange(lengths.shape[0], device=offsets.device).repeat_interleave(lengths)
 

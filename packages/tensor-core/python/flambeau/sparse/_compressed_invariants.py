@@ -87,7 +87,10 @@ def _check_sizes(matrix: CompressedTensor) -> None:
 
 
 def _grid(matrix: CompressedTensor) -> list[int]:
-    """Return the numbers of rows and columns of entries. Raise RuntimeError if the blocks do not fill the tensor."""
+    """Return the numbers of rows and columns, counted in blocks if the layout has blocks.
+
+    Raises: RuntimeError if the block size does not divide the size of the tensor.
+    """
     counts = []
     for place, blocksize in enumerate(matrix._blocksize or (1, 1)):
         dim, divisor = matrix._batch_dims + place, max(1, blocksize)

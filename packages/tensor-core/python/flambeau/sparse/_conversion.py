@@ -14,7 +14,7 @@ from flambeau.sparse._tensor import SparseTensor, answers
 
 
 def spread(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, for each element of the chosen rows, the position of its row in ``chosen`` and its position in all."""
+    """Return, for each element of the chosen rows, the index of its row in ``chosen`` and its index in the matrix."""
     begins = offsets.index_select(0, chosen)
     counts = offsets.index_select(0, chosen + 1) - begins
     choice = flambeau.arange(counts.shape[0], device=counts.device).repeat_interleave(counts)
@@ -24,7 +24,7 @@ def spread(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _row_major(matrix: CompressedTensor) -> tuple[Tensor, Tensor | None, bool]:
-    """Return row-major COO indices, the order of the elements, and True if the result is coalesced."""
+    """Return row-major COO indices, the order of the elements (None: unchanged), and True if these are coalesced."""
     indices = matrix._element_indices()
     keys = flat_keys(indices, matrix._size[: indices.shape[0]])
     if bool((keys[1:] > keys[:-1]).all()):
@@ -109,7 +109,7 @@ def _dense_dims(name: str, tensor: Any, given: int | None) -> int:
 
 
 def _blocksize(name: str, tensor: Any, kind: type[CompressedTensor], given: Any, batch_dims: int) -> tuple[int, ...]:
-    """Return the size of the blocks, by default that of the tensor."""
+    """Return the block size for a layout: ``given`` or, by default, that of the tensor."""
     if not kind.block_dims:
         if given is not None:
             raise RuntimeError(f"{name}: the layout has no blocks, but got blocksize={tuple(given)}")
@@ -161,7 +161,7 @@ def to_sparse(
 
 
 def _sparse_dims(tensor: Tensor, sparse_dim: Any, dense_dim: int) -> int:
-    """Return the number of sparse dimensions for a number of dense ones."""
+    """Check the arguments of `to_sparse`, and return the number of dimensions that are not dense."""
     if sparse_dim is not None:
         raise TypeError("to_sparse() takes either sparse_dim or dense_dim, not both")
     if not 0 <= dense_dim <= tensor.ndim:

@@ -109,9 +109,13 @@ class CooTensor(SparseTensor):
 
 
 class Merging:
-    """Plan of `coalesce`: ``order`` sorts the entries, ``groups`` numbers the sums. None means not needed.
+    """Steps with which `coalesce` merges entries of equal indices. An attribute is None if its step is not needed.
 
-    ``firsts`` is the position of the first entry of each sum.
+    Attributes:
+        order: permutation that sorts the entries by index.
+        groups: for each sorted entry, the number of the sum to which it belongs.
+        firsts: position of the first entry of each sum.
+        indices: the sorted and unique indices.
     """
 
     __slots__ = ("firsts", "groups", "indices", "order")

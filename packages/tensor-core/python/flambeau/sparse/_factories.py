@@ -15,7 +15,7 @@ _OF_ZEROS = ("empty", "zeros", "new_empty", "new_zeros", "zeros_like")
 
 
 def created(name: str, options: dict[str, Any]) -> Tensor:
-    """Return the result of the factory ``name`` of strided tensors for a sparse ``layout``.
+    """Implement the factory function ``name``, such as ``zeros``, for a call with a sparse ``layout``.
 
     Args:
         options: the arguments of the call by name, including defaults.
@@ -60,7 +60,7 @@ def zeros_to(
     requires_grad: bool = False,
     pin_memory: bool = False,
 ) -> SparseTensor:
-    """Remove the elements of a sparse tensor and change its size. All dimensions become sparse."""
+    """Implement ``zeros`` with a sparse ``out``: remove its elements and set its size. All dimensions become sparse."""
     if dtype not in (None, out.dtype):
         raise RuntimeError(f"dtype {dtype} does not match dtype of out parameter ({out.dtype})")
     sizes = size[0] if len(size) == 1 and not isinstance(size[0], int) else size

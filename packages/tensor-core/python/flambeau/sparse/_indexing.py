@@ -175,7 +175,10 @@ def unbind(tensor: Any, dim: int = 0) -> tuple[Tensor, ...]:
 
 @answers("sparse_mask")
 def sparse_mask(tensor: Any, mask: Any) -> Any:
-    """Select the elements of a strided or sparse tensor at the indices of ``mask``. Gradient: the elements."""
+    """Select the elements of a strided or sparse tensor at the indices of ``mask``.
+
+    Gradient: defined for the elements.
+    """
     if not isinstance(mask, SparseTensor):
         raise RuntimeError(f"sparse_mask(): the mask must be sparse, got the layout {mask.layout}")
     if tuple(tensor.shape) != tuple(mask._size):

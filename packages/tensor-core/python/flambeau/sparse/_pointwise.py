@@ -31,7 +31,7 @@ _OTHER_NAMES = {
 
 
 def merged(tensor: Any) -> SparseTensor:
-    """Return the tensor with unique indices."""
+    """Return a COO tensor with unique indices (coalesced). Compressed tensors are returned unchanged."""
     return tensor.coalesce() if isinstance(tensor, CooTensor) else tensor
 
 
@@ -89,7 +89,10 @@ def float_power(input: Any, exponent: Any) -> SparseTensor:
 
 @answers(".real", ".imag")
 def part(tensor: SparseTensor) -> SparseTensor:
-    """Return a real tensor unchanged. Raise NotImplementedError for a complex one."""
+    """Implement the attributes ``real`` and ``imag``: return a real tensor unchanged.
+
+    Raises: NotImplementedError for a complex tensor.
+    """
     if tensor.is_complex():
         raise NotImplementedError(
             "the attributes real and imag are not supported for complex sparse tensors; use real(tensor) or "

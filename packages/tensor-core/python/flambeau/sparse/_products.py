@@ -300,7 +300,7 @@ def _with_input(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor
 
 
 def _in_layout_of(input: Tensor, product: Tensor) -> Tensor:
-    """Return a sparse product in the layout that its sum with ``input`` has."""
+    """Convert a product to the layout of ``input``, in which their sum is computed."""
     if not isinstance(product, SparseTensor) or product.layout is input.layout:
         return product
     return to_layout_of(to_coo(product), input) if isinstance(input, SparseTensor) else product.to_dense()
@@ -351,7 +351,7 @@ def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any =
 
 
 def _repeated(matrix: CompressedTensor, batch: Any) -> CompressedTensor:
-    """Return a batch of the same matrix."""
+    """Return a batch of shape ``batch`` that repeats one matrix."""
     offsets, indices, values = (part.expand(*batch, *part.shape) for part in (matrix._ptr, matrix._idx, matrix._val))
     return matrix.of(offsets, indices, values, (*batch, *matrix._size))
 

@@ -16,7 +16,10 @@ from flambeau.sparse._tensor import answers
 
 @answers("sum")
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """Sum over all or some dimensions. The result is sparse if a sparse dimension remains. Gradient: the values."""
+    """Sum over all or some dimensions. The result is sparse if a sparse dimension remains.
+
+    Gradient: defined for the values.
+    """
     if input.dtype is flambeau.bool:  # duplicate entries must count once
         input = merged(input)
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
@@ -80,7 +83,7 @@ def _normalised(input: Any, dim: int, dtype: Any, logarithm: bool) -> Tensor:
 
 
 def _groups(coo: CooTensor, dim: int) -> tuple[Tensor, int]:
-    """Return the slice number of each element, and the number of slices."""
+    """Number the slices along a sparse dimension: return the slice number of each element, and the number of slices."""
 
     def find(tensor: CooTensor) -> tuple[Tensor, int]:
         others = [place for place in range(tensor.sparse_dim()) if place != dim]

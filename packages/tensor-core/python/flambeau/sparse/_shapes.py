@@ -112,7 +112,7 @@ def _permuted(tensor: CooTensor, order: list[int]) -> CooTensor:
 
 
 def _hand_over_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) -> None:
-    """Reuse the cached product pattern of a matrix for its transpose."""
+    """Reuse the cached pattern of a matrix for its transpose. ``moved`` is True if the dimensions were swapped."""
     kept = tensor._known.get("pattern")
     if moved and tensor.ndim == 2 and kept is not None and kept[0] == tensor._versions():
         transposed._known["pattern"] = transposed._versions(), kept[1].transposed

@@ -88,7 +88,7 @@ class SparseTensor(Tensor):
 
     def _of_values(self, gradient: Any) -> Tensor:
         """Return the gradient of the values. Inverse of `_as_gradient`."""
-        if gradient._known is not self._known:  # another pattern
+        if gradient._known is not self._known:  # the gradient has another sparsity pattern
             gradient = ANSWERS["sparse_mask"](gradient, self.detach())
         return gradient._val  # type: ignore[no-any-return]
 

@@ -133,7 +133,7 @@ def _output(*command: str) -> str | None:
 
 
 def _reported(program: str, pattern: str) -> str | None:
-    """Return the version that a program reports."""
+    """Return the version that ``pattern`` finds in the output of ``program --version``, or None."""
     found = re.search(pattern, _output(program, "--version") or "")
     return found[1] if found else None
 

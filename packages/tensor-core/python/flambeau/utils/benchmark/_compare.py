@@ -166,7 +166,10 @@ class _Numbers:
 
 
 def _best(rows: list[_Row], keys: list[_Key], position: int, colours: Colorize) -> Iterator[float | None]:
-    """Yield the best time for each cell of a row: of the row, or of the column at the same number of threads."""
+    """Yield, for each cell of the row at ``position``, the time to compare with, or None without colours.
+
+    It is the best time of the row, or of the column at the same number of threads.
+    """
     for column in range(len(rows[position])):
         if colours is Colorize.NONE:
             yield None

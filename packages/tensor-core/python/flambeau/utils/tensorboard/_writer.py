@@ -18,7 +18,7 @@ __all__ = ["FileWriter", "SummaryWriter"]
 
 
 def _as_array(value: Any) -> Any:
-    """Convert tensors, also those in lists, tuples and dicts, to NumPy arrays."""
+    """Convert tensors, including those in lists, tuples and dicts, to NumPy arrays."""
     if isinstance(value, Tensor):
         # NumPy has no bfloat16.
         return (value.float() if value.dtype is flambeau.bfloat16 else value).detach().cpu().numpy()
