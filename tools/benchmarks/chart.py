@@ -1,4 +1,4 @@
-"""The report as a picture: one bar for each ratio, from 1 to the left where the subject is faster."""
+"""Chart of the report: a bar for each ratio, which starts at 1 and extends to the left if the subject is faster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: choose, run, report."""
+"""The command line: select workloads, run them and write the report."""
 
 from __future__ import annotations
 
@@ -110,13 +110,13 @@ def select(patterns: Sequence[re.Pattern[str]], device: str) -> list[Workload]:
 
 
 def listed(row: Workload) -> str:
-    """Return a line of ``--list``."""
+    """Return the line of a workload in the output of ``--list``."""
     target = "" if row.at_most is None else f"at most {row.at_most:g} {row.unit or 'of the baseline'}"
     return f"{row.key:<68} {target}".rstrip()
 
 
 def warn(versions: Sequence[dict[str, Any]]) -> None:
-    """Say what makes the run a poor judge of the targets."""
+    """Print a warning for each condition that makes the comparison with the targets unreliable."""
     for baseline in versions[1:]:
         stated = BASELINE_VERSIONS.get(baseline["library"])
         if stated is not None and baseline["version"].partition("+")[0] != stated:
@@ -134,7 +134,7 @@ def warn(versions: Sequence[dict[str, Any]]) -> None:
 def measure(
     selected: Sequence[Workload], subject: Side, baselines: Mapping[str, Side], settings: Settings, count: int | None
 ) -> list[Comparison]:
-    """Run the rounds behind a progress bar."""
+    """Run the rounds with a progress bar and return the comparisons."""
     count = count or (2 if settings.quick else 5)
     bar = progress.bar(count * sum(1 + len(rounds.compared(row, baselines)) for row in selected))
     try:
@@ -173,7 +173,7 @@ def draw_summary(comparisons: Sequence[Comparison], result: dict[str, Any], path
 
 
 def drawn(draw: Callable[..., None], rows: Sequence[Comparison], title: str, path: Path) -> None:
-    """Write a chart as SVG and PNG, or say why not."""
+    """Write a chart as SVG and PNG, or print why it cannot be drawn."""
     try:
         draw(rows, title, [path.with_suffix(".svg"), path.with_suffix(".png")])
     except (ImportError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""From readings to a verdict: medians over rounds, their ratio, and whether the target is met."""
+"""Comparison of two sides: medians of their readings over rounds, the ratio, and whether the target is met."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Comparison:
 
     @property
     def medians(self) -> tuple[float | None, float | None]:
-        """Median over rounds: of the subject, of the baseline."""
+        """The medians over the rounds: of the subject and of the baseline."""
         subject, baseline = (statistics.median(side) if side else None for side in self.values)
         return subject, baseline
 
     @property
     def ratio(self) -> float | None:
-        """Subject to baseline; lower is better. None where a side has no reading."""
+        """The ratio of the subject to the baseline; lower is better. None if a side has no reading."""
         subject, baseline = self.medians
         return None if subject is None or not baseline else subject / baseline
 
@@ -51,7 +51,7 @@ class Comparison:
 
     @property
     def spread(self) -> tuple[float, float] | None:
-        """The least and the greatest ratio of a single round."""
+        """The smallest and the largest ratio of a single round."""
         return (min(self.ratios), max(self.ratios)) if self.ratios else None
 
     @property
@@ -80,14 +80,14 @@ class Comparison:
 
     @property
     def target_ratio(self) -> float | None:
-        """The target as a ratio to the baseline, whatever it is stated in."""
+        """The target as a ratio to the baseline, even if the workload states it as a value in its unit."""
         at_most, baseline = self.workload.at_most, self.medians[1]
         if at_most is None or self.workload.unit is None:
             return at_most
         return at_most / baseline if baseline else None
 
     def record(self) -> dict[str, Any]:
-        """Everything, for the result file."""
+        """Return all values of the comparison for the result file."""
         return {
             "group": self.workload.group,
             "name": self.workload.name,

@@ -21,12 +21,16 @@ MARKERS = {EAGER: "o", ONNX: "D", TORCH: "s", TORCH_COMPILE: "^"}
 INCHES_PER_ROW = 0.27
 WIDTH = 18
 
-# The rows of one model: by baseline.
+# The comparisons of one model, by baseline.
 Row = dict[str, Comparison]
 
 
 def by_model(comparisons: Sequence[Comparison], suffix: str = "") -> dict[tuple[str, str], Row]:
-    """Return the comparisons whose name ends with a suffix, or with none, by group and model, then by baseline."""
+    """Return the comparisons of one kind by group and model, then by baseline.
+
+    The suffix of a workload's name selects the kind, such as the first call. Without a suffix, it is the time of later
+    calls.
+    """
     found: dict[tuple[str, str], Row] = {}
     for row in comparisons:
         name = row.workload.name
@@ -62,7 +66,10 @@ def table(comparisons: Sequence[Comparison]) -> str:
 
 
 def recovered_after(times: Row, first: Row) -> float | None:
-    """Return the number of calls after which capture has paid, or infinity; None without readings."""
+    """Return the number of compiled calls that compensate for the time of the capture, or None without readings.
+
+    It is infinite if compiled calls are not faster.
+    """
     if EAGER not in times or EAGER not in first:
         return None
     (compiled, eager), captured = times[EAGER].medians, first[EAGER].medians[0]
@@ -157,7 +164,7 @@ def _first(times: Row, first: Row) -> tuple[str, str]:
 
 
 def _notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """Yield why ratios are missing or not to be trusted, each reason once."""
+    """Yield the reasons why ratios are missing or unreliable, each reason once."""
     notes: dict[str, list[str]] = {}
     for row in comparisons:
         if row.status == MISSING or row.disagreement:

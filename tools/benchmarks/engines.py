@@ -24,7 +24,11 @@ EAGER, AS_COMPILED_FOR, ONNX, TORCH, TORCH_COMPILE = (
 
 
 def sides(subject: Side, baseline: Side, torch_compile: bool) -> tuple[Side, dict[str, Side]]:
-    """Return the side that is judged, and the baselines by name. ``torch.compile`` takes 4 to 50 s for each model."""
+    """Return the side that is judged, and the baselines by name.
+
+    Args:
+        torch_compile: if True, include ``torch.compile``, which compiles each model for 4 to 50 s.
+    """
     compiled = replace(subject, engine="compile")
     baselines = {
         EAGER: replace(subject, baseline=True),
@@ -38,7 +42,7 @@ def sides(subject: Side, baseline: Side, torch_compile: bool) -> tuple[Side, dic
 
 
 def usable(baselines: Mapping[str, Side], settings: Settings) -> tuple[dict[str, Side], dict[str, Any]]:
-    """Return the baselines that can be run, and their descriptions. The others are named on stderr."""
+    """Return the baselines that can be run, and their descriptions. Print the names of the others to stderr."""
     found: dict[str, Side] = {}
     descriptions: dict[str, Any] = {}
     for name, side in baselines.items():
@@ -54,7 +58,7 @@ def usable(baselines: Mapping[str, Side], settings: Settings) -> tuple[dict[str,
 def onnx_files(
     selected: Sequence[Workload], subject: Side, settings: Settings, progress: Callable[[str], None]
 ) -> Iterator[Settings]:
-    """Return settings with a folder of the ONNX files of models, which a process of the subject writes."""
+    """Write the models' ONNX files in a process of the subject, and yield settings with their temporary folder."""
     keys = [row.key for row in selected if ONNX in row.baselines]
     with tempfile.TemporaryDirectory() as folder:
         if keys:

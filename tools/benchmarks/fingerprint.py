@@ -1,4 +1,4 @@
-"""A few numbers that tell whether two libraries computed the same thing."""
+"""Fingerprints of results: a few numbers that show if two libraries computed the same values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RELATIVE_TOLERANCE = 1e-3
 
 
 def fingerprint(result: Any) -> Fingerprint:
-    """Shape, dtype and mean magnitude of every tensor in ``result``, which may be a tensor, a sequence, or None.
+    """Return shape, dtype and mean magnitude of every tensor in ``result``, which may be a tensor, a sequence, or None.
 
     >>> fingerprint(np.array([1.0, -3.0], dtype=np.float32))
     [{'shape': [2], 'dtype': 'float32', 'magnitude': 2.0}]
@@ -24,7 +24,7 @@ def fingerprint(result: Any) -> Fingerprint:
         return []
     if hasattr(result, "detach"):
         result = result.detach().cpu()
-        # NumPy has no such numbers.
+        # NumPy does not support bfloat16.
         result = result.float() if str(result.dtype).endswith("bfloat16") else result
     array = np.asarray(result)
     magnitude = float(np.abs(array).mean(dtype=np.float64)) if array.size else 0.0
@@ -32,7 +32,7 @@ def fingerprint(result: Any) -> Fingerprint:
 
 
 def difference(subject: Fingerprint, baseline: Fingerprint) -> str | None:
-    """Say how two fingerprints differ, or None.
+    """Return a description of how two fingerprints differ, or None if they are equal.
 
     >>> difference([{"shape": [2], "dtype": "float32", "magnitude": 2.0}], [])
     '1 results instead of 0'
@@ -43,7 +43,7 @@ def difference(subject: Fingerprint, baseline: Fingerprint) -> str | None:
         for quality in ("shape", "dtype"):
             if mine[quality] != other[quality]:
                 return f"{quality} {mine[quality]} instead of {other[quality]}"
-        # The floor forgives a loss near zero its rounding error; NaN is close to nothing and so differs.
+        # The absolute tolerance allows for rounding errors of losses near zero. NaN always differs.
         if not math.isclose(mine["magnitude"], other["magnitude"], rel_tol=RELATIVE_TOLERANCE, abs_tol=1e-6):
             return f"mean magnitude {mine['magnitude']:.6g} instead of {other['magnitude']:.6g}"
     return None

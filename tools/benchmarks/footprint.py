@@ -44,7 +44,7 @@ except FileNotFoundError:
 
 
 def import_ms(name: str, repeats: int = 7, environment: Mapping[str, str] = MappingProxyType({})) -> float:
-    """Median milliseconds of ``import name`` where NumPy is already imported. The files are in the page cache."""
+    """Return the median milliseconds of ``import name`` after NumPy is imported, with the files in the page cache."""
     _printed(IMPORT_TIME, name, environment)
     return statistics.median(_printed(IMPORT_TIME, name, environment) for _ in range(repeats))
 
@@ -55,18 +55,18 @@ def gpu_import_ms(name: str) -> float:
 
 
 def first_use_ms(name: str, repeats: int = 3) -> float:
-    """Median milliseconds from ``import name`` to the first result from the GPU, where it was done before."""
+    """Return the median milliseconds from ``import name`` to the first result from the GPU, with warm caches."""
     _printed(FIRST_USE, name)
     return statistics.median(_printed(FIRST_USE, name) for _ in range(repeats))
 
 
 def resident_mb(name: str, repeats: int = 3) -> float:
-    """Median resident memory of a process that has done ``import name``."""
+    """Return the median resident memory in MB of a process after ``import name``."""
     return statistics.median(_printed(RESIDENT_MEMORY, name) for _ in range(repeats))
 
 
 def installed_mb(name: str) -> float:
-    """Size of the files of distribution ``name`` and of all it depends on, without NumPy and Pillow."""
+    """Return the size in MB of the files of a distribution and its dependencies, without NumPy and Pillow."""
     return sum(map(_size, _closure(_roots(name), without={"numpy", "pillow"}))) / 1e6
 
 
@@ -84,7 +84,7 @@ def _canonical(name: str) -> str:
 
 
 def _roots(name: str) -> list[str]:
-    """``name`` itself, or, where the metapackage is absent, the distributions called ``name-...``."""
+    """Return ``[name]`` if this distribution is installed, otherwise the installed distributions ``name-...``."""
     installed = {_canonical(found.name) for found in metadata.distributions()}
     roots = [name] if name in installed else sorted(other for other in installed if other.startswith(f"{name}-"))
     if not roots:

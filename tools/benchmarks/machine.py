@@ -14,12 +14,12 @@ def cores() -> int:
 
 
 def load() -> float | None:
-    """Mean number of running processes over the last minute, or None where the system does not say."""
+    """Return the mean number of running processes over the last minute, or None if the system does not provide it."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def describe() -> dict[str, str | int | float | None]:
-    """Date, system, processor, cores, load."""
+    """Return the date, the system, the processor, its number of cores, and the load."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "system": platform.platform(),

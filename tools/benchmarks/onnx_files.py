@@ -11,13 +11,13 @@ from .workloads import compiled
 
 
 def write(library: Library, model: compiled.Model) -> None:
-    """Export a model. A file ``*.failed`` in place of the model's says why it could not be exported."""
+    """Export a model. If this fails, write the reason to a file ``*.failed`` in place of the model."""
     inputs = model.inputs(library, model.batch)
     network = compiled.network(library, model)
     file = compiled.onnx_path(library.files, model)
     try:
         import_module(f"{library.name}.onnx").export(network, inputs, file)
-    except Exception as error:  # any that the exporter raises
+    except Exception as error:  # exporters raise errors of many types
         file.with_suffix(".failed").write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
 
 

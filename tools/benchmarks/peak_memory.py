@@ -1,6 +1,6 @@
-"""Memory that the calls of a model need: ``python -m benchmarks.peak_memory LIBRARY ENGINE THREADS KEY`` prints MB.
+"""Peak memory of a model's calls: ``python -m benchmarks.peak_memory LIBRARY ENGINE THREADS KEY`` prints it in MB.
 
-Linux only: /proc gives the resident memory and its peak, which can be reset.
+Linux only, since it reads the resident memory and its peak from /proc and resets the peak there.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from pathlib import Path
 from .process import Settings, Side, environment, module_command
 
 WARM_UP, CALLS = 2, 3
-IDLE_SECONDS = 2.0  # after which allocators have returned what they no longer need
+IDLE_SECONDS = 2.0  # time after which allocators have returned unused memory
 
 
 def of_calls(library: str, engine: str, threads: int, key: str) -> float:
-    """Return the peak in MB of 10^6 bytes, without what is resident before the first call, of a new process."""
+    """Return the increase of the resident memory during calls of a model in a new process, in MB of 10^6 bytes."""
     command = module_command(Side(library), "peak_memory", library, engine, str(threads), key)
     child = subprocess.run(command, capture_output=True, text=True, env=environment(Settings(threads)))
     if child.returncode:

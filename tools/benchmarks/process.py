@@ -1,4 +1,4 @@
-"""Starting a worker, reading its events, and outliving its crashes."""
+"""Worker processes: start a worker, read its events, and continue after a crash."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 class UnusableLibraryError(Exception):
-    """A library that cannot be imported, so that nothing can be measured."""
+    """Error for a library that cannot be imported, so that nothing can be measured."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Settings:
 
 
 def describe(side: Side, settings: Settings) -> dict[str, Any]:
-    """Version and number of threads of a side's library.
+    """Return the version and the number of threads of a side's library.
 
     Raises: UnusableLibraryError if its interpreter cannot be run or cannot import it.
     """
@@ -65,7 +65,7 @@ def describe(side: Side, settings: Settings) -> dict[str, Any]:
 
 
 def readings(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Measure ``keys`` in one process, and in another for those left when it dies.
+    """Measure ``keys`` in one process. If it dies, measure the remaining ones in another process.
 
     Yields ``{"key", "value", "fingerprint"}`` or ``{"key", "missing"}`` for each of ``keys``.
     """
@@ -96,7 +96,7 @@ def _events(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dic
         try:
             while (line := _line_in_time(process)).endswith("\n"):
                 yield json.loads(line)
-        except BaseException:  # an interrupt, or a reader that stopped listening
+        except BaseException:  # an interrupt, or the caller closed this generator
             process.kill()
             raise
         if process.wait():
@@ -129,7 +129,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def _obituary(status: int, complaints: str) -> str:
-    """Say how a process ended.
+    """Return a description of how a process ended.
 
     >>> _obituary(-11, "")
     'the process died of SIGSEGV'

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 
 class Bar(Protocol):
-    """Counts steps on stderr."""
+    """Progress display that counts steps on stderr."""
 
     def step(self, what: str) -> None: ...
     def close(self) -> None: ...
@@ -40,7 +40,7 @@ class TqdmBar:
 
 
 class Lines:
-    """One line every few seconds."""
+    """Progress display that prints one line every few seconds."""
 
     SECONDS = 5.0
 

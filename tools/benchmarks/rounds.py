@@ -23,9 +23,9 @@ def run(
 ) -> list[Comparison]:
     """Measure ``selected`` for the subject and the baselines.
 
-    The processes of a group follow each other at once, so that all meet the machine in the same state; a round
-    covers every group, so that a disturbance of a minute spoils one reading of several and not all of one workload.
-    An interrupt from the keyboard ends the rounds; the readings taken until then are returned.
+    The processes of a group run directly one after another, so that the machine is in the same state for all sides. A
+    round covers every group, so that a short disturbance affects only one of a workload's readings. An interrupt from
+    the keyboard ends the rounds, and the readings so far are returned.
 
     Args:
         baselines: sides by the names in ``Workload.baselines``; a single one has the name "".
@@ -50,7 +50,7 @@ def compared(workload: Workload, baselines: Iterable[str]) -> list[Comparison]:
 def _measure(
     rows: Sequence[Comparison], subject: Side, baselines: Mapping[str, Side], settings: Settings, progress: Progress
 ) -> None:
-    """Add one reading of each side to those of ``rows`` that the library has, as far as is known."""
+    """Measure each side once and add the readings to ``rows``, except for rows that an earlier round found missing."""
     marks: dict[str, Fingerprint] = {}
     missing = {id(row) for row in rows if row.missing is not None}
     sides: tuple[tuple[str | None, Side], ...] = ((None, subject), *baselines.items())

@@ -26,7 +26,7 @@ STYLE = """
 
 
 def draw(comparisons: Sequence[Comparison], title: str, note: str, path: Path) -> None:
-    """Write the chart: a bar for each workload on one for the baseline, whose length is that of 1.
+    """Write the chart: a bar for each workload, drawn over a bar of length 1 for the baseline.
 
     Raises: ValueError if no workload has a ratio.
     """
@@ -48,7 +48,7 @@ def draw(comparisons: Sequence[Comparison], title: str, note: str, path: Path) -
 
 
 def _scale(rows: Sequence[Comparison]) -> float:
-    """Return the pixels of a ratio of 1."""
+    """Return the length in pixels of a ratio of 1."""
     return (WIDTH - LABELS - VALUES) / max(1.0, *(row.ratio or 0.0 for row in rows))
 
 

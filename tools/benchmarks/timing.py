@@ -1,4 +1,4 @@
-"""Timing inside one process: warm up, choose the length of a batch, keep the quickest batch."""
+"""Timing in one process: warm up, choose the number of calls in a batch, and return the time of the fastest batch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .workload import Code
 
 @dataclass(frozen=True)
 class Effort:
-    """Durations of one measurement in nanoseconds: warm-up, one batch, all batches."""
+    """Durations of one measurement in nanoseconds: of the warm-up, of one batch and of all batches."""
 
     warm_up: int
     batch: int
@@ -26,10 +26,10 @@ QUICK = Effort(warm_up=20_000_000, batch=2_000_000, total=40_000_000, least_batc
 
 
 def seconds_per_call(code: Code, effort: Effort, clock: Callable[[], int] = perf_counter_ns) -> float:
-    """Return the minimum over the batches of the mean time per call, in seconds; ``clock`` returns nanoseconds.
+    """Return the time per call of the fastest batch, in seconds. ``clock`` returns nanoseconds.
 
-    The minimum, because everything else on the machine only ever adds time. The garbage collector is off meanwhile
-    (``timeit`` sees to that), after one collection that neither library pays for.
+    The minimum is used because disturbances can only add time. Garbage is collected before the measurement, and
+    ``timeit`` disables the garbage collector during it.
     """
     timer = timeit.Timer(code.statement, timer=clock, globals=dict(code.names))
     calls = _calls_per_batch(timer, effort)
@@ -42,7 +42,7 @@ def seconds_per_call(code: Code, effort: Effort, clock: Callable[[], int] = perf
 
 
 def _calls_per_batch(timer: timeit.Timer, effort: Effort) -> int:
-    """Double the number of calls until the warm-up is over and a batch is long enough."""
+    """Return the number of calls per batch, doubled until the warm-up is over and a batch is long enough."""
     calls, spent = 1, 0.0
     while True:
         elapsed = timer.timeit(calls)

@@ -1,9 +1,9 @@
 """The process that measures: one library, some workloads, one JSON line for each event.
 
 Run as ``python -m benchmarks.worker REQUEST`` with a JSON object: library, whether it is the baseline, engine, device,
-threads, quick, files, keys. The lines it writes:
+threads, quick, files, keys. It writes these lines:
 ``{"started": key}`` before a workload, then ``{"key": key, ...}`` with either ``value`` and ``fingerprint`` or
-``missing``, the reason. A process that dies has therefore said in which workload.
+``missing``, the reason. If a process dies, the last line therefore names the workload.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ def reason(error: BaseException) -> str:
 
 
 def describe(library: Library, threads: int) -> dict[str, Any]:
-    """Fix the number of threads and say what is running. On a GPU both may round products of float32 to TF32."""
+    """Set the number of threads, and return the versions and the number of threads in use.
+
+    On a GPU, both libraries may round float32 operands of matrix products to TF32.
+    """
     if library.device != "cpu":
         library.fb.set_float32_matmul_precision("high")
     if hasattr(library.fb, "set_num_threads"):
@@ -76,7 +79,7 @@ def serve(request: Mapping[str, Any], out: TextIO) -> None:
 
 
 def main() -> None:
-    # Whatever a library prints goes to stderr: stdout carries the protocol alone.
+    # Output of the libraries goes to stderr, because stdout is reserved for the protocol.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
         serve(json.loads(sys.argv[1]), out)

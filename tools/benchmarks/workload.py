@@ -13,9 +13,9 @@ import numpy as np
 
 
 class Library:
-    """One library under the common interface. Its modules are imported when first read.
+    """Common interface to one of the compared libraries. Its modules are imported on first use.
 
-    A library without ``nn`` therefore still runs every workload that needs only tensors. Inputs come from NumPy with a
+    A library without ``nn`` can therefore run every workload that needs only tensors. Inputs come from NumPy with a
     fixed seed, so both libraries compute the same numbers in separate memory, on ``device``.
 
     Args:
@@ -29,7 +29,7 @@ class Library:
         self.reseed()
 
     def reseed(self) -> None:
-        """Start the random numbers again."""
+        """Seed the random numbers again, so that they repeat."""
         self._random = np.random.default_rng(20_240_229)
 
     @cached_property
@@ -67,27 +67,27 @@ class Library:
         return perf_counter_ns()
 
     def tensor(self, array: np.ndarray[Any, Any]) -> Any:
-        """``array`` as a tensor on the device; ONNX Runtime takes arrays."""
+        """Return ``array`` as a tensor on the device, or unchanged for ONNX Runtime."""
         if self.engine == "onnx":
             return array
         tensor = self.fb.tensor(array)
         return tensor if self.device == "cpu" else tensor.to(self.device)
 
     def normal(self, *shape: int, scale: float = 1.0) -> Any:
-        """Standard normal float32 values times ``scale``."""
+        """Return standard normal float32 values times ``scale``."""
         return self.tensor(self._random.standard_normal(shape, dtype=np.float32) * np.float32(scale))
 
     def uniform(self, low: float, high: float, *shape: int) -> Any:
-        """Uniform float32 values in [low, high)."""
+        """Return uniform float32 values in [low, high)."""
         values = self._random.random(shape, dtype=np.float32)
         return self.tensor(values * np.float32(high - low) + np.float32(low))
 
     def positive(self, *shape: int) -> Any:
-        """Uniform float32 values in [0.5, 1.5)."""
+        """Return uniform float32 values in [0.5, 1.5)."""
         return self.uniform(0.5, 1.5, *shape)
 
     def integers(self, high: int, *shape: int) -> Any:
-        """Uniform int64 values in [0, high)."""
+        """Return uniform int64 values in [0, high)."""
         return self.tensor(self._random.integers(0, high, shape, dtype=np.int64))
 
 
@@ -95,8 +95,8 @@ class Library:
 class Code:
     """The code to time: a statement over ``names``, compiled into the timing loop, or a callable without arguments.
 
-    A statement needs no additional call, which matters where the work takes 200 ns. With ``compare`` the first result
-    of both libraries is compared, so that nothing wins by computing something else.
+    A statement avoids the cost of a function call, which matters for work of 200 ns. With ``compare``, the first
+    results of both libraries are compared, so that a library cannot be faster by computing something else.
     """
 
     statement: str | Callable[[], Any]
@@ -154,8 +154,8 @@ def expression(
 ) -> Callable[[Library], Code]:
     """Time ``statement`` over random float32 tensors of the given shapes: normal, positive or ``within`` bounds.
 
-    ``fb`` is the library in it and ``F`` its ``nn.functional``; ``requires_grad`` lists the names, separated by blanks,
-    of the tensors that record.
+    In the statement, ``fb`` is the library and ``F`` its ``nn.functional``. ``requires_grad`` lists the names of the
+    tensors that require grad, separated by spaces.
 
     >>> row = Workload("small operators", "a + b", expression("a + b", a=(4, 4), b=(4, 4)), at_most=0.25)
     >>> row.key

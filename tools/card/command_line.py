@@ -1,4 +1,4 @@
-"""The command line: choose stages, run what is left of them, write the page."""
+"""The command line: select stages, run their unfinished steps and write the page."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def tool(name: str) -> str | None:
 
 
 def without_flambeau(setting: Setting) -> list[str]:
-    """Return why no program that uses flambeau can run, in one sentence."""
+    """Return the reason, if any, why programs that use flambeau cannot run: a list with at most one sentence."""
     if setting.emulated or setting.given_python:
         missing = printed([setting.python, "-c", "import flambeau"]) is None
         return [f"{setting.python} cannot import flambeau."] if missing else []
@@ -66,13 +66,13 @@ def without_flambeau(setting: Setting) -> list[str]:
 
 
 def without_gpu(setting: Setting) -> list[str]:
-    """Return what a stage lacks that runs flambeau on a GPU."""
+    """Return what this machine lacks for a stage that runs flambeau on a GPU, one sentence each."""
     obstacle = None if setting.emulated else gpu_obstacle()
     return [obstacle] if obstacle else without_flambeau(setting)
 
 
 def without_pytorch(setting: Setting) -> list[str]:
-    """Return what a stage lacks that compares flambeau with PyTorch on a GPU."""
+    """Return what this machine lacks for a stage that compares flambeau with PyTorch on a GPU, one sentence each."""
     if missing := without_gpu(setting):
         return missing
     code = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
@@ -86,7 +86,7 @@ def without_pytorch(setting: Setting) -> list[str]:
 
 
 def without_sanitizer(setting: Setting) -> list[str]:
-    """Return what a stage lacks that runs under compute-sanitizer."""
+    """Return what this machine lacks for a stage that runs under compute-sanitizer, one sentence each."""
     if missing := without_gpu(setting):
         return missing
     advice = "it is part of the CUDA toolkit (set CUDA_HOME if it is installed elsewhere)."
@@ -94,7 +94,7 @@ def without_sanitizer(setting: Setting) -> list[str]:
 
 
 def describe(setting: Setting) -> dict[str, Any]:
-    """Return the machine, versions and the commit, for a result file."""
+    """Return a description of the machine, the versions and the commit for a result file."""
     smi, compiler = tool("nvidia-smi"), tool("nvcc")
     gpu = printed([smi, f"--query-gpu={QUERY}", "--format=csv,noheader"]) if smi else None
     release = re.search(r"release (.*)", printed([compiler, "--version"]) or "") if compiler else None

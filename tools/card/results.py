@@ -27,7 +27,7 @@ def read(output: Path, stage: str) -> Result | None:
 
 
 def write(output: Path, result: Result) -> None:
-    """Replace the result file of a stage; a program that ends meanwhile leaves the earlier one."""
+    """Replace the result file of a stage atomically, so that an interruption leaves the earlier one."""
     output.mkdir(parents=True, exist_ok=True)
     path = path_of(output, result["stage"])
     new = path.with_suffix(".new")
@@ -38,14 +38,14 @@ def write(output: Path, result: Result) -> None:
 def left(stage: Stage, steps: Sequence[Step], outcomes: Mapping[str, Outcome]) -> list[Step]:
     """Return the steps that have to run: those without a final outcome.
 
-    The steps of a stage in order depend on each other, so that a failed one runs again.
+    The steps of a stage with ``in_order`` depend on each other. If a step of such a stage failed, it runs again.
     """
     final = (PASSED,) if stage.in_order else (PASSED, FAILED)
     return [step for step in steps if outcomes.get(step.name, {}).get("status") not in final]
 
 
 def status_of(names: Iterable[str], steps: Mapping[str, Outcome]) -> str:
-    """Return the status of a stage from those of its steps."""
+    """Return the status of a stage from the statuses of its steps."""
     found = [steps[name]["status"] if name in steps else CUT_OFF for name in names]
     if not found:
         return UNAVAILABLE

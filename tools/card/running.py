@@ -26,10 +26,10 @@ Progress = Callable[[str], None]
 def run_stage(
     stage: Stage, setting: Setting, deadline: float, progress: Progress, written: Callable[[], None] = lambda: None
 ) -> Result:
-    """Run what is left of a stage until the deadline (`time.monotonic`), and return its result.
+    """Run the unfinished steps of a stage until the deadline (a time of `time.monotonic`), and return its result.
 
     Args:
-        progress: receives a line for each step.
+        progress: called with a line for each step.
         written: called after each change of the result file.
     """
     result = begun(stage, setting)
@@ -56,7 +56,7 @@ def run_stage(
 
 
 def begun(stage: Stage, setting: Setting) -> Result:
-    """Return the earlier result of a stage, with this machine and what it lacks, or a new one."""
+    """Return the earlier result of a stage, or a new one, with the current machine and what it lacks for the stage."""
     result = results.read(setting.output, stage.name) or {"stage": stage.name, "seconds": 0.0, "steps": {}}
     missing = stage.missing(setting)
     if setting.emulated and not stage.emulated:
@@ -89,7 +89,7 @@ def run_steps(
         with ThreadPoolExecutor(jobs) as pool:
             try:
                 list(pool.map(run, [step for step in steps if not step.alone]))
-            except BaseException:  # an interrupt: the threads would wait for their processes
+            except BaseException:  # an interrupt: end the processes, for which the threads would wait
                 pool.shutdown(wait=False, cancel_futures=True)
                 for group in tuple(RUNNING):
                     kill(group)
@@ -147,6 +147,6 @@ def process(step: Step, environment: dict[str, str], log: Path, seconds: float) 
 
 
 def kill(group: int) -> None:
-    """Kill what is left of a process group."""
+    """Kill all processes of a process group that are still running."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)

@@ -21,7 +21,7 @@ class Setting:
 
     Args:
         output: folder of the results.
-        emulated: use the emulated GPU, and few and small steps.
+        emulated: if True, use the emulated GPU, with few and small steps.
         given_python: an interpreter that has flambeau, instead of the one that the stage `build` installs.
     """
 
@@ -31,7 +31,7 @@ class Setting:
 
     @property
     def work(self) -> Path:
-        """The folder of everything but the results: wheels, the environment, kernels, logs."""
+        """The folder of all files except the results: wheels, the environment, kernels, logs."""
         return self.output / "work"
 
     @property

@@ -13,7 +13,7 @@ PASSED, FAILED, UNAVAILABLE, CUT_OFF = "passed", "failed", "unavailable", "cut o
 UNAVAILABLE_STATUS = 77  # the exit status of a program that cannot run on this machine, as in Automake
 TAIL = 2000  # characters of a failed step's output that its result keeps
 
-Outcome = dict[str, Any]  # "status", "note", "seconds", and whatever else a step reports
+Outcome = dict[str, Any]  # "status", "note", "seconds", and other results of a step
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Step:
         command: program and arguments; runs at the top of the repository.
         seconds: time limit. A step that exceeds it has failed.
         environment: variables in addition to those of the setting.
-        alone: no other step of the stage runs at the same time.
-        read: makes an outcome from the finished process.
+        alone: if True, no other step of the stage runs at the same time.
+        read: function that returns the outcome of the finished process.
     """
 
     name: str
@@ -80,12 +80,12 @@ class Stage:
     Args:
         name: for ``--stages`` and the result file.
         title: heading on the page.
-        steps: the steps for a setting.
-        missing: what the machine lacks for the stage, one sentence each.
+        steps: function that returns the steps for a setting.
+        missing: function that returns what the machine lacks for the stage, one sentence each.
         jobs: number of steps that run at the same time on a GPU; an emulated GPU runs one.
-        in_order: a step that does not pass ends the stage.
-        emulated: the emulated GPU can run the stage.
-        report: Markdown lines for the page from the outcomes of the steps, instead of a table of the steps.
+        in_order: if True, a step that does not pass ends the stage.
+        emulated: True if the emulated GPU can run the stage.
+        report: function that returns Markdown lines for the outcomes of the steps. None means a table of the steps.
     """
 
     name: str

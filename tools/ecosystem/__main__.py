@@ -1,6 +1,6 @@
 """``python -m tools.ecosystem [LIBRARY ...]``: libraries written for PyTorch, on PyTorch and on flambeau.
 
-Prints a line for each case: how far the results are from each other, and how the times compare.
+Prints a line for each case, with the difference between the results and the times on both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PROGRAMS = Path(__file__).with_name("programs")
 
 
 def main() -> int:
-    """Run the chosen programs; the exit status says whether all cases agree."""
+    """Run the chosen programs. Return exit status 0 if all cases agree, otherwise 1."""
     everything = sorted(path.stem for path in PROGRAMS.glob("[!_]*.py"))
     parser = argparse.ArgumentParser(prog="ecosystem", description=__doc__)
     parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=f"of {', '.join(everything)}; all by default")

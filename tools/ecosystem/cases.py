@@ -1,4 +1,4 @@
-"""Parameters and inputs that are the same on PyTorch and on flambeau: drawn from NumPy."""
+"""Parameters and inputs that are the same on PyTorch and on flambeau, because NumPy draws them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def fill(model: M, seed: int = 0) -> M:
         generator = np.random.default_rng(zlib.crc32(name.encode()) + seed)
         values = generator.standard_normal(tuple(tensor.shape))
         if tensor.requires_grad:
-            # Matrices keep the scale of what goes through them; vectors are biases and gains.
+            # Matrices are scaled to preserve the scale of activations. Vectors are biases and gains.
             values = values / np.sqrt(max(1, values.size // max(1, len(values)))) if tensor.dim() > 1 else 0.1 * values
             values += tensor.dim() == 1 and name.endswith("weight")
         elif name.endswith("running_var"):

@@ -12,7 +12,7 @@ from tools.ecosystem.worker import Outcome
 
 
 def tolerance(library: str) -> float:
-    """``TOLERANCE`` of a program, which is read and not run: it would import its library."""
+    """Return the value of ``TOLERANCE`` in a program by parsing it, because importing it would import its library."""
     tree = ast.parse(Path(__file__).with_name("programs").joinpath(f"{library}.py").read_text())
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TOLERANCE":

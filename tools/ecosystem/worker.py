@@ -1,6 +1,6 @@
 """``python -m tools.ecosystem.worker FRAMEWORK LIBRARY FILE [REGEX]``: run a library's cases.
 
-Their results are written to the file, a pickled dictionary from the cases' names to outcomes.
+The worker writes a pickled dictionary from the names of the cases to their outcomes to the file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-Outcome = dict[str, Any]  # "values" by their paths in what was returned, "seconds", or an "error"
+Outcome = dict[str, Any]  # "values" by their paths in the result, and "seconds"; or an "error"
 
 
 def plain(value: Any, path: str = "") -> dict[str, Any]:
@@ -61,10 +61,10 @@ def outcome(case: Callable[[], Any]) -> Outcome:
 
 
 def declare_operators_of_torchvision() -> None:
-    """Let torchvision be imported although its compiled part does not load.
+    """Declare the operators that torchvision needs for its import if its compiled part cannot be loaded.
 
     The torchvision on PyPI is built for CUDA, and its compiled part does not load with PyTorch's CPU build. Its Python
-    part works without, but registers shapes for two operators, which therefore have to exist.
+    part works without it, but registers shape functions for two operators, which therefore have to exist.
     """
     import torch
 
@@ -78,7 +78,7 @@ def declare_operators_of_torchvision() -> None:
 
 
 def main(framework: str, library: str, file: str, pattern: str = "") -> None:
-    warnings.simplefilter("ignore")  # the libraries' own, of what they will change
+    warnings.simplefilter("ignore")  # mostly deprecation warnings of the libraries
     if framework == "flambeau":
         import flambeau.torch
 

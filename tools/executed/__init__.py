@@ -1,1 +1,1 @@
-"""Records of which tests ran in which session, and the check that each ran in one."""
+"""Records of the tests that ran in each session, and a check that every test ran in at least one session."""

@@ -25,7 +25,7 @@ def test_files() -> list[str]:
 
 
 def unexecuted(record: Record, files: list[str]) -> dict[str, str]:
-    """Return the tests that ran in no session, each with the reason of its last skip."""
+    """Return the tests that ran in no session, each with the reason why it was last skipped."""
     skipped = {test: reason for test, reason in record.items() if reason is not None}
     collected = {test.partition("::")[0] for test, reason in record.items() if "::" in test}
     found = {test: reason for test, reason in skipped.items() if "::" in test or test not in collected}
@@ -34,7 +34,7 @@ def unexecuted(record: Record, files: list[str]) -> dict[str, str]:
 
 
 def matches(test: str, pattern: str) -> bool:
-    """Match a test, or the file of tests that it is in, against a pattern without parameters."""
+    """Return True if a pattern matches a test, without its parameters, or the path of its file."""
     function = test.partition("[")[0]
     return fnmatchcase(function, pattern) or fnmatchcase(function.partition("::")[0], pattern)
 

@@ -1,8 +1,9 @@
 """Pytest options that record which tests ran, and choose those that ran in no other session.
 
-``--record-executed FILE`` writes a JSON object of all collected tests: null for a test that ran, otherwise why it was
-skipped. A module that is skipped as a whole appears under its path. FILE with the suffix ``.failed`` lists the
-failures, one in a line. ``--not-executed-in FOLDER`` deselects the tests that ran according to the records in a folder.
+``--record-executed FILE`` writes a JSON object that maps each collected test to null if it ran, otherwise to the reason
+why it was skipped. A module that is skipped as a whole appears under its path. FILE with the suffix ``.failed`` lists
+the failures, one per line. ``--not-executed-in FOLDER`` deselects the tests that ran according to the records in a
+folder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records of tests: None for a test that ran, otherwise the reason why it was skipped."""
+"""Records of tests, which map each test to None if it ran, otherwise to the reason why it was skipped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Record = dict[str, str | None]
 
 
 def read(folder: Path) -> Record:
-    """Merge the records in a folder: a test that ran in one of them ran."""
+    """Merge the records in a folder. A test counts as run if it ran in one of them."""
     merged: Record = {}
     for path in sorted(folder.glob("*.json")):
         for test, reason in json.loads(path.read_text()).items():

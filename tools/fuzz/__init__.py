@@ -1,1 +1,1 @@
-"""Calls every operator with hostile arguments for as long as one likes, and says how to repeat what went wrong."""
+"""Call every operator with hostile arguments, for any length of time, and print commands that repeat the failures."""

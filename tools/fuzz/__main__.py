@@ -1,7 +1,7 @@
 """Run hostile calls with one seed after another: ``python -m tools.fuzz [--calls-of operators layers programs]``.
 
-The targets are dealt to processes. One that fails is printed with the command that makes the call again, and the rest
-of its share goes on in another process.
+The targets are divided among processes. If a target fails, the tool prints the command that repeats the call, and tests
+the remaining targets of the process in another one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = Path(__file__).resolve().parents[2] / "packages"
-# The script that makes the calls, and how it lists its targets.
+# The script that makes the calls, and a statement that lists its targets.
 SCRIPTS = {
     "operators": (
         PACKAGES / "tensor-core/tests/hostile.py",
@@ -30,11 +30,11 @@ SCRIPTS = {
         "import hostile_programs; names = [*hostile_programs.TARGETS]",
     ),
 }
-SHARE = 40  # targets a process
+SHARE = 40  # targets per process
 
 
 def names(kind: str) -> list[str]:
-    """Return the names of everything that a script attacks."""
+    """Return the names of all targets of a script."""
     script, listing = SCRIPTS[kind]
     code = f"import json; {listing}; print(json.dumps(names))"
     listed = subprocess.run([sys.executable, "-c", code], cwd=script.parent, capture_output=True, text=True, check=True)
@@ -44,7 +44,7 @@ def names(kind: str) -> list[str]:
 
 @dataclass
 class Attack:
-    """One process of calls after another, until a share of the targets is through."""
+    """Settings of the calls, and methods that make the calls of a share of the targets in separate processes."""
 
     script: Path
     seed: int
@@ -55,7 +55,7 @@ class Attack:
     options: list[str]  # options of the script
 
     def process(self, share: list[str], folder: Path) -> str | None:
-        """Run until the share is through (None) or a call fails (its description)."""
+        """Call the targets in one process. Return None if all succeed, or a description of the first failure."""
         journal, errors = folder / "journal", folder / "errors"
         journal.write_text("")
         command = [sys.executable, str(self.script), "--journal", str(journal), "--seed", str(self.seed)]
@@ -77,7 +77,7 @@ class Attack:
         return f"exit code {running.returncode}\n{errors.read_text()[-6000:]}" if running.returncode else None
 
     def share(self, share: list[str]) -> list[str]:
-        """Return the failures of a share's targets, each with the command that shows it."""
+        """Call the targets, in a new process after each failure. Return the failures with commands that repeat them."""
         found = []
         with tempfile.TemporaryDirectory() as folder:
             while share and time.monotonic() < self.end:
@@ -119,7 +119,7 @@ def main() -> int:
     chosen = {kind: [name for name in names(kind) if not o.only or o.only in name] for kind in o.calls_of}
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         while time.monotonic() < end and seed < o.seed + o.seeds:
-            for kind in sorted(chosen, key=lambda kind: len(chosen[kind])):  # the last is the first to be cut short
+            for kind in sorted(chosen, key=lambda kind: len(chosen[kind])):  # the time limit may skip the last kinds
                 options = ["--device", o.device, *(["--way", o.way] if kind == "operators" else [])]
                 attack = Attack(SCRIPTS[kind][0], seed, o.calls, o.memory, o.patience, end, options)
                 shares = [chosen[kind][i : i + SHARE] for i in range(0, len(chosen[kind]), SHARE)]

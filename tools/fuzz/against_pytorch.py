@@ -26,7 +26,7 @@ def names(python: str) -> list[str]:
 
 
 def outcomes(python: str, library: str, name: str, o: argparse.Namespace) -> dict[int, Outcome]:
-    """Return what the calls of a target gave, without those that end the process or do not end."""
+    """Return the outcomes of a target's calls by number, except for calls that crash or exceed the time limit."""
     with tempfile.TemporaryDirectory() as folder:
         file, journal = Path(folder) / "outcomes", Path(folder) / "journal"
         first = 0

@@ -1,1 +1,1 @@
-"""docs/checks.toml: when the sessions outside CI last ran."""
+"""Dates and results of the sessions outside CI, recorded in docs/checks.toml."""

@@ -1,6 +1,6 @@
-"""Note in docs/checks.toml that a session ran: ``python -m tools.last_runs SESSION RESULT REQUIREMENT...``.
+"""Record in docs/checks.toml that a session ran: ``python -m tools.last_runs SESSION RESULT REQUIREMENT...``.
 
-The entry holds the date, the commit, the result, and the installed versions of the requirements.
+The entry contains the date, the commit, the result, and the installed versions of the requirements.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""``python -m tools.parity``: flambeau against PyTorch's operator table.
+"""``python -m tools.parity``: compare flambeau with PyTorch over PyTorch's operator table.
 
-Prints a line for each variant, the failing cells with a message each, and the share of cells that pass.
+Prints a line for each variant, the failing cells with a message each, and the percentage of cells that pass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tools.parity.scope import DTYPES, OUT_OF_SCOPE, reason_to_skip, title
 
 
 def main() -> int:
-    """Run the chosen part of the table; the exit status says whether enough of it passes."""
+    """Run the chosen part of the table. Return exit status 0 if enough cells pass, otherwise 1."""
     parser = argparse.ArgumentParser(prog="parity", description=__doc__)
     parser.add_argument("-k", default="", metavar="REGEX", help="only the variants whose name matches")
     parser.add_argument("--dtypes", default=",".join(DTYPES), help="only these, separated by commas")
@@ -67,7 +67,7 @@ def walk(options: argparse.Namespace) -> list[Cell]:
 
 
 def watched(cells: Iterator[Cell], op: Any, dtype: str) -> Iterator[Cell]:
-    """Yield the cells, or a failing one if the table cannot be read."""
+    """Yield the cells, or a failing cell if PyTorch cannot create the samples."""
     try:
         yield from cells
     except Exception:

@@ -1,4 +1,4 @@
-"""Values from PyTorch to flambeau and back."""
+"""Conversion of values between PyTorch and flambeau."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Rebuild = Callable[[Any], Any]
 
 
 def to_flambeau(value: Any, rebind: Rebuild, copy: bool = False) -> Any:
-    """Convert a sample's argument to flambeau; ``rebind`` converts functions. Strides are kept unless copied."""
+    """Convert a sample's argument to flambeau. ``rebind`` converts functions. Without ``copy``, strides are kept."""
     if isinstance(value, torch.Tensor):
         return tensor_to_flambeau(value, copy)
     if isinstance(value, torch.dtype):

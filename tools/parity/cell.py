@@ -19,7 +19,7 @@ FURTHER_KINDS = ("forward_ad", "autocast", "meta", "cuda")  # run only on reques
 
 @dataclass
 class Cell:
-    """Outcome of one check: passed if it ran at least one sample without a failure."""
+    """Outcome of one check. It passed if at least one sample ran and no sample failed."""
 
     variant: str
     dtype: str

@@ -1,4 +1,4 @@
-"""A row of the table: the checks of one variant in one dtype, over all of its samples."""
+"""A row of the parity table: the checks of one variant in one dtype, over all of its samples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Variant:
         self.values = not is_uninitialised(op)
 
     def cells(self) -> Iterator[Cell]:
-        """Yield every cell of the variant in this dtype that PyTorch itself passes."""
+        """Yield the cells of the variant in this dtype, for the checks that PyTorch itself passes."""
         if "forward" in self.kinds:
             yield from self._calls("forward", self.call, self.op.name)
         if "method" in self.kinds and (method := self.op.get_method()):
@@ -72,7 +72,7 @@ class Variant:
 
     def _forward_ad(self) -> Iterator[Cell]:
         cell = Cell(title(self.op), self.dtype, "forward_ad")
-        wrapper = self.op.gradcheck_wrapper  # keeps symmetric what has to be
+        wrapper = self.op.gradcheck_wrapper  # keeps inputs symmetric if the operator requires it
         call = functools.partial(wrapper, self.call)
         counterpart = functools.partial(rebind(wrapper), rebind(self.call, self.op.name))
         for sample in self.samples(requires_grad=True):
@@ -103,7 +103,7 @@ class Variant:
             yield from itertools.islice(samples, self.limit)
 
     def _expected(self, call: Any, sample: Any, changes: bool) -> tuple[Any, bool] | None:
-        """PyTorch's result and whether it is the same for another seed; None where PyTorch rejects."""
+        """Return PyTorch's result, and True if no seed changes it. Return None if PyTorch raises an error."""
         try:
             first = seeded(call, *arguments(sample, changes), **sample.kwargs)
             others = []
@@ -164,7 +164,7 @@ class Variant:
         return problem and self._ties(sample, result, got, problem)
 
     def _processed(self, sample: Any, result: Any, got: Any, same: bool) -> str | None:
-        """Return the difference without undetermined parts, such as the signs of eigenvectors."""
+        """Return the difference between the results without undetermined parts, such as the signs of eigenvectors."""
         process = sample.output_process_fn_grad
         return difference(process(result), rebind(process)(got), values=same)
 
@@ -246,7 +246,7 @@ class Variant:
         yield from (cell for cell in (first, second) if cell.samples)
 
     def _checks(self, kind: str, check: Callable[..., bool]) -> Iterator[Cell]:
-        """Flambeau's derivatives against finite differences, in the fast mode and by PyTorch's tolerances."""
+        """Yield a cell that checks flambeau's derivatives by finite differences, with ``check``, such as gradcheck."""
         cell = Cell(title(self.op), self.dtype, kind)
         for sample in self.samples(requires_grad=True):
             if self._expected(self.call, sample, False) is None:

@@ -1,4 +1,4 @@
-"""When two results are the same."""
+"""Comparison of a result with PyTorch's."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def name_of(dtype: Any) -> str:
 
 
 def difference(expected: Any, got: Any, exact: Any = None, values: bool = True) -> str | None:
-    """Return a description of the difference, or None.
+    """Return a description of the difference between PyTorch's result and flambeau's, or None if they are equal.
 
-    ``exact`` is the result in double precision: a result that is not within PyTorch's bounds of PyTorch's is right
-    as well if it is no more than twice as far from the exact one as PyTorch's is.
+    ``exact`` is the result in double precision. A result that differs from PyTorch's by more than PyTorch's tolerances
+    is accepted if its error is at most twice the error of PyTorch's result.
     """
     wanted, given = flat(expected), flat(got)
     if len(wanted) != len(given):

@@ -1,4 +1,4 @@
-"""First and second derivatives of a sample, by either library."""
+"""First and second derivatives of a sample, computed with either library."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _present(gradients: Any) -> list[Any]:
 
 
 def without_zeros(wanted: list[Any], given: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Return the gradients; None in one library and zeros in the other count as equal."""
+    """Return both lists of gradients. Pairs that are None or zeros in both libraries become a common marker."""
     pairs = [(NONE, NONE) if _is_nothing(a) and _is_nothing(b) else (a, b) for a, b in zip(wanted, given, strict=True)]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
@@ -62,7 +62,7 @@ def _differentiable(t: Any) -> bool:
 
 
 def _directions(tensors: list[Any], library: Any, seed: int) -> list[Any]:
-    """Random tensors like some, the same for both libraries."""
+    """Return random tensors with the shapes and dtypes of ``tensors``. Both libraries get the same values."""
     generator = torch.Generator().manual_seed(seed)
     out = []
     for t in tensors:

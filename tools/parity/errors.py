@@ -29,7 +29,7 @@ def errors(op: Any) -> Iterator[Cell]:
         try:
             args = [to_flambeau(a, rebind, copy=True) for a in (sample.input, *sample.args)]
             kwargs = to_flambeau(sample.kwargs, rebind)
-        except (TypeError, ValueError):  # no tensor of flambeau's is like this: on another device, of 65 dimensions
+        except (TypeError, ValueError):  # flambeau has no such tensor, for example with 65 dimensions
             cell.samples -= 1
             continue
         try:

@@ -48,7 +48,7 @@ def meta_differs(counterpart: Any, sample: Any) -> str | None:
 def cuda_differs(counterpart: Any, sample: Any) -> str | None:
     """Return how results and gradients on a GPU (or the emulated one) differ from those on the CPU.
 
-    Samples that name a device are left out.
+    Samples that name a device are skipped.
     """
     if "device" in sample.kwargs or (isinstance(sample.input, (list, tuple)) and not sample.input):
         raise LookupError
@@ -92,7 +92,7 @@ def _geometry(result: Any) -> list[tuple[tuple[int, ...], str]]:
 
 
 def _on(value: Any, device: str, leaves: list[Any] | None = None) -> Any:
-    """Move tensors to a device. Tensors that can have a gradient are computed from leaves, which join ``leaves``."""
+    """Move tensors to a device. With ``leaves``, compute differentiable tensors from new leaves and add these to it."""
     if isinstance(value, fb.Tensor):
         moved = value.detach().to(device)
         if leaves is None or moved.dtype != fb.float64:

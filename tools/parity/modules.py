@@ -26,7 +26,7 @@ from tools.parity.compare import difference
 from tools.parity.rebind import rebind
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # what PyTorch's test modules do on import is theirs
+    warnings.simplefilter("ignore")  # PyTorch's test modules warn on import
     from torch.testing._internal.common_modules import ModuleInfo, ModuleInput, module_db
 
 KINDS = ("exists", "repr", "keys", "forward", "gradient", "parameters", "state", "initial")
@@ -70,7 +70,7 @@ SIGNIFICANCE = 1e-4
 
 
 def main() -> int:
-    """Run the chosen part of the table; the exit status says whether enough of it passes."""
+    """Run the chosen part of the table. Return exit status 0 if enough cells pass, otherwise 1."""
     parser = argparse.ArgumentParser(prog="parity.modules", description=__doc__)
     parser.add_argument("-k", default="", metavar="REGEX", help="only the classes whose name matches")
     parser.add_argument("--at-least", type=float, default=0, metavar="PERCENT", help="fail below this share of cells")
@@ -117,7 +117,7 @@ def compared(info: ModuleInfo, mode: str) -> Iterator[Cell]:
 
 
 def problems(info: ModuleInfo, sample: ModuleInput, training: bool) -> Iterator[tuple[str, str | None]]:
-    """Yield the result of each kind of check of a sample: a message, or None if both libraries agree."""
+    """Run the checks of a sample. Yield the kind of each check, and a message or None if both libraries agree."""
     made = sample.constructor_input
     theirs = seeded(info.module_cls, *made.args, **made.kwargs).to(torch.float64).train(training)
     first = sample.forward_input

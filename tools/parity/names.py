@@ -1,6 +1,6 @@
-"""``python -m tools.parity.names``: which names of PyTorch's modules resolve under the alias ``torch``.
+"""``python -m tools.parity.names``: report which names of PyTorch's modules resolve under the alias ``torch``.
 
-With ``--write`` it reads PyTorch and writes its interface into packages/torch, for ``flambeau.torch._interface``.
+With ``--write``, read PyTorch and write its interface into packages/torch, for ``flambeau.torch._interface``.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _modules() -> Iterator[ModuleType]:
 
 
 def _home(value: Any) -> str | None:
-    """Return the name of the module that a value says it is defined in."""
+    """Return the name of the module in which an object is defined according to its attributes, or None."""
     with contextlib.suppress(Exception):  # some objects define every attribute
         home = value.__name__ if isinstance(value, ModuleType) else value.__module__
         return home if isinstance(home, str) else None
@@ -139,7 +139,11 @@ def _home(value: Any) -> str | None:
 
 
 def _names(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """Yield the names of a module: of its ``__all__``, or those defined in it or in C++; of a private one, all."""
+    """Yield the names of a module and their values.
+
+    For a public module, these are the names in its ``__all__`` or the names without an underscore that it defines, and
+    for a private module, all names that it defines.
+    """
     public = is_public(module.__name__)
     listed = vars(module).get("__all__") if public else None
     for name in sorted(vars(module) if listed is None else set(listed)):
@@ -152,7 +156,7 @@ def _names(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 def _is_own(module: ModuleType, value: Any) -> bool:
-    """Return whether a module defines a value, itself, in C++ or, if it is a package, below."""
+    """Return True if a module defines a value: in Python, in C++ or, for a package, in one of its submodules."""
     home = _home(value)
     if isinstance(value, ModuleType) or type(value).__module__ == "typing":
         return False
@@ -173,7 +177,7 @@ def _line(module: ModuleType) -> str:
 
 
 def write() -> None:
-    """Write PyTorch's interface into the file that flambeau-torch brings."""
+    """Write PyTorch's interface into the file that flambeau-torch contains."""
     warnings.simplefilter("ignore")
     lines = set()
     for module in _modules():
@@ -189,7 +193,7 @@ def write() -> None:
 def check(verbose: bool, at_least: float) -> bool:
     """Print how many names of PyTorch's modules resolve under the alias, and how many of these are implemented.
 
-    Returns whether the percentage of the documented names that resolve is large enough.
+    Return True if the percentage of the documented names that resolve is at least ``at_least``.
     """
     warnings.simplefilter("ignore")
     import flambeau.torch

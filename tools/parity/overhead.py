@@ -1,7 +1,7 @@
-"""``python -m tools.parity.overhead``: what a small call costs, as a ratio to PyTorch, for every operator of the table.
+"""``python -m tools.parity.overhead``: measure the time of a small call of every operator, as a ratio to PyTorch.
 
-Each variant is called with the smallest of its sample inputs, or with a smaller one where that is hundreds of results
-to compute, alternately in both libraries; the quickest batch counts, less what the loop around the calls takes.
+Each variant is called with its smallest sample input, or with a smaller one if that would compute hundreds of results.
+The calls alternate between the libraries. The time is that of the fastest batch, minus the time of an empty loop.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from tools.parity.rebind import rebind
 from tools.parity.scope import reason_to_skip, title
 
 BATCH = 2e-3  # seconds
-SMALL = 4096  # numbers in a sample's tensors, at most
+SMALL = 4096  # largest number of elements in a sample's tensors
 FEW = 16  # elements for an elementwise operator; for hundreds, the computation would dominate
-# The shapes of the tensors for others whose smallest sample is too large.
+# The shapes of the tensors for other operators whose smallest sample is too large.
 SMALLER = {"grid_sampler_2d": ((1, 2, 3, 3), (1, 2, 2, 2))}
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("-k", default="", metavar="REGEX", help="only the variants whose name matches")
     parser.add_argument("--batches", type=int, default=9, help="batches of each library")
     options = parser.parse_args()
-    torch.set_num_threads(1)  # PyTorch's quickest for small calls
+    torch.set_num_threads(1)  # PyTorch is fastest with one thread for small calls
     chosen = [op for op in op_db if re.search(options.k, title(op)) and not reason_to_skip(op)]
     rows = [row for op in tqdm(chosen, disable=None, leave=False) if (row := measured(op, options.batches))]
     for ratio, name, ours, theirs in sorted(rows, reverse=True):
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def measured(op: Any, batches: int) -> tuple[float, str, float, float] | None:
-    """Ratio, name and both times; None where either cannot be called."""
+    """Return the ratio, the name and both times in seconds, or None if one library cannot be called."""
     dtypes = op.supported_dtypes("cpu")
     if not dtypes:
         return None
@@ -71,7 +71,7 @@ def measured(op: Any, batches: int) -> tuple[float, str, float, float] | None:
 
 
 def without_seed(function: Any, sample: Any) -> tuple[Any, list[Any], dict[str, Any]]:
-    """Return the call that a function of the table makes after seeding PyTorch's generator, or its own call."""
+    """Return the call that a function of the table makes, without its seeding of PyTorch's generator."""
     args = [sample.input, *sample.args]
     code = getattr(function, "__code__", None)
     if code is None or "wrapper_set_seed" not in code.co_names:
@@ -81,7 +81,7 @@ def without_seed(function: Any, sample: Any) -> tuple[Any, list[Any], dict[str, 
 
 
 def smallest_first(op: Any, dtype: torch.dtype) -> Iterator[Any]:
-    """Return the small, non-empty sample inputs, the smallest first."""
+    """Yield the small, non-empty sample inputs, the smallest first."""
     samples = []
     with contextlib.suppress(Exception):
         samples = list(op.sample_inputs("cpu", dtype))
@@ -109,7 +109,10 @@ def statement(call: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> 
 
 
 def by_turns(name: str, ours: timeit.Timer, theirs: timeit.Timer, batches: int) -> tuple[float, str, float, float]:
-    """Return the fastest batch of each library, measured in alternation and corrected by an empty loop."""
+    """Time both libraries in alternation. Return the ratio, the name and the times of the fastest batches per call.
+
+    The time of an empty loop is subtracted.
+    """
     timers = (ours, theirs, timeit.Timer())
     best = [float("inf")] * 3
     counts = [repeats(timer) for timer in timers]

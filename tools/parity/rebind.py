@@ -1,7 +1,7 @@
-"""From a callable of PyTorch's to the same one of flambeau's.
+"""Conversion of PyTorch's callables to flambeau's.
 
-A function of PyTorch's interface is looked up by its path. A function of the table's own (a lambda around several
-calls, say) is made again from its code, with ``torch`` meaning flambeau.
+A function of PyTorch's interface is looked up by its path. A function that PyTorch's table defines, such as a lambda
+with several calls, is created again from its code, with ``torch`` replaced by flambeau.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MODULES = {
 
 
 class MissingError(AttributeError):
-    """flambeau has no such name."""
+    """Error for a name that flambeau does not have."""
 
 
 def find(path: str) -> Any:
@@ -51,12 +51,12 @@ def _paths() -> Iterator[tuple[Any, str]]:
                     yield getattr(module, name, None), f"{prefix}.{name}".strip(".")
 
 
-_NAMED = list(_paths())  # keeps them alive, so that an address is one object's
+_NAMED = list(_paths())  # keeps the objects alive, so that their ids stay unique
 _PATH_OF = {id(value): path for value, path in reversed(_NAMED)}
 
 
 def rebind(value: Any, name: str | None = None) -> Any:
-    """Flambeau's counterpart of a callable; ``name`` is where to look if the callable itself does not say."""
+    """Return flambeau's counterpart of a callable. ``name`` is its path in case the callable does not determine it."""
     if id(value) in _PATH_OF and callable(value):
         return find(_PATH_OF[id(value)])
     if isinstance(value, types.FunctionType) and "torch" in (value.__module__ or ""):
@@ -87,7 +87,7 @@ def _remade(function: types.FunctionType) -> types.FunctionType:
     cells = tuple(types.CellType() for _ in function.__closure__ or ())
     made = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
     made.__kwdefaults__ = function.__kwdefaults__
-    _MADE[function] = made  # before looking inside: functions call each other
+    _MADE[function] = made  # stored before its contents are converted, because functions can call each other
     for used in _names(function.__code__):
         if used in function.__globals__:
             scope[used] = _inner(function.__globals__[used])

@@ -1,4 +1,4 @@
-"""The table of what passed."""
+"""Report of the cells that passed and failed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MARKS = {
 
 
 def table(cells: list[Cell]) -> str:
-    """Return a line for each variant with the letters of the kinds that failed per dtype; a dot if all passed."""
+    """Return a line for each variant, with the letters of the kinds that failed per dtype, or a dot if all passed."""
     rows: dict[str, dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         rows[cell.variant][cell.dtype].append(cell)
@@ -49,7 +49,7 @@ def failures(cells: list[Cell], each: int = 1) -> str:
 
 
 def summary(cells: list[Cell], kinds: Sequence[str] = (*KINDS, *FURTHER_KINDS)) -> str:
-    """Return the numbers of passing cells, of each kind and in total."""
+    """Return the numbers of passing cells for each kind and in total."""
     lines = []
     for kind in (*kinds, "all"):
         own = [c for c in cells if kind in (c.kind, "all")]

@@ -1,8 +1,7 @@
-"""``python -m tools.parity.schemas --write``: PyTorch's schemas of the operators that flambeau has.
+"""``python -m tools.parity.schemas``: compare the stored schemas of operators with PyTorch's, or ``--write`` them.
 
-It reads them from PyTorch and writes ``aten_schemas.txt`` into packages/autograd, for
-``flambeau.library._aten_schemas``.
-Without ``--write`` it prints which lines of that file PyTorch no longer has.
+The file is ``aten_schemas.txt`` in packages/autograd, for ``flambeau.library._aten_schemas``. It has PyTorch's schemas
+of the operators that flambeau has. Without ``--write``, print the lines of the file that PyTorch no longer has.
 """
 
 from __future__ import annotations

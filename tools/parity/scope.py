@@ -1,4 +1,4 @@
-"""Which of the table's operators count, and which do not, with the reason."""
+"""Selection of the operators in PyTorch's table: those that are skipped, with the reasons."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DTYPES = (
     "bfloat16",
 )
 
-# The beginning of a name (or variant), and why nothing of it counts.
+# Prefixes of the names of operators or variants that are skipped, with the reasons.
 OUT_OF_SCOPE = {
     "_": "private to PyTorch",
     "torch.ops.": "PyTorch's internal operator namespace",

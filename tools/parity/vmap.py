@@ -1,7 +1,7 @@
 """``python -m tools.parity.vmap``: vmap of every operator of PyTorch's table against a plain loop over the batch.
 
-The samples are PyTorch's; the truth is flambeau's own operator, called once for each element. Prints for each variant
-how its batches were computed: by a rule, by the fallback that loops, or not at all, with the refusal.
+The samples are PyTorch's. The reference is flambeau's own operator, called once for each element. The program prints
+how the batches of each variant were computed: by a rule, by the fallback that loops, or not at all, with the error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RULE, FALLBACK, REFUSED, WRONG = "rule", "fallback", "refused", "wrong"
 
 
 def main() -> int:
-    """Run the chosen part of the table; fails if a batch gives other values than the loop."""
+    """Run the chosen part of the table. Return exit status 1 if a batch differs from the loop, otherwise 0."""
     parser = argparse.ArgumentParser(prog="parity.vmap", description=__doc__)
     parser.add_argument("-k", default="", metavar="REGEX", help="only the variants whose name matches")
     parser.add_argument("--samples", type=int, default=12, help="at most so many samples a variant")
@@ -60,7 +60,7 @@ def _worst(counts: Counter[str]) -> str:
 
 
 def examined(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
-    """Return the number of batches of a variant by method, and the messages about errors and rejections."""
+    """Return the number of batches of a variant for each method of computation, and the distinct messages."""
     counts: Counter[str] = Counter()
     messages: list[str] = []
     supported = {str(d).removeprefix("torch.") for d in op.supported_dtypes("cpu")}
@@ -85,7 +85,7 @@ def examined(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
 
 
 def _batches(form: Callable[..., Any], sample: Any, known: bool) -> Iterator[tuple[str, str]]:
-    """Try every choice of batched arguments."""
+    """Yield, for several choices of batched arguments, the method of computation and a message."""
     arguments = to_flambeau(((sample.input, *sample.args), sample.kwargs), rebind, copy=True)
     leaves, rebuild = _taken_apart(arguments)
     process = rebind(sample.output_process_fn_grad)
@@ -127,7 +127,7 @@ def _taken_apart(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
 
 
 def _batch(t: fb.Tensor, seed: int) -> list[fb.Tensor]:
-    """Return several variants of a tensor: scaled for floating dtypes, rolled for integers such as indices."""
+    """Return the elements of a batch: a tensor scaled in several ways, or rolled for integers such as indices."""
     t = t.detach()
     if t.dtype.is_floating_point or t.dtype.is_complex:
         return [t * (1 - 0.07 * i) for i in range(SIZE)]
@@ -141,7 +141,7 @@ def _compared(
         with quiet():
             expected = [_alone(call, elements) for elements in zip(*batches, strict=True)]
             others = [_alone(call, [b[0] for b in batches], seed) for seed in range(1, 5)]
-    except Exception:  # the operator takes none of this
+    except Exception:  # the operator rejects these arguments
         return None
     if not expected[0]:
         return None
@@ -169,14 +169,14 @@ def _compared(
 
 
 def _forget_warnings() -> None:
-    """Clear the operators that the fallback has warned about, so that every use warns."""
+    """Clear the list of operators that the fallback has warned about, so that every use warns again."""
     from flambeau.func import _fallback
 
     _fallback.warned.clear()
 
 
 def _alone(call: Callable[..., Any], elements: Any, seed: int = 0) -> list[fb.Tensor]:
-    """Return copies of the results for one element, which later calls do not overwrite."""
+    """Call the function for one element and return copies of the results, which later calls do not overwrite."""
     return [t.clone() for t in _seeded(call, *(e.clone() for e in elements), seed=seed)]
 
 

@@ -15,7 +15,7 @@ def main(names: list[str]) -> int:
     listed = subprocess.run(["git", "ls-files", *names], cwd=ROOT, capture_output=True, text=True, check=True)
     paths = [Path(name) for name in listed.stdout.splitlines() if (ROOT / name).exists()]
     phrases = avoided(GLOSSARY.read_text(encoding="utf-8"))
-    named = (GLOSSARY.relative_to(ROOT), Path("tools/prose"))  # they name the phrases
+    named = (GLOSSARY.relative_to(ROOT), Path("tools/prose"))  # these files contain the phrases
     checked = [path for path in paths if not any(path.is_relative_to(each) for each in named)]
     findings = [str(use) for path in checked for use in uses(path, phrases)]
     findings += [*imperfect(paths), *([] if names else undocumented())]

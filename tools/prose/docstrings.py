@@ -61,7 +61,7 @@ def _add_imported(found: dict[str, set[str]], importer: str, node: ast.ImportFro
     names = {alias.name for alias in node.names if not (alias.asname or alias.name).startswith("_")}
     if "*" in names:
         names = set(_listed(modules()[origin]))
-        for inner in modules()[origin].body:  # a facade of a facade
+        for inner in modules()[origin].body:  # modules that this facade re-exports in turn
             if isinstance(inner, ast.ImportFrom):
                 _add_imported(found, origin, inner)
     found.setdefault(origin, set()).update(names)

@@ -1,1 +1,1 @@
-"""The reference: a page for each module, made of what the registry says."""
+"""The API reference: a page for each module, generated from docstrings and the operator registry."""

@@ -1,4 +1,4 @@
-"""From a docstring to Markdown."""
+"""Conversion of docstrings to Markdown."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def blocks(lines: list[str]) -> Iterator[str]:
 
 
 def end_of(lines: list[str], position: int, continues: Any) -> int:
-    """Return the end of the lines from a position on for which a condition holds."""
+    """Return the end of the consecutive lines, from a position on, for which ``continues`` is true."""
     while position < len(lines) and continues(lines[position]):
         position += 1
     return position
@@ -62,7 +62,7 @@ def starts_block(line: str) -> bool:
 
 
 def section(title: str, text: str, lines: list[str]) -> str:
-    """Return a section: a list of what its lines describe, or a paragraph."""
+    """Return a section: a list of the items that its lines describe, or a paragraph."""
     body = textwrap.dedent("\n".join(lines)).strip("\n")
     if text or not body:
         return f"**{title}:** {escape(' '.join([text, *body.split()]).strip())}"
@@ -89,7 +89,7 @@ def fenced(language: str, lines: list[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text with Markdown's own code spans, and without any other markup by accident."""
+    """Convert a docstring's code spans to Markdown, and escape other characters that Markdown would interpret."""
     parts = CODE.split(text)
     return "".join(code_span(part) if i % 2 else re.sub(r"([*_<\[\]])", r"\\\1", part) for i, part in enumerate(parts))
 

@@ -22,7 +22,7 @@ FUNCTION = re.compile(r"<function (?:[\w.<>]*\.)?([\w<>]+) at 0x[0-9a-f]+>")
 
 @dataclass(frozen=True)
 class Entry:
-    """A documented object: its kind, its full name, how it is called, its documentation and its definition."""
+    """Documented object: its kind, full name, signature, documentation and place of definition."""
 
     kind: str
     name: str
@@ -33,7 +33,7 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """Return the name of the group of the definition."""
+        """Return the name of the group to which the entry belongs according to its place of definition."""
         return sources.family(self.source)
 
 
@@ -121,7 +121,7 @@ class Annotation:
 
 
 def unquoted(annotation: Any) -> Any:
-    """Return an annotation that is a string, as all are with ``from __future__ import annotations``, without quotes."""
+    """Remove the quotes of a string annotation, as all are with ``from __future__ import annotations``."""
     return Annotation(annotation) if isinstance(annotation, str) else annotation
 
 

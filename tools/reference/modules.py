@@ -66,7 +66,7 @@ def load(name: str) -> ModuleType:
 def public(module: ModuleType, homes: dict[int, str]) -> Iterator[tuple[str, Any]]:
     """Yield the public names of a module with their values, without submodules.
 
-    A module without ``__all__`` that implements what an outer module lists has no further public names.
+    A module without ``__all__`` whose objects an outer module lists has no further public names.
     """
     declared = getattr(module, "__all__", None)
     is_package = hasattr(module, "__path__")

@@ -1,4 +1,4 @@
-"""Where objects are defined: a file of the repository and a line."""
+"""Places of definition of objects: a file of the repository and a line."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def operators() -> dict[str, str]:
 
 
 def matches(files: Iterator[Path], pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:
-    """Yield the names that a pattern finds in files, and where."""
+    """Yield the names that a pattern finds in files, each with its location."""
     for path in sorted(files):
         if path.suffix in (".cpp", ".h", ".def"):
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -95,7 +95,7 @@ def matches(files: Iterator[Path], pattern: re.Pattern[str]) -> Iterator[tuple[s
 
 
 def python_operators() -> Iterator[tuple[str, str]]:
-    """Yield the names and aliases of the composite operators, with the place of each definition."""
+    """Yield the names and aliases of the operators in Python, each with the location of its definition."""
     for path in sorted((ROOT / "packages/tensor-core/python/flambeau/_operators").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):

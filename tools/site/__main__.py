@@ -51,7 +51,7 @@ def serve(source: Path, output: Path) -> None:
 
 
 def main(source: Path, output: Path, *commands: str) -> int:
-    """Build the site, then serve it if that is asked for."""
+    """Build the site, and serve it if ``commands`` contains ``serve``."""
     status = build(source, output)
     if "serve" in commands:
         serve(source, output)

@@ -40,7 +40,7 @@ MARKDOWN.add_render_rule("fence", code_block)
 
 
 class Api(SphinxDirective):
-    """An entry of the reference: ``{api} kind`` with a name, a signature, a source and a documentation."""
+    """Entry of the reference: ``{api} kind`` with a name, a signature, a source and a documentation."""
 
     required_arguments = 1
     has_content = True
@@ -121,14 +121,14 @@ def link_code(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def collapse(app: Sphinx, page: str, template: str, context: dict[str, Any], *_: Any) -> None:
-    """Expand only the branch of the current page in the side bar: links to every page would make each one large."""
+    """Expand only the branch of the current page in the side bar. Links to all pages would make each page large."""
     if "toctree" in context:
         complete = context["toctree"]
         context["toctree"] = lambda **options: complete(**{**options, "collapse": True})
 
 
 def give_levels(app: Sphinx, page: str, template: str, context: dict[str, Any], *_: Any) -> None:
-    """Give the captions of the side bar the level that ARIA requires of headings."""
+    """Add the heading level that ARIA requires to the captions of the side bar."""
     tree = context.get("furo_navigation_tree", "")
     context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
 

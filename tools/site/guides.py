@@ -1,4 +1,4 @@
-"""The pages that are files of the repository, copied for Sphinx: links to other files become links of the site."""
+"""Copies of the repository's pages for Sphinx, with links that lead to pages of the site."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PATTERNS = (
 )
 PAGES = [path for pattern in PATTERNS for path in sorted(ROOT.glob(pattern))]
 LINK = re.compile(r"(?<!\!)(\]\()(?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?(\))")
-# A comment of a page in place of which the site shows a table of another page, so that numbers stand in one file.
+# A comment that the site replaces by a table of another page, so that numbers are kept in one file.
 TABLE = re.compile(r'^<!-- table "([^"]+)" of (\S+) -->$', re.MULTILINE)
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
 
 def page_of(path: Path) -> str:
-    """Return the name of the page of a file: the README of the repository is the home page."""
+    """Return the page name of a file. The README of the repository is the home page."""
     name = path.relative_to(ROOT).with_suffix("").as_posix()
     return "index" if name == "README" else name
 
@@ -62,7 +62,7 @@ def write(path: Path, text: str) -> None:
 
 
 def page_text(path: Path, linked: set[str]) -> str:
-    """Return the text of a page for Sphinx, and note the files to which it links."""
+    """Return the text of a page for Sphinx, and add the files to which it links to ``linked``."""
     complete = TABLE.sub(lambda match: table(path.parent / match[2], match[1]), path.read_text(encoding="utf-8"))
     parts = FENCE.split(complete)
     text = "".join(
@@ -72,14 +72,14 @@ def page_text(path: Path, linked: set[str]) -> str:
 
 
 def table(page: Path, title: str) -> str:
-    """Return the table of a page whose first column has a title."""
+    """Return the table in a page whose first column has the heading ``title``."""
     lines = page.read_text(encoding="utf-8").splitlines()
     (start,) = (i for i, line in enumerate(lines) if line.startswith(f"| {title} |"))
     return "\n".join(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
 
 
 def new_link(page: Path, match: re.Match[str], linked: set[str]) -> str:
-    """Return a link of a page with its target in the site."""
+    """Return a link of a page with its target in the site. Add a target that is not a page to ``linked``."""
     target = (page.parent / match[2]).resolve()
     here = (ROOT / f"{page_of(page)}.md").parent
     if target.suffix == ".svg":  # an image, which is copied

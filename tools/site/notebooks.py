@@ -1,4 +1,4 @@
-"""Tutorials: their notebooks for download, where their outputs are cached, and formulas as MathML.
+"""Tutorials: notebooks for download, the cache of their outputs, and formulas as MathML.
 
 A tutorial is a notebook as text, with the front matter of jupytext. MyST-NB executes it and shows the outputs.
 """
@@ -32,7 +32,7 @@ def notebook(text: str) -> str:
     """Return a page as the JSON of a notebook without outputs; links to other pages become text."""
     converted = jupytext.reads(text, fmt="md:myst")
     for number, cell in enumerate(converted.cells):
-        cell.id = f"cell-{number}"  # jupytext draws them at random
+        cell.id = f"cell-{number}"  # jupytext would choose random ids
         if cell.cell_type == "markdown":
             cell.source = RELATIVE_LINK.sub(r"\1", cell.source)
     written: str = jupytext.writes(converted, fmt="ipynb")
@@ -48,7 +48,7 @@ def with_download(page: str, text: str) -> str:
 
 
 def outputs_folder(parent: Path) -> str:
-    """Return the folder that caches the outputs: another one for each version of the installed packages."""
+    """Return the folder that caches the outputs. It differs for each version of the installed packages."""
     installed = [each for each in distributions() if (each.name or "").startswith("flambeau")]
     records = sorted(each.read_text("RECORD") or "" for each in installed)
     return str(parent / f"outputs-{hashlib.sha256(''.join(records).encode()).hexdigest()[:16]}")

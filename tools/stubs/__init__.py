@@ -1,1 +1,1 @@
-"""Writes the type stub of flambeau's native module from its registry."""
+"""Write the type stub of flambeau's native module from its operator registry."""

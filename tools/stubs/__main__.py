@@ -1,4 +1,4 @@
-"""Write the stubs and the headers of operators, or with ``--check`` say whether they are what would be written.
+"""Write the stubs and the headers of operators, or with ``--check`` fail if a file is out of date.
 
 Run as ``python -m tools.stubs``.
 """

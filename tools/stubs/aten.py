@@ -95,14 +95,14 @@ def headers() -> dict[Path, str]:
 
 
 def text(includer: str, definitions: list[str]) -> str:
-    """Return a header: the definitions whose names the header that includes it does not have."""
+    """Return a header with the definitions, except for names that the including header ``includer`` already defines."""
     own = own_names((HEADERS / includer).read_text())
     kept = sorted({line for line in definitions if name_defined(line).removesuffix("_out") not in own})
     return "\n".join([WRITTEN + "// clang-format off", *kept, "// clang-format on\n"])
 
 
 def own_names(header: str) -> set[str]:
-    """Return the names of the functions that a header written by hand defines, itself or by a macro."""
+    """Return the names of the functions that a handwritten header defines, directly or by a macro."""
     defined = re.findall(r"^(?:inline |  (?=\w))[\w:<>, &*]*?\b(\w+)\([^;{]*(?:[;{]|$)", header, flags=re.MULTILINE)
     return {*defined, *re.findall(r"^FLAMBEAU_(?:EXTREME|SPREAD)\((\w+)\)", header, flags=re.MULTILINE)}
 
@@ -115,7 +115,7 @@ def name_defined(line: str) -> str:
 
 
 def default_of(value: ast.expr | None) -> str | None:
-    """Return a default as C++ writes it."""
+    """Return the default value of a parameter in C++ syntax."""
     if value is None:
         return None
     constant = ast.literal_eval(value)
@@ -131,7 +131,7 @@ def default_of(value: ast.expr | None) -> str | None:
 
 
 def cpp_type(kind: str, optional: bool) -> str | None:
-    """Return the C++ type of a parameter for its type in the stub; None if there is no such type."""
+    """Return the C++ type of a parameter, given its type in the stub, or None if there is no C++ equivalent."""
     if kind == "Generator | None":
         return "c10::nullopt_t"
     if (found := TYPES.get(kind)) is not None and not (optional and not found.endswith(("OptionalDims&", "::Dims"))):
@@ -143,7 +143,7 @@ def cpp_type(kind: str, optional: bool) -> str | None:
 
 
 def parameters(entry: dict[str, Any]) -> tuple[list[Parameter], list[str]] | None:
-    """Return the parameters and the names of keyword-only ones, or None if a type has no C++ equivalent."""
+    """Return the parameters and the names of the keyword-only ones, or None if a type has no C++ equivalent."""
     parsed = ast.parse(f"def {entry['signature']}: ...").body[0]
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args
@@ -169,7 +169,7 @@ def parameters(entry: dict[str, Any]) -> tuple[list[Parameter], list[str]] | Non
 
 
 def result_of(entry: dict[str, Any]) -> str | None:
-    """Return the C++ type of an operator's result; None if there is none."""
+    """Return the C++ type of an operator's result, or None if it has no C++ equivalent."""
     fields = getattr(_core._return_types.get(entry.get("attribute", entry["name"])), "__match_args__", ())
     if fields and (entry["result"] or "reference" not in entry):
         return f"detail::Tensors{len(fields)}"
@@ -214,7 +214,7 @@ def operands(row: dict[str, Any]) -> list[Parameter]:
 
 
 def functions_of(entry: dict[str, Any], name: str) -> Iterator[str]:
-    """Yield the functions of an operator: as ATen declares it, its in-place form and the one with out=."""
+    """Yield the functions of an operator: the one that ATen declares, its in-place form, and the one with ``out=``."""
     if not (entry["function"] or not entry["method"]) or name.endswith("_"):
         return
     described, result = parameters(entry), result_of(entry)
@@ -261,7 +261,7 @@ def methods_of(entry: dict[str, Any], name: str) -> Iterator[str]:
 
 
 def with_dtype(entry: dict[str, Any], name: str, own: list[Parameter], ending: str) -> Iterator[str]:
-    """Yield the overload of a reduction over all elements that is given a dtype alone."""
+    """Yield the overload of a reduction that reduces all elements and has a dtype as its only option."""
     names = [each.name for each in own]
     if names[1:2] == ["dim"] and names[-1] == "dtype" and own[1].default is not None and not entry["python"]:
         given = ", ".join(["*this" if ending else "self", *["c10::nullopt"] * (len(own) - 2), "dtype"])
@@ -271,7 +271,7 @@ def with_dtype(entry: dict[str, Any], name: str, own: list[Parameter], ending: s
 
 
 def factories(entry: dict[str, Any], name: str, own: list[Parameter]) -> Iterator[str]:
-    """Yield a function that makes tensors, with and without the parameters that have defaults."""
+    """Yield the overloads of a function that creates tensors, with and without the parameters that have defaults."""
     if "reference" not in entry:
         return
     method = entry["method"]
@@ -299,7 +299,7 @@ def factories(entry: dict[str, Any], name: str, own: list[Parameter]) -> Iterato
 
 
 def form(entry: dict[str, Any]) -> str:
-    """Return the macro that finds an operator's record, and the name that it finds."""
+    """Return the arguments that look up an operator's record: the macro for functions or methods, and the name."""
     alone = entry["method"] and not entry["function"]
     return f'FLAMBEAU_{"METHOD" if alone else "FUNCTION"}, "{entry["attribute"]}"'
 
@@ -321,5 +321,5 @@ def change(entry: dict[str, Any], self: str, names: str) -> str:
 
 
 def joined(own: list[Parameter]) -> str:
-    """Return parameters as a declaration lists them."""
+    """Return the text of a parameter list for a declaration."""
     return ", ".join(map(str, own))

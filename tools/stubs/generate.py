@@ -1,4 +1,4 @@
-"""Generate the text of the stubs: `classes.pyi.in` by hand, the registry's signatures typed by `types.toml`."""
+"""Generate the text of the stubs from the handwritten `classes.pyi.in`, the registry, and the types in `types.toml`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def stub() -> str:
 
 
 def stub_of_special() -> str:
-    """Return the text of ``special.pyi``, whose names the module finds in the registry when it is loaded."""
+    """Return the text of ``special.pyi``. The module itself gets its names from the registry when it is loaded."""
     native = {id(function): name for name, function in sorted(vars(_core).items())}
     names = {name: native[id(getattr(special, name))] for name in special.__all__}
     imported = sorted((attribute, name) for name, attribute in names.items())
@@ -65,7 +65,7 @@ def stub_of_special() -> str:
 
 
 def rows() -> Iterator[dict[str, Any]]:
-    """Yield the pointwise rows that no composite of the same name hides, in the form of the signatures."""
+    """Yield the pointwise rows as signatures, except for those that a composite operator of the same name replaces."""
     composites = {entry["name"] for entry in _core.signatures()}
     for row in _core.pointwise_rows():
         for name in (row["name"], *row["aliases"]):
@@ -89,7 +89,7 @@ def camel_case(name: str) -> str:
 
 
 def functions(entry: dict[str, Any]) -> Iterator[str]:
-    """Yield the function, if there is one that `classes.pyi.in` does not have."""
+    """Yield the function of an operator, if it exists and `classes.pyi.in` does not define it."""
     name = entry.get("attribute", entry["name"])
     if entry.get("module", "flambeau") != "flambeau" and entry.get("python"):
         return
@@ -128,7 +128,7 @@ def operators() -> Iterator[str]:
 
 
 def typed(entry: dict[str, Any]) -> list[str]:
-    """Return the parameters of a signature with their types."""
+    """Return the parameters of a signature with their types as text."""
     parsed = ast.parse(f"def {entry['signature']}: ...").body[0]
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args
@@ -155,19 +155,19 @@ def typed(entry: dict[str, Any]) -> list[str]:
 
 
 def converted(entry: dict[str, Any], arguments: ast.arguments) -> dict[str, str]:
-    """Return the types that the C++ function says its parameters have."""
+    """Return the types of the parameters that the registry has for a C++ function, by name."""
     names = [each.arg for each in (*arguments.args, arguments.vararg, *arguments.kwonlyargs) if each]
     types = entry.get("types") or [None] * len(names)
     return {name: kind for name, kind in zip(names, types, strict=True) if kind}
 
 
 def may_be_none(kind: str) -> bool:
-    """Return whether a type has None among its values."""
+    """Return True if a type accepts None."""
     return "None" in kind or kind in ("_Optional", "_Any")
 
 
 def annotations(entry: dict[str, Any]) -> dict[str, str]:
-    """Return what a Python function says of its parameters and its result."""
+    """Return the annotations of a Python function's parameters and result, by name."""
     function = entry.get("python")
     given = function.__annotations__ if function else {}
     texts = {name: kind if isinstance(kind, str) else inspect.formatannotation(kind) for name, kind in given.items()}
@@ -175,7 +175,7 @@ def annotations(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def spelled(text: str) -> str:
-    """Return an annotation without the names of modules, in the stub's words."""
+    """Return an annotation without module names, and with the names of types that the stub uses."""
     plain = re.sub(r"\b(?:\w+\.)+(?=\w)", "", text)
     return re.sub(r"\b\w+\b", lambda word: SPELLED.get(word[0], word[0]), plain).replace("_int | _float", "_float")
 
@@ -189,7 +189,7 @@ def result(entry: dict[str, Any], usual: str) -> str:
 
 
 def definition(indent: str, name: str, parameters: list[str], result: str) -> str:
-    """Return the definition, broken the way ruff breaks one that is too long."""
+    """Return the definition of a function, with line breaks as in ruff's format."""
     start, arguments, end = f"{indent}def {name}(", ", ".join(parameters), f") -> {result}: ..."
     inner = indent + "    "
     if len(start + arguments + end) <= WIDTH:

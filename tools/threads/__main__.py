@@ -40,7 +40,7 @@ def random_numbers() -> None:
 
 
 def gradients() -> None:
-    """Record and run a graph over a tensor that other threads record, too."""
+    """Record and run a graph over a tensor that other threads use in their graphs, too."""
     x = SHARED.clone().requires_grad_()
     ((x @ SHARED).tanh() * SHARED).sum().backward()
     fb.autograd.grad((x.exp() * x).sum(), x, create_graph=True)[0].sum().backward()
@@ -79,7 +79,7 @@ HANDED: list[list[fb.Tensor]] = []
 
 
 def replaced_memory() -> Workload:
-    """Return a function that gives a tensor other memory while it and others compute with it."""
+    """Return a function that replaces the memory of a tensor while other threads compute with it."""
     x = fb.ones(100_000)
 
     def run() -> None:
@@ -90,7 +90,7 @@ def replaced_memory() -> Workload:
 
 
 def files(folder: Path) -> Workload:
-    """Return a function that writes and reads a file of its thread's own."""
+    """Return a function that writes and reads a separate file for each thread."""
 
     def run() -> None:
         path = folder / f"{threading.get_ident()}.safetensors"
@@ -108,7 +108,7 @@ def pool() -> None:
 
 
 def run(workloads: list[Workload], threads: int, seconds: float) -> list[BaseException]:
-    """Run every workload in turn in each thread until the time is over; return what they raise."""
+    """Run the workloads in turn in each thread until the time is over. Return the exceptions that they raise."""
     end, errors = time.monotonic() + seconds, []
 
     def repeat(first: int) -> None:

@@ -1,4 +1,4 @@
-"""The verdicts, and the report that shows them."""
+"""Tests of the comparison with targets, and of the report about it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Compiled models against several baselines: real processes over a library and a runtime of a few lines."""
+"""Tests of compiled models against several baselines, with real processes and small stand-ins for the libraries."""
 
 import json
 import math

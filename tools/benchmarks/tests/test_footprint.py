@@ -1,4 +1,4 @@
-"""Sizes and times of distributions made for the purpose."""
+"""Tests of installed sizes and import times, with distributions that the tests create."""
 
 import json
 import sys

@@ -18,7 +18,7 @@ BRIEF = Effort(warm_up=1_000_000, batch=1_000_000, total=5_000_000, least_batche
 
 
 class Queue:
-    """A GPU that starts when the program waits for it: a launch takes 20 ns by its own clock, and the work 2 ms."""
+    """Simulated GPU that starts when the program waits for it: a launch takes 20 ns, and the work 2 ms."""
 
     def __init__(self) -> None:
         self.waiting, self.now = 0, 0

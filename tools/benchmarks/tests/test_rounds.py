@@ -1,4 +1,4 @@
-"""Real worker processes over a library of a few lines, which lacks nearly everything and can crash."""
+"""Tests with real worker processes and a library of a few lines, which lacks most functions and can crash."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The small chart has a bar for each ratio, as long as the ratio says."""
+"""Tests that the small chart has a bar for each ratio, with a length in proportion to it."""
 
 from pathlib import Path
 from xml.etree import ElementTree

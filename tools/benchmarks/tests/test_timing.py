@@ -1,4 +1,4 @@
-"""A measurement resolves what it should and leaves the interpreter as it was."""
+"""Tests that measurements are precise enough, and leave the interpreter unchanged."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""Every workload, in the order of the report. A row is the only place where its target stands."""
+"""All workloads, in the order of the report. The target of a workload is stated only in its row."""
 
 from ..workload import Workload
 from . import (

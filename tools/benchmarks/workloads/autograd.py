@@ -1,4 +1,4 @@
-"""Automatic differentiation: what recording costs, what a node costs, operations with derivatives in Python."""
+"""Automatic differentiation: the costs of recording, of a node, and of functions with derivatives in Python."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SMALL = (4, 4)
 
 
 def chain(library: Library) -> Code:
-    """Only the backward pass: the graph of 1,000 products is kept."""
+    """Time the backward pass through 1,000 products, whose graph is retained."""
     x = library.normal(*SMALL).requires_grad_()
     y = x
     for _ in range(1000):
@@ -21,7 +21,7 @@ def chain(library: Library) -> Code:
 
 
 def round_trip(library: Library) -> Code:
-    """Forward and backward of a Function that saves its argument."""
+    """Time the forward and the backward pass of a Function that saves its argument."""
 
     class Square(library.autograd.Function):  # type: ignore[misc, name-defined]
         @staticmethod

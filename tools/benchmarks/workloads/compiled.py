@@ -27,10 +27,10 @@ class Model:
     """A function or module with its inputs.
 
     Attributes:
-        inputs: makes the inputs of a batch.
-        batch: size of the batch, or number of elements of a function.
-        other: another size, of the row that runs a program with a size for which it was not captured.
-        has_memory: has a row of peak memory.
+        inputs: function that returns the inputs of a batch.
+        batch: size of the batch, or the number of elements for a function.
+        other: batch size of the row that calls the model with a size other than that of the capture.
+        has_memory: True if a row measures the peak memory.
     """
 
     group: str
@@ -52,7 +52,7 @@ class Running:
 
     Attributes:
         code: the call to time.
-        seconds: duration of the first call, with everything that the engine does before.
+        seconds: duration of the first call, including the work of the engine before it.
     """
 
     code: Code
@@ -60,7 +60,7 @@ class Running:
 
 
 def network(library: Library, model: Model) -> Any:
-    """Return a model as it stands: in evaluation mode, with weights that require no gradient."""
+    """Return a model that is not compiled, in evaluation mode, with weights that do not require grad."""
     library.reseed()  # weights do not depend on the batch
     built = model.build(library)
     if isinstance(built, library.nn.Module):
@@ -131,7 +131,7 @@ def first_call_ms(library: Library, model: Model) -> float:
 
 
 def at_another_size(library: Library, model: Model, *, captured: bool) -> Code:
-    """Time calls with another size than that of the first call, or, if ``captured``, with a first call of that size."""
+    """Time calls with the batch size ``other`` after a first call with ``batch``, or with ``other`` if ``captured``."""
     assert model.other is not None
     code = start(library, replace(model, batch=model.other) if captured else model).code
     library.reseed()
@@ -142,7 +142,7 @@ def at_another_size(library: Library, model: Model, *, captured: bool) -> Code:
 
 
 def peak_mb(library: Library, model: Model) -> float:
-    """Return the memory that calls need in addition to the weights and inputs, in a process that does nothing else."""
+    """Return the memory in MB that calls need in addition to weights and inputs, measured in a separate process."""
     return peak_memory.of_calls(library.name, library.engine, library.threads, model.key)
 
 
@@ -152,12 +152,12 @@ def model_of(key: str) -> Model:
 
 
 def normal(*shape: int) -> Callable[[Library, int], tuple[Any, ...]]:
-    """Return a function that makes a batch of normal numbers."""
+    """Return a function that creates a batch of standard normal numbers."""
     return lambda library, batch: (library.normal(batch, *shape),)
 
 
 def tokens(vocabulary: int, length: int) -> Callable[[Library, int], tuple[Any, ...]]:
-    """Return a function that makes a batch of texts."""
+    """Return a function that creates a batch of random token sequences."""
     return lambda library, batch: (library.integers(vocabulary, batch, length),)
 
 
@@ -179,7 +179,7 @@ def graph(library: Library, nodes: int) -> tuple[Any, ...]:
 
 
 def pointwise(library: Library) -> Any:
-    """Return eleven pointwise operators."""
+    """Return a function that applies eleven pointwise operators."""
     fb = library.fb
 
     def chain(x: Any, y: Any) -> Any:
@@ -190,12 +190,12 @@ def pointwise(library: Library) -> Any:
 
 
 def tiny(library: Library) -> Any:
-    """Return two operators."""
+    """Return a function that applies two operators."""
     return lambda x: x * 2.0 + 1.0
 
 
 def norm_gelu_residual(library: Library) -> Any:
-    """Return ``x + gelu(norm(x))``."""
+    """Return a function that computes ``x + gelu(norm(x))``."""
     nn, gelu = library.nn, library.functional.gelu
 
     class Layer(nn.Module):  # type: ignore[name-defined, misc]
@@ -248,7 +248,7 @@ MODELS = (
 
 
 def inference(model: Model) -> list[Workload]:
-    """Return the rows of a model."""
+    """Return the benchmark rows of a model's inference."""
     of, group = partial(partial, model=model), model.group
     rows = [
         Workload(group, model.name + FIRST_CALL, of(first_call_ms), unit="ms", baselines=BESIDES),
@@ -265,7 +265,7 @@ Prepare = Callable[[Library], Code]
 
 
 def dense_step(build: Callable[[Library], Any], *shape: int) -> Prepare:
-    """Train a network whose result has as many positions as its input."""
+    """Time a training step of a network whose output has one channel and the same positions as its input."""
 
     def prepare(library: Library) -> Code:
         model = build(library)
@@ -290,7 +290,7 @@ def dense_step(build: Callable[[Library], Any], *shape: int) -> Prepare:
 
 
 def as_a_whole(prepare: Prepare) -> Prepare:
-    """Compile the step, including the gradients and the optimizer, in place of the model."""
+    """Time the same training step compiled as a whole, with gradients and optimizer, instead of only the model."""
 
     def prepared(library: Library) -> Code:
         engine, library.engine = library.engine, "eager"
@@ -323,7 +323,7 @@ STEPS: Mapping[str, Prepare] = {
 
 
 def first_step(library: Library, name: str) -> Running:
-    """Make a training step and run it once."""
+    """Create a training step and run it once."""
     library.reseed()
     code = STEPS[name](library)
     begin = time.perf_counter()
@@ -332,7 +332,7 @@ def first_step(library: Library, name: str) -> Running:
 
 
 def training(name: str) -> list[Workload]:
-    """Return the rows of a training step."""
+    """Return the benchmark rows of a training step."""
     model, beside = Model(TRAINING, name, STEPS[name], normal()), (EAGER, TORCH, TORCH_COMPILE)
     begun = partial(running, model=model, start=lambda library, model: first_step(library, model.name))
     return [
@@ -344,7 +344,7 @@ def training(name: str) -> list[Workload]:
 
 
 def memory(model: Model) -> Workload:
-    """Return the row of a model's peak memory."""
+    """Return the benchmark row of a model's peak memory."""
     return Workload(
         "compile, memory", model.name + MEMORY, partial(peak_mb, model=model), unit="MB", baselines=(EAGER,)
     )

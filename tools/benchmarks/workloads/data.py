@@ -25,7 +25,7 @@ class Images:
 
 
 def epoch(make: Callable[[Library], Any]) -> Callable[[Library], Code]:
-    """Time a pass; its result is the sum of the labels, which does not depend on the order."""
+    """Time a pass over the data. The result is the sum of the labels, which does not depend on the order."""
 
     def prepare(library: Library) -> Code:
         loader = make(library)
@@ -45,7 +45,7 @@ def images(num_workers: int) -> Callable[[Library], Any]:
 
 
 def first_batch(library: Library) -> Code:
-    """Time a pass that is left after one batch: the start of two workers, a batch, and their end."""
+    """Time a pass that stops after one batch: start two workers, load a batch, and stop the workers."""
     loader = images(2)(library)
 
     return Code(lambda: next(iter(loader))[1].sum())

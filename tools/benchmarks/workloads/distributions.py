@@ -1,4 +1,4 @@
-"""Distributions as the inner loops of reinforcement learning use them: constructed, drawn from, judged; validated."""
+"""Distributions as in inner loops of reinforcement learning: construction, sampling, log-probabilities, validation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DISTRIBUTIONS = "distributions"
 
 
 def case(name: str, statement: str, *, compare: bool = False) -> Workload:
-    """Time ``statement`` over parameters of a policy: ``m``, ``s``, ``l`` and values ``x`` of 6 numbers each."""
+    """Time ``statement`` over small random tensors, such as the parameters ``m``, ``s`` and ``l`` of 6 numbers each."""
 
     def prepare(library: Library) -> Code:
         names = {

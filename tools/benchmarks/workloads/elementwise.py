@@ -1,4 +1,4 @@
-"""Elementwise operators on a million numbers, and on ten million, where memory bounds them."""
+"""Elementwise operators on a million numbers, and on ten million numbers, for which memory bandwidth is the limit."""
 
 from ..workload import Workload, expression
 

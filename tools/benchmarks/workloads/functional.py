@@ -1,4 +1,4 @@
-"""Transforms of functions: gradients, Jacobians, Hessians, products with them."""
+"""Function transforms: gradients, Jacobians, Hessians, and their products with vectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On a GPU: what a launch costs, large tensors against the card's bandwidth, products, and training steps."""
+"""Workloads on a GPU: kernel launches, large tensors limited by memory bandwidth, products, and training steps."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ MOVED = {
 
 
 def large(statement: str) -> Callable[[Library], Code]:
-    """Over ``x`` and ``y`` of 10^8 numbers, which repeat after a million: so many more take NumPy seconds to draw."""
+    """Time ``statement`` over tensors ``x`` and ``y`` of 10^8 numbers.
+
+    The numbers repeat after a million, because NumPy would take seconds to draw all of them.
+    """
 
     def prepare(library: Library) -> Code:
         x, y = (library.normal(100, 10_000).repeat(100, 1) for _ in range(2))
@@ -51,7 +54,7 @@ def large(statement: str) -> Callable[[Library], Code]:
 
 
 def beside_a_copy(statement: str) -> Callable[[Library], float]:
-    """Measure the time per byte of a statement, relative to a copy of ``x``."""
+    """Measure the time per byte of a statement, divided by that of copying ``x``."""
 
     def measured(library: Library) -> float:
         code = large(statement)(library)
@@ -95,7 +98,7 @@ def convolution(library: Library) -> Code:
 
 
 def in_a_graph(prepare: Callable[[Library], Code]) -> Callable[[Library], Code]:
-    """Return the same work, captured once in a graph and replayed."""
+    """Time the same work, captured once in a CUDA graph and replayed."""
 
     def captured(library: Library) -> Code:
         cuda, code = library.fb.cuda, prepare(library)

@@ -30,7 +30,7 @@ def per_sample_gradients(library: Library) -> Code:
 
 
 def distances(library: Library) -> Code:
-    """Return all distances between 100 and 200 points, by two nested maps."""
+    """Return all distances between 100 and 200 points, computed with two nested vmaps."""
     vmap = library.fb.func.vmap
     x, y = library.normal(100, 8), library.normal(200, 8)
     mapped = vmap(vmap(lambda a, b: (a - b).square().sum().sqrt(), (None, 0)), (0, None))

@@ -30,7 +30,10 @@ CHARACTERS = Size(vocabulary=65, width=128, heads=4, blocks=4, text=(8, 64))
 
 
 def dcgan(library: Library) -> Code:
-    """Return one step of both networks of a DCGAN on 32x32 images (Radford, Metz, Chintala 2015, arXiv:1511.06434)."""
+    """Return one training step of both networks of a DCGAN on 32x32 images.
+
+    Source: Radford, Metz, Chintala 2015, arXiv:1511.06434.
+    """
     nn, functional = library.nn, library.functional
 
     def block(layer: Callable[..., Any], i: int, o: int, *geometry: int, activation: Any) -> tuple[Any, ...]:
@@ -75,7 +78,7 @@ def dcgan(library: Library) -> Code:
 
 
 def gpt(library: Library, size: Size = CHARACTERS, *, half: bool = False, rule: Optimizer = adamw) -> Code:
-    """Return one step of a decoder, with AdamW by default; with ``half``, under autocast to bfloat16."""
+    """Return one training step of a decoder, with AdamW by default; with ``half``, under autocast to bfloat16."""
     fb, functional = library.fb, library.functional
     model = decoder(library, size)
     fill(library, model)
@@ -169,7 +172,7 @@ def update(rule: Callable[[Library, Any], Any], count: int) -> Callable[[Library
 
 
 def deep(library: Library) -> Code:
-    """Construct 100 layers."""
+    """Time the construction of 100 layers."""
     nn = library.nn
     return Code(lambda: len(nn.Sequential(*(nn.Linear(16, 16) for _ in range(100)))))
 

@@ -1,4 +1,4 @@
-"""Copies, gathers and random numbers: no arithmetic to hide behind."""
+"""Copies, gathers and random numbers, which need hardly any arithmetic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCORES = (4096, 1024)
 
 
 def rows_chosen(statement: str, rows: int, columns: int, chosen: int) -> Callable[[Library], Code]:
-    """Time ``statement`` over a matrix ``x`` and as many row numbers ``i`` as are ``chosen``."""
+    """Time ``statement`` over a random matrix ``x`` and ``chosen`` random row indices ``i``."""
 
     def prepare(library: Library) -> Code:
         names = {"fb": library.fb, "x": library.normal(rows, columns), "i": library.integers(rows, chosen)}
@@ -22,7 +22,7 @@ def rows_chosen(statement: str, rows: int, columns: int, chosen: int) -> Callabl
 
 
 def masked(library: Library) -> Code:
-    """Choose between two matrices by a mask that is there already."""
+    """Time ``where`` with two matrices and an existing mask."""
     names = {"fb": library.fb, **{name: library.normal(*SCORES) for name in "xy"}, "b": library.normal(*SCORES) > 0}
     return Code("fb.where(b, x, y)", names)
 

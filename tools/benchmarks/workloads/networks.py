@@ -1,4 +1,4 @@
-"""Networks for images and points, written once in names that both libraries have."""
+"""Networks for images and points, written once with functions that both libraries have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks for text, sound, images as sequences, and tables, written once in names that both libraries have."""
+"""Networks for text, sound, sequences of image patches, and tables, written once with functions of both libraries."""
 
 from __future__ import annotations
 

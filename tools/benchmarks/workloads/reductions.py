@@ -33,7 +33,7 @@ def layer_norm(rows: int, features: int, gradient: bool) -> Callable[[Library], 
     return prepare
 
 
-# Every reduction over a million numbers, all of them and the rows of a matrix.
+# Every reduction of a million numbers: of all of them, and of the rows of a matrix.
 EACH = (
     *("sum", "mean", "prod", "amax", "amin", "max", "min", "var", "std", "norm", "nansum", "nanmean"),
     *("argmax", "argmin", "any", "all", "count_nonzero"),

@@ -1,4 +1,4 @@
-"""ResNet-18 (He, Zhang, Ren, Sun 2015, arXiv:1512.03385), in names that both libraries have."""
+"""ResNet-18 (He, Zhang, Ren, Sun 2015, arXiv:1512.03385), written with functions that both libraries have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One operator on 16 numbers: what a call costs before any arithmetic."""
+"""Operators on 16 numbers: the cost of a call without the arithmetic."""
 
 from ..workload import Workload, expression
 

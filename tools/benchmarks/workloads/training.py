@@ -54,7 +54,10 @@ def lenet(library: Library) -> Any:
 
 
 def step(build: Build, optimizer: Optimizer, inputs: tuple[int, ...], outputs: int) -> Callable[[Library], Code]:
-    """Train ``build``'s model on one batch: cross-entropy over ``outputs`` classes, mean squared error for one."""
+    """Time a training step of ``build``'s model.
+
+    The loss is the cross-entropy over ``outputs`` classes, or the mean squared error for one output.
+    """
 
     def prepare(library: Library) -> Code:
         model = build(library)
@@ -77,7 +80,7 @@ def step(build: Build, optimizer: Optimizer, inputs: tuple[int, ...], outputs: i
 
 
 def forward(build: Build, inputs: tuple[int, ...]) -> Callable[[Library], Code]:
-    """Evaluate ``build``'s model without recording."""
+    """Time the forward pass of ``build``'s model without recording."""
 
     def prepare(library: Library) -> Code:
         model = build(library).eval()
@@ -94,7 +97,7 @@ def forward(build: Build, inputs: tuple[int, ...]) -> Callable[[Library], Code]:
 
 
 def fill(library: Library, model: Any) -> None:
-    """Give both libraries the same weights, of the size that keeps activations near 1, on the library's device."""
+    """Give both libraries the same weights on the device, scaled to keep activations near 1."""
     if library.device != "cpu":
         model.to(library.device)
     with library.fb.no_grad():

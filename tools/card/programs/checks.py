@@ -17,7 +17,7 @@ class UnavailableError(Exception):
 def main(checks: Mapping[str, Callable[[], str | None]]) -> None:
     """Run the checks that the arguments name, or list them for ``--list``.
 
-    The last line says what was found, or what failed.
+    The last line describes the result or the failure.
     """
     if sys.argv[1:] == ["--list"]:
         print(json.dumps(list(checks)))

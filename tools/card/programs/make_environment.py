@@ -1,4 +1,4 @@
-"""Make a virtual environment that sees the packages of the interpreter that runs this: ``FOLDER``.
+"""Create a virtual environment in ``FOLDER`` that also has the packages of the interpreter that runs this program.
 
 ``--system-site-packages`` shows only the packages of the base interpreter. If this interpreter belongs to a virtual
 environment itself, as PyTorch's often does, a .pth file adds its packages. pip is one of them and is not installed.

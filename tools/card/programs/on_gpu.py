@@ -12,7 +12,7 @@ from .work import WORK
 
 
 def run(name: str) -> str:
-    """Run work and wait for it."""
+    """Run the work of a family of operators on the GPU, and wait for it."""
     fb.manual_seed(0)
     results = WORK[name].run("cuda")
     fb.cuda.synchronize()

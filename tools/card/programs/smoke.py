@@ -33,7 +33,7 @@ def difference(found: np.ndarray, expected: np.ndarray) -> float:
 
 
 def compare(name: str) -> str:
-    """Run work on both devices and compare the results."""
+    """Run the work of a family of operators on both devices, and compare the results."""
     work = WORK[name]
     sides: list[list[np.ndarray]] = []
     fb.cuda.reset_host_calls()

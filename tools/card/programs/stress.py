@@ -29,7 +29,7 @@ def require(condition: bool, message: str) -> None:
 
 
 def allocator() -> str:
-    """Allocate and free blocks of random sizes on several streams; each keeps the number that was written to it."""
+    """Allocate and free blocks of random sizes on several streams, and check that each keeps its value."""
     streams, held, rng = [cuda.Stream() for _ in range(4)], [], random.Random(1)
     before, steps = cuda.memory_allocated(), 200 if SMALL else 20_000
     for number in range(steps):
@@ -93,7 +93,7 @@ def graphs() -> str:
 
 
 def out_of_memory() -> str:
-    """Fill the GPU, fail, and go on, several times."""
+    """Allocate until the GPU's memory is exhausted, and continue to use the GPU, several times."""
     rounds = 2 if SMALL else 10
     for _ in range(rounds):
         held: list[Any] = []

@@ -15,16 +15,16 @@ from flambeau import nn, optim
 
 Results = list[Any]  # tensors
 EXACT, DOUBLE, SINGLE, HALF, BRAIN = 0.0, 1e-12, 1e-5, 2e-3, 1.6e-2
-TRAINED = 1e-4  # five steps of float32
+TRAINED = 1e-4  # tolerance after five training steps in float32
 
 
 @dataclass(frozen=True)
 class Work:
-    """Work whose results are compared between devices.
+    """Computation whose results are compared between devices.
 
     Args:
-        run: returns tensors for a device.
-        tolerance: the largest difference from the CPU's result, as a fraction of its largest element.
+        run: function that returns tensors for a device.
+        tolerance: largest accepted difference from the CPU's result, as a fraction of its largest element.
     """
 
     run: Callable[[str], Results]
@@ -37,7 +37,7 @@ def normal(device: str, *shape: int, dtype: Any = fb.float32) -> Any:
 
 
 def with_gradients(function: Callable[..., Any], *inputs: Any) -> Results:
-    """Return a result, and the derivatives of its product with numbers that depend on the position."""
+    """Return a result, and the derivatives of its dot product with weights that differ for each position."""
     leaves = [x.detach().requires_grad_() for x in inputs]
     out = function(*leaves)
     weight = fb.linspace(-1.0, 1.0, out.numel(), device=out.device).reshape(out.shape).to(out.dtype)

@@ -60,7 +60,7 @@ def report(outcomes: Mapping[str, Outcome]) -> list[str]:
 
 
 def line(row: Mapping[str, Any]) -> str:
-    """Return the row of a workload."""
+    """Return the table row of a workload."""
     fraction = row["unit"] == "times"
     mine, other = (quantity(row[f"{side}_median"], row["unit"], fraction) for side in ("subject", "baseline"))
     ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"

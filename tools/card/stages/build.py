@@ -58,12 +58,12 @@ def steps(setting: Setting) -> list[Step]:
 
 
 def whole(ended: Ended) -> Outcome:
-    """Return an outcome with all lines of a short output."""
+    """Return an outcome whose note has all lines of the output, which is short."""
     return by_exit_status(ended) | ({"note": "; ".join(ended.lines)} if ended.status == 0 else {})
 
 
 def warmed(ended: Ended) -> Outcome:
-    """Return the outcome of the compilation of kernels, which does not stop at a kernel that fails."""
+    """Return the outcome of the compilation of kernels. A failed kernel fails the step, but the others are compiled."""
     failed = [line for line in ended.lines if line.startswith("failed: ")]
     compiled = [line for line in ended.lines if line.startswith("compiled ")]
     if failed or ended.status:

@@ -12,8 +12,8 @@ from ..setting import ROOT, Setting
 from ..steps import Ended, Outcome, Stage, Step, by_exit_status, failure
 
 FOLDERS = ("packages/tensor-core/tests/cuda", "tests/cuda")
-EMULATED = ("test_softmax.py", "test_scans.py")  # the rehearsal
-# These read how much of the GPU's memory is free, which other processes change.
+EMULATED = ("test_softmax.py", "test_scans.py")  # files that run on the emulated GPU
+# These files measure free GPU memory, which other processes change.
 ALONE = ("test_memory.py", "test_streams.py")
 NOTHING_SELECTED = 5  # pytest's exit status
 

@@ -14,7 +14,7 @@ SUMMARIES = {
     "memcheck": re.compile(r"ERROR SUMMARY: (\d+) error"),
     "racecheck": re.compile(r"RACECHECK SUMMARY: (\d+) hazard"),
 }
-# NVIDIA's kernels are not checked: flambeau's own take their place.
+# Use flambeau's kernels instead of NVIDIA's, so that they are checked.
 OWN_KERNELS = {"FLAMBEAU_CUBLASLT": "none", "FLAMBEAU_CUDNN": "none"}
 
 
@@ -23,7 +23,7 @@ def steps(setting: Setting) -> list[Step]:
     made = []
     for name in setting.checks("on_gpu"):
         for checker in SUMMARIES:
-            # API errors are left out: the backend asks the driver for things that may fail, such as memory.
+            # API errors are not reported, because some of the backend's calls may fail, such as allocations.
             options = ["--tool", checker, "--error-exitcode", str(FOUND), "--print-limit", "20"]
             options += ["--report-api-errors", "no"] if checker == "memcheck" else []
             command = [str(program), *options, *setting.program("on_gpu", name)]

@@ -1,4 +1,4 @@
-"""First results: those of every family of operators equal the CPU's."""
+"""First results on a GPU: every family of operators gives the same results as on the CPU."""
 
 from __future__ import annotations
 

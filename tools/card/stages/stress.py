@@ -1,4 +1,4 @@
-"""The allocator, streams, graphs, errors and many random calls."""
+"""Stress tests of the allocator, streams, graphs and errors, and many random calls."""
 
 from __future__ import annotations
 

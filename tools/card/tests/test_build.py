@@ -1,4 +1,4 @@
-"""The stage `build` on a machine without an index: its environment, and wheels without hatchling."""
+"""Tests of the stage `build` on a machine without a package index: its environment, and wheels without hatchling."""
 
 import importlib.util
 import subprocess

@@ -1,4 +1,4 @@
-"""Steps run on the emulated GPU as they run on a GPU."""
+"""Tests of the steps on the emulated GPU."""
 
 import shutil
 import sys

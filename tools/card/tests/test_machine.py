@@ -1,4 +1,4 @@
-"""One sentence names what a machine lacks."""
+"""Tests of the sentences that name what a machine lacks."""
 
 import os
 import sys

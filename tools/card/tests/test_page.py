@@ -1,4 +1,4 @@
-"""The command line and the page, with stages that need no GPU."""
+"""Tests of the command line and of the page, with stages that need no GPU."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Steps end within their limits, and a later run continues with what is left."""
+"""Tests that steps end within their time limits, and that a later run continues with the unfinished steps."""
 
 import json
 import sys

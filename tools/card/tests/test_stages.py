@@ -1,4 +1,4 @@
-"""How the stages read what their programs print, and that they name programs and files that exist."""
+"""Tests that the stages interpret the output of their programs, and name programs and files that exist."""
 
 import json
 from pathlib import Path

@@ -26,7 +26,7 @@ def _loader():
 
 
 def _training(**options):
-    AcceleratorState._reset_state(reset_partial_state=True)  # all accelerators share what the first was given
+    AcceleratorState._reset_state(reset_partial_state=True)  # all Accelerators share the settings of the first one
     accelerator = Accelerator(cpu=True, **options)
     model = fill(_network())
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, eps=1e-4)  # small gradients are mostly rounding
@@ -61,7 +61,7 @@ def halves():
     parts = _training(mixed_precision="bf16")
     with parts[0].autocast():
         dtype = torch.nn.functional.linear(normal(4, 6), normal(2, 6)).dtype
-    # Rounding in eight bits takes its own way on each: both are near the exact losses.
+    # 8-bit rounding differs between the frameworks, but the losses of both are close to the exact ones.
     near = [abs(float(loss - other)) < 0.05 * float(other) for loss, other in zip(_epoch(*parts), exact, strict=True)]
     return {"dtype": str(dtype).split(".")[-1], "near": near}
 

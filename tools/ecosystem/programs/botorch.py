@@ -39,7 +39,7 @@ def acquisitions():
 
 
 class _Fixed(botorch.sampling.base.MCSampler):
-    """Base samples that both frameworks know."""
+    """Sampler with base samples that are the same on both frameworks."""
 
     def __init__(self):
         super().__init__(sample_shape=torch.Size([16]))

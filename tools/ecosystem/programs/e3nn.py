@@ -1,4 +1,4 @@
-"""e3nn: networks that turn with their inputs."""
+"""e3nn: networks that are equivariant under rotations."""
 
 import torch
 from e3nn import nn as enn

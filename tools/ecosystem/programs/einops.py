@@ -1,4 +1,4 @@
-"""Einops: tensors rearranged by names."""
+"""Einops: rearrangement of tensors by named dimensions."""
 
 import torch
 from einops import einsum, pack, rearrange, reduce, repeat, unpack

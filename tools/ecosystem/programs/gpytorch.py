@@ -100,7 +100,7 @@ class _Sparse(gpytorch.models.ApproximateGP):
 
 def _variational(likelihood, x, y):
     model = _Sparse(torch.linspace(0, 1, 8)[:, None].clone())
-    # What is drawn at the first call, the first guess, is set before.
+    # Skip the random initialisation of the variational parameters at the first call.
     model.variational_strategy.variational_params_initialized.fill_(1)
     bound = gpytorch.mlls.VariationalELBO(likelihood, model, num_data=len(x))
     optimizer = torch.optim.Adam([*model.parameters(), *likelihood.parameters()], lr=0.05)

@@ -1,4 +1,4 @@
-"""Ignite: engines, the events that they fire, and metrics that listen to them."""
+"""Ignite: engines, their events, and metrics that are attached to them."""
 
 import io
 import tempfile

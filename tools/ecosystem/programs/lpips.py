@@ -9,7 +9,7 @@ def _distance(network, **options):
     model = fill(
         lpips.LPIPS(net=network, pretrained=False, pnet_rand=True, pnet_tune=True, verbose=False, **options)
     ).eval()
-    model.double()  # float32 decides otherwise between elements that are almost the largest of a window
+    model.double()  # float32 rounding could change which element of a pooling window is the largest
     first, second = (2 * uniform(1, 3, 64, 64, seed=seed).double() - 1 for seed in (0, 1))
     value = model(first, second.requires_grad_())
     value.sum().backward()

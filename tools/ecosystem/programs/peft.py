@@ -1,4 +1,4 @@
-"""PEFT: large models adapted by few parameters."""
+"""PEFT: fine-tuning of large models with few additional parameters."""
 
 import tempfile
 
@@ -26,7 +26,7 @@ def _llama():
 
 def _adapted(config):
     """Train an adapted model; return its gradients, its outputs and those of the model loaded from its file."""
-    model = fill(peft.get_peft_model(_llama(), config))  # the adapters: the rest is frozen, and stays
+    model = fill(peft.get_peft_model(_llama(), config))  # fills only the adapters, since the rest is frozen
     ids = integers(99, 2, 10)
     model(input_ids=ids, labels=ids).loss.backward()
     results = {"gradients": {name: grad.clone() for name, grad in gradients(model).items()}}

@@ -1,4 +1,4 @@
-"""Lightning under its older name, which is a distribution of its own."""
+"""Lightning under its older name, which is a separate distribution."""
 
 import tempfile
 import warnings

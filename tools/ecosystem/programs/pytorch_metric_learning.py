@@ -94,7 +94,7 @@ def training():
 
 
 class _Nearest:
-    """The nearest neighbours, without the libraries that search quickly."""
+    """Exact search for nearest neighbours, in place of the libraries for fast search."""
 
     def __call__(self, query, k, reference=None, ref_includes_query=False):
         far = torch.cdist(query, reference)

@@ -1,4 +1,4 @@
-"""Reformer-pytorch: reversible transformers and hashed attention."""
+"""Reformer-pytorch: reversible transformers with locality-sensitive hashing attention."""
 
 import torch
 from reformer_pytorch import LSHSelfAttention, ReformerLM

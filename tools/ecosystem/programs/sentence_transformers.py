@@ -1,4 +1,4 @@
-"""Sentence Transformers: vectors for texts, from a small transformer that is made here."""
+"""Sentence Transformers: embeddings of texts, from a small transformer that the program creates."""
 
 import tempfile
 

@@ -15,12 +15,12 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from tools.ecosystem.cases import fill, normal
 
-# What a policy does decides what it sees next: a difference in the last bit grows.
+# The actions of a policy determine its next observations, so that differences in the last bit grow.
 TOLERANCE = 1e-3
 
 
 def _updates(kind, environment, **options):
-    """One algorithm's gradient steps from experience that both frameworks share."""
+    """Return the weights of a policy after gradient steps on experience that is the same on both frameworks."""
     model = kind("MlpPolicy", environment, seed=0, device="cpu", **options)
     fill(model.policy)
     if hasattr(model.policy, "actor_target"):

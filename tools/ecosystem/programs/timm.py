@@ -17,7 +17,7 @@ from timm.utils import AverageMeter, ModelEmaV3, accuracy, dispatch_clip_grad
 
 from tools.ecosystem.cases import fill, gradients, integers, normal
 
-# Two draw random numbers, and a sign that is all but 0 decides what cmars does; the others need further libraries.
+# The first two draw random numbers, cmars depends on the signs of values near 0, and the others need more libraries.
 _UNFIT = ("adahessian", "kron*", "cmars", "fused*", "bnb*")
 
 

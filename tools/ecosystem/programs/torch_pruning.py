@@ -1,4 +1,4 @@
-"""Torch-pruning: removal of channels together with all that depend on them."""
+"""Torch-pruning: removal of channels together with all parameters that depend on them."""
 
 import torch
 import torch_pruning as tp

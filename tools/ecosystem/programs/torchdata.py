@@ -10,7 +10,7 @@ from tools.ecosystem.cases import normal
 
 
 class _Counted(Dataset):
-    """A dataset with a state: how many samples were read."""
+    """Dataset with a state: the number of samples that were read."""
 
     def __init__(self):
         self.values, self.reads = normal(10, 2), 0
@@ -30,7 +30,7 @@ class _Counted(Dataset):
 
 
 class _Stream(IterableDataset):
-    """A stream that is its own iterator and knows where it stands."""
+    """Stream that is its own iterator and has its position as a state."""
 
     def __init__(self, length=11):
         self.position, self.length = 0, length
@@ -60,7 +60,7 @@ class _Forgetful(IterableDataset):
 
 
 def _interrupted(make, batches=2):
-    """Stop a pass, go on with another loader, and make one more pass."""
+    """Stop a pass after some batches, resume it with another loader, and make one more pass."""
     loader = make()
     passing = iter(loader)
     first = [next(passing) for _ in range(batches)]

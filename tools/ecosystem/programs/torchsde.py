@@ -1,4 +1,7 @@
-"""torchsde: stochastic differential equations. Drawn noise differs between frameworks; here it is small or given."""
+"""torchsde: stochastic differential equations.
+
+The noise is small or fixed, because drawn noise differs between frameworks.
+"""
 
 import torch
 import torchsde
@@ -9,7 +12,7 @@ TIMES = torch.linspace(0.0, 1.0, 5)
 
 
 class _Path:
-    """A path of noise that both frameworks know."""
+    """Path of noise that is the same on both frameworks."""
 
     def __init__(self, size):
         self.shape = size

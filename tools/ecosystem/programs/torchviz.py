@@ -1,4 +1,4 @@
-"""Torchviz: drawings of the graphs that backward() runs."""
+"""Torchviz: drawings of autograd graphs."""
 
 import re
 

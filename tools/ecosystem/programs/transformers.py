@@ -198,7 +198,7 @@ class _Texts(torch.utils.data.Dataset):
 
 
 def _steady(trained):
-    # Biases of keys have no gradient but rounding.
+    # Gradients of key biases are zero up to rounding.
     return {name: value for name, value in trained.items() if "c_attn.bias" not in name}
 
 

@@ -1,4 +1,4 @@
-"""UnfoldNd: windows of arrays with one, two and three dimensions."""
+"""UnfoldNd: sliding windows over arrays with one, two and three dimensions."""
 
 import unfoldNd
 

@@ -1,4 +1,4 @@
-"""Vector-quantize-pytorch: codebooks, residual ones, and quantization by rounding and by signs."""
+"""Vector-quantize-pytorch: codebooks, residual codebooks, and quantization by rounding and by signs."""
 
 from vector_quantize_pytorch import FSQ, LFQ, GroupedResidualVQ, ResidualFSQ, ResidualVQ, SimVQ, VectorQuantize
 

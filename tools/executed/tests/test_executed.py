@@ -1,4 +1,4 @@
-"""A test that runs in no session is found, and one that another session has run is not run again."""
+"""Tests that a test that runs in no session is found, and that one that ran in another session does not run again."""
 
 from __future__ import annotations
 

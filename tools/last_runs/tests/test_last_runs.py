@@ -1,4 +1,4 @@
-"""The file of last runs keeps its heading and the entries of other sessions."""
+"""Tests that the file of last runs keeps its heading and the entries of other sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference has every public object, and each entry says what the object does and where it is defined."""
+"""Tests that the reference has every public object, with a description and the place of its definition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of the built site: ``--site=dist/docs``, as ``nox -s docs -- test`` passes it."""
+"""Option ``--site=FOLDER``, with the folder of the built site, as ``nox -s docs -- test`` passes it."""
 
 from pathlib import Path
 

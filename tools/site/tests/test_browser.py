@@ -1,4 +1,4 @@
-"""The site in Chromium without a network: no errors, search, copying, and rules of accessibility (axe-core)."""
+"""Tests of the site in Chromium without a network: no errors, search, copying, and accessibility rules (axe-core)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PAGES = [
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """A server of files without a log."""
+    """Request handler of a file server without a log."""
 
     def log_message(self, *_: Any) -> None:
         pass

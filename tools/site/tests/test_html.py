@@ -1,4 +1,4 @@
-"""The built pages: links resolve, images have alternative texts, nothing is loaded from elsewhere; valid notebooks."""
+"""Tests of the built pages: links, alternative texts of images, no files from other servers, and valid notebooks."""
 
 from __future__ import annotations
 
