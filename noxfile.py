@@ -54,7 +54,7 @@ CACHED_BUILD = {  # ccache hits in every clone at any path, also with precompile
     "CCACHE_NOHASHDIR": "1",
     "CCACHE_SLOPPINESS": "pch_defines,time_macros",
 }
-# A process for each core, as most tests run on one thread; "logical" rather than a number lets --pdb have a single one.
+# A process for each core, as most tests run on one thread. With "logical" instead of a number, --pdb uses one process.
 IN_PARALLEL = ("--numprocesses=logical", "--maxprocesses=8")
 
 
@@ -133,7 +133,7 @@ def files_of(package: str, pattern: str = "*") -> list[Path]:
 
 
 def install_alone(session: nox.Session, *packages: str) -> list[str]:
-    """Install packages from their wheels in dist/, each by its path, never by a name that an index could answer.
+    """Install packages from their wheels in dist/ by path, so that no package index is asked for their names.
 
     Return these paths. Only dependencies in this repository are installed.
     """
@@ -165,8 +165,8 @@ def wheels(session: nox.Session) -> None:
             (ROOT / path).unlink()
         if below := own(PROJECTS[package]["build-system"]["requires"]):
             install_alone(session, *below)
-        # Not isolated: the compiler's command lines stay the same, so that only what changed is compiled. Not checked
-        # for dependencies: what builds is installed above, and what the packages below need to run is not needed here.
+        # Without isolation, the compiler's command lines stay the same, so that only changed files are compiled. The
+        # dependency check is skipped: build tools are installed above, and run-time dependencies are not needed here.
         how = ("--no-isolation", "--skip-dependency-check", "--sdist", "--wheel", "--outdir", "dist")
         session.run("python", "-m", "build", *how, f"packages/{package}", env=CACHED_BUILD)
         session.run("twine", "check", "--strict", *map(str, files_of(package)))
@@ -323,7 +323,7 @@ def check_programs(session: nox.Session) -> None:
 
 @contextlib.contextmanager
 def noted_run(session: nox.Session, requirements: Sequence[str]) -> Iterator[None]:
-    """Record in docs/checks.toml when a complete session outside CI ran, with which versions, and its result."""
+    """Run the block and record the date, versions and result in docs/checks.toml, if the session has no arguments."""
     result = "failed"
     try:
         yield
@@ -335,7 +335,10 @@ def noted_run(session: nox.Session, requirements: Sequence[str]) -> Iterator[Non
 
 @nox.session(requires=["wheels"], reuse_venv=True)
 def parity(session: nox.Session) -> None:
-    """Compare with PyTorch over its own tables: tools/parity, with the arguments after -- (downloads PyTorch)."""
+    """Compare with PyTorch on the samples in PyTorch's test tables: tools/parity, with the arguments after --.
+
+    Downloads PyTorch.
+    """
     install(session, *PACKAGES, requirements=group("parity"))
     with noted_run(session, group("parity")):
         if not session.posargs:
@@ -354,7 +357,10 @@ def overhead(session: nox.Session) -> None:
 
 @nox.session(requires=["wheels"], reuse_venv=True)
 def ecosystem(session: nox.Session) -> None:
-    """Run libraries written for PyTorch on both: tools/ecosystem, with the arguments after -- (downloads them)."""
+    """Compare libraries written for PyTorch on PyTorch and on flambeau: tools/ecosystem, with the arguments after --.
+
+    Downloads these libraries and PyTorch.
+    """
     listed = "tools/ecosystem/requirements.txt"
     install(session, *PACKAGES, requirements=[*group("pytorch"), "-r", listed])
     with noted_run(session, [*group("pytorch"), *(ROOT / listed).read_text().splitlines()]):
@@ -431,8 +437,8 @@ def build_sanitized(session: nox.Session, flags: str, runtime: str, options: dic
     settings = {
         "CMAKE_CXX_COMPILER": compiler,
         "CMAKE_CXX_FLAGS": f"{CLANG_FLAGS} {flags}",
-        "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",  # a build of minutes, whose calls are still quick enough
-        # The wheel of Clang prefers a library to unwind the stack that the system may not have.
+        "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",  # builds in minutes, and the calls are still fast enough
+        # By default, Clang's wheel links an unwinding library that the system may not have.
         **{f"CMAKE_{kind}_LINKER_FLAGS": "-rtlib=libgcc --unwindlib=libgcc" for kind in ("EXE", "SHARED", "MODULE")},
         # The compiler runs without the preloaded runtime, which would make it several times as slow.
         "CMAKE_CXX_COMPILER_LAUNCHER": ";".join(["env", "-u", "LD_PRELOAD", *filter(None, [shutil.which("ccache")])]),
@@ -443,7 +449,7 @@ def build_sanitized(session: nox.Session, flags: str, runtime: str, options: dic
     builds = Path(session.create_tmp()).resolve()
     for package in NATIVE:
         build = ("--verbose", f"-Cbuild-dir={builds / package}", *how, f"packages/{package}")
-        needed = {} if package == "tensor-core" else environment  # later builds load it: it announces a CMake config
+        needed = {} if package == "tensor-core" else environment  # later builds import tensor-core for its CMake config
         session.install(*build, env={**CACHED_BUILD, **needed}, silent=False)
     return environment
 
@@ -504,7 +510,7 @@ def install_editable(session: nox.Session, package: str) -> None:
     """Install a package from its folder or, if it is installed, compile what changed.
 
     FLAMBEAU_INSTRUCTION_SETS in the environment, such as `avx512`, chooses the sets that kernels are compiled for. The
-    choice lasts until the next one.
+    choice is kept until the variable selects others.
     """
     folder, environment = ROOT / "packages" / package, Path(session.virtualenv.location).resolve()
     (site,) = environment.glob("lib/python*/site-packages")
@@ -535,8 +541,8 @@ def check(session: nox.Session) -> None:
     tests = [f"packages/{package}/tests" for package in PACKAGES[:-1]] + ["tests", "tools"]
     of_gpus = [f"{folder}/cuda" for folder in tests if (ROOT / folder / "cuda").exists()]
     ignored = [f"--ignore={path}" for path in (*of_gpus, "tests/parity")]
-    chosen = session.posargs or IN_PARALLEL  # each worker would look through all tests for the few that match
-    allowed = [0, 5] if session.posargs else [0]  # 5: no test was chosen
+    chosen = session.posargs or IN_PARALLEL  # no workers for a selection: each would collect all tests
+    allowed = [0, 5] if session.posargs else [0]  # 5: no test was selected
     run_in_dev(session, "pytest", *tests, *ignored, *chosen, success_codes=allowed)
     for folder in of_gpus:  # in separate processes, as each folder registers its option
         run_in_dev(session, "pytest", folder, "--emulated-gpu", *chosen, success_codes=allowed)
@@ -569,6 +575,6 @@ def check_changed_files(session: nox.Session) -> None:
 
 
 def module_of(path: str) -> str:
-    """Return the name of the module that a file of a package's sources is; of other files an empty text."""
+    """Return the dotted module name of a Python file in a package's sources, or an empty string for other files."""
     match = re.fullmatch(r"packages/[^/]+/(?:src|python)/(flambeau.*?)(?:/__init__)?\.pyi?", path)
     return match[1].replace("/", ".") if match else ""

@@ -38,7 +38,7 @@ class CharacterLSTM(nn.Module):
         self.output = nn.Linear(hidden, vocabulary)
 
     def forward(self, letters: fb.Tensor, state: State | None = None) -> tuple[fb.Tensor, State]:
-        """Scores of each next letter (L, N, vocabulary), and the state after the last."""
+        """Return scores of each next letter, of shape (L, N, vocabulary), and the state after the last letter."""
         features, final_state = self.lstm(self.dropout(self.embedding(letters)), state)
         return self.output(self.dropout(features)), final_state
 
@@ -69,7 +69,7 @@ def streams(letters: fb.Tensor, count: int) -> fb.Tensor:
 
 
 def chunks(columns: fb.Tensor, length: int) -> Iterator[tuple[fb.Tensor, fb.Tensor]]:
-    """Pairs of inputs and the letters that follow them, ``length`` rows each."""
+    """Yield pairs of inputs and targets, ``length`` rows each. The target of a letter is the letter that follows it."""
     for start in range(0, len(columns) - 1, length):
         stop = min(start + length, len(columns) - 1)
         yield columns[start:stop], columns[start + 1 : stop + 1]
@@ -89,7 +89,7 @@ def train_epoch(
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        state = tuple(part.detach() for part in state)  # gradients stop at the chunk's beginning
+        state = tuple(part.detach() for part in state)  # backpropagation stops at the beginning of the chunk
         total += loss.item() * following.numel()
         count += following.numel()
         progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
@@ -109,7 +109,7 @@ def bits_per_letter(model: CharacterLSTM, columns: fb.Tensor, length: int) -> fl
 
 @fb.no_grad()
 def write(model: CharacterLSTM, vocabulary: list[str], start: str, count: int, temperature: float) -> str:
-    """``count`` letters that follow ``start``, drawn one after another."""
+    """Return ``count`` letters that continue ``start``, sampled one after another."""
     model.eval()
     codes = [vocabulary.index(letter) for letter in start if letter in vocabulary] or [0]
     letters, state = fb.tensor(codes).view(-1, 1), None

@@ -33,7 +33,7 @@ MEAN, STD = [0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]
 
 
 class Block(nn.Module):
-    """Two convolutions, added to what they are given, which ``shortcut`` fits to their shape."""
+    """Residual block of two convolutions. ``shortcut`` converts the input to the shape of the output."""
 
     def __init__(self, channels: int, features: int, stride: int) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ from flambeau.vision import datasets, models, transforms, utils
 
 History = dict[str, list[float]]
 
-# LeNet's mean and deviation are those that lenet.py trains it with.
+# "mean" and "std" are those with which lenet.py normalises the images.
 RECIPES: dict[str, dict[str, Any]] = {
     "digits": {"size": 8, "image_size": 16, "epochs": 60, "mean": 0.305, "std": 0.376},
     "mnist": {"size": 28, "image_size": 32, "epochs": 20, "mean": 0.1307, "std": 0.3081},
@@ -57,7 +57,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def load_data(args: argparse.Namespace) -> datasets.MNIST | datasets.Digits:
-    """Digits between -1 and 1, enlarged or with a border to a power of two."""
+    """Return digits with values from -1 to 1. Their size is a power of two, by enlargement or padding."""
     recipe = RECIPES[args.data]
     fit = transforms.Pad(2) if args.data == "mnist" else transforms.Resize(recipe["image_size"])
     transform = transforms.Compose([fit, transforms.ToTensor(), transforms.Normalize([0.5], [0.5])])
@@ -86,7 +86,7 @@ def train_epoch(
         fake = generator(fb.randn(len(real), latent, 1, 1))
 
         discriminator_optimizer.zero_grad()
-        # Real digits are to be called real with 0.9: a discriminator that is too sure teaches nothing.
+        # Label smoothing: the target of real digits is 0.9. An overconfident discriminator gives no useful gradients.
         loss = loss_function(discriminator(real), 0.9 * ones) + loss_function(discriminator(fake.detach()), zeros)
         loss.backward()
         discriminator_optimizer.step()
@@ -121,7 +121,7 @@ def judge(generator: nn.Module, path: Path, data: str, latent: int, count: int =
 
 def write_gif(folder: Path, epochs: int) -> None:
     frames = [Image.open(folder / f"epoch-{epoch:03d}.png") for epoch in range(1, epochs + 1)]
-    durations = [200] * (epochs - 1) + [2000]  # milliseconds; the last stays
+    durations = [200] * (epochs - 1) + [2000]  # milliseconds; the last picture is shown longer
     frames[0].save(folder / "training.gif", save_all=True, append_images=frames[1:], duration=durations, loop=0)
 
 

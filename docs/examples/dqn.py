@@ -33,7 +33,7 @@ Environment = gymnasium.Env[NDArray[np.float32], int]
 
 
 class Memory:
-    """The last ``capacity`` transitions, in arrays."""
+    """Replay memory: the last ``capacity`` transitions, stored in arrays."""
 
     def __init__(self, capacity: int) -> None:
         self.observations = fb.zeros(capacity, 4)
@@ -109,7 +109,10 @@ def play(
     steps: range,
     args: argparse.Namespace,
 ) -> list[float]:
-    """Steps by the network, which learns after each; the rewards of the episodes that end among them."""
+    """Take steps in the environment and train the network after each one.
+
+    Returns: the rewards of the episodes that ended during these steps.
+    """
     rewards, episode = [], 0.0
     observation, _ = environment.reset(seed=args.seed + steps.start)
     for step in tqdm(steps, desc=f"Steps to {steps.stop}", unit="step", leave=False, disable=None):
@@ -169,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"Resuming after step {step}, from {checkpoint}")
 
     while step < args.steps:
-        # Episodes begin anew after a checkpoint, so that a resumed run equals an uninterrupted one.
+        # A new episode begins after each checkpoint, so that a resumed run equals an uninterrupted one.
         fb.manual_seed(1_000_003 * args.seed + step)
         steps = range(step, min(step + args.every, args.steps))
         rewards += play(environment, network, target, optimizer, memory, steps, args)

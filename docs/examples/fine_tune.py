@@ -30,7 +30,7 @@ except ModuleNotFoundError as error:
 Images = datasets.Digits | datasets.CIFAR10 | datasets.ImageFolder
 History = dict[str, list[float]]
 
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # of the images that torchvision's networks are trained with
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # of the images on which torchvision's networks are trained
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -68,7 +68,10 @@ def load_data(args: argparse.Namespace) -> list[Images]:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Take from a file of PyTorch's what fits; the last layer does not where the classes are others."""
+    """Load the tensors of a PyTorch file that have the same name and shape in the model.
+
+    The last layer stays random if the number of classes differs.
+    """
     weights = fb.load(path)
     own = model.state_dict()
     fitting = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
@@ -80,7 +83,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def train_epoch(model: models.ResNet, loader: DataLoader, optimizer: fb.optim.Optimizer, description: str) -> float:
-    # The statistics of batch normalisation remain those of the images before, while only the last layer is trained.
+    # While only the last layer is trained, batch normalisation keeps its running statistics.
     model.train(next(model.conv1.parameters()).requires_grad)
     total = 0.0
     progress = tqdm(loader, desc=description, unit="batch", leave=False, disable=None)

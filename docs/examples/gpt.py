@@ -37,7 +37,7 @@ class Attention(nn.Module):
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
         batch, length, width = x.shape
-        # (batch, heads, length, width of a head) each
+        # each of shape (batch, heads, length, width of a head)
         q, k, v = self.qkv(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
         attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
@@ -59,7 +59,7 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """Scores of each next letter, (N, L, vocabulary), from letters (N, L) with L up to ``length``."""
+    """Transformer that maps letters (N, L), L <= ``length``, to scores of each next letter (N, L, vocabulary)."""
 
     def __init__(self, vocabulary: int, length: int, width: int, layers: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def make_optimizer(model: GPT, lr: float) -> fb.optim.AdamW:
-    """AdamW that pulls matrices towards zero, and leaves biases and normalisations."""
+    """Return AdamW with weight decay for matrices, but not for biases and normalisations."""
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]

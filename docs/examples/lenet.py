@@ -42,7 +42,7 @@ RECIPES = {
 
 
 class RandomShift:
-    """Move an image by up to ``pixels``, and fractions of one, in each direction; zeros come in at the border."""
+    """Random translation of an image by up to ``pixels`` in each direction, with interpolation and zero padding."""
 
     def __init__(self, pixels: float) -> None:
         self.pixels = pixels

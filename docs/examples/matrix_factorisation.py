@@ -29,7 +29,7 @@ History = dict[str, list[float]]
 
 
 class Factorisation(nn.Module):
-    """rating(user, item) = mean + bias(user) + bias(item) + vector(user) . vector(item)."""
+    """Model with rating(user, item) = mean + bias(user) + bias(item) + vector(user) . vector(item)."""
 
     mean: fb.Tensor
 
@@ -66,7 +66,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def load_ratings(args: argparse.Namespace) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
-    """Users, items and ratings, as tensors of equal length."""
+    """Return users, items and ratings as tensors of equal length."""
     if args.ratings:
         table = np.loadtxt(args.ratings, delimiter=",", ndmin=2)
         users, items = fb.from_numpy(table[:, :2].astype(np.int64)).unbind(1)
@@ -80,7 +80,7 @@ def load_ratings(args: argparse.Namespace) -> tuple[fb.Tensor, fb.Tensor, fb.Ten
 
 @fb.no_grad()
 def evaluate(model: Factorisation, dataset: Subset[tuple[fb.Tensor, ...]]) -> tuple[fb.Tensor, fb.Tensor, float]:
-    """Predictions and truth, and the root of their mean squared difference."""
+    """Return the predictions, the true ratings, and the root-mean-square error."""
     users, items, ratings = dataset.dataset[dataset.indices]
     predicted = model(users, items)
     return predicted, ratings, (predicted - ratings).square().mean().sqrt().item()

@@ -33,7 +33,7 @@ GRAVITY = 9.81
 
 
 class Pendulum(nn.Module):
-    """The unknowns: logarithms of length and friction, which are positive, and the start."""
+    """Pendulum with unknown parameters: the logarithms of length and friction, and the initial state."""
 
     def __init__(self, length: float, friction: float, angle: float, velocity: float) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def measurements(args: argparse.Namespace) -> tuple[list[float], fb.Tensor]:
-    """Times as floats, and the angles seen then."""
+    """Return the times as floats, and the angles measured at these times."""
     if args.measurements:
         times, angles = np.loadtxt(args.measurements, delimiter=",", unpack=True)
         return times.tolist(), fb.from_numpy(angles)
@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     progress = tqdm(range(len(history["loss"]), args.steps), unit="step", leave=False, disable=None)
     for step in progress:
-        # At first only the beginning counts: a wrong period is out of phase later, where gradients mislead.
+        # Fit the beginning first: with a wrong period, later angles are out of phase, and their gradients mislead.
         count = max(8, min(len(times), round(len(times) * 1.5 * (step + 1) / args.steps)))
         loss = nn.functional.mse_loss(model(times[:count]), angles[:count])
         optimizer.zero_grad()

@@ -34,7 +34,7 @@ Episode = tuple[fb.Tensor, fb.Tensor, list[float]]
 
 
 class Agent(nn.Module):
-    """Observations (N, 4) to scores of the two pushes (N, 2) and the reward that is expected (N,)."""
+    """Network that maps observations (N, 4) to scores of the two actions (N, 2) and to the expected return (N,)."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()

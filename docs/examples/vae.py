@@ -36,7 +36,11 @@ EPOCHS = {"digits": 60, "mnist": 20}
 
 
 class VAE(nn.Module):
-    """Images (N, 1, size, size) in 0..1 to normally distributed codes (N, latent), and codes to logits of images."""
+    """Variational autoencoder.
+
+    The encoder maps images (N, 1, size, size) in 0..1 to normally distributed codes (N, latent). The decoder maps codes
+    to the logits of images.
+    """
 
     def __init__(self, size: int, hidden: int, latent: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Trains LeNet on small digits and writes it for classify.cpp, with five images to try it on."""
+"""Train LeNet on small digits, and write the model and five test images for classify.cpp."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The operator against NumPy in float64, its derivatives against finite differences."""
+"""Tests of the operator against NumPy in float64, and of its derivatives against finite differences."""
 
 import os
 import subprocess
@@ -18,13 +18,13 @@ DTYPES = list(BOUNDS)
 
 
 def reference(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """silu(x) * y."""
+    """Return silu(x) * y."""
     with np.errstate(over="ignore"):
         return x / (1 + np.exp(-x)) * y
 
 
 def check(x: fb.Tensor, y: fb.Tensor, dtype: fb.dtype) -> None:
-    """Compare with the reference in float64, of the same rounded operands."""
+    """Compare the result with the reference, computed in float64 from the same rounded operands."""
     result = silu_mul(x, y)
     assert result.dtype == dtype
     expected = reference(x.double().numpy(), y.double().numpy())
@@ -87,7 +87,7 @@ def test_results_do_not_depend_on_the_number_of_threads(threads: int) -> None:
 
 @pytest.mark.parametrize("instruction_set", ["baseline", "avx2", "avx512"])
 def test_every_instruction_set(instruction_set: str) -> None:
-    """Limit the library's instruction set; the extension uses the same one."""
+    """Run tests with a limited instruction set of the library. The extension uses the same one."""
     tests = [test_values, test_limits_among_other_elements, test_strided_and_broadcast_operands]
     names = [f"{__file__}::{test.__name__}" for test in tests]
     environment = {**os.environ, "FLAMBEAU_ISA": instruction_set}

@@ -1,4 +1,4 @@
-"""The operator in traced programs, ONNX files, vmap and fx."""
+"""Tests of the operator in traced programs, ONNX files, vmap and fx."""
 
 import pytest
 from silu_mul import _silu_mul, silu_mul

@@ -1,4 +1,4 @@
-"""One fused operator for flambeau, built outside of it."""
+"""A fused operator for flambeau, built as a separate package."""
 
 from flambeau import Tensor
 from flambeau.library import extension_op
@@ -9,9 +9,9 @@ __all__ = ["silu_mul"]
 
 @extension_op("silu_mul::silu_mul")
 def silu_mul(x: Tensor, y: Tensor) -> Tensor:
-    """silu(x) * y. Both are floating-point tensors; they are broadcast and promoted as in x * y.
+    """Return silu(x) * y for floating-point tensors, with broadcasting and type promotion as in x * y.
 
-    Gradient: both, any order.
+    Gradient: defined for x and y, to any order.
     """
     return _silu_mul.silu_mul(x, y)
 
@@ -27,7 +27,7 @@ silu_mul.register_fake(_silu_mul.silu_mul)
 
 @silu_mul.register_vmap
 def _of_batches(info, in_dims, x, y):  # type: ignore[no-untyped-def]
-    """Compute all examples at once: the batch becomes the first dimension of both, and the others are aligned."""
+    """Implement vmap with one call: move the batch to the first dimension and align the other dimensions."""
     x, y = (t if d is None else t.movedim(d, 0) for t, d in zip((x, y), in_dims, strict=True))
     dims = [t.dim() - (d is not None) for t, d in zip((x, y), in_dims, strict=True)]
     x, y = (
