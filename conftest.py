@@ -19,7 +19,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     random.seed(0)
     np.random.seed(0)
     flambeau = sys.modules.get("flambeau")
-    if flambeau is not None and hasattr(flambeau, "manual_seed"):  # not where flambeau.data is tested by itself
+    if flambeau is not None and hasattr(flambeau, "manual_seed"):  # absent if flambeau.data is tested alone
         flambeau.manual_seed(0)
     module = getattr(item, "module", None)
     for generator, state in generators_of(module) if module is not None else []:

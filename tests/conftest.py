@@ -24,7 +24,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Let random numbers repeat."""
+    """Seed the random number generators, so that tests are repeatable."""
     fb.manual_seed(0)
 
 

@@ -1,4 +1,4 @@
-"""Averages of a model over training: flambeau.optim.swa_utils, which crosses from optim to nn."""
+"""Tests of averages of a model during training with flambeau.optim.swa_utils, which need flambeau-nn."""
 
 import doctest
 

@@ -1,4 +1,4 @@
-"""Checkpoints of whole trainings, and trainings that share a model's memory."""
+"""Tests of checkpoints of a whole training run, and of training processes that share a model's memory."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Each public class and model has a case in the tables of its tests, and each operator has all that operators need."""
+"""Tests that each public class and model has a test case, and that each operator has everything that operators need."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def derivative_cases() -> set[str]:
 
 
 def is_recorded(operator: Any, recorder: Recorder) -> bool:
-    """Return whether a recorder has an operator or opens it."""
+    """Return True if an operator is recorded in traced programs, or decomposed into recorded operators."""
     name = recorder.name_of(operator)
     of_view = name.endswith("_copy") and hasattr(Tensor, name.removesuffix("_copy"))
     return is_python(operator) or of_view or recorder.has(name) or name in {*recorder.rules, *DECOMPOSITIONS}

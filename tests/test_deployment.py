@@ -1,4 +1,4 @@
-"""A traced model in a C++ program: it gives what the model gives, in a process without Python or its environment."""
+"""Tests of traced models in a C++ program, which gives the same results in a process without Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The distributions: one version, exact pins, and in each wheel and sdist what belongs there and nothing else."""
+"""Tests of the distributions: equal versions, exact pins, and complete wheels and sdists without foreign files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Public functions, classes and operators have a docstring and an example, and the examples of operators run."""
+"""Tests that public functions, classes and operators have a docstring and an example, and that the examples run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def refers_to_another(name: str, text: str) -> bool:
 
 
 def listed(part: str) -> tuple[set[str], tuple[str, ...]]:
-    """Return the names in a part of the exceptions, and the beginnings of names (those that end with a dot)."""
+    """Return the exceptions in a part of the list: full names, and prefixes, which end with a dot."""
     entries = " ".join(EXCEPTIONS[part].values()).split()
     return {each for each in entries if not each.endswith(".")}, tuple(each for each in entries if each.endswith("."))
 

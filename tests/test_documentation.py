@@ -1,4 +1,4 @@
-"""The documentation: its commands name sessions that exist, its links lead somewhere, its programs run."""
+"""Tests of the documentation: the sessions that it names exist, its links resolve, and its programs run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs of docs/examples, as a user runs them, small: what they learn, what they leave, and that they resume."""
+"""Tests of the programs in docs/examples with small settings: accuracy, output files, and resuming."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def command(name: str, *arguments: object) -> list[str]:
 
 @pytest.fixture
 def run(tmp_path: Path):
-    """Run an example with a folder for its output and some arguments; gives what it prints."""
+    """Return a function that runs an example with an output folder and arguments, and returns what it prints."""
 
     def run(name: str, *arguments: object) -> str:
         done = subprocess.run(

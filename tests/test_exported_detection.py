@@ -1,4 +1,4 @@
-"""Detectors as ONNX files and as programs: they find what the models find, in images with any number of objects."""
+"""Tests of detectors as ONNX files and as traced programs, which find the same objects as the models, in any number."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from flambeau.vision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPr
 
 
 class Pyramid(nn.Module):
-    """Two maps of different sizes."""
+    """Backbone with two feature maps of different sizes."""
 
     out_channels = 8
 
@@ -74,7 +74,7 @@ def one_stage() -> nn.Module:
 
 
 class OfOneImage(nn.Module):
-    """A detector as a module with a tensor as its input."""
+    """Detector for a single image, whose input is a tensor instead of a list."""
 
     def __init__(self, detector: nn.Module) -> None:
         super().__init__()

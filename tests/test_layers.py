@@ -1,4 +1,4 @@
-"""The layers of the C++ library: an include goes down them, never up. See docs/internals.md."""
+"""Tests that files of the C++ library include only headers of the same layer or a lower one. See docs/internals.md."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def includes(root: Path) -> dict[str, list[str]]:
 
 
 def upward(root: Path) -> set[str]:
-    """Return the includes that go up, as "file: header"."""
+    """Return the includes of higher layers, as "file: header"."""
     return {
         f"{name}: {header}"
         for name, headers in includes(root).items()

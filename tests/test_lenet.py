@@ -15,7 +15,7 @@ from flambeau.vision import datasets, transforms
 
 @pytest.fixture
 def train(root: Path, tmp_path: Path):
-    """Run the example with a folder for its output and some arguments; gives what it prints."""
+    """Return a function that runs the example with an output folder and arguments, and returns what it prints."""
 
     def run(output: str, *arguments: str) -> str:
         command = [sys.executable, str(root / "docs/examples/lenet.py"), "--output", output, *arguments]

@@ -1,4 +1,4 @@
-"""Modules that PyTorch and torchvision have and flambeau keeps elsewhere, under the name torch."""
+"""Tests of modules of PyTorch and torchvision that flambeau has under other names, imported through the alias torch."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_functions_stay_where_torchvision_has_modules_of_their_names() -> None:
 
 
 def test_programs_find_optimizers_and_schedulers_in_the_variables_of_their_modules() -> None:
-    """As Pyro does; flambeau itself loads them on first use."""
+    """Test ``vars()`` of the modules, which Pyro reads, although flambeau loads these classes on first use."""
     code = (
         "import torch\n"
         "assert {'Adam', 'SGD', 'LBFGS', 'Optimizer'} <= vars(torch.optim).keys()\n"

@@ -1,4 +1,4 @@
-"""Named Notes: each reference in code and documentation leads to exactly one Note."""
+"""Tests that each reference to a named Note in code and documentation leads to exactly one Note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The packages' order: an import goes down it, never up, and what is not installed is named by its distribution."""
+"""Tests that packages import only packages below them, and that errors name the distribution of a missing package."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def owners(root: Path, projects: dict[str, Any]) -> dict[str, str]:
 
 
 def owner_of(name: str, owners: dict[str, str]) -> str | None:
-    """Return the package that brings a module or what is in it; None if it does not belong to flambeau."""
+    """Return the package that contains a module or an attribute of it, or None if it does not belong to flambeau."""
     parts = name.split(".")
     if parts[0] != "flambeau":
         return None
@@ -65,18 +65,18 @@ def with_dependencies(package: str, projects: dict[str, Any]) -> set[str]:
 
 
 def own(names: list[str], projects: dict[str, Any]) -> list[str]:
-    """Return the folders of this repository's packages among requirements."""
+    """Return the folders of the required packages that are in this repository."""
     folders = {project["project"]["name"]: folder for folder, project in projects.items()}
     return [folders[name.partition("==")[0]] for name in names if name.partition("==")[0] in folders]
 
 
 def requirements(project: dict[str, Any]) -> list[str]:
-    """Return what a project requires, its extras included."""
+    """Return the requirements of a project, including its extras."""
     return sum(project.get("optional-dependencies", {}).values(), project.get("dependencies", []))
 
 
 def imported_modules(path: Path) -> Iterator[str]:
-    """Every name that the imports of a file may load as a module, in full."""
+    """Yield the full name of every module that the imports of a file may load."""
     parts = path.with_suffix("").parts
     package = parts[len(parts) - parts[::-1].index("flambeau") - 1 : -1]
     for node in ast.walk(ast.parse(path.read_text())):
@@ -88,7 +88,7 @@ def is_for_type_checkers(node: ast.stmt) -> bool:
 
 
 def names_of(node: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
-    """Yield the names that an import statement in a module of ``package`` imports; nothing for other statements."""
+    """Yield the names that an import statement in a module of ``package`` imports, or nothing for other statements."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -98,7 +98,7 @@ def names_of(node: ast.AST, package: tuple[str, ...]) -> Iterator[str]:
 
 
 def mentioned_modules(path: Path) -> Iterator[str]:
-    """Names of modules in the strings and attributes of a Python file, or in the strings of a C++ file."""
+    """Yield the module names in the strings and attributes of a Python file, or in the strings of a C++ file."""
     if path.suffix != ".py":
         yield from re.findall(r'"(flambeau(?:\.\w+)+)"', path.read_text())
         return
@@ -115,7 +115,7 @@ def mentioned_modules(path: Path) -> Iterator[str]:
 
 
 def edges(root: Path, package: str, owners: dict[str, str], allowed: set[str]) -> set[str]:
-    """Return "file: module" for what the files of a package name of packages that it must not know."""
+    """Return "file: module" for each mention of a package that is not in ``allowed``."""
     folder = root / "packages" / package
     sources = [
         path
@@ -172,7 +172,7 @@ def test_edges_are_found(tmp_path: Path) -> None:
 
 
 def test_the_facade_shows_every_name_to_type_checkers(root: Path) -> None:
-    """It hides ``__getattr__`` from them, so that a name that is not written there is an error in a user's program."""
+    """Test the names in the facade, because type checkers do not see its ``__getattr__`` and report missing names."""
     path = root / "packages" / "tensor-core" / "python" / "flambeau" / "__init__.py"
     tree = ast.parse(path.read_text())
     block = next(node for node in tree.body if is_for_type_checkers(node))
@@ -205,7 +205,7 @@ def only_tensor_core(tmp_path_factory: pytest.TempPathFactory, root: Path) -> di
 
 
 def test_each_module_of_another_package_has_its_distribution(projects: dict[str, Any], owners: dict[str, str]) -> None:
-    """Exactly the packages' top-level public modules and those that register a function are in the table."""
+    """Test that the table has exactly the packages' public modules and the modules that register a function."""
     names = {package: project["project"]["name"] for package, project in projects.items()}
     brought = {
         module.removeprefix("flambeau."): names[owner]

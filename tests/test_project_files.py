@@ -1,4 +1,4 @@
-"""The files about the project agree with the packages and with the tools' configuration."""
+"""Tests that the files about the project agree with the packages and with the configuration of the tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``dir()`` of a namespace lists what flambeau defines, and nothing that it imports for its own use."""
+"""Tests that ``dir()`` of a namespace lists only names that flambeau defines, and no imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A public function is annotated with the type of its result, unless the caller's own values decide that."""
+"""Tests that public functions have annotated results, unless the result type depends on values of the caller."""
 
 from __future__ import annotations
 

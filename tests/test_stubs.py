@@ -1,4 +1,4 @@
-"""The type stub of the native module says what the registry says, and leaves out nothing that a program can use."""
+"""Tests that the type stub of the native module agrees with the registry and has all public names."""
 
 from __future__ import annotations
 

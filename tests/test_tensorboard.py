@@ -1,4 +1,4 @@
-"""Event files, read back by TensorBoard itself."""
+"""Tests of event files, which TensorBoard itself reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard"
 
 
 def read(folder: Path):
-    """Read a folder with TensorBoard."""
+    """Read the event files in a folder with TensorBoard."""
     found = reading.EventAccumulator(str(folder), size_guidance={"images": 0, "tensors": 0, "histograms": 0})
     return found.Reload()
 

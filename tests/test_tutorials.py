@@ -1,4 +1,4 @@
-"""The tutorials without Jupyter: their cells run in seconds and without warnings, and plots have descriptions."""
+"""Tests of the tutorials without Jupyter: cells run in seconds without warnings, and plots have descriptions."""
 
 from __future__ import annotations
 

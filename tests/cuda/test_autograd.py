@@ -1,4 +1,4 @@
-"""Graphs of tensors on the GPU."""
+"""Tests of autograd graphs with tensors on the GPU."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Models and optimizers that live on a GPU go through files, and saved tensors through the host's memory."""
+"""Tests of models and optimizers on a GPU: saved to files and loaded, and with saved tensors offloaded to the CPU."""
 
 import pickle
 

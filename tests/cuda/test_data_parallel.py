@@ -1,4 +1,4 @@
-"""A module on two GPUs computes what it computes on one; on the emulator, in processes that have two."""
+"""Tests that a module on two GPUs gives the same results as on one. The emulator provides two GPUs in a process."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Learning in several processes with models on a GPU."""
+"""Tests of training in several processes with models on a GPU."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Examples with ``--device cuda`` learn what they learn on the CPU."""
+"""Tests that examples with ``--device cuda`` reach the results of the CPU."""
 
 import subprocess
 import sys

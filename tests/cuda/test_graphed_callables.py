@@ -1,4 +1,4 @@
-"""Callables that replay graphs of a GPU give the results and gradients of what they stand for."""
+"""Tests that callables that replay CUDA graphs give the results and gradients of the original callables."""
 
 import copy
 
@@ -15,7 +15,7 @@ def leaf(*shape):
 
 
 def outcome(function, inputs, parameters=()):
-    """Return results and gradients of inputs and parameters; each result element has its own weight."""
+    """Return the results and the gradients of inputs and parameters. Each result element has a different weight."""
     inputs = [t.detach().requires_grad_(t.requires_grad) for t in inputs]
     result = function(*inputs)
     outputs = result if isinstance(result, tuple) else (result,)

@@ -1,4 +1,4 @@
-"""Derivatives of indexing on the GPU are the CPU's, bit for bit: what meets is added in its order."""
+"""Tests that derivatives of indexing on the GPU equal the CPU's bit for bit, because sums have a fixed order."""
 
 import pytest
 

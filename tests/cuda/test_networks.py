@@ -76,7 +76,7 @@ def test_convolution_of_wide_layers():
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize("options", [{"padding": 1}, {"stride": (2, 1), "dilation": (1, 2)}, {"groups": 2}])
 def test_convolution_of_halves(dtype, options):
-    """Small integers: the sums are exact in any order, and rounded once."""
+    """Test with small integers, for which the sums are exact in any order and are rounded once."""
     groups = options.get("groups", 1)
     x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in [(3, 16 * groups, 9, 10), (18 * groups, 16, 3, 2)])
     grad = fb.randint(-2, 3, F.conv2d(x, w, **options).shape).to(dtype)
@@ -131,7 +131,7 @@ def test_attention_with_masks():
 
 
 def attention_derivatives(q, k, v, grad, mask, scale, causal):
-    """In float64, of what the halves are."""
+    """Return the derivatives of attention, computed in float64 from the values of the operands."""
     q, k, v, grad = (t.double().numpy() for t in (q, k, v, grad))
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     scores = q @ np.swapaxes(k, -1, -2) * scale
@@ -199,7 +199,7 @@ def test_attention_of_shared_heads(heads, mask_shape):
 @pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16])
 @pytest.mark.parametrize("options", [{}, {"is_causal": True}])
 def test_attention_of_strided_tensors(dtype, options):
-    """Heads of a projection and a transposed gradient are read without copies and give the same results."""
+    """Test that heads of a projection and a transposed gradient are read without copies, with the same results."""
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
 
     def derivatives(*tensors):

@@ -1,4 +1,4 @@
-"""Models on the GPU as files of the ONNX format."""
+"""Tests of the export of models on the GPU to ONNX files."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from flambeau.onnx import export
 
 
 class Net(nn.Module):
-    """Tensors created from sizes, and tensors changed in place, are on the input's device."""
+    """Model that creates tensors on the input's device and changes tensors in place."""
 
     def __init__(self):
         super().__init__()

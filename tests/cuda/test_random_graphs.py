@@ -1,4 +1,4 @@
-"""Steps that draw random numbers, captured forward and backward as one graph, are those without a graph."""
+"""Tests that training steps with random numbers, captured as one graph, equal steps without a graph."""
 
 import pytest
 
@@ -97,7 +97,7 @@ def drop_twice(x):
 
 @pytest.mark.parametrize("use_reentrant", [True, False])
 def test_checkpoints(use_reentrant):
-    """Recomputation draws the same random numbers as the first pass, also within another checkpoint."""
+    """Test that the recomputation draws the random numbers of the first pass, even within another checkpoint."""
     x = fb.ones(300, device="cuda", requires_grad=True)
 
     def inner(x):

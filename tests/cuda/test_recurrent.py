@@ -1,4 +1,4 @@
-"""Recurrent layers on the GPU give what they give on the CPU, and so do their derivatives, without the host's help."""
+"""Tests that recurrent layers and their derivatives on the GPU equal the CPU's, without a fallback to the CPU."""
 
 import copy
 import ctypes
@@ -27,7 +27,7 @@ def flat(result):
 
 
 def trained(layer, device, x, state, run):
-    """Outputs, and the derivatives of a weighted sum of them."""
+    """Return the outputs, and the derivatives of a weighted sum of them."""
     layer = layer.to(device)
     leaves = [t.detach().to(device).requires_grad_() for t in (x, *state)]
     outputs = flat(run(layer, leaves[0], *leaves[1:]))
@@ -80,7 +80,7 @@ def test_double_precision_and_one_time(host_calls):
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize("make", LAYERS)
 def test_halves(make, dtype, host_calls):
-    """Results and derivatives are of halves, and as far from those of float32 as rounding to halves makes them."""
+    """Test that results and derivatives have half precision, and differ from those of float32 only by rounding."""
     layer = make(bidirectional=True).to(dtype)
     x, state = fb.randn(6, 4, 5).to(dtype), [t.to(dtype) for t in states(layer, 4, 2)]
 
@@ -99,7 +99,7 @@ def test_halves(make, dtype, host_calls):
 
 @pytest.mark.parametrize("make", [nn.LSTM, nn.GRU])
 def test_what_halves_add_up_through_time(make):
-    """Many small steps do not vanish: a state has the accuracy of float32 within a walk."""
+    """Test that a half-precision layer keeps its state in float32 over time, so that many small steps do not vanish."""
     layer, times = make(1, 1, bias=True).to(fb.bfloat16).requires_grad_(False), 400
     for parameter in layer.parameters():
         parameter.zero_()

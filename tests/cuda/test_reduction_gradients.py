@@ -13,7 +13,7 @@ def values(*shape, dtype=fb.float32):
 
 
 def check(function, *operands, **tolerances):
-    """Compare the gradients of sum(function(...) * a fixed tensor) on both devices."""
+    """Compare the gradients of sum(function(...) * fixed tensor) on both devices."""
     grad, results = None, []
     for device in ("cpu", "cuda"):
         leaves = [t.to(device).requires_grad_(t.dtype.is_floating_point) for t in operands]
@@ -48,7 +48,7 @@ def test_losses_of_classes(reduction, host_calls):
 
 @pytest.mark.parametrize("shape", [(900, 10), (300, 7, 5), (3, 683, 3), (2, 2048), (3, 5000), (2, 90, 70)])
 def test_losses_of_few_and_of_many_classes(shape, host_calls):
-    """Of samples that share a block, and of samples that have several."""
+    """Test numbers of classes for which several samples share a thread block, or a sample needs several blocks."""
     labels = fb.randint(0, shape[1], (shape[0], *shape[2:]))
     labels.view(-1)[::4] = -100
     for loss in (F.cross_entropy, F.nll_loss):

@@ -1,4 +1,4 @@
-"""Derivatives of what is drawn, gathered and chosen on the GPU are the CPU's, and none of the CPU's work."""
+"""Tests that derivatives of sampling and gather operators on the GPU equal the CPU's, without a fallback to the CPU."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Traced models on a GPU."""
+"""Tests of traced models on a GPU."""
 
 import flambeau as fb
 from flambeau import nn

@@ -1,4 +1,4 @@
-"""`python -m flambeau.cuda warm` also does the work that other packages register."""
+"""Test that `python -m flambeau.cuda warm` also runs the operations that other packages register."""
 
 from flambeau.cuda import _warm
 

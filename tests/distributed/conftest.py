@@ -1,4 +1,4 @@
-"""Tests of several processes, which the tests of flambeau-distributed know how to start."""
+"""Fixtures for tests with several processes, from the tests of flambeau-distributed."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A trainer in the manner of PyTorch's series on distributed training, which `torchrun` starts and which resumes."""
+"""A trainer as in PyTorch's tutorials on distributed training, which `torchrun` starts and which can resume."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""Training in several processes against training on one: models, optimizers and data that are divided among them."""
+"""Tests of training in several processes against training in one, with divided models, optimizers and data."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Checkpoints that move between PyTorch and flambeau: models, optimizers and schedules, in files, both ways."""
+"""Tests of checkpoints that are exchanged with PyTorch: models, optimizers and schedules, in both directions."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def assert_outputs_agree(ours: Any, theirs: Any, name: str) -> None:
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
-    """Equal structures of equal values."""
+    """Assert that both values have the same structure and equal elements."""
     if isinstance(theirs, torch.Tensor):
         assert str(ours.dtype).rpartition(".")[2] == str(theirs.dtype).rpartition(".")[2]
         np.testing.assert_array_equal(ours.detach().numpy(), theirs.detach().numpy())

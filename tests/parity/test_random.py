@@ -1,4 +1,4 @@
-"""Random numbers from one seed: every draw, and the losses of models that are trained, with PyTorch as the oracle."""
+"""Tests that random numbers from a seed, and the losses of training with them, equal PyTorch's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def array(tensor: Any) -> np.ndarray[Any, Any]:
 
 
 def compare(draw: Callable[[Any], Any], ulps: int = 0, seed: int = 3) -> None:
-    """Draw with both libraries from the same state; the results and the states of the generators must agree."""
+    """Draw with both libraries from the same state, and check that results and final generator states agree."""
     found, states = [], []
     for lib in (fb, torch):
         lib.manual_seed(seed)
@@ -57,12 +57,12 @@ def dtype_of(lib: Any, name: str) -> Any:
 
 
 def ramp(lib: Any, count: int, dtype: str = "float32") -> Any:
-    """Numbers of both signs that every dtype holds."""
+    """Return numbers of both signs that every dtype can represent."""
     return (lib.arange(count, dtype=dtype_of(lib, dtype)) - count // 2) / 64
 
 
 def upward(lib: Any, count: int, dtype: str = "float32") -> Any:
-    """Numbers above 0."""
+    """Return positive numbers in ascending order."""
     return (lib.arange(count, dtype=dtype_of(lib, dtype)) + 1) / 32
 
 
@@ -199,7 +199,7 @@ ROUNDED: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("name", ROUNDED)
 def test_functions_of_drawn_numbers(name: str) -> None:
-    """Operators that compute with the numbers round in their own way."""
+    """Compare up to rounding, because these operators compute with the random numbers."""
     results = []
     for lib in (fb, torch):
         lib.manual_seed(3)
@@ -300,7 +300,7 @@ def test_fork_rng() -> None:
 
 
 class Noise:
-    """A dataset that draws from all three generators of the process."""
+    """Dataset that draws from Python's, NumPy's and the library's generator."""
 
     def __init__(self, lib: Any) -> None:
         self._lib = lib
@@ -366,7 +366,7 @@ def test_workers_change_neither_the_order_nor_what_the_program_draws() -> None:
 
 
 def lenet(lib: Any) -> list[float]:
-    """LeNet with dropout on noise, shuffled by a loader."""
+    """Train LeNet with dropout on noise that a loader shuffles, and return the losses."""
     nn = lib.nn
     data = lib.utils.data
     images, labels = lib.randn(320, 1, 28, 28), lib.randint(0, 10, (320,))
@@ -388,7 +388,7 @@ def lenet(lib: Any) -> list[float]:
 
 
 def small_gpt(lib: Any) -> list[float]:
-    """Train a two-layer GPT with dropout, initialised as nanoGPT does it."""
+    """Train a two-layer GPT with dropout, initialised as in nanoGPT, and return the losses."""
     nn, F = lib.nn, lib.nn.functional
     width, heads, length, words, drop = 32, 4, 16, 20, 0.1
 
@@ -446,7 +446,7 @@ def small_gpt(lib: Any) -> list[float]:
 
 
 def dcgan(lib: Any) -> list[float]:
-    """PyTorch's DCGAN tutorial with few channels."""
+    """Train PyTorch's DCGAN tutorial with few channels, and return the losses."""
     nn = lib.nn
     codes, size = 16, 4
 
@@ -500,7 +500,7 @@ def test_training_from_a_seed_gives_the_same_losses(train: Callable[[Any], list[
 
 
 def test_resnet18_begins_with_the_same_weights() -> None:
-    """Repeat the initialisation of torchvision's ResNet-18, which is not installed here, layer by layer."""
+    """Repeat the initialisation of torchvision's ResNet-18 layer by layer, because torchvision is not installed."""
 
     def convolutions(lib: Any) -> list[Any]:
         sizes = [(3, 64, 7), (64, 64, 3), (64, 128, 3), (64, 128, 1), (128, 256, 3)]

@@ -1,4 +1,4 @@
-"""Optimizers, over PyTorch's own table of samples, with PyTorch as the oracle."""
+"""Tests of optimizers over PyTorch's table of samples, with PyTorch as the reference."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 
 import flambeau as fb
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the samples go where both libraries warn
+pytestmark = pytest.mark.filterwarnings("ignore")  # some samples cause warnings in both libraries
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # what PyTorch's test modules do on import is theirs
+    warnings.simplefilter("ignore")  # PyTorch's test modules warn on import
     from torch.testing._internal.common_optimizers import OptimizerInfo, OptimizerInput, optim_db
 
 OPTIMIZERS = [info for info in optim_db if hasattr(fb.optim, info.optim_cls.__name__)]
-# Ways of PyTorch to run the same update.
+# Options that select PyTorch's implementation of the same update.
 IMPLEMENTATIONS = {"foreach", "fused", "capturable", "differentiable"}
 
 
@@ -64,7 +64,7 @@ def test_optimizers(info: OptimizerInfo) -> None:
             gradients = [draw(shape) for shape in shapes]
             step(torch, their_optimizer, theirs, gradients)
             step(fb, our_optimizer, ours, gradients)
-        # Muon's iteration is in bfloat16, where the order of a product's sums shows.
+        # Muon iterates in bfloat16, in which the order of summation in products changes the result.
         close = {"rtol": 1e-7, "atol": 1e-3 if info.name == "Muon" else 1e-7}
         for own, other in zip(ours, theirs, strict=True):
             torch.testing.assert_close(torch.from_numpy(own.numpy()), other, **close)

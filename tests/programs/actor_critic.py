@@ -1,4 +1,4 @@
-"""Actor and critic balance a pole on a cart, whose physics stand below; generalised advantages."""
+"""An actor-critic agent with generalised advantage estimation balances a pole on a simulated cart."""
 
 import math
 from collections import namedtuple

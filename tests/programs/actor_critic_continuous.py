@@ -24,7 +24,7 @@ class ActorCritic(nn.Module):
 
 
 def rollout(model, batch=64, steps=10):
-    """Points in the plane; the action moves one; the reward is the distance it has come closer."""
+    """Let points in the plane move by sampled actions. The reward is the decrease of the distance to the origin."""
     place = torch.rand(batch, 2) * 4 - 2
     states, actions, log_probs, rewards, values = [], [], [], [], []
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""Autoencoders: denoising with convolutions, a U-Net that segments, and a sparse code."""
+"""Autoencoders: a convolutional one that denoises, a U-Net that segments, and one with a sparse code."""
 
 import torch
 import torch.nn as nn
@@ -8,7 +8,7 @@ torch.manual_seed(0)
 
 
 def shapes(count, size=16):
-    """Pictures with a filled rectangle, and where it is."""
+    """Return images with a filled rectangle, and the masks of the rectangles."""
     corner = torch.randint(1, size // 2, (count, 2))
     extent = torch.randint(4, size // 2, (count, 2))
     axis = torch.arange(size)

@@ -1,4 +1,4 @@
-"""A bidirectional LSTM with a conditional random field tags words: forward algorithm and Viterbi's."""
+"""A bidirectional LSTM with a conditional random field tags words, with the forward and the Viterbi algorithm."""
 
 import torch
 import torch.nn as nn

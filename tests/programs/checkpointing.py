@@ -1,4 +1,4 @@
-"""Saving and loading: state dicts, whole checkpoints, resuming, several models, moved weights, activations."""
+"""Saving and loading: state dicts, whole checkpoints, resuming, several models, moved weights, and activations."""
 
 import copy
 import os

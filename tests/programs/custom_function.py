@@ -20,7 +20,7 @@ class LegendrePolynomial3(Function):
 
 
 class StraightThrough(Function):
-    """Rounds forward, lets gradients pass where |x| <= 1."""
+    """Sign function whose gradient passes where |x| <= 1."""
 
     @staticmethod
     def forward(ctx, x):
@@ -47,7 +47,7 @@ class GradientReversal(Function):
 
 
 class LinearFunction(Function):
-    """With setup_context, and gradients only where they are needed."""
+    """Linear function with setup_context that computes only the gradients that are needed."""
 
     @staticmethod
     def forward(input, weight, bias):

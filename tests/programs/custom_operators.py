@@ -1,4 +1,4 @@
-"""Python functions as operators: a picture cropped by Pillow, NumPy's sine, an in-place one, with their derivatives."""
+"""Custom operators in Python with derivatives: a crop by Pillow, NumPy's sine, and an in-place operator."""
 
 import numpy as np
 import PIL.Image

@@ -1,4 +1,4 @@
-"""Custom optimizers and schedules, those of the library on one problem, averaged weights, parameter groups."""
+"""Custom optimizers and schedules, a comparison of the library's optimizers, averaged weights, parameter groups."""
 
 import copy
 import math
@@ -37,7 +37,7 @@ class SignSGD(Optimizer):
 
 
 class MyAdam(Optimizer):
-    """Adam in a few lines, equal to the library's."""
+    """Adam in a few lines, with the same results as the library's."""
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})

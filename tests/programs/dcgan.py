@@ -1,4 +1,4 @@
-"""A DCGAN on discs: transposed convolutions, batch normalisation, weights initialised by class name."""
+"""A DCGAN that generates discs: transposed convolutions, batch normalisation, weights initialised by class name."""
 
 import random
 
@@ -16,7 +16,7 @@ device = torch.device("cuda:0" if (torch.cuda.is_available() and ngpu > 0) else 
 
 
 class Discs(torch.utils.data.Dataset):
-    """White discs on black, in [-1, 1]."""
+    """Images of white discs on black, in [-1, 1]."""
 
     def __init__(self, count):
         self.radius = 3 + 3 * torch.rand(count)

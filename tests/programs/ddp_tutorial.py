@@ -1,4 +1,4 @@
-"""Data-parallel training in two processes, as the tutorial of PyTorch's DistributedDataParallel has it."""
+"""Data-parallel training in two processes, as in PyTorch's tutorial on DistributedDataParallel."""
 
 import os
 import socket
@@ -55,7 +55,7 @@ def train(ddp_model, steps):
 
 
 def same_everywhere(model):
-    """Return whether all processes have the parameters of the first one."""
+    """Return True if all processes have the parameters of the first one."""
     flat = torch.cat([p.detach().flatten() for p in model.parameters()])
     gathered = [torch.empty_like(flat) for _ in range(dist.get_world_size())]
     dist.all_gather(gathered, flat)

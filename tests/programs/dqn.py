@@ -32,7 +32,7 @@ class ReplayMemory(object):
 
 
 class Grid:
-    """A 5 by 5 grid with walls; one starts at the top left and wants to the bottom right."""
+    """A 5 by 5 grid with walls. The agent starts at the top left, and the goal is at the bottom right."""
 
     walls = {(1, 1), (1, 2), (1, 3), (3, 1), (3, 3), (3, 4)}
     moves = ((0, 1), (1, 0), (0, -1), (-1, 0))

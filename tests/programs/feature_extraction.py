@@ -1,4 +1,4 @@
-"""Features from within a network by the names of its layers, and how many operations they take."""
+"""Extraction of intermediate features by layer name, and counts of the operations of a network."""
 
 import torch
 from torch import nn
@@ -26,7 +26,7 @@ with torch.no_grad():
 
 
 class Pyramid(nn.Module):
-    """Two sizes of features in one map."""
+    """Network that adds features of two resolutions in one map."""
 
     def __init__(self):
         super().__init__()

@@ -10,7 +10,7 @@ CENTRES = torch.randn(CLASSES, FEATURES)
 
 
 def get_y_neg(y):
-    """Another label than the right one."""
+    """Return random wrong labels."""
     return (y + torch.randint(1, CLASSES, y.shape)) % CLASSES
 
 

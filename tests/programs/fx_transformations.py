@@ -1,4 +1,4 @@
-"""Programs as graphs: fusing batch normalisation, profiling node by node, decomposing and exchanging operations."""
+"""Transformations of fx graphs: fused batch normalisation, profiling by node, decomposed and replaced operations."""
 
 import copy
 import operator

@@ -1,4 +1,4 @@
-"""Parts of language models: rotary embeddings, a cache of keys, experts, adapters of low rank, nucleus sampling."""
+"""Parts of language models: rotary embeddings, a key-value cache, experts, low-rank adapters, nucleus sampling."""
 
 import math
 from typing import Optional

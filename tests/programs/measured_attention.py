@@ -1,4 +1,4 @@
-"""A small transformer from a folder with a hubconf.py: which way of attention is quicker, and where its time goes."""
+"""A small transformer from a folder with a hubconf.py: compares the speed of attention methods and profiles them."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""A mixture density network learns a curve that goes back and forth, where a mean would be wrong."""
+"""A mixture density network learns a curve with several values for an input, for which a mean would be wrong."""
 
 import math
 

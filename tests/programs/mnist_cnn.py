@@ -1,4 +1,4 @@
-"""The convolutional network of the MNIST example on drawn digits: arguments, Adadelta, StepLR, a saved state."""
+"""The convolutional network of PyTorch's MNIST example on generated digits: arguments, Adadelta, StepLR, saving."""
 
 import argparse
 
@@ -34,7 +34,7 @@ STROKES = [
 
 
 class DrawnDigits(torch.utils.data.Dataset):
-    """Digits of seven segments, moved about and noisy."""
+    """Seven-segment digits with random shifts and noise."""
 
     def __init__(self, count, seed, transform=None):
         self.rng = np.random.default_rng(seed)

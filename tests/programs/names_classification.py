@@ -1,4 +1,4 @@
-"""A character RNN, written cell by cell, tells the language of a name."""
+"""A character RNN, computed cell by cell, classifies names by language."""
 
 import random
 import string
@@ -23,7 +23,7 @@ def unicode_to_ascii(s):
 
 
 def line_to_tensor(line):
-    """<line_length x 1 x n_letters>: one-hot letters."""
+    """Return one-hot letters of shape <line_length x 1 x n_letters>."""
     tensor = torch.zeros(len(line), 1, n_letters)
     for li, letter in enumerate(line):
         tensor[li][0][ALL_LETTERS.find(letter)] = 1

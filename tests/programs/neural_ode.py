@@ -24,7 +24,7 @@ def odeint(f, y0, ts):
 
 
 class Adjoint(Function):
-    """Integrates backward the state, its adjoint and the gradient of the parameters (Chen et al., 2018)."""
+    """Adjoint method: integrate the state, its adjoint and the parameters' gradient backward (Chen et al., 2018)."""
 
     @staticmethod
     def forward(ctx, f, y0, ts, *parameters):

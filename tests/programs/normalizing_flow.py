@@ -11,7 +11,7 @@ torch.manual_seed(0)
 
 
 class Coupling(Transform, nn.Module):
-    """One coordinate is scaled and shifted by a function of the other."""
+    """Transform that scales and shifts one coordinate by functions of the other."""
 
     domain = constraints.real_vector
     codomain = constraints.real_vector

@@ -1,4 +1,4 @@
-"""Pruning: masks, unstructured and structured, iterative, global, custom; and training what remains."""
+"""Pruning: masks, unstructured, structured, iterative, global and custom pruning, and training of pruned models."""
 
 import torch
 import torch.nn.functional as F

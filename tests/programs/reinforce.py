@@ -17,7 +17,7 @@ args = parser.parse_args()
 
 
 class Corridor:
-    """Places 0 ... 6; the right end pays 1, the left end 0.1; a step costs a little."""
+    """Positions 0 to 6. The reward is 1 at the right end, 0.1 at the left end, and slightly negative for a step."""
 
     def reset(self):
         self.place, self.steps = 3, 0

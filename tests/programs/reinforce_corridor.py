@@ -1,4 +1,4 @@
-"""REINFORCE learns to walk along a corridor with wind: a policy's log-probabilities times its returns."""
+"""REINFORCE learns to walk along a corridor with wind. The loss is the log-probabilities times the returns."""
 
 from collections import deque
 
@@ -11,7 +11,7 @@ from torch.distributions import Categorical
 
 
 class Corridor:
-    """Positions 0 to 6, reward 1 at the right end; the wind blows one back in one time out of five."""
+    """Positions 0 to 6 with reward 1 at the right end. The wind moves the walker back in one of five steps."""
 
     def reset(self, seed):
         self.rng, self.position, self.time = np.random.default_rng(seed), 3, 0

@@ -1,4 +1,4 @@
-"""A siamese network tells whether two drawings show the same shape; then the same by a triplet loss."""
+"""A siamese network predicts if two drawings show the same shape. An embedding learns their distances."""
 
 import random
 

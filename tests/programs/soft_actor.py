@@ -39,7 +39,7 @@ class DiagGaussianActor(nn.Module):
 
 
 def value(obs, action):
-    """Best at the action obs / 2, the more sharply the larger the first coordinate."""
+    """Return a value that is largest for the action obs / 2, with a peak that sharpens with abs(obs[:, 0])."""
     return -(4 + 4 * obs[:, :1].abs()) * (action - obs / 2).pow(2)
 
 

@@ -56,7 +56,7 @@ assert untouched <= 1 / 16
 
 
 class Recommender(nn.Module):
-    """Ratings from the items that a user has liked, as a bag, and from the item."""
+    """Model of ratings: dot product of the mean embedding of a user's liked items and the embedding of an item."""
 
     def __init__(self, items, width):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A spatial transformer network straightens rotated pictures before it classifies them."""
+"""A spatial transformer network straightens rotated images before it classifies them."""
 
 import math
 
@@ -12,7 +12,7 @@ SIZE = 16
 
 
 def pictures(count):
-    """Four figures, turned by up to 60 degrees and moved."""
+    """Return images of four figures, rotated by up to 60 degrees and shifted."""
     base = torch.zeros(4, 1, SIZE, SIZE)
     base[0, 0, 3:13, 7:9] = 1
     base[1, 0, 3:13, 4:6] = base[1, 0, 11:13, 4:12] = 1

@@ -1,4 +1,4 @@
-"""Efficient sub-pixel convolution doubles the resolution of waves, better than bicubic interpolation."""
+"""Efficient sub-pixel convolution doubles the resolution of images of waves, better than bicubic interpolation."""
 
 from math import log10
 

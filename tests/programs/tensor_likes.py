@@ -1,6 +1,6 @@
 """Classes that override torch functions, as in the notes on extending PyTorch.
 
-One is not derived from Tensor, two are derived from it, and one is a mode.
+One class does not derive from Tensor, two do, and one is a mode.
 """
 
 import copy
@@ -23,7 +23,7 @@ def implements(function):
 
 
 class ScalarTensor:
-    """A multiple of the identity: two numbers instead of a matrix."""
+    """Multiple of the identity matrix, stored as two numbers."""
 
     def __init__(self, size, value):
         self.size, self.value = size, value
@@ -83,7 +83,7 @@ else:
 
 
 class Metered(torch.Tensor):
-    """A tensor with a unit, which results inherit where all that have one agree."""
+    """Tensor with a unit. A result has the unit if all operands with a unit agree."""
 
     @staticmethod
     def __new__(cls, data, unit):

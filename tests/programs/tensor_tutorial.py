@@ -1,4 +1,4 @@
-"""Tensors: making them, indexing, arithmetic, broadcasting, NumPy and devices."""
+"""Tensors: creation, indexing, arithmetic, broadcasting, NumPy and devices."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Optimizers as packages write them: Lion with a required rate, Lookahead around another one, a schedule over both."""
+"""Optimizers as third-party packages write them: Lion with a required rate, Lookahead, and a schedule over both."""
 
 import copy
 import math
@@ -9,7 +9,7 @@ from torch.optim.optimizer import Optimizer, ParamsT, required
 
 
 class Lion(Optimizer):
-    """The sign of an interpolated momentum."""
+    """Optimizer whose update is the sign of an interpolated momentum."""
 
     def __init__(self, params: ParamsT, lr=required, betas=(0.9, 0.99), weight_decay=0.0):
         if lr is not required and lr <= 0.0:
@@ -43,7 +43,7 @@ class Lion(Optimizer):
 
 
 class Lookahead(Optimizer):
-    """Slow weights that follow the fast ones of another optimizer."""
+    """Wrapper of an optimizer whose slow weights follow the optimizer's weights."""
 
     def __init__(self, optimizer, k=5, alpha=0.5):
         self.optimizer, self.k, self.alpha = optimizer, k, alpha

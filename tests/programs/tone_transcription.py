@@ -19,7 +19,7 @@ WINDOW = torch.hann_window(FFT)
 
 
 def play(notes, noise=0.05):
-    """Notes of random lengths with short pauses."""
+    """Return the sound of notes with random lengths and short pauses."""
     pieces = []
     for note in notes:
         time = torch.arange(int(RATE * (0.12 + 0.08 * torch.rand(1).item()))) / RATE

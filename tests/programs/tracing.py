@@ -1,4 +1,4 @@
-"""A model that is trained, traced, saved and loaded again as PyTorch's tutorials on TorchScript do it."""
+"""A model is trained, traced, saved and loaded again, as in PyTorch's tutorials on TorchScript."""
 
 import io
 import tempfile

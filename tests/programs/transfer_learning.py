@@ -1,4 +1,4 @@
-"""Transfer learning: a ResNet of torchvision trained on folders of pictures, then frozen under another last layer."""
+"""Transfer learning: train torchvision's ResNet on folders of images, then freeze it and train a new last layer."""
 
 import copy
 import os

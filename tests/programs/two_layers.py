@@ -1,4 +1,4 @@
-"""A network of two layers on random data, from NumPy to nn and optim; all descend alike."""
+"""A network of two layers on random data, written with NumPy, autograd, nn and optim, with the same losses."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""A variational autoencoder of small pictures of bars, with samples of its latent space."""
+"""A variational autoencoder of small images of bars, with samples of its latent space."""
 
 import argparse
 
@@ -19,7 +19,7 @@ kwargs = {"num_workers": 1, "pin_memory": True} if device.type == "cuda" else {}
 
 
 def bars(count, size=8):
-    """Pictures with one lit row or column each."""
+    """Return images with one lit row or column each."""
     pictures = torch.zeros(count, 1, size, size)
     place, upright = torch.randint(size, (count,)), torch.rand(count) < 0.5
     for picture, index, vertical in zip(pictures, place, upright):

@@ -1,4 +1,4 @@
-"""Stochastic variational inference by hand: a posterior over a rate, a weight and a centre, with constrained guides."""
+"""Stochastic variational inference of a rate, a weight and a centre, with constrained guides."""
 
 import torch
 import torch.distributions as dist

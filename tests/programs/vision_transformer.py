@@ -1,4 +1,4 @@
-"""A vision transformer on stripes, distilled into a small network, and fooled by the fast gradient sign method."""
+"""A vision transformer on images of stripes, distilled into a small network, and attacked by the fast gradient sign."""
 
 import torch
 import torch.nn as nn
@@ -8,7 +8,7 @@ torch.manual_seed(0)
 
 
 def stripes(count, size=16):
-    """Four directions of stripes, with noise."""
+    """Return noisy images of stripes in four directions, and their labels."""
     labels = torch.randint(0, 4, (count,))
     y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     directions = torch.stack([x, y, x + y, x - y]).float()

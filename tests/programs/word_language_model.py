@@ -29,7 +29,7 @@ class Dictionary:
 
 
 class RNNModel(nn.Module):
-    """An encoder, a recurrent module and a decoder."""
+    """Language model with an embedding, a recurrent module and a decoder."""
 
     def __init__(self, rnn_type, ntoken, ninp, nhid, nlayers, dropout=0.5, tie_weights=False):
         super().__init__()
@@ -89,7 +89,7 @@ class TransformerModel(nn.Transformer):
 
 
 def repackage_hidden(h):
-    """Hidden states in tensors without history."""
+    """Detach hidden states from the autograd graph."""
     return h.detach() if isinstance(h, torch.Tensor) else tuple(repackage_hidden(v) for v in h)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the array API draw from, and how results compare with NumPy's."""
+"""Shapes, dtypes and strategies for the tests of the array API, and the comparison of results with NumPy."""
 
 import numpy as np
 from hypothesis import settings

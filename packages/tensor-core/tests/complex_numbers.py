@@ -1,4 +1,4 @@
-"""Complex numbers that several tests draw and compare."""
+"""Random complex numbers and comparisons that several tests share."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Settings of the whole suite: Hypothesis is seeded, and the global state a test changes is put back."""
+"""Settings of the whole suite: Hypothesis is deterministic, and global state is restored after each test."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 import flambeau as fb
 
-sys.path.insert(0, str(Path(__file__).parent))  # what tests share lies beside them
+sys.path.insert(0, str(Path(__file__).parent))  # for modules that several tests share
 sys.path.insert(0, str(Path(__file__).parent / "emulator"))
 
 from machine import library, machine  # noqa: F401
@@ -18,7 +18,7 @@ settings.register_profile(
     derandomize=True,
     max_examples=100,
     deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],  # both measure time, and a machine may be busy
+    suppress_health_check=[HealthCheck.too_slow],  # depends on time, and the machine may be busy
 )
 settings.load_profile("repeatable")
 

@@ -1,7 +1,7 @@
 """Invalid calls of every operator: ``python hostile.py --help`` runs them in this process.
 
-Each call is made of a seed, the operator's name and a number, so that what ends the process can be made again. The call
-in progress stands in the journal file; the parent process reads it there.
+A seed, the operator's name and a number determine each call, so that a call that crashes the process can be repeated.
+The journal file contains the current call. The parent process reads it after a crash.
 """
 
 import argparse
@@ -28,11 +28,11 @@ from hostile_values import HAS_AUTOGRAD, Likely, Meddles, Random, bent, of_kind,
 
 import flambeau as fb
 
-# These end or change the process's state, or wait for what is not there.
+# These change the state of the process or end it, or wait for input that does not exist.
 NOT_CALLED = {"default_generator", "empty_cache", "load", "save", "seed", "manual_seed", "fork_rng"}
 NOT_CALLED |= {"backward", "register_hook", "retain_grad", "detach_", "requires_grad_"}
 NOT_CALLED |= {"set_default_dtype", "set_num_threads", "set_printoptions", "set_rng_state"}
-# Modules of plain functions, beside the registry's operators; some come with other distributions.
+# Modules of Python functions, in addition to the registry's operators. Some belong to other distributions.
 MODULES = ("array_api", "array_api.fft", "array_api.linalg", "signal.windows", "nn.functional", "nn.init")
 
 
@@ -45,7 +45,7 @@ def functions_of(name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 def targets() -> dict[str, Callable[..., Any]]:
-    """Every operator by its name: functions, methods, and those of the public modules."""
+    """Return all operators by name: functions, methods, and those of the public modules."""
     kind = type(fb.exp)
     found = {name: member for name, member in vars(fb._core).items() if isinstance(member, kind)}
     found |= {f"Tensor.{name}": member for name, member in vars(fb.Tensor).items() if isinstance(member, kind)}
@@ -62,7 +62,7 @@ Call = tuple[list[Any], dict[str, Any]]
 
 
 def wild_arguments(names: list[str], keywords: list[str], rng: Random) -> Call:
-    """Anything at all, in any number."""
+    """Return any number of arguments with any values."""
     args = [value(rng) for _ in range(int(rng.integers(0, 6)))]
     return args, {name: value(rng) for name in keywords if rng.integers(4) == 0}
 
@@ -134,7 +134,7 @@ def bytes_of(x: Any) -> Any:
 
 
 def consume(result: Any) -> None:
-    """Looks at a result, where it is small enough: memory it should not reach would be reached."""
+    """Read all elements of small results, so that reads out of bounds are detected."""
     for t in leaves(result):
         if isinstance(t, fb.Tensor) and 0 < t.numel() < 10_000:
             t.detach().clone().sum()
@@ -143,7 +143,7 @@ def consume(result: Any) -> None:
 
 
 def change(operand: fb.Tensor, rng: Random) -> None:
-    """Other memory, or other values in it."""
+    """Replace the memory of a tensor, or the values in it."""
     if rng.integers(2):
         operand.data = tensor(rng)
         return
@@ -152,7 +152,7 @@ def change(operand: fb.Tensor, rng: Random) -> None:
 
 
 def differentiate(result: Any, operands: list[Any], rng: Random) -> None:
-    """Runs the graph of a result backwards, perhaps after its inputs were changed."""
+    """Run the graph of a result backwards, sometimes after its inputs were changed."""
     outputs = [t for t in leaves(result) if isinstance(t, fb.Tensor) and t.requires_grad and t.numel() < 10_000]
     for output in outputs[:3]:
         gradient = fb.ones((), dtype=output.dtype).expand(output.shape) if rng.integers(2) else tensor(rng)
@@ -164,7 +164,10 @@ def differentiate(result: Any, operands: list[Any], rng: Random) -> None:
 
 
 def attack(function: Callable[..., Any], call: Call, watch: bool, rng: Random) -> Call | None:
-    """Makes one call; AssertionError where it did what no call may do. The next to be tried, if there is one."""
+    """Make one call, and return a corrected call to try next if its arguments have a wrong type.
+
+    Raises: AssertionError if the call did something that no call may do.
+    """
     args, kwargs = call
     operands = leaves([*args, *kwargs.values()])
     Meddles.victims = [t for t in operands if isinstance(t, fb.Tensor)]
@@ -219,12 +222,12 @@ def change_during_iteration(x: Any, y: Any) -> Any:
 
 
 def has_tensor(*operands: Any) -> bool:
-    """Return True if an operand is a tensor; NumPy never finishes with some of the other objects."""
+    """Return True if an operand is a tensor. With some of the other objects, NumPy would never finish."""
     return any(isinstance(x, fb.Tensor) for x in operands)
 
 
 def as_bytes(x: Any) -> bytes | None:
-    """bytes(x), but where x stands for so many zeros that Python has no room for them."""
+    """Return ``bytes(x)``, or None for a large number, because ``bytes`` would allocate that many zeros."""
     with contextlib.suppress(Exception):
         if operator.index(x) > 1 << 20:
             return None
@@ -269,7 +272,7 @@ def protocol_arguments(function: Callable[..., Any], rng: Random) -> Call:
 
 
 def moved(x: Any, device: str, rng: Random) -> Any:
-    """Most tensors on a device, and all of them most of the time."""
+    """Move most tensors to a device."""
     if type(x) in (list, tuple):
         return type(x)(moved(item, device, rng) for item in x)
     return x.to(device) if isinstance(x, fb.Tensor) and rng.integers(16) else x
@@ -334,7 +337,7 @@ def differentiated(function: Callable[..., Any], rng: Random) -> Callable[..., A
     return call
 
 
-SHARED: deque[fb.Tensor] = deque([fb.ones(3)], maxlen=30)  # tensors that the threads give each other
+SHARED: deque[fb.Tensor] = deque([fb.ones(3)], maxlen=30)  # tensors that the threads exchange
 
 
 def mixed(x: Any, rng: Random) -> Any:
@@ -363,7 +366,7 @@ def endless(name: str, call: Call) -> bool:
 
 
 def make(name: str, target: Callable[..., Any], seed: int, number: int, device: str, way: str) -> None:
-    """Makes the call that these name."""
+    """Make the call that the name, the seed and the number determine, and corrected calls after type errors."""
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
     function = WAYS[way](target, rng)
     if name in PROTOCOLS:
@@ -380,7 +383,7 @@ def make(name: str, target: Callable[..., Any], seed: int, number: int, device: 
 
 
 def run(options: argparse.Namespace) -> None:
-    """Attack the chosen operators in this thread, or in several at once."""
+    """Attack the chosen operators, in one thread or in several threads."""
     every: dict[str, Callable[..., Any]] = {**targets(), **PROTOCOLS}
     chosen = options.only or [name for i, name in enumerate(every) if i % options.parts == options.part]
     failures: list[BaseException] = []

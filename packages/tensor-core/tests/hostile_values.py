@@ -1,4 +1,4 @@
-"""What hostile.py passes: tensors of every kind, what is none, and arguments that a parameter's name makes likely."""
+"""Arguments for hostile.py: tensors of every kind, other objects, and values that suit a parameter's name."""
 
 import contextlib
 from collections.abc import Callable
@@ -26,7 +26,7 @@ DTYPES = [getattr(fb, name) for name in DTYPE_NAMES.split()]
 
 
 class Refuses:
-    """Raises wherever Python asks it for something."""
+    """Object whose special methods raise an error."""
 
     def _refuse(self, *args: Any, **kwargs: Any) -> Any:
         raise ZeroDivisionError("refused")
@@ -35,7 +35,7 @@ class Refuses:
 
 
 class Meddles:
-    """Gives the tensors of its call other memory or another shape wherever Python asks it for something."""
+    """Object whose special methods replace the memory or the shape of the other arguments of the call."""
 
     victims: list[fb.Tensor] = []  # noqa: RUF012, of the call in progress
 
@@ -60,7 +60,7 @@ class Meddles:
 
 
 class Nested:
-    """A sequence of itself."""
+    """Sequence whose items are the sequence itself."""
 
     def __len__(self) -> int:
         return 3
@@ -72,7 +72,7 @@ class Nested:
 
 
 class Shrinks(list[Any]):
-    """A list that is shorter whenever it is looked at again."""
+    """List that becomes shorter each time its length is read."""
 
     def __len__(self) -> int:
         return super().__len__() and (self.pop() is None or super().__len__())
@@ -166,7 +166,7 @@ def tensor(rng: Random) -> fb.Tensor:
 
 
 def value(rng: Random) -> Any:
-    """One argument: half of them tensors, the other half anything at all."""
+    """Return a random argument: a tensor in half of all cases, otherwise any other object."""
     return tensor(rng) if rng.integers(2) else OTHERS[rng.integers(len(OTHERS))](rng)
 
 
@@ -191,7 +191,7 @@ BENDS: list[Callable[[fb.Tensor, Random], fb.Tensor]] = [
 
 
 def bent(given: Any, rng: Random) -> Any:
-    """Return a likely argument with something wrong about it, or a different value."""
+    """Return a likely argument with one property made invalid, or another random value."""
     if isinstance(given, fb.Tensor) and rng.integers(3):
         with contextlib.suppress(RuntimeError, IndexError, OverflowError):
             return BENDS[rng.integers(len(BENDS))](given, rng)
@@ -220,7 +220,7 @@ KINDS: dict[str, Callable[[Random], Any]] = {
 
 
 def of_kind(kind: str, rng: Random) -> Any:
-    """Return a value of the kind that an error message asks for."""
+    """Return a value of the type that an error message asks for."""
     return KINDS.get(kind.partition(" or ")[0].partition(", ")[0], value)(rng)
 
 
@@ -248,7 +248,7 @@ LISTS = named("tensors arrays operands matrices params grads hx")
 
 
 class Likely:
-    """Arguments that fit each other: every tensor has 3 elements along each dimension, and one dtype."""
+    """Generator of arguments that match: every tensor has 3 elements along each dimension, and one dtype."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng

@@ -1,4 +1,4 @@
-"""Matrices that the tests of linear algebra share, and how exact what is made of them must be."""
+"""Random matrices that the tests of linear algebra share, and a comparison with tolerances for them."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def well_conditioned(shape, dtype="float64", seed=0):
 
 
 def close(got, want, dtype, scale=1.0):
-    """Assert equality up to rounding errors of `scale` times the size of the problem."""
+    """Assert that values are equal up to rounding errors, which grow with the size of the matrix and with ``scale``."""
     got = got.numpy() if isinstance(got, fb.Tensor) else got
     want = np.asarray(want)
     assert got.shape == want.shape

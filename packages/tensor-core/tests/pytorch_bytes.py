@@ -1,4 +1,4 @@
-"""PyTorch's files as bytes: files by PyTorch, files by flambeau, and handmade files."""
+"""Bytes of files in PyTorch's format: written by PyTorch, written by flambeau, and handmade."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""What the tests of reductions share: shapes, every choice of dimensions, and random arrays."""
+"""Test cases that the tests of reductions share: shapes, choices of dimensions, and random arrays."""
 
 import itertools
 
@@ -18,7 +18,7 @@ def draw(shape, dtype):
 
 
 def choices(shape):
-    """None, every single dimension from both ends, and every pair."""
+    """Yield None, every single dimension from both ends, every pair, and all dimensions."""
     n = len(shape)
     yield None
     yield from range(-n, n)

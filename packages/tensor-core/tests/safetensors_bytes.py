@@ -46,7 +46,7 @@ def file_of(header, data=b""):
 
 
 def assert_same(loaded, original):
-    """Equal in structure, in every type but that dict stands for its subclasses, in dtype, shape and bits."""
+    """Assert that structure, types, dtypes, shapes and bits are equal. A loaded dict may replace a subclass of dict."""
     if isinstance(original, flambeau.Tensor):
         assert type(loaded) is flambeau.Tensor
         assert loaded.dtype == original.dtype

@@ -21,8 +21,8 @@ ROWS = {
     for row in fb._core.pointwise_rows()
     if row["accuracy"][0] > 0 and row["domain"] not in ("Integral", "Whole")
 }
-# What the samples of a binary or ternary row are taken from, where any number will not do: for each operand the least
-# and the largest magnitude, and whether negative numbers are among them.
+# Ranges of the samples of binary and ternary rows that do not accept all numbers: for each operand, the smallest and
+# the largest magnitude, and True if negative numbers are included.
 USUAL = (1e-30, 1e30, True)
 DOMAINS = {
     "pow": [(1e-6, 1e6, False), (1e-3, 20, True)],
@@ -41,7 +41,7 @@ DOMAINS = {
     "_norm_limit": [(1e-30, 1e30, False), (1e-30, 1e30, False)],
     "lerp": [(1e-3, 1e3, True), (1e-3, 1e3, True), (1e-3, 2, True)],
 }
-OSCILLATING = ("special_bessel", "special_airy")  # SciPy loses their phase where the argument is large
+OSCILLATING = ("special_bessel", "special_airy")  # SciPy's phase is inaccurate for large arguments
 POLYNOMIAL = [(1e-2, 3, True), (1, 12, False)]
 INDEX = {"_polygamma": 1}  # the operand that is truncated to an integer; of polynomials the second
 
@@ -64,13 +64,13 @@ def operands_of(name, dtype, count):
     operands = [operand(domain, dtype, count, generator) for domain in domains]
     if name in INDEX or "polynomial" in name:
         operands[1] = np.trunc(operands[1])
-    if name in ("logaddexp", "logaddexp2", "hypot", "add", "sub", "atan2"):  # of a like size, which is where it matters
+    if name in ("logaddexp", "logaddexp2", "hypot", "add", "sub", "atan2"):  # similar operands are harder
         operands[1][::2] = (operands[0] * generator.uniform(-2, 2, count)).astype(dtype)[::2]
     return operands
 
 
 def unary_samples(dtype, count, generator):
-    """Numbers of every exponent, and the usual arguments densely."""
+    """Return numbers with all exponents, and more numbers in common ranges."""
     integer = np.uint32 if dtype == np.float32 else np.uint64
     every = generator.integers(0, np.iinfo(integer).max, count, dtype=integer).view(dtype)
     edges = [0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 1e-45, -1e-45, 88.72283, -103.97208, -87.336]
@@ -100,7 +100,7 @@ def largest_error(name, dtype, count):
     assert np.array_equal(np.isnan(result), np.isnan(rounded))
     finite = np.isfinite(rounded) & np.isfinite(result)
     infinite = ~finite & ~np.isnan(rounded)
-    late = np.abs(exact[infinite]) > 0.9999 * np.finfo(dtype).max  # what overflows may do so half a unit early or late
+    late = np.abs(exact[infinite]) > 0.9999 * np.finfo(dtype).max  # an overflow may occur half a unit early or late
     assert np.all((result[infinite] == rounded[infinite]) | late)
     size = np.abs(rounded)
     if row["accuracy"][2]:
@@ -110,7 +110,7 @@ def largest_error(name, dtype, count):
     return float(np.max(np.abs(result[finite].astype(exact.dtype) - exact[finite]) / np.abs(unit), initial=0))
 
 
-# Whose reference SciPy computes in double: no more exact than what it would measure. test_special.py compares them.
+# SciPy computes these references in float64, so they are not more exact than the results. See test_special.py.
 NO_WIDE_REFERENCE = {name for name, row in ROWS.items() if "special." in row["reference"]}
 
 
@@ -162,7 +162,7 @@ def check_rows(count):
 
 
 def check_other_kernels():
-    """Reductions, products, orders, conversions and random numbers of the instruction set in use."""
+    """Check reductions, products, sorting, conversions and random numbers with the current instruction set."""
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((37, 53)).astype(np.float32), rng.standard_normal((53, 41)).astype(np.float32)
     np.testing.assert_allclose((fb.tensor(a) @ fb.tensor(b)).numpy(), a @ b, rtol=1e-4, atol=1e-5)

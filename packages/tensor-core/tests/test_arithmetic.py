@@ -1,4 +1,4 @@
-"""Python's operators, and what single operators promise beyond their rows: integers, extremes, numbers, promotion."""
+"""Tests of Python's operators, and of properties beyond an operator's row: integers, extremes, numbers, promotion."""
 
 import operator
 
@@ -27,7 +27,7 @@ def test_python_operators(names, a, b):
         function = getattr(operator, name)
         assert np.array_equal(function(x, y).numpy(), function(a, b)), name
         assert np.array_equal(function(x, 3).numpy(), function(a, 3)), name
-        if name not in ("lshift", "rshift", "pow"):  # by a negative number
+        if name not in ("lshift", "rshift", "pow"):  # shifts and powers by a negative number are undefined
             assert np.array_equal(function(3, x).numpy(), function(3, a)), name
         in_place = getattr(operator, "i" + name.rstrip("_"), None)
         if in_place:
@@ -108,7 +108,7 @@ def test_composites():
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", ["fmod", "remainder", "floor_divide"])
 def test_what_division_leaves_over(name, dtype):
-    """Near whole quotients and of all sizes, those too large for the quick loop among the others and by themselves."""
+    """Test quotients of all sizes and near integers, including those that are too large for the fast loop."""
     rng = np.random.default_rng(5)
     y = rng.standard_normal(3000)
     x = y * rng.integers(-(2**20), 2**20, 3000) + rng.choice([0, 1e-6, -1e-6, 0.3], 3000)
@@ -121,7 +121,7 @@ def test_what_division_leaves_over(name, dtype):
     with np.errstate(all="ignore"):
         want = {"fmod": np.fmod, "remainder": np.remainder, "floor_divide": np.floor_divide}[name](x, y)
     got = getattr(fb, name)(fb.from_numpy(x), fb.from_numpy(y)).numpy()
-    finite = np.isfinite(y)  # by infinity NumPy's remainder and PyTorch's differ
+    finite = np.isfinite(y)  # for infinite divisors, NumPy's and PyTorch's remainders differ
     np.testing.assert_array_equal(got[finite], want[finite])
 
 
@@ -135,7 +135,7 @@ def test_next_after(dtype):
         want = np.nextafter(x, y)
     got = fb.nextafter(fb.from_numpy(x), fb.from_numpy(y)).numpy()
     np.testing.assert_array_equal(got, want)
-    numbers = ~np.isnan(want)  # the sign of what is not a number means nothing
+    numbers = ~np.isnan(want)  # the sign of NaN is not specified
     np.testing.assert_array_equal(np.signbit(got)[numbers], np.signbit(want)[numbers])
 
 

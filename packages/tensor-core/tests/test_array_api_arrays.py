@@ -1,4 +1,4 @@
-"""The standard's functions of whole arrays, against NumPy's namespace of the standard."""
+"""Tests of the standard's functions of whole arrays, against NumPy's implementation of the standard."""
 
 import numpy as np
 import pytest

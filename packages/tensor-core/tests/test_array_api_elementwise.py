@@ -1,4 +1,4 @@
-"""The standard's functions of elements: values, dtypes and special cases, against NumPy's namespace of the standard."""
+"""Tests of the standard's elementwise functions: values, dtypes and special cases, against NumPy's implementation."""
 
 import itertools
 
@@ -35,7 +35,7 @@ BINARY = {
 
 
 def values(name, shape, seed=0):
-    """Numbers of moderate size, all kinds of them."""
+    """Return random numbers of moderate size in a dtype."""
     generator = np.random.default_rng(seed)
     kind = np.dtype(name).kind
     if kind == "b":
@@ -94,7 +94,7 @@ def test_binary(function, name, shapes):
         expected = getattr(np, function)(x1, x2)
     if name in REAL and function in ("floor_divide", "remainder"):
         with np.errstate(all="ignore"):
-            near = np.isclose(x1 / x2, np.round(x1 / x2), rtol=1e-5)  # where rounding decides
+            near = np.isclose(x1 / x2, np.round(x1 / x2), rtol=1e-5)  # the quotient depends on rounding
         expected = np.where(near, getattr(xp, function)(xp.asarray(x1), xp.asarray(x2)).numpy(), expected)
     same(getattr(xp, function)(xp.asarray(x1), xp.asarray(x2)), expected, name)
 
@@ -103,7 +103,7 @@ SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 
 
 
 def identical(result, expected, *operands):
-    """Equal to a few units, NaN where NaN is due, and of the same sign, also of zeros."""
+    """Assert equality up to a few units in the last place, with equal signs (also of zeros) and equal NaNs."""
     result = result.numpy()
     with np.errstate(all="ignore"):
         agree = np.isclose(result, expected, rtol=4e-7, atol=0, equal_nan=True)
@@ -119,7 +119,7 @@ def test_special_values(function, name):
     with np.errstate(all="ignore"):
         expected = getattr(np, function)(x)
     if function == "sign":
-        expected = expected + 0.0  # 0 for both zeros
+        expected = expected + 0.0  # ignores the sign of zero
     identical(getattr(xp, function)(xp.asarray(x)), expected, x)
 
 
@@ -129,9 +129,9 @@ def test_special_pairs(function, name):
     x1, x2 = np.array(list(itertools.product(SPECIAL, SPECIAL)), dtype=name).T
     with np.errstate(all="ignore"):
         expected = getattr(np, function)(x1, x2)
-        if function == "floor_divide":  # where NumPy differs from the standard
+        if function == "floor_divide":  # NumPy differs from the standard
             expected = np.where(np.isinf(x1) | np.isinf(x2) | (x2 == 0), np.floor(x1 / x2), expected)
-    if function in ("maximum", "minimum"):  # of zeros either sign will do
+    if function in ("maximum", "minimum"):  # either zero may be returned
         expected = np.where(expected == 0, getattr(xp, function)(xp.asarray(x1), xp.asarray(x2)).numpy(), expected)
     identical(getattr(xp, function)(xp.asarray(x1), xp.asarray(x2)), expected, x1, x2)
 

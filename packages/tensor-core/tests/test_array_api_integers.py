@@ -31,7 +31,7 @@ def values(name, shape):
 @st.composite
 def pairs(draw):
     names, shapes = (draw(st.sampled_from(INTEGERS)), draw(st.sampled_from(INTEGERS))), draw(st.sampled_from(SHAPES))
-    assume(np.result_type(*names).kind != "f")  # uint64 and a signed dtype
+    assume(np.result_type(*names).kind != "f")  # excludes uint64 with a signed dtype
     return tuple(draw(values(name, shape)) for name, shape in zip(names, shapes, strict=True))
 
 
@@ -55,7 +55,7 @@ def test_mixed(function, operands):
 def test_division(function, operands):
     x1, x2 = operands
     x2 = np.where(x2 == 0, x2.dtype.type(1), x2)
-    with np.errstate(over="ignore"):  # of the least number by -1
+    with np.errstate(over="ignore"):  # the smallest number divided by -1 overflows
         want = getattr(np, function)(x1, x2)
     same(getattr(xp, function)(xp.asarray(x1), xp.asarray(x2)), want)
 

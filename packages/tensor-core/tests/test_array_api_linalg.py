@@ -34,7 +34,7 @@ def test_products(name):
 
 
 class Matrices(NamedTuple):
-    """Matrices of a dtype, two of each: any, some columns, and Hermitian positive definite ones."""
+    """Two arbitrary matrices of a dtype, and a Hermitian positive definite one."""
 
     a: np.ndarray
     b: np.ndarray

@@ -1,4 +1,4 @@
-"""Regions in which operators choose their dtype: what each one chooses, and whose region it is."""
+"""Tests of autocast regions: the dtype that each operator chooses, nesting, and threads."""
 
 import inspect
 import threading
@@ -21,7 +21,7 @@ def symmetric():
 
 IMAGE, VOLUME = (1, 2, 4, 4), (1, 2, 4, 4, 4)
 
-# Which dtype the floating-point results have, of float32 arguments.
+# The dtype of floating-point results for float32 arguments.
 CHOICES = {
     "matmul": (LOW, lambda: fb.matmul(matrix(), matrix())),
     "@": (LOW, lambda: matrix() @ matrix()),

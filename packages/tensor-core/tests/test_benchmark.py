@@ -1,4 +1,4 @@
-"""Measuring statements; what is printed is what PyTorch 2.13 prints for the same measurements."""
+"""Tests of flambeau.utils.benchmark. The printed texts are those of PyTorch 2.13 for the same measurements."""
 
 import doctest
 import math
@@ -190,7 +190,7 @@ def test_a_statement_of_several_lines_is_unindented():
 
 
 class Clock:
-    """Seconds that pass as a statement says, and a little for looking."""
+    """Simulated clock: a statement advances it by given times, and each reading by a microsecond."""
 
     def __init__(self, steps):
         self.now, self.steps = 0.0, iter(steps)
@@ -214,7 +214,7 @@ def test_blocks_last_as_long_as_makes_the_clock_negligible():
     measurement = Timer("clock.work()", timer=clock, globals={"clock": clock}).blocked_autorange(
         lambda number, seconds: calls.append((number, seconds)), min_run_time=1.0
     )
-    assert measurement.number_per_run == 100  # 0.01 s, of which looking takes a 10,000th
+    assert measurement.number_per_run == 100  # takes 0.01 s, of which reading the clock is a 10,000th
     assert len(measurement.raw_times) == len(calls) == 100 and calls[0][0] == 100
     assert math.isclose(measurement.median, 1e-4, rel_tol=1e-4)
 

@@ -1,4 +1,4 @@
-"""Damage that leaves a file readable: checksums tell it from what was saved."""
+"""Tests that checksums detect damage that leaves a file readable."""
 
 import io
 import json

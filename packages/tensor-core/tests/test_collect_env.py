@@ -1,4 +1,4 @@
-"""What a report of an error says of the machine."""
+"""Tests of the environment report for bug reports."""
 
 import doctest
 import platform

@@ -1,4 +1,4 @@
-"""Complex numbers: dtypes, construction, files, parts as views and copies, against NumPy's."""
+"""Tests of complex numbers against NumPy: dtypes, construction, files, real and imaginary parts."""
 
 import copy
 import math

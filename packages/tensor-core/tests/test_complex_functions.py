@@ -13,7 +13,7 @@ import flambeau as fb
 ROWS = [row for row in fb._core.pointwise_rows() if row["complex"] and row["name"][0] != "_"]
 
 
-# Where NumPy's and SciPy's own functions take real numbers only.
+# Replacements for functions of NumPy and SciPy that support only real numbers.
 SPECIAL = SimpleNamespace(expit=lambda x: 1 / (1 + np.exp(-x)))
 
 

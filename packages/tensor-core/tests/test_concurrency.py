@@ -1,4 +1,4 @@
-"""Operators on large tensors let other Python threads run, and what these do to the tensors cannot crash them."""
+"""Tests that operators on large tensors release the GIL, and that changes by other threads do not crash them."""
 
 import os
 import subprocess
@@ -66,7 +66,7 @@ def runs_beside(operation, seconds=30):
 
     ended = []
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1000)  # so that bytecode never hands the GIL over: only operators do
+    sys.setswitchinterval(1000)  # so that only operators release the GIL, and bytecode does not
     try:
         worker = threading.Thread(target=repeat)
         worker.start()
@@ -127,7 +127,7 @@ def test_small_operators_keep_the_gil():
 
 
 def in_threads(*functions, seconds=1.0):
-    """Run functions over and over in threads of their own; raise what they raise."""
+    """Run each function repeatedly in a separate thread, and raise the exceptions of the threads."""
     errors, end = [], time.monotonic() + seconds
 
     def repeat(function):
@@ -240,7 +240,7 @@ def test_fork_while_other_threads_are_inside_operators():
 
 
 def test_a_thread_takes_memory_that_it_freed_itself():
-    size = 3_333_333  # a size class that no other test keeps blocks of
+    size = 3_333_333  # a size class that no other test uses
     mine = fb.empty(size)
     addresses, freed, main_freed = [], threading.Event(), threading.Event()
 
@@ -256,7 +256,7 @@ def test_a_thread_takes_memory_that_it_freed_itself():
     thread.start()
     freed.wait()
     address = mine.data_ptr()
-    del mine  # the youngest block of its size
+    del mine  # the most recently freed block of its size
     main_freed.set()
     thread.join()
     assert addresses[0] == addresses[1] != address

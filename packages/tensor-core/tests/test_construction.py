@@ -160,7 +160,7 @@ def test_ranges():
         got = fb.linspace(-2, 3, steps, dtype=fb.float64).numpy()
         np.testing.assert_allclose(got, np.linspace(-2, 3, steps), rtol=1e-15, atol=1e-15)
     assert fb.linspace(0, 1, 11)[-1].item() == 1
-    assert fb.linspace(4.3, -3, 5, dtype=fb.int64).tolist() == [4, 2, 0, -1, -3]  # from 4, which 4.3 is there
+    assert fb.linspace(4.3, -3, 5, dtype=fb.int64).tolist() == [4, 2, 0, -1, -3]  # 4.3 is converted to 4 first
     assert fb.logspace(0, 2.9, 3, dtype=fb.int64).tolist() == [1, 10, 100]
     assert np.array_equal(fb.eye(3, 5).numpy(), np.eye(3, 5))
     assert np.array_equal(fb.eye(3, 0).numpy(), np.eye(3, 0))
@@ -291,7 +291,7 @@ def test_numbers():
 
 
 def test_arange_of_integers_from_reals():
-    assert fb.arange(0.5, 10.5, 2.5, dtype=fb.int64).tolist() == [0, 2, 4, 6, 8]  # all three as int64 first
+    assert fb.arange(0.5, 10.5, 2.5, dtype=fb.int64).tolist() == [0, 2, 4, 6, 8]  # all are converted to int64 first
     assert fb.arange(0.5, 10.5, 2.5, dtype=fb.int32).tolist() == [0, 2, 4, 6]
     with pytest.raises(ValueError, match="nonzero"):
         fb.arange(0, 64, 0.5, out=fb.empty(0, dtype=fb.int64))
@@ -316,6 +316,6 @@ def test_tensors_of_one_element_are_numbers_in_a_list(shape):
     one, two = fb.full(shape, 1.0), fb.full(shape, 2.0)
     assert fb.tensor([one, two]).tolist() == [1, 2] and fb.tensor([[one], [two]]).tolist() == [[1], [2]]
     assert fb.as_tensor(one).shape == shape
-    assert fb.tensor([np.array([1.0]), np.array([2.0])]).tolist() == [[1], [2]]  # not so NumPy's arrays
+    assert fb.tensor([np.array([1.0]), np.array([2.0])]).tolist() == [[1], [2]]  # NumPy's arrays keep their dimension
     with pytest.raises(ValueError, match="expected"):
         fb.tensor([one, fb.ones(2)])

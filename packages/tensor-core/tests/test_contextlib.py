@@ -1,4 +1,4 @@
-"""flambeau.utils._contextlib: context managers of a program's own that decorate functions."""
+"""Tests of flambeau.utils._contextlib: user-defined context managers that decorate functions."""
 
 from __future__ import annotations
 

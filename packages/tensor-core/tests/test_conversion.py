@@ -1,4 +1,4 @@
-"""Tensors in another dtype, order of memory or older name: to, type, clone, the constructors like another tensor."""
+"""Tests of conversions to another dtype, memory format or legacy type: to, type, clone, new_tensor and others."""
 
 import numpy as np
 import pytest

@@ -14,7 +14,7 @@ def both(v):
 
 
 def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
-    """Every output position of every filter, in double precision."""
+    """Compute a convolution in float64, with a loop over filters and output positions."""
     (sh, sw), (ph, pw), (dh, dw) = both(stride), both(padding), both(dilation)
     x = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (ph, ph), (pw, pw)))
     n, _channels, height, width = x.shape
@@ -67,7 +67,7 @@ def close(got, want, dtype="float32"):
         ((2, 2, 4, 4), (2, 2), 3, {"padding": 5}),
         ((0, 3, 5, 5), (3, 3), 2, {}),
         ((17, 3, 12, 12), (5, 5), 8, {"padding": 2}),
-        # Products with images that are unfolded a panel at a time: samples side by side, many taps, filters, groups.
+        # Convolutions that unfold the images panel by panel: several samples, many kernel elements, filters, groups.
         ((9, 40, 7, 7), (3, 3), 150, {"padding": 1}),
         ((5, 3, 21, 34), (7, 7), 13, {"padding": 3, "stride": 2}),
         ((4, 6, 13, 40), (3, 5), 26, {"padding": (0, 2), "stride": 3, "groups": 2, "dilation": (2, 1)}),
@@ -104,7 +104,7 @@ def test_integers_are_exact(options):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("size", "dilation"), [((13, 9), 2), ((12, 5), 1), ((6, 5), 1)])
 def test_many_channels_and_filters(size, dilation, dtype):
-    """Enough of both for several blocks of filters and of products, and positions that fill no whole panel."""
+    """Test sizes that need several blocks of filters and of products, and an incomplete panel of positions."""
     generator = np.random.default_rng(5)
     x, w = generator.integers(-4, 5, (2, 160, *size)).astype(dtype), generator.integers(-4, 5, (500, 160, 3, 3))
     padded = np.pad(x, ((0, 0), (0, 0), (dilation, dilation), (dilation, dilation)))
@@ -117,7 +117,7 @@ def test_many_channels_and_filters(size, dilation, dtype):
 
 
 def test_large_convolutions_sum_their_weights_gradient():
-    """Enough filters and positions for several parts and blocks of the weight's gradient."""
+    """Test sizes for which the gradient of the weight is computed in several parts and blocks."""
     autograd = pytest.importorskip("flambeau.autograd")
     x, w = draw((9, 3, 30, 31), "float64"), draw((26, 3, 3, 2), "float64", 1)
     weight = fb.tensor(w, requires_grad=True)
@@ -142,7 +142,7 @@ def test_large_convolutions_sum_their_weights_gradient():
     ],
 )
 def test_weights_gradient_of_many_channels(shape, kernel, filters, options, dtype):
-    """Rows of several and of no tiles, of several samples at a time and of more positions than are packed at once."""
+    """Test rows with several tiles or none, several samples at a time, and more positions than are packed at once."""
     (sh, sw), (ph, pw), (dh, dw) = (
         both(options.get(o, d)) for o, d in (("stride", 1), ("padding", 0), ("dilation", 1))
     )
@@ -174,7 +174,7 @@ def test_gradients_of_little_images(shape, groups):
     out = fb.conv2d(x, w, padding=1, groups=groups, dilation=(1, 2))
     seed = fb.tensor(draw(tuple(out.shape), "float64", 2))
     of_input, of_weight = autograd.grad(out, (x, w), seed)
-    # Linear in both: <dy, y(x, w)> = <dx, x> = <dw, w>, also for other x and w.
+    # A convolution is linear in x and in w: <dy, y(x, w)> = <dx, x> = <dw, w>, even for other x and w.
     other, filters = fb.tensor(draw(tuple(x.shape), "float64", 3)), fb.tensor(draw(tuple(w.shape), "float64", 4))
     options = {"padding": 1, "groups": groups, "dilation": (1, 2)}
     for got, want in (
@@ -355,7 +355,7 @@ def test_errors(call, error, message):
 
 
 def shape_of_layer(dims, batch, channels, filters, groups, transposed):
-    """Return the shapes of an input without some elements and of a weight that suits it."""
+    """Return the shapes of an input and of a weight that match. Some sizes can be 0."""
     weight = (channels, filters // groups) if transposed else (filters, channels // groups)
     return (batch, channels, *(9, 8, 7)[:dims]), (*weight, *(3, 2, 3)[:dims])
 

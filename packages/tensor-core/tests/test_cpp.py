@@ -1,4 +1,4 @@
-"""The C++ interface: a program built against the installed headers, library and CMake package, with sanitizers."""
+"""Tests of the C++ interface: a program built with sanitizers against the installed headers and CMake package."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ def prefix():
 
 INCLUDE = prefix() / "include"
 COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-DEFINITIONS = ["-DFLAMBEAU_ISA=baseline", "-DFLAMBEAU_BASELINE"]  # of a kernel source's first set
+DEFINITIONS = ["-DFLAMBEAU_ISA=baseline", "-DFLAMBEAU_BASELINE"]  # as for the first instruction set of a kernel source
 needs_cmake = pytest.mark.skipif(tool("cmake") is None, reason="CMake is not installed")
 needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler")
 
@@ -102,7 +102,7 @@ def test_kernel_sources_define_no_functions_that_other_code_would_share(tmp_path
         assert refused in output
 
 
-# Functions that would not be vectorised, or have no meaning, and what the compiler says.
+# Invalid functions, such as ones that cannot be vectorised, and the compiler's error messages.
 REFUSED_FUNCTIONS = {
     "[](auto x) { return x > 0 ? x : -x; }": "operator bool",
     "[](auto x) { if (x > 0) return x; return -x; }": "operator bool",
@@ -124,7 +124,7 @@ def test_elementwise_functions_that_do_not_compile(function, reason, tmp_path):
     assert reason in done.stderr
 
 
-# Without templates that other headers include for a family of rows.
+# Excludes templates that other headers include for a family of rows.
 HEADERS = sorted(
     str(path.relative_to(INCLUDE))
     for path in INCLUDE.rglob("flambeau/**/*.h")

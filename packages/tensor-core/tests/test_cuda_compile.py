@@ -1,4 +1,4 @@
-"""Every row compiles for GPUs, without a warning: its value and its derivatives, for each type it takes."""
+"""Tests that every row compiles for GPUs without warnings: its value and its derivatives, for each of its dtypes."""
 
 import ctypes
 import glob

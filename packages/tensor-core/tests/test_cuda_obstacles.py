@@ -1,4 +1,4 @@
-"""Without a GPU: what reports answers with nothing, what would use one says what is missing."""
+"""Tests without a GPU: query functions return empty results, and others raise errors that name what is missing."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The rows as a GPU computes them, element by element, give what the CPU's kernels give.
+"""Tests that the GPU's expressions of the rows give the results of the CPU's kernels.
 
 The headers that NVRTC compiles are compiled here for the host instead, with the host's standard library.
 """
@@ -105,7 +105,7 @@ def on_device(library, row, operands, dtype):
     """Return the result in its dtype, or None if the row has no kernel for the operands' dtype."""
     call = getattr(library, f"{row['name']}_{dtype}")
     pointers = (ctypes.c_void_p * len(operands))(*(a.ctypes.data for a in operands))
-    out = np.empty(operands[0].size, np.complex128)  # of the largest element
+    out = np.empty(operands[0].size, np.complex128)  # large enough for every dtype
     size = call(ctypes.c_int64(operands[0].size), ctypes.c_void_p(out.ctypes.data), pointers)
     if not size:
         return None
@@ -134,10 +134,10 @@ def numbers(dtype, limits):
 
 
 def grid(row, dtype):
-    """Every combination of the numbers for one or two operands, many for three.
+    """Return every combination of the numbers for one or two operands, and many combinations for three.
 
-    Where a fused product decides whether a sum overflows or vanishes, kernels may differ: of several operands and of
-    parts the extremes are left out.
+    The largest and smallest numbers are included only for a single real operand. Otherwise, a fused multiply-add could
+    decide whether a sum overflows or underflows, and the kernels may differ in this.
     """
     arity = row["arity"]
     values = numbers(dtype, limits=arity == 1 and dtype not in COMPLEX)
@@ -159,14 +159,17 @@ def grid(row, dtype):
 
 
 def allowed(row, operands, want):
-    """Twice what the row allows, since either may be off by that, in units of the result or of the row's scale."""
+    """Return the tolerance of each element: twice the row's accuracy, because both kernels may have this error.
+
+    The accuracy is in units of the result or of the row's scale.
+    """
     single, double, scale = row["accuracy"]
     units = 2 * (single if want.dtype in (np.float32, np.complex64) else double)
     wide = [a.astype(np.complex128 if a.dtype.kind == "c" else np.float64) for a in operands]
     size = np.abs(want)
     if scale:
         size = np.fmax(size, np.abs(eval(scale, {"np": np, "special": special}, dict(zip("xyz", wide, strict=False)))))
-    if wide[0].dtype.kind == "c":  # of complex numbers rows state nothing
+    if wide[0].dtype.kind == "c":  # rows do not state an accuracy for complex numbers
         units = max(units, 16)
         if row["name"] == "pow":
             size = size * (1 + np.abs(wide[1] * np.log(wide[0])))
@@ -178,7 +181,7 @@ def same(row, operands, got, want):
     """Return where results agree: bit for bit except NaN if the row is exact, otherwise within its accuracy."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if want.dtype.kind == "c":  # beside a NaN or an infinity only that is specified
+        if want.dtype.kind == "c":  # a part next to a NaN or an infinity is not specified
             parts = [(got.real, want.real), (got.imag, want.imag)]
             unusual = [(np.isnan(a) == np.isnan(b)) & (np.isinf(a) == np.isinf(b)) for a, b in parts]
             near = (got == want) | (np.abs(got - want) <= allowed(row, operands, want))
@@ -211,7 +214,7 @@ def test_values(library):
 
 
 def slope(row, point, k):
-    """By central differences of the CPU's values: of a complex operand as said in Note [Complex derivatives]."""
+    """Return the derivative by operand k from central differences. For complex operands: Note [Complex derivatives]."""
 
     def values(step):
         moved = [np.array([a + (step if j == k else 0)], a.dtype) for j, a in enumerate(point)]

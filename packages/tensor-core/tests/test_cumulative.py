@@ -188,7 +188,7 @@ def test_many_short_rows_of_zeros_and_nans(dtype, length):
 @pytest.mark.parametrize("rows", [1, 4, 21])
 def test_running_extremes_of_rows_of_integers(dtype, length, rows):
     rng, info = np.random.default_rng(length), np.iinfo(dtype)
-    few = rng.integers(0, 4, (rows, length)).astype(dtype)  # of equal ones the last is the extreme
+    few = rng.integers(0, 4, (rows, length)).astype(dtype)  # among equal extremes, the last index is returned
     many = rng.integers(info.min, info.max, (rows, length), dtype, endpoint=True)
     for a in (few, many):
         for name, ufunc in (("cummax", np.maximum), ("cummin", np.minimum)):

@@ -1,4 +1,4 @@
-"""The examples in docstrings run."""
+"""Test that the examples in docstrings run."""
 
 import doctest
 import importlib
@@ -11,7 +11,7 @@ import flambeau as fb
 from flambeau import _core
 from flambeau._distributions import DISTRIBUTIONS, is_installed
 
-# An installed flambeau may share its folder with other distributions: the sources tell which modules are tensor-core's.
+# The folder of an installed flambeau may contain other distributions. The sources show the modules of tensor-core.
 SOURCES = Path(__file__).parents[1] / "python" / "flambeau"
 FILES = [path.relative_to(SOURCES).with_suffix("") for path in SOURCES.rglob("*.py") if path.name != "__main__.py"]
 PARTS = [path.parent.parts if path.name == "__init__" else path.parts for path in FILES]

@@ -1,4 +1,4 @@
-"""Largest and smallest elements and their positions against NumPy."""
+"""Tests of the largest and smallest elements and their positions against NumPy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Many tensors in one call, against NumPy tensor by tensor."""
+"""Tests of operators on lists of tensors against NumPy on single arrays."""
 
 import numpy as np
 import pytest

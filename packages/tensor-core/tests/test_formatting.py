@@ -236,7 +236,7 @@ tensor([ 0.,  2.,  4.,  6.,  8., 10., 12., 14., 16., 18., 20., 22., 24., 26.,
 
 
 def examples(session):
-    """Pairs of an expression and what it prints, to the next prompt."""
+    """Return pairs of an expression and its printed result from an interactive session."""
     pairs = [block.rstrip("\n").split("\n", 1) for block in session.lstrip("\n").removeprefix(">>> ").split("\n>>> ")]
     return [pytest.param(*pair, id=pair[0]) for pair in pairs]
 

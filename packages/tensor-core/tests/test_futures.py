@@ -1,4 +1,4 @@
-"""Results that are there later."""
+"""Tests of futures."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Scaling of losses: what is unscaled, which steps are left out, how the factor changes, and in which order."""
+"""Tests of gradient scaling: unscaling, skipped steps, updates of the scale, and the order of calls."""
 
 import copy
 import math
@@ -13,7 +13,7 @@ from flambeau.amp import GradScaler
 
 
 class Optimizer:
-    """Counts its steps; its parameters have gradients and nothing else."""
+    """Optimizer that only counts its steps. Its parameters have only a gradient."""
 
     def __init__(self, *gradients):
         self.param_groups = [{"params": [SimpleNamespace(grad=g) for g in gradients]}]
@@ -78,7 +78,7 @@ def test_the_factor_grows_after_enough_good_steps():
     s = started(init_scale=2.0**127, growth_interval=1)
     s.step(Optimizer(fb.ones(2)))
     s.update()
-    assert s.get_scale() == 2.0**127  # twice that is no float32
+    assert s.get_scale() == 2.0**127  # twice this value overflows float32
 
 
 def test_several_optimizers_share_a_factor():

@@ -1,4 +1,4 @@
-"""Handles that take hooks off again."""
+"""Tests of handles that remove hooks."""
 
 import copy
 import gc

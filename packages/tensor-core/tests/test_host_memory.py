@@ -1,4 +1,4 @@
-"""The allocator returns memory that is not in use to the system, and counts what it holds."""
+"""Tests that the allocator returns unused memory to the system, and of its statistics."""
 
 import subprocess
 import sys
@@ -70,7 +70,7 @@ while handed.get() is not None: pass
 thread.join()
 print(resident() - before)
 """
-    assert float(run(code)) < 700  # 720 MB went through
+    assert float(run(code)) < 700  # 720 MB were allocated in total
 
 
 def test_empty_cache_returns_everything():

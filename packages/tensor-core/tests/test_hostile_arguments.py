@@ -1,7 +1,7 @@
 """No input from Python crashes the process: every operator is called with invalid arguments, with fixed seeds.
 
-Whatever happens must be a result or an ordinary exception that leaves the operands as they were. The calls are those of
-hostile.py, in separate processes, which must survive.
+Each call must return a result, or raise an ordinary exception and leave the operands unchanged. hostile.py makes the
+calls in separate processes, which must not crash.
 """
 
 import json
@@ -22,7 +22,7 @@ def survive(options, tmp_path):
     journal = tmp_path / "journal"
     journal.touch()
     options = [*options, "--journal", journal]
-    # glibc fills freed memory, so that what is read after its end is not what it was.
+    # glibc overwrites freed memory, so that reads of freed memory give other values.
     environment = {**os.environ, "MALLOC_PERTURB_": "165", "MALLOC_CHECK_": "3", "PYTHONFAULTHANDLER": "1"}
     command = [sys.executable, HOSTILE, *options]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
@@ -45,7 +45,7 @@ def test_threads_that_share_tensors_leave_the_process_alive(tmp_path):
 
 
 def test_the_calls_reach_every_operator():
-    """New operators are tested without being listed anywhere."""
+    """Test that the calls include all operators of the registry, without a separate list."""
     listed = json.loads(
         subprocess.run(
             [sys.executable, "-c", "import json, hostile; print(json.dumps(sorted(hostile.targets())))"],

@@ -1,4 +1,4 @@
-"""Published files and repositories, from a local server."""
+"""Tests of published files and repositories, with a local server."""
 
 import contextlib
 import hashlib
@@ -31,7 +31,7 @@ def _private():
 
 
 class Server:
-    """What there is under an address, as content and status, and what was asked for."""
+    """State of the local server: content and status for each path, and the requests it received."""
 
     def __init__(self):
         self.files, self.requests, self.url, self.cut = {}, [], "", None

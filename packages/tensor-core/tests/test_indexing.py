@@ -32,7 +32,7 @@ def keys(draw, advanced):
         kinds = ["slice", "none", "int"] + (["list", "mask", "array", "mask2"] if advanced else [])
         kind = draw(st.sampled_from(kinds))
         if kind == "int" and advanced:
-            kind = "slice"  # NumPy takes an integer among arrays for an array; see test_integers_beside_arrays
+            kind = "slice"  # NumPy treats an integer among arrays as an array; see test_integers_beside_arrays
         if kind == "mask2" and used > 1:
             kind = "slice"
         if kind == "none":
@@ -100,7 +100,7 @@ def test_keys_that_name_every_dimension(key, dtype):
         assert np.array_equal(got.numpy(), want)
     value = np.arange(want.size).reshape(want.shape).astype(dtype)
     places = np.arange(array.size).reshape(SHAPE)[key]
-    if len(np.unique(places)) == places.size:  # else the order would decide
+    if len(np.unique(places)) == places.size:  # with repeated indices, the result would depend on the order
         array[key] = value
         x[to_fb(key)] = fb.tensor(value)
         assert np.array_equal(x.numpy(), array)
@@ -153,7 +153,7 @@ def test_set(key, scalar):
         shape = array[key].shape
     except IndexError:
         return
-    # Where an index repeats, NumPy and PyTorch leave the winner open: equal values only.
+    # For a repeated index, NumPy and PyTorch do not specify which value is written, so the values are equal.
     value = 7.0 if scalar else np.full(shape[-1:], 9, np.float32)
     array[key] = value
     x[to_fb(key)] = value if scalar else fb.tensor(value)
@@ -407,7 +407,7 @@ def test_a_dimension_of_size_0_has_no_elements():
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0, np.inf])
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
 def test_rows_of_a_table_are_shortened(p, dtype):
-    """Those that are used and too long, to the norm that is allowed; often used ones once."""
+    """Test that the rows in use are scaled to the largest allowed norm, even repeated rows only once."""
     rows = np.random.default_rng(0).standard_normal((6, 5)) * 3
     table = fb.tensor(rows, dtype=dtype)
     before = table.double().numpy()

@@ -1,4 +1,4 @@
-"""Public interface of the package: names, signatures, documentation, and parsing of arguments."""
+"""Tests of the public interface of the package: names, signatures, documentation, and argument parsing."""
 
 import collections
 import contextlib
@@ -221,7 +221,7 @@ def test_wrong_calls(call, message):
 
 
 class Emptying:
-    """A number that empties a list when it is used."""
+    """Object that empties a list when it is converted to a number."""
 
     def __init__(self, victim):
         self.victim = victim
@@ -372,7 +372,7 @@ def test_devices_like_no_other_have_no_hint(given):
 
 
 def test_collection_of_a_tensor_with_a_gradient_where_autograd_is_not_loaded():
-    """In a process of its own: what goes wrong here goes wrong in the collector."""
+    """Run in a separate process, because errors occur in the garbage collector."""
     program = """
 import gc, sys, weakref
 import flambeau as fb
@@ -402,7 +402,7 @@ def test_out_is_written_whole_or_not_at_all():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads an ELF file")
 def test_the_library_takes_little_of_what_threads_have_for_all_libraries():
-    """Glibc keeps about 1.6 kB for the thread-local variables of all libraries loaded later that insist on theirs."""
+    """Limit the static thread-local storage, of which glibc reserves about 1.6 kB for all libraries that load later."""
     (image,) = (pathlib.Path(_core.__file__).parent / "lib").glob("libflambeau.so*")
     data = image.read_bytes()
     assert data[:5] == b"\x7fELF\x02"

@@ -1,4 +1,4 @@
-"""Memory shared with NumPy, with the buffer protocol and over DLPack; pickling and copying."""
+"""Tests of memory shared with NumPy, with the buffer protocol and by DLPack; of pickling and copying."""
 
 import copy
 import ctypes
@@ -78,7 +78,7 @@ def test_strides(view):
 
 
 def test_memory_lives_as_long_as_anyone_needs_it():
-    class Array(np.ndarray):  # an ndarray that can be watched
+    class Array(np.ndarray):  # an ndarray that supports weak references
         pass
 
     a = np.arange(6.0).view(Array)
@@ -107,7 +107,7 @@ def test_an_array_keeps_its_memory_whatever_becomes_of_the_tensor():
 
 
 @pytest.mark.parametrize("code", ["q", "l", "Q", "L"])
-def test_every_integer_of_c_is_one_of_ours(code):  # NumPy tells long from long long
+def test_every_integer_of_c_is_one_of_ours(code):  # NumPy distinguishes long from long long
     a = np.arange(3, dtype=code)
     t = fb.from_numpy(a)
     assert t.tolist() == [0, 1, 2] and t.dtype in (fb.int64, fb.uint64) and t.data_ptr() == a.ctypes.data
@@ -248,7 +248,7 @@ def test_buffer_protocol():
 
 
 class Exporter:
-    """Hands out what a tensor exports, the way an old or a new library would."""
+    """DLPack exporter over a tensor, with the signature of old or of new libraries."""
 
     def __init__(self, tensor, old):
         self.tensor, self.old = tensor, old
@@ -318,7 +318,7 @@ class Named(fb.Tensor):
 
 
 class Slotted(fb.Tensor):
-    """Holds another tensor, as wrappers of PyTorch's own tests do."""
+    """Tensor that holds another tensor in a slot, as wrappers in PyTorch's own tests do."""
 
     __slots__ = ("inner", "unset")
 

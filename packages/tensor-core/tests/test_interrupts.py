@@ -1,4 +1,4 @@
-"""Signals are handled inside of long operators, which can be interrupted and leave tensors usable."""
+"""Tests that signals are handled during long operators, which can be interrupted and leave tensors usable."""
 
 import signal
 import subprocess

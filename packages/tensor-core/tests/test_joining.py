@@ -187,7 +187,7 @@ def test_cat_keeps_the_channels_last(shape, order):
         np.testing.assert_array_equal(joined.numpy(), np.concatenate([values, values], dim))
     with_gaps = x[:, :, :3]
     assert fb.cat([with_gaps, with_gaps]).is_contiguous(memory_format=order)
-    assert fb.cat([x, fb.tensor(values)]).is_contiguous()  # the other's order wins
+    assert fb.cat([x, fb.tensor(values)]).is_contiguous()  # the memory format of the second tensor is used
     assert fb.stack([x[0].movedim(0, -1).contiguous().movedim(-1, 0)] * 2).is_contiguous()
 
 

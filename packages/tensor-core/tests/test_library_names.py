@@ -1,4 +1,4 @@
-"""Names that libraries of models read."""
+"""Tests of names that model libraries use."""
 
 import pickle
 

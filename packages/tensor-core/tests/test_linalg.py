@@ -1,4 +1,4 @@
-"""flambeau.linalg: factorizations and equations, against NumPy, SciPy and what defines them."""
+"""Tests of flambeau.linalg: factorizations and equations, against NumPy, SciPy and their definitions."""
 
 import doctest
 import inspect
@@ -107,7 +107,7 @@ def test_determinants_of_permutations_and_singular_matrices():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_cholesky(shape, upper, dtype):
     a = positive(shape, dtype)
-    other = np.tril(draw(shape, dtype, 3), -1)  # what is not read
+    other = np.tril(draw(shape, dtype, 3), -1)  # the triangle that is not read
     L = linalg.cholesky(fb.from_numpy(a + (other if upper else turned(other))), upper=upper).numpy()
     assert np.all((np.tril(L, -1) if upper else np.triu(L, 1)) == 0)
     close(turned(L) @ L if upper else L @ turned(L), a, dtype)
@@ -152,7 +152,7 @@ def test_qr(shape, dtype):
     assert empty.numel() == 0
     assert np.array_equal(R.numpy(), linalg.qr(fb.from_numpy(a))[1].numpy())
     want = np.linalg.qr(a)[1] if a.size else R.numpy()
-    close(R, want, dtype, 10)  # the very signs of LAPACK
+    close(R, want, dtype, 10)  # with the signs of LAPACK
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

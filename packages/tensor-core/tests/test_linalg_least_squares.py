@@ -85,7 +85,7 @@ def test_lstsq_of_less_than_full_rank(shape, dtype):
 def test_ldl(shape, hermitian_matrix, dtype):
     a = draw(shape, dtype)
     a = a + (turned(a) if hermitian_matrix else a.swapaxes(-1, -2))
-    a = a * (1 - 0.9 * np.eye(shape[-1])).astype(dtype)  # a small diagonal asks for blocks of two
+    a = a * (1 - 0.9 * np.eye(shape[-1])).astype(dtype)  # a small diagonal requires 2x2 pivots
     b = draw((*shape[:-1], 2), dtype, 1)
     LD, pivots = linalg.ldl_factor(fb.from_numpy(a), hermitian=hermitian_matrix)
     close(a @ linalg.ldl_solve(LD, pivots, fb.from_numpy(b), hermitian=hermitian_matrix).numpy(), b, dtype, 50)

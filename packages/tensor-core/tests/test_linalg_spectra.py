@@ -1,4 +1,4 @@
-"""flambeau.linalg: eigenvalues, singular values and what is made of them, against NumPy, SciPy and identities."""
+"""Tests of flambeau.linalg: functions of eigenvalues and singular values, against NumPy, SciPy and identities."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ SMALL_AND_LARGE = [*SHAPES, (10, 10), (11, 11)]
 def test_eigh(shape, UPLO, dtype):
     a = hermitian(shape, dtype)
     rest = draw(shape, dtype, 1)
-    given = a + (np.triu(rest, 1) if UPLO == "L" else np.tril(rest, -1))  # what is not read
+    given = a + (np.triu(rest, 1) if UPLO == "L" else np.tril(rest, -1))  # the triangle that is not read
     L, V = (t.numpy() for t in linalg.eigh(fb.from_numpy(given), UPLO))
     assert np.isrealobj(L)
     close(a @ V, V * L[..., None, :], dtype)

@@ -18,7 +18,7 @@ def reduced(losses, weights, reduction):
 
 
 def nll(log_p, target, weight, ignore, reduction):
-    """Minus the weighted log probability of each class index; the mean is over the weights that counted."""
+    """Return the negative log-likelihood loss. The mean is divided by the sum of the weights that are not ignored."""
     classes = log_p.shape[1]
     w = np.ones(classes) if weight is None else weight
     valid = target != ignore

@@ -1,4 +1,4 @@
-"""Files that are mapped: their elements are read when they are touched, and never changed."""
+"""Tests of memory-mapped files: elements are read on first access, and the file never changes."""
 
 import os
 import subprocess
@@ -55,7 +55,7 @@ def test_saving_over_a_mapped_file_leaves_the_mapping(path):
     fb.save({"a": fb.ones(10_000)}, path)
     assert not loaded["a"].any()
     loaded = fb.load(path, mmap=True)
-    fb.save(loaded, path)  # the source of what is written
+    fb.save(loaded, path)  # replaces the file that is mapped
     assert fb.load(path)["a"].all()
 
 
@@ -93,7 +93,7 @@ def test_the_file_is_not_read_before_it_is_used(path, tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     loaded, touched, whole = map(int, result.stdout.split())
     assert loaded < size / 16
-    assert touched < size / 4  # the system reads ahead
+    assert touched < size / 4  # some pages are read ahead by the system
     assert whole > size * 0.9
 
 
@@ -144,7 +144,7 @@ def test_unaligned_elements(tmp_path):
     assert loaded["y"].item() == -1
 
 
-# --- files of nothing but elements ---
+# --- files that contain only elements ---
 
 
 @pytest.mark.parametrize("dtype", [fb.uint8, fb.bfloat16, fb.float64])

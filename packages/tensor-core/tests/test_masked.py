@@ -1,4 +1,4 @@
-"""Masked operations against NumPy's masked arrays and against loops over the elements that count."""
+"""Tests of masked operations against NumPy's masked arrays and against loops over the included elements."""
 
 import itertools
 import math
@@ -12,7 +12,7 @@ import flambeau as fb
 RANDOM = np.random.default_rng(5)
 VALUES = RANDOM.standard_normal((3, 4, 5))
 MASK = RANDOM.random((3, 4, 5)) < 0.6
-MASK[:2] = MASK[:, :2] = MASK[..., :2] = True  # two elements count along every dimension
+MASK[:2] = MASK[:, :2] = MASK[..., :2] = True  # includes at least two elements along every dimension
 HIDDEN = np.ma.masked_array(VALUES, ~MASK)
 
 
@@ -106,7 +106,7 @@ def test_the_median_is_the_lower_of_two():
     ],
 )
 def test_normalisations_leave_out_what_is_hidden(name, reference):
-    mask = MASK.any(1, keepdims=True) & MASK  # every column has an element that counts
+    mask = MASK.any(1, keepdims=True) & MASK  # every column has an included element
     result = getattr(fb.masked, name)(fb.tensor(VALUES), 1, mask=fb.tensor(mask))
     with np.errstate(invalid="ignore"):
         np.testing.assert_allclose(result.numpy(), reference(VALUES), rtol=1e-12)

@@ -1,6 +1,7 @@
-"""The matrix units (device/linalg/matrix_units.h), as the emulated GPU has them, against products by NumPy.
+"""Tests of device/linalg/matrix_units.h on the emulated GPU, against products by NumPy.
 
-Which lane holds what is put down here as the PTX ISA says it; what a GPU does with the instructions it alone can tell.
+The distribution of the elements over the lanes is written here according to the PTX ISA. Only a real GPU can show if
+its instructions agree.
 """
 
 import numpy as np
@@ -81,7 +82,7 @@ def halves(matrix, kind):
 
 
 def left_words(matrix, kind):
-    """(16, 16) or, of float32, (16, 8): the four words of every lane."""
+    """Return the four words of every lane for the left operand of shape (16, 16), or (16, 8) for float32."""
     words = np.empty((32, 4), np.uint32)
     for i in range(4):
         row = GROUP + 8 * (i % 2)
@@ -94,7 +95,7 @@ def left_words(matrix, kind):
 
 
 def right_words(matrix, kind):
-    """(16, 8) or, of float32, (8, 8): the two words of every lane."""
+    """Return the two words of every lane for the right operand of shape (16, 8), or (8, 8) for float32."""
     words = np.empty((32, 2), np.uint32)
     for i in range(2):
         if kind == "tf32":
@@ -119,7 +120,7 @@ def test_fragments(machine, kind, architecture):
 
 @pytest.mark.parametrize("order", ["forward", "reverse", "random"])
 def test_rows(machine, monkeypatch, order):
-    """From global memory to shared memory, to fragments and back, with rows and columns that are not there."""
+    """Test copies from global to shared memory, to fragments and back, with rows and columns beyond the matrix."""
     monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
     left, right = small(32, 40), small(13, 40)
     x, y = machine.to_device(left.astype(np.float16)), machine.to_device(right.astype(np.float16))
@@ -132,7 +133,7 @@ def test_rows(machine, monkeypatch, order):
 
 @pytest.mark.parametrize("chunks", range(2, 33, 2))
 def test_rows_lie_in_different_banks(chunks):
-    """Eight rows of one chunk each, which are read at once; and a row's chunks stay within it."""
+    """Test that eight rows that are read at once are in different banks, and that chunks stay within their row."""
     bits = 3 if chunks % 8 == 0 else 2 if chunks % 4 == 0 else 1
     row, chunk = np.mgrid[:64, :chunks]
     at = chunk ^ (row >> (3 - bits) & ((1 << bits) - 1))
@@ -142,7 +143,7 @@ def test_rows_lie_in_different_banks(chunks):
 
 
 def test_mistakes(machine):
-    """Rows in the same banks, which cost a GPU time, and copies that nothing has waited for."""
+    """Test that the emulator reports bank conflicts, and reads of copies that were not waited for."""
     source = """
 #include "device/threads/kernel.h"
 #include "device/linalg/matrix_units.h"

@@ -19,7 +19,7 @@ def labels(*shape):
     return meta(*shape, dtype=fb.int64)
 
 
-# Of each: arguments by shape, and the call; the CPU's result of ones says which shapes and dtypes are expected.
+# For each operator: shapes of the arguments, and the call. The CPU's result for ones gives the expected properties.
 CALLS = {
     "add": ([(2, 3), (3,)], lambda x, y: x + y),
     "add a number": ([(2, 3)], lambda x: 2 * x - 1),
@@ -165,7 +165,7 @@ def test_the_default_device():
     assert fb.zeros(2).is_cpu
     x = fb.ones(2)
     with fb.device("meta"):
-        assert fb.zeros_like(x).is_cpu and x.new_zeros(3).is_cpu and (x + 1).is_cpu  # made of others
+        assert fb.zeros_like(x).is_cpu and x.new_zeros(3).is_cpu and (x + 1).is_cpu  # these use the device of x
     with pytest.raises(RuntimeError), fb.device("meta"):
         x.view(3)
     assert fb.zeros(2).is_cpu
@@ -221,7 +221,7 @@ def test_what_is_refused(call, error, message):
     x = meta(2, 3)
     with pytest.raises(error, match=message):
         call(x)
-    assert fb.ones(2).add(1).sum().item() == 4  # nothing has stayed switched
+    assert fb.ones(2).add(1).sum().item() == 4  # the settings are restored
 
 
 def test_a_copy_into_meta_does_nothing():

@@ -1,4 +1,4 @@
-"""Memory shared between processes: what each sees of the other's changes, and that nothing is left of it."""
+"""Tests of memory shared between processes: visible changes, and the release of all resources."""
 
 import gc
 import multiprocessing
@@ -21,7 +21,7 @@ def open_files():
 
 
 def in_child(function):
-    """Run in a forked process; fail if it fails."""
+    """Run a function in a forked process, and fail if it raises an exception."""
     child = os.fork()
     if child == 0:
         try:
@@ -129,7 +129,7 @@ def test_too_few_descriptors():
 # --- sending tensors ---
 
 
-# A program whose processes import it: run as a file, because a module of tests cannot be imported by its name.
+# A program that its processes import. It runs as a file, because a test module cannot be imported by name.
 PROGRAM = """
 import sys
 import flambeau as fb
@@ -282,7 +282,7 @@ def test_one_that_leaves(code, message):
     assert caught.value.signal_name == (signal.Signals(-code).name if code < 0 else None)
 
 
-# --- what is left ---
+# --- resources that remain ---
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from scipy import special
 
 import flambeau as fb
 
-LENGTHS = (1, 15, 33, 64, 1000, 5003)  # parts of a vector, vectors and a part, several blocks
+LENGTHS = (1, 15, 33, 64, 1000, 5003)  # incomplete vectors, several vectors with a remainder, several blocks
 INTEGERS = ("int8", "uint8", "int16")
-# What an operator gives modulo 2**n, with NumPy in 64 bits.
+# NumPy references in 64 bits, whose results are then reduced modulo 2**n.
 WRAPPING = {
     "add": np.add,
     "sub": np.subtract,
@@ -71,7 +71,7 @@ def test_shifts_by_counts_of_their_own(dtype):
     wide, shifts = x.astype("int64"), fb.from_numpy(count.astype(dtype))
     np.testing.assert_array_equal((fb.from_numpy(x) << shifts).numpy(), (wide << count).astype(dtype))
     np.testing.assert_array_equal((fb.from_numpy(x) >> shifts).numpy(), (wide >> count).astype(dtype))
-    if dtype != "uint8":  # counts below 0 shift everything out
+    if dtype != "uint8":  # negative counts shift out all bits
         np.testing.assert_array_equal((fb.from_numpy(x) << -1 - shifts).numpy(), 0)
         np.testing.assert_array_equal((fb.from_numpy(x) >> -1 - shifts).numpy(), -(wide < 0).astype(dtype))
 
@@ -136,7 +136,7 @@ def test_any_byte_but_zero_is_true(length):
 
 
 def rounded(values, dtype):
-    """float32 values as elements of a half dtype: to the nearest, ties to even, in NumPy or by their bits."""
+    """Return the bits of float32 values rounded to a half-precision dtype, to the nearest with ties to even."""
     if dtype == "float16":
         with np.errstate(over="ignore"):
             return values.astype("float16").view("uint16")
@@ -258,7 +258,7 @@ def test_values_of_many_elements_are_those_of_each(dtype, name):
         want = reference(values)
     got = function(many)
     assert got.dtype == (many.dtype if many.dtype.is_floating_point else fb.float32)
-    usual = np.resize(np.abs(values) < 1000, len(many))  # beyond, references differ in what is not a number
+    usual = np.resize(np.abs(values) < 1000, len(many))  # beyond this range, the references differ in NaN
     wanted = fb.from_numpy(np.resize(want, len(many))).to(got.dtype).to(fb.float64).numpy()
     tolerance = {"float16": 2**-9, "bfloat16": 2**-6}.get(dtype, 2e-5)
     np.testing.assert_allclose(got.to(fb.float64).numpy()[usual], wanted[usual], rtol=tolerance, atol=2**-23)
@@ -399,7 +399,7 @@ def test_slow_functions_of_many_integers_among_few_numbers(dtype):
         got = fb.digamma(fb.from_numpy(x)).numpy()
         assert got.dtype == np.float32
         want = special.digamma(x.astype("float32").astype("float64"))
-        want[x == 0] = -np.inf  # from above, as PyTorch has it
+        want[x == 0] = -np.inf  # zero counts as positive, as in PyTorch
         np.testing.assert_allclose(got, np.where(x < 0, np.nan, want), rtol=1e-6)
 
 
@@ -407,7 +407,7 @@ def test_slow_functions_of_many_integers_among_few_numbers(dtype):
 @pytest.mark.parametrize("number", [1, 0.5, 0.1, 3e5, -0.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("shape", [(33,), (5003,), (3, 1, 900)])
 def test_numbers_before_halves(operation, number, shape):
-    """In float32, whether or not the number is one of the elements' own; rounded once."""
+    """Test that an operation with a number computes in float32 and rounds once, for any number."""
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float16)
     with np.errstate(over="ignore", invalid="ignore"):
         expected = operation(np.float32(number), x.astype(np.float32)).astype(np.float16)

@@ -1,4 +1,4 @@
-"""Batch normalisation against NumPy, and what dropout keeps."""
+"""Tests of batch normalisation against NumPy, and of properties of dropout."""
 
 import inspect
 
@@ -138,7 +138,7 @@ def test_softmax_of_rows_of_every_length(length, dtype):
     assert t.log_softmax(1)[3:].isnan().all()
 
 
-@pytest.mark.parametrize("rows", [6, 16, 33, 200])  # few by themselves, many together
+@pytest.mark.parametrize("rows", [6, 16, 33, 200])  # few rows are computed singly, many together
 @pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 31, 33, 59, 60, 61, 70])
 def test_layer_norm_of_short_rows(length, rows):
     x = np.random.default_rng(length).standard_normal((rows, length)) + 3

@@ -1,4 +1,4 @@
-"""Every pointwise row against its own reference text, in every form Python can call it.
+"""Tests of every pointwise row against its NumPy reference, in every form that Python can call.
 
 The rows come from the registry, so an operator is tested as soon as its row exists.
 """
@@ -11,11 +11,11 @@ from scipy import special
 
 import flambeau as fb
 
-# Their functions take numbers where the row takes operands: see test_arithmetic.py.
+# Their functions accept numbers in place of some operands of the row. See test_arithmetic.py.
 COMPOSITES = {"celu", "softshrink"}
 
 
-# test_special.py has the polynomials, whose degrees must be small.
+# test_special.py tests the polynomials, because their degrees must be small.
 ROWS = [
     row
     for row in fb._core.pointwise_rows()
@@ -43,14 +43,14 @@ DTYPES = {
 
 NO_ZERO_DIVISOR = {"floor_divide", "remainder", "fmod"}
 INEXACT_REFERENCE = {"special_ndtr": 300, "special_log_ndtr": 300, "digamma": 300}  # SciPy's own errors, in ULP
-OWN_LIMITS = {"erfinv", "i0", "igamma", "igammac"}  # as every special function's: see test_special.py
+OWN_LIMITS = {"erfinv", "i0", "igamma", "igammac"}  # limits are tested in test_special.py
 SPECIAL_ONLY = [row["name"] for row in ROWS if row["name"].startswith("special_")]  # functions of flambeau.special
 CASES = [(row["name"], dtype) for row in ROWS for dtype in DTYPES[row["domain"]]]
 FLOAT_CASES = [(row["name"], dtype) for row in ROWS for dtype in FLOATS if dtype in DTYPES[row["domain"]]]
 
 
 def draw(name, k, dtype, shape):
-    """Operand k: floats of all magnitudes, or small integers that the operator accepts."""
+    """Return random values for operand k: floats, or small integers that the operator accepts."""
     rng = np.random.default_rng([ord(ch) for ch in name] + [k])
     if dtype == "bool":
         values = rng.integers(0, 2, shape).astype(bool)
@@ -130,7 +130,7 @@ def call(name, *args, **kwargs):
 
 @pytest.mark.parametrize(("name", "dtype"), CASES)
 def test_function(name, dtype):
-    if (name, dtype) in (("sign", "bool"), ("sgn", "bool"), ("square", "bool")):  # NumPy raises, or keeps bool
+    if (name, dtype) in (("sign", "bool"), ("sgn", "bool"), ("square", "bool")):  # NumPy raises or returns bool
         operands = operands_of(name, dtype)
         assert np.array_equal(call(name, fb.tensor(operands[0])).numpy(), operands[0])
         return
@@ -192,7 +192,7 @@ def test_non_contiguous_operands(name, dtype):
     given = [t.t()[::2, 1::2] for t in tensors(operands)]
     assert not given[0].is_contiguous()
     want = call(name, *[fb.tensor(np.ascontiguousarray(v)) for v in views])
-    # The last elements of a loop may be rounded otherwise than those before them.
+    # The last elements of a loop may be rounded differently from the others.
     slack = 2 * ROWS_ACCURACY[name] * np.finfo(dtype).eps
     np.testing.assert_allclose(call(name, *given).numpy(), want.numpy(), rtol=slack)
     if name != "where" and name not in SPECIAL_ONLY:
@@ -235,7 +235,7 @@ def test_nan_and_infinity(name, dtype):
         got = call(name, fb.tensor(x), fb.tensor(y)).numpy()
         with np.errstate(all="ignore"):
             want = reference(name, [x.astype(dtype), y.astype(dtype)])
-        # The reference computes in double: what only single precision makes infinite or zero is left out.
+        # The reference computes in float64. Exclude results that overflow or underflow only in float32.
         if dtype == "float32" and name in ("mul", "square", "pow", "div", "floor_divide", "fmod", "remainder"):
             keep = (np.abs(x) < 1e30) & (np.abs(y) < 1e30)
             got, want = got[keep], want[keep]

@@ -1,4 +1,4 @@
-"""Pointwise operators over operands that lie in memory in every way."""
+"""Tests of pointwise operators with operands of all memory layouts."""
 
 import numpy as np
 import pytest

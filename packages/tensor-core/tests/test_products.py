@@ -100,7 +100,7 @@ def test_a_vector_times_a_matrix_as_it_lies():
     ("count", "m", "n", "k"), [(1, 5, 6, 7), (3, 16, 16, 16), (5, 1, 40, 9), (7, 9, 1, 40), (40, 65, 130, 70)]
 )
 def test_batches_in_any_layout(count, m, n, k, layouts, dtype):
-    """Integers, so that every sum is exact; the last case is larger than the cache."""
+    """Test with integers, so that every sum is exact. The last case is larger than the cache."""
 
     def lying(array, layout):
         order = {"rows": (0, 1, 2), "columns": (0, 2, 1), "items inside": (1, 0, 2)}[layout]
@@ -163,7 +163,7 @@ def test_any_strides(forms, size):
     )
 
 
-SUMMED_PRODUCTS = {  # shapes of the summand and the factors, and the product
+SUMMED_PRODUCTS = {  # shapes of the added term and the factors, and the product
     "addmm": ((3, 5), (3, 4), (4, 5), np.matmul),
     "addmv": ((3,), (3, 4), (4,), np.matmul),
     "baddbmm": ((2, 3, 5), (2, 3, 4), (2, 4, 5), np.matmul),

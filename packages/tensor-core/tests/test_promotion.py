@@ -1,4 +1,4 @@
-"""PyTorch's type promotion, written out."""
+"""Tests of PyTorch's type promotion against a table."""
 
 import itertools
 
@@ -51,7 +51,10 @@ def kind(name):
 
 
 def expected(operands):
-    """Tensors with dimensions, then those without, then numbers: a lower standing counts by its category only."""
+    """Return the promoted dtype. Tensors with dimensions have priority over 0-D tensors, and these over numbers.
+
+    An operand of lower priority changes the result only if its category is higher, such as float with int.
+    """
     result = None
     for standing in (1, 0, -1):
         own = None

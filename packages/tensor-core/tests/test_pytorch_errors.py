@@ -1,4 +1,4 @@
-"""Errors in the words of PyTorch, which its users search for. The texts are those of PyTorch 2."""
+"""Tests of errors whose messages are those of PyTorch 2, because users search for them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""PyTorch's files: those it wrote, and those that are written for it."""
+"""Tests of PyTorch's file format: files that PyTorch wrote, and files that flambeau writes for PyTorch."""
 
 import collections
 import importlib.util
@@ -352,7 +352,7 @@ def test_a_function_chooses_the_storage():
 
 
 class Unwilling:
-    """Fails when half of what it is in is written."""
+    """Object that cannot be pickled, so that saving fails after a part of the file is written."""
 
     def __reduce__(self):
         raise ValueError("not to be saved")

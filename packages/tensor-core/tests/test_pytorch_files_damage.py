@@ -1,4 +1,4 @@
-"""PyTorch's files that are damaged, cut off or changed, and those flambeau has no counterpart for."""
+"""Tests of PyTorch files that are damaged, truncated or changed, or that contain unsupported objects."""
 
 import pickle
 import struct

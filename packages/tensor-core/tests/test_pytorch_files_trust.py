@@ -1,4 +1,4 @@
-"""What PyTorch's files may name and run: classes that are trusted, and harm."""
+"""Tests of the functions and classes that PyTorch files may use: trusted ones, and harmful ones."""
 
 import argparse
 import fractions
@@ -74,7 +74,7 @@ def test_settings_of_a_program():
 
 
 class Call:
-    """Pickles as a call."""
+    """Object that is pickled as a call of a function."""
 
     def __init__(self, function, *arguments):
         self.call = function, arguments

@@ -1,4 +1,4 @@
-"""Names that programs written for PyTorch reach for on a machine without a GPU or a compiler."""
+"""Tests of names that programs written for PyTorch use on a machine without a GPU or a compiler."""
 
 import importlib
 import math
@@ -320,7 +320,7 @@ def test_factors_before_what_they_belong_to(name, shapes):
     ],
 )
 def test_numbers_before_the_other_tensors(name, before, today):
-    """As PyTorch's first years had it, and optimizers of that time write it."""
+    """Test the deprecated order of arguments of PyTorch's first versions, which older optimizers use."""
     tensors = {"y": fb.tensor([1.0, 2.0]), "z": fb.tensor([4.0, 5.0])}
     *positional, named = today
     expected = getattr(fb.ones(2), name)(*(tensors[t] for t in positional), **named)

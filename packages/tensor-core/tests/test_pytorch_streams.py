@@ -21,7 +21,7 @@ def pytorch_streams():
 
 
 def words(seed, count):
-    """Words of MT19937 as NumPy draws them."""
+    """Return the first words of NumPy's MT19937 generator."""
     return np.random.RandomState(seed).randint(0, 2**32, count, dtype=np.uint32)
 
 
@@ -38,7 +38,7 @@ def uniform53(seed, count):
 
 
 def test_words_are_those_that_mt19937_publishes():
-    # Matsumoto and Nishimura's mt19937ar.out begins so for this seed; the C++ standard requires the 10000th word.
+    # The first words are from Matsumoto and Nishimura's mt19937ar.out, the 10000th from the C++ standard.
     drawn = fb.empty(5000, dtype=fb.int64).random_(-(2**63), None, generator=fb.Generator().manual_seed(5489)).numpy()
     halves = drawn.view(np.uint64)
     assert halves[0] >> np.uint64(32) == 3499211612 and halves[0] & np.uint64(0xFFFFFFFF) == 581869302
@@ -116,7 +116,7 @@ def test_the_kind_changes_only_where_it_is_chosen():
     fb.random.use_pytorch_streams()
     assert fb.default_generator.algorithm == "mt19937" and fb.initial_seed() == 9
     first = fb.rand(5)
-    fb.random.use_pytorch_streams()  # nothing changes: the stream goes on
+    fb.random.use_pytorch_streams()  # no change, so the stream continues
     assert not fb.equal(fb.rand(5), first)
     fb.random.use_pytorch_streams(False)
     assert fb.default_generator.algorithm == "philox" and fb.equal(fb.rand(5), own)
@@ -248,7 +248,7 @@ def test_normal_numbers_come_in_pairs_below_16_elements():
     radius, angle = np.sqrt(-2 * np.log1p(-u[1::2])), 2 * np.pi * u[::2]
     expected = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).ravel()
     fb.manual_seed(16)
-    parts = [fb.randn(n, dtype=fb.float64) for n in (1, 3, 5, 5)]  # the second of a pair waits for the next call
+    parts = [fb.randn(n, dtype=fb.float64) for n in (1, 3, 5, 5)]  # the second of a pair is kept for the next call
     np.testing.assert_allclose(fb.cat(parts).numpy(), expected, rtol=1e-14)
     fb.manual_seed(16)
     columns = fb.empty(7, 2, dtype=fb.float64).t().normal_()

@@ -1,4 +1,4 @@
-"""flambeau.utils._pytree, which programs use though its name is private."""
+"""Tests of flambeau.utils._pytree, which programs use although its name is private."""
 
 import copy
 import dataclasses

@@ -1,4 +1,7 @@
-"""The Sobol sequence, against its definition: each block of 2**m points has one in every interval of length 2**-m."""
+"""Tests of the Sobol sequence against its definition.
+
+Along each axis, every block of 2**m points has one point in each interval of length 2**-m.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Random numbers: their distributions (fixed seeds, so the tests repeat), and that a stream is a stream."""
+"""Tests of random numbers with fixed seeds: distributions, states of generators, and independence of the threads."""
 
 import copy
 import math
@@ -191,7 +191,7 @@ def test_wrong_seeds_are_named(seed, error):
 
 
 def in_a_process(program):
-    """Return what a program prints in its own process, word by word."""
+    """Run a program in a separate process, and return the words that it prints."""
     command = [sys.executable, "-c", f"import os\nimport flambeau as fb\n{program}"]
     return subprocess.check_output(command, text=True, timeout=60).split()
 

@@ -1,4 +1,4 @@
-"""Every operator with a record: its samples against NumPy and SciPy, in memory of any order, without memory."""
+"""Tests of the samples of all operator records: against NumPy and SciPy, with other strides, on the meta device."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ UNTESTED = {
     "nonzero_static": "the padding is PyTorch's own",
     "slice_copy": "the end of the range is open by default",
 }
-# Operators that need the elements of their inputs to give a result of the right shape, and those whose fast way does.
+# Operators whose result shape, or whose fast implementation, depends on the elements of their inputs.
 NEED_ELEMENTS = {
     *("allclose", "argwhere", "bincount", "equal", "histc", "histogram", "isin", "masked_scatter"),
     *("masked_select", "nonzero", "one_hot", "repeat_interleave", "unique", "where"),

@@ -14,7 +14,7 @@ REFERENCES = {entry["name"]: entry["reference"] for entry in _core.signatures() 
 INTEGERS = ["bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"]
 FLOATS = ["float16", "bfloat16", "float32", "float64"]
 COMPLEX = ["complex64", "complex128"]
-# Rows of some elements, of a tree, of several blocks; columns that are few, many, and in blocks; several dimensions.
+# Rows of a few elements, one reduction tree or several blocks; few, many and blocked columns; several dimensions.
 LAYOUTS = [((50, 9), 1), ((3, 700), 1), ((150_000,), None), ((40, 3), 0), ((30, 700), 0), ((70_000, 2), 0)]
 LAYOUTS += [((5, 6, 7), (0, 2)), ((5, 6, 7), 1), ((5, 6, 7), (1, 2))]
 
@@ -83,7 +83,7 @@ def test_every_choice_of_dimensions(name):
         given = arguments(name, dim, keepdim)
         try:
             want = expected(name, a, dim, given.get("keepdim", False))
-        except ValueError:  # an extreme of nothing
+        except ValueError:  # an extreme of an empty array is undefined
             with pytest.raises((IndexError, RuntimeError), match="Expected reduction dim"):
                 operator(fb.tensor(a), **given)
             continue

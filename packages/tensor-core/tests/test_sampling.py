@@ -1,4 +1,4 @@
-"""The samplers' distributions (fixed seeds, so the tests repeat), their arguments, and their gradients."""
+"""Tests of samplers with fixed seeds: distributions, arguments and gradients."""
 
 import numpy as np
 import pytest
@@ -94,7 +94,7 @@ def test_standard_gamma(concentration):
 
 @pytest.mark.parametrize("concentration", [1e-4, 0.3, 1.0, 60.0, 5e3])
 def test_logarithms_of_gamma_numbers(concentration):
-    """``gamma(a) = gamma(a + 1) u**(1 / a)``: of a small one nearly all that counts is ``log(u) / a``."""
+    """Test that the logarithm of gamma(a) is close to log(u) / a for small a, as gamma(a) = gamma(a + 1) u**(1 / a)."""
     concentrations = fb.full((N,), concentration)
     x = _standard_log_gamma(concentrations, generator=generator()).numpy()
     assert x.dtype == np.float64
@@ -230,7 +230,7 @@ def test_a_stream_does_not_depend_on_the_threads(name):
 
 
 def test_streams_of_elements_do_not_meet():
-    """Element i of one call, element i + 1 of it and element i of the next are different numbers."""
+    """Test that all elements of two calls are different, although each element has a separate stream of numbers."""
     g = generator()
     first, second = (fb._standard_gamma(fb.ones(1000, dtype=fb.float64), generator=g).tolist() for _ in range(2))
     assert len({*first, *second}) == 2000

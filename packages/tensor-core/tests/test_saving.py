@@ -1,4 +1,4 @@
-"""Where files are written: saves that are interrupted, full disks, links, pipes and permissions."""
+"""Tests of the destinations of files: interrupted saves, full disks, links, pipes and permissions."""
 
 import os
 import signal
@@ -134,7 +134,7 @@ def test_errors_name_the_path_that_was_given(tmp_path):
 def test_a_read_only_file_is_not_replaced(tmp_path, monkeypatch):
     path = tmp_path / "x"
     path.write_bytes(b"old")
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # the superuser may write everything
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # also for the superuser
     with pytest.raises(PermissionError, match="x"):
         flambeau.save([], path)
     assert path.read_bytes() == b"old"

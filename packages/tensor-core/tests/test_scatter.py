@@ -1,4 +1,4 @@
-"""The scatter and index families, takes and masks, against NumPy: values, dtypes, in-place forms, errors."""
+"""Tests of scatter, index, take and mask operators against NumPy: values, dtypes, in-place forms, errors."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_scatter_writes_where_the_index_says(shape, data):
     dim = data.draw(st.integers(0, len(shape) - 1))
     picked = [data.draw(st.integers(0, s)) for s in shape]
     index = np.empty(picked, np.int64)
-    for line in np.ndindex(*[n for d, n in enumerate(picked) if d != dim]):  # no place twice
+    for line in np.ndindex(*[n for d, n in enumerate(picked) if d != dim]):  # no repeated indices
         at = list(line)
         at.insert(dim, slice(None))
         order = np.random.default_rng(data.draw(st.integers(0, 99))).permutation(shape[dim])
@@ -128,7 +128,7 @@ def test_slices_along_a_dimension(dtype):
         ("index_fill_", 1, filled),
     ):
         base = fb.zeros(2, 4, 3, dtype=x.dtype)
-        view = base.permute(2, 1, 0)  # in place into what is not contiguous
+        view = base.permute(2, 1, 0)  # in place into a tensor that is not contiguous
         view.copy_(x)
         assert getattr(view, name)(1, index, value) is view
         assert np.array_equal(base.numpy().transpose(2, 1, 0), want)

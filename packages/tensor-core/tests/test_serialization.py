@@ -1,4 +1,4 @@
-"""Saving and loading safetensors files: round trips, what cannot be stored, and where tensors go."""
+"""Tests of saving and loading safetensors files: round trips, unsupported objects, and devices."""
 
 import collections
 import enum

@@ -59,7 +59,7 @@ def test_sort(n, dtype):
 @pytest.mark.parametrize(("rows", "n"), [(15, 8), (16, 1), (37, 2), (33, 8), (17, 33), (40, 64), (20, 65), (16, 1025)])
 def test_many_short_rows_are_as_each_alone(rows, n, dtype):
     a = draw((rows, n), dtype)
-    a[::2] = a[::2, :1]  # equal ones keep their order
+    a[::2] = a[::2, :1]  # equal elements, which keep their order
     order = np.argsort(a, 1, kind="stable")
     ranks = np.unique(a, return_inverse=True, equal_nan=True)[1].reshape(a.shape).astype(np.int64)
     backwards = np.argsort(-ranks, 1, kind="stable")
@@ -246,7 +246,7 @@ def test_counts():
         limits = (low, high) if low < high else None
         same(fb.histc(fb.tensor(x), 17, low, high), np.histogram(x, 17, limits)[0].astype(np.float64))
     assert fb.histc(fb.tensor([2.0, 2.0]), 3).tolist() == [0, 2, 0]
-    assert fb.histc(fb.tensor([0.0, 3e38]), 4, -3e38, 3e38).sum() == 2  # a range that float32 does not hold
+    assert fb.histc(fb.tensor([0.0, 3e38]), 4, -3e38, 3e38).sum() == 2  # the width of the range overflows float32
 
 
 def test_results_have_names():

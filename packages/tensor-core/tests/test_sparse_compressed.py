@@ -18,7 +18,10 @@ DENSE = [(), (2,), (2, 1)]
 
 
 def elements(batch=(), dense=()):
-    """Matrices of 4 x 6 elements. Two of the four blocks of 2 x 3 are stored, each with one element that is zero."""
+    """Return matrices of 4 x 6 elements in which two of the four blocks of 2 x 3 are not zero.
+
+    One element of each of these blocks is zero.
+    """
     blocks = np.zeros((*batch, 4, 2, 3, *dense))
     for index in np.ndindex(batch):
         blocks[index][RNG.permutation(4)[:2]] = RNG.integers(1, 9, (2, 2, 3, *dense))
@@ -28,7 +31,7 @@ def elements(batch=(), dense=()):
 
 
 def parts_of(matrix, layout, block, batch_dims=0):
-    """Offsets, indices and values by their definition."""
+    """Return offsets, indices and values of a matrix, computed from their definition."""
     if batch_dims:
         return tuple(
             map(np.stack, zip(*(parts_of(each, layout, block, batch_dims - 1) for each in matrix), strict=True))
@@ -133,7 +136,7 @@ def test_conversions_between_layouts(layout, batch, dense, dtype):
     check(coo, matrix)
     for other, block in (*BLOCKS.items(), ("bsr", (1, 1)), ("bsc", (4, 2))):
         target = {"layout": getattr(fb, f"sparse_{other}"), "blocksize": block or None}
-        if batch and block == (4, 2):  # the matrices may differ in their number of such blocks
+        if batch and block == (4, 2):  # the matrices of the batch may have different numbers of blocks
             continue
         for made, kind in ((s.to_sparse(**target), dtype), (coo.to_sparse(**target), fb.int64)):
             check_valid(made)
@@ -248,7 +251,7 @@ def test_arithmetic(layout, batch, dense):
     check(t.sparse_mask(a), np.where(ones.to_dense().numpy() != 0, d, 0))
     np.testing.assert_allclose(a.sum().item(), x.sum())
     assert fb.equal(a, a.to_sparse_coo()) and fb.allclose(a, a * (1 + 1e-9)) and not fb.allclose(a, a * 2)
-    if not batch:  # the sum and the product of batches may differ in their number of elements
+    if not batch:  # matrices in a sum or product of batches may have different numbers of elements
         check(a + b, x + y)
         check(a * b, x * y)
 

@@ -387,7 +387,7 @@ def test_diagonals_that_do_not_fit(arguments, message):
 
 
 def test_no_dense_matrix_is_made():
-    """Of this size it would not fit the memory."""
+    """Test with a size for which a dense matrix would not fit in memory."""
     n = 10**6
     indices = RNG.integers(0, n, (2, 1000))
     s = fb.sparse_coo_tensor(indices, RNG.normal(size=1000), (n, n))

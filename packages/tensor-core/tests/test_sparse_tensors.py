@@ -1,4 +1,4 @@
-"""Sparse tensors: made of parts, checked, converted, printed, copied and kept in files."""
+"""Tests of sparse tensors: construction, checks, conversion, formatting, copies and files."""
 
 import copy
 import io

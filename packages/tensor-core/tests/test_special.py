@@ -1,4 +1,4 @@
-"""flambeau.special against SciPy, where the tests of the pointwise table do not reach, and at its limits."""
+"""Tests of flambeau.special against SciPy, for functions and limits that the tests of pointwise rows do not cover."""
 
 import numpy as np
 import pytest
@@ -143,7 +143,7 @@ def test_sine_of_huge_angles():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_numbers_that_the_vectors_leave_to_the_library(dtype):
-    """Among ordinary numbers: those beyond the reach of the recurrence and of the reduction of angles."""
+    """Test arguments that the vectorised recurrence or argument reduction does not cover, among ordinary ones."""
     tolerance = {"rtol": 1e-5, "atol": 1e-7} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-14}
     x = np.linspace(-9.7, 30, 1500).astype(dtype)
     x[[3, 700, 1400]] = -10.25, -57.6, -1000.3

@@ -15,7 +15,7 @@ def signal(shape, dtype="float64"):
 
 
 def reference(x, n_fft, hop, window, center=True, mode="reflect", normalized=False, onesided=True):
-    """By the definition; the window has n_fft samples."""
+    """Return the short-time Fourier transform by its definition. The window has n_fft samples."""
     if center:
         x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(n_fft // 2, n_fft // 2)], MODES[mode])
     starts = range(0, x.shape[-1] - n_fft + 1, hop)
@@ -51,7 +51,7 @@ def test_defaults():
             result = fb.tensor(x).stft(16, return_complex=True)
     finally:
         fb.set_warn_always(False)
-    check(fb.tensor(x).stft(16, return_complex=True), result.numpy())  # was told
+    check(fb.tensor(x).stft(16, return_complex=True), result.numpy())  # no second warning
     check(result, reference(x, 16, 4, np.ones(16)))
     parts = fb.stft(fb.tensor(x), 16, window=fb.ones(16, dtype=fb.float64), return_complex=False)
     check(parts, np.stack([result.numpy().real, result.numpy().imag], -1))

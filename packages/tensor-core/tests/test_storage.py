@@ -1,4 +1,4 @@
-"""Storages: their sizes, their older names, and the changes that tensors count."""
+"""Tests of storages: sizes, legacy names, and the version counters of tensors."""
 
 import copy
 import io
@@ -19,7 +19,7 @@ def test_a_storage_changes_its_size_and_keeps_what_lies_in_both():
     longer[4:] = 7
     storage.resize_(8)
     assert x.untyped_storage().nbytes() == 8 and longer[:2].tolist() == [0, 1]
-    assert longer.sum() == 20  # what it shows stays in memory
+    assert longer.sum() == 20  # the memory of the tensor stays allocated
     with pytest.raises(RuntimeError, match="storage"):
         fb.empty(0).set_(storage, 0, (6,))
 

@@ -1,4 +1,4 @@
-"""flambeau.testing says what differs."""
+"""Tests of flambeau.testing and its descriptions of differences."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Results do not depend on the number of threads, and the pool survives what programs do to it."""
+"""Tests that results do not depend on the number of threads, and that the thread pool survives forks and errors."""
 
 import os
 import subprocess

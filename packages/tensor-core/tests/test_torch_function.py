@@ -1,4 +1,4 @@
-"""__torch_function__: classes that answer for the calls their instances take part in."""
+"""Tests of ``__torch_function__``: classes that override calls with their instances."""
 
 import copy
 import pickle
@@ -13,7 +13,7 @@ from flambeau import Tensor, overrides
 
 
 class Logged(Tensor):
-    """Notes what it is called for, and does it."""
+    """Tensor that records the names of the functions that are called with it."""
 
     calls: ClassVar[list[str]] = []
 
@@ -95,7 +95,7 @@ def test_what_is_gone_through_is_of_the_class(logged):
 
 
 class Beside:
-    """No tensor: it says what it was asked."""
+    """Class with ``__torch_function__`` that does not derive from Tensor. Returns a call's function and types."""
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -116,10 +116,10 @@ class Beside:
     ],
 )
 def test_a_class_that_is_not_derived_from_tensor(call):
-    class Stranger(Beside):  # of which no call has heard
+    class Stranger(Beside):  # a class that no earlier call has used
         pass
 
-    for _ in range(2):  # the second time it is known
+    for _ in range(2):  # the second call uses the same class
         func, types = call(Stranger)
         assert callable(func) and types == (Stranger,)
     with pytest.raises(TypeError, match="no implementation found"):

@@ -27,7 +27,7 @@ def same(got, want):
 
 
 def elements(name):
-    """Any value, those near the limits and powers of two more often."""
+    """Return a strategy for all values, with numbers near the limits and small numbers more often."""
     limits = np.iinfo(name)
     near = [limits.min, limits.min + 1, limits.max, limits.max - 1, 0, 1, 2, limits.max // 2, limits.max // 2 + 1]
     return st.one_of(st.sampled_from(near), st.integers(int(limits.min), int(limits.max)))

@@ -114,7 +114,7 @@ def test_reshape_copies_just_where_a_view_is_impossible(case, data):
     )
     want = array.reshape(merged)
     assert np.array_equal(tensor.reshape(merged).numpy(), want)
-    if np.shares_memory(want, array):  # NumPy found a view; so must we
+    if np.shares_memory(want, array):  # if NumPy returns a view, flambeau must, too
         assert np.array_equal(tensor.view(merged).numpy(), want)
 
 

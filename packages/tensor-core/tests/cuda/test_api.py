@@ -1,4 +1,4 @@
-"""flambeau.cuda as programs use it: devices, random numbers, tensor types, profilers, reports."""
+"""Tests of the public functions of flambeau.cuda: devices, random numbers, tensor types, profilers, reports."""
 
 import os
 import pickle

@@ -1,4 +1,7 @@
-"""Decompositions and Fourier transforms go through CuPy where it is, here a stand-in for it, and else to the host."""
+"""Tests that decompositions and Fourier transforms use CuPy if it is installed, otherwise the CPU.
+
+The tests replace CuPy by a stand-in.
+"""
 
 import sys
 
@@ -31,7 +34,7 @@ def parts(result):
 
 
 def same(function, x, names, cupy, host_calls, tolerance=1e-5):
-    """Compare results with the CPU and check which CuPy functions were called (`names`)."""
+    """Compare results with the CPU, and check that the CuPy functions ``names`` were called."""
     there = parts(function(x.cuda()))
     assert all(t.is_cuda for t in there) and not host_calls()
     assert [name for name, *_ in cupy.calls] == names

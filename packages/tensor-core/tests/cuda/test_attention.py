@@ -1,4 +1,4 @@
-"""Attention on the GPU gives what it gives on the CPU; its scores are never in memory as a whole."""
+"""Tests that attention on the GPU equals attention on the CPU, and that the matrix of scores is never stored."""
 
 import ctypes
 import os
@@ -67,7 +67,7 @@ HALVES = [fb.float16, fb.bfloat16]
 
 
 def expected(q, k, v, mask=None, *, is_causal=False, scale=None):
-    """In float64, of what the halves are."""
+    """Return attention computed in float64 from the values of the operands, which may have half precision."""
     q, k, v = (t.double().numpy() for t in (q, k, v))
     scores = q @ np.swapaxes(k, -1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
     if mask is not None:
@@ -83,7 +83,7 @@ def expected(q, k, v, mask=None, *, is_causal=False, scale=None):
 def close_to_expected(q, k, v, *mask, **options):
     there = attention(*(t.cuda() for t in (q, k, v, *mask)), **options)
     assert there.dtype == q.dtype
-    unit = {fb.float16: 2e-3, fb.bfloat16: 1.6e-2}[q.dtype]  # of values of the size of 1, weights are rounded to it
+    unit = {fb.float16: 2e-3, fb.bfloat16: 1.6e-2}[q.dtype]  # rounding error of the weights, for values of about 1
     np.testing.assert_allclose(there.cpu().double().numpy(), expected(q, k, v, *mask, **options), rtol=unit, atol=unit)
 
 
@@ -156,13 +156,13 @@ assert not _core._cuda_host_calls()
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
 def test_turing():
-    """It has units for float16 only, and those of another shape."""
+    """Test compute capability 7.5, whose matrix units support only float16 and have another shape."""
     environment = {**os.environ, "FLAMBEAU_EMULATED_CAPABILITY": "75"}
     subprocess.run([sys.executable, "-c", TURING], env=environment, timeout=600, check=True)
 
 
 def test_halves_that_lie_badly(host_calls):
-    """Rows that are no multiples of 16 bytes, or do not begin at such, are not for the matrix units."""
+    """Test rows that the matrix units cannot read: not aligned to 16 bytes, or no multiple of 16 bytes long."""
     room = fb.randn(1 + 2 * 9 * 16).to(fb.float16)
     q, k = room[1:].cuda().view(2, 9, 16), fb.randn(2, 12, 16).to(fb.float16)
     there = attention(q, k.cuda(), k.cuda())
@@ -206,7 +206,7 @@ def test_parts_of_the_keys_of_halves(batch, queries, keys, depth, width, dtype, 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float16])
 @pytest.mark.parametrize("kind", ["bool", "float", "causal"])
 def test_masks_of_parts(kind, dtype, host_calls):
-    """Some parts see nothing, of some queries none does."""
+    """Test masks that exclude all keys in some parts of the sequence, and all keys for some queries."""
     queries, keys = (1500, 1600) if kind == "causal" else (3, 1500)
     q, k, v = (fb.randn(2, 1, length, 16).to(dtype) for length in (queries, keys, keys))
     mask = fb.randn(2, 1, queries, keys) > 0 if kind == "bool" else fb.randn(1, queries, keys)
@@ -287,7 +287,7 @@ def test_layouts_are_read_as_they_lie(layout, queries, keys, dtype, launches, ho
 
 
 def test_rows_that_are_copied(host_calls):
-    """Those that are not contiguous, or begin where the matrix units do not read."""
+    """Test rows that are not contiguous, or at addresses that the matrix units cannot read."""
     for dtype, tolerance in ((fb.float32, 1e-5), (fb.float16, 2e-3)):
         wide = fb.randn(2, 3, 20, 40).to(dtype)
         there = wide.cuda()

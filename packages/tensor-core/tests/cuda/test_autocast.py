@@ -8,7 +8,7 @@ def test_products_are_of_lower_precision():
     with fb.autocast("cuda"):
         y = x @ x
         assert y.dtype is fb.float16 and y.softmax(-1).dtype is fb.float32
-        assert (x.cpu() @ x.cpu()).dtype is fb.float32  # the region is the GPU's
+        assert (x.cpu() @ x.cpu()).dtype is fb.float32  # the region applies only to the GPU
         with fb.autocast("cuda", dtype=fb.bfloat16):
             assert (x @ x).dtype is fb.bfloat16
         with fb.autocast("cuda", enabled=False):

@@ -1,4 +1,4 @@
-"""Bags of a table's rows on the GPU: their sums, means and largest values are the CPU's."""
+"""Tests that embedding bags on the GPU give the sums, means and maxima of the CPU."""
 
 import pytest
 

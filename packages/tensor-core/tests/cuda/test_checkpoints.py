@@ -1,4 +1,4 @@
-"""Files and pickles of tensors that live on a GPU."""
+"""Tests of files and pickles of tensors on a GPU."""
 
 import copy
 import io
@@ -24,7 +24,7 @@ def test_every_dtype_goes_there_and_back(dtype, path):
     assert on_cpu["x"].device.type == "cpu" and fb.equal(on_cpu["x"], x.t())
     assert on_gpu["x"].device == fb.device("cuda:0") and fb.equal(on_gpu["x"].cpu(), x.t())
     assert on_gpu["plain"] == 3
-    assert fb.load(path)["x"].is_cuda == (path.suffix == ".pt")  # the other format has no word for devices
+    assert fb.load(path)["x"].is_cuda == (path.suffix == ".pt")  # the other format does not store devices
 
 
 def test_without_a_name_the_format_keeps_the_device(tmp_path):

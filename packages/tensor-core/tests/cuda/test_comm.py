@@ -1,4 +1,4 @@
-"""Tensors on several GPUs; on the emulator in processes of their own, which have two of them."""
+"""Tests with tensors on several GPUs. The emulator provides two GPUs in separate processes."""
 
 import os
 

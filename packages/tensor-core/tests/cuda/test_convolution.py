@@ -48,7 +48,7 @@ def test_dtypes(dtype, host_calls):
     assert not host_calls()
 
 
-HALVES = [  # as tiles of the matrix units, with steps that end within a stretch, a box or a chunk
+HALVES = [  # for matrix units, with sizes that end within a tile
     (1, (2, 24, 40), (20, 24, 3), {"padding": 1}),
     (2, (2, 20, 9, 8), (36, 20, 3, 3), {"stride": (2, 3), "padding": (2, 1), "dilation": (1, 2)}),
     (2, (3, 8, 16, 16), (24, 8, 1, 1), {}),
@@ -60,7 +60,7 @@ HALVES = [  # as tiles of the matrix units, with steps that end within a stretch
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("dims", "input", "weight", "options"), HALVES)
 def test_halves(dims, input, weight, options, dtype, host_calls):
-    """Small integers: the sums are exact in any order, and rounded once."""
+    """Test with small integers, for which the sums are exact in any order and are rounded once."""
     x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in (input, weight))
     convolution = getattr(fb, f"conv{dims}d")
     out = convolution(x, w, **options)
@@ -75,7 +75,7 @@ def test_halves(dims, input, weight, options, dtype, host_calls):
 
 
 def test_tf32(host_calls):
-    """Ten bits of the operands' mantissas are kept, and all of the sums'."""
+    """Test that TF32 keeps ten bits of the operands' mantissas and all bits of the sums."""
     if not fb.cuda.is_tf32_supported():
         pytest.skip("needs compute capability 8.0")
     x, w = fb.full((1, 16, 8, 8), 1 + 2**-10 + 2**-13), fb.full((16, 16, 3, 3), 1.0)

@@ -1,4 +1,4 @@
-"""LU, LDL, QR and Cholesky's factors and what is made of them on the GPU: the CPU's, and none of its work."""
+"""Tests that factorizations (LU, LDL, QR, Cholesky) and functions based on them equal the CPU's and run on the GPU."""
 
 import pytest
 
@@ -175,7 +175,7 @@ def test_reflectors(shape, dtype, host_calls):
 def test_columns_of_extreme_numbers(factor, host_calls):
     x = matrices((6, 4), fb.float64)
     x[:, 1] *= factor
-    x[1:, 0] = 0  # nothing to reflect
+    x[1:, 0] = 0  # the first reflection is the identity
     both(fb.geqrf, x, host_calls=host_calls)
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong: the cache of kernels, memory, launches. The process and the CPU's side go on working."""
+"""Tests of failures: of the kernel cache, memory and launches. Afterwards the process and the CPU remain usable."""
 
 import os
 import shutil
@@ -56,7 +56,7 @@ def test_drivers_and_compilers_of_two_generations(cache):
     count = compiled(run(COMPUTE, FLAMBEAU_CACHE=cache))
     older = {"FLAMBEAU_CACHE": cache, "FLAMBEAU_EMULATED_DRIVER": 12}
     assert compiled(run(COMPUTE, FLAMBEAU_EMULATED_NVRTC=12, **older)) == count
-    assert compiled(run(COMPUTE, FLAMBEAU_EMULATED_NVRTC=13, **older)) == 0  # it is not asked
+    assert compiled(run(COMPUTE, FLAMBEAU_EMULATED_NVRTC=13, **older)) == 0  # the compiler is not called
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0
     message = "try:\n    fb.ones(3, device='cuda')\nexcept RuntimeError as error:\n    print(error)"
     older["FLAMBEAU_CACHE"] = cache / "another"
@@ -79,7 +79,7 @@ def test_processes_share_the_cache(cache):
     with ThreadPoolExecutor(4) as pool:
         outputs = list(pool.map(lambda _: run(COMPUTE, FLAMBEAU_CACHE=cache), range(4)))
     assert all(compiled(output) >= 0 for output in outputs)
-    assert {file.suffix for file in cache.glob("kernels/*")} == {".cubin"}  # no drafts are left
+    assert {file.suffix for file in cache.glob("kernels/*")} == {".cubin"}  # no temporary files are left
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0
 
 

@@ -16,7 +16,7 @@ def test_the_process_survives(part, tmp_path):
     journal = tmp_path / "journal"
     journal.touch()
     command = [sys.executable, HOSTILE, "--device", "cuda", "--calls", "2", "--part", str(part), "--parts", str(PARTS)]
-    # An emulated GPU in reach of the host is quicker, and what reaches for it there is found by the other tests.
+    # Without memory protection the emulated GPU is faster. Other tests find accesses of the host to its memory.
     environment = {**os.environ, "FLAMBEAU_EMULATED_PROTECTION": "0", "PYTHONFAULTHANDLER": "1"}
     done = subprocess.run(
         [*command, "--journal", journal, "--memory", "0"],

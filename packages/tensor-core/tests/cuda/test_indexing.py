@@ -1,4 +1,4 @@
-"""Reading and writing at computed positions gives on the GPU what it gives on the CPU, whichever entries meet."""
+"""Tests that indexing on the GPU equals indexing on the CPU, even if several indices select the same element."""
 
 import ctypes
 import os
@@ -69,7 +69,7 @@ def test_take(host_calls):
 @pytest.mark.parametrize("n", [3, 40, 5000])
 @pytest.mark.parametrize("shape", [(), (3,), (8,)])
 def test_slices_are_added_in_order(n, shape, host_calls):
-    """Enough repeats that another order of the sums would show."""
+    """Test with so many repeated indices that another order of the additions would change the result."""
     i, source = entries((n,), 7), sample((n, *shape)) / 3
     same(lambda t, i, s: t.index_add(0, i, s), fb.zeros(7, *shape), i, source)
     same(lambda t, i, s: t.index_add(0, i, s.to(fb.bfloat16)), fb.zeros(7, *shape, dtype=fb.bfloat16), i, source)

@@ -1,4 +1,4 @@
-"""GPU memory shared with other libraries, both ways, without copies."""
+"""Tests of GPU memory that is shared with other libraries, in both directions and without copies."""
 
 import pytest
 
@@ -6,7 +6,7 @@ import flambeau as fb
 
 
 class Array:
-    """What another library's array shows of itself."""
+    """Array of another library, with the CUDA array interface of a tensor."""
 
     def __init__(self, tensor, **changes):
         self.tensor = tensor

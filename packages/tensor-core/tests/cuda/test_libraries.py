@@ -1,4 +1,4 @@
-"""Products by cuBLASLt and convolutions by cuDNN, as the emulator has them, give what flambeau's own kernels give."""
+"""Tests that cuBLASLt and cuDNN, provided by the emulator, give the results of flambeau's own kernels."""
 
 import os
 import subprocess
@@ -104,7 +104,7 @@ print(out.is_contiguous(), fb.equal(out.cpu(), fb.conv2d(x, w.cpu(), b)))
 
 
 def test_channels_stay_last():
-    """Nothing is copied but the bias. The library takes no doubles in that format: copies of them are."""
+    """Test that channels-last operands are not copied, except for the bias and for float64, which is unsupported."""
     lines = run(CHANNELS_LAST, **BOTH).split("\n")
     assert lines[0:2] == lines[3:5] == ["True True True True 2 True"] * 2
     assert all(line.startswith("True True False False ") for line in (lines[2], lines[5]))

@@ -1,4 +1,4 @@
-"""The GPU's memory and pinned memory: how much is used, and by whom."""
+"""Tests of GPU memory and pinned memory: limits, statistics and caches."""
 
 import pytest
 
@@ -55,7 +55,7 @@ def test_a_part_of_the_memory():
         with pytest.raises(fb.OutOfMemoryError, match=r"process may take [\d.]+ MiB \(cuda.set_per_process_memory_fr"):
             fb.empty(30 * megabyte, dtype=fb.uint8, device="cuda")
         assert cuda.memory_stats()["num_ooms"] == failures + 1 and held.sum().item() == 1 << 20
-        del cached  # which makes room
+        del cached  # frees memory for the next allocation
         assert fb.zeros(30 * megabyte, dtype=fb.uint8, device="cuda").sum().item() == 0
         cuda.set_per_process_memory_fraction(0.0)
         with pytest.raises(fb.OutOfMemoryError, match=r"process may take 0\.0 MiB"):

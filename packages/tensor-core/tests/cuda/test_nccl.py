@@ -1,4 +1,4 @@
-"""Collectives of several GPUs; on the emulator in processes of their own, which have two of them."""
+"""Tests of collectives on several GPUs. The emulator provides two GPUs in separate processes."""
 
 import os
 import re
@@ -119,7 +119,7 @@ for op in (nccl.SUM, nccl.MAX, nccl.PROD):
 
 @several
 def test_cliques_of_ranks_and_streams():
-    """Ranks join one at a time, in threads of their own; each begins its part of a collective by a call of its own."""
+    """Test ranks that join a communicator in separate threads and each call the collective for their own GPU."""
     code = """
 import threading
 uid, results = nccl.unique_id(), {}
@@ -244,7 +244,7 @@ def of_clique(code, **environment):
 @several
 @pytest.mark.parametrize("deferred", [0, 1])
 def test_messages(deferred):
-    """Messages of one call do not wait for each other, those to a rank keep their order, and a rank may be its own."""
+    """Test that messages of one call do not block each other, stay in order, and can go to the sender itself."""
     code = """
 x = each([[1.0, 2.0], [10.0, 20.0]])
 y = [fb.zeros(3, 2, device=f"cuda:{rank}") for rank in range(2)]
@@ -286,7 +286,7 @@ print(z.tolist(), z._version, y[0]._version - before)
     ],
 )
 def test_ranks_that_ask_for_different_things(code, text):
-    """NCCL would stand still, or do harm: the emulated GPU says it, after a while."""
+    """Test that the emulated GPU reports mismatched collectives after a timeout. NCCL would hang or corrupt memory."""
     code = "x = each([[1.0, 2.0], [10.0, 20.0]])\n" + code
     code += "\nprint(outcome(x[1].tolist))\nemulator.emulated_message.restype = ctypes.c_char_p"
     found = of_clique(code + "\nprint(emulator.emulated_message().decode())", FLAMBEAU_EMULATED_TIMEOUT=1)
@@ -316,7 +316,7 @@ print([t.tolist() for t in x])
 
 @several
 def test_a_collective_is_work_of_its_stream():
-    """Collectives block their stream, not the rank that calls first."""
+    """Test that a collective blocks its stream, but not the thread of the rank that calls first."""
     code = """
 x = each([[1.0], [2.0]])
 fb.cuda.set_device(0)

@@ -93,7 +93,7 @@ def test_whether_many_gradients_are_finite_is_read_once():
 
 
 def test_parameters_at_any_address(host_calls):
-    """Vectorised if every tensor is aligned, otherwise one by one; both have a remainder."""
+    """Test aligned tensors, which use vector instructions, and others. Sizes are not multiples of the vector length."""
     for n, dtype in ((5003, fb.float32), (4099, fb.bfloat16), (13, fb.float16)):
         value, grad, results = fb.randn(n + 1).to(dtype), fb.randn(n).to(dtype), []
         for device in ("cpu", "cuda"):

@@ -1,4 +1,4 @@
-"""Rows on the GPU give what they give on the CPU."""
+"""Tests that pointwise rows on the GPU equal those on the CPU."""
 
 import pytest
 
@@ -50,7 +50,7 @@ def test_complex_numbers(host_calls):
 
 
 def test_operands_that_agree_in_a_layout_of_their_own(host_calls):
-    """Side by side in memory, but not in the order of the dimensions; from an address that is aligned or not."""
+    """Test dense operands with the same permuted strides, at aligned and at unaligned addresses."""
     x, y = fb.randn(2, 3, 5, 7), fb.randn(2, 3, 5, 7)
     room = fb.randn(1 + 210)
     layouts = (

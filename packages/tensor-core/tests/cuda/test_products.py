@@ -88,7 +88,7 @@ def test_added_terms(dtype, host_calls):
 
 
 def test_sums_of_halves_are_rounded_once(host_calls):
-    """Product and added term cancel except for bits that rounding the product would lose."""
+    """Test products that an added term cancels except for bits that rounding the product would lose."""
     a, b = fb.full((1, 1), 1.0 + 2**-5, dtype=fb.bfloat16), fb.full((1, 1), 1.0 + 2**-5, dtype=fb.bfloat16)
     term = fb.full((1, 1), -1.0, dtype=fb.bfloat16)
     assert fb.addmm(term.cuda(), a.cuda(), b.cuda()).item() == fb.addmm(term, a, b).item() == 2**-4 + 2**-10
@@ -103,7 +103,7 @@ def test_sums_of_halves_are_rounded_once(host_calls):
 @pytest.mark.parametrize(("m", "k", "n"), [(17, 40, 18), (65, 31, 129), (64, 2000, 70), (33, 1, 40)])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_halves(m, k, n, transposed, dtype, host_calls):
-    """Small integers: the sums are exact in any order, and rounded once."""
+    """Test with small integers, for which the sums are exact in any order and are rounded once."""
     a, b = fb.randint(-2, 3, (m, k)).to(dtype).cuda(), fb.randint(-2, 3, (k, n)).to(dtype).cuda()
     if transposed:
         a, b = a.mT.contiguous().mT, b.mT.contiguous().mT
@@ -156,7 +156,7 @@ int main() {
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
 def test_layouts_for_cublaslt(tmp_path):
-    """CuBLASLt reads matrices in column-major order, which transposes them."""
+    """Test the layouts that cuBLASLt receives. It reads matrices in column-major order, which transposes them."""
     package = Path(__file__).parents[2]
     (tmp_path / "layouts.cpp").write_text(LAYOUTS)
     flags = ["-std=c++20", f"-I{package / 'src'}", f"-I{package / 'include'}"]

@@ -1,4 +1,4 @@
-"""Random numbers of the GPU are the CPU's, of the same seed."""
+"""Tests that the GPU draws the CPU's random numbers for the same seed."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def both(f):
     out = []
     for device in ("cpu", "cuda"):
         fb.manual_seed(5)
-        fb.rand(3)  # not at the beginning of the stream
+        fb.rand(3)  # start in the middle of the stream
         out.append((f(device).cpu(), fb.rand(1)))
     (on_cpu, after), (on_gpu, after_gpu) = out
     assert_close(after_gpu, after, rtol=0, atol=0)
@@ -36,9 +36,9 @@ def test_uniform(dtype, host_calls):
 
 @pytest.mark.parametrize("dtype", FLOATING)
 def test_normal(dtype, host_calls):
-    """To the rounding of the logarithm, sine and cosine, which the CPU takes elsewhere in double precision.
+    """Compare up to rounding, because the CPU computes logarithm, sine and cosine in double precision.
 
-    Halves are rounded from float32, which may round the other way: by one unit in the last place.
+    Half-precision numbers are rounded from float32, so they can differ by one unit in the last place.
     """
     rtol = {fb.float32: 4e-7, fb.float64: 1e-14}.get(dtype, fb.finfo(dtype).eps)
     for n in SIZES:
@@ -92,7 +92,7 @@ def test_probabilities_that_are_none(wrong, host_calls):
         ("bernoulli_", lambda: fb.empty(2, 500, device="cuda").bernoulli_(p.cuda())),
         ("bernoulli_", lambda: fb.eye(20, device="cuda").bernoulli_(p[70])),  # a number of the host
     ):
-        drawn = draw()  # which does not wait
+        drawn = draw()  # does not synchronise
         with pytest.raises(RuntimeError, match=rf"^{name}: Expected p_in >= 0 && .* \(detected on GPU 0") as error:
             fb.cuda.synchronize()
         assert type(error.value) is RuntimeError and set(drawn.unique().tolist()) <= {0, 1}

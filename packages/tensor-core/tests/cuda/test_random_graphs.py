@@ -1,4 +1,4 @@
-"""Each replay of a graph draws what its work would draw if it were done then."""
+"""Tests that each replay of a graph draws the numbers that its work would draw without a graph."""
 
 import pytest
 
@@ -140,7 +140,7 @@ def test_a_generator_is_not_set_during_a_capture(when):
 
     with pytest.raises(RuntimeError, match="during the capture of a CUDA graph that uses it"):
         captured(work)
-    with cuda.graph(cuda.CUDAGraph()):  # one that draws nothing
+    with cuda.graph(cuda.CUDAGraph()):  # a graph without random numbers
         fb.manual_seed(1)
 
 

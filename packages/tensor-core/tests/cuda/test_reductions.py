@@ -6,7 +6,7 @@ import flambeau as fb
 from flambeau import _core
 from flambeau.testing import assert_close
 
-# Rows of some lanes, of a block, of several blocks; columns that are few, many, odd, and in parts; nothing at all.
+# Rows for some lanes, one block or several blocks; few, many, odd and divided columns; empty tensors.
 SHAPES = [((7,), 0), ((5, 300), 1), ((3, 5001), 1), ((70001,), 0), ((3, 40, 5), 1), ((2, 9, 64), 1), ((3000, 4), 0)]
 SHAPES += [((0, 3), 0), ((3, 0), 1), ((4, 0, 3), 1), ((300, 3, 2), 1), ((2, 1, 2), 1)]
 FLOATING = [fb.float16, fb.bfloat16, fb.float32, fb.float64]
@@ -14,7 +14,7 @@ INTEGERS = [fb.bool, fb.uint8, fb.int8, fb.int16, fb.int32, fb.int64]
 
 
 def values(shape, dtype):
-    """Multiples of 1/8, whose sums are exact in every order."""
+    """Return multiples of 1/8, whose sums are exact in every order."""
     x = (fb.randn(shape, dtype=fb.float64) * 24).round() / 8
     return (x > 0) if dtype == fb.bool else x.abs().to(dtype) if not dtype.is_signed else x.to(dtype)
 
@@ -81,7 +81,7 @@ def test_norms(p, dtype, host_calls):
     assert not host_calls()
 
 
-@pytest.mark.filterwarnings("ignore:var_mean.*degrees of freedom:UserWarning")  # of one element there is none
+@pytest.mark.filterwarnings("ignore:var_mean.*degrees of freedom:UserWarning")  # no variance of one element
 @pytest.mark.parametrize(("shape", "dim"), [s for s in SHAPES if 0 not in s[0]])
 def test_variances(shape, dim, host_calls):
     for dtype in (fb.float32, fb.float64, fb.float16):

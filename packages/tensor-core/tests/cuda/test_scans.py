@@ -5,7 +5,7 @@ import pytest
 import flambeau as fb
 from flambeau.testing import assert_close
 
-# Rows of a warp, of a block, in parts; columns alone and in parts; nothing at all.
+# Rows for a warp or a block, and divided rows; whole and divided columns; empty tensors.
 SHAPES = [((7,), 0), ((20, 100), 1), ((3, 5001), 1), ((40007,), 0), ((3, 40, 5), 1), ((700, 3), 0), ((2, 1), 1)]
 SHAPES += [((0, 3), 1), ((3, 0), 1), ((), 0)]
 

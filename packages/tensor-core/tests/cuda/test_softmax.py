@@ -5,7 +5,7 @@ import pytest
 import flambeau as fb
 from flambeau.testing import assert_close
 
-# Rows of some lanes, of a block, misaligned; columns that are few, many and odd; nothing at all.
+# Rows for some lanes or a block, and misaligned rows; few, many and odd columns; empty tensors.
 SHAPES = [((7,), 0), ((5, 300), 1), ((3, 2050), 1), ((3, 1001), 1), ((3, 40, 5), 1), ((2, 9, 64), 1), ((300, 4), 0)]
 SHAPES += [((0, 3), 1), ((3, 0), 1), ((300, 3, 2), 1), ((2, 1), 1), ((), 0)]
 FUNCTIONS = {

@@ -1,4 +1,4 @@
-"""Order on the GPU is the CPU's, ties and NaN included."""
+"""Tests that sorting on the GPU gives the CPU's order, including ties and NaN."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Memory on the GPU: copies, the two memories of a storage, the allocator."""
+"""Tests of memory on the GPU: copies, views, access to elements, and the allocator."""
 
 import numpy as np
 import pytest
@@ -85,9 +85,9 @@ def test_memory_is_reused():
 
 
 def test_little_blocks_are_joined_again():
-    """They wait apart for requests of their size; a larger one gets them as a whole, and no further segment."""
+    """Test that freed small blocks are reused for requests of their size, and merge for a larger request."""
     fb.cuda.empty_cache()
-    with fb.cuda.stream(fb.cuda.Stream()):  # whose memory nothing else lies in
+    with fb.cuda.stream(fb.cuda.Stream()):  # a new stream, whose memory is otherwise unused
         before = fb.cuda.memory_reserved()
         little = [fb.empty(size, dtype=fb.uint8, device="cuda") for size in (512, 4096, 30_000) * 60]
         segments = fb.cuda.memory_reserved()

@@ -1,4 +1,4 @@
-"""Streams, events, and graphs of what was put in a stream."""
+"""Tests of streams, events, and graphs captured from streams."""
 
 import pytest
 
@@ -100,7 +100,7 @@ def test_the_memory_that_other_streams_use_is_not_given_back_early():
 
 def test_memory_of_a_stream_that_is_being_captured_is_given_back_afterwards():
     cuda.empty_cache()
-    side, graph, size = cuda.Stream(), cuda.CUDAGraph(), 12 << 20  # a segment of its own
+    side, graph, size = cuda.Stream(), cuda.CUDAGraph(), 12 << 20  # a size with a separate memory segment
     x, y = fb.empty(size, dtype=fb.uint8, device="cuda"), fb.ones(4, device="cuda")
     x.record_stream(side)
     place = x.data_ptr()
@@ -145,7 +145,7 @@ def test_graphs():
 def test_a_graph_does_not_read_memory_of_the_host_that_is_given_back():
     y, on_host = fb.empty(3, device="cuda"), fb.eye(3, device="cuda")
     for work in (lambda: fb.ones(3).cuda(), lambda: y.copy_(fb.ones(3)), lambda: on_host + 1):
-        fb.linalg.eig(on_host)  # which the CPU does
+        fb.linalg.eig(on_host)  # computed on the CPU
         with pytest.raises(RuntimeError, match="not pinned is not permitted"), cuda.graph(cuda.CUDAGraph()):
             work()
     pinned, g = fb.ones(3).pin_memory(), cuda.CUDAGraph()
@@ -171,7 +171,7 @@ def test_a_graph_keeps_the_pinned_memory_that_it_copies():
     g.replay()
     assert x.amin().item() == x.amax().item() == 3
     assert all(each.eq(7).all() for each in others)
-    g.reset()  # then they serve again
+    g.reset()  # then the blocks can be reused
     assert addresses == {each.data_ptr() for each in [fb.empty(1 << 16, pin_memory=True) for _ in range(2)]}
 
 
@@ -199,7 +199,7 @@ def captured_with_temporaries(x):
 
 
 def test_a_graph_keeps_the_memory_of_its_temporaries():
-    x = fb.ones(1 << 23, device="cuda")  # whose temporaries have segments of their own
+    x = fb.ones(1 << 23, device="cuda")  # temporaries of this size have separate segments
     _ = (x + 1) * 2
     del _
     g, y = captured_with_temporaries(x)
@@ -209,7 +209,7 @@ def test_a_graph_keeps_the_memory_of_its_temporaries():
     other = fb.full((1 << 23,), 5.0, device="cuda")
     g.replay()
     assert y.amin().item() == y.amax().item() == 4 and other.amin().item() == other.amax().item() == 5
-    another, z = captured_with_temporaries(y)  # which empties the cache, too
+    another, z = captured_with_temporaries(y)  # this also empties the cache
     for each in (g, another):
         each.replay()
     assert y.amin().item() == 4 and z.amin().item() == z.amax().item() == 10

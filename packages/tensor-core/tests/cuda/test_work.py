@@ -1,4 +1,4 @@
-"""Streams, events, captured graphs and pinned memory, as the C++ side offers them."""
+"""Tests of the C++ functions for streams, events, captured graphs and pinned memory."""
 
 import sys
 import threading
@@ -37,7 +37,7 @@ def test_memory_used_by_another_stream_is_not_reused_too_early(stream):
     address = x.data_ptr()
     del x
     _core._cuda_synchronize_stream(0, stream)
-    assert fb.ones(1 << 18, device="cuda").data_ptr() == address  # it has come so far, so the memory is free again
+    assert fb.ones(1 << 18, device="cuda").data_ptr() == address  # the stream has come so far: memory is free
 
 
 def test_a_captured_graph_is_replayed(stream):
@@ -52,7 +52,7 @@ def test_a_captured_graph_is_replayed(stream):
         x.fill_(value)
         _core._cuda_launch_graph(graph)
         assert y[0].item() == value * 3 + 1
-    # What the graph has taken is its own until it ends.
+    # The graph keeps its memory until it is deleted.
     other = [fb.zeros(1000, device="cuda") for _ in range(8)]
     _core._cuda_launch_graph(graph)
     assert all(t.sum().item() == 0 for t in other)

@@ -1,4 +1,4 @@
-"""Builds the emulated CUDA driver, NVRTC and libraries: one shared library, next to a copy of the kernels' prelude."""
+"""Build the emulated CUDA driver, NVRTC and libraries: one shared library, next to a copy of the kernels' prelude."""
 
 import fcntl
 import hashlib

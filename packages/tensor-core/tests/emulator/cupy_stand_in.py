@@ -39,7 +39,7 @@ def from_dlpack(tensor):
 
 
 def function(module, name):
-    """Return NumPy's function of that name as a function of arrays on a GPU."""
+    """Return a function that applies the NumPy function of this name to arrays on a GPU."""
 
     def call(a, *arguments, **options):
         calls.append((name, streams[-1], tuple(a.tensor.shape)))
@@ -63,7 +63,7 @@ def using(stream):
 
 
 def failing(module, name):
-    """Return a function that sets cuSOLVER's error code if the first element is the largest number."""
+    """Return a function that reports a cuSOLVER error if the absolute value of the first element exceeds 1e30."""
     good = function(module, name)
 
     def call(a, *arguments, **options):

@@ -1,4 +1,4 @@
-"""Access to the emulated GPU for its own tests: the library's functions, and the first steps of most tests."""
+"""Access to the emulated GPU for its own tests: the functions of the library, and the setup that most tests need."""
 
 import ctypes
 import shutil

@@ -1,4 +1,4 @@
-"""Runs programs in separate processes, to configure the emulated GPU or to inject errors into its functions."""
+"""Run programs in separate processes, to configure the emulated GPU or to inject errors into its functions."""
 
 import os
 import subprocess
