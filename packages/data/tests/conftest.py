@@ -1,4 +1,4 @@
-"""Every test of this folder passes with and without tensor-core installed."""
+"""Fixtures. Every test of this folder passes with and without tensor-core installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def has_tensors() -> bool:
 
 @pytest.fixture(autouse=True)
 def seeded(has_tensors: bool) -> None:
-    """Let shuffles without a generator repeat."""
+    """Seed the default generators, so that shuffles without a generator are reproducible."""
     np.random.seed(0)
     if has_tensors:
         FLAMBEAU.manual_seed(0)

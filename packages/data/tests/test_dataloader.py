@@ -1,4 +1,4 @@
-"""Passes over what has the private attributes of PyTorch's loader, and the kinds of passes."""
+"""Test PyTorch's private iterator classes, also with loaders that only have its DataLoader's private attributes."""
 
 import itertools
 import queue
@@ -11,7 +11,7 @@ from flambeau.data._pinning import _pin_memory_loop
 
 
 class Described:
-    """A loader of a program's own."""
+    """Loader that is not a DataLoader but has its private attributes."""
 
     num_workers, collate_fn, pin_memory, generator, drop_last = 0, staticmethod(list), False, None, False
     timeout, worker_init_fn, prefetch_factor, persistent_workers = 0, None, 2, False
@@ -77,7 +77,7 @@ def test_private_names_of_a_loader():
 
 
 class Reading(dataloader._BaseDataLoaderIter):
-    """A pass that asks the sampler and reads the dataset itself, from a given batch on."""
+    """Iterator that gets indices from the sampler and reads the dataset itself, after skipping some batches."""
 
     def __init__(self, loader, skipped=0):
         super().__init__(loader)
@@ -92,7 +92,7 @@ class Reading(dataloader._BaseDataLoaderIter):
 
 
 class OwnLoader(DataLoader):
-    """A loader that sets PyTorch's attributes itself, as libraries do that copy its constructor."""
+    """DataLoader that sets PyTorch's attributes itself, like libraries that copy PyTorch's constructor."""
 
     def __init__(self, dataset, batch_size, drop_last=False, num_workers=0):
         self.dataset, self.num_workers, self.drop_last = dataset, num_workers, drop_last

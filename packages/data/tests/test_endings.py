@@ -1,4 +1,4 @@
-"""However a program ends, it leaves no process and no shared memory; missing resources raise errors."""
+"""Test that programs leave no process and no shared memory behind, and that missing resources raise errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 
 from flambeau.data import DataLoader, Dataset, TensorDataset, _shared_memory
 
-SECONDS = 60  # that nothing here ever takes
+SECONDS = 60  # timeout; no test takes that long
 
 SCRIPT = """
     import os, signal, sys, time
@@ -32,12 +32,12 @@ SCRIPT = """
 
         def __getitem__(self, index):
             if index >= 4 and "slow" in sys.argv:
-                os.write(1, f"{{os.getpid()}}\\n".encode())  # at once: both workers write to one pipe
+                os.write(1, f"{{os.getpid()}}\\n".encode())  # one write, since both workers share the pipe
                 time.sleep({seconds})
             return np.zeros((100, 100)), os.getpid()
 
     if __name__ == "__main__":
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background process ignores SIGINT
         batches = iter(DataLoader(Images(), 1, num_workers=2))
         for _ in range(2):
             worker = next(batches)[1].item()
@@ -54,11 +54,11 @@ def script(then: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
-    """Return the process ids of both workers once they run, or sleep if samples are slow."""
+    """Wait until both workers run (or sleep, if samples are slow) and return their process ids."""
     assert process.stdout is not None
     pipe = process.stdout.fileno()
 
-    def line() -> bytes:  # not a byte more: what a file object has read ahead is lost to communicate()
+    def line() -> bytes:  # unbuffered, since communicate() would not return what a file object has read ahead
         text = b""
         while (byte := os.read(pipe, 1)) not in (b"\n", b""):
             text += byte
@@ -192,7 +192,7 @@ def test_what_cannot_be_sent_to_workers_is_named() -> None:
     loader = DataLoader(range(4), num_workers=1, multiprocessing_context="spawn", collate_fn=lambda batch: batch)
     with pytest.raises(pickle.PicklingError, match=r"its collate_fn \(.*<lambda>\) to its workers"):
         iter(loader)
-    assert list(DataLoader(Local(), num_workers=1))[3].item() == 3  # a fork sends nothing
+    assert list(DataLoader(Local(), num_workers=1))[3].item() == 3  # a forked worker needs no pickling
 
 
 def test_a_script_without_a_main_guard_is_told(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_fork_beside_the_thread_pool(fb: Any) -> None:
     try:
         x = fb.ones(300, 300)
         for _ in range(3):
-            assert (x @ x)[0, 0].item() == 300  # the pool is at work here, too
+            assert (x @ x)[0, 0].item() == 300  # the parent's thread pool is in use, too
             corners = [batch.item() for batch in DataLoader(Products(), num_workers=2, timeout=SECONDS)]
             assert corners == [index * index * 300.0 for index in range(8)]
     finally:

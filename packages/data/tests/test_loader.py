@@ -72,7 +72,7 @@ def test_the_rows_of_a_shuffled_batch_belong_together(same: Same) -> None:
 
 
 class Counting(TensorDataset):
-    """Counts how it is read."""
+    """TensorDataset that counts the batches read from it and rejects reading single samples."""
 
     fetches = 0
 
@@ -149,7 +149,7 @@ class Overlong(IterableDataset[int]):
 def test_a_stream_longer_than_its_reported_length_warns(workers: int) -> None:
     loader = DataLoader(Overlong(), batch_size=None, num_workers=workers, workers="thread")
     batches = iter(loader)
-    assert [next(batches) for _ in range(3)] == [0, 1, 2]  # the length is not known yet
+    assert [next(batches) for _ in range(3)] == [0, 1, 2]  # no warning before the first call of len()
     assert len(loader) == 2
     batches = iter(loader)
     assert [next(batches), next(batches)] == [0, 1]

@@ -1,4 +1,4 @@
-"""Worker processes: what they deliver, and how they end."""
+"""Test worker processes: the batches that they deliver, and how they end."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import pytest
 from flambeau.data import DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset, get_worker_info
 
 IMAGES = np.arange(40 * 1200, dtype=np.float32).reshape(40, 30, 40)
-SECONDS = 60  # that nothing here ever takes: a test that waits longer has failed
+SECONDS = 60  # timeout; no test takes that long
 
 
 class Augmented(Dataset[Any]):
-    """Samples of every kind, with random numbers of every generator."""
+    """Dataset with arrays, numbers, strings and random numbers from Python and NumPy."""
 
     def __len__(self) -> int:
         return 40
@@ -39,7 +39,7 @@ class Augmented(Dataset[Any]):
 
 
 class Share(IterableDataset[int]):
-    """Every worker reads its share."""
+    """Stream of which every worker reads its shard."""
 
     def __iter__(self) -> Iterator[int]:
         info = get_worker_info()
@@ -61,7 +61,7 @@ def read(num_workers: int, dataset: Any = None, **options: Any) -> list[dict[str
 
 
 def plain(batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Batches as lists, without who read them."""
+    """Convert the arrays of batches to lists, and remove the key ``worker``."""
     return [{key: np.asarray(value).tolist() for key, value in b.items() if key != "worker"} for b in batches]
 
 
@@ -91,7 +91,7 @@ def test_every_start_method(method: str, expected: list[dict[str, Any]]) -> None
 
 def test_batches_stay_as_they_are_for_as_long_as_they_are_kept() -> None:
     loader = DataLoader(TensorDataset(IMAGES), batch_size=2, num_workers=2, timeout=SECONDS)
-    kept = [images for (images,) in loader]  # more than there are segments for
+    kept = [images for (images,) in loader]  # more batches than there are segments
     assert (np.concatenate([np.asarray(images) for images in kept]) == IMAGES).all()
 
 
@@ -103,7 +103,7 @@ def test_a_batch_can_be_written_to() -> None:
 
 
 class Keeping:
-    """A collate function that keeps the batch before and hands out both."""
+    """Collate function that returns the batch and the previous one, and so keeps a reference to each batch."""
 
     def __init__(self) -> None:
         self.before = np.zeros((4, 30, 40), dtype=np.float32)
@@ -123,7 +123,7 @@ def test_what_a_worker_keeps_is_not_overwritten() -> None:
         assert (np.asarray(before) == previous).all()
         previous = IMAGES[4 * number : 4 * number + 4]
         assert (np.asarray(batch) == previous).all()
-        batch *= 0  # the program's own
+        batch *= 0  # must not change the reference that the collate function keeps
 
 
 def test_persistent_workers_are_started_once() -> None:
@@ -158,7 +158,7 @@ def test_streams(num_workers: int) -> None:
 
 
 class Broken(Dataset[int]):
-    """Fails at one index, in a way to choose."""
+    """Dataset that raises a given error at index 5."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -394,7 +394,7 @@ def test_tensors_come_as_they_are(fb: Any) -> None:
 
 def test_messages_of_any_size_both_ways() -> None:
     class Large(Dataset[Any]):
-        """Long lists of indices in, long strings out: more than a socket buffers without a reader."""
+        """Dataset with long lists of indices and long strings: more than the buffer of a socket holds."""
 
         def __len__(self) -> int:
             return 100_000

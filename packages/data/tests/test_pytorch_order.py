@@ -1,4 +1,4 @@
-"""Orders and seeds of PyTorch's samplers and loaders.
+"""Test that samplers and loaders can draw the same orders and seeds as PyTorch's.
 
 The expected values are those of PyTorch 2.13.0 (CPU) after ``torch.manual_seed(0)``.
 """
@@ -72,7 +72,7 @@ def test_workers_change_neither_the_order_nor_the_stream(fb: ModuleType) -> None
 
 
 class Noise:
-    """A dataset that draws from every generator of the process."""
+    """Dataset whose samples are one random number from each generator of the process."""
 
     def __init__(self, fb: ModuleType) -> None:
         self._fb = fb
@@ -91,7 +91,7 @@ def test_samples_are_read_with_the_generators_of_the_program(fb: ModuleType) -> 
         fb.manual_seed(1)
 
     seed()
-    fb.empty((), dtype=fb.int64).random_()  # what the loader draws as the seed of workers
+    fb.empty((), dtype=fb.int64).random_()  # the loader draws a seed for its workers here
     expected = [[random.random(), np.random.rand(), fb.rand(()).item()] for _ in range(4)]
     seed()
     read = list(DataLoader(Noise(fb), batch_size=None))
@@ -114,13 +114,13 @@ def test_a_pass_goes_on_from_its_state(fb: ModuleType) -> None:
 
 
 class SmallNoise:
-    """A dataset of what every generator of a worker draws, as integers."""
+    """Dataset whose samples are one random number from each generator, scaled to an integer."""
 
     def __len__(self) -> int:
         return 4
 
     def __getitem__(self, index: int) -> list[int]:
-        import flambeau  # a worker that is not forked knows no fixture
+        import flambeau  # a spawned worker has no fixtures
 
         drawn = random.random(), np.random.rand(), flambeau.rand((), dtype=flambeau.float64).item()
         return [index, *(int(1000 * number) for number in drawn)]

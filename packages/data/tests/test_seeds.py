@@ -1,4 +1,4 @@
-"""Random numbers of samples: from the pass and the index, and nothing else."""
+"""Test that the random numbers of a sample depend only on the pass and the index."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flambeau.data.worker import _generate_state
 
 
 class Drawing(Dataset[Any]):
-    """Samples of their index and random numbers, from some index on."""
+    """Dataset that draws a random number for each sample from index ``first`` on."""
 
     def __init__(self, draw: Callable[[], float], first: int = 0) -> None:
         self.draw = draw

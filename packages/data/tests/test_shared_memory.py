@@ -1,4 +1,4 @@
-"""Segments: how they are filled, handed over, read and used again."""
+"""Test that shared memory segments are written, sent, read and reused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def bytes_of(array: np.ndarray) -> np.ndarray:
 
 
 def hand_over(writer: Writer, buffers: list[np.ndarray], reader: Reader) -> tuple[int, list[np.ndarray]]:
-    """Place buffers, emptying the list, and read them on the other side."""
+    """Write buffers to a segment, clear the list, and return the segment's number and the buffers as read."""
     layout = writer.place(buffers)
     buffers.clear()
     segment = writer.finish()
@@ -67,7 +67,7 @@ def test_a_segment_is_used_again_when_nobody_reads_it(writer: Writer) -> None:
     view = held[-1][0][10:20]
     held.clear()
     del found
-    assert numbers[-1] not in reader.take_released()  # a view of it lives
+    assert numbers[-1] not in reader.take_released()  # a view still exists
     del view
     assert numbers[-1] in reader.take_released()
 
@@ -102,7 +102,7 @@ def test_segments_grow_with_the_batches(writer: Writer) -> None:
         _, (found,) = hand_over(writer, [np.ones(size, np.uint8)], reader)
         assert len(found) == size and found.all()
         del found
-    assert len(reader._segments) == 1  # the small one was dropped on both sides
+    assert len(reader._segments) == 1  # both sides discarded the smaller one
 
 
 def test_a_batch_that_fails_costs_nothing(writer: Writer) -> None:
@@ -118,7 +118,7 @@ def test_without_room_there_is_an_error(writer: Writer, monkeypatch: pytest.Monk
     def no_room(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    gc.collect()  # what others left open is not to close in between
+    gc.collect()  # close files that earlier tests left open, before counting
     descriptors = len(os.listdir("/proc/self/fd"))
     monkeypatch.setattr(os, "posix_fallocate", no_room)
     writer.begin()

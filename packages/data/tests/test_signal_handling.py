@@ -1,4 +1,4 @@
-"""The watch over workers that a program started itself, and what such a worker knows of itself."""
+"""Test the check for failed workers that a program started itself, and ``get_worker_info`` in such a worker."""
 
 import multiprocessing
 import os
@@ -15,7 +15,7 @@ def _watched_end(function):
     process = FORK.Process(target=function, daemon=True)
     process.start()
     signal_handling._set_worker_pids(1, [process.pid])
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it remains to be waited for
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # wait without reaping it
     try:
         signal_handling._error_if_any_worker_fails()
     finally:

@@ -1,4 +1,4 @@
-"""A loader that is saved in the middle of a pass goes on with the next batch."""
+"""Test that a loader saved in the middle of a pass continues with the next batch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flambeau.data import DataLoader, Dataset, IterableDataset, RandomSampler, S
 
 
 class Augmented(Dataset[Any]):
-    """Counts how often it is read."""
+    """Dataset of random numbers that counts how often it is read."""
 
     def __init__(self) -> None:
         self.reads = 0

@@ -1,4 +1,4 @@
-"""Worker threads: what they deliver, and how they end."""
+"""Test worker threads: the batches that they deliver, and how they end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS = 60
 
 
 class Numbers(Dataset[Any]):
-    """Samples that say who read them, with a random number from a generator to choose."""
+    """Dataset whose samples are the index, the worker's id (or -1) and the result of ``draw``."""
 
     def __init__(self, draw: Any = None) -> None:
         self.draw = draw
@@ -44,7 +44,7 @@ def read(dataset: Any, num_workers: int, **options: Any) -> list[Any]:
 @pytest.fixture(autouse=True)
 def leaves_no_thread() -> Iterator[None]:
     yield
-    gc.collect()  # what the caught exceptions hold
+    gc.collect()  # free the loaders that caught exceptions refer to
     deadline = time.monotonic() + SECONDS
     while any(thread.name.startswith("DataLoader worker") for thread in threading.enumerate()):
         assert time.monotonic() < deadline
@@ -55,7 +55,7 @@ def leaves_no_thread() -> Iterator[None]:
 def test_the_same_samples_for_any_number_of_threads(num_workers: int) -> None:
     batches = read(Numbers(), num_workers)
     assert [batch[0] for batch in batches] == [batch[0] for batch in read(Numbers(), 0)]
-    # The first batch is made by the calling thread, to see whether it draws random numbers.
+    # The calling thread makes the first batch, to detect if it draws random numbers.
     assert [set(batch[1]) for batch in batches] == [{-1}, *({number % num_workers} for number in range(1, 5))]
 
 
@@ -78,7 +78,7 @@ def test_numbers_of_the_process_are_drawn_in_the_calling_thread(draw: Any) -> No
 
 
 class Rarely(Numbers):
-    """Draws for some indices only."""
+    """Dataset that draws a random number at index 7 only."""
 
     def __getitem__(self, index: int) -> tuple[int, int, float]:
         return index, 0, random.random() if index == 7 else 0.0

@@ -49,7 +49,7 @@ class Sender:
             self._writer.release(numbers)
 
     def begin(self) -> None:
-        """Prepare for a batch: collation writes its arrays to shared memory from now on."""
+        """Begin a batch: from now on, collation allocates arrays in shared memory."""
         if self._writer is not None:
             try:
                 self._writer.begin()
@@ -57,7 +57,10 @@ class Sender:
                 self._give_up(error)
 
     def pack(self, batch: list[Any]) -> tuple[Any, Segment | None]:
-        """Return a picklable description of the only batch in the list, and its segment. The list is emptied."""
+        """Return a picklable description of ``batch[0]``, and its segment.
+
+        The list has one element and is emptied, so that no reference to the batch remains.
+        """
         structure, buffers = _dump(batch.pop())
         placed = None
         if self._writer is not None and sum(buffer.nbytes for buffer in buffers) >= SMALL:

@@ -35,7 +35,7 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, payload: bytes, descriptor: int | None = None) -> None:
-        """Write a message; block until there is room."""
+        """Send a message; block while the socket's buffer is full."""
         header = _HEADER.pack(len(payload), descriptor is not None)
         if descriptor is None:
             self._socket.sendall(header + payload if len(payload) < 4096 else header)
@@ -66,12 +66,12 @@ class Channel:
         return content
 
     def post(self, payload: bytes) -> None:
-        """Write as much of a message as there is room for; the rest is kept."""
+        """Send a message without blocking. What does not fit in the socket's buffer is sent by :meth:`flush`."""
         self._unsent.append(memoryview(_HEADER.pack(len(payload), False) + payload))
         self.flush()
 
     def flush(self) -> None:
-        """Write as much of the kept data as there is room for."""
+        """Send as much of the data left by :meth:`post` as fits in the socket's buffer, without blocking."""
         while self._unsent:
             try:
                 count = self._socket.send(self._unsent[0], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
@@ -85,7 +85,7 @@ class Channel:
                 self._unsent.popleft()
 
     def is_deserted(self) -> bool:
-        """Return True if the other side has shut down sending (``desert``) or has closed."""
+        """Return True if the other side has closed its end, or its sending direction with :meth:`desert`."""
         poller = select.poll()
         poller.register(self._socket, select.POLLRDHUP)
         return bool(poller.poll(0))
@@ -95,7 +95,7 @@ class Channel:
         return select.POLLIN | (select.POLLOUT if self._unsent else 0)
 
     def desert(self) -> None:
-        """Shut down the sending direction: the other side ignores messages that it has not read."""
+        """Close the sending direction. The other side then ignores messages that it has not read."""
         with contextlib.suppress(OSError):  # the other side has already closed
             self._socket.shutdown(socket.SHUT_WR)
 

@@ -22,7 +22,7 @@ class Fetcher(Protocol):
         """Begin an epoch."""
 
     def __call__(self, indices: Any) -> Any:
-        """Return the batch of ``indices``, which a stream ignores. Raises StopIteration at the end of a stream."""
+        """Return the batch of ``indices`` (a stream ignores them). Raises StopIteration at the end of a stream."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _read_many(dataset: Any, indices: Sequence[Any], seed: _seeds.SeedSample) ->
 
 
 def _read(dataset: Any, places: Sequence[Any], indices: Sequence[Any], seed: _seeds.SeedSample) -> list[Any]:
-    """Read the samples at ``places`` of ``dataset``; ``indices`` are the sampler's indices, for seeds and messages."""
+    """Return ``dataset[place]`` for each place. ``indices`` are the sampler's indices, for seeds and messages."""
     samples: list[Any] = []
     read, keep = dataset.__getitem__, samples.append
     position = 0

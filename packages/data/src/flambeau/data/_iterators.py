@@ -64,7 +64,7 @@ class Epoch(Iterator[Any]):
         finished: True after the last batch.
         beginning: random state at the start of the pass.
         length: function that returns the length of the loader.
-        announced: length that the loader over a stream reported before the pass, or None.
+        announced: for a stream, the length that ``len(loader)`` returned before the pass, or None.
     """
 
     delivered = 0
@@ -112,7 +112,7 @@ class ParallelEpoch(Epoch):
     Request ``i`` goes to worker ``i % n``; workers with an exhausted stream are skipped.
 
     Args:
-        workers: processes or threads, started or not.
+        workers: processes or threads; the pass starts them if needed.
         requests: iterator over the requests, one per batch.
         ahead: total number of outstanding requests.
         in_order: if True, return batches in the order of the requests; if False, in order of completion.

@@ -20,8 +20,8 @@ class PinnedEpoch(Epoch):
 
     Args:
         unpinned: the pass whose batches are pinned.
-        ahead: if True, a thread pins the batch after the one that the program uses, so that batch is also read earlier.
-            If False, each batch is pinned on request.
+        ahead: if True, a thread pins the batch after the one that the program uses, so the loader also
+            reads that batch earlier. If False, each batch is pinned on request.
     """
 
     def __init__(self, unpinned: Epoch, ahead: bool) -> None:

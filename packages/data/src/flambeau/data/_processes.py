@@ -25,7 +25,7 @@ from ._shared_memory import Reader
 
 _GRACE = 1.0  # seconds for a worker to finish its batch when the loader stops
 _LOOK = 2000  # interval in milliseconds between checks that all workers are alive
-_BATCHES_HELD = 8  # per worker, in addition to prefetched batches: see `Reader`
+_BATCHES_HELD = 8  # batches per worker that the program may keep in shared memory, see `Reader`
 
 _NOT_PICKLABLE = (
     "the DataLoader cannot send {what} to its workers: {reason}. With start method {method!r}, the dataset, collate_fn "
@@ -75,7 +75,9 @@ class WorkerProcesses:
         self.seed: int | None = None
         self._channels: list[Channel] = []
         self._processes: list[Any] = []
-        self._early: dict[int, list[bytes]] = {worker: [] for worker in range(count)}  # messages for future workers
+        self._early: dict[int, list[bytes]] = {
+            worker: [] for worker in range(count)
+        }  # messages for workers that have not started
         self._ended: set[int] = set()  # workers that have closed their end
         self._readers = [Reader(ahead + _BATCHES_HELD) for _ in range(count)]
         self._pending: list[set[int]] = [set() for _ in range(count)]

@@ -26,7 +26,7 @@ _NOT_A_GENERATOR = (
 
 
 def keep_generator(generator: Generator) -> np.random.Generator | TensorGenerator | None:
-    """Check a user's generator and convert a seed to a generator that the sampler keeps.
+    """Check the ``generator`` argument of a sampler or loader. If it is a seed, return a new generator.
 
     Raises: TypeError for other types.
     """
@@ -56,8 +56,8 @@ def begin_draw(generator: np.random.Generator | TensorGenerator | None, direct: 
     flambeau's default generator (see ``flambeau.manual_seed``) or, without tensor-core, NumPy's global state (see
     ``numpy.random.seed``).
 
-    If a ``flambeau.Generator`` generates PyTorch's numbers, it draws the epoch itself. The default generator seeds a
-    new generator for the epoch, as PyTorch's ``RandomSampler`` does, unless ``direct`` is True.
+    A ``flambeau.Generator`` that produces the same numbers as PyTorch is used directly. The default generator of this
+    kind seeds a new generator for the epoch, as PyTorch's ``RandomSampler`` does, unless ``direct`` is True.
     """
     if isinstance(generator, np.random.Generator):
         return generator

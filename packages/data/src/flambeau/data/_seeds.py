@@ -35,11 +35,11 @@ def mix(seed: int, index: Any) -> int:
 
 
 def ignore(index: Any) -> None:
-    """Do nothing: the :data:`SeedSample` of unseeded samples."""
+    """Do nothing. Used as the :data:`SeedSample` function if samples are not seeded."""
 
 
 class Seeds:
-    """Runner that makes batches with seeded samples, and records if random numbers are drawn.
+    """Runner that makes batches, and seeds their samples if reading them draws random numbers (Note [Seeds]).
 
     Args:
         guest: True in the main process, where the generators must be restored afterwards.

@@ -67,7 +67,7 @@ class Beginning:
         """Begin the pass again and skip delivered batches. The process's generators do not change.
 
         Args:
-            begin: function that draws the seed of a pass, unless it is given, and returns the seed and the requests.
+            begin: function of a seed that returns the seed and the requests of a pass; for None, it draws a seed.
             delivered: number of batches to skip.
         """
         saved = _random_state.save()

@@ -55,7 +55,7 @@ def from_array(array: np.ndarray) -> Column:
 
 
 def wrap(array: np.ndarray) -> Column:
-    """Convert an array without other references to a tensor, if tensor-core is installed."""
+    """If tensor-core is installed, convert an array to a tensor over its memory. The caller must not keep the array."""
     return _flambeau.from_numpy(array) if HAS_TENSORS else array
 
 
@@ -115,7 +115,7 @@ def _memory(count: int, like: Column) -> Column | None:
 
 
 def take_apart(tensor: Column) -> Any:
-    """Return a function and arguments that rebuild a tensor, for pickle; one is an array over its memory."""
+    """Return a function and arguments for pickle to rebuild a CPU tensor. The values are an array over its memory."""
     if tensor.__dict__ or tensor.device.type != "cpu":
         return NotImplemented
     values = tensor.detach().contiguous()

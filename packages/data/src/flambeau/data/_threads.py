@@ -151,7 +151,7 @@ class WorkerThreads:
         return [(number, self._settle(number, answer)) for number, answer in answers]
 
     def _settle(self, number: int, answer: Any) -> Result:
-        """Return the answer to a request; make the batch in the calling thread if the worker could not."""
+        """Return the answer to a request. If the worker could not make the batch, make it in the calling thread."""
         result: Result = self._make_here(number) if isinstance(answer, _SharedDraw) else answer
         self._indices.pop(number, None)
         return result

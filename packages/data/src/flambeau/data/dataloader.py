@@ -40,7 +40,7 @@ class _InfiniteConstantSampler(Sampler[None]):
 
 
 class _Stream(IterableDataset[Any]):
-    """Stream over any iterable. Other attributes are those of the dataset."""
+    """Wrapper that makes any iterable an IterableDataset. Other attributes are looked up in the iterable."""
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset

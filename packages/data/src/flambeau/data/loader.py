@@ -161,7 +161,7 @@ class DataLoader(Generic[T_co]):
         beginning, delivered, epoch_seed, requests = self._begin_or_resume(state)
         current: Epoch
         if self.num_workers == 0:
-            seeds = None if _tensors.draws_as_pytorch() else self._seeds  # PyTorch does not seed samples
+            seeds = None if _tensors.draws_as_pytorch() else self._seeds  # like PyTorch, do not seed samples
             current = SerialEpoch(self._recipe().fetcher(seeds), requests, epoch_seed)
         else:
             current = ParallelEpoch(
@@ -199,7 +199,7 @@ class DataLoader(Generic[T_co]):
 
     @functools.cached_property  # subclasses may set it
     def _dataset_kind(self) -> int:
-        """1 (``_DatasetKind.Iterable``) if the dataset is a stream, else 0 (``_DatasetKind.Map``)."""
+        """Kind of the dataset: 1 (``_DatasetKind.Iterable``) for a stream, else 0 (``_DatasetKind.Map``)."""
         return int(isinstance(self.dataset, IterableDataset))
 
     @property
@@ -279,7 +279,7 @@ class DataLoader(Generic[T_co]):
         return _random.draw_seed(self.generator), self._requests()
 
     def _begin_or_resume(self, state: _state.State | None) -> tuple[_state.Beginning, int, int, Iterator[Any]]:
-        """Return the beginning of a pass, the number of delivered batches, the seed and the requests."""
+        """Begin a pass, or the pass of a saved state. Return its beginning, delivered batches, seed and requests."""
         generators = self._generators()
         if state is not None:
             _state.set_generators(generators, state)

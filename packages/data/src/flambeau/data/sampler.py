@@ -233,7 +233,7 @@ class Slices(Iterator[list[int]]):
 
 
 def batched(items: Iterable[Any], batch_size: int, drop_last: bool) -> Iterator[list[Any]]:
-    """Yield ``items`` in lists of ``batch_size``; the last may be shorter unless ``drop_last``."""
+    """Yield lists of ``batch_size`` items. The last list may be shorter, unless ``drop_last`` drops it."""
     stream = iter(items)
     while batch := list(itertools.islice(stream, batch_size)):
         if drop_last and len(batch) < batch_size:

@@ -88,7 +88,7 @@ def _generate_state(base_seed: int, worker_id: int) -> list[int]:
 
 
 class Introduction:
-    """The call of ``worker_init_fn`` in a worker. An exception is reported as the answer to the first request."""
+    """Wrapper of ``worker_init_fn`` in a worker. An exception is reported as the answer to the first request."""
 
     def __init__(self, worker: int, worker_init_fn: Callable[[int], None] | None) -> None:
         self._worker = worker
@@ -106,7 +106,7 @@ class Introduction:
                 self._error = error
 
     def check(self) -> None:
-        """Raise the exception of ``worker_init_fn``, if there was one."""
+        """Raise the exception that ``worker_init_fn`` raised, if any."""
         error, self._error = self._error, None
         if error is not None:
             raise error
