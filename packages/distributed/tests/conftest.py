@@ -1,4 +1,4 @@
-"""Tests of several processes."""
+"""Fixtures for tests with several processes."""
 
 import sys
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Processes that form a group and do what tests ask of them, so that a test costs no start of processes.
+"""Fixtures: processes that form a group and run functions of tests. Many tests share them, because starting is slow.
 
-Test modules hand them functions of their own, by name: ``ranks.run(function, ...)`` calls ``function(...)`` in each.
+``ranks.run(function, ...)`` calls ``function(...)`` in each process. The function must be at the top level of a module.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pytest
 
 from flambeau import distributed
 
-PATIENCE = 120  # seconds that a test's function may take
+PATIENCE = 120  # maximum seconds that a function may take
 
 
 class Ranks:
-    """Some processes, each a rank of the group of all of them; with NCCL each has a GPU."""
+    """Processes that are the ranks of one process group. With NCCL, each uses its own GPU."""
 
     def __init__(self, size: int, backend: str) -> None:
         self.size = size
@@ -60,7 +60,7 @@ class Ranks:
         return all(process.is_alive() for process in self.processes)
 
     def end(self) -> None:
-        """Stop them."""
+        """End all processes."""
         for pipe in self.pipes:
             pipe.close()
         for process in self.processes:
@@ -90,7 +90,7 @@ _pools: dict[tuple[int, str], Ranks] = {}
 
 
 def pool(size: int, backend: str = "gloo") -> Ranks:
-    """Return the given number of processes, started at the first request."""
+    """Return ``size`` ranks. They are started at the first request."""
     if (size, backend) not in _pools or not _pools[size, backend].alive():
         _pools[size, backend] = Ranks(size, backend)
     return _pools[size, backend]
@@ -98,7 +98,7 @@ def pool(size: int, backend: str = "gloo") -> Ranks:
 
 @pytest.fixture(scope="module")
 def _ended() -> Iterator[None]:
-    """No processes are left for other modules, whose tests may count them."""
+    """End all ranks after a test module, because tests of other modules may count processes."""
     yield
     for pool in _pools.values():
         pool.end()
@@ -119,7 +119,7 @@ def ranks(_ended: None) -> Ranks:
 
 @pytest.fixture
 def three_ranks(_ended: None) -> Ranks:
-    """Three, of which two can form a group."""
+    """Three ranks, for tests of subgroups."""
     _needs_mpi()
     return pool(3)
 

@@ -1,4 +1,4 @@
-"""Hooks for buckets of gradients, and processes that end before others, without modules and optimizers."""
+"""Test communication hooks and `Join` directly, without modules and optimizers."""
 
 import doctest
 
@@ -41,7 +41,7 @@ def test_hooks_average_into_the_bucket(ranks, name):
 
 
 class Counter(Joinable):
-    """Sums in each iteration how many processes have inputs."""
+    """Joinable that counts in each iteration how many processes have inputs."""
 
     def __init__(self):
         super().__init__()
@@ -89,7 +89,7 @@ def _count(iterations):
             first.count()
             second.count()
     assert first.options == second.options == {"option": 7}
-    assert Join.notify_join_context(first) is None  # behind the block
+    assert Join.notify_join_context(first) is None  # outside of the block
     return first.seen, second.seen, first.last
 
 

@@ -1,4 +1,4 @@
-"""Collectives against NumPy."""
+"""Test collectives against NumPy."""
 
 import numpy as np
 import pytest
@@ -232,7 +232,7 @@ def _asynchronous():
     x, rank = fb.ones(100_000), dist.get_rank()
     works = [dist.all_reduce(x * step, async_op=True) for step in range(20)]
     forgotten = x.clone()
-    dist.all_reduce(forgotten, async_op=True)  # its handle is dropped
+    dist.all_reduce(forgotten, async_op=True)  # keep no reference to its handle
     gathered = [fb.empty(2) for _ in range(2)]
     work = dist.all_gather(gathered, fb.full((2,), float(rank)), async_op=True)
     doubled = work.get_future().then(lambda done: [2 * each for each in done.value()])
@@ -254,8 +254,8 @@ def test_collectives_that_are_waited_for_later(ranks):
 def _dropped():
     transport = dist.group.WORLD.on_the_host()
     for _ in range(20):
-        transport.all_reduce(fb.ones(100_000), dist.ReduceOp.SUM)  # neither the work nor the tensor is kept
-        fb.full((100_000,), 7.0)  # what may take its memory
+        transport.all_reduce(fb.ones(100_000), dist.ReduceOp.SUM)  # keep no reference to the work or the tensor
+        fb.full((100_000,), 7.0)  # would reuse the tensor's memory if it were freed too early
     x = fb.ones(100_000)
     dist.all_reduce(x)
     return x.max().item()

@@ -1,4 +1,4 @@
-"""Groups of some of the processes."""
+"""Test subgroups of the processes."""
 
 import doctest
 
@@ -117,7 +117,7 @@ def test_a_group_of_one_process_needs_nothing():
     "module", [collectives, exchanges, groups, objects, stores, tcp_store, _backend_names], ids=lambda m: m.__name__
 )
 def test_examples(module):
-    if module is not groups:  # whose example makes a group
+    if module is not groups:  # its example creates a group itself
         dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     try:
         assert doctest.testmod(module, globs={"flambeau": fb, "fb": fb}).failed == 0

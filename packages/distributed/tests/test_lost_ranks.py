@@ -1,4 +1,4 @@
-"""Ranks that end, or stop, while others wait for them."""
+"""Test that ranks raise errors if another rank ends or hangs while they wait for it."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ WAIT = """
         print(error, flush=True)
 """
 LAUNCHER = (sys.executable, "-m", "flambeau.distributed.run")
-PATIENCE = 60  # seconds, on a busy machine; a wait that nothing ends takes 30 minutes
+PATIENCE = 60  # timeout in seconds, enough for a busy machine; an undetected end would make ranks wait 30 minutes
 
 
 def _free_port():
@@ -47,7 +47,7 @@ def _file(folder, text):
 
 
 class Processes:
-    """Ranks that this test starts by hand."""
+    """Ranks that are started without the launcher."""
 
     def __init__(self, program, size, **variables):
         self.port = str(_free_port())
@@ -73,16 +73,16 @@ class Processes:
             process.communicate(timeout=PATIENCE)
 
     def ready(self):
-        """Wait until each rank has printed that it is."""
+        """Wait until each rank has printed that it is ready."""
         assert [process.stdout.readline() for process in self.ranks] == ["ready\n"] * len(self.ranks)
 
     def said(self, rank):
-        """Return what a rank prints until it ends."""
+        """Wait until a rank ends, and return its output."""
         return self.ranks[rank].communicate(timeout=PATIENCE)[0]
 
 
 def _wait_elsewhere(otherwise):
-    """Return the code of a program in which rank 2 does something and the others wait for it."""
+    """Return a program in which rank 2 runs the statement ``otherwise`` while the others wait for it."""
     return f"{BEGIN}\n    if rank == 2:\n        {otherwise}\n{WAIT}"
 
 
@@ -112,7 +112,7 @@ def test_a_wait_ends_soon_after_the_end_of_a_rank(tmp_path):
         killed = time.time()
         processes.ranks[2].kill()
         took = [float(processes.said(rank).split()[-1]) - killed for rank in range(2)]
-        assert max(took) < 30  # 2 on an idle machine
+        assert max(took) < 30  # about 2 seconds on an idle machine
 
 
 def test_a_stopped_rank_counts_as_lost(tmp_path):
@@ -133,14 +133,14 @@ def test_a_stopped_rank_is_waited_for_where_heartbeats_are_off(tmp_path):
 
 
 def test_busy_ranks_count_as_alive(tmp_path):
-    """Keep Python's lock for longer than a rank may be silent."""
+    """Hold the GIL for longer than a rank may be silent."""
     busy = "import ctypes; ctypes.PyDLL(None).sleep(7)"
     with Processes(_file(tmp_path, _wait_elsewhere(busy)), 3) as processes:
         assert all("the collective is complete" in processes.said(rank) for rank in range(3))
 
 
 def _servers(processes):
-    """Yield the process id of the store's server of these ranks."""
+    """Yield the process ids of the servers that these ranks use (one is expected)."""
     variable = f"MASTER_PORT={processes.port}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # the process has ended, or belongs to another user
@@ -243,7 +243,7 @@ def test_ranks_that_wait_for_the_start_of_a_lost_rank_raise(tmp_path):
         from flambeau import distributed as dist
 
         if os.environ["RANK"] == "1":
-            sys.modules["mpi4py"] = None  # which init_process_group needs
+            sys.modules["mpi4py"] = None  # makes init_process_group fail
         dist.init_process_group("gloo")
     """
     with Processes(_file(tmp_path, program), 2) as processes:
@@ -281,7 +281,7 @@ def test_a_rank_that_ends_before_it_meets_the_others_ends_those_on_the_other_mac
         from flambeau import distributed as dist
 
         if os.environ["RANK"] == "1":
-            dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))  # waits until rank 0 is there
+            dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))  # waits for rank 0
             sys.exit({code})
         dist.init_process_group("gloo")
     """
@@ -291,14 +291,14 @@ def test_a_rank_that_ends_before_it_meets_the_others_ends_those_on_the_other_mac
 
 
 def test_ranks_end_with_the_launcher(tmp_path):
-    # One write for each line: those of both ranks go to one pipe.
+    # Write each line with one call, because both ranks write to the same pipe.
     program = _file(tmp_path, "import os, time\nos.write(1, b'%d\\n' % os.getpid())\ntime.sleep(1000)\n")
     launcher = subprocess.Popen([*LAUNCHER, "--nproc-per-node=2", program], stdout=subprocess.PIPE, text=True)
     started = [int(launcher.stdout.readline()) for _ in range(2)]
     launcher.kill()
     launcher.wait()
     with launcher.stdout:
-        assert launcher.stdout.read() == ""  # returns when no process has it open
+        assert launcher.stdout.read() == ""  # returns when all processes have ended
     for process in started:
         _until_gone(process)
 

@@ -1,4 +1,4 @@
-"""Collectives that the ranks of a group call with different arguments."""
+"""Test the errors of collectives that ranks call with different arguments."""
 
 import pytest
 
@@ -89,7 +89,7 @@ def _mismatched(call):
     with pytest.raises(RuntimeError) as caught:
         call(rank)
     x = fb.full((3,), rank + 1.0)
-    dist.all_reduce(x)  # the group works as before
+    dist.all_reduce(x)  # the group is still usable
     assert x.tolist() == [3.0] * 3
     return str(caught.value)
 
@@ -102,7 +102,7 @@ def test_a_mismatch_raises_in_all_ranks_and_names_what_each_calls(ranks, call):
 
 
 def _late():
-    """Find a mismatch in the second of three concurrent collectives."""
+    """Call three concurrent collectives, of which the second has different shapes in the ranks."""
     rank = dist.get_rank()
     tensors = [fb.full((2 + (rank if step == 1 else 0),), rank + 1.0) for step in range(3)]
     works = [dist.all_reduce(each, async_op=True) for each in tensors]
@@ -134,7 +134,7 @@ def test_a_mismatch_lists_ranks_that_call_the_same_together(three_ranks):
 
 
 def _of_one_size():
-    """Reduce tensors of different shapes with the same number of elements, as PyTorch does."""
+    """Reduce tensors of different shapes with the same number of elements. PyTorch allows this, too."""
     x = fb.ones((2, 3) if dist.get_rank() else (6,))
     dist.all_reduce(x)
     return x.sum().item()

@@ -1,4 +1,4 @@
-"""Subsystems of PyTorch's that flambeau does not have: their names exist and raise."""
+"""Test that names of PyTorch's unsupported subsystems exist and raise errors."""
 
 import importlib
 

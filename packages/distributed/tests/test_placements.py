@@ -1,4 +1,4 @@
-"""Names of ``torch.distributed.tensor``."""
+"""Test placements, and that distributed tensors raise errors."""
 
 import pytest
 

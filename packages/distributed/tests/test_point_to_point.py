@@ -1,4 +1,4 @@
-"""Messages from one process to another, and objects."""
+"""Test messages from one process to another, and the exchange of Python objects."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""PowerSGD's hook: what any product of narrow matrices has to fulfil, by NumPy."""
+"""Test the properties of PowerSGD's low-rank approximation with NumPy."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,12 @@ import flambeau as fb
 from flambeau import distributed as dist
 from flambeau.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState, powerSGD_hook
 
-SHAPES = [(12, 10), (5,), (2, 2), (6, 4, 8), ()]  # of which the first and the last but one are compressed
-COMPRESSED = (0, 3)
+SHAPES = [(12, 10), (5,), (2, 2), (6, 4, 8), ()]
+COMPRESSED = (0, 3)  # indices of the shapes that are large enough to be compressed
 
 
 def _gradients(rank, step, columns=0):
-    """Of a process; with ``columns`` the mean of all is a product of matrices with so many, though they are not."""
+    """Return a process's gradients. With ``columns``, only their mean over processes has this rank."""
     random = np.random.default_rng([rank, step])
     found = [random.standard_normal(shape) for shape in SHAPES]
     if columns:

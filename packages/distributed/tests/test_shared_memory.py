@@ -1,4 +1,4 @@
-"""Collectives through memory that ranks share, in sizes around those at which they work otherwise."""
+"""Test collectives through shared memory, with sizes around those at which the algorithm changes."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ import flambeau as fb
 from flambeau import distributed as dist
 from flambeau.distributed import _native, _shared_memory
 
-# In bytes: one phase, a slot, all slots of a rank, and the memory of other processes.
+# Sizes in bytes around which the algorithm changes: one phase, one slot, all slots of a rank, direct reads.
 SIZES = [1, 16 << 10, 64 << 10, 256 << 10, 1 << 20]
 COUNTS = sorted({size // 4 + more for size in SIZES for more in (0, 1, 33)})
 
@@ -27,7 +27,7 @@ def _all(count, size):
 def _reduced(dtype, op):
     found = []
     for count in COUNTS:
-        x = _own(count + 1, dist.get_rank(), dtype)[1:]  # of another alignment
+        x = _own(count + 1, dist.get_rank(), dtype)[1:]  # not aligned
         dist.all_reduce(x, op)
         found.append(x.double().numpy())
     return found
@@ -95,13 +95,13 @@ def test_extremes_of_nan_are_nan(ranks):
 
 
 def _while_locked():
-    """Begin a collective, keep Python's lock for a while, and look whether it is done by then."""
+    """Begin a collective, hold the GIL for a while, and return whether the collective is complete then."""
     x = fb.ones(1_000_000)
     dist.barrier()
     work = dist.all_reduce(x, async_op=True)
     ctypes.PyDLL(None).sleep(5)
     request = work._ready.__self__
-    done = _native.wait(request._memory.group, request._job, -1.0) == 1  # looks only
+    done = _native.wait(request._memory.group, request._job, -1.0) == 1  # poll without waiting
     work.wait()
     return done, x[0].item()
 
@@ -111,7 +111,7 @@ def test_asynchronous_collectives_progress_while_python_is_locked(ranks):
 
 
 def _elsewhere(name, replacement):
-    """Use a group whose ranks share no memory, or may not read that of each other."""
+    """Use a group whose ranks cannot share memory, or cannot read each other's private memory."""
     with mock.patch.object(_shared_memory, name, replacement):
         group = dist.new_group()
     rank, totals = dist.get_rank(group), []

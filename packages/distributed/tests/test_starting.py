@@ -1,4 +1,4 @@
-"""Starting processes that find each other."""
+"""Test the ways to start processes, and how they find each other."""
 
 import os
 import shutil
@@ -56,7 +56,7 @@ def test_the_launcher(tmp_path, size):
     done = _run(*LAUNCHER, f"--nproc-per-node={size}", _file(tmp_path))
     assert done.returncode == 0, done.stderr
     total = float(sum(range(1, size + 1)))
-    for rank in range(size):  # whose lines may mix
+    for rank in range(size):  # in any order
         assert done.stdout.count(f"rank {rank} of {size} has {[total, total]}") == 1
     assert not done.stderr
 
@@ -84,7 +84,7 @@ def test_mpiexec(tmp_path):
         pytest.skip("there is no mpiexec")
     done = _run(mpiexec, "-n", "2", sys.executable, _file(tmp_path), "mpi")
     assert done.returncode == 0, done.stderr
-    for rank in range(2):  # whose lines mpiexec may mix
+    for rank in range(2):  # in any order
         assert done.stdout.count(f"rank {rank} of 2 has [3.0, 3.0]") == 1
     failing = PROGRAM + "    raise ValueError('no more') if dist.get_rank() else dist.barrier()\n"
     done = _run(mpiexec, "-n", "2", sys.executable, _file(tmp_path, failing))
@@ -105,7 +105,7 @@ def test_a_process_that_fails_ends_the_others(tmp_path):
     done = _run(*LAUNCHER, "--nproc-per-node=2", _file(tmp_path, failing))
     assert done.returncode == 1 and "ValueError: no more" in done.stderr
     assert "the process of local rank 1 ended with exit code 1, so the others were ended." in done.stderr
-    assert "memory False" in done.stdout  # nothing in /dev/shm would outlast it
+    assert "memory False" in done.stdout  # all files in /dev/shm are unlinked
     assert time.monotonic() - begin < 30
 
 
@@ -215,7 +215,7 @@ def test_without_mpi(tmp_path):
         dist.all_reduce(fb.ones(2))
         dist.destroy_process_group()
         store = dist.HashStore()
-        dist.PrefixStore("meeting 0", store).add("rank 1", 1)  # the other is there
+        dist.PrefixStore("meeting 0", store).add("rank 1", 1)  # pretend that rank 1 is present
         try:
             dist.init_process_group("gloo", store=store, rank=0, world_size=2)
         except ImportError as error:

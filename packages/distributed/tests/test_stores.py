@@ -1,4 +1,4 @@
-"""Keys and values that processes share."""
+"""Test the key-value stores."""
 
 import multiprocessing
 import threading
@@ -12,7 +12,7 @@ from flambeau import distributed as dist
 
 @pytest.fixture(params=["hash", "file", "tcp", "prefix"])
 def store(request, tmp_path):
-    """One of each kind."""
+    """Return a store, one of each kind."""
     if request.param == "file":
         return dist.FileStore(str(tmp_path / "store"))
     if request.param == "tcp":

@@ -1,4 +1,4 @@
-"""Tests of processes that have a GPU each: on GPUs, or with ``--emulated-gpu``."""
+"""Fixtures for tests with several processes that each use one GPU, or an emulated one with ``--emulated-gpu``."""
 
 import sys
 from pathlib import Path

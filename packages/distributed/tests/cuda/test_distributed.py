@@ -1,4 +1,4 @@
-"""Collectives of processes with one GPU each over NCCL, against NumPy. Emulated GPUs do all as late as they may."""
+"""Test collectives over NCCL, with one GPU per process, against NumPy. Emulated GPUs delay work as long as possible."""
 
 import importlib.util
 import os
@@ -32,7 +32,7 @@ def _ranks(size, backend, monkeypatch):
 
 @pytest.fixture
 def ranks(_ended, monkeypatch):
-    """Two, by NCCL alone."""
+    """Two ranks that use NCCL only."""
     return _ranks(2, "nccl", monkeypatch)
 
 
@@ -43,14 +43,14 @@ def three_ranks(_ended, monkeypatch):
 
 @pytest.fixture
 def mixed_ranks(_ended, monkeypatch):
-    """Two, by MPI for tensors of the CPU and NCCL for those of GPUs."""
+    """Two ranks that use MPI for CPU tensors and NCCL for GPU tensors."""
     if importlib.util.find_spec("mpi4py") is None:
         pytest.skip("mpi4py is not installed")
     return _ranks(2, "cpu:gloo,cuda:nccl", monkeypatch)
 
 
 def _own(dtype, rank, size=(3, 4)):
-    """Small numbers, other ones for each rank."""
+    """Return a tensor of small numbers that differ between ranks."""
     return ((fb.arange(float(np.prod(size))) + rank * 5) % 7 + 1).reshape(size).to(dtype)
 
 
@@ -106,7 +106,7 @@ def test_truth_values(ranks):
 
 
 def _everything(dtype):
-    """Return the results on this rank of collectives that copy or concatenate, by name."""
+    """Run all collectives that copy or concatenate, and return this rank's results by name."""
     rank, size = dist.get_rank(), dist.get_world_size()
     x = _own(dtype, rank).cuda()
     found = {}
@@ -163,7 +163,7 @@ def _reductions():
     dist.reduce_scatter(w, [x[:2], x[2:]], dist.ReduceOp.AVG)
     several = [x.clone(), x[0].clone()]
     dist.all_reduce_coalesced(several)
-    columns = x.mT.clone().mT  # of another layout than the other rank's, where it is 1
+    columns = x.mT.clone().mT  # on rank 1, a tensor with other strides
     columns = columns if rank else x.clone()
     dist.all_reduce(columns)
     return [_host(each) for each in (y, z, w, *several, columns)]
@@ -196,7 +196,7 @@ def test_tensors_without_elements(ranks):
 
 
 def _the_program_goes_on(key):
-    """Rank 1 comes only when rank 0 has waited, by its stream alone, and gone on."""
+    """Delay rank 1 until rank 0 has called ``wait``, which must block the stream and not the program."""
     store, rank = _store(key), dist.get_rank()
     x = fb.full((3,), float(rank + 1), device="cuda")
     if rank:
@@ -274,7 +274,7 @@ def test_a_barrier_stops_the_program(ranks):
 
 
 def _memory():
-    """Tensors that are given up while a collective still has to read and write them."""
+    """Delete tensors while a collective still has to read and write them."""
     rank = dist.get_rank()
     x, out = fb.full((1000,), rank + 1.0, device="cuda"), fb.zeros(2000, device="cuda")
     fb.cuda.synchronize()
@@ -297,7 +297,7 @@ def test_memory_is_kept_until_the_collective_is_done(ranks):
 
 
 def _message_in_memory():
-    """Cancel a message that has not been sent yet."""
+    """Delete a tensor while a message still has to read it."""
     rank = dist.get_rank()
     x, y = fb.full((1000,), rank + 1.0, device="cuda"), fb.zeros(1000, device="cuda")
     dist.all_reduce(fb.ones(1, device="cuda"))
@@ -356,7 +356,7 @@ def _other_streams():
         for _ in range(3):
             x *= 2
         work = dist.all_reduce(x, async_op=True)
-        work.wait(timeout=30)  # for the collective first, which brings its stream on and no other
+        work.wait(timeout=30)
         x += 1
     stream.synchronize()
     return x[0].item()
@@ -405,10 +405,10 @@ def test_messages_in_a_ring(three_ranks):
 
 
 def _two_of_three():
-    """Messages need the two alone; collectives beside them go on."""
+    """Exchange messages between two of three ranks, alongside collectives of all three."""
     rank, x = dist.get_rank(), fb.ones(2, device="cuda")
     if rank == 0:
-        dist.send(x, 2)  # the first message of two ranks waits until both have made their communicator
+        dist.send(x, 2)  # the first message between two ranks waits until both have created their communicator
         work = dist.isend(x * 5, 2)
     elif rank == 2:
         dist.recv(fb.empty(2, device="cuda"), 0)
@@ -471,11 +471,11 @@ def test_groups(three_ranks):
     first, second, third = three_ranks.run(_groups)
     assert first == [111.0, 101.0, 100.0, 1.0]
     assert second == [111.0, 10.0, 10.0, 10.0]
-    assert third == [111.0, 101.0, 100.0, 10.0]  # the ranks of a group are in their order
+    assert third == [111.0, 101.0, 100.0, 10.0]  # new_group sorts the ranks
 
 
 def _mistakes():
-    """Make invalid calls, which fail before anything is sent, and then use the group."""
+    """Check that invalid calls fail before anything is sent, so that the group stays usable."""
     x = fb.ones(3, device="cuda")
     dist.all_reduce(x.clone())
     mistakes = {
@@ -528,7 +528,7 @@ def test_a_rank_that_does_not_come(ranks):
 
 
 def _again():
-    """Groups of a program's second turn, which meet at the same store."""
+    """Destroy the process group, and initialise it again with the same store."""
     program = dist.groups._running()
     store, rank, size = program.store, program.rank, program.size
     dist.all_reduce(fb.ones(1, device="cuda"))
@@ -536,7 +536,7 @@ def _again():
     dist.init_process_group("nccl", store=store, rank=rank, world_size=size, timeout=30)
     x = fb.ones(1, device="cuda")
     if rank == 0:
-        time.sleep(0.3)  # rank 1 is not to take what lies there from the first turn
+        time.sleep(0.3)  # rank 1 must not read the store's values from the first group
     dist.all_reduce(x)
     return x.item()
 
@@ -618,7 +618,7 @@ def test_what_is_missing(missing, text):
 os.environ["FLAMBEAU_{missing}"] = "none"
 from flambeau import distributed as dist
 store = dist.HashStore()
-dist.PrefixStore("meeting 0", store).add("rank 1", 1)  # the other is there
+dist.PrefixStore("meeting 0", store).add("rank 1", 1)  # pretend that rank 1 is present
 try:
     dist.init_process_group("nccl", store=store, rank=0, world_size=2)
 except dist.DistBackendError as error:

@@ -1,4 +1,4 @@
-"""Tests of modules in several processes."""
+"""Fixtures for tests of data-parallel modules in several processes."""
 
 import sys
 from pathlib import Path

@@ -1,13 +1,13 @@
-"""Models, data and the training of one process on all of the data, which several processes are compared with."""
+"""Models, data, and the training of one process on all of the data, as the reference for several processes."""
 
 import flambeau as fb
 from flambeau import nn
 
-ROWS = 4  # of each process
+ROWS = 4  # batch size of each process
 
 
 class Branches(nn.Module):
-    """Two layers of two dtypes, one used twice, a frozen one, and a buffer."""
+    """Model with parameters of two dtypes, a layer that is used twice, a frozen layer and a buffer."""
 
     def __init__(self):
         super().__init__()
@@ -26,7 +26,7 @@ class Branches(nn.Module):
 
 
 def made(kind, seed, *args):
-    """Create a module with the random parameters of a seed."""
+    """Create a module whose random parameters are determined by ``seed``."""
     fb.manual_seed(seed)
     return kind(*args)
 
@@ -57,7 +57,7 @@ def gradients(model):
 
 
 def of_all(model, ranks, step=0):
-    """Return the gradients of the concatenated batches in one process."""
+    """Compute the gradients of the concatenated batches of all ranks in one process."""
     batches = [batch(rank, step) for rank in range(ranks)]
     x, y = (fb.cat(each) for each in zip(*batches, strict=True))
     model.zero_grad()

@@ -1,4 +1,4 @@
-"""Which gradients travel together."""
+"""Test the assignment of gradients to buckets."""
 
 import flambeau as fb
 from flambeau.distributed.data_parallel._buckets import in_buckets

@@ -1,4 +1,4 @@
-"""DistributedDataParallel against one process that learns from the joined batch."""
+"""Test DistributedDataParallel against one process that trains on the concatenated batches."""
 
 import copy
 import pickle
@@ -12,7 +12,7 @@ from flambeau import distributed as dist
 from flambeau import nn
 from flambeau.nn.parallel import DistributedDataParallel
 
-TINY = 64 / 2**20  # MiB: eight numbers of float64
+TINY = 64 / 2**20  # bucket size in MiB: eight float64 numbers
 OPTIONS = {
     "default": {},
     "small buckets": {"bucket_cap_mb": TINY},
@@ -61,7 +61,7 @@ def _without_buffers():
     parameters = [each for each in model.parameters() if each.requires_grad]
     loss(model, *batch(dist.get_rank(), 0)).backward()
     before = [each.grad.data_ptr() for each in parameters]
-    loss(model, *batch(dist.get_rank(), 0)).backward()  # which adds to them
+    loss(model, *batch(dist.get_rank(), 0)).backward()  # accumulates in the same gradients
     assert [each.grad.data_ptr() for each in parameters] == before
     return any("buffer" in vars(bucket) for bucket in model.reducer.buckets), gradients(model)
 
@@ -77,7 +77,7 @@ def test_three_processes(three_ranks):
     expected = of_all(made(Branches, 0), 3)
     first, *others = three_ranks.run(_train, {"bucket_cap_mb": TINY}, 1)
     assert_alike(first[0], expected)
-    for other in others:  # bit by bit
+    for other in others:  # must be bitwise equal
         assert all(np.array_equal(first[0][name], other[0][name]) for name in expected if expected[name] is not None)
 
 
@@ -104,7 +104,7 @@ def test_parameters_and_buffers_become_those_of_the_first_process(ranks, kept):
 
 
 class Counting(nn.Linear):
-    """Has a buffer that each process changes in its own way."""
+    """Layer with a buffer that each process changes differently."""
 
     def __init__(self):
         super().__init__(3, 2, dtype=fb.float64)

@@ -1,4 +1,4 @@
-"""Errors of DistributedDataParallel."""
+"""Test the errors of DistributedDataParallel."""
 
 import pytest
 from small_models import Branches

@@ -1,4 +1,4 @@
-"""Hooks that do something else with buckets of gradients."""
+"""Test communication hooks of DistributedDataParallel."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_gradients_are_averaged_in_a_dtype(ranks, name, views):
             continue
         halves = [(fb.tensor(each[key]).to(dtype) / 2).double().numpy() for each in own]
         expected = fb.tensor(halves[0] + halves[1]).to(dtype).double().numpy()
-        tolerance = 1e-6 if key == "narrow" and dtype == fb.float64 else 1e-12  # it is float32 in any case
+        tolerance = 1e-6 if key == "narrow" and dtype == fb.float64 else 1e-12  # it is always float32
         for each in found:
             np.testing.assert_allclose(each[key], expected, rtol=tolerance)
 

@@ -1,4 +1,4 @@
-"""Processes with different numbers of inputs."""
+"""Test DistributedDataParallel in processes with different numbers of inputs."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from flambeau import distributed as dist
 from flambeau.distributed.algorithms.join import Join
 from flambeau.nn.parallel import DistributedDataParallel
 
-STEPS = [2, 4]  # of each process
+STEPS = [2, 4]  # number of steps of each process
 
 
 def _uneven(by_initial, options):
@@ -23,12 +23,12 @@ def _uneven(by_initial, options):
             found.append(gradients(model))
             descend(model)
     values = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    loss(model, *batch(rank)).backward()  # all of them again
+    loss(model, *batch(rank)).backward()  # all processes take part again
     return found, values, gradients(model)
 
 
 def _expected(by_initial):
-    """On one process: the mean over those that have inputs, or over all."""
+    """Train in one process. Gradients are means over all ranks if ``by_initial``, else over those with inputs."""
     model, found = made(Branches, 0), []
     for step in range(max(STEPS)):
         active = [rank for rank in range(2) if step < STEPS[rank]]

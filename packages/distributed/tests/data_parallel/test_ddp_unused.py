@@ -1,4 +1,4 @@
-"""Parameters that a forward or a process does not use."""
+"""Test parameters that an iteration or a process does not use."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class Result:
 
 
 class Choosing(nn.Module):
-    """Layers of which each call names those it uses."""
+    """Module that applies only the layers given to ``forward``."""
 
     def __init__(self):
         super().__init__()
@@ -37,7 +37,7 @@ class Choosing(nn.Module):
 
 
 X = fb.tensor([[1.0, 2.0]], dtype=fb.float64)
-SMALL = 16 / 2**20  # MiB: a bucket for each layer
+SMALL = 16 / 2**20  # bucket size in MiB: one layer per bucket
 
 
 def _total(output):
@@ -57,7 +57,8 @@ def _gradients(used_by, options, times=1):
 @pytest.mark.parametrize("times", [1, 3])
 def test_what_one_process_uses_is_averaged_for_all(ranks, views, times):
     options = {"find_unused_parameters": True, "gradient_as_bucket_view": views}
-    expected = [[[1.5, 3.0]], [[0.5, 1.0]], [[1.0, 2.0]], None]  # of X and 2 X: both, the first, the second, neither
+    # Half the sum over the ranks that use a layer; the gradient of a use is X on rank 0 and 2 X on rank 1.
+    expected = [[[1.5, 3.0]], [[0.5, 1.0]], [[1.0, 2.0]], None]
     assert ranks.run(_gradients, [[0, 1], [0, 2]], options, times) == [expected, expected]
 
 

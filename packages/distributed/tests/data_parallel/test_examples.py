@@ -1,4 +1,4 @@
-"""The examples in the documentation of what needs a group of processes."""
+"""Run the examples in docstrings that need a process group."""
 
 import doctest
 

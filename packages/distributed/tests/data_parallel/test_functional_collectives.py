@@ -1,4 +1,4 @@
-"""Gradients through collectives, against the same computation on one process."""
+"""Test gradients of differentiable collectives against the same computation in one process."""
 
 import numpy as np
 import pytest
@@ -15,12 +15,12 @@ def _x(rank):
     return fb.randn(RANKS, 2, dtype=fb.float64, generator=generator).requires_grad_()
 
 
-# How many rows go from a rank to each, and come to it from each.
+# Number of rows that a rank sends to each rank, and receives from each rank.
 SENT = [[1, 0, 2], [1, 1, 1], [0, 3, 0]]
 RECEIVED = [list(column) for column in zip(*SENT, strict=True)]
 ZEROS = fb.zeros(RANKS, 2, dtype=fb.float64)
 
-# What a rank computes from its x, and what all compute from all x: a tensor for each rank.
+# By name: a function of one rank's input, and the expected outputs of all ranks as a function of all inputs.
 CASES = {
     "all_reduce": (lambda x, rank: C.all_reduce(x), lambda xs: [sum(xs)] * RANKS),
     "all_reduce mean": (lambda x, rank: C.all_reduce(x, dist.ReduceOp.AVG), lambda xs: [sum(xs) / RANKS] * RANKS),
@@ -59,7 +59,7 @@ CASES = {
 
 
 def _loss(output, rank):
-    """Another one in each rank, and of the third degree, for second derivatives."""
+    """Compute a loss that differs between ranks, and is cubic so that second derivatives are not constant."""
     return ((rank + 1) * output**3).sum()
 
 

@@ -1,4 +1,4 @@
-"""SyncBatchNorm against batch normalisation of the joined batch on one process."""
+"""Test SyncBatchNorm against batch normalisation of the concatenated batch in one process."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from flambeau.nn.parallel import DistributedDataParallel
 
 SHAPES = {"one dimension": (), "image": (3, 2), "volume": (2, 1, 2)}
 PLAIN = {(): nn.BatchNorm1d, (3, 2): nn.BatchNorm2d, (2, 1, 2): nn.BatchNorm3d}
-ROWS = [4, 2, 0]  # of each process
+ROWS = [4, 2, 0]  # batch size of each process
 
 
 def _inputs(place, ranks, dtype=fb.float64, mean=0.0):
@@ -29,7 +29,7 @@ def _layer(kind, options, dtype=fb.float64):
 
 
 def _run(layer, x, y):
-    """Outputs, gradients and statistics of two steps."""
+    """Run two forward and backward passes, and return the last output, the gradients and the buffers."""
     for scale in (1.0, 3.0):
         layer.zero_grad()
         x = (x.detach() * scale).requires_grad_()
@@ -58,7 +58,7 @@ def _compare(pool, place, options, dtype=fb.float64, mean=0.0, tolerance=1e-9):
         np.testing.assert_allclose(grad, by_input[rows], rtol=tolerance, atol=tolerance)
         for one, expected in zip(rest[parameters:], others[parameters:], strict=True):
             np.testing.assert_allclose(one, expected, rtol=tolerance)
-    for number in range(parameters):  # each process has a part of the sum over the batch
+    for number in range(parameters):  # each process's gradient is the sum over its rows
         total = sum(each[2 + number] for each in found)
         np.testing.assert_allclose(total, others[number], rtol=tolerance, atol=tolerance)
 
@@ -104,7 +104,7 @@ def test_halves_are_normalised_in_float32(ranks, dtype):
         rows = slice(0, 4) if rank == 0 else slice(4, 6)
         np.testing.assert_allclose(output, whole.detach().numpy()[rows], rtol=tolerance, atol=tolerance)
         np.testing.assert_allclose(grad, x.grad.numpy()[rows], rtol=tolerance, atol=tolerance)
-        np.testing.assert_allclose(mean, layer.running_mean.numpy(), rtol=1e-5)  # not rounded to halves
+        np.testing.assert_allclose(mean, layer.running_mean.numpy(), rtol=1e-5)  # not rounded to half precision
         np.testing.assert_allclose(variance, layer.running_var.numpy(), rtol=1e-5)
 
 
@@ -147,7 +147,7 @@ def _refused():
         nn.SyncBatchNorm(3)(fb.ones(1 - rank, 3))
     with pytest.raises(ValueError, match="expected 3 channels, but got 4"):
         nn.SyncBatchNorm(3)(fb.ones(2, 4))
-    output = nn.SyncBatchNorm(3)(fb.ones(1, 3))  # two values of two processes
+    output = nn.SyncBatchNorm(3)(fb.ones(1, 3))  # one value per process is enough
     assert output.tolist() == [[0, 0, 0]]
 
 

@@ -1,4 +1,4 @@
-"""Tests of optimizers in several processes."""
+"""Fixtures for tests of optimizers in several processes."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""ZeroRedundancyOptimizer against the optimizer itself on one process."""
+"""Test ZeroRedundancyOptimizer against the unsharded optimizer in one process."""
 
 import copy
 import doctest

@@ -39,7 +39,7 @@ def into(work: Work, tensor: Tensor, received: Tensor) -> Work:
 
 
 def together(inputs: Sequence[Tensor], device: str) -> Tensor | None:
-    """Stack tensors of the same size as rows of one tensor; None for an empty list."""
+    """Stack tensors of the same size as rows of one tensor on ``device``. Return None for an empty list."""
     if not inputs:
         return None
     room = inputs[0].new_empty((len(inputs), inputs[0].numel()), device=device)
@@ -49,7 +49,7 @@ def together(inputs: Sequence[Tensor], device: str) -> Tensor | None:
 
 
 def handed(work: Work, async_op: bool, outputs: Sequence[Tensor]) -> Work | None:
-    """Return ``work`` if ``async_op``, else wait for it and return None. ``outputs`` are the user's tensors."""
+    """Return ``work`` if ``async_op``, else wait for it and return None. ``outputs`` become the work's result."""
     work.fills(outputs)
     if async_op:
         return work.leave()

@@ -46,12 +46,12 @@ _level = DebugLevel.OFF
 
 
 def get_debug_level() -> DebugLevel:
-    """Return the level of checks."""
+    """Return the level of checks of collectives."""
     return _level
 
 
 def set_debug_level(level: DebugLevel) -> None:
-    """Set the level of checks, which must be the same in all processes."""
+    """Set the level of checks of collectives, which must be the same in all processes."""
     global _level
     _level = DebugLevel(level)
 
@@ -68,7 +68,7 @@ set_debug_level_from_env()
 
 
 def among_members(function: F) -> F:
-    """Decorate a function to receive ``group`` as a `ProcessGroup`; outside of the group it warns and returns None."""
+    """Decorate a function to receive ``group`` as a `ProcessGroup`, or to warn and return None outside of the group."""
     name, place = function.__name__, list(inspect.signature(function).parameters).index("group")
 
     @functools.wraps(function)
@@ -156,7 +156,10 @@ def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | N
 def agree(group: ProcessGroup, call: str, *said: Any) -> None:
     """Check that all processes of a group make the same call, if the level is `DebugLevel.DETAIL`.
 
-    Raises: RuntimeError in all of them, which lists their calls.
+    Args:
+        call: name of the function.
+        said: arguments that must be the same in all processes.
+    Raises: RuntimeError, in all processes, that lists the calls.
     """
     if _level < DebugLevel.DETAIL:
         return

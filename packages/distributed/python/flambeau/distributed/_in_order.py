@@ -15,7 +15,7 @@ Steps = Generator[Any, None, Any]
 
 
 class _Turn:
-    """Collective that has not started; ``pending`` is the request that it waits for."""
+    """Collective that has not started; it waits until the request ``pending`` is complete."""
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps

@@ -44,7 +44,7 @@ def _wide(tensor: Tensor) -> Tensor:
 
 
 def _within(tensor: Tensor) -> list[int]:
-    """Return the dimensions over which each channel is reduced: all but dimension 1."""
+    """Return the dimensions over which statistics are computed: all but the channels (dimension 1)."""
     return [0, *range(2, tensor.ndim)]
 
 

@@ -109,7 +109,7 @@ def _all(tensor: Tensor) -> list[Any]:
 
 
 def _shares(tensor: Tensor, counts: int | Sequence[int]) -> list[Any]:
-    """Return the MPI buffer of a tensor with one part per rank; ``counts`` is the number of elements of each part."""
+    """Return the MPI buffer of a tensor with one part per rank; ``counts``: number of elements of the parts."""
     if isinstance(counts, int):
         return [_memory(tensor), counts, _datatype(tensor.dtype)]
     starts = [sum(counts[:rank]) for rank in range(len(counts))]
@@ -208,7 +208,7 @@ class MPITransport(Transport):
 
         Args:
             begin: function that starts the collective and returns its MPI request.
-            further: further steps after the comparison of signatures, before the start.
+            further: steps between the comparison of signatures and the start of the collective.
         """
         what = signature.call
 

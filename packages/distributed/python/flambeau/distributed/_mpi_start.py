@@ -85,7 +85,7 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
 
 
 def _imported(by_mpiexec: bool = True) -> Any:
-    """Import ``mpi4py.MPI``. The import starts MPI if ``by_mpiexec``, that is, if ``mpiexec`` started the process."""
+    """Import ``mpi4py.MPI``. This also starts MPI if ``by_mpiexec`` (``mpiexec`` started the process)."""
     os.environ.setdefault("UCX_LOG_LEVEL", "fatal")  # hides messages about unusable network devices
     try:
         import mpi4py
@@ -101,7 +101,7 @@ def _imported(by_mpiexec: bool = True) -> Any:
 
 
 def server_of(store: Store, rank: int) -> TCPStore:
-    """Return the `TCPStore` whose server the program uses: ``store`` itself, or else one that rank 0 starts."""
+    """Return a `TCPStore` to reach the program's server: ``store`` if it is one, else a store that rank 0 starts."""
     found = underlying(store)
     if isinstance(found, TCPStore):
         return found
@@ -171,7 +171,7 @@ def _by_mpiexec() -> bool:
 
 
 def _meet(request: Any) -> None:
-    """Wait up to `FAREWELL` seconds for a barrier, so that messages from this process arrive before it ends."""
+    """Wait up to `FAREWELL` seconds for the barrier ``request``, so that this process's last messages arrive."""
     deadline = time.monotonic() + FAREWELL
     while not request.Test() and time.monotonic() < deadline and not others_failed():
         time.sleep(PAUSE)

@@ -60,7 +60,7 @@ class _Clique:
 
 
 class _End:
-    """CUDA event after a queued operation; ``event`` is None before the operation is queued."""
+    """Holder of the CUDA event that follows an operation; ``event`` is None until the operation is queued."""
 
     event: cuda.Event | None = None
 
@@ -304,9 +304,9 @@ def _reduction(what: str, op: ReduceOp, tensor: Tensor) -> tuple[int, Tensor]:
 
 
 def _join(store: Store, ranks: Sequence[int], rank: int, device: int, timeout: timedelta | float) -> nccl.Communicator:
-    """Create the communicator of ``ranks`` in this process. They first wait for each other at ``store``.
+    """Create the NCCL communicator of ``ranks`` in this process.
 
-    That wait has a timeout; NCCL's would block.
+    The ranks first wait for each other through ``store``, because that wait has a timeout and NCCL's has none.
     """
     turn = store.add(f"turn of {rank}", 1)  # counts the communicators, because a store can outlive a group
     keys = [f"{turn} gpu of {each}" for each in ranks]

@@ -105,7 +105,7 @@ class Meeting(NamedTuple):
 def meeting(
     init_method: str | None, store: Store | None, rank: int, world_size: int, timeout: timedelta | float
 ) -> Meeting:
-    """Wait until all processes have called this function.
+    """Find the other processes: wait until all have called this function, and return the result.
 
     If ``mpiexec`` started the processes and no argument is given, MPI provides their ranks.
     """

@@ -175,7 +175,7 @@ class Watched:
         self.looked = time.monotonic()
 
     def tell(self, event: dict[str, Any] | None = None) -> None:
-        """Send an event to all ranks; None sends a heartbeat, an empty line."""
+        """Send an event to all ranks. None sends a heartbeat, which is an empty line."""
         text = (json.dumps(event) if event else "").encode() + b"\n"
         for member in self.members.values():
             with contextlib.suppress(OSError):  # the rank has ended, or its buffer is full because it is stopped
@@ -200,7 +200,7 @@ class Watched:
                 self.tell({"rank": rank, "back": True})
 
     def excuse(self, now: float) -> None:
-        """Restart the measurement of silence for all ranks: a delay of one rank or the server may have affected all."""
+        """Restart the measurement of silence for all ranks. Called after a delay that may have affected them all."""
         for member in self.members.values():
             member.seen = now
 
@@ -217,7 +217,7 @@ class Watched:
                 self.tell(self.ended[rank])
 
     def lose(self, rank: int, member: Member) -> None:
-        """Remove a rank whose connection has closed, and report its end with the exit code, if known."""
+        """Remove a rank whose connection has closed. Tell the others that it ended, with the exit code if known."""
         deadline = time.monotonic() + WAIT_FOR_CODE
         while rank not in self.ended and (code := member.exit_code()) is None and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -228,7 +228,7 @@ class Watched:
             self.members.pop(rank)
 
     def report(self, place: tuple[str, int], rank: int, code: int) -> None:
-        """Record the exit code of a process from its launcher. The process may have ended before it was watched."""
+        """Record the exit code that a launcher reports. The process may have ended before it was watched."""
         with self.changed:
             for member in self.members.values():
                 if member.place == place:
@@ -264,7 +264,7 @@ class Server:
 
     @contextlib.contextmanager
     def counted(self) -> Iterator[None]:
-        """Count a connection in this context."""
+        """Count a connection as open within this context."""
         try:
             yield
         finally:
@@ -318,20 +318,20 @@ class Server:
             watched.lose(rank, member)
 
     def report(self, place: list[Any], rank: int, code: int) -> None:
-        """Record the exit code of a process from its launcher."""
+        """Record the exit code of a process that its launcher reports."""
         self.reports.append(((place[0], place[1]), rank, code))
         for watched in list(self.watched.values()):
             watched.report(*self.reports[-1])
 
     def look(self) -> None:
-        """Check all ranks periodically, until this process ends."""
+        """Check periodically, until this process ends, if ranks are silent."""
         while True:
             time.sleep(BEAT)
             for watched in list(self.watched.values()):
                 watched.look()
 
     def program(self, size: int) -> Ranks:
-        """Add a rank to the last MPI program, or to a new one of ``size`` ranks if it is full, and return it."""
+        """Add a rank to the last MPI program, or if it is full to a new one of ``size`` ranks. Return the program."""
         with self.changed:
             if not self.programs or self.programs[-1].members == size:
                 self.programs.append(Ranks(size))

@@ -141,7 +141,7 @@ class SharedMemory:
 
 
 def _chunk(size: int) -> int:
-    """Return the number of bytes that each of ``size`` ranks copies at once."""
+    """Return the size in bytes of the chunks that each of ``size`` ranks copies to shared memory."""
     slots = _native.memory_size(size, 1) - _native.memory_size(size, 0)
     return min(_MOST_CHUNK, _MEMORY // slots // 4096 * 4096)
 
@@ -157,7 +157,7 @@ def _on_one_machine(communicator: Any) -> bool:
 
 
 def _readable(communicator: Any) -> bool:
-    """Return whether all ranks may read each other's memory; some systems forbid it."""
+    """Return whether all ranks may read each other's private memory. Some systems forbid it."""
     own = flambeau.ones(1)
     others = communicator.allgather((os.getpid(), own.data_ptr()))
     found = all(_native.may_read(*other) for other in others)

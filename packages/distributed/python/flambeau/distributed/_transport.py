@@ -31,14 +31,14 @@ class Transport(ABC):
 
     def __init__(self, rank: int, size: int, timeout: timedelta | float, peers: Peers | None = None) -> None:
         self.rank, self.size, self.timeout = rank, size, timeout
-        self.peers = peers  # None: the state of other ranks is unknown
+        self.peers = peers  # None if the ends of other ranks are not detected
 
     @abstractmethod
     def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
-        """Reduce a tensor over all ranks in place. ``shapes`` are those of the tensors that are packed into it."""
+        """Reduce a tensor over all ranks in place. ``shapes``: shapes of the tensors packed into it, to compare."""
 
     def all_reduce_coalesced(self, tensors: Sequence[Tensor], op: ReduceOp) -> Work:
-        """Reduce several tensors of one dtype at once; by default they are packed into one."""
+        """Reduce several tensors of one dtype in place. The base class packs them into one tensor."""
         sizes = [each.numel() for each in tensors]
         packed = flambeau.cat([each.view(-1) for each in tensors])
         work = self.all_reduce(packed, op, [each.shape for each in tensors])
@@ -83,7 +83,7 @@ class Transport(ABC):
         """Receive a tensor from a rank, or from the first rank that sends if ``source`` is None."""
 
     def together(self) -> AbstractContextManager[Any]:
-        """Return a context; messages that are started in it are sent concurrently."""
+        """Return a context. Messages that are started in it are sent concurrently."""
         return nullcontext()
 
     @abstractmethod

@@ -59,7 +59,7 @@ def silence_limit() -> float:
 
 
 class _End:
-    """End or silence of a rank. After the time ``final``, incomplete collectives with this rank fail."""
+    """End or silence of a rank. Incomplete collectives with this rank fail after the time ``final``."""
 
     def __init__(self, how: str, calls: dict[str, int] | None = None, grace: float = GRACE) -> None:
         self.how, self.calls, self.final = how, calls, time.monotonic() + grace
@@ -125,7 +125,7 @@ class Watch:
             self._blocked = None
 
     def leave(self, how: str, failed: bool = False) -> None:
-        """Tell the other ranks that this one leaves, and in how many collectives it has taken part.
+        """Send a farewell: this rank leaves, after the number of collectives in which it has taken part.
 
         Args:
             how: reason for messages.
@@ -250,7 +250,7 @@ class Part:
         return self.watch.reason(self.ranks, self.key, self.call) if self.watch.news() else ""
 
     def leave(self, work: Any) -> None:
-        """Record that no thread waits for the work, which continues in the background."""
+        """Record that the work continues in the background, without a thread that waits for it."""
         self.watch.left.add(work)
 
     def done(self, work: Any) -> None:
@@ -260,7 +260,7 @@ class Part:
 
 
 class AnyPart(Part):
-    """Participation of any one of several ranks in a message."""
+    """Participation in a message that any one of several ranks may send."""
 
     def missing(self) -> str:
         if not self.watch.news():

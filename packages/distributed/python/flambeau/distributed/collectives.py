@@ -38,7 +38,7 @@ def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, a
         tensor: tensor with the same shape and dtype in all processes.
         op: reduction (`ReduceOp`).
         group: group of processes; None for all.
-        async_op: if True, return a `Work` immediately, for all collectives; if False, wait.
+        async_op: if True, return a `Work` immediately; if False, wait. The same for all collectives.
     Returns: a `Work` if ``async_op``, else None.
     Raises: TypeError, ValueError for unsupported arguments; RuntimeError if processes do not take part in time.
 
@@ -159,7 +159,7 @@ def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -
     """Wait until all processes of the group have called this function.
 
     Args:
-        device_ids: list with this process's GPU, to also wait for the work of GPUs.
+        device_ids: list with the index of this process's GPU; ``barrier`` then also waits for the GPUs' work.
     """
     agree(group, "barrier")
     kinds = list(group.transports)
@@ -169,7 +169,7 @@ def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -
 
 @among_members
 def monitored_barrier(group: Any = None, timeout: Any = None, wait_all_ranks: bool = False) -> None:
-    """Wait like `barrier`; rank 0 of the group reports the processes that did not come in time.
+    """Wait like `barrier`. Rank 0 of the group raises an error that names the processes that are late.
 
     Args:
         timeout: time limit; the group's by default.

@@ -71,7 +71,7 @@ def all_gather(tensor_list: Sequence[Tensor], tensor: Tensor, group: Any = None,
 
 
 def _apart(work: Work, outputs: Sequence[Tensor], room: Tensor) -> Work:
-    """Add steps to the work that copy each row of ``room`` to the output of its rank."""
+    """Make ``work`` copy row ``i`` of ``room`` to ``outputs[i]`` when it is complete."""
     for output, row in zip(outputs, room, strict=True):
         into(work, output, row)
     return work
@@ -84,7 +84,7 @@ def all_gather_coalesced(
     group: Any = None,
     async_op: bool = False,
 ) -> Work | None:
-    """Gather several tensors: ``output_tensor_lists[rank][i]`` becomes the i-th tensor of that rank."""
+    """Gather several tensors: ``output_tensor_lists[rank][i]`` receives ``input_tensor_list[i]`` of that rank."""
     inputs = check_list("all_gather_coalesced", "input_tensor_list", input_tensor_list, len(input_tensor_list), None)
     columns = list(zip(*output_tensor_lists, strict=True))
     if len(columns) != len(inputs):
@@ -195,7 +195,7 @@ def all_to_all_single(
 
 
 def _counts(name: str, tensor: Tensor, sizes: Sequence[int] | None, ranks: int) -> list[int]:
-    """Return the number of elements for each rank."""
+    """Convert numbers of rows per rank (None: equal numbers) to numbers of elements."""
     rows = tensor.shape[0] if tensor.ndim else 1
     if not sizes:
         if rows % ranks:
@@ -220,7 +220,7 @@ def all_to_all(
     """Send each process one tensor of a list, and receive one tensor from each process.
 
     Args:
-        output_tensor_list: receives one tensor per process, with the size that it sends.
+        output_tensor_list: one tensor per process, with the size of the tensor that it sends; receives the data.
         input_tensor_list: one tensor per process; sizes may differ, the dtype is the same for all.
     """
     outputs = check_list("all_to_all", "output_tensor_list", output_tensor_list, group.size(), None)

@@ -38,12 +38,12 @@ class MixedPrecisionPolicy:
 
 @dataclass
 class OffloadPolicy:
-    """Policy of keeping shards on the device on which they are used."""
+    """Policy that keeps shards on the device on which they are used."""
 
 
 @dataclass
 class CPUOffloadPolicy(OffloadPolicy):
-    """Policy of keeping shards in CPU memory between uses."""
+    """Policy that keeps shards in CPU memory between uses."""
 
     pin_memory: bool = True
 
@@ -66,14 +66,14 @@ class ShardingStrategy(enum.Enum):
 
 
 class FullyShardedDataParallel:
-    """A sharded model, which flambeau does not have: a class for ``isinstance`` alone."""
+    """Class of sharded models in PyTorch, for ``isinstance`` checks only. flambeau does not support them."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise NotImplementedError(_NONE)
 
 
 class FSDPModule:
-    """A module sharded by ``fully_shard``, which flambeau does not have: a class for ``isinstance`` alone."""
+    """Class of modules sharded by PyTorch's ``fully_shard``, for ``isinstance`` checks only."""
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise NotImplementedError(_NONE)
@@ -82,7 +82,7 @@ class FSDPModule:
 def transformer_auto_wrap_policy(
     module: Any, recurse: bool, nonwrapped_numel: int, transformer_layer_cls: set[type]
 ) -> bool:
-    """Return True if ``recurse``, to visit submodules; else True if ``module`` is of a class to shard as a unit."""
+    """Return True if ``recurse`` (visit the submodules) or if ``module`` is an instance of a class in the set."""
     return recurse or isinstance(module, tuple(transformer_layer_cls))
 
 

@@ -73,7 +73,7 @@ class ProcessGroup:
         return self._backend
 
     def transport(self, device: flambeau.device) -> Transport | None:
-        """Return the transport for a device; None for GPU tensors that are copied through CPU memory.
+        """Return the transport for a device, or None if GPU tensors must be copied to the CPU to be sent.
 
         Raises: RuntimeError if the group has no transport for the device.
         """
@@ -239,7 +239,7 @@ class _Group:
 
 
 class _GroupMember(_Group):
-    """Namespace that also has the result of `new_group` in processes outside the group."""
+    """Namespace of ``WORLD`` and of ``NON_GROUP_MEMBER``, which `new_group` returns outside of the group."""
 
     NON_GROUP_MEMBER = object()
 
@@ -253,7 +253,7 @@ def is_initialized() -> bool:
 
 
 def member(group: Any) -> ProcessGroup | None:
-    """Return a group, by default the default group; None if this process does not belong to it."""
+    """Return ``group``, or the default group if it is None. Return None if this process does not belong to it."""
     whole = _running().whole
     if group is None:
         return whole

@@ -48,7 +48,7 @@ def _unpacked(data: Tensor, sizes: Tensor) -> list[Any]:
 
 
 def _padded(group: ProcessGroup, obj: Any) -> tuple[Tensor, Tensor]:
-    """Return a pickled object, padded to the longest of all processes, and the sizes of all processes."""
+    """Return the pickled object, padded to the longest of all processes, and the pickled sizes in all processes."""
     data, size = _packed([obj], _device(group, None))
     sizes = size.new_empty(group.size())
     all_gather_into_tensor(sizes, size, group)

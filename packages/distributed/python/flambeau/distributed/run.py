@@ -2,7 +2,7 @@
 
 The launcher sets the environment variables that `init_process_group` reads: RANK and WORLD_SIZE, LOCAL_RANK and
 LOCAL_WORLD_SIZE (on the machine), GROUP_RANK (of the machine), MASTER_ADDR and MASTER_PORT. If one process fails, the
-others are ended, and the launcher returns its exit code.
+launcher ends the others and returns the exit code of the failed one.
 
 For several machines, start the launcher on each of them, with ``--nnodes``, ``--node-rank``, and ``--master-addr`` and
 ``--master-port`` of the machine of rank 0.

@@ -35,7 +35,7 @@ def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = de
 
 
 def looks(limit: float) -> Iterator[None]:
-    """Yield at growing intervals until ``limit`` seconds have passed, and once more at the end."""
+    """Yield at growing intervals, for polling, until ``limit`` seconds have passed, and once more at the end."""
     deadline, pause = time.monotonic() + limit, FIRST_PAUSE
     while True:
         yield
@@ -55,7 +55,7 @@ def _bytes(value: str | bytes) -> bytes:
 class Store(ABC):
     """Base class of key-value stores that several processes share.
 
-    Values are text or bytes, and are returned as bytes. Reading a missing key waits for it.
+    Values are text or bytes, and are returned as bytes. Reading a missing key waits until another process sets it.
     """
 
     def __init__(self, timeout: timedelta | float = default_pg_timeout) -> None:
@@ -98,7 +98,7 @@ class Store(ABC):
         return found
 
     def add(self, key: str, amount: int) -> int:
-        """Add to the integer value of a key, 0 if it is missing, and return the sum."""
+        """Add ``amount`` to the integer value of a key, which is 0 if missing. Return the sum."""
         if isinstance(amount, bool) or not isinstance(amount, int):
             raise TypeError(f"amount should be an int, got {type(amount).__name__}")
         made = self._change(key, lambda old: str(int(old or 0) + amount).encode())
@@ -162,7 +162,7 @@ class Store(ABC):
 
 
 class HashStore(Store):
-    """Store of the threads of one process.
+    """Store in the memory of one process, which its threads share.
 
     >>> store = flambeau.distributed.HashStore()
     >>> store.set("answer", "42")
@@ -206,7 +206,7 @@ class FileStore(Store):
 
     Args:
         file_name: path of the file, which is created if missing. Two programs must not use the same file.
-        world_size: number of processes; the file is removed when all have destroyed their groups. -1: it is kept.
+        world_size: number of processes; the file is deleted when all have destroyed their groups. -1 keeps the file.
     """
 
     def __init__(self, file_name: str, world_size: int = -1, timeout: timedelta | float = default_pg_timeout) -> None:
@@ -218,7 +218,7 @@ class FileStore(Store):
 
     @contextlib.contextmanager
     def _values(self) -> Iterator[dict[str, bytes]]:
-        """Lock the file and yield its contents; changes are written."""
+        """Lock the file and yield its contents. Changes to the yielded dictionary are written to the file."""
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -74,12 +74,12 @@ class Work:
         return self
 
     def fills(self, outputs: Sequence[Tensor]) -> Work:
-        """Set the tensors that `result` returns, if they differ from the transport's; return this work."""
+        """Set the tensors that `result` returns, and return this work."""
         self._outputs = list(outputs)
         return self
 
     def leave(self) -> Work:
-        """Complete the work in the background, even if the program drops its reference; return this work."""
+        """Complete the work in the background, even if the program keeps no reference to it. Return this work."""
         if not self._arrived:
             self._watch(self)
             if self._part is not None:
@@ -87,11 +87,11 @@ class Work:
         return self
 
     def __del__(self) -> None:
-        if not self._arrived and not sys.is_finalizing():  # no thread waits, but messages still use it
+        if not self._arrived and not sys.is_finalizing():  # messages still use the memory, so complete the work
             self._watch(self)
 
     def progress(self) -> bool:
-        """Poll for the messages and return whether they have arrived."""
+        """Poll the operation once, and return whether it has completed or failed."""
         with self._lock:
             if not self._arrived:
                 try:
@@ -106,7 +106,7 @@ class Work:
             return self._arrived
 
     def _give_up(self, reason: str) -> None:
-        """End the work with an error. Its memory is kept, because messages of other ranks may still arrive there."""
+        """End the work with an error. Keep its memory, because messages from other ranks may still be written to it."""
         _abandoned.append(self._kept)
         text = f"{self._what} of rank {self._rank} cannot complete, because {reason}"
         self._error, self._arrived = DistBackendError(text), True

@@ -27,7 +27,7 @@ _UNEVEN = (
 
 
 class JoinHook:
-    """The actions of a process that has joined."""
+    """Base class of the actions of a process that has joined."""
 
     def main_hook(self) -> None:
         """Take part in the collectives of one iteration of the other processes."""
@@ -61,19 +61,19 @@ class Joinable(ABC):
     @property
     @abstractmethod
     def join_device(self) -> flambeau.device:
-        """The device of the tensors that count the processes that have not joined."""
+        """Device of the tensor with which processes count those that have not joined."""
 
     @property
     @abstractmethod
     def join_process_group(self) -> ProcessGroup:
-        """The group of processes."""
+        """Group of the processes."""
 
 
 class Join:
-    """A ``with`` block in which processes iterate over different numbers of inputs.
+    """Context manager within which processes may have different numbers of inputs.
 
     Args:
-        joinables: objects that communicate in each iteration, in that order, all with one group.
+        joinables: objects that communicate in each iteration, in this order, all over the same group.
         enable: if False, do nothing, because all processes have the same number of inputs.
         throw_on_early_termination: if True, raise RuntimeError in all processes when the first has no more inputs.
         kwargs: arguments for the ``join_hook`` of the joinables.

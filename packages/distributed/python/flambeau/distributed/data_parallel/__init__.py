@@ -45,7 +45,7 @@ _ONE_GROUP_ALONE = (
 
 
 class DistributedDataParallel(Module, Joinable):
-    """Module with a copy in each process of a group; gradients are averaged over the processes.
+    """Wrapper that trains copies of a module in several processes and averages their gradients.
 
     Parameters and buffers are set to those of the first process. After ``backward()``, each ``.grad`` is the mean of
     the gradients that the processes computed from their own inputs, so that the copies stay equal if their optimizers
@@ -66,8 +66,8 @@ class DistributedDataParallel(Module, Joinable):
         check_reduction: ignored.
         gradient_as_bucket_view: if True, each ``.grad`` is a view of its bucket, which saves memory and copies.
         static_graph: if True, the outputs depend on the same parameters in each iteration, and one search suffices.
-        skip_all_reduce_unused_params: if True, do not send buckets that hold only unused parameters; the unused
-            parameters must be the same in all processes.
+        skip_all_reduce_unused_params: if True, do not send buckets that have only unused parameters. These parameters
+            must be the same in all processes.
         bucket_cap_mb_list: MiB of the first buckets; the last entry applies to all further buckets.
         batched_grad_copy: ignored.
         forward_sync_buffers: like ``broadcast_buffers``, but False still copies the buffers initially.
@@ -215,7 +215,7 @@ class DistributedDataParallel(Module, Joinable):
     # Buffers, and processes with fewer inputs
 
     def _meet_joined(self) -> None:
-        """Before a forward pass, communicate with processes that have no inputs left, and synchronise the buffers."""
+        """Prepare a forward pass: match the collectives of processes without inputs, and synchronise the buffers."""
         notified = Join.notify_join_context(self)
         self.reducer.even = not self._join_config.enable
         if notified is not None and not self._divides_by_initial:
@@ -294,12 +294,12 @@ class DistributedDataParallel(Module, Joinable):
     def _set_params_and_buffers_to_ignore_for_model(
         module: Module, params_and_buffers_to_ignore: Sequence[str]
     ) -> None:
-        """Ignore parameters and buffers of a module, named as in its ``state_dict()``."""
+        """Exclude parameters and buffers from synchronisation; they are named as in ``module.state_dict()``."""
         module._ddp_params_and_buffers_to_ignore = params_and_buffers_to_ignore
 
 
 class _Shadow(JoinHook):
-    """Hook that participates in collectives for a process without inputs."""
+    """Hook that participates in the collectives of other processes when this one has no inputs left."""
 
     def __init__(self, model: DistributedDataParallel) -> None:
         self._model = model
@@ -359,15 +359,15 @@ def _places(parameters: Sequence[Tensor], device_ids: Any, output_device: Any) -
 
 
 def _caps(megabytes: float | None, one_by_one: Sequence[float] | None) -> list[int]:
-    """Return the sizes of the buckets in bytes, for `in_buckets`."""
+    """Convert ``bucket_cap_mb`` or ``bucket_cap_mb_list`` to sizes in bytes for `in_buckets`."""
     if one_by_one:
         return [int(each * MEGABYTE) for each in one_by_one]
     return [_FIRST_BUCKET, _BUCKET] if megabytes is None else [int(megabytes * MEGABYTE)]
 
 
 def _fits(annotation: Any) -> bool:
-    """Return whether an annotation is empty or names `GradBucket`."""
-    named = isinstance(annotation, str) and annotation.endswith("GradBucket")  # with postponed evaluation
+    """Return whether a hook's annotation of its bucket is missing or is `GradBucket`."""
+    named = isinstance(annotation, str) and annotation.endswith("GradBucket")  # a string if evaluation is postponed
     return named or annotation in (inspect.Parameter.empty, distributed.GradBucket)
 
 

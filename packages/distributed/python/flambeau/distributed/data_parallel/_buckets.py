@@ -1,4 +1,4 @@
-"""Buckets of gradients, so that few messages carry many gradients."""
+"""Buckets of gradients: gradients that are sent in one message."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Bucket:
         return [part.view(each.shape) for part, each in zip(parts, self.parameters, strict=True)]
 
     def shown(self) -> distributed.GradBucket:
-        """Return the bucket for a communication hook."""
+        """Return the bucket in the form that communication hooks receive."""
         return distributed.GradBucket(self.index, self.buffer, self.views, self.parameters, self.is_last)
 
     def expect(self, unused: set[Tensor]) -> None:
@@ -83,7 +83,7 @@ class Bucket:
 
 
 def in_buckets(parameters: Sequence[Tensor], caps: Sequence[int]) -> list[Bucket]:
-    """Assign parameters to buckets of one dtype and device in reverse order, in which their gradients arrive.
+    """Assign parameters to buckets of one dtype and device, in reverse order, because gradients arrive in that order.
 
     Args:
         parameters: parameters in order of use.

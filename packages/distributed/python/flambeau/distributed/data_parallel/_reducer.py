@@ -85,7 +85,7 @@ class Reducer:
         )
 
     def prepare(self, outputs: Iterable[Tensor]) -> None:
-        """Prepare for a backward pass from the given outputs."""
+        """Prepare for a backward pass that starts from the given outputs."""
         if (self.find_unused or self.static) and not (self.static and self._unused is not None):
             self._unused = self.names.keys() - reached(outputs)
         for bucket in self.buckets:
@@ -134,7 +134,7 @@ class Reducer:
         self._send(bucket)
 
     def _in_place(self, bucket: Bucket) -> list[Tensor]:
-        """Return the bucket's gradients if they are averaged in place, else an empty list. The same in all ranks."""
+        """Return the bucket's gradients if they are averaged in place, else an empty list. All ranks decide alike."""
         first = bucket.parameters[0]
         floats = first.device.type == "cpu" and first.dtype in (flambeau.float32, flambeau.float64)
         if not (self._may_skip_buffers and self.even and self.comm_hook is None and floats):
@@ -177,7 +177,7 @@ class Reducer:
 
     @flambeau.no_grad()
     def match(self) -> None:
-        """Take part in a backward pass of other processes with gradients of zero, and set the averages."""
+        """Contribute zeros to the averages of a backward pass in other processes, and set the averaged gradients."""
         known = self._unused
         if (self.find_unused or self.static) and not (known is not None and (self.static or self.skip_unused)):
             self._unused = set(self.names)

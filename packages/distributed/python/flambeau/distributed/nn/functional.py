@@ -35,7 +35,7 @@ def _linear(call: str, op: ReduceOp) -> ReduceOp:
 
 
 def _root(group: Any, rank: int) -> tuple[bool, int]:
-    """Return True if ``rank`` is the global rank of this process, and the size of the group."""
+    """Return a bool, True if ``rank`` is the global rank of this process, and the size of the group."""
     found = member(group)
     if found is None:
         raise ValueError("Invalid process group specified: this process does not belong to it")
@@ -132,7 +132,7 @@ class _AllGather(Function):
 def reduce_scatter(
     output: Tensor, input_list: Sequence[Tensor], op: ReduceOp = ReduceOp.SUM, group: Any = None
 ) -> Tensor:
-    """Return the sum or mean over all processes of the list entries for this process.
+    """Return the sum or mean, over all processes, of the entries ``input_list[rank]``, where ``rank`` is this process.
 
     Args:
         output: tensor with the size and dtype of the result.
@@ -173,7 +173,7 @@ class _Gather(Function):
 
 
 def scatter(tensors: Sequence[Tensor], src: int = 0, group: Any = None) -> Tensor:
-    """Return the entry for this process of the list of rank ``src``; the other lists specify size and dtype."""
+    """Return this process's entry in the list of rank ``src``. Other ranks pass lists of the same size and dtype."""
     return _Scatter.apply(src, group, *tensors)  # type: ignore[no-any-return]
 
 
@@ -194,10 +194,10 @@ class _Scatter(Function):
 def all_to_all(
     output_tensor_list: Sequence[Tensor], input_tensor_list: Sequence[Tensor], group: Any = None
 ) -> tuple[Tensor, ...]:
-    """Return, for each process, the entry of its list that is for this process.
+    """Send ``input_tensor_list[i]`` to process ``i``, and return the tensors that the processes send to this one.
 
     Args:
-        output_tensor_list: one tensor for each process, with the size of the result from it.
+        output_tensor_list: one tensor for each process, with the size of the tensor that it sends.
         input_tensor_list: one tensor for each process.
     """
     sizes = [tuple(each.shape) for each in output_tensor_list]
@@ -224,7 +224,7 @@ def all_to_all_single(
     input_split_sizes: Sequence[int] | None = None,
     group: Any = None,
 ) -> Tensor:
-    """Return the concatenated rows that each process has for this process.
+    """Send rows of ``input`` to each process, and return the concatenated rows that this process receives.
 
     Args:
         output: tensor with the size and dtype of the result.

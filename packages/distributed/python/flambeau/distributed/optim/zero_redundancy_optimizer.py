@@ -96,7 +96,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
             _give_options(self.optim.param_groups, self.param_groups)
 
     def _in_one_piece(self, parameters: list[Tensor]) -> list[Tensor]:
-        """Make parameters views of one tensor per device, and return these tensors."""
+        """Store the parameters in one buffer per device, replace them by views, and return the buffers."""
         whole = []
         for device in dict.fromkeys(each.device for each in parameters):
             alike = [each for each in parameters if each.device == device]
@@ -132,7 +132,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         return loss
 
     def join_hook(self, **kwargs: Any) -> JoinHook:
-        """Return the hook that steps in place of a process without inputs."""
+        """Return the hook that calls `step` while other processes still have inputs."""
         return _Stepping(self)
 
     @property

@@ -29,7 +29,7 @@ _NONE = (
 
 
 class DTensor(Tensor):
-    """A distributed tensor, which flambeau does not have: a class for ``isinstance`` alone."""
+    """Class of distributed tensors in PyTorch, for ``isinstance`` checks only. flambeau does not support them."""
 
     def __new__(cls, *_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError(_NONE)

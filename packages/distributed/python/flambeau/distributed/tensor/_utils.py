@@ -1,4 +1,4 @@
-"""The shard of a distributed tensor that a process holds."""
+"""Shape and offset of the shard of a distributed tensor that a process holds."""
 
 from __future__ import annotations
 

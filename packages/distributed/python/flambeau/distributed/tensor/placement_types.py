@@ -19,13 +19,13 @@ class Placement:
         return isinstance(self, Replicate)
 
     def is_partial(self, reduce_op: str | None = None) -> bool:
-        """Return whether the tensor is the reduction of those of the processes, by ``reduce_op`` or any operation."""
+        """Return whether processes hold partial results of a reduction: by ``reduce_op``, or by any if it is None."""
         return isinstance(self, Partial) and reduce_op in (None, self.reduce_op)
 
 
 @dataclass(frozen=True)
 class Shard(Placement):
-    """Shards along a dimension, all with the same number of rows except the last ones.
+    """Placement that shards a tensor along a dimension. All shards have the same size except the last ones.
 
     >>> from flambeau.distributed.tensor import Shard
     >>> [Shard.local_shard_size_and_offset(5, 4, rank) for rank in range(4)]
@@ -36,7 +36,7 @@ class Shard(Placement):
 
     @staticmethod
     def local_shard_size_and_offset(curr_local_size: int, num_chunks: int, rank: int) -> tuple[int, int]:
-        """Return how many of ``curr_local_size`` rows a process holds, and the index of the first."""
+        """Return the number of rows in the shard of ``rank``, and the index of its first row."""
         most = -(-curr_local_size // num_chunks)
         offset = min(most * rank, curr_local_size)
         return min(most, curr_local_size - offset), offset
@@ -44,18 +44,18 @@ class Shard(Placement):
 
 @dataclass(frozen=True)
 class Replicate(Placement):
-    """The whole tensor on every process."""
+    """Placement that stores the whole tensor in every process."""
 
 
 @dataclass(frozen=True)
 class Partial(Placement):
-    """Tensors of the full shape, whose reduction by ``reduce_op`` is the tensor."""
+    """Placement with a partial result in each process; reducing these by ``reduce_op`` gives the tensor."""
 
     reduce_op: str = "sum"
 
 
 @dataclass(frozen=True)
 class _StridedShard(Shard):
-    """Shards of each of ``split_factor`` blocks along a dimension."""
+    """Placement that splits a dimension into ``split_factor`` blocks and shards each block."""
 
     split_factor: int = 1

@@ -14,7 +14,7 @@ __all__ = ["DDPCommHookType", "register_ddp_comm_hook"]
 
 
 class DDPCommHookType(enum.Enum):
-    """The hooks that `register_ddp_comm_hook` knows by name."""
+    """Hooks that `register_ddp_comm_hook` can register."""
 
     ALLREDUCE = "allreduce"
     FP16_COMPRESS = "fp16"

@@ -23,13 +23,13 @@ class PowerSGDState:
     Args:
         process_group: group whose gradients are averaged; None for all processes.
         matrix_approximation_rank: number of columns of the factors.
-        start_powerSGD_iter: number of first iterations that do not compress gradients; above 1 with
+        start_powerSGD_iter: number of iterations before compression begins; must be above 1 with
             ``use_error_feedback`` or ``warm_start``.
         min_compression_rate: gradients that shrink by less than this factor are not compressed.
         use_error_feedback: if True, add the compression error to the gradients of the next iteration.
         warm_start: if True, start with the factors of the last iteration.
-        orthogonalization_epsilon: added to the norms of columns, for gradients of zeros.
-        random_seed: seed of the first factors.
+        orthogonalization_epsilon: added to the norms of columns, to prevent division by zero.
+        random_seed: seed of the initial factors.
         compression_stats_logging_frequency, batch_tensors_with_same_shape: have no effect.
     Raises: ValueError if ``start_powerSGD_iter`` is too small.
     """
@@ -94,11 +94,12 @@ class PowerSGDState:
 
 
 def powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future[Tensor]:
-    """Average gradients; those of matrices are approximated by factors from one step of power iteration.
+    """Average gradients. Those of matrices are compressed to low-rank factors by one step of power iteration.
 
-    Each process sends ``M Q``. Orthonormalising the columns of the sum gives ``P``. Each process then sends ``M^T P``,
-    and the mean of these is the next ``Q``. ``P Q^T`` is the mean of the ``M`` if its rank is low enough. Vectors and
-    small matrices are not compressed.
+    For a gradient matrix ``M`` and the factor ``Q`` of the last iteration, each process sends ``M Q``. Orthonormalising
+    the columns of the sum gives ``P``. Each process then sends ``M^T P``, and the mean of these is the next ``Q``. The
+    mean gradient is approximated by ``P Q^T``, exactly if its rank is low enough. Vectors and small matrices are not
+    compressed.
 
     Args:
         state: state of one model.
