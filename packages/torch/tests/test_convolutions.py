@@ -1,4 +1,4 @@
-"""``torch._C`` names the kernel that PyTorch without MKLDNN selects for a convolution."""
+"""Test that ``torch._C`` returns the kernel that PyTorch without MKLDNN selects for a convolution."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""C++ extensions that were written for PyTorch compile against flambeau: ``torch.utils.cpp_extension``."""
+"""Test ``torch.utils.cpp_extension``: C++ extensions that were written for PyTorch compile against flambeau."""
 
 import os
 import shutil
@@ -16,14 +16,14 @@ from flambeau.torch import cpp_extension
 HERE = Path(__file__).parent
 pytestmark = [
     pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler"),
-    # Extensions that do not declare that they need no GIL enable it.
+    # On free-threaded Python, importing an extension that does not declare its support enables the GIL and warns.
     pytest.mark.filterwarnings("ignore:The global interpreter lock:RuntimeWarning"),
 ]
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """Return the folder of this run of the tests, which all its processes share."""
+    """Return a temporary folder that all processes of this test run share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
@@ -142,7 +142,7 @@ def test_errors_of_operators_cross_the_extension(values):
         values.arithmetic(fb.ones(3, 2), fb.ones(4, 2))
 
 
-# A module that needs no header but Python's, which compiles at once.
+# A module that includes only Python's header, so that it compiles quickly.
 ANSWER = """
 #include <Python.h>
 static PyObject* answer(PyObject*, PyObject*) { return PyLong_FromLong(42); }

@@ -1,4 +1,4 @@
-"""Operators in C++ that libraries register with TORCH_LIBRARY, and torch::autograd::Function in C++."""
+"""Test C++ operators that libraries register with TORCH_LIBRARY, and torch::autograd::Function."""
 
 import os
 import shutil
@@ -18,13 +18,13 @@ SOURCE = Path(__file__).parent / "cpp" / "operators.cpp"
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """Build the library in a folder that all processes of this run share, and return its path."""
+    """Build the library in a folder that all processes of this test run share, and return its path."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "operators"
     folder.mkdir(exist_ok=True)
     flags = ["-O0"]
-    if not sysconfig.get_config_var("Py_GIL_DISABLED"):  # whose headers have no stable interface
-        flags.append("-DPy_LIMITED_API=0x03090000")  # as many setup.py files do: the stable interface suffices
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):  # free-threaded Python has no limited API
+        flags.append("-DPy_LIMITED_API=0x03090000")  # many libraries compile with this flag
     cpp_extension.load("operators", str(SOURCE), flags, build_directory=str(folder), is_python_module=False)
     return folder / "operators.so"
 

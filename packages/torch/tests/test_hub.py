@@ -1,4 +1,4 @@
-"""Repositories of programs for PyTorch, loaded by ``flambeau.hub``."""
+"""Test that ``flambeau.hub`` loads repositories that were written for PyTorch."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Under the alias everything has PyTorch's name, and every name of PyTorch can be imported."""
+"""Test that objects have PyTorch's names under the alias ``torch``, and that every name of PyTorch can be imported."""
 
 import pickle
 import subprocess
@@ -12,7 +12,7 @@ from flambeau.torch import _absent, _interface, _places
 
 
 def run(program):
-    """Return what a program prints in which flambeau stands for PyTorch."""
+    """Run a program in which ``torch`` is flambeau, and return its output."""
     code = "import flambeau.torch\nflambeau.torch.install()\nimport torch\n" + textwrap.dedent(program)
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -110,7 +110,7 @@ def test_every_module_of_pytorch_can_be_imported():
             except ImportError as error:
                 print(name, error)
     """)
-    lacking = {"flambeau.distributed", "flambeau.nn", "flambeau.data"}  # a package alone lacks the modules of others
+    lacking = {"flambeau.distributed", "flambeau.nn", "flambeau.data"}  # packages that may not be installed
     assert not [line for line in printed.splitlines() if not any(name in line for name in lacking)]
 
 
@@ -211,7 +211,7 @@ def test_dtypes_without_tensors_are_names():
 
 
 def test_modules_contain_torch_as_those_of_pytorch_do():
-    pytest.importorskip("flambeau.nn")  # which needs autograd, too
+    pytest.importorskip("flambeau.nn")  # its presence implies that of autograd
     run("""
         import torch.nn.functional as F
         assert torch.autograd.torch is F.torch is torch
@@ -222,7 +222,7 @@ def test_shared_memory_of_elements_is_found_as_in_pytorch():
     run("""
         def overlap(*layout):
             return torch._debug_has_internal_overlap(torch.empty(40).as_strided(*layout))
-        # The numbers are those of PyTorch 2.13.
+        # The expected values were computed by PyTorch 2.13.
         assert overlap((3, 3), (3, 1)) == overlap((3, 3), (1, 3)) == overlap((2, 1, 5), (1, 0, 2)) == 0
         assert overlap((0, 3), (0, 1)) == overlap((0, 2), (3, 5)) == 0
         assert overlap((4, 3), (0, 1)) == 1 and overlap((4, 3), (0, 7)) == 1

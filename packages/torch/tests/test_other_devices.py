@@ -1,4 +1,4 @@
-"""Modules of devices that flambeau does not have."""
+"""Test the modules of devices that flambeau does not support."""
 
 import pytest
 

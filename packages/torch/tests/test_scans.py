@@ -1,4 +1,4 @@
-"""``torch._higher_order_ops.associative_scan``."""
+"""Test ``torch._higher_order_ops.associative_scan``."""
 
 import pytest
 

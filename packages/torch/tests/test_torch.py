@@ -1,4 +1,4 @@
-"""Programs that import torch get flambeau: ``python -m flambeau.torch`` and ``flambeau.torch.install``."""
+"""Test that programs that import torch get flambeau, by ``python -m flambeau.torch`` or ``flambeau.torch.install``."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from flambeau.torch import _flattening, _places, version
 
 @pytest.fixture
 def run(tmp_path):
-    """Run a program with ``python -m flambeau.torch``; gives what it printed, both streams together."""
+    """Return a function that runs a program with ``python -m flambeau.torch`` and returns its stdout and stderr."""
 
     def run(program, *arguments, options=(), status=0):
         path = tmp_path / "program.py"
@@ -195,7 +195,7 @@ def test_install_and_uninstall(run):
 
 
 def test_seeds_give_the_random_numbers_of_pytorch(run):
-    # Values of PyTorch 2.13.0 after torch.manual_seed(0).
+    # The expected values were computed by PyTorch 2.13.0 after torch.manual_seed(0).
     run("""
         import torch
         torch.manual_seed(0)

@@ -20,7 +20,7 @@ def manual_seed(seed: int) -> None:
 
 
 def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
-    """Raise RuntimeError: the backend does not exist."""
+    """Raise RuntimeError, because flambeau does not support Apple GPUs."""
     raise RuntimeError("flambeau has no MPS backend.")
 
 

@@ -81,7 +81,7 @@ class AbsentError(NotImplementedError, AttributeError):
 
 
 def refuse(path: str) -> NoReturn:
-    """Record the use of a name that flambeau lacks, and raise NotImplementedError."""
+    """Record that the program used a name that flambeau lacks, and raise NotImplementedError."""
     _missing.remember(None, *path.rpartition(".")[::2])
     raise AbsentError(f"{path}: {_sentence(path)}")
 
@@ -140,7 +140,7 @@ DECORATORS = {"functional_datapipe"}
 
 
 def _unchanged(*_: Any, **__: Any) -> Callable[[Class], Class]:
-    """Return a decorator that returns the class."""
+    """Return a decorator that returns the decorated class unchanged."""
     return lambda decorated: decorated
 
 
@@ -164,7 +164,7 @@ def stand_in(path: str, entry: Entry) -> Any:
 
 def is_absent(value: Any) -> bool:
     """Return True if a value is a stand-in for an absent name."""
-    # The docstrings of the stand-ins in flambeau.distributed.
+    # Stand-ins in flambeau.distributed are recognised by these docstrings.
     refused = "Raise NotImplementedError.", "Raises NotImplementedError."
     return isinstance(value, (AbsentClass, Absent)) or getattr(value, "__doc__", None) in refused
 
@@ -177,9 +177,9 @@ class AbsentModule(ModuleType):
         self.__path__: list[str] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function of the same name, such as ``torch.autograd.gradcheck``.
+        """Call the function in this module that has the module's name, such as ``torch.autograd.gradcheck``.
 
-        In PyTorch, the parent module has this function. The import of this module has replaced it there.
+        In PyTorch, ``torch.autograd.gradcheck`` is the function. Here, the import of the module replaces it.
         """
         function = vars(self).get(self.__name__.rpartition(".")[2])
         if function is None:
@@ -188,11 +188,14 @@ class AbsentModule(ModuleType):
 
 
 class SettingsModule(AbsentModule):
-    """Module of settings for absent features. Programs can set them without effect."""
+    """Stand-in for a module of settings. Programs can set any attribute, without effect."""
 
     @contextlib.contextmanager
     def patch(self, changes: dict[str, Any] | str | None = None, value: Any = None, **settings: Any) -> Iterator[None]:
-        """Change settings in a context or a decorated function: a dict, a name and its value, or keywords."""
+        """Change settings within a context or a decorated function.
+
+        The settings are a dict, a name and its value, or keyword arguments.
+        """
         if isinstance(changes, str):
             changes = {changes: value}
         before = dict(vars(self))

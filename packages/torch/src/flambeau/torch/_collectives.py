@@ -10,7 +10,7 @@ __all__ = ["all_to_all_single_autograd", "wait_tensor"]
 
 
 def wait_tensor(tensor: Tensor) -> Tensor:
-    """Return ``tensor`` unchanged, because results of collectives are already complete."""
+    """Return ``tensor`` unchanged, because the collectives of this module wait for their results."""
     return tensor
 
 
@@ -21,7 +21,7 @@ def all_to_all_single_autograd(
     group: Any,
     tag: str = "",
 ) -> Tensor:
-    """Exchange rows between the processes of a group, with gradients."""
+    """Exchange rows between the processes of a group. Like ``all_to_all_single``, but differentiable."""
     differentiable = importlib.import_module("flambeau.distributed.nn.functional")  # requires flambeau-nn
     rows = self.shape[0] if output_split_sizes is None else sum(output_split_sizes)
     output = self.new_empty((rows, *self.shape[1:]))

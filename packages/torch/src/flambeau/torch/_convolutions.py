@@ -36,7 +36,7 @@ def _select_conv_backend(
 ) -> _ConvBackend:
     """Return the kernel for the arguments of ``torch.ops.aten.convolution``.
 
-    Raises: RuntimeError if the input is empty but has samples and channels.
+    Raises: RuntimeError if the input is empty although its batch size and number of channels are not zero.
     """
     if weight.ndim < 3:
         raise RuntimeError("weight should have at least three dimensions")
@@ -60,7 +60,7 @@ def _select_conv_backend(
 
 
 def _conv_determine_backend_memory_format(input: Tensor, weight: Tensor, backend: _ConvBackend) -> memory_format:
-    """Return the memory format in which a kernel computes."""
+    """Return the memory format in which the kernel ``backend`` computes."""
     if backend in (_ConvBackend.Cudnn, _ConvBackend.CudnnTranspose):
         takes_channels_last = flambeau.float64 not in (input.dtype, weight.dtype)
     else:
@@ -73,7 +73,7 @@ def _conv_determine_backend_memory_format(input: Tensor, weight: Tensor, backend
 
 
 def _is_channels_last(tensor: Tensor) -> bool:
-    """Return True if the strides are unambiguously those of a channels-last format."""
+    """Return True if the strides are those of a channels-last format and of no other format."""
     sizes, strides = tensor.shape, tensor.stride()
     order = (1, *range(tensor.ndim - 1, 1, -1), 0)
     least = 0

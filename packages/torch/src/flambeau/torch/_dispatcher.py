@@ -72,9 +72,9 @@ def _dispatch_has_kernel(name: str) -> bool:
 
 
 def _dispatch_has_kernel_for_dispatch_key(name: str, key: Any) -> bool:
-    """Return True if an operator has a kernel for a key.
+    """Return True if an operator has a kernel for a dispatch key.
 
-    For flambeau's operators, only composite ones are distinguished.
+    For flambeau's own operators, the result depends only on whether the operator is composite.
     """
     found = _overload(name)
     key = str(key).rpartition(".")[2]
@@ -95,13 +95,13 @@ def _dispatch_isTensorSubclassLike(tensor: Any) -> bool:
 
 
 def _dispatch_find_schema_or_throw(name: str, overload: str) -> FunctionSchema:
-    """Return the schema of an overload."""
+    """Return the schema of the overload ``overload`` of the operator ``name``."""
     schema: FunctionSchema = _overload(f"{name}.{overload}" if overload else name)._schema
     return schema
 
 
 def _jit_get_schemas_for_operator(name: str) -> list[FunctionSchema]:
-    """Return the schemas of an operator."""
+    """Return the schemas of all overloads of an operator."""
     namespace, _, operator = name.partition("::")
     packet = getattr(getattr(_ops, namespace), operator, None)
     return [] if packet is None else [getattr(packet, overload)._schema for overload in packet.overloads()]
@@ -120,12 +120,12 @@ def _len_torch_dispatch_stack() -> int:
 
 
 def _get_dispatch_stack_at(position: int) -> Any:
-    """Return a mode of this thread, counted from the outermost."""
+    """Return a mode with ``__torch_dispatch__`` of this thread; position 0 is the outermost."""
     return _core._dispatch_modes()[position]
 
 
 def _push_on_torch_dispatch_stack(mode: Any) -> None:
-    """Enter a mode."""
+    """Enter a mode with ``__torch_dispatch__``."""
     _core._push_dispatch_mode(mode)
 
 

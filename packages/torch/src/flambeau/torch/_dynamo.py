@@ -39,11 +39,11 @@ __all__ = [
 
 @disable(reason="graph_break() was called")
 def graph_break(msg: str = "") -> None:
-    """Divide the program of a compiled function here."""
+    """Split the compiled program at this point: what precedes and follows is compiled separately."""
 
 
 def mark_dynamic(t: Tensor, index: Any, **options: Any) -> None:
-    """Check ``index``, without other effect: programs support all sizes unless compiled with ``dynamic=False``."""
+    """Check that ``index`` is valid. No other effect: programs support all sizes unless ``dynamic=False``."""
     for dim in (index,) if isinstance(index, int) else index:
         t.size(dim)
 

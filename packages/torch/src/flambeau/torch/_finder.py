@@ -27,7 +27,7 @@ PATH = str(Path(__file__).parent / "_path")
 
 _EVERY = metadata.DistributionFinder.Context()
 
-# Modules that resolve missing names, and their former __getattr__.
+# Modules that resolve missing names as PyTorch's modules do, with their original __getattr__.
 _answering: dict[ModuleType, Callable[[str], Any] | None] = {}
 
 
@@ -40,7 +40,12 @@ def _exists(name: str) -> bool:
 
 
 def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, name: str) -> Any:
-    """Return an attribute of ``module`` that is not among its variables; ``path`` is the module's name in PyTorch."""
+    """Look up a name that is not in ``vars(module)``.
+
+    Args:
+        path: name of the module in PyTorch.
+        ask: original ``__getattr__`` of the module, or None.
+    """
     if name.startswith("__") and not _interface.has_module(f"{path}.{name}"):  # __config__ and __future__ are modules
         raise AttributeError(f"module {path!r} has no attribute {name!r}", name=name)
     if ask is not None and not is_moved(f"{path}.{name}"):
@@ -78,7 +83,7 @@ def _own(module: ModuleType, name: str) -> Any:
 
 
 def _found_elsewhere(path: str, name: str) -> Any:
-    """Return a name of PyTorch from another module of flambeau, or a stand-in."""
+    """Return the object for a name of PyTorch that another module of flambeau has, or a stand-in."""
     above = path.rpartition(".")[0]  # some of PyTorch's files are packages in flambeau
     known = _interface.names_of(above).get(name)
     packages = (above,) if known is None or known.home == path else ()  # excludes other functions of the same name
@@ -90,7 +95,7 @@ def _found_elsewhere(path: str, name: str) -> Any:
 
 
 def _answer(module: ModuleType, path: str) -> None:
-    """Let a module and its submodules resolve missing names as PyTorch's module ``path``."""
+    """Make a module and its submodules resolve missing names as PyTorch's module ``path`` does."""
     if module in _answering:
         return
     ask = _answering[module] = vars(module).get("__getattr__")
@@ -115,7 +120,7 @@ def _answer_below(value: Any, path: str) -> None:
 
 
 def _facade(name: str, version: str) -> ModuleType:
-    """Create the module ``torch`` or ``torchvision``, with the names of flambeau's package and another version."""
+    """Create the module ``torch`` or ``torchvision`` with the names of flambeau's package and its own version."""
     package = importlib.import_module(ROOTS[name])
     module = ModuleType(name, package.__doc__)
     variables = vars(module)

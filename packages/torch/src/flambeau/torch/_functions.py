@@ -1,6 +1,6 @@
 """Names in ``torch`` that libraries use but flambeau does not define.
 
-These are private functions, and dtypes and layouts without tensors.
+These are private functions, and dtypes and layouts that no tensor can have.
 """
 
 from typing import Any, NoReturn
@@ -53,7 +53,7 @@ has_spectral = True  # Fourier transforms are available
 
 
 class AbsentDtype(SmallFloat):
-    """Dtype without tensors. Programs compare it with other dtypes and use it as a dictionary key."""
+    """Dtype that no tensor can have. Programs can compare it and use it as a dictionary key."""
 
     is_floating_point = False
     _unsupported = "is a name only, no tensor can have this dtype"
@@ -65,7 +65,7 @@ class AbsentDtype(SmallFloat):
 
 
 class AbsentLayout:
-    """Layout without tensors. Programs compare it with other layouts and use it as a dictionary key."""
+    """Layout that no tensor can have. Programs can compare it and use it as a dictionary key."""
 
     _unsupported = "is a name only, no tensor can have this layout"  # raised by bindings
 
@@ -88,7 +88,7 @@ class _Classes:
     """Namespace of classes from C++ libraries for PyTorch, which flambeau cannot load."""
 
     def load_library(self, path: str) -> NoReturn:
-        """Raise OSError."""
+        """Raise OSError, because flambeau cannot load such libraries."""
         raise OSError(f"{path}: flambeau cannot load classes that are built for PyTorch")
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -112,7 +112,7 @@ def __getattr__(name: str) -> Any:
 
 
 def set_vital(vital: str, attr: str, value: str) -> bool:
-    """Return False: flambeau keeps no record of its use."""
+    """Return False without effect: flambeau does not record usage statistics."""
     return False
 
 

@@ -74,7 +74,9 @@ def make_functional(model: nn.Module, disable_autograd_tracking: bool = False) -
 def combine_state_for_ensemble(
     models: Sequence[nn.Module],
 ) -> tuple[FunctionalModuleWithBuffers, Values, Values]:
-    """Return a function for `vmap` over several models of one class, and their parameters and buffers, each stacked.
+    """Stack the parameters and the buffers of several models of one class, to evaluate all models with `vmap`.
+
+    Returns: a function of parameters, buffers and inputs; the stacked parameters; the stacked buffers.
 
     >>> import flambeau as fb
     >>> fmodel, params, buffers = combine_state_for_ensemble([fb.nn.Linear(2, 3) for _ in range(4)])

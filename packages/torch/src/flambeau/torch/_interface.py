@@ -62,7 +62,7 @@ def names_of(module: str) -> dict[str, Entry]:
 
 @functools.cache
 def _publishers() -> dict[tuple[str, str], list[str]]:
-    """Return the modules that re-export a name, by the pair of defining module and name."""
+    """Return a dictionary from pairs of defining module and name to the modules that re-export the name."""
     found = defaultdict(list)
     for module in _lines():
         for name, entry in names_of(module).items():

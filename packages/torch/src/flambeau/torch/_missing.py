@@ -83,7 +83,7 @@ def _asker() -> FrameType | None:
 
 
 def remember(owner: Any, path: str, name: str, place: str | None = None) -> Missing:
-    """Record that the program used the missing name ``path.name``, at ``place`` or by default at its current line."""
+    """Record that the program used the missing name ``path.name`` at ``place``: a file and line, by default here."""
     full = f"{path}.{name}"
     if full not in _found:
         if place is None:
@@ -94,7 +94,7 @@ def remember(owner: Any, path: str, name: str, place: str | None = None) -> Miss
 
 
 def is_from_import() -> bool:
-    """Return True if the program runs ``from module import name``, and not an attribute access."""
+    """Return True if ``from module import name`` looks up the name, False for an attribute access."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
         frame = frame.f_back

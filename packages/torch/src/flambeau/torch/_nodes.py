@@ -11,7 +11,7 @@ AccumulateGrad = _engine.node_class("AccumulateGrad")
 
 
 class _Error(Function):
-    """Identity whose derivative raises an error."""
+    """Identity whose backward pass raises an error."""
 
     @staticmethod
     def forward(ctx: Any, message: str, *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -24,7 +24,7 @@ class _Error(Function):
 
 
 class _Undefined(Function):
-    """Identity without a gradient."""
+    """Identity whose backward pass returns no gradient."""
 
     @staticmethod
     def forward(ctx: Any, *tensors: Tensor) -> tuple[Tensor, ...]:

@@ -1,6 +1,7 @@
-"""Support of module registries by optree, a library that recognises containers by their exact class.
+"""Registration of flambeau's class of module registries with the library optree.
 
-In PyTorch, the registries of a module (``_parameters``, ...) are dictionaries; in flambeau, a subclass of dict.
+The registries of a module (``_parameters``, ...) are plain dictionaries in PyTorch and a subclass of dict in flambeau.
+optree recognises containers by their exact class only.
 """
 
 import importlib.abc
@@ -14,7 +15,7 @@ NAME = "optree"
 
 
 def spec_of(path: Sequence[str] | None) -> ModuleSpec | None:
-    """Return the import spec of the installed optree, with a loader that registers the class after the import."""
+    """Return the import spec of the installed optree, with a loader that calls `register` after the import."""
     spec = PathFinder.find_spec(NAME, path)
     if spec is not None and spec.loader is not None:
         spec.loader = _Loader(spec.loader)
@@ -22,7 +23,7 @@ def spec_of(path: Sequence[str] | None) -> ModuleSpec | None:
 
 
 def register() -> None:
-    """Register the class with optree if optree is imported."""
+    """Register the class of module registries with optree, if optree is imported."""
     library: Any = sys.modules.get(NAME)
     if library is None:
         return
@@ -43,7 +44,7 @@ def _unflatten(names: tuple[str, ...], values: Iterable[Any]) -> dict[str, Any]:
 
 
 class _Loader(importlib.abc.Loader):
-    """Loader that registers the class after the import of optree."""
+    """Loader that calls `register` after the import of optree."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader

@@ -84,12 +84,12 @@ WALKED = {"torch.distributions", "torch.optim", "torch.optim.lr_scheduler"}
 
 
 def is_moved(name: str) -> bool:
-    """Return True if the name of flambeau's module for ``name`` does not follow from that of the parent module."""
+    """Return True if ``name`` is in the table of relocated modules: its place does not follow from its parent's."""
     return name in _MOVED
 
 
 def is_second_name(name: str) -> bool:
-    """Return True if ``name`` is an alias: its flambeau module has another PyTorch module as its primary name."""
+    """Return True if ``name`` is a secondary alias of a flambeau module that also has another name in PyTorch."""
     if name not in _MOVED or not _interface.has_module(name):
         return False
     first = f"torch{_MOVED[name].removeprefix('flambeau')}"
@@ -99,7 +99,7 @@ def is_second_name(name: str) -> bool:
 
 
 def is_only_moved(name: str) -> bool:
-    """Return True if ``name`` is not a module of PyTorch, but flambeau's module at that place has another name there.
+    """Return True if flambeau has a module at this place, but PyTorch has it only under another name.
 
     >>> is_only_moved("torch.data"), is_only_moved("torch.nn")
     (True, False)

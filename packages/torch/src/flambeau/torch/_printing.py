@@ -10,7 +10,7 @@ __all__ = ["PRINT_OPTS", "_add_suffixes", "_tensor_str", "printoptions"]
 
 
 class _Current:
-    """View of the current print options."""
+    """Object with the current print options as attributes."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(_formatting._options, name)

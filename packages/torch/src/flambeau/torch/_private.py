@@ -65,7 +65,7 @@ def _get_default_device() -> str:
 
 
 def _get_privateuse1_backend_name() -> str:
-    """Return the name of custom device types."""
+    """Return the default name that PyTorch gives to custom device types."""
     return "privateuseone"
 
 

@@ -27,7 +27,7 @@ _PICKLED: dict[type, Callable[[Any], tuple[Any, ...]]] = {
 
 
 def start() -> None:
-    """Make reprs of the core's objects begin with ``torch``, while pickles keep flambeau's names."""
+    """Make reprs of dtypes, devices and similar objects begin with ``torch``. Pickles keep flambeau's names."""
     _core._set_library_name("torch")
     for kind, reduce in _PICKLED.items():
         copyreg.pickle(kind, reduce)
@@ -36,7 +36,7 @@ def start() -> None:
 
 
 def rename_module(module: ModuleType, path: str) -> None:
-    """Give a module PyTorch's name, and those of its names that PyTorch has, too. Relative imports still work."""
+    """Rename a module, and its classes and functions, as in PyTorch. Relative imports within it still work."""
     if module.__name__.partition(".")[0] == "flambeau" and module.__name__ != "flambeau":
         _modules[module] = module.__name__
         module.__name__ = path

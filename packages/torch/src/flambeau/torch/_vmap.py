@@ -21,7 +21,7 @@ _PARTS = {
 
 
 def vmap(func: Callable[..., Any], in_dims: Any = 0, out_dims: Any = 0) -> Callable[..., Any]:
-    """Return ``flambeau.func.vmap`` of a function."""
+    """Vectorise a function like ``flambeau.func.vmap``."""
     mapped: Callable[..., Any] = flambeau.func.vmap(func, in_dims, out_dims)
     return mapped
 

@@ -16,7 +16,7 @@ import flambeau
 from flambeau.torch.cpp_extension import _toolchain
 from flambeau.torch.cpp_extension._compilation import CompilationError, Step, run_outdated
 
-# By extension: number of the last version that this process has built, and a hash of its sources and flags.
+# Maps an extension's name to the number of the version that this process last built and a hash of its inputs.
 _versions: dict[str, tuple[int, str]] = {}
 
 

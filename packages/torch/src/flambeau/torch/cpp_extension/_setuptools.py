@@ -42,7 +42,7 @@ def SyclExtension(name: str, sources: Sequence[str], *args: Any, **kwargs: Any) 
 
 
 class BuildExtension(build_ext):  # type: ignore[misc]
-    """The command ``build_ext`` for extensions that :func:`CppExtension` made.
+    """Command ``build_ext`` of setuptools for extensions that :func:`CppExtension` returns.
 
     By default, only changed sources are compiled, in parallel and without ninja. With the option ``use_ninja=False``
     all sources are compiled one after the other. With ``no_python_abi_suffix=True``, file names of libraries do not
@@ -116,5 +116,5 @@ class BuildExtension(build_ext):  # type: ignore[misc]
         return path
 
     def get_export_symbols(self, ext: setuptools.Extension) -> Any:
-        """Return only the symbols that the extension lists for export."""
+        """Return the symbols that the extension lists for export, without its init function."""
         return ext.export_symbols
