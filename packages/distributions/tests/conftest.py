@@ -1,4 +1,4 @@
-"""Modules that tests share are found next to them."""
+"""Make the modules in this folder importable, because several tests share them."""
 
 import sys
 from pathlib import Path

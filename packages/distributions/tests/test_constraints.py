@@ -1,4 +1,4 @@
-"""Constraints: a value inside and one outside of each; what they say about themselves."""
+"""Test each constraint with a value inside and one outside, its attributes and its repr."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from flambeau.distributions import Normal, constraints
 
 EYE = [[1.0, 0.0], [0.0, 1.0]]
 NAN = fb.nan
-# constraint: inside, outside, discrete, dimensions of an event, repr
+# constraint, value inside, value outside, is_discrete, event_dim, repr
 CASES = [
     (constraints.boolean, 1.0, 0.5, True, 0, "Boolean()"),
     (constraints.one_hot, [0.0, 1.0], [1.0, 1.0], True, 1, "OneHot()"),
@@ -42,7 +42,7 @@ CASES = [
 
 @pytest.mark.parametrize(("constraint", "inside", "outside", "discrete", "event_dim", "text"), CASES)
 def test_constraint(constraint, inside, outside, discrete, event_dim, text):
-    if constraint.event_dim == 2 and outside is None:  # a table of zeros and ones is not positive throughout
+    if constraint.event_dim == 2 and outside is None:  # this matrix has zeros
         assert not constraint.check(fb.tensor(inside))
         assert constraint.check(fb.tensor(inside) + 1)
     else:

@@ -1,4 +1,4 @@
-"""Divergences against the integral, or sum, of ``p (log p - log q)``; and how a formula is found."""
+"""Test divergences against the integral or sum of ``p (log p - log q)``, and the selection of formulas."""
 
 import itertools
 import subprocess
@@ -24,7 +24,7 @@ def d(name, *parameters):
 
 
 HALF_LINE, UNIT, LINE = (0, np.inf), (0, 1), (-np.inf, np.inf)
-# Two of each kind with the interval of their draws.
+# Two distributions of each family, and their support (or the part with almost all of the mass).
 KINDS = {
     "Beta": (d("Beta", 2.0, 3.5), d("Beta", 1.4, 1.2), UNIT),
     "Cauchy": (d("Cauchy", 0.5, 2.0), d("Cauchy", -1.0, 0.7), LINE),
@@ -58,7 +58,7 @@ def integral(p, q, interval):
         log_p = p.log_prob(x)
         return (log_p.exp() * (log_p - q.log_prob(x))).item()
 
-    if interval == LINE:  # where the mass is, at any scale, and the tails
+    if interval == LINE:  # integrate the centre and the tails separately
         edges = [-np.inf, -20.0, 0.5, 20.0, np.inf]
     else:
         edges = [interval[0], min(interval[0] + 3.0, interval[1]), interval[1]]
@@ -90,7 +90,7 @@ def test_uniform_in_pareto():
     assert kl_divergence(d("Uniform", 1.0, 3.0), q) == fb.inf
 
 
-kl_divergence(d("Normal", 0.0, 1.0), d("Normal", 0.0, 1.0))  # the formulas are registered when one is asked for
+kl_divergence(d("Normal", 0.0, 1.0), d("Normal", 0.0, 1.0))  # registers all formulas
 OUTSIDE = [
     (p, q)
     for p in KINDS

@@ -1,4 +1,4 @@
-"""Distributions over numbers, one line each against SciPy: densities, moments, quantiles, samples, gradients."""
+"""Test univariate distributions against SciPy: densities, moments, quantiles, samples and gradients."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ from flambeau import distributions as D
 from flambeau.autograd import gradcheck
 
 CASES = {name: (parameters, of(*parameters)) for name, (parameters, of) in UNIVARIATE.items()}
-# Counts from zero on of the discrete ones, quantiles of the others.
+# Probabilities at whose quantiles densities are compared.
 QUANTILES = np.array([[0.03], [0.4], [0.8], [0.97]])
 
 
 def values(name):
-    """Some of the support, of shape (4, 3)."""
+    """Return values in the support, of shape (4, 3): quantiles of each of three distributions."""
     _, reference = CASES[name]
     x = reference.ppf(QUANTILES)
     if name == "VonMises":
@@ -45,7 +45,8 @@ def test_log_prob_in_float32(name):
 @pytest.mark.parametrize("name", CASES)
 def test_moments(name):
     distribution, reference = make(name), CASES[name][1]
-    if name not in ("VonMises", "Cauchy", "HalfCauchy"):  # moments of directions, below; and none
+    # VonMises has circular moments (see below); the Cauchy distributions have no finite mean.
+    if name not in ("VonMises", "Cauchy", "HalfCauchy"):
         close(distribution.mean, reference.mean())
         close(distribution.variance, reference.var())
     close(distribution.stddev, np.sqrt(distribution.variance.numpy()))
@@ -70,7 +71,7 @@ def test_mode_is_the_most_likely_value(name):
     levels = np.linspace(1e-3, 1 - 1e-3, 501)[:, None]
     grid = reference.ppf(levels) if name != "VonMises" else (2 * levels - 1) * np.pi
     mode = distribution.mode.numpy()
-    inner = ~np.isnan(mode)  # a fair coin has none
+    inner = ~np.isnan(mode)  # a fair coin has no mode
     with np.errstate(divide="ignore"):
         assert (density(mode) >= density(grid).max(0) * (1 - 1e-9))[inner].all()
 
@@ -119,8 +120,8 @@ def test_samples_follow_the_distribution(name):
 
 
 def _cdf(name, parameters):
-    """Return the cumulative distribution function of one element of the batch."""
-    if name == "VonMises":  # SciPy's is unrolled around the mean
+    """Return SciPy's cumulative distribution function for one element of the batch."""
+    if name == "VonMises":  # SciPy's function is 0.5 at the mean, not 0 at -pi
         loc, concentration = parameters
         frozen = st.vonmises(concentration)
         start = frozen.cdf(-np.pi - loc)
@@ -143,7 +144,7 @@ def test_counts_follow_the_distribution(name):
         likely = expected[:, i] >= 5
         observed = np.append(observed[likely], n - observed[likely].sum())
         wanted = np.append(expected[likely, i], max(n - expected[likely, i].sum(), 1e-9))
-        if wanted[-1] < 5:  # too rare to be judged by itself
+        if wanted[-1] < 5:  # too few for the chi-squared test: merge with the previous class
             observed, wanted = np.append(observed[:-2], observed[-2:].sum()), np.append(wanted[:-2], wanted[-2:].sum())
         assert st.chisquare(observed, wanted * observed.sum() / wanted.sum()).pvalue > 1e-3
 
@@ -164,7 +165,9 @@ def test_gradient_of_log_prob(name):
     assert gradcheck(log_prob, inputs)
     if name in CONTINUOUS:
         distribution = getattr(D, name)(*fixed, *(fb.tensor(p) for p in parameters))
-        assert gradcheck(distribution.log_prob, [x[1:].clone().requires_grad_()])  # steeper than a step is small, else
+        assert gradcheck(
+            distribution.log_prob, [x[1:].clone().requires_grad_()]
+        )  # without the first row, where the density may be too steep for finite differences
 
 
 SMOOTH = [name for name in CONTINUOUS if make(name).has_rsample]
@@ -172,7 +175,7 @@ SMOOTH = [name for name in CONTINUOUS if make(name).has_rsample]
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_gradient_of_rsample(name):
-    """``dx/dtheta = -(dF/dtheta)(x) / p(x)``, which holds for every reparametrisation."""
+    """Compare with ``dx/dtheta = -(dF/dtheta)(x) / p(x)``, which holds for one-dimensional reparametrisations."""
     fb.manual_seed(1)
     parameters = [fb.tensor(p, requires_grad=True) for p in CASES[name][0]]
     sample = getattr(D, name)(*parameters).rsample()
@@ -180,7 +183,7 @@ def test_gradient_of_rsample(name):
     x, step = sample.detach().numpy(), 1e-5
     for k, gradient in enumerate(gradients):
         if name in ("FisherSnedecor", "StudentT"):
-            continue  # two numbers of noise: below
+            continue  # they use two random numbers per sample, see the next test
         moved = []
         for sign in (1, -1):
             shifted = [p.copy() for p in CASES[name][0]]
@@ -227,7 +230,7 @@ def test_logits_say_the_same_as_probs(name):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 def test_saturated_logits_have_a_finite_density(dtype):
-    # Probabilities are kept away from 0 and 1 by the epsilon of the dtype.
+    # Probabilities are clamped to [eps, 1 - eps].
     probs = 1 - fb.finfo(dtype).eps
     density = 2 * np.arctanh(1 - 2 * probs) / (1 - 2 * probs)
     for sign, x in ((1, 1.0), (-1, 0.0)):

@@ -1,4 +1,4 @@
-"""The facade: every public name is documented and loads where it is said to be; the examples in docstrings run."""
+"""Test that every public name is documented and can be loaded, and that the examples in docstrings run."""
 
 import doctest
 import importlib

@@ -1,4 +1,4 @@
-"""The protocol of all distributions: shapes, expansion, validation with its messages, repr, subclasses."""
+"""Test the common interface of distributions: shapes, expansion, validation and its messages, repr, subclasses."""
 
 import copy
 import pickle
@@ -13,7 +13,7 @@ from flambeau import distributions as D
 from flambeau.distributions import constraints, utils
 
 EYE = fb.eye(2)
-# One of each, with batch shape (3,) or (), and what its events are.
+# Function that creates a distribution of batch shape (3,) or (), and the event shape.
 ALL = {
     **{name: (partial(univariate.make, name, fb.float32), ()) for name in univariate.UNIVARIATE},
     "Bernoulli logits": (lambda: D.Bernoulli(logits=fb.zeros(3)), ()),
@@ -283,7 +283,7 @@ def test_what_a_distribution_does_not_define():
 
 
 class Triangular(D.Distribution):
-    """A distribution as a program would define it: on [0, 2 width]."""
+    """User-defined distribution with a triangular density on [0, 2 width]."""
 
     arg_constraints = {"width": constraints.positive}  # noqa: RUF012
     has_rsample = True

@@ -1,4 +1,4 @@
-"""Draws with PyTorch's random numbers: values of PyTorch 2.13.0 (CPU) after ``torch.manual_seed(3)``."""
+"""Test draws with PyTorch's random numbers against PyTorch 2.13.0 (CPU) after ``torch.manual_seed(3)``."""
 
 import numpy as np
 import pytest

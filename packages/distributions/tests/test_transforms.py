@@ -1,4 +1,4 @@
-"""Transforms: inverses, Jacobians against automatic differentiation, shapes; and the registries that choose them."""
+"""Test transforms (inverses, Jacobians against automatic differentiation, shapes) and the registries of transforms."""
 
 import pickle
 
@@ -17,7 +17,7 @@ def number(value):
 
 VECTOR = number([0.3, -1.2, 0.8, 2.0, -0.4, 0.1])
 POSITIVE = VECTOR.exp()
-# Each with an input of one event.
+# Transform, and an input that is a single event.
 CASES = {
     "abs": (D.AbsTransform(), POSITIVE[0]),
     "affine": (D.AffineTransform(1.0, -2.0), VECTOR[0]),
@@ -61,13 +61,13 @@ def test_shapes(name):
     assert tuple(transform.forward_shape(x.shape)) == y.shape
     assert tuple(transform.inverse_shape(y.shape)) == x.shape
     batch = x.expand(5, 4, *x.shape).contiguous()
-    if name not in ("cat", "stack", "inverse cat", "inverse stack"):  # their dimension counts from the front
+    if name not in ("cat", "stack", "inverse cat", "inverse stack"):  # their ``dim`` is 0, the batch dimension here
         assert transform(batch).shape == (5, 4, *y.shape)
         assert tuple(transform.forward_shape(batch.shape)) == (5, 4, *y.shape)
         fb.testing.assert_close(transform(batch)[1, 2], y)
 
 
-# Those whose outputs fill a surface only; the inverses are defined on that alone.
+# Transforms whose outputs lie on a surface, outside of which the inverse is not defined.
 SURFACES = ("stick", "compose vector", "corr")
 BIJECTIVE = [
     name
@@ -90,7 +90,7 @@ def test_log_abs_det_jacobian(name):
 
 
 def _free(name, y):
-    """As many entries of an output as there are of the input: the others follow from them."""
+    """Return the independent entries of an output, as many as the input has. They determine the others."""
     if name in ("stick", "compose vector"):
         return y[..., :-1].reshape(-1)
     if name == "corr":

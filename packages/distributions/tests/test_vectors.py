@@ -1,4 +1,4 @@
-"""Distributions over categories, vectors and matrices, against SciPy and by integration."""
+"""Test distributions over categories, vectors and matrices against SciPy and by integration."""
 
 import numpy as np
 import pytest
@@ -137,7 +137,7 @@ def test_each_entry_of_a_dirichlet_sample_is_beta_distributed():
 
 
 def test_gradient_of_dirichlet_samples_in_the_mean():
-    """``d E[x_i**2] / d a_j`` in closed form, against the mean gradient of samples."""
+    """Compare the mean gradient of samples with ``d E[x_i**2] / d a_j`` in closed form."""
     fb.manual_seed(3)
     a = fb.tensor(WEIGHTS[0], requires_grad=True)
     samples = D.Dirichlet(a).rsample((60_000,))
@@ -282,7 +282,7 @@ def test_entropy_by_the_log_normalizer_is_the_closed_one():
 @pytest.mark.parametrize("dim", [2, 3, 4])
 @pytest.mark.parametrize("eta", [0.5, 1.0, 3.0])
 def test_lkj(dim, eta):
-    """Each correlation is a beta number on [-1, 1], with ``eta - 1 + dim / 2`` twice; the density integrates to 1."""
+    """Check that each correlation is beta distributed on [-1, 1], with both parameters ``eta - 1 + dim / 2``."""
     fb.manual_seed(1)
     distribution = D.LKJCholesky(dim, fb.tensor(eta, dtype=fb.float64))
     factors = distribution.sample((3000,))
@@ -348,7 +348,7 @@ def test_mixture_of_vectors():
 
 @pytest.mark.parametrize("temperature", [0.4, 2.0])
 def test_relaxed_bernoulli(temperature):
-    """Its density integrates to 1; above one half with the probability; its draws move with the parameter."""
+    """Check that the density integrates to 1, draws exceed 1/2 with probability ``probs``, and gradients are right."""
     t, probs = tensors(temperature, [0.2, 0.7])
     distribution = D.RelaxedBernoulli(t, probs)
     logits = fb.linspace(-60, 60, 40_001, dtype=fb.float64).unsqueeze(-1)
@@ -366,7 +366,7 @@ def test_relaxed_bernoulli(temperature):
 
 
 def test_relaxed_one_hot_categorical():
-    """For two categories the relaxed Bernoulli distribution; the largest entry is drawn with its probability."""
+    """Check that the largest entry has the right distribution, and two categories match RelaxedBernoulli."""
     t, probs = tensors(0.7, [0.2, 0.3, 0.5])
     distribution = D.RelaxedOneHotCategorical(t, probs)
     fb.manual_seed(0)

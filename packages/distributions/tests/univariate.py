@@ -1,4 +1,4 @@
-"""Distributions over numbers, with the same distribution of SciPy: one row adds a distribution to the tests."""
+"""Table of univariate distributions and their equivalents in SciPy. A new row adds a distribution to the tests."""
 
 import numpy as np
 import scipy.stats as st
@@ -9,7 +9,7 @@ from flambeau import distributions as D
 A, B, C = np.array([0.6, 2.0, 7.5]), np.array([1.5, 0.7, 3.0]), np.array([-1.0, 0.3, 2.0])
 P = np.array([0.15, 0.5, 0.85])
 
-# Name: parameters, and the function from these parameters to SciPy's distribution.
+# By name: the parameters, and a function from these parameters to SciPy's distribution.
 CONTINUOUS = {
     "Beta": ((A, B), st.beta),
     "Cauchy": ((C, B), st.cauchy),
@@ -43,6 +43,6 @@ UNIVARIATE = CONTINUOUS | DISCRETE
 
 
 def make(name, dtype=fb.float64):
-    """Return the distribution of a row; its batch shape is (3,)."""
+    """Create the distribution of a row, with batch shape (3,)."""
     parameters, _ = UNIVARIATE[name]
     return getattr(D, name)(*(fb.tensor(p, dtype=dtype) if isinstance(p, np.ndarray) else p for p in parameters))

@@ -5,6 +5,9 @@ shape of one draw). ``sample(s)`` has the shape ``s + batch_shape + event_shape`
 dimensions. ``rsample`` is differentiable in the parameters if ``has_rsample`` is true. The score function
 ``log_prob(x).backward()`` works for all distributions.
 
+In the formulas for ``rsample``, ``u`` is uniform on (0, 1), and ``epsilon`` is the variable with the standard
+parameters, for example a standard normal one.
+
 Each distribution is one module, loaded when it is first used.
 """
 

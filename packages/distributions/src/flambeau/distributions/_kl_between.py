@@ -19,7 +19,7 @@ from .pareto import Pareto
 from .uniform import Uniform
 from .utils import euler_constant
 
-# For each class of p, the classes of q whose support does not contain the support of p: the divergence is infinite.
+# For each class of p, the classes of q whose support does not contain p's, so that the divergence is infinite.
 _OUTSIDE: dict[type[Distribution], tuple[type[Distribution], ...]] = {
     Beta: (Pareto,),
     ContinuousBernoulli: (Pareto,),
@@ -129,7 +129,7 @@ def _to_gumbel(p: Distribution, q: Gumbel) -> Tensor:
 
 @formula(Normal, Laplace)
 def _normal_laplace(p: Normal, q: Laplace) -> Tensor:
-    """Compute the divergence; ``E|x - loc|`` is the mean of a folded normal distribution."""
+    """Compute the divergence. It uses the mean of ``|x - q.loc|``, which has a folded normal distribution."""
     shift = p.loc - q.loc
     z = shift / (math.sqrt(2) * p.scale)
     distance = p.scale * math.sqrt(2 / math.pi) * (-z.square()).exp() + shift * z.erf()

@@ -39,7 +39,7 @@ def _independent(p: Independent, q: Independent) -> Tensor:
 
 @formula(TransformedDistribution, TransformedDistribution)
 def _transformed(p: TransformedDistribution, q: TransformedDistribution) -> Tensor:
-    """Compute the divergence of the base distributions, which equal transforms do not change."""
+    """Compute the divergence of the base distributions. Equal transforms do not change it."""
     if p.transforms != q.transforms or p.event_shape != q.event_shape:
         raise NotImplementedError(
             "KL between TransformedDistributions with different transforms or event shapes is not implemented"

@@ -13,7 +13,7 @@ from .poisson import Poisson
 
 
 def _weighted(weight: Tensor, log_ratio: Tensor, other: Tensor) -> Tensor:
-    """Return ``weight * log_ratio``, with 0 if ``weight`` is 0, and otherwise infinity if ``other`` is 0."""
+    """Return ``weight * log_ratio``. It is 0 where ``weight`` is 0, else infinite where ``other`` is 0."""
     term = (weight * log_ratio).masked_fill(other == 0, fb.inf)
     return term.masked_fill((weight == 0).expand(term.shape), 0)
 

@@ -1,4 +1,4 @@
-"""Distributions with a parameter ``probs`` or ``logits``; the other form is computed at first access."""
+"""Distributions that are given by either ``probs`` or ``logits``. The other one is computed at first access."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class Binary(Distribution):
     """Base class of distributions with a probability of success ``probs = sigmoid(logits)``."""
 
     def _set(self, probs: Any, logits: Any, *others: Any) -> tuple[Tensor, ...]:
-        """Store ``probs`` or ``logits``, whichever is given, broadcast with the other parameters, and return these."""
+        """Store the one of ``probs`` and ``logits`` that is given. Return the other parameters, broadcast with it."""
         exactly_one(probs, logits)
         broadcast = broadcast_all(logits if probs is None else probs, *others)
         self.__dict__["logits" if probs is None else "probs"] = broadcast[0]

@@ -6,7 +6,7 @@ from .transformed_distribution import TransformedDistribution
 
 
 class Relaxed(TransformedDistribution):
-    """Base class of relaxed distributions, with the parameters of the distribution of log probabilities."""
+    """Base class of relaxed distributions. The parameters are those of the base distribution."""
 
     has_rsample = True
 

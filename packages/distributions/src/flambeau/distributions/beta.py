@@ -19,7 +19,7 @@ class Beta(ExponentialFamily):
     Args:
         concentration1: ``a``, positive; broadcasts with ``b``.
         concentration0: ``b``, positive.
-    Support: ``[0, 1]``. Gradient: ``rsample`` by implicit reparameterisation, at a constant quantile.
+    Support: ``[0, 1]``. Gradient: through ``rsample``, by implicit reparameterisation (at a constant quantile).
 
     >>> Beta(2.0, 6.0).mean
     tensor(0.2500)

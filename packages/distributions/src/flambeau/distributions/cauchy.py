@@ -19,7 +19,7 @@ class Cauchy(Distribution):
     Args:
         loc: median; broadcasts with ``scale``.
         scale: half width at half maximum, positive.
-    Support: the real numbers. Gradient: ``rsample`` is ``loc + scale * epsilon``.
+    Support: the real numbers. Gradient: through ``rsample``, ``loc + scale * epsilon``.
 
     >>> Cauchy(0.0, 1.0).cdf(fb.tensor([0.0, 1.0]))
     tensor([0.5000, 0.7500])

@@ -130,7 +130,7 @@ def _positive_definite(constraint: Any) -> Transform:
 
 
 def _register_composites(registry: ConstraintRegistry) -> None:
-    """Register transforms of composite constraints, which use the registry's transforms of their parts."""
+    """Register transforms for ``independent``, ``cat`` and ``stack``, composed of the transforms of their parts."""
 
     @registry.register(constraints.independent)
     def independent(constraint: Any) -> Transform:

@@ -20,10 +20,10 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
     """``p(x) = C(probs) probs**x (1 - probs)**(1 - x)`` with ``C(l) = 2 atanh(1 - 2 l) / (1 - 2 l)``, 2 at one half.
 
     Args:
-        probs: in (0, 1), a tensor or a number; not the mean.
+        probs: in (0, 1), a tensor or a number. It differs from the mean.
         logits: its log odds; exactly one of the two is given.
-        lims: for ``probs`` between these limits, Taylor series around one half replace the formulas.
-    Support: ``[0, 1]``. Gradient: ``rsample`` is ``icdf(u)``.
+        lims: for ``probs`` between these limits, Taylor series at one half are used instead of the formulas.
+    Support: ``[0, 1]``. Gradient: through ``rsample``, ``icdf(u)`` with uniform ``u``.
     Source: Loaiza-Ganem and Cunningham 2019, arXiv:1907.06845.
 
     >>> ContinuousBernoulli(probs=0.5).log_prob(fb.tensor(0.3))
@@ -62,7 +62,7 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         return (self.probs <= self._lims[0]) | (self.probs > self._lims[1])
 
     def _cut_probs(self) -> Tensor:
-        """Return the probabilities with values between ``lims`` replaced, for which the formulas divide 0 by 0."""
+        """Return ``probs``, with ``lims[0]`` instead of values between ``lims``, where the formulas are unstable."""
         return fb.where(self._outside_unstable_region(), self.probs, self._lims[0])
 
     def _cont_bern_log_norm(self) -> Tensor:

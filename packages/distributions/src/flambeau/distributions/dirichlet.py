@@ -17,7 +17,7 @@ class Dirichlet(ExponentialFamily):
 
     Args:
         concentration: ``(*, K)``, positive.
-    Support: points of the simplex, ``(K,)`` each. Gradient: ``rsample`` by implicit reparameterisation of each
+    Support: points ``(K,)`` of the simplex. Gradient: through ``rsample``, by implicit reparameterisation of each
         coordinate's marginal beta distribution; the other coordinates scale in proportion.
     Source: Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498; Jankowiak, Obermeyer 2018, arXiv:1806.01851.
 

@@ -132,7 +132,7 @@ class Distribution:
 
     @property
     def variance(self) -> Tensor:
-        """The expected square of the distance to the mean."""
+        """The expected squared deviation from the mean."""
         raise NotImplementedError(f"{type(self).__name__} does not implement variance")
 
     @property
@@ -163,11 +163,11 @@ class Distribution:
         raise NotImplementedError(f"{type(self).__name__} does not implement cdf")
 
     def icdf(self, value: Tensor) -> Tensor:
-        """Return the quantiles, the inverse of ``cdf``, at probabilities ``value``."""
+        """Return the quantiles for the probabilities ``value``: the inverse of ``cdf``."""
         raise NotImplementedError(f"{type(self).__name__} does not implement icdf")
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        """Return all values of a discrete distribution along dimension 0; ``expand`` repeats them over the batch."""
+        """Return all values of a discrete distribution along dimension 0, expanded over the batch if ``expand``."""
         raise NotImplementedError(f"{type(self).__name__} does not enumerate its support")
 
     def entropy(self) -> Tensor:
@@ -179,7 +179,7 @@ class Distribution:
         return self.entropy().exp()
 
     def _extended_shape(self, sample_shape: Shape = Size()) -> Size:
-        """Return the shape of a sample."""
+        """Return the shape of a sample: ``sample_shape + batch_shape + event_shape``."""
         if not isinstance(sample_shape, Size):
             sample_shape = Size(sample_shape)
         return sample_shape + self._batch_shape + self._event_shape
@@ -215,14 +215,17 @@ class Distribution:
                 )
 
     def _get_checked_instance(self, cls: type[D], _instance: Any = None) -> D:
-        """Return an instance for ``expand``. Raises: NotImplementedError if a subclass must define ``expand``."""
+        """Return ``_instance``, or a new object without a state, for ``expand`` to fill.
+
+        Raises: NotImplementedError if a subclass with its own ``__init__`` does not define ``expand``.
+        """
         if _instance is None and type(self).__init__ != cls.__init__:
             raise NotImplementedError(_NO_EXPAND.format(type(self).__name__, cls.__name__))
         made: Any = object.__new__(type(self)) if _instance is None else _instance
         return made
 
     def _expanded(self, cls: type[D], batch_shape: Shape, _instance: Any) -> D:
-        """Run ``expand`` for a class ``cls`` with no state other than the parameters in ``arg_constraints``."""
+        """Implement ``expand`` for a class ``cls`` whose only state is the parameters in ``arg_constraints``."""
         new = self._get_checked_instance(cls, _instance)
         batch_shape = Size(batch_shape)
         for name, constraint in self.arg_constraints.items():

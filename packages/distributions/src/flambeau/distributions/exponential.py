@@ -18,7 +18,7 @@ class Exponential(ExponentialFamily):
 
     Args:
         rate: inverse mean, positive, a tensor or a number.
-    Support: the nonnegative numbers. Gradient: ``rsample`` is ``-log(u) / rate``.
+    Support: the nonnegative numbers. Gradient: through ``rsample``, ``-log(u) / rate``.
 
     >>> Exponential(2.0).cdf(fb.tensor(1.0))
     tensor(0.8647)

@@ -19,7 +19,7 @@ class FisherSnedecor(Distribution):
 
     Args:
         df1, df2: degrees of freedom of numerator and denominator, positive; they broadcast.
-    Support: the positive numbers. Gradient: ``rsample`` by that of two gamma variables.
+    Support: the positive numbers. Gradient: through ``rsample``, the ratio of two gamma variables.
 
     >>> FisherSnedecor(1.0, 4.0).mean
     tensor(2.)

@@ -19,7 +19,8 @@ class Gamma(ExponentialFamily):
     Args:
         concentration: shape, positive; broadcasts with ``rate``.
         rate: inverse scale, positive.
-    Support: the nonnegative numbers. Gradient: ``rsample`` by implicit reparameterisation, once differentiable.
+    Support: the nonnegative numbers.
+    Gradient: through ``rsample``, by implicit reparameterisation; first derivatives only.
     Source: Marsaglia and Tsang 2000; Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498.
 
     >>> Gamma(2.0, 4.0).mean

@@ -21,7 +21,8 @@ class GeneralizedPareto(Distribution):
         loc: the threshold; broadcasts with the others.
         scale: positive.
         concentration: tail index, of any sign.
-    Support: ``x >= loc``, and ``x <= loc - scale / k`` for negative ``k``. Gradient: ``rsample`` is ``icdf(u)``.
+    Support: ``x >= loc``, and ``x <= loc - scale / k`` for negative ``k``.
+    Gradient: through ``rsample``, ``icdf(u)`` with uniform ``u``.
     Source: Hosking and Wallis 1987.
 
     >>> GeneralizedPareto(0.0, 1.0, 0.5).mean
@@ -74,7 +75,7 @@ class GeneralizedPareto(Distribution):
         return self.icdf(u)
 
     def _shape(self) -> tuple[Tensor, Tensor]:
-        """Return a mask of zero concentrations, and the concentration with zeros replaced by 1, as a safe divisor."""
+        """Return a mask of the zero concentrations, and the concentration with zeros replaced by 1 to divide by it."""
         zero = self.concentration.abs() < fb.finfo(self.concentration.dtype).eps
         return zero, self.concentration.masked_fill(zero, 1)
 

@@ -22,7 +22,7 @@ class Gumbel(TransformedDistribution):
     Args:
         loc: mode; broadcasts with ``scale``.
         scale: positive.
-    Support: the real numbers. Gradient: ``rsample`` is ``loc - scale * log(-log(u))``.
+    Support: the real numbers. Gradient: through ``rsample``, ``loc - scale * log(-log(u))``.
 
     >>> Gumbel(1.0, 2.0).mean
     tensor(2.1544)

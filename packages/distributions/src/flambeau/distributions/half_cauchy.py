@@ -18,7 +18,7 @@ class HalfCauchy(Half):
 
     Args:
         scale: median, positive, a tensor or a number.
-    Support: the nonnegative numbers. Gradient: ``rsample`` is ``scale * |epsilon|``.
+    Support: the nonnegative numbers. Gradient: through ``rsample``, ``scale * |epsilon|``.
 
     >>> HalfCauchy(2.0).cdf(fb.tensor([2.0, 20.0]))
     tensor([0.5000, 0.9365])

@@ -18,7 +18,7 @@ class HalfNormal(Half):
 
     Args:
         scale: standard deviation of the normal distribution, positive, a tensor or a number.
-    Support: the nonnegative numbers. Gradient: ``rsample`` is ``scale * |epsilon|``.
+    Support: the nonnegative numbers. Gradient: through ``rsample``, ``scale * |epsilon|``.
 
     >>> HalfNormal(2.0).mean
     tensor(1.5958)

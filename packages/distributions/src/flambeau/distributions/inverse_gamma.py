@@ -22,7 +22,7 @@ class InverseGamma(TransformedDistribution):
     Args:
         concentration: shape, positive; broadcasts with ``rate``.
         rate: scale, positive; it is the inverse scale of the gamma variable.
-    Support: the positive numbers. Gradient: ``rsample`` as for the gamma distribution.
+    Support: the positive numbers. Gradient: through ``rsample``, as for Gamma.
 
     >>> InverseGamma(3.0, 4.0).mean
     tensor(2.)

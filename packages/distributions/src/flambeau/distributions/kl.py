@@ -51,7 +51,7 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
 
 
 def formula(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
-    """Return the decorator of ``register_kl``, without loading the formulas of this package first."""
+    """Register a formula like ``register_kl``, without loading the formulas of this package first."""
 
     def register(function: Formula) -> Formula:
         _KL_REGISTRY[type_p, type_q] = function
@@ -95,7 +95,7 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     The result is infinite where ``p`` has values outside the support of ``q``.
 
     Raises: NotImplementedError for a pair without a formula, which ``register_kl`` can add.
-    Gradient: defined for the parameters of both.
+    Gradient: defined for the parameters of ``p`` and ``q``.
 
     >>> from flambeau.distributions import Normal
     >>> kl_divergence(Normal(0.0, 1.0), Normal(1.0, 1.0))

@@ -21,7 +21,7 @@ class Kumaraswamy(TransformedDistribution):
     Args:
         concentration1: ``a``, positive; broadcasts with ``b``.
         concentration0: ``b``, positive.
-    Support: ``[0, 1]``. Gradient: ``rsample`` is ``(1 - u**(1 / b))**(1 / a)``.
+    Support: ``[0, 1]``. Gradient: through ``rsample``, ``(1 - u**(1 / b))**(1 / a)``.
 
     >>> Kumaraswamy(1.0, 3.0).mean
     tensor(0.2500)

@@ -18,7 +18,7 @@ class Laplace(Distribution):
     Args:
         loc: mean; broadcasts with ``scale``.
         scale: positive.
-    Support: the real numbers. Gradient: ``rsample`` is ``loc + scale * epsilon``.
+    Support: the real numbers. Gradient: through ``rsample``, ``loc + scale * epsilon``.
 
     >>> Laplace(0.0, 1.0).log_prob(fb.tensor(1.0))
     tensor(-1.6931)

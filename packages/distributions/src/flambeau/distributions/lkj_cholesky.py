@@ -47,9 +47,10 @@ class LKJCholesky(Distribution):
         return new
 
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Draw samples: row i is a random direction in i dimensions times the root of a beta variable.
+        """Draw samples by the onion method.
 
-        The diagonal element makes the length of each row 1.
+        The elements of row i below the diagonal are a random direction in i dimensions, times the square root of a beta
+        variable. The diagonal element makes the length of each row 1.
         """
         with no_grad():
             shape = self._extended_shape(sample_shape)

@@ -19,7 +19,7 @@ class LogNormal(TransformedDistribution):
     Args:
         loc: mean of the logarithm; broadcasts with ``scale``.
         scale: standard deviation of the logarithm, positive.
-    Support: the positive numbers. Gradient: ``rsample`` is ``exp(loc + scale * epsilon)``.
+    Support: the positive numbers. Gradient: through ``rsample``, ``exp(loc + scale * epsilon)``.
 
     >>> LogNormal(0.0, 1.0).mean
     tensor(1.6487)

@@ -22,7 +22,7 @@ class Logistic(TransformedDistribution):
     Args:
         loc: mean; broadcasts with ``scale``.
         scale: positive.
-    Support: the real numbers. Gradient: ``rsample`` is ``loc + scale * logit(u)``.
+    Support: the real numbers. Gradient: through ``rsample``, ``loc + scale * logit(u)``.
 
     >>> Logistic(0.0, 1.0).cdf(fb.tensor(0.0))
     tensor(0.5000)

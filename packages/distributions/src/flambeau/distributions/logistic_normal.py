@@ -14,12 +14,12 @@ __all__ = ["LogisticNormal"]
 
 
 class LogisticNormal(TransformedDistribution):
-    """Points ``(K,)`` of the simplex, from ``K - 1`` normal variables by the stick-breaking transform.
+    """Distribution of points ``(K,)`` of the simplex: the stick-breaking transform of ``K - 1`` normal variables.
 
     Args:
         loc: mean of the normal variables, ``(*, K - 1)``; broadcasts with ``scale``.
         scale: their standard deviation, positive.
-    Support: points of the simplex. Gradient: ``rsample``.
+    Support: points of the simplex. Gradient: through ``rsample``.
 
     >>> LogisticNormal(fb.zeros(2), fb.ones(2)).sample().shape
     flambeau.Size([3])

@@ -14,13 +14,13 @@ __all__ = ["LowRankMultivariateNormal"]
 
 
 class LowRankMultivariateNormal(Distribution):
-    """Normal vectors with covariance ``C = W W^T + diag(d)``; computations take time linear in the dimension N.
+    """Multivariate normal distribution with covariance ``C = W W^T + diag(d)``. Time is linear in the dimension N.
 
     Args:
         loc: mean, ``(*, N)``.
         cov_factor: ``W``, ``(*, N, M)``.
         cov_diag: ``d``, ``(*, N)``, positive.
-    Support: vectors ``(N,)``. Gradient: ``rsample`` is ``loc + W epsilon + sqrt(d) epsilon'``.
+    Support: vectors ``(N,)``. Gradient: through ``rsample``, ``loc + W epsilon + sqrt(d) epsilon'``.
     Source: Woodbury's identity and the matrix determinant lemma, with the capacitance ``I + W^T diag(d)**-1 W``.
 
     >>> LowRankMultivariateNormal(fb.zeros(2), fb.ones(2, 1), fb.ones(2)).covariance_matrix

@@ -68,7 +68,7 @@ class MixtureSameFamily(Distribution):
         return self._component_distribution
 
     def _average(self, of_components: Tensor) -> Tensor:
-        """Return the weighted sum of a moment of the components."""
+        """Average a moment of the components with the mixture's weights."""
         weights = self._mixture_distribution.probs
         weights = weights.reshape(weights.shape + (1,) * self._event_ndims)
         return (weights * of_components).sum(-1 - self._event_ndims)

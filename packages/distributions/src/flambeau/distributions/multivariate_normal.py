@@ -42,7 +42,7 @@ class MultivariateNormal(Distribution):
         precision_matrix: ``C**-1``, positive definite.
         scale_tril: ``L`` with ``C = L L^T``, lower triangular with a positive diagonal. Exactly one of the three is
             given; this one needs the least computation.
-    Support: vectors ``(N,)``. Gradient: ``rsample`` is ``loc + L epsilon``.
+    Support: vectors ``(N,)``. Gradient: through ``rsample``, ``loc + L epsilon``.
 
     >>> MultivariateNormal(fb.zeros(2), scale_tril=fb.eye(2)).log_prob(fb.ones(2))
     tensor(-2.8379)

@@ -21,7 +21,7 @@ class Normal(ExponentialFamily):
     Args:
         loc: mean, a tensor or a number; broadcasts with ``scale``.
         scale: standard deviation, positive.
-    Support: the real numbers. Gradient: ``rsample`` is ``loc + scale * epsilon``.
+    Support: the real numbers. Gradient: through ``rsample``, ``loc + scale * epsilon``.
 
     >>> Normal(0.0, 2.0).log_prob(fb.tensor(2.0))
     tensor(-2.1121)

@@ -21,7 +21,7 @@ class Pareto(TransformedDistribution):
     Args:
         scale: the smallest value, positive; broadcasts with ``alpha``.
         alpha: tail index, positive.
-    Support: ``scale`` and above. Gradient: ``rsample`` is ``scale * exp(e / alpha)``, ``e`` exponential.
+    Support: ``scale`` and above. Gradient: through ``rsample``, ``scale * exp(e / alpha)`` with exponential ``e``.
 
     >>> Pareto(1.0, 3.0).mean
     tensor(1.5000)

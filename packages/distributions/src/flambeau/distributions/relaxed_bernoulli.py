@@ -16,7 +16,7 @@ __all__ = ["LogitRelaxedBernoulli", "RelaxedBernoulli"]
 
 
 class LogitRelaxedBernoulli(Binary):
-    """The log odds of a relaxed Bernoulli variable: ``(logits + logit(u)) / temperature``.
+    """Distribution of the log odds of a relaxed Bernoulli variable: ``(logits + logit(u)) / temperature``.
 
     Args:
         temperature: positive; lower values give draws closer to 0 and 1.
@@ -60,13 +60,13 @@ class LogitRelaxedBernoulli(Binary):
 
 
 class RelaxedBernoulli(Relaxed):
-    """Continuous variable in (0, 1), mostly near 0 or 1, whose draws are differentiable in the parameter.
+    """Continuous relaxation of Bernoulli: numbers in (0, 1), mostly near 0 or 1, differentiable in the parameter.
 
     Args:
         temperature: positive; lower values give draws closer to 0 and 1.
         probs: probability of 1, a tensor or a number.
         logits: its log odds; exactly one of the two is given.
-    Support: ``[0, 1]``. Gradient: ``rsample`` is ``sigmoid((logits + logit(u)) / temperature)``.
+    Support: ``[0, 1]``. Gradient: through ``rsample``, ``sigmoid((logits + logit(u)) / temperature)``.
     Source: Maddison, Mnih, Teh 2016, arXiv:1611.00712; Jang, Gu, Poole 2016, arXiv:1611.01144.
 
     >>> RelaxedBernoulli(fb.tensor(0.5), probs=fb.tensor([0.1, 0.9])).rsample().shape

@@ -17,7 +17,7 @@ __all__ = ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"]
 
 
 class ExpRelaxedCategorical(Distribution):
-    """The logarithm of a relaxed one-hot vector: ``log_softmax((logits + gumbel) / temperature)``.
+    """Distribution of the logarithm of a relaxed one-hot vector: ``log_softmax((logits + gumbel) / temperature)``.
 
     Args:
         temperature: positive; lower values give draws closer to one-hot vectors.
@@ -80,13 +80,14 @@ class ExpRelaxedCategorical(Distribution):
 
 
 class RelaxedOneHotCategorical(Relaxed):
-    """Points of the simplex, mostly near one-hot vectors, whose draws are differentiable in the parameter.
+    """Continuous relaxation of OneHotCategorical: points of the simplex, differentiable in the parameter.
 
     Args:
         temperature: positive; lower values give draws closer to one-hot vectors.
         probs: ``(*, K)``, nonnegative weights.
         logits: ``(*, K)``, unnormalised log probabilities; exactly one of the two is given.
-    Support: points ``(K,)`` of the simplex. Gradient: ``rsample`` is ``softmax((logits + gumbel) / temperature)``.
+    Support: points ``(K,)`` of the simplex.
+    Gradient: through ``rsample``, ``softmax((logits + gumbel) / temperature)`` with Gumbel noise.
     Source: Maddison, Mnih, Teh 2016, arXiv:1611.00712; Jang, Gu, Poole 2016, arXiv:1611.01144.
 
     >>> RelaxedOneHotCategorical(fb.tensor(1.0), probs=fb.ones(3)).rsample((2,)).shape

@@ -22,7 +22,7 @@ class StudentT(Distribution):
         df: degrees of freedom, positive; broadcasts with ``loc`` and ``scale``.
         loc: centre.
         scale: positive.
-    Support: the real numbers. Gradient: ``rsample`` by a normal and a gamma variable.
+    Support: the real numbers. Gradient: through ``rsample``, which draws a normal and a gamma variable.
 
     >>> StudentT(3.0).variance
     tensor(3.)

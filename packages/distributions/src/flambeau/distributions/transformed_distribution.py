@@ -20,7 +20,7 @@ class TransformedDistribution(Distribution):
         base_distribution: distribution of ``x``. If the transforms require it, the distribution is expanded, and batch
             dimensions become event dimensions.
         transforms: a transform or a list of transforms, which are applied in order.
-    Support: the last transform's codomain. Gradient: ``rsample`` if the base has it.
+    Support: the last transform's codomain. Gradient: through ``rsample``, if the base has it.
 
     >>> from flambeau.distributions import AffineTransform, Normal, SigmoidTransform
     >>> logistic = TransformedDistribution(Normal(0.0, 1.0), [AffineTransform(0.0, 2.0), SigmoidTransform()])

@@ -15,7 +15,7 @@ class Uniform(Distribution):
 
     Args:
         low, high: the bounds, tensors or numbers that broadcast; ``low < high``.
-    Support: ``[low, high]``. Gradient: ``rsample`` is ``low + (high - low) * u``.
+    Support: ``[low, high]``. Gradient: through ``rsample``, ``low + (high - low) * u``.
 
     >>> Uniform(0.0, 4.0).entropy()
     tensor(1.3863)

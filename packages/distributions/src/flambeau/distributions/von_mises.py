@@ -70,9 +70,9 @@ class VonMises(Distribution):
 
 
 def _centred(concentration: Tensor) -> Tensor:
-    """Draw angles around 0 in float64, by rejection from a wrapped Cauchy distribution.
+    """Draw angles around 0 by rejection sampling from a wrapped Cauchy distribution.
 
-    Each round draws for all elements, as in PyTorch, and overwrites elements that an earlier round accepted.
+    As in PyTorch, each round draws all elements and may replace those that an earlier round accepted.
     """
     root = 1 + (1 + 4 * concentration.square()).sqrt()
     rho = (root - (2 * root).sqrt()) / (2 * concentration)

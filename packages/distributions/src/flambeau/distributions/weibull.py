@@ -21,7 +21,7 @@ class Weibull(TransformedDistribution):
     Args:
         scale: positive; broadcasts with ``concentration``.
         concentration: shape, positive.
-    Support: the positive numbers. Gradient: ``rsample`` is ``scale * e**(1 / k)``, ``e`` exponential.
+    Support: the positive numbers. Gradient: through ``rsample``, ``scale * e**(1 / k)`` with exponential ``e``.
 
     >>> Weibull(2.0, 1.0).mean
     tensor(2.)

@@ -26,7 +26,7 @@ class Wishart(ExponentialFamily):
         covariance_matrix: ``V``, ``(*, p, p)``, positive definite.
         precision_matrix: ``V**-1``, positive definite.
         scale_tril: the lower Cholesky factor of ``V``; exactly one of the three is given.
-    Support: positive definite matrices ``(p, p)``. Gradient: ``rsample`` by normal and gamma variables.
+    Support: positive definite matrices ``(p, p)``. Gradient: through ``rsample``, from normal and gamma variables.
     Source: samples are drawn by Bartlett's decomposition, Smith and Hocking 1972.
 
     >>> Wishart(3.0, scale_tril=fb.eye(2)).mean

@@ -30,7 +30,7 @@ class _Joint(Transform):
 
 
 class CatTransform(_Joint):
-    """Transforms of consecutive parts along ``dim``, which have the sizes ``lengths``.
+    """Transform that applies ``tseq[i]`` to the i-th part along ``dim``. The parts have the sizes ``lengths``.
 
     >>> from flambeau.distributions import ExpTransform, identity_transform
     >>> CatTransform([ExpTransform(), identity_transform], lengths=[1, 2])(fb.zeros(3))
@@ -94,7 +94,7 @@ class CatTransform(_Joint):
 
 
 class StackTransform(_Joint):
-    """A transform for each entry of dimension ``dim``.
+    """Transform that applies ``tseq[i]`` to the i-th slice along ``dim``.
 
     >>> from flambeau.distributions import ExpTransform, identity_transform
     >>> StackTransform([ExpTransform(), identity_transform])(fb.zeros(2))

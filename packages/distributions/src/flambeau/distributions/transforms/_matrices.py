@@ -40,10 +40,10 @@ class CorrCholeskyTransform(Parameterless):
         return r.atanh()
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the log determinant: for each ``r_ik``, ``log(1 - r_ik**2)``, which is the log derivative of tanh.
+        """Return the sum over all ``r_ik`` of multiples of ``log(1 - r_ik**2)``, the log derivative of tanh.
 
-        Half of it is added for each entry of row i between column k and the diagonal, because they have the factor
-        ``sqrt(1 - r_ik**2)``.
+        The multiple is 1, plus a half for each entry of row i between column k and the diagonal, because these entries
+        have the factor ``sqrt(1 - r_ik**2)``.
         """
         d = y.shape[-1]
         rows, columns = fb.tril_indices(d, d, -1, device=x.device).unbind()

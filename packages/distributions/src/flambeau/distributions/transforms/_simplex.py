@@ -34,9 +34,10 @@ class SoftmaxTransform(Parameterless):
 
 
 class StickBreakingTransform(Parameterless):
-    """Map ``K - 1`` numbers to ``K`` probabilities: each takes the fraction ``sigmoid(x - log(left))`` of the rest.
+    """Map ``K - 1`` numbers to ``K`` probabilities.
 
-    ``left`` is the number of remaining pieces. The term ``log(left)`` makes ``x = 0`` map to the centre of the simplex.
+    Each probability is the fraction ``sigmoid(x - log(left))`` of the remaining probability, where ``left`` is the
+    number of later probabilities. The term ``log(left)`` makes ``x = 0`` map to the centre of the simplex.
 
     Source: Stan's reference manual,
     "Unit simplex".
