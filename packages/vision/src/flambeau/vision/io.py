@@ -75,7 +75,7 @@ def encode_png(input: fb.Tensor, compression_level: int = 6) -> fb.Tensor:
     Args:
         input: uint8, ``(1, H, W)`` or ``(3, H, W)``.
         compression_level: 0 to 9.
-    Raises: RuntimeError for another tensor or level.
+    Raises: RuntimeError for an unsupported tensor or level.
     """
     if not 0 <= compression_level <= 9:
         raise RuntimeError(f"Compression level should be between 0 and 9, got {compression_level}")
@@ -88,7 +88,7 @@ def encode_jpeg(input: fb.Tensor, quality: int = 75) -> fb.Tensor:
     Args:
         input: uint8, ``(1, H, W)`` or ``(3, H, W)``.
         quality: 1 to 100.
-    Raises: ValueError for another quality, RuntimeError for another tensor.
+    Raises: ValueError for an unsupported quality, RuntimeError for an unsupported tensor.
     """
     if not 1 <= quality <= 100:
         raise ValueError(f"Image quality should be a positive number between 1 and 100, got {quality}")
@@ -121,7 +121,7 @@ def read_file(path: str | Path) -> fb.Tensor:
 
 
 def write_file(filename: str | Path, data: fb.Tensor) -> None:
-    """Write a tensor of bytes into a file. Raises: RuntimeError for another dtype."""
+    """Write a tensor of bytes into a file. Raises: RuntimeError for an unsupported dtype."""
     if data.dtype is not fb.uint8:
         raise RuntimeError(f"Input tensor elements should be uint8, got {data.dtype}")
     Path(filename).write_bytes(data.cpu().numpy().tobytes())

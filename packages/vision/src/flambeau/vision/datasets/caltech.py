@@ -48,12 +48,12 @@ class Caltech101(_Caltech):
     """About 9,000 photographs of objects of 101 kinds.
 
     Args:
-        root: the folder above ``caltech101``.
+        root: the folder that contains ``caltech101``.
         target_type: kind of target, or a list of kinds for a tuple of targets: ``"category"``, a number, or
             ``"annotation"``, the object's outline, an array (2, points), which requires SciPy.
         transform, target_transform: functions applied to each image and to each target.
         download: if True, download and unpack the archive if it is missing.
-    Raises: RuntimeError if a file is missing; ValueError for another target.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown target.
 
     Source: Fei-Fei, Fergus, Perona 2004.
 
@@ -109,7 +109,7 @@ class Caltech256(_Caltech):
     """30,607 photographs of objects of 256 kinds, and of a last class for other objects.
 
     Args:
-        root: the folder above ``caltech256``.
+        root: the folder that contains ``caltech256``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
     Raises: RuntimeError if a file is missing.

@@ -40,14 +40,14 @@ class CelebA(VisionDataset):
     ``attr_names`` are the attributes' names; ``filename`` are the images'.
 
     Args:
-        root: the folder above ``celeba``.
+        root: the folder that contains ``celeba``.
         split: ``"train"``, ``"valid"``, ``"test"`` or ``"all"``.
         target_type: kind of target, or a list of kinds for a tuple: int64 tensors, ``"attr"`` (40,) of 0 and 1,
             ``"identity"`` (), ``"bbox"`` (4,) of x, y, width, height, ``"landmarks"`` (10,) of x and y. An empty list
             gives None.
         transform, target_transform: functions applied to each image and to each target.
         download: if True, download and unpack missing files, which requires gdown.
-    Raises: RuntimeError if a file is missing; ValueError for another split or target.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split or target.
 
     Source: Liu et al. 2014, arXiv:1411.7766.
 

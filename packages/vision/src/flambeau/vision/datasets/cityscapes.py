@@ -77,15 +77,15 @@ class Cityscapes(VisionDataset):
     """Photographs of streets: 2,975 for training, 500 for validation, 1,525 for testing, 20,000 annotated coarsely.
 
     Args:
-        root: the folder above ``leftImg8bit`` and ``gtFine`` or ``gtCoarse``, or that of their archives, which are
-            unpacked on first use.
+        root: the folder that contains ``leftImg8bit`` and ``gtFine`` or ``gtCoarse``, or
+            their archives, which are unpacked on first use.
         split: ``"train"``, ``"val"`` and ``"test"``, or with coarse annotations ``"train_extra"``.
         mode: the annotations, ``"fine"`` or ``"coarse"``.
         target_type: kind of target, or a list of kinds for a tuple of targets: ``"instance"``, ``"semantic"`` or
             ``"color"`` for PIL images, ``"polygon"`` for dictionaries.
-        transform, target_transform: functions applied to each image and to each target; or
-        transforms: one function applied to both together.
-    Raises: RuntimeError if a file is missing; ValueError for another split, mode or target.
+        transform, target_transform: functions applied to each image and to each target.
+        transforms: function of an image and its target, instead of these two.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split, mode or target.
 
     Source: Cordts et al. 2016, arXiv:1604.01685.
 

@@ -18,12 +18,12 @@ class CLEVRClassification(ListedImages):
     """Rendered images: 70,000 for training, 15,000 each for validation and testing. A label is the number of objects.
 
     Args:
-        root: the folder above ``clevr``.
+        root: the folder that contains ``clevr``.
         split: ``"train"``, ``"val"`` or ``"test"``, which has None for labels.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if a file is missing; ValueError for another split.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split.
 
     Source: Johnson et al. 2016, arXiv:1612.06890.
 

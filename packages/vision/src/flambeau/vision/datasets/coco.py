@@ -23,8 +23,8 @@ class CocoDetection(VisionDataset):
     Args:
         root: the folder of the images.
         annFile: the JSON file of the annotations.
-        transform, target_transform: functions applied to each image and to each target; or
-        transforms: one function applied to both together.
+        transform, target_transform: functions applied to each image and to each target.
+        transforms: function of an image and its target, instead of these two.
     Raises: OSError for files that are missing; ValueError for a file of another kind.
 
     Source: Lin et al. 2014, arXiv:1405.0312.

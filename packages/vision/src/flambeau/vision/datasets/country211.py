@@ -18,12 +18,12 @@ class Country211(ImageFolder):
     """Photographs of 211 countries, of each 150 for training, 50 for validation, 100 for testing.
 
     Args:
-        root: the folder above ``country211``.
+        root: the folder that contains ``country211``.
         split: ``"train"``, ``"valid"`` or ``"test"``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if the files are missing; ValueError for another split.
+    Raises: RuntimeError if the files are missing; ValueError for an unknown split.
 
     Source: Radford et al. 2021, arXiv:2103.00020.
 

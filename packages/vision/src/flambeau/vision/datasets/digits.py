@@ -29,7 +29,7 @@ class Digits(VisionDataset):
 
     Args:
         root: not used, as nothing is read from it; there so that Digits and MNIST take the same arguments.
-        train: the training images, or the test images.
+        train: True for the training images, False for the test images.
         transform, target_transform: functions applied to each image and to each label.
 
     Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,

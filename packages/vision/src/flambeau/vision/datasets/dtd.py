@@ -19,13 +19,13 @@ class DTD(ListedImages):
     """Photographs of 47 textures, 40 of each for training, for validation and for testing.
 
     Args:
-        root: the folder above ``dtd``.
+        root: the folder that contains ``dtd``.
         split: ``"train"``, ``"val"`` or ``"test"``.
         partition: number of the split, 1 to 10.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if a file is missing; ValueError for another split or partition.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split or partition.
 
     Source: Cimpoi et al. 2013, arXiv:1311.3618.
 

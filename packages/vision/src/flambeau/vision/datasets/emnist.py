@@ -19,7 +19,7 @@ class EMNIST(MNIST):
         split: ``"byclass"`` (62 classes), ``"bymerge"`` or ``"balanced"`` (47), ``"letters"`` (26, numbered from 1),
             ``"digits"`` or ``"mnist"`` (10).
         train, transform, target_transform, download: as for :class:`MNIST`; one archive holds all splits.
-    Raises: ValueError for another split; as :class:`MNIST`.
+    Raises: ValueError for an unknown split; as :class:`MNIST`.
 
     Source: Cohen, Afshar, Tapson, van Schaik 2017, arXiv:1702.05373.
 

@@ -20,7 +20,7 @@ class EuroSAT(ImageFolder):
     """27,000 images of 64x64 pixels by a satellite, in ten classes of what the land is used for.
 
     Args:
-        root: the folder above ``eurosat``.
+        root: the folder that contains ``eurosat``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.

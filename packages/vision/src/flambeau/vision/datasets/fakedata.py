@@ -18,7 +18,7 @@ class FakeData(VisionDataset):
         num_classes: number of different labels.
         transform, target_transform: functions applied to each image and to each label.
         random_offset: added to the index as a seed; other offsets produce other images.
-    Raises: ValueError for another number of channels; IndexError beyond the size.
+    Raises: ValueError for another number of channels; IndexError for an index beyond the size.
 
     >>> image, label = FakeData(size=3, image_size=(3, 4, 5))[2]
     >>> image.mode, image.size, 0 <= label < 10

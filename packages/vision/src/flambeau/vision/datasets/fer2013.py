@@ -22,10 +22,11 @@ class FER2013(VisionDataset):
     The label is None if only ``test.csv`` exists, which contains no labels.
 
     Args:
-        root: the folder above ``fer2013``, where ``fer2013.csv``, ``icml_face_data.csv`` or the split's own file is.
+        root: the folder that contains ``fer2013``. That folder contains ``fer2013.csv``, ``icml_face_data.csv`` or
+            the file of the split.
         split: ``"train"`` or ``"test"``.
         transform, target_transform: functions applied to each image and to each label.
-    Raises: RuntimeError if the file is missing; ValueError for another split.
+    Raises: RuntimeError if the file is missing; ValueError for an unknown split.
 
     Source: Goodfellow et al. 2013, arXiv:1307.0414.
 

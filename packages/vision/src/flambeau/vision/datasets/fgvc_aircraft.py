@@ -18,13 +18,13 @@ class FGVCAircraft(ListedImages):
     """10,000 photographs of aircraft, a third each for training, for validation and for testing.
 
     Args:
-        root: the folder above ``fgvc-aircraft-2013b``.
+        root: the folder that contains ``fgvc-aircraft-2013b``.
         split: ``"train"``, ``"val"``, ``"trainval"`` or ``"test"``.
         annotation_level: kind of the classes: 100 of ``"variant"``, 70 of ``"family"``, 41 of ``"manufacturer"``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if a file is missing; ValueError for another split or level.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split or level.
 
     Source: Maji et al. 2013, arXiv:1306.5151.
 

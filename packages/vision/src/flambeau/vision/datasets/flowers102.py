@@ -38,12 +38,12 @@ class Flowers102(ListedImages):
     """Photographs of flowers: 1,020 for training, 1,020 for validation, 6,149 for testing. Reading requires SciPy.
 
     Args:
-        root: the folder above ``flowers-102``.
+        root: the folder that contains ``flowers-102``.
         split: ``"train"``, ``"val"`` or ``"test"``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download the files if one is missing.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if a file is missing, or SciPy; ValueError for another split.
+    Raises: RuntimeError if a file or SciPy is missing; ValueError for an unknown split.
 
     Source: Nilsback and Zisserman 2008, Automated Flower Classification over a Large Number of Classes.
 

@@ -18,12 +18,12 @@ class Food101(ListedImages):
     """Photographs of meals: 75,750 for training, 25,250 for testing.
 
     Args:
-        root: the folder above ``food-101``.
+        root: the folder that contains ``food-101``.
         split: ``"train"`` or ``"test"``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if a file is missing; ValueError for another split.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split.
 
     Source: Bossard, Guillaumin, Van Gool 2014, Food-101 -- Mining Discriminative Components with Random Forests.
 

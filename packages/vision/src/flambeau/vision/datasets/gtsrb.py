@@ -25,11 +25,11 @@ class GTSRB(ListedImages):
     """Photographs of traffic signs of 43 kinds: 26,640 for training, 12,630 for testing.
 
     Args:
-        root: the folder above ``gtsrb``.
+        root: the folder that contains ``gtsrb``.
         split: ``"train"`` or ``"test"``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
-    Raises: RuntimeError if a file is missing; ValueError for another split.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split.
 
     Source: Stallkamp et al. 2012, Man vs. computer: Benchmarking machine learning algorithms.
 

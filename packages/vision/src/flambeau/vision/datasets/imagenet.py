@@ -30,10 +30,10 @@ class ImageNet(ImageFolder):
     of names for each class, ``wnids`` the folder names; ``class_to_idx`` maps each name to its index.
 
     Args:
-        root: the folder above ``train`` and ``val``.
+        root: the folder that contains ``train`` and ``val``.
         split: ``"train"`` or ``"val"``.
         kwargs: as in :class:`~flambeau.vision.datasets.ImageFolder`.
-    Raises: RuntimeError for an archive that is missing or has a wrong checksum; ValueError for another split.
+    Raises: RuntimeError for an archive that is missing or has a wrong checksum; ValueError for an unknown split.
 
     Source: Russakovsky et al. 2014, arXiv:1409.0575.
 

@@ -37,13 +37,13 @@ class Imagenette(ListedImages):
     ``classes`` are tuples of each class's names, ``wnids`` its folder's name.
 
     Args:
-        root: the folder above ``imagenette2``, ``imagenette2-320`` or ``imagenette2-160``.
+        root: the folder that contains ``imagenette2``, ``imagenette2-320`` or ``imagenette2-160``.
         split: ``"train"`` or ``"val"``.
         size: ``"full"``, or the shorter side's, ``"320px"`` or ``"160px"``.
         download: if True, download and unpack the archive if it is missing.
         transform, target_transform: functions applied to each image and to each label.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if a file is missing; ValueError for another split or size.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split or size.
 
     Source: https://github.com/fastai/imagenette.
 

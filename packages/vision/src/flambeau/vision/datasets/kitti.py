@@ -21,10 +21,10 @@ class Kitti(VisionDataset):
     ``dimensions``, ``location`` and ``rotation_y``; None in the test's.
 
     Args:
-        root: the folder above ``Kitti/raw``.
-        train: the training images, or the test images.
-        transform, target_transform: functions applied to each image and to each target; or
-        transforms: one function applied to both together.
+        root: the folder that contains ``Kitti/raw``.
+        train: True for the training images, False for the test images.
+        transform, target_transform: functions applied to each image and to each target.
+        transforms: function of an image and its target, instead of these two.
         download: if True, download and unpack the archives if one is missing.
     Raises: RuntimeError if a file is missing.
 

@@ -65,13 +65,13 @@ class LFWPeople(_LFW):
     """13,233 photographs of the faces of 5,749 people. A sample is an image and a person's number.
 
     Args:
-        root: the folder above ``lfw-py``, where the images and the lists must be.
+        root: the folder that contains ``lfw-py``, where the images and the lists must be.
         split: ``"10fold"``, ``"train"`` or ``"test"``.
         image_set: ``"original"``, ``"funneled"`` or ``"deepfunneled"``, how the faces are aligned.
         transform, target_transform: functions applied to each image and to each target.
         download: True raises an error, because the files are no longer published.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if a file is missing; ValueError for another split or set, and for ``download``.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split or set, and if ``download`` is True.
 
     Source: Huang et al. 2007, Labeled Faces in the Wild.
 

@@ -25,12 +25,12 @@ class MovingMNIST(VisionDataset):
     """10,000 sequences of 20 frames in which two digits move, uint8 tensors (frames, 1, 64, 64).
 
     Args:
-        root: the folder above ``MovingMNIST``.
+        root: the folder that contains ``MovingMNIST``.
         split: ``"train"`` for the first ``split_ratio`` frames of each, ``"test"`` for the others, None for all.
         split_ratio: 1 to 19.
         download: if True, download the file if it is missing.
         transform: applied to each sequence.
-    Raises: RuntimeError if the file is missing; ValueError for another split or ratio.
+    Raises: RuntimeError if the file is missing; ValueError for an unknown split or ratio.
 
     Source: Srivastava et al. 2015, arXiv:1502.04681.
 

@@ -26,7 +26,7 @@ class OxfordIIITPet(VisionDataset):
     """Photographs of cats and dogs: 3,680 for training and validation, 3,669 for testing.
 
     Args:
-        root: the folder above ``oxford-iiit-pet``.
+        root: the folder that contains ``oxford-iiit-pet``.
         split: ``"trainval"`` or ``"test"``.
         target_types: kind of target, or a list of kinds for a tuple of targets: ``"category"``, the breed;
             ``"binary-category"``, 0 for cats; ``"segmentation"``, a PIL image of 1 for the animal, 2 for the background
@@ -34,7 +34,7 @@ class OxfordIIITPet(VisionDataset):
         transforms: applied to the image and its target together, or
         transform, target_transform: to each by itself.
         download: if True, download and unpack the archives if one is missing.
-    Raises: RuntimeError if a file is missing; ValueError for another split or target.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split or target.
 
     Source: Parkhi et al. 2012, Cats and Dogs.
 

@@ -40,11 +40,11 @@ class PCAM(VisionDataset):
     """327,680 images of tissue of 96x96 pixels, with a tumour in the middle or without. Reading needs h5py.
 
     Args:
-        root: the folder above ``pcam``.
+        root: the folder that contains ``pcam``.
         split: ``"train"``, ``"val"`` or ``"test"``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack missing files, which requires gdown.
-    Raises: RuntimeError if a file is missing, or h5py; ValueError for another split.
+    Raises: RuntimeError if a file or h5py is missing; ValueError for an unknown split.
 
     Source: Veeling et al. 2018, arXiv:1806.03962.
     """

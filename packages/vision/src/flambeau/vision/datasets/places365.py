@@ -46,7 +46,7 @@ class Places365(ListedImages):
         download: if True, download and unpack missing files.
         transform, target_transform: functions applied to each image and to each label.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if a list is missing; ValueError for another split.
+    Raises: RuntimeError if a list is missing; ValueError for an unknown split.
 
     Source: Zhou et al. 2017, Places: A 10 Million Image Database for Scene Recognition.
 

@@ -20,7 +20,7 @@ class QMNIST(MNIST):
             402,953); None selects by ``train``.
             compat: if True, the target is the digit, otherwise an int64 tensor (8,) of all its metadata.
         train, transform, target_transform, download: as for :class:`MNIST`.
-    Raises: ValueError for another ``what``; as :class:`MNIST`.
+    Raises: ValueError for an unsupported ``what``; as :class:`MNIST`.
 
     Source: Yadav and Bottou 2019, arXiv:1905.10498.
 

@@ -20,12 +20,12 @@ class RenderedSST2(ListedImages):
     """Images of sentences, negative or positive: 6,920 for training, 872 for validation, 1,821 for testing.
 
     Args:
-        root: the folder above ``rendered-sst2``.
+        root: the folder that contains ``rendered-sst2``.
         split: ``"train"``, ``"val"`` or ``"test"``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if a file is missing; ValueError for another split.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split.
 
     Source: Radford et al. 2021, arXiv:2103.00020; Socher et al. 2013.
 

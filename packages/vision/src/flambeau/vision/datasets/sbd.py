@@ -32,7 +32,7 @@ class SBDataset(VisionDataset):
         mode: a target is with ``"segmentation"`` a PIL image of classes, with ``"boundaries"`` an array (20, H, W).
         download: if True, download and unpack missing files.
         transforms: applied to the image and its target together.
-    Raises: RuntimeError if a file is missing, or SciPy; ValueError for another set or mode.
+    Raises: RuntimeError if a file or SciPy is missing; ValueError for an unknown set or mode.
 
     Source: Hariharan et al. 2011, Semantic Contours from Inverse Detectors.
 

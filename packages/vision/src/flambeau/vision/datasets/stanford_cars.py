@@ -15,12 +15,12 @@ class StanfordCars(ListedImages):
     """Photographs of cars: 8,144 for training, 8,041 for testing. Reading requires SciPy.
 
     Args:
-        root: the folder above ``stanford_cars``.
+        root: the folder that contains ``stanford_cars``.
         split: ``"train"`` or ``"test"``.
         transform, target_transform: functions applied to each image and to each label.
         download: True raises an error, because the files are no longer published.
         loader: function that loads an image from its path.
-    Raises: RuntimeError if a file is missing, or SciPy; ValueError for another split, and for ``download``.
+    Raises: RuntimeError if a file or SciPy is missing; ValueError for an unknown split, and if ``download`` is True.
 
     Source: Krause et al. 2013, 3D Object Representations for Fine-Grained Categorization.
 

@@ -24,12 +24,12 @@ class STL10(ArrayImages):
     ``data`` is a uint8 array (N, 3, 96, 96), ``labels`` an array of numbers, -1 for images without a label.
 
     Args:
-        root: the folder above ``stl10_binary``.
+        root: the folder that contains ``stl10_binary``.
         split: ``"train"``, ``"test"``, ``"unlabeled"`` or ``"train+unlabeled"``.
         folds: one of the ten lists of 1,000 training images, 0 to 9; None for all.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if a file is missing.
-    Raises: RuntimeError if a file is missing; ValueError for another split or fold.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split or fold.
 
     Source: Coates, Lee, Ng 2011, An Analysis of Single Layer Networks in Unsupervised Feature Learning.
 

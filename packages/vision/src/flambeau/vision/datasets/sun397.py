@@ -16,7 +16,7 @@ class SUN397(ListedImages):
     """108,754 photographs of 397 kinds of places.
 
     Args:
-        root: the folder above ``SUN397``.
+        root: the folder that contains ``SUN397``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.

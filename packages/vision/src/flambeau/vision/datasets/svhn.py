@@ -28,7 +28,7 @@ class SVHN(ArrayImages):
         split: ``"train"``, ``"test"`` or ``"extra"``.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download the file if it is missing.
-    Raises: RuntimeError if the file is missing, or SciPy; ValueError for another split.
+    Raises: RuntimeError if the file or SciPy is missing; ValueError for an unknown split.
 
     Source: Netzer et al. 2011, Reading Digits in Natural Images with Unsupervised Feature Learning.
 

@@ -22,7 +22,7 @@ class USPS(ArrayImages):
 
     Args:
         root: the folder of ``usps.bz2`` and ``usps.t.bz2``.
-        train: the training images, or the test images.
+        train: True for the training images, False for the test images.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download the file if it is missing.
     Raises: RuntimeError if the file is missing.

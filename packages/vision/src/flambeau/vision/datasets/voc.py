@@ -62,13 +62,13 @@ class VOCSegmentation(_VOC):
     """Photographs and the class of each pixel, a PIL image of mode P.
 
     Args:
-        root: the folder above ``VOCdevkit``.
+        root: the folder that contains ``VOCdevkit``.
         year: ``"2007"`` to ``"2012"``.
         image_set: ``"train"``, ``"trainval"``, ``"val"`` or, of 2007, ``"test"``.
         download: if True, download and unpack the archive if it is missing.
-        transform, target_transform: functions applied to each image and to each target; or
-        transforms: one function applied to both together.
-    Raises: RuntimeError if a file is missing; ValueError for another year or set.
+        transform, target_transform: functions applied to each image and to each target.
+        transforms: function of an image and its target, instead of these two.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown year or set.
 
     Source: Everingham et al. 2010, The Pascal Visual Object Classes (VOC) Challenge.
 

@@ -32,11 +32,11 @@ class WIDERFace(VisionDataset):
     ``expression``, ``illumination``, ``occlusion``, ``pose`` and ``invalid`` (faces,); None in the test's.
 
     Args:
-        root: the folder above ``widerface``.
+        root: the folder that contains ``widerface``.
         split: ``"train"``, ``"val"`` or ``"test"``.
         transform, target_transform: functions applied to each image and to each target.
         download: if True, download and unpack missing files, which requires gdown.
-    Raises: RuntimeError if a file is missing; ValueError for another split, or a list that is damaged.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split, or a list that is damaged.
 
     Source: Yang et al. 2015, arXiv:1511.06523.
 

@@ -48,7 +48,7 @@ class WeightsEnum(enum.Enum):
     def verify(cls, obj: Any) -> Self | None:
         """Return a member, given as such or by its name with or without the enumeration's name; None stays None.
 
-        Raises: KeyError for another name, TypeError for anything else.
+        Raises: KeyError for an unknown name, TypeError for anything else.
         """
         if obj is None or isinstance(obj, cls):
             return obj

@@ -65,5 +65,5 @@ class AlexNet(nn.Module):
 
 @register_model
 def alexnet(**options: Any) -> AlexNet:
-    """:class:`AlexNet`, 61,100,840 parameters."""
+    """Build :class:`AlexNet` (61,100,840 parameters)."""
     return AlexNet(**options)

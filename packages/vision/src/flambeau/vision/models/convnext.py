@@ -114,23 +114,23 @@ def _convnext(channels: int, layers: Sequence[int], drop: float, **options: Any)
 
 @register_model
 def convnext_tiny(**options: Any) -> ConvNeXt:
-    """:class:`ConvNeXt`, tiny, 28,589,128 parameters."""
+    """Build the tiny variant of :class:`ConvNeXt` (28,589,128 parameters)."""
     return _convnext(96, (3, 3, 9, 3), 0.1, **options)
 
 
 @register_model
 def convnext_small(**options: Any) -> ConvNeXt:
-    """:class:`ConvNeXt`, small, 50,223,688 parameters."""
+    """Build the small variant of :class:`ConvNeXt` (50,223,688 parameters)."""
     return _convnext(96, (3, 3, 27, 3), 0.4, **options)
 
 
 @register_model
 def convnext_base(**options: Any) -> ConvNeXt:
-    """:class:`ConvNeXt`, base, 88,591,464 parameters."""
+    """Build the base variant of :class:`ConvNeXt` (88,591,464 parameters)."""
     return _convnext(128, (3, 3, 27, 3), 0.5, **options)
 
 
 @register_model
 def convnext_large(**options: Any) -> ConvNeXt:
-    """:class:`ConvNeXt`, large, 197,767,336 parameters."""
+    """Build the large variant of :class:`ConvNeXt` (197,767,336 parameters)."""
     return _convnext(192, (3, 3, 27, 3), 0.5, **options)

@@ -31,7 +31,7 @@ class DCGANGenerator(nn.Module):
         features: channels before the image's own, ngf; each stage before has twice as many.
         channels: number of channels of the image, nc.
         image_size: height and width of the image, a power of two.
-    Raises: ValueError for another image size.
+    Raises: ValueError for an unsupported image size.
 
     Shapes: ``(N, latent_size, 1, 1)`` to ``(N, channels, image_size, image_size)`` in -1..1.
     Source: Radford, Metz, Chintala 2015, arXiv:1511.06434.
@@ -64,7 +64,7 @@ class DCGANDiscriminator(nn.Module):
         features: channels after the first convolution, ndf; each stage after has twice as many.
         channels: number of channels of the image, nc.
         image_size: height and width of the image, a power of two.
-    Raises: ValueError for another image size.
+    Raises: ValueError for an unsupported image size.
 
     Shapes: ``(N, channels, image_size, image_size)`` to ``(N,)`` in 0..1.
     Source: Radford, Metz, Chintala 2015, arXiv:1511.06434.

@@ -127,23 +127,23 @@ class DenseNet(nn.Module):
 
 @register_model
 def densenet121(**options: Any) -> DenseNet:
-    """:class:`DenseNet` of 121 layers, 7,978,856 parameters."""
+    """Build :class:`DenseNet` with 121 layers (7,978,856 parameters)."""
     return DenseNet(32, (6, 12, 24, 16), 64, **options)
 
 
 @register_model
 def densenet161(**options: Any) -> DenseNet:
-    """:class:`DenseNet` of 161 layers, 28,681,000 parameters."""
+    """Build :class:`DenseNet` with 161 layers (28,681,000 parameters)."""
     return DenseNet(48, (6, 12, 36, 24), 96, **options)
 
 
 @register_model
 def densenet169(**options: Any) -> DenseNet:
-    """:class:`DenseNet` of 169 layers, 14,149,480 parameters."""
+    """Build :class:`DenseNet` with 169 layers (14,149,480 parameters)."""
     return DenseNet(32, (6, 12, 32, 32), 64, **options)
 
 
 @register_model
 def densenet201(**options: Any) -> DenseNet:
-    """:class:`DenseNet` of 201 layers, 20,013,928 parameters."""
+    """Build :class:`DenseNet` with 201 layers (20,013,928 parameters)."""
     return DenseNet(32, (6, 12, 48, 32), 64, **options)

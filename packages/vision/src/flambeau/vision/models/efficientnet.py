@@ -153,55 +153,55 @@ def _v2(fused: Sequence[Row], stages: Sequence[Row], dropout: float, **options: 
 
 @register_model
 def efficientnet_b0(**options: Any) -> EfficientNet:
-    """:class:`EfficientNet` for images of 224 pixels, 5,288,548 parameters."""
+    """Build :class:`EfficientNet` for images of 224 pixels (5,288,548 parameters)."""
     return _scaled(1.0, 1.0, 0.2, **options)
 
 
 @register_model
 def efficientnet_b1(**options: Any) -> EfficientNet:
-    """:class:`EfficientNet` for images of 240 pixels, 7,794,184 parameters."""
+    """Build :class:`EfficientNet` for images of 240 pixels (7,794,184 parameters)."""
     return _scaled(1.0, 1.1, 0.2, **options)
 
 
 @register_model
 def efficientnet_b2(**options: Any) -> EfficientNet:
-    """:class:`EfficientNet` for images of 288 pixels, 9,109,994 parameters."""
+    """Build :class:`EfficientNet` for images of 288 pixels (9,109,994 parameters)."""
     return _scaled(1.1, 1.2, 0.3, **options)
 
 
 @register_model
 def efficientnet_b3(**options: Any) -> EfficientNet:
-    """:class:`EfficientNet` for images of 300 pixels, 12,233,232 parameters."""
+    """Build :class:`EfficientNet` for images of 300 pixels (12,233,232 parameters)."""
     return _scaled(1.2, 1.4, 0.3, **options)
 
 
 @register_model
 def efficientnet_b4(**options: Any) -> EfficientNet:
-    """:class:`EfficientNet` for images of 380 pixels, 19,341,616 parameters."""
+    """Build :class:`EfficientNet` for images of 380 pixels (19,341,616 parameters)."""
     return _scaled(1.4, 1.8, 0.4, **options)
 
 
 @register_model
 def efficientnet_b5(**options: Any) -> EfficientNet:
-    """:class:`EfficientNet` for images of 456 pixels, 30,389,784 parameters."""
+    """Build :class:`EfficientNet` for images of 456 pixels (30,389,784 parameters)."""
     return _scaled(1.6, 2.2, 0.4, **{"norm_layer": _WIDE_NORM, **options})
 
 
 @register_model
 def efficientnet_b6(**options: Any) -> EfficientNet:
-    """:class:`EfficientNet` for images of 528 pixels, 43,040,704 parameters."""
+    """Build :class:`EfficientNet` for images of 528 pixels (43,040,704 parameters)."""
     return _scaled(1.8, 2.6, 0.5, **{"norm_layer": _WIDE_NORM, **options})
 
 
 @register_model
 def efficientnet_b7(**options: Any) -> EfficientNet:
-    """:class:`EfficientNet` for images of 600 pixels, 66,347,960 parameters."""
+    """Build :class:`EfficientNet` for images of 600 pixels (66,347,960 parameters)."""
     return _scaled(2.0, 3.1, 0.5, **{"norm_layer": _WIDE_NORM, **options})
 
 
 @register_model
 def efficientnet_v2_s(**options: Any) -> EfficientNet:
-    """EfficientNetV2, small, for images of 384 pixels, 21,458,488 parameters."""
+    """Build the small variant of EfficientNetV2 for images of 384 pixels (21,458,488 parameters)."""
     fused = ((1, 3, 1, 24, 24, 2), (4, 3, 2, 24, 48, 4), (4, 3, 2, 48, 64, 4))
     stages = ((4, 3, 2, 64, 128, 6), (6, 3, 1, 128, 160, 9), (6, 3, 2, 160, 256, 15))
     return _v2(fused, stages, 0.2, **options)
@@ -209,7 +209,7 @@ def efficientnet_v2_s(**options: Any) -> EfficientNet:
 
 @register_model
 def efficientnet_v2_m(**options: Any) -> EfficientNet:
-    """EfficientNetV2, medium, for images of 480 pixels, 54,139,356 parameters."""
+    """Build the medium variant of EfficientNetV2 for images of 480 pixels (54,139,356 parameters)."""
     fused = ((1, 3, 1, 24, 24, 3), (4, 3, 2, 24, 48, 5), (4, 3, 2, 48, 80, 5))
     stages = ((4, 3, 2, 80, 160, 7), (6, 3, 1, 160, 176, 14), (6, 3, 2, 176, 304, 18), (6, 3, 1, 304, 512, 5))
     return _v2(fused, stages, 0.3, **options)
@@ -217,7 +217,7 @@ def efficientnet_v2_m(**options: Any) -> EfficientNet:
 
 @register_model
 def efficientnet_v2_l(**options: Any) -> EfficientNet:
-    """EfficientNetV2, large, for images of 480 pixels, 118,515,272 parameters."""
+    """Build the large variant of EfficientNetV2 for images of 480 pixels (118,515,272 parameters)."""
     fused = ((1, 3, 1, 32, 32, 4), (4, 3, 2, 32, 64, 7), (4, 3, 2, 64, 96, 7))
     stages = ((4, 3, 2, 96, 192, 10), (6, 3, 1, 192, 224, 19), (6, 3, 2, 224, 384, 25), (6, 3, 1, 384, 640, 7))
     return _v2(fused, stages, 0.4, **options)

@@ -162,5 +162,5 @@ class GoogLeNet(nn.Module):
 
 @register_model
 def googlenet(**options: Any) -> GoogLeNet:
-    """:class:`GoogLeNet`, 13,004,888 parameters, including the auxiliary classifiers."""
+    """Build :class:`GoogLeNet` (13,004,888 parameters, including the auxiliary classifiers)."""
     return GoogLeNet(**options)

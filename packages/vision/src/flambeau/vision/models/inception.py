@@ -245,7 +245,7 @@ class Inception3(nn.Module):
 
 @register_model
 def inception_v3(**options: Any) -> Inception3:
-    """:class:`Inception3`, 27,161,264 parameters, including the auxiliary classifier.
+    """Build :class:`Inception3` (27,161,264 parameters, including the auxiliary classifier).
 
     Published weights require ``transform_input=True``.
     """

@@ -164,7 +164,7 @@ class PartitionAttentionLayer(nn.Module):
         activation_layer, norm_layer: activation of the perceptron, and normalisation before the attention.
         attention_dropout, mlp_dropout: dropout probabilities after the attention and after the perceptron.
         p_stochastic_dropout: probability of skipping the attention or the perceptron.
-    Raises: ValueError for another type, and for a size that is not a multiple of ``partition_size``.
+    Raises: ValueError for an unsupported type, and for a size that is not a multiple of ``partition_size``.
 
     Shapes: ``(N, in_channels, *grid_size)`` to the same.
     """
@@ -374,7 +374,7 @@ def _halved(size: tuple[int, int]) -> tuple[int, int]:
 
 @register_model
 def maxvit_t(**options: Any) -> MaxVit:
-    """:class:`MaxVit`, tiny, for images of 224 pixels, 30,919,624 parameters."""
+    """Build the tiny variant of :class:`MaxVit` for images of 224 pixels (30,919,624 parameters)."""
     options = {"input_size": (224, 224), "stochastic_depth_prob": 0.2, **options}
     shape: dict[str, Any] = {"block_channels": [64, 128, 256, 512], "block_layers": [2, 2, 5, 2], "head_dim": 32}
     return MaxVit(stem_channels=64, partition_size=7, **shape, **options)

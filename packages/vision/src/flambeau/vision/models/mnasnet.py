@@ -97,23 +97,23 @@ class MNASNet(nn.Module):
 
 @register_model
 def mnasnet0_5(**options: Any) -> MNASNet:
-    """:class:`MNASNet` of half the channels, 2,218,512 parameters."""
+    """Build :class:`MNASNet` with half the channels (2,218,512 parameters)."""
     return MNASNet(0.5, **options)
 
 
 @register_model
 def mnasnet0_75(**options: Any) -> MNASNet:
-    """:class:`MNASNet` of three quarters of the channels, 3,170,208 parameters."""
+    """Build :class:`MNASNet` with three quarters of the channels (3,170,208 parameters)."""
     return MNASNet(0.75, **options)
 
 
 @register_model
 def mnasnet1_0(**options: Any) -> MNASNet:
-    """:class:`MNASNet`, 4,383,312 parameters."""
+    """Build :class:`MNASNet` (4,383,312 parameters)."""
     return MNASNet(1.0, **options)
 
 
 @register_model
 def mnasnet1_3(**options: Any) -> MNASNet:
-    """:class:`MNASNet` of 1.3 times the channels, 6,282,256 parameters."""
+    """Build :class:`MNASNet` with 1.3 times the channels (6,282,256 parameters)."""
     return MNASNet(1.3, **options)

@@ -245,17 +245,23 @@ def _v3(
 
 @register_model
 def mobilenet_v2(**options: Any) -> MobileNetV2:
-    """:class:`MobileNetV2`, 3,504,872 parameters."""
+    """Build :class:`MobileNetV2` (3,504,872 parameters)."""
     return MobileNetV2(**options)
 
 
 @register_model
 def mobilenet_v3_large(**options: Any) -> MobileNetV3:
-    """:class:`MobileNetV3`, 5,483,032 parameters; takes ``width_mult``, ``reduced_tail`` and ``dilated`` too."""
+    """Build the large variant of :class:`MobileNetV3` (5,483,032 parameters).
+
+    Further options are ``width_mult``, ``reduced_tail`` and ``dilated``.
+    """
     return _v3("large", **options)
 
 
 @register_model
 def mobilenet_v3_small(**options: Any) -> MobileNetV3:
-    """:class:`MobileNetV3`, 2,542,856 parameters; takes ``width_mult``, ``reduced_tail`` and ``dilated`` too."""
+    """Build the small variant of :class:`MobileNetV3` (2,542,856 parameters).
+
+    Further options are ``width_mult``, ``reduced_tail`` and ``dilated``.
+    """
     return _v3("small", **options)

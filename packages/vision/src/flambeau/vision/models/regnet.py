@@ -206,89 +206,89 @@ def _regnet(depth: int, w_0: int, w_a: float, w_m: float, group_width: int, **op
 
 @register_model
 def regnet_y_400mf(**options: Any) -> RegNet:
-    """:class:`RegNet` with squeeze and excitation of 0.4 billion operations, 4,344,144 parameters."""
+    """Build RegNetY (:class:`RegNet` with squeeze-excitation) with 0.4 billion operations (4,344,144 parameters)."""
     return _regnet(16, 48, 27.89, 2.09, 8, se_ratio=0.25, **options)
 
 
 @register_model
 def regnet_y_800mf(**options: Any) -> RegNet:
-    """:class:`RegNet` with squeeze and excitation of 0.8 billion operations, 6,432,512 parameters."""
+    """Build RegNetY (:class:`RegNet` with squeeze-excitation) with 0.8 billion operations (6,432,512 parameters)."""
     return _regnet(14, 56, 38.84, 2.4, 16, se_ratio=0.25, **options)
 
 
 @register_model
 def regnet_y_1_6gf(**options: Any) -> RegNet:
-    """:class:`RegNet` with squeeze and excitation of 1.6 billion operations, 11,202,430 parameters."""
+    """Build RegNetY (:class:`RegNet` with squeeze-excitation) with 1.6 billion operations (11,202,430 parameters)."""
     return _regnet(27, 48, 20.71, 2.65, 24, se_ratio=0.25, **options)
 
 
 @register_model
 def regnet_y_3_2gf(**options: Any) -> RegNet:
-    """:class:`RegNet` with squeeze and excitation of 3.2 billion operations, 19,436,338 parameters."""
+    """Build RegNetY (:class:`RegNet` with squeeze-excitation) with 3.2 billion operations (19,436,338 parameters)."""
     return _regnet(21, 80, 42.63, 2.66, 24, se_ratio=0.25, **options)
 
 
 @register_model
 def regnet_y_8gf(**options: Any) -> RegNet:
-    """:class:`RegNet` with squeeze and excitation of 8 billion operations, 39,381,472 parameters."""
+    """Build RegNetY (:class:`RegNet` with squeeze-excitation) with 8 billion operations (39,381,472 parameters)."""
     return _regnet(17, 192, 76.82, 2.19, 56, se_ratio=0.25, **options)
 
 
 @register_model
 def regnet_y_16gf(**options: Any) -> RegNet:
-    """:class:`RegNet` with squeeze and excitation of 16 billion operations, 83,590,140 parameters."""
+    """Build RegNetY (:class:`RegNet` with squeeze-excitation) with 16 billion operations (83,590,140 parameters)."""
     return _regnet(18, 200, 106.23, 2.48, 112, se_ratio=0.25, **options)
 
 
 @register_model
 def regnet_y_32gf(**options: Any) -> RegNet:
-    """:class:`RegNet` with squeeze and excitation of 32 billion operations, 145,046,770 parameters."""
+    """Build RegNetY (:class:`RegNet` with squeeze-excitation) with 32 billion operations (145,046,770 parameters)."""
     return _regnet(20, 232, 115.89, 2.53, 232, se_ratio=0.25, **options)
 
 
 @register_model
 def regnet_y_128gf(**options: Any) -> RegNet:
-    """:class:`RegNet` with squeeze and excitation of 128 billion operations, 644,812,894 parameters."""
+    """Build RegNetY (:class:`RegNet` with squeeze-excitation) with 128 billion operations (644,812,894 parameters)."""
     return _regnet(27, 456, 160.83, 2.52, 264, se_ratio=0.25, **options)
 
 
 @register_model
 def regnet_x_400mf(**options: Any) -> RegNet:
-    """:class:`RegNet` of 0.4 billion operations, 5,495,976 parameters."""
+    """Build RegNetX (:class:`RegNet`) with 0.4 billion operations (5,495,976 parameters)."""
     return _regnet(22, 24, 24.48, 2.54, 16, **options)
 
 
 @register_model
 def regnet_x_800mf(**options: Any) -> RegNet:
-    """:class:`RegNet` of 0.8 billion operations, 7,259,656 parameters."""
+    """Build RegNetX (:class:`RegNet`) with 0.8 billion operations (7,259,656 parameters)."""
     return _regnet(16, 56, 35.73, 2.28, 16, **options)
 
 
 @register_model
 def regnet_x_1_6gf(**options: Any) -> RegNet:
-    """:class:`RegNet` of 1.6 billion operations, 9,190,136 parameters."""
+    """Build RegNetX (:class:`RegNet`) with 1.6 billion operations (9,190,136 parameters)."""
     return _regnet(18, 80, 34.01, 2.25, 24, **options)
 
 
 @register_model
 def regnet_x_3_2gf(**options: Any) -> RegNet:
-    """:class:`RegNet` of 3.2 billion operations, 15,296,552 parameters."""
+    """Build RegNetX (:class:`RegNet`) with 3.2 billion operations (15,296,552 parameters)."""
     return _regnet(25, 88, 26.31, 2.25, 48, **options)
 
 
 @register_model
 def regnet_x_8gf(**options: Any) -> RegNet:
-    """:class:`RegNet` of 8 billion operations, 39,572,648 parameters."""
+    """Build RegNetX (:class:`RegNet`) with 8 billion operations (39,572,648 parameters)."""
     return _regnet(23, 80, 49.56, 2.88, 120, **options)
 
 
 @register_model
 def regnet_x_16gf(**options: Any) -> RegNet:
-    """:class:`RegNet` of 16 billion operations, 54,278,536 parameters."""
+    """Build RegNetX (:class:`RegNet`) with 16 billion operations (54,278,536 parameters)."""
     return _regnet(22, 216, 55.59, 2.1, 128, **options)
 
 
 @register_model
 def regnet_x_32gf(**options: Any) -> RegNet:
-    """:class:`RegNet` of 32 billion operations, 107,811,560 parameters."""
+    """Build RegNetX (:class:`RegNet`) with 32 billion operations (107,811,560 parameters)."""
     return _regnet(23, 320, 69.86, 2.0, 168, **options)

@@ -192,59 +192,59 @@ class ResNet(nn.Module):
 
 @register_model
 def resnet18(**options: Any) -> ResNet:
-    """:class:`ResNet` of 18 layers, 11,689,512 parameters."""
+    """Build :class:`ResNet` with 18 layers (11,689,512 parameters)."""
     return ResNet(BasicBlock, [2, 2, 2, 2], **options)
 
 
 @register_model
 def resnet34(**options: Any) -> ResNet:
-    """:class:`ResNet` of 34 layers, 21,797,672 parameters."""
+    """Build :class:`ResNet` with 34 layers (21,797,672 parameters)."""
     return ResNet(BasicBlock, [3, 4, 6, 3], **options)
 
 
 @register_model
 def resnet50(**options: Any) -> ResNet:
-    """:class:`ResNet` of 50 layers, 25,557,032 parameters."""
+    """Build :class:`ResNet` with 50 layers (25,557,032 parameters)."""
     return ResNet(Bottleneck, [3, 4, 6, 3], **options)
 
 
 @register_model
 def resnet101(**options: Any) -> ResNet:
-    """:class:`ResNet` of 101 layers, 44,549,160 parameters."""
+    """Build :class:`ResNet` with 101 layers (44,549,160 parameters)."""
     return ResNet(Bottleneck, [3, 4, 23, 3], **options)
 
 
 @register_model
 def resnet152(**options: Any) -> ResNet:
-    """:class:`ResNet` of 152 layers, 60,192,808 parameters."""
+    """Build :class:`ResNet` with 152 layers (60,192,808 parameters)."""
     return ResNet(Bottleneck, [3, 8, 36, 3], **options)
 
 
 @register_model
 def resnext50_32x4d(**options: Any) -> ResNet:
-    """ResNeXt of 50 layers with 32 groups of 4 channels, 25,028,904 parameters."""
+    """Build ResNeXt with 50 layers and 32 groups of 4 channels (25,028,904 parameters)."""
     return ResNet(Bottleneck, [3, 4, 6, 3], **{"groups": 32, "width_per_group": 4, **options})
 
 
 @register_model
 def resnext101_32x8d(**options: Any) -> ResNet:
-    """ResNeXt of 101 layers with 32 groups of 8 channels, 88,791,336 parameters."""
+    """Build ResNeXt with 101 layers and 32 groups of 8 channels (88,791,336 parameters)."""
     return ResNet(Bottleneck, [3, 4, 23, 3], **{"groups": 32, "width_per_group": 8, **options})
 
 
 @register_model
 def resnext101_64x4d(**options: Any) -> ResNet:
-    """ResNeXt of 101 layers with 64 groups of 4 channels, 83,455,272 parameters."""
+    """Build ResNeXt with 101 layers and 64 groups of 4 channels (83,455,272 parameters)."""
     return ResNet(Bottleneck, [3, 4, 23, 3], **{"groups": 64, "width_per_group": 4, **options})
 
 
 @register_model
 def wide_resnet50_2(**options: Any) -> ResNet:
-    """ResNet of 50 layers with bottlenecks of twice the width, 68,883,240 parameters."""
+    """Build ResNet with 50 layers and bottlenecks of twice the width (68,883,240 parameters)."""
     return ResNet(Bottleneck, [3, 4, 6, 3], **{"width_per_group": 128, **options})
 
 
 @register_model
 def wide_resnet101_2(**options: Any) -> ResNet:
-    """ResNet of 101 layers with bottlenecks of twice the width, 126,886,696 parameters."""
+    """Build ResNet with 101 layers and bottlenecks of twice the width (126,886,696 parameters)."""
     return ResNet(Bottleneck, [3, 4, 23, 3], **{"width_per_group": 128, **options})

@@ -98,23 +98,23 @@ class ShuffleNetV2(nn.Module):
 
 @register_model
 def shufflenet_v2_x0_5(**options: Any) -> ShuffleNetV2:
-    """:class:`ShuffleNetV2` of half the width, 1,366,792 parameters."""
+    """Build :class:`ShuffleNetV2` with half the width (1,366,792 parameters)."""
     return ShuffleNetV2([4, 8, 4], [24, 48, 96, 192, 1024], **options)
 
 
 @register_model
 def shufflenet_v2_x1_0(**options: Any) -> ShuffleNetV2:
-    """:class:`ShuffleNetV2`, 2,278,604 parameters."""
+    """Build :class:`ShuffleNetV2` (2,278,604 parameters)."""
     return ShuffleNetV2([4, 8, 4], [24, 116, 232, 464, 1024], **options)
 
 
 @register_model
 def shufflenet_v2_x1_5(**options: Any) -> ShuffleNetV2:
-    """:class:`ShuffleNetV2` of one and a half times the width, 3,503,624 parameters."""
+    """Build :class:`ShuffleNetV2` with one and a half times the width (3,503,624 parameters)."""
     return ShuffleNetV2([4, 8, 4], [24, 176, 352, 704, 1024], **options)
 
 
 @register_model
 def shufflenet_v2_x2_0(**options: Any) -> ShuffleNetV2:
-    """:class:`ShuffleNetV2` of twice the width, 7,393,996 parameters."""
+    """Build :class:`ShuffleNetV2` with twice the width (7,393,996 parameters)."""
     return ShuffleNetV2([4, 8, 4], [24, 244, 488, 976, 2048], **options)

@@ -90,11 +90,11 @@ class SqueezeNet(nn.Module):
 
 @register_model
 def squeezenet1_0(**options: Any) -> SqueezeNet:
-    """:class:`SqueezeNet` of the paper, 1,248,424 parameters."""
+    """Build :class:`SqueezeNet` 1.0, the version of the paper (1,248,424 parameters)."""
     return SqueezeNet("1_0", **options)
 
 
 @register_model
 def squeezenet1_1(**options: Any) -> SqueezeNet:
-    """:class:`SqueezeNet` with less work, 1,235,496 parameters."""
+    """Build :class:`SqueezeNet` 1.1, which needs less computation (1,235,496 parameters)."""
     return SqueezeNet("1_1", **options)

@@ -228,35 +228,35 @@ _V2 = {"block": SwinTransformerBlockV2, "downsample_layer": PatchMergingV2}
 
 @register_model
 def swin_t(**options: Any) -> SwinTransformer:
-    """:class:`SwinTransformer`, tiny, 28,288,354 parameters."""
+    """Build the tiny variant of :class:`SwinTransformer` (28,288,354 parameters)."""
     return _swin(96, 6, 7, 0.2, **options)
 
 
 @register_model
 def swin_s(**options: Any) -> SwinTransformer:
-    """:class:`SwinTransformer`, small, 49,606,258 parameters."""
+    """Build the small variant of :class:`SwinTransformer` (49,606,258 parameters)."""
     return _swin(96, 18, 7, 0.3, **options)
 
 
 @register_model
 def swin_b(**options: Any) -> SwinTransformer:
-    """:class:`SwinTransformer`, base, 87,768,224 parameters."""
+    """Build the base variant of :class:`SwinTransformer` (87,768,224 parameters)."""
     return _swin(128, 18, 7, 0.5, **options)
 
 
 @register_model
 def swin_v2_t(**options: Any) -> SwinTransformer:
-    """:class:`SwinTransformer`, the second version, tiny, 28,351,570 parameters."""
+    """Build the tiny variant of :class:`SwinTransformer`, version 2 (28,351,570 parameters)."""
     return _swin(96, 6, 8, 0.2, **{**_V2, **options})
 
 
 @register_model
 def swin_v2_s(**options: Any) -> SwinTransformer:
-    """:class:`SwinTransformer`, the second version, small, 49,737,442 parameters."""
+    """Build the small variant of :class:`SwinTransformer`, version 2 (49,737,442 parameters)."""
     return _swin(96, 18, 8, 0.3, **{**_V2, **options})
 
 
 @register_model
 def swin_v2_b(**options: Any) -> SwinTransformer:
-    """:class:`SwinTransformer`, the second version, base, 87,930,848 parameters."""
+    """Build the base variant of :class:`SwinTransformer`, version 2 (87,930,848 parameters)."""
     return _swin(128, 18, 8, 0.5, **{**_V2, **options})

@@ -87,47 +87,47 @@ def _vgg(configuration: str, batch_norm: bool = False, **options: Any) -> VGG:
 
 @register_model
 def vgg11(**options: Any) -> VGG:
-    """:class:`VGG` with 8 convolutions, 132,863,336 parameters."""
+    """Build :class:`VGG` with 8 convolutions (132,863,336 parameters)."""
     return _vgg("A", **options)
 
 
 @register_model
 def vgg11_bn(**options: Any) -> VGG:
-    """:class:`VGG` with 8 convolutions and batch normalisation, 132,868,840 parameters."""
+    """Build :class:`VGG` with 8 convolutions and batch normalisation (132,868,840 parameters)."""
     return _vgg("A", batch_norm=True, **options)
 
 
 @register_model
 def vgg13(**options: Any) -> VGG:
-    """:class:`VGG` with 10 convolutions, 133,047,848 parameters."""
+    """Build :class:`VGG` with 10 convolutions (133,047,848 parameters)."""
     return _vgg("B", **options)
 
 
 @register_model
 def vgg13_bn(**options: Any) -> VGG:
-    """:class:`VGG` with 10 convolutions and batch normalisation, 133,053,736 parameters."""
+    """Build :class:`VGG` with 10 convolutions and batch normalisation (133,053,736 parameters)."""
     return _vgg("B", batch_norm=True, **options)
 
 
 @register_model
 def vgg16(**options: Any) -> VGG:
-    """:class:`VGG` with 13 convolutions, 138,357,544 parameters."""
+    """Build :class:`VGG` with 13 convolutions (138,357,544 parameters)."""
     return _vgg("D", **options)
 
 
 @register_model
 def vgg16_bn(**options: Any) -> VGG:
-    """:class:`VGG` with 13 convolutions and batch normalisation, 138,365,992 parameters."""
+    """Build :class:`VGG` with 13 convolutions and batch normalisation (138,365,992 parameters)."""
     return _vgg("D", batch_norm=True, **options)
 
 
 @register_model
 def vgg19(**options: Any) -> VGG:
-    """:class:`VGG` with 16 convolutions, 143,667,240 parameters."""
+    """Build :class:`VGG` with 16 convolutions (143,667,240 parameters)."""
     return _vgg("E", **options)
 
 
 @register_model
 def vgg19_bn(**options: Any) -> VGG:
-    """:class:`VGG` with 16 convolutions and batch normalisation, 143,678,248 parameters."""
+    """Build :class:`VGG` with 16 convolutions and batch normalisation (143,678,248 parameters)."""
     return _vgg("E", batch_norm=True, **options)

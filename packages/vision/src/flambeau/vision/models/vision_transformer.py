@@ -222,29 +222,29 @@ def _vit(patch: int, layers: int, heads: int, hidden: int, mlp: int, **options: 
 
 @register_model
 def vit_b_16(**options: Any) -> VisionTransformer:
-    """:class:`VisionTransformer`, base, of patches of 16 pixels, 86,567,656 parameters."""
+    """Build the base variant of :class:`VisionTransformer` with patches of 16x16 pixels (86,567,656 parameters)."""
     return _vit(16, 12, 12, 768, 3072, **options)
 
 
 @register_model
 def vit_b_32(**options: Any) -> VisionTransformer:
-    """:class:`VisionTransformer`, base, of patches of 32 pixels, 88,224,232 parameters."""
+    """Build the base variant of :class:`VisionTransformer` with patches of 32x32 pixels (88,224,232 parameters)."""
     return _vit(32, 12, 12, 768, 3072, **options)
 
 
 @register_model
 def vit_l_16(**options: Any) -> VisionTransformer:
-    """:class:`VisionTransformer`, large, of patches of 16 pixels, 304,326,632 parameters."""
+    """Build the large variant of :class:`VisionTransformer` with patches of 16x16 pixels (304,326,632 parameters)."""
     return _vit(16, 24, 16, 1024, 4096, **options)
 
 
 @register_model
 def vit_l_32(**options: Any) -> VisionTransformer:
-    """:class:`VisionTransformer`, large, of patches of 32 pixels, 306,535,400 parameters."""
+    """Build the large variant of :class:`VisionTransformer` with patches of 32x32 pixels (306,535,400 parameters)."""
     return _vit(32, 24, 16, 1024, 4096, **options)
 
 
 @register_model
 def vit_h_14(**options: Any) -> VisionTransformer:
-    """:class:`VisionTransformer`, huge, of patches of 14 pixels, 632,045,800 parameters."""
+    """Build the huge variant of :class:`VisionTransformer` with patches of 14x14 pixels (632,045,800 parameters)."""
     return _vit(14, 32, 16, 1280, 5120, **options)

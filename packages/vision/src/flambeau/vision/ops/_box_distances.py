@@ -49,7 +49,7 @@ def generalized_box_iou_loss(
         boxes1, boxes2: ``(N, 4)`` or ``(4,)``, of equal shapes.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
         eps: added to denominators.
-    Raises: ValueError for another reduction. Gradient: defined for both sets of boxes.
+    Raises: ValueError for an unsupported reduction. Gradient: defined for both sets of boxes.
     Source: Rezatofighi et al. 2019, arXiv:1902.09630.
 
     >>> generalized_box_iou_loss(fb.tensor([0.0, 0.0, 2.0, 2.0]), fb.tensor([0.0, 0.0, 2.0, 2.0])).item()

@@ -73,7 +73,7 @@ def generalized_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
 def box_convert(boxes: fb.Tensor, in_fmt: str, out_fmt: str) -> fb.Tensor:
     """Convert boxes ``(..., 4)`` between ``"xyxy"``, ``"xywh"`` (corner and size) or ``"cxcywh"`` (centre, size).
 
-    Raises: ValueError for another format.
+    Raises: ValueError for an unsupported format.
 
     >>> box_convert(fb.tensor([[1.0, 2.0, 4.0, 6.0]]), "xyxy", "cxcywh")
     tensor([[2.5000, 4.0000, 3.0000, 4.0000]])
@@ -120,7 +120,7 @@ def masks_to_boxes(masks: fb.Tensor) -> fb.Tensor:
     """Return the bounding box of each mask ``(N, H, W)``, from its first to its last pixel: ``(N, 4)`` float32.
 
     An empty mask has the box ``(0, 0, 0, 0)``.
-    Raises: ValueError for another number of dimensions.
+    Raises: ValueError for a wrong number of dimensions.
 
     >>> mask = fb.zeros(1, 8, 10)
     >>> mask[0, 2:5, 3:9] = 1

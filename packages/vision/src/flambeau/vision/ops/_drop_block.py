@@ -45,7 +45,7 @@ def drop_block2d(
         inplace: if True, change the input.
         eps: added to the number of remaining elements.
         training: if False, return the input.
-    Raises: ValueError for another probability, number of dimensions or size.
+    Raises: ValueError for an unsupported probability, number of dimensions or size.
     Source: Ghiasi et al. 2018, arXiv:1810.12890.
 
     >>> drop_block2d(fb.ones(1, 1, 3, 3), 1.0, 3).sum().item()

@@ -19,7 +19,7 @@ def sigmoid_focal_loss(
         alpha: weight of the positives against ``1 - alpha`` of the negatives; -1 for equal weights.
         gamma: exponent; 0 gives cross-entropy, larger values reduce the loss of well-classified examples more.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
-    Raises: ValueError for another alpha or reduction. Gradient: inputs, any order.
+    Raises: ValueError for an unsupported alpha or reduction. Gradient: inputs, any order.
     Source: Lin et al. 2017, arXiv:1708.02002.
 
     >>> scores, targets = fb.tensor([2.0, 0.0, -2.0]), fb.ones(3)

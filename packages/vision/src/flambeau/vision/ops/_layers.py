@@ -250,7 +250,7 @@ def stochastic_depth(input: fb.Tensor, p: float, mode: str, training: bool = Tru
         p: probability from 0 to 1; 1 sets everything to zero.
         mode: ``"batch"`` for the complete input, ``"row"`` for each of its N rows independently.
         training: if False, return the input.
-    Raises: ValueError for another mode or probability.
+    Raises: ValueError for an unsupported mode or probability.
     Source: Huang et al. 2016, arXiv:1603.09382.
 
     >>> _ = fb.manual_seed(0)

@@ -58,7 +58,7 @@ def rgb_to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
     Args:
         img: a PIL image, an array or a tensor, of 1 or 3 channels.
         num_output_channels: 1 or 3.
-    Raises: ValueError for another ``num_output_channels``, TypeError for another number of input channels.
+    Raises: ValueError for an unsupported ``num_output_channels``, TypeError for a wrong number of input channels.
 
     >>> rgb_to_grayscale(fb.ones(3, 1, 1)).shape
     flambeau.Size([1, 1, 1])
@@ -188,7 +188,7 @@ def adjust_hue(img: ImageT, hue_factor: float) -> ImageT: ...
 def adjust_hue(img: Any, hue_factor: float) -> Any:
     """Rotate the hues of an image by a fraction of the circle, -0.5 to 0.5. Greyscale images do not change.
 
-    Raises: ValueError for another fraction; TypeError for a tensor of another number of channels than 1 or 3.
+    Raises: ValueError for an unsupported fraction; TypeError for a tensor of another number of channels than 1 or 3.
     """
     if not -0.5 <= hue_factor <= 0.5:
         raise ValueError(f"hue_factor ({hue_factor}) is not in [-0.5, 0.5].")

@@ -119,7 +119,7 @@ def to_pil_image(pic: fb.Tensor | np.ndarray, mode: str | None = None) -> Image.
         pic: image of 1 to 4 channels; floating tensors in 0..1 are scaled to 0..255 unless the mode is F.
         mode: mode of the image; None selects L, LA, RGB or RGBA by the number of channels, and I, I;16 or F by the
             dtype of a single channel.
-    Raises: TypeError for another dtype or type, ValueError for another shape or an incompatible mode.
+    Raises: TypeError for an unsupported dtype or type, ValueError for an unsupported shape or an incompatible mode.
 
     >>> to_pil_image(fb.ones(3, 4, 5)).getpixel((0, 0))
     (255, 255, 255)

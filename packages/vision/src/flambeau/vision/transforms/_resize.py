@@ -72,7 +72,7 @@ def resize(
         max_size: maximum of the longer side if ``size`` is one number; with ``size=None``, the size of the longer side.
         antialias: if True, smooth tensors and arrays before shrinking them with bilinear or bicubic interpolation.
             Pillow's other filters, and PIL images, always use antialiasing.
-    Raises: TypeError for another interpolation or size; ValueError for incompatible sizes.
+    Raises: TypeError for an unsupported interpolation or size; ValueError for incompatible sizes.
 
     >>> resize(fb.zeros(3, 20, 10), 5).shape
     flambeau.Size([3, 10, 5])

@@ -248,7 +248,7 @@ def perspective(
         img: a PIL image, an array or a tensor.
         startpoints, endpoints: four points ``[x, y]`` each, of which no three are collinear.
         interpolation, fill: as for :func:`rotate`.
-    Raises: ValueError for another number of points, or collinear points.
+    Raises: ValueError for a wrong number of points, or collinear points.
     """
     coefficients = _perspective_coefficients(startpoints, endpoints)
     mode = _sampling_mode(interpolation)
@@ -307,7 +307,7 @@ def elastic_transform(
         img: a PIL image, an array or a tensor.
         displacement: ``(1, H, W, 2)``, x and y, in units in which the image's width or height is 2.
         interpolation, fill: as for :func:`rotate`.
-    Raises: TypeError or ValueError for another displacement.
+    Raises: TypeError or ValueError for an unsupported displacement.
     """
     if not isinstance(displacement, fb.Tensor):
         raise TypeError(f"Argument displacement should be a Tensor, got {type(displacement)}")

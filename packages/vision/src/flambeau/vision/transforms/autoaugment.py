@@ -246,7 +246,7 @@ class AugMix(_Augmentation):
         alpha: parameter of the Dirichlet and Beta distributions of the weights.
         all_ops: if True, include colour operations.
         interpolation, fill: as for :func:`~functional.affine`.
-    Raises: ValueError for another severity.
+    Raises: ValueError for an unsupported severity.
 
     Source: Hendrycks et al. 2019, arXiv:1912.02781.
 

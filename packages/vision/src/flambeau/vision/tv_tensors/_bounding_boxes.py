@@ -59,7 +59,7 @@ class BoundingBoxes(TVTensor):
         clamping_mode: ``"soft"`` or ``"hard"`` for boxes that transforms clip to the image; None for boxes that are
             not clipped.
         dtype, device, requires_grad: properties of the tensor; None for those of the data.
-    Raises: ValueError for more than two dimensions, or another mode; KeyError for another format.
+    Raises: ValueError for more than two dimensions or an unknown mode; KeyError for an unknown format.
 
     >>> BoundingBoxes([1, 2, 3, 4], format="xywh", canvas_size=(8, 10))
     BoundingBoxes([[1, 2, 3, 4]], format=BoundingBoxFormat.XYWH, canvas_size=(8, 10), clamping_mode=soft)

@@ -20,7 +20,7 @@ class set_return_type:
     """Choice of the result of operators: tensors of the same class (``"TVTensor"``) or plain tensors (``"Tensor"``).
 
     A call changes the setting permanently, a ``with`` statement within its block.
-    Raises: ValueError for another name.
+    Raises: ValueError for an unknown name.
 
     >>> image = Image(fb.zeros(3, 2, 2))
     >>> with set_return_type("TVTensor"):

@@ -218,7 +218,7 @@ def box_loss(kind: str, coder: BoxCoder, anchors: fb.Tensor, truth: fb.Tensor, c
 
     Args:
         kind: ``"l1"`` or ``"smooth_l1"`` of the codes; ``"giou"``, ``"diou"`` or ``"ciou"`` of the boxes.
-    Raises: AssertionError for another kind.
+    Raises: AssertionError for an unsupported kind.
     """
     if kind in _CODE_LOSSES:
         return _CODE_LOSSES[kind](codes, coder.encode_single(truth, anchors), reduction="sum")

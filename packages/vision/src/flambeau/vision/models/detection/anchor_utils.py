@@ -102,7 +102,7 @@ class DefaultBoxGenerator(nn.Module):
         clip: if True, sides are at most those of the image.
 
     Shapes: an :class:`ImageList` and maps ``(N, C, H, W)``, to N tensors ``(sum of H * W * boxes, 4)``.
-    Raises: ValueError for another number of steps than of maps.
+    Raises: ValueError if the number of steps differs from the number of maps.
     Source: Liu et al. 2015, arXiv:1512.02325.
 
     >>> DefaultBoxGenerator([[2], [2, 3]]).num_anchors_per_location()

@@ -259,7 +259,7 @@ def improved_heads(channels: int) -> dict[str, Any]:
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def fasterrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> FasterRCNN:
-    """:class:`FasterRCNN` over a ResNet of 50 layers, 41,755,286 parameters with 91 classes.
+    """Build :class:`FasterRCNN` with a ResNet-50 backbone (41,755,286 parameters with 91 classes).
 
     >>> with fb.device("meta"):  # allocates no memory
     ...     model = fasterrcnn_resnet50_fpn(weights_backbone=None, num_classes=5)
@@ -273,7 +273,7 @@ def fasterrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_lay
 def fasterrcnn_resnet50_fpn_v2(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> FasterRCNN:
-    """:class:`FasterRCNN` with deeper heads, 43,712,278 parameters with 91 classes.
+    """Build :class:`FasterRCNN` with deeper heads (43,712,278 parameters with 91 classes).
 
     >>> with fb.device("meta"):  # allocates no memory
     ...     model = fasterrcnn_resnet50_fpn_v2(weights_backbone=None, num_classes=5)
@@ -294,7 +294,7 @@ def _on_mobilenet(backbone: nn.Module, num_classes: int, trainable_layers: int, 
 def fasterrcnn_mobilenet_v3_large_fpn(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> FasterRCNN:
-    """:class:`FasterRCNN` over a MobileNet, 19,386,354 parameters with 91 classes.
+    """Build :class:`FasterRCNN` with a MobileNetV3 backbone (19,386,354 parameters with 91 classes).
 
     >>> with fb.device("meta"):  # allocates no memory
     ...     model = fasterrcnn_mobilenet_v3_large_fpn(weights_backbone=None, num_classes=5)

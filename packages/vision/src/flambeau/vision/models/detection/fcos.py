@@ -259,7 +259,7 @@ class FCOS(OneStageDetector):
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def fcos_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> FCOS:
-    """:class:`FCOS` over a ResNet of 50 layers, 32,269,600 parameters with 91 classes.
+    """Build :class:`FCOS` with a ResNet-50 backbone (32,269,600 parameters with 91 classes).
 
     >>> with fb.device("meta"):  # allocates no memory
     ...     model = fcos_resnet50_fpn(weights_backbone=None, num_classes=5)

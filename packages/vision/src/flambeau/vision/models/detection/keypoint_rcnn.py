@@ -107,7 +107,7 @@ class KeypointRCNNPredictor(nn.Module):
 def keypointrcnn_resnet50_fpn(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> KeypointRCNN:
-    """:class:`KeypointRCNN` over a ResNet of 50 layers, 59,137,258 parameters with 17 points of persons.
+    """Build :class:`KeypointRCNN` with a ResNet-50 backbone (59,137,258 parameters with 17 keypoints of persons).
 
     >>> with fb.device("meta"):  # allocates no memory
     ...     model = keypointrcnn_resnet50_fpn(weights_backbone=None, num_keypoints=5)

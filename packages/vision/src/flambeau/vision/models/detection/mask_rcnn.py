@@ -126,7 +126,7 @@ class MaskRCNNPredictor(nn.Sequential):
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def maskrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> MaskRCNN:
-    """:class:`MaskRCNN` over a ResNet of 50 layers, 44,401,393 parameters with 91 classes.
+    """Build :class:`MaskRCNN` with a ResNet-50 backbone (44,401,393 parameters with 91 classes).
 
     >>> with fb.device("meta"):  # allocates no memory
     ...     model = maskrcnn_resnet50_fpn(weights_backbone=None, num_classes=5)
@@ -138,7 +138,7 @@ def maskrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layer
 
 @register_on_backbone("resnet50", None, stages=5)
 def maskrcnn_resnet50_fpn_v2(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> MaskRCNN:
-    """:class:`MaskRCNN` with deeper heads, 46,359,409 parameters with 91 classes.
+    """Build :class:`MaskRCNN` with deeper heads (46,359,409 parameters with 91 classes).
 
     >>> with fb.device("meta"):  # allocates no memory
     ...     model = maskrcnn_resnet50_fpn_v2(weights_backbone=None, num_classes=5)

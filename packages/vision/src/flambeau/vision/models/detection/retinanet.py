@@ -246,7 +246,7 @@ class RetinaNet(OneStageDetector):
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
 def retinanet_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> RetinaNet:
-    """:class:`RetinaNet` over a ResNet of 50 layers, 34,014,999 parameters with 91 classes.
+    """Build :class:`RetinaNet` with a ResNet-50 backbone (34,014,999 parameters with 91 classes).
 
     >>> with fb.device("meta"):  # allocates no memory
     ...     model = retinanet_resnet50_fpn(weights_backbone=None, num_classes=5)
@@ -262,7 +262,7 @@ def retinanet_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_laye
 def retinanet_resnet50_fpn_v2(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> RetinaNet:
-    """:class:`RetinaNet` with group normalisation and a GIoU loss, 38,198,935 parameters with 91 classes.
+    """Build :class:`RetinaNet` with group normalisation and a GIoU loss (38,198,935 parameters with 91 classes).
 
     Source: Zhang et al. 2019, arXiv:1912.02424.
 

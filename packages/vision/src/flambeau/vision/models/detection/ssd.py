@@ -116,7 +116,7 @@ class SSD(OneStageDetector):
 
     Shapes, targets and detections: as in :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
     ``classification`` and ``bbox_regression``.
-    Raises: ValueError for another number of maps than the default boxes are for.
+    Raises: ValueError if the number of maps differs from that of the default boxes.
     Source: Liu et al. 2015, arXiv:1512.02325.
 
     >>> backbone = nn.Sequential(nn.Conv2d(3, 8, 3, stride=8))
@@ -213,7 +213,7 @@ class SSD(OneStageDetector):
 
 
 def check_maps(channels: Sequence[int], anchor_generator: DefaultBoxGenerator) -> None:
-    """Raise ValueError for another number of maps than the default boxes are for."""
+    """Raise ValueError if the number of maps differs from that of the default boxes."""
     if len(channels) != len(anchor_generator.aspect_ratios):
         raise ValueError(
             f"The length of the output channels from the backbone ({len(channels)}) do not match the length of the "
@@ -279,7 +279,7 @@ def _vgg_maps(backbone: Any, trainable_layers: int) -> SSDFeatureExtractorVGG:
 
 @register_on_backbone("vgg16", "IMAGENET1K_FEATURES", stages=5, norm_layer=None, learning=4)
 def ssd300_vgg16(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> SSD:
-    """:class:`SSD` of 300x300 pixels over VGG of 16 layers, 35,641,826 parameters with 91 classes.
+    """Build :class:`SSD` for 300x300 pixels with a VGG-16 backbone (35,641,826 parameters with 91 classes).
 
     >>> with fb.device("meta"):  # allocates no memory
     ...     model = ssd300_vgg16(weights_backbone=None, num_classes=5)

@@ -159,7 +159,7 @@ def _mobilenet_maps(backbone: Any, trainable_layers: int) -> SSDLiteFeatureExtra
     prepare_untrained=_init_normal,
 )
 def ssdlite320_mobilenet_v3_large(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> SSD:
-    """:class:`SSD` of 320x320 pixels over a MobileNet with a narrower end, 3,440,060 parameters with 91 classes.
+    """Build :class:`SSD` for 320x320 pixels with a reduced MobileNetV3 backbone (3,440,060 parameters with 91 classes).
 
     Source: Howard et al. 2019, arXiv:1905.02244; Sandler et al. 2018, arXiv:1801.04381.
 

@@ -107,13 +107,13 @@ def _deeplab(backbone: nn.Module, num_classes: int, aux_loss: bool | None) -> De
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
 def deeplabv3_resnet50(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
-    """:class:`DeepLabV3` over a ResNet of 50 layers, 42,004,074 parameters with both classifiers of 21 classes."""
+    """Build :class:`DeepLabV3` with a ResNet-50 backbone (42,004,074 parameters with both heads and 21 classes)."""
     return _deeplab(backbone, num_classes, aux_loss)
 
 
 @register_on_backbone("resnet101", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
 def deeplabv3_resnet101(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
-    """:class:`DeepLabV3` over a ResNet of 101 layers, 60,996,202 parameters with both classifiers of 21 classes."""
+    """Build :class:`DeepLabV3` with a ResNet-101 backbone (60,996,202 parameters with both heads and 21 classes)."""
     return _deeplab(backbone, num_classes, aux_loss)
 
 
@@ -125,7 +125,7 @@ def deeplabv3_resnet101(backbone: nn.Module, num_classes: int, aux_loss: bool | 
     dilated=True,
 )
 def deeplabv3_mobilenet_v3_large(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
-    """:class:`DeepLabV3` over a MobileNet, 11,029,328 parameters with both classifiers of 21 classes."""
+    """Build :class:`DeepLabV3` with a MobileNetV3 backbone (11,029,328 parameters with both heads and 21 classes)."""
     blocks, stages = mobilenet_stages(backbone)
     last, before = stages[-1], stages[-4]
     maps = {str(last): "out", **({str(before): "aux"} if aux_loss else {})}

@@ -47,11 +47,11 @@ def _fcn(backbone: nn.Module, num_classes: int, aux_loss: bool | None) -> FCN:
 
 @register_on_backbone("resnet50", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
 def fcn_resnet50(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> FCN:
-    """:class:`FCN` over a ResNet of 50 layers, 35,322,218 parameters with the auxiliary classifier and 21 classes."""
+    """Build :class:`FCN` with a ResNet-50 backbone (35,322,218 parameters with both heads and 21 classes)."""
     return _fcn(backbone, num_classes, aux_loss)
 
 
 @register_on_backbone("resnet101", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
 def fcn_resnet101(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> FCN:
-    """:class:`FCN` over a ResNet of 101 layers, 54,314,346 parameters with the auxiliary classifier and 21 classes."""
+    """Build :class:`FCN` with a ResNet-101 backbone (54,314,346 parameters with both heads and 21 classes)."""
     return _fcn(backbone, num_classes, aux_loss)

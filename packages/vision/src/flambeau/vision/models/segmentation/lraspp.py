@@ -77,7 +77,7 @@ class LRASPPHead(nn.Module):
 
 @register_on_backbone("mobilenet_v3_large", "IMAGENET1K_V1", norm_layer=None, num_classes=21, dilated=True)
 def lraspp_mobilenet_v3_large(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> LRASPP:
-    """:class:`LRASPP` over a MobileNet, 3,221,538 parameters with 21 classes."""
+    """Build :class:`LRASPP` with a MobileNetV3 backbone (3,221,538 parameters with 21 classes)."""
     if aux_loss:
         raise NotImplementedError("This model does not use auxiliary loss")
     blocks, stages = mobilenet_stages(backbone)

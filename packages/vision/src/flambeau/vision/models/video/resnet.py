@@ -227,17 +227,17 @@ class VideoResNet(nn.Module):
 
 @register_video_model
 def r3d_18(**options: Any) -> VideoResNet:
-    """:class:`VideoResNet` of 18 layers of 3x3x3 convolutions, 33,371,472 parameters."""
+    """Build :class:`VideoResNet` with 18 layers of 3x3x3 convolutions (33,371,472 parameters)."""
     return VideoResNet(BasicBlock, [Conv3DSimple] * 4, [2, 2, 2, 2], BasicStem, **options)
 
 
 @register_video_model
 def mc3_18(**options: Any) -> VideoResNet:
-    """:class:`VideoResNet` of 18 layers, of which the first stage's reach through time, 11,695,440 parameters."""
+    """Build an 18-layer :class:`VideoResNet`, 3D in the first stage and 2D in the others (11,695,440 parameters)."""
     return VideoResNet(BasicBlock, [Conv3DSimple, *[Conv3DNoTemporal] * 3], [2, 2, 2, 2], BasicStem, **options)
 
 
 @register_video_model
 def r2plus1d_18(**options: Any) -> VideoResNet:
-    """:class:`VideoResNet` of 18 layers factorised into space and time, 31,505,325 parameters."""
+    """Build :class:`VideoResNet` with 18 layers, factorised into space and time (31,505,325 parameters)."""
     return VideoResNet(BasicBlock, [Conv2Plus1D] * 4, [2, 2, 2, 2], R2Plus1dStem, **options)

@@ -125,5 +125,5 @@ class S3D(nn.Module):
 
 @register_video_model
 def s3d(**options: Any) -> S3D:
-    """:class:`S3D`, 8,320,048 parameters."""
+    """Build :class:`S3D` (8,320,048 parameters)."""
     return S3D(**options)

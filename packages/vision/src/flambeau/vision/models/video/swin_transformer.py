@@ -160,17 +160,17 @@ def _swin(dim: int, depth: int, drop: float, **options: Any) -> SwinTransformer3
 
 @register_video_model
 def swin3d_t(**options: Any) -> SwinTransformer3d:
-    """:class:`SwinTransformer3d`, tiny, 28,158,070 parameters."""
+    """Build the tiny variant of :class:`SwinTransformer3d` (28,158,070 parameters)."""
     return _swin(96, 6, 0.1, **options)
 
 
 @register_video_model
 def swin3d_s(**options: Any) -> SwinTransformer3d:
-    """:class:`SwinTransformer3d`, small, 49,816,678 parameters."""
+    """Build the small variant of :class:`SwinTransformer3d` (49,816,678 parameters)."""
     return _swin(96, 18, 0.1, **options)
 
 
 @register_video_model
 def swin3d_b(**options: Any) -> SwinTransformer3d:
-    """:class:`SwinTransformer3d`, base, 88,048,984 parameters."""
+    """Build the base variant of :class:`SwinTransformer3d` (88,048,984 parameters)."""
     return _swin(128, 18, 0.1, **options)

@@ -176,7 +176,7 @@ def jpeg(image: Any, quality: int) -> Any:
     Args:
         image: PIL image of mode L or RGB; or uint8 tensor ``(..., C, H, W)`` or array ``(H, W, C)`` of 1 or 3 channels.
         quality: from 1 (the smallest file) to 100 (the least loss).
-    Raises: TypeError for another dtype; OSError for another number of channels.
+    Raises: TypeError for an unsupported dtype; OSError for a wrong number of channels.
 
     >>> blurred = jpeg(fb.tensor([[[0, 0, 255, 255]]], dtype=fb.uint8), quality=5)
     >>> blurred.shape, blurred.dtype
@@ -201,7 +201,7 @@ class JPEG(Transform):
 
     Args:
         quality: from 1 (the smallest file) to 100 (the least loss), or the pair of the lowest and the highest.
-    Raises: TypeError or ValueError for another ``quality``.
+    Raises: TypeError or ValueError for an unsupported ``quality``.
     Source: ITU-T T.81 (1992); as augmentation Hendrycks, Dietterich 2019, arXiv:1903.12261.
 
     >>> image, label = JPEG(90)(fb.zeros(3, 8, 8, dtype=fb.uint8), 7)
