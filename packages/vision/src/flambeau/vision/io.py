@@ -33,7 +33,7 @@ def read_image(path: str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHA
         path: path of the file.
         mode: an :class:`ImageReadMode` or its name.
     Returns: uint8 ``(1 to 4, H, W)``.
-    Raises: FileNotFoundError, or RuntimeError naming a file that is damaged or no image.
+    Raises: FileNotFoundError; RuntimeError with the path if the file is damaged or not an image.
     """
     return decode_image(read_file(path), mode, name=str(path))
 
@@ -41,7 +41,10 @@ def read_image(path: str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHA
 def decode_image(
     input: fb.Tensor | str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHANGED, *, name: str = "the bytes"
 ) -> fb.Tensor:
-    """Decode an image from the bytes of a file, a uint8 tensor ``(length,)``, or a path; see :func:`read_image`."""
+    """Decode an image, given as the bytes of a file (a uint8 tensor ``(length,)``) or as a path: :func:`read_image`.
+
+    ``name`` describes the source in error messages.
+    """
     if not isinstance(input, fb.Tensor):
         return read_image(input, mode)
     if input.dtype is not fb.uint8 or input.ndim != 1 or input.numel() == 0:
@@ -60,12 +63,12 @@ def decode_image(
 
 
 def decode_png(input: fb.Tensor, mode: ImageReadMode | str = ImageReadMode.UNCHANGED) -> fb.Tensor:
-    """:func:`decode_image` by torchvision's name for PNG."""
+    """Decode a PNG image. Same as :func:`decode_image`."""
     return decode_image(input, mode)
 
 
 def decode_jpeg(input: fb.Tensor, mode: ImageReadMode | str = ImageReadMode.UNCHANGED) -> fb.Tensor:
-    """:func:`decode_image` by torchvision's name for JPEG."""
+    """Decode a JPEG image. Same as :func:`decode_image`."""
     return decode_image(input, mode)
 
 
@@ -121,7 +124,7 @@ def read_file(path: str | Path) -> fb.Tensor:
 
 
 def write_file(filename: str | Path, data: fb.Tensor) -> None:
-    """Write a tensor of bytes into a file. Raises: RuntimeError for an unsupported dtype."""
+    """Write a uint8 tensor to a file as bytes. Raises: RuntimeError for another dtype."""
     if data.dtype is not fb.uint8:
         raise RuntimeError(f"Input tensor elements should be uint8, got {data.dtype}")
     Path(filename).write_bytes(data.cpu().numpy().tobytes())

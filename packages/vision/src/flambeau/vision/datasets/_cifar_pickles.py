@@ -27,7 +27,7 @@ class _Record:
 
 
 class _Array(_Record):
-    """``numpy._reconstruct(...)`` with the state ``(version, shape, dtype, is_fortran, bytes)``."""
+    """Record of an array: ``numpy._reconstruct(...)`` with the state ``(version, shape, dtype, is_fortran, bytes)``."""
 
     def value(self) -> np.ndarray:
         _, shape, dtype, fortran, content = self.state
@@ -37,11 +37,11 @@ class _Array(_Record):
 
 
 class _Dtype(_Record):
-    """``numpy.dtype(code, align, copy)``."""
+    """Record of a dtype: ``numpy.dtype(code, align, copy)``."""
 
 
 class _Encoded(_Record):
-    """``codecs.encode(text, "latin1")``, as Python 3 writes bytes for Python 2."""
+    """Record of bytes: ``codecs.encode(text, "latin1")``, the form in which Python 3 writes bytes for Python 2."""
 
 
 _NAMES: dict[tuple[str, str], type[_Record]] = {

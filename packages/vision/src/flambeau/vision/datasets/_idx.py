@@ -1,6 +1,7 @@
-"""The idx format of the MNIST files: a magic number, the sizes, the elements.
+"""The idx format of the MNIST files.
 
-0  0  type  dimensions  | size (4 bytes, big-endian) per dimension | elements, big-endian
+A file consists of four bytes (0, 0, code of the dtype, number of dimensions), the size of each dimension (4 bytes,
+big-endian) and the elements (big-endian).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class ListedImages(VisionDataset):
     """Base class of datasets that list labelled image files in the constructor.
 
     Args:
-        root: the folder above that of the files.
+        root: the folder that contains the dataset's folder.
         transform, target_transform: functions applied to each image and to each label.
         loader: function that loads an image from its path.
     """
@@ -63,7 +63,7 @@ class ListedImages(VisionDataset):
 
 
 class ArrayImages(VisionDataset):
-    """Base class of datasets that read all their images into an array, ``data``, with a label for each."""
+    """Base class of datasets that read all images into an array ``data``, and their labels into ``labels``."""
 
     root: str | Path
     data: Any

@@ -50,7 +50,7 @@ def fetch(folder: str | Path, files: Iterable[Published]) -> None:
 
 
 def absent(paths: Iterable[str | Path]) -> list[str]:
-    """Return the files and folders that do not exist."""
+    """Return those of the given files and folders that do not exist."""
     return [os.fspath(path) for path in paths if not os.path.exists(path)]
 
 
@@ -79,7 +79,7 @@ def require(dataset: object, needed: Sequence[str | Path], advice: str) -> None:
 
 
 def by_hand(home: str) -> str:
-    """Return the advice for files that cannot be downloaded."""
+    """Return the advice for files that cannot be downloaded: to get them from the website ``home``."""
     return _BY_HAND.format(home=home)
 
 

@@ -1,4 +1,4 @@
-"""Objects of 101 and of 256 kinds."""
+"""Caltech-101 and Caltech-256: photographs of objects."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class _Caltech(VisionDataset):
 
 
 class Caltech101(_Caltech):
-    """About 9,000 photographs of objects of 101 kinds.
+    """About 9,000 photographs of objects in 101 classes.
 
     Args:
         root: the folder that contains ``caltech101``.
-        target_type: kind of target, or a list of kinds for a tuple of targets: ``"category"``, a number, or
-            ``"annotation"``, the object's outline, an array (2, points), which requires SciPy.
+        target_type: ``"category"`` for the class index, ``"annotation"`` for the object's outline as an array
+            (2, points), which requires SciPy; or a list of both for a tuple of targets.
         transform, target_transform: functions applied to each image and to each target.
         download: if True, download and unpack the archive if it is missing.
     Raises: RuntimeError if a file is missing; ValueError for an unknown target.
@@ -106,7 +106,7 @@ class Caltech101(_Caltech):
 
 
 class Caltech256(_Caltech):
-    """30,607 photographs of objects of 256 kinds, and of a last class for other objects.
+    """30,607 photographs of objects in 256 classes and a last class of other objects.
 
     Args:
         root: the folder that contains ``caltech256``.

@@ -1,4 +1,4 @@
-"""Faces of celebrities."""
+"""CelebA: photographs of celebrities' faces."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _TARGETS = ("attr", "identity", "bbox", "landmarks")
 
 
 class CelebA(VisionDataset):
-    """202,599 photographs of faces, with 40 attributes, the person, a box and five points each.
+    """202,599 photographs of faces, each with 40 attributes, the person, a box and five facial landmarks.
 
-    ``attr_names`` are the attributes' names; ``filename`` are the images'.
+    ``attr_names`` contains the names of the attributes, ``filename`` those of the image files.
 
     Args:
         root: the folder that contains ``celeba``.
         split: ``"train"``, ``"valid"``, ``"test"`` or ``"all"``.
-        target_type: kind of target, or a list of kinds for a tuple: int64 tensors, ``"attr"`` (40,) of 0 and 1,
-            ``"identity"`` (), ``"bbox"`` (4,) of x, y, width, height, ``"landmarks"`` (10,) of x and y. An empty list
-            gives None.
+        target_type: type of target, or a list of types for a tuple of targets. These are int64 tensors: ``"attr"``
+            (40,) of 0 and 1, ``"identity"`` (), ``"bbox"`` (4,) of x, y, width, height, ``"landmarks"`` (10,) of x
+            and y. With an empty list, the target is None.
         transform, target_transform: functions applied to each image and to each target.
         download: if True, download and unpack missing files, which requires gdown.
     Raises: RuntimeError if a file is missing; ValueError for an unknown split or target.
@@ -89,7 +89,7 @@ class CelebA(VisionDataset):
         self.landmarks_align = self._table("list_landmarks_align_celeba.txt", chosen, 2)
 
     def _table(self, name: str, rows: Sequence[int], heading: int = 0) -> fb.Tensor:
-        """Read some rows of numbers of a file; the first column contains image names."""
+        """Read the given rows of a table, without the first column, which contains image names."""
         lines = lines_of(self._folder / name)[heading:]
         return fb.tensor([[int(number) for number in lines[row].split()[1:]] for row in rows])
 

@@ -23,9 +23,9 @@ _PIXELS = 3 * 32 * 32
 class CIFAR10(VisionDataset):
     """Photographs of 32x32 pixels in ten classes: 50,000 for training, 10,000 for testing.
 
-    The files are pickles in ``root/cifar-10-batches-py``; they are read without running code from them.
-    They may hold any number of images. A sample is ``(image, label)``, a PIL image of mode RGB and an int; ``data`` is
-    a uint8 array (N, 32, 32, 3), ``targets`` a list of ints.
+    The files are pickles in ``root/cifar-10-batches-py``. Reading them runs no code from them. They may contain any
+    number of images. A sample is ``(image, label)``: a PIL image of mode RGB and an int. ``data`` is a uint8 array
+    (N, 32, 32, 3), ``targets`` a list of ints.
 
     Args:
         root: the folder above that of the files.
@@ -154,7 +154,7 @@ def _described(value: Any) -> str:
 
 
 class CIFAR100(CIFAR10):
-    """Photographs of 32x32 pixels in a hundred classes, from ``cifar-100-python``; as :class:`CIFAR10` otherwise.
+    """Photographs of 32x32 pixels in 100 classes, read from ``cifar-100-python``. Otherwise like :class:`CIFAR10`.
 
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images.
 

@@ -1,4 +1,4 @@
-"""Street scenes with a class for each pixel."""
+"""Cityscapes: photographs of streets with a class for each pixel."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ _CLASSES = [
 
 
 class Cityscapes(VisionDataset):
-    """Photographs of streets: 2,975 for training, 500 for validation, 1,525 for testing, 20,000 annotated coarsely.
+    """Photographs of streets: 2,975 for training, 500 for validation, 1,525 for testing, 20,000 with coarse labels.
 
     Args:
         root: the folder that contains ``leftImg8bit`` and ``gtFine`` or ``gtCoarse``, or
             their archives, which are unpacked on first use.
         split: ``"train"``, ``"val"`` and ``"test"``, or with coarse annotations ``"train_extra"``.
         mode: the annotations, ``"fine"`` or ``"coarse"``.
-        target_type: kind of target, or a list of kinds for a tuple of targets: ``"instance"``, ``"semantic"`` or
-            ``"color"`` for PIL images, ``"polygon"`` for dictionaries.
+        target_type: ``"instance"``, ``"semantic"`` or ``"color"`` (PIL images), ``"polygon"`` (dictionaries), or a list
+            of these for a tuple of targets.
         transform, target_transform: functions applied to each image and to each target.
         transforms: function of an image and its target, instead of these two.
     Raises: RuntimeError if a file is missing; ValueError for an unknown split, mode or target.

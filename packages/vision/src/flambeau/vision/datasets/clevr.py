@@ -1,4 +1,4 @@
-"""Bodies on a table."""
+"""CLEVR: rendered images of simple objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CLEVRClassification(ListedImages):
 
     Args:
         root: the folder that contains ``clevr``.
-        split: ``"train"``, ``"val"`` or ``"test"``, which has None for labels.
+        split: ``"train"``, ``"val"`` or ``"test"``. The labels of ``"test"`` are None.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.

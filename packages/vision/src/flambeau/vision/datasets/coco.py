@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 class CocoDetection(VisionDataset):
-    """Photographs and the annotations of each, a list of dictionaries such as ``{"bbox": ..., "category_id": ...}``.
+    """Photographs with annotations: a target is a list of dictionaries like ``{"bbox": ..., "category_id": ...}``.
 
-    ``ids`` are the images' numbers, sorted; ``coco`` finds annotations, with the names of pycocotools, and is
-    pycocotools' own where that is installed.
+    ``ids`` contains the sorted image ids. ``coco`` is an index of the annotations: pycocotools' ``COCO`` if it is
+    installed, else an object with the same methods.
 
     Args:
         root: the folder of the images.
         annFile: the JSON file of the annotations.
         transform, target_transform: functions applied to each image and to each target.
         transforms: function of an image and its target, instead of these two.
-    Raises: OSError for files that are missing; ValueError for a file of another kind.
+    Raises: OSError if a file is missing; ValueError if ``annFile`` has another format.
 
     Source: Lin et al. 2014, arXiv:1405.0312.
 
@@ -67,7 +67,7 @@ class CocoDetection(VisionDataset):
 
 
 class CocoCaptions(CocoDetection):
-    """:class:`CocoDetection` with the sentences of each image as targets.
+    """:class:`CocoDetection` whose targets are lists of captions.
 
     >>> image, sentences = CocoCaptions("data/coco", "data/coco/annotations.json")[1]
     >>> sentences

@@ -1,4 +1,4 @@
-"""Photographs by the country where they were taken."""
+"""Country211: photographs labelled with the country where they were taken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ARCHIVE = Published("https://openaipublic.azureedge.net/clip/data/country211.tg
 
 
 class Country211(ImageFolder):
-    """Photographs of 211 countries, of each 150 for training, 50 for validation, 100 for testing.
+    """Photographs of 211 countries; for each country 150 for training, 50 for validation and 100 for testing.
 
     Args:
         root: the folder that contains ``country211``.

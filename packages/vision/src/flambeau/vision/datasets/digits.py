@@ -1,4 +1,4 @@
-"""The UCI optical digits, shipped with this package."""
+"""Handwritten digits of the UCI repository, which this package contains."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _LARGEST_COUNT = 16
 
 
 class Digits(VisionDataset):
-    """1,797 handwritten digits of 8x8 pixels, real and small enough to need no download.
+    """1,797 handwritten digits of 8x8 pixels, included in this package, so that no download is needed.
 
-    1,437 are for training and 360 for testing: the first and the rest in the order of
-    ``numpy.random.RandomState(0).permutation(1797)``, which NumPy guarantees never to change.
-    The published pixels are counts of 0 to 16; here they are spread over 0..255 (``count * 255 / 16``, rounded), and so
-    transform and display like those of any other image. ``data`` (N, 8, 8) is uint8, ``targets`` (N,) int64.
+    In the order of ``numpy.random.RandomState(0).permutation(1797)``, which NumPy guarantees never to change, the first
+    1,437 are for training and the other 360 for testing. The published pixels are counts from 0 to 16. They are scaled
+    to 0..255 (``count * 255 / 16``, rounded), like those of other images. ``data`` (N, 8, 8) is uint8, ``targets`` (N,)
+    int64.
 
     Args:
-        root: not used, as nothing is read from it; there so that Digits and MNIST take the same arguments.
+        root: ignored; exists so that Digits has the same arguments as MNIST.
         train: True for the training images, False for the test images.
         transform, target_transform: functions applied to each image and to each label.
 
@@ -67,7 +67,7 @@ class Digits(VisionDataset):
 
     @property
     def class_to_idx(self) -> dict[str, int]:
-        """The number of each class."""
+        """Class indices by class name."""
         return {name: number for number, name in enumerate(self.classes)}
 
 

@@ -1,4 +1,4 @@
-"""Textures."""
+"""DTD, the Describable Textures Dataset."""
 
 from __future__ import annotations
 

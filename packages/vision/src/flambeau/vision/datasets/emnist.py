@@ -13,13 +13,13 @@ from .mnist import MNIST
 
 
 class EMNIST(MNIST):
-    """Handwritten letters and digits in the format of :class:`MNIST`, transposed as they are published.
+    """Handwritten letters and digits in the format of :class:`MNIST`. As published, the images are transposed.
 
     Args:
         split: ``"byclass"`` (62 classes), ``"bymerge"`` or ``"balanced"`` (47), ``"letters"`` (26, numbered from 1),
             ``"digits"`` or ``"mnist"`` (10).
         train, transform, target_transform, download: as for :class:`MNIST`; one archive holds all splits.
-    Raises: ValueError for an unknown split; as :class:`MNIST`.
+    Raises: ValueError for an unknown split; also as :class:`MNIST`.
 
     Source: Cohen, Afshar, Tapson, van Schaik 2017, arXiv:1702.05373.
 

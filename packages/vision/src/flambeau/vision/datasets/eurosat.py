@@ -1,4 +1,4 @@
-"""The surface of Europe from space."""
+"""EuroSAT: satellite images labelled with the land use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ARCHIVE = Published(
 
 
 class EuroSAT(ImageFolder):
-    """27,000 images of 64x64 pixels by a satellite, in ten classes of what the land is used for.
+    """27,000 satellite images of 64x64 pixels in ten classes of land use.
 
     Args:
         root: the folder that contains ``eurosat``.

@@ -1,4 +1,4 @@
-"""Random images for testing a program without data."""
+"""Random images, for testing programs without downloading data."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from .vision import Transform, VisionDataset, as_image
 
 
 class FakeData(VisionDataset):
-    """Random images with random labels, the same for an index on every run.
+    """Random images with random labels. They depend only on the index and ``random_offset``.
 
     Args:
         size: number of images.
         image_size: channels (1 or 3), height and width of the images.
         num_classes: number of different labels.
         transform, target_transform: functions applied to each image and to each label.
-        random_offset: added to the index as a seed; other offsets produce other images.
-    Raises: ValueError for another number of channels; IndexError for an index beyond the size.
+        random_offset: the seed of an image is its index plus this number.
+    Raises: ValueError if the number of channels is not 1 or 3; IndexError for an index beyond the size.
 
     >>> image, label = FakeData(size=3, image_size=(3, 4, 5))[2]
     >>> image.mode, image.size, 0 <= label < 10

@@ -1,4 +1,4 @@
-"""Faces and what they express."""
+"""FER2013: faces labelled with their expressions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Aircraft."""
+"""FGVC-Aircraft: photographs of aircraft."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LEVELS = {"variant": "variants.txt", "family": "families.txt", "manufacturer": 
 
 
 class FGVCAircraft(ListedImages):
-    """10,000 photographs of aircraft, a third each for training, for validation and for testing.
+    """10,000 photographs of aircraft, a third each for training, validation and testing.
 
     Args:
         root: the folder that contains ``fgvc-aircraft-2013b``.
         split: ``"train"``, ``"val"``, ``"trainval"`` or ``"test"``.
-        annotation_level: kind of the classes: 100 of ``"variant"``, 70 of ``"family"``, 41 of ``"manufacturer"``.
+        annotation_level: ``"variant"`` (100 classes), ``"family"`` (70) or ``"manufacturer"`` (41).
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if it is missing.
         loader: function that loads an image from its path.

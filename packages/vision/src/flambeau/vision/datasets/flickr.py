@@ -1,4 +1,4 @@
-"""Photographs of Flickr with five sentences each."""
+"""Flickr8k and Flickr30k: photographs with five captions each."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class _Flickr(VisionDataset):
 
 
 class Flickr30k(_Flickr):
-    """31,783 photographs. A target is the list of an image's sentences.
+    """31,783 photographs. A target is the list of an image's captions.
 
     Args:
         root: the folder of the images.
-        ann_file: the file of the sentences, ``image.jpg#0``, a tabulator and the sentence in each line.
+        ann_file: the file of the captions. Each line contains ``image.jpg#0``, a tab and a caption.
         transform, target_transform: functions applied to each image and to each target.
         loader: function that loads an image from its path.
     Raises: OSError if the file is missing.
@@ -69,7 +69,7 @@ class Flickr30k(_Flickr):
 
 
 class Flickr8k(_Flickr):
-    """8,092 photographs; ``ann_file`` is the published HTML page. As :class:`Flickr30k` otherwise.
+    """8,092 photographs, like :class:`Flickr30k`, except that ``ann_file`` is the published HTML page.
 
     Source: Hodosh, Young, Hockenmaier 2013, Framing Image Description as a Ranking Task.
 
@@ -85,7 +85,10 @@ class Flickr8k(_Flickr):
 
 
 class _Page(HTMLParser):
-    """A table with a link to each image, whose last folder begins its file's name, and a list of its sentences."""
+    """Parser of the HTML page: a table with a link and a list of captions for each image.
+
+    The last folder in a link is the beginning of the image's file name.
+    """
 
     def __init__(self, root: str | Path) -> None:
         super().__init__()

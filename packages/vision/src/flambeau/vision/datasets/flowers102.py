@@ -1,4 +1,4 @@
-"""Flowers of 102 kinds."""
+"""Flowers102: photographs of 102 species of flowers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datasets of files in one folder for each class."""
+"""Datasets whose files are in one folder per class."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ default_loader = pil_loader
 
 
 class DatasetFolder(VisionDataset):
-    """Files in one folder for each class, loaded by a custom function.
+    """Dataset of files in one folder per class, loaded by a custom function.
 
     Args:
         root: the folder of the class folders, which may contain subfolders.
@@ -134,8 +134,8 @@ class DatasetFolder(VisionDataset):
         allow_empty: if True, class folders may be empty.
     Raises: as :func:`make_dataset` and :func:`find_classes`; IndexError for an index out of range.
 
-    ``classes`` are the folders' names, sorted, ``class_to_idx`` their numbers, ``samples`` the pairs of path and
-    number, ``targets`` the numbers alone.
+    ``classes`` contains the sorted names of the folders, ``class_to_idx`` maps them to class indices, ``samples``
+    contains pairs of path and class index, and ``targets`` the class indices.
 
     >>> from pathlib import Path
     >>> dataset = DatasetFolder("data/reviews", loader=lambda path: Path(path).read_text(), extensions=(".txt",))
@@ -173,7 +173,7 @@ class DatasetFolder(VisionDataset):
         is_valid_file: Check = None,
         allow_empty: bool = False,
     ) -> list[tuple[str, int]]:
-        """List the samples. A subclass may override this."""
+        """List the samples, see the function :func:`make_dataset`. A subclass may override this."""
         return make_dataset(directory, class_to_idx, extensions, is_valid_file, allow_empty)
 
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
@@ -189,9 +189,10 @@ class DatasetFolder(VisionDataset):
 
 
 class ImageFolder(DatasetFolder):
-    """Images in one folder for each class: ``root/cat/1.png``, ``root/dog/x/2.jpg``.
+    """Dataset of images in one folder per class: ``root/cat/1.png``, ``root/dog/x/2.jpg``.
 
-    Args: as :class:`DatasetFolder`'s, with Pillow for ``loader`` (RGB) and the usual extensions of images.
+    Args: as in :class:`DatasetFolder`. By default, Pillow loads files with the usual image extensions as RGB.
+
     ``imgs`` is another name for ``samples``.
 
     >>> dataset = ImageFolder("data/animals", transform=lambda image: image.size)

@@ -1,4 +1,4 @@
-"""Food of 101 kinds."""
+"""Food101: photographs of meals in 101 classes."""
 
 from __future__ import annotations
 

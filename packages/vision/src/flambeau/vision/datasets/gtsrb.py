@@ -1,4 +1,4 @@
-"""German traffic signs."""
+"""GTSRB: photographs of German traffic signs."""
 
 from __future__ import annotations
 

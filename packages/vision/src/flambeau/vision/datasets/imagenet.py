@@ -64,7 +64,7 @@ class ImageNet(ImageFolder):
 
     @property
     def split_folder(self) -> str:
-        """The folder of the classes' folders."""
+        """The folder that contains the class folders of this split."""
         return os.path.join(self.root, self.split)
 
     def extra_repr(self) -> str:
@@ -91,7 +91,7 @@ def _archive(root: str | Path, part: str, file: str | None) -> Path:
 
 
 def parse_devkit_archive(root: str | Path, file: str | None = None) -> None:
-    """Write ``meta.bin``, which names the classes, from the development kit."""
+    """Write ``meta.bin``, which contains the class names, from the archive of the development kit."""
     archive = _archive(root, "devkit", file)
     with tempfile.TemporaryDirectory() as aside:
         extract_archive(archive, aside)

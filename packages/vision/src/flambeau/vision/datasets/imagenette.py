@@ -34,12 +34,12 @@ _NAMES = {
 class Imagenette(ListedImages):
     """Photographs in ten classes: 9,469 for training, 3,925 for validation.
 
-    ``classes`` are tuples of each class's names, ``wnids`` its folder's name.
+    ``classes`` contains a tuple of names for each class, ``wnids`` the name of its folder.
 
     Args:
         root: the folder that contains ``imagenette2``, ``imagenette2-320`` or ``imagenette2-160``.
         split: ``"train"`` or ``"val"``.
-        size: ``"full"``, or the shorter side's, ``"320px"`` or ``"160px"``.
+        size: ``"full"``, or the length of the shorter side: ``"320px"`` or ``"160px"``.
         download: if True, download and unpack the archive if it is missing.
         transform, target_transform: functions applied to each image and to each label.
         loader: function that loads an image from its path.

@@ -1,4 +1,4 @@
-"""Roads, seen from a car."""
+"""KITTI: photographs of roads, taken from a car."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _FILES = (Published(f"{_SITE}data_object_image_2.zip"), Published(f"{_SITE}data_
 
 
 class Kitti(VisionDataset):
-    """Photographs of roads: 7,481 for training, with boxes of what is on them, 7,518 for testing.
+    """Photographs of roads: 7,481 for training, with the objects on them, and 7,518 for testing.
 
-    A target is a list of dictionaries of ``type``, ``truncated``, ``occluded``, ``alpha``, ``bbox`` (x1, y1, x2, y2),
-    ``dimensions``, ``location`` and ``rotation_y``; None in the test's.
+    A target is a list of dictionaries with ``type``, ``truncated``, ``occluded``, ``alpha``, ``bbox`` (x1, y1, x2, y2),
+    ``dimensions``, ``location`` and ``rotation_y`` of each object. Test images have the target None.
 
     Args:
         root: the folder that contains ``Kitti/raw``.

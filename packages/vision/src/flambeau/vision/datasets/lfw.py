@@ -62,12 +62,12 @@ class _LFW(VisionDataset):
 
 
 class LFWPeople(_LFW):
-    """13,233 photographs of the faces of 5,749 people. A sample is an image and a person's number.
+    """13,233 photographs of the faces of 5,749 people. A sample is an image and the index of the person.
 
     Args:
         root: the folder that contains ``lfw-py``, where the images and the lists must be.
         split: ``"10fold"``, ``"train"`` or ``"test"``.
-        image_set: ``"original"``, ``"funneled"`` or ``"deepfunneled"``, how the faces are aligned.
+        image_set: alignment of the faces: ``"original"``, ``"funneled"`` or ``"deepfunneled"``.
         transform, target_transform: functions applied to each image and to each target.
         download: True raises an error, because the files are no longer published.
         loader: function that loads an image from its path.
@@ -100,7 +100,7 @@ class LFWPeople(_LFW):
 
 
 class LFWPairs(_LFW):
-    """Pairs of faces. A sample is two images and 1 for the same person, 0 for two people.
+    """Pairs of faces. A sample is two images, and 1 if they show the same person or 0 if not.
 
     Args: as in :class:`LFWPeople`.
 

@@ -25,8 +25,8 @@ class MNIST(VisionDataset):
     """Handwritten digits of 28x28 pixels: 60,000 for training, 10,000 for testing.
 
     The idx files are read from ``root/MNIST/raw`` or ``root``, plain or compressed. They may contain any number
-    of images, as long as their headers are right. A sample is ``(image, label)``, a PIL image of mode L and an int;
-    ``data`` (N, H, W) is uint8, ``targets`` (N,) int64.
+    of images. A sample is ``(image, label)``: a PIL image of mode L and an int. ``data`` (N, H, W) is uint8,
+    ``targets`` (N,) int64.
 
     Args:
         root: the folder of the files.
@@ -111,7 +111,7 @@ class MNIST(VisionDataset):
 
     @property
     def class_to_idx(self) -> dict[str, int]:
-        """The number of each class."""
+        """Class indices by class name."""
         return {name: number for number, name in enumerate(self.classes)}
 
     @property
@@ -167,7 +167,7 @@ def check_elements(path: Path, array: np.ndarray, kind: str, dimensions: int, dt
 
 
 class FashionMNIST(MNIST):
-    """Articles of clothing, 28x28 pixels: as large as :class:`MNIST`, in its format, with its arguments, and harder.
+    """Images of clothing, 28x28 pixels. The number of images, format and arguments are those of :class:`MNIST`.
 
     Source: Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747.
 
@@ -191,7 +191,7 @@ class FashionMNIST(MNIST):
 
 
 class KMNIST(MNIST):
-    """Cursive Japanese characters, 28x28 pixels: as large as :class:`MNIST`, in its format, with its arguments.
+    """Cursive Japanese characters, 28x28 pixels, with the number of images, format and arguments of :class:`MNIST`.
 
     Source: Clanuwat et al. 2018, arXiv:1812.01718.
 

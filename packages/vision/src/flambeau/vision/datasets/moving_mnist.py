@@ -1,4 +1,4 @@
-"""Digits that move."""
+"""Moving MNIST: videos of moving digits."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _FRAMES = 20
 
 
 class MovingMNIST(VisionDataset):
-    """10,000 sequences of 20 frames in which two digits move, uint8 tensors (frames, 1, 64, 64).
+    """10,000 videos of 20 frames in which two digits move. A sample is a uint8 tensor (frames, 1, 64, 64).
 
     Args:
         root: the folder that contains ``MovingMNIST``.
-        split: ``"train"`` for the first ``split_ratio`` frames of each, ``"test"`` for the others, None for all.
-        split_ratio: 1 to 19.
+        split: ``"train"`` for the first ``split_ratio`` frames of each video, ``"test"`` for the others, None for all.
+        split_ratio: number of training frames, 1 to 19.
         download: if True, download the file if it is missing.
-        transform: applied to each sequence.
+        transform: function applied to each video.
     Raises: RuntimeError if the file is missing; ValueError for an unknown split or ratio.
 
     Source: Srivastava et al. 2015, arXiv:1502.04681.

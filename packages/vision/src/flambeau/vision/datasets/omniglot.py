@@ -1,4 +1,4 @@
-"""Characters of fifty alphabets."""
+"""Omniglot: handwritten characters of fifty alphabets."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Omniglot(ListedImages):
     Args:
         root: the folder that contains ``omniglot-py``.
         background: True for the 964 training characters, False for the 659 others.
-        transform: applied to each image.
-        target_transform: applied to each character's number.
+        transform: function applied to each image.
+        target_transform: function applied to each class index (the index of the character).
         download: if True, download and unpack the archive if it is missing.
         loader: function that reads the image at a path; by default, in greyscale.
     Raises: RuntimeError if the files are missing.

@@ -1,4 +1,4 @@
-"""Cats and dogs of 37 breeds."""
+"""Oxford-IIIT Pet: photographs of cats and dogs of 37 breeds."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class OxfordIIITPet(VisionDataset):
     Args:
         root: the folder that contains ``oxford-iiit-pet``.
         split: ``"trainval"`` or ``"test"``.
-        target_types: kind of target, or a list of kinds for a tuple of targets: ``"category"``, the breed;
-            ``"binary-category"``, 0 for cats; ``"segmentation"``, a PIL image of 1 for the animal, 2 for the background
-            and 3 for the border.
-        transforms: applied to the image and its target together, or
-        transform, target_transform: to each by itself.
+        target_types: type of target, or a list of types for a tuple of targets: ``"category"`` for the breed,
+            ``"binary-category"`` for 0 (cat) or 1 (dog), ``"segmentation"`` for a PIL image with the values 1
+            (animal), 2 (background) and 3 (border).
+        transforms: function of an image and its target, instead of the next two.
+        transform, target_transform: functions applied to each image and to each target.
         download: if True, download and unpack the archives if one is missing.
     Raises: RuntimeError if a file is missing; ValueError for an unknown split or target.
 

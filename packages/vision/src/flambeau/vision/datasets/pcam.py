@@ -1,4 +1,4 @@
-"""PatchCamelyon."""
+"""PatchCamelyon: microscopic images of tissue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _FILES = {
 
 
 class PCAM(VisionDataset):
-    """327,680 images of tissue of 96x96 pixels, with a tumour in the middle or without. Reading needs h5py.
+    """327,680 images of tissue, 96x96 pixels, labelled 1 if the centre contains a tumour. Reading requires h5py.
 
     Args:
         root: the folder that contains ``pcam``.

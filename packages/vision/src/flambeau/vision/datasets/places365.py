@@ -1,4 +1,4 @@
-"""Scenes of 365 kinds."""
+"""Places365: photographs of scenes in 365 classes."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _IMAGES = {
 
 
 class Places365(ListedImages):
-    """Photographs of scenes: 1.8 million for training, or 8 million of the challenge, 36,500 for validation.
+    """Photographs of scenes: 1.8 million for training (8 million in the challenge), 36,500 for validation.
 
-    ``imgs`` are pairs of path and label, ``targets`` the labels, None in the test's.
+    ``imgs`` contains pairs of path and label, ``targets`` the labels. The labels of test images are None.
 
     Args:
-        root: the folder of the lists and above those of the images.
+        root: the folder that contains the lists and the image folders.
         split: ``"train-standard"``, ``"train-challenge"``, ``"val"`` or ``"test"``.
-        small: images of 256x256 pixels instead of large ones.
+        small: True for images of 256x256 pixels, False for high resolution.
         download: if True, download and unpack missing files.
         transform, target_transform: functions applied to each image and to each label.
         loader: function that loads an image from its path.
@@ -82,7 +82,7 @@ class Places365(ListedImages):
 
     @property
     def variant(self) -> str:
-        """``"standard"`` or ``"challenge"``."""
+        """Variant of the dataset: ``"standard"`` or ``"challenge"``."""
         return "challenge" if "challenge" in self.split else "standard"
 
     @property

@@ -16,11 +16,11 @@ class QMNIST(MNIST):
     """A reconstruction of MNIST from its sources, with 60,000 test images and the writer of each digit.
 
     Args:
-        what: ``"train"``, ``"test"``, ``"test10k"`` (those of MNIST), ``"test50k"`` (the others) or ``"nist"`` (all
-            402,953); None selects by ``train``.
-            compat: if True, the target is the digit, otherwise an int64 tensor (8,) of all its metadata.
+        what: ``"train"``, ``"test"``, ``"test10k"`` (the test images of MNIST), ``"test50k"`` (the other test images)
+            or ``"nist"`` (all 402,953 images); None for ``"train"`` or ``"test"``, depending on ``train``.
+        compat: if True, the target is the digit; if False, an int64 tensor (8,) of its metadata.
         train, transform, target_transform, download: as for :class:`MNIST`.
-    Raises: ValueError for an unsupported ``what``; as :class:`MNIST`.
+    Raises: ValueError for an unsupported ``what``; also as :class:`MNIST`.
 
     Source: Yadav and Bottou 2019, arXiv:1905.10498.
 

@@ -1,4 +1,4 @@
-"""Sentences as images."""
+"""Rendered SST-2: images of sentences, labelled with their sentiment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOLDERS = {"train": "train", "val": "valid", "test": "test"}
 
 
 class RenderedSST2(ListedImages):
-    """Images of sentences, negative or positive: 6,920 for training, 872 for validation, 1,821 for testing.
+    """Images of negative and positive sentences: 6,920 for training, 872 for validation, 1,821 for testing.
 
     Args:
         root: the folder that contains ``rendered-sst2``.

@@ -1,4 +1,4 @@
-"""Semantic boundaries."""
+"""SBD, the Semantic Boundaries Dataset."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ _WITHOUT_VOC = Published(
 
 
 class SBDataset(VisionDataset):
-    """11,355 photographs of Pascal VOC, and the class of each pixel or the class boundaries. Reading requires SciPy.
+    """11,355 photographs of Pascal VOC with the class of each pixel or the class boundaries. Reading requires SciPy.
 
     Args:
-        root: the folder of ``img``, ``cls`` and the lists.
-        image_set: ``"train"``, ``"val"`` or ``"train_noval"``, without those that VOC 2012 validates with.
-        mode: a target is with ``"segmentation"`` a PIL image of classes, with ``"boundaries"`` an array (20, H, W).
+        root: the folder that contains ``img``, ``cls`` and the lists.
+        image_set: ``"train"``, ``"val"`` or ``"train_noval"`` (without the validation images of VOC 2012).
+        mode: ``"segmentation"`` for targets that are PIL images of class indices, ``"boundaries"`` for arrays
+            (20, H, W) of each class's boundaries.
         download: if True, download and unpack missing files.
-        transforms: applied to the image and its target together.
+        transforms: function of an image and its target.
     Raises: RuntimeError if a file or SciPy is missing; ValueError for an unknown set or mode.
 
     Source: Hariharan et al. 2011, Semantic Contours from Inverse Detectors.

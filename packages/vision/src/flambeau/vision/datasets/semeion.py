@@ -1,4 +1,4 @@
-"""The digits of Semeion."""
+"""SEMEION: handwritten digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cars of 196 models."""
+"""Stanford Cars: photographs of 196 models of cars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""STL-10."""
+"""STL-10: photographs in ten classes, most of them without a label."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class STL10(ArrayImages):
     Args:
         root: the folder that contains ``stl10_binary``.
         split: ``"train"``, ``"test"``, ``"unlabeled"`` or ``"train+unlabeled"``.
-        folds: one of the ten lists of 1,000 training images, 0 to 9; None for all.
+        folds: number (0 to 9) of one of the predefined subsets of 1,000 training images; None for all images.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if a file is missing.
     Raises: RuntimeError if a file is missing; ValueError for an unknown split or fold.

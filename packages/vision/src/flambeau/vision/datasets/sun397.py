@@ -1,4 +1,4 @@
-"""Scenes."""
+"""SUN397: photographs of scenes in 397 classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ARCHIVE = Published("http://vision.princeton.edu/projects/2010/SUN/SUN397.tar.g
 
 
 class SUN397(ListedImages):
-    """108,754 photographs of 397 kinds of places.
+    """108,754 photographs of scenes in 397 classes.
 
     Args:
         root: the folder that contains ``SUN397``.

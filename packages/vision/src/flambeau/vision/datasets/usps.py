@@ -1,4 +1,4 @@
-"""The digits of the US Postal Service."""
+"""USPS: handwritten digits from envelopes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SITE = "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/"
 
 
 class USPS(ArrayImages):
-    """Digits of envelopes, 16x16 pixels: 7,291 for training, 2,007 for testing.
+    """Handwritten digits from envelopes, 16x16 pixels: 7,291 for training, 2,007 for testing.
 
     ``data`` is a uint8 array (N, 16, 16), ``targets`` a list of ints.
 
@@ -54,7 +54,7 @@ class USPS(ArrayImages):
         provide(self, [path], self.root, [Published(url, md5, unpack=False)], download)
         with bz2.open(path, "rt", encoding="ascii") as file:
             rows = [line.split() for line in file]
-        # A line is of the label, from 1, and `number:value` for each pixel, from -1 to 1.
+        # A line contains the label, counted from 1, and `number:value` for each pixel, with values from -1 to 1.
         pixels = [[value.rpartition(":")[2] for value in values] for _, *values in rows]
         self.data = ((np.asarray(pixels, dtype=np.float32).reshape(-1, 16, 16) + 1) / 2 * 255).astype(np.uint8)
         self.targets = self.labels = [int(label) - 1 for label, *_ in rows]

@@ -1,4 +1,4 @@
-"""Download and unpacking of the files of a custom dataset."""
+"""Functions for custom datasets: downloads, checksums and archives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_integrity(fpath: str | Path, md5: str | None = None) -> bool:
 
 
 def calculate_md5(fpath: str | Path, chunk_size: int = 1024 * 1024) -> str:
-    """Return the MD5 checksum of a file in hexadecimal; ``chunk_size`` is accepted and not used."""
+    """Return the MD5 checksum of a file in hexadecimal. ``chunk_size`` is ignored."""
     with open(fpath, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
@@ -35,12 +35,12 @@ def check_md5(fpath: str | Path, md5: str, **kwargs: Any) -> bool:
 
 
 def list_dir(root: str | Path, prefix: bool = False) -> list[str]:
-    """Return the sorted names of the subfolders, or with ``prefix`` their paths."""
+    """Return the sorted names of the subfolders, or their paths if ``prefix`` is True."""
     return _listed(root, prefix, os.path.isdir)
 
 
 def list_files(root: str | Path, suffix: str, prefix: bool = False) -> list[str]:
-    """Return the sorted names of the files that end with ``suffix``, or with ``prefix`` their paths."""
+    """Return the sorted names of the files that end with ``suffix``, or their paths if ``prefix`` is True."""
     return [name for name in _listed(root, prefix, os.path.isfile) if name.endswith(suffix)]
 
 
@@ -64,7 +64,7 @@ def verify_str_arg(
 ) -> str:
     """Return a string argument after checking that it is one of the valid values.
 
-    Raises: ValueError for another value, with ``custom_msg`` if given.
+    Raises: ValueError for an invalid value, with the message ``custom_msg`` if given.
     """
     if not isinstance(value, str):
         place = "" if arg is None else f" for argument {arg}"
@@ -124,8 +124,8 @@ def extract_archive(from_path: str | Path, to_path: str | Path | None = None, re
     Args:
         from_path: the archive.
         to_path: the folder to unpack into; the archive's own by default.
-        remove_finished: remove the archive afterwards.
-    Returns: the folder, or the path of the one file that a gz, xz or bz2 file holds.
+        remove_finished: if True, delete the archive afterwards.
+    Returns: the folder, or the path of the single file in a gz, xz or bz2 file.
     Raises: RuntimeError naming an archive that is damaged, has another format, or would write outside the folder.
     """
     archive = Path(from_path)
@@ -169,7 +169,7 @@ def download_and_extract_archive(
     md5: str | None = None,
     remove_finished: bool = False,
 ) -> None:
-    """:func:`download_url`, then :func:`extract_archive` into ``extract_root``, or the same folder."""
+    """Download a file like :func:`download_url`, and unpack it into ``extract_root`` or, if None, the same folder."""
     folder = Path(download_root).expanduser()
     name = filename or url.partition("?")[0].rpartition("/")[2]
     download_url(url, folder, name, md5)

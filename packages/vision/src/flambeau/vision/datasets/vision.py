@@ -20,9 +20,9 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
     """Base class of image datasets; a subclass defines ``__getitem__`` and ``__len__``.
 
     Args:
-        root: the folder of the files, None if there are none.
-        transforms: function of an image and its target; or
-        transform, target_transform: functions of the image and of the target.
+        root: the folder of the files; None if there are none.
+        transforms: function of an image and its target, instead of the next two.
+        transform, target_transform: functions applied to the image and to the target.
     Raises: ValueError if both kinds of transform are given.
 
     >>> class Squares(VisionDataset):

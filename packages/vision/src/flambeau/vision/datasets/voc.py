@@ -1,4 +1,4 @@
-"""Data sets of the Pascal VOC challenges."""
+"""Datasets of the Pascal VOC challenges."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class _VOC(VisionDataset):
 
 
 class VOCSegmentation(_VOC):
-    """Photographs and the class of each pixel, a PIL image of mode P.
+    """Photographs with the class of each pixel: a target is a PIL image of mode P.
 
     Args:
         root: the folder that contains ``VOCdevkit``.
         year: ``"2007"`` to ``"2012"``.
-        image_set: ``"train"``, ``"trainval"``, ``"val"`` or, of 2007, ``"test"``.
+        image_set: ``"train"``, ``"trainval"``, ``"val"`` or, for 2007 only, ``"test"``.
         download: if True, download and unpack the archive if it is missing.
         transform, target_transform: functions applied to each image and to each target.
         transforms: function of an image and its target, instead of these two.
@@ -81,7 +81,7 @@ class VOCSegmentation(_VOC):
 
     @property
     def masks(self) -> list[str]:
-        """The files of the targets."""
+        """Paths of the target images."""
         return self.targets
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
@@ -102,7 +102,7 @@ class VOCDetection(_VOC):
 
     @property
     def annotations(self) -> list[str]:
-        """The files of the targets."""
+        """Paths of the annotation files."""
         return self.targets
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Faces in crowds."""
+"""WIDER FACE: photographs with boxes of faces."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _MARKS = ("blur", "expression", "illumination", "occlusion", "pose", "invalid")
 class WIDERFace(VisionDataset):
     """32,203 photographs with 393,703 faces, 40 % for training, 10 % for validation, the rest for testing.
 
-    A target is a dictionary of int64 tensors, ``bbox`` (faces, 4) of x, y, width and height, and ``blur``,
-    ``expression``, ``illumination``, ``occlusion``, ``pose`` and ``invalid`` (faces,); None in the test's.
+    A target is a dictionary of int64 tensors: ``bbox`` (faces, 4) with x, y, width and height, and ``blur``,
+    ``expression``, ``illumination``, ``occlusion``, ``pose`` and ``invalid`` (faces,). Test images have None.
 
     Args:
         root: the folder that contains ``widerface``.
@@ -82,7 +82,10 @@ class WIDERFace(VisionDataset):
 
 
 def _annotated(path: Path) -> Iterator[tuple[str, dict[str, fb.Tensor]]]:
-    """Yield each image's name and faces. The list has a line for the name, the number of faces, and each face."""
+    """Yield the name and the faces of each image from a list file.
+
+    For each image, the file has a line with the name, a line with the number of faces, and a line per face.
+    """
     lines = iter(lines_of(path))
     for name in lines:
         try:

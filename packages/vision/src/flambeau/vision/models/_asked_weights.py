@@ -55,7 +55,7 @@ class AskedWeights:
 
     @property
     def frozen_norm_eps(self) -> float | None:
-        """The ``eps`` of frozen batch normalisation that the weights were trained with; None for the usual one."""
+        """The ``eps`` of frozen batch normalisation with which the weights were trained; None for the default."""
         eps: float | None = None if self.published is None else _published.recorded(self.published, "frozen_norm_eps")
         return eps
 

@@ -1,4 +1,4 @@
-"""Builders of models with a classification network as the backbone."""
+"""Registration of builders of models that have a classification network as the backbone."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def register_on_backbone(
     prepare_untrained: Callable[[nn.Module], Any] | None = None,
     **backbone_options: Any,
 ) -> Callable[[Callable[..., M]], Callable[..., M]]:
-    """Register a builder of a model, which is called with its backbone.
+    """Return a decorator that registers a function that builds a model from a backbone.
 
-    The registered builder has more arguments, which ``_builder_docs`` adds to the docstring.
+    The registered builder also creates the backbone. ``_builder_docs`` documents its further arguments.
 
     Args:
         backbone, backbone_options: name and options of the backbone.
-        weights_backbone: default for the weights of the backbone.
+        weights_backbone: default weights of the backbone.
         stages: number of stages of the backbone; None for a builder without ``trainable_backbone_layers``.
         norm_layer: normalisation of the backbone; None for the backbone's default.
-        freezes_norm: a trained backbone gets frozen normalisation.
+        freezes_norm: if True, a pretrained backbone has frozen batch normalisation.
         num_classes: default number of classes.
         learning: default number of trainable stages of a pretrained backbone.
         untrained_options, prepare_untrained: options of a backbone without pretrained weights, and a function that
-            prepares it.
+            is applied to it.
     """
 
     def register(builder: Callable[..., M]) -> Callable[..., M]:

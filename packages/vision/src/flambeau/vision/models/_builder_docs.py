@@ -1,4 +1,4 @@
-"""Docstrings of the builders of models: the arguments that all of them have, and an example."""
+"""Construction of the docstrings of model builders: common arguments and an example are added."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ flambeau.Size([1, 5, 64, 96])
 
 
 def of_classifier(builder: Callable[..., Any], size: str) -> str | None:
-    """Return the docstring of a builder of a model that classifies inputs of a size, such as ``"224, 224"``."""
+    """Return the docstring of a classifier's builder. ``size`` is the input size in the example: ``"224, 224"``."""
     return _completed(builder, _WEIGHTS + _OPTIONS, _IMAGES, size=size)
 
 
 def of_segmentation(builder: Callable[..., Any], num_classes: int) -> str | None:
-    """Return the docstring of a builder of a model that classifies pixels."""
+    """Return the docstring of the builder of a segmentation model."""
     return _completed(builder, _WEIGHTS + _BACKBONE + _BACKBONE_OPTIONS, _PIXELS, num_classes=num_classes)
 
 
 def of_detector(builder: Callable[..., Any], num_classes: int, stages: int, learning: int) -> str | None:
-    """Return the docstring of a builder of a detector, which has its own example."""
+    """Return the docstring of the builder of a detector, whose docstring already has an example."""
     arguments = _WEIGHTS + _BACKBONE + _STAGES + _BACKBONE_OPTIONS
     return _completed(builder, arguments, "", num_classes=num_classes, stages=stages, learning=learning)
 

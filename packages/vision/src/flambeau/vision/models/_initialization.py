@@ -29,7 +29,7 @@ def init_convolutional(model: nn.Module, linear_std: float | None = 0.01) -> Non
 
 
 def make_divisible(value: float, divisor: int, min_value: int | None = None) -> int:
-    """Round a number of channels to a multiple of a divisor, and to at least nine tenths of the number.
+    """Round a number of channels to a multiple of ``divisor`` that is at least 90 % of the number.
 
     >>> make_divisible(30, 8), make_divisible(33, 8), make_divisible(11, 8)
     (32, 32, 16)

@@ -23,12 +23,12 @@ V = TypeVar("V")
 
 
 def handle_legacy_interface(**weights: tuple[str, Any]) -> Callable[[Callable[..., M]], Callable[..., M]]:
-    """Let a builder take weights by position, and by the boolean argument of older versions.
+    """Return a decorator so that a builder accepts positional weights and the boolean arguments of older versions.
 
     Args:
-        weights: for each argument for weights the older one's name, and what this asked for: weights, or a function
-            that derives them from the arguments; None if there are none.
-    Raises: the builder raises ValueError if the older argument asks for weights and there are none.
+        weights: for each weight argument, the name of its older form, and the weights that True stood for. These are
+            given as such, as a function that derives them from the arguments, or None if there are none.
+    Raises: the builder raises ValueError if the older argument is True and there are no weights.
 
     >>> @handle_legacy_interface(weights=("pretrained", "V1"))
     ... def build(*, weights=None, progress=True):
@@ -69,13 +69,13 @@ def _usual(model: str, usual: Any, options: dict[str, Any]) -> Any:
 
 
 def _ovewrite_named_param(kwargs: dict[str, Any], param: str, new_value: Any) -> None:
-    """Set an argument to the value that the weights require. Raises: ValueError if it has another value."""
+    """Set ``kwargs[param]`` to the value that the weights require. Raises: ValueError if it has another value."""
     if kwargs.setdefault(param, new_value) != new_value:
         raise ValueError(f"The parameter '{param}' expected value {new_value} but got {kwargs[param]} instead.")
 
 
 def _ovewrite_value_param(param: str, actual: V | None, expected: V) -> V:
-    """Return the value that the weights require. Raises: ValueError if another one is given."""
+    """Return ``expected``, which the weights require. Raises: ValueError if ``actual`` is given and differs."""
     if actual not in (None, expected):
         raise ValueError(f"The parameter '{param}' expected value {expected} but got {actual} instead.")
     return expected

@@ -49,7 +49,7 @@ def enumeration(name: str) -> type[WeightsEnum]:
     members = {member: _weights(entry, member) for member in entry["weights"]}
     members["DEFAULT"] = members[entry["default"]]
     module = f"{__package__}.{entry['module']}"
-    # mypy takes a call of a class of enumerations for the look-up of a member.
+    # mypy assumes that a call of an enumeration class looks up a member.
     created: type[WeightsEnum] = WeightsEnum(name, members, module=module, qualname=name)  # type: ignore[assignment,call-arg]
     return created
 
@@ -60,7 +60,7 @@ def enumeration_of(model: str) -> type[WeightsEnum] | None:
 
 
 def recorded(weights: WeightsEnum, what: str) -> Any:
-    """``options``, ``defaults`` or ``frozen_norm_eps`` of weights; None where the tables have nothing."""
+    """Return the ``options``, ``defaults`` or ``frozen_norm_eps`` of weights; None if the tables have no entry."""
     name = type(weights).__name__
     if name not in table() or type(weights) is not enumeration(name):  # a custom enumeration
         return None

@@ -20,7 +20,7 @@ M = TypeVar("M", bound=nn.Module)
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
-# Parts of the list that load when a model other than those for classification is requested.
+# Packages with further models, which load when a model that is not for classification is requested.
 _PARTS = ("detection", "segmentation", "video")
 
 
@@ -49,12 +49,12 @@ def register_model(builder: Callable[..., M], size: str = "224, 224") -> Callabl
 
 
 def register_video_model(builder: Callable[..., M]) -> Callable[..., M]:
-    """Register the builder of a classifier of videos ``(N, 3, T, H, W)``: :func:`register_model`."""
+    """Register the builder of a classifier of videos ``(N, 3, T, H, W)`` like :func:`register_model`."""
     return register_model(builder, size="16, 224, 224")
 
 
 def add_model(builder: Callable[..., nn.Module]) -> None:
-    """Put a builder that has the arguments that all have on the list."""
+    """Add a builder to the list of models. It must have the common arguments."""
     _BUILDERS[builder.__name__] = builder
 
 
@@ -66,8 +66,8 @@ def list_models(
     """Return the sorted names of the models.
 
     Args:
-        module: only those in this package, such as ``models.detection``; ``models`` are those for classification.
-        include, exclude: patterns such as ``"resnet*"``, one or several.
+        module: list only the models in this package: ``models.detection``, ...; ``models`` for classification.
+        include, exclude: one or several patterns of names, such as ``"resnet*"``.
 
     >>> list_models(include="resnet*", exclude="*1*")
     ['resnet34', 'resnet50']
@@ -127,9 +127,9 @@ def get_model_weights(name: str | Callable[..., nn.Module]) -> type[WeightsEnum]
 
 
 def get_weight(name: str) -> WeightsEnum:
-    """Published weights by their full name.
+    """Return published weights by their full name.
 
-    Raises: ValueError if there are none of this name.
+    Raises: ValueError if no weights have this name.
 
     >>> get_weight("ResNet50_Weights.IMAGENET1K_V1").url
     'https://download.pytorch.org/models/resnet50-0676ba61.pth'

@@ -46,7 +46,9 @@ class WeightsEnum(enum.Enum):
 
     @classmethod
     def verify(cls, obj: Any) -> Self | None:
-        """Return a member, given as such or by its name with or without the enumeration's name; None stays None.
+        """Return a member, given as such or by its name, with or without the name of the enumeration.
+
+        Return None for None.
 
         Raises: KeyError for an unknown name, TypeError for anything else.
         """
@@ -61,10 +63,10 @@ class WeightsEnum(enum.Enum):
         return cls[name]
 
     def get_state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Load the parameters from the file in PyTorch's cache, which is downloaded if missing.
+        """Load the parameters from PyTorch's cache. The file is downloaded if missing.
 
-        Arguments: those of :func:`flambeau.hub.load_state_dict_from_url` after the first.
-        Raises: OSError, with a note on the solution, if the download fails.
+        Args: as in :func:`flambeau.hub.load_state_dict_from_url`, without the first.
+        Raises: OSError, with a note about alternatives, if the download fails.
         """
         try:
             return fb.hub.load_state_dict_from_url(self.url, *args, **kwargs)
@@ -90,7 +92,7 @@ class WeightsEnum(enum.Enum):
 
     @property
     def file_name(self) -> str:
-        """The name of their file."""
+        """Name of the published file."""
         return self.url.rpartition("/")[2]
 
     @property

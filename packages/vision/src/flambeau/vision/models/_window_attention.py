@@ -17,9 +17,9 @@ Sizes = Sequence[int]
 
 
 def relative_position_index(window: Sizes) -> fb.Tensor:
-    """Return the index of the offset between each two pixels of a window.
+    """Return an index of the relative position for each pair of pixels in a window.
 
-    A side of length n has ``2 n - 1`` offsets.
+    A side of length n has ``2 n - 1`` relative positions.
 
     Returns: ``(pixels, pixels)``, int64.
 
@@ -43,7 +43,7 @@ def pad_to_multiples(x: fb.Tensor, sizes: Sizes, multiples: Sizes, trailing: int
 
 
 def windows(x: fb.Tensor, window: Sizes) -> fb.Tensor:
-    """Split ``(N, *sizes, C)`` into windows, ``(N, windows, pixels of a window, C)``."""
+    """Split ``(N, *sizes, C)`` into windows: ``(N, windows, pixels per window, C)``."""
     n = len(window)
     counts = [size // side for size, side in zip(x.shape[1:-1], window, strict=True)]
     sides = (length for pair in zip(counts, window, strict=True) for length in pair)
@@ -102,11 +102,11 @@ class ShiftedWindowAttention(nn.Module):
         self.register_buffer("relative_position_index", self.make_position_index())
 
     def make_position_index(self) -> fb.Tensor:
-        """Return the buffer ``relative_position_index``, in the shape that published weights have."""
+        """Compute the buffer ``relative_position_index``, in the shape of published weights."""
         return relative_position_index(self.window_size).flatten()
 
     def make_position_bias(self) -> None:
-        """Create the parameters of :meth:`position_bias`, and the cosines' factor if scores are cosines."""
+        """Create the parameters of :meth:`position_bias`, and ``logit_scale`` if scores are cosines."""
         self.logit_scale: nn.Parameter | None = None
         offsets = math.prod(2 * side - 1 for side in self.window_size)
         self.relative_position_bias_table = nn.Parameter(fb.empty(offsets, self.num_heads))
@@ -175,7 +175,7 @@ def shifted_window_attention(
     if any(shift):
         x = x.roll([-by for by in shift], dimensions)
         bias = bias + _separation(bias, padded, window_size, shift)
-    if logit_scale is not None and qkv_bias is not None:  # there keys have no bias
+    if logit_scale is not None and qkv_bias is not None:  # with cosine scores, keys have no bias
         of_query, of_key, of_value = qkv_bias.chunk(3)
         qkv_bias = fb.cat([of_query, fb.zeros_like(of_key), of_value])
     qkv = nn.functional.linear(windows(x, window_size), qkv_weight, qkv_bias)
@@ -195,7 +195,10 @@ def shifted_window_attention(
 
 
 def _separation(like: fb.Tensor, sizes: Sizes, window: Sizes, shift: Sizes) -> fb.Tensor:
-    """Return -100 for two pixels that share a window only because the shift wraps around, ``(windows, 1, n, n)``."""
+    """Return a mask ``(windows, 1, n, n)`` to add to the scores after a cyclic shift.
+
+    It is -100 for two pixels that are in the same window only because the shift wraps around, else 0.
+    """
     part = fb.zeros(1, *sizes, 1, dtype=fb.int64, device=like.device)
     for dimension, (size, by) in enumerate(zip(sizes, shift, strict=True), start=1):
         wrapped = (fb.arange(size, device=like.device) >= size - by).long()
@@ -205,7 +208,10 @@ def _separation(like: fb.Tensor, sizes: Sizes, window: Sizes, shift: Sizes) -> f
 
 
 class ShiftedWindowAttentionV2(ShiftedWindowAttention):
-    """Scores are cosines by a learnt factor, and the bias comes of a network of the logarithm of how pixels lie."""
+    """Attention of Swin transformer V2.
+
+    Scores are cosines times a learned factor. A network computes the biases from log-scaled relative positions.
+    """
 
     relative_coords_table: fb.Tensor
 

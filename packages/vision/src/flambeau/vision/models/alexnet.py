@@ -14,7 +14,7 @@ __getattr__ = published_in(__name__)
 
 
 class AlexNet(nn.Module):
-    """Five convolutions and three linear layers, as in the paper on one machine with several of them.
+    """AlexNet: five convolutions and three linear layers, in the variant of the paper on parallel training.
 
     Args:
         num_classes: number of classes.

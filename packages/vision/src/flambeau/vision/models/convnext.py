@@ -29,7 +29,7 @@ _NORM: Norm = partial(LayerNorm2d, eps=1e-6)
 
 
 class CNBlock(nn.Module):
-    """A residual block of a depthwise 7x7 convolution and a perceptron at each pixel, with a scale."""
+    """Residual block: a depthwise 7x7 convolution, a perceptron at each pixel, and a learned scale per channel."""
 
     def __init__(self, dim: int, layer_scale: float, stochastic_depth_prob: float) -> None:
         super().__init__()

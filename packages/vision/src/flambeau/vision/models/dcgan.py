@@ -14,7 +14,7 @@ def _stages(image_size: int) -> int:
 
 
 def _initialize(model: nn.Module) -> None:
-    """Normal weights of deviation 0.02, as in the paper; those of the normalisations about 1."""
+    """Draw weights from N(0, 0.02), and those of normalisations from N(1, 0.02), as in the paper."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0.0, 0.02)
@@ -24,12 +24,12 @@ def _initialize(model: nn.Module) -> None:
 
 
 class DCGANGenerator(nn.Module):
-    """Noise into images, by transposed convolutions that double them.
+    """Generator of DCGAN: maps noise to images with transposed convolutions that double the size.
 
     Args:
-        latent_size: channels of the noise, nz.
-        features: channels before the image's own, ngf; each stage before has twice as many.
-        channels: number of channels of the image, nc.
+        latent_size: number of channels of the noise (``nz`` in PyTorch's example).
+        features: number of channels before the last layer (``ngf``); each earlier stage has twice as many.
+        channels: number of channels of the image (``nc``).
         image_size: height and width of the image, a power of two.
     Raises: ValueError for an unsupported image size.
 
@@ -58,11 +58,11 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Images into the probability that they are real, by convolutions that halve them.
+    """Discriminator of DCGAN: computes the probability that an image is real, with convolutions that halve the size.
 
     Args:
-        features: channels after the first convolution, ndf; each stage after has twice as many.
-        channels: number of channels of the image, nc.
+        features: number of channels after the first convolution (``ndf``); each later stage has twice as many.
+        channels: number of channels of the image (``nc``).
         image_size: height and width of the image, a power of two.
     Raises: ValueError for an unsupported image size.
 

@@ -16,7 +16,7 @@ __getattr__ = published_in(__name__)
 
 
 class _DenseLayer(nn.Module):
-    """A layer of a dense block: a 1x1, then a 3x3 convolution of all previous features."""
+    """Layer of a dense block: a 1x1 and a 3x3 convolution of the concatenated outputs of all earlier layers."""
 
     def __init__(self, features: int, growth_rate: int, bn_size: int, drop_rate: float) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class _DenseLayer(nn.Module):
         self.drop_rate = drop_rate
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        # Published files have names of old: norm.1.weight for norm1.weight.
+        # Published files use old names, such as norm.1.weight for norm1.weight.
         for key in [key for key in state_dict if key.startswith(prefix)]:
             part, _, name = key.removeprefix(prefix).partition(".")
             if part in ("norm", "conv") and name[:2] in ("1.", "2."):
@@ -43,7 +43,7 @@ class _DenseLayer(nn.Module):
 
 
 class _DenseBlock(nn.ModuleDict):
-    """Layers of which each sees the features of all before it."""
+    """Layers, each applied to the concatenated outputs of all earlier layers."""
 
     def __init__(self, num_layers: int, features: int, growth_rate: int, bn_size: int, drop_rate: float) -> None:
         super().__init__()
@@ -70,7 +70,9 @@ def _transition(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class DenseNet(nn.Module):
-    """Blocks in which each layer sees the features of all before it, with transitions that halve them between.
+    """DenseNet: dense blocks, in which each layer reads the outputs of all earlier layers.
+
+    Transitions between blocks halve the number of channels and the image size.
 
     Args:
         growth_rate: channels that each layer adds.

@@ -19,10 +19,14 @@ Losses = dict[str, fb.Tensor]
 
 
 class Detector(nn.Module):
-    """Base of detectors: ``transform`` prepares images and targets, ``backbone`` computes maps, a subclass the rest.
+    """Base class of detectors.
 
-    Shapes: a list of images ``(C, H, W)`` and, in training, of targets: ``boxes`` ``(L, 4)``, ``labels`` ``(L,)`` int64
-    and what the heads require. Returns the losses by name in training and otherwise a detection for each image.
+    ``transform`` prepares images and targets, ``backbone`` computes feature maps, and a subclass defines ``_outputs``,
+    which computes losses or detections from these.
+
+    Shapes: a list of images ``(C, H, W)`` and, in training, a list of targets: dictionaries with ``boxes`` ``(L, 4)``,
+    ``labels`` ``(L,)`` int64 and further entries that the heads require. Returns the losses by name in training,
+    otherwise a dictionary of detections for each image.
     Raises: AssertionError for targets that are absent or whose boxes have no area.
     """
 
@@ -47,12 +51,12 @@ class Detector(nn.Module):
     def _outputs(
         self, images: ImageList, features: Mapping[str, fb.Tensor], targets: Targets | None
     ) -> tuple[Losses, list[Target]]:
-        """Return the losses, and the detections relative to the resized images; either is empty if not requested."""
+        """Return the losses (empty in evaluation), and the detections in the resized images (empty in training)."""
         raise NotImplementedError
 
 
 def maps_by_name(features: Any) -> Mapping[str, fb.Tensor]:
-    """Return a backbone's maps by name; a single map is called ``"0"``."""
+    """Return a backbone's feature maps by name. A single map gets the name ``"0"``."""
     return OrderedDict([("0", features)]) if isinstance(features, fb.Tensor) else features
 
 

@@ -11,13 +11,14 @@ from ._peaks import bicubic_peaks
 
 
 def keypoints_to_heatmap(keypoints: fb.Tensor, rois: fb.Tensor, heatmap_size: int) -> tuple[fb.Tensor, fb.Tensor]:
-    """Return each point's pixel on the grid of its box, ``y * heatmap_size + x``, and whether it is inside and visible.
+    """Convert keypoints to indices of pixels in a grid over their box, ``y * heatmap_size + x``.
 
     Args:
         keypoints: ``(L, points, 3)`` of x, y and visibility.
-        rois: ``(L, 4)``.
-        heatmap_size: pixels of the grid along each side.
-    Returns: two tensors ``(L, points)`` int64; the pixel is 0 where the second is.
+        rois: boxes ``(L, 4)``.
+        heatmap_size: number of pixels along each side of the grid.
+    Returns: the indices, and 1 for points that are visible and inside of the box, else 0; both ``(L, points)`` int64.
+        The index of an invalid point is 0.
 
     >>> points = fb.tensor([[[5.0, 2.0, 1.0], [50.0, 2.0, 1.0]]])  # x, y and visibility
     >>> keypoints_to_heatmap(points, fb.tensor([[0.0, 0.0, 8.0, 8.0]]), heatmap_size=4)
@@ -32,12 +33,12 @@ def keypoints_to_heatmap(keypoints: fb.Tensor, rois: fb.Tensor, heatmap_size: in
 
 
 def heatmaps_to_keypoints(maps: fb.Tensor, rois: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-    """Return the positions of the maxima of maps that are resized to their boxes.
+    """Resize the heatmaps of keypoints to their boxes, and return the positions of the maxima.
 
     Args:
         maps: scores ``(L, points, M, M)``.
-        rois: ``(L, 4)``.
-    Returns: x, y and 1 for each point ``(L, points, 3)``, and its score ``(L, points)``, both float32.
+        rois: boxes ``(L, 4)``.
+    Returns: x, y and visibility (1) of each point ``(L, points, 3)``, and its score ``(L, points)``, both float32.
 
     >>> maps = fb.zeros(1, 1, 4, 4)
     >>> maps[0, 0, 1, 2] = 1
@@ -59,13 +60,13 @@ def keypointrcnn_loss(
     gt_keypoints: Sequence[fb.Tensor],
     keypoint_matched_idxs: Sequence[fb.Tensor],
 ) -> fb.Tensor:
-    """Compute the mean cross-entropy of the pixels of the visible points.
+    """Compute the mean cross-entropy between heatmaps and the true pixels of visible points.
 
     Args:
         keypoint_logits: ``(sum of L, points, M, M)``.
         proposals: each image's boxes ``(L, 4)``.
         gt_keypoints: each image's true points ``(T, points, 3)``.
-        keypoint_matched_idxs: the truth of each box, ``(L,)``.
+        keypoint_matched_idxs: the index of the matched ground truth of each box, ``(L,)``.
     Raises: ValueError for maps that are not square.
 
     >>> logits, boxes = fb.zeros(1, 1, 4, 4), fb.tensor([[0.0, 0.0, 8.0, 8.0]])

@@ -12,7 +12,9 @@ from ._pasting import paste_masks
 
 
 def maskrcnn_inference(x: fb.Tensor, labels: Sequence[fb.Tensor]) -> Sequence[fb.Tensor]:
-    """Return the images' masks ``(L, 1, M, M)`` of the predicted classes in 0..1 from ``(sum of L, classes, M, M)``.
+    """Return the mask probabilities ``(L, 1, M, M)`` of the predicted classes for each image.
+
+    ``x`` contains the scores of all boxes and classes, ``(sum of L, classes, M, M)``.
 
     >>> scores = fb.tensor([-9.0, 0.0, 9.0]).view(1, 3, 1, 1)  # of one box and three classes
     >>> maskrcnn_inference(scores, [fb.tensor([1])])[0]
@@ -24,7 +26,7 @@ def maskrcnn_inference(x: fb.Tensor, labels: Sequence[fb.Tensor]) -> Sequence[fb
 
 
 def project_masks_on_boxes(gt_masks: fb.Tensor, boxes: fb.Tensor, matched_idxs: fb.Tensor, M: int) -> fb.Tensor:
-    """Crop and resize, for each box ``(L, 4)``, the mask that it is matched with: ``(L, M, M)``.
+    """Crop the matched mask to each box ``(L, 4)``, and resize it: ``(L, M, M)``.
 
     >>> mask = fb.zeros(1, 8, 8)
     >>> mask[0, 4:] = 1
@@ -49,7 +51,7 @@ def maskrcnn_loss(
         mask_logits: ``(sum of L, classes, M, M)``.
         proposals: each image's boxes ``(L, 4)``.
         gt_masks, gt_labels: each image's true masks ``(T, H, W)`` and classes ``(T,)``.
-        mask_matched_idxs: the truth of each box, ``(L,)``.
+        mask_matched_idxs: the index of the matched ground truth of each box, ``(L,)``.
 
     >>> logits, boxes = fb.zeros(1, 2, 4, 4), fb.tensor([[0.0, 0.0, 8.0, 8.0]])
     >>> maskrcnn_loss(logits, [boxes], [fb.ones(1, 8, 8)], [fb.tensor([1])], [fb.tensor([0])])
@@ -76,7 +78,7 @@ def expand_boxes(boxes: fb.Tensor, scale: float) -> fb.Tensor:
 
 
 def paste_masks_in_image(masks: fb.Tensor, boxes: fb.Tensor, img_shape: tuple[int, int], padding: int = 1) -> fb.Tensor:
-    """Resize masks ``(L, 1, M, M)`` to their boxes ``(L, 4)`` in empty images: ``(L, 1, *img_shape)``.
+    """Resize masks ``(L, 1, M, M)`` to their boxes ``(L, 4)``, and paste them into empty images ``(L, 1, *img_shape)``.
 
     >>> boxes = fb.tensor([[10.0, 20.0, 38.0, 48.0]])
     >>> images = paste_masks_in_image(fb.ones(1, 1, 28, 28), boxes, (48, 64))

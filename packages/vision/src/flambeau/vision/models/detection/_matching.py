@@ -16,11 +16,11 @@ Weights = tuple[float, float, float, float]
 
 
 class BoxCoder:
-    """Boxes as shifts and logarithms of stretches of other boxes.
+    """Encoder of boxes relative to reference boxes (anchors): shifts of the centre and logarithms of size ratios.
 
     Args:
         weights: factors of the codes of x, y, width and height.
-        bbox_xform_clip: bound of the logarithms that are decoded.
+        bbox_xform_clip: upper bound of the logarithms when codes are decoded.
     Source: Girshick et al. 2013, arXiv:1311.2524, appendix C.
 
     >>> coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
@@ -35,19 +35,19 @@ class BoxCoder:
         self.bbox_xform_clip = bbox_xform_clip
 
     def encode(self, reference_boxes: Sequence[fb.Tensor], proposals: Sequence[fb.Tensor]) -> Sequence[fb.Tensor]:
-        """Codes ``(L, 4)`` of each image's boxes relative to its proposals."""
+        """Encode each image's boxes relative to its proposals: ``(L, 4)`` for each image."""
         codes = self.encode_single(fb.cat(list(reference_boxes)), fb.cat(list(proposals)))
         return codes.split([len(boxes) for boxes in reference_boxes], 0)
 
     def encode_single(self, reference_boxes: fb.Tensor, proposals: fb.Tensor) -> fb.Tensor:
-        """Codes ``(L, 4)`` of boxes relative to as many proposals."""
+        """Encode boxes ``(L, 4)`` relative to proposals ``(L, 4)``."""
         sizes, middles = _sizes_and_middles(proposals)
         true_sizes, true_middles = _sizes_and_middles(reference_boxes)
         codes = fb.cat([(true_middles - middles) / sizes, fb.log(true_sizes / sizes)], 1)
         return codes * fb.tensor(self.weights, dtype=codes.dtype, device=codes.device)
 
     def decode(self, rel_codes: fb.Tensor, boxes: Sequence[fb.Tensor]) -> fb.Tensor:
-        """Boxes ``(L, classes, 4)`` from codes ``(L, 4 * classes)`` relative to the boxes of all images."""
+        """Decode ``(L, 4 * classes)`` relative to the boxes of all images, and return boxes ``(L, classes, 4)``."""
         together = fb.cat(list(boxes))
         if len(together):
             rel_codes = rel_codes.reshape(len(together), -1)
@@ -55,7 +55,7 @@ class BoxCoder:
         return decoded.unflatten(1, (decoded.shape[1] // 4, 4))
 
     def decode_single(self, rel_codes: fb.Tensor, boxes: fb.Tensor) -> fb.Tensor:
-        """Boxes ``(L, 4 * classes)`` from codes of that shape relative to ``(L, 4)``."""
+        """Decode ``(L, 4 * classes)`` relative to boxes ``(L, 4)``, and return boxes of the same shape as the codes."""
         sizes, middles = (value[:, None] for value in _sizes_and_middles(boxes.to(rel_codes.dtype)))
         weights = fb.tensor(self.weights, dtype=rel_codes.dtype, device=rel_codes.device)
         codes = rel_codes.unflatten(1, (rel_codes.shape[1] // 4, 4)) / weights
@@ -108,7 +108,7 @@ class Matcher:
 
 
 class SSDMatcher(Matcher):
-    """:class:`Matcher` of one threshold, which matches each truth with the prediction that is most like it as well.
+    """:class:`Matcher` with one threshold that also matches each ground truth with its most similar prediction.
 
     >>> SSDMatcher(0.5)(fb.tensor([[0.1, 0.6, 0.8], [0.3, 0.2, 0.1]]))
     tensor([1, 0, 0])
@@ -125,7 +125,7 @@ class SSDMatcher(Matcher):
 
 
 def match_anchors(matcher: Matcher, targets: Sequence[Target], anchors: Sequence[fb.Tensor]) -> list[fb.Tensor]:
-    """Return the index of the matched box for each anchor of each image; without boxes, anchors are background."""
+    """Return the index of the matched box for each anchor of each image. In images without boxes, it is -1."""
     matched = []
     for own, target in zip(anchors, targets, strict=True):
         if len(target["boxes"]) == 0:
@@ -136,10 +136,10 @@ def match_anchors(matcher: Matcher, targets: Sequence[Target], anchors: Sequence
 
 
 class BoxLinearCoder:
-    """Boxes as the distances of their sides from the middles of other boxes.
+    """Encoder of boxes as the distances of their sides from the centres of reference boxes.
 
     Args:
-        normalize_by_size: the distances are in the sizes of the other boxes.
+        normalize_by_size: if True, distances are divided by the sizes of the reference boxes.
 
     >>> coder, anchors = BoxLinearCoder(), fb.tensor([[0.0, 0.0, 4.0, 2.0]])
     >>> codes = coder.encode(anchors, fb.tensor([[0.0, 0.0, 8.0, 4.0]]))
@@ -151,12 +151,12 @@ class BoxLinearCoder:
         self.normalize_by_size = normalize_by_size
 
     def encode(self, reference_boxes: fb.Tensor, proposals: fb.Tensor) -> fb.Tensor:
-        """Codes ``(..., 4)`` of boxes, ``proposals``, relative to as many others."""
+        """Encode boxes (``proposals``) relative to as many reference boxes; all are ``(..., 4)``."""
         middles, sizes = self._frame(reference_boxes)
         return fb.cat([middles - proposals[..., :2], proposals[..., 2:] - middles], -1) / sizes
 
     def decode(self, rel_codes: fb.Tensor, boxes: fb.Tensor) -> fb.Tensor:
-        """Boxes ``(..., 4)`` from codes relative to as many others."""
+        """Decode boxes relative to as many reference boxes; all are ``(..., 4)``."""
         middles, sizes = self._frame(boxes.to(rel_codes.dtype))
         distances = rel_codes * sizes
         return fb.cat([middles - distances[..., :2], middles + distances[..., 2:]], -1)
@@ -209,15 +209,18 @@ def _chosen(labels: fb.Tensor, places: fb.Tensor, count: int) -> fb.Tensor:
 
 def best_first(scores: fb.Tensor, count: int) -> tuple[fb.Tensor, fb.Tensor]:
     """Return the ``count`` highest elements of the last dimension, or all if there are fewer, and their indices."""
-    # The size of a slice, not min(), by which a traced program would be fixed to inputs with more or with fewer.
+    # Use the size of a slice instead of min(), whose result would be a constant in a traced program.
     return scores.topk(scores[..., :count].shape[-1], dim=-1)
 
 
 def box_loss(kind: str, coder: BoxCoder, anchors: fb.Tensor, truth: fb.Tensor, codes: fb.Tensor) -> fb.Tensor:
-    """Sum a loss over boxes ``(L, 4)`` that are predicted as codes relative to anchors.
+    """Compute the sum of a loss over boxes that are predicted as codes relative to anchors.
 
     Args:
-        kind: ``"l1"`` or ``"smooth_l1"`` of the codes; ``"giou"``, ``"diou"`` or ``"ciou"`` of the boxes.
+        kind: ``"l1"`` or ``"smooth_l1"`` for losses of the codes; ``"giou"``, ``"diou"`` or ``"ciou"`` of the boxes.
+        coder: encoder of boxes.
+        anchors, truth: boxes ``(L, 4)``.
+        codes: predictions ``(L, 4)``.
     Raises: AssertionError for an unsupported kind.
     """
     if kind in _CODE_LOSSES:

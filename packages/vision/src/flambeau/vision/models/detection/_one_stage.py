@@ -15,12 +15,13 @@ from .transform import GeneralizedRCNNTransform, Size, Target
 
 
 class OneStageDetector(Detector):
-    """Base of detectors whose head predicts boxes for all anchors at once; a subclass has ``_losses``.
+    """Base class of detectors whose head predicts boxes for all anchors at once. A subclass defines ``_losses``.
 
     Args:
-        backbone, anchor_generator, head, box_coder, transform: the parts.
-        score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
-        topk_candidates: number of highest scores of each map, or of each class, to consider.
+        backbone, anchor_generator, head, box_coder, transform: the parts of the detector.
+        score_thresh, nms_thresh, detections_per_img: minimum score, IoU threshold of the non-maximum suppression, and
+            maximum number of detections.
+        topk_candidates: number of highest scores of each feature map, or of each class, to consider.
     """
 
     def __init__(
@@ -59,13 +60,13 @@ class OneStageDetector(Detector):
         return {}, self._detections(outputs, anchors, pixels, images.image_sizes)
 
     def _losses(self, targets: Targets, outputs: HeadOutputs, anchors: Tensors, pixels: Sequence[int]) -> Losses:
-        """Return the losses by name; ``pixels`` counts those of each map."""
+        """Return the losses by name. ``pixels`` is the number of pixels of each feature map."""
         raise NotImplementedError
 
     def _detections(
         self, outputs: HeadOutputs, anchors: Tensors, pixels: Sequence[int], sizes: Sequence[Size]
     ) -> list[Target]:
-        """Return each image's detections; each level has the same number of anchors at each pixel."""
+        """Return each image's detections. All feature maps have the same number of anchors per pixel."""
         per_level = [count * (len(anchors[0]) // sum(pixels)) for count in pixels]
         by_level = {name: value.split(per_level, dim=1) for name, value in outputs.items()}
         return self.postprocess_detections(by_level, [own.split(per_level) for own in anchors], sizes)
@@ -101,7 +102,7 @@ class OneStageDetector(Detector):
         return clip_boxes_to_image(boxes, size), scores, label
 
     def _scores(self, outputs: HeadOutputs) -> fb.Tensor:
-        """``(anchors, classes)`` in 0..1."""
+        """Return probabilities ``(anchors, classes)``."""
         return outputs["cls_logits"].sigmoid()
 
     def _decoded(self, codes: fb.Tensor, anchors: fb.Tensor) -> fb.Tensor:

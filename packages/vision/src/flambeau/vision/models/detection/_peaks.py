@@ -37,9 +37,9 @@ def _shapes(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
 
 @bicubic_peaks.register_decomposition(in_programs=True)
 def _by_products(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-    """Compute the same for all boxes at once, each in the size of the largest.
+    """Compute the result for all boxes at once: each map is resized to the largest box.
 
-    Rows and columns beyond a box's size repeat the last one, so that the first of the highest elements lies inside.
+    Rows and columns beyond a box's size repeat the last one, so that the first maximum lies inside.
     """
     bounds = fb.cat([sizes, sizes.new_ones((1, 2))]).amax(0)
     width, height = bounds[0].item(), bounds[1].item()
@@ -52,10 +52,10 @@ def _by_products(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tenso
 
 
 def _cubic_weights(lengths: fb.Tensor, count: int, size: int) -> fb.Tensor:
-    """Return how much each element of a padded map counts in each pixel, ``(L, count, size + 2 * _REACH)``.
+    """Return the interpolation weights of padded map elements in each pixel, ``(L, count, size + 2 * _REACH)``.
 
-    Keys 1981 with the parameter -0.75: of the distance d, ``0.75 u^2 (u - 1) - 2 v^3`` with u = max(2 - d, 0) and
-    v = max(1 - d, 0).
+    The weight at distance d is ``0.75 u^2 (u - 1) - 2 v^3`` with ``u = max(2 - d, 0)`` and ``v = max(1 - d, 0)``: the
+    kernel of Keys 1981 with the parameter -0.75.
     """
     pixels = fb.arange(count, device=lengths.device).minimum(lengths[:, None] - 1)
     sources = (pixels + 0.5) * (size / lengths.to(fb.float64))[:, None] - 0.5
@@ -67,7 +67,7 @@ def _cubic_weights(lengths: fb.Tensor, count: int, size: int) -> fb.Tensor:
 
 @bicubic_peaks.register_onnx
 def _as_loop(g: Any, maps: Any, sizes: Any) -> Any:
-    """Write a Loop over boxes. It has matrix products, since the bicubic Resize of ONNX Runtime is much slower."""
+    """Export to ONNX as a Loop over boxes with matrix products. ONNX Runtime's bicubic Resize is much slower."""
     points, height, width = maps.shape_or_none[1:]
     reach = g.constant([0, 0, _REACH, _REACH] * 2)
     padded = g.op("Pad", g.cast(maps, fb.float32), reach, mode="edge")
@@ -89,7 +89,7 @@ def _as_loop(g: Any, maps: Any, sizes: Any) -> Any:
 
 
 def _cubic_nodes(g: Any, length: Any, size: int) -> Any:
-    """Write :func:`_cubic_weights` of one box."""
+    """Add the ONNX nodes that compute :func:`_cubic_weights` for one box."""
     wide = g.cast(length, fb.float64, fb.int64)
     half, one, zero = (g.constant(number, dtype=fb.float64) for number in (0.5, 1.0, 0.0))
     pixels = g.op("Add", g.op("Range", zero, wide, one), half)

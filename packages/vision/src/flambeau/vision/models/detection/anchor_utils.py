@@ -1,4 +1,4 @@
-"""Boxes on a grid, which predictions are relative to."""
+"""Generators of anchors: boxes on a grid, to which predictions are relative."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .image_list import ImageList
 
 
 class AnchorGenerator(nn.Module):
-    """Boxes of some sizes and proportions about each pixel of feature maps.
+    """Generator of boxes with several sizes and aspect ratios at each pixel of feature maps.
 
     Args:
-        sizes: for each map, the square roots of the boxes' areas; one number each is enough.
-        aspect_ratios: for each map, heights over widths; one list for all is enough.
+        sizes: for each feature map, the square roots of the boxes' areas, or a single number.
+        aspect_ratios: for each feature map, the ratios of height to width; or one list for all maps.
 
     Shapes: an :class:`ImageList` and maps ``(N, C, H, W)``, to N tensors ``(sum of H * W * sizes * ratios, 4)``.
-    Raises: AssertionError if there are other numbers of maps and of sizes.
+    Raises: AssertionError if the numbers of feature maps and of sizes differ.
     Source: Ren et al. 2015, arXiv:1506.01497.
 
     >>> AnchorGenerator(((32,),), ((0.5, 1.0),)).cell_anchors
@@ -51,7 +51,7 @@ class AnchorGenerator(nn.Module):
         dtype: fb.dtype = fb.float32,
         device: Any = None,
     ) -> fb.Tensor:
-        """``(scales * ratios, 4)`` about zero, rounded."""
+        """Return boxes ``(scales * ratios, 4)`` with the centre (0, 0), rounded to whole numbers."""
         sizes = fb.as_tensor(scales, dtype=dtype, device=device)
         heights = fb.sqrt(fb.as_tensor(aspect_ratios, dtype=dtype, device=device))
         height, width = (ratio[:, None] * sizes for ratio in (heights, 1 / heights))
@@ -59,13 +59,13 @@ class AnchorGenerator(nn.Module):
         return fb.cat([-corner, corner], 1).round()
 
     def num_anchors_per_location(self) -> list[int]:
-        """Return the number of boxes at a pixel of each map."""
+        """Return the number of boxes per pixel of each feature map."""
         return [len(size) * len(ratio) for size, ratio in zip(self.sizes, self.aspect_ratios, strict=False)]
 
     def grid_anchors(
         self, grid_sizes: Sequence[Sequence[int]], strides: Sequence[Sequence[int | fb.Tensor]]
     ) -> list[fb.Tensor]:
-        """Return the boxes at all pixels of each map, ``(H * W * boxes, 4)``."""
+        """Return the boxes at all pixels of each feature map, ``(H * W * boxes, 4)``."""
         if not len(grid_sizes) == len(strides) == len(self.cell_anchors):
             raise AssertionError(
                 "Anchors should be Tuple[Tuple[int]] because each feature map could potentially have different sizes "
@@ -91,15 +91,15 @@ class AnchorGenerator(nn.Module):
 
 
 class DefaultBoxGenerator(nn.Module):
-    """Boxes of some proportions about each pixel of feature maps, larger ones for the smaller maps.
+    """Generator of SSD's default boxes at each pixel of feature maps. Smaller maps have larger boxes.
 
     Args:
-        aspect_ratios: for each map, ratios of width to height in addition to 1; their inverses are added.
-        min_ratio, max_ratio: sides of the boxes of the first and of the last map, relative to the image. They are not
-            used with ``scales``.
-        scales: sides of the boxes of each map, and one more number, relative to the image.
-        steps: for each map, the distance of its pixels in pixels of the image; None for the ratio of the sizes.
-        clip: if True, sides are at most those of the image.
+        aspect_ratios: for each feature map, ratios of width to height in addition to 1; their inverses are added.
+        min_ratio, max_ratio: sides of the boxes of the first and of the last feature map, relative to the image.
+            Ignored if ``scales`` is given.
+        scales: sides of the boxes of each feature map, and one more number, relative to the image.
+        steps: for each feature map, the stride of its pixels in the image; None for the ratio of the sizes.
+        clip: if True, boxes are at most as large as the image.
 
     Shapes: an :class:`ImageList` and maps ``(N, C, H, W)``, to N tensors ``(sum of H * W * boxes, 4)``.
     Raises: ValueError if the number of steps differs from the number of maps.
@@ -135,7 +135,7 @@ class DefaultBoxGenerator(nn.Module):
         self._wh_pairs = [self._sides(k) for k in range(last + 1)]
 
     def _sides(self, k: int) -> fb.Tensor:
-        """``(boxes, 2)``: widths and heights of a map's boxes: two squares, and two for each proportion."""
+        """Return widths and heights ``(boxes, 2)`` for the k-th map: two squares, and two boxes per aspect ratio."""
         scale, between = self.scales[k], math.sqrt(self.scales[k] * self.scales[k + 1])
         sides = [[scale, scale], [between, between]]
         for ratio in self.aspect_ratios[k]:
@@ -144,7 +144,7 @@ class DefaultBoxGenerator(nn.Module):
         return fb.tensor(sides, device="cpu")
 
     def num_anchors_per_location(self) -> list[int]:
-        """Return the number of boxes at a pixel of each map."""
+        """Return the number of boxes per pixel of each feature map."""
         return [2 + 2 * len(ratios) for ratios in self.aspect_ratios]
 
     def forward(self, image_list: ImageList, feature_maps: Sequence[fb.Tensor]) -> list[fb.Tensor]:
@@ -160,7 +160,7 @@ class DefaultBoxGenerator(nn.Module):
         return [together for _ in image_list.image_sizes]
 
     def _middles(self, k: int, grid: tuple[int, int], image: tuple[int, int]) -> fb.Tensor:
-        """``(H * W, 2)``: x and y of the middles of a map's pixels, in the image's sides."""
+        """Return the centres (x, y) of the pixels of the k-th map, relative to the image's size: ``(H * W, 2)``."""
         step = None if self.steps is None else self.steps[k]
         counts = grid if step is None else (image[0] / step, image[1] / step)
         y, x = ((fb.arange(0, size) + 0.5) / count for size, count in zip(grid, counts, strict=True))

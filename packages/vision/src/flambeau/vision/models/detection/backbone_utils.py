@@ -1,4 +1,4 @@
-"""Networks for classification as backbones, with feature pyramids on top of them."""
+"""Backbones made of classification networks, optionally with feature pyramids."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ _STAGES = ("layer4", "layer3", "layer2", "layer1", "conv1")
 
 
 class BackboneWithFPN(nn.Module):
-    """A feature pyramid over children of a network.
+    """Network with a feature pyramid over the outputs of some of its children.
 
     Args:
         backbone: the network, such as a ResNet.
-        return_layers: names for the maps, by the names of the children that make them.
-        in_channels_list: number of channels of each of these maps.
+        return_layers: maps the names of children, whose outputs the pyramid uses, to names of feature maps.
+        in_channels_list: number of channels of each of these outputs.
         out_channels: number of channels of the pyramid's maps.
-        extra_blocks: adds maps; by default :class:`~flambeau.vision.ops.feature_pyramid_network.LastLevelMaxPool`.
+        extra_blocks: module that adds feature maps; by default
+            :class:`~flambeau.vision.ops.feature_pyramid_network.LastLevelMaxPool`.
         norm_layer: normalisation in the pyramid; None for no normalisation.
 
     Shapes: ``(N, C, H, W)`` to a dictionary of ``(N, out_channels, H, W)``.
@@ -113,7 +114,7 @@ def mobilenet_backbone(
     Args:
         backbone_name: name of the model, such as ``"mobilenet_v3_large"``.
         weights: as for all models; None for random weights.
-        fpn: whether to add a pyramid.
+        fpn: if True, add a feature pyramid; if False, return one feature map.
         norm_layer: normalisation in the MobileNet.
         trainable_layers: number of trainable stages, counted from the last.
         returned_layers: numbers of the stages that the pyramid uses; the last two by default.
