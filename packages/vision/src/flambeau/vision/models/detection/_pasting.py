@@ -1,4 +1,4 @@
-"""The operator that pastes masks into images: a loop over boxes, and matrix products where a program is traced."""
+"""Operator that pastes masks into images: by a loop over boxes, or by matrix products in traced programs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from flambeau.library import extension_op
 
 @extension_op("flambeau::paste_masks")
 def paste_masks(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) -> fb.Tensor:
-    """Paste masks ``(L, 1, M, M)``, stretched to ``places``, into empty images: ``(L, 1, height, width)``.
+    """Resize masks ``(L, 1, M, M)`` to boxes, and paste them into empty images ``(L, 1, height, width)``.
 
-    ``places`` ``(L, 4)`` int64 holds the first and the last column and row, which may lie outside of the image.
+    The boxes ``places`` ``(L, 4)`` int64 are first column, first row, last column and last row. They may exceed the
+    image.
     """
     result = masks.new_zeros((len(masks), 1, height, width))
     for index, (left, top, right, bottom) in enumerate(places.tolist()):
@@ -32,7 +33,7 @@ def _shape(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) -> fb.T
 
 @paste_masks.register_decomposition(in_programs=True)
 def _by_products(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) -> fb.Tensor:
-    """Compute the same for all masks at once. It costs more, since it also computes the pixels outside of the boxes."""
+    """Compute the result for all masks at once. This costs more, because it includes pixels outside of the boxes."""
     left, top, right, bottom = places.unbind(1)
     down = _linear_weights(top, bottom, height, masks.shape[2]).to(masks.dtype)
     across = _linear_weights(left, right, width, masks.shape[3]).to(masks.dtype)

@@ -1,4 +1,4 @@
-"""The operator that finds the highest elements of enlarged maps: a loop over boxes, a loop of ONNX, and products."""
+"""Operator that finds the maxima of resized heatmaps: by a loop over boxes, an ONNX loop, or matrix products."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import flambeau as fb
 from flambeau import nn
 from flambeau.library import extension_op
 
-_REACH = 2  # elements on either side that a pixel of bicubic interpolation depends on
+_REACH = 2  # number of elements on each side that bicubic interpolation reads
 
 
 @extension_op("flambeau::bicubic_peaks")
 def bicubic_peaks(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-    """Return the highest element of each map, resized by bicubic interpolation, and its column and row.
+    """Resize each map with bicubic interpolation, and return its maximum, and the column and row of the maximum.
 
     Args:
         maps: ``(L, K, M, M)``.

@@ -39,15 +39,15 @@ _REPRESENTATION = 1024
 
 
 def default_anchors() -> AnchorGenerator:
-    """Return anchors of one size for each map of a pyramid, from 32 to 512, with three aspect ratios."""
+    """Return a generator of anchors for the five maps of a pyramid: one size each (32 to 512), three aspect ratios."""
     return AnchorGenerator(((32,), (64,), (128,), (256,), (512,)), ((0.5, 1.0, 2.0),) * 5)
 
 
 class FasterRCNN(GeneralizedRCNN):
-    """Boxes and classes of objects.
+    """Faster R-CNN: detector that predicts boxes and classes of objects.
 
     Args:
-        backbone: gives a map or several by name, all of ``backbone.out_channels`` channels.
+        backbone: module that returns one feature map or several by name, each with ``backbone.out_channels`` channels.
         num_classes: number of classes, including the background, class 0; None if ``box_predictor`` is given.
         min_size, max_size, image_mean, image_std: arguments of
             :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
@@ -58,9 +58,9 @@ class FasterRCNN(GeneralizedRCNN):
             :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`, as are the others that begin with ``box_``.
         bbox_reg_weights: weights of the box codes of the second stage.
 
-    Shapes: a list of images ``(C, H, W)`` in 0..1; in training also of targets, dictionaries of ``boxes`` ``(L, 4)``
-    with x1, y1, x2, y2 and ``labels`` ``(L,)`` int64. Gives losses by name in training, else a dictionary of ``boxes``,
-    ``labels`` and ``scores`` for each image.
+    Shapes: a list of images ``(C, H, W)`` in 0..1 and, in training, a list of targets: dictionaries of ``boxes``
+    ``(L, 4)`` with x1, y1, x2, y2 and ``labels`` ``(L,)`` int64. Returns the losses by name in training, otherwise a
+    dictionary of ``boxes``, ``labels`` and ``scores`` for each image.
     Raises: ValueError and TypeError for incompatible arguments.
     Source: Ren et al. 2015, arXiv:1506.01497.
 
@@ -148,7 +148,7 @@ class FasterRCNN(GeneralizedRCNN):
 
 
 def check_backbone(backbone: Any) -> None:
-    """Raise ValueError for a backbone that does not say how many channels its maps have."""
+    """Raise ValueError for a backbone without the attribute ``out_channels``."""
     if not hasattr(backbone, "out_channels"):
         raise ValueError(
             "backbone should contain an attribute out_channels specifying the number of output channels (assumed to be "
@@ -157,7 +157,7 @@ def check_backbone(backbone: Any) -> None:
 
 
 def check_kind(name: str, value: Any, kind: type) -> None:
-    """Raise TypeError for what is neither None nor of a class."""
+    """Raise TypeError if the argument ``name`` is neither None nor an instance of ``kind``."""
     if value is not None and not isinstance(value, kind):
         raise TypeError(f"{name} should be of type {kind.__name__} or None instead of {type(value)}")
 
@@ -179,11 +179,12 @@ class TwoMLPHead(nn.Module):
 
 
 class FastRCNNConvFCHead(nn.Sequential):
-    """Convolutions and linear layers.
+    """Box head of Faster R-CNN version 2: 3x3 convolutions, then linear layers.
 
     Args:
-        input_size: channels, height and width.
-        conv_layers, fc_layers: channels and features of each layer.
+        input_size: channels, height and width of the input.
+        conv_layers: number of channels of each convolution.
+        fc_layers: number of features of each linear layer.
         norm_layer: normalisation after each convolution; None for no normalisation.
 
     >>> FastRCNNConvFCHead((8, 7, 7), conv_layers=[4], fc_layers=[16])(fb.zeros(5, 8, 7, 7)).shape
@@ -212,7 +213,7 @@ class FastRCNNConvFCHead(nn.Sequential):
 
 
 def init_convolutions(head: nn.Module) -> None:
-    """He's weights, by the outputs, for all convolutions, and biases of 0."""
+    """Initialise all convolutions with He's fan-out rule and zero biases."""
     for layer in head.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -221,7 +222,7 @@ def init_convolutions(head: nn.Module) -> None:
 
 
 class FastRCNNPredictor(nn.Module):
-    """Scores of classes and codes of boxes, by a linear layer each.
+    """Two linear layers that predict class scores and box codes.
 
     Shapes: ``(L, in_channels)`` or ``(L, in_channels, 1, 1)``, to ``(L, num_classes)`` and ``(L, 4 * num_classes)``.
 
@@ -245,7 +246,7 @@ class FastRCNNPredictor(nn.Module):
 
 
 def improved_heads(channels: int) -> dict[str, Any]:
-    """Return the deeper heads of the second version, with batch normalisation.
+    """Return arguments of :class:`FasterRCNN` for the deeper heads of version 2, with batch normalisation.
 
     Source: Li et al. 2021, arXiv:2111.11429.
     """
@@ -308,7 +309,7 @@ def fasterrcnn_mobilenet_v3_large_fpn(
 def fasterrcnn_mobilenet_v3_large_320_fpn(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> FasterRCNN:
-    """:func:`fasterrcnn_mobilenet_v3_large_fpn` for images of 320 to 640 pixels and with fewer proposals.
+    """Build :func:`fasterrcnn_mobilenet_v3_large_fpn` for images of 320 to 640 pixels, with fewer proposals.
 
     >>> with fb.device("meta"):  # allocates no memory
     ...     model = fasterrcnn_mobilenet_v3_large_320_fpn(weights_backbone=None, num_classes=5)

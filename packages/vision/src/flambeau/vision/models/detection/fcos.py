@@ -43,10 +43,10 @@ def _tower(channels: int, count: int, norm_layer: Norm | None) -> nn.Sequential:
 
 
 class FCOSClassificationHead(nn.Module):
-    """Scores of classes.
+    """Head that predicts class scores.
 
     Args:
-        in_channels: number of channels of the maps.
+        in_channels: number of channels of the feature maps.
         num_anchors: number of anchors at each pixel.
         num_classes: number of scores of each anchor.
         num_convs: number of convolutions before the last one.
@@ -80,7 +80,7 @@ class FCOSClassificationHead(nn.Module):
 
 
 class FCOSRegressionHead(nn.Module):
-    """Head for distances to the sides of boxes, ``(N, anchors, 4)``, and centredness, ``(N, anchors, 1)``.
+    """Head that predicts distances to the sides of boxes, ``(N, anchors, 4)``, and centredness, ``(N, anchors, 1)``.
 
     >>> distances, centredness = FCOSRegressionHead(32, num_anchors=1)([fb.zeros(2, 32, 8, 8), fb.zeros(2, 32, 4, 4)])
     >>> distances.shape, centredness.shape
@@ -100,7 +100,7 @@ class FCOSRegressionHead(nn.Module):
 
 
 class FCOSHead(nn.Module):
-    """Scores, distances and nearness; arguments as in :class:`FCOSClassificationHead`.
+    """Both heads: class scores, distances and centredness. Arguments as in :class:`FCOSClassificationHead`.
 
     >>> result = FCOSHead(32, num_anchors=1, num_classes=3)([fb.zeros(2, 32, 8, 8), fb.zeros(2, 32, 4, 4)])
     >>> {name: tuple(value.shape) for name, value in result.items()}
@@ -143,25 +143,26 @@ class FCOSHead(nn.Module):
 
 
 def _nearness(distances: fb.Tensor) -> fb.Tensor:
-    """1 in the middle of a box, 0 at its sides, from distances ``(L, 4)`` to these."""
+    """Compute the centredness, 1 at the centre of a box and 0 at its sides, from distances ``(L, 4)`` to the sides."""
     across, down = distances[:, [0, 2]], distances[:, [1, 3]]
     return fb.sqrt(across.amin(-1) / across.amax(-1) * (down.amin(-1) / down.amax(-1)))
 
 
 class FCOS(OneStageDetector):
-    """Boxes and classes of objects, predicted from the pixels about their middles.
+    """FCOS: detector that predicts boxes and classes from pixels near the centres of objects.
 
     Args:
-        backbone: gives a map or several by name, all of ``backbone.out_channels`` channels.
+        backbone: module that returns one feature map or several by name, each with ``backbone.out_channels`` channels.
         num_classes: number of scores; the number of classes plus 1 if the labels begin at 1.
         min_size, max_size, image_mean, image_std: arguments of
             :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
         anchor_generator: generator of one square at each pixel.
         head: module that replaces :class:`FCOSHead`.
-        center_sampling_radius: maximal distance from the middle of a box to the pixels that are matched with it, in
-            sides of the squares.
-        score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
-        topk_candidates: number of highest scores of each map to consider.
+        center_sampling_radius: maximum distance from the centre of a box to the pixels that are matched with it, in
+            units of the side of the anchor square.
+        score_thresh, nms_thresh, detections_per_img: minimum score, IoU threshold of the non-maximum suppression, and
+            maximum number of detections.
+        topk_candidates: number of highest scores of each feature map to consider.
 
     Shapes, targets and detections: as in :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
     ``classification``, ``bbox_regression`` and ``bbox_ctrness``.
@@ -221,7 +222,7 @@ class FCOS(OneStageDetector):
         anchors: Tensors,
         num_anchors_per_level: Sequence[int],
     ) -> Losses:
-        """Match each pixel, and return the losses of the head."""
+        """Match pixels with boxes, and return the losses of the head."""
         matched = [
             self._matches(target["boxes"], own, num_anchors_per_level)
             for target, own in zip(targets, anchors, strict=True)
@@ -230,7 +231,10 @@ class FCOS(OneStageDetector):
         return losses
 
     def _matches(self, boxes: fb.Tensor, anchors: fb.Tensor, per_level: Sequence[int]) -> fb.Tensor:
-        """``(pixels,)``: the smallest box of those that a pixel is within, near the middle of, and of the size for."""
+        """Match each pixel with the smallest suitable box, and return its index or -1: ``(pixels,)``.
+
+        A box is suitable if the pixel is inside and near the centre, and the box's size fits the feature map.
+        """
         if len(boxes) == 0:
             return fb.full((len(anchors),), -1, dtype=fb.int64, device=anchors.device)
         sides = anchors[:, 2] - anchors[:, 0]
@@ -238,7 +242,8 @@ class FCOS(OneStageDetector):
         middles = (boxes[:, :2] + boxes[:, 2:]) / 2
         near = (points - middles).abs().amax(2) < self.center_sampling_radius * sides[:, None]
         distances = fb.cat([points - boxes[:, :2], boxes[:, 2:] - points], 2)  # (pixels, boxes, 4)
-        # A map is for boxes whose sides are at most so far away; the first and the last have no bound.
+        # Bounds of the distance to the farthest side for each feature map. The first map has no lower bound and the
+        # last map no upper bound.
         lowest, highest = sides * 4, sides * 8
         lowest[: per_level[0]] = 0
         highest[-per_level[-1] :] = fb.inf

@@ -1,4 +1,4 @@
-"""The frame of detectors with two stages."""
+"""Base class of two-stage detectors."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from .transform import Target
 
 
 class GeneralizedRCNN(Detector):
-    """Images and targets are transformed, a backbone makes maps of them, and two networks propose and judge boxes.
+    """Base class of two-stage detectors.
+
+    The images are transformed, a backbone computes feature maps, a first network proposes boxes, and a second one
+    classifies and refines them.
 
     Args:
-        backbone: gives a map or several by name.
-        rpn: proposes boxes from the images and the maps.
-        roi_heads: says what they hold.
+        backbone: module that returns one feature map or several by name.
+        rpn: module that proposes boxes from the images and the feature maps.
+        roi_heads: module that classifies and refines the proposed boxes.
         transform: module that transforms images and targets, and transforms detections back.
 
-    Shapes: a list of images ``(C, H, W)`` and, in training, of targets: ``boxes`` ``(L, 4)``, ``labels`` ``(L,)`` int64
-    and what the heads want. Gives the losses by name in training and otherwise a detection for each image.
+    Shapes: a list of images ``(C, H, W)`` and, in training, a list of targets: dictionaries with ``boxes`` ``(L, 4)``,
+    ``labels`` ``(L,)`` int64 and further entries that the heads require. Returns the losses by name in training,
+    otherwise a dictionary of detections for each image.
     Raises: AssertionError for targets that are absent or whose boxes have no area.
     """
 

@@ -1,4 +1,4 @@
-"""Images of several sizes in one tensor."""
+"""Batch of images of different sizes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import flambeau as fb
 
 
 class ImageList:
-    """A batch ``(N, C, H, W)`` of images that were filled up with zeros, and their ``(height, width)`` before that."""
+    """Batch ``(N, C, H, W)`` of images padded with zeros, and their sizes ``(height, width)`` before padding."""
 
     def __init__(self, tensors: fb.Tensor, image_sizes: list[tuple[int, int]]) -> None:
         self.tensors = tensors

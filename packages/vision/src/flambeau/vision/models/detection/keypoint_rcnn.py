@@ -1,4 +1,4 @@
-"""Keypoint R-CNN: boxes of persons, or of other objects with points that are alike, and these points."""
+"""Keypoint R-CNN: boxes and keypoints of persons or of other objects."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __getattr__ = published_in(__name__)
 
 
 class KeypointRCNN(FasterRCNN):
-    """:class:`~flambeau.vision.models.detection.FasterRCNN` that finds points of objects as well.
+    """:class:`~flambeau.vision.models.detection.FasterRCNN` that also predicts keypoints of objects.
 
     Args:
-        backbone, num_classes, positional, options: as in that class; ``min_size`` is 640 to 800 if it is None.
+        backbone, num_classes, positional, options: as in that class. ``min_size`` is 640 to 800 by default.
         keypoint_roi_pool, keypoint_head, keypoint_predictor: arguments of
             :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`.
         num_keypoints: number of points of an object, 17 by default.
 
-    Shapes: as there; targets have ``keypoints`` ``(L, points, 3)`` float32 of x, y and visibility too, and detections
-    ``keypoints`` and their ``keypoints_scores`` ``(L, points)``.
+    Shapes: as in that class. Targets also have ``keypoints`` ``(L, points, 3)`` float32 with x, y and visibility.
+    Detections also have ``keypoints`` and ``keypoints_scores`` ``(L, points)``.
     Raises: ValueError and TypeError for incompatible arguments.
     Source: He et al. 2017, arXiv:1703.06870.
 
@@ -81,7 +81,9 @@ class KeypointRCNNHeads(nn.Sequential):
 
 
 class KeypointRCNNPredictor(nn.Module):
-    """Scores of each point's places, at four times the size: ``(L, C, M, M)`` to ``(L, points, 4 * M, 4 * M)``.
+    """Layers that compute the heatmaps of keypoints at four times the size.
+
+    Shapes: ``(L, C, M, M)`` to ``(L, points, 4 * M, 4 * M)``.
 
     >>> KeypointRCNNPredictor(8, num_keypoints=17)(fb.zeros(5, 8, 14, 14)).shape
     flambeau.Size([5, 17, 56, 56])

@@ -23,15 +23,15 @@ _LAYERS = (256, 256, 256, 256)
 
 
 class MaskRCNN(FasterRCNN):
-    """:class:`~flambeau.vision.models.detection.FasterRCNN` that finds the pixels of objects as well.
+    """:class:`~flambeau.vision.models.detection.FasterRCNN` that also predicts masks of objects.
 
     Args:
         backbone, num_classes, positional, options: as in that class.
         mask_roi_pool, mask_head, mask_predictor: arguments of
             :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`.
 
-    Shapes: as there; targets have ``masks`` ``(L, H, W)`` of 0 and 1 too, and detections ``(L, 1, H, W)`` of
-    probabilities.
+    Shapes: as in that class. Targets also have ``masks`` ``(L, H, W)`` of 0 and 1. Detections also have ``masks``
+    ``(L, 1, H, W)`` of probabilities.
     Raises: ValueError and TypeError for incompatible arguments.
     Source: He et al. 2017, arXiv:1703.06870.
 
@@ -66,7 +66,7 @@ class MaskRCNN(FasterRCNN):
 
 
 class MaskRCNNHeads(nn.Sequential):
-    """3x3 convolutions of ``layers`` channels with a dilation, each with an activation.
+    """Dilated 3x3 convolutions with ``layers`` channels, each followed by ReLU.
 
     >>> MaskRCNNHeads(8, layers=[4, 4], dilation=1)(fb.zeros(5, 8, 14, 14)).shape
     flambeau.Size([5, 4, 14, 14])
@@ -106,7 +106,9 @@ class MaskRCNNHeads(nn.Sequential):
 
 
 class MaskRCNNPredictor(nn.Sequential):
-    """Scores of each class's pixels, at twice the size: ``(L, C, M, M)`` to ``(L, num_classes, 2 * M, 2 * M)``.
+    """Layers that compute the mask scores of each class at twice the size.
+
+    Shapes: ``(L, C, M, M)`` to ``(L, num_classes, 2 * M, 2 * M)``.
 
     >>> MaskRCNNPredictor(8, dim_reduced=4, num_classes=3)(fb.zeros(5, 8, 14, 14)).shape
     flambeau.Size([5, 3, 28, 28])

@@ -42,7 +42,7 @@ def _default_anchors() -> AnchorGenerator:
 
 
 class _Tower(nn.Module):
-    """Four convolutions and one that predicts ``width`` numbers for each anchor, shared by all maps."""
+    """Base class of heads: four convolutions before the prediction layer, shared by all feature maps."""
 
     _version = 2  # each convolution is in a sequence with its normalisation since version 2
 
@@ -67,10 +67,10 @@ class _Tower(nn.Module):
 
 
 class RetinaNetClassificationHead(_Tower):
-    """Scores of classes.
+    """Head that predicts class scores.
 
     Args:
-        in_channels: number of channels of the maps.
+        in_channels: number of channels of the feature maps.
         num_anchors: number of anchors at each pixel.
         num_classes: number of scores of each anchor.
         prior_probability: initial probability of an object, which determines the bias of the last layer.
@@ -113,7 +113,9 @@ class RetinaNetClassificationHead(_Tower):
 
 
 class RetinaNetRegressionHead(_Tower):
-    """Codes of boxes: maps ``(N, C, H, W)`` to ``(N, anchors, 4)``; arguments as of the classification head.
+    """Head that predicts box codes: maps ``(N, C, H, W)`` to ``(N, anchors, 4)``.
+
+    Arguments as in :class:`RetinaNetClassificationHead`.
 
     >>> RetinaNetRegressionHead(8, num_anchors=9)([fb.zeros(2, 8, 8, 8), fb.zeros(2, 8, 4, 4)]).shape
     flambeau.Size([2, 720, 4])
@@ -128,7 +130,7 @@ class RetinaNetRegressionHead(_Tower):
     def compute_loss(
         self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
     ) -> fb.Tensor:
-        """Compute the box loss of matched anchors, divided by their number."""
+        """Compute the sum of the box losses of matched anchors, divided by their number."""
         losses = []
         codes = head_outputs["bbox_regression"]
         for target, own, boxes, matches in zip(targets, codes, anchors, matched_idxs, strict=True):
@@ -143,7 +145,7 @@ class RetinaNetRegressionHead(_Tower):
 
 
 class RetinaNetHead(nn.Module):
-    """Scores and codes; arguments as in :class:`RetinaNetClassificationHead`.
+    """Both heads: class scores and box codes. Arguments as in :class:`RetinaNetClassificationHead`.
 
     >>> result = RetinaNetHead(8, num_anchors=9, num_classes=3)([fb.zeros(2, 8, 8, 8), fb.zeros(2, 8, 4, 4)])
     >>> {name: tuple(value.shape) for name, value in result.items()}
@@ -171,18 +173,19 @@ class RetinaNetHead(nn.Module):
 
 
 class RetinaNet(OneStageDetector):
-    """Boxes and classes of objects, predicted for all anchors at once.
+    """RetinaNet: one-stage detector that predicts boxes and classes for all anchors at once.
 
     Args:
-        backbone: gives a map or several by name, all of ``backbone.out_channels`` channels.
+        backbone: module that returns one feature map or several by name, each with ``backbone.out_channels`` channels.
         num_classes: number of scores; the number of classes plus 1 if the labels begin at 1.
         min_size, max_size, image_mean, image_std: arguments of
             :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
         anchor_generator, head, proposal_matcher: objects that replace the default ones.
-        score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
-        fg_iou_thresh, bg_iou_thresh: anchors that overlap a true box at least so much are matched with it, those that
-            overlap all less are background.
-        topk_candidates: number of highest scores of each map to consider.
+        score_thresh, nms_thresh, detections_per_img: minimum score, IoU threshold of the non-maximum suppression, and
+            maximum number of detections.
+        fg_iou_thresh, bg_iou_thresh: an anchor is matched with a true box if their IoU is at least the first number.
+            It is background if its IoU with all boxes is below the second number.
+        topk_candidates: number of highest scores of each feature map to consider.
 
     Shapes, targets and detections: as in :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
     ``classification`` and ``bbox_regression``.
@@ -235,7 +238,7 @@ class RetinaNet(OneStageDetector):
         )
 
     def compute_loss(self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors) -> Losses:
-        """Match each anchor, and return the losses of the head."""
+        """Match anchors with boxes, and return the losses of the head."""
         matched = match_anchors(self.proposal_matcher, targets, anchors)
         losses: Losses = self.head.compute_loss(targets, head_outputs, anchors, matched)
         return losses
@@ -253,7 +256,7 @@ def retinanet_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_laye
     >>> model.head.classification_head.cls_logits
     Conv2d(256, 45, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1))
     """
-    # The paper leaves the largest map out, which has too many anchors.
+    # As in the paper, omit the largest feature map, because it has too many anchors.
     network = resnet_extractor(backbone, trainable_layers, [2, 3, 4], LastLevelP6P7(256, 256))
     return RetinaNet(network, num_classes, **options)
 

@@ -46,7 +46,7 @@ def fastrcnn_loss(
     Args:
         class_logits: ``(sum of L, classes)``.
         box_regression: ``(sum of L, 4 * classes)``.
-        labels, regression_targets: each image's, ``(L,)`` and ``(L, 4)``.
+        labels, regression_targets: class and target codes of the proposals of each image, ``(L,)`` and ``(L, 4)``.
 
     >>> logits, codes = fb.tensor([[0.0, 9.0], [9.0, 0.0]]), fb.zeros(2, 8)
     >>> losses = fastrcnn_loss(logits, codes, [fb.tensor([1, 0])], [fb.full((2, 4), 0.1)])
@@ -61,22 +61,24 @@ def fastrcnn_loss(
 
 
 class RoIHeads(nn.Module):
-    """The second stage of R-CNN: pools the features of each proposal, and says what it holds.
+    """Second stage of R-CNN: pools the features of each proposal, and predicts its class and a refined box.
 
     Args:
-        box_roi_pool, box_head, box_predictor: modules from maps and boxes to logits and box codes.
-        fg_iou_thresh, bg_iou_thresh: proposals that overlap a true box at least so much have its class, those that
-            overlap all less are background.
+        box_roi_pool, box_head, box_predictor: modules that pool features of boxes, process them, and predict class
+            scores and box codes.
+        fg_iou_thresh, bg_iou_thresh: a proposal gets the class of a true box if their IoU is at least the first number.
+            It is background if its IoU with all boxes is below the second number.
         batch_size_per_image: number of proposals of an image that contribute to the loss.
-        positive_fraction: maximal fraction of these proposals that are not background.
+        positive_fraction: maximum fraction of these proposals that are not background.
         bbox_reg_weights: weights of the box codes, 10, 10, 5 and 5 by default.
-        score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
+        score_thresh, nms_thresh, detections_per_img: minimum score, IoU threshold of the non-maximum suppression, and
+            maximum number of detections.
         mask_roi_pool, mask_head, mask_predictor: the same for masks; None for no masks.
         keypoint_roi_pool, keypoint_head, keypoint_predictor: the same for keypoints.
 
-    Shapes: maps by name, each image's boxes ``(L, 4)`` and size, and in training its targets, to each image's
-    detections (``boxes``, ``labels``, ``scores``, ``masks``, ...) or, in training, to the losses.
-    Raises: ValueError for targets that lack something, TypeError for those of another dtype.
+    Shapes: feature maps by name, each image's boxes ``(L, 4)`` and size, and in training its targets. Returns each
+    image's detections (``boxes``, ``labels``, ``scores``, ``masks``, ...), empty in training, and the losses.
+    Raises: ValueError for targets with a missing entry, TypeError for entries with a wrong dtype.
 
     >>> from flambeau.vision.models.detection.faster_rcnn import FastRCNNPredictor, MultiScaleRoIAlign, TwoMLPHead
     >>> first = MultiScaleRoIAlign(["0"], 7, 2), TwoMLPHead(8 * 7 * 7, 16), FastRCNNPredictor(16, 3)
@@ -136,7 +138,7 @@ class RoIHeads(nn.Module):
     def assign_targets_to_proposals(
         self, proposals: Tensors, gt_boxes: Tensors, gt_labels: Tensors
     ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """Return the ground-truth index ``(L,)`` and the class of each image's proposals: 0 background, -1 ignored."""
+        """Return the matched ground-truth index and the class (0: background, -1: ignored) of each image's proposals."""
         matched, labels = [], []
         for own, boxes, classes in zip(proposals, gt_boxes, gt_labels, strict=True):
             if len(boxes) == 0:
@@ -157,7 +159,7 @@ class RoIHeads(nn.Module):
         return [fb.where(positive | negative)[0] for positive, negative in zip(positives, negatives, strict=True)]
 
     def check_targets(self, targets: Sequence[Target] | None) -> None:
-        """Raise ValueError for targets that are absent or lack something."""
+        """Raise ValueError if targets or required entries are missing."""
         if targets is None:
             raise ValueError("targets should not be None")
         for key in ("boxes", "labels", *(("masks",) * self.has_mask())):
@@ -167,7 +169,7 @@ class RoIHeads(nn.Module):
     def select_training_samples(
         self, proposals: Tensors, targets: Sequence[Target] | None
     ) -> tuple[list[fb.Tensor], list[fb.Tensor], list[fb.Tensor], Sequence[fb.Tensor]]:
-        """Return each image's proposals for the loss, with their ground-truth indices, classes and codes."""
+        """Sample proposals for the loss, and return these, their ground-truth indices, classes and target codes."""
         self.check_targets(targets)
         assert targets is not None
         truth = [target["boxes"].to(proposals[0].dtype) for target in targets]
@@ -189,7 +191,7 @@ class RoIHeads(nn.Module):
         proposals: Tensors,
         image_shapes: Sequence[tuple[int, int]],
     ) -> tuple[list[fb.Tensor], list[fb.Tensor], list[fb.Tensor]]:
-        """Return each image's boxes ``(L, 4)``, probabilities and classes, by decreasing probability."""
+        """Return each image's boxes ``(L, 4)``, probabilities and classes, sorted by decreasing probability."""
         counts = [len(boxes) for boxes in proposals]
         every_box = self.box_coder.decode(box_regression, proposals).split(counts, 0)
         every_score = class_logits.softmax(-1).split(counts, 0)
@@ -256,7 +258,7 @@ class RoIHeads(nn.Module):
         found: list[Detection],
         losses: dict[str, fb.Tensor],
     ) -> None:
-        """Add masks to what was found, or in training their loss."""
+        """Add masks to the detections ``found``, or in training the mask loss to ``losses``."""
         assert self.mask_roi_pool is not None and self.mask_head is not None and self.mask_predictor is not None
         logits = self.mask_predictor(self.mask_head(self.mask_roi_pool(*regions)))
         if self.training:
@@ -275,7 +277,7 @@ class RoIHeads(nn.Module):
         found: list[Detection],
         losses: dict[str, fb.Tensor],
     ) -> None:
-        """Add points to what was found, or in training their loss."""
+        """Add keypoints to the detections ``found``, or in training the keypoint loss to ``losses``."""
         assert self.keypoint_roi_pool is not None and self.keypoint_head is not None
         assert self.keypoint_predictor is not None
         logits = self.keypoint_predictor(self.keypoint_head(self.keypoint_roi_pool(*regions)))

@@ -1,4 +1,4 @@
-"""The network that proposes where objects are."""
+"""Region proposal network: the first stage of R-CNN."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["AnchorGenerator", "RPNHead", "RegionProposalNetwork"]
 
 
 class RPNHead(nn.Module):
-    """Scores and codes of each anchor, by convolutions that all maps share.
+    """Head that predicts a score and a box code for each anchor, with convolutions that all feature maps share.
 
     Args:
-        in_channels: number of channels of the maps.
+        in_channels: number of channels of the feature maps.
         num_anchors: number of anchors at each pixel.
         conv_depth: number of 3x3 convolutions before the predictions.
 
@@ -59,7 +59,7 @@ class RPNHead(nn.Module):
 
 
 def init_head(head: nn.Module) -> None:
-    """Normal weights of deviation 0.01 for all convolutions, and biases of 0."""
+    """Initialise all convolutions with normal weights (standard deviation 0.01) and zero biases."""
     for layer in head.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.normal_(layer.weight, std=0.01)
@@ -68,7 +68,7 @@ def init_head(head: nn.Module) -> None:
 
 
 def prediction_layer(in_channels: int, columns: int, prior_probability: float = 0.5) -> nn.Conv2d:
-    """Return a 3x3 convolution whose outputs begin near the logit of a probability."""
+    """Return a 3x3 convolution whose bias is the logit of a probability."""
     layer = nn.Conv2d(in_channels, columns, kernel_size=3, stride=1, padding=1)
     init_head(layer)
     assert layer.bias is not None
@@ -77,7 +77,7 @@ def prediction_layer(in_channels: int, columns: int, prior_probability: float = 
 
 
 def by_anchor(predictions: Sequence[fb.Tensor], width: int) -> fb.Tensor:
-    """Maps ``(N, anchors * width, H, W)`` as one tensor ``(N, anchors of all, width)``, in the anchors' order."""
+    """Convert maps ``(N, anchors * width, H, W)`` to one tensor ``(N, all anchors, width)``, in the anchors' order."""
     return fb.cat(
         [map.unflatten(1, (-1, width)).permute(0, 3, 4, 1, 2).flatten(1, 3) for map in predictions],
         1,
@@ -85,22 +85,23 @@ def by_anchor(predictions: Sequence[fb.Tensor], width: int) -> fb.Tensor:
 
 
 class RegionProposalNetwork(nn.Module):
-    """Boxes where objects may be, of any class.
+    """Region proposal network: proposes boxes that may contain an object of any class.
 
     Args:
-        anchor_generator: generator of the anchors, which the predictions are relative to.
+        anchor_generator: generator of the anchors, to which the predictions are relative.
         head: module that predicts scores and codes of the anchors.
-        fg_iou_thresh, bg_iou_thresh: anchors that overlap a true box at least so much are positive, those that overlap
-            all less are negative.
+        fg_iou_thresh, bg_iou_thresh: an anchor is positive if its IoU with a true box is at least the first number, and
+            negative if its IoU with all boxes is below the second number.
         batch_size_per_image: number of anchors of an image that contribute to the loss.
-        positive_fraction: maximal fraction of positive anchors among them.
-        pre_nms_top_n, post_nms_top_n: numbers of proposals to keep of each level before suppression, and of each image
-            after suppression, in ``"training"`` and in ``"testing"``.
-        nms_thresh: threshold of the suppression.
-        score_thresh: minimal probability of a proposal.
+        positive_fraction: maximum fraction of positive anchors among them.
+        pre_nms_top_n: numbers of proposals to keep for each feature map before non-maximum suppression: a dictionary
+            with the keys ``"training"`` and ``"testing"``.
+        post_nms_top_n: the same for each image after the suppression.
+        nms_thresh: IoU threshold of the suppression.
+        score_thresh: minimum probability of a proposal.
 
-    Shapes: an :class:`ImageList`, maps by name and each image's targets, to each image's boxes ``(L, 4)`` and in
-    training the losses ``loss_objectness`` and ``loss_rpn_box_reg``. No gradient flows through the boxes.
+    Shapes: an :class:`ImageList`, feature maps by name and each image's targets. Returns each image's boxes ``(L, 4)``,
+    and in training the losses ``loss_objectness`` and ``loss_rpn_box_reg``. No gradient flows through the boxes.
     Raises: ValueError in training without targets.
     Source: Ren et al. 2015, arXiv:1506.01497.
 
@@ -139,17 +140,17 @@ class RegionProposalNetwork(nn.Module):
         self.min_size = 1e-3
 
     def pre_nms_top_n(self) -> int:
-        """Return the number of proposals of each level that are kept before suppression."""
+        """Return the number of proposals that are kept for each feature map before non-maximum suppression."""
         return self._pre_nms_top_n["training" if self.training else "testing"]
 
     def post_nms_top_n(self) -> int:
-        """Return the number of proposals of each image that are kept after suppression."""
+        """Return the number of proposals that are kept for each image after non-maximum suppression."""
         return self._post_nms_top_n["training" if self.training else "testing"]
 
     def assign_targets_to_anchors(
         self, anchors: Sequence[fb.Tensor], targets: Sequence[Target]
     ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """Return each image's labels ``(L,)`` of 1, 0 and -1 (ignored), and its anchors' matched boxes ``(L, 4)``."""
+        """Return the labels ``(L,)`` (1, 0 or -1: ignored) and the matched boxes ``(L, 4)`` of each image's anchors."""
         labels, matched = [], []
         for own, target in zip(anchors, targets, strict=True):
             truth = target["boxes"]
@@ -199,7 +200,7 @@ class RegionProposalNetwork(nn.Module):
         labels: Sequence[fb.Tensor],
         regression_targets: Sequence[fb.Tensor],
     ) -> tuple[fb.Tensor, fb.Tensor]:
-        """Compute the losses of the scores and of the codes over sampled anchors."""
+        """Compute the losses of the scores and of the box codes over sampled anchors."""
         positive, negative = (fb.where(fb.cat(masks))[0] for masks in self.fg_bg_sampler(labels))
         sampled = fb.cat([positive, negative])
         box_loss = nn.functional.smooth_l1_loss(

@@ -34,7 +34,7 @@ def _init_xavier(layers: nn.Module) -> None:
 
 
 class SSDScoringHead(nn.Module):
-    """Predictions with a separate network for each map: to ``(N, anchors of all, num_columns)``.
+    """Base class of heads with a separate network for each feature map. The result is ``(N, anchors, num_columns)``.
 
     >>> head = SSDScoringHead(nn.ModuleList([nn.Conv2d(8, 3 * 4, 3, padding=1)]), num_columns=3)  # 4 anchors
     >>> head([fb.zeros(2, 8, 8, 8)]).shape
@@ -58,7 +58,9 @@ def _convolutions(in_channels: Sequence[int], num_anchors: Sequence[int], column
 
 
 class SSDClassificationHead(SSDScoringHead):
-    """Scores of classes from maps of ``in_channels`` with ``num_anchors`` about each pixel.
+    """Head that predicts class scores.
+
+    ``in_channels`` and ``num_anchors`` are the number of channels, and of anchors per pixel, for each feature map.
 
     >>> head = SSDClassificationHead([8, 16], num_anchors=[4, 6], num_classes=3)
     >>> head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).shape  # 4 * 8 * 8 + 6 * 4 * 4 anchors
@@ -70,7 +72,7 @@ class SSDClassificationHead(SSDScoringHead):
 
 
 class SSDRegressionHead(SSDScoringHead):
-    """Codes of boxes from maps of ``in_channels`` with ``num_anchors`` about each pixel.
+    """Head that predicts box codes. Arguments as in :class:`SSDClassificationHead`.
 
     >>> SSDRegressionHead([8, 16], num_anchors=[4, 6])([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).shape
     flambeau.Size([2, 352, 4])
@@ -81,7 +83,7 @@ class SSDRegressionHead(SSDScoringHead):
 
 
 class SSDHead(nn.Module):
-    """Scores and codes; arguments as in :class:`SSDClassificationHead`.
+    """Both heads: class scores and box codes. Arguments as in :class:`SSDClassificationHead`.
 
     >>> result = SSDHead([8, 16], num_anchors=[4, 6], num_classes=3)([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)])
     >>> {name: tuple(value.shape) for name, value in result.items()}
@@ -98,18 +100,20 @@ class SSDHead(nn.Module):
 
 
 class SSD(OneStageDetector):
-    """Boxes and classes of objects, predicted for all default boxes of several maps at once.
+    """SSD: one-stage detector that predicts boxes and classes for the default boxes of several feature maps.
 
     Args:
-        backbone: gives maps by name, of ``backbone.out_channels``, a list; without it they are asked for once.
-        anchor_generator: the default boxes.
-        size: width and height that images are brought to.
+        backbone: module that returns feature maps by name. If it has no attribute ``out_channels``, a list of their
+            numbers of channels, these are determined by running it once.
+        anchor_generator: generator of the default boxes.
+        size: width and height to which images are resized.
         num_classes: number of classes, including the background, class 0.
         image_mean, image_std: arguments of
             :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
         head: module that replaces :class:`SSDHead`.
-        score_thresh, nms_thresh, detections_per_img: thresholds and maximum number of the detections to keep.
-        iou_thresh: default boxes that overlap a true box at least so much are matched with it.
+        score_thresh, nms_thresh, detections_per_img: minimum score, IoU threshold of the non-maximum suppression, and
+            maximum number of detections.
+        iou_thresh: minimum IoU of a default box and the true box with which it is matched.
         topk_candidates: number of highest scores of each class to consider.
         positive_fraction: fraction of matched boxes among those that contribute to the classification loss. The others
             are the background boxes with the largest losses.
@@ -170,7 +174,10 @@ class SSD(OneStageDetector):
     def compute_loss(
         self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
     ) -> Losses:
-        """Return both losses, divided by the number of matched boxes; the class loss includes the hardest negatives."""
+        """Return the box loss and the classification loss, divided by the number of matched boxes.
+
+        The classification loss includes matched boxes and the hardest negatives.
+        """
         of_boxes, classes, count = [], [], 0
         codes, logits = head_outputs["bbox_regression"], head_outputs["cls_logits"]
         for target, own, boxes, matches in zip(targets, codes, anchors, matched_idxs, strict=True):
@@ -231,7 +238,10 @@ def _narrowed(inputs: int, between: int, outputs: int, stride: int = 1, padding:
 
 
 class SSDFeatureExtractorVGG(nn.Module):
-    """Six maps, or seven of ``highres``, from VGG's convolutions and further ones, the first of unit length."""
+    """Backbone that computes six feature maps (seven if ``highres``) with VGG and additional convolutions.
+
+    The first map is normalised to unit length along the channels, times a learned scale.
+    """
 
     def __init__(self, backbone: Any, highres: bool) -> None:
         super().__init__()
@@ -291,6 +301,6 @@ def ssd300_vgg16(backbone: nn.Module, num_classes: int, trainable_layers: int, *
         scales=[0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05],
         steps=[8, 16, 32, 64, 100, 300],
     )
-    # The backbone's weights were trained with pixels in 0..255 less the mean, without division by a deviation.
+    # The backbone's weights were trained with pixels in 0..255 minus the mean, without division by a deviation.
     usual = {"image_mean": [0.48235, 0.45882, 0.40784], "image_std": [1.0 / 255.0] * 3}
     return SSD(_vgg_maps(backbone, trainable_layers), boxes, (300, 300), num_classes, **{**usual, **options})

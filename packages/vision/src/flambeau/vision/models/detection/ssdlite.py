@@ -1,4 +1,4 @@
-"""SSDlite: SSD of separable convolutions, for small machines."""
+"""SSDlite: SSD with separable convolutions, for small devices."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _init_normal(layers: nn.Module) -> None:
 def _predictors(
     in_channels: Sequence[int], num_anchors: Sequence[int], columns: int, norm_layer: Norm
 ) -> nn.ModuleList:
-    """Return a depthwise 3x3 and a pointwise convolution for each map."""
+    """Return a depthwise 3x3 and a pointwise convolution for each feature map."""
     heads = nn.ModuleList(
         nn.Sequential(
             Conv2dNormActivation(
@@ -52,7 +52,7 @@ def _predictors(
 
 
 class SSDLiteClassificationHead(SSDScoringHead):
-    """Scores of classes; arguments as in :class:`SSDLiteHead`.
+    """Head that predicts class scores. Arguments as in :class:`SSDLiteHead`.
 
     >>> head = SSDLiteClassificationHead([8, 16], [4, 6], num_classes=3, norm_layer=nn.BatchNorm2d)
     >>> head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).shape
@@ -66,7 +66,7 @@ class SSDLiteClassificationHead(SSDScoringHead):
 
 
 class SSDLiteRegressionHead(SSDScoringHead):
-    """Codes of boxes; arguments as in :class:`SSDLiteHead`.
+    """Head that predicts box codes. Arguments as in :class:`SSDLiteHead`.
 
     >>> head = SSDLiteRegressionHead([8, 16], [4, 6], norm_layer=nn.BatchNorm2d)
     >>> head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).shape
@@ -78,7 +78,9 @@ class SSDLiteRegressionHead(SSDScoringHead):
 
 
 class SSDLiteHead(nn.Module):
-    """Scores and codes from maps of ``in_channels`` with ``num_anchors`` about each pixel.
+    """Heads that predict class scores and box codes with separable convolutions.
+
+    ``in_channels`` and ``num_anchors`` are the number of channels, and of anchors per pixel, for each feature map.
 
     >>> head = SSDLiteHead([8, 16], [4, 6], num_classes=3, norm_layer=nn.BatchNorm2d)
     >>> {name: tuple(value.shape) for name, value in head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).items()}
@@ -108,9 +110,12 @@ def _halved(in_channels: int, out_channels: int, norm_layer: Norm) -> nn.Sequent
 
 
 class SSDLiteFeatureExtractorMobileNet(nn.Module):
-    """Six maps: within the block ``c4_pos`` of a MobileNet, of its end, and four further ones, each of half the size.
+    """Backbone that computes six feature maps with a MobileNet and additional convolutions.
 
-    Raises: ValueError for a block that adds to its input.
+    The first map is the expansion within the block ``c4_pos``, the second one the network's output. Each of the other
+    four has half the size of the one before.
+
+    Raises: ValueError if the block has a residual connection.
     """
 
     def __init__(

@@ -17,17 +17,19 @@ Size = tuple[int, int]
 
 
 class GeneralizedRCNNTransform(nn.Module):
-    """Images normalised, resized and put into one batch, and their targets with them; detections on the way back.
+    """Preprocessing of detectors: normalises and resizes images, pads them to one batch, and adapts the targets.
+
+    ``postprocess`` maps detections back to the original images.
 
     Args:
-        min_size: the shorter side of an image; of several, a random one in training and the last otherwise.
-        max_size: bound of the longer side, before which the shorter one yields.
+        min_size: length of the shorter side. Of several numbers, a random one is used in training, else the last.
+        max_size: maximum length of the longer side, which has precedence over ``min_size``.
         image_mean, image_std: mean and standard deviation of each channel.
-        size_divisible: the batch's height and width are multiples of it.
-        fixed_size: ``(width, height)`` of all images, instead of a side's.
-        _skip_resize: keep the sizes in training.
+        size_divisible: the height and width of the batch are multiples of this number.
+        fixed_size: ``(width, height)`` of all images, instead of ``min_size`` and ``max_size``.
+        _skip_resize: if True, do not resize images in training.
 
-    Raises: ValueError for images that are not ``(C, H, W)``, TypeError for those of integers.
+    Raises: ValueError for images that are not ``(C, H, W)``, TypeError for images of an integer dtype.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class GeneralizedRCNNTransform(nn.Module):
         return images_together, None if targets is None else changed  # type: ignore[return-value]
 
     def normalize(self, image: fb.Tensor) -> fb.Tensor:
-        """``(image - mean) / std``, by channels."""
+        """Return ``(image - mean) / std``, per channel."""
         if not image.is_floating_point():
             raise TypeError(
                 f"Expected input images to be of floating type (in range [0, 1]), but found type {image.dtype} instead"
@@ -80,7 +82,7 @@ class GeneralizedRCNNTransform(nn.Module):
         return (image - mean) / std
 
     def torch_choice(self, k: Sequence[int]) -> int:
-        """Return a random one of some numbers."""
+        """Return a random element of ``k``."""
         return k[int(fb.randint(0, len(k), (1,)))]
 
     def resize(self, image: fb.Tensor, target: Target | None = None) -> tuple[fb.Tensor, Target | None]:
@@ -106,7 +108,7 @@ class GeneralizedRCNNTransform(nn.Module):
         return image, target
 
     def batch_images(self, images: Sequence[fb.Tensor], size_divisible: int = 32) -> fb.Tensor:
-        """``(N, C, H, W)``, with each image in its upper left corner."""
+        """Pad images with zeros on the right and at the bottom, and return a batch ``(N, C, H, W)``."""
         channels, height, width = (max(sizes) for sizes in zip(*(image.shape for image in images), strict=True))
         height, width = (math.ceil(side / size_divisible) * size_divisible for side in (height, width))
         batch = images[0].new_zeros((len(images), channels, height, width))
@@ -117,7 +119,7 @@ class GeneralizedRCNNTransform(nn.Module):
     def postprocess(
         self, result: list[Target], image_shapes: Sequence[Size], original_image_sizes: Sequence[Size]
     ) -> list[Target]:
-        """Detections in the coordinates of the images as they were; in training, what is given."""
+        """Convert detections to coordinates of the original images. In training, return them unchanged."""
         if self.training:
             return result
         for found, before, after in zip(result, image_shapes, original_image_sizes, strict=True):
@@ -136,13 +138,13 @@ class GeneralizedRCNNTransform(nn.Module):
 
 
 def resize_boxes(boxes: fb.Tensor, original_size: Sequence[int], new_size: Sequence[int]) -> fb.Tensor:
-    """Boxes ``(L, 4)`` in an image of another size."""
+    """Scale boxes ``(L, 4)`` from an image size to another one."""
     down, across = _ratios(boxes, original_size, new_size)
     return boxes * fb.stack([across, down, across, down])
 
 
 def resize_keypoints(keypoints: fb.Tensor, original_size: Sequence[int], new_size: Sequence[int]) -> fb.Tensor:
-    """Points ``(L, points, 3)`` of x, y and visibility in an image of another size."""
+    """Scale keypoints ``(L, points, 3)`` with x, y and visibility from an image size to another one."""
     down, across = _ratios(keypoints, original_size, new_size)
     return keypoints * fb.stack([across, down, fb.ones_like(down)])
 
