@@ -21,7 +21,7 @@ Norm = Callable[[int], nn.Module]
 
 
 class StageConfig(NamedTuple):
-    """A row of the papers' tables; ``fused`` is V2's block, which expands by its 3x3 convolution."""
+    """Configuration of a stage, as in the papers' tables. ``fused`` selects Fused-MBConv blocks (EfficientNetV2)."""
 
     expand_ratio: float
     kernel: int
@@ -33,7 +33,7 @@ class StageConfig(NamedTuple):
 
 
 class _Block(nn.Module):
-    """MBConv or its fused form, with a residual connection if the shapes match."""
+    """MBConv or Fused-MBConv block, with a residual connection if the shapes match."""
 
     def __init__(self, config: StageConfig, drop_probability: float, norm_layer: Norm) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class _Block(nn.Module):
 
 
 class EfficientNet(nn.Module):
-    """Blocks of MobileNetV2 with squeeze and excitation, whose width, depth and image size grow together.
+    """EfficientNet: MBConv blocks with squeeze and excitation, scaled jointly in width, depth and image size.
 
     Args:
         inverted_residual_setting: the stages.

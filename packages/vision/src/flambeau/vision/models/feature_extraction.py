@@ -1,4 +1,4 @@
-"""Features from within a model: its values by the names of the layers and operations that give them.
+"""Feature extraction: intermediate values of a model, selected by the names of layers and operations.
 
 >>> import flambeau as fb
 >>> from flambeau.vision.models import resnet18
@@ -40,7 +40,7 @@ _ONE_OR_BOTH = "If `train_return_nodes` and `eval_return_nodes` are specified, t
 
 
 class LeafModuleAwareTracer(fx.Tracer):
-    """A tracer to which instances of further classes are leaves, ``leaf_modules``."""
+    """Tracer that also treats instances of the classes ``leaf_modules`` as leaves."""
 
     def __init__(self, *args: Any, leaf_modules: Iterable[type] = (), **kwargs: Any) -> None:
         self.leaf_modules = tuple(leaf_modules)
@@ -52,10 +52,10 @@ class LeafModuleAwareTracer(fx.Tracer):
 
 
 class NodePathTracer(LeafModuleAwareTracer):
-    """Records the origin of each node: the path of the layer, or the path of the module and the name of the operation.
+    """Tracer that names each node after the path of its layer, or the path of the module and the operation.
 
-    Repeated names get a number: ``layer1.0.relu``, ``layer1.0.relu_1``. ``node_to_qualname`` holds the
-    names in the order in which the nodes run.
+    Repeated names get a number: ``layer1.0.relu``, ``layer1.0.relu_1``. ``node_to_qualname`` maps nodes to names, in
+    execution order.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,7 +66,7 @@ class NodePathTracer(LeafModuleAwareTracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """Act as `fx.Tracer.call_module`, with the module's path as the current one."""
+        """Override `fx.Tracer.call_module` to record the path of the current module."""
         former = self.current_module_qualname
         try:
             self.current_module_qualname = self.path_of_module(m)
@@ -77,7 +77,7 @@ class NodePathTracer(LeafModuleAwareTracer):
     def create_proxy(
         self, kind: str, target: Any, args: Any, kwargs: Any, name: str | None = None, type_expr: Any = None, *_: Any
     ) -> fx.Proxy:
-        """Act as `fx.Tracer.create_proxy`, and record the name of the node."""
+        """Override `fx.Tracer.create_proxy` to record the name of the node."""
         proxy = super().create_proxy(kind, target, args, kwargs, name, type_expr)
         self.node_to_qualname[proxy.node] = self._get_node_qualname(self.current_module_qualname, proxy.node)
         return proxy
@@ -137,8 +137,8 @@ def get_graph_node_names(
     """Return the names of a model's nodes in training and in evaluation, in execution order.
 
     Args:
-        tracer_kwargs: options of `NodePathTracer`; ``math`` and ``vision.ops`` are leaves in any case.
-        suppress_diff_warning: does not warn where the two differ.
+        tracer_kwargs: options of `NodePathTracer`. ``math`` and ``vision.ops`` are always leaves.
+        suppress_diff_warning: if True, do not warn if the two lists differ.
         concrete_args: see `fx.Tracer.trace`.
 
     >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
@@ -158,7 +158,7 @@ def get_graph_node_names(
 
 
 class DualGraphModule(fx.GraphModule):
-    """A `fx.GraphModule` of two graphs, of which `train` chooses one."""
+    """`fx.GraphModule` with a graph for training and one for evaluation, which `train` selects."""
 
     train_graph: fx.Graph
     eval_graph: fx.Graph
@@ -180,7 +180,7 @@ class DualGraphModule(fx.GraphModule):
         self.graph = train_graph
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode of all layers, and take its graph."""
+        """Set the mode of all layers, and select the graph of this mode."""
         wanted = self.train_graph if mode else self.eval_graph
         if wanted is not self.graph:
             self.graph = wanted
@@ -202,7 +202,10 @@ def _named(nodes: list[str] | dict[str, str]) -> dict[str, str]:
 
 
 def _return(tracer: NodePathTracer, graph: fx.Graph, wanted: dict[str, str]) -> None:
-    """Change a graph to return only the requested values, by name; the last one if a name is repeated."""
+    """Change a graph to return only the requested values. ``wanted`` maps names of nodes to names in the result.
+
+    A name or prefix that several nodes have refers to the last one.
+    """
     for query in wanted:
         if not any(name == query or name.startswith(f"{query}.") for name in tracer.node_to_qualname.values()):
             raise ValueError(_NOT_THERE.format(query))
@@ -229,12 +232,12 @@ def create_feature_extractor(
     """Return a module that returns intermediate values of ``model`` as a dictionary and computes nothing else.
 
     Args:
-        model: shares its layers with the result.
-        return_nodes: names of nodes, of which `get_graph_node_names` lists all, or beginnings of them up to a dot,
-            which stand for the last such node; by them their names in the result.
-        train_return_nodes, eval_return_nodes: both instead, where the modes differ.
+        model: the model, which shares its layers with the result.
+        return_nodes: list of names of nodes (see `get_graph_node_names`), or a dictionary that maps them to names in
+            the result. A prefix that ends before a dot, such as ``"layer1"``, refers to the last node with this prefix.
+        train_return_nodes, eval_return_nodes: separate nodes for each mode, instead of ``return_nodes``.
         tracer_kwargs, suppress_diff_warning, concrete_args: see `get_graph_node_names`.
-    Raises: ValueError for names that there are not, or one of the two alone.
+    Raises: ValueError for unknown names, or if only one of ``train_return_nodes`` and ``eval_return_nodes`` is given.
 
     >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
     >>> extractor = create_feature_extractor(model, {"1": "hidden"})

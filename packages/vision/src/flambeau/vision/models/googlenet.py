@@ -14,7 +14,7 @@ __getattr__ = published_in(__name__)
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """Outputs in training: the scores, and those of the two auxiliary heads.
+    """Outputs in training: scores of the main classifier and of the two auxiliary classifiers.
 
     >>> GoogLeNetOutputs._fields
     ('logits', 'aux_logits2', 'aux_logits1')
@@ -38,15 +38,15 @@ class BasicConv2d(nn.Module):
 
 
 def halfway_normalized(x: fb.Tensor) -> fb.Tensor:
-    """Images normalised for torchvision's other models, as those by a mean and a deviation of a half."""
+    """Convert images from the normalisation of torchvision's other models to a mean and a deviation of 0.5."""
     mean, std = (x.new_tensor(values).view(-1, 1, 1) for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     return (x * std + mean - 0.5) / 0.5
 
 
 class _Inception(nn.Module):
-    """Convolutions of several sizes and a pooling, side by side.
+    """Inception module: parallel convolutions of several sizes and a pooling.
 
-    The largest is 3x3 where the paper has 5x5, as in the weights that torchvision publishes.
+    The largest convolution is 3x3, as in torchvision's published weights, instead of 5x5 as in the paper.
     """
 
     def __init__(self, inputs: int, one: int, to_three: int, three: int, to_five: int, five: int, pooled: int) -> None:
@@ -83,11 +83,11 @@ class _AuxiliaryHead(nn.Module):
 
 
 class GoogLeNet(nn.Module):
-    """Nine modules of convolutions side by side, and two heads on the way that help training.
+    """GoogLeNet: nine Inception modules of parallel convolutions, and two auxiliary classifiers for training.
 
     Args:
         num_classes: number of classes.
-        aux_logits: have the two heads, whose scores come out in training, as :class:`GoogLeNetOutputs`.
+        aux_logits: if True, the model has auxiliary classifiers and returns :class:`GoogLeNetOutputs` in training.
         transform_input: if True, convert images from the normalisation of torchvision's other models.
         init_weights: if True, initialise as torchvision does; otherwise use the layers' defaults.
         dropout, dropout_aux: probabilities of the dropouts before the last layer and in the heads.

@@ -18,7 +18,7 @@ Block = Callable[..., Any]
 
 
 class InceptionOutputs(NamedTuple):
-    """Outputs in training: the scores, and those of the auxiliary head.
+    """Outputs in training: scores of the main classifier and of the auxiliary classifier.
 
     >>> InceptionOutputs._fields
     ('logits', 'aux_logits')
@@ -33,7 +33,7 @@ def _averages(x: fb.Tensor) -> fb.Tensor:
 
 
 class InceptionA(nn.Module):
-    """One 1x1 convolution, a 5x5, two 3x3 and a pooling, side by side: figure 5 of the paper."""
+    """Parallel branches: a 1x1 convolution, a 5x5 convolution, two 3x3 convolutions, and pooling (figure 5)."""
 
     def __init__(self, in_channels: int, pool_features: int, conv_block: Block | None = None) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class InceptionA(nn.Module):
 
 
 class InceptionB(nn.Module):
-    """Half the size: a 3x3 convolution, two of them and a pooling, side by side."""
+    """Reduction to half the size by parallel branches: one 3x3 convolution, two 3x3 convolutions, and pooling."""
 
     def __init__(self, in_channels: int, conv_block: Block | None = None) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class InceptionB(nn.Module):
 
 
 class InceptionC(nn.Module):
-    """7x7 convolutions, each as one of a row and one of a column: figure 6 of the paper."""
+    """Parallel branches with 7x7 convolutions that are factorised into 1x7 and 7x1 ones (figure 6)."""
 
     def __init__(self, in_channels: int, channels_7x7: int, conv_block: Block | None = None) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class InceptionC(nn.Module):
 
 
 class InceptionD(nn.Module):
-    """Half the size again: a 3x3 convolution, one after a 7x7, and a pooling, side by side."""
+    """Reduction to half the size by parallel branches: 3x3, factorised 7x7 followed by 3x3, and pooling."""
 
     def __init__(self, in_channels: int, conv_block: Block | None = None) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class InceptionD(nn.Module):
 
 
 class InceptionE(nn.Module):
-    """Convolutions of a row and of a column side by side at the ends of branches: figure 7 of the paper."""
+    """Parallel branches, some of which end in parallel 1x3 and 3x1 convolutions (figure 7)."""
 
     def __init__(self, in_channels: int, conv_block: Block | None = None) -> None:
         super().__init__()
@@ -159,14 +159,14 @@ _BLOCKS = (BasicConv2d, InceptionA, InceptionB, InceptionC, InceptionD, Inceptio
 
 
 class Inception3(nn.Module):
-    """Eleven modules of convolutions side by side, the larger ones factorised, and a head on the way.
+    """Inception V3: eleven modules of parallel, partly factorised convolutions, and an auxiliary classifier.
 
     Args:
         num_classes: number of classes.
-        aux_logits: have the head, whose scores come out in training, as :class:`InceptionOutputs`.
+        aux_logits: if True, the model has the auxiliary classifier and returns :class:`InceptionOutputs` in training.
         transform_input: if True, convert images from the normalisation of torchvision's other models.
-        inception_blocks: the convolution, the modules A to E and the head, to have others in their place.
-        init_weights: as torchvision does, by truncated normals, instead of each layer's own way; None as True.
+        inception_blocks: seven classes that replace the convolution, the modules A to E and the auxiliary classifier.
+        init_weights: if True or None, use truncated normal weights as torchvision does; if False, the layers' defaults.
         dropout: probability of the dropout before the last layer.
     Raises: ValueError unless there are seven blocks.
 

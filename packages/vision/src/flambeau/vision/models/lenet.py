@@ -11,7 +11,7 @@ _SMALLEST = 4
 class LeNet(nn.Module):
     """LeNet-5, with ReLU and max pooling: two convolutions (6 and 16 channels), then 120, 84 and ``num_classes`` units.
 
-    Small images are padded, so that enough of them is left for the second convolution:
+    Small images are padded, so that the input of the second convolution is large enough:
 
     ============== ================= ================= ===================================
     image_size     first convolution second            e.g. after each pool

@@ -21,7 +21,7 @@ Layer = Callable[..., nn.Module]
 
 
 class MBConv(nn.Module):
-    """A depthwise convolution of many channels with squeeze and excitation, after a normalisation, with a residual.
+    """Inverted residual block: normalisation, expansion, a depthwise convolution, squeeze and excitation, projection.
 
     Args:
         in_channels, out_channels, stride: channels and stride. If they change the input's shape, a pooling and a 1x1
@@ -64,12 +64,12 @@ class MBConv(nn.Module):
 
 
 class RelativePositionalMultiHeadAttention(nn.Module):
-    """Self-attention with a bias for how the pixels of a square window lie to each other.
+    """Self-attention within square windows, with a bias for the relative position of pixels.
 
-    Scores are scaled by all the features, not by a head's, as in the published weights.
+    As for the published weights, scores are scaled by the size of all features instead of that of a head.
 
     Args:
-        feat_dim, head_dim: features of all heads and of each.
+        feat_dim, head_dim: number of features of all heads and of each head.
         max_seq_len: number of pixels of a window.
     Raises: ValueError unless ``feat_dim`` is a multiple of ``head_dim``.
 
@@ -123,7 +123,7 @@ class RelativePositionalMultiHeadAttention(nn.Module):
 
 
 class SwapAxes(nn.Module):
-    """Two dimensions exchanged."""
+    """Layer that exchanges two dimensions."""
 
     def __init__(self, a: int, b: int) -> None:
         super().__init__()
@@ -135,7 +135,7 @@ class SwapAxes(nn.Module):
 
 
 class WindowPartition(nn.Module):
-    """The windows of images, ``(N, C, H, W)`` to ``(N, H / p[0] * W / p[1], p[0] * p[1], C)``."""
+    """Layer that splits images into windows: ``(N, C, H, W)`` to ``(N, H / p[0] * W / p[1], p[0] * p[1], C)``."""
 
     def forward(self, x: fb.Tensor, p: tuple[int, int]) -> fb.Tensor:
         batch, channels, height, width = x.shape
@@ -144,7 +144,7 @@ class WindowPartition(nn.Module):
 
 
 class WindowDepartition(nn.Module):
-    """The images that :class:`WindowPartition` took apart, of so many windows down and across."""
+    """Inverse of :class:`WindowPartition`, given the numbers of windows along the height and the width."""
 
     def forward(self, x: fb.Tensor, p: tuple[int, int], h_partitions: int, w_partitions: int) -> fb.Tensor:
         batch, _, _, channels = x.shape
@@ -153,12 +153,12 @@ class WindowDepartition(nn.Module):
 
 
 class PartitionAttentionLayer(nn.Module):
-    """Attention and a perceptron within parts of the image, each with a residual connection.
+    """Attention within parts of the image and a perceptron, each with a residual connection.
 
     Args:
-        in_channels, head_dim: features of all heads and of each.
-        partition_size: a part has as many rows and columns.
-        partition_type: ``"window"`` for parts that are windows, ``"grid"`` for ones that are spread over all the image.
+        in_channels, head_dim: number of features of all heads and of each head.
+        partition_size: number of rows and of columns of a part.
+        partition_type: ``"window"`` for contiguous windows, ``"grid"`` for pixels on a grid over the whole image.
         grid_size: rows and columns of the image, multiples of ``partition_size``.
         mlp_ratio: ratio of the perceptron's hidden channels to ``in_channels``.
         activation_layer, norm_layer: activation of the perceptron, and normalisation before the attention.
@@ -221,7 +221,7 @@ class PartitionAttentionLayer(nn.Module):
 
 
 class MaxVitLayer(nn.Module):
-    """:class:`MBConv`, attention within windows and attention over a grid, with the arguments that those have."""
+    """MaxViT layer: :class:`MBConv`, attention within windows, and attention over a grid. Arguments as in these."""
 
     def __init__(
         self,

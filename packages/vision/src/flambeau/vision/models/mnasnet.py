@@ -14,7 +14,7 @@ from ._registry import register_model
 
 __getattr__ = published_in(__name__)
 
-_NORM = partial(nn.BatchNorm2d, momentum=1 - 0.9997)  # TensorFlow's 0.9997
+_NORM = partial(nn.BatchNorm2d, momentum=1 - 0.9997)  # TensorFlow's momentum is 1 minus PyTorch's
 
 
 class _InvertedResidual(nn.Module):
@@ -46,13 +46,15 @@ _STACKS = ((3, 2, 3, 3), (5, 2, 3, 3), (5, 2, 6, 3), (3, 1, 6, 2), (5, 2, 6, 4),
 
 
 class MNASNet(nn.Module):
-    """Blocks found by a search for what is fast on telephones: the variant B1, without squeeze and excitation.
+    """MNASNet: a network that was found by an architecture search for mobile devices.
+
+    This is the variant B1, without squeeze and excitation.
 
     Args:
-        alpha: times as many channels in each layer, above 0.
+        alpha: factor of the number of channels of each layer, positive.
         num_classes: number of classes.
         dropout: probability of the dropout before the last layer.
-    Raises: ValueError for an alpha that is not above 0.
+    Raises: ValueError if ``alpha`` is not positive.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
     Source: Tan et al. 2018, arXiv:1807.11626.

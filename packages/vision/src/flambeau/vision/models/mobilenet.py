@@ -49,13 +49,13 @@ _V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1)
 
 
 class MobileNetV2(nn.Module):
-    """Inverted residuals with linear bottlenecks.
+    """MobileNetV2: inverted residual blocks with linear bottlenecks.
 
     Args:
         num_classes: number of classes.
         width_mult: factor of the number of channels of each layer.
         inverted_residual_setting: expansion, channels, repetitions and stride of each stage.
-        round_nearest: the channels are multiples of it.
+        round_nearest: numbers of channels are rounded to multiples of this number.
         norm_layer: BatchNorm2d by default.
         dropout: probability of the dropout before the last layer.
 
@@ -103,7 +103,10 @@ class MobileNetV2(nn.Module):
 
 
 class BlockConfig(NamedTuple):
-    """A row of V3's tables: what a block's channels, kernel, activation (RE or HS) and stride are."""
+    """Configuration of a block of MobileNetV3, as in the paper's tables.
+
+    ``use_se`` adds squeeze and excitation. ``activation`` is ``"RE"`` (ReLU) or ``"HS"`` (hard swish).
+    """
 
     input_channels: int
     kernel: int
@@ -116,7 +119,7 @@ class BlockConfig(NamedTuple):
 
 
 class _InvertedResidualV3(nn.Module):
-    """V3's block: as V2's, with squeeze and excitation and hard swish where its table has them."""
+    """Block of MobileNetV3: that of V2 with optional squeeze and excitation, and ReLU or hard swish."""
 
     def __init__(self, config: BlockConfig, norm_layer: Norm) -> None:
         super().__init__()
@@ -169,7 +172,7 @@ _V3 = {
 
 
 class MobileNetV3(nn.Module):
-    """Blocks found by a search.
+    """MobileNetV3: a network that was found by an architecture search for mobile devices.
 
     Args:
         inverted_residual_setting: the blocks.

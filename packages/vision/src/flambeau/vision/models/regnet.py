@@ -21,14 +21,14 @@ Layer = Callable[..., nn.Module]
 
 
 class SimpleStemIN(Conv2dNormActivation):
-    """A 3x3 convolution to half the size."""
+    """Stem: a 3x3 convolution with stride 2."""
 
     def __init__(self, width_in: int, width_out: int, norm_layer: Layer, activation_layer: Layer) -> None:
         super().__init__(width_in, width_out, stride=2, norm_layer=norm_layer, activation_layer=activation_layer)
 
 
 class ResBottleneckBlock(nn.Module):
-    """A grouped 3x3 convolution, and perhaps squeeze and excitation, between 1x1 convolutions, with a residual.
+    """Bottleneck block: a grouped 3x3 convolution, optional squeeze and excitation, between 1x1 convolutions.
 
     Args:
         width_in, width_out, stride: channels and stride. If they change the input's shape, a 1x1 convolution adapts
@@ -113,13 +113,13 @@ class BlockParams:
 
         Args:
             depth: number of blocks.
-            w_0: the first block's width, a multiple of 8.
-            w_a: increase of the width from block to block, at least 0.
-            w_m: factor of the width from stage to stage, greater than 1.
+            w_0: width of the first block, a multiple of 8.
+            w_a: increase of the width per block, at least 0.
+            w_m: ratio of the widths of consecutive stages, greater than 1.
             group_width, bottleneck_multiplier, se_ratio: as in :class:`ResBottleneckBlock`, for all stages. Widths are
                 rounded to multiples of the group width.
             kwargs: not used.
-        Raises: ValueError for other values.
+        Raises: ValueError for values outside of these ranges.
         Source: section 3.3 of the paper.
 
         >>> params = BlockParams.from_init_params(depth=16, w_0=48, w_a=27.89, w_m=2.09, group_width=8)
@@ -142,7 +142,7 @@ class BlockParams:
 
 
 class RegNet(nn.Module):
-    """Stages of bottlenecks whose widths follow a line.
+    """RegNet: stages of bottleneck blocks whose widths approximate a linear function of the depth.
 
     Args:
         block_params: parameters of the blocks of each stage.

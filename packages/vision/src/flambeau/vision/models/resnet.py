@@ -1,4 +1,4 @@
-"""ResNet and its wide and grouped relatives."""
+"""ResNet, Wide ResNet and ResNeXt."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A 3x3 convolution of few channels between two 1x1 convolutions, with a residual connection.
+    """Bottleneck block: a 3x3 convolution with few channels between two 1x1 convolutions, with a residual connection.
 
     The stride is that of the 3x3 convolution, which is known as ResNet V1.5.
     """
@@ -105,16 +105,16 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Four stages of blocks that add to their input, each of half the size and twice the channels of the one before.
+    """ResNet: four stages of residual blocks. Each stage has half the size and twice the channels of the one before.
 
     Args:
         block: :class:`BasicBlock` or :class:`Bottleneck`.
-        layers: numbers of blocks of each stage.
+        layers: number of blocks of each stage.
         num_classes: number of classes.
-        zero_init_residual: each block begins as the identity (Goyal et al. 2017, arXiv:1706.02677).
-        groups, width_per_group: groups of the 3x3 convolutions of bottlenecks, and channels of a group in the first
-            stage.
-        replace_stride_with_dilation: for each of the last three stages, whether it keeps its size and dilates instead.
+        zero_init_residual: if True, initialise each block as the identity (Goyal et al. 2017, arXiv:1706.02677).
+        groups, width_per_group: number of groups of the 3x3 convolutions in bottlenecks, and number of channels per
+            group in the first stage.
+        replace_stride_with_dilation: for each of the last three stages, True to use dilation instead of a stride.
         norm_layer: BatchNorm2d by default.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.

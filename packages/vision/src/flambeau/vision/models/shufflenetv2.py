@@ -15,7 +15,10 @@ __getattr__ = published_in(__name__)
 
 
 class _Unit(nn.Module):
-    """Half of the channels convolved, half as they are (or convolved too, where the image is halved), then shuffled."""
+    """Unit with two branches of half the channels, whose outputs are concatenated and shuffled.
+
+    The first branch is the identity, or convolutions if ``stride`` is 2. The second branch has convolutions.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -39,7 +42,7 @@ class _Unit(nn.Module):
 
 
 def _shuffled(x: fb.Tensor, groups: int) -> fb.Tensor:
-    """`nn.functional.channel_shuffle` in steps, which are torchvision's names of features."""
+    """Shuffle channels like `nn.functional.channel_shuffle`, in separate steps that extracted features can name."""
     batch, channels, height, width = x.size()
     parts = x.view(batch, groups, channels // groups, height, width)
     return fb.transpose(parts, 1, 2).contiguous().view(batch, channels, height, width)
@@ -54,10 +57,10 @@ def _pointwise(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 
 
 class ShuffleNetV2(nn.Module):
-    """Cheap convolutions whose channels are shuffled between them.
+    """ShuffleNetV2: pointwise and depthwise convolutions with channel shuffles.
 
     Args:
-        stages_repeats: units in each of three stages.
+        stages_repeats: number of units in each of the three stages.
         stages_out_channels: channels of the first convolution, of each stage and of the last convolution.
         num_classes: number of classes.
 

@@ -14,7 +14,7 @@ __getattr__ = published_in(__name__)
 
 
 class Fire(nn.Module):
-    """A 1x1 convolution to few channels, then a 1x1 and a 3x3 convolution side by side."""
+    """Fire module: a 1x1 convolution to few channels, then parallel 1x1 and 3x3 convolutions."""
 
     def __init__(self, inplanes: int, squeeze_planes: int, expand1x1_planes: int, expand3x3_planes: int) -> None:
         super().__init__()
@@ -41,10 +41,10 @@ _FIRES = {
 
 
 class SqueezeNet(nn.Module):
-    """AlexNet's accuracy with a fiftieth of its parameters.
+    """SqueezeNet: a small network with the accuracy of AlexNet and a fiftieth of its parameters.
 
     Args:
-        version: ``"1_0"``, the paper's, or ``"1_1"``, a third of its work.
+        version: ``"1_0"`` for the version of the paper, ``"1_1"`` for one with a third of its computation.
         num_classes: number of classes.
         dropout: probability of the dropout before the last convolution.
 

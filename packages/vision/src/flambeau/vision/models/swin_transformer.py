@@ -27,7 +27,7 @@ def _patch_merging_pad(x: fb.Tensor) -> fb.Tensor:
 
 
 class PatchMerging(nn.Module):
-    """Half the size and twice the channels: four pixels as one, ``(..., H, W, C)`` to ``(..., H / 2, W / 2, 2 C)``."""
+    """Downsampling layer that merges 2x2 pixels: ``(..., H, W, C)`` to ``(..., H / 2, W / 2, 2 C)``."""
 
     def __init__(self, dim: int, norm_layer: Layer = nn.LayerNorm) -> None:
         super().__init__()
@@ -115,9 +115,9 @@ def swin_stages(
     norm_layer: Layer,
     **options: Any,
 ) -> tuple[list[nn.Module], int]:
-    """Return the stages, with a reduction between each two, and the channels of the last one.
+    """Return the stages with downsampling layers between them, and the number of channels of the last stage.
 
-    Every other block shifts its windows; the probability of dropping a block grows from the first to the last one.
+    Every second block shifts its windows. The probability of dropping a block grows from the first to the last one.
     """
     shifts = ([0] * len(window_size), [side // 2 for side in window_size])
     options |= {"window_size": window_size, "norm_layer": norm_layer}
@@ -137,7 +137,7 @@ def swin_stages(
 
 
 def init_linear(model: nn.Module) -> None:
-    """Give all linear layers truncated normal weights and biases of 0."""
+    """Initialise all linear layers with truncated normal weights and zero biases."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)
@@ -146,19 +146,21 @@ def init_linear(model: nn.Module) -> None:
 
 
 class SwinTransformer(nn.Module):
-    """Stages of attention within windows, shifted in every other block, each of half the size of the one before.
+    """Swin transformer: attention within windows, which every second block shifts.
+
+    Each stage has half the size of the one before.
 
     Args:
-        patch_size: rows and columns of the first patches.
-        embed_dim: channels of the first stage.
-        depths, num_heads: blocks and heads of each stage.
-        window_size: rows and columns of the windows.
+        patch_size: height and width of the patches of the image.
+        embed_dim: number of channels of the first stage.
+        depths, num_heads: number of blocks and of heads of each stage.
+        window_size: height and width of the windows.
         mlp_ratio: ratio of the perceptrons' hidden channels to the channels of the stage.
         dropout, attention_dropout: dropout probabilities.
         stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
         num_classes: number of classes.
         norm_layer: LayerNorm by default.
-        block, downsample_layer: classes of the blocks and of the reductions between stages, which differ by version.
+        block, downsample_layer: classes of the blocks and of the downsampling layers; they depend on the version.
 
     Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper (256 in the second), to ``(N, num_classes)``.
     Source: Liu et al. 2021, arXiv:2103.14030; the second version: Liu et al. 2021, arXiv:2111.09883.

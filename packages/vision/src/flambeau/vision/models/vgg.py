@@ -24,10 +24,10 @@ _CONFIGURATIONS = {
 
 
 class VGG(nn.Module):
-    """Convolutions, then three linear layers.
+    """VGG: a sequence of convolutions, then three linear layers.
 
     Args:
-        features: the convolutions, which leave 512 channels; see :func:`make_layers`.
+        features: the convolutions, with 512 output channels; see :func:`make_layers`.
         num_classes: number of classes.
         init_weights: if True, initialise as torchvision does; otherwise use the layers' defaults.
         dropout: probability of the dropouts after the first two linear layers.
@@ -66,7 +66,7 @@ class VGG(nn.Module):
 
 
 def make_layers(cfg: Sequence[str | int], batch_norm: bool = False) -> nn.Sequential:
-    """Build the convolutions of a configuration: numbers of channels, and "M" for a pooling."""
+    """Build 3x3 convolutions with ReLU from a list: a number of channels for each convolution, "M" for a pooling."""
     layers: list[nn.Module] = []
     channels = 3
     for entry in cfg:

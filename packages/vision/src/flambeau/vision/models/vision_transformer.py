@@ -22,7 +22,7 @@ _LAYER_NORM: Norm = partial(nn.LayerNorm, eps=1e-6)
 
 
 class ConvStemConfig(NamedTuple):
-    """A layer of a convolutional stem: a convolution, a normalisation and an activation."""
+    """Configuration of a layer of a convolutional stem: a convolution, a normalisation and an activation."""
 
     out_channels: int
     kernel_size: int
@@ -32,7 +32,7 @@ class ConvStemConfig(NamedTuple):
 
 
 class _Perceptron(MLP):
-    """The block's perceptron, which also loads the names that published files have."""
+    """Perceptron of a block. It also loads parameters with the names of published files."""
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         for number, old in enumerate(("linear_1", "linear_2")):
@@ -76,7 +76,7 @@ class EncoderBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Positions added to the patches, then blocks, then a normalisation."""
+    """Encoder: position embeddings are added to the tokens, then follow the blocks and a normalisation."""
 
     def __init__(
         self,
@@ -106,18 +106,19 @@ class Encoder(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """A transformer over the patches of an image and one token more, whose end is classified.
+    """Vision transformer over the patches of an image and a class token, whose final state is classified.
 
     Args:
-        image_size, patch_size: heights and widths in pixels, the first a multiple of the second.
-        num_layers, num_heads, hidden_dim, mlp_dim: layers, heads, channels and hidden channels of the encoder.
+        image_size, patch_size: sides of the image and of a patch in pixels; the first is a multiple of the second.
+        num_layers, num_heads, hidden_dim, mlp_dim: number of layers, heads, channels and hidden channels of the
+            encoder.
         dropout, attention_dropout: dropout probabilities.
         num_classes: number of classes.
         representation_size: size of an additional layer before the scores; None for no such layer.
         norm_layer: LayerNorm with ``eps=1e-6`` by default.
         conv_stem_configs: layers that replace the patches (Xiao et al. 2021, arXiv:2106.14881). The product of their
             strides must be ``patch_size``.
-    Raises: ValueError for sizes that do not fit each other, AssertionError for images of another size.
+    Raises: ValueError for incompatible sizes, AssertionError for images of another size.
 
     Shapes: ``(N, 3, image_size, image_size)`` to ``(N, num_classes)``.
     Source: Dosovitskiy et al. 2020, arXiv:2010.11929.

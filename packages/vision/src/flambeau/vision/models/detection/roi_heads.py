@@ -138,7 +138,7 @@ class RoIHeads(nn.Module):
     def assign_targets_to_proposals(
         self, proposals: Tensors, gt_boxes: Tensors, gt_labels: Tensors
     ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """Return the matched ground-truth index and the class (0: background, -1: ignored) of each image's proposals."""
+        """Return the matched ground-truth index and class (0: background, -1: ignored) of each image's proposals."""
         matched, labels = [], []
         for own, boxes, classes in zip(proposals, gt_boxes, gt_labels, strict=True):
             if len(boxes) == 0:

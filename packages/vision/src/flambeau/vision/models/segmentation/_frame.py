@@ -12,13 +12,13 @@ from .._intermediate_layers import IntermediateLayerGetter
 
 
 class SegmentationModel(nn.Module):
-    """Scores of each pixel's classes, from a backbone's maps, stretched to the image's size.
+    """Base class of segmentation models: computes class scores of feature maps and resizes them to the image.
 
     Args:
-        backbone: gives maps by name: ``"out"`` and, for the auxiliary classifier, ``"aux"``.
-        classifier, aux_classifier: modules from maps to scores; None for no auxiliary scores.
+        backbone: module that returns feature maps by name: ``"out"`` and, for the auxiliary classifier, ``"aux"``.
+        classifier, aux_classifier: modules that compute scores of a feature map; ``aux_classifier`` may be None.
 
-    Shapes: ``(N, 3, H, W)`` to a dictionary of ``out`` and perhaps ``aux``, ``(N, classes, H, W)``.
+    Shapes: ``(N, 3, H, W)`` to a dictionary of ``out`` and optionally ``aux``, both ``(N, classes, H, W)``.
     """
 
     def __init__(self, backbone: nn.Module, classifier: nn.Module, aux_classifier: nn.Module | None = None) -> None:
@@ -41,7 +41,7 @@ def stretched(map: fb.Tensor, like: fb.Tensor) -> fb.Tensor:
 
 
 def normalized(in_channels: int, out_channels: int, kernel_size: int, dilation: int = 1) -> list[nn.Module]:
-    """Return a convolution without bias that keeps the size, batch normalisation and ReLU."""
+    """Return a size-preserving convolution without bias, batch normalisation and ReLU."""
     padding = dilation if kernel_size == 3 else 0
     return [
         nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding, dilation=dilation, bias=False),

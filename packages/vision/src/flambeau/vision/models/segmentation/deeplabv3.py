@@ -1,4 +1,4 @@
-"""DeepLab V3: dilated convolutions of several rates side by side."""
+"""DeepLab V3: segmentation with parallel dilated convolutions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ _DILATED: dict[str, Any] = {"replace_stride_with_dilation": [False, True, True]}
 
 
 class DeepLabV3(SegmentationModel):
-    """:class:`SegmentationModel` of Chen et al. 2017, arXiv:1706.05587; arguments and shapes as there.
+    """DeepLab V3. Arguments and shapes as in :class:`SegmentationModel`.
+
+    Source: Chen et al. 2017, arXiv:1706.05587.
 
     >>> backbone = IntermediateLayerGetter(nn.Sequential(nn.Conv2d(3, 8, 3, stride=2)), {"0": "out"})
     >>> DeepLabV3(backbone, DeepLabHead(8, 5, [2, 4]))(fb.zeros(2, 3, 32, 48))["out"].shape
@@ -40,7 +42,9 @@ class DeepLabV3(SegmentationModel):
 
 
 class DeepLabHead(nn.Sequential):
-    """Scores of classes: ``(N, in_channels, H, W)`` to ``(N, num_classes, H, W)``; rates as in :class:`ASPP`.
+    """Head that computes class scores: ``(N, in_channels, H, W)`` to ``(N, num_classes, H, W)``.
+
+    ``atrous_rates`` are the dilations in :class:`ASPP`.
 
     >>> DeepLabHead(8, num_classes=5, atrous_rates=[2, 4])(fb.zeros(2, 8, 12, 12)).shape
     flambeau.Size([2, 5, 12, 12])
@@ -62,7 +66,7 @@ class ASPPConv(nn.Sequential):
 
 
 class ASPPPooling(nn.Sequential):
-    """Features of the mean of the map, expanded to each pixel.
+    """Global average pooling and a 1x1 convolution, expanded to the size of the input.
 
     >>> ASPPPooling(8, 16)(fb.zeros(2, 8, 12, 12)).shape
     flambeau.Size([2, 16, 12, 12])
@@ -76,7 +80,10 @@ class ASPPPooling(nn.Sequential):
 
 
 class ASPP(nn.Module):
-    """A map seen at several distances: by a 1x1 convolution, dilated ones of each rate, and as a whole.
+    """Atrous spatial pyramid pooling: parallel 1x1 convolution, dilated 3x3 convolutions and global pooling.
+
+    Args:
+        atrous_rates: dilations of the 3x3 convolutions.
 
     Shapes: ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``.
 

@@ -18,7 +18,9 @@ _DILATED: dict[str, Any] = {"replace_stride_with_dilation": [False, True, True]}
 
 
 class FCN(SegmentationModel):
-    """:class:`SegmentationModel` of Long et al. 2014, arXiv:1411.4038; arguments and shapes as there.
+    """Fully convolutional network. Arguments and shapes as in :class:`SegmentationModel`.
+
+    Source: Long et al. 2014, arXiv:1411.4038.
 
     >>> class Backbone(nn.Conv2d):
     ...     def forward(self, x):
@@ -29,7 +31,9 @@ class FCN(SegmentationModel):
 
 
 class FCNHead(nn.Sequential):
-    """Scores of ``channels`` classes by two convolutions: ``(N, in_channels, H, W)`` to ``(N, channels, H, W)``.
+    """Two convolutions that compute scores of ``channels`` classes.
+
+    Shapes: ``(N, in_channels, H, W)`` to ``(N, channels, H, W)``.
 
     >>> FCNHead(in_channels=8, channels=5)(fb.zeros(2, 8, 6, 6)).shape
     flambeau.Size([2, 5, 6, 6])

@@ -1,4 +1,4 @@
-"""Lite R-ASPP: segmentation for small machines."""
+"""Lite R-ASPP: segmentation for small devices."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __getattr__ = published_in(__name__)
 
 
 class LRASPP(nn.Module):
-    """Scores of each pixel's classes from a large and a small map.
+    """Lite R-ASPP: computes class scores of each pixel from a large and a small feature map.
 
     Args:
-        backbone: gives maps by name: ``"low"``, the larger one of lower level, and ``"high"``.
+        backbone: module that returns feature maps by name: the larger, low-level one ``"low"`` and ``"high"``.
         low_channels, high_channels: numbers of channels of these maps.
         num_classes: number of classes, including the background.
         inter_channels: number of channels between the layers.
@@ -48,7 +48,9 @@ class LRASPP(nn.Module):
 
 
 class LRASPPHead(nn.Module):
-    """Scores at the larger map's size; the channels of the smaller map are weighted by its mean.
+    """Head that computes class scores at the size of the larger map.
+
+    The channels of the smaller map are weighted by a function of its mean.
 
     >>> head = LRASPPHead(low_channels=4, high_channels=8, num_classes=5, inter_channels=16)
     >>> head({"low": fb.zeros(2, 4, 16, 16), "high": fb.zeros(2, 8, 8, 8)}).shape

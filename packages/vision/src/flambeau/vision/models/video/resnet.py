@@ -1,4 +1,4 @@
-"""ResNets whose convolutions reach through time."""
+"""ResNets with convolutions over space and time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __getattr__ = published_in(__name__)
 
 
 class Conv3DSimple(nn.Conv3d):
-    """A 3x3x3 convolution; ``midplanes`` is not used."""
+    """3x3x3 convolution. ``midplanes`` is ignored."""
 
     def __init__(
         self, in_planes: int, out_planes: int, midplanes: int | None = None, stride: int = 1, padding: int = 1
@@ -31,7 +31,7 @@ class Conv3DSimple(nn.Conv3d):
 
 
 class Conv2Plus1D(nn.Sequential):
-    """A convolution over the image to ``midplanes``, and one through time."""
+    """Spatial convolution with ``midplanes`` output channels, followed by a temporal convolution."""
 
     def __init__(self, in_planes: int, out_planes: int, midplanes: int, stride: int = 1, padding: int = 1) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class Conv2Plus1D(nn.Sequential):
 
 
 class Conv3DNoTemporal(nn.Conv3d):
-    """A 3x3 convolution of each image by itself; ``midplanes`` is not used."""
+    """3x3 convolution of each frame separately. ``midplanes`` is ignored."""
 
     def __init__(
         self, in_planes: int, out_planes: int, midplanes: int | None = None, stride: int = 1, padding: int = 1
@@ -61,11 +61,11 @@ class Conv3DNoTemporal(nn.Conv3d):
         return 1, stride, stride
 
 
-Builder = Any  # one of the three classes above: makes a convolution, and says what its strides are
+Builder = Any  # one of the three classes above: a convolution that has ``get_downsample_stride``
 
 
 def _between(inputs: int, outputs: int) -> int:
-    """So many channels between two convolutions that both have as many parameters as one of 3x3x3."""
+    """Return ``midplanes`` of a :class:`Conv2Plus1D` with as many parameters as a 3x3x3 convolution."""
     return (inputs * outputs * 27) // (inputs * 9 + 3 * outputs)
 
 
@@ -99,7 +99,7 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A convolution of few channels between two 1x1x1 convolutions, with a residual connection."""
+    """Bottleneck block: a convolution with few channels between two 1x1x1 convolutions, with a residual connection."""
 
     expansion: ClassVar[int] = 4
 
@@ -133,7 +133,7 @@ class Bottleneck(nn.Module):
 
 
 class BasicStem(nn.Sequential):
-    """The first convolution, 3x7x7."""
+    """Stem with a 3x7x7 convolution."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -142,7 +142,7 @@ class BasicStem(nn.Sequential):
 
 
 class R2Plus1dStem(nn.Sequential):
-    """The first convolution, factorised: 7x7 over the image, then over time."""
+    """Stem with a factorised convolution: 7x7 over space, then over time."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -156,15 +156,15 @@ class R2Plus1dStem(nn.Sequential):
 
 
 class VideoResNet(nn.Module):
-    """Four stages of blocks that add to their input, each of half the size and twice the channels of the one before.
+    """Video ResNet: four stages of residual blocks, each with half the size and twice the channels of the one before.
 
     Args:
         block: :class:`BasicBlock` or :class:`Bottleneck`.
-        conv_makers: the convolutions of each stage.
-        layers: numbers of blocks of each stage.
-        stem: makes the first convolution.
+        conv_makers: class of the convolutions of each stage.
+        layers: number of blocks of each stage.
+        stem: class of the first layers.
         num_classes: number of classes.
-        zero_init_residual: each block begins as the identity.
+        zero_init_residual: if True, initialise each block as the identity.
 
     Shapes: ``(N, 3, T, H, W)``, with 16 images of 112x112 in the paper, to ``(N, num_classes)``.
     Source: Tran et al. 2017, arXiv:1711.11248.

@@ -19,7 +19,7 @@ __getattr__ = published_in(__name__)
 
 Norm = Callable[..., nn.Module]
 
-# The channels of each module: of what comes in, and of its branches as in :class:`SepInceptionBlock3D`.
+# Channels of each module: of the input, and of the branches as in :class:`SepInceptionBlock3D`.
 _MODULES = {
     "3": ((192, 64, 96, 128, 16, 32, 32), (256, 128, 128, 192, 32, 96, 64)),
     "4": (
@@ -31,7 +31,7 @@ _MODULES = {
 
 
 class TemporalSeparableConv(nn.Sequential):
-    """A convolution over the image, and one through time.
+    """Convolution that is factorised into one over space and one over time.
 
     >>> layer = TemporalSeparableConv(4, 8, kernel_size=3, stride=2, padding=1, norm_layer=nn.BatchNorm3d)
     >>> layer(fb.zeros(1, 4, 8, 16, 16)).shape

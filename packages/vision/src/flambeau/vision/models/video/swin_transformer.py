@@ -1,4 +1,4 @@
-"""Swin transformers over windows of image and time."""
+"""Video Swin transformers: attention within windows over space and time."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ class ShiftedWindowAttention3d(ShiftedWindowAttention):
         return [min(side, size) for side, size in zip(self.window_size, x.shape[1:-1], strict=True)]
 
     def position_bias(self, window: Sizes) -> fb.Tensor:
-        """Return each head's bias; smaller windows take that of the first pixels of whole ones."""
+        """Return each head's bias for each pair of pixels. A smaller window uses the first pixels of a full window."""
         pixels = math.prod(window)
         index = self.relative_position_index[:pixels, :pixels].flatten()
         return _get_relative_position_bias(self.relative_position_bias_table, index, window)
 
 
 class PatchEmbed3d(nn.Module):
-    """Patches of a video as pixels: ``(N, in_channels, T, H, W)`` to ``(N, T', H', W', embed_dim)``.
+    """Layer that maps video patches to tokens: ``(N, in_channels, T, H, W)`` to ``(N, T', H', W', embed_dim)``.
 
     >>> PatchEmbed3d([2, 4, 4], embed_dim=16)(fb.zeros(1, 3, 8, 32, 32)).shape
     flambeau.Size([1, 4, 8, 8, 16])
@@ -81,13 +81,15 @@ class PatchEmbed3d(nn.Module):
 
 
 class SwinTransformer3d(nn.Module):
-    """Stages of attention within windows, shifted in every other block, each of half the height and width of the last.
+    """Video Swin transformer: attention within windows, which every second block shifts.
+
+    Each stage has half the height and width of the one before.
 
     Args:
-        patch_size: time, rows and columns of the first patches.
-        embed_dim: channels of the first stage.
-        depths, num_heads: blocks and heads of each stage.
-        window_size: time, rows and columns of the windows.
+        patch_size: duration, height and width of the patches of the video.
+        embed_dim: number of channels of the first stage.
+        depths, num_heads: number of blocks and of heads of each stage.
+        window_size: duration, height and width of the windows.
         mlp_ratio: ratio of the perceptrons' hidden channels to the channels of the stage.
         dropout, attention_dropout: dropout probabilities.
         stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
