@@ -98,7 +98,7 @@ def save_image(
 
     Args:
         tensor: images of floats in 0..1, as for :func:`make_grid`.
-        fp: the name of the file, whose extension selects the format, or an open file.
+        fp: path of the file, whose extension selects the format, or an open file.
         format: Pillow's name of the format, needed for an open file.
         kwargs: options of :func:`make_grid`.
     Raises: ValueError for an unknown extension, OSError if the file cannot be written.
@@ -131,9 +131,9 @@ def _as_tensor(canvas: Image.Image, like: fb.Tensor) -> fb.Tensor:
 
 
 def _colours(colours: Any, count: int) -> list[tuple[int, int, int]]:
-    """Return a colour for each object: one for all, the listed ones, or different ones."""
+    """Return a colour for each object. If ``colours`` is None, colours are generated."""
     if colours is None:
-        # Multiples of three large numbers, which look different for as many objects as there may be.
+        # Multiples of three large numbers modulo 255, so that many objects get different colours.
         return [tuple(index * step % 255 for step in (2**25 - 1, 2**15 - 1, 2**21 - 1)) for index in range(count)]  # type: ignore[misc]
     listed = colours if isinstance(colours, list) else [colours] * count
     if len(listed) < count:
@@ -160,10 +160,11 @@ def draw_bounding_boxes(
         image: ``(3, H, W)`` or ``(1, H, W)`` of bytes, or of floats in 0..1.
         boxes: ``(N, 4)`` of x1, y1, x2, y2.
         labels: a name for each box, or None for none.
-        colors: one for all, one for each (names, or bytes of red, green and blue), or None for different ones.
-        fill: fill the boxes, half transparent.
+        colors: one colour for all boxes or one for each, as names or tuples of red, green and blue (0 to 255); None
+            for generated colours.
+        fill: if True, fill the boxes with a half-transparent colour.
         width: width of the lines.
-        font, font_size: the file of a TrueType font and its size in points; Pillow's own otherwise.
+        font, font_size: path of a TrueType font and size in points; by default Pillow's font.
     Returns: ``(3, H, W)`` of the image's dtype.
     Raises: TypeError or ValueError for images, boxes and labels that do not fit.
     """
@@ -194,9 +195,9 @@ def draw_segmentation_masks(
 
     Args:
         image: ``(3, H, W)`` of bytes, or of floats in 0..1.
-        masks: bool, ``(N, H, W)`` or ``(H, W)``; overlaps of masks are black.
+        masks: bool, ``(N, H, W)`` or ``(H, W)``. Pixels in several masks become black.
         alpha: opacity, 0 to 1.
-        colors: one for all, one for each, or None for different ones.
+        colors: one colour for all masks or one for each; None for generated colours.
     Returns: ``(3, H, W)`` of the image's dtype.
     Raises: TypeError or ValueError for images and masks that do not fit.
     """

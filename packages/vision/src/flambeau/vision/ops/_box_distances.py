@@ -10,7 +10,10 @@ from ._boxes import box_iou
 
 
 def distance_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) -> fb.Tensor:
-    """:func:`box_iou` less the squared distance of the middles, as a share of the hull's squared diagonal.
+    """Return the distance IoU of all pairs of boxes.
+
+    It is :func:`box_iou` minus the squared distance of the centres, divided by the squared diagonal of the smallest
+    box that encloses both.
 
     Args:
         boxes1: ``(N, 4)``.
@@ -26,7 +29,9 @@ def distance_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) ->
 
 
 def complete_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) -> fb.Tensor:
-    """Return :func:`distance_box_iou` less a penalty for different ratios of width to height; arguments as there.
+    """Return the complete IoU: :func:`distance_box_iou` minus a penalty for different aspect ratios.
+
+    Arguments as in :func:`distance_box_iou`.
 
     Returns: ``(N, M)``. Gradient: defined for both sets of boxes.
     Source: Zheng et al. 2020, arXiv:1911.08287.
@@ -109,7 +114,7 @@ def _pairs(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
 
 
 def _hull(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
-    """Return width and height of the smallest box that encloses both."""
+    """Return width and height of the smallest boxes that enclose corresponding boxes."""
     low, high = fb.minimum(boxes1[..., :2], boxes2[..., :2]), fb.maximum(boxes1[..., 2:], boxes2[..., 2:])
     return (high - low).unbind(-1)  # type: ignore[return-value]
 

@@ -52,7 +52,9 @@ def box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
 
 
 def generalized_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
-    """Return :func:`box_iou` less the share of the smallest box around both that neither fills.
+    """Return the generalised IoU of all pairs of boxes.
+
+    It is :func:`box_iou` minus the fraction of the smallest enclosing box that neither box covers.
 
     Args:
         boxes1: ``(N, 4)``.

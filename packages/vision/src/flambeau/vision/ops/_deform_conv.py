@@ -28,7 +28,7 @@ def deform_conv2d(
     Args:
         input: ``(N, C, H, W)``; treated as zero outside, and interpolated bilinearly.
         offset: ``(N, 2 * groups * kh * kw, H_out, W_out)``, y and x for each tap and group of input channels.
-        weight: ``(C_out, C / weight groups, kh, kw)``.
+        weight: ``(C_out, C / convolution groups, kh, kw)``.
         bias: ``(C_out,)`` or None.
         stride, padding, dilation: height and width, or one number for both.
         mask: ``(N, groups * kh * kw, H_out, W_out)``; None for ones.
@@ -98,8 +98,8 @@ def _grid(size: int, taps: int, step: int, pad: int, rate: int, like: fb.Tensor)
 def _bilinear(maps: fb.Tensor, y: fb.Tensor, x: fb.Tensor) -> fb.Tensor:
     """Interpolate feature maps ``(N, G, C, H, W)`` at points ``(N, G, P)``, with zeros outside: ``(N, G, C, P)``.
 
-    Not by ``grid_sample``, whose coordinates are rounded on the way: at whole pixels, where offsets begin, the
-    derivative is that to the next pixel.
+    ``grid_sample`` is not suitable, because it rounds coordinates. At integer positions (zero offsets), the derivative
+    must be that towards the next pixel.
     """
     height, width = maps.shape[3:]
     table = maps.flatten(3)
@@ -118,7 +118,9 @@ def _bilinear(maps: fb.Tensor, y: fb.Tensor, x: fb.Tensor) -> fb.Tensor:
 
 
 class DeformConv2d(nn.Module):
-    """:func:`deform_conv2d` as a layer, with weights and a bias as in ``Conv2d``; offsets and mask are given to it.
+    """Layer that applies :func:`deform_conv2d`, with weights and a bias as in ``Conv2d``.
+
+    The arguments of a call are the input, the offsets and optionally the mask.
 
     >>> layer = DeformConv2d(3, 8, kernel_size=3, padding=1)
     >>> layer(fb.zeros(1, 3, 6, 6), fb.zeros(1, 18, 6, 6)).shape

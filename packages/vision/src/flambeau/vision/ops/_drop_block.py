@@ -20,7 +20,7 @@ def _drop_blocks(
     block = min(block_size, *sizes)
     if block % 2 == 0:
         raise ValueError(f"block size should be odd. Got {block} which is even.")
-    middles = [size - block + 1 for size in sizes]  # numbers of positions of blocks within the map
+    middles = [size - block + 1 for size in sizes]  # number of possible centres of a block along each dimension
     pixels, places = 1, 1
     for size, count in zip(sizes, middles, strict=True):
         pixels, places = pixels * size, places * count
@@ -45,7 +45,7 @@ def drop_block2d(
         inplace: if True, change the input.
         eps: added to the number of remaining elements.
         training: if False, return the input.
-    Raises: ValueError for an unsupported probability, number of dimensions or size.
+    Raises: ValueError for an invalid probability, number of dimensions or block size.
     Source: Ghiasi et al. 2018, arXiv:1810.12890.
 
     >>> drop_block2d(fb.ones(1, 1, 3, 3), 1.0, 3).sum().item()

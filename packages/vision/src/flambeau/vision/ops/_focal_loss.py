@@ -19,7 +19,7 @@ def sigmoid_focal_loss(
         alpha: weight of the positives against ``1 - alpha`` of the negatives; -1 for equal weights.
         gamma: exponent; 0 gives cross-entropy, larger values reduce the loss of well-classified examples more.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
-    Raises: ValueError for an unsupported alpha or reduction. Gradient: inputs, any order.
+    Raises: ValueError for an unsupported alpha or reduction. Gradient: defined for ``inputs``, to any order.
     Source: Lin et al. 2017, arXiv:1708.02002.
 
     >>> scores, targets = fb.tensor([2.0, 0.0, -2.0]), fb.ones(3)
@@ -35,4 +35,4 @@ def sigmoid_focal_loss(
     loss = entropy * (p * (1 - targets) + (1 - p) * targets) ** gamma
     if alpha >= 0:
         loss = loss * (alpha * targets + (1 - alpha) * (1 - targets))
-    return loss.mean() if reduction == "mean" else reduced(loss, reduction)  # the mean of none is NaN
+    return loss.mean() if reduction == "mean" else reduced(loss, reduction)  # the mean of an empty tensor is NaN

@@ -13,7 +13,7 @@ Layer = Callable[..., nn.Module]
 
 
 class _ConvNormActivation(nn.Sequential):
-    """A convolution that keeps the image's size (at stride 1), a normalisation and an activation."""
+    """Base class: a convolution that keeps the image's size (with stride 1), a normalisation and an activation."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class _ConvNormActivation(nn.Sequential):
 
 
 def _keeping_size(kernel_size: Any, dilation: Any) -> int | tuple[int, ...]:
-    """Return the padding that keeps the size, as one number or one for each dimension."""
+    """Return the padding with which a convolution keeps the size: one number, or one for each dimension."""
     if isinstance(kernel_size, int) and isinstance(dilation, int):
         return (kernel_size - 1) // 2 * dilation
     count = len(dilation if isinstance(kernel_size, int) else kernel_size)
@@ -148,7 +148,9 @@ class SqueezeExcitation(nn.Module):
 
 
 class MLP(nn.Sequential):
-    """Linear layers with a normalisation, an activation and a dropout after each but the last, which has the dropout.
+    """Multilayer perceptron: linear layers, each followed by a normalisation, an activation and a dropout.
+
+    The last layer is followed by the dropout only.
 
     Args:
         in_channels: size of the input's last dimension.
@@ -193,7 +195,7 @@ class MLP(nn.Sequential):
 
 
 class Permute(nn.Module):
-    """Permutation of the dimensions, as a layer.
+    """Layer that permutes dimensions.
 
     >>> Permute([0, 3, 1, 2])(fb.zeros(1, 8, 6, 3)).shape
     flambeau.Size([1, 3, 8, 6])

@@ -10,9 +10,12 @@ Boxes = fb.Tensor | Sequence[fb.Tensor]
 
 
 def as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
-    """Return regions ``(K, 5)`` of batch index and corners, given as such or as a tensor ``(L, 4)`` for each map.
+    """Return regions ``(K, 5)`` with batch index and corners.
 
-    Raises: ValueError for shapes and numbers that do not fit the maps ``(N, C, H, W)``.
+    Args:
+        input: feature maps ``(N, C, H, W)``.
+        boxes: regions ``(K, 5)``, or a sequence of N tensors ``(L, 4)``.
+    Raises: ValueError for shapes and batch indices that do not match ``input``.
     """
     regions = shaped_as_regions(input, boxes)
     check_numbers(input, regions)
@@ -20,7 +23,7 @@ def as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
 
 
 def shaped_as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
-    """Do what :func:`as_regions` does without looking at elements."""
+    """Return regions like :func:`as_regions`, without checking the batch indices."""
     if input.ndim != 4:
         raise ValueError(f"input should have shape (N, C, H, W), got shape {tuple(input.shape)}")
     if not isinstance(boxes, fb.Tensor):
@@ -44,7 +47,7 @@ def check_numbers(input: fb.Tensor, regions: fb.Tensor) -> None:
 
 
 def numbered(boxes: Sequence[fb.Tensor]) -> fb.Tensor:
-    """Concatenate the boxes of several images, ``(L, 4)`` each, with the image's index in front: ``(K, 5)``."""
+    """Concatenate the boxes ``(L, 4)`` of several images to regions ``(K, 5)`` that begin with the image's index."""
     return fb.cat([fb.cat([fb.full_like(each[:, :1], index), each], 1) for index, each in enumerate(boxes)])
 
 

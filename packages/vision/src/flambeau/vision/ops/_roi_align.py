@@ -1,4 +1,4 @@
-"""Regions of feature maps, resampled to one size."""
+"""RoI align: regions of feature maps, resampled to one size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flambeau.library import extension_op
 
 from ._regions import Boxes, check_numbers, pair, shaped_as_regions
 
-# Cost of one multiplication in a sum of indexed rows, in multiplications of a matrix product.
+# Relative cost of a multiplication in a sum of indexed rows, compared to one in a matrix product.
 _PRODUCTS_PER_READ = 16
 
 
@@ -26,7 +26,7 @@ class _Reading(NamedTuple):
 
 
 class _WeightedRows(Function):
-    """The weighted sum of each bag of rows of a table; its derivative sums the bags of each row in the same way."""
+    """Weighted sum of rows of a table, given by ``indices``. The derivative is computed by the same kernel."""
 
     @staticmethod
     def forward(ctx: Any, table: fb.Tensor, indices: fb.Tensor, weights: fb.Tensor) -> fb.Tensor:
@@ -62,7 +62,7 @@ def roi_align(
         spatial_scale: factor from box coordinates to map coordinates.
         sampling_ratio: number of points in a bin along each side; if not positive, the number of pixels in the bin.
         aligned: if True, shift the boxes by half a pixel, so that pixel centres are aligned correctly.
-    Returns: ``(K, C, *output_size)``. Gradient: input, any order.
+    Returns: ``(K, C, *output_size)``. Gradient: defined for ``input``, to any order.
     Raises: ValueError for shapes that do not match.
     Source: He et al. 2017, arXiv:1703.06870.
 
@@ -148,7 +148,7 @@ def _by_operators(
     sampling_ratio: int,
     aligned: bool,
 ) -> Any:
-    """Compute the same with tensor operators; return NotImplemented if the number of points depends on the regions."""
+    """Compute `roi_align` with tensor operators, or return NotImplemented if the number of points is not fixed."""
     if sampling_ratio <= 0:
         return NotImplemented
     count, channels, rows, columns = input.shape

@@ -23,7 +23,7 @@ def roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: f
         boxes: ``(K, 5)`` of batch index and x1, y1, x2, y2, or N tensors ``(L, 4)``; coordinates are rounded.
         output_size: height and width of the grid, or one number for both.
         spatial_scale: factor from box coordinates to map coordinates.
-    Returns: ``(K, C, *output_size)``. Gradient: input, for the first of equal pixels.
+    Returns: ``(K, C, *output_size)``. Gradient: defined for ``input``; the first of equal pixels gets it.
     Raises: ValueError for shapes that do not match.
     Source: Girshick 2015, arXiv:1504.08083.
 
@@ -41,14 +41,14 @@ def roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: f
 
 
 def _whole(rois: fb.Tensor, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return batch indices, and corners in pixels, with halves rounded away from zero."""
+    """Return batch indices, and corners rounded to pixels (halves away from zero)."""
     plain = rois.detach().cpu().numpy()
     scaled = plain[:, 1:] * plain.dtype.type(scale)
     return plain[:, 0].astype(np.int64), np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int64)
 
 
 def _bins(start: int, end: int, count: int, size: int) -> np.ndarray:
-    """Return ``(count, 2)``: start and end of each bin along a dimension; bins may share pixels at their edges."""
+    """Return start and end of each bin along a dimension, ``(count, 2)``. Adjacent bins may share a pixel."""
     step = np.float32(max(end - start, 1)) / np.float32(count)
     edges = np.arange(count + 1, dtype=np.float32) * step
     between = np.stack([np.floor(edges[:-1]), np.ceil(edges[1:])], 1).astype(np.int64)
@@ -56,7 +56,10 @@ def _bins(start: int, end: int, count: int, size: int) -> np.ndarray:
 
 
 def _greatest(map: fb.Tensor, rows: np.ndarray, columns: np.ndarray) -> fb.Tensor:
-    """``(C, rows, columns)`` of a map ``(C, H, W)``: within rows first, so that the first of equal pixels counts."""
+    """Return the maximum of each bin of a map ``(C, H, W)``: ``(C, row bins, column bins)``.
+
+    It is computed first over columns, then over rows, so that the first of equal pixels gets the gradient.
+    """
     (down, no_row), (across, no_column) = _places(rows), _places(columns)
     by_column = map[:, :, fb.from_numpy(across).to(map.device)].max(-1)[0]
     by_bin = by_column[:, fb.from_numpy(down).to(map.device)].max(2)[0]
@@ -77,8 +80,8 @@ def ps_roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale
     Args:
         input: ``(N, C * height * width, H, W)``, with the grid's height and width.
         boxes, output_size, spatial_scale: as in :func:`roi_pool`.
-    Returns: ``(K, C, *output_size)``, 0 for bins without a pixel. The map's last row and column are not looked at, as
-        they are not in torchvision. Gradient: input, any order.
+    Returns: ``(K, C, *output_size)``, 0 for empty bins. As in torchvision, the last row and column of the map are
+        ignored. Gradient: defined for ``input``, to any order.
     Raises: ValueError for shapes that do not match.
     Source: Dai et al. 2016, arXiv:1605.06409.
 
@@ -126,7 +129,7 @@ def ps_roi_align(
     Args:
         input: ``(N, C * height * width, H, W)``, with the grid's height and width.
         boxes, output_size, spatial_scale, sampling_ratio: as in :func:`roi_align`.
-    Returns: ``(K, C, *output_size)``. Gradient: input, any order.
+    Returns: ``(K, C, *output_size)``. Gradient: defined for ``input``, to any order.
     Raises: ValueError for shapes that do not match.
     Source: Li et al. 2017, arXiv:1711.07264.
 

@@ -28,16 +28,16 @@ class ExtraFPNBlock(nn.Module):
 
 
 class FeaturePyramidNetwork(nn.Module):
-    """Feature maps, from the largest to the smallest, to which upsampled smaller maps are added.
+    """Feature pyramid: adds upsampled smaller feature maps to larger ones.
 
     Args:
-        in_channels_list: channels of each map.
+        in_channels_list: number of channels of each input map, from the largest map to the smallest.
         out_channels: number of channels of all results.
-        extra_blocks: adds further maps.
+        extra_blocks: module that adds further maps.
         norm_layer: normalisation after each convolution; None for no normalisation.
 
     Shapes: a dictionary of ``(N, C, H, W)`` to one of ``(N, out_channels, H, W)``.
-    Raises: ValueError for a map without channels, TypeError for other extra blocks.
+    Raises: ValueError for a map without channels, TypeError if ``extra_blocks`` is not an :class:`ExtraFPNBlock`.
     Source: Lin et al. 2016, arXiv:1612.03144.
 
     >>> pyramid = FeaturePyramidNetwork([4, 8], 2)
@@ -113,14 +113,14 @@ def _init_convolution(layer: nn.Conv2d) -> None:
 
 
 class LastLevelMaxPool(ExtraFPNBlock):
-    """Additional feature map ``"pool"``: every second pixel of the last one."""
+    """Block that adds the feature map ``"pool"``: every second pixel of the last one."""
 
     def forward(self, results: Maps, x: Maps, names: list[str]) -> tuple[Maps, list[str]]:
         return [*results, nn.functional.max_pool2d(results[-1], 1, 2, 0)], [*names, "pool"]
 
 
 class LastLevelP6P7(ExtraFPNBlock):
-    """Two more maps, ``"p6"`` and ``"p7"``, by convolutions with stride 2.
+    """Block that adds two maps, ``"p6"`` and ``"p7"``, with convolutions of stride 2.
 
     Args:
         in_channels: number of channels of the last map. If it equals ``out_channels``, the last result is used instead

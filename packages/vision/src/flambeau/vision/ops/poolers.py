@@ -14,10 +14,12 @@ from ._roi_align import roi_align
 
 
 class LevelMapper:
-    """The level of each box, ``floor(canonical_level + log2(sqrt(area) / canonical_scale))``, counted from ``k_min``.
+    """Mapping of boxes to levels of a feature pyramid.
+
+    The level is ``floor(canonical_level + log2(sqrt(area) / canonical_scale))``. The result is counted from ``k_min``.
 
     Args:
-        k_min, k_max: bounds of the levels; the level's map has ``2**-k`` of the image's size.
+        k_min, k_max: bounds of the levels. The map of level k has ``2**-k`` of the image's size.
         canonical_scale: side of the boxes that belong to ``canonical_level``.
         canonical_level: level of boxes with this side.
         eps: added before rounding down.
@@ -42,7 +44,9 @@ class LevelMapper:
 
 
 class MultiScaleRoIAlign(nn.Module):
-    """:func:`~flambeau.vision.ops.roi_align` of each box from one of several maps: the larger the box, the smaller.
+    """Layer that applies :func:`~flambeau.vision.ops.roi_align` to each box on one of several feature maps.
+
+    Larger boxes are read from smaller maps.
 
     Args:
         featmap_names: names of the maps to read, in the order of their sizes.
@@ -89,7 +93,7 @@ class MultiScaleRoIAlign(nn.Module):
         if len(maps) == 1:
             return roi_align(maps[0], rois, self.output_size, self.scales[0], self.sampling_ratio)
         levels = self.map_levels(boxes)
-        # Written to their rows, not joined and sorted: a tracer sees that there are as many as regions.
+        # Write the parts to their rows. A tracer then knows that there are as many rows as regions.
         pooled = maps[0].new_zeros((rois.shape[0], maps[0].shape[1], *self.output_size))
         for level, (features, scale) in enumerate(zip(maps, self.scales, strict=True)):
             place = fb.where(levels == level)[0]

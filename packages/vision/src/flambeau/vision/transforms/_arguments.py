@@ -9,7 +9,7 @@ from typing import Any
 def pair_of_sizes(size: Any, message: str) -> tuple[int, int]:
     """Return ``(height, width)`` from one number or two.
 
-    Raises: ValueError with the message for another length.
+    Raises: ValueError with ``message`` if there are more than two numbers.
     """
     if isinstance(size, numbers.Number):
         size = (size,)
@@ -40,10 +40,7 @@ def interval(
 
 
 def check_probability(p: Any) -> float:
-    """Return the probability as a float, after a check.
-
-    Raises: ValueError.
-    """
+    """Return the probability as a float. Raises: ValueError if it is not in [0, 1]."""
     if not isinstance(p, int | float) or not 0.0 <= p <= 1.0:
         raise ValueError(f"p should be a number from 0 to 1, got {p!r}")
     return float(p)

@@ -39,7 +39,7 @@ def gaussian_blur(img: Any, kernel_size: int | Sequence[int], sigma: float | Seq
         img: a PIL image, an array or a tensor.
         kernel_size: kernel size, one number or (x, y), odd and positive.
         sigma: standard deviation in pixels, one number or (x, y); None for ``0.15 * kernel_size + 0.35``.
-    Raises: TypeError or ValueError for other arguments.
+    Raises: TypeError or ValueError for invalid arguments.
     """
     widths = _pair(kernel_size, "kernel_size", int)
     if any(width % 2 == 0 or width < 1 for width in widths):
@@ -118,7 +118,7 @@ class GaussianBlur(nn.Module):
     """Blur an image with a Gaussian kernel of random standard deviation: :func:`~functional.gaussian_blur`.
 
     Args:
-        kernel_size: along x and along y or both, odd and positive.
+        kernel_size: kernel size, one number or (x, y), odd and positive.
         sigma: minimum and maximum standard deviation, or a single value.
 
     >>> GaussianBlur((3, 1), sigma=1.0)(fb.tensor([[0.0, 0.0, 1.0, 0.0, 0.0]]))

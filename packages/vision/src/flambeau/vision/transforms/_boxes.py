@@ -28,7 +28,10 @@ Points = Callable[[np.ndarray], np.ndarray]
 
 
 def for_kinds(of_boxes: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Extend a function of images to masks, and with another function to boxes; see Note [Kinds of samples]."""
+    """Decorate a function of images to also accept masks, and boxes, which are passed to ``of_boxes``.
+
+    See Note [Kinds of samples].
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         signature = inspect.signature(function)
@@ -86,7 +89,7 @@ def _half(size: fb.Tensor) -> fb.Tensor:
 def rewritten(
     corners: fb.Tensor, like: BoundingBoxes, canvas_size: Sequence[int] | None = None, clamp: bool = True
 ) -> BoundingBoxes:
-    """Convert corners ``(N, 4)`` to boxes of the format of ``boxes``, clipped to an image of the given size."""
+    """Convert corners ``(N, 4)`` to boxes with the format of ``like``, clipped to the image if ``clamp``."""
     height, width = canvas_size or like.canvas_size
     if clamp and like.clamping_mode is not None:
         corners = fb.stack((corners[:, 0::2].clamp(0, width), corners[:, 1::2].clamp(0, height)), -1).flatten(1)
@@ -95,7 +98,7 @@ def rewritten(
 
 
 def shifted(boxes: BoundingBoxes, left: int, top: int, size: Sequence[int]) -> BoundingBoxes:
-    """Shift boxes to another origin of the image."""
+    """Shift boxes for a crop at ``(left, top)``, or padding if negative, to ``size`` (height, width)."""
     return rewritten(corners_of(boxes) - fb.tensor([left, top, left, top], device=boxes.device), boxes, size)
 
 
@@ -118,7 +121,7 @@ def mirrored(boxes: BoundingBoxes, axis: int) -> BoundingBoxes:
 
 
 def mapped(boxes: BoundingBoxes, points: Points, size: Sequence[int]) -> BoundingBoxes:
-    """Return the bounding boxes of the transformed boxes, given a map of points ``(2, N)``."""
+    """Transform the corners of boxes with a function of points ``(2, N)``, and return their bounding boxes."""
     corners = corners_of(boxes)
     x, y = corners[:, [0, 2, 2, 0]], corners[:, [1, 1, 3, 3]]
     places = points(fb.stack((x.flatten(), y.flatten())).double().cpu().numpy()).reshape(2, -1, 4)

@@ -1,4 +1,4 @@
-"""Brightness, contrast, saturation, hue, and images without colour."""
+"""Changes of brightness, contrast, saturation and hue, and conversion to greyscale."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def to_grayscale(img: ImageT, num_output_channels: int = 1) -> ImageT: ...
 
 
 def to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
-    """:func:`rgb_to_grayscale` by its older name."""
+    """Convert an image to greyscale: older name of :func:`rgb_to_grayscale`."""
     return rgb_to_grayscale(img, num_output_channels)
 
 
@@ -188,7 +188,7 @@ def adjust_hue(img: ImageT, hue_factor: float) -> ImageT: ...
 def adjust_hue(img: Any, hue_factor: float) -> Any:
     """Rotate the hues of an image by a fraction of the circle, -0.5 to 0.5. Greyscale images do not change.
 
-    Raises: ValueError for an unsupported fraction; TypeError for a tensor of another number of channels than 1 or 3.
+    Raises: ValueError for a fraction out of range; TypeError for a tensor that does not have 1 or 3 channels.
     """
     if not -0.5 <= hue_factor <= 0.5:
         raise ValueError(f"hue_factor ({hue_factor}) is not in [-0.5, 0.5].")
@@ -283,7 +283,7 @@ class ColorJitter(nn.Module):
         brightness, contrast, saturation: range of the factor, ``(min, max)``, or one number for
             ``(max(0, 1 - number), 1 + number)``; 0 for none.
         hue: range in fractions of the circle, ``(min, max)``, or one number for ``(-number, number)``, at most 0.5.
-    Raises: TypeError or ValueError for other arguments.
+    Raises: TypeError or ValueError for invalid arguments.
 
     >>> ColorJitter(brightness=0.2, hue=0.1)
     ColorJitter(brightness=(0.8, 1.2), contrast=None, saturation=None, hue=(-0.1, 0.1))

@@ -60,7 +60,7 @@ def _listed(name: str, parts: Any) -> str:
 
 
 class Lambda:
-    """A custom function as a transform.
+    """Transform that applies a custom function.
 
     Raises: TypeError if the argument is not callable.
 

@@ -15,7 +15,7 @@ from ._image import white
 
 __all__ = ["convert_image_dtype", "pil_to_tensor", "to_pil_image", "to_tensor"]
 
-_BANDS = {"L": 1, "RGB": 3, "RGBA": 4}  # the bytes of a pixel, in the modes that most images have
+_BANDS = {"L": 1, "RGB": 3, "RGBA": 4}  # number of bytes per pixel in the most common modes
 _DTYPES = {"I": np.int32, "I;16": np.uint16, "F": np.float32, "1": np.uint8}
 
 
@@ -26,7 +26,7 @@ def to_tensor(pic: Image.Image | np.ndarray) -> fb.Tensor:
 
     Args:
         pic: a PIL image, or an array ``(H, W)`` or ``(H, W, C)``.
-    Raises: TypeError for anything else, ValueError for an array of other than 2 or 3 dimensions.
+    Raises: TypeError for other types, ValueError for an array that does not have 2 or 3 dimensions.
 
     >>> import numpy
     >>> to_tensor(numpy.array([[0, 255]], dtype=numpy.uint8))

@@ -1,4 +1,4 @@
-"""Crops at given and at random positions."""
+"""Crops at given and random positions."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def resized_crop(
     interpolation: InterpolationMode = InterpolationMode.BILINEAR,
     antialias: bool | None = True,
 ) -> Any:
-    """:func:`crop`, then :func:`resize`."""
+    """Crop an image like :func:`crop`, then resize it like :func:`resize`."""
     return resize(crop(img, top, left, height, width), size, interpolation, antialias=antialias)
 
 
@@ -139,7 +139,10 @@ def five_crop(img: Any, size: int | Sequence[int]) -> tuple[Any, Any, Any, Any, 
 
 
 def ten_crop(img: Any, size: int | Sequence[int], vertical_flip: bool = False) -> tuple[Any, ...]:
-    """:func:`five_crop` of an image and of its mirror image, left to right or upside down."""
+    """Return the results of :func:`five_crop` for an image and for its flipped copy.
+
+    The copy is flipped horizontally, or vertically if ``vertical_flip``.
+    """
     mirrored = vflip(img) if vertical_flip else hflip(img)
     return five_crop(img, size) + five_crop(mirrored, size)
 
@@ -259,7 +262,7 @@ class RandomCrop(nn.Module):
 
     def forward(self, img: ImageT) -> ImageT:
         if self._border is not None and not self.pad_if_needed and self.padding_mode == "constant" and self.fill == 0:
-            # `crop` fills the outside of an image with zeros, so that no border is needed.
+            # `crop` fills pixels outside of the image with zeros, so padding is not needed.
             left, top, right, bottom = self._border
             height, width = height_and_width(img)
             i, j, h, w = _place((height + top + bottom, width + left + right), self.size)
@@ -295,7 +298,7 @@ class RandomResizedCrop(nn.Module):
         scale: minimum and maximum area of the crop, as a fraction of the image's area.
         ratio: minimum and maximum ratio of width to height.
         interpolation, antialias: as for :func:`~functional.resize`.
-    Raises: TypeError or ValueError for other arguments.
+    Raises: TypeError or ValueError for invalid arguments.
 
     Source: Szegedy et al. 2014, arXiv:1409.4842.
 

@@ -71,7 +71,8 @@ class RandomAffine(nn.Module):
         degrees: range of the angle, ``(min, max)``, or one number for ``(-degrees, degrees)``.
         translate: maximum translation as fractions of width and height, 0 to 1.
         scale: minimum and maximum scale factor.
-        shear: one number for ``(-shear, shear)`` along x, two for its bounds, four for those along x and along y.
+        shear: range of the angle along x, ``(min, max)`` or one number for ``(-shear, shear)``; or four numbers for the
+            ranges along x and along y.
         interpolation, fill, center: as for :func:`~functional.affine`.
 
     >>> augment = RandomAffine(degrees=10, translate=(0.1, 0.1), scale=(0.9, 1.1))
@@ -233,7 +234,7 @@ class ElasticTransform(nn.Module):
 
     @staticmethod
     def get_params(alpha: Sequence[float], sigma: Sequence[float], size: Sequence[int]) -> fb.Tensor:
-        """Draw a random displacement ``(1, H, W, 2)``, in units in which the image's size is 2."""
+        """Draw a random displacement ``(1, H, W, 2)``, in units of half the image's width and height."""
         moves = []
         for far, smooth, side in zip(alpha, sigma, reversed(size), strict=True):
             noise = fb.rand(1, 1, *size) * 2 - 1

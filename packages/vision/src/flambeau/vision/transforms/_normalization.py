@@ -18,8 +18,8 @@ def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], in
         tensor: ``(..., C, H, W)``, floating.
         mean, std: one value per channel, or one for all; ``std`` without zeros.
         inplace: if True, write to ``tensor``.
-    Raises: TypeError if it is not a floating tensor; ValueError for a zero in ``std``, fewer than 3 dimensions or
-        another number of channels.
+    Raises: TypeError if ``tensor`` is not a floating tensor; ValueError for a zero in ``std``, fewer than 3 dimensions
+        or a number of channels that does not match.
 
     >>> normalize(fb.ones(2, 1, 1), mean=[1.0, 0.0], std=[2.0, 1.0]).flatten()
     tensor([0., 1.])
@@ -53,12 +53,12 @@ def _columns(
 
 
 class Normalize(nn.Module):
-    """``(image - mean) / std``, per channel: :func:`~functional.normalize`.
+    """Compute ``(image - mean) / std`` per channel: :func:`~functional.normalize`.
 
     Args:
         mean, std: one value per channel, or one for all; ``std`` without zeros.
-        inplace: write into the image itself.
-    Raises: ValueError if ``std`` holds a zero; as :func:`~functional.normalize` when called.
+        inplace: if True, write to the image.
+    Raises: ValueError if ``std`` contains a zero; when called, errors as in :func:`~functional.normalize`.
 
     >>> Normalize(mean=[0.5], std=[0.25])(fb.tensor([[[0.5, 1.0]]]))
     tensor([[[0., 2.]]])
@@ -83,7 +83,7 @@ class Normalize(nn.Module):
 
 
 class LinearTransformation(nn.Module):
-    """``(flattened image - mean_vector) @ transformation_matrix``, such as whitening.
+    """Compute ``(flattened image - mean_vector) @ transformation_matrix``, for example for whitening.
 
     Args:
         transformation_matrix: ``(D, D)`` with D = C * H * W.

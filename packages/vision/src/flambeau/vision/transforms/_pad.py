@@ -1,4 +1,4 @@
-"""Borders around an image."""
+"""Padding of images."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def pad(img: Any, padding: int | Sequence[int], fill: Any = 0, padding_mode: str
         fill: fill value of the border in mode ``"constant"``, a number or one per channel.
         padding_mode: ``"constant"``, ``"edge"`` (the last pixel repeated), ``"reflect"`` (mirrored without the last
             pixel) or ``"symmetric"`` (mirrored with it).
-    Raises: TypeError or ValueError for other arguments.
+    Raises: TypeError or ValueError for invalid arguments.
 
     >>> pad(fb.tensor([[1, 2]]), (1, 0), padding_mode="symmetric")
     tensor([[1, 1, 2, 2]])
@@ -82,7 +82,7 @@ def _sides(padding: Any) -> tuple[int, int, int, int]:
 
 
 def fill_of(img: Image.Image, fill: Any) -> Any:
-    """Return a fill value in Pillow's format: one number, or one for each of several bands."""
+    """Return a fill value in Pillow's format: one number, or a tuple with one number for each band."""
     bands = len(img.getbands())
     if fill is None:
         fill = 0

@@ -78,7 +78,7 @@ def rotate(
         expand: if True, enlarge the result so that it contains the full image, rotated around its centre.
         center: ``(x, y)`` of the fixed point, from the upper left corner; None for the centre.
         fill: fill value outside of the image, a number or one per channel; None for 0.
-    Raises: TypeError or ValueError for other arguments.
+    Raises: TypeError or ValueError for invalid arguments.
 
     >>> rotate(fb.tensor([[[1, 2], [3, 4]]]), 90)
     tensor([[[2, 4],
@@ -166,16 +166,16 @@ def affine(
     fill: Any = None,
     center: Sequence[float] | None = None,
 ) -> Any:
-    """Rotate an image clockwise, shear, scale and translate it. Its centre is fixed before the translation.
+    """Rotate an image clockwise, shear, scale and translate it. All but the translation keep the centre fixed.
 
     Args:
         img: a PIL image, an array or a tensor.
         angle: in degrees.
         translate: ``(x, y)`` in pixels.
         scale: positive.
-        shear: in degrees, along x, or along x and along y.
+        shear: angle in degrees along x, or angles along x and y.
         interpolation, fill, center: as for :func:`rotate`.
-    Raises: TypeError or ValueError for other arguments.
+    Raises: TypeError or ValueError for invalid arguments.
     """
     inverse = _affine_inverse(height_and_width(img), angle, translate, scale, shear, center)
     mode = _sampling_mode(interpolation)
@@ -305,9 +305,9 @@ def elastic_transform(
 
     Args:
         img: a PIL image, an array or a tensor.
-        displacement: ``(1, H, W, 2)``, x and y, in units in which the image's width or height is 2.
+        displacement: displacements in x and y, ``(1, H, W, 2)``, in units of half the image's width and height.
         interpolation, fill: as for :func:`rotate`.
-    Raises: TypeError or ValueError for an unsupported displacement.
+    Raises: TypeError or ValueError for an invalid displacement.
     """
     if not isinstance(displacement, fb.Tensor):
         raise TypeError(f"Argument displacement should be a Tensor, got {type(displacement)}")

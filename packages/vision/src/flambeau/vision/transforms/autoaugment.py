@@ -64,7 +64,7 @@ OPERATIONS: dict[str, Operation] = {
     "Invert": lambda img, strength, mode, fill: invert(img),
 }
 
-# Operation to the bounds of its strength. Ranges that begin at 0 have a random sign; None means no strength.
+# Maps operations to the range of their strength. If it begins at 0, the sign is random. None: no strength.
 Ranges = dict[str, tuple[float, float] | None]
 _IDENTITY: Ranges = {"Identity": None}
 
@@ -95,7 +95,7 @@ def _strength(ranges: Ranges, name: str, share: float, negative: bool) -> float:
 
 
 class _Augmentation(nn.Module):
-    """Base class of policies: stores interpolation and fill, and draws operations from a table of ranges."""
+    """Base class of policies: stores interpolation and fill, and applies operations drawn from a table."""
 
     def __init__(self, interpolation: InterpolationMode, fill: Any) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class _Augmentation(nn.Module):
         self.fill = fill
 
     def _one_of(self, img: Any, ranges: Ranges, share: float) -> Any:
-        """Apply a random operation with a random sign."""
+        """Apply a random operation of the table ``ranges`` with the relative strength ``share`` and a random sign."""
         name = list(ranges)[_random.integer(0, len(ranges))]
         return self._applied(img, name, _strength(ranges, name, share, _random.happens(0.5)))
 
@@ -237,7 +237,7 @@ _SEVEREST = 10
 
 
 class AugMix(_Augmentation):
-    """A random mixture of the image and of several chains of random operations on it.
+    """Mix an image with the results of several chains of random operations on it.
 
     Args:
         severity: severity of the operations, 1 to 10.

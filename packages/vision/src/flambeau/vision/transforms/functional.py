@@ -1,4 +1,4 @@
-"""The transforms as functions with explicit parameters instead of random ones.
+"""Transforms as functions, with explicit instead of random parameters.
 
 They are the functions in ``__all__`` of the imported modules.
 """

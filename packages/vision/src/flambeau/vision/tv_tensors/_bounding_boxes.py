@@ -1,4 +1,4 @@
-"""Boxes in an image, with their format and the image's size."""
+"""Tensors of boxes, with their format and the size of the image."""
 
 from __future__ import annotations
 

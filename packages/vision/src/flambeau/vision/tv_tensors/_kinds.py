@@ -17,9 +17,9 @@ _ALWAYS_KEEP = frozenset(("clone", "to", "detach", "requires_grad_", "pin_memory
 
 
 class set_return_type:
-    """Choice of the result of operators: tensors of the same class (``"TVTensor"``) or plain tensors (``"Tensor"``).
+    """Setting of the class that operators return: that of their input (``"TVTensor"``) or ``"Tensor"``.
 
-    A call changes the setting permanently, a ``with`` statement within its block.
+    A call changes the setting permanently; in a ``with`` statement, the change is limited to the block.
     Raises: ValueError for an unknown name.
 
     >>> image = Image(fb.zeros(3, 2, 2))
@@ -70,7 +70,7 @@ class TVTensor(fb.Tensor):
 
     @classmethod
     def _wrap_output(cls, output: Any, args: Sequence[Any]) -> Any:
-        """Convert the result of an operator to this class."""
+        """Convert the tensors in the result of an operator to this class, with the metadata of its arguments."""
         if isinstance(output, fb.Tensor) and not isinstance(output, cls):
             return output.as_subclass(cls)
         if isinstance(output, list | tuple) and not isinstance(output, fb.Size):
@@ -123,10 +123,10 @@ def _planes(data: Any) -> Any:
 
 
 class Image(TVTensor):
-    """Images ``(..., C, H, W)``, from one that is ``(H, W)`` too, or from a PIL image.
+    """Image or batch of images ``(..., C, H, W)``.
 
     Args:
-        data: argument of ``flambeau.as_tensor``, or a PIL image.
+        data: argument of ``flambeau.as_tensor``, or a PIL image. ``(H, W)`` becomes ``(1, H, W)``.
         dtype, device, requires_grad: properties of the tensor; None for those of the data.
     Raises: ValueError for fewer than two dimensions.
 
@@ -144,7 +144,7 @@ class Image(TVTensor):
 
 
 class Video(TVTensor):
-    """Videos ``(..., T, C, H, W)``; arguments as in :class:`Image`.
+    """Video or batch of videos ``(..., T, C, H, W)``. Arguments as in :class:`Image`.
 
     Raises: ValueError for fewer than four dimensions.
 
@@ -163,7 +163,7 @@ class Video(TVTensor):
 
 
 class Mask(TVTensor):
-    """Masks ``(..., H, W)`` of classes or, one for each object, of 0 and 1; arguments as in :class:`Image`.
+    """Masks ``(..., H, W)``: class indices, or 0 and 1 for each object. Arguments as in :class:`Image`.
 
     >>> from flambeau.vision.transforms import v2
     >>> image, mask = Image(fb.zeros(3, 1, 3)), Mask(fb.tensor([[0, 1, 2]]))

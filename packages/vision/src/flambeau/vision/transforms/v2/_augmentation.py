@@ -41,7 +41,7 @@ class _Mixture(nn.Module):
         self.num_classes = num_classes
 
     def mixed(self, images: fb.Tensor, share: float) -> tuple[fb.Tensor, float]:
-        """Return the mixed images, and the weight of the first image of each pair."""
+        """Return the mixed images and the weight of each image in its mixture. ``share`` is the drawn weight."""
         raise NotImplementedError
 
     def forward(self, images: fb.Tensor, labels: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
@@ -108,12 +108,14 @@ class CutMix(_Mixture):
 
 
 def gaussian_noise(inpt: ImageT, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> ImageT:
-    """Add normal noise to an image: white is 1 in floats and the largest number of an integer dtype.
+    """Add normal noise to an image.
+
+    Mean and deviation are relative to white: 1 for floating dtypes, the largest value for integer dtypes.
 
     Args:
         inpt: tensor ``(..., H, W)``, or array ``(H, W)`` or ``(H, W, C)``.
-        mean, sigma: mean and standard deviation of the noise, as shares of white.
-        clip: keep the result between black and white.
+        mean, sigma: mean and standard deviation of the noise, as fractions of white.
+        clip: if True, clip the result to the range from black to white.
     Raises: ValueError for a negative ``sigma``; TypeError for PIL images.
 
     >>> gaussian_noise(fb.zeros(1, 2), mean=0.5, sigma=0.0)
@@ -135,11 +137,11 @@ def gaussian_noise(inpt: ImageT, mean: float = 0.0, sigma: float = 0.1, clip: bo
 
 
 class GaussianNoise(Transform):
-    """Add normal noise to tensors and arrays, relative to white: 1 in floats, 255 in bytes.
+    """Add normal noise to tensors and arrays. White is 1 for floating dtypes and 255 for uint8.
 
     Args:
-        mean, sigma: mean and standard deviation of the noise, as shares of white.
-        clip: if True, keep the result between black and white.
+        mean, sigma: mean and standard deviation of the noise, as fractions of white.
+        clip: if True, clip the result to the range from black to white.
     Raises: ValueError for a negative ``sigma``; TypeError for PIL images.
 
     >>> _ = fb.manual_seed(0)
@@ -197,10 +199,10 @@ def jpeg(image: Any, quality: int) -> Any:
 
 
 class JPEG(Transform):
-    """JPEG compression of a random quality: :func:`jpeg`. It makes models robust to its artefacts.
+    """Compress and decompress images as JPEG with a random quality: :func:`jpeg`.
 
     Args:
-        quality: from 1 (the smallest file) to 100 (the least loss), or the pair of the lowest and the highest.
+        quality: from 1 (the smallest file) to 100 (the least loss), or a pair of the lowest and the highest quality.
     Raises: TypeError or ValueError for an unsupported ``quality``.
     Source: ITU-T T.81 (1992); as augmentation Hendrycks, Dietterich 2019, arXiv:1903.12261.
 

@@ -216,7 +216,7 @@ class SanitizeBoundingBoxes(Transform):
         min_size, min_area: minimum side and minimum area of a box.
         labels_getter: ``"default"`` for the dictionary entry with the name "labels" or a name that contains it; the
             name of an entry; a function from the sample to one or several tensors; None for boxes and masks only.
-    Raises: ValueError for bounds below 1, samples without boxes, and labels that are missing or of another number.
+    Raises: ValueError for bounds below 1, samples without boxes, missing labels, or a different number of labels.
 
     >>> boxes = BoundingBoxes([[1, 2, 5, 6], [3, 3, 3, 7]], format="XYXY", canvas_size=(8, 10))
     >>> sample = SanitizeBoundingBoxes()({"boxes": boxes, "labels": fb.tensor([17, 1])})
@@ -294,15 +294,16 @@ class SanitizeBoundingBoxes(Transform):
 
 
 class RandomIoUCrop(Transform):
-    """Crop a random part of an image that contains the centre of a box, with a minimum overlap that is drawn at random.
+    """Crop a random part of an image that contains the centre of at least one box.
 
-    Boxes with a centre outside of the crop become empty; :class:`SanitizeBoundingBoxes` removes them.
+    The IoU of the crop and one such box is at least a number that is drawn at random. Boxes with a centre outside of
+    the crop become empty; :class:`SanitizeBoundingBoxes` removes them.
 
     Args:
         min_scale, max_scale: bounds of the crop's height and width, as fractions of the image's.
         min_aspect_ratio, max_aspect_ratio: bounds of the ratio of width to height.
-        sampler_options: minimum overlaps to choose from; values of at least 1 select the full image.
-        trials: number of crops to try for each overlap.
+        sampler_options: minimum IoUs to choose from; values of at least 1 select the full image.
+        trials: number of crops to try for each minimum IoU.
     Raises: TypeError for samples without an image or without boxes.
     Source: Liu et al. 2015, arXiv:1512.02325.
 

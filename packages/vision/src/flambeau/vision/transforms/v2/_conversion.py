@@ -26,8 +26,8 @@ ToTensor = for_samples(_conversion.ToTensor)
 def to_image(inpt: Any) -> tv_tensors.Image:
     """Convert a PIL image or an array ``(H, W)`` or ``(H, W, C)`` to a ``tv_tensors.Image`` ``(C, H, W)``.
 
-    A tensor ``(H, W)`` becomes ``(1, H, W)``; others keep their shape.
-    Raises: TypeError for anything else.
+    A tensor ``(H, W)`` becomes ``(1, H, W)``; other tensors keep their shape.
+    Raises: TypeError for other types.
     """
     if isinstance(inpt, Image.Image):
         inpt = F.pil_to_tensor(inpt)
@@ -66,13 +66,13 @@ class ToImage(Transform):
 
 
 class ToDtype(Transform):
-    """Images in another dtype: :func:`to_dtype`. With ``scale=False``, the default, labels stay as they are too.
+    """Convert images to another dtype: :func:`to_dtype`. Other values, such as labels, keep their dtype.
 
     Args:
-        dtype: dtype of images; or a dictionary from kinds to dtypes, such as ``{tv_tensors.Mask: flambeau.int64,
-            "others": None}``, where None leaves the dtype and ``"others"`` stands for the kinds that are not named.
+        dtype: dtype of images, or a dictionary from classes to dtypes, such as ``{tv_tensors.Mask: flambeau.int64,
+            "others": None}``. None keeps the dtype, and ``"others"`` stands for all classes that are not listed.
         scale: if True, scale the values so that white stays white.
-    Raises: ValueError for a dictionary that lacks a kind and ``"others"``.
+    Raises: ValueError if the dictionary lacks both a class in the sample and ``"others"``.
 
     >>> ToDtype(fb.float32, scale=True)(fb.tensor([[[0, 255]]], dtype=fb.uint8))
     tensor([[[0., 1.]]])
@@ -126,7 +126,7 @@ class ToPureTensor(Transform):
 
 
 class Identity(Transform):
-    """Return samples unchanged, for a place that needs a transform.
+    """Return samples unchanged. Can be used where a transform is required.
 
     >>> Identity()(fb.tensor([[1, 2]]), 3)
     (tensor([[1, 2]]), 3)

@@ -91,7 +91,7 @@ class RandomShortestSize(Transform):
 
 
 def _fill_of(fill: Any, value: Any) -> Any:
-    """Return the fill for one kind of value; `fill` is a number, or a mapping from kinds to numbers."""
+    """Return the fill for ``value``, if ``fill`` is a number or a mapping from classes to numbers."""
     if not isinstance(fill, Mapping):
         return fill
     for key in (type(value) if kind_of(value) else tv_tensors.Image, "others"):
@@ -103,12 +103,12 @@ def _fill_of(fill: Any, value: Any) -> Any:
 
 
 class RandomZoomOut(Transform):
-    """Place images at a random position in a larger one, with probability ``p``.
+    """Place images at a random position in a larger, filled image with probability ``p``.
 
     Args:
-        fill: a number or one per channel, of what lies around; or a dictionary of these by kinds of ``tv_tensors``, and
-            of ``"others"``.
-        side_range: minimum and maximum ratio of the sides of the larger image to those of the smaller one.
+        fill: fill value of the border, a number or one per channel; or a dictionary from classes of ``tv_tensors`` and
+            ``"others"`` to fill values.
+        side_range: minimum and maximum ratio of the sides of the larger image to those of the original one.
         p: the probability.
     Source: Liu et al. 2015, arXiv:1512.02325.
 

@@ -34,7 +34,7 @@ def _is_plain_image(value: Any) -> bool:
 
 
 def _choice(inputs: tuple[Any, ...], maps_plane: bool) -> Callable[[Any], bool]:
-    """Return a predicate for the parts of a sample that are transformed.
+    """Return a predicate that selects the parts of a sample to transform.
 
     In a sample with ``TVTensor`` values, these are images and, if ``maps_plane``, masks and boxes. Plain tensors are
     not transformed, except for the first one in a sample without other images.
@@ -153,7 +153,7 @@ def for_samples(kind: type) -> type:
 
 
 def _of_samples(doc: str, maps_plane: bool) -> str:
-    """Add the parts of a sample that change to the docstring of a transform of images."""
+    """Adapt the docstring of a transform of images: add which parts of a sample it transforms."""
     summary, *others = inspect.cleandoc(doc).split("\n\n")
     changed = "Images, masks and boxes" if maps_plane else "Images"
     return "\n\n".join([summary, f"{changed} of a sample change together; its other parts stay the same.", *others])

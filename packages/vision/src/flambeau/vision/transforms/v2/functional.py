@@ -1,4 +1,4 @@
-"""The transforms as functions, by v2's names: all of ``transforms.functional``, and those that v2 adds."""
+"""Transforms as functions, with v2's names: those of ``transforms.functional`` and further ones of v2."""
 
 from flambeau import _suggestions
 
