@@ -15,19 +15,19 @@ from PIL import Image
 
 import flambeau as fb
 
-sys.path.insert(0, str(Path(__file__).parent))  # for modules that tests share
+sys.path.insert(0, str(Path(__file__).parent))  # several tests import modules in this folder
 
 from published_files import idx
 
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Let weights and augmentations repeat."""
+    """Seed the default generator, so that weights and augmentations are reproducible."""
     fb.manual_seed(0)
 
 
 class Server:
-    """Files by name, and what the server shall do wrong."""
+    """State of the local web server: its files by name, its simulated faults and the requests that it got."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -37,7 +37,7 @@ class Server:
         self.url = ""
 
     def mirror(self, name: str) -> str:
-        """Return the address of a folder of this server."""
+        """Return the address of the folder ``name`` on this server."""
         return f"{self.url}/{name}/"
 
 
@@ -126,7 +126,7 @@ def write_mnist(tmp_path: Path) -> Writer:
 
 
 def smooth_image(height: int = 33, width: int = 47) -> np.ndarray:
-    """Waves of three colours, uint8 (H, W, 3): few pixels are far from what their neighbours say."""
+    """Return an image of smooth waves in three colours, uint8 (H, W, 3), which interpolation approximates well."""
     y, x = np.mgrid[:height, :width]
     waves = [127 + 60 * np.sin(x / 5 + phase) + 60 * np.cos(y / 7 + phase) for phase in range(3)]
     return np.stack(waves, axis=-1).astype(np.uint8)

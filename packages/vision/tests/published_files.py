@@ -1,4 +1,4 @@
-"""Writers of small folders that are laid out as the published datasets."""
+"""Functions that write small folders in the layout of published datasets."""
 
 from __future__ import annotations
 

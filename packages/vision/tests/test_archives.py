@@ -43,7 +43,7 @@ def test_archives_are_fetched_and_unpacked(server, tmp_path: Path, kind: str) ->
         found = tmp_path / "out" / ("data" if kind in ("gz", "xz") else "folder/file.txt")
         assert found.read_bytes() == CONTENT
         found.unlink()
-    assert len(server.requests) == 1  # what is there is not fetched again
+    assert len(server.requests) == 1  # an existing archive is not downloaded again
     utils.extract_archive(tmp_path / f"data.{kind}", tmp_path / "out", remove_finished=True)
     assert found.exists() and not (tmp_path / f"data.{kind}").exists()
 

@@ -63,7 +63,7 @@ def test_operations(picture: Image.Image) -> None:
     assert (applied("Identity", 0) == before).all()
     assert (applied("TranslateX", 3.9)[:, 3:] == before[:, :-3]).all()
     assert (applied("TranslateY", -3.9)[:-3] == before[3:]).all()
-    sheared = applied("ShearX", -2.0)  # about the corner: each row two pixels further to the right
+    sheared = applied("ShearX", -2.0)  # relative to the corner: each row is shifted by two more pixels to the right
     assert all((sheared[y, 2 * y + 1 :] == before[y, : 46 - 2 * y]).all() for y in range(23))
     assert (applied("Rotate", 90) == np.asarray(functional.rotate(picture, 90))).all()
     assert (applied("Brightness", -1.0) == 0).all() and (applied("Brightness", 0.0) == before).all()

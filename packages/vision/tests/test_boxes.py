@@ -15,7 +15,7 @@ def random_boxes(count: int) -> np.ndarray:
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
-    """Intersection, union and hull of two boxes."""
+    """Return the areas of the intersection, the union and the smallest enclosing box of two boxes."""
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     intersection = max(width, 0) * max(height, 0)
     union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - intersection
@@ -133,7 +133,10 @@ def test_boxes_about_masks() -> None:
 
 
 def read(plane: np.ndarray, y: float, x: float) -> float:
-    """Bilinearly, as the paper's code does: nothing beyond a pixel outside, the last pixel up to there."""
+    """Interpolate bilinearly, as the paper's code does.
+
+    Up to one pixel outside of the image, edge pixels are repeated. Beyond that, the result is 0.
+    """
     height, width = plane.shape
     if not (-1 <= y <= height and -1 <= x <= width):
         return 0.0

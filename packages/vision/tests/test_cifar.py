@@ -94,7 +94,7 @@ def test_a_missing_file_is_named(folder: Path) -> None:
 
 
 class Hostile:
-    """Makes a folder when it is unpickled by Python's own interpreter."""
+    """Object that creates a folder when Python's pickle module loads it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -139,7 +139,7 @@ def test_content_that_does_not_fit_is_named(folder: Path, change: dict[str, Any]
 
 
 def test_every_damage_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    """Truncations, and opcodes in places where they do not belong."""
+    """Check truncated files, and files in which bytes are replaced by pickle opcodes."""
     content = pickle.dumps({"labels": [1], "data": np.zeros((1, 4), np.uint8)}, protocol=2)
     path = tmp_path / "batch"
     damaged = [content[:length] for length in range(len(content))]

@@ -24,7 +24,7 @@ def largest_difference(a: object, b: object) -> int:
 ENHANCERS = {
     "brightness": (ImageEnhance.Brightness, 0),
     "contrast": (ImageEnhance.Contrast, 1),  # Pillow rounds the mean
-    "saturation": (ImageEnhance.Color, 1),  # and the luma, which is truncated here, times up to 3
+    "saturation": (ImageEnhance.Color, 1),  # Pillow rounds the luma, which is truncated here; the factor is up to 3
     "sharpness": (ImageEnhance.Sharpness, 1),
 }
 
@@ -60,7 +60,7 @@ def test_hue_of_every_kind(picture: Image.Image) -> None:
     expected = functional.adjust_hue(picture, 0.2)
     assert expected.mode == "RGB" and largest_difference(expected, picture) > 50
     result = functional.adjust_hue(pil_to_tensor(picture), 0.2)
-    assert result.dtype is fb.uint8 and largest_difference(result, expected) <= 7  # Pillow's hue has 255 steps of 6/255
+    assert result.dtype is fb.uint8 and largest_difference(result, expected) <= 7  # Pillow stores the hue in one byte
     gray = picture.convert("L")
     assert functional.adjust_hue(gray, 0.25) is gray
     assert (functional.adjust_hue(pil_to_tensor(gray), 0.25) == pil_to_tensor(gray)).all()

@@ -28,7 +28,7 @@ def test_other_dtypes_keep_their_values(dtype: type) -> None:
     assert tensor.numpy().dtype == dtype and (tensor.numpy() == np.moveaxis(image, 2, 0)).all()
     assert tensor.is_contiguous()
     image[:] = 0
-    assert tensor.numpy().any()  # a copy
+    assert tensor.numpy().any()  # the tensor is a copy
 
 
 def test_a_mirrored_image_is_taken() -> None:

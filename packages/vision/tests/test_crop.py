@@ -17,7 +17,7 @@ def kinds(image: Image.Image) -> list[Image.Image | np.ndarray | fb.Tensor]:
 
 
 def pixels(image: Image.Image | np.ndarray | fb.Tensor) -> np.ndarray:
-    """(H, W, C) of an image of any kind."""
+    """Convert an image of any type to an array (H, W, C)."""
     if isinstance(image, fb.Tensor):
         return image.reshape(image.shape[-3:]).permute(1, 2, 0).numpy()
     return np.asarray(image)
@@ -178,7 +178,7 @@ def test_random_parts_of_random_size(noise: Image.Image) -> None:
     assert len(set(places)) > 150
     for image in kinds(noise):
         assert pixels(transforms.RandomResizedCrop((10, 12))(image)).shape == (10, 12, 3)
-    # No part of this shape fits: the middle.
+    # No crop with this area and ratio fits into the image, so a central crop is returned.
     assert transforms.RandomResizedCrop.get_params(noise, (1.0, 1.0), (0.1, 0.1)) == (0, 22, 33, 3)
     assert repr(transforms.RandomResizedCrop(224)) == (
         "RandomResizedCrop(size=(224, 224), scale=(0.08, 1.0), ratio=(0.75, 1.3333), interpolation=bilinear, "

@@ -25,7 +25,7 @@ from flambeau.vision.models.detection.rpn import RPNHead
 from flambeau.vision.models.detection.transform import GeneralizedRCNNTransform
 
 IMAGES = {"min_size": 60, "max_size": 90, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}
-# All anchors and proposals count in the losses, so that nothing is left to chance.
+# All anchors and proposals contribute to the losses, so that no random sampling is needed.
 STAGES = {
     "rpn_post_nms_top_n_train": 20,
     "rpn_post_nms_top_n_test": 20,
@@ -91,7 +91,9 @@ def ssd() -> nn.Module:
 
 def fcos() -> nn.Module:
     squares = AnchorGenerator(sizes=((8,),), aspect_ratios=((1.0,),))
-    head = FCOSHead(8, 1, 3, num_convs=0)  # whose normalisation would be of groups of 32 channels
+    head = FCOSHead(
+        8, 1, 3, num_convs=0
+    )  # no convolutions, because their group normalisation requires multiples of 32 channels
     kept = {"score_thresh": 0.0, "detections_per_img": 20}
     return detection.FCOS(backbone(), 3, anchor_generator=squares, head=head, **kept, **IMAGES)
 
@@ -116,7 +118,10 @@ def filled(model: nn.Module) -> nn.Module:
 
 
 def samples() -> tuple[list[fb.Tensor], list[dict[str, fb.Tensor]]]:
-    """Two images of waves, with two boxes and one; masks are discs in their middles, points lie near their corners."""
+    """Return two images of waves, with two boxes and one box.
+
+    Masks are discs at the centres of the boxes, and keypoints lie near their corners.
+    """
     y, x = np.mgrid[:50, :70]
     images, targets = [], []
     for shift, boxes in ((0.0, [[10, 12, 34, 30], [40, 5, 60, 44]]), (1.0, [[8, 20, 30, 44]])):
@@ -137,7 +142,7 @@ def samples() -> tuple[list[fb.Tensor], list[dict[str, fb.Tensor]]]:
     return images, targets
 
 
-# As torchvision publishes them.
+# Number of parameters, and shapes of some tensors, as torchvision publishes them.
 PUBLISHED = {
     "fasterrcnn_resnet50_fpn": (41_755_286, {"rpn.head.conv.0.0.weight": (256, 256, 3, 3)}),
     "fasterrcnn_resnet50_fpn_v2": (43_712_278, {"roi_heads.box_head.5.weight": (1024, 12544)}),
@@ -153,8 +158,8 @@ PUBLISHED = {
     "ssdlite320_mobilenet_v3_large": (3_440_060, {"backbone.features.1.0.2.fc1.weight": (168, 672, 1, 1)}),
 }
 
-# Results of torchvision 0.28 for the same weights, images and targets: losses, the sum of all gradients' absolute
-# values and, for each image, how many detections there are, the best box, its class and the sum of the probabilities.
+# Results of torchvision 0.28 for the same weights, images and targets: losses, the sum of the absolute values of all
+# gradients and, for each image, the number of detections, the best box, its class and the sum of the probabilities.
 TWO_STAGES = {
     "loss_classifier": 1.267373045,
     "loss_box_reg": 0.093793291,
@@ -199,11 +204,11 @@ EXPECTED: dict[str, tuple[dict[str, float], float, list[tuple[int, list[float], 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_are_those_published(name: str) -> None:
     count, shapes = PUBLISHED[name]
-    with fb.device("meta"):  # which computes nothing
+    with fb.device("meta"):  # allocates no memory
         model = models.get_model(name, weights_backbone=None)
     state = model.state_dict()
     found = sum(parameter.numel() for parameter in model.parameters())
-    if name.endswith("fpn"):  # whose backbone is published with frozen normalisation, which has no parameters
+    if name.endswith("fpn"):  # the published backbone has frozen normalisation, which has no parameters
         norms = [module for module in model.backbone.body.modules() if isinstance(module, nn.BatchNorm2d)]
         found -= sum(parameter.numel() for norm in norms for parameter in norm.parameters())
     assert found == count
@@ -331,7 +336,7 @@ def test_weights_of_the_whole_and_of_the_backbone(tmp_path: Path, monkeypatch: p
     assert not model.backbone.body.layer1[0].conv1.weight.requires_grad
     assert model.backbone.body.layer2[0].conv1.weight.requires_grad
     state = build(weights_backbone=None).state_dict()
-    # The published file has the names of its time.
+    # The published file uses old names of parameters.
     old = {
         key.replace("conv.0.0", "conv").replace("_blocks.0.0", "_blocks.0"): value
         for key, value in state.items()
@@ -385,7 +390,7 @@ def test_images_are_resized_and_put_together() -> None:
     assert (batch.tensors[1, :, :60, :40] == -1).all() and not batch.tensors[1, :, :, 40:].any()
     assert resized[0]["boxes"].tolist() == [[30.0, 15.0, 60.0, 30.0]]
     assert resized[0]["masks"].sum() == 15 * 30 and resized[0]["masks"][0, 15:, 30:].all()
-    assert targets[0]["boxes"].tolist() == [[20.0, 10.0, 40.0, 20.0]]  # as it was
+    assert targets[0]["boxes"].tolist() == [[20.0, 10.0, 40.0, 20.0]]  # the input is unchanged
     several = GeneralizedRCNNTransform((20, 40), 99, [0.5], [0.5])
     assert {several(images[:1])[0].image_sizes[0] for _ in range(40)} == {(20, 40), (40, 80)}
     assert several.eval()(images[:1])[0].image_sizes == [(40, 80)]
@@ -410,7 +415,7 @@ def test_maps_and_boxes_of_ssd() -> None:
         *((512, 38, 38), (1024, 19, 19), (512, 10, 10), (256, 5, 5), (256, 3, 3), (256, 1, 1))
     ]
     boxes = model.anchor_generator(ImageList(fb.zeros(1, 3, 300, 300), [(300, 300)]), [fb.zeros(1, 1, 38, 38)])
-    # A pixel stands for 8 of the image: the first box of 0.07 of its side lies about 4, 4.
+    # The stride is 8 pixels, so the centre of the first box is (4, 4). Its side is 0.07 of the image's.
     np.testing.assert_allclose(boxes[0][0].numpy(), [-6.5, -6.5, 14.5, 14.5], atol=1e-5)
 
 

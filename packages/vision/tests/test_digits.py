@@ -21,7 +21,7 @@ def test_the_split_is_a_partition_of_the_published_images() -> None:
     assert (len(train), len(test)) == (1437, 360)
     found = [(*np.asarray(image).ravel().tolist(), label) for dataset in (train, test) for image, label in dataset]
     expected = [(*(round(value * 255 / 16) for value in pixels), digit) for *pixels, digit in published()]
-    assert found != expected  # shuffled
+    assert found != expected  # the order is shuffled
     assert sorted(found) == sorted(expected)
 
 

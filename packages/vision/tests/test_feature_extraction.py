@@ -1,4 +1,4 @@
-"""Features by the names of nodes. The counts and checksums of the names are those of torchvision 0.29."""
+"""Test feature extraction by names of nodes. The counts and checksums of the names are those of torchvision 0.29."""
 
 import copy
 import zlib
@@ -16,7 +16,7 @@ from flambeau.vision.models.feature_extraction import (  # noqa: E402
     get_graph_node_names,
 )
 
-# Of each model: how many nodes there are in training and in evaluation, and the checksum of their names.
+# By model: the number of nodes in training and in evaluation, and a checksum of their names.
 NAMES = {
     "resnet18": (70, 70, 1289632433),
     "resnet50": (176, 176, 1496224838),
@@ -44,7 +44,7 @@ NAMES = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_names_are_torchvisions(name: str) -> None:
-    with fb.device("meta"):  # names need no elements
+    with fb.device("meta"):  # allocates no memory
         model = getattr(models, name)(**({"init_weights": False} if name in ("googlenet", "inception_v3") else {}))
     train, evaluation = get_graph_node_names(model, suppress_diff_warning=True)
     checksum = zlib.crc32("\n".join(train + evaluation).encode())

@@ -1,4 +1,4 @@
-"""Masks and points of detections, as operators and as what traced programs compute instead, against NumPy."""
+"""Test masks and keypoints of detections against NumPy: the operators, and their replacements in traced programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flambeau.vision.models.detection.roi_heads import heatmaps_to_keypoints, pa
 
 
 def linear(length: int, size: int) -> np.ndarray:
-    """Weights ``(length, size)`` of linear interpolation; beyond its edges a mask goes on as at the edge."""
+    """Return the weights ``(length, size)`` of linear interpolation. Edge elements are repeated outside of the mask."""
     matrix = np.zeros((length, size))
     for pixel in range(length):
         source = max((pixel + 0.5) * size / length - 0.5, 0.0)
@@ -25,7 +25,7 @@ def linear(length: int, size: int) -> np.ndarray:
 
 
 def cubic(length: int, size: int) -> np.ndarray:
-    """Weights ``(length, size)`` of cubic convolution (Keys 1981) with the parameter -0.75."""
+    """Return the weights ``(length, size)`` of cubic convolution (Keys 1981) with the parameter -0.75."""
     matrix, a = np.zeros((length, size)), -0.75
     for pixel in range(length):
         source = (pixel + 0.5) * size / length - 0.5
@@ -80,7 +80,7 @@ def test_masks_and_points_of_several_objects_have_gradients() -> None:
     boxes = fb.tensor([[1.0, 2.0, 9.0, 8.0], [3.0, 0.0, 7.0, 9.0]])
     masks = fb.rand(2, 1, 4, 4, requires_grad=True)
     paste_masks_in_image(masks, boxes, (10, 10)).sum().backward()
-    # The weights of each pixel add up to 1, and the border of padding takes some of them.
+    # Each pixel of a mask contributes to the sum. (The total is not checked, because the padding contributes, too.)
     assert masks.grad is not None and (masks.grad > 0).all()
     maps = fb.randn(2, 3, 4, 4, requires_grad=True)
     heatmaps_to_keypoints(maps, boxes)[1].sum().backward()

@@ -61,7 +61,7 @@ def test_scores_equal_those_of_numpy(size: int, paddings: tuple[int, int]) -> No
 
 
 def test_it_learns() -> None:
-    """Plain gradient descent, written out, lowers the loss on a few real digits to a tenth."""
+    """Check that plain gradient descent reduces the loss on a few real digits to a tenth."""
     fb.manual_seed(0)
     to_input = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.305], [0.376])])
     digits = Subset(datasets.Digits(transform=to_input), range(32))

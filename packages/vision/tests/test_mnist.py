@@ -132,7 +132,7 @@ def test_every_type_of_the_format_is_read(tmp_path: Path, code: int, dtype: str)
 
 @pytest.fixture
 def published(server, write_mnist, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """MNIST as if published on two mirrors of the local server, of which only the second has it."""
+    """Publish MNIST files on the local server, with two mirrors of which only the second has the files."""
     folder = write_mnist(IMAGES, LABELS, folder="published", packed=True) / "published"
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     checksums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
@@ -151,7 +151,7 @@ def test_download(published, server, tmp_path: Path, capsys: pytest.CaptureFixtu
 
     server.requests.clear()
     assert len(MNIST(root, download=True)) == 5
-    assert server.requests == []  # what is there is not fetched again
+    assert server.requests == []  # existing files are not downloaded again
 
 
 def test_download_fetches_only_what_is_missing(published, server, write_mnist) -> None:

@@ -14,13 +14,13 @@ from flambeau.vision.models.googlenet import halfway_normalized
 
 @pytest.fixture
 def uninitialized(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights stay as they are allocated: no memory is touched, so that the largest models take no time."""
+    """Disable the initialisation of weights, so that the largest models are created quickly and touch no memory."""
     for name in dir(nn.init):
         if name.endswith("_") and not name.startswith("_"):
             monkeypatch.setattr(nn.init, name, lambda tensor, *args, **kwargs: tensor)
 
 
-# As torchvision publishes them, with the keys of some of their tensors and the shapes of those.
+# Number of parameters, and shapes of some tensors, as torchvision publishes them.
 PUBLISHED = {
     "alexnet": (61_100_840, {"features.0.weight": (64, 3, 11, 11), "classifier.6.bias": (1000,)}),
     "convnext_tiny": (28_589_128, {"features.1.0.layer_scale": (96, 1, 1), "classifier.2.weight": (1000, 768)}),
@@ -181,7 +181,7 @@ def test_scores_come_out_and_gradients_reach_every_weight(name: str) -> None:
     fb.manual_seed(0)
     model = SMALL[name]()
     if name == "vit":
-        nn.init.normal_(model.heads.head.weight)  # which begins at zero
+        nn.init.normal_(model.heads.head.weight)  # its initial value is zero
     scores = model(fb.randn(2, 3, 64, 64))
     assert tuple(scores.shape) == (2, 7) and scores.isfinite().all()
     scores.square().sum().backward()
@@ -215,14 +215,14 @@ def test_initialization() -> None:
     model = models.resnet18(zero_init_residual=True)
     assert not any(block.bn2.weight.any() for block in model.layer3) and (model.layer3[0].bn1.weight == 1).all()
     weight = model.layer4[1].conv2.weight
-    assert abs(weight.std().item() / (2 / (512 * 9)) ** 0.5 - 1) < 0.01  # He, by the outputs
+    assert abs(weight.std().item() / (2 / (512 * 9)) ** 0.5 - 1) < 0.01  # He's fan-out rule
     model = models.mobilenet_v3_small()
     assert abs(model.classifier[3].weight.std().item() / 0.01 - 1) < 0.05 and not model.classifier[3].bias.any()
     model = models.inception_v3(num_classes=7)
     stds = [weight.std().item() for weight in (model.Mixed_7c.branch1x1.conv.weight, model.AuxLogits.fc.weight)]
     np.testing.assert_allclose(stds, [0.1, 0.001], rtol=0.05)
     model = models.mnasnet0_5()
-    bound = (3 / 1000) ** 0.5  # uniform, He's by the outputs
+    bound = (3 / 1000) ** 0.5  # He's uniform fan-out rule
     assert 0.99 * bound < model.classifier[1].weight.abs().max().item() <= bound and not model.classifier[1].bias.any()
     model = SMALL["swin_v2"]()
     linear = model.features[3][1].mlp[0]
@@ -259,7 +259,11 @@ def test_input_of_inception_is_normalized_by_a_half() -> None:
     [
         (0, (1, 6), (slice(0, 4), slice(4, 8))),
         (2, (3, 4), (slice(2, 6), slice(2, 6))),
-        (2, (1, 1), (slice(0, 2), slice(0, 2))),  # not the other corners, which the shift moved next to it
+        (
+            2,
+            (1, 1),
+            (slice(0, 2), slice(0, 2)),
+        ),  # not the other corners, which the cyclic shift moves next to this pixel
         (2, (7, 4), (slice(6, 8), slice(2, 6))),
     ],
 )
@@ -279,7 +283,7 @@ def test_attention_stays_within_a_window(version: str, shift: int, pixel: tuple,
 def test_attention_knows_where_pixels_lie() -> None:
     attention = models.swin_transformer.ShiftedWindowAttention(1, [1, 3], [0, 0], 1)
     nn.init.zeros_(attention.relative_position_bias_table)
-    attention.relative_position_bias_table.data[3] = 50.0  # each sees the one on its left
+    attention.relative_position_bias_table.data[3] = 50.0  # each pixel attends to its left neighbour
     for layer, weights in ((attention.qkv, [0.0, 0.0, 1.0]), (attention.proj, [1.0])):
         layer.weight.data[:, 0] = fb.tensor(weights)
         nn.init.zeros_(layer.bias)
@@ -368,7 +372,7 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
 
 
 def test_names_of_old_are_loaded() -> None:
-    """Published files of DenseNet and ViT call some layers otherwise, and older ones count no batches."""
+    """Check the old parameter names in published files of DenseNet and ViT, and the lack of ``num_batches_tracked``."""
     dense, vit = SMALL["densenet"](), SMALL["vit"]()
     renamed = {
         key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): value

@@ -1,4 +1,4 @@
-"""Operators on regions, against loops over their definitions."""
+"""Test pooling operators over regions against loops that follow their definitions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BOXES = np.array(
 
 
 def away(value: float) -> int:
-    """Rounded, halves away from zero."""
+    """Round to an integer, halves away from zero."""
     return int(math.copysign(math.floor(abs(value) + 0.5), value))
 
 
@@ -166,7 +166,7 @@ def test_derivatives_of_deform_conv2d() -> None:
     for tensor in tensors:
         tensor.requires_grad_()
     assert fb.autograd.gradcheck(lambda a, b, c, d, e: ops.deform_conv2d(a, b, c, d, mask=e), tensors)
-    # At whole pixels, where offsets begin, the derivative is that towards the next pixel.
+    # At integer positions (zero offsets), the derivative is that towards the next pixel.
     offset = fb.zeros(1, 2, 1, 3, requires_grad=True)
     ops.deform_conv2d(fb.tensor([[[[1.0, 3.0, 7.0]]]]), offset, fb.ones(1, 1, 1, 1)).sum().backward()
     assert offset.grad[0, 1, 0].tolist() == [2, 4, -7]
@@ -178,7 +178,7 @@ def test_blocks_are_dropped() -> None:
     found = ops.drop_block2d(input, 0.2, 3)
     dropped = (found == 0).double()
     assert 0.1 < dropped.mean() < 0.25 and found.mean().item() == pytest.approx(1, rel=1e-5)
-    # Each dropped pixel lies in a 3x3 block of dropped ones: opening with that block changes nothing.
+    # Each dropped pixel lies in a 3x3 block of dropped ones, so morphological opening with this block changes nothing.
     eroded = 1 - nn.functional.max_pool2d(1 - dropped, 3, stride=1)
     assert (nn.functional.max_pool2d(nn.functional.pad(eroded, [2] * 4), 3, stride=1) == dropped).all()
     assert (ops.drop_block3d(fb.ones(1, 1, 5, 5, 5), 1.0, 5) == 0).all()

@@ -1,4 +1,4 @@
-"""Datasets of images with more than a class, from small folders that are laid out as the published ones."""
+"""Test datasets with annotations, such as boxes or masks, with small folders in the published layout."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_voc(tmp_path: Path) -> None:
     boxes = datasets.VOCDetection(tmp_path, transform=shade)
     box = {"xmin": "1", "ymin": "2", "xmax": "5", "ymax": "4"}
     cat, dog = ({"name": name, "bndbox": box} for name in ("cat", "dog"))
-    # An element with neither text nor children has no place in the dictionary.
+    # Elements without text and children are not in the dictionary.
     assert boxes[0] == (2, {"annotation": {"size": {"width": "8"}, "object": [cat, dog]}})
     assert boxes[1] == (1, {"annotation": {"size": {"width": "8"}, "object": [cat]}})
     with pytest.raises(ValueError, match="Unknown value 'test' for argument image_set"):

@@ -1,4 +1,4 @@
-"""Datasets of images with a class each, from small folders that are laid out as the published ones."""
+"""Test datasets of images with one class each, with small folders in the published layout."""
 
 from __future__ import annotations
 

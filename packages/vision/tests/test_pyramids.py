@@ -73,7 +73,7 @@ def test_both_ways_of_reading_regions_agree(ratio: int, monkeypatch: pytest.Monk
     corners = RNG.random((12, 2)) * 15
     rois = np.concatenate([RNG.integers(0, 2, (12, 1)), corners, corners + RNG.random((12, 2)) * 12], 1)
     results, gradients = [], []
-    for products in (1e-9, 1e9):  # so that one way, and then the other, seems endless
+    for products in (1e-9, 1e9):  # forces one of the two methods, then the other
         monkeypatch.setattr(_roi_align, "_PRODUCTS_PER_READ", products)
         maps.requires_grad_().grad = None
         result = ops.roi_align(maps, fb.from_numpy(rois), (3, 4), 0.9, ratio, True)
@@ -138,7 +138,7 @@ def test_losses_of_boxes_vanish_at_the_truth(kind: str) -> None:
 def test_predictions_are_matched() -> None:
     quality = fb.tensor([[0.1, 0.5, 0.8, 0.2, 0.0], [0.2, 0.25, 0.1, 0.3, 0.0]])
     assert Matcher(0.7, 0.45)(quality).tolist() == [-1, -2, 0, -1, -1]
-    # The fourth is the one most like the second truth.
+    # The fourth prediction is the most similar one to the second ground truth.
     assert Matcher(0.7, 0.45, allow_low_quality_matches=True)(quality).tolist() == [-1, -2, 0, 1, -1]
     with pytest.raises(ValueError, match="No ground-truth boxes available"):
         Matcher(0.5, 0.5)(fb.zeros(0, 3))
@@ -166,7 +166,7 @@ def test_anchors_stand_about_all_pixels() -> None:
     maps = [fb.zeros(2, 1, 4, 6), fb.zeros(2, 1, 2, 3)]
     first, second = generator(ImageList(fb.zeros(2, 3, 32, 60), [(32, 60), (30, 50)]), maps)
     assert tuple(first.shape) == (4 * 6 * 2 + 2 * 3 * 4, 4) and (first == second).all()
-    # The second anchor of the pixel in row 1 and column 2: strides are 8 down and 10 across.
+    # The second anchor of the pixel in row 1 and column 2. Strides are 8 vertically and 10 horizontally.
     assert first[(1 * 6 + 2) * 2 + 1].tolist() == [20 - 11, 8 - 23, 20 + 11, 8 + 23]
     with pytest.raises(AssertionError, match="Got 1 maps and 2 sizes"):
         generator(ImageList(fb.zeros(2, 3, 32, 60), []), maps[:1])

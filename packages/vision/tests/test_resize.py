@@ -18,7 +18,7 @@ def as_array(image: Image.Image | fb.Tensor) -> np.ndarray:
 @pytest.mark.parametrize("mode", [mode for mode in InterpolationMode if "NEAREST" not in mode.name])
 @pytest.mark.parametrize("size", SIZES)
 def test_tensors_and_arrays_are_resized_as_pillow_does(request, mode: InterpolationMode, size) -> None:
-    # Pillow rounds and clamps between rows and columns: filters that overshoot need a picture without extremes.
+    # Pillow rounds and clamps between its two passes, so filters that overshoot need an image without extremes.
     overshoots = mode in (InterpolationMode.BICUBIC, InterpolationMode.LANCZOS)
     picture = request.getfixturevalue("picture" if overshoots else "noise")
     expected = as_array(picture.resize(size[::-1], getattr(Image.Resampling, mode.name)))

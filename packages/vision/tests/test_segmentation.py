@@ -1,4 +1,4 @@
-"""Models that class every pixel."""
+"""Test models for semantic segmentation."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from flambeau import nn
 from flambeau.vision import models
 from flambeau.vision.models import segmentation
 
-# With 21 classes and the auxiliary classifier, as published.
+# Number of parameters with 21 classes and the auxiliary classifier, as torchvision publishes them.
 PARAMETERS = {
     "fcn_resnet50": 35_322_218,
     "fcn_resnet101": 54_314_346,

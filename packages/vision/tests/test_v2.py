@@ -30,7 +30,7 @@ def test_every_image_of_a_sample_is_transformed_alike(noise: Image.Image) -> Non
     np.testing.assert_array_equal(sample["more"][0], expected)
     np.testing.assert_array_equal(sample["more"][1][0].permute(1, 2, 0).numpy(), expected)
     np.testing.assert_array_equal(sample["pair"].image[0].numpy(), expected[..., 0])
-    assert (np.asarray(crop(noise)) != expected).any()  # the next call draws anew
+    assert (np.asarray(crop(noise)) != expected).any()  # the next call draws new parameters
 
 
 def test_one_image_is_one_image(noise: Image.Image) -> None:
@@ -84,7 +84,7 @@ def test_mixtures_of_a_batch() -> None:
     assert tuple(shares.shape) == (4, 5) and shares.sum(1).tolist() == pytest.approx([1] * 4)
     share = shares[1, 1].item()
     assert 0 < share < 1 and shares[1, 0].item() == pytest.approx(1 - share)
-    np.testing.assert_allclose(blended[1].numpy(), share, rtol=1e-5)  # of 1 and of 0
+    np.testing.assert_allclose(blended[1].numpy(), share, rtol=1e-5)  # a mixture of an image of ones and one of zeros
 
     seen = set()
     for _ in range(20):

@@ -21,7 +21,7 @@ def sample(height: int = 40, width: int = 60) -> tuple[tv_tensors.Image, dict[st
     masks[1, 22:34, 34:50] = 1
     image = (masks[0] * 100 + masks[1] * 200)[None].repeat(3, 1, 1)
     around = masks_to_boxes(masks)
-    around[:, 2:] += 1  # the edges of the last pixels
+    around[:, 2:] += 1  # from the last pixels to their outer edges
     target = {
         "boxes": BoundingBoxes(around, format="XYXY", canvas_size=(height, width)),
         "masks": Mask(masks),
@@ -65,7 +65,7 @@ def test_images_masks_and_boxes_stay_together(transform: Any) -> None:
         for mask, brightness, box in zip(masks, (100, 200), boxes, strict=True):
             own = image[0].float()
             differs = ((own - brightness).abs() < 10) != mask.bool()
-            assert differs.float().mean() < 0.06  # at the edges, where pixels are mixed
+            assert differs.float().mean() < 0.06  # only at the edges, where pixels are interpolated
             if mask.any() and box[2:].ne(box[:2]).all():
                 around = masks_to_boxes(mask[None])[0] + fb.tensor([0.0, 0.0, 1.0, 1.0])
                 assert (around - box).abs().max() <= 1.6
@@ -73,7 +73,7 @@ def test_images_masks_and_boxes_stay_together(transform: Any) -> None:
 
 def test_boxes_under_turns_and_projections() -> None:
     box = BoundingBoxes([[10.0, 8.0, 30.0, 20.0]], format="XYXY", canvas_size=(40, 60))
-    # Results of torchvision.
+    # The expected values were computed by torchvision.
     np.testing.assert_allclose(F.rotate(box, 90.0, expand=True).numpy(), [[8, 30, 20, 50]], atol=1e-4)
     assert F.rotate(box, 90.0, expand=True).canvas_size == (60, 40)
     assert F.get_size(box) == F.get_size(sample()[0]) == F.get_size(sample()[1]["masks"]) == [40, 60]

@@ -1,4 +1,4 @@
-"""Models that class videos."""
+"""Test models for video classification."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flambeau.vision.models import video
 from flambeau.vision.models.video.resnet import BasicStem, Bottleneck, Conv2Plus1D, Conv3DNoTemporal
 from flambeau.vision.transforms._presets import VideoClassification
 
-# As torchvision publishes them, with the keys of some of their tensors and the shapes of those.
+# Number of parameters, and shapes of some tensors, as torchvision publishes them.
 PUBLISHED = {
     "r3d_18": (33_371_472, {"stem.0.weight": (64, 3, 3, 7, 7), "layer2.0.downsample.0.weight": (128, 64, 1, 1, 1)}),
     "mc3_18": (11_695_440, {"layer2.0.conv1.0.weight": (128, 64, 1, 3, 3), "fc.weight": (400, 512)}),
@@ -34,7 +34,7 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_parameters_are_those_published(name: str) -> None:
     count, shapes = PUBLISHED[name]
-    with fb.device("meta"):  # which computes nothing
+    with fb.device("meta"):  # allocates no memory
         model = models.get_model(name)
         assert tuple(model(fb.zeros(1, 3, 16, 224, 224)).shape) == (1, 400)
     state = model.state_dict()

@@ -22,18 +22,18 @@ def pixels(tensor: fb.Tensor) -> np.ndarray:
 
 
 def check(name: str, picture: Image.Image, noise: Image.Image, *args: object, **options: object) -> None:
-    """Tensors and arrays are as Pillow's images: exactly where a pixel is taken, nearly where it is computed."""
+    """Compare tensors and arrays with Pillow: equal for nearest-neighbour interpolation, close for the other modes."""
     function = getattr(functional, name)
     expected = np.asarray(function(noise, *args, interpolation=NEAREST, **options))
     result = pixels(function(pil_to_tensor(noise), *args, interpolation=NEAREST, **options))
-    assert result.shape == expected.shape and (result != expected).mean() < 1e-3  # positions on an edge, rounded
+    assert result.shape == expected.shape and (result != expected).mean() < 1e-3  # ties may be rounded differently
     array = function(np.asarray(noise), *args, interpolation=NEAREST, **options)
     assert (array == result).all()
 
     expected = np.asarray(function(picture, *args, interpolation=BILINEAR, **options)).astype(int)
     result = pixels(function(pil_to_tensor(picture), *args, interpolation=BILINEAR, **options)).astype(int)
     assert result.shape == expected.shape
-    # At the rim Pillow repeats the last pixel and a tensor fades into what lies outside.
+    # At the border, Pillow repeats the last pixel, while the result for tensors fades to the fill value.
     inside = pixels(function(fb.ones(3, 33, 47), *args, interpolation=BILINEAR, **options)) > 0.999
     assert inside.mean() > 0.2 and np.abs(result - expected)[inside].max() <= 1
 

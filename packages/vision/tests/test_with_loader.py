@@ -1,4 +1,4 @@
-"""Augmentations through the loader: the same for any number of workers, in processes and in threads."""
+"""Test that augmentations are the same for any number of workers of a DataLoader, in processes and in threads."""
 
 from __future__ import annotations
 

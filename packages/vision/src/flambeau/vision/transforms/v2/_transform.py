@@ -155,8 +155,9 @@ def for_samples(kind: type) -> type:
 def _of_samples(doc: str, maps_plane: bool) -> str:
     """Adapt the docstring of a transform of images: add which parts of a sample it transforms."""
     summary, *others = inspect.cleandoc(doc).split("\n\n")
-    changed = "Images, masks and boxes" if maps_plane else "Images"
-    return "\n\n".join([summary, f"{changed} of a sample change together; its other parts stay the same.", *others])
+    changed = "images, masks and boxes" if maps_plane else "images"
+    added = f"In a sample, {changed} are transformed with the same parameters. Other values do not change."
+    return "\n\n".join([summary, added, *others])
 
 
 class Lambda(Transform):
