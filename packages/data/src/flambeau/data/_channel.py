@@ -66,7 +66,7 @@ class Channel:
         return content
 
     def post(self, payload: bytes) -> None:
-        """Send a message without blocking. What does not fit in the socket's buffer is sent by :meth:`flush`."""
+        """Send a message without blocking. If the socket's buffer is full, :meth:`flush` sends the rest."""
         self._unsent.append(memoryview(_HEADER.pack(len(payload), False) + payload))
         self.flush()
 

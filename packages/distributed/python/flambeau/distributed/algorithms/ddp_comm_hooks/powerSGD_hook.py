@@ -94,7 +94,7 @@ class PowerSGDState:
 
 
 def powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future[Tensor]:
-    """Average gradients. Those of matrices are compressed to low-rank factors by one step of power iteration.
+    """Average gradients. Matrix gradients are compressed to low-rank factors by one step of power iteration.
 
     For a gradient matrix ``M`` and the factor ``Q`` of the last iteration, each process sends ``M Q``. Orthonormalising
     the columns of the sum gives ``P``. Each process then sends ``M^T P``, and the mean of these is the next ``Q``. The
