@@ -82,7 +82,7 @@ def _own_pass(loader: Any) -> Epoch:
 
 
 class _Kind(type):
-    """Metaclass of PyTorch's iterator classes. flambeau's passes count as their instances."""
+    """Metaclass of PyTorch's iterator classes. It makes flambeau's passes instances of these classes."""
 
     passes: type[Epoch]
 

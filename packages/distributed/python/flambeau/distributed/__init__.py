@@ -144,7 +144,7 @@ __all__ = [
 
 
 def is_available() -> bool:
-    """Return True: the package is available. An error names MPI or NCCL if one is needed and missing."""
+    """Return True, because the package is installed. If MPI or NCCL is missing, functions that need it raise errors."""
     return True
 
 

@@ -164,8 +164,8 @@ class Watch:
     def _listen(self) -> None:
         """Receive events from the server until it ends. Runs in a separate thread.
 
-        Silence of a server on this machine is ignored: the machine is busy, because the kernel closes the connections
-        of a process that has ended.
+        A silent server on this machine is ignored. The machine is only busy: if the server had ended, the kernel would
+        have closed its connection.
         """
         self._connection.settimeout(BEAT)
         rest, silent = b"", 0.0  # silent: seconds without data, only counting time in which this thread ran

@@ -45,7 +45,7 @@ class GradBucket:
         return self._gradients
 
     def parameters(self) -> list[Tensor]:
-        """Return the parameters of the gradients."""
+        """Return the parameters to which the gradients belong."""
         return self._parameters
 
     def is_last(self) -> bool:

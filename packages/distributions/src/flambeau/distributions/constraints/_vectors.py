@@ -55,7 +55,7 @@ class _LowerTriangular(Constraint):
 
 
 class _LowerCholesky(Constraint):
-    """Lower triangular with a positive diagonal."""
+    """Lower triangular matrices with a positive diagonal."""
 
     event_dim = 2
 
@@ -64,7 +64,7 @@ class _LowerCholesky(Constraint):
 
 
 class _CorrCholesky(_LowerCholesky):
-    """Lower triangular with a positive diagonal and rows of length 1."""
+    """Lower triangular matrices with a positive diagonal and rows of length 1."""
 
     def check(self, value: Tensor) -> Tensor:
         tolerance = fb.finfo(value.dtype).eps * value.size(-1) * 10

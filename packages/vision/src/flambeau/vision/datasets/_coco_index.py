@@ -1,4 +1,4 @@
-"""Annotations of COCO's JSON files, found by image and by category."""
+"""Index of the annotations in COCO's JSON files by image and by category."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Kitti(VisionDataset):
     """Photographs of roads: 7,481 for training, with the objects on them, and 7,518 for testing.
 
     A target is a list of dictionaries with ``type``, ``truncated``, ``occluded``, ``alpha``, ``bbox`` (x1, y1, x2, y2),
-    ``dimensions``, ``location`` and ``rotation_y`` of each object. Test images have the target None.
+    ``dimensions``, ``location`` and ``rotation_y`` of each object. The target of test images is None.
 
     Args:
         root: the folder that contains ``Kitti/raw``.

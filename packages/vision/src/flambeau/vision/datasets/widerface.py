@@ -29,7 +29,8 @@ class WIDERFace(VisionDataset):
     """32,203 photographs with 393,703 faces, 40 % for training, 10 % for validation, the rest for testing.
 
     A target is a dictionary of int64 tensors: ``bbox`` (faces, 4) with x, y, width and height, and ``blur``,
-    ``expression``, ``illumination``, ``occlusion``, ``pose`` and ``invalid`` (faces,). Test images have None.
+    ``expression``, ``illumination``, ``occlusion``, ``pose`` and ``invalid`` (faces,). The target of a
+    test image is None.
 
     Args:
         root: the folder that contains ``widerface``.

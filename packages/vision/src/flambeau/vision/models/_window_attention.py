@@ -113,7 +113,7 @@ class ShiftedWindowAttention(nn.Module):
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
 
     def position_bias(self, window: Sizes) -> fb.Tensor:
-        """Return each head's bias for each two pixels, ``(1, num_heads, pixels, pixels)``."""
+        """Return each head's bias for each pair of pixels, ``(1, num_heads, pixels, pixels)``."""
         return _get_relative_position_bias(self.relative_position_bias_table, self.relative_position_index, window)
 
     def window_for(self, x: fb.Tensor) -> Sizes:
@@ -226,6 +226,6 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
         self.register_buffer("relative_coords_table", table.unsqueeze(0))
 
     def position_bias(self, window: Sizes) -> fb.Tensor:
-        """Return each head's bias for each two pixels, ``(1, num_heads, pixels, pixels)``."""
+        """Return each head's bias for each pair of pixels, ``(1, num_heads, pixels, pixels)``."""
         table = self.cpb_mlp(self.relative_coords_table).view(-1, self.num_heads)
         return 16 * fb.sigmoid(_get_relative_position_bias(table, self.relative_position_index, window))

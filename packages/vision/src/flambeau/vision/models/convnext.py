@@ -51,7 +51,7 @@ class CNBlock(nn.Module):
 
 
 class ConvNeXt(nn.Module):
-    """A convolutional network with the proportions of a vision transformer.
+    """ConvNeXt: a convolutional network with the structure of a vision transformer.
 
     Args:
         channels: numbers of channels of each stage.

@@ -80,7 +80,7 @@ class SepInceptionBlock3D(nn.Module):
 
 
 class S3D(nn.Module):
-    """Nine modules of parallel convolutions, factorised into space and time.
+    """S3D: nine Inception modules with convolutions that are factorised into space and time.
 
     Args:
         num_classes: number of classes.
