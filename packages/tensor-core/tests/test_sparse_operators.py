@@ -428,3 +428,13 @@ def test_reduced_products_refuse_other_operands():
             call()
     with pytest.raises(NotImplementedError, match="requires a floating dtype"):
         fb.sparse.mm(s.to(fb.int64), m.long(), "sum")
+
+
+def test_real_and_imaginary_parts_are_attributes_of_sparse_tensors():
+    dense = fb.tensor([[1 + 2j, 0], [0, 3 - 1j]])
+    sparse = dense.to_sparse()
+    assert np.array_equal(sparse.real.to_dense().numpy(), dense.numpy().real)
+    assert np.array_equal(sparse.imag.to_dense().numpy(), dense.numpy().imag)
+    assert sparse.real.real.dtype == fb.float32
+    with pytest.raises(RuntimeError, match="imag is not implemented for tensors with non-complex dtypes"):
+        _ = sparse.real.imag

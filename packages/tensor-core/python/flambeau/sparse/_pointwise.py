@@ -87,15 +87,16 @@ def float_power(input: Any, exponent: Any) -> SparseTensor:
     return pow(input._like(input._val.to(wide)), exponent)
 
 
-@answers(".real", ".imag")
-def part(tensor: SparseTensor) -> SparseTensor:
-    """Implement the attributes ``real`` and ``imag``: return a real tensor unchanged.
+@answers(".real")
+def real(tensor: SparseTensor) -> SparseTensor:
+    """Return the real parts, which share their values with a complex tensor; return a real tensor unchanged."""
+    return tensor._like(tensor._val.real) if tensor.is_complex() else tensor
 
-    Raises: NotImplementedError for a complex tensor.
+
+@answers(".imag")
+def imag(tensor: SparseTensor) -> SparseTensor:
+    """Return the imaginary parts, which share their values with the tensor.
+
+    Raises: RuntimeError if the tensor is real.
     """
-    if tensor.is_complex():
-        raise NotImplementedError(
-            "the attributes real and imag are not supported for complex sparse tensors; use real(tensor) or "
-            "imag(tensor)"
-        )
-    return tensor
+    return tensor._like(tensor._val.imag)
