@@ -173,6 +173,17 @@ def wheels(session: nox.Session) -> None:
         (stamps / package).write_text(built_from)
 
 
+@nox.session(python=["3.11", "3.12", "3.13"], reuse_venv=True)
+def release(session: nox.Session) -> None:
+    """Build the wheels of a release for one Python into dist/release, check and try them: tools/release.
+
+    `-- --machine x86_64 --machine aarch64` also compiles for another machine.
+    """
+    session.install("--quiet", *group("build"), *group("release"))
+    folders = ["--output", str(DIST / "release"), "--work", session.create_tmp()]
+    session.run("python", "-m", "tools.release", *PACKAGES, *folders, *session.posargs, env=CACHED_BUILD)
+
+
 @nox.session(requires=["wheels"])
 @nox.parametrize("package", [nox.param(name, id=name) for name in (*PACKAGES[:-1], "together", "rest")])
 def tests(session: nox.Session, package: str) -> None:

@@ -1,0 +1,1 @@
+"""Wheels and source distributions of a release: `nox -s release`."""
