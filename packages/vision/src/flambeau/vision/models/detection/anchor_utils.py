@@ -51,7 +51,7 @@ class AnchorGenerator(nn.Module):
         dtype: fb.dtype = fb.float32,
         device: Any = None,
     ) -> fb.Tensor:
-        """Return boxes ``(scales * ratios, 4)`` with the centre (0, 0), rounded to whole numbers."""
+        """Return boxes ``(scales * ratios, 4)`` with the centre (0, 0), rounded to integers."""
         sizes = fb.as_tensor(scales, dtype=dtype, device=device)
         heights = fb.sqrt(fb.as_tensor(aspect_ratios, dtype=dtype, device=device))
         height, width = (ratio[:, None] * sizes for ratio in (heights, 1 / heights))

@@ -222,7 +222,7 @@ def init_convolutions(head: nn.Module) -> None:
 
 
 class FastRCNNPredictor(nn.Module):
-    """Two linear layers that predict class scores and box codes.
+    """Two linear layers that predict class logits and box codes.
 
     Shapes: ``(L, in_channels)`` or ``(L, in_channels, 1, 1)``, to ``(L, num_classes)`` and ``(L, 4 * num_classes)``.
 

@@ -43,7 +43,7 @@ def _tower(channels: int, count: int, norm_layer: Norm | None) -> nn.Sequential:
 
 
 class FCOSClassificationHead(nn.Module):
-    """Head that predicts class scores.
+    """Head that predicts class logits.
 
     Args:
         in_channels: number of channels of the feature maps.
@@ -100,7 +100,7 @@ class FCOSRegressionHead(nn.Module):
 
 
 class FCOSHead(nn.Module):
-    """Both heads: class scores, distances and centredness. Arguments as in :class:`FCOSClassificationHead`.
+    """Both heads: class logits, distances and centredness. Arguments as in :class:`FCOSClassificationHead`.
 
     >>> result = FCOSHead(32, num_anchors=1, num_classes=3)([fb.zeros(2, 32, 8, 8), fb.zeros(2, 32, 4, 4)])
     >>> {name: tuple(value.shape) for name, value in result.items()}

@@ -67,7 +67,7 @@ class _Tower(nn.Module):
 
 
 class RetinaNetClassificationHead(_Tower):
-    """Head that predicts class scores.
+    """Head that predicts class logits.
 
     Args:
         in_channels: number of channels of the feature maps.
@@ -145,7 +145,7 @@ class RetinaNetRegressionHead(_Tower):
 
 
 class RetinaNetHead(nn.Module):
-    """Both heads: class scores and box codes. Arguments as in :class:`RetinaNetClassificationHead`.
+    """Both heads: class logits and box codes. Arguments as in :class:`RetinaNetClassificationHead`.
 
     >>> result = RetinaNetHead(8, num_anchors=9, num_classes=3)([fb.zeros(2, 8, 8, 8), fb.zeros(2, 8, 4, 4)])
     >>> {name: tuple(value.shape) for name, value in result.items()}

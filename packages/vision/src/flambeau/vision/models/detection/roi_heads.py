@@ -65,7 +65,7 @@ class RoIHeads(nn.Module):
 
     Args:
         box_roi_pool, box_head, box_predictor: modules that pool features of boxes, process them, and predict class
-            scores and box codes.
+            logits and box codes.
         fg_iou_thresh, bg_iou_thresh: a proposal gets the class of a true box if their IoU is at least the first number.
             It is background if its IoU with all boxes is below the second number.
         batch_size_per_image: number of proposals of an image that contribute to the loss.

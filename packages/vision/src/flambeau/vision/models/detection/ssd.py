@@ -58,7 +58,7 @@ def _convolutions(in_channels: Sequence[int], num_anchors: Sequence[int], column
 
 
 class SSDClassificationHead(SSDScoringHead):
-    """Head that predicts class scores.
+    """Head that predicts class logits.
 
     ``in_channels`` and ``num_anchors`` are the number of channels, and of anchors per pixel, for each feature map.
 
@@ -83,7 +83,7 @@ class SSDRegressionHead(SSDScoringHead):
 
 
 class SSDHead(nn.Module):
-    """Both heads: class scores and box codes. Arguments as in :class:`SSDClassificationHead`.
+    """Both heads: class logits and box codes. Arguments as in :class:`SSDClassificationHead`.
 
     >>> result = SSDHead([8, 16], num_anchors=[4, 6], num_classes=3)([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)])
     >>> {name: tuple(value.shape) for name, value in result.items()}

@@ -52,7 +52,7 @@ def _predictors(
 
 
 class SSDLiteClassificationHead(SSDScoringHead):
-    """Head that predicts class scores. Arguments as in :class:`SSDLiteHead`.
+    """Head that predicts class logits. Arguments as in :class:`SSDLiteHead`.
 
     >>> head = SSDLiteClassificationHead([8, 16], [4, 6], num_classes=3, norm_layer=nn.BatchNorm2d)
     >>> head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).shape
@@ -78,7 +78,7 @@ class SSDLiteRegressionHead(SSDScoringHead):
 
 
 class SSDLiteHead(nn.Module):
-    """Heads that predict class scores and box codes with separable convolutions.
+    """Heads that predict class logits and box codes with separable convolutions.
 
     ``in_channels`` and ``num_anchors`` are the number of channels, and of anchors per pixel, for each feature map.
 

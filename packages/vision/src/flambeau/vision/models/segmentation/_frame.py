@@ -12,7 +12,7 @@ from .._intermediate_layers import IntermediateLayerGetter
 
 
 class SegmentationModel(nn.Module):
-    """Base class of segmentation models: computes class scores of feature maps and resizes them to the image.
+    """Base class of segmentation models: computes class logits of feature maps and resizes them to the image.
 
     Args:
         backbone: module that returns feature maps by name: ``"out"`` and, for the auxiliary classifier, ``"aux"``.

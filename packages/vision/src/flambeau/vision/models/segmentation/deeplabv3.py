@@ -42,7 +42,7 @@ class DeepLabV3(SegmentationModel):
 
 
 class DeepLabHead(nn.Sequential):
-    """Head that computes class scores: ``(N, in_channels, H, W)`` to ``(N, num_classes, H, W)``.
+    """Head that computes class logits: ``(N, in_channels, H, W)`` to ``(N, num_classes, H, W)``.
 
     ``atrous_rates`` are the dilations in :class:`ASPP`.
 

@@ -19,7 +19,7 @@ __getattr__ = published_in(__name__)
 
 
 class LRASPP(nn.Module):
-    """Lite R-ASPP: computes class scores of each pixel from a large and a small feature map.
+    """Lite R-ASPP: computes logits of each pixel from a large and a small feature map.
 
     Args:
         backbone: module that returns feature maps by name: the larger, low-level one ``"low"`` and ``"high"``.
@@ -48,7 +48,7 @@ class LRASPP(nn.Module):
 
 
 class LRASPPHead(nn.Module):
-    """Head that computes class scores at the size of the larger map.
+    """Head that computes logits at the size of the larger map.
 
     The channels of the smaller map are weighted by a function of its mean.
 
