@@ -1,6 +1,7 @@
 // Observers of operator calls: the profiler, and the search for the first infinite or NaN result.
 #include <pybind11/stl.h>
 
+#include <cctype>
 #include <chrono>
 #include <unordered_set>
 
@@ -29,6 +30,7 @@ struct Event {
   int64_t bytes;               // increase of allocated bytes between start and end
   int64_t parent;              // index of the enclosing event, or -1
   unsigned long thread;
+  bool is_operator;  // otherwise a node of a backward pass or a range of the user
 };
 
 // The open events of a thread. They belong to one recorder; another recorder starts with an empty list.
@@ -44,11 +46,11 @@ OpenEvents& open_events() {
 class Recorder final : public CallObserver {
  public:
   Recorder() : number_(next_number++) {}
-  void begin(const char* name) override { enter(lasting(name)); }
-  void enter(const char* name) {
+  void begin(const char* name) override { enter(name, !std::isupper(static_cast<unsigned char>(*name))); }
+  void enter(const std::string& name, bool is_operator) {
     std::vector<size_t>& open = opened();
-    events.push_back({name, now(), 0, 0, -int64_t(allocated_bytes()), open.empty() ? -1 : int64_t(open.back()),
-                      PyThread_get_thread_ident()});
+    events.push_back({lasting(name), now(), 0, 0, -int64_t(allocated_bytes()), open.empty() ? -1 : int64_t(open.back()),
+                      PyThread_get_thread_ident(), is_operator});
     open.push_back(events.size() - 1);
   }
   PyObject* end(const char*, PyObject* result) override {
@@ -163,7 +165,8 @@ py::list stop_profile() {
   const int64_t end = now();
   for (const Event& e : recorder->events) {
     const int64_t duration = (e.end ? e.end : end) - e.start;
-    out.append(py::make_tuple(e.name, e.start, duration, duration - e.within, e.end ? e.bytes : 0, e.parent, e.thread));
+    out.append(py::make_tuple(e.is_operator, e.name, e.start, duration, duration - e.within, e.end ? e.bytes : 0,
+                              e.parent, e.thread));
   }
   recorder.reset();
   return out;
@@ -174,9 +177,9 @@ py::list stop_profile() {
 void bind_profiler(py::module_& m) {
   define(m, "start_profile", &start_profile);
   define(m, "stop_profile", &stop_profile,
-         "Return a tuple (name, start, duration, self time, bytes, parent, thread) for every call.");
+         "Return a tuple (is operator, name, start, duration, self time, bytes, parent, thread) for every call.");
   define(m, "enter_profiled", [](const std::string& name) {
-    if (recorder) recorder->enter(lasting(name));
+    if (recorder) recorder->enter(name, false);
     return bool(recorder);
   });
   define(m, "leave_profiled", [] {

@@ -324,6 +324,17 @@ def test_absent_things_say_that_they_are_not_available():
     """)
 
 
+def test_profiles_name_operators_as_pytorch_does():
+    pytest.importorskip("flambeau.profiler")
+    run("""
+        x = torch.ones(3, requires_grad=True)
+        with torch.profiler.profile() as profiled, torch.profiler.record_function("mul"):
+            (x * 2).sum().backward()
+        keys = {average.key for average in profiled.key_averages()}
+        assert keys == {"mul", "aten::mul", "aten::sum", "SumBackward0", "MulBackward0", "AccumulateGrad"}, keys
+    """)
+
+
 def test_an_array_on_the_left_of_a_tensor_is_refused_as_in_pytorch():
     printed = run("""
         import operator

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
+from flambeau._naming import library_name
 from flambeau.autograd import _engine
 from flambeau.autograd._nvtx import emit_nvtx
 
@@ -192,8 +193,9 @@ EventList = Averages  # PyTorch's name
 class profile:
     """Profiler that records every operator call inside the ``with`` block, in all threads.
 
-    Forward calls have the name of the operator (``mul``), backward calls that of the node (``MulBackward0``). PyTorch's
-    other arguments, such as ``profile_memory`` and ``record_shapes``, are accepted but have no effect.
+    Forward calls have the name of the operator (``mul``; ``aten::mul`` in programs that import flambeau as ``torch``),
+    backward calls that of the node (``MulBackward0``). PyTorch's other arguments, such as ``profile_memory`` and
+    ``record_shapes``, are accepted but have no effect.
 
     >>> import flambeau
     >>> x = flambeau.ones(100, requires_grad=True)
@@ -216,7 +218,9 @@ class profile:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.enabled:
-            self._events = [Event(*e) for e in _engine.stop_profile()]
+            namespace = "aten::" if library_name() == "torch" else ""
+            calls = _engine.stop_profile()
+            self._events = [Event(namespace + name if operator else name, *rest) for operator, name, *rest in calls]
 
     start = __enter__
 
