@@ -54,7 +54,6 @@ class Target:
         self.machine, self.work = machine, work
         self.is_host = machine == platform.machine()
         self.compiler = older_system.Compiler("g++" if self.is_host else CROSS_COMPILERS[machine])
-        self.tag = f"manylinux_{older_system.GLIBC.replace('.', '_')}_{machine}"
         self.wheels = work / f"wheels-{machine}"  # before they get the tag
         self.unpacked = work / f"unpacked-{machine}-{PYTHON_TAGS}"  # wheels that later builds link against
         self.flags = shlex.join(older_system.write(self.compiler, work / f"older-system-{machine}"))
@@ -80,10 +79,10 @@ class Target:
     def build_native(self, package: str, output: Path) -> None:
         """Build the wheel of a package with compiled code into a folder, and let later builds find it."""
         name = distribution(package)
-        for earlier in [*self.wheels.glob(f"{name}-*"), *output.glob(f"{name}-*-{PYTHON_TAGS}-{self.tag}.whl")]:
+        for earlier in [*self.wheels.glob(f"{name}-*"), *output.glob(f"{name}-*-{PYTHON_TAGS}-*_{self.machine}.whl")]:
             earlier.unlink()
         # As deep as that of `nox -s wheels`: ccache compares paths relative to it.
-        folder = f"build/release-{PYTHON_TAGS}-{self.tag}"
+        folder = f"build/release-{PYTHON_TAGS}-linux_{self.machine}"
         options = [
             f"-Cbuild-dir={folder}",
             *(f"-Ccmake.define.{key}={value}" for key, value in self.settings().items()),
@@ -96,8 +95,8 @@ class Target:
         else:
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(self.unpacked)
-        tagging = ("--plat", self.tag, "--only-plat", "--exclude", "libflambeau*.so")
-        run("auditwheel", "repair", *tagging, "--wheel-dir", output, wheel)
+        # The name of the result says which systems it runs on. auditwheel knows by name only those with this processor.
+        run("auditwheel", "repair", "--plat", "auto", "--exclude", "libflambeau*.so", "--wheel-dir", output, wheel)
 
 
 BUILD = ("build", "--no-isolation", "--skip-dependency-check")

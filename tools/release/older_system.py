@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 # Highest versions in manylinux_2_28: https://github.com/pypa/auditwheel/tree/main/src/auditwheel/policy
 LIMITS = {"GLIBC": (2, 28), "GLIBCXX": (3, 4, 24), "CXXABI": (1, 3, 11)}
-GLIBC = ".".join(map(str, LIMITS["GLIBC"]))
 LOADERS = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}
 
 # Functions that the system's headers declare and an older C library lacks, implemented with what it has. They are
