@@ -34,7 +34,7 @@ def test_a_scale_for_each_channel():
     [
         (lambda x: fb.fake_quantize_per_tensor_affine(x, 0.1, 0, 3, 2), "`quant_min`.*got 3 and 2"),
         (lambda x: fb.fake_quantize_per_tensor_affine(x, 0.1, 9, 0, 7), r"`zero_point`.*9 is not in \[0, 7\]"),
-        (lambda x: fb.fake_quantize_per_channel_affine(x, x[0], x[0].int(), 0, 0, 7), r"shape \(2,\), .*got \(3,\)"),
+        (lambda x: fb.fake_quantize_per_channel_affine(x, x[0], x[0].int(), 0, 0, 7), r"shape \[2\], .*got \[3\]"),
         (lambda x: fb.fake_quantize_per_channel_affine(x, x[0], x[0].int() + 8, 1, 0, 7), "`zero_point`.*not all"),
     ],
 )

@@ -40,7 +40,7 @@ def from_interface(array: Any) -> Tensor:
             strides.insert(0, step)
             step *= max(length, 1)
     if any(stride % size for stride in strides):
-        raise ValueError(f"strides must be multiples of the element size of {size} bytes, got {tuple(strides)}")
+        raise ValueError(f"strides must be multiples of the element size of {size} bytes, got {list(strides)}")
     device = _core._cuda_device_of(address) if address else _core._cuda_current_device()
     in_elements = [stride // size for stride in strides]
     return _core._cuda_wrap(

@@ -17,6 +17,6 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
     if input.ndim != 3 or weight.ndim != 3 or bias.ndim != 1:
         raise RuntimeError(
             "conv_tbc: expected an input and a weight with 3 dimensions and a bias with 1, got shapes "
-            f"{tuple(input.shape)}, {tuple(weight.shape)} and {tuple(bias.shape)}"
+            f"{list(input.shape)}, {list(weight.shape)} and {list(bias.shape)}"
         )
     return _core.conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)

@@ -64,8 +64,8 @@ def _spacings(spacing: object, dims: list[int], input: Tensor, dim: object) -> l
     for value, d in zip(values, dims, strict=True):
         if isinstance(value, Tensor) and value.dim() > 0 and (value.dim() != 1 or value.numel() != input.size(d)):
             raise RuntimeError(
-                f"gradient expected each tensor in spacing to be a scalar or to have the shape {(input.size(d),)}, as "
-                f"many values as input has along dimension {d}, but got shape {tuple(value.shape)}"
+                f"gradient expected each tensor in spacing to be a scalar or to have the shape [{input.size(d)}], as "
+                f"many values as input has along dimension {d}, but got shape {list(value.shape)}"
             )
     return values
 

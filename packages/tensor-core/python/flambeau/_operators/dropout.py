@@ -19,7 +19,7 @@ def _kept(input: Tensor, p: float, channels: bool) -> Tensor:
     """Return a bool mask of kept elements, or of kept channels in a broadcastable shape."""
     if channels and input.ndim < 2:
         raise RuntimeError(
-            f"Feature dropout requires at least 2 dimensions in the input, got shape {tuple(input.shape)}"
+            f"Feature dropout requires at least 2 dimensions in the input, got shape {list(input.shape)}"
         )
     shape = (*input.shape[:2], *[1] * (input.ndim - 2)) if channels else input.shape
     return _core.dropout(_core.ones(shape, dtype=input.dtype), p, True) != 0

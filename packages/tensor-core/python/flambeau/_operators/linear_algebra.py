@@ -130,7 +130,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
             [9, 3, 1]])
     """
     if x.dim() != 1:
-        raise RuntimeError(f"vander(): x must be a one-dimensional tensor, got shape {tuple(x.shape)}")
+        raise RuntimeError(f"vander(): x must be a one-dimensional tensor, got shape {list(x.shape)}")
     count = x.size(0) if N is None else N
     if count < 0:
         raise RuntimeError(f"vander(): N must be non-negative, got {N}")
@@ -149,7 +149,7 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     """
     for t in matrices:
         if t.dim() != 2:
-            raise RuntimeError(f"chain_matmul(): tensor dimension is {t.dim()}, expected 2; got shape {tuple(t.shape)}")
+            raise RuntimeError(f"chain_matmul(): tensor dimension is {t.dim()}, expected 2; got shape {list(t.shape)}")
     return matrices[0] if len(matrices) == 1 else flambeau.linalg.multi_dot(matrices)
 
 

@@ -51,7 +51,7 @@ def _quantile(
             f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
         )
     if input.numel() == 0:
-        raise RuntimeError(f"{name}() input tensor must be non-empty, got shape {tuple(input.shape)}")
+        raise RuntimeError(f"{name}() input tensor must be non-empty, got shape {list(input.shape)}")
     along = None if input.dim() == 0 else dim
     ordered = (input.reshape(-1) if along is None else input.transpose(along, -1)).sort(-1).values
     ranks = _ranks(name == "nanquantile", ordered, q.reshape(-1))
@@ -71,7 +71,7 @@ def _checked(name: str, q: Tensor | float, input: Tensor) -> Tensor:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
         return _core.full((), q, dtype=input.dtype)
     if q.dim() > 1:
-        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got shape {tuple(q.shape)}")
+        raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, got shape {list(q.shape)}")
     if q.dtype is not input.dtype:
         raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor, got {q.dtype} and {input.dtype}")
     if not _core.logical_and(q >= 0, q <= 1).all():

@@ -68,8 +68,8 @@ def fake_quantize_per_channel_affine(
     size = input.shape[axis]
     if scale.shape != (size,) or zero_point.shape != (size,):
         raise RuntimeError(
-            f"scale and zero_point must have the shape {(size,)}, for the size of the input's dimension {axis}, got "
-            f"{tuple(scale.shape)} and {tuple(zero_point.shape)}"
+            f"scale and zero_point must have the shape [{size}], for the size of the input's dimension {axis}, got "
+            f"{list(scale.shape)} and {list(zero_point.shape)}"
         )
     if _whole(zero_point) and not ((zero_point >= quant_min) & (zero_point <= quant_max)).all():
         raise RuntimeError(

@@ -25,12 +25,10 @@ def _cell(
     """Compute one step for a batch (N, in) or a single example (in,), as a layer over a sequence of length 1."""
     hx = state[0]
     if input.ndim not in (1, 2) or input.shape[-1] != w_ih.shape[1]:
-        raise RuntimeError(
-            f"input has inconsistent input_size: got {tuple(input.shape)}, expected (*, {w_ih.shape[1]})"
-        )
+        raise RuntimeError(f"input has inconsistent input_size: got {list(input.shape)}, expected [*, {w_ih.shape[1]}]")
     if hx.ndim != input.ndim or hx.shape[:-1] != input.shape[:-1] or hx.shape[-1] != w_hh.shape[1]:
         raise RuntimeError(
-            f"hidden state has inconsistent size: got {tuple(hx.shape)}, expected {(*input.shape[:-1], w_hh.shape[1])}"
+            f"hidden state has inconsistent size: got {list(hx.shape)}, expected {[*input.shape[:-1], w_hh.shape[1]]}"
         )
     if input.ndim == 1:
         rows = _cell(mode, input.unsqueeze(0), tuple(part.unsqueeze(0) for part in state), w_ih, w_hh, b_ih, b_hh)

@@ -55,7 +55,7 @@ def segment_reduce(
     if axis != lengths.dim() - 1 or axis >= data.dim():
         raise RuntimeError(
             f"segment_reduce(): Expected axis to be the last dimension of lengths but got {axis}, "
-            f"with lengths of shape {tuple(lengths.shape)} and data of shape {tuple(data.shape)}."
+            f"with lengths of shape {list(lengths.shape)} and data of shape {list(data.shape)}."
         )
     if not unsafe:
         _check_lengths(lengths, data.size(axis))

@@ -95,7 +95,7 @@ def stft(
 
 def _check_signal(input: Tensor) -> None:
     if input.ndim not in (1, 2):
-        raise RuntimeError(f"stft: expected a 1D or 2D tensor, got shape {tuple(input.shape)}")
+        raise RuntimeError(f"stft: expected a 1D or 2D tensor, got shape {list(input.shape)}")
     if not (input.is_floating_point() or input.is_complex()):
         raise RuntimeError(f"stft: expected a tensor of floating point or complex values, got {input.dtype}")
 
@@ -186,7 +186,7 @@ def _check_spectrum(input: Tensor) -> None:
         )
     if input.dim() not in (2, 3) or input.numel() == 0:
         raise RuntimeError(
-            f"istft: expected a tensor with 2 or 3 dimensions that is not empty, got shape {tuple(input.shape)}"
+            f"istft: expected a tensor with 2 or 3 dimensions that is not empty, got shape {list(input.shape)}"
         )
 
 
@@ -218,7 +218,7 @@ def _frame_window(name: str, window: Tensor | None, n_fft: int, win_length: int,
     elif window.shape != (win_length,):
         raise RuntimeError(
             f"{name}: expected a 1D window tensor of size equal to win_length={win_length}, but got window with size "
-            f"{tuple(window.shape)}"
+            f"{list(window.shape)}"
         )
     return _amid_zeros(window, n_fft - win_length) if win_length < n_fft else window
 

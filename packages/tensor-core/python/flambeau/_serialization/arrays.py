@@ -49,5 +49,5 @@ def set_array(made: np.ndarray[Any, Any], state: Any) -> None:
         raise FormatError("a NumPy array is damaged, or not of plain numbers")
     sizes_fit = all(type(length) is int and length >= 0 for length in shape) and len(shape) <= 32
     if not sizes_fit or math.prod(shape) * kind.itemsize != len(content):
-        raise FormatError(f"damaged: a NumPy array of shape {shape} and dtype {kind} has {len(content):,} bytes")
+        raise FormatError(f"damaged: a NumPy array of shape {list(shape)} and dtype {kind} has {len(content):,} bytes")
     made.__setstate__((1, shape, kind, bool(by_columns), content))  # type: ignore[arg-type]

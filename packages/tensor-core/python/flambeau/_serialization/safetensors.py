@@ -252,7 +252,7 @@ def _read_entry(name: str, fields: Any) -> Entry:
     needed = math.prod(shape) * entry.dtype.itemsize
     if end - begin != needed:
         raise FormatError(
-            f"tensor {name!r}: shape {shape} of {code} takes {needed:,} bytes, "
+            f"tensor {name!r}: shape {list(shape)} of {code} takes {needed:,} bytes, "
             f"but its data_offsets [{begin}, {end}] span {end - begin:,}"
         )
     return entry

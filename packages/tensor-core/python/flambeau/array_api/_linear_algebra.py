@@ -24,7 +24,7 @@ def matrix_transpose(x: Tensor, /) -> Tensor:
             [2, 4]])
     """
     if x.ndim < 2:
-        raise ValueError(f"matrix_transpose() needs an array with at least 2 dimensions, got shape {tuple(x.shape)}")
+        raise ValueError(f"matrix_transpose() needs an array with at least 2 dimensions, got shape {list(x.shape)}")
     return x.mT
 
 

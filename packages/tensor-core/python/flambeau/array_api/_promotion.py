@@ -122,7 +122,7 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     for shape in shapes:
         for place, size in enumerate(shape, len(result) - len(shape)):
             if size != 1 and result[place] not in (1, size):
-                raise ValueError(f"the shapes {', '.join(str(tuple(s)) for s in shapes)} cannot be broadcast together")
+                raise ValueError(f"the shapes {', '.join(str(list(s)) for s in shapes)} cannot be broadcast together")
             result[place] = size if result[place] == 1 else result[place]
     return tuple(result)
 

@@ -91,7 +91,7 @@ def cross(x1: Tensor, x2: Tensor, /, *, axis: int = -1) -> Tensor:
     """
     x1, x2 = operands("cross", x1, x2)
     if x1.shape[normal(axis, x1.ndim)] != 3 or x2.shape[normal(axis, x2.ndim)] != 3:
-        raise ValueError(f"cross(): axis {axis} must have size 3, got shapes {tuple(x1.shape)} and {tuple(x2.shape)}")
+        raise ValueError(f"cross(): axis {axis} must have size 3, got shapes {list(x1.shape)} and {list(x2.shape)}")
     return flambeau.linalg.cross(x1, x2, dim=axis)
 
 

@@ -171,7 +171,7 @@ def _tensors(name: str, given: Sequence[Tensor]) -> list[Tensor]:
         if not tensor.is_cuda or not tensor.is_contiguous():
             state = "is on the CPU" if not tensor.is_cuda else "is not contiguous"
             raise RuntimeError(
-                f"{name} should be contiguous CUDA tensors, but one of shape {tuple(tensor.shape)} {state}"
+                f"{name} should be contiguous CUDA tensors, but one of shape {list(tensor.shape)} {state}"
             )
     if not given:
         raise ValueError(f"{name} should hold a tensor for each GPU, but is empty")
@@ -195,8 +195,8 @@ def _check(collective: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor],
     for tensor, output in zip(inputs, outputs, strict=True):
         if (tensor.numel(), tensor.dtype) != (first.numel(), first.dtype):
             raise RuntimeError(
-                f"{collective}: inputs must have the same size and dtype, but got {tuple(first.shape)} of "
-                f"{first.dtype} and {tuple(tensor.shape)} of {tensor.dtype}"
+                f"{collective}: inputs must have the same size and dtype, but got {list(first.shape)} of "
+                f"{first.dtype} and {list(tensor.shape)} of {tensor.dtype}"
             )
         if output.device != tensor.device or output.dtype != tensor.dtype:
             raise RuntimeError(

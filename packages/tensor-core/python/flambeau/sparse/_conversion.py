@@ -81,7 +81,7 @@ def to_compressed(tensor: Any, layout: Any, blocksize: Any = None, dense_dim: in
     batch_dims = tensor.ndim - dense_dims - 2
     if batch_dims < 0:
         raise RuntimeError(
-            f"{name}: expected at least two dimensions that are not dense, got shape {tuple(tensor.shape)} with "
+            f"{name}: expected at least two dimensions that are not dense, got shape {list(tensor.shape)} with "
             f"{dense_dims} dense dimensions"
         )
     block = _blocksize(name, tensor, kind, blocksize, batch_dims)
@@ -343,7 +343,7 @@ def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> SparseTensor:
             f"{source.layout}"
         )
     if tensor._size != source._size:
-        raise RuntimeError(f"copy_(): the sizes {tuple(tensor._size)} and {tuple(source._size)} differ")
+        raise RuntimeError(f"copy_(): the sizes {list(tensor._size)} and {list(source._size)} differ")
     other: Any = to(source, tensor.device, tensor.dtype)
     if other.layout is not tensor.layout:
         other = to_layout_of(to_coo(other), tensor)

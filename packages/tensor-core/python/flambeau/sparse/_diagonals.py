@@ -39,7 +39,7 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
     if rows.ndim != 2:
         raise RuntimeError(f"Diagonals must be vector or matrix, got {diagonals.ndim} dimensions")
     if len(shape) != 2:
-        raise RuntimeError(f"Output shape must be 2d, got {tuple(shape)}")
+        raise RuntimeError(f"Output shape must be 2d, got {list(shape)}")
     if places.ndim != 1:
         raise RuntimeError(f"Offsets must be scalar or vector, got {places.ndim} dimensions")
     if places.shape[0] != rows.shape[0]:

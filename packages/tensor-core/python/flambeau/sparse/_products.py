@@ -140,7 +140,7 @@ def mm(input: Any, mat2: Any) -> Tensor:
     Gradient: defined for both operands.
     """
     if input.ndim != 2 or mat2.ndim != 2:
-        raise RuntimeError(f"mm: expected two matrices, got shapes {tuple(input.shape)} and {tuple(mat2.shape)}")
+        raise RuntimeError(f"mm: expected two matrices, got shapes {list(input.shape)} and {list(mat2.shape)}")
     _check("mm", input, mat2)
     if not isinstance(input, SparseTensor):
         return multiplied(pattern_of(mat2).transposed, mat2._elements(), input.t()).t()
@@ -165,7 +165,7 @@ def mm_reduced(mat1: Any, mat2: Any, reduce: str) -> Tensor:
             f"{mat1.layout} and {mat2.layout}; .to_sparse_csr() and .to_dense() convert them"
         )
     if mat1.ndim != 2 or mat2.ndim != 2:
-        raise RuntimeError(f"sparse.mm: expected two matrices, got shapes {tuple(mat1.shape)} and {tuple(mat2.shape)}")
+        raise RuntimeError(f"sparse.mm: expected two matrices, got shapes {list(mat1.shape)} and {list(mat2.shape)}")
     _check("sparse.mm", mat1, mat2)
     if not mat1.is_floating_point():
         raise NotImplementedError(f"sparse.mm: reduce= requires a floating dtype, got {mat1.dtype}")
@@ -215,11 +215,11 @@ def mv(input: Any, vec: Any) -> Tensor:
     """Return the product of a sparse matrix and a vector. Gradient: defined for both operands."""
     if input.ndim != 2 or vec.ndim != 1:
         raise RuntimeError(
-            f"mv: two tensor dim should be 2 and 1, but got shapes {tuple(input.shape)} and {tuple(vec.shape)}"
+            f"mv: two tensor dim should be 2 and 1, but got shapes {list(input.shape)} and {list(vec.shape)}"
         )
     if input.shape[1] != vec.shape[0]:
         raise RuntimeError(
-            f"mv: expected self.size(-1) == vec.size(-1), but got shapes {tuple(input.shape)} and {tuple(vec.shape)}"
+            f"mv: expected self.size(-1) == vec.size(-1), but got shapes {list(input.shape)} and {list(vec.shape)}"
         )
     if isinstance(vec, SparseTensor):
         vec = vec.to_dense()
@@ -232,7 +232,7 @@ def bmm(input: Any, mat2: Any) -> Tensor:
     """Return the products of two batches of matrices, one of which is sparse. Gradient: defined for both operands."""
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
         raise RuntimeError(
-            f"bmm: expected two 3D tensors with the same batch size, got {tuple(input.shape)} and {tuple(mat2.shape)}"
+            f"bmm: expected two 3D tensors with the same batch size, got {list(input.shape)} and {list(mat2.shape)}"
         )
     _check("bmm", input, mat2)
     if isinstance(input, SparseTensor) and isinstance(mat2, SparseTensor):
@@ -261,7 +261,7 @@ def matmul(input: Any, other: Any) -> Tensor:
     if isinstance(other, SparseTensor) and other.ndim == 2 and not isinstance(input, SparseTensor) and input.ndim > 2:
         return mm(input.reshape(-1, input.shape[-1]), other).reshape(*input.shape[:-1], other.shape[1])
     raise NotImplementedError(
-        f"matmul: not implemented for the shapes {tuple(input.shape)} and {tuple(other.shape)} if one tensor is sparse"
+        f"matmul: not implemented for the shapes {list(input.shape)} and {list(other.shape)} if one tensor is sparse"
     )
 
 
@@ -376,13 +376,13 @@ def sampled_addmm(
     if mat1.ndim != input.ndim or mat2.ndim != input.ndim:
         raise RuntimeError(
             f"sampled_addmm: expected mat1 and mat2 with {input.ndim} dimensions, like input, got shapes "
-            f"{tuple(mat1.shape)} and {tuple(mat2.shape)}"
+            f"{list(mat1.shape)} and {list(mat2.shape)}"
         )
     _check("sampled_addmm", mat1, mat2)
     if (*mat1.shape[:-1], mat2.shape[-1]) != tuple(input._size) or mat1.shape[:-2] != mat2.shape[:-2]:
         raise RuntimeError(
-            f"sampled_addmm: the product of mat1 {tuple(mat1.shape)} and mat2 {tuple(mat2.shape)} must have the shape "
-            f"of input, {tuple(input._size)}"
+            f"sampled_addmm: the product of mat1 {list(mat1.shape)} and mat2 {list(mat2.shape)} must have the shape "
+            f"of input, {list(input._size)}"
         )
     products = sampled(pattern_of(input), mat1.flatten(0, -2), mat2.transpose(-2, -1).flatten(0, -2))
     result: SparseTensor = input._like(products.reshape(input._val.shape) * alpha + input._val * beta)

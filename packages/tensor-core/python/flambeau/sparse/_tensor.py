@@ -379,7 +379,7 @@ def in_place(name: str, answer: Callable[..., Any], tensor: T, *args: Any, **kwa
         )
     if tuple(result.shape) != tuple(tensor.shape) and name not in ("t_", "transpose_", "squeeze_", "unsqueeze_"):
         raise RuntimeError(
-            f"{name}: the result has the shape {tuple(result.shape)}, but the tensor has {tuple(tensor.shape)}"
+            f"{name}: the result has the shape {list(result.shape)}, but the tensor has {list(tensor.shape)}"
         )
     tensor._take_over(ANSWERS["to"](result, tensor.dtype))
     return tensor
