@@ -162,7 +162,7 @@ def grad(
     if not allow_unused:
         for index, g in enumerate(found):
             if g is None:
-                raise RuntimeError(UNUSED_INPUT.format(index=index, shape=tuple(_shape(given[index]))))
+                raise RuntimeError(UNUSED_INPUT.format(index=index, shape=list(_shape(given[index]))))
     return found if sources is given else tuple(_in(t, g) for g, t in zip(found, given, strict=True))
 
 
@@ -235,15 +235,15 @@ def _batched(
     if len(sizes) != 1 or not (size := sizes.pop()):
         raise RuntimeError(
             "If `is_grads_batched=True`, every grad_output must be given and have the same first dimension, which "
-            f"must not be empty; got shapes {[None if s is None else tuple(s.shape) for s in seeds]}"
+            f"must not be empty; got shapes {[None if s is None else list(s.shape) for s in seeds]}"
         )
     for i, (seed, result) in enumerate(zip(seeds, results, strict=True)):
         if seed is not None and (given := tuple(seed.shape)[1:]) != _shape(result):
             raise RuntimeError(
                 "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch "
                 "dimension. The sizes of the remaining dimensions are expected to match the shape of corresponding "
-                f"output, but a mismatch was detected: grad_output[{i}] has a shape of {given} and output[{i}] "
-                f"has a shape of {tuple(_shape(result))}."
+                f"output, but a mismatch was detected: grad_output[{i}] has a shape of {list(given)} and output[{i}] "
+                f"has a shape of {list(_shape(result))}."
             )
     rows = []
     for i in range(size):

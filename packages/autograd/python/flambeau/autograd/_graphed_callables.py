@@ -153,8 +153,8 @@ class _Captured:
         for sample, given in zip(self.arguments, leaves, strict=True):
             if given.shape != sample.shape or given.dtype != sample.dtype:
                 raise ValueError(
-                    f"the graphed callable expects a tensor of shape {tuple(sample.shape)} and dtype {sample.dtype}, "
-                    f"like its sample, but got shape {tuple(given.shape)} and dtype {given.dtype}"
+                    f"the graphed callable expects a tensor of shape {list(sample.shape)} and dtype {sample.dtype}, "
+                    f"like its sample, but got shape {list(given.shape)} and dtype {given.dtype}"
                 )
             if given.requires_grad and not sample.requires_grad and flambeau.is_grad_enabled():
                 raise RuntimeError(_UNEXPECTED_GRAD)

@@ -76,8 +76,8 @@ def gradient_of_values(output: Any, gradient: Tensor | None) -> Tensor | None:
         raise RuntimeError("grad can be implicitly created only for scalar outputs")
     if tuple(gradient.shape) != tuple(output.shape):
         raise RuntimeError(
-            f"Mismatch in shape: a gradient has a shape of {tuple(gradient.shape)} and its output has a shape of "
-            f"{tuple(output.shape)}."
+            f"Mismatch in shape: a gradient has a shape of {list(gradient.shape)} and its output has a shape of "
+            f"{list(output.shape)}."
         )
     masked: Any = gradient.sparse_mask(output.detach())
     values: Tensor = masked._val

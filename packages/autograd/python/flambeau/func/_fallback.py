@@ -117,10 +117,8 @@ def stacked(name: str, results: list[Any]) -> Any:
     first = results[0]
     if isinstance(first, Tensor):
         if any(r.shape != first.shape for r in results):
-            raise RuntimeError(
-                f"vmap: {name} gave results of different shapes for the elements of the batch: "
-                f"{sorted({tuple(r.shape) for r in results})}"
-            )
+            shapes = ", ".join(str(list(shape)) for shape in sorted({tuple(r.shape) for r in results}))
+            raise RuntimeError(f"vmap: {name} gave results of different shapes for the elements of the batch: {shapes}")
         return flambeau.stack(results)
     if isinstance(first, (tuple, list)):
         items = [stacked(name, list(part)) for part in zip(*results, strict=True)]

@@ -152,8 +152,8 @@ def linearize(func: Callable[..., T], *primals: Any) -> tuple[T, Callable[..., T
         for leaf, direction in zip(linear.leaves, directions, strict=True):
             if leaf.shape != direction.shape or leaf.dtype != direction.dtype:
                 raise RuntimeError(
-                    f"Expected a tangent of shape {tuple(leaf.shape)} and dtype {leaf.dtype}, "
-                    f"got {tuple(direction.shape)} and {direction.dtype}"
+                    f"Expected a tangent of shape {list(leaf.shape)} and dtype {leaf.dtype}, "
+                    f"got {list(direction.shape)} and {direction.dtype}"
                 )
         chosen = tuple(p for _, p in products)
         follow = flambeau.is_grad_enabled()

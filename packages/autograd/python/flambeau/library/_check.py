@@ -47,8 +47,8 @@ def _faketensor(op: CustomOpDef, args: Any, kwargs: Any) -> None:
     for x, y in zip(real, answered, strict=True):
         if isinstance(x, Tensor) and (x.shape, x.stride(), x.dtype) != (y.shape, y.stride(), y.dtype):
             raise OpCheckError(
-                f"the fake impl of {op} returned shape {tuple(y.shape)}, strides {y.stride()} and dtype {y.dtype}, but "
-                f"the operator returned shape {tuple(x.shape)}, strides {x.stride()} and dtype {x.dtype}"
+                f"the fake impl of {op} returned shape {list(y.shape)}, strides {list(y.stride())} and dtype {y.dtype}"
+                f", but the operator returned shape {list(x.shape)}, strides {list(x.stride())} and dtype {x.dtype}"
             )
 
 

@@ -199,7 +199,7 @@ class _Frame:
 
 
 def _metadata(tensor: Tensor) -> str:
-    return f"{{'shape': {tuple(tensor.shape)}, 'dtype': {tensor.dtype}, 'device': {tensor.device}}}"
+    return f"{{'shape': {list(tensor.shape)}, 'dtype': {tensor.dtype}, 'device': {tensor.device}}}"
 
 
 def _keep(args: tuple[Any, ...]) -> Callable[[], tuple[Any, ...]]:

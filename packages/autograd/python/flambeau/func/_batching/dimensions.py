@@ -150,7 +150,7 @@ def matrices(call: Call) -> Any:
     """Batch operators on the last two dimensions."""
     x = call.values[0]
     if x.ndim < 2:
-        raise RuntimeError(f"{call.operator.__name__}: expected at least 2 dimensions, got shape {tuple(x.shape)}")
+        raise RuntimeError(f"{call.operator.__name__}: expected at least 2 dimensions, got shape {list(x.shape)}")
     if hasattr(call.operator, "parameters"):
         return call.run(call.value(call.values))
     return call.operator.__self__.__get__(x.value)

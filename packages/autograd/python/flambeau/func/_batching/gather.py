@@ -40,7 +40,7 @@ def _front(input: Tensor, dim: int) -> Tensor:
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """Select slices along a dimension."""
     if index.ndim > 1:
-        raise IndexError(f"index_select(): Index is supposed to be a vector, got shape {tuple(index.shape)}")
+        raise IndexError(f"index_select(): Index is supposed to be a vector, got shape {list(index.shape)}")
     if input.ndim == 0:
         return input.reshape(1)[index.reshape(-1)].reshape(())
     return input.movedim(dim, 0)[index.reshape(-1)].movedim(0, dim)

@@ -26,7 +26,7 @@ def _require_rank(call: Call, x: Tensor, rank: int) -> None:
     if x.ndim < rank:
         raise RuntimeError(
             f"{call.operator.__name__}: The input tensor must have at least {rank} dimensions, got shape "
-            f"{tuple(x.shape)}"
+            f"{list(x.shape)}"
         )
 
 

@@ -29,8 +29,8 @@ def classification(call: Call) -> Any:
         raise UnbatchableError("vmap: a weight of the classes that differs over the batch")
     if x.ndim < 1 or target.ndim != (x.ndim if target.dtype.is_floating_point else max(x.ndim - 1, 0)):
         raise ValueError(
-            f"{call.operator.__name__}: expected an input (C,) or (N, C, ...) and a target (), (N, ...) or, for class "
-            f"probabilities, of the input's shape, got input {tuple(x.shape)} and target {tuple(target.shape)}"
+            f"{call.operator.__name__}: expected an input [C] or [N, C, ...] and a target [], [N, ...] or, for class "
+            f"probabilities, of the input's shape, got input {list(x.shape)} and target {list(target.shape)}"
         )
     logits, labels = call.batch(x), call.batch(target)
     if x.ndim > 1:

@@ -22,7 +22,7 @@ def _run(call: Call, values: Any) -> Any:
             lined_up.append(x)
             continue
         if x.ndim < rank:
-            raise RuntimeError(f"{call.operator.__name__}: expected matrices, got shape {tuple(x.shape)}")
+            raise RuntimeError(f"{call.operator.__name__}: expected matrices, got shape {list(x.shape)}")
         whole = call.batch(x)
         lined_up.append(whole.reshape(call.size, *(1,) * (before - x.ndim + rank), *x.shape))
     return call.run(lined_up)

@@ -22,7 +22,7 @@ def folded(call: Call, dims: int, tensors: int = 1) -> Any:
     if rank != dims + 2:
         raise RuntimeError(
             f"{call.operator.__name__}: expected {dims + 1} or {dims + 2} dimensions, got shape "
-            f"{tuple(call.values[0].shape)}"
+            f"{list(call.values[0].shape)}"
         )
     count = call.values[0].shape[0]
     result = call.run((*(t.reshape(call.size * count, *t.shape[2:]) for t in given), *rest))
@@ -67,7 +67,7 @@ def last_dimensions(call: Call) -> Any:
     needed = 3 if call.operator.__name__.startswith("pixel") else (len(call.values[1]) + 1) // 2
     if x.ndim < needed:
         raise RuntimeError(
-            f"{call.operator.__name__}: expected at least {needed} dimensions, got shape {tuple(x.shape)}"
+            f"{call.operator.__name__}: expected at least {needed} dimensions, got shape {list(x.shape)}"
         )
     return call.run(call.value(call.values))
 
@@ -83,7 +83,7 @@ def convolution(call: Call) -> Any:
     if x.ndim not in (dims + 1, dims + 2) or weight.ndim != dims + 2:
         raise RuntimeError(
             f"{call.operator.__name__}: expected an input with {dims + 1} or {dims + 2} dimensions and a weight with "
-            f"{dims + 2}, got shapes {tuple(x.shape)} and {tuple(weight.shape)}"
+            f"{dims + 2}, got shapes {list(x.shape)} and {list(weight.shape)}"
         )
     shared_bias = bias if not call.is_batched(weight) and not call.is_batched(bias) else None
     values["bias"] = shared_bias
@@ -128,7 +128,7 @@ def layer_norm(call: Call) -> Any:
     if x.ndim < len(values["normalized_shape"]):
         raise RuntimeError(
             f"{call.operator.__name__}: expected an input with at least {len(values['normalized_shape'])} dimensions, "
-            f"for normalized_shape={tuple(values['normalized_shape'])}, got shape {tuple(x.shape)}"
+            f"for normalized_shape={list(values['normalized_shape'])}, got shape {list(x.shape)}"
         )
     if not any(call.is_batched(t) for t in affine):
         return call.run({**values, "input": x.value}.values())

@@ -15,7 +15,7 @@ def _require(call: Call, *ranks: int) -> None:
     if any(t.ndim != rank for t, rank in zip(tensors, ranks, strict=True)):
         raise RuntimeError(
             f"{call.operator.__name__}: expected tensors of {', '.join(map(str, ranks))} dimensions, got shapes "
-            f"{', '.join(str(tuple(t.shape)) for t in tensors)}"
+            f"{', '.join(str(list(t.shape)) for t in tensors)}"
         )
 
 
@@ -72,7 +72,7 @@ def vecdot(x: Tensor, y: Tensor, dim: int = -1) -> Tensor:
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """Return the outer product."""
     if input.ndim != 1 or vec2.ndim != 1:
-        raise RuntimeError(f"outer: expected two vectors, got shapes {tuple(input.shape)} and {tuple(vec2.shape)}")
+        raise RuntimeError(f"outer: expected two vectors, got shapes {list(input.shape)} and {list(vec2.shape)}")
     return input.unsqueeze(1) * vec2
 
 
@@ -118,8 +118,8 @@ def linear(call: Call) -> Any:
     w = call.value(weight)
     if weight.ndim != 2 or x.ndim == 0:
         raise RuntimeError(
-            f"linear: expected an input with at least 1 dimension and a 2D weight, got shapes {tuple(x.shape)} and "
-            f"{tuple(weight.shape)}"
+            f"linear: expected an input with at least 1 dimension and a 2D weight, got shapes {list(x.shape)} and "
+            f"{list(weight.shape)}"
         )
     if call.is_batched(weight):
         rows = call.batch(x)

@@ -19,7 +19,7 @@ def spectra(call: Call) -> Any:
         return call.run((x.value, *rest))
     if x.ndim != rank + 1:
         raise RuntimeError(
-            f"{call.operator.__name__}: expected {rank} or {rank + 1} dimensions, got shape {tuple(x.shape)}"
+            f"{call.operator.__name__}: expected {rank} or {rank + 1} dimensions, got shape {list(x.shape)}"
         )
     result = call.run((x.value.flatten(0, 1), *rest))
     return result.reshape(call.size, x.shape[0], *result.shape[1:])
