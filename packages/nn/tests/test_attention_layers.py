@@ -187,9 +187,9 @@ def test_bad_input(call, error, message):
 @pytest.mark.parametrize(
     ("masks", "error", "message"),
     [
-        ({"attn_mask": fb.ones(2, 2)}, RuntimeError, r"2D attn_mask is \(2, 2\), but should be \(3, 4\)"),
-        ({"attn_mask": fb.ones(2, 3, 3)}, RuntimeError, r"3D attn_mask is \(2, 3, 3\), but should end with \(3, 4\)"),
-        ({"key_padding_mask": fb.ones(1, 3)}, AssertionError, r"shape of \(1, 4\), .*, but got \(1, 3\)"),
+        ({"attn_mask": fb.ones(2, 2)}, RuntimeError, r"2D attn_mask is \[2, 2\], but should be \[3, 4\]"),
+        ({"attn_mask": fb.ones(2, 3, 3)}, RuntimeError, r"3D attn_mask is \[2, 3, 3\], but should end with \[3, 4\]"),
+        ({"key_padding_mask": fb.ones(1, 3)}, AssertionError, r"shape of \[1, 4\], .*, but got \[1, 3\]"),
     ],
 )
 def test_masks_of_other_shapes(masks, error, message):
@@ -200,13 +200,13 @@ def test_masks_of_other_shapes(masks, error, message):
 
 def test_a_mask_for_each_head_without_a_batch():
     x = fb.ones(3, 4)
-    with pytest.raises(AssertionError, match=r"Expected `attn_mask` shape to be \(2, 3, 3\) but got \(5, 3, 3\)"):
+    with pytest.raises(AssertionError, match=r"Expected `attn_mask` shape to be \[2, 3, 3\] but got \[5, 3, 3\]"):
         nn.MultiheadAttention(4, 2)(x, x, x, attn_mask=fb.ones(5, 3, 3))
 
 
 def test_keys_and_values_of_different_lengths():
     x, longer = fb.zeros(2, 1, 4), fb.zeros(3, 1, 4)
-    with pytest.raises(AssertionError, match=r"key shape \(3, 1, 4\) does not match value shape \(2, 1, 4\)"):
+    with pytest.raises(AssertionError, match=r"key shape \[3, 1, 4\] does not match value shape \[2, 1, 4\]"):
         nn.MultiheadAttention(4, 2)(x, longer, x)
     with pytest.raises(AssertionError, match="does not match"):
         nn.MultiheadAttention(4, 2, kdim=4, vdim=5)(x, longer, fb.zeros(2, 1, 5))

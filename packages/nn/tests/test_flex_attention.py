@@ -170,7 +170,7 @@ WITHOUT_FIRST_HEAD = {"query": Q[:, 1:], "key": K[:, 1:], "value": V[:, 1:]}
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"query": Q[0]}, NotImplementedError, r"\(B, H, L, E\), got shapes \(4, 21, 5\)"),
+        ({"query": Q[0]}, NotImplementedError, r"\[B, H, L, E\], got shapes \[4, 21, 5\]"),
         ({"query": Q[..., :4]}, ValueError, "E=4 and E=5"),
         ({"query": Q.astype("float32")}, ValueError, "same dtype.*float32"),
         ({"value": V[:, :, 1:]}, ValueError, "same shape except for the last dimension"),

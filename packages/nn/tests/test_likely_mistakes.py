@@ -33,7 +33,7 @@ def test_sizes_may_be_what_counts_as_an_int():
     [
         (lambda: nn.MSELoss(fb.ones(2), fb.ones(2)), TypeError, r"write nn\.MSELoss\(\)\(input, target\)"),
         (lambda: nn.CrossEntropyLoss(fb.ones(2, 3), fb.tensor([0, 1])), TypeError, r"nn\.CrossEntropyLoss\(\)\("),
-        (lambda: nn.BatchNorm2d(3)(fb.ones(3, 4, 4)), ValueError, r"shape \(3, 4, 4\); input.unsqueeze\(0\)"),
+        (lambda: nn.BatchNorm2d(3)(fb.ones(3, 4, 4)), ValueError, r"shape \[3, 4, 4\]; input.unsqueeze\(0\)"),
         (
             lambda: nn.MultiMarginLoss()(fb.tensor([[0, 1]]), fb.zeros(1)),
             NotImplementedError,
@@ -74,7 +74,7 @@ def test_an_input_given_to_a_constructor_comes_with_the_call_that_was_meant(laye
     with pytest.raises(TypeError) as caught:
         getattr(nn, layer)(fb.ones(2, 3))
     assert str(caught.value) == (
-        f"{layer}: {option} cannot be a Tensor of shape (2, 3); create the layer first, then call it: "
+        f"{layer}: {option} cannot be a Tensor of shape [2, 3]; create the layer first, then call it: "
         f"nn.{layer}({required})(input)"
     )
 

@@ -185,19 +185,19 @@ def test_bce_of_certain_predictions_is_finite():
 
 @pytest.mark.parametrize("kind", [nn.MSELoss, nn.L1Loss])
 def test_sizes_that_would_compare_all_with_all_are_an_error(kind):
-    with pytest.raises(ValueError, match=r"target size \(3, 1\) .*input size \(3,\) .*\(3, 3\).*reshape"):
+    with pytest.raises(ValueError, match=r"target size \[3, 1\] .*input size \[3\] .*\[3, 3\].*reshape"):
         kind()(fb.zeros(3), fb.zeros(3, 1))
 
 
 @pytest.mark.parametrize("kind", [nn.MSELoss, nn.L1Loss])
 def test_a_target_that_is_repeated_warns(kind):
-    with pytest.warns(UserWarning, match=r"target size \(1,\) .*input size \(3,\)"):
+    with pytest.warns(UserWarning, match=r"target size \[1\] .*input size \[3\]"):
         kind()(fb.zeros(3), fb.zeros(1))
 
 
 @pytest.mark.parametrize("kind", [nn.BCELoss, nn.BCEWithLogitsLoss])
 def test_unequal_sizes_are_an_error(kind):
-    with pytest.raises(ValueError, match=r"Target size \(3, 1\) must be the same as input size \(3,\)"):
+    with pytest.raises(ValueError, match=r"Target size \[3, 1\] must be the same as input size \[3\]"):
         kind()(fb.zeros(3), fb.zeros(3, 1))
 
 

@@ -276,7 +276,7 @@ def test_bad_input(call, error, message):
 
 def test_a_state_that_does_not_fit_packed_sequences():
     packed = rnn.pack_padded_sequence(fb.ones(3, 2, 1), [1, 3], enforce_sorted=False)
-    with pytest.raises(RuntimeError, match=r"Expected hidden size \(1, 2, 4\), got \(1, 1, 4\)"):
+    with pytest.raises(RuntimeError, match=r"Expected hidden size \(1, 2, 4\), got \[1, 1, 4\]"):
         nn.GRU(1, 4)(packed, fb.zeros(1, 1, 4))
 
 

@@ -70,7 +70,7 @@ def test_parameters_can_have_names():
         (lambda p: optim.SGD([("a", p), parameter(1)], lr=0.1), ValueError, "Some param names are missing"),
         (lambda p: optim.SGD([p], lr=-1.0), ValueError, r"Invalid learning rate: -1\.0"),
         (lambda p: optim.SGD([p], lr=float("nan")), ValueError, "Invalid learning rate: nan"),
-        (lambda p: optim.SGD([p], lr=fb.ones(2)), ValueError, r"Tensor lr must be 1-element, but its shape is \(2,\)"),
+        (lambda p: optim.SGD([p], lr=fb.ones(2)), ValueError, r"Tensor lr must be 1-element, but its shape is \[2\]"),
         (lambda p: optim.LBFGS([p], lr=fb.ones(2)), ValueError, "Tensor lr must be 1-element"),
         (lambda p: optim.SGD([p], momentum=-1.0), ValueError, r"Invalid momentum value: -1\.0"),
         (lambda p: optim.SGD([p], weight_decay=-1.0), ValueError, r"Invalid weight_decay value: -1\.0"),

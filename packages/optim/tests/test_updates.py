@@ -133,7 +133,7 @@ def test_steps_are_not_recorded(kind):
     kind([param], lr=0.5).step()
     assert param.is_leaf
     assert param.requires_grad
-    with pytest.raises(ValueError, match=r"can't optimize a non-leaf Tensor: one of shape \(4,\)"):
+    with pytest.raises(ValueError, match=r"can't optimize a non-leaf Tensor: one of shape \[4\]"):
         kind([param * 2])
 
 

@@ -93,7 +93,7 @@ def calculate_fan(tensor: Tensor) -> tuple[int, int]:
     if tensor.ndim < 2:
         raise ValueError(
             "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions, got shape "
-            f"{tuple(tensor.shape)}"
+            f"{list(tensor.shape)}"
         )
     fan_out, fan_in, *window = tensor.shape
     area = math.prod(window)
@@ -158,7 +158,7 @@ def eye_(tensor: Tensor) -> Tensor:
             [0., 1., 0.]])
     """
     if tensor.ndim != 2:
-        raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
+        raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {list(tensor.shape)}")
     with no_grad():
         return tensor.copy_(identity(*tensor.shape))
 
@@ -175,7 +175,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
             [0., 1., 0.]])
     """
     if tensor.ndim not in (3, 4, 5):
-        raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {tuple(tensor.shape)}")
+        raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, got shape {list(tensor.shape)}")
     outputs, inputs, *window = tensor.shape
     if outputs % groups:
         raise ValueError(f"dim 0 must be divisible by groups, got {outputs} and {groups}")
@@ -254,7 +254,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     True
     """
     if tensor.ndim < 2:
-        raise ValueError(f"Only tensors with 2 or more dimensions are supported, got shape {tuple(tensor.shape)}")
+        raise ValueError(f"Only tensors with 2 or more dimensions are supported, got shape {list(tensor.shape)}")
     if tensor.numel() == 0:
         return tensor
     with no_grad():
@@ -275,7 +275,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     True
     """
     if tensor.ndim != 2:
-        raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {tuple(tensor.shape)}")
+        raise ValueError(f"Only tensors with 2 dimensions are supported, got shape {list(tensor.shape)}")
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)
     with no_grad():

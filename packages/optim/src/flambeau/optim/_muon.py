@@ -73,7 +73,7 @@ class Muon(Optimizer):
         for param in group["params"]:
             if param.ndim != 2:
                 raise ValueError(
-                    f"Muon only supports 2D parameters whereas we found a parameter with size: {tuple(param.shape)}"
+                    f"Muon only supports 2D parameters whereas we found a parameter with size: {list(param.shape)}"
                 )
 
     @flambeau.no_grad()

@@ -193,7 +193,7 @@ class Optimizer(Hooked):
                 )
             if not (param.is_leaf or param.retains_grad or self.defaults.get("differentiable")):
                 raise ValueError(
-                    f"can't optimize a non-leaf Tensor: one of shape {tuple(param.shape)} is the result of a "
+                    f"can't optimize a non-leaf Tensor: one of shape {list(param.shape)} is the result of a "
                     "computation; optimize the tensors it was computed from, or its .detach()"
                 )
         identities = {id(param) for param in group["params"]}
@@ -280,7 +280,7 @@ def check_nonnegative(**options: Any) -> None:
     """Raise ValueError for an option that is negative or has more than one element, TypeError for a str."""
     for name, value in options.items():
         if isinstance(value, Tensor) and value.numel() != 1:
-            raise ValueError(f"Tensor {name} must be 1-element, but its shape is {tuple(value.shape)}")
+            raise ValueError(f"Tensor {name} must be 1-element, but its shape is {list(value.shape)}")
         if isinstance(value, str):
             raise TypeError(f"{name} must be a number, got the str {value!r}")
         if not value >= 0.0:

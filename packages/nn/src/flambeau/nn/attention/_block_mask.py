@@ -78,7 +78,7 @@ class BlockMask:
     ) -> None:
         if kv_indices.dim() < 2:
             raise RuntimeError(
-                f"BlockMask must have at least 2 dimensions, got kv_indices of shape {tuple(kv_indices.shape)}"
+                f"BlockMask must have at least 2 dimensions, got kv_indices of shape {list(kv_indices.shape)}"
             )
         if (full_kv_num_blocks is None) != (full_kv_indices is None):
             raise AssertionError("full_kv_num_blocks and full_kv_indices must be both provided or omitted")
@@ -115,7 +115,7 @@ class BlockMask:
         """
         if kv_indices.dim() < 2:
             raise RuntimeError(
-                f"BlockMask must have at least 2 dimensions, got kv_indices of shape {tuple(kv_indices.shape)}"
+                f"BlockMask must have at least 2 dimensions, got kv_indices of shape {list(kv_indices.shape)}"
             )
         size = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
         lengths = seq_lengths or (kv_indices.shape[-2] * size[0], kv_indices.shape[-1] * size[1])

@@ -88,5 +88,5 @@ def causal_lower_right(*size: int) -> CausalBias:
 
 def _two(size: tuple[int, ...]) -> tuple[int, int]:
     if len(size) != 2:
-        raise AssertionError(f"causal biases only support 2D tensors, got size {tuple(size)}")
+        raise AssertionError(f"causal biases only support 2D tensors, got size {list(size)}")
     return size[0], size[1]

@@ -307,9 +307,9 @@ def _chosen(tensor: Tensor, keys: slice | Tensor) -> Tensor:
 def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | None, enable_gqa: bool) -> None:
     """Raise an error if the operands do not match each other or the mask."""
     if not query.dim() == key.dim() == value.dim() == 4:
-        shapes = ", ".join(str(tuple(each.shape)) for each in (query, key, value))
+        shapes = ", ".join(str(list(each.shape)) for each in (query, key, value))
         raise NotImplementedError(
-            f"flex_attention: query, key and value must have 4 dimensions, (B, H, L, E), got shapes {shapes}"
+            f"flex_attention: query, key and value must have 4 dimensions, [B, H, L, E], got shapes {shapes}"
         )
     if not query.dtype == key.dtype == value.dtype:
         dtypes = ", ".join(str(each.dtype) for each in (query, key, value))
@@ -319,8 +319,8 @@ def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | No
         raise ValueError(f"Expect query and key/value to have the same embedding dimension but got {sizes}.")
     if key.shape[:3] != value.shape[:3]:
         raise ValueError(
-            f"Expect key and value to have the same shape except for the last dimension, got {tuple(key.shape)} and "
-            f"{tuple(value.shape)}."
+            f"Expect key and value to have the same shape except for the last dimension, got {list(key.shape)} and "
+            f"{list(value.shape)}."
         )
     heads, of_keys = query.shape[1], key.shape[1]
     if heads != of_keys and not enable_gqa:
@@ -344,15 +344,15 @@ def _check(query: Tensor, key: Tensor, value: Tensor, block_mask: BlockMask | No
 def _check_mask(query: Tensor, key: Tensor, block_mask: BlockMask) -> None:
     if len(block_mask.shape) != 4:
         raise ValueError(
-            "block_mask must have 4 dimensions, (batches, heads, queries, keys), got "
-            f"block_mask.shape={block_mask.shape}"
+            "block_mask must have 4 dimensions, [batches, heads, queries, keys], got "
+            f"block_mask.shape={list(block_mask.shape)}"
         )
     if tuple(block_mask.seq_lengths) != (query.shape[2], key.shape[2]):
-        raise ValueError(_OTHER_LENGTH.format(shape=block_mask.shape, queries=query.shape[2], keys=key.shape[2]))
+        raise ValueError(_OTHER_LENGTH.format(shape=list(block_mask.shape), queries=query.shape[2], keys=key.shape[2]))
     for size, of_mask, name in zip(query.shape[:2], block_mask.shape[:2], ("batches", "heads"), strict=True):
         if of_mask not in (1, size):
             raise ValueError(
-                f"block_mask is for {of_mask} {name}, but query has {size} (its shape is {tuple(query.shape)})"
+                f"block_mask is for {of_mask} {name}, but query has {size} (its shape is {list(query.shape)})"
             )
     if block_mask.kv_indices.device != query.device:
         raise ValueError(f"block_mask is on {block_mask.kv_indices.device}, but query is on {query.device}")

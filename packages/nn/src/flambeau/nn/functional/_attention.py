@@ -227,10 +227,10 @@ def _is_batched(
     if mask is not None and mask.ndim == 3 and query.ndim == 2:
         expected = num_heads, query.shape[0], key.shape[0]
         if tuple(mask.shape) != expected:
-            raise AssertionError(f"Expected `attn_mask` shape to be {expected} but got {tuple(mask.shape)}")
+            raise AssertionError(f"Expected `attn_mask` shape to be {list(expected)} but got {list(mask.shape)}")
     if mask is not None and mask.ndim == 3 and mask.shape[0] != batch * num_heads:
         raise RuntimeError(
-            f"The shape of the 3D attn_mask is {tuple(mask.shape)}, but its first "
+            f"The shape of the 3D attn_mask is {list(mask.shape)}, but its first "
             f"dimension should be batch_size * num_heads = {batch * num_heads}."
         )
     return query.ndim == 3
@@ -243,7 +243,7 @@ def _check_sizes(
     if width != expected:
         raise AssertionError(f"was expecting embedding dimension of {expected}, but got {width}")
     if key.shape[:2] != value.shape[:2] if may_differ_in_width else key.shape != value.shape:
-        raise AssertionError(f"key shape {tuple(key.shape)} does not match value shape {tuple(value.shape)}")
+        raise AssertionError(f"key shape {list(key.shape)} does not match value shape {list(value.shape)}")
     if width % num_heads:
         raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
 
@@ -251,13 +251,13 @@ def _check_sizes(
 def _check_masks(mask: Tensor | None, padding: Tensor | None, length: int, sources: int, batch: int) -> None:
     if mask is not None and tuple(mask.shape[-2:]) != (length, sources):
         raise RuntimeError(
-            f"The shape of the {mask.ndim}D attn_mask is {tuple(mask.shape)}, but should "
-            f"{'end with' if mask.ndim == 3 else 'be'} {(length, sources)}, the numbers of queries and keys."
+            f"The shape of the {mask.ndim}D attn_mask is {list(mask.shape)}, but should "
+            f"{'end with' if mask.ndim == 3 else 'be'} [{length}, {sources}], the numbers of queries and keys."
         )
     if padding is not None and tuple(padding.shape) != (batch, sources):
         raise AssertionError(
-            f"expecting key_padding_mask shape of {(batch, sources)}, the batch size and the number of keys, but got "
-            f"{tuple(padding.shape)}"
+            f"expecting key_padding_mask shape of [{batch}, {sources}], the batch size and the number of keys, but got "
+            f"{list(padding.shape)}"
         )
 
 

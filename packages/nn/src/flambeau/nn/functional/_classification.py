@@ -91,16 +91,16 @@ def linear_cross_entropy(
         raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.ndim}")
     if input.shape[-1] != linear_weight.shape[-1]:
         raise RuntimeError(
-            f"expected equal input and linear_weight last dimensions (in_features), got {tuple(input.shape)} and "
-            f"{tuple(linear_weight.shape)}"
+            f"expected equal input and linear_weight last dimensions (in_features), got {list(input.shape)} and "
+            f"{list(linear_weight.shape)}"
         )
     outputs = linear_weight.shape[:-1]
     if linear_bias is not None and linear_bias.shape != outputs:
         raise RuntimeError(f"expected linear_bias shape {tuple(outputs)}, got {tuple(linear_bias.shape)}")
     if len(outputs) > 1 and input.ndim == 1:
         raise RuntimeError(
-            f"expected a batched input (N, in_features) for linear_weight of shape {tuple(linear_weight.shape)}, got "
-            f"input of shape {tuple(input.shape)}"
+            f"expected a batched input [N, in_features] for linear_weight of shape {list(linear_weight.shape)}, got "
+            f"input of shape {list(input.shape)}"
         )
     logits = flambeau.linear(
         input, linear_weight.reshape(-1, input.shape[-1]), None if linear_bias is None else linear_bias.reshape(-1)

@@ -43,8 +43,8 @@ def cosine_embedding_loss(
     reduction = chosen(reduction, size_average, reduce)
     if not ((target.ndim == 1 and {input1.ndim, input2.ndim} <= {1, 2}) or (target.ndim == 0 and input1.ndim == 1)):
         raise RuntimeError(
-            "expected inputs (N, D) with target (N,), or inputs (D,) with a 0D target, but found inputs with sizes "
-            f"{tuple(input1.shape)} and {tuple(input2.shape)} and target with size {tuple(target.shape)}"
+            "expected inputs [N, D] with target [N], or inputs [D] with a 0D target, but found inputs with sizes "
+            f"{list(input1.shape)} and {list(input2.shape)} and target with size {list(target.shape)}"
         )
     dim = target.ndim
     squares = (input1 * input2).sum(dim)
@@ -76,7 +76,7 @@ def margin_ranking_loss(
     if not input1.ndim == input2.ndim == target.ndim:
         raise RuntimeError(
             "margin_ranking_loss : All input tensors should have same dimension but got sizes: "
-            f"input1: {tuple(input1.shape)}, input2: {tuple(input2.shape)}, target: {tuple(target.shape)}"
+            f"input1: {list(input1.shape)}, input2: {list(input2.shape)}, target: {list(target.shape)}"
         )
     return reduced((-target * (input1 - input2) + margin).clamp(min=0), reduction)
 

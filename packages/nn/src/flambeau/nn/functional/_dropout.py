@@ -61,7 +61,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     if input.ndim == 3:
         warnings.warn(
             "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired:"
-            " the input has the shape (N, C, L). For that shape use dropout1d; for (C, H, W) add a batch dimension.",
+            " the input has the shape [N, C, L]. For that shape use dropout1d; for [C, H, W] add a batch dimension.",
             stacklevel=2,
         )
     return _in_place(input, flambeau.feature_dropout(input, p, training), inplace)

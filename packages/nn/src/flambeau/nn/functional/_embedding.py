@@ -104,8 +104,8 @@ def embedding_bag(
         weight, input = input, weight
     if per_sample_weights is not None and per_sample_weights.shape != input.shape:
         raise ValueError(
-            f"embedding_bag: If per_sample_weights ({tuple(per_sample_weights.shape)}) is not None, then it must have "
-            f"the same shape as the input ({tuple(input.shape)})"
+            f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it must have "
+            f"the same shape as the input ({list(input.shape)})"
         )
     if mode not in _MODES:
         raise ValueError(f"mode has to be one of sum, mean or max, got {mode!r}")

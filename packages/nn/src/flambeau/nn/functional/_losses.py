@@ -80,9 +80,7 @@ def _weighted(loss: Tensor, weight: Tensor | None, reduction: str, normalized: b
     if weight is None:
         return reduced(loss, reduction)
     if weight.shape != loss.shape:
-        raise ValueError(
-            f"Weights and input must have the same size, got {tuple(weight.shape)} and {tuple(loss.shape)}."
-        )
+        raise ValueError(f"Weights and input must have the same size, got {list(weight.shape)} and {list(loss.shape)}.")
     loss = loss * weight
     return loss.sum() / weight.sum() if reduction == "mean" and normalized else reduced(loss, reduction)
 
@@ -152,7 +150,7 @@ def binary_cross_entropy(
     """
     reduction = chosen(reduction, size_average, reduce)
     if input.shape != target.shape:
-        raise ValueError(_SIZES_MUST_AGREE.format(target=tuple(target.shape), input=tuple(input.shape)))
+        raise ValueError(_SIZES_MUST_AGREE.format(target=list(target.shape), input=list(input.shape)))
     if input.numel() and not _holds((input >= 0) & (input <= 1)):
         raise RuntimeError(_PROBABILITIES_WANTED)
     loss = _core._binary_cross_entropy(input, target)
@@ -188,7 +186,7 @@ def binary_cross_entropy_with_logits(
     """
     reduction = chosen(reduction, size_average, reduce)
     if input.shape != target.shape:
-        raise ValueError(_SIZES_MUST_AGREE.format(target=tuple(target.shape), input=tuple(input.shape)))
+        raise ValueError(_SIZES_MUST_AGREE.format(target=list(target.shape), input=list(input.shape)))
     if pos_weight is None:
         loss = _core._binary_cross_entropy_with_logits(input, target)
     else:
@@ -296,7 +294,7 @@ def gaussian_nll_loss(
         elif not (input.shape[:-1] == var.shape[:-1] and var.shape[-1:] == (1,)) and not (
             var.ndim == input.ndim and all(v in (1, i) for v, i in zip(var.shape, input.shape, strict=True))
         ):
-            raise ValueError(f"var is of incorrect size: {tuple(var.shape)} for an input of size {tuple(input.shape)}")
+            raise ValueError(f"var is of incorrect size: {list(var.shape)} for an input of size {list(input.shape)}")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid as reduction; expected 'none', 'mean' or 'sum'")
     if not _holds((var < 0).logical_not()):

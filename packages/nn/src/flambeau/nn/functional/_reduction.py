@@ -46,8 +46,8 @@ def same_size(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if input.shape == target.shape:
         return input, target
     both = broadcast_tensors(input, target)
-    sizes = {"target": tuple(target.shape), "input": tuple(input.shape)}
+    sizes = {"target": list(target.shape), "input": list(input.shape)}
     if both[0].shape not in (input.shape, target.shape):
-        raise ValueError(SIZES_MULTIPLY.format(both=tuple(both[0].shape), **sizes))
+        raise ValueError(SIZES_MULTIPLY.format(both=list(both[0].shape), **sizes))
     warnings.warn(SIZES_DIFFER.format(**sizes), stacklevel=3)
     return both[0], both[1]

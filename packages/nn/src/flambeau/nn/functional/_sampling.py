@@ -39,11 +39,11 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         )
     if theta.ndim != 3 or theta.shape[-2] != dims or theta.shape[-1] != dims + 1:
         raise ValueError(
-            f"Expected a batch of {dims}D affine matrices of shape Nx{dims}x{dims + 1} for size {tuple(size)}. Got "
-            f"{tuple(theta.shape)}."
+            f"Expected a batch of {dims}D affine matrices of shape Nx{dims}x{dims + 1} for size {list(size)}. Got "
+            f"{list(theta.shape)}."
         )
     if min(size) <= 0:
-        raise ValueError(f"Expected non-zero, positive output size. Got {tuple(size)}")
+        raise ValueError(f"Expected non-zero, positive output size. Got {list(size)}")
     columns = theta.float() if theta.dtype.itemsize == 2 else theta  # half-precision dtypes accumulate in float32
     columns = columns.reshape(size[0], *[1] * dims, dims, dims + 1)
     grid = columns[..., dims]

@@ -180,7 +180,7 @@ class MultiMarginLoss(_WeightedLoss):
         if p not in (1, 2):
             raise ValueError(f"only p == 1 and p == 2 supported, got {p}")
         if weight is not None and weight.ndim != 1:
-            raise ValueError(f"weight must be None or have 1 dimension, got shape {tuple(weight.shape)}")
+            raise ValueError(f"weight must be None or have 1 dimension, got shape {list(weight.shape)}")
         self.p = p
         self.margin = margin
 

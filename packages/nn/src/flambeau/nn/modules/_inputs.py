@@ -14,7 +14,7 @@ def check_no_input(layer: object, **options: Any) -> None:
     """
     for name, value in options.items():
         if isinstance(value, Tensor) and value.numel() != 1:
-            layer_name, shape = type(layer).__name__, tuple(value.shape)
+            layer_name, shape = type(layer).__name__, list(value.shape)
             raise TypeError(f"{layer_name}: {name} cannot be a Tensor of shape {shape}{call_hint(layer)}")
 
 

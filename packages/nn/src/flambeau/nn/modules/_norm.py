@@ -75,7 +75,7 @@ class _NormBase(Module):
         if input.ndim not in self.dimensions:
             expected = " or ".join(f"{count}D" for count in self.dimensions)
             hint = "; input.unsqueeze(0) adds a batch dimension" if self.dimensions == (input.ndim + 1,) else ""
-            raise ValueError(f"expected {expected} input (got {input.ndim}D input), shape {tuple(input.shape)}{hint}")
+            raise ValueError(f"expected {expected} input (got {input.ndim}D input), shape {list(input.shape)}{hint}")
 
     def extra_repr(self) -> str:
         options = options_of(self, "eps", "momentum", "affine")

@@ -350,8 +350,8 @@ def _misfit(key: str, current: Tensor, value: Any) -> Iterator[str]:
         yield f'"{key}" is not initialised in the checkpoint, but is in the current model. {NO_SHAPE_YET}'
     elif not is_lazy(current) and tuple(value.shape) != tuple(current.shape):
         yield (
-            f"size mismatch for {key}: copying a param with shape {tuple(value.shape)} from checkpoint, "
-            f"the shape in current model is {tuple(current.shape)}."
+            f"size mismatch for {key}: copying a param with shape {list(value.shape)} from checkpoint, "
+            f"the shape in current model is {list(current.shape)}."
         )
 
 

@@ -136,7 +136,7 @@ class _LazyConv(LazyModuleMixin, _ConvNd):
         if input.ndim not in (count + 1, count + 2):
             raise RuntimeError(
                 f"Expected {count + 1}D (unbatched) or {count + 2}D (batched) input to {type(self).__name__}, but got "
-                f"input of size: {tuple(input.shape)}"
+                f"input of size: {list(input.shape)}"
             )
         return input.shape[-count - 1]
 

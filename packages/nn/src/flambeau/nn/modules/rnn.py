@@ -192,7 +192,7 @@ class RNNBase(Module):
         for index, (part, shape) in enumerate(zip(state, shapes, strict=True)):
             if tuple(part.shape) != shape:
                 name = f"hidden[{index}]" if len(shapes) > 1 else "hidden"
-                raise RuntimeError(f"Expected {name} size {shape}, got {tuple(part.shape)}")
+                raise RuntimeError(f"Expected {name} size {shape}, got {list(part.shape)}")
         return state
 
     def _parts(self, hx: Any) -> State:

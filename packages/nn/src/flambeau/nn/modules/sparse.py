@@ -36,8 +36,8 @@ class _Table(Module):
         shape = (num_embeddings, embedding_dim)
         if weight is not None and tuple(weight.shape) != shape:
             raise AssertionError(
-                f"Shape of weight does not match num_embeddings and embedding_dim: got {tuple(weight.shape)}, expected "
-                f"{shape}"
+                f"Shape of weight does not match num_embeddings and embedding_dim: got {list(weight.shape)}, expected "
+                f"{list(shape)}"
             )
         made = empty(shape, device=device, dtype=dtype) if weight is None else weight
         self.weight = Parameter(made, requires_grad)
@@ -79,7 +79,7 @@ def _row(padding_idx: int | None, rows: int) -> int | None:
 def _size_of(embeddings: Tensor) -> tuple[int, int]:
     if embeddings.ndim != 2:
         raise AssertionError(
-            f"Embeddings parameter is expected to be 2-dimensional, got shape {tuple(embeddings.shape)}"
+            f"Embeddings parameter is expected to be 2-dimensional, got shape {list(embeddings.shape)}"
         )
     rows, width = embeddings.shape
     return rows, width

@@ -377,12 +377,12 @@ class Transformer(Module):
         batch = 0 if self.batch_first else 1
         if src.ndim == 3 and src.shape[batch] != tgt.shape[batch]:
             raise RuntimeError(
-                f"the batch number of src and tgt must be equal, got shapes {tuple(src.shape)} and {tuple(tgt.shape)}"
+                f"the batch number of src and tgt must be equal, got shapes {list(src.shape)} and {list(tgt.shape)}"
             )
         if src.shape[-1] != self.d_model or tgt.shape[-1] != self.d_model:
             raise RuntimeError(
                 f"the feature number of src and tgt must be equal to d_model ({self.d_model}), got shapes "
-                f"{tuple(src.shape)} and {tuple(tgt.shape)}"
+                f"{list(src.shape)} and {list(tgt.shape)}"
             )
         memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
         masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal, memory_is_causal)

@@ -178,7 +178,7 @@ class _Orthogonal(Module):
         """Return a matrix that maps to ``Q``. Raises: NotImplementedError for maps without a unique inverse."""
         if tuple(Q.shape) != tuple(self.shape):
             raise ValueError(
-                f"Expected a matrix or batch of matrices of shape {tuple(self.shape)}. Got {tuple(Q.shape)}."
+                f"Expected a matrix or batch of matrices of shape {list(self.shape)}. Got {list(Q.shape)}."
             )
         if self.use_trivialization:
             self.base = _orthonormal(Q)
@@ -234,7 +234,7 @@ def orthogonal(
     if not isinstance(weight, Tensor):
         raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     if weight.ndim < 2:
-        raise ValueError(f"Expected a matrix or batch of matrices. Got a tensor of shape {tuple(weight.shape)}.")
+        raise ValueError(f"Expected a matrix or batch of matrices. Got a tensor of shape {list(weight.shape)}.")
     if orthogonal_map is None:
         square = weight.shape[-2] == weight.shape[-1]
         orthogonal_map = "matrix_exp" if square or weight.is_complex() else "householder"

@@ -95,7 +95,7 @@ class BasePruningMethod(ABC):
         if scores.shape != original.shape:
             raise AssertionError(
                 f"importance_scores should have the same shape as parameter '{name}' of {module}, got "
-                f"{tuple(scores.shape)} and {tuple(original.shape)}"
+                f"{list(scores.shape)} and {list(original.shape)}"
             )
         if previous is None:
             _check_parameter(module, name)
@@ -114,7 +114,7 @@ class BasePruningMethod(ABC):
         if scores.shape != t.shape:
             raise AssertionError(
                 "importance_scores should have the same shape as tensor t, got "
-                f"{tuple(scores.shape)} and {tuple(t.shape)}"
+                f"{list(scores.shape)} and {list(t.shape)}"
             )
         default = ones_like(t) if default_mask is None else default_mask
         return t * self.compute_mask(scores, default)
@@ -305,10 +305,10 @@ class _Structured(_Amount):
         if t.ndim <= 1:
             raise ValueError(
                 f"Structured pruning can only be applied to multidimensional tensors. Found tensor of shape "
-                f"{tuple(t.shape)} with {t.ndim} dims"
+                f"{list(t.shape)} with {t.ndim} dims"
             )
         if not -t.ndim <= self.dim < t.ndim:
-            raise IndexError(f"Invalid index {self.dim} for tensor of size {tuple(t.shape)}")
+            raise IndexError(f"Invalid index {self.dim} for tensor of size {list(t.shape)}")
         count = self._count(t.shape[self.dim])
         if not count:
             return default_mask
@@ -367,7 +367,7 @@ class CustomFromMask(BasePruningMethod):
         """Return the product of both masks."""
         if default_mask.shape != self.mask.shape:
             raise AssertionError(
-                f"expected a mask of shape {tuple(default_mask.shape)}, like the tensor, got {tuple(self.mask.shape)}"
+                f"expected a mask of shape {list(default_mask.shape)}, like the tensor, got {list(self.mask.shape)}"
             )
         return default_mask * self.mask.to(default_mask.dtype)
 

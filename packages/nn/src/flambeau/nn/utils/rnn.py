@@ -144,7 +144,7 @@ def pack_padded_sequence(
     tensor([1, 4, 2, 5, 3])
     """
     if not input.numel():
-        raise RuntimeError(f"Cannot pack an empty tensor, of shape {tuple(input.shape)}")
+        raise RuntimeError(f"Cannot pack an empty tensor, of shape {list(input.shape)}")
     counts = [int(length) for length in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
     order = None
     if not enforce_sorted:
