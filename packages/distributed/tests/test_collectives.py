@@ -300,7 +300,7 @@ def _refused():
         (ValueError, "does not support ReduceOp.BAND", lambda: dist.all_reduce(x, dist.ReduceOp.BAND)),
         (ValueError, "does not support ReduceOp.MAX", lambda: dist.all_reduce(x * 1j, dist.ReduceOp.MAX)),
         (ValueError, "a tensor for each of 2 processes, got 1", lambda: dist.all_gather([x], x)),
-        (ValueError, r"like the tensor of shape \(3,\), got shape \(2,\)", lambda: dist.all_gather([x, fb.ones(2)], x)),
+        (ValueError, r"like the tensor of shape \[3\], got shape \[2\]", lambda: dist.all_gather([x, fb.ones(2)], x)),
         (
             ValueError,
             "the output should have the elements of 2 inputs, got output shape",
@@ -342,7 +342,7 @@ def _disagreeing():
 
 def test_processes_that_disagree_are_told_in_detail(ranks):
     for text in ranks.run(_disagreeing):
-        assert "rank 0 calls all_reduce(SUM, (3,) of " in text and "; rank 1 calls all_reduce(SUM, (4,) of " in text
+        assert "rank 0 calls all_reduce(SUM, [3] of " in text and "; rank 1 calls all_reduce(SUM, [4] of " in text
 
 
 def _waiting_in_vain():

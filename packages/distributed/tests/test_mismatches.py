@@ -67,19 +67,19 @@ def _other_calls(rank):
 
 
 CALLS = {
-    _all_reduce: ["rank 0 calls all_reduce(SUM, shape (1000,), ", "rank 1 calls all_reduce(SUM, shape (999,), "],
-    _dtypes: ["rank 0 calls all_reduce(SUM, shape (4,), dtype ", "float32)", "float64)"],
+    _all_reduce: ["rank 0 calls all_reduce(SUM, shape [1000], ", "rank 1 calls all_reduce(SUM, shape [999], "],
+    _dtypes: ["rank 0 calls all_reduce(SUM, shape [4], dtype ", "float32)", "float64)"],
     _operations: ["rank 0 calls all_reduce(SUM, ", "rank 1 calls all_reduce(MAX, "],
-    _reduce: ["rank 0 calls reduce(SUM, root 0, shape (3,), ", "rank 1 calls reduce(SUM, root 0, shape (4,), "],
+    _reduce: ["rank 0 calls reduce(SUM, root 0, shape [3], ", "rank 1 calls reduce(SUM, root 0, shape [4], "],
     _roots: ["rank 0 calls broadcast(root 0, ", "rank 1 calls broadcast(root 1, "],
-    _broadcast: ["rank 0 calls broadcast(root 0, shape (3,), ", "rank 1 calls broadcast(root 0, shape (4,), "],
-    _all_gather: ["rank 0 calls all_gather(shape (2, 3), ", "rank 1 calls all_gather(shape (2, 4), "],
-    _gather: ["rank 0 calls gather(root 0, shape (2,), dtype ", "int64)", "int32)"],
-    _scatter: ["rank 0 calls scatter(root 0, shape (2,), ", "rank 1 calls scatter(root 0, shape (3,), "],
-    _reduce_scatter: ["rank 0 calls reduce_scatter(SUM, shape (4,), ", "rank 1 calls reduce_scatter(SUM, shape (6,), "],
+    _broadcast: ["rank 0 calls broadcast(root 0, shape [3], ", "rank 1 calls broadcast(root 0, shape [4], "],
+    _all_gather: ["rank 0 calls all_gather(shape [2, 3], ", "rank 1 calls all_gather(shape [2, 4], "],
+    _gather: ["rank 0 calls gather(root 0, shape [2], dtype ", "int64)", "int32)"],
+    _scatter: ["rank 0 calls scatter(root 0, shape [2], ", "rank 1 calls scatter(root 0, shape [3], "],
+    _reduce_scatter: ["rank 0 calls reduce_scatter(SUM, shape [4], ", "rank 1 calls reduce_scatter(SUM, shape [6], "],
     _all_to_all_dtypes: ["rank 0 calls all_to_all(", "float32)", "bfloat16)"],
     _all_to_all_counts: ["all_to_all: rank 1 sends 1 elements to rank 0, which expects 2"],
-    _coalesced: ["(SUM, shape (2,), (3,), ", "(SUM, shape (3,), (2,), "],
+    _coalesced: ["(SUM, shape [2], [3], ", "(SUM, shape [3], [2], "],
     _other_calls: ["rank 0 calls all_reduce(", "rank 1 calls barrier()"],
 }
 
@@ -108,7 +108,7 @@ def _late():
     works = [dist.all_reduce(each, async_op=True) for each in tensors]
     works[2].wait()
     works[0].wait()
-    with pytest.raises(RuntimeError, match=r"shape \(2,\).*shape \(3,\)"):
+    with pytest.raises(RuntimeError, match=r"shape \[2\].*shape \[3\]"):
         works[1].wait()
     assert not works[1].is_success() and works[1].is_completed()
     return [each.tolist() for each in tensors]
@@ -128,9 +128,7 @@ def _three():
 
 def test_a_mismatch_lists_ranks_that_call_the_same_together(three_ranks):
     for text in three_ranks.run(_three):
-        assert (
-            "ranks 0, 2 call all_reduce(SUM, shape (2,)" in text and "rank 1 calls all_reduce(SUM, shape (3,)" in text
-        )
+        assert "ranks 0, 2 call all_reduce(SUM, shape [2]" in text and "rank 1 calls all_reduce(SUM, shape [3]" in text
 
 
 def _of_one_size():

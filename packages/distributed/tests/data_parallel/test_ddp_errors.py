@@ -24,9 +24,9 @@ def _other_models(kind):
 @pytest.mark.parametrize("kind", ["shape", "number", "dtype"])
 def test_other_models_are_refused_in_all_processes(ranks, kind):
     named = {
-        "shape": "params[2] ('other.weight' of shape (4, 2) and float32) in process 1",
+        "shape": "params[2] ('other.weight' of shape [4, 2] and float32) in process 1",
         "number": "Rank 0 has 2 params, while rank 1 has inconsistent 1 params: 'same.bias'",
-        "dtype": "params[0] ('same.weight' of shape (2, 2) and float64) in process 1",
+        "dtype": "params[0] ('same.weight' of shape [2, 2] and float64) in process 1",
     }[kind]
     for message in ranks.run(_other_models, kind):
         assert named in message.replace("flambeau.", "")

@@ -109,7 +109,7 @@ def check_list(call: str, name: str, given: Any, size: int, like: Tensor | None)
         if like is not None and (tensor.numel(), tensor.dtype) != (like.numel(), like.dtype):
             raise ValueError(
                 f"{call}: each of {name} should have {like.numel()} elements of {like.dtype}, like the tensor of shape "
-                f"{tuple(like.shape)}, got shape {tuple(tensor.shape)} of {tensor.dtype}"
+                f"{list(like.shape)}, got shape {list(tensor.shape)} of {tensor.dtype}"
             )
     return list(given)
 
@@ -163,7 +163,7 @@ def agree(group: ProcessGroup, call: str, *said: Any) -> None:
     """
     if _level < DebugLevel.DETAIL:
         return
-    shown = [f"{tuple(each.shape)} of {each.dtype}" if isinstance(each, Tensor) else str(each) for each in said]
+    shown = [f"{list(each.shape)} of {each.dtype}" if isinstance(each, Tensor) else str(each) for each in said]
     text = f"{call}({', '.join(shown)})".encode()[:_DESCRIBED].ljust(_DESCRIBED)
     transport = next(iter(group.transports.values()))
     own = flambeau.tensor(list(text), dtype=flambeau.uint8, device=transport.device)

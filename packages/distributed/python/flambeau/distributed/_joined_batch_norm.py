@@ -31,7 +31,7 @@ def joined_batch_norm(
     with flambeau.no_grad():
         mean, variance, total = _statistics(input, group)
         if total < 2:
-            raise ValueError(_ONE_VALUE.format(shape=tuple(input.shape), size=group.size()))
+            raise ValueError(_ONE_VALUE.format(shape=list(input.shape), size=group.size()))
         if running is not None:
             running[0].lerp_(mean.to(running[0].dtype), momentum)
             running[1].lerp_((variance * (total / (total - 1))).to(running[1].dtype), momentum)

@@ -355,7 +355,7 @@ class MPITransport(Transport):
             arrived = status.Get_elements(MPI.BYTE)
             if arrived != tensor.nbytes:
                 raise DistBackendError(
-                    f"recv: expected {tensor.nbytes} bytes for the tensor of shape {tuple(tensor.shape)} and "
+                    f"recv: expected {tensor.nbytes} bytes for the tensor of shape {list(tensor.shape)} and "
                     f"{tensor.dtype}, got {arrived} bytes from rank {status.source}"
                 )
 

@@ -61,7 +61,7 @@ def _encoded(call: str, op: ReduceOp | None, root: int, shapes: tuple[Any, ...],
     key = _KEY.pack(_code(call), _code(dtype), _code(op), root, count)
     said = [] if op is None else [op.name]
     said += [] if root < 0 else [f"root {root}"]
-    said += [f"shape {', '.join(map(str, shapes))}, dtype {dtype}"] if shapes else []
+    said += [f"shape {', '.join(map(str, map(list, shapes)))}, dtype {dtype}"] if shapes else []
     return key, f"{call}({', '.join(said)})".encode()[:TEXT_SIZE].ljust(TEXT_SIZE)
 
 

@@ -113,7 +113,7 @@ def reduce_scatter_tensor(
     if output.dtype != input.dtype or output.numel() * group.size() != input.numel():
         raise ValueError(
             f"reduce_scatter_tensor: the input should have the elements of {group.size()} outputs, got input shape "
-            f"{tuple(input.shape)} of {input.dtype} and output shape {tuple(output.shape)} of {output.dtype}"
+            f"{list(input.shape)} of {input.dtype} and output shape {list(output.shape)} of {output.dtype}"
         )
     agree(group, "reduce_scatter_tensor", op.name, input)
     transport, device = carrier(group, input)

@@ -144,6 +144,6 @@ def init_device_mesh(
         init_process_group()
     if math.prod(mesh_shape) != get_world_size():
         size = math.prod(mesh_shape)
-        raise RuntimeError(f"a mesh of shape {tuple(mesh_shape)} needs {size} processes, got {get_world_size()}")
+        raise RuntimeError(f"a mesh of shape {list(mesh_shape)} needs {size} processes, got {get_world_size()}")
     ranks = flambeau.arange(get_world_size()).reshape(mesh_shape)
     return DeviceMesh(device_type, ranks, mesh_dim_names=mesh_dim_names)

@@ -38,7 +38,7 @@ def all_gather_into_tensor(
     if output_tensor.dtype != input_tensor.dtype or output_tensor.numel() != group.size() * input_tensor.numel():
         raise ValueError(
             f"all_gather_into_tensor: the output should have the elements of {group.size()} inputs, got output shape "
-            f"{tuple(output_tensor.shape)} of {output_tensor.dtype} and input shape {tuple(input_tensor.shape)} of "
+            f"{list(output_tensor.shape)} of {output_tensor.dtype} and input shape {list(input_tensor.shape)} of "
             f"{input_tensor.dtype}"
         )
     agree(group, "all_gather_into_tensor", input_tensor)

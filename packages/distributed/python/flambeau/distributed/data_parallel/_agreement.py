@@ -48,6 +48,6 @@ def _compare(first: int, expected: Described, rank: int, found: Described) -> No
         )
     for number, (one, other) in enumerate(zip(expected, found, strict=True)):
         if one[1:] != other[1:]:
-            there = {"first": first, "first_name": one[0], "first_shape": one[1], "first_dtype": one[2]}
-            here = {"rank": rank, "name": other[0], "shape": other[1], "dtype": other[2]}
+            there = {"first": first, "first_name": one[0], "first_shape": list(one[1]), "first_dtype": one[2]}
+            here = {"rank": rank, "name": other[0], "shape": list(other[1]), "dtype": other[2]}
             raise RuntimeError(_OTHER_SHAPE.format(number=number, **there, **here))
