@@ -33,7 +33,7 @@ def test_overlaps_of_all_pairs() -> None:
             assert iou[i, j] == pytest.approx(intersection / union)
             assert giou[i, j] == pytest.approx(intersection / union - (hull - union) / hull)
     assert (iou > 0).any() and (iou == 0).any()
-    with pytest.raises(ValueError, match=r"boxes2 should have shape \(N, 4\) .* got shape \(4,\)"):
+    with pytest.raises(ValueError, match=r"boxes2 should have shape \[N, 4\] .* got shape \[4\]"):
         ops.box_iou(fb.zeros(2, 4), fb.zeros(4))
 
 
@@ -122,7 +122,7 @@ def test_suppression_within_classes() -> None:
     assert sorted(taken) == sorted(expected) and scores[taken].tolist() == sorted(scores[taken], reverse=True)
     assert ops.nms(fb.zeros(0, 4), fb.zeros(0), 0.5).tolist() == []
     assert ops.batched_nms(fb.zeros(0, 4), fb.zeros(0), fb.zeros(0), 0.5).tolist() == []
-    with pytest.raises(ValueError, match=r"scores should have shape \(2,\), .* got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"scores should have shape \[2\], .* got shape \[3\]"):
         ops.nms(fb.zeros(2, 4), fb.zeros(3), 0.5)
 
 
@@ -194,8 +194,8 @@ def test_regions_as_lists_and_their_gradient() -> None:
 @pytest.mark.parametrize(
     ("maps", "boxes", "message"),
     [
-        (fb.zeros(3, 4, 4), fb.zeros(1, 5), r"input should have shape \(N, C, H, W\)"),
-        (fb.zeros(2, 3, 4, 4), fb.zeros(1, 4), r"Tensor\[K, 5\], got \(1, 4\)"),
+        (fb.zeros(3, 4, 4), fb.zeros(1, 5), r"input should have shape \[N, C, H, W\]"),
+        (fb.zeros(2, 3, 4, 4), fb.zeros(1, 4), r"Tensor\[K, 5\], got \[1, 4\]"),
         (fb.zeros(2, 3, 4, 4), [fb.zeros(1, 4)], "a list of 2 tensors"),
         (fb.zeros(2, 3, 4, 4), fb.tensor([[2.0, 0, 0, 1, 1]]), "should be indices of images from 0 to 1"),
     ],

@@ -123,8 +123,8 @@ def test_only_the_names_of_an_array_are_known(tmp_path: Path, name: str) -> None
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"data": None}, r"an array of shape \(N, 3072\) as 'data', got NoneType"),
-        ({"data": np.zeros((3, 3071), np.uint8)}, r"as 'data', got an array of shape \(3, 3071\)"),
+        ({"data": None}, r"an array of shape \[N, 3072\] as 'data', got NoneType"),
+        ({"data": np.zeros((3, 3071), np.uint8)}, r"as 'data', got an array of shape \[3, 3071\]"),
         ({"data": np.zeros((3, 3072), np.float32)}, "its array does not hold uint8 in C order"),
         ({"labels": [1, 2]}, "holds 3 images, but 2 labels"),
         ({"labels": [1, 2, "3"]}, "does not hold a list of integers 'labels'"),

@@ -78,7 +78,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda content: content[:-1], "is truncated: 3935 bytes, where its header of shape (5, 28, 28) says 3936"),
+        (lambda content: content[:-1], "is truncated: 3935 bytes, where its header of shape [5, 28, 28] says 3936"),
         (lambda content: content + b"\0", "is too long: 3937 bytes"),
         (lambda content: content[:10], "is truncated: 10 bytes, fewer than its header of 16"),
         (lambda content: b"", "is not an idx file: it begins with the bytes (none)"),

@@ -40,9 +40,9 @@ def test_normalize_refuses_what_does_not_fit() -> None:
         Normalize([0.0, 0.0], [1.0, 0.0])
     with pytest.raises(ValueError, match="std evaluated to zero after conversion"):
         functional.normalize(fb.zeros(1, 2, 2), [0.0], [1e-60])
-    with pytest.raises(ValueError, match=r"2 means and 1 standard deviations for an image of shape \(3, 4, 4\)"):
+    with pytest.raises(ValueError, match=r"2 means and 1 standard deviations for an image of shape \[3, 4, 4\]"):
         Normalize([0.0, 0.0], [1.0])(fb.zeros(3, 4, 4))
-    with pytest.raises(ValueError, match=r"\(4, 4\)"):
+    with pytest.raises(ValueError, match=r"\[4, 4\]"):
         Normalize([0.0], [1.0])(fb.zeros(4, 4))
     with pytest.raises(TypeError, match=r"int64. Put ToTensor\(\) before it"):
         Normalize([0.0], [1.0])(fb.zeros(1, 4, 4, dtype=fb.int64))
@@ -61,5 +61,5 @@ def test_whitening() -> None:
         LinearTransformation(fb.zeros(12, 4), fb.zeros(12))
     with pytest.raises(ValueError, match=r"length 12, like the transformation_matrix. Got 3"):
         LinearTransformation(fb.zeros(12, 12), fb.zeros(3))
-    with pytest.raises(ValueError, match=r"incompatible shape: \(3, 2, 3\) and \(12, 12\)"):
+    with pytest.raises(ValueError, match=r"incompatible shape: \[3, 2, 3\] and \[12, 12\]"):
         whiten(fb.zeros(3, 2, 3))

@@ -154,7 +154,7 @@ def test_deform_conv2d_without_offsets_is_a_convolution() -> None:
     assert repr(layer) == "DeformConv2d(4, 6, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), groups=2)"
     with pytest.raises(RuntimeError, match=r"Got offset.shape\[1\]=10, while 2 \* weight"):
         layer(input, offset[:, :10])
-    with pytest.raises(RuntimeError, match=r"mask should have shape \(2, 9, 4, 4\), got \(2, 9, 3, 3\)"):
+    with pytest.raises(RuntimeError, match=r"mask should have shape \[2, 9, 4, 4\], got \[2, 9, 3, 3\]"):
         layer(input, offset, fb.zeros(2, 9, 3, 3))
     with pytest.raises(ValueError, match="out_channels must be divisible by groups, got 5 and 2"):
         ops.DeformConv2d(4, 5, 3, groups=2)

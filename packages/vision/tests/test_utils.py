@@ -51,10 +51,10 @@ def test_normalization_of_a_grid() -> None:
         (
             [IMAGES[0], IMAGES[0, :, :2]],
             ValueError,
-            r"images of the same shape expected, got shapes \[\(3, 4, 6\), \(3, 2, 6\)\]",
+            r"images of the same shape expected, got shapes \[\[3, 4, 6\], \[3, 2, 6\]\]",
         ),
-        (IMAGES[0, 0, 0], ValueError, r"expected, got shape \(6,\)"),
-        (IMAGES[:0], ValueError, r"expected, got shape \(0, 3, 4, 6\)"),
+        (IMAGES[0, 0, 0], ValueError, r"expected, got shape \[6\]"),
+        (IMAGES[:0], ValueError, r"expected, got shape \[0, 3, 4, 6\]"),
     ],
 )
 def test_what_is_no_picture(images: object, error: type, message: str) -> None:
@@ -128,15 +128,15 @@ def test_points_are_drawn() -> None:
             ValueError,
             "must be uint8 or float, got flambeau.int32",
         ),
-        (lambda: utils.draw_bounding_boxes(BLACK[None], BOXES), ValueError, r"got shape \(1, 3, 20, 30\)"),
-        (lambda: utils.draw_bounding_boxes(BLACK, BOXES[0]), ValueError, r"boxes should have shape \(N, 4\)"),
+        (lambda: utils.draw_bounding_boxes(BLACK[None], BOXES), ValueError, r"got shape \[1, 3, 20, 30\]"),
+        (lambda: utils.draw_bounding_boxes(BLACK, BOXES[0]), ValueError, r"boxes should have shape \[N, 4\]"),
         (lambda: utils.draw_bounding_boxes(BLACK, BOXES.flip(1)), ValueError, "Use flambeau.vision.ops.box_convert"),
         (lambda: utils.draw_bounding_boxes(BLACK, BOXES, ["a"]), ValueError, r"boxes \(2\) and labels \(1\) mismatch"),
         (lambda: utils.draw_bounding_boxes(BLACK, BOXES, colors=["red"]), ValueError, "but got 1 < 2"),
         (lambda: utils.draw_segmentation_masks(BLACK, BLACK), ValueError, "masks must be bool"),
         (lambda: utils.draw_segmentation_masks(BLACK, BLACK[:, :5] > 0), ValueError, "the same height and width"),
-        (lambda: utils.draw_keypoints(BLACK, BOXES), ValueError, r"of shape \(num_instances, K, 2\)"),
-        (lambda: utils.draw_keypoints(BLACK, fb.zeros(1, 2, 2), visibility=fb.ones(1, 3)), ValueError, r"\(1, 2\)"),
+        (lambda: utils.draw_keypoints(BLACK, BOXES), ValueError, r"of shape \[num_instances, K, 2\]"),
+        (lambda: utils.draw_keypoints(BLACK, fb.zeros(1, 2, 2), visibility=fb.ones(1, 3)), ValueError, r"\[1, 2\]"),
     ],
 )
 def test_what_cannot_be_drawn(call, error: type, message: str) -> None:

@@ -101,8 +101,8 @@ def test_mixtures_of_a_batch() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((fb.zeros(3, 4, 4), fb.zeros(3)), r"a batch of images \(N, C, H, W\), got \(3, 4, 4\)"),
-        ((fb.zeros(2, 3, 4, 4), fb.zeros(3)), r"labels should have shape \(2,\) or \(2, classes\), got \(3,\)"),
+        ((fb.zeros(3, 4, 4), fb.zeros(3)), r"a batch of images \[N, C, H, W\], got \[3, 4, 4\]"),
+        ((fb.zeros(2, 3, 4, 4), fb.zeros(3)), r"labels should have shape \[2\] or \[2, classes\], got \[3\]"),
         ((fb.zeros(2, 3, 4, 4), fb.zeros(2, dtype=fb.int64)), "num_classes must be passed"),
     ],
 )

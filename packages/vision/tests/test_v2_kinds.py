@@ -126,7 +126,7 @@ def test_boxes_are_cut_off_and_sorted_out() -> None:
     assert v2.SanitizeBoundingBoxes(min_area=65, labels_getter=None)(boxes).shape == (0, 4)
     valid = F.sanitize_bounding_boxes(fb.tensor(around), format="XYXY", canvas_size=(20, 30))[1]
     assert valid.tolist() == [False, False, True, False]
-    with pytest.raises(ValueError, match=r"must match the number of labels. Found labels with shape=\(3,\)"):
+    with pytest.raises(ValueError, match=r"must match the number of labels. Found labels with shape=\[3\]"):
         v2.SanitizeBoundingBoxes()(image, {**target, "labels": fb.arange(3)})
     with pytest.raises(ValueError, match="Could not infer where the labels are"):
         v2.SanitizeBoundingBoxes()(image, {"boxes": boxes})

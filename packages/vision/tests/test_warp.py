@@ -132,7 +132,7 @@ def test_elastic_displacement(noise: Image.Image) -> None:
     for image in (noise, np.asarray(noise)):
         np.testing.assert_array_equal(np.asarray(functional.elastic_transform(image, displacement)), expected)
     np.testing.assert_array_equal(pixels(functional.elastic_transform(pil_to_tensor(noise), displacement)), expected)
-    with pytest.raises(ValueError, match=r"displacement shape should be \(1, 33, 47, 2\), but given \(1, 2, 2, 2\)"):
+    with pytest.raises(ValueError, match=r"displacement shape should be \[1, 33, 47, 2\], but given \[1, 2, 2, 2\]"):
         functional.elastic_transform(noise, fb.zeros(1, 2, 2, 2))
 
 

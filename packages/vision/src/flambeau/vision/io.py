@@ -48,7 +48,7 @@ def decode_image(
     if not isinstance(input, fb.Tensor):
         return read_image(input, mode)
     if input.dtype is not fb.uint8 or input.ndim != 1 or input.numel() == 0:
-        found = f"{input.dtype}, {tuple(input.shape)}"
+        found = f"{input.dtype}, {list(input.shape)}"
         raise RuntimeError(f"Expected a non empty 1-dimensional tensor of uint8 with the bytes of a file, got {found}")
     wanted = ImageReadMode[mode] if isinstance(mode, str) else mode
     try:
@@ -100,8 +100,8 @@ def encode_jpeg(input: fb.Tensor, quality: int = 75) -> fb.Tensor:
 
 def _encoded(input: fb.Tensor, format: str, **options: Any) -> fb.Tensor:
     if input.dtype is not fb.uint8 or input.ndim != 3 or input.shape[0] not in (1, 3):
-        found = f"{input.dtype}, {tuple(input.shape)}"
-        raise RuntimeError(f"Expected a tensor of uint8 (1, H, W) or (3, H, W) to encode, got {found}")
+        found = f"{input.dtype}, {list(input.shape)}"
+        raise RuntimeError(f"Expected a tensor of uint8 [1, H, W] or [3, H, W] to encode, got {found}")
     pixels = np.ascontiguousarray(input.cpu().permute(1, 2, 0).numpy())
     buffer = io.BytesIO()
     Image.fromarray(pixels[..., 0] if len(input) == 1 else pixels).save(buffer, format, **options)

@@ -67,12 +67,10 @@ def _as_images(tensor: Any) -> fb.Tensor:
         if not isinstance(tensor, list | tuple) or not all(isinstance(image, fb.Tensor) for image in tensor):
             raise TypeError(f"tensor or list of tensors expected, got {type(tensor)}")
         if len({tuple(image.shape) for image in tensor}) != 1:
-            raise ValueError(
-                f"images of the same shape expected, got shapes {[tuple(image.shape) for image in tensor]}"
-            )
+            raise ValueError(f"images of the same shape expected, got shapes {[list(image.shape) for image in tensor]}")
         tensor = fb.stack(list(tensor))
     if tensor.ndim not in (2, 3, 4) or 0 in tensor.shape:
-        raise ValueError(f"(N, C, H, W), (C, H, W) or (H, W) expected, got shape {tuple(tensor.shape)}")
+        raise ValueError(f"[N, C, H, W], [C, H, W] or [H, W] expected, got shape {list(tensor.shape)}")
     images = tensor.reshape(*([1] * (4 - tensor.ndim)), *tensor.shape)
     return fb.cat([images] * 3, 1) if images.shape[1] == 1 else images
 
@@ -120,7 +118,7 @@ def _canvas(image: Any, colour_only: bool = True) -> Image.Image:
     if not (image.dtype is fb.uint8 or image.is_floating_point()):
         raise ValueError(f"The image dtype must be uint8 or float, got {image.dtype}")
     if image.ndim != 3 or image.shape[0] not in ((3,) if colour_only else (1, 3)):
-        raise ValueError(f"Only an RGB image (3, H, W) is supported, got shape {tuple(image.shape)}")
+        raise ValueError(f"Only an RGB image [3, H, W] is supported, got shape {list(image.shape)}")
     canvas = _picture_of(image)
     return canvas.convert("RGB")
 
@@ -170,7 +168,7 @@ def draw_bounding_boxes(
     """
     canvas = _canvas(image, colour_only=False)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"boxes should have shape (N, 4) with rows (x1, y1, x2, y2), got shape {tuple(boxes.shape)}")
+        raise ValueError(f"boxes should have shape [N, 4] with rows (x1, y1, x2, y2), got shape {list(boxes.shape)}")
     if (boxes[:, :2] > boxes[:, 2:]).any():
         raise ValueError("Boxes need to be in (xmin, ymin, xmax, ymax) format. Use flambeau.vision.ops.box_convert")
     if labels is not None and len(labels) != len(boxes):
@@ -204,11 +202,11 @@ def draw_segmentation_masks(
     _canvas(image)
     layers = masks[None] if masks.ndim == 2 else masks
     if layers.ndim != 3 or layers.dtype is not fb.bool:
-        raise ValueError(f"masks must be bool of shape (H, W) or (N, H, W), got {masks.dtype}, {tuple(masks.shape)}")
+        raise ValueError(f"masks must be bool of shape [H, W] or [N, H, W], got {masks.dtype}, {list(masks.shape)}")
     if tuple(layers.shape[-2:]) != tuple(image.shape[-2:]):
         raise ValueError(
             "The image and the masks must have the same height and width, got shapes "
-            f"{tuple(image.shape)} and {tuple(masks.shape)}"
+            f"{list(image.shape)} and {list(masks.shape)}"
         )
     white = 255 if image.dtype is fb.uint8 else 1
     coloured = image.clone()
@@ -245,12 +243,12 @@ def draw_keypoints(
     """
     canvas = _canvas(image)
     if keypoints.ndim != 3 or keypoints.shape[2] != 2:
-        raise ValueError(f"keypoints must be of shape (num_instances, K, 2), got {tuple(keypoints.shape)}")
+        raise ValueError(f"keypoints must be of shape [num_instances, K, 2], got {list(keypoints.shape)}")
     shown = (
         fb.ones(keypoints.shape[:2], dtype=fb.bool) if visibility is None else visibility.reshape(visibility.shape[:2])
     )
     if tuple(shown.shape) != tuple(keypoints.shape[:2]):
-        raise ValueError(f"visibility must be of shape {tuple(keypoints.shape[:2])}, got {tuple(shown.shape)}")
+        raise ValueError(f"visibility must be of shape {list(keypoints.shape[:2])}, got {list(shown.shape)}")
     draw = ImageDraw.Draw(canvas)
     for points, seen in zip(keypoints.to(fb.int64).tolist(), shown.tolist(), strict=True):
         for (x, y), visible in zip(points, seen, strict=True):

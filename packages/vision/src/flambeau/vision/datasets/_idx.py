@@ -35,7 +35,9 @@ def read_idx(path: Path) -> np.ndarray:
     expected = start + math.prod(shape) * dtype.itemsize
     if len(content) != expected:
         wrong = "is truncated" if len(content) < expected else "is too long"
-        raise ValueError(f"{path} {wrong}: {len(content)} bytes, where its header of shape {shape} says {expected}")
+        raise ValueError(
+            f"{path} {wrong}: {len(content)} bytes, where its header of shape {list(shape)} says {expected}"
+        )
     return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
 
 

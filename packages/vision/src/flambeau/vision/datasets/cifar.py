@@ -137,7 +137,7 @@ class CIFAR10(VisionDataset):
         path, found = self._folder / name, self._read(name)
         pixels, labels = found.get("data"), found.get(self.meta["labels"])
         if not (isinstance(pixels, np.ndarray) and pixels.ndim == 2 and pixels.shape[1] == _PIXELS):
-            raise ValueError(f"{path} should hold an array of shape (N, {_PIXELS}) as 'data', got {_described(pixels)}")
+            raise ValueError(f"{path} should hold an array of shape [N, {_PIXELS}] as 'data', got {_described(pixels)}")
         if not isinstance(labels, list) or not all(type(label) is int for label in labels):
             raise ValueError(f"{path} does not hold a list of integers {self.meta['labels']!r}")
         if len(pixels) != len(labels):
@@ -150,7 +150,7 @@ class CIFAR10(VisionDataset):
 
 
 def _described(value: Any) -> str:
-    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+    return f"an array of shape {list(value.shape)}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
 class CIFAR100(CIFAR10):

@@ -11,7 +11,7 @@ _FORMATS = ("xyxy", "xywh", "cxcywh")
 
 def check_boxes(boxes: fb.Tensor, name: str = "boxes") -> None:
     if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"{name} should have shape (N, 4) with rows (x1, y1, x2, y2), got shape {tuple(boxes.shape)}")
+        raise ValueError(f"{name} should have shape [N, 4] with rows (x1, y1, x2, y2), got shape {list(boxes.shape)}")
 
 
 def box_area(boxes: fb.Tensor) -> fb.Tensor:
@@ -130,7 +130,7 @@ def masks_to_boxes(masks: fb.Tensor) -> fb.Tensor:
     tensor([[3., 2., 8., 4.]])
     """
     if masks.ndim != 3:
-        raise ValueError(f"masks should have shape (N, H, W), got shape {tuple(masks.shape)}")
+        raise ValueError(f"masks should have shape [N, H, W], got shape {list(masks.shape)}")
     boxes = np.zeros((len(masks), 4), dtype=np.float32)
     for index, mask in enumerate(masks.cpu().numpy() != 0):
         y, x = np.nonzero(mask)

@@ -85,7 +85,7 @@ def _groups(
         )
     for name, given, count in (("offset", offset, 2 * groups * taps), ("mask", mask, groups * taps)):
         if given is not None and tuple(given.shape) != (len(input), count, *size):
-            raise RuntimeError(f"{name} should have shape {(len(input), count, *size)}, got {tuple(given.shape)}")
+            raise RuntimeError(f"{name} should have shape {[len(input), count, *size]}, got {list(given.shape)}")
     return groups
 
 

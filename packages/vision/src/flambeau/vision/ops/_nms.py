@@ -49,5 +49,5 @@ def batched_nms(boxes: fb.Tensor, scores: fb.Tensor, idxs: fb.Tensor, iou_thresh
 def _check_per_box(boxes: fb.Tensor, values: fb.Tensor, name: str) -> None:
     if tuple(values.shape) != (len(boxes),):
         raise ValueError(
-            f"{name} should have shape ({len(boxes)},), one element for each box, got shape {tuple(values.shape)}"
+            f"{name} should have shape [{len(boxes)}], one element for each box, got shape {list(values.shape)}"
         )

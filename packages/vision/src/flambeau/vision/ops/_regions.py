@@ -25,16 +25,16 @@ def as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
 def shaped_as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
     """Return regions like :func:`as_regions`, without checking the batch indices."""
     if input.ndim != 4:
-        raise ValueError(f"input should have shape (N, C, H, W), got shape {tuple(input.shape)}")
+        raise ValueError(f"input should have shape [N, C, H, W], got shape {list(input.shape)}")
     if not isinstance(boxes, fb.Tensor):
         if len(boxes) != len(input) or any(each.ndim != 2 or each.shape[1] != 4 for each in boxes):
-            shapes = [tuple(each.shape) for each in boxes]
+            shapes = [list(each.shape) for each in boxes]
             raise ValueError(
-                f"boxes should be a list of {len(input)} tensors of shape (L, 4), one per image, got shapes {shapes}"
+                f"boxes should be a list of {len(input)} tensors of shape [L, 4], one per image, got shapes {shapes}"
             )
         return numbered(boxes)
     if boxes.ndim != 2 or boxes.shape[1] != 5:
-        raise ValueError(f"The boxes tensor shape is not correct as Tensor[K, 5], got {tuple(boxes.shape)}")
+        raise ValueError(f"The boxes tensor shape is not correct as Tensor[K, 5], got {list(boxes.shape)}")
     return boxes
 
 

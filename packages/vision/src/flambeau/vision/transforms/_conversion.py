@@ -66,7 +66,7 @@ def _as_array(pic: Any) -> np.ndarray:
             hint = f"; open the file first: PIL.Image.open({os.fspath(pic)!r})"
         raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}{hint}")
     if pic.ndim not in (2, 3):
-        raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions, shape {pic.shape}.")
+        raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions, shape {list(pic.shape)}.")
     return pic
 
 

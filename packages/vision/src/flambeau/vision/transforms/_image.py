@@ -24,12 +24,12 @@ def on_planes(image: Any, function: Callable[[fb.Tensor], fb.Tensor]) -> Any:
     """
     if isinstance(image, fb.Tensor):
         if image.ndim < 2:
-            raise TypeError(f"an image tensor should have shape (..., H, W), got shape {tuple(image.shape)}")
+            raise TypeError(f"an image tensor should have shape [..., H, W], got shape {list(image.shape)}")
         return function(image)
     if not isinstance(image, np.ndarray):
         raise TypeError(f"img should be a PIL image, a NumPy array or a tensor. Got {type(image)}")
     if image.ndim not in (2, 3):
-        raise TypeError(f"an image array should have shape (H, W) or (H, W, C), got shape {image.shape}")
+        raise TypeError(f"an image array should have shape [H, W] or [H, W, C], got shape {list(image.shape)}")
     if image.ndim == 2:
         return function(fb.from_numpy(image)).numpy()
     return np.ascontiguousarray(function(fb.from_numpy(image.transpose(2, 0, 1))).numpy().transpose(1, 2, 0))
@@ -50,8 +50,8 @@ def get_dimensions(img: Any) -> list[int]:
         return [1 if img.ndim == 2 else img.shape[2], img.shape[0], img.shape[1]]
     if isinstance(img, fb.Tensor) and img.ndim >= 2:
         return [1 if img.ndim == 2 else img.shape[-3], img.shape[-2], img.shape[-1]]
-    found = f"shape {tuple(img.shape)}" if isinstance(img, fb.Tensor | np.ndarray) else str(type(img))
-    raise TypeError(f"img should be a PIL image, an array (H, W) or (H, W, C), or a tensor (..., H, W). Got {found}")
+    found = f"shape {list(img.shape)}" if isinstance(img, fb.Tensor | np.ndarray) else str(type(img))
+    raise TypeError(f"img should be a PIL image, an array [H, W] or [H, W, C], or a tensor [..., H, W]. Got {found}")
 
 
 def height_and_width(img: Any) -> tuple[int, int]:

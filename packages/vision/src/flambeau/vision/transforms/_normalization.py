@@ -29,13 +29,13 @@ def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], in
     if not tensor.dtype.is_floating_point:
         raise TypeError(f"Input tensor should be a float tensor. Got {tensor.dtype}. Put ToTensor() before it.")
     if tensor.ndim < 3:
-        shape = tuple(tensor.shape)
+        shape = list(tensor.shape)
         raise ValueError(f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {shape}")
     channels = tensor.shape[-3]
     if any(len(values) not in (1, channels) for values in (mean, std)):
         values = f"{len(mean)} means and {len(std)} standard deviations"
         raise ValueError(
-            f"mean and std should have one number per channel, got {values} for an image of shape {tuple(tensor.shape)}"
+            f"mean and std should have one number per channel, got {values} for an image of shape {list(tensor.shape)}"
         )
     center, scale = _columns(tuple(mean), tuple(std), tensor.dtype, tensor.device)
     return (tensor.sub_(center) if inplace else tensor - center).div_(scale)
@@ -111,8 +111,8 @@ class LinearTransformation(nn.Module):
         size = tensor.shape[-3] * tensor.shape[-2] * tensor.shape[-1]
         if size != len(self.mean_vector):
             raise ValueError(
-                f"Input tensor and transformation matrix have incompatible shape: {tuple(tensor.shape)} and "
-                f"{tuple(self.transformation_matrix.shape)}"
+                f"Input tensor and transformation matrix have incompatible shape: {list(tensor.shape)} and "
+                f"{list(self.transformation_matrix.shape)}"
             )
         flat = tensor.reshape(-1, size) - self.mean_vector
         return (flat @ self.transformation_matrix).reshape(tensor.shape)

@@ -313,8 +313,8 @@ def elastic_transform(
         raise TypeError(f"Argument displacement should be a Tensor, got {type(displacement)}")
     _, height, width = get_dimensions(img)
     if tuple(displacement.shape) != (1, height, width, 2):
-        found = tuple(displacement.shape)
-        raise ValueError(f"Argument displacement shape should be {(1, height, width, 2)}, but given {found}")
+        found = list(displacement.shape)
+        raise ValueError(f"Argument displacement shape should be {[1, height, width, 2]}, but given {found}")
     mode = _sampling_mode(interpolation)
     moved = displacement[0].permute(2, 0, 1).reshape(2, -1).numpy() * (np.array([[width], [height]]) / 2)
     if isinstance(img, Image.Image):

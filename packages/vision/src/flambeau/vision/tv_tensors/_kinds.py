@@ -139,7 +139,7 @@ class Image(TVTensor):
     def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Self:
         tensor = as_tensor(_planes(data), dtype, device, requires_grad)
         if tensor.ndim < 2:
-            raise ValueError(f"an image should have shape (..., C, H, W) or (H, W), got shape {tuple(tensor.shape)}")
+            raise ValueError(f"an image should have shape [..., C, H, W] or [H, W], got shape {list(tensor.shape)}")
         return (tensor[None] if tensor.ndim == 2 else tensor).as_subclass(cls)
 
 
@@ -158,7 +158,7 @@ class Video(TVTensor):
     def __new__(cls, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool | None = None) -> Self:
         tensor = as_tensor(data, dtype, device, requires_grad)
         if tensor.ndim < 4:
-            raise ValueError(f"Expected a video of shape (..., T, C, H, W), got shape {tuple(tensor.shape)}")
+            raise ValueError(f"Expected a video of shape [..., T, C, H, W], got shape {list(tensor.shape)}")
         return tensor.as_subclass(cls)
 
 

@@ -69,7 +69,7 @@ def check_boxes_of_targets(targets: Targets | None) -> None:
         if not isinstance(boxes, fb.Tensor):
             raise AssertionError(f"Expected target boxes to be of type Tensor, got {type(boxes)}.")
         if boxes.ndim != 2 or boxes.shape[-1] != 4:
-            raise AssertionError(f"Expected target boxes to be a tensor of shape [N, 4], got {tuple(boxes.shape)}.")
+            raise AssertionError(f"Expected target boxes to be a tensor of shape [N, 4], got {list(boxes.shape)}.")
 
 
 def check_areas(targets: Targets) -> None:

@@ -59,7 +59,7 @@ class GeneralizedRCNNTransform(nn.Module):
         for index, image in enumerate(images):
             if image.ndim != 3:
                 raise ValueError(
-                    f"images is expected to be a list of 3d tensors of shape [C, H, W], got {tuple(image.shape)}"
+                    f"images is expected to be a list of 3d tensors of shape [C, H, W], got {list(image.shape)}"
                 )
             target = None if targets is None else dict(targets[index])
             image, target = self.resize(self.normalize(image), target)

@@ -46,11 +46,11 @@ class _Mixture(nn.Module):
 
     def forward(self, images: fb.Tensor, labels: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
         if not isinstance(images, fb.Tensor) or images.ndim != 4:
-            found = tuple(images.shape) if isinstance(images, fb.Tensor) else type(images)
-            raise ValueError(f"{type(self).__name__} expects a batch of images (N, C, H, W), got {found}")
+            found = list(images.shape) if isinstance(images, fb.Tensor) else type(images)
+            raise ValueError(f"{type(self).__name__} expects a batch of images [N, C, H, W], got {found}")
         if len(labels) != len(images) or labels.ndim not in (1, 2):
             raise ValueError(
-                f"labels should have shape ({len(images)},) or ({len(images)}, classes), got {tuple(labels.shape)}"
+                f"labels should have shape [{len(images)}] or [{len(images)}, classes], got {list(labels.shape)}"
             )
         if labels.ndim == 1 and self.num_classes is None:
             raise ValueError("num_classes must be passed if the labels are index-based (0 to num_classes - 1)")

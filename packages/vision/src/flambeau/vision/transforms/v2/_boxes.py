@@ -249,8 +249,8 @@ class SanitizeBoundingBoxes(Transform):
                 )
             if len(label) != len(boxes):
                 raise ValueError(
-                    f"Number of boxes (shape={tuple(boxes.shape)}) and must match the number of labels. Found labels "
-                    f"with shape={tuple(label.shape)})."
+                    f"Number of boxes (shape={list(boxes.shape)}) and must match the number of labels. Found labels "
+                    f"with shape={list(label.shape)})."
                 )
         valid = _valid(boxes, self.min_size, self.min_area)
 
