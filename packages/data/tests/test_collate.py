@@ -116,7 +116,7 @@ def test_the_functions_of_the_table_by_themselves(same: Same) -> None:
 
 
 def test_ragged_samples_are_listed_by_shape() -> None:
-    with pytest.raises(RuntimeError, match=r"\(2,\) \(samples \[0, 2\] of the batch\); \(3,\) \(samples \[1, 3\]"):
+    with pytest.raises(RuntimeError, match=r"\[2\] \(samples \[0, 2\] of the batch\); \[3\] \(samples \[1, 3\]"):
         default_collate([np.ones(2 + i % 2) for i in range(4)])
 
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_collated_is_named(batch: list[Any], message: str) -> Non
     [
         (
             [(np.ones(2), 0), (np.ones(3), 0)],
-            r"different shapes at sample\[0\]: \(2,\) \(samples \[0\] of the batch\); \(3,\) \(samples \[1\]",
+            r"different shapes at sample\[0\]: \[2\] \(samples \[0\] of the batch\); \[3\] \(samples \[1\]",
         ),
         ([(1, 2), (1, 2), (1,)], r"different lengths: 2 and 1 \(samples 0 and 2"),
         ([{"a": 1}, {"b": 1}], r"different keys: \['a'\] and \['b'\]"),

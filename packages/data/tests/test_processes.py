@@ -370,7 +370,7 @@ def test_an_error_of_collation_names_the_samples() -> None:
 
     for num_workers in (0, 1):
         with pytest.raises(
-            RuntimeError, match=r"\(2,\) \(samples \[1\] of the batch\); |\(3,\) \(samples \[0\] of the batch\)"
+            RuntimeError, match=r"\[2\] \(samples \[1\] of the batch\); |\[3\] \(samples \[0\] of the batch\)"
         ) as caught:
             list(DataLoader(Ragged(), batch_sampler=[[3, 2]], num_workers=num_workers))
         assert caught.value.__notes__[0] == "while collating the samples at indices [3, 2] of the dataset"

@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_refused():
     for shapes, message in [
         ({"y": None}, r"names the unknown arguments \['y'\]"),
         ([None, None], "2 entries for 1"),
-        ({"input": {2: rows}}, r"dimensions \[2\] of input, which has shape \(3, 2\)"),
+        ({"input": {2: rows}}, r"dimensions \[2\] of input, which has shape \[3, 2\]"),
         ({"input": (rows,)}, "1 dimensions for input"),
         ({"input": {0: 5}}, "is 3 in the example inputs, but 5 in dynamic_shapes"),
         ({"input": {0: "rows"}}, "a Dim, an int or None"),

@@ -211,7 +211,7 @@ def _by_shape(batch: Samples) -> str:
     positions: dict[tuple[int, ...], list[int]] = {}
     for position, value in enumerate(batch):
         positions.setdefault(tuple(value.shape), []).append(position)
-    return "; ".join(f"{shape} (samples {found} of the batch)" for shape, found in positions.items())
+    return "; ".join(f"{list(shape)} (samples {found} of the batch)" for shape, found in positions.items())
 
 
 def _collate_mappings(batch: Samples, path: str, functions: FunctionMap) -> Mapping[Any, Any]:

@@ -108,8 +108,8 @@ class TensorDataset(Dataset[tuple[Any, ...]]):
                 raise TypeError(
                     f"TensorDataset expects tensors or NumPy arrays, but argument {position + 1} is a {found}"
                 )
-        shapes = [tuple(tensor.shape) for tensor in tensors]
-        if not shapes or () in shapes or len({shape[0] for shape in shapes}) != 1:
+        shapes = [list(tensor.shape) for tensor in tensors]
+        if not shapes or [] in shapes or len({shape[0] for shape in shapes}) != 1:
             found = f"shapes {shapes}" if shapes else "none"
             raise ValueError(f"TensorDataset expects one or more tensors with the same first dimension, got {found}")
         self.tensors = tensors
@@ -278,10 +278,10 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: _random.Gene
     [8, 2]
     """
     sizes = _sizes(lengths, len(dataset))
-    for place, size in enumerate(sizes):
+    for index, size in enumerate(sizes):
         if size == 0:
             warnings.warn(
-                f"Length of split at index {place} is 0. This might result in an empty dataset.", stacklevel=2
+                f"Length of split at index {index} is 0. This might result in an empty dataset.", stacklevel=2
             )
     rng = _random.begin_draw(_random.keep_generator(generator), direct=True)
     order = rng.permutation(len(dataset)).tolist()

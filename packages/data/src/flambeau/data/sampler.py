@@ -164,7 +164,7 @@ class WeightedRandomSampler(Sampler[int]):
             raise ValueError(_NOT_BOOLEAN.format(replacement))
         self.weights = np.asarray(weights, dtype=np.float64)
         if self.weights.ndim != 1:
-            raise ValueError(f"weights must be one-dimensional, got shape {self.weights.shape}")
+            raise ValueError(f"weights must be one-dimensional, got shape {list(self.weights.shape)}")
         if not (np.isfinite(self.weights).all() and (self.weights >= 0).all() and self.weights.any()):
             shown = np.array2string(self.weights, max_line_width=120, threshold=10)
             raise ValueError(f"weights must be finite, not negative and not all zero, got {shown}")

@@ -27,7 +27,7 @@ def _multivariate_normals(p: MultivariateNormals, q: MultivariateNormals) -> Ten
     if p.event_shape != q.event_shape:
         raise ValueError(
             "KL-divergence between two Multivariate Normals with different event shapes cannot be computed: "
-            f"{p.event_shape} and {q.event_shape}"
+            f"{list(p.event_shape)} and {list(q.event_shape)}"
         )
     trace = q._mahalanobis(p._covariance_factor())
     distance = q._mahalanobis((q.loc - p.loc).unsqueeze(-1))

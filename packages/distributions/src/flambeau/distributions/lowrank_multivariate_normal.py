@@ -139,19 +139,19 @@ class LowRankMultivariateNormal(Distribution):
 
 def _batch_shape(loc: Tensor, cov_factor: Tensor, cov_diag: Tensor) -> Size:
     if loc.dim() < 1:
-        raise ValueError(f"loc must be at least one-dimensional, got shape {tuple(loc.shape)}.")
+        raise ValueError(f"loc must be at least one-dimensional, got shape {list(loc.shape)}.")
     n = loc.shape[-1]
     if cov_factor.dim() < 2:
         raise ValueError(
             "cov_factor must be at least two-dimensional, with optional leading batch dimensions, got shape "
-            f"{tuple(cov_factor.shape)}"
+            f"{list(cov_factor.shape)}"
         )
     if cov_factor.shape[-2] != n:
         raise ValueError(
-            f"cov_factor must be a batch of matrices with shape {n} x m, got shape {tuple(cov_factor.shape)}"
+            f"cov_factor must be a batch of matrices with shape {n} x m, got shape {list(cov_factor.shape)}"
         )
     if cov_diag.dim() < 1 or cov_diag.shape[-1] != n:
-        raise ValueError(f"cov_diag must be a batch of vectors with shape {(n,)}, got shape {tuple(cov_diag.shape)}")
+        raise ValueError(f"cov_diag must be a batch of vectors with shape [{n}], got shape {list(cov_diag.shape)}")
     try:
         return fb.broadcast_shapes(loc.shape[:-1], cov_factor.shape[:-2], cov_diag.shape[:-1])
     except RuntimeError:

@@ -121,7 +121,7 @@ def _check(mixture: Any, component: Any) -> None:
         )
     if not component.batch_shape:
         raise ValueError(
-            "The component distribution must have a batch dimension for its components, got batch_shape ()"
+            "The component distribution must have a batch dimension for its components, got batch_shape []"
         )
     components, count = component.batch_shape[-1], mixture.param_shape[-1]
     for i, j in zip(reversed(mixture.batch_shape), reversed(component.batch_shape[:-1]), strict=False):

@@ -69,7 +69,7 @@ class MultivariateNormal(Distribution):
         validate_args: bool | None = None,
     ) -> None:
         if loc.dim() < 1:
-            raise ValueError(f"loc must be at least one-dimensional, got shape {tuple(loc.shape)}.")
+            raise ValueError(f"loc must be at least one-dimensional, got shape {list(loc.shape)}.")
         name, matrix = _only_matrix(covariance_matrix, precision_matrix, scale_tril)
         batch_shape = fb.broadcast_shapes(matrix.shape[:-2], loc.shape[:-1])
         self.__dict__[name] = matrix.expand(batch_shape + matrix.shape[-2:])
@@ -158,7 +158,7 @@ def _only_matrix(covariance: Tensor | None, precision: Tensor | None, factor: Te
         shown = "scale_tril matrix" if name == "scale_tril" else name
         raise ValueError(
             f"{shown} must be at least two-dimensional, with optional leading batch dimensions, got shape "
-            f"{tuple(matrix.shape)}"
+            f"{list(matrix.shape)}"
         )
     return name, matrix
 

@@ -135,7 +135,7 @@ def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
     rows, columns = fb.tril_indices(n, n, diag).unbind()
     if len(rows) != vec.shape[-1]:
         raise RuntimeError(
-            f"shape mismatch: expected {len(rows)} elements for a triangle of shape {(n, n)} with diag={diag}, got "
+            f"shape mismatch: expected {len(rows)} elements for a triangle of shape [{n}, {n}] with diag={diag}, got "
             f"{vec.shape[-1]}"
         )
     matrix = vec.new_zeros(vec.shape[:-1] + (n * n,))

@@ -61,7 +61,7 @@ class Wishart(ExponentialFamily):
         if matrix.dim() < 2:
             raise ValueError(
                 f"{name} must be at least two-dimensional, with optional leading batch dimensions, got shape "
-                f"{tuple(matrix.shape)}"
+                f"{list(matrix.shape)}"
             )
         df = fb.as_tensor(df, dtype=matrix.dtype, device=matrix.device)
         batch_shape = fb.broadcast_shapes(df.shape, matrix.shape[:-2])

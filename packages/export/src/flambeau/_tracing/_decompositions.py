@@ -233,7 +233,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
             # For a traced size, this comparison also records a requirement of the program.
             if length != (lengths[label] if plain(length) == sizes[label] else 1):
                 raise AssertionError(
-                    f"einsum: the equation {equation!r} does not fit operands of the shapes {[*map(tuple, shapes)]}"
+                    f"einsum: the equation {equation!r} does not fit operands of the shapes {[*map(list, shapes)]}"
                 )
     tensors: list[Tensor] = list(operands)
     for step in einsum.plan(inputs, output, sizes, [tuple(map(plain, shape)) for shape in shapes], lengths):

@@ -212,12 +212,12 @@ class _Demands:
         if isinstance(by_dim, tuple | list):
             if len(by_dim) != tensor.dim():
                 raise ValueError(
-                    f"dynamic_shapes has {len(by_dim)} dimensions for {path} of shape {tuple(tensor.shape)}"
+                    f"dynamic_shapes has {len(by_dim)} dimensions for {path} of shape {list(tensor.shape)}"
                 )
             by_dim = dict(enumerate(by_dim))
         if wrong := [dim for dim in by_dim if not 0 <= dim < tensor.dim()]:
             raise ValueError(
-                f"dynamic_shapes names the dimensions {wrong} of {path}, which has shape {tuple(tensor.shape)}"
+                f"dynamic_shapes names the dimensions {wrong} of {path}, which has shape {list(tensor.shape)}"
             )
         for dim, size in enumerate(tensor.shape):
             number = trace.measured("size", tensor, dim, size)

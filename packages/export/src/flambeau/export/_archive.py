@@ -119,7 +119,7 @@ class ExportedModule(Module):
         if not isinstance(value, Tensor):
             raise TypeError(f"the program expects a tensor for {name}, got {type(value).__name__}")
         if value.dim() != len(sizes):
-            shape = tuple(value.shape)
+            shape = list(value.shape)
             raise RuntimeError(f"the program expects a tensor of {len(sizes)} dimensions for {name}, got shape {shape}")
         for dim, (expected, size) in enumerate(zip(sizes, value.shape, strict=True)):
             if "as_int" in expected:

@@ -37,7 +37,7 @@ class Dimensions:
         for name, tensor, axes, shape in zip(names, tensors, self._of, self.shapes, strict=True):
             for axis, given in axes.items():
                 if not -tensor.ndim <= axis < tensor.ndim:
-                    raise ValueError(f"input {name!r} of shape {tuple(tensor.shape)} has no dimension {axis}")
+                    raise ValueError(f"input {name!r} of shape {list(tensor.shape)} has no dimension {axis}")
                 axis %= tensor.ndim
                 dimension = given or f"{name}_dim_{axis}"
                 shape[axis] = dimension

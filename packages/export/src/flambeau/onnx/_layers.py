@@ -121,7 +121,7 @@ def adaptive_max_pool(g: Graph, input: Value, output_size: Any, **_: Any) -> Nam
         return _unbatched(g, g.op("GlobalMaxPool", images), alone)
     sizes = input.shape[-spatial:]
     if not all(isinstance(s, int) and s % count == 0 for s, count in zip(sizes, wanted, strict=True)):
-        text = f"{g.operator} from {tuple(sizes)} to {tuple(wanted)} cannot be exported"
+        text = f"{g.operator} from {list(sizes)} to {list(wanted)} cannot be exported"
         raise NotImplementedError(f"{text}: the input sizes must be constant multiples of the output sizes")
     kernel = [int(str(s)) // count for s, count in zip(sizes, wanted, strict=True)]
     return _unbatched(g, g.op("MaxPool", images, kernel_shape=kernel, strides=kernel), alone)

@@ -79,7 +79,7 @@ class Memory:
     def find(self, tensor: Tensor, value: Value) -> None:
         """Register a tensor that existed before the trace, with its value."""
         if self._version(tensor):
-            raise NotImplementedError(_SHARED.format(tuple(tensor.shape)))
+            raise NotImplementedError(_SHARED.format(list(tensor.shape)))
         self._found.add(_address(tensor))
         self.set(tensor, value)
 
@@ -90,7 +90,7 @@ class Memory:
         known = self._known[id(tensor)]
         if known.version != self._version(tensor):
             if known.view is None:
-                raise NotImplementedError(_SHARED.format(tuple(tensor.shape)))
+                raise NotImplementedError(_SHARED.format(list(tensor.shape)))
             with self._tracing:
                 again = known.view.again(known.view.base)
             self.set(tensor, self.value(again), known.view)

@@ -60,7 +60,7 @@ def _compare(program: ONNXProgram, model: Callable[..., Any], args: Any, kwargs:
     for i, (mine, other) in enumerate(zip(expected, program(*args, **kwargs), strict=True)):
         if mine.shape != other.shape:
             raise RuntimeError(
-                f"output {i} has the shape {tuple(other.shape)} in ONNX Runtime and {tuple(mine.shape)} in the model, "
+                f"output {i} has the shape {list(other.shape)} in ONNX Runtime and {list(mine.shape)} in the model, "
                 f"for {inputs}"
             )
         _compare_elements(i, mine.detach().cpu(), other, inputs)

@@ -174,7 +174,7 @@ class IndependentTransform(Transform):
     def _require_dims(self, value: Tensor, event_dim: int) -> None:
         if value.dim() < event_dim:
             raise ValueError(
-                f"Too few dimensions on input: expected at least {event_dim}, got shape {tuple(value.shape)}"
+                f"Too few dimensions on input: expected at least {event_dim}, got shape {list(value.shape)}"
             )
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ class ReshapeTransform(Transform):
         if self.in_shape.numel() != self.out_shape.numel():
             raise ValueError(
                 "in_shape, out_shape have different numbers of elements: "
-                f"{tuple(self.in_shape)} and {tuple(self.out_shape)}"
+                f"{list(self.in_shape)} and {list(self.out_shape)}"
             )
         super().__init__(cache_size=cache_size)
 
@@ -250,8 +250,8 @@ class ReshapeTransform(Transform):
 
 def _replaced(shape: Sequence[int], ending: Size, by: Size) -> Sequence[int]:
     if len(shape) < len(ending):
-        raise ValueError(f"Too few dimensions on input: expected at least {len(ending)}, got shape {tuple(shape)}")
+        raise ValueError(f"Too few dimensions on input: expected at least {len(ending)}, got shape {list(shape)}")
     cut = len(shape) - len(ending)
     if tuple(shape[cut:]) != tuple(ending):
-        raise ValueError(f"Shape mismatch: expected {tuple(ending)} but got {tuple(shape[cut:])}")
+        raise ValueError(f"Shape mismatch: expected {list(ending)} but got {list(shape[cut:])}")
     return Size((*shape[:cut], *by))

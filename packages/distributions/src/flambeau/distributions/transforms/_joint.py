@@ -71,7 +71,7 @@ class CatTransform(_Joint):
 
     def _slices(self, value: Tensor) -> list[Tensor]:
         if not -value.dim() <= self.dim < value.dim() or value.size(self.dim) != self.length:
-            raise AssertionError(f"expected size {self.length} in dimension {self.dim}, got shape {tuple(value.shape)}")
+            raise AssertionError(f"expected size {self.length} in dimension {self.dim}, got shape {list(value.shape)}")
         return list(value.split(self.lengths, self.dim))
 
     def _call(self, x: Tensor) -> Tensor:
@@ -119,7 +119,7 @@ class StackTransform(_Joint):
         if not -value.dim() <= self.dim < value.dim() or value.size(self.dim) != len(self.transforms):
             raise AssertionError(
                 f"expected size {len(self.transforms)} in dimension {self.dim}, one for each transform, got shape "
-                f"{tuple(value.shape)}"
+                f"{list(value.shape)}"
             )
         return list(value.unbind(self.dim))
 

@@ -53,7 +53,7 @@ class CorrCholeskyTransform(Parameterless):
 
     def forward_shape(self, shape: Sequence[int]) -> Sequence[int]:
         if len(shape) < 1:
-            raise ValueError("Too few dimensions on input: expected at least 1, got shape ()")
+            raise ValueError("Too few dimensions on input: expected at least 1, got shape []")
         n = shape[-1]
         d = round((0.25 + 2 * n) ** 0.5 + 0.5)
         if d * (d - 1) // 2 != n:
@@ -64,9 +64,9 @@ class CorrCholeskyTransform(Parameterless):
 
     def inverse_shape(self, shape: Sequence[int]) -> Sequence[int]:
         if len(shape) < 2:
-            raise ValueError(f"Too few dimensions on input: expected at least 2, got shape {tuple(shape)}")
+            raise ValueError(f"Too few dimensions on input: expected at least 2, got shape {list(shape)}")
         if shape[-2] != shape[-1]:
-            raise ValueError(f"Input is not square: {tuple(shape)}")
+            raise ValueError(f"Input is not square: {list(shape)}")
         d = shape[-1]
         return Size((*shape[:-2], d * (d - 1) // 2))
 

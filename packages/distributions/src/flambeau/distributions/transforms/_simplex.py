@@ -27,7 +27,7 @@ class SoftmaxTransform(Parameterless):
 
     def forward_shape(self, shape: Sequence[int]) -> Sequence[int]:
         if len(shape) < 1:
-            raise ValueError("Too few dimensions on input: expected at least 1, got shape ()")
+            raise ValueError("Too few dimensions on input: expected at least 1, got shape []")
         return shape
 
     inverse_shape = forward_shape
@@ -69,12 +69,12 @@ class StickBreakingTransform(Parameterless):
 
     def forward_shape(self, shape: Sequence[int]) -> Sequence[int]:
         if len(shape) < 1:
-            raise ValueError("Too few dimensions on input: expected at least 1, got shape ()")
+            raise ValueError("Too few dimensions on input: expected at least 1, got shape []")
         return Size((*shape[:-1], shape[-1] + 1))
 
     def inverse_shape(self, shape: Sequence[int]) -> Sequence[int]:
         if len(shape) < 1:
-            raise ValueError("Too few dimensions on input: expected at least 1, got shape ()")
+            raise ValueError("Too few dimensions on input: expected at least 1, got shape []")
         return Size((*shape[:-1], shape[-1] - 1))
 
 
