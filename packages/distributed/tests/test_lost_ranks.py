@@ -76,7 +76,7 @@ class Processes:
         """Wait until each rank has printed that it is ready."""
         assert [process.stdout.readline() for process in self.ranks] == ["ready\n"] * len(self.ranks)
 
-    def said(self, rank):
+    def output(self, rank):
         """Wait until a rank ends, and return its output."""
         return self.ranks[rank].communicate(timeout=PATIENCE)[0]
 
@@ -99,7 +99,7 @@ ENDS = {
 def test_ranks_that_wait_for_one_that_has_ended_raise(end, tmp_path):
     with Processes(_file(tmp_path, _wait_elsewhere(end)), 3) as processes:
         for rank in range(2):
-            text = processes.said(rank)
+            text = processes.output(rank)
             assert f"all_reduce of rank {rank} cannot complete, because rank 2 " in text
             assert any(way in text for way in ENDS[end].split("|")), text
 
@@ -111,7 +111,7 @@ def test_a_wait_ends_soon_after_the_end_of_a_rank(tmp_path):
         processes.ready()
         killed = time.time()
         processes.ranks[2].kill()
-        took = [float(processes.said(rank).split()[-1]) - killed for rank in range(2)]
+        took = [float(processes.output(rank).split()[-1]) - killed for rank in range(2)]
         assert max(took) < 30  # about 2 seconds on an idle machine
 
 
@@ -120,7 +120,7 @@ def test_a_stopped_rank_counts_as_lost(tmp_path):
         processes.ready()
         processes.ranks[2].send_signal(signal.SIGSTOP)
         for rank in range(2):
-            assert "because rank 2 has not responded for " in processes.said(rank)
+            assert "because rank 2 has not responded for " in processes.output(rank)
 
 
 def test_a_stopped_rank_is_waited_for_where_heartbeats_are_off(tmp_path):
@@ -129,14 +129,14 @@ def test_a_stopped_rank_is_waited_for_where_heartbeats_are_off(tmp_path):
         processes.ranks[2].send_signal(signal.SIGSTOP)
         time.sleep(6)
         processes.ranks[2].send_signal(signal.SIGCONT)
-        assert all("the collective is complete" in processes.said(rank) for rank in range(3))
+        assert all("the collective is complete" in processes.output(rank) for rank in range(3))
 
 
 def test_busy_ranks_count_as_alive(tmp_path):
     """Hold the GIL for longer than a rank may be silent."""
     busy = "import ctypes; ctypes.PyDLL(None).sleep(7)"
     with Processes(_file(tmp_path, _wait_elsewhere(busy)), 3) as processes:
-        assert all("the collective is complete" in processes.said(rank) for rank in range(3))
+        assert all("the collective is complete" in processes.output(rank) for rank in range(3))
 
 
 def _servers(processes):
@@ -155,7 +155,7 @@ def test_ranks_raise_after_the_end_of_the_server(tmp_path):
         (server,) = _servers(processes)
         os.kill(server, signal.SIGKILL)
         for rank in range(2):
-            text = processes.said(rank)
+            text = processes.output(rank)
             assert f"because the server of the store at 127.0.0.1:{processes.port}" in text
             assert "has closed its connection" in text
 
@@ -167,7 +167,7 @@ def test_a_busy_server_on_the_same_machine_counts_as_alive(tmp_path):
         os.kill(server, signal.SIGSTOP)
         time.sleep(6)
         os.kill(server, signal.SIGCONT)
-        assert all("the collective is complete" in processes.said(rank) for rank in range(3))
+        assert all("the collective is complete" in processes.output(rank) for rank in range(3))
 
 
 def test_groups_without_the_lost_rank_go_on(tmp_path):
@@ -183,7 +183,7 @@ def test_groups_without_the_lost_rank_go_on(tmp_path):
     """
     )
     with Processes(_file(tmp_path, program), 3) as processes:
-        assert all("[6.0, 6.0]" in processes.said(rank) for rank in range(2))
+        assert all("[6.0, 6.0]" in processes.output(rank) for rank in range(2))
 
 
 def test_messages_of_a_lost_rank_are_not_waited_for(tmp_path):
@@ -199,7 +199,7 @@ def test_messages_of_a_lost_rank_are_not_waited_for(tmp_path):
     """
     )
     with Processes(_file(tmp_path, program), 2) as processes:
-        text = processes.said(0)
+        text = processes.output(0)
         assert "recv of rank 0 cannot complete, because rank 1 ended " in text
 
 
@@ -218,7 +218,7 @@ def test_what_a_rank_sent_before_it_ended_arrives(tmp_path):
     """
     )
     with Processes(_file(tmp_path, program), 2) as processes:
-        assert processes.said(1).splitlines()[-1] == "3.0 3.0"
+        assert processes.output(1).splitlines()[-1] == "3.0 3.0"
 
 
 def test_a_rank_that_cannot_raise_ends_itself(tmp_path):
@@ -270,8 +270,8 @@ def _nodes(program, port, *options):
 def test_a_rank_that_ends_on_one_machine_ends_those_on_the_other(end, lost, tmp_path):
     program = f"{BEGIN}\n    if rank == {lost}:\n        {end}\n    dist.barrier()\n"
     nodes = _nodes(_file(tmp_path, program), _free_port())
-    said = [node.communicate(timeout=PATIENCE)[1] for node in nodes]
-    assert f"because rank {lost} " in said[1 - lost] and nodes[1 - lost].returncode
+    output = [node.communicate(timeout=PATIENCE)[1] for node in nodes]
+    assert f"because rank {lost} " in output[1 - lost] and nodes[1 - lost].returncode
 
 
 @pytest.mark.parametrize("code", [0, 3])
@@ -286,8 +286,8 @@ def test_a_rank_that_ends_before_it_meets_the_others_ends_those_on_the_other_mac
         dist.init_process_group("gloo")
     """
     nodes = _nodes(_file(tmp_path, program), _free_port())
-    said = [node.communicate(timeout=PATIENCE)[1] for node in nodes]
-    assert f"rank 0 waits in init_process_group for all 2 ranks, but rank 1 ended with exit code {code}" in said[0]
+    output = [node.communicate(timeout=PATIENCE)[1] for node in nodes]
+    assert f"rank 0 waits in init_process_group for all 2 ranks, but rank 1 ended with exit code {code}" in output[0]
 
 
 def test_ranks_end_with_the_launcher(tmp_path):

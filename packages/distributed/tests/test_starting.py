@@ -73,8 +73,8 @@ def test_two_machines(tmp_path):
         )
         for node in range(2)
     ]
-    said = [node.communicate(timeout=60)[0].strip() for node in nodes]
-    assert said == ["rank 0 of 2 has [3.0, 3.0]", "rank 1 of 2 has [3.0, 3.0]"]
+    output = [node.communicate(timeout=60)[0].strip() for node in nodes]
+    assert output == ["rank 0 of 2 has [3.0, 3.0]", "rank 1 of 2 has [3.0, 3.0]"]
 
 
 def test_mpiexec(tmp_path):
@@ -138,8 +138,8 @@ def test_what_processes_are_told_and_where_they_print(tmp_path):
     assert done.returncode == 0 and not done.stdout
     threads = os.environ.get("FLAMBEAU_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // 2)))
     for rank in range(2):
-        said = (logs / "seven" / "attempt_0" / str(rank) / "stdout.log").read_text()
-        assert said.split() == [str(rank), "2", "0", "seven", threads, "--data", "x"]
+        output = (logs / "seven" / "attempt_0" / str(rank) / "stdout.log").read_text()
+        assert output.split() == [str(rank), "2", "0", "seven", threads, "--data", "x"]
 
 
 @pytest.mark.parametrize(

@@ -18,20 +18,20 @@ from .reduce_op import ReduceOp
 
 __all__ = [
     "DebugLevel",
-    "agree",
+    "check_same_call",
     "among_members",
     "check_list",
     "check_operation",
     "check_tensor",
     "get_debug_level",
-    "peer",
+    "resolve_group_rank",
     "set_debug_level",
     "set_debug_level_from_env",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DESCRIBED = 240  # size in bytes of the description of a call that `agree` exchanges
+_DESCRIBED = 240  # size in bytes of the description of a call that `check_same_call` exchanges
 
 
 class DebugLevel(enum.IntEnum):
@@ -69,16 +69,16 @@ set_debug_level_from_env()
 
 def among_members(function: F) -> F:
     """Decorate a function to receive ``group`` as a `ProcessGroup`, or to warn and return None outside of the group."""
-    name, place = function.__name__, list(inspect.signature(function).parameters).index("group")
+    name, position = function.__name__, list(inspect.signature(function).parameters).index("group")
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        found = member(args[place] if len(args) > place else kwargs.get("group"))
+        found = member(args[position] if len(args) > position else kwargs.get("group"))
         if found is None:
             text = f"Running {name} on global rank {get_rank()} which does not belong to the given group."
             return warnings.warn(text, stacklevel=2)
-        if len(args) > place:
-            return function(*args[:place], found, *args[place + 1 :], **kwargs)
+        if len(args) > position:
+            return function(*args[:position], found, *args[position + 1 :], **kwargs)
         return function(*args, **{**kwargs, "group": found})
 
     return call  # type: ignore[return-value]
@@ -129,7 +129,9 @@ def check_operation(call: str, op: Any, dtype: flambeau.dtype) -> None:
         raise ValueError(f"{call} does not support ReduceOp.{op.name} for tensors of {dtype}")
 
 
-def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | None, default: int | None = None) -> int:
+def resolve_group_rank(
+    call: str, name: str, group: Any, rank: int | None, group_rank: int | None, default: int | None = None
+) -> int:
     """Return the rank within the group of a process that is given by its global rank or its rank in the group.
 
     Args:
@@ -153,17 +155,17 @@ def peer(call: str, name: str, group: Any, rank: int | None, group_rank: int | N
     return get_group_rank(group, rank)
 
 
-def agree(group: ProcessGroup, call: str, *said: Any) -> None:
+def check_same_call(group: ProcessGroup, call: str, *arguments: Any) -> None:
     """Check that all processes of a group make the same call, if the level is `DebugLevel.DETAIL`.
 
     Args:
         call: name of the function.
-        said: arguments that must be the same in all processes.
+        arguments: arguments that must be the same in all processes.
     Raises: RuntimeError, in all processes, that lists the calls.
     """
     if _level < DebugLevel.DETAIL:
         return
-    shown = [f"{list(each.shape)} of {each.dtype}" if isinstance(each, Tensor) else str(each) for each in said]
+    shown = [f"{list(each.shape)} of {each.dtype}" if isinstance(each, Tensor) else str(each) for each in arguments]
     text = f"{call}({', '.join(shown)})".encode()[:_DESCRIBED].ljust(_DESCRIBED)
     transport = next(iter(group.transports.values()))
     own = flambeau.tensor(list(text), dtype=flambeau.uint8, device=transport.device)

@@ -193,8 +193,8 @@ class MPITransport(Transport):
         part: Part | None,
     ) -> Work:
         filled = [tensor for tensor in outputs if tensor is not None]
-        place: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
-        return Work(what, ready, filled, kept, watch=_progress.watch, part=part, **place)
+        options: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
+        return Work(what, ready, filled, kept, watch=_progress.watch, part=part, **options)
 
     def _collective(
         self,
@@ -240,10 +240,10 @@ class MPITransport(Transport):
             return None
         request = shared.begin(kind, signature, inputs, outputs, share)
         part = None if self.peers is None else self.peers.of_call()
-        place: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
+        options: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
         kept = (request, list(inputs), list(outputs))
         return Work(
-            signature.call, request.Test, outputs, kept, watch=partial(shared.attend, request), part=part, **place
+            signature.call, request.Test, outputs, kept, watch=partial(shared.attend, request), part=part, **options
         )
 
     def _same(self, signature: Signature) -> Steps:

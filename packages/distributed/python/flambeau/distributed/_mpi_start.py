@@ -16,7 +16,16 @@ from .errors import DistBackendError
 from .stores import Store, underlying
 from .tcp_store import TCPStore
 
-__all__ = ["is_available", "is_started", "launched", "meeting_place", "on_one_machine", "place", "server_of", "start"]
+__all__ = [
+    "is_available",
+    "is_started",
+    "started_by_mpiexec",
+    "shared_store",
+    "on_one_machine",
+    "rank_and_size",
+    "server_of",
+    "start",
+]
 
 _MISSING = (
     'groups of several processes on the CPU need MPI: pip install "flambeau-distributed[mpi]", which brings '
@@ -39,7 +48,7 @@ def is_available() -> bool:
     return importlib.util.find_spec("mpi4py") is not None
 
 
-def launched() -> bool:
+def started_by_mpiexec() -> bool:
     """Return whether ``mpiexec`` started this process."""
     return any(name in os.environ for name in _RANKS)
 
@@ -59,7 +68,7 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
     Raises: ImportError without mpi4py or an MPI library; DistBackendError if MPI already runs with another rank or
         number of processes, or if there is neither ``mpiexec`` nor a store.
     """
-    if is_started() or launched():
+    if is_started() or started_by_mpiexec():
         MPI = _imported()
     else:
         if store is None:
@@ -177,7 +186,7 @@ def _meet(request: Any) -> None:
         time.sleep(PAUSE)
 
 
-def meeting_place() -> Store:
+def shared_store() -> Store:
     """Return a store for the processes that ``mpiexec`` started, hosted by rank 0. All of them must call this."""
     everyone = _imported().COMM_WORLD
     kept = TCPStore(_own_name(), 0, is_master=True) if everyone.Get_rank() == 0 else None
@@ -195,7 +204,7 @@ def on_one_machine() -> bool:
         here.Free()
 
 
-def place() -> tuple[int, int]:
+def rank_and_size() -> tuple[int, int]:
     """Return this process's rank among those that ``mpiexec`` started, and their number."""
     everyone = _imported().COMM_WORLD
     return everyone.Get_rank(), everyone.Get_size()

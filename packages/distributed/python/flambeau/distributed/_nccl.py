@@ -50,11 +50,11 @@ def _bytes(tensor: Tensor) -> Tensor:
     return tensor.view(-1).view(flambeau.uint8)
 
 
-class _Clique:
+class _Communicator:
     """NCCL communicator of all or some ranks of a group, with the CUDA stream on which it runs."""
 
     def __init__(self, communicator: nccl.Communicator) -> None:
-        self.communicator, self.device = communicator, communicator.device
+        self.handle, self.device = communicator.handle, communicator.device
         self.stream = cuda.Stream(self.device)
         self.communicators, self.streams = [communicator], [self.stream]  # lists, as arguments of cuda.nccl
 
@@ -136,18 +136,18 @@ class NCCLTransport(Transport):
         except RuntimeError as error:
             raise DistBackendError(_NEEDS_GPU.format(error=error)) from error
         self._store = store
-        self._cliques: dict[str, _Clique] = {}
+        self._communicators: dict[str, _Communicator] = {}
         self._together: list[_Message] | None = None
 
-    def _clique(self, name: str, ranks: Sequence[int], device: int) -> _Clique:
+    def _communicator(self, name: str, ranks: Sequence[int], device: int) -> _Communicator:
         """Return the communicator of some ranks, creating it on first use."""
-        if name not in self._cliques:
+        if name not in self._communicators:
             store = PrefixStore(f"nccl {name}", self._store)
-            self._cliques[name] = _Clique(_join(store, ranks, self.rank, device, self.timeout))
-        return self._cliques[name]
+            self._communicators[name] = _Communicator(_join(store, ranks, self.rank, device, self.timeout))
+        return self._communicators[name]
 
     def _queue(
-        self, what: str, tensors: Sequence[Tensor], queue: Callable[[_Clique], Any], peer: int | None = None
+        self, what: str, tensors: Sequence[Tensor], queue: Callable[[_Communicator], Any], peer: int | None = None
     ) -> cuda.Event:
         """Queue a collective, or a message between this rank and ``peer``, after the work of the current stream.
 
@@ -158,17 +158,17 @@ class NCCLTransport(Transport):
         """
         pair = sorted({self.rank, self.rank if peer is None else peer})
         name, ranks = ("all", range(self.size)) if peer is None else (",".join(map(str, pair)), pair)
-        clique = self._clique(name, ranks, tensors[0].get_device())
-        if others := sorted({str(each.device) for each in tensors if each.get_device() != clique.device}):
-            raise ValueError(_ANOTHER_GPU.format(what=what, device=clique.device, others=" and ".join(others)))
+        communicator = self._communicator(name, ranks, tensors[0].get_device())
+        if others := sorted({str(each.device) for each in tensors if each.get_device() != communicator.device}):
+            raise ValueError(_ANOTHER_GPU.format(what=what, device=communicator.device, others=" and ".join(others)))
         for tensor in tensors:
             tensor.data_ptr()  # copies deferred CPU results to the GPU, on the current stream
-        clique.stream.wait_stream(cuda.current_stream(clique.device))
-        queue(clique)
-        return clique.stream.record_event()
+        communicator.stream.wait_stream(cuda.current_stream(communicator.device))
+        queue(communicator)
+        return communicator.stream.record_event()
 
     def _begin(
-        self, what: str, outputs: Sequence[Tensor], inputs: Sequence[Tensor], queue: Callable[[_Clique], Any]
+        self, what: str, outputs: Sequence[Tensor], inputs: Sequence[Tensor], queue: Callable[[_Communicator], Any]
     ) -> _Queued:
         work = self._queued(what, outputs, None if self.peers is None else self.peers.of_call())
         work.end.event = self._queue(what, [*outputs, *inputs], queue)
@@ -176,37 +176,37 @@ class NCCLTransport(Transport):
 
     def _queued(self, what: str, outputs: Sequence[Tensor], part: Part | None = None) -> _Queued:
         end = _End()
-        place: dict[str, Any] = {"rank": self.rank, "size": self.size}
-        work = _Queued(what, end.is_past, outputs, list(outputs), timeout=self.timeout, part=part, **place)
+        options: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
+        work = _Queued(what, end.is_past, outputs, list(outputs), part=part, **options)
         work.end = end
         return work
 
     def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
         number, given = _reduction("all_reduce", op, tensor)
 
-        def queue(clique: _Clique) -> None:
-            nccl.all_reduce([given], op=number, streams=clique.streams, comms=clique.communicators)
+        def queue(communicator: _Communicator) -> None:
+            nccl.all_reduce([given], op=number, streams=communicator.streams, comms=communicator.communicators)
 
         return self._begin("all_reduce", [tensor], [], queue)
 
     def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work:
         number, given = _reduction("reduce", op, tensor)
 
-        def queue(clique: _Clique) -> None:
-            nccl.reduce([given], root=root, op=number, streams=clique.streams, comms=clique.communicators)
+        def queue(communicator: _Communicator) -> None:
+            nccl.reduce([given], root=root, op=number, streams=communicator.streams, comms=communicator.communicators)
 
         return self._begin("reduce", [tensor], [], queue)
 
     def broadcast(self, tensor: Tensor, root: int) -> Work:
-        def queue(clique: _Clique) -> None:
-            nccl.broadcast([_bytes(tensor)], root=root, streams=clique.streams, comms=clique.communicators)
+        def queue(communicator: _Communicator) -> None:
+            nccl.broadcast([_bytes(tensor)], root=root, streams=communicator.streams, comms=communicator.communicators)
 
         return self._begin("broadcast", [tensor], [], queue)
 
     def all_gather(self, output: Tensor, tensor: Tensor) -> Work:
-        def queue(clique: _Clique) -> None:
+        def queue(communicator: _Communicator) -> None:
             given, got = [_bytes(tensor)], [_bytes(output)]
-            nccl.all_gather(given, got, streams=clique.streams, comms=clique.communicators)
+            nccl.all_gather(given, got, streams=communicator.streams, comms=communicator.communicators)
 
         return self._begin("all_gather", [output], [tensor], queue)
 
@@ -214,8 +214,10 @@ class NCCLTransport(Transport):
         number, given = _reduction("reduce_scatter", op, tensor)
         _, got = _reduction("reduce_scatter", op, output)
 
-        def queue(clique: _Clique) -> None:
-            nccl.reduce_scatter([given], [got], op=number, streams=clique.streams, comms=clique.communicators)
+        def queue(communicator: _Communicator) -> None:
+            nccl.reduce_scatter(
+                [given], [got], op=number, streams=communicator.streams, comms=communicator.communicators
+            )
 
         return self._begin("reduce_scatter", [output], [tensor], queue)
 
@@ -253,9 +255,9 @@ class NCCLTransport(Transport):
 
     def _pass(self, peer: int, messages: Sequence[_Message]) -> None:
         """Queue messages between this rank and ``peer``, which run concurrently."""
-        place = int(peer > self.rank)  # index of the peer in the communicator of both
-        sent = [(place, each.tensor) for each in messages if each.sent]
-        received = [(place, each.tensor) for each in messages if not each.sent]
+        peer_index = int(peer > self.rank)  # in the communicator of both
+        sent = [(peer_index, each.tensor) for each in messages if each.sent]
+        received = [(peer_index, each.tensor) for each in messages if not each.sent]
         tensors = [each.tensor for each in messages]
         event = self._queue("send and recv", tensors, partial(_exchange, sent, received), peer)
         for each in messages:
@@ -273,23 +275,25 @@ class NCCLTransport(Transport):
             self._pass(peer, [each for each in messages if each.peer == peer])
 
     def barrier(self) -> Work:
-        device = next((clique.device for clique in self._cliques.values()), cuda.current_device())
+        device = next((communicator.device for communicator in self._communicators.values()), cuda.current_device())
         work = self.all_reduce(flambeau.ones(1, device=f"cuda:{device}"), ReduceOp.SUM).fills([])
         assert isinstance(work, _Queued)
         work.on_host = True
         return work
 
     def close(self) -> None:
-        for clique in self._cliques.values():
-            clique.stream.synchronize()
-        self._cliques.clear()
+        for communicator in self._communicators.values():
+            communicator.stream.synchronize()
+        self._communicators.clear()
 
 
-def _exchange(sent: Sequence[tuple[int, Tensor]], received: Sequence[tuple[int, Tensor]], clique: _Clique) -> None:
+def _exchange(
+    sent: Sequence[tuple[int, Tensor]], received: Sequence[tuple[int, Tensor]], communicator: _Communicator
+) -> None:
     """Queue concurrent messages to and from ranks of a communicator, as pairs of rank and tensor."""
     to, given = [rank for rank, _ in sent], [tensor for _, tensor in sent]
     source, got = [rank for rank, _ in received], [tensor for _, tensor in received]
-    _core._cuda_nccl_exchange(given, to, got, source, clique.stream.cuda_stream, clique.communicator.handle)
+    _core._cuda_nccl_exchange(given, to, got, source, communicator.stream.cuda_stream, communicator.handle)
 
 
 def _reduction(what: str, op: ReduceOp, tensor: Tensor) -> tuple[int, Tensor]:
@@ -317,9 +321,9 @@ def _join(store: Store, ranks: Sequence[int], rank: int, device: int, timeout: t
         absent = [each for each, key in zip(ranks, keys, strict=True) if not store.check([key])]
         raise DistBackendError(_MISSING.format(ranks=absent, limit=seconds(timeout))) from error
     gpus = [gpu.decode() for gpu in store.multi_get(keys)]
-    for place, gpu in enumerate(gpus):
-        if gpus.index(gpu) < place:
-            raise DistBackendError(_SAME_GPU.format(first=ranks[gpus.index(gpu)], second=ranks[place], gpu=gpu))
+    for index, gpu in enumerate(gpus):
+        if gpus.index(gpu) < index:
+            raise DistBackendError(_SAME_GPU.format(first=ranks[gpus.index(gpu)], second=ranks[index], gpu=gpu))
     try:
         if rank == ranks[0]:
             store.set(f"{turn} identity", nccl.unique_id())

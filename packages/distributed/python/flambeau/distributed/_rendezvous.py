@@ -35,8 +35,8 @@ def rendezvous(
     Raises: ValueError for an unknown url or missing information.
     """
     parts = urlparse(url)
-    said = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    rank, world_size = (int(said.get("rank", rank)), int(said.get("world_size", world_size)))
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    rank, world_size = (int(query.get("rank", rank)), int(query.get("world_size", world_size)))
     if parts.scheme == "env":
         rank = _from_environment(rank, "RANK", "its rank", " or pass rank=...")
         world_size = _from_environment(world_size, "WORLD_SIZE", "the number of processes", " or pass world_size=...")
@@ -110,8 +110,8 @@ def meeting(
     If ``mpiexec`` started the processes and no argument is given, MPI provides their ranks.
     """
     if store is None:
-        said = init_method is not None or "RANK" in os.environ or rank >= 0
-        if not said and (_mpi_start.launched() or _mpi_start.is_started()):
+        given = init_method is not None or "RANK" in os.environ or rank >= 0
+        if not given and (_mpi_start.started_by_mpiexec() or _mpi_start.is_started()):
             return _by_mpi()
         store, rank, world_size = next(rendezvous(init_method or "env://", rank, world_size, timeout))
     elif rank < 0 or world_size < 1:
@@ -133,10 +133,10 @@ def meeting(
 
 
 def _by_mpi() -> Meeting:
-    rank, size = _mpi_start.place()
+    rank, size = _mpi_start.rank_and_size()
     if size == 1 or not _mpi_start.on_one_machine():  # it is unknown whether other machines can reach a store
         return Meeting(None, rank, size, None)
-    here = _next_program(_mpi_start.meeting_place())
+    here = _next_program(_mpi_start.shared_store())
     return Meeting(here, rank, size, _watch(here, rank, size))
 
 

@@ -44,7 +44,7 @@ _PIDFD_GET_INFO = (3 << 30) | (_INFO_SIZE << 16) | (0xFF << 8) | 11
 class Keys:
     """Key-value table. Bytes are stored as text with one character per byte."""
 
-    QUESTIONS = ("find", "swap", "count")
+    METHODS = ("find", "swap", "count")
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -70,10 +70,10 @@ class Keys:
         """Return the number of keys."""
         return len(self.values.keys() - {ARRIVED})
 
-    def answer(self, line: str) -> str:
+    def respond(self, line: str) -> str:
         """Return the answer to a request: a JSON list of a method and its arguments."""
-        question, *arguments = json.loads(line)
-        return json.dumps(getattr(self, question)(*arguments) if question in self.QUESTIONS else None)
+        method, *arguments = json.loads(line)
+        return json.dumps(getattr(self, method)(*arguments) if method in self.METHODS else None)
 
 
 class Ranks:
@@ -84,7 +84,7 @@ class Ranks:
         self.values: dict[str, str] = {}
         self.barrier = threading.Barrier(size)
 
-    def answer(self, line: str) -> str:
+    def respond(self, line: str) -> str:
         """Return the answer to a PMI command."""
         given = dict(word.split("=", 1) for word in line.split())
         command = given["cmd"]
@@ -116,7 +116,7 @@ def machine() -> str:
         return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
 
 
-def told(code: int) -> str:
+def describe_exit(code: int) -> str:
     """Describe an exit code in words. A negative code is the number of a signal."""
     if code >= 0:
         return f"ended with exit code {code}"
@@ -128,19 +128,19 @@ class Member:
     """Watched rank.
 
     Args:
-        place: result of `machine` for its machine, and its process id.
+        process: result of `machine` for its machine, and its process id.
         limit: seconds without a heartbeat after which it counts as silent; 0: never.
     """
 
-    def __init__(self, connection: socket.socket, place: tuple[str, int], limit: float) -> None:
-        self.connection, self.place, self.limit = connection, place, limit
+    def __init__(self, connection: socket.socket, process: tuple[str, int], limit: float) -> None:
+        self.connection, self.process, self.limit = connection, process, limit
         self.seen = time.monotonic()
         self.silent = False
         self.code: int | None = None  # exit code from the launcher
         self.descriptor = -1
-        if place[0] == machine():
+        if process[0] == machine():
             with contextlib.suppress(OSError):
-                self.descriptor = os.pidfd_open(place[1])
+                self.descriptor = os.pidfd_open(process[1])
 
     def exit_code(self) -> int | None:
         """Return the exit code, negative for a signal, or None if unknown.
@@ -223,19 +223,19 @@ class Watched:
             time.sleep(0.02)
         with self.changed:
             if rank not in self.ended:
-                self.end(rank, UNKNOWN_END if code is None else told(code))
+                self.end(rank, UNKNOWN_END if code is None else describe_exit(code))
             member.close()
             self.members.pop(rank)
 
-    def report(self, place: tuple[str, int], rank: int, code: int) -> None:
+    def report(self, process: tuple[str, int], rank: int, code: int) -> None:
         """Record the exit code that a launcher reports. The process may have ended before it was watched."""
         with self.changed:
             for member in self.members.values():
-                if member.place == place:
+                if member.process == process:
                     member.code = code
                     return
             if rank not in self.members:
-                self.end(rank, told(code))
+                self.end(rank, describe_exit(code))
 
     def look(self) -> None:
         """Send a heartbeat, and tell all ranks which ranks have become silent."""
@@ -283,7 +283,7 @@ class Server:
                         return self.watch(connection, lines, *json.loads(line)[1:])
                     if line.startswith('["report"'):
                         return self.report(*json.loads(line)[1:])
-                    lines.write(self.keys.answer(line) + "\n")
+                    lines.write(self.keys.respond(line) + "\n")
                     lines.flush()
             except (OSError, threading.BrokenBarrierError):
                 pass  # a process was killed; `watch` detects this
@@ -293,18 +293,18 @@ class Server:
         ranks = self.program(size)
         try:
             for line in lines:
-                lines.write(ranks.answer(line) + "\n")
+                lines.write(ranks.respond(line) + "\n")
                 lines.flush()
         finally:
             ranks.barrier.abort()
 
     def watch(
-        self, connection: socket.socket, lines: Any, program: str, rank: int, place: list[Any], limit: float
+        self, connection: socket.socket, lines: Any, program: str, rank: int, process: list[Any], limit: float
     ) -> None:
         """Watch one rank until its connection closes. An empty line is a heartbeat, any other line a farewell."""
         with self.changed:
             watched = self.watched.setdefault(program, Watched())
-        member = Member(connection, (place[0], place[1]), limit)
+        member = Member(connection, (process[0], process[1]), limit)
         watched.join(rank, member)
         for report in self.reports:
             watched.report(*report)
@@ -317,9 +317,9 @@ class Server:
         finally:
             watched.lose(rank, member)
 
-    def report(self, place: list[Any], rank: int, code: int) -> None:
+    def report(self, process: list[Any], rank: int, code: int) -> None:
         """Record the exit code of a process that its launcher reports."""
-        self.reports.append(((place[0], place[1]), rank, code))
+        self.reports.append(((process[0], process[1]), rank, code))
         for watched in list(self.watched.values()):
             watched.report(*self.reports[-1])
 

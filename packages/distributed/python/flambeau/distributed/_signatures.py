@@ -59,10 +59,10 @@ class Signature(NamedTuple):
 def _encoded(call: str, op: ReduceOp | None, root: int, shapes: tuple[Any, ...], dtype: Any) -> tuple[bytes, bytes]:
     count = math.prod(shapes[0]) if len(shapes) == 1 else hash(shapes)
     key = _KEY.pack(_code(call), _code(dtype), _code(op), root, count)
-    said = [] if op is None else [op.name]
-    said += [] if root < 0 else [f"root {root}"]
-    said += [f"shape {', '.join(map(str, map(list, shapes)))}, dtype {dtype}"] if shapes else []
-    return key, f"{call}({', '.join(said)})".encode()[:TEXT_SIZE].ljust(TEXT_SIZE)
+    parts = [] if op is None else [op.name]
+    parts += [] if root < 0 else [f"root {root}"]
+    parts += [f"shape {', '.join(map(str, map(list, shapes)))}, dtype {dtype}"] if shapes else []
+    return key, f"{call}({', '.join(parts)})".encode()[:TEXT_SIZE].ljust(TEXT_SIZE)
 
 
 def mismatch(ranks: Sequence[int], texts: bytes | bytearray) -> RuntimeError:

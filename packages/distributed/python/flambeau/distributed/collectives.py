@@ -9,7 +9,7 @@ import flambeau
 from flambeau import Tensor
 
 from ._carrying import carried, carrier, handed, into, room_for, together
-from ._checks import agree, among_members, check_list, check_operation, check_tensor, peer
+from ._checks import among_members, check_list, check_operation, check_same_call, check_tensor, resolve_group_rank
 from .errors import DistBackendError
 from .reduce_op import ReduceOp
 from .stores import seconds
@@ -48,7 +48,7 @@ def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, a
     tensor([1., 2.])
     """
     check_operation("all_reduce", op, check_tensor("all_reduce", "tensor", tensor).dtype)
-    agree(group, "all_reduce", op.name, tensor)
+    check_same_call(group, "all_reduce", op.name, tensor)
     transport, device = carrier(group, tensor)
     sent = carried(tensor, device)
     return handed(into(transport.all_reduce(sent, op), tensor, sent), async_op, [tensor])
@@ -67,7 +67,7 @@ def all_reduce_coalesced(
     if any((each.dtype, each.device) != (first.dtype, first.device) for each in given):
         found = ", ".join(sorted({f"{each.dtype} on {each.device}" for each in given}))
         raise ValueError(f"all_reduce_coalesced: tensors should have the same dtype and device, got {found}")
-    agree(group, "all_reduce_coalesced", op.name, *given)
+    check_same_call(group, "all_reduce_coalesced", op.name, *given)
     transport, device = carrier(group, first)
     sent = [carried(each, device) for each in given]
     work = transport.all_reduce_coalesced(sent, op)
@@ -90,8 +90,8 @@ def reduce(
     In other processes, the contents of ``tensor`` are undefined afterwards.
     """
     check_operation("reduce", op, check_tensor("reduce", "tensor", tensor).dtype)
-    root = peer("reduce", "dst", group, dst, group_dst)
-    agree(group, "reduce", op.name, root, tensor)
+    root = resolve_group_rank("reduce", "dst", group, dst, group_dst)
+    check_same_call(group, "reduce", op.name, root, tensor)
     transport, device = carrier(group, tensor)
     sent = carried(tensor, device)
     return handed(into(transport.reduce(sent, root, op), tensor, sent), async_op, [tensor])
@@ -115,7 +115,7 @@ def reduce_scatter_tensor(
             f"reduce_scatter_tensor: the input should have the elements of {group.size()} outputs, got input shape "
             f"{list(input.shape)} of {input.dtype} and output shape {list(output.shape)} of {output.dtype}"
         )
-    agree(group, "reduce_scatter_tensor", op.name, input)
+    check_same_call(group, "reduce_scatter_tensor", op.name, input)
     transport, device = carrier(group, input)
     room = room_for(output, device)
     work = transport.reduce_scatter(room, carried(input, device), op)
@@ -133,7 +133,7 @@ def reduce_scatter(
     """Reduce and scatter a list of parts, with one tensor per process, like `reduce_scatter_tensor`."""
     check_operation("reduce_scatter", op, check_tensor("reduce_scatter", "output", output).dtype)
     inputs = check_list("reduce_scatter", "input_list", input_list, group.size(), output)
-    agree(group, "reduce_scatter", op.name, output)
+    check_same_call(group, "reduce_scatter", op.name, output)
     transport, device = carrier(group, output)
     room, parts = room_for(output, device), together(inputs, device)
     assert parts is not None  # because the group is not empty
@@ -146,8 +146,8 @@ def broadcast(
 ) -> Work | None:
     """Copy the tensor of rank ``src`` to all processes. ``tensor`` must have the same shape and dtype in all."""
     check_tensor("broadcast", "tensor", tensor)
-    root = peer("broadcast", "src", group, src, group_src)
-    agree(group, "broadcast", root, tensor)
+    root = resolve_group_rank("broadcast", "src", group, src, group_src)
+    check_same_call(group, "broadcast", root, tensor)
     transport, device = carrier(group, tensor)
     sent = carried(tensor, device) if group.rank() == root else room_for(tensor, device)
     work = transport.broadcast(sent, root)
@@ -161,7 +161,7 @@ def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -
     Args:
         device_ids: list with the index of this process's GPU; ``barrier`` then also waits for the GPUs' work.
     """
-    agree(group, "barrier")
+    check_same_call(group, "barrier")
     kinds = list(group.transports)
     transport = group.transports["cuda" if device_ids and "cuda" in kinds else kinds[0]]
     return handed(transport.barrier(), async_op, [])

@@ -8,7 +8,7 @@ from typing import Any
 from flambeau import Tensor
 
 from ._carrying import carried, carrier, handed, into, room_for, together
-from ._checks import agree, among_members, check_list, check_tensor, peer
+from ._checks import among_members, check_list, check_same_call, check_tensor, resolve_group_rank
 from .work import Work
 
 __all__ = [
@@ -41,7 +41,7 @@ def all_gather_into_tensor(
             f"{list(output_tensor.shape)} of {output_tensor.dtype} and input shape {list(input_tensor.shape)} of "
             f"{input_tensor.dtype}"
         )
-    agree(group, "all_gather_into_tensor", input_tensor)
+    check_same_call(group, "all_gather_into_tensor", input_tensor)
     transport, device = carrier(group, input_tensor)
     room = room_for(output_tensor, device)
     work = transport.all_gather(room, carried(input_tensor, device))
@@ -63,7 +63,7 @@ def all_gather(tensor_list: Sequence[Tensor], tensor: Tensor, group: Any = None,
     """
     check_tensor("all_gather", "tensor", tensor)
     outputs = check_list("all_gather", "tensor_list", tensor_list, group.size(), tensor)
-    agree(group, "all_gather", tensor)
+    check_same_call(group, "all_gather", tensor)
     transport, device = carrier(group, tensor)
     room = tensor.new_empty((group.size(), tensor.numel()), device=device)
     work = transport.all_gather(room, carried(tensor, device))
@@ -116,7 +116,7 @@ def gather(
         gather_list: in rank ``dst``, one tensor per process, which receives the data; None in other processes.
     """
     check_tensor("gather", "tensor", tensor)
-    root = peer("gather", "dst", group, dst, group_dst, default=0)
+    root = resolve_group_rank("gather", "dst", group, dst, group_dst, default=0)
     outputs: list[Tensor] = []
     if group.rank() == root:
         outputs = check_list("gather", "gather_list", gather_list, group.size(), tensor)
@@ -124,7 +124,7 @@ def gather(
         raise ValueError(
             f"gather: gather_list should be passed only in the process of rank {root} in the group, which gathers"
         )
-    agree(group, "gather", root, tensor)
+    check_same_call(group, "gather", root, tensor)
     transport, device = carrier(group, tensor)
     room = tensor.new_empty((group.size(), tensor.numel()), device=device) if outputs else None
     work = transport.gather(room, carried(tensor, device), root)
@@ -147,7 +147,7 @@ def scatter(
         scatter_list: in rank ``src``, one tensor per process; None in other processes.
     """
     check_tensor("scatter", "tensor", tensor)
-    root = peer("scatter", "src", group, src, group_src, default=0)
+    root = resolve_group_rank("scatter", "src", group, src, group_src, default=0)
     inputs: list[Tensor] = []
     if group.rank() == root:
         inputs = check_list("scatter", "scatter_list", scatter_list, group.size(), tensor)
@@ -155,7 +155,7 @@ def scatter(
         raise ValueError(
             f"scatter: scatter_list should be passed only in the process of rank {root} in the group, which scatters"
         )
-    agree(group, "scatter", root, tensor)
+    check_same_call(group, "scatter", root, tensor)
     transport, device = carrier(group, tensor)
     room = room_for(tensor, device)
     work = transport.scatter(room, together(inputs, device), root)
@@ -187,7 +187,7 @@ def all_to_all_single(
         )
     received = _counts("output", output, output_split_sizes, group.size())
     sent = _counts("input", input, input_split_sizes, group.size())
-    agree(group, "all_to_all_single", input.dtype)
+    check_same_call(group, "all_to_all_single", input.dtype)
     transport, device = carrier(group, input)
     room = room_for(output, device)
     work = transport.all_to_all(room, carried(input, device), received, sent)
@@ -228,7 +228,7 @@ def all_to_all(
     if len(dtypes := {each.dtype for each in outputs + inputs}) > 1:
         found = ", ".join(sorted(map(str, dtypes)))
         raise ValueError(f"all_to_all: tensors should have the same dtype, got {found}")
-    agree(group, "all_to_all", inputs[0].dtype)
+    check_same_call(group, "all_to_all", inputs[0].dtype)
     transport, device = carrier(group, inputs[0])
     sent, received = [each.numel() for each in inputs], [each.numel() for each in outputs]
     packed = inputs[0].new_empty(sum(sent), device=device)

@@ -116,7 +116,7 @@ class _Program:
         name = str(self.made)
         self.made += 1
         if self.store is None and self.size > 1 and "nccl" in carriers(backend).values():
-            self.store = _mpi_start.meeting_place()
+            self.store = _mpi_start.shared_store()
         if self.rank not in ranks:
             return None
         transports = {device: self._transport(each, ranks, name, timeout) for device, each in carriers(backend).items()}

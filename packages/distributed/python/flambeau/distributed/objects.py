@@ -12,7 +12,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 
-from ._checks import among_members, peer
+from ._checks import among_members, resolve_group_rank
 from .collectives import broadcast
 from .exchanges import all_gather_into_tensor, gather
 from .groups import ProcessGroup
@@ -94,7 +94,7 @@ def gather_object(
     group_dst: int | None = None,
 ) -> None:
     """Gather the objects of all processes in a list of the process of rank ``dst``, 0 by default."""
-    root = peer("gather_object", "dst", group, dst, group_dst, default=0)
+    root = resolve_group_rank("gather_object", "dst", group, dst, group_dst, default=0)
     if group.rank() == root:
         _filled("gather_object", "object_gather_list", object_gather_list, group.size())
     padded, sizes = _padded(group, obj)
@@ -119,14 +119,14 @@ def broadcast_object_list(
         object_list: list with the same length in all processes.
         device: device of the tensors that hold the bytes.
     """
-    root, place = peer("broadcast_object_list", "src", group, src, group_src), _device(group, device)
+    root, target = resolve_group_rank("broadcast_object_list", "src", group, src, group_src), _device(group, device)
     if group.rank() == root:
-        data, sizes = _packed(object_list, place)
+        data, sizes = _packed(object_list, target)
     else:
-        sizes = flambeau.empty(len(object_list), dtype=flambeau.int64, device=place)
+        sizes = flambeau.empty(len(object_list), dtype=flambeau.int64, device=target)
     broadcast(sizes, group=group, group_src=root)
     if group.rank() != root:
-        data = flambeau.empty(int(sizes.sum().item()), dtype=flambeau.uint8, device=place)
+        data = flambeau.empty(int(sizes.sum().item()), dtype=flambeau.uint8, device=target)
     broadcast(data, group=group, group_src=root)
     if group.rank() != root:
         object_list[:] = _unpacked(data, sizes)
@@ -147,7 +147,7 @@ def scatter_object_list(
         scatter_object_output_list: list; its first entry receives the object.
         scatter_object_input_list: in rank ``src``, one object per process.
     """
-    root = peer("scatter_object_list", "src", group, src, group_src, default=0)
+    root = resolve_group_rank("scatter_object_list", "src", group, src, group_src, default=0)
     if not isinstance(scatter_object_output_list, list) or not scatter_object_output_list:
         raise ValueError("scatter_object_list: scatter_object_output_list should be a list with at least one element")
     if group.rank() == root:
@@ -171,7 +171,7 @@ def send_object_list(
     group_dst: int | None = None,
 ) -> None:
     """Send the objects of a list to the process of rank ``dst``, which calls `recv_object_list`."""
-    return _send(object_list, group, peer("send_object_list", "dst", group, dst, group_dst), device)
+    return _send(object_list, group, resolve_group_rank("send_object_list", "dst", group, dst, group_dst), device)
 
 
 def _send(objects: Sequence[Any], group: ProcessGroup, to: int, device: Any = None) -> None:
@@ -194,7 +194,11 @@ def recv_object_list(
         object_list: list with the length of the sender's.
         src: rank of the sender; None for any.
     """
-    source = None if src is None and group_src is None else peer("recv_object_list", "src", group, src, group_src)
+    source = (
+        None
+        if src is None and group_src is None
+        else resolve_group_rank("recv_object_list", "src", group, src, group_src)
+    )
     sizes = flambeau.empty(len(object_list), dtype=flambeau.int64, device=_device(group, device))
     came_from = recv(sizes, group=group, group_src=source)
     object_list[:] = _rest(sizes, group, group.ranks.index(came_from))

@@ -9,7 +9,7 @@ from typing import Any
 from flambeau import Tensor
 
 from ._carrying import carried, carrier, into, room_for
-from ._checks import among_members, check_tensor, peer
+from ._checks import among_members, check_tensor, resolve_group_rank
 from .groups import ProcessGroup, get_rank, member
 from .work import Work
 
@@ -79,7 +79,7 @@ def _begin_to_receive(
 
 
 def _other(group: ProcessGroup, call: str, name: str, rank: int | None, group_rank: int | None) -> int:
-    found = peer(call, name, group, rank, group_rank)
+    found = resolve_group_rank(call, name, group, rank, group_rank)
     if found == group.rank():
         raise ValueError(
             f"{call}: {name} should be the rank of another process, got {get_rank()}, the rank of this process"

@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TypeVar
 
-from ._server import machine, told
+from ._server import describe_exit, machine
 
 __all__ = ["main", "record"]
 
@@ -98,7 +98,7 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _meeting_place(options: argparse.Namespace, nodes: int) -> tuple[str, int]:
+def _master_address(options: argparse.Namespace, nodes: int) -> tuple[str, int]:
     """Return the address and the port of rank 0."""
     if nodes == 1 and (options.standalone or not (options.rdzv_endpoint or options.master_port)):
         return "127.0.0.1", _free_port()
@@ -131,9 +131,9 @@ class _Launch:
         """Return the rank among all processes."""
         return int(self.options.node_rank) * self.count + local_rank
 
-    def environment(self, local_rank: int, place: tuple[str, int], attempt: int) -> dict[str, str]:
+    def environment(self, local_rank: int, address: tuple[str, int], attempt: int) -> dict[str, str]:
         """Return the environment variables of a process."""
-        told = {
+        variables = {
             "RANK": self.rank(local_rank),
             "WORLD_SIZE": self.nodes * self.count,
             "LOCAL_RANK": local_rank,
@@ -142,15 +142,15 @@ class _Launch:
             "GROUP_WORLD_SIZE": self.nodes,
             "ROLE_RANK": self.rank(local_rank),
             "ROLE_WORLD_SIZE": self.nodes * self.count,
-            "MASTER_ADDR": place[0],
-            "MASTER_PORT": place[1],
+            "MASTER_ADDR": address[0],
+            "MASTER_PORT": address[1],
             "TORCHELASTIC_RUN_ID": self.run_id,
             "TORCHELASTIC_RESTART_COUNT": attempt,
             "TORCHELASTIC_MAX_RESTARTS": self.options.max_restarts,
         }
         shared = str(max(1, _processors() // self.count))  # divide the processors among the processes
         threads = {name: os.environ.get(name, shared) for name in ("FLAMBEAU_NUM_THREADS", "OMP_NUM_THREADS")}
-        return {**os.environ, **threads, **{name: str(value) for name, value in told.items()}}
+        return {**os.environ, **threads, **{name: str(value) for name, value in variables.items()}}
 
     def output(self, local_rank: int, attempt: int) -> dict[str, IO[bytes]]:
         """Open the log files of a process, if any."""
@@ -164,10 +164,10 @@ class _Launch:
 
     def start(self, attempt: int) -> None:
         """Start the processes."""
-        self.place = _meeting_place(self.options, self.nodes)
+        self.address = _master_address(self.options, self.nodes)
         bound = _bound_to(os.getpid())
         for rank in range(self.count):
-            environment, files = self.environment(rank, self.place, attempt), self.output(rank, attempt)
+            environment, files = self.environment(rank, self.address, attempt), self.output(rank, attempt)
             self.running[rank] = subprocess.Popen(  # type: ignore[call-overload]
                 self.command(), env=environment, preexec_fn=bound, **files
             )
@@ -191,7 +191,7 @@ class _Launch:
         text = json.dumps(["report", [machine(), pid], self.rank(local_rank), code]) + "\n"
         with (
             contextlib.suppress(OSError),  # no server: the program has no group, or all have left it
-            socket.create_connection(self.place, timeout=REPORT) as connection,
+            socket.create_connection(self.address, timeout=REPORT) as connection,
         ):
             connection.sendall(text.encode())
 
@@ -245,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rank, code = failed
         again = " Restarting all processes." if attempt < launch.options.max_restarts else ""
         print(
-            f"flambeau.distributed.run: the process of local rank {rank} {told(code)}, so the others were "
+            f"flambeau.distributed.run: the process of local rank {rank} {describe_exit(code)}, so the others were "
             f"ended.{again}",
             file=sys.stderr,
         )

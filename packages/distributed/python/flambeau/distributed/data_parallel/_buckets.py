@@ -44,7 +44,7 @@ class Bucket:
         """Return the bucket in the form that communication hooks receive."""
         return distributed.GradBucket(self.index, self.buffer, self.views, self.parameters, self.is_last)
 
-    def expect(self, unused: set[Tensor]) -> None:
+    def begin_backward(self, unused: set[Tensor]) -> None:
         """Prepare for a backward pass that computes the gradients of all parameters except ``unused`` ones."""
         self.waiting.update(self.parameters)
         if unused:

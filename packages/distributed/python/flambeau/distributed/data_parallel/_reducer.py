@@ -89,7 +89,7 @@ class Reducer:
         if (self.find_unused or self.static) and not (self.static and self._unused is not None):
             self._unused = self.names.keys() - reached(outputs)
         for bucket in self.buckets:
-            bucket.expect(self._unused or set())
+            bucket.begin_backward(self._unused or set())
         self._next, self.expecting = 0, True
 
     def _hook(self, bucket: Bucket) -> Callable[[Tensor], None]:

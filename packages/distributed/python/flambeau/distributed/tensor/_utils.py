@@ -15,8 +15,8 @@ def compute_local_shape_and_global_offset(
     global_shape: Sequence[int], mesh: DeviceMesh, placements: Sequence[Placement]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the shape of this process's shard and its offset in the tensor; both are empty outside the mesh."""
-    place = mesh.get_coordinate()
-    if place is None:
+    coordinate = mesh.get_coordinate()
+    if coordinate is None:
         return (), ()
     shape, offset = list(global_shape), [0] * len(global_shape)
     for dim, placement in enumerate(placements):
@@ -26,6 +26,6 @@ def compute_local_shape_and_global_offset(
             )
         if isinstance(placement, Shard):
             along = placement.dim
-            size, begin = Shard.local_shard_size_and_offset(shape[along], mesh.size(dim), place[dim])
+            size, begin = Shard.local_shard_size_and_offset(shape[along], mesh.size(dim), coordinate[dim])
             shape[along], offset[along] = size, offset[along] + begin
     return tuple(shape), tuple(offset)
