@@ -43,9 +43,9 @@ def _refusing(name: str, what: str) -> Callable[[Tensor], Any]:
 
 def _answering(name: str) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        from flambeau.sparse._tensor import ANSWERS
+        from flambeau.sparse._tensor import IMPLEMENTATIONS
 
-        return ANSWERS[name](self, *args, **kwargs)
+        return IMPLEMENTATIONS[name](self, *args, **kwargs)
 
     method.__name__, method.__doc__ = name, "See flambeau.sparse."
     return method

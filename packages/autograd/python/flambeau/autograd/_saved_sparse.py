@@ -12,7 +12,7 @@ from flambeau import Tensor, _extension_points
 from flambeau.autograd import _engine
 from flambeau.autograd._backward import backward
 from flambeau.autograd._engine import FunctionCtx
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import SparseTensor, implements
 
 _save_dense = FunctionCtx.save_for_backward
 _saved_dense = FunctionCtx.saved_tensors
@@ -58,7 +58,7 @@ def _expect_sparse_gradients(leaf: Tensor) -> None:
 _extension_points.expect_sparse_gradients = _expect_sparse_gradients
 
 
-@answers("apply")
+@implements("apply")
 def _apply(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Call ``Function.apply`` with sparse arguments. They must not require grad."""
     if any(isinstance(each, SparseTensor) and each.requires_grad for each in (*args, *kwargs.values())):
@@ -84,7 +84,7 @@ def gradient_of_values(output: Any, gradient: Tensor | None) -> Tensor | None:
     return values
 
 
-@answers("backward")
+@implements("backward")
 def _backward(
     tensor: Tensor,
     gradient: Tensor | None = None,
@@ -96,7 +96,7 @@ def _backward(
     backward(tensor, gradient, retain_graph, create_graph, inputs=inputs)
 
 
-@answers("register_hook")
+@implements("register_hook")
 def _register_hook(tensor: SparseTensor, hook: Any) -> Any:
     """Call ``hook(grad)`` with the sparse gradient. If it returns a tensor, this replaces the gradient."""
     pattern: Any = tensor.detach()  # detached, so that the hook does not refer to the tensor that owns it

@@ -12,7 +12,7 @@ from flambeau.sparse._conversion import to_coo, to_layout_of, with_values
 from flambeau.sparse._coo import CooTensor, flat_keys
 from flambeau.sparse._pointwise import merged
 from flambeau.sparse._shapes import broadcast_to
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import SparseTensor, implements
 
 SPARSE_FIRST = "add(sparse, dense) is not supported. Use add(dense, sparse) instead."
 
@@ -35,7 +35,7 @@ def _sizes(name: str, left: Any, right: Any) -> None:
     )
 
 
-@answers("add", "__add__", "__radd__")
+@implements("add", "__add__", "__radd__")
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """Return ``input + alpha * other`` for two sparse tensors, or a strided and a sparse one.
 
@@ -80,7 +80,7 @@ def _flat(dense: Tensor, other: SparseTensor, alpha: Any) -> tuple[Tensor, Tenso
     )
 
 
-@answers("add_")
+@implements("add_")
 def add_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """Add in place. If ``input`` is contiguous, only the elements at the indices of ``other`` are written."""
     if isinstance(input, SparseTensor):
@@ -97,7 +97,7 @@ def add_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     return input
 
 
-@answers("sub_", "subtract_")
+@implements("sub_", "subtract_")
 def sub_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """Subtract in place."""
     return add_(input, other, alpha=-alpha)
@@ -129,19 +129,19 @@ def _only_nonempty(first: CooTensor, second: CooTensor) -> CooTensor:
     return first if first._nnz() else second
 
 
-@answers("sub", "subtract", "__sub__")
+@implements("sub", "subtract", "__sub__")
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """Return ``input - alpha * other``. See `add`."""
     return add(input, other, alpha=-alpha)
 
 
-@answers("rsub", "__rsub__")
+@implements("rsub", "__rsub__")
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """Return ``other - alpha * input``."""
     return sub(other, input, alpha=alpha)
 
 
-@answers("mul", "multiply", "__mul__", "__rmul__")
+@implements("mul", "multiply", "__mul__", "__rmul__")
 def mul(input: Any, other: Any) -> Any:
     """Multiply a sparse tensor by a number, a strided or a sparse tensor. The result is sparse.
 
@@ -201,7 +201,7 @@ def _divisor(other: Any, what: str = "division") -> Any:
     return other
 
 
-@answers("div", "divide", "true_divide", "__truediv__")
+@implements("div", "divide", "true_divide", "__truediv__")
 def div(input: SparseTensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Divide by a number or a strided 0-D tensor. Gradient: defined for both operands."""
     divisor = _divisor(other)
@@ -209,20 +209,20 @@ def div(input: SparseTensor, other: Any, *, rounding_mode: str | None = None) ->
     return tensor._like(flambeau.div(tensor._val, divisor, rounding_mode=rounding_mode))
 
 
-@answers("floor_divide", "__floordiv__")
+@implements("floor_divide", "__floordiv__")
 def floor_divide(input: SparseTensor, other: Any) -> Tensor:
     """Divide by a number and round down."""
     return div(input, _divisor(other, "floor division"), rounding_mode="floor")
 
 
-@answers("equal")
+@implements("equal")
 def equal(input: Any, other: Any) -> bool:
     """Return True if two sparse tensors have the same size, dtype and elements."""
     pair = _aligned(input, other)
     return pair is not None and input.dtype is other.dtype and flambeau.equal(*pair)
 
 
-@answers("allclose")
+@implements("allclose")
 def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Return True if the elements of two sparse tensors are close. Missing elements count as 0."""
     _sizes("allclose", input, other)
@@ -246,7 +246,7 @@ def _aligned(input: Any, other: Any) -> tuple[Tensor, Tensor] | None:
     return first._val, second._val
 
 
-@answers("is_nonzero", "__bool__")
+@implements("is_nonzero", "__bool__")
 def is_nonzero(tensor: SparseTensor) -> bool:
     """Return True if the single element is not 0."""
     if tensor.numel() != 1:
@@ -255,7 +255,7 @@ def is_nonzero(tensor: SparseTensor) -> bool:
     return bool(merged(tensor)._val.any())
 
 
-@answers("item")
+@implements("item")
 def item(tensor: SparseTensor) -> Any:
     """Return the single element as a number."""
     if tensor.numel() != 1:

@@ -8,10 +8,10 @@ import flambeau
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.sparse._conversion import parts_of
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import SparseTensor, implements
 
 
-@answers("result_type")
+@implements("result_type")
 def result_type(tensor1: Any, tensor2: Any) -> _core.dtype:
     """Return the dtype of an operation with two tensors or numbers."""
     return flambeau.result_type(_without_elements(tensor1), _without_elements(tensor2))
@@ -21,31 +21,31 @@ def _without_elements(value: Any) -> Any:
     return _core.empty(value.shape, dtype=value.dtype, device="meta") if isinstance(value, Tensor) else value
 
 
-@answers("is_same_size")
+@implements("is_same_size")
 def is_same_size(tensor: Tensor, other: Tensor) -> bool:
     """Return True if two tensors have the same size."""
     return tuple(tensor.shape) == tuple(other.shape)
 
 
-@answers("get_device")
+@implements("get_device")
 def get_device(tensor: SparseTensor) -> int:
     """Return the index of the GPU, or -1 for the CPU."""
     return tensor._val.get_device()
 
 
-@answers("is_pinned")
+@implements("is_pinned")
 def is_pinned(tensor: SparseTensor, device: Any = None) -> bool:
     """Return True if the indices and values are in page-locked memory."""
     return all(part.is_pinned() for part in parts_of(tensor))
 
 
-@answers("is_contiguous")
+@implements("is_contiguous")
 def is_contiguous(tensor: SparseTensor, memory_format: Any = None) -> bool:
     """Return False, as in PyTorch."""
     return False
 
 
-@answers("expand_as", "view_as", "reshape_as")
+@implements("expand_as", "view_as", "reshape_as")
 def expand_as(tensor: Tensor, other: Any) -> Tensor:
     """Expand a strided tensor to the size of a sparse one."""
     if isinstance(tensor, SparseTensor):
@@ -53,7 +53,7 @@ def expand_as(tensor: Tensor, other: Any) -> Tensor:
     return tensor.expand(other.shape)
 
 
-@answers(".data=")
+@implements(".data=")
 def set_data(tensor: Tensor, data: Any) -> NoReturn:
     """Raise RuntimeError: a strided tensor cannot take over the elements of a sparse one."""
     raise RuntimeError(

@@ -10,7 +10,7 @@ from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor, kind_of, layout_name
 from flambeau.sparse._compression import blocks_of, compressed, entries_of, split
 from flambeau.sparse._coo import CooTensor, flat_keys, known, summed
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import SparseTensor, implements
 
 
 def spread(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,7 +34,7 @@ def _row_major(matrix: CompressedTensor) -> tuple[Tensor, Tensor | None, bool]:
     return indices.index_select(1, order), order, bool((keys[1:] > keys[:-1]).all())
 
 
-@answers("to_sparse_coo")
+@implements("to_sparse_coo")
 def to_coo(tensor: Any) -> CooTensor:
     """Convert to the COO layout. The dimensions of a batch become sparse."""
     if isinstance(tensor, CooTensor):
@@ -133,7 +133,7 @@ def to_layout_of(made: CooTensor, tensor: SparseTensor) -> SparseTensor:
     return compressed(kind, blocks_of(made.coalesce(), block), made._size, tensor._ptr.dtype)
 
 
-@answers("to_sparse")
+@implements("to_sparse")
 def to_sparse(
     tensor: Any, sparse_dim: Any = None, *, layout: Any = None, blocksize: Any = None, **dense: Any
 ) -> SparseTensor:
@@ -173,31 +173,31 @@ def _sparse_dims(tensor: Tensor, sparse_dim: Any, dense_dim: int) -> int:
     return tensor.ndim - dense_dim
 
 
-@answers("to_sparse_csr")
+@implements("to_sparse_csr")
 def to_sparse_csr(tensor: Any, dense_dim: int | None = None) -> SparseTensor:
     """Convert to the CSR layout."""
     return to_compressed(tensor, _core.sparse_csr, None, dense_dim)
 
 
-@answers("to_sparse_csc")
+@implements("to_sparse_csc")
 def to_sparse_csc(tensor: Any, dense_dim: int | None = None) -> SparseTensor:
     """Convert to the CSC layout."""
     return to_compressed(tensor, _core.sparse_csc, None, dense_dim)
 
 
-@answers("to_sparse_bsr")
+@implements("to_sparse_bsr")
 def to_sparse_bsr(tensor: Any, blocksize: Any = None, dense_dim: int | None = None) -> SparseTensor:
     """Convert to the BSR layout, with blocks of ``(rows, columns)``."""
     return to_compressed(tensor, _core.sparse_bsr, blocksize, dense_dim)
 
 
-@answers("to_sparse_bsc")
+@implements("to_sparse_bsc")
 def to_sparse_bsc(tensor: Any, blocksize: Any = None, dense_dim: int | None = None) -> SparseTensor:
     """Convert to the BSC layout, with blocks of ``(rows, columns)``."""
     return to_compressed(tensor, _core.sparse_bsc, blocksize, dense_dim)
 
 
-@answers("to_dense")
+@implements("to_dense")
 def to_dense(tensor: Any, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
     """Convert to a strided tensor. Gradient: defined for the values."""
     if not isinstance(tensor, SparseTensor):
@@ -210,13 +210,13 @@ def to_dense(tensor: Any, dtype: Any = None, *, masked_grad: bool | None = None)
     return dense if dtype is None else dense.to(dtype)
 
 
-@answers("clone")
+@implements("clone")
 def clone(tensor: SparseTensor, *, memory_format: Any = None) -> SparseTensor:
     """Copy the indices and values. The gradient passes through."""
     return _moved(tensor, lambda part: part.clone())
 
 
-@answers("detach")
+@implements("detach")
 def detach(tensor: SparseTensor) -> SparseTensor:
     """Return the same elements, detached from the graph."""
     return tensor._like(tensor._val.detach())
@@ -231,7 +231,7 @@ def _moved(tensor: SparseTensor, move: Any) -> SparseTensor:
     return tensor.of(move(tensor._ptr), move(tensor._idx), move(tensor._val), tensor._size)
 
 
-@answers("to")
+@implements("to")
 def to(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """Convert the dtype or device: ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``."""
     if args and isinstance(args[0], SparseTensor):
@@ -248,19 +248,19 @@ def to(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     return _moved(tensor._like(values), lambda part: part.to(values.device))
 
 
-@answers("type_as")
+@implements("type_as")
 def type_as(tensor: SparseTensor, other: Tensor) -> Tensor:
     """Convert to the dtype of another tensor."""
     return to(tensor, other.dtype)
 
 
-@answers("cpu")
+@implements("cpu")
 def cpu(tensor: SparseTensor, memory_format: Any = None) -> Tensor:
     """Copy to the CPU, or return the tensor if it is there already."""
     return to(tensor, "cpu")
 
 
-@answers("cuda")
+@implements("cuda")
 def cuda(
     tensor: SparseTensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
 ) -> SparseTensor:
@@ -269,13 +269,13 @@ def cuda(
     return tensor if values is tensor._val else _moved(tensor._like(values), lambda part: part.to(values.device))
 
 
-@answers("pin_memory")
+@implements("pin_memory")
 def pin_memory(tensor: SparseTensor, device: Any = None) -> SparseTensor:
     """Copy to page-locked (pinned) memory."""
     return _moved(tensor, lambda part: part.pin_memory())
 
 
-@answers("share_memory_")
+@implements("share_memory_")
 def share_memory_(tensor: SparseTensor) -> SparseTensor:
     """Move the indices and values to memory that other processes can map."""
     for part in parts_of(tensor):
@@ -283,7 +283,7 @@ def share_memory_(tensor: SparseTensor) -> SparseTensor:
     return tensor
 
 
-@answers("is_shared")
+@implements("is_shared")
 def is_shared(tensor: SparseTensor) -> bool:
     """Return True if the indices and values are in shared memory."""
     return all(part.is_shared() for part in parts_of(tensor))
@@ -314,7 +314,7 @@ _DTYPES = {
 
 
 def _put_conversion(name: str, dtype: Any) -> None:
-    @answers(name)
+    @implements(name)
     def convert(tensor: SparseTensor, memory_format: Any = None) -> Tensor:
         return to(tensor, dtype)
 
@@ -323,7 +323,7 @@ for _name, _dtype in _DTYPES.items():
     _put_conversion(_name, getattr(_core, _dtype))
 
 
-@answers("type")
+@implements("type")
 def type_(tensor: SparseTensor, dtype: Any = None, non_blocking: bool = False) -> str | SparseTensor:
     """Return the type name, such as ``"flambeau.sparse.FloatTensor"``, or convert to another type."""
     if dtype is None:
@@ -334,7 +334,7 @@ def type_(tensor: SparseTensor, dtype: Any = None, non_blocking: bool = False) -
     return tensor._like(tensor._val.type(dtype))
 
 
-@answers("copy_")
+@implements("copy_")
 def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> SparseTensor:
     """Copy from ``source``, a sparse tensor of the same size, in place."""
     if not (isinstance(tensor, SparseTensor) and isinstance(source, SparseTensor)):
@@ -351,7 +351,7 @@ def copy_(tensor: Any, source: Any, non_blocking: bool = False) -> SparseTensor:
     return tensor
 
 
-@answers("resize_as_")
+@implements("resize_as_")
 def resize_as_(tensor: Any, other: Any, *, memory_format: Any = None) -> Tensor:
     """Resize to the size of another tensor in place."""
     if isinstance(tensor, SparseTensor):
@@ -361,7 +361,7 @@ def resize_as_(tensor: Any, other: Any, *, memory_format: Any = None) -> Tensor:
     return tensor.resize_(other.shape, memory_format=memory_format)  # type: ignore[no-any-return]
 
 
-@answers("resize_as_sparse_")
+@implements("resize_as_sparse_")
 def resize_as_sparse_(tensor: Any, other: Any) -> SparseTensor:
     """Resize to the size of another sparse tensor of the same layout in place.
 
@@ -396,7 +396,7 @@ def _resize_as_compressed(tensor: Any, other: Any) -> SparseTensor:
     return tensor  # type: ignore[no-any-return]
 
 
-@answers("sparse_resize_")
+@implements("sparse_resize_")
 def sparse_resize_(tensor: CooTensor, size: Any, sparse_dim: int, dense_dim: int) -> SparseTensor:
     """Resize in place. The elements are kept, so the sizes of a tensor with elements must not shrink."""
     size = tuple(size)
@@ -436,14 +436,14 @@ def _check_growth(tensor: CooTensor, size: tuple[int, ...], sparse_dim: int, den
             raise RuntimeError(f"shrinking the size of {kind} dimensions {change} {what}")
 
 
-@answers("sparse_resize_and_clear_")
+@implements("sparse_resize_and_clear_")
 def sparse_resize_and_clear_(tensor: CooTensor, size: Any, sparse_dim: int, dense_dim: int) -> SparseTensor:
     """Resize in place and remove all elements."""
     tensor._take_over(CooTensor.of(tensor._ind[:, :0], tensor._val[:0].detach(), tensor._size, True))
     return sparse_resize_(tensor, size, sparse_dim, dense_dim)
 
 
-@answers("zero_")
+@implements("zero_")
 def zero_(tensor: CooTensor | CompressedTensor) -> SparseTensor:
     """Remove all elements, so that the tensor is zero."""
     blank: Any = zeros_like(tensor)
@@ -451,7 +451,7 @@ def zero_(tensor: CooTensor | CompressedTensor) -> SparseTensor:
     return tensor
 
 
-@answers("zeros_like", "empty_like")
+@implements("zeros_like", "empty_like")
 def zeros_like(
     tensor: CooTensor | CompressedTensor,
     *,
@@ -485,7 +485,7 @@ def zeros_like(
     return tensor.of(offsets, tensor._idx[..., :0].to(where), values, tensor._size)
 
 
-@answers("new_zeros", "new_empty")
+@implements("new_zeros", "new_empty")
 def new_zeros(tensor: Any, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> CooTensor:
     """Return a COO tensor without elements, by default with this dtype and device."""
     sizes = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size

@@ -9,7 +9,7 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor
 from flambeau.sparse._conversion import clone, to, to_sparse
-from flambeau.sparse._tensor import NOT_THERE, SparseTensor, answers
+from flambeau.sparse._tensor import NOT_IMPLEMENTED, SparseTensor, implements
 
 _OF_ZEROS = ("empty", "zeros", "new_empty", "new_zeros", "zeros_like")
 
@@ -50,7 +50,7 @@ def _zeros(size: Any, dtype: Any, device: Any, layout: Any, requires_grad: bool)
     return made.requires_grad_() if requires_grad else made
 
 
-@answers("zeros.out", "empty.out")
+@implements("zeros.out", "empty.out")
 def zeros_to(
     out: SparseTensor,
     *size: Any,
@@ -68,13 +68,13 @@ def zeros_to(
     return out
 
 
-@answers("as_tensor")
+@implements("as_tensor")
 def as_tensor(data: SparseTensor, dtype: Any = None, device: Any = None) -> Tensor:
     """Convert the dtype or device. Return the tensor itself if it has both already."""
     return to(data, data.device if device is None else device, dtype or data.dtype)
 
 
-@answers("asarray")
+@implements("asarray")
 def asarray(
     obj: SparseTensor, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
 ) -> Tensor:
@@ -86,7 +86,7 @@ def asarray(
     return made.detach().requires_grad_() if requires_grad else made  # type: ignore[no-any-return]
 
 
-@answers("tensor")
+@implements("tensor")
 def copied(
     data: SparseTensor,
     *,
@@ -101,7 +101,7 @@ def copied(
     return made.pin_memory() if pin_memory else made  # type: ignore[no-any-return]
 
 
-@answers("new_tensor")
+@implements("new_tensor")
 def new_tensor(tensor: Tensor, data: Any, *, dtype: Any = None, device: Any = None, **options: Any) -> Tensor:
     """Return a tensor of ``data``. Numbers become a strided tensor, by default with this dtype and device."""
     device = tensor.device if device is None else device
@@ -111,11 +111,11 @@ def new_tensor(tensor: Tensor, data: Any, *, dtype: Any = None, device: Any = No
 
 
 def _put_filled(name: str) -> None:
-    @answers(name)
+    @implements(name)
     def filled_like(tensor: SparseTensor, *args: Any, **options: Any) -> SparseTensor:
         """Return a tensor with other values at the indices of a compressed one."""
         if not isinstance(tensor, CompressedTensor):
-            raise NotImplementedError(NOT_THERE.format(name=name, layout=tensor.layout))
+            raise NotImplementedError(NOT_IMPLEMENTED.format(name=name, layout=tensor.layout))
         return tensor._like(getattr(flambeau, name)(tensor._val, *args, **options))
 
 

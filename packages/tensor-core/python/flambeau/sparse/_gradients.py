@@ -13,7 +13,7 @@ from typing import Any
 
 from flambeau import _core, _extension_points
 from flambeau._core import Tensor
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import SparseTensor, implements
 
 _held: dict[int, tuple[Any, SparseTensor]] = {}
 
@@ -25,7 +25,7 @@ def release(leaf: Tensor) -> None:
         del _held[id(leaf)]
 
 
-@answers(".grad=")
+@implements(".grad=")
 def set_grad(leaf: Tensor, gradient: Any) -> None:
     """Assign a sparse gradient to a dense tensor. Raise RuntimeError if the size or dtype differs."""
     heeded = _core._overrides_heeded(False)

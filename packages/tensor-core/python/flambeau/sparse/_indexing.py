@@ -10,10 +10,10 @@ from flambeau.sparse._compressed import CompressedTensor, offsets_of
 from flambeau.sparse._conversion import clone, spread, to_coo, to_layout_of, with_values
 from flambeau.sparse._coo import CooTensor, looked_up
 from flambeau.sparse._shapes import dimension, placed, unsqueeze
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import SparseTensor, implements
 
 
-@answers("index_select")
+@implements("index_select")
 def index_select(tensor: Any, dim: int, index: Tensor) -> Tensor:
     """Select the slices at ``index``. Gradient: defined for the values."""
     coo = to_coo(tensor)
@@ -41,14 +41,14 @@ def index_select(tensor: Any, dim: int, index: Tensor) -> Tensor:
     return to_layout_of(made, tensor)
 
 
-@answers("select_copy")
+@implements("select_copy")
 def select_copy(tensor: Any, dim: int, index: int) -> Tensor:
     """Select the slice at an index, as a copy. See `select`."""
     selected = select(tensor, dim, index)
     return clone(selected) if isinstance(selected, SparseTensor) else selected
 
 
-@answers("select")
+@implements("select")
 def select(tensor: Any, dim: int, index: int) -> Tensor:
     """Select the slice at an index, without the dimension. It is strided if no sparse dimension remains.
 
@@ -85,7 +85,7 @@ def select(tensor: Any, dim: int, index: int) -> Tensor:
     return CooTensor.of(coo._ind[others].index_select(1, found), values, size, coo._coal)
 
 
-@answers("narrow_copy")
+@implements("narrow_copy")
 def narrow_copy(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
     """Select ``length`` slices from ``start`` on."""
     if not 0 <= dim < tensor.ndim:
@@ -93,7 +93,7 @@ def narrow_copy(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
     return narrow(tensor, dim, start, length)
 
 
-@answers("narrow")
+@implements("narrow")
 def narrow(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
     """Select ``length`` slices from ``start`` on. The result is a copy, not a view."""
     coo = to_coo(tensor)
@@ -115,7 +115,7 @@ def narrow(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
     return to_layout_of(made, tensor)
 
 
-@answers("__getitem__")
+@implements("__getitem__")
 def get_item(tensor: Tensor, key: Any) -> Tensor:
     """Index with integers, slices, ``...``, None, and lists or 1-D tensors that index one dimension."""
     keys = list(key) if isinstance(key, tuple) else [key]
@@ -157,7 +157,7 @@ def _item(tensor: Any, dim: int, key: Any) -> tuple[Any, int]:
     return flambeau.select(tensor, dim, int(key)), dim
 
 
-@answers("__setitem__")
+@implements("__setitem__")
 def set_item(tensor: Tensor, key: Any, value: Any) -> NoReturn:
     """Raise TypeError: elements of a sparse tensor cannot be assigned."""
     if isinstance(tensor, SparseTensor):
@@ -165,7 +165,7 @@ def set_item(tensor: Tensor, key: Any, value: Any) -> NoReturn:
     raise NotImplementedError("a sparse tensor cannot be assigned to elements of a strided one; use .to_dense()")
 
 
-@answers("unbind", "__iter__")
+@implements("unbind", "__iter__")
 def unbind(tensor: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Return the slices along a dimension."""
     if tensor.ndim == 0:
@@ -173,7 +173,7 @@ def unbind(tensor: Any, dim: int = 0) -> tuple[Tensor, ...]:
     return tuple(select(tensor, dim, index) for index in range(tensor._size[dimension(dim, tensor.ndim)]))
 
 
-@answers("sparse_mask")
+@implements("sparse_mask")
 def sparse_mask(tensor: Any, mask: Any) -> Any:
     """Select the elements of a strided or sparse tensor at the indices of ``mask``.
 

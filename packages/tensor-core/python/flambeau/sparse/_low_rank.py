@@ -6,10 +6,10 @@ from typing import Any
 
 from flambeau._core import Tensor
 from flambeau.sparse._reductions import sum
-from flambeau.sparse._tensor import answers
+from flambeau.sparse._tensor import implements
 
 
-@answers("svd_lowrank")
+@implements("svd_lowrank")
 def svd_lowrank(A: Any, q: int = 6, niter: int = 2, M: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """Return U, S, V of rank q for A - M, with a sparse matrix A."""
     from flambeau.linalg import _lowrank
@@ -17,7 +17,7 @@ def svd_lowrank(A: Any, q: int = 6, niter: int = 2, M: Tensor | None = None) -> 
     return _lowrank.svd_lowrank(A, q, niter, M)
 
 
-@answers("pca_lowrank")
+@implements("pca_lowrank")
 def pca_lowrank(A: Any, q: int | None = None, center: bool = True, niter: int = 2) -> tuple[Tensor, Tensor, Tensor]:
     """Return `svd_lowrank` of a sparse matrix, whose columns are centred if ``center``."""
     q = min(6, *A.shape) if q is None else q

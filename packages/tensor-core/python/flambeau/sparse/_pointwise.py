@@ -7,7 +7,7 @@ from typing import Any
 import flambeau
 from flambeau._core import Tensor
 from flambeau.sparse._coo import CooTensor
-from flambeau.sparse._tensor import SparseTensor, answers, in_place
+from flambeau.sparse._tensor import SparseTensor, implements, in_place
 
 # Linear functions: entries with equal indices need not be merged before.
 _LINEAR = ("neg", "negative", "positive", "conj", "conj_physical", "resolve_conj", "resolve_neg")
@@ -44,7 +44,7 @@ def _put(name: str, linear: bool) -> None:
     if function is None:
         return
 
-    @answers(name)
+    @implements(name)
     def of_values(tensor: SparseTensor, *args: Any, **kwargs: Any) -> SparseTensor:
         tensor = tensor if linear else merged(tensor)
         return tensor._like(function(tensor._val, *args, **kwargs))
@@ -52,7 +52,7 @@ def _put(name: str, linear: bool) -> None:
     if linear:
         return
 
-    @answers(f"{name}_")
+    @implements(f"{name}_")
     def of_values_in_place(tensor: SparseTensor, *args: Any, **kwargs: Any) -> SparseTensor:
         if isinstance(tensor, CooTensor) and not tensor._coal:
             raise RuntimeError(f"{_OTHER_NAMES.get(name, name)}_ requires coalesced input")
@@ -65,7 +65,7 @@ for _name in _KEEP_ZERO:
     _put(_name, False)
 
 
-@answers("pow", "__pow__")
+@implements("pow", "__pow__")
 def pow(input: Any, exponent: Any) -> SparseTensor:
     """Return ``input**exponent`` for a nonzero number ``exponent``."""
     if isinstance(exponent, Tensor):
@@ -80,20 +80,20 @@ def pow(input: Any, exponent: Any) -> SparseTensor:
     return tensor._like(tensor._val**exponent)
 
 
-@answers("float_power")
+@implements("float_power")
 def float_power(input: Any, exponent: Any) -> SparseTensor:
     """Return ``input**exponent`` in double precision."""
     wide = flambeau.complex128 if input.is_complex() else flambeau.float64
     return pow(input._like(input._val.to(wide)), exponent)
 
 
-@answers(".real")
+@implements(".real")
 def real(tensor: SparseTensor) -> SparseTensor:
     """Return the real parts, which share their values with a complex tensor; return a real tensor unchanged."""
     return tensor._like(tensor._val.real) if tensor.is_complex() else tensor
 
 
-@answers(".imag")
+@implements(".imag")
 def imag(tensor: SparseTensor) -> SparseTensor:
     """Return the imaginary parts, which share their values with the tensor.
 

@@ -18,7 +18,7 @@ from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor, 
 from flambeau.sparse._compression import compressed
 from flambeau.sparse._conversion import spread, to_compressed, to_coo, to_layout_of
 from flambeau.sparse._coo import CooTensor, flat_keys, known
-from flambeau.sparse._tensor import SparseTensor, answers, written
+from flambeau.sparse._tensor import SparseTensor, implements, written
 
 # Number of elements per block in the gradient of the values, so that a block fits in the cache.
 _BLOCK = 1 << 17
@@ -133,7 +133,7 @@ def _by(tensor: Any) -> str:
     return "x".join(map(str, tensor.shape))
 
 
-@answers("mm", "spmm", "dsmm")
+@implements("mm", "spmm", "dsmm")
 def mm(input: Any, mat2: Any) -> Tensor:
     """Return the product of two matrices: sparse if both are sparse, otherwise strided.
 
@@ -210,7 +210,7 @@ def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
     return compressed(CsrTensor, made, made._size, left._ptr.dtype)
 
 
-@answers("mv")
+@implements("mv")
 def mv(input: Any, vec: Any) -> Tensor:
     """Return the product of a sparse matrix and a vector. Gradient: defined for both operands."""
     if input.ndim != 2 or vec.ndim != 1:
@@ -227,7 +227,7 @@ def mv(input: Any, vec: Any) -> Tensor:
     return multiplied(pattern_of(input), input._elements(), vec[:, None])[:, 0]
 
 
-@answers("bmm")
+@implements("bmm")
 def bmm(input: Any, mat2: Any) -> Tensor:
     """Return the products of two batches of matrices, one of which is sparse. Gradient: defined for both operands."""
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
@@ -245,7 +245,7 @@ def bmm(input: Any, mat2: Any) -> Tensor:
     return flat.reshape(input.shape[0], input.shape[1], mat2.shape[2])
 
 
-@answers("matmul", "__matmul__", "__rmatmul__")
+@implements("matmul", "__matmul__", "__rmatmul__")
 def matmul(input: Any, other: Any) -> Tensor:
     """Call `mm`, `mv` or `bmm`, depending on the numbers of dimensions."""
     if input.ndim == 2 and other.ndim == 2:
@@ -265,7 +265,7 @@ def matmul(input: Any, other: Any) -> Tensor:
     )
 
 
-@answers("linear")
+@implements("linear")
 def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     """Return ``input @ weight.T + bias`` for a sparse input or weight."""
     from flambeau.sparse._shapes import transpose
@@ -274,14 +274,14 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Tensor:
     return result if bias is None else result + bias
 
 
-@answers("addmm")
+@implements("addmm")
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """Return ``beta * input + alpha * (mat1 @ mat2)``. Gradient: defined for all three operands."""
     product = mm(mat1, mat2)
     return _with_input(input, product, beta, alpha)
 
 
-@answers("addmv")
+@implements("addmv")
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """Return ``beta * input + alpha * (mat @ vec)``."""
     return _with_input(input, mv(mat, vec), beta, alpha)
@@ -306,7 +306,7 @@ def _in_layout_of(input: Tensor, product: Tensor) -> Tensor:
     return to_layout_of(to_coo(product), input) if isinstance(input, SparseTensor) else product.to_dense()
 
 
-@answers("hspmm", "hsmm")
+@implements("hspmm", "hsmm")
 def hspmm(mat1: Any, mat2: Tensor) -> CooTensor:
     """Return the product of a sparse and a dense matrix as a hybrid tensor that stores the nonzero rows.
 
@@ -320,7 +320,7 @@ def hspmm(mat1: Any, mat2: Tensor) -> CooTensor:
     return CooTensor.of(rows[None], product.index_select(0, rows), product.shape, True)
 
 
-@answers("smm")
+@implements("smm")
 def smm(mat1: Any, mat2: Tensor) -> CooTensor:
     """Return the product of a sparse and a dense matrix as a sparse one, with full rows.
 
@@ -338,7 +338,7 @@ def smm(mat1: Any, mat2: Tensor) -> CooTensor:
     return CooTensor.of(indices, hybrid._val.reshape(-1), hybrid._size, True)
 
 
-@answers("sspaddmm", "saddmm")
+@implements("sspaddmm", "saddmm")
 def sspaddmm(input: Any, mat1: Any, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """Return ``beta * input + alpha * (mat1 @ mat2)`` as a sparse matrix, for sparse input and mat1.
 
@@ -356,7 +356,7 @@ def _repeated(matrix: CompressedTensor, batch: Any) -> CompressedTensor:
     return matrix.of(offsets, indices, values, (*batch, *matrix._size))
 
 
-@answers("sampled_addmm")
+@implements("sampled_addmm")
 def sampled_addmm(
     input: Any, mat1: Tensor, mat2: Tensor, *, beta: Any = 1.0, alpha: Any = 1.0, out: Any = None
 ) -> SparseTensor:

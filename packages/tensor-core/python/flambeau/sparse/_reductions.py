@@ -11,10 +11,10 @@ from flambeau.sparse._conversion import to_coo, to_layout_of
 from flambeau.sparse._coo import CooTensor, flat_keys, known, summed
 from flambeau.sparse._pointwise import merged
 from flambeau.sparse._shapes import dimension
-from flambeau.sparse._tensor import answers
+from flambeau.sparse._tensor import implements
 
 
-@answers("sum")
+@implements("sum")
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Sum over all or some dimensions. The result is sparse if a sparse dimension remains.
 
@@ -54,13 +54,13 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     return to_layout_of(made, input)
 
 
-@answers("_sparse_softmax", "softmax")
+@implements("_sparse_softmax", "softmax")
 def softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
     """Return the softmax over the stored elements along a dimension. Gradient: defined for the values."""
     return _normalised(input, dim, dtype, logarithm=False)
 
 
-@answers("_sparse_log_softmax", "log_softmax")
+@implements("_sparse_log_softmax", "log_softmax")
 def log_softmax(input: Any, dim: int, *, dtype: Any = None) -> Tensor:
     """Return the logarithm of `softmax`."""
     return _normalised(input, dim, dtype, logarithm=True)
@@ -107,7 +107,7 @@ def _over_groups(values: Tensor, groups: Tensor, count: int, logarithm: bool) ->
     return powers / totals.index_select(0, groups)
 
 
-@answers("any")
+@implements("any")
 def any(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Return True if any element is not 0."""
     if dim is not None:
@@ -117,13 +117,13 @@ def any(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
     return to_coo(input).coalesce()._val.any()
 
 
-@answers("frobenius_norm")
+@implements("frobenius_norm")
 def frobenius_norm(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Return the 2-norm of all elements."""
     return norm(input, "fro", dim, keepdim)
 
 
-@answers("norm", "vector_norm", "linalg_vector_norm")
+@implements("norm", "vector_norm", "linalg_vector_norm")
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:
     """Return the p-norm of all elements."""
     if keepdim:
@@ -145,7 +145,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     return flambeau.norm(to_coo(input).coalesce()._val.reshape(-1), order)
 
 
-@answers("mean")
+@implements("mean")
 def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """Raise NotImplementedError, as in PyTorch. Divide the sum by the number of elements instead."""
     raise NotImplementedError(
@@ -153,7 +153,7 @@ def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     )
 
 
-@answers("count_nonzero")
+@implements("count_nonzero")
 def count_nonzero(input: Any, dim: Any = None) -> Tensor:
     """Return the number of elements that are not 0."""
     if dim is not None:

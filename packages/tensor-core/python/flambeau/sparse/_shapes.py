@@ -11,7 +11,7 @@ from flambeau._core import Tensor
 from flambeau.sparse._compressed import BscTensor, BsrTensor, CompressedTensor, CscTensor, CsrTensor
 from flambeau.sparse._conversion import to_coo, to_layout_of
 from flambeau.sparse._coo import CooTensor
-from flambeau.sparse._tensor import SparseTensor, answers
+from flambeau.sparse._tensor import SparseTensor, implements
 
 
 def dimension(dim: int, count: int) -> int:
@@ -27,7 +27,7 @@ def placed(dim: int, tensor: CooTensor) -> tuple[int, bool]:
     return dim, dim < tensor.sparse_dim()
 
 
-@answers("transpose", "swapaxes", "swapdims")
+@implements("transpose", "swapaxes", "swapdims")
 def transpose(tensor: SparseTensor, dim0: int, dim1: int) -> SparseTensor:
     """Swap two dimensions of the same kind (batch, sparse or dense). A transposed CSR matrix has the layout CSC."""
     first, second = dimension(dim0, tensor.ndim), dimension(dim1, tensor.ndim)
@@ -71,7 +71,7 @@ def _permuted_compressed(tensor: CompressedTensor, order: list[int]) -> Compress
     return kind.of(offsets, indices, values, [tensor._size[dim] for dim in order])
 
 
-@answers("permute")
+@implements("permute")
 def permute(tensor: Any, *places: Any, dims: Any = None) -> SparseTensor:
     """Permute the sparse dimensions among themselves and the dense dimensions among themselves."""
     given = places if dims is None else dims
@@ -118,7 +118,7 @@ def _hand_over_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) ->
         transposed._known["pattern"] = transposed._versions(), kept[1].transposed
 
 
-@answers("movedim", "moveaxis")
+@implements("movedim", "moveaxis")
 def movedim(tensor: SparseTensor, source: Any, destination: Any) -> SparseTensor:
     """Move dimensions to other positions. The other dimensions keep their order."""
     pairs = ([source], [destination]) if isinstance(source, int) else (list(source), list(destination))
@@ -134,7 +134,7 @@ def movedim(tensor: SparseTensor, source: Any, destination: Any) -> SparseTensor
     return permute(tensor, order)
 
 
-@answers("t")
+@implements("t")
 def t(tensor: Any) -> SparseTensor:
     """Return the transpose of a matrix."""
     if tensor.ndim > 2 or tensor.dense_dim():
@@ -145,20 +145,20 @@ def t(tensor: Any) -> SparseTensor:
     return transpose(tensor, 0, 1) if tensor.ndim == 2 else tensor._like(tensor._val)
 
 
-@answers(".T", ".mT")
+@implements(".T", ".mT")
 def transposed(tensor: Any) -> SparseTensor:
     """Return the transpose of a matrix."""
     return transpose(tensor, -2, -1)
 
 
-@answers(".H", ".mH", "adjoint")
+@implements(".H", ".mH", "adjoint")
 def adjoint(tensor: Any) -> SparseTensor:
     """Return the conjugate transpose of a matrix."""
     swapped = transpose(tensor, -2, -1)
     return swapped._like(swapped._val.conj()) if tensor.is_complex() else swapped
 
 
-@answers("cat", "concat", "concatenate")
+@implements("cat", "concat", "concatenate")
 def cat(tensors: Any, dim: int = 0) -> SparseTensor:
     """Concatenate sparse tensors along a sparse or a dense dimension."""
     parts = list(tensors)
@@ -212,7 +212,7 @@ def _shifted(indices: Tensor, dim: int, by: int) -> Tensor:
     return moved
 
 
-@answers("stack")
+@implements("stack")
 def stack(tensors: Any, dim: int = 0) -> SparseTensor:
     """Join sparse tensors of equal size along a new dimension."""
     parts = list(tensors)
@@ -220,20 +220,20 @@ def stack(tensors: Any, dim: int = 0) -> SparseTensor:
     return cat([unsqueeze(to_coo(part), place) for part in parts], place)
 
 
-@answers("hstack")
+@implements("hstack")
 def hstack(tensors: Any) -> SparseTensor:
     """Concatenate along the second dimension, or along the first for 1-D tensors."""
     parts = list(tensors)
     return cat(parts, 0 if parts[0].ndim == 1 else 1)
 
 
-@answers("vstack", "row_stack")
+@implements("vstack", "row_stack")
 def vstack(tensors: Any) -> SparseTensor:
     """Concatenate along the first dimension. 1-D tensors become rows."""
     return cat([unsqueeze(part, 0) if part.ndim == 1 else part for part in tensors], 0)
 
 
-@answers("unsqueeze")
+@implements("unsqueeze")
 def unsqueeze(tensor: Any, dim: int) -> CooTensor:
     """Insert a dimension of size 1. It is sparse if it is inserted before or directly after the sparse ones."""
     tensor = to_coo(tensor)
@@ -246,7 +246,7 @@ def unsqueeze(tensor: Any, dim: int) -> CooTensor:
     return CooTensor.of(indices, tensor._val, size, tensor._coal)
 
 
-@answers("squeeze")
+@implements("squeeze")
 def squeeze(tensor: Any, dim: Any = None) -> CooTensor:
     """Remove all dimensions of size 1, or those in ``dim``."""
     tensor = to_coo(tensor)

@@ -3,10 +3,10 @@
 Note [Sparse tensors]
 A sparse tensor is an instance of a subclass of Tensor. It stores its indices and values as dense tensors in slots. The
 base class holds a meta tensor of the same size and dtype, which has no memory. `__torch_function__` receives every
-operator call and looks up the implementation in `ANSWERS`, a table from operator names to functions. These functions
-use operators on the values, which provide the derivatives: a sparse tensor requires grad if its values do, and its
-``.grad`` contains the gradient of the values. An operator that is not in the table raises NotImplementedError. Only
-`to_dense` and operators with a dense result create dense tensors.
+operator call and looks up the implementation in `IMPLEMENTATIONS`, a table from operator names to functions. These
+functions use operators on the values, which provide the derivatives: a sparse tensor requires grad if its values do,
+and its ``.grad`` contains the gradient of the values. An operator that is not in the table raises NotImplementedError.
+Only `to_dense` and operators with a dense result create dense tensors.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, overload
 from flambeau import _core
 from flambeau._core import Size, Tensor
 
-Answer = TypeVar("Answer", bound=Callable[..., Any])
+Function = TypeVar("Answer", bound=Callable[..., Any])
 T = TypeVar("T", bound=Tensor)
 
 # Maps operator names to functions. Attributes of Tensor have a leading dot. A function with the name of an operator and
 # ``.out`` is called with the value of ``out=`` first. Other results are computed and then copied to ``out=``.
-ANSWERS: dict[str, Callable[..., Any]] = {}
+IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {}
 
-NOT_THERE = "{name}: not implemented for tensors of the layout {layout}; use .to_dense() to get a strided tensor"
+NOT_IMPLEMENTED = "{name}: not implemented for tensors of the layout {layout}; use .to_dense() to get a strided tensor"
 
 
-def answers(*names: str) -> Callable[[Answer], Answer]:
+def implements(*names: str) -> Callable[[Function], Function]:
     """Register a function as the implementation of operators."""
 
-    def put(function: Answer) -> Answer:
+    def put(function: Function) -> Function:
         for name in names:
-            if name in ANSWERS:
+            if name in IMPLEMENTATIONS:
                 raise ValueError(f"two functions are registered for '{name}'")
-            ANSWERS[name] = function
+            IMPLEMENTATIONS[name] = function
         return function
 
     return put
@@ -65,16 +65,16 @@ class SparseTensor(Tensor):
         if name in ("__get__", "__set__"):
             name = "." + func.__self__.__name__ + ("=" if name == "__set__" else "")
         out = kwargs.pop("out", None) if kwargs else None
-        if out is not None and (answer := ANSWERS.get(f"{name}.out")) is not None:
-            return answer(out, *args, **kwargs)
-        if (answer := ANSWERS.get(name)) is not None:
-            result = answer(*args, **(kwargs or {}))
+        if out is not None and (implementation := IMPLEMENTATIONS.get(f"{name}.out")) is not None:
+            return implementation(out, *args, **kwargs)
+        if (implementation := IMPLEMENTATIONS.get(name)) is not None:
+            result = implementation(*args, **(kwargs or {}))
             return result if out is None else written(out, result)
-        if name.endswith("_") and not name.endswith("__") and (answer := ANSWERS.get(name[:-1])):
-            return in_place(name, answer, *args, **(kwargs or {}))
+        if name.endswith("_") and not name.endswith("__") and (implementation := IMPLEMENTATIONS.get(name[:-1])):
+            return in_place(name, implementation, *args, **(kwargs or {}))
         if name in _OF_SHELLS:
             return Tensor.__torch_function__.__func__(Tensor, func, (), args, kwargs)  # type: ignore[attr-defined]
-        raise NotImplementedError(NOT_THERE.format(name=name.lstrip("."), layout=_layout_among(args, kwargs)))
+        raise NotImplementedError(NOT_IMPLEMENTED.format(name=name.lstrip("."), layout=_layout_among(args, kwargs)))
 
     # Methods that each layout implements
 
@@ -89,7 +89,7 @@ class SparseTensor(Tensor):
     def _of_values(self, gradient: Any) -> Tensor:
         """Return the gradient of the values. Inverse of `_as_gradient`."""
         if gradient._known is not self._known:  # the gradient has another sparsity pattern
-            gradient = ANSWERS["sparse_mask"](gradient, self.detach())
+            gradient = IMPLEMENTATIONS["sparse_mask"](gradient, self.detach())
         return gradient._val  # type: ignore[no-any-return]
 
     def _versions(self) -> Any:
@@ -315,7 +315,7 @@ class SparseTensor(Tensor):
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment"
             )
-        copied = ANSWERS["clone"](self.data).requires_grad_(self.requires_grad)
+        copied = IMPLEMENTATIONS["clone"](self.data).requires_grad_(self.requires_grad)
         copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
         if self._val.grad is not None:
             copied._val.grad = copy.deepcopy(self._val.grad, memo)
@@ -331,7 +331,7 @@ class SparseTensor(Tensor):
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
         """Return the type name, such as ``"flambeau.sparse.FloatTensor"``, or convert to another type."""
-        return ANSWERS["type"](self, dtype, non_blocking)
+        return IMPLEMENTATIONS["type"](self, dtype, non_blocking)
 
     def new(self, *args: Any, device: Any = None) -> SparseTensor:
         """Return a sparse tensor of this dtype from indices, values and a size, or from a size."""
@@ -366,9 +366,9 @@ def require_same_layout(what: str, *tensors: Any) -> None:
         raise RuntimeError(f"{what}: expected tensors of one layout, got {', '.join(map(str, layouts))}")
 
 
-def in_place(name: str, answer: Callable[..., Any], tensor: T, *args: Any, **kwargs: Any) -> T:
-    """Replace the contents of a tensor by the result of ``answer``."""
-    result = answer(tensor, *args, **kwargs)
+def in_place(name: str, implementation: Callable[..., Any], tensor: T, *args: Any, **kwargs: Any) -> T:
+    """Replace the contents of a tensor by the result of ``implementation``."""
+    result = implementation(tensor, *args, **kwargs)
     if not isinstance(tensor, SparseTensor):
         if isinstance(result, SparseTensor):
             result = result.to_dense()
@@ -381,7 +381,7 @@ def in_place(name: str, answer: Callable[..., Any], tensor: T, *args: Any, **kwa
         raise RuntimeError(
             f"{name}: the result has the shape {list(result.shape)}, but the tensor has {list(tensor.shape)}"
         )
-    tensor._take_over(ANSWERS["to"](result, tensor.dtype))
+    tensor._take_over(IMPLEMENTATIONS["to"](result, tensor.dtype))
     return tensor
 
 
@@ -390,7 +390,7 @@ def written(out: T, result: Any) -> T:
     if isinstance(out, SparseTensor):
         if not _core.can_cast(result.dtype, out.dtype):
             raise RuntimeError(f"result type {result.dtype} can't be cast to the desired output type {out.dtype}")
-        out._take_over(ANSWERS["to"](result, out.dtype))
+        out._take_over(IMPLEMENTATIONS["to"](result, out.dtype))
         return out
     if isinstance(result, SparseTensor):
         raise RuntimeError(f"out= is a strided tensor, but the result has the layout {result.layout}")
