@@ -6,9 +6,9 @@ from typing import Any
 from flambeau import _core, _naming
 from flambeau.func import _batched_form, _fallback
 from flambeau.func._placeholders import BatchedTensor, highest_level
-from flambeau.func._rules import Answer, applied, compositions, rules
+from flambeau.func._rules import Handler, applied, compositions, rules
 
-_resolved: dict[Any, Answer] = {}  # cache of implementations by callable
+_resolved: dict[Any, Handler] = {}  # cache of implementations by callable
 
 
 def name_of(callable_: Any) -> str:
@@ -21,7 +21,7 @@ def name_of(callable_: Any) -> str:
     return f"{module}.{callable_.__name__}" if module else str(callable_.__name__)
 
 
-def _resolve(callable_: Any) -> Answer:
+def _resolve(callable_: Any) -> Handler:
     from flambeau.func._batching import random  # imports all rules, on the first call in a vmap
 
     if (batched := getattr(callable_, "batched", None)) is not None:
@@ -47,7 +47,7 @@ OUT = (
 )
 
 
-def answer(callable_: Any, values: tuple[Any, ...], out: Any) -> Any:
+def handle_call(callable_: Any, values: tuple[Any, ...], out: Any) -> Any:
     """Compute a call with placeholders in its arguments, or a call of an operator that draws random numbers."""
     resolved = _resolved.get(callable_)
     if resolved is None:
@@ -60,4 +60,4 @@ def answer(callable_: Any, values: tuple[Any, ...], out: Any) -> Any:
     return resolved(functools.partial(callable_, **out), values, highest_level((*values, *out.values())))
 
 
-_core._define_placeholder(BatchedTensor, answer)
+_core._define_placeholder(BatchedTensor, handle_call)

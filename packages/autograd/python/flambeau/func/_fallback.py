@@ -7,7 +7,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau._core import _call_with_all
 from flambeau.func._placeholders import BatchedTensor
-from flambeau.func._rules import Answer, Call, RefusedError, UnbatchableError, applied
+from flambeau.func._rules import Call, Handler, UnbatchableError, UnsupportedByVmapError, applied
 
 SLOW = (
     "There is a performance drop because vmap has no batching rule for {name}: it runs once for each element of the "
@@ -15,7 +15,7 @@ SLOW = (
 )
 
 
-def for_operator(callable_: Any, name: str) -> Answer:
+def for_operator(callable_: Any, name: str) -> Handler:
     """Return the implementation of an operator without a rule."""
     if name.endswith("_") and not name.endswith("__") and (fresh := _fresh_form(name[:-1])) is not None:
         return lambda _, values, level: values[0].copy_(_call_with_all(fresh, values))
@@ -51,14 +51,14 @@ def _spread(definition: Any, names: tuple[str, ...], values: tuple[Any, ...], st
     return definition(*positional, *spread, **rest)
 
 
-def or_loop(name: str, rule: Answer) -> Answer:
+def or_loop(name: str, rule: Handler) -> Handler:
     """Return a rule that falls back to a loop if it raises UnbatchableError."""
     loop = _warning_loop(name)
 
     def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:
         try:
             return rule(callable_, values, level)
-        except RefusedError:
+        except UnsupportedByVmapError:
             raise
         except UnbatchableError:
             return loop(callable_, values, level)
@@ -69,7 +69,7 @@ def or_loop(name: str, rule: Answer) -> Answer:
 warned: set[str] = set()  # operators for which the warning was issued
 
 
-def _warning_loop(name: str) -> Answer:
+def _warning_loop(name: str) -> Handler:
     looped = applied(loop)
 
     def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:

@@ -3,8 +3,8 @@
 Note [Placeholders]
 Inside of vmap, a ``BatchedTensor`` represents a batch of tensors. It has the shape and dtype of one of them but no
 elements. Its ``value`` holds all of them along the first dimension. Every call with a placeholder goes to
-``_dispatch.answer`` instead of the operator. This looks up the operator's batching rule, calls it with the values, and
-wraps its results in placeholders. A rule computes on values with ordinary operators. Therefore autograd records the
+``_dispatch.handle_call`` instead of the operator. This looks up the operator's batching rule, calls it with the values,
+and wraps its results in placeholders. A rule computes on values with ordinary operators. Therefore autograd records the
 real computation, and gradients pass through vmap without further rules.
 
 Maps can be nested. Levels are numbered from one, outermost first. The value of a placeholder can be a placeholder of a

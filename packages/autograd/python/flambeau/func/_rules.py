@@ -11,7 +11,7 @@ class UnbatchableError(RuntimeError):
     """Raised by a rule that cannot compute a batch at once. The operator then runs once per element."""
 
 
-class RefusedError(UnbatchableError):
+class UnsupportedByVmapError(UnbatchableError):
     """Raised for a query, such as ``item()``, whose result differs between the elements of a batch."""
 
 
@@ -48,7 +48,7 @@ class Call(NamedTuple):
         return self.values[self.operator.parameters.index(name)]
 
 
-Answer = Callable[[Any, Any, int], Any]  # takes a callable, its arguments and the level
+Handler = Callable[[Any, Any, int], Any]  # takes a callable, its arguments and the level
 Rule = Callable[[Call], Any]
 
 rules: dict[str, Rule] = {}  # by operator name, prefixed with its module if that is not flambeau
@@ -75,7 +75,7 @@ def composition(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     return register
 
 
-def applied(rule: Rule) -> Answer:
+def applied(rule: Rule) -> Handler:
     """Return an implementation that runs a rule below the level and wraps its results in placeholders."""
 
     def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:

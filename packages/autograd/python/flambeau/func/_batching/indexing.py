@@ -6,7 +6,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.pointwise import IN_PLACE
 from flambeau.func._placeholders import BatchedTensor
-from flambeau.func._rules import Call, RefusedError, UnbatchableError, batching
+from flambeau.func._rules import Call, UnbatchableError, UnsupportedByVmapError, batching
 
 MASK = (
     "vmap: indexing with a boolean mask gives a result whose shape depends on the mask, which may differ between "
@@ -152,7 +152,7 @@ def _parts(call: Call, items: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
     for k in items:
         if isinstance(k, Tensor) and k.dtype in (flambeau.bool, flambeau.uint8):
             if call.is_batched(k):
-                raise RefusedError(MASK.format(size=call.size))
+                raise UnsupportedByVmapError(MASK.format(size=call.size))
             for index in k.nonzero().unbind(1):
                 basic.append(slice(None))
                 indices.append(index)

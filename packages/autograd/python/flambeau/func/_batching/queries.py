@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 from flambeau import Size, Tensor, _core
 from flambeau.func._placeholders import without_placeholders
-from flambeau.func._rules import Call, RefusedError, batching, composition
+from flambeau.func._rules import Call, UnsupportedByVmapError, batching, composition
 
 ITEM = (
     "vmap: {name} asks for the elements of a tensor that stands for a batch of {size}. Calling .item() (or tolist(), "
@@ -30,24 +30,24 @@ _MEMORY = (
 )
 
 
-def _refusal(text: str) -> Callable[[Call], NoReturn]:
-    def refuse(call: Call) -> NoReturn:
+def _unsupported(text: str) -> Callable[[Call], NoReturn]:
+    def raise_error(call: Call) -> NoReturn:
         name = call.operator.__name__
         instead = _INSTEAD.get(name, "Compute it outside of the mapped function.")
-        raise RefusedError(text.format(name=name, size=call.size, instead=instead))
+        raise UnsupportedByVmapError(text.format(name=name, size=call.size, instead=instead))
 
-    return refuse
+    return raise_error
 
 
-batching("item", "tolist", "__int__", "__float__", "__index__", "__complex__", "numpy")(_refusal(ITEM))
-batching("__bool__", "is_nonzero", "equal", "allclose", "__contains__")(_refusal(CONTROL_FLOW))
-batching("nonzero argwhere masked_select unique unique_consecutive bincount combinations")(_refusal(SHAPE))
+batching("item", "tolist", "__int__", "__float__", "__index__", "__complex__", "numpy")(_unsupported(ITEM))
+batching("__bool__", "is_nonzero", "equal", "allclose", "__contains__")(_unsupported(CONTROL_FLOW))
+batching("nonzero argwhere masked_select unique unique_consecutive bincount combinations")(_unsupported(SHAPE))
 batching(
     "as_strided as_strided_ as_strided_copy as_strided_scatter data_ptr untyped_storage storage_offset _storage_bytes "
     "set_ resize_ resize_as_ __dlpack__ to_dlpack from_dlpack share_memory_ is_set_to frombuffer from_numpy apply_ "
     "map_ map2_ tensor new_tensor"
-)(_refusal(_MEMORY))
-batching("_recorded")(_refusal("vmap: {name} is an operator with a derivative of its own; there is no rule for it."))
+)(_unsupported(_MEMORY))
+batching("_recorded")(_unsupported("vmap: {name} is an operator with a custom derivative; there is no rule for it."))
 
 
 @batching("as_tensor", "asarray")
@@ -55,7 +55,7 @@ def as_tensor(call: Call) -> Any:
     """Batch as_tensor of a tensor, which converts the dtype if needed."""
     x, dtype = call.values[0], call.argument("dtype")
     if not call.is_batched(x):
-        raise RefusedError(_MEMORY.format(name=call.operator.__name__, size=call.size))
+        raise UnsupportedByVmapError(_MEMORY.format(name=call.operator.__name__, size=call.size))
     return x if dtype is None else x.value.to(dtype)
 
 
