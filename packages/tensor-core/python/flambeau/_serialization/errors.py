@@ -18,7 +18,7 @@ class ForeignFormatError(FormatError, NotImplementedError):
     """Error for a known format, or known contents, that flambeau cannot read."""
 
 
-class RefusedError(FormatError):
+class UnsafePickleError(FormatError):
     """Error for a file that requests an operation that could run code."""
 
 
@@ -39,7 +39,7 @@ def naming(f: Any) -> Iterator[None]:
         kind: type[Exception] = RuntimeError
         if isinstance(error, ForeignFormatError):
             kind = NotImplementedError
-        elif isinstance(error, RefusedError):
+        elif isinstance(error, UnsafePickleError):
             import pickle
 
             kind = pickle.UnpicklingError

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from flambeau import Tensor
 
 from . import globals, rebuild
-from .errors import ForeignFormatError, FormatError, RefusedError
+from .errors import ForeignFormatError, FormatError, UnsafePickleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,7 +51,7 @@ def run(
         persistent_load: function that returns the value of a persistent id, such as a storage.
         encoding, errors: for strings that Python 2 wrote. ``"bytes"`` keeps them as bytes.
         machine_type: alternative interpreter class, for pickles with further names.
-    Raises: RefusedError with the name of an object that is not in the table; FormatError if the pickle is damaged.
+    Raises: UnsafePickleError with the name of an object that is not in the table; FormatError if the pickle is damaged.
     """
     machine = (machine_type or Machine)(persistent_load, encoding, errors)
     try:
@@ -106,7 +106,7 @@ class Machine:
             elif (do := instructions[name]) is not None:
                 do(argument)
             else:
-                raise RefusedError(f"the pickle in it uses the instruction {name}, which is not allowed")
+                raise UnsafePickleError(f"the pickle in it uses the instruction {name}, which is not allowed")
         return self.pop()
 
     def pop(self) -> Any:
@@ -264,7 +264,7 @@ class Machine:
             raise ForeignFormatError(f"it refers to {full}, which flambeau does not have")
         if entry is None:
             advice = _MODULES_ADVICE if ".nn.modules" in module else ""
-            raise RefusedError(_REFUSED.format(name=full, short=name, advice=advice))
+            raise UnsafePickleError(_REFUSED.format(name=full, short=name, advice=advice))
         if entry.call is not None:
             self.calls[id(entry.value)] = entry.call
         return entry.value
@@ -276,7 +276,7 @@ class Machine:
     def call(self, function: Any, arguments: Any) -> Any:
         call = self.calls.get(id(function))
         if call is None:
-            raise RefusedError(f"the pickle in it calls {function!r}, which is not allowed")
+            raise UnsafePickleError(f"the pickle in it calls {function!r}, which is not allowed")
         if type(arguments) is not tuple:
             raise FormatError("the pickle in it is damaged: the arguments of a call are not a tuple")
         if call is rebuild.from_type:
@@ -287,7 +287,7 @@ class Machine:
         """Return the function that rebuilds a tensor of a subclass. See `rebuild.from_type`."""
         call = self.calls.get(id(named))
         if call is None:
-            raise RefusedError(f"the pickle in it calls {named!r}, which is not allowed")
+            raise UnsafePickleError(f"the pickle in it calls {named!r}, which is not allowed")
         known = kind is Tensor or kind is rebuild.parameter_type() or globals.is_added(kind)
         if not known:
             raise FormatError(f"it holds a tensor of the type {kind!r}, which is not allowed")
@@ -317,7 +317,7 @@ class Machine:
         elif type(made).__module__.partition(".")[0] == "numpy":
             self.set_array_state(made, state)
         else:
-            raise RefusedError(f"the pickle in it sets the state of {type(made).__name__}, which has no state")
+            raise UnsafePickleError(f"the pickle in it sets the state of {type(made).__name__}, which has no state")
 
     def set_array_state(self, made: Any, state: Any) -> None:
         from . import arrays

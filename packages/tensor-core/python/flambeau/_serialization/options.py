@@ -51,7 +51,7 @@ def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
     _Options.endianness = endianness
 
 
-def unsaid_byte_order() -> str:
+def default_byte_order() -> str:
     """Return the byte order for files that do not specify it, spelled as in ``sys.byteorder``."""
     if _Options.endianness in (None, LoadEndianness.NATIVE):
         return sys.byteorder

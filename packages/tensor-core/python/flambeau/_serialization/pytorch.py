@@ -15,7 +15,7 @@ from .archive_reader import MAGIC, ArchiveReader
 from .errors import FormatError
 from .globals import find
 from .locations import Locations
-from .options import unsaid_byte_order
+from .options import default_byte_order
 from .storages import storage_of, swap_bytes, typed
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def _load_archive(
 
 def storage_loader(archive: ArchiveReader, locations: Locations, folder: str = "data") -> Callable[[Any], Any]:
     """Return the ``persistent_load`` function, which reads storages from a folder of the archive."""
-    said = archive.read("byteorder", 16).decode("latin-1") if archive.has("byteorder") else unsaid_byte_order()
-    swapped = said != sys.byteorder
+    byte_order = archive.read("byteorder", 16).decode("latin-1") if archive.has("byteorder") else default_byte_order()
+    swapped = byte_order != sys.byteorder
     loaded: dict[str, UntypedStorage] = {}
 
     def persistent_load(identifier: Any) -> TypedStorage | UntypedStorage:

@@ -190,7 +190,7 @@ def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
     length, opening = int.from_bytes(prefix[:8], "little"), bytes(prefix[8:])
     if size < 8 or not 0 < length <= MAX_HEADER_BYTES or opening not in (b"{", b""):
         file.seek(begin)
-        raise FormatError(f"neither a PyTorch nor a safetensors file, {_mistaken_for(file.read(OPENING_BYTES))}")
+        raise FormatError(f"neither a PyTorch nor a safetensors file, {_mismatch(file.read(OPENING_BYTES))}")
     if length > size - 8:
         raise FormatError(f"truncated: the header takes {length:,} bytes but only {size - 8:,} follow its length")
     encoded = bytearray(opening) + bytearray(length - 1)
@@ -201,7 +201,7 @@ def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
         raise FormatError(f"the header is not valid JSON: {error}") from None
 
 
-def _mistaken_for(opening: bytes) -> str:
+def _mismatch(opening: bytes) -> str:
     """Return the end of an error message: the kind of the file, or why it is not a safetensors file."""
     if (kind := described(opening)) is not None:
         return f"but {kind}"

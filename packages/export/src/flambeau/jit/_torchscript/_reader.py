@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from flambeau._serialization import interpreter
 from flambeau._serialization.archive_reader import ArchiveReader
-from flambeau._serialization.errors import FormatError, RefusedError, naming
+from flambeau._serialization.errors import FormatError, UnsafePickleError, naming
 from flambeau._serialization.locations import Locations
 from flambeau._serialization.pytorch import storage_loader
 
@@ -72,7 +72,7 @@ class _Machine(interpreter.Machine):
             if not isinstance(found, type | ScriptClass):
                 if full.startswith("__torch__.torch.classes."):
                     raise NotImplementedError(f"flambeau has no class '{full}', which the archive uses")
-                raise RefusedError(f"its pickle refers to '{full}', which is not a class in its code")
+                raise UnsafePickleError(f"its pickle refers to '{full}', which is not a class in its code")
             return found
         if module == "torch.jit._pickle":
             if name not in (*_LISTS, "restore_type_tag"):
