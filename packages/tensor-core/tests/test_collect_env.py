@@ -24,8 +24,8 @@ def test_what_is_known():
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 def test_versions_of_programs():
-    said = subprocess.check_output(["gcc", "-dumpfullversion"], text=True).strip()
-    assert said in collect_env.get_env_info().gcc_version
+    output = subprocess.check_output(["gcc", "-dumpfullversion"], text=True).strip()
+    assert output in collect_env.get_env_info().gcc_version
 
 
 def test_programs_that_are_not_there(monkeypatch):

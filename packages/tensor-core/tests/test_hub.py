@@ -242,8 +242,8 @@ def test_a_repository_is_fetched_once(server, folder, capsys):
     sys.modules.pop("beside")
     assert hub.load("owner/name:main", "double", 4) == 8
     assert hub.list("owner/name:main", verbose=False) == ["double"]
-    said = capsys.readouterr()
-    assert said.out.count("Downloading:") == 1 and said.err == f"Using cache found in {folder}/owner_name_main\n"
+    output = capsys.readouterr()
+    assert output.out.count("Downloading:") == 1 and output.err == f"Using cache found in {folder}/owner_name_main\n"
     sys.modules.pop("beside")
     assert hub.load("owner/name:main", "double", 4, force_reload=True) == 12
     sys.modules.pop("beside")

@@ -33,7 +33,7 @@ def merge(traces: Sequence[Trace], samples: Samples) -> None:
     Raises: RuntimeError if the program calls other operators for other sizes.
     """
     first = traces[0]
-    _check_ways(traces)
+    _check_same_operators(traces)
     for values in zip(*(trace.values for trace in traces), strict=True):
         values[0].seen = [tuple(value.tensor.shape) for value in values]
         values[0].samples = samples
@@ -62,10 +62,10 @@ def _measure(value: Value, samples: Samples) -> None:
             samples.measured[value.size_name(axis)] = [shape[axis] for shape in value.seen]
 
 
-def _check_ways(traces: Sequence[Trace]) -> None:
+def _check_same_operators(traces: Sequence[Trace]) -> None:
     for calls in zip(*(trace.calls for trace in traces), strict=False):
         if len({call.name for call in calls}) > 1:
-            raise RuntimeError(_other_way(calls))
+            raise RuntimeError(_operators_differ(calls))
     if len({len(trace.calls) for trace in traces}) > 1:
         longest = max(traces, key=lambda trace: len(trace.calls))
         call = longest.calls[min(len(trace.calls) for trace in traces)]
@@ -75,7 +75,7 @@ def _check_ways(traces: Sequence[Trace]) -> None:
         )
 
 
-def _other_way(calls: Sequence[Call]) -> str:
+def _operators_differ(calls: Sequence[Call]) -> str:
     other = next(call for call in calls if call.name != calls[0].name)
     return (
         f"the model calls other operators for other sizes of dynamic dimensions or counts of elements: "

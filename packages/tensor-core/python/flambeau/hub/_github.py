@@ -23,7 +23,7 @@ _TRUST = (
     "The repository {name} does not belong to the list of trusted repositories and as such cannot be downloaded. Do "
     "you trust this repository and wish to add it to the trusted list of repositories (y/N)?"
 )
-_OF_A_FORK = (
+_COMMIT_NOT_FOUND = (
     "Cannot find {ref} in https://github.com/{owner}/{name}. If it's a commit from a forked repo, please call "
     "hub.load() with forked repo directly."
 )
@@ -54,7 +54,7 @@ def repository(github: str, force_reload: bool, trust_repo: bool | str, verbose:
             print(f"Using cache found in {target}", file=sys.stderr)
         return str(target)
     if not skip_validation and not _belongs(wanted):
-        raise ValueError(_OF_A_FORK.format(**wanted._asdict()))
+        raise ValueError(_COMMIT_NOT_FOUND.format(**wanted._asdict()))
     _fetch(wanted, target)
     return str(target)
 

@@ -153,14 +153,14 @@ def _gpus() -> str | None:
 
 
 def _driver() -> str | None:
-    said = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-    return said.splitlines()[0] if said else None
+    output = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return output.splitlines()[0] if output else None
 
 
 def _processor() -> str:
     """Return the output of ``lscpu`` or, if not available, the processor model."""
-    if said := _output("lscpu"):
-        return said
+    if output := _output("lscpu"):
+        return output
     known = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*:\s*(.*)", known.read_text()) if known.exists() else None
     return found[1] if found else platform.processor()

@@ -35,7 +35,7 @@ __all__ = [
 
 Contexts = tuple[contextlib.AbstractContextManager[Any], contextlib.AbstractContextManager[Any]]
 
-UNSAID_VARIANT = (
+USE_REENTRANT_WARNING = (
     "checkpoint: the use_reentrant parameter should be passed explicitly. use_reentrant=False is recommended; the "
     "default is use_reentrant=True."
 )
@@ -90,7 +90,7 @@ def checkpoint(
     tensor(1.4174)
     """
     if use_reentrant is None:
-        warnings.warn(UNSAID_VARIANT, stacklevel=2)
+        warnings.warn(USE_REENTRANT_WARNING, stacklevel=2)
         use_reentrant = True
     if not use_reentrant:
         return run_recording(
@@ -123,7 +123,7 @@ def checkpoint_sequential(
     tensor(1.4174)
     """
     if use_reentrant is None:
-        warnings.warn(UNSAID_VARIANT, stacklevel=2)
+        warnings.warn(USE_REENTRANT_WARNING, stacklevel=2)
         use_reentrant = True
     preserve = kwargs.pop("preserve_rng_state", True)
     if kwargs:

@@ -19,7 +19,7 @@ REPLACED = (
     "to call `optimizer.step()` before `lr_scheduler.step()`. See "
     "https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 )
-LAST_IS_ANOTHER = "To get the last learning rate computed by the scheduler, please use `get_last_lr()`."
+GET_LAST_LR_WARNING = "To get the last learning rate computed by the scheduler, please use `get_last_lr()`."
 EPOCH_DEPRECATION_WARNING = (
     "The epoch parameter in `scheduler.step()` is deprecated. Call `scheduler.step()` without it: the scheduler counts "
     "the epochs."
@@ -86,7 +86,7 @@ class LRScheduler:
         A schedule that multiplies the current rates returns them unchanged while ``self._is_initial``.
         """
         if not self._get_lr_called_within_step:
-            warnings.warn(LAST_IS_ANOTHER, stacklevel=2)
+            warnings.warn(GET_LAST_LR_WARNING, stacklevel=2)
         return self._rates()
 
     def _rates(self) -> list[float]:
