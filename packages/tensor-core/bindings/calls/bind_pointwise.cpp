@@ -47,10 +47,10 @@ PyObject* call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* k
   const size_t count = size_t(PyVectorcall_NARGS(nargsf));
   PyObject* const result = watched(binding_of(self).name.c_str(), [&] {
     Caller caller;
-    if (caller.asks(self, args, count, kwnames)) return caller.answer;
+    if (caller.intercepts(self, args, count, kwnames)) return caller.result;
     return run(binding_of(self), args, count, kwnames, in_place);
   });
-  if (FLAMBEAU_LIKELY(result) || !found_strangers(args, count + named_count(kwnames))) return result;
+  if (FLAMBEAU_LIKELY(result) || !register_override_classes(args, count + named_count(kwnames))) return result;
   return call<in_place>(self, args, nargsf, kwnames);
 }
 

@@ -156,7 +156,7 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
   const size_t count = size_t(PyVectorcall_NARGS(nargsf));
   PyObject* const result = watched(b.name.c_str(), [&]() -> PyObject* {
     Caller caller;
-    if (caller.asks(self, args, count, kwnames)) return caller.answer;
+    if (caller.intercepts(self, args, count, kwnames)) return caller.result;
     if (b.form == Binding::Own && !kwnames && count >= b.least && count <= b.most)
       return invoke_plainly(b, args, count);
     Arguments values;
@@ -169,7 +169,7 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
     if (b.form == Binding::Copied) result = Object(copied(result.get()));
     return values.out ? stored(b, result.get(), values.out) : result.release();
   });
-  if (FLAMBEAU_LIKELY(result) || !found_strangers(args, count + named_count(kwnames))) return result;
+  if (FLAMBEAU_LIKELY(result) || !register_override_classes(args, count + named_count(kwnames))) return result;
   return call_binding(self, args, nargsf, kwnames);
 }
 

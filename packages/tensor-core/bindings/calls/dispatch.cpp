@@ -102,37 +102,37 @@ Object known_call(PyObject* callable, PyObject* const* args, size_t count) {
 }
 
 // Calls the innermost mode and returns its result. The mode is inactive during the call. If it returns NotImplemented,
-// calls the handler's ask_classes() instead.
-Object ask_innermost_mode(PyObject* overload, PyObject* positional) {
+// calls the handler's call_classes() instead.
+Object call_innermost_mode(PyObject* overload, PyObject* positional) {
   static PyObject* const method = PyUnicode_InternFromString("__torch_dispatch__");
   const Object types(checked(PyTuple_New(0))), named(checked(PyDict_New()));
   PyObject* const mode = modes.back();
   modes.pop_back();
   --interceptions;
   PyObject* const values[] = {mode, overload, types.get(), positional, named.get()};
-  Object answer(PyObject_VectorcallMethod(method, values, 5, nullptr));
+  Object output(PyObject_VectorcallMethod(method, values, 5, nullptr));
   modes.push_back(mode);
   ++interceptions;
-  if (checked(answer.get()) != Py_NotImplemented) return answer;
+  if (checked(output.get()) != Py_NotImplemented) return output;
   return Object(
-      checked(PyObject_CallMethod(handler, "ask_classes", "OOOO", overload, types.get(), positional, named.get())));
+      checked(PyObject_CallMethod(handler, "call_classes", "OOOO", overload, types.get(), positional, named.get())));
 }
 
-Object with_history(PyObject* history, PyObject* overload, PyObject* positional, Object answer) {
-  if (PyTuple_GET_SIZE(history) == 0) return answer;
+Object with_history(PyObject* history, PyObject* overload, PyObject* positional, Object output) {
+  if (PyTuple_GET_SIZE(history) == 0) return output;
   SmallVector<const Tensor*, 4> inputs;
   const Object values(checked(PyTuple_New(PyTuple_GET_SIZE(positional))));
-  bool is_own = is_tensor(answer.get());  // true if the result is a single tensor and not one of the arguments
+  bool is_own = is_tensor(output.get());  // true if the result is a single tensor and not one of the arguments
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(positional); ++i) {
     PyObject* const o = PyTuple_GET_ITEM(positional, i);
     PyTuple_SET_ITEM(values.get(), i, Py_NewRef(is_tensor(o) ? Py_None : o));
     if (is_tensor(o)) inputs.push_back(&tensor_of(o));
-    is_own &= o != answer.get();
+    is_own &= o != output.get();
   }
   if (!is_own)
-    return Object(checked(PyObject_CallMethod(handler, "with_history", "OOO", overload, positional, answer.get())));
-  const Tensor* const result = &tensor_of(answer.get());
-  if (!is_inexact(result->dtype())) return answer;
+    return Object(checked(PyObject_CallMethod(handler, "with_history", "OOO", overload, positional, output.get())));
+  const Tensor* const result = &tensor_of(output.get());
+  if (!is_inexact(result->dtype())) return output;
   SmallVector<const Tensor*, 4> saved = inputs;
   if (PyTuple_GET_ITEM(history, 3) == Py_True) saved.push_back(result);
   PythonRecording recording{text_of(PyTuple_GET_ITEM(history, 0)),
@@ -143,11 +143,11 @@ Object with_history(PyObject* history, PyObject* overload, PyObject* positional,
                             PyTuple_GET_ITEM(history, 2),
                             values.get()};
   record_in_python(recording);
-  return answer;
+  return output;
 }
 
 // Returns the result of the innermost mode for a known call, or null if the handler must be called.
-Object answer_known(PyObject* callable, PyObject* const* args, size_t count) {
+Object call_mode_directly(PyObject* callable, PyObject* const* args, size_t count) {
   if (modes.empty()) return Object();
   bool tracked = false;
   for (size_t i = 0; i < count; ++i) {
@@ -157,23 +157,23 @@ Object answer_known(PyObject* callable, PyObject* const* args, size_t count) {
   const Object known = known_call(callable, args, count);
   if (!known) return Object();
   PyObject *const overload = PyTuple_GET_ITEM(known.get(), 0), *const history = PyTuple_GET_ITEM(known.get(), 1);
-  if (!tracked || !recording_enabled()) return ask_innermost_mode(overload, tuple_of(args, count).get());
+  if (!tracked || !recording_enabled()) return call_innermost_mode(overload, tuple_of(args, count).get());
   if (history == Py_None || recording_modes() != flambeau::modes::kGraph) return Object();
   const Object positional = tuple_of(args, count);
-  Object answer;
+  Object output;
   {
     const RecordingModes unrecorded(0);
-    answer = ask_innermost_mode(overload, positional.get());
+    output = call_innermost_mode(overload, positional.get());
   }
-  return with_history(history, overload, positional.get(), std::move(answer));
+  return with_history(history, overload, positional.get(), std::move(output));
 }
 
 }  // namespace
 
-Object ask_dispatcher(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+Object call_dispatcher(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   load_handler();
   if (named_count(kwnames) == 0)
-    if (Object answer = answer_known(callable, args, count)) return answer;
+    if (Object output = call_mode_directly(callable, args, count)) return output;
   const Object positional = tuple_of(args, count);
   const Object named = kwnames ? dictionary_of(kwnames, args + count) : Object(Py_NewRef(Py_None));
   PyObject* const values[] = {callable, positional.get(), named.get()};

@@ -35,7 +35,7 @@ bool is_dispatched_attribute(const char* name);
 // but not Python functions that call operators.
 bool may_dispatch(PyObject* callable, PyObject* kwnames);
 // Returns the result of the class or mode that handles a call, or NotImplemented if the operator must run normally.
-Object ask_dispatcher(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
+Object call_dispatcher(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 
 // Registers a new class derived from Tensor, if it has a __torch_dispatch__.
 void note_dispatching_class(PyTypeObject* type);

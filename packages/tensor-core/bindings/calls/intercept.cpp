@@ -70,7 +70,7 @@ int policy_of(PyObject* callable, PyObject* kwnames) {
 }
 
 // Returns true if one of the arguments may have a handler.
-bool any_may_answer(PyObject* const* args, size_t count) {
+bool any_may_intercept(PyObject* const* args, size_t count) {
   bool any = false;
   for_each(args, count,
            [&](PyObject* o) { any |= may_override(o) || is_placeholder(o) || class_dispatches(Py_TYPE(o)); });
@@ -89,49 +89,49 @@ void Caller::go_to_device_of(const char* name, bool any_device, PyObject* const*
   elsewhere_.emplace(device, name);
 }
 
-bool Caller::ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+bool Caller::intercept(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
   return guarded<bool>(true, [&]() -> bool {
     if (in_mode()) {
-      Object said = ask_mode(callable, args, count, kwnames);
-      if (said.get() != Py_NotImplemented) {
-        answer = said.release();
+      Object returned = call_mode(callable, args, count, kwnames);
+      if (returned.get() != Py_NotImplemented) {
+        result = returned.release();
         return true;
       }
     }
-    if (const std::vector<Object> asked = overriding(args, all); !asked.empty()) {
-      answer = ask_classes(callable, asked, args, count, kwnames);
+    if (const std::vector<Object> overriding_args = overriding(args, all); !overriding_args.empty()) {
+      result = call_classes(callable, overriding_args, args, count, kwnames);
       return true;
     }
     bool found = in_map() && concerns_maps(callable);
     if (placeholder_type && !found) for_each(args, all, [&](PyObject* o) { found |= is_placeholder(o); });
     if (found) {
-      answer = ask_handler(callable, args, count, kwnames);
+      result = call_handler(callable, args, count, kwnames);
       return true;
     }
     if (dispatches(args, all) && may_dispatch(callable, kwnames)) {
       const int policy = policy_of(callable, kwnames);
-      if (policy) return answer = call_autocast(callable, policy, args, count, kwnames), true;
-      Object said = ask_dispatcher(callable, args, count, kwnames);
-      if (said.get() != Py_NotImplemented) {
-        answer = said.release();
+      if (policy) return result = call_autocast(callable, policy, args, count, kwnames), true;
+      Object returned = call_dispatcher(callable, args, count, kwnames);
+      if (returned.get() != Py_NotImplemented) {
+        result = returned.release();
         return true;
       }
     }
     const Binding* b = binding_of(callable);
     go_to_device_of(b ? b->name.c_str() : nullptr, !b || b->flags & kAnyDevice, args, all);
     if (in_nan_check()) {
-      answer = call_nan_checked(callable, args, count, kwnames);
+      result = call_nan_checked(callable, args, count, kwnames);
       return true;
     }
     const int policy = policy_of(callable, kwnames);
-    if (policy) answer = call_autocast(callable, policy, args, count, kwnames);
+    if (policy) result = call_autocast(callable, policy, args, count, kwnames);
     return policy != 0;
   });
 }
 
-bool Caller::ask_others(const char* method, PyObject* const* args, size_t count) {
-  if (!in_map() && !in_mode() && !in_autocast() && !in_nan_check() && !any_may_answer(args, count)) {
+bool Caller::intercept(const char* method, PyObject* const* args, size_t count) {
+  if (!in_map() && !in_mode() && !in_autocast() && !in_nan_check() && !any_may_intercept(args, count)) {
     const bool any_device = method[0] == '_';  // __getitem__ and similar methods check devices themselves
     return guarded<bool>(true, [&] {
       go_to_device_of(method, any_device, args, count);
@@ -139,7 +139,7 @@ bool Caller::ask_others(const char* method, PyObject* const* args, size_t count)
     });
   }
   const Object callable(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), method));
-  return !callable || ask_others(callable.get(), args, count, nullptr);
+  return !callable || intercept(callable.get(), args, count, nullptr);
 }
 
 namespace {
@@ -155,10 +155,10 @@ bool is_plain_attribute(const char* name, PyObject* const* args, size_t count) {
 
 }  // namespace
 
-bool Caller::asks_for_attribute(const char* name, PyObject* self, PyObject* value) {
+bool Caller::intercepts_attribute(const char* name, PyObject* self, PyObject* value) {
   PyObject* const args[] = {self, value};
   const size_t count = value ? 2 : 1;
-  if (!in_mode() && (!any_may_answer(args, count) || is_plain_attribute(name, args, count)))
+  if (!in_mode() && (!any_may_intercept(args, count) || is_plain_attribute(name, args, count)))
     return guarded<bool>(true, [&] {
       go_to_device_of(name, true, args, count);
       return false;
@@ -166,14 +166,14 @@ bool Caller::asks_for_attribute(const char* name, PyObject* self, PyObject* valu
   const Object descriptor(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), name));
   if (!descriptor) return true;
   const Object accessor(PyObject_GetAttrString(descriptor.get(), value ? "__set__" : "__get__"));
-  return !accessor || ask_others(accessor.get(), args, count, nullptr);
+  return !accessor || intercept(accessor.get(), args, count, nullptr);
 }
 
 namespace {
 
 PyObject* call_interceptable(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   Caller caller;
-  if (caller.asks(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.answer;
+  if (caller.intercepts(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.result;
   return PyObject_Vectorcall(reinterpret_cast<Interceptable*>(self)->function, args, nargsf, kwnames);
 }
 PyObject* call_autocasting(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {

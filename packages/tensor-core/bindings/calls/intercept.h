@@ -5,7 +5,7 @@
 //   - Classes with __torch_function__. A class derived from Tensor handles calls with its instances by a class method
 //     __torch_function__(func, types, args, kwargs), as in PyTorch (flambeau.overrides). A class that is not derived
 //     from Tensor is discovered when an operator rejects one of its instances, and handles calls from then on
-//     (found_strangers).
+//     (register_override_classes).
 //   - Modes. An active flambeau.overrides.TorchFunctionMode handles all calls of its thread, before the classes.
 //   - vmap. While a function is mapped over a batch (flambeau.func.vmap), one placeholder object represents all tensors
 //     of the batch. It has the shape and dtype of one of them and no elements. The handler that vmap has registered
@@ -35,21 +35,21 @@ extern std::atomic<int> interceptions;
 // The scope of a call from Python, which runs on the device of its tensors.
 class Caller {
  public:
-  // Returns true if a handler ran instead of callable(*args). `answer` is its result, or null if an exception is set.
-  bool asks(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+  // Returns true if a handler ran instead of callable(*args). `result` is its result, or null if an exception is set.
+  bool intercepts(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
     return FLAMBEAU_UNLIKELY(interceptions.load(std::memory_order_relaxed)) &&
-           ask_others(callable, args, count, kwnames);
+           intercept(callable, args, count, kwnames);
   }
   // The same for a slot of the type Tensor; `method` is the name of its method (static storage duration).
   template <class... Arguments>
-  bool asks(const char* method, Arguments*... args) {
+  bool intercepts(const char* method, Arguments*... args) {
     if (FLAMBEAU_LIKELY(!interceptions.load(std::memory_order_relaxed))) return false;
     const std::array<PyObject*, sizeof...(Arguments)> all{args...};
-    return ask_others(method, all.data(), all.size());
+    return intercept(method, all.data(), all.size());
   }
-  bool asks_for_attribute(const char* name, PyObject* self, PyObject* value);  // value: null to read the attribute
+  bool intercepts_attribute(const char* name, PyObject* self, PyObject* value);  // value: null to read the attribute
 
-  PyObject* answer = nullptr;
+  PyObject* result = nullptr;
 
  private:
   struct Elsewhere {
@@ -58,8 +58,8 @@ class Caller {
     const cuda::Call call;
   };
 
-  bool ask_others(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
-  bool ask_others(const char* method, PyObject* const* args, size_t count);
+  bool intercept(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
+  bool intercept(const char* method, PyObject* const* args, size_t count);
   void go_to_device_of(const char* name, bool any_device, PyObject* const* args, size_t count);
 
   std::optional<Elsewhere> elsewhere_;

@@ -35,7 +35,7 @@ Object override_of(PyObject* o) {
 
 bool may_override(PyObject* o) { return Py_TYPE(o) != tensor_type && overriding_types().contains(Py_TYPE(o)); }
 
-bool found_strangers(PyObject* const* args, size_t count) {
+bool register_override_classes(PyObject* const* args, size_t count) {
   if (!overrides_heeded || (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_TypeError))) return false;
   PyObject *kind, *value, *trace;
   PyErr_Fetch(&kind, &value, &trace);
@@ -79,36 +79,36 @@ bool in_mode() { return !modes.empty(); }
 
 namespace {
 
-Object classes_of(const std::vector<Object>& asked) {
+Object classes_of(const std::vector<Object>& overriding_args) {
   std::vector<PyObject*> classes;
-  for (const Object& o : asked) classes.push_back(reinterpret_cast<PyObject*>(Py_TYPE(o.get())));
+  for (const Object& o : overriding_args) classes.push_back(reinterpret_cast<PyObject*>(Py_TYPE(o.get())));
   return tuple_of(classes.data(), classes.size());
 }
 
 }  // namespace
 
 // The mode is inactive during the call, so that the outer modes handle the operators that it calls.
-Object ask_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+Object call_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
   const Object types = classes_of(overriding(args, all)), positional = tuple_of(args, count);
   const Object named = dictionary_of(kwnames, args + count), method(PyUnicode_FromString("__torch_function__"));
   PyObject* const mode = modes.back();
   modes.pop_back();
-  PyObject* const answer =
+  PyObject* const result =
       PyObject_CallMethodObjArgs(mode, method.get(), callable, types.get(), positional.get(), named.get(), nullptr);
   modes.push_back(mode);
-  return Object(checked(answer));
+  return Object(checked(result));
 }
 
-PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
-                      PyObject* kwnames) {
-  const Object types = classes_of(asked), positional = tuple_of(args, count);
+PyObject* call_classes(PyObject* callable, const std::vector<Object>& overriding_args, PyObject* const* args,
+                       size_t count, PyObject* kwnames) {
+  const Object types = classes_of(overriding_args), positional = tuple_of(args, count);
   const Object named = dictionary_of(kwnames, args + count);
-  for (const Object& o : asked) {
+  for (const Object& o : overriding_args) {
     const Object method = override_of(o.get());
-    Object answer(checked(
+    Object result(checked(
         PyObject_CallFunctionObjArgs(method.get(), callable, types.get(), positional.get(), named.get(), nullptr)));
-    if (answer.get() != Py_NotImplemented) return answer.release();
+    if (result.get() != Py_NotImplemented) return result.release();
   }
   PyErr_Format(PyExc_TypeError, "no implementation found for '%R' on types that implement __torch_function__: %R",
                callable, types.get());

@@ -11,17 +11,17 @@ namespace flambeau::python {
 bool may_override(PyObject* o);
 // Call this after an operator has raised a TypeError. Registers the classes of arguments, other than tensors, that have
 // a __torch_function__. Returns true, and clears the error, if any class was not registered before.
-bool found_strangers(PyObject* const* args, size_t count);
+bool register_override_classes(PyObject* const* args, size_t count);
 // Returns the arguments whose classes handle the call: from left to right, but subclasses before their bases. The
 // result owns references, because a handler may change a list that contains an argument.
 std::vector<Object> overriding(PyObject* const* args, size_t count);
-PyObject* ask_classes(PyObject* callable, const std::vector<Object>& asked, PyObject* const* args, size_t count,
-                      PyObject* kwnames);
+PyObject* call_classes(PyObject* callable, const std::vector<Object>& overriding_args, PyObject* const* args,
+                       size_t count, PyObject* kwnames);
 
-// in_mode returns true if a flambeau.overrides.TorchFunctionMode is active in this thread; ask_mode calls the innermost
-// one.
+// in_mode returns true if a flambeau.overrides.TorchFunctionMode is active in this thread; call_mode calls the
+// innermost one.
 bool in_mode();
-Object ask_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
+Object call_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 
 void bind_overrides(PyObject* module);
 

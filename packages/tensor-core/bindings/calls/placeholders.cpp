@@ -20,7 +20,7 @@ constexpr const char kEscaped[] =
 
 bool in_map() { return running_maps > 0; }
 
-PyObject* ask_handler(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
+PyObject* call_handler(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   require<Error>(running_maps > 0, kEscaped);
   const Binding* b = binding_of(callable);
   if (!b) {
@@ -91,7 +91,7 @@ PyObject* set_running_maps(PyObject*, PyObject* count) {
   return PyLong_FromLong(previous);
 }
 
-// Calls an operator with a tuple that contains a value for every parameter, as ask_handler() passes it to the handler.
+// Calls an operator with a tuple that contains a value for every parameter, as call_handler() passes it to the handler.
 PyObject* call_given(PyObject* callable, PyObject* all) {
   require<TypeError>(binding_of(callable) && PyTuple_Check(all), "expected an operator and a tuple");
   const Binding& b = *binding_of(callable);

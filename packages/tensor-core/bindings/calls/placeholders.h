@@ -9,7 +9,7 @@ inline bool is_placeholder(PyObject* o) { return Py_TYPE(o) == placeholder_type;
 bool in_map();  // true within a vmap
 // Calls handler(operator, a value for each parameter, out or None) for an operator, and handler(callable, positional
 // arguments, a dictionary of keyword arguments or None) for other callables.
-PyObject* ask_handler(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
+PyObject* call_handler(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 
 void bind_placeholders(PyObject* module);
 

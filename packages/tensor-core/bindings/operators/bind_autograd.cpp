@@ -16,7 +16,7 @@ Object extension_point(const char* name) {
 template <int index>
 PyObject* forward(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   Caller caller;
-  if (caller.asks(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.answer;
+  if (caller.intercepts(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.result;
   static PyObject* target = nullptr;
   if (FLAMBEAU_UNLIKELY(!target)) {
     const std::string& name = reinterpret_cast<OperatorObject*>(self)->binding->name;

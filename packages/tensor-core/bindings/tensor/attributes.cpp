@@ -223,22 +223,22 @@ bool is_metadata(getter get) {
 }
 
 template <getter get>
-PyObject* asked(PyObject* self, void* name) {
+PyObject* intercepted_get(PyObject* self, void* name) {
   Caller caller;
   if (FLAMBEAU_UNLIKELY(interceptions) && (Py_TYPE(self) != tensor_type || in_mode() || in_dispatch_mode()) &&
       !(Py_TYPE(self) == placeholder_type && is_metadata(get)) &&
-      caller.asks_for_attribute(static_cast<const char*>(name), self, nullptr))
-    return caller.answer;
+      caller.intercepts_attribute(static_cast<const char*>(name), self, nullptr))
+    return caller.result;
   return get(self, nullptr);
 }
 
 template <setter set>
-int asked_to_set(PyObject* self, PyObject* value, void* name) {
+int intercepted_set(PyObject* self, PyObject* value, void* name) {
   Caller caller;
   if (FLAMBEAU_UNLIKELY(interceptions) &&
-      caller.asks_for_attribute(static_cast<const char*>(name), self, value ? value : Py_None)) {
-    const Object owner(caller.answer);
-    return caller.answer ? 0 : -1;
+      caller.intercepts_attribute(static_cast<const char*>(name), self, value ? value : Py_None)) {
+    const Object owner(caller.result);
+    return caller.result ? 0 : -1;
   }
   return set(self, value, nullptr);
 }
@@ -255,7 +255,7 @@ PyObject* to_list(const Tensor& given) {
   });
 }
 
-#define FLAMBEAU_ATTRIBUTE(name, get, set, doc) {name, asked<get>, set, doc, const_cast<char*>(name)}
+#define FLAMBEAU_ATTRIBUTE(name, get, set, doc) {name, intercepted_get<get>, set, doc, const_cast<char*>(name)}
 PyGetSetDef tensor_attributes[] = {
     {"__dict__", get_dict, PyObject_GenericSetDict, nullptr, nullptr},
     FLAMBEAU_ATTRIBUTE("shape", get_shape, nullptr, "Sizes of the dimensions, a flambeau.Size."),
@@ -263,27 +263,27 @@ PyGetSetDef tensor_attributes[] = {
     FLAMBEAU_ATTRIBUTE("device", get_device, nullptr, "Device of the memory."),
     FLAMBEAU_ATTRIBUTE("layout", get_layout, nullptr, "Memory layout of the elements: flambeau.strided."),
     FLAMBEAU_ATTRIBUTE("ndim", get_ndim, nullptr, "Number of dimensions."),
-    FLAMBEAU_ATTRIBUTE("requires_grad", get_requires_grad, asked_to_set<set_requires_grad>,
+    FLAMBEAU_ATTRIBUTE("requires_grad", get_requires_grad, intercepted_set<set_requires_grad>,
                        "True if gradients are computed for the tensor or for a tensor that it was computed from."),
     FLAMBEAU_ATTRIBUTE("is_leaf", get_is_leaf, nullptr,
                        "True if the tensor is not the result of a recorded operation."),
-    FLAMBEAU_ATTRIBUTE("grad", get_grad, asked_to_set<set_grad>, "Accumulated gradient, or None."),
+    FLAMBEAU_ATTRIBUTE("grad", get_grad, intercepted_set<set_grad>, "Accumulated gradient, or None."),
     FLAMBEAU_ATTRIBUTE("grad_fn", get_grad_fn, nullptr, "Node of the graph that computed the tensor, or None."),
     FLAMBEAU_ATTRIBUTE("retains_grad", get_retains_grad, nullptr,
                        "True if a non-leaf tensor stores its gradient in .grad."),
     FLAMBEAU_ATTRIBUTE("output_nr", get_output_number, nullptr, "Index of the tensor among the outputs of grad_fn."),
     FLAMBEAU_ATTRIBUTE("_version", get_version, nullptr, "Number of in-place changes of the memory."),
     FLAMBEAU_ATTRIBUTE("_base", get_base, nullptr, "Tensor that a view was created from, or None."),
-    FLAMBEAU_ATTRIBUTE("data", get_data, asked_to_set<set_data>,
+    FLAMBEAU_ATTRIBUTE("data", get_data, intercepted_set<set_data>,
                        "Tensor with the same memory that is not part of the graph. Writing to it is not recorded as an "
                        "in-place change."),
     FLAMBEAU_ATTRIBUTE("T", get_transposed, nullptr, "View with the dimensions in reverse order."),
     FLAMBEAU_ATTRIBUTE("mT", get_matrix_transposed, nullptr, "View with the last two dimensions exchanged."),
     FLAMBEAU_ATTRIBUTE("H", get_adjoint, nullptr, "Conjugate transpose of a matrix."),
     FLAMBEAU_ATTRIBUTE("mH", get_matrix_adjoint, nullptr, "Conjugate transpose over the last two dimensions."),
-    FLAMBEAU_ATTRIBUTE("real", get_real, asked_to_set<set_part<real>>,
+    FLAMBEAU_ATTRIBUTE("real", get_real, intercepted_set<set_part<real>>,
                        "View of the real parts; the tensor itself if it is real."),
-    FLAMBEAU_ATTRIBUTE("imag", get_imag, asked_to_set<set_part<imag>>,
+    FLAMBEAU_ATTRIBUTE("imag", get_imag, intercepted_set<set_part<imag>>,
                        "View of the imaginary parts of a complex tensor."),
     FLAMBEAU_ATTRIBUTE("itemsize", get_itemsize, nullptr, "Number of bytes of an element."),
     FLAMBEAU_ATTRIBUTE("nbytes", get_nbytes, nullptr, "Number of bytes of all elements."),

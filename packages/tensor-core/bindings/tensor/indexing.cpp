@@ -176,7 +176,7 @@ Tensor trim_leading(Tensor source, int dims) {
 PyObject* get_item(PyObject* self, PyObject* key) {
   return watched("__getitem__", [&]() -> PyObject* {
     Caller caller;
-    if (caller.asks("__getitem__", self, key)) return caller.answer;
+    if (caller.intercepts("__getitem__", self, key)) return caller.result;
     const Tensor& t = tensor_of(self);
     if (PyLong_CheckExact(key)) {
       require<IndexError>(t.dim() > 0, kNoDimensions);
@@ -209,7 +209,7 @@ int set_item(PyObject* self, PyObject* key, PyObject* value) {
   }
   const Object done(watched("__setitem__", [&]() -> PyObject* {
     Caller caller;
-    if (caller.asks("__setitem__", self, key, value)) return caller.answer;
+    if (caller.intercepts("__setitem__", self, key, value)) return caller.result;
     const Tensor& t = tensor_of(self);
     const Indexed r = resolve(t, key);
     Operand operand(0);

@@ -19,7 +19,7 @@ PyObject* beside_array(PyObject* a, PyObject* b) {
   if (!array_first && array == &a && imported_as_torch()) Py_RETURN_NOTIMPLEMENTED;
   if (!array) {
     PyObject* const operands[] = {a, b};
-    if (found_strangers(operands, 2)) return operation(a, b);
+    if (register_override_classes(operands, 2)) return operation(a, b);
     Py_RETURN_NOTIMPLEMENTED;
   }
   const Object made(guarded<PyObject*>(nullptr, [&] {
@@ -35,7 +35,7 @@ PyObject* beside_array(PyObject* a, PyObject* b) {
 template <PointwiseOp op>
 PyObject* binary(PyObject* a, PyObject* b) {
   Caller caller;
-  if (caller.asks(row_of(op).name, a, b)) return caller.answer;
+  if (caller.intercepts(row_of(op).name, a, b)) return caller.result;
   Operand operands[2] = {0, 0};
   if (FLAMBEAU_UNLIKELY(!to_operand(a, operands[0]) || !to_operand(b, operands[1])))
     return beside_array<binary<op>, op == op::div>(a, b);
@@ -46,7 +46,7 @@ template <PointwiseOp op>
 PyObject* in_place(PyObject* a, PyObject* b) {
   static const std::string name = std::string(row_of(op).name) + '_';
   Caller caller;
-  if (caller.asks(name.c_str(), a, b)) return caller.answer;
+  if (caller.intercepts(name.c_str(), a, b)) return caller.result;
   Operand operands[2] = {0, 0};
   if (!to_operand(a, operands[0]) || !operands[0].tensor || !to_operand(b, operands[1]))
     return beside_array<in_place<op>>(a, b);
@@ -59,7 +59,7 @@ PyObject* in_place(PyObject* a, PyObject* b) {
 template <PointwiseOp op>
 PyObject* unary(PyObject* a) {
   Caller caller;
-  if (caller.asks(row_of(op).name, a)) return caller.answer;
+  if (caller.intercepts(row_of(op).name, a)) return caller.result;
   return watched(row_of(op).name, [&] {
     const Operand operand(tensor_of(a));
     return wrap_tensor(pointwise(op, &operand));
@@ -79,7 +79,7 @@ PyObject* invert(PyObject* a) {
 
 PyObject* power(PyObject* a, PyObject* b, PyObject*) {
   Caller caller;
-  if (caller.asks("pow", a, b)) return caller.answer;
+  if (caller.intercepts("pow", a, b)) return caller.result;
   Operand operands[2] = {0, 0};
   if (!to_operand(a, operands[0]) || !to_operand(b, operands[1]))
     return beside_array<[](PyObject* x, PyObject* y) { return power(x, y, Py_None); }>(a, b);
@@ -90,14 +90,14 @@ PyObject* in_place_power(PyObject* a, PyObject* b, PyObject*) { return in_place<
 
 PyObject* multiply_matrices(PyObject* a, PyObject* b) {
   Caller caller;
-  if (caller.asks("matmul", a, b)) return caller.answer;
+  if (caller.intercepts("matmul", a, b)) return caller.result;
   if (!is_tensor(a) || !is_tensor(b)) return beside_array<multiply_matrices>(a, b);
   return watched("matmul", [&] { return wrap_tensor(matmul(tensor_of(a), tensor_of(b))); });
 }
 
 PyObject* positive(PyObject* a) {
   Caller caller;
-  if (caller.asks("positive", a)) return caller.answer;
+  if (caller.intercepts("positive", a)) return caller.result;
   return Py_NewRef(a);
 }
 
@@ -113,9 +113,9 @@ namespace {
 
 int truth(PyObject* a) {
   Caller caller;
-  if (caller.asks("__bool__", a)) {
-    const Object owner(caller.answer);
-    return caller.answer ? PyObject_IsTrue(caller.answer) : -1;
+  if (caller.intercepts("__bool__", a)) {
+    const Object owner(caller.result);
+    return caller.result ? PyObject_IsTrue(caller.result) : -1;
   }
   return guarded<int>(-1, [&]() -> int { return truth_of(tensor_of(a)); });
 }
@@ -134,7 +134,7 @@ void require_real(Scalar s, const char* what) {
 }
 PyObject* to_int(PyObject* a) {
   Caller caller;
-  if (caller.asks("__int__", a)) return caller.answer;
+  if (caller.intercepts("__int__", a)) return caller.result;
   return number(a, "int", [](Scalar s) {
     require_real(s, "int");
     return s.kind() >= Category::Floating ? PyLong_FromDouble(s.real())
@@ -144,7 +144,7 @@ PyObject* to_int(PyObject* a) {
 }
 PyObject* to_float(PyObject* a) {
   Caller caller;
-  if (caller.asks("__float__", a)) return caller.answer;
+  if (caller.intercepts("__float__", a)) return caller.result;
   return number(a, "float", [](Scalar s) {
     require_real(s, "float");
     return PyFloat_FromDouble(s.real());
@@ -152,7 +152,7 @@ PyObject* to_float(PyObject* a) {
 }
 PyObject* to_index(PyObject* a) {
   Caller caller;
-  if (caller.asks("__index__", a)) return caller.answer;
+  if (caller.intercepts("__index__", a)) return caller.result;
   if (is_inexact(tensor_of(a).dtype()) || tensor_of(a).numel() != 1) {
     PyErr_SetString(PyExc_TypeError, "only integer tensors of a single element can be converted to an index");
     return nullptr;

@@ -222,9 +222,9 @@ PyObject* init_subclass(PyObject* type, PyObject* args, PyObject* kwargs) {
 
 Py_ssize_t length(PyObject* self) {
   Caller caller;
-  if (caller.asks("__len__", self)) {
-    const Object answer(caller.answer);
-    return answer ? PyNumber_AsSsize_t(answer.get(), PyExc_OverflowError) : -1;
+  if (caller.intercepts("__len__", self)) {
+    const Object result(caller.result);
+    return result ? PyNumber_AsSsize_t(result.get(), PyExc_OverflowError) : -1;
   }
   const Tensor& t = tensor_of(self);
   if (t.dim() > 0) return Py_ssize_t(t.shape()[0]);
@@ -235,12 +235,12 @@ Py_ssize_t length(PyObject* self) {
 PyObject* iterate(PyObject* self) {
   Caller caller;
   if (may_override(self)) {  // a class with __torch_function__ handles unbind(), and its result is iterated
-    if (caller.asks("unbind", self)) {
-      const Object rows(caller.answer);
+    if (caller.intercepts("unbind", self)) {
+      const Object rows(caller.result);
       return rows ? PyObject_GetIter(rows.get()) : nullptr;
     }
-  } else if (caller.asks("__iter__", self)) {
-    return caller.answer;
+  } else if (caller.intercepts("__iter__", self)) {
+    return caller.result;
   }
   if (tensor_of(self).dim() == 0) {
     PyErr_SetString(PyExc_TypeError, "iteration over a 0-d tensor");
@@ -258,9 +258,9 @@ PyObject* iterate(PyObject* self) {
 int contains(PyObject* self, PyObject* value) {
   return guarded<int>(-1, [&]() -> int {
     Caller caller;
-    if (caller.asks("__contains__", self, value)) {
-      const Object owner(caller.answer);
-      return caller.answer ? PyObject_IsTrue(caller.answer) : -1;
+    if (caller.intercepts("__contains__", self, value)) {
+      const Object owner(caller.result);
+      return caller.result ? PyObject_IsTrue(caller.result) : -1;
     }
     Operand operand(0);
     require(to_operand(value, operand),
@@ -276,7 +276,7 @@ Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<size_t>(tenso
 PyObject* compare(PyObject* self, PyObject* other, int op) {
   constexpr PointwiseOp table[] = {op::lt, op::le, op::eq, op::ne, op::gt, op::ge};
   Caller caller;
-  if (caller.asks(row_of(table[op]).name, self, other)) return caller.answer;
+  if (caller.intercepts(row_of(table[op]).name, self, other)) return caller.result;
   Operand operands[2] = {tensor_of(self), 0};
   if (!to_operand(other, operands[1])) {
     if (PyErr_Occurred()) return nullptr;

@@ -154,9 +154,9 @@ def _cloned(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
 def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
     from flambeau import overrides
 
-    answer: Any = overrides._ask_mode(Tensor.__deepcopy__, self, memo)
-    if answer is not NotImplemented:
-        return answer  # type: ignore[no-any-return]
+    result: Any = overrides._call_mode(Tensor.__deepcopy__, self, memo)
+    if result is not NotImplemented:
+        return result  # type: ignore[no-any-return]
     if id(self) in memo:
         known: Tensor = memo[id(self)]
         return known

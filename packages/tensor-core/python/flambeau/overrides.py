@@ -102,7 +102,7 @@ def _is_mode_entered() -> bool:
     return True
 
 
-def _ask_mode(public_api: Callable[..., Any], *args: Any) -> Any:
+def _call_mode(public_api: Callable[..., Any], *args: Any) -> Any:
     """Return what the innermost `TorchFunctionMode` returns for a call, or NotImplemented if there is none."""
     try:
         mode = _core._pop_function_mode()

@@ -11,8 +11,8 @@ A call of an operator from Python passes these stages. Each of them may return a
    defines in Python) are decomposed, and each operator that they call begins at 1.
 4. ``_recording`` is autograd: if an argument requires a gradient, the next stages run without recording, and the result
    gets a node whose derivative calls operators from Python (``_derivatives``), which pass these stages as well.
-5. ``_asking`` calls the innermost mode, which is inactive during this call, or if there is none the classes. They
-   receive an `OpOverload` and may call it, with the same or other arguments. Such a call begins at 1.
+5. ``_torch_dispatch`` calls the innermost mode, which is inactive during this call, or, if no mode is active, the
+   classes. They receive an `OpOverload` and may call it, with the same or other arguments. Such a call begins at 1.
 6. The operator runs on tensors without ``__torch_dispatch__``.
 
 An instance of a class with ``__torch_dispatch__`` that `Tensor._make_wrapper_subclass` made has no memory: tensor-core
@@ -31,10 +31,10 @@ from typing import Any
 from flambeau import _core, _extension_points
 from flambeau.library._overloads import OpOverload, OpOverloadPacket
 
-from . import _asking, _recording, _resolution
+from . import _recording, _resolution, _torch_dispatch
 
 Arguments = tuple[Any, ...]
-_holds_recorded, _ask = _core._holds_recorded, _asking.ask
+_holds_recorded, _call_handlers = _core._holds_recorded, _torch_dispatch.call_handlers
 
 # Cache of overloads, by the called object and the types of its arguments, if these determine the overload.
 # tensor-core reads it: Note [Known calls] in dispatch.cpp.
@@ -65,7 +65,7 @@ def call(overload: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
     """Call an overload with arguments in the form of its schema."""
     if _holds_recorded(args) or (kwargs and _holds_recorded(list(kwargs.values()))):
         return _recording.call(overload, args, kwargs)
-    return _ask(overload, args, kwargs)
+    return _call_handlers(overload, args, kwargs)
 
 
 def apply_derivative(name: str, gradients: list[Any], run: Any) -> Any:
@@ -79,7 +79,7 @@ def apply_derivative(name: str, gradients: list[Any], run: Any) -> Any:
 
 
 handle.apply_derivative = apply_derivative  # type: ignore[attr-defined]
-handle.ask_classes = _asking.ask_classes  # type: ignore[attr-defined]
+handle.call_classes = _torch_dispatch.call_classes  # type: ignore[attr-defined]
 handle.with_history = _recording.with_history  # type: ignore[attr-defined]
 _core._set_dispatch_handler(handle, _known)
 _extension_points.dispatch_handler = handle

@@ -9,7 +9,7 @@ from flambeau import Tensor, _core
 from flambeau.library._overloads import OpOverload
 from flambeau.utils import _pytree
 
-from . import _asking, _derivatives
+from . import _derivatives, _torch_dispatch
 
 # Operators whose results autograd never records: detach, and operators that return Python numbers.
 _WITHOUT_HISTORY = frozenset(("detach", "_local_scalar_dense", "equal", "is_nonzero"))
@@ -34,7 +34,7 @@ def call(overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         changed, before = _prepared_for_change(overload, args)
     recorded = _core._set_grad_enabled(False)
     try:
-        result = _asking.ask(overload, args, kwargs)
+        result = _torch_dispatch.call_handlers(overload, args, kwargs)
     finally:
         _core._set_grad_enabled(recorded)
     if not recorded or not _has_history(overload):

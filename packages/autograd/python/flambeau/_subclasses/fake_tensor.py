@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import flambeau
 from flambeau import Tensor, _core
-from flambeau._dispatch._asking import tensors_of
+from flambeau._dispatch._torch_dispatch import tensors_of
 from flambeau._dispatch._vjp import VectorJacobianProduct
 from flambeau.overrides import DisableTorchFunctionSubclass, TorchFunctionMode, _disabled_torch_function_impl
 from flambeau.utils import _pytree

@@ -32,7 +32,7 @@ class FunctionalTensor(Tensor):
     _version_of_value: int  # value of the base's counter `_changes` when this value was computed
     _changes: int
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
-    asked_before_modes = True  # dispatch modes see the operators that this class calls
+    called_before_modes = True  # dispatch modes see the operators that this class calls
 
     @staticmethod
     def __new__(cls, value: Tensor, base: FunctionalTensor | None = None, step: Any = None) -> Any:

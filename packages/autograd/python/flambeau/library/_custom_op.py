@@ -202,9 +202,9 @@ class CustomOpDef:
 
     def _dispatched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the result of the ``__torch_dispatch__`` of a mode or a class."""
-        from flambeau._dispatch import _asking
+        from flambeau._dispatch import _torch_dispatch
 
-        return _asking.ask(self._opoverload, *self._opoverload.without_defaults(args, kwargs))
+        return _torch_dispatch.call_handlers(self._opoverload, *self._opoverload.without_defaults(args, kwargs))
 
     def register_torch_dispatch(self, torch_dispatch_class: type, fn: Callable[..., Any] | None = None, /) -> Any:
         """Register ``fn(mode_or_class, func, types, args, kwargs)`` for a class or mode with ``__torch_dispatch__``.

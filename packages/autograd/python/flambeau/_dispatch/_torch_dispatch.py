@@ -11,25 +11,25 @@ _pop, _push, _innermost = _core._pop_dispatch_mode, _core._push_dispatch_mode, _
 _holds_instance = _core._holds_instance
 
 
-def ask(overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_handlers(overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return the result of the innermost mode or, if none is active, of the arguments' classes."""
     mode = _innermost()
     if _holds_instance(args) or (kwargs and _holds_instance(list(kwargs.values()))):
         instances = _instances(args, kwargs)
         types: tuple[type, ...] = tuple(map(type, instances))
-        if mode is None or any(getattr(kind, "asked_before_modes", False) for kind in types):
-            return ask_classes(overload, types, args, kwargs)
+        if mode is None or any(getattr(kind, "called_before_modes", False) for kind in types):
+            return call_classes(overload, types, args, kwargs)
     else:
         types = ()
         if mode is None:
             return overload(*args, **kwargs)
-    answer = _ask_mode(mode, overload, types, args, kwargs)
-    if answer is NotImplemented:
-        return ask_classes(overload, types, args, kwargs)
-    return answer
+    result = _call_mode(mode, overload, types, args, kwargs)
+    if result is NotImplemented:
+        return call_classes(overload, types, args, kwargs)
+    return result
 
 
-def _ask_mode(mode: Any, overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _call_mode(mode: Any, overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return the result of a mode, which is inactive during its call."""
     _pop()
     try:
@@ -40,15 +40,15 @@ def _ask_mode(mode: Any, overload: Any, types: tuple[type, ...], args: tuple[Any
         _push(mode)
 
 
-def ask_classes(overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_classes(overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Return the first result of the classes. Raises: TypeError if all return NotImplemented."""
     for kind in types:
         if overload.dispatch_rules is not None and kind in overload.dispatch_rules:
-            answer = overload.dispatch_rules[kind](kind, overload, types, args, kwargs)
+            result = overload.dispatch_rules[kind](kind, overload, types, args, kwargs)
         else:
-            answer = kind.__torch_dispatch__(overload, types, args, kwargs)  # type: ignore[attr-defined]
-        if answer is not NotImplemented:
-            return answer
+            result = kind.__torch_dispatch__(overload, types, args, kwargs)  # type: ignore[attr-defined]
+        if result is not NotImplemented:
+            return result
     raise TypeError(
         f"Multiple dispatch failed for '{overload}'; all __torch_dispatch__ handlers returned NotImplemented:\n\n"
         + "\n".join(f"  - tensor subclass {kind}" for kind in types)
