@@ -60,11 +60,11 @@ PyObject* make_placeholder(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
-// _become(placeholder, value): replaces the batch, and thereby the shape, of a placeholder, for in-place views.
-PyObject* become_batch(PyObject*, PyObject* const* args, Py_ssize_t count) {
+// _replace_batch(placeholder, value): replaces the batch, and thereby the shape, of a placeholder, for in-place views.
+PyObject* replace_batch(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2 && is_placeholder(args[0]) && (is_tensor(args[1]) || is_placeholder(args[1])),
-                       "_become(): expected a placeholder and a batch");
+                       "_replace_batch(): expected a placeholder and a batch");
     const Tensor shell = shell_of(args[1]);
     TensorImpl& own = *tensor_of(args[0]).impl();
     own.shape = shell.shape();
@@ -122,8 +122,8 @@ PyObject* call_with_all(PyObject*, PyObject* const* args, Py_ssize_t count) {
 PyMethodDef controls[] = {
     {"_placeholder", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(make_placeholder)), METH_FASTCALL,
      "_placeholder(value, level)\n\nReturn a placeholder for the batch `value`."},
-    {"_become", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(become_batch)), METH_FASTCALL,
-     "_become(placeholder, value)\n\nReplace the batch of a placeholder by another one of the same level."},
+    {"_replace_batch", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(replace_batch)), METH_FASTCALL,
+     "_replace_batch(placeholder, value)\n\nReplace the batch of a placeholder by another one of the same level."},
     {"_running_maps", set_running_maps, METH_O,
      "_running_maps(count)\n\nSet the number of levels of vmap that run in this thread, and return the previous "
      "number."},

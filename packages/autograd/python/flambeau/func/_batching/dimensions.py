@@ -5,7 +5,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau._core import _become
+from flambeau._core import _replace_batch
 from flambeau.func._placeholders import each
 from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
@@ -86,18 +86,18 @@ def permute_copy(call: Call) -> Any:
     return _permuted(call, call.values[0])
 
 
-def _becoming(name: str) -> Callable[..., Any]:
+def _inplace_view(name: str) -> Callable[..., Any]:
     """Return a rule for an in-place view operator. It changes the placeholder to the view."""
 
-    def become(input: Tensor, *arguments: Any) -> Any:
+    def rule(input: Tensor, *arguments: Any) -> Any:
         viewed: Any = getattr(Tensor, name)(input, *arguments)
-        return _become(input, viewed.value)
+        return _replace_batch(input, viewed.value)
 
-    return become
+    return rule
 
 
 for _name in ("transpose", "swapaxes", "swapdims", "squeeze", "unsqueeze", "t", "detach"):
-    composition(f"{_name}_")(_becoming(_name))
+    composition(f"{_name}_")(_inplace_view(_name))
 
 
 @composition("narrow", "narrow_copy")
