@@ -78,7 +78,7 @@ class Walk {
     own(t);
     for (int64_t s = 0; s < std::min<int64_t>(2, states); ++s) row[s] = own_[size_t(s)];
   }
-  void go_on(int64_t t, const T* before, T* now) {
+  void advance(int64_t t, const T* before, T* now) {
     kernels::networks().ctc_step[sizeof(T) == 8](reinterpret_cast<const char*>(before), skip_.data(), own(t),
                                                  reinterpret_cast<char*>(now), states);
   }
@@ -102,7 +102,7 @@ T walk_forward(const Sequences& q, int64_t n, const T* logs, T* alpha) {
   if (walk.steps == 0) return walk.states == 1 ? T(0) : -kNever<T>;
   walk.begin(0, alpha + kFront);
   for (int64_t t = 1; t < walk.steps; ++t)
-    walk.go_on(t, alpha + (t - 1) * q.row() + kFront, alpha + t * q.row() + kFront);
+    walk.advance(t, alpha + (t - 1) * q.row() + kFront, alpha + t * q.row() + kFront);
   const T* last =
       // a path ends at the last label or the blank after it
       alpha + (walk.steps - 1) * q.row() + kFront + walk.states - 1;
@@ -123,7 +123,7 @@ void walk_backward(const Sequences& q, int64_t n, const T* logs, const T* alpha,
     if (t == walk.steps - 1)
       back.begin(t, now);
     else
-      back.go_on(t, rows[(t + 1) % 2].data() + kFront, now);
+      back.advance(t, rows[(t + 1) % 2].data() + kFront, now);
     std::reverse_copy(now, now + states, beta.begin());
     kernels::networks().ctc_shares[sizeof(T) == 8](reinterpret_cast<const char*>(alpha + t * q.row() + kFront),
                                                    reinterpret_cast<const char*>(beta.data()), walk.own(t),
