@@ -114,10 +114,10 @@ Generator unpickled(const py::tuple& t) {
 // Creates a generator for a device. A seed gives the same random numbers on every device.
 Generator for_device(const py::object& device) {
   static const Parameter parameter{PyUnicode_InternFromString("device")};
-  const Placement place = From<Placement>::get({"Generator", &parameter, 0}, device.ptr());
-  require<NotImplementedError>(!(place.given.value_or(Device()) == DeviceType::Meta),
+  const Placement placement = From<Placement>::get({"Generator", &parameter, 0}, device.ptr());
+  require<NotImplementedError>(!(placement.given.value_or(Device()) == DeviceType::Meta),
                                "Generator(): the meta device has no values");
-  return Generator(Generator::kDefaultSeed, place.given.value_or(Device()));
+  return Generator(Generator::kDefaultSeed, placement.given.value_or(Device()));
 }
 
 }  // namespace
@@ -199,13 +199,14 @@ True)")
         "Choose PyTorch's random numbers or Philox for generators that are created or seeded from now on.");
   m.def("_uses_pytorch_streams", &uses_pytorch_streams,
         "Return True if new generators generate PyTorch's random numbers.");
-  py::class_<RandomPlace>(m, "_RandomPlace",
-                          "Position in the stream of random numbers, to generate the same numbers again.");
-  m.def("_random_place", &random_place,
+  py::class_<RandomPosition>(m, "_RandomPosition",
+                             "Position in the stream of random numbers, to generate the same numbers again.");
+  m.def("_random_position", &random_position,
         "Return the position of the thread's default generator, or of the CUDA graph that is being captured.");
-  m.def("_draw_again", &draw_again, py::arg("place"),
-        "Generate the random numbers after a position, until `_go_on` is called.");
-  m.def("_go_on", &go_on, py::arg("place"), "Return to the position before `_draw_again`.");
+  m.def("_repeat_random_numbers", &repeat_random_numbers, py::arg("position"),
+        "Generate the random numbers after a position, until `_restore_random_position` is called.");
+  m.def("_restore_random_position", &restore_random_position, py::arg("position"),
+        "Return to the position before `_repeat_random_numbers`.");
   m.attr("default_generator") = py::cast(&default_generator(), py::return_value_policy::reference);
 }
 

@@ -57,17 +57,17 @@ FLAMBEAU_API bool uses_pytorch_streams();
 
 // The position in the numbers of the thread's default generator, for drawing the same numbers again. While a CUDA graph
 // is captured, it includes the position within the numbers of the graph. Note [Numbers in graphs]
-struct RandomPlace {
+struct RandomPosition {
   uint64_t seed, offset;
   Tensor start;  // start of the numbers of the graph; undefined outside of captures
   uint64_t from_start;
-  bool again;                                   // true while numbers are being drawn again
+  bool is_repeated;                             // true while numbers are being drawn again
   std::shared_ptr<const PyTorchStream> stream;  // null for a generator without one
 };
-FLAMBEAU_API RandomPlace random_place();
-// Draws from `place` until go_on() is called with the earlier result of random_place().
-FLAMBEAU_API void draw_again(const RandomPlace& place);
-FLAMBEAU_API void go_on(const RandomPlace& place);
+FLAMBEAU_API RandomPosition random_position();
+// Draws from `position` until restore_random_position() is called with the earlier result of random_position().
+FLAMBEAU_API void repeat_random_numbers(const RandomPosition& position);
+FLAMBEAU_API void restore_random_position(const RandomPosition& position);
 
 // In-place fills (operators/creation/random.cpp, random_integers.cpp); `generator` may be null for the default one.
 FLAMBEAU_API void fill_uniform(const Tensor& t, double low, double high, Generator* generator);

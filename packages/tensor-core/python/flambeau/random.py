@@ -7,9 +7,9 @@ from typing import Any
 from flambeau._core import (
     Generator,
     Tensor,
-    _draw_again,
-    _go_on,
-    _random_place,
+    _random_position,
+    _repeat_random_numbers,
+    _restore_random_position,
     _use_pytorch_streams,
     default_generator,
 )
@@ -151,14 +151,14 @@ def fork_rng(
 
 
 @contextlib.contextmanager
-def _drawing_again(place: Any) -> Iterator[None]:
-    """Draw the random numbers that followed ``place`` again within a block, including those of CUDA graphs.
+def _repeated_random_numbers(position: Any) -> Iterator[None]:
+    """Draw the random numbers that followed ``position`` again within a block, including those of CUDA graphs.
 
-    ``place`` is a result of ``_random_place()``. The end of the block restores the position before the block.
+    ``position`` is a result of ``_random_place()``. The end of the block restores the position before the block.
     """
-    former = _random_place()
-    _draw_again(place)
+    former = _random_position()
+    _repeat_random_numbers(position)
     try:
         yield
     finally:
-        _go_on(former)
+        _restore_random_position(former)

@@ -21,8 +21,8 @@ namespace flambeau::cuda {
 // derivative that draws numbers again reads the same memory, even in another graph. The memory is allocated before the
 // capture begins: if it had belonged to a temporary tensor, each replay would overwrite it. The capture does not
 // advance the generator, since it draws nothing. An activation checkpoint, which recomputes the inputs of its
-// derivative, stores its offset within the numbers of the graph (RandomPlace) and draws from there. These numbers are
-// not counted again.
+// derivative, stores its offset within the numbers of the graph (RandomPosition) and draws from there. These numbers
+// are not counted again.
 struct NumbersOfGraph {
   Generator* generator;  // null for the default generator
   uint64_t settings;     // number of times that the generator's state had been set when the capture began
@@ -72,20 +72,20 @@ NumbersOfGraph* captured_numbers() {
   return n == graph->numbers.end() ? nullptr : &*n;
 }
 
-struct Again {  // numbers that the thread draws again: from a graph, or without one if `start` is undefined
-  bool is_on = false;
+struct RepeatedDraws {  // numbers that the thread draws again: from a graph, or without one if `start` is undefined
+  bool is_active = false;
   Tensor start{};
   uint64_t offset = 0;
 };
-thread_local Again again;
+thread_local RepeatedDraws repeated;
 
-void move_generator(const RandomPlace& place) {
+void move_generator(const RandomPosition& position) {
   Generator& g = default_generator();
-  if (place.stream) g.set_pytorch_stream(std::make_unique<PyTorchStream>(*place.stream));
-  if (g.seed() == place.seed)
-    g.reserve(int64_t(place.offset - g.offset()));  // does not change settings(), unlike set_state()
+  if (position.stream) g.set_pytorch_stream(std::make_unique<PyTorchStream>(*position.stream));
+  if (g.seed() == position.seed)
+    g.reserve(int64_t(position.offset - g.offset()));  // does not change settings(), unlike set_state()
   else
-    g.set_state(place.seed, place.offset);
+    g.set_state(position.seed, position.offset);
 }
 
 // Written as part of the commands, because host memory would have to stay valid until the stream reads it.
@@ -108,8 +108,9 @@ void require_unset(const NumbersOfGraph& n) {
 
 Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t) {
   Generator& g = generator ? *generator : default_generator();
-  if (again.is_on && takes(t) && &g == &default_generator()) {
-    if (again.start.defined()) return {0, std::exchange(again.offset, again.offset + uint64_t(groups)), again.start};
+  if (repeated.is_active && takes(t) && &g == &default_generator()) {
+    if (repeated.start.defined())
+      return {0, std::exchange(repeated.offset, repeated.offset + uint64_t(groups)), repeated.start};
     return {g.seed(), g.reserve(groups), {}};
   }
   Graph* graph = takes(t) ? current_graph(t.device().index) : nullptr;
@@ -127,23 +128,24 @@ Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t) {
 
 namespace flambeau {
 
-RandomPlace random_place() {
-  using cuda::again;
+RandomPosition random_position() {
+  using cuda::repeated;
   const Generator& g = default_generator();
   const PyTorchStream* const own = g.pytorch_stream();
   auto stream = own ? std::make_shared<const PyTorchStream>(*own) : nullptr;
-  if (again.is_on) return {g.seed(), g.offset(), again.start, again.offset, true, std::move(stream)};
+  if (repeated.is_active) return {g.seed(), g.offset(), repeated.start, repeated.offset, true, std::move(stream)};
   if (const cuda::NumbersOfGraph* n = cuda::captured_numbers())
     return {g.seed(), g.offset(), n->start, uint64_t(n->groups), false, std::move(stream)};
   return {g.seed(), g.offset(), {}, 0, false, std::move(stream)};
 }
-void draw_again(const RandomPlace& place) {
-  cuda::move_generator(place);
-  cuda::again = {true, place.start, place.from_start};
+void repeat_random_numbers(const RandomPosition& position) {
+  cuda::move_generator(position);
+  cuda::repeated = {true, position.start, position.from_start};
 }
-void go_on(const RandomPlace& place) {
-  cuda::move_generator(place);
-  cuda::again = place.again ? cuda::Again{true, place.start, place.from_start} : cuda::Again{};
+void restore_random_position(const RandomPosition& position) {
+  cuda::move_generator(position);
+  cuda::repeated =
+      position.is_repeated ? cuda::RepeatedDraws{true, position.start, position.from_start} : cuda::RepeatedDraws{};
 }
 
 }  // namespace flambeau

@@ -13,12 +13,12 @@ from typing import Any, NoReturn, TypeVar
 
 import flambeau
 from flambeau import Tensor
-from flambeau._core import _random_place
+from flambeau._core import _random_position
 from flambeau.autograd import _engine
 from flambeau.autograd._function import Function
 from flambeau.autograd._saved import saved_tensors_hooks
 from flambeau.autograd.checkpoint._autocast import kept_autocast
-from flambeau.random import _drawing_again
+from flambeau.random import _repeated_random_numbers
 
 T = TypeVar("T")
 
@@ -234,12 +234,16 @@ def run_recording(
         raise ValueError(f"determinism_check should be one of ['default', 'none'], but got {determinism_check}")
     forward_context, recompute_context = context_fn()
     names = list(kwargs)
-    place = _random_place() if preserve_rng_state else None
+    position = _random_position() if preserve_rng_state else None
     autocast_again = kept_autocast()
 
     def run_again(*values: Any) -> None:
         positional, named = values[: len(args)], dict(zip(names, values[len(args) :], strict=True))
-        with nullcontext() if place is None else _drawing_again(place), autocast_again(), recompute_context:
+        with (
+            nullcontext() if position is None else _repeated_random_numbers(position),
+            autocast_again(),
+            recompute_context,
+        ):
             function(*positional, **named)
 
     if not flambeau.is_grad_enabled():

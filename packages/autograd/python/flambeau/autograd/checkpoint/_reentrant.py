@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 import flambeau
 from flambeau import Tensor
-from flambeau._core import _random_place
+from flambeau._core import _random_position
 from flambeau.autograd import _engine
 from flambeau.autograd._backward import backward
 from flambeau.autograd._function import Function
 from flambeau.autograd.checkpoint._autocast import kept_autocast
-from flambeau.random import _drawing_again
+from flambeau.random import _repeated_random_numbers
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ NO_INPUT = "None of the inputs have requires_grad=True. Gradients will be None"
 class _Reentrant(Function):
     @staticmethod
     def forward(ctx: Any, function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
-        ctx.function, ctx.place = function, _random_place() if preserve else None
+        ctx.function, ctx.position = function, _random_position() if preserve else None
         ctx.autocast_again = kept_autocast()
         ctx.others = [None if isinstance(a, Tensor) else a for a in args]
         ctx.save_for_backward(*(a if isinstance(a, Tensor) else None for a in args))
@@ -40,7 +40,7 @@ class _Reentrant(Function):
             raise RuntimeError(SELECTIVE)
         given = zip(ctx.saved_tensors, ctx.others, strict=True)
         inputs = detach_variable(tuple(other if tensor is None else tensor for tensor, other in given))
-        drawing = nullcontext() if ctx.place is None else _drawing_again(ctx.place)
+        drawing = nullcontext() if ctx.position is None else _repeated_random_numbers(ctx.position)
         with flambeau.enable_grad(), drawing, ctx.autocast_again():
             outputs = ctx.function(*inputs)
         listed = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
