@@ -166,7 +166,7 @@ void bind_collectives() {
   def("_cuda_nccl_version()", kPrivate, "Return the version of NCCL: 22703 is 2.27.3. Return 0 if it is not installed.",
       [] { return int64_t(cuda::nccl_version()); });
   def("_cuda_nccl_identity()", kPrivate, "Return the identity of a new communicator as bytes.", [] {
-    const std::string made = cuda::make_clique_identity();
+    const std::string made = cuda::make_communicator_identity();
     return checked(PyBytes_FromStringAndSize(made.data(), Py_ssize_t(made.size())));
   });
   def("_cuda_nccl_join(device, identity, ranks, rank)", kPrivate, "Create the communicator of a rank.",
@@ -174,11 +174,11 @@ void bind_collectives() {
         require<TypeError>(PyBytes_Check(identity),
                            "the identity of an NCCL communicator must be the bytes that unique_id() returns");
         const std::string name(PyBytes_AS_STRING(identity), size_t(PyBytes_GET_SIZE(identity)));
-        return number_of(cuda::join_clique(int(device), name, int(ranks), int(rank)));
+        return number_of(cuda::create_communicator(int(device), name, int(ranks), int(rank)));
       });
   def("_cuda_nccl_leave(device, communicator)", kPrivate, "Destroy a communicator.",
       [](int64_t device, int64_t communicator) {
-        cuda::leave_clique(int(device), handle<cuda::CommunicatorHandle>(communicator));
+        cuda::destroy_communicator(int(device), handle<cuda::CommunicatorHandle>(communicator));
       });
   def("_cuda_nccl_communicators(devices)", kPrivate, "Return the communicators of these GPUs.",
       [](const Shape& devices) {

@@ -118,7 +118,7 @@ for op in (nccl.SUM, nccl.MAX, nccl.PROD):
 
 
 @several
-def test_cliques_of_ranks_and_streams():
+def test_communicators_of_ranks_and_streams():
     """Test ranks that join a communicator in separate threads and each call the collective for their own GPU."""
     code = """
 import threading
@@ -163,7 +163,7 @@ except RuntimeError as error:
 
 
 @several
-def test_the_ranks_of_a_process_leave_a_clique_together():
+def test_the_communicators_of_a_process_are_destroyed_together():
     code = """
 import sys
 sys.unraisablehook = lambda problem: print(problem.exc_value, flush=True)
@@ -207,10 +207,10 @@ print([t.item() for t in x])
     assert lines(code) == ["CUDA error while selecting a GPU"] * 3 + ["[3.0, 3.0]"]
 
 
-CLIQUE = """
+COMMUNICATORS = """
 import threading
 from flambeau.cuda import nccl
-def clique(devices=(0, 1)):
+def communicators(devices=(0, 1)):
     uid, made, errors = nccl.unique_id(), [None, None], []
     def join(rank):
         fb.cuda.set_device(devices[rank])
@@ -233,12 +233,12 @@ def outcome(call):
         return call()
     except RuntimeError as error:
         return str(error)
-comms = clique()
+comms = communicators()
 """
 
 
-def of_clique(code, **environment):
-    return lines(CLIQUE + code, **environment)
+def of_communicators(code, **environment):
+    return lines(COMMUNICATORS + code, **environment)
 
 
 @several
@@ -260,7 +260,7 @@ z = fb.empty(2, dtype=fb.complex64, device="cuda:0")
 exchange(0, received=[(z, 1)])
 print(z.tolist(), z._version, y[0]._version - before)
 """
-    assert of_clique(code, FLAMBEAU_EMULATED_DEFERRED=deferred) == [
+    assert of_communicators(code, FLAMBEAU_EMULATED_DEFERRED=deferred) == [
         "[[[10.0, 20.0], [11.0, 21.0], [1.0, 2.0]], [[1.0, 2.0], [2.0, 3.0], [10.0, 20.0]]]",
         "[(10+0j), (20+0j)] 1 0",
     ]
@@ -289,7 +289,7 @@ def test_ranks_that_ask_for_different_things(code, text):
     """Test that the emulated GPU reports mismatched collectives after a timeout. NCCL would hang or corrupt memory."""
     code = "x = each([[1.0, 2.0], [10.0, 20.0]])\n" + code
     code += "\nprint(outcome(x[1].tolist))\nemulator.emulated_message.restype = ctypes.c_char_p"
-    found = of_clique(code + "\nprint(emulator.emulated_message().decode())", FLAMBEAU_EMULATED_TIMEOUT=1)
+    found = of_communicators(code + "\nprint(emulator.emulated_message().decode())", FLAMBEAU_EMULATED_TIMEOUT=1)
     assert "CUDA error" in found[0]
     assert re.search(text, found[-1])
 
@@ -297,7 +297,7 @@ def test_ranks_that_ask_for_different_things(code, text):
 @several
 def test_what_nccl_refuses():
     code = """
-print(outcome(lambda: clique((0, 0))))
+print(outcome(lambda: communicators((0, 0))))
 x = each([[1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0]])
 print(outcome(lambda: exchange(0, [(x[0], 2)])))
 print(outcome(lambda: nccl.all_gather([x[0][1:3]], [x[0]], comms=comms[:1])))
@@ -305,7 +305,7 @@ nccl.all_gather([x[0][:2], x[1][2:]], x, comms=comms)
 print([t.tolist() for t in x])
 """
     refused = "NCCL error while creating a communicator: invalid usage (5)"
-    assert of_clique(code) == [
+    assert of_communicators(code) == [
         refused,
         refused + "[None, None]",
         "NCCL error while enqueuing point-to-point communication: invalid argument (4)",
@@ -327,4 +327,4 @@ fb.cuda.set_device(1)
 nccl.all_reduce(x[1:], comms=comms[1:])
 print(y.tolist(), x[1].tolist())
 """
-    assert of_clique(code) == ["False", "[30.0] [3.0]"]
+    assert of_communicators(code) == ["False", "[30.0] [3.0]"]

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "elements.h"
-#include "nccl_clique.h"
+#include "nccl_communicator_group.h"
 
 using namespace emulated;
 
@@ -56,7 +56,7 @@ struct Parcel {
 
 // A request to a communicator: one collective, or the messages of a group, which progress together.
 struct Part {
-  std::shared_ptr<Clique> clique;
+  std::shared_ptr<CommunicatorGroup> group;
   int rank;
   Context* context;
   std::shared_ptr<Stream> stream;
@@ -90,7 +90,7 @@ struct Part {
     std::set<int> waiting;  // messages between two ranks are transferred in order
     for (Parcel& p : parcels) {
       if (p.moved) continue;
-      Box& box = &parcels == &sent ? clique->box(rank, p.peer) : clique->box(p.peer, rank);
+      Box& box = &parcels == &sent ? group->box(rank, p.peer) : group->box(p.peer, rank);
       if (waiting.contains(p.peer) || box.full != full)
         waiting.insert(p.peer);
       else
@@ -128,12 +128,12 @@ struct Part {
   // buffers, which may be too small in NCCL.
   bool arrived() const {
     return heading.kind != kMessage ||
-           std::all_of(sent.begin(), sent.end(), [&](const Parcel& p) { return clique->box(rank, p.peer).full == 0; });
+           std::all_of(sent.begin(), sent.end(), [&](const Parcel& p) { return group->box(rank, p.peer).full == 0; });
   }
 
   bool finish() {
     if (heading.kind == kMessage || context->sticky || !out) return true;
-    const auto ranks = size_t(clique->size());
+    const auto ranks = size_t(group->size());
     const auto e = Element(heading.element);
     const bool gathers = heading.kind == kAllGather;
     const Region region(out, heading.count * bytes_of(e) * (gathers ? ranks : 1));
@@ -156,7 +156,7 @@ struct Part {
 };
 
 struct Communicator {
-  std::shared_ptr<Clique> clique;
+  std::shared_ptr<CommunicatorGroup> group;
   int rank, device;
   std::shared_ptr<Part> last = nullptr;
 };
@@ -228,7 +228,7 @@ bool fit_together(const Heading& h, int rank, int ranks, const void* in, const v
 int request(const Call& call, Communicator* c, Heading heading, int type, const void* in, void* out, Stream* handle) {
   const Element e = element_of(type);
   if (!c || e == Element::kNone || heading.op < 0 || heading.op > 4) return wrong(kWrongArgument);
-  const int ranks = c->clique->size();
+  const int ranks = c->group->size();
   if (heading.root < 0 || heading.root >= ranks) return wrong(kWrongArgument);
   const auto stream = find_stream(call, handle);
   if (call.context->device != c->device || !stream || stream->capture) return wrong(kWrongUse);
@@ -237,7 +237,7 @@ int request(const Call& call, Communicator* c, Heading heading, int type, const 
   if (bytes > kCapacity) return wrong(kInternal);
   const bool writes = heading.kind != kReduce || c->rank == heading.root;
   if (writes && !fit_together(heading, c->rank, ranks, in, out)) return wrong(kWrongArgument);
-  auto part = std::make_shared<Part>(Part{c->clique, c->rank, call.context, stream, nullptr, heading});
+  auto part = std::make_shared<Part>(Part{c->group, c->rank, call.context, stream, nullptr, heading});
   part->out = writes && heading.count ? out : nullptr;
   for (int peer = 0; peer < ranks; ++peer) {
     part->sent.push_back({peer, heading, const_cast<void*>(in), bytes});
@@ -250,7 +250,7 @@ int request(const Call& call, Communicator* c, Heading heading, int type, const 
 int message(const Call& call, Communicator* c, bool sent, void* address, size_t count, int type, int peer,
             Stream* handle) {
   const Element e = element_of(type);
-  if (!c || e == Element::kNone || peer < 0 || peer >= c->clique->size()) return wrong(kWrongArgument);
+  if (!c || e == Element::kNone || peer < 0 || peer >= c->group->size()) return wrong(kWrongArgument);
   const auto stream = find_stream(call, handle);
   if (call.context->device != c->device || !stream || stream->capture) return wrong(kWrongUse);
   if (peer == c->rank && !open_groups) return wrong(kWrongUse);
@@ -260,7 +260,7 @@ int message(const Call& call, Communicator* c, bool sent, void* address, size_t 
   const bool with_others = !asked.empty() && asked.back().communicator == c && asked.back().part->stream == stream &&
                            asked.back().part->heading.kind == kMessage;
   if (!with_others)
-    asked.push_back({c, std::make_shared<Part>(Part{c->clique, c->rank, call.context, stream, nullptr, heading})});
+    asked.push_back({c, std::make_shared<Part>(Part{c->group, c->rank, call.context, stream, nullptr, heading})});
   Part& part = *asked.back().part;
   (sent ? part.sent : part.received).push_back({peer, heading, address, bytes});
   return open_groups ? kFine : submit_asked();
@@ -292,25 +292,26 @@ EMULATED_API int ncclGetUniqueId(Identity* out) {
 // have opened it.
 EMULATED_API int ncclCommInitRank(Communicator** out, int ranks, Identity identity, int rank) {
   EMULATED_CALL();
-  if (rank < 0 || rank >= ranks || ranks > Clique::kMost || !std::memchr(identity.bytes, 0, sizeof identity.bytes))
+  if (rank < 0 || rank >= ranks || ranks > CommunicatorGroup::kMost ||
+      !std::memchr(identity.bytes, 0, sizeof identity.bytes))
     return kWrongArgument;
   if (open_groups) return kWrongUse;  // in NCCL, the communicator would be created at the end of the group
-  const auto clique = Clique::named(identity.bytes, ranks);
-  if (!clique || !clique->join(rank, call.context->device)) return kWrongUse;
-  for (Patience patience; !clique->complete(); patience.pause())
+  const auto group = CommunicatorGroup::named(identity.bytes, ranks);
+  if (!group || !group->join(rank, call.context->device)) return kWrongUse;
+  for (Patience patience; !group->complete(); patience.pause())
     if (patience.exhausted()) return kInternal;
   unlink(identity.bytes);
-  if (clique->has_a_device_twice()) return kWrongUse;
-  *out = new Communicator{clique, rank, call.context->device};
+  if (group->has_a_device_twice()) return kWrongUse;
+  *out = new Communicator{group, rank, call.context->device};
   return kFine;
 }
 EMULATED_API int ncclCommInitAll(Communicator** out, int count, const int* devices) {
   EMULATED_CALL();
-  if (count < 1 || count > Clique::kMost) return kWrongArgument;
-  const auto clique = Clique::here(count);
-  for (int rank = 0; rank < count; ++rank) clique->join(rank, devices[rank]);
-  if (clique->has_a_device_twice()) return kWrongUse;
-  for (int rank = 0; rank < count; ++rank) out[rank] = new Communicator{clique, rank, devices[rank]};
+  if (count < 1 || count > CommunicatorGroup::kMost) return kWrongArgument;
+  const auto group = CommunicatorGroup::here(count);
+  for (int rank = 0; rank < count; ++rank) group->join(rank, devices[rank]);
+  if (group->has_a_device_twice()) return kWrongUse;
+  for (int rank = 0; rank < count; ++rank) out[rank] = new Communicator{group, rank, devices[rank]};
   return kFine;
 }
 EMULATED_API int ncclCommDestroy(Communicator* c) {

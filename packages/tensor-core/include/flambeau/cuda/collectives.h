@@ -9,18 +9,18 @@
 
 namespace flambeau::cuda {
 
-struct CommunicatorHandle;  // membership of one GPU in a clique
+struct CommunicatorHandle;  // ncclComm_t: one rank of an NCCL communicator
 
 FLAMBEAU_API int nccl_version();  // 22703 is NCCL 2.27.3; 0 if it is not installed
 
-// Returns the communicators of a clique of this process's GPUs, in the order of the ranks. It is created once and
-// cached.
+// Returns the communicators of all ranks of a group of this process's GPUs, in the order of the ranks. They are created
+// once and cached.
 FLAMBEAU_API const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices);
-// For a clique of several processes, one process creates the identity. Every rank joins with it and waits for the
-// others.
-FLAMBEAU_API std::string make_clique_identity();
-FLAMBEAU_API CommunicatorHandle* join_clique(int device, const std::string& identity, int ranks, int rank);
-FLAMBEAU_API void leave_clique(int device, CommunicatorHandle* communicator);
+// For a group of several processes, one process makes the identity. Every rank creates its communicator with it, which
+// waits for the other ranks.
+FLAMBEAU_API std::string make_communicator_identity();
+FLAMBEAU_API CommunicatorHandle* create_communicator(int device, const std::string& identity, int ranks, int rank);
+FLAMBEAU_API void destroy_communicator(int device, CommunicatorHandle* communicator);
 
 enum class Collective { AllReduce, Reduce, Broadcast, AllGather, ReduceScatter };
 

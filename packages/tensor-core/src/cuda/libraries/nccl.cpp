@@ -92,9 +92,9 @@ int data_type(Dtype d) {
 // Booleans are uint8 in NCCL, where a sum would not be 0 or 1. The maximum is true if any value is.
 int reduction_of(int reduction, Dtype d) { return d == Dtype::bool_ && reduction == kSum ? kMax : reduction; }
 
-int request(Collective collective, int asked, int root, const Participant& p) {
+int request(Collective collective, int requested, int root, const Participant& p) {
   const Nccl& n = nccl();
-  const int reduction = reduction_of(asked, p.input.dtype());
+  const int reduction = reduction_of(requested, p.input.dtype());
   const int type = data_type(p.input.dtype());
   const Sent in = p.input.device_bytes();
   void* const out = p.output.device_bytes();
@@ -113,37 +113,37 @@ int request(Collective collective, int asked, int root, const Participant& p) {
   }
 }
 
-// The communicators of this process, by clique. Their destruction may wait for each other, so those of one clique are
-// destroyed together.
-class Memberships {
+// The communicators of this process, grouped by identity. Their destruction may wait for each other, so those of one
+// group are destroyed together.
+class CommunicatorRegistry {
  public:
-  void add(const std::string& identity, CommunicatorHandle* member) {
+  void add(const std::string& identity, CommunicatorHandle* communicator) {
     const std::lock_guard lock(mutex_);
-    cliques_[identity].present.insert(member);
+    groups_[identity].active.insert(communicator);
   }
-  // Returns the communicators to destroy: those of the clique in this process if `member` is the last one, else none.
-  std::vector<CommunicatorHandle*> leave(CommunicatorHandle* member) {
+  // Returns the communicators to destroy: those of the group if `communicator` is the last active one, else none.
+  std::vector<CommunicatorHandle*> release(CommunicatorHandle* communicator) {
     const std::lock_guard lock(mutex_);
-    const auto found = std::find_if(cliques_.begin(), cliques_.end(),
-                                    [=](const auto& each) { return each.second.present.contains(member); });
-    if (found == cliques_.end()) return {};
-    Clique& clique = found->second;
-    clique.present.erase(member);
-    clique.left.push_back(member);
-    if (!clique.present.empty()) return {};
-    return std::move(cliques_.extract(found).mapped().left);
+    const auto found = std::find_if(groups_.begin(), groups_.end(),
+                                    [=](const auto& each) { return each.second.active.contains(communicator); });
+    if (found == groups_.end()) return {};
+    Group& group = found->second;
+    group.active.erase(communicator);
+    group.released.push_back(communicator);
+    if (!group.active.empty()) return {};
+    return std::move(groups_.extract(found).mapped().released);
   }
 
  private:
-  struct Clique {
-    std::set<CommunicatorHandle*> present;
-    std::vector<CommunicatorHandle*> left;
+  struct Group {
+    std::set<CommunicatorHandle*> active;
+    std::vector<CommunicatorHandle*> released;
   };
   std::mutex mutex_;
-  std::map<std::string, Clique> cliques_;
+  std::map<std::string, Group> groups_;
 };
-Memberships& memberships() {
-  static auto* once = new Memberships;
+CommunicatorRegistry& communicator_registry() {
+  static auto* once = new CommunicatorRegistry;
   return *once;
 }
 
@@ -157,26 +157,26 @@ int nccl_version() {
 
 const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices) {
   static std::mutex mutex;
-  static auto* cliques = new std::map<std::vector<int>, std::vector<CommunicatorHandle*>>;
+  static auto* groups = new std::map<std::vector<int>, std::vector<CommunicatorHandle*>>;
   const GilRelease release(GilRelease::Wait);
   const std::lock_guard lock(mutex);
-  std::vector<CommunicatorHandle*>& clique = (*cliques)[devices];
-  if (clique.empty()) {
+  std::vector<CommunicatorHandle*>& group = (*groups)[devices];
+  if (group.empty()) {
     std::vector<CommunicatorHandle*> made(devices.size());
     for (const int device : devices) activate(device);
     check_status(nccl().ncclCommInitAll(made.data(), int(made.size()), devices.data()), "creating communicators");
-    clique = std::move(made);
+    group = std::move(made);
   }
-  return clique;
+  return group;
 }
 
-std::string make_clique_identity() {
+std::string make_communicator_identity() {
   Identity made;
   check_status(nccl().ncclGetUniqueId(&made), "creating the identity of a communicator");
   return std::string(made.bytes, sizeof made.bytes);
 }
 
-CommunicatorHandle* join_clique(int device, const std::string& identity, int ranks, int rank) {
+CommunicatorHandle* create_communicator(int device, const std::string& identity, int ranks, int rank) {
   Identity name;
   require<ValueError>(identity.size() == sizeof name.bytes, "expected the identity of an NCCL communicator, which has ",
                       sizeof name.bytes, " bytes, but got ", identity.size());
@@ -185,15 +185,15 @@ CommunicatorHandle* join_clique(int device, const std::string& identity, int ran
   const GilRelease release(GilRelease::Wait);
   CommunicatorHandle* made = nullptr;
   check_status(nccl().ncclCommInitRank(&made, ranks, name, rank), "creating a communicator");
-  memberships().add(identity, made);
+  communicator_registry().add(identity, made);
   return made;
 }
 
-void leave_clique(int device, CommunicatorHandle* communicator) {
+void destroy_communicator(int device, CommunicatorHandle* communicator) {
   const Nccl& n = nccl();
   activate(device);
   const GilRelease release(GilRelease::Wait);
-  const std::vector<CommunicatorHandle*> ended = memberships().leave(communicator);
+  const std::vector<CommunicatorHandle*> ended = communicator_registry().release(communicator);
   if (ended.empty()) return;
   check_status(n.ncclGroupStart(), "destroying a communicator");
   int status = 0;

@@ -25,16 +25,16 @@ struct Box {
   char contents[kCapacity];
 };
 
-class Clique {
+class CommunicatorGroup {
  public:
   static constexpr int kMost = 16;
 
   // Opens the shared memory in a file, which is created if necessary. Returns null if other ranks use it with another
   // number of ranks.
-  static std::shared_ptr<Clique> named(const char* path, int ranks);
-  static std::shared_ptr<Clique> here(int ranks);  // within this process
-  ~Clique();
-  Clique(const Clique&) = delete;
+  static std::shared_ptr<CommunicatorGroup> named(const char* path, int ranks);
+  static std::shared_ptr<CommunicatorGroup> here(int ranks);  // within this process
+  ~CommunicatorGroup();
+  CommunicatorGroup(const CommunicatorGroup&) = delete;
 
   int size() const { return ranks_; }
   bool join(int rank, int device);  // returns false if the rank is already taken
@@ -47,7 +47,7 @@ class Clique {
     std::atomic<int> ranks;
     std::atomic<int> devices[kMost];  // device number plus one for each rank that has joined, else 0
   };
-  explicit Clique(int ranks) : ranks_(ranks) {}
+  explicit CommunicatorGroup(int ranks) : ranks_(ranks) {}
   void map(int file);
 
   int ranks_;
