@@ -36,10 +36,10 @@ def close(got, want, dtype, scale=1.0):
     assert np.all(np.abs(got - want) <= 50 * scale * eps * size * max(largest, 1)), np.abs(got - want).max()
 
 
-def turned(a):
+def conjugate_transpose(a):
     return a.conj().swapaxes(-1, -2)
 
 
 def hermitian(shape, dtype):
     a = draw(shape, dtype)
-    return a + turned(a)
+    return a + conjugate_transpose(a)

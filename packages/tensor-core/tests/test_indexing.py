@@ -373,8 +373,8 @@ def test_fill_diagonal(shape, wrap):
         np.fill_diagonal(want, 2, wrap)
     assert x.fill_diagonal_(2, wrap) is x
     np.testing.assert_array_equal(x.numpy(), want)
-    turned = fb.zeros(shape[::-1]).permute(*range(len(shape) - 1, -1, -1))
-    np.testing.assert_array_equal(turned.fill_diagonal_(2, wrap).numpy(), want)
+    transposed = fb.zeros(shape[::-1]).permute(*range(len(shape) - 1, -1, -1))
+    np.testing.assert_array_equal(transposed.fill_diagonal_(2, wrap).numpy(), want)
 
 
 def test_fill_diagonal_wants_a_diagonal():
@@ -416,9 +416,9 @@ def test_rows_of_a_table_are_shortened(p, dtype):
     lengths = np.linalg.norm(before, p, axis=1)
     want = before * np.where(np.isin(np.arange(6), [0, 2, 5]) & (lengths > 1.5), 1.5 / lengths, 1)[:, None]
     np.testing.assert_allclose(table.double().numpy(), want, rtol=2 * fb.finfo(dtype).eps, atol=1e-6)
-    turned = fb.tensor(before).t().contiguous().t()
-    fb.embedding_renorm_(turned, fb.tensor([1]), 1.5, p)
-    np.testing.assert_allclose(np.linalg.norm(turned[1].numpy(), p), min(1.5, lengths[1]), rtol=1e-6)
+    transposed = fb.tensor(before).t().contiguous().t()
+    fb.embedding_renorm_(transposed, fb.tensor([1]), 1.5, p)
+    np.testing.assert_allclose(np.linalg.norm(transposed[1].numpy(), p), min(1.5, lengths[1]), rtol=1e-6)
     with pytest.raises(IndexError):
         fb.embedding_renorm_(table, fb.tensor([6]), 1.0, p)
     with pytest.raises(RuntimeError, match="matrix"):

@@ -355,9 +355,9 @@ def test_copies():
     one, other = copy.deepcopy([t, t])
     assert one is other
     matrix = fb.zeros(2, 3)
-    row, whole, turned = copy.deepcopy([matrix[1], matrix, matrix.T])
+    row, whole, transposed = copy.deepcopy([matrix[1], matrix, matrix.T])
     row[2] = 7.0
-    assert whole[1, 2] == turned[2, 1] == 7 and turned.stride() == (1, 3) and matrix.sum() == 0
+    assert whole[1, 2] == transposed[2, 1] == 7 and transposed.stride() == (1, 3) and matrix.sum() == 0
     named = fb.Tensor._make_subclass(Named, fb.ones(2))
     named.label = "n"
     for made in (copy.copy(named), copy.deepcopy(named)):

@@ -63,8 +63,8 @@ def test_resizing_keeps_what_is_there():
     x.resize_((2, 4))
     assert x.view(-1)[:6].tolist() == [0, 1, 2, 3, 4, 5]
     assert fb.empty(0).resize_as_(X).shape == X.shape
-    turned = fb.ones(2, 3).t()
-    assert turned.resize_as_(fb.zeros(3, 2)) is turned and turned.stride() == (1, 3)
+    transposed = fb.ones(2, 3).t()
+    assert transposed.resize_as_(fb.zeros(3, 2)) is transposed and transposed.stride() == (1, 3)
     assert fb.zeros(2, 3, 4, 5).resize_(1, 2, 3, 4, memory_format=LAST).stride() == (24, 1, 8, 2)
     for size in ((-1,), (2**62, 4)):
         with pytest.raises(RuntimeError):

@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 import pytest
 import scipy.linalg
-from matrices import DTYPES, RECTANGLES, SHAPES, close, draw, turned, well_conditioned
+from matrices import DTYPES, RECTANGLES, SHAPES, close, conjugate_transpose, draw, well_conditioned
 
 import flambeau as fb
 from flambeau import _core, linalg
@@ -51,9 +51,9 @@ def test_solve(shape, columns, dtype):
     close(linalg.solve(fb.from_numpy(a), fb.from_numpy(x.swapaxes(-1, -2) @ a), left=False), x.swapaxes(-1, -2), dtype)
     LU, pivots = linalg.lu_factor(fb.from_numpy(a))
     close(linalg.lu_solve(LU, pivots, fb.from_numpy(a @ x)), x, dtype)
-    close(linalg.lu_solve(LU, pivots, fb.from_numpy(turned(a) @ x), adjoint=True), x, dtype)
+    close(linalg.lu_solve(LU, pivots, fb.from_numpy(conjugate_transpose(a) @ x), adjoint=True), x, dtype)
     close(fb.lu_solve(fb.from_numpy(a @ x), LU, pivots), x, dtype)
-    for adjoint, used in ((False, a), (True, turned(a))):
+    for adjoint, used in ((False, a), (True, conjugate_transpose(a))):
         got = linalg.lu_solve(LU, pivots, fb.from_numpy(x.swapaxes(-1, -2) @ used), left=False, adjoint=adjoint)
         close(got, x.swapaxes(-1, -2), dtype)
 
@@ -108,9 +108,9 @@ def test_determinants_of_permutations_and_singular_matrices():
 def test_cholesky(shape, upper, dtype):
     a = positive(shape, dtype)
     other = np.tril(draw(shape, dtype, 3), -1)  # the triangle that is not read
-    L = linalg.cholesky(fb.from_numpy(a + (other if upper else turned(other))), upper=upper).numpy()
+    L = linalg.cholesky(fb.from_numpy(a + (other if upper else conjugate_transpose(other))), upper=upper).numpy()
     assert np.all((np.tril(L, -1) if upper else np.triu(L, 1)) == 0)
-    close(turned(L) @ L if upper else L @ turned(L), a, dtype)
+    close(conjugate_transpose(L) @ L if upper else L @ conjugate_transpose(L), a, dtype)
     x = draw((*shape[:-1], 3), dtype, 1)
     close(fb.cholesky_solve(fb.from_numpy(a @ x), fb.from_numpy(L), upper), x, dtype, 10)
     close(
@@ -146,7 +146,7 @@ def test_qr(shape, dtype):
         k = min(m, n) if mode == "reduced" else m
         assert Q.shape == (*shape[:-1], k) and R.shape == (*shape[:-2], k, n)
         close(Q.numpy() @ R.numpy(), a, dtype)
-        close(turned(Q.numpy()) @ Q.numpy(), np.broadcast_to(np.eye(k), (*shape[:-2], k, k)), dtype)
+        close(conjugate_transpose(Q.numpy()) @ Q.numpy(), np.broadcast_to(np.eye(k), (*shape[:-2], k, k)), dtype)
         assert np.all(np.tril(R.numpy(), -1) == 0)
     empty, R = linalg.qr(fb.from_numpy(a), "r")
     assert empty.numel() == 0
@@ -165,7 +165,7 @@ def test_reflectors(m, k, transpose, left, dtype):
     Q = linalg.qr(fb.from_numpy(a), "complete")[0].numpy()
     close(linalg.householder_product(packed, tau), Q[..., :k], dtype)
     close(fb.orgqr(packed, tau), Q[..., :k], dtype)
-    used = turned(Q) if transpose else Q
+    used = conjugate_transpose(Q) if transpose else Q
     c = draw((2, m, 6) if left else (2, 6, m), dtype, 1)
     close(fb.ormqr(packed, tau, fb.from_numpy(c), left, transpose), used @ c if left else c @ used, dtype)
 

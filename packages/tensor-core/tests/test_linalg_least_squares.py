@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
-from matrices import DTYPES, RECTANGLES, close, draw, hermitian, turned
+from matrices import DTYPES, RECTANGLES, close, conjugate_transpose, draw, hermitian
 
 import flambeau as fb
 from flambeau import linalg
@@ -16,8 +16,8 @@ def test_pinv(shape, dtype):
     P = linalg.pinv(fb.from_numpy(a)).numpy()
     assert P.shape == (*shape[:-2], shape[-1], shape[-2])
     close(a @ P @ a, a, dtype, 10)
-    close(turned(a @ P), a @ P, dtype, 10)
-    close(turned(P @ a), P @ a, dtype, 10)
+    close(conjugate_transpose(a @ P), a @ P, dtype, 10)
+    close(conjugate_transpose(P @ a), P @ a, dtype, 10)
     close(fb.pinverse(fb.from_numpy(a)), P, dtype, 10)
 
 
@@ -84,7 +84,7 @@ def test_lstsq_of_less_than_full_rank(shape, dtype):
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (6, 6), (2, 3, 3), (25, 25), (0, 0), (0, 3, 3)])
 def test_ldl(shape, hermitian_matrix, dtype):
     a = draw(shape, dtype)
-    a = a + (turned(a) if hermitian_matrix else a.swapaxes(-1, -2))
+    a = a + (conjugate_transpose(a) if hermitian_matrix else a.swapaxes(-1, -2))
     a = a * (1 - 0.9 * np.eye(shape[-1])).astype(dtype)  # a small diagonal requires 2x2 pivots
     b = draw((*shape[:-1], 2), dtype, 1)
     LD, pivots = linalg.ldl_factor(fb.from_numpy(a), hermitian=hermitian_matrix)

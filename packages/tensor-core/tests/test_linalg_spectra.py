@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from matrices import DTYPES, RECTANGLES, SHAPES, close, draw, hermitian, turned, well_conditioned
+from matrices import DTYPES, RECTANGLES, SHAPES, close, conjugate_transpose, draw, hermitian, well_conditioned
 
 import flambeau as fb
 from flambeau import linalg
@@ -21,7 +21,7 @@ def test_eigh(shape, UPLO, dtype):
     L, V = (t.numpy() for t in linalg.eigh(fb.from_numpy(given), UPLO))
     assert np.isrealobj(L)
     close(a @ V, V * L[..., None, :], dtype)
-    close(turned(V) @ V, np.broadcast_to(np.eye(shape[-1]), shape), dtype)
+    close(conjugate_transpose(V) @ V, np.broadcast_to(np.eye(shape[-1]), shape), dtype)
     assert np.all(np.diff(L) >= 0)
     close(linalg.eigvalsh(fb.from_numpy(given), UPLO), L, dtype)
     close(L, np.linalg.eigvalsh(a), dtype)
@@ -37,14 +37,20 @@ def test_svd(shape, full, dtype):
     k = min(m, n)
     assert U.shape == (*shape[:-1], m if full else k) and Vh.shape == (*shape[:-2], n if full else k, n)
     close((U[..., :k] * S[..., None, :]) @ Vh[..., :k, :], a, dtype)
-    close(turned(U) @ U, np.broadcast_to(np.eye(U.shape[-1]), (*shape[:-2], U.shape[-1], U.shape[-1])), dtype)
-    close(Vh @ turned(Vh), np.broadcast_to(np.eye(Vh.shape[-2]), (*shape[:-2], Vh.shape[-2], Vh.shape[-2])), dtype)
+    close(
+        conjugate_transpose(U) @ U, np.broadcast_to(np.eye(U.shape[-1]), (*shape[:-2], U.shape[-1], U.shape[-1])), dtype
+    )
+    close(
+        Vh @ conjugate_transpose(Vh),
+        np.broadcast_to(np.eye(Vh.shape[-2]), (*shape[:-2], Vh.shape[-2], Vh.shape[-2])),
+        dtype,
+    )
     assert np.isrealobj(S) and np.all(S >= 0) and np.all(np.diff(S) <= 0)
     close(linalg.svdvals(fb.from_numpy(a)), S, dtype)
     if a.size:
         close(S, np.linalg.svd(a, compute_uv=False), dtype)
     U, S, V = fb.svd(fb.from_numpy(a), some=not full)
-    close((U.numpy()[..., :k] * S.numpy()[..., None, :]) @ turned(V.numpy()[..., :k]), a, dtype)
+    close((U.numpy()[..., :k] * S.numpy()[..., None, :]) @ conjugate_transpose(V.numpy()[..., :k]), a, dtype)
 
 
 @pytest.mark.parametrize("n", [4, 9, 20])

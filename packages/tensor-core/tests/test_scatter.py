@@ -144,11 +144,11 @@ def test_take_and_put(dtype):
     want = array.copy()
     np.put(want, index.numpy(), source)
     assert np.array_equal(x.put(index, fb.tensor(source)).numpy(), want)
-    turned = array.T.copy()
-    np.add.at(turned.reshape(-1), [0, 0, 3], source[:3])
+    transposed = array.T.copy()
+    np.add.at(transposed.reshape(-1), [0, 0, 3], source[:3])
     y = fb.tensor(array).t()
     assert y.put_(fb.tensor([0, 0, 3]), fb.tensor(source[:3]), accumulate=True) is y
-    assert np.array_equal(y.numpy(), turned)
+    assert np.array_equal(y.numpy(), transposed)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -162,9 +162,9 @@ def test_masks(dtype):
     assert np.array_equal(x.masked_scatter(m, fb.tensor(source)).numpy(), want)
     y = x.clone().t()
     y.masked_scatter_(m.t(), fb.tensor(source))
-    turned = array.T.copy()
-    turned[mask.T] = source[: mask.sum()]
-    assert np.array_equal(y.numpy(), turned)
+    transposed = array.T.copy()
+    transposed[mask.T] = source[: mask.sum()]
+    assert np.array_equal(y.numpy(), transposed)
     want = np.where(mask[0], np.array(1, dtype), array)
     assert np.array_equal(x.masked_fill(m[0], 1).numpy(), want)
     assert np.array_equal(x.masked_fill_(m[0], fb.tensor(1).to(x.dtype)).numpy(), want)

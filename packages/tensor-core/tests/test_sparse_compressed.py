@@ -197,9 +197,9 @@ def test_text():
 def test_dimensions(layout, dense):
     matrix = elements((2, 3), dense)
     s = compressed(matrix, layout, len(dense))
-    turned = {"csr": "csc", "csc": "csr", "bsr": "bsc", "bsc": "bsr"}[layout]
+    other_layout = {"csr": "csc", "csc": "csr", "bsr": "bsc", "bsc": "bsr"}[layout]
     swapped = s.transpose(2, 3)
-    assert str(swapped.layout) == f"flambeau.sparse_{turned}"
+    assert str(swapped.layout) == f"flambeau.sparse_{other_layout}"
     check_valid(swapped)
     check(swapped, matrix.swapaxes(2, 3))
     check(s.transpose(0, 1), matrix.swapaxes(0, 1))

@@ -72,8 +72,8 @@ def test_arithmetic(size, nnz):
     check(-a, -x)
     check(t.clone().add_(a, alpha=2), d + 2 * x)
     check(a.clone().mul_(2).add_(b), 2 * x + y)
-    turned = fb.from_numpy(d.copy(order="F"))
-    check(turned.add_(a), d + x)
+    transposed = fb.from_numpy(d.copy(order="F"))
+    check(transposed.add_(a), d + x)
 
 
 def test_products_are_broadcast():

@@ -290,9 +290,9 @@ def test_a_mode_answers_for_attributes():
             return func(*args, **(kwargs or {}))
 
     with Attributes():
-        shape, turned = x.shape, x.T
+        shape, transposed = x.shape, x.T
         x.requires_grad = False
-    assert shape == (2, 3) and turned.shape == (3, 2)
+    assert shape == (2, 3) and transposed.shape == (3, 2)
     assert heard == [("__get__", "shape"), ("__get__", "T"), ("__set__", "requires_grad")]
 
 

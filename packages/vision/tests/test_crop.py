@@ -126,8 +126,8 @@ def test_mirror_images(noise: Image.Image) -> None:
 def test_flips_happen_as_often_as_they_should(kind: type) -> None:
     fb.manual_seed(0)
     image = fb.tensor([[0, 1], [2, 3]])
-    turned = sum((kind(p=0.3)(image) != image).any().item() for _ in range(1000))
-    assert 250 < turned < 350
+    changed = sum((kind(p=0.3)(image) != image).any().item() for _ in range(1000))
+    assert 250 < changed < 350
     assert (kind(p=0)(image) == image).all() and (kind(p=1)(image) != image).any()
     assert repr(kind()) == f"{kind.__name__}(p=0.5)"
     with pytest.raises(ValueError, match=r"p should be a number from 0 to 1, got 1.5"):

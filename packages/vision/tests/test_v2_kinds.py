@@ -79,8 +79,8 @@ def test_boxes_under_turns_and_projections() -> None:
     assert F.get_size(box) == F.get_size(sample()[0]) == F.get_size(sample()[1]["masks"]) == [40, 60]
     angle = np.radians(20.0)
     corners = np.array([[10, 8], [30, 8], [30, 20], [10, 20]]) - [30, 20]
-    turned = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * 1.5 + [33, 18]
-    expected = [*turned.min(0).clip(0), *turned.max(0)]
+    rotated = corners @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * 1.5 + [33, 18]
+    expected = [*rotated.min(0).clip(0), *rotated.max(0)]
     moved = F.affine(box, 20.0, [3, -2], 1.5, [0.0, 0.0])
     np.testing.assert_allclose(moved.numpy()[0], expected, atol=1e-4)
     mapped = F.perspective(box, [[0, 0], [60, 0], [60, 40], [0, 40]], [[5, 0], [65, 0], [65, 40], [5, 40]])

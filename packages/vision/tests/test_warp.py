@@ -45,8 +45,8 @@ def test_rotation(picture: Image.Image, noise: Image.Image, angle: float, expand
 
 
 def test_a_quarter_is_that_of_numpy(noise: Image.Image) -> None:
-    turned = functional.rotate(np.asarray(noise), 90, expand=True)
-    np.testing.assert_array_equal(turned, np.rot90(np.asarray(noise)))
+    rotated = functional.rotate(np.asarray(noise), 90, expand=True)
+    np.testing.assert_array_equal(rotated, np.rot90(np.asarray(noise)))
 
 
 def test_rotation_about_a_point(picture: Image.Image, noise: Image.Image) -> None:

@@ -32,12 +32,12 @@ def set_masked(x):
 
 def through_views(x):
     y = x * 1
-    column, turned, row = y[:, 2], y.t(), y[1]
+    column, transposed, row = y[:, 2], y.t(), y[1]
     column.add_(10)
-    turned[0].zero_()
+    transposed[0].zero_()
     flat = y.view(-1)
     flat.neg_()
-    return y, column, turned, row, flat
+    return y, column, transposed, row, flat
 
 
 def views_read_later(x):
@@ -78,9 +78,9 @@ def of_itself(x):
     y[:, 1:] = y[:, :-1]
     square = y[:2, :2]
     square.copy_(square.t())
-    turned = square * 1
+    transposed = square * 1
     y += y.flip(0)
-    return y, square, turned
+    return y, square, transposed
 
 
 PROGRAMS = [

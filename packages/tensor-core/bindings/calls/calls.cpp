@@ -124,7 +124,7 @@ PyObject* call_in_place(const Binding& b, Arguments& values) {
   return Py_NewRef(self);
 }
 
-PyObject* turned_into(const Binding& b, PyObject* self, PyObject* view) {
+PyObject* become_view(const Binding& b, PyObject* self, PyObject* view) {
   require_tensor(b, self);
   require_tensor(b, view);
   become(tensor_of(self), tensor_of(view));
@@ -165,7 +165,7 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
     if (values.out && b.into) return computed_into(b, values);
     if (values.out && (b.flags & (kFactory | kDtypeOut))) adopt_dtype(b, values);
     Object result(checked(b.invoke(b, values.at)));
-    if (b.form == Binding::Become) return turned_into(b, values.at[0], result.get());
+    if (b.form == Binding::Become) return become_view(b, values.at[0], result.get());
     if (b.form == Binding::Copied) result = Object(copied(result.get()));
     return values.out ? stored(b, result.get(), values.out) : result.release();
   });

@@ -55,13 +55,13 @@ Tensor inverted(const Tensor& s, const Tensor& threshold) {
 // Returns the gradient of A for the gradient `grad` of its pseudo-inverse P. Valid for matrices of constant rank
 // (Golub, Pereyra 1973).
 Tensor gradient_of_inverse(const Tensor& a, const Tensor& p, const Tensor& grad) {
-  const Tensor g = adjoint(grad), turned = adjoint(p);
+  const Tensor g = adjoint(grad), adjoint_p = adjoint(p);
   if (a.size(-2) <= a.size(-1)) {
-    const Tensor k = matmul(g, p), outer = matmul(k, turned);
-    return outer - adjoint(matmul(p, k)) - matmul(matmul(a, p), outer) + matmul(matmul(turned, p), g - matmul(k, a));
+    const Tensor k = matmul(g, p), outer = matmul(k, adjoint_p);
+    return outer - adjoint(matmul(p, k)) - matmul(matmul(a, p), outer) + matmul(matmul(adjoint_p, p), g - matmul(k, a));
   }
-  const Tensor k = matmul(p, g), outer = matmul(turned, k);
-  return outer - adjoint(matmul(k, p)) + matmul(matmul(g - matmul(a, k), p), turned) - matmul(matmul(outer, p), a);
+  const Tensor k = matmul(p, g), outer = matmul(adjoint_p, k);
+  return outer - adjoint(matmul(k, p)) + matmul(matmul(g - matmul(a, k), p), adjoint_p) - matmul(matmul(outer, p), a);
 }
 
 Tensor pseudo_inverse(const Tensor& a, const Tolerances& tolerances, bool hermitian) {
@@ -124,8 +124,8 @@ Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tenso
   const Tensor r = triu(narrow(f.reflectors, -2, 0, std::min(m, n)), 0);
   if (surely) *surely = surely_full_rank(r, rcond);
   if (m >= n) {
-    const Tensor turned = narrow(linalg::ormqr(f.reflectors, f.tau, b, true, true), -2, 0, n);
-    return linalg::solve_triangular(r, turned, true, true, false);
+    const Tensor projected = narrow(linalg::ormqr(f.reflectors, f.tau, b, true, true), -2, 0, n);
+    return linalg::solve_triangular(r, projected, true, true, false);
   }
   const Tensor y = linalg::solve_triangular(adjoint(r), b, false, true, false);
   Shape rest = y.shape();

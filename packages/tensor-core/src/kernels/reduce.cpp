@@ -15,7 +15,7 @@ constexpr int64_t kShortRow = 32;  // rows of at least this length are reduced o
 
 // Transposes rows that are too short for a tree, as many as stay in the nearest cache.
 template <class Word>
-[[gnu::noipa]] void turn_rows(Word* to, const Word* in, int64_t rows, int64_t length) {
+[[gnu::noipa]] void transpose_rows(Word* to, const Word* in, int64_t rows, int64_t length) {
   if constexpr (sizeof(Word) == 4 || sizeof(Word) == 8) return transpose(to, rows, in, length, rows, length);
   for (int64_t r = 0; r < rows; r += kSide) {
     const int64_t count = std::min(kSide, rows - r);
@@ -32,12 +32,12 @@ void reduce_short_rows(typename Op::Result* out, const typename Element<T>::Stor
   using Stored = typename Element<T>::Stored;
   constexpr int64_t size = sizeof(Stored);
   using Word = WordOf<size>;
-  constexpr int64_t kTurned = size == 16 ? 32 : size == 8 ? 64 : 128;
-  alignas(64) Stored turned[kShortRow * kTurned];
-  for (int64_t r = 0; r < rows; r += kTurned) {
-    const int64_t count = std::min(kTurned, rows - r);
-    turn_rows(reinterpret_cast<Word*>(turned), reinterpret_cast<const Word*>(in + r * length), count, length);
-    reduce_columns<Op>(out + r, InPlace<T>{turned}, length, count, count);
+  constexpr int64_t kTransposedRows = size == 16 ? 32 : size == 8 ? 64 : 128;
+  alignas(64) Stored transposed[kShortRow * kTransposedRows];
+  for (int64_t r = 0; r < rows; r += kTransposedRows) {
+    const int64_t count = std::min(kTransposedRows, rows - r);
+    transpose_rows(reinterpret_cast<Word*>(transposed), reinterpret_cast<const Word*>(in + r * length), count, length);
+    reduce_columns<Op>(out + r, InPlace<T>{transposed}, length, count, count);
   }
 }
 

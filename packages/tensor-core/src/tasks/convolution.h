@@ -35,7 +35,7 @@ struct ConvolutionGeometry {
   }
   // With stride 1, the convolution that computes the input's gradient from the output's: weights flipped, and channels
   // and filters exchanged.
-  ConvolutionGeometry turned() const {
+  ConvolutionGeometry flipped() const {
     ConvolutionGeometry g = *this;
     std::swap(g.channels, g.filters);
     std::swap(g.size, g.out);

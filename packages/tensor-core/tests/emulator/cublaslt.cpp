@@ -65,13 +65,14 @@ constexpr size_t kWorkspace = size_t(4) << 20;
 
 // Returns true if the sizes match: out (m, n) = left (m, k) * right (k, n).
 bool fit(const Product& p, const Layout& left, const Layout& right, const Layout& out) {
-  const bool turned[] = {p.get<int32_t>(3, 0) == 1, p.get<int32_t>(4, 0) == 1};
-  const auto rows = [](const Layout& l, bool turned) { return turned ? l.columns : l.rows; };
-  const auto columns = [](const Layout& l, bool turned) { return turned ? l.rows : l.columns; };
+  const bool transposed[] = {p.get<int32_t>(3, 0) == 1, p.get<int32_t>(4, 0) == 1};
+  const auto rows = [](const Layout& l, bool transposed) { return transposed ? l.columns : l.rows; };
+  const auto columns = [](const Layout& l, bool transposed) { return transposed ? l.rows : l.columns; };
   for (const Layout* l : {&left, &right, &out})
     if (l->element == Element::kNone || l->leading < l->rows || l->batch() != out.batch()) return false;
-  return left.element == right.element && element_of(p.scale) != Element::kNone && rows(left, turned[0]) == out.rows &&
-         columns(right, turned[1]) == out.columns && columns(left, turned[0]) == rows(right, turned[1]);
+  return left.element == right.element && element_of(p.scale) != Element::kNone &&
+         rows(left, transposed[0]) == out.rows && columns(right, transposed[1]) == out.columns &&
+         columns(left, transposed[0]) == rows(right, transposed[1]);
 }
 
 Number rounded(Element e, Number value) {
@@ -82,18 +83,18 @@ Number rounded(Element e, Number value) {
 
 void multiply(const Product& p, bool rounds, Number alpha, const void* a, const Layout& left, const void* b,
               const Layout& right, Number beta, const void* c, void* d, const Layout& out) {
-  const bool left_turned = p.get<int32_t>(3, 0) == 1, right_turned = p.get<int32_t>(4, 0) == 1, tf32 = p.compute == 77,
-             biased = p.get<int32_t>(7, 1) == 4;
+  const bool left_transposed = p.get<int32_t>(3, 0) == 1, right_transposed = p.get<int32_t>(4, 0) == 1,
+             tf32 = p.compute == 77, biased = p.get<int32_t>(7, 1) == 4;
   const void* bias = p.get<const void*>(8, nullptr);
   const Element bias_element = element_of(p.get<int32_t>(26, -1));
-  const int64_t length = left_turned ? left.rows : left.columns;
+  const int64_t length = left_transposed ? left.rows : left.columns;
   for (int64_t batch = 0; batch < out.batch(); ++batch)
     for (int64_t column = 0; column < out.columns; ++column)
       for (int64_t row = 0; row < out.rows; ++row) {
         Number sum = 0;
         for (int64_t k = 0; k < length; ++k) {
-          Number x = read(left.element, a, left_turned ? left.at(batch, k, row) : left.at(batch, row, k)),
-                 y = read(right.element, b, right_turned ? right.at(batch, column, k) : right.at(batch, k, column));
+          Number x = read(left.element, a, left_transposed ? left.at(batch, k, row) : left.at(batch, row, k)),
+                 y = read(right.element, b, right_transposed ? right.at(batch, column, k) : right.at(batch, k, column));
           if (tf32) x = in_tf32(x), y = in_tf32(y);
           if (rounds && k == length / 2) sum = rounded(out.element, sum);
           sum += x * y;

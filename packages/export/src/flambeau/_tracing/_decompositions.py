@@ -128,8 +128,8 @@ def _put_slices(input: Tensor, dim: int, index: Tensor, part: Any) -> Tensor:
 @decomposes
 def atan2(input: Tensor, other: Tensor) -> Tensor:
     half_turn = flambeau.where(input < 0, -math.pi, math.pi)
-    turned = (input / other).atan() + flambeau.where(other < 0, half_turn, 0.0)
-    return flambeau.where(other == 0, input.sign() * (math.pi / 2), turned)
+    angle = (input / other).atan() + flambeau.where(other < 0, half_turn, 0.0)
+    return flambeau.where(other == 0, input.sign() * (math.pi / 2), angle)
 
 
 @decomposes

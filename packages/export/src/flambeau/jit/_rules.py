@@ -83,7 +83,7 @@ def _data(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 
 @rule("T.__get__", "mT.__get__", "H.__get__", "mH.__get__")
-def _turned(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _transposed(trace: Trace, func: Any, **arguments: Any) -> Any:
     (tensor,) = arguments.values()
     name, dims = func.__self__.__name__, list(range(tensor.dim()))
     order = dims[::-1] if name in ("T", "H") else [*dims[:-2], *dims[:-3:-1]]

@@ -101,8 +101,8 @@ def addmm(g: Graph, input: Value, mat1: Value, mat2: Value, beta: Any, alpha: An
 def linear(g: Graph, input: Value, weight: Value, bias: Value | None) -> Name:
     if input.ndim == 2:
         return g.op("Gemm", input, weight, bias, transB=1)
-    turned = g.op("Transpose", weight, perm=[1, 0]) if weight.ndim == 2 else g.name(weight)
-    made = g.op("MatMul", input, turned)
+    transposed = g.op("Transpose", weight, perm=[1, 0]) if weight.ndim == 2 else g.name(weight)
+    made = g.op("MatMul", input, transposed)
     return made if bias is None else g.op("Add", made, bias)
 
 

@@ -136,11 +136,11 @@ def _rmsprop(o: Any, state: State, p: Tensor, g: Tensor) -> tuple[Tensor, State]
 
 
 def _rprop(o: Any, state: State, p: Tensor, g: Tensor) -> tuple[Tensor, State]:
-    turned = g * state["prev"]
+    sign_change = g * state["prev"]
     size = state["step_size"]
-    size = flambeau.where(turned > 0, size * o.etas[1], flambeau.where(turned < 0, size * o.etas[0], size))
+    size = flambeau.where(sign_change > 0, size * o.etas[1], flambeau.where(sign_change < 0, size * o.etas[0], size))
     size = size.clamp(*o.step_sizes)
-    g = flambeau.where(turned < 0, flambeau.zeros_like(g), g)
+    g = flambeau.where(sign_change < 0, flambeau.zeros_like(g), g)
     return p - g.sign() * size, {"prev": g, "step_size": size}
 
 

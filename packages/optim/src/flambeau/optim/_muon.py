@@ -96,13 +96,13 @@ class Muon(Optimizer):
 def _orthogonal(matrix: Tensor, group: Group) -> Tensor:
     a, b, c = group["ns_coefficients"]
     x = matrix.bfloat16()
-    turned = x.size(0) > x.size(1)
-    x = x.T if turned else x
+    transposed = x.size(0) > x.size(1)
+    x = x.T if transposed else x
     x = x / x.norm().clamp(min=group["eps"])
     for _ in range(group["ns_steps"]):
         gram = x @ x.T
         x = flambeau.addmm(x, flambeau.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if turned else x
+    return x.T if transposed else x
 
 
 def _adjustment(kind: str | None, rows: int, columns: int) -> float:

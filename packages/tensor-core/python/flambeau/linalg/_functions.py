@@ -127,9 +127,9 @@ def matrix_exp(A: Tensor) -> Tensor:
         result = _exponential(A.detach())
 
     def derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
-        turned, n = adjoint(saved[0]), saved[0].size(-1)
-        upper = _core.cat([turned, grads[0]], -1)
-        lower = _core.cat([_core.zeros_like(turned), turned], -1)
+        adjoint_matrix, n = adjoint(saved[0]), saved[0].size(-1)
+        upper = _core.cat([adjoint_matrix, grads[0]], -1)
+        lower = _core.cat([_core.zeros_like(adjoint_matrix), adjoint_matrix], -1)
         return (matrix_exp(_core.cat([upper, lower], -2)).narrow(-2, 0, n).narrow(-1, n, n),)
 
     return recorded("LinalgMatrixExp", result, inputs=(A,), saved=(A,), derivative=derivative)

@@ -12,12 +12,12 @@ def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
     def times(X: Tensor) -> Tensor:
         return A @ X if M is None else A @ X - M @ X
 
-    def turned_times(X: Tensor) -> Tensor:
+    def adjoint_times(X: Tensor) -> Tensor:
         return adjoint(A) @ X if M is None else adjoint(A) @ X - adjoint(M) @ X
 
     Q: Tensor = qr(times(_core.randn(A.size(-1), q, dtype=A.dtype)))[0]
     for _ in range(niter):
-        Q = qr(times(qr(turned_times(Q))[0]))[0]
+        Q = qr(times(qr(adjoint_times(Q))[0]))[0]
     return Q
 
 
@@ -33,13 +33,13 @@ def svd_lowrank(A: Tensor, q: int, niter: int, M: Tensor | None) -> tuple[Tensor
         V, S, U = svd_lowrank(adjoint(A), q, niter, None if M is None else adjoint(M))
         return U, S, V
     Q = _range(A, q, niter, M)
-    turned = adjoint(Q)
+    adjoint_q = adjoint(Q)
     if M is None:
-        projected = turned @ A
+        projected = adjoint_q @ A
     elif A.layout is _core.strided:
-        projected = turned @ (A - M)
+        projected = adjoint_q @ (A - M)
     else:
-        projected = turned @ A - turned @ M
+        projected = adjoint_q @ A - adjoint_q @ M
     U, S, Vh = _core.linalg_svd(projected, False)
     return Q @ U, S, adjoint(Vh)
 

@@ -46,7 +46,7 @@ void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, 
                        const Tensor& projection, const RecurrentBuffers& b) {
   CudaModule& module = module_of(cell, b.gates.dtype());
   const Dtype wide = cell_dtype(b.gates.dtype());
-  const Tensor own = empty({w.batch, w.gates * w.size}, wide), turned = transposed(weight, 0, 1);
+  const Tensor own = empty({w.batch, w.gates * w.size}, wide), transposed_weight = transposed(weight, 0, 1);
   const Tensor state = b.state.defined() ? to(b.state, wide) : b.state,
                memory = w.separate ? to(b.hidden, wide) : Tensor();
   const bool projected = projection.defined();
@@ -55,7 +55,7 @@ void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, 
     const int64_t t = w.time(step), n = w.sizes[size_t(t)], first = w.offsets[size_t(t)];
     if (n == 0) continue;
     const Tensor hidden = rows(b.hidden, 0, n);
-    multiply(rows(own, 0, n), hidden, turned);
+    multiply(rows(own, 0, n), hidden, transposed_weight);
     const CellArguments a{n,
                           w.size,
                           row_of(b.gates, first),

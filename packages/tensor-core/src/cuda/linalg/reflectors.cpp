@@ -33,11 +33,11 @@ void apply_panel(const Tensor& panel, const Tensor& tau, int64_t first, bool adj
                triangle = empty({count, width, width}, panel.dtype());
   const ReflectorVectorsArguments v{matrices(panel), vectors.device_bytes(), count, rows, width};
   launch(device, module, kVectors, {unsigned(divide_up(vectors.numel(), kThreads))}, kThreads, v);
-  const Tensor turned = cuda::adjoint(vectors), gram = product_of(turned, vectors);
+  const Tensor adjoint_vectors = cuda::adjoint(vectors), gram = product_of(adjoint_vectors, vectors);
   const ReflectorTriangleArguments t{
       factors(tau, first), gram.device_bytes(), tau.stride(0), width, triangle.device_bytes(), adjoint};
   launch(device, module, kTriangle, {unsigned(count)}, 32, t);
-  subtract_product(c, vectors, product_of(triangle, product_of(turned, c)));
+  subtract_product(c, vectors, product_of(triangle, product_of(adjoint_vectors, c)));
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor
                      false};
   if (samples.defined()) {
     a.samples = reinterpret_cast<const double*>(samples.device_bytes());
-    a.sampled_dims = samples.size(-1), a.turned = a.sampled_dims == 2;  // width, height; but depth, height, width
+    a.sampled_dims = samples.size(-1),
+    a.reversed_samples = a.sampled_dims == 2;  // width, height; but depth, height, width
   }
   for (int d = 0; d < 3; ++d) {
     a.by[d] = Divider(uint32_t(kernel == kValues ? windows.out[d] : windows.size[d]));

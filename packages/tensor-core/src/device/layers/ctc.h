@@ -44,16 +44,16 @@ struct Ctc {
   }
 
   // Computes the logarithms of the path probabilities, from the first step and state on, or from the last ones if
-  // `turned`.
-  template <bool turned>
+  // `backwards`.
+  template <bool backwards>
   void walk(void* ways) const {
-    constexpr int64_t back = turned ? 1 : -1;
+    constexpr int64_t back = backwards ? 1 : -1;
     for (int64_t step = 0; step < times; ++step) {
-      const int64_t t = turned ? times - 1 - step : step;
+      const int64_t t = backwards ? times - 1 - step : step;
       T* now = row(ways, t);
       const T *own = logs(t), *before = row(ways, step ? t + back : t);
       for (int64_t r = threadIdx.x; r < states; r += kCtcThreads) {
-        const int64_t s = turned ? states - 1 - r : r, mine = label(s);
+        const int64_t s = backwards ? states - 1 - r : r, mine = label(s);
         if (step == 0) {
           now[s] = r < 2 ? own[mine] : never();
           continue;

@@ -39,7 +39,7 @@ inline Taps fractional_window(const MaxPoolArguments& a, int d, int64_t plane, i
   const int64_t last = w.size[d] - w.kernel[d];
   int64_t start = last;
   if (o + 1 < w.out[d]) {
-    const int64_t dim = d - (3 - a.sampled_dims), at = a.turned ? a.sampled_dims - 1 - dim : dim;
+    const int64_t dim = d - (3 - a.sampled_dims), at = a.reversed_samples ? a.sampled_dims - 1 - dim : dim;
     const V sample = V(a.samples[plane * a.sampled_dims + at]), alpha = V(last) / V(w.out[d] - 1);
     start = int64_t((V(o) + sample) * alpha) - int64_t(sample * alpha);
     start = start < 0 ? 0 : start < last ? start : last;

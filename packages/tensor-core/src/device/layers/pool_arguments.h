@@ -21,10 +21,10 @@ struct MaxPoolArguments {
   Divider by[3];     // sizes of the result
   Divider steps[3];  // strides; for adaptive windows, the sizes of the image
   // For fractional pooling, which has windows of equal size at random positions: uniform samples for each plane, with
-  // the last dimension's sample first if `turned`. Null for other kinds of pooling.
+  // the last dimension's sample first if `reversed_samples`. Null for other kinds of pooling.
   const double* samples;
   int64_t sampled_dims;
-  bool turned;
+  bool reversed_samples;
 };
 
 // The weights of resampling along each of three dimensions, as sparse matrices. Row o has the taps [ends[o - 1],

@@ -13,10 +13,10 @@ namespace {
 constexpr int64_t kRows = 32;  // rows that are transposed together
 
 template <class T, int64_t length>
-struct Turned {
+struct TransposedRows {
   alignas(64) T at[length][kRows];
   // Keeps the same element of two buffers at different offsets in a page, since loads would wait for stores otherwise
-  char apart[1088];
+  char padding[1088];
 
   // Reads rows `n` apart. Lanes without a row are zero.
   void read(const T* in, int64_t rows, int64_t n) {
@@ -35,7 +35,7 @@ template <class T>
 void normalize_short_rows(char* out, const char* in, const char* weight, const char* bias, int64_t rows, int64_t n,
                           bool centred, double eps, Moments* moments) {
   const T *w = cast<T>(weight), *b = cast<T>(bias);
-  Turned<T, kShortNormalizedBytes / sizeof(T)> x;
+  TransposedRows<T, kShortNormalizedBytes / sizeof(T)> x;
   for (int64_t r = 0; r < rows; r += kRows, moments += kRows) {
     const int64_t count = std::min(kRows, rows - r);
     x.read(cast<T>(in) + r * n, count, n);
@@ -82,7 +82,7 @@ template <class T>
 void short_rows_gradient(char* out, const char* grad, const char* in, const char* weight, int64_t rows, int64_t n,
                          bool centred, const Moments* moments, double* weights, double* biases) {
   const T* w = cast<T>(weight);
-  Turned<T, kShortNormGradient + 1> x, g, of_weight, of_bias;
+  TransposedRows<T, kShortNormGradient + 1> x, g, of_weight, of_bias;
   if (weights) {
     std::fill_n(of_weight.at[0], n * kRows, T(0));
     std::fill_n(of_bias.at[0], n * kRows, T(0));

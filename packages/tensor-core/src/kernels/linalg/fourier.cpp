@@ -151,7 +151,7 @@ struct Group {
     const int64_t h = half();
     for (int64_t k = 0; k <= h; ++k) {
       const E u = z[k == h ? 0 : k], v = z[k == 0 ? 0 : h - k], mirrored = {v.real, -v.imaginary};
-      y[k] = scaled(u + mirrored + times(turned(u - mirrored), roots[2 * k], roots[2 * k + 1]), T(0.5));
+      y[k] = scaled(u + mirrored + times(times_minus_i(u - mirrored), roots[2 * k], roots[2 * k + 1]), T(0.5));
     }
     return y;
   }

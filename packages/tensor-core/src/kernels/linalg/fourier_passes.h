@@ -35,7 +35,7 @@ FLAMBEAU_INLINE E operator-(const E& a, const E& b) {
   return {a.real - b.real, a.imaginary - b.imaginary};
 }
 template <class E>
-FLAMBEAU_INLINE E turned(const E& a) {  // multiplies by -i
+FLAMBEAU_INLINE E times_minus_i(const E& a) {  // multiplies by -i
   return {a.imaginary, -a.real};
 }
 template <class E, class T>
@@ -56,14 +56,14 @@ FLAMBEAU_INLINE void butterfly2(E* a, const T*) {
 template <class E, class T>
 FLAMBEAU_INLINE void butterfly3(E* a, const T*) {
   constexpr T kSine = T(0.86602540378443864676);
-  const E sum = a[1] + a[2], side = scaled(turned(a[1] - a[2]), kSine), middle = a[0] - scaled(sum, T(0.5));
+  const E sum = a[1] + a[2], side = scaled(times_minus_i(a[1] - a[2]), kSine), middle = a[0] - scaled(sum, T(0.5));
   a[0] = a[0] + sum;
   a[1] = middle + side;
   a[2] = middle - side;
 }
 template <class E, class T>
 FLAMBEAU_INLINE void butterfly4(E* a, const T*) {
-  const E even = a[0] + a[2], difference = a[0] - a[2], odd = a[1] + a[3], side = turned(a[1] - a[3]);
+  const E even = a[0] + a[2], difference = a[0] - a[2], odd = a[1] + a[3], side = times_minus_i(a[1] - a[3]);
   a[0] = even + odd;
   a[1] = difference + side;
   a[2] = even - odd;
@@ -73,11 +73,12 @@ template <class E, class T>
 FLAMBEAU_INLINE void butterfly5(E* a, const T*) {
   constexpr T kCosine1 = T(0.30901699437494742410), kCosine2 = T(-0.80901699437494742410);
   constexpr T kSine1 = T(0.95105651629515357212), kSine2 = T(0.58778525229247312917);
-  const E sum1 = a[1] + a[4], sum2 = a[2] + a[3], turned1 = turned(a[1] - a[4]), turned2 = turned(a[2] - a[3]);
+  const E sum1 = a[1] + a[4], sum2 = a[2] + a[3], rotated1 = times_minus_i(a[1] - a[4]),
+          rotated2 = times_minus_i(a[2] - a[3]);
   const E middle1 = a[0] + scaled(sum1, kCosine1) + scaled(sum2, kCosine2);
   const E middle2 = a[0] + scaled(sum1, kCosine2) + scaled(sum2, kCosine1);
-  const E side1 = scaled(turned1, kSine1) + scaled(turned2, kSine2);
-  const E side2 = scaled(turned1, kSine2) - scaled(turned2, kSine1);
+  const E side1 = scaled(rotated1, kSine1) + scaled(rotated2, kSine2);
+  const E side2 = scaled(rotated1, kSine2) - scaled(rotated2, kSine1);
   a[0] = a[0] + sum1 + sum2;
   a[1] = middle1 + side1;
   a[2] = middle2 + side2;
@@ -90,9 +91,9 @@ FLAMBEAU_INLINE void butterfly8(E* a, const T*) {
   E even[4] = {a[0], a[2], a[4], a[6]}, odd[4] = {a[1], a[3], a[5], a[7]};
   butterfly4(even, static_cast<const T*>(nullptr));
   butterfly4(odd, static_cast<const T*>(nullptr));
-  odd[1] = scaled(odd[1] + turned(odd[1]), kHalf);
-  odd[2] = turned(odd[2]);
-  odd[3] = scaled(turned(odd[3]) - odd[3], kHalf);
+  odd[1] = scaled(odd[1] + times_minus_i(odd[1]), kHalf);
+  odd[2] = times_minus_i(odd[2]);
+  odd[3] = scaled(times_minus_i(odd[3]) - odd[3], kHalf);
   for (int k = 0; k < 4; ++k) {
     a[k] = even[k] + odd[k];
     a[k + 4] = even[k] - odd[k];

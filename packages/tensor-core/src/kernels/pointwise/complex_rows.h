@@ -11,11 +11,11 @@ namespace flambeau::complex_rows::FLAMBEAU_ISA {
 using kernels::Table;
 
 // A row with conjugated derivatives, in the form that the loops of pointwise_loops.h take.
-template <class Row, bool turned>
-struct Turned : Row {
+template <class Row, bool conjugates>
+struct ConjugatedRow : Row {
   template <int I, class V, class... Operands>
   static FLAMBEAU_INLINE V derivative(V grad, Operands... operands) {
-    if constexpr (turned)
+    if constexpr (conjugates)
       return conj(static_cast<V>(Row::template derivative<I, V>(conj(grad), operands...)));
     else
       return Row::template derivative<I, V>(grad, operands...);
@@ -43,7 +43,7 @@ void fill_type(Table& table, int row, Compute compute) {
     else
       table.pointwise[row][int(compute)] = real::forward_loop<Row, V>;
     table.gives_real[row] = gives_real;
-    fill_derivatives<Turned<Row, !gives_real>, V>(table, row, int(compute) - int(Compute::f32));
+    fill_derivatives<ConjugatedRow<Row, !gives_real>, V>(table, row, int(compute) - int(Compute::f32));
   }
 }
 

@@ -79,8 +79,8 @@ Algorithm forward(const Geometry& g) {
 
 Algorithm input_gradient(const Geometry& g) {
   if (!steps_by_one(g)) return simple(g);
-  const Algorithm turned = forward(g.turned());
-  return turned == Algorithm::Product || turned == Algorithm::Unfolded ? simple(g) : Algorithm::Turned;
+  const Algorithm flipped = forward(g.flipped());
+  return flipped == Algorithm::Product || flipped == Algorithm::Unfolded ? simple(g) : Algorithm::Flipped;
 }
 
 Algorithm weight_gradient(const Geometry& g) {

@@ -11,7 +11,7 @@ enum class ConvolutionAlgorithm : uint8_t {
   Direct,     // Note [Direct convolution] in kernels/layers/direct_convolution.cpp
   Implicit,   // a forward convolution: Note [Implicit unfolding] in implicit_convolution.cpp
   Shifted,    // a weight gradient: Note [Shifted products] in kernels/layers/shifted_products.cpp
-  Turned,     // an input gradient, as a forward convolution with flipped weights
+  Flipped,    // an input gradient, as a forward convolution with flipped weights
   Unfolded,   // Note [Unfolding] in unfolded_convolution.cpp
 };
 

@@ -44,18 +44,18 @@ Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
   return out;
 }
 
-// Returns the weights of g.turned().
-Tensor turned_weights(const Geometry& g, const Tensor& weight) {
-  const Geometry to = g.turned();
+// Returns the weights of g.flipped().
+Tensor flipped_weights(const Geometry& g, const Tensor& weight) {
+  const Geometry to = g.flipped();
   const Tensor out = empty(to.weight_shape(), weight.dtype());
   const int64_t area = product(g.kernel), filters = g.group_filters(), channels = g.group_channels();
   dispatch_real(weight.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     constexpr int64_t kUsual = 9;
-    const auto turn = [area, filters, channels, w = weight.data<T>(), turned = out.data<T>()](int64_t group, int64_t f,
-                                                                                              int64_t c) {
+    const auto turn = [area, filters, channels, w = weight.data<T>(), flipped = out.data<T>()](int64_t group, int64_t f,
+                                                                                               int64_t c) {
       const T* __restrict from = w + ((group * filters + f) * channels + c) * area;
-      T* __restrict const to = turned + ((group * channels + c) * filters + f) * area;
+      T* __restrict const to = flipped + ((group * channels + c) * filters + f) * area;
       if (area != kUsual) return void(std::reverse_copy(from, from + area, to));
       for (int64_t i = 0; i < kUsual; ++i) to[i] = from[kUsual - 1 - i];
     };
@@ -121,8 +121,8 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
     return laid_out(zeros(g.input_shape(), grad.dtype()), format);
   const auto compute = [&] {
     switch (select_algorithm(Function::InputGradient, g, type)) {
-      case Algorithm::Turned:
-        return convolution_values(g.turned(), dy, turned_weights(g, w), Tensor());
+      case Algorithm::Flipped:
+        return convolution_values(g.flipped(), dy, flipped_weights(g, w), Tensor());
       case Algorithm::Product:
         return product_input_gradient(g, dy, w);
       default:

@@ -159,16 +159,16 @@ void fused_backward(Cell cell, const RecurrentWalk& w, const Context& c) {
     });
   }
   const Tensor& own = w.separate ? g.own : g.gates;
-  const auto turned = [](const Tensor& t) { return transpose(t, 0, 1); };
+  const auto transposed = [](const Tensor& t) { return transpose(t, 0, 1); };
   const auto column_sums = [](const Tensor& t) { return sum(t, Shape{0}, false, {}); };
   if (c.needs(kInput)) c.set(kInput, mm(g.gates, c.saved(kWeightIh)));
   if (c.needs(kHidden)) c.set(kHidden, to(g.hidden, dtype));
   if (c.needs(kState)) c.set(kState, to(g.state, dtype));
-  if (c.needs(kWeightIh)) c.set(kWeightIh, mm(turned(g.gates), c.saved(kInput)));
-  if (c.needs(kWeightHh)) c.set(kWeightHh, mm(turned(own), previous_hidden(w, saved[kOutput], saved[kHidden])));
+  if (c.needs(kWeightIh)) c.set(kWeightIh, mm(transposed(g.gates), c.saved(kInput)));
+  if (c.needs(kWeightHh)) c.set(kWeightHh, mm(transposed(own), previous_hidden(w, saved[kOutput], saved[kHidden])));
   if (c.needs(kBiasIh)) c.set(kBiasIh, column_sums(g.gates));
   if (c.needs(kBiasHh)) c.set(kBiasHh, column_sums(own));
-  if (c.needs(kProjection)) c.set(kProjection, mm(turned(g.outputs), c.saved(kShown)));
+  if (c.needs(kProjection)) c.set(kProjection, mm(transposed(g.outputs), c.saved(kShown)));
 }
 
 void expect(const Tensor& t, const Shape& shape, const char* name) {

@@ -104,13 +104,13 @@ class Walker {
   void set_weights(const Tensors& gates, const Tensors& owns, const Tensors& shown, const Tensors& before,
                    const Tensors& outputs) {
     const Tensor gate_grads = joined(gates, 0), own_grads = joined(owns, 0);
-    const auto turned = [](const Tensor& t) { return transpose(t, 0, 1); };
+    const auto transposed = [](const Tensor& t) { return transpose(t, 0, 1); };
     s.set(kInput, mm(gate_grads, s.saved(kWeightIh)));
-    s.set(kWeightIh, mm(turned(gate_grads), s.saved(kInput)));
-    s.set(kWeightHh, mm(turned(own_grads), joined(before, 0)));
+    s.set(kWeightIh, mm(transposed(gate_grads), s.saved(kInput)));
+    s.set(kWeightHh, mm(transposed(own_grads), joined(before, 0)));
     if (s.saved(kBiasIh).defined()) s.set(kBiasIh, sum(gate_grads, Shape{0}, false, {}));
     if (s.saved(kBiasHh).defined()) s.set(kBiasHh, sum(own_grads, Shape{0}, false, {}));
-    if (s.saved(kProjection).defined()) s.set(kProjection, mm(turned(joined(outputs, 0)), joined(shown, 0)));
+    if (s.saved(kProjection).defined()) s.set(kProjection, mm(transposed(joined(outputs, 0)), joined(shown, 0)));
   }
 
   const RecurrentWalk& w;

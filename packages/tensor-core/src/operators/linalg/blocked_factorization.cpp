@@ -170,10 +170,10 @@ struct BlockReflector {
 
   // Computes C = (1 - V T V^H) C, or the product with the adjoint.
   void apply(int64_t n, bool adjoint, const Block& c) const {
-    Scratch inner(k, n, c.dtype), turned(k, n, c.dtype);
+    Scratch inner(k, n, c.dtype), product(k, n, c.dtype);
     gemm(k, n, m, 1, v_conjugate.block.transposed(), c.plain(), 0, inner->data, n, c.dtype);
-    gemm(k, n, k, 1, (adjoint ? t_adjoint : t)->plain(), inner->plain(), 0, turned->data, n, c.dtype);
-    subtract_product(m, n, k, v->plain(), turned->plain(), c);
+    gemm(k, n, k, 1, (adjoint ? t_adjoint : t)->plain(), inner->plain(), 0, product->data, n, c.dtype);
+    subtract_product(m, n, k, v->plain(), product->plain(), c);
   }
 
  private:
@@ -197,7 +197,7 @@ struct BlockReflector {
   void combine(TypeTag<T>, const char* factors, const char* gram) {
     if constexpr (is_factored<T>) {
       const T *tau = reinterpret_cast<const T*>(factors), *g = reinterpret_cast<const T*>(gram);
-      T *ts = reinterpret_cast<T*>(t->data), *turned = reinterpret_cast<T*>(t_adjoint->data);
+      T *ts = reinterpret_cast<T*>(t->data), *adjoint_ts = reinterpret_cast<T*>(t_adjoint->data);
       std::fill(ts, ts + k * k, T(0));
       for (int64_t j = 0; j < k; ++j) {
         for (int64_t i = 0; i < j; ++i) {
@@ -207,7 +207,7 @@ struct BlockReflector {
         }
         ts[j * k + j] = tau[j];
       }
-      for (int64_t i = 0; i < k * k; ++i) turned[i % k * k + i / k] = conjugate(ts[i]);
+      for (int64_t i = 0; i < k * k; ++i) adjoint_ts[i % k * k + i / k] = conjugate(ts[i]);
     }
   }
 };

@@ -91,16 +91,16 @@ Tensor adjoint_factors_gradient(const Tensor& lu, const Tensor& pivots, const Te
 }
 
 // Solves A X = B or A^H X = B, given the factors of A.
-Tensor solve_factored(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool turned) {
-  const Tensor x = flambeau::lu_solve(lu, pivots, b, turned);
+Tensor solve_factored(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool adjoint_solve) {
+  const Tensor x = flambeau::lu_solve(lu, pivots, b, adjoint_solve);
   if (recording(lu, b))
-    record("LinalgLuSolve", x, {&lu, &b}, {&lu, &b, &x, &pivots}, [turned](const Context& c) {
+    record("LinalgLuSolve", x, {&lu, &b}, {&lu, &b, &x, &pivots}, [adjoint_solve](const Context& c) {
       const Tensor &lu = c.saved(0), &pivots = c.saved(3), &grad = c.gradient(),
-                   grad_b = solve_factored(lu, pivots, grad, !turned);
+                   grad_b = solve_factored(lu, pivots, grad, !adjoint_solve);
       if (c.needs(1)) c.set(1, grad_b);
       if (!c.needs(0)) return;
-      c.set(0, turned ? adjoint_factors_gradient(lu, pivots, c.saved(1), c.saved(2), grad, grad_b)
-                      : factors_gradient(lu, c.saved(2), grad));
+      c.set(0, adjoint_solve ? adjoint_factors_gradient(lu, pivots, c.saved(1), c.saved(2), grad, grad_b)
+                             : factors_gradient(lu, c.saved(2), grad));
     });
   return x;
 }
@@ -141,8 +141,8 @@ Inverse inverted(const char* name, const Tensor& a) {
   const Inverse i = inverse(a);
   if (recording(a))
     record("LinalgInvEx", i.inverse, {&a}, {&i.inverse}, [](const Context& c) {
-      const Tensor turned = adjoint(c.saved(0));
-      c.set(0, -matmul(matmul(turned, c.gradient()), turned));
+      const Tensor adjoint_inverse = adjoint(c.saved(0));
+      c.set(0, -matmul(matmul(adjoint_inverse, c.gradient()), adjoint_inverse));
     });
   return i;
 }
@@ -183,7 +183,7 @@ Lu lu_unpack(const Tensor& lu, const Tensor& pivots, bool unpack_data, bool unpa
   return {p, parts.l, parts.u};
 }
 
-Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool left, bool turned) {
+Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool left, bool adjoint_solve) {
   check_square("lu_solve", lu, "LU");
   check_matrix("lu_solve", b, "B");
   check_dtypes("lu_solve", lu, b);
@@ -194,8 +194,8 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool le
           "linalg.lu_solve: Number of pivots per batch should be same as the dimension of the matrix: the pivots have "
           "shape ",
           pivots.shape(), ", LU ", lu.shape());
-  if (left) return solve_factored(lu, pivots, b, turned);
-  return adjoint(solve_factored(lu, pivots, adjoint(b), !turned));
+  if (left) return solve_factored(lu, pivots, b, adjoint_solve);
+  return adjoint(solve_factored(lu, pivots, adjoint(b), !adjoint_solve));
 }
 
 const Operator linalg_lu_solve_operator(

@@ -96,13 +96,13 @@ Tensor constant(const Tensor& result, const Tensor& a, const Tensor& tau) {
 }
 
 // Computes Q C or Q^H C. If a gradient is required, the reflections are applied one after the other.
-Tensor reflect(const Tensor& a, const Tensor& tau, Tensor c, bool turned) {
-  if (!recording(a, tau, c)) return apply_reflectors(a, tau, c, turned);
+Tensor reflect(const Tensor& a, const Tensor& tau, Tensor c, bool apply_adjoint) {
+  if (!recording(a, tau, c)) return apply_reflectors(a, tau, c, apply_adjoint);
   const int64_t k = tau.size(-1);
   if (k == 0) return recording(c) ? clone(c) : constant(clone(c), a, tau);
-  const Tensor vectors = vectors_of(a, k), factors = turned ? conj(tau) : tau;
+  const Tensor vectors = vectors_of(a, k), factors = apply_adjoint ? conj(tau) : tau;
   for (int64_t s = 0; s < k; ++s) {
-    const int64_t i = turned ? s : k - 1 - s;
+    const int64_t i = apply_adjoint ? s : k - 1 - s;
     const Tensor v = narrow(vectors, -1, i, 1), factor = unsqueeze(narrow(factors, -1, i, 1), -1);
     c = c - matmul(factor * v, matmul(adjoint(v), c));
   }

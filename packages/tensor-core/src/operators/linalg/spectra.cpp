@@ -45,28 +45,28 @@ void record_decomposition(const char* name, const Tensor& a, const Tensor* const
 // Source: Giles 2008, section 3.1.
 Tensor eigh_gradient(const Tensor& values, const Tensor& vectors, const Tensor& grad_values,
                      const Tensor& grad_vectors) {
-  const Tensor turned = adjoint(vectors);
-  if (!grad_vectors.defined()) return symmetric_part(matmul(vectors * unsqueeze(grad_values, -2), turned));
-  const Tensor inner = matmul(turned, grad_vectors);
+  const Tensor adjoint_vectors = adjoint(vectors);
+  if (!grad_vectors.defined()) return symmetric_part(matmul(vectors * unsqueeze(grad_values, -2), adjoint_vectors));
+  const Tensor inner = matmul(adjoint_vectors, grad_vectors);
   if (is_complex(inner.dtype()))
     require_no_phase("linalg_eigh", "eigenvectors", imag(diagonal_of(inner)), grad_vectors);
   Tensor middle = without_diagonal(inner / gaps(values));
   if (grad_values.defined()) middle = middle + on_diagonal(grad_values);
-  return symmetric_part(matmul(matmul(vectors, middle), turned));
+  return symmetric_part(matmul(matmul(vectors, middle), adjoint_vectors));
 }
 
 // Source: Boeddeker et al. 2017, arXiv:1701.00392, section 4.77.
 Tensor eig_gradient(const Tensor& values, const Tensor& vectors, const Tensor& grad_values,
                     const Tensor& grad_vectors) {
-  const Tensor turned = adjoint(vectors);
-  const auto solved = [&](const Tensor& right) { return solve_ex(turned, right, true, false).result; };
-  if (!grad_vectors.defined()) return solved(unsqueeze(grad_values, -1) * turned);
-  const Tensor inner = matmul(turned, grad_vectors), on = diagonal_of(inner);
+  const Tensor adjoint_vectors = adjoint(vectors);
+  const auto solved = [&](const Tensor& right) { return solve_ex(adjoint_vectors, right, true, false).result; };
+  if (!grad_vectors.defined()) return solved(unsqueeze(grad_values, -1) * adjoint_vectors);
+  const Tensor inner = matmul(adjoint_vectors, grad_vectors), on = diagonal_of(inner);
   require_no_phase("linalg_eig", "eigenvectors", imag(on), grad_vectors);
-  Tensor middle = inner - matmul(turned, vectors) * unsqueeze(real(on), -2);
+  Tensor middle = inner - matmul(adjoint_vectors, vectors) * unsqueeze(real(on), -2);
   middle = without_diagonal(middle / conj(gaps(values)));
   if (grad_values.defined()) middle = middle + on_diagonal(grad_values);
-  return solved(matmul(middle, turned));
+  return solved(matmul(middle, adjoint_vectors));
 }
 
 struct Svd {

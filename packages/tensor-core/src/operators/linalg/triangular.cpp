@@ -31,11 +31,11 @@ CholeskyFactor factored(const char* name, const Tensor& a, bool upper) {
   const CholeskyFactor f = cholesky_factor(a, upper);
   if (recording(a))
     record("LinalgCholeskyEx", f.factor, {&a}, {&f.factor}, [upper](const Context& c) {
-      const Tensor turned = upper ? c.saved(0) : adjoint(c.saved(0));
-      const Tensor inner = matmul(turned, upper ? adjoint(c.gradient()) : c.gradient());
+      const Tensor adjoint_a = upper ? c.saved(0) : adjoint(c.saved(0));
+      const Tensor inner = matmul(adjoint_a, upper ? adjoint(c.gradient()) : c.gradient());
       // As in PyTorch, the imaginary parts of the diagonal are included.
       const Tensor middle = (tril(inner, 0) + adjoint(tril(inner, -1))) * Scalar(0.5);
-      c.set(0, adjoint(solve_left(turned, adjoint(solve_left(turned, middle, true, false)), true, false)));
+      c.set(0, adjoint(solve_left(adjoint_a, adjoint(solve_left(adjoint_a, middle, true, false)), true, false)));
     });
   return f;
 }

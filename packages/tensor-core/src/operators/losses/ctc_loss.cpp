@@ -52,11 +52,11 @@ template <class T>
 constexpr T kNever = -std::numeric_limits<T>::infinity();
 
 // The states of one sequence in a row: which of them a path may reach by skipping a blank, and the logarithms of their
-// probabilities. Each row has two unreachable states in front. `turned` has the states in reverse order.
+// probabilities. Each row has two unreachable states in front. `backwards` has the states in reverse order.
 template <class T>
 class Walk {
  public:
-  Walk(const Sequences& q, int64_t n, const T* logs, bool turned)
+  Walk(const Sequences& q, int64_t n, const T* logs, bool backwards)
       : states(2 * q.labels[size_t(n)] + 1),
         steps(q.times[size_t(n)]),
         step_(q.batch * q.classes),
@@ -65,8 +65,8 @@ class Walk {
         skip_(size_t(states)),
         own_(size_t(states)) {
     for (int64_t s = 0; s < states; ++s) {
-      labels_[size_t(s)] = q.label(n, turned ? states - 1 - s : s);
-      skip_[size_t(s)] = q.may_skip(n, turned ? states + 1 - s : s) && s >= 2;
+      labels_[size_t(s)] = q.label(n, backwards ? states - 1 - s : s);
+      skip_[size_t(s)] = q.may_skip(n, backwards ? states + 1 - s : s) && s >= 2;
     }
   }
   // Returns the logarithms of the probabilities of the states' labels at a step.

@@ -141,15 +141,15 @@ Shape nesting(const Tensor& t) {
 }
 
 // Returns true if elements that are adjacent in memory are far apart in row-major order.
-bool is_turned(const Tensor& t) {
+bool is_transposed(const Tensor& t) {
   if (t.is_contiguous() || t.numel() < kGrain / 4) return false;
   const int64_t step = t.strides()[size_t(t.dim() - 1)];
-  bool turned = false;
+  bool transposed = false;
   for (int d = 0; d < t.dim(); ++d) {
     if (t.shape()[d] > 1 && t.strides()[d] <= 0) return false;
-    turned |= t.shape()[d] >= 8 && t.strides()[d] < step;
+    transposed |= t.shape()[d] >= 8 && t.strides()[d] < step;
   }
-  return turned && t.shape()[t.dim() - 1] >= 8;
+  return transposed && t.shape()[t.dim() - 1] >= 8;
 }
 
 void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count, Dtype in,
@@ -177,8 +177,8 @@ void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const
 // Operands with another memory order than the output are copied by tiles: as many rows at a time as stay in the
 // second-level cache until the kernel reads them.
 constexpr int64_t kPanelBytes = 1 << 17, kLeastRows = 16;
-void run_turned(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
-                Dtype in) {
+void run_transposed(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
+                    Dtype in) {
   const int64_t total = output.shape()[0], width = output.numel() / total;
   const int64_t rows = std::min(total, std::max(kLeastRows, kPanelBytes / (width * item_size(in))));
   NoRecording off;
@@ -186,7 +186,7 @@ void run_turned(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
   std::vector<Operand> all(operands, operands + count);
   const auto has_rows = [&](const Tensor& t) { return t.dim() == output.dim() && t.shape()[0] == total; };
   for (int k = 0; k < count; ++k)
-    if (const Tensor* t = all[k].tensor; t && !has_rows(*t) && is_turned(*t))
+    if (const Tensor* t = all[k].tensor; t && !has_rows(*t) && is_transposed(*t))
       all[k].tensor = &(whole[k] = contiguous(*t));
   parallel_items((total + rows - 1) / rows, kGrain / (rows * width) + 1, [&](int64_t first, int64_t last) {
     NoRecording off;
@@ -197,7 +197,7 @@ void run_turned(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
       for (int k = 0; k < count; ++k)
         if (const Tensor* t = all[k].tensor; t && has_rows(*t)) {
           panels[k] = narrow(*t, 0, begin, length);
-          if (is_turned(*t)) panels[k] = contiguous(panels[k]);
+          if (is_transposed(*t)) panels[k] = contiguous(panels[k]);
           parts[k].tensor = &panels[k];
         }
       run_strided(kernel, narrow(output, 0, begin, length), from, parts.data(), count, in, {});
@@ -217,8 +217,8 @@ void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
   if (direct) return run_direct(kernel, output, from, operands, count, in);
   const Shape order = nesting(output);
   bool across = false;
-  for (int k = 0; k < count; ++k) across = across || (operands[k].tensor && is_turned(*operands[k].tensor));
-  if (across && order.empty()) return run_turned(kernel, output, from, operands, count, in);
+  for (int k = 0; k < count; ++k) across = across || (operands[k].tensor && is_transposed(*operands[k].tensor));
+  if (across && order.empty()) return run_transposed(kernel, output, from, operands, count, in);
   run_strided(kernel, output, from, operands, count, in, order);
 }
 

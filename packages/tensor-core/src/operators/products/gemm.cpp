@@ -21,9 +21,9 @@ struct Parts {
 
 template <class T>
 Parts parts_of(const Matrix& x, int64_t rows, int64_t columns) {
-  const bool turned = x.row < x.column;
-  const int64_t lines = turned ? columns : rows, length = turned ? rows : columns, apart = turned ? x.column : x.row,
-                step = turned ? x.row : x.column;
+  const bool transposed = x.row < x.column;
+  const int64_t lines = transposed ? columns : rows, length = transposed ? rows : columns,
+                apart = transposed ? x.column : x.row, step = transposed ? x.row : x.column;
   Parts out{empty({2, lines, length}, dtype_of<T>()), {}, {}};
   T *const re = out.memory.data<T>(), *const im = re + lines * length;
   for (int64_t i = 0; i < lines; ++i) {
@@ -34,7 +34,7 @@ Parts parts_of(const Matrix& x, int64_t rows, int64_t columns) {
     else
       for (int64_t j = 0; j < length; ++j) r[j] = from[2 * j * step], m[j] = from[2 * j * step + 1];
   }
-  const int64_t row = turned ? 1 : length, column = turned ? length : 1;
+  const int64_t row = transposed ? 1 : length, column = transposed ? length : 1;
   out.real = {re, row, column};
   out.imaginary = {im, row, column};
   return out;
@@ -240,9 +240,9 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, dou
 void gemm(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const PackedMatrix& b, char* c, int64_t ldc,
           Dtype dtype, const ProductFinish& finish) {
   if (n == 1 && m > 1 && ldc == 1 && a.row == 1) {  // transposed, as above
-    ProductFinish turned = finish;
-    std::swap(turned.row_bias, turned.column_bias);
-    return gemm(1, m, k, {{b.data, b.column, b.row}}, {{a.data, a.column, 1}}, c, m, dtype, turned);
+    ProductFinish transposed = finish;
+    std::swap(transposed.row_bias, transposed.column_bias);
+    return gemm(1, m, k, {{b.data, b.column, b.row}}, {{a.data, a.column, 1}}, c, m, dtype, transposed);
   }
   run_product({m, n, k, 1, a, b, 0, c, ldc, dtype, finish});
 }

@@ -120,7 +120,7 @@ class BlockMask:
         size = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
         lengths = seq_lengths or (kv_indices.shape[-2] * size[0], kv_indices.shape[-1] * size[1])
         partial, full = (kv_num_blocks, kv_indices), (full_kv_num_blocks, full_kv_indices)
-        q_partial, q_full = (_turned(*each) if compute_q_blocks else (None, None) for each in (partial, full))
+        q_partial, q_full = (_transposed(*each) if compute_q_blocks else (None, None) for each in (partial, full))
         return cls(lengths, *partial, *full, *q_partial, *q_full, size, mask_mod or noop_mask)
 
     @property
@@ -248,7 +248,7 @@ def _each(pair: Pair, change: Callable[[Tensor], Tensor]) -> Pair:
     return (None, None) if count is None or indices is None else (change(count), change(indices))
 
 
-def _turned(count: Tensor | None, indices: Tensor | None) -> Pair:
+def _transposed(count: Tensor | None, indices: Tensor | None) -> Pair:
     """Convert a description of blocks by row to one by column."""
     if count is None or indices is None:
         return None, None

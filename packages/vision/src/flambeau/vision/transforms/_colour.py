@@ -196,16 +196,16 @@ def adjust_hue(img: Any, hue_factor: float) -> Any:
         if img.mode in ("L", "1", "I", "F"):
             return img
         hue, saturation, value = img.convert("HSV").split()
-        turned = (np.asarray(hue, dtype=np.int16) + int(hue_factor * 255)) % 256
-        return Image.merge("HSV", (Image.fromarray(turned.astype(np.uint8)), saturation, value)).convert(img.mode)
+        shifted = (np.asarray(hue, dtype=np.int16) + int(hue_factor * 255)) % 256
+        return Image.merge("HSV", (Image.fromarray(shifted.astype(np.uint8)), saturation, value)).convert(img.mode)
 
-    def turned_planes(planes: fb.Tensor) -> fb.Tensor:
+    def shifted_planes(planes: fb.Tensor) -> fb.Tensor:
         if _channels(planes) == 1:
             return planes
         hue, saturation, value = _to_hsv(convert_image_dtype(planes) if not planes.is_floating_point() else planes)
         return convert_image_dtype(_to_rgb((hue + hue_factor) % 1.0, saturation, value), planes.dtype)
 
-    return on_planes(img, turned_planes)
+    return on_planes(img, shifted_planes)
 
 
 # Source of both: Smith 1978, Color Gamut Transform Pairs, doi:10.1145/965139.807361.
