@@ -40,7 +40,7 @@ Root root_of(const Tensor& output, const Tensor& gradient, size_t position) {
           "from required grad, or it was computed under no_grad(), or from a result of detach(), item() or NumPy");
   if (!gradient.defined() && output.numel() == 1 && is_dispatched(output))
     return {gradient_edge(output), dispatched_gradients->ones_like(output)};
-  const OnDevice beside(output.device());
+  const OnDevice guard(output.device());
   return make_root(gradient_edge(output), output.shape(), output.dtype(), gradient, position);
 }
 

@@ -94,17 +94,17 @@ static Tensor unpack(const SavedTensor& saved, Node* node) {
 
 // Returns the tensor that a node saves: an alias, made by __torch_dispatch__ if it applies, for an output. Other
 // tensors are saved without an alias, since a mode identifies them by their Python objects.
-static Tensor own_reference(const Tensor& t, int output, bool apart) {
+static Tensor own_reference(const Tensor& t, int output, bool needs_alias) {
   if (is_dispatched(t)) return output >= 0 ? dispatched_gradients->detach(t) : t;
-  return apart ? alias(t) : t;
+  return needs_alias ? alias(t) : t;
 }
 
 void OperatorNode::save(const Tensor& t, int output) {
   if (!t.defined()) return saved_.push_back({t, 0, -1, 0, nullptr});
   require(!t.storage().inference(), kInferenceSaved);
   // An assignment to the .data of an index tensor must not introduce unchecked indices.
-  const bool apart = output >= 0 || !is_inexact(t.dtype());
-  saved_.push_back({own_reference(t, output, apart), t.storage().version(), output, geometry_of(t), nullptr});
+  const bool needs_alias = output >= 0 || !is_inexact(t.dtype());
+  saved_.push_back({own_reference(t, output, needs_alias), t.storage().version(), output, geometry_of(t), nullptr});
   if (FLAMBEAU_LIKELY(!hooked_threads)) return;
   if (std::unique_ptr<PackedTensor> packed = binding_hooks->pack(t)) replace(saved_.back(), t, std::move(packed));
 }

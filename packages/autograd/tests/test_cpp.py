@@ -17,8 +17,8 @@ PREFIX = Path(fb._core.__file__).parent  # the folder of the compiled files, als
 
 def tool(name):
     """Return the path of a program in this environment or on the system's PATH."""
-    beside = Path(sys.executable).with_name(name)
-    return str(beside) if beside.exists() else shutil.which(name)
+    path = Path(sys.executable).with_name(name)
+    return str(path) if path.exists() else shutil.which(name)
 
 
 def run(*command, **environment):

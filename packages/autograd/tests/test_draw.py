@@ -45,8 +45,8 @@ def test_boxes_of_a_layer_do_not_overlap():
     ]
     for i, a in enumerate(boxes):
         for b in boxes[:i]:
-            apart = a["x"] >= b["x"] + b["width"] or b["x"] >= a["x"] + a["width"]
-            assert apart or a["y"] >= b["y"] + b["height"] or b["y"] >= a["y"] + a["height"]
+            disjoint = a["x"] >= b["x"] + b["width"] or b["x"] >= a["x"] + a["width"]
+            assert disjoint or a["y"] >= b["y"] + b["height"] or b["y"] >= a["y"] + a["height"]
 
 
 def test_several_outputs_edges_and_files(loss, tmp_path):

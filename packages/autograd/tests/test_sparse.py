@@ -150,9 +150,9 @@ def test_the_gradient_of_a_sparse_tensor_that_is_asked_for():
 def test_gradients_flow_to_what_values_were_made_of():
     values = fb.ones(5, requires_grad=True)
     made = fb.sparse_coo_tensor(INDICES, values, SIZE)
-    apart = fb.sparse_coo_tensor(INDICES, values, SIZE, requires_grad=True)
-    (made.sum() + 5 * apart.sum()).backward()
-    assert values.grad.tolist() == [1] * 5 and apart.grad._values().tolist() == [5] * 4
+    separate = fb.sparse_coo_tensor(INDICES, values, SIZE, requires_grad=True)
+    (made.sum() + 5 * separate.sum()).backward()
+    assert values.grad.tolist() == [1] * 5 and separate.grad._values().tolist() == [5] * 4
 
 
 class Product(Function):

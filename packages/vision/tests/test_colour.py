@@ -32,17 +32,17 @@ ENHANCERS = {
 @pytest.mark.parametrize("factor", [0, 0.3, 1, 1.7, 3])
 @pytest.mark.parametrize("name", ENHANCERS)
 def test_adjustments_are_those_of_pillow(noise: Image.Image, name: str, factor: float) -> None:
-    enhancer, apart = ENHANCERS[name]
+    enhancer, tolerance = ENHANCERS[name]
     function = getattr(functional, f"adjust_{name}")
     expected = enhancer(noise).enhance(factor)
     assert largest_difference(function(noise, factor), expected) == 0
-    apart = apart * max(1, round(abs(1 - factor) + 0.49))
+    tolerance = tolerance * max(1, round(abs(1 - factor) + 0.49))
     for image in (np.asarray(noise), pil_to_tensor(noise)):
         result = function(image, factor)
-        assert result.dtype == image.dtype and largest_difference(result, expected) <= apart
+        assert result.dtype == image.dtype and largest_difference(result, expected) <= tolerance
     floats = function(pil_to_tensor(noise) / 255, factor)
     assert floats.min() >= 0 and floats.max() <= 1
-    np.testing.assert_allclose(pixels(floats) * 255, pixels(expected), atol=apart + 1)
+    np.testing.assert_allclose(pixels(floats) * 255, pixels(expected), atol=tolerance + 1)
     with pytest.raises(ValueError, match=r"\(-1\) is not non-negative"):
         function(noise, -1)
 

@@ -283,13 +283,13 @@ def _memory():
     del x
     y = fb.full((1000,), 7.0, device="cuda")
     fb.cuda.current_stream().synchronize()
-    apart = y.data_ptr() != address
+    moved = y.data_ptr() != address
     work.wait()
     other = dist.all_reduce(fb.ones(500, device="cuda"), async_op=True)
     z = fb.full((500,), 5.0, device="cuda")
     fb.cuda.current_stream().synchronize()
     other.wait()
-    return apart, out[::1000].tolist(), z.sum().item()
+    return moved, out[::1000].tolist(), z.sum().item()
 
 
 def test_memory_is_kept_until_the_collective_is_done(ranks):

@@ -21,19 +21,19 @@ _OPERATORS = (
 _BOUNDS = {"maximum": "clamp_min", "minimum": "clamp_max"}  # operators that also accept numbers
 
 
-def _each(tensors: Sequence[Tensor], beside: Any) -> Sequence[Any]:
+def _each(tensors: Sequence[Tensor], operands: Any) -> Sequence[Any]:
     """Return one value per tensor: the elements of a list of this length, or copies of a single value."""
-    if not isinstance(beside, (list, tuple)):
-        return [beside] * len(tensors)
-    if len(beside) != len(tensors):
-        raise RuntimeError(f"Tensor lists must have the same number of tensors, got {len(tensors)} and {len(beside)}")
-    return beside
+    if not isinstance(operands, (list, tuple)):
+        return [operands] * len(tensors)
+    if len(operands) != len(tensors):
+        raise RuntimeError(f"Tensor lists must have the same number of tensors, got {len(tensors)} and {len(operands)}")
+    return operands
 
 
-def _call(operator: Callable[..., Any], tensors: Sequence[Tensor], *beside: Any, **options: Any) -> tuple[Any, ...]:
+def _call(operator: Callable[..., Any], tensors: Sequence[Tensor], *operands: Any, **options: Any) -> tuple[Any, ...]:
     if not tensors:
         raise RuntimeError("Tensor list must have at least one tensor.")
-    rows = zip(tensors, *(_each(tensors, other) for other in beside), strict=True)
+    rows = zip(tensors, *(_each(tensors, other) for other in operands), strict=True)
     return tuple(operator(*row, **options) for row in rows)
 
 
@@ -60,8 +60,8 @@ def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that calls ``function`` and returns the list of tensors."""
 
     @functools.wraps(function)
-    def change(tensors: Sequence[Tensor], *beside: Any, **options: Any) -> Sequence[Tensor]:
-        function(tensors, *beside, **options)
+    def change(tensors: Sequence[Tensor], *operands: Any, **options: Any) -> Sequence[Tensor]:
+        function(tensors, *operands, **options)
         return tensors
 
     return change

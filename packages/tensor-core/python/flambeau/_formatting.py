@@ -202,14 +202,16 @@ def _floating_style(values: list[float], options: PrintOptions) -> tuple[Callabl
     def fixed(value: float) -> str:
         return f"{value:.{options.precision}f}"
 
-    def whole(value: float) -> str:
+    def as_integer(value: float) -> str:
         return f"{value:.0f}." if math.isfinite(value) else str(value)
 
     if not telling:
-        return whole, 1
+        return as_integer, 1
     largest, smallest = max(map(abs, telling)), min(map(abs, telling))
     spread = largest / smallest > 1000 or largest > 1e8 or (not integral and smallest < 1e-4)
-    write = scientific if options.sci_mode or (options.sci_mode is None and spread) else whole if integral else fixed
+    write = (
+        scientific if options.sci_mode or (options.sci_mode is None and spread) else as_integer if integral else fixed
+    )
     return write, max(len(write(value)) for value in telling)
 
 

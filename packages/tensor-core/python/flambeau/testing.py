@@ -147,16 +147,16 @@ class _Comparison:
         atol = max(d[1] for d in defaults) if self.atol is None else self.atol
         a, b = _array(actual), _array(expected)
         with np.errstate(all="ignore"):
-            apart = np.abs(a - b)
+            difference = np.abs(a - b)
             finite = True if b.dtype == object else np.isfinite(b)
-            good = np.asarray(((a == b) | (finite & (apart <= atol + rtol * np.abs(b)))).astype(bool))
+            good = np.asarray(((a == b) | (finite & (difference <= atol + rtol * np.abs(b)))).astype(bool))
             if self.equal_nan:
                 good |= (a != a) & (b != b)
             if good.all():
                 return None
-            apart, size = (np.asarray(values, float) for values in (apart, np.abs(b)))
-            relative = apart / size
-        return (_scalar_report if scalar else _report)(a, b, good, apart, relative, atol, rtol)
+            difference, size = (np.asarray(values, float) for values in (difference, np.abs(b)))
+            relative = difference / size
+        return (_scalar_report if scalar else _report)(a, b, good, difference, relative, atol, rtol)
 
 
 def _both_ways(a: Any, b: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
@@ -187,7 +187,7 @@ def _array(t: Tensor) -> np.ndarray:
     return t.numpy().astype(object) if t.dtype.itemsize == 8 else t.to(flambeau.int64).numpy()
 
 
-def _report(a: Any, b: Any, good: Any, apart: Any, relative: Any, atol: float, rtol: float) -> str:
+def _report(a: Any, b: Any, good: Any, difference: Any, relative: Any, atol: float, rtol: float) -> str:
     def largest(values: Any) -> str:
         values = np.where(good, -1.0, values).astype(float)
         at = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.nan_to_num(values, nan=np.inf))), values.shape))
@@ -199,20 +199,20 @@ def _report(a: Any, b: Any, good: Any, apart: Any, relative: Any, atol: float, r
     limits = ("", "") if not (atol or rtol) else (f" (up to {atol:g} allowed)", f" (up to {rtol:g} allowed)")
     return (
         f"{head}\n\nMismatched elements: {wrong} / {total} ({100 * wrong / total:.1f}%)\n"
-        f"Greatest absolute difference: {largest(apart)}{limits[0]}\n"
+        f"Greatest absolute difference: {largest(difference)}{limits[0]}\n"
         f"Greatest relative difference: {largest(relative)}{limits[1]}"
     )
 
 
-def _scalar_report(a: Any, b: Any, good: Any, apart: Any, relative: Any, atol: float, rtol: float) -> str:
+def _scalar_report(a: Any, b: Any, good: Any, difference: Any, relative: Any, atol: float, rtol: float) -> str:
     if not (atol or rtol):
         return (
             f"Scalars are not equal!\n\nExpected {b.item()!r} but got {a.item()!r}.\n"
-            f"Absolute difference: {apart.item()}\nRelative difference: {relative.item()}"
+            f"Absolute difference: {difference.item()}\nRelative difference: {relative.item()}"
         )
     return (
         f"Scalars are not close!\n\nExpected {b.item()!r} but got {a.item()!r}.\n"
-        f"Absolute difference: {apart.item()} (up to {atol:g} allowed)\n"
+        f"Absolute difference: {difference.item()} (up to {atol:g} allowed)\n"
         f"Relative difference: {relative.item()} (up to {rtol:g} allowed)"
     )
 

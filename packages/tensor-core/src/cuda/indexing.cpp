@@ -102,7 +102,7 @@ int64_t widen(BlockArguments& a, const Blocks& b) {
 }
 
 // Returns the value on the tensor's device; a number may be on the host.
-Tensor beside(const Tensor& value, const Tensor& t) {
+Tensor on_device_of(const Tensor& value, const Tensor& t) {
   NoRecording off;
   return value.numel() == 1 ? to(value, t.device()) : value;
 }
@@ -185,7 +185,7 @@ void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
 
 void store_blocks(const Tensor& t, const Blocks& b, const Tensor& given, Combine c) {
   const int device = t.device().index;
-  const Tensor source = beside(given, t);
+  const Tensor source = on_device_of(given, t);
   const bool copies = c == Combine::Assign, distinct = b.distinct || b.count == 1;
   BlockArguments a = block_arguments(t, b, source);
   if (!copies && !distinct && (b.count <= kShort || (b.outer * b.inner >= kManyColumns && b.count <= kManyColumns)))
@@ -211,7 +211,7 @@ void gather(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& out
 
 void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& given, const Shape& strides, Combine c) {
   const int device = t.device().index;
-  const Tensor source = beside(given, t);
+  const Tensor source = on_device_of(given, t);
   const int64_t length = index.dim() ? index.shape()[size_t(dim)] : 1, columns = index.numel() / length;
   if (length <= kShort || columns >= kManyColumns) {
     const Tensor values = from_storage(source.impl()->storage, index.shape(), index.dim() ? strides : Shape{},

@@ -71,9 +71,9 @@ void run(SequenceArguments a, const Tensor& out) {
 void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, const Drawn& drawn,
           std::initializer_list<double> numbers, uint64_t threshold, uint64_t range) {
   if (out.numel() == 0) return;
-  const Tensor beside = in.defined() ? to(in, out.device()) : in;  // probabilities may be on the host
+  const Tensor on_device = in.defined() ? to(in, out.device()) : in;  // probabilities may be on the host
   DrawArguments a{out.device_bytes(),
-                  in.defined() ? beside.device_bytes() : nullptr,
+                  in.defined() ? on_device.device_bytes() : nullptr,
                   out.numel(),
                   position(drawn),
                   {},

@@ -156,12 +156,12 @@ FLAMBEAU_INLINE void copy_row(char* to, const char* from, int64_t bytes) {
 }
 
 template <class Word>
-void copy_rows(char* to_bytes, const char* from, int64_t apart, int64_t step, int64_t length, int64_t rows) {
+void copy_rows(char* to_bytes, const char* from, int64_t row_stride, int64_t step, int64_t length, int64_t rows) {
   using Lanes = Simd<Word>;
   static_assert(kVectorBytes <= kRowSlack);
   constexpr int64_t kSize = sizeof(Word);
   Word* to = reinterpret_cast<Word*>(to_bytes);
-  for (int64_t r = 0; r < rows; ++r, from += apart, to += length) {
+  for (int64_t r = 0; r < rows; ++r, from += row_stride, to += length) {
     if (step == 0) {
       const typename Lanes::Vector value = *reinterpret_cast<const Word*>(from) - typename Lanes::Vector{};
       for (int64_t j = 0; j < length; j += Lanes::kLanes) Lanes::store(to + j, value);

@@ -81,20 +81,20 @@ void scan(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, 
 // blocks together hides the latency of each step.
 constexpr int64_t kChains = 4;
 
-// Calls keep(chain, i, state) for the next n elements of several blocks, which begin `apart` elements from each other,
-// and updates `state`. Meanwhile it prefetches the memory after the blocks, and the memory that will be written.
+// Calls keep(chain, i, state) for the next n elements of several blocks, which begin `block_size` elements from each
+// other, and updates `state`. Meanwhile it prefetches the memory after the blocks, and the memory that will be written.
 template <class Op, class T, int64_t chains, class Keep>
-FLAMBEAU_INLINE void run_chains(typename Op::State* state, const T* out, const T* in, int64_t apart, int64_t n,
+FLAMBEAU_INLINE void run_chains(typename Op::State* state, const T* out, const T* in, int64_t block_size, int64_t n,
                                 Keep keep) {
   using State = typename Op::State;
   State now[chains];
   for (int64_t j = 0; j < chains; ++j) now[j] = state[j];
   for (int64_t i = 0; i < n; ++i) {
-    __builtin_prefetch(in + chains * (apart + i));
-    if (out) __builtin_prefetch(out + chains * (apart + i), 1);
+    __builtin_prefetch(in + chains * (block_size + i));
+    if (out) __builtin_prefetch(out + chains * (block_size + i), 1);
 #pragma GCC unroll 4
     for (int64_t j = 0; j < chains; ++j) {
-      now[j] = Op::join(now[j], converted<State>(in[j * apart + i]));
+      now[j] = Op::join(now[j], converted<State>(in[j * block_size + i]));
       keep(j, i, now[j]);
     }
   }

@@ -15,7 +15,7 @@ constexpr int64_t kShortRow = 32;  // rows of at least this length are reduced o
 
 // Transposes rows that are too short for a tree, as many as stay in the nearest cache.
 template <class Word>
-[[gnu::noipa]] void transpose_rows(Word* to, const Word* in, int64_t rows, int64_t length) {
+[[gnu::noipa]] void transpose_block(Word* to, const Word* in, int64_t rows, int64_t length) {
   if constexpr (sizeof(Word) == 4 || sizeof(Word) == 8) return transpose(to, rows, in, length, rows, length);
   for (int64_t r = 0; r < rows; r += kSide) {
     const int64_t count = std::min(kSide, rows - r);
@@ -36,7 +36,7 @@ void reduce_short_rows(typename Op::Result* out, const typename Element<T>::Stor
   alignas(64) Stored transposed[kShortRow * kTransposedRows];
   for (int64_t r = 0; r < rows; r += kTransposedRows) {
     const int64_t count = std::min(kTransposedRows, rows - r);
-    transpose_rows(reinterpret_cast<Word*>(transposed), reinterpret_cast<const Word*>(in + r * length), count, length);
+    transpose_block(reinterpret_cast<Word*>(transposed), reinterpret_cast<const Word*>(in + r * length), count, length);
     reduce_columns<Op>(out + r, InPlace<T>{transposed}, length, count, count);
   }
 }

@@ -117,9 +117,9 @@ struct Table {
   PointwiseKernel derivative[kPointwiseSlots][kMaxOperands][4];
   bool gives_real[kPointwiseSlots];           // for complex operands
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
-  // Copies rows of words of 1, 2, 4 and 8 bytes to contiguous memory. Row r begins at `from` + r * apart, and its words
-  // are `step` bytes apart; 0 repeats the first. May write up to kRowSlack bytes beyond the last.
-  void (*copy_rows[4])(char* to, const char* from, int64_t apart, int64_t step, int64_t length, int64_t rows);
+  // Copies rows of words of 1, 2, 4 and 8 bytes to contiguous memory. Row r begins at `from` + r * row_stride, and its
+  // words are `step` bytes apart; 0 repeats the first. May write up to kRowSlack bytes beyond the last.
+  void (*copy_rows[4])(char* to, const char* from, int64_t row_stride, int64_t step, int64_t length, int64_t rows);
   // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; words of 2, 4 and 8 bytes, strides in
   // elements.
   void (*transpose_words[3])(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows,

@@ -7,7 +7,7 @@ namespace flambeau::program {
 
 namespace {
 
-bool whole(const Value& v) { return v.index() == 1 || v.index() == 2; }  // bool or int64_t
+bool is_integer(const Value& v) { return v.index() == 1 || v.index() == 2; }  // bool or int64_t
 
 int64_t floor_quotient(int64_t a, int64_t b) {
   require<ValueError>(b != 0, "division of a size by 0");
@@ -21,12 +21,12 @@ int64_t integer(const Value& v) { return As<Scalar>::get(v).integer(); }
 // An operator of two numbers; the result is an integer if both are.
 template <class Whole, class Real>
 Value combined(const Value& a, const Value& b, Whole of_integers, Real of_reals) {
-  if (whole(a) && whole(b)) return of_integers(integer(a), integer(b));
+  if (is_integer(a) && is_integer(b)) return of_integers(integer(a), integer(b));
   return of_reals(real(a), real(b));
 }
 
 Value power_of(const Value& a, const Value& b) {
-  if (!whole(a) || !whole(b) || integer(b) < 0) return std::pow(real(a), real(b));
+  if (!is_integer(a) || !is_integer(b) || integer(b) < 0) return std::pow(real(a), real(b));
   int64_t out = 1;
   for (int64_t i = 0; i < integer(b); ++i)
     require<ValueError>(!__builtin_mul_overflow(out, integer(a), &out), "a power of sizes does not fit into 64 bits");
@@ -61,9 +61,11 @@ Value repeated(const Value& items, int64_t times) {
   return out;
 }
 
-void hold(bool condition, const Value& a, const Value& b, std::string_view text) {
+void require_relation(bool condition, const Value& a, const Value& b, std::string_view text) {
   if (condition) return;
-  const auto shown = [](const Value& v) { return whole(v) ? std::to_string(integer(v)) : std::to_string(real(v)); };
+  const auto shown = [](const Value& v) {
+    return is_integer(v) ? std::to_string(integer(v)) : std::to_string(real(v));
+  };
   detail::raise<RequirementError>("the program was traced with inputs for which ", text, "; now the two values are ",
                                   shown(a), " and ", shown(b), ". Trace the model with inputs like these");
 }
@@ -105,14 +107,20 @@ Family number_operators() {
       op("number_truediv", [](const Value& a, const Value& b) { return real(a) / real(b); }),
       op("number_pow", power_of),
       op("number_neg",
-         [](const Value& a) { return whole(a) ? Value(int64_t(-uint64_t(integer(a)))) : Value(-real(a)); }),
+         [](const Value& a) { return is_integer(a) ? Value(int64_t(-uint64_t(integer(a)))) : Value(-real(a)); }),
       op("number_int", [](const Value& a) { return As<Scalar>::get(a).integer(); }),
-      op("require_eq", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) == real(b), a, b, s); }),
-      op("require_ne", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) != real(b), a, b, s); }),
-      op("require_lt", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) < real(b), a, b, s); }),
-      op("require_le", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) <= real(b), a, b, s); }),
-      op("require_gt", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) > real(b), a, b, s); }),
-      op("require_ge", [](const Value& a, const Value& b, std::string_view s) { hold(real(a) >= real(b), a, b, s); }),
+      op("require_eq",
+         [](const Value& a, const Value& b, std::string_view s) { require_relation(real(a) == real(b), a, b, s); }),
+      op("require_ne",
+         [](const Value& a, const Value& b, std::string_view s) { require_relation(real(a) != real(b), a, b, s); }),
+      op("require_lt",
+         [](const Value& a, const Value& b, std::string_view s) { require_relation(real(a) < real(b), a, b, s); }),
+      op("require_le",
+         [](const Value& a, const Value& b, std::string_view s) { require_relation(real(a) <= real(b), a, b, s); }),
+      op("require_gt",
+         [](const Value& a, const Value& b, std::string_view s) { require_relation(real(a) > real(b), a, b, s); }),
+      op("require_ge",
+         [](const Value& a, const Value& b, std::string_view s) { require_relation(real(a) >= real(b), a, b, s); }),
   };
 }
 

@@ -30,7 +30,7 @@ struct ConvolutionGeometry {
   bool plain() const {  // true for a 1x1 convolution, whose image already is the matrix
     return product(kernel) == 1 && product(stride) == 1 && padding == Sizes{0, 0, 0};
   }
-  bool whole() const {  // true if the kernel covers the image: one position, a product of flat images
+  bool covers_image() const {  // true if the kernel covers the image: one position, a product of flat images
     return kernel == size && product(out) == 1 && padding == Sizes{0, 0, 0};
   }
   // With stride 1, the convolution that computes the input's gradient from the output's: weights flipped, and channels

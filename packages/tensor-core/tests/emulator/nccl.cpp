@@ -210,7 +210,7 @@ int wrong(int status) {
   return status;
 }
 
-bool apart(const void* a, size_t bytes_of_a, const void* b, size_t bytes_of_b) {
+bool disjoint(const void* a, size_t bytes_of_a, const void* b, size_t bytes_of_b) {
   const auto *first = static_cast<const char*>(a), *second = static_cast<const char*>(b);
   return first + bytes_of_a <= second || second + bytes_of_b <= first;
 }
@@ -220,9 +220,9 @@ bool apart(const void* a, size_t bytes_of_a, const void* b, size_t bytes_of_b) {
 bool fit_together(const Heading& h, int rank, int ranks, const void* in, const void* out) {
   const size_t bytes = h.count * bytes_of(Element(h.element)), all = bytes * size_t(ranks);
   const auto *from = static_cast<const char*>(in), *to = static_cast<const char*>(out);
-  if (h.kind == kAllGather) return from == to + bytes * size_t(rank) || apart(in, bytes, out, all);
-  if (h.kind == kReduceScatter) return to == from + bytes * size_t(rank) || apart(in, all, out, bytes);
-  return from == to || apart(in, bytes, out, bytes);
+  if (h.kind == kAllGather) return from == to + bytes * size_t(rank) || disjoint(in, bytes, out, all);
+  if (h.kind == kReduceScatter) return to == from + bytes * size_t(rank) || disjoint(in, all, out, bytes);
+  return from == to || disjoint(in, bytes, out, bytes);
 }
 
 int request(const Call& call, Communicator* c, Heading heading, int type, const void* in, void* out, Stream* handle) {

@@ -196,9 +196,9 @@ def _checked_inputs(arguments: list[Any]) -> list[int]:
     return checked
 
 
-def _random_like(tensor: Tensor, generator: np.random.Generator, apart: bool) -> Tensor:
+def _random_like(tensor: Tensor, generator: np.random.Generator, strided: bool) -> Tensor:
     values = of_parts(generator.standard_normal(parts(tensor).size), tensor)
-    if apart:
+    if strided:
         values = flambeau.stack([values, values], -1)[..., 0]
     return values.detach().requires_grad_()
 

@@ -277,8 +277,8 @@ def _place(blocks: Sequence[Block]) -> None:
     """Assign offsets to the blocks, the largest first: the lowest one at which no two blocks overlap."""
     placed: list[Block] = []
     for block in sorted(blocks, key=lambda block: -block.operand.nbytes):
-        beside = (other for other in placed if other.kernel <= block.end and block.kernel <= other.end)
-        for other in sorted(beside, key=lambda other: other.offset):
+        overlapping = (other for other in placed if other.kernel <= block.end and block.kernel <= other.end)
+        for other in sorted(overlapping, key=lambda other: other.offset):
             if block.offset + block.operand.nbytes <= other.offset:
                 break
             block.offset = max(block.offset, other.offset + other.operand.nbytes)

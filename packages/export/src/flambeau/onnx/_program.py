@@ -37,8 +37,8 @@ class ONNXProgram:
         """
         import onnx
 
-        apart = self.model_proto.ByteSize() > _LARGEST if external_data is None else external_data
-        if not apart:
+        external = self.model_proto.ByteSize() > _LARGEST if external_data is None else external_data
+        if not external:
             onnx.save_model(self.model_proto, os.fspath(destination))
             return
         copy = onnx.ModelProto()

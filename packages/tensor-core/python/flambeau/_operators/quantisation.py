@@ -75,6 +75,6 @@ def fake_quantize_per_channel_affine(
         raise RuntimeError(
             f"`zero_point` must be between `quant_min` and `quant_max`: not all are in [{quant_min}, {quant_max}]"
         )
-    beside = [1] * input.ndim
-    beside[axis] = size
-    return _rounded(input, scale.detach().view(beside), zero_point.view(beside), quant_min, quant_max)
+    broadcast_shape = [1] * input.ndim
+    broadcast_shape[axis] = size
+    return _rounded(input, scale.detach().view(broadcast_shape), zero_point.view(broadcast_shape), quant_min, quant_max)

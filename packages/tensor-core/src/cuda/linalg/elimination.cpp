@@ -83,9 +83,9 @@ void factor_lu(const Tensor& a, const Tensor& pivots, const Tensor& info) {
     factor_panel(kLu, a, k, m - k, width, pivots, info);
     exchange(a, pivots, k, width, k, width, false);
     if (right == n) continue;
-    const Tensor beside = part(a, k, width, right, n - right);
-    solve_triangles(part(a, k, width, k, width), beside, false, true);
-    subtract_product(part(a, right, m - right, right, n - right), part(a, right, m - right, k, width), beside);
+    const Tensor right_block = part(a, k, width, right, n - right);
+    solve_triangles(part(a, k, width, k, width), right_block, false, true);
+    subtract_product(part(a, right, m - right, right, n - right), part(a, right, m - right, k, width), right_block);
   }
 }
 
@@ -97,9 +97,9 @@ void factor_cholesky(const Tensor& a, const Tensor& info) {
     const int64_t width = std::min(kPanel, n - k), right = k + width;
     factor_panel(kCholesky, a, k, width, width, Tensor(), info);
     if (right == n) continue;
-    const Tensor beside = part(a, k, width, right, n - right);
-    solve_triangles(adjoint(part(a, k, width, k, width)), beside, false, false);
-    subtract_product(part(a, right, n - right, right, n - right), adjoint(beside), beside);
+    const Tensor right_block = part(a, k, width, right, n - right);
+    solve_triangles(adjoint(part(a, k, width, k, width)), right_block, false, false);
+    subtract_product(part(a, right, n - right, right, n - right), adjoint(right_block), right_block);
   }
 }
 

@@ -28,8 +28,8 @@ inline int target_of_block(const OptimizerTargets& list) {
 
 // Calls whole(target, first) for each of this thread's packs and single(target, i) for each of its elements outside
 // packs. Packs are used if all tensors of a target are aligned to 16 bytes.
-template <class T, class Whole, class Single>
-inline void each_pack(const OptimizerTargets& list, Whole&& whole, Single&& single) {
+template <class T, class UpdatePack, class UpdateElement>
+inline void each_pack(const OptimizerTargets& list, UpdatePack&& update_pack, UpdateElement&& update_element) {
   constexpr int kWidth = Pack<T>::kWidth;
   static_assert(kOptimizerBlock % kWidth == 0);
   const int which = target_of_block(list);
@@ -40,8 +40,8 @@ inline void each_pack(const OptimizerTargets& list, Whole&& whole, Single&& sing
   for (const char* tensor : target.at) aligned &= is_aligned(tensor);
   const int64_t packed = aligned ? last - (last - first) % kWidth : first;
   for (int64_t i = first + int64_t(threadIdx.x) * kWidth; i < packed; i += int64_t(blockDim.x) * kWidth)
-    whole(target, i);
-  for (int64_t i = packed + threadIdx.x; i < last; i += blockDim.x) single(target, i);
+    update_pack(target, i);
+  for (int64_t i = packed + threadIdx.x; i < last; i += blockDim.x) update_element(target, i);
 }
 
 template <class Rule, class T>
@@ -109,11 +109,11 @@ inline void scale_elements(const ScaleArguments& a) {
     for (T& element : elements.values) element = scaled(element);
     store(at, elements, true);
   };
-  const auto single = [&](const Target& target, int64_t i) {
+  const auto update_element = [&](const Target& target, int64_t i) {
     T& element = reinterpret_cast<T*>(target.at[0])[i];
     element = scaled(element);
   };
-  each_pack<T>(a.list, pack, single);
+  each_pack<T>(a.list, pack, update_element);
   if (!finite) atomicExch(a.infinite, 1);
 }
 

@@ -9,11 +9,11 @@
 
 namespace flambeau::cuda {
 
-struct Taps {  // the positions first + i * step that are less than last
+struct WindowRange {  // the positions first + i * step that are less than last
   int64_t first, last, step;
 };
 
-inline Taps window_of(const PoolWindows& w, int d, int64_t o) {
+inline WindowRange window_of(const PoolWindows& w, int d, int64_t o) {
   if (w.adaptive) return {o * w.size[d] / w.out[d], ((o + 1) * w.size[d] + w.out[d] - 1) / w.out[d], 1};
   const int64_t begin = o * w.stride[d] - w.padding[d], end = begin + w.dilation[d] * (w.kernel[d] - 1) + 1;
   const int64_t skipped = begin < 0 ? (-begin + w.dilation[d] - 1) / w.dilation[d] : 0;
@@ -21,7 +21,7 @@ inline Taps window_of(const PoolWindows& w, int d, int64_t o) {
 }
 
 // Returns a range of windows that includes all windows with the given position.
-inline Taps windows_at(const PoolWindows& w, const Divider& step, int d, int64_t place) {
+inline WindowRange windows_at(const PoolWindows& w, const Divider& step, int d, int64_t place) {
   if (w.adaptive) {
     const int64_t last = divide((place + 1) * w.out[d] + w.size[d] - 1, step);
     return {divide(place * w.out[d], step), last < w.out[d] ? last : w.out[d], 1};
@@ -34,7 +34,7 @@ inline Taps windows_at(const PoolWindows& w, const Divider& step, int d, int64_t
 // The window of fractional pooling (Graham 2014, arXiv:1412.6071). V is the type in which the CPU computes the
 // positions.
 template <class V>
-inline Taps fractional_window(const MaxPoolArguments& a, int d, int64_t plane, int64_t o) {
+inline WindowRange fractional_window(const MaxPoolArguments& a, int d, int64_t plane, int64_t o) {
   const PoolWindows& w = a.windows;
   const int64_t last = w.size[d] - w.kernel[d];
   int64_t start = last;
@@ -61,14 +61,14 @@ inline void max_pool(const MaxPoolArguments& a) {
     using Position = std::conditional_t<std::is_same_v<T, double>, double, float>;
     return a.samples ? fractional_window<Position>(a, d, p.plane, p.at[d]) : window_of(w, d, p.at[d]);
   };
-  const Taps deep = window(0), high = window(1), wide = window(2);
+  const WindowRange depth_range = window(0), height_range = window(1), width_range = window(2);
   const T* image = reinterpret_cast<const T*>(a.input) + p.plane * w.size[0] * w.size[1] * w.size[2];
   const auto index = [&](int64_t z, int64_t y, int64_t x) { return (z * w.size[1] + y) * w.size[2] + x; };
-  int64_t best_at = index(deep.first, high.first, wide.first);
+  int64_t best_at = index(depth_range.first, height_range.first, width_range.first);
   V best = std::is_floating_point_v<V> ? -V(INFINITY) : std::numeric_limits<V>::lowest();
-  for (int64_t z = deep.first; z < deep.last; z += deep.step)
-    for (int64_t y = high.first; y < high.last; y += high.step)
-      for (int64_t x = wide.first; x < wide.last; x += wide.step) {
+  for (int64_t z = depth_range.first; z < depth_range.last; z += depth_range.step)
+    for (int64_t y = height_range.first; y < height_range.last; y += height_range.step)
+      for (int64_t x = width_range.first; x < width_range.last; x += width_range.step) {
         const V v = convert<V>(image[index(z, y, x)]);
         if (v > best || v != v) best = v, best_at = index(z, y, x);
       }
@@ -86,11 +86,11 @@ inline void max_pool_derivative(const MaxPoolArguments& a) {
   const int64_t own = (p.at[0] * w.size[1] + p.at[1]) * w.size[2] + p.at[2],
                 first = p.plane * w.out[0] * w.out[1] * w.out[2];
   const auto windows = [&](int d) { return windows_at(w, a.steps[d], d, p.at[d]); };
-  const Taps deep = windows(0), high = windows(1), wide = windows(2);
+  const WindowRange depth_range = windows(0), height_range = windows(1), width_range = windows(2);
   V sum = V(0);
-  for (int64_t z = deep.first; z < deep.last; ++z)
-    for (int64_t y = high.first; y < high.last; ++y)
-      for (int64_t x = wide.first; x < wide.last; ++x) {
+  for (int64_t z = depth_range.first; z < depth_range.last; ++z)
+    for (int64_t y = height_range.first; y < height_range.last; ++y)
+      for (int64_t x = width_range.first; x < width_range.last; ++x) {
         const int64_t window = first + (z * w.out[1] + y) * w.out[2] + x;
         if (a.indices[window] == own) sum += convert<V>(reinterpret_cast<const T*>(a.input)[window]);
       }

@@ -23,7 +23,7 @@ struct Indefinite {
   T& at(int64_t i, int64_t j) const { return a[i * n + j]; }
   T turn(T v) const { return hermitian ? Parts::conjugate(v) : v; }
   static double size(T v) { return fabs(double(Parts::real(v))) + fabs(double(Parts::imaginary(v))); }
-  T whole(int64_t i, int64_t j) const { return i >= j ? at(i, j) : turn(at(j, i)); }
+  T full_element(int64_t i, int64_t j) const { return i >= j ? at(i, j) : turn(at(j, i)); }
 
   struct Choice {
     int64_t row;
@@ -40,7 +40,7 @@ struct Indefinite {
     const int64_t row = most.row;
     double across = 0;
     for (int64_t j = k + threadIdx.x; j < n; j += kThreads)
-      if (j != row) across = Larger::join(across, size(whole(row, j)));
+      if (j != row) across = Larger::join(across, size(full_element(row, j)));
     across = join_block<Larger, kThreads>(across);
     if (own >= alpha * most.size * (most.size / across)) return {k, 1};
     return {row, size(at(row, row)) >= alpha * across ? 1 : 2};

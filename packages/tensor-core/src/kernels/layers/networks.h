@@ -69,12 +69,12 @@ struct ChannelPlane {
 };
 
 // Tiles of Note [Winograd]: `rows` by `columns` tiles of a channel. Even and odd columns of the image are stored
-// separately, the odd ones at an offset of `odd_columns`. The 16 values of a tile are `apart` elements apart. A vector
-// may be written beyond the last tile.
+// separately, the odd ones at an offset of `odd_columns`. The 16 values of a tile are `value_stride` elements apart. A
+// vector may be written beyond the last tile.
 struct WinogradTiles {
   int64_t rows, columns;
   int64_t image_row, odd_columns;
-  int64_t apart;
+  int64_t value_stride;
   int64_t out_rows, out_columns;  // size of the output, which may be one less than twice the number of tiles
 };
 

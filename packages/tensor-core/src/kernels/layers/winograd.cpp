@@ -29,10 +29,10 @@ void winograd_input(const WinogradTiles& w, const char* image_data, char* out_da
       T* const to = out + i * w.columns + j;
 #pragma GCC unroll 4
       for (int c = 0; c < 4; ++c) {
-        S::store(to + c * w.apart, across[0][c] - across[2][c]);
-        S::store(to + (4 + c) * w.apart, across[1][c] + across[2][c]);
-        S::store(to + (8 + c) * w.apart, across[2][c] - across[1][c]);
-        S::store(to + (12 + c) * w.apart, across[1][c] - across[3][c]);
+        S::store(to + c * w.value_stride, across[0][c] - across[2][c]);
+        S::store(to + (4 + c) * w.value_stride, across[1][c] + across[2][c]);
+        S::store(to + (8 + c) * w.value_stride, across[2][c] - across[1][c]);
+        S::store(to + (12 + c) * w.value_stride, across[1][c] - across[3][c]);
       }
     }
 }
@@ -50,8 +50,8 @@ void winograd_output(const WinogradTiles& w, const char* products, double bias, 
       Vector down[2][4];
 #pragma GCC unroll 4
       for (int c = 0; c < 4; ++c) {
-        const Vector m0 = S::load(from + c * w.apart), m1 = S::load(from + (4 + c) * w.apart),
-                     m2 = S::load(from + (8 + c) * w.apart), m3 = S::load(from + (12 + c) * w.apart);
+        const Vector m0 = S::load(from + c * w.value_stride), m1 = S::load(from + (4 + c) * w.value_stride),
+                     m2 = S::load(from + (8 + c) * w.value_stride), m3 = S::load(from + (12 + c) * w.value_stride);
         down[0][c] = m0 + m1 + m2;
         down[1][c] = m1 - m2 - m3;
       }

@@ -339,8 +339,8 @@ class BlockedProduct {
                   const TileOutput<T>& out) const {
     static_assert(kNarrowColumns == 3);
     const auto run = columns == 1 ? narrow_tiles<T, 1> : columns == 2 ? narrow_tiles<T, 2> : narrow_tiles<T, 3>;
-    const int64_t apart = kRows * (panels_a_ ? panel_terms_ : pass.size());
-    run(panels, pass.size(), panel_a(rows_.begin, pass), apart, b.b, b.row, out);
+    const int64_t panel_stride = kRows * (panels_a_ ? panel_terms_ : pass.size());
+    run(panels, pass.size(), panel_a(rows_.begin, pass), panel_stride, b.b, b.row, out);
   }
 
   int64_t m_, n_, k_;
@@ -444,9 +444,12 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, dou
 
 template <class T>
 void gemm_batch(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc) {
-  const auto item = [](const Matrix& x, int64_t apart, int64_t i) { return static_cast<const T*>(x.data) + apart * i; };
-  const auto piece = [](const Matrix& x, int64_t apart, int64_t rows, int64_t columns) {
-    return apart && ((x.column == 1 && x.row == columns) || (x.row == 1 && x.column == rows)) ? rows * columns : 0;
+  const auto item = [](const Matrix& x, int64_t batch_stride, int64_t i) {
+    return static_cast<const T*>(x.data) + batch_stride * i;
+  };
+  const auto piece = [](const Matrix& x, int64_t batch_stride, int64_t rows, int64_t columns) {
+    return batch_stride && ((x.column == 1 && x.row == columns) || (x.row == 1 && x.column == rows)) ? rows * columns
+                                                                                                     : 0;
   };
   const bool cached = batch.count * (m * k + k * n + m * n) * int64_t(sizeof(T)) <= second_cache();
   Following<T> following{{}, {cached ? 0 : piece(a, batch.a, m, k), cached ? 0 : piece(b, batch.b, k, n)}};

@@ -203,10 +203,10 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
 // Number of columns that narrow tiles compute; more columns fill enough of a vector.
 inline constexpr int kNarrowColumns = 3;
 
-// A tile of P panels of A by C columns, whose vectors are along the rows. Each panel is `apart` after the previous one.
-// The sums are those of tile(). Up to a vector is read beyond the last panel.
+// A tile of P panels of A by C columns, whose vectors are along the rows. Each panel is `panel_stride` after the
+// previous one. The sums are those of tile(). Up to a vector is read beyond the last panel.
 template <class T, int P, int C>
-void narrow_tile(int64_t depth, const T* a, int64_t apart, const T* b, int64_t ldb, const TileOutput<T>& out) {
+void narrow_tile(int64_t depth, const T* a, int64_t panel_stride, const T* b, int64_t ldb, const TileOutput<T>& out) {
   using Vector = typename Simd<T>::Vector;
   constexpr int L = Simd<T>::kLanes, kVectors = (kRows + L - 1) / L;
   Vector sums[C][P][kVectors] = {};
@@ -215,7 +215,7 @@ void narrow_tile(int64_t depth, const T* a, int64_t apart, const T* b, int64_t l
     for (int q = 0; q < P; ++q)
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
-        const Vector rows = Simd<T>::load(a + q * apart + v * L);
+        const Vector rows = Simd<T>::load(a + q * panel_stride + v * L);
 #pragma GCC unroll 16
         for (int j = 0; j < C; ++j) sums[j][q][v] += b[j] * rows;
       }
@@ -234,15 +234,15 @@ void narrow_tile(int64_t depth, const T* a, int64_t apart, const T* b, int64_t l
 
 // Runs narrow tiles of C columns for a number of panels: as many panels at a time as keep the units busy, then fewer.
 template <class T, int C, int P = std::max(1, 8 / C / ((kRows + Simd<T>::kLanes - 1) / Simd<T>::kLanes))>
-void narrow_tiles(int64_t panels, int64_t depth, const T* a, int64_t apart, const T* b, int64_t ldb,
+void narrow_tiles(int64_t panels, int64_t depth, const T* a, int64_t panel_stride, const T* b, int64_t ldb,
                   TileOutput<T> out) {
   for (; panels >= P; panels -= P) {
-    narrow_tile<T, P, C>(depth, a, apart, b, ldb, out);
-    a += P * apart;
+    narrow_tile<T, P, C>(depth, a, panel_stride, b, ldb, out);
+    a += P * panel_stride;
     out.c += P * kRows * out.ldc;
     if (out.row_bias) out.row_bias += P * kRows;
   }
-  if constexpr (P > 1) narrow_tiles<T, C, P / 2>(panels, depth, a, apart, b, ldb, out);
+  if constexpr (P > 1) narrow_tiles<T, C, P / 2>(panels, depth, a, panel_stride, b, ldb, out);
 }
 
 template <class T>

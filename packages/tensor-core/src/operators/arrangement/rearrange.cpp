@@ -51,7 +51,7 @@ Tensor repeat(const Tensor& t, const Shape& repeats) {
           "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: repeats ",
           repeats, " of shape ", t.shape());
   const size_t shift = repeats.size() - t.shape().size();
-  Shape apart, wide, out;
+  Shape with_ones, wide, out;
   for (size_t i = 0; i < repeats.size(); ++i) {
     const int64_t own = i < shift ? 1 : t.shape()[i - shift];
     require(repeats[i] >= 0, "Trying to create tensor with negative dimension ", repeats[i], ": repeats ", repeats);
@@ -60,14 +60,14 @@ Tensor repeat(const Tensor& t, const Shape& repeats) {
             " by ", repeats, " is too large");
     out.push_back(size);
     if (repeats[i] != 1) {
-      apart.push_back(1);
+      with_ones.push_back(1);
       wide.push_back(repeats[i]);
     }
-    apart.push_back(own);
+    with_ones.push_back(own);
     wide.push_back(own);
   }
   require(out.size() <= size_t(kMaxDims), "a tensor has at most ", kMaxDims, " dimensions, got ", out.size());
-  return reshape(clone(expand(reshape(t, apart), wide)), out);
+  return reshape(clone(expand(reshape(t, with_ones), wide)), out);
 }
 
 const Operator repeat_operator({.signature = "repeat(input, *repeats)",
@@ -116,7 +116,7 @@ Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<i
   }
   require(!output_size || *output_size == total,
           "allocated size does not match required size: ", output_size.value_or(0), " and ", total);
-  const OnDevice beside(counts.device());
+  const OnDevice guard(counts.device());
   const Tensor index = empty({total}, Dtype::int64);
   {
     const GilRelease release(total > kGilGrain);

@@ -54,7 +54,7 @@ bool runs_directly(const Geometry& g, double most) {
 }
 
 bool unfolds_implicitly(const Geometry& g) {
-  if (g.plain() || g.whole()) return false;
+  if (g.plain() || g.covers_image()) return false;
   double padded = double(g.group_channels());
   for (size_t i = 0; i < 3; ++i) padded *= double(g.size[i] + 2 * g.padding[i] + g.stride[i]);
   const double unfolded = double(g.taps()) * double(g.positions()) + double(g.group_channels() * product(g.size));
@@ -62,13 +62,13 @@ bool unfolds_implicitly(const Geometry& g) {
 }
 
 bool convolves_channels(const Geometry& g, int64_t most_filters) {
-  if (g.group_channels() != 1 || g.group_filters() > most_filters || g.plain() || g.whole()) return false;
+  if (g.group_channels() != 1 || g.group_filters() > most_filters || g.plain() || g.covers_image()) return false;
   double padded = 1;
   for (size_t i = 0; i < 3; ++i) padded *= double(g.size[i] + 2 * g.padding[i] + g.stride[i]);
   return padded < kMostElements && padded <= kPaddedMost * double(g.taps()) * double(g.positions());
 }
 
-Algorithm simple(const Geometry& g) { return g.whole() ? Algorithm::Product : Algorithm::Unfolded; }
+Algorithm simple(const Geometry& g) { return g.covers_image() ? Algorithm::Product : Algorithm::Unfolded; }
 
 Algorithm forward(const Geometry& g) {
   if (convolves_channels(g, kDepthwiseFilters)) return Algorithm::Depthwise;

@@ -87,7 +87,7 @@ class WinogradSample {
     const Block memory((padded_.size() + padded_.row + kernels::kDirectSlack) * kSize);
     T* const padded = reinterpret_cast<T*>(memory.get());
     kernels::WinogradTiles tiles = tiles_;
-    tiles.apart = g_.channels * width_;
+    tiles.value_stride = g_.channels * width_;
     std::fill_n(padded, padded_.size(), T(0));
     for (int64_t c = begin; c < end; ++c) {
       padded_.insert(padded, image + c * product(g_.size));
@@ -105,7 +105,7 @@ class WinogradSample {
 
   void transform_filter(int64_t f, T* out) {
     kernels::WinogradTiles tiles = tiles_;
-    tiles.apart = rows_ * width_;
+    tiles.value_stride = rows_ * width_;
     kernels::networks().winograd_output[kKind](tiles, products_.get() + f * width_ * kSize,
                                                bias_ ? double(bias_[f]) : 0, reinterpret_cast<char*>(out));
     finish_.apply(out, g_.positions());

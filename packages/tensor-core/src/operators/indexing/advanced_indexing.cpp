@@ -30,7 +30,7 @@ struct Advanced {
 };
 
 // Returns the index as int64, on the device of the tensor.
-Tensor whole(const Tensor& t, const Tensor& index) {
+Tensor as_int64_index(const Tensor& t, const Tensor& index) {
   require(t.is_cuda() || !index.is_cuda(),
           "indices should be either on cpu or on the same device as the indexed tensor (", t.device(), ")");
   const Tensor out = to(to(index, t.device()), Dtype::int64);
@@ -47,7 +47,7 @@ Tensors expand_masks(const Tensor& t, const Tensors& given) {
       require<IndexError>(!index.defined() || category(index.dtype()) == Category::Integer,
                           "tensors used as indices must be long, int, byte or bool tensors, got ",
                           index.defined() ? index.dtype() : Dtype::int64);
-      out.push_back(index.defined() ? whole(t, index) : index);
+      out.push_back(index.defined() ? as_int64_index(t, index) : index);
       continue;
     }
     for (int d = 0; d < index.dim(); ++d) {
@@ -161,8 +161,8 @@ Derivative with_indices(int64_t count, F derivative) {
 Tensor broadcast_values(const Tensor& values, const Shape& shape) {
   NoRecording off;
   try {
-    const Tensor whole = expand(values, shape);
-    return values.numel() == 1 ? reshape(values, {}) : whole;
+    const Tensor expanded = expand(values, shape);
+    return values.numel() == 1 ? reshape(values, {}) : expanded;
   } catch (const Error&) {
     require(false, "shape mismatch: value tensor of shape ", values.shape(),
             " cannot be broadcast to indexing result of shape ", shape);

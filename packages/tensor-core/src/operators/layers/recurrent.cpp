@@ -171,7 +171,7 @@ void fused_backward(Cell cell, const RecurrentWalk& w, const Context& c) {
   if (c.needs(kProjection)) c.set(kProjection, mm(transposed(g.outputs), c.saved(kShown)));
 }
 
-void expect(const Tensor& t, const Shape& shape, const char* name) {
+void check_shape(const Tensor& t, const Shape& shape, const char* name) {
   if (t.defined()) require(t.shape() == shape, name, " must have the shape ", shape, ", got ", t.shape());
 }
 
@@ -195,16 +195,16 @@ RecurrentWalk checked_walk(Cell cell, const Tensor& input, const Tensor& hidden,
   require(width % w.gates == 0, "the number of rows of weight_hh, ", width,
           ", must be divisible by the number of gates, ", w.gates);
   w.size = width / w.gates;
-  expect(p.weight_ih, {width, input.size(1)}, "weight_ih");
-  expect(p.weight_hh, {width, w.outputs}, "weight_hh");
-  expect(p.bias_ih, {width}, "bias_ih");
-  expect(p.bias_hh, {width}, "bias_hh");
+  check_shape(p.weight_ih, {width, input.size(1)}, "weight_ih");
+  check_shape(p.weight_hh, {width, w.outputs}, "weight_hh");
+  check_shape(p.bias_ih, {width}, "bias_ih");
+  check_shape(p.bias_hh, {width}, "bias_hh");
   require(state.defined() == (cell == Cell::Lstm),
           "a cell state is required for an LSTM and not allowed for other cells");
-  expect(state, {w.batch, w.size}, "the cell state");
+  check_shape(state, {w.batch, w.size}, "the cell state");
   require(p.projection.defined() ? cell == Cell::Lstm : w.outputs == w.size, "the size of the hidden states, ",
           w.outputs, ", must equal the size of the gates, ", w.size);
-  expect(p.projection, {w.outputs, w.size}, "the projection");
+  check_shape(p.projection, {w.outputs, w.size}, "the projection");
   for (const Tensor* t : {&hidden, &state, &p.weight_ih, &p.weight_hh, &p.bias_ih, &p.bias_hh, &p.projection})
     if (t->defined())
       require(t->dtype() == input.dtype(), "expected all tensors of a recurrent layer to be of type ", input.dtype(),

@@ -31,7 +31,7 @@ struct Indefinite {
       return std::fabs(double(v));
   }
   // Returns element (i, j) of the remaining matrix, from either triangle.
-  T whole(int64_t i, int64_t j) const { return i >= j ? at(i, j) : turn(at(j, i)); }
+  T full_element(int64_t i, int64_t j) const { return i >= j ? at(i, j) : turn(at(j, i)); }
 
   struct Choice {
     int64_t row;
@@ -48,7 +48,7 @@ struct Indefinite {
     if (own >= alpha * most) return {k, 1};
     double across = 0;
     for (int64_t j = k; j < n; ++j)
-      if (j != row) across = std::max(across, size(whole(row, j)));
+      if (j != row) across = std::max(across, size(full_element(row, j)));
     if (own >= alpha * most * (most / across)) return {k, 1};
     return {row, size(at(row, row)) >= alpha * across ? 1 : 2};
   }

@@ -85,9 +85,9 @@ Tensor svd_middle(const Svd& f, const Svd& grad) {
   if (complex)
     require_no_phase("svd", "singular vectors", plus(phase(turn_u), phase(turn_v)),
                      grad.u.defined() ? grad.u : grad.vh);
-  const Tensor apart = gaps(f.s * f.s);
+  const Tensor value_gaps = gaps(f.s * f.s);
   if (turn_u.defined()) {
-    middle = without_diagonal(turn_u / apart) * unsqueeze(f.s, -2);
+    middle = without_diagonal(turn_u / value_gaps) * unsqueeze(f.s, -2);
     if (complex) {  // the phases are arbitrary where S is 0
       const double eps = f.s.dtype() == Dtype::float64 ? std::numeric_limits<double>::epsilon()
                                                        : double(std::numeric_limits<float>::epsilon());
@@ -96,7 +96,7 @@ Tensor svd_middle(const Svd& f, const Svd& grad) {
                                     (where(reached, f.s, Scalar(1.0)) * Scalar(2.0)));
     }
   }
-  if (turn_v.defined()) middle = plus(middle, unsqueeze(f.s, -1) * without_diagonal(turn_v / apart));
+  if (turn_v.defined()) middle = plus(middle, unsqueeze(f.s, -1) * without_diagonal(turn_v / value_gaps));
   return grad.s.defined() ? plus(middle, on_diagonal(grad.s)) : middle;
 }
 

@@ -177,8 +177,8 @@ void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const
 // Operands with another memory order than the output are copied by tiles: as many rows at a time as stay in the
 // second-level cache until the kernel reads them.
 constexpr int64_t kPanelBytes = 1 << 17, kLeastRows = 16;
-void run_transposed(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
-                    Dtype in) {
+void run_transposed_panels(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
+                           Dtype in) {
   const int64_t total = output.shape()[0], width = output.numel() / total;
   const int64_t rows = std::min(total, std::max(kLeastRows, kPanelBytes / (width * item_size(in))));
   NoRecording off;
@@ -218,7 +218,7 @@ void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
   const Shape order = nesting(output);
   bool across = false;
   for (int k = 0; k < count; ++k) across = across || (operands[k].tensor && is_transposed(*operands[k].tensor));
-  if (across && order.empty()) return run_transposed(kernel, output, from, operands, count, in);
+  if (across && order.empty()) return run_transposed_panels(kernel, output, from, operands, count, in);
   run_strided(kernel, output, from, operands, count, in, order);
 }
 

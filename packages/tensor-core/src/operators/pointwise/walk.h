@@ -96,7 +96,7 @@ struct Cursor {
 // the number of elements before them.
 struct PlaneRows {
   char* at;
-  int64_t apart, step, count, length, done;
+  int64_t row_stride, step, count, length, done;
 };
 
 // Calls copy(rows) for the next n elements. If a plane repeats one row, copies it once and then calls repeat(elements
@@ -108,8 +108,8 @@ FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
   for (int64_t done = 0; done < n;) {
     if (last > 0 && cursor.position[last] == 0 && n - done >= walk.row()) {
       const int64_t rows = std::min(walk.size[last - 1] - cursor.position[last - 1], (n - done) / walk.row());
-      const int64_t apart = walk.stride[last - 1], distinct = apart == 0 ? 1 : rows;
-      copy(PlaneRows{cursor.at, apart, walk.step(), distinct, walk.row(), done});
+      const int64_t row_stride = walk.stride[last - 1], distinct = row_stride == 0 ? 1 : rows;
+      copy(PlaneRows{cursor.at, row_stride, walk.step(), distinct, walk.row(), done});
       if (distinct < rows) repeat(done, walk.row(), rows);
       cursor.move(last - 1, rows);
       done += rows * walk.row();
@@ -150,7 +150,7 @@ inline char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
     each_row(
         cursor, n,
         [&, copy_rows = kernels::table().copy_rows[std::countr_zero(uint64_t(item))]](const PlaneRows& rows) {
-          copy_rows(buffer + rows.done * item, rows.at, rows.apart, rows.step, rows.length, rows.count);
+          copy_rows(buffer + rows.done * item, rows.at, rows.row_stride, rows.step, rows.length, rows.count);
         },
         repeat);
   else
@@ -158,7 +158,8 @@ inline char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
         cursor, n,
         [&, cast = kernels::table().cast[int(dtype)][int(walk.dtype)]](const PlaneRows& rows) {
           for (int64_t r = 0; r < rows.count; ++r)
-            cast(buffer + (rows.done + r * rows.length) * item, item, rows.at + r * rows.apart, rows.step, rows.length);
+            cast(buffer + (rows.done + r * rows.length) * item, item, rows.at + r * rows.row_stride, rows.step,
+                 rows.length);
         },
         repeat);
   return buffer;
@@ -170,7 +171,8 @@ inline void put(Cursor& cursor, int64_t n, const char* buffer, Dtype dtype) {
       cursor, n,
       [&, cast = kernels::table().cast[int(cursor.walk->dtype)][int(dtype)]](const PlaneRows& rows) {
         for (int64_t r = 0; r < rows.count; ++r)
-          cast(rows.at + r * rows.apart, rows.step, buffer + (rows.done + r * rows.length) * item, item, rows.length);
+          cast(rows.at + r * rows.row_stride, rows.step, buffer + (rows.done + r * rows.length) * item, item,
+               rows.length);
       },
       [](int64_t, int64_t, int64_t) {});
 }

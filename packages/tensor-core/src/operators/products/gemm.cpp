@@ -23,11 +23,11 @@ template <class T>
 Parts parts_of(const Matrix& x, int64_t rows, int64_t columns) {
   const bool transposed = x.row < x.column;
   const int64_t lines = transposed ? columns : rows, length = transposed ? rows : columns,
-                apart = transposed ? x.column : x.row, step = transposed ? x.row : x.column;
+                line_stride = transposed ? x.column : x.row, step = transposed ? x.row : x.column;
   Parts out{empty({2, lines, length}, dtype_of<T>()), {}, {}};
   T *const re = out.memory.data<T>(), *const im = re + lines * length;
   for (int64_t i = 0; i < lines; ++i) {
-    const T* const from = static_cast<const T*>(x.data) + 2 * i * apart;
+    const T* const from = static_cast<const T*>(x.data) + 2 * i * line_stride;
     T *const r = re + i * length, *const m = im + i * length;
     if (step == 1)
       for (int64_t j = 0; j < length; ++j) r[j] = from[2 * j], m[j] = from[2 * j + 1];
@@ -250,8 +250,8 @@ void gemm(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const PackedMa
 void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c,
                 Dtype dtype) {
   const int64_t size = item_size(dtype);
-  const auto item = [size](const Matrix& x, int64_t apart, int64_t i) {
-    return Matrix{static_cast<const char*>(x.data) + i * apart * size, x.row, x.column};
+  const auto item = [size](const Matrix& x, int64_t batch_stride, int64_t i) {
+    return Matrix{static_cast<const char*>(x.data) + i * batch_stride * size, x.row, x.column};
   };
   const auto one_by_one = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)

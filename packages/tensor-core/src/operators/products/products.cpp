@@ -133,22 +133,22 @@ Tensor small_kron(const Tensor& a, const Tensor& b, const Shape& m, const Shape&
 Tensor kron(const Tensor& a, const Tensor& b) {
   constexpr int64_t kLarge = 4096;
   const int dims = std::max(a.dim(), b.dim());
-  Shape apart, inside, result, first, second;
+  Shape shape_a, shape_b, result, first, second;
   for (int d = 0; d < dims; ++d) {
     const int i = d - (dims - a.dim()), j = d - (dims - b.dim());
     const int64_t m = i < 0 ? 1 : a.shape()[size_t(i)], n = j < 0 ? 1 : b.shape()[size_t(j)];
-    apart.push_back(m), apart.push_back(1);
-    inside.push_back(1), inside.push_back(n);
+    shape_a.push_back(m), shape_a.push_back(1);
+    shape_b.push_back(1), shape_b.push_back(n);
     result.push_back(m * n);
     first.push_back(m), second.push_back(n);
   }
   if (const Tensor out = small_kron(a, b, first, second, result)) return out;
-  Tensor x = reshape(a, apart), y = reshape(b, inside);
+  Tensor x = reshape(a, shape_a), y = reshape(b, shape_b);
   if (dims && x.numel() * y.numel() > kLarge) {  // reorder dimensions so that the product runs along complete rows
-    apart.back() = inside.back();
-    inside[inside.size() - 2] = apart[apart.size() - 2];
-    x = contiguous(expand(x, apart));
-    y = contiguous(expand(y, inside));
+    shape_a.back() = shape_b.back();
+    shape_b[shape_b.size() - 2] = shape_a[shape_a.size() - 2];
+    x = contiguous(expand(x, shape_a));
+    y = contiguous(expand(y, shape_b));
   }
   return reshape(x * y, result);
 }

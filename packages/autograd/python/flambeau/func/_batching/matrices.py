@@ -64,8 +64,8 @@ def solve(call: Call) -> Any:
     if B.ndim != 1 and not (A.ndim - 1 == B.ndim and B.shape == A.shape[:-1]):
         return _run(call, call.values)
     matrices, columns = call.batch(A), call.batch(B).unsqueeze(-1)
-    apart = (1,) * (matrices.ndim - columns.ndim)
-    result = call.run([matrices, columns.reshape(call.size, *apart, *columns.shape[1:]), *rest])
+    ones = (1,) * (matrices.ndim - columns.ndim)
+    result = call.run([matrices, columns.reshape(call.size, *ones, *columns.shape[1:]), *rest])
     if isinstance(result, Tensor):
         return result.squeeze(-1)
     return type(result)((result[0].squeeze(-1), result[1]))
@@ -102,8 +102,8 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     dims = max(input.ndim, other.ndim)
     a = (1,) * (dims - input.ndim) + tuple(input.shape)
     b = (1,) * (dims - other.ndim) + tuple(other.shape)
-    apart, inside = [n for size in a for n in (size, 1)], [n for size in b for n in (1, size)]
-    return (input.reshape(apart) * other.reshape(inside)).reshape([m * n for m, n in zip(a, b, strict=True)])
+    shape_a, shape_b = [n for size in a for n in (size, 1)], [n for size in b for n in (1, size)]
+    return (input.reshape(shape_a) * other.reshape(shape_b)).reshape([m * n for m, n in zip(a, b, strict=True)])
 
 
 @composition("dist")

@@ -76,8 +76,8 @@ def _nested(missing: list[str], state: Mapping[str, Any]) -> _Explained | None:
     for key, value in state.items():
         if missing and isinstance(value, Mapping) and all(name in value for name in missing):
             others = ", ".join(repr(other) for other in [other for other in state if other != key][:4])
-            beside = f" (other keys: {others})" if others else ""
-            return _Explained(NESTED.format(key=key, others=beside), set(missing), set(state))
+            hint = f" (other keys: {others})" if others else ""
+            return _Explained(NESTED.format(key=key, others=hint), set(missing), set(state))
     return None
 
 

@@ -191,8 +191,8 @@ class PartitionAttentionLayer(nn.Module):
         self.partition_type = partition_type
         self.grid_size = grid_size
         grid = partition_type == "grid"  # a part of a grid consists of the pixels at one position of all windows
-        apart = (grid_size[0] // partition_size, grid_size[1] // partition_size)
-        self.p = apart if grid else (partition_size, partition_size)
+        window_count = (grid_size[0] // partition_size, grid_size[1] // partition_size)
+        self.p = window_count if grid else (partition_size, partition_size)
         self.partition_op = WindowPartition()
         self.departition_op = WindowDepartition()
         self.partition_swap: nn.Module = SwapAxes(-2, -3) if grid else nn.Identity()
