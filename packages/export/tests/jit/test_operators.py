@@ -198,8 +198,8 @@ def test_what_programs_can_call_is_what_python_can():
         base = name.removesuffix("_")
         if name in own or base in own or name.startswith(("number_", "require_")):
             continue
-        places = (getattr(holder, n, None) for n in (name, base) for holder in (_core, fb.Tensor))
-        function = next((found for found in places if found is not None), None) or _core._rows.get(base)
+        definitions = (getattr(holder, n, None) for n in (name, base) for holder in (_core, fb.Tensor))
+        function = next((found for found in definitions if found is not None), None) or _core._rows.get(base)
         assert function is not None, name
         kept = [p for p in signature(function).parameters.values() if p.name not in DROPPED]
         assert len(kept) == count, f"{name} has {[p.name for p in kept]}, programs give {count}"

@@ -16,9 +16,9 @@ def compare():
             expected = leaves(function(*inputs), fb.Tensor)
         made = program(*inputs)
         assert len(made) == len(expected)
-        for place, (mine, other) in enumerate(zip(expected, made, strict=True)):
-            assert other.dtype == mine.dtype and other.shape == mine.shape, place
+        for index, (mine, other) in enumerate(zip(expected, made, strict=True)):
+            assert other.dtype == mine.dtype and other.shape == mine.shape, index
             within = 1e-3 if mine.dtype == fb.float16 else exact
-            np.testing.assert_allclose(other.numpy(), mine.numpy(), rtol=within, atol=within, err_msg=f"output {place}")
+            np.testing.assert_allclose(other.numpy(), mine.numpy(), rtol=within, atol=within, err_msg=f"output {index}")
 
     return compare

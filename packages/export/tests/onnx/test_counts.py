@@ -46,8 +46,8 @@ def test_sizes_of_what_is_selected(compare):
 def test_bounds_of_counts(compare):
     def function(x):
         scores = x[x > 0]
-        values, places = scores.topk(min(4, len(scores)))
-        return values, places, scores[:5], scores.sort(descending=True)[0][:3] * 2
+        values, positions = scores.topk(min(4, len(scores)))
+        return values, positions, scores[:5], scores.sort(descending=True)[0][:3] * 2
 
     program = check(function, fb.rand(20).sub(0.5), compare=compare)
     compare(program, function, fb.rand(20) - 0.9)

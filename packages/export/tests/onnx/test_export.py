@@ -187,7 +187,7 @@ def test_a_number_that_is_no_polynomial():
         export(lambda x: x.sum() + fb.arange(math.isqrt(len(x))), fb.rand(2), dynamic_axes={"x": [0]})
 
 
-def test_operators_without_a_converter_are_named_with_their_places():
+def test_operators_without_a_converter_are_named_with_their_locations():
     class Spectrum(nn.Module):
         def forward(self, x):
             return fb.fft.fft(x).abs() + fb.linalg.inv(x) + fb.logdet(x)

@@ -101,8 +101,8 @@ def test_an_operator_that_changes_its_arguments_is_refused():
 def largest_sums(x: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     """Return the sum of the first ``counts`` elements of each row and the index of the largest element."""
     rows = [row[:count] for row, count in zip(x, counts.tolist(), strict=True)]
-    sums, places = [row.sum() for row in rows], [row.argmax() for row in rows]
-    return (fb.stack(sums), fb.stack(places)) if rows else (x.new_zeros(0), counts.new_zeros(0))
+    sums, positions = [row.sum() for row in rows], [row.argmax() for row in rows]
+    return (fb.stack(sums), fb.stack(positions)) if rows else (x.new_zeros(0), counts.new_zeros(0))
 
 
 def add_loop(g, x, counts, kind="Identity"):

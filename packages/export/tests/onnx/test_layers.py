@@ -118,14 +118,14 @@ def test_sequences_of_any_length(compare):
     class Language(nn.Module):
         def __init__(self):
             super().__init__()
-            self.tokens, self.places = nn.Embedding(11, 8), nn.Embedding(64, 8)
+            self.tokens, self.positions = nn.Embedding(11, 8), nn.Embedding(64, 8)
             self.layers = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2)
             self.head = nn.Linear(8, 11)
 
         def forward(self, tokens):
             length = tokens.shape[1]
             mask = nn.Transformer.generate_square_subsequent_mask(length)
-            x = self.tokens(tokens) + self.places(fb.arange(length))
+            x = self.tokens(tokens) + self.positions(fb.arange(length))
             return self.head(self.layers(x, mask=mask, is_causal=True))
 
     model = Language().eval()

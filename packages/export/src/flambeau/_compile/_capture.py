@@ -19,7 +19,7 @@ from flambeau import Tensor, _core
 from flambeau._tracing._calls import run
 from flambeau._tracing._numbers import TRACED, Number, Sizes, traced_lengths
 from flambeau._tracing._recorder import Call, Value
-from flambeau._tracing._structure import leaves, place
+from flambeau._tracing._structure import leaves, source_location
 from flambeau.jit._text import written
 from flambeau.jit._trace import Trace
 from flambeau.nn import Module
@@ -114,7 +114,7 @@ class CaptureTrace(PausingTrace):
 
         Raises: UnsupportedError if ``fullgraph`` is set.
         """
-        where = place()
+        where = source_location()
         if self.reason is None:
             self.reason = f"{where}: {reason}"
             self.open = False

@@ -229,8 +229,8 @@ class Snapshot:
         items = list(dict.items(value))  # a subclass may override items()
         self._hold(value, tuple(part for item in items for part in item), path)
         for key, item in items:
-            place = f".{key}" if isinstance(key, str) else "[...]" if isinstance(key, Tensor) else f"[{key!r}]"
-            self._work.append((item, path + place))
+            key_path = f".{key}" if isinstance(key, str) else "[...]" if isinstance(key, Tensor) else f"[{key!r}]"
+            self._work.append((item, path + key_path))
 
     def _list(self, value: list[Any], path: str) -> None:
         items = list(list.__iter__(value))

@@ -15,7 +15,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau._tracing._numbers import TRACED, Number, Sizes, plain
 from flambeau._tracing._recorder import Call, Value
-from flambeau._tracing._structure import leaves, place
+from flambeau._tracing._structure import leaves, source_location
 from flambeau.jit._trace import Trace
 from flambeau.utils import _pytree as pytree
 
@@ -106,7 +106,7 @@ class PausingTrace(Trace):
         Args:
             acts: if True, the function may have side effects and must not be called twice.
         """
-        where = place()
+        where = source_location()
         if self.open and self._fullgraph:
             self.give_up(reason)  # raises
         result = self._performed(function, args, kwargs) if acts else _plain_call(function, args, kwargs)

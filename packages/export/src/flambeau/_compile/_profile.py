@@ -204,7 +204,7 @@ def _measured(text: str, native: Any, given: Sequence[Tensor], state: Sequence[T
         [edge for edge in edges if edge[0].results and not edge[1].is_bookkeeping],
     )
     profile.blocks = _blocks(steps, profile.kernels)
-    _place(profile.blocks)
+    _assign_offsets(profile.blocks)
     return profile
 
 
@@ -221,8 +221,8 @@ def _operators(text: str) -> list[Operator]:
         call, _, where = line.partition("  # ")
         if (match := _CALL.match(call)) is None:
             raise ValueError(f"expected a call, got {line!r}")
-        module, _, place = where.rpartition(", ")
-        found.append(Operator(len(found), match["name"], call, module, place))
+        module, _, location = where.rpartition(", ")
+        found.append(Operator(len(found), match["name"], call, module, location))
     return found
 
 
@@ -273,7 +273,7 @@ def _blocks(steps: Sequence[Kernel], kernels: Sequence[Kernel]) -> list[Block]:
     return [block for block in blocks if block.operand.nbytes]
 
 
-def _place(blocks: Sequence[Block]) -> None:
+def _assign_offsets(blocks: Sequence[Block]) -> None:
     """Assign offsets to the blocks, the largest first: the lowest one at which no two blocks overlap."""
     placed: list[Block] = []
     for block in sorted(blocks, key=lambda block: -block.operand.nbytes):

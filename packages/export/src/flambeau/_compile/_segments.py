@@ -222,7 +222,7 @@ class Node:
 
 def source_files(calls: Sequence[Call]) -> dict[str, str]:
     """Return the paths of source files by ``file:line``, as the texts of programs name them."""
-    lines = {call.place.line for call in calls}
+    lines = {call.location.line for call in calls}
     return {line.rpartition("/")[2]: line.rpartition(":")[0] for line in lines}
 
 

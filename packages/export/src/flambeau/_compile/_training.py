@@ -21,7 +21,7 @@ import flambeau
 from flambeau import Tensor, _core
 from flambeau._tracing._calls import Rule
 from flambeau._tracing._recorder import Call, Value
-from flambeau._tracing._structure import leaves, place
+from flambeau._tracing._structure import leaves, source_location
 from flambeau.jit._operators import quoted
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Training:
         trace = self._trace
         self.acts = True
         self.follow_grad_mode()
-        trace.calls.append(Call(name, trace.encoded(arguments), place(), lasting=True))
+        trace.calls.append(Call(name, trace.encoded(arguments), source_location(), lasting=True))
         trace.written.update(t.untyped_storage().data_ptr() for t in leaves(written, Tensor))
 
     @property
@@ -79,7 +79,7 @@ class Training:
         """Record a call that sets the grad mode if it has changed since the last recorded call."""
         if (enabled := flambeau.is_grad_enabled()) is not self._grad_mode:
             self._grad_mode = enabled
-            self._trace.calls.append(Call("set_grad_mode", [enabled], place(), lasting=True))
+            self._trace.calls.append(Call("set_grad_mode", [enabled], source_location(), lasting=True))
 
     def use(self, leaf: Tensor, assigned: bool) -> bool:
         """Register that the program reads or assigns the gradient of ``leaf``.
@@ -147,7 +147,9 @@ class Training:
         calls = list(self.begun)
         if self._leaves:
             tensors, exist = zip(*self._leaves.values(), strict=True)
-            calls.append(Call("require_gradients", self._trace.encoded([[*tensors], [*exist]]), place(), lasting=True))
+            calls.append(
+                Call("require_gradients", self._trace.encoded([[*tensors], [*exist]]), source_location(), lasting=True)
+            )
         self._trace.calls[:0] = calls
 
     def release(self, snapshot: Snapshot) -> None:
@@ -222,7 +224,9 @@ def step_optimizer(
     flat = [tensor for entry in states for tensor in entry]
     training.act("step_optimizer", [rule, numbers, [*params], given, flat], written=[params, flat])
     if uses:
-        training.begun.append(Call("require_state", trace.encoded([rule, numbers, uses]), place(), lasting=True))
+        training.begun.append(
+            Call("require_state", trace.encoded([rule, numbers, uses]), source_location(), lasting=True)
+        )
 
 
 RULES: dict[str, Rule] = {

@@ -77,8 +77,8 @@ def _unfold_windows(input: Tensor, kernel_size: Any, dilation: Any = 1, padding:
     (rows, columns), (pad_rows, pad_columns) = pairs[0], pairs[2]
     x: Tensor = flambeau.nn.functional.pad(input, (pad_columns, pad_columns, pad_rows, pad_rows))
     counts = []
-    for place, (kernel, dilated, _, step) in enumerate(zip(*pairs, strict=True)):
-        dim = -2 if place == 0 else -1
+    for index, (kernel, dilated, _, step) in enumerate(zip(*pairs, strict=True)):
+        dim = -2 if index == 0 else -1
         count = (x.shape[dim] - dilated * (kernel - 1) - 1) // step + 1
         starts, offsets = flambeau.arange(count) * step, flambeau.arange(kernel) * dilated
         x = x.index_select(dim, (offsets.unsqueeze(1) + starts).reshape(-1))  # order: (offset, window)

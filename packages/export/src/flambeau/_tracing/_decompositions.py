@@ -184,10 +184,12 @@ def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, inve
 
 @decomposes
 def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
-    places = flambeau.zeros(tuple(size), dtype=flambeau.int64) + (storage_offset or 0)
+    positions = flambeau.zeros(tuple(size), dtype=flambeau.int64) + (storage_offset or 0)
     for dim, (count, step) in enumerate(zip(size, stride, strict=True)):
-        places = places + (flambeau.arange(count) * step).reshape([-1 if d == dim else 1 for d in range(len(size))])
-    return input.take(places)
+        positions = positions + (flambeau.arange(count) * step).reshape(
+            [-1 if d == dim else 1 for d in range(len(size))]
+        )
+    return input.take(positions)
 
 
 @decomposes
@@ -211,8 +213,8 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Decompose the method ``unfold``, which returns sliding windows along one dimension."""
     count = (input.shape[dimension] - size) // step + 1
-    places = (flambeau.arange(count).unsqueeze(1) * step + flambeau.arange(size)).reshape(-1)
-    windows = input.index_select(dimension, places).unflatten(dimension, (count, size))
+    positions = (flambeau.arange(count).unsqueeze(1) * step + flambeau.arange(size)).reshape(-1)
+    windows = input.index_select(dimension, positions).unflatten(dimension, (count, size))
     return windows.movedim(dimension % input.ndim + 1, -1)
 
 
@@ -292,8 +294,8 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 
 @decomposes
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    values, places = input.topk(k, dim, largest=False)
-    found = values.narrow(dim, k - 1, 1), places.narrow(dim, k - 1, 1)
+    values, positions = input.topk(k, dim, largest=False)
+    found = values.narrow(dim, k - 1, 1), positions.narrow(dim, k - 1, 1)
     return found if keepdim else (found[0].squeeze(dim), found[1].squeeze(dim))
 
 
@@ -393,10 +395,10 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 # Changes in place
 
 
-def put_at(whole: Tensor, places: Tensor, part: Any) -> Tensor:
-    """Return a copy of ``whole`` with ``part`` at the flat indices ``places``."""
+def put_at(whole: Tensor, positions: Tensor, part: Any) -> Tensor:
+    """Return a copy of ``whole`` with ``part`` at the flat indices ``positions``."""
     part = part.to(whole.dtype) if isinstance(part, Tensor) else whole.new_full((), part)
-    flat = whole.reshape(-1).scatter(0, places.reshape(-1), part.expand(places.shape).reshape(-1))
+    flat = whole.reshape(-1).scatter(0, positions.reshape(-1), part.expand(positions.shape).reshape(-1))
     return flat.reshape(whole.shape)
 
 
@@ -405,8 +407,8 @@ def set_item(whole: Tensor, key: Any, part: Any) -> Tensor:
     if isinstance(key, Tensor) and key.dtype == flambeau.bool:
         mask = key.reshape(*key.shape, *[1] * (whole.ndim - key.ndim))
         return flambeau.where(mask, part, whole).to(whole.dtype)
-    places = flambeau.arange(whole.numel()).reshape(whole.shape)[key]
-    return put_at(whole, places, part)
+    positions = flambeau.arange(whole.numel()).reshape(whole.shape)[key]
+    return put_at(whole, positions, part)
 
 
 IN_PLACE: dict[str, Callable[..., Tensor]] = {

@@ -26,7 +26,7 @@ from flambeau import Tensor, _core
 
 from ._calls import CallMode, Rule
 from ._numbers import Sizes, plain, warn
-from ._structure import Place, foreign_place, leaves, place, replaced
+from ._structure import SourceLocation, foreign_call, leaves, replaced, source_location
 
 RULES: dict[str, Rule] = {}
 
@@ -62,7 +62,7 @@ class Call:
 
     name: str
     arguments: Any
-    place: Place
+    location: SourceLocation
     results: list[Any] = field(default_factory=list)
     lasting: bool = False  # True if it draws random numbers or has side effects
     missing: str = ""  # reason why it cannot be recorded
@@ -153,7 +153,7 @@ class Recorder(CallMode):
     def warn_of_constant(self, text: str) -> None:
         """Warn that Python read elements of a tensor, and that the program treats them as constants."""
         if self.open:
-            warn(f"{place()}: {text} gives Python a value that depends on the inputs; {self.fixed_as}")
+            warn(f"{source_location()}: {text} gives Python a value that depends on the inputs; {self.fixed_as}")
 
     # --- extension modules ---
 
@@ -172,7 +172,7 @@ class Recorder(CallMode):
         elif event == "read":
             self._extensions_read = self._extensions_read or self._depends_on_inputs(tensor)
         elif self._extensions_read and self.open:
-            name, reason, where = foreign_place()
+            name, reason, where = foreign_call()
             self._extension_calls[id(tensor)] = tensor, Call(name, [], where, missing=reason)
 
     def _made_by_extension(self, tensor: Tensor) -> Call | None:

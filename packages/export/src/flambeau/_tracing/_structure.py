@@ -12,7 +12,7 @@ from flambeau.nn import Module
 
 
 @dataclass(frozen=True)
-class Place:
+class SourceLocation:
     """Source location of an operator call."""
 
     line: str  # file:line
@@ -27,7 +27,7 @@ _LIBRARY = ("flambeau._", "flambeau.nn.", "flambeau.jit.", "flambeau.onnx.", "fl
 _BEGINNINGS = {"flambeau.jit._program", "flambeau.onnx._export"}
 
 
-def place() -> Place:
+def source_location() -> SourceLocation:
     """Return the line of the traced code that is running, and the innermost running module.
 
     The line is the innermost one outside of flambeau. For models in flambeau's packages, such as the vision models, it
@@ -47,16 +47,20 @@ def place() -> Place:
     called_by_module = inside and isinstance(owner, Module)
     module = module or (owner if isinstance(owner, Module) else None)
     found = frame if called_by_module or own is None else own
-    return Place(f"{found.f_code.co_filename}:{found.f_lineno}", module)
+    return SourceLocation(f"{found.f_code.co_filename}:{found.f_lineno}", module)
 
 
-def foreign_place() -> tuple[str, str, Place]:
+def foreign_call() -> tuple[str, str, SourceLocation]:
     """Return the name of the extension call in progress, the reason why it cannot be recorded, and its location."""
     caller = sys._getframe(2).f_globals.get("__name__", "")
     if own_name(caller).partition(".")[0] == "flambeau":  # flambeau's own extension module is the autograd engine
-        return "a gradient", "programs cannot compute derivatives: trace the function that is differentiated", place()
+        return (
+            "a gradient",
+            "programs cannot compute derivatives: trace the function that is differentiated",
+            source_location(),
+        )
     reason = "it is not a flambeau operator: register it with flambeau.library.extension_op"
-    return "a function of an extension module", reason, place()
+    return "a function of an extension module", reason, source_location()
 
 
 class Opaque:

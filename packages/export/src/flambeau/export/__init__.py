@@ -253,12 +253,12 @@ class _Demands:
     def check(self, code: str) -> None:
         """Raise ValueError if the program requires a dynamic size to equal the size in the example."""
         for line in code.splitlines():
-            call, _, place = line.partition("  # ")
+            call, _, location = line.partition("  # ")
             if call.startswith("require_eq("):
                 name, other, *_ = call.removeprefix("require_eq(").split(", ")
                 if name in self.dynamic and not other.startswith("%"):
                     raise ValueError(
-                        f"{self.dynamic[name]} is declared dynamic, but the model needs it to be {other} ({place}), "
+                        f"{self.dynamic[name]} is declared dynamic, but the model needs it to be {other} ({location}), "
                         "because it loops over it or branches on it. Declare it static, or change the model"
                     )
 

@@ -10,7 +10,7 @@ from typing import IO, Any
 import flambeau
 from flambeau import Tensor, serialization
 from flambeau.jit._archive import Archive, entry
-from flambeau.jit._program import _place
+from flambeau.jit._program import _assign
 from flambeau.nn import Module, Parameter
 
 from ._graph import Graph, Reference, dtype_of
@@ -71,7 +71,7 @@ class ExportedModule(Module):
     def _add_tensor(self, name: str, tensor: Tensor, kind: str, persistent: bool) -> None:
         if kind == "parameter" and not isinstance(tensor, Parameter):
             tensor = Parameter(tensor.detach(), tensor.requires_grad)
-        _place(self, name, tensor)
+        _assign(self, name, tensor)
         if kind == "tensor_constant":
             self._constants.append(name)
         if kind == "tensor_constant" or not persistent:

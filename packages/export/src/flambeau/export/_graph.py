@@ -102,21 +102,21 @@ def _filled(arg: Any, found: Mapping[str, Any]) -> Any:
 
 
 def _store(call: Call, result: Any, found: dict[str, Any]) -> None:
-    places = call.results
-    if len(places) == 1 and isinstance(places[0], list):
-        places = places[0]
-    elif len(places) == 1 and not isinstance(result, tuple | list):
+    references = call.results
+    if len(references) == 1 and isinstance(references[0], list):
+        references = references[0]
+    elif len(references) == 1 and not isinstance(result, tuple | list):
         result = [result]
-    elif not places:
+    elif not references:
         return
-    if not isinstance(result, tuple | list) or len(result) != len(places):
+    if not isinstance(result, tuple | list) or len(result) != len(references):
         given = f"{type(result).__name__} of length {len(result)}" if isinstance(result, tuple | list) else "one value"
-        raise RuntimeError(f"the program expects {len(places)} results of {call.target}, got {given}")
-    for place, value in zip(places, result, strict=True):
-        if isinstance(place, Reference):
-            found[place.name] = value
-        elif isinstance(place, list):
-            found.update(zip((item.name for item in place), value, strict=True))
+        raise RuntimeError(f"the program expects {len(references)} results of {call.target}, got {given}")
+    for reference, value in zip(references, result, strict=True):
+        if isinstance(reference, Reference):
+            found[reference.name] = value
+        elif isinstance(reference, list):
+            found.update(zip((item.name for item in reference), value, strict=True))
 
 
 def _shown(value: Any) -> str:

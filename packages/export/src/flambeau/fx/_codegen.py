@@ -174,7 +174,7 @@ class _Writer:
         body: list[str] = []
         for node in self.graph.nodes:
             if self.verbose and node.op not in ("placeholder", "output"):
-                body += self._place(node)
+                body += self._source_comment(node)
             if text := self._statement(node):
                 body.append(text + self._released(node, done_after) + "\n")
         body = body or ["pass\n"]
@@ -287,7 +287,7 @@ class _Writer:
             return f': "{text}"'
         return "" if node.type is None else f" : {self.annotation(node.type)}"
 
-    def _place(self, node: Node) -> Iterator[str]:
+    def _source_comment(self, node: Node) -> Iterator[str]:
         """Yield a comment with the line where the node was traced, if it differs from the previous node's."""
         lines = (node.stack_trace or "").strip().split("\n")
         text = "No stacktrace found for following nodes"
@@ -295,8 +295,8 @@ class _Writer:
             file, line, function = lines[-2].strip().removeprefix("File ").split(", ", 2)
             where = f"{file.strip(chr(34))}:{line.removeprefix('line ')} in {function.removeprefix('in ')}"
             text = f"File: {where}, code: {lines[-1].strip()}"
-        if text != getattr(self, "_last_place", None):
-            self._last_place = text
+        if text != getattr(self, "_last_source", None):
+            self._last_source = text
             yield f"\n# {text}\n"
 
     # Values are freed after the last node that uses them

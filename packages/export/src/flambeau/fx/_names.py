@@ -130,9 +130,9 @@ def _search(obj: Any) -> str | None:
     if not name or module.partition(".")[0] != "flambeau":
         return None
     public = "flambeau.nn.functional" if name.startswith(("max_pool", "glu")) else module.partition("._")[0]
-    for place in dict.fromkeys((public, *_PUBLIC, module)):
-        if _at(place, name) is obj:
-            return f"{place}.{name}"
+    for owner in dict.fromkeys((public, *_PUBLIC, module)):
+        if _at(owner, name) is obj:
+            return f"{owner}.{name}"
     return f"flambeau.Tensor.{name}" if vars(flambeau.Tensor).get(name) is obj else None
 
 

@@ -22,7 +22,7 @@ from flambeau import Tensor
 
 from . import _functions
 from ._codegen import MAGIC, REFLECTABLE
-from ._places import caller, place_of, user_stack
+from ._source_locations import caller, source_line, user_stack
 from .graph import Graph
 from .node import Argument, Node, Target, base_types, map_aggregate, map_arg
 
@@ -423,7 +423,7 @@ def _untraceable(text: str) -> TraceError:
 def _located(error: E) -> E:
     """Add a note with the program's line to an exception and return it."""
     if (frame := caller()) is not None:
-        error.add_note(f"traced at {place_of(frame)}")
+        error.add_note(f"traced at {source_line(frame)}")
     return error
 
 

@@ -288,7 +288,7 @@ class ScriptModule(Module):
             return
         self._program = program
         for path, tensor in state.items():
-            _place(self, path, tensor)
+            _assign(self, path, tensor)
         self._constants = list(constants)
         for path, tensor in constants.items():
             self.register_buffer(path, tensor, persistent=False)
@@ -346,7 +346,7 @@ class _Part(Module):
         raise NotImplementedError("a submodule of a traced module cannot be called: call the whole traced module")
 
 
-def _place(module: Module, path: str, tensor: Tensor) -> None:
+def _assign(module: Module, path: str, tensor: Tensor) -> None:
     owner, _, name = path.rpartition(".")
     for part in owner.split(".") if owner else []:
         if part not in module._modules:

@@ -9,7 +9,7 @@ from flambeau import Tensor
 from flambeau._tracing._calls import run
 from flambeau._tracing._numbers import TRACED, Number, plain
 from flambeau._tracing._recorder import RULES
-from flambeau._tracing._structure import leaves, place, replaced
+from flambeau._tracing._structure import leaves, replaced, source_location
 
 from ._trace import Trace, rule
 
@@ -103,7 +103,7 @@ def _part(trace: Trace, func: Any, **arguments: Any) -> Any:
 @rule("data.__set__")
 def _set_data(trace: Trace, func: Any, **arguments: Any) -> NoReturn:
     raise NotImplementedError(
-        f"{place()}: a traced program cannot assign to Tensor.data; write x.copy_(y) instead of x.data = y"
+        f"{source_location()}: a traced program cannot assign to Tensor.data; write x.copy_(y) instead of x.data = y"
     )
 
 

@@ -99,15 +99,15 @@ def text_of_calls(
 
 
 def _add_line(text: Text, call: Call, modules: Mapping[int, str]) -> None:
-    module = call.place.module
+    module = call.location.module
     path = modules.get(id(module), "") if module is not None else ""
-    where = (f"{path}, " if path else "") + call.place.line.rpartition("/")[2]
+    where = (f"{path}, " if path else "") + call.location.line.rpartition("/")[2]
     try:
         arguments = ", ".join(map(_shown, call.arguments))
     except TypeError as error:
         call.missing = call.missing or f"an argument of type {error}"
     if call.missing:
-        text.missing.append(f"{call.name} ({call.missing}), {path + ', ' if path else ''}{call.place.line}")
+        text.missing.append(f"{call.name} ({call.missing}), {path + ', ' if path else ''}{call.location.line}")
         return
     assigned = f"{', '.join(result.name for result in call.results)} = " if call.results else ""
     text.lines.append(f"{assigned}{call.name}({arguments})  # {where}")

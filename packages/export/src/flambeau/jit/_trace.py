@@ -12,7 +12,7 @@ from flambeau._tracing._calls import DECOMPOSITIONS, DROPPED, OPERATOR, Rule, bo
 from flambeau._tracing._numbers import TRACED, Number, Repeated, plain, symbol
 from flambeau._tracing._recorder import RULES, Call, Recorder, Value
 from flambeau._tracing._recorder import rule as recorder_rule
-from flambeau._tracing._structure import leaves, place, replaced
+from flambeau._tracing._structure import leaves, replaced, source_location
 
 from ._operators import NATIVE, missing_of, quoted
 
@@ -115,7 +115,7 @@ class Trace(Recorder):
 
     def _called(self, name: str, arguments: list[Any]) -> Value:
         """Record a call with a result that is not a tensor."""
-        call = Call(name, self.encoded(arguments), place(), [self._fresh()])
+        call = Call(name, self.encoded(arguments), source_location(), [self._fresh()])
         self.calls.append(call)
         result: Value = call.results[0]
         return result
@@ -137,7 +137,7 @@ class Trace(Recorder):
         drawn = drawn or name in _UNSET
         lasting = lasting or drawn or (name in _TRAINING and arguments[_TRAINING[name]] is True)
         varies = self.varies(arguments) or bool(leaves(arguments, TRACED)) or drawn
-        call = Call(name, encoded, place(), lasting=lasting, missing=missing)
+        call = Call(name, encoded, source_location(), lasting=lasting, missing=missing)
         self.calls.append(call)
         tensors = leaves(result, Tensor)
         call.results += [self._new(tensor, varies, f"{name}(...)") for tensor in tensors]
@@ -146,7 +146,7 @@ class Trace(Recorder):
                 if tensor.is_floating_point() or tensor.is_complex():
                     value = self.value(tensor)
                     cut = self._new(tensor, varies, value.text)
-                    self.calls.append(Call("detach", [value], place(), [cut]))
+                    self.calls.append(Call("detach", [value], source_location(), [cut]))
         return result
 
     @property
@@ -202,7 +202,7 @@ class Trace(Recorder):
 
     def effect(self, name: str, arguments: list[Any], missing: str = "") -> None:
         """Record a call that has no results. If its first argument is a tensor, the call writes to it."""
-        self.calls.append(Call(name, self.encoded(arguments), place(), lasting=True, missing=missing))
+        self.calls.append(Call(name, self.encoded(arguments), source_location(), lasting=True, missing=missing))
         if isinstance(arguments[0], Tensor) and self.varies(arguments):
             self._changed(arguments[0])
 

@@ -27,16 +27,16 @@ class Counts:
     def __init__(self, run: int) -> None:
         self._random = random.Random(run)
         self._run = run % (COUNTED_TRACES + 1)
-        self._place = 0  # index of the next counted result
+        self._index = 0  # index of the next counted result
 
     def _next(self) -> int:
         """Return the number of rows for the next result.
 
         In runs 2 and 3, the numbers are small. Together, they identify each of the first 25 results.
         """
-        place, self._place = self._place, self._place + 1
+        index, self._index = self._index, self._index + 1
         if self._run in (2, 3):
-            return 1 + place % 5 if self._run == 2 else 2 + place // 5 % 5
+            return 1 + index % 5 if self._run == 2 else 2 + index // 5 % 5
         return self._random.randint(*{0: (7, 60), 1: (70, 190), 4: (210, 650), 5: (1050, 1400)}[self._run])
 
     def resized(self, rows: Tensor) -> Tensor:

@@ -22,17 +22,17 @@ class Dimensions:
 
     Attributes:
         samples: the sizes with which the model is traced.
-        places: an input and an axis for each dynamic dimension.
+        sources: an input and an axis for each dynamic dimension.
         shapes: shapes of the inputs, with names for dynamic sizes.
     """
 
     def __init__(self, wanted: Any, names: Sequence[str], tensors: Sequence[Tensor], parameters: Sequence[str]) -> None:
         self.tensors = tensors
         called = [{name, parameter} for name, parameter in zip(names, parameters, strict=True)]
-        self._of = [_axes_of(wanted, place, either) for place, either in enumerate(called)]
+        self._of = [_axes_of(wanted, position, either) for position, either in enumerate(called)]
         self._check(wanted, {*names, *parameters})
         first: dict[str, int] = {}
-        self.places: dict[str, tuple[str, int]] = {}
+        self.sources: dict[str, tuple[str, int]] = {}
         self.shapes: list[list[int | str]] = [list(t.shape) for t in tensors]
         for name, tensor, axes, shape in zip(names, tensors, self._of, self.shapes, strict=True):
             for axis, given in axes.items():
@@ -41,11 +41,12 @@ class Dimensions:
                 axis %= tensor.ndim
                 dimension = given or f"{name}_dim_{axis}"
                 shape[axis] = dimension
-                self.places.setdefault(dimension, (name, axis))
+                self.sources.setdefault(dimension, (name, axis))
                 if first.setdefault(dimension, tensor.shape[axis]) != tensor.shape[axis]:
                     raise ValueError(
-                        f"dynamic dimension {dimension!r} is {first[dimension]} in input {self.places[dimension][0]!r} "
-                        f"and {tensor.shape[axis]} in {name!r}: dimensions of the same name must have the same size"
+                        f"dynamic dimension {dimension!r} is {first[dimension]} in input "
+                        f"{self.sources[dimension][0]!r} and {tensor.shape[axis]} in {name!r}: dimensions "
+                        "of the same name must have the same size"
                     )
         if 0 in first.values():
             raise ValueError(f"dynamic dimensions must not have size 0 in the example inputs, got {first}")
@@ -70,14 +71,14 @@ class Dimensions:
         return tensor
 
 
-def _axes_of(wanted: Any, place: int, names: set[str]) -> dict[int, str | None]:
+def _axes_of(wanted: Any, position: int, names: set[str]) -> dict[int, str | None]:
     """Return the dynamic axes of one input and their names or None."""
     if wanted is not None and not isinstance(wanted, Mapping | list | tuple):
         raise TypeError(f"dynamic dimensions must be a dictionary with the names of inputs as keys, got {wanted!r}")
     if isinstance(wanted, Mapping):
         given = next((wanted[name] for name in names if name in wanted), None)
     else:
-        given = wanted[place] if wanted is not None and place < len(wanted) else None
+        given = wanted[position] if wanted is not None and position < len(wanted) else None
     if given is None:
         return {}
     if isinstance(given, Mapping):

@@ -137,8 +137,8 @@ def _parameter_of(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
 
 def _input_names(model: Any, args: Any, kwargs: Any, wanted: Sequence[Name] | None) -> list[Name]:
     parameters = list(_parameter_of(model, args, kwargs))
-    places = [parameters[:i].count(name) for i, name in enumerate(parameters)]
-    names = [f"{name}_{i}" if parameters.count(name) > 1 else name for name, i in zip(parameters, places, strict=True)]
+    repeats = [parameters[:i].count(name) for i, name in enumerate(parameters)]
+    names = [f"{name}_{i}" if parameters.count(name) > 1 else name for name, i in zip(parameters, repeats, strict=True)]
     given = _given_names("input", wanted, len(names))
     return [*given, *names[len(given) :]]
 
@@ -157,15 +157,15 @@ def _given_names(kind: str, wanted: Sequence[Name] | None, count: int) -> list[N
 
 def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outputs: list[Value], opset: int) -> Graph:
     parameters = dict(model.state_dict(keep_vars=True)) if isinstance(model, Module) else {}
-    places: dict[str, tuple[Name | Value, int]] = {**wanted.places}
-    places |= {
+    sources: dict[str, tuple[Name | Value, int]] = {**wanted.sources}
+    sources |= {
         value.size_name(axis): (value, axis)
         for value in trace.values
         for axis in range(value.ndim)
         if value.size_name(axis) in wanted.samples.measured
     }
     graph = Graph(
-        names, places, {id(tensor): name for name, tensor in parameters.items()}, opset, wanted.samples.computed
+        names, sources, {id(tensor): name for name, tensor in parameters.items()}, opset, wanted.samples.computed
     )
     needed = _needed(trace.calls, outputs)
     lacking = [call for call in needed if _converter_of(call) is None]
@@ -210,9 +210,9 @@ def _converter_of(call: Call) -> Converter | None:
 def _where(call: Call, model: Any) -> str:
     if isinstance(model, Module):
         for path, module in model.named_modules():
-            if module is call.place.module and path:
-                return f"layer {path} ({type(module).__name__}), {call.place.line}"
-    return call.place.line
+            if module is call.location.module and path:
+                return f"layer {path} ({type(module).__name__}), {call.location.line}"
+    return call.location.line
 
 
 def _called(call: Call) -> str:

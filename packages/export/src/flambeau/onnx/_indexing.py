@@ -20,8 +20,8 @@ def get_item(g: Graph, self: Value, key: Any) -> Name:
     keys = [_as_value(k) for k in (key if isinstance(key, tuple) else [key])]
     consumed = sum(1 for k in keys if k is not None and k is not Ellipsis)
     rest = [slice(None)] * (self.ndim - consumed)
-    place = keys.index(Ellipsis) if any(k is Ellipsis for k in keys) else len(keys)
-    keys = [*keys[:place], *rest, *keys[place + 1 :]]
+    position = keys.index(Ellipsis) if any(k is Ellipsis for k in keys) else len(keys)
+    keys = [*keys[:position], *rest, *keys[position + 1 :]]
     name, keys = _sliced(g, self, keys)
     if not any(isinstance(k, Value) for k in keys):
         return g.reshaped(name, g.result.shape_or_none) if None in keys or 0 in map(_kind, keys) else name
@@ -64,24 +64,24 @@ def _gathered(g: Graph, input: Value, name: Name, keys: list[Any]) -> Name:
         raise NotImplementedError(
             "an index with tensors and with numbers or None cannot be exported: index in two steps"
         )
-    places = [i for i, k in enumerate(keys) if isinstance(k, Value)]
-    if any(keys[i].dtype == flambeau.bool for i in places):
+    indexed_dims = [i for i, k in enumerate(keys) if isinstance(k, Value)]
+    if any(keys[i].dtype == flambeau.bool for i in indexed_dims):
         raise NotImplementedError(
             "an index with a mask cannot be exported, because the size of its result depends on the mask: use where() "
             "or masked_fill()"
         )
-    if places != list(range(places[0], places[-1] + 1)):
+    if indexed_dims != list(range(indexed_dims[0], indexed_dims[-1] + 1)):
         raise NotImplementedError("an index with tensors in dimensions that are not adjacent cannot be exported")
-    if len(places) == 1:
-        return g.op("Gather", name, keys[places[0]], axis=places[0])
-    first, count = places[0], len(places)
-    shape = flambeau.broadcast_shapes(*(tuple(keys[i].tensor.shape) for i in places))
+    if len(indexed_dims) == 1:
+        return g.op("Gather", name, keys[indexed_dims[0]], axis=indexed_dims[0])
+    first, count = indexed_dims[0], len(indexed_dims)
+    shape = flambeau.broadcast_shapes(*(tuple(keys[i].tensor.shape) for i in indexed_dims))
     sizes = g.result.shape[first : first + len(shape)]
-    each = [g.op("Expand", g.cast(keys[i], flambeau.int64), g.sizes(sizes)) for i in places]
+    each = [g.op("Expand", g.cast(keys[i], flambeau.int64), g.sizes(sizes)) for i in indexed_dims]
     index = g.op("Concat", *(g.op("Unsqueeze", x, g.constant([-1])) for x in each), axis=-1)
     if first:
-        others = [d for d in range(input.ndim) if d not in places]
-        name = g.op("Transpose", name, perm=[*places, *others])
+        others = [d for d in range(input.ndim) if d not in indexed_dims]
+        name = g.op("Transpose", name, perm=[*indexed_dims, *others])
     made = g.op("GatherND", name, index)
     if not first:
         return made
@@ -98,21 +98,21 @@ def nonzero(g: Graph, input: Value, **_: Any) -> Name:
 @converts("_nms")
 def suppression(g: Graph, boxes: Value, scores: Value, iou_threshold: float, groups: Value | None = None) -> Name:
     """Convert non-maximum suppression. Boxes of different groups are shifted so that they do not overlap."""
-    places = g.cast(boxes, flambeau.float32)
+    offset_boxes = g.cast(boxes, flambeau.float32)
     if groups is not None:
-        span = g.op("Add", _range_of(g, places), g.constant(1.0))
+        span = g.op("Add", _range_of(g, offset_boxes), g.constant(1.0))
         shift = g.op("Mul", g.cast(groups, flambeau.float32), span)
-        places = g.op("Add", places, g.op("Unsqueeze", shift, g.constant([1])))
+        offset_boxes = g.op("Add", offset_boxes, g.op("Unsqueeze", shift, g.constant([1])))
     count = g.op("Shape", boxes, start=0, end=1)
-    ordered = g.op("Unsqueeze", places, g.constant([0]))
+    ordered = g.op("Unsqueeze", offset_boxes, g.constant([0]))
     ranked = g.op("Unsqueeze", g.cast(scores, flambeau.float32), g.constant([0, 1]))
     chosen = g.op("NonMaxSuppression", ordered, ranked, count, g.constant(float(iou_threshold)))
     return g.op("Gather", chosen, g.constant(2), axis=1)
 
 
-def _range_of(g: Graph, places: Name) -> Name:
+def _range_of(g: Graph, offset_boxes: Name) -> Name:
     """Return the largest minus the smallest coordinate. 0 is added to the coordinates, because there may be no box."""
-    flat = g.op("Concat", g.op("Reshape", places, g.constant([-1])), g.constant([0.0]), axis=0)
+    flat = g.op("Concat", g.op("Reshape", offset_boxes, g.constant([-1])), g.constant([0.0]), axis=0)
     largest, smallest = (g.op(kind, flat, keepdims=0) for kind in ("ReduceMax", "ReduceMin"))
     return g.op("Sub", largest, smallest)
 
@@ -189,8 +189,8 @@ def index_add(g: Graph, input: Value, dim: int, index: Value, source: Value, alp
     if alpha != 1:
         name = g.op("Mul", name, g.operand(alpha, input.dtype))
     lined = [-1 if d == dim % input.ndim else 1 for d in range(input.ndim)]
-    places = g.op("Expand", g.op("Reshape", index, g.constant(lined)), g.sizes(source.shape))
-    return g.op("ScatterElements", input, places, name, axis=dim, reduction="add")
+    indices = g.op("Expand", g.op("Reshape", index, g.constant(lined)), g.sizes(source.shape))
+    return g.op("ScatterElements", input, indices, name, axis=dim, reduction="add")
 
 
 @converts("repeat_interleave")

@@ -134,10 +134,10 @@ class Memory:
 
 
 def _put_back(view: View, part: Tensor) -> Tensor:
-    places = arange(view.base.numel(), device=view.base.device).reshape(view.base.shape)
-    return put_at(view.base, view.again(places), part)
+    positions = arange(view.base.numel(), device=view.base.device).reshape(view.base.shape)
+    return put_at(view.base, view.again(positions), part)
 
 
 def _in_order(view: View) -> bool:
-    places = arange(view.base.numel(), device=view.base.device).reshape(view.base.shape)
-    return bool((view.again(places).reshape(-1) == places.reshape(-1)).all())
+    positions = arange(view.base.numel(), device=view.base.device).reshape(view.base.shape)
+    return bool((view.again(positions).reshape(-1) == positions.reshape(-1)).all())

@@ -70,7 +70,7 @@ def _check_same_operators(traces: Sequence[Trace]) -> None:
         longest = max(traces, key=lambda trace: len(trace.calls))
         call = longest.calls[min(len(trace.calls) for trace in traces)]
         raise RuntimeError(
-            f"{call.place}: {call.name} is called only for some sizes of dynamic dimensions or counts of elements: "
+            f"{call.location}: {call.name} is called only for some sizes of dynamic dimensions or counts of elements: "
             "write the model without a loop over them, or leave the dimension out of dynamic_axes"
         )
 
@@ -79,7 +79,7 @@ def _operators_differ(calls: Sequence[Call]) -> str:
     other = next(call for call in calls if call.name != calls[0].name)
     return (
         f"the model calls other operators for other sizes of dynamic dimensions or counts of elements: "
-        f"{calls[0].name} ({calls[0].place}), but {other.name} ({other.place}). An ONNX file has one sequence of "
+        f"{calls[0].name} ({calls[0].location}), but {other.name} ({other.location}). An ONNX file has one sequence of "
         "operators: leave the dimension out of dynamic_axes, or write the model without the branch"
     )
 
@@ -133,7 +133,7 @@ def _repeated(seen: Sequence[Any], samples: Samples) -> Repeated | None:
 
 def _unlike(call: Call, name: str, seen: Sequence[Any]) -> str:
     return (
-        f"{call.place}: the argument {name!r} of {call.name} depends on the dynamic dimensions in a way that an "
+        f"{call.location}: the argument {name!r} of {call.name} depends on the dynamic dimensions in a way that an "
         f"ONNX file cannot express (it was {', '.join(map(str, seen))} as they grew): only sums and products of sizes "
         "can be exported"
     )

@@ -47,12 +47,12 @@ def broadcast(g: Graph, tensors: Sequence[Value], **_: Any) -> list[Name]:
 
 @converts("meshgrid")
 def meshgrid(g: Graph, tensors: Sequence[Value], indexing: str) -> list[Name]:
-    places = list(range(len(tensors)))
-    if indexing == "xy" and len(places) > 1:
-        places[:2] = [1, 0]
+    axes = list(range(len(tensors)))
+    if indexing == "xy" and len(axes) > 1:
+        axes[:2] = [1, 0]
     made = []
-    for tensor, place, result in zip(tensors, places, g.results, strict=True):
-        lined = g.op("Reshape", tensor, g.constant([-1 if d == place else 1 for d in range(len(places))]))
+    for tensor, axis, result in zip(tensors, axes, g.results, strict=True):
+        lined = g.op("Reshape", tensor, g.constant([-1 if d == axis else 1 for d in range(len(axes))]))
         made.append(g.op("Expand", lined, g.sizes(result.shape)))
     return made
 
@@ -149,11 +149,11 @@ def diagonal(g: Graph, input: Value, offset: int, dim1: int, dim2: int) -> Name:
     shape = input.tensor.shape
     if any(isinstance(input.shape[d], Size) for d in (dim1, dim2)):
         raise NotImplementedError("diagonal() of dynamic dimensions cannot be exported")
-    places = flambeau.arange(shape[dim1] * shape[dim2]).reshape(shape[dim1], shape[dim2]).diagonal(offset)
+    positions = flambeau.arange(shape[dim1] * shape[dim2]).reshape(shape[dim1], shape[dim2]).diagonal(offset)
     others = [d for d in range(input.ndim) if d not in (dim1 % input.ndim, dim2 % input.ndim)]
     moved = g.op("Transpose", input, perm=[*others, dim1 % input.ndim, dim2 % input.ndim])
     flat = g.reshaped(moved, [*(input.shape[d] for d in others), shape[dim1] * shape[dim2]])
-    return g.op("Gather", flat, g.constant(places), axis=len(others))
+    return g.op("Gather", flat, g.constant(positions), axis=len(others))
 
 
 MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}

@@ -13,7 +13,7 @@ from flambeau import Tensor, _core
 from flambeau._tracing._calls import bound, draws, own_name
 from flambeau._tracing._decompositions import IN_PLACE
 from flambeau._tracing._recorder import Call, Recorder
-from flambeau._tracing._structure import leaves, place, replaced
+from flambeau._tracing._structure import leaves, replaced, source_location
 from flambeau.nn import functional
 
 from ._counts import Counts
@@ -137,7 +137,11 @@ class Trace(Recorder):
             return result  # for example contiguous() of a contiguous tensor
         again = functools.partial(_again, func, args, kwargs)
         call = Call(
-            name, bound(func, args, kwargs), place(), lasting=draws(func), called=self.opening or own_name(func)
+            name,
+            bound(func, args, kwargs),
+            source_location(),
+            lasting=draws(func),
+            called=self.opening or own_name(func),
         )
         return self._note(call, result, again)
 
@@ -154,7 +158,7 @@ class Trace(Recorder):
             _blank_custom(definition, arguments) if self._shapes_only and definition._fake else definition(**arguments)
         )
         again = functools.partial(_again, definition, (), arguments)
-        return self._note(Call(definition._qualname, arguments, place()), result, again)
+        return self._note(Call(definition._qualname, arguments, source_location()), result, again)
 
     def _note(self, call: Call, result: Any, again: Callable[..., Any]) -> Any:
         """Record a call; ``again`` recomputes its results with another tensor in place of an argument."""

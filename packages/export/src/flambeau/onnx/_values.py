@@ -66,9 +66,9 @@ class Value(_recorder.Value):
         """Sizes of the value. Raises RuntimeError if one is unknown."""
         sizes = self.shape_or_none
         if None in sizes:
-            place = f"{self.call.place}: {self.call.name}" if self.call else "an input"
+            producer = f"{self.call.location}: {self.call.name}" if self.call else "an input"
             raise RuntimeError(
-                f"{place} has shapes {self.seen} for growing dynamic dimensions, which an ONNX file cannot express: "
+                f"{producer} has shapes {self.seen} for growing dynamic dimensions, which an ONNX file cannot express: "
                 "only sums and products of sizes can be exported"
             )
         return tuple(size for size in sizes if size is not None)

@@ -60,15 +60,15 @@ def split_module(
         return submod_1
     """
     affix = f"{partition_affix}_" if partition_affix is not None else ""
-    place: dict[Node, str] = {}
+    partition_of: dict[Node, str] = {}
     parts: dict[str, Partition] = {}
     for node in m.graph.nodes:
         if node.op in ("placeholder", "get_attr", "output"):
             continue
         name = f"submod_{affix}{split_callback(node)}"
-        place[node] = name
+        partition_of[node] = name
         parts.setdefault(name, Partition(name)).nodes.append(node)
-    _connect(parts, place, m.graph.output_node())
+    _connect(parts, partition_of, m.graph.output_node())
     order = list(parts) if keep_original_order else _in_order(parts)
     graph = Graph()
     values: dict[Node, Node] = {}
@@ -90,19 +90,19 @@ def split_module(
     return GraphModule(modules, graph)
 
 
-def _connect(parts: dict[str, Partition], place: dict[Node, str], output: Node) -> None:
+def _connect(parts: dict[str, Partition], partition_of: dict[Node, str], output: Node) -> None:
     for name, part in parts.items():
         for node in part.nodes:
             for source in node.all_input_nodes:
-                if place.get(source) == name:
+                if partition_of.get(source) == name:
                     continue
                 part.inputs[source] = None
-                if source in place:
-                    parts[place[source]].outputs[source] = None
-                    part.dependencies[place[source]] = None
+                if source in partition_of:
+                    parts[partition_of[source]].outputs[source] = None
+                    part.dependencies[partition_of[source]] = None
     for source in output.all_input_nodes:
-        if source in place:
-            parts[place[source]].outputs[source] = None
+        if source in partition_of:
+            parts[partition_of[source]].outputs[source] = None
 
 
 def _in_order(parts: dict[str, Partition]) -> list[str]:

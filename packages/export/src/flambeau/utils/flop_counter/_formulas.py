@@ -58,10 +58,10 @@ def _conv(dims: int, transposed: bool) -> Callable[..., Count]:
     def count(result: Tensor, input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Count:
         meets_kernel = input if transposed else result  # each of its elements is multiplied with the whole kernel
         batch = input.shape[0] if input.ndim == dims + 2 else 1
-        places = 2 * batch * prod(meets_kernel.shape[-dims:])
-        forward = places * prod(weight.shape)
+        positions = 2 * batch * prod(meets_kernel.shape[-dims:])
+        forward = positions * prod(weight.shape)
         # For the weight's gradient PyTorch counts all pairs of channels, regardless of groups.
-        of_weight = places * prod(weight.shape[2:]) * input.shape[-dims - 1] * result.shape[-dims - 1]
+        of_weight = positions * prod(weight.shape[2:]) * input.shape[-dims - 1] * result.shape[-dims - 1]
         needed = [n for n, operand in ((forward, input), (of_weight, weight)) if operand.requires_grad]
         backward = (sum(needed),) if needed else ()
         return Count("aten.convolution", forward, backward, "aten.convolution_backward")

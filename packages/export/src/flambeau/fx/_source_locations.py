@@ -19,7 +19,7 @@ def caller() -> FrameType | None:
     return frame
 
 
-def place_of(frame: FrameType) -> str:
+def source_line(frame: FrameType) -> str:
     """Return ``file:line, in function: source``."""
     entry = traceback.FrameSummary(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
     return f"{entry.filename}:{entry.lineno}, in {entry.name}: {entry.line}"
