@@ -5,7 +5,7 @@
 
 #include "engine.h"
 #include "flambeau/autograd_engine.h"
-#include "place.h"
+#include "view_geometry.h"
 
 namespace flambeau::autograd {
 
@@ -115,18 +115,18 @@ Tensor tangent_of(const Tensor& t, size_t level) {
   if (!base) return own_tangent(*t.impl(), level);
   Tensor whole = own_tangent(*base, level);
   if (!whole.defined()) return whole;
-  const Place place = Place::of(t, Tensor(t.impl()->base));
-  if (!(whole.strides() == base->strides)) whole = place.copy(whole);
-  return place.in(whole);
+  const ViewGeometry geometry = ViewGeometry::of(t, Tensor(t.impl()->base));
+  if (!(whole.strides() == base->strides)) whole = geometry.base_copy(whole);
+  return geometry.part_of(whole);
 }
 
 void set_tangent(const Tensor& t, size_t level, const Tensor& tangent) {
   if (!t.impl()->base) return set_own_tangent(t, level, tangent);
   const Tensor base(t.impl()->base), former = own_tangent(*base.impl(), level);
-  const Place place = Place::of(t, base);
+  const ViewGeometry geometry = ViewGeometry::of(t, base);
   const OuterLevels outer(level);
-  const Tensor whole = former.defined() ? place.copy(former) : place.blank();
-  copy_(place.in(whole), tangent);
+  const Tensor whole = former.defined() ? geometry.base_copy(former) : geometry.base_zeros();
+  copy_(geometry.part_of(whole), tangent);
   set_own_tangent(base, level, whole);
 }
 

@@ -3,7 +3,7 @@
 #include "flambeau/autograd_engine.h"
 #include "flambeau/training_hooks.h"
 #include "forward_mode.h"
-#include "place.h"
+#include "view_geometry.h"
 
 namespace flambeau::autograd {
 
@@ -15,10 +15,10 @@ namespace {
 // through. This node becomes the base's grad_fn, and the view's grad_fn selects its elements from the base. Other views
 // of the same base compare the base's count of such changes with their own, and update an outdated grad_fn in the same
 // way.
-Ref<Node> place_node(const Place& place, const Edge& base) {
-  Ref<Node> node = make_node<OperatorNode>("AsStrided", [place](const Context& c) {
-    const Tensor whole = place.blank();
-    copy_(place.in(whole), c.gradient());
+Ref<Node> view_node(const ViewGeometry& geometry, const Edge& base) {
+  Ref<Node> node = make_node<OperatorNode>("AsStrided", [geometry](const Context& c) {
+    const Tensor whole = geometry.base_zeros();
+    copy_(geometry.part_of(whole), c.gradient());
     c.set(0, whole);
   });
   node->edges.push_back(base);
@@ -26,8 +26,8 @@ Ref<Node> place_node(const Place& place, const Edge& base) {
   return node;
 }
 
-void give_place(const Tensor& view, const Tensor& base) {
-  const Ref<Node> node = place_node(Place::of(view, base), gradient_edge(base));
+void update_view_node(const Tensor& view, const Tensor& base) {
+  const Ref<Node> node = view_node(ViewGeometry::of(view, base), gradient_edge(base));
   node->outputs.push_back({view.shape(), view.dtype()});
   set_history(view, node, 0);
   meta_of(view).base_history = meta_of(base).history;
@@ -36,13 +36,13 @@ void give_place(const Tensor& view, const Tensor& base) {
 // Adds the change's node to the graph of the base.
 void rebase(const Tensor& view, const Ref<Node>& change, const Tensor* const* inputs, int count) {
   const Tensor base(view.impl()->base);
-  const Place place = Place::of(view, base);
+  const ViewGeometry geometry = ViewGeometry::of(view, base);
   std::vector<bool> is_self;
   for (int i = 0; i < count; ++i) is_self.push_back(inputs[i]->defined() && inputs[i]->same(view));
   Ref<OperatorNode> node =
-      make_node<OperatorNode>(std::string("CopySlices"), [place, change, is_self](const Context& c) {
+      make_node<OperatorNode>(std::string("CopySlices"), [geometry, change, is_self](const Context& c) {
         const size_t n = is_self.size();
-        const Tensor whole = place.copy(c.gradient()), part = place.in(whole), gradient = clone(part);
+        const Tensor whole = geometry.base_copy(c.gradient()), part = geometry.part_of(whole), gradient = clone(part);
         SmallVector<Tensor, 4> results(n);
         SmallVector<bool, 8> needs(n);
         for (size_t i = 0; i < n; ++i) needs[i] = is_self[i] ? c.needs(0) : c.needs(int(i) + 1);
@@ -68,7 +68,7 @@ void rebase(const Tensor& view, const Ref<Node>& change, const Tensor* const* in
   node->outputs.push_back({base.shape(), base.dtype()});
   set_history(base, Ref<Node>(node), 0);
   ++meta_of(base).history;
-  give_place(view, base);
+  update_view_node(view, base);
 }
 
 bool out_of_date(const Tensor& t) {
@@ -127,7 +127,7 @@ void detach_(const Tensor& t) {
 Edge gradient_edge(const Tensor& t) {
   if (!t.defined() || !t.requires_grad()) return {};
   AutogradMeta& meta = meta_of(t);
-  if (out_of_date(t)) give_place(t, Tensor(t.impl()->base));
+  if (out_of_date(t)) update_view_node(t, Tensor(t.impl()->base));
   if (meta.grad_fn) return {Ref<Node>(static_cast<Node*>(meta.grad_fn.get())), meta.output_index};
   if (Node* const accumulator = static_cast<Node*>(meta.accumulator); accumulator && fits(accumulator->outputs[0], t))
     return {Ref<Node>(accumulator), 0};

@@ -121,11 +121,11 @@ PyObject* make_with_options(const Binding& b, PyObject* const* values, size_t fi
     return From<T>::get({b.name.c_str(), &b.parameters[first + i], int(first + i)}, values[first + i]);
   };
   option(std::type_identity<Strided>(), 0);
-  const Placement place = option(std::type_identity<Placement>(), 1);
+  const Placement placement = option(std::type_identity<Placement>(), 1);
   const bool requires_grad = option(std::type_identity<bool>(), 2);
   const Pinned pin = option(std::type_identity<Pinned>(), 3);
   const bool like = b.record->forward.kinds()[0] == kTensor && is_tensor(values[0]);
-  const OnDevice scope(like ? place.like(tensor_of(values[0])) : place.of_fresh());
+  const OnDevice scope(like ? placement.like(tensor_of(values[0])) : placement.of_fresh());
   return wrap_tensor(finished(make(), pin, requires_grad));
 }
 

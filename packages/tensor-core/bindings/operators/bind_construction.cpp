@@ -41,15 +41,15 @@ Tensor elements_of_storage(PyObject* data, std::optional<Dtype> dtype) {
 }
 
 // Creates a tensor from data on the CPU and then moves it to its device.
-Tensor placed_from_data(PyObject* data, std::optional<Dtype> dtype, const Placement& place) {
+Tensor placed_from_data(PyObject* data, std::optional<Dtype> dtype, const Placement& placement) {
   if (const Tensor elements = elements_of_storage(data, dtype); elements.defined())
-    return to(elements, place.like(elements));
+    return to(elements, placement.like(elements));
   if (has_gpu_memory(data)) {
     const Tensor t = tensor_from_gpu_memory(data);
     const OnDevice scope(t.device());
-    return to(clone(to(t, dtype.value_or(t.dtype()))), place.like(t));
+    return to(clone(to(t, dtype.value_or(t.dtype()))), placement.like(t));
   }
-  const Device device = is_tensor(data) ? place.like(tensor_of(data)) : place.of_fresh();
+  const Device device = is_tensor(data) ? placement.like(tensor_of(data)) : placement.of_fresh();
   const OnDevice scope(is_tensor(data) ? tensor_of(data).device() : DeviceType::Cpu);
   return to(tensor_from_data(data, dtype), device);
 }
@@ -58,20 +58,20 @@ constexpr const char kCopyOfTensor[] =
     "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
     "sourceTensor.detach().clone().requires_grad_(True), rather than flambeau.tensor(sourceTensor).";
 
-PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype, const Placement& place) {
+PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype, const Placement& placement) {
   if (is_tensor(data)) {
-    const Tensor &own = tensor_of(data), moved = to(own, place.like(own));
+    const Tensor &own = tensor_of(data), moved = to(own, placement.like(own));
     const OnDevice scope(moved.device());
     const Tensor out = to(moved, dtype.value_or(own.dtype()));
     return out.same(own) ? Py_NewRef(data) : wrap_tensor(out);
   }
   if (has_gpu_memory(data)) {
-    const Tensor t = tensor_from_gpu_memory(data), moved = to(t, place.like(t));
+    const Tensor t = tensor_from_gpu_memory(data), moved = to(t, placement.like(t));
     const OnDevice scope(moved.device());
     return wrap_tensor(to(moved, dtype.value_or(t.dtype())));
   }
-  if (!PyObject_CheckBuffer(data) || PyBytes_Check(data)) return wrap_tensor(placed_from_data(data, dtype, place));
-  const Device device = place.of_fresh();
+  if (!PyObject_CheckBuffer(data) || PyBytes_Check(data)) return wrap_tensor(placed_from_data(data, dtype, placement));
+  const Device device = placement.of_fresh();
   const OnDevice scope(DeviceType::Cpu);
   const Tensor t = tensor_from_buffer(data);
   return wrap_tensor(to(to(t, dtype.value_or(t.dtype())), device));
@@ -84,23 +84,25 @@ void bind_construction() {
       "Return a tensor with a copy of `data`: numbers, nested sequences, arrays or tensors.\n\nThe dtype of floats is "
       "the default dtype, that of integers int64 and that of booleans bool. Arrays keep their dtype. Raises ValueError "
       "for ragged sequences.",
-      [](PyObject* data, std::optional<Dtype> dtype, Placement place, bool grad, Pinned pin) {
+      [](PyObject* data, std::optional<Dtype> dtype, Placement placement, bool grad, Pinned pin) {
         if (is_tensor(data)) warn(kCopyOfTensor);
-        return finished(placed_from_data(data, dtype, place), pin, grad);
+        return finished(placed_from_data(data, dtype, placement), pin, grad);
       });
   def("as_tensor(data, dtype=None, device=None)", kFunction,
       "Convert `data` to a tensor. Tensors and arrays of the requested dtype are not copied.",
-      [](PyObject* data, std::optional<Dtype> dtype, Placement place) { return as_tensor(data, dtype, place); });
+      [](PyObject* data, std::optional<Dtype> dtype, Placement placement) {
+        return as_tensor(data, dtype, placement);
+      });
   def("asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False)", kFunction,
       "Return a tensor that shares the memory of a tensor, an array, a DLPack capsule or another exporter of the "
       "buffer protocol. Other objects are copied.\n\ncopy=True always copies. copy=False raises ValueError if a copy "
       "is needed.",
-      [](PyObject* data, std::optional<Dtype> dtype, Placement place, std::optional<bool> copy, bool grad) {
+      [](PyObject* data, std::optional<Dtype> dtype, Placement placement, std::optional<bool> copy, bool grad) {
         const Tensor own = is_tensor(data)              ? tensor_of(data)
                            : has_gpu_memory(data)       ? tensor_from_gpu_memory(data)
                            : PyCapsule_CheckExact(data) ? import_dlpack(data)
                                                         : Tensor();
-        const Device device = own ? place.like(own) : place.of_fresh();
+        const Device device = own ? placement.like(own) : placement.of_fresh();
         const OnDevice scope(own ? own.device() : Device());
         const bool number = is_numpy_scalar(data), shared = own || (PyObject_CheckBuffer(data) && !number);
         require(!number || copy.value_or(true),
@@ -118,8 +120,9 @@ void bind_construction() {
       });
   def("new_tensor(input, data, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False)",
       kMethod, "Return tensor(data) with the dtype of input.",
-      [](const Tensor& t, PyObject* data, std::optional<Dtype> dtype, Strided, Placement place, bool grad, Pinned pin) {
-        const OnDevice scope(place.like(t));
+      [](const Tensor& t, PyObject* data, std::optional<Dtype> dtype, Strided, Placement placement, bool grad,
+         Pinned pin) {
+        const OnDevice scope(placement.like(t));
         const Dtype usual = is_tensor(data) ? tensor_of(data).dtype() : t.dtype();
         return finished(tensor_from_data(data, dtype.value_or(usual)), pin, grad);
       });

@@ -91,13 +91,13 @@ void bind_conversion() {
       kMethod | kAnyDevice,
       "Convert the tensor: to(dtype), to(device, dtype) or to(other). Return the tensor itself if nothing changes and "
       "copy is False.\n\nnon_blocking and copy may follow these as positional arguments. Gradient: converted back.",
-      [](Self self, PyObject* args, std::optional<Dtype> dtype, Placement place, bool non_blocking, bool copy,
+      [](Self self, PyObject* args, std::optional<Dtype> dtype, Placement placement, bool non_blocking, bool copy,
          std::optional<MemoryFormat> format) {
         const Wanted wanted = read_positional(args);
         require<TypeError>(!(wanted.dtype && dtype), "to() got multiple values for argument 'dtype'");
-        require<TypeError>(!(wanted.device && place.given), "to() got multiple values for argument 'device'");
+        require<TypeError>(!(wanted.device && placement.given), "to() got multiple values for argument 'device'");
         const Tensor& own = tensor_of(self);
-        const Device device = wanted.device.value_or(place.like(own));
+        const Device device = wanted.device.value_or(placement.like(own));
         const cuda::NonBlocking scope(non_blocking || wanted.non_blocking);
         return converted(self, device, dtype.value_or(wanted.dtype.value_or(own.dtype())), copy || wanted.copy, format);
       });

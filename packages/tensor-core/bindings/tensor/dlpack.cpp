@@ -301,8 +301,8 @@ void bind_dlpack() {
   def("from_dlpack(ext_tensor, *, device=None, copy=None)", kFunction,
       "Return a tensor that shares the memory of a DLPack capsule or of an object with __dlpack__. copy=True copies "
       "it.",
-      [](PyObject* source, Placement place, std::optional<bool> copy) {
-        const Tensor given = import_dlpack(source), t = to(given, place.like(given));
+      [](PyObject* source, Placement placement, std::optional<bool> copy) {
+        const Tensor given = import_dlpack(source), t = to(given, placement.like(given));
         return copy.value_or(false) && !t.is_meta() ? clone(t) : t;
       });
   def("to_dlpack(input)", kFunction,

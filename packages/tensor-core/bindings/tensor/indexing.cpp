@@ -57,11 +57,12 @@ Tensor slice_view(const Tensor& t, int64_t dim, PyObject* o) {
   return slice(t, dim, start, stop, step);
 }
 
-// Selects index i along a dimension. `place` is that dimension in the tensor that the program indexed, for the error.
-Tensor chosen(const Tensor& t, int64_t dim, int64_t i, int64_t place) {
+// Selects index i along a dimension. `original_dim` is that dimension in the tensor that the program indexed, for the
+// error.
+Tensor chosen(const Tensor& t, int64_t dim, int64_t i, int64_t original_dim) {
   const int64_t size = t.shape()[dim];
-  require<IndexError>(i >= -size && i < size, "index ", i, " is out of bounds for dimension ", place, " with size ",
-                      size);
+  require<IndexError>(i >= -size && i < size, "index ", i, " is out of bounds for dimension ", original_dim,
+                      " with size ", size);
   return select(t, dim, i);
 }
 

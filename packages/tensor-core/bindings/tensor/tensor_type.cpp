@@ -154,22 +154,23 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     Object arguments(Py_NewRef(args));
     PyObject *name, *value;
-    Placement place;
+    Placement placement;
     for (Py_ssize_t at = 0; kwargs && PyDict_Next(kwargs, &at, &name, &value);) {
       static const Parameter device{PyUnicode_InternFromString("device")};
       const std::string_view keyword = text_of(name);
       if (keyword == "device") {
-        place = From<Placement>::get({"Tensor", &device, 1}, value);
+        placement = From<Placement>::get({"Tensor", &device, 1}, value);
       } else {
         require<TypeError>(keyword == "data" && PyTuple_GET_SIZE(args) == 0, "Tensor() takes no keyword argument '",
                            keyword, "'; use flambeau.tensor(data, dtype=...)");
         arguments = Object(checked(PyTuple_Pack(1, value)));
       }
     }
-    require(!place.given || PyTuple_GET_SIZE(arguments.get()) != 1 || !is_tensor(PyTuple_GET_ITEM(arguments.get(), 0)),
-            "Tensor(tensor, device=...) is not supported; use ", library_name(), ".as_tensor(tensor, device=...)");
+    require(
+        !placement.given || PyTuple_GET_SIZE(arguments.get()) != 1 || !is_tensor(PyTuple_GET_ITEM(arguments.get(), 0)),
+        "Tensor(tensor, device=...) is not supported; use ", library_name(), ".as_tensor(tensor, device=...)");
     note_read(arguments.get());
-    const Tensor made = to(from_arguments(arguments.get()), place.of_fresh());
+    const Tensor made = to(from_arguments(arguments.get()), placement.of_fresh());
     TensorObject* o = new_object(type);  // created last: no object exists without a tensor
     Object owner(reinterpret_cast<PyObject*>(o));
     o->tensor = made;

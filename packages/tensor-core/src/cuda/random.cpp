@@ -120,13 +120,13 @@ void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration
   launch(out.device().index, *module, 0, grid_for(a.count), kThreads, a);
 }
 
-void exchange_in_turn(const Tensor& out, const Tensor& places) {
+void exchange_in_turn(const Tensor& out, const Tensor& partners) {
   enum { kBring, kFollow };
   static auto* module = new CudaModule(
       "permutations", "#include \"device/random/permutation.h\"\nFLAMBEAU_PERMUTATION\n", {"bring", "follow"});
   const int64_t n = out.numel();
   if (n == 0) return;
-  const SortedKeys steps = radix_sort(places, 1, n, std::max(1, int(std::bit_width(uint64_t(n - 1)))));
+  const SortedKeys steps = radix_sort(partners, 1, n, std::max(1, int(std::bit_width(uint64_t(n - 1)))));
   const Tensor brought = zeros({n}, Dtype::uint32);
   const PermutationArguments a{reinterpret_cast<const uint32_t*>(steps.keys.device_bytes()),
                                reinterpret_cast<const uint32_t*>(steps.positions.device_bytes()),

@@ -28,9 +28,9 @@ void check_weights(const Tensor& weights);
 void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms);
 // Computes d x / d concentration / (1 - x) for beta variates x. All tensors are contiguous float64.
 void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration, const Tensor& total);
-// Starts from 0, 1, 2, ... and exchanges the elements i = n - 1, ..., 0, in this order, with those at places[i] <= i.
-// places is a uint32 tensor and is overwritten. Note [Permutations]
-void exchange_in_turn(const Tensor& out, const Tensor& places);
+// Starts from 0, 1, 2, ... and exchanges the elements i = n - 1, ..., 0, in this order, with those at partners[i] <= i.
+// partners is a uint32 tensor and is overwritten. Note [Permutations]
+void exchange_in_turn(const Tensor& out, const Tensor& partners);
 void sequence(const Tensor& out, const Line& line);
 void whole_sequence(const Tensor& out, int64_t first, int64_t step);
 

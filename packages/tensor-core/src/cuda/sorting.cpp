@@ -25,7 +25,7 @@ CudaModule& search_module(Dtype dtype) {
   return modules->find(uint64_t(dtype), [=] {
     return std::make_unique<CudaModule>(
         "searching", std::string("#include \"device/sorting/sorting.h\"\nFLAMBEAU_SEARCH(") + type_name(dtype) + ")\n",
-        std::initializer_list<const char*>{"places"});
+        std::initializer_list<const char*>{"search_sorted"});
   });
 }
 

@@ -16,21 +16,21 @@ constexpr int64_t kSide = 16;   // values, or short rows, that are processed tog
 // Positions are as wide as the values they belong to, so that both form vectors with the same number of lanes. Values
 // have at least four bytes.
 template <class V>
-using Place = std::conditional_t<sizeof(V) == 8, int64_t, int32_t>;
+using IndexOf = std::conditional_t<sizeof(V) == 8, int64_t, int32_t>;
 // Where values[j] is more extreme than best[j], replaces best[j] and its position by `at`. The first of equal values
 // and of NaNs remains.
 template <class Join, class V>
-FLAMBEAU_INLINE void keep_better(V* best, Place<V>* place, const V* values, Place<V> at) {
-  static_assert(sizeof(V) == sizeof(Place<V>));
+FLAMBEAU_INLINE void keep_better(V* best, IndexOf<V>* index, const V* values, IndexOf<V> at) {
+  static_assert(sizeof(V) == sizeof(IndexOf<V>));
   constexpr int64_t bytes = kSide * sizeof(V) < kVectorBytes ? kSide * sizeof(V) : kVectorBytes;
   typedef V Values __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
-  typedef Place<V> Places __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
+  typedef IndexOf<V> Indices __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
   for (int64_t j = 0; j < kSide; j += bytes / int64_t(sizeof(V))) {
     const Values value = *reinterpret_cast<const Values*>(values + j);
     Values& kept = *reinterpret_cast<Values*>(best + j);
-    Places& where = *reinterpret_cast<Places*>(place + j);
+    Indices& where = *reinterpret_cast<Indices*>(index + j);
     const auto better = (kept == kept) & (Join::join(value, kept) != kept);
-    where = better ? Places{} + at : where;
+    where = better ? Indices{} + at : where;
     kept = better ? value : kept;
   }
 }
@@ -46,17 +46,17 @@ int64_t arg_reduce_row(const V* in, int64_t length) {
   }
   if (length < 512) {  // finds the best value of every lane with its position, then the first of the best
     V best[kSide], most[kSide];
-    Place<V> place[kSide] = {}, first[kSide];
+    IndexOf<V> index[kSide] = {}, first[kSide];
     for (int64_t j = 0; j < kSide; ++j) best[j] = in[j];
     for (i = kSide; i < length; i += kSide) {
       const int64_t from = i + kSide <= length ? i : length - kSide;  // elements may be read twice
-      keep_better<Join>(best, place, in + from, Place<V>(from));
+      keep_better<Join>(best, index, in + from, IndexOf<V>(from));
     }
     for (int64_t j = 0; j < kSide; ++j) most[j] = best[j];
     halve_lanes<Join, kSide, 1>(most);
     const V target = most[0];
     for (int64_t j = 0; j < kSide; ++j)
-      first[j] = (best[j] == target) | (best[j] != best[j]) ? Place<V>(place[j] + j) : Place<V>(length);
+      first[j] = (best[j] == target) | (best[j] != best[j]) ? IndexOf<V>(index[j] + j) : IndexOf<V>(length);
     halve_lanes<Smaller, kSide, 1>(first);
     return first[0];
   }
@@ -74,14 +74,14 @@ int64_t arg_reduce_row(const V* in, int64_t length) {
 template <class Join, class V>
 void arg_reduce_side_by_side(int64_t* out, const V* in, int64_t length) {
   V best[kSide];
-  Place<V> place[kSide] = {};
+  IndexOf<V> index[kSide] = {};
   for (int64_t j = 0; j < kSide; ++j) best[j] = in[j * length];
   for (int64_t k = 1; k < length; ++k) {
     V values[kSide];
     for (int64_t j = 0; j < kSide; ++j) values[j] = in[j * length + k];
-    keep_better<Join>(best, place, values, Place<V>(k));
+    keep_better<Join>(best, index, values, IndexOf<V>(k));
   }
-  for (int64_t j = 0; j < kSide; ++j) out[j] = place[j];
+  for (int64_t j = 0; j < kSide; ++j) out[j] = index[j];
 }
 
 // Returns true if `value`, at an earlier or a later position, replaces `kept`.
@@ -114,7 +114,7 @@ struct PositionsOfRows {
   }
   int64_t row(int64_t first, int64_t length) {
     if (!in.read || length <= kBuffered) return arg_reduce_row<Join>(in.at(first, length, buffer), length);
-    int64_t place = 0;
+    int64_t index = 0;
     V best{};
     for (int64_t i = 0; i < length; i += kBuffered) {
       const int64_t count = length - i < kBuffered ? length - i : kBuffered;
@@ -122,9 +122,9 @@ struct PositionsOfRows {
       const int64_t found = arg_reduce_row<Join>(values, count);
       if (i > 0 && !is_better<Join>(values[found], best, false)) continue;
       best = values[found];
-      place = i + found;
+      index = i + found;
     }
-    return place;
+    return index;
   }
 };
 
@@ -134,17 +134,17 @@ void arg_reduce_columns(int64_t* out, Values<V> in, int64_t length, int64_t inne
   for (int64_t first = 0; first < width; first += kTile) {
     const int64_t count = width - first < kTile ? width - first : kTile, whole = count / kSide * kSide;
     V best[kTile], buffer[kTile], rest[kSide] = {};
-    Place<V> place[kTile] = {};  // blocks are shorter than 2**31 elements
+    IndexOf<V> index[kTile] = {};  // blocks are shorter than 2**31 elements
     std::memcpy(best, in.at(first, count, buffer), size_t(count) * sizeof(V));
     std::memset(best + count, 0, size_t(-count & (kSide - 1)) * sizeof(V));
     for (int64_t k = 1; k < length; ++k) {
       const V* row = in.at(k * inner + first, count, buffer);
-      for (int64_t i = 0; i < whole; i += kSide) keep_better<Join>(best + i, place + i, row + i, Place<V>(k));
+      for (int64_t i = 0; i < whole; i += kSide) keep_better<Join>(best + i, index + i, row + i, IndexOf<V>(k));
       if (whole == count) continue;
       for (int64_t j = 0; j < count - whole; ++j) rest[j] = row[whole + j];
-      keep_better<Join>(best + whole, place + whole, rest, Place<V>(k));
+      keep_better<Join>(best + whole, index + whole, rest, IndexOf<V>(k));
     }
-    for (int64_t i = 0; i < count; ++i) out[first + i] = place[i];
+    for (int64_t i = 0; i < count; ++i) out[first + i] = index[i];
   }
 }
 
@@ -152,18 +152,18 @@ void arg_reduce_columns(int64_t* out, Values<V> in, int64_t length, int64_t inne
 template <class Join, class V>
 void arg_reduce_narrow(int64_t* out, Values<V> in, int64_t length, int64_t inner) {
   const int64_t together = kTile / inner, rows = length / together;
-  int64_t places[kTile];
-  arg_reduce_columns<Join>(places, in, rows, together * inner, together * inner);
+  int64_t indices[kTile];
+  arg_reduce_columns<Join>(indices, in, rows, together * inner, together * inner);
   const auto value = [in, inner](int64_t row, int64_t i) {
     V read;
     return *in.at(row * inner + i, 1, &read);
   };
   for (int64_t i = 0; i < inner; ++i) {
-    int64_t best = places[i] * together;
+    int64_t best = indices[i] * together;
     const auto consider = [&](int64_t row) {
       if (is_better<Join>(value(row, i), value(best, i), row < best)) best = row;
     };
-    for (int64_t k = 1; k < together; ++k) consider(places[k * inner + i] * together + k);
+    for (int64_t k = 1; k < together; ++k) consider(indices[k * inner + i] * together + k);
     for (int64_t row = rows * together; row < length; ++row) consider(row);
     out[i] = best;
   }

@@ -22,24 +22,24 @@ void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
   using V = Compared<T>;
   V best = convert<V>(in[0]);
   T stored = in[0];
-  int64_t place = 0;
+  int64_t index = 0;
   for (int64_t i = 0; i < length; ++i) {
     const V value = convert<V>(in[i]);
     if (FLAMBEAU_UNLIKELY(!(largest ? value < best : value > best)) && replaces<largest>(value, best)) {
       best = value;
       stored = in[i];
-      place = i;
+      index = i;
     }
     out[i] = stored;
-    indices[i] = place;
+    indices[i] = index;
   }
 }
 
 // Processes rows of integers by vectors, if these have eight lanes of 64 bits. The last vector of a row extends into
 // the next row, which overwrites the excess. The last rows are not processed; returns the index of the first of them.
 constexpr int64_t kFetched = 256;  // prefetch distance in elements
-typedef int64_t Places __attribute__((vector_size(64)));
-typedef int64_t StoredPlaces __attribute__((vector_size(64), aligned(8), may_alias));
+typedef int64_t Indices __attribute__((vector_size(64)));
+typedef int64_t StoredIndices __attribute__((vector_size(64), aligned(8), may_alias));
 
 template <class T>
 inline constexpr bool by_vectors = std::is_integral_v<T> && kVectorBytes == 64;
@@ -70,15 +70,15 @@ int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t leng
   for (; fits(r, length, 8, rows); ++r) {
     const int64_t first = r * length;
     Ranks best = Ranks{} + Rank(in[first]);
-    Places place{};
+    Indices index{};
     for (int64_t i = first, k = 0; k < length; k += 8, i += 8) {
       __builtin_prefetch(out + i + kFetched, 1);
       __builtin_prefetch(indices + i + kFetched, 1);
       const Ranks value = __builtin_convertvector(*reinterpret_cast<const Elements*>(in + i), Ranks);
       best = running_lanes<largest>(value, best);
-      place = running_lanes<true>(value == best ? Places{0, 1, 2, 3, 4, 5, 6, 7} + k : Places{}, place);
+      index = running_lanes<true>(value == best ? Indices{0, 1, 2, 3, 4, 5, 6, 7} + k : Indices{}, index);
       *reinterpret_cast<Elements*>(out + i) = __builtin_convertvector(best, Elements);
-      *reinterpret_cast<StoredPlaces*>(indices + i) = place;
+      *reinterpret_cast<StoredIndices*>(indices + i) = index;
     }
   }
   return r;
@@ -88,28 +88,29 @@ template <bool largest>
 int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, int64_t length, int64_t rows) {
   typedef int32_t Elements __attribute__((vector_size(64), aligned(4), may_alias));
   typedef int32_t Halves __attribute__((vector_size(64)));
-  constexpr int64_t kPlace = 0xffffffff;
-  const auto places = [](auto pair) __attribute__((always_inline)) { return (largest ? pair : ~pair) & kPlace; };
+  constexpr int64_t kIndexMask = 0xffffffff;
+  const auto indices_of = [](auto pair)
+                              __attribute__((always_inline)) { return (largest ? pair : ~pair) & kIndexMask; };
   int64_t r = 0;
   for (; fits(r, length, 16, rows); ++r) {
     const int64_t first = r * length;
-    Places low, high = Places{} + (int64_t(in[first]) * (kPlace + 1) + (largest ? 0 : kPlace));
+    Indices low, high = Indices{} + (int64_t(in[first]) * (kIndexMask + 1) + (largest ? 0 : kIndexMask));
     for (int64_t i = first, k = 0; k < length; k += 16, i += 16) {
       __builtin_prefetch(out + i + kFetched, 1);
       __builtin_prefetch(indices + i + kFetched, 1);
       __builtin_prefetch(indices + i + kFetched + 8, 1);
       const Halves value = *reinterpret_cast<const Elements*>(in + i);
       const Halves own = Halves{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + int32_t(k),
-                   place = largest ? own : ~own;
+                   index = largest ? own : ~own;
       low = running_lanes<largest>(
-          Places(__builtin_shufflevector(place, value, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)), high);
+          Indices(__builtin_shufflevector(index, value, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)), high);
       high = running_lanes<largest>(
-          Places(__builtin_shufflevector(place, value, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)),
+          Indices(__builtin_shufflevector(index, value, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)),
           low);
       *reinterpret_cast<Elements*>(out + i) =
           __builtin_shufflevector(Halves(low), Halves(high), 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-      *reinterpret_cast<StoredPlaces*>(indices + i) = places(low);
-      *reinterpret_cast<StoredPlaces*>(indices + i + 8) = places(high);
+      *reinterpret_cast<StoredIndices*>(indices + i) = indices_of(low);
+      *reinterpret_cast<StoredIndices*>(indices + i + 8) = indices_of(high);
     }
   }
   return r;
@@ -140,7 +141,7 @@ int64_t scan_extreme_chains(T* out, int64_t* indices, const T* in, int64_t lengt
     const int64_t first = r * length;
     Bits best[kRowsAtOnce];
     decltype(rank_of<largest>(T())) rank[kRowsAtOnce];
-    int64_t place[kRowsAtOnce] = {};
+    int64_t index[kRowsAtOnce] = {};
     for (int64_t j = 0; j < kRowsAtOnce; ++j) {
       best[j] = bit_cast<Bits>(in[first + j * length]);
       rank[j] = rank_of<largest>(in[first + j * length]);
@@ -152,14 +153,14 @@ int64_t scan_extreme_chains(T* out, int64_t* indices, const T* in, int64_t lengt
         const auto own = rank_of<largest>(in[at]);
         const bool better = own >= rank[j];
         rank[j] = choose(better, rank[j], own);
-        place[j] = choose(better, place[j], k);
+        index[j] = choose(better, index[j], k);
         if constexpr (std::is_integral_v<T>) {
           out[at] = largest ? rank[j] : T(~rank[j]);
         } else {
           best[j] = choose(better, best[j], bit_cast<Bits>(in[at]));
           out[at] = bit_cast<T>(best[j]);
         }
-        indices[at] = place[j];
+        indices[at] = index[j];
       }
   }
   return r;

@@ -37,28 +37,28 @@ struct Items {
 
 // Keys of eight bytes and, separately, their positions. A displaced item displaces all following ones.
 struct Pairs {
-  Lanes key[kParts], place[kParts], moved[kParts];
+  Lanes key[kParts], positions[kParts], moved[kParts];
 
   FLAMBEAU_INLINE Pairs(const uint64_t* keys, int64_t position) {
     for (int64_t p = 0; p < kParts; ++p) {
       key[p] = reinterpret_cast<const Lanes*>(keys)[p];
-      place[p] = Lanes{} + uint64_t(position);
+      positions[p] = Lanes{} + uint64_t(position);
       moved[p] = Lanes{};
     }
   }
   Pairs() = default;
   FLAMBEAU_INLINE void pass(Pairs& slot) {
     for (int64_t p = 0; p < kParts; ++p) {
-      const Lanes a = slot.key[p], b = key[p], at = slot.place[p], own = place[p];
+      const Lanes a = slot.key[p], b = key[p], at = slot.positions[p], own = positions[p];
       const auto first = (b < a) | (moved[p] != Lanes{});
       slot.key[p] = first ? b : a;
-      slot.place[p] = first ? own : at;
+      slot.positions[p] = first ? own : at;
       key[p] = first ? a : b;
-      place[p] = first ? at : own;
+      positions[p] = first ? at : own;
       moved[p] = Lanes(first);
     }
   }
-  int64_t position(int64_t j) const { return int64_t(place[j * kParts / kRows][j % (kRows / kParts)]); }
+  int64_t position(int64_t j) const { return int64_t(positions[j * kParts / kRows][j % (kRows / kParts)]); }
 };
 
 template <class K>

@@ -57,7 +57,7 @@ struct Batch {
 // A matrix that is not stored as such: element (i, j) is at data + rows[i] + the position of column j. Columns come in
 // contiguous runs; a vector may be read beyond the end of one.
 struct Run {
-  int64_t column, place, length;
+  int64_t column, offset, length;
 };
 struct RunsMatrix {
   const void* data;

@@ -25,7 +25,7 @@ struct Program::Body {
     std::vector<Argument> arguments;
     std::vector<int> results;  // registers; empty if no result is used
     std::vector<int> last;     // registers that are not read after this instruction
-    std::string place;         // the layer and line of the model that called it
+    std::string location;      // the layer and line of the model that called it
     bool makes_lists = false;
     int number = 0;  // number of the call in the text
   };

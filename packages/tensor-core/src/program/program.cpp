@@ -207,7 +207,7 @@ class Run {
   // Rethrows the current exception with the location of the call.
   [[noreturn]] void rethrow(const Body::Instruction& instruction) {
     const std::string where =
-        " (in " + instruction.function->name + (instruction.place.empty() ? "" : ", ") + instruction.place + ")";
+        " (in " + instruction.function->name + (instruction.location.empty() ? "" : ", ") + instruction.location + ")";
     try {
       throw;
     } catch (const RequirementError& e) {

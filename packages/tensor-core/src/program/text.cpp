@@ -198,7 +198,7 @@ class Reader {
     skip();
     if (take('#')) {
       skip();
-      instruction.place = left_;
+      instruction.location = left_;
     } else if (!left_.empty()) {
       fail("'", left_, "' after the call");
     }

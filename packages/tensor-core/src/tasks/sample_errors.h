@@ -21,11 +21,11 @@ struct WrongRate {
 };
 
 struct WrongWeight {
-  int64_t row, place;
+  int64_t row, position;
   double weight;
   friend std::ostream& operator<<(std::ostream& to, WrongWeight w) {
     return to << "probability tensor contains either `inf`, `nan` or element < 0: row " << w.row << " has " << w.weight
-              << " at " << w.place;
+              << " at " << w.position;
   }
 };
 

@@ -100,10 +100,10 @@ void multiply(const Product& p, bool rounds, Number alpha, const void* a, const 
           sum += x * y;
         }
         sum *= alpha;
-        const int64_t place = out.at(batch, row, column);
-        if (beta != 0.0) sum += beta * read(out.element, c, place);
+        const int64_t location = out.at(batch, row, column);
+        if (beta != 0.0) sum += beta * read(out.element, c, location);
         if (biased) sum += read(bias_element, bias, row);
-        write(out.element, d, place, sum);
+        write(out.element, d, location, sum);
       }
 }
 

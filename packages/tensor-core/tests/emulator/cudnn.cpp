@@ -76,10 +76,10 @@ void each_product(const Convolution& c, const Block& image, const Block& weight,
   std::array<int, 3> to, tap, from;
   for (int sample = 0; sample < output.size[0]; ++sample)
     for (int filter = 0; filter < output.size[1]; ++filter)
-      for (int64_t place = 0; place < int64_t(output.size[2]) * output.size[3] * output.size[4]; ++place)
+      for (int64_t location = 0; location < int64_t(output.size[2]) * output.size[3] * output.size[4]; ++location)
         for (int channel = 0; channel < channels; ++channel)
           for (int64_t k = 0; k < int64_t(weight.size[2]) * weight.size[3] * weight.size[4]; ++k) {
-            int64_t rest_of_place = place, rest_of_tap = k;
+            int64_t rest_of_place = location, rest_of_tap = k;
             bool inside = true;
             for (int i = 2; i >= 0; --i) {
               to[i] = int(rest_of_place % output.size[i + 2]), rest_of_place /= output.size[i + 2];

@@ -6,17 +6,17 @@
 namespace emulated {
 
 inline unsigned thread_number() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
-inline void meet(Place place) { emulated_services->warp(WarpOperation::kSynchronize, ~0u, 0, 0, place); }
+inline void meet(SourceLocation location) { emulated_services->warp(WarpOperation::kSynchronize, ~0u, 0, 0, location); }
 
 // Collects the values of all lanes of the warp and calls use() with them.
 template <class T, class Use>
-inline void exchange(const T& own, Place place, Use&& use) {
+inline void exchange(const T& own, SourceLocation location, Use&& use) {
   static T brought[1024 / kWarpSize][kWarpSize];
   T* lanes = brought[thread_number() / kWarpSize];
   lanes[lane()] = own;
-  meet(place);
+  meet(location);
   use(static_cast<const T*>(lanes));
-  meet(place);
+  meet(location);
 }
 
 // The position of element `k` in the fragments of mma instructions, with kPerWord elements along k per word. `half` and
@@ -31,12 +31,12 @@ struct AlongK {
 // word.
 template <int kPerWord, class Value>
 inline void multiply_accumulate(float (&sums)[4], const unsigned (&left)[4], const unsigned (&right)[2], Value&& value,
-                                Place place) {
+                                SourceLocation location) {
   struct Words {
     unsigned left[4], right[2];
   };
   const Words own{{left[0], left[1], left[2], left[3]}, {right[0], right[1]}};
-  exchange(own, place, [&](const Words* lanes) {
+  exchange(own, location, [&](const Words* lanes) {
     for (int i = 0; i < 4; ++i) {
       const int row = int(lane()) / 4 + i / 2 * 8, column = int(lane()) % 4 * 2 + i % 2;
       for (int k = 0; k < 8 * kPerWord; ++k) {
@@ -50,14 +50,14 @@ inline void multiply_accumulate(float (&sums)[4], const unsigned (&left)[4], con
 
 // Lane l passes the address of row l % 8 of matrix l / 8; a row has 16 bytes. It is an error if two rows of a matrix
 // are in the same banks, because that would be slow on a GPU.
-inline void load_matrices(unsigned (&to)[4], const void* row, bool transposed, Place place) {
+inline void load_matrices(unsigned (&to)[4], const void* row, bool transposed, SourceLocation location) {
   const auto own = reinterpret_cast<unsigned long long>(row);
-  if (own % 16) emulated_services->fail(716, "misaligned row of a matrix", place);
-  exchange(own, place, [&](const unsigned long long* rows) {
+  if (own % 16) emulated_services->fail(716, "misaligned row of a matrix", location);
+  exchange(own, location, [&](const unsigned long long* rows) {
     for (unsigned matrix = 0; matrix < 4; ++matrix) {
       unsigned banks = 0;
       for (unsigned r = 0; r < 8; ++r) banks |= 1u << rows[matrix * 8 + r] / 16 % 8;
-      if (banks != 0xff) emulated_services->fail(719, "rows of a matrix lie in the same banks", place);
+      if (banks != 0xff) emulated_services->fail(719, "rows of a matrix lie in the same banks", location);
       const unsigned major = lane() / 4, minor = lane() % 4 * 2;
       const auto element = [&](unsigned r, unsigned c) -> unsigned {
         return reinterpret_cast<const unsigned short*>(rows[matrix * 8 + r])[c];
@@ -89,13 +89,13 @@ inline Copies& own_copies() {
   static Copies of_thread[1024];
   return of_thread[thread_number()];
 }
-inline void copy_async(void* to, const void* from, bool there, Place place) {
+inline void copy_async(void* to, const void* from, bool there, SourceLocation location) {
   if ((reinterpret_cast<unsigned long long>(to) | reinterpret_cast<unsigned long long>(from)) % 16)
-    emulated_services->fail(716, "misaligned copy", place);
+    emulated_services->fail(716, "misaligned copy", location);
   Copies& own = own_copies();
   const Copies::Copy copy{to, from, there, own.group};
   if (thread_number() % 2) return copy.run();
-  if (own.last - own.first == Copies::kMost) emulated_services->fail(719, "too many copies on their way", place);
+  if (own.last - own.first == Copies::kMost) emulated_services->fail(719, "too many copies on their way", location);
   own.copies[own.last++ % Copies::kMost] = copy;
 }
 inline void commit_copies() { ++own_copies().group; }

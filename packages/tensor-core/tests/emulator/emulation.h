@@ -60,16 +60,17 @@ const emulated::Services* emulated_services;
   emulated_services->fail(710, text, {file, int(line)});
   __builtin_unreachable();
 }
-[[noreturn]] void __ubsan_handle_type_mismatch_v1_abort(const emulated::Place* place, unsigned long) {
-  emulated_services->fail(716, "misaligned access", *place);
+[[noreturn]] void __ubsan_handle_type_mismatch_v1_abort(const emulated::SourceLocation* location, unsigned long) {
+  emulated_services->fail(716, "misaligned access", *location);
   __builtin_unreachable();
 }
-[[noreturn]] void __ubsan_handle_out_of_bounds_abort(const emulated::Place* place, unsigned long) {
-  emulated_services->fail(700, "index beyond the end of an array", *place);
+[[noreturn]] void __ubsan_handle_out_of_bounds_abort(const emulated::SourceLocation* location, unsigned long) {
+  emulated_services->fail(700, "index beyond the end of an array", *location);
   __builtin_unreachable();
 }
-[[noreturn]] void __ubsan_handle_shift_out_of_bounds_abort(const emulated::Place* place, unsigned long, unsigned long) {
-  emulated_services->fail(719, "shift by a negative number, or by as many bits as there are", *place);
+[[noreturn]] void __ubsan_handle_shift_out_of_bounds_abort(const emulated::SourceLocation* location, unsigned long,
+                                                           unsigned long) {
+  emulated_services->fail(719, "shift by a negative number, or by as many bits as there are", *location);
   __builtin_unreachable();
 }
 #pragma GCC visibility pop
@@ -97,10 +98,10 @@ template <class T>
 concept Exchangeable = std::is_arithmetic_v<T> && sizeof(T) <= 8;
 
 template <Exchangeable T>
-inline T shuffle(unsigned mask, T value, unsigned source, Place place) {
+inline T shuffle(unsigned mask, T value, unsigned source, SourceLocation location) {
   unsigned long long word = 0;
   std::memcpy(&word, &value, sizeof value);
-  word = emulated_services->warp(WarpOperation::kShuffle, mask, word, source, place);
+  word = emulated_services->warp(WarpOperation::kShuffle, mask, word, source, location);
   std::memcpy(&value, &word, sizeof value);
   return value;
 }

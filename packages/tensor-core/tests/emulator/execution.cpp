@@ -27,7 +27,7 @@ struct Thread {
   uint3 index;
   void* stack_pointer;
   State state;
-  Place place;  // where the thread waits
+  SourceLocation location;  // where the thread waits
   // The values that the thread passed to a warp operation or a barrier, and the result that it gets.
   WarpOperation operation;
   unsigned mask, source;
@@ -46,7 +46,7 @@ std::vector<Thread> threads;
 std::vector<unsigned> turns;  // the order in which the threads run
 // current: the running thread. waiting, ended: number of threads that wait at the barrier, or have ended.
 unsigned current, waiting, ended;
-Place meeting;  // the barrier at which they wait
+SourceLocation meeting;  // the barrier at which they wait
 bool in_fiber;
 void* scheduler;
 Failure failure;
@@ -65,9 +65,9 @@ std::string name(unsigned thread) {
   return "thread " + text(c) + " of block " + text(b);
 }
 
-std::string name(Place place) {
-  const char* slash = std::strrchr(place.file, '/');
-  return std::string(slash ? slash + 1 : place.file) + ":" + std::to_string(place.line);
+std::string name(SourceLocation location) {
+  const char* slash = std::strrchr(location.file, '/');
+  return std::string(slash ? slash + 1 : location.file) + ":" + std::to_string(location.line);
 }
 
 [[noreturn]] void fail(int error, std::string message) {
@@ -77,20 +77,22 @@ std::string name(Place place) {
 
 void switch_away() { emulated_switch(&threads[current].stack_pointer, scheduler); }
 
-bool same(Place a, Place b) { return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0); }
-
-void need_fibers(const char* what, Place place) {
-  if (!in_fiber)
-    fail(kLaunchFailed, std::string(what) + " at " + name(place) + " in a kernel that is not a cooperative one");
+bool same(SourceLocation a, SourceLocation b) {
+  return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
 }
 
-unsigned barrier(bool predicate, Place place) {
-  need_fibers("a barrier", place);
+void need_fibers(const char* what, SourceLocation location) {
+  if (!in_fiber)
+    fail(kLaunchFailed, std::string(what) + " at " + name(location) + " in a kernel that is not a cooperative one");
+}
+
+unsigned barrier(bool predicate, SourceLocation location) {
+  need_fibers("a barrier", location);
   Thread& self = threads[current];
-  if (ended) fail(kLaunchFailed, name(current) + " waits at " + name(place) + ", but other threads have ended");
-  if (waiting && !same(meeting, place))
-    fail(kLaunchFailed, name(current) + " waits at " + name(place) + ", others of its block at " + name(meeting));
-  self.place = meeting = place;
+  if (ended) fail(kLaunchFailed, name(current) + " waits at " + name(location) + ", but other threads have ended");
+  if (waiting && !same(meeting, location))
+    fail(kLaunchFailed, name(current) + " waits at " + name(location) + ", others of its block at " + name(meeting));
+  self.location = meeting = location;
   self.value = predicate;
   if (++waiting == threads.size()) {
     unsigned count = 0;
@@ -153,22 +155,23 @@ bool Warp::agree(const Thread& self, unsigned others) const {
   for (unsigned lane : Lanes{others}) {
     const Thread& other = threads[lane];
     if (other.mask != self.mask) return false;
-    if (other.operation != self.operation || !same(other.place, self.place))
+    if (other.operation != self.operation || !same(other.location, self.location))
       fail(kLaunchFailed, name(current) + " and " + name(first() + lane) + " meet in different warp operations, at " +
-                              name(self.place) + " and " + name(other.place));
+                              name(self.location) + " and " + name(other.location));
   }
   return true;
 }
 
 unsigned long long warp_operation(WarpOperation operation, unsigned mask, unsigned long long value, unsigned source,
-                                  Place place) {
-  need_fibers("a warp operation", place);
+                                  SourceLocation location) {
+  need_fibers("a warp operation", location);
   Warp& warp = warps[current / kWarpSize];
   Thread& self = threads[current];
   const unsigned own = 1u << current % kWarpSize;
-  if (!(mask & own)) fail(kLaunchFailed, name(current) + " is not in its own mask at " + name(place));
-  if (mask & warp.ended) fail(kLaunchFailed, name(current) + " waits at " + name(place) + " for a lane that has ended");
-  self.operation = operation, self.mask = mask, self.value = value, self.source = source, self.place = place;
+  if (!(mask & own)) fail(kLaunchFailed, name(current) + " is not in its own mask at " + name(location));
+  if (mask & warp.ended)
+    fail(kLaunchFailed, name(current) + " waits at " + name(location) + " for a lane that has ended");
+  self.operation = operation, self.mask = mask, self.value = value, self.source = source, self.location = location;
   const unsigned others = mask & warp.lanes & ~own;
   if ((warp.waiting & others) == others && warp.agree(self, others)) {
     warp.complete(operation, mask & warp.lanes);
@@ -184,8 +187,8 @@ void yield() {
   if (in_fiber) switch_away();
 }
 
-void fail_with(int error, const char* message, Place place) {
-  fail(error, name(current) + ": " + message + (place.file ? " at " + name(place) : ""));
+void fail_with(int error, const char* message, SourceLocation location) {
+  fail(error, name(current) + ": " + message + (location.file ? " at " + name(location) : ""));
 }
 
 // The entry point of each fiber.
@@ -198,14 +201,14 @@ void run_thread() {
   warp.ended |= 1u << current % kWarpSize;
   for (unsigned lane : Lanes{warp.waiting})
     if (warp.threads[lane].mask & warp.ended)
-      fail(kLaunchFailed, name(current) + " ended, but a lane waits for it at " + name(warp.threads[lane].place));
+      fail(kLaunchFailed, name(current) + " ended, but a lane waits for it at " + name(warp.threads[lane].location));
   switch_away();
 }
 
 [[noreturn]] void report_deadlock() {
   for (unsigned i = 0; i < threads.size(); ++i)
     if (threads[i].state == State::kWarp)
-      fail(kLaunchFailed, name(i) + " waits at " + name(threads[i].place) + " for lanes that never come");
+      fail(kLaunchFailed, name(i) + " waits at " + name(threads[i].location) + " for lanes that never come");
   fail(kLaunchFailed, "a block's threads wait for each other");
 }
 

@@ -16,7 +16,7 @@ namespace emulated {
 inline constexpr int kWarpSize = 32;
 
 // The source location at which threads meet.
-struct Place {
+struct SourceLocation {
   const char* file;
   int line;
 };
@@ -25,11 +25,13 @@ enum class WarpOperation : int { kSynchronize, kShuffle, kBallot, kMatch };
 
 // Functions of the driver that running kernels call.
 struct Services {
-  unsigned (*barrier)(bool predicate, Place place);  // returns the number of threads whose predicate is true
+  unsigned (*barrier)(bool predicate,
+                      SourceLocation location);  // returns the number of threads whose predicate is true
   unsigned long long (*warp)(WarpOperation operation, unsigned mask, unsigned long long value, unsigned source,
-                             Place place);
+                             SourceLocation location);
   void (*yield)();
-  void (*fail)(int error, const char* message, Place place);  // does not return; the file of `place` may be null
+  void (*fail)(int error, const char* message,
+               SourceLocation location);  // does not return; the file of `location` may be null
 };
 
 struct Kernel {

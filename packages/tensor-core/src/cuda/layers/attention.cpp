@@ -79,7 +79,7 @@ MatrixTiles derivative_tiles(const AttentionArguments& a) {
 
 constexpr int64_t kChunk = 16;                             // bytes that a thread copies for the tensor cores
 constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // in elements; the 2**8 rows of a tile are then within 2**31
-bool is_chunk(const char* place) { return reinterpret_cast<uintptr_t>(place) % kChunk == 0; }
+bool is_chunk(const char* address) { return reinterpret_cast<uintptr_t>(address) % kChunk == 0; }
 
 // Returns true if tensor cores can process the rows: their length is a multiple of the chunk and at most `longest`.
 bool takes_rows(const AttentionRows& rows, int64_t length, int64_t longest) {

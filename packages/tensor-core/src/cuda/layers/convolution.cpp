@@ -45,7 +45,7 @@ ConvolutionArguments arguments_of(const Geometry& g) {
     a.padding[i] = int32_t(g.padding[i]), a.dilation[i] = int32_t(g.dilation[i]);
     a.by_stride[i] = Divider(uint32_t(g.stride[i]));
   }
-  a.area = product(g.kernel), a.volume = product(g.size), a.places = product(g.out);
+  a.area = product(g.kernel), a.volume = product(g.size), a.positions = product(g.out);
   a.taps = box_of(g.kernel), a.outputs = box_of(g.out);
   return a;
 }
@@ -114,10 +114,10 @@ bool convolves(const Geometry& g) {  // the kernels divide 31-bit integers
     longest =
         std::max({longest, double(g.size[i]) + 2 * double(g.padding[i]), double(g.stride[i]), double(g.dilation[i])});
   const double area = double(g.kernel[0]) * double(g.kernel[1]) * double(g.kernel[2]),
-               places = double(g.out[0]) * double(g.out[1]) * double(g.out[2]),
+               positions = double(g.out[0]) * double(g.out[1]) * double(g.out[2]),
                volume = double(g.size[0]) * double(g.size[1]) * double(g.size[2]);
   return longest < kMost && volume < kMost && area * double(std::max(g.group_channels(), g.group_filters())) < kMost &&
-         places * double(std::max<int64_t>(g.batch, 1)) < kMost;
+         positions * double(std::max<int64_t>(g.batch, 1)) < kMost;
 }
 
 Tensor convolution_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {

@@ -36,17 +36,17 @@ inline int64_t offset_at(const Extents& e, int64_t position) {
 inline int64_t thread_number() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }
 
 // Coordinates of the element with linear index i in the order (outer, count, inner).
-struct Place {
+struct BlockPosition {
   int64_t outer, k, inner;
 };
-inline Place place_of(const BlockArguments& a, int64_t i) {
+inline BlockPosition block_position(const BlockArguments& a, int64_t i) {
   const int64_t row = quotient(i, a.inner), outer = quotient(row, a.count);
   return {outer, row - outer * a.count, i - row * a.inner};
 }
 inline int64_t offset_of(const BlockArguments& a, int64_t k) {
   return a.offsets ? a.offsets[k] : int64_t(a.rows[k]) * a.step;
 }
-inline char* address(const BlockArguments& a, const Place& p) {
+inline char* address(const BlockArguments& a, const BlockPosition& p) {
   return a.blocks + offset_at(a.outer_dims, p.outer) + offset_of(a, p.k) * a.item + offset_at(a.inner_dims, p.inner);
 }
 
@@ -99,7 +99,7 @@ struct Words {
 #pragma unroll
     for (int j = 0; j < kEach; ++j)
       if (const int64_t i = first + int64_t(j) * blockDim.x; i < total)
-        words[j] = *reinterpret_cast<const W*>(address(a, place_of(a, i)));
+        words[j] = *reinterpret_cast<const W*>(address(a, block_position(a, i)));
 #pragma unroll
     for (int j = 0; j < kEach; ++j)
       if (const int64_t i = first + int64_t(j) * blockDim.x; i < total) reinterpret_cast<W*>(a.values)[i] = words[j];
@@ -108,7 +108,7 @@ struct Words {
   static void store(const BlockArguments& a) {
     const int64_t i = thread_number();
     if (i >= a.outer * a.count * a.inner) return;
-    const Place p = place_of(a, i);
+    const BlockPosition p = block_position(a, i);
     if (a.positions && p.k + 1 < a.count && offset_of(a, p.k + 1) == offset_of(a, p.k)) return;
     const int64_t from = a.positions ? (p.outer * a.count + a.positions[p.k]) * a.inner + p.inner : i;
     *reinterpret_cast<W*>(address(a, p)) = reinterpret_cast<const W*>(a.values)[a.one ? 0 : from];
@@ -144,7 +144,7 @@ struct Combining {
     constexpr int kAhead = 8;
     const int64_t i = thread_number();
     if (i >= a.outer * a.count * a.inner) return;
-    const Place p = place_of(a, i);
+    const BlockPosition p = block_position(a, i);
     if (a.positions && p.k > 0 && offset_of(a, p.k - 1) == offset_of(a, p.k)) return;
     const S* values = reinterpret_cast<const S*>(a.values);
     const auto value_of = [&](int64_t k) {

@@ -19,8 +19,8 @@ struct AttentionJoin {
   static void join(const AttentionJoinArguments& a) {
     __shared__ V room[kWarps][32];
     const int64_t row = blockIdx.x, batch = row / a.queries, query = row % a.queries;
-    const auto place = [&](int64_t part) { return (batch * a.parts + part) * a.queries + query; };
-    const auto logarithm = [&](int64_t part) { return reinterpret_cast<const V*>(a.part_logarithms)[place(part)]; };
+    const auto row_of = [&](int64_t part) { return (batch * a.parts + part) * a.queries + query; };
+    const auto logarithm = [&](int64_t part) { return reinterpret_cast<const V*>(a.part_logarithms)[row_of(part)]; };
     V most = -V(INFINITY), total = V(0);
     for (int64_t p = threadIdx.x; p < a.parts; p += kThreads) most = Larger::join(most, logarithm(p));
     most = join_block<Larger, kThreads>(most);
@@ -33,7 +33,7 @@ struct AttentionJoin {
       V sum = V(0);
       if (column < a.width)
         for (int64_t p = warp; p < a.parts; p += kWarps)
-          sum += exp(logarithm(p) - from) * reinterpret_cast<const V*>(a.results)[place(p) * a.width + column];
+          sum += exp(logarithm(p) - from) * reinterpret_cast<const V*>(a.results)[row_of(p) * a.width + column];
       __syncthreads();  // all reads of the previous contents are complete
       room[warp][lane] = sum;
       __syncthreads();

@@ -1,8 +1,8 @@
 // Convolutions as matrix products. The matrix of patches is not stored: its elements are read from the image when they
 // are needed. Note [Tiles]
 //
-// As in Note [Unfolding], a convolution is weight (filters, taps) * patches (taps, places) for each group. The index k
-// runs over all channels of the first tap, then over those of the second, and so on. The gradient of the input is a
+// As in Note [Unfolding], a convolution is weight (filters, taps) * patches (taps, positions) for each group. The index
+// k runs over all channels of the first tap, then over those of the second, and so on. The gradient of the input is a
 // similar product, of the weight and the output gradients of all filters. The gradient of the weight is a product over
 // the output positions of all samples. A module invokes FLAMBEAU_CONVOLUTION(function, T, tile, tf32).
 #pragma once
@@ -12,19 +12,19 @@
 
 namespace flambeau::cuda {
 
-struct Place {  // coordinates in three dimensions
+struct Coordinates {  // coordinates in three dimensions
   int32_t z, y, x;
   bool inside(const int32_t (&size)[3]) const {
     return uint32_t(z) < uint32_t(size[0]) && uint32_t(y) < uint32_t(size[1]) && uint32_t(x) < uint32_t(size[2]);
   }
   int32_t number(const int32_t (&size)[3]) const { return (z * size[1] + y) * size[2] + x; }
 };
-inline Place unravel(int32_t n, const int32_t (&size)[3]) {
+inline Coordinates unravel(int32_t n, const int32_t (&size)[3]) {
   return {n / size[2] / size[1], n / size[2] % size[1], n % size[2]};
 }
 
 // Returns the coordinates of position n within one box.
-inline Place unravel(uint32_t n, const Box& box) {
+inline Coordinates unravel(uint32_t n, const Box& box) {
   const uint32_t z = box.by_plane.quotient(n), rest = n - z * box.by_plane.divisor, y = box.by_row.quotient(rest);
   return {int32_t(z), int32_t(y), int32_t(rest - y * box.by_row.divisor)};
 }
@@ -94,10 +94,10 @@ struct Convolution {
   static const T* typed(const char* data) { return reinterpret_cast<const T*>(data); }
 
   // Returns the first position of the window of output `o`; and the position that is some steps after `first`.
-  static Place start(const Arguments& a, const Place& o) {
+  static Coordinates start(const Arguments& a, const Coordinates& o) {
     return {o.z * a.stride[0] - a.padding[0], o.y * a.stride[1] - a.padding[1], o.x * a.stride[2] - a.padding[2]};
   }
-  static Place after(const Place& first, const Place& steps, const int32_t (&step)[3]) {
+  static Coordinates after(const Coordinates& first, const Coordinates& steps, const int32_t (&step)[3]) {
     return {first.z + steps.z * step[0], first.y + steps.y * step[1], first.x + steps.x * step[2]};
   }
   // A row of the weight matrix. It is contiguous along k.
@@ -126,7 +126,7 @@ struct Forward : Convolution<Element, kSize> {
   };
   struct Patch {
     const T* image;  // first channel of the group
-    Place first;
+    Coordinates first;
     Patch() = default;
     Patch(const Arguments& a, int64_t group, int64_t j) {
       const uint32_t sample = a.outputs.by_box.quotient(uint32_t(j));
@@ -135,7 +135,7 @@ struct Forward : Convolution<Element, kSize> {
     }
     static int64_t jump(const Arguments& a) { return a.volume; }
     const T* find(const Arguments& a, uint32_t tap) const {
-      const Place at = Base::after(first, unravel(tap, a.taps), a.dilation);
+      const Coordinates at = Base::after(first, unravel(tap, a.taps), a.dilation);
       return at.inside(a.size) ? image + at.number(a.size) : nullptr;
     }
   };
@@ -144,7 +144,7 @@ struct Forward : Convolution<Element, kSize> {
   static void store(const Arguments& a, int64_t group, int64_t i, int64_t j, V value) {
     const int64_t filter = group * a.filters + i, sample = a.outputs.by_box.quotient(uint32_t(j));
     if (a.bias) value += convert<V>(Base::typed(a.bias)[filter]);
-    reinterpret_cast<T*>(a.out)[(sample * a.groups * a.filters + filter) * a.places + j - sample * a.places] =
+    reinterpret_cast<T*>(a.out)[(sample * a.groups * a.filters + filter) * a.positions + j - sample * a.positions] =
         convert<T>(value);
   }
 };
@@ -163,28 +163,28 @@ struct InputGradient : Convolution<Element, kSize> {
   // The outputs that depend on a pixel.
   struct Outputs {
     const T* grad;
-    Place place;  // coordinates in the padded image
+    Coordinates coordinates;  // coordinates in the padded image
     Outputs() = default;
     Outputs(const Arguments& a, int64_t group, int64_t j)
-        : grad(Base::typed(a.grad) + (j / a.volume * a.groups + group) * a.filters * a.places),
-          place(padded(a, int32_t(j % a.volume))) {}
-    static Place padded(const Arguments& a, int32_t number) {
-      const Place at = unravel(number, a.size);
+        : grad(Base::typed(a.grad) + (j / a.volume * a.groups + group) * a.filters * a.positions),
+          coordinates(padded(a, int32_t(j % a.volume))) {}
+    static Coordinates padded(const Arguments& a, int32_t number) {
+      const Coordinates at = unravel(number, a.size);
       return {at.z + a.padding[0], at.y + a.padding[1], at.x + a.padding[2]};
     }
-    static int64_t jump(const Arguments& a) { return a.places; }
+    static int64_t jump(const Arguments& a) { return a.positions; }
     // Returns the coordinate of the output whose window begins at `begin` in the padded image, or -1 if there is none.
     static int32_t window(const Arguments& a, int d, int32_t begin) {
       if (begin < 0 || a.by_stride[d].divisor == 1) return begin;
       const uint32_t o = a.by_stride[d].quotient(uint32_t(begin));
       return o * a.by_stride[d].divisor == uint32_t(begin) ? int32_t(o) : -1;
     }
-    static Place window(const Arguments& a, const Place& place, const Place& tap) {
-      return {window(a, 0, place.z - tap.z * a.dilation[0]), window(a, 1, place.y - tap.y * a.dilation[1]),
-              window(a, 2, place.x - tap.x * a.dilation[2])};
+    static Coordinates window(const Arguments& a, const Coordinates& coordinates, const Coordinates& tap) {
+      return {window(a, 0, coordinates.z - tap.z * a.dilation[0]), window(a, 1, coordinates.y - tap.y * a.dilation[1]),
+              window(a, 2, coordinates.x - tap.x * a.dilation[2])};
     }
     const T* find(const Arguments& a, uint32_t tap) const {
-      const Place o = window(a, place, unravel(tap, a.taps));
+      const Coordinates o = window(a, coordinates, unravel(tap, a.taps));
       return o.inside(a.outputs.size) ? grad + o.number(a.outputs.size) : nullptr;
     }
   };
@@ -209,25 +209,25 @@ struct WeightGradient : Convolution<Element, kSize> {
     const T* grad;
     Left() = default;
     Left(const Arguments& a, int64_t group, int64_t i)
-        : grad(Base::typed(a.grad) + (group * a.filters + i) * a.places) {}
+        : grad(Base::typed(a.grad) + (group * a.filters + i) * a.positions) {}
     T at(const Arguments& a, int64_t p) const {
       T one[1];
       return take(a, p, p + 1, one), one[0];
     }
     template <int kCount>
     void take(const Arguments& a, int64_t p, int64_t end, T (&to)[kCount]) const {
-      take_stretches(grad, a.outputs.by_box, a.groups * a.filters * a.places, p, end, to);
+      take_stretches(grad, a.outputs.by_box, a.groups * a.filters * a.positions, p, end, to);
     }
   };
   // For one channel and tap: the pixels that all outputs read.
   struct Right {
-    const T* image;  // image of the first sample
-    Place first;     // the pixel that the first output reads
+    const T* image;     // image of the first sample
+    Coordinates first;  // the pixel that the first output reads
     Right() = default;
     Right(const Arguments& a, int64_t group, int64_t j) {
       const uint32_t channel = a.taps.by_box.quotient(uint32_t(j));
       image = Base::typed(a.input) + (group * a.channels + channel) * a.volume;
-      const Place tap = unravel(uint32_t(j) - channel * a.taps.by_box.divisor, a.taps);
+      const Coordinates tap = unravel(uint32_t(j) - channel * a.taps.by_box.divisor, a.taps);
       first = Base::after(Base::start(a, {0, 0, 0}), tap, a.dilation);
     }
     T at(const Arguments& a, int64_t p) const {
@@ -235,15 +235,15 @@ struct WeightGradient : Convolution<Element, kSize> {
       return take(a, p, p + 1, one), one[0];
     }
     // Returns the image row that a row of outputs reads, or null if it is outside the image.
-    const T* row(const Arguments& a, uint32_t sample, const Place& o) const {
-      const Place at = Base::after(first, {o.z, o.y, 0}, a.stride);
-      if (!Place{at.z, at.y, 0}.inside(a.size)) return nullptr;
-      return image + sample * a.groups * a.channels * a.volume + Place{at.z, at.y, 0}.number(a.size);
+    const T* row(const Arguments& a, uint32_t sample, const Coordinates& o) const {
+      const Coordinates at = Base::after(first, {o.z, o.y, 0}, a.stride);
+      if (!Coordinates{at.z, at.y, 0}.inside(a.size)) return nullptr;
+      return image + sample * a.groups * a.channels * a.volume + Coordinates{at.z, at.y, 0}.number(a.size);
     }
     template <int kCount>
     void take(const Arguments& a, int64_t p, int64_t end, T (&to)[kCount]) const {
       uint32_t sample = a.outputs.by_box.quotient(uint32_t(p));
-      Place o = unravel(uint32_t(p) - sample * a.outputs.by_box.divisor, a.outputs);
+      Coordinates o = unravel(uint32_t(p) - sample * a.outputs.by_box.divisor, a.outputs);
       const T* own = p < end ? row(a, sample, o) : nullptr;
       const auto seen = [&](int32_t o_x) {
         const int32_t x = first.x + o_x * a.stride[2];

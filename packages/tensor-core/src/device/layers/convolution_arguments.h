@@ -19,7 +19,7 @@ struct ConvolutionArguments {
   const char *input, *weight, *grad, *bias;  // null if the function does not read it
   char* out;
   int64_t groups, channels, filters;  // channels and filters of one group
-  int64_t area, volume, places;       // number of positions of the kernel, the input and the output
+  int64_t area, volume, positions;    // number of positions of the kernel, the input and the output
   int32_t size[3], stride[3], padding[3], dilation[3];
   Box taps, outputs;  // positions of the kernel and of the output
   Divider inner;      // number of elements per tap: channels, or filters

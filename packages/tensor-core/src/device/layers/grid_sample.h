@@ -63,7 +63,7 @@ struct GridSample {
     const int64_t i = thread_number(), total = a.batch * a.points;
     if (i >= total * a.channels) return;
     const int64_t plane = i / a.points, sample = plane / a.channels;
-    const T* image = static_cast<const T*>(a.image) + plane * a.places;
+    const T* image = static_cast<const T*>(a.image) + plane * a.pixels;
     int64_t tap = sample * a.points + (i - plane * a.points);
     T sum(0);
     for (int t = 0; t < a.sampling.taps(); ++t, tap += total)
@@ -75,7 +75,7 @@ struct GridSample {
     const int64_t i = thread_number(), total = a.batch * a.points;
     if (i >= total) return;
     const int64_t sample = i / a.points, step = a.sampling.taps() * total;
-    const T *image = static_cast<const T*>(a.image) + sample * a.channels * a.places,
+    const T *image = static_cast<const T*>(a.image) + sample * a.channels * a.pixels,
             *grad = static_cast<const T*>(a.grad) + sample * a.channels * a.points + (i - sample * a.points),
             *slope = static_cast<const T*>(a.slope);
     T sums[3] = {};
@@ -84,7 +84,7 @@ struct GridSample {
       const int32_t place = a.index[tap];
       if (place < 0) continue;
       T product(0);
-      for (int64_t c = 0; c < a.channels; ++c) product += grad[c * a.points] * image[c * a.places + place];
+      for (int64_t c = 0; c < a.channels; ++c) product += grad[c * a.points] * image[c * a.pixels + place];
       for (int d = 0; d < a.sampling.dims; ++d) sums[d] += product * slope[tap + d * step];
     }
     for (int d = 0; d < a.sampling.dims; ++d) static_cast<T*>(a.out)[i * a.sampling.dims + d] = sums[d];

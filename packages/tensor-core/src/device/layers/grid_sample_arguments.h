@@ -8,11 +8,11 @@ namespace flambeau::cuda {
 // Arrays of taps are ordered by tap, then by sample and point.
 struct GridArguments {
   kernels::Sampling sampling;
-  int64_t batch, channels, points, places;  // points of a grid, pixels of an image
+  int64_t batch, channels, points, pixels;  // points of a grid, pixels of an image
   const void* grid;                         // (batch, points, dims)
   int32_t* index;                           // (taps, batch, points); -1 outside the image
   void *weight, *slope;      // (taps, batch, points); (dims, taps, batch, points), null if no gradient is needed
-  const void *image, *grad;  // (batch, channels, places), (batch, channels, points)
+  const void *image, *grad;  // (batch, channels, pixels), (batch, channels, points)
   void* out;                 // has the shape of grad, or of the grid
 };
 

@@ -10,7 +10,7 @@
 #include "device/elementwise/halves.h"
 #include "device/layers/loss_arguments.h"
 #include "device/threads/kernel.h"
-#include "device/threads/places.h"
+#include "device/threads/plane_position.h"
 #include "flambeau/kernels/math.h"
 
 namespace flambeau::cuda {

@@ -48,9 +48,9 @@ struct NormalizedRows {
   static void keep(const ReduceArguments& a, int64_t number, const Line& line) {
     reinterpret_cast<Normal<T>*>(a.out[1])[number] = line.normal;
   }
-  static T value(const T (&x)[1], int64_t place, const Line& l) {
+  static T value(const T (&x)[1], int64_t position, const Line& l) {
     const V<T> h = (convert<V<T>>(x[0]) - l.normal.mean) * l.normal.rstd;
-    return convert<T>(h * at_or(l.weight, place, V<T>(1)) + at_or(l.bias, place, V<T>(0)));
+    return convert<T>(h * at_or(l.weight, position, V<T>(1)) + at_or(l.bias, position, V<T>(0)));
   }
 };
 template <class T>
@@ -100,8 +100,8 @@ struct RowsBackward : Pairs<T> {
   static Context context(const ReduceArguments& a, int64_t number) {
     return {statistics_of<T>(a, number), numbers<T>(a.weight)};
   }
-  static State map(const T (&x)[2], int64_t place, const Context& c) {
-    const V<T> g = convert<V<T>>(x[0]) * at_or(c.weight, place, V<T>(1));
+  static State map(const T (&x)[2], int64_t position, const Context& c) {
+    const V<T> g = convert<V<T>>(x[0]) * at_or(c.weight, position, V<T>(1));
     return {g, g * (convert<V<T>>(x[1]) - c.normal.mean)};
   }
   struct Line {
@@ -113,8 +113,8 @@ struct RowsBackward : Pairs<T> {
     return {c, -rstd * rstd * (s.second * rstd / n), centred ? -rstd * (s.first / n) : V<T>(0)};
   }
   static void keep(const ReduceArguments&, int64_t, const Line&) {}
-  static T value(const T (&x)[2], int64_t place, const Line& l) {
-    const V<T> g = convert<V<T>>(x[0]) * at_or(l.context.weight, place, V<T>(1));
+  static T value(const T (&x)[2], int64_t position, const Line& l) {
+    const V<T> g = convert<V<T>>(x[0]) * at_or(l.context.weight, position, V<T>(1));
     return convert<T>(l.context.normal.rstd * g +
                       (l.of_in * (convert<V<T>>(x[1]) - l.context.normal.mean) + l.constant));
   }
@@ -169,9 +169,9 @@ struct Channels {
   using Number = V<T>;
   using Normal = reductions::Normal<T>;
 
-  struct Place {
+  struct ChannelIndex {
     int64_t channel, group;
-    Place(const ChannelArguments& a, int64_t i) {
+    ChannelIndex(const ChannelArguments& a, int64_t i) {
       const int64_t row = a.small ? a.inner.quotient(uint32_t(i)) : i / a.inner_size;
       channel = row - (a.small ? a.channels.quotient(uint32_t(row)) : row / a.channel_count) * a.channel_count;
       group = a.members == 0 ? channel : a.small ? a.members_divider.quotient(uint32_t(row)) : row / a.members;
@@ -179,7 +179,7 @@ struct Channels {
   };
   struct Affine {
     Number mean, scale, shift;
-    Affine(const ChannelArguments& a, Place p) {
+    Affine(const ChannelArguments& a, ChannelIndex p) {
       const Normal n = reinterpret_cast<const Normal*>(a.statistics)[p.group];
       mean = n.mean;
       scale = n.rstd * reductions::at_or(reductions::numbers<T>(a.weight), p.channel, Number(1));
@@ -189,7 +189,7 @@ struct Channels {
   };
   struct Gradient {
     Number mean, scale, of_in, constant;
-    Gradient(const ChannelArguments& a, Place p) {
+    Gradient(const ChannelArguments& a, ChannelIndex p) {
       const Normal n = reinterpret_cast<const Normal*>(a.statistics)[p.group];
       mean = n.mean;
       scale = n.rstd * reductions::at_or(reductions::numbers<T>(a.weight), p.channel, Number(1));
@@ -210,14 +210,15 @@ struct Channels {
     const T *x = reinterpret_cast<const T*>(a.in), *g = reinterpret_cast<const T*>(a.grad ? a.grad : a.in);
     T* out = reinterpret_cast<T*>(a.out);
     if (a.whole && first + kWidth <= a.count) {  // the elements are in one channel and their addresses are aligned
-      const Function function(a, Place(a, first));
+      const Function function(a, ChannelIndex(a, first));
       const Pack<T> xs = load(x + first, true), gs = load(g + first, true);
       Pack<T> results;
 #pragma unroll
       for (int j = 0; j < kWidth; ++j) results.values[j] = function(xs.values[j], gs.values[j]);
       return store(out + first, results, true);
     }
-    for (int64_t i = first; i < first + kWidth && i < a.count; ++i) out[i] = Function(a, Place(a, i))(x[i], g[i]);
+    for (int64_t i = first; i < first + kWidth && i < a.count; ++i)
+      out[i] = Function(a, ChannelIndex(a, i))(x[i], g[i]);
   }
 };
 

@@ -5,7 +5,7 @@
 #include "device/elementwise/halves.h"
 #include "device/layers/pool_arguments.h"
 #include "device/threads/kernel.h"
-#include "device/threads/places.h"
+#include "device/threads/plane_position.h"
 
 namespace flambeau::cuda {
 
@@ -21,12 +21,12 @@ inline WindowRange window_of(const PoolWindows& w, int d, int64_t o) {
 }
 
 // Returns a range of windows that includes all windows with the given position.
-inline WindowRange windows_at(const PoolWindows& w, const Divider& step, int d, int64_t place) {
+inline WindowRange windows_at(const PoolWindows& w, const Divider& step, int d, int64_t position) {
   if (w.adaptive) {
-    const int64_t last = divide((place + 1) * w.out[d] + w.size[d] - 1, step);
-    return {divide(place * w.out[d], step), last < w.out[d] ? last : w.out[d], 1};
+    const int64_t last = divide((position + 1) * w.out[d] + w.size[d] - 1, step);
+    return {divide(position * w.out[d], step), last < w.out[d] ? last : w.out[d], 1};
   }
-  const int64_t at = place + w.padding[d], reach = w.dilation[d] * (w.kernel[d] - 1);
+  const int64_t at = position + w.padding[d], reach = w.dilation[d] * (w.kernel[d] - 1);
   const int64_t first = at <= reach ? 0 : divide(at - reach + w.stride[d] - 1, step), last = divide(at, step) + 1;
   return {first, last < w.out[d] ? last : w.out[d], 1};
 }
@@ -56,7 +56,7 @@ inline void max_pool(const MaxPoolArguments& a) {
   const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= a.count) return;
   const PoolWindows& w = a.windows;
-  const Places p = places_of(at, a.by);
+  const PlanePosition p = plane_position(at, a.by);
   const auto window = [&](int d) {
     using Position = std::conditional_t<std::is_same_v<T, double>, double, float>;
     return a.samples ? fractional_window<Position>(a, d, p.plane, p.at[d]) : window_of(w, d, p.at[d]);
@@ -82,7 +82,7 @@ inline void max_pool_derivative(const MaxPoolArguments& a) {
   const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= a.count) return;
   const PoolWindows& w = a.windows;
-  const Places p = places_of(at, a.by);
+  const PlanePosition p = plane_position(at, a.by);
   const int64_t own = (p.at[0] * w.size[1] + p.at[1]) * w.size[2] + p.at[2],
                 first = p.plane * w.out[0] * w.out[1] * w.out[2];
   const auto windows = [&](int d) { return windows_at(w, a.steps[d], d, p.at[d]); };

@@ -5,7 +5,7 @@
 #include "device/elementwise/halves.h"
 #include "device/layers/pool_arguments.h"
 #include "device/threads/kernel.h"
-#include "device/threads/places.h"
+#include "device/threads/plane_position.h"
 
 namespace flambeau::cuda {
 
@@ -21,7 +21,7 @@ struct Row {  // the taps of one row of a matrix
     if (axis.ends) first = o ? axis.ends[o - 1] : 0, last = axis.ends[o];
     identity = !axis.ends;
   }
-  int64_t place(int64_t k) const { return identity ? own : index[k]; }
+  int64_t source(int64_t k) const { return identity ? own : index[k]; }
   V share(int64_t k) const { return identity ? V(1) : weight[k]; }
 
  private:
@@ -32,16 +32,16 @@ template <class T, class V>
 inline void resample(const ResampleArguments& a) {
   const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= a.count) return;
-  const Places p = places_of(at, a.by);
+  const PlanePosition p = plane_position(at, a.by);
   const Row<V> deep(a.axes[0], p.at[0]), high(a.axes[1], p.at[1]), wide(a.axes[2], p.at[2]);
   const T* image = reinterpret_cast<const T*>(a.input) + p.plane * a.axes[0].size * a.axes[1].size * a.axes[2].size;
   V sum = V(0);
   for (int64_t i = deep.first; i < deep.last; ++i) {
     V plane = V(0);
     for (int64_t j = high.first; j < high.last; ++j) {
-      const T* line = image + (deep.place(i) * a.axes[1].size + high.place(j)) * a.axes[2].size;
+      const T* line = image + (deep.source(i) * a.axes[1].size + high.source(j)) * a.axes[2].size;
       V row = V(0);
-      for (int64_t k = wide.first; k < wide.last; ++k) row += wide.share(k) * convert<V>(line[wide.place(k)]);
+      for (int64_t k = wide.first; k < wide.last; ++k) row += wide.share(k) * convert<V>(line[wide.source(k)]);
       plane += high.share(j) * row;
     }
     sum += deep.share(i) * plane;

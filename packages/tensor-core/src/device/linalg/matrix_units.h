@@ -40,8 +40,8 @@ inline uint32_t word_of(uint16_t low, uint16_t high) { return low | uint32_t(hig
 
 #ifdef FLAMBEAU_EMULATED
 
-#define FLAMBEAU_PLACE \
-  emulated::Place { __FILE__, __LINE__ }
+#define FLAMBEAU_SOURCE_LOCATION \
+  emulated::SourceLocation { __FILE__, __LINE__ }
 
 template <class T>
 inline void multiply_accumulate(float (&sums)[4], const uint32_t (&left)[4], uint32_t right0, uint32_t right1) {
@@ -51,16 +51,16 @@ inline void multiply_accumulate(float (&sums)[4], const uint32_t (&left)[4], uin
     else
       return to_float(T{uint16_t(word >> 16 * i)});
   };
-  emulated::multiply_accumulate<4 / sizeof(T)>(sums, left, {right0, right1}, value, FLAMBEAU_PLACE);
+  emulated::multiply_accumulate<4 / sizeof(T)>(sums, left, {right0, right1}, value, FLAMBEAU_SOURCE_LOCATION);
 }
 inline void load_matrices(uint32_t (&to)[4], const void* row) {
-  emulated::load_matrices(to, row, false, FLAMBEAU_PLACE);
+  emulated::load_matrices(to, row, false, FLAMBEAU_SOURCE_LOCATION);
 }
 inline void load_transposed(uint32_t (&to)[4], const void* row) {
-  emulated::load_matrices(to, row, true, FLAMBEAU_PLACE);
+  emulated::load_matrices(to, row, true, FLAMBEAU_SOURCE_LOCATION);
 }
 inline void copy_async(void* to, const void* from, bool there) {
-  emulated::copy_async(to, from, there, FLAMBEAU_PLACE);
+  emulated::copy_async(to, from, there, FLAMBEAU_SOURCE_LOCATION);
 }
 inline void commit_copies() { emulated::commit_copies(); }
 template <int kPending = 0>
@@ -73,7 +73,7 @@ inline uint32_t pack(float low, float high) {
 }
 inline float round_to_tf32(float x) { return x == x ? __uint_as_float(__float_as_uint(x) + 0x1000 & 0xffffe000) : x; }
 
-#undef FLAMBEAU_PLACE
+#undef FLAMBEAU_SOURCE_LOCATION
 #else
 
 #define FLAMBEAU_MULTIPLY(shape, type, left_list, right_list, ...)                                         \

@@ -89,13 +89,13 @@ struct Tile {
 
   // Copies one matrix's elements to shared memory through registers, by chunks along k. With kOne, chunks are never
   // assigned to threads along k first, and all chunks of a thread are in the same row or column.
-  template <class Place, int kSize, bool kOne>
+  template <class Position, int kSize, bool kOne>
   struct Stream {
-    static constexpr int kCount = kSize * kDepth / (kTileThreads * kChunk), kPlaces = kOne ? 1 : kCount;
+    static constexpr int kCount = kSize * kDepth / (kTileThreads * kChunk), kPositions = kOne ? 1 : kCount;
     static_assert(!kOne || kTileThreads % kSize == 0);
-    Place places[kPlaces];
+    Position positions[kPositions];
     E values[kCount][kChunk];
-    bool k_first, inside[kPlaces];
+    bool k_first, inside[kPositions];
 
     // Position in the tile of this thread's chunk number `s`: along the matrix's rows or columns, and along k.
     int along(int s) const {
@@ -109,10 +109,10 @@ struct Tile {
     void begin(const Arguments& a, int64_t batch, int64_t first, int64_t size, bool first_k) {
       k_first = !kOne && first_k;
 #pragma unroll
-      for (int s = 0; s < kPlaces; ++s) {
+      for (int s = 0; s < kPositions; ++s) {
         const int64_t i = first + along(s);
         inside[s] = i < size;
-        places[s] = Place(a, batch, inside[s] ? i : 0);
+        positions[s] = Position(a, batch, inside[s] ? i : 0);
       }
     }
     void fetch(const Arguments& a, int64_t k, int64_t end) {
@@ -120,7 +120,7 @@ struct Tile {
       for (int s = 0; s < kCount; ++s) {
         const int which = kOne ? 0 : s;
         T taken[kChunk];
-        places[which].take(a, k + deep(s), inside[which] ? end : 0, taken);
+        positions[which].take(a, k + deep(s), inside[which] ? end : 0, taken);
 #pragma unroll
         for (int i = 0; i < kChunk; ++i) values[s][i] = Keep::of(taken[i]);
       }

@@ -24,18 +24,18 @@ struct Permutation {
 
   explicit Permutation(const PermutationArguments& a) : a(a), at(int64_t(blockIdx.x) * blockDim.x + threadIdx.x) {}
   // Returns the next step that exchanges with the same position, or 0 if there is none.
-  uint32_t next() const { return at + 1 < a.count && a.places[at + 1] == a.places[at] ? a.steps[at + 1] : 0; }
+  uint32_t next() const { return at + 1 < a.count && a.partners[at + 1] == a.partners[at] ? a.steps[at + 1] : 0; }
 
   void bring() const {
     if (at >= a.count) return;
-    const uint32_t place = a.places[at], step = a.steps[at];
-    if (at == 0 || a.places[at - 1] != place) a.brought[place] = step == place ? next() : step;
+    const uint32_t partner = a.partners[at], step = a.steps[at];
+    if (at == 0 || a.partners[at - 1] != partner) a.brought[partner] = step == partner ? next() : step;
   }
   void follow() const {
     if (at >= a.count) return;
     uint32_t from = next();
     if (from == 0) {
-      a.out[a.steps[at]] = a.places[at];
+      a.out[a.steps[at]] = a.partners[at];
       return;
     }
     while (const uint32_t before = a.brought[from]) from = before;

@@ -10,7 +10,7 @@
 //   Leaf, State         the type that elements are converted to, and the type in which leaves are accumulated
 //   identity<T>(), join(T, T)   for both types
 //   Context, context(a, number)  data that map needs for a row or a column
-//   map(values, place, context)  returns the Leaf of an element
+//   map(values, position, context)  returns the Leaf of an element
 //   write(a, at, state)          stores the result
 //
 // The elements that a thread reads and the order in which they are combined depend only on the shape.
@@ -47,15 +47,15 @@ struct Reduction {
   // number, not on the tensor's address, so that the order of operations depends only on the shape.
   static int64_t before_packs(const ReduceArguments& a, int64_t row) { return -(row * a.length) & (kWidth - 1); }
 
-  // Combines the elements of one pack of each input. The first element is at `place`.
-  static Leaf of_packs(const Pack<Stored> (&packs)[kInputs], int64_t place, const Context& context) {
+  // Combines the elements of one pack of each input. The first element is at `position`.
+  static Leaf of_packs(const Pack<Stored> (&packs)[kInputs], int64_t position, const Context& context) {
     Leaf leaves[kWidth];
 #pragma unroll
     for (int j = 0; j < kWidth; ++j) {
       Stored values[kInputs];
 #pragma unroll
       for (int k = 0; k < kInputs; ++k) values[k] = packs[k].values[j];
-      leaves[j] = Op::map(values, place + j, context);
+      leaves[j] = Op::map(values, position + j, context);
     }
 #pragma unroll
     for (int step = 1; step < kWidth; step *= 2)
@@ -136,22 +136,22 @@ struct Reduction {
     return out;
   }
   template <int count>
-  static void add_row(State (&states)[count], const Columns<count> (&rows)[kInputs], int64_t place,
+  static void add_row(State (&states)[count], const Columns<count> (&rows)[kInputs], int64_t position,
                       const Context (&contexts)[count]) {
 #pragma unroll
     for (int j = 0; j < count; ++j) {
       Stored values[kInputs];
 #pragma unroll
       for (int k = 0; k < kInputs; ++k) values[k] = rows[k].values[j];
-      states[j] = Op::join(states[j], State(Op::map(values, place, contexts[j])));
+      states[j] = Op::join(states[j], State(Op::map(values, position, contexts[j])));
     }
   }
   // The position of a thread in a block of columns.
-  struct Place {
+  struct ColumnPosition {
     int slots, slot;
     int64_t outer, column;
     bool there;
-    Place(const ReduceArguments& a, int count) : slots(a.slots) {
+    ColumnPosition(const ReduceArguments& a, int count) : slots(a.slots) {
       const int thread = int(threadIdx.x), team = a.lanes * slots;
       const int64_t tiles = (a.inner / count + a.lanes - 1) / a.lanes;
       slot = thread / a.lanes % slots;
@@ -162,7 +162,7 @@ struct Reduction {
   };
   // Combines the states of threads that are `lanes` apart. The first of them gets the result.
   template <int count>
-  static void join_slots(State (&states)[count], int lanes, const Place& at) {
+  static void join_slots(State (&states)[count], int lanes, const ColumnPosition& at) {
     __shared__ State shared[count][kReduceThreads];
     for (int half = at.slots / 2; half > 0; half /= 2) {
       __syncthreads();
@@ -177,7 +177,7 @@ struct Reduction {
   }
   template <int count>
   static void columns(const ReduceArguments& a) {
-    const Place at(a, count);
+    const ColumnPosition at(a, count);
     State states[count];
     of_columns<count>(a, states, at);
     join_slots<count>(states, a.lanes, at);
@@ -186,7 +186,7 @@ struct Reduction {
       for (int j = 0; j < count; ++j) write(a, (at.outer * a.parts + blockIdx.y) * a.inner + at.column + j, states[j]);
   }
   template <int count>
-  static void of_columns(const ReduceArguments& a, State (&states)[count], const Place& at) {
+  static void of_columns(const ReduceArguments& a, State (&states)[count], const ColumnPosition& at) {
     constexpr int kRows = 4;  // rows that are loaded before they are combined, to overlap the loads
     const int64_t end = (blockIdx.y + 1) * a.part < a.length ? (blockIdx.y + 1) * a.part : a.length;
 #pragma unroll
@@ -276,7 +276,7 @@ struct Extreme : WithoutContext {
   using Stored = typename host::Element<T>::Stored;
   struct State {
     V<T> value;
-    int64_t place;  // -1 if there is none
+    int64_t position;  // -1 if there is none
   };
   using Leaf = State;
   static constexpr int kInputs = 1;
@@ -287,12 +287,14 @@ struct Extreme : WithoutContext {
   static State join(State x, State y) {
     const bool same = (x.value == y.value) | ((x.value != x.value) & (y.value != y.value));
     const bool second = (x.value == x.value) & (Join::join(y.value, x.value) != x.value);
-    const bool takes = x.place < 0 || (y.place >= 0 && (same ? y.place < x.place : second));
+    const bool takes = x.position < 0 || (y.position >= 0 && (same ? y.position < x.position : second));
     return takes ? y : x;
   }
-  static State map(const Stored (&x)[1], int64_t place, Nothing) { return {host::Element<T>::value(x[0]), place}; }
+  static State map(const Stored (&x)[1], int64_t position, Nothing) {
+    return {host::Element<T>::value(x[0]), position};
+  }
   static void write(const ReduceArguments& a, int64_t at, State state) {
-    reinterpret_cast<int64_t*>(a.out[0])[at] = state.place;
+    reinterpret_cast<int64_t*>(a.out[0])[at] = state.position;
   }
 };
 template <class T>

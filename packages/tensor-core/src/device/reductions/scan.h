@@ -3,8 +3,8 @@
 //   FLAMBEAU_SCAN(Op)
 //
 // which defines the kernels short_rows (a warp for each row), rows (a block for a part of a row) and columns (a
-// thread for each column). An Op has a State with identity(), join(earlier, later), of(element, place) and write(a, at,
-// state). The order in which elements are joined depends on the shape alone.
+// thread for each column). An Op has a State with identity(), join(earlier, later), of(element, position) and write(a,
+// at, state). The order in which elements are joined depends on the shape alone.
 #pragma once
 
 #include "device/layers/softmax.h"
@@ -138,18 +138,18 @@ struct Extreme {
   using Stored = T;
   struct State {
     T value;
-    int64_t place;  // -1 if there is none
+    int64_t position;  // -1 if there is none
   };
   static State identity() { return {T(0), -1}; }
   static State join(State x, State y) {
     const bool better = largest ? y.value >= x.value : y.value <= x.value;
-    const bool takes = x.place < 0 || (y.place >= 0 && ((y.value != y.value) | ((x.value == x.value) & better)));
+    const bool takes = x.position < 0 || (y.position >= 0 && ((y.value != y.value) | ((x.value == x.value) & better)));
     return takes ? y : x;
   }
-  static State of(T x, int64_t place) { return {x, place}; }
+  static State of(T x, int64_t position) { return {x, position}; }
   static void write(const ScanArguments& a, int64_t at, State s) {
     reinterpret_cast<T*>(a.out[0])[at] = s.value;
-    reinterpret_cast<int64_t*>(a.out[1])[at] = s.place;
+    reinterpret_cast<int64_t*>(a.out[1])[at] = s.position;
   }
 };
 template <class T>

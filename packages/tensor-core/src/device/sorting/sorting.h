@@ -81,7 +81,7 @@ struct Order {
 template <class T>
 struct Search {
   static bool beyond(T element, T value, bool right) { return right ? !(element > value) : !(element >= value); }
-  static void places(const SearchArguments& a) {
+  static void search_sorted(const SearchArguments& a) {
     const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (i >= a.count) return;
     const int64_t row = i / a.queries * a.length;
@@ -107,4 +107,4 @@ struct Search {
   FLAMBEAU_COOPERATIVE_KERNEL(brief, flambeau::cuda::OrderArguments, 256) { flambeau::cuda::Order<T>::brief(a); } \
   FLAMBEAU_KERNEL(starts, flambeau::cuda::OrderArguments) { flambeau::cuda::Order<T>::starts(a); }
 #define FLAMBEAU_SEARCH(T) \
-  FLAMBEAU_KERNEL(places, flambeau::cuda::SearchArguments) { flambeau::cuda::Search<T>::places(a); }
+  FLAMBEAU_KERNEL(search_sorted, flambeau::cuda::SearchArguments) { flambeau::cuda::Search<T>::search_sorted(a); }

@@ -8,7 +8,7 @@
 // reduce.h. An Op has the members of a reduction's Op, but these in place of write:
 //
 //   Line, line(a, state, context)      what the elements of a line need from its reduction
-//   value(values, place, line)         one element of the result
+//   value(values, position, line)         one element of the result
 //   keep(a, number, line)              stores what later operations need about a line
 #pragma once
 
@@ -19,7 +19,7 @@ namespace flambeau::cuda {
 template <class Op>
 struct Lines : Reduction<Op> {
   using Base = Reduction<Op>;
-  using typename Base::Stored, typename Base::State, typename Base::Place;
+  using typename Base::Stored, typename Base::State, typename Base::ColumnPosition;
   using Line = typename Op::Line;
   using Base::kInputs, Base::kWidth, Base::kUnroll;
 
@@ -79,7 +79,7 @@ struct Lines : Reduction<Op> {
 
   template <int count>
   static void columns(const ReduceArguments& a) {
-    const Place at(a, count);
+    const ColumnPosition at(a, count);
     State states[count];
     Base::template of_columns<count>(a, states, at);
     Base::template join_slots<count>(states, a.lanes, at);

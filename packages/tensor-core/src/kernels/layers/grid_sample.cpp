@@ -20,23 +20,23 @@ struct Lines {
   T weight[4][kPoints], slope[4][kPoints];
 };
 
-// Applies place(x) to each point's coordinate in pixels, without and with padding. The loops over points vectorise if
-// place does.
-template <class T, class Place>
-FLAMBEAU_INLINE void nearest_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, Place place) {
+// Applies to_pixel(x) to each point's coordinate in pixels, without and with padding. The loops over points vectorise
+// if to_pixel does.
+template <class T, class ToPixel>
+FLAMBEAU_INLINE void nearest_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, ToPixel to_pixel) {
   l.count = 1;
   for (int64_t p = 0; p < points; ++p) {
-    l.at[0][p] = inside(whole(std::nearbyint(place(grid[p]).place)), size);
+    l.at[0][p] = inside(whole(std::nearbyint(to_pixel(grid[p]).place)), size);
     l.weight[0][p] = T(1);
     l.slope[0][p] = T(0);
   }
 }
 
-template <class T, class Place>
-FLAMBEAU_INLINE void linear_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, Place place) {
+template <class T, class ToPixel>
+FLAMBEAU_INLINE void linear_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, ToPixel to_pixel) {
   l.count = 2;
   for (int64_t p = 0; p < points; ++p) {
-    const Coordinate<T> c = place(grid[p]);
+    const Coordinate<T> c = to_pixel(grid[p]);
     const T floor = std::floor(c.place), share = c.place - floor;
     const int32_t at = whole(floor);
     l.at[0][p] = inside(at, size);
@@ -65,9 +65,9 @@ void cubic_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const
 template <class T>
 void fill_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const Sampling& s) {
   const bool corners = s.align_corners;
-  const auto by_mode = [&](auto place) __attribute__((always_inline)) {
-    (s.mode == Sampling::Nearest) ? nearest_lines(l, grid, points, size, place)
-                                  : linear_lines(l, grid, points, size, place);
+  const auto by_mode = [&](auto to_pixel) __attribute__((always_inline)) {
+    (s.mode == Sampling::Nearest) ? nearest_lines(l, grid, points, size, to_pixel)
+                                  : linear_lines(l, grid, points, size, to_pixel);
   };
   if (s.mode == Sampling::Bicubic)
     cubic_lines(l, grid, points, size, s);
@@ -124,8 +124,8 @@ void place_taps_of(const Sampling& s, const T* grid, int64_t points, Taps<T>& ta
 }
 template <class T>
 void place_taps(const Sampling& s, const char* grid, int64_t points, void* taps, bool slopes) {
-  const auto place = s.dims == 2 ? place_taps_of<2, T> : place_taps_of<3, T>;
-  place(s, reinterpret_cast<const T*>(grid), points, *static_cast<Taps<T>*>(taps), slopes);
+  const auto compute = s.dims == 2 ? place_taps_of<2, T> : place_taps_of<3, T>;
+  compute(s, reinterpret_cast<const T*>(grid), points, *static_cast<Taps<T>*>(taps), slopes);
 }
 
 template <class T>

@@ -15,14 +15,14 @@ namespace {
 
 constexpr int64_t kBlock = 512;  // outputs of a row that are processed together
 
-// Processes one tap of a row of windows. The first of equal values remains. place(o) is the position to read, valid(o)
-// whether it exists.
-template <class T, class Index, class Place, class Valid>
+// Processes one tap of a row of windows. The first of equal values remains. position_of(o) is the position to read,
+// valid(o) whether it exists.
+template <class T, class Index, class PositionOf, class Valid>
 FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const T* __restrict in, int64_t first,
-                                 int64_t last, Place place, Valid valid) {
+                                 int64_t last, PositionOf position_of, Valid valid) {
 #pragma GCC ivdep
   for (int64_t o = first; o < last; ++o) {
-    const auto i = place(o);
+    const auto i = position_of(o);
     const T v = in[i];
     const bool better = ((v > best[o]) | (v != v) | (at[o] < 0)) & valid(o);
     best[o] = better ? v : best[o];
@@ -141,8 +141,8 @@ Stretch stretch(const EqualWindows& w, int axis, int64_t o) {
   const int64_t step = w.dilation[axis], begin = o * w.stride[axis] - w.padding[axis];
   const int64_t skipped = begin >= 0 ? 0 : step == 1 ? -begin : (-begin + step - 1) / step;
   const int64_t start = begin + skipped * step, room = w.size[axis] - start;
-  const int64_t places = room <= 0 ? 0 : step == 1 ? room : (room + step - 1) / step;
-  return {start, minimum(w.kernel[axis] - skipped, places)};
+  const int64_t taps_inside = room <= 0 ? 0 : step == 1 ? room : (room + step - 1) / step;
+  return {start, minimum(w.kernel[axis] - skipped, taps_inside)};
 }
 
 template <class T>

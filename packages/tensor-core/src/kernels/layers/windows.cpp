@@ -146,15 +146,15 @@ void unfold(const Patches& g, const char* image, char* matrix, int64_t length) {
   const Phases<T> phases(g);
   phases.fill(reinterpret_cast<const T*>(image));
   const int64_t width = g.out[2], positions = g.out[0] * g.out[1] * width, whole = (width + L - 1) / L * L;
-  each_line(phases, length, [&](int64_t tap, int64_t at, int64_t place) {
+  each_line(phases, length, [&](int64_t tap, int64_t at, int64_t source_offset) {
     T* __restrict to = reinterpret_cast<T*>(matrix) + tap + at;
-    const T* __restrict from = phases.data + (place < 0 ? 0 : place);
+    const T* __restrict from = phases.data + (source_offset < 0 ? 0 : source_offset);
     if (at + whole <= positions) {
-      if (place < 0)
+      if (source_offset < 0)
         in_vectors(to, width, [](int64_t) { return typename Simd<T>::Vector{}; });
       else
         in_vectors(to, width, [&](int64_t i) { return Simd<T>::load(from + i); });
-    } else if (place < 0) {
+    } else if (source_offset < 0) {
       in_pieces(width, [&](auto n, int64_t i) { std::memset(to + i, 0, n * sizeof(T)); });
     } else {
       in_pieces(width, [&](auto n, int64_t i) { std::memcpy(to + i, from + i, n * sizeof(T)); });
@@ -166,10 +166,10 @@ template <class T>
 void fold(const Patches& g, const char* matrix, char* image, int64_t length) {
   const Phases<T> phases(g);
   std::fill(phases.data, phases.data + phases.rows() * phases.row, T(0));
-  each_line(phases, length, [&, width = g.out[2]](int64_t tap, int64_t at, int64_t place) {
-    if (place < 0) return;
+  each_line(phases, length, [&, width = g.out[2]](int64_t tap, int64_t at, int64_t source_offset) {
+    if (source_offset < 0) return;
     const T* __restrict from = reinterpret_cast<const T*>(matrix) + tap + at;
-    T* __restrict to = phases.data + place;
+    T* __restrict to = phases.data + source_offset;
     in_pieces(width, [&](auto n, int64_t i) {
       for (int k = 0; k < n; ++k) to[i + k] += from[i + k];
     });

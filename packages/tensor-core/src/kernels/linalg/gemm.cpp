@@ -302,9 +302,9 @@ class BlockedProduct {
     const auto& [at, size] = following_;
     if (size[0] + size[1] == 0 || rows_.begin > 0) return {a_, 0, 0};
     const double apiece = double(size[0] + size[1]) / (double(n_) * double(k_));
-    const auto place = int64_t(apiece * (double(j) * double(k_) + double(W * pass.begin)));
+    const auto offset = int64_t(apiece * (double(j) * double(k_) + double(W * pass.begin)));
     const auto share = int64_t(apiece * double(W * pass.size()) / double(tiles()));
-    return {place < size[0] ? at[0] + place : at[1] + place - size[0], W, share};
+    return {offset < size[0] ? at[0] + offset : at[1] + offset - size[0], W, share};
   }
 
   // Adds some terms to all rows of the block.

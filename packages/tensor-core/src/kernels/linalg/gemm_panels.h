@@ -117,7 +117,7 @@ struct Gathered {
       while (run->column + run->length <= first) ++run;
       for (const Run* r = run; r < stop && r->column < end; ++r) {
         const int64_t begin = std::max(r->column, first), last = std::min(r->column + r->length, end);
-        for (int64_t c = begin; c < last; c += Simd<T>::kLanes) pieces.add(data + r->place + c - r->column, c - first);
+        for (int64_t c = begin; c < last; c += Simd<T>::kLanes) pieces.add(data + r->offset + c - r->column, c - first);
       }
       if (end < first + W) std::fill(to, to + depth * W, T(0));
       copy(pieces, to, m.rows + p, depth, std::make_integer_sequence<int, kUnrolled>());
@@ -131,9 +131,9 @@ struct Gathered {
     int64_t at[kMost];
     int count = 0;
 
-    void add(const T* source, int64_t place) {
+    void add(const T* source, int64_t offset) {
       from[count] = source;
-      at[count++] = place;
+      at[count++] = offset;
     }
   };
   template <int N>  // number of pieces, or 0 for a number known at run time

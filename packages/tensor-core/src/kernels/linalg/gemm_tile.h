@@ -23,7 +23,7 @@ struct TileOutput {
 };
 
 // Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. Lying: it is a[i * row + p]. InRuns: it is a[i *
-// row + place], where the places of a run are consecutive; there is one additional run after the last.
+// row + offset], where the offsets of a run are consecutive; there is one additional run after the last.
 enum class TileOrder { Packed, Lying, InRuns };
 template <class T>
 struct TileRows {
@@ -77,7 +77,7 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
   const T* __restrict a = in.a;
   const Run* run = in.run;
   int64_t in_run = rows == TileOrder::InRuns ? run->length : 0;
-  const T* const first = rows == TileOrder::InRuns ? a + run->place : a;
+  const T* const first = rows == TileOrder::InRuns ? a + run->offset : a;
   const T* quads[3] = {first, first + 4 * row, first + 8 * row};
   const auto step = [&]() __attribute__((always_inline)) {
     const Vector b0 = *reinterpret_cast<const Vector*>(b);
@@ -108,7 +108,7 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
       if (--in_run == 0) {
         ++run;
         in_run = run->length;
-        quads[0] = a + run->place;
+        quads[0] = a + run->offset;
         quads[1] = quads[0] + 4 * row;
         quads[2] = quads[0] + 8 * row;
       }

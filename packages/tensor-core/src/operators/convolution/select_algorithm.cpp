@@ -47,8 +47,8 @@ bool steps_by_one(const Geometry& g) {
 
 bool runs_directly(const Geometry& g, double most) {
   if (!steps_by_one(g)) return false;
-  const int64_t width = g.size[2] + 2 * g.padding[2], places = g.out[0] * g.out[1] * width;
-  const int64_t computed = (places + kDirectStep - 1) / kDirectStep * kDirectStep;
+  const int64_t width = g.size[2] + 2 * g.padding[2], positions = g.out[0] * g.out[1] * width;
+  const int64_t computed = (positions + kDirectStep - 1) / kDirectStep * kDirectStep;
   const double allowed = most + std::min(kFewFilters / double(g.group_filters()), kMostForFewFilters);
   return double(computed) / double(g.positions()) <= allowed;
 }

@@ -71,9 +71,9 @@ Tensor drawn_on_gpu(const Tensor& weights, int64_t draws, bool replacement, Gene
   }
   const Tensor uniform = empty({rows, draws}, Dtype::float64);
   fill_uniform(uniform, 0, 1, generator);
-  const Tensor sums = cumsum(weights, 1, {}), places = arange(Scalar(0), Scalar(categories), Scalar(1), Dtype::int64);
+  const Tensor sums = cumsum(weights, 1, {}), indices = arange(Scalar(0), Scalar(categories), Scalar(1), Dtype::int64);
   const Tensor at = searchsorted(sums, uniform * narrow(sums, 1, categories - 1, 1), true, Tensor(), false);
-  return minimum(at, amax(where(gt(weights, Scalar(0)), places, Scalar(0)), Shape{1}, true));
+  return minimum(at, amax(where(gt(weights, Scalar(0)), indices, Scalar(0)), Shape{1}, true));
 }
 
 void check_weights(const Tensor& weights) {

@@ -174,9 +174,9 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
   const int64_t largest = is_floating(dtype) ? (int64_t(1) << limits(dtype).digits) + 1 : n;
   require(n <= largest && (n == 0 || fits(Scalar(n - 1), dtype)), "randperm: n=", n, " is too large for ", dtype);
   if (OnDevice::current() == DeviceType::Cuda) {
-    const Tensor places = empty({n}, Dtype::uint32), out = empty({n}, Dtype::int64);
-    draw_there(cuda::Distribution::Upto, places, 2, generator, {});
-    cuda::exchange_in_turn(out, places);
+    const Tensor partners = empty({n}, Dtype::uint32), out = empty({n}, Dtype::int64);
+    draw_there(cuda::Distribution::Upto, partners, 2, generator, {});
+    cuda::exchange_in_turn(out, partners);
     return to(out, dtype);
   }
   if (OnDevice::current() == DeviceType::Cpu)

@@ -129,9 +129,9 @@ Chirp chirp_of(int64_t n, int64_t padded_length, Dtype dtype) {
     T *v = reinterpret_cast<T*>(values.bytes()), *k = reinterpret_cast<T*>(kernel.bytes());
     for (int64_t j = 0; j < n; ++j) {
       const int64_t at = int64_t(__int128(j) * j % (2 * n));
-      for (const int64_t place : {j, (padded_length - j) % padded_length}) {
-        k[2 * place] = roots[size_t(2 * at)];
-        k[2 * place + 1] = -roots[size_t(2 * at + 1)];
+      for (const int64_t index : {j, (padded_length - j) % padded_length}) {
+        k[2 * index] = roots[size_t(2 * at)];
+        k[2 * index + 1] = -roots[size_t(2 * at + 1)];
       }
       v[2 * j] = roots[size_t(2 * at)];
       v[2 * j + 1] = roots[size_t(2 * at + 1)];

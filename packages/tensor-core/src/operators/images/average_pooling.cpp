@@ -69,9 +69,9 @@ std::shared_ptr<Resampling> average_map(const std::vector<PoolAxis>& axes, bool 
 // Returns the mean over the last `dims` dimensions, which are kept with size 1.
 Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
   Shape shape = input.shape();
-  int64_t places = 1;
+  int64_t pixels = 1;
   for (size_t i = shape.size() - size_t(dims); i < shape.size(); ++i) {
-    places *= shape[i];
+    pixels *= shape[i];
     shape[i] = 1;
   }
   Tensor out;
@@ -81,21 +81,21 @@ Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
     const Tensor x = contiguous(to(input, type));
     if (cuda::takes(x)) {
       Shape flat(shape.begin(), shape.end() - dims);
-      flat.push_back(places);
-      out = reshape(sum(reshape(x, flat), Shape{-1}, false, std::nullopt), shape) * Scalar(1.0 / double(places));
+      flat.push_back(pixels);
+      out = reshape(sum(reshape(x, flat), Shape{-1}, false, std::nullopt), shape) * Scalar(1.0 / double(pixels));
     } else {
       out = empty(shape, type);
       const int64_t size = item_size(type), count = out.is_meta() ? 0 : out.numel();
-      parallel_items(count, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
-        kernels::networks().row_sums[type == Dtype::float64](x.bytes() + begin * places * size, end - begin, places,
-                                                             out.bytes() + begin * size, 1.0 / double(places));
+      parallel_items(count, std::max<int64_t>(1, 20000 / (pixels + 1)), [&](int64_t begin, int64_t end) {
+        kernels::networks().row_sums[type == Dtype::float64](x.bytes() + begin * pixels * size, end - begin, pixels,
+                                                             out.bytes() + begin * size, 1.0 / double(pixels));
       });
     }
     out = laid_out(to(out, input.dtype()), result_format(input));
   }
   if (recording(input))
-    record(node, out, {&input}, {}, [places, whole = input.shape()](const Context& c) {
-      c.set(0, expand(c.gradient() * Scalar(1.0 / double(places)), whole));
+    record(node, out, {&input}, {}, [pixels, whole = input.shape()](const Context& c) {
+      c.set(0, expand(c.gradient() * Scalar(1.0 / double(pixels)), whole));
     });
   return out;
 }

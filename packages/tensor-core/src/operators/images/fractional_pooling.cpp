@@ -51,7 +51,7 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
   require(samples.dtype() == input.dtype(), name, ": _random_samples must have the input's dtype ", input.dtype(),
           ", got ", samples.dtype());
   Shape shape = input.shape();
-  int64_t places = 1;
+  int64_t positions = 1;
   for (int i = 0; i < dims; ++i) {
     const int64_t size = input.size(i - dims);
     require(kernels[i] > 0 && sizes[i] >= 0, name,
@@ -61,7 +61,7 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
             kernels, " and output_size ", sizes, " are too large relative to input ", kSides[3 - dims + i],
             ": input shape ", input.shape());
     shape[shape.size() - size_t(dims - i)] = sizes[i];
-    places *= size;
+    positions *= size;
   }
   const char* node = dims == 2 ? "FractionalMaxPool2D" : "FractionalMaxPool3D";
   const Tensor uniform = contiguous(to(samples, Dtype::float64));
@@ -69,7 +69,7 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
     return recorded_max_pool(node, dims, input, fractional_there(dims, input, shape, kernels, uniform));
   return recorded_max_pool(
       node, dims, input,
-      over_planes(input, shape, places, MemoryFormat::Contiguous,
+      over_planes(input, shape, positions, MemoryFormat::Contiguous,
                   [&](Dtype type, int64_t plane, const char* in, char* out, int64_t* indices) {
                     std::vector<Windows::Axis> axes;
                     for (int i = 0; i < dims; ++i) {

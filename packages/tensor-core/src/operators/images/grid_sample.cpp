@@ -17,7 +17,7 @@ using kernels::Sampling;
 
 struct SamplingGeometry {
   Sampling sampling;
-  int64_t batch, channels, places, points;  // places: pixels of an image. points: points of a grid
+  int64_t batch, channels, pixels, points;  // pixels of an image, points of a grid
   Shape out_shape;
 
   int64_t blocks() const { return (points + kPoints - 1) / kPoints; }  // blocks of an image's points
@@ -50,7 +50,7 @@ Tensor forward(const SamplingGeometry& l, const Tensor& input, const Tensor& gri
     parallel_items(l.batch * l.blocks(), std::max<int64_t>(1, 65536 / (work + 1)), [&](int64_t begin, int64_t end) {
       over_blocks<T>(l, grid, false, begin, end, [&](int64_t n, int64_t first, int64_t count, const void* taps) {
         for (int64_t c = n * l.channels; c < (n + 1) * l.channels; ++c)
-          sample(l.sampling, count, taps, reinterpret_cast<const char*>(input.data<T>() + c * l.places),
+          sample(l.sampling, count, taps, reinterpret_cast<const char*>(input.data<T>() + c * l.pixels),
                  reinterpret_cast<char*>(out.data<T>() + c * l.points + first));
       });
     });
@@ -65,16 +65,16 @@ struct Gradients {
 // Adds each tap to its pixel, all channels at once. Taps outside the image are added to an extra row, which is dropped.
 Tensor image_gradient(const SamplingGeometry& l, const cuda::GridSample& there, const Tensor& grad,
                       const Shape& shape) {
-  const int64_t taps = l.sampling.taps(), total = l.batch * l.points, rows = l.batch * l.places;
+  const int64_t taps = l.sampling.taps(), total = l.batch * l.points, rows = l.batch * l.pixels;
   const Tensor first =
-      reshape(arange(Scalar(0), Scalar(l.batch), Scalar(1), Dtype::int64) * Scalar(l.places), {l.batch, 1});
+      reshape(arange(Scalar(0), Scalar(l.batch), Scalar(1), Dtype::int64) * Scalar(l.pixels), {l.batch, 1});
   const Tensor at = to(reshape(there.index(), {taps, l.batch, l.points}), Dtype::int64);
-  const Tensor place = where(lt(at, Scalar(0)), Scalar(rows), at + first);
+  const Tensor row_index = where(lt(at, Scalar(0)), Scalar(rows), at + first);
   const Tensor channels_last = transpose(reshape(grad, {l.batch, l.channels, l.points}), 1, 2);
   const Tensor share = reshape(there.weight(), {taps, l.batch, l.points, 1}) * channels_last;
-  const Tensor sums = index_add(zeros({rows + 1, l.channels}, grad.dtype()), 0, reshape(place, {taps * total}),
+  const Tensor sums = index_add(zeros({rows + 1, l.channels}, grad.dtype()), 0, reshape(row_index, {taps * total}),
                                 reshape(share, {taps * total, l.channels}));
-  const Tensor images = reshape(narrow(sums, 0, 0, rows), {l.batch, l.places, l.channels});
+  const Tensor images = reshape(narrow(sums, 0, 0, rows), {l.batch, l.pixels, l.channels});
   return reshape(contiguous(transpose(images, 1, 2)), shape);
 }
 
@@ -100,9 +100,9 @@ Gradients backward(const SamplingGeometry& l, const Tensor& grad, const Tensor& 
                      [&](int64_t n, int64_t first, int64_t count, const void* taps) {
                        T point_grad[3 * kPoints] = {};
                        for (int64_t c = n * l.channels; c < (n + 1) * l.channels; ++c)
-                         kernel(l.sampling, count, taps, reinterpret_cast<const char*>(input.data<T>() + c * l.places),
+                         kernel(l.sampling, count, taps, reinterpret_cast<const char*>(input.data<T>() + c * l.pixels),
                                 reinterpret_cast<const char*>(grad.data<T>() + c * l.points + first),
-                                image ? reinterpret_cast<char*>(result.input.data<T>() + c * l.places) : nullptr,
+                                image ? reinterpret_cast<char*>(result.input.data<T>() + c * l.pixels) : nullptr,
                                 points ? reinterpret_cast<char*>(point_grad) : nullptr);
                        if (!points) return;
                        T* to = result.grid.data<T>() + (n * l.points + first) * dims;
@@ -153,8 +153,8 @@ SamplingGeometry geometry_of(const Tensor& input, const Tensor& grid, const Grid
   for (int i = 2; i < input.dim(); ++i) l.sampling.size[3 - input.dim() + i] = input.size(i);
   l.batch = input.size(0);
   l.channels = input.size(1);
-  l.places = l.sampling.size[0] * l.sampling.size[1] * l.sampling.size[2];
-  require(l.places < (int64_t(1) << 31), "grid_sampler(): images must have fewer than 2**31 pixels, got ",
+  l.pixels = l.sampling.size[0] * l.sampling.size[1] * l.sampling.size[2];
+  require(l.pixels < (int64_t(1) << 31), "grid_sampler(): images must have fewer than 2**31 pixels, got ",
           input.shape());
   l.out_shape = {l.batch, l.channels};
   l.out_shape.append(grid.shape().begin() + 1, grid.shape().end() - 1);

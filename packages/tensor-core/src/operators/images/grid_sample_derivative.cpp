@@ -16,7 +16,7 @@ namespace {
 enum Mode : int64_t { kBilinear, kNearest, kBicubic };
 enum Padding : int64_t { kZeros, kBorder, kReflection };
 
-struct Place {  // position in pixels, and its derivative with respect to the coordinate
+struct PixelPosition {  // position in pixels, and its derivative with respect to the coordinate
   Tensor pixel, slope;
 };
 
@@ -25,7 +25,7 @@ struct Tap {
 };
 
 // Maps positions outside the image back into it, and computes the slopes there.
-Place brought_back(Place p, double size, const GridSampling& o) {
+PixelPosition brought_back(PixelPosition p, double size, const GridSampling& o) {
   if (o.padding == kReflection) {
     const double low = o.align_corners ? 0 : -0.5, span = o.align_corners ? size - 1 : size;
     if (span == 0) return {p.pixel * Scalar(0), p.slope * Scalar(0)};
@@ -44,9 +44,9 @@ Place brought_back(Place p, double size, const GridSampling& o) {
   return p;
 }
 
-Tap tap(const Tensor& place, const Tensor& weight, const Tensor& slope, double size) {
-  const Tensor inside = (place >= Scalar(0)) & (place < Scalar(size));
-  return {to(where(inside, place, Scalar(0.0)), Dtype::int64), inside, weight, slope};
+Tap tap(const Tensor& position, const Tensor& weight, const Tensor& slope, double size) {
+  const Tensor inside = (position >= Scalar(0)) & (position < Scalar(size));
+  return {to(where(inside, position, Scalar(0.0)), Dtype::int64), inside, weight, slope};
 }
 
 struct Kernel {
@@ -66,7 +66,7 @@ Kernel cubic(const Tensor& distance, bool near) {
 std::vector<Tap> taps_along(const Tensor& x, int64_t length, const GridSampling& o) {
   const double size = double(length), half = o.align_corners ? (size - 1) / 2 : size / 2;
   const Tensor fixed = detach(x);
-  Place p{fixed * Scalar(half) + Scalar((size - 1) / 2), full(fixed.shape(), Scalar(half), fixed.dtype())};
+  PixelPosition p{fixed * Scalar(half) + Scalar((size - 1) / 2), full(fixed.shape(), Scalar(half), fixed.dtype())};
   if (o.mode != kBicubic) p = brought_back(p, size, o);
   if (o.mode == kNearest)
     return {tap(round(p.pixel), full(fixed.shape(), Scalar(1.0), fixed.dtype()), x * Scalar(0.0), size)};
@@ -75,10 +75,10 @@ std::vector<Tap> taps_along(const Tensor& x, int64_t length, const GridSampling&
     return {tap(left, Scalar(1.0) - share, -p.slope, size), tap(left + Scalar(1), share, p.slope, size)};
   std::vector<Tap> taps;
   for (int k = -1; k < 3; ++k) {
-    Tensor place = left + Scalar(k);
-    if (o.padding != kZeros) place = brought_back({place, p.slope}, size, o).pixel;
+    Tensor position = left + Scalar(k);
+    if (o.padding != kZeros) position = brought_back({position, p.slope}, size, o).pixel;
     const Kernel weight = cubic(share - Scalar(k), k == 0 || k == 1);
-    taps.push_back(tap(place, weight.value, weight.slope * p.slope, size));
+    taps.push_back(tap(position, weight.value, weight.slope * p.slope, size));
   }
   return taps;
 }
@@ -100,14 +100,14 @@ void add_taps(Sums& sums, const std::vector<const Tap*>& taps, const Tensor& ima
     }
     return out;
   };
-  Tensor place = taps[0]->index, inside = taps[0]->inside;
+  Tensor position = taps[0]->index, inside = taps[0]->inside;
   int64_t stride = 1;
   for (size_t i = 1; i < dims; ++i) {
     stride *= sizes[i - 1];
-    place = place + taps[i]->index * Scalar(stride);
+    position = position + taps[i]->index * Scalar(stride);
     inside = inside & taps[i]->inside;
   }
-  const Tensor index = expand(place, grad.shape()), seen = where(inside, grad, Scalar(0.0));
+  const Tensor index = expand(position, grad.shape()), seen = where(inside, grad, Scalar(0.0));
   if (of_image) sums.image = scatter_add(sums.image, 2, index, seen * weight(dims));
   if (!of_points) return;
   const Tensor share = sum(seen * gather(image, 2, index), Shape{1}, true, {});

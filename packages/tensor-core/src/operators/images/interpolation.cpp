@@ -17,7 +17,7 @@ struct Grid {  // positions of the outputs along one dimension, in pixels of the
   double step;  // distance between outputs
   bool align_corners;
 
-  double place(int64_t o) const { return align_corners ? step * double(o) : step * (double(o) + 0.5) - 0.5; }
+  double source_position(int64_t o) const { return align_corners ? step * double(o) : step * (double(o) + 0.5) - 0.5; }
 };
 
 Grid grid_of(int64_t in, int64_t out, double scale, bool align_corners) {
@@ -39,9 +39,9 @@ void nearest(const Grid& g, bool exact, SparseMatrix& m) {
 
 void linear(const Grid& g, SparseMatrix& m) {
   for (int64_t o = 0; o < g.out; ++o) {
-    const double place = g.in == g.out ? double(o) : std::max(g.place(o), 0.0);
-    const int64_t low = std::min(int64_t(place), g.in - 1), high = std::min(low + 1, g.in - 1);
-    const double share = std::clamp(place - double(low), 0.0, 1.0);
+    const double source_position = g.in == g.out ? double(o) : std::max(g.source_position(o), 0.0);
+    const int64_t low = std::min(int64_t(source_position), g.in - 1), high = std::min(low + 1, g.in - 1);
+    const double share = std::clamp(source_position - double(low), 0.0, 1.0);
     m.add(low, 1 - share);
     m.add(high, share);
     m.end_row();
@@ -57,9 +57,9 @@ double cubic_kernel(double x, double a) {
 
 void cubic(const Grid& g, SparseMatrix& m) {
   for (int64_t o = 0; o < g.out; ++o) {
-    const double place = g.place(o), low = std::floor(place);
+    const double source_position = g.source_position(o), low = std::floor(source_position);
     for (int64_t k = -1; k < 3; ++k)
-      m.add(std::clamp<int64_t>(int64_t(low) + k, 0, g.in - 1), cubic_kernel(place - low - double(k), -0.75));
+      m.add(std::clamp<int64_t>(int64_t(low) + k, 0, g.in - 1), cubic_kernel(source_position - low - double(k), -0.75));
     m.end_row();
   }
 }

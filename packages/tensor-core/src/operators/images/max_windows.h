@@ -32,7 +32,7 @@ class Windows {
     for (size_t i = 0; i < axes_.size(); ++i) shape[shape.size() - axes_.size() + i] = int64_t(axes_[i].start.size());
     return shape;
   }
-  int64_t places() const {
+  int64_t positions() const {
     int64_t n = 1;
     for (const Axis& a : axes_) n *= a.size;
     return n;
@@ -61,7 +61,7 @@ inline int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type =
 
 // Calls run(plane of the input, plane of the output, its indices) for every plane. The results have the given format.
 template <class F>
-TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, MemoryFormat format, F&& run) {
+TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t positions, MemoryFormat format, F&& run) {
   TensorPair result;
   NoRecording off;
   const Dtype type = !is_floating(input.dtype())       ? Dtype::int64
@@ -70,12 +70,12 @@ TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t places, 
   const Tensor x = contiguous(to(input, type));
   result.values = empty(shape, type);
   result.indices = empty(shape, Dtype::int64);
-  const int64_t planes = x.numel() / places, outputs = planes ? result.values.numel() / planes : 0,
+  const int64_t planes = x.numel() / positions, outputs = planes ? result.values.numel() / planes : 0,
                 size = item_size(type);
   if (result.values.numel() && !x.is_meta())
-    parallel_items(planes, std::max<int64_t>(1, 20000 / (places + 1)), [&](int64_t begin, int64_t end) {
+    parallel_items(planes, std::max<int64_t>(1, 20000 / (positions + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p)
-        run(type, p, x.bytes() + p * places * size, result.values.bytes() + p * outputs * size,
+        run(type, p, x.bytes() + p * positions * size, result.values.bytes() + p * outputs * size,
             result.indices.data<int64_t>() + p * outputs);
     });
   result.values = laid_out(to(result.values, input.dtype()), format);

@@ -27,8 +27,8 @@ struct Padding {  // padding of one dimension
   int64_t kept() const { return size - std::max<int64_t>(-before, 0) - std::max<int64_t>(-after, 0); }
   int64_t wrapped(int64_t o) const {
     const int64_t first = std::max<int64_t>(-before, 0), rest = kept();
-    const int64_t place = (o - std::max<int64_t>(before, 0)) % rest;
-    return first + (place < 0 ? place + rest : place);
+    const int64_t offset = (o - std::max<int64_t>(before, 0)) % rest;
+    return first + (offset < 0 ? offset + rest : offset);
   }
 };
 

@@ -103,12 +103,12 @@ TensorPair recorded_max_pool(const char* name, int dims, const Tensor& input, Te
           if (windows && cuda::takes(g) && !recording_enabled())
             return c.set(0, derivative_there(*windows, shape, c.saved(0), g));
           Shape flat(shape.begin(), shape.end() - dims), pooled = flat;
-          int64_t places = 1, windows = 1;
+          int64_t positions = 1, windows = 1;
           for (int i = 0; i < dims; ++i) {
-            places *= shape[shape.size() - 1 - size_t(i)];
+            positions *= shape[shape.size() - 1 - size_t(i)];
             windows *= g.size(-1 - i);
           }
-          flat.push_back(places);
+          flat.push_back(positions);
           pooled.push_back(windows);
           const Tensor sums =
               scatter_add(zeros(flat, g.dtype()), -1, reshape(c.saved(0), pooled), reshape(g, pooled), Write::InPlace);
@@ -143,11 +143,11 @@ TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWi
 
 // Max pooling with one window, the whole plane.
 TensorPair max_of_planes(const char* name, int dims, const Tensor& input, const Windows& windows) {
-  const int64_t places = windows.places();
+  const int64_t positions = windows.positions();
   return recorded_max_pool(name, dims, input,
-                           over_planes(input, windows.output_shape(input.shape()), places, result_format(input),
+                           over_planes(input, windows.output_shape(input.shape()), positions, result_format(input),
                                        [&](Dtype type, int64_t, const char* in, char* out, int64_t* index) {
-                                         kernels::table().argmax[int(type)](index, in, 1, places, 1, 1);
+                                         kernels::table().argmax[int(type)](index, in, 1, positions, 1, 1);
                                          std::memcpy(out, in + *index * item_size(type), size_t(item_size(type)));
                                        }));
 }
@@ -156,7 +156,7 @@ TensorPair max_windows(const char* name, int dims, const Tensor& input, const Wi
   const kernels::MaxWindows w = windows.view();
   return recorded_max_pool(
       name, dims, input,
-      over_planes(input, windows.output_shape(input.shape()), windows.places(), result_format(input),
+      over_planes(input, windows.output_shape(input.shape()), windows.positions(), result_format(input),
                   [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
                     kernels::networks().max_windows[kernel_index(type)](w, in, out, indices);
                   }));
@@ -173,7 +173,7 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
   const std::vector<PoolAxis> axes = pool_axes(kNames[dims - 1], dims, input, options);
   kernels::EqualWindows w{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}};
   Shape shape = input.shape();
-  int64_t places = 1;
+  int64_t positions = 1;
   for (int i = 0; i < dims; ++i) {
     const PoolAxis& a = axes[size_t(i)];
     const size_t at = size_t(3 - dims + i);
@@ -183,7 +183,7 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
     w.stride[at] = a.stride;
     w.padding[at] = a.padding;
     w.dilation[at] = a.dilation;
-    places *= a.size;
+    positions *= a.size;
   }
   if (cuda::takes(input)) {
     cuda::PoolWindows there{{}, {}, {}, {}, {}, {}, false};
@@ -193,13 +193,13 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
     }
     return recorded_max_pool(kNodes[dims - 1], dims, input, max_there(input, shape, there), there);
   }
-  if (places >= (int64_t(1) << 30)) {  // the kernel for equal windows uses 32-bit positions
+  if (positions >= (int64_t(1) << 30)) {  // the kernel for equal windows uses 32-bit positions
     std::vector<Windows::Axis> windows;
     for (const PoolAxis& a : axes) windows.push_back(windows_of(a));
     return max_windows(kNodes[dims - 1], dims, input, Windows(std::move(windows)));
   }
   return recorded_max_pool(kNodes[dims - 1], dims, input,
-                           over_planes(input, shape, places, result_format(input),
+                           over_planes(input, shape, positions, result_format(input),
                                        [&](Dtype type, int64_t, const char* in, char* out, int64_t* indices) {
                                          kernels::networks().max_equal_windows[kernel_index(type)](w, in, out, indices);
                                        }));

@@ -43,20 +43,20 @@ Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshol
   const Tensor order = contiguous(argsort(scores, 0, true));
   const Tensor group_of = groups ? contiguous(to(groups, Dtype::int64)) : Tensor();
   const double* const from = coordinates.data<double>();
-  const int64_t* const place = order.data<int64_t>();
+  const int64_t* const sorted_order = order.data<int64_t>();
   const size_t n = size_t(boxes.size(0));
   Corners corners(n);
   for (size_t i = 0; i < n; ++i) {
-    const double* const box = from + 4 * place[i];
+    const double* const box = from + 4 * sorted_order[i];
     corners.x1[i] = box[0], corners.y1[i] = box[1], corners.x2[i] = box[2], corners.y2[i] = box[3];
-    if (group_of) corners.group[i] = group_of.data<int64_t>()[place[i]];
+    if (group_of) corners.group[i] = group_of.data<int64_t>()[sorted_order[i]];
     corners.area[i] = (box[2] - box[0]) * (box[3] - box[1]);
   }
   std::vector<uint8_t> gone(n);
   std::vector<int64_t> kept;
   for (size_t i = 0; i < n; ++i) {
     if (gone[i]) continue;
-    kept.push_back(place[i]);
+    kept.push_back(sorted_order[i]);
     suppress(corners, i, threshold, gone);
   }
   const Tensor out = empty({int64_t(kept.size())}, Dtype::int64);

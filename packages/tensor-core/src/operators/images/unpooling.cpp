@@ -11,26 +11,27 @@ namespace flambeau {
 
 namespace {
 
-struct Places {  // last dimensions of images, flattened
-  int64_t images, values, places;
+struct UnpoolSizes {  // last dimensions of images, flattened
+  int64_t images, values, positions;
   Shape whole;
 };
 
-Tensor unpooled(const Tensor& input, const Tensor& indices, const Places& p) {
+Tensor unpooled(const Tensor& input, const Tensor& indices, const UnpoolSizes& p) {
   NoRecording off;
   const Tensor values = contiguous(input), at = contiguous(indices), out = zeros(p.whole, input.dtype());
   if (out.is_meta()) return out;
   if (cuda::takes(out)) {  // if values have the same position, the last one is kept, as on the CPU
     const Shape flat{p.images, p.values};
-    return reshape(scatter(reshape(out, {p.images, p.places}), 1, reshape(at, flat), reshape(values, flat)), p.whole);
+    return reshape(scatter(reshape(out, {p.images, p.positions}), 1, reshape(at, flat), reshape(values, flat)),
+                   p.whole);
   }
-  const int64_t* place = at.data<int64_t>();
+  const int64_t* index = at.data<int64_t>();
   for (int64_t i = 0; i < at.numel(); ++i)
-    require(place[i] >= 0 && place[i] < p.places, "max_unpool: found an invalid max index ", place[i],
+    require(index[i] >= 0 && index[i] < p.positions, "max_unpool: found an invalid max index ", index[i],
             " for an output of shape ", p.whole);
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    for (int64_t i = 0; i < at.numel(); ++i) out.data<T>()[i / p.values * p.places + place[i]] = values.data<T>()[i];
+    for (int64_t i = 0; i < at.numel(); ++i) out.data<T>()[i / p.values * p.positions + index[i]] = values.data<T>()[i];
   });
   return out;
 }
@@ -76,7 +77,7 @@ Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const Po
   require(input.shape() == indices.shape(), "Expected shape of indices to be same as that of the input tensor (",
           input.shape(), ") but got indices tensor with shape: ", indices.shape());
   const Shape sizes = sizes_of(dims, input, pool, output_size);
-  Places p{1, 1, product(sizes), Shape(input.shape().begin(), input.shape().end() - dims)};
+  UnpoolSizes p{1, 1, product(sizes), Shape(input.shape().begin(), input.shape().end() - dims)};
   p.images = product(p.whole);
   p.values = p.images ? input.numel() / p.images : 0;
   p.whole.append(sizes.begin(), sizes.end());
@@ -84,7 +85,7 @@ Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const Po
   if (recording(input))
     record("MaxUnpool", out, {&input}, {&indices}, [p](const Context& c) {
       const Tensor at = reshape(c.saved(0), {p.images, p.values});
-      c.set(0, reshape(gather(reshape(c.gradient(), {p.images, p.places}), 1, at), c.saved(0).shape()));
+      c.set(0, reshape(gather(reshape(c.gradient(), {p.images, p.positions}), 1, at), c.saved(0).shape()));
     });
   return out;
 }

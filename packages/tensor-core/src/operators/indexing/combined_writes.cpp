@@ -9,7 +9,7 @@ namespace flambeau {
 namespace {
 
 template <class T, Combine how>
-void write_at(void* to_bytes, const void* from_bytes, const int64_t* index, const Places& p) {
+void write_at(void* to_bytes, const void* from_bytes, const int64_t* index, const RowLayout& p) {
   auto* to = static_cast<Stored<T>*>(to_bytes);
   const auto* from = static_cast<const Stored<T>*>(from_bytes);
   const bool all = p.low == 0 && p.high == INT64_MAX && p.index_step == 1;

@@ -10,7 +10,7 @@ namespace flambeau {
 // Positions of rows of values, in elements. Value j of a row is read at j * from_step and written at index[j *
 // index_step] * scale + j * step. The distances between rows are `index_row`, `row` and `from_row`. Positions outside
 // [low, high) are not written.
-struct Places {
+struct RowLayout {
   int64_t count, index_step = 1, scale = 1, step = 0, from_step = 1;
   int64_t rows = 1, index_row = 0, row = 0, from_row = 0;
   int64_t low = 0, high = INT64_MAX;
@@ -18,7 +18,7 @@ struct Places {
 
 // Writes in the order of the elements, to positions that may repeat; and to contiguous rows.
 struct CombinedWrites {
-  void (*at)(void* to, const void* from, const int64_t* index, const Places& places);
+  void (*at)(void* to, const void* from, const int64_t* index, const RowLayout& layout);
   void (*row)(void* to, int64_t step, const void* from, int64_t from_step, int64_t count);
 };
 // Raises NotImplementedError for comparisons of complex numbers.

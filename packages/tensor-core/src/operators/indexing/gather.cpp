@@ -37,17 +37,17 @@ void visit(const Walk& w, int64_t along, int64_t begin, int64_t end, const F& ro
   size[along] = end - begin;
   if (product(size) == 0) return;
   const int last = int(size.size()) - 1, outer = std::max(0, last - 1);
-  Places places{size[last], w.index_stride[last], w.dim_stride, w.stride[last], w.other_stride[last]};
+  RowLayout layout{size[last], w.index_stride[last], w.dim_stride, w.stride[last], w.other_stride[last]};
   if (last > 0) {
-    places.rows = size[last - 1];
-    places.index_row = w.index_stride[last - 1];
-    places.row = w.stride[last - 1];
-    places.from_row = w.other_stride[last - 1];
+    layout.rows = size[last - 1];
+    layout.index_row = w.index_stride[last - 1];
+    layout.row = w.stride[last - 1];
+    layout.from_row = w.other_stride[last - 1];
   }
   int64_t at = begin * w.index_stride[along], element = begin * w.stride[along], other = begin * w.other_stride[along];
   Shape position(size.size());
-  for (int64_t block = product(size) / (places.count * places.rows); block > 0; --block) {
-    rows(w.index + at, element, other, places);
+  for (int64_t block = product(size) / (layout.count * layout.rows); block > 0; --block) {
+    rows(w.index + at, element, other, layout);
     for (int d = outer - 1; d >= 0; --d) {
       at += w.index_stride[d];
       element += w.stride[d];
@@ -62,7 +62,7 @@ void visit(const Walk& w, int64_t along, int64_t begin, int64_t end, const F& ro
 }
 
 template <class T>
-void load_rows(const void* from_bytes, void* to_bytes, const int64_t* index, const Places& p) {
+void load_rows(const void* from_bytes, void* to_bytes, const int64_t* index, const RowLayout& p) {
   const T* from = static_cast<const T*>(from_bytes);
   T* to = static_cast<T*>(to_bytes);
   const bool side_by_side = p.index_step == 1 && p.from_step == 1;
@@ -107,10 +107,10 @@ void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& so
   const Walk w = walk_over(out, dim, index, strides);
   const int64_t along = largest(w.size, dim), length = out.dim() ? out.shape()[dim] : 1, item = item_size(out.dtype());
   const auto write = [&](int64_t slices, int64_t begin, int64_t end, int64_t low, int64_t high) {
-    visit(w, slices, begin, end, [&](const int64_t* entries, int64_t element, int64_t other, Places places) {
-      places.low = low;
-      places.high = high;
-      writes.at(out.bytes() + element * item, source.bytes() + other * item, entries, places);
+    visit(w, slices, begin, end, [&](const int64_t* entries, int64_t element, int64_t other, RowLayout layout) {
+      layout.low = low;
+      layout.high = high;
+      writes.at(out.bytes() + element * item, source.bytes() + other * item, entries, layout);
     });
   };
   if (along >= 0 && w.size[along] > 1)  // threads that divide a dimension other than `dim` write to disjoint memory
@@ -207,9 +207,10 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
       for (; begin < end; begin += step) {
         const int64_t stop = std::min(end, begin + step);
         if (by_rows) check_entries<Error>(w.index + begin * row, (stop - begin) * row, 0, length, "", dim);
-        visit(w, along, begin, stop, [&](const int64_t* entries, int64_t element, int64_t other, const Places& places) {
-          load(t.bytes() + element * item, out.bytes() + other * item, entries, places);
-        });
+        visit(w, along, begin, stop,
+              [&](const int64_t* entries, int64_t element, int64_t other, const RowLayout& layout) {
+                load(t.bytes() + element * item, out.bytes() + other * item, entries, layout);
+              });
       }
     });
   }

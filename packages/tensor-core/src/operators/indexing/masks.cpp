@@ -151,9 +151,9 @@ const Operator masked_select_operator({.signature = "masked_select(input, mask)"
 namespace {
 
 // The positions of the true elements of a contiguous mask, to which values are written in order.
-class Places {
+class MaskedPositions {
  public:
-  explicit Places(const Tensor& flags) : on_gpu_(cuda::takes(flags)) {
+  explicit MaskedPositions(const Tensor& flags) : on_gpu_(cuda::takes(flags)) {
     if (on_gpu_)
       there_ = true_blocks(flags);
     else
@@ -201,15 +201,15 @@ Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
     flags = contiguous(expand(mask, t.shape()));
     values = settled(source, t);
   }
-  const Places places(flags);
-  require(places.count() <= values.numel(), "Number of elements of source < number of ones in mask: ", values.numel(),
-          " and ", places.count());
+  const MaskedPositions positions(flags);
+  require(positions.count() <= values.numel(),
+          "Number of elements of source < number of ones in mask: ", values.numel(), " and ", positions.count());
   begin_inplace(t, "masked_scatter_", source.requires_grad());
   const Tensor out = t.is_contiguous() ? t : [&] {
     NoRecording off;
     return clone(t);
   }();
-  places.write(out, values);
+  positions.write(out, values);
   if (!out.same(t)) copy_values(t, out);
   if (recording(t, source))
     record(

@@ -133,8 +133,8 @@ Tensor forward(Bags& bags, const Tensor& weight, const Tensor& per_sample) {
 
 Tensor bags_of_indices(const Bags& bags) {
   if (cuda::takes(bags.indices)) {
-    const Tensor places = arange(Scalar(0), Scalar(bags.indices.numel()), Scalar(1), Dtype::int64);
-    return searchsorted(bags.begins, places, true, Tensor(), false) - Scalar(1);
+    const Tensor positions = arange(Scalar(0), Scalar(bags.indices.numel()), Scalar(1), Dtype::int64);
+    return searchsorted(bags.begins, positions, true, Tensor(), false) - Scalar(1);
   }
   Tensor out = empty(bags.indices.shape(), Dtype::int64);
   const int64_t* begins = bags.begins.data<int64_t>();

@@ -37,8 +37,8 @@ struct ChannelLayout {
   int64_t batch, channels, inner;
 
   static ChannelLayout of(const Tensor& x) {
-    const int64_t channels = x.size(1), places = x.size(0) * channels;
-    return {x.size(0), channels, places ? x.numel() / places : 0};
+    const int64_t channels = x.size(1), planes = x.size(0) * channels;
+    return {x.size(0), channels, planes ? x.numel() / planes : 0};
   }
   int64_t grain(int64_t length) const { return std::max<int64_t>(1, 16384 / (length + 1)); }
 };

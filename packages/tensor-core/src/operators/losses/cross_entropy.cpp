@@ -36,8 +36,9 @@ Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Ten
       for (int64_t n = begin; n < end; ++n)
         kernel(reinterpret_cast<char*>(out.data<T>() + n * step), bytes(scores.data<T>() + n * step), l.classes,
                l.inner, l.inner, bytes(logarithms.data<T>() + n * l.inner), bytes(factors.data<T>() + n * l.inner));
-      l.each(begin, end, ignore_index,
-             [to = out.data<T>(), by = factors.data<T>()](int64_t i, int64_t place) { to[place] -= by[i]; });
+      l.each(begin, end, ignore_index, [to = out.data<T>(), by = factors.data<T>()](int64_t i, int64_t label_offset) {
+        to[label_offset] -= by[i];
+      });
     });
   });
   return out;
@@ -77,9 +78,9 @@ Tensor losses_here(const Labelled& l, const Tensor& scores, const Tensor& logari
         kernel(reinterpret_cast<const char*>(scores.data<T>() + n * step), l.classes, l.inner, l.inner,
                reinterpret_cast<char*>(logarithms.data<T>() + n * l.inner),
                reinterpret_cast<char*>(losses.data<T>() + n * l.inner));
-      l.each(begin, end, ignore_index, [&](int64_t i, int64_t place) {
+      l.each(begin, end, ignore_index, [&](int64_t i, int64_t label_offset) {
         T &largest = logarithms.data<T>()[i], rest = losses.data<T>()[i];
-        const T loss = rest + (largest - scores.data<T>()[place]), w = l.weights.data<T>()[i];
+        const T loss = rest + (largest - scores.data<T>()[label_offset]), w = l.weights.data<T>()[i];
         largest += rest;  // the logarithm of the sum of exponentials, for the derivative
         losses.data<T>()[i] = l.labels.data<int64_t>()[i] == ignore_index ? T(0) : w * loss;
       });

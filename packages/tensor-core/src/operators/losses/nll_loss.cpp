@@ -18,8 +18,8 @@ Tensor negative_scores(const Labelled& l, const Tensor& scores, int64_t ignore_i
     using T = typename decltype(tag)::type;
     const auto *from = scores.data<T>(), *weights = l.weights.data<T>();
     const int64_t* labels = l.labels.data<int64_t>();
-    l.each(0, l.batch, ignore_index, [=, to = losses.data<T>()](int64_t i, int64_t place) {
-      to[i] = labels[i] == ignore_index ? T(0) : -from[place] * weights[i];
+    l.each(0, l.batch, ignore_index, [=, to = losses.data<T>()](int64_t i, int64_t label_offset) {
+      to[i] = labels[i] == ignore_index ? T(0) : -from[label_offset] * weights[i];
     });
   });
   return losses;

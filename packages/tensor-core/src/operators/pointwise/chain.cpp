@@ -23,7 +23,7 @@ int64_t rounded_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * uni
 }  // namespace
 
 // Location of an input's or a step's value while a block is processed.
-struct ChainPlan::Place {
+struct ChainPlan::Location {
   enum Kind : uint8_t { Number, Input, Copied, Output, Buffer } kind = Buffer;
   int number = -1;  // number of the output, or of the buffer for other kinds
   int walk = -1;    // walk of a copied input
@@ -37,17 +37,17 @@ ChainPlan::~ChainPlan() = default;
 ChainPlan::ChainPlan(std::span<const ChainInput> inputs, std::span<const ChainStep> steps, std::span<const int> outputs,
                      const Shape& shape, int64_t row_length)
     : steps_(steps.begin(), steps.end()), inputs_(inputs.size()), elements_(product(shape)), row_length_(row_length) {
-  places_.reserve(inputs.size() + steps.size());
-  for (const ChainInput& input : inputs) place_input(input, shape);
+  locations_.reserve(inputs.size() + steps.size());
+  for (const ChainInput& input : inputs) locate_input(input, shape);
   for (const ChainStep& step : steps) {
-    Place& place = places_.emplace_back();
-    place.item = item_size(step.dtype);
-    place.is_per_row = step.is_per_row;
+    Location& location = locations_.emplace_back();
+    location.item = item_size(step.dtype);
+    location.is_per_row = step.is_per_row;
   }
-  place_outputs(outputs);
-  place_steps();
-  const auto is_memory = [](const Place& p) { return p.kind == Place::Input || p.kind == Place::Output; };
-  const int64_t values = buffers_ + std::ranges::count_if(places_, is_memory);
+  locate_outputs(outputs);
+  locate_steps();
+  const auto is_memory = [](const Location& p) { return p.kind == Location::Input || p.kind == Location::Output; };
+  const int64_t values = buffers_ + std::ranges::count_if(locations_, is_memory);
   const int64_t room = kCacheBytes / (values * widest_);
   if (row_length_) {
     block_ = std::clamp<int64_t>(room / row_length_, 1, kMostBlock) * row_length_;
@@ -61,56 +61,56 @@ bool ChainPlan::fits_cache() const { return !row_length_ || row_length_ * widest
 
 int64_t ChainPlan::buffer_bytes() const { return rounded_up(block_ * widest_, 64) + kSlack; }
 
-void ChainPlan::place_input(const ChainInput& input, const Shape& shape) {
-  Place place;
-  place.item = item_size(input.dtype);
+void ChainPlan::locate_input(const ChainInput& input, const Shape& shape) {
+  Location location;
+  location.item = item_size(input.dtype);
   if (!input.example) {
-    place.kind = Place::Number;
+    location.kind = Location::Number;
   } else {
     Walk walk;
     plan_walk(walk, *input.example, shape, {});
-    if (walk.dtype == input.dtype && walk.last == 0 && walk.step() == place.item) {
-      place.kind = Place::Input;
+    if (walk.dtype == input.dtype && walk.last == 0 && walk.step() == location.item) {
+      location.kind = Location::Input;
     } else {
-      place.kind = Place::Copied;
-      place.stays = walk.is_constant();
-      place.walk = int(walks_.size());
+      location.kind = Location::Copied;
+      location.stays = walk.is_constant();
+      location.walk = int(walks_.size());
       walks_.push_back(walk);
     }
   }
-  if (place.kind != Place::Input) {
-    place.number = buffers_++;
-    widest_ = std::max(widest_, place.item);
+  if (location.kind != Location::Input) {
+    location.number = buffers_++;
+    widest_ = std::max(widest_, location.item);
   }
-  places_.push_back(place);
+  locations_.push_back(location);
 }
 
-void ChainPlan::place_outputs(std::span<const int> outputs) {
+void ChainPlan::locate_outputs(std::span<const int> outputs) {
   for (size_t i = 0; i < outputs.size(); ++i) {
-    Place& place = places_[size_t(outputs[i])];
-    place.kind = Place::Output;
-    place.number = int(i);
+    Location& location = locations_[size_t(outputs[i])];
+    location.kind = Location::Output;
+    location.number = int(i);
   }
 }
 
 // Assigns a buffer to each result that is not an output, until its last use.
-void ChainPlan::place_steps() {
-  std::vector<int> last(places_.size(), -1);
+void ChainPlan::locate_steps() {
+  std::vector<int> last(locations_.size(), -1);
   for (size_t s = 0; s < steps_.size(); ++s)
     for (int k = 0; k < steps_[s].count; ++k) last[size_t(steps_[s].operands[k])] = int(s);
   std::vector<int> unused;
   for (size_t s = 0; s < steps_.size(); ++s) {
-    Place& place = places_[inputs_ + s];
-    if (place.kind == Place::Buffer) {
+    Location& location = locations_[inputs_ + s];
+    if (location.kind == Location::Buffer) {
       if (unused.empty()) unused.push_back(buffers_++);
-      place.number = unused.back();
+      location.number = unused.back();
       unused.pop_back();
-      widest_ = std::max(widest_, place.item);
+      widest_ = std::max(widest_, location.item);
     }
     for (int k = 0; k < steps_[s].count; ++k) {
       const size_t v = size_t(steps_[s].operands[k]);
-      if (v >= inputs_ && places_[v].kind == Place::Buffer && last[v] == int(s)) {
-        unused.push_back(places_[v].number);
+      if (v >= inputs_ && locations_[v].kind == Location::Buffer && last[v] == int(s)) {
+        unused.push_back(locations_[v].number);
         last[v] = -1;  // only once, even if two operands are the same
       }
     }
@@ -126,7 +126,7 @@ int64_t ChainPlan::grain() const {
 class ChainPlan::Pass {
  public:
   Pass(const ChainPlan& plan, const ChainMemory& memory)
-      : plan_(plan), memory_(memory), at_(plan.places_.size(), nullptr), buffer_bytes_(plan.buffer_bytes()) {
+      : plan_(plan), memory_(memory), at_(plan.locations_.size(), nullptr), buffer_bytes_(plan.buffer_bytes()) {
     const int64_t bytes = plan.buffers_ * buffer_bytes_;
     if (bytes > int64_t(sizeof few_)) allocated_.emplace(bytes);
     if (!plan.walks_.empty()) cursors_ = std::make_unique_for_overwrite<Cursor[]>(plan.walks_.size());
@@ -137,7 +137,7 @@ class ChainPlan::Pass {
     start(begin, std::min(plan_.block_, end - begin));
     for (; begin < end; begin += plan_.block_) {
       const int64_t n = std::min(plan_.block_, end - begin);
-      for (size_t v = 0; v < plan_.places_.size(); ++v) move_to(v, begin, n);
+      for (size_t v = 0; v < plan_.locations_.size(); ++v) move_to(v, begin, n);
       for (size_t s = 0; s < plan_.steps_.size(); ++s) run_step(s, begin, n);
     }
   }
@@ -146,33 +146,33 @@ class ChainPlan::Pass {
   char* buffer(int number) { return (allocated_ ? allocated_->get() : few_) + number * buffer_bytes_; }
 
   void start(int64_t begin, int64_t first) {
-    for (size_t v = 0; v < plan_.places_.size(); ++v) {
-      const Place& place = plan_.places_[v];
-      if (place.kind == Place::Input || place.kind == Place::Output) continue;
-      at_[v] = buffer(place.number);
-      const Dtype dtype = place.kind == Place::Buffer ? Dtype::float32 : input_dtype(place);
-      if (place.kind == Place::Number) {
+    for (size_t v = 0; v < plan_.locations_.size(); ++v) {
+      const Location& location = plan_.locations_[v];
+      if (location.kind == Location::Input || location.kind == Location::Output) continue;
+      at_[v] = buffer(location.number);
+      const Dtype dtype = location.kind == Location::Buffer ? Dtype::float32 : input_dtype(location);
+      if (location.kind == Location::Number) {
         fill_block(at_[v], memory_.inputs[v].scalar, dtype, first);
-      } else if (place.kind == Place::Copied) {
-        Cursor& cursor = cursors_[size_t(place.walk)];
-        cursor.start(plan_.walks_[size_t(place.walk)], memory_.inputs[v].tensor->bytes(), begin);
-        if (place.stays) at_[v] = fetch(cursor, first, at_[v], dtype);
+      } else if (location.kind == Location::Copied) {
+        Cursor& cursor = cursors_[size_t(location.walk)];
+        cursor.start(plan_.walks_[size_t(location.walk)], memory_.inputs[v].tensor->bytes(), begin);
+        if (location.stays) at_[v] = fetch(cursor, first, at_[v], dtype);
       }
     }
   }
 
   // Inputs have the dtype of the chain.
-  static Dtype input_dtype(const Place& place) { return place.item == 8 ? Dtype::float64 : Dtype::float32; }
+  static Dtype input_dtype(const Location& location) { return location.item == 8 ? Dtype::float64 : Dtype::float32; }
 
   void move_to(size_t v, int64_t begin, int64_t n) {
-    const Place& place = plan_.places_[v];
-    const int64_t element = place.is_per_row ? begin / plan_.row_length_ : begin;
-    if (place.kind == Place::Input)
-      at_[v] = memory_.inputs[v].tensor->bytes() + element * place.item;
-    else if (place.kind == Place::Output)
-      at_[v] = memory_.outputs[size_t(place.number)] + element * place.item;
-    else if (place.kind == Place::Copied && !place.stays)
-      at_[v] = fetch(cursors_[size_t(place.walk)], n, buffer(place.number), input_dtype(place));
+    const Location& location = plan_.locations_[v];
+    const int64_t element = location.is_per_row ? begin / plan_.row_length_ : begin;
+    if (location.kind == Location::Input)
+      at_[v] = memory_.inputs[v].tensor->bytes() + element * location.item;
+    else if (location.kind == Location::Output)
+      at_[v] = memory_.outputs[size_t(location.number)] + element * location.item;
+    else if (location.kind == Location::Copied && !location.stays)
+      at_[v] = fetch(cursors_[size_t(location.walk)], n, buffer(location.number), input_dtype(location));
   }
 
   void run_step(size_t s, int64_t begin, int64_t n) {

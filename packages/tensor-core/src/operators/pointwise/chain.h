@@ -69,18 +69,18 @@ class ChainPlan {
   bool fits_cache() const;
 
  private:
-  struct Place;
+  struct Location;
   class Pass;
 
-  void place_input(const ChainInput& input, const Shape& shape);
-  void place_outputs(std::span<const int> outputs);
-  void place_steps();
+  void locate_input(const ChainInput& input, const Shape& shape);
+  void locate_outputs(std::span<const int> outputs);
+  void locate_steps();
   int64_t grain() const;
   int64_t buffer_bytes() const;
 
   std::vector<ChainStep> steps_;
-  std::vector<Place> places_;  // locations of the inputs, then of the results
-  std::vector<Walk> walks_;    // walks of the inputs that are copied to buffers
+  std::vector<Location> locations_;  // locations of the inputs, then of the results
+  std::vector<Walk> walks_;          // walks of the inputs that are copied to buffers
   size_t inputs_;
   int64_t elements_, row_length_;
   int buffers_ = 0;

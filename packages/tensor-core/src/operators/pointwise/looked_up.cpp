@@ -105,11 +105,11 @@ void look_up_range(const Function& function, Range range, const Tensor& t, const
   const Tensor table = function.table(output.dtype(), Dtype::int64, range.first, range.values);
   const auto kernel = look_up(sizeof(uint16_t), output.dtype());
   parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    uint16_t places[kBlock];
+    uint16_t indices[kBlock];
     for (; begin < end; begin += kBlock) {
       const int64_t n = std::min(kBlock, end - begin);
-      for (int64_t i = 0; i < n; ++i) places[i] = uint16_t(t.data<T>()[begin + i] - T(range.first));
-      kernel(output.bytes() + begin * item_size(output.dtype()), reinterpret_cast<const char*>(places), table.bytes(),
+      for (int64_t i = 0; i < n; ++i) indices[i] = uint16_t(t.data<T>()[begin + i] - T(range.first));
+      kernel(output.bytes() + begin * item_size(output.dtype()), reinterpret_cast<const char*>(indices), table.bytes(),
              n);
     }
   });

@@ -32,8 +32,8 @@ Tensor distances_of_rows(const Tensor& input, double p) {
   if (cuda::takes(rows)) {
     const Tensor all = empty({1, n, n}, type), both = reshape(rows, {1, n, m}), pairs = pairs_of(n);
     cuda::distances(all, both, both, p);
-    const Tensor places = select(pairs, 0, 0) * Scalar(n) + select(pairs, 0, 1);
-    return to(index_select(reshape(all, {n * n}), 0, places), input.dtype());
+    const Tensor flat_indices = select(pairs, 0, 0) * Scalar(n) + select(pairs, 0, 1);
+    return to(index_select(reshape(all, {n * n}), 0, flat_indices), input.dtype());
   }
   const Tensor out = empty({n * (n - 1) / 2}, type);
   const auto distances = kernels::networks().distances[type == Dtype::float64];

@@ -42,9 +42,9 @@ Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, i
       for (int64_t k = 0; k < inner; ++k) to[k] += first;
     }
   });
-  const Tensor shaped = view(in, {outer, length, inner}), places = view(out, {outer, blocks, inner});
-  const Tensor best = contiguous(gather(shaped, 1, places));
-  return view(gather(places, 1, view(arg_step(largest, best, outer, blocks, inner), {outer, 1, inner})),
+  const Tensor shaped = view(in, {outer, length, inner}), positions = view(out, {outer, blocks, inner});
+  const Tensor best = contiguous(gather(shaped, 1, positions));
+  return view(gather(positions, 1, view(arg_step(largest, best, outer, blocks, inner), {outer, 1, inner})),
               {outer * inner});
 }
 

@@ -64,16 +64,16 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
                                                            : Dtype::float64;
     return index_add(zeros({bins}, sums), 0, x, weights.defined() ? to(weights, sums) : ones({n}, sums));
   }
-  const int64_t* place = x.data<int64_t>();
-  if (!weights.defined()) return counted(bins, n, [=](int64_t* counts, int64_t i) { ++counts[place[i]]; });
+  const int64_t* bin_index = x.data<int64_t>();
+  if (!weights.defined()) return counted(bins, n, [=](int64_t* counts, int64_t i) { ++counts[bin_index[i]]; });
   if (weights.dtype() == Dtype::float32) {
     const Tensor w = contiguous(weights);
     return added_up<float>(bins, n, Dtype::float32,
-                           [place, w = w.data<float>()](float* sums, int64_t i) { sums[place[i]] += w[i]; });
+                           [bin_index, w = w.data<float>()](float* sums, int64_t i) { sums[bin_index[i]] += w[i]; });
   }
   const Tensor w = contiguous(to(weights, Dtype::float64));
   return added_up<double>(bins, n, Dtype::float64,
-                          [place, w = w.data<double>()](double* sums, int64_t i) { sums[place[i]] += w[i]; });
+                          [bin_index, w = w.data<double>()](double* sums, int64_t i) { sums[bin_index[i]] += w[i]; });
 }
 
 const Operator bincount_operator({.signature = "bincount(input, weights=None, minlength=0)",

@@ -62,28 +62,28 @@ void count_points(const Tensor& points, const Tensors& edges, const T* weight, c
   const int64_t n = points.shape()[0], dims = points.shape()[1];
   std::vector<double> sums(size_t(product(shape)));
   for (int64_t i = 0; i < n; ++i) {
-    int64_t place = 0;
-    for (int64_t d = 0; d < dims && place >= 0; ++d) {
+    int64_t flat_bin = 0;
+    for (int64_t d = 0; d < dims && flat_bin >= 0; ++d) {
       const int64_t bin = bin_of(points.data<T>()[i * dims + d], edges[size_t(d)].data<T>(), shape[size_t(d)]);
-      place = bin < 0 ? -1 : place * shape[size_t(d)] + bin;
+      flat_bin = bin < 0 ? -1 : flat_bin * shape[size_t(d)] + bin;
     }
-    if (place >= 0) sums[size_t(place)] += weight ? double(weight[i]) : 1;
+    if (flat_bin >= 0) sums[size_t(flat_bin)] += weight ? double(weight[i]) : 1;
   }
   std::transform(sums.begin(), sums.end(), counts, [](double s) { return T(s); });
 }
 
 Tensor counted_on_gpu(const Tensor& points, const Tensors& edges, const Tensor& weights, const Shape& shape) {
   const int64_t n = points.size(0), total = product(shape);
-  Tensor place = zeros({n}, Dtype::int64), inside = ones({n}, Dtype::bool_);
+  Tensor flat_bin = zeros({n}, Dtype::int64), inside = ones({n}, Dtype::bool_);
   for (size_t d = 0; d < edges.size(); ++d) {
     const Tensor value = contiguous(select(points, 1, int64_t(d)));
     const Tensor low = select(edges[d], 0, 0), high = select(edges[d], 0, shape[d]);
     inside = logical_and(inside, logical_and(ge(value, low), le(value, high)));
     const Tensor bin = searchsorted(edges[d], value, true, Tensor(), false) - Scalar(1);
-    place = place * Scalar(shape[d]) + clamp_min(clamp_max(bin, Scalar(shape[d] - 1)), Scalar(0));
+    flat_bin = flat_bin * Scalar(shape[d]) + clamp_min(clamp_max(bin, Scalar(shape[d] - 1)), Scalar(0));
   }
   const Tensor each = weights.defined() ? reshape(to(weights, Dtype::float64), {n}) : ones({n}, Dtype::float64);
-  const Tensor sums = index_add(zeros({total + 1}, Dtype::float64), 0, where(inside, place, Scalar(total)), each);
+  const Tensor sums = index_add(zeros({total + 1}, Dtype::float64), 0, where(inside, flat_bin, Scalar(total)), each);
   return to(reshape(narrow(sums, 0, 0, total), shape), points.dtype());
 }
 

@@ -76,8 +76,8 @@ Tensor searched_on_gpu(const Tensor& elements, const Tensor& tests, bool invert)
   const Tensor sorted = sort(reshape(tests, {count}), 0, false).values, flat = reshape(elements, {elements.numel()});
   // NaN is sorted last, equals no element, and would break the search.
   const Tensor steps = is_floating(tests.dtype()) ? where(isnan(sorted), Scalar(INFINITY), sorted) : sorted;
-  const Tensor place = clamp_max(searchsorted(steps, flat, false, Tensor(), false), Scalar(count - 1));
-  const Tensor found = reshape(eq(index_select(sorted, 0, place), flat), elements.shape());
+  const Tensor insertion_point = clamp_max(searchsorted(steps, flat, false, Tensor(), false), Scalar(count - 1));
+  const Tensor found = reshape(eq(index_select(sorted, 0, insertion_point), flat), elements.shape());
   return invert ? logical_not(found) : found;
 }
 

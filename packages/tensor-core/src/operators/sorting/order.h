@@ -90,10 +90,10 @@ void distribute(Read&& item, I* to, int64_t n, int shift, int width, int64_t chu
   for (int64_t b = 0; b < radix; ++b)
     for (int64_t c = 0; c < chunks; ++c) total += std::exchange(counts[c * radix + b], total);
   parallel_tasks(chunks, [&](int64_t chunk) {
-    uint32_t* place = counts + chunk * radix;
+    uint32_t* next_slot = counts + chunk * radix;
     over(chunk, [&](int64_t i) {
       const I value = item(i);
-      to[place[digit(value)]++] = value;
+      to[next_slot[digit(value)]++] = value;
     });
   });
 }

@@ -19,7 +19,7 @@ bool beyond(T element, T value) {
 // Counts, for each of several values, the sorted elements that are below it (with `right`: not above it). The searches
 // run in parallel, because each step of a single search waits for memory.
 template <bool right, int together, class T>
-void places_of(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t* out) {
+void count_below(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t* out) {
   const auto element = [=](int64_t i) { return sequence[sorter ? sorter[i] : i]; };
   int64_t begin[together] = {}, left = n;
   for (; left > 1; left -= left / 2)
@@ -29,13 +29,14 @@ void places_of(const T* sequence, const int64_t* sorter, int64_t n, const T* val
 }
 
 template <bool right, class T>
-void places(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t count, int64_t* out) {
+void count_all_below(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t count,
+                     int64_t* out) {
   constexpr int kTogether = 8;
   int64_t i = 0;
   for (; i + kTogether <= count; i += kTogether)
-    sorter ? places_of<right, kTogether>(sequence, sorter, n, values + i, out + i)
-           : places_of<right, kTogether, T>(sequence, nullptr, n, values + i, out + i);
-  for (; i < count; ++i) places_of<right, 1>(sequence, sorter, n, values + i, out + i);
+    sorter ? count_below<right, kTogether>(sequence, sorter, n, values + i, out + i)
+           : count_below<right, kTogether, T>(sequence, nullptr, n, values + i, out + i);
+  for (; i < count; ++i) count_below<right, 1>(sequence, sorter, n, values + i, out + i);
 }
 
 void check_shapes(const Tensor& sequence, const Tensor& values) {
@@ -90,7 +91,7 @@ Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, co
     using T = typename decltype(tag)::type;
     if constexpr (std::is_arithmetic_v<T>) {
       if (cuda::takes(out)) return cuda::search(s, order, v, n, queries, right, out);
-      const auto search = right ? places<true, T> : places<false, T>;
+      const auto search = right ? count_all_below<true, T> : count_all_below<false, T>;
       parallel_for(v.numel(), 4096, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end;) {  // rows of queries, each in its own sequence
           const int64_t row = sequence.dim() == 1 ? 0 : i / queries, stop = std::min(end, (row + 1) * queries);

@@ -107,12 +107,12 @@ void most_frequent_part(const SortedRows& rows, const TensorPair& out) {
   const int64_t n = rows.length;
   const Tensor sorted = empty({rows.count, n}, out.values.dtype()), order = empty({rows.count, n}, Dtype::int64);
   cuda::sort(rows.input, rows.count, n, false, sorted, order);
-  const Tensor place = arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
+  const Tensor positions = arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
   const Tensor here = narrow(sorted, 1, 1, n - 1), before = narrow(sorted, 1, 0, n - 1);
   const Tensor begins = logical_and(ne(here, before), logical_not(logical_and(isnan(here), isnan(before))));
-  const Tensor starts = where(begins, narrow(place, 0, 1, n - 1), Scalar(0));
+  const Tensor starts = where(begins, narrow(positions, 0, 1, n - 1), Scalar(0));
   const Tensor first = cummax(cat({zeros({rows.count, 1}, Dtype::int64), starts}, 1), 1).values;
-  put_chosen(rows, gather(order, 1, argmax(place - first, 1, true)), out);
+  put_chosen(rows, gather(order, 1, argmax(positions - first, 1, true)), out);
 }
 
 TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepdim) {

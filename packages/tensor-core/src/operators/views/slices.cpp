@@ -146,11 +146,11 @@ namespace {
 // The copy with src in the place of the view that `part` shows of it.
 template <class F>
 Tensor with_part(const Tensor& t, const Tensor& src, F&& part) {
-  const Tensor out = clone(t), place = part(out);
-  require(place.shape() == src.shape(),
+  const Tensor out = clone(t), region = part(out);
+  require(region.shape() == src.shape(),
           "expected src to have a size equal to the slice of self. src size = ", src.shape(),
-          ", slice size = ", place.shape());
-  copy_(place, src);
+          ", slice size = ", region.shape());
+  copy_(region, src);
   return out;
 }
 

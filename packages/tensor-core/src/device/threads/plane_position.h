@@ -5,7 +5,7 @@
 
 namespace flambeau::cuda {
 
-struct Places {
+struct PlanePosition {
   int64_t plane, at[3];
 };
 
@@ -14,8 +14,8 @@ inline int64_t divide(int64_t n, const Divider& by) {
   return n < (int64_t(1) << 31) ? int64_t(by.quotient(uint32_t(n))) : n / by.divisor;
 }
 
-inline Places places_of(int64_t n, const Divider (&sizes)[3]) {
-  Places p;
+inline PlanePosition plane_position(int64_t n, const Divider (&sizes)[3]) {
+  PlanePosition p;
 #pragma unroll
   for (int d = 2; d >= 0; --d) {
     const int64_t rest = divide(n, sizes[d]);

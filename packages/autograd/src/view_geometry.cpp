@@ -1,4 +1,4 @@
-#include "place.h"
+#include "view_geometry.h"
 
 namespace flambeau::autograd {
 
@@ -10,7 +10,7 @@ int64_t elements(int64_t n, Dtype from, Dtype to) {
 
 }  // namespace
 
-Place Place::of(const Tensor& view, const Tensor& base) {
+ViewGeometry ViewGeometry::of(const Tensor& view, const Tensor& base) {
   return {base.shape(),
           base.strides(),
           view.shape(),
@@ -20,7 +20,7 @@ Place Place::of(const Tensor& view, const Tensor& base) {
           view.dtype()};
 }
 
-Tensor Place::blank() const {
+Tensor ViewGeometry::base_zeros() const {
   int64_t extent = 1;
   for (size_t i = 0; i < base_shape.size(); ++i) {
     if (base_shape[i] == 0) return zeros(base_shape, base_dtype);
@@ -30,19 +30,19 @@ Tensor Place::blank() const {
   return as_strided(memory, base_shape, base_strides, 0);
 }
 
-Tensor Place::copy(const Tensor& gradient) const {
+Tensor ViewGeometry::base_copy(const Tensor& gradient) const {
   if (base_strides == contiguous_strides(base_shape)) return clone(gradient);
-  const Tensor whole = blank();
+  const Tensor whole = base_zeros();
   copy_(whole, gradient);
   return whole;
 }
 
-Tensor Place::in(const Tensor& whole) const {
+Tensor ViewGeometry::part_of(const Tensor& whole) const {
   const Tensor root = whole.impl()->base ? Tensor(whole.impl()->base) : whole;
-  return as_strided(seen(root), shape, strides, elements(whole.offset(), base_dtype, dtype) + offset);
+  return as_strided(reinterpreted(root), shape, strides, elements(whole.offset(), base_dtype, dtype) + offset);
 }
 
-Tensor Place::seen(const Tensor& root) const {
+Tensor ViewGeometry::reinterpreted(const Tensor& root) const {
   if (is_complex(base_dtype) == is_complex(dtype)) return root;
   if (is_complex(base_dtype)) return view_as_real(root);
   return view_as_complex(view(narrow(view(root, {-1}), 0, 0, root.numel() / 2 * 2), {-1, 2}));

@@ -7,19 +7,19 @@ namespace flambeau::autograd {
 
 // The view may show the parts of a complex base as real numbers, or pairs of a real base as complex numbers. Complex
 // gradients and tangents have the same layout, so they are viewed in the same way.
-struct Place {
+struct ViewGeometry {
   Shape base_shape, base_strides, shape, strides;
   int64_t offset;  // in elements of the view
   Dtype base_dtype, dtype;
 
-  static Place of(const Tensor& view, const Tensor& base);
-  Tensor blank() const;  // returns zeros with the memory layout of the base (which need not be contiguous)
+  static ViewGeometry of(const Tensor& view, const Tensor& base);
+  Tensor base_zeros() const;  // returns zeros with the memory layout of the base (which need not be contiguous)
   // Returns a copy of a tensor of the base's shape, with the memory layout of the base
-  Tensor copy(const Tensor& gradient) const;
-  Tensor in(const Tensor& whole) const;  // returns the view's part of a tensor with the memory layout of the base
+  Tensor base_copy(const Tensor& gradient) const;
+  Tensor part_of(const Tensor& whole) const;  // returns the view's part of a tensor with the memory layout of the base
 
  private:
-  Tensor seen(const Tensor& root) const;  // contiguous memory as numbers of the view's kind
+  Tensor reinterpreted(const Tensor& root) const;  // contiguous memory as numbers of the view's kind
 };
 
 }  // namespace flambeau::autograd
