@@ -25,7 +25,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 template <class T>
 struct Coordinate {
-  T place, slope;  // in pixels, and its derivative with respect to the grid coordinate
+  T position, slope;  // in pixels, and its derivative with respect to the grid coordinate
 };
 
 template <class T>
@@ -37,8 +37,8 @@ FLAMBEAU_INLINE Coordinate<T> pixels(T x, int64_t size, bool align_corners) {
 template <class T>
 FLAMBEAU_INLINE Coordinate<T> clipped(Coordinate<T> c, int64_t size) {
   const T last = T(size - 1);
-  const bool above = c.place > 0, below = c.place < last;
-  return {above ? (below ? c.place : last) : T(0), above & below ? c.slope : T(0)};
+  const bool above = c.position > 0, below = c.position < last;
+  return {above ? (below ? c.position : last) : T(0), above & below ? c.slope : T(0)};
 }
 
 // Reflects a coordinate at the edges of the image: the outer edges of its border pixels, or with align_corners their
@@ -47,7 +47,7 @@ template <class T>
 FLAMBEAU_INLINE Coordinate<T> reflected(Coordinate<T> c, int64_t size, bool align_corners) {
   const T low = align_corners ? T(0) : T(-0.5), span = align_corners ? T(size - 1) : T(size);
   if (span == 0) return {0, 0};
-  T slope = c.slope, distance = c.place - low;
+  T slope = c.slope, distance = c.position - low;
   if (distance < 0) {
     distance = -distance;
     slope = -slope;
@@ -65,8 +65,8 @@ FLAMBEAU_INLINE Coordinate<T> padded(Coordinate<T> c, int64_t size, const Sampli
 
 // Converts to an integer. Values that int32 may not represent become -100, which is outside of every image.
 template <class T>
-FLAMBEAU_INLINE int32_t whole(T place) {
-  return int32_t(place > T(-1e9) && place < T(1e9) ? place : T(-100));
+FLAMBEAU_INLINE int32_t to_int32(T position) {
+  return int32_t(position > T(-1e9) && position < T(1e9) ? position : T(-100));
 }
 FLAMBEAU_INLINE int32_t inside(int32_t i, int64_t size) { return (i >= 0) & (i < int32_t(size)) ? i : -1; }
 
@@ -80,13 +80,13 @@ struct Tap {  // a pixel (-1 outside of the image), its weight, and the derivati
 // t, 1 - t and 2 - t. The padding applies to each tap separately.
 template <class T>
 FLAMBEAU_INLINE Tap<T> cubic_tap(int k, Coordinate<T> c, int64_t size, const Sampling& s) {
-  const T a = T(-0.75), floor = std::floor(c.place), t = c.place - floor;
-  const int32_t at = whole(floor);
+  const T a = T(-0.75), floor = std::floor(c.position), t = c.position - floor;
+  const int32_t at = to_int32(floor);
   const T signed_distance = t + T(1 - k), sign = signed_distance < 0 ? T(-1) : T(1), d = std::fabs(signed_distance);
   const bool near = k == 1 || k == 2;
   const int32_t pixel = at == -100 ? -100 : at - 1 + k;
   const bool moved = s.padding != Sampling::Zeros;
-  return {inside(moved ? whole(padded<T>({T(pixel), 1}, size, s).place) : pixel, size),
+  return {inside(moved ? to_int32(padded<T>({T(pixel), 1}, size, s).position) : pixel, size),
           near ? ((a + 2) * d - (a + 3)) * d * d + 1 : ((d - 5) * d + 8) * d * a - 4 * a,
           c.slope * sign * (near ? (3 * (a + 2) * d - 2 * (a + 3)) * d : (3 * d - 10) * d * a + 8 * a)};
 }

@@ -26,12 +26,12 @@ struct GridSample {
     }
     const Coordinate<T> c = padded(plain, size, s);
     if (s.mode == kernels::Sampling::Nearest) {
-      taps[0] = {inside(whole(T(std::nearbyint(c.place))), size), T(1), T(0)};
+      taps[0] = {inside(to_int32(T(std::nearbyint(c.position))), size), T(1), T(0)};
       return 1;
     }
-    const T floor = std::floor(c.place), share = c.place - floor;
-    taps[0] = {inside(whole(floor), size), T(1) - share, -c.slope};
-    taps[1] = {inside(whole(floor) + 1, size), share, c.slope};
+    const T floor = std::floor(c.position), share = c.position - floor;
+    taps[0] = {inside(to_int32(floor), size), T(1) - share, -c.slope};
+    taps[1] = {inside(to_int32(floor) + 1, size), share, c.slope};
     return 2;
   }
 
@@ -81,10 +81,10 @@ struct GridSample {
     T sums[3] = {};
     int64_t tap = i;
     for (int t = 0; t < a.sampling.taps(); ++t, tap += total) {
-      const int32_t place = a.index[tap];
-      if (place < 0) continue;
+      const int32_t position = a.index[tap];
+      if (position < 0) continue;
       T product(0);
-      for (int64_t c = 0; c < a.channels; ++c) product += grad[c * a.points] * image[c * a.pixels + place];
+      for (int64_t c = 0; c < a.channels; ++c) product += grad[c * a.points] * image[c * a.pixels + position];
       for (int d = 0; d < a.sampling.dims; ++d) sums[d] += product * slope[tap + d * step];
     }
     for (int d = 0; d < a.sampling.dims; ++d) static_cast<T*>(a.out)[i * a.sampling.dims + d] = sums[d];

@@ -26,7 +26,7 @@ template <class T, class ToPixel>
 FLAMBEAU_INLINE void nearest_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, ToPixel to_pixel) {
   l.count = 1;
   for (int64_t p = 0; p < points; ++p) {
-    l.at[0][p] = inside(whole(std::nearbyint(to_pixel(grid[p]).place)), size);
+    l.at[0][p] = inside(to_int32(std::nearbyint(to_pixel(grid[p]).position)), size);
     l.weight[0][p] = T(1);
     l.slope[0][p] = T(0);
   }
@@ -37,8 +37,8 @@ FLAMBEAU_INLINE void linear_lines(Lines<T>& l, const T* grid, int64_t points, in
   l.count = 2;
   for (int64_t p = 0; p < points; ++p) {
     const Coordinate<T> c = to_pixel(grid[p]);
-    const T floor = std::floor(c.place), share = c.place - floor;
-    const int32_t at = whole(floor);
+    const T floor = std::floor(c.position), share = c.position - floor;
+    const int32_t at = to_int32(floor);
     l.at[0][p] = inside(at, size);
     l.at[1][p] = inside(at + 1, size);
     l.weight[0][p] = T(1) - share;

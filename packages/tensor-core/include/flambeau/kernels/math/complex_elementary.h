@@ -86,24 +86,24 @@ FLAMBEAU_SCALAR Complex<T> tanh(Complex<T> z) {
 }
 
 template <class T>
-inline Complex<T> turned(Complex<T> z) {  // i z
+inline Complex<T> times_i(Complex<T> z) {  // i z
   return {-z.im, z.re};
 }
 template <class T>
-inline Complex<T> turned_back(Complex<T> z) {  // -i z
+inline Complex<T> times_minus_i(Complex<T> z) {  // -i z
   return {z.im, -z.re};
 }
 template <class T>
 inline Complex<T> sin(Complex<T> z) {
-  return turned_back(sinh(turned(z)));
+  return times_minus_i(sinh(times_i(z)));
 }
 template <class T>
 inline Complex<T> cos(Complex<T> z) {
-  return cosh(turned(z));
+  return cosh(times_i(z));
 }
 template <class T>
 inline Complex<T> tan(Complex<T> z) {
-  return turned_back(tanh(turned(z)));
+  return times_minus_i(tanh(times_i(z)));
 }
 
 // a**2 + b**2 - 1 for a >= b >= 0. The rounding errors of the squares are compensated, since they matter if the sum of

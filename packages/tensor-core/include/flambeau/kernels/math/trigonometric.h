@@ -168,8 +168,8 @@ FLAMBEAU_INLINE V atan2(V y, V x) {
   const bool same = high == wide;
   const V angle = first_quadrant(blend(same, V(1), high * factor), blend(same, V(1), wide * factor));
   const V acute = blend(larger == V(0), V(0), blend((high == V(INFINITY)) & !same, kHalfPi<V>, angle));
-  const V turned = V(2) * kHalfPi<V> - (acute - V(2) * kHalfPiRest<V>);
-  return std::copysign(blend((x != x) | (y != y), V(NAN), blend(negative_bit(x), turned, acute)), y);
+  const V obtuse = V(2) * kHalfPi<V> - (acute - V(2) * kHalfPiRest<V>);
+  return std::copysign(blend((x != x) | (y != y), V(NAN), blend(negative_bit(x), obtuse, acute)), y);
 }
 // sqrt(x**2 + y**2): in double for float32; scaled by a power of two for float64 if the squares would overflow or
 // underflow.
