@@ -128,8 +128,8 @@ def _copied_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
     if tensor.is_meta or not tensor.numel():
         return tensor.clone()
     storage = tensor.untyped_storage().__deepcopy__(memo)
-    place = tensor.storage_offset(), tensor.shape, tensor.stride()
-    return _core.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storage, *place)
+    geometry = tensor.storage_offset(), tensor.shape, tensor.stride()
+    return _core.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storage, *geometry)
 
 
 def _cloned(tensor: Tensor, memo: dict[int, Any]) -> Tensor:

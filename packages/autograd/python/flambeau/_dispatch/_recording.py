@@ -95,8 +95,8 @@ def _with_history(
     overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, changed: Tensor | None
 ) -> Any:
     leaves, structure = _pytree.tree_flatten((args, kwargs))
-    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
-    inputs = tuple(leaves[i] for i in places)
+    positions = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    inputs = tuple(leaves[i] for i in positions)
     values: list[Any] = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     results = result if isinstance(result, (tuple, list)) else (result,)
     made = tuple(_own(each, inputs) for each in results) if changed is None else results
@@ -104,7 +104,7 @@ def _with_history(
 
     def derivative(gradients: tuple[Any, ...], saved: tuple[Any, ...], needs: tuple[bool, ...]) -> tuple[Any, ...]:
         filled = list(values)
-        for i, tensor in zip(places, saved[:count], strict=True):
+        for i, tensor in zip(positions, saved[:count], strict=True):
             filled[i] = tensor
         given, named = _pytree.tree_unflatten(filled, structure)
         outputs = iter(saved[count:])

@@ -65,7 +65,7 @@ class Drawing:
             'orient="auto">'
             '<path d="M0 0L8 4L0 8z"/></marker></defs>',
             *(_curve(path) for path in layout.paths),
-            *(_rectangle(box, *place) for box, place in zip(self._boxes, layout.places, strict=True)),
+            *(_rectangle(box, *centre) for box, centre in zip(self._boxes, layout.centres, strict=True)),
             "</svg>",
         ]
         return "\n".join(parts) + "\n"

@@ -14,9 +14,9 @@ Point: TypeAlias = tuple[float, float]
 
 
 class GraphLayout(NamedTuple):
-    """Layout: ``places`` are the centres of the nodes' upper sides, ``paths`` the points that the edges pass."""
+    """Layout: ``centres`` are the centres of the nodes' upper sides, ``paths`` the points that the edges pass."""
 
-    places: list[Point]
+    centres: list[Point]
     paths: list[list[Point]]
     width: float
     height: float
@@ -43,7 +43,7 @@ def arrange(sizes: list[tuple[float, float]], edges: list[tuple[int, int]]) -> G
             below[a].append(b)
             above[b].append(a)
     _sort_rows(rows, above, below)
-    return _place(rows, boxes, len(sizes), chains)
+    return _assign_positions(rows, boxes, len(sizes), chains)
 
 
 def _layers(count: int, edges: list[tuple[int, int]]) -> list[int]:
@@ -78,21 +78,21 @@ def _sort_rows(rows: list[list[int]], above: list[list[int]], below: list[list[i
             position.update((node, i) for i, node in enumerate(row))
 
 
-def _place(
+def _assign_positions(
     rows: list[list[int]], boxes: list[tuple[float, float]], visible: int, chains: list[list[int]]
 ) -> GraphLayout:
     widths = [sum(boxes[n][0] for n in row) + _GAP_X * (len(row) - 1) for row in rows]
     width = max(widths, default=0.0)
-    places: list[Point] = [(0.0, 0.0)] * len(boxes)
+    centres: list[Point] = [(0.0, 0.0)] * len(boxes)
     top = 0.0
     for row, row_width in zip(rows, widths, strict=True):
         left = (width - row_width) / 2
         for node in row:
-            places[node] = (left + boxes[node][0] / 2, top)
+            centres[node] = (left + boxes[node][0] / 2, top)
             left += boxes[node][0] + _GAP_X
         top += max(boxes[n][1] for n in row) + _GAP_Y
     paths = []
     for first, *rest in chains:
-        start = (places[first][0], places[first][1] + boxes[first][1])
-        paths.append([start, *(places[n] for n in rest)])
-    return GraphLayout(places[:visible], paths, width, max(top - _GAP_Y, 0.0))
+        start = (centres[first][0], centres[first][1] + boxes[first][1])
+        paths.append([start, *(centres[n] for n in rest)])
+    return GraphLayout(centres[:visible], paths, width, max(top - _GAP_Y, 0.0))

@@ -78,7 +78,7 @@ def _schema_names() -> dict[str, str]:
 
 
 @functools.cache
-def _place(node: str, count: int, part: str) -> tuple[int, int]:
+def _argument_and_result(node: str, count: int, part: str) -> tuple[int, int]:
     """Return the positions of ``part`` among the ``count`` tensor arguments and among the results of an operator.
 
     ``part`` is a name in PyTorch's schema, such as ``self`` or ``result``. A position is -1 if there is no such name.
@@ -103,7 +103,7 @@ def _place(node: str, count: int, part: str) -> tuple[int, int]:
 
 def _saved_position(node: Node, part: str) -> int | None:
     """Return the position of an argument or result among the saved tensors."""
-    argument, result = _place(node.name(), len(node.next_functions), part)
+    argument, result = _argument_and_result(node.name(), len(node.next_functions), part)
     for position, (saved_argument, saved_result) in enumerate(node._places_saved):
         if saved_argument == argument >= 0 or saved_result == result >= 0:
             return position

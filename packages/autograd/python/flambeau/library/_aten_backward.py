@@ -58,12 +58,12 @@ def _slice(grad_output: Tensor, input_sizes: Sequence[int], dim: int, start: int
 
 def _embedding(grad_output: Tensor, indices: Tensor, num_weights: int, padding_idx: int, scale: bool) -> Tensor:
     rows = grad_output.reshape(-1, grad_output.shape[-1])
-    places = indices.reshape(-1)
+    flat_indices = indices.reshape(-1)
     if padding_idx >= 0:
-        rows = rows * (places != padding_idx).unsqueeze(1)
+        rows = rows * (flat_indices != padding_idx).unsqueeze(1)
     if scale:
-        rows = rows / flambeau.bincount(places, minlength=num_weights)[places].unsqueeze(1)
-    return rows.new_zeros((num_weights, rows.shape[1])).index_add(0, places, rows)
+        rows = rows / flambeau.bincount(flat_indices, minlength=num_weights)[flat_indices].unsqueeze(1)
+    return rows.new_zeros((num_weights, rows.shape[1])).index_add(0, flat_indices, rows)
 
 
 def _convolution(

@@ -157,9 +157,9 @@ def _trilinear(
     unroll_dim: int = 1,
 ) -> Tensor:
     factors = [i1, i2, i3]
-    for place, dims in enumerate((expand1, expand2, expand3)):
+    for position, dims in enumerate((expand1, expand2, expand3)):
         for dim in dims:
-            factors[place] = factors[place].unsqueeze(dim)
+            factors[position] = factors[position].unsqueeze(dim)
     return (factors[0] * factors[1] * factors[2]).sum(list(sumdim))
 
 

@@ -20,12 +20,12 @@ _waiting: dict[str, list[tuple[str, Callable[..., Any]]]] = {}  # kernels of ope
 
 def begin(namespace: str, file: str, line: str) -> None:
     """Record where TORCH_LIBRARY defines a namespace. Raises: RuntimeError if another file defines it too."""
-    place = f"{file}:{line}"
-    if _namespaces.setdefault(namespace, place) != place:
+    location = f"{file}:{line}"
+    if _namespaces.setdefault(namespace, location) != location:
         raise RuntimeError(
             f"Only a single TORCH_LIBRARY can be used to register the namespace {namespace}; please put all of your "
             f"definitions in a single TORCH_LIBRARY block, or use TORCH_LIBRARY_FRAGMENT. Previous registration of "
-            f"TORCH_LIBRARY was at {_namespaces[namespace]}; latest registration was at {place}"
+            f"TORCH_LIBRARY was at {_namespaces[namespace]}; latest registration was at {location}"
         )
 
 

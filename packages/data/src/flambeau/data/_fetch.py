@@ -75,39 +75,39 @@ class IndexFetcher:
 
 def _read_many(dataset: Any, indices: Sequence[Any], seed: _seeds.SeedSample) -> Sequence[Any]:
     """Return the samples at ``indices``: with ``__getitems__`` if defined, else one by one with a seed for each."""
-    places = indices
+    keys = indices
     while type(dataset) is Subset:
-        dataset, places = dataset.dataset, [dataset.indices[place] for place in places]
+        dataset, keys = dataset.dataset, [dataset.indices[key] for key in keys]
     fetch = getattr(dataset, "__getitems__", None)
     if fetch is None:
-        return _read(dataset, places, indices, seed)
+        return _read(dataset, keys, indices, seed)
     seed(indices[0] if len(indices) else 0)
     try:
-        samples: Sequence[Any] = fetch(places)
+        samples: Sequence[Any] = fetch(keys)
     except StopIteration as error:
         raise RuntimeError(_STOPPED.format(dataset=type(dataset).__name__, method="__getitems__")) from error
     except Exception as error:
         error.add_note(f"while reading the samples at indices {_shortened(indices)} of the dataset")
         raise
-    if len(samples) != len(places):
-        found = f"{len(samples)} samples for {len(places)} indices"
+    if len(samples) != len(keys):
+        found = f"{len(samples)} samples for {len(keys)} indices"
         raise ValueError(f"{type(dataset).__name__}.__getitems__ must return a sample for each index, got {found}")
     return samples
 
 
-def _read(dataset: Any, places: Sequence[Any], indices: Sequence[Any], seed: _seeds.SeedSample) -> list[Any]:
+def _read(dataset: Any, keys: Sequence[Any], indices: Sequence[Any], seed: _seeds.SeedSample) -> list[Any]:
     """Return ``dataset[place]`` for each place. ``indices`` are the sampler's indices, for seeds and messages."""
     samples: list[Any] = []
     read, keep = dataset.__getitem__, samples.append
     position = 0
     try:
         if seed is _seeds.ignore:
-            for position, place in enumerate(places):  # noqa: B007, the handlers read it
-                keep(read(place))
+            for position, key in enumerate(keys):  # noqa: B007, the handlers read it
+                keep(read(key))
         else:
-            for position, place in enumerate(places):
+            for position, key in enumerate(keys):
                 seed(indices[position])
-                keep(read(place))
+                keep(read(key))
     except StopIteration as error:
         raise RuntimeError(_STOPPED.format(dataset=type(dataset).__name__, method="__getitem__")) from error
     except Exception as error:

@@ -134,5 +134,5 @@ def generators_of(*owners: Any) -> list[Any]:
     found = [owner.generator for owner in owners if getattr(owner, "generator", None) is not None]
     known = [g for g in found if isinstance(g, np.random.Generator | _random.TensorGenerator)]
     return [
-        generator for place, generator in enumerate(known) if not any(generator is other for other in known[:place])
+        generator for index, generator in enumerate(known) if not any(generator is other for other in known[:index])
     ]

@@ -240,9 +240,9 @@ def _collate_sequences(batch: Samples, path: str, functions: FunctionMap) -> Seq
         lengths = f"{len(first)} and {length} (samples 0 and {position} of the batch)"
         raise RuntimeError(f"cannot collate sequences of different lengths{_where(path)}: {lengths}")
     names = getattr(first, "_fields", range(len(first)))
-    places = [f"{path}.{name}" if isinstance(name, str) else f"{path}[{name}]" for name in names]
-    columns = zip(zip(*batch, strict=True), places, strict=True)
-    content = [_collate(column, place, functions) for column, place in columns]
+    paths = [f"{path}.{name}" if isinstance(name, str) else f"{path}[{name}]" for name in names]
+    columns = zip(zip(*batch, strict=True), paths, strict=True)
+    content = [_collate(column, part_path, functions) for column, part_path in columns]
     return content if type(first) is tuple else _rebuild_sequence(first, content)
 
 

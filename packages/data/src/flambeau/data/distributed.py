@@ -55,9 +55,9 @@ class DistributedSampler(Sampler[int]):
         drop_last: bool = False,
     ) -> None:
         if num_replicas is None or rank is None:
-            if (place := process_rank()) is None:
+            if (size_and_rank := process_rank()) is None:
                 raise RuntimeError(_NEEDS_BOTH)
-            size, own = place
+            size, own = size_and_rank
             num_replicas, rank = size if num_replicas is None else num_replicas, own if rank is None else rank
         check_positive("num_replicas", num_replicas)
         if not 0 <= rank < num_replicas:

@@ -104,7 +104,7 @@ __all__ = [
 ]
 
 # As in PyTorch, ``nn.modules.__all__`` lists the classes of the layers.
-vars(_layers)["__all__"] = ["Module", *(name for name, place in _HOME.items() if place.startswith("modules."))]
+vars(_layers)["__all__"] = ["Module", *(name for name, module in _HOME.items() if module.startswith("modules."))]
 
 
 if not TYPE_CHECKING:  # so that type checkers report names that do not exist

@@ -163,8 +163,8 @@ def _multiply_adds(module: Module, inputs: list[Shape], outputs: list[Shape]) ->
     if isinstance(module, Bilinear):
         return prod(outputs[0]) * module.in1_features * (module.in2_features + 1)
     if isinstance(module, _ConvNd):
-        places = inputs[0] if module.transposed else outputs[0]
-        return prod(places) * module.weight[0].numel()
+        shape = inputs[0] if module.transposed else outputs[0]
+        return prod(shape) * module.weight[0].numel()
     if isinstance(module, RNNBase):
         steps = prod(outputs[0][:-1])
         matrices = [w.numel() for name, w in module.named_parameters() if name.startswith("weight")]

@@ -53,7 +53,7 @@ class SparseAdam(Optimizer):
 
     def _check(self, group: Group) -> None:
         super()._check(group)
-        sparse = [[len(self.param_groups), place] for place, param in enumerate(group["params"]) if param.is_sparse]
+        sparse = [[len(self.param_groups), index] for index, param in enumerate(group["params"]) if param.is_sparse]
         if sparse:
             raise ValueError(f"Sparse params at indices {sparse}: SparseAdam requires dense parameter tensors")
 

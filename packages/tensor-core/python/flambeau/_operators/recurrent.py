@@ -137,10 +137,10 @@ def recurrent_layers(
     starts = list(zip(*(part.unbind(0) for part in state), strict=True))
     for first in range(0, len(weights), directions):
         outputs = []
-        for place in range(first, first + directions):
-            start = starts[place]
+        for index in range(first, first + directions):
+            start = starts[index]
             cell = start[1] if len(start) > 1 else None
-            output, *final = _core._recurrent_layer(mode, rows, sizes, place > first, start[0], *weights[place], cell)
+            output, *final = _core._recurrent_layer(mode, rows, sizes, index > first, start[0], *weights[index], cell)
             outputs.append(output)
             finals.append(tuple(final))
         rows = outputs[0] if directions == 1 else _core.cat(outputs, -1)

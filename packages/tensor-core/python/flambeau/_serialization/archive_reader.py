@@ -89,7 +89,7 @@ class ArchiveReader:
 
     def read(self, name: str, most: int = MAX_PICKLE_BYTES) -> bytes:
         """Return the bytes of an entry. Raise FormatError if it has more than ``most`` bytes."""
-        start, count = self._place(name)
+        start, count = self._data_range(name)
         if count > most:
             raise FormatError(f"its entry {name!r} has {count:,} bytes, more than the limit of {most:,}")
         self._file.seek(start)
@@ -99,7 +99,7 @@ class ArchiveReader:
 
     def storage(self, name: str, count: int) -> UntypedStorage:
         """Return the first ``count`` bytes of an entry as a storage."""
-        start, found = self._place(name)
+        start, found = self._data_range(name)
         if not 0 <= count <= found:
             raise FormatError(f"its entry {name!r} has {found:,} bytes, but its storage should have {count:,}")
         if self._map is not None and count and start % WIDEST_ELEMENT == 0:
@@ -120,7 +120,7 @@ class ArchiveReader:
         elif (found := fill_and_sum(self._file, view)) != entry.CRC:
             raise damaged(f"its entry {name!r}", entry.CRC, found)
 
-    def _place(self, name: str) -> tuple[int, int]:
+    def _data_range(self, name: str) -> tuple[int, int]:
         """Return the position and the number of the bytes of an entry."""
         entry = self._entries.get(self._root + name)
         if entry is None:

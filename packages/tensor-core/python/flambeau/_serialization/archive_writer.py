@@ -31,7 +31,7 @@ class _Entry(NamedTuple):
     name: bytes
     checksum: int
     size: int
-    place: int
+    offset: int
 
     def description(self) -> tuple[int, ...]:
         size = min(self.size, LIMIT)
@@ -66,18 +66,18 @@ class ArchiveWriter:
 
     def digest(self) -> bytes:
         """Return 40 digits that identify the contents written so far."""
-        places = repr([(entry.name, entry.size) for entry in self._entries]).encode()
+        sizes = repr([(entry.name, entry.size) for entry in self._entries]).encode()
         checksums = repr([entry.checksum for entry in self._entries]).encode()
-        return f"{crc32(places):020}{crc32(checksums):020}".encode()
+        return f"{crc32(sizes):020}{crc32(checksums):020}".encode()
 
     def close(self) -> None:
         """Write the directory of the archive."""
         start = self._position
         for entry in self._entries:
-            long = [number for number in (entry.size, entry.size, entry.place) if number >= LIMIT]
+            long = [number for number in (entry.size, entry.size, entry.offset) if number >= LIMIT]
             extra = _long_field(*long) if long else b""
-            place = min(entry.place, LIMIT)
-            header = CENTRAL.pack(b"PK\1\2", 0, *entry.description(), len(extra), 0, 0, 0, 0, place)
+            offset = min(entry.offset, LIMIT)
+            header = CENTRAL.pack(b"PK\1\2", 0, *entry.description(), len(extra), 0, 0, 0, 0, offset)
             self._put(header + entry.name + extra)
         count, size = len(self._entries), self._position - start
         if count >= MOST_ENTRIES or start >= LIMIT:

@@ -58,8 +58,8 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
 
     def _refer(self, storage: UntypedStorage, dtype: Any) -> tuple[Any, ...]:
         # Storages without memory have the same address but do not share anything.
-        place = storage.data_ptr(), storage.nbytes(), None if storage.nbytes() else dtype
-        key, known_dtype = self._seen.setdefault(place, (str(len(self.storages)), dtype))
+        identity = storage.data_ptr(), storage.nbytes(), None if storage.nbytes() else dtype
+        key, known_dtype = self._seen.setdefault(identity, (str(len(self.storages)), dtype))
         if known_dtype is not dtype:
             raise RuntimeError(
                 "Cannot save multiple tensors or storages that view the same data as different types: "

@@ -55,8 +55,8 @@ def expand_dims(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
     flambeau.Size([1, 2, 1, 3])
     """
     count = len(axis) if isinstance(axis, tuple) else 1
-    for place in sorted(axes(axis, x.ndim + count)):
-        x = x.unsqueeze(place)
+    for dim in sorted(axes(axis, x.ndim + count)):
+        x = x.unsqueeze(dim)
     return x
 
 
@@ -127,8 +127,8 @@ def roll(x: Tensor, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, .
     if axis is None:
         return flambeau.roll(x, shift)
     shifts = shift if isinstance(shift, tuple) else (shift,) * (len(axis) if isinstance(axis, tuple) else 1)
-    places = axis if isinstance(axis, tuple) else (axis,) * len(shifts)
-    return flambeau.roll(x, shifts, [normal(a, x.ndim) for a in places])
+    dims = axis if isinstance(axis, tuple) else (axis,) * len(shifts)
+    return flambeau.roll(x, shifts, [normal(a, x.ndim) for a in dims])
 
 
 def squeeze(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
@@ -137,11 +137,11 @@ def squeeze(x: Tensor, /, axis: int | tuple[int, ...]) -> Tensor:
     >>> fb.array_api.squeeze(fb.ones(1, 3, 1), axis=0).shape
     flambeau.Size([3, 1])
     """
-    places = axes(axis, x.ndim)
-    for place in places:
-        if x.shape[place] != 1:
-            raise ValueError(f"squeeze(): axis {place} has size {x.shape[place]}, not 1")
-    return x.reshape([n for place, n in enumerate(x.shape) if place not in places])
+    dims = axes(axis, x.ndim)
+    for dim in dims:
+        if x.shape[dim] != 1:
+            raise ValueError(f"squeeze(): axis {dim} has size {x.shape[dim]}, not 1")
+    return x.reshape([n for dim, n in enumerate(x.shape) if dim not in dims])
 
 
 def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
@@ -184,8 +184,8 @@ def take(x: Tensor, indices: Tensor, /, *, axis: int | None = None) -> Tensor:
         if x.ndim != 1:
             raise ValueError(f"take(): axis is required for an array with {x.ndim} dimensions")
         axis = 0
-    place: Any = (slice(None),) * normal(axis, x.ndim) + (positions(indices),)
-    return x[place]
+    key: Any = (slice(None),) * normal(axis, x.ndim) + (positions(indices),)
+    return x[key]
 
 
 def take_along_axis(x: Tensor, indices: Tensor, /, *, axis: int = -1) -> Tensor:

@@ -120,10 +120,10 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the common shape to which the shapes broadcast. Raise ValueError if there is none."""
     result = [1] * max(map(len, shapes), default=0)
     for shape in shapes:
-        for place, size in enumerate(shape, len(result) - len(shape)):
-            if size != 1 and result[place] not in (1, size):
+        for position, size in enumerate(shape, len(result) - len(shape)):
+            if size != 1 and result[position] not in (1, size):
                 raise ValueError(f"the shapes {', '.join(str(list(s)) for s in shapes)} cannot be broadcast together")
-            result[place] = size if result[place] == 1 else result[place]
+            result[position] = size if result[position] == 1 else result[position]
     return tuple(result)
 
 

@@ -98,8 +98,8 @@ def isin(x1: Tensor | Scalar, x2: Tensor | Scalar, /, *, invert: bool = False) -
     ordered = candidates.reshape(-1).sort()[0]
     if ordered.numel() == 0:
         return flambeau.full(elements.shape, invert, dtype=flambeau.bool)
-    place = flambeau.searchsorted(ordered, elements).clamp(max=ordered.numel() - 1)
-    return (ordered[place] == elements) != invert
+    insertion_point = flambeau.searchsorted(ordered, elements).clamp(max=ordered.numel() - 1)
+    return (ordered[insertion_point] == elements) != invert
 
 
 class UniqueAllResult(NamedTuple):

@@ -100,8 +100,8 @@ def prod(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool =
     """
     dtype = _accumulated(x, dtype)
     x = x.to(dtype, copy=not axes(axis, x.ndim))
-    for place in sorted(axes(axis, x.ndim), reverse=True):
-        x = flambeau.prod(x, place, keepdims, dtype=dtype)
+    for dim in sorted(axes(axis, x.ndim), reverse=True):
+        x = flambeau.prod(x, dim, keepdims, dtype=dtype)
     return x
 
 
@@ -140,9 +140,9 @@ def diff(
 
 def _over_axes(reduce: Callable[..., Tensor], x: Tensor, axis: Axis, keepdims: bool, **options: Any) -> Tensor:
     """Reduce over the axes. If there are none, reduce each element separately."""
-    places = axes(axis, x.ndim)
-    if places or x.ndim == 0:
-        return reduce(x, places or None, keepdim=keepdims, **options) if places else reduce(x.reshape(1), 0, **options)
+    dims = axes(axis, x.ndim)
+    if dims or x.ndim == 0:
+        return reduce(x, dims or None, keepdim=keepdims, **options) if dims else reduce(x.reshape(1), 0, **options)
     return reduce(x.unsqueeze(-1), -1, **options)
 
 

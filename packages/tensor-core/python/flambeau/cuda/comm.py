@@ -78,7 +78,7 @@ def broadcast_coalesced(
         batch = [tensors[position] for position in positions]
         flat = _flat(batch)
         for index, own in zip(indices[1:], made[1:], strict=True):
-            _place(flat.to(_device(index), non_blocking=True), own, positions)
+            _copy_parts(flat.to(_device(index), non_blocking=True), own, positions)
     return made
 
 
@@ -130,7 +130,7 @@ def reduce_add_coalesced(
     made = list(inputs[0])
     for positions in _batches(made, buffer_size):
         flats = [_flat([tensors[position] for position in positions]) for tensors in inputs]
-        _place(reduce_add(flats, destination), made, positions)
+        _copy_parts(reduce_add(flats, destination), made, positions)
     return tuple(made)
 
 
@@ -200,8 +200,8 @@ def gather(tensors: Iterable[Tensor], dim: int = 0, destination: Any = None, *, 
         for part, each in zip(parts, given, strict=True):
             part.copy_(each, non_blocking=part.is_cuda)
         return out
-    place = _destination(destination)
-    return flambeau.cat([each.to(place, non_blocking=place.type == "cuda") for each in given], dim)
+    target = _destination(destination)
+    return flambeau.cat([each.to(target, non_blocking=target.type == "cuda") for each in given], dim)
 
 
 def _destination(named: Any) -> flambeau.device:
@@ -238,7 +238,7 @@ def _flat(tensors: Sequence[Tensor]) -> Tensor:
     return flambeau.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
-def _place(flat: Tensor, tensors: list[Tensor], positions: list[int]) -> None:
+def _copy_parts(flat: Tensor, tensors: list[Tensor], positions: list[int]) -> None:
     """Replace the tensors at ``positions`` by the parts of a flat tensor, in the same shapes."""
     parts = flat.split([tensors[position].numel() for position in positions])
     for position, part in zip(positions, parts, strict=True):

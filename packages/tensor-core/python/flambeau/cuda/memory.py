@@ -72,10 +72,10 @@ def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:
     nested: dict[str, Any] = {}
     for name, value in memory_stats(device).items():
         inner, *path = name.split(".")
-        place = nested
+        node = nested
         for part in path:
-            place, inner = place.setdefault(inner, {}), part
-        place[inner] = value
+            node, inner = node.setdefault(inner, {}), part
+        node[inner] = value
     return nested
 
 

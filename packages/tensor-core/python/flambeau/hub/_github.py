@@ -60,8 +60,8 @@ def repository(github: str, force_reload: bool, trust_repo: bool | str, verbose:
 
 
 def _parsed(github: str, hub: Path) -> _Reference:
-    place, _, ref = github.partition(":")
-    owner, slash, name = place.partition("/")
+    repository_path, _, ref = github.partition(":")
+    owner, slash, name = repository_path.partition("/")
     if not (owner and slash and name) or "/" in name:
         raise ValueError(f'a repository is named "owner/name" or "owner/name:ref", not {github!r}')
     return _Reference(owner, name, ref or _default_branch(owner, name, hub))

@@ -24,8 +24,8 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = 
     >>> flambeau.masked.cumsum(x, 0, mask=x != 2)
     tensor([1, 1, 4])
     """
-    (place,) = _canonical_dim(dim, input.ndim) or (0,)
-    return flambeau.cumsum(filled("cumsum", input, mask), place, dtype=dtype).to(dtype or input.dtype)
+    (axis,) = _canonical_dim(dim, input.ndim) or (0,)
+    return flambeau.cumsum(filled("cumsum", input, mask), axis, dtype=dtype).to(dtype or input.dtype)
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
@@ -35,8 +35,8 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
     >>> flambeau.masked.cumprod(x, 0, mask=x != 2)
     tensor([1, 1, 3])
     """
-    (place,) = _canonical_dim(dim, input.ndim) or (0,)
-    return flambeau.cumprod(filled("cumprod", input, mask), place, dtype=dtype).to(dtype or input.dtype)
+    (axis,) = _canonical_dim(dim, input.ndim) or (0,)
+    return flambeau.cumprod(filled("cumprod", input, mask), axis, dtype=dtype).to(dtype or input.dtype)
 
 
 def softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
@@ -48,8 +48,8 @@ def softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
     >>> flambeau.masked.softmax(x, 0, mask=x != 5)
     tensor([0.5000, 0.0000, 0.5000])
     """
-    (place,) = _canonical_dim(dim, input.ndim)
-    return flambeau.softmax(filled("amax", input, mask), place, dtype=dtype or input.dtype)
+    (axis,) = _canonical_dim(dim, input.ndim)
+    return flambeau.softmax(filled("amax", input, mask), axis, dtype=dtype or input.dtype)
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
@@ -59,8 +59,8 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | No
     >>> flambeau.masked.log_softmax(x, 0, mask=x != 5)
     tensor([-0.6931,    -inf, -0.6931])
     """
-    (place,) = _canonical_dim(dim, input.ndim)
-    return flambeau.log_softmax(filled("amax", input, mask), place, dtype=dtype or input.dtype)
+    (axis,) = _canonical_dim(dim, input.ndim)
+    return flambeau.log_softmax(filled("amax", input, mask), axis, dtype=dtype or input.dtype)
 
 
 def softmin(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
@@ -70,8 +70,8 @@ def softmin(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
     >>> flambeau.masked.softmin(x, 0, mask=x != 0)
     tensor([0.5000, 0.0000, 0.5000])
     """
-    (place,) = _canonical_dim(dim, input.ndim)
-    return flambeau.softmax(-filled("amin", input, mask), place, dtype=dtype or input.dtype)
+    (axis,) = _canonical_dim(dim, input.ndim)
+    return flambeau.softmax(-filled("amin", input, mask), axis, dtype=dtype or input.dtype)
 
 
 def normalize(

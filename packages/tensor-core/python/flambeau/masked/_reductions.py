@@ -60,8 +60,8 @@ def prod(
     if input.layout is not flambeau.strided:
         return _of_sparse("prod", input, dim, keepdim, _summed_dtype(input, dtype), mask)
     result = filled("prod", input, mask).to(_summed_dtype(input, dtype))
-    for place in reversed(_canonical_dim(dim, input.ndim)):
-        result = result.prod(place, keepdim=bool(keepdim))
+    for axis in reversed(_canonical_dim(dim, input.ndim)):
+        result = result.prod(axis, keepdim=bool(keepdim))
     return result
 
 
@@ -176,8 +176,8 @@ def median(
     tensor(2.)
     """
     exact = input if input.is_floating_point() else input.to(flambeau.float32)
-    (place,) = _canonical_dim(dim, input.ndim)
-    result = flambeau.nanmedian(filled("median", exact, mask), place, keepdim).values
+    (axis,) = _canonical_dim(dim, input.ndim)
+    result = flambeau.nanmedian(filled("median", exact, mask), axis, keepdim).values
     if exact is input:
         return result
     if result.isnan().any():

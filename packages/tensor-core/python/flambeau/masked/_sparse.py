@@ -93,7 +93,7 @@ def _along(name: str, values: Tensor, dim: int, keepdim: bool) -> Tensor:
     elif values.shape[dim]:
         result = getattr(values, name)(dim, keepdim)
     else:
-        size = [1 if place == dim else length for place, length in enumerate(values.shape) if keepdim or place != dim]
+        size = [1 if axis == dim else length for axis, length in enumerate(values.shape) if keepdim or axis != dim]
         identity: Any = _reduction_identity(name, values)
         result = identity.expand(size)
     return result  # type: ignore[no-any-return]

@@ -186,9 +186,9 @@ def _sparse_elements(input: Any, other: Any) -> Tensor:
     if others.numel() == 0 or keys.numel() == 0:
         found, at = keys[:0], keys[:0]
     else:
-        place = flambeau.searchsorted(others, keys).clamp(max=others.shape[0] - 1)
-        found = (others.index_select(0, place) == keys).nonzero().reshape(-1)
-        at = place.index_select(0, found)
+        insertion_point = flambeau.searchsorted(others, keys).clamp(max=others.shape[0] - 1)
+        found = (others.index_select(0, insertion_point) == keys).nonzero().reshape(-1)
+        at = insertion_point.index_select(0, found)
     values = first._val.index_select(0, found) * second._val.index_select(0, at)
     made = CooTensor.of(first._ind.index_select(1, found), values, first._size, True)
     return to_layout_of(made, input)

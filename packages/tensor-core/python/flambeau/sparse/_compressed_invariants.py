@@ -92,11 +92,11 @@ def _grid(matrix: CompressedTensor) -> list[int]:
     Raises: RuntimeError if the block size does not divide the size of the tensor.
     """
     counts = []
-    for place, blocksize in enumerate(matrix._blocksize or (1, 1)):
-        dim, divisor = matrix._batch_dims + place, max(1, blocksize)
+    for index, blocksize in enumerate(matrix._blocksize or (1, 1)):
+        dim, divisor = matrix._batch_dims + index, max(1, blocksize)
         if matrix._size[dim] % divisor:
             raise RuntimeError(
-                f"tensor shape[{dim}] (={matrix._size[dim]}) must be divisible with blocksize[{place}] (={divisor}) as "
+                f"tensor shape[{dim}] (={matrix._size[dim]}) must be divisible with blocksize[{index}] (={divisor}) as "
                 "defined by values shape"
             )
         counts.append(matrix._size[dim] // divisor)

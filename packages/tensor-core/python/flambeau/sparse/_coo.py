@@ -185,7 +185,7 @@ def looked_up(tensor: CooTensor, indices: Tensor) -> Tensor:
     merged = tensor.coalesce()
     sizes = merged._size[: merged.sparse_dim()]
     keys, wanted = flat_keys(merged._ind, sizes), flat_keys(indices, sizes)
-    place = flambeau.searchsorted(keys, wanted)
-    found = flambeau.cat((keys, keys.new_full((1,), -1))).index_select(0, place) == wanted
+    insertion_point = flambeau.searchsorted(keys, wanted)
+    found = flambeau.cat((keys, keys.new_full((1,), -1))).index_select(0, insertion_point) == wanted
     values = flambeau.cat((merged._val, merged._val.new_zeros((1, *merged._val.shape[1:]))))
-    return values.index_select(0, place.where(found, keys.shape[0]))
+    return values.index_select(0, insertion_point.where(found, keys.shape[0]))

@@ -35,27 +35,27 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
             [0., 0., 0.]])
     """
     rows = diagonals[None] if diagonals.ndim == 1 else diagonals
-    places = offsets.reshape(1) if offsets.ndim == 0 else offsets
+    diagonal_offsets = offsets.reshape(1) if offsets.ndim == 0 else offsets
     if rows.ndim != 2:
         raise RuntimeError(f"Diagonals must be vector or matrix, got {diagonals.ndim} dimensions")
     if len(shape) != 2:
         raise RuntimeError(f"Output shape must be 2d, got {list(shape)}")
-    if places.ndim != 1:
-        raise RuntimeError(f"Offsets must be scalar or vector, got {places.ndim} dimensions")
-    if places.shape[0] != rows.shape[0]:
+    if diagonal_offsets.ndim != 1:
+        raise RuntimeError(f"Offsets must be scalar or vector, got {diagonal_offsets.ndim} dimensions")
+    if diagonal_offsets.shape[0] != rows.shape[0]:
         raise RuntimeError(
-            f"Number of diagonals ({rows.shape[0]}) does not match the number of offsets ({places.shape[0]})"
+            f"Number of diagonals ({rows.shape[0]}) does not match the number of offsets ({diagonal_offsets.shape[0]})"
         )
     if layout not in (None, *_LAYOUTS):
         names = [str(kind).rpartition(".")[2] for kind in (*_LAYOUTS, layout)]
         raise RuntimeError(f"Only output layouts ({', '.join(names[:-1])}) are supported, got {names[-1]}")
-    if places.dtype is not flambeau.int64:
-        raise RuntimeError(f"Offset Tensor must have dtype Long but got {places.dtype}")
-    if places.unique().shape[0] != places.shape[0]:
+    if diagonal_offsets.dtype is not flambeau.int64:
+        raise RuntimeError(f"Offset Tensor must have dtype Long but got {diagonal_offsets.dtype}")
+    if diagonal_offsets.unique().shape[0] != diagonal_offsets.shape[0]:
         raise RuntimeError("Offset tensor contains duplicate values")
     height, width = shape
-    column = flambeau.arange(min(rows.shape[1], width), device=rows.device).expand(places.shape[0], -1)
-    row = column - places[:, None]
+    column = flambeau.arange(min(rows.shape[1], width), device=rows.device).expand(diagonal_offsets.shape[0], -1)
+    row = column - diagonal_offsets[:, None]
     there = ((row >= 0) & (row < height)).reshape(-1).nonzero().reshape(-1)
     indices = flambeau.stack((row.reshape(-1)[there], column.reshape(-1)[there]))
     values = rows[:, : column.shape[1]].reshape(-1).index_select(0, there)

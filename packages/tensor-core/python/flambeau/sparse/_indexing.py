@@ -33,8 +33,8 @@ def index_select(tensor: Any, dim: int, index: Tensor) -> Tensor:
         return CooTensor.of(coo._ind, values, size, coo._coal)
     where, order = flambeau.sort(coo._ind[dim], stable=True)
     offsets = offsets_of(where, length)
-    target, place = spread(offsets, index)
-    source = order.index_select(0, place)
+    target, element = spread(offsets, index)
+    source = order.index_select(0, element)
     indices = coo._ind.index_select(1, source)
     indices[dim] = target
     made = CooTensor.of(indices, coo._val.index_select(0, source), size, coo._coal and dim == 0)
@@ -81,7 +81,7 @@ def select(tensor: Any, dim: int, index: int) -> Tensor:
     values = coo._val.index_select(0, found)
     if coo.sparse_dim() == 1:
         return values.sum(0, dtype=values.dtype) if values.dtype is not flambeau.bool else values.any(0)
-    others = [place for place in range(coo.sparse_dim()) if place != dim]
+    others = [axis for axis in range(coo.sparse_dim()) if axis != dim]
     return CooTensor.of(coo._ind[others].index_select(1, found), values, size, coo._coal)
 
 
@@ -124,7 +124,7 @@ def get_item(tensor: Tensor, key: Any) -> Tensor:
         raise IndexError(f"too many indices for tensor of dimension {tensor.ndim}")
     if not any(one is Ellipsis for one in keys):
         keys.append(Ellipsis)
-    at = next(place for place, one in enumerate(keys) if one is Ellipsis)
+    at = next(axis for axis, one in enumerate(keys) if one is Ellipsis)
     keys[at : at + 1] = [slice(None)] * (tensor.ndim - there)
     result, dim = tensor, 0
     for one in keys:

@@ -28,16 +28,16 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     if isinstance(input, CompressedTensor) and not keepdim:
         raise RuntimeError("reduction operations on CSR tensors with keepdim=False is unsupported")
     given = (dim,) if isinstance(dim, int) else tuple(dim)
-    dims = {dimension(place, input.ndim) for place in given}
+    dims = {dimension(axis, input.ndim) for axis in given}
     if len(dims) != len(given):
         raise RuntimeError(f"sum: a dimension appears multiple times in {list(given)}")
     coo = to_coo(input)
     count = coo.sparse_dim()
     values = coo._val
-    dense = [place - count + 1 for place in dims if place >= count]
+    dense = [axis - count + 1 for axis in dims if axis >= count]
     if dense:
         values = values.sum(dense, dtype=dtype, keepdim=keepdim)
-    kept = [place for place in range(count) if place not in dims]
+    kept = [axis for axis in range(count) if axis not in dims]
     if not kept:
         values = values.sum(0, dtype=dtype)
         return values.reshape((1,) * count + tuple(values.shape)) if keepdim else values
@@ -45,10 +45,10 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
         values = values.to(dtype or flambeau.int64)
     indices = coo._ind if len(kept) == count else coo._ind[kept]
     coalesced = coo._coal and len(kept) == count
-    size = [1 if place in dims else length for place, length in enumerate(coo._size) if keepdim or place not in dims]
+    size = [1 if axis in dims else length for axis, length in enumerate(coo._size) if keepdim or axis not in dims]
     if keepdim:
         indices = flambeau.stack(
-            [coo._ind[place] if place not in dims else flambeau.zeros_like(coo._ind[place]) for place in range(count)]
+            [coo._ind[axis] if axis not in dims else flambeau.zeros_like(coo._ind[axis]) for axis in range(count)]
         )
     made = CooTensor.of(indices, values, size, coalesced).coalesce()
     return to_layout_of(made, input)
@@ -86,8 +86,8 @@ def _groups(coo: CooTensor, dim: int) -> tuple[Tensor, int]:
     """Number the slices along a sparse dimension: return the slice number of each element, and the number of slices."""
 
     def find(tensor: CooTensor) -> tuple[Tensor, int]:
-        others = [place for place in range(tensor.sparse_dim()) if place != dim]
-        keys = flat_keys(tensor._ind[others], [tensor._size[place] for place in others])
+        others = [axis for axis in range(tensor.sparse_dim()) if axis != dim]
+        keys = flat_keys(tensor._ind[others], [tensor._size[axis] for axis in others])
         unique, groups = flambeau.unique(keys, return_inverse=True)
         return groups, unique.shape[0]
 
@@ -130,7 +130,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
         raise RuntimeError("norm_sparse currently does not support keepdim=True")
     if dim is not None:
         dims = (dim,) if isinstance(dim, int) else tuple(dim)
-        if dims and {dimension(place, input.ndim) for place in dims} != set(range(input.ndim)):
+        if dims and {dimension(axis, input.ndim) for axis in dims} != set(range(input.ndim)):
             raise RuntimeError(
                 "norm_sparse currently only supports full reductions, so 'dim' must either be empty or contain all "
                 "dimensions of the input"

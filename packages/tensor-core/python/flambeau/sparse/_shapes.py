@@ -72,9 +72,9 @@ def _permuted_compressed(tensor: CompressedTensor, order: list[int]) -> Compress
 
 
 @implements("permute")
-def permute(tensor: Any, *places: Any, dims: Any = None) -> SparseTensor:
+def permute(tensor: Any, *axes: Any, dims: Any = None) -> SparseTensor:
     """Permute the sparse dimensions among themselves and the dense dimensions among themselves."""
-    given = places if dims is None else dims
+    given = axes if dims is None else dims
     given = list(given[0] if len(given) == 1 and not isinstance(given[0], int) else given)
     order = [dimension(dim, tensor.ndim) for dim in given]
     if len(order) != tensor.ndim:
@@ -203,7 +203,7 @@ def cat(tensors: Any, dim: int = 0) -> SparseTensor:
 
 
 def _without(tensor: CooTensor, dim: int) -> list[int]:
-    return [length for place, length in enumerate(tensor._size) if place != dim]
+    return [length for axis, length in enumerate(tensor._size) if axis != dim]
 
 
 def _shifted(indices: Tensor, dim: int, by: int) -> Tensor:
@@ -216,8 +216,8 @@ def _shifted(indices: Tensor, dim: int, by: int) -> Tensor:
 def stack(tensors: Any, dim: int = 0) -> SparseTensor:
     """Join sparse tensors of equal size along a new dimension."""
     parts = list(tensors)
-    place = dimension(dim, parts[0].ndim + 1)
-    return cat([unsqueeze(to_coo(part), place) for part in parts], place)
+    axis = dimension(dim, parts[0].ndim + 1)
+    return cat([unsqueeze(to_coo(part), axis) for part in parts], axis)
 
 
 @implements("hstack")
@@ -251,14 +251,14 @@ def squeeze(tensor: Any, dim: Any = None) -> CooTensor:
     """Remove all dimensions of size 1, or those in ``dim``."""
     tensor = to_coo(tensor)
     wanted = range(tensor.ndim) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
-    gone = {place for place in (dimension(d, tensor.ndim) for d in wanted) if tensor._size[place] == 1}
+    gone = {axis for axis in (dimension(d, tensor.ndim) for d in wanted) if tensor._size[axis] == 1}
     count = tensor.sparse_dim()
-    kept = [place for place in range(count) if place not in gone]
+    kept = [axis for axis in range(count) if axis not in gone]
     indices = tensor._ind if len(kept) == count else tensor._ind[kept]
     values = tensor._val
-    for place in sorted((place for place in gone if place >= count), reverse=True):
-        values = values.squeeze(place - count + 1)
-    size = [length for place, length in enumerate(tensor._size) if place not in gone]
+    for axis in sorted((axis for axis in gone if axis >= count), reverse=True):
+        values = values.squeeze(axis - count + 1)
+    size = [length for axis, length in enumerate(tensor._size) if axis not in gone]
     return CooTensor.of(indices, values, size, tensor._coal)
 
 

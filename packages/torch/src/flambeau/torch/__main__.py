@@ -67,7 +67,7 @@ def _print_report() -> None:
     print("flambeau has every name the program asked for." if not found else "Missing in flambeau:", file=sys.stderr)
     for entry in found:
         nearest = f" (similar: {', '.join(entry.nearest)})" if entry.nearest else ""
-        print(f"  {entry.name}  {entry.place}{nearest}", file=sys.stderr)
+        print(f"  {entry.name}  {entry.location}{nearest}", file=sys.stderr)
 
 
 def main() -> None:

@@ -134,9 +134,9 @@ def _facade(name: str, version: str) -> ModuleType:
 
     def ask(attribute: str) -> Any:
         own = importlib.import_module("flambeau.torch._functions") if name == "torch" else package
-        place = own if attribute in own.__all__ else package
-        value = getattr(place, attribute)
-        if place is not own or attribute not in own.VARYING:
+        owner = own if attribute in own.__all__ else package
+        value = getattr(owner, attribute)
+        if owner is not own or attribute not in own.VARYING:
             variables[attribute] = value
         return value
 
@@ -166,8 +166,8 @@ class _Loader(importlib.abc.Loader):
             if last in vars(module)["__all__"] and last in _interface.names_of(above):
                 vars(module)[last] = getattr(sys.modules[above], last)
             if _exists(module.__name__):
-                place = importlib.import_module(place_of(module.__name__))
-                vars(module)["__getattr__"] = functools.partial(_own, place)
+                owner = importlib.import_module(place_of(module.__name__))
+                vars(module)["__getattr__"] = functools.partial(_own, owner)
             _answer(module, module.__name__)
         elif spec is not None and spec.name not in ROOTS:
             module.__spec__ = spec.loader_state

@@ -33,7 +33,7 @@ class Missing:
     """Missing name, the line that first used it, and similar names."""
 
     name: str
-    place: str
+    location: str
     nearest: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -54,17 +54,17 @@ def forget() -> None:
     _found.clear()
 
 
-def _names(place: str) -> list[str]:
+def _names(module_name: str) -> list[str]:
     """Return the names of a module; an empty list if its distribution is not installed."""
     try:
-        return dir(importlib.import_module(place))
+        return dir(importlib.import_module(module_name))
     except ModuleNotFoundError:
         return []
 
 
 def nearest(owner: Any, path: str, name: str) -> tuple[str, ...]:
     """Return up to three similar names: the same name in other modules, then similar names of ``owner``."""
-    same = [other for other, place in _ELSEWHERE.items() if other != path and name in _names(place)]
+    same = [other for other, module_name in _ELSEWHERE.items() if other != path and name in _names(module_name)]
     same = [f"{other}.{name}" for other in same] or [f"torch.Tensor.{name}"] * hasattr(flambeau.Tensor, name)
     own = {other.lower(): other for other in dir(owner) if not other.startswith("_")}
     alike = difflib.get_close_matches(name.lower(), own, n=3, cutoff=0.65)
@@ -82,14 +82,14 @@ def _asker() -> FrameType | None:
     return None
 
 
-def remember(owner: Any, path: str, name: str, place: str | None = None) -> Missing:
-    """Record that the program used the missing name ``path.name`` at ``place``: a file and line, by default here."""
+def remember(owner: Any, path: str, name: str, location: str | None = None) -> Missing:
+    """Record that the program used the missing name ``path.name`` at ``location``: a file and line, by default here."""
     full = f"{path}.{name}"
     if full not in _found:
-        if place is None:
+        if location is None:
             frame = _asker()
-            place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "?"
-        _found[full] = Missing(full, place, nearest(owner, path, name) if owner is not None else ())
+            location = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "?"
+        _found[full] = Missing(full, location, nearest(owner, path, name) if owner is not None else ())
     return _found[full]
 
 

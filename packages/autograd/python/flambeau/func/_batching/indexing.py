@@ -27,10 +27,10 @@ class _Positions:
 
     def __init__(self, call: Call, indices: list[Any]) -> None:
         self.call = call
-        self.places = [i for i, k in enumerate(indices) if k is not None]
-        self.indices = [indices[i] for i in self.places]
+        self.index_dims = [i for i, k in enumerate(indices) if k is not None]
+        self.indices = [indices[i] for i in self.index_dims]
         self.dims = max(call.value(k).ndim - call.is_batched(k) for k in self.indices)
-        self.order = [p + 1 for p in self.places], list(range(1, len(self.places) + 1))
+        self.order = [p + 1 for p in self.index_dims], list(range(1, len(self.index_dims) + 1))
 
     def keys(self) -> tuple[Tensor, ...]:
         """Return the key, batch indices and index tensors, for a tensor with the indexed dimensions in front."""
@@ -45,15 +45,15 @@ class _Positions:
 
     def moves(self) -> tuple[list[int], list[int]] | None:
         """Return the permutation that moves the indices' dimensions to the indexed ones. None if they stay in front."""
-        first = self.places[0]
-        if first == 0 or self.places[-1] - first + 1 != len(self.places):
+        first = self.index_dims[0]
+        if first == 0 or self.index_dims[-1] - first + 1 != len(self.index_dims):
             return None
         return list(range(1, 1 + self.dims)), list(range(1 + first, 1 + first + self.dims))
 
     def arranged(self, given: Tensor, is_batched: bool, target: Tensor) -> Tensor:
         """Permute and expand the values ``given``, which are written to ``target[keys()]``, to the order of `keys`."""
         selected = flambeau.broadcast_shapes(*(k.shape for k in self.indices))
-        shape = [self.call.size, *selected, *target.shape[len(self.places) + 1 :]]
+        shape = [self.call.size, *selected, *target.shape[len(self.index_dims) + 1 :]]
         if is_batched:
             given = given.reshape(self.call.size, *(1,) * (len(shape) - given.ndim), *given.shape[1:])
         if moves := self.moves():
@@ -121,9 +121,9 @@ def _is_advanced(k: Any) -> bool:
 
 def _separated(items: tuple[Any, ...]) -> bool:
     """Return True if the index tensors are not adjacent. Then their dimensions come first in the result."""
-    places = [i for i, k in enumerate(items) if _is_advanced(k) or (isinstance(k, int) and not isinstance(k, bool))]
-    places = [i for i in places if _is_advanced(items[i])]
-    return bool(places) and places[-1] - places[0] + 1 != len(places)
+    index_dims = [i for i, k in enumerate(items) if _is_advanced(k) or (isinstance(k, int) and not isinstance(k, bool))]
+    index_dims = [i for i in index_dims if _is_advanced(items[i])]
+    return bool(index_dims) and index_dims[-1] - index_dims[0] + 1 != len(index_dims)
 
 
 def _moved(call: Call, x: Any, items: tuple[Any, ...]) -> Any:

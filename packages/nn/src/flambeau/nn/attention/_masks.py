@@ -12,7 +12,7 @@ from flambeau import Tensor
 from flambeau.nn import functional
 from flambeau.nn.attention._block_mask import _DEFAULT_SPARSE_BLOCK_SIZE, BlockMask, MaskMod, Pair, dense_to_ordered
 
-__all__ = ["and_masks", "create_block_mask", "create_mask", "everywhere", "or_masks", "places_of"]
+__all__ = ["and_masks", "create_block_mask", "create_mask", "everywhere", "or_masks", "index_grids_of"]
 
 
 def and_masks(*mask_mods: MaskMod) -> MaskMod:
@@ -56,8 +56,8 @@ def everywhere(function: Callable[..., Tensor], scores: bool) -> Callable[..., T
     With ``scores`` the function takes the score as its first argument.
     """
     over = [(None, None, None, 0), (None, None, 0, None), (None, 0, None, None), (0, None, None, None)]
-    for places in over:
-        function = flambeau.func.vmap(function, in_dims=(0, *places) if scores else places)
+    for in_dims in over:
+        function = flambeau.func.vmap(function, in_dims=(0, *in_dims) if scores else in_dims)
     return function
 
 
@@ -85,11 +85,11 @@ def create_mask(
             [ True,  True, False],
             [ True,  True,  True]])
     """
-    places = places_of(B or 1, H or 1, flambeau.arange(Q_LEN), flambeau.arange(KV_LEN), _device(device))
+    index_grids = index_grids_of(B or 1, H or 1, flambeau.arange(Q_LEN), flambeau.arange(KV_LEN), _device(device))
     if _takes_scores(mod_fn):
-        scores = flambeau.zeros(B or 1, H or 1, Q_LEN, KV_LEN, device=places[0].device)
-        return ~everywhere(mod_fn, scores=True)(scores, *places).isneginf()
-    return everywhere(mod_fn, scores=False)(*places)
+        scores = flambeau.zeros(B or 1, H or 1, Q_LEN, KV_LEN, device=index_grids[0].device)
+        return ~everywhere(mod_fn, scores=True)(scores, *index_grids).isneginf()
+    return everywhere(mod_fn, scores=False)(*index_grids)
 
 
 def _takes_scores(function: Callable[..., Any]) -> bool:
@@ -101,7 +101,7 @@ def _device(device: Any) -> flambeau.device | str:
     return device or ("cuda" if flambeau.cuda.is_available() else "cpu")
 
 
-def places_of(batches: int, heads: int, queries: Tensor, keys: Tensor, device: Any) -> tuple[Tensor, ...]:
+def index_grids_of(batches: int, heads: int, queries: Tensor, keys: Tensor, device: Any) -> tuple[Tensor, ...]:
     """Return the indices of batches, heads, queries and keys as int32 tensors on ``device``."""
     indices = (flambeau.arange(batches), flambeau.arange(heads), queries, keys)
     return tuple(each.to(device=device, dtype=flambeau.int32) for each in indices)

@@ -13,7 +13,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau.nn import functional
 from flambeau.nn.attention._block_mask import _DEFAULT_SPARSE_BLOCK_SIZE, BlockMask, MaskMod, noop_mask
-from flambeau.nn.attention._masks import and_masks, create_block_mask, create_mask, everywhere, or_masks, places_of
+from flambeau.nn.attention._masks import and_masks, create_block_mask, create_mask, everywhere, index_grids_of, or_masks
 
 __all__ = [
     "_DEFAULT_SPARSE_BLOCK_SIZE",
@@ -218,28 +218,32 @@ class _Part(NamedTuple):
     queries: slice
     keys: slice | Tensor
     seen: Tensor | None
-    places: tuple[Tensor, ...]
+    index_grids: tuple[Tensor, ...]
 
 
 def _parts(query: Tensor, key: Tensor, block_mask: BlockMask | None) -> Iterator[_Part]:
     """Yield one part for each row of blocks, or a single part if there is no block mask."""
     batches, heads, length = query.shape[:3]
     if block_mask is None:
-        places = places_of(batches, heads, flambeau.arange(length), flambeau.arange(key.shape[2]), query.device)
-        yield _Part(slice(None), slice(None), None, places)
+        index_grids = index_grids_of(
+            batches, heads, flambeau.arange(length), flambeau.arange(key.shape[2]), query.device
+        )
+        yield _Part(slice(None), slice(None), None, index_grids)
         return
     partial, full = block_mask.partial_blocks(), block_mask.full_blocks()
     height, width = block_mask.BLOCK_SIZE
     for row, columns in enumerate(block_mask.columns_of_rows()):
         queries = flambeau.arange(length)[row * height : (row + 1) * height]
         positions = _positions(columns, width, key.shape[2])
-        places = places_of(batches, heads, queries, positions, query.device)
-        blocks = (places[3] // width).long()
-        seen = _seen(partial[:, :, row], None if full is None else full[:, :, row], blocks, block_mask.mask_mod, places)
+        index_grids = index_grids_of(batches, heads, queries, positions, query.device)
+        blocks = (index_grids[3] // width).long()
+        seen = _seen(
+            partial[:, :, row], None if full is None else full[:, :, row], blocks, block_mask.mask_mod, index_grids
+        )
         contiguous = columns == list(range(columns[0], columns[0] + len(columns))) if columns else True
         first = int(positions[0]) if columns else 0
         keys = slice(first, first + len(positions)) if contiguous else positions.to(query.device)
-        yield _Part(slice(row * height, row * height + len(queries)), keys, seen, places)
+        yield _Part(slice(row * height, row * height + len(queries)), keys, seen, index_grids)
 
 
 def _positions(columns: list[int], width: int, length: int) -> Tensor:
@@ -250,7 +254,7 @@ def _positions(columns: list[int], width: int, length: int) -> Tensor:
 
 
 def _seen(
-    partial: Tensor, full: Tensor | None, blocks: Tensor, mask_mod: MaskMod, places: tuple[Tensor, ...]
+    partial: Tensor, full: Tensor | None, blocks: Tensor, mask_mod: MaskMod, index_grids: tuple[Tensor, ...]
 ) -> Tensor | None:
     """Return the mask of a row of blocks, ``(B, H, queries, keys)``, or None if no element is masked.
 
@@ -264,8 +268,8 @@ def _seen(
         return None
     asked = partial.index_select(-1, blocks)[:, :, None]
     # A mask that is broadcast over batches or heads is evaluated for the first one only.
-    first = (places[0][: partial.shape[0]], places[1][: partial.shape[1]])
-    seen = everywhere(mask_mod, scores=False)(*first, *places[2:]) & asked
+    first = (index_grids[0][: partial.shape[0]], index_grids[1][: partial.shape[1]])
+    seen = everywhere(mask_mod, scores=False)(*first, *index_grids[2:]) & asked
     return seen if whole is None else seen | whole
 
 
@@ -286,7 +290,7 @@ def _rows(
     working = flambeau.float64 if query.dtype == flambeau.float64 else flambeau.float32
     scores = (queries @ keys.mT).to(working) * scale
     if score_mod is not None:
-        scores = everywhere(score_mod, scores=True)(scores, *part.places).to(working)
+        scores = everywhere(score_mod, scores=True)(scores, *part.index_grids).to(working)
     if part.seen is not None:
         scores = scores.masked_fill(~part.seen, -math.inf)
     blind = scores.isneginf().all(-1, keepdim=True)

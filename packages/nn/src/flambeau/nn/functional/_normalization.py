@@ -74,10 +74,10 @@ def group_norm(
     """
     if input.ndim < 2:
         raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
-    places = input.shape[0] * input.shape[1] // num_groups if num_groups > 0 else 0
+    positions = input.shape[0] * input.shape[1] // num_groups if num_groups > 0 else 0
     for size in input.shape[2:]:
-        places *= size
-    if places == 1:
+        positions *= size
+    if positions == 1:
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
     return flambeau.group_norm(input, num_groups, weight, bias, eps)
 
@@ -106,10 +106,10 @@ def instance_norm(
             [-1.0000,  1.0000]])
     """
     if use_input_stats:
-        places = 1
+        positions = 1
         for size in input.shape[2:]:
-            places *= size
-        if places == 1:
+            positions *= size
+        if positions == 1:
             raise ValueError(f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
     return flambeau.instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps)
 

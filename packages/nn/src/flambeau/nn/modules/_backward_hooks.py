@@ -95,21 +95,21 @@ def _pass_through(values: tuple[Any, ...], notify: Callable[[Gradients], Gradien
     Args:
         notify: function that receives the gradients of ``values`` and returns the gradients to use.
     """
-    places = [place for place, value in enumerate(values) if isinstance(value, Tensor)]
-    if not any(values[place].requires_grad for place in places):
+    positions = [position for position, value in enumerate(values) if isinstance(value, Tensor)]
+    if not any(values[position].requires_grad for position in positions):
         return values, False
 
     def on_backward(gradients: Gradients) -> Gradients:
         spread: list[Tensor | None] = [None] * len(values)
-        for place, gradient in zip(places, gradients, strict=True):
-            spread[place] = gradient
+        for position, gradient in zip(positions, gradients, strict=True):
+            spread[position] = gradient
         result = notify(tuple(spread))
-        return tuple(result[place] for place in places)
+        return tuple(result[position] for position in positions)
 
-    gated = BackwardHookFunction.apply(on_backward, *(values[place] for place in places))
+    gated = BackwardHookFunction.apply(on_backward, *(values[position] for position in positions))
     out = list(values)
-    for place, tensor in zip(places, gated, strict=True):
-        out[place] = tensor
+    for position, tensor in zip(positions, gated, strict=True):
+        out[position] = tensor
     return tuple(out), any(tensor.grad_fn is not None for tensor in gated)
 
 

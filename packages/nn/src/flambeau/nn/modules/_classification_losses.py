@@ -141,12 +141,12 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         self.options = options
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        places = (self.num_classes, *self.out_features)
+        output_shape = (self.num_classes, *self.out_features)
         return F.linear_cross_entropy(
             input,
-            self.linear.weight.reshape(*places, self.linear.in_features),
+            self.linear.weight.reshape(*output_shape, self.linear.in_features),
             target,
-            linear_bias=None if self.linear.bias is None else self.linear.bias.reshape(places),
+            linear_bias=None if self.linear.bias is None else self.linear.bias.reshape(output_shape),
             weight=self.weight,
             reduction=self.reduction,
             ignore_index=self.ignore_index,

@@ -37,18 +37,18 @@ class LayerNote(str):
 def add_layer_path(error: Exception, module: Module) -> None:
     """Add a note to ``error`` with the path of the layer of ``module`` that raised it."""
     notes = getattr(error, "__notes__", [])
-    place = next((index for index, note in enumerate(notes) if isinstance(note, LayerNote)), None)
-    if place is None:
+    index = next((index for index, note in enumerate(notes) if isinstance(note, LayerNote)), None)
+    if index is None:
         if isinstance(error, AttributeError):
             complete(error)
         error.add_note(LayerNote(module, "", _description(module)))
         return
-    inner: LayerNote = notes[place]
+    inner: LayerNote = notes[index]
     if "_modules" not in vars(module):
         return
     for path, candidate in module.named_modules():
         if candidate is inner.root:
-            notes[place] = LayerNote(module, ".".join(filter(None, (path, inner.path))), inner.layer)
+            notes[index] = LayerNote(module, ".".join(filter(None, (path, inner.path))), inner.layer)
             return
 
 

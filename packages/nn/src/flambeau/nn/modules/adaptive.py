@@ -110,8 +110,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 continue
             in_head[members] = self.shortlist_size + i
             local = F.log_softmax(self.tail[i](input.index_select(0, members)), 1)
-            place = (target.index_select(0, members) - low).unsqueeze(1)
-            within = within.index_copy(0, members, local.gather(1, place).squeeze(1))
+            index = (target.index_select(0, members) - low).unsqueeze(1)
+            within = within.index_copy(0, members, local.gather(1, index).squeeze(1))
         return within + head.gather(1, in_head.unsqueeze(1)).squeeze(1)
 
     def log_prob(self, input: Tensor) -> Tensor:

@@ -107,10 +107,13 @@ class RNNBase(Module):
         kinds = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]
         kinds += ["weight_hr"] if self.proj_size else []
         suffixes = ("", "_reverse")[: self._directions]
-        places = [f"_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in suffixes]
+        layer_suffixes = [f"_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in suffixes]
         own: dict[str, Any] = self._parameters
         # A pruned or parametrized weight is a plain attribute, which is not in _parameters.
-        return [[own[kind + at] if kind + at in own else getattr(self, kind + at) for kind in kinds] for at in places]
+        return [
+            [own[kind + at] if kind + at in own else getattr(self, kind + at) for kind in kinds]
+            for at in layer_suffixes
+        ]
 
     @property
     def _flat_weights(self) -> list[Parameter]:

@@ -189,9 +189,9 @@ def _parametrized_class(module: Module) -> type[Module]:
         return twin
 
     def assign(self: Module, name: str, value: Any) -> None:
-        place = getattr(type(self), name, None)
-        if isinstance(place, property):
-            place.__set__(self, value)
+        attribute = getattr(type(self), name, None)
+        if isinstance(attribute, property):
+            attribute.__set__(self, value)
         else:
             base.__setattr__(self, name, value)
 

@@ -123,8 +123,8 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """
     if permutation is None:
         return None
-    places = arange(permutation.numel(), dtype=permutation.dtype)
-    return empty_like(permutation).scatter_(0, permutation, places)
+    positions = arange(permutation.numel(), dtype=permutation.dtype)
+    return empty_like(permutation).scatter_(0, permutation, positions)
 
 
 def pack_padded_sequence(
@@ -149,7 +149,7 @@ def pack_padded_sequence(
     order = None
     if not enforce_sorted:
         order = tensor(counts, dtype=int64).argsort(descending=True, stable=True)
-        counts = [counts[place] for place in order.tolist()]
+        counts = [counts[position] for position in order.tolist()]
         input = input.index_select(0 if batch_first else 1, order)
     steps = input.transpose(0, 1) if batch_first else input
     _check_lengths(counts, steps)
@@ -221,7 +221,7 @@ def pad_packed_sequence(
     )
     if total_length is not None:
         steps = F.pad(steps, (*trailing, 0, 0, 0, total_length - len(sizes)), value=padding_value)
-    lengths = tensor([sum(size > place for size in sizes) for place in range(batch)], dtype=int64)
+    lengths = tensor([sum(size > position for size in sizes) for position in range(batch)], dtype=int64)
     if back is not None:
         steps, lengths = steps.index_select(1, back), lengths[back]
     return (steps.transpose(0, 1) if batch_first else steps), lengths

@@ -106,8 +106,8 @@ class _Drawing:
         order = _inputs_first(roots)
         for node in order:
             self._add(node)
-        for place, root in enumerate(roots):
-            self._graph.node.append(NodeDef(name=f"output/{place}", op="Output", input=[self._names[root]]))
+        for index, root in enumerate(roots):
+            self._graph.node.append(NodeDef(name=f"output/{index}", op="Output", input=[self._names[root]]))
         return self._graph
 
     def _add(self, node: Any) -> None:

@@ -68,7 +68,7 @@ class PCAM(VisionDataset):
         folder = Path(self.root) / "pcam"
         part, parts = _FILES[split]
         names = {kind: f"camelyonpatch_level_2_split_{part}_{kind}.h5" for kind in parts}
-        files = [Published(drive(place), md5, f"{names[kind]}.gz") for kind, (place, md5) in parts.items()]
+        files = [Published(drive(file_id), md5, f"{names[kind]}.gz") for kind, (file_id, md5) in parts.items()]
         self._images, self._targets = (folder / name for name in names.values())
         provide(self, [self._images, self._targets], folder, files, download)
 

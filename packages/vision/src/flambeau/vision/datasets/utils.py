@@ -67,8 +67,8 @@ def verify_str_arg(
     Raises: ValueError for an invalid value, with the message ``custom_msg`` if given.
     """
     if not isinstance(value, str):
-        place = "" if arg is None else f" for argument {arg}"
-        raise ValueError(f"Expected type str{place}, but got type {type(value)}.")
+        suffix = "" if arg is None else f" for argument {arg}"
+        raise ValueError(f"Expected type str{suffix}, but got type {type(value)}.")
     if valid_values is not None and value not in (choices := list(valid_values)):
         message = f"Unknown value '{value}' for argument {arg}. Valid values are {{{iterable_to_str(choices)}}}."
         raise ValueError(custom_msg or message)

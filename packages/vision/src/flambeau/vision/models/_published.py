@@ -95,12 +95,12 @@ def _tuple(value: Any) -> Any:
 
 def published_in(module: str) -> Callable[[str], Any]:
     """Return a ``__getattr__`` for a module or package of models that creates its enumerations at first use."""
-    place = module.removeprefix(f"{__package__}.").removeprefix(__package__)
+    module_path = module.removeprefix(f"{__package__}.").removeprefix(__package__)
 
     def attribute(name: str) -> Any:
         if name.endswith("_Weights") and name in table():
             stands_in = table()[name]["module"]
-            if place in (stands_in, stands_in.rpartition(".")[0]):
+            if module_path in (stands_in, stands_in.rpartition(".")[0]):
                 return enumeration(name)
         raise _suggestions.unknown_attribute(module, name)
 
@@ -109,5 +109,5 @@ def published_in(module: str) -> Callable[[str], Any]:
 
 def names_in(package: str) -> list[str]:
     """Return the names of a package's enumerations, for ``dir``."""
-    place = package.removeprefix(f"{__package__}.").removeprefix(__package__)
-    return [name for name, entry in table().items() if entry["module"].rpartition(".")[0] == place]
+    module_path = package.removeprefix(f"{__package__}.").removeprefix(__package__)
+    return [name for name, entry in table().items() if entry["module"].rpartition(".")[0] == module_path]

@@ -110,8 +110,8 @@ def _bilinear(maps: fb.Tensor, y: fb.Tensor, x: fb.Tensor) -> fb.Tensor:
         for column, share_x in ((left, 1 - right), (left + 1, right)):
             inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
             index = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-            places = index.long()[:, :, None].expand(-1, -1, maps.shape[2], -1)
-            part = table.gather(3, places) * (share_y * share_x * inside)[:, :, None]
+            indices = index.long()[:, :, None].expand(-1, -1, maps.shape[2], -1)
+            part = table.gather(3, indices) * (share_y * share_x * inside)[:, :, None]
             total = part if total is None else total + part
     assert total is not None
     return total

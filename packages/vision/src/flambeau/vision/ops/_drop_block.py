@@ -21,10 +21,10 @@ def _drop_blocks(
     if block % 2 == 0:
         raise ValueError(f"block size should be odd. Got {block} which is even.")
     middles = [size - block + 1 for size in sizes]  # number of possible centres of a block along each dimension
-    pixels, places = 1, 1
+    pixels, positions = 1, 1
     for size, count in zip(sizes, middles, strict=True):
-        pixels, places = pixels * size, places * count
-    noise = input.new_empty((*input.shape[:2], *middles)).bernoulli_(p * pixels / (block**dimensions * places))
+        pixels, positions = pixels * size, positions * count
+    noise = input.new_empty((*input.shape[:2], *middles)).bernoulli_(p * pixels / (block**dimensions * positions))
     noise = nn.functional.pad(noise, [block // 2] * (2 * dimensions), value=0)
     pool = nn.functional.max_pool2d if dimensions == 2 else nn.functional.max_pool3d
     kept = 1 - pool(noise, kernel_size=block, stride=1, padding=block // 2)

@@ -99,16 +99,16 @@ def _roi_align(
     heights, widths = np.maximum(y2 - y1, smallest), np.maximum(x2 - x1, smallest)
     points = np.stack([_points(heights, height, sampling_ratio), _points(widths, width, sampling_ratio)], 1)
     kinds, kind_of = np.unique(points, axis=0, return_inverse=True)
-    parts, places = [], []
+    parts, positions = [], []
     for kind, (down, across) in enumerate(kinds):
         of_kind = np.flatnonzero(kind_of.reshape(-1) == kind)
         rows = _read(y1[of_kind], heights[of_kind], height, int(down), input.shape[2])
         columns = _read(x1[of_kind], widths[of_kind], width, int(across), input.shape[3])
         parts.append(_resampled(input, numbers[of_kind], rows, columns))
-        places.append(of_kind)
+        positions.append(of_kind)
     if len(parts) == 1:
         return parts[0]
-    return fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(places)))]
+    return fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(positions)))]
 
 
 @_roi_align.register_fake
@@ -175,11 +175,11 @@ def _read_by_operators(
 ) -> tuple[fb.Tensor, fb.Tensor]:
     """Compute the pixels and weights of a :class:`_Reading`."""
     steps = (fb.arange(bins * points, dtype=fb.float64, device=starts.device) + 0.5) / (bins * points)
-    places = starts[:, None] + steps * lengths[:, None]
-    known = ((places >= -1.0) & (places <= size)).to(fb.float64) / points
-    inside = places.clamp(min=0).minimum(fb.full_like(places, size - 1))
+    positions = starts[:, None] + steps * lengths[:, None]
+    known = ((positions >= -1.0) & (positions <= size)).to(fb.float64) / points
+    inside = positions.clamp(min=0).minimum(fb.full_like(positions, size - 1))
     below = inside.floor()
-    above = (below + 1).minimum(fb.full_like(places, size - 1))
+    above = (below + 1).minimum(fb.full_like(positions, size - 1))
     share = inside - below
     shape = (starts.shape[0], bins, 2 * points)
     pixels = fb.stack([below, above], -1).reshape(shape).to(fb.int64)
@@ -195,9 +195,9 @@ def _points(lengths: np.ndarray, bins: int, sampling_ratio: int) -> np.ndarray:
 
 def _read(starts: np.ndarray, lengths: np.ndarray, bins: int, points: int, size: int) -> _Reading:
     steps = (np.arange(bins * points) + 0.5) / (bins * points)
-    places = starts[:, None] + steps * lengths[:, None]
-    known = ((places >= -1.0) & (places <= size)) / points
-    inside = np.clip(places, 0, size - 1)
+    positions = starts[:, None] + steps * lengths[:, None]
+    known = ((positions >= -1.0) & (positions <= size)) / points
+    inside = np.clip(positions, 0, size - 1)
     below = np.minimum(inside.astype(np.int64), size - 1)
     above = np.minimum(below + 1, size - 1)
     share = inside - below
@@ -235,14 +235,14 @@ def _by_reading(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: 
 def _by_products(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
     """Compute each region as ``rows @ map @ columns.T``, since sampling is bilinear on a grid."""
     down, across = (_dense(reading, size) for reading, size in zip((rows, columns), input.shape[2:], strict=True))
-    parts, places = [], []
+    parts, positions = [], []
     for number in np.unique(numbers):
         own = np.flatnonzero(numbers == number)
         along_y, along_x = fb.from_numpy(down[own]).to(input), fb.from_numpy(across[own]).to(input)
         lines = fb.tensordot(along_y, input[int(number)], ([2], [1]))  # (K, bins, C, W)
         parts.append(fb.einsum("kicw,kjw->kcij", lines, along_x))
-        places.append(own)
-    return fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(places)))]
+        positions.append(own)
+    return fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(positions)))]
 
 
 def _dense(reading: _Reading, size: int) -> np.ndarray:

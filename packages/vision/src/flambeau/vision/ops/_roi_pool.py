@@ -70,8 +70,8 @@ def _greatest(map: fb.Tensor, rows: np.ndarray, columns: np.ndarray) -> fb.Tenso
 def _places(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the pixels of each bin, padded to equal counts by repeating the last one, and a mask of empty bins."""
     lengths = bins[:, 1] - bins[:, 0]
-    places = bins[:, :1] + np.arange(max(int(lengths.max()), 1))
-    return np.clip(places, 0, np.maximum(bins[:, 1:] - 1, 0)), lengths <= 0
+    positions = bins[:, :1] + np.arange(max(int(lengths.max()), 1))
+    return np.clip(positions, 0, np.maximum(bins[:, 1:] - 1, 0)), lengths <= 0
 
 
 def ps_roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: float = 1.0) -> fb.Tensor:

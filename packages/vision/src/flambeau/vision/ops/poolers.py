@@ -96,9 +96,9 @@ class MultiScaleRoIAlign(nn.Module):
         # Write the parts to their rows. A tracer then knows that there are as many rows as regions.
         pooled = maps[0].new_zeros((rois.shape[0], maps[0].shape[1], *self.output_size))
         for level, (features, scale) in enumerate(zip(maps, self.scales, strict=True)):
-            place = fb.where(levels == level)[0]
-            part = roi_align(features, rois[place], self.output_size, scale, self.sampling_ratio)
-            pooled.index_copy_(0, place, part.to(pooled.dtype))
+            indices = fb.where(levels == level)[0]
+            part = roi_align(features, rois[indices], self.output_size, scale, self.sampling_ratio)
+            pooled.index_copy_(0, indices, part.to(pooled.dtype))
         return pooled
 
     def _fitted(

@@ -124,6 +124,6 @@ def mapped(boxes: BoundingBoxes, points: Points, size: Sequence[int]) -> Boundin
     """Transform the corners of boxes with a function of points ``(2, N)``, and return their bounding boxes."""
     corners = corners_of(boxes)
     x, y = corners[:, [0, 2, 2, 0]], corners[:, [1, 1, 3, 3]]
-    places = points(fb.stack((x.flatten(), y.flatten())).double().cpu().numpy()).reshape(2, -1, 4)
-    hull = np.stack([*places.min(2), *places.max(2)], 1)
+    transformed = points(fb.stack((x.flatten(), y.flatten())).double().cpu().numpy()).reshape(2, -1, 4)
+    hull = np.stack([*transformed.min(2), *transformed.max(2)], 1)
     return rewritten(fb.from_numpy(hull).to(boxes.device), boxes, size)

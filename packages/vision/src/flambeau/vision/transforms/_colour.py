@@ -229,8 +229,8 @@ def _to_hsv(image: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
 def _to_rgb(hue: fb.Tensor, saturation: fb.Tensor, value: fb.Tensor) -> fb.Tensor:
     """Convert hue, saturation and value to RGB, ``(..., 3, H, W)``."""
     offsets = fb.tensor([5.0, 3.0, 1.0]).to(hue).view(3, 1, 1)
-    place = (offsets + hue.unsqueeze(-3) * 6.0) % 6.0
-    taken = fb.minimum(place, 4.0 - place).clamp(0.0, 1.0)
+    phase = (offsets + hue.unsqueeze(-3) * 6.0) % 6.0
+    taken = fb.minimum(phase, 4.0 - phase).clamp(0.0, 1.0)
     return (value.unsqueeze(-3) * (1.0 - saturation.unsqueeze(-3) * taken)).clamp(0.0, 1.0)
 
 

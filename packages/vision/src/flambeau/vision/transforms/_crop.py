@@ -258,14 +258,14 @@ class RandomCrop(nn.Module):
     @staticmethod
     def get_params(img: Any, output_size: tuple[int, int]) -> tuple[int, int, int, int]:
         """Draw top, left, height and width of a random crop."""
-        return _place(height_and_width(img), output_size)
+        return _random_region(height_and_width(img), output_size)
 
     def forward(self, img: ImageT) -> ImageT:
         if self._border is not None and not self.pad_if_needed and self.padding_mode == "constant" and self.fill == 0:
             # `crop` fills pixels outside of the image with zeros, so padding is not needed.
             left, top, right, bottom = self._border
             height, width = height_and_width(img)
-            i, j, h, w = _place((height + top + bottom, width + left + right), self.size)
+            i, j, h, w = _random_region((height + top + bottom, width + left + right), self.size)
             return crop(img, i - top, j - left, h, w)
         if self.padding is not None:
             img = pad(img, self.padding, self.fill, self.padding_mode)
@@ -280,7 +280,7 @@ class RandomCrop(nn.Module):
         return f"size={self.size}, padding={self.padding}"
 
 
-def _place(found: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _random_region(found: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
     (height, width), (crop_height, crop_width) = found, size
     if height < crop_height or width < crop_width:
         raise ValueError(f"Required crop size {(crop_height, crop_width)} is larger than input image size {found}")

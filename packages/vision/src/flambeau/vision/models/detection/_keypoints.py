@@ -25,9 +25,9 @@ def keypoints_to_heatmap(keypoints: fb.Tensor, rois: fb.Tensor, heatmap_size: in
     (tensor([[6, 0]]), tensor([[1, 0]]))
     """
     corners, ends = rois[:, None, :2], rois[:, None, 2:]
-    places = keypoints[..., :2]
-    cells = ((places - corners) * (heatmap_size / (ends - corners))).floor().to(fb.int64)
-    cells = fb.where(places == ends, heatmap_size - 1, cells)
+    positions = keypoints[..., :2]
+    cells = ((positions - corners) * (heatmap_size / (ends - corners))).floor().to(fb.int64)
+    cells = fb.where(positions == ends, heatmap_size - 1, cells)
     valid = ((cells >= 0) & (cells < heatmap_size)).all(-1) & (keypoints[..., 2] > 0)
     return (cells[..., 1] * heatmap_size + cells[..., 0]) * valid, valid.to(fb.int64)
 
@@ -49,9 +49,9 @@ def heatmaps_to_keypoints(maps: fb.Tensor, rois: fb.Tensor) -> tuple[fb.Tensor, 
     sizes = (rois[:, 2:] - rois[:, :2]).clamp(min=1)
     pixels = sizes.ceil()
     scores, cells = bicubic_peaks(maps, pixels.to(fb.int64))
-    places = (cells.to(fb.float32) + 0.5) * (sizes / pixels)[:, None] + rois[:, None, :2]
-    visible = fb.ones_like(places[..., :1])
-    return fb.cat([places, visible], 2).to(fb.float32), scores.to(fb.float32)
+    positions = (cells.to(fb.float32) + 0.5) * (sizes / pixels)[:, None] + rois[:, None, :2]
+    visible = fb.ones_like(positions[..., :1])
+    return fb.cat([positions, visible], 2).to(fb.float32), scores.to(fb.float32)
 
 
 def keypointrcnn_loss(
@@ -103,4 +103,4 @@ def keypointrcnn_inference(x: fb.Tensor, boxes: Sequence[fb.Tensor]) -> tuple[li
     """
     parts = x.split([len(own) for own in boxes], 0)
     found = [heatmaps_to_keypoints(maps, own) for maps, own in zip(parts, boxes, strict=True)]
-    return [places for places, _ in found], [scores for _, scores in found]
+    return [positions for positions, _ in found], [scores for _, scores in found]

@@ -87,6 +87,6 @@ def paste_masks_in_image(masks: fb.Tensor, boxes: fb.Tensor, img_shape: tuple[in
     """
     size = masks.shape[-1]
     padded = nn.functional.pad(masks, (padding,) * 4)
-    places = expand_boxes(boxes, (size + 2 * padding) / size).to(fb.int64)
-    pasted: fb.Tensor = paste_masks(padded, places, *img_shape)
+    outer_boxes = expand_boxes(boxes, (size + 2 * padding) / size).to(fb.int64)
+    pasted: fb.Tensor = paste_masks(padded, outer_boxes, *img_shape)
     return pasted

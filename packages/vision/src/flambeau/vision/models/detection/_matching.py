@@ -201,9 +201,9 @@ class BalancedPositiveNegativeSampler:
         return positives, negatives
 
 
-def _chosen(labels: fb.Tensor, places: fb.Tensor, count: int) -> fb.Tensor:
+def _chosen(labels: fb.Tensor, indices: fb.Tensor, count: int) -> fb.Tensor:
     mask = fb.zeros_like(labels, dtype=fb.uint8)
-    mask[places[fb.randperm(len(places), device=places.device)[:count]]] = 1
+    mask[indices[fb.randperm(len(indices), device=indices.device)[:count]]] = 1
     return mask
 
 

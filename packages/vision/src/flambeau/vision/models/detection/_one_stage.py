@@ -96,8 +96,8 @@ class OneStageDetector(Detector):
         scores = self._scores(outputs)
         classes, scores = scores.shape[-1], scores.flatten()
         likely = fb.where(scores > self.score_thresh)[0]
-        scores, places = best_first(scores[likely], self.topk_candidates)
-        anchor, label = likely[places] // classes, likely[places] % classes
+        scores, indices = best_first(scores[likely], self.topk_candidates)
+        anchor, label = likely[indices] // classes, likely[indices] % classes
         boxes = self._decoded(outputs["bbox_regression"][anchor], anchors[anchor])
         return clip_boxes_to_image(boxes, size), scores, label
 

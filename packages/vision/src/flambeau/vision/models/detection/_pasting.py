@@ -8,14 +8,14 @@ from flambeau.library import extension_op
 
 
 @extension_op("flambeau::paste_masks")
-def paste_masks(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) -> fb.Tensor:
+def paste_masks(masks: fb.Tensor, target_boxes: fb.Tensor, height: int, width: int) -> fb.Tensor:
     """Resize masks ``(L, 1, M, M)`` to boxes, and paste them into empty images ``(L, 1, height, width)``.
 
-    The boxes ``places`` ``(L, 4)`` int64 are first column, first row, last column and last row. They may exceed the
+    The boxes ``target_boxes`` ``(L, 4)`` int64 are first column, first row, last column and last row. They may exceed the
     image.
     """
     result = masks.new_zeros((len(masks), 1, height, width))
-    for index, (left, top, right, bottom) in enumerate(places.tolist()):
+    for index, (left, top, right, bottom) in enumerate(target_boxes.tolist()):
         size = (max(bottom - top + 1, 1), max(right - left + 1, 1))
         x0, x1 = max(left, 0), min(right + 1, width)
         y0, y1 = max(top, 0), min(bottom + 1, height)
@@ -27,14 +27,14 @@ def paste_masks(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) ->
 
 
 @paste_masks.register_fake
-def _shape(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) -> fb.Tensor:
+def _shape(masks: fb.Tensor, target_boxes: fb.Tensor, height: int, width: int) -> fb.Tensor:
     return masks.new_empty((len(masks), 1, height, width))
 
 
 @paste_masks.register_decomposition(in_programs=True)
-def _by_products(masks: fb.Tensor, places: fb.Tensor, height: int, width: int) -> fb.Tensor:
+def _by_products(masks: fb.Tensor, target_boxes: fb.Tensor, height: int, width: int) -> fb.Tensor:
     """Compute the result for all masks at once. This costs more, because it includes pixels outside of the boxes."""
-    left, top, right, bottom = places.unbind(1)
+    left, top, right, bottom = target_boxes.unbind(1)
     down = _linear_weights(top, bottom, height, masks.shape[2]).to(masks.dtype)
     across = _linear_weights(left, right, width, masks.shape[3]).to(masks.dtype)
     return ((down @ masks[:, 0]) @ across.transpose(1, 2)).unsqueeze(1)

@@ -24,9 +24,9 @@ def bicubic_peaks(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tens
     for index, (width, height) in enumerate(sizes.tolist()):
         own = maps[index][:, None]
         resized = nn.functional.interpolate(own, size=(height, width), mode="bicubic", align_corners=False)
-        best, place = resized.flatten(1).max(1)
+        best, flat_index = resized.flatten(1).max(1)
         scores[index] = best
-        cells[index] = fb.stack([place % width, place // width], 1)
+        cells[index] = fb.stack([flat_index % width, flat_index // width], 1)
     return scores, cells
 
 
@@ -47,8 +47,8 @@ def _by_products(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tenso
     down = _cubic_weights(sizes[:, 1], height, maps.shape[2]).to(maps.dtype)
     rows = down[:, None] @ nn.functional.pad(maps, (_REACH,) * 4, mode="replicate")
     found = [(rows[:, point] @ across).flatten(1).max(1) for point in range(maps.shape[1])]
-    places = fb.stack([place for _, place in found], 1)
-    return fb.stack([best for best, _ in found], 1), fb.stack([places % width, places // width], 2)
+    flat_indices = fb.stack([flat_index for _, flat_index in found], 1)
+    return fb.stack([best for best, _ in found], 1), fb.stack([flat_indices % width, flat_indices // width], 2)
 
 
 def _cubic_weights(lengths: fb.Tensor, count: int, size: int) -> fb.Tensor:
@@ -79,9 +79,9 @@ def _as_loop(g: Any, maps: Any, sizes: Any) -> Any:
         of_box = g.op("MatMul", down, g.op("Gather", padded, number, axis=0))
         resized = g.op("MatMul", of_box, g.op("Transpose", across, perm=[1, 0]))
         flat = g.op("Reshape", resized, g.constant([points, -1]))
-        place = g.op("ArgMax", flat, axis=1, keepdims=1)
-        cell = g.op("Concat", g.op("Mod", place, columns), g.op("Div", place, columns), axis=1)
-        score = g.op("Reshape", g.op("GatherElements", flat, place, axis=1), g.constant([points]))
+        flat_index = g.op("ArgMax", flat, axis=1, keepdims=1)
+        cell = g.op("Concat", g.op("Mod", flat_index, columns), g.op("Div", flat_index, columns), axis=1)
+        score = g.op("Reshape", g.op("GatherElements", flat, flat_index, axis=1), g.constant([points]))
         return [(score, fb.float32, [points]), (cell, fb.int64, [points, 2])]
 
     scores, cells = g.loop(g.op("Shape", sizes, start=0, end=1), body)

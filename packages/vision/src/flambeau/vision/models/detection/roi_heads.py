@@ -227,8 +227,8 @@ class RoIHeads(nn.Module):
             classification, regression = fastrcnn_loss(class_logits, box_regression, labels, codes)
             losses = {"loss_classifier": classification, "loss_box_reg": regression}
             positive = [fb.where(label > 0)[0] for label in labels]
-            boxes = [own[places] for own, places in zip(proposals, positive, strict=True)]
-            truths = [numbers[places] for numbers, places in zip(matched, positive, strict=True)]
+            boxes = [own[indices] for own, indices in zip(proposals, positive, strict=True)]
+            truths = [numbers[indices] for numbers, indices in zip(matched, positive, strict=True)]
         else:
             results = self.postprocess_detections(class_logits, box_regression, proposals, image_shapes)
             found = [
@@ -285,5 +285,5 @@ class RoIHeads(nn.Module):
             points = [target["keypoints"] for target in targets]
             losses["loss_keypoint"] = keypointrcnn_loss(logits, regions[1], points, truths)
             return
-        for each, places, scores in zip(found, *keypointrcnn_inference(logits, regions[1]), strict=True):
-            each["keypoints"], each["keypoints_scores"] = places, scores
+        for each, keypoints, scores in zip(found, *keypointrcnn_inference(logits, regions[1]), strict=True):
+            each["keypoints"], each["keypoints_scores"] = keypoints, scores

@@ -176,9 +176,9 @@ class RegionProposalNetwork(nn.Module):
         objectness = objectness.detach().reshape(len(proposals), -1)
         best, levels, start = [], [], 0
         for level, own in enumerate(objectness.split(list(num_anchors_per_level), 1)):
-            places = best_first(own, self.pre_nms_top_n())[1]
-            best.append(places + start)
-            levels.append(fb.full_like(places[0], level))
+            indices = best_first(own, self.pre_nms_top_n())[1]
+            best.append(indices + start)
+            levels.append(fb.full_like(indices[0], level))
             start += own.shape[1]
         chosen, level_of = fb.cat(best, 1), fb.cat(levels)
         probabilities = objectness.gather(1, chosen).sigmoid()

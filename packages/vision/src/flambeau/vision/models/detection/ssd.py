@@ -215,8 +215,8 @@ class SSD(OneStageDetector):
 
     def _of_class(self, boxes: fb.Tensor, scores: fb.Tensor, label: int) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
         likely = fb.where(scores > self.score_thresh)[0]
-        scores, places = best_first(scores[likely], self.topk_candidates)
-        return boxes[likely[places]], scores, fb.full_like(scores, label, dtype=fb.int64)
+        scores, indices = best_first(scores[likely], self.topk_candidates)
+        return boxes[likely[indices]], scores, fb.full_like(scores, label, dtype=fb.int64)
 
 
 def check_maps(channels: Sequence[int], anchor_generator: DefaultBoxGenerator) -> None:

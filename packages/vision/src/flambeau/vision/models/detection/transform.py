@@ -112,8 +112,8 @@ class GeneralizedRCNNTransform(nn.Module):
         channels, height, width = (max(sizes) for sizes in zip(*(image.shape for image in images), strict=True))
         height, width = (math.ceil(side / size_divisible) * size_divisible for side in (height, width))
         batch = images[0].new_zeros((len(images), channels, height, width))
-        for place, image in zip(batch, images, strict=True):
-            place[: image.shape[0], : image.shape[1], : image.shape[2]].copy_(image)
+        for destination, image in zip(batch, images, strict=True):
+            destination[: image.shape[0], : image.shape[1], : image.shape[2]].copy_(image)
         return batch
 
     def postprocess(

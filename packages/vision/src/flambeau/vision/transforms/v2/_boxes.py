@@ -349,17 +349,17 @@ class RandomIoUCrop(Transform):
             if least >= 1.0:
                 return {}
             for _ in range(self.trials):
-                place = self._place(size)
-                if place is None:
+                region = self._random_region(size)
+                if region is None:
                     continue
-                part = fb.tensor([place], dtype=fb.float64, device=corners.device)
+                part = fb.tensor([region], dtype=fb.float64, device=corners.device)
                 middles = (corners[:, :2] + corners[:, 2:]) / 2
                 within = ((middles > part[:, :2]) & (middles < part[:, 2:])).all(1)
                 if within.any() and ops.box_iou(corners[within], part).max() >= least:
-                    left, top, right, bottom = place
+                    left, top, right, bottom = region
                     return {"part": (top, left, bottom - top, right - left), "within": within}
 
-    def _place(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+    def _random_region(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
         """Draw left, top, right and bottom of a random crop; None if its aspect ratio is out of bounds."""
         height, width = size
         across, down = (_random.uniform(self.min_scale, self.max_scale) for _ in range(2))
