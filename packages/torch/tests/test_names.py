@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 import flambeau as fb
-from flambeau.torch import _absent, _interface, _places
+from flambeau.torch import _absent, _interface, _module_names
 
 
 def run(program):
@@ -308,7 +308,7 @@ def test_libraries_can_define_data_pipes_but_not_make_one():
 
 
 def test_absent_subsystems_are_modules_of_pytorch():
-    known = [name for name in _absent.SENTENCES if _interface.has_module(name) or name in _places._MOVED]
+    known = [name for name in _absent.SENTENCES if _interface.has_module(name) or name in _module_names._MOVED]
     assert known == list(_absent.SENTENCES)
     assert all(sentence and not sentence.endswith(".") for sentence in _absent.SENTENCES.values())
 

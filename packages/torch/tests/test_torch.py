@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 import flambeau as fb
-from flambeau.torch import _flattening, _places, version
+from flambeau.torch import _flattening, _module_names, version
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_the_version_compares_as_a_version():
 
 
 @pytest.mark.parametrize(
-    ("name", "place"),
+    ("name", "module"),
     [
         ("torch", "flambeau"),
         ("torch.nn.functional", "flambeau.nn.functional"),
@@ -247,8 +247,8 @@ def test_the_version_compares_as_a_version():
         ("torch.utils.tensorboard.writer", "flambeau.utils.tensorboard"),
     ],
 )
-def test_places(name, place):
-    assert _places.place_of(name) == place
+def test_modules_have_other_names(name, module):
+    assert _module_names.native_name(name) == module
 
 
 def test_private_names(run):

@@ -16,7 +16,15 @@ from typing import Any
 import flambeau
 from flambeau.random import use_pytorch_streams
 from flambeau.torch import _absent, _interface, _missing, _optree, _renaming
-from flambeau.torch._places import ROOTS, WALKED, is_moved, is_only_moved, is_second_name, moved_below, place_of
+from flambeau.torch._module_names import (
+    ROOTS,
+    WALKED,
+    is_moved,
+    is_only_moved,
+    is_second_name,
+    moved_below,
+    native_name,
+)
 from flambeau.torch.version import __version__
 
 _VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__version__}"}
@@ -34,7 +42,7 @@ _answering: dict[ModuleType, Callable[[str], Any] | None] = {}
 def _exists(name: str) -> bool:
     """Return True if flambeau has a module for PyTorch's module ``name``."""
     try:
-        return importlib.util.find_spec(place_of(name)) is not None
+        return importlib.util.find_spec(native_name(name)) is not None
     except ModuleNotFoundError:  # the parent does not exist or is not a package
         return False
 
@@ -113,7 +121,7 @@ def _answer(module: ModuleType, path: str) -> None:
 
 
 def _answer_below(value: Any, path: str) -> None:
-    if not isinstance(value, ModuleType) or value.__name__ != place_of(path) or value in _answering:
+    if not isinstance(value, ModuleType) or value.__name__ != native_name(path) or value in _answering:
         return
     if not is_only_moved(path):  # other modules are handled when they are imported by their names in PyTorch
         _answer(value, path)
@@ -153,7 +161,7 @@ class _Loader(importlib.abc.Loader):
             return _facade(spec.name, _VERSIONS.get(spec.name, __version__))
         if not _exists(spec.name) or is_second_name(spec.name):
             return _absent.module_for(spec.name)
-        module = importlib.import_module(place_of(spec.name))
+        module = importlib.import_module(native_name(spec.name))
         # The import system replaces ``__spec__`` by the spec of the alias, so keep the original to restore it.
         spec.loader_state = module.__spec__
         return module
@@ -166,7 +174,7 @@ class _Loader(importlib.abc.Loader):
             if last in vars(module)["__all__"] and last in _interface.names_of(above):
                 vars(module)[last] = getattr(sys.modules[above], last)
             if _exists(module.__name__):
-                owner = importlib.import_module(place_of(module.__name__))
+                owner = importlib.import_module(native_name(module.__name__))
                 vars(module)["__getattr__"] = functools.partial(_own, owner)
             _answer(module, module.__name__)
         elif spec is not None and spec.name not in ROOTS:
@@ -208,7 +216,7 @@ class _Finder(metadata.DistributionFinder):
         if name.partition(".")[0] not in ROOTS:
             return None
         if not _exists(name) and not _interface.has_module(name):
-            if (top := place_of(name).split(".")[1]) in flambeau._SUBPACKAGES:
+            if (top := native_name(name).split(".")[1]) in flambeau._SUBPACKAGES:
                 getattr(flambeau, top)  # raises an error that names a missing distribution
             above, _, last = name.rpartition(".")
             raise ModuleNotFoundError(str(_missing.remember(sys.modules.get(above), above, last)), name=name)

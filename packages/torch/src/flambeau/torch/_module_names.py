@@ -94,7 +94,7 @@ def is_second_name(name: str) -> bool:
         return False
     first = f"torch{_MOVED[name].removeprefix('flambeau')}"
     if not _interface.has_module(first):
-        first = next(moved for moved, place in _MOVED.items() if place == _MOVED[name])
+        first = next(moved for moved, target in _MOVED.items() if target == _MOVED[name])
     return name != first
 
 
@@ -104,7 +104,7 @@ def is_only_moved(name: str) -> bool:
     >>> is_only_moved("torch.data"), is_only_moved("torch.nn")
     (True, False)
     """
-    return not _interface.has_module(name) and place_of(name) in _MOVED.values()
+    return not _interface.has_module(name) and native_name(name) in _MOVED.values()
 
 
 def moved_below(name: str) -> list[str]:
@@ -116,10 +116,10 @@ def moved_below(name: str) -> list[str]:
     return [moved for moved in _MOVED if moved.rpartition(".")[0] == name]
 
 
-def place_of(name: str) -> str:
+def native_name(name: str) -> str:
     """Return the name of flambeau's module for a module of PyTorch.
 
-    >>> place_of("torch.nn.functional"), place_of("torch.utils.data.sampler")
+    >>> native_name("torch.nn.functional"), native_name("torch.utils.data.sampler")
     ('flambeau.nn.functional', 'flambeau.data.sampler')
     """
     above, below = name, ""
