@@ -116,7 +116,7 @@ OperatorNode& saving_node(Node& n, size_t i) {
 }
 
 // Returns a pair for each saved tensor: the index of the input and of the output to which it is identical, or -1.
-py::list saved_places(Node& n) {
+py::list saved_sources(Node& n) {
   const auto* node = dynamic_cast<OperatorNode*>(&n);
   if (!node) return py::list();
   node->require_saved();
@@ -222,7 +222,7 @@ void bind_nodes(py::module_& m) {
                                const OperatorNode* node = operator_node(n);
                                return node ? node->saved_bytes() : 0;
                              }))
-      .def_property_readonly("_places_saved", exclusive(&saved_places))
+      .def_property_readonly("_saved_sources", exclusive(&saved_sources))
       .def("_unpack_saved", &unpack_saved, py::call_guard<InterpreterSection>())
       .def("_reference_to_saved", &saved_reference, py::call_guard<InterpreterSection>())
       .def_property_readonly("_raw_saved_tensors", exclusive(&function_references))

@@ -4,22 +4,22 @@ import flambeau as fb
 from flambeau.distributed.data_parallel._buckets import in_buckets
 
 
-def _places(parameters, caps):
+def _bucket_indices(parameters, caps):
     number_of = {id(each): number for number, each in enumerate(parameters)}
     return [[number_of[id(each)] for each in bucket.parameters] for bucket in in_buckets(parameters, caps)]
 
 
 def test_the_last_parameters_come_first_and_caps_one_by_one():
     parameters = [fb.zeros(4) for _ in range(8)]  # 16 bytes each
-    assert _places(parameters, [16]) == [[7], [6], [5], [4], [3], [2], [1], [0]]
-    assert _places(parameters, [16, 40]) == [[7], [6, 5, 4], [3, 2, 1], [0]]
-    assert _places(parameters, [17, 1, 1000]) == [[7, 6], [5], [4, 3, 2, 1, 0]]
+    assert _bucket_indices(parameters, [16]) == [[7], [6], [5], [4], [3], [2], [1], [0]]
+    assert _bucket_indices(parameters, [16, 40]) == [[7], [6, 5, 4], [3, 2, 1], [0]]
+    assert _bucket_indices(parameters, [17, 1, 1000]) == [[7, 6], [5], [4, 3, 2, 1, 0]]
 
 
 def test_dtypes_travel_apart_in_the_order_in_which_they_are_complete():
     parameters = [fb.zeros(4, dtype=dtype) for dtype in (fb.float64, fb.float32, fb.float64, fb.float32, fb.float32)]
-    assert _places(parameters, [32]) == [[4, 3], [2], [1], [0]]
-    assert _places(parameters, [1000]) == [[4, 3, 1], [2, 0]]
+    assert _bucket_indices(parameters, [32]) == [[4, 3], [2], [1], [0]]
+    assert _bucket_indices(parameters, [1000]) == [[4, 3, 1], [2, 0]]
 
 
 def test_one_is_the_last():

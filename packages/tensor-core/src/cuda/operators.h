@@ -36,7 +36,7 @@ void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor&
 
 // Reductions of contiguous (outer, length, inner) to (outer, inner), as a vector (reduce.cpp).
 Tensor reduce(kernels::Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t inner, Dtype result);
-Tensor extreme_places(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner);
+Tensor extreme_positions(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner);
 // Computes means and sums of squared deviations, in float32 for half-precision dtypes.
 void moments(const Tensor& mean, const Tensor& squares, const Tensor& in, int64_t outer, int64_t length, int64_t inner);
 void dot(const Tensor& out, const Tensor& x, const Tensor& y);                    // the vectors are contiguous

@@ -104,7 +104,7 @@ Tensor reduce(kernels::Reduce op, const Tensor& in, int64_t outer, int64_t lengt
   return out;
 }
 
-Tensor extreme_places(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
+Tensor extreme_positions(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const Tensor out = empty({outer * inner}, Dtype::int64);
   run_reduction(in.device().index, module_of(kArg, largest, in.dtype(), largest ? "ArgMax" : "ArgMin"),
                 arguments(in, out), {outer, length, inner}, item_size(in.dtype()), 16);

@@ -23,7 +23,7 @@ class NodeDef(NamedTuple):
     keys: Callable[[Any], list[str]]
 
 
-def _places(tree: Any) -> list[str]:
+def _indices(tree: Any) -> list[str]:
     return [f"[{i}]" for i in range(len(tree))]
 
 
@@ -46,9 +46,9 @@ def _rebuild_default(children: list[Any], context: Any) -> Any:
 
 # Maps each container type to its functions. All named tuples share the entry ``namedtuple``.
 SUPPORTED_NODES: dict[Any, NodeDef] = {
-    tuple: NodeDef(lambda t: (list(t), None), lambda children, _: tuple(children), _places),
-    list: NodeDef(lambda t: (t, None), lambda children, _: list(children), _places),
-    deque: NodeDef(lambda t: (list(t), t.maxlen), lambda children, most: deque(children, maxlen=most), _places),
+    tuple: NodeDef(lambda t: (list(t), None), lambda children, _: tuple(children), _indices),
+    list: NodeDef(lambda t: (t, None), lambda children, _: list(children), _indices),
+    deque: NodeDef(lambda t: (list(t), t.maxlen), lambda children, most: deque(children, maxlen=most), _indices),
     dict: _mapping(dict),
     OrderedDict: _mapping(OrderedDict),
     defaultdict: NodeDef(lambda t: (list(t.values()), (t.default_factory, list(t))), _rebuild_default, _names),
@@ -87,7 +87,7 @@ def register_pytree_node(
         children, context = flatten_fn(tree)
         return list(children), context
 
-    SUPPORTED_NODES[cls] = NodeDef(flatten, unflatten_fn, lambda tree: _places(flatten(tree)[0]))
+    SUPPORTED_NODES[cls] = NodeDef(flatten, unflatten_fn, lambda tree: _indices(flatten(tree)[0]))
 
 
 def register_dataclass(
@@ -362,4 +362,4 @@ def _list_unflatten(items: Iterable[Any], context: None) -> list[Any]:
 
 def _list_flatten_with_keys(items: list[Any]) -> tuple[list[tuple[str, Any]], None]:
     """Return pairs of an accessor (such as ``[0]``) and an item, without a context."""
-    return list(zip(_places(items), items, strict=True)), None
+    return list(zip(_indices(items), items, strict=True)), None

@@ -113,7 +113,7 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
     // The quotients are rounded to the dtype of the weights
     const Tensor given = single ? unsqueeze(weights, 0) : weights;
     if (replacement && draws > 1)
-      pytorch::draw_places(*stream, contiguous(given), draws, out.data<int64_t>());
+      pytorch::draw_indices(*stream, contiguous(given), draws, out.data<int64_t>());
     else
       without_replacement(given, draws, out.data<int64_t>(), generator);
     return out;

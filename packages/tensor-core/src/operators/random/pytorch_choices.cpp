@@ -172,7 +172,7 @@ void draw_places_of(PyTorchStream& stream, const Tensor& weights, int64_t draws,
 
 }  // namespace
 
-void draw_places(PyTorchStream& stream, const Tensor& weights, int64_t draws, int64_t* out) {
+void draw_indices(PyTorchStream& stream, const Tensor& weights, int64_t draws, int64_t* out) {
   if (weights.dtype() == Dtype::float64) return draw_places_of<double>(stream, weights, draws, out);
   draw_places_of<float>(stream, to(weights, Dtype::float32), draws, out);
 }

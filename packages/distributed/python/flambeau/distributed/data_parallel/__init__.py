@@ -126,7 +126,7 @@ class DistributedDataParallel(Module, Joinable):
         parameters = [parameter for _, parameter in self._named_parameters()]
         _check_parameters(parameters)
         self.device = parameters[0].device
-        self.device_ids, self.output_device = _places(parameters, device_ids, output_device)
+        self.device_ids, self.output_device = _devices(parameters, device_ids, output_device)
         self.find_unused_parameters, self.static_graph = find_unused_parameters, static_graph
         self.gradient_as_bucket_view = gradient_as_bucket_view
         self.skip_all_reduce_unused_params = skip_all_reduce_unused_params
@@ -345,7 +345,7 @@ def _check_parameters(parameters: Sequence[Tensor]) -> None:
         )
 
 
-def _places(parameters: Sequence[Tensor], device_ids: Any, output_device: Any) -> tuple[list[int] | None, int | None]:
+def _devices(parameters: Sequence[Tensor], device_ids: Any, output_device: Any) -> tuple[list[int] | None, int | None]:
     """Return the GPU of the inputs, in a list, and the GPU of the outputs; None and None on the CPU."""
     if device_ids is not None and len(device_ids) > 1:
         raise ValueError(f"device_ids can only be None or contain a single element, got {device_ids}.")
