@@ -27,10 +27,10 @@ _OF_LAYOUT = {
 
 # Methods that flambeau.sparse implements for tensors of every layout.
 _CONVERSIONS = ("to_sparse", "to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc")
-_OTHERS = ("sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "sspaddmm", "resize_as_sparse_")
+_SPARSE_ONLY = ("sparse_mask", "sparse_resize_", "sparse_resize_and_clear_", "smm", "sspaddmm", "resize_as_sparse_")
 
 
-def _refusing(name: str, what: str) -> Callable[[Tensor], Any]:
+def _unsupported_method(name: str, what: str) -> Callable[[Tensor], Any]:
     def method(self: Tensor) -> Any:
         own = getattr(type(self), name)
         if self.layout is not _core.strided and own is not method:  # called as Tensor.name(tensor)
@@ -41,7 +41,7 @@ def _refusing(name: str, what: str) -> Callable[[Tensor], Any]:
     return method
 
 
-def _answering(name: str) -> Callable[..., Any]:
+def _sparse_method(name: str) -> Callable[..., Any]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         from flambeau.sparse._tensor import IMPLEMENTATIONS
 
@@ -62,7 +62,7 @@ def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None
     """
     if self.layout is _core.strided:
         return self if dtype is None else self.to(dtype)
-    made: Tensor = _answering("to_dense")(self, dtype, masked_grad=masked_grad)
+    made: Tensor = _sparse_method("to_dense")(self, dtype, masked_grad=masked_grad)
     return made
 
 
@@ -81,8 +81,8 @@ def dense_dim(self: Tensor) -> int:
 def install() -> None:
     """Add the methods to the Tensor type."""
     for name, what in _OF_LAYOUT.items():
-        setattr(Tensor, name, _refusing(name, what))
-    for name in (*_CONVERSIONS, *_OTHERS):
-        setattr(Tensor, name, _answering(name))
+        setattr(Tensor, name, _unsupported_method(name, what))
+    for name in (*_CONVERSIONS, *_SPARSE_ONLY):
+        setattr(Tensor, name, _sparse_method(name))
     for function in (to_dense, sparse_dim, dense_dim):
         setattr(Tensor, function.__name__, function)

@@ -107,7 +107,7 @@ def numerical_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
     original = problem.arguments[which]
 
     def evaluate(step: float) -> list[Tensor]:
-        with _holding(problem, which, of_parts(parts(original) + step * v, original)) as arguments:
+        with _argument_set_to(problem, which, of_parts(parts(original) + step * v, original)) as arguments:
             return [t.detach().clone() for t in problem.outputs(arguments)]
 
     high, low = evaluate(problem.eps), evaluate(-problem.eps)
@@ -122,7 +122,7 @@ def numerical_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
 
 
 @contextmanager
-def _holding(problem: Problem, which: int, values: Tensor) -> Iterator[list[Any]]:
+def _argument_set_to(problem: Problem, which: int, values: Tensor) -> Iterator[list[Any]]:
     """Set the values of one argument during the block.
 
     The values are written into the tensor itself, so that a function that refers to the tensor sees them. A sparse or

@@ -191,7 +191,7 @@ class CustomOpDef:
         else:
             result = self._kernel(given)(*args, **kwargs)
         for x in _pytree.tree_leaves(result):
-            if not self._may_alias and isinstance(x, Tensor) and any(x is y or _begin_alike(x, y) for y in given):
+            if not self._may_alias and isinstance(x, Tensor) and any(x is y or _share_address(x, y) for y in given):
                 raise RuntimeError(ALIAS.format(op=self._qualname))
             if not isinstance(x, Tensor) and "Tensor" in self._schema.rpartition("->")[2]:
                 raise RuntimeError(
@@ -221,7 +221,7 @@ class CustomOpDef:
         device = next((x.device.type for x in given), "cpu")
         if any(x.is_meta for x in given):
             if self._fake is None and self._schema.endswith("-> ()"):
-                return _answer_nothing
+                return _return_none
             if self._fake is None:
                 raise RuntimeError(NO_FAKE.format(op=self))
             return self._fake
@@ -322,7 +322,7 @@ class CustomOpDef:
         self._backward, self._setup_context = backward, setup_context
 
 
-def _answer_nothing(*_: Any, **__: Any) -> None:
+def _return_none(*_: Any, **__: Any) -> None:
     """Return None: the fake implementation of an operator without results."""
 
 
@@ -332,7 +332,7 @@ def _registered(name: str) -> CustomOpDef:
     return registry[name]
 
 
-def _begin_alike(x: Tensor, y: Tensor) -> bool:
+def _share_address(x: Tensor, y: Tensor) -> bool:
     """Return True if the first elements of both tensors have the same address."""
     return x.numel() > 0 and x.data_ptr() == y.data_ptr() != 0
 

@@ -21,7 +21,7 @@ class _Pickler(pickle.Pickler):
             if not (obj.flags.c_contiguous or obj.flags.f_contiguous):
                 return np.ascontiguousarray(obj).__reduce_ex__(5)
         elif type(obj) in _tensors.TENSOR_TYPES:
-            return _tensors.take_apart(obj)
+            return _tensors.reduce_tensor(obj)
         return NotImplemented
 
 

@@ -170,7 +170,7 @@ class WorkerProcesses:
             ready = self._poller.poll(left)
             for descriptor in waiting:
                 self._poller.unregister(descriptor)
-            answers = [answer for at, events in ready for answer in self._hear(waiting[at], events)]
+            answers = [answer for at, events in ready for answer in self._receive_from(waiting[at], events)]
             if answers:
                 return answers
             if not ready:
@@ -178,7 +178,7 @@ class WorkerProcesses:
                 if deadline is not None and time.monotonic() >= deadline:
                     raise TimeoutError
 
-    def _hear(self, worker: int, events: int) -> list[tuple[int, Result]]:
+    def _receive_from(self, worker: int, events: int) -> list[tuple[int, Result]]:
         channel = self._channels[worker]
         if events & select.POLLOUT:
             channel.flush()

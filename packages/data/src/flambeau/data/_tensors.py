@@ -114,7 +114,7 @@ def _memory(count: int, like: Column) -> Column | None:
     return None if array is None else _flambeau.from_numpy(array)
 
 
-def take_apart(tensor: Column) -> Any:
+def reduce_tensor(tensor: Column) -> Any:
     """Return a function and arguments for pickle to rebuild a CPU tensor. The values are an array over its memory."""
     if tensor.__dict__ or tensor.device.type != "cpu":
         return NotImplemented

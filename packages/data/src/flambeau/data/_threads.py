@@ -118,7 +118,7 @@ class WorkerThreads:
         """Make the first batch in the calling thread if needed to detect shared draws, then start the threads."""
         if self._undecided and self._seeds.moves_shared is None:
             _, first = self._undecided.pop(0)
-            self._answers.put((first, self._make_here(first)))
+            self._answers.put((first, self._make_batch(first)))
         if not self._started:
             self._started = True
             for thread in self._threads:
@@ -127,15 +127,15 @@ class WorkerThreads:
             self._assign(worker, number)
         self._undecided.clear()
         if self._dismissed:
-            self._say_goodbye()
+            self._send_end()
 
     def dismiss(self) -> None:
         """Let the workers end after they have answered all requests."""
         self._dismissed = True
         if self._started and not self._undecided:
-            self._say_goodbye()
+            self._send_end()
 
-    def _say_goodbye(self) -> None:
+    def _send_end(self) -> None:
         for requests in self._requests:
             requests.put(None)
 
@@ -152,11 +152,11 @@ class WorkerThreads:
 
     def _settle(self, number: int, answer: Any) -> Result:
         """Return the answer to a request. If the worker could not make the batch, make it in the calling thread."""
-        result: Result = self._make_here(number) if isinstance(answer, _SharedDraw) else answer
+        result: Result = self._make_batch(number) if isinstance(answer, _SharedDraw) else answer
         self._indices.pop(number, None)
         return result
 
-    def _make_here(self, number: int) -> Result:
+    def _make_batch(self, number: int) -> Result:
         knew = self._seeds.moves_shared
         try:
             return Batch(self._here(self._indices[number]))
@@ -170,7 +170,7 @@ class WorkerThreads:
         """End all workers before their next batch; ``at_once`` does not wait for the current one."""
         self.stopped = True
         self._stop.set()
-        self._say_goodbye()
+        self._send_end()
         deadline = time.monotonic() + (0 if at_once else _GRACE)
         for thread in self._threads:
             if thread.is_alive() and thread is not threading.current_thread():
@@ -199,10 +199,10 @@ def _work(
             introduction.run()
         else:
             number, indices = details
-            answers.put((number, _answer(worker, introduction, fetcher, indices)))
+            answers.put((number, _compute_answer(worker, introduction, fetcher, indices)))
 
 
-def _answer(
+def _compute_answer(
     worker: int, introduction: Introduction, fetcher: Fetcher, indices: Any
 ) -> Batch | End | Failure | _SharedDraw:
     try:

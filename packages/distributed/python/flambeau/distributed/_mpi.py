@@ -67,13 +67,13 @@ _IN_PLACE: dict[ReduceOp, Callable[[Tensor, Tensor], Any]] = {
     ReduceOp.MIN: lambda total, more: total.copy_(flambeau.minimum(total, more)),
     ReduceOp.MAX: lambda total, more: total.copy_(flambeau.maximum(total, more)),
 }
-_OTHER_COUNT = (
+_SPLIT_SIZES_DIFFER = (
     "all_to_all: rank {source} sends {given} elements to rank {to}, which expects {expected}: split sizes must match"
 )
 _made: dict[Any, Any] = {}
 
 
-def _once(key: Any, make: Callable[[], T]) -> T:
+def _cached(key: Any, make: Callable[[], T]) -> T:
     """Return an MPI operation or datatype from the cache; create it with ``make`` on first use."""
     if key not in _made:
         _made[key] = make()
@@ -83,7 +83,7 @@ def _once(key: Any, make: Callable[[], T]) -> T:
 
 def _datatype(dtype: flambeau.dtype) -> Any:
     found = _DATATYPES.get(dtype)
-    return found if found is not None else _once(dtype, lambda: MPI.BYTE.Create_contiguous(dtype.itemsize).Commit())
+    return found if found is not None else _cached(dtype, lambda: MPI.BYTE.Create_contiguous(dtype.itemsize).Commit())
 
 
 def _operation(op: ReduceOp, dtype: flambeau.dtype) -> Any:
@@ -96,7 +96,7 @@ def _operation(op: ReduceOp, dtype: flambeau.dtype) -> Any:
     def function(more: Any, total: Any, datatype: Any) -> None:
         combine(flambeau.frombuffer(total, dtype=dtype), flambeau.frombuffer(more, dtype=dtype))
 
-    return _once((op, dtype), lambda: MPI.Op.Create(function, commute=True))
+    return _cached((op, dtype), lambda: MPI.Op.Create(function, commute=True))
 
 
 def _memory(tensor: Tensor) -> Any:
@@ -213,7 +213,7 @@ class MPITransport(Transport):
         what = signature.call
 
         def steps() -> Steps:
-            yield from self._same(signature)
+            yield from self._compare_signatures(signature)
             if further is not None:
                 yield from further
             return begin()
@@ -246,7 +246,7 @@ class MPITransport(Transport):
             signature.call, request.Test, outputs, kept, watch=partial(shared.attend, request), part=part, **options
         )
 
-    def _same(self, signature: Signature) -> Steps:
+    def _compare_signatures(self, signature: Signature) -> Steps:
         """Exchange and compare signatures. Raises: RuntimeError, in all ranks, if they differ."""
         if self._shared is not None:
             yield self._shared.begin(Kind.CHECK, signature)
@@ -269,7 +269,7 @@ class MPITransport(Transport):
                 expected = everyone[2 * self.size * to + self.size + source]
                 if given != expected:
                     pair = {"source": self.ranks[source], "to": self.ranks[to]}
-                    raise RuntimeError(_OTHER_COUNT.format(given=given, expected=expected, **pair))
+                    raise RuntimeError(_SPLIT_SIZES_DIFFER.format(given=given, expected=expected, **pair))
 
     def _mean(self, op: ReduceOp, tensor: Tensor, work: Work) -> Work:
         """Add a final step that divides the sum by the number of ranks if ``op`` is ``AVG``."""

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ._watch import FAREWELL, PAUSE, Watch, meet, others_failed, say_farewell
+from ._watch import FAREWELL, PAUSE, Watch, announce_end, others_failed, wait_for_ranks
 from .errors import DistBackendError
 from .stores import Store, underlying
 from .tcp_store import TCPStore
@@ -31,7 +31,7 @@ _MISSING = (
     'groups of several processes on the CPU need MPI: pip install "flambeau-distributed[mpi]", which brings '
     "mpi4py and MPICH ({error})"
 )
-_STARTED_OTHERWISE = (
+_ALREADY_STARTED = (
     "MPI already runs in this process, as rank {rank} of {size} processes, but init_process_group() asks for rank "
     "{asked_rank} of {asked_size}: the rank and the number of processes cannot change after MPI has started"
 )
@@ -76,7 +76,7 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
                 "MPI cannot start: mpiexec did not start this process, and there is no store to connect to the others"
             )
         MPI = _imported(by_mpiexec=False)
-        meet(store, "MPI", rank, size, watch)  # wait here for all ranks, because MPI_Init cannot be interrupted
+        wait_for_ranks(store, "MPI", rank, size, watch)  # not in MPI_Init, which cannot be interrupted
         connection = _connection(store, rank, size)
         names = {"PMI_FD": str(connection.detach()), "PMI_RANK": str(rank), "PMI_SIZE": str(size)}
         os.environ.update(names)
@@ -88,7 +88,7 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
     here = MPI.COMM_WORLD
     if (here.Get_rank(), here.Get_size()) != (rank, size):
         where = {"rank": here.Get_rank(), "size": here.Get_size(), "asked_rank": rank, "asked_size": size}
-        raise DistBackendError(_STARTED_OTHERWISE.format(**where))
+        raise DistBackendError(_ALREADY_STARTED.format(**where))
     _unname_memory(MPI)
     return MPI
 
@@ -161,7 +161,7 @@ def _end() -> None:
     needed, and MPICH 5.0 may crash in it.
     """
     error = getattr(sys, "last_value", None)
-    say_farewell(error)
+    announce_end(error)
     if not is_started():
         return
     everyone = sys.modules["mpi4py.MPI"].COMM_WORLD
@@ -172,14 +172,14 @@ def _end() -> None:
             time.sleep(UNTIL_READ)
             everyone.Abort(1)
     elif not failed:
-        _meet(everyone.Ibarrier())
+        _wait_for(everyone.Ibarrier())
 
 
 def _by_mpiexec() -> bool:
     return sys.modules["mpi4py"].rc.finalize is not False
 
 
-def _meet(request: Any) -> None:
+def _wait_for(request: Any) -> None:
     """Wait up to `FAREWELL` seconds for the barrier ``request``, so that this process's last messages arrive."""
     deadline = time.monotonic() + FAREWELL
     while not request.Test() and time.monotonic() < deadline and not others_failed():

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlparse
 
 from . import _mpi_start
-from ._watch import Watch, meet
+from ._watch import Watch, wait_for_ranks
 from .errors import DistStoreError
 from .stores import FileStore, PrefixStore, Store, default_pg_timeout, underlying
 from .tcp_store import TCPStore
@@ -162,4 +162,4 @@ def _introduce(store: Store, rank: int, world_size: int, watch: Watch | None) ->
         raise DistStoreError(
             f"rank {rank} was started with world_size={world_size}, but another rank with world_size={expected}"
         )
-    meet(store, "rank", rank, world_size, watch)
+    wait_for_ranks(store, "rank", rank, world_size, watch)

@@ -174,7 +174,7 @@ class Watched:
         self.changed = threading.RLock()
         self.looked = time.monotonic()
 
-    def tell(self, event: dict[str, Any] | None = None) -> None:
+    def send_event(self, event: dict[str, Any] | None = None) -> None:
         """Send an event to all ranks. None sends a heartbeat, which is an empty line."""
         text = (json.dumps(event) if event else "").encode() + b"\n"
         for member in self.members.values():
@@ -186,7 +186,7 @@ class Watched:
         with self.changed:
             self.members[rank] = member
             for event in self.ended.values():
-                self.tell(event)
+                self.send_event(event)
 
     def beat(self, rank: int) -> None:
         """Record a heartbeat of a rank."""
@@ -197,7 +197,7 @@ class Watched:
             member.seen = now
             if member.silent:
                 member.silent = False
-                self.tell({"rank": rank, "back": True})
+                self.send_event({"rank": rank, "back": True})
 
     def excuse(self, now: float) -> None:
         """Restart the measurement of silence for all ranks. Called after a delay that may have affected them all."""
@@ -214,7 +214,7 @@ class Watched:
         with self.changed:
             if rank not in self.ended:
                 self.ended[rank] = {"rank": rank, "how": how, "calls": calls}
-                self.tell(self.ended[rank])
+                self.send_event(self.ended[rank])
 
     def lose(self, rank: int, member: Member) -> None:
         """Remove a rank whose connection has closed. Tell the others that it ended, with the exit code if known."""
@@ -240,7 +240,7 @@ class Watched:
     def look(self) -> None:
         """Send a heartbeat, and tell all ranks which ranks have become silent."""
         with self.changed:
-            self.tell()
+            self.send_event()
             now = time.monotonic()
             if now - self.looked > DELAYED:
                 self.excuse(now)
@@ -248,7 +248,7 @@ class Watched:
             for rank, member in self.members.items():
                 if not member.silent and member.limit and now - member.seen > member.limit:
                     member.silent = True
-                    self.tell({"rank": rank, "how": SILENT.format(seconds=now - member.seen)})
+                    self.send_event({"rank": rank, "how": SILENT.format(seconds=now - member.seen)})
 
 
 class Server:

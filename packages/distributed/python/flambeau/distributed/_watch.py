@@ -24,7 +24,7 @@ from .errors import DistStoreError
 from .stores import Store, looks, seconds
 from .tcp_store import TCPStore
 
-__all__ = ["FAREWELL", "PAUSE", "Part", "Peers", "Watch", "meet", "others_failed", "say_farewell"]
+__all__ = ["FAREWELL", "PAUSE", "Part", "Peers", "Watch", "wait_for_ranks", "others_failed", "announce_end"]
 
 GRACE = 1.0  # seconds in which a collective may still complete after one of its ranks has ended
 FAREWELL = 10.0  # maximum seconds that a process waits at its end for running operations to complete
@@ -289,14 +289,14 @@ def others_failed() -> bool:
     return any(watch.lost_server or any(end.calls is None for end in watch.ended.values()) for watch in _open)
 
 
-def say_farewell(error: BaseException | None) -> None:
+def announce_end(error: BaseException | None) -> None:
     """Tell the other ranks that this process ends, and why if an exception ends it."""
     how = "ended" if error is None else f"ended with {type(error).__name__}: {error}"
     for watch in list(_open):
         watch.leave(how, failed=error is not None)
 
 
-def meet(store: Store, what: str, rank: int, size: int, watch: Watch | None) -> None:
+def wait_for_ranks(store: Store, what: str, rank: int, size: int, watch: Watch | None) -> None:
     """Wait until all ranks have called this function with the same ``store`` and ``what``.
 
     Raises: DistStoreError if two processes have the same rank, if a rank has ended, or after the store's timeout.

@@ -67,10 +67,10 @@ def all_gather(tensor_list: Sequence[Tensor], tensor: Tensor, group: Any = None,
     transport, device = carrier(group, tensor)
     room = tensor.new_empty((group.size(), tensor.numel()), device=device)
     work = transport.all_gather(room, carried(tensor, device))
-    return handed(_apart(work, outputs, room), async_op, outputs)
+    return handed(_copy_to_outputs(work, outputs, room), async_op, outputs)
 
 
-def _apart(work: Work, outputs: Sequence[Tensor], room: Tensor) -> Work:
+def _copy_to_outputs(work: Work, outputs: Sequence[Tensor], room: Tensor) -> Work:
     """Make ``work`` copy row ``i`` of ``room`` to ``outputs[i]`` when it is complete."""
     for output, row in zip(outputs, room, strict=True):
         into(work, output, row)
@@ -128,7 +128,7 @@ def gather(
     transport, device = carrier(group, tensor)
     room = tensor.new_empty((group.size(), tensor.numel()), device=device) if outputs else None
     work = transport.gather(room, carried(tensor, device), root)
-    return handed(work if room is None else _apart(work, outputs, room), async_op, outputs)
+    return handed(work if room is None else _copy_to_outputs(work, outputs, room), async_op, outputs)
 
 
 @among_members

@@ -201,17 +201,17 @@ def recv_object_list(
     )
     sizes = flambeau.empty(len(object_list), dtype=flambeau.int64, device=_device(group, device))
     came_from = recv(sizes, group=group, group_src=source)
-    object_list[:] = _rest(sizes, group, group.ranks.index(came_from))
+    object_list[:] = _receive_objects(sizes, group, group.ranks.index(came_from))
     return came_from
 
 
 def _receive(count: int, group: ProcessGroup, source: int) -> list[Any]:
     sizes = flambeau.empty(count, dtype=flambeau.int64, device=_device(group, None))
     recv(sizes, group=group, group_src=source)
-    return _rest(sizes, group, source)
+    return _receive_objects(sizes, group, source)
 
 
-def _rest(sizes: Tensor, group: ProcessGroup, source: int) -> list[Any]:
+def _receive_objects(sizes: Tensor, group: ProcessGroup, source: int) -> list[Any]:
     data = flambeau.empty(int(sizes.sum().item()), dtype=flambeau.uint8, device=sizes.device)
     recv(data, group=group, group_src=source)
     return _unpacked(data, sizes)

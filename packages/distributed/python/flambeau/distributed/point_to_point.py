@@ -64,7 +64,7 @@ def recv(tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 0
 def _begin_to_send(
     call: str, tensor: Tensor, to: int | None, group: ProcessGroup, tag: int, group_rank: int | None
 ) -> Work:
-    rank = _other(group, call, "dst", to, group_rank)
+    rank = _peer_rank(group, call, "dst", to, group_rank)
     transport, device = carrier(group, check_tensor(call, "tensor", tensor))
     return transport.send(carried(tensor, device), rank, tag)
 
@@ -72,13 +72,13 @@ def _begin_to_send(
 def _begin_to_receive(
     call: str, tensor: Tensor, source: int | None, group: ProcessGroup, tag: int, group_rank: int | None
 ) -> Work:
-    rank = None if source is None and group_rank is None else _other(group, call, "src", source, group_rank)
+    rank = None if source is None and group_rank is None else _peer_rank(group, call, "src", source, group_rank)
     transport, device = carrier(group, check_tensor(call, "tensor", tensor))
     room = room_for(tensor, device)
     return into(transport.receive(room, rank, tag), tensor, room).fills([tensor])
 
 
-def _other(group: ProcessGroup, call: str, name: str, rank: int | None, group_rank: int | None) -> int:
+def _peer_rank(group: ProcessGroup, call: str, name: str, rank: int | None, group_rank: int | None) -> int:
     found = resolve_group_rank(call, name, group, rank, group_rank)
     if found == group.rank():
         raise ValueError(

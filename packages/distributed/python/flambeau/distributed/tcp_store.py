@@ -21,7 +21,7 @@ from .stores import Store, default_pg_timeout, looks, seconds
 
 __all__ = ["TCPStore"]
 
-_NOBODY = (
+_NO_RESPONSE = (
     "no store responds at {host}:{port} after {limit:g} s: is the process of rank 0 running, and are the address and "
     "the port (MASTER_ADDR, MASTER_PORT) those of its machine?"
 )
@@ -113,7 +113,7 @@ class TCPStore(Store):
                 found.settimeout(None)
                 found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return found
-        raise DistNetworkError(_NOBODY.format(host=self.host, port=self.port, limit=limit)) from reason
+        raise DistNetworkError(_NO_RESPONSE.format(host=self.host, port=self.port, limit=limit)) from reason
 
     def _wait_for_all(self, world_size: int) -> None:
         self.add(ARRIVED, 1)
@@ -123,10 +123,10 @@ class TCPStore(Store):
                 return
         raise DistStoreError(f"only {here} of {world_size} processes have connected to the store after {self.timeout}")
 
-    def _ask(self, *question: Any) -> Any:
+    def _request(self, *request: Any) -> Any:
         with self._lock:
             try:
-                self._connection.sendall(json.dumps(question).encode() + b"\n")
+                self._connection.sendall(json.dumps(request).encode() + b"\n")
                 reply = self._replies.readline()
             except OSError as error:
                 raise DistNetworkError(
@@ -139,15 +139,17 @@ class TCPStore(Store):
         return json.loads(reply)
 
     def _find(self, keys: Sequence[str]) -> list[bytes | None]:
-        return [None if text is None else text.encode("latin-1") for text in self._ask("find", list(keys))]
+        return [None if text is None else text.encode("latin-1") for text in self._request("find", list(keys))]
 
     def _change(self, key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
         while True:
             (old,) = self._find([key])
             new = change(old)
-            if self._ask("swap", key, *(None if value is None else value.decode("latin-1") for value in (old, new))):
+            if self._request(
+                "swap", key, *(None if value is None else value.decode("latin-1") for value in (old, new))
+            ):
                 return new
 
     def num_keys(self) -> int:
         """Return the number of keys."""
-        return self._ask("count")  # type: ignore[no-any-return]
+        return self._request("count")  # type: ignore[no-any-return]

@@ -66,7 +66,7 @@ biject_to = ConstraintRegistry()
 transform_to = ConstraintRegistry()
 
 
-def _both(*kinds: Any) -> Callable[[Factory], Factory]:
+def _register_both(*kinds: Any) -> Callable[[Factory], Factory]:
     def register(factory: Factory) -> Factory:
         for kind in kinds:
             biject_to.register(kind, factory)
@@ -76,26 +76,26 @@ def _both(*kinds: Any) -> Callable[[Factory], Factory]:
     return register
 
 
-@_both(constraints.real)
+@_register_both(constraints.real)
 def _real(constraint: Any) -> Transform:
     return transforms.identity_transform
 
 
-@_both(constraints.greater_than, constraints.greater_than_eq)
+@_register_both(constraints.greater_than, constraints.greater_than_eq)
 def _above(constraint: Any) -> Transform:
     return transforms.ComposeTransform(
         [transforms.ExpTransform(), transforms.AffineTransform(constraint.lower_bound, 1)]
     )
 
 
-@_both(constraints.less_than)
+@_register_both(constraints.less_than)
 def _below(constraint: Any) -> Transform:
     return transforms.ComposeTransform(
         [transforms.ExpTransform(), transforms.AffineTransform(constraint.upper_bound, -1)]
     )
 
 
-@_both(constraints.interval, constraints.half_open_interval)
+@_register_both(constraints.interval, constraints.half_open_interval)
 def _between(constraint: Any) -> Transform:
     low, high = constraint.lower_bound, constraint.upper_bound
     if isinstance(low, (int, float)) and isinstance(high, (int, float)) and (low, high) == (0, 1):
@@ -103,7 +103,7 @@ def _between(constraint: Any) -> Transform:
     return transforms.ComposeTransform([transforms.SigmoidTransform(), transforms.AffineTransform(low, high - low)])
 
 
-@_both(constraints.corr_cholesky)
+@_register_both(constraints.corr_cholesky)
 def _corr_cholesky(constraint: Any) -> Transform:
     return transforms.CorrCholeskyTransform()
 

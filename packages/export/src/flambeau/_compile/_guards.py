@@ -186,7 +186,7 @@ class Snapshot:
                 self._visit(*self._work.pop())
             self._follow_names()
 
-    def _hold(self, container: Any, contents: tuple[Any, ...], path: str) -> None:
+    def _add_container(self, container: Any, contents: tuple[Any, ...], path: str) -> None:
         if len(self._containers) >= MOST_CONTAINERS:
             raise UnguardedError(f"the function can reach more than {MOST_CONTAINERS} Python objects")
         self._containers.append(container)
@@ -199,7 +199,7 @@ class Snapshot:
         self._seen[id(value)] = value
         if isinstance(value, Tensor):
             self.tensors[id(value)] = value, path
-            self._hold(value, (value.dtype, value.requires_grad, *value.shape), path)
+            self._add_container(value, (value.dtype, value.requires_grad, *value.shape), path)
         elif isinstance(value, dict | list):
             self._dict(value, path) if isinstance(value, dict) else self._list(value, path)
             if type(value) not in (dict, list):
@@ -227,14 +227,14 @@ class Snapshot:
 
     def _dict(self, value: dict[Any, Any], path: str) -> None:
         items = list(dict.items(value))  # a subclass may override items()
-        self._hold(value, tuple(part for item in items for part in item), path)
+        self._add_container(value, tuple(part for item in items for part in item), path)
         for key, item in items:
             key_path = f".{key}" if isinstance(key, str) else "[...]" if isinstance(key, Tensor) else f"[{key!r}]"
             self._work.append((item, path + key_path))
 
     def _list(self, value: list[Any], path: str) -> None:
         items = list(list.__iter__(value))
-        self._hold(value, tuple(items), path)
+        self._add_container(value, tuple(items), path)
         self._work += [(item, f"{path}[{i}]") for i, item in enumerate(items)]
 
     def _cell(self, cell: types.CellType, path: str) -> None:
@@ -242,7 +242,7 @@ class Snapshot:
             contents = cell.cell_contents
         except ValueError:  # the cell is empty
             return
-        self._hold(cell, (contents,), path)
+        self._add_container(cell, (contents,), path)
         self._work.append((contents, path))
 
     def _function(self, function: types.FunctionType, path: str) -> None:
@@ -277,7 +277,7 @@ class Snapshot:
         contents = vars(space) if isinstance(space, type) else space
         found = [(name, contents.get(name, _MISSING)) for name in names]
         if found:
-            self._hold((space,), tuple(part for entry in found for part in entry), path)
+            self._add_container((space,), tuple(part for entry in found for part in entry), path)
         self._work += [(value, f"{path}.{name}") for name, value in found if value is not _MISSING]
 
     def _follow_names(self) -> None:
@@ -339,7 +339,7 @@ class Snapshot:
 
     def _module(self, attributes: dict[str, Any], path: str) -> None:
         """Guard the attributes of an `nn.Module`. Paths omit the names of its registries, such as ``_parameters``."""
-        self._hold(attributes, tuple(part for item in attributes.items() for part in item), path)
+        self._add_container(attributes, tuple(part for item in attributes.items() for part in item), path)
         for name, value in attributes.items():
             registry = name in ("_parameters", "_buffers", "_modules")
             self._work.append((value, path if registry else f"{path}.{name}"))

@@ -58,7 +58,7 @@ def page(
     for i, profile in enumerate(profiles):
         if len(profiles) > 1:
             parts.append(f"<h3>Program {i + 1} of {len(profiles)}</h3>{_facts(profile)}")
-        parts += [_time(profile), _flow(profile, files), figure(profile), _apart(profile), _text(profile)]
+        parts += [_time(profile), _flow(profile, files), figure(profile), _boundaries_table(profile), _text(profile)]
     parts.append(_guards(guards))
     return _PAGE.format(
         title=escape(f"{name}, compiled"),
@@ -219,7 +219,7 @@ def _notes(profile: Profile, kernel: Kernel) -> Iterator[str]:
             yield text.format(", ".join(names), reason)
 
 
-def _apart(profile: Profile) -> str:
+def _boundaries_table(profile: Profile) -> str:
     """Return an HTML table of the neighbouring operators that are not fused, grouped by reason."""
     if not profile.boundaries:
         return ""

@@ -54,7 +54,7 @@ __all__ = [
     "wrap",
 ]
 
-_PLACES = {
+_HOME_MODULES = {
     **dict.fromkeys(("PH", "ProxyableClassMeta", "Tracer", "symbolic_trace"), "_symbolic_trace"),
     **dict.fromkeys(("CodeGen", "Graph"), "graph"),
     **dict.fromkeys(("Interpreter", "Transformer"), "interpreter"),
@@ -63,14 +63,14 @@ _PLACES = {
     "Proxy": "proxy",
     "replace_pattern": "subgraph_rewriter",
 }
-_MODULES = {"immutable_collections", "experimental", "passes", "_compile", "_pytree", *_PLACES.values()}
+_MODULES = {"immutable_collections", "experimental", "passes", "_compile", "_pytree", *_HOME_MODULES.values()}
 
 
 if not TYPE_CHECKING:  # lets type checkers report undefined names
 
     def __getattr__(name: str) -> Any:
-        if name in _PLACES:
-            return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+        if name in _HOME_MODULES:
+            return getattr(importlib.import_module(f"{__name__}.{_HOME_MODULES[name]}"), name)
         if name in _MODULES:
             return importlib.import_module(f"{__name__}.{name}")
         raise _suggestions.unknown_attribute(__name__, name)

@@ -35,7 +35,7 @@ _SPELLED_OUT = {
     *(functional.max_unpool1d, functional.max_unpool2d, functional.max_unpool3d, functional.grid_sample),
     *(functional.glu, flambeau.split, flambeau.stft, flambeau.istft, flambeau.norm, flambeau.cdist),
 }
-_AS_GIVEN = {"one_hot", "scaled_dot_product_attention"}
+_NO_NORMALISATION = {"one_hot", "scaled_dot_product_attention"}
 
 
 def find_proxy(*values: Any) -> Proxy | None:
@@ -79,7 +79,7 @@ def spelled_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tup
     name = func.__name__
     if name == "einsum" and len(args) == 2 and isinstance(args[1], (list, tuple)):
         return (args[0], *args[1]), kwargs
-    if (func not in _public or name in _AS_GIVEN or name.endswith("_")) and func not in _SPELLED_OUT:
+    if (func not in _public or name in _NO_NORMALISATION or name.endswith("_")) and func not in _SPELLED_OUT:
         return args, kwargs
     known = signature(_public.get(func, func))
     if known is None or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in known.parameters.values()):
@@ -98,14 +98,14 @@ def spelled_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tup
 
 
 def _template(*args: Any, **kwargs: Any) -> Any:
-    answer: Any = "answer"
-    return answer(*args, **kwargs)
+    replacement: Any = "replacement"
+    return replacement(*args, **kwargs)
 
 
-def _body(name: str, answer: Callable[..., Any]) -> CodeType:
-    """Return a code object that calls ``answer`` with all arguments."""
+def _body(name: str, replacement: Callable[..., Any]) -> CodeType:
+    """Return a code object that calls ``replacement`` with all arguments."""
     code = _template.__code__
-    constants: Any = tuple(answer if constant == "answer" else constant for constant in code.co_consts)
+    constants: Any = tuple(replacement if constant == "replacement" else constant for constant in code.co_consts)
     return code.replace(co_consts=constants, co_name=name, co_qualname=name)
 
 
@@ -133,19 +133,19 @@ def _redirect(function: Any) -> None:
     own = FunctionType(inner.__code__, inner.__globals__, inner.__name__, inner.__defaults__)
     own.__kwdefaults__ = inner.__kwdefaults__
     _public[function] = own
-    _swaps.append((inner, inner.__code__, _body(inner.__name__, _answer_for(function, own))))
+    _swaps.append((inner, inner.__code__, _body(inner.__name__, _replacement_for(function, own))))
 
 
-def _answer_for(function: Any, own: FunctionType) -> Callable[..., Any]:
+def _replacement_for(function: Any, own: FunctionType) -> Callable[..., Any]:
     """Return the replacement of a function during tracing; ``own`` is the original."""
 
-    def answer(*args: Any, **kwargs: Any) -> Any:
+    def replacement(*args: Any, **kwargs: Any) -> Any:
         proxy = find_proxy(args, kwargs)
         if proxy is None:
             return own(*args, **kwargs)
         return type(proxy).__torch_function__(function, (type(proxy),), args, kwargs)
 
-    return answer
+    return replacement
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from .graph import Graph
 __all__ = ["GraphModule", "reduce_graph_module"]
 
 REMINDER = "# To see more debug info, please use `graph_module.print_readable()`"
-NOT_GIVEN = "Node {node} referenced target {target} but that target was not provided in ``root``!"
+TARGET_MISSING = "Node {node} referenced target {target} but that target was not provided in ``root``!"
 _FILE = "<eval_with_key>"
 _numbers = itertools.count()
 _keep_source: dict[str, str] = {}
@@ -88,7 +88,7 @@ class GraphModule(Module):
         elif isinstance(root, dict):
             for node in needed:
                 if node.target not in root:
-                    raise RuntimeError(NOT_GIVEN.format(node=node, target=node.target))
+                    raise RuntimeError(TARGET_MISSING.format(node=node, target=node.target))
             for path in sorted(dict.fromkeys(str(node.target) for node in needed), key=lambda path: path.count(".")):
                 _assign(self, path, root[path])
         else:

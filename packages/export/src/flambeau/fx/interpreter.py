@@ -62,7 +62,7 @@ class Interpreter:
                 try:
                     self.env[node] = self.run_node(node)
                 except Exception as error:
-                    self._tell(error, node)
+                    self._add_node_note(error, node)
                     raise
             if self.garbage_collect_values:
                 for done in self.user_to_last_uses.get(node, ()):
@@ -86,7 +86,7 @@ class Interpreter:
         args_list.clear()
         return self.run(initial_env=values)
 
-    def _tell(self, error: Exception, node: Node) -> None:
+    def _add_node_note(self, error: Exception, node: Node) -> None:
         """Add the node to the message of an exception."""
         if not self.extra_traceback:
             return

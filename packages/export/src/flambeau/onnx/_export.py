@@ -26,7 +26,7 @@ from . import _shapes as _shapes
 from ._counts import COUNTED_TRACES
 from ._dimensions import Dimensions
 from ._graph import CONVERTERS, ELEMENT_TYPES, Converter, Graph, Name
-from ._merge import merge, rounds, same_way
+from ._merge import merge, rounds, same_operators
 from ._nodes import every_node
 from ._opsets import in_opset
 from ._program import ONNXProgram
@@ -80,13 +80,13 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
         for _ in range(COUNTED_TRACES):
             traces.append(_traced_again(traces, model, args, kwargs, wanted.resized(same))[0])
             wanted.samples.traced.append(same)
-    if len(traces) > 1 and not same_way(traces[0], traces[1]):  # the first run may have filled a cache in the model
+    if len(traces) > 1 and not same_operators(traces[0], traces[1]):  # the first run may have filled a cache
         traces[0], outputs[0] = _traced(model, args, kwargs, wanted.resized(wanted.samples.traced[0]), 0)
     if len(traces) > 1 and rounds(traces, wanted.samples):
         for sizes in wanted.samples.odd:
             with contextlib.suppress(Exception):  # the program may not support odd sizes
                 trace = _traced_again(traces, model, args, kwargs, wanted.resized(sizes))[0]
-                if same_way(trace, traces[0]):
+                if same_operators(trace, traces[0]):
                     traces.append(trace)
                     wanted.samples.traced.append(sizes)
     return traces, outputs[0]
@@ -99,7 +99,7 @@ def _traced_again(
     if traces and not traces[0].reads:
         with contextlib.suppress(Exception):  # an error is raised again below
             trace, output = _traced(model, args, kwargs, inputs, len(traces), shapes_only=True)
-            if same_way(trace, traces[0]):
+            if same_operators(trace, traces[0]):
                 return trace, output
     return _traced(model, args, kwargs, inputs, len(traces))
 

@@ -69,7 +69,7 @@ class Memory:
         self._found: set[int] = set()  # memory that existed before the trace
         self._before: list[tuple[Tensor, Tensor]] = []  # changed tensors in it, with copies
 
-    def knows(self, tensor: Tensor) -> bool:
+    def contains(self, tensor: Tensor) -> bool:
         return id(tensor) in self._known
 
     def set(self, tensor: Tensor, value: Value, view: View | None = None) -> None:
@@ -85,7 +85,7 @@ class Memory:
 
     def value(self, tensor: Tensor) -> Value:
         """Return the current value of a tensor."""
-        if not self.knows(tensor):
+        if not self.contains(tensor):
             self.find(tensor, self._constant(tensor))
         known = self._known[id(tensor)]
         if known.version != self._version(tensor):

@@ -50,7 +50,7 @@ def merge(traces: Sequence[Trace], samples: Samples) -> None:
             value.varies = varies or bool(leaves(call.arguments, Size))
 
 
-def same_way(a: Trace, b: Trace) -> bool:
+def same_operators(a: Trace, b: Trace) -> bool:
     """Return True if two traces contain the same operators."""
     return [call.name for call in a.calls] == [call.name for call in b.calls]
 
@@ -92,16 +92,16 @@ def _merged(seen: Sequence[Any], samples: Samples, call: Call, name: str) -> Any
     seen = [int(x) if isinstance(x, DynamicInt) else x for x in seen]
     a = seen[0]
     if len({type(x) for x in seen}) > 1:
-        raise RuntimeError(_unlike(call, name, seen))
+        raise RuntimeError(_unsupported_argument(call, name, seen))
     if isinstance(a, Value):
         if any(x.name != a.name for x in seen):
-            raise RuntimeError(_unlike(call, name, ["another tensor"]))
+            raise RuntimeError(_unsupported_argument(call, name, ["another tensor"]))
         return a
     if isinstance(a, tuple | list):
         if len({len(x) for x in seen}) > 1:
             if alike := _repeated(seen, samples):
                 return alike
-            raise RuntimeError(_unlike(call, name, seen))
+            raise RuntimeError(_unsupported_argument(call, name, seen))
         items = [_merged(parts, samples, call, name) for parts in zip(*seen, strict=True)]
         return items if isinstance(a, list) else tuple(items)
     if isinstance(a, slice):
@@ -110,10 +110,10 @@ def _merged(seen: Sequence[Any], samples: Samples, call: Call, name: str) -> Any
     if isinstance(a, int) and not isinstance(a, bool):
         size = samples.through(seen)
         if size is None:
-            raise RuntimeError(_unlike(call, name, seen))
+            raise RuntimeError(_unsupported_argument(call, name, seen))
         return size
     if isinstance(a, float | str | bool) and any(x != a and x == x for x in seen):
-        raise RuntimeError(_unlike(call, name, seen))
+        raise RuntimeError(_unsupported_argument(call, name, seen))
     return a
 
 
@@ -131,7 +131,7 @@ def _repeated(seen: Sequence[Any], samples: Samples) -> Repeated | None:
     return None if number is None or times is None else Repeated(number, times)
 
 
-def _unlike(call: Call, name: str, seen: Sequence[Any]) -> str:
+def _unsupported_argument(call: Call, name: str, seen: Sequence[Any]) -> str:
     return (
         f"{call.location}: the argument {name!r} of {call.name} depends on the dynamic dimensions in a way that an "
         f"ONNX file cannot express (it was {', '.join(map(str, seen))} as they grew): only sums and products of sizes "

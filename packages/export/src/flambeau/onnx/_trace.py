@@ -83,7 +83,7 @@ class Trace(Recorder):
         return self.values[-1]
 
     def known(self, tensor: Tensor) -> Value | None:
-        return self.memory.value(tensor) if self.memory.knows(tensor) else None
+        return self.memory.value(tensor) if self.memory.contains(tensor) else None
 
     def value(self, tensor: Tensor) -> Value:
         return self.memory.value(tensor)
@@ -168,7 +168,7 @@ class Trace(Recorder):
         self.calls.append(call)
         for i, tensor in enumerate(leaves(result, Tensor)):
             call.results.append(self._new(tensor, varies, call=call))
-            if not self.memory.knows(tensor):
+            if not self.memory.contains(tensor):
                 base = next((t for t in given if shares_memory(t, tensor)), None)
                 view = None if base is None else View(base, functools.partial(again, base, i))
                 self.memory.set(tensor, call.results[i], view)

@@ -81,7 +81,7 @@ def served(name: str, t: Tensor, *numbers: int) -> tuple[Tensor, ...]:
     cupy = library()
     if cupy is None or (name in DECOMPOSITIONS and not t.isfinite().all()):
         return ()
-    with _there(cupy, t):
+    with _on_stream_of(cupy, t):
         try:
             result = FUNCTIONS[name](cupy, cupy.from_dlpack(t), *numbers)
         except cupy.linalg.LinAlgError:
@@ -89,7 +89,7 @@ def served(name: str, t: Tensor, *numbers: int) -> tuple[Tensor, ...]:
         return tuple(_core.from_dlpack(r) for r in (result if isinstance(result, tuple) else (result,)))
 
 
-def _there(cupy: Any, t: Tensor) -> AbstractContextManager[Any]:
+def _on_stream_of(cupy: Any, t: Tensor) -> AbstractContextManager[Any]:
     """Return a context that selects the tensor's GPU and flambeau's stream, and reports convergence failures."""
     device = t.device.index or 0
     stream = _core._cuda_current_stream(device)

@@ -115,10 +115,10 @@ def get_pretty_env_info() -> str:
     known = get_env_info()._asdict()
     if not known["is_cuda_available"]:
         known.update(dict.fromkeys(("cuda_runtime_version", "nvidia_gpu_models", "cudnn_version"), "No CUDA"))
-    return _FORMAT.format(**{name: _said(value) for name, value in known.items()})
+    return _FORMAT.format(**{name: _display(value) for name, value in known.items()})
 
 
-def _said(value: object) -> str:
+def _display(value: object) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
     return "Could not collect" if value in (None, "") else str(value)

@@ -36,7 +36,7 @@ PATH = str(Path(__file__).parent / "_path")
 _EVERY = metadata.DistributionFinder.Context()
 
 # Modules that resolve missing names as PyTorch's modules do, with their original __getattr__.
-_answering: dict[ModuleType, Callable[[str], Any] | None] = {}
+_original_getattr: dict[ModuleType, Callable[[str], Any] | None] = {}
 
 
 def _exists(name: str) -> bool:
@@ -47,7 +47,7 @@ def _exists(name: str) -> bool:
         return False
 
 
-def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, name: str) -> Any:
+def _attribute(module: ModuleType, path: str, getattribute: Callable[[str], Any] | None, name: str) -> Any:
     """Look up a name that is not in ``vars(module)``.
 
     Args:
@@ -56,13 +56,13 @@ def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, 
     """
     if name.startswith("__") and not _interface.has_module(f"{path}.{name}"):  # __config__ and __future__ are modules
         raise AttributeError(f"module {path!r} has no attribute {name!r}", name=name)
-    if ask is not None and not is_moved(f"{path}.{name}"):
+    if getattribute is not None and not is_moved(f"{path}.{name}"):
         try:
-            value = ask(name)
+            value = getattribute(name)
         except AttributeError:
             pass
         else:
-            _answer_below(value, f"{path}.{name}")
+            _install_getattr_below(value, f"{path}.{name}")
             _renaming.rename(value, path, name)
             return value
     is_tested = f"{path}.{name}" in _absent.TESTED
@@ -73,7 +73,7 @@ def _attribute(module: ModuleType, path: str, ask: Callable[[str], Any] | None, 
     if name in _interface.names_of(path):
         private = name.startswith("_") and not isinstance(module, _absent.AbsentModule)
         if not (private or is_tested) or _missing.is_from_import():
-            return _found_elsewhere(path, name)
+            return _find_in_other_module(path, name)
     above = path.rpartition(".")[0]
     if isinstance(module, _absent.AbsentModule) and "." in above and name in _interface.names_of(above):
         return getattr(importlib.import_module(above), name)
@@ -84,13 +84,13 @@ def _own(module: ModuleType, name: str) -> Any:
     """Return an attribute of a module of flambeau. Raises AttributeError if it does not exist."""
     if name in vars(module):
         return vars(module)[name]
-    ask = _answering[module] if module in _answering else vars(module).get("__getattr__")
-    if ask is None:
+    getattribute = _original_getattr[module] if module in _original_getattr else vars(module).get("__getattr__")
+    if getattribute is None:
         raise AttributeError(name)
-    return ask(name)
+    return getattribute(name)
 
 
-def _found_elsewhere(path: str, name: str) -> Any:
+def _find_in_other_module(path: str, name: str) -> Any:
     """Return the object for a name of PyTorch that another module of flambeau has, or a stand-in."""
     above = path.rpartition(".")[0]  # some of PyTorch's files are packages in flambeau
     known = _interface.names_of(above).get(name)
@@ -102,29 +102,29 @@ def _found_elsewhere(path: str, name: str) -> Any:
     return _absent.stand_in(f"{path}.{name}", _interface.names_of(path)[name])
 
 
-def _answer(module: ModuleType, path: str) -> None:
+def _install_getattr(module: ModuleType, path: str) -> None:
     """Make a module and its submodules resolve missing names as PyTorch's module ``path`` does."""
-    if module in _answering:
+    if module in _original_getattr:
         return
-    ask = _answering[module] = vars(module).get("__getattr__")
+    getattribute = _original_getattr[module] = vars(module).get("__getattr__")
     sys.modules.setdefault(path, module)
     _renaming.rename_module(module, path)
     # Python calls a module's __getattr__ only for missing names, so existing names have no overhead.
-    vars(module)["__getattr__"] = functools.partial(_attribute, module, path, ask)
+    vars(module)["__getattr__"] = functools.partial(_attribute, module, path, getattribute)
     if path in WALKED:
         for name in module.__all__:
             getattr(module, name)
     for name, value in list(vars(module).items()):
         if not name.startswith("_"):
-            _answer_below(value, f"{path}.{name}")
+            _install_getattr_below(value, f"{path}.{name}")
     _keep_functions(module, path)
 
 
-def _answer_below(value: Any, path: str) -> None:
-    if not isinstance(value, ModuleType) or value.__name__ != native_name(path) or value in _answering:
+def _install_getattr_below(value: Any, path: str) -> None:
+    if not isinstance(value, ModuleType) or value.__name__ != native_name(path) or value in _original_getattr:
         return
     if not is_only_moved(path):  # other modules are handled when they are imported by their names in PyTorch
-        _answer(value, path)
+        _install_getattr(value, path)
 
 
 def _facade(name: str, version: str) -> ModuleType:
@@ -140,7 +140,7 @@ def _facade(name: str, version: str) -> ModuleType:
         key for key, value in variables.items() if not key.startswith("_") and not isinstance(value, ModuleType)
     ]
 
-    def ask(attribute: str) -> Any:
+    def getattribute(attribute: str) -> Any:
         own = importlib.import_module("flambeau.torch._functions") if name == "torch" else package
         owner = own if attribute in own.__all__ else package
         value = getattr(owner, attribute)
@@ -148,8 +148,8 @@ def _facade(name: str, version: str) -> ModuleType:
             variables[attribute] = value
         return value
 
-    variables["__getattr__"] = ask
-    _answer(module, name)
+    variables["__getattr__"] = getattribute
+    _install_getattr(module, name)
     return module
 
 
@@ -176,10 +176,10 @@ class _Loader(importlib.abc.Loader):
             if _exists(module.__name__):
                 owner = importlib.import_module(native_name(module.__name__))
                 vars(module)["__getattr__"] = functools.partial(_own, owner)
-            _answer(module, module.__name__)
+            _install_getattr(module, module.__name__)
         elif spec is not None and spec.name not in ROOTS:
             module.__spec__ = spec.loader_state
-            _answer(module, spec.name)
+            _install_getattr(module, spec.name)
 
 
 def _keep_functions(module: ModuleType, path: str) -> None:
@@ -268,11 +268,11 @@ def uninstall() -> None:
     sys.path.remove(PATH)
     for name in [name for name in sys.modules if name.partition(".")[0] in ROOTS]:
         del sys.modules[name]
-    for module, ask in _answering.items():
-        if ask is None:
+    for module, getattribute in _original_getattr.items():
+        if getattribute is None:
             del vars(module)["__getattr__"]
         else:
-            vars(module)["__getattr__"] = ask
-    _answering.clear()
+            vars(module)["__getattr__"] = getattribute
+    _original_getattr.clear()
     _renaming.undo()
     _missing.forget()

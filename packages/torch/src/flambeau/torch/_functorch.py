@@ -47,7 +47,7 @@ def make_functional_with_buffers(
     >>> fmodel(params, buffers, fb.zeros(1, 2)).shape
     flambeau.Size([1, 2])
     """
-    return _taken_apart(FunctionalModuleWithBuffers, model, disable_autograd_tracking)
+    return _extracted(FunctionalModuleWithBuffers, model, disable_autograd_tracking)
 
 
 def make_functional(model: nn.Module, disable_autograd_tracking: bool = False) -> tuple[FunctionalModule, Values]:
@@ -67,7 +67,7 @@ def make_functional(model: nn.Module, disable_autograd_tracking: bool = False) -
         raise RuntimeError(
             "make_functional(model): `model` has buffers. Please use make_functional_with_buffers(model) instead."
         )
-    fmodel, params, _ = _taken_apart(FunctionalModule, model, disable_autograd_tracking)
+    fmodel, params, _ = _extracted(FunctionalModule, model, disable_autograd_tracking)
     return fmodel, params
 
 
@@ -88,7 +88,7 @@ def combine_state_for_ensemble(
     return fmodel, tuple(params[name] for name in fmodel.param_names), tuple(buffers.values())
 
 
-def _taken_apart(kind: Callable[..., Any], model: nn.Module, untracked: bool) -> tuple[Any, Values, Values]:
+def _extracted(kind: Callable[..., Any], model: nn.Module, untracked: bool) -> tuple[Any, Values, Values]:
     """Return ``kind(copy of model)``, and the parameters and buffers of the copy.
 
     Args:

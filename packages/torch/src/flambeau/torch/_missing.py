@@ -15,7 +15,7 @@ _OWN_FOLDER = str(Path(__file__).parent)
 _IMPORT_FROM = opcode.opmap["IMPORT_FROM"]
 
 # Modules to search for a misplaced name, most likely first.
-_ELSEWHERE = {
+_NATIVE_MODULES = {
     "torch": "flambeau",
     "torch.nn.functional": "flambeau.nn.functional",
     "torch.nn": "flambeau.nn",
@@ -64,7 +64,7 @@ def _names(module_name: str) -> list[str]:
 
 def nearest(owner: Any, path: str, name: str) -> tuple[str, ...]:
     """Return up to three similar names: the same name in other modules, then similar names of ``owner``."""
-    same = [other for other, module_name in _ELSEWHERE.items() if other != path and name in _names(module_name)]
+    same = [other for other, module_name in _NATIVE_MODULES.items() if other != path and name in _names(module_name)]
     same = [f"{other}.{name}" for other in same] or [f"torch.Tensor.{name}"] * hasattr(flambeau.Tensor, name)
     own = {other.lower(): other for other in dir(owner) if not other.startswith("_")}
     alike = difflib.get_close_matches(name.lower(), own, n=3, cutoff=0.65)

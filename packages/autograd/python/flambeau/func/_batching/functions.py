@@ -11,11 +11,11 @@ from flambeau.func._placeholders import highest_level, is_batched_at, maps, wrap
 from flambeau.func._rules import composition
 from flambeau.func._vmap import vmap
 
-BOTH = (
+VMAP_RULE_AND_METHOD = (
     "You tried to vmap over {name}, but it has both generate_vmap_rule=True and an overridden vmap staticmethod. "
     "Please set generate_vmap_rule=False or delete the overridden vmap staticmethod to avoid ambiguity."
 )
-NEITHER = (
+NO_VMAP_RULE = (
     "You tried to vmap over {name}, but it does not have vmap support. Please override and implement the vmap "
     "staticmethod or set generate_vmap_rule=True."
 )
@@ -43,9 +43,9 @@ def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
     has_own = getattr(cls, "vmap", None) is not getattr(Function, "vmap", None)
     generates = getattr(cls, "generate_vmap_rule", False)
     if has_own and generates:
-        raise RuntimeError(BOTH.format(name=cls.__name__))
+        raise RuntimeError(VMAP_RULE_AND_METHOD.format(name=cls.__name__))
     if not has_own and not generates:
-        raise RuntimeError(NEITHER.format(name=cls.__name__))
+        raise RuntimeError(NO_VMAP_RULE.format(name=cls.__name__))
     if cls.setup_context is None:
         raise RuntimeError(SETUP.format(name=cls.__name__))
     level = highest_level(args)
@@ -56,13 +56,13 @@ def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
     try:
         info = VmapInfo(map_.size, map_.randomness)
         if has_own:
-            return _placed(cls, cls.vmap(info, dims, *values), level)
+            return _with_batch_dims(cls, cls.vmap(info, dims, *values), level)
         return wrapped(_generated(cls, info, dims).apply(*values), level)
     finally:
         _running_maps(former)
 
 
-def _placed(cls: type[Function], returned: Any, level: int) -> Any:
+def _with_batch_dims(cls: type[Function], returned: Any, level: int) -> Any:
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise RuntimeError(DIMENSIONS.format(name=cls.__name__, got=type(returned)))
     outputs, dims = returned

@@ -35,7 +35,7 @@ def drawn(callable_: Any, values: tuple[Any, ...], _: int) -> Any:
             return call.run(values)
         if callable_.__name__.endswith("_"):
             return _in_place(call, map_.randomness)
-        return wrapped(_different(call) if map_.randomness == "different" else _same(call), level)
+        return wrapped(_different(call) if map_.randomness == "different" else _loop_from_same_state(call), level)
     finally:
         _running_maps(level)
 
@@ -45,7 +45,7 @@ def _in_place(call: Call, mode: str) -> Any:
     if not call.is_batched(target):
         raise RuntimeError(WRITES_ONE.format(name=call.operator.__name__))
     if mode == "same":
-        _same(call)
+        _loop_from_same_state(call)
     elif any(call.is_batched(x) for x in call.values[1:]):
         loop(call)
     else:
@@ -53,7 +53,7 @@ def _in_place(call: Call, mode: str) -> Any:
     return target
 
 
-def _same(call: Call) -> Any:
+def _loop_from_same_state(call: Call) -> Any:
     """Run once per element, each time from the same state of the generator."""
     generator = call.argument("generator")
     generator = flambeau.default_generator if generator is None else generator

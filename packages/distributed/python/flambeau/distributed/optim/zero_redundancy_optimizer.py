@@ -17,7 +17,7 @@ __all__ = ["ZeroRedundancyOptimizer"]
 
 Group = dict[str, Any]
 
-_NOT_HERE = (
+_NOT_CONSOLIDATED = (
     "Optimizer state has not been consolidated on this rank. Please call `consolidate_state_dict(to={rank})` on all "
     "ranks beforehand if you meant to save the global state."
 )
@@ -164,7 +164,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         Raises: RuntimeError in processes that did not gather it.
         """
         if not self._saved:
-            raise RuntimeError(_NOT_HERE.format(rank=self.rank))
+            raise RuntimeError(_NOT_CONSOLIDATED.format(rank=self.rank))
         state: dict[Any, dict[str, Any]] = {}
         for saved, share in zip(self._saved, self._shares, strict=True):
             for group, part in zip(saved["param_groups"], share, strict=True):

@@ -12,7 +12,7 @@ class _Boolean(Constraint):
         return (value == 0) | (value == 1)
 
 
-def _whole(value: Tensor) -> Tensor:
+def _is_integer(value: Tensor) -> Tensor:
     return value % 1 == 0
 
 
@@ -35,7 +35,7 @@ class _IntegerInterval(Constraint):
 
     def check(self, value: Tensor) -> Tensor:
         inside = (value >= self.lower_bound) & (value <= self.upper_bound)
-        return inside & _whole(value) if value.is_floating_point() else inside
+        return inside & _is_integer(value) if value.is_floating_point() else inside
 
 
 class _IntegerLessThan(Constraint):
@@ -47,7 +47,7 @@ class _IntegerLessThan(Constraint):
         self.upper_bound = upper_bound
 
     def check(self, value: Tensor) -> Tensor:
-        return _whole(value) & (value <= self.upper_bound)
+        return _is_integer(value) & (value <= self.upper_bound)
 
 
 class _IntegerGreaterThan(Constraint):
@@ -59,7 +59,7 @@ class _IntegerGreaterThan(Constraint):
         self.lower_bound = lower_bound
 
     def check(self, value: Tensor) -> Tensor:
-        return _whole(value) & (value >= self.lower_bound)
+        return _is_integer(value) & (value >= self.lower_bound)
 
 
 class _Real(Constraint):

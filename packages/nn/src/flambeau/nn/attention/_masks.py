@@ -12,7 +12,7 @@ from flambeau import Tensor
 from flambeau.nn import functional
 from flambeau.nn.attention._block_mask import _DEFAULT_SPARSE_BLOCK_SIZE, BlockMask, MaskMod, Pair, dense_to_ordered
 
-__all__ = ["and_masks", "create_block_mask", "create_mask", "everywhere", "or_masks", "index_grids_of"]
+__all__ = ["and_masks", "create_block_mask", "create_mask", "vmap_over_indices", "or_masks", "index_grids_of"]
 
 
 def and_masks(*mask_mods: MaskMod) -> MaskMod:
@@ -50,7 +50,7 @@ def _joined(mask_mods: tuple[MaskMod, ...], operator: Callable[[Tensor, Tensor],
     return mask_mod
 
 
-def everywhere(function: Callable[..., Tensor], scores: bool) -> Callable[..., Tensor]:
+def vmap_over_indices(function: Callable[..., Tensor], scores: bool) -> Callable[..., Tensor]:
     """Vectorise a function of one score's indices over all batches, heads, queries and keys.
 
     With ``scores`` the function takes the score as its first argument.
@@ -88,8 +88,8 @@ def create_mask(
     index_grids = index_grids_of(B or 1, H or 1, flambeau.arange(Q_LEN), flambeau.arange(KV_LEN), _device(device))
     if _takes_scores(mod_fn):
         scores = flambeau.zeros(B or 1, H or 1, Q_LEN, KV_LEN, device=index_grids[0].device)
-        return ~everywhere(mod_fn, scores=True)(scores, *index_grids).isneginf()
-    return everywhere(mod_fn, scores=False)(*index_grids)
+        return ~vmap_over_indices(mod_fn, scores=True)(scores, *index_grids).isneginf()
+    return vmap_over_indices(mod_fn, scores=False)(*index_grids)
 
 
 def _takes_scores(function: Callable[..., Any]) -> bool:

@@ -13,7 +13,14 @@ import flambeau
 from flambeau import Tensor
 from flambeau.nn import functional
 from flambeau.nn.attention._block_mask import _DEFAULT_SPARSE_BLOCK_SIZE, BlockMask, MaskMod, noop_mask
-from flambeau.nn.attention._masks import and_masks, create_block_mask, create_mask, everywhere, index_grids_of, or_masks
+from flambeau.nn.attention._masks import (
+    and_masks,
+    create_block_mask,
+    create_mask,
+    index_grids_of,
+    or_masks,
+    vmap_over_indices,
+)
 
 __all__ = [
     "_DEFAULT_SPARSE_BLOCK_SIZE",
@@ -269,7 +276,7 @@ def _seen(
     asked = partial.index_select(-1, blocks)[:, :, None]
     # A mask that is broadcast over batches or heads is evaluated for the first one only.
     first = (index_grids[0][: partial.shape[0]], index_grids[1][: partial.shape[1]])
-    seen = everywhere(mask_mod, scores=False)(*first, *index_grids[2:]) & asked
+    seen = vmap_over_indices(mask_mod, scores=False)(*first, *index_grids[2:]) & asked
     return seen if whole is None else seen | whole
 
 
@@ -290,7 +297,7 @@ def _rows(
     working = flambeau.float64 if query.dtype == flambeau.float64 else flambeau.float32
     scores = (queries @ keys.mT).to(working) * scale
     if score_mod is not None:
-        scores = everywhere(score_mod, scores=True)(scores, *part.index_grids).to(working)
+        scores = vmap_over_indices(score_mod, scores=True)(scores, *part.index_grids).to(working)
     if part.seen is not None:
         scores = scores.masked_fill(~part.seen, -math.inf)
     blind = scores.isneginf().all(-1, keepdim=True)

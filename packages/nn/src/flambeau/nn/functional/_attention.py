@@ -46,7 +46,7 @@ def scaled_dot_product_attention(
     tensor([1., 0.])
     """
     if attn_mask is not None and type(attn_mask) is not Tensor:
-        attn_mask = _beside(query, attn_mask)
+        attn_mask = _on_query_device(query, attn_mask)
     if enable_gqa and not query.shape[-3] == key.shape[-3] == value.shape[-3]:
         grouped = _by_shared_head(query, key, value, attn_mask)
         return scaled_dot_product_attention(*grouped, dropout_p, is_causal, scale).flatten(-4, -3)
@@ -59,7 +59,7 @@ def scaled_dot_product_attention(
     return dropout(weights, dropout_p) @ value
 
 
-def _beside(query: Tensor, mask: Tensor) -> Tensor:
+def _on_query_device(query: Tensor, mask: Tensor) -> Tensor:
     """Move a `CausalBias` to the query's device, because users usually create it on the CPU."""
     from ..attention.bias import CausalBias
 

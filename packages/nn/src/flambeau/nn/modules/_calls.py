@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
-from ._hooks import EVERYWHERE, Hook, Hooks, call_with_hooks
+from ._hooks import GLOBAL_HOOKS, Hook, Hooks, call_with_hooks
 from ._layer_path import add_layer_path
 from ._tree import Tree
 
@@ -37,7 +37,7 @@ class Caller(Tree):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if self._hooks is None and not EVERYWHERE:
+            if self._hooks is None and not GLOBAL_HOOKS:
                 return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
             return call_with_hooks(self, args, kwargs)
         except Exception as error:

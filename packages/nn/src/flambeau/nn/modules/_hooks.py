@@ -1,12 +1,12 @@
 """The hooks around a call of a module: their tables, and a call that runs them.
 
 Note [Hooks]: for a module without hooks, a call only makes two checks: ``_hooks`` is None until the module's first hook
-is registered, and `EVERYWHERE` is empty until the first global hook is registered. Otherwise `call_with_hooks` runs the
-global hooks and then the module's own. Backward hooks load `_backward_hooks`, which watches the gradients at the
+is registered, and `GLOBAL_HOOKS` is empty until the first global hook is registered. Otherwise `call_with_hooks` runs
+the global hooks and then the module's own. Backward hooks load `_backward_hooks`, which watches the gradients at the
 module's inputs and outputs.
 
-`calling_forward_by` replaces the call of ``forward`` between the hooks. While it is in use, `EVERYWHERE` is not empty,
-so that `call_with_hooks` handles every call.
+`calling_forward_by` replaces the call of ``forward`` between the hooks. While it is in use, `GLOBAL_HOOKS` is not
+empty, so that `call_with_hooks` handles every call.
 """
 
 from __future__ import annotations
@@ -67,20 +67,20 @@ class Hooks:
         return both
 
 
-# The global hooks, which run for every module. `EVERYWHERE` is empty until one may be registered, then contains them.
+# The global hooks, which run for every module. `GLOBAL_HOOKS` is empty until one may be registered, then contains them.
 OF_ALL_MODULES = Hooks()
-EVERYWHERE: list[Hooks] = []
+GLOBAL_HOOKS: list[Hooks] = []
 
 
 def hooks_everywhere() -> Hooks:
     """Return the tables of global hooks, so that a hook can be added. From then on, every call checks them."""
-    if not EVERYWHERE:
-        EVERYWHERE.append(OF_ALL_MODULES)
+    if not GLOBAL_HOOKS:
+        GLOBAL_HOOKS.append(OF_ALL_MODULES)
     return OF_ALL_MODULES
 
 
 class ModuleWithHookTables(ModuleType):
-    """The type of the module ``nn.modules.module``: it has the tables of `EVERYWHERE` under PyTorch's names.
+    """The type of the module ``nn.modules.module``: it has the tables of `GLOBAL_HOOKS` under PyTorch's names.
 
     A program may empty a table by assignment, such as ``nn.modules.module._global_forward_hooks = OrderedDict()``.
     """
@@ -125,7 +125,7 @@ def _replace_everywhere(**tables: OrderedDict[int, Hook]) -> None:
         hooks.with_kwargs.setdefault(identity, False)
         hooks.always_call.setdefault(identity, False)
     if not hooks.registered():
-        EVERYWHERE.clear()
+        GLOBAL_HOOKS.clear()
 
 
 ForwardCall = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -161,7 +161,7 @@ class calling_forward_by:
         with _lock:
             _uses -= 1
             if _uses == 0 and not OF_ALL_MODULES.registered():
-                EVERYWHERE.clear()
+                GLOBAL_HOOKS.clear()
 
 
 def _forward(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -173,7 +173,7 @@ def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any
     """Call ``module.forward``; run the global hooks and the module's own hooks before and after it."""
     if module._hooks is None and not OF_ALL_MODULES.registered():
         return _forward(module, args, kwargs)
-    hooks = hooks_everywhere().before(module._hooks) if EVERYWHERE else module._own_hooks()
+    hooks = hooks_everywhere().before(module._hooks) if GLOBAL_HOOKS else module._own_hooks()
     pending = dict(hooks.forward)
     result = None
     try:

@@ -337,7 +337,7 @@ def _is_known(key: str, prefix: str, known: set[str], modules: Mapping[str, Any]
     return name in modules if dot else name in known
 
 
-def _as_once(value: Any, current: Tensor) -> Any:
+def _convert_old_scalar(value: Any, current: Tensor) -> Any:
     """Convert a one-element vector to a scalar if ``current`` is a scalar; early PyTorch versions saved vectors."""
     alone = isinstance(value, Tensor) and not is_lazy(current) and current.ndim == 0 and tuple(value.shape) == (1,)
     return value[0] if alone else value
@@ -362,7 +362,7 @@ def _fillings(
     fillings: list[Callable[[], Any]] = []
     for name, value in given.items():
         current, key = own[name], prefix + name
-        value = _as_once(value, current)
+        value = _convert_old_scalar(value, current)
         if misfits := list(_misfit(key, current, value)):
             error_msgs.extend(misfits)
             continue

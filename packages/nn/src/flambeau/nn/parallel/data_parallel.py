@@ -59,7 +59,7 @@ class DataParallel(Module):
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         if not self.device_ids:
             return self.module(*inputs, **kwargs)
-        self._check_place()
+        self._check_devices()
         parts, named = self.scatter(inputs, kwargs, self.device_ids)
         if len(self.device_ids) == 1 or len(parts) < 2:
             with cuda.device(self.device_ids[0]):
@@ -67,7 +67,7 @@ class DataParallel(Module):
         replicas = self.replicate(self.module, self.device_ids[: len(parts)])
         return self.gather(self.parallel_apply(replicas, parts, named), self.output_device)
 
-    def _check_place(self) -> None:
+    def _check_devices(self) -> None:
         home = flambeau.device("cuda", self.device_ids[0])
         for tensor in chain(self.module.parameters(), self.module.buffers()):
             if tensor.device != home:

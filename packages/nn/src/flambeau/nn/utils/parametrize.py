@@ -86,11 +86,11 @@ class ParametrizationList(ModuleList):
         for index, each in enumerate(values):
             if not isinstance(each, Tensor):
                 raise ValueError(f"{_SEQUENCE} Got element {index} of the sequence with type {type(each).__name__}.")
-            self._hold(self._name(index), each.detach(), original)
+            self._store(self._name(index), each.detach(), original)
         if not unsafe:
             _check_kept(self(), before, "Registering a parametrization may not change")
 
-    def _hold(self, name: str, value: Tensor, original: Tensor) -> None:
+    def _store(self, name: str, value: Tensor, original: Tensor) -> None:
         """Store a value to be trained. A single value reuses the existing tensor, which an optimizer may refer to."""
         if not isinstance(original, Parameter):
             self.register_buffer(name, value)

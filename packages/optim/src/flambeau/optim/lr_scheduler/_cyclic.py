@@ -183,7 +183,7 @@ class OneCycleLR(_WithMomentum):
     ) -> None:
         check_optimizer(optimizer)
         self.optimizer = optimizer
-        self.total_steps = _whole(total_steps, epochs, steps_per_epoch)
+        self.total_steps = _checked_total_steps(total_steps, epochs, steps_per_epoch)
         if not 0 <= pct_start <= 1 or not isinstance(pct_start, (int, float)):
             raise ValueError(f"Expected float between 0 and 1 pct_start, but got {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
@@ -248,7 +248,7 @@ def _phases(total_steps: int, pct_start: float, three: bool) -> list[dict[str, A
     return [dict(zip(names, phase, strict=True)) for phase in ends]
 
 
-def _whole(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
+def _checked_total_steps(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
     if total_steps is None:
         if epochs is None or steps_per_epoch is None:
             raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")

@@ -30,8 +30,8 @@ _ADVICE = (
     "separately."
 )
 _LESS = "NOTE: The nodes obtained by tracing the model in {} mode are a subsequence of those obtained in {} mode. "
-_OTHERS = "The nodes obtained by tracing the model in train mode are different to those obtained in eval mode. "
-_NOT_THERE = (
+_NODES_DIFFER = "The nodes obtained by tracing the model in train mode are different to those obtained in eval mode. "
+_MISSING_NODE = (
     "node: '{}' is not present in model. Hint: use `get_graph_node_names` to make sure the `return_nodes` you "
     "specified are present. It may even be that you need to specify `train_return_nodes` and `eval_return_nodes` "
     "separately."
@@ -120,7 +120,7 @@ def _warn_of_differences(train: NodePathTracer, evaluation: NodePathTracer) -> N
     in_train, in_eval = list(train.node_to_qualname.values()), list(evaluation.node_to_qualname.values())
     if in_train == in_eval:
         return
-    text = _OTHERS
+    text = _NODES_DIFFER
     if _is_part(in_eval, in_train):
         text = _LESS.format("eval", "train")
     elif _is_part(in_train, in_eval):
@@ -208,7 +208,7 @@ def _return(tracer: NodePathTracer, graph: fx.Graph, wanted: dict[str, str]) -> 
     """
     for query in wanted:
         if not any(name == query or name.startswith(f"{query}.") for name in tracer.node_to_qualname.values()):
-            raise ValueError(_NOT_THERE.format(query))
+            raise ValueError(_MISSING_NODE.format(query))
     graph.erase_node(graph.output_node())
     nodes = list(graph.nodes)
     left, found = dict(wanted), {}

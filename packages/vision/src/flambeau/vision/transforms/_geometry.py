@@ -227,8 +227,8 @@ class ElasticTransform(nn.Module):
         fill: Any = 0,
     ) -> None:
         super().__init__()
-        self.alpha = _both(alpha, "alpha")
-        self.sigma = _both(sigma, "sigma")
+        self.alpha = _pair(alpha, "alpha")
+        self.sigma = _pair(sigma, "sigma")
         self.interpolation = interpolation_mode(interpolation)
         self.fill = fill
 
@@ -254,7 +254,7 @@ class ElasticTransform(nn.Module):
         return f"alpha={self.alpha}, sigma={self.sigma}, interpolation={self.interpolation}, fill={self.fill}"
 
 
-def _both(value: Any, name: str) -> list[float]:
+def _pair(value: Any, name: str) -> list[float]:
     numbers = list(value) if isinstance(value, tuple | list) else [value]
     if len(numbers) not in (1, 2) or not all(isinstance(number, int | float) for number in numbers):
         raise TypeError(f"{name} should be a number or a sequence of two. Got {value!r}")

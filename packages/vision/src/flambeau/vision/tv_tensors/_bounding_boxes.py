@@ -98,7 +98,7 @@ class BoundingBoxes(TVTensor):
 
     @classmethod
     def wrap(cls, tensor: fb.Tensor, like: Any, **kwargs: Any) -> Self:
-        known = {**like._knowledge(), **kwargs}
+        known = {**like._metadata(), **kwargs}
         return cls._known(tensor, format_of(known["format"]), known["canvas_size"], known["clamping_mode"])
 
     @classmethod
@@ -110,9 +110,9 @@ class BoundingBoxes(TVTensor):
             return cls.wrap(output.as_subclass(fb.Tensor), like)
         return super()._wrap_output(output, args)
 
-    def _knowledge(self) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         return {"format": self.format, "canvas_size": self.canvas_size, "clamping_mode": self.clamping_mode}
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        known = tuple(self._knowledge().values())
+        known = tuple(self._metadata().values())
         return type(self)._known, (self.as_subclass(fb.Tensor), *known)

@@ -97,13 +97,13 @@ class TVTensor(fb.Tensor):
     def __deepcopy__(self, memo: dict[int, Any]) -> fb.Tensor:
         return self.detach().clone().requires_grad_(self.requires_grad)
 
-    def _knowledge(self) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         """Return the metadata by name."""
         return {}
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         inner = repr(self.as_subclass(fb.Tensor)).removeprefix("tensor")[:-1]
-        known = "".join(f", {name}={value}" for name, value in self._knowledge().items())
+        known = "".join(f", {name}={value}" for name, value in self._metadata().items())
         return f"{type(self).__name__}{inner}{known})"
 
 

@@ -149,7 +149,7 @@ class _Compressed:
     def _finish(self) -> Tensor:
         assert self.packed is not None
         size = self.group.size()
-        parts = _apart(self.packed, [*(each.shape for each in self.whole), *self.shapes])
+        parts = _unpack(self.packed, [*(each.shape for each in self.whole), *self.shapes])
         for each, total in zip(self.whole, parts, strict=False):
             each.copy_(total / size)
         left = [self.state.orthonormal(each) for each in parts[len(self.whole) :]]
@@ -157,7 +157,7 @@ class _Compressed:
         joined = _packed(right)
         if joined is not None:
             self._sum(joined.div_(size)).wait()
-            right = _apart(joined, [each.shape for each in right])
+            right = _unpack(joined, [each.shape for each in right])
         for each, one, other in zip(self.matrices, left, right, strict=True):
             each.copy_(one @ other.T)
         if self.before is not None:
@@ -170,6 +170,6 @@ def _packed(tensors: Sequence[Tensor]) -> Tensor | None:
     return flambeau.cat([each.reshape(-1) for each in tensors]) if tensors else None
 
 
-def _apart(packed: Tensor, shapes: Sequence[Any]) -> list[Tensor]:
+def _unpack(packed: Tensor, shapes: Sequence[Any]) -> list[Tensor]:
     parts = packed.split([shape.numel() for shape in shapes])
     return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
