@@ -154,7 +154,7 @@ def fork_rng(
 def _repeated_random_numbers(position: Any) -> Iterator[None]:
     """Draw the random numbers that followed ``position`` again within a block, including those of CUDA graphs.
 
-    ``position`` is a result of ``_random_place()``. The end of the block restores the position before the block.
+    ``position`` is a result of ``_random_position()``. The end of the block restores the position before the block.
     """
     former = _random_position()
     _repeat_random_numbers(position)

@@ -60,14 +60,14 @@ def _greatest(map: fb.Tensor, rows: np.ndarray, columns: np.ndarray) -> fb.Tenso
 
     It is computed first over columns, then over rows, so that the first of equal pixels gets the gradient.
     """
-    (down, no_row), (across, no_column) = _places(rows), _places(columns)
+    (down, no_row), (across, no_column) = _positions(rows), _positions(columns)
     by_column = map[:, :, fb.from_numpy(across).to(map.device)].max(-1)[0]
     by_bin = by_column[:, fb.from_numpy(down).to(map.device)].max(2)[0]
     empty = fb.from_numpy(no_row[:, None] | no_column[None, :]).to(map.device)
     return by_bin.masked_fill(empty, 0)
 
 
-def _places(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _positions(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the pixels of each bin, padded to equal counts by repeating the last one, and a mask of empty bins."""
     lengths = bins[:, 1] - bins[:, 0]
     positions = bins[:, :1] + np.arange(max(int(lengths.max()), 1))

@@ -11,8 +11,8 @@ from flambeau.library import extension_op
 def paste_masks(masks: fb.Tensor, target_boxes: fb.Tensor, height: int, width: int) -> fb.Tensor:
     """Resize masks ``(L, 1, M, M)`` to boxes, and paste them into empty images ``(L, 1, height, width)``.
 
-    The boxes ``target_boxes`` ``(L, 4)`` int64 are first column, first row, last column and last row. They may exceed the
-    image.
+    ``target_boxes`` ``(L, 4)`` int64 holds the first column, first row, last column and last row of each box. Boxes may
+    exceed the image.
     """
     result = masks.new_zeros((len(masks), 1, height, width))
     for index, (left, top, right, bottom) in enumerate(target_boxes.tolist()):
