@@ -74,8 +74,8 @@ def parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="list the workloads with their targets and stop")
     add("--output", metavar="DIR", type=Path, default=Path("runs/benchmarks"), help="for JSON and chart (%(default)s)")
     add("--chart", metavar="FILE", type=Path, help="draw the workloads as a small SVG file, for a page")
-    add("--subject", default="flambeau", help="module that is judged (%(default)s)")
-    add("--baseline", default="torch", help="module it is compared with (%(default)s)")
+    add("--subject", default="flambeau", help="module to measure (%(default)s)")
+    add("--baseline", default="torch", help="module to compare with (%(default)s)")
     add("--quick", action="store_true", help="short measurements, for a first impression")
     add("--threads", type=positive, default=machine.cores(), help="of both libraries (default: all cores)")
     add(

@@ -24,7 +24,7 @@ EAGER, AS_COMPILED_FOR, ONNX, TORCH, TORCH_COMPILE = (
 
 
 def sides(subject: Side, baseline: Side, torch_compile: bool) -> tuple[Side, dict[str, Side]]:
-    """Return the side that is judged, and the baselines by name.
+    """Return the subject with ``compile``, and the baselines with which it is compared, by name.
 
     Args:
         torch_compile: if True, include ``torch.compile``, which compiles each model for 4 to 50 s.

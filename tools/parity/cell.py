@@ -53,7 +53,7 @@ def arguments(sample: Any, fresh: bool) -> list[Any]:
 def noting(cell: Cell, sample: Any) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # every failure is one of the cell
+    except Exception as error:  # any exception counts as a failure of the cell
         cell.failures.append(f"{told(error)} for {shown(sample)}")
 
 

@@ -237,7 +237,7 @@ class Variant:
                         problems[kind] = problem
                 if given is None:
                     problems = {"gradient": "no gradient", "second": "no gradient"}
-            except Exception as error:  # every failure is one of the cell
+            except Exception as error:  # any exception counts as a failure of both cells
                 problems = {"gradient": told(error), "second": told(error)}
             for cell in (first, second)[: len(wanted)]:
                 cell.samples += 1

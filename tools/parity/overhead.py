@@ -71,7 +71,10 @@ def measured(op: Any, batches: int) -> tuple[float, str, float, float] | None:
 
 
 def without_seed(function: Any, sample: Any) -> tuple[Any, list[Any], dict[str, Any]]:
-    """Return the call that a function of the table makes, without its seeding of PyTorch's generator."""
+    """Return the function and the arguments that a function of PyTorch's table ``op_db`` calls after seeding.
+
+    If it does not seed PyTorch's generator, return the function itself, with the arguments of the sample.
+    """
     args = [sample.input, *sample.args]
     code = getattr(function, "__code__", None)
     if code is None or "wrapper_set_seed" not in code.co_names:

@@ -69,7 +69,7 @@ def rebind(value: Any, name: str | None = None) -> Any:
 
 
 def unseeded(function: Any) -> Any:
-    """Remove the seeding of PyTorch's generator from a function of the table; return other functions unchanged."""
+    """Return a function of PyTorch's table ``op_db`` without its calls that seed PyTorch's generator, if it has any."""
     code = getattr(function, "__code__", None)
     if code is None or "wrapper_set_seed" not in code.co_names:
         return function

@@ -334,7 +334,7 @@ void SharedGroup::reduce_in_place(Job& job) {
   }
 }
 
-// Reads the shares that the other ranks have reduced from their memory.
+// Copies the shares that the other ranks have reduced from those ranks' memory to this rank's outputs.
 void SharedGroup::read_in_place(Job& job) {
   for (int rank = 0; rank < size_; ++rank) {
     if (rank == rank_) continue;

@@ -121,7 +121,7 @@ def running(library: Library, model: Model, start: Callable[[Library, Model], Ru
 
 
 def repeated(library: Library, model: Model) -> Code:
-    """Time calls after the first."""
+    """Return a call of a model that has been called once."""
     return running(library, model).code
 
 
@@ -131,7 +131,11 @@ def first_call_ms(library: Library, model: Model) -> float:
 
 
 def at_another_size(library: Library, model: Model, *, captured: bool) -> Code:
-    """Time calls with the batch size ``other`` after a first call with ``batch``, or with ``other`` if ``captured``."""
+    """Return a call with the batch size ``model.other`` of a model that was captured with the size ``model.batch``.
+
+    Args:
+        captured: if True, the model was captured with the size ``model.other``.
+    """
     assert model.other is not None
     code = start(library, replace(model, batch=model.other) if captured else model).code
     library.reseed()

@@ -29,7 +29,8 @@
 namespace flambeau::python {
 
 // The number of reasons to examine arguments: classes with __torch_function__ or __torch_dispatch__, active modes,
-// running maps, existing placeholders, tensors on devices other than the CPU, and threads in autocast or anomaly mode.
+// active vmap calls, existing placeholders, tensors on devices other than the CPU, and threads in autocast or anomaly
+// mode.
 extern std::atomic<int> interceptions;
 
 // The scope of a call from Python, which runs on the device of its tensors.

@@ -6,7 +6,7 @@
 // The function's arguments are lanes of float32 or float64 vectors, one for each operand (at most five). It may use
 //   + - * /, comparisons, which give masks, & | ! of masks, and numbers;
 //   where(mask, a, b), instead of branches;
-//   every floating-point operator of rows/*.def, by its name and as accurate as stated there: exp(x), maximum(x, 0).
+//   every floating-point operator of rows/*.def, by its name: exp(x), maximum(x, 0). Its row states its accuracy.
 // A function that is also to be called with tensors, for a derivative that can be differentiated again, uses the same
 // names: flambeau/operators.h has them for tensors.
 //

@@ -19,8 +19,8 @@ void fill(const Tensor& t, Scalar value);
 bool waits(const Storage& host);
 Scalar item(const Tensor& t);  // t has one element
 
-// Computes a row's value, or its derivative for an operand. The operands of a derivative are the gradient and the
-// values that the derivative reads (pointwise.cpp).
+// Computes a row's value (`derivative` is kValue) or its derivative for the operand of index `derivative`. The operands
+// of a derivative are the gradient and the values that the derivative reads (pointwise.cpp).
 inline constexpr int kValue = -1;
 void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const Operand* operands, int count,
                Dtype in);

@@ -19,7 +19,8 @@ FLAMBEAU_INLINE Stored<To> convert_stored(Stored<From> v) {
     return Stored<To>(convert<To>(v));
 }
 
-// Converts float16 to a machine type or back, via float32. For bfloat16 the compiler generates an equally good loop.
+// True if cast_tiles() converts: float16 to a machine type or back, via float32. For bfloat16 the compiler generates an
+// equally good loop.
 template <class To, class From>
 inline constexpr bool by_tiles = (std::is_same_v<To, float16> && std::is_arithmetic_v<From>) ||
                                  (std::is_same_v<From, float16> && std::is_arithmetic_v<To>);
@@ -111,7 +112,7 @@ void look_up(char* to, const char* from, const char* values, int64_t n) {
   auto* out = reinterpret_cast<Word*>(to);
   auto* at = reinterpret_cast<const Index*>(from);
   auto* of = reinterpret_cast<const Word*>(values);
-  // Reads indices as one word, which is faster than gathering
+  // Read several indices as one word, which is faster than a gather instruction.
   constexpr int64_t kTogether = sizeof(uint64_t) / sizeof(Index);
   int64_t i = 0;
   for (; i + kTogether <= n; i += kTogether) {

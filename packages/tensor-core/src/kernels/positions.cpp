@@ -91,7 +91,8 @@ bool is_better(V value, V kept, bool earlier) {
   return (equal & earlier) | (!equal & (kept == kept) & (Join::join(value, kept) != kept));
 }
 
-// Returns the elements from one on: in place if they are of type V, otherwise converted in a buffer.
+// Elements as values of type V. at() returns a pointer to element i if elements are of type V. Otherwise it converts
+// `count` elements from i on into the buffer.
 template <class V>
 struct Values : ReadAs<V> {
   FLAMBEAU_INLINE const V* at(int64_t i, int64_t count, V* buffer) const {

@@ -59,6 +59,6 @@ def of(overload: OpOverload) -> VectorJacobianProduct:
 
 
 def gradients(call: Differentiated) -> tuple[Any, ...]:
-    """Return the gradients of a call, computed by a single operator."""
+    """Compute the gradients of a call with a single operator, its `VectorJacobianProduct`."""
     operator = of(call.overload)
     return tuple(operator(list(call.gradients), list(call.needs), *call.args, **call.kwargs))

@@ -191,7 +191,7 @@ def recv_object_list(
     """Receive objects into a list. Return the rank of the sender.
 
     Args:
-        object_list: list with the length of the sender's.
+        object_list: list of the same length as the list that the sender sends.
         src: rank of the sender; None for any.
     """
     source = (

@@ -307,8 +307,8 @@ class Snapshot:
     def _array(self, array: Any, path: str) -> None:
         if array.nbytes > MOST_BYTES or array.dtype.hasobject:
             raise UnguardedError(
-                f"{path} is a NumPy array of {array.nbytes} bytes and dtype {array.dtype}, which is not compared "
-                "before each call: pass it as a tensor"
+                f"{path} is a NumPy array of {array.nbytes} bytes and dtype {array.dtype}, but only arrays of at most "
+                f"{MOST_BYTES} bytes without Python objects are compared before each call: pass it as a tensor"
             )
         self.arrays.append((array, array.tobytes(), path))
 

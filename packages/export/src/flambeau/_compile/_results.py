@@ -26,9 +26,10 @@ class Structure:
 
     Attributes:
         spec: the tree, or None for a single tensor.
-        leaves: constants and existing objects; None for tensors, builders for objects that the function creates.
-        tensors: indices of the leaves that are the first results of the program, in order.
-        objects: indices of the leaves that each replay builds.
+        leaves: a constant or an existing object, None for a tensor or number that the program computes, or a builder of
+            an object that the function creates.
+        tensors: indices of the leaves that are None. Their values are the first results of the program, in order.
+        objects: indices of the leaves that are builders, which each replay calls.
     """
 
     spec: Any

@@ -1,8 +1,8 @@
 """Patches that are active during tracing: calls and attributes of modules, and wrapped functions.
 
-Note [Traced modules]: tracing adds no overhead to `Module` otherwise. During tracing, and only in the tracing thread,
-the class has another ``__call__``, which calls the tracer, and a ``__getattribute__``, through which the tracer
-replaces parameters, buffers and submodules. Both are removed afterwards.
+Note [Traced modules]: while any thread traces, ``Module.__call__`` and ``Module.__getattribute__`` are replaced by
+functions that call the tracer, which can replace parameters, buffers and submodules. In other threads these functions
+behave like the original ones. After tracing, the original ones are restored, so that `Module` has no overhead then.
 """
 
 from __future__ import annotations

@@ -107,7 +107,11 @@ def _names(group: Group) -> Group:
 
 
 def _fitted(param: Tensor, entries: Mapping[str, Any], numbers: set[str]) -> dict[str, Any]:
-    """Return a copy of one parameter's state, converted to the parameter's dtype and device."""
+    """Return a copy of one parameter's state, with tensors of the parameter's dtype and device.
+
+    The dtype changes only if the parameter is floating-point or complex. Entries in ``numbers``, such as step counts,
+    are not converted, except that a Python number becomes a float32 tensor.
+    """
     fitted = {}
     for name, value in entries.items():
         if name in numbers:  # not converted: in float16, a step count would stop at 2048

@@ -7,7 +7,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// The types of accumulators of sums: Total between the leaves of the reduction tree, Part within a leaf or a few rows.
+// Accumulator types of sums: Part within a leaf of the reduction tree or for a few rows, Total across leaves.
 template <class V>
 using Total = std::conditional_t<std::is_integral_v<V>, int64_t, V>;  // Note [Same bits]
 template <class V>

@@ -120,8 +120,8 @@ void add_weighted(float (&sums)[kHigh][kWide][4], const float (&weights)[kHigh][
   }
 }
 
-// Calls put(offset, pair) for each pair of adjacent columns in a warp's sums. They are the rows from `first` on of a
-// matrix (rows, columns) of a batch, with an even number of columns.
+// Calls put(offset, pair) for each pair of adjacent columns in a warp's sums. The sums are the rows from `first` on of
+// matrix number `batch`, which has the shape (rows, columns) with an even number of columns.
 template <int kHigh, int kWide, class F>
 void each_pair(int64_t batch, int64_t first, int64_t rows, int64_t columns, const float (&sums)[kHigh][kWide][4],
                F&& put) {

@@ -77,9 +77,9 @@ struct Order {
   }
 };
 
-// Returns true if `value` is inserted after `element`. NaN comes last.
 template <class T>
 struct Search {
+  // Returns true if `value` is inserted after `element`. NaN comes last.
   static bool beyond(T element, T value, bool right) { return right ? !(element > value) : !(element >= value); }
   static void search_sorted(const SearchArguments& a) {
     const int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;

@@ -17,7 +17,8 @@ namespace {
 
 constexpr int64_t kTogether = 2048;  // positions whose gradients are packed at a time
 
-// Runs that are summed in registers, or packed, together: as many as contain `most` positions.
+// Consecutive runs that are summed in registers, or packed, together: as many as have at most `most` positions in
+// total, but at least one.
 struct Stretch {
   const Run* first;
   int64_t count = 0, positions = 0;

@@ -76,8 +76,8 @@ struct Phases {
   }
 
  private:
-  // For every row, calls one(elements of a phase, first of them in the image, count, stride) or, with stride 2,
-  // both(elements of even and of odd columns, those of the image, pairs).
+  // For every row, calls one(phase, pixels, count, stride) for each phase: phase[i] belongs to pixels[i * stride]. With
+  // stride 2, calls both(even, odd, pixels, pairs): even[i] and odd[i] belong to pixels[2 * i] and pixels[2 * i + 1].
   template <class P, class One, class Both>
   FLAMBEAU_INLINE void each(P* image, One one, Both both) const {
     const int64_t size = g.size[2], padding = g.padding[2];

@@ -19,7 +19,7 @@ struct Output {
   int64_t *c, ldc, columns, alpha, beta;
 };
 
-// kRows x kVectors of C, in registers. b has rows of kColumns.
+// Computes `rows` rows of C and at most kColumns columns, with sums in registers. Rows of b have kColumns elements.
 template <int rows>
 void tile(int64_t depth, const int64_t* a, const Matrix& as, const int64_t* b, const Output& out) {
   Vector sums[rows][kVectors] = {};

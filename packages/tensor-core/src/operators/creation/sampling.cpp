@@ -19,7 +19,7 @@ namespace {
 
 using kernels::ElementStream;
 
-// Draws samples with two parameters each (the second may be undefined), clamped to at least `least`.
+// Draws one sample for each pair of parameters (`second` may be undefined). Samples below `least` become `least`.
 template <class Kind>
 Tensor sample_each(Kind, const Tensor& first, const Tensor& second, Dtype dtype, Generator* generator,
                    double least = -std::numeric_limits<double>::infinity()) {

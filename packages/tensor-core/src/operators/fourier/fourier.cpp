@@ -43,7 +43,7 @@ void run(const FourierJob& job, int64_t transforms) {
   });
 }
 
-// Returns a factor of n close to and below its root, built greedily from prime powers.
+// Returns the largest divisor of n that is at most sqrt(n).
 int64_t cut(int64_t n) {
   int64_t best = 1;
   for (int64_t d = int64_t(std::sqrt(double(n))); d > 1; --d)

@@ -16,7 +16,8 @@ struct RowLayout {
   int64_t low = 0, high = INT64_MAX;
 };
 
-// Writes in the order of the elements, to positions that may repeat; and to contiguous rows.
+// Kernels that combine values with the elements of a destination, in order: `at` writes to positions, which may repeat,
+// `row` to one row.
 struct CombinedWrites {
   void (*at)(void* to, const void* from, const int64_t* index, const RowLayout& layout);
   void (*row)(void* to, int64_t step, const void* from, int64_t from_step, int64_t count);

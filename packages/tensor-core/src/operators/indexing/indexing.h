@@ -11,9 +11,11 @@ namespace flambeau {
 
 // Returns the index as int64. Raises an error that names the operator unless its dtype is int32 or int64.
 Tensor index_tensor(const Tensor& index, const char* name);
-// Raises E unless every entry is in [-size or 0, size). Returns whether any is negative. For an index on a GPU this is
-// unknown until the kernel that uses it has run (cuda/runtime/report.h), so the result is true.
+// Negative indices raise an error or count from the end.
 enum class Negative : uint8_t { Refused, FromEnd };
+// Raises E unless every entry is in [0, size), or [-size, size) if negative entries count from the end. Returns true if
+// any is negative. For an index on a GPU this is unknown until the kernel that uses it has run
+// (cuda/runtime/report.h), so the result is true.
 template <class E>
 bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim);
 extern template bool check_range<Error>(const Tensor&, int64_t, Negative, const char*, int64_t);

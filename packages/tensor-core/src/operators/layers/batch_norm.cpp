@@ -64,7 +64,8 @@ void over_channels(const ChannelLayout& l, F&& body) {
   });
 }
 
-// Calls body(first column, columns) for blocks of columns, or body(first row, rows) for blocks of rows.
+// over_columns() calls body(first column, columns) for blocks of columns, over_rows() calls body(first row, rows) for
+// blocks of rows.
 template <class F>
 void over_columns(const ChannelLayout& l, F&& body) {
   constexpr int64_t kColumns = 64;

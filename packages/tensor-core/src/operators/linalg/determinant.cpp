@@ -19,7 +19,7 @@ auto modulus(T v) {
     return std::fabs(v);
 }
 
-// Calls body(diagonal element) for the U of one matrix. Returns the sign of the permutation.
+// Calls body(element) for each diagonal element of the factor U of one matrix. Returns the sign of the permutation.
 template <class T, class F>
 int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body) {
   const int64_t n = lu.size(-1);

@@ -16,7 +16,7 @@
 
 namespace flambeau {
 
-namespace expressions {  // names in the derivatives of rows, for V = Tensor
+namespace expressions {  // functions and constants for the derivative expressions of rows, for V = Tensor
 
 template <class V>
 Tensor c(double v) {

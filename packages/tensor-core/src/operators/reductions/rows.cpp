@@ -6,7 +6,7 @@
 
 namespace flambeau {
 
-namespace expressions {  // names in the derivatives of rows
+namespace expressions {  // functions and constants for the derivative expressions of rows
 
 namespace {
 

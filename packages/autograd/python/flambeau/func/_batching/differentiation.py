@@ -1,9 +1,9 @@
 """Differentiation inside of vmap.
 
 An input that is differentiated inside of vmap becomes a batch of leaves. If it is the same for the batch, it is
-expanded to the sizes of all active maps, so that each element has its own gradient. The engine then runs once on the
-values, whose elements are independent. Only if the graph was recorded outside of the map, the engine runs once per
-element.
+expanded to the batch sizes of all active vmap calls, so that each element has its own gradient. The engine then runs
+once on the values, whose elements are independent. Only if the graph was recorded outside of vmap, the engine runs once
+per element.
 """
 
 from typing import Any

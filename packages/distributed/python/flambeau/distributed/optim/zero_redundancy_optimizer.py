@@ -120,7 +120,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     # Stepping
 
     def step(self, closure: Callable[[], Any] | None = None, **kwargs: Any) -> Any:
-        """Update this process's shard, and receive the other parameters from their processes."""
+        """Update this process's shard, and receive the other parameters from the processes that update them."""
         Join.notify_join_context(self)
         _give_options(self.param_groups, self.optim.param_groups)
         loss = self.optim.step(**kwargs) if closure is None else self.optim.step(closure=closure, **kwargs)

@@ -54,7 +54,7 @@ class _IncompatibleKeys(_Keys):
 
 
 class StateHooks:
-    """The tables of the hooks around saving and loading."""
+    """Hooks of a module that run before and after its state is saved and loaded, by number."""
 
     def __init__(self) -> None:
         self.before_saving: OrderedDict[int, Callable[..., Any]] = OrderedDict()

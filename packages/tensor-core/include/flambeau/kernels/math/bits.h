@@ -119,7 +119,7 @@ FLAMBEAU_INLINE V times_falling_power(V y, V scaler) {
 // subnormal result are computed as an integer.
 template <class V>
 FLAMBEAU_INLINE V times_gradual_power(V y, V scaler) {
-  using Bits = std::conditional_t<sizeof(V) == 4, uint32_t, uint64_t>;  // unsigned: NaN is larger than numbers
+  using Bits = std::conditional_t<sizeof(V) == 4, uint32_t, uint64_t>;  // unsigned, so that max() keeps NaN
   constexpr V whole = V(1) / std::numeric_limits<V>::epsilon();
   constexpr V least = std::numeric_limits<V>::min() / kFallingFactor<V>, up = whole / least;
   const V product = times_other_factor(y, scaler);

@@ -39,8 +39,8 @@ struct Eight {
 template <class P>
 double orthogonal(double x, double n);
 
-// Computes orthogonal polynomials (orthogonal.h) for eight arguments and degrees at the same time.
 inline constexpr double kSideBySide = 256;  // longer recurrences run one by one, since they may end early by overflow
+// Computes orthogonal polynomials (orthogonal.h) for eight arguments and degrees at the same time.
 template <class P>
 Eight orthogonal(Eight x, Eight n) {
   constexpr double kLongest = P::kLongest < kSideBySide ? P::kLongest : kSideBySide;

@@ -78,7 +78,9 @@ def _planes(array: np.ndarray) -> fb.Tensor:
 
 
 def convert_image_dtype(image: fb.Tensor, dtype: fb.dtype = fb.float32) -> fb.Tensor:
-    """Convert a tensor to another dtype and scale its values: white is 1 in floats, the largest value in integers.
+    """Convert a tensor to another dtype, and scale its values from the range of its dtype to that of the other.
+
+    The range is from 0 to 1 for floating-point dtypes, and from 0 to the largest value for integer dtypes.
 
     Args:
         image: tensor of any shape.

@@ -16,10 +16,13 @@ Weights = tuple[float, float, float, float]
 
 
 class BoxCoder:
-    """Encoder of boxes relative to reference boxes (anchors): shifts of the centre and logarithms of size ratios.
+    """Encoder of boxes relative to reference boxes (anchors).
+
+    The code of a box has four elements: the shift of the centre in x and y, in units of the anchor's width and height,
+    and the logarithms of the ratios of the widths and heights.
 
     Args:
-        weights: factors of the codes of x, y, width and height.
+        weights: factors of the four elements.
         bbox_xform_clip: upper bound of the logarithms when codes are decoded.
     Source: Girshick et al. 2013, arXiv:1311.2524, appendix C.
 

@@ -44,9 +44,10 @@ def fastrcnn_loss(
     """Compute the classification loss, and the box loss of the proposals that are not background.
 
     Args:
-        class_logits: ``(sum of L, classes)``.
-        box_regression: ``(sum of L, 4 * classes)``.
-        labels, regression_targets: class and target codes of the proposals of each image, ``(L,)`` and ``(L, 4)``.
+        class_logits: logits of the proposals of all images, ``(sum of L, classes)``.
+        box_regression: predicted codes of boxes (see `BoxCoder`), ``(sum of L, 4 * classes)``.
+        labels, regression_targets: for each image, the classes ``(L,)`` of its proposals, and the codes ``(L, 4)`` of
+            the true boxes.
 
     >>> logits, codes = fb.tensor([[0.0, 9.0], [9.0, 0.0]]), fb.zeros(2, 8)
     >>> losses = fastrcnn_loss(logits, codes, [fb.tensor([1, 0])], [fb.full((2, 4), 0.1)])
@@ -169,7 +170,7 @@ class RoIHeads(nn.Module):
     def select_training_samples(
         self, proposals: Tensors, targets: Sequence[Target] | None
     ) -> tuple[list[fb.Tensor], list[fb.Tensor], list[fb.Tensor], Sequence[fb.Tensor]]:
-        """Sample proposals for the loss, and return these, their ground-truth indices, classes and target codes."""
+        """Sample proposals for the loss, and return these, their ground-truth indices, classes and true box codes."""
         self.check_targets(targets)
         assert targets is not None
         truth = [target["boxes"].to(proposals[0].dtype) for target in targets]

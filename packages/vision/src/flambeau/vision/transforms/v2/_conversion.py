@@ -49,7 +49,7 @@ def get_size(inpt: Any) -> list[int]:
 
 
 def to_dtype(inpt: fb.Tensor, dtype: fb.dtype = fb.float32, scale: bool = False) -> fb.Tensor:
-    """Convert a tensor to another dtype. If ``scale``, white stays white; otherwise the values do not change."""
+    """Convert a tensor to another dtype. If ``scale``, scale the values like :func:`convert_image_dtype`."""
     return F.convert_image_dtype(inpt, dtype) if scale else inpt.to(dtype)
 
 
@@ -71,7 +71,7 @@ class ToDtype(Transform):
     Args:
         dtype: dtype of images, or a dictionary from classes to dtypes, such as ``{tv_tensors.Mask: flambeau.int64,
             "others": None}``. None keeps the dtype, and ``"others"`` stands for all classes that are not listed.
-        scale: if True, scale the values so that white stays white.
+        scale: if True, scale the values like :func:`convert_image_dtype`: from [0, 255] to [0, 1] for uint8 to float32.
     Raises: ValueError if the dictionary lacks both a class in the sample and ``"others"``.
 
     >>> ToDtype(fb.float32, scale=True)(fb.tensor([[[0, 255]]], dtype=fb.uint8))
