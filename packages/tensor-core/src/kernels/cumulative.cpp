@@ -138,8 +138,9 @@ FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n,
   for (; i < n; ++i) out[i] = converted<T>(Op::join(start, states[i]));
 }
 
-// Scans complex numbers of two floats, with states of two doubles, from the identity. The states are converted
-// together, and so are the factors, which are not vectors as terms are. Prefetches the following input and output.
+// Scans complex numbers of two floats, from the identity, with states of two doubles. The states of several blocks are
+// converted together. For products, so are the inputs, since they are not vectors. Prefetches the following input and
+// output.
 template <class T>
 inline constexpr bool two_floats = std::is_same_v<T, Parts<float>> || std::is_same_v<T, Complex<float>>;
 template <class Op, class T>

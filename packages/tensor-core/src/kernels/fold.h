@@ -87,7 +87,7 @@ FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
   }
 }
 
-// Folds f(begin), ..., f(begin + n - 1), which are of type Part, in a leaf, and leaves in type T.
+// Joins f(begin), ..., f(begin + n - 1): in type Part within a leaf, in type T across leaves.
 template <class Join, class T, class Part = T, class F>
 T fold(int64_t begin, int64_t n, F f) {
   if (kSplits<Join> && n > kLeaf) {

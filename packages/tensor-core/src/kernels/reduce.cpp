@@ -94,7 +94,7 @@ struct BufferedReduction {
   ReadAs<V> in;
   alignas(64) V values[kValues];
 
-  // Reduces outer * length * inner contiguous elements from the one numbered `first`.
+  // Reduces outer * length * inner contiguous elements, from element `first` on.
   void run(Result* out, int64_t first, int64_t outer, int64_t length, int64_t inner) {
     const int64_t elements = length * inner, together = kValues / std::max<int64_t>(1, elements);
     if (together == 0) {

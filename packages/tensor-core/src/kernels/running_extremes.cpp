@@ -83,7 +83,8 @@ int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t leng
   }
   return r;
 }
-// Combines a number of 32 bits with its position below it to one integer. The last of equal numbers is the best.
+// Represents an element by an integer with the 32-bit number in the upper and its position in the lower half. The last
+// of equal numbers wins.
 template <bool largest>
 int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, int64_t length, int64_t rows) {
   typedef int32_t Elements __attribute__((vector_size(64), aligned(4), may_alias));

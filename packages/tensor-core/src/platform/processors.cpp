@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Returns the processors that a quota of time in each period pays for, or 0 without a quota.
+// Returns the number of processors for a quota of CPU time in each period, rounded up; 0 without a quota.
 int processors_of(double quota, double period) {
   return quota > 0 && period > 0 ? int(std::clamp(std::ceil(quota / period), 1.0, 1e6)) : 0;
 }
@@ -45,7 +45,7 @@ int first_version_quota_in(const fs::path& folder) {
   return processors_of(quota, period);
 }
 
-// Returns the number of processors that the quotas of this process's control groups pay for, or 0 without a quota.
+// Returns the number of processors that the quotas of this process's control groups allow, or 0 without a quota.
 int processors_in_quota() {
   const fs::path groups = "/sys/fs/cgroup";
   std::ifstream memberships("/proc/self/cgroup");
@@ -57,7 +57,7 @@ int processors_in_quota() {
     const bool has_cpu = controllers.find(",cpu,") != std::string::npos;
     if (!has_cpu && controllers != ",,") continue;
     const fs::path mount = has_cpu ? groups / "cpu" : groups;
-    // Each group above limits, too. In a container, the path may be the host's, of which only the mount is visible.
+    // Parent groups have quotas, too. In a container, the path may be that of the host, so that only the mount exists.
     for (fs::path path = fs::path(line.substr(second + 1)).relative_path();; path = path.parent_path()) {
       found = smaller_quota(found, has_cpu ? first_version_quota_in(mount / path) : quota_in(mount / path));
       if (path.empty()) break;

@@ -6,7 +6,7 @@
 namespace flambeau::platform {
 
 // Returns the number of processors that this process may use: the smallest of the numbers that the computer has, that
-// the affinity mask allows, and that the quotas of control groups pay for, rounded up (the last two on Linux).
+// the affinity mask allows, and that the quotas of control groups allow, rounded up (the last two on Linux).
 int available_processors();
 
 // Returns the size of the second-level cache of a core in bytes, or 0 if the system does not say.

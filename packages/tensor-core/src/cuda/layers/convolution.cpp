@@ -71,7 +71,7 @@ void begin_with(const Tensor& bias, int dims, const Tensor& out) {
   copy_values(out, reshaped(contiguous(bias), column));
 }
 
-struct Operands {  // the result of the function is undefined
+struct Operands {  // the tensor that the function computes is undefined
   Tensor image, weight, output;
 };
 

@@ -143,8 +143,8 @@ struct NetworkTable {
   void (*attend_backward[2])(const Scores& s, void* scores, void* products, const void* logarithms, const void* means,
                              double scale);
 
-  // `taps` is a Taps of the type. Gradients are added to that of the image and to that of the points, (kPoints) for
-  // each coordinate. Either may be null.
+  // `taps` is a Taps of the type. sample_backward adds to the gradients of the image and of the points, which have
+  // kPoints elements for each coordinate. Either may be null.
   void (*place_taps[2])(const Sampling& s, const char* grid, int64_t points, void* taps, bool slopes);
   void (*sample[2])(const Sampling& s, int64_t points, const void* taps, const char* image, char* out);
   void (*sample_backward[2])(const Sampling& s, int64_t points, const void* taps, const char* image, const char* grad,

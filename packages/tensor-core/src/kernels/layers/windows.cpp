@@ -18,7 +18,7 @@ struct Pairs {  // four numbers, and the permutation of pairs of fours
   static const Four& at(const T* p) { return *reinterpret_cast<const Four*>(p); }
 };
 
-// Separates even and odd elements of a line, and adds them to it again.
+// split_pairs() separates the even and odd elements of a line, and add_pairs() adds them to the line.
 template <class T>
 FLAMBEAU_INLINE void split_pairs(T* even, T* odd, const T* line, int64_t pairs) {
   using P = Pairs<T>;
@@ -139,7 +139,8 @@ FLAMBEAU_INLINE void in_pieces(int64_t n, F&& f) {
   if (n & 1) f(std::integral_constant<int, 1>(), i);
 }
 
-// After a line comes the next line of its tap, which is written later, or memory that must not change.
+// Complete vectors may be written beyond a line if the next lines of its tap, which are written later, follow there.
+// The memory after the last lines must not change.
 template <class T>
 void unfold(const Patches& g, const char* image, char* matrix, int64_t length) {
   constexpr int64_t L = Simd<T>::kLanes;

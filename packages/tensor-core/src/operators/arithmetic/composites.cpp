@@ -71,7 +71,7 @@ void require_condition(const Tensor& condition) {
           "where expected condition to be a boolean tensor, but got a tensor with dtype ", condition.dtype());
 }
 
-// A row that limits its first operand, with the bounds as the others.
+// The row that computes a clamp, and its operands: the tensor and the given bounds.
 struct Clamping {
   using Bound = std::optional<Operand>;
 

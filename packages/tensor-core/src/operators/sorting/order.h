@@ -137,7 +137,7 @@ struct SortedRows {
     if (!shape.empty()) shape.back() = n;
     return empty(shape, dtype);
   }
-  // Runs body(row) for every row, on several threads where that is worth it.
+  // Runs body(row) for every row, on several threads if there is enough work.
   template <class F>
   void each(int64_t work, F&& body) const {
     const GilRelease release(count * work > kGilGrain);
@@ -154,7 +154,7 @@ decltype(auto) dispatch_ordered(Dtype dtype, const char* name, F&& f) {
   return dispatch(dtype, f);
 }
 
-// The bits that some keys have in common, and the range of integer keys.
+// For a set of keys: the bits that are set in all keys, those set in any key, and the range of integer keys.
 template <class T>
 struct Span {
   Key<T> all = ~Key<T>(0), any = 0, least = all, largest = 0;
@@ -167,7 +167,8 @@ struct Span {
     largest = std::max(largest, more.largest);
   }
   void add(const BitsOf<T>* in, int64_t n) {
-    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {  // in their own type: more in a vector
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      // Compare elements instead of keys, which are wider, so that fewer of them fit in a vector.
       T low = std::numeric_limits<T>::max(), high = std::numeric_limits<T>::min();
       BitsOf<T> set = ~BitsOf<T>(0), some = 0;
       for (int64_t i = 0; i < n; ++i) {
@@ -185,14 +186,16 @@ struct Span {
     }
   }
   int low() const { return all == any ? 0 : __builtin_ctzll(all ^ any); }
-  int bits() const { return std::bit_width(kReal<T> ? all ^ any : Key<T>(largest - least)) - low(); }  // above them
+  // Number of bits that differ, from bit low() on.
+  int bits() const { return std::bit_width(kReal<T> ? all ^ any : Key<T>(largest - least)) - low(); }
   Key<T> base(Key<T> flip) const {
     if constexpr (kReal<T>) return flip ? Key<T>(~any) : all;
     return flip ? Key<T>(~largest) : least;
   }
 };
 
-// Keys of T as those of type K that are sorted: `flip` (all ones) reverses the order.
+// Converts keys of T to the keys of type K that are sorted, and back. If all bits of `flip` are set, reverses the
+// order.
 template <class T, class K>
 struct Rank {
   static constexpr bool kNarrow = sizeof(K) < sizeof(Key<T>), kFromBase = kNarrow || !kReal<T>;
@@ -219,7 +222,7 @@ void make_items(const BitsOf<T>* in, int64_t begin, int64_t end, Key<T> flip, It
   for (int64_t i = begin; i < end; ++i) items[i] = rank.item(in, i);
 }
 
-// Items in order, as read by what uses them.
+// Sorted items, with access to their keys and indices.
 template <class T, class K>
 struct Sorted {
   const Item<K>* items;
@@ -229,15 +232,15 @@ struct Sorted {
   int64_t index(int64_t i) const { return index_in<K>(items[i]); }
 };
 
-// A row in order. Long ones are sorted by several threads; keys of eight bytes that differ in no more than four of them
-// by these.
+// The sorted items of a row. Several threads sort a long row. If keys of eight bytes differ in at most 32 consecutive
+// bits, only these bits are sorted.
 template <class T>
 class SortedRow {
  public:
   SortedRow(const BitsOf<T>* in, int64_t n, Key<T> flip);  // sorting.cpp
   SortedRow(const SortedRow&) = delete;
 
-  // use(sorted)
+  // Calls use(sorted) with a Sorted.
   template <class Use>
   void read(Use&& use) const {
     if constexpr (sizeof(Key<T>) == 8)
@@ -257,8 +260,8 @@ class SortedRow {
   Tensor memory_;
 };
 
-// The key of rank k (from 0) among n that differ in their `bits` lowest ones, and how many equal ones come before it.
-// Keys with another digit than the chosen one are left out, from the highest digit on.
+// The key of rank k (from 0) among n keys that differ only in their `bits` lowest bits, and the number of equal keys
+// with a lower rank. The digits of the key are found from the highest on; keys with other digits are dropped.
 template <class K>
 struct Chosen {
   K key;
@@ -297,8 +300,8 @@ Chosen<Key<T>> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Ke
   return {base + Key<T>(key << low), equal_before};
 }
 
-// The k first of so many short rows of n elements are found together, for a pair of results of which values may be
-// null.
+// Returns true if many rows are processed at a time to find the first k elements of `count` short rows of n elements.
+// first_of_short_rows() does so; its `values` may be null.
 inline bool short_rows(int64_t count, int64_t n, int64_t k) {
   return count >= kernels::kShortOrderRows && k <= kernels::kShortOrderMost && n <= 1024;
 }

@@ -10,7 +10,7 @@ namespace flambeau {
 
 namespace {
 
-// Returns true if the position of a value is after an element; NaN comes last.
+// Returns true if `value` is inserted after `element`. NaN comes last.
 template <bool right, class T>
 bool beyond(T element, T value) {
   return right ? !(element > value) : !(element >= value);

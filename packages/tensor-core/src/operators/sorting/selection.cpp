@@ -13,8 +13,9 @@ namespace {
 
 using namespace order;
 
-// Blocks of a row without a small enough element are skipped by vector code.
 constexpr int64_t kBlock = 32;
+// Returns true if no key of a block is at most `limit`; false for an incomplete block. Vectorised, so that blocks
+// without a small enough element are skipped quickly.
 template <class T>
 FLAMBEAU_INLINE bool none_up_to(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> limit) {
   if (n < kBlock) return false;
@@ -102,7 +103,8 @@ Tensor median_ranks(const SortedRows& rows, bool ignore_nan) {
   return ignore_nan ? middle : where(lt(numbers, Scalar(n)), numbers, middle);
 }
 
-// GPU: writes the most frequent element, the smallest if several are, at its last position.
+// GPU: writes the most frequent element of each row, the smallest if several are equally frequent, and its last
+// position.
 void most_frequent_part(const SortedRows& rows, const TensorPair& out) {
   const int64_t n = rows.length;
   const Tensor sorted = empty({rows.count, n}, out.values.dtype()), order = empty({rows.count, n}, Dtype::int64);
@@ -142,7 +144,7 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
   return out;
 }
 
-// Writes the element of every row at posit(row's elements, n, room for keys).
+// Writes for every row the element at position(the row's elements, n, buffer for n keys), and this position.
 template <class T, class F>
 void put_positions(const SortedRows& rows, const TensorPair& out, F&& position) {
   const int64_t n = rows.length;
@@ -185,7 +187,7 @@ int64_t median_of(const BitsOf<T>* in, int64_t n, bool ignore_nan, Key<T>* keys)
   return ranked<T>(in, n, (std::max<int64_t>(n - nans, 1) - 1) / 2, keys);
 }
 
-// Returns the last position of the most frequent element, the smallest if several are.
+// Returns the last position of the most frequent element, the smallest if several are equally frequent.
 template <class T>
 int64_t mode_of(const BitsOf<T>* in, int64_t n) {
   int64_t result = 0;

@@ -94,9 +94,10 @@ void sort_long(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& tar
   });
 }
 
-constexpr int64_t kNear = 64;  // elements of a row whose lines stay in the cache from one row to the next
+// Up to this length, rows are sorted with their stride: the cache lines of one row are still cached for the next row.
+constexpr int64_t kNear = 64;
 
-// Values and indices, undefined where not wanted. Rows of few elements are read and written where they lie.
+// Returns values and indices, each undefined if it is not requested.
 TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_values, bool with_indices) {
   dim = t.wrap_dim(dim);
   NoRecording off;

@@ -1,4 +1,4 @@
-// The different elements of a tensor, or its different slices. NaN differs from NaN.
+// Unique elements or slices of a tensor. NaN differs from NaN.
 #include <numeric>
 
 #include "cuda/indexing.h"
@@ -14,8 +14,9 @@ namespace {
 
 using namespace order;
 
-// Writes out the runs of equal neighbours among n elements: starts_run(i) says where one begins, value(i) is its value,
-// position(i) where the element stood.
+// Returns one value for each run of equal neighbours among n elements. starts_run(i) returns true if a run begins at
+// element i, value(values, run, i) stores the value of this run, and position(i) returns the position of element i in
+// the input.
 template <class Start, class Value, class Position>
 Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool counts, Start starts_run, Value value,
             Position position) {
@@ -32,8 +33,8 @@ Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool count
   return out;
 }
 
-// runs() on a GPU, of elements in order, of which `starts` marks the first of each run; `position` is undefined where
-// every element stands at its own place.
+// Does the same on a GPU. `starts` marks the first element of each run. If `position` is undefined, elements are in the
+// order of the input.
 Unique runs_on_gpu(const Tensor& sorted, const Tensor& starts, const Tensor& position, const Shape& shape, bool inverse,
                    bool counts) {
   const int64_t n = sorted.numel();
@@ -110,8 +111,7 @@ struct KeyRows {
   }
 };
 
-// The places of rows (n, columns) in lexicographic order: sorted by one column after the other, from the last, each
-// time leaving what is equal in its order.
+// Returns the indices of rows (n, columns) in lexicographic order, by a stable sort along each column, the last first.
 Tensor order_of_rows(const Tensor& rows) {
   Tensor order = arange(Scalar(0), Scalar(rows.size(0)), Scalar(1), Dtype::int64);
   for (int64_t c = rows.size(1); c-- > 0;)
@@ -129,7 +129,7 @@ Unique row_runs_on_gpu(const Tensor& rows, bool sort, bool inverse, bool counts)
   return runs_on_gpu(order, starts, sort ? order : Tensor(), {n}, inverse, counts);
 }
 
-// The first of each run of equal rows (n, columns), by their places.
+// Returns the unique rows of (n, columns), as the index of the first row of each run of equal rows.
 template <class T>
 Unique row_runs(const Tensor& rows, bool sort, bool inverse, bool counts) {
   using K = Key<T>;

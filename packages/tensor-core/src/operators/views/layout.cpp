@@ -1,4 +1,4 @@
-// Tensors that are given other memory, or more of it.
+// Replacement of the memory of a tensor, and resizing.
 #include <algorithm>
 #include <cstring>
 
@@ -35,7 +35,7 @@ void require_strides(const Shape& shape) {
             "resize_: Stride calculation overflowed for the shape ", shape);
 }
 
-// The order that a tensor's elements have in memory, as a format.
+// Returns the memory format of a tensor.
 MemoryFormat format_of(const Tensor& t) {
   for (const MemoryFormat format : {MemoryFormat::ChannelsLast, MemoryFormat::ChannelsLast3d})
     if (!t.is_contiguous() && is_contiguous(t, format)) return format;
@@ -50,7 +50,7 @@ Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
   for (int64_t s : shape) require(s >= 0, "resize_: negative size in ", shape);
   require_strides(shape);
   const Shape strides = strides_in(format, shape);
-  const Tensor whole = empty_strided(shape, strides, self.dtype());  // rejects what is too large
+  const Tensor whole = empty_strided(shape, strides, self.dtype());  // raises an error if the size is too large
   const int64_t item = item_size(self.dtype()), before = int64_t(self.storage().bytes()),
                 needed = int64_t(whole.storage().bytes()) + self.offset() * item;
   wait_for_operators();

@@ -143,7 +143,7 @@ const Operator diagonal_operator({.signature = "diagonal(input, offset=0, dim1=0
 
 namespace {
 
-// The copy with src in the place of the view that `part` shows of it.
+// Returns a copy of t in which the elements of the view part(copy) are those of src.
 template <class F>
 Tensor with_part(const Tensor& t, const Tensor& src, F&& part) {
   const Tensor out = clone(t), region = part(out);
@@ -205,7 +205,8 @@ const Operator as_strided_scatter_operator(
                   "in stride]).__setitem__(Ellipsis, src) or out)(input.copy())",
      .samples = "f(3, 4), f(2, 2), (2, 2), (4, 1), 1"});
 
-// The main diagonal; of a tall matrix, if it wraps, what follows after a row left out between the rounds.
+// Fills the main diagonal. With `wrap`, the diagonal of a tall matrix restarts after each square block and one more
+// row.
 void fill_diagonal_(const Tensor& t, Scalar value, bool wrap) {
   constexpr const char* name = "fill_diagonal_";
   require(t.dim() >= 2, name, ": dimensions must be larger than 1, got shape ", t.shape());
@@ -225,8 +226,8 @@ const Operator fill_diagonal__operator(
      .forms = kMethod,
      .doc = R"(Fill the main diagonal of a matrix, or of a tensor whose dimensions are all equal, with a number.
 
-With wrap, the diagonal of a tall matrix restarts after each square block. Raises RuntimeError for fewer than 2
-dimensions, and for more than 2 dimensions of different sizes. Gradient: zero on the diagonal.)",
+With wrap, the diagonal of a tall matrix restarts after each square block and one more row. Raises RuntimeError for
+fewer than 2 dimensions, and for more than 2 dimensions of different sizes. Gradient: zero on the diagonal.)",
      .forward = [](const Tensor& t, Scalar value, bool wrap) {
        fill_diagonal_(t, value, wrap);
        return t;

@@ -9,7 +9,8 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kMostParts = int64_t(1) << 24;  // a dimension of size 0 could be split into any number
+// A limit, because a dimension of size 0 can be split into any number of parts.
+constexpr int64_t kMostParts = int64_t(1) << 24;
 
 // The parts are outputs of one node: their gradients are concatenated, instead of each being added to zeros.
 template <class F>
@@ -91,7 +92,7 @@ const Operator unbind_operator({.signature = "unbind(input, dim=0)",
 
 namespace {
 
-// The parts of one size; the last may be smaller.
+// Returns parts of equal size; the last may be smaller.
 Tensors split_evenly(const Tensor& t, int64_t step, int64_t dim) {
   const int64_t total = t.size(dim);
   Shape parts;
@@ -172,7 +173,7 @@ const Operator unsafe_chunk_operator({.signature = "unsafe_chunk(input, chunks, 
                                                    "input.shape[dim], -(-input.shape[dim] // chunks)), dim)",
                                       .samples = "f(5, 2), 2; f(2, 6), 4, 1"});
 
-// The cuts of a tensor: a number of parts, or the positions of the cuts.
+// How to split a dimension: into a number of parts, or at positions.
 struct Cuts {
   Shape positions;
   std::optional<int64_t> sections;

@@ -1,4 +1,4 @@
-// Views that may show an element several times: any strides, and sliding windows.
+// Views whose elements may share memory: as_strided and sliding windows.
 #include "flambeau/operator.h"
 #include "operators/views/view.h"
 
@@ -30,8 +30,8 @@ Tensor positions(const Geometry& g, int64_t first) {
   return reshape(at, {product(g.size)});
 }
 
-// The gradient of the memory is what all elements of the view that show it sum to; an input that itself shows a place
-// several times shares it out evenly.
+// Returns the gradient of the input. A memory position gets the sum of the gradients of all elements of the view that
+// are stored there. If several elements of the input are stored there, the sum is divided evenly among them.
 Tensor strided_gradient(const Tensor& g, const Geometry& input, const Geometry& view) {
   const int64_t count = product(input.size), end = view.offset + reach(view);
   if (input.stride == contiguous_strides(input.size) && view.offset >= input.offset && end < input.offset + count)

@@ -32,7 +32,7 @@ ConvolutionGeometry geometry_of(const Window& w, int64_t batch) {
 }
 bool there(const Window& w, const Tensor& t) { return cuda::takes(t) && cuda::convolves(geometry_of(w, t.size(0))); }
 
-// Both take and give (N, ...), contiguous or not.
+// unfold_batch() and fold_batch() take tensors (N, ...) with any strides.
 Tensor unfold_batch(const Window& w, const Tensor& image) {
   Tensor out;
   {

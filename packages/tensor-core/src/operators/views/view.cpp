@@ -1,4 +1,4 @@
-// Views: another shape and strides over the same storage; here, the same elements in another shape.
+// Creation of views, and views of the same elements with another shape.
 #include "operators/views/view.h"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-// A view of a view that must not be changed in place must not be changed either.
+// If a view must not be changed in place, the same restriction applies to views of it.
 ViewKind kind_of_view(const TensorImpl& viewed) {
   if (viewed.base && viewed.view_kind != ViewKind::Recorded) return viewed.view_kind;
   if (grad_enabled()) return ViewKind::Recorded;
@@ -70,7 +70,7 @@ Shape infer(const Shape& size, int64_t numel, const char* name) {
   return out;
 }
 
-// Strides that show `t` as `size` without a copy, if there are any.
+// Returns the strides of a view of `t` with the shape `size`, or nothing if that shape requires a copy.
 std::optional<Shape> view_strides(const Tensor& t, const Shape& size) {
   if (t.is_contiguous()) return contiguous_strides(size);
   Shape strides(size.size());
@@ -142,7 +142,7 @@ const Operator view_operator({.signature = "view(input, *size|dtype)",
 Tensor reshape(const Tensor& t, const Shape& size) {
   const Shape shape = infer(size, t.numel(), "reshape");
   const std::optional<Shape> strides = view_strides(t, shape);
-  if (!strides) {  // the copy belongs to the result alone, which is a view of no tensor
+  if (!strides) {  // the result owns the copy, so it is not a view
     const Tensor copy = contiguous(t);
     return recorded("UnsafeView", copy,
                     from_storage(copy.impl()->storage, shape, contiguous_strides(shape), copy.offset(), copy.dtype()),
