@@ -3,7 +3,7 @@
 Note [Dispatch]
 A call of an operator from Python passes these stages. Each of them may return a result; otherwise the next one runs.
 
-1. Modes and classes with ``__torch_function__``, then maps of ``func.vmap``, then autocast. Note [Interception]
+1. Modes and classes with ``__torch_function__``, then ``func.vmap``, then autocast. Note [Interception]
 2. If a mode with ``__torch_dispatch__`` is active in this thread, or an argument is an instance of a class that has
    the method, tensor-core passes the call to `handle`. Otherwise the operator runs; this is the case in most programs.
 3. ``_resolution`` determines which overload of which operator of ``ops.aten`` was called, and converts the arguments to

@@ -7,8 +7,9 @@ elements. Its ``value`` holds all of them along the first dimension. Every call 
 and wraps its results in placeholders. A rule computes on values with ordinary operators. Therefore autograd records the
 real computation, and gradients pass through vmap without further rules.
 
-Maps can be nested. Levels are numbered from one, outermost first. The value of a placeholder can be a placeholder of a
-lower level. A rule handles the highest level in the arguments, and runs as if only the lower ones existed.
+Calls of vmap can be nested. Levels are numbered from one, outermost first. The value of a placeholder can be a
+placeholder of a lower level. A rule handles the highest level in the arguments, and runs as if only the lower ones
+existed.
 """
 
 import textwrap

@@ -126,7 +126,7 @@ class CustomOpDef:
         return self._call(*bound.args, **bound.kwargs)
 
     def _callable(self) -> Callable[..., Any]:
-        """Return the callable that modes, maps and classes can intercept before the operator runs."""
+        """Return the callable that modes, vmap and classes can intercept before the operator runs."""
 
         def call(*args: Any, **named: Any) -> Any:
             return self._run(args, named)

@@ -46,7 +46,10 @@ def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHand
 
 
 class Hooked:
-    """Hooks of one optimizer. The first hook creates the tables, because a class may skip ``super().__init__()``."""
+    """Hooks of one optimizer.
+
+    Registration of the first hook creates the dictionaries of hooks, because a class may skip ``super().__init__()``.
+    """
 
     _read_globals = (STEP_PRE_HOOKS, STEP_POST_HOOKS)  # Note [Guards] in flambeau._compile
     _stepped = False  # schedulers warn if they step before the optimizer

@@ -27,7 +27,7 @@ DIMENSIONS = (
 
 
 class VmapInfo(NamedTuple):
-    """Information about the map for the ``vmap`` method of a Function."""
+    """Batch size and randomness of the vmap, for the ``vmap`` method of a Function."""
 
     batch_size: int
     randomness: str

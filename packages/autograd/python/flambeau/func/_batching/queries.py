@@ -136,7 +136,7 @@ composition("imag.__get__")(lambda t: _core.imag(t))
 
 GRADIENTS = (
     "vmap: {name} is not possible on a tensor inside of a mapped function; differentiate with flambeau.func.grad, "
-    "inside of the map or around it."
+    "inside of the function or around vmap."
 )
 
 

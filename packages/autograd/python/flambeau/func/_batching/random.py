@@ -21,7 +21,7 @@ WRITES_ONE = (
 
 
 def drawn(callable_: Any, values: tuple[Any, ...], _: int) -> Any:
-    """Run an operator that draws random numbers, according to ``randomness`` of the innermost map."""
+    """Run an operator that draws random numbers, according to ``randomness`` of the innermost vmap."""
     level = _running_maps(0)
     try:
         _running_maps(level - 1)
