@@ -17,9 +17,9 @@ constexpr int64_t kBlock = 512;  // outputs of a row that are processed together
 
 // Processes one tap of a row of windows. The first of equal values remains. position_of(o) is the position to read,
 // valid(o) whether it exists.
-template <class T, class Index, class PositionOf, class Valid>
+template <class T, class Index, class ToPosition, class Valid>
 FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const T* __restrict in, int64_t first,
-                                 int64_t last, PositionOf position_of, Valid valid) {
+                                 int64_t last, ToPosition position_of, Valid valid) {
 #pragma GCC ivdep
   for (int64_t o = first; o < last; ++o) {
     const auto i = position_of(o);
