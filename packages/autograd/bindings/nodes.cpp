@@ -222,7 +222,7 @@ void bind_nodes(py::module_& m) {
                                const OperatorNode* node = operator_node(n);
                                return node ? node->saved_bytes() : 0;
                              }))
-      .def_property_readonly("_saved_sources", exclusive(&saved_sources))
+      .def_property_readonly("_sources_of_saved", exclusive(&saved_sources))
       .def("_unpack_saved", &unpack_saved, py::call_guard<InterpreterSection>())
       .def("_reference_to_saved", &saved_reference, py::call_guard<InterpreterSection>())
       .def_property_readonly("_raw_saved_tensors", exclusive(&function_references))

@@ -104,7 +104,7 @@ def _argument_and_result(node: str, count: int, part: str) -> tuple[int, int]:
 def _saved_position(node: Node, part: str) -> int | None:
     """Return the position of an argument or result among the saved tensors."""
     argument, result = _argument_and_result(node.name(), len(node.next_functions), part)
-    for position, (saved_argument, saved_result) in enumerate(node._saved_sources):
+    for position, (saved_argument, saved_result) in enumerate(node._sources_of_saved):
         if saved_argument == argument >= 0 or saved_result == result >= 0:
             return position
     return None
@@ -130,7 +130,7 @@ def _saved_tensors(self: Node) -> tuple[Tensor | None, ...]:
     if self._function_context is not None:
         saved: tuple[Tensor | None, ...] = self._function_context.saved_tensors
         return saved
-    return tuple(self._unpack_saved(position) for position in range(len(self._saved_sources)))
+    return tuple(self._unpack_saved(position) for position in range(len(self._sources_of_saved)))
 
 
 for _name, _member in (

@@ -110,8 +110,8 @@ def meeting(
     If ``mpiexec`` started the processes and no argument is given, MPI provides their ranks.
     """
     if store is None:
-        given = init_method is not None or "RANK" in os.environ or rank >= 0
-        if not given and (_mpi_start.started_by_mpiexec() or _mpi_start.is_started()):
+        is_configured = init_method is not None or "RANK" in os.environ or rank >= 0
+        if not is_configured and (_mpi_start.started_by_mpiexec() or _mpi_start.is_started()):
             return _by_mpi()
         store, rank, world_size = next(rendezvous(init_method or "env://", rank, world_size, timeout))
     elif rank < 0 or world_size < 1:

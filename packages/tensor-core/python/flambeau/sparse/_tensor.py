@@ -19,7 +19,7 @@ from typing import Any, ClassVar, NoReturn, Self, TypeVar, cast, overload
 from flambeau import _core
 from flambeau._core import Size, Tensor
 
-Function = TypeVar("Answer", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 T = TypeVar("T", bound=Tensor)
 
 # Maps operator names to functions. Attributes of Tensor have a leading dot. A function with the name of an operator and
