@@ -154,9 +154,9 @@ def _cloned(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
 def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
     from flambeau import overrides
 
-    result: Any = overrides._call_mode(Tensor.__deepcopy__, self, memo)
-    if result is not NotImplemented:
-        return result  # type: ignore[no-any-return]
+    by_mode: Any = overrides._call_mode(Tensor.__deepcopy__, self, memo)
+    if by_mode is not NotImplemented:
+        return by_mode  # type: ignore[no-any-return]
     if id(self) in memo:
         known: Tensor = memo[id(self)]
         return known
