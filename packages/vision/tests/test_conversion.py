@@ -68,7 +68,7 @@ def test_a_bitmap_is_black_and_white() -> None:
 
 @pytest.mark.parametrize("shape", [(3,), (1, 2, 3, 4)])
 def test_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"2/3 dimensional. Got . dimensions, shape \("):
+    with pytest.raises(ValueError, match=r"2/3 dimensional. Got . dimensions, shape \["):
         TO_TENSOR(np.zeros(shape, dtype=np.uint8))
     with pytest.raises(TypeError, match=r"PIL Image or ndarray. Got <class 'list'>"):
         TO_TENSOR([[1]])
