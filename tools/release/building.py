@@ -53,7 +53,8 @@ class Target:
     def __init__(self, machine: str, work: Path) -> None:
         self.machine, self.work = machine, work
         self.is_host = machine == platform.machine()
-        self.compiler = older_system.Compiler("g++" if self.is_host else CROSS_COMPILERS[machine])
+        own = os.environ.get("CXX", "g++")
+        self.compiler = older_system.Compiler(own if self.is_host else CROSS_COMPILERS[machine])
         self.wheels = work / f"wheels-{machine}"  # before they get the tag
         self.unpacked = work / f"unpacked-{machine}-{PYTHON_TAGS}"  # wheels that later builds link against
         self.flags = shlex.join(older_system.write(self.compiler, work / f"older-system-{machine}"))

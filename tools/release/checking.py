@@ -93,6 +93,8 @@ def needed_versions(archive: zipfile.ZipFile) -> str:
     """Return the highest versions of the C and C++ libraries' symbols that the libraries in a wheel need."""
     highest: dict[str, tuple[int, ...]] = {}
     for text in (dynamic_symbols(archive, name) for name in libraries(archive)):
+        if missing := [name for name in re.findall(r" UND ([^@\s]+)$", text, re.MULTILINE) if not is_known(name)]:
+            raise SystemExit(f"{archive.filename} needs functions of no library: {', '.join(missing)}")
         for name, number in re.findall(r"@@?([A-Z]+)_([0-9.]+)", text):
             if name in LIMITS:
                 highest[name] = max(highest.get(name, ()), tuple(map(int, number.split("."))))
@@ -100,6 +102,11 @@ def needed_versions(archive: zipfile.ZipFile) -> str:
         if numbers > LIMITS[name]:
             raise SystemExit(f"{archive.filename} needs {name}_{'.'.join(map(str, numbers))}")
     return ", ".join(f"{name} {'.'.join(map(str, numbers))}" for name, numbers in sorted(highest.items())) or "-"
+
+
+def is_known(symbol: str) -> bool:
+    """Return whether a symbol without a version comes from Python or flambeau, or may be missing."""
+    return symbol.startswith(("Py", "_Py", "_ITM_", "__gmon_start__")) or "flambeau" in symbol
 
 
 def libraries(archive: zipfile.ZipFile) -> list[str]:

@@ -52,6 +52,17 @@ HIDDEN int fstatat(int folder, const char* path, struct stat* found, int flags) 
   return __fxstatat(kVersion, folder, path, found, flags);
 }
 
+/* Since glibc 2.38, whose headers replace these functions by ones that also read binary numbers such as 0b1. */
+#define ALIAS(type, name)                                                             \
+  extern type older_##name(const char*, char**, int) __asm__(#name);                  \
+  HIDDEN type __isoc23_##name(const char* text, char** end, int base) {               \
+    return older_##name(text, end, base);                                             \
+  }
+ALIAS(long, strtol)
+ALIAS(unsigned long, strtoul)
+ALIAS(long long, strtoll)
+ALIAS(unsigned long long, strtoull)
+
 /* Since glibc 2.30: waits until a time of any clock. Before, a wait could only end at a time of the real-time clock. */
 HIDDEN int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mutex, clockid_t clock,
                                   const struct timespec* end) {
