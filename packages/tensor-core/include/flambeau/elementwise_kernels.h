@@ -61,8 +61,8 @@ void elementwise_loop(char* const* pointers, int64_t n) {
   }
 }
 
-// The same for tiles of elements in half precision. A NaN among the results in bfloat16 counts as unusual, so that the
-// fast loop can round without a test for NaN. Note [Pairs of bfloat16]
+// Like compute_lanes(), for tiles of half-precision elements. A NaN among the results in bfloat16 counts as unusual, so
+// that the fast loop can round without a test for NaN. Note [Pairs of bfloat16]
 template <bool careful, class F, class... Operands>
 FLAMBEAU_INLINE bool compute_tiles(bfloat16* out, int64_t tiles, const Operands*... x) {
   BfloatPair* const to = reinterpret_cast<BfloatPair*>(out);

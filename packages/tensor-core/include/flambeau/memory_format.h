@@ -12,7 +12,7 @@ enum class MemoryFormat : uint8_t { Contiguous, Preserve, ChannelsLast, Channels
 FLAMBEAU_API Tensor empty_strided(const Shape& shape, const Shape& strides, Dtype dtype);
 // Returns the contiguous strides of a shape in a format. Raises RuntimeError for a wrong number of dimensions.
 FLAMBEAU_API Shape strides_in(MemoryFormat format, const Shape& shape);
-// The same for a tensor like `t`; Preserve keeps the order of `t`.
+// Returns the strides of a new tensor with the shape of `t` in a format; Preserve keeps the order of `t`.
 FLAMBEAU_API Shape strides_like(const Tensor& t, MemoryFormat format);
 FLAMBEAU_API bool is_contiguous(const Tensor& t, MemoryFormat format);
 // ChannelsLast or ChannelsLast3d if the dimensions of (N, C, ..., H, W) are nested in that order, with or without gaps;

@@ -14,7 +14,7 @@ FLAMBEAU_API void set_num_threads(int n);
 namespace detail {
 // Calls task(context, i) for every i in [0, tasks).
 FLAMBEAU_API void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context);
-// Calls range(context, begin, end) for ranges of [0, n) that begin at multiples of a number.
+// Calls range(context, begin, end) for ranges that cover [0, n) and begin at multiples of `multiple`.
 FLAMBEAU_API void run_ranges(int64_t n, int64_t grain, int64_t multiple, void (*range)(void*, int64_t, int64_t),
                              void* context);
 FLAMBEAU_API bool in_parallel_region();

@@ -51,7 +51,7 @@ class InterpreterSection {
   // it enters a section that the thread already holds.
   static bool is_innermost() {
     const uintptr_t innermost = PyThreadState_GetUnchecked()->critical_section;
-    constexpr uintptr_t kFlags = 3;  // suspended, or a section of two locks
+    constexpr uintptr_t kFlags = 3;  // flags in the pointer: suspended, or a section of two locks
     return innermost && !(innermost & kFlags) &&
            reinterpret_cast<PyCriticalSection*>(innermost)->_cs_mutex == &python_interface->lock->ob_mutex;
   }

@@ -9,9 +9,9 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// In a long expression, too few loads are in flight to hide the latency of memory. Processors without AVX-512 prefetch
-// well enough by themselves: there, explicit prefetching gains nothing and makes simple rows a fifth slower on data in
-// the cache.
+// Number of elements in a block. In a long expression, too few loads are in flight to hide the latency of memory, so
+// the next block is prefetched if kFetches. Processors without AVX-512 prefetch well enough by themselves: there,
+// explicit prefetching gains nothing and makes simple rows a fifth slower on data in the cache.
 template <class V>
 constexpr int64_t kBlock = 1024 / sizeof(V);
 #if defined(__AVX512F__)
@@ -27,7 +27,7 @@ template <class Body, class V, class... Operands>
 FLAMBEAU_INLINE void for_blocks(int64_t n, Body body, const V* x, const Operands*... more) {
   for (int64_t first = 0; first < n; first += kBlock<V>) {
     const int64_t end = std::min(first + kBlock<V>, n);
-    if constexpr (kFetches && !std::is_integral_v<V>) {  // integer expressions are short, or read nothing
+    if constexpr (kFetches && !std::is_integral_v<V>) {  // expressions of integers are short, or constant: x != x
       fetch(x + end);
       (fetch(more + end), ...);
     }

@@ -60,7 +60,7 @@ FLAMBEAU_INLINE V sign(V x) {
   else
     return result;
 }
-// Functions of complex numbers, for real arguments. complex_math.h defines them for complex arguments.
+// The following functions of complex numbers, for real arguments. complex_math.h defines them for complex arguments.
 template <class V>
 FLAMBEAU_INLINE V sgn(V x) {
   return sign(x);
@@ -134,8 +134,8 @@ FLAMBEAU_INLINE V gelu_inner(V x) {  // twice the argument of the tanh
   return c<V>(1.5957691216057308) * x * (V(1) + c<V>(0.044715) * x * x);
 }
 
-// Division as in Python: the quotient is rounded towards minus infinity, and the remainder has the sign of the divisor.
-// For integers, division by zero gives 0; callers reject it before.
+// floor_divide and remainder divide as Python does: the quotient is rounded towards minus infinity, and the remainder
+// has the sign of the divisor. Integer division by zero gives 0 here; callers raise an error before.
 template <class V>
 FLAMBEAU_INLINE bool is_minus_one(V y) {  // the smallest integer divided by -1 overflows
   return std::is_signed_v<V> && y == V(-1);

@@ -18,8 +18,8 @@ template <class Row>
 constexpr bool takes_log_gamma() {
   return uses<Row>(row_trace::kLimitedGamma);
 }
-// has_unusual: return true if a row has one operand and such arguments. is_unusual: return true if x is such an
-// argument.
+// has_unusual: return true if a row has one operand, and arguments for which its branch-free function is not valid.
+// is_unusual: return true if x is such an argument.
 template <class Row, class V>
 constexpr bool has_unusual() {
   return Row::kArity == 1 && std::is_floating_point_v<V> &&

@@ -1,7 +1,8 @@
 // A struct for each row, name_row: its expressions as functions generic in the value type, and whether they compile for
 // a type. Include this file once in each namespace whose functions the expressions shall call. Therefore it has no
 // include guard. Note [Rows]
-// Note [Rows]
+//
+// The members of a struct:
 //
 //   row_name(), kDomain, kArity
 //   Traced                                   the same row in row_trace.h

@@ -76,7 +76,7 @@ inline void transpose_rows(T* to, int64_t to_row, const T* from, int64_t from_ro
   typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
   typedef T Rows __attribute__((vector_size(R * sizeof(T)), aligned(sizeof(T)), may_alias));
   const auto four = [&](int64_t i, int64_t j) { return *reinterpret_cast<const Four*>(from + i * from_row + j); };
-  const auto row = [&](int64_t i, int64_t j) -> Rows {  // for eight rows, with row i + 4
+  const auto row = [&](int64_t i, int64_t j) -> Rows {  // if R is eight, followed by four elements of row i + 4
     if constexpr (R == 4)
       return four(i, j);
     else

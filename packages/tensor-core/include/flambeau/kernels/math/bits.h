@@ -98,7 +98,7 @@ template <class V>
 FLAMBEAU_INLINE V scale(V y, V n) {
   return times_power(y, n + kScaler<V>);
 }
-// The same for n <= 60, if nothing overflows. n is given as n + kFallingScaler, and one of the two factors is constant.
+// y * 2**n for n <= 60, if nothing overflows. n is given as n + kFallingScaler, and one of the two factors is constant.
 template <class V>
 inline constexpr V kFallingScaler = sizeof(V) == 4 ? V(12582912.0 + 127.0 + 64.0) : V(kShifter + 1023.0 + 512.0);
 template <class V>
@@ -115,8 +115,8 @@ template <class V>
 FLAMBEAU_INLINE V times_falling_power(V y, V scaler) {
   return times_other_factor(y, scaler) * kFallingFactor<V>;
 }
-// The same without arithmetic on subnormal numbers, which takes processors a hundred times as long. The bits of a
-// subnormal result are computed as an integer.
+// Like times_falling_power, without arithmetic on subnormal numbers, which takes processors a hundred times as long.
+// The bits of a subnormal result are computed as an integer.
 template <class V>
 FLAMBEAU_INLINE V times_gradual_power(V y, V scaler) {
   using Bits = std::conditional_t<sizeof(V) == 4, uint32_t, uint64_t>;  // unsigned, so that max() keeps NaN
@@ -125,7 +125,7 @@ FLAMBEAU_INLINE V times_gradual_power(V y, V scaler) {
   const V product = times_other_factor(y, scaler);
   const bool small = product < least;
   const V gradual = bit_cast<V>(Bits(bit_cast<Bits>((small ? product : least) * up + whole) - bit_cast<Bits>(whole)));
-  // Compared as bits, so that the compiler cannot multiply before it selects, which might give a subnormal number.
+  // Selects by the bits: otherwise the compiler might multiply before it selects, and the product might be subnormal.
   const V usual = bit_cast<V>(std::max(bit_cast<Bits>(product), bit_cast<Bits>(least)));
   return small ? gradual : usual * kFallingFactor<V>;
 }

@@ -18,7 +18,7 @@ constexpr int needed_terms(const double (&coefficients)[N]) {
   return count;
 }
 
-// The series at t in [-1, 1], by Clenshaw's recurrence.
+// Returns the value of the series at t in [-1, 1], by Clenshaw's recurrence.
 template <int Count, int N>
 FLAMBEAU_INLINE double chebyshev_part(double t, double b, double next, const double (&coefficients)[N]) {
   if constexpr (Count == 0)
@@ -26,8 +26,8 @@ FLAMBEAU_INLINE double chebyshev_part(double t, double b, double next, const dou
   else
     return chebyshev_part<Count - 1>(t, 2.0 * t * b + (coefficients[Count] - next), b, coefficients);
 }
-// The same series in powers of t, with half the work. It loses digits by cancellation, which matters for float64
-// results only; therefore float32 results use it.
+// The series converted to a polynomial in t, which takes half the work to evaluate. The conversion loses digits by
+// cancellation, which matters for float64 results only. Therefore only float32 results use it.
 template <int Count>
 struct Powers {
   double coefficients[Count] = {};

@@ -240,8 +240,8 @@ FLAMBEAU_INLINE float _normal_cdf(float x) {
 FLAMBEAU_INLINE double _normal_cdf(double x) { return 0.5 + 0.5 * erf(x * 0.7071067811865476); }
 
 // Giles 2010: erfinv(x) / x is a smooth function of w = -log(1 - x**2) and, for large w, of sqrt(w). In float32, the
-// polynomials approximate its difference from 1 for small w and from 2 for large w.
-// The largest |x| for the first polynomial: w is at most 5 in float32 and 6.25 in float64.
+// polynomials approximate erfinv(x) / x - 1 for small w and erfinv(x) / x - 2 for large w. kUsualErfinv is the largest
+// |x| for the first polynomial: w is at most 5 in float32 and 6.25 in float64.
 template <class V>
 inline constexpr V kUsualErfinv = sizeof(V) == 4 ? V(0.9966) : V(0.999);
 FLAMBEAU_INLINE float erfinv_variable(float x) { return -usual_log((1.0f - x) * (1.0f + x)); }
@@ -279,7 +279,7 @@ FLAMBEAU_BY_DOUBLE(special_erfcx)
 FLAMBEAU_BY_DOUBLE(special_log_ndtr)
 FLAMBEAU_BY_DOUBLE(special_ndtri)
 
-// x log(x), its limit at 0: the entropy of one probability.
+// -x log(x), and its limit 0 at x = 0: the contribution of a probability x to an entropy.
 template <class V>
 FLAMBEAU_INLINE V special_entr(V x) {
   const V y = -x * log(x);

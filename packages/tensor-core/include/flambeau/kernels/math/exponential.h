@@ -14,7 +14,7 @@ template <class V>
 inline constexpr V kLn2Low = sizeof(V) == 4 ? V(-2.12194440e-4) : V(1.90821492927058770002e-10);
 
 template <class V>
-struct Exponential {  // e**x = 2**whole * (1 + first + rest), first the reduced argument
+struct Exponential {  // e**x = 2**whole * (1 + first + rest), where first is the reduced argument
   V whole, first, rest;
 };
 template <class V>
@@ -146,7 +146,7 @@ FLAMBEAU_INLINE V exp_falling(V x) {  // x <= 0
   const V y = times_falling_power(parts.reduced, parts.scaler);
   return vanishes ? V(0) : y;
 }
-// exp_falling(x) if the result is a normal number.
+// Computes exp_falling(x) for arguments whose result is a normal number.
 template <class V>
 FLAMBEAU_INLINE V usual_exp_falling(V x) {
   const auto parts = falling_parts(x, V(0));

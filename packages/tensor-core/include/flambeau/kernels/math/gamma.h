@@ -60,8 +60,8 @@ FLAMBEAU_SCALAR double hurwitz_zeta(double s, double q, int terms) {
   if (q > 0) return zeta_positive(s, q, terms);
   if (q == std::floor(q)) return INFINITY;
   if (s != std::floor(s)) return NAN;
-  // The terms with q + k < 0 are, except for their sign, those of a positive argument up to |q|. The other terms begin
-  // between 0 and 1.
+  // The terms with q + k < 0 are, except for their sign, the terms of the positive numbers fraction, fraction + 1, ...,
+  // -q. The other terms begin at 1 - fraction.
   const double fraction = -q - std::floor(-q), sign = std::fmod(s, 2) == 0 ? 1 : -1;
   return sign * (zeta_positive(s, fraction, terms) - zeta_positive(s, 1 - q, terms)) +
          zeta_positive(s, 1 - fraction, terms);

@@ -162,8 +162,8 @@ FLAMBEAU_INLINE V atan(V x) {
 template <class V>
 FLAMBEAU_INLINE V atan2(V y, V x) {
   const V high = std::fabs(y), wide = std::fabs(x), larger = high > wide ? high : wide;
-  // Scaled by a power of ten, so that neither the sum nor the quotient overflows or underflows. If both are equal, such
-  // as 0 or infinity, both become 1.
+  // Scales both numbers by a power of ten, so that neither their sum nor their quotient overflows or underflows. If
+  // they are equal, which includes zeros and infinities, replaces both by 1.
   const V factor = blend(larger > V(1e30), V(1e-20), blend(larger < V(1e-30), V(1e20), V(1)));
   const bool same = high == wide;
   const V angle = first_quadrant(blend(same, V(1), high * factor), blend(same, V(1), wide * factor));

@@ -30,8 +30,8 @@ Unbounded<T> tan(Unbounded<T> x) {
   return std::tan(x.value);
 }
 
-// Returns true if an angle is finite but too large for the reduction of the vectorised functions. Rows may multiply it
-// by pi.
+// Returns true if an angle is finite but too large for the reduction of the vectorised functions. The limit is a
+// quarter of kLargestAngle, because rows may multiply the angle by pi.
 template <class T>
 FLAMBEAU_INLINE bool is_unbounded(T x) {
   return (std::fabs(x) > kLargestAngle<T> / 4) & (std::fabs(x) < T(INFINITY));

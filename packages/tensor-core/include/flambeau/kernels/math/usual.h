@@ -49,8 +49,8 @@ struct Usual {
   friend Usual pow(Usual x, Usual y) { return usual_power(x.value, y.value); }
 };
 
-// Number types for two passes over a block: the second pass begins with the results of the first. If each step of a
-// long expression depends on the previous one, a processor cannot overlap enough elements in a single pass.
+// Number types for computing a block in two passes: the second pass starts from the results of the first. If each step
+// of a long expression depends on the previous one, a processor cannot overlap enough elements in a single pass.
 template <class V>
 struct FirstPass {
   V value;
@@ -66,7 +66,8 @@ constexpr bool takes_two_passes() {
   return std::is_same_v<Number, Usual<double>> && has_loop<Row>(RowLoop::TwoPasses);
 }
 
-// All numbers, for rows with a separate function that handles results below the smallest normal number.
+// A number type for all arguments, of rows with a separate function that handles results below the smallest normal
+// number.
 template <class V>
 struct Gradual {
   V value;
