@@ -5,9 +5,9 @@
 // up to 128 KiB are cut from chunks of one megabyte, larger ones are mapped from the system one by one.
 //
 // A free block of up to 4096 bytes goes to a list of its thread. A list that grows beyond a limit moves as a whole, as
-// a batch, to a stack that all threads share and take from: memory that one thread allocates and another frees comes
-// back. Larger blocks are shared at once, but a thread first looks for one that it has freed itself: to write to memory
-// that another core has in its caches takes twice as long.
+// a batch, to a stack that all threads share. Threads also take batches from there, so that memory can be reused if one
+// thread allocates it and another frees it. Larger blocks are shared at once, but a thread first looks for one that it
+// has freed itself, since writing to memory that another core has in its caches takes twice as long.
 //
 // Memory that stays unused for about a second returns to the system. A thread, the trimmer, counts ticks, removes
 // blocks that were cached some ticks ago, and unmaps chunks with no block in use. It sleeps while nothing is cached.
@@ -322,7 +322,7 @@ class SharedCache {
     try {
       std::thread([this] { trim(); }).detach();
       trimming_ = true;
-    } catch (const std::system_error&) {  // the system cannot create a thread; the next cached block tries again
+    } catch (const std::system_error&) {  // no thread can be created; retried at the next block
     }
     pthread_sigmask(SIG_SETMASK, &former, nullptr);
   }
@@ -358,8 +358,8 @@ SharedCache& shared_cache() {
   return *cache;
 }
 
-// Registered when the library is loaded, before the handlers of other locks. A fork therefore takes the other locks
-// first, because their holders may allocate.
+// Registered when the library is loaded, before the handlers of other locks. pthread_atfork runs handlers in reverse
+// order before a fork, so that a fork takes the other locks first. Their holders may allocate.
 [[gnu::constructor]] void prepare_for_fork() {
   pthread_atfork([] { shared_cache().before_fork(); }, [] { shared_cache().after_fork_in_parent(); },
                  [] { shared_cache().after_fork_in_child(); });

@@ -75,7 +75,7 @@ FLAMBEAU_FOLDS inline __m128i fold(__m128i state, __m128i factors, __m128i next)
   return _mm_xor_si128(_mm_xor_si128(low, high), next);
 }
 
-// Several states hide the latency of the products: 4 of 16 bytes. `count` is at least 64.
+// Folds four states of 16 bytes, which hide the latency of each other's products. `count` is at least 64.
 FLAMBEAU_FOLDS uint32_t by_folding(const unsigned char* bytes, size_t count, uint32_t crc) {
   __m128i states[4];
   for (int i = 0; i < 4; ++i) states[i] = load(bytes + 16 * i);
@@ -89,7 +89,7 @@ FLAMBEAU_FOLDS uint32_t by_folding(const unsigned char* bytes, size_t count, uin
   return by_tables(bytes, count, by_tables(folded, sizeof(folded), 0));
 }
 
-// As above with 4 states of 64 bytes. `count` is at least 256.
+// Like by_folding(), with four states of 64 bytes. `count` is at least 256.
 FLAMBEAU_FOLDS_WIDELY uint32_t by_wide_folding(const unsigned char* bytes, size_t count, uint32_t crc) {
   __m512i states[4];
   for (int i = 0; i < 4; ++i) states[i] = _mm512_loadu_si512(bytes + 64 * i);
@@ -100,7 +100,7 @@ FLAMBEAU_FOLDS_WIDELY uint32_t by_wide_folding(const unsigned char* bytes, size_
     for (int i = 0; i < 4; ++i) {
       const __m512i low = _mm512_clmulepi64_epi128(states[i], far, 0x00);
       const __m512i high = _mm512_clmulepi64_epi128(states[i], far, 0x11);
-      states[i] = _mm512_ternarylogic_epi64(low, high, _mm512_loadu_si512(bytes + 64 * i), 0x96);  // their sum
+      states[i] = _mm512_ternarylogic_epi64(low, high, _mm512_loadu_si512(bytes + 64 * i), 0x96);  // their xor
     }
   unsigned char folded[256];
   for (int i = 0; i < 4; ++i) _mm512_storeu_si512(folded + 64 * i, states[i]);

@@ -18,7 +18,7 @@ namespace {
 bool may_overlap(const Tensor& a, const Tensor& b) {
   return a.impl()->storage.get() == b.impl()->storage.get() && a.numel() > 0;
 }
-// Returns true if both tensors show the same elements of one storage.
+// Returns true if both tensors, which share a storage, refer to the same elements.
 bool same_elements(const Tensor& a, const Tensor& b) {
   return a.offset() == b.offset() && a.strides() == b.strides() && a.dtype() == b.dtype() && a.shape() == b.shape();
 }

@@ -134,7 +134,8 @@ std::atomic<int> threads{0};  // 0 until the environment has been read
 Pool* pool = nullptr;         // created at first use, and again in a forked child
 std::mutex* pool_mutex = new std::mutex;
 
-// The child process has none of its parent's threads. Objects that they held are left unchanged.
+// The child process has none of its parent's threads. The parent's pool and mutex are replaced but not destroyed, since
+// those threads may have used them at the time of the fork.
 void forget_pool_in_child() {
   pool = nullptr;
   pool_mutex = new std::mutex;
@@ -169,7 +170,7 @@ bool in_parallel_region() { return in_region; }
 void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context) {
   const GilRelease release;
   std::unique_lock lock(*pool_mutex, std::defer_lock);
-  if (num_threads() == 1 || !lock.try_lock()) {  // run alone if another thread uses the pool
+  if (num_threads() == 1 || !lock.try_lock()) {  // run all tasks in this thread if another one uses the pool
     for (int64_t i = 0; i < tasks; ++i) {
       poll_signals();
       task(context, i);

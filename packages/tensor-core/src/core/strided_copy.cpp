@@ -1,9 +1,10 @@
 // Copies between any two layouts.
 //
 // Note [Strided copies]
-// Dimensions are merged if both layouts allow it. The remaining ones form planes of rows. If both rows are contiguous,
-// they are copied at once. If `from` is contiguous along the other dimension (a transposition), square tiles are read
-// by whole cache lines, transposed in the cache and written by whole cache lines.
+// Dimensions are merged if both layouts allow it. The last two of the remaining dimensions form a plane of rows and
+// columns. Rows that are contiguous in both layouts are copied as a block. If `from` is contiguous along the other
+// dimension of the plane (a transposition), square tiles are read by whole cache lines, transposed in the cache and
+// written by whole cache lines.
 #include "core/strided_copy.h"
 
 #include <cstring>
@@ -101,7 +102,7 @@ void copy_rows(const Copy& c, char* out, const char* in, int64_t rows, int64_t n
     });
 }
 
-// Copies the next rows of a plane, up to column n.
+// Copies `rows` rows of n elements.
 void copy_block(const Copy& c, char* out, const char* in, int64_t rows, int64_t n) {
   if (c.plain)
     return dispatch_size(c.to_size, [&](auto tag) { copy_rows<typename decltype(tag)::type>(c, out, in, rows, n); });
@@ -142,7 +143,7 @@ void run_rows(const Copy& c) {
 // a tile is kTile elements wide and at most kTileBytes high
 constexpr int64_t kTile = 64, kStrip = 8, kTileBytes = 256;
 
-// square[i][j] = in[j][i] for lines j of a strip
+// square[i][j] = in[j][i] for a strip of `width` lines of `height` elements, which are `line` bytes apart.
 template <class T>
 void turn(T* square, const char* in, int64_t line, int64_t height, int64_t width) {
   for (int64_t j = 0; j < width; ++j) {

@@ -163,7 +163,7 @@ Tensor empty(const Shape& shape, Dtype dtype) {
 }
 
 Tensor scalar_tensor(Scalar value, Dtype dtype) {
-  const OnDevice cpu(DeviceType::Cpu);  // may be combined with tensors on any device
+  const OnDevice cpu(DeviceType::Cpu);  // operators accept such a tensor next to tensors on any device
   Tensor t = empty({}, dtype);
   dispatch_all(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;

@@ -6,7 +6,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Returns a vector or a number with its elements between two bounds. NaN stays.
+// Limits a number, or each element of a vector, to the interval [lowest, highest]. NaN stays NaN.
 template <class V, class T>
 V bounded(V x, T lowest, T highest) {
   const V low = V{} + lowest, high = V{} + highest;

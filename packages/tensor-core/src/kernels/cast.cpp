@@ -89,7 +89,8 @@ void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
   }
 }
 
-// The conversion of integers with the same result bits, which serves most pairs. Note [Same bits]
+// Returns the kernel of a conversion. Integer types for which the results have the same bits share a kernel. Note [Same
+// bits]
 template <class To, class From>
 constexpr CastKernel shared_cast() {
   if constexpr (is_half<To> && std::is_same_v<To, From>) return cast<int16_t, int16_t>;

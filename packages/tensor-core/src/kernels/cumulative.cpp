@@ -75,10 +75,10 @@ void scan(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, 
 }
 
 // Note [Long scans]
-// A long row is scanned in blocks. Each block is scanned from its first element, and the preceding state is then joined
-// to all of its elements, so the result does not depend on how many blocks are scanned at once. Several threads first
-// compute the totals of the blocks; a single thread knows the preceding state when it reads a block. Scanning several
-// blocks together hides the latency of each step.
+// A long row is scanned in blocks. Each block is scanned by itself, and the state before it is then joined to all of
+// its elements, so the result does not depend on how many blocks are scanned at once. If several threads scan a row, a
+// first pass computes the totals of the blocks. A single thread needs no such pass, since it knows the state before a
+// block when it reads the block. Scanning several blocks together hides the latency of each step.
 constexpr int64_t kChains = 4;
 
 // Calls keep(chain, i, state) for the next n elements of several blocks, which begin `block_size` elements from each
@@ -112,8 +112,8 @@ void scan_totals(char* totals, const char* in_bytes, int64_t blocks, int64_t n) 
   for (; b < blocks; ++b) run_chains<Op, T, 1>(state + b, nowhere, in + b * n, n, n, ignore);
 }
 
-// Computes out[i] = start o states[i], for complex sums with vectors that the compiler would not use. Prefetches the
-// memory `ahead`.
+// Computes out[i] = start o states[i]. Complex sums use wider vectors than the compiler would choose. Prefetches the
+// output `ahead` elements later.
 template <class Op, class T>
 FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n, typename Op::State start,
                             int64_t ahead) {
@@ -138,11 +138,11 @@ FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n,
   for (; i < n; ++i) out[i] = converted<T>(Op::join(start, states[i]));
 }
 
-// Scans complex numbers of two floats, from the identity, with states of two doubles. The states of several blocks are
-// converted together. For products, so are the inputs, since they are not vectors. Prefetches the following input and
-// output.
+// Complex numbers of two floats, which are scanned with states of two doubles.
 template <class T>
 inline constexpr bool two_floats = std::is_same_v<T, Parts<float>> || std::is_same_v<T, Complex<float>>;
+// Scans blocks of such numbers, each from the identity. The states of several blocks are converted together. For
+// products, so are the inputs, since Complex<float> is not a vector. Prefetches the following input and output.
 template <class Op, class T>
 void scan_few(T* out, const T* in, int64_t blocks, int64_t n) {
   using State = typename Op::State;
@@ -196,7 +196,8 @@ void scan_group(T* out, const T* in, typename Op::State* before, int64_t n, bool
     if (running) before[j + 1] = Op::join(before[j], state[j]);
   }
 }
-// Joins before[b] to block b; does nothing if `before` is null. If `running`, also computes before[b + 1].
+// Scans blocks of n elements, and joins before[b] to all elements of block b unless `before` is null. If `running`,
+// also computes before[b + 1].
 template <class Op, class T>
 void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int64_t blocks, int64_t n, bool running) {
   T* out = reinterpret_cast<T*>(out_bytes);

@@ -12,8 +12,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr int64_t kLanes = 64;    // independent partial results along a row
 inline constexpr int64_t kLeaf = 16384;  // rows of at most this many elements are not divided
-// A product is accumulated in sequence: its accuracy does not depend on the order, and once it is 0 it stays 0, while
-// partial products could underflow slowly.
+// A product is accumulated in sequence: its accuracy does not depend on the order. Once it is 0 it stays 0, while many
+// partial products could become subnormal, which takes long.
 template <class Join>
 inline constexpr bool kSplits = !std::is_base_of_v<Multiply, Join>;
 

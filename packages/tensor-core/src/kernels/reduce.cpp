@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kShortRow = 32;  // rows of at least this length are reduced one by one, with a tree
 
-// Transposes rows that are too short for a tree, as many as stay in the nearest cache.
+// Transposes rows that are too short for a tree. Callers pass as many rows as stay in the first-level cache.
 template <class Word>
 [[gnu::noipa]] void transpose_block(Word* to, const Word* in, int64_t rows, int64_t length) {
   if constexpr (sizeof(Word) == 4 || sizeof(Word) == 8) return transpose(to, rows, in, length, rows, length);
@@ -86,7 +86,7 @@ template <class Op, class T>
   }
 }
 
-// Elements that are converted to type V, as many at a time as stay in the nearest cache.
+// Reduces elements that are converted to type V, as many at a time as stay in the first-level cache.
 template <class Op, class V>
 struct BufferedReduction {
   using Result = typename Op::Result;
@@ -129,7 +129,7 @@ template <class Op, class V>
     reduce_columns<Op>(out, in, length, inner, width);
 }
 
-// Elements that are mapped by the reduction when they are read.
+// Reads elements and applies the map of the reduction to them.
 template <class Op, class T>
 void read_mapped(typename Op::Plain::Value* to, const char* in, int64_t count) {
   const auto* from = reinterpret_cast<const typename Element<T>::Stored*>(in);

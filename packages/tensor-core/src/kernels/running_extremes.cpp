@@ -35,8 +35,9 @@ void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
   }
 }
 
-// Processes rows of integers by vectors, if these have eight lanes of 64 bits. The last vector of a row extends into
-// the next row, which overwrites the excess. The last rows are not processed; returns the index of the first of them.
+// If vectors have eight lanes of 64 bits, the following functions process rows of integers by vectors. The last vector
+// of a row extends into the next row, whose results overwrite the excess. The last rows, behind which there is no
+// memory, are left to the caller. The functions return the index of the first of these.
 constexpr int64_t kFetched = 256;  // prefetch distance in elements
 typedef int64_t Indices __attribute__((vector_size(64)));
 typedef int64_t StoredIndices __attribute__((vector_size(64), aligned(8), may_alias));
@@ -51,7 +52,7 @@ template <bool largest, class V>
 FLAMBEAU_INLINE V better_of(V a, V b) {
   return largest ? (a < b ? b : a) : (a > b ? b : a);
 }
-// Returns the extreme of each lane and all lanes before it, and of the last value of `before`.
+// Returns the running extremes of the lanes of v, continued from the last lane of `before`.
 template <bool largest, class V>
 FLAMBEAU_INLINE V running_lanes(V v, V before) {
   v = better_of<largest>(v, __builtin_shufflevector(v, v, 0, 0, 1, 2, 3, 4, 5, 6));
@@ -60,7 +61,7 @@ FLAMBEAU_INLINE V running_lanes(V v, V before) {
   return better_of<largest>(v, __builtin_shufflevector(before, before, 7, 7, 7, 7, 7, 7, 7, 7));
 }
 
-// An element replaces the best so far if it is at least as extreme, so that positions are cumulative maxima too.
+// Computes the positions as a cumulative maximum, too: of the positions of elements that equal the extreme so far.
 template <bool largest, class T>
 int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
   using Rank = std::conditional_t<std::is_same_v<T, uint64_t>, uint64_t, int64_t>;
@@ -117,7 +118,7 @@ int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, in
   return r;
 }
 
-// Returns a number that is at least as large as the one it replaces.
+// Returns a number that orders elements: an element replaces the extreme so far if its number is at least as large.
 template <bool largest, class T>
 FLAMBEAU_INLINE auto rank_of(T value) {
   if constexpr (std::is_integral_v<T>) {

@@ -14,7 +14,8 @@ constexpr int64_t kRows = kShortOrderRows, kColumns = 32;  // a block of keys
 constexpr int64_t kParts = kRows * 8 / kVectorBytes;
 typedef uint64_t Lanes __attribute__((vector_size(kVectorBytes), may_alias));
 
-// Keys of up to four bytes combined with their positions. All are different, so that the smaller one comes first.
+// The next element of each row: its key of up to four bytes, combined with its position. No two elements of a row are
+// equal.
 struct Items {
   Lanes item[kParts];
 
@@ -24,7 +25,7 @@ struct Items {
     for (int64_t p = 0; p < kParts; ++p) item[p] = reinterpret_cast<const Lanes*>(packed)[p];
   }
   Items() = default;
-  // Stores the smaller items in the slot and passes the others on.
+  // Stores the smaller items in the slot and keeps the larger ones.
   FLAMBEAU_INLINE void pass(Items& slot) {
     for (int64_t p = 0; p < kParts; ++p) {
       const Lanes a = slot.item[p], b = item[p];
@@ -35,7 +36,8 @@ struct Items {
   int64_t position(int64_t j) const { return uint32_t(item[j * kParts / kRows][j % (kRows / kParts)]); }
 };
 
-// Keys of eight bytes and, separately, their positions. A displaced item displaces all following ones.
+// The next element of each row: its key of eight bytes and, separately, its position. Once it has taken a slot, the
+// former elements move by one slot each, without comparisons (`moved`).
 struct Pairs {
   Lanes key[kParts], positions[kParts], moved[kParts];
 

@@ -12,7 +12,7 @@
 
 namespace flambeau::kernels {
 
-// Strides in bytes
+// Strides are in bytes.
 using CastKernel = void (*)(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n);
 // Reduces the middle of (outer, length, inner) for the columns [0, width) of row-major blocks. width < inner only if
 // outer is 1.
@@ -21,7 +21,7 @@ struct ReduceEntry {
   ReduceKernel run;
   Dtype result;  // dtype of accumulation and result
 };
-// The same for the position of the first extreme value (NaN counts as extreme).
+// Like ReduceKernel, for the position of the first extreme value. NaN counts as extreme.
 using ArgReduceKernel = void (*)(int64_t* out, const char* in, int64_t outer, int64_t length, int64_t inner,
                                  int64_t width);
 // Cumulative results down the columns of a block.
@@ -88,8 +88,8 @@ struct Patches {  // windows of a convolution on the image of one sample and gro
   std::array<int64_t, 3> size, kernel, out, stride, padding, dilation;
 };
 
-// Direct convolution, see Note [Direct convolution]. Weights are packed in panels of several filters, (taps, filters)
-// inside. Images and outputs have kDirectSlack additional elements at their end.
+// Direct convolution, see Note [Direct convolution]. Weights are packed in panels of several filters, each with the
+// layout (taps, filters). Images and outputs have kDirectSlack additional elements at their end.
 inline constexpr int kDirectRows = 8;
 inline constexpr int64_t kDirectSlack = 64;
 // Returns the height of all panels but the last; panels have about the same height.
@@ -104,16 +104,16 @@ struct DirectWeights {
 
 struct NetworkTable;  // kernels of layers: networks.h
 
-// Kernels indexed [2] are for float32 and float64, [3] for int64 as well.
 inline constexpr int64_t kRowSlack = 64;
 
 inline constexpr int64_t kShortOrderRows = 16, kShortOrderMost = 64;
 
+// Kernels indexed [2] are for float32 and float64, [3] for int64 as well.
 struct Table {
   const char* name;
   PointwiseKernel pointwise[kPointwiseSlots][kComputeCount];
-  // Operands: grad, then the values that the derivative reads, in order. For the inexact types, see derivative_of. Null
-  // if the expression has to be used.
+  // Operands: grad, then the values that the derivative reads, in order. The last index is that of an inexact type, see
+  // derivative_of. Null if the tensor expression has to be used.
   PointwiseKernel derivative[kPointwiseSlots][kMaxOperands][4];
   bool gives_real[kPointwiseSlots];           // for complex operands
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
@@ -127,7 +127,7 @@ struct Table {
   ReduceEntry reduce[kReduceRoom][kDtypeCount];
   ArgReduceKernel argmax[kDtypeCount], argmin[kDtypeCount];
   // Positions (rows, k) of the first k <= kShortOrderMost elements of rows of n < 2**32 elements, in order; the largest
-  // come first if `flips`. Pays from kShortOrderRows rows on.
+  // come first if `flips`. Faster than other algorithms from kShortOrderRows rows on.
   void (*short_order[kDtypeCount])(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, bool flips);
   // Means and sums of squared deviations of floating types, computed in float32 for half precision.
   void (*moments[kDtypeCount])(char* mean, char* squares, const char* in, int64_t length, int64_t inner, int64_t width);
@@ -144,7 +144,7 @@ struct Table {
   // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C, for float32, float64 and int64.
   void (*gemm[3])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
   void (*gemm_batch[2])(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc);
-  Factorizations factorizations[4];  // float32, float64, complex64, complex128, also below
+  Factorizations factorizations[4];  // float32, float64, complex64, complex128, and so for jacobi
   Jacobi jacobi[4];
   // The image as a matrix (channels * taps, output positions) with rows `row` apart; and the transpose, which adds.
   void (*unfold[3])(const Patches& patches, const char* image, char* columns, int64_t row);

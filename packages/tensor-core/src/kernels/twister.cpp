@@ -42,7 +42,7 @@ void temper(uint32_t* out, const uint32_t* state, int64_t n) {
 FLAMBEAU_INLINE int64_t bits53(const uint32_t* words) {
   return int64_t(uint64_t(words[0] & 0x1fffffu) << 32 | words[1]);
 }
-// The same as a number; processors convert 32 bits faster than 64.
+// Returns bits53() as a double. Converts the words separately, since processors convert 32 bits faster than 64.
 FLAMBEAU_INLINE double number53(const uint32_t* words) {
   return double(int32_t(words[0] & 0x1fffffu)) * 0x1p32 + (double(int32_t(words[1] ^ 0x80000000u)) + 0x1p31);
 }

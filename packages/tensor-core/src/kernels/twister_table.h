@@ -13,7 +13,7 @@ struct TwisterTable {
   void (*uniform_double)(double* out, const uint32_t* words, int64_t n, double low, double high);
   // Converts blocks of 16 uniform numbers to normal ones, in place.
   void (*normal)(float* values, int64_t blocks, float mean, float std);
-  // Compares 53 bits of two words with the threshold.
+  // out[i] is 1 if a number of 53 bits, from two words, is below the threshold, else 0.
   void (*below)(uint8_t* out, const uint32_t* words, int64_t n, uint64_t threshold);
   // Multiplies the elements of `in` by a factor where the mask is 1, and by 0 elsewhere. For float32 and float64.
   void (*masked[2])(char* out, const char* in, const uint8_t* mask, int64_t n, double factor);

@@ -43,7 +43,7 @@ void limit(char* data, int64_t n, Limits limits) {
   for (; i < n; ++i) x[i] = bounded(x[i], lowest, highest);
 }
 
-// `image`: position of the tile's first output element.
+// Computes a tile of R rows by one vector of columns. `image` points to the input of the tile's first output element.
 template <class T, int R>
 void tile(const ChannelPlane& p, const T* __restrict image, const T* __restrict weights, T bias, T* out, int64_t ldo) {
   using S = Simd<T>;
@@ -70,7 +70,7 @@ constexpr Tile<T> tile_of(int64_t rows, std::integer_sequence<int, R...>) {
   return table[rows - 1];
 }
 
-// Tile for images of few rows: vectors of one row instead of several rows.
+// Computes an output of one row. The rows of a tile are consecutive vectors of that row.
 template <class T>
 void single_row(ChannelPlane p, const T* x, const T* w, T bias, T* y) {
   constexpr int64_t L = Simd<T>::kLanes;

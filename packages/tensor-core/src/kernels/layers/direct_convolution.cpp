@@ -22,7 +22,7 @@ constexpr bool kWide = kVectorBytes == 64;  // then there are 32 registers, othe
 constexpr int kVectors = 3;                 // vectors of a tile; the last tile of a row has fewer
 constexpr int kTileRows = kWide ? kDirectRows : 4;
 
-// `weights`: R of the `height` weights of each tap.
+// Computes a tile of R filters by V vectors of positions. weights[t * height + r] is the weight of tap t in filter r.
 template <class T, int R, int V>
 void tile(int64_t taps, const T* __restrict weights, int64_t height, const T* __restrict image,
           const int32_t* __restrict offsets, const T* bias, T* out, int64_t ldo) {

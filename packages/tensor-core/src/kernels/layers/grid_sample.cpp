@@ -20,8 +20,8 @@ struct Lines {
   T weight[4][kPoints], slope[4][kPoints];
 };
 
-// Applies to_pixel(x) to each point's coordinate in pixels, without and with padding. The loops over points vectorise
-// if to_pixel does.
+// Computes the taps of mode "nearest". to_pixel(x) returns the position of a grid coordinate in pixels, with the
+// padding mode applied. The loops over points vectorise if to_pixel does.
 template <class T, class ToPixel>
 FLAMBEAU_INLINE void nearest_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, ToPixel to_pixel) {
   l.count = 1;
@@ -91,7 +91,8 @@ void split(T (&to)[Dims][kPoints], const T* grid, int64_t points, int64_t filled
   for (int d = 0; d < Dims; ++d) std::fill(to[d] + points, to[d] + filled, T(0));
 }
 
-// Combines one tap of each dimension; the weight is the product of theirs.
+// Computes the taps of points of `Dims` dimensions: each consists of one tap per dimension, and its weight is the
+// product of their weights.
 template <int Dims, bool slopes, class T>
 void combine(const Sampling& s, const Lines<T> (&lines)[3], int64_t points, Taps<T>& taps) {
   const auto& [x, y, z] = lines;

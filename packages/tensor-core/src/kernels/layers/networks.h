@@ -39,12 +39,13 @@ struct EqualWindows {
 struct Moments {
   double mean, rstd;
 };
-// Lengths, in bytes and in elements, up to which several rows are normalised together, and their derivatives computed.
+// Rows of at most kShortNormalizedBytes bytes are normalised several at a time. The gradients of rows of at most
+// kShortNormGradient elements are computed several at a time.
 inline constexpr int64_t kShortNormalizedBytes = 480, kShortNormGradient = 31;
 
 // A block of attention scores: rows of queries by columns of keys. Rows are `row` apart, a multiple of kScoresUnit; the
-// elements after the columns belong to the block. Causal: row r sees the first visible + r columns. The mask (or null)
-// is added.
+// memory between the columns and the next row may be overwritten. Causal: row r sees the first visible + r columns. The
+// mask (or null) is added.
 inline constexpr int64_t kScoresUnit = 16;
 struct Scores {
   int64_t rows, columns, row;
@@ -143,8 +144,8 @@ struct NetworkTable {
   void (*attend_backward[2])(const Scores& s, void* scores, void* products, const void* logarithms, const void* means,
                              double scale);
 
-  // `taps` is a Taps of the type. sample_backward adds to the gradients of the image and of the points, which have
-  // kPoints elements for each coordinate. Either may be null.
+  // `taps` is a Taps of the type. sample_backward adds to the gradients of the image and of the points, either of which
+  // may be null. The gradients of the points have kPoints elements for each coordinate.
   void (*place_taps[2])(const Sampling& s, const char* grid, int64_t points, void* taps, bool slopes);
   void (*sample[2])(const Sampling& s, int64_t points, const void* taps, const char* image, char* out);
   void (*sample_backward[2])(const Sampling& s, int64_t points, const void* taps, const char* image, const char* grad,
@@ -156,9 +157,9 @@ struct NetworkTable {
   void (*scaled_softmax[2])(char* out, const char* in, int64_t length, int64_t inner, int64_t width,
                             const char* logarithms, const char* factors);
 
-  // A step of Note [CTC] over the states: the logarithm of the sum over the state, the one before it, and the one
-  // before that if it may be skipped, plus the logarithm of the state's label. Both `before` have two states of
-  // padding.
+  // A step of Note [CTC] for all states: now[s] = own[s] + log(exp(before[s]) + exp(before[s - 1]) + exp(before[s -
+  // 2])), the last term only if skip[s]. own[s] is the logarithm of the probability of the state's label. before[-1]
+  // and before[-2] are read.
   void (*ctc_step[2])(const char* before, const uint8_t* skip, const char* own, char* now, int64_t states);
   // exp(alpha + beta + loss - own), the share of paths through a state.
   void (*ctc_shares[2])(const char* alpha, const char* beta, const char* own, char* shares, int64_t states,

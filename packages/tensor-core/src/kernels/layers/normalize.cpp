@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kWide = 32, kFew = 8, kBlock = 4096;
 
-// total += f(0) + ... + f(n - 1), for several f at a time: f(i, sums) adds its terms.
+// Adds the sums of f_0, f_1, ... over i < n to `totals`. f(i, terms) stores the values f_c(i) in terms[c].
 template <class T, int Count, class F>
 FLAMBEAU_INLINE void add_up(int64_t n, double (&totals)[Count], F f) {
   for (int64_t begin = 0; begin < n; begin += kBlock) {
@@ -89,7 +89,7 @@ void normalize_row(char* out_bytes, const char* in, const char* weight, const ch
     for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - mean) * rstd;
 }
 
-// Computes the sums of g' and of g' * (x - centre).
+// Computes the sums of g' and of g' * (x - centre), with g' of Note [Normalisation].
 template <class T>
 void norm_sums(const char* grad, const char* in, const char* weight, int64_t n, double centre, double* grads,
                double* products) {
@@ -110,7 +110,7 @@ void norm_sums(const char* grad, const char* in, const char* weight, int64_t n, 
   *products += totals[1];
 }
 
-// Writes of_grad * g' + of_in * (x - centre) + constant.
+// Writes of_grad * g' + of_in * (x - centre) + constant, with g' of Note [Normalisation].
 template <class T>
 void norm_gradient(char* out_bytes, const char* grad, const char* in, const char* weight, int64_t n, double centre,
                    double of_grad, double of_in, double constant) {
@@ -137,7 +137,8 @@ void norm_columns(const char* grad, const char* in, int64_t n, Moments m, double
 
 constexpr int64_t kTile = 64, kTileRows = 128;  // tile of columns and rows that are summed in T
 
-// sums[c] += first(row, c) and others[c] += second(row, c) over all rows; tiles are summed in T, their sums in double.
+// Adds two sums over all rows to sums[c] and others[c]. terms(row, c, a, b) adds the terms of an element to a and b.
+// Tiles are summed in T, their sums in double.
 template <class T, class F>
 FLAMBEAU_INLINE void add_columns(int64_t rows, int64_t columns, double* sums, double* others, F terms) {
   for (int64_t c = 0; c < columns; c += kTile) {

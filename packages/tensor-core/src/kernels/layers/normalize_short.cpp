@@ -15,7 +15,7 @@ constexpr int64_t kRows = 32;  // rows that are transposed together
 template <class T, int64_t length>
 struct TransposedRows {
   alignas(64) T at[length][kRows];
-  // Keeps the same element of two buffers at different offsets in a page, since loads would wait for stores otherwise
+  // Gives the same element of two buffers different offsets in a page. With equal offsets, loads would wait for stores
   char padding[1088];
 
   // Reads rows `n` apart. Lanes without a row are zero.

@@ -15,8 +15,8 @@ namespace {
 
 constexpr int64_t kBlock = 512;  // outputs of a row that are processed together
 
-// Processes one tap of a row of windows. The first of equal values remains. position_of(o) is the position to read,
-// valid(o) whether it exists.
+// Compares one tap of each of a row of windows with the best values so far. Of equal values, the first one is kept. The
+// tap of output o is at position_of(o); it is ignored unless valid(o).
 template <class T, class Index, class ToPosition, class Valid>
 FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const T* __restrict in, int64_t first,
                                  int64_t last, ToPosition position_of, Valid valid) {
@@ -30,7 +30,7 @@ FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const
   }
 }
 
-// The maximum of an empty set, for a window inside the padding.
+// The maximum of a window that lies in the padding entirely.
 template <class T>
 inline constexpr T kNoMaximum =
     std::is_floating_point_v<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
@@ -174,8 +174,8 @@ void max_narrow_rows(const EqualWindows& w, const T* in, T* out, int64_t* indice
   }
 }
 
-// The usual window of two columns with stride 2, and of one or two rows, without borders. The first of equal values
-// remains, as above. For one row, both pointers refer to it.
+// Computes a vector of outputs for the usual windows: two columns with stride 2, by one or two rows, without padding.
+// Of equal values, the first one is kept. For windows of one row, `above` and `below` are equal.
 template <class T>
 FLAMBEAU_INLINE void choose(const T* above, const T* below, T* out, int64_t* indices, int64_t row, int64_t width) {
   using S = Simd<T>;
@@ -251,8 +251,7 @@ void row_sums(const char* in_bytes, int64_t rows, int64_t length, char* out_byte
   }
 }
 
-// Columns [first, first + Vectors * lanes), accumulated in registers: separate sums of even and odd rows hide the
-// latency.
+// Computes columns [first, first + Vectors * lanes) in registers. Separate sums of even and odd rows hide the latency.
 template <class T, int Vectors>
 FLAMBEAU_INLINE void sum_columns(const T* table, const int64_t* indices, const T* weights, int64_t count, int64_t width,
                                  int64_t first, T* out) {
@@ -272,7 +271,7 @@ FLAMBEAU_INLINE void sum_columns(const T* table, const int64_t* indices, const T
   for (int v = 0; v < Vectors; ++v) S::store(out + first + v * S::kLanes, sums[0][v] + sums[1][v]);
 }
 
-// The same for fewer columns than a vector has.
+// Like sum_columns(), for fewer columns than a vector has.
 template <class T, int Columns>
 FLAMBEAU_INLINE void sum_few_columns(const T* table, const int64_t* indices, const T* weights, int64_t count,
                                      int64_t width, int64_t first, T* out) {

@@ -86,8 +86,8 @@ void log_softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t le
 constexpr int64_t kTile = 128;     // columns that are processed together; they stay in the cache for the next pass
 constexpr int64_t kTileRows = 64;  // rows that are summed before they are added to the total
 
-// Computes for columns with stride `inner` the maximum and the sum of e**(x - maximum). `keep` stores the terms.
-// Columns that do not fill a vector are in one that overlaps the previous one; its terms are stored after all terms of
+// Computes for columns with stride `inner` the maximum and the sum of e**(x - maximum). `keep` stores the terms. If the
+// columns do not fill vectors, the last vector overlaps the previous one, and its terms are stored after all others of
 // the row.
 template <class T, class Keep>
 FLAMBEAU_INLINE void column_sums(T* largest, T* total, const T* in, int64_t length, int64_t inner, int64_t count,

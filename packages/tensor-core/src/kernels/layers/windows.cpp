@@ -12,7 +12,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 namespace {
 
 template <class T>
-struct Pairs {  // four numbers, and the permutation of pairs of fours
+struct Pairs {  // access to memory as vectors of four numbers
   typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
   static Four& at(T* p) { return *reinterpret_cast<Four*>(p); }
   static const Four& at(const T* p) { return *reinterpret_cast<const Four*>(p); }
@@ -98,8 +98,8 @@ struct Phases {
   }
 };
 
-// Calls line(row of the matrix, position in it, position among the phases or -1 outside the image) for every row of
-// output positions of every tap. Rows of the matrix are `length` apart.
+// Calls line(tap, at, source) for every tap and every row of output positions: the row begins at tap + at in the matrix
+// and at `source` in the phases, or is 0 if source is -1 (outside the image). Rows of the matrix are `length` apart.
 template <class T, class F>
 FLAMBEAU_INLINE void each_line(const Phases<T>& phases, int64_t length, F&& line) {
   const Patches& g = phases.g;
@@ -122,13 +122,13 @@ FLAMBEAU_INLINE void each_line(const Phases<T>& phases, int64_t length, F&& line
         }
 }
 
-// Processes complete vectors; the last may extend beyond a line.
+// Stores vector(i) at to + i in steps of a vector. The last vector may extend beyond the n elements.
 template <class T, class F>
 FLAMBEAU_INLINE void in_vectors(T* to, int64_t n, F&& vector) {
   for (int64_t i = 0; i < n; i += Simd<T>::kLanes) Simd<T>::store(to + i, vector(i));
 }
 
-// Processes short lines in pieces of constant size: f(piece's size, begin).
+// Divides n elements into pieces of constant sizes and calls f(size, begin) for each.
 template <class F>
 FLAMBEAU_INLINE void in_pieces(int64_t n, F&& f) {
   int64_t i = 0;
@@ -139,8 +139,8 @@ FLAMBEAU_INLINE void in_pieces(int64_t n, F&& f) {
   if (n & 1) f(std::integral_constant<int, 1>(), i);
 }
 
-// Complete vectors may be written beyond a line if the next lines of its tap, which are written later, follow there.
-// The memory after the last lines must not change.
+// Writes complete vectors, also beyond a line, if the next lines of the tap follow there, which are written later. The
+// memory after the last line of a tap must not change.
 template <class T>
 void unfold(const Patches& g, const char* image, char* matrix, int64_t length) {
   constexpr int64_t L = Simd<T>::kLanes;

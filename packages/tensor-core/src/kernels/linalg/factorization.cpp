@@ -107,7 +107,8 @@ Real<T> norm(const T* x, int64_t step, int64_t m) {
   return Real<T>(scale * std::sqrt(total));
 }
 
-// Maps x = (alpha, rest) to beta e_1 with a real beta. alpha becomes beta, and the rest becomes v.
+// Computes the Householder reflector that maps x = (alpha, rest) to beta e_1 with a real beta. Replaces alpha by beta,
+// and the rest by v. Returns tau.
 template <class T>
 T reflector(T* x, int64_t step, int64_t m) {
   const T alpha = *x;
@@ -137,7 +138,7 @@ void reflect_one(int64_t m, int64_t n, const T* v, int64_t step, T tau, T* c, in
   }
 }
 
-// The same if the columns of C, and v, are contiguous.
+// Like reflect_one(), if the columns of C and v are contiguous.
 template <class T>
 void reflect_columns(int64_t m, int64_t n, const T* v, T tau, T* c, int64_t ldc) {
   for (int64_t column = 0; column < n; ++column, c += ldc) {

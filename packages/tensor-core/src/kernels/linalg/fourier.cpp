@@ -127,8 +127,8 @@ struct Group {
     }
   }
 
-  // Even lengths: neighbours are the real and imaginary parts of half as many complex numbers; the spectra of the two
-  // are separated by their symmetry. Odd lengths: the imaginary parts are 0.
+  // Even lengths: pairs of neighbours are transformed as complex numbers, half as many, and the spectra of the even and
+  // of the odd elements are then separated by their symmetry. Odd lengths: the imaginary parts are 0.
   void real_to_half() {
     E* z = even() ? a : b;
     real(job.in).load(numbers(z), job.length);
@@ -139,7 +139,7 @@ struct Group {
     complex(job.out).store(numbers(y), half() + 1);
   }
 
-  // Converts rows of real numbers to complex ones.
+  // Converts rows of real numbers to rows of complex numbers.
   void spread(const E* from, E* to) const {
     const T* row = reinterpret_cast<const T*>(from);
     for (int64_t j = 0; j < job.length; ++j)
@@ -175,13 +175,13 @@ struct Group {
     real(job.out).store(numbers(y), job.length);
   }
 
-  // Stores the real parts as rows.
+  // Stores the real parts of the complex numbers as rows of real numbers.
   void gather(E* y) const {
     T* row = numbers(y);
     for (int64_t j = 0; j < job.length; ++j) Simd<T>::store(row + j * Lanes<T>::kLanes, y[j].real);
   }
 
-  // Inverts `separated`, and conjugates for the inverse transform that follows.
+  // The inverse of separated(). The results are conjugated, for the inverse transform that follows.
   void joined(E* x, E* z) const {
     const T* roots = static_cast<const T*>(job.roots);
     const int64_t h = half();

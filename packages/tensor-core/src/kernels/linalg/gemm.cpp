@@ -28,7 +28,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// B has fewer columns than a vector has lanes, and few rows, so it fits in a block of complete vectors.
+// For products in which B has fewer columns than a vector has lanes, and few rows: it is copied to a block of vectors.
 constexpr int64_t kNarrowDepth = 32;
 template <class T>
 void narrow(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs,
@@ -159,7 +159,7 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
-// Operands of the next product, if each is contiguous.
+// The operands of the next product of a batch, for prefetching. The size of an operand is 0 if it is not contiguous.
 template <class T>
 struct Following {
   const T* at[2];
@@ -188,7 +188,7 @@ class BlockedProduct {
         panel_terms_(panel_terms) {
     const int64_t passes = std::max<int64_t>(1, (k + kDepth<T> - 1) / kDepth<T>);
     pass_ = (k + passes - 1) / passes;
-    block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // a shorter block has more rows
+    block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // fewer terms allow more rows
     block_rows_ = row_block();
     if (as.column == 1) panels_a_ = panels_a;
     packs_a_ = !panels_a_ && (as.column != 1 || n > 256);  // with fewer columns packing takes longer than it saves
@@ -236,7 +236,7 @@ class BlockedProduct {
   T* packed_row(int64_t i, Range pass) const {
     return packed_a_ + (pass.begin - terms_.begin) * block_rows_ + (i - rows_.begin) * pass.size();
   }
-  // Panels are stored in packing order, because packing may write a vector beyond the end of one.
+  // Panels are stored in the order of packing, because packing may write a vector beyond the end of a panel.
   T* panel_b(int64_t j, Range pass) const {
     return kept_ ? packed_b_ + (j - first_packed_) * terms_.size() + (pass.begin - terms_.begin) * W : packed_b_;
   }
@@ -281,7 +281,7 @@ class BlockedProduct {
 
   int64_t tiles() const { return (rows_.size() + kRows - 1) / kRows; }
 
-  // Returns what to prefetch: the following terms or, after the last, the following columns, of B or of its panels.
+  // Returns what to prefetch of B or of its panels: the following terms or, after the last term, the following columns.
   Upcoming<T> upcoming(int64_t j, Range pass) const {
     const bool last = pass.end == terms_.end;
     const Range next = pass_from(last ? terms_.begin : pass.end);
@@ -291,13 +291,13 @@ class BlockedProduct {
     return b_.has_rows() ? Upcoming<T>{b_.at(next.begin, j), b_.row, lines * b_.row} : of_following(j, next);
   }
 
-  // Returns the terms, or the panel, after a pass of a packed matrix.
+  // Returns what to prefetch of a packed matrix: the terms after a pass or, at the end of a panel, the next panel.
   Upcoming<T> behind(int64_t j, Range pass) const {
     const int64_t lines = (pass.size() + tiles() - 1) / tiles();
     return {b_.at(pass.end, j), W, lines * W};
   }
 
-  // Returns the part of both operands of the next product that corresponds to this pass.
+  // Returns what to prefetch of the next product: the part of its operands that corresponds to this pass.
   Upcoming<T> of_following(int64_t j, Range pass) const {
     const auto& [at, size] = following_;
     if (size[0] + size[1] == 0 || rows_.begin > 0) return {a_, 0, 0};
@@ -359,7 +359,7 @@ class BlockedProduct {
   bool packs_a_;
   T *packed_a_ = nullptr, *packed_b_ = nullptr;
   Range rows_, columns_, terms_;  // ranges of the block
-  int64_t first_packed_, kept_;   // first column that is not contiguous, and number of such columns that fit
+  int64_t first_packed_, kept_;   // first column to pack; columns whose panels are kept for other blocks of rows
 };
 
 // The loops of a product. Matrices that do not fill tiles have special loops.
@@ -368,7 +368,7 @@ enum class Form { Small, Narrow, RowDots, ColumnDots, WeightedRows, WeightedColu
 template <class T>
 Form form_of(int64_t m, int64_t n, int64_t k, const Matrix& as, const Matrix& bs) {
   const int64_t work = m * n * k;
-  // Without a second dimension, vectors of results cannot be filled
+  // A result with a single row or column may not fill vectors
   const bool column = n == 1 || (m == 1 && bs.row == 1);
   if (k == 0 || work <= 48 || (column && work <= 512)) return Form::Small;
   if (n > 1 && n < Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096) return Form::Narrow;

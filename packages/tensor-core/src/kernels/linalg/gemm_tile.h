@@ -8,7 +8,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Number of products that are summed in registers: a panel of B and one of A share the first-level cache.
+// Number of terms that are summed in registers, so that a panel of B and one of A share the first-level cache.
 template <class T>
 inline constexpr int64_t kDepth = sizeof(T) == 4 ? 256 : 192;
 
@@ -32,14 +32,15 @@ struct TileRows {
   const Run* run = nullptr;
 };
 
-// Memory that a tile prefetches: pairs of vectors `row` elements apart. The next tile begins `share` elements later.
+// Memory that a tile prefetches: pairs of vectors `row` elements apart. The memory of the next tile begins `share`
+// elements later.
 template <class T>
 struct Upcoming {
   const T* at;
   int64_t row, share = 0;
 };
 
-// Row p of B at b + p * row: of a panel in the cache, or of a matrix.
+// The columns of B that a tile reads: row p is at b + p * row, in a panel or in the matrix.
 template <class T>
 struct TileColumns {
   const T* b;
@@ -90,7 +91,8 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
       const T& s = rows == TileOrder::Packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
-      // Reads twice instead of keeping the value: fewer instructions to decode, and loads are not the bottleneck
+      // Reads the element of A twice instead of keeping it: fewer instructions to decode, and loads are not the
+      // bottleneck
       if (two && i % 2 == 1) {
         Simd<T>::add_multiple(low[i], b0, s);
         Simd<T>::add_multiple(high[i], b1, s);

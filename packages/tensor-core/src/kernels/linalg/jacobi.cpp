@@ -123,7 +123,7 @@ void complete(T* rows, int64_t m, int64_t k) {
         for (int64_t i = 0; i < m; ++i) row[i] -= part * rows[j * m + i];
       }
     const Real<T> length = std::sqrt(Parts<T>::real(inner(row, row, m)));
-    if (length * length * Real<T>(2 * m) < 1) continue;  // at least one of the axes keeps a component of 1 / m
+    if (length * length * Real<T>(2 * m) < 1) continue;  // for some axis, the squared length is at least 1 / m
     for (int64_t i = 0; i < m; ++i) row[i] = row[i] * (1 / length);
     return;
   }

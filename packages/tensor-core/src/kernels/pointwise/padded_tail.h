@@ -33,7 +33,7 @@ FLAMBEAU_INLINE int64_t whole_vectors(int64_t n) {
   return n;
 }
 
-// Copy n elements, 0 < n < kLanes, to a vector or from one. Masked instructions leave the memory behind them alone.
+// Copy n elements, 0 < n < kLanes, to a vector or from one. Masked instructions do not access the memory behind them.
 #if defined(__AVX512F__)
 FLAMBEAU_INLINE void load_tail(float* to, const float* from, int64_t n) {
   _mm512_storeu_ps(to, _mm512_mask_loadu_ps(_mm512_set1_ps(*from), __mmask16((1u << n) - 1), from));

@@ -25,7 +25,7 @@ FLAMBEAU_INLINE Stored<S> load(const Stored<S>* from, int64_t i) {
   else
     return from[i];
 }
-// Row is a struct of row_structs.h.
+// Computes the value of a row, a struct of row_structs.h, and stores it as element i.
 template <class Row, class S, class... Operands>
 FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
   using V = Stored<S>;
@@ -273,7 +273,7 @@ void pair_tiles(char* const* pointers, int64_t tiles) {
   else
     pair_loop<Row>(pointers[0], tiles * kTilePairs, pairs_of(first), pairs_of(second), pairs_of(third));
 }
-// Operands of type float16; the second and the third may have other types.
+// Computes a row for a first operand of type float16. The second and the third operand may have other types.
 template <class Row, class Second, class Third>
 void half_tiles(char* const* pointers, int64_t tiles) {
   char* out = pointers[0];
