@@ -75,7 +75,7 @@ FLAMBEAU_FOLDS inline __m128i fold(__m128i state, __m128i factors, __m128i next)
   return _mm_xor_si128(_mm_xor_si128(low, high), next);
 }
 
-// Folds four states of 16 bytes, which hide the latency of each other's products. `count` is at least 64.
+// Folds four independent states of 16 bytes, which hides the latency of the products. `count` is at least 64.
 FLAMBEAU_FOLDS uint32_t by_folding(const unsigned char* bytes, size_t count, uint32_t crc) {
   __m128i states[4];
   for (int i = 0; i < 4; ++i) states[i] = load(bytes + 16 * i);

@@ -7,8 +7,8 @@
 
 namespace flambeau {
 
-// If the current operator call runs on the host, copy and fill return false and item returns nothing. Note [Two
-// memories]
+// If the current operator call runs on the host (Note [Two memories]), copy and fill return false and item returns
+// nothing.
 struct DeviceMemory {
   // Copies elements between tensors of any dtype, layout and device, at least one of which is on a GPU.
   bool (*copy)(const Tensor& to, const Tensor& from);

@@ -32,10 +32,11 @@ using RowBackwardKernel = void (*)(char* out, const char* grad, const char* resu
 enum class Reduce : uint8_t;  // see kernels/reduction_numbers.h
 inline constexpr int kReduceRoom = 32;
 
-// Cumulative sums and products, see kernels/cumulative.cpp. `state` is the size of the accumulator.
+// Cumulative sums and products, see kernels/cumulative.cpp.
 enum class Scan : uint8_t { Sum, Prod };
 inline constexpr int kScanCount = 2;
-// Consecutive blocks of n elements, see kernels/cumulative.cpp. States are accumulators.
+// Kernels for consecutive blocks of n elements, see kernels/cumulative.cpp. Totals and `before` are accumulators, whose
+// size is `state`.
 inline constexpr int64_t kScanBlock = 136;
 struct ScanKernels {
   ScanKernel rows;

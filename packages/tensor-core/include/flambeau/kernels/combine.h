@@ -40,7 +40,7 @@ FLAMBEAU_INLINE Stored<T> combine(Stored<T> a, Stored<T> b) {
   else if constexpr (c == Combine::Multiply)
     return T(a * b);
   else if constexpr (!requires { a < b; })
-    return a;  // never called: dispatch_combine rejects the maximum and minimum of complex numbers
+    return a;  // never called: callers raise an error for the maximum and minimum of complex numbers
   else if constexpr (c == Combine::Max)
     return chosen((a > b) | (a != a), a, b);
   else

@@ -60,7 +60,7 @@ FLAMBEAU_INLINE V sign(V x) {
   else
     return result;
 }
-// The following functions of complex numbers, for real arguments. complex_math.h defines them for complex arguments.
+// Functions of complex numbers, such as conj, for real arguments. complex_math.h defines them for complex arguments.
 template <class V>
 FLAMBEAU_INLINE V sgn(V x) {
   return sign(x);

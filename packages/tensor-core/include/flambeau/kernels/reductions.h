@@ -59,7 +59,7 @@ struct ReductionRow {
   };
 #define JOIN(join, name) name##_reduction joining(join);
 #include "flambeau/reductions.def"
-// The row that joins partial results.
+// The row that joins partial results of other rows with the same Join. JOIN declares it.
 template <class Join>
 using Joining = decltype(joining(Join()));
 

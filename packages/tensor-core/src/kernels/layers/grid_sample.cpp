@@ -91,8 +91,8 @@ void split(T (&to)[Dims][kPoints], const T* grid, int64_t points, int64_t filled
   for (int d = 0; d < Dims; ++d) std::fill(to[d] + points, to[d] + filled, T(0));
 }
 
-// Computes the taps of points of `Dims` dimensions: each consists of one tap per dimension, and its weight is the
-// product of their weights.
+// Computes the taps of points from the taps along each dimension. The weight of a tap is the product of one weight per
+// dimension.
 template <int Dims, bool slopes, class T>
 void combine(const Sampling& s, const Lines<T> (&lines)[3], int64_t points, Taps<T>& taps) {
   const auto& [x, y, z] = lines;

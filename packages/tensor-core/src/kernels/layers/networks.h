@@ -138,7 +138,7 @@ struct NetworkTable {
   void (*norm_gradient[2])(char* out, const char* grad, const char* in, const char* weight, int64_t n, double centre,
                            double of_grad, double of_in, double constant);
   // See Note [Attention] in operators/layers/attention.cpp. attend turns scores into exp(score - maximum), updates
-  // maxima and sums, and rescales the rows of `out`. The other function turns scores into probabilities and `products`
+  // maxima and sums, and rescales the rows of `out`. attend_backward turns scores into probabilities and `products`
   // into the gradient of the scores.
   void (*attend[2])(const Scores& s, void* scores, void* maxima, void* sums, void* out, int64_t width);
   void (*attend_backward[2])(const Scores& s, void* scores, void* products, const void* logarithms, const void* means,
@@ -151,15 +151,16 @@ struct NetworkTable {
   void (*sample_backward[2])(const Sampling& s, int64_t points, const void* taps, const char* image, const char* grad,
                              char* image_grad, char* point_grad);
 
-  // Cross-entropy over `length` classes of `width` of the `inner` positions: the maximum and the logarithm of the sum
-  // of exp(in - maximum); and exp(in - logarithm) * factor. Both also process a single row (inner and width 1).
+  // For cross-entropy over `length` classes at `width` of the `inner` positions. log_sum_exp computes the maximum and
+  // the logarithm of the sum of exp(in - maximum). scaled_softmax computes exp(in - logarithm) * factor. Both also
+  // process a single row (inner and width are 1).
   void (*log_sum_exp[2])(const char* in, int64_t length, int64_t inner, int64_t width, char* largest, char* rest);
   void (*scaled_softmax[2])(char* out, const char* in, int64_t length, int64_t inner, int64_t width,
                             const char* logarithms, const char* factors);
 
-  // A step of Note [CTC] for all states: now[s] = own[s] + log(exp(before[s]) + exp(before[s - 1]) + exp(before[s -
-  // 2])), the last term only if skip[s]. own[s] is the logarithm of the probability of the state's label. before[-1]
-  // and before[-2] are read.
+  // A step of Note [CTC] for all states: now[s] is own[s] plus the logarithm of the sum of exp(before[s]),
+  // exp(before[s-1]) and, if skip[s], exp(before[s-2]). own[s] is the logarithm of the probability of the state's
+  // label. before[-2] and before[-1] are read, too.
   void (*ctc_step[2])(const char* before, const uint8_t* skip, const char* own, char* now, int64_t states);
   // exp(alpha + beta + loss - own), the share of paths through a state.
   void (*ctc_shares[2])(const char* alpha, const char* beta, const char* own, char* shares, int64_t states,
@@ -185,8 +186,8 @@ struct NetworkTable {
   void (*winograd_output[2])(const WinogradTiles& w, const char* products, double bias, char* out);
 
   void (*norm_columns[2])(const char* grad, const char* in, int64_t n, Moments m, double* weights, double* biases);
-  // Complete layer and RMS normalisation of short rows of n elements. Gradients are added to those of weights and
-  // biases unless these are null.
+  // Complete layer and RMS normalisation of short rows of n elements. short_rows_gradient adds to the gradients of
+  // weights and biases, unless these are null.
   void (*normalize_short_rows[2])(char* out, const char* in, const char* weight, const char* bias, int64_t rows,
                                   int64_t n, bool centred, double eps, Moments* moments);
   void (*short_rows_gradient[2])(char* out, const char* grad, const char* in, const char* weight, int64_t rows,

@@ -15,8 +15,8 @@ namespace {
 
 constexpr int64_t kBlock = 512;  // outputs of a row that are processed together
 
-// Compares one tap of each of a row of windows with the best values so far. Of equal values, the first one is kept. The
-// tap of output o is at position_of(o); it is ignored unless valid(o).
+// Compares one tap of every window in a row of windows with the best values so far. Of equal values, the first one is
+// kept. The tap of window o is at position_of(o); it is ignored unless valid(o).
 template <class T, class Index, class ToPosition, class Valid>
 FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const T* __restrict in, int64_t first,
                                  int64_t last, ToPosition position_of, Valid valid) {
@@ -89,7 +89,8 @@ void max_windows(const MaxWindows& w, const char* in_bytes, char* out_bytes, int
     }
 }
 
-// Processes one row of windows of equal size. `row` is the row of the image at the height and depth of a tap.
+// Compares the taps in one row of the image with the best values so far of a row of windows. `row` is the offset of the
+// image's row.
 template <class T, class Index>
 void max_row(const EqualWindows& w, const T* in, int64_t row, int64_t begin, int64_t count, T* best, Index* at) {
   const int64_t stride = w.stride[2];

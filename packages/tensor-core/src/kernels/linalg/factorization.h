@@ -9,7 +9,7 @@ namespace flambeau::kernels {
 struct Triangle {  // a triangular matrix inside another: element (i, j) at data + i * row + j * column
   const void* data;
   int64_t row, column;  // in elements
-  bool upper, unit;     // the triangle that is read; true if the diagonal is taken as 1
+  bool upper, unit;     // upper: reads the upper triangle, else the lower; unit: the diagonal is taken as 1
 };
 
 // ld: distance between rows in elements.
@@ -25,7 +25,7 @@ struct Factorizations {
   // A = QR by Householder reflectors H_k = 1 - tau_k v_k v_k^H: R above, v_k (without its leading 1) below the
   // diagonal, as in LAPACK.
   void (*qr)(int64_t m, int64_t n, void* a, int64_t ld, void* tau);
-  // C (m x n) = Q C or Q^H C, Q = H_1 ... H_k, the reflectors in the columns of an m x k matrix.
+  // C (m x n) = Q C or Q^H C, where Q = H_1 ... H_k, with the reflectors in the columns of an m x k matrix.
   void (*reflect)(int64_t m, int64_t n, int64_t k, const void* v, int64_t ldv, const void* tau, bool adjoint, void* c,
                   int64_t ldc);
 };

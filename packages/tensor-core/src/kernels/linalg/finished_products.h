@@ -29,7 +29,8 @@ struct ProductTable {
                            int64_t ldc, const ProductFinish& finish);
   void (*finished_gemm_runs[2])(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const RunsMatrix& b, void* c,
                                 int64_t ldc, const ProductFinish& finish);
-  // Packs rows of A (m * k elements) into panels, and columns of B, where n is rounded up to complete panels.
+  // pack_rows packs the rows of A (m * k elements) into panels. pack_columns packs the columns of B, where n is rounded
+  // up to complete panels.
   void (*pack_rows[2])(void* panels, int64_t m, int64_t k, const Matrix& a);
   void (*pack_columns[2])(void* panels, int64_t n, int64_t k, const Matrix& b);
   int64_t panel_rows, panel_columns[2];

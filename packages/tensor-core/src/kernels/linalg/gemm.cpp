@@ -368,7 +368,7 @@ enum class Form { Small, Narrow, RowDots, ColumnDots, WeightedRows, WeightedColu
 template <class T>
 Form form_of(int64_t m, int64_t n, int64_t k, const Matrix& as, const Matrix& bs) {
   const int64_t work = m * n * k;
-  // A result with a single row or column may not fill vectors
+  // Results with one column, or with one row if B is stored by columns, do not fill vectors
   const bool column = n == 1 || (m == 1 && bs.row == 1);
   if (k == 0 || work <= 48 || (column && work <= 512)) return Form::Small;
   if (n > 1 && n < Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096) return Form::Narrow;

@@ -205,8 +205,8 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
 // Number of columns that narrow tiles compute; more columns fill enough of a vector.
 inline constexpr int kNarrowColumns = 3;
 
-// A tile of P panels of A by C columns, whose vectors are along the rows. Each panel is `panel_stride` after the
-// previous one. The sums are those of tile(). Up to a vector is read beyond the last panel.
+// A tile of P panels of A by C columns. Each lane of a vector belongs to a row of A. Each panel is `panel_stride` after
+// the previous one. The sums are equal to those of tile(). Up to a vector is read beyond the last panel.
 template <class T, int P, int C>
 void narrow_tile(int64_t depth, const T* a, int64_t panel_stride, const T* b, int64_t ldb, const TileOutput<T>& out) {
   using Vector = typename Simd<T>::Vector;

@@ -12,7 +12,7 @@ template <class V>
 struct Logarithm {
   V exponent, fraction, half, series;
 };
-FLAMBEAU_INLINE float log_polynomial(float f) {  // (log(1 + f) - f + f**2 / 2) / f**3, f as in log_parts
+FLAMBEAU_INLINE float log_polynomial(float f) {  // (log(1 + f) - f + f**2 / 2) / f**3, f as in normal_log_parts
   constexpr float q[] = {6.746489965e-02f,  -1.167561536e-01f, 1.188821176e-01f,  -1.240559787e-01f, 1.421954637e-01f,
                          -1.666799517e-01f, 2.000211897e-01f,  -2.500000962e-01f, 3.333331260e-01f};
   return horner(f, q);
