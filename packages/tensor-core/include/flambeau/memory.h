@@ -154,7 +154,7 @@ class FLAMBEAU_API Storage {
   Device device() const { return device_; }
   bool writable() const { return writable_; }
   bool inference() const { return inference_; }                      // created in inference mode
-  void record_stream(int device, cuda::StreamHandle* stream) const;  // cuda::record_stream
+  void record_stream(int device, cuda::StreamHandle* stream) const;  // see cuda::record_stream
 
   // Counts in-place changes; see Note [Versions] in autograd.h.
   uint32_t version() const { return version_.load(std::memory_order_relaxed); }

@@ -64,7 +64,7 @@ void PyTorchStream::fill(uint32_t* words, int64_t n) {
   }
 }
 
-// Box and Muller 1958.
+// The method of Box and Muller (1958) gives two normal numbers. Keeps the second one for the next call.
 double PyTorchStream::Draws::normal() {
   std::optional<double>& next = stream_.next_normal_;
   if (next) {

@@ -19,8 +19,8 @@ FLAMBEAU_INLINE Stored<To> convert_stored(Stored<From> v) {
     return Stored<To>(convert<To>(v));
 }
 
-// True if cast_tiles() converts: float16 to a machine type or back, via float32. For bfloat16 the compiler generates an
-// equally good loop.
+// True if cast_tiles() performs the conversion: from float16 to a machine type or back, via float32. For bfloat16 the
+// compiler generates an equally good loop.
 template <class To, class From>
 inline constexpr bool by_tiles = (std::is_same_v<To, float16> && std::is_arithmetic_v<From>) ||
                                  (std::is_same_v<From, float16> && std::is_arithmetic_v<To>);

@@ -61,7 +61,7 @@ int64_t arg_reduce_row(const V* in, int64_t length) {
     return first[0];
   }
   const V best = extreme_of_row<Join>(in, length);
-  for (; i + kLanes <= length; i += kLanes) {  // skip blocks without the value by vector code
+  for (; i + kLanes <= length; i += kLanes) {  // skips blocks without the value, with vector code
     int32_t found = 0;
     for (int64_t j = 0; j < kLanes; ++j) found += (in[i + j] == best) | (in[i + j] != in[i + j]);
     if (found) break;

@@ -10,7 +10,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kRows = kShortOrderRows, kColumns = 32;  // a block of keys
+constexpr int64_t kRows = kShortOrderRows, kColumns = 32;  // size of a block of keys
 constexpr int64_t kParts = kRows * 8 / kVectorBytes;
 typedef uint64_t Lanes __attribute__((vector_size(kVectorBytes), may_alias));
 

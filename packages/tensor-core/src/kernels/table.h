@@ -14,8 +14,8 @@ namespace flambeau::kernels {
 
 // Strides are in bytes.
 using CastKernel = void (*)(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n);
-// Reduces the middle of (outer, length, inner) for the columns [0, width) of row-major blocks. width < inner only if
-// outer is 1.
+// Reduces the middle dimension of a row-major array (outer, length, inner), for the columns [0, width) of `inner`.
+// width < inner only if outer is 1.
 using ReduceKernel = void (*)(char* out, const char* in, int64_t outer, int64_t length, int64_t inner, int64_t width);
 struct ReduceEntry {
   ReduceKernel run;

@@ -25,7 +25,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 template <class T>
 struct Coordinate {
-  T position, slope;  // in pixels, and its derivative with respect to the grid coordinate
+  T position, slope;  // the position in pixels, and its derivative with respect to the grid coordinate
 };
 
 template <class T>
@@ -71,7 +71,7 @@ FLAMBEAU_INLINE int32_t to_int32(T position) {
 FLAMBEAU_INLINE int32_t inside(int32_t i, int64_t size) { return (i >= 0) & (i < int32_t(size)) ? i : -1; }
 
 template <class T>
-struct Tap {  // a pixel (-1 outside of the image), its weight, and the derivative with respect to the grid coordinate
+struct Tap {  // a pixel (-1 outside of the image), its weight, and the derivative of the weight by the coordinate
   int32_t at;
   T weight, slope;
 };

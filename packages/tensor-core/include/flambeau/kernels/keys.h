@@ -39,7 +39,7 @@ struct Bits<double> {
 };
 
 template <class T>
-using BitsOf = typename Bits<T>::type;  // the element as stored in memory
+using BitsOf = typename Bits<T>::type;  // an unsigned integer with the bits of an element
 template <class T>
 using Key = std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>;
 

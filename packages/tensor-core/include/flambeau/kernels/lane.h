@@ -44,7 +44,7 @@ struct Lane {
     requires std::is_arithmetic_v<Number>
   FLAMBEAU_INLINE Lane(Number v) : value(static_cast<V>(v)) {}
 
-  // Negative if x is outside of the domain of the row's fast function.
+  // Returns a negative number if x is outside of the domain of the row's fast function.
   template <class Row>
   static FLAMBEAU_INLINE Flag outside(V x) {
     if constexpr (has_usual<Row, V>()) {

@@ -109,7 +109,7 @@ FLAMBEAU_INLINE bool isfinite(V x) {
   else
     return true;
 }
-// NaN if either operand is. The compiler vectorises this form even if calls are nested.
+// Returns NaN if either operand is NaN. The compiler vectorises this form even if calls are nested.
 template <class V>
 FLAMBEAU_INLINE V maximum(V x, V y) {
   return (x < y) | (y != y) ? y : x;
@@ -130,7 +130,7 @@ FLAMBEAU_INLINE V _normal_pdf(V x) {
   return c<V>(0.3989422804014327) * exp(c<V>(-0.5) * x * x);
 }
 template <class V>
-FLAMBEAU_INLINE V gelu_inner(V x) {  // twice the argument of the tanh
+FLAMBEAU_INLINE V gelu_inner(V x) {  // twice the argument of tanh in the approximation of GELU
   return c<V>(1.5957691216057308) * x * (V(1) + c<V>(0.044715) * x * x);
 }
 
@@ -192,7 +192,7 @@ FLAMBEAU_INLINE V copysign(V x, V y) {
   return std::copysign(x, y);
 }
 template <class V>
-FLAMBEAU_INLINE V nextafter(V x, V y) {  // on bits: plus 1 away from 0, minus 1 towards 0
+FLAMBEAU_INLINE V nextafter(V x, V y) {  // adds 1 to the bits (away from 0) or subtracts 1
   using Bits = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;
   const Bits step = (y > x) == (x > V(0)) ? 1 : -1;
   const V next = bit_cast<V>(Bits(bit_cast<Bits>(x) + step));

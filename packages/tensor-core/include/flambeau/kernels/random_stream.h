@@ -18,7 +18,7 @@ class ElementStream {
   ElementStream(uint64_t seed, uint64_t offset, uint64_t element)
       : seed_(seed), counter_(offset * 16), element_(element + 1) {}
 
-  double uniform() {  // the centres of 2**52 intervals in (0, 1)
+  double uniform() {  // the centre of one of 2**52 intervals of (0, 1)
     const uint64_t high = word(), low = word();
     return (double((high << 32 | low) >> 12) + 0.5) * 0x1p-52;
   }

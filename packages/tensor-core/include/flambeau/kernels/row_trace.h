@@ -12,10 +12,10 @@ using namespace row_trait;
 enum Use : uint8_t {
   kBeyondRing = 1,      // anything but + - * and bitwise operators, which are exact modulo 2**n
   kOrder = 2,           // the order of integers, which differs for signed and unsigned ones
-  kWideFunction = 4,    // a function without kNarrow
-  kSlowFunction = 8,    // a function without kHalves
-  kLimitedAngles = 16,  // a function with kAngles
-  kLimitedGamma = 32,   // a function with kLogGamma
+  kWideFunction = 4,    // a call of a function without the trait kNarrow
+  kSlowFunction = 8,    // a call of a function without kHalves
+  kLimitedAngles = 16,  // a call of a function with kAngles
+  kLimitedGamma = 32,   // a call of a function with kLogGamma
   kNotDefined = 64,     // the derivative does not exist
 };
 

@@ -45,14 +45,14 @@ struct Simd {
   }
 };
 
-// Every second element of a and b, from `first` on.
+// Returns every second element of a and b, beginning with element `first` of a.
 template <int first, class Vector>
 inline Vector every_second(Vector a, Vector b) {
   return [&]<int... l>(std::integer_sequence<int, l...>) __attribute__((always_inline)) {
     return __builtin_shufflevector(a, b, (first + 2 * l)...);
   }(std::make_integer_sequence<int, sizeof(Vector) / sizeof(a[0])>{});
 }
-// The elements of a and b alternately, from the elements with the index `first` on.
+// Returns the elements of a and b alternately, beginning with element `first` of each.
 template <int first, class Vector>
 inline Vector in_turn(Vector a, Vector b) {
   constexpr int kCount = sizeof(Vector) / sizeof(a[0]);

@@ -5,7 +5,7 @@
 
 namespace flambeau {
 
-FLAMBEAU_API Tensor dist(const Tensor& a, const Tensor& b, double p);  // over all elements
+FLAMBEAU_API Tensor dist(const Tensor& a, const Tensor& b, double p);  // the p-norm of a - b
 FLAMBEAU_API Tensor pairwise_distance(const Tensor& a, const Tensor& b, double p, double eps, bool keepdim);
 FLAMBEAU_API Tensor cosine_similarity(const Tensor& a, const Tensor& b, int64_t dim, double eps);
 FLAMBEAU_API Tensor pdist(const Tensor& input, double p);

@@ -11,7 +11,7 @@ namespace flambeau {
 struct ConvolutionOptions {
   Shape stride, padding, dilation;
   int64_t groups = 1;
-  bool same = false;  // padding that keeps the input's size
+  bool same = false;  // pads so that the output has the size of the input
 };
 FLAMBEAU_API Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                 const ConvolutionOptions& options);

@@ -38,7 +38,7 @@ FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
     static_cast<V*>(out)[i] = static_cast<V>(value);
 }
 
-// The value of a row computed in Number, for operands that represent numbers of type V.
+// Returns the value of a row, computed with the number type `Number`.
 template <class Row, class Number, class... Operands>
 FLAMBEAU_INLINE auto value_as(Operands... x) {
   if constexpr (std::is_floating_point_v<Number>)
@@ -104,7 +104,7 @@ void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
   loop_by_block<Row, Positive<V>, V>(out, n, above, x, more...);
 }
 
-// Polynomials of some degree at x: the recurrence runs for eight elements at a time.
+// Computes the polynomials of degrees y at x, eight at a time.
 template <class Row, class V>
 void polynomial_loop(V* out, const V* x, const V* y, int64_t n) {
   for (int64_t i = 0; i < n; i += 8) {
@@ -147,7 +147,7 @@ FLAMBEAU_INLINE void store_loop(void* out, int64_t n, const Operands*... x) {
       x...);
 }
 
-// Loop over elements of type S; over complete vectors if the row pads its tail.
+// Computes a row for elements of type S. If the row pads its tail, n is a multiple of a vector's length.
 template <class Row, class S>
 void forward_elements(char* const* pointers, int64_t n) {
   using V = Stored<S>;

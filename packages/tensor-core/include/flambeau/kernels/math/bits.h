@@ -43,8 +43,9 @@ FLAMBEAU_INLINE float blend(bool mask, float a, float b) {
 FLAMBEAU_INLINE bool negative_bit(double x) { return bit_cast<int64_t>(x) < 0; }
 FLAMBEAU_INLINE bool negative_bit(float x) { return bit_cast<int32_t>(x) < 0; }
 
-// Polynomials with the lowest order first, by Estrin's scheme: p(x) = low(x) + x**k high(x), recursively. It needs a
-// few more multiplications than Horner's rule, but has a third of the latency, which limits the speed of the loops.
+// Polynomials whose coefficients begin with the lowest order, by Estrin's scheme: p(x) = low(x) + x**k high(x),
+// recursively. It needs a few more multiplications than Horner's rule, but has a third of the latency, which limits the
+// speed of the loops.
 template <int First, int Count, class V, int N>
 FLAMBEAU_INLINE V polynomial_part(const V (&powers)[5], const V (&coefficients)[N]) {
   if constexpr (Count == 1) {
@@ -62,7 +63,7 @@ FLAMBEAU_INLINE V polynomial(V x, const V (&coefficients)[N]) {
   const V powers[5] = {x, square, fourth, eighth, eighth * eighth};
   return polynomial_part<0, N>(powers, coefficients);
 }
-// Polynomials with the highest order first, as in the tables of Cephes, by Horner's rule.
+// Polynomials whose coefficients begin with the highest order, as in the tables of Cephes, by Horner's rule.
 template <int Count, class V, int N>
 FLAMBEAU_INLINE V horner_part(V x, const V (&coefficients)[N]) {
   if constexpr (Count == 1)

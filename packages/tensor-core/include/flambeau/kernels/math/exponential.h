@@ -106,8 +106,8 @@ FLAMBEAU_INLINE V exp2_reduced(V r) {
   return exp_reduced(r * V(0.6931471805599453));
 }
 #endif
-// e**x for x up to `most`. Below kLeastExponent the result is set to 0, since a product that underflows takes the
-// processor a hundred times as long. NaN propagates, because every comparison with it is false.
+// exp_up_to() computes e**x for x up to `most`. Below kLeastExponent the result is set to 0, since a product that
+// underflows takes the processor a hundred times as long. NaN propagates, because every comparison with it is false.
 template <class V>
 inline constexpr V kLeastExponent = sizeof(V) == 4 ? V(-104) : V(-746);
 template <class V>

@@ -11,7 +11,7 @@ inline constexpr double kLeastLogGamma = -10;
 
 namespace series {
 
-// The logarithm with the accuracy that V needs.
+// Computes the logarithm with the accuracy that results of type V need.
 template <class V>
 FLAMBEAU_INLINE double log_for(double x) {
   if constexpr (sizeof(V) == 8) return log(x);
@@ -73,7 +73,7 @@ Unbounded<T> lgamma(Unbounded<T> x) {
 FLAMBEAU_INLINE float lgamma(float x) { return static_cast<float>(series::lgamma<float>(x)); }
 FLAMBEAU_INLINE double lgamma(double x) { return series::lgamma<double>(x); }
 
-// The name that rows of other families use.
+// The name under which rows of other families use lgamma.
 template <class V>
   requires std::is_floating_point_v<V>
 FLAMBEAU_INLINE V log_of_gamma(V x) {

@@ -11,7 +11,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace series {
 
-// Templates as in bessel.h.
+// Coefficients of the series. They are templates for the reason that bessel.h states.
 template <class V>
 inline constexpr double j0_near[] = {-2.6662941994458526e-5,  2.9532957425506737e-5,   -1.4423681512582509e-5,
                                      4.1966383225658304e-6,   -8.2728041597833217e-7,  1.1892767699589979e-7,
@@ -71,7 +71,7 @@ inline constexpr double q1[] = {
     3.1003648372305748e-11, -7.3875756526956234e-12, 2.0027287747665846e-12, -5.9306634297115336e-13,
     1.3996264453471973e-13, -3.9930634717453951e-14, 4.2756218221948176e-14, -1.8043072000621921e-14};
 
-// The polynomial, truncated to the terms that V needs.
+// Evaluates a polynomial in t, truncated to the terms that V needs.
 template <class V, const auto& coefficients, int k = needed_terms<V>(coefficients) - 1>
 FLAMBEAU_INLINE double powers(double t, double sum = 0.0) {
   sum = sum * t + coefficients[k];

@@ -6,7 +6,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-struct Pair {  // an unevaluated sum, the second term at most half a unit of the first
+struct Pair {  // the sum of both; `low` is at most half a unit in the last place of `high`
   double high, low;
 };
 FLAMBEAU_INLINE Pair fast_sum(double a, double b) {  // |a| >= |b|
@@ -19,7 +19,7 @@ FLAMBEAU_INLINE Pair product(double a, double b) {
   return {p, std::fma(a, b, -p)};
 }
 #else
-FLAMBEAU_INLINE Pair product(double a, double b) {  // Dekker 1971
+FLAMBEAU_INLINE Pair product(double a, double b) {  // exact, by the algorithm of Dekker 1971
   const double p = a * b, ah = high_part(a), al = a - ah, bh = high_part(b), bl = b - bh;
   return {p, ((ah * bh - p) + (ah * bl + al * bh)) + al * bl};
 }

@@ -137,7 +137,7 @@ FLAMBEAU_INLINE float atan_series(float t) {  // atan(t) - t, |t| <= tan(pi/8)
   const float z = t * t;
   return z * polynomial(z, q) * t;
 }
-FLAMBEAU_INLINE double atan_series(double t) {  // to 2**-59
+FLAMBEAU_INLINE double atan_series(double t) {  // the same, with an error of 2**-59
   constexpr double q[] = {-0.333333333333331982,  0.199999999999538592,  -0.1428571428022784,    0.111111107851647953,
                           -0.09090897809752149,   0.0769206118007950649, -0.0666311535349458919, 0.0584797331449248332,
                           -0.0503968893650291161, 0.0380744272826680087, -0.0179180962516728409};
