@@ -60,8 +60,8 @@ FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
     join_arrays<Join, count>(lanes, values);
   }
 }
-// The initial values of the lanes, and the number of elements they contain. Complex products start with the first
-// elements, because multiplications by 1 are expensive.
+// Sets the initial values of the lanes and returns the number of elements that they contain. Complex products start
+// with the first elements, because multiplications by 1 are expensive.
 template <class Join, int64_t count, class Part, class F>
 FLAMBEAU_INLINE int64_t start_lanes(Part* lanes, int64_t n, F f) {
   if constexpr (std::is_base_of_v<Multiply, Join> && !std::is_arithmetic_v<Part>)

@@ -168,7 +168,7 @@ int64_t scan_extreme_chains(T* out, int64_t* indices, const T* in, int64_t lengt
   return r;
 }
 
-// Columns [0, width) of rows `inner` apart; if inner is 1, `width` contiguous rows.
+// Scans columns [0, width) of rows `inner` apart or, if inner is 1, `width` contiguous rows.
 template <bool largest, class T>
 void scan_extreme(char* out_bytes, int64_t* indices, const char* in_bytes, int64_t length, int64_t inner,
                   int64_t width) {

@@ -8,7 +8,7 @@ namespace flambeau::kernels {
 struct PackedMatrix : Matrix {
   // The same elements in the panels that a product reads, or null: Note [Packed matrices] in gemm_panels.h.
   const void* panels = nullptr;
-  int64_t terms = 0;  // terms of a panel
+  int64_t terms = 0;  // number of terms in a panel
 };
 
 // Biases to add to a product, bounds for the sums, and a function to run on each complete block of the result. There is

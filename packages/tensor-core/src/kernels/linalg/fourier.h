@@ -29,8 +29,8 @@ struct FourierJob {
   bool inverse;  // exp(+2 pi i ...), without the factor 1 / length
   double scale;
   const void* roots = nullptr;  // exp(-2 pi i j / length), for the additional step of an even real length
-  // If not 0, element k of transform t is multiplied by exp(-2 pi i k t / twist) after the transform, using fine and
-  // coarse roots.
+  // If not 0, element k of transform t is multiplied by exp(-2 pi i k t / twist) after the transform: the product of a
+  // fine and a coarse root.
   int64_t twist = 0;
   const void *fine = nullptr, *coarse = nullptr;
   int fine_bits = 0;

@@ -114,7 +114,7 @@ FLAMBEAU_SCALAR double gamma_prefix(double a, double x, double tolerance) {
   const double stirling = 1 / (12 * a) - 1 / (360 * a * a * a) + 1 / (1260 * a * a * a * a * a);
   return std::exp(a * (std::log1p(mu) - mu) - stirling) / std::sqrt(6.283185307179586 * a);
 }
-FLAMBEAU_SCALAR double gamma_series(double a, double x, double tolerance) {  // the lower function
+FLAMBEAU_SCALAR double gamma_series(double a, double x, double tolerance) {  // the lower incomplete gamma function
   double sum = 1, term = 1;
   for (double n = a + 1; term > tolerance / 4 * sum && n < a + 2000; n += 1) {
     term *= x / n;
@@ -122,8 +122,8 @@ FLAMBEAU_SCALAR double gamma_series(double a, double x, double tolerance) {  // 
   }
   return gamma_prefix(a, x, tolerance) * sum;
 }
-// The upper function by its continued fraction. Numerators and denominators follow their recurrences, so that the
-// divisions do not depend on each other.
+// The upper incomplete gamma function, by its continued fraction. Numerators and denominators follow their recurrences,
+// so that the divisions do not depend on each other.
 FLAMBEAU_SCALAR double gamma_fraction(double a, double x, double tolerance) {
   const double prefix = gamma_prefix(a, x, tolerance) * a;
   if (prefix == 0) return 0;  // also for very large x, whose square would overflow below
@@ -147,7 +147,8 @@ FLAMBEAU_SCALAR double gamma_fraction(double a, double x, double tolerance) {
   return prefix * y;
 }
 
-// The lower or upper function for large a and x near a: that of the normal distribution, with a correction.
+// The lower or upper incomplete gamma function for large a and x near a: a normal distribution function with a
+// correction.
 FLAMBEAU_SCALAR double gamma_uniform(double a, double x, bool upper, double tolerance) {
   // Temme's coefficients, rounded from exact rationals. Each row belongs to a power of 1 / a and contains the
   // coefficients of the powers of eta; omitted ones are 0. The first 4 rows and 12 columns suffice for an error of

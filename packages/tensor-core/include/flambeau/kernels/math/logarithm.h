@@ -40,7 +40,7 @@ struct Split {  // x = 2**exponent * mantissa, the mantissa from sqrt(1/2) to sq
 };
 FLAMBEAU_INLINE Split split_normal(double x) {
   constexpr uint64_t root = 0x3FE6A09E667F3BCDull, one = 0x3FF0000000000000ull;  // sqrt(1/2)
-  // `biased` is converted to double as the low bits of 2**52.
+  // Converts `biased` to double by placing it in the low bits of 2**52.
   const uint64_t bits = bit_cast<uint64_t>(x), biased = (bits + (one - root)) >> 52;
   return {bit_cast<double>(biased | 0x4330000000000000ull) - (0x1p52 + 1023.0),
           bit_cast<double>(bits - ((bits - root) & 0xFFF0000000000000ull))};
@@ -97,7 +97,7 @@ struct BriefLogarithm {  // log(x) = exponent * log(2) - root + fraction_logarit
   double exponent, root, fraction_logarithm;
 };
 FLAMBEAU_INLINE BriefLogarithm brief_log_parts(double x, double raised, Root root) {
-  constexpr int64_t least = 0x3FE306FE0A31B715ll, exponent_bits = ~((1ll << 52) - 1);  // 2**-(3/4)
+  constexpr int64_t least = 0x3FE306FE0A31B715ll, exponent_bits = ~((1ll << 52) - 1);  // least: 2**-(3/4)
   constexpr double q[] = {-0.5000000000000003,  0.3333333333332993,  -0.24999999999952582, 0.20000000002480556,
                           -0.16666666687469686, 0.1428571368775711,  -0.12499995961889386, 0.11111176772897073,
                           -0.10000405321106423, 0.09087333657165544, -0.08311507251928796, 0.0778292324017,

@@ -31,7 +31,7 @@ FLAMBEAU_INLINE V logit_of(V x, V scaled, V raised) {
   V exponent;
   if constexpr (sizeof(V) == 4)
     exponent = static_cast<float>(static_cast<int32_t>(steps) >> kDigits);
-  else  // converted as the low bits of 2**52
+  else  // converted to double in the low bits of 2**52
     exponent = bit_cast<double>((steps + (Bits(1) << 63)) >> kDigits | 0x4330000000000000ull) - (0x1p52 + 2048.0);
   exponent -= raised;
   return exponent * kLn2High<V> + (s + (s + (s * odds_rest(s) + exponent * kLn2Low<V>)));

@@ -66,8 +66,7 @@ constexpr bool takes_two_passes() {
   return std::is_same_v<Number, Usual<double>> && has_loop<Row>(RowLoop::TwoPasses);
 }
 
-// A number type for all arguments, of rows with a separate function that handles results below the smallest normal
-// number.
+// A number type for any arguments. Rows use it if a separate function handles results below the smallest normal number.
 template <class V>
 struct Gradual {
   V value;
