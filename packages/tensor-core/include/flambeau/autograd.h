@@ -148,7 +148,7 @@ struct Recording {
   Kind kind;
   const Tensor* const* outputs;
   int output_count;
-  const Tensor* const* inputs;  // the differentiable ones; undefined tensors are allowed
+  const Tensor* const* inputs;  // the differentiable inputs; undefined tensors are allowed
   int input_count;
   const Tensor* const* saved;
   int saved_count;

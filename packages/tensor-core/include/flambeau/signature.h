@@ -17,7 +17,7 @@ struct Signature {
     bool keyword_only = false, variadic = false;
     bool may_be_none() const { return fallback == "None" || annotation.find("None") != annotation.npos; }
   };
-  std::vector<std::string_view> names;  // the operator's, with its aliases
+  std::vector<std::string_view> names;  // the operator's name and its aliases
   std::vector<Parameter> parameters;
 
   // The views refer to `text`.

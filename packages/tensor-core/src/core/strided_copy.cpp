@@ -140,7 +140,7 @@ void run_rows(const Copy& c) {
   });
 }
 
-// a tile is kTile elements wide and at most kTileBytes high
+// A tile is kTile columns wide and at most kTileBytes bytes high.
 constexpr int64_t kTile = 64, kStrip = 8, kTileBytes = 256;
 
 // square[i][j] = in[j][i] for a strip of `width` lines of `height` elements, which are `line` bytes apart.

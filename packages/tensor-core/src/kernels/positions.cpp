@@ -149,7 +149,7 @@ void arg_reduce_columns(int64_t* out, Values<V> in, int64_t length, int64_t inne
   }
 }
 
-// Few columns: combines several rows to one row with more columns.
+// For few columns: treats several rows as one row with more columns, and combines their results.
 template <class Join, class V>
 void arg_reduce_narrow(int64_t* out, Values<V> in, int64_t length, int64_t inner) {
   const int64_t together = kTile / inner, rows = length / together;

@@ -41,7 +41,7 @@ void reduce_short_rows(typename Op::Result* out, const typename Element<T>::Stor
   }
 }
 
-// Few columns: combines several rows to one row with more columns.
+// For few columns: treats several rows as one row with more columns, and joins their results.
 template <class Op, class T>
 void reduce_narrow(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner) {
   using Result = typename Op::Result;
@@ -193,7 +193,7 @@ double squared_deviation(const char* in_bytes, int64_t length, double mean) {
   });
 }
 
-// Means and sums of squared deviations, in two passes.
+// Computes means and sums of squared deviations, in two passes.
 template <class T>
 void moments(char* mean_bytes, char* squares_bytes, const char* in_bytes, int64_t length, int64_t inner,
              int64_t width) {

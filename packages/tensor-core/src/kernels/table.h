@@ -116,7 +116,7 @@ struct Table {
   // Operands: grad, then the values that the derivative reads, in order. The last index is that of an inexact type, see
   // derivative_of. Null if the tensor expression has to be used.
   PointwiseKernel derivative[kPointwiseSlots][kMaxOperands][4];
-  bool gives_real[kPointwiseSlots];           // for complex operands
+  bool gives_real[kPointwiseSlots];           // true if complex operands have a real result
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
   // Copies rows of words of 1, 2, 4 and 8 bytes to contiguous memory. Row r begins at `from` + r * row_stride, and its
   // words are `step` bytes apart; 0 repeats the first. May write up to kRowSlack bytes beyond the last.
@@ -154,7 +154,7 @@ struct Table {
                     const int32_t* offsets, const char* bias, char* out, int64_t ldo);
   void (*direct_weight[2])(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets,
                            char* out);
-  void (*shifted_products[2])(const ShiftedProducts& s, void* weights);  // (filters, channels, taps)
+  void (*shifted_products[2])(const ShiftedProducts& s, void* weights);  // weights: (filters, channels, taps)
   const NetworkTable* networks;
   // Computes the transforms [first, last) of a job. scratch: 4 * (length + 1) numbers for each lane.
   void (*fourier[2])(const FourierJob& job, int64_t first, int64_t last, char* scratch);

@@ -106,7 +106,7 @@ FLAMBEAU_INLINE Pair sine_and_cosine(float angle) {
   return {std::bit_cast<float>(sine), std::bit_cast<float>(cosine)};
 }
 
-// Box and Muller 1958: numbers j and j + 8 of a block give normals j and j + 8.
+// The method of Box and Muller (1958): numbers j and j + 8 of a block give normal numbers j and j + 8.
 void normal(float* values, int64_t blocks, float mean, float std) {
   constexpr int kHalf = 8;
   for (int64_t block = 0; block < blocks; ++block, values += 2 * kHalf)

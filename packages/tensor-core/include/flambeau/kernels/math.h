@@ -49,7 +49,7 @@ FLAMBEAU_INLINE V abs(V x) {
     return x < 0 ? -x : x;
 }
 template <class V>
-FLAMBEAU_INLINE bool below_half(V x) {  // in magnitude
+FLAMBEAU_INLINE bool below_half(V x) {  // |x| < 1/2
   return abs(x) < V(0.5);
 }
 template <class V>
@@ -296,7 +296,7 @@ FLAMBEAU_INLINE V shift_byte(V x, V y) {
   return V(y & V(4)) != V(0) ? four_times : by_two;
 }
 template <class V>
-FLAMBEAU_INLINE bool shifts_all(V y) {  // true if no bit remains
+FLAMBEAU_INLINE bool shifts_all(V y) {  // true if a shift by y leaves no bit
   if constexpr (sizeof(V) == 1)
     return V(y & V(~7)) != V(0);
   else

@@ -12,7 +12,7 @@ struct LuFactors {
 };
 FLAMBEAU_API LuFactors lu_factor(const Tensor& a);
 FLAMBEAU_API Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool adjoint);
-// Returns the permutation of P^T A as int64: row i is row order[i] of A.
+// Returns the permutation as int64: row i of P^T A is row result[i] of A.
 FLAMBEAU_API Tensor lu_permutation(const Tensor& pivots, int64_t rows);
 struct Inverse {
   Tensor inverse, info;

@@ -99,7 +99,7 @@ FLAMBEAU_INLINE void butterfly8(E* a, const T*) {
     a[k + 4] = even[k] - odd[k];
   }
 }
-// Any other length, by the definition of the transform. `roots` are those of the length r.
+// A butterfly of any other length r, by the definition of the transform. `roots` are those of the length r.
 template <int r, class E, class T>
 FLAMBEAU_INLINE void butterfly_any(E* a, const T* roots) {
   E out[r];

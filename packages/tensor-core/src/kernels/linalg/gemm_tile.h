@@ -15,7 +15,7 @@ inline constexpr int64_t kDepth = sizeof(T) == 4 ? 256 : 192;
 template <class T>
 struct TileOutput {
   T* c;
-  int64_t ldc, columns;  // columns that exist
+  int64_t ldc, columns;  // columns: the number of the tile's columns that exist
   T alpha, beta;
   // Added to the product if beta is 0 and the pointer is not null: an element for each row or column.
   const T *row_bias = nullptr, *column_bias = nullptr;
@@ -202,7 +202,7 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
   }
 }
 
-// Number of columns that narrow tiles compute; more columns fill enough of a vector.
+// Largest number of columns for which narrow tiles are used; more columns fill enough of a vector.
 inline constexpr int kNarrowColumns = 3;
 
 // A tile of P panels of A by C columns. Each lane of a vector belongs to a row of A. Each panel is `panel_stride` after

@@ -66,7 +66,7 @@ FLAMBEAU_INLINE double exp_minus_square(double x, double factor) {
   return y - y * factor * square.low;
 }
 
-FLAMBEAU_INLINE double erfcx_quotient(double x) {  // at x >= 1
+FLAMBEAU_INLINE double erfcx_quotient(double x) {  // e**(x**2) * erfc(x) for x >= 1
   const Fraction tail = blend(x < 1e40, erfcx_tail(x), {0.5641895835477563, x});
   return tail.over / tail.under;
 }

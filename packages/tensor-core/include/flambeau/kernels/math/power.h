@@ -81,8 +81,8 @@ FLAMBEAU_INLINE double usual_power(double x, double y) {
   parts.rest += low * (1.0 + (parts.first + parts.rest));
   return scale(one_more(parts), parts.whole);
 }
-// By minimax polynomials for log2 and 2**x in double, with errors of 1e-10 and 1e-9, so that the final rounding is the
-// only significant error.
+// Computes x**y by minimax polynomials for log2 and 2**x in double, with errors of 1e-10 and 1e-9, so that the final
+// rounding is the only significant error.
 FLAMBEAU_INLINE float usual_power(float x, float y) {
   constexpr double log_of[] = {2.8853900817900482, 9.6179667336823093e-1, 5.7708358300700864e-1, 4.1167268734376856e-1,
                                3.4073299324245587e-1};

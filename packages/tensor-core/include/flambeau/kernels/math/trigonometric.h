@@ -101,7 +101,7 @@ FLAMBEAU_INLINE float asin_series(float z) {
   constexpr float q[] = {1.6666752422e-1f, 7.4953002686e-2f, 4.5470025998e-2f, 2.4181311049e-2f, 4.2163199048e-2f};
   return z * polynomial(z, q);
 }
-FLAMBEAU_INLINE double asin_series(double z) {  // minimax
+FLAMBEAU_INLINE double asin_series(double z) {  // the same, by a minimax polynomial
   constexpr double q[] = {0.1666666666666676,   0.07499999999970625,  0.04464285717478432,  0.030381942699220288,
                           0.022372215237311373, 0.017351607379102324, 0.0139808778710266,   0.011398429022742898,
                           0.010783039232854655, 0.003695593257700585, 0.021734458007103684, -0.021038257747279687,
