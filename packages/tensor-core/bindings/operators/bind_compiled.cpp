@@ -109,7 +109,8 @@ void require_pair(PyObject* containers, PyObject* contents) {
 // Returns true if a mode, a transform or autocast intercepts operators.
 bool is_intercepting() { return in_mode() || in_map() || in_autocast(); }
 
-// A plain function, because the classes of tensors among the containers would intercept an operator.
+// _first_changed(containers, contents): returns the index of the first container whose contents have changed, or -1. It
+// is not an operator, because the classes of tensors among the containers would intercept its calls.
 PyObject* first_changed(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2, "_first_changed() takes containers and their contents");
@@ -160,7 +161,7 @@ struct CompiledCall {
 
 constexpr const char* kCompiledCall = "flambeau.CompiledCall";
 
-// _compiled_call(program, example, state, containers, contents, is_single)
+// _compiled_call(program, example, state, containers, contents, is_single): creates a CompiledCall.
 PyObject* compiled_call(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 6 && PyTuple_Check(args[1]) && PyTuple_Check(args[2]),
@@ -192,7 +193,7 @@ PyObject* compiled_call(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
-// _replay(compiled_call, args, unmet)
+// _replay(compiled_call, args, unmet): runs the program, or returns `unmet` if the call needs another program.
 PyObject* replay(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 3 && PyTuple_Check(args[1]), "_replay() takes a compiled call, a tuple and an object");

@@ -44,8 +44,8 @@ class GroupPlan {
     double eps;
   };
   struct Output {
-    Source source;  // source of a result that is computed before the chain
-    int value = 0;  // for other results: the chain's value
+    Source source;  // source, if the result is computed before the chain
+    int value = 0;  // otherwise the number of the result among the values of the chain
     Dtype dtype = {};
     Shape shape = {};
     SmallVector<int, 4> reusable;  // arguments whose memory the result can reuse if nothing else refers to them

@@ -115,7 +115,8 @@ bool is_any_product(const Instruction& instruction) {
          (instruction.merged ? !instruction.merged->after : !instruction.group && is_product(instruction));
 }
 
-// Returns the number of groups of a merged conv2d; nothing for other instructions and if it is computed.
+// Returns the number of groups of a merged conv2d. Returns nothing for other instructions, or if the program computes
+// the number.
 std::optional<int64_t> groups_of(const Instruction& instruction) {
   if (!instruction.merged || instruction.merged->product.function->name != "conv2d") return std::nullopt;
   const int64_t* const groups = std::get_if<int64_t>(&instruction.merged->product.arguments[6].value);
@@ -129,7 +130,8 @@ bool reads_as_input(const Instruction& instruction, int result) {
 
 }  // namespace
 
-// The number of groups is all that a program says about a depthwise convolution; the sizes are known at the run.
+// Pairs each convolution without groups with the convolution with groups that is the only reader of its result. A run
+// then checks whether the latter is depthwise, because sizes are unknown here.
 void pair_convolutions(Body& body) {
   const std::vector<int> uses = count_uses(body);
   std::vector<Instruction>& all = body.instructions;
@@ -149,7 +151,7 @@ void pair_convolutions(Body& body) {
 
 void merge_epilogues(Body& body, const PackedBytes& packed) {
   const std::vector<int> uses = count_uses(body);
-  for (size_t i = body.instructions.size(); i-- > 0;) {  // the later one of two operands of a sum is merged
+  for (size_t i = body.instructions.size(); i-- > 0;) {  // backwards: of two added products, the later one is merged
     Instruction& instruction = body.instructions[i];
     if (!is_any_product(instruction) || merge(body, i, uses, packed) || instruction.merged) continue;
     Instruction alone;  // instruction with prepared weights

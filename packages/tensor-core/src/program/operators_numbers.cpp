@@ -52,7 +52,7 @@ void without_derivative(const Tensors& inputs, std::string_view name) {
                                  ": run it under flambeau.no_grad()");
 }
 
-// [size] * length for Python lists.
+// Repeats a list like the Python expression [size] * times.
 Value repeated(const Value& items, int64_t times) {
   const Values* const list = std::get_if<Values>(&items);
   if (!list) wrong_value("a list", items);
