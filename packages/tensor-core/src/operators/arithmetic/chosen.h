@@ -16,8 +16,8 @@ inline void record_chosen(const char* name, const TensorPair& chosen, const Tens
   });
 }
 
-// Gradient of one value for each slice: shared evenly among the elements equal to it. The reduced dimensions of `grad`
-// and `value` have size 1.
+// Returns the gradient of a reduction that selects one value of each slice, such as amax: the gradient of the value is
+// divided evenly among the elements that equal it. The reduced dimensions of `grad` and `value` have size 1.
 inline Tensor shared_gradient(const Tensor& grad, const Tensor& x, const Tensor& value) {
   const Tensor elements = detach(x), v = detach(value);
   const Tensor mask = to(logical_or(eq(elements, v), logical_and(isnan(elements), isnan(v))), grad.dtype());

@@ -15,7 +15,7 @@ void require_complex(const Tensor& t, const char* name) {
   require(is_complex(t.dtype()), name, " is only implemented for complex tensors, got ", t.dtype());
 }
 
-// View of one part of every element: 0 for the real, 1 for the imaginary part.
+// Returns a view of the real parts (`which` is 0) or of the imaginary parts (`which` is 1) of the elements.
 Tensor part(const Tensor& t, int64_t which, const char* node, void (*derivative)(const Context&)) {
   Shape strides = t.strides();
   for (int64_t& s : strides) s *= 2;

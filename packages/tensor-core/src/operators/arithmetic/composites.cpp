@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-// The number 1; True is left to scaled_sum, which checks it.
+// Returns true for the number 1. Returns false for True, so that factor_of() checks whether it is allowed.
 bool is_one(Scalar alpha) { return alpha.equals(1) && alpha.kind() != Category::Boolean; }
 
 // Returns the factor of y in x + alpha * y, or in x - alpha * y for op::sub.
@@ -28,7 +28,7 @@ Scalar factor_of(const Operand& x, const Operand& y, Scalar alpha) {
   return row == op::sub ? -alpha : alpha;
 }
 
-// The three forms of add and sub. If alpha is 1, they are the rows.
+// The functions, in-place forms and out= forms of add and sub. If alpha is 1, they run the rows `add` and `sub`.
 template <PointwiseOp row>
 Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha) {
   const Operand operands[] = {x, y};

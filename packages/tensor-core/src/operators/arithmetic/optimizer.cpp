@@ -45,7 +45,7 @@ void begin(const OptimizerRule& rule, const std::vector<OptimizerTarget>& target
   }
 }
 
-// A complex parameter is updated as a real tensor of its two parts.
+// Returns a view of the real and imaginary parts of a complex tensor, which are updated like real numbers.
 Tensor parts(const Tensor& t) { return is_complex(t.dtype()) ? view_as_real(t) : t; }
 
 Tensor working(const Tensor& t) {  // Returns a contiguous float32 or float64 tensor; t itself if it already is one.

@@ -28,7 +28,7 @@ template <class E>
   detail::raise<E>(prefix, "index ", *wrong, " is out of bounds for dimension ", dim, " with size ", size);
 }
 
-// Removes repetitions along expanded dimensions (stride 0).
+// Returns a view in which expanded dimensions (stride 0) have size 1.
 Tensor without_repeats(const Tensor& t) {
   Shape shape = t.shape();
   for (int d = 0; d < t.dim(); ++d)
@@ -134,7 +134,8 @@ int64_t offset_at(int64_t position, const Shape& size, const Shape& stride) {
   return offset;
 }
 
-// Calls row(offset within the block, position, length, stride) for every row of a block.
+// Calls row(offset in the tensor, index of its first element in the block, length, stride) for every row of a block.
+// Offsets are relative to the block's first element.
 template <class F>
 FLAMBEAU_INLINE void for_rows(const Blocks& b, F&& row) {
   const size_t dims = b.inner_size.size();

@@ -79,7 +79,8 @@ const Operator repeat_operator({.signature = "repeat(input, *repeats)",
 
 namespace {
 
-// Repeats each number below `size` as often as counts[i], or as the only count.
+// Returns the indices i from 0 to size - 1, each repeated counts[i] times, or counts[0] times if there is only one
+// count.
 Tensor repeated_on_gpu(const Tensor& counts, int64_t size, std::optional<int64_t> output_size) {
   const int64_t least = item(min_all(counts)).integer();
   require(least >= 0, "repeats can not be negative, got ", least);

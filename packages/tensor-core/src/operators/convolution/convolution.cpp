@@ -75,7 +75,7 @@ Tensor forward(const Geometry& g, const Tensor& input, const Tensor& weight, con
 
 constexpr const char* kNames[] = {"conv1d", "conv2d", "conv3d"};
 constexpr const char* kTransposedNames[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
-constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
+constexpr int64_t kLargest = int64_t(1) << 31;  // options must be smaller, so that sizes do not overflow
 
 // Returns one value for each dimension of the convolution, from a list or a single value.
 Sizes spread(const char* argument, const Shape& values, int dims, int64_t outside, int64_t least) {
@@ -166,7 +166,7 @@ Geometry convolution_geometry(int dims, const Tensor& input, const Tensor& weigh
 
 namespace {
 
-// Pads with zeros at the end of a dimension: the rest of an odd padding for padding='same'.
+// Pads dimensions with zeros at their end. padding='same' needs this if the total padding of a dimension is odd.
 Tensor pad_far_side(const Tensor& input, int dims, const Shape& extra) {
   Tensor x = input;
   for (int i = 0; i < dims; ++i)
@@ -196,7 +196,7 @@ Tensor same_convolution(int dims, const Tensor& input, const Tensor& weight, con
   return convolution(dims, pad_far_side(input, dims, extra), weight, bias, o);
 }
 
-// Computes a bilinear map of complex tensors by maps of their real parts.
+// Computes a bilinear map of complex tensors by four maps of their real and imaginary parts.
 template <class F>
 Tensor complex_parts(const Tensor& input, const Tensor& weight, F&& map) {
   const Tensor x = real(input), y = imag(input), u = real(weight), v = imag(weight);
@@ -210,13 +210,14 @@ Tensor with_bias(const Tensor& out, const Tensor& bias, int dims) {
   return out + reshape(bias, column);
 }
 
-// True if both are complex; the convolutions of the parts check the arguments.
+// Returns true for arguments that complex_parts() can handle: input and weight of one complex dtype. The convolutions
+// of the parts check the shapes.
 bool both_complex(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   return is_complex(input.dtype()) && weight.dtype() == input.dtype() &&
          (!bias.defined() || (bias.dtype() == input.dtype() && bias.dim() == 1));
 }
 
-// Returns a tensor without memory, for an operand of which only the size is used.
+// Returns an expanded tensor with memory for one element. It replaces an operand of which only the size is used.
 Tensor of_size(const Shape& size, const Tensor& like) { return expand(zeros({}, like.dtype()), size); }
 
 void check_gradient(const Geometry& g, const Tensor& grad, const Tensor& operand) {

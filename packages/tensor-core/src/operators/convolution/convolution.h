@@ -44,7 +44,8 @@ struct ConvolutionFinish {
   void apply(void* piece, int64_t n) const {
     if (epilogue) epilogue->apply(static_cast<char*>(piece), n);
   }
-  // Returns the finish and the left matrix of a product for the filters of a group from `first` on.
+  // For a matrix product that computes the filters from `first` on: of_filters() returns its finish, and filters() its
+  // left matrix.
   template <class T>
   kernels::ProductFinish of_filters(const T* bias, int64_t first) const {
     kernels::ProductFinish f = epilogue ? epilogue->finish() : kernels::ProductFinish();

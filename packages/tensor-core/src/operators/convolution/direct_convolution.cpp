@@ -55,7 +55,8 @@ struct Flat {
           std::memcpy(to + c * volume() + (z + padding[0]) * plane() + (y + padding[1]) * row() + padding[2], from,
                       size_t(size[2]) * sizeof(T));
   }
-  // Calls line(column, output position) for every row of output positions of a filter.
+  // Calls line(column, position) for every row of a filter's output: `column` is the index of the row's first element
+  // in the kernel's result, which includes padding columns, and `position` that in the output.
   template <class F>
   void each_line(F&& line) const {
     int64_t at = 0;
@@ -76,8 +77,8 @@ void pack_panels(const T* w, int64_t rows, int64_t taps, T* to) {
   }
 }
 
-// out (batch, groups * rows, out_h, out_w) = images (batch, groups * channels, ...) * panels, with one set of panels
-// for each group.
+// Computes the convolution of `images` (batch, groups * channels, ...) with the weights in `panels`, one set of panels
+// for each group. `out` has the shape (batch, groups * rows, ...).
 template <class T>
 void sum_taps(const Geometry& g, const Flat& flat, const T* images, const char* panels, const T* bias, T* out,
               const ConvolutionFinish& finish) {
@@ -132,8 +133,8 @@ Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weig
 
 namespace {
 
-// Operands of the weight gradient in the kernel's layout: padded images, and gradients in rows of the same length, with
-// zeros in the padding columns. Item i is sample i / groups, group i % groups.
+// Writes the operands of the weight gradient in the kernel's layout: padded images, and gradients in rows of the same
+// length, with zeros in the padding columns. Item i is sample i / groups, group i % groups.
 template <class T>
 void pad_items(const Flat& flat, int64_t positions, int64_t columns, const T* input, const T* grad, int64_t first,
                int64_t last, T* images, T* grads) {
@@ -154,8 +155,9 @@ void pad_items(const Flat& flat, int64_t positions, int64_t columns, const T* in
 
 }  // namespace
 
-// Samples are summed in a few parts, which are large compared with the cost of adding the lanes at the end of each.
-// Threads share the parts and blocks of filters. Only parts that are being computed have padded copies.
+// The batch is divided into a few parts, whose gradients are added at the end. At the end of a part, the kernel adds
+// its vector lanes, so parts must not be small. Threads share the parts and blocks of filters. Only the samples of the
+// parts that are being computed have padded copies.
 Tensor direct_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
   const Flat flat(g);
   constexpr int64_t kPositions = 4096, kRowBlock = 12;

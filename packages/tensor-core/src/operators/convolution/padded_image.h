@@ -62,7 +62,8 @@ struct PaddedImage {
     });
     std::fill(done, to + size(), T(0));
   }
-  // Writes the image where another one of these sizes was, around which the padding is set.
+  // Writes the image into memory that fill() has filled with another image of the same size. The padding is not written
+  // again.
   template <class T>
   void insert(T* to, const T* image) const {
     each_line(to, image, [&](T* line, const T* from) {
@@ -74,7 +75,8 @@ struct PaddedImage {
   }
 
  private:
-  // Calls f(line, from) with the places of each row of the image.
+  // Calls f(line, from) for each row of the image: `from` is its address in `image`, and `line` that of the padded row
+  // in `to`.
   template <class T, class F>
   void each_line(T* to, const T* image, F&& f) const {
     for (int64_t c = 0; c < g.group_channels(); ++c)

@@ -32,12 +32,12 @@ constexpr int64_t kDepthwiseFilters = 1, kStridedDepthwiseFilters = 8;
 // Numbers of channels and filters that fill a tile of the shifted products.
 constexpr int64_t kShiftedChannels = 8, kShiftedFilters = 16;
 
-// Return true if the stride is 1 and the padded image and its gradient fit.
+// Returns true if the stride is 1 and the padded image and the padded gradient have fewer than kMostElements elements.
 bool steps_by_one(const Geometry& g) {
   if (product(g.stride) != 1 || g.plain()) return false;
   double image = double(g.group_channels()), gradient = double(g.group_filters());
   for (size_t i = 0; i < 3; ++i) {
-    // A transposed convolution's output_padding makes the input longer than the windows reach.
+    // Sizes differ for a transposed convolution with output_padding: its windows do not reach the end of the input.
     if (g.padding[i] > g.reach(int(i)) || g.out[i] != g.size[i] + 2 * g.padding[i] - g.reach(int(i))) return false;
     image *= double(g.size[i] + 2 * g.padding[i]);
     gradient *= double(g.out[i] + 2 * g.reach(int(i)));

@@ -18,7 +18,7 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// Unfolding copies, folding adds; kernels exist for float32, float64 and int64.
+// Returns the index of the kernels for a dtype. There are kernels for float32, float64 and int64.
 int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
 // The matrices of one group of several samples, [first, first + count).
@@ -47,7 +47,8 @@ class Unfolded {
     });
     return reinterpret_cast<const T*>(columns_.get());
   }
-  // Returns memory for such a matrix; fold() adds it to the images.
+  // Returns memory for a matrix (taps, count * positions) of gradients. fold() adds its elements to the pixels from
+  // which unfold() would copy them.
   T* columns(T* input, int64_t group, int64_t first) {
     return in_place ? image(input, group, first) : reinterpret_cast<T*>(columns_.get());
   }

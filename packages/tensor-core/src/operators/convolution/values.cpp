@@ -22,13 +22,15 @@ Dtype working_type(const Tensor& t) {
 }
 Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
 
-// As in PyTorch, the format of the weight counts too.
+// Returns the memory format of the result: that of the activation, or if it is contiguous, that of the weight, as in
+// PyTorch.
 MemoryFormat convolved_format(const Tensor& activation, const Tensor& weight) {
   const MemoryFormat own = result_format(activation);
   return own == MemoryFormat::Contiguous ? result_format(weight) : own;
 }
 
-// True if the memory of the activation is the left matrix of Note [Channels last].
+// Returns true if the convolution is the matrix product of Note [Channels last], and the memory of the activation is
+// its left matrix.
 bool multiplies_channels(const Geometry& g, const Tensor& activation, MemoryFormat format) {
   return format != MemoryFormat::Contiguous && g.plain() && g.groups == 1 && !activation.is_meta() &&
          activation.numel() > 0 && is_contiguous(activation, format);

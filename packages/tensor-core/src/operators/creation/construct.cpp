@@ -53,7 +53,7 @@ void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
       constexpr int kLanes = 8, kBlock = 64;
       int64_t lanes[kLanes], i = begin;
       if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
-        // Each block is the previous one plus a number, which even the baseline instruction set vectorises.
+        // Adding a number to the previous block is vectorised even with the baseline instruction set.
         if (end - begin >= 2 * kBlock) {
           for (; i < begin + kBlock; ++i) to[i] = T(first + i * step);
           for (; i + kBlock <= end; i += kBlock)
@@ -72,7 +72,7 @@ void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
   });
 }
 
-// Rounds a number as a dtype stores it: the ends of a range of integers are integers.
+// Converts a number to a dtype and back. For example, the ends of a range of integers become integers.
 Scalar rounded(Scalar s, Dtype dtype) {
   require(s.imaginary() == 0, "complex ", s, " can't be cast to ", dtype);
   return item(scalar_tensor(s, dtype));

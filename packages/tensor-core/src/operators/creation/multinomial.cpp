@@ -110,7 +110,7 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
   const Tensor out = empty(single ? Shape{draws} : Shape{rows.shape()[0], draws}, Dtype::int64);
   if (!out.numel()) return out;
   if (PyTorchStream* const stream = pytorch::stream_for(weights, generator)) {
-    // The quotients are rounded to the dtype of the weights
+    // Pass the weights in their own dtype, to which PyTorch rounds quotients and sums
     const Tensor given = single ? unsqueeze(weights, 0) : weights;
     if (replacement && draws > 1)
       pytorch::draw_indices(*stream, contiguous(given), draws, out.data<int64_t>());

@@ -13,7 +13,8 @@ using namespace drawing;
 
 namespace {
 
-// Uniform numbers in (0, 1), with high resolution near 0 so that logarithms reach far.
+// Converts words to uniform numbers in (0, 1). Their resolution near 0 is high, so that their logarithms have a wide
+// range.
 void open_unit(const uint32_t* words, float* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = (float(words[i]) + 0.5f) * 0x1p-32f;
 }
@@ -31,13 +32,14 @@ void apply(PointwiseOp op, double* values, int64_t n) { apply(op, reinterpret_ca
 // Returns true if random numbers of a dtype are computed in double, from two words each.
 bool in_double(Dtype d) { return d == Dtype::float64 || (!is_inexact(d) && d != Dtype::bool_ && item_size(d) >= 4); }
 
-// Calls draw_there for numbers that are computed as in fill().
+// Fills a tensor on a GPU. As in fill(), the numbers are computed in double or in float.
 void fill_there(cuda::Distribution kind, const Tensor& out, Generator* generator,
                 std::initializer_list<double> numbers) {
   draw_there(kind, out, in_double(out.dtype()) ? 2 : 1, generator, numbers);
 }
 
-// Fills `t` by make(words, values, count), which computes in float, or in double for dtypes with more digits.
+// Fills `t` with the numbers that make(words, values, count) computes, in double if in_double() is true for the dtype,
+// otherwise in float.
 template <class F>
 void fill(const Tensor& t, Generator* generator, F&& make) {
   dispatch(same_bits(t.dtype()), [&](auto tag) {

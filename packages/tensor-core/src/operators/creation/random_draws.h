@@ -66,7 +66,7 @@ void in_place(const Tensor& t, const char* name, const char* node, Generator* ge
 inline uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
 inline double unit(const uint32_t* words) { return double(wide(words) >> 11) * 0x1p-53; }  // uniform in [0, 1)
 
-// Calls draw() on a GPU for a tensor on it, with `words` words for each element.
+// Fills a tensor on a GPU with random numbers, each computed from `words` random words.
 inline void draw_there(cuda::Distribution kind, const Tensor& out, int64_t words, Generator* generator,
                        std::initializer_list<double> numbers, uint64_t threshold = 0, uint64_t range = 0,
                        const Tensor& in = {}) {
@@ -74,7 +74,7 @@ inline void draw_there(cuda::Distribution kind, const Tensor& out, int64_t words
   cuda::draw(kind, out, in, words, drawn, numbers, threshold, range);
 }
 
-// Largest finite number, and the number of digits of exact integers.
+// The largest finite number of a dtype, and the number of bits d such that it represents all integers up to 2**d.
 struct Limits {
   double largest;
   int digits;

@@ -76,7 +76,7 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
 
 namespace {
 
-// A floating dtype does not represent all integers beyond 2^digits, so the numbers are rounded.
+// Warns if a bound exceeds 2**digits, beyond which a floating dtype does not represent all integers.
 void warn_where_inexact(const char* bound, int64_t value, Dtype dtype) {
   if (!is_floating(dtype)) return;
   const int digits = limits(dtype).digits;
@@ -129,8 +129,9 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
 
 namespace {
 
-// Returns the upper end of the integers that random_() draws: all of an integer dtype, or those that a floating dtype
-// represents exactly.
+// Returns the exclusive upper bound of the numbers that random_() draws. For an integer dtype it is one more than the
+// largest number, but at most 2**63 - 1. For a floating dtype it is 2**digits + 1, as the dtype represents all integers
+// up to 2**digits.
 int64_t whole_numbers(Dtype d) {
   require<NotImplementedError>(!is_complex(d), "\"random_\" not implemented for '", d, "'");
   switch (d) {

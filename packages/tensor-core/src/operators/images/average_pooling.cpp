@@ -27,7 +27,7 @@ Stretch stretch(const PoolAxis& a, int64_t o, bool count_include_pad) {
   return {first, last, count_include_pad ? end - begin : last - first};
 }
 
-// Divides sums of int64 windows at the end, towards zero.
+// Divides the sums of windows of integers by the sizes of the windows or by `divisor`, truncating towards zero.
 Tensor divided(const Tensor& sums, const std::vector<PoolAxis>& axes, bool include, std::optional<int64_t> divisor) {
   if (divisor) return _trunc_divide(sums, Scalar(*divisor));
   if (sums.is_meta()) return sums;

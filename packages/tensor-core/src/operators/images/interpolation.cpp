@@ -101,7 +101,8 @@ std::unique_ptr<SparseMatrix> matrix_of(const Grid& g, Interpolation mode, bool 
   return m;
 }
 
-// Rounds weights to multiples of a power of two: 16-bit integers when multiplied by it.
+// Rounds the weights to multiples of 2**-bits, with the largest number of bits for which the weights times 2**bits are
+// 16-bit integers.
 void quantize(SparseMatrix& m) {
   double largest = 0;
   for (double w : m.weights()) largest = std::max(largest, w);

@@ -59,7 +59,8 @@ class Windows {
 
 inline int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
-// Calls run(plane of the input, plane of the output, its indices) for every plane. The results have the given format.
+// Calls run(dtype, number of the plane, plane of the input, plane of the output, indices of the output) for every
+// plane. The results have the given format.
 template <class F>
 TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t positions, MemoryFormat format, F&& run) {
   TensorPair result;

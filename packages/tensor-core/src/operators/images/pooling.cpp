@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kLargest = int64_t(1) << 31;  // sums and products of these stay far from overflow
+constexpr int64_t kLargest = int64_t(1) << 31;  // options must be smaller, so that sizes do not overflow
 
 int64_t out_size(const PoolAxis& a, bool ceil_mode) {
   const int64_t room = a.size + 2 * a.padding - a.dilation * (a.kernel - 1) - 1;

@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-struct UnpoolSizes {  // last dimensions of images, flattened
+struct UnpoolSizes {  // sizes with flattened spatial dimensions; whole: the output's shape
   int64_t images, values, positions;
   Shape whole;
 };

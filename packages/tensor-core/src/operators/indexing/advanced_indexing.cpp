@@ -108,7 +108,7 @@ Advanced advanced(const Tensor& t, const Tensors& given) {
     adjacent &= dims.empty() || dims.back() == int64_t(d) - 1;
     dims.push_back(int64_t(d));
   }
-  // Indexed dimensions that are not adjacent come first.
+  // If the indexed dimensions are not adjacent, they become the first dimensions.
   Tensor view = t;
   if (!adjacent) {
     Shape order = dims;
@@ -134,14 +134,15 @@ Advanced advanced(const Tensor& t, const Tensors& given) {
   return a;
 }
 
-// A single mask over all dimensions needs no positions.
+// Returns the mask if the only index is a mask with the shape of `t`, otherwise null. Such an index is not converted to
+// positions.
 const Tensor* whole_mask(const Tensor& t, const Tensors& given) {
   return given.size() == 1 && given[0].defined() && given[0].dtype() == Dtype::bool_ && given[0].shape() == t.shape()
              ? &given[0]
              : nullptr;
 }
 
-// Returns the index tensors to save, so that a later change of them is detected.
+// Returns the index tensors for the graph to save. Saved tensors raise an error if they have been changed.
 Tensors defined_of(const Tensors& given) {
   Tensors out;
   for (const Tensor& index : given) out.push_back(index.defined() ? index : Tensor());

@@ -29,8 +29,8 @@ Walk walk_over(const Tensor& t, int64_t dim, const Tensor& index, const Shape& o
   return w;
 }
 
-// Calls rows(index, element, other element, places) for the entries whose coordinate `along` is in [begin, end), for
-// the last two dimensions at a time.
+// Calls rows(entries, offset in the indexed tensor, offset in the other tensor, layout) for the entries whose
+// coordinate in dimension `along` is in [begin, end). Each call covers the last two dimensions.
 template <class F>
 void visit(const Walk& w, int64_t along, int64_t begin, int64_t end, const F& rows) {
   Shape size = w.size;

@@ -15,7 +15,7 @@ Blocks slices(const Tensor& t, int64_t dim, const Tensor& index, Negative negati
 
 int64_t length_of(const Tensor& t, int64_t dim) { return t.dim() ? t.shape()[dim] : 1; }
 
-// index_select's own wording, which its relatives share.
+// Checks the entries with the error message of index_select, which similar operators also use.
 void check_selected(const Tensor& t, int64_t dim, const Tensor& index) {
   try {
     check_range<IndexError>(index, length_of(t, dim), Negative::Refused, "", dim);

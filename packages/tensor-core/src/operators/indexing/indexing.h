@@ -21,7 +21,8 @@ bool check_range(const Tensor& index, int64_t size, Negative negative, const cha
 extern template bool check_range<Error>(const Tensor&, int64_t, Negative, const char*, int64_t);
 extern template bool check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
 
-// The same for n entries from `low` on, in the thread that uses them next.
+// Checks that n entries are in [low, size). Returns true if any is negative. The thread that uses the entries calls
+// this, so that they are in its cache.
 template <class E>
 bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size, const char* prefix, int64_t dim);
 extern template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, const char*, int64_t);
@@ -41,7 +42,8 @@ Target target_of(const Tensor& t, Write write, const char* name, std::initialize
 // Returns `source`, or a contiguous copy if it is not contiguous or overlaps `target`.
 Tensor settled(const Tensor& source, const Tensor& target);
 
-// Binds the first parameter of a function, which selects the new tensor or the in-place result.
+// Returns a function that calls `function` with `write` as the first argument, which selects a new tensor or the
+// in-place form.
 template <auto function, Write write>
 inline constexpr auto writing = []<class... Args>(Tensor (*)(Write, Args...)) {
   return +[](Args... arguments) -> Tensor { return function(write, arguments...); };
@@ -52,8 +54,8 @@ void record_saving(const char* name, const Target& target, TensorList inputs, co
                    Derivative derivative);
 
 Blocks blocks_around(const Tensor& t, int64_t first_dim, int64_t last_dim);
-// Computes the offsets of `index` along `dim`. Negative entries count from the end. Entries are checked on the CPU
-// before, and on a GPU here.
+// Computes the offsets of `index` along `dim`. Negative entries count from the end. On the CPU, entries must have been
+// checked before. On a GPU, the kernel checks them.
 void pick(Blocks& blocks, const Tensor& t, int64_t dim, const Tensor& index, Negative negative);
 // Copies t's blocks to out, which is contiguous in (outer, count, inner) order.
 void load_blocks(const Tensor& t, const Blocks& blocks, const Tensor& out);

@@ -106,7 +106,7 @@ const Operator nonzero_static_operator(
 
 namespace {
 
-// Both tensors are contiguous and have the same shape.
+// Returns the elements of `from` for which the flag is true. Both tensors are contiguous and have the same shape.
 Tensor selected(const Tensor& from, const Tensor& flags) {
   if (cuda::takes(from)) {
     const Blocks picked = true_blocks(flags);

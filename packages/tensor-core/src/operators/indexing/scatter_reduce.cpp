@@ -42,7 +42,7 @@ Combine combine_of(Fold r) {
   }
 }
 
-// Returns the number of values per element of a mean, at least 1.
+// Returns the divisors of a mean: the number of values that are combined at each position, or 1 if there are none.
 Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_self) {
   for (size_t d = 0; d < index.shape().size(); ++d)
     if (int64_t(d) != dim && index.shape()[d] == shape[d] && index.strides()[d] == 0) {

@@ -262,7 +262,8 @@ bool attends_there(const Geometry& g, const Shape& batch, const Tensor& query, b
   return batch.size() <= size_t(cuda::kAttentionDims) && cuda::attends(query.dtype(), g.depth, g.width, derivative);
 }
 
-// Returns false if the rows are too long for the kernels.
+// Computes attention on a GPU. Returns false if no kernel supports the dtype, the row lengths or the number of
+// dimensions.
 bool forward_there(const Geometry& g, const Shape& batch, const Tensor& q, const Tensor& k, const Tensor& v,
                    const Tensor& mask, Dtype type, Tensor& out, Tensor& logarithms) {
   const Dtype dtype = q.dtype();

@@ -49,7 +49,7 @@ void fill_largest(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t
   }
 }
 
-// Calls add(first, last, sums) for each range of indices between padding.
+// Calls add(first, last, sums) for each range of indices without padding, and adds the sums to `out`.
 template <class T, class F>
 void add_unpadded(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t end, T* out, F&& add) {
   std::fill(out, out + bags.width, T(0));
@@ -143,7 +143,8 @@ Tensor bags_of_indices(const Bags& bags) {
   return out;
 }
 
-// Returns the factor of each index in its bag, without per-sample weights: 1 / size of the bag, or 0 for padding.
+// Returns the factor of each index without per-sample weights: 0 for padding, otherwise 1, which is divided by the size
+// of the bag for means, and by the frequency of the index if `by_frequency`.
 Tensor shares(const Bags& bags, Dtype type, bool by_frequency) {
   Tensor share = to(ne(bags.indices, Scalar(bags.padding)), type);
   if (bags.mode == BagMode::Mean)

@@ -141,7 +141,7 @@ void differentiable_backward(const Context& c, const LayerNormRows& r, int norma
   if (c.needs(2)) c.set(2, over_rows(g));
 }
 
-// Prints the remaining sizes of a list.
+// Prints sizes that follow others in a list: each is preceded by a comma.
 struct Following {
   const Shape& sizes;
 };

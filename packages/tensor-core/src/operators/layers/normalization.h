@@ -65,7 +65,7 @@ inline Sums mean_and_variance(const char* base, int64_t count, int64_t stride, i
   const double centre = kind ? first.values / n : double(float(first.values / n));
   for (int64_t i = 0; i < count; ++i)
     moments(base + i * stride * size, length, &second.values, &second.squares, centre);
-  const double rest = second.values / n;  // a maximum is NaN if any value is
+  const double rest = second.values / n;  // if this is NaN, so is the maximum below
   return {centre + rest, std::max(second.squares / n - rest * rest, 0.0)};
 }
 

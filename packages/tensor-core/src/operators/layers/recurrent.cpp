@@ -105,7 +105,8 @@ void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const Re
   }
 }
 
-// Returns the hidden states before each time step as rows, with adjacent ones combined.
+// Returns the hidden states before each time step as rows. Each state is a row of `output`, or of `hidden` for the
+// first step of a sequence. Adjacent rows are copied together.
 Tensor previous_hidden(const RecurrentWalk& w, const Tensor& output, const Tensor& hidden) {
   struct Piece {
     bool of_output;
@@ -212,7 +213,7 @@ RecurrentWalk checked_walk(Cell cell, const Tensor& input, const Tensor& hidden,
   return w;
 }
 
-// If nothing is recorded, buffers that only the derivative reads remain undefined.
+// Computes the layer. Unless `keep` is true, buffers that only the derivative reads remain undefined.
 RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor& hidden, const Tensor& state,
                      const RecurrentWeights& p, bool keep) {
   NoRecording off;

@@ -132,7 +132,7 @@ int64_t lu(int64_t m, int64_t n, const Block& a, int32_t* pivots) {
 
 int64_t cholesky(int64_t n, const Block& a) {
   const auto& kernel = kernels_of(a.dtype);
-  // Rows of the trailing matrix at a time, which leaves most of its lower part untouched
+  // Updating the trailing matrix kRows rows at a time skips most of its lower triangle
   constexpr int64_t kRows = 128;
   if (n <= 2 * kPanel) return kernel.cholesky(n, a.data, a.ld);
   for (int64_t k = 0; k < n; k += kPanel) {

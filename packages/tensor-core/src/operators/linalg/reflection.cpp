@@ -18,7 +18,7 @@ Mode mode_of(std::string_view text) {
   return Mode::R;
 }
 
-// Returns X + X^H for a triangle X, with the real diagonal counted once.
+// Returns X + X^H for the upper triangle X of a matrix, but with the real part of the diagonal added only once.
 Tensor symmetric_of_triangle(const Tensor& x) {
   const Tensor upper = triu(x, 0), both = upper + adjoint(triu(upper, 1));
   if (!is_complex(x.dtype())) return both;

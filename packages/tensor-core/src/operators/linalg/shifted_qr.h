@@ -129,7 +129,8 @@ class Schur {
     }
   }
 
-  // One step on the rows lo ... hi. x_ holds the first column of the shifted matrix.
+  // Performs one step of the QR algorithm on the rows lo to hi. x_ contains the first elements of the first column of
+  // the shifted matrix.
   void step(int64_t lo, int64_t hi, int64_t bulge) {
     const bool whole = !v.empty();
     for (int64_t k = lo; k < hi; ++k) {

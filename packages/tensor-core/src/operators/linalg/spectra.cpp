@@ -32,7 +32,7 @@ void require_no_phase(const char* name, const char* what, const Tensor& phases, 
           "on this quantity, so it is ill-defined.");
 }
 
-// Any of the outputs may have an undefined gradient.
+// Records a decomposition. Gradients of outputs that the loss does not use are undefined.
 template <size_t outputs>
 void record_decomposition(const char* name, const Tensor& a, const Tensor* const (&results)[outputs],
                           Derivative derivative) {

@@ -26,7 +26,7 @@ int64_t rounded_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * uni
 struct ChainPlan::Location {
   enum Kind : uint8_t { Number, Input, Copied, Output, Buffer } kind = Buffer;
   int number = -1;  // number of the output, or of the buffer for other kinds
-  int walk = -1;    // walk of a copied input
+  int walk = -1;    // index in walks_, for a copied input
   int64_t item = 0;
   bool stays = false;  // true for a copied input that is the same in each block
   bool is_per_row = false;
@@ -93,7 +93,8 @@ void ChainPlan::locate_outputs(std::span<const int> outputs) {
   }
 }
 
-// Assigns a buffer to each result that is not an output, until its last use.
+// Assigns a buffer to each result that is not an output. After the last use of the result, another one can use the
+// buffer.
 void ChainPlan::locate_steps() {
   std::vector<int> last(locations_.size(), -1);
   for (size_t s = 0; s < steps_.size(); ++s)
@@ -111,7 +112,7 @@ void ChainPlan::locate_steps() {
       const size_t v = size_t(steps_[s].operands[k]);
       if (v >= inputs_ && locations_[v].kind == Location::Buffer && last[v] == int(s)) {
         unused.push_back(locations_[v].number);
-        last[v] = -1;  // only once, even if two operands are the same
+        last[v] = -1;  // add the buffer only once, even if both operands are the same
       }
     }
   }

@@ -29,14 +29,14 @@ class Epilogue {
   };
 
   explicit Epilogue(Dtype dtype) : size_(item_size(dtype)), dtype_(dtype) {}
-  // `kernel`: kernel of a pointwise row for the dtype (chain_kernel).
+  // Adds a step that runs the kernel of a pointwise row (from chain_kernel()).
   void add(PointwiseKernel kernel, std::span<const Source> operands);
-  // A step that only bounds the result.
+  // Adds a step that only bounds the result.
   void add(Limits limits) { steps_.push_back({.limits = limits}); }
   bool empty() const { return steps_.empty(); }
   // Returns true if a step has a tensor as an operand, besides the result.
   bool reads_tensors() const;
-  // The bounds, if the epilogue consists of these alone.
+  // Returns the bounds if the only step bounds the result, otherwise nothing.
   std::optional<Limits> limits() const {
     return steps_.size() == 1 && !steps_[0].kernel ? std::optional(steps_[0].limits) : std::nullopt;
   }

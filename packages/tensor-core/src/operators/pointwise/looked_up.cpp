@@ -22,8 +22,8 @@ struct Function {
   const Operand* operands;
   int count, at;
 
-  // Computes the values for `blocks` blocks of operands of type `of`. The bits of the first operand are `first`, and
-  // those of the following ones increase by one.
+  // Computes the values for `blocks` blocks of operands of type `of`. Interpreted as integers, the operands are first,
+  // first + 1, and so on.
   void tabulate(char* to, Dtype dtype, Dtype of, int64_t first, int64_t blocks) const {
     alignas(64) char room[kMaxOperands + 1][kBlock * sizeof(Complex<double>)];
     int64_t bits[kBlock];
@@ -69,7 +69,7 @@ int only_tensor(const Operand* operands, int count) {
   return at;
 }
 
-// Range of the elements of a wider integer type, if all are among 65536 numbers.
+// The range of a tensor's integers, [first, first + values). It is empty if the tensor spans more than 65536 numbers.
 struct Range {
   int64_t first = 0, values = 0;
 };

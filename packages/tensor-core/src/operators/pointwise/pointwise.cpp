@@ -42,7 +42,7 @@ Dtype result_type(const Operand* operands, int count) {
     if (!any)
       result = standing[level];
     else if (is_floating(result) && is_complex(standing[level]))
-      // The complex dtype with its own precision, not that of the operands of lower priority
+      // The precision stays that of `result`: operands of lower priority do not change it
       result = to_complex(result);
     else if (category(standing[level]) > category(result))
       result = standing[level];
@@ -81,7 +81,8 @@ bool any_negative(const Operand* operands, int arity) {
   __builtin_unreachable();
 }
 
-// This check does not count numbers, since they do not convert integer tensors to floating point here.
+// Raises an error unless one of the tensors is floating-point or complex. Python numbers are ignored, because they do
+// not convert integer tensors to floating point here.
 void check_floating(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
   Dtype given = dtype;
   for (int k = 0; k < arity; ++k)
@@ -208,8 +209,8 @@ const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tens
   return &copy;
 }
 
-// Half-precision kernels take numbers in float32, and only after the tensors. A number before the tensor of `out`'s
-// shape is expanded to its elements if it is exact in its dtype.
+// Returns the first of two half-precision operands as an expanded tensor if it is a number that `dtype` represents
+// exactly, otherwise an undefined tensor. Half-precision kernels take numbers only after the tensors.
 Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, Dtype dtype) {
   if (!is_floating(dtype) || arity != 2 || operands[0].tensor || !operands[1].tensor || out.numel() < kLookedUp)
     return {};

@@ -19,7 +19,7 @@ void divide(char* values, int64_t count, double divisor) {
 
 void normalize(const RowStep& step, int kind, char* out, const char* in, const char* weight, const char* bias,
                int64_t rows, int64_t length) {
-  constexpr int64_t kTogether = 64;  // number of rows with memory for moments
+  constexpr int64_t kTogether = 64;  // number of rows that are normalised at a time
   kernels::Moments moments[kTogether];
   const NormalizedRows shape{length, step.function == RowFunction::LayerNorm, step.together};
   const int64_t bytes = length * (kind ? 8 : 4);

@@ -82,7 +82,8 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, for f
     if (has_finish()) return kernels::products().finished_gemm[kind()](m, n, k, a, b, c, ldc, finish);
     kernels::table().gemm[kind()](m, n, k, alpha, a, b, beta, c, ldc);
   }
-  // Rows of packed matrices must be multiples of a panel.
+  // Returns the part of the product with the rows [begin, end). If A is packed, `begin` must be a multiple of the
+  // panel's height.
   Product rows(int64_t begin, int64_t end) const {
     Product part = *this;
     part.m = end - begin;
@@ -99,7 +100,8 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, for f
     if (finish.column_bias) part.finish.column_bias = moved(finish.column_bias, begin);
     return part;
   }
-  // Returns the product alone, without beta * C and without a finish.
+  // Returns the product of the terms [begin, end) of each sum, without beta * C and without a finish. The result is
+  // written to `to`.
   Product terms(int64_t begin, int64_t end, char* to) const {
     const kernels::ProductTable& table = kernels::products();
     Product part{m, n, end - begin, alpha, {}, {}, 0, to, n, dtype};
@@ -126,7 +128,7 @@ constexpr double kThreadWork = 5e5;  // multiply-adds below which a second threa
 // Returns the minimum number of items for a thread, if each takes `work` multiply-adds.
 int64_t thread_share(double work) { return std::max<int64_t>(1, int64_t(kThreadWork / (2 * work + 1))); }
 
-// ranges are multiples of these, so that they fill registers and whole vectors
+// The sizes of the ranges that threads get are multiples of these, so that registers and vectors are full
 constexpr int64_t kRows = 4, kColumns = 64;
 
 // Calls body(begin, end) for ranges of multiples of a tile. The last range includes the remainder, since the kernel
@@ -138,7 +140,8 @@ void over_tiles(int64_t size, int64_t tile, double work, F&& body) {  // work: m
                  [&](int64_t begin, int64_t end) { body(begin * tile, end == tiles ? size : end * tile); });
 }
 
-// Compares the largest work of a thread. Each thread packs all of one operand and its share of the other.
+// Returns true if threads should share the columns of the result instead of the rows: then the largest work of a thread
+// is smaller. Each thread packs all of one operand and its share of the other.
 bool columns_are_better(const Product& p, int64_t threads) {
   // Costs in multiply-adds: packing an element, packing a transposed element, and reading an element of a packed
   // matrix.

@@ -286,7 +286,8 @@ Returns: ``(*, K)``.)",
 
 namespace {
 
-// The best split of each range of factors, with the fewest multiplications: Cormen et al., section 15.2.
+// Entry [i][j] is the last factor in the left part of the best split of the factors i to j, the one with the fewest
+// multiplications: Cormen et al., section 15.2.
 using Cuts = std::vector<std::vector<size_t>>;
 Cuts cuts_of(const std::vector<int64_t>& sizes) {
   const size_t n = sizes.size() - 1;

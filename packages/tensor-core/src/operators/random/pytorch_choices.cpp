@@ -150,7 +150,7 @@ Tensor negative_slopes(PyTorchStream& stream, const Tensor& x, double low, doubl
 
 namespace {
 
-// Bisects the cumulative sums, rounded to T.
+// Draws indices by bisection in the cumulative sums of the weights, which are rounded to T.
 template <class T>
 void draw_places_of(PyTorchStream& stream, const Tensor& weights, int64_t draws, int64_t* out) {
   const int64_t categories = weights.shape().back();

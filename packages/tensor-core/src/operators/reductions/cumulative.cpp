@@ -54,7 +54,8 @@ Dtype state_type(Dtype d) {
 struct RowScan {
   static constexpr int64_t kTogether = 8 * kBlock;  // number of elements
   const kernels::ScanKernels& kernels;
-  // cuts: rows are divided into blocks. Products are not always, because the product of a block may be out of range
+  // cuts: true if rows are divided into blocks. Some products are not, because the product of a block may be out of
+  // range
   bool product, cuts;
   Dtype in, from, to;  // dtypes of the kernels, of the input rows and of the output rows
 
@@ -173,7 +174,8 @@ Tensor cumprod_gradient(const Tensor& g, const Tensor& x, const Tensor& result, 
   return where(before, at_others, at_first);
 }
 
-// The same, differentiable any number of times, from the products without x[i] for every i.
+// Returns the same gradient, differentiable any number of times. For every i it computes the cumulative products with
+// x[i] replaced by 1, which takes quadratic time.
 Tensor cumprod_gradient_of_any_order(const Tensor& g, const Tensor& x, int64_t dim) {
   const Tensor rows = transpose(x, dim, -1), grads = transpose(g, dim, -1);
   const int64_t n = rows.size(-1);

@@ -13,8 +13,8 @@ using kernels::Reduce;
 
 using ArgKernel = kernels::ArgReduceKernel;
 
-// Computes positions along a step. A long step is divided into blocks, and the first of the blocks' best elements is
-// the result.
+// Returns the positions of the extremes of (outer, length, inner) along the second dimension. If `length` is large, it
+// is divided into blocks, and the results are the first of the blocks' extremes.
 Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const auto& table = kernels::table();
   const ArgKernel kernel = (largest ? table.argmax : table.argmin)[int(in.dtype())];

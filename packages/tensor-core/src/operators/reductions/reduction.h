@@ -28,7 +28,7 @@ struct Segment {
 };
 struct ReductionLayout {
   Tensor input;  // contiguous: the tensor with its dimensions in memory order
-  Shape order;   // this order; empty if it is the tensor's
+  Shape order;   // the tensor's dimensions in memory order; empty if they are 0, 1, 2, ...
   SmallVector<Segment, 8> segments;
 };
 ReductionLayout layout(const Tensor& t, uint64_t mask);

@@ -13,8 +13,8 @@ namespace {
 struct NoDerivative {};
 [[maybe_unused]] constexpr NoDerivative none;
 
-// Returns, for every element, the product of the others, in linear time and differentiable once. If one element is 0,
-// its value is the product of the others and the rest is 0. If several are 0, all are 0.
+// Returns, for every element, the product of the others, in linear time and differentiable once. If exactly one element
+// is 0, only its result is not 0. If several are 0, all results are 0.
 Tensor product_of_others(const Tensor& x, const Tensor& result, const Shape& dims) {
   const Tensor zero = eq(x, 0), zeros = sum(zero, dims, true, {});
 
@@ -23,7 +23,8 @@ Tensor product_of_others(const Tensor& x, const Tensor& result, const Shape& dim
   return where(logical_and(zero, eq(zeros, 1)), without, elsewhere);
 }
 
-// The same, differentiable any number of times, from the products without x[i] for every i.
+// Returns the same products, differentiable any number of times. For every i it multiplies all elements with x[i]
+// replaced by 1, which takes quadratic time.
 Tensor product_of_others_of_any_order(const Tensor& x, const Shape& dims) {
   const uint64_t mask = dim_mask(x, dims);
   Shape order, square;
@@ -134,14 +135,15 @@ Tensor extreme(Reduce op, const char* name, const Tensor& t, const OptionalDims&
   return reduction(op, t, dim, keepdim, t.dtype());
 }
 
-// dim=[] reduces no dimension, as in PyTorch and NumPy; other reductions then reduce all dimensions.
+// Computes any() or all(). dim=[] reduces no dimension, as in PyTorch and NumPy. For other reductions it means all
+// dimensions.
 Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) {
   const Dtype type = t.dtype() == Dtype::uint8 ? Dtype::uint8 : Dtype::bool_;
   if (dim && dim->empty()) return to(ne(t, Scalar(0)), type);
   return reduction(op, t, dim, keepdim, type);
 }
 
-// Products soon exceed the range of half-precision dtypes.
+// Under autocast, products run in float32, because they soon exceed the range of half-precision dtypes.
 int forms_of(Reduce op) { return kFunction | kMethod | (join_of(op) == Reduce::prod ? kFloat32 : 0); }
 
 }  // namespace

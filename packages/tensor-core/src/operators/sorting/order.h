@@ -131,7 +131,7 @@ struct SortedRows {
   const BitsOf<T>* row(int64_t r) const {
     return reinterpret_cast<const BitsOf<T>*>(input.bytes()) + r * length;
   }
-  // An empty result with `n` elements in place of each row.
+  // Returns an uninitialised tensor for a result with rows of `n` elements.
   Tensor result(int64_t n, Dtype dtype) const {
     Shape shape = input.shape();
     if (!shape.empty()) shape.back() = n;

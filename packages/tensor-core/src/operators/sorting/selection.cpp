@@ -86,7 +86,7 @@ void first_part(const SortedRows& rows, int64_t k, bool descending, const Tensor
   put_chosen(rows, few ? gather(chosen, 1, order) : narrow(order, 1, 0, k), out);
 }
 
-// GPU: writes the element of each row with the given rank, (count, 1).
+// GPU: writes the element of each row that has the rank in `ranks` (count, 1).
 void ranked_part(const SortedRows& rows, const Tensor& ranks, const TensorPair& out) {
   if (rows.length > cuda::kBriefRow)
     return put_chosen(rows, cuda::select(rows.input, rows.count, rows.length, ranks, 0, false), out);
