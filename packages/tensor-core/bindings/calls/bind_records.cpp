@@ -138,7 +138,7 @@ PyObject* invoke_factory(const Binding& b, PyObject* const* values) {
   });
 }
 
-// The faster path for functions of a type in UsualFunctions: converts the arguments without PythonArguments.
+// The faster path for functions whose types are listed in UsualFunctions: converts arguments without PythonArguments.
 template <class R, class... Args>
 PyObject* invoke_directly(const Binding& b, PyObject* const* values) {
   return to_object(b, call_function<R, Args...>(b, values));

@@ -41,7 +41,8 @@ Object call_dispatcher(PyObject* callable, PyObject* const* args, size_t count, 
 void note_dispatching_class(PyTypeObject* type);
 // If `t` owns its Python object, makes the object own the tensor again. Note [Preserved objects]
 void reclaim_object(const Tensor& t, PyObject* object);
-// The value of the attribute `device` of a tensor: the value itself (borrowed), a test of its type, and a setter.
+// The attribute `device` of a tensor: shown_device() returns its value (borrowed), shows_device() compares its type,
+// and show_device() sets it.
 PyObject* shown_device(PyObject* self);
 bool shows_device(PyObject* self, DeviceType type);
 void show_device(const Tensor& t, PyObject* device);

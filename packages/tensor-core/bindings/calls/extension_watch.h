@@ -15,8 +15,8 @@ namespace flambeau::python {
 PyObject* wrap_for_extension(const Tensor& t);
 const Tensor* unwrap_for_extension(PyObject* o);
 void note_exported(PyObject* tensor);  // by the buffer protocol
-// For constructors such as Tensor(data), which are not operators either. `tensors`: an argument, or a sequence of
-// arguments.
+// Constructors such as Tensor(data), which are not operators either, report the tensors that they read and create.
+// `tensors`: an argument, or a sequence of arguments.
 void note_read(PyObject* tensors);
 void note_made(PyObject* tensor);
 

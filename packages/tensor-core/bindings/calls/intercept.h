@@ -41,7 +41,8 @@ class Caller {
     return FLAMBEAU_UNLIKELY(interceptions.load(std::memory_order_relaxed)) &&
            intercept(callable, args, count, kwnames);
   }
-  // The same for a slot of the type Tensor; `method` is the name of its method (static storage duration).
+  // Does the same for a slot of the type Tensor. `method` is the name of the method that the slot implements, a string
+  // with static storage duration.
   template <class... Arguments>
   bool intercepts(const char* method, Arguments*... args) {
     if (FLAMBEAU_LIKELY(!interceptions.load(std::memory_order_relaxed))) return false;

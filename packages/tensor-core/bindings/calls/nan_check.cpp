@@ -41,7 +41,7 @@ bool has_history(PyObject* o) {
          tensor_of(o).impl()->autograd->grad_fn;
 }
 
-// The first result that requires grad and contains NaN, or null.
+// Returns the first result that requires grad and contains NaN, or null.
 Object faulty(PyObject* result) {
   if (!PyTuple_Check(result) && !PyList_Check(result))
     return has_history(result) && holds_nan(tensor_of(result)) ? Object(Py_NewRef(result)) : Object();

@@ -23,7 +23,7 @@ std::unordered_set<PyTypeObject*>& overriding_types() {
   return *once;
 }
 
-// The __torch_function__ of an argument's class, or null if the class has none or disables it.
+// Returns the __torch_function__ of an argument's class, or null if the class has none or disables it.
 Object override_of(PyObject* o) {
   if (!may_override(o) || is_placeholder(o)) return Object();
   Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__torch_function__"));
@@ -87,7 +87,7 @@ Object classes_of(const std::vector<Object>& overriding_args) {
 
 }  // namespace
 
-// The mode is inactive during the call, so that the outer modes handle the operators that it calls.
+// Calls the innermost mode. It is inactive during the call, so that the outer modes handle the operators that it calls.
 Object call_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
   const Object types = classes_of(overriding(args, all)), positional = tuple_of(args, count);

@@ -115,8 +115,9 @@ Values given_state(PyObject* given) {
   return out;
 }
 
-// A plain function, because modes intercept operators. Returns NotImplemented if a mode, a transform, autocast or the
-// class of an argument may intercept the operators of the program. flambeau.jit then runs the program call by call.
+// _run_program(program, inputs, state[, unmet]) is a plain function, because modes intercept operators. Returns
+// NotImplemented if a mode, a transform, autocast or the class of an argument may intercept the operators of the
+// program. flambeau.jit then runs the program call by call.
 PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 3 || count == 4, "_run_program() takes a program, its inputs and its state");

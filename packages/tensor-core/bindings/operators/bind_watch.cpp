@@ -42,7 +42,7 @@ int observe(PyObject* self, PyFrameObject* frame, int event, PyObject* called) {
   });
 }
 
-// _watch_calls(executed, check), or (None, None) to stop
+// _watch_calls(executed, check) starts the observation, and _watch_calls(None, None) ends it.
 PyObject* watch_calls(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2, "_watch_calls() takes a set and a function");

@@ -63,8 +63,8 @@ class GroupPlan::Planner {
     return any && (plan_.dtype_ == Dtype::float32 || plan_.dtype_ == Dtype::float64);
   }
 
-  // The chain's shape is that of the largest result or argument of a function of rows. Operators with smaller results
-  // run before it.
+  // Chooses the chain's shape: that of the largest result or argument of a function of rows. Operators with smaller
+  // results run before the chain.
   bool choose_shape() {
     std::vector<Shape> shapes;
     int64_t most = -1;
@@ -99,7 +99,8 @@ class GroupPlan::Planner {
     return std::get<flambeau::Tensor>(*arguments_[size_t(&layout - plan_.layouts_.data())]).is_contiguous();
   }
 
-  // All functions of rows must have the same number of dimensions per row.
+  // Stores the number of dimensions of a row. Returns false if another function of rows has another number, or if the
+  // step's dimensions are not the last ones.
   bool find_rows(const FusedStep& step, const Shape& shape) {
     const size_t count = step.dims.size();
     if (count == 0 || count > shape.size() || (row_dims_ && count != row_dims_)) return false;
@@ -344,7 +345,8 @@ class GroupPlan::Planner {
     }
     return found;
   }
-  // A function of rows counts as a reader after itself, as its result must not overlap its operand.
+  // Returns true if a step after `step` reads the argument. For a function of rows, `step` itself counts too, because
+  // its result must not overlap its operand.
   bool is_read_after(int step, int argument) const {
     const auto reads = [&](const Source& source) {
       return source.kind == Source::Argument && source.number == argument;

@@ -93,7 +93,7 @@ void run_record(const Operator& self, const Value* const* arguments, Values& res
   std::visit([&](auto&& result) { store(results, std::forward<decltype(result)>(result)); }, (*self.recorded)(source));
 }
 
-// A factory's device follows its dtype. Note [Factories]
+// Runs a factory on the device that the argument after its dtype names. Note [Factories]
 void run_factory(const Operator& self, const Value* const* arguments, Values& results) {
   const std::span<const uint8_t> kinds = self.recorded->kinds();
   const Tensor* const like = kinds[0] == kTensor ? std::get_if<Tensor>(arguments[0]) : nullptr;

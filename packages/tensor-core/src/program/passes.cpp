@@ -286,7 +286,7 @@ namespace {
 
 void find_last_uses(Instruction& instruction, std::set<int>& later);
 
-// Last uses in instructions that are part of another count as last uses of that instruction.
+// Finds the last uses of an instruction that is part of `outer`. They count as last uses of `outer`.
 void find_inner_last_uses(Instruction& outer, Instruction& inner, std::set<int>& later) {
   find_last_uses(inner, later);
   outer.last.insert(outer.last.end(), inner.last.begin(), inner.last.end());

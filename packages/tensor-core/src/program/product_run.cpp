@@ -58,7 +58,7 @@ std::optional<double> EpilogueBuilder::number(const StepOperand& o) const {
   return std::nullopt;
 }
 
-// The bounds that a step gives the result, or nothing for other steps. A NaN as bound replaces each element.
+// Returns the bounds that a step gives the result, or nothing for other steps. A NaN as bound replaces each element.
 std::optional<Limits> EpilogueBuilder::limits_of(const FusedStep& step) const {
   if (!is_result(step.operands[0])) return std::nullopt;
   if (step.row == op::relu) return Limits{.lowest = 0};

@@ -12,7 +12,8 @@ Tensor polygamma(int64_t n, const Tensor& x) {
   return n == 0 ? digamma(x) : _polygamma(x, double(n));
 }
 
-// Logarithm of the multivariate gamma function: a product of p gamma functions whose arguments differ by one half.
+// Computes the logarithm of the multivariate gamma function, a product of p gamma functions whose arguments differ by
+// one half.
 Tensor mvlgamma(const Tensor& x, int64_t p) {
   require(p >= 1, "p has to be greater than or equal to 1, got ", p);
   const Tensor a = is_floating(x.dtype()) ? x : to(x, default_dtype());

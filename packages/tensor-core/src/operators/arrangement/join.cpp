@@ -28,7 +28,7 @@ bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
   return true;
 }
 
-// One-dimensional empty tensors join anything, as in PyTorch.
+// Returns true for one-dimensional empty tensors. As in PyTorch, they can be concatenated with tensors of any shape.
 bool is_skipped(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
 
 // Returns the tensor whose shape all others must have, except in the concatenated dimension.

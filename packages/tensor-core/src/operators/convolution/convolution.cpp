@@ -101,8 +101,7 @@ struct Product {  // prints sizes as (2 x 3)
   }
 };
 
-// The checks that the forward and the transposed convolution share; `channels` is the expected number of input
-// channels.
+// Checks the arguments of a forward or transposed convolution and returns its geometry.
 Geometry checked_geometry(const char* name, int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                           const ConvolutionOptions& o, bool transposed) {
   require(input.dim() == dims + 2, "Expected ", dims + 1, "D (unbatched) or ", dims + 2, "D (batched) input to ", name,

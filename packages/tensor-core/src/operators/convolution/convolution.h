@@ -18,7 +18,7 @@ inline int64_t sample_grain(const ConvolutionGeometry& g, int64_t shares = 1) {
   return std::max<int64_t>(1, 300000 * shares / (g.filters * g.taps() * g.positions() + 1));
 }
 
-// Unfolding and products exist only for types in which sums are computed.
+// Calls f with the tag of a type in which unfolding and matrix products are computed: int64, float32 or float64.
 template <class F>
 void dispatch_working(Dtype type, F&& f) {
   if (type == Dtype::int64)
@@ -61,17 +61,18 @@ struct ConvolutionFinish {
 
 // Compute the three functions of Note [Convolution] (values.cpp) without recording.
 Tensor convolution_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
-// The same with a finish, for contiguous float32 or float64 tensors with elements on the CPU.
+// Computes a forward convolution and its finish, for non-empty contiguous float32 or float64 tensors on the CPU.
 Tensor finished_convolution(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
                             const ConvolutionFinish& finish);
-// `bias` must be undefined unless input_gradient_takes_bias returns true.
+// Returns true if input_gradient_values() accepts a bias for this convolution and gradient. Otherwise its `bias` must
+// be undefined.
 bool input_gradient_takes_bias(const ConvolutionGeometry& g, const Tensor& grad);
 Tensor input_gradient_values(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,
                              const Tensor& bias);
 Tensor weight_gradient_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
-// The algorithms, for contiguous operands of one type in which sums are computed, and for geometries for which
-// select_algorithm chooses them.
+// The algorithms. Operands are contiguous and have one of the dtypes of dispatch_working(). Call an algorithm only for
+// convolutions for which select_algorithm() returns it.
 Tensor depthwise_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
                          const ConvolutionFinish& finish = {});
 Tensor direct_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
@@ -89,7 +90,8 @@ Tensor unfolded_forward(const ConvolutionGeometry& g, const Tensor& input, const
 Tensor unfolded_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
 Tensor unfolded_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
-// 1x1 convolutions of activations whose memory is contiguous in a channels-last format: Note [Channels last].
+// Compute 1x1 convolutions and their gradients, for activations whose memory is contiguous in a channels-last format:
+// Note [Channels last].
 Tensor channels_last_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight,
                              const Tensor& bias, MemoryFormat format);
 Tensor channels_last_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,

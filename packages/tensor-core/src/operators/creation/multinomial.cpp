@@ -15,7 +15,7 @@ namespace flambeau {
 
 namespace {
 
-// Sampling by inversion: the positions of uniform numbers among the cumulative sums of a row.
+// Samples by inversion: the indices are the insertion positions of uniform numbers in the cumulative sums of a row.
 void with_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
   const int64_t rows = weights.shape()[0], categories = weights.shape()[1];
   const Tensor uniform = empty({rows, draws}, Dtype::float64);
@@ -52,15 +52,15 @@ void largest_keys(const Tensor& keys, int64_t draws, int64_t* out) {
   });
 }
 
-// Sampling by keys, which are quotients of weights and exponential numbers: Efraimidis and Spirakis 2006. The keys have
-// the dtype of the weights if a PyTorch generator supplies the exponential numbers.
+// Samples the categories with the largest keys, which are quotients of weights and exponential numbers: Efraimidis and
+// Spirakis 2006. The keys have the dtype of the weights if a PyTorch generator supplies the exponential numbers.
 void without_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
   const Tensor numbers = empty_strided(weights.shape(), strides_like(weights, MemoryFormat::Preserve), weights.dtype());
   fill_exponential(numbers, 1, generator);
   largest_keys(contiguous(to(div(weights, numbers), Dtype::float64)), draws, out);
 }
 
-// Both kinds of sampling on a GPU. Invalid weights give arbitrary categories.
+// Samples on a GPU with or without replacement. Invalid weights give arbitrary categories.
 Tensor drawn_on_gpu(const Tensor& weights, int64_t draws, bool replacement, Generator* generator) {
   const int64_t rows = weights.size(0), categories = weights.size(1);
   cuda::check_weights(weights);

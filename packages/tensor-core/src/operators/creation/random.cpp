@@ -100,7 +100,7 @@ void uniform_doubles(const Tensor& out, double low, double high, Generator* gene
   });
 }
 
-// Uniform numbers with as many random digits as the dtype has, computed in float.
+// Fills a tensor with uniform numbers in [low, high), computed in float. `digits`: the number of random bits of each.
 template <class T>
 void uniform_floats(const Tensor& out, int digits, double low, double high, Generator* generator) {
   const int shift = 32 - digits;

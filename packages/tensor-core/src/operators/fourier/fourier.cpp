@@ -54,7 +54,7 @@ int64_t cut(int64_t n) {
   return best;
 }
 
-// One transform of length n; elements are `step` apart in input and output. Note [Long transforms]
+// Computes one transform of length n, whose elements are `step` apart in input and output. Note [Long transforms]
 template <class T>
 void long_transform(char* in, char* out, int64_t n, int64_t first, int64_t step, bool inverse, double scale) {
   const int64_t second = n / first;

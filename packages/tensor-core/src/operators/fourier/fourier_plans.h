@@ -19,7 +19,8 @@ inline bool smooth(int64_t n) {
   return n == 1;
 }
 
-// exp(-2 pi i j / n) for `count` values j = 0, stride, 2 * stride, ...; correctly rounded with few exceptions.
+// Returns exp(-2 pi i j / n) for `count` values j = 0, stride, 2 * stride, ... Almost all results are correctly
+// rounded.
 template <class T>
 std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;
@@ -37,7 +38,7 @@ std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
   return roots;
 }
 
-// A cache of one value per length. It is cleared when it becomes too large.
+// Returns the cached value for a length, or creates it by make(). The cache is cleared when it becomes too large.
 template <class Value, class Make>
 std::shared_ptr<const Value> kept(int64_t length, Make make) {
   constexpr size_t kMost = 64;

@@ -8,8 +8,8 @@ namespace flambeau {
 
 namespace {
 
-// Graham 2014, arXiv:1412.6071: windows of one size whose starts depend on a random number in [0, 1). Computed in the
-// dtype of the random samples, because rounding determines the integer starts.
+// Returns windows of one size whose starts depend on a random number in [0, 1): Graham 2014, arXiv:1412.6071. Computed
+// in the dtype of the random samples, because rounding determines the integer starts.
 template <class T>
 Windows::Axis fractional_axis(int64_t size, int64_t out, int64_t kernel, T sample) {
   Windows::Axis w{size, 1, {}, {}};

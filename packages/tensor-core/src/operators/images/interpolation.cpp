@@ -25,7 +25,8 @@ Grid grid_of(int64_t in, int64_t out, double scale, bool align_corners) {
   return {in, out, scale > 0 ? 1 / scale : double(in) / double(out), false};
 }
 
-// Computed in float32 like other libraries, because the nearest input may depend on the last bit.
+// Selects the nearest input of each output. Positions are computed in float32 as in PyTorch, because rounding can
+// change which input is nearest.
 void nearest(const Grid& g, bool exact, SparseMatrix& m) {
   const float step = float(g.step);
   for (int64_t o = 0; o < g.out; ++o) {
@@ -64,7 +65,8 @@ void cubic(const Grid& g, SparseMatrix& m) {
   }
 }
 
-// If the image shrinks, stretches the kernel over all inputs that an output covers.
+// Computes the weights for interpolation with antialiasing: if the image shrinks, the kernel is stretched over all
+// inputs that an output covers.
 void antialiased(const Grid& g, bool is_cubic, SparseMatrix& m) {
   const double stretch = std::max(g.step, 1.0), support = (is_cubic ? 2.0 : 1.0) * stretch;
   std::vector<double> weights;

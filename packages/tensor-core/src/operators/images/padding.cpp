@@ -23,7 +23,7 @@ struct Padding {  // padding of one dimension
   int64_t out() const { return size + before + after; }
   int64_t reflected(int64_t o) const { return size - 1 - std::abs(size - 1 - std::abs(o - before)); }
   int64_t replicated(int64_t o) const { return std::clamp<int64_t>(o - before, 0, size - 1); }
-  // The size of the repeated part: negative amounts remove elements first.
+  // Returns the number of elements that remain before the image is repeated: negative padding removes elements.
   int64_t kept() const { return size - std::max<int64_t>(-before, 0) - std::max<int64_t>(-after, 0); }
   int64_t wrapped(int64_t o) const {
     const int64_t first = std::max<int64_t>(-before, 0), rest = kept();

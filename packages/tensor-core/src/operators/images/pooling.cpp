@@ -141,7 +141,7 @@ TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWi
   return result;
 }
 
-// Max pooling with one window, the whole plane.
+// Computes max pooling with a single window that covers the plane.
 TensorPair max_of_planes(const char* name, int dims, const Tensor& input, const Windows& windows) {
   const int64_t positions = windows.positions();
   return recorded_max_pool(name, dims, input,

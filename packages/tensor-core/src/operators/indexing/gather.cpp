@@ -190,7 +190,8 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
   Tensor out = empty(index.shape(), t.dtype());
   const int64_t length = t.dim() ? t.shape()[dim] : 1;
   const bool on_gpu = cuda::takes(out), by_rows = !on_gpu && i.is_contiguous() && i.dim() > 1 &&
-                                                  // check each row when it is read, while it is in the cache
+                                                  // with many rows, each is checked directly before its use, so that it
+                                                  // is read into the cache once
                                                   i.size(0) >= 16;
   if (!by_rows) check_range<Error>(i, length, Negative::Refused, "", dim);
   if (const Tensor entries = shared_entries(t, dim, i); entries.defined() && !by_rows)

@@ -29,8 +29,8 @@ struct Geometry {
   bool causal;
 };
 
-// The number of queries per block. Larger blocks read the keys less often; smaller ones skip more of the keys that a
-// causal mask hides. There should be at least `blocks` blocks.
+// Returns the number of queries per block. Larger blocks read the keys less often; smaller ones skip more of the keys
+// that a causal mask hides. There should be at least `blocks` blocks.
 int64_t queries_of_block(const Geometry& g, int64_t blocks) {
   const bool many = !g.causal && g.batch * ((g.queries + kQueries - 1) / kQueries) >= blocks;
   return std::min(many ? kQueries : kFewQueries, g.queries);
@@ -198,7 +198,7 @@ Tensor weights_of(const Geometry& g, const Tensor& q, const Tensor& k, const Ten
   return where(empty_rows, Scalar(0.0), softmax(where(empty_rows, Scalar(0.0), scores), -1, std::nullopt));
 }
 
-// The derivative as operators of tensors, which is differentiable again. Saved tensors: q, k, v, mask.
+// Computes the derivative with differentiable tensor operators, for higher derivatives. Saved tensors: q, k, v, mask.
 void differentiable_backward(const Context& c, const Geometry& g) {
   const Tensor &q = c.saved(0), &k = c.saved(1), &v = c.saved(2), &mask = c.saved(3), &grad = c.gradient();
   const Tensor p = weights_of(g, q, k, mask);

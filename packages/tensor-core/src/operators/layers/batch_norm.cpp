@@ -185,7 +185,7 @@ void update_running_there(const Tensor& running, const Tensor& values, double mo
   copy_values(running, add(mul(before, 1 - momentum), reshape(mul(values, momentum), running.shape())));
 }
 
-// The forward pass on a GPU. Statistics and per-channel numbers have the dtype in which the kernels compute.
+// Computes the forward pass on a GPU. Statistics and per-channel numbers have the dtype in which the kernels compute.
 Tensor batch_forward_there(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                            const Tensor& bias, bool training, double momentum, double eps, Tensor& out) {
   const ChannelLayout l = ChannelLayout::of(x);

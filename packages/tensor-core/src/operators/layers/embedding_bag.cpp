@@ -82,7 +82,7 @@ void fill_bag(const Bags& bags, const Sources<T>& in, int64_t b, T* out, int64_t
     for (int64_t d = 0; d < bags.width; ++d) out[d] /= T(size);
 }
 
-// The same on a GPU, in the dtype of the table. It also computes the sizes of the bags.
+// Computes the values of all bags on a GPU, in the dtype of the table. Also computes the sizes of the bags.
 Tensor forward_on_gpu(Bags& bags, const Tensor& weight, const Tensor& per_sample) {
   const Tensor table = contiguous(weight), scale = per_sample.defined() ? contiguous(per_sample) : per_sample;
   const Tensor out = empty({bags.count, bags.width}, weight.dtype());

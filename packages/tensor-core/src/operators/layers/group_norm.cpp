@@ -124,7 +124,7 @@ Gradients group_backward_there(const GroupGeometry& g, const Tensor& grad, const
   return out;
 }
 
-// The derivative as operators of tensors, which is differentiable again.
+// Computes the derivative with differentiable tensor operators, for higher derivatives.
 void differentiable_group_backward(const Context& c, const GroupGeometry& g, double eps) {
   const Tensor &x = c.saved(0), &w = c.saved(1), &grad = c.gradient();
   const Shape rows{g.layout.batch, g.groups, g.length()}, last{2};

@@ -55,7 +55,8 @@ Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, co
   return statistics;
 }
 
-// GPU kernels convert when they read and write, and store statistics in the type of the computation.
+// On a GPU, tensors need no conversion before: kernels convert elements when they read and write them. Statistics have
+// the dtype of the computation.
 Tensor forward_there(const LayerNormRows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
                      Tensor& out) {
   const Tensor x = contiguous(input), statistics = empty({r.count, 2}, normalization_type(x));
@@ -124,7 +125,7 @@ Gradients backward(const LayerNormRows& r, const Tensor& grad, const Tensor& x, 
   return out;
 }
 
-// The same as operators of tensors, which is differentiable again.
+// Computes the derivative with differentiable tensor operators, for higher derivatives.
 void differentiable_backward(const Context& c, const LayerNormRows& r, int normalized, double eps) {
   const Tensor &x = c.saved(0), &w = c.saved(1), &g = c.gradient();
   Shape last, leading;
@@ -196,7 +197,8 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
   return out;
 }
 
-// As in PyTorch, the divisor is complex: it is computed from the squares, not from the squared absolute values.
+// Computes RMS normalisation of complex numbers. As in PyTorch, the divisor is complex: it is computed from the
+// squares, not from the squared absolute values.
 Tensor complex_rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, double eps) {
   check("rms_norm", input, normalized, weight, Tensor());
   Shape last;

@@ -6,7 +6,7 @@ namespace flambeau {
 
 namespace {
 
-// Column 0 of the statistics is the mean, column 1 is 1 / standard deviation.
+// Returns one statistic of each row: the mean (column 0) or 1 / standard deviation (column 1).
 Tensor statistic(const Normalized& n, int column, const Shape& shape) {
   return to(reshape(select(n.statistics, 1, column), shape), n.values.dtype());
 }

@@ -27,8 +27,8 @@ Tensor permutation(const Tensor& pivots, int64_t rows, Dtype dtype) {
   return to(eq(unsqueeze(order, -2), unsqueeze(arange(Scalar(0), Scalar(rows), Scalar(1), Dtype::int64), -1)), dtype);
 }
 
-// With A = P L U: dL = L tril(L^-1 P^T dA U^-1, -1), dU = triu(...) U. If there are more rows or columns than pivots,
-// the remaining ones need a triangular solve.
+// Returns the gradient of A = P L U. With M = L^-1 P^T dA U^-1, dL = L tril(M, -1) and dU = triu(M) U. If there are
+// more rows or columns than pivots, the remaining ones need a triangular solve.
 Tensor factor_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& grad) {
   const int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
   const Parts parts(lu);
@@ -80,7 +80,7 @@ Tensor factors_gradient(const Tensor& lu, const Tensor& x, const Tensor& grad) {
   return -(tril(matmul(grad_z, adjoint(y)), -1) + triu(matmul(grad_y, adjoint(x)), 0));
 }
 
-// The same for A^H X = B, which also needs the gradient of B: X = P Z, L^H Z = Y, U^H Y = B.
+// Returns the gradient of the factors for A^H X = B, which also needs the gradient of B: X = P Z, L^H Z = Y, U^H Y = B.
 Tensor adjoint_factors_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& b, const Tensor& x,
                                 const Tensor& grad, const Tensor& grad_b) {
   const Parts parts(lu);

@@ -93,7 +93,8 @@ struct Indefinite {
     return info;
   }
 
-  // From the bottom up, because the rows above still hold values that L is computed from.
+  // Eliminates column k. Proceeds from the bottom up, because rows are computed from elements of the rows above that
+  // are not overwritten yet.
   void eliminate_one(int64_t k) const {
     for (int64_t i = n - 1; i > k; --i) {
       const T l = at(i, k) / at(k, k);

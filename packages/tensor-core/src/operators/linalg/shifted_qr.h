@@ -158,7 +158,7 @@ class Schur {
     step(lo, hi, 3);
   }
 
-  // Shift: the eigenvalue of the last 2x2 block that is closer to its last entry.
+  // The shift is the eigenvalue of the last 2x2 block that is closer to the block's last diagonal entry.
   void single_step(int64_t lo, int64_t hi, int tries)
     requires(!kReal)
   {

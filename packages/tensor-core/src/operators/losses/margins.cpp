@@ -75,10 +75,8 @@ Tensor margin_losses(const ScoreRows& r, int64_t p, double margin, const Tensor&
   return out;
 }
 
-// With the violation v[j] = max(0, margin - x[y] + x[j]), d loss
-// d x[j] = p v[j]**(p - 1) w[y]
-// C where v[j] > 0, and d loss
-// d x[y] is minus their sum.
+// Returns the gradient of the scores. With the violation v[j] = max(0, margin - x[y] + x[j]), d loss d x[j] = p
+// v[j]**(p - 1) w[y] C where v[j] > 0, and d loss d x[y] is minus their sum.
 Tensor margin_gradient(const Tensor& scores, const Tensor& labels, int64_t p, double margin, const Tensor& weight,
                        const Tensor& grad) {
   const int64_t classes = scores.size(1);
@@ -109,7 +107,7 @@ T labels_loss(const T* x, int64_t classes, const int64_t* labels, T* slopes, std
   return total / T(classes);
 }
 
-// The same for all rows on a GPU, one label of each row after the other.
+// Computes labels_loss() of all rows on a GPU. The k-th iteration processes the k-th label of every row.
 Tensor labels_losses_on_gpu(const ScoreRows& r, const Tensor& slopes) {
   const int64_t rows = r.scores.size(0), classes = r.scores.size(1);
   Tensor losses = zeros({rows}, r.scores.dtype());

@@ -247,7 +247,8 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
   run(op, types, safe, target);
 }
 
-// As in PyTorch, an operator with one tensor that keeps its dtype writes only to that dtype.
+// Checks the dtype of out=. As in PyTorch, unary operators that keep the dtype of their operand require exactly that
+// dtype.
 void check_out_dtype(const PointwiseRow& row, const Types& types, Dtype out) {
   const bool keeps = row.domain == Domain::Any || row.domain == Domain::Number || row.domain == Domain::Real ||
                      row.domain == Domain::Integral;

@@ -23,7 +23,7 @@ int64_t block_of(Dtype in, Dtype from) {  // in elements
   return kBlockBytes / std::max(item_size(number_type(in)), item_size(from));
 }
 
-// The common case: all tensors are contiguous, with the output's shape and the kernel's dtype.
+// Handles the common case in which all tensors are contiguous and have the output's shape and the kernel's dtype.
 void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                 Dtype in) {
   const int64_t n = output.numel(), in_size = item_size(in), out_size = item_size(from);

@@ -118,7 +118,7 @@ Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
   return to(out, a.dtype());
 }
 
-// sums += g * d distance(x, y) / dx.
+// Adds g * d distance(x, y) / dx to `sums`.
 template <class T>
 void add_slopes(const T* x, const T* y, int64_t m, double p, T g, T d, T* sums) {
   const auto each = [&](auto size) {
@@ -155,7 +155,7 @@ Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, c
   return sum_to(to(out, a.dtype()), a.shape());
 }
 
-// The gradient of both as operators of tensors, which is differentiable again.
+// Computes the gradients of both inputs with differentiable tensor operators, for higher derivatives.
 void differentiable_gradient(const Context& c, double p) {
   const Tensor difference = differences_of(c.saved(0), c.saved(1)), d = unsqueeze(c.saved(2), -1);
   const Tensor none = eq(difference, Scalar(0)), size = abs(difference);

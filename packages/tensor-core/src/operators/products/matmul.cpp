@@ -15,7 +15,7 @@ kernels::Matrix matrix_of(const Tensor& t) {  // matrix of the last two dimensio
   return {t.bytes(), t.strides()[d - 2], t.strides()[d - 1]};
 }
 
-// Conjugate transpose of the last two dimensions; a view for real numbers.
+// Returns the conjugate transpose of the last two dimensions. It is a view for real numbers.
 Tensor adjoint(const Tensor& t) { return transpose(conj(t), -2, -1); }
 
 Tensor product_there(const Shape& shape, const Tensor& a, const Tensor& b) {

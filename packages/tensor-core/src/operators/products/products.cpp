@@ -15,7 +15,7 @@ Tensor squared_off(const Tensor& t, int64_t rows, int64_t columns) {
   return t.dim() == 2 && t.shape()[0] == rows && t.shape()[1] == columns ? t : reshape(t, {rows, columns});
 }
 
-// beta * input + alpha * product. If beta is 0, input is not read. For booleans, "or" and "and".
+// Returns beta * input + alpha * product. If beta is 0, input is not read. For booleans, + and * are "or" and "and".
 Tensor scaled_sum(const Tensor& input, const Tensor& product, Scalar beta, Scalar alpha) {
   const bool logical = product.dtype() == Dtype::bool_;
   const auto alone = [&](const Tensor& t) { return clone(expand(t, broadcast(t.shape(), input.shape()))); };

@@ -16,7 +16,7 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, kernels::Matrix a, kern
 void gemm(int64_t m, int64_t n, int64_t k, const kernels::PackedMatrix& a, const kernels::PackedMatrix& b, char* c,
           int64_t ldc, Dtype dtype, const kernels::ProductFinish& finish);
 
-// The same for every item of a batch, with alpha 1 and beta 0. The results are contiguous.
+// Computes C = A * B for every item of a batch. The results are contiguous.
 void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, kernels::Matrix a, kernels::Matrix b,
                 char* c, Dtype dtype);
 

@@ -59,7 +59,8 @@ void uniform_block(PyTorchStream& stream, double* values) {
   kernels::twister_table().uniform_double(values, words, kBlock, 0, 1);
 }
 
-// Box and Muller 1958: uniform numbers j and j + 8 of a block become normals j and j + 8.
+// Converts blocks of 16 uniform numbers to normal ones: the numbers j and j + 8 of a block give the normal numbers j
+// and j + 8 (Box and Muller 1958).
 void normal_blocks(float* values, int64_t blocks, double mean, double std) {
   kernels::twister_table().normal(values, blocks, float(mean), float(std));
 }
@@ -85,7 +86,7 @@ void normal_in_blocks(PyTorchStream& stream, const Tensor& out, double mean, dou
   normal_blocks(values + n - kBlock, 1, mean, std);
 }
 
-// In half precision, numbers that the last block would replace are not drawn.
+// Fills a half-precision tensor in blocks. As in PyTorch, numbers that the last block would replace are not drawn.
 template <class T>
 void half_normal_in_blocks(PyTorchStream& stream, const Tensor& out, double mean, double std) {
   T* values = out.data<T>();

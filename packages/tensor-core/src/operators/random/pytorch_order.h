@@ -17,8 +17,8 @@ inline PyTorchStream* stream_for(const Tensor& t, Generator* generator) {
 Shape memory_order(const Tensor& t);
 
 void fill_uniform(PyTorchStream& stream, const Tensor& out, double low, double high);
-// `in_blocks`: in blocks of 16 numbers, as PyTorch fills contiguous tensors of at least 16 elements; otherwise in
-// pairs.
+// `in_blocks`: if true, numbers are computed in blocks of 16, as PyTorch does for contiguous tensors of at least 16
+// elements; otherwise in pairs.
 void fill_normal(PyTorchStream& stream, const Tensor& out, double mean, double std, bool in_blocks);
 void fill_exponential(PyTorchStream& stream, const Tensor& out, double rate);
 void fill_cauchy(PyTorchStream& stream, const Tensor& out, double median, double sigma);
@@ -32,7 +32,7 @@ struct IntegerBounds {
   int64_t low, high;
 };
 IntegerBounds representable_bounds(int64_t low, int64_t high, Dtype dtype);
-// Uniform in [low, low + range); a range of 0 means 2**64.
+// Fills a tensor with uniform integers in [low, low + range). A range of 0 means 2**64.
 void fill_integers(PyTorchStream& stream, const Tensor& out, int64_t low, uint64_t range);
 void fill_whole_numbers(PyTorchStream& stream, const Tensor& out);  // all integers of the dtype, like random_()
 Tensor permutation(PyTorchStream& stream, int64_t n);               // int64

@@ -161,8 +161,9 @@ Tensor reversed(const Tensor& t, int64_t dim) {
 }
 Tensor reversed_cumsum(const Tensor& t, int64_t dim) { return reversed(cumsum(reversed(t, dim), dim, {}), dim); }
 
-// The gradient of cumprod, differentiable once, in linear time. Before the first zero of a line it is the sum of the
-// following grad * result, divided by x; at the zero, the same with the zero replaced by 1; after it, 0.
+// Returns the gradient of cumprod, differentiable once, in linear time. Before the first zero of a line, it is the sum
+// of grad * result from the element on, divided by x. At the first zero, it is that sum with the zero replaced by 1.
+// After it, it is 0.
 Tensor cumprod_gradient(const Tensor& g, const Tensor& x, const Tensor& result, int64_t dim) {
   const Tensor zero = eq(x, 0), zeros_so_far = cumsum(zero, dim, {});
   const Tensor before = eq(zeros_so_far, 0), first = logical_and(zero, eq(zeros_so_far, 1));

@@ -83,7 +83,8 @@ Tensor placed(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uin
     return flat;
   }
   NoRecording off;
-  // kept: dimensions in memory order; where: position of each dimension in it
+  // sizes: the kept sizes in memory order; where: index in `sizes` of each kept dimension; kept: these indices, ordered
+  // by dimension
   Shape sizes, kept, where(size_t(t.dim()));
   for (int64_t d : l.order)
     if (!(mask >> d & 1)) {

@@ -69,7 +69,8 @@ Tensor along_last(int64_t dim, Dtype in, const Tensor (&operands)[count], F&& ke
   return dim + 1 < out.dim() ? contiguous(transpose(out, dim, -1)) : out;
 }
 
-// Softmax of long rows in half precision, by pieces: x - log(sum(e**x)). The sum is that of the pieces' sums.
+// Computes the softmax or its logarithm of long half-precision rows in pieces, as x - log(sum(e**x)). The sum is that
+// of the pieces' sums.
 Tensor long_rows(bool logarithm, const Tensor& t) {
   const int64_t length = t.size(-1), pieces = (length + kTogether - 1) / kTogether, rows = t.numel() / length;
   const Tensor out = empty(t.shape(), t.dtype()), parts = empty({rows, pieces}, Dtype::float32),
@@ -109,7 +110,8 @@ Tensor long_rows(bool logarithm, const Tensor& t) {
   return out;
 }
 
-// Softmax along a dimension that is not the last: a tile of columns at a time, in place or converted.
+// Computes the softmax along a dimension that is not the last, for a tile of columns at a time. Tiles are copied only
+// if their elements have to be converted.
 Tensor down_columns(kernels::ScanKernel kernel, const Tensor& input, int64_t dim, Dtype in) {
   int64_t outer = 1, inner = 1;
   for (int i = 0; i < input.dim(); ++i) (i < dim ? outer : inner) *= i == dim ? 1 : input.shape()[i];

@@ -102,7 +102,7 @@ Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert) {
 
 namespace {
 
-// One of the arguments may be a number.
+// Returns which elements occur in `tests`. One of the two arguments may be a number.
 Tensor is_in(const Operand& elements, const Operand& tests, bool, bool invert) {
   if (!tests.tensor) {
     require<TypeError>(elements.tensor, "isin(): argument 'test_elements' must be Tensor if 'elements' is a number");

@@ -147,7 +147,7 @@ struct SortedRows {
   }
 };
 
-// dispatch() over the types that have an order.
+// Like dispatch(), but only for types that have an order. Raises NotImplementedError for complex dtypes.
 template <class F>
 decltype(auto) dispatch_ordered(Dtype dtype, const char* name, F&& f) {
   require<NotImplementedError>(!is_complex(dtype), "\"", name, "\" not implemented for '", dtype, "'");
@@ -186,7 +186,7 @@ struct Span {
     }
   }
   int low() const { return all == any ? 0 : __builtin_ctzll(all ^ any); }
-  // Number of bits that differ, from bit low() on.
+  // Returns the number of bits from low() on up to the highest bit in which keys differ.
   int bits() const { return std::bit_width(kReal<T> ? all ^ any : Key<T>(largest - least)) - low(); }
   Key<T> base(Key<T> flip) const {
     if constexpr (kReal<T>) return flip ? Key<T>(~any) : all;
@@ -288,7 +288,8 @@ template <class K>
   std::nth_element(keys, keys + k, keys + n);
   return {keys[k], std::count(keys, keys + k, keys[k])};
 }
-// The same for the elements of a row. `keys` is a buffer for n keys.
+// Returns the key of rank k among the elements of a row, and the number of equal keys with a lower rank. `keys` is a
+// buffer for n keys.
 template <class T>
 Chosen<Key<T>> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T>* keys) {
   Span<T> span;

@@ -119,7 +119,7 @@ Tensor order_of_rows(const Tensor& rows) {
   return order;
 }
 
-// row_runs() on a GPU.
+// Does the same as row_runs() on a GPU.
 Unique row_runs_on_gpu(const Tensor& rows, bool sort, bool inverse, bool counts) {
   const int64_t n = rows.size(0);
   const Tensor order = sort ? order_of_rows(rows) : arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);

@@ -12,7 +12,8 @@ namespace {
 // A limit, because a dimension of size 0 can be split into any number of parts.
 constexpr int64_t kMostParts = int64_t(1) << 24;
 
-// The parts are outputs of one node: their gradients are concatenated, instead of each being added to zeros.
+// Records the parts as outputs of one node, so that their gradients are concatenated. With one node for each part,
+// every gradient would be padded with zeros, and the results would be added.
 template <class F>
 Tensors recorded_parts(const char* name, const Tensor& t, Tensors parts, F&& joined) {
   if (!grad_enabled()) return parts;

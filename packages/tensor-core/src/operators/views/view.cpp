@@ -11,7 +11,8 @@ namespace flambeau {
 
 namespace {
 
-// If a view must not be changed in place, the same restriction applies to views of it.
+// Returns the kind of a view of `viewed`. If that is a view that must not be changed in place, the same applies to its
+// views.
 ViewKind kind_of_view(const TensorImpl& viewed) {
   if (viewed.base && viewed.view_kind != ViewKind::Recorded) return viewed.view_kind;
   if (grad_enabled()) return ViewKind::Recorded;
