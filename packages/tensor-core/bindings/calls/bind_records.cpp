@@ -50,7 +50,7 @@ PyObject* to_object(const Binding&, const T& value) {
   return to_python(value);
 }
 
-std::vector<std::string_view> names_in(std::string_view list) {  // "values, indices"
+std::vector<std::string_view> names_in(std::string_view list) {  // splits a list such as "values, indices"
   std::vector<std::string_view> names;
   while (!list.empty()) {
     const size_t comma = std::min(list.find(", "), list.size());

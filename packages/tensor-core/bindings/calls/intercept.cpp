@@ -199,7 +199,7 @@ PyType_Spec interceptable_spec = {"flambeau._core.Interceptable", sizeof(Interce
                                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                                   interceptable_slots};
 
-PyObject* make_interceptable(PyObject* function, bool always) {  // lives as long as the process
+PyObject* make_interceptable(PyObject* function, bool always) {  // never freed
   if (!interceptable_type)
     interceptable_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&interceptable_spec)));
   Interceptable* o = PyObject_New(Interceptable, interceptable_type);

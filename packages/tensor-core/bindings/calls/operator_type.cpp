@@ -83,9 +83,9 @@ PyObject* operator_batched(PyObject* self, void*) {
   if (!b.batched) Py_RETURN_NONE;
   return b.batched == &b ? Py_NewRef(self) : make_operator(b.batched, call_binding);
 }
-PyObject* operator_reduce(PyObject* self, PyObject*) {
+PyObject* operator_reduce(PyObject* self, PyObject*) {  // pickles operators by their global names
   return operator_name(self, nullptr);
-}  // pickled by its global name
+}
 
 PyGetSetDef operator_attributes[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},

@@ -177,7 +177,7 @@ LeastSquares solved(const Tensor& a, const Tensor& b, double rcond, std::string_
     else
       out = driver == "gelsy" ? solve_smallest_by_reflections(a, b, rcond) : solve_smallest(a, b, rcond);
   }
-  if (recording(a, b))  // X = pinv(A) B
+  if (recording(a, b))  // record X = pinv(A) B
     record("LinalgLstsq", out.solution, {&a, &b}, {&a, &b}, [rcond](const Context& c) {
       const Tensor &a = c.saved(0), &b = c.saved(1), &grad = c.gradient();
       const Tensor p = pseudo_inverse(a, {Operand(Scalar(0.0)), Operand(Scalar(rcond))}, false);

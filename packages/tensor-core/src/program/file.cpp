@@ -89,7 +89,7 @@ class Header {
     return out;
   }
 
-  uint32_t code_unit() {  // after \u
+  uint32_t code_unit() {  // reads the four digits after \u
     uint32_t out = 0;
     if (left_.size() < 4) fail();
     const auto [end, error] = std::from_chars(left_.data(), left_.data() + 4, out, 16);
@@ -97,7 +97,7 @@ class Header {
     left_.remove_prefix(4);
     return out;
   }
-  void escape(std::string& out) {  // after the backslash
+  void escape(std::string& out) {  // reads the part of an escape sequence after the backslash
     if (left_.empty()) fail();
     const char c = left_.front();
     left_.remove_prefix(1);

@@ -210,7 +210,7 @@ class Fuser {
   }
 
   void replace(const std::vector<OpenGroup>& groups) {
-    std::map<size_t, const OpenGroup*> at;  // by the position of the last member
+    std::map<size_t, const OpenGroup*> at;  // groups by the position of their last member
     std::set<size_t> members;
     for (const OpenGroup& g : groups)
       if (g.members.size() > 1) {
@@ -233,7 +233,7 @@ class Fuser {
   Instruction fused(const OpenGroup& open, const std::map<int, int>& uses) {
     auto group = std::make_shared<FusedGroup>();
     Instruction out;
-    std::map<int, int> step_of;  // by register
+    std::map<int, int> step_of;  // the step that computes a register
     std::map<int, int> inside;   // uses of a register in the group
     for (const size_t i : open.members) {
       Instruction& instruction = body_.instructions[i];
@@ -271,7 +271,7 @@ class Fuser {
 
   Body& body_;
   std::vector<Boundary>* boundaries_;
-  std::map<int, size_t> producer_of_;  // by register, for `explain`
+  std::map<int, size_t> producer_of_;  // index of the instruction that computes a register, for `explain`
   std::set<size_t> can_join_;          // instructions that can be part of a group, for `explain`
 };
 

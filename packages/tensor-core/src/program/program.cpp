@@ -56,7 +56,7 @@ class Run {
   }
 
  private:
-  static constexpr size_t kUsual = 16;  // arguments of a call
+  static constexpr size_t kUsual = 16;  // arguments of a call that need no memory from the heap
 
   // Returns false if operators that were merged ran one by one.
   bool run(const Body::Instruction& instruction) {

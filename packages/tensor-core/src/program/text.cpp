@@ -57,7 +57,7 @@ class Reader {
     left_.remove_prefix(end);
     return out;
   }
-  std::string quoted() {  // after the first quote
+  std::string quoted() {  // reads a string after its opening quote
     std::string out;
     while (!left_.empty() && left_.front() != '\'') {
       char c = left_.front();
@@ -127,7 +127,7 @@ class Reader {
     fail("'", text, "' is not a valid value");
   }
 
-  Argument list() {  // after the opening bracket
+  Argument list() {  // reads a list after its opening bracket
     Argument out{Argument::List};
     bool computed = false;
     if (++depth_ > kDeepest) fail("lists are nested too deeply");

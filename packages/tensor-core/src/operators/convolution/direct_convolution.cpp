@@ -164,7 +164,7 @@ Tensor direct_weight_gradient(const Geometry& g, const Tensor& input, const Tens
   const int64_t columns = (flat.columns() + 15) / 16 * 16;
   const int64_t parts = std::clamp<int64_t>(g.batch * columns / kPositions, 1, std::min(kConvolutionParts, g.batch));
   const int64_t together = std::min<int64_t>(parts, std::max(4, num_threads()));
-  const int64_t items = ((g.batch + parts - 1) / parts) * together * g.groups;  // upper bound
+  const int64_t items = ((g.batch + parts - 1) / parts) * together * g.groups;  // largest number of padded items
   const int64_t weights = g.filters * flat.taps, row_blocks = (flat.rows + kRowBlock - 1) / kRowBlock,
                 size = item_size(input.dtype());
   const int64_t work = g.batch / parts * columns * flat.taps * std::min(kRowBlock, flat.rows);

@@ -22,7 +22,7 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-constexpr int64_t kLarge = int64_t(1) << 20;  // bytes of an image of all channels
+constexpr int64_t kLarge = int64_t(1) << 20;  // bytes of a sample of the first result from which a pair may pay
 // Bytes of the packed rows of a band. Rows are computed twice at the edge of a band, so short bands cost more.
 constexpr int64_t kBandBytes = 256 << 10, kLeastBandRows = 6;
 constexpr int64_t kPanels = 2;  // panels of filters whose images exist at a time
@@ -97,7 +97,7 @@ class Pair {
 
   // Computes rows of the output for the channels from `channel` on, whose images are memory.expanded.
   void filter(const Memory& memory, const Band& rows, int64_t n, int64_t sample, int64_t channel, int64_t count) const {
-    Geometry g = b_;  // geometry of one channel of the rows
+    Geometry g = b_;  // geometry of one channel, restricted to the rows
     g.batch = g.channels = g.filters = g.groups = 1;
     g.size[1] = rows.last_row - rows.first_row;
     g.padding[1] = 0;

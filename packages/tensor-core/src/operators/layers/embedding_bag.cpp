@@ -19,7 +19,7 @@ struct Bags {
   int64_t count, rows, width, padding;
   BagMode mode;
   Tensor indices;   // int64, contiguous
-  Tensor begins;    // (bags + 1)
+  Tensor begins;    // (bags + 1): first index of each bag, and the end of the last bag
   Tensor bag_of;    // bag of each index
   Tensor sizes;     // number of indices in each bag, without padding
   Tensor extremes;  // (bags, width), for Max: the row of each value, -1 in an empty bag
@@ -167,7 +167,7 @@ Tensor weight_gradient(const Bags& bags, const Tensor& grad, const Tensor& per_s
   return index_add(zero, 0, bags.indices, index_select(grad, 0, bags.bag_of) * unsqueeze(share, 1));
 }
 
-// Returns (bags + 1) positions: the begin of each bag, and the end of the last.
+// Returns bags + 1 positions: the begin of each bag, and the end of the last.
 Tensor begins_of(const Tensor& input, const Tensor& offsets, bool last_given) {
   require<ValueError>(input.dim() == 1 || input.dim() == 2, "input has to be 1D or 2D Tensor, but got Tensor of ",
                       "dimension ", input.dim());

@@ -49,7 +49,7 @@ Tensor square_factors(const char* function, const Tensor& lu) {
   return contiguous(lu);
 }
 
-Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {  // one pivot for each row of lu
+Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {  // requires one pivot for each row
   require_pivots(function, pivots);
   require(pivots.shape() == joined(batch_shape(lu), {lu.size(-1)}), function, ": expected ", lu.size(-1),
           " pivots for each matrix of ", lu.shape(), ", got shape ", pivots.shape());

@@ -37,10 +37,10 @@ struct Sequences {
               " classes");
     }
   }
-  int64_t label(int64_t n, int64_t s) const {  // label of a state
+  int64_t label(int64_t n, int64_t s) const {  // the label to which a state belongs
     return s % 2 ? targets.data<int64_t>()[first[size_t(n)] + s / 2] : blank;
   }
-  int64_t row() const { return states + 2; }  // including the states in front
+  int64_t row() const { return states + 2; }  // length of a row, with the unreachable states in front
   bool may_skip(int64_t n, int64_t s) const {
     return s >= 2 && s % 2 && s <= 2 * labels[size_t(n)] && label(n, s) != label(n, s - 2);
   }
@@ -224,7 +224,7 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
              if (there) return c.set(0, cuda::ctc_backward(*there, scale, zero_infinity));
              Sequences q = *all;
              q.targets = c.saved(3);  // read the saved targets: the caller may have changed these since
-             for (size_t n = 0; n < q.labels.size(); ++n) q.check_labels(n);  // hooks may have unpacked other values
+             for (size_t n = 0; n < q.labels.size(); ++n) q.check_labels(n);  // saved-tensor hooks may change them
              Tensor grad = zeros(logs.shape(), type);
              dispatch_real(type, [&](auto tag) {
                using T = typename decltype(tag)::type;

@@ -82,7 +82,7 @@ Labelled::Labelled(const Tensor& input, const Tensor& target, const Tensor& weig
 }
 
 Labelled Labelled::with(const Tensor& saved, int64_t ignore_index) const {
-  if (!cuda::takes(saved)) check_range(saved, classes, ignore_index);  // hooks may have unpacked other values
+  if (!cuda::takes(saved)) check_range(saved, classes, ignore_index);  // saved-tensor hooks may change them
   Labelled out = *this;
   out.labels = saved;
   return out;

@@ -187,7 +187,7 @@ class ChainPlan::Pass {
         for (int k = 0; k < step.count; ++k) pointers[k + 1] = at_[size_t(step.operands[k])];
         return step.kernel(pointers, count);
       }
-      case ChainStep::Convert: {  // conversion of a mask
+      case ChainStep::Convert: {  // converts a mask to numbers
         const int64_t item = item_size(step.dtype);
         return kernels::table().cast[int(step.dtype)][int(Dtype::bool_)](out, item, in, 1, count);
       }

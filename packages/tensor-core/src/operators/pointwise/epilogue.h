@@ -55,7 +55,7 @@ class Epilogue {
     Limits limits = {};
     int count = 0;
     Source::Kind kinds[kMaxOperands] = {};
-    const char* data[kMaxOperands] = {};  // kPiece copies of a number
+    const char* data[kMaxOperands] = {};  // the tensor's elements, or kPiece copies of the number
   };
 
   std::vector<Step> steps_;

@@ -242,7 +242,7 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, dou
 
 void gemm(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const PackedMatrix& b, char* c, int64_t ldc,
           Dtype dtype, const ProductFinish& finish) {
-  if (n == 1 && m > 1 && ldc == 1 && a.row == 1) {  // transposed, as above
+  if (n == 1 && m > 1 && ldc == 1 && a.row == 1) {  // compute the transposed product, as above
     ProductFinish transposed = finish;
     std::swap(transposed.row_bias, transposed.column_bias);
     return gemm(1, m, k, {{b.data, b.column, b.row}}, {{a.data, a.column, 1}}, c, m, dtype, transposed);
