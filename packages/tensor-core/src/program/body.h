@@ -11,7 +11,7 @@ struct MergedProduct;
 }  // namespace program
 
 struct Program::Body {
-  // Source of an argument.
+  // An argument of an instruction.
   struct Argument {
     enum Kind : uint8_t { Constant, Register, State, List } kind = Constant;
     int number = 0;               // number of a register or of a tensor of the state

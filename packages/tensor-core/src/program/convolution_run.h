@@ -11,7 +11,7 @@ namespace flambeau::program {
 
 class ConvolutionRun {
  public:
-  // `arguments` are those of run_merged.
+  // `arguments`: the arguments of run_merged().
   ConvolutionRun(const MergedProduct& merged, Arguments arguments);
 
   // Finds the sizes and the weights for an input, of which it reads only the shape and the dtype. Returns false if the

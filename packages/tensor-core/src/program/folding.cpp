@@ -19,7 +19,7 @@ bool is_convolution(const Instruction& instruction) {
   return instruction.function && instruction.function->name.starts_with("conv") && is_product(instruction);
 }
 
-// Returns true for a batch_norm in evaluation mode of a register, with parameters from the state only.
+// Returns true for a batch_norm in evaluation mode whose input is a register. Its parameters must not be registers.
 bool is_foldable(const Instruction& instruction) {
   std::vector<Argument> operands;
   const std::optional<FusedStep> step = lowered(instruction, operands);

@@ -35,7 +35,7 @@ class GroupPlan::Planner {
     Kind kind = Kind::Elements;
     Shape shape = {};
     Source source = {};  // for a value that is known before the chain
-    int step = -1;       // for other values: the step of the chain
+    int step = -1;       // otherwise the step of the chain that computes it
     bool is_per_row = false;
   };
 

@@ -57,7 +57,7 @@ std::optional<Lowered> power_of(const Arguments& a) {
   return Lowered{op::pow, {a[0], a[1]}};
 }
 
-// Operators that are a row for some arguments only.
+// The rules for operators that are computed by a single row, but only for some arguments.
 const std::map<std::string_view, Rule>& rules() {
   static const std::map<std::string_view, Rule> all = {
       {"add", [](const Arguments& a) { return without_factor(op::add, a); }},

@@ -51,7 +51,7 @@ void run_in_place(const Operator& self, const Value* const* arguments, Values& r
   results.emplace_back(to);
 }
 
-// The As<> for a parameter that is stored as a T.
+// The type U for which As<U> converts the value of a parameter of type T.
 template <class T>
 struct SourceOf : std::type_identity<T> {};
 template <>
@@ -71,7 +71,7 @@ class ProgramArguments : public ArgumentsFrom<ProgramArguments> {
   template <class T>
   T value([[maybe_unused]] size_t i) {
     if constexpr (std::is_same_v<T, Generator*>) {
-      return nullptr;  // programs do not pass an out= argument
+      return nullptr;  // programs do not pass generators
     } else {
       using Source = typename SourceOf<T>::type;
       const Value& v = **next_++;

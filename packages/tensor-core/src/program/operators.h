@@ -25,7 +25,7 @@ struct Operator {
 };
 using Family = std::vector<Operator>;
 
-// Null if it does not exist.
+// Returns the operator with this name, or null if there is none.
 const Operator* find(std::string_view name);
 
 inline void store(Values& results, Tensor t) { results.emplace_back(std::move(t)); }

@@ -15,8 +15,8 @@ namespace {
 using Geometry = ConvolutionGeometry;
 using kernels::kDirectSlack;
 
-// Description of a convolution for the kernel: a padded flat image, taps as offsets into it, positions of complete
-// rows.
+// Description of a convolution for the kernel: a padded flat image, taps as offsets into it, and output positions in
+// complete rows.
 struct Flat {
   int64_t channels;
   Sizes size, padding, out;

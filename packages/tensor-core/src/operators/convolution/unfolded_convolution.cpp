@@ -21,7 +21,7 @@ using Geometry = ConvolutionGeometry;
 // Returns the index of the kernels for a dtype. There are kernels for float32, float64 and int64.
 int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
-// The matrices of one group of several samples, [first, first + count).
+// The unfolded images and the outputs of the samples [first, first + count) as matrices, for one group of channels.
 template <class T>
 class Unfolded {
  public:

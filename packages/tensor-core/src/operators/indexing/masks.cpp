@@ -250,7 +250,7 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Wr
   return t;
 }
 
-// Positions refer to the flattened tensor.
+// take() and put(): indices refer to the flattened tensor.
 
 namespace {
 

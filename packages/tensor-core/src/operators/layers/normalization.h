@@ -32,7 +32,7 @@ struct RowGradient {
       : of_in(-rstd * rstd * mean_product), constant(-rstd * mean_grad) {}
 };
 
-// (N, C, ...): `inner` values are contiguous for each sample and channel.
+// The layout of a tensor (N, C, ...): `inner` values are contiguous for each sample and channel.
 struct ChannelLayout {
   int64_t batch, channels, inner;
 

@@ -177,7 +177,7 @@ struct BlockReflector {
   }
 
  private:
-  // Returns V with its ones and zeros.
+  // Copies V from a panel, which stores neither its ones on the diagonal nor the zeros above. Returns the copy.
   const Block& take(const Block& panel) {
     copy_block(*v, panel, m, k);
     dispatch_all(panel.dtype, [&](auto tag) {

@@ -11,7 +11,7 @@ Tensor solve_left(const Tensor& a, const Tensor& b, bool upper, bool unit) {
   return solve_triangular(a, b, upper, true, unit);
 }
 
-// L with its unit diagonal, and U.
+// The factors L, including its unit diagonal, and U, unpacked from one matrix.
 struct Parts {
   Tensor l, u;
   explicit Parts(const Tensor& lu) {

@@ -149,7 +149,8 @@ Tensor of_probabilities(const Tensor& input, const Tensor& target, const Tensor&
   return sum(losses, {}, false, std::nullopt) / Scalar(double(input.numel() / std::max<int64_t>(classes, 1)));
 }
 
-// Returns the loss for a uniform target distribution, without ignored labels.
+// Returns the term of label smoothing: for each sample, the sum of the losses for all classes as the label. Ignored
+// labels do not contribute.
 Tensor of_all_classes(const Tensor& logarithms, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                       Reduction reduction) {
   const Tensor labels = to(target, Dtype::int64), valid = ne(labels, Scalar(ignore_index));

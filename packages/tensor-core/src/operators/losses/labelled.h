@@ -6,7 +6,7 @@
 
 namespace flambeau {
 
-// Dimension of the classes in (C,) or (N, C, ...)
+// Returns the dimension of the classes in scores of the shape (C,) or (N, C, ...)
 inline int64_t dim_of_classes(const Tensor& scores) { return scores.dim() == 1 ? 0 : 1; }
 // Raises NotImplementedError unless the scores are floating-point, with a hint if input and target look swapped.
 void check_floating_scores(const Tensor& input, const Tensor& target, const char* name);

@@ -162,7 +162,7 @@ class ChainPlan::Pass {
     }
   }
 
-  // Inputs have the dtype of the chain.
+  // Returns the dtype of an input's elements in the chain.
   static Dtype input_dtype(const Location& location) { return location.item == 8 ? Dtype::float64 : Dtype::float32; }
 
   void move_to(size_t v, int64_t begin, int64_t n) {

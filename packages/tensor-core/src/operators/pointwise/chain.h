@@ -44,7 +44,7 @@ struct ChainStep {
   bool operator==(const ChainStep&) const = default;
 };
 
-// Memory of one run, with the sizes and layouts of the plan.
+// The data of one run. Its sizes and layouts are those of the plan.
 struct ChainMemory {
   std::span<const Operand> inputs;
   std::span<const ChannelLines> lines;

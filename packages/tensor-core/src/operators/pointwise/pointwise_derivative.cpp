@@ -56,7 +56,7 @@ struct PointwiseDerivative {
     const bool turn = is_complex(grad.dtype());
     Tensor out = row.expression[i](turn ? conj(grad) : grad, tensors, tensors[row.arity]);
     if (turn) out = conj(out);
-    // The derivative of the row is zero
+    // If the expression is a number, such as 0, expand it to the shape of the gradient
     return out.impl()->wrapped_number ? full(grad.shape(), item(out), grad.dtype()) : out;
   }
 

@@ -54,11 +54,11 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
   });
 }
 
-// A call of the kernel for each row does not pay for shorter rows. The limit is higher if an operand repeats, because
-// filling a block of many rows with it is faster than filling each row.
+// Shorter rows are copied to blocks, because calling the kernel for each row would take too long. The limit is higher
+// if an operand repeats: filling a block of many rows with it is faster than filling each row.
 constexpr int64_t kShortRow = 64, kShortRepeating = 768;
 
-// The iteration of a kernel; walks[0] belongs to the output.
+// Describes how a kernel iterates over its operands. walks[0] belongs to the output.
 struct KernelPlan {
   PointwiseKernel kernel;
   Dtype in, from;
@@ -69,7 +69,8 @@ struct KernelPlan {
   Walk walks[kMaxPointers];
 };
 
-// An operand with one value along a row is repeated for a piece of the row.
+// If an operand has one value for each row, the kernel processes rows in pieces of this size, for which the value is
+// repeated in a buffer.
 constexpr int64_t kPiece = 256;
 void run_pieces(const KernelPlan& plan, char** at, const int64_t* step, int64_t n) {
   for (int64_t done = 0; done < n; done += kPiece) {
@@ -174,8 +175,8 @@ void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const
   parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) { run_range(plan, begin, end); });
 }
 
-// Operands with another memory order than the output are copied by tiles: as many rows at a time as stay in the
-// second-level cache until the kernel reads them.
+// Operands with another memory order than the output are copied in panels of as many rows as stay in the second-level
+// cache until the kernel reads them.
 constexpr int64_t kPanelBytes = 1 << 17, kLeastRows = 16;
 void run_transposed_panels(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                            Dtype in) {

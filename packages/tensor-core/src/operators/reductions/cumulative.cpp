@@ -20,7 +20,8 @@ struct Lines {
   Lines(const Tensor& t, int64_t dim, Dtype in) : input(contiguous(to(detach(t), in))) {
     for (int i = 0; i < t.dim(); ++i) (i < dim ? outer : i > dim ? inner : length) *= t.shape()[i];
   }
-  // Calls body(offset in elements, rows) for inner = 1.
+  // Calls body(offset of the first row in elements, rows), on several threads if there is enough work. `inner` must be
+  // 1.
   template <class F>
   void each_rows(F&& body) const {
     if (length == 0 || input.is_meta()) return;
@@ -80,7 +81,7 @@ struct RowScan {
     for (; begin < end; begin += together) part(begin, std::min(together, end - begin));
   }
 
-  // Processes short rows like blocks without a predecessor.
+  // Scans rows that are not divided into blocks.
   void short_rows(const Lines& l, char* out) const {
     const int64_t together = std::max<int64_t>(1, kTogether / l.length), size = l.length;
     parallel_items(l.outer, std::max<int64_t>(1, 32768 / l.length), [&](int64_t begin, int64_t end) {

@@ -21,7 +21,7 @@ Shape reduced_shape(const Tensor& t, const OptionalDims& dims, bool keepdim);
 int64_t reduced_count(const Tensor& t, const OptionalDims& dims);
 void require_elements(const Tensor& t, const OptionalDims& dims, const char* name);
 
-// Sizes of one step, in memory order.
+// Adjacent dimensions in memory order that are all reduced or all kept, merged into one.
 struct Segment {
   int64_t size;
   bool reduced;
@@ -61,7 +61,8 @@ void divide_in_place(const Tensor& t, double divisor);
 // divided.
 int64_t block_length(int64_t outer, int64_t length, int64_t inner, int64_t block = 65536);
 
-// Calls body(first outer index, count, first column, columns) over a step, on several threads if it is large.
+// Divides a step into ranges of outer indices and columns and calls body(first outer index, count, first column,
+// columns) for each range, on several threads if the step is large.
 template <class F>
 void over_step(int64_t outer, int64_t length, int64_t inner, F&& body) {
   constexpr int64_t kWork = 32768, kColumns = 1024;
@@ -81,7 +82,7 @@ void over_step(int64_t outer, int64_t length, int64_t inner, F&& body) {
   });
 }
 
-// For vmap: a reduction of tensors with an additional leading batch dimension.
+// Applies a reduction to tensors with an additional leading batch dimension, for vmap.
 template <auto function>
 struct Batched;
 template <class... Rest, Tensor (*function)(const Tensor&, const OptionalDims&, Rest...)>

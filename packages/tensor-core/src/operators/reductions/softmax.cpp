@@ -18,8 +18,8 @@ Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype
 // Note [Converted in the cache]
 // Half precision is computed in float32. Elements are converted, and the results converted back, in amounts that stay
 // in the cache.
-constexpr int64_t kTogether = 4096;         // elements of rows
-constexpr int64_t kTileTogether = 1 << 18;  // elements of columns, which fill a larger cache
+constexpr int64_t kTogether = 4096;         // elements of rows that are converted at a time
+constexpr int64_t kTileTogether = 1 << 18;  // elements of a tile of columns, in a larger cache
 constexpr int64_t kColumns = 128;           // columns of a tile
 const auto& table() { return kernels::table(); }
 

@@ -113,7 +113,7 @@ Tensor finished(const Tensor& value, const Tensor& t, const OptionalDims& dim, b
   return out;
 }
 
-// Returns the gradient of the variance (keepdim) times `g`.
+// Returns `g` times the derivative of the variance. The reduced dimensions of `g` have size 1.
 Tensor variance_gradient(const Tensor& g, const Tensor& x, const OptionalDims& dim, double divisor) {
   return g * ((x - mean(x, dim, true, {})) * Scalar(2.0 / divisor));
 }

@@ -60,7 +60,7 @@ inline constexpr int64_t kMany = 2048;    // from this many items on, selection 
 inline constexpr int kDigitBits = 11;
 inline constexpr int64_t kPolled = int64_t(1) << 20;  // items between checks for signals
 
-// The digits in which keys differ: `bits` bits from bit `shift` on.
+// The bits in which keys differ: `bits` bits from bit `shift` on.
 struct Digits {
   int shift = 0, bits = 0;
 };
