@@ -37,7 +37,7 @@ PyObject* call_handler(PyObject* callable, PyObject* const* args, size_t count, 
 
 namespace {
 
-// A tensor with the shape and dtype of one element of a batch. Its memory is never read.
+// Returns a tensor with the shape and dtype of one element of a batch. Its memory is never read.
 Tensor shell_of(PyObject* value) {
   const Tensor& t = tensor_of(value);
   require(t.dim() > 0, "vmap: a batch must have at least one dimension, got a 0-dim tensor");

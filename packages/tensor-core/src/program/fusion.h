@@ -78,7 +78,7 @@ bool run_fused(const FusedGroup& group, const Value* const* arguments, Values& r
 // a group.
 std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction,
                                  std::vector<Program::Body::Argument>& operands);
-// True if the operator has a step for some arguments.
+// Returns true if the operator has a step for some arguments.
 bool has_step(const Program::Body::Instruction& instruction);
 
 }  // namespace flambeau::program

@@ -12,9 +12,9 @@ class GroupPlan {
 
   GroupPlan(const FusedGroup& group, Arguments arguments);
 
-  // True if the plan was made for arguments of this layout.
+  // Returns true if the plan was made for arguments of this layout.
   bool serves(Arguments arguments) const;
-  // False if the operators have to run one by one.
+  // Returns false if the operators have to run one by one.
   bool has_chain() const { return chain_ != nullptr; }
   void run(Arguments arguments, Values& results) const;
 

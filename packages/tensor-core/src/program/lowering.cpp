@@ -36,13 +36,13 @@ struct Lowered {
 };
 using Rule = std::optional<Lowered> (*)(const Arguments&);
 
-// Requires alpha = 1
+// Returns the row for x + alpha * y if alpha is 1, otherwise nothing. `swapped`: exchange x and y.
 std::optional<Lowered> without_factor(PointwiseOp row, const Arguments& a, bool swapped = false) {
   if (number(a[2]) != 1.0) return std::nullopt;
   return swapped ? Lowered{row, {a[1], a[0]}} : Lowered{row, {a[0], a[1]}};
 }
 
-// Chooses the row as power() does.
+// Returns the row that the operator pow() would run for this exponent, and nothing if both operands are numbers.
 std::optional<Lowered> power_of(const Arguments& a) {
   const std::optional<double> y = number(a[1]);
   if (!y) return Lowered{op::pow, {a[0], a[1]}};

@@ -27,7 +27,7 @@ struct MergedProduct {
   std::optional<Instruction> norm;    // reads the product
   double eps = 0;                     // for the norm
   std::optional<Instruction> after;   // reads the result so far: a pointwise operator or a group
-  // Steps of `after`: each reads the result of the previous one; operands are `arguments`
+  // Steps of `after`: each reads the result of the previous one; their operands are in `arguments`
   std::vector<FusedStep> steps;
   std::vector<Program::Body::Argument> arguments;
   int result = 0;  // the argument that is the result of product and norm; it is not read if the steps run

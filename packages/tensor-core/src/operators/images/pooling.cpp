@@ -131,7 +131,7 @@ Windows::Axis windows_of(const PoolAxis& a) {
   return w;
 }
 
-// Max pooling on a GPU, with windows of equal size or adaptive ones.
+// Computes max pooling on a GPU, with windows of equal size or adaptive ones.
 TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWindows& windows) {
   NoRecording off;
   TensorPair result;

@@ -15,7 +15,7 @@ struct PoolAxis {
 // Returns the axes of a pool over the last `dims` dimensions of `input`, after a check of shape and options.
 std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& input, const PoolOptions& options);
 
-// Begin and end of window `o` of `out` in an adaptive pool over `size` positions.
+// Return the begin and the end of window `o` of an adaptive pool with `out` windows over `size` positions.
 inline int64_t adaptive_start(int64_t o, int64_t size, int64_t out) { return o * size / out; }
 inline int64_t adaptive_end(int64_t o, int64_t size, int64_t out) { return ((o + 1) * size + out - 1) / out; }
 // Returns the output sizes of an adaptive pool; None keeps the size of the input. Checks the input, of which no

@@ -83,8 +83,8 @@ void normalize_rows(const NormalizedRows& rows, int kind, char* out, const char*
                     const char* bias, int64_t count, double eps, kernels::Moments* moments);
 
 struct ChannelLines;
-// Returns the per-channel lines of batch_norm with running statistics, for inputs (N, C, ...) of a shape and a dtype;
-// none if a tensor does not have C elements.
+// Returns batch_norm with running statistics as one linear function for each channel, for inputs (N, C, ...) of a shape
+// and a dtype. Returns no functions if a tensor does not have C elements.
 ChannelLines inference_lines(const Shape& shape, Dtype dtype, const Tensor& running_mean, const Tensor& running_var,
                              const Tensor& weight, const Tensor& bias, double eps);
 

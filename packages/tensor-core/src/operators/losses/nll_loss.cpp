@@ -46,7 +46,7 @@ Tensor nll_gradient(const Labelled& l, int64_t ignore_index, const Tensor& gradi
   return scatter_add(zeros(shape, share.dtype()), dim, unsqueeze(safe, dim), share, Write::InPlace);
 }
 
-// Divides by the sum of the weights, in the losses' dtype.
+// Returns the sum of the losses divided by the sum of the weights, in the losses' dtype.
 Tensor weighted_mean(const Tensor& losses, const Tensor& weights) {
   const Tensor total = sum(losses, {}, false, std::nullopt);
   if (cuda::takes(losses)) {

@@ -65,7 +65,7 @@ class ChainPlan {
   ~ChainPlan();
 
   void run(const ChainMemory& memory) const;
-  // False if a block of one row exceeds the second-level cache.
+  // Returns false if a block of one row exceeds the second-level cache.
   bool fits_cache() const;
 
  private:

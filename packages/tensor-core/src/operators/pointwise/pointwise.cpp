@@ -169,7 +169,7 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
   const int arity = row.has_parameters ? 1 : row.arity;
   const bool gives_mask = row.domain == Domain::Comparison || row.domain == Domain::Logical;
   Dtype dtype = in_domain(row, operands, arity, promoted(row, operands, arity));
-  // As a double, no element of uint64 is negative.
+  // Compare elements of uint64 with a negative number in float64, because uint64 cannot represent the number.
   if (FLAMBEAU_UNLIKELY(dtype == Dtype::uint64) && gives_mask && any_negative(operands, arity)) dtype = Dtype::float64;
   Types types;
   types.dtype = dtype;

@@ -20,7 +20,7 @@ void require_inexact_difference(const char* name, const Tensor& difference) {
 }
 
 Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
-// Indices of pairs of different rows, (2, pairs)
+// Returns the indices of all pairs of different rows, (2, pairs)
 Tensor pairs_of(int64_t n) { return triangle_indices(n, n, 1, false, Dtype::int64); }
 
 // Returns the distances of all pairs of rows, without recording.

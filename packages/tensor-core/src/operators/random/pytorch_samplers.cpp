@@ -52,7 +52,7 @@ T binomial_by_gaps(Draws& draws, T count, T prob) {
   }
 }
 
-// Hoermann 1993, "The generation of binomial random variates", algorithm BTRS.
+// Samples by the algorithm BTRS of Hoermann 1993, "The generation of binomial random variates".
 template <class T>
 T binomial_large(Draws& draws, T count, T prob) {
   using kernels::stirling_error;

@@ -57,8 +57,8 @@ Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keep
 
 namespace {
 
-// Reduces the last dimensions of a contiguous tensor, row by row. Long rows are divided into blocks, whose results are
-// reduced again.
+// Computes logsumexp of each row of a contiguous tensor. Long rows are divided into blocks, whose results are reduced
+// again.
 Tensor logsumexp_rows(const Tensor& x, int64_t length, const Shape& shape) {
   const Tensor out = empty(shape, x.dtype());
   if (out.is_meta()) return out;

@@ -23,7 +23,8 @@ constexpr int64_t kTileTogether = 1 << 18;  // elements of a tile of columns, in
 constexpr int64_t kColumns = 128;           // columns of a tile
 const auto& table() { return kernels::table(); }
 
-// Converts `rows` rows of `columns` contiguous elements. The rows are to_row and from_row bytes apart.
+// Converts `rows` rows of `columns` contiguous elements. `to_row` and `from_row` are the distances between rows in
+// bytes.
 void convert_rows(char* to, Dtype to_type, int64_t to_row, const char* from, Dtype from_type, int64_t from_row,
                   int64_t rows, int64_t columns) {
   const auto cast = table().cast[int(to_type)][int(from_type)];
