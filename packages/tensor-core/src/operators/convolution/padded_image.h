@@ -62,8 +62,8 @@ struct PaddedImage {
     });
     std::fill(done, to + size(), T(0));
   }
-  // Writes the image into memory that fill() has filled with another image of the same size. The padding is not written
-  // again.
+  // Writes the image into memory whose padding is already zero, for example after fill() with another image of the same
+  // size.
   template <class T>
   void insert(T* to, const T* image) const {
     each_line(to, image, [&](T* line, const T* from) {

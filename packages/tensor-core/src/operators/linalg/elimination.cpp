@@ -27,8 +27,8 @@ Tensor permutation(const Tensor& pivots, int64_t rows, Dtype dtype) {
   return to(eq(unsqueeze(order, -2), unsqueeze(arange(Scalar(0), Scalar(rows), Scalar(1), Dtype::int64), -1)), dtype);
 }
 
-// Returns the gradient of A = P L U. With M = L^-1 P^T dA U^-1, dL = L tril(M, -1) and dU = triu(M) U. If there are
-// more rows or columns than pivots, the remaining ones need a triangular solve.
+// Returns the gradient of A for A = P L U. With M = L^-1 P^T dA U^-1, dL = L tril(M, -1) and dU = triu(M) U. If there
+// are more rows or columns than pivots, the remaining ones need a triangular solve.
 Tensor factor_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& grad) {
   const int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
   const Parts parts(lu);

@@ -69,8 +69,8 @@ Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   return out;
 }
 
-// Reduces one group of adjacent dimensions after the other. After the first, the elements are means of n elements each:
-// the sum of squared deviations is the sum of those within the groups plus n times that of the means.
+// Reduces one group of adjacent dimensions after the other. After the first, the elements are means of `count` elements
+// each: the sum of squared deviations is the sum of those of the means' elements plus `count` times that of the means.
 Moments moments(const Tensor& t, const OptionalDims& dims) {
   NoRecording off;
   const uint64_t mask = dim_mask(t, dims);
