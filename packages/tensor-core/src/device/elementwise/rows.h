@@ -92,7 +92,7 @@ constexpr bool has_derivative() {
 template <class Row, int I, class V>
 inline constexpr bool differentiates = has_derivative<Row, I, V>();
 
-// Evaluates the row's expression. Some rows have a slower expression for a part of the operands' range.
+// Evaluates the row's expression, or the slower one that some rows have for unusual operands.
 template <class R, class V>
 FLAMBEAU_INLINE auto plain_value(V x) {
   if constexpr (!is_complex_type<V>)

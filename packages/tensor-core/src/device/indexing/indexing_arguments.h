@@ -22,7 +22,7 @@ struct PickArguments {
   Reporter reporter;
 };
 
-// Computes 32-bit row numbers from offsets: they are sorted in place of the offsets.
+// Computes 32-bit row numbers from offsets. They are sorted instead of the offsets.
 struct RowArguments {
   const int64_t* offsets;
   uint32_t* rows;
@@ -43,9 +43,8 @@ struct BlockArguments {
   Extents outer_dims, inner_dims;
 };
 
-// For an index with one entry per element: the indexed tensor, the other tensor and the index have the same
-// coordinates. A kernel loops over those along the indexed dimension (`length`, steps in bytes), or they are among the
-// dimensions of the loop (length 1).
+// For an index with one entry per element, as in gather. Each thread processes `length` entries along the indexed
+// dimension; the steps are in bytes. If `length` is 1, `dims` and `sizes` include this dimension.
 struct WalkArguments {
   int64_t count;
   char *elements, *others;
@@ -62,7 +61,7 @@ struct WalkArguments {
 struct MaskArguments {
   const uint8_t* mask;
   int64_t count;
-  int64_t *tiles, *positions, *ranks;  // ranks: for each element, the number of the run that it belongs to; or null
+  int64_t *tiles, *positions, *ranks;  // ranks: number of true elements up to each element, minus 1; or null
 };
 
 // Converts flat positions to coordinates.

@@ -19,7 +19,7 @@ struct Attention {
   using V = std::conditional_t<std::is_same_v<T, double>, double, float>;
   using Arguments = AttentionArguments;
   using Member = MemberRows<T>;
-  static constexpr int kRows = kTile / 16;  // rows of a tile per thread; also its columns
+  static constexpr int kRows = kTile / 16;  // number of rows, and of columns, of a tile per thread
   static constexpr int kMost = kDepth > kWidth ? kDepth : kWidth;
   template <int kSize>
   using Rows = V[kTile][kSize + 1];  // the padding puts elements of a column into different banks

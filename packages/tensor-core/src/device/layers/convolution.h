@@ -43,8 +43,9 @@ void take_slowly(T (&to)[kCount], F&& next) {
   }
 }
 
-// Elements for each tap of a kernel, a.inner of them per tap, which are jump(a) apart. `Finding` provides jump(a) and
-// find(a, tap), which returns the address of a tap's first element, or null if the tap is outside the image.
+// A row or column with a.inner elements for each tap, which are jump(a) elements apart in memory. `Finding` provides
+// jump(a) and find(a, tap), which returns the address of a tap's first element, or null if the tap is outside the
+// image.
 template <class T, class Finding>
 struct Gathered : Finding {
   using Finding::Finding;
@@ -93,7 +94,8 @@ struct Convolution {
   static bool left_along_k(const Arguments&) { return true; }
   static const T* typed(const char* data) { return reinterpret_cast<const T*>(data); }
 
-  // Returns the first position of the window of output `o`; and the position that is some steps after `first`.
+  // start() returns the first position of the window of output `o`, and after() the position that is `steps` steps
+  // after `first`.
   static Coordinates start(const Arguments& a, const Coordinates& o) {
     return {o.z * a.stride[0] - a.padding[0], o.y * a.stride[1] - a.padding[1], o.x * a.stride[2] - a.padding[2]};
   }

@@ -12,7 +12,7 @@ struct Box {
   Divider by_box, by_plane, by_row;
 };
 
-// The batch of `division` are the groups.
+// `division` treats the groups as its batch.
 struct ConvolutionArguments {
   Division division;
   char* partial;

@@ -103,7 +103,7 @@ struct Ctc {
       shares[s] = way == never() ? T(0) : T(exp(way + of_loss - from[mine]));
       if (mine == a.blank) of_blank += shares[s];
     }
-    of_blank = join_block<CtcSum, kCtcThreads>(of_blank);  // its barrier also makes the other threads' shares visible
+    of_blank = join_block<CtcSum, kCtcThreads>(of_blank);  // its barrier makes all shares visible to all threads
     if (threadIdx.x == 0) to[a.blank] -= of_blank * scale;
     for (int64_t i = threadIdx.x; i < states / 2; i += kCtcThreads) {
       const int64_t mine = label(2 * i + 1);

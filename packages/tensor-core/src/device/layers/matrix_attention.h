@@ -47,7 +47,7 @@ struct MatrixAttention {
       largest = over_four(largest, [](float x, float y) { return fmaxf(x, y); });
       const float top = largest == kLowest ? 0.0f : largest, from = top * scores.factor;
       // The maximum is subtracted before scaling, so that the result is exactly 1 if the maximum is unchanged. `from`
-      // is rounded.
+      // is rounded, so the result might differ from 1 if it were computed from `from`.
       const float scale = scales[r] = quick_exp2((running.most[r] - top) * scores.factor);
       grown |= scale != 1;
       float part = 0;

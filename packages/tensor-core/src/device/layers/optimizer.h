@@ -26,8 +26,8 @@ inline int target_of_block(const OptimizerTargets& list) {
   return low;
 }
 
-// Calls whole(target, first) for each of this thread's packs and single(target, i) for each of its elements outside
-// packs. Packs are used if all tensors of a target are aligned to 16 bytes.
+// Calls update_pack(target, first) for each of this thread's packs and update_element(target, i) for each of its
+// elements outside packs. Packs are used if all tensors of a target are aligned to 16 bytes.
 template <class T, class UpdatePack, class UpdateElement>
 inline void each_pack(const OptimizerTargets& list, UpdatePack&& update_pack, UpdateElement&& update_element) {
   constexpr int kWidth = Pack<T>::kWidth;

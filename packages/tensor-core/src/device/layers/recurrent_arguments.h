@@ -13,7 +13,7 @@ struct CellArguments {
   void* gates;  // contributions of the input; overwritten with the activated gates
   // own: contributions of the hidden state, with the shape of gates, wide. bias: added to each row of own.
   const void *own, *bias;
-  void *state, *memory;   // wide: cell state and hidden state of the previous step, overwritten with those of this step
+  void *state, *memory;   // wide: cell and hidden state of the previous step, overwritten with those of this step
   void *hidden, *output;  // two copies of the hidden state
   void* states;           // a copy of the cell state, wide
   void* kept;             // a copy of the hidden state's contribution to the last gate
@@ -26,7 +26,7 @@ struct CellGradientArguments {
   const void *gates, *kept, *output_grad;
   const void *previous_states, *states;  // wide
   const void *first_states, *previous_hidden, *first_hidden;
-  // wide: gradients of the hidden state through the gates of the next step, and of the cell state
+  // Wide gradients. grad: of the hidden state, through the gates of the next step. state_grad: of the cell state.
   void *grad, *state_grad;
   void* rest;  // wide: gradient of the hidden state that does not pass through the gates
   void *gate_grads, *own_grads;

@@ -15,7 +15,8 @@ inline V<T> exponential(V<T> x) {
     return host::exp(x);
 }
 
-// The state is the maximum m and the sum of exp(x - m). Equal infinite maxima have the difference 0.
+// The state is the maximum m and the sum of exp(x - m). If two maxima are the same infinity, their difference is taken
+// as 0.
 template <class T>
 struct Exponentials : WithoutContext {
   using Stored = T;

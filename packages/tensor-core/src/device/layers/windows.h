@@ -1,6 +1,5 @@
 // Unfolds sliding windows to columns (samples, channels * taps, positions), and the reverse operation, which sums
-// overlapping windows. Each thread reads all elements of which its result consists. A module invokes
-// FLAMBEAU_WINDOWS(T).
+// overlapping windows. Each thread computes one element of the result. A module invokes FLAMBEAU_WINDOWS(T).
 #pragma once
 
 #include "device/layers/convolution.h"

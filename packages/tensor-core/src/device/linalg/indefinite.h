@@ -50,7 +50,7 @@ struct Indefinite {
     const T former = x;
     x = y, y = former;
   }
-  // Exchanges rows and columns i <= j of the part of the matrix from row k on.
+  // Exchanges rows i and j, and columns i and j (i <= j), of the trailing submatrix that begins at row and column k.
   void exchange(int64_t k, int64_t i, int64_t j) const {
     if (i == j) return;
     for (int64_t c = k + threadIdx.x; c < i; c += kThreads) exchange_elements(at(i, c), at(j, c));
@@ -118,7 +118,7 @@ struct Indefinite {
     if (threadIdx.x == 0) a.info[matrix] = int32_t(info);
   }
 
-  // Right-hand sides: `columns` of them, stored in rows of `row` elements.
+  // A matrix of right-hand sides with `columns` columns. Its rows begin `row` elements apart.
   struct Sides {
     T* b;
     int64_t columns, row;
@@ -132,7 +132,7 @@ struct Indefinite {
     }
   };
 
-  // Divides row k (and k + 1 if width is 2) by that block of D.
+  // Solves with the diagonal block of D at row k, of size `width` (1 or 2).
   void divide(int64_t k, int width, const Sides& b) const {
     for (int64_t c = threadIdx.x; c < b.columns; c += kThreads) {
       if (width == 1) {

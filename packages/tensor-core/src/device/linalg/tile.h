@@ -87,8 +87,8 @@ struct Tile {
     }
   };
 
-  // Copies one matrix's elements to shared memory through registers, by chunks along k. With kOne, chunks are never
-  // assigned to threads along k first, and all chunks of a thread are in the same row or column.
+  // Copies one matrix's elements to shared memory through registers, in chunks along k. With kOne, adjacent threads
+  // always copy chunks of adjacent rows or columns, and all chunks of a thread are in the same row or column.
   template <class Position, int kSize, bool kOne>
   struct Stream {
     static constexpr int kCount = kSize * kDepth / (kTileThreads * kChunk), kPositions = kOne ? 1 : kCount;

@@ -14,8 +14,8 @@ struct ReduceArguments {
   char* out[2];  // results; with several parts, out[0] contains states
   int64_t outer, length, inner, part;
   int parts;
-  // lanes: adjacent threads along a row, or along the columns. slots: rows of columns that are processed at the same
-  // time.
+  // lanes: number of adjacent threads along a row or across columns. slots: for columns, the number of rows that are
+  // processed at the same time.
   int lanes, slots;
   int states;  // 1: the output is states, not results
   // Additional inputs of normalisations, in the type of the computation: weight and bias per element, and the mean and

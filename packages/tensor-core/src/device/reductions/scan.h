@@ -14,7 +14,7 @@
 
 namespace flambeau::cuda {
 
-// The combined state of the preceding threads of a warp or block; `total` is that of all threads.
+// Returns the combined state of the preceding threads of a warp or block. Sets `total` to that of all threads.
 template <class Op, int threads, class State>
 inline State before_thread(State own, State& total) {
   const int lane = int(threadIdx.x) % 32;

@@ -48,7 +48,7 @@ struct SelectionArguments {
   int64_t *less, *equal;       // (rows, tiles): number of elements that are less than the result, or equal to it
   // (rows, chosen): positions of the elements up to the rank; smaller elements first, then equal ones, in row order
   int64_t* positions;
-  int64_t chosen;  // 0 if only the position of the selected element is needed, (rows)
+  int64_t chosen;  // 0: `positions` has the shape (rows) and only contains that of the selected element
 };
 
 }  // namespace flambeau::cuda
