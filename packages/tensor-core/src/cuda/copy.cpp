@@ -99,7 +99,7 @@ bool copy(const Tensor& to, const Tensor& from) {
 }
 
 void fill(const Tensor& t, Scalar value) {
-  // Converts the value to the dtype; the dtype of the computation represents it exactly.
+  // The value is passed to the kernel in this dtype, which represents all values of the tensor's dtype exactly.
   const Dtype in = t.dtype() == Dtype::bool_                            ? Dtype::uint8
                    : is_floating(t.dtype()) && item_size(t.dtype()) < 4 ? Dtype::float32
                                                                         : t.dtype();

@@ -19,7 +19,7 @@ namespace flambeau::cuda {
 
 namespace {
 
-// Up to this many entries are processed sequentially by one thread, even with few threads
+// Up to this many entries, each thread processes all of them sequentially, even if the GPU then runs few threads.
 constexpr int64_t kShort = 16;
 constexpr int64_t kManyColumns = 16384;  // number of threads that keeps a GPU busy regardless of their work
 
@@ -122,7 +122,7 @@ SortedKeys sorted(const Blocks& b) {
   return radix_sort(rows, 1, b.count, bits);
 }
 
-// Layout of the entries of an index, the indexed tensor and the other tensor. `along`: whether the loop also covers the
+// Layout of the entries of an index, the indexed tensor and the other tensor. `along`: true if the loop includes the
 // indexed dimension.
 StridedLayout walk_layout(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& others, bool along) {
   const auto flat = [&](const Tensor& x, bool still) {

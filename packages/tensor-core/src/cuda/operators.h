@@ -34,13 +34,13 @@ void convert_elements(const Operand& from, Dtype in, const Tensor& to);
 // every row. Products of half-precision numbers are accumulated in float32. (product.cpp)
 void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor& bias = Tensor());
 
-// Reductions of contiguous (outer, length, inner) to (outer, inner), as a vector (reduce.cpp).
+// Reduce contiguous (outer, length, inner) to (outer, inner), and return the result as a vector (reduce.cpp).
 Tensor reduce(kernels::Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t inner, Dtype result);
 Tensor extreme_positions(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner);
 // Computes means and sums of squared deviations, in float32 for half-precision dtypes.
 void moments(const Tensor& mean, const Tensor& squares, const Tensor& in, int64_t outer, int64_t length, int64_t inner);
 void dot(const Tensor& out, const Tensor& x, const Tensor& y);                    // the vectors are contiguous
-Tensor logsumexp(const Tensor& t, int64_t outer, int64_t length, int64_t inner);  // softmax.cpp, also the next ones
+Tensor logsumexp(const Tensor& t, int64_t outer, int64_t length, int64_t inner);  // softmax.cpp, as the next two
 Tensor softmax(bool logarithm, const Tensor& t, int64_t dim);
 Tensor softmax_backward(bool logarithm, const Tensor& grad, const Tensor& result, int64_t dim);
 
@@ -66,7 +66,8 @@ void channel_moments(const Tensor& statistics, const Tensor& running, const Tens
 void channel_sums(const Tensor& grads, const Tensor& products, const Tensor& grad, const Tensor& x,
                   const Tensor& statistics, int64_t members, int64_t batch, int64_t rows, int64_t length);
 // Normalises elements, or computes the derivative if there is a gradient. A group consists of `members` channels of one
-// sample; with 0, of one channel of all samples. grads and products: the means of g' and of g' * h per group.
+// sample or, if `members` is 0, of one channel of all samples. grads and products: the means of g' and of g' * h per
+// group.
 struct ChannelNumbers {
   Tensor statistics, weight, bias, grads, products;
 };
@@ -78,11 +79,12 @@ struct ClassScores {
   int64_t batch, classes, inner, ignored;
   const Tensor& labels;
 };
-// The negative score of each label, with `logarithms` added if defined, times the weight of its class, which goes to
-// `weights`. Raises IndexError at a later synchronisation if a label is not a class.
+// Returns the negative score of each label, with `logarithms` added if defined, times the weight of its class. Writes
+// the weight of each label to `weights`. Raises IndexError at a later synchronisation if a label is not a class.
 Tensor picked(const ClassScores& s, const Tensor& scores, const Tensor& logarithms, const Tensor& weight,
               const Tensor& weights);
-// The gradient of the scores for `factors` of the labels. If scores are defined, it includes that of the logarithm.
+// Returns the gradient of the scores: (softmax - one-hot) * factor or, if `scores` is undefined, -one-hot * factor,
+// with one factor for each label.
 Tensor picked_gradient(const ClassScores& s, const Shape& shape, const Tensor& factors, const Tensor& scores,
                        const Tensor& logarithms);
 

@@ -86,7 +86,7 @@ void set_number(double (&parts)[2], Scalar value, Dtype in) {
   });
 }
 
-// All tensors are contiguous: `width` elements for each thread.
+// Runs a kernel on contiguous tensors.
 void run_flat(int device, CudaModule& module, const PointwiseArguments& a, int64_t largest) {
   bool aligned = true;
   for (char* pointer : a.pointers) aligned &= reinterpret_cast<uintptr_t>(pointer) % 16 == 0;

@@ -17,7 +17,7 @@ struct Drawn {
 // Takes groups of words from a generator (null: the default one) for a kernel that works on `t`.
 Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t);
 
-// Fills a contiguous `out` from a distribution, with `words` words for each element from that offset on.
+// Fills a contiguous `out` from a distribution, with `words` words for each element, from the offset of `drawn` on.
 void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, const Drawn& drawn,
           std::initializer_list<double> numbers, uint64_t threshold, uint64_t range);
 // The same for samplers with one or two parameters for each element. All tensors are contiguous float64.

@@ -29,6 +29,6 @@ void run_lines(int device, CudaModule& module, ReduceArguments a, const Step& st
 Tensor states_of(int device, CudaModule& module, ReduceArguments a, const Step& step, int64_t item_size, int64_t state);
 void join_states(int device, CudaModule& module, ReduceArguments a, const Tensor& states, const Step& step);
 Tensor join_states_again(int device, CudaModule& module, ReduceArguments a, const Tensor& states, const Step& step,
-                         int64_t state);  // reads values and writes states
+                         int64_t state);  // the results are states, which join_states() joins later
 
 }  // namespace flambeau::cuda

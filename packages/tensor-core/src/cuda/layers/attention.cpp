@@ -48,9 +48,9 @@ CudaModule& module_of(Dtype dtype, int64_t depth, int64_t width, int64_t tile, A
   });
 }
 
-// Division of a problem for the tensor cores (device/matrix_attention.h). It depends on the shape alone, so that all
-// cards of an architecture give the same results. Tiles of 128 rows read the other operand half as often as those of
-// 64; they are used if there are enough for all multiprocessors.
+// Division of a problem for the tensor cores (device/layers/matrix_attention.h). It depends on the shape alone, so that
+// all cards of an architecture give the same results. Tiles of 128 rows read the other operand half as often as those
+// of 64. They are used if there are enough of them for all multiprocessors.
 constexpr int64_t kMatrixRows = 64;  // a block's four warps have 16 rows each, or a multiple of that
 struct MatrixTiles {
   int64_t depth, width, high, others;
@@ -78,7 +78,7 @@ MatrixTiles derivative_tiles(const AttentionArguments& a) {
 }
 
 constexpr int64_t kChunk = 16;                             // bytes that a thread copies for the tensor cores
-constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // in elements; the 2**8 rows of a tile are then within 2**31
+constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // limit of row strides, so that 2**8 rows span < 2**31
 bool is_chunk(const char* address) { return reinterpret_cast<uintptr_t>(address) % kChunk == 0; }
 
 // Returns true if tensor cores can process the rows: their length is a multiple of the chunk and at most `longest`.

@@ -15,7 +15,7 @@ struct KeyParts {
   int64_t count, length;  // number of parts, and the keys of each part except the last
 };
 inline KeyParts key_parts(int64_t batch, int64_t queries, int64_t keys, bool causal) {
-  // Blocks that keep a GPU busy; smallest part; queries of a block and keys at a time
+  // Number of blocks that keeps a GPU busy, minimum number of keys of a part, and number of queries of a block
   constexpr int64_t kEnough = 256, kShortest = 256, kRows = 64;
   const int64_t seen = causal ? std::min(queries, keys) : keys, blocks = batch * divide_up(queries, kRows);
   const int64_t wanted = std::min(kEnough / std::max<int64_t>(blocks, 1), seen / kShortest);

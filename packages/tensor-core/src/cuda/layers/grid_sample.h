@@ -8,7 +8,7 @@ namespace flambeau::cuda {
 
 class GridSample {
  public:
-  // image (batch, channels, ...), grid (batch, ..., dims). `slopes`: for point_gradient.
+  // image (batch, channels, ...), grid (batch, ..., dims). `slopes`: true if point_gradient() will be called.
   GridSample(const kernels::Sampling& sampling, const Tensor& image, const Tensor& grid, bool slopes);
   void sample(const Tensor& out) const;
   void point_gradient(const Tensor& out, const Tensor& grad) const;

@@ -89,7 +89,7 @@ int data_type(Dtype d) {
   }
 }
 
-// Booleans are uint8 in NCCL, where a sum would not be 0 or 1. The maximum is true if any value is.
+// Booleans are passed to NCCL as uint8, and their sum could exceed 1. Their maximum is 1 if any value is true.
 int reduction_of(int reduction, Dtype d) { return d == Dtype::bool_ && reduction == kSum ? kMax : reduction; }
 
 int request(Collective collective, int requested, int root, const Participant& p) {

@@ -19,7 +19,7 @@ void factor_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& info
 void solve_indefinite(const Tensor& a, const Tensor& pivots, const Tensor& b, bool hermitian);
 
 // QR by reflectors (reflectors.cpp) with factors tau (count, k). The second function replaces c by Q C or Q^H C.
-// `fresh`: c was the identity.
+// `fresh`: c is initially the identity.
 void factor_qr(const Tensor& a, const Tensor& tau);
 void reflect(const Tensor& vectors, const Tensor& tau, const Tensor& c, bool adjoint, bool fresh);
 

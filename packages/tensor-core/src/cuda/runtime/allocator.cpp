@@ -37,7 +37,7 @@ struct Pool {  // free blocks of one stream
 
 struct Pending {  // freed, but still used by other streams
   Block* block;
-  std::vector<EventHandle*> events = {};  // recorded after the work of streams that are no longer listed
+  std::vector<EventHandle*> events = {};  // one for each stream removed from other_streams
 };
 
 struct Megabytes {
@@ -260,8 +260,8 @@ class Allocator {
     return block;
   }
 
-  // Records events after the current work of the other streams. Not while one of them is captured: the event would
-  // belong to the graph and would never complete.
+  // Records events after the current work of the other streams. Does nothing while one of them is captured, because
+  // the event would belong to the graph and would never complete.
   void record(Pending& pending) {
     auto& streams = pending.block->other_streams;
     for (const auto& [device, stream] : streams)

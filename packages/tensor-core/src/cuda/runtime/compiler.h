@@ -33,7 +33,7 @@ class CudaModule {
 
   const std::string name_, source_;
   const std::vector<const char*> names_;
-  std::vector<std::atomic<FunctionHandle*>> functions_;  // for every device in turn
+  std::vector<std::atomic<FunctionHandle*>> functions_;  // all kernels of device 0, then of device 1, ...
 };
 
 // Returns the folder of compiled code; empty if there is none.

@@ -88,7 +88,8 @@ void move_generator(const RandomPosition& position) {
     g.set_state(position.seed, position.offset);
 }
 
-// Written as part of the commands, because host memory would have to stay valid until the stream reads it.
+// Sets the numbers by memset commands, which contain the values. A copy would read host memory later, which would have
+// to stay valid until then.
 void write_numbers(const Driver& d, const Tensor& to, std::initializer_list<uint64_t> numbers, StreamHandle* stream) {
   auto address = DevicePointer(to.device_bytes());
   for (const uint64_t number : numbers)
@@ -153,7 +154,7 @@ void restore_random_position(const RandomPosition& position) {
 namespace flambeau::cuda {
 
 Graph* begin_capture(int device, StreamHandle* stream) {
-  constexpr int kRelaxed = 2;  // the driver may allocate memory in the meantime
+  constexpr int kRelaxed = 2;  // capture mode that permits allocations and other calls during the capture
   require(stream,
           "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
   auto graph = std::make_unique<Graph>(Graph{device, stream});

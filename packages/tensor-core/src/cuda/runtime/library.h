@@ -45,7 +45,7 @@ const Library& the_library() {
   static const Library* once = new Library;
   return *once;
 }
-// Functions that return a status are a list of X(name, (parameters)): their declarations as members, and their places.
+// For lists X(name, (parameters)) of functions that return a status: declare a member for each, and find its address.
 #define FLAMBEAU_DECLARE_FUNCTION(name, parameters) int(*name) parameters;
 #define FLAMBEAU_FIND_FUNCTION(name, parameters) find(#name, name);
 

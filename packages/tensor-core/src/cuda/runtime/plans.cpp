@@ -12,8 +12,8 @@ namespace {
 
 constexpr int64_t kBlocks = 1024;     // number of blocks that keeps every GPU busy
 constexpr int64_t kShortPacks = 128;  // up to this many packs of 16 bytes, a row is reduced by some lanes of a warp
-constexpr int64_t kPartPacks = 2048;  // minimum packs of a part of a row
-constexpr int64_t kPartRows = 16;     // minimum rows of a slot of columns
+constexpr int64_t kPartPacks = 2048;  // minimum number of packs per part of a row
+constexpr int64_t kPartRows = 16;     // minimum number of rows per slot, for columns
 
 int64_t power_of_two(int64_t n) { return int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(n, 1)))); }
 

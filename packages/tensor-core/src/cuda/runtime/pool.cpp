@@ -36,7 +36,7 @@ void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor
   if (samples.defined()) {
     a.samples = reinterpret_cast<const double*>(samples.device_bytes());
     a.sampled_dims = samples.size(-1),
-    a.reversed_samples = a.sampled_dims == 2;  // width, height; but depth, height, width
+    a.reversed_samples = a.sampled_dims == 2;  // 2 samples are ordered width, height; 3 are depth, height, width
   }
   for (int d = 0; d < 3; ++d) {
     a.by[d] = Divider(uint32_t(kernel == kValues ? windows.out[d] : windows.size[d]));

@@ -20,7 +20,7 @@ struct DeviceMap {
   Device device;
   Tensor memory;
   struct Axis {
-    int64_t ends = -1, index, weight;  // offsets; -1 for a dimension that is not pooled
+    int64_t ends = -1, index, weight;  // offsets in `memory`; -1 if not resampled
     int64_t columns = 1, rows = 1;
   } axes[3];
 };
