@@ -118,8 +118,8 @@ py::tuple as_tuple(const std::vector<Tensor>& tensors) {  // None stands for und
   return out;
 }
 
-// run(tensors, gradients, keep_graph, create_graph, inputs, accumulate) returns a tuple of the inputs' gradients or
-// None.
+// run(tensors, gradients, keep_graph, create_graph, inputs, accumulate) returns a tuple with the gradient of each
+// input, or None if it is undefined.
 py::tuple run(py::object tensors, py::object gradients, bool keep_graph, bool create_graph, py::object inputs,
               bool accumulate) {
   py::object owner;

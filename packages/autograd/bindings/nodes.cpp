@@ -52,7 +52,8 @@ py::handle class_named(const char* name) {
   return classes.add(name, py::module_::import("builtins").attr("type")(name, py::make_tuple(base), members));
 }
 
-// Returns the Python object of a node. py::cast would create one of the class Node.
+// Returns the Python object of a node, whose class has the node's name, such as MulBackward0. py::cast would use the
+// class Node.
 py::object shown(const Ref<Node>& node) {
   if (!node) return py::none();
   const py::detail::type_info* const type = py::detail::get_type_info(typeid(Node));

@@ -32,11 +32,11 @@ namespace flambeau::autograd {
 struct RetainedGradient {
   Ref<Node> node;
   uint32_t output;
-  AutogradMeta* meta;  // meta data of the tensor, if the node still lists it
+  AutogradMeta* meta;  // metadata of the tensor; valid only while the node lists it
   Tensor gradient;
 };
 
-// Allocates on the device of the gradients. See Note [Devices].
+// While an object exists, new tensors are allocated on the device of the gradients. Note [Devices]
 class Placed {
  public:
   Placed(const Tensor* gradients, size_t count, const Node& node) {
@@ -63,7 +63,7 @@ struct Run {
   std::vector<Edge> starts;
   std::vector<std::pair<uint64_t, Node*>> heap;      // ordered by sequence number
   std::vector<Node*> leaves;                         // Note [Leaves last]
-  std::unordered_map<Node*, uint64_t> last_senders;  // sequence number of the last node that sends gradients to leaves
+  std::unordered_map<Node*, uint64_t> last_senders;  // for each leaf: sequence of the last node with an edge to it
   std::vector<std::pair<Node*, Tensor>> accumulations;
   std::vector<RetainedGradient> retained;
   std::vector<std::function<void()>> callbacks;  // called at the end of the run

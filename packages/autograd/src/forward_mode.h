@@ -34,7 +34,7 @@ class FLAMBEAU_API OuterLevels {
   OuterLevels(const OuterLevels&) = delete;
 
  private:
-  RecordingModes modes_;  // restores them
+  RecordingModes modes_;  // the modes that the destructor restores
   size_t previous_;
 };
 

@@ -17,7 +17,7 @@ class Origin final : public Node {
   }
   size_t bytes() const override { return sizeof(*this); }
   void apply(const Tensor*, Tensor*, const bool*) override {}
-  bool is_open;  // true while the function runs: nested transforms see a tensor that requires a gradient
+  bool is_open;  // true while the function runs; nested transforms then treat the input as requiring a gradient
 };
 
 // Returns two tensors that share the elements of t and one node: an Origin, or the node of t if it has one and grad

@@ -49,7 +49,7 @@ LeafHooks& leaf_hooks(const Tensor& leaf) {
   return static_cast<LeafHooks&>(*meta.hooks);
 }
 
-// Checks gradients that a hook may have changed in place.
+// Checks that a hook has not changed the shape or dtype of a gradient in place.
 void check_unchanged(const Node& node, const Gradients& gradients) {
   for (size_t i = 0; i < gradients.size(); ++i) {
     if (!gradients[i].defined()) continue;

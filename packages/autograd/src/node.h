@@ -41,7 +41,7 @@ struct PackedTensor {
 struct SavedTensor {
   Tensor tensor;  // undefined if hooks packed it
   uint32_t version;
-  int output;  // index of the saving node's output that it is, or -1; then `tensor` is an alias outside the graph
+  int output;  // index among the saving node's outputs (`tensor` is then an alias outside the graph), or -1
   uint64_t geometry;
   std::unique_ptr<PackedTensor> packed;
 };
@@ -140,7 +140,7 @@ void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index);
 FLAMBEAU_API void detach_(const Tensor& t);  // removes its grad_fn
 
 void record(Recording& recording);
-// Makes t an output of a node with the given inputs.
+// Makes t output number `index` of a node with the given inputs.
 FLAMBEAU_API void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,
                                 const Tensor* const* inputs, int count);
 

@@ -19,7 +19,7 @@ struct ViewGeometry {
   Tensor part_of(const Tensor& whole) const;  // returns the view's part of a tensor with the memory layout of the base
 
  private:
-  Tensor reinterpreted(const Tensor& root) const;  // contiguous memory as numbers of the view's kind
+  Tensor reinterpreted(const Tensor& root) const;  // views contiguous memory as real or complex, like the view
 };
 
 }  // namespace flambeau::autograd

@@ -70,14 +70,14 @@ void training() {
       gradient_of(p) = Tensor();
     }
   }
-  CHECK(first > 0.2 && last < first / 50);  // the seed is fixed; it reaches 0.003
+  CHECK(first > 0.2 && last < first / 50);  // the seed is fixed, and the loss reaches 0.003
 }
 
 void gradients() {
   const Tensor x = leaf(iota(3)), w = leaf(iota(3) + 1.0), unused = leaf(iota(3));
   backward(total(x * x * w));
   CHECK(equal(gradient_of(x), {0, 4, 12}) && equal(gradient_of(w), {0, 1, 4}) && !gradient_of(unused).defined());
-  backward(x * 2.0, iota(3));  // is added
+  backward(x * 2.0, iota(3));  // is added to the gradient of x
   CHECK(equal(gradient_of(x), {0, 6, 16}));
   const std::vector<Tensor> found = grad({x * w, x * 3.0}, {w, x, unused}, {iota(3), ones({3}, Dtype::float32)});
   CHECK(equal(found[0], {0, 1, 4}) && equal(found[1], {3, 5, 9}) && !found[2].defined());
@@ -151,7 +151,7 @@ void cycles() {
   }
   CHECK(allocated_bytes() > before);
   CHECK(collect_cycles() == 1 && allocated_bytes() == before);
-  Tensor chain = leaf(iota(1));  // dropped without recursion
+  Tensor chain = leaf(iota(1));  // its nodes must be destroyed without recursion
   for (int i = 0; i < 200000; ++i) chain = chain + 1.0;
   backward(chain);
 }

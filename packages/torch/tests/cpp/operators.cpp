@@ -38,7 +38,7 @@ int64_t sum_of(at::IntArrayRef values, at::ScalarType dtype) {
   return sum;
 }
 
-// x**3 + y: the derivative of y is that of the gradient, that of x reads what forward saved.
+// Computes x**power + y. The gradient of y is that of the result; the gradient of x also depends on the saved x.
 class CubeAdd : public torch::autograd::Function<CubeAdd> {
  public:
   static variable_list forward(AutogradContext* ctx, Variable x, int64_t power, Variable y, c10::optional<Variable>) {
@@ -61,7 +61,7 @@ std::tuple<at::Tensor, at::Tensor> cube_add(at::Tensor x, at::Tensor y) {
   return {results[0], results[1]};
 }
 
-// An operator with a kernel for autograd, which calls the operator again below it.
+// An operator with an autograd kernel, which calls the operator's kernel for the device.
 class Halved : public torch::autograd::Function<Halved> {
  public:
   static Variable forward(AutogradContext*, Variable x) {

@@ -47,7 +47,7 @@ struct DeprecatedTypeProperties {
   }
 };
 
-// Expressions for the record or the pointwise row of an operator, which is looked up on first use.
+// Expressions that look up the record or the pointwise row of an operator when they are first evaluated.
 #define FLAMBEAU_FOUND(type, look_up)                 \
   ([]() -> const type& {                              \
     static const type& found = ::at::detail::look_up; \
@@ -56,7 +56,7 @@ struct DeprecatedTypeProperties {
 #define FLAMBEAU_FUNCTION(name) FLAMBEAU_FOUND(::flambeau::Operator, record_of(name, false))
 #define FLAMBEAU_METHOD(name) FLAMBEAU_FOUND(::flambeau::Operator, record_of(name, true))
 #define FLAMBEAU_ROW(name) FLAMBEAU_FOUND(::flambeau::PointwiseRow, row_named(name))
-// The bodies of generated functions.
+// Bodies of the generated functions, which call an operator.
 #define FLAMBEAU_CALL(result, form, name, ...)                    \
   {                                                               \
     return detail::call<result>(form(name), name, {__VA_ARGS__}); \

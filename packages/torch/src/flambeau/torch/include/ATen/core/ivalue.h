@@ -256,7 +256,7 @@ class Dict {
 namespace detail {
 
 template <class T>
-struct Unpacked {  // plain values
+struct Unpacked {  // converts an IValue to T; this template is for types that are not containers
   static T from(const IValue& v) {
     if constexpr (std::is_same_v<T, IValue>)
       return v;
