@@ -1,4 +1,4 @@
-# Refuse objects of an instruction set that define functions for others to share. Note [One definition]
+# Fails if objects for an instruction set define functions that the linker may use elsewhere. Note [One definition]
 # cmake -D NM=nm -D OBJECTS=<file with their paths> -D ISA=avx512 -P flambeau-check-kernels.cmake
 file(STRINGS ${OBJECTS} objects REGEX "\\.(o|obj)$") # without precompiled headers
 execute_process(COMMAND ${NM} --defined-only --demangle ${objects} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)

@@ -1,5 +1,5 @@
-# Kernel sources: the same file compiled once for each instruction set, chosen at load. For flambeau's own kernels and
-# for those of extensions:
+# Compiles kernel sources once for each instruction set; the set is selected at load. This file is used for flambeau's
+# kernels and for those of extensions:
 #
 #   flambeau_add_kernels(<target> <source>...)
 #
@@ -12,7 +12,8 @@
 include_guard()
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  # While working on kernels, -DFLAMBEAU_INSTRUCTION_SETS=avx512 (or an empty list) saves two thirds of their build.
+  # For work on kernels, -DFLAMBEAU_INSTRUCTION_SETS=avx512 (or an empty list) saves up to two thirds of their compile
+  # time.
   set(FLAMBEAU_INSTRUCTION_SETS avx2 avx512 CACHE STRING "Built beside the baseline, where the processor has them")
 else()
   set(FLAMBEAU_INSTRUCTION_SETS "")
@@ -29,20 +30,22 @@ set(FLAMBEAU_OPTIONS_avx512 -mavx2 -mfma -mbmi2 -mf16c -mavx512f -mavx512bw -mav
 # Note [Alignment of loops]
 # The loop of a simple row has 30 to 50 bytes. If it crosses a line of 64 bytes, the processor fetches it from two lines,
 # and takes up to twice as long for operands in the first-level cache. GCC aligns loops to 16 bytes, so that each change
-# elsewhere in a file decides which ones cross a line. Aligning all of them to 64 bytes would add a tenth to the
-# library: loops in the second half of a line move to the next line, all others are aligned to 16 bytes.
+# elsewhere in a file decides which ones cross a line. Aligning all of them to 64 bytes would make the library a tenth
+# larger. Therefore only loops in the second half of a line move to the next line; the others are aligned to 16 bytes.
 set(FLAMBEAU_LOOP_ALIGNMENT $<$<CXX_COMPILER_ID:GNU>:-falign-loops=64:33:16>)
-# The elements that do not fill a vector, up to 15 of them, take a loop. Otherwise GCC makes as many copies of its body,
-# which are a third of the size of rows over bytes.
+# Up to 15 elements at the end do not fill a vector. Without this option GCC unrolls the loop over them completely, and
+# the copies of its body are a third of the code of rows for bytes.
 set(FLAMBEAU_SHORT_LOOPS $<$<CXX_COMPILER_ID:GNU>:--param=max-completely-peel-times=8>)
-# Both passes turn selections, which GCC's vectoriser needs, into branches.
+# Disables two passes that turn selections into branches, which GCC does not vectorise.
 set(FLAMBEAU_SELECTING_OPTIONS $<$<CXX_COMPILER_ID:GNU>:-fno-thread-jumps> $<$<CXX_COMPILER_ID:GNU>:-fno-tree-pre>
                                ${FLAMBEAU_SHORT_LOOPS})
-# A processor computes several vectors at a time if their instructions alternate: up to 5 % faster in half precision.
+# Alternates the instructions of several vectors, which a processor then computes in parallel: up to 5 % faster in half
+# precision.
 set(FLAMBEAU_EXTENSION_OPTIONS $<$<CXX_COMPILER_ID:GNU>:-fschedule-insns>)
 set(FLAMBEAU_CHECK_KERNELS ${CMAKE_CURRENT_LIST_DIR}/flambeau-check-kernels.cmake)
 
-# Add the objects of kernel sources for one instruction set to a target: an object library `name`, for more options.
+# Compile kernel sources for one instruction set and add the objects to a target. They form the object library `name`,
+# to which the caller can add options.
 function(flambeau_add_kernel_objects target name isa)
   add_library(${name} OBJECT ${ARGN})
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
@@ -52,7 +55,7 @@ function(flambeau_add_kernel_objects target name isa)
     ${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3> -Wall -Wextra -Wno-psabi -fwrapv -fno-math-errno -fno-trapping-math
                     -ffp-contract=fast ${FLAMBEAU_LOOP_ALIGNMENT} ${FLAMBEAU_OPTIONS_${isa}})
   target_sources(${target} PRIVATE $<TARGET_OBJECTS:${name}>)
-  # Without optimisation nothing is inlined.
+  # Debug builds are not checked, because they inline nothing.
   if(CMAKE_NM AND NOT isa STREQUAL "baseline" AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     set(objects ${CMAKE_CURRENT_BINARY_DIR}/${name}.objects)
     file(GENERATE OUTPUT ${objects} CONTENT "$<JOIN:$<TARGET_OBJECTS:${name}>,\n>\n")
@@ -69,7 +72,7 @@ function(flambeau_add_kernels target)
     flambeau_add_kernel_objects(${target} ${name} ${isa} ${ARGN})
     target_link_libraries(${name} PRIVATE flambeau::tensor-core)
     target_compile_options(${name} PRIVATE ${FLAMBEAU_SELECTING_OPTIONS} ${FLAMBEAU_EXTENSION_OPTIONS})
-    if(isa STREQUAL "baseline") # where the sets are selected
+    if(isa STREQUAL "baseline") # the baseline's code selects the instruction set
       target_compile_definitions(${name} PRIVATE FLAMBEAU_BASELINE ${FLAMBEAU_SET_DEFINITIONS})
     endif()
   endforeach()

@@ -1,4 +1,4 @@
-// Operators of elementwise_test.cpp: what their functions may use.
+// Operators for elementwise_test.cpp, with functions that use all features of elementwise_kernels.h.
 #include "flambeau/elementwise_kernels.h"
 
 namespace test {

@@ -34,7 +34,7 @@ Tensor of(const List& list, Dtype dtype = Dtype::float64) {
   for (size_t i = 0; i < list.size(); ++i) t.data<double>()[i] = list[i];
   return to(t, dtype);
 }
-// Compare two lists. The tolerance is `unit`, relative to numbers above 1 and absolute below; NaN agrees with NaN.
+// Compare two lists. The tolerance `unit` is relative for numbers above 1 and absolute for others. NaN equals NaN.
 bool agree(const List& a, const List& b, double unit) {
   bool all = a.size() == b.size();
   for (size_t i = 0; all && i < a.size(); ++i)

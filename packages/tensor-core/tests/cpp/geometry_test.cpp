@@ -1,5 +1,5 @@
-// The arithmetic of launches, over hostile shapes, on the host: src/cuda/geometry.cpp and what goes with it, which are
-// no part of the library's interface and are compiled into this program.
+// Tests on the host of the arithmetic of kernel launches, with extreme shapes. The sources, such as
+// src/cuda/geometry.cpp, are compiled into this program, because they are not part of the library's interface.
 #include <cstdio>
 #include <map>
 #include <random>
@@ -39,7 +39,7 @@ void dividers() {
   }
 }
 
-// Where the loop over a layout goes, tensor by tensor, as the kernel computes it.
+// Returns the offsets of all tensors in each step of the loop over a layout, computed like in the kernel.
 std::vector<std::vector<int64_t>> walk(const StridedLayout& part) {
   std::vector<std::vector<int64_t>> out;
   for (int64_t i = 0; i < part.count(); ++i) {
@@ -56,7 +56,8 @@ std::vector<std::vector<int64_t>> walk(const StridedLayout& part) {
   return out;
 }
 
-// Every element of the first tensor once, with the elements of the others that broadcasting gives it.
+// Checks that a loop visits each element of the first tensor, with the element of the second one that broadcasting
+// assigns to it.
 void check_walk(const Tensor& first, const Tensor& second) {
   const Tensor* tensors[] = {&first, &second};
   const Tensor spread = expand(second, first.shape());
@@ -89,7 +90,7 @@ void layouts() {
   check_walk(zeros({1, 1, 7, 1}, Dtype::float32), zeros({7, 1}, Dtype::float32));
 }
 
-// More dimensions than a kernel loops over, none of which merge.
+// Tensors with more dimensions than a kernel supports, none of which can be merged.
 void many_dimensions() {
   Shape doubled;
   for (int i = 0; i < 14; ++i) doubled.push_back(2);
@@ -98,7 +99,7 @@ void many_dimensions() {
   check_walk(x, zeros(doubled, Dtype::float32));
 }
 
-// Nothing is allocated for these: only their geometry counts.
+// Returns a layout of these sizes. No memory is allocated, because only the geometry is tested.
 StridedLayout huge(std::vector<int64_t> sizes) {
   StridedLayout l;
   l.pointers = 1;
@@ -139,7 +140,7 @@ void segments() {
   CHECK(divide_up(INT64_MAX, 2) == INT64_MAX / 2 + 1);
 }
 
-// Every place of a line is some block's, and every line some threads'.
+// Checks that the parts cover the length of a line, that none is empty, and that the grid is valid.
 template <class Plan>
 void check_parts(const Plan& plan, const Step& s) {
   CHECK(plan.part >= 1 && plan.parts >= 1 && plan.parts == plan.grid.y);
@@ -177,7 +178,7 @@ void plans() {
       }
 }
 
-// Every key that is seen is in one part, none of which is empty; there are as many blocks as are wanted, not more.
+// Checks that each visible key is in one part, that no part is empty, and that there are at most 256 blocks.
 void parts_of_keys() {
   for (const int64_t batch : {int64_t(0), int64_t(1), int64_t(7), int64_t(128), int64_t(1) << 30})
     for (const int64_t queries : {1, 16, 64, 65, 5000})

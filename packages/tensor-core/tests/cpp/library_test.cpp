@@ -46,7 +46,7 @@ using List = std::vector<double>;
 
 template <class V, class T>
 void change(V& v, size_t how, size_t at, const T& value, V& other) {
-  constexpr bool kSmall = requires { v.erase(at); };  // the standard's take iterators
+  constexpr bool kSmall = requires { v.erase(at); };  // true for SmallVector; std::vector::erase takes an iterator
   if (how == 0) v.push_back(value);
   if (how == 1 && !v.empty()) v.pop_back();
   if (how == 2) v.resize(at, value);
@@ -65,7 +65,7 @@ void change(V& v, size_t how, size_t at, const T& value, V& other) {
   if (v.size() > 12) v.resize(2);
 }
 
-// Random changes to several, which lie inside or outside, and to the standard library's.
+// Makes the same random changes to several SmallVectors, with and without heap memory, and to vectors of std.
 template <class Make>
 void small_vectors(Make make) {
   using T = decltype(make(0));
@@ -108,7 +108,7 @@ void rows() {
   CHECK((to(x, Dtype::int64) + Scalar(1.5)).dtype() == Dtype::float32 &&
         (to(x, Dtype::float16) * y).dtype() == Dtype::float32);
   CHECK(std::fabs(item(exp(scalar_tensor(Scalar(1.0), Dtype::float64))).real() - std::exp(1.0)) < 1e-15);
-  for (int64_t n : {1, 7, 63, 64, 65, 1023, 1025, 100003}) {  // ends of vectors, of blocks, of threads' parts
+  for (int64_t n : {1, 7, 63, 64, 65, 1023, 1025, 100003}) {  // around the sizes of vectors, blocks and threads' shares
     const Tensor a = iota({n}), half = to(a, Dtype::float16);
     CHECK(values(add(a, mul(a, 2))) == values(mul(a, 3)));
     CHECK(values(logical_and(a, a)).back() == (n > 1));
@@ -203,7 +203,7 @@ void memory() {
     CHECK(released == 0);
   }
   CHECK(released == 1);
-  Shape shape{1, 2, 3, 4, 5, 6, 7};  // beyond what lives inside the object
+  Shape shape{1, 2, 3, 4, 5, 6, 7};  // too long for the memory inside the object
   Shape moved = std::move(shape);
   shape = moved;
   moved.insert(2, 9);

@@ -20,14 +20,14 @@ int capability() {
 int attribute(int number, int device) {
   const bool turing = capability() == 75;
   const std::map<int, int> values = {
-      {1, 1024},  // threads per block, extents of a block, extents of a grid
+      {1, 1024},  // threads per block; 2 to 4: extents of a block; 5 to 7: extents of a grid
       {2, 1024},
       {3, 1024},
       {4, 64},
       {5, 2147483647},
       {6, 65535},
       {7, 65535},
-      {8, 48 << 10},  // shared memory per block, constant memory
+      {8, 48 << 10},  // shared memory per block; 9: constant memory; 10: warp size
       {9, 64 << 10},
       {10, kWarpSize},
       {11, 2147483647},  // maximum pitch of a copy
@@ -36,19 +36,19 @@ int attribute(int number, int device) {
       {14, 512},         // alignment of textures
       {15, 1},           // copies run concurrently with kernels
       {16, 132},         // multiprocessors
-      {19, 1},           // host memory can be mapped; kernels run concurrently
+      {19, 1},           // host memory can be mapped; 31: kernels run concurrently
       {31, 1},
       {33, device + 1},  // PCI bus number
-      {36, 2619000},     // clock rate of the memory in kHz, and its bus width in bits
+      {36, 2619000},     // clock rate of the memory in kHz; 37: its bus width in bits
       {37, 5120},
       {38, 50 << 20},              // size of the second-level cache
       {39, turing ? 1024 : 2048},  // threads per multiprocessor
       {40, 3},                     // copy engines
       {41, 1},                     // unified addressing
-      {75, capability() / 10},     // compute capability
+      {75, capability() / 10},     // 75, 76: compute capability
       {76, capability() % 10},
       {78, 1},                          // stream priorities
-      {81, (turing ? 64 : 228) << 10},  // shared memory and registers per multiprocessor
+      {81, (turing ? 64 : 228) << 10},  // shared memory per multiprocessor; 82: its registers
       {82, 65536},
       {88, reads_pageable_memory()},    // access to pageable host memory
       {97, (turing ? 64 : 227) << 10},  // opt-in maximum of shared memory per block

@@ -144,7 +144,7 @@ inline unsigned __match_any_sync(unsigned mask, T value, EMULATED_PLACE_PARAMETE
 // The hardware decides which threads run together. Here, each thread runs alone.
 inline unsigned __activemask() { return 1u << emulated::lane(); }
 
-// Lanes whose source is outside their group of `width` lanes keep their own value.
+// Shuffles within groups of `width` lanes. A lane whose source is outside its group keeps its own value.
 template <emulated::Exchangeable T>
 inline auto __shfl_sync(unsigned mask, T value, int source, int width = warpSize, EMULATED_PLACE_PARAMETERS) {
   const unsigned lane = emulated::lane(), first = lane & ~unsigned(width - 1);

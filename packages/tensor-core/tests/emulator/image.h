@@ -12,7 +12,7 @@
 namespace emulated {
 
 struct ImageTrailer {
-  char build[16];                          // of the emulator that compiled it
+  char build[16];                          // identifies the emulator that compiled it
   uint64_t generation;                     // CUDA version of the compiler, such as 13
   uint64_t checksum = 0xcbf29ce484222325;  // FNV-1a
 

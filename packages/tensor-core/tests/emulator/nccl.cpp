@@ -87,7 +87,7 @@ struct Part {
 
   template <class Move>
   bool each(std::vector<Parcel>& parcels, int full, Move move) {
-    std::set<int> waiting;  // messages between two ranks are transferred in order
+    std::set<int> waiting;  // ranks with a pending message, which later ones must not overtake
     for (Parcel& p : parcels) {
       if (p.moved) continue;
       Box& box = &parcels == &sent ? group->box(rank, p.peer) : group->box(p.peer, rank);
