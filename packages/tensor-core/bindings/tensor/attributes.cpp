@@ -44,8 +44,10 @@ PyObject* list_from(const Tensor& t, const T* data, size_t dim) {
   const int64_t size = t.shape()[dim], stride = t.strides()[dim];
   Object list(checked(PyList_New(Py_ssize_t(size))));
   const bool innermost = dim + 1 == t.shape().size();
-  for (int64_t i = 0; i < size; ++i, data += stride)
-    PyList_SET_ITEM(list.get(), Py_ssize_t(i), checked(innermost ? number(data) : list_from(t, data, dim + 1)));
+  for (int64_t i = 0; i < size; ++i) {
+    const T* at = data + i * stride;  // of existing elements only: a stride of a dimension of size 1 can be any number
+    PyList_SET_ITEM(list.get(), Py_ssize_t(i), checked(innermost ? number(at) : list_from(t, at, dim + 1)));
+  }
   return list.release();
 }
 
