@@ -103,7 +103,7 @@ void fill(const Tensor& t, Scalar value) {
   const Dtype in = t.dtype() == Dtype::bool_                            ? Dtype::uint8
                    : is_floating(t.dtype()) && item_size(t.dtype()) < 4 ? Dtype::float32
                                                                         : t.dtype();
-  convert_elements(value, in, t);
+  convert_elements(t.dtype() == Dtype::bool_ ? Scalar(value.truth()) : value, in, t);
 }
 
 Scalar item(const Tensor& t) {

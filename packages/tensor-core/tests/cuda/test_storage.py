@@ -18,6 +18,14 @@ def test_there_and_back():
     np.testing.assert_array_equal(t.t().cpu().numpy(), x.T)
 
 
+@pytest.mark.parametrize("value", [0, 0.5, 256, -1, 0j, 0.25j, float("nan")])
+def test_booleans_are_filled_with_the_truth_of_a_number(value):
+    expected = [bool(value)] * 3
+    assert fb.zeros(3, dtype=fb.bool).fill_(value).tolist() == expected
+    assert fb.zeros(3, dtype=fb.bool, device="cuda").fill_(value).tolist() == expected
+    assert fb.full((3,), value, dtype=fb.bool, device="cuda").tolist() == expected
+
+
 @pytest.mark.parametrize("source", ["contiguous", "transposed", "sliced", "expanded"])
 @pytest.mark.parametrize("target", [fb.float32, fb.float64, fb.int64, fb.bool, fb.float16, fb.complex64])
 def test_copies_of_every_layout(source, target, host_calls):
