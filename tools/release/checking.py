@@ -12,9 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .building import PYTHON_TAGS, ROOT, distribution, is_native, run
-from .older_system import LIMITS
+from .older_system import LIMITS, read_dynamic_symbols
 
-MEBIBYTE = 1 << 20
 # W002: the headers that stand for PyTorch's have equal contents. W004: libraries for C++ are not modules. W007, W008:
 # the metapackage is empty.
 IGNORED = "W002,W004,W007,W008"
@@ -80,8 +79,8 @@ def report_lines(wheels: Iterable[Path], previous: Path | None) -> list[str]:
         size = wheel.stat().st_size
         columns = [
             wheel.name,
-            f"{size / MEBIBYTE:.2f}",
-            f"{installed / MEBIBYTE:.2f}",
+            f"{size / 1e6:.2f}",
+            f"{installed / 1e6:.2f}",
             needed,
             compared(wheel, previous),
         ]
@@ -93,7 +92,7 @@ def needed_versions(archive: zipfile.ZipFile) -> str:
     """Return the highest versions of the C and C++ libraries' symbols that the libraries in a wheel need."""
     highest: dict[str, tuple[int, ...]] = {}
     for text in (dynamic_symbols(archive, name) for name in libraries(archive)):
-        if missing := [name for name in re.findall(r" UND ([^@\s]+)$", text, re.MULTILINE) if not is_known(name)]:
+        if missing := [each for each in re.findall(r" UND ([^@\s]+)$", text, re.MULTILINE) if not is_known(each)]:
             raise SystemExit(f"{archive.filename} needs functions of no library: {', '.join(missing)}")
         for name, number in re.findall(r"@@?([A-Z]+)_([0-9.]+)", text):
             if name in LIMITS:
@@ -119,8 +118,7 @@ def dynamic_symbols(archive: zipfile.ZipFile, name: str) -> str:
     with tempfile.NamedTemporaryFile(suffix=".so") as file:
         file.write(archive.read(name))
         file.flush()
-        command = ["readelf", "--dyn-syms", "--wide", file.name]
-        return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+        return read_dynamic_symbols(Path(file.name))
 
 
 def exported(wheel: Path) -> set[str]:

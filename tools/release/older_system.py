@@ -121,11 +121,16 @@ class Symbol(NamedTuple):
     size: int
 
 
+def read_dynamic_symbols(library: Path) -> str:
+    """Return readelf's table of the dynamic symbols of a library."""
+    command = ["readelf", "--dyn-syms", "--wide", str(library)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
 def symbols(library: Path) -> Iterator[Symbol]:
     """Yield the symbols of a library in the newest versions that the older system has."""
-    shown = subprocess.run(["readelf", "--dyn-syms", "--wide", library], stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, Symbol] = {}
-    for line in shown.stdout.splitlines():
+    for line in read_dynamic_symbols(library).splitlines():
         match = re.match(r"\s*\d+: \S+\s+(\S+) (\w+)\s+\w+\s+DEFAULT\s+(?!UND)\w+ ([^@\s]+)@@?(\S+)$", line)
         if match is None or not is_older(match[4]) or match[3] == match[4]:
             continue

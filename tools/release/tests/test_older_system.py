@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tools.release.older_system import LIMITS, Compiler, is_older, symbols, write
+from tools.release.older_system import LIMITS, Compiler, is_older, read_dynamic_symbols, symbols, write
 
 pytestmark = pytest.mark.skipif(
     platform.system() != "Linux" or shutil.which("g++") is None,
@@ -79,8 +79,7 @@ def library(tmp_path_factory):
 
 
 def test_only_versions_of_the_older_system_are_needed(library):
-    command = ["readelf", "--dyn-syms", "--wide", str(library)]
-    shown = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    shown = read_dynamic_symbols(library)
     needed = set(re.findall(r" UND \S+@@?((?:GLIBC|GLIBCXX|CXXABI)_\S+)", shown))
     assert needed and all(is_older(version) for version in needed)
 
