@@ -53,6 +53,10 @@ CACHED_BUILD = {  # ccache hits in every clone at any path, also with precompile
     "CCACHE_BASEDIR": str(ROOT),
     "CCACHE_NOHASHDIR": "1",
     "CCACHE_SLOPPINESS": "pch_defines,time_macros",
+    # GCC recognises the headers in a precompiled header by their whole text. Without this option, ccache ignores
+    # changed comments and returns the precompiled header of the previous text, and GCC reads the header again.
+    "CCACHE_COMMENTS": "1",
+    "CCACHE_NAMESPACE": "comments",  # no results that were stored without that option
 }
 # A process for each core, as most tests run on one thread. With "logical" instead of a number, --pdb uses one process.
 IN_PARALLEL = ("--numprocesses=logical", "--maxprocesses=8")
