@@ -1,5 +1,8 @@
 """Tests of pointwise operators with operands of all memory layouts."""
 
+import math
+import random
+
 import numpy as np
 import pytest
 from scipy import special
@@ -14,6 +17,53 @@ def test_operands_that_overlap_the_output_are_read_first():
     y = fb.arange(4.0)
     y[1:].add_(y[:-1])
     assert y.tolist() == [0, 1, 3, 5]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_place_operators_on_random_views_of_one_tensor(seed):
+    generator = random.Random(seed)
+
+    def slices(shape):
+        for size in shape:
+            first = generator.randrange(size)
+            last = generator.randint(first + 1, size)
+            yield generator.choice([first, *[slice(first, last, step) for step in (1, 1, 1, 2, 3)]])
+        yield ...
+
+    compared = 0
+    while compared < 1000:
+        shape = [generator.randint(1, 6) for _ in range(generator.randint(1, 3))]
+        array = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
+        tensor = fb.tensor(array)
+        to, source = tuple(slices(shape)), tuple(slices(shape))
+        written, read = array[to], array[source]
+        given = tensor[source]
+        if generator.random() < 0.3:
+            read, given = read.T, given.permute(list(reversed(range(given.dim()))))
+        if read.ndim > written.ndim or any(
+            n not in (1, m) for n, m in zip(read.shape[::-1], written.shape[::-1], strict=False)
+        ):
+            continue  # not broadcastable
+        if generator.random() < 0.5:
+            written += read
+            tensor[to].add_(given)
+        else:
+            written[...] = read
+            tensor[to].copy_(given)
+        assert np.array_equal(tensor.numpy(), array), (shape, to, source)
+        compared += 1
+
+
+def test_views_without_a_common_element_are_not_copied():
+    x = fb.ones(512, 512)
+    left, right = x.chunk(2, 1)
+    fb.cuda.empty_cache()
+    cached = fb.memory_cached()
+    left.add_(right)
+    right.copy_(left)
+    x[::2].mul_(x[1::2])
+    assert fb.memory_cached() - cached < right.nbytes
+    assert x.sum().item() == (2 * 2 + 2) * 512 * 256
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int64", "uint8", "bool", "complex128"])

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/device_memory.h"
+#include "core/overlap.h"
 #include "core/strided_copy.h"
 #include "flambeau/autograd.h"
 #include "flambeau/interpreter.h"
@@ -14,23 +15,14 @@
 namespace flambeau {
 
 namespace {
-
-bool may_overlap(const Tensor& a, const Tensor& b) {
-  return a.impl()->storage.get() == b.impl()->storage.get() && a.numel() > 0;
-}
-// Returns true if both tensors, which share a storage, refer to the same elements.
-bool same_elements(const Tensor& a, const Tensor& b) {
-  return a.offset() == b.offset() && a.strides() == b.strides() && a.dtype() == b.dtype() && a.shape() == b.shape();
-}
-
 constexpr const char kNoData[] = "Cannot copy out of meta tensor; no data!";
 }  // namespace
 
 void copy_values(const Tensor& destination, const Tensor& source) {
   if (destination.numel() == 0 || destination.is_meta()) return;
   require<NotImplementedError>(!source.is_meta(), kNoData);
+  if (same_elements(destination, source)) return;
   if (may_overlap(destination, source)) {
-    if (same_elements(destination, source)) return;
     const OnDevice there(source.device());
     const Tensor copy = empty(source.shape(), source.dtype());
     copy_values(copy, source);
@@ -149,13 +141,8 @@ bool is_dense(const Tensor& t) {
 }  // namespace
 
 void refuse_overlap(const Tensor& written, const Tensor& read, bool partly) {
-  if (!read.defined() || !may_overlap(written, read) || read.numel() == 0) return;
-  if (!is_dense(written) || !is_dense(read)) return;
-  const int64_t first = written.offset() * item_size(written.dtype()), second = read.offset() * item_size(read.dtype()),
-                end = first + written.numel() * item_size(written.dtype()),
-                other_end = second + read.numel() * item_size(read.dtype());
-  const bool same = first == second && end == other_end && written.strides() == read.strides();
-  require(end <= second || other_end <= first || (partly && same),
+  if (!read.defined() || !may_overlap(written, read) || !is_dense(written) || !is_dense(read)) return;
+  require(partly && same_elements(written, read),
           "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
           "location. Please clone() the tensor before performing the operation.");
 }

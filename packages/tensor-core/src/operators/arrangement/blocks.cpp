@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "core/overlap.h"
 #include "cuda/indexing.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
@@ -86,7 +87,7 @@ Target target_of(const Tensor& t, Write write, const char* name, std::initialize
 
 Tensor settled(const Tensor& source, const Tensor& target) {
   NoRecording off;
-  return source.impl()->storage.get() == target.impl()->storage.get() ? clone(source) : contiguous(source);
+  return may_overlap(source, target) ? clone(source) : contiguous(source);
 }
 
 void record_saving(const char* name, const Target& target, TensorList inputs, const Tensors& saved,

@@ -1,4 +1,5 @@
 // gather and scatter: one index entry for each element.
+#include "core/overlap.h"
 #include "cuda/indexing.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
@@ -174,7 +175,7 @@ void store_source(const Tensor& out, const Scatter& s, const Tensor& source, Com
   if (source.shape() == s.index.shape())
     if (const Tensor entries = shared_entries(out, s.dim, s.index); entries.defined())
       return store_blocks(out, blocks_at(out, s.dim, entries), settled(source, out), c);
-  const Tensor from = source.impl()->storage.get() == out.impl()->storage.get() ? settled(source, out) : source;
+  const Tensor from = may_overlap(source, out) ? clone(source) : source;
   store(out, s.dim, s.index, from, from.strides(), c);
 }
 void store_value(const Tensor& out, const Scatter& s, Scalar value, Combine c) {

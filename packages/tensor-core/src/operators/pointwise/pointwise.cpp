@@ -1,6 +1,7 @@
 // The pointwise operators: promotion, in-place and out= forms.
 #include "flambeau/pointwise.h"
 
+#include "core/overlap.h"
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
 #include "flambeau/rows/arithmetic.h"
@@ -200,10 +201,7 @@ bool needs_recording(const PointwiseRow& row, const Operand* operands) {
 
 // Copies an operand that overlaps the memory to be written, unless both are at the same position.
 const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tensor& copy) {
-  if (!operand || operand->impl()->storage.get() != written.impl()->storage.get()) return operand;
-  if (operand->offset() == written.offset() && operand->strides() == written.strides() &&
-      operand->shape() == written.shape() && operand->dtype() == written.dtype())
-    return operand;
+  if (!operand || !may_overlap(*operand, written) || same_elements(*operand, written)) return operand;
   NoRecording off;
   copy = clone(*operand);
   return &copy;
