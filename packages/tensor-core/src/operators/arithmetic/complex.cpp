@@ -131,7 +131,7 @@ void require_parts(const Tensor& a, const Tensor& b, const char* name) {
   require((a.dtype() == Dtype::float32 || a.dtype() == Dtype::float64) &&
               (b.dtype() == Dtype::float32 || b.dtype() == Dtype::float64),
           name, "(): Expected both inputs to be Half, Float or Double tensors but got ", scalar_type(a.dtype()),
-          " and ", scalar_type(b.dtype()), "; of these dtypes float16 is not supported");
+          " and ", scalar_type(b.dtype()), "; flambeau supports only Float and Double");
   require(a.dtype() == b.dtype(), name, "(): Expected object of scalar type ", scalar_type(a.dtype()),
           " but got scalar type ", scalar_type(b.dtype()), " for second argument");
 }
