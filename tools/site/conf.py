@@ -20,7 +20,7 @@ templates_path = ["templates"]
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 4
 myst_url_schemes = {"http": None, "https": None, "mailto": None, "path": "{{path}}"}
-# "{image}" etc. are Markdown of the repository's own pages; some of its headings begin at the second level.
+# Do not warn of pages that skip a heading level.
 suppress_warnings = ["myst.header"]
 highlight_language = "text"
 exclude_patterns = [DOWNLOADS]
