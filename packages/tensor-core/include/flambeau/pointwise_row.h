@@ -13,7 +13,7 @@ struct Accuracy {
   double float32, float64;
   const char* scale;
 };
-namespace accuracy {  // names that rows use
+namespace accuracy {  // functions and constants for the accuracies in rows
 constexpr Accuracy ulp(double float32, double float64, const char* scale = "") { return {float32, float64, scale}; }
 constexpr Accuracy ulp(double both) { return {both, both, ""}; }
 inline constexpr Accuracy exact = ulp(0), rounded = ulp(0.5);

@@ -51,7 +51,8 @@ class FLAMBEAU_API Generator {
 
 FLAMBEAU_API Generator& default_generator();  // seeded by seed_from_entropy() until a program seeds it
 
-// Selects the kind of generators from now on. A change restarts the default generator with its seed.
+// Selects the numbers of generators that are created or seeded from now on: PyTorch's streams, or Philox. A change
+// restarts the default generator with its seed.
 FLAMBEAU_API void use_pytorch_streams(bool enabled);
 FLAMBEAU_API bool uses_pytorch_streams();
 

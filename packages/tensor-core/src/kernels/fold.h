@@ -12,8 +12,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr int64_t kLanes = 64;    // independent partial results along a row
 inline constexpr int64_t kLeaf = 16384;  // rows of at most this many elements are not divided
-// A product is accumulated in sequence: its accuracy does not depend on the order. Once it is 0 it stays 0, while many
-// partial products could become subnormal, which takes long.
+// fold() does not divide products: their accuracy does not depend on the order, and many partial products could be
+// subnormal numbers, which are slow. In sequence, such a product becomes 0 and stays 0.
 template <class Join>
 inline constexpr bool kSplits = !std::is_base_of_v<Multiply, Join>;
 
@@ -106,7 +106,7 @@ T fold(int64_t begin, int64_t n, F f) {
     i = start_lanes<Join, 16>(lanes, n, at);
   }
   join_lanes<Join, 16>(lanes, i, n, at);
-  if (!Join::kPairs && i < n && n >= 16) {  // an extreme may include elements twice
+  if (!Join::kPairs && i < n && n >= 16) {  // a maximum or minimum may include elements twice
     i = n - 16;
     join_lanes<Join, 16>(lanes, i, n, at);
   }
@@ -117,7 +117,7 @@ T fold(int64_t begin, int64_t n, F f) {
   return T(lanes[0]);
 }
 
-// Returns the extreme of a contiguous row. Elements may be read twice.
+// Returns the maximum or minimum of a contiguous row. May read elements twice.
 template <class Join, class T>
 T extreme_of_row(const T* in, int64_t n) {
   constexpr int64_t kWidth = Simd<T>::kLanes;

@@ -36,7 +36,9 @@ class WeightCache {
   WeightCache& operator=(const WeightCache&) = delete;
   ~WeightCache();
 
-  // Returns the result of `prepare(pack)` for the state of the tensors, some of which may be undefined.
+  // Returns the weights for the current state of the tensors: the cached ones, or the result of prepare(pack), which is
+  // then cached. If a tensor is not private, returns the result of prepare(false) and caches nothing. Tensors may be
+  // undefined.
   template <class F>
   std::shared_ptr<const PreparedWeights> get(std::span<const Tensor> tensors, bool pack, F&& prepare) {
     for (const Tensor& t : tensors)

@@ -20,13 +20,15 @@ const Tensor& tensor_of(const Value& v);
 // Returns memory for packed weights.
 Tensor panel_memory(int64_t elements, Dtype dtype);
 
-// Builds the epilogue of a merged product's steps for a result of a shape and dtype, except for the result's address.
+// Builds an epilogue that runs the steps of a merged product on a result of the given shape and dtype. The caller sets
+// the address of the result.
 class EpilogueBuilder {
  public:
   EpilogueBuilder(const MergedProduct& merged, Arguments operands, const Shape& shape, Dtype dtype)
       : merged_(merged), operands_(operands), shape_(shape), dtype_(dtype) {}
 
-  // Returns nothing if an operand does not have the result's shape and dtype.
+  // Returns nothing if an epilogue cannot run the steps, for example because the shape or dtype of an operand is not
+  // the result's.
   std::optional<Epilogue> build() const;
 
  private:

@@ -60,7 +60,7 @@ void reflect(const Tensor& vectors, const Tensor& tau, const Tensor& c, bool adj
   const int64_t blocks = divide_up(k, int64_t(kReflectors));
   for (int64_t s = 0; s < blocks; ++s) {
     const int64_t i = (adjoint ? s : blocks - 1 - s) * kReflectors, width = std::min<int64_t>(kReflectors, k - i);
-    const int64_t left = fresh ? i : 0;  // a block does not change the preceding columns of the identity
+    const int64_t left = fresh ? i : 0;  // if c was the identity, its first i columns do not change
     apply_panel(part(vectors, i, m - i, i, width), tau, i, adjoint, part(c, i, m - i, left, n - left));
   }
 }

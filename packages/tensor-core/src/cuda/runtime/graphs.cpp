@@ -72,7 +72,9 @@ NumbersOfGraph* captured_numbers() {
   return n == graph->numbers.end() ? nullptr : &*n;
 }
 
-struct RepeatedDraws {  // numbers that the thread draws again: from a graph, or without one if `start` is undefined
+// Random numbers that the thread draws again. `start` is the start of the numbers of a graph, or undefined if they were
+// not drawn during a capture.
+struct RepeatedDraws {
   bool is_active = false;
   Tensor start{};
   uint64_t offset = 0;
@@ -83,7 +85,7 @@ void move_generator(const RandomPosition& position) {
   Generator& g = default_generator();
   if (position.stream) g.set_pytorch_stream(std::make_unique<PyTorchStream>(*position.stream));
   if (g.seed() == position.seed)
-    g.reserve(int64_t(position.offset - g.offset()));  // does not change settings(), unlike set_state()
+    g.reserve(int64_t(position.offset - g.offset()));  // unlike set_state(), is not reported by require_unset()
   else
     g.set_state(position.seed, position.offset);
 }

@@ -1,4 +1,4 @@
-// One time step of recurrent networks: the cells over one row of units, and their derivatives.
+// One time step of recurrent cells for all hidden units of one sequence, and its derivative.
 #include "flambeau/kernels/math.h"
 #include "kernels/layers/networks.h"
 

@@ -112,8 +112,8 @@ Tensor float_power(const Operand& base, const Operand& exponent) {
   return power(base.tensor ? Operand(x) : base, exponent.tensor ? Operand(y) : exponent);
 }
 
-// Computes x + y op z with a factor of y. In half precision y is scaled in float32, so that only the sum is rounded;
-// for integers, the factor is truncated.
+// Computes x + value * y * z (addcmul) or x + value * y / z (addcdiv). In half precision, y is scaled in float32, so
+// that only the result is rounded. For integers, `value` is truncated.
 Tensor add_scaled(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value,
                   Tensor (*row)(const Operand&, const Operand&, const Operand&)) {
   if (value.equals(1)) return row(x, y, z);

@@ -1,11 +1,12 @@
-// The Schur form of a small general matrix. Internal to its eigenvalues.
+// The Schur form of a small general matrix, in double precision, and its eigenvectors. Internal to the eigenvalue
+// operators.
 //
 // Note [Shifted QR]
 // The matrix is balanced by powers of two and reduced by reflections to a Hessenberg matrix H. Steps of the QR
 // algorithm, in each of which a bulge is chased down the diagonal by reflections, make the entries below the diagonal
 // vanish one by one. Complex matrices use one shift in each step. Real ones use two at once, which keeps them real and
 // leaves a 2x2 block for every pair of conjugate eigenvalues (Francis 1961). Golub, Van Loan, Matrix Computations, 4th
-// edition, chapter 7; balancing: Parlett, Reinsch 1969. Computed in double precision.
+// edition, chapter 7; balancing: Parlett, Reinsch 1969.
 #pragma once
 
 #include <algorithm>
@@ -240,8 +241,8 @@ class BackSubstitution {
   BackSubstitution(const Schur<S>& schur, int64_t n)
       : s_(schur), n_(n), small_(std::numeric_limits<double>::epsilon() * schur.norm()) {}
 
-  // Writes the eigenvector of values[k], with norm 1, to to[i * step]; for a conjugate pair, that of the first
-  // eigenvalue.
+  // Writes the eigenvector of `value`, which is values[k], to x with norm 1. For a conjugate pair, k is the first of
+  // the two.
   template <class E>  // double or Complex128
   void vector(int64_t k, E value, E* x) const {
     const bool pair = std::is_same_v<S, double> && std::is_same_v<E, Complex128>;

@@ -1,4 +1,4 @@
-// Scores of classes and their labels, for losses. Internal.
+// Checks and layouts of class scores, labels and class weights, for losses. Internal.
 #pragma once
 
 #include "cuda/operators.h"

@@ -92,15 +92,16 @@ struct Cursor {
   }
 };
 
-// Rows of a plane: the address of the first, the distances between rows and between elements, the numbers of both, and
-// the number of elements before them.
+// `count` rows of `length` elements each. `at` is the first element. `row_stride` and `step` are the distances in bytes
+// between rows and between elements. `done` elements precede the rows.
 struct PlaneRows {
   char* at;
   int64_t row_stride, step, count, length, done;
 };
 
-// Calls copy(rows) for the next n elements. If a plane repeats one row, copies it once and then calls repeat(elements
-// before, elements per row, rows).
+// Divides the next n elements into groups of rows and calls copy(PlaneRows) for each group. If the rows of a group are
+// one row in memory (stride 0), only the first is passed to copy, and then repeat(done, length, count) is called with
+// the number of all rows of the group.
 template <class F, class R>
 FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
   const Walk& walk = *cursor.walk;

@@ -110,7 +110,7 @@ void divide_in_place(const Tensor& t, double divisor) {
 }
 
 int64_t block_length(int64_t outer, int64_t length, int64_t inner, int64_t block) {
-  constexpr int64_t kEnough = 16;  // number of results from which dividing a step does not pay
+  constexpr int64_t kEnough = 16;  // a step with at least this many results is not divided
   const int64_t rows = std::max<int64_t>(1, block / std::max<int64_t>(1, inner));
   return outer >= kEnough || inner > 1024 || length < 2 * rows ? length : rows;
 }
@@ -135,8 +135,8 @@ Tensor step(Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t 
   if (in.is_meta()) return empty({outer * inner}, entry.result);
   if (cuda::takes(in)) return cuda::reduce(op, in, outer, length, inner, entry.result);
   constexpr int64_t kBlock = 65536, kFewest = 4 * kBlock, kMost = 16 * kBlock;
-  // Products are divided into two blocks, or into blocks of at most kMost elements: the product of a short block may be
-  // out of range even if that of all elements is not (kSplits in kernels/fold.h).
+  // Products use blocks of kFewest to kMost elements, two blocks if possible: the product of a short block may overflow
+  // or underflow even if the product of all elements does not.
   if (outer * inner == 0) return empty({0}, entry.result);
   const int64_t block = join_of(op) == Reduce::prod ? std::clamp(length * inner / 2, kFewest, kMost) : kBlock;
   const int64_t rows = block_length(outer, length, inner, block),

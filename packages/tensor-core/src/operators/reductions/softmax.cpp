@@ -18,9 +18,9 @@ Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype
 // Note [Converted in the cache]
 // Half precision is computed in float32. Elements are converted, and the results converted back, in amounts that stay
 // in the cache.
-constexpr int64_t kTogether = 4096;         // elements of rows that are converted at a time
-constexpr int64_t kTileTogether = 1 << 18;  // elements of a tile of columns, in a larger cache
-constexpr int64_t kColumns = 128;           // columns of a tile
+constexpr int64_t kTogether = 4096;         // elements of rows that are converted at a time (first-level cache)
+constexpr int64_t kTileTogether = 1 << 18;  // maximum elements of a tile wider than kColumns (second-level cache)
+constexpr int64_t kColumns = 128;           // columns of a tile; up to 4 times as many if the tile is converted
 const auto& table() { return kernels::table(); }
 
 // Converts `rows` rows of `columns` contiguous elements. `to_row` and `from_row` are the distances between rows in
