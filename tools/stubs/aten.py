@@ -177,7 +177,7 @@ def result_of(entry: dict[str, Any]) -> str | None:
 
 
 def functions_of_row(row: dict[str, Any], name: str) -> Iterator[str]:
-    """Yield a pointwise operator's function and in-place function."""
+    """Yield the C++ code of a pointwise operator's function, its in-place form and the form with ``out``."""
     own = operands(row)
     names = ", ".join(each.name for each in own)
     yield f'inline Tensor {name}({joined(own)}) FLAMBEAU_OF_ROW("{row["name"]}", {names})'
@@ -188,7 +188,7 @@ def functions_of_row(row: dict[str, Any], name: str) -> Iterator[str]:
 
 
 def methods_of_row(row: dict[str, Any], name: str) -> Iterator[str]:
-    """Yield a pointwise operator's method and in-place method."""
+    """Yield the C++ code of a pointwise operator's method and in-place method."""
     if name.startswith("special_"):
         return
     own = operands(row)[1:]
@@ -198,7 +198,7 @@ def methods_of_row(row: dict[str, Any], name: str) -> Iterator[str]:
 
 
 def operands(row: dict[str, Any]) -> list[Parameter]:
-    """Return the operands of a pointwise operator."""
+    """Return the operands of a pointwise operator as C++ parameters."""
     parsed = ast.parse(f"def f({re.sub('Tensor [|] Number', 'Tensor', row['signature'])}): ...").body[0]
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args.args
@@ -214,7 +214,7 @@ def operands(row: dict[str, Any]) -> list[Parameter]:
 
 
 def functions_of(entry: dict[str, Any], name: str) -> Iterator[str]:
-    """Yield the functions of an operator: the one that ATen declares, its in-place form, and the one with ``out=``."""
+    """Yield the C++ code of an operator's functions: the one of ATen, its in-place form and the form with ``out``."""
     if not (entry["function"] or not entry["method"]) or name.endswith("_"):
         return
     described, result = parameters(entry), result_of(entry)
@@ -237,7 +237,7 @@ def functions_of(entry: dict[str, Any], name: str) -> Iterator[str]:
 
 
 def methods_of(entry: dict[str, Any], name: str) -> Iterator[str]:
-    """Yield the methods of an operator."""
+    """Yield the C++ code of an operator's methods."""
     if not (entry["method"] or entry["inplace"]) or ("reference" not in entry and not entry["python"]):
         return
     described, result = parameters(entry), result_of(entry)

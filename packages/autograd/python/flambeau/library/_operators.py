@@ -69,7 +69,7 @@ def register_autograd(
     setup_context: Callable[..., Any] | None = None,
     lib: Any = None,
 ) -> None:
-    """Register the derivative of an operator or its name, as `CustomOpDef.register_autograd`.
+    """Register the derivative of an operator, like `CustomOpDef.register_autograd`.
 
     Args:
         op: the operator or its name.
@@ -101,7 +101,7 @@ def register_fake(op: str | CustomOpDef, func: F, /, *, lib: Any = None) -> F: .
 
 
 def register_fake(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
-    """Register the fake implementation of an operator or its name, as `CustomOpDef.register_fake`.
+    """Register the fake implementation of an operator, like `CustomOpDef.register_fake`.
 
     Args:
         op: the operator or its name.
@@ -133,7 +133,7 @@ def register_kernel(op: str | CustomOpDef, device_types: Any, func: F, /, *, lib
 def register_kernel(
     op: str | CustomOpDef, device_types: Any, func: Callable[..., Any] | None = None, /, *, lib: Any = None
 ) -> Any:
-    """Register the kernel of an operator or its name for device types, as `CustomOpDef.register_kernel`.
+    """Register the kernel of an operator for device types, like `CustomOpDef.register_kernel`.
 
     Args:
         op: the operator or its name.
@@ -162,7 +162,7 @@ def register_vmap(op: str | CustomOpDef, func: F, /, *, lib: Any = None) -> F: .
 
 
 def register_vmap(op: str | CustomOpDef, func: Callable[..., Any] | None = None, /, *, lib: Any = None) -> Any:
-    """Register the batching rule of an operator or its name, as `CustomOpDef.register_vmap`.
+    """Register the batching rule of an operator, like `CustomOpDef.register_vmap`.
 
     Args:
         op: the operator or its name.

@@ -97,7 +97,7 @@ def is_in_torch_dispatch_mode(include_infra_modes: bool = True) -> bool:
 
 @contextlib.contextmanager
 def _pop_mode_temporarily(key: Any = None) -> Iterator[TorchDispatchMode]:
-    """Leave the innermost mode for a block."""
+    """Deactivate the innermost mode during a ``with`` block, and yield it."""
     mode = _core._pop_dispatch_mode()
     try:
         yield mode
@@ -107,7 +107,7 @@ def _pop_mode_temporarily(key: Any = None) -> Iterator[TorchDispatchMode]:
 
 @contextlib.contextmanager
 def _disable_current_modes() -> Iterator[list[TorchDispatchMode]]:
-    """Leave all modes for a block."""
+    """Deactivate all modes during a ``with`` block, and yield them, outermost first."""
     modes = [_core._pop_dispatch_mode() for _ in _core._dispatch_modes()][::-1]
     try:
         yield modes

@@ -84,7 +84,7 @@ def restore(saved: tuple[Any, Any, Any]) -> None:
 
 
 def shared_mark() -> tuple[Any, Any]:
-    """Return the mark of Python's and NumPy's generators, which all threads share."""
+    """Return the part of a mark for Python's and NumPy's generators, which all threads share. Note [Marks]."""
     return _python_mark(), _numpy_mark()
 
 

@@ -254,7 +254,8 @@ class Captured:
         structure: structure of the results.
         requires_late: True if a requirement on sizes follows a side effect, so that a run for other sizes cannot be
             abandoned there.
-        fixed_sizes: `_Leaves.with_sizes` of the arguments if the program is valid only for their sizes, or None.
+        fixed_sizes: the key and sizes of the arguments (`_Leaves.with_sizes`) if the program is valid only for these
+            sizes, or None.
         files: paths of the source files in the text, by ``file:line``.
     """
 

@@ -274,12 +274,13 @@ class Missed:
 
 
 class Tree:
-    """Segments of a function, from one or several captures.
+    """Tree of the segments of a function's program, from one or several captures. Note [Segments].
 
     Attributes:
         inputs: names of the function's tensors.
         draws: True if a segment draws random numbers.
-        fixed_sizes: `_Leaves.with_sizes` of the arguments if the tree is valid only for their sizes, or None.
+        fixed_sizes: the key and sizes of the arguments (`_Leaves.with_sizes`) if the tree is valid only for these
+            sizes, or None.
     """
 
     def __init__(self, root: Node, inputs: Sequence[str], snapshot: Snapshot, draws: bool) -> None:

@@ -46,7 +46,11 @@ def square(name: str, input: Tensor, argument: str = "A") -> None:
 
 
 def successful(name: str, info: Tensor, what: str) -> None:
-    """Raise LinAlgError for the first matrix with a nonzero ``info``. ``what`` is a format string for ``{info}``."""
+    """Raise LinAlgError for the first matrix with a nonzero ``info``.
+
+    Args:
+        what: text of the error, with ``{info}`` in place of the value.
+    """
     if not info.dim():
         if code := info.item():
             raise LinAlgError(f"linalg.{name}: {what.format(info=code)}")

@@ -336,7 +336,7 @@ def keystr(kp: tuple[str, ...]) -> str:
 
 
 def _dict_flatten(d: dict[Any, Any]) -> tuple[list[Any], list[Any]]:
-    """Return the values of a subclass of `dict`, and its keys as the context, for `register_pytree_node`."""
+    """Return the values of an instance of a `dict` subclass, and its keys as context, for `register_pytree_node`."""
     return list(d.values()), list(d)
 
 
@@ -351,7 +351,7 @@ def _dict_flatten_with_keys(d: dict[Any, Any]) -> tuple[list[tuple[str, Any]], l
 
 
 def _list_flatten(items: list[Any]) -> tuple[list[Any], None]:
-    """Return the items of a class that derives from `list`, without a context, for `register_pytree_node`."""
+    """Return the items of an instance of a `list` subclass, without a context, for `register_pytree_node`."""
     return items, None
 
 

@@ -1,4 +1,4 @@
-"""Rules of linear algebra operators with batch dimensions in front. The mapped dimension becomes one of them."""
+"""Batching rules of linear algebra operators. The mapped dimension becomes the first batch dimension."""
 
 from collections.abc import Iterator
 from typing import Any
