@@ -1,4 +1,4 @@
-"""Collectives of ranks on one machine through shared memory, in native code (distributed/shared_group.h)."""
+"""Collectives of ranks on one machine through shared memory, in native code (src/shared_group.h)."""
 
 from __future__ import annotations
 

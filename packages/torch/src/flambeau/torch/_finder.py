@@ -52,7 +52,7 @@ def _attribute(module: ModuleType, path: str, getattribute: Callable[[str], Any]
 
     Args:
         path: name of the module in PyTorch.
-        ask: original ``__getattr__`` of the module, or None.
+        getattribute: the original ``__getattr__`` of the module, or None.
     """
     if name.startswith("__") and not _interface.has_module(f"{path}.{name}"):  # __config__ and __future__ are modules
         raise AttributeError(f"module {path!r} has no attribute {name!r}", name=name)

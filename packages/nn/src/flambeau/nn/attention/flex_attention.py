@@ -268,7 +268,7 @@ def _seen(
     Args:
         partial, full: ``(B, H, columns)``, True for the partial and the full blocks of the row.
         blocks: column of the block that contains each key.
-        places: indices of the batches, heads, queries and keys.
+        index_grids: indices of the batches, heads, queries and keys.
     """
     whole = None if full is None else full.index_select(-1, blocks)[:, :, None]
     if whole is not None and bool(whole.all()):
