@@ -4,9 +4,9 @@
 // `relu(conv(x) + y)` as three operators writes memory three times. An epilogue runs the pointwise kernels of the
 // operators that follow a convolution or a matrix product on each piece of the result once the piece is complete, while
 // it is in a cache. The kernels are those of the operators, so results are identical to theirs. An algorithm passes
-// each element of its result exactly once, in contiguous pieces. Bounds with numbers (relu, clamp, hardtanh) have a
-// separate kernel, which keeps the numbers in registers. If bounds are the only step, products and the depthwise
-// convolution apply them before they store the result.
+// each element of its result to the epilogue exactly once, in contiguous pieces. Steps that bound the result by numbers
+// (relu, clamp, hardtanh) have a separate kernel, which keeps the numbers in registers. If such a step is the only one,
+// products and the depthwise convolution apply the bounds before they store the result.
 #pragma once
 
 #include <optional>

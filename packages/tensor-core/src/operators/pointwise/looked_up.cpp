@@ -11,7 +11,7 @@ namespace flambeau {
 namespace {
 
 constexpr int64_t kBlock = 256;  // values that are computed at a time
-// A table of kWords values pays for tensors of at least kMany elements.
+// A table of kWords values is faster for tensors of at least kMany elements.
 constexpr int64_t kWords = int64_t(1) << 16, kMany = 4 * kWords;
 constexpr int64_t kGrain = 32768, kFewBlocks = 16;  // elements and blocks that justify a thread
 

@@ -1,5 +1,6 @@
-// Lookup tables. Functions of one operand of one or two bytes have few values, so that many elements share a table. For
-// slow functions this also pays for wider integers that are in a small range.
+// Lookup tables. An operand of one or two bytes has at most 65536 values. For many elements it is faster to compute the
+// function once for each value and to look up the results. For slow functions, this also holds for wider integers in a
+// small range.
 #pragma once
 
 #include "flambeau/pointwise.h"
@@ -9,8 +10,8 @@ namespace flambeau {
 // Number of elements from which run_looked_up may be faster than run_kernel.
 inline constexpr int64_t kLookedUp = 2048;
 
-// Does the same as run_kernel by a table of the values, if that is faster. Returns true if it did. The values do not
-// depend on the number of threads.
+// Does the same as run_kernel with a lookup table if that is faster; otherwise returns false and does nothing. Results
+// do not depend on the number of threads.
 bool run_looked_up(PointwiseOp op, PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
                    int count, Dtype in);
 

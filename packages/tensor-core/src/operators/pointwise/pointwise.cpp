@@ -199,7 +199,7 @@ bool needs_recording(const PointwiseRow& row, const Operand* operands) {
   return needs && recording_enabled();
 }
 
-// Copies an operand that overlaps the memory to be written, unless both are at the same position.
+// Copies an operand that may overlap the memory to be written, unless both are the same view.
 const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tensor& copy) {
   if (!operand || !may_overlap(*operand, written) || same_elements(*operand, written)) return operand;
   NoRecording off;

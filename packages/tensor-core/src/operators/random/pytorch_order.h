@@ -38,7 +38,7 @@ void fill_whole_numbers(PyTorchStream& stream, const Tensor& out);  // all integ
 Tensor permutation(PyTorchStream& stream, int64_t n);               // int64
 // Returns the slopes of rrelu: 1, or uniform in [low, high) where x <= 0. x is contiguous.
 Tensor negative_slopes(PyTorchStream& stream, const Tensor& x, double low, double high);
-// Draws `draws` indices from a contiguous row of `categories` weights.
+// Draws `draws` indices from a contiguous row of weights.
 void draw_indices(PyTorchStream& stream, const Tensor& weights, int64_t draws, int64_t* out);
 
 // The parameters are contiguous float32 or float64 tensors. Results have their dtype; both parameters of binomial have

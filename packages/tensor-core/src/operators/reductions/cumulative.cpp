@@ -42,8 +42,8 @@ struct Lines {
   }
 };
 
-constexpr int64_t kLongRow = 4096;  // elements of a row that justify several blocks
-constexpr int64_t kFewRows = 8;     // number of rows from which dividing rows does not pay
+constexpr int64_t kLongRow = 4096;  // longer rows are scanned in blocks
+constexpr int64_t kFewRows = 8;     // at least this many shorter rows are scanned several at a time
 constexpr int64_t kBlock = kernels::kScanBlock;
 
 Dtype state_type(Dtype d) {

@@ -14,7 +14,7 @@ struct Moments {
   Tensor mean, squares;  // squares: the sum of squared deviations
 };
 
-// Merges the moments of the blocks of a step (Chan, Golub, LeVeque 1979).
+// Computes the moments of a step from those of its blocks (Chan, Golub, LeVeque 1979).
 template <class T>
 void join_blocks(const Moments& parts, const Moments& out, int64_t outer, int64_t length, int64_t rows, int64_t inner) {
   const int64_t blocks = (length + rows - 1) / rows;
@@ -69,8 +69,9 @@ Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   return out;
 }
 
-// Reduces one group of adjacent dimensions after the other. After the first, the elements are means of `count` elements
-// each: the sum of squared deviations is the sum of those of the means' elements plus `count` times that of the means.
+// Reduces one group of adjacent dimensions after the other. From the second group on, the inputs are means of `count`
+// elements each. The sum of squared deviations is then the sum of the previous such sums, plus `count` times the sum of
+// the squared deviations of the means.
 Moments moments(const Tensor& t, const OptionalDims& dims) {
   NoRecording off;
   const uint64_t mask = dim_mask(t, dims);
