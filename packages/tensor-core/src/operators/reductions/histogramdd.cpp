@@ -54,7 +54,7 @@ void check_weight(const char* name, const Tensor& points, const Tensor& weight) 
 template <class T>
 int64_t bin_of(T value, const T* edges, int64_t count) {
   if (!(value >= edges[0] && value <= edges[count])) return -1;
-  return std::min(std::upper_bound(edges, edges + count + 1, value) - edges, count) - 1;
+  return std::min<int64_t>(std::upper_bound(edges, edges + count + 1, value) - edges, count) - 1;
 }
 
 template <class T>

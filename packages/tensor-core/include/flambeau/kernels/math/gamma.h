@@ -3,7 +3,6 @@
 // DLMF 8.7.1 and 8.9.2, and Temme 1979 if the parameter is large.
 #pragma once
 
-#include <cfloat>
 #include <cmath>
 
 #include "flambeau/kernels/math/digamma.h"
@@ -40,7 +39,7 @@ FLAMBEAU_SCALAR double zeta_positive(double s, double q, int terms) {
     a += 1;
     b = falling_power(a, s);
     sum += b;
-    if (b < DBL_EPSILON / 4 * sum) return sum;
+    if (b < kEpsilon / 4 * sum) return sum;
   }
   sum += b * a / (s - 1) - 0.5 * b;
   const double inverse = 1 / a, square = inverse * inverse;
@@ -48,7 +47,7 @@ FLAMBEAU_SCALAR double zeta_positive(double s, double q, int terms) {
   for (const double factor : factors) {
     const double term = rising * factor;
     sum += term;
-    if (std::fabs(term) < DBL_EPSILON / 4 * std::fabs(sum)) break;
+    if (std::fabs(term) < kEpsilon / 4 * std::fabs(sum)) break;
     rising *= (s + k) * (s + k + 1) * square;
     k += 2;
   }
@@ -215,7 +214,7 @@ FLAMBEAU_SCALAR double incomplete_gamma(double a, double x, bool upper, double t
   if (upper && x <= 1.1 && a < 0.5) {
     // 1 - x**a / Gamma(a + 1) * (...), a difference of numbers near 1: DLMF 8.7.3 term by term
     double term = 1, sum = 0;
-    for (int n = 1; n < 200 && std::fabs(term) > DBL_EPSILON / 8; ++n) {
+    for (int n = 1; n < 200 && std::fabs(term) > kEpsilon / 8; ++n) {
       term *= -x / n;
       sum -= term / (a + n);
     }
@@ -225,8 +224,8 @@ FLAMBEAU_SCALAR double incomplete_gamma(double a, double x, bool upper, double t
   const double below = gamma_series(a, x, tolerance);
   return upper ? 1 - below : below;
 }
-FLAMBEAU_SCALAR double igamma(double a, double x) { return incomplete_gamma(a, x, false, DBL_EPSILON); }
-FLAMBEAU_SCALAR double igammac(double a, double x) { return incomplete_gamma(a, x, true, DBL_EPSILON); }
+FLAMBEAU_SCALAR double igamma(double a, double x) { return incomplete_gamma(a, x, false, kEpsilon); }
+FLAMBEAU_SCALAR double igammac(double a, double x) { return incomplete_gamma(a, x, true, kEpsilon); }
 FLAMBEAU_SCALAR float igamma(float a, float x) { return static_cast<float>(incomplete_gamma(a, x, false, 1e-9)); }
 FLAMBEAU_SCALAR float igammac(float a, float x) { return static_cast<float>(incomplete_gamma(a, x, true, 1e-9)); }
 
