@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import platform
 from pathlib import Path
 
-from .building import CROSS_COMPILERS, build
+from .building import build
 from .checking import check
+from .targets import HOST, PLATFORMS
 
 
 def main() -> None:
     """Build and check wheels and source distributions."""
     parser = argparse.ArgumentParser(prog="python -m tools.release", description=__doc__)
     parser.add_argument("packages", nargs="+", help="folders of packages/, each after those that its build requires")
-    parser.add_argument("--machine", action="append", choices=CROSS_COMPILERS, help="default: that of this machine")
+    parser.add_argument("--platform", action="append", choices=PLATFORMS, help=f"default: {HOST}")
     parser.add_argument("--output", type=Path, required=True, help="folder for wheels and source distributions")
     parser.add_argument("--work", type=Path, required=True, help="folder for build files")
     parser.add_argument("--previous", type=Path, help="folder with the wheels of the last release, to compare with")
     given = parser.parse_args()
     output, work = given.output.resolve(), given.work.resolve()
     output.mkdir(parents=True, exist_ok=True)
-    build(given.packages, given.machine or [platform.machine()], work, output)
+    build(given.packages, given.platform or [HOST], work, output)
     check(given.packages, output, given.previous)
 
 

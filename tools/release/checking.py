@@ -11,7 +11,9 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from .building import PYTHON_TAGS, ROOT, distribution, is_native, run
+from . import macos
+from .building import PYTHON_TAGS, distribution, is_native
+from .commands import ROOT, run
 from .older_system import LIMITS, read_dynamic_symbols
 
 # W002: the headers that stand for PyTorch's have equal contents. W004: libraries for C++ are not modules. W007, W008:
@@ -75,7 +77,7 @@ def report_lines(wheels: Iterable[Path], previous: Path | None) -> list[str]:
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
             installed = sum(item.file_size for item in archive.infolist())
-            needed = needed_versions(archive)
+            needed = "macOS {}.{}".format(*macos.SYSTEM) if is_for_macos(wheel) else needed_versions(archive)
         size = wheel.stat().st_size
         columns = [
             wheel.name,
@@ -86,6 +88,11 @@ def report_lines(wheels: Iterable[Path], previous: Path | None) -> list[str]:
         ]
         lines.append(f"| {' | '.join(columns)} |")
     return lines
+
+
+def is_for_macos(wheel: Path) -> bool:
+    """Return whether a wheel is for macOS, which ``macos`` checks."""
+    return "-macosx_" in wheel.name
 
 
 def needed_versions(archive: zipfile.ZipFile) -> str:
@@ -123,6 +130,8 @@ def dynamic_symbols(archive: zipfile.ZipFile, name: str) -> str:
 
 def exported(wheel: Path) -> set[str]:
     """Return the symbols that the libraries in a wheel export."""
+    if is_for_macos(wheel):
+        return {symbol for library in macos.libraries(wheel).values() for symbol in library.exported}
     found: set[str] = set()
     with zipfile.ZipFile(wheel) as archive:
         for name in libraries(archive):

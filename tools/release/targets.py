@@ -1,0 +1,145 @@
+"""Platforms for which wheels are built, and how this machine compiles for each of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+import sysconfig
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from . import macos, older_system
+from .commands import run
+
+HOST = f"linux-{platform.machine()}"
+PLATFORMS = ("linux-x86_64", "linux-aarch64", "macos-arm64")
+CROSS_COMPILERS = {"x86_64": "x86_64-linux-gnu-g++", "aarch64": "aarch64-linux-gnu-g++"}  # names in Debian
+
+
+def python_settings(system: str) -> dict[str, str]:
+    """Return CMake variables that describe the Python of another platform.
+
+    Args:
+        system: the platform in the names of its extension modules.
+    """
+    return {
+        "Python_EXECUTABLE": sys.executable,
+        # The headers of this machine's Python differ from those for another 64-bit machine in configuration macros that
+        # extension modules do not read.
+        "Python_INCLUDE_DIR": sysconfig.get_path("include"),
+        "Python_SOABI": f"{sys.implementation.cache_tag}{sys.abiflags}-{system}",
+    }
+
+
+class Target(ABC):
+    """Platform for which wheels are built.
+
+    Args:
+        name: one of ``PLATFORMS``.
+        wheels: pattern of the platform in the names of finished wheels.
+        work: folder for build files.
+
+    Attributes:
+        is_host: whether this machine can load the libraries.
+        environment: additional environment variables of the builds.
+    """
+
+    def __init__(self, name: str, wheels: str, work: Path) -> None:
+        self.name, self.wheels = name, wheels
+        self.work = work / name
+        self.is_host = name == HOST
+        self.environment: dict[str, str] = {}
+
+    @abstractmethod
+    def settings(self) -> dict[str, str]:
+        """Return CMake variables of the builds."""
+
+    @abstractmethod
+    def finish(self, wheel: Path, output: Path) -> None:
+        """Check the libraries in a wheel, and write the wheel to a folder under its final name."""
+
+
+class Linux(Target):
+    """Linux on one kind of machine, with glibc 2.28 or later.
+
+    Args:
+        machine: ``x86_64`` or ``aarch64``. If it is not the kind of this machine, Debian's cross compiler is used.
+        work: folder for build files.
+    """
+
+    def __init__(self, machine: str, work: Path) -> None:
+        super().__init__(f"linux-{machine}", f"*_{machine}", work)
+        self.machine = machine
+        own = os.environ.get("CXX", "g++")
+        self.compiler = older_system.Compiler(own if self.is_host else CROSS_COMPILERS[machine])
+        self.flags = shlex.join(older_system.write(self.compiler, self.work / "older-system"))
+        if not self.is_host:
+            self.environment = {"_PYTHON_HOST_PLATFORM": f"linux-{machine}"}
+
+    def settings(self) -> dict[str, str]:
+        """Return CMake variables of the builds."""
+        found = {"CMAKE_SHARED_LINKER_FLAGS": self.flags, "CMAKE_MODULE_LINKER_FLAGS": self.flags}
+        if self.is_host:
+            return found
+        return {
+            **found,
+            "CMAKE_SYSTEM_NAME": "Linux",
+            "CMAKE_SYSTEM_PROCESSOR": self.machine,
+            "CMAKE_CXX_COMPILER": self.compiler.command,
+            "CMAKE_NM": self.compiler.command.replace("g++", "nm"),
+            **python_settings(f"{self.machine}-linux-gnu"),
+        }
+
+    def finish(self, wheel: Path, output: Path) -> None:
+        """Let auditwheel name the wheel after the oldest system on which it runs."""
+        # auditwheel knows the names of systems with the processor of the wheel only.
+        run("auditwheel", "repair", "--plat", "auto", "--exclude", "libflambeau*.so", "--wheel-dir", output, wheel)
+
+
+class MacOS(Target):
+    """macOS on Apple's own processors, compiled with Zig, which contains Clang and the symbols of macOS.
+
+    Args:
+        work: folder for build files.
+    """
+
+    def __init__(self, work: Path) -> None:
+        super().__init__("macos-arm64", macos.PLATFORM.replace("-", "_").replace(".", "_"), work)
+        self.compiler = macos.write_compiler(self.work)
+        self.environment = {"_PYTHON_HOST_PLATFORM": macos.PLATFORM}
+
+    def settings(self) -> dict[str, str]:
+        """Return CMake variables of the builds."""
+        nothing = "/bin/true"
+        return {
+            "CMAKE_SYSTEM_NAME": "Darwin",
+            "CMAKE_SYSTEM_PROCESSOR": "arm64",
+            "CMAKE_CXX_COMPILER": str(self.compiler),
+            # The linker signs libraries, as macOS requires on these processors. Changes would break the signature.
+            "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",
+            "CMAKE_INSTALL_NAME_TOOL": nothing,
+            "CMAKE_STRIP": nothing,
+            # CMake asks Xcode for these if they are not set.
+            "CMAKE_OSX_SYSROOT": "",
+            "CMAKE_OSX_DEPLOYMENT_TARGET": "",
+            "CMAKE_OSX_ARCHITECTURES": "",
+            **python_settings("darwin"),
+        }
+
+    def finish(self, wheel: Path, output: Path) -> None:
+        """Check the load commands of the libraries."""
+        macos.check_wheel(wheel)
+        wheel.rename(output / wheel.name)
+
+
+def make_target(name: str, work: Path) -> Target:
+    """Return one of the platforms.
+
+    Args:
+        name: one of ``PLATFORMS``.
+        work: folder for build files.
+    """
+    system, _, machine = name.partition("-")
+    return Linux(machine, work) if system == "linux" else MacOS(work)
