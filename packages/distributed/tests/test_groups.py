@@ -169,13 +169,13 @@ def test_processes_that_do_not_come():
 
 def test_processes_that_say_what_others_deny():
     store = dist.HashStore()
-    dist.PrefixStore("meeting 0", store).set("world size", "4")
+    dist.PrefixStore("rendezvous 0", store).set("world size", "4")
     with pytest.raises(
         dist.DistStoreError, match="rank 1 was started with world_size=2, but another rank with world_size=4"
     ):
         _init(1, 2, store)
     store = dist.HashStore()
-    dist.PrefixStore("meeting 0", store).add("rank 1", 1)
+    dist.PrefixStore("rendezvous 0", store).add("rank 1", 1)
     with pytest.raises(dist.DistStoreError, match="another process already has rank 1"):
         _init(1, 2, store)
 

@@ -215,7 +215,7 @@ def test_without_mpi(tmp_path):
         dist.all_reduce(fb.ones(2))
         dist.destroy_process_group()
         store = dist.HashStore()
-        dist.PrefixStore("meeting 0", store).add("rank 1", 1)  # pretend that rank 1 is present
+        dist.PrefixStore("rendezvous 0", store).add("rank 1", 1)  # pretend that rank 1 is present
         try:
             dist.init_process_group("gloo", store=store, rank=0, world_size=2)
         except ImportError as error:

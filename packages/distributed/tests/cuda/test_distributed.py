@@ -618,7 +618,7 @@ def test_what_is_missing(missing, text):
 os.environ["FLAMBEAU_{missing}"] = "none"
 from flambeau import distributed as dist
 store = dist.HashStore()
-dist.PrefixStore("meeting 0", store).add("rank 1", 1)  # pretend that rank 1 is present
+dist.PrefixStore("rendezvous 0", store).add("rank 1", 1)  # pretend that rank 1 is present
 try:
     dist.init_process_group("nccl", store=store, rank=0, world_size=2)
 except dist.DistBackendError as error:

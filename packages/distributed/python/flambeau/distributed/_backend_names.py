@@ -8,7 +8,7 @@ import flambeau
 
 from . import _mpi_start
 
-__all__ = ["Backend", "carriers", "is_gloo_available", "is_mpi_available", "is_nccl_available"]
+__all__ = ["Backend", "backends_by_device", "is_gloo_available", "is_mpi_available", "is_nccl_available"]
 
 _DEVICES = {"gloo": "cpu", "mpi": "cpu", "nccl": "cuda"}
 
@@ -53,7 +53,7 @@ def is_nccl_available() -> bool:
     return True
 
 
-def carriers(backend: str | None) -> dict[str, str]:
+def backends_by_device(backend: str | None) -> dict[str, str]:
     """Return the backend of each device type.
 
     Args:

@@ -22,7 +22,7 @@ from ._in_order import InOrder, Steps
 from ._shared_memory import Kind, SharedMemory
 from ._signatures import TEXT_SIZE, Signature, mismatch
 from ._transport import Transport
-from ._watch import Part, Peers
+from ._watch import Participation, Peers
 from .errors import DistBackendError
 from .reduce_op import ReduceOp
 from .work import PAUSE, Work
@@ -190,7 +190,7 @@ class MPITransport(Transport):
         ready: Callable[[], bool],
         outputs: Sequence[Tensor | None],
         kept: Any,
-        part: Part | None,
+        part: Participation | None,
     ) -> Work:
         filled = [tensor for tensor in outputs if tensor is not None]
         options: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
@@ -219,7 +219,7 @@ class MPITransport(Transport):
             return begin()
 
         ready = _explained(what, lambda: self._order.add(steps()))
-        part = None if self.peers is None else self.peers.of_call()
+        part = None if self.peers is None else self.peers.of_collective()
         return self._pending(what, lambda: _explained(what, ready), outputs, (ready, inputs, outputs), part)
 
     def _in_memory(
@@ -239,7 +239,7 @@ class MPITransport(Transport):
         if shared is None or not shared.takes(kind, share, signature):
             return None
         request = shared.begin(kind, signature, inputs, outputs, share)
-        part = None if self.peers is None else self.peers.of_call()
+        part = None if self.peers is None else self.peers.of_collective()
         options: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
         kept = (request, list(inputs), list(outputs))
         return Work(

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ._watch import FAREWELL, PAUSE, Watch, announce_end, others_failed, wait_for_ranks
+from ._watch import COMPLETION_TIMEOUT, PAUSE, Watch, announce_end, others_failed, wait_for_ranks
 from .errors import DistBackendError
 from .stores import Store, underlying
 from .tcp_store import TCPStore
@@ -180,8 +180,8 @@ def _by_mpiexec() -> bool:
 
 
 def _wait_for(request: Any) -> None:
-    """Wait up to `FAREWELL` seconds for the barrier ``request``, so that this process's last messages arrive."""
-    deadline = time.monotonic() + FAREWELL
+    """Wait up to `COMPLETION_TIMEOUT` seconds for the barrier ``request``: this process's last messages must arrive."""
+    deadline = time.monotonic() + COMPLETION_TIMEOUT
     while not request.Test() and time.monotonic() < deadline and not others_failed():
         time.sleep(PAUSE)
 

@@ -14,7 +14,7 @@ from flambeau import Tensor, _core, cuda
 from flambeau.cuda import nccl
 
 from ._transport import Transport
-from ._watch import Part, Peers
+from ._watch import Participation, Peers
 from .errors import DistBackendError, DistStoreError
 from .reduce_op import ReduceOp
 from .stores import PrefixStore, Store, seconds
@@ -98,7 +98,7 @@ class _Queued(Work):
         """Return True if the work is complete, so that its tensors can be used."""
         return self.progress() and super().is_completed()
 
-    def leave(self) -> Work:
+    def complete_in_background(self) -> Work:
         """Return the work unchanged, because GPU work completes without further calls."""
         return self
 
@@ -170,11 +170,11 @@ class NCCLTransport(Transport):
     def _begin(
         self, what: str, outputs: Sequence[Tensor], inputs: Sequence[Tensor], queue: Callable[[_Communicator], Any]
     ) -> _Queued:
-        work = self._queued(what, outputs, None if self.peers is None else self.peers.of_call())
+        work = self._queued(what, outputs, None if self.peers is None else self.peers.of_collective())
         work.end.event = self._queue(what, [*outputs, *inputs], queue)
         return work
 
-    def _queued(self, what: str, outputs: Sequence[Tensor], part: Part | None = None) -> _Queued:
+    def _queued(self, what: str, outputs: Sequence[Tensor], part: Participation | None = None) -> _Queued:
         end = _End()
         options: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
         work = _Queued(what, end.is_past, outputs, list(outputs), part=part, **options)
@@ -264,7 +264,7 @@ class NCCLTransport(Transport):
             each.work.end.event = event
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def batched_messages(self) -> Iterator[None]:
         messages: list[_Message] = []
         self._together = messages
         try:

@@ -15,7 +15,7 @@ from .errors import DistStoreError
 from .stores import FileStore, PrefixStore, Store, default_pg_timeout, underlying
 from .tcp_store import TCPStore
 
-__all__ = ["Meeting", "meeting", "rendezvous"]
+__all__ = ["RendezvousResult", "complete_rendezvous", "rendezvous"]
 
 _LACKS = (
     "init_process_group does not know {what}: start the program by `python -m flambeau.distributed.run "
@@ -58,13 +58,13 @@ def rendezvous(
 
 
 # Stores that this process has used for a rendezvous, kept because they may be used again.
-_met: dict[tuple[str, int], TCPStore] = {}
+_tcp_stores: dict[tuple[str, int], TCPStore] = {}
 
 
 def _at(host: str, port: int, rank: int, timeout: timedelta | float) -> Store:
-    if (host, port) not in _met:
-        _met[host, port] = TCPStore(host, port, None, rank == 0, timeout)
-    return _met[host, port]
+    if (host, port) not in _tcp_stores:
+        _tcp_stores[host, port] = TCPStore(host, port, None, rank == 0, timeout)
+    return _tcp_stores[host, port]
 
 
 def _address() -> str:
@@ -88,7 +88,7 @@ def _from_environment(given: int, name: str, what: str, argument: str) -> int:
         raise ValueError(f"the environment variable {name} should be an integer, got {text!r}") from None
 
 
-class Meeting(NamedTuple):
+class RendezvousResult(NamedTuple):
     """Result of a rendezvous.
 
     Args:
@@ -102,9 +102,9 @@ class Meeting(NamedTuple):
     watch: Watch | None
 
 
-def meeting(
+def complete_rendezvous(
     init_method: str | None, store: Store | None, rank: int, world_size: int, timeout: timedelta | float
-) -> Meeting:
+) -> RendezvousResult:
     """Find the other processes: wait until all have called this function, and return the result.
 
     If ``mpiexec`` started the processes and no argument is given, MPI provides their ranks.
@@ -112,32 +112,32 @@ def meeting(
     if store is None:
         is_configured = init_method is not None or "RANK" in os.environ or rank >= 0
         if not is_configured and (_mpi_start.started_by_mpiexec() or _mpi_start.is_started()):
-            return _by_mpi()
+            return _rendezvous_by_mpi()
         store, rank, world_size = next(rendezvous(init_method or "env://", rank, world_size, timeout))
     elif rank < 0 or world_size < 1:
         given = f"rank={rank} and world_size={world_size}"
         raise ValueError(f"init_process_group(store=...) needs rank=... and world_size=..., got {given}")
     if not 0 <= rank < world_size:
         raise ValueError(f"rank should be from 0 to world_size - 1, got rank={rank} and world_size={world_size}")
-    here = _next_program(store)
-    here.set_timeout(timeout)
+    program_store = _next_program(store)
+    program_store.set_timeout(timeout)
     watched = isinstance(underlying(store), TCPStore)  # watch from the start; other stores get a server later
-    watch = _watch(here, rank, world_size) if watched else None
+    watch = _watch(program_store, rank, world_size) if watched else None
     try:
-        _introduce(here, rank, world_size, watch)
+        _register(program_store, rank, world_size, watch)
     except BaseException as error:
         if watch is not None:
             watch.fail("init_process_group", error)
         raise
-    return Meeting(here, rank, world_size, watch or _watch(here, rank, world_size))
+    return RendezvousResult(program_store, rank, world_size, watch or _watch(program_store, rank, world_size))
 
 
-def _by_mpi() -> Meeting:
+def _rendezvous_by_mpi() -> RendezvousResult:
     rank, size = _mpi_start.rank_and_size()
     if size == 1 or not _mpi_start.on_one_machine():  # it is unknown whether other machines can reach a store
-        return Meeting(None, rank, size, None)
-    here = _next_program(_mpi_start.shared_store())
-    return Meeting(here, rank, size, _watch(here, rank, size))
+        return RendezvousResult(None, rank, size, None)
+    program_store = _next_program(_mpi_start.shared_store())
+    return RendezvousResult(program_store, rank, size, _watch(program_store, rank, size))
 
 
 def _watch(store: PrefixStore, rank: int, size: int) -> Watch | None:
@@ -148,14 +148,14 @@ def _next_program(store: Store) -> PrefixStore:
     """Return a view of ``store`` with a new key prefix, for the next rendezvous."""
     times = _uses.get(store, 0)
     _uses[store] = times + 1
-    return PrefixStore(f"meeting {times}", store)
+    return PrefixStore(f"rendezvous {times}", store)
 
 
 # Number of earlier rendezvous per store. Each uses its number as a key prefix.
 _uses: weakref.WeakKeyDictionary[Store, int] = weakref.WeakKeyDictionary()
 
 
-def _introduce(store: Store, rank: int, world_size: int, watch: Watch | None) -> None:
+def _register(store: Store, rank: int, world_size: int, watch: Watch | None) -> None:
     """Register this process in the store, and wait for the others."""
     expected = store.compare_set("world size", "", str(world_size)).decode()
     if expected != str(world_size):

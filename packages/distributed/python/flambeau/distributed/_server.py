@@ -165,14 +165,14 @@ class Member:
             self.descriptor = -1
 
 
-class Watched:
+class WatchedRanks:
     """State of the watched ranks of one program: those that run and those that have ended."""
 
     def __init__(self) -> None:
         self.members: dict[int, Member] = {}
         self.ended: dict[int, dict[str, Any]] = {}
         self.changed = threading.RLock()
-        self.looked = time.monotonic()
+        self.checked = time.monotonic()
 
     def send_event(self, event: dict[str, Any] | None = None) -> None:
         """Send an event to all ranks. None sends a heartbeat, which is an empty line."""
@@ -193,13 +193,13 @@ class Watched:
         with self.changed:
             member, now = self.members[rank], time.monotonic()
             if now - member.seen > DELAYED:
-                self.excuse(now)
+                self.restart_silence(now)
             member.seen = now
             if member.silent:
                 member.silent = False
                 self.send_event({"rank": rank, "back": True})
 
-    def excuse(self, now: float) -> None:
+    def restart_silence(self, now: float) -> None:
         """Restart the measurement of silence for all ranks. Called after a delay that may have affected them all."""
         for member in self.members.values():
             member.seen = now
@@ -216,7 +216,7 @@ class Watched:
                 self.ended[rank] = {"rank": rank, "how": how, "calls": calls}
                 self.send_event(self.ended[rank])
 
-    def lose(self, rank: int, member: Member) -> None:
+    def remove(self, rank: int, member: Member) -> None:
         """Remove a rank whose connection has closed. Tell the others that it ended, with the exit code if known."""
         deadline = time.monotonic() + WAIT_FOR_CODE
         while rank not in self.ended and (code := member.exit_code()) is None and time.monotonic() < deadline:
@@ -237,14 +237,14 @@ class Watched:
             if rank not in self.members:
                 self.end(rank, describe_exit(code))
 
-    def look(self) -> None:
+    def check_silence(self) -> None:
         """Send a heartbeat, and tell all ranks which ranks have become silent."""
         with self.changed:
             self.send_event()
             now = time.monotonic()
-            if now - self.looked > DELAYED:
-                self.excuse(now)
-            self.looked = now
+            if now - self.checked > DELAYED:
+                self.restart_silence(now)
+            self.checked = now
             for rank, member in self.members.items():
                 if not member.silent and member.limit and now - member.seen > member.limit:
                     member.silent = True
@@ -257,7 +257,7 @@ class Server:
     def __init__(self) -> None:
         self.keys = Keys()
         self.programs: list[Ranks] = []
-        self.watched: dict[str, Watched] = {}
+        self.watched: dict[str, WatchedRanks] = {}
         self.reports: list[tuple[tuple[str, int], int, int]] = []
         self.changed = threading.Condition()
         self.connected = 0
@@ -278,7 +278,7 @@ class Server:
             try:
                 for line in lines:
                     if line.startswith('["mpi"'):
-                        return self.introduce(lines, *json.loads(line)[1:])
+                        return self.serve_pmi(lines, *json.loads(line)[1:])
                     if line.startswith('["watch"'):
                         return self.watch(connection, lines, *json.loads(line)[1:])
                     if line.startswith('["report"'):
@@ -288,7 +288,7 @@ class Server:
             except (OSError, threading.BrokenBarrierError):
                 pass  # a process was killed; `watch` detects this
 
-    def introduce(self, lines: Any, size: int) -> None:
+    def serve_pmi(self, lines: Any, size: int) -> None:
         """Answer the PMI commands of one rank of an MPI program with ``size`` ranks."""
         ranks = self.program(size)
         try:
@@ -303,7 +303,7 @@ class Server:
     ) -> None:
         """Watch one rank until its connection closes. An empty line is a heartbeat, any other line a farewell."""
         with self.changed:
-            watched = self.watched.setdefault(program, Watched())
+            watched = self.watched.setdefault(program, WatchedRanks())
         member = Member(connection, (process[0], process[1]), limit)
         watched.join(rank, member)
         for report in self.reports:
@@ -315,7 +315,7 @@ class Server:
                 else:
                     watched.beat(rank)
         finally:
-            watched.lose(rank, member)
+            watched.remove(rank, member)
 
     def report(self, process: list[Any], rank: int, code: int) -> None:
         """Record the exit code of a process that its launcher reports."""
@@ -323,12 +323,12 @@ class Server:
         for watched in list(self.watched.values()):
             watched.report(*self.reports[-1])
 
-    def look(self) -> None:
+    def monitor(self) -> None:
         """Check periodically, until this process ends, if ranks are silent."""
         while True:
             time.sleep(BEAT)
             for watched in list(self.watched.values()):
-                watched.look()
+                watched.check_silence()
 
     def program(self, size: int) -> Ranks:
         """Add a rank to the last MPI program, or if it is full to a new one of ``size`` ranks. Return the program."""
@@ -364,7 +364,7 @@ def main() -> None:
         os.dup2(nothing, stream)
     listener, lasting, server = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), Server()
     threading.Thread(target=server.accept, args=(listener,), daemon=True).start()
-    threading.Thread(target=server.look, daemon=True).start()
+    threading.Thread(target=server.monitor, daemon=True).start()
     while os.read(lasting, 1):
         pass
     listener.shutdown(socket.SHUT_RDWR)  # ends `accept`

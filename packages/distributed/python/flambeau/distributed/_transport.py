@@ -16,7 +16,7 @@ from ._watch import Peers
 from .reduce_op import ReduceOp
 from .work import Work
 
-__all__ = ["Alone", "Transport"]
+__all__ = ["SingleProcessTransport", "Transport"]
 
 
 class Transport(ABC):
@@ -82,7 +82,7 @@ class Transport(ABC):
     def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
         """Receive a tensor from a rank, or from the first rank that sends if ``source`` is None."""
 
-    def together(self) -> AbstractContextManager[Any]:
+    def batched_messages(self) -> AbstractContextManager[Any]:
         """Return a context. Messages that are started in it are sent concurrently."""
         return nullcontext()
 
@@ -98,7 +98,7 @@ class Transport(ABC):
         return Work(what, lambda: True, outputs, rank=self.rank, size=self.size, timeout=self.timeout)
 
 
-class Alone(Transport):
+class SingleProcessTransport(Transport):
     """Transport of a group of one process, which sends nothing."""
 
     def __init__(self, name: str, timeout: timedelta | float) -> None:

@@ -24,10 +24,19 @@ from .errors import DistStoreError
 from .stores import Store, looks, seconds
 from .tcp_store import TCPStore
 
-__all__ = ["FAREWELL", "PAUSE", "Part", "Peers", "Watch", "wait_for_ranks", "others_failed", "announce_end"]
+__all__ = [
+    "COMPLETION_TIMEOUT",
+    "PAUSE",
+    "Participation",
+    "Peers",
+    "Watch",
+    "wait_for_ranks",
+    "others_failed",
+    "announce_end",
+]
 
 GRACE = 1.0  # seconds in which a collective may still complete after one of its ranks has ended
-FAREWELL = 10.0  # maximum seconds that a process waits at its end for running operations to complete
+COMPLETION_TIMEOUT = 10.0  # maximum seconds that a process waits at its end for running operations to complete
 PAUSE = 1e-3
 ABORT = 70  # exit code of a process that cannot raise an error: EX_SOFTWARE of <sysexits.h>
 
@@ -78,7 +87,7 @@ class Watch:
         self.rank, self.server = rank, {"host": store.host, "port": store.port}
         self.calls: Counter[str] = Counter()  # number of started collectives, by transport
         self.pending: set[tuple[str, int | None]] = set()  # transport and number of incomplete collectives
-        self.left: set[Any] = set()  # works that no thread waits for
+        self.background_works: set[Any] = set()  # works that no thread waits for
         self.ended: dict[int, _End] = {}
         self.lost_server = ""
         self.closed = False
@@ -92,7 +101,7 @@ class Watch:
         threading.Thread(target=self._listen, name="flambeau.distributed.watch", daemon=True).start()
         _open.add(self)
 
-    def news(self) -> bool:
+    def any_ended(self) -> bool:
         """Return whether any rank has ended or is silent."""
         return bool(self.ended or self.lost_server)
 
@@ -143,9 +152,9 @@ class Watch:
             self._connection.sendall(json.dumps(farewell).encode() + b"\n")
 
     def _complete(self) -> None:
-        """Complete works that no thread waits for, for at most `FAREWELL` seconds."""
-        deadline = time.monotonic() + FAREWELL
-        while any(not work.progress() for work in list(self.left)) and time.monotonic() < deadline:
+        """Complete works that no thread waits for, for at most `COMPLETION_TIMEOUT` seconds."""
+        deadline = time.monotonic() + COMPLETION_TIMEOUT
+        while any(not work.progress() for work in list(self.background_works)) and time.monotonic() < deadline:
             time.sleep(PAUSE)
 
     def fail(self, what: str, error: BaseException) -> None:
@@ -186,13 +195,13 @@ class Watch:
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines:
                     if line:
-                        self._take(json.loads(line))
+                        self._handle_event(json.loads(line))
             self._abort_if_blocked()
         if not self.closed:
             self.lost_server = (_SERVER_SILENT if silent else _SERVER_ENDED).format(**self.server, silent=silent)
             self._abort_if_blocked()
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _handle_event(self, event: dict[str, Any]) -> None:
         rank = event["rank"]
         if rank == self.rank:
             return
@@ -225,21 +234,21 @@ class Peers:
     def __init__(self, watch: Watch, ranks: Sequence[int], key: str) -> None:
         self.watch, self.ranks, self.key = watch, ranks, key
 
-    def of_call(self) -> Part:
+    def of_collective(self) -> Participation:
         """Count another collective, and return the participation of the ranks, all of which it needs."""
         self.watch.calls[self.key] += 1
         call = self.watch.calls[self.key]
         self.watch.pending.add((self.key, call))
-        return Part(self.watch, self.ranks, self.key, call)
+        return Participation(self.watch, self.ranks, self.key, call)
 
-    def of_message(self, other: int | None) -> Part:
+    def of_message(self, other: int | None) -> Participation:
         """Return the participation of the rank ``other`` in a message, or of any single rank if it is None."""
         if other is not None:
-            return Part(self.watch, [self.ranks[other]])
-        return AnyPart(self.watch, [rank for rank in self.ranks if rank != self.watch.rank])
+            return Participation(self.watch, [self.ranks[other]])
+        return AnyParticipation(self.watch, [rank for rank in self.ranks if rank != self.watch.rank])
 
 
-class Part:
+class Participation:
     """Participation of other ranks in a collective or a message."""
 
     def __init__(self, watch: Watch, ranks: Sequence[int], key: str = "", call: int | None = None) -> None:
@@ -247,23 +256,23 @@ class Part:
 
     def missing(self) -> str:
         """Return why the ranks will not participate, or an empty string if they may."""
-        return self.watch.reason(self.ranks, self.key, self.call) if self.watch.news() else ""
+        return self.watch.reason(self.ranks, self.key, self.call) if self.watch.any_ended() else ""
 
-    def leave(self, work: Any) -> None:
+    def continue_in_background(self, work: Any) -> None:
         """Record that the work continues in the background, without a thread that waits for it."""
-        self.watch.left.add(work)
+        self.watch.background_works.add(work)
 
     def done(self, work: Any) -> None:
         """Record that the work is complete."""
         self.watch.pending.discard((self.key, self.call))
-        self.watch.left.discard(work)
+        self.watch.background_works.discard(work)
 
 
-class AnyPart(Part):
+class AnyParticipation(Participation):
     """Participation in a message that any one of several ranks may send."""
 
     def missing(self) -> str:
-        if not self.watch.news():
+        if not self.watch.any_ended():
             return ""
         reasons = [self.watch.reason([rank]) for rank in self.ranks]
         return "; ".join(reasons) if all(reasons) else ""

@@ -8,7 +8,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 
-from ._carrying import carried, carrier, handed, into, room_for, together
+from ._buffers import copy_received, receive_buffer, send_buffer, stack_rows, transport_for, wait_unless_async
 from ._checks import among_members, check_list, check_operation, check_same_call, check_tensor, resolve_group_rank
 from .errors import DistBackendError
 from .reduce_op import ReduceOp
@@ -49,9 +49,9 @@ def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, a
     """
     check_operation("all_reduce", op, check_tensor("all_reduce", "tensor", tensor).dtype)
     check_same_call(group, "all_reduce", op.name, tensor)
-    transport, device = carrier(group, tensor)
-    sent = carried(tensor, device)
-    return handed(into(transport.all_reduce(sent, op), tensor, sent), async_op, [tensor])
+    transport, device = transport_for(group, tensor)
+    sent = send_buffer(tensor, device)
+    return wait_unless_async(copy_received(transport.all_reduce(sent, op), tensor, sent), async_op, [tensor])
 
 
 @among_members
@@ -68,12 +68,12 @@ def all_reduce_coalesced(
         found = ", ".join(sorted({f"{each.dtype} on {each.device}" for each in given}))
         raise ValueError(f"all_reduce_coalesced: tensors should have the same dtype and device, got {found}")
     check_same_call(group, "all_reduce_coalesced", op.name, *given)
-    transport, device = carrier(group, first)
-    sent = [carried(each, device) for each in given]
+    transport, device = transport_for(group, first)
+    sent = [send_buffer(each, device) for each in given]
     work = transport.all_reduce_coalesced(sent, op)
     for each, one in zip(given, sent, strict=True):
-        into(work, each, one)
-    return handed(work, async_op, given)
+        copy_received(work, each, one)
+    return wait_unless_async(work, async_op, given)
 
 
 @among_members
@@ -92,9 +92,9 @@ def reduce(
     check_operation("reduce", op, check_tensor("reduce", "tensor", tensor).dtype)
     root = resolve_group_rank("reduce", "dst", group, dst, group_dst)
     check_same_call(group, "reduce", op.name, root, tensor)
-    transport, device = carrier(group, tensor)
-    sent = carried(tensor, device)
-    return handed(into(transport.reduce(sent, root, op), tensor, sent), async_op, [tensor])
+    transport, device = transport_for(group, tensor)
+    sent = send_buffer(tensor, device)
+    return wait_unless_async(copy_received(transport.reduce(sent, root, op), tensor, sent), async_op, [tensor])
 
 
 @among_members
@@ -116,10 +116,10 @@ def reduce_scatter_tensor(
             f"{list(input.shape)} of {input.dtype} and output shape {list(output.shape)} of {output.dtype}"
         )
     check_same_call(group, "reduce_scatter_tensor", op.name, input)
-    transport, device = carrier(group, input)
-    room = room_for(output, device)
-    work = transport.reduce_scatter(room, carried(input, device), op)
-    return handed(into(work, output, room), async_op, [output])
+    transport, device = transport_for(group, input)
+    buffer = receive_buffer(output, device)
+    work = transport.reduce_scatter(buffer, send_buffer(input, device), op)
+    return wait_unless_async(copy_received(work, output, buffer), async_op, [output])
 
 
 @among_members
@@ -134,10 +134,11 @@ def reduce_scatter(
     check_operation("reduce_scatter", op, check_tensor("reduce_scatter", "output", output).dtype)
     inputs = check_list("reduce_scatter", "input_list", input_list, group.size(), output)
     check_same_call(group, "reduce_scatter", op.name, output)
-    transport, device = carrier(group, output)
-    room, parts = room_for(output, device), together(inputs, device)
+    transport, device = transport_for(group, output)
+    buffer, parts = receive_buffer(output, device), stack_rows(inputs, device)
     assert parts is not None  # because the group is not empty
-    return handed(into(transport.reduce_scatter(room, parts, op), output, room), async_op, [output])
+    work = transport.reduce_scatter(buffer, parts, op)
+    return wait_unless_async(copy_received(work, output, buffer), async_op, [output])
 
 
 @among_members
@@ -148,10 +149,10 @@ def broadcast(
     check_tensor("broadcast", "tensor", tensor)
     root = resolve_group_rank("broadcast", "src", group, src, group_src)
     check_same_call(group, "broadcast", root, tensor)
-    transport, device = carrier(group, tensor)
-    sent = carried(tensor, device) if group.rank() == root else room_for(tensor, device)
+    transport, device = transport_for(group, tensor)
+    sent = send_buffer(tensor, device) if group.rank() == root else receive_buffer(tensor, device)
     work = transport.broadcast(sent, root)
-    return handed(work if group.rank() == root else into(work, tensor, sent), async_op, [tensor])
+    return wait_unless_async(work if group.rank() == root else copy_received(work, tensor, sent), async_op, [tensor])
 
 
 @among_members
@@ -164,7 +165,7 @@ def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -
     check_same_call(group, "barrier")
     kinds = list(group.transports)
     transport = group.transports["cuda" if device_ids and "cuda" in kinds else kinds[0]]
-    return handed(transport.barrier(), async_op, [])
+    return wait_unless_async(transport.barrier(), async_op, [])
 
 
 @among_members

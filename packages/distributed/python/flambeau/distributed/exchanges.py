@@ -7,7 +7,7 @@ from typing import Any
 
 from flambeau import Tensor
 
-from ._carrying import carried, carrier, handed, into, room_for, together
+from ._buffers import copy_received, receive_buffer, send_buffer, stack_rows, transport_for, wait_unless_async
 from ._checks import among_members, check_list, check_same_call, check_tensor, resolve_group_rank
 from .work import Work
 
@@ -42,10 +42,10 @@ def all_gather_into_tensor(
             f"{input_tensor.dtype}"
         )
     check_same_call(group, "all_gather_into_tensor", input_tensor)
-    transport, device = carrier(group, input_tensor)
-    room = room_for(output_tensor, device)
-    work = transport.all_gather(room, carried(input_tensor, device))
-    return handed(into(work, output_tensor, room), async_op, [output_tensor])
+    transport, device = transport_for(group, input_tensor)
+    buffer = receive_buffer(output_tensor, device)
+    work = transport.all_gather(buffer, send_buffer(input_tensor, device))
+    return wait_unless_async(copy_received(work, output_tensor, buffer), async_op, [output_tensor])
 
 
 @among_members
@@ -64,16 +64,16 @@ def all_gather(tensor_list: Sequence[Tensor], tensor: Tensor, group: Any = None,
     check_tensor("all_gather", "tensor", tensor)
     outputs = check_list("all_gather", "tensor_list", tensor_list, group.size(), tensor)
     check_same_call(group, "all_gather", tensor)
-    transport, device = carrier(group, tensor)
-    room = tensor.new_empty((group.size(), tensor.numel()), device=device)
-    work = transport.all_gather(room, carried(tensor, device))
-    return handed(_copy_to_outputs(work, outputs, room), async_op, outputs)
+    transport, device = transport_for(group, tensor)
+    buffer = tensor.new_empty((group.size(), tensor.numel()), device=device)
+    work = transport.all_gather(buffer, send_buffer(tensor, device))
+    return wait_unless_async(_copy_to_outputs(work, outputs, buffer), async_op, outputs)
 
 
-def _copy_to_outputs(work: Work, outputs: Sequence[Tensor], room: Tensor) -> Work:
-    """Make ``work`` copy row ``i`` of ``room`` to ``outputs[i]`` when it is complete."""
-    for output, row in zip(outputs, room, strict=True):
-        into(work, output, row)
+def _copy_to_outputs(work: Work, outputs: Sequence[Tensor], buffer: Tensor) -> Work:
+    """Make ``work`` copy row ``i`` of ``buffer`` to ``outputs[i]`` when it is complete."""
+    for output, row in zip(outputs, buffer, strict=True):
+        copy_received(work, output, row)
     return work
 
 
@@ -97,7 +97,7 @@ def all_gather_coalesced(
     last = works.pop()
     assert last is not None
     last.finish_with(lambda: [work.wait() for work in works if work is not None])
-    return handed(last, async_op, [output for column in columns for output in column])
+    return wait_unless_async(last, async_op, [output for column in columns for output in column])
 
 
 @among_members
@@ -125,10 +125,10 @@ def gather(
             f"gather: gather_list should be passed only in the process of rank {root} in the group, which gathers"
         )
     check_same_call(group, "gather", root, tensor)
-    transport, device = carrier(group, tensor)
-    room = tensor.new_empty((group.size(), tensor.numel()), device=device) if outputs else None
-    work = transport.gather(room, carried(tensor, device), root)
-    return handed(work if room is None else _copy_to_outputs(work, outputs, room), async_op, outputs)
+    transport, device = transport_for(group, tensor)
+    buffer = tensor.new_empty((group.size(), tensor.numel()), device=device) if outputs else None
+    work = transport.gather(buffer, send_buffer(tensor, device), root)
+    return wait_unless_async(work if buffer is None else _copy_to_outputs(work, outputs, buffer), async_op, outputs)
 
 
 @among_members
@@ -156,10 +156,10 @@ def scatter(
             f"scatter: scatter_list should be passed only in the process of rank {root} in the group, which scatters"
         )
     check_same_call(group, "scatter", root, tensor)
-    transport, device = carrier(group, tensor)
-    room = room_for(tensor, device)
-    work = transport.scatter(room, together(inputs, device), root)
-    return handed(into(work, tensor, room), async_op, [tensor])
+    transport, device = transport_for(group, tensor)
+    buffer = receive_buffer(tensor, device)
+    work = transport.scatter(buffer, stack_rows(inputs, device), root)
+    return wait_unless_async(copy_received(work, tensor, buffer), async_op, [tensor])
 
 
 @among_members
@@ -188,10 +188,10 @@ def all_to_all_single(
     received = _counts("output", output, output_split_sizes, group.size())
     sent = _counts("input", input, input_split_sizes, group.size())
     check_same_call(group, "all_to_all_single", input.dtype)
-    transport, device = carrier(group, input)
-    room = room_for(output, device)
-    work = transport.all_to_all(room, carried(input, device), received, sent)
-    return handed(into(work, output, room), async_op, [output])
+    transport, device = transport_for(group, input)
+    buffer = receive_buffer(output, device)
+    work = transport.all_to_all(buffer, send_buffer(input, device), received, sent)
+    return wait_unless_async(copy_received(work, output, buffer), async_op, [output])
 
 
 def _counts(name: str, tensor: Tensor, sizes: Sequence[int] | None, ranks: int) -> list[int]:
@@ -229,13 +229,13 @@ def all_to_all(
         found = ", ".join(sorted(map(str, dtypes)))
         raise ValueError(f"all_to_all: tensors should have the same dtype, got {found}")
     check_same_call(group, "all_to_all", inputs[0].dtype)
-    transport, device = carrier(group, inputs[0])
+    transport, device = transport_for(group, inputs[0])
     sent, received = [each.numel() for each in inputs], [each.numel() for each in outputs]
     packed = inputs[0].new_empty(sum(sent), device=device)
-    room = inputs[0].new_empty(sum(received), device=device)
+    buffer = inputs[0].new_empty(sum(received), device=device)
     for part, each in zip(packed.split(sent), inputs, strict=True):
         part.copy_(each.detach().reshape(-1))
-    work = transport.all_to_all(room, packed, received, sent)
-    for output, part in zip(outputs, room.split(received), strict=True):
-        into(work, output, part)
-    return handed(work, async_op, outputs)
+    work = transport.all_to_all(buffer, packed, received, sent)
+    for output, part in zip(outputs, buffer.split(received), strict=True):
+        copy_received(work, output, part)
+    return wait_unless_async(work, async_op, outputs)

@@ -11,9 +11,9 @@ from typing import Any
 import flambeau
 
 from . import _mpi_start
-from ._backend_names import Backend, carriers
-from ._rendezvous import Meeting, meeting
-from ._transport import Alone, Transport
+from ._backend_names import Backend, backends_by_device
+from ._rendezvous import RendezvousResult, complete_rendezvous
+from ._transport import SingleProcessTransport, Transport
 from ._watch import Peers
 from .stores import PrefixStore, Store, default_pg_timeout, seconds
 
@@ -104,8 +104,8 @@ class ProcessGroup:
 class _Program:
     """Process-wide state: all processes of the program and their groups."""
 
-    def __init__(self, met: Meeting, backend: str | None, timeout: timedelta | float):
-        self.store, self.rank, self.size, self.watch = met
+    def __init__(self, found: RendezvousResult, backend: str | None, timeout: timedelta | float):
+        self.store, self.rank, self.size, self.watch = found
         self.groups: list[ProcessGroup] = []
         self.made = 0
         self.mpi: Any = None  # module mpi4py.MPI after MPI is started
@@ -115,11 +115,13 @@ class _Program:
         """Create a group of ranks. Return None if this process is not one of them."""
         name = str(self.made)
         self.made += 1
-        if self.store is None and self.size > 1 and "nccl" in carriers(backend).values():
+        if self.store is None and self.size > 1 and "nccl" in backends_by_device(backend).values():
             self.store = _mpi_start.shared_store()
         if self.rank not in ranks:
             return None
-        transports = {device: self._transport(each, ranks, name, timeout) for device, each in carriers(backend).items()}
+        transports = {
+            device: self._transport(each, ranks, name, timeout) for device, each in backends_by_device(backend).items()
+        }
         shown = Backend.UNDEFINED if backend is None else backend.lower()
         made = ProcessGroup(ranks, list(ranks).index(self.rank), transports, shown, timeout, name)
         self.groups.append(made)
@@ -127,7 +129,7 @@ class _Program:
 
     def _transport(self, backend: str, ranks: Sequence[int], name: str, timeout: timedelta | float) -> Transport:
         if len(ranks) == 1:
-            return Alone(backend, timeout)
+            return SingleProcessTransport(backend, timeout)
         peers = None if self.watch is None else Peers(self.watch, ranks, f"{name} {backend}")
         if backend == "nccl":
             from ._nccl import NCCLTransport
@@ -210,17 +212,17 @@ def init_process_group(
         raise ValueError(_TWICE)
     if store is not None and init_method is not None:
         raise ValueError("Cannot specify both init_method and store.")
-    carriers(backend)  # raises an error for unknown names before waiting
+    backends_by_device(backend)  # raises an error for unknown names before waiting
     limit = default_pg_timeout if timeout is None else timeout
     seconds(limit)
     if device_id is not None:
         flambeau.cuda.set_device(device_id)
-    met = meeting(init_method, store, rank, world_size, limit)
+    found = complete_rendezvous(init_method, store, rank, world_size, limit)
     try:
-        _program = _Program(met, backend, limit)
+        _program = _Program(found, backend, limit)
     except BaseException as error:
-        if met.watch is not None:
-            met.watch.fail("init_process_group", error)
+        if found.watch is not None:
+            found.watch.fail("init_process_group", error)
         raise
 
 

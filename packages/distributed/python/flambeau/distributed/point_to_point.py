@@ -8,7 +8,7 @@ from typing import Any
 
 from flambeau import Tensor
 
-from ._carrying import carried, carrier, into, room_for
+from ._buffers import copy_received, receive_buffer, send_buffer, transport_for
 from ._checks import among_members, check_tensor, resolve_group_rank
 from .groups import ProcessGroup, get_rank, member
 from .work import Work
@@ -29,7 +29,7 @@ def isend(
     Returns: the work to wait for.
     Raises: ValueError if ``dst`` is this process.
     """
-    return _begin_to_send("isend", tensor, dst, group, tag, group_dst).leave()
+    return _begin_to_send("isend", tensor, dst, group, tag, group_dst).complete_in_background()
 
 
 @among_members
@@ -44,7 +44,7 @@ def irecv(
         tag: tag of the message.
     Returns: the work to wait for.
     """
-    return _begin_to_receive("irecv", tensor, src, group, tag, group_src).leave()
+    return _begin_to_receive("irecv", tensor, src, group, tag, group_src).complete_in_background()
 
 
 @among_members
@@ -65,17 +65,17 @@ def _begin_to_send(
     call: str, tensor: Tensor, to: int | None, group: ProcessGroup, tag: int, group_rank: int | None
 ) -> Work:
     rank = _peer_rank(group, call, "dst", to, group_rank)
-    transport, device = carrier(group, check_tensor(call, "tensor", tensor))
-    return transport.send(carried(tensor, device), rank, tag)
+    transport, device = transport_for(group, check_tensor(call, "tensor", tensor))
+    return transport.send(send_buffer(tensor, device), rank, tag)
 
 
 def _begin_to_receive(
     call: str, tensor: Tensor, source: int | None, group: ProcessGroup, tag: int, group_rank: int | None
 ) -> Work:
     rank = None if source is None and group_rank is None else _peer_rank(group, call, "src", source, group_rank)
-    transport, device = carrier(group, check_tensor(call, "tensor", tensor))
-    room = room_for(tensor, device)
-    return into(transport.receive(room, rank, tag), tensor, room).fills([tensor])
+    transport, device = transport_for(group, check_tensor(call, "tensor", tensor))
+    buffer = receive_buffer(tensor, device)
+    return copy_received(transport.receive(buffer, rank, tag), tensor, buffer).fills([tensor])
 
 
 def _peer_rank(group: ProcessGroup, call: str, name: str, rank: int | None, group_rank: int | None) -> int:
@@ -124,7 +124,7 @@ def batch_isend_irecv(p2p_op_list: Sequence[P2POp]) -> list[Work]:
         raise ValueError("batch_isend_irecv: p2p_op_list should be a list of at least one P2POp")
     found = [(member(each.group), each.tensor) for each in given]
     with ExitStack() as block:
-        for transport in dict.fromkeys(carrier(group, tensor)[0] for group, tensor in found if group is not None):
-            block.enter_context(transport.together())
+        for transport in dict.fromkeys(transport_for(group, tensor)[0] for group, tensor in found if group is not None):
+            block.enter_context(transport.batched_messages())
         works = [each.op(each.tensor, each.peer, each.group, each.tag, each.group_peer) for each in given]
     return [work for work in works if work is not None]

@@ -13,7 +13,7 @@ from typing import Any
 from flambeau import Tensor
 from flambeau.futures import Awaited, Future
 
-from ._watch import Part
+from ._watch import Participation
 from .errors import DistBackendError
 from .stores import seconds
 
@@ -58,7 +58,7 @@ class Work:
         size: int = 1,
         timeout: timedelta | float | None = None,
         watch: Callable[[Work], Any] = lambda work: None,
-        part: Part | None = None,
+        part: Participation | None = None,
     ) -> None:
         self._watch, self._part = watch, part
         self._what, self._ready, self._outputs, self._kept = what, ready, list(outputs), kept
@@ -78,12 +78,12 @@ class Work:
         self._outputs = list(outputs)
         return self
 
-    def leave(self) -> Work:
+    def complete_in_background(self) -> Work:
         """Complete the work in the background, even if the program keeps no reference to it. Return this work."""
         if not self._arrived:
             self._watch(self)
             if self._part is not None:
-                self._part.leave(self)
+                self._part.continue_in_background(self)
         return self
 
     def __del__(self) -> None:
@@ -139,7 +139,7 @@ class Work:
                 os.sched_yield()
                 continue
             if passed > limit:
-                self.leave()  # the operation may still write to its tensors, so keep them alive
+                self.complete_in_background()  # the operation may still write to its tensors, so keep them alive
                 raise DistBackendError(_LATE.format(what=self._what, rank=self._rank, size=self._size, limit=limit))
             time.sleep(PAUSE)
         self._finish()

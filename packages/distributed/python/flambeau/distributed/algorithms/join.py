@@ -126,8 +126,8 @@ class Join:
         for hook in self._hooks:
             hook.post_hook(is_last_joiner=iterations == 0)
 
-    def _sum(self, own: float) -> float:
-        return float(_summed(own, self._device, self._group)[0].item())
+    def _sum(self, value: float) -> float:
+        return float(_sum_over_ranks(value, self._device, self._group)[0].item())
 
     @staticmethod
     def notify_join_context(joinable: Joinable) -> Work | None:
@@ -144,12 +144,12 @@ class Join:
             return None
         device, group = joinable.join_device, joinable.join_process_group
         work = distributed.all_reduce(flambeau.ones(1, device=device), group=group, async_op=True)
-        if config.throw_on_early_termination and _summed(0.0, device, group).item():
+        if config.throw_on_early_termination and _sum_over_ranks(0.0, device, group).item():
             raise RuntimeError("Detected at least one rank that exhausted inputs. Throwing across all ranks.")
         return work
 
 
-def _summed(own: float, device: flambeau.device, group: ProcessGroup) -> Tensor:
-    total = flambeau.full((1,), own, device=device)
+def _sum_over_ranks(value: float, device: flambeau.device, group: ProcessGroup) -> Tensor:
+    total = flambeau.full((1,), value, device=device)
     distributed.all_reduce(total, group=group)
     return total

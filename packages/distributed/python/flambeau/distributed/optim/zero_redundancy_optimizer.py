@@ -154,9 +154,9 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         """
         own = self.optim.state_dict()
         own["state"] = {number: _on_the_cpu(entries) for number, entries in own["state"].items()}
-        room: list[Any] | None = [None] * self.world_size if self.rank == to else None
-        distributed.gather_object(own, room, group=self.process_group, group_dst=to)
-        self._saved = room or []
+        gathered: list[Any] | None = [None] * self.world_size if self.rank == to else None
+        distributed.gather_object(own, gathered, group=self.process_group, group_dst=to)
+        self._saved = gathered or []
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of an unsharded optimizer, as of the last `consolidate_state_dict`.
