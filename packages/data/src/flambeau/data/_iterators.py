@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ._fetch import Fetcher
 from ._results import End, Failure, Result
-from ._state import Beginning
+from ._state import InitialState
 
 _ANOTHER_PASS = (
     "a later iterator over the DataLoader ended this one: with persistent_workers=True, the workers serve one iterator "
@@ -62,14 +62,14 @@ class Epoch(Iterator[Any]):
     Attributes:
         delivered: number of delivered batches, including those before a resume.
         finished: True after the last batch.
-        beginning: random state at the start of the pass.
+        initial_state: random state at the start of the pass.
         length: function that returns the length of the loader.
         announced: for a stream, the length that ``len(loader)`` returned before the pass, or None.
     """
 
     delivered = 0
     finished = False
-    beginning: Beginning
+    initial_state: InitialState
     length: Callable[[], int]
     announced: int | None = None
 
@@ -151,13 +151,13 @@ class ParallelEpoch(Epoch):
         try:
             workers.begin_epoch(epoch_seed)
             for _ in range(ahead):
-                self._post()
+                self._send_request()
             workers.start()
         except BaseException:
             self._end(at_once=True)
             raise
 
-    def _post(self) -> None:
+    def _send_request(self) -> None:
         """Send one more request, if any."""
         if self._exhausted or not self._active:
             return
@@ -177,13 +177,13 @@ class ParallelEpoch(Epoch):
         if os.getpid() != self._owner:
             raise RuntimeError(_FORKED)
         while not self._over:
-            answer = self._take()
+            answer = self._next_answer()
             if answer is None:
                 self._end()
                 break
             if isinstance(answer, End):
-                self._retire(answer.worker)
-            self._post()
+                self._remove_worker(answer.worker)
+            self._send_request()
             if isinstance(answer, Failure):
                 try:
                     raise answer.error
@@ -193,7 +193,7 @@ class ParallelEpoch(Epoch):
                 return answer.content
         raise RuntimeError(_ANOTHER_PASS) if self._superseded else StopIteration
 
-    def _take(self) -> Result | None:
+    def _next_answer(self) -> Result | None:
         """Return the next answer, or None if no more answers are expected."""
         while True:
             if self._in_order and self._due in self._answers:
@@ -218,7 +218,7 @@ class ParallelEpoch(Epoch):
             self._end(at_once=True)
             raise
 
-    def _retire(self, worker: int) -> None:
+    def _remove_worker(self, worker: int) -> None:
         if worker in self._active:
             self._turn -= self._active.index(worker) < self._turn
             self._active.remove(worker)

@@ -189,7 +189,7 @@ class WorkerProcesses:
         except (EOFError, ConnectionResetError):
             self._ended.add(worker)
             if self._pending[worker]:
-                raise self._death_of(worker) from None
+                raise self._exit_error(worker) from None
             return []
         number, kind, content = pickle.loads(payload)
         self._pending[worker].discard(number)
@@ -207,9 +207,9 @@ class WorkerProcesses:
         for worker, process in enumerate(self._processes):
             if self._pending[worker] and not process.is_alive():
                 self._ended.add(worker)
-                raise self._death_of(worker)
+                raise self._exit_error(worker)
 
-    def _death_of(self, worker: int) -> RuntimeError:
+    def _exit_error(self, worker: int) -> RuntimeError:
         process = self._processes[worker]
         process.join(_GRACE)
         code, who = process.exitcode, f"DataLoader worker (pid {process.pid})"
@@ -282,7 +282,7 @@ def _stop_all() -> None:
 atexit.register(_stop_all)
 
 
-def _disown() -> None:
+def _forget_workers_in_child() -> None:
     """Remove the workers from multiprocessing's list in a forked process, whose exit would otherwise end them."""
     children: set[Any] = getattr(multiprocessing.process, "_children", set())
     for pool in _pools:
@@ -290,4 +290,4 @@ def _disown() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_disown)
+    os.register_at_fork(after_in_child=_forget_workers_in_child)

@@ -96,12 +96,12 @@ class _Seeded:
         self._moved_shared = False
 
     def __call__(self, index: Any) -> None:
-        self._look()
+        self._compare_states()
         _random_state.seed_all(mix(self._epoch_seed, index))
         if self._watch:
             self._mark = _random_state.mark()
 
-    def _look(self) -> None:
+    def _compare_states(self) -> None:
         if self._mark is not None:
             now = _random_state.mark()
             self._drew |= now != self._mark
@@ -109,5 +109,5 @@ class _Seeded:
 
     def drew(self) -> tuple[bool, bool]:
         """Return two bools: if any random number was drawn, and if Python's or NumPy's generator drew one."""
-        self._look()
+        self._compare_states()
         return self._drew, self._moved_shared

@@ -140,8 +140,8 @@ class Writer:
         The dataset or the collate function may have kept a reference to an array of the segment, which would change
         when the segment is reused. In that case the segment is not reused, and the loader gets a copy.
         """
-        kept, used = self._watch(), self._used
-        if (root := kept()) is not None:
+        root_reference, used = self._watch(), self._used
+        if (root := root_reference()) is not None:
             segment = self._forget()
             self._open_segment(segment.size)
             assert self._root is not None
@@ -153,18 +153,18 @@ class Writer:
     def abandon(self) -> None:
         """Close the open segment, if any, without handing it over."""
         if self._open is not None:
-            kept = self._watch()
+            root_reference = self._watch()
             segment = self._forget()
-            if kept() is None:
+            if root_reference() is None:
                 self._free.append(segment)
             else:
                 self._drop(segment)
 
     def _watch(self) -> weakref.ref[np.ndarray]:
         assert self._root is not None
-        kept = weakref.ref(self._root)
+        root_reference = weakref.ref(self._root)
         self._root = None
-        return kept
+        return root_reference
 
     def _forget(self) -> Segment:
         assert self._open is not None

@@ -34,7 +34,7 @@ def _set_generator_state(generator: Any, state: Any) -> None:
         _tensors.set_state(generator, state)
 
 
-class Beginning:
+class InitialState:
     """Random state at the beginning of a pass.
 
     Args:
@@ -49,7 +49,7 @@ class Beginning:
         self._seed = seed
 
     @classmethod
-    def here(cls, generators: list[Any], seed: int | None) -> Beginning:
+    def capture(cls, generators: list[Any], seed: int | None) -> InitialState:
         return cls([generator_state(generator) for generator in generators], _plain(_random_state.save()), seed)
 
     def state(self, delivered: int, length: int | None) -> State:
@@ -61,7 +61,7 @@ class Beginning:
             "seed": self._seed,
         }
 
-    def again(
+    def restart(
         self, begin: Callable[[int | None], tuple[int, Iterator[Any]]], delivered: int
     ) -> tuple[int, Iterator[Any]]:
         """Begin the pass again and skip delivered batches. The process's generators do not change.
@@ -86,7 +86,7 @@ class Beginning:
 
 def between_passes(generators: list[Any], length: int | None) -> State:
     """Return the state of a loader before it begins a pass."""
-    return Beginning([generator_state(generator) for generator in generators], None).state(0, length)
+    return InitialState([generator_state(generator) for generator in generators], None).state(0, length)
 
 
 def set_generators(generators: list[Any], state: State) -> None:

@@ -148,9 +148,9 @@ class WorkerThreads:
             answers = [self._answers.get(timeout=timeout)]
         except queue.Empty:
             raise TimeoutError from None
-        return [(number, self._settle(number, answer)) for number, answer in answers]
+        return [(number, self._finish_request(number, answer)) for number, answer in answers]
 
-    def _settle(self, number: int, answer: Any) -> Result:
+    def _finish_request(self, number: int, answer: Any) -> Result:
         """Return the answer to a request. If the worker could not make the batch, make it in the calling thread."""
         result: Result = self._make_batch(number) if isinstance(answer, _SharedDraw) else answer
         self._indices.pop(number, None)

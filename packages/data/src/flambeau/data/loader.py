@@ -158,7 +158,7 @@ class DataLoader(Generic[T_co]):
     def _get_iterator(self) -> Iterator[Any]:
         """Begin a pass over the data. Subclasses override this method, which has PyTorch's name."""
         state, self._resumed = self._resumed, None
-        beginning, delivered, epoch_seed, requests = self._begin_or_resume(state)
+        initial_state, delivered, epoch_seed, requests = self._begin_or_resume(state)
         current: Epoch
         if self.num_workers == 0:
             seeds = None if _tensors.draws_as_pytorch() else self._seeds  # like PyTorch, do not seed samples
@@ -173,7 +173,7 @@ class DataLoader(Generic[T_co]):
                 timeout=self.timeout or None,
                 persistent=self.persistent_workers,
             )
-        current.length, current.beginning = self.__len__, beginning
+        current.length, current.initial_state = self.__len__, initial_state
         if isinstance(self.dataset, IterableDataset):
             for _ in range(delivered):
                 next(current)
@@ -181,7 +181,7 @@ class DataLoader(Generic[T_co]):
             from ._pinning import PinnedEpoch
 
             current = PinnedEpoch(current, ahead=self.num_workers > 0)
-            current.length, current.beginning = self.__len__, beginning
+            current.length, current.initial_state = self.__len__, initial_state
         current.delivered = delivered
         current.announced = self._IterableDataset_len_called
         self._pass = weakref.ref(current)
@@ -247,7 +247,7 @@ class DataLoader(Generic[T_co]):
         current = self._current()
         if current is None or current.finished:
             return _state.between_passes(self._generators(), self._length())
-        return current.beginning.state(current.delivered, self._length())
+        return current.initial_state.state(current.delivered, self._length())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue in the next pass from the state that :meth:`state_dict` returned.
@@ -278,17 +278,17 @@ class DataLoader(Generic[T_co]):
             return _random.draw_seed(self.generator) if seed is None else seed, requests
         return _random.draw_seed(self.generator), self._requests()
 
-    def _begin_or_resume(self, state: _state.State | None) -> tuple[_state.Beginning, int, int, Iterator[Any]]:
-        """Begin a pass, or the pass of a saved state. Return its beginning, delivered batches, seed and requests."""
+    def _begin_or_resume(self, state: _state.State | None) -> tuple[_state.InitialState, int, int, Iterator[Any]]:
+        """Begin or resume a pass. Return its initial state, number of delivered batches, seed and requests."""
         generators = self._generators()
         if state is not None:
             _state.set_generators(generators, state)
             if state["process"] is not None:
-                beginning = _state.Beginning(state["generators"], state["process"], state.get("seed"))
+                initial_state = _state.InitialState(state["generators"], state["process"], state.get("seed"))
                 skipped = 0 if isinstance(self.dataset, IterableDataset) else state["delivered"]
-                return beginning, state["delivered"], *beginning.again(self._begin, skipped)
+                return initial_state, state["delivered"], *initial_state.restart(self._begin, skipped)
         seed = None if self._workers is None or self._workers.stopped else self._workers.seed
-        return _state.Beginning.here(generators, seed), 0, *self._begin(seed)
+        return _state.InitialState.capture(generators, seed), 0, *self._begin(seed)
 
     def _recipe(self) -> Recipe:
         batched = self.batch_sampler is not None
