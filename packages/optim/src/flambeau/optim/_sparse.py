@@ -46,9 +46,9 @@ def _descend_by_sums(group: Group, param: Tensor, grad: Any, state: dict[str, An
     state["step"] += 1
     rate = float(group["lr"]) / (1 + (float(state["step"]) - 1) * group["lr_decay"])
     rows, values = rows_of(-grad if group["maximize"] else grad)
-    total = _at(state["sum"], rows) + values.square()
-    _put(state["sum"], rows, total)
-    _add(param, rows, -rate * values / (total.sqrt() + group["eps"]))
+    total = _read_rows(state["sum"], rows) + values.square()
+    _write_rows(state["sum"], rows, total)
+    _add_to_rows(param, rows, -rate * values / (total.sqrt() + group["eps"]))
 
 
 def descend_by_moments(group: Group, param: Tensor, grad: Any, state: dict[str, Any]) -> None:
@@ -59,13 +59,13 @@ def descend_by_moments(group: Group, param: Tensor, grad: Any, state: dict[str, 
     state["step"] += 1
     rows, values = rows_of(-grad if group["maximize"] else grad)
     beta1, beta2 = group["betas"]
-    mean, square = _at(state["exp_avg"], rows), _at(state["exp_avg_sq"], rows)
+    mean, square = _read_rows(state["exp_avg"], rows), _read_rows(state["exp_avg_sq"], rows)
     mean = mean + (values - mean) * (1 - beta1)
     square = square + (values.square() - square) * (1 - beta2)
-    _put(state["exp_avg"], rows, mean)
-    _put(state["exp_avg_sq"], rows, square)
+    _write_rows(state["exp_avg"], rows, mean)
+    _write_rows(state["exp_avg_sq"], rows, square)
     corrected = float(group["lr"]) * (1 - beta2 ** state["step"]) ** 0.5 / (1 - beta1 ** state["step"])
-    _add(param, rows, -corrected * mean / (square.sqrt() + group["eps"]))
+    _add_to_rows(param, rows, -corrected * mean / (square.sqrt() + group["eps"]))
 
 
 Rule: TypeAlias = Callable[[Group, Tensor, Any, dict[str, Any]], None]
@@ -102,18 +102,18 @@ def rows_of(grad: Any) -> tuple[Any, Tensor]:
     return (indices[0] if indices.shape[0] == 1 else tuple(indices)), merged.values()
 
 
-def _at(table: Tensor, rows: Any) -> Tensor:
+def _read_rows(table: Tensor, rows: Any) -> Tensor:
     return table.index_select(0, rows) if isinstance(rows, Tensor) else table[rows]
 
 
-def _put(table: Tensor, rows: Any, values: Tensor) -> None:
+def _write_rows(table: Tensor, rows: Any, values: Tensor) -> None:
     if isinstance(rows, Tensor):
         table.index_copy_(0, rows, values)
     else:
         table[rows] = values
 
 
-def _add(table: Tensor, rows: Any, values: Tensor) -> None:
+def _add_to_rows(table: Tensor, rows: Any, values: Tensor) -> None:
     if isinstance(rows, Tensor):
         table.index_add_(0, rows, values)
     else:

@@ -47,7 +47,7 @@ def load(
     state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
     for number, entries in saved["state"].items():
         if number in params:
-            state[params[number]] = _fitted(params[number], entries, numbers)
+            state[params[number]] = _converted_state(params[number], entries, numbers)
         else:
             state[number] = deepcopy(entries)
     return state, [
@@ -106,7 +106,7 @@ def _names(group: Group) -> Group:
     return {"param_names": group["param_names"]} if "param_names" in group else {}
 
 
-def _fitted(param: Tensor, entries: Mapping[str, Any], numbers: set[str]) -> dict[str, Any]:
+def _converted_state(param: Tensor, entries: Mapping[str, Any], numbers: set[str]) -> dict[str, Any]:
     """Return a copy of one parameter's state, with tensors of the parameter's dtype and device.
 
     The dtype changes only if the parameter is floating-point or complex. Entries in ``numbers``, such as step counts,

@@ -90,7 +90,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Together:
     @no_grad()
     def average(averaged: list[Tensor], values: list[Tensor], num_averaged: Tensor) -> None:
         for mean, value in zip(averaged, values, strict=True):
-            _towards(mean, value, 1 - decay)
+            _move_towards(mean, value, 1 - decay)
 
     return average
 
@@ -108,12 +108,12 @@ def get_swa_multi_avg_fn() -> Together:
     @no_grad()
     def average(averaged: list[Tensor], values: list[Tensor], num_averaged: Tensor) -> None:
         for mean, value in zip(averaged, values, strict=True):
-            _towards(mean, value, 1 / (float(num_averaged) + 1))
+            _move_towards(mean, value, 1 / (float(num_averaged) + 1))
 
     return average
 
 
-def _towards(mean: Tensor, value: Tensor, share: float) -> None:
+def _move_towards(mean: Tensor, value: Tensor, share: float) -> None:
     if mean.is_floating_point() or mean.is_complex():
         mean.lerp_(value, share)
     else:

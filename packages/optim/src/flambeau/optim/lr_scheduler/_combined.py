@@ -11,7 +11,7 @@ from ._base import LRScheduler
 from ._plateau import ReduceLROnPlateau
 
 
-class _OfSchedules(LRScheduler):
+class _CombinedScheduler(LRScheduler):
     _schedulers: list[LRScheduler]
 
     def state_dict(self) -> dict[str, Any]:
@@ -25,7 +25,7 @@ class _OfSchedules(LRScheduler):
             each.load_state_dict(state)
 
 
-class ChainedScheduler(_OfSchedules):
+class ChainedScheduler(_CombinedScheduler):
     """Several schedules that each change the rates at every step.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
@@ -54,7 +54,7 @@ class ChainedScheduler(_OfSchedules):
         self._last_lr = self._current()
 
 
-class SequentialLR(_OfSchedules):
+class SequentialLR(_CombinedScheduler):
     """Schedules one after the other. At each epoch in ``milestones``, the next one begins at its epoch 0.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)

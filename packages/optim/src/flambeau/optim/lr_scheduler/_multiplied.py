@@ -11,7 +11,7 @@ from ..optimizer import Optimizer
 from ._base import LRScheduler, check_optimizer
 
 
-class _OfFunctions(LRScheduler):
+class _FunctionScheduler(LRScheduler):
     """A schedule by functions of the epoch: one for all groups, or a list with one for each.
 
     ``state_dict()`` contains the attributes of callable objects, but no plain functions or lambdas.
@@ -53,7 +53,7 @@ def _functions(given: Any, groups: int) -> list[Any]:
     return functions
 
 
-class LambdaLR(_OfFunctions):
+class LambdaLR(_FunctionScheduler):
     """The initial rates times ``lr_lambda(epoch)``: one function for all groups, or a list with one for each.
 
     ``state_dict()`` contains the attributes of callable objects, but no plain functions or lambdas.
@@ -71,7 +71,7 @@ class LambdaLR(_OfFunctions):
         return [base * factor(self.last_epoch) for base, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
 
-class MultiplicativeLR(_OfFunctions):
+class MultiplicativeLR(_FunctionScheduler):
     """Multiply the rates by ``lr_lambda(epoch)`` every epoch; the functions are given as in `LambdaLR`.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
