@@ -215,7 +215,7 @@ class BlockMask:
         full = self.full_blocks()
         weights = self.partial_blocks().float() + (0.0 if full is None else 2 * full.float())
         heads = weights.clamp(max=2).reshape(-1, *weights.shape[-2:])
-        pictures = [_picture(head, height, width) for head in heads[:limit]]
+        pictures = [_text_image(head, height, width) for head in heads[:limit]]
         return "\n\n".join([*pictures, *(["..."] if len(heads) > limit else [])])
 
     def __str__(self) -> str:
@@ -261,7 +261,7 @@ def _resized(dense: Tensor, rows: int, columns: int) -> Tensor:
     return functional.pad(dense, more, value=False)[..., :rows, :columns].contiguous()
 
 
-def _picture(weights: Tensor, height: int, width: int) -> str:
+def _text_image(weights: Tensor, height: int, width: int) -> str:
     rows = math.ceil(weights.shape[0] / math.ceil(weights.shape[0] / height))
     columns = math.ceil(weights.shape[1] / math.ceil(weights.shape[1] / width))
     shown = functional.adaptive_avg_pool2d(weights[None], (rows, columns))[0].tolist()

@@ -68,7 +68,7 @@ def causal_upper_left(*size: int) -> CausalBias:
     >>> bias.variant.name, bias.seq_len_q, bias.seq_len_kv
     ('UPPER_LEFT', 2, 3)
     """
-    return CausalBias(CausalVariant.UPPER_LEFT, *_two(size))
+    return CausalBias(CausalVariant.UPPER_LEFT, *_require_2d(size))
 
 
 def causal_lower_right(*size: int) -> CausalBias:
@@ -83,10 +83,10 @@ def causal_lower_right(*size: int) -> CausalBias:
     >>> bias.variant.name, bias.seq_len_q, bias.seq_len_kv
     ('LOWER_RIGHT', 2, 3)
     """
-    return CausalBias(CausalVariant.LOWER_RIGHT, *_two(size))
+    return CausalBias(CausalVariant.LOWER_RIGHT, *_require_2d(size))
 
 
-def _two(size: tuple[int, ...]) -> tuple[int, int]:
+def _require_2d(size: tuple[int, ...]) -> tuple[int, int]:
     if len(size) != 2:
         raise AssertionError(f"causal biases only support 2D tensors, got size {list(size)}")
     return size[0], size[1]

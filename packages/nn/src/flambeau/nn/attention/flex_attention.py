@@ -199,20 +199,20 @@ def flex_attention(
     wanted = return_aux or AuxRequest(lse=return_lse)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     groups = query.shape[1] // key.shape[1]
-    key, value = (_shared(each, query.shape[0], groups) for each in (key, value))
+    key, value = (_expand_heads(each, query.shape[0], groups) for each in (key, value))
     parts = [_rows(query, key, value, score_mod, part, scale, wanted) for part in _parts(query, key, block_mask)]
-    output, lse, largest = (_together(each) for each in zip(*parts, strict=True))
+    output, lse, largest = (_concatenate_queries(each) for each in zip(*parts, strict=True))
     if return_lse:
         return output, lse
     return output if return_aux is None else (output, AuxOutput(lse, largest))
 
 
-def _together(parts: tuple[Tensor | None, ...]) -> Any:
+def _concatenate_queries(parts: tuple[Tensor | None, ...]) -> Any:
     """Concatenate the parts of one result along the queries. Either all parts are None or none is."""
     return parts[0] if len(parts) == 1 or parts[0] is None else flambeau.cat(parts, 2)  # type: ignore[arg-type]
 
 
-def _shared(tensor: Tensor, batches: int, groups: int) -> Tensor:
+def _expand_heads(tensor: Tensor, batches: int, groups: int) -> Tensor:
     """Expand keys or values to the batches and heads of the queries."""
     if tensor.shape[0] != batches:
         tensor = tensor.expand(batches, -1, -1, -1)
@@ -244,7 +244,7 @@ def _parts(query: Tensor, key: Tensor, block_mask: BlockMask | None) -> Iterator
         positions = _positions(columns, width, key.shape[2])
         index_grids = index_grids_of(batches, heads, queries, positions, query.device)
         blocks = (index_grids[3] // width).long()
-        seen = _seen(
+        seen = _mask_of_row(
             partial[:, :, row], None if full is None else full[:, :, row], blocks, block_mask.mask_mod, index_grids
         )
         contiguous = columns == list(range(columns[0], columns[0] + len(columns))) if columns else True
@@ -260,7 +260,7 @@ def _positions(columns: list[int], width: int, length: int) -> Tensor:
     return positions[positions < length]
 
 
-def _seen(
+def _mask_of_row(
     partial: Tensor, full: Tensor | None, blocks: Tensor, mask_mod: MaskMod, index_grids: tuple[Tensor, ...]
 ) -> Tensor | None:
     """Return the mask of a row of blocks, ``(B, H, queries, keys)``, or None if no element is masked.

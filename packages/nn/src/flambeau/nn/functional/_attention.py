@@ -173,14 +173,14 @@ def multi_head_attention_forward(
     if bias_k is not None and bias_v is not None:
         k = flambeau.cat([k, bias_k.expand(1, batch, width)])
         v = flambeau.cat([v, bias_v.expand(1, batch, width)])
-        mask, padding = _one_more(mask), _one_more(padding)
+        mask, padding = _append_unmasked_column(mask), _append_unmasked_column(padding)
     q, k, v = (_by_head(t, batch, num_heads) for t in (q, k, v))
     k = k if static_k is None else static_k
     v = v if static_v is None else static_v
     if add_zero_attn:
         zero = (batch * num_heads, 1, width // num_heads)
         k, v = (flambeau.cat([t, t.new_zeros(zero)], 1) for t in (k, v))
-        mask, padding = _one_more(mask), _one_more(padding)
+        mask, padding = _append_unmasked_column(mask), _append_unmasked_column(padding)
     mask = _with_padding(mask, padding, num_heads)
     attended, weights = _attended(q, k, v, mask, dropout_p if training else 0.0, need_weights)
     output = flambeau.linear(
@@ -293,7 +293,7 @@ def _additive(mask: Tensor | None, dtype: flambeau.dtype) -> Tensor | None:
     return flambeau.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(mask, -math.inf)
 
 
-def _one_more(mask: Tensor | None) -> Tensor | None:
+def _append_unmasked_column(mask: Tensor | None) -> Tensor | None:
     """Append an unmasked column to a mask."""
     return None if mask is None else flambeau.cat([mask, mask.new_zeros((*mask.shape[:-1], 1))], -1)
 

@@ -48,12 +48,12 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     columns = columns.reshape(size[0], *[1] * dims, dims, dims + 1)
     grid = columns[..., dims]
     for d, n in enumerate(size[2:]):  # the grid has its full size only in the last iteration
-        line = _line(n, align_corners, theta).reshape(-1, *[1] * (dims - d))
+        line = _pixel_positions(n, align_corners, theta).reshape(-1, *[1] * (dims - d))
         grid = grid + line * columns[..., dims - 1 - d]
     return grid.to(theta.dtype)
 
 
-def _line(count: int, align_corners: bool, like: Tensor) -> Tensor:
+def _pixel_positions(count: int, align_corners: bool, like: Tensor) -> Tensor:
     """Return the positions of ``count`` pixels between -1 and 1."""
     if count <= 1:
         return like.new_zeros(count)

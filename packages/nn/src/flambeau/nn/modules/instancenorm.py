@@ -30,10 +30,10 @@ class _InstanceNorm(_NormBase):
         self._check_input_dim(input)
         unbatched = input.ndim == self.dimensions[0]
         if input.shape[0 if unbatched else 1] != self.num_features:
-            self._complain(input.shape[0 if unbatched else 1])
+            self._report_channel_mismatch(input.shape[0 if unbatched else 1])
         return self._normalized(input.unsqueeze(0)).squeeze(0) if unbatched else self._normalized(input)
 
-    def _complain(self, channels: int) -> None:
+    def _report_channel_mismatch(self, channels: int) -> None:
         text = f"expected input's size at dim=-{self.dimensions[0]} to match num_features ({self.num_features}), "
         if self.affine:
             raise ValueError(f"{text}but got: {channels}.")

@@ -127,7 +127,7 @@ class RNNBase(Module):
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         if isinstance(input, PackedSequence):
-            return self._of_packed(input, hx)
+            return self._forward_packed(input, hx)
         batched = self._is_batched(input)
         hx = self._with_batch(hx, batched)
         x = input.unsqueeze(1) if not batched else input.transpose(0, 1) if self.batch_first else input
@@ -138,7 +138,7 @@ class RNNBase(Module):
             return output.squeeze(1), self._as_hidden(tuple(part.squeeze(1) for part in final))
         return output.transpose(0, 1) if self.batch_first else output, self._as_hidden(final)
 
-    def _of_packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
+    def _forward_packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
         data, batch_sizes, order, back = input
         sizes = batch_sizes.tolist()
         state = self._initial(data, sizes[0], None if hx is None else self._parts(hx))

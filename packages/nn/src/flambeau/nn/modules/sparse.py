@@ -13,7 +13,7 @@ from ._sizes import check_sizes
 from .module import Module
 
 
-class _Table(Module):
+class _EmbeddingBase(Module):
     """A weight of ``num_embeddings`` rows of ``embedding_dim`` values, drawn from the normal distribution."""
 
     unusual: ClassVar[dict[str, Any]]  # default values of options; repr shows options with other values
@@ -85,7 +85,7 @@ def _size_of(embeddings: Tensor) -> tuple[int, int]:
     return rows, width
 
 
-class Embedding(_Table):
+class Embedding(_EmbeddingBase):
     """Look up rows of a table by index.
 
     Args:
@@ -165,7 +165,7 @@ class Embedding(_Table):
         return F.embedding(input, self.weight, *options)
 
 
-class EmbeddingBag(_Table):
+class EmbeddingBag(_EmbeddingBase):
     """Sums, means or maxima over bags of rows of a table.
 
     Args:
