@@ -198,7 +198,7 @@ def _sliced(call: Differentiated) -> Gradients:
 
 
 @rule("split", "unbind", "split_with_sizes", reads_results=True)
-def _parted(call: Differentiated) -> Gradients:
+def _split(call: Differentiated) -> Gradients:
     x = call.args[0]
     dim = call.argument("dim")
     parts = [

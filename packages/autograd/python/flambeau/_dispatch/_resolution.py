@@ -157,10 +157,10 @@ def resolve(called: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         schema, given, named = found
         overload = getattr(target.packet, schema.overload_name or "default")
         finish = _finished(called, schema)
-        return Call(overload, given, named, finish is _as_it_is and _is_plain(schema, args, given, named), finish)
+        return Call(overload, given, named, finish is _identity and _is_plain(schema, args, given, named), finish)
     if target.schemas:
         return _written_in_place(called, target, args, kwargs)
-    return Call(target.packet.default, args, kwargs, False, _as_it_is)
+    return Call(target.packet.default, args, kwargs, False, _identity)
 
 
 def _bound(
@@ -201,7 +201,7 @@ def _written_in_place(called: Any, target: _Target, args: tuple[Any, ...], kwarg
     if isinstance(out := kwargs.get("out"), Tensor):
         result = called(*args, **{name: value for name, value in kwargs.items() if name != "out"})
         return out.copy_(result) if out.shape == result.shape else out.resize_(result.shape).copy_(result)
-    return Call(own.overload(called.__name__, called), args, kwargs, False, _as_it_is)
+    return Call(own.overload(called.__name__, called), args, kwargs, False, _identity)
 
 
 def _is_plain(schema: FunctionSchema, args: tuple[Any, ...], given: tuple[Any, ...], named: dict[str, Any]) -> bool:
@@ -214,7 +214,7 @@ def _is_plain(schema: FunctionSchema, args: tuple[Any, ...], given: tuple[Any, .
     )
 
 
-def _as_it_is(result: Any) -> Any:
+def _identity(result: Any) -> Any:
     return result
 
 
@@ -233,4 +233,4 @@ def _finished(called: Any, schema: FunctionSchema) -> Callable[[Any], Any]:
         return lambda result: tuple(result) if type(result) is list else result
     if len(schema.returns) == 1 and schema.returns[0].is_list:
         return lambda result: tuple(result) if type(result) is list else result
-    return _as_it_is
+    return _identity

@@ -156,14 +156,14 @@ def grad(
         found = _engine.run(results, seeds, keep, create_graph, sources, False)
     if materialize_grads:
         return tuple(
-            flambeau.zeros_like(t, requires_grad=create_graph) if g is None else _in(t, g)
+            flambeau.zeros_like(t, requires_grad=create_graph) if g is None else _to_layout_of(t, g)
             for g, t in zip(found, given, strict=True)
         )
     if not allow_unused:
         for index, g in enumerate(found):
             if g is None:
                 raise RuntimeError(UNUSED_INPUT.format(index=index, shape=list(_shape(given[index]))))
-    return found if sources is given else tuple(_in(t, g) for g, t in zip(found, given, strict=True))
+    return found if sources is given else tuple(_to_layout_of(t, g) for g, t in zip(found, given, strict=True))
 
 
 def _is_sparse(source: Any) -> bool:
@@ -187,7 +187,7 @@ def _strided(outputs: list[Any], seeds: list[Tensor | None]) -> tuple[list[Any],
     return _values_of(outputs), [gradient_of_values(output, seed) for output, seed in pairs]
 
 
-def _in(source: Any, gradient: Tensor | None) -> Tensor | None:
+def _to_layout_of(source: Any, gradient: Tensor | None) -> Tensor | None:
     """Convert a gradient to the layout of its source."""
     if gradient is None or not _is_sparse(source):
         return gradient

@@ -60,7 +60,7 @@ class SparseGradients:
         self._stand_in: Tensor | None = None
         self._gathered: Tensor | None = None
         self._former: Tensor | None = None
-        self._made_way = False
+        self._removed_grad = False
         leaf_of = weakref.ref(leaf)
         leaf.register_hook(lambda gradient: self._gather(leaf_of(), gradient))
         leaf.register_post_accumulate_grad_hook(self._accumulate)
@@ -89,7 +89,7 @@ class SparseGradients:
         self._stand_in = None
         self._gathered = total
         if leaf is not None and not _engine.run_is_selective():
-            self._make_way(leaf, total)
+            self._remove_grad(leaf, total)
         return total  # type: ignore[no-any-return]
 
     def replace(self, gradient: Tensor) -> None:
@@ -97,12 +97,12 @@ class SparseGradients:
         if self._gathered is not None:
             self._gathered = gradient
 
-    def _make_way(self, leaf: Tensor, total: Tensor | None) -> None:
+    def _remove_grad(self, leaf: Tensor, total: Tensor | None) -> None:
         """Remove a ``.grad`` to which the engine cannot add the new gradient."""
         former = leaf.grad
         self._former = None
-        self._made_way = isinstance(total, SparseTensor)
-        if self._made_way:
+        self._removed_grad = isinstance(total, SparseTensor)
+        if self._removed_grad:
             self._former = former
             leaf.grad = flambeau.empty(self._shape, dtype=leaf.dtype, device="meta")
         elif isinstance(former, SparseTensor):
@@ -110,9 +110,9 @@ class SparseGradients:
             leaf.grad = None
 
     def _accumulate(self, leaf: Tensor) -> None:
-        gathered, former, made_way = self._gathered, self._former, self._made_way
+        gathered, former, made_way = self._gathered, self._former, self._removed_grad
         self._gathered = self._former = None
-        self._made_way = False
+        self._removed_grad = False
         if made_way and gathered is not None:
             with flambeau.no_grad():
                 leaf.grad = gathered if former is None else _sum(former, gathered)

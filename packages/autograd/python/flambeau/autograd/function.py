@@ -40,7 +40,7 @@ class InplaceFunction(Function):
         self.inplace = inplace
 
 
-class _Once(Function):
+class _RaiseInBackward(Function):
     """Identity function with a ``backward`` that raises an error."""
 
     @staticmethod
@@ -77,7 +77,7 @@ def once_differentiable(backward: Callable[..., T]) -> Callable[..., T]:
         if not flambeau.is_grad_enabled() or not any(isinstance(g, Tensor) and g.requires_grad for g in gradients):
             return results
         listed = results if isinstance(results, tuple) else (results,)
-        marked = _Once.apply(len(listed), *listed, *gradients)
+        marked = _RaiseInBackward.apply(len(listed), *listed, *gradients)
         once: T = marked if isinstance(results, tuple) else marked[0]
         return once
 

@@ -121,10 +121,10 @@ def _inputs(
 def _structure(tree: Any) -> str:
     """Format the structure of a pytree with a star for every leaf."""
     leaves, spec = tree_flatten(tree)
-    return repr(tree_unflatten([_Star()] * len(leaves), spec))
+    return repr(tree_unflatten([_LeafPlaceholder()] * len(leaves), spec))
 
 
-class _Star:
+class _LeafPlaceholder:
     def __repr__(self) -> str:
         return "*"
 

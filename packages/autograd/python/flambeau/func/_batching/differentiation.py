@@ -98,16 +98,16 @@ def jacobian(call: Call) -> list[Tensor]:
 @composition("autograd._engine.depends_on_others")
 def depends_on_others(outputs: Any, leaves: Any) -> Any:
     """Call ``_engine.depends_on_others`` with the values of the batches."""
-    return _engine.depends_on_others(_bare(outputs), _bare(leaves))
+    return _engine.depends_on_others(_without_placeholders(outputs), _without_placeholders(leaves))
 
 
 @composition("autograd._engine.close")
 def close(leaves: Any) -> Any:
     """Call ``_engine.close`` with the values of the batches."""
-    return _engine.close(_bare(leaves))
+    return _engine.close(_without_placeholders(leaves))
 
 
-def _bare(tensors: Any) -> list[Any]:
+def _without_placeholders(tensors: Any) -> list[Any]:
     return [without_placeholders(t) for t in tensors]
 
 
