@@ -145,7 +145,7 @@ def _content(tensor: Tensor, options: PrintOptions, indent: int) -> str:
     if edge == 0:
         return "[...]"
     data = tensor.detach()
-    shown = (_ends(data, edge, 0) if summarised else data).tolist()
+    shown = (_edge_items(data, edge, 0) if summarised else data).tolist()
     values = _leaves(shown, tensor.dim())
     if tensor.is_complex():
         write, width = _complex_style(values, options)
@@ -156,14 +156,14 @@ def _content(tensor: Tensor, options: PrintOptions, indent: int) -> str:
     return _Layout(write, width, edge, options.linewidth).text(shown, tensor.shape, indent)
 
 
-def _ends(tensor: Tensor, edge: int, dim: int) -> Tensor:
+def _edge_items(tensor: Tensor, edge: int, dim: int) -> Tensor:
     """Return the first and last ``edge`` items along every dimension from ``dim`` on, concatenated."""
     if dim == tensor.dim():
         return tensor
     size = tensor.size(dim)
     if size <= 2 * edge:
-        return _ends(tensor, edge, dim + 1)
-    ends = [_ends(tensor.narrow(dim, start, edge), edge, dim + 1) for start in (0, size - edge)]
+        return _edge_items(tensor, edge, dim + 1)
+    ends = [_edge_items(tensor.narrow(dim, start, edge), edge, dim + 1) for start in (0, size - edge)]
     return flambeau.cat(ends, dim)
 
 

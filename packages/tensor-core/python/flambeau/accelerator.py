@@ -30,20 +30,20 @@ def device_count() -> int:
     return cuda.device_count()
 
 
-def _demand() -> None:
+def _require_accelerator() -> None:
     if not cuda.is_available():
         raise RuntimeError(_NONE)
 
 
 def current_device_index() -> int:
     """Return the index of this thread's current device."""
-    _demand()
+    _require_accelerator()
     return cuda.current_device()
 
 
 def set_device_index(device: Any, /) -> None:
     """Set this thread's current device."""
-    _demand()
+    _require_accelerator()
     cuda.set_device(device)
 
 
@@ -54,7 +54,7 @@ class device_index:
     """Context manager that changes this thread's current device. None changes nothing."""
 
     def __init__(self, device: int | None, /) -> None:
-        _demand()
+        _require_accelerator()
         self._device = cuda.device(device)
 
     def __enter__(self) -> Self:
@@ -67,61 +67,61 @@ class device_index:
 
 def current_stream(device: Any = None, /) -> Stream:
     """Return the stream that this thread's work is submitted to."""
-    _demand()
+    _require_accelerator()
     return cuda.current_stream(device)
 
 
 def set_stream(stream: Stream) -> None:
     """Set the stream that this thread's work is submitted to."""
-    _demand()
+    _require_accelerator()
     cuda.set_stream(stream)
 
 
 def synchronize(device: Any = None, /) -> None:
     """Wait until all work on a device is complete."""
-    _demand()
+    _require_accelerator()
     cuda.synchronize(device)
 
 
 def empty_cache() -> None:
     """Release cached memory to the driver."""
-    _demand()
+    _require_accelerator()
     cuda.empty_cache()
 
 
 def memory_allocated(device_index: Any = None, /) -> int:
     """Return the number of bytes that tensors occupy."""
-    _demand()
+    _require_accelerator()
     return cuda.memory_allocated(device_index)
 
 
 def max_memory_allocated(device_index: Any = None, /) -> int:
     """Return the largest value that `memory_allocated` has reached."""
-    _demand()
+    _require_accelerator()
     return cuda.max_memory_allocated(device_index)
 
 
 def memory_reserved(device_index: Any = None, /) -> int:
     """Return the number of bytes in use or cached for reuse."""
-    _demand()
+    _require_accelerator()
     return cuda.memory_reserved(device_index)
 
 
 def max_memory_reserved(device_index: Any = None, /) -> int:
     """Return the largest value that `memory_reserved` has reached."""
-    _demand()
+    _require_accelerator()
     return cuda.max_memory_reserved(device_index)
 
 
 def memory_stats(device_index: Any = None, /) -> OrderedDict[str, Any]:
     """Return the statistics of the memory allocator. See ``flambeau.cuda.memory_stats``."""
-    _demand()
+    _require_accelerator()
     return cuda.memory_stats(device_index)
 
 
 def reset_peak_memory_stats(device_index: Any = None, /) -> None:
     """Reset the peak values of the memory statistics to the current values."""
-    _demand()
+    _require_accelerator()
     cuda.reset_peak_memory_stats(device_index)
 
 
@@ -130,12 +130,12 @@ reset_accumulated_memory_stats = reset_peak_memory_stats
 
 def get_memory_info(device_index: Any = None, /) -> tuple[int, int]:
     """Return the number of free bytes and the total number of bytes."""
-    _demand()
+    _require_accelerator()
     return cuda.mem_get_info(device_index)
 
 
 def get_device_capability(device: Any = None, /) -> dict[str, Any]:
     """Return the capabilities of a device: ``supported_dtypes`` is the set of all dtypes."""
-    _demand()
+    _require_accelerator()
     cuda.get_device_capability(device)
     return {"supported_dtypes": {value for value in vars(_core).values() if isinstance(value, _core.dtype)}}

@@ -370,9 +370,9 @@ class TypedStorage(StorageCasts):
 
     def clone(self) -> TypedStorage:
         """Return a copy of the storage."""
-        return self._over(self._untyped_storage.clone())
+        return self._typed_over(self._untyped_storage.clone())
 
-    def _over(self, storage: UntypedStorage) -> TypedStorage:
+    def _typed_over(self, storage: UntypedStorage) -> TypedStorage:
         return self if storage is self._untyped_storage else TypedStorage(wrap_storage=storage, dtype=self.dtype)
 
     def resize_(self, size: int) -> TypedStorage:
@@ -391,11 +391,11 @@ class TypedStorage(StorageCasts):
 
     def cpu(self) -> TypedStorage:
         """Return the storage on the CPU, or self if it is there already."""
-        return self._over(self._untyped_storage.cpu())
+        return self._typed_over(self._untyped_storage.cpu())
 
     def cuda(self, device: Any = None, non_blocking: bool = False) -> TypedStorage:
         """Return the storage on a GPU (default: the current one), or self if it is there already."""
-        return self._over(self._untyped_storage.cuda(device, non_blocking))
+        return self._typed_over(self._untyped_storage.cuda(device, non_blocking))
 
     def is_pinned(self, device: Any = None) -> bool:
         """Return True if the memory is page-locked (pinned) for transfers to a GPU."""
@@ -403,7 +403,7 @@ class TypedStorage(StorageCasts):
 
     def pin_memory(self, device: Any = None) -> TypedStorage:
         """Return a copy in page-locked (pinned) memory, or self if the memory is pinned already."""
-        return self._over(self._untyped_storage.pin_memory())
+        return self._typed_over(self._untyped_storage.pin_memory())
 
     def get_device(self) -> int:
         """Return the index of the GPU that holds the memory, or -1 on the CPU."""

@@ -156,35 +156,35 @@ def plan(
 ) -> tuple[_Step, ...]:
     """Return the steps of a parsed contraction. If ``lengths`` is given, the steps reshape to these sizes."""
     steps: list[_Step] = []
-    terms = [_alone(k, labels, shapes[k], sizes, steps) for k, labels in enumerate(inputs)]
+    terms = [_simplify(k, labels, shapes[k], sizes, steps) for k, labels in enumerate(inputs)]
     for i, j in best_order(terms, output, sizes) if len(terms) > 1 else ():
         later = set(output).union(*(t for k, t in enumerate(terms) if k not in (i, j)))
-        a, b = (_summed(k, terms[k], later.union(terms[i + j - k]), steps) for k in (i, j))
+        a, b = (_sum_unused_labels(k, terms[k], later.union(terms[i + j - k]), steps) for k in (i, j))
         last = len(terms) == 2
-        if last and _prefers_turn(a, b, output):
+        if last and _prefers_swap(a, b, output):
             a, b, i, j = b, a, j, i
-        labels, step = _pair(i, j, a, b, later, lengths or sizes, output if last else ())
+        labels, step = _pair_step(i, j, a, b, later, lengths or sizes, output if last else ())
         steps.append(step)
         terms = [t for k, t in enumerate(terms) if k not in (i, j)] + [labels]
-    labels = _summed(0, terms[0], set(output), steps, promoted=len(inputs) == 1)
+    labels = _sum_unused_labels(0, terms[0], set(output), steps, promoted=len(inputs) == 1)
     _finish(labels, output, sizes, steps)
     return tuple(steps)
 
 
-def _alone(k: int, labels: Labels, shape: Sequence[int], sizes: dict[str, int], steps: list[_Step]) -> Labels:
+def _simplify(k: int, labels: Labels, shape: Sequence[int], sizes: dict[str, int], steps: list[_Step]) -> Labels:
     """Append steps that take the diagonals of operand k and drop dimensions that broadcast, and return its new labels.
 
     A dimension of size 1 is dropped if another operand has a larger size for the same label.
     """
     small = [d for d, c in enumerate(labels) if shape[d] == 1 and sizes[c] != 1]
     if small:
-        steps.append(_on(k, lambda t: t.squeeze(small)))
+        steps.append(_operand_step(k, lambda t: t.squeeze(small)))
         labels = tuple(c for d, c in enumerate(labels) if d not in small)
     for c in sorted(set(labels)):
         while labels.count(c) > 1:
             first = labels.index(c)
             second = labels.index(c, first + 1)
-            steps.append(_on(k, functools.partial(_diagonal, first, second)))
+            steps.append(_operand_step(k, functools.partial(_diagonal, first, second)))
             labels = (*(x for d, x in enumerate(labels) if d not in (first, second)), c)
     return labels
 
@@ -193,30 +193,30 @@ def _diagonal(first: int, second: int, t: Tensor) -> Tensor:
     return t.diagonal(0, first, second)
 
 
-def _on(k: int, change: Callable[[Tensor], Tensor]) -> _Step:
+def _operand_step(k: int, change: Callable[[Tensor], Tensor]) -> _Step:
     def step(tensors: list[Tensor]) -> None:
         tensors[k] = change(tensors[k])
 
     return step
 
 
-def _summed(k: int, labels: Labels, keep: set[str], steps: list[_Step], promoted: bool = False) -> Labels:
+def _sum_unused_labels(k: int, labels: Labels, keep: set[str], steps: list[_Step], promoted: bool = False) -> Labels:
     """Append a step that sums operand k over the labels that are not in ``keep``, and return the labels that remain.
 
     Integers keep their dtype, or become int64 if ``promoted``.
     """
     gone = [d for d, c in enumerate(labels) if c not in keep]
     if gone:
-        steps.append(_on(k, lambda t: t.sum(gone, dtype=None if promoted else t.dtype)))
+        steps.append(_operand_step(k, lambda t: t.sum(gone, dtype=None if promoted else t.dtype)))
     return tuple(c for c in labels if c in keep)
 
 
-def _prefers_turn(a: Labels, b: Labels, output: Labels) -> bool:
+def _prefers_swap(a: Labels, b: Labels, output: Labels) -> bool:
     """Return True if only the product in the order b, a ends with the last dimension of the output in memory."""
     return bool(output) and output[-1] in a and output[-1] not in b
 
 
-def _pair(
+def _pair_step(
     i: int, j: int, a: Labels, b: Labels, keep: set[str], sizes: dict[str, int], output: Labels
 ) -> tuple[Labels, _Step]:
     """Return the labels of the product of the operands i and j, and the step that computes it.
@@ -226,14 +226,14 @@ def _pair(
     both = [c for c in a if c in b]
     inner = tuple(c for c in both if c not in keep)
     if not inner:
-        return _multiplied(i, j, a, b, output)
+        return _product_step(i, j, a, b, output)
     batch = tuple(c for c in (output or a) if c in both and c in keep)
     batch += tuple(c for c in both if c in keep and c not in batch)
     rows, columns = tuple(c for c in a if c not in both), tuple(c for c in b if c not in both)
     if batch and not rows and not columns:
-        return _dotted(i, j, a, b, batch, len(inner))
-    left = _arranged(a, (batch, rows, inner), sizes)
-    right = _arranged(b, (batch, inner, columns), sizes)
+        return _dot_step(i, j, a, b, batch, len(inner))
+    left = _matrix_form(a, (batch, rows, inner), sizes)
+    right = _matrix_form(b, (batch, inner, columns), sizes)
     labels = batch + rows + columns
     shape = [sizes[c] for c in labels]
     flat = len(rows) == len(columns) == 1 and len(batch) <= 1
@@ -249,12 +249,12 @@ def _pair(
     return labels, step
 
 
-def _dotted(i: int, j: int, a: Labels, b: Labels, batch: Labels, count: int) -> tuple[Labels, _Step]:
+def _dot_step(i: int, j: int, a: Labels, b: Labels, batch: Labels, count: int) -> tuple[Labels, _Step]:
     """Return the labels of dot products of the operands i and j, and the step that computes them.
 
     The step multiplies the operands and sums over the last ``count`` dimensions of the product.
     """
-    labels, multiply = _multiplied(i, j, a, b, batch)
+    labels, multiply = _product_step(i, j, a, b, batch)
 
     def step(tensors: list[Tensor]) -> None:
         multiply(tensors)
@@ -264,7 +264,7 @@ def _dotted(i: int, j: int, a: Labels, b: Labels, batch: Labels, count: int) -> 
     return labels[: len(labels) - count], step
 
 
-def _arranged(
+def _matrix_form(
     labels: Labels, groups: tuple[Labels, Labels, Labels], sizes: dict[str, int]
 ) -> Callable[[Tensor], Tensor] | None:
     """Return a function that permutes and reshapes a tensor to matrices, or None if the tensor needs no change.
@@ -283,14 +283,14 @@ def _arranged(
     return (lambda t: t.reshape(shape)) if in_order else lambda t: t.permute(permutation).reshape(shape)
 
 
-def _multiplied(i: int, j: int, a: Labels, b: Labels, wanted: Labels) -> tuple[Labels, _Step]:
+def _product_step(i: int, j: int, a: Labels, b: Labels, wanted: Labels) -> tuple[Labels, _Step]:
     """Return the labels of the elementwise product of the operands i and j, and the step that computes it.
 
     The dimensions in ``wanted`` come first, in that order.
     """
     every = set(a) | set(b)
     labels = tuple(dict.fromkeys((*(c for c in wanted if c in every), *a, *b)))
-    left, right = _spread(a, labels), _spread(b, labels)
+    left, right = _aligned_form(a, labels), _aligned_form(b, labels)
 
     def step(tensors: list[Tensor]) -> None:
         x, y = tensors[i], tensors[j]
@@ -301,7 +301,7 @@ def _multiplied(i: int, j: int, a: Labels, b: Labels, wanted: Labels) -> tuple[L
     return labels, step
 
 
-def _spread(labels: Labels, target: Labels) -> Callable[[Tensor], Tensor] | None:
+def _aligned_form(labels: Labels, target: Labels) -> Callable[[Tensor], Tensor] | None:
     """Return a function that permutes dimensions to the order of ``target`` and inserts missing ones with size 1."""
     permutation = [labels.index(c) for c in target if c in labels]
     first = next((d for d, c in enumerate(target) if c in labels), len(target))
@@ -321,9 +321,9 @@ def _spread(labels: Labels, target: Labels) -> Callable[[Tensor], Tensor] | None
 def _finish(labels: Labels, output: Labels, sizes: dict[str, int], steps: list[_Step]) -> None:
     if labels != output:
         permutation = [labels.index(c) for c in output]
-        steps.append(_on(0, lambda t: t.permute(permutation)))
+        steps.append(_operand_step(0, lambda t: t.permute(permutation)))
     if not steps:  # return a view, because a result must not be an operand itself
-        steps.append(_on(0, lambda t: t.permute(list(range(len(output))))))
+        steps.append(_operand_step(0, lambda t: t.permute(list(range(len(output))))))
 
 
 def _count(sizes: dict[str, int], group: Labels) -> int:

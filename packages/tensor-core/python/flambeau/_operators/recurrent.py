@@ -165,7 +165,7 @@ def weights_of_layers(params: Sequence[Tensor], has_biases: bool, projected: boo
     return made
 
 
-def _called(mode: str, input: Tensor, *arguments: Any) -> State:
+def _run_layers(mode: str, input: Tensor, *arguments: Any) -> State:
     """Implement `lstm`, `gru`, `rnn_tanh` and `rnn_relu`: compute all layers over a batch of sequences.
 
     If ``arguments`` begin with batch sizes, the input consists of packed rows.
@@ -213,7 +213,7 @@ def _layers(mode: str, name: str, doc: str) -> Callable[..., State]:
         batch_first: Any = False,
     ) -> tuple[Tensor, ...]:
         options = (has_biases, num_layers, dropout, train, bidirectional, batch_first)
-        return _called(mode, input, hx, params, *options)
+        return _run_layers(mode, input, hx, params, *options)
 
     layers.__name__, layers.__doc__ = name, doc
     return operator()(layers)

@@ -83,7 +83,7 @@ def stft(
     if window is None:
         warn_once(_NO_WINDOW)
     if align_to_window:
-        x = _amid_zeros(x, n_fft - win_length)
+        x = _zero_pad(x, n_fft - win_length)
     pieces = _frames(x, n_fft, hop_length)
     if frame_window is not None:
         pieces = pieces * frame_window
@@ -107,7 +107,7 @@ def _check_frames(length: int, n_fft: int, hop_length: int) -> None:
         raise RuntimeError(f"stft: expected hop_length > 0, but got hop_length={hop_length}")
 
 
-def _amid_zeros(x: Tensor, count: int) -> Tensor:
+def _zero_pad(x: Tensor, count: int) -> Tensor:
     """Pad the last dimension with ``count`` zeros, half of them on each side."""
     left, leading = count // 2, x.shape[:-1]
     return _core.cat([x.new_zeros(*leading, left), x, x.new_zeros(*leading, count - left)], -1)
@@ -220,7 +220,7 @@ def _frame_window(name: str, window: Tensor | None, n_fft: int, win_length: int,
             f"{name}: expected a 1D window tensor of size equal to win_length={win_length}, but got window with size "
             f"{list(window.shape)}"
         )
-    return _amid_zeros(window, n_fft - win_length) if win_length < n_fft else window
+    return _zero_pad(window, n_fft - win_length) if win_length < n_fft else window
 
 
 def _padded(x: Tensor, pad: int, mode: str) -> Tensor:

@@ -60,8 +60,8 @@ class ArchiveWriter:
         extra = _long_field(*[entry.size] * 2) if entry.size >= LIMIT else b""
         padding = -(self._position + LOCAL.size + len(encoded) + len(extra) + 4) % ALIGNMENT
         extra += struct.pack("<HH", PADDING_FIELD, padding) + bytes(padding)
-        self._put(LOCAL.pack(b"PK\3\4", *entry.description(), len(extra)) + encoded + extra)
-        self._put(content)
+        self._write(LOCAL.pack(b"PK\3\4", *entry.description(), len(extra)) + encoded + extra)
+        self._write(content)
         self._entries.append(entry)
 
     def digest(self) -> bytes:
@@ -78,16 +78,16 @@ class ArchiveWriter:
             extra = _long_field(*long) if long else b""
             offset = min(entry.offset, LIMIT)
             header = CENTRAL.pack(b"PK\1\2", 0, *entry.description(), len(extra), 0, 0, 0, 0, offset)
-            self._put(header + entry.name + extra)
+            self._write(header + entry.name + extra)
         count, size = len(self._entries), self._position - start
         if count >= MOST_ENTRIES or start >= LIMIT:
             end = self._position
-            self._put(LONG_END.pack(b"PK\6\6", LONG_END.size - 12, 45, 45, 0, 0, count, count, size, start))
-            self._put(LONG_END_LOCATOR.pack(b"PK\6\7", 0, end, 1))
+            self._write(LONG_END.pack(b"PK\6\6", LONG_END.size - 12, 45, 45, 0, 0, count, count, size, start))
+            self._write(LONG_END_LOCATOR.pack(b"PK\6\7", 0, end, 1))
         shown = min(count, MOST_ENTRIES)
-        self._put(END.pack(b"PK\5\6", 0, 0, shown, shown, min(size, LIMIT), min(start, LIMIT), 0))
+        self._write(END.pack(b"PK\5\6", 0, 0, shown, shown, min(size, LIMIT), min(start, LIMIT), 0))
 
-    def _put(self, data: bytes | memoryview) -> None:
+    def _write(self, data: bytes | memoryview) -> None:
         write_all(self._file, data)
         self._position += len(data)
 

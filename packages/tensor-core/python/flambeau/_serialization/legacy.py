@@ -119,7 +119,7 @@ class _Storages:
                     "map_location='cpu'"
                 )
             part = root._bytes[start : start + count]
-            self.views[key] = _part(part)
+            self.views[key] = _storage_over(part)
         return self.views[key]
 
     def read(self, key: str, source: IO[bytes]) -> None:
@@ -138,7 +138,7 @@ class _Storages:
                 storage._bytes.copy_(elements)
 
 
-def _part(part: Any) -> UntypedStorage:
+def _storage_over(part: Any) -> UntypedStorage:
     """Return a storage over the same memory as a 1-D byte tensor."""
     return UntypedStorage(
         flambeau._core._frombuffer(part.numpy(), dtype=flambeau.uint8) if part.numel() else part.clone()

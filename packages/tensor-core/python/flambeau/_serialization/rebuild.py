@@ -47,7 +47,7 @@ def elements_read_later() -> Iterator[list[Callable[[], Any]]]:
         _waiting.reset(token)
 
 
-def _once_read(action: Callable[[], Any]) -> None:
+def _run_after_reading(action: Callable[[], Any]) -> None:
     actions = _waiting.get()
     if actions is None:
         action()
@@ -64,10 +64,10 @@ def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requi
         return tensor_on_meta(dtype, size, stride, requires_grad)
     made = flambeau.empty(0, dtype=dtype).set_(storage, offset, size, stride)
     if dtype is flambeau.bool:
-        _once_read(partial(_mend_bools, storage))
+        _run_after_reading(partial(_normalize_bools, storage))
     if isinstance(metadata, dict) and (metadata.get("conj") or metadata.get("neg")):
         stored, made = made, flambeau.empty_like(made)
-        _once_read(partial(_show, stored, made, metadata))
+        _run_after_reading(partial(_copy_resolved, stored, made, metadata))
     return _with_grad(made, requires_grad)
 
 
@@ -78,14 +78,14 @@ def _with_grad(made: Tensor, requires_grad: Any) -> Tensor:
     return made
 
 
-def _mend_bools(storage: UntypedStorage) -> None:
+def _normalize_bools(storage: UntypedStorage) -> None:
     """Replace every nonzero byte by 1, because other values are undefined in a bool tensor."""
     numbers = storage._bytes
     if bool((numbers > 1).any()):
         numbers.copy_(numbers != 0)
 
 
-def _show(stored: Tensor, made: Tensor, metadata: dict[str, Any]) -> None:
+def _copy_resolved(stored: Tensor, made: Tensor, metadata: dict[str, Any]) -> None:
     """Copy ``stored`` to ``made``, with the conjugation and negation that PyTorch stores as flags of a lazy view."""
     values = stored.conj() if metadata.get("conj") else stored
     with flambeau.no_grad():
@@ -273,7 +273,7 @@ def sparse(layout: Any, parts: Any) -> Tensor:
         raise FormatError("damaged: the parts of a sparse tensor are not tensors")
     made = _sparse(layout, parts, verified=_waiting.get() is None)
     if _waiting.get() is not None:
-        _once_read(partial(_sparse, layout, parts, verified=True))
+        _run_after_reading(partial(_sparse, layout, parts, verified=True))
     return made
 
 

@@ -79,34 +79,34 @@ def _encode(value: Any, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> An
     if isinstance(value, flambeau.Tensor):
         if value.layout is not flambeau.strided:
             raise TypeError(
-                f"{_spell(path)} has the layout {value.layout}, which safetensors files cannot store; use the format "
+                f"{_path_of(path)} has the layout {value.layout}, which safetensors files cannot store; use the format "
                 "'pt'"
             )
         if value.dtype is flambeau.complex128:  # not in the format: stored as pairs of float64
             return {"complex128": _add(flambeau.view_as_real(value.detach()), path, tensors)}
         return {"tensor": _add(value, path, tensors)}
     if len(path) >= MAX_DEPTH:
-        raise ValueError(f"{_spell(path[:3])}...: nested deeper than {MAX_DEPTH} levels; does it contain itself?")
+        raise ValueError(f"{_path_of(path[:3])}...: nested deeper than {MAX_DEPTH} levels; does it contain itself?")
     if kind in (list, tuple):
         items = [_encode(item, (*path, index), tensors) for index, item in enumerate(value)]
         return items if kind is list else {"tuple": items}
     if isinstance(value, dict):
         pairs = [[_encode_key(key, path), _encode(item, (*path, key), tensors)] for key, item in value.items()]
         return {"dict": dict(pairs)} if all(type(key) is str for key in value) else {"items": pairs}
-    raise TypeError(f"{_spell(path)} is of type {_name(kind)}, which cannot be stored: {STORABLE}{_advice(value)}")
+    raise TypeError(f"{_path_of(path)} is of type {_name(kind)}, which cannot be stored: {STORABLE}{_advice(value)}")
 
 
 def _encode_key(key: Any, path: tuple[Any, ...]) -> Any:
     flat = key if type(key) is tuple else (key,)
     if not all(part is None or type(part) in (bool, int, float, str) for part in flat):
         kind = _name(type(key))
-        raise TypeError(f"{_spell(path)} has a key of type {kind}, {key!r}; use strings, numbers or tuples of them")
+        raise TypeError(f"{_path_of(path)} has a key of type {kind}, {key!r}; use strings, numbers or tuples of them")
     return _encode(key, path, {})
 
 
 def _add(tensor: Tensor, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> str:
     if code_of(tensor) is None:
-        raise TypeError(f"{_spell(path)} has dtype {tensor.dtype}; only {', '.join(DTYPES)} can be stored")
+        raise TypeError(f"{_path_of(path)} has dtype {tensor.dtype}; only {', '.join(DTYPES)} can be stored")
     plain = _printed(".".join(map(str, path))) or "tensor"
     name, count = plain, 1
     while name in tensors or name == METADATA:
@@ -140,7 +140,7 @@ def _decode(node: Any, tensors: Mapping[str, Tensor]) -> Any:
     raise ValueError(f"unknown kind {kind!r}")
 
 
-def _spell(path: tuple[Any, ...]) -> str:
+def _path_of(path: tuple[Any, ...]) -> str:
     return "object" + "".join(f"[{key!r}]" for key in path)
 
 

@@ -44,11 +44,11 @@ class Communicator:
 
     def __init__(self, device: int, handle: int, ranks: int) -> None:
         self.device, self.handle, self.ranks = device, handle, ranks
-        self._end = weakref.finalize(self, _leave, device, handle)
+        self._end = weakref.finalize(self, _destroy_communicator, device, handle)
         self._end.atexit = False
 
 
-def _leave(device: int, handle: int) -> None:
+def _destroy_communicator(device: int, handle: int) -> None:
     with contextlib.suppress(RuntimeError):  # fails in a forked process, where the communicator belongs to the parent
         _core._cuda_nccl_leave(device, handle)
 

@@ -44,7 +44,7 @@ def _interruptible(function: Callable[[], _T]) -> _T:
     return result  # type: ignore[return-value]
 
 
-def _called(name: str, function: Any, A: Tensor, **options: Any) -> tuple[Tensor, ...]:
+def _call_numpy(name: str, function: Any, A: Tensor, **options: Any) -> tuple[Tensor, ...]:
     """Call a NumPy function with the values of a tensor, and return the results as tensors."""
     array = A.numpy()
 
@@ -67,9 +67,9 @@ def eigh(A: Tensor, upper: bool, vectors: bool) -> tuple[Tensor, ...]:
     triangle = "U" if upper else "L"
     finite = A.isfinite().flatten(-2).all(-1)
     if finite.all():
-        return _called("eigh", function, A, UPLO=triangle)
+        return _call_numpy("eigh", function, A, UPLO=triangle)
     whole = _core.where(finite.unsqueeze(-1).unsqueeze(-1), A, 0)
-    values, *rest = _called("eigh", function, whole, UPLO=triangle)
+    values, *rest = _call_numpy("eigh", function, whole, UPLO=triangle)
     values = values.masked_fill(~finite.unsqueeze(-1), math.nan)
     return values, *(V.masked_fill(~finite.unsqueeze(-1).unsqueeze(-1), math.nan) for V in rest)
 
@@ -77,7 +77,7 @@ def eigh(A: Tensor, upper: bool, vectors: bool) -> tuple[Tensor, ...]:
 def eig(A: Tensor, vectors: bool) -> tuple[Tensor, ...]:
     """Return complex eigenvalues of finite matrices, and eigenvectors."""
     kind = A.dtype if A.dtype.is_complex else A.dtype.to_complex()
-    return tuple(t.to(kind) for t in _called("eig", np.linalg.eig if vectors else np.linalg.eigvals, A))
+    return tuple(t.to(kind) for t in _call_numpy("eig", np.linalg.eig if vectors else np.linalg.eigvals, A))
 
 
 def svd(A: Tensor, full: bool, vectors: bool) -> tuple[Tensor, ...]:
@@ -87,4 +87,4 @@ def svd(A: Tensor, full: bool, vectors: bool) -> tuple[Tensor, ...]:
     """
     if not A.isfinite().all():
         raise LinAlgError(f"linalg.{'svd' if vectors else 'svdvals'}: {_NOT_CONVERGED}")
-    return _called("svd", np.linalg.svd, A, full_matrices=full, compute_uv=vectors)
+    return _call_numpy("svd", np.linalg.svd, A, full_matrices=full, compute_uv=vectors)

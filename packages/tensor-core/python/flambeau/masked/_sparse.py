@@ -46,10 +46,12 @@ def reduced(name: str, input: Any, dim: Any, keepdim: bool, dtype: Any, mask: An
     coo = coo.coalesce() if mask is None else _included(name, coo, _mask_for(coo, mask))
     coo = coo._like(coo._val.to(dtype))
     if name == "mean":
-        total, count = (_over(each, "sum", dims, keepdim) for each in (coo, coo._like(flambeau.ones_like(coo._val))))
+        total, count = (
+            _reduce_dims(each, "sum", dims, keepdim) for each in (coo, coo._like(flambeau.ones_like(coo._val)))
+        )
         made = total._like(total._val / count._val)
     else:
-        made = _over(coo, name, dims, keepdim)
+        made = _reduce_dims(coo, name, dims, keepdim)
     return made if kind == "sparse_coo" else to_sparse(made, layout=input.layout)
 
 
@@ -68,7 +70,7 @@ def _included(name: str, input: CooTensor, mask: CooTensor) -> CooTensor:
     return CooTensor.of(indices, values, input._size, True)
 
 
-def _over(coo: CooTensor, name: str, dims: tuple[int, ...], keepdim: bool) -> CooTensor:
+def _reduce_dims(coo: CooTensor, name: str, dims: tuple[int, ...], keepdim: bool) -> CooTensor:
     """Reduce the stored elements over dimensions."""
     count, values = coo.sparse_dim(), coo._val
     for dim in reversed(dims):

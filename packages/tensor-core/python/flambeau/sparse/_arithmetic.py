@@ -43,16 +43,16 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """
     if not isinstance(other, SparseTensor):
         if isinstance(input, CompressedTensor) and isinstance(other, Tensor) and other.ndim:
-            return _onto(other * alpha if alpha != 1 else other, input, 1)
+            return _add_to_dense(other * alpha if alpha != 1 else other, input, 1)
         raise RuntimeError(SPARSE_FIRST)
     if isinstance(input, SparseTensor):
         return _sparse_sum(input, other, alpha)
     if is_number(input):
         raise RuntimeError(SPARSE_FIRST)
-    return _onto(input, other, alpha)
+    return _add_to_dense(input, other, alpha)
 
 
-def _onto(dense: Tensor, other: SparseTensor, alpha: Any) -> Tensor:
+def _add_to_dense(dense: Tensor, other: SparseTensor, alpha: Any) -> Tensor:
     """Return ``dense + alpha * other`` for a sparse ``other``."""
     try:
         dense = dense.expand(other.shape)
@@ -89,7 +89,7 @@ def add_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
         return input
     _sizes("add_", input, other)
     if not input.is_contiguous():
-        return input.copy_(_onto(input, other, alpha))
+        return input.copy_(_add_to_dense(input, other, alpha))
     if not flambeau.can_cast(other.dtype, input.dtype):
         raise RuntimeError(f"result type {other.dtype} can't be cast to the desired output type {input.dtype}")
     keys, values, flat = _flat(input, other, alpha)

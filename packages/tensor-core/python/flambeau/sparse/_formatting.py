@@ -24,16 +24,16 @@ def text_of(tensor: SparseTensor) -> str:
     """
     parts = []
     if isinstance(tensor, CooTensor):
-        parts.append(_part("indices", tensor._ind))
+        parts.append(_field_text("indices", tensor._ind))
     elif isinstance(tensor, CompressedTensor):
-        parts += map(_part, tensor.part_names, (tensor._ptr, tensor._idx))
-    parts.append(_part("values", tensor._val))
+        parts += map(_field_text, tensor.part_names, (tensor._ptr, tensor._idx))
+    parts.append(_field_text("values", tensor._val))
     text = "tensor(" + (",\n" + " " * _INDENT).join(parts)
     width, new_line = _formatting._options.linewidth, isinstance(tensor, CooTensor)
     return _formatting._append_suffixes(text, _suffixes(tensor), _INDENT, width, new_line) + ")"
 
 
-def _part(name: str, values: Any) -> str:
+def _field_text(name: str, values: Any) -> str:
     opening = f"{name}=tensor("
     content = _formatting._content(values.detach(), _formatting._options, _INDENT + len(opening))
     return opening + content + (f", size={tuple(values.shape)}" if not values.numel() else "") + ")"

@@ -39,7 +39,7 @@ def _function_named(name: str) -> Any:
     return getattr(flambeau._core, name, None) or getattr(Tensor, name, None)
 
 
-def _put(name: str, linear: bool) -> None:
+def _register(name: str, linear: bool) -> None:
     function = _function_named(name)
     if function is None:
         return
@@ -60,9 +60,9 @@ def _put(name: str, linear: bool) -> None:
 
 
 for _name in _LINEAR:
-    _put(_name, True)
+    _register(_name, True)
 for _name in _KEEP_ZERO:
-    _put(_name, False)
+    _register(_name, False)
 
 
 @implements("pow", "__pow__")

@@ -123,13 +123,15 @@ def _check(name: str, left: Any, right: Any) -> None:
         first, second = (name_of(each).rpartition(".")[2].removesuffix("Tensor") for each in (left, right))
         raise RuntimeError(f"{name}: mat1 dtype {first} does not match mat2 dtype {second}; expected the same dtype")
     if left.shape[-1] != right.shape[-2 if right.ndim > 1 else 0]:
-        raise RuntimeError(f"{name}: mat1 and mat2 shapes cannot be multiplied ({_by(left)} and {_by(right)})")
+        raise RuntimeError(
+            f"{name}: mat1 and mat2 shapes cannot be multiplied ({_shape_text(left)} and {_shape_text(right)})"
+        )
     for tensor in (left, right):
         if isinstance(tensor, SparseTensor) and tensor.dense_dim():
             raise RuntimeError(f"{name}: a sparse matrix must have no dense dimensions, got {tensor.dense_dim()}")
 
 
-def _by(tensor: Any) -> str:
+def _shape_text(tensor: Any) -> str:
     return "x".join(map(str, tensor.shape))
 
 
