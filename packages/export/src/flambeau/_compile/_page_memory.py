@@ -16,7 +16,7 @@ def figure(profile: Profile) -> str:
     """Return an HTML section with a rectangle per memory block, from the first kernel that uses it to the last."""
     if not profile.blocks:
         return ""
-    picture = _Picture(profile)
+    picture = _MemoryChart(profile)
     largest = max(profile.blocks, key=lambda block: block.operand.nbytes)
     label = (
         f"{count(len(profile.blocks), 'block')} of intermediate memory over {count(len(profile.kernels), 'kernel')}; "
@@ -33,7 +33,7 @@ def figure(profile: Profile) -> str:
     )
 
 
-class _Picture:
+class _MemoryChart:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._step = (WIDTH - LEFT) / max(len(profile.kernels), 1)

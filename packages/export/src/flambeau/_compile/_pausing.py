@@ -61,8 +61,8 @@ class PausingTrace(Trace):
     def is_reachable(self, value: Any) -> bool:
         """Return True if an object existed before the call, so that a program may refer to it."""
 
-    def _called(self, name: str, arguments: list[Any]) -> Value:
-        value = super()._called(name, arguments)
+    def _record_scalar_call(self, name: str, arguments: list[Any]) -> Value:
+        value = super()._record_scalar_call(name, arguments)
         self.numbers[value.name] = self.calls[-1]
         return value
 
@@ -75,7 +75,7 @@ class PausingTrace(Trace):
 
     def read_number(self, number: Number) -> None:
         if self.open:
-            self.pause(_same, (number,), {}, f"{number.text} gives Python a value that depends on a tensor")
+            self.pause(_identity, (number,), {}, f"{number.text} gives Python a value that depends on a tensor")
 
     def decide(self, comparison: str, opposite: str, number: Number, other: Any, holds: bool) -> None:
         if number.of_elements or (isinstance(other, Number) and other.of_elements):
@@ -167,7 +167,7 @@ class PausingTrace(Trace):
         return result
 
 
-def _same(value: Any) -> Any:
+def _identity(value: Any) -> Any:
     return value
 
 

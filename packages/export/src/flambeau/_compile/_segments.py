@@ -343,7 +343,7 @@ class Tree:
             elif pause.acts and answers:
                 break
             else:
-                result = self._called(node, pause, values, missed)
+                result = self._run_pause(node, pause, values, missed)
             key, given = learnt(result)
             if key not in node.children or (pause.acts and self.snapshot.first_change() is not None):
                 break
@@ -353,7 +353,7 @@ class Tree:
             flambeau.set_rng_state(generator)
         return missed
 
-    def _called(self, node: Node, pause: Pause, values: Environment, missed: Missed) -> Any:
+    def _run_pause(self, node: Node, pause: Pause, values: Environment, missed: Missed) -> Any:
         result = pause.call({name: node.value(values, name) for name in pause.used})
         if pause.acts:
             missed.answers.append((pause.function, result))

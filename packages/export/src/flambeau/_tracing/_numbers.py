@@ -167,7 +167,7 @@ class Repeated(list[Any], Opaque):
         return super().__getitem__(index)
 
 
-def _two_ways(name: str, compute: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _binary_methods(name: str, compute: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def forwards(self: Number, other: Any) -> Any:
         return self.trace.number(name, compute, self, other) if _is_number(other) else NotImplemented
 
@@ -196,7 +196,7 @@ def _is_number(value: Any) -> bool:
 
 
 for _name, _compute in ARITHMETIC.items():
-    _forwards, _backwards = _two_ways(f"number_{_name}", _compute)
+    _forwards, _backwards = _binary_methods(f"number_{_name}", _compute)
     setattr(Number, f"__{_name}__", _forwards)
     setattr(Number, f"__r{_name}__", _backwards)
 for _name, (_, _opposite) in _COMPARISONS.items():

@@ -44,12 +44,12 @@ def find_proxy(*values: Any) -> Proxy | None:
 
     found: list[Proxy] = []
 
-    def look(value: Any) -> Any:
+    def collect(value: Any) -> Any:
         if isinstance(value, Proxy):
             found.append(value)
         return value
 
-    map_aggregate(values, look)
+    map_aggregate(values, collect)
     return found[-1] if found else None
 
 

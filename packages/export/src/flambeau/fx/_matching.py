@@ -72,7 +72,7 @@ class SubgraphMatcher:
             return
         for node in graph.nodes:
             trial = dict(found)
-            if self._same(self.anchors[position], node, trial):
+            if self._matches(self.anchors[position], node, trial):
                 yield from self._from_anchor(position + 1, graph, trial)
 
     def _contained(self, found: dict[Node, Any]) -> bool:
@@ -80,11 +80,11 @@ class SubgraphMatcher:
         returned = [found[p] for p in self.results]
         return all(user in inner for node in inner if node not in returned for user in node.users)
 
-    def _same(self, pattern: Any, value: Any, found: dict[Node, Any]) -> bool:
+    def _matches(self, pattern: Any, value: Any, found: dict[Node, Any]) -> bool:
         """Return True if ``pattern``, a node or argument, matches ``value``; add matches of nodes to ``found``."""
         if isinstance(pattern, (list, tuple)) and isinstance(value, (list, tuple)):
             return len(pattern) == len(value) and all(
-                self._same(p, v, found) for p, v in zip(pattern, value, strict=True)
+                self._matches(p, v, found) for p, v in zip(pattern, value, strict=True)
             )
         if not isinstance(pattern, Node):
             literal = not isinstance(value, Node) and type(pattern) is type(value) and bool(pattern == value)
@@ -101,7 +101,7 @@ class SubgraphMatcher:
         if not same or list(pattern.kwargs) != list(value.kwargs):
             return False
         found[pattern] = value
-        return self._same([*pattern.args, *pattern.kwargs.values()], [*value.args, *value.kwargs.values()], found)
+        return self._matches([*pattern.args, *pattern.kwargs.values()], [*value.args, *value.kwargs.values()], found)
 
 
 def _same_attribute(pattern: Node, node: Node) -> bool:

@@ -325,13 +325,13 @@ class Node:
             if self.type and maybe_return_typename:
                 maybe_return_typename[0] = f" -> {type_repr(self.type)}"
             return f"return {self._args[0]}"
-        told = f"[num_users={len(self.users)}] = {self.op}[target={self._pretty_print_target(self.target)}]"
+        about = f"[num_users={len(self.users)}] = {self.op}[target={self._pretty_print_target(self.target)}]"
         if self.op == "get_attr":
-            return f"%{self.name} : {kind}{told}"
+            return f"%{self.name} : {kind}{about}"
         known: Any = self.meta.get("val", self.meta.get("tensor_meta"))
         if include_tensor_metadata and hasattr(known, "dtype"):
             kind = f'Tensor "{known.dtype}{list(known.shape)}" '
-        return f"%{self.name} : {kind}{told}(args = {_format_arg(self._args)}, kwargs = {_format_arg(self._kwargs)})"
+        return f"%{self.name} : {kind}{about}(args = {_format_arg(self._args)}, kwargs = {_format_arg(self._kwargs)})"
 
     def _rename(self, candidate: str) -> None:
         if candidate != self.name:

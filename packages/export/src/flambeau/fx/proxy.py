@@ -289,12 +289,12 @@ class Proxy:
         kwargs = kwargs or {}
         found: dict[int, TracerBase] = {}
 
-        def look(value: Any) -> Any:
+        def collect(value: Any) -> Any:
             if isinstance(value, Proxy):
                 found[id(value.tracer)] = value.tracer
             return value
 
-        map_aggregate((args, kwargs), look)
+        map_aggregate((args, kwargs), collect)
         if len(found) > 1:
             raise RuntimeError(
                 f"Found multiple different tracers {list(found.values())} while trying to trace operations "

@@ -110,10 +110,10 @@ class Trace(Recorder):
         if isinstance(argument, Number):
             return Value(argument.name)
         if isinstance(argument, Repeated):
-            return self._called("repeated", [argument.items, argument.times])
+            return self._record_scalar_call("repeated", [argument.items, argument.times])
         return self.value(argument)
 
-    def _called(self, name: str, arguments: list[Any]) -> Value:
+    def _record_scalar_call(self, name: str, arguments: list[Any]) -> Value:
         """Record a call with a result that is not a tensor."""
         call = Call(name, self.encoded(arguments), source_location(), [self._fresh()])
         self.calls.append(call)
@@ -163,7 +163,7 @@ class Trace(Recorder):
         of_elements = any(o.of_elements for o in operands if isinstance(o, Number))
         texts = [o.text if isinstance(o, Number) else repr(o) for o in operands]
         text = f"{name.removeprefix('number_')}({', '.join(texts)})"
-        return Number(self, value, self._called(name, [*operands]).name, text, of_elements)
+        return Number(self, value, self._record_scalar_call(name, [*operands]).name, text, of_elements)
 
     def measured(self, name: str, tensor: Tensor, dim: int | None, value: Any) -> Number:
         """Return a traced number read from a tensor: ``item``, ``numel`` or the ``size`` of a dimension."""
@@ -171,7 +171,7 @@ class Trace(Recorder):
         key = (name, known.name, -1 if dim is None else dim)
         if name != "item" and key in self._measured:
             return self._measured[key]
-        result = self._called(name, [tensor, *([] if dim is None else [dim])])
+        result = self._record_scalar_call(name, [tensor, *([] if dim is None else [dim])])
         text = f"{known.text or known.name}.{name}({'' if dim is None else dim})"
         made = self._measured[key] = Number(self, value, result.name, text, name == "item")
         return made

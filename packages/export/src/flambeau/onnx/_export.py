@@ -170,7 +170,7 @@ def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outp
     needed = _needed(trace.calls, outputs)
     lacking = [call for call in needed if _converter_of(call) is None]
     if lacking:
-        raise NotImplementedError(_lacking(lacking, model))
+        raise NotImplementedError(_missing_converters(lacking, model))
     for call in needed:
         _convert(graph, call, model)
     return graph
@@ -215,12 +215,12 @@ def _where(call: Call, model: Any) -> str:
     return call.location.line
 
 
-def _called(call: Call) -> str:
+def _call_name(call: Call) -> str:
     return f"{call.name} ({call.missing})" if call.missing else call.called or call.name
 
 
-def _lacking(calls: list[Call], model: Any) -> str:
-    first = {_called(call): call for call in reversed(calls)}
+def _missing_converters(calls: list[Call], model: Any) -> str:
+    first = {_call_name(call): call for call in reversed(calls)}
     lines = [f"  {name}, called by {_where(call, model)}" for name, call in sorted(first.items())]
     return (
         "there is no converter to ONNX for these operators, which depend on the inputs:\n" + "\n".join(lines) + "\n"

@@ -135,7 +135,7 @@ class Trace(Recorder):
         given = leaves([args, kwargs], Tensor)
         if all(any(t is g for g in given) for t in leaves(result, Tensor)):
             return result  # for example contiguous() of a contiguous tensor
-        again = functools.partial(_again, func, args, kwargs)
+        again = functools.partial(_repeat_call, func, args, kwargs)
         call = Call(
             name,
             bound(func, args, kwargs),
@@ -157,7 +157,7 @@ class Trace(Recorder):
         result = (
             _blank_custom(definition, arguments) if self._shapes_only and definition._fake else definition(**arguments)
         )
-        again = functools.partial(_again, definition, (), arguments)
+        again = functools.partial(_repeat_call, definition, (), arguments)
         return self._note(Call(definition._qualname, arguments, source_location()), result, again)
 
     def _note(self, call: Call, result: Any, again: Callable[..., Any]) -> Any:
@@ -259,7 +259,7 @@ def _not_in_place(name: str) -> Callable[..., Any]:
     return found
 
 
-def _again(func: Any, args: Any, kwargs: Any, base: Tensor, position: int, other: Tensor) -> Tensor:
+def _repeat_call(func: Any, args: Any, kwargs: Any, base: Tensor, position: int, other: Tensor) -> Tensor:
     """Repeat a call with ``other`` in place of the argument ``base``, and return its result number ``position``."""
     replace = functools.partial(replaced, kind=Tensor, by=lambda t: other if t is base else t)
     made: Tensor = leaves(func(*replace(args), **replace(kwargs)), Tensor)[position]

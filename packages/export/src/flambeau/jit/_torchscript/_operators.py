@@ -64,10 +64,10 @@ def operator(path: str, version: int) -> Callable[..., Any]:
         return registry[f"{namespace}::{name}"]
     if (packet := packet_of(f"{namespace}::{name}")) is not None:
         return packet
-    return _lacking(f"{namespace}::{name}")
+    return _unsupported(f"{namespace}::{name}")
 
 
-def _lacking(name: str) -> Callable[..., Any]:
+def _unsupported(name: str) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> NoReturn:
         raise NotImplementedError(f"flambeau has no operator '{name}', which the archive's code calls")
 
@@ -83,13 +83,13 @@ def _aten(name: str, version: int) -> Callable[..., Any]:
     except NotImplementedError:
         if plain is not None:
             return plain
-        return _lacking(f"aten::{name}")
+        return _unsupported(f"aten::{name}")
     if name in ("div", "div_") and version < _OLDEST_DIVISION:
         of_tensors = _older_division(of_tensors)
-    return of_tensors if plain is None else _either(of_tensors, plain)
+    return of_tensors if plain is None else _dispatch_on_tensors(of_tensors, plain)
 
 
-def _either(of_tensors: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
+def _dispatch_on_tensors(of_tensors: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         for arg in args:
             if isinstance(arg, Tensor):
