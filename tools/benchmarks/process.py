@@ -101,7 +101,7 @@ def _events(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dic
             raise
         if process.wait():
             complaints.seek(0)
-            yield {"died": _obituary(process.returncode, complaints.read())}
+            yield {"died": _describe_exit(process.returncode, complaints.read())}
 
 
 def _line_in_time(process: subprocess.Popen[str]) -> str:
@@ -128,10 +128,10 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(search)}
 
 
-def _obituary(status: int, complaints: str) -> str:
+def _describe_exit(status: int, complaints: str) -> str:
     """Return a description of how a process ended.
 
-    >>> _obituary(-11, "")
+    >>> _describe_exit(-11, "")
     'the process died of SIGSEGV'
     """
     if status == -9:

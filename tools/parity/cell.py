@@ -54,10 +54,10 @@ def noting(cell: Cell, sample: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # any exception counts as a failure of the cell
-        cell.failures.append(f"{told(error)} for {shown(sample)}")
+        cell.failures.append(f"{error_text(error)} for {shown(sample)}")
 
 
-def told(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     text = str(error).strip().partition("\n")[0]
     return text if isinstance(error, AssertionError) else f"{type(error).__name__}: {text}"
 

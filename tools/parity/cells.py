@@ -12,7 +12,7 @@ import torch
 
 import flambeau as fb
 from tools.parity.bridge import flat, tensor_to_flambeau, to_flambeau
-from tools.parity.cell import Cell, arguments, noting, quiet, seeded, shown, told
+from tools.parity.cell import Cell, arguments, error_text, noting, quiet, seeded, shown
 from tools.parity.compare import difference
 from tools.parity.derivatives import derivatives, without_zeros
 from tools.parity.forward_ad import tangents_differ
@@ -238,7 +238,7 @@ class Variant:
                 if given is None:
                     problems = {"gradient": "no gradient", "second": "no gradient"}
             except Exception as error:  # any exception counts as a failure of both cells
-                problems = {"gradient": told(error), "second": told(error)}
+                problems = {"gradient": error_text(error), "second": error_text(error)}
             for cell in (first, second)[: len(wanted)]:
                 cell.samples += 1
                 if cell.kind in problems:

@@ -39,12 +39,12 @@ def difference(expected: Any, got: Any, exact: Any = None, values: bool = True) 
         precise = [None] * len(wanted)
     for i, (a, b, c) in enumerate(zip(wanted, given, precise, strict=True)):
         where = f"result {i}: " if len(wanted) > 1 else ""
-        if problem := _one(a, b, c, values):
+        if problem := _difference(a, b, c, values):
             return where + problem
     return None
 
 
-def _one(a: Any, b: Any, exact: Any, values: bool) -> str | None:
+def _difference(a: Any, b: Any, exact: Any, values: bool) -> str | None:
     if not isinstance(a, torch.Tensor):
         same = a == b or (a != a and b != b) or _close_numbers(a, b)
         kinds = type(a) is type(b) or isinstance(a, (tuple, torch.dtype))

@@ -49,11 +49,14 @@ def _present(gradients: Any) -> list[Any]:
 
 def without_zeros(wanted: list[Any], given: list[Any]) -> tuple[list[Any], list[Any]]:
     """Return both lists of gradients. Pairs that are None or zeros in both libraries become a common marker."""
-    pairs = [(NONE, NONE) if _is_nothing(a) and _is_nothing(b) else (a, b) for a, b in zip(wanted, given, strict=True)]
+    pairs = [
+        (NONE, NONE) if _is_none_or_zero(a) and _is_none_or_zero(b) else (a, b)
+        for a, b in zip(wanted, given, strict=True)
+    ]
     return [a for a, _ in pairs], [b for _, b in pairs]
 
 
-def _is_nothing(gradient: Any) -> bool:
+def _is_none_or_zero(gradient: Any) -> bool:
     return gradient is NONE or not to_numpy(gradient).any()
 
 

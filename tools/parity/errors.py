@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from tools.parity.bridge import to_flambeau
-from tools.parity.cell import Cell, arguments, quiet, seeded, shown, told
+from tools.parity.cell import Cell, arguments, error_text, quiet, seeded, shown
 from tools.parity.rebind import rebind
 from tools.parity.scope import title
 
@@ -36,7 +36,7 @@ def errors(op: Any) -> Iterator[Cell]:
             seeded(rebind(op.op, op.name), *args, **kwargs)
         except Exception as error:  # only its type matters
             if not isinstance(error, kind) or (isinstance(error, AttributeError) and kind is not AttributeError):
-                cell.failures.append(f"{told(error)} instead of {kind.__name__} for {shown(sample)}")
+                cell.failures.append(f"{error_text(error)} instead of {kind.__name__} for {shown(sample)}")
         else:
             cell.failures.append(f"no {kind.__name__} for {shown(sample)}")
     if cell.samples:

@@ -130,7 +130,7 @@ def _modules() -> Iterator[ModuleType]:
     yield from (module for name, module in list(sys.modules.items()) if name.startswith("torch.") and name not in seen)
 
 
-def _home(value: Any) -> str | None:
+def _defining_module(value: Any) -> str | None:
     """Return the name of the module in which an object is defined according to its attributes, or None."""
     with contextlib.suppress(Exception):  # some objects define every attribute
         home = value.__name__ if isinstance(value, ModuleType) else value.__module__
@@ -157,7 +157,7 @@ def _names(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 def _is_own(module: ModuleType, value: Any) -> bool:
     """Return True if a module defines a value: in Python, in C++ or, for a package, in one of its submodules."""
-    home = _home(value)
+    home = _defining_module(value)
     if isinstance(value, ModuleType) or type(value).__module__ == "typing":
         return False
     below = hasattr(module, "__path__") and (home or "").startswith(f"{module.__name__}.")
@@ -170,7 +170,7 @@ def _line(module: ModuleType) -> str:
     fields: dict[str, list[str]] = {"class": [], "function": [], "value": []}
     for name, value in _names(module):
         kind = "class" if isinstance(value, type) else "function" if callable(value) else "value"
-        home = _home(value) if kind != "value" else None
+        home = _defining_module(value) if kind != "value" else None
         elsewhere = home is not None and home != module.__name__ and home.partition(".")[0] == "torch"
         fields[kind].append(f"{name}@{home}" if elsewhere else name)
     return "|".join([module.__name__, *(" ".join(names) for names in fields.values())])

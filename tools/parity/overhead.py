@@ -79,8 +79,8 @@ def without_seed(function: Any, sample: Any) -> tuple[Any, list[Any], dict[str, 
     code = getattr(function, "__code__", None)
     if code is None or "wrapper_set_seed" not in code.co_names:
         return function, args, sample.kwargs
-    told = {**function.__globals__, "wrapper_set_seed": lambda call, *args, **kwargs: (call, [*args], kwargs)}
-    return types.FunctionType(code, told, "", function.__defaults__, function.__closure__)(*args, **sample.kwargs)
+    namespace = {**function.__globals__, "wrapper_set_seed": lambda call, *args, **kwargs: (call, [*args], kwargs)}
+    return types.FunctionType(code, namespace, "", function.__defaults__, function.__closure__)(*args, **sample.kwargs)
 
 
 def smallest_first(op: Any, dtype: torch.dtype) -> Iterator[Any]:

@@ -87,7 +87,7 @@ def examined(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
 def _batches(form: Callable[..., Any], sample: Any, known: bool) -> Iterator[tuple[str, str]]:
     """Yield, for several choices of batched arguments, the method of computation and a message."""
     arguments = to_flambeau(((sample.input, *sample.args), sample.kwargs), rebind, copy=True)
-    leaves, rebuild = _taken_apart(arguments)
+    leaves, rebuild = _flattened(arguments)
     process = rebind(sample.output_process_fn_grad)
     places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, fb.Tensor)]
     choices = [(tuple(places), 0), (tuple(places), -1)] if places else []
@@ -109,7 +109,7 @@ def _batches(form: Callable[..., Any], sample: Any, known: bool) -> Iterator[tup
             yield outcome[0], f"{outcome[1]} [in_dim {dim} of arguments {chosen}: {shapes}]" if outcome[1] else ""
 
 
-def _taken_apart(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
+def _flattened(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     leaves: list[Any] = []
 
     def walk(value: Any) -> Any:
@@ -139,8 +139,8 @@ def _compared(
 ) -> tuple[str, str] | None:
     try:
         with quiet():
-            expected = [_alone(call, elements) for elements in zip(*batches, strict=True)]
-            others = [_alone(call, [b[0] for b in batches], seed) for seed in range(1, 5)]
+            expected = [_call_one(call, elements) for elements in zip(*batches, strict=True)]
+            others = [_call_one(call, [b[0] for b in batches], seed) for seed in range(1, 5)]
     except Exception:  # the operator rejects these arguments
         return None
     if not expected[0]:
@@ -175,7 +175,7 @@ def _forget_warnings() -> None:
     _fallback.warned.clear()
 
 
-def _alone(call: Callable[..., Any], elements: Any, seed: int = 0) -> list[fb.Tensor]:
+def _call_one(call: Callable[..., Any], elements: Any, seed: int = 0) -> list[fb.Tensor]:
     """Call the function for one element and return copies of the results, which later calls do not overwrite."""
     return [t.clone() for t in _seeded(call, *(e.clone() for e in elements), seed=seed)]
 
