@@ -110,7 +110,7 @@ void FunctionCall::save(FunctionNode& node, PyObject* const* outputs) const {
   const py::object values = py::reinterpret_steal<py::object>(std::exchange(context->to_save, nullptr));
   for (Py_ssize_t i = 0; values && i < PyTuple_GET_SIZE(values.ptr()); ++i) {
     PyObject* value = PyTuple_GET_ITEM(values.ptr(), i);
-    node.kept.push_back(value != Py_None);
+    node.saved_is_tensor.push_back(value != Py_None);
     if (value == Py_None) continue;
     int output = -1;
     for (size_t k = 0; k < node.returned.size(); ++k)

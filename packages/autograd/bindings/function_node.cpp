@@ -9,10 +9,10 @@ namespace flambeau::autograd {
 
 py::tuple FunctionNode::saved_tensors() {
   require_saved();
-  py::tuple out(kept.size());
+  py::tuple out(saved_is_tensor.size());
   size_t next = 0;
-  for (size_t i = 0; i < kept.size(); ++i)
-    out[i] = kept[i] ? py::reinterpret_steal<py::object>(wrap(unpack(next++))) : py::object(py::none());
+  for (size_t i = 0; i < saved_is_tensor.size(); ++i)
+    out[i] = saved_is_tensor[i] ? py::reinterpret_steal<py::object>(wrap(unpack(next++))) : py::object(py::none());
   return out;
 }
 
@@ -77,10 +77,10 @@ py::tuple function_references(const Node& node) {
   const auto* called = dynamic_cast<const FunctionNode*>(&node);
   if (!called) throw py::attribute_error("only nodes of a Function have _raw_saved_tensors");
   called->require_saved();
-  py::tuple out(called->kept.size());
+  py::tuple out(called->saved_is_tensor.size());
   int next = 0;
-  for (size_t i = 0; i < called->kept.size(); ++i)
-    out[i] = py::cast(SavedReference{Ref<Node>(const_cast<Node*>(&node)), called->kept[i] ? next++ : -1});
+  for (size_t i = 0; i < called->saved_is_tensor.size(); ++i)
+    out[i] = py::cast(SavedReference{Ref<Node>(const_cast<Node*>(&node)), called->saved_is_tensor[i] ? next++ : -1});
   return out;
 }
 

@@ -63,9 +63,9 @@ class FunctionNode final : public OperatorNode {
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   pybind11::tuple saved_tensors();
 
-  SmallVector<int, 4> returned;  // for each value that forward returned: the index of the node's output, or -1
-  SmallVector<bool, 8> given;    // for each argument: true if it was a tensor
-  SmallVector<bool, 4> kept;     // for each value to save: true if it was a tensor, false for None
+  SmallVector<int, 4> returned;          // for each value that forward returned: the index of the node's output, or -1
+  SmallVector<bool, 8> given;            // for each argument: true if it was a tensor
+  SmallVector<bool, 4> saved_is_tensor;  // for each value to save: true if it was a tensor, false for None
 
  private:
   void take(PyObject* returned_gradients, Tensor* results, const bool* needs) const;

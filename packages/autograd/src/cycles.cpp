@@ -16,21 +16,21 @@ namespace flambeau::autograd {
 
 namespace {
 
-std::unordered_map<const AutogradMeta*, TensorImpl*>& suspects() {
+std::unordered_map<const AutogradMeta*, TensorImpl*>& leaves_with_graphs() {
   static auto* const all = new std::unordered_map<const AutogradMeta*, TensorImpl*>;
   return *all;
 }
 
 class Search {
  public:
-  // Returns the leaves among the suspects that nothing else references.
+  // Returns the leaves among them that nothing else references.
   std::vector<Ref<TensorImpl>> garbage() {
-    for (const auto& [meta, leaf] : suspects()) add(leaf, nullptr);
-    for (size_t i = 0; i < objects_.size(); ++i) follow(i);
+    for (const auto& [meta, leaf] : leaves_with_graphs()) add(leaf, nullptr);
+    for (size_t i = 0; i < objects_.size(); ++i) add_references(i);
     for (size_t i = 0; i < objects_.size(); ++i)
       if (uses(objects_[i]) > objects_[i].internal) mark_held(i);
     std::vector<Ref<TensorImpl>> found;
-    for (const auto& [meta, leaf] : suspects())
+    for (const auto& [meta, leaf] : leaves_with_graphs())
       if (!objects_[positions_.at(leaf)].held) found.emplace_back(leaf);
     return found;
   }
@@ -60,7 +60,7 @@ class Search {
     objects_[from].leads_to.push_back(to);
   }
 
-  void follow(size_t i) {
+  void add_references(size_t i) {
     if (TensorImpl* const tensor = objects_[i].tensor) {
       refer(i, tensor->base.get(), nullptr);
       if (!tensor->autograd) return;
@@ -93,11 +93,11 @@ class Search {
 
 void suspect_cycle(const Tensor& leaf) {
   if (binding_hooks) binding_hooks->watch_collections();
-  suspects()[leaf.impl()->autograd] = leaf.impl();
+  leaves_with_graphs()[leaf.impl()->autograd] = leaf.impl();
 }
 
 void forget_suspect(const AutogradMeta& meta) {
-  if (!suspects().empty()) suspects().erase(&meta);
+  if (!leaves_with_graphs().empty()) leaves_with_graphs().erase(&meta);
 }
 
 size_t collect_cycles() {

@@ -37,9 +37,9 @@ struct RetainedGradient {
 };
 
 // While an object exists, new tensors are allocated on the device of the gradients. Note [Devices]
-class Placed {
+class GradientDeviceScope {
  public:
-  Placed(const Tensor* gradients, size_t count, const Node& node) {
+  GradientDeviceScope(const Tensor* gradients, size_t count, const Node& node) {
     const Tensor* first = std::find_if(gradients, gradients + count, [](const Tensor& g) { return g.defined(); });
     if (first == gradients + count || is_dispatched_instance(*first)) return;
     if (FLAMBEAU_LIKELY((first->device() == DeviceType::Cpu) & (OnDevice::current() == DeviceType::Cpu))) return;
@@ -201,7 +201,7 @@ void Run::deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t 
     slot = std::move(g);
     return;
   }
-  const Placed placed(&g, 1, *node);
+  const GradientDeviceScope device_scope(&g, 1, *node);
   const bool owned = !recording_enabled() && !is_dispatched(slot) && !is_dispatched(g) &&
                      slot.impl()->use_count() == 1 && slot.storage().use_count() == 1 && slot.is_contiguous() &&
                      !slot.impl()->base;
@@ -235,15 +235,15 @@ Gradients Run::take(Node* node) {
 namespace {
 
 // Tells the observer, if there is one, which node is running.
-class Watched {
+class ObservedNode {
  public:
-  explicit Watched(const Node& node) : observer_(call_observer) {
+  explicit ObservedNode(const Node& node) : observer_(call_observer) {
     if (FLAMBEAU_UNLIKELY(observer_)) observer_->begin(node.name());
   }
-  ~Watched() {
+  ~ObservedNode() {
     if (FLAMBEAU_UNLIKELY(observer_ && observer_ == call_observer)) observer_->end("", nullptr);
   }
-  Watched(const Watched&) = delete;
+  ObservedNode(const ObservedNode&) = delete;
 
  private:
   CallObserver* const observer_;
@@ -255,7 +255,7 @@ void Run::step(Node* node) {
   const OperatorCall call;
   Gradients gradients = take(node);
   const Ref<Node> alive(node);
-  const Watched watched(*node);
+  const ObservedNode observed(*node);
   const char* doing = "in a hook of";
   at_work = node;
   try {
@@ -268,7 +268,7 @@ void Run::step(Node* node) {
 }
 
 void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
-  const Placed placed(gradients.data(), gradients.size(), *node);
+  const GradientDeviceScope device_scope(gradients.data(), gradients.size(), *node);
   call_gradient_hooks(*node, gradients);
   retain(node, gradients);
   if (selective) {
@@ -319,7 +319,7 @@ void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& 
 }
 
 void Run::accumulate(Node* leaf, const Tensor& gradient) {
-  const Placed placed(&gradient, 1, *leaf);
+  const GradientDeviceScope device_scope(&gradient, 1, *leaf);
   leaf->apply(&gradient, nullptr, nullptr);
   if (leaf->hooks) call_posthooks(*leaf->hooks, {}, {&gradient, 1});
 }
@@ -332,7 +332,7 @@ void Run::finish() {
       return std::find(listed.begin(), listed.end(), std::pair(r.output, r.meta)) != listed.end();
     };
     if (!is_listed()) continue;
-    const Placed placed(&r.gradient, 1, *r.node);
+    const GradientDeviceScope device_scope(&r.gradient, 1, *r.node);
     const Tensor former = r.meta->grad, sum = former.defined() ? sum_of(former, r.gradient) : std::move(r.gradient);
     if (is_listed()) r.meta->grad = sum;  // another thread may have released the tensor in the meantime
   }
@@ -421,8 +421,8 @@ std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOption
   const uint8_t forward = recording_modes() & modes::kTangents;
   const RecordingModes run_modes(uint8_t(forward | (options.create_graph ? modes::kGraph : 0)));
   const bool given = !roots.empty() && roots[0].gradient.defined();
-  const bool placed = given && !is_dispatched_instance(roots[0].gradient);
-  const OnDevice scope(placed ? roots[0].gradient.device() : OnDevice::current());
+  const bool has_gradient = given && !is_dispatched_instance(roots[0].gradient);
+  const OnDevice scope(has_gradient ? roots[0].gradient.device() : OnDevice::current());
   Run run(options);
   for (const Root& root : roots) run.starts.push_back(root.edge);
   if (!options.inputs.empty()) run.select();

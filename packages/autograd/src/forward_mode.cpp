@@ -11,19 +11,19 @@ namespace flambeau::autograd {
 
 namespace {
 
-struct Carried;
+struct TensorTangents;
 
 struct Level {
-  std::unordered_set<Carried*> carriers;
+  std::unordered_set<TensorTangents*> holders;
   Level() = default;
   Level(const Level&) = delete;
   ~Level();
 };
 
-struct Carried final : Tangents {  // the tangents of one tensor
-  explicit Carried(TensorImpl* tensor) : owner(tensor) {}
-  ~Carried() override {
-    for (const auto& [level, tangent] : entries) level->carriers.erase(this);
+struct TensorTangents final : Tangents {  // the tangents of one tensor
+  explicit TensorTangents(TensorImpl* tensor) : owner(tensor) {}
+  ~TensorTangents() override {
+    for (const auto& [level, tangent] : entries) level->holders.erase(this);
   }
   Tensor take(const Level* level) {
     for (size_t i = 0; i < entries.size(); ++i) {
@@ -41,8 +41,8 @@ struct Carried final : Tangents {  // the tangents of one tensor
 
 Level::~Level() {
   std::vector<Tensor> dropped;  // released together at the end: a released tensor may itself have tangents
-  for (Carried* carried : carriers) dropped.push_back(carried->take(this));
-  carriers.clear();
+  for (TensorTangents* tangents : holders) dropped.push_back(tangents->take(this));
+  holders.clear();
 }
 
 thread_local std::vector<std::unique_ptr<Level>> levels;
@@ -55,31 +55,31 @@ void show(size_t count) {
   set_recording_modes(uint8_t(graph | (enabled && count > 0 ? modes::kTangents : 0)));
 }
 
-Carried* carried_by(const TensorImpl& t) {
-  return t.autograd ? static_cast<Carried*>(t.autograd->tangents.get()) : nullptr;
+TensorTangents* stored_tangents(const TensorImpl& t) {
+  return t.autograd ? static_cast<TensorTangents*>(t.autograd->tangents.get()) : nullptr;
 }
 
 Tensor own_tangent(const TensorImpl& t, size_t level) {
-  if (const Carried* carried = carried_by(t))
-    for (const auto& [at, tangent] : carried->entries)
+  if (const TensorTangents* tangents = stored_tangents(t))
+    for (const auto& [at, tangent] : tangents->entries)
       if (at == levels[level].get()) return tangent;
   return Tensor();
 }
 
 void drop_tangent(const Tensor& t, size_t level) {
-  if (Carried* carried = carried_by(*t.impl())) {
-    carried->take(levels[level].get());
-    levels[level]->carriers.erase(carried);
+  if (TensorTangents* tangents = stored_tangents(*t.impl())) {
+    tangents->take(levels[level].get());
+    levels[level]->holders.erase(tangents);
   }
 }
 
 void set_own_tangent(const Tensor& t, size_t level, const Tensor& tangent) {
   AutogradMeta& meta = meta_of(t);
-  if (!meta.tangents) meta.tangents = std::make_unique<Carried>(t.impl());
-  auto& carried = static_cast<Carried&>(*meta.tangents);
+  if (!meta.tangents) meta.tangents = std::make_unique<TensorTangents>(t.impl());
+  auto& tangents = static_cast<TensorTangents&>(*meta.tangents);
   drop_tangent(t, level);
-  carried.entries.push_back({levels[level].get(), tangent});
-  levels[level]->carriers.insert(&carried);
+  tangents.entries.push_back({levels[level].get(), tangent});
+  levels[level]->holders.insert(&tangents);
   t.impl()->dual = true;
 }
 

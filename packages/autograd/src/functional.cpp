@@ -31,11 +31,11 @@ bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Ten
     if (!node->edges.empty()) return true;
     own.insert(node.get());
   }
-  std::vector<Ref<Node>> kept;  // keeps accumulators alive that only these edges reference
+  std::vector<Ref<Node>> start_nodes;  // keeps accumulators alive that only these edges reference
   std::vector<const Node*> stack;
   auto start = [&](const Tensor& t, auto& self) -> void {
-    kept.push_back(gradient_edge(t).node);
-    if (kept.back()) stack.push_back(kept.back().get());
+    start_nodes.push_back(gradient_edge(t).node);
+    if (start_nodes.back()) stack.push_back(start_nodes.back().get());
     if (t.dual())
       for (size_t level = 0; level < visible_levels(); ++level)
         if (const Tensor tangent = tangent_of(t, level); tangent.defined()) self(tangent, self);

@@ -24,13 +24,13 @@ int64_t add(CallbackOwner& owner, Callbacks& callbacks, Hook hook) {
   return next_callback++;
 }
 
-void drop(Callbacks& callbacks) {
+void remove_all(Callbacks& callbacks) {
   const Callbacks dropped = std::move(callbacks);
   callbacks.clear();
   for (const Callback& c : dropped) callback_owners().erase(c.id);
 }
 
-bool take_off(Callbacks& callbacks, int64_t id) {
+bool remove_callback(Callbacks& callbacks, int64_t id) {
   const auto at = std::find_if(callbacks.begin(), callbacks.end(), [id](const Callback& c) { return c.id == id; });
   if (at == callbacks.end()) return false;
   const Hook dropped = std::move(at->hook);  // released at the end, because its destructor may call this function
@@ -63,23 +63,23 @@ void check_unchanged(const Node& node, const Gradients& gradients) {
 
 NodeHooks::~NodeHooks() { drop_callbacks(); }
 void NodeHooks::drop_callbacks() {
-  for (Callbacks& c : gradient) drop(c);
-  drop(pre);
-  drop(post);
+  for (Callbacks& c : gradient) remove_all(c);
+  remove_all(pre);
+  remove_all(post);
   metadata.reset();
 }
 void NodeHooks::remove(int64_t id) {
   for (Callbacks& c : gradient)
-    if (take_off(c, id)) return;
-  take_off(pre, id) || take_off(post, id);
+    if (remove_callback(c, id)) return;
+  remove_callback(pre, id) || remove_callback(post, id);
 }
 
 LeafHooks::~LeafHooks() { drop_callbacks(); }
 void LeafHooks::drop_callbacks() {
-  drop(gradient);
-  drop(post_accumulate);
+  remove_all(gradient);
+  remove_all(post_accumulate);
 }
-void LeafHooks::remove(int64_t id) { take_off(gradient, id) || take_off(post_accumulate, id); }
+void LeafHooks::remove(int64_t id) { remove_callback(gradient, id) || remove_callback(post_accumulate, id); }
 
 NodeHooks& node_hooks(Node& node) {
   if (!node.hooks) node.hooks = std::make_unique<NodeHooks>();
