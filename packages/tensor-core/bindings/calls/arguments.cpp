@@ -21,7 +21,7 @@ void refuse_unsupported(const Call& call, PyObject* got) {
 
 // Returns true for functions that take a sequence of tensors. A common mistake is to pass the tensors as separate
 // arguments.
-bool joins(const Call& call) {
+bool concatenates(const Call& call) {
   const std::string_view function = call.function;
   return function == "cat" || function == "concat" || function == "concatenate" || function == "stack";
 }
@@ -48,7 +48,7 @@ std::string advice(const Call& call, std::string_view expected, PyObject* got) {
       if (given == flambeau::name(Dtype(i))) return std::string("; write ") + library_name() + "." + std::string(given);
   }
   if (expected == "tuple of Tensors" && is_tensor(got)) return "; pass the tensors as one list: [a, b]";
-  if (expected == "int" && is_tensor(got) && joins(call)) return "; pass the tensors as one list: [a, b]";
+  if (expected == "int" && is_tensor(got) && concatenates(call)) return "; pass the tensors as one list: [a, b]";
   if (expected.substr(0, 6) != "Tensor") return "";
   const std::string library = std::string("; ") + library_name();
   if (holds_tensors(got))

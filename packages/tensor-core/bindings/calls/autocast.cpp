@@ -35,9 +35,9 @@ thread_local Region region;
 // Returns the device type of the running call. Note [Devices]
 int kind() { return OnDevice::current() == DeviceType::Cuda ? kCuda : kCpu; }
 
-struct Suspended {
+struct SuspendAutocast {
   bool former = std::exchange(region.suspended, true);
-  ~Suspended() { region.suspended = former; }
+  ~SuspendAutocast() { region.suspended = former; }
 };
 
 bool eligible(const Tensor& t) { return is_floating(t.dtype()) && t.dtype() != Dtype::float64; }
@@ -54,9 +54,9 @@ bool current(const Cast& cast) {
 }
 
 Tensor cast(const Tensor& t, Dtype dtype) {
-  const bool kept = region.caching && region.depth > 0 && dtype == region.dtype[kind()] &&
-                    t.dtype() == Dtype::float32 && is_parameter(t);
-  if (!kept) return to(t, dtype);
+  const bool is_cacheable = region.caching && region.depth > 0 && dtype == region.dtype[kind()] &&
+                            t.dtype() == Dtype::float32 && is_parameter(t);
+  if (!is_cacheable) return to(t, dtype);
   const auto found = region.casts.find(t.impl());
   if (found != region.casts.end() && current(found->second)) return found->second.result;
   const Cast made{t, to(t, dtype), t.storage().version()};
@@ -172,7 +172,7 @@ PyObject* call_autocast(PyObject* callable, int policy, PyObject* const* args, s
     owned.push_back(cast_argument(args[i], dtype));
     values.push_back(owned.back().get());
   }
-  const Suspended inside;
+  const SuspendAutocast inside;
   return PyObject_Vectorcall(callable, values.data(), count, kwnames);
 }
 

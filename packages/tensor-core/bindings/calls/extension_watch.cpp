@@ -9,9 +9,9 @@ namespace {
 
 thread_local PyObject* watcher = nullptr;  // watcher(tensor, "read", "made" or "exported"); owned
 
-void tell(PyObject* tensor, PyObject* what) {
-  PyObject* const told[] = {tensor, what};
-  const Object done(checked(PyObject_Vectorcall(watcher, told, 2, nullptr)));
+void notify_watcher(PyObject* tensor, PyObject* what) {
+  PyObject* const arguments[] = {tensor, what};
+  const Object done(checked(PyObject_Vectorcall(watcher, arguments, 2, nullptr)));
 }
 
 PyObject* interned(const char* word) { return checked(PyUnicode_InternFromString(word)); }
@@ -49,18 +49,18 @@ void note_read(PyObject* tensors) {
   static PyObject* const read = interned("read");
   if (FLAMBEAU_LIKELY(!watcher)) return;
   for_each(&tensors, 1, [](PyObject* o) {
-    if (is_tensor(o)) tell(o, read);
+    if (is_tensor(o)) notify_watcher(o, read);
   });
 }
 
 void note_made(PyObject* tensor) {
   static PyObject* const made = interned("made");
-  if (FLAMBEAU_UNLIKELY(watcher)) tell(tensor, made);
+  if (FLAMBEAU_UNLIKELY(watcher)) notify_watcher(tensor, made);
 }
 
 void note_exported(PyObject* tensor) {
   static PyObject* const exported = interned("exported");
-  if (FLAMBEAU_UNLIKELY(watcher)) tell(tensor, exported);
+  if (FLAMBEAU_UNLIKELY(watcher)) notify_watcher(tensor, exported);
 }
 
 void bind_extension_watch(PyObject* module) {

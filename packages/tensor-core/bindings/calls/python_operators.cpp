@@ -165,7 +165,7 @@ std::vector<Tensor> tensors_of(PyObject* tuple, const char* what) {
   return out;
 }
 
-const char* lasting(std::string_view name) {
+const char* permanent_copy(std::string_view name) {
   static std::mutex mutex;
   static std::unordered_set<std::string> names;
   const std::lock_guard lock(mutex);
@@ -217,7 +217,7 @@ void record_in_python(const PythonRecording& r) {
     if (differentiable) out.push_back(t);
   }
   if (out.empty()) return;
-  const char* const name = lasting(r.name);
+  const char* const name = permanent_copy(r.name);
   Recording recording{name,
                       r.kind == "view"       ? Recording::kView
                       : r.kind == "in_place" ? Recording::kInPlace
@@ -247,7 +247,7 @@ void bind_python_operators(PyObject* module) {
       "Record the results of a computation outside the library: new tensors, a view, or an input changed in place.",
       recorded);
   def("_begin_inplace(input, name)", kPrivate, "Raise RuntimeError if the tensor cannot be changed in place.",
-      [](const Tensor& t, std::string_view name) { begin_inplace(t, lasting(name), true); });
+      [](const Tensor& t, std::string_view name) { begin_inplace(t, permanent_copy(name), true); });
   def("_return_type(name, fields)", kPrivate, "Create a named tuple type for flambeau.return_types.", make_return_type);
 }
 

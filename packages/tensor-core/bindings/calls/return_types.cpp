@@ -48,21 +48,21 @@ PyObject* all_types() {  // dictionary from names to types; borrowed
 }
 
 // Returns a copy that is never freed, because the types are not either.
-const char* lasting(std::string_view text) { return (new std::string(text))->c_str(); }
+const char* permanent_copy(std::string_view text) { return (new std::string(text))->c_str(); }
 
 }  // namespace
 
 PyTypeObject* named_tuple_type(std::string_view name, const std::vector<std::string_view>& field_names) {
   std::vector<PyStructSequence_Field> fields;
-  for (const std::string_view field : field_names) fields.push_back({lasting(field), nullptr});
+  for (const std::string_view field : field_names) fields.push_back({permanent_copy(field), nullptr});
   fields.push_back({nullptr, nullptr});
-  PyStructSequence_Desc description = {lasting("flambeau.return_types." + std::string(name)),
+  PyStructSequence_Desc description = {permanent_copy("flambeau.return_types." + std::string(name)),
                                        "Results of an operator, as a named tuple.", fields.data(),
                                        int(field_names.size())};
   PyTypeObject* made = PyStructSequence_NewType(&description);
   checked(reinterpret_cast<PyObject*>(made));
   made->tp_repr = represent;
-  types()[lasting(name)] = made;
+  types()[permanent_copy(name)] = made;
   PyDict_SetItemString(all_types(), std::string(name).c_str(), reinterpret_cast<PyObject*>(made));
   return made;
 }

@@ -11,7 +11,7 @@ namespace {
 constexpr const char* kName = "to";
 
 // The positional arguments of to(): (dtype | other | [device, [dtype]], non_blocking, copy).
-struct Wanted {
+struct ToArguments {
   std::optional<Dtype> dtype;
   std::optional<Device> device;
   bool non_blocking = false, copy = false;
@@ -23,12 +23,12 @@ bool is_dtype(PyObject* o) {
          o == reinterpret_cast<PyObject*>(&PyBool_Type);
 }
 
-Wanted read_positional(PyObject* packed) {
+ToArguments read_positional(PyObject* packed) {
   static const Parameter names[] = {{PyUnicode_InternFromString("dtype")},
                                     {PyUnicode_InternFromString("device")},
                                     {PyUnicode_InternFromString("non_blocking")},
                                     {PyUnicode_InternFromString("copy")}};
-  Wanted wanted;
+  ToArguments wanted;
   if (packed == Py_None) return wanted;
   PyObject* const* items = PyTuple_Check(packed) ? PySequence_Fast_ITEMS(packed) : &packed;
   const Py_ssize_t count = PyTuple_Check(packed) ? PyTuple_GET_SIZE(packed) : 1;
@@ -93,7 +93,7 @@ void bind_conversion() {
       "copy is False.\n\nnon_blocking and copy may follow these as positional arguments. Gradient: converted back.",
       [](Self self, PyObject* args, std::optional<Dtype> dtype, Placement placement, bool non_blocking, bool copy,
          std::optional<MemoryFormat> format) {
-        const Wanted wanted = read_positional(args);
+        const ToArguments wanted = read_positional(args);
         require<TypeError>(!(wanted.dtype && dtype), "to() got multiple values for argument 'dtype'");
         require<TypeError>(!(wanted.device && placement.given), "to() got multiple values for argument 'device'");
         const Tensor& own = tensor_of(self);

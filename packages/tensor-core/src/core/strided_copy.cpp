@@ -145,7 +145,7 @@ constexpr int64_t kTile = 64, kStrip = 8, kTileBytes = 256;
 
 // square[i][j] = in[j][i] for a strip of `width` lines of `height` elements, which are `line` bytes apart.
 template <class T>
-void turn(T* square, const char* in, int64_t line, int64_t height, int64_t width) {
+void transpose_square(T* square, const char* in, int64_t line, int64_t height, int64_t width) {
   for (int64_t j = 0; j < width; ++j) {
     const T* from = reinterpret_cast<const T*>(in + j * line);
     for (int64_t i = 0; i < height; ++i) square[i * kTile + j] = from[i];
@@ -156,7 +156,7 @@ void turn_strip(char* square, const char* in, int64_t line, int64_t item, int64_
     return kernels::table().transpose_words[item / 4](square, kTile, in, line / item, width, height);
   dispatch_size(item, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    turn(reinterpret_cast<T*>(square), in, line, height, width);
+    transpose_square(reinterpret_cast<T*>(square), in, line, height, width);
   });
 }
 

@@ -14,7 +14,7 @@ DevicePointer address_of(const Tensor& t) { return reinterpret_cast<DevicePointe
 
 // The functions below require contiguous tensors of one dtype with the same number of elements.
 
-void within(int device, const Tensor& to, const Tensor& from) {
+void copy_within_device(int device, const Tensor& to, const Tensor& from) {
   check(activate(device).cuMemcpyDtoDAsync_v2(address_of(to), address_of(from), bytes_of(to), current_stream(device)),
         "copying on the GPU");
 }
@@ -56,7 +56,7 @@ void between(int target, int origin, const Tensor& to, const Tensor& from) {
 void transfer(const Tensor& to, const Tensor& from) {
   const Device target = to.device(), origin = from.device();
   if (target == origin)
-    within(target.index, to, from);
+    copy_within_device(target.index, to, from);
   else if (origin == DeviceType::Cpu)
     from_host(target.index, to, from);
   else if (target == DeviceType::Cpu)

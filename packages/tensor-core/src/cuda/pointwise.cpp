@@ -29,7 +29,7 @@ constexpr Function kAdd{kPointwiseSlots + 1, RowFamily::basic, "add"},
     kSub{kPointwiseSlots + 2, RowFamily::basic, "sub"},
     kConjugate{kPointwiseSlots + 3, RowFamily::basic, "conj_physical"};
 
-struct Wanted {  // key of a module
+struct ModuleKey {  // key of a module
   const Function& function;
   int derivative, reads;
   Dtype in, out;
@@ -63,7 +63,7 @@ struct Wanted {  // key of a module
 };
 static_assert(kDtypeCount <= 15, "a dtype and Number fit four bits of a key");
 
-CudaModule& module_of(const Wanted& wanted) {
+CudaModule& module_of(const ModuleKey& wanted) {
   static auto* modules = new CudaModules;
   return modules->find(wanted.key(), [&] {
     return std::make_unique<CudaModule>(wanted.name(), wanted.source(),
@@ -105,7 +105,7 @@ void run_strided(int device, CudaModule& module, PointwiseArguments a, const Str
   launch(device, module, kStrided, {unsigned(divide_up(a.count, kThreads))}, kThreads, a);
 }
 
-void run(const Wanted& wanted, const Tensor& out) {
+void run(const ModuleKey& wanted, const Tensor& out) {
   if (out.numel() == 0) return;
   const int device = out.device().index;
   PointwiseArguments a;

@@ -121,19 +121,20 @@ void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration
 }
 
 void exchange_in_turn(const Tensor& out, const Tensor& partners) {
-  enum { kBring, kFollow };
-  static auto* module = new CudaModule(
-      "permutations", "#include \"device/random/permutation.h\"\nFLAMBEAU_PERMUTATION\n", {"bring", "follow"});
+  enum { kFindMoves, kTraceMoves };
+  static auto* module =
+      new CudaModule("permutations", "#include \"device/random/permutation.h\"\nFLAMBEAU_PERMUTATION\n",
+                     {"find_moves", "trace_moves"});
   const int64_t n = out.numel();
   if (n == 0) return;
   const SortedKeys steps = radix_sort(partners, 1, n, std::max(1, int(std::bit_width(uint64_t(n - 1)))));
-  const Tensor brought = zeros({n}, Dtype::uint32);
+  const Tensor moving_step = zeros({n}, Dtype::uint32);
   const PermutationArguments a{reinterpret_cast<const uint32_t*>(steps.keys.device_bytes()),
                                reinterpret_cast<const uint32_t*>(steps.positions.device_bytes()),
-                               reinterpret_cast<uint32_t*>(brought.device_bytes()),
+                               reinterpret_cast<uint32_t*>(moving_step.device_bytes()),
                                reinterpret_cast<int64_t*>(out.device_bytes()), n};
-  launch(out.device().index, *module, kBring, grid_for(n), kThreads, a);
-  launch(out.device().index, *module, kFollow, grid_for(n), kThreads, a);
+  launch(out.device().index, *module, kFindMoves, grid_for(n), kThreads, a);
+  launch(out.device().index, *module, kTraceMoves, grid_for(n), kThreads, a);
 }
 
 void sequence(const Tensor& out, const Line& line) { run({nullptr, 0, line, 0, 0, false}, out); }

@@ -14,10 +14,10 @@ constexpr int64_t kTile = 256;  // columns that are processed together
 
 // Complex numbers as vectors, so that one addition adds both parts.
 template <class R>
-struct Parts {
+struct ComplexLanes {
   typedef R Lanes __attribute__((vector_size(2 * sizeof(R)), aligned(sizeof(R))));
   Lanes lanes;
-  friend FLAMBEAU_INLINE Parts operator+(Parts a, Parts b) { return {a.lanes + b.lanes}; }
+  friend FLAMBEAU_INLINE ComplexLanes operator+(ComplexLanes a, ComplexLanes b) { return {a.lanes + b.lanes}; }
 };
 template <class To, class From>
 FLAMBEAU_INLINE To converted(From v) {
@@ -31,7 +31,7 @@ FLAMBEAU_INLINE To converted(From v) {
 
 template <class T>
 struct Plus {
-  using State = std::conditional_t<std::is_same_v<T, Parts<float>>, Parts<double>, RunningState<T>>;
+  using State = std::conditional_t<std::is_same_v<T, ComplexLanes<float>>, ComplexLanes<double>, RunningState<T>>;
   static State start() { return State{}; }
   static FLAMBEAU_INLINE State join(State a, State b) { return a + b; }
 };
@@ -121,7 +121,7 @@ FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n,
   int64_t i = 0;
   for (; i + kPiece <= n; i += kPiece) {
     for (int64_t k = 0; k < kPiece; k += 64 / int64_t(sizeof(T))) __builtin_prefetch(out + i + ahead + k, 1);
-    if constexpr (std::is_same_v<T, Parts<float>>) {
+    if constexpr (std::is_same_v<T, ComplexLanes<float>>) {
       typedef double Wide __attribute__((vector_size(64), aligned(8)));
       typedef float Narrow __attribute__((vector_size(32), aligned(4)));
       Wide first;
@@ -140,7 +140,7 @@ FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n,
 
 // Complex numbers of two floats, which are scanned with states of two doubles.
 template <class T>
-inline constexpr bool two_floats = std::is_same_v<T, Parts<float>> || std::is_same_v<T, Complex<float>>;
+inline constexpr bool two_floats = std::is_same_v<T, ComplexLanes<float>> || std::is_same_v<T, Complex<float>>;
 // Scans blocks of such numbers, each from the identity. The states of several blocks are converted together. For
 // products, so are the inputs, since Complex<float> is not a vector. Prefetches the following input and output.
 template <class Op, class T>
@@ -282,8 +282,8 @@ void fill_cumulative(Table& table) {
   fill_ordered<double, int(Compute::f64)>(table);
   fill_scan<Times<Complex<float>>, Complex<float>>(table, Scan::Prod, Compute::c64);
   fill_scan<Times<Complex<double>>, Complex<double>>(table, Scan::Prod, Compute::c128);
-  fill_scan<Plus<Parts<float>>, Parts<float>>(table, Scan::Sum, Compute::c64);
-  fill_scan<Plus<Parts<double>>, Parts<double>>(table, Scan::Sum, Compute::c128);
+  fill_scan<Plus<ComplexLanes<float>>, ComplexLanes<float>>(table, Scan::Sum, Compute::c64);
+  fill_scan<Plus<ComplexLanes<double>>, ComplexLanes<double>>(table, Scan::Sum, Compute::c128);
   table.logcumsumexp[0] = scan_log_sum_exp<float>;
   table.logcumsumexp[1] = scan_log_sum_exp<double>;
   table.logcumsumexp[2] = scan_complex_log_sum_exp<Complex<float>>;

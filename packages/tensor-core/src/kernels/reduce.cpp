@@ -260,7 +260,7 @@ template <class T>
 inline constexpr bool is_complex = std::is_same_v<T, Complex<float>> || std::is_same_v<T, Complex<double>>;
 
 template <class Row, class T>
-constexpr bool takes() {
+constexpr bool supports() {
   switch (Row::kDomain) {
     case ReductionDomain::Any:
     case ReductionDomain::Nonzero:
@@ -303,7 +303,7 @@ constexpr Dtype result_of() {
 template <class Row, class T>
 constexpr ReduceEntry entry_of() {
   using Wide = ReductionOf<Row, ValueOf<T>>;
-  if constexpr (!takes<Row, T>()) {
+  if constexpr (!supports<Row, T>()) {
     return {};
   } else if constexpr (!std::is_same_v<Represented<Row, T>, T>) {
     return entry_of<Row, Represented<Row, T>>();

@@ -38,18 +38,18 @@ struct Items {
 
 // The next element of each row: its key of eight bytes and, separately, its position. Once it has taken a slot, the
 // former elements move by one slot each, without comparisons (`moved`).
-struct Pairs {
+struct KeysAndPositions {
   Lanes key[kParts], positions[kParts], moved[kParts];
 
-  FLAMBEAU_INLINE Pairs(const uint64_t* keys, int64_t position) {
+  FLAMBEAU_INLINE KeysAndPositions(const uint64_t* keys, int64_t position) {
     for (int64_t p = 0; p < kParts; ++p) {
       key[p] = reinterpret_cast<const Lanes*>(keys)[p];
       positions[p] = Lanes{} + uint64_t(position);
       moved[p] = Lanes{};
     }
   }
-  Pairs() = default;
-  FLAMBEAU_INLINE void pass(Pairs& slot) {
+  KeysAndPositions() = default;
+  FLAMBEAU_INLINE void pass(KeysAndPositions& slot) {
     for (int64_t p = 0; p < kParts; ++p) {
       const Lanes a = slot.key[p], b = key[p], at = slot.positions[p], own = positions[p];
       const auto first = (b < a) | (moved[p] != Lanes{});
@@ -70,7 +70,7 @@ using ReadKeys = void (*)(K* to, const char* in, int64_t count, bool flips);
 template <class K>
 void first_positions(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, int64_t size, bool flips,
                      ReadKeys<K> read) {
-  using Element = std::conditional_t<sizeof(K) == 4, Items, Pairs>;
+  using Element = std::conditional_t<sizeof(K) == 4, Items, KeysAndPositions>;
   Element slots[kShortOrderMost];
   alignas(kVectorBytes) K keys[kColumns][kRows] = {}, row[kRows][kColumns];
   for (int64_t r = 0; r < rows; r += kRows, out += kRows * k) {

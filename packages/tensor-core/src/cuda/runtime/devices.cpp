@@ -32,7 +32,7 @@ Gpus& gpus() {
   return *once;
 }
 
-int ask(int device, int which) {
+int device_attribute(int device, int which) {
   int value = 0;
   check(driver().cuDeviceGetAttribute(&value, which, device), "querying an attribute of a GPU");
   return value;
@@ -46,15 +46,15 @@ Properties read_properties(int device) {
   p.name = name;
   check(d.cuDeviceTotalMem_v2(&p.total_memory, device), "querying the memory of a GPU");
   check(d.cuDeviceGetUuid_v2(p.uuid.data(), device), "querying the UUID of a GPU");
-  p.major = ask(device, attribute::kMajor);
-  p.minor = ask(device, attribute::kMinor);
-  p.multiprocessors = ask(device, attribute::kMultiprocessors);
-  p.threads_per_multiprocessor = ask(device, attribute::kThreadsPerMultiprocessor);
-  p.shared_memory_per_block = ask(device, attribute::kSharedMemoryPerBlock);
-  p.l2_cache = ask(device, attribute::kL2CacheSize);
-  p.warp_size = ask(device, attribute::kWarpSize);
-  p.registers_per_multiprocessor = ask(device, attribute::kRegistersPerMultiprocessor);
-  p.integrated = ask(device, attribute::kIntegrated);
+  p.major = device_attribute(device, attribute::kMajor);
+  p.minor = device_attribute(device, attribute::kMinor);
+  p.multiprocessors = device_attribute(device, attribute::kMultiprocessors);
+  p.threads_per_multiprocessor = device_attribute(device, attribute::kThreadsPerMultiprocessor);
+  p.shared_memory_per_block = device_attribute(device, attribute::kSharedMemoryPerBlock);
+  p.l2_cache = device_attribute(device, attribute::kL2CacheSize);
+  p.warp_size = device_attribute(device, attribute::kWarpSize);
+  p.registers_per_multiprocessor = device_attribute(device, attribute::kRegistersPerMultiprocessor);
+  p.integrated = device_attribute(device, attribute::kIntegrated);
   return p;
 }
 
@@ -67,7 +67,8 @@ Gpu& opened(int device) {
   std::lock_guard lock(gpus().mutex);
   if (gpu.context) return gpu;
   gpu.properties = read_properties(device);
-  gpu.reads_pageable_memory = ask(device, attribute::kPageableMemoryAccess) || ask(device, attribute::kHostPageTables);
+  gpu.reads_pageable_memory = device_attribute(device, attribute::kPageableMemoryAccess) ||
+                              device_attribute(device, attribute::kHostPageTables);
   const Properties& p = gpu.properties;
   require(p.major * 10 + p.minor >= kOldestCapability, "the GPU ", device, " (", p.name, ") has compute capability ",
           p.major, ".", p.minor, "; flambeau needs 7.5 or later (Turing, 2018)");

@@ -18,7 +18,7 @@ constexpr int64_t kPartRows = 16;     // minimum number of rows per slot, for co
 int64_t power_of_two(int64_t n) { return int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(n, 1)))); }
 
 // Divides a length into parts that are multiples of `unit` and as equal as possible.
-void cut(ReducePlan& plan, int64_t length, int64_t most, int64_t unit) {
+void divide_length(ReducePlan& plan, int64_t length, int64_t most, int64_t unit) {
   const int64_t parts = std::clamp<int64_t>(most, 1, std::max<int64_t>(1, divide_up(length, unit)));
   plan.part = std::max<int64_t>(1, divide_up(divide_up(length, parts), unit)) * unit;
   plan.parts = std::max<int64_t>(1, divide_up(length, plan.part));
@@ -36,7 +36,8 @@ ReducePlan plan_for(const Step& s, int64_t item_size, bool whole) {
     }
     plan.kernel = ReducePlan::kLongRows;
     plan.lanes = kReduceThreads;
-    cut(plan, s.length, whole ? 1 : std::min(divide_up(kBlocks, s.outer), packs / kPartPacks), width * kReduceThreads);
+    divide_length(plan, s.length, whole ? 1 : std::min(divide_up(kBlocks, s.outer), packs / kPartPacks),
+                  width * kReduceThreads);
     plan.grid = {unsigned(s.outer), unsigned(plan.parts)};
     return plan;
   }
@@ -47,7 +48,7 @@ ReducePlan plan_for(const Step& s, int64_t item_size, bool whole) {
   plan.slots = int(std::min(most, kReduceThreads / int64_t(plan.lanes)));
   const int64_t tiles = divide_up(s.inner / count, plan.lanes), rows = plan.slots * kPartRows;
   const int64_t blocks = tiles * divide_up(s.outer, kReduceThreads / (plan.lanes * plan.slots));
-  cut(plan, s.length, whole ? 1 : std::min(divide_up(kBlocks, blocks), s.length / rows), rows);
+  divide_length(plan, s.length, whole ? 1 : std::min(divide_up(kBlocks, blocks), s.length / rows), rows);
   plan.grid = {unsigned(blocks), unsigned(plan.parts)};
   return plan;
 }

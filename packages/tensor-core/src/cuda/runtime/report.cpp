@@ -22,7 +22,7 @@ Reports& reports() {
   return *once;
 }
 
-Report* room(int device) {  // pinned, so that the GPU writes where the host reads
+Report* pinned_report(int device) {  // pinned, so that the GPU writes where the host reads
   void* memory = nullptr;
   check(activate(device).cuMemHostAlloc(&memory, sizeof(Report), 3), "allocating pinned memory");  // portable, mapped
   return new (memory) Report{};
@@ -39,7 +39,7 @@ Reporter reporter(int device) {
   Reports& r = reports();
   const std::lock_guard lock(r.mutex);
   Report*& report = r.of_device[device];
-  if (!report) report = room(device);
+  if (!report) report = pinned_report(device);
   const std::string_view operation = OnDevice::operation();
   auto found = r.numbers.find(operation);
   if (found == r.numbers.end()) {

@@ -6,7 +6,7 @@
 
 namespace flambeau::cuda {
 
-inline int64_t trues(const MaskArguments& a, int64_t first) {
+inline int64_t count_true(const MaskArguments& a, int64_t first) {
   int64_t count = 0;
   for (int j = 0; j < kSumItems; ++j) count += first + j < a.count && a.mask[first + j];
   return count;
@@ -15,14 +15,14 @@ inline int64_t trues(const MaskArguments& a, int64_t first) {
 FLAMBEAU_COOPERATIVE_KERNEL(count, MaskArguments, kSumThreads) {
   __shared__ int64_t room[kWarps];
   int64_t total;
-  sum_before(trues(a, int64_t(blockIdx.x) * kTile + threadIdx.x * kSumItems), room, total);
+  sum_before(count_true(a, int64_t(blockIdx.x) * kTile + threadIdx.x * kSumItems), room, total);
   if (threadIdx.x == 0) a.tiles[blockIdx.x] = total;
 }
 
 FLAMBEAU_COOPERATIVE_KERNEL(write, MaskArguments, kSumThreads) {
   __shared__ int64_t room[kWarps];
   const int64_t first = int64_t(blockIdx.x) * kTile + threadIdx.x * kSumItems;
-  int64_t total, at = a.tiles[blockIdx.x] + sum_before(trues(a, first), room, total);
+  int64_t total, at = a.tiles[blockIdx.x] + sum_before(count_true(a, first), room, total);
   for (int j = 0; j < kSumItems; ++j) {
     if (first + j >= a.count) return;
     if (a.mask[first + j]) a.positions[at++] = first + j;

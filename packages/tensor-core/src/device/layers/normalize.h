@@ -56,13 +56,13 @@ struct NormalizedRows {
 template <class T>
 struct LayerNorm : Spread<T>, NormalizedRows<T> {
   using State = typename Spread<T>::State;
-  static RowLine<T> line(const ReduceArguments& a, State s, Nothing) {
+  static RowLine<T> line(const ReduceArguments& a, State s, NoContext) {
     return NormalizedRows<T>::with(a, normal_of<T>(a, Spread<T>::mean(s), s.squares / s.count));
   }
 };
 template <class T>
 struct RmsNorm : _square_sum<T>, NormalizedRows<T> {
-  static RowLine<T> line(const ReduceArguments& a, V<T> squares, Nothing) {
+  static RowLine<T> line(const ReduceArguments& a, V<T> squares, NoContext) {
     return NormalizedRows<T>::with(a, normal_of<T>(a, V<T>(0), squares / V<T>(a.length)));
   }
 };
@@ -73,7 +73,7 @@ struct Pair {
   V first, second;
 };
 template <class T>
-struct Pairs {
+struct PairSums {
   using Stored = T;
   using State = Pair<V<T>>;
   using Leaf = State;
@@ -91,7 +91,7 @@ struct Pairs {
 
 // The gradient of rows. It needs the sums of g' and of g' * (x - mean).
 template <class T, bool centred>
-struct RowsBackward : Pairs<T> {
+struct RowsBackward : PairSums<T> {
   using State = Pair<V<T>>;
   struct Context {
     Normal<T> normal;
@@ -126,7 +126,7 @@ using RmsNormBackward = RowsBackward<T, false>;
 
 // The gradients of the weight and the bias: sums over the rows for each column.
 template <class T>
-struct RowsWeights : Pairs<T> {
+struct RowsWeights : PairSums<T> {
   using Context = const Normal<T>*;
   static Context context(const ReduceArguments& a, int64_t) { return reinterpret_cast<const Normal<T>*>(a.statistics); }
   static Pair<V<T>> map(const T (&x)[2], int64_t row, Context of_rows) {
@@ -147,7 +147,7 @@ struct ChannelMoments : Spread<T> {
 };
 // The sums of the gradient and of its product with the normalised values.
 template <class T>
-struct ChannelSums : Pairs<T> {
+struct ChannelSums : PairSums<T> {
   using State = Pair<V<T>>;
   using Context = Normal<T>;
   static Context context(const ReduceArguments& a, int64_t number) { return statistics_of<T>(a, number); }

@@ -35,7 +35,7 @@ struct Exponentials : WithoutContext {
     const V<T> share = low.largest == high.largest ? V<T>(1) : exponential<T>(low.largest - high.largest);
     return {host::maximum(x.largest, y.largest), high.sum + low.sum * share};
   }
-  static State map(const T (&x)[1], int64_t, Nothing) { return {convert<V<T>>(x[0]), V<T>(1)}; }
+  static State map(const T (&x)[1], int64_t, NoContext) { return {convert<V<T>>(x[0]), V<T>(1)}; }
 };
 
 template <class T>
@@ -57,7 +57,7 @@ struct Forward : Exponentials<T> {
 template <class T>
 struct Softmax : Forward<T> {
   using Line = typename Forward<T>::Line;
-  static Line line(const ReduceArguments&, typename Exponentials<T>::State s, Nothing) {
+  static Line line(const ReduceArguments&, typename Exponentials<T>::State s, NoContext) {
     return {s.largest, V<T>(1) / (s.sum + (s.largest - s.largest))};  // NaN if the largest is infinite
   }
   static T value(const T (&x)[1], int64_t, const Line& l) {
@@ -67,7 +67,7 @@ struct Softmax : Forward<T> {
 template <class T>
 struct LogSoftmax : Forward<T> {
   using Line = typename Forward<T>::Line;
-  static Line line(const ReduceArguments&, typename Exponentials<T>::State s, Nothing) {
+  static Line line(const ReduceArguments&, typename Exponentials<T>::State s, NoContext) {
     return {s.largest, V<T>(std::log(s.sum)) + (s.largest - s.largest)};
   }
   static T value(const T (&x)[1], int64_t, const Line& l) {
@@ -83,19 +83,19 @@ struct Backward : WithoutContext, host::Add {
   using Leaf = V<T>;
   using Line = V<T>;
   static constexpr int kInputs = 2;
-  static Line line(const ReduceArguments&, State sum, Nothing) { return sum; }
+  static Line line(const ReduceArguments&, State sum, NoContext) { return sum; }
   static void keep(const ReduceArguments&, int64_t, Line) {}
 };
 template <class T>
 struct SoftmaxBackward : Backward<T> {
-  static V<T> map(const T (&x)[2], int64_t, Nothing) { return convert<V<T>>(x[0]) * convert<V<T>>(x[1]); }
+  static V<T> map(const T (&x)[2], int64_t, NoContext) { return convert<V<T>>(x[0]) * convert<V<T>>(x[1]); }
   static T value(const T (&x)[2], int64_t, V<T> sum) {
     return convert<T>((convert<V<T>>(x[0]) - sum) * convert<V<T>>(x[1]));
   }
 };
 template <class T>
 struct LogSoftmaxBackward : Backward<T> {
-  static V<T> map(const T (&x)[2], int64_t, Nothing) { return convert<V<T>>(x[0]); }
+  static V<T> map(const T (&x)[2], int64_t, NoContext) { return convert<V<T>>(x[0]); }
   static T value(const T (&x)[2], int64_t, V<T> sum) {
     return convert<T>(convert<V<T>>(x[0]) - exponential<T>(convert<V<T>>(x[1])) * sum);
   }

@@ -119,7 +119,7 @@ struct Indefinite {
   }
 
   // A matrix of right-hand sides with `columns` columns. Its rows begin `row` elements apart.
-  struct Sides {
+  struct RightSides {
     T* b;
     int64_t columns, row;
     T& at(int64_t i, int64_t c) const { return b[i * row + c]; }
@@ -133,7 +133,7 @@ struct Indefinite {
   };
 
   // Solves with the diagonal block of D at row k, of size `width` (1 or 2).
-  void divide(int64_t k, int width, const Sides& b) const {
+  void divide(int64_t k, int width, const RightSides& b) const {
     for (int64_t c = threadIdx.x; c < b.columns; c += kThreads) {
       if (width == 1) {
         b.at(k, c) = b.at(k, c) / at(k, k);
@@ -147,7 +147,7 @@ struct Indefinite {
   }
 
   // Updates the rows below the block. Each thread computes elements of b; adjacent threads compute adjacent ones.
-  void subtract_below(int64_t k, int width, const Sides& b) const {
+  void subtract_below(int64_t k, int width, const RightSides& b) const {
     const int64_t first = k + width, elements = (n - first) * b.columns;
     for (int64_t e = threadIdx.x; e < elements; e += kThreads) {
       const int64_t i = first + e / b.columns, c = e % b.columns;
@@ -158,7 +158,7 @@ struct Indefinite {
     __syncthreads();
   }
   // Updates the rows k to last. Each warp computes elements of b.
-  void subtract_above(int64_t k, int64_t last, const Sides& b) const {
+  void subtract_above(int64_t k, int64_t last, const RightSides& b) const {
     const int64_t elements = (last - k + 1) * b.columns;
     for (int64_t e = threadIdx.x / 32; e < elements; e += kWarps) {
       const int64_t row = k + e / b.columns, c = e % b.columns;
@@ -174,8 +174,8 @@ struct Indefinite {
     const int64_t n = a.size, first = int64_t(blockIdx.x) * kIndefiniteColumns, rest = a.columns - first;
     for (int64_t matrix = blockIdx.y; matrix < a.count; matrix += gridDim.y) {
       const Indefinite own{static_cast<T*>(a.a) + matrix * n * n, n, a.hermitian};
-      const Sides b{static_cast<T*>(a.b) + matrix * n * a.columns + first,
-                    rest < kIndefiniteColumns ? rest : kIndefiniteColumns, a.columns};
+      const RightSides b{static_cast<T*>(a.b) + matrix * n * a.columns + first,
+                         rest < kIndefiniteColumns ? rest : kIndefiniteColumns, a.columns};
       const int32_t* pivots = a.pivots + matrix * n;
       const auto partner = [&](int64_t k) {
         const int64_t pivot = pivots[k];

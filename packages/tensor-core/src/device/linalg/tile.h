@@ -51,7 +51,7 @@ void take_contiguous(const T* from, int64_t there, T (&to)[kCount]) {
 // The representation of elements in shared memory: tensor cores take two-byte types unchanged, and float32 rounded to
 // TF32 if kTf32. Otherwise elements are converted to the type of the computation.
 template <class T, class V, bool kTf32>
-struct Kept {
+struct SharedElement {
   static constexpr bool kUnits = kHasUnits<T> || (kTf32 && std::is_same_v<T, float> && kAmpere);
   using type = std::conditional_t<kUnits, T, V>;
   static type of(T x) {
@@ -67,7 +67,7 @@ struct Tile {
   using T = typename Problem::T;
   using V = typename Problem::V;
   using Arguments = typename Problem::Arguments;
-  using Keep = Kept<T, V, kTf32>;
+  using Keep = SharedElement<T, V, kTf32>;
   using E = typename Keep::type;
   static constexpr int kRows = Problem::kRows, kColumns = Problem::kColumns;
   using Engine = std::conditional_t<Keep::kUnits, UnitTile<E, kRows, kColumns>, Squares<E, kRows, kColumns>>;

@@ -10,8 +10,8 @@
 // A module invokes FLAMBEAU_PERMUTATION. Its kernels use one thread per step. The steps are sorted by position, and
 // equal positions by step:
 //
-//   bring    finds for each position p the smallest step s > p with j(s) = p; 0 if there is none
-//   follow   computes the results
+//   find_moves    finds for each position p the smallest step s > p with j(s) = p; 0 if there is none
+//   trace_moves   computes the results
 #pragma once
 
 #include "device/random/permutation_arguments.h"
@@ -27,25 +27,25 @@ struct Permutation {
   // Returns the next larger step that exchanges with the same position, or 0 if there is none.
   uint32_t next() const { return at + 1 < a.count && a.partners[at + 1] == a.partners[at] ? a.steps[at + 1] : 0; }
 
-  void bring() const {
+  void find_moves() const {
     if (at >= a.count) return;
     const uint32_t partner = a.partners[at], step = a.steps[at];
-    if (at == 0 || a.partners[at - 1] != partner) a.brought[partner] = step == partner ? next() : step;
+    if (at == 0 || a.partners[at - 1] != partner) a.moving_step[partner] = step == partner ? next() : step;
   }
-  void follow() const {
+  void trace_moves() const {
     if (at >= a.count) return;
     uint32_t from = next();
     if (from == 0) {
       a.out[a.steps[at]] = a.partners[at];
       return;
     }
-    while (const uint32_t before = a.brought[from]) from = before;
+    while (const uint32_t before = a.moving_step[from]) from = before;
     a.out[a.steps[at]] = from;
   }
 };
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_PERMUTATION                                                                               \
-  FLAMBEAU_KERNEL(bring, flambeau::cuda::PermutationArguments) { flambeau::cuda::Permutation(a).bring(); } \
-  FLAMBEAU_KERNEL(follow, flambeau::cuda::PermutationArguments) { flambeau::cuda::Permutation(a).follow(); }
+#define FLAMBEAU_PERMUTATION                                                                                         \
+  FLAMBEAU_KERNEL(find_moves, flambeau::cuda::PermutationArguments) { flambeau::cuda::Permutation(a).find_moves(); } \
+  FLAMBEAU_KERNEL(trace_moves, flambeau::cuda::PermutationArguments) { flambeau::cuda::Permutation(a).trace_moves(); }

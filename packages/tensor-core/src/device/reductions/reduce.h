@@ -234,10 +234,10 @@ struct Reduction {
   }
 };
 
-struct Nothing {};
+struct NoContext {};
 struct WithoutContext {
-  using Context = Nothing;
-  static Nothing context(const ReduceArguments&, int64_t) { return {}; }
+  using Context = NoContext;
+  static NoContext context(const ReduceArguments&, int64_t) { return {}; }
 };
 
 // A reduction with the operations of the CPU's.
@@ -246,7 +246,7 @@ struct Plain : Base, WithoutContext {
   using Stored = typename host::Element<T>::Stored;
   using State = typename Base::Result;
   static constexpr int kInputs = 1;
-  static typename Base::Leaf map(const Stored (&x)[1], int64_t, Nothing) {
+  static typename Base::Leaf map(const Stored (&x)[1], int64_t, NoContext) {
     return Base::map(host::Element<T>::value(x[0]));
   }
   static void write(const ReduceArguments& a, int64_t at, State state) {
@@ -266,7 +266,7 @@ template <class T>
 struct Dot : Plain<host::ReductionOf<host::sum_reduction, V<T>>, T> {
   using Stored = T;
   static constexpr int kInputs = 2;
-  static V<T> map(const T (&x)[2], int64_t, Nothing) { return convert<V<T>>(x[0]) * convert<V<T>>(x[1]); }
+  static V<T> map(const T (&x)[2], int64_t, NoContext) { return convert<V<T>>(x[0]) * convert<V<T>>(x[1]); }
 };
 
 // An extreme value and its position: that of the first among equal values. NaN counts as extreme, and the first NaN
@@ -290,7 +290,7 @@ struct Extreme : WithoutContext {
     const bool takes = x.position < 0 || (y.position >= 0 && (same ? y.position < x.position : second));
     return takes ? y : x;
   }
-  static State map(const Stored (&x)[1], int64_t position, Nothing) {
+  static State map(const Stored (&x)[1], int64_t position, NoContext) {
     return {host::Element<T>::value(x[0]), position};
   }
   static void write(const ReduceArguments& a, int64_t at, State state) {
@@ -321,7 +321,7 @@ struct Spread : WithoutContext {
     const V<T> count = x.count + y.count, share = y.count / count, delta = y.mean - x.mean;
     return {count, x.mean + delta * share, x.squares + y.squares + delta * delta * (x.count * share), x.sum + y.sum};
   }
-  static State map(const Stored (&x)[1], int64_t, Nothing) {
+  static State map(const Stored (&x)[1], int64_t, NoContext) {
     const V<T> value = host::Element<T>::value(x[0]);
     return {V<T>(1), value, value - value, value};  // NaN if the value is not finite
   }

@@ -135,10 +135,10 @@ void max_rows(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
 constexpr int64_t kNarrow = 8;  // with fewer outputs in a row, each window is processed separately
 
 // A window along an axis: its first position in the image, and the number of positions.
-struct Stretch {
+struct WindowRange {
   int64_t start, count;
 };
-Stretch stretch(const EqualWindows& w, int axis, int64_t o) {
+WindowRange window_range(const EqualWindows& w, int axis, int64_t o) {
   const int64_t step = w.dilation[axis], begin = o * w.stride[axis] - w.padding[axis];
   const int64_t skipped = begin >= 0 ? 0 : step == 1 ? -begin : (-begin + step - 1) / step;
   const int64_t start = begin + skipped * step, room = w.size[axis] - start;
@@ -148,14 +148,14 @@ Stretch stretch(const EqualWindows& w, int axis, int64_t o) {
 
 template <class T>
 void max_narrow_rows(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
-  Stretch columns[kNarrow];
-  for (int64_t ow = 0; ow < w.out[2]; ++ow) columns[ow] = stretch(w, 2, ow);
+  WindowRange columns[kNarrow];
+  for (int64_t ow = 0; ow < w.out[2]; ++ow) columns[ow] = window_range(w, 2, ow);
   for (int64_t od = 0; od < w.out[0]; ++od) {
-    const Stretch z = stretch(w, 0, od);
+    const WindowRange z = window_range(w, 0, od);
     for (int64_t oh = 0; oh < w.out[1]; ++oh) {
-      const Stretch y = stretch(w, 1, oh);
+      const WindowRange y = window_range(w, 1, oh);
       for (int64_t ow = 0; ow < w.out[2]; ++ow) {
-        const Stretch x = columns[ow];
+        const WindowRange x = columns[ow];
         T best = kNoMaximum<T>;
         int64_t at = -1;
         for (int64_t kd = 0; kd < z.count; ++kd)

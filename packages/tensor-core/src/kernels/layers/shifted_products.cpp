@@ -19,11 +19,11 @@ constexpr int64_t kTogether = 2048;  // positions whose gradients are packed at 
 
 // Consecutive runs that are summed in registers, or packed, together: as many as have at most `most` positions in
 // total, but at least one.
-struct Stretch {
+struct RunGroup {
   const Run* first;
   int64_t count = 0, positions = 0;
 
-  Stretch(const Run* first, const Run* end, int64_t most) : first(first) {
+  RunGroup(const Run* first, const Run* end, int64_t most) : first(first) {
     while (first + count < end && (count == 0 || positions + first[count].length <= most))
       positions += first[count++].length;
   }
@@ -50,7 +50,7 @@ void shifted_products(const ShiftedProducts& s, void* weights) {
   T* const tiles = static_cast<T*>(scratch(Scratch::ProductA, size_t(s.taps * kRows * W) * sizeof(T)));
   const Run* const end = s.runs + s.count;
   for (const Run* first = s.runs; first < end;) {
-    const Stretch all(first, end, kTogether);
+    const RunGroup all(first, end, kTogether);
     const int64_t panels = (s.filters + W - 1) / W;
     T* const packed = static_cast<T*>(scratch(Scratch::ProductB, size_t(panels * W * all.positions) * sizeof(T)));
     pack_b(packed, grad + first->column, 1, s.grad_row, all.positions, s.filters);
@@ -60,7 +60,7 @@ void shifted_products(const ShiftedProducts& s, void* weights) {
         const auto tile = tile_of<T, TileOrder::InRuns>(height, width > L);
         const T* b = packed + j * all.positions;
         for (const Run* run = first; run < first + all.count;) {
-          const Stretch block(run, first + all.count, kDepth<T>);
+          const RunGroup block(run, first + all.count, kDepth<T>);
           // Share of the next block that the tile of a tap prefetches
           const int64_t share = block.positions / s.taps * W;
           for (int64_t t = 0; t < s.taps; ++t)

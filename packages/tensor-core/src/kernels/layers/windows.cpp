@@ -12,7 +12,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 namespace {
 
 template <class T>
-struct Pairs {  // access to memory as vectors of four numbers
+struct Vector4 {  // access to memory as vectors of four numbers
   typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
   static Four& at(T* p) { return *reinterpret_cast<Four*>(p); }
   static const Four& at(const T* p) { return *reinterpret_cast<const Four*>(p); }
@@ -21,7 +21,7 @@ struct Pairs {  // access to memory as vectors of four numbers
 // split_pairs() separates the even and odd elements of a line, and add_pairs() adds them to the line.
 template <class T>
 FLAMBEAU_INLINE void split_pairs(T* even, T* odd, const T* line, int64_t pairs) {
-  using P = Pairs<T>;
+  using P = Vector4<T>;
   int64_t i = 0;
   for (; i + 4 <= pairs; i += 4) {
     const auto a = P::at(line + 2 * i), b = P::at(line + 2 * i + 4);
@@ -32,7 +32,7 @@ FLAMBEAU_INLINE void split_pairs(T* even, T* odd, const T* line, int64_t pairs) 
 }
 template <class T>
 FLAMBEAU_INLINE void add_pairs(const T* even, const T* odd, T* line, int64_t pairs) {
-  using P = Pairs<T>;
+  using P = Vector4<T>;
   int64_t i = 0;
   for (; i + 4 <= pairs; i += 4) {
     const auto a = P::at(even + i), b = P::at(odd + i);

@@ -161,7 +161,7 @@ struct Range {
 
 // The operands of the next product of a batch, for prefetching. The size of an operand is 0 if it is not contiguous.
 template <class T>
-struct Following {
+struct NextOperands {
   const T* at[2];
   int64_t size[2];
 };
@@ -171,7 +171,7 @@ template <class T, class B>
 class BlockedProduct {
  public:
   BlockedProduct(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const B& b, T beta, T* c,
-                 int64_t ldc, const Following<T>& following = {}, const ProductFinish& finish = {},
+                 int64_t ldc, const NextOperands<T>& following = {}, const ProductFinish& finish = {},
                  const T* panels_a = nullptr, int64_t panel_terms = 0)
       : m_(m),
         n_(n),
@@ -199,7 +199,8 @@ class BlockedProduct {
       packed_a_ = static_cast<T*>(scratch(Scratch::ProductA, size_t(block_rows_ * block_terms_ + W) * sizeof(T)));
     for (int64_t j = 0; j < n_; j += kBlockColumns) {
       columns_ = {j, std::min(n_, j + kBlockColumns)};
-      first_packed_ = B::is_packed ? columns_.end : columns_.begin + (b_.lies(m_) ? columns_.size() / L * L : 0);
+      first_packed_ =
+          B::is_packed ? columns_.end : columns_.begin + (b_.is_read_in_place(m_) ? columns_.size() / L * L : 0);
       kept_ = block_rows_ < m_ ? (columns_.end - first_packed_ + W - 1) / W * W : 0;
       const int64_t elements = std::max(kept_ * block_terms_, W * pass_) + L;
       if (first_packed_ < columns_.end)
@@ -259,14 +260,15 @@ class BlockedProduct {
   void add_block() {
     int64_t unfinished = columns_.begin;
     for (int64_t j = columns_.begin, width; j < columns_.end; j += width) {
-      const bool lies = j < first_packed_, two = lies && !B::is_packed ? j + W <= first_packed_ : columns_.end - j > L;
+      const bool in_place = j < first_packed_,
+                 two = in_place && !B::is_packed ? j + W <= first_packed_ : columns_.end - j > L;
       width = two ? W : L;
       const Range columns{j, std::min(j + width, columns_.end)};
       for (int64_t p = terms_.begin; p < terms_.end; p += pass_) {
         const Range pass = pass_from(p);
         T* const panel = panel_b(j, pass);
-        if (!lies && rows_.begin == 0) b_.pack(panel, p, j, pass.size(), columns.size());
-        if (lies)
+        if (!in_place && rows_.begin == 0) b_.pack(panel, p, j, pass.size(), columns.size());
+        if (in_place)
           add_pass(columns, two, pass, {b_.at(p, j), b_.row, B::is_packed ? behind(j, pass) : of_following(j, pass)});
         else
           add_pass(columns, two, pass, {panel, W, upcoming(j, pass)});
@@ -282,23 +284,23 @@ class BlockedProduct {
   int64_t tiles() const { return (rows_.size() + kRows - 1) / kRows; }
 
   // Returns what to prefetch of B or of its panels: the following terms or, after the last term, the following columns.
-  Upcoming<T> upcoming(int64_t j, Range pass) const {
+  PrefetchBlock<T> upcoming(int64_t j, Range pass) const {
     const bool last = pass.end == terms_.end;
     const Range next = pass_from(last ? terms_.begin : pass.end);
     if (last) j += W;
     const int64_t lines = (pass.size() + tiles() - 1) / tiles();
     if (rows_.begin > 0) return {panel_b(j, next), W, lines * W};
-    return b_.has_rows() ? Upcoming<T>{b_.at(next.begin, j), b_.row, lines * b_.row} : of_following(j, next);
+    return b_.has_rows() ? PrefetchBlock<T>{b_.at(next.begin, j), b_.row, lines * b_.row} : of_following(j, next);
   }
 
   // Returns what to prefetch of a packed matrix: the terms after a pass or, at the end of a panel, the next panel.
-  Upcoming<T> behind(int64_t j, Range pass) const {
+  PrefetchBlock<T> behind(int64_t j, Range pass) const {
     const int64_t lines = (pass.size() + tiles() - 1) / tiles();
     return {b_.at(pass.end, j), W, lines * W};
   }
 
   // Returns what to prefetch of the next product: the part of its operands that corresponds to this pass.
-  Upcoming<T> of_following(int64_t j, Range pass) const {
+  PrefetchBlock<T> of_following(int64_t j, Range pass) const {
     const auto& [at, size] = following_;
     if (size[0] + size[1] == 0 || rows_.begin > 0) return {a_, 0, 0};
     const double apiece = double(size[0] + size[1]) / (double(n_) * double(k_));
@@ -329,9 +331,9 @@ class BlockedProduct {
         (two ? tile<T, kRows, true, TileOrder::Packed>
              : tile<T, kRows, false, TileOrder::Packed>)(pass.size(), {panel_a(i, pass), 1}, b, out);
       else if (as_.column == 1)
-        tile_of<T, TileOrder::Lying>(height, two)(pass.size(), {in_a(i, pass.begin), as_.row}, b, out);
+        tile_of<T, TileOrder::RowMajor>(height, two)(pass.size(), {in_a(i, pass.begin), as_.row}, b, out);
       else
-        tile_of<T, TileOrder::Lying>(height, two)(pass.size(), {panel_a(i, pass), pass.size()}, b, out);
+        tile_of<T, TileOrder::RowMajor>(height, two)(pass.size(), {panel_a(i, pass), pass.size()}, b, out);
     }
   }
 
@@ -350,7 +352,7 @@ class BlockedProduct {
   const B& b_;
   T* c_;
   int64_t ldc_;
-  Following<T> following_;
+  NextOperands<T> following_;
   const ProductFinish finish_;
 
   int64_t pass_, block_terms_, block_rows_;  // terms that are summed in registers; terms and rows of a block
@@ -381,7 +383,7 @@ Form form_of(int64_t m, int64_t n, int64_t k, const Matrix& as, const Matrix& bs
 
 template <class T>
 void multiply(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& as, const Matrix& bs, double beta, T* c,
-              int64_t ldc, const Following<T>& following) {
+              int64_t ldc, const NextOperands<T>& following) {
   const T *a = static_cast<const T*>(as.data), *b = static_cast<const T*>(bs.data);
   switch (form_of<T>(m, n, k, as, bs)) {
     case Form::Small:
@@ -452,7 +454,7 @@ void gemm_batch(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, M
                                                                                                      : 0;
   };
   const bool cached = batch.count * (m * k + k * n + m * n) * int64_t(sizeof(T)) <= second_cache();
-  Following<T> following{{}, {cached ? 0 : piece(a, batch.a, m, k), cached ? 0 : piece(b, batch.b, k, n)}};
+  NextOperands<T> following{{}, {cached ? 0 : piece(a, batch.a, m, k), cached ? 0 : piece(b, batch.b, k, n)}};
   for (int64_t i = 0; i < batch.count; ++i) {
     if (i + 1 < batch.count)
       following.at[0] = item(a, batch.a, i + 1), following.at[1] = item(b, batch.b, i + 1);

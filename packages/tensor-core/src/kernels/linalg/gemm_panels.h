@@ -79,7 +79,7 @@ struct Stored {
 
   static constexpr bool is_packed = false;
 
-  bool lies(int64_t m) const { return column == 1 && m <= 128; }
+  bool is_read_in_place(int64_t m) const { return column == 1 && m <= 128; }
   bool has_rows() const { return column == 1; }
   const T* at(int64_t p, int64_t j) const { return data + p * row + j * column; }
   void pack(T* to, int64_t p, int64_t j, int64_t depth, int64_t columns) const {
@@ -93,7 +93,7 @@ struct PackedColumns {
   static constexpr int64_t row = kColumns<T>;
   static constexpr bool is_packed = true;
 
-  bool lies(int64_t) const { return true; }
+  bool is_read_in_place(int64_t) const { return true; }
   bool has_rows() const { return true; }
   const T* at(int64_t p, int64_t j) const { return panels + j * terms + p * row; }  // j: first column of a panel
   void pack(T*, int64_t, int64_t, int64_t, int64_t) const {}
@@ -105,7 +105,7 @@ struct Gathered {
   static constexpr int64_t row = 0;
   static constexpr bool is_packed = false;
 
-  bool lies(int64_t) const { return false; }
+  bool is_read_in_place(int64_t) const { return false; }
   bool has_rows() const { return false; }
   const T* at(int64_t, int64_t) const { return nullptr; }
   void pack(T* to, int64_t p, int64_t j, int64_t depth, int64_t columns) const {

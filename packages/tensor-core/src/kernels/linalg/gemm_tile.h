@@ -22,9 +22,9 @@ struct TileOutput {
   const Limits* limits = nullptr;  // bounds of the result, or null; NaN stays
 };
 
-// Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. Lying: it is a[i * row + p]. InRuns: it is a[i *
-// row + offset], where the offsets of a run are consecutive; there is one additional run after the last.
-enum class TileOrder { Packed, Lying, InRuns };
+// Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. RowMajor: it is a[i * row + p]. InRuns: it is
+// a[i * row + offset], where the offsets of a run are consecutive; there is one additional run after the last.
+enum class TileOrder { Packed, RowMajor, InRuns };
 template <class T>
 struct TileRows {
   const T* a;
@@ -35,7 +35,7 @@ struct TileRows {
 // Memory that a tile prefetches: pairs of vectors `row` elements apart. The memory of the next tile begins `share`
 // elements later.
 template <class T>
-struct Upcoming {
+struct PrefetchBlock {
   const T* at;
   int64_t row, share = 0;
 };
@@ -45,7 +45,7 @@ template <class T>
 struct TileColumns {
   const T* b;
   int64_t row;
-  Upcoming<T> next;
+  PrefetchBlock<T> next;
 };
 
 // Completes and stores the sums of a tile of which only some columns exist. Sum (i, j) is at i * row + j * column. All

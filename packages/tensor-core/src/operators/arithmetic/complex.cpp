@@ -16,7 +16,7 @@ void require_complex(const Tensor& t, const char* name) {
 }
 
 // Returns a view of the real parts (`which` is 0) or of the imaginary parts (`which` is 1) of the elements.
-Tensor part(const Tensor& t, int64_t which, const char* node, void (*derivative)(const Context&)) {
+Tensor component(const Tensor& t, int64_t which, const char* node, void (*derivative)(const Context&)) {
   Shape strides = t.strides();
   for (int64_t& s : strides) s *= 2;
   Tensor out = make_view(t, t.shape(), strides, 2 * t.offset() + which, to_real(t.dtype()));
@@ -30,7 +30,8 @@ Tensor conj(const Tensor& t) { return is_complex(t.dtype()) ? conj_physical(t) :
 
 Tensor real(const Tensor& t) {
   if (!is_complex(t.dtype())) return t;
-  return part(t, 0, "Real", [](const Context& c) { c.set(0, to(c.gradient(), to_complex(c.gradient().dtype()))); });
+  return component(t, 0, "Real",
+                   [](const Context& c) { c.set(0, to(c.gradient(), to_complex(c.gradient().dtype()))); });
 }
 
 const Operator conj_operator(
@@ -68,7 +69,7 @@ tensor([1.]))",
 
 Tensor imag(const Tensor& t) {
   require(is_complex(t.dtype()), "imag is not implemented for tensors with non-complex dtypes, got ", t.dtype());
-  return part(t, 1, "Imag", [](const Context& c) { c.set(0, mul(c.gradient(), Scalar(Complex<double>(0, 1)))); });
+  return component(t, 1, "Imag", [](const Context& c) { c.set(0, mul(c.gradient(), Scalar(Complex<double>(0, 1)))); });
 }
 
 const Operator imag_operator(

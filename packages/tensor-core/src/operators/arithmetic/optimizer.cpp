@@ -48,7 +48,8 @@ void begin(const OptimizerRule& rule, const std::vector<OptimizerTarget>& target
 // Returns a view of the real and imaginary parts of a complex tensor, which are updated like real numbers.
 Tensor parts(const Tensor& t) { return is_complex(t.dtype()) ? view_as_real(t) : t; }
 
-Tensor working(const Tensor& t) {  // Returns a contiguous float32 or float64 tensor; t itself if it already is one.
+// Returns a contiguous float32 or float64 tensor; t itself if it already is one.
+Tensor in_working_dtype(const Tensor& t) {
   return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
 }
 
@@ -81,7 +82,7 @@ void write_back(const OptimizerTarget& t, const Tensor* used) {
 void apply(const OptimizerRule& rule, const OptimizerTarget& t, const double* coefficients) {
   Tensor used[kTensors];
   for (int i = 0; i < kTensors; ++i)
-    if (const Tensor given = like_parameter(t, i); given.defined()) used[i] = working(parts(given));
+    if (const Tensor given = like_parameter(t, i); given.defined()) used[i] = in_working_dtype(parts(given));
   const bool wide = used[0].dtype() == Dtype::float64;
   const int64_t size = item_size(used[0].dtype());
   parallel_for(used[0].numel(), kChunk, [&](int64_t first, int64_t last) {

@@ -85,7 +85,7 @@ Target target_of(const Tensor& t, Write write, const char* name, std::initialize
   return {t, t, Recording::kInPlace};
 }
 
-Tensor settled(const Tensor& source, const Tensor& target) {
+Tensor without_overlap(const Tensor& source, const Tensor& target) {
   NoRecording off;
   return may_overlap(source, target) ? clone(source) : contiguous(source);
 }

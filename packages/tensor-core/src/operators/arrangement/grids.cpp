@@ -66,7 +66,7 @@ tensor([[1, 3],
 namespace {
 
 // Returns the number of ways to choose r of n elements.
-int64_t ways(int64_t n, int64_t r) {
+int64_t combination_count(int64_t n, int64_t r) {
   double total = 1;
   for (int64_t i = 1; i <= r; ++i) total = total * double(n - r + i) / double(i);
   require(total < 1e15, "combinations: the number of combinations of ", r, " of ", n, " elements is too large");
@@ -87,8 +87,9 @@ Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
   require(input.dim() == 1, "Expect a 1D vector, but got shape ", input.shape());
   require(r >= 0, "Expect a non-negative number, but got ", r);
   if (r == 0) return empty({0}, input.dtype());
-  const int64_t n = input.numel(),
-                count = n == 0 || (r > n && !with_replacement) ? 0 : ways(with_replacement ? n + r - 1 : n, r);
+  const int64_t n = input.numel(), count = n == 0 || (r > n && !with_replacement)
+                                               ? 0
+                                               : combination_count(with_replacement ? n + r - 1 : n, r);
   Tensor positions;
   {
     const OnDevice here(DeviceType::Cpu);  // sequential, since each choice depends on the one before

@@ -78,7 +78,7 @@ constexpr const char* kTransposedNames[] = {"conv_transpose1d", "conv_transpose2
 constexpr int64_t kLargest = int64_t(1) << 31;  // options must be smaller, so that sizes do not overflow
 
 // Returns one value for each dimension of the convolution, from a list or a single value.
-Sizes spread(const char* argument, const Shape& values, int dims, int64_t outside, int64_t least) {
+Sizes per_dimension(const char* argument, const Shape& values, int dims, int64_t outside, int64_t least) {
   require(values.size() == 1 || values.size() == size_t(dims), "expected ", argument,
           " to be a single integer value or a list of ", dims, " values to match the convolution dimensions, but got ",
           argument, "=", values);
@@ -124,9 +124,9 @@ Geometry checked_geometry(const char* name, int dims, const Tensor& input, const
   g.filters = weight.size(0);
   g.channels = weight.size(1) * o.groups;
   g.groups = o.groups;
-  g.stride = spread("stride", o.stride, dims, 1, 1);
-  g.padding = spread("padding", o.padding, dims, 0, 0);
-  g.dilation = spread("dilation", o.dilation, dims, 1, 1);
+  g.stride = per_dimension("stride", o.stride, dims, 1, 1);
+  g.padding = per_dimension("padding", o.padding, dims, 0, 0);
+  g.dilation = per_dimension("dilation", o.dilation, dims, 1, 1);
   g.kernel = g.size = g.out = {1, 1, 1};
   const int64_t expected = transposed ? g.filters : g.channels, filters = transposed ? g.channels : g.filters;
   require(input.size(1) == expected, "Given groups=", o.groups, ", weight of size ", weight.shape(), ", expected input",
@@ -183,7 +183,7 @@ Tensor same_convolution(int dims, const Tensor& input, const Tensor& weight, con
           weight.shape());
   require(input.dim() == dims + 2, "Expected ", dims + 1, "D (unbatched) or ", dims + 2, "D (batched) input to ",
           kNames[dims - 1], ", but got input of size: ", input.shape());
-  const Sizes dilation = spread("dilation", o.dilation, dims, 1, 1);
+  const Sizes dilation = per_dimension("dilation", o.dilation, dims, 1, 1);
   Shape extra;
   o.padding = {};
   for (int i = 0; i < dims; ++i) {
@@ -275,7 +275,7 @@ Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weigh
                      bias, dims);
   const char* name = kTransposedNames[dims - 1];
   Geometry g = checked_geometry(name, dims, input, weight, bias, o, true);
-  const Sizes beyond = spread("output_padding", output_padding, dims, 0, 0);
+  const Sizes beyond = per_dimension("output_padding", output_padding, dims, 0, 0);
   for (int i = 3 - dims; i < 3; ++i) {
     require(beyond[i] < std::max(g.stride[i], g.dilation[i]),
             "output padding must be smaller than either stride or dilation, but got output_padding ", output_padding,

@@ -44,7 +44,7 @@ void run(const FourierJob& job, int64_t transforms) {
 }
 
 // Returns the largest divisor of n that is at most sqrt(n).
-int64_t cut(int64_t n) {
+int64_t largest_factor(int64_t n) {
   int64_t best = 1;
   for (int64_t d = int64_t(std::sqrt(double(n))); d > 1; --d)
     if (n % d == 0) {
@@ -78,7 +78,7 @@ void transform_middle(char* in, char* out, int64_t outer, int64_t n, int64_t inn
   const int64_t transforms = outer * inner, lanes = kernels::table().fourier_lanes[std::is_same_v<T, double>];
   const bool few = 2 * transforms <= lanes && n >= kShortest;
   if (n > kLongest || few)
-    if (const int64_t first = cut(n); first > 1) {
+    if (const int64_t first = largest_factor(n); first > 1) {
       for (int64_t t = 0; t < transforms; ++t) {
         const int64_t at = (t / inner * n * inner + t % inner) * int64_t(2 * sizeof(T));
         long_transform<T>(in + at, out + at, n, first, inner, inverse, scale);
@@ -147,8 +147,9 @@ Tensor bluestein(const Tensor& t, int64_t dim, bool inverse, double scale) {
   const auto make = [&] { return chirp_of(n, length, t.dtype()); };
   struct Single : Chirp {};
   struct Double : Chirp {};
-  const Chirp chirp = t.dtype() == Dtype::complex64 ? Chirp(*kept<Single>(n, [&] { return Single{make()}; }))
-                                                    : Chirp(*kept<Double>(n, [&] { return Double{make()}; }));
+  const Chirp chirp = t.dtype() == Dtype::complex64
+                          ? Chirp(*cached_by_length<Single>(n, [&] { return Single{make()}; }))
+                          : Chirp(*cached_by_length<Double>(n, [&] { return Double{make()}; }));
   const Tensor values = along(chirp.values, dim, t.dim()), spectrum = along(chirp.spectrum, dim, t.dim());
   const Tensor wave = padded((inverse ? conj(t) : t) * values, dim, length);
   const Tensor product = complex_along(wave, dim, false, 1) * spectrum;

@@ -40,7 +40,7 @@ std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
 
 // Returns the cached value for a length, or creates it by make(). The cache is cleared when it becomes too large.
 template <class Value, class Make>
-std::shared_ptr<const Value> kept(int64_t length, Make make) {
+std::shared_ptr<const Value> cached_by_length(int64_t length, Make make) {
   constexpr size_t kMost = 64;
   static std::mutex mutex;
   static std::map<int64_t, std::shared_ptr<const Value>> all;
@@ -67,7 +67,7 @@ struct FourierPlan {
 };
 template <class T>
 std::shared_ptr<const FourierPlan<T>> plan_of(int64_t length) {
-  return kept<FourierPlan<T>>(length, [&] {
+  return cached_by_length<FourierPlan<T>>(length, [&] {
     FourierPlan<T> plan{length, {}, roots_of_unity<T>(length, 1, length)};
     int64_t rest = length;
     for (const int r : kRadices)
@@ -83,7 +83,8 @@ struct HalfRoots {
 };
 template <class T>
 std::shared_ptr<const HalfRoots<T>> half_roots_of(int64_t length) {
-  return kept<HalfRoots<T>>(length, [&] { return HalfRoots<T>{roots_of_unity<T>(length, 1, length / 2 + 1)}; });
+  return cached_by_length<HalfRoots<T>>(length,
+                                        [&] { return HalfRoots<T>{roots_of_unity<T>(length, 1, length / 2 + 1)}; });
 }
 
 // Roots of unity for a long length: each is the product of a fine and a coarse root.
@@ -94,7 +95,7 @@ struct TwistRoots {
 };
 template <class T>
 std::shared_ptr<const TwistRoots<T>> twist_roots_of(int64_t length) {
-  return kept<TwistRoots<T>>(length, [&] {
+  return cached_by_length<TwistRoots<T>>(length, [&] {
     int bits = 0;
     while ((int64_t(1) << (2 * bits)) < length) ++bits;
     const int64_t step = int64_t(1) << bits;

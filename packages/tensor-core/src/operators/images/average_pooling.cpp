@@ -18,10 +18,10 @@ constexpr const char* kNodes[] = {"AvgPool1D", "AvgPool2D", "AvgPool3D"};
 constexpr const char* kAdaptiveNames[] = {"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"};
 constexpr const char* kAdaptiveNodes[] = {"AdaptiveAvgPool1D", "AdaptiveAvgPool2D", "AdaptiveAvgPool3D"};
 
-struct Stretch {  // the part of the image that a window covers, and the divisor of its sum
+struct WindowExtent {  // the part of the image that a window covers, and the divisor of its sum
   int64_t first, last, count;
 };
-Stretch stretch(const PoolAxis& a, int64_t o, bool count_include_pad) {
+WindowExtent window_extent(const PoolAxis& a, int64_t o, bool count_include_pad) {
   const int64_t begin = o * a.stride - a.padding, end = std::min(begin + a.kernel, a.size + a.padding);
   const int64_t first = std::max<int64_t>(begin, 0), last = std::max(first, std::min(end, a.size));
   return {first, last, count_include_pad ? end - begin : last - first};
@@ -39,7 +39,7 @@ Tensor divided(const Tensor& sums, const std::vector<PoolAxis>& axes, bool inclu
     {
       const OnDevice cpu{DeviceType::Cpu};
       counts = empty(shape, Dtype::int64);
-      for (int64_t o = 0; o < axes[i].out; ++o) counts.data<int64_t>()[o] = stretch(axes[i], o, include).count;
+      for (int64_t o = 0; o < axes[i].out; ++o) counts.data<int64_t>()[o] = window_extent(axes[i], o, include).count;
     }
     out = _trunc_divide(out, to(counts, out.device()));
   }
@@ -57,7 +57,7 @@ std::shared_ptr<Resampling> average_map(const std::vector<PoolAxis>& axes, bool 
     }
     auto m = std::make_unique<SparseMatrix>(a.size, a.out, true);
     for (int64_t o = 0; o < a.out; ++o) {
-      const Stretch s = stretch(a, o, include);
+      const WindowExtent s = window_extent(a, o, include);
       const double share = divisor ? (last ? 1.0 / double(*divisor) : 1.0) : 1.0 / double(s.count);
       m->add_row(s.first, s.last, whole ? 1.0 : share);
     }

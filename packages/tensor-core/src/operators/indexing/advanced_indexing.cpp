@@ -197,7 +197,7 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
     return masked_fill(t, to(*mask, t.device()), values, write);
   const Tensor copy = write == Write::Fresh ? clone(t) : t;  // the tensor that the offsets refer to
   const Advanced a = advanced(copy, given);
-  const Tensor from = settled(broadcast_values(values, a.shape), copy);
+  const Tensor from = without_overlap(broadcast_values(values, a.shape), copy);
   require(values.dtype() == t.dtype(), "Index put requires the source and destination dtypes match, got ", t.dtype(),
           " for the destination and ", values.dtype(), " for the source.");
   begin_inplace(copy, "index_put_", values.requires_grad());

@@ -14,15 +14,15 @@ namespace {
 // Layout of the entries of an index, of the indexed tensor, and of the other tensor (result of gather or source of
 // scatter). An entry refers to the elements at its own coordinates, except that its value replaces the coordinate of
 // the indexed tensor along `dim`.
-struct Walk {
+struct EntryLayout {
   Shape size, index_stride, stride, other_stride;
   int64_t dim, dim_stride;
   const int64_t* index;
 };
 
-Walk walk_over(const Tensor& t, int64_t dim, const Tensor& index, const Shape& other_strides) {
-  Walk w{index.shape(),        index.strides(), t.strides(), other_strides, dim, t.dim() ? t.strides()[dim] : 1,
-         index.data<int64_t>()};
+EntryLayout entry_layout(const Tensor& t, int64_t dim, const Tensor& index, const Shape& other_strides) {
+  EntryLayout w{index.shape(),        index.strides(), t.strides(), other_strides, dim, t.dim() ? t.strides()[dim] : 1,
+                index.data<int64_t>()};
   for (Shape* s : {&w.index_stride, &w.stride, &w.other_stride})
     if (s->empty()) s->push_back(0);
   if (w.size.empty()) w.size.push_back(1);
@@ -33,7 +33,7 @@ Walk walk_over(const Tensor& t, int64_t dim, const Tensor& index, const Shape& o
 // Calls rows(entries, offset in the indexed tensor, offset in the other tensor, layout) for the entries whose
 // coordinate in dimension `along` is in [begin, end). Each call covers the last two dimensions.
 template <class F>
-void visit(const Walk& w, int64_t along, int64_t begin, int64_t end, const F& rows) {
+void visit(const EntryLayout& w, int64_t along, int64_t begin, int64_t end, const F& rows) {
   Shape size = w.size;
   size[along] = end - begin;
   if (product(size) == 0) return;
@@ -105,7 +105,7 @@ void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& so
   if (index.numel() == 0 || out.is_meta()) return;
   const CombinedWrites writes = combined_writes(out.dtype(), c);
   if (cuda::takes(out)) return cuda::scatter(out, dim, index, source, strides, c);
-  const Walk w = walk_over(out, dim, index, strides);
+  const EntryLayout w = entry_layout(out, dim, index, strides);
   const int64_t along = largest(w.size, dim), length = out.dim() ? out.shape()[dim] : 1, item = item_size(out.dtype());
   const auto write = [&](int64_t slices, int64_t begin, int64_t end, int64_t low, int64_t high) {
     visit(w, slices, begin, end, [&](const int64_t* entries, int64_t element, int64_t other, RowLayout layout) {
@@ -174,7 +174,7 @@ Scatter checked_scatter(const Tensor& t, int64_t dim, const Tensor& index, const
 void store_source(const Tensor& out, const Scatter& s, const Tensor& source, Combine c) {
   if (source.shape() == s.index.shape())
     if (const Tensor entries = shared_entries(out, s.dim, s.index); entries.defined())
-      return store_blocks(out, blocks_at(out, s.dim, entries), settled(source, out), c);
+      return store_blocks(out, blocks_at(out, s.dim, entries), without_overlap(source, out), c);
   const Tensor from = may_overlap(source, out) ? clone(source) : source;
   store(out, s.dim, s.index, from, from.strides(), c);
 }
@@ -202,7 +202,7 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
   else if (index.numel() > 0 && !out.is_meta()) {
     const int64_t item = item_size(t.dtype());
     const auto load = dispatch_size(item, [](auto tag) { return &load_rows<typename decltype(tag)::type>; });
-    const Walk w = walk_over(t, dim, i, out.strides());
+    const EntryLayout w = entry_layout(t, dim, i, out.strides());
     const int64_t along = by_rows ? 0 : largest(w.size, -1), rows = w.size[along], row = i.numel() / rows;
     const int64_t step = by_rows ? std::max<int64_t>(1, 4096 / std::max<int64_t>(1, row)) : rows;
     parallel_items(rows, grain_of(w.size, along), [&](int64_t begin, int64_t end) {

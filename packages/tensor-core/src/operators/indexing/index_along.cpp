@@ -90,7 +90,7 @@ Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor
   check_range<Error>(i, length_of(t, dim), Negative::Refused, "", dim);
   const Target target = target_of(t, write, "index_add_", {&source, &index});
 
-  store_blocks(target.out, slices(target.out, dim, i), settled(source, target.out), Combine::Add);
+  store_blocks(target.out, slices(target.out, dim, i), without_overlap(source, target.out), Combine::Add);
   if (recording(t, source))
     record_saving("IndexAdd", target, {&t, &source}, {i}, [dim, shape = source.shape()](const Context& c) {
       c.set(0, c.gradient());
@@ -108,7 +108,7 @@ Tensor index_copy(const Tensor& t, int64_t dim, const Tensor& index, const Tenso
   check_source<IndexError>(t, dim, i, source, "index_copy_");
   check_range<IndexError>(i, length_of(t, dim), Negative::Refused, "index_copy_(): ", dim);
   const Target target = target_of(t, write, "index_copy_", {&source, &index});
-  store_blocks(target.out, slices(target.out, dim, i), settled(source, target.out), Combine::Assign);
+  store_blocks(target.out, slices(target.out, dim, i), without_overlap(source, target.out), Combine::Assign);
   if (recording(t, source))
     record_saving("IndexCopy", target, {&t, &source}, {i}, [dim, shape = source.shape()](const Context& c) {
       if (c.needs(0)) c.set(0, index_fill(c.gradient(), dim, c.saved(0), Scalar(0)));
@@ -135,8 +135,8 @@ Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index, const Opera
   const Target target = target_of(t, write, "index_fill_", {&index});
   {
     NoRecording off;
-    const Tensor one =
-        value.tensor ? settled(to(*value.tensor, t.dtype()), target.out) : scalar_tensor(value.scalar, t.dtype());
+    const Tensor one = value.tensor ? without_overlap(to(*value.tensor, t.dtype()), target.out)
+                                    : scalar_tensor(value.scalar, t.dtype());
     store_blocks(target.out, slices(target.out, dim, i, Negative::FromEnd), one, Combine::Assign);
   }
   static const Tensor none;

@@ -40,7 +40,7 @@ struct Target {
 Target target_of(const Tensor& t, Write write, const char* name, std::initializer_list<const Tensor*> read);
 
 // Returns `source`, or a contiguous copy if it is not contiguous or overlaps `target`.
-Tensor settled(const Tensor& source, const Tensor& target);
+Tensor without_overlap(const Tensor& source, const Tensor& target);
 
 // Returns a function that calls `function` with `write` as the first argument, which selects a new tensor or the
 // in-place form.

@@ -199,7 +199,7 @@ Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
   {
     NoRecording off;
     flags = contiguous(expand(mask, t.shape()));
-    values = settled(source, t);
+    values = without_overlap(source, t);
   }
   const MaskedPositions positions(flags);
   require(positions.count() <= values.numel(),

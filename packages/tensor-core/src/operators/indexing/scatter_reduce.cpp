@@ -61,7 +61,7 @@ struct FoldDerivative {
   int64_t dim;
   Shape source_shape;
 
-  Tensor kept(const Tensor& t, const Tensor& index, Scalar otherwise) const {
+  Tensor exclude_self(const Tensor& t, const Tensor& index, Scalar otherwise) const {
     return include_self ? t : scatter_value(t, dim, index, otherwise);
   }
 
@@ -70,21 +70,21 @@ struct FoldDerivative {
     if (c.needs(0)) {
       const Tensor nonzero = where(eq(self, Scalar(0)), ones({}, self.dtype()), self);
       const Tensor others = scatter_reduce(nonzero, dim, index, source, fold, include_self);
-      c.set(0, kept(g * others / nonzero, index, Scalar(0)));
+      c.set(0, exclude_self(g * others / nonzero, index, Scalar(0)));
     }
     if (!c.needs(1)) return;
     const Tensor is_zero = eq(source, Scalar(0)), one = ones({}, source.dtype());
     const Tensor zero_count = scatter_add(zeros(self.shape(), self.dtype()), dim, index, to(is_zero, self.dtype()));
     const Tensor single = is_zero & eq(gather(zero_count, dim, index), Scalar(1));
     const Tensor without =
-        scatter_reduce(kept(self, index, Scalar(1)), dim, index, where(single, one, source), fold, true);
+        scatter_reduce(exclude_self(self, index, Scalar(1)), dim, index, where(single, one, source), fold, true);
     const Tensor all = gather(g * result, dim, index) / where(is_zero, one, source);
     c.set(1, grown(where(single, gather(g * without, dim, index), all), source_shape));
   }
 
   void extreme_rule(const Context& c, const Tensor& g, const Tensor& index, const Tensor& self, const Tensor& source,
                     const Tensor& result) const {
-    const Tensor own = kept(to(eq(self, result), g.dtype()), index, Scalar(0));
+    const Tensor own = exclude_self(to(eq(self, result), g.dtype()), index, Scalar(0));
     const Tensor theirs = to(eq(source, gather(result, dim, index)), g.dtype());
     const Tensor share = g / clamp_min(scatter_add(own, dim, index, theirs), Scalar(1));
     if (c.needs(0)) c.set(0, share * own);
@@ -95,7 +95,7 @@ struct FoldDerivative {
     const Tensor &g = c.gradient(), &index = c.saved(0);
     if (fold == Fold::Sum || fold == Fold::Mean) {
       const Tensor share = fold == Fold::Sum ? g : g / counts(g.shape(), g.dtype(), dim, index, include_self);
-      if (c.needs(0)) c.set(0, kept(share, index, Scalar(0)));
+      if (c.needs(0)) c.set(0, exclude_self(share, index, Scalar(0)));
       if (c.needs(1)) c.set(1, grown(gather(share, dim, index), source_shape));
       return;
     }

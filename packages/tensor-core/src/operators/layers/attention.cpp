@@ -254,7 +254,7 @@ ThereMask arguments_there(const Geometry& g, const Shape& batch, const Tensor& g
 }
 
 // Expands a tensor to the whole batch, in the layout of the GPU kernels.
-Tensor spread(const Tensor& t, const Shape& batch, Dtype type) {
+Tensor expand_to_batch(const Tensor& t, const Shape& batch, Dtype type) {
   return expand(cuda::readable(to(t, type)), with(batch, t.size(-2), t.size(-1)));
 }
 
@@ -271,17 +271,18 @@ bool forward_there(const Geometry& g, const Shape& batch, const Tensor& q, const
   out = empty({g.batch, g.queries, g.width}, dtype);
   logarithms = empty({g.batch, g.queries}, type);
   const ThereMask masked = arguments_there(g, batch, mask, type);
-  cuda::attend(masked.arguments, spread(q, batch, dtype), spread(k, batch, dtype), spread(v, batch, dtype), out,
-               logarithms);
+  cuda::attend(masked.arguments, expand_to_batch(q, batch, dtype), expand_to_batch(k, batch, dtype),
+               expand_to_batch(v, batch, dtype), out, logarithms);
   return true;
 }
 
 Gradients backward_there(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
   const Dtype dtype = c.saved(0).dtype();
   const ThereMask masked = arguments_there(g, batch, c.saved(3), type);
-  const cuda::AttentionGradients all = cuda::attend_derivative(
-      masked.arguments, spread(c.saved(0), batch, dtype), spread(c.saved(1), batch, dtype),
-      spread(c.saved(2), batch, dtype), flat(c.saved(4), batch, dtype), c.saved(5), spread(c.gradient(), batch, dtype));
+  const cuda::AttentionGradients all =
+      cuda::attend_derivative(masked.arguments, expand_to_batch(c.saved(0), batch, dtype),
+                              expand_to_batch(c.saved(1), batch, dtype), expand_to_batch(c.saved(2), batch, dtype),
+                              flat(c.saved(4), batch, dtype), c.saved(5), expand_to_batch(c.gradient(), batch, dtype));
   return {all.query, all.key, all.value};
 }
 

@@ -145,7 +145,7 @@ Tensor bags_of_indices(const Bags& bags) {
 
 // Returns the factor of each index without per-sample weights: 0 for padding, otherwise 1, which is divided by the size
 // of the bag for means, and by the frequency of the index if `by_frequency`.
-Tensor shares(const Bags& bags, Dtype type, bool by_frequency) {
+Tensor gradient_weights(const Bags& bags, Dtype type, bool by_frequency) {
   Tensor share = to(ne(bags.indices, Scalar(bags.padding)), type);
   if (bags.mode == BagMode::Mean)
     share = share / to(index_select(clamp_min(bags.sizes, Scalar(1)), 0, bags.bag_of), type);
@@ -162,7 +162,7 @@ Tensor weight_gradient(const Bags& bags, const Tensor& grad, const Tensor& per_s
     const Tensor seen = ge(bags.extremes, Scalar(0));
     return scatter_add(zero, 0, clamp_min(bags.extremes, Scalar(0)), where(seen, grad, Scalar(0.0)));
   }
-  Tensor share = shares(bags, grad.dtype(), by_frequency);
+  Tensor share = gradient_weights(bags, grad.dtype(), by_frequency);
   if (per_sample.defined()) share = share * per_sample;
   return index_add(zero, 0, bags.indices, index_select(grad, 0, bags.bag_of) * unsqueeze(share, 1));
 }

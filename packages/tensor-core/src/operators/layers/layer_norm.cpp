@@ -143,10 +143,10 @@ void differentiable_backward(const Context& c, const LayerNormRows& r, int norma
 }
 
 // Prints sizes that follow others in a list: each is preceded by a comma.
-struct Following {
+struct TrailingSizes {
   const Shape& sizes;
 };
-std::ostream& operator<<(std::ostream& out, const Following& list) {
+std::ostream& operator<<(std::ostream& out, const TrailingSizes& list) {
   for (int64_t size : list.sizes) out << ", " << size;
   return out;
 }
@@ -160,7 +160,7 @@ void check(const char* name, const Tensor& input, const Shape& normalized, const
             t->defined() ? t->shape() : Shape(), " and normalized_shape = ", normalized);
   const size_t dims = normalized.size(), have = input.shape().size();
   require(have >= dims && Shape(input.shape().end() - dims, input.shape().end()) == normalized, name,
-          ": given normalized_shape=", normalized, ", expected input with shape [*", Following{normalized},
+          ": given normalized_shape=", normalized, ", expected input with shape [*", TrailingSizes{normalized},
           "], but got input of size ", input.shape());
   require<NotImplementedError>(is_floating(input.dtype()) || is_complex(input.dtype()), "\"", name,
                                "\" not implemented for '", input.dtype(), "'");

@@ -12,9 +12,9 @@ Tensor solve_left(const Tensor& a, const Tensor& b, bool upper, bool unit) {
 }
 
 // The factors L, including its unit diagonal, and U, unpacked from one matrix.
-struct Parts {
+struct UnpackedFactors {
   Tensor l, u;
-  explicit Parts(const Tensor& lu) {
+  explicit UnpackedFactors(const Tensor& lu) {
     const int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
     l = tril(k == n ? lu : narrow(lu, -1, 0, k), -1) + eye(m, k, lu.dtype());
     u = triu(k == m ? lu : narrow(lu, -2, 0, k), 0);
@@ -31,7 +31,7 @@ Tensor permutation(const Tensor& pivots, int64_t rows, Dtype dtype) {
 // are more rows or columns than pivots, the remaining ones need a triangular solve.
 Tensor factor_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& grad) {
   const int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
-  const Parts parts(lu);
+  const UnpackedFactors parts(lu);
   const Tensor grad_l = tril(narrow(grad, -1, 0, k), -1), grad_u = triu(narrow(grad, -2, 0, k), 0);
   const Tensor l1 = narrow(parts.l, -2, 0, k), u1 = narrow(parts.u, -1, 0, k);
   Tensor lower = matmul(adjoint(l1), narrow(grad_l, -2, 0, k)), upper = matmul(narrow(grad_u, -1, 0, k), adjoint(u1));
@@ -74,7 +74,7 @@ void explain_no_inverse(std::ostream& text, int32_t info) {
 
 // Returns the gradient of the factors, given X and its gradient: A X = B with A = P L U.
 Tensor factors_gradient(const Tensor& lu, const Tensor& x, const Tensor& grad) {
-  const Parts parts(lu);
+  const UnpackedFactors parts(lu);
   const Tensor y = matmul(parts.u, x), grad_y = solve_left(adjoint(parts.u), grad, false, false);  // L Y = P^T B
   const Tensor grad_z = solve_left(adjoint(parts.l), grad_y, true, true);
   return -(tril(matmul(grad_z, adjoint(y)), -1) + triu(matmul(grad_y, adjoint(x)), 0));
@@ -83,7 +83,7 @@ Tensor factors_gradient(const Tensor& lu, const Tensor& x, const Tensor& grad) {
 // Returns the gradient of the factors for A^H X = B, which also needs the gradient of B: X = P Z, L^H Z = Y, U^H Y = B.
 Tensor adjoint_factors_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& b, const Tensor& x,
                                 const Tensor& grad, const Tensor& grad_b) {
-  const Parts parts(lu);
+  const UnpackedFactors parts(lu);
   const Tensor back = transpose(permutation(pivots, lu.size(-1), lu.dtype()), -1, -2);
   const Tensor y = solve_left(adjoint(parts.u), b, false, false), z = matmul(back, x);
   const Tensor grad_y = solve_left(parts.l, matmul(back, grad), false, true);
@@ -168,7 +168,7 @@ LuFactors lu_factor(const Tensor& a, bool pivot) {
 
 Lu lu(const Tensor& a, bool pivot) {
   const LuFactors f = factored("lu", a, pivot);
-  const Parts parts(f.lu);
+  const UnpackedFactors parts(f.lu);
   return {permutation(f.pivots, a.size(-2), a.dtype()), parts.l, parts.u};
 }
 
@@ -179,7 +179,7 @@ Lu lu_unpack(const Tensor& lu, const Tensor& pivots, bool unpack_data, bool unpa
   const auto nothing = [&] { return empty({0}, lu.dtype()); };
   const Tensor p = unpack_pivots ? permutation(pivots, lu.size(-2), lu.dtype()) : nothing();
   if (!unpack_data) return {p, nothing(), nothing()};
-  const Parts parts(lu);
+  const UnpackedFactors parts(lu);
   return {p, parts.l, parts.u};
 }
 

@@ -37,7 +37,7 @@ Tensor copy_of(const Tensor& t) {  // Returns a contiguous copy.
 }
 
 template <class F>
-void each(int64_t count, double work, F&& body) {  // work: multiply-adds for each matrix
+void for_each_matrix(int64_t count, double work, F&& body) {  // work: multiply-adds for each matrix
   parallel_items(count, std::max<int64_t>(1, int64_t(50000 / (work + 50))), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) body(i);
   });
@@ -69,7 +69,7 @@ void solve_into(const Tensor& a, const Batch& b, bool upper, bool unit) {
     return cuda::solve_triangles(one.dim() == 2 ? expand(one, {b.count, b.m, b.m}) : one, b.matrices(), upper, unit);
   }
   const double work = double(b.m) * double(b.m);
-  each(b.count, work * double(b.n), [&](int64_t i) {
+  for_each_matrix(b.count, work * double(b.n), [&](int64_t i) {
     blocked::over_columns(b.n, work, [&](int64_t begin, int64_t end) {
       blocked::solve(b.m, end - begin, triangles[i], b[i].from(0, begin));
     });
@@ -85,7 +85,7 @@ void require_in_range(const Tensor& pivots, int64_t rows) {
 // Exchanges rows according to the pivots, in the opposite order if `back`.
 void exchange(const Batch& out, const Tensor& pivots, bool back) {
   if (cuda::takes(pivots)) return cuda::exchange_rows(out.matrices(), pivots, back);
-  each(out.count, double(out.m * out.n), [&](int64_t i) {
+  for_each_matrix(out.count, double(out.m * out.n), [&](int64_t i) {
     const int32_t* p = pivots.data<int32_t>() + i * out.m;
     blocked::over_columns(out.n, double(out.m), [&](int64_t begin, int64_t end) {
       for (int64_t s = 0; s < out.m; ++s) {
@@ -114,7 +114,7 @@ LuFactors lu_factor(const Tensor& a) {
     cuda::factor_lu(batch.matrices(), pivots, info);
     return {batch.tensor, pivots, info};
   }
-  each(batch.count, double(batch.m) * double(batch.n) * double(steps), [&](int64_t i) {
+  for_each_matrix(batch.count, double(batch.m) * double(batch.n) * double(steps), [&](int64_t i) {
     int32_t* p = pivots.data<int32_t>() + i * steps;
     info.data<int32_t>()[i] = int32_t(blocked::lu(batch.m, batch.n, batch[i], p));
     for (int64_t k = 0; k < steps; ++k) p[k] += 1;
@@ -156,7 +156,7 @@ CholeskyFactor cholesky_factor(const Tensor& a, bool upper) {
     factor = triu(factor, 0);
   } else {
     const int64_t size = item_size(a.dtype());
-    each(batch.count, cube(batch.n) / 3, [&](int64_t i) {
+    for_each_matrix(batch.count, cube(batch.n) / 3, [&](int64_t i) {
       const Block block = batch[i];
       info.data<int32_t>()[i] = int32_t(blocked::cholesky(batch.n, block));
       for (int64_t k = 1; k < batch.n; ++k) std::memset(block.at(k, 0), 0, size_t(k * size));
@@ -183,8 +183,8 @@ QrFactors qr_factor(const Tensor& a) {
     cuda::factor_qr(batch.matrices(), view(tau, {batch.count, steps}));
     return {batch.tensor, tau};
   }
-  each(batch.count, double(batch.m) * double(batch.n) * double(steps),
-       [&](int64_t i) { blocked::qr(batch.m, batch.n, batch[i], tau.bytes() + i * steps * size); });
+  for_each_matrix(batch.count, double(batch.m) * double(batch.n) * double(steps),
+                  [&](int64_t i) { blocked::qr(batch.m, batch.n, batch[i], tau.bytes() + i * steps * size); });
   return {batch.tensor, tau};
 }
 
@@ -197,7 +197,7 @@ Tensor reflected(const Tensor& reflectors, const Tensor& tau, const Batch& out, 
     cuda::reflect(view(v, {out.count, out.m, columns}), view(factors, {out.count, k}), out.matrices(), adjoint, fresh);
     return out.tensor;
   }
-  each(out.count, double(out.m) * double(out.n) * double(k), [&](int64_t i) {
+  for_each_matrix(out.count, double(out.m) * double(out.n) * double(k), [&](int64_t i) {
     const Block block{v.bytes() + i * out.m * columns * size, columns, v.dtype()};
     blocked::reflect(out.m, out.n, k, block, factors.bytes() + i * k * size, adjoint, fresh, out[i]);
   });

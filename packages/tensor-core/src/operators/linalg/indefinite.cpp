@@ -159,7 +159,7 @@ struct Indefinite {
 
 // Calls body(type, matrix) for every matrix of a batch, in parallel.
 template <class F>
-void each(int64_t count, int64_t n, Dtype dtype, F&& body) {
+void for_each_matrix(int64_t count, int64_t n, Dtype dtype, F&& body) {
   parallel_items(count, std::max<int64_t>(1, 50000 / (n * n * n + 50)), [&](int64_t begin, int64_t end) {
     dispatch_all(dtype, [&](auto tag) {
       using T = typename decltype(tag)::type;
@@ -183,7 +183,7 @@ LuFactors ldl_factor(const Tensor& a, bool hermitian) {
     cuda::factor_indefinite(view(ld, {count, n, n}), pivots, info, hermitian);
     return {ld, pivots, info};
   }
-  each(product(batch), n, a.dtype(), [&](auto tag, int64_t i) {
+  for_each_matrix(product(batch), n, a.dtype(), [&](auto tag, int64_t i) {
     using T = typename decltype(tag)::type;
     info.data<int32_t>()[i] =
         int32_t(Indefinite<T>{ld.data<T>() + i * n * n, n, hermitian}.factor(pivots.data<int32_t>() + i * n));
@@ -212,7 +212,7 @@ Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool h
     require(pivot >= 1 && pivot <= n, "linalg.ldl_solve: pivots must be between 1 and ", n, " in absolute value, got ",
             pivot);
   }
-  each(product(batch), n, ld.dtype(), [&](auto tag, int64_t i) {
+  for_each_matrix(product(batch), n, ld.dtype(), [&](auto tag, int64_t i) {
     using T = typename decltype(tag)::type;
     Indefinite<T>{factors.data<T>() + i * n * n, n, hermitian}.solve(order.data<int32_t>() + i * n,
                                                                      {out.data<T>() + i * n * columns, columns});

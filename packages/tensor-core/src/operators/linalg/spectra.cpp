@@ -17,7 +17,7 @@ Tensor without_diagonal(const Tensor& t) {
 }
 
 // Returns L_j - L_i, with ones on the diagonal.
-Tensor gaps(const Tensor& values) {
+Tensor value_differences(const Tensor& values) {
   const int64_t n = values.size(-1);
   return masked_fill(unsqueeze(values, -2) - unsqueeze(values, -1), eye(n, n, Dtype::bool_), Scalar(1));
 }
@@ -50,7 +50,7 @@ Tensor eigh_gradient(const Tensor& values, const Tensor& vectors, const Tensor& 
   const Tensor inner = matmul(adjoint_vectors, grad_vectors);
   if (is_complex(inner.dtype()))
     require_no_phase("linalg_eigh", "eigenvectors", imag(diagonal_of(inner)), grad_vectors);
-  Tensor middle = without_diagonal(inner / gaps(values));
+  Tensor middle = without_diagonal(inner / value_differences(values));
   if (grad_values.defined()) middle = middle + on_diagonal(grad_values);
   return symmetric_part(matmul(matmul(vectors, middle), adjoint_vectors));
 }
@@ -64,7 +64,7 @@ Tensor eig_gradient(const Tensor& values, const Tensor& vectors, const Tensor& g
   const Tensor inner = matmul(adjoint_vectors, grad_vectors), on = diagonal_of(inner);
   require_no_phase("linalg_eig", "eigenvectors", imag(on), grad_vectors);
   Tensor middle = inner - matmul(adjoint_vectors, vectors) * unsqueeze(real(on), -2);
-  middle = without_diagonal(middle / conj(gaps(values)));
+  middle = without_diagonal(middle / conj(value_differences(values)));
   if (grad_values.defined()) middle = middle + on_diagonal(grad_values);
   return solved(matmul(middle, adjoint_vectors));
 }
@@ -85,7 +85,7 @@ Tensor svd_middle(const Svd& f, const Svd& grad) {
   if (complex)
     require_no_phase("svd", "singular vectors", plus(phase(turn_u), phase(turn_v)),
                      grad.u.defined() ? grad.u : grad.vh);
-  const Tensor value_gaps = gaps(f.s * f.s);
+  const Tensor value_gaps = value_differences(f.s * f.s);
   if (turn_u.defined()) {
     middle = without_diagonal(turn_u / value_gaps) * unsqueeze(f.s, -2);
     if (complex) {  // the phases are arbitrary where S is 0

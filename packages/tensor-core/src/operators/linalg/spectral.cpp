@@ -29,7 +29,7 @@ struct Sizes {
 };
 
 template <class F>
-void each(const Sizes& s, F&& body) {
+void for_each_matrix(const Sizes& s, F&& body) {
   const int64_t size = std::max(s.m, s.n), work = 20 * size * size * size + 20;
   parallel_items(s.count, std::max<int64_t>(1, 100000 / work), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) body(i);
@@ -54,7 +54,7 @@ Eigen eigen_hermitian(const Tensor& a, bool upper, bool vectors) {
   const Tensor values = empty(s.with({s.n}), to_real(a.dtype()));
   const Tensor rows = vectors ? empty(whole.shape(), a.dtype()) : Tensor();
   const int64_t step = s.n * s.n * item_size(a.dtype()), value_step = s.n * item_size(values.dtype());
-  each(s, [&](int64_t i) {
+  for_each_matrix(s, [&](int64_t i) {
     kernels_of(a.dtype()).eigen(s.n, upper, whole.bytes() + i * step, values.bytes() + i * value_step,
                                 vectors ? rows.bytes() + i * step : nullptr);
   });
@@ -71,7 +71,7 @@ SingularValues singular_values(const Tensor& a, bool full, bool vectors) {
                values = empty(s.with({k}), to_real(a.dtype())), info = zeros(s.batch, Dtype::int32);
   copy_values(narrow(w, -2, 0, k), wide ? conj(a) : transpose(a, -2, -1));
   const int64_t size = item_size(a.dtype()), value_size = item_size(values.dtype());
-  each(s, [&](int64_t i) {
+  for_each_matrix(s, [&](int64_t i) {
     kernels_of(a.dtype()).singular(k, length, rows, w.bytes() + i * rows * length * size,
                                    vectors ? v.bytes() + i * k * k * size : nullptr,
                                    values.bytes() + i * k * value_size);

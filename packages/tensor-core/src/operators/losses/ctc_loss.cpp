@@ -54,9 +54,9 @@ constexpr T kNever = -std::numeric_limits<T>::infinity();
 // The states of one sequence in a row: which of them a path may reach by skipping a blank, and the logarithms of their
 // probabilities. Each row has two unreachable states in front. `backwards` has the states in reverse order.
 template <class T>
-class Walk {
+class SequenceStates {
  public:
-  Walk(const Sequences& q, int64_t n, const T* logs, bool backwards)
+  SequenceStates(const Sequences& q, int64_t n, const T* logs, bool backwards)
       : states(2 * q.labels[size_t(n)] + 1),
         steps(q.times[size_t(n)]),
         step_(q.batch * q.classes),
@@ -97,15 +97,14 @@ class Walk {
 // Fills alpha (steps, row) of one sequence and returns its negative log-likelihood.
 template <class T>
 T walk_forward(const Sequences& q, int64_t n, const T* logs, T* alpha) {
-  Walk<T> walk(q, n, logs, false);
+  SequenceStates<T> forward(q, n, logs, false);
   std::fill(alpha, alpha + q.steps * q.row(), kNever<T>);
-  if (walk.steps == 0) return walk.states == 1 ? T(0) : -kNever<T>;
-  walk.begin(0, alpha + kFront);
-  for (int64_t t = 1; t < walk.steps; ++t)
-    walk.advance(t, alpha + (t - 1) * q.row() + kFront, alpha + t * q.row() + kFront);
-  const T* last =
-      // a path ends at the last label or the blank after it
-      alpha + (walk.steps - 1) * q.row() + kFront + walk.states - 1;
+  if (forward.steps == 0) return forward.states == 1 ? T(0) : -kNever<T>;
+  forward.begin(0, alpha + kFront);
+  for (int64_t t = 1; t < forward.steps; ++t)
+    forward.advance(t, alpha + (t - 1) * q.row() + kFront, alpha + t * q.row() + kFront);
+  // A path ends at the last label or the blank after it
+  const T* last = alpha + (forward.steps - 1) * q.row() + kFront + forward.states - 1;
   const T a = last[0], b = last[-1], largest = std::max(a, b);
   return largest == kNever<T> ? -largest : -(largest + std::log1p(std::exp(-std::abs(a - b))));
 }
@@ -113,25 +112,25 @@ T walk_forward(const Sequences& q, int64_t n, const T* logs, T* alpha) {
 // Writes the gradient of one sequence's loss, times `scale`, to grad (steps, batch, classes).
 template <class T>
 void walk_backward(const Sequences& q, int64_t n, const T* logs, const T* alpha, T loss, T scale, T* grad) {
-  Walk<T> walk(q, n, logs, false), back(q, n, logs, true);
-  const int64_t states = walk.states, step = q.batch * q.classes;
+  SequenceStates<T> forward(q, n, logs, false), backward(q, n, logs, true);
+  const int64_t states = forward.states, step = q.batch * q.classes;
   std::vector<T> rows[2] = {std::vector<T>(size_t(states + kFront), kNever<T>),
                             std::vector<T>(size_t(states + kFront), kNever<T>)};
   std::vector<T> beta(static_cast<size_t>(states)), shares(static_cast<size_t>(states));
-  for (int64_t t = walk.steps - 1; t >= 0; --t) {
+  for (int64_t t = forward.steps - 1; t >= 0; --t) {
     T* now = rows[t % 2].data() + kFront;
-    if (t == walk.steps - 1)
-      back.begin(t, now);
+    if (t == forward.steps - 1)
+      backward.begin(t, now);
     else
-      back.advance(t, rows[(t + 1) % 2].data() + kFront, now);
+      backward.advance(t, rows[(t + 1) % 2].data() + kFront, now);
     std::reverse_copy(now, now + states, beta.begin());
     kernels::networks().ctc_shares[sizeof(T) == 8](reinterpret_cast<const char*>(alpha + t * q.row() + kFront),
-                                                   reinterpret_cast<const char*>(beta.data()), walk.own(t),
+                                                   reinterpret_cast<const char*>(beta.data()), forward.own(t),
                                                    reinterpret_cast<char*>(shares.data()), states, double(loss));
     T* to = grad + t * step + n * q.classes;
     const T* from = logs + t * step + n * q.classes;
     for (int64_t c = 0; c < q.classes; ++c) to[c] = std::exp(from[c]) * scale;
-    for (int64_t s = 0; s < states; ++s) to[walk.label(s)] -= shares[size_t(s)] * scale;
+    for (int64_t s = 0; s < states; ++s) to[forward.label(s)] -= shares[size_t(s)] * scale;
     if (std::isinf(loss)) std::fill(to, to + q.classes, std::numeric_limits<T>::quiet_NaN());
   }
 }

@@ -7,7 +7,7 @@
 #include "core/working_memory.h"
 #include "flambeau/parallel.h"
 #include "kernels/layers/networks.h"
-#include "operators/pointwise/walk.h"
+#include "operators/pointwise/operand_layout.h"
 
 namespace flambeau {
 
@@ -26,7 +26,7 @@ int64_t rounded_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * uni
 struct ChainPlan::Location {
   enum Kind : uint8_t { Number, Input, Copied, Output, Buffer } kind = Buffer;
   int number = -1;  // number of the output, or of the buffer for other kinds
-  int walk = -1;    // index in walks_, for a copied input
+  int layout = -1;  // index in layouts_, for a copied input
   int64_t item = 0;
   bool stays = false;  // true for a copied input that is the same in each block
   bool is_per_row = false;
@@ -67,15 +67,15 @@ void ChainPlan::locate_input(const ChainInput& input, const Shape& shape) {
   if (!input.example) {
     location.kind = Location::Number;
   } else {
-    Walk walk;
-    plan_walk(walk, *input.example, shape, {});
-    if (walk.dtype == input.dtype && walk.last == 0 && walk.step() == location.item) {
+    OperandLayout layout;
+    describe_layout(layout, *input.example, shape, {});
+    if (layout.dtype == input.dtype && layout.last == 0 && layout.step() == location.item) {
       location.kind = Location::Input;
     } else {
       location.kind = Location::Copied;
-      location.stays = walk.is_constant();
-      location.walk = int(walks_.size());
-      walks_.push_back(walk);
+      location.stays = layout.is_constant();
+      location.layout = int(layouts_.size());
+      layouts_.push_back(layout);
     }
   }
   if (location.kind != Location::Input) {
@@ -130,7 +130,7 @@ class ChainPlan::Pass {
       : plan_(plan), memory_(memory), at_(plan.locations_.size(), nullptr), buffer_bytes_(plan.buffer_bytes()) {
     const int64_t bytes = plan.buffers_ * buffer_bytes_;
     if (bytes > int64_t(sizeof few_)) allocated_.emplace(bytes);
-    if (!plan.walks_.empty()) cursors_ = std::make_unique_for_overwrite<Cursor[]>(plan.walks_.size());
+    if (!plan.layouts_.empty()) cursors_ = std::make_unique_for_overwrite<Cursor[]>(plan.layouts_.size());
   }
 
   // Computes the elements [begin, end).
@@ -155,8 +155,8 @@ class ChainPlan::Pass {
       if (location.kind == Location::Number) {
         fill_block(at_[v], memory_.inputs[v].scalar, dtype, first);
       } else if (location.kind == Location::Copied) {
-        Cursor& cursor = cursors_[size_t(location.walk)];
-        cursor.start(plan_.walks_[size_t(location.walk)], memory_.inputs[v].tensor->bytes(), begin);
+        Cursor& cursor = cursors_[size_t(location.layout)];
+        cursor.start(plan_.layouts_[size_t(location.layout)], memory_.inputs[v].tensor->bytes(), begin);
         if (location.stays) at_[v] = fetch(cursor, first, at_[v], dtype);
       }
     }
@@ -173,7 +173,7 @@ class ChainPlan::Pass {
     else if (location.kind == Location::Output)
       at_[v] = memory_.outputs[size_t(location.number)] + element * location.item;
     else if (location.kind == Location::Copied && !location.stays)
-      at_[v] = fetch(cursors_[size_t(location.walk)], n, buffer(location.number), input_dtype(location));
+      at_[v] = fetch(cursors_[size_t(location.layout)], n, buffer(location.number), input_dtype(location));
   }
 
   void run_step(size_t s, int64_t begin, int64_t n) {

@@ -52,8 +52,8 @@ struct ChainMemory {
   std::span<char* const> outputs;        // contiguous
 };
 
-// Layout of the elements of a tensor: walk.h.
-struct Walk;
+// Layout of the elements of a tensor: operand_layout.h.
+struct OperandLayout;
 
 // Steps, with the locations of their results, for tensors of one size.
 class ChainPlan {
@@ -79,8 +79,8 @@ class ChainPlan {
   int64_t buffer_bytes() const;
 
   std::vector<ChainStep> steps_;
-  std::vector<Location> locations_;  // locations of the inputs, then of the results
-  std::vector<Walk> walks_;          // walks of the inputs that are copied to buffers
+  std::vector<Location> locations_;     // locations of the inputs, then of the results
+  std::vector<OperandLayout> layouts_;  // layouts of the inputs that are copied to buffers
   size_t inputs_;
   int64_t elements_, row_length_;
   int buffers_ = 0;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "flambeau/parallel.h"
-#include "operators/pointwise/walk.h"
+#include "operators/pointwise/operand_layout.h"
 
 namespace flambeau {
 
@@ -58,7 +58,7 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
 // if an operand repeats: filling a block of many rows with it is faster than filling each row.
 constexpr int64_t kShortRow = 64, kShortRepeating = 768;
 
-// Describes how a kernel iterates over its operands. walks[0] belongs to the output.
+// Describes how a kernel iterates over its operands. layouts[0] belongs to the output.
 struct KernelPlan {
   PointwiseKernel kernel;
   Dtype in, from;
@@ -66,7 +66,7 @@ struct KernelPlan {
   int count;
   int64_t row;   // length of the rows that are contiguous in every tensor
   bool by_rows;  // true if these are read and written one by one
-  Walk walks[kMaxPointers];
+  OperandLayout layouts[kMaxPointers];
 };
 
 // If an operand has one value for each row, the kernel processes rows in pieces of this size, for which the value is
@@ -84,13 +84,13 @@ void run_pieces(const KernelPlan& plan, char** at, const int64_t* step, int64_t 
 int64_t block_size(const KernelPlan& plan, int64_t elements) {
   int64_t block = std::min(block_of(plan.in, plan.from), elements);
   for (int k = 1; k <= plan.count && !plan.by_rows; ++k)
-    if (const int64_t period = plan.operands[k - 1].tensor ? plan.walks[k].period() : 0; period && period <= block)
+    if (const int64_t period = plan.operands[k - 1].tensor ? plan.layouts[k].period() : 0; period && period <= block)
       block -= block % period;
   return block;
 }
-bool stays(const KernelPlan& plan, const Walk& walk, int64_t block) {
-  const int64_t period = plan.by_rows ? 0 : walk.period();
-  return walk.is_constant() || (period && block % period == 0);
+bool is_constant_within(const KernelPlan& plan, const OperandLayout& layout, int64_t block) {
+  const int64_t period = plan.by_rows ? 0 : layout.period();
+  return layout.is_constant() || (period && block % period == 0);
 }
 
 // Processes elements [begin, end): long rows in place, short rows in blocks.
@@ -101,20 +101,20 @@ void run_range(const KernelPlan& plan, int64_t begin, int64_t end) {
   const int64_t block = block_size(plan, end - begin);
   bool moves[kMaxPointers], by_pieces = false;
   int64_t step[kMaxPointers] = {kPiece * item_size(plan.from)};
-  cursors[0].start(plan.walks[0], begin);
+  cursors[0].start(plan.layouts[0], begin);
   for (int k = 1; k <= plan.count; ++k) {
-    moves[k] = plan.operands[k - 1].tensor && !stays(plan, plan.walks[k], block);
-    const bool repeats = moves[k] && plan.walks[k].step() == 0 && plan.by_rows;
+    moves[k] = plan.operands[k - 1].tensor && !is_constant_within(plan, plan.layouts[k], block);
+    const bool repeats = moves[k] && plan.layouts[k].step() == 0 && plan.by_rows;
     step[k] = moves[k] && !repeats ? kPiece * item_size(plan.in) : 0;
     by_pieces |= repeats;
-    if (plan.operands[k - 1].tensor) cursors[k].start(plan.walks[k], begin);
+    if (plan.operands[k - 1].tensor) cursors[k].start(plan.layouts[k], begin);
     if (!plan.operands[k - 1].tensor)
       fill_block(at[k] = buffers.bytes[k], plan.operands[k - 1].scalar, number_type(plan.in), block);
     else if (!moves[k])
       at[k] = fetch(cursors[k], block, buffers.bytes[k], plan.in);
   }
   Cursor& out = cursors[0];
-  const bool direct = out.walk->dtype == plan.from && out.walk->step() == item_size(plan.from);
+  const bool direct = out.layout->dtype == plan.from && out.layout->step() == item_size(plan.from);
   while (begin < end) {
     int64_t n = std::min(block, end - begin);
     if (plan.by_rows) n = std::min(n, plan.row - begin % plan.row);
@@ -124,16 +124,16 @@ void run_range(const KernelPlan& plan, int64_t begin, int64_t end) {
         at[k] = fetch(cursors[k], repeats ? std::min(n, kPiece) : n, buffers.bytes[k], plan.in);
         if (repeats && n > kPiece) cursors[k].advance(n - kPiece);
       }
-    const bool lies = direct && n <= out.left();
-    at[0] = lies ? out.at : buffers.bytes[0];
+    const bool writes_directly = direct && n <= out.left();
+    at[0] = writes_directly ? out.at : buffers.bytes[0];
     by_pieces ? run_pieces(plan, at, step, n) : plan.kernel(at, n);
-    lies ? out.advance(n) : put(out, n, buffers.bytes[0], plan.from);
+    writes_directly ? out.advance(n) : put(out, n, buffers.bytes[0], plan.from);
     begin += n;
   }
 }
 
 // Returns the dimensions from the outermost in memory to the innermost; empty if they are in this order.
-Shape nesting(const Tensor& t) {
+Shape dims_by_stride(const Tensor& t) {
   Shape order;
   if (t.is_contiguous()) return order;
   for (int64_t d = 0; d < t.dim(); ++d) order.push_back(d);
@@ -161,15 +161,15 @@ void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const
   plan.from = from;
   plan.operands = operands;
   plan.count = count;
-  plan_walk(plan.walks[0], output, output.shape(), order);
-  plan.row = plan.walks[0].row();
+  describe_layout(plan.layouts[0], output, output.shape(), order);
+  plan.row = plan.layouts[0].row();
   bool repeats = false;
   for (int k = 0; k < count; ++k)
     if (const Tensor* t = operands[k].tensor) {
-      plan_walk(plan.walks[k + 1], *t, output.shape(), order);
-      const Walk& walk = plan.walks[k + 1];
-      plan.row = std::min(plan.row, walk.row());
-      repeats |= !walk.is_constant() && (walk.step() == 0 || walk.period() > 0);
+      describe_layout(plan.layouts[k + 1], *t, output.shape(), order);
+      const OperandLayout& layout = plan.layouts[k + 1];
+      plan.row = std::min(plan.row, layout.row());
+      repeats |= !layout.is_constant() && (layout.step() == 0 || layout.period() > 0);
     }
   plan.by_rows = plan.row >= (repeats ? kShortRepeating : kShortRow);
   parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) { run_range(plan, begin, end); });
@@ -216,7 +216,7 @@ void run_kernel(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
     if (const Tensor* t = operands[k].tensor)
       direct = t->is_contiguous() && t->dtype() == in && t->shape() == output.shape();
   if (direct) return run_direct(kernel, output, from, operands, count, in);
-  const Shape order = nesting(output);
+  const Shape order = dims_by_stride(output);
   bool across = false;
   for (int k = 0; k < count; ++k) across = across || (operands[k].tensor && is_transposed(*operands[k].tensor));
   if (across && order.empty()) return run_transposed_panels(kernel, output, from, operands, count, in);

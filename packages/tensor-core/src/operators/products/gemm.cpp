@@ -14,17 +14,17 @@ using kernels::PackedMatrix;
 using kernels::ProductFinish;
 
 // Real and imaginary parts of a complex matrix: two matrices whose rows, or columns, are contiguous.
-struct Parts {
+struct ComplexPlanes {
   Tensor memory;
   Matrix real, imaginary;
 };
 
 template <class T>
-Parts parts_of(const Matrix& x, int64_t rows, int64_t columns) {
+ComplexPlanes planes_of(const Matrix& x, int64_t rows, int64_t columns) {
   const bool transposed = x.row < x.column;
   const int64_t lines = transposed ? columns : rows, length = transposed ? rows : columns,
                 line_stride = transposed ? x.column : x.row, step = transposed ? x.row : x.column;
-  Parts out{empty({2, lines, length}, dtype_of<T>()), {}, {}};
+  ComplexPlanes out{empty({2, lines, length}, dtype_of<T>()), {}, {}};
   T *const re = out.memory.data<T>(), *const im = re + lines * length;
   for (int64_t i = 0; i < lines; ++i) {
     const T* const from = static_cast<const T*>(x.data) + 2 * i * line_stride;
@@ -44,7 +44,7 @@ Parts parts_of(const Matrix& x, int64_t rows, int64_t columns) {
 template <class T>
 void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& a, const Matrix& b, double beta,
                       Complex<T>* c, int64_t ldc) {
-  const Parts x = parts_of<T>(a, m, k), y = parts_of<T>(b, k, n);
+  const ComplexPlanes x = planes_of<T>(a, m, k), y = planes_of<T>(b, k, n);
   const Dtype dtype = dtype_of<T>();
   const Tensor planes = empty({2, m, n}, dtype);
   T *const re = planes.data<T>(), *const im = re + m * n;

@@ -169,7 +169,7 @@ Reduce join_of(Reduce op) {
   return joins[int(op)];
 }
 
-Tensor suited(Reduce op, const Tensor& t, Dtype type) {
+Tensor cast_for_reduction(Reduce op, const Tensor& t, Dtype type) {
   const Dtype given = kernels::table().reduce[int(op)][int(t.dtype())].result;
   return t.dtype() == type || given == same_bits(type) ? t : to(t, type);
 }

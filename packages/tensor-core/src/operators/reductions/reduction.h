@@ -46,7 +46,7 @@ void require_any(const Tensor& t, const char* name);    // raises if there are n
 Tensor reduce(kernels::Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim);
 
 // Converts a tensor to the dtype of a reduction's result, unless that dtype is the accumulator's for this tensor.
-Tensor suited(kernels::Reduce op, const Tensor& t, Dtype type);
+Tensor cast_for_reduction(kernels::Reduce op, const Tensor& t, Dtype type);
 
 // Returns the reduction that joins partial results.
 kernels::Reduce join_of(kernels::Reduce op);

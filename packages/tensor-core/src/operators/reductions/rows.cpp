@@ -82,7 +82,7 @@ struct ReductionRow {
   bool reads_x, reads_result;
 };
 
-struct Unread {};  // has no operators: expressions compile with it in place of tensors that they do not use
+struct UnusedTensor {};  // has no operators: expressions compile with it in place of tensors that they do not use
 
 template <class Expression>
 ReductionRow make_row(const char* name) {
@@ -92,8 +92,8 @@ ReductionRow make_row(const char* name) {
     row.gradient = [](const Tensor& grad, const Tensor& x, const Tensor& result) -> Tensor {
       return Expression::of(grad, x, result);
     };
-    row.reads_x = !requires(const Tensor& t) { Expression::of(t, Unread(), t); };
-    row.reads_result = !requires(const Tensor& t) { Expression::of(t, t, Unread()); };
+    row.reads_x = !requires(const Tensor& t) { Expression::of(t, UnusedTensor(), t); };
+    row.reads_result = !requires(const Tensor& t) { Expression::of(t, t, UnusedTensor()); };
   }
   return row;
 }
@@ -171,7 +171,7 @@ Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepd
   Tensor out;
   {
     NoRecording off;
-    out = to(reduce(op, suited(op, x, type), dim, keepdim), type);
+    out = to(reduce(op, cast_for_reduction(op, x, type), dim, keepdim), type);
   }
   if (records) record_reduction(row, name, x, out, dim_mask(x, dim));
   return out;

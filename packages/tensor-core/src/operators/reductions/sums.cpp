@@ -8,7 +8,9 @@ namespace {
 
 using kernels::Reduce;
 
-Tensor spread(const Tensor& g, const Shape& kept, const Shape& shape) { return expand(reshape(g, kept), shape); }
+Tensor expand_reduced(const Tensor& g, const Shape& kept, const Shape& shape) {
+  return expand(reshape(g, kept), shape);
+}
 
 }  // namespace
 
@@ -21,13 +23,13 @@ Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
   Tensor out;
   {
     NoRecording off;
-    out = reduce(Reduce::sum, suited(Reduce::sum, t, type), dim, keepdim);
+    out = reduce(Reduce::sum, cast_for_reduction(Reduce::sum, t, type), dim, keepdim);
     divide_in_place(out, count);
     out = to(out, type);
   }
   if (recording(t))
     record("Mean", out, {&t}, {}, [kept = kept_shape(t, dim), shape = t.shape(), count](const Context& c) {
-      c.set(0, spread(div(c.gradient(), count), kept, shape));
+      c.set(0, expand_reduced(div(c.gradient(), count), kept, shape));
     });
   return out;
 }

@@ -226,8 +226,8 @@ void warn_of_freedom(const char* name, const Tensor& t, const Tensor& result, do
 }
 
 template <bool root>
-Tensor spread(const Tensor& t, const DimsOrUnbiased& dim, std::optional<bool> unbiased, bool keepdim,
-              std::optional<double> correction) {
+Tensor variance_or_deviation(const Tensor& t, const DimsOrUnbiased& dim, std::optional<bool> unbiased, bool keepdim,
+                             std::optional<double> correction) {
   constexpr const char* name = root ? "std" : "var";
   const SpreadArguments given = spread_arguments(name, dim, unbiased, correction);
   const Tensor out = (root ? standard_deviation : var)(t, given.dims, given.correction, keepdim);
@@ -254,7 +254,7 @@ const Operator var_operator(
 unbiased=False, or var(input, False), sets the correction to 0.
 
 Raises RuntimeError for integers. Gradient: any order.)",
-     .forward = spread<false>,
+     .forward = variance_or_deviation<false>,
      .reference = "np.var(input, None if dim is False else dim, ddof=0 if dim is False or unbiased is False else 1 if "
                   "correction is None else correction, keepdims=keepdim)",
      .samples = "f(2, 3); f(2, 3), False; f(2, 3), 1, False; f(2, 3, 4), (0, -1), keepdim=True, correction=2"});
@@ -263,7 +263,7 @@ const Operator std_operator(
     {.signature = "std(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
      .forms = kFunction | kMethod | kOut,
      .doc = "Compute the square root of var(). Gradient: 0 where the deviation is 0.",
-     .forward = spread<true>,
+     .forward = variance_or_deviation<true>,
      .reference = "np.std(input, None if dim is False else dim, ddof=0 if dim is False or unbiased is False else 1 if "
                   "correction is None else correction, keepdims=keepdim)",
      .samples = "f(2, 3); f(2, 3), False; f(2, 3), 1, False; f(2, 3, 4), (0, -1), keepdim=True, correction=2"});

@@ -43,9 +43,9 @@ FLAMBEAU_INLINE int64_t index_in(Item<K> item) {
 
 // Memory for n items from the caching allocator.
 template <class I>
-class Room {
+class ItemBuffer {
  public:
-  explicit Room(int64_t n) : memory_(empty({(n * int64_t(sizeof(I)) + 7) / 8}, Dtype::int64)) {}
+  explicit ItemBuffer(int64_t n) : memory_(empty({(n * int64_t(sizeof(I)) + 7) / 8}, Dtype::int64)) {}
   I* data() const { return reinterpret_cast<I*>(memory_.bytes()); }
   const Tensor& memory() const { return memory_; }
 
@@ -263,12 +263,12 @@ class SortedRow {
 // The key of rank k (from 0) among n keys that differ only in their `bits` lowest bits, and the number of equal keys
 // with a lower rank. The digits of the key are found from the highest on; keys with other digits are dropped.
 template <class K>
-struct Chosen {
+struct RankedKey {
   K key;
   int64_t equal_before;
 };
 template <class K>
-[[gnu::noinline]] Chosen<K> choose(K* keys, int64_t n, int64_t k, int bits) {
+[[gnu::noinline]] RankedKey<K> choose(K* keys, int64_t n, int64_t k, int bits) {
   while (n > kMany && bits > 0) {
     const int width = std::min(kDigitBits, bits);
     bits -= width;
@@ -291,7 +291,7 @@ template <class K>
 // Returns the key of rank k among the elements of a row, and the number of equal keys with a lower rank. `keys` is a
 // buffer for n keys.
 template <class T>
-Chosen<Key<T>> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T>* keys) {
+RankedKey<Key<T>> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T>* keys) {
   Span<T> span;
   span.add(in, n);
   const Key<T> base = span.base(flip);

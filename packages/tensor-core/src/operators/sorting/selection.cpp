@@ -149,7 +149,7 @@ template <class T, class F>
 void put_positions(const SortedRows& rows, const TensorPair& out, F&& position) {
   const int64_t n = rows.length;
   parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
-    const Room<Key<T>> keys(n);
+    const ItemBuffer<Key<T>> keys(n);
     for (int64_t r = begin; r < end; ++r) {
       const int64_t at = position(rows.row<T>(r), n, keys.data());
       out.indices.data<int64_t>()[r] = at;
@@ -217,8 +217,8 @@ void first_of_rows(const SortedRows& rows, int64_t k, Key<T> flip, bool sorted, 
                           });
   const bool few = k <= kSmall && k <= n / 8;
   parallel_items(rows.count, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
-    const Room<K> keys(few ? 0 : n);
-    const Room<Item<K>> items(few ? 0 : k), kept(k);
+    const ItemBuffer<K> keys(few ? 0 : n);
+    const ItemBuffer<Item<K>> items(few ? 0 : k), kept(k);
     for (int64_t r = begin; r < end; ++r) {
       const auto* in = rows.row<T>(r);
       few ? smallest_few<T>(in, n, k, flip, kept.data()) : smallest_many<T>(in, n, k, flip, keys.data(), kept.data());
@@ -296,7 +296,7 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
           return ranked_part(row, median_ranks(row, ignore_nan), {out, empty({}, Dtype::int64)});
         }
         using T = typename decltype(tag)::type;
-        const Room<Key<T>> keys(x.numel());
+        const ItemBuffer<Key<T>> keys(x.numel());
         const auto* in = reinterpret_cast<const BitsOf<T>*>(x.bytes());
         const GilRelease release(x.numel() > kGilGrain);
         *reinterpret_cast<BitsOf<T>*>(out.bytes()) = in[median_of<T>(in, x.numel(), ignore_nan, keys.data())];

@@ -19,7 +19,7 @@ void SortedRow<T>::sort_long(const BitsOf<T>* in, int64_t n, const Span<T>& span
   narrow_ = R::kNarrow;
   const R rank{flip_, base_, low_};
   const Digits digits{kShift<K> + (R::kNarrow ? 0 : low_), span.bits()};
-  const Room<Item<K>> items(n), scratch(n);
+  const ItemBuffer<Item<K>> items(n), scratch(n);
   const auto item = [=](int64_t i) { return rank.item(in, i); };
   const Item<K>* sorted = sort_items(item, items.data(), scratch.data(), n, digits, chunks);
   items_ = sorted;
@@ -119,7 +119,7 @@ TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_
       auto* values = with_values ? reinterpret_cast<BitsOf<T>*>(out.values.bytes()) : nullptr;
       int64_t* indices = with_indices ? out.indices.data<int64_t>() : nullptr;
       if (stride == 1 && short_rows(count, n, n)) {
-        const Room<int64_t> unwanted(indices ? 0 : (end - begin) * n);
+        const ItemBuffer<int64_t> unwanted(indices ? 0 : (end - begin) * n);
         return first_of_short_rows<T>(in + begin * n, end - begin, n, n, descending,
                                       values ? values + begin * n : nullptr,
                                       indices ? indices + begin * n : unwanted.data());

@@ -175,12 +175,12 @@ const Operator unsafe_chunk_operator({.signature = "unsafe_chunk(input, chunks, 
                                       .samples = "f(5, 2), 2; f(2, 6), 4, 1"});
 
 // How to split a dimension: into a number of parts, or at positions.
-struct Cuts {
+struct SplitPoints {
   Shape positions;
   std::optional<int64_t> sections;
 };
 using Given = std::variant<Tensor, int64_t, Shape>;
-Cuts cuts_from(const char* function, const Given& given) {
+SplitPoints cuts_from(const char* function, const Given& given) {
   if (const int64_t* sections = std::get_if<int64_t>(&given)) return {{}, *sections};
   if (const Shape* positions = std::get_if<Shape>(&given)) return {*positions, {}};
   const Tensor &own = std::get<Tensor>(given), t = to(own, Dtype::int64);
@@ -195,7 +195,7 @@ Cuts cuts_from(const char* function, const Given& given) {
   return {Shape(each.data<int64_t>(), each.data<int64_t>() + each.numel()), {}};
 }
 
-Tensors cut(const Tensor& t, const Cuts& cuts, int64_t dim) {
+Tensors split_at(const Tensor& t, const SplitPoints& cuts, int64_t dim) {
   require(t.dim() > 0, "tensor_split expected at least a 1-dimensional tensor, but got a tensor with ", t.dim(),
           " dims");
   const int64_t total = t.size(dim);
@@ -227,12 +227,12 @@ Tensors cut_along(const Tensor& t, const Given& where) {
   require(t.dim() >= kLeast, name, " requires a tensor with at least ", kLeast, " dimension", kLeast > 1 ? "s" : "",
           ", but got a tensor with ", t.dim(), " dimensions!");
   const int64_t dim = kLeast == 1 ? (t.dim() == 1 ? 0 : 1) : kLeast == 2 ? 0 : 2;
-  const Cuts cuts = cuts_from(name, where);
+  const SplitPoints cuts = cuts_from(name, where);
   if (cuts.sections && !std::holds_alternative<Tensor>(where))
     require(*cuts.sections != 0 && t.size(dim) % *cuts.sections == 0, name, " attempted to split along dimension ", dim,
             ", but the size of the dimension ", t.size(dim), " is not divisible by the split_size ", *cuts.sections,
             "!");
-  return cut(t, cuts, dim);
+  return split_at(t, cuts, dim);
 }
 
 const Operator tensor_split_operator(
@@ -241,7 +241,7 @@ const Operator tensor_split_operator(
      .doc = "Split into a number of parts of nearly equal size, or at the given positions; views. A tensor of integers "
             "may specify either. Gradient: input.",
      .forward = [](const Tensor& t, const Given& where,
-                   int64_t dim) { return cut(t, cuts_from("tensor_split", where), dim); },
+                   int64_t dim) { return split_at(t, cuts_from("tensor_split", where), dim); },
      .reference = "np.array_split(input, indices_or_sections, dim)",
      .samples = "f(7, 2), 3; f(2, 7), (2, 5), 1; f(5), (4, 4)"});
 

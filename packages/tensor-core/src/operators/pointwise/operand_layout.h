@@ -26,7 +26,7 @@ inline void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
 
 // Layout of the elements of a tensor in the memory order of the output: its dimensions, with neighbours merged if they
 // are contiguous to each other. Strides are in bytes.
-struct Walk {
+struct OperandLayout {
   char* base;
   Dtype dtype;
   int last;
@@ -42,12 +42,12 @@ struct Walk {
   }
 };
 
-inline void plan_walk(Walk& walk, const Tensor& t, const Shape& shape, const Shape& order) {
-  walk.base = t.bytes();
-  walk.dtype = t.dtype();
-  walk.last = 0;
-  walk.size[0] = 1;
-  walk.stride[0] = item_size(t.dtype());
+inline void describe_layout(OperandLayout& layout, const Tensor& t, const Shape& shape, const Shape& order) {
+  layout.base = t.bytes();
+  layout.dtype = t.dtype();
+  layout.last = 0;
+  layout.size[0] = 1;
+  layout.stride[0] = item_size(t.dtype());
   const int64_t shift = int64_t(shape.size() - t.shape().size());
   bool any = false;
   for (size_t i = 0; i < shape.size(); ++i) {
@@ -55,23 +55,23 @@ inline void plan_walk(Walk& walk, const Tensor& t, const Shape& shape, const Sha
     if (n == 1) continue;
     const bool repeats = own < 0 || t.shape()[size_t(own)] == 1;
     const int64_t step = repeats ? 0 : t.strides()[size_t(own)] * item_size(t.dtype());
-    if (any && walk.step() == step * n)
-      walk.size[walk.last] *= n;
+    if (any && layout.step() == step * n)
+      layout.size[layout.last] *= n;
     else
-      walk.size[walk.last += any] = n;
-    walk.stride[walk.last] = step;
+      layout.size[layout.last += any] = n;
+    layout.stride[layout.last] = step;
     any = true;
   }
 }
 
 struct Cursor {
-  const Walk* walk;
+  const OperandLayout* layout;
   char* at;
   int64_t position[kMaxDims];
 
-  void start(const Walk& over, int64_t element) { start(over, over.base, element); }
-  void start(const Walk& over, char* base, int64_t element) {
-    walk = &over;
+  void start(const OperandLayout& over, int64_t element) { start(over, over.base, element); }
+  void start(const OperandLayout& over, char* base, int64_t element) {
+    layout = &over;
     at = base;
     for (int d = over.last; d >= 0; --d) {
       position[d] = element % over.size[d];
@@ -79,14 +79,14 @@ struct Cursor {
       element /= over.size[d];
     }
   }
-  int64_t left() const { return walk->row() - position[walk->last]; }  // remaining elements of the row
-  void advance(int64_t n) { move(walk->last, n); }                     // n <= left()
+  int64_t left() const { return layout->row() - position[layout->last]; }  // remaining elements of the row
+  void advance(int64_t n) { move(layout->last, n); }                       // n <= left()
   void move(int d, int64_t n) {
     position[d] += n;
-    at += n * walk->stride[d];
-    for (; d > 0 && position[d] == walk->size[d]; --d) {
+    at += n * layout->stride[d];
+    for (; d > 0 && position[d] == layout->size[d]; --d) {
       position[d] = 0;
-      at += walk->stride[d - 1] - walk->size[d] * walk->stride[d];
+      at += layout->stride[d - 1] - layout->size[d] * layout->stride[d];
       ++position[d - 1];
     }
   }
@@ -104,19 +104,19 @@ struct PlaneRows {
 // the number of all rows of the group.
 template <class F, class R>
 FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
-  const Walk& walk = *cursor.walk;
-  const int last = walk.last;
+  const OperandLayout& layout = *cursor.layout;
+  const int last = layout.last;
   for (int64_t done = 0; done < n;) {
-    if (last > 0 && cursor.position[last] == 0 && n - done >= walk.row()) {
-      const int64_t rows = std::min(walk.size[last - 1] - cursor.position[last - 1], (n - done) / walk.row());
-      const int64_t row_stride = walk.stride[last - 1], distinct = row_stride == 0 ? 1 : rows;
-      copy(PlaneRows{cursor.at, row_stride, walk.step(), distinct, walk.row(), done});
-      if (distinct < rows) repeat(done, walk.row(), rows);
+    if (last > 0 && cursor.position[last] == 0 && n - done >= layout.row()) {
+      const int64_t rows = std::min(layout.size[last - 1] - cursor.position[last - 1], (n - done) / layout.row());
+      const int64_t row_stride = layout.stride[last - 1], distinct = row_stride == 0 ? 1 : rows;
+      copy(PlaneRows{cursor.at, row_stride, layout.step(), distinct, layout.row(), done});
+      if (distinct < rows) repeat(done, layout.row(), rows);
       cursor.move(last - 1, rows);
-      done += rows * walk.row();
+      done += rows * layout.row();
     } else {
       const int64_t m = std::min(n - done, cursor.left());
-      copy(PlaneRows{cursor.at, 0, walk.step(), 1, m, done});
+      copy(PlaneRows{cursor.at, 0, layout.step(), 1, m, done});
       cursor.advance(m);
       done += m;
     }
@@ -138,10 +138,10 @@ FLAMBEAU_INLINE void repeat_row(char* first, int64_t bytes, int64_t rows) {
 
 // Returns the next n elements as a contiguous array of `dtype`: in place, or copied to `buffer`.
 inline char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
-  const Walk& walk = *cursor.walk;
+  const OperandLayout& layout = *cursor.layout;
   const int64_t item = item_size(dtype);
-  const bool same = walk.dtype == dtype;
-  if (same && walk.step() == item && n <= cursor.left()) {
+  const bool same = layout.dtype == dtype;
+  if (same && layout.step() == item && n <= cursor.left()) {
     char* at = cursor.at;
     cursor.advance(n);
     return at;
@@ -157,7 +157,7 @@ inline char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
   else
     each_row(
         cursor, n,
-        [&, cast = kernels::table().cast[int(dtype)][int(walk.dtype)]](const PlaneRows& rows) {
+        [&, cast = kernels::table().cast[int(dtype)][int(layout.dtype)]](const PlaneRows& rows) {
           for (int64_t r = 0; r < rows.count; ++r)
             cast(buffer + (rows.done + r * rows.length) * item, item, rows.at + r * rows.row_stride, rows.step,
                  rows.length);
@@ -170,7 +170,7 @@ inline void put(Cursor& cursor, int64_t n, const char* buffer, Dtype dtype) {
   const int64_t item = item_size(dtype);
   each_row(
       cursor, n,
-      [&, cast = kernels::table().cast[int(cursor.walk->dtype)][int(dtype)]](const PlaneRows& rows) {
+      [&, cast = kernels::table().cast[int(cursor.layout->dtype)][int(dtype)]](const PlaneRows& rows) {
         for (int64_t r = 0; r < rows.count; ++r)
           cast(rows.at + r * rows.row_stride, rows.step, buffer + (rows.done + r * rows.length) * item, item,
                rows.length);
