@@ -26,7 +26,7 @@ def test_a_program_knows_nothing_of_flambeau(program: Path) -> None:
     assert "flambeau" not in text and "import torch" in text and "assert" in text
 
 
-def test_what_stands_for_torch_is_flambeau(tmp_path: Path) -> None:
+def test_torch_is_flambeau_in_programs(tmp_path: Path) -> None:
     program = """
 import pickle
 import flambeau, flambeau.data, flambeau.nn, flambeau.optim, flambeau.vision

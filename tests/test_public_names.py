@@ -37,7 +37,7 @@ def test_dir_lists_no_imports(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["flambeau", "flambeau.nn", "flambeau.optim", "flambeau.autograd", "flambeau.fft"])
-def test_dir_lists_what_is_public(name: str) -> None:
+def test_dir_lists_public_names(name: str) -> None:
     module = importlib.import_module(name)
     listed = dir(module)
     assert set(getattr(module, "__all__", ["zeros", "Tensor", "float32", "pi", "nn", "optim"])) <= set(listed)

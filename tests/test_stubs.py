@@ -26,7 +26,7 @@ def public(value: object) -> set[str]:
     return {name for name in vars(value) if not name.startswith("_")}
 
 
-def test_the_stub_is_what_the_registry_gives() -> None:
+def test_the_stub_is_generated_from_the_registry() -> None:
     command = [sys.executable, "-m", "tools.stubs", "--check"]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stderr == ""
 

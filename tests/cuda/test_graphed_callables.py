@@ -35,7 +35,7 @@ def test_a_function_on_fresh_data(warm_ups):
         assert_close(outcome(graphed, inputs), outcome(function, inputs))
 
 
-def test_what_is_replayed_is_a_graph():
+def test_replays_do_not_call_the_function():
     calls = []
 
     def function(x):
@@ -240,7 +240,7 @@ def test_arguments_unlike_the_sample(arguments, error, message):
     assert_close(graphed(fb.zeros(3)), fb.ones(3, device="cuda"))  # copied from the CPU
 
 
-def test_what_cannot_be_captured():
+def test_unsupported_callables_are_refused():
     x = leaf(3)
     make = cuda.make_graphed_callables
     layer = nn.Linear(3, 2).cuda()

@@ -45,7 +45,7 @@ def test_batches_are_pinned_and_the_same(workers):
     assert sum(len(batch) for batch in DataLoader(Counted(), 2, pin_memory=True, **workers)) % 5 == 0
 
 
-def test_structures_stay_what_they_are():
+def test_structures_keep_their_types():
     class Custom:
         def __init__(self, x):
             self.x = x

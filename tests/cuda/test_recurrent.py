@@ -98,7 +98,7 @@ def test_halves(make, dtype, host_calls):
 
 
 @pytest.mark.parametrize("make", [nn.LSTM, nn.GRU])
-def test_what_halves_add_up_through_time(make):
+def test_half_precision_accumulates_the_state_in_float32(make):
     """Test that a half-precision layer keeps its state in float32 over time, so that many small steps do not vanish."""
     layer, times = make(1, 1, bias=True).to(fb.bfloat16).requires_grad_(False), 400
     for parameter in layer.parameters():

@@ -353,7 +353,7 @@ def test_loaders_shuffle_and_read_alike(name: str) -> None:
     compare(lambda lib: batches_of(lib, LOADERS[name]))
 
 
-def test_workers_change_neither_the_order_nor_what_the_program_draws() -> None:
+def test_workers_change_neither_order_nor_random_numbers() -> None:
     def draw(lib: Any) -> list[Any]:
         data = lib.utils.data
         loader = data.DataLoader(data.TensorDataset(lib.arange(20)), batch_size=4, shuffle=True, num_workers=1)

@@ -62,7 +62,7 @@ def test_misshapen_gradients(x, shape):
     assert x.grad is None
 
 
-def test_what_has_no_history():
+def test_backward_without_history_raises():
     with pytest.raises(RuntimeError, match="does not require grad and does not have a grad_fn"):
         fb.ones(()).backward()
     with pytest.raises(TypeError):

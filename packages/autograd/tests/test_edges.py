@@ -28,7 +28,7 @@ def test_an_edge_stands_for_its_tensor(x):
     assert x.grad.tolist() == [6, 12, 18]
 
 
-def test_what_edges_refuse(x):
+def test_invalid_edges_are_refused(x):
     with pytest.raises(RuntimeError, match="does not require gradients"):
         graph.get_gradient_edge(fb.ones(2))
     with pytest.raises(TypeError, match="expects a Tensor, got int"):

@@ -237,7 +237,7 @@ def results_of(name):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in NEEDS_A_GPU])
-def test_what_floats_give_has_a_derivative(name):
+def test_floating_point_results_have_a_derivative(name):
     called, results = results_of(name)
     assert called, f"no candidate suits {name}: add its arguments to ARGUMENTS"
     differentiable = any(t.requires_grad for t in results)

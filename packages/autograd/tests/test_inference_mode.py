@@ -18,7 +18,7 @@ def made():
         return fb.tensor([3.0, 4.0])
 
 
-def test_what_is_made_inside_is_marked(x, made):
+def test_tensors_created_inside_are_inference_tensors(x, made):
     assert made.is_inference() and fb.is_inference(made) and not x.is_inference()
     with fb.inference_mode():
         assert (x * 2).is_inference() and not x[0].is_inference() and not (x * 2).requires_grad

@@ -61,7 +61,7 @@ def test_a_changed_index_is_refused(x):
             out.backward()
 
 
-def test_what_was_not_saved_may_change(x):
+def test_tensors_that_are_not_saved_may_change(x):
     y = x + 1
     out = (y + y).sum()
     y.mul_(100)

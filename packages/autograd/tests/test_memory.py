@@ -76,7 +76,7 @@ def test_the_first_gradient_is_not_copied(allocated, no_collector):
     assert x.grad.data_ptr() == pointer
 
 
-def test_what_is_kept_for_another_run_goes_with_the_graph(allocated, no_collector):
+def test_retained_values_are_freed_with_the_graph(allocated, no_collector):
     x = fb.ones(N, requires_grad=True)
     loss = (x * x).exp().sum()
     for _ in range(3):
@@ -202,7 +202,7 @@ def test_training_steps_do_not_grow(one_thread, allocated, no_collector):
     assert used[-1] == used[1]
 
 
-def test_a_million_gradients_of_gradients_go_without_recursion():
+def test_nested_gradients_are_freed_without_recursion():
     t = fb.ones(1)
     for _ in range(1_000_000):
         holder = fb.ones(1)

@@ -134,7 +134,7 @@ def run(profiled, steps):
     return profiled
 
 
-def test_what_is_recorded_is_handed_over_after_each_cycle():
+def test_on_trace_ready_is_called_after_each_cycle():
     seen = []
 
     def ready(profiled):
@@ -151,7 +151,7 @@ def test_what_is_recorded_is_handed_over_after_each_cycle():
     assert counts(profiled) == {"ProfilerStep*": 2, "zeros": 2, "ones": 2, "exp": 2}
 
 
-def test_an_end_in_the_middle_of_a_cycle_hands_over_what_there_is():
+def test_on_trace_ready_receives_an_incomplete_cycle():
     seen = []
     run(alias.profile(schedule=alias.schedule(wait=0, warmup=1, active=5), on_trace_ready=seen.append), 2)
     assert len(seen) == 1 and seen[0].events()[0].name == "ProfilerStep#1"

@@ -64,7 +64,7 @@ def test_dirichlet_sums_to_one_whatever_the_concentrations():
         lambda p: (p * 1).bernoulli_(0.5),
     ],
 )
-def test_what_does_not_move_has_a_gradient_of_zero(draw):
+def test_draws_without_parameters_have_zero_gradient(draw):
     p = fb.full((3,), 0.5, requires_grad=True)
     draw(p).sum().backward()
     assert p.grad.tolist() == [0, 0, 0]

@@ -16,7 +16,7 @@ def x():
     return fb.tensor([1.0, 2.0], dtype=fb.float64, requires_grad=True)
 
 
-def test_what_is_saved_passes_through_the_hooks(x):
+def test_saved_tensors_pass_through_the_hooks(x):
     packed, unpacked = [], []
     with HOOKS(lambda t: packed.append(t.tolist()) or t.numpy().copy(), lambda a: unpacked.append(1) or fb.tensor(a)):
         y = (x.exp() * fb.tensor([3.0, 4.0], dtype=fb.float64)).sum()
@@ -165,7 +165,7 @@ def test_mutation_is_seen_within_the_context_alone(x):
         z.backward()
 
 
-def test_what_hooks_keep_goes_with_the_run(x):
+def test_packed_objects_are_freed_after_the_run(x):
     class Kept:
         pass
 
@@ -200,7 +200,7 @@ def test_a_node_lists_no_other_names_like_those_of_saved_tensors(x):
     assert not [name for name in dir((x * 2).grad_fn) if name.startswith("_saved_")]
 
 
-def test_what_a_node_saved_can_be_read(x):
+def test_saved_tensors_of_a_node_can_be_read(x):
     y = x * 2
     node = (y * x).grad_fn
     assert node._saved_other is x and node._saved_self.tolist() == [2, 4]
@@ -333,14 +333,14 @@ def test_pivots_that_are_changed_before_the_derivative_runs():
 
 
 @pytest.mark.parametrize("wrong", [lambda t: t[:1], lambda t: t.to(fb.float32), lambda t: t.to("meta")])
-def test_what_is_unpacked_is_like_what_was_packed(x, wrong):
+def test_unpacked_tensors_must_have_the_packed_metadata(x, wrong):
     with HOOKS(lambda t: t, wrong):
         y = x.exp().sum()
     with pytest.raises(RuntimeError, match="unpack_hook expected to be like the tensor that was packed"):
         y.backward()
 
 
-def test_what_is_unpacked_may_lie_otherwise():
+def test_unpacked_tensors_may_have_other_strides():
     x = fb.rand(3, 4, requires_grad=True)
     with HOOKS(lambda t: t, lambda t: t.t().contiguous().t() if t.dim() == 2 else t):
         y = fb.layer_norm(x, (4,))
@@ -349,7 +349,7 @@ def test_what_is_unpacked_may_lie_otherwise():
     assert grad((y * weights).sum(), x)[0].tolist() == grad((plain * weights).sum(), x)[0].tolist()
 
 
-def test_labels_that_are_unpacked_as_others_are_looked_at_again():
+def test_unpacked_labels_are_checked_again():
     scores = fb.rand(4, 3, requires_grad=True)
     with HOOKS(lambda t: t, lambda t: t if t.dtype is not fb.int64 else t + 10**7):
         losses = [fb.cross_entropy(scores, fb.tensor([0, 1, 2, 0])), nll_of(scores, fb.tensor([0, 1, 2, 0]))]

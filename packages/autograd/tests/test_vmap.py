@@ -178,7 +178,7 @@ def test_writing_a_batch_into_what_is_the_same_for_all_of_it():
         (lambda t: pickle.dumps(t), RuntimeError, "batch"),
     ],
 )
-def test_what_a_mapped_function_cannot_do(function, error, message):
+def test_unsupported_calls_in_a_mapped_function_raise(function, error, message):
     with pytest.raises(error, match=message):
         vmap(function)(fb.ones(3))
 

@@ -67,7 +67,7 @@ class Record:
     name: str
 
 
-def test_dataclasses_stay_what_they_are(same: Same) -> None:
+def test_dataclasses_keep_their_type(same: Same) -> None:
     batch = default_collate([Record(1.0, "a"), Record(2.0, "b")])
     assert type(batch) is Record and same(batch.x, np.array([1.0, 2.0])) and batch.name == ["a", "b"]
     with pytest.raises(TypeError, match=r"cannot collate NoneType at sample\.x"):
@@ -149,7 +149,7 @@ class Thing:
         ([np.array([Thing()])], r"cannot collate an array of dtype object"),
     ],
 )
-def test_what_cannot_be_collated_is_named(batch: list[Any], message: str) -> None:
+def test_errors_name_the_part_that_cannot_be_collated(batch: list[Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         default_collate(batch)
 
@@ -195,7 +195,7 @@ def test_strings_within_tuples_stay_tuples() -> None:
     assert default_collate(["a", "b"]) == ["a", "b"] == default_collate([{"x": "a"}, {"x": "b"}])["x"]
 
 
-def test_the_pattern_of_what_cannot_be_collated_finds_texts_and_objects():
+def test_np_str_obj_array_pattern_matches_strings_and_objects():
     dtypes = [np.array(values).dtype.str for values in (["a"], [b"a"], [1], [1.0], [True])]
     found = [np_str_obj_array_pattern.search(name) is not None for name in (*dtypes, np.dtype(object).str)]
     assert found == [True, True, False, False, False, True]

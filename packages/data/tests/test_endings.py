@@ -178,7 +178,7 @@ def test_where_there_are_no_anonymous_files(monkeypatch: pytest.MonkeyPatch, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_sent_to_workers_is_named() -> None:
+def test_errors_name_objects_that_cannot_be_pickled() -> None:
     class Local(Dataset[int]):
         def __len__(self) -> int:
             return 4

@@ -261,7 +261,7 @@ class Indexed(Bare):
         ),
     ],
 )
-def test_what_cannot_be_read_is_refused(dataset: Any, options: dict[str, Any], message: str) -> None:
+def test_invalid_datasets_and_options_are_refused(dataset: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         DataLoader(dataset, **options)
 
@@ -290,7 +290,7 @@ def test_pinned_memory_without_a_gpu_is_one_warning() -> None:
     assert len(caught) == 1 and caught[0].filename == __file__
 
 
-def test_what_is_fixed_cannot_be_set() -> None:
+def test_attributes_cannot_be_set_after_construction() -> None:
     loader: DataLoader[int] = DataLoader(range(3))
     for name in ("batch_size", "dataset", "sampler", "batch_sampler", "drop_last", "persistent_workers"):
         with pytest.raises(ValueError, match=f"{name} attribute should not be set after DataLoader is initialized"):

@@ -116,7 +116,7 @@ class Keeping:
         return batch, before
 
 
-def test_what_a_worker_keeps_is_not_overwritten() -> None:
+def test_arrays_that_a_worker_keeps_are_not_overwritten() -> None:
     loader = DataLoader(TensorDataset(IMAGES), batch_size=4, num_workers=1, collate_fn=Keeping(), timeout=SECONDS)
     previous = np.zeros((4, 30, 40), dtype=np.float32)
     for number, (batch, before) in enumerate(loader):
@@ -177,7 +177,7 @@ class TwoPartError(Exception):
         super().__init__(f"{first} and {second}")
 
 
-def test_an_exception_comes_in_its_own_type_with_its_story() -> None:
+def test_exceptions_keep_their_type_and_traceback() -> None:
     class LocalError(ValueError):
         pass
 
@@ -240,7 +240,7 @@ def test_a_timeout_is_an_error() -> None:
         next(iter(DataLoader(Slow(), num_workers=2, timeout=0.2)))
 
 
-def test_leaving_early_does_not_wait_for_what_is_under_way() -> None:
+def test_leaving_early_does_not_wait_for_pending_batches() -> None:
     begun = time.monotonic()
     batches = iter(DataLoader(Slow(), num_workers=2))
     del batches

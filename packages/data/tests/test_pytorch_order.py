@@ -36,7 +36,7 @@ def lists(loader: Any) -> list[Any]:
     return [batch.tolist() for batch in loader]
 
 
-def test_shuffles_and_what_they_leave_of_the_stream(fb: ModuleType) -> None:
+def test_shuffles_advance_the_generator_like_pytorch(fb: ModuleType) -> None:
     loader: DataLoader[Any] = DataLoader(range(8), batch_size=4, shuffle=True)
     assert lists(loader) == [[2, 0, 5, 3], [1, 4, 7, 6]]
     assert lists(loader) == [[0, 3, 7, 1], [6, 2, 5, 4]]

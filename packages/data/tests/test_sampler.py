@@ -62,7 +62,7 @@ def test_a_flambeau_generator_decides(fb: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("generator", ["0", 1.5, True, object()])
-def test_what_is_no_generator_is_refused(generator: object) -> None:
+def test_other_types_of_generator_are_refused(generator: object) -> None:
     with pytest.raises(TypeError, match=f"generator must be .* got {type(generator).__name__}"):
         RandomSampler(range(3), generator=generator)
 

@@ -76,19 +76,19 @@ def test_the_generators_of_the_program_are_left_alone(draw: Callable[[], float],
     assert found == expected
 
 
-def test_what_draws_nothing_is_read_once() -> None:
+def test_datasets_that_draw_nothing_are_read_once() -> None:
     dataset = Drawing(lambda: 0.0)
     list(DataLoader(dataset, 4))
     assert dataset.read == list(range(24))
 
 
-def test_what_draws_from_the_beginning_is_read_once() -> None:
+def test_datasets_that_always_draw_are_read_once() -> None:
     dataset = Drawing(random.random)
     list(DataLoader(dataset, 4))
     assert dataset.read == list(range(24))
 
 
-def test_what_draws_later_is_read_again_from_that_batch_on() -> None:
+def test_batches_are_read_again_after_the_first_late_draw() -> None:
     dataset = Drawing(random.random, first=10)
     loader = DataLoader(dataset, 4)
     list(loader)

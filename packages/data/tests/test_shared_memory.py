@@ -38,7 +38,7 @@ def hand_over(writer: Writer, buffers: list[np.ndarray], reader: Reader) -> tupl
     return segment.number, reader.buffers(segment.number, layout)
 
 
-def test_what_is_written_is_read(writer: Writer) -> None:
+def test_written_arrays_are_read_unchanged(writer: Writer) -> None:
     reader = Reader(4)
     for number in range(3):
         writer.begin()
@@ -72,7 +72,7 @@ def test_a_segment_is_used_again_when_nobody_reads_it(writer: Writer) -> None:
     assert numbers[-1] in reader.take_released()
 
 
-def test_what_the_worker_keeps_is_not_shared(writer: Writer) -> None:
+def test_arrays_that_the_worker_keeps_are_copied(writer: Writer) -> None:
     reader = Reader(4)
     writer.begin()
     kept = writer.empty((100, 50), FLOAT)
@@ -84,7 +84,7 @@ def test_what_the_worker_keeps_is_not_shared(writer: Writer) -> None:
     assert (kept == 1).all()
 
 
-def test_beyond_what_may_be_held_batches_are_copied(writer: Writer) -> None:
+def test_batches_beyond_the_limit_of_segments_are_copied(writer: Writer) -> None:
     reader, held = Reader(2), []
     for number in range(5):
         writer.release(reader.take_released())

@@ -324,7 +324,7 @@ def _refused():
     return x.tolist()
 
 
-def test_what_is_refused_before_anything_is_sent(ranks):
+def test_invalid_arguments_are_refused_before_communication(ranks):
     assert ranks.run(_refused) == [[2.0] * 3] * 2
 
 

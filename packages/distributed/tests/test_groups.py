@@ -90,7 +90,7 @@ def _refused():
     return repr(dist.group.WORLD)
 
 
-def test_what_is_refused(ranks):
+def test_invalid_arguments_are_refused(ranks):
     assert ranks.run(_refused) == ["ProcessGroup(ranks=[0, 1], backend='gloo')"] * 2
 
 
@@ -167,7 +167,7 @@ def test_processes_that_do_not_come():
     assert not dist.is_initialized()
 
 
-def test_processes_that_say_what_others_deny():
+def test_processes_with_contradicting_arguments_are_refused():
     store = dist.HashStore()
     dist.PrefixStore("rendezvous 0", store).set("world size", "4")
     with pytest.raises(

@@ -203,7 +203,7 @@ def test_messages_of_a_lost_rank_are_not_waited_for(tmp_path):
         assert "recv of rank 0 cannot complete, because rank 1 ended " in text
 
 
-def test_what_a_rank_sent_before_it_ended_arrives(tmp_path):
+def test_messages_sent_before_the_end_of_a_rank_arrive(tmp_path):
     program = (
         BEGIN
         + """

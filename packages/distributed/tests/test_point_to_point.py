@@ -98,7 +98,7 @@ def _refused():
     work.wait()
 
 
-def test_what_is_refused(ranks):
+def test_invalid_arguments_are_refused(ranks):
     ranks.run(_refused)
 
 

@@ -44,7 +44,7 @@ def _mean(step, columns=0):
 
 
 @pytest.mark.parametrize("rank", [1, 2])
-def test_what_is_as_simple_arrives_exactly(ranks, rank):
+def test_matrices_of_low_rank_are_exact(ranks, rank):
     options = {"matrix_approximation_rank": rank, "use_error_feedback": False}
     for found, _ in ranks.run(_hooked, 4, rank, options):
         for step in range(4):
@@ -69,7 +69,7 @@ def test_matrices_are_projected_and_all_else_is_averaged(ranks, rank):
                 np.testing.assert_allclose(one, mean, rtol=1e-12)
 
 
-def test_what_is_lost_comes_later(ranks):
+def test_error_feedback_adds_lost_parts_later(ranks):
     found = ranks.run(_hooked, 8, 0, {})
     given = sum(np.concatenate([each.ravel() for each in _mean(step)]) for step in range(8))
     arrived = sum(np.concatenate([each.ravel() for each in step]) for step in found[0][0])

@@ -126,7 +126,7 @@ def test_starting_again(tmp_path):
     assert done.returncode == 3
 
 
-def test_what_processes_are_told_and_where_they_print(tmp_path):
+def test_environment_and_output_of_processes(tmp_path):
     program = """
         import os, sys
         names = "LOCAL_RANK LOCAL_WORLD_SIZE GROUP_RANK TORCHELASTIC_RUN_ID FLAMBEAU_NUM_THREADS".split()
@@ -157,7 +157,7 @@ def test_a_launch_that_is_refused(options, text):
     assert done.returncode and text in done.stderr and "Traceback" not in done.stderr
 
 
-def test_the_launcher_ends_what_it_started(tmp_path):
+def test_the_launcher_terminates_its_processes(tmp_path):
     program = _file(tmp_path, "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(100)\n")
     launcher = subprocess.Popen([*LAUNCHER, program], stdout=subprocess.PIPE, text=True)
     started = int(launcher.stdout.readline())

@@ -61,7 +61,7 @@ def test_keys_are_waited_for(store):
         store.get("never")
 
 
-def test_what_is_refused(store):
+def test_invalid_arguments_are_refused(store):
     with pytest.raises(TypeError, match="the value of a store should be str or bytes, got int"):
         store.set("key", 3)
     for timeout, kind in ((timedelta(0), ValueError), ("soon", TypeError), (True, TypeError)):
@@ -107,7 +107,7 @@ def test_a_part_of_a_store():
     assert not dist.PrefixStore("other", whole).check(["key"])
 
 
-def test_a_file_goes_when_all_have_left(tmp_path):
+def test_the_file_is_removed_when_all_have_left(tmp_path):
     path = tmp_path / "store"
     stores = [dist.FileStore(str(path), 2) for _ in range(2)]
     stores[0].set("key", "value")
@@ -118,7 +118,7 @@ def test_a_file_goes_when_all_have_left(tmp_path):
     assert not path.exists()
 
 
-def test_nobody_answers():
+def test_a_store_without_server_raises():
     begin = time.monotonic()
     with pytest.raises(dist.DistNetworkError, match=r"no store responds at localhost:1 after 0\.3 s: is"):
         dist.TCPStore("localhost", 1, timeout=timedelta(seconds=0.3))
@@ -145,7 +145,7 @@ def test_processes_that_are_missing():
         dist.TCPStore("localhost", 0, 2, is_master=True, timeout=timedelta(seconds=0.3))
 
 
-def test_who_keeps_the_keys_goes_on_for_those_who_are_connected():
+def test_the_server_runs_until_all_clients_disconnect():
     master = dist.TCPStore("localhost", 0, is_master=True)
     other = dist.TCPStore("localhost", master.port)
     master.set("key", "value")

@@ -107,7 +107,7 @@ def test_all_pairs_have_their_formula():
 
 
 @pytest.mark.parametrize(("name", "other"), OUTSIDE)
-def test_what_the_other_cannot_draw_is_infinitely_far(name, other):
+def test_divergence_is_infinite_outside_of_the_support(name, other):
     p, q = KINDS[name][0], KINDS[other][1].expand((3,))
     result = kl_divergence(p, q)
     assert result.shape == (3,) and (result == fb.inf).all() and result.dtype == fb.float64

@@ -265,7 +265,7 @@ def test_a_cached_transform_makes_log_prob_of_a_saturated_sample_finite():
     assert action == 1 and fb.isfinite(policy.log_prob(action)).all()
 
 
-def test_what_a_distribution_does_not_define():
+def test_undefined_members_raise_not_implemented():
     bare = D.Distribution(validate_args=False)
     for name in ("mean", "mode", "variance", "support", "arg_constraints"):
         with pytest.raises(NotImplementedError):

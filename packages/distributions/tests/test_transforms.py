@@ -203,7 +203,7 @@ def test_errors():
         D.ReshapeTransform((2,), (1, 2)).event_dim  # noqa: B018
 
 
-def test_an_unfinished_transform_says_what_is_missing():
+def test_an_incomplete_transform_raises_not_implemented():
     class Bare(D.Transform):
         domain, codomain = constraints.real, constraints.positive
 

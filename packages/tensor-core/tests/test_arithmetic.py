@@ -107,7 +107,7 @@ def test_composites():
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", ["fmod", "remainder", "floor_divide"])
-def test_what_division_leaves_over(name, dtype):
+def test_remainders_and_floor_division(name, dtype):
     """Test quotients of all sizes and near integers, including those that are too large for the fast loop."""
     rng = np.random.default_rng(5)
     y = rng.standard_normal(3000)

@@ -75,7 +75,7 @@ CHOICES = {
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_what_operators_choose(name):
+def test_dtypes_that_operators_choose(name):
     dtype, call = CHOICES[name]
     with autocast("cpu"):
         assert call().dtype is dtype
@@ -175,7 +175,7 @@ def test_settings_by_hand():
     fb.set_autocast_gpu_dtype(fb.float16)
 
 
-def test_what_is_no_device_or_dtype():
+def test_invalid_devices_and_dtypes_are_refused():
     assert is_autocast_available("cpu") and is_autocast_available("cuda") and not is_autocast_available("meta")
     with pytest.raises(ValueError, match="device_type"):
         autocast(fb.device("cpu"))

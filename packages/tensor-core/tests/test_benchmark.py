@@ -228,7 +228,7 @@ def test_repetitions_go_on_until_the_times_agree():
     assert sum(wild.raw_times) > 20 and not wild.meets_confidence()
 
 
-def test_what_is_not_there():
+def test_unsupported_arguments_are_refused():
     with pytest.raises(NotImplementedError, match=r"C\+\+ statements are not supported"):
         Timer("x++;", language="c++")
     with pytest.raises(ValueError, match="Invalid language"):

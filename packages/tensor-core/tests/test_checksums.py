@@ -36,14 +36,14 @@ def test_crc32_is_that_of_zlib(size, offset):
     assert _core._crc32(data[size // 3 :], _core._crc32(data[: size // 3])) == zlib.crc32(data)
 
 
-def test_crc32_takes_what_has_a_buffer():
+def test_crc32_accepts_buffers():
     assert _core._crc32(memoryview(bytearray(b"abc"))) == _core._crc32(data=b"abc", start=0) == zlib.crc32(b"abc")
     with pytest.raises(TypeError, match="bytes-like object"):
         _core._crc32("abc")
 
 
 @pytest.mark.parametrize("format", ["pt", "safetensors"])
-def test_no_flipped_bit_goes_unnoticed(format):
+def test_a_flipped_bit_is_detected(format):
     data, failures = saved(NESTED, format), (RuntimeError, NotImplementedError, pickle.UnpicklingError)
     noticed = 0
     for position in range(len(data)):
@@ -57,7 +57,7 @@ def test_no_flipped_bit_goes_unnoticed(format):
 
 
 @pytest.mark.parametrize("format", ["pt", "safetensors"])
-def test_the_error_names_the_place_and_the_way_around(tmp_path, format):
+def test_the_error_names_the_entry_and_the_option(tmp_path, format):
     weight = fb.arange(100_000.0)
     path = tmp_path / "weights"
     fb.save({"bias": fb.ones(2), "weight": weight}, path, format=format)

@@ -13,7 +13,7 @@ import flambeau as fb
 from flambeau.utils import collect_env
 
 
-def test_what_is_known():
+def test_environment_information():
     known = collect_env.get_env_info()
     assert known.flambeau_version == fb.__version__ and known.num_threads == fb.get_num_threads()
     assert known.python_version.startswith(platform.python_version()) and known.libc_version.startswith("glibc")

@@ -112,7 +112,7 @@ UNORDERED = [
 
 @pytest.mark.parametrize("call", UNORDERED)
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
-def test_what_has_no_meaning_for_complex_numbers(call, dtype):
+def test_operators_that_need_an_order_refuse_complex_numbers(call, dtype):
     z = fb.tensor(draw(3, 3), dtype=dtype)
     before = z.tolist()
     with pytest.raises(RuntimeError):

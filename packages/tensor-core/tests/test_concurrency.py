@@ -85,7 +85,7 @@ needs_gil = pytest.mark.skipif(
 
 
 @needs_gil
-def test_nothing_but_an_operator_hands_the_gil_over():
+def test_other_threads_do_not_run_without_an_operator():
     assert not runs_beside(lambda: None, seconds=0.5)
 
 

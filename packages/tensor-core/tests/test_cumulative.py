@@ -121,7 +121,7 @@ def test_integers_have_no_logcumsumexp():
 
 
 @pytest.mark.parametrize("at", [0, 20, 47, 48, 49, 500, 999])
-def test_nothing_but_nan_follows_nan_in_a_running_extreme(at):
+def test_running_extremes_propagate_nan(at):
     x = np.random.default_rng(at).standard_normal(1000)
     x[at] = np.nan
     for got, ufunc in ((fb.tensor(x).cummax(0), np.maximum), (fb.tensor(x).cummin(0), np.minimum)):

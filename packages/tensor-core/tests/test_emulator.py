@@ -210,7 +210,7 @@ def test_writing_past_the_end_of_an_allocation(machine, module):
 
 
 @pytest.mark.parametrize(("kernel", "error"), [("misaligned", 716), ("shift", LAUNCH_FAILED)])
-def test_what_the_host_would_let_pass(machine, module, kernel, error):
+def test_misaligned_accesses_and_large_shifts_fail(machine, module, kernel, error):
     memory = machine.allocate(256)
     for n in (4, 35):
         assert machine.launch(module, kernel, 1, 1, out=memory, counts=memory, n=n) == 0
@@ -258,7 +258,7 @@ def test_graph(machine, module):
     assert machine.cuGraphLaunch(executable, stream) == INVALID_HANDLE
 
 
-def test_what_breaks_a_capture(machine):
+def test_calls_that_invalidate_a_capture(machine):
     stream, graph = machine.stream(), ctypes.c_void_p()
     assert machine.cuStreamBeginCapture_v2(stream, 0) == 0
     assert machine.cuStreamSynchronize(stream) == 900

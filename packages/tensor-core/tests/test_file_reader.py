@@ -15,7 +15,7 @@ def test_records_of_a_file(tmp_path):
     assert reader.get_storage_from_record("data/1", 2, fb.int64).untyped_storage().nbytes() == 16
 
 
-def test_what_is_not_there_is_said(tmp_path):
+def test_missing_records_are_named(tmp_path):
     path = tmp_path / "one.pt"
     fb.save([fb.zeros(2)], path)
     reader = fb.PyTorchFileReader(path)

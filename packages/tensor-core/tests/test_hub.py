@@ -144,7 +144,7 @@ def test_a_file_comes_whole(server, tmp_path, progress, capsys):
         (lambda server: server.files.update({"/f": (b"another", 200)}), RuntimeError, r"invalid hash value \(expected"),
     ],
 )
-def test_what_does_not_come_whole_replaces_nothing(server, tmp_path, spoil, error, message):
+def test_failed_downloads_do_not_replace_the_file(server, tmp_path, spoil, error, message):
     content = bytes(2000)
     server.files["/f"] = (content, 200)
     target = tmp_path / "f"
@@ -221,7 +221,7 @@ def test_a_folder_of_ones_own(repository):
         ("dependencies = ['math', 'no_such_package']", "f", RuntimeError, "Missing dependencies: no_such_package"),
     ],
 )
-def test_what_a_repository_does_not_offer(repository, hubconf, name, error, message):
+def test_missing_entry_points_and_dependencies_raise(repository, hubconf, name, error, message):
     (repository / "hubconf.py").write_text(hubconf)
     with pytest.raises(error, match=message):
         hub.load(repository, name, source="local")

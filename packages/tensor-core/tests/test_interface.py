@@ -124,7 +124,7 @@ def test_an_operator_defined_once_is_everywhere():
     subprocess.run([sys.executable, "-c", AN_OPERATOR], check=True)
 
 
-def test_what_an_operator_cannot_be():
+def test_operators_have_a_maximum_of_parameters():
     with pytest.raises(ValueError, match="at most"):
         operator()(eval(f"lambda {', '.join(f'a{i}' for i in range(40))}: 0"))
 

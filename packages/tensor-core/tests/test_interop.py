@@ -440,7 +440,7 @@ def test_an_array_in_place_and_arrays_of_objects():
     assert not isinstance(np.ones(2) == "a", fb.Tensor)
 
 
-def test_what_numpys_functions_make_of_a_tensor_is_a_tensor():
+def test_numpy_functions_of_tensors_return_tensors():
     x = fb.tensor([[1.0, 4.0], [9.0, 16.0]])
     root = np.sqrt(x)
     assert isinstance(root, fb.Tensor) and root.dtype is fb.float32 and root.tolist() == [[1, 2], [3, 4]]

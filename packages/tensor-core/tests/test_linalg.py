@@ -178,7 +178,7 @@ def test_reflectors_of_extreme_numbers():
         close(Q.numpy().T @ Q.numpy(), np.eye(4), "float64")
 
 
-def test_triangular_solve_of_old():
+def test_deprecated_triangular_solve():
     a, b = draw((3, 3)) + 3 * np.eye(3), draw((3, 2), seed=1)
     X, copy = fb.triangular_solve(fb.from_numpy(b), fb.from_numpy(a))
     close(X, np.linalg.solve(np.triu(a), b), "float64")
@@ -187,7 +187,7 @@ def test_triangular_solve_of_old():
     close(X, np.linalg.solve(np.tril(a).T, b), "float64")
 
 
-def test_singular_matrices_are_told():
+def test_singular_matrices_raise():
     singular, regular = fb.zeros(2, 2), fb.eye(2)
     for function in (linalg.inv, lambda a: linalg.solve(a, fb.ones(2, 2)), linalg.lu_factor, fb.inverse):
         with pytest.raises(linalg.LinAlgError, match=r"singular|U\[1,1\] is zero"):
@@ -267,7 +267,7 @@ PIVOTS = fb.tensor([1, 2, 3], dtype=fb.int32)
         ("_lu_log_determinant", (PIVOTS,)),
     ],
 )
-def test_factorizations_refuse_what_is_no_matrix_of_inexact_numbers(name, arguments):
+def test_factorizations_refuse_integers_and_vectors(name, arguments):
     function = getattr(_core, name)
     with pytest.raises(NotImplementedError, match="int64"):
         function(INTEGERS, *arguments)
@@ -295,7 +295,7 @@ def test_factorizations_refuse_what_is_no_matrix_of_inexact_numbers(name, argume
         lambda a: fb.lu_unpack(a, PIVOTS),
     ],
 )
-def test_what_is_no_matrix_of_inexact_numbers_is_refused(call):
+def test_public_functions_refuse_integers_and_vectors(call):
     with pytest.raises(RuntimeError, match="Expected a floating point or complex tensor"):
         call(INTEGERS)
     with pytest.raises(RuntimeError, match=r"at least 2 dimensions, got shape \[3\]"):
@@ -321,7 +321,7 @@ def test_what_is_no_matrix_of_inexact_numbers_is_refused(call):
         (lambda: fb.ormqr(MATRIX, ROW, MATRIX[:2]), r"\[2, 3\] and \[3, 3\]|greater than or equal"),
     ],
 )
-def test_what_does_not_fit_is_refused(call, message):
+def test_mismatched_arguments_are_refused(call, message):
     with pytest.raises(RuntimeError, match=message):
         call()
 

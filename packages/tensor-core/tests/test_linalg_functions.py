@@ -51,7 +51,7 @@ def test_matrix_exp(scale, dtype):
         close(one / size, other / size, dtype, 10 * (1 + scale))
 
 
-def test_matrix_exp_of_what_is_not_finite():
+def test_matrix_exp_of_nonfinite_values():
     got = fb.matrix_exp(fb.tensor([[[np.inf, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]))
     assert got[0].isnan().all() and np.array_equal(got[1].numpy(), np.eye(2))
 

@@ -72,7 +72,7 @@ def test_spectra_of_repeated_and_extreme_values():
 
 
 @pytest.mark.parametrize("n", [3, 20])
-def test_what_is_not_finite_is_told(n):
+def test_nonfinite_matrices_raise(n):
     for value in (np.nan, np.inf):
         a = np.eye(n)
         a[1, 0] = value

@@ -171,7 +171,7 @@ def test_the_default_device():
     assert fb.zeros(2).is_cpu
 
 
-def test_what_a_meta_tensor_says_of_itself():
+def test_attributes_of_meta_tensors():
     x = meta(2, 3)
     assert x.device == fb.device("meta") and x.is_meta and not x.is_cpu and x.data_ptr() == 0
     assert repr(x) == "tensor(..., device='meta', size=(2, 3))"
@@ -217,7 +217,7 @@ def test_what_a_meta_tensor_says_of_itself():
         (lambda x: fb.mm(x, x), RuntimeError, "2x3"),
     ],
 )
-def test_what_is_refused(call, error, message):
+def test_operations_without_elements_are_refused(call, error, message):
     x = meta(2, 3)
     with pytest.raises(error, match=message):
         call(x)

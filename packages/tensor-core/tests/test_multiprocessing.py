@@ -197,7 +197,7 @@ def test_tensors_in_other_processes_share_memory(tmp_path, check, method):
     assert (result.stdout, result.stderr, result.returncode) == ("passed\n", "", 0)
 
 
-def test_what_is_sent_keeps_its_kind():
+def test_sent_objects_keep_their_type():
     queue = mp.get_context("fork").SimpleQueue()
     marked = fb.ones(2)
     marked.tag = "kept"

@@ -56,13 +56,13 @@ BAD_TENSORS = {
 
 
 @pytest.mark.parametrize("what", BAD_TENSORS)
-def test_tensors_that_cannot_be(what):
+def test_tensors_with_invalid_metadata_are_refused(what):
     program, message = BAD_TENSORS[what]
     with pytest.raises(RuntimeError, match=f"cannot load 'BytesIO': .*{message}"):
         load(file_of(program, **{"data/0": bytes(8)}))
 
 
-def test_a_tensor_that_can_be():
+def test_a_valid_tensor_loads():
     assert load(file_of(storage_program(), **{"data/0": struct.pack("<2f", 1, 2)})).tolist() == [1, 2]
 
 
@@ -115,7 +115,7 @@ def test_damaged_pickles(what):
         load(file_of(BAD_PICKLES[what]))
 
 
-def test_a_deep_structure_is_no_harm():
+def test_deeply_nested_structures_are_safe():
     loaded = load(file_of(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."))
     depth = 0
     while loaded:
@@ -134,7 +134,7 @@ UNSUPPORTED = {
 
 
 @pytest.mark.parametrize("what", UNSUPPORTED)
-def test_what_flambeau_does_not_have(what):
+def test_unsupported_types_in_pickles_raise(what):
     program, message = UNSUPPORTED[what]
     with pytest.raises(NotImplementedError, match=message):
         load(file_of(program))

@@ -116,14 +116,14 @@ HARM = {
 
 
 @pytest.mark.parametrize("what", HARM)
-def test_harm_is_refused_and_nothing_is_run(what, capfd):
+def test_harmful_pickles_are_refused_without_running_code(what, capfd):
     program, message = HARM[what]
     with pytest.raises((pickle.UnpicklingError, RuntimeError), match=message):
         load(file_of(program))
     assert capfd.readouterr().out == ""
 
 
-def test_harm_in_old_files(capfd):
+def test_harmful_pickles_in_legacy_files(capfd):
     data = THEIRS["legacy"]
     start = data.index(b"\x80\x02}q\x00(X\x06\0\0\0dtypes")
     with pytest.raises(pickle.UnpicklingError, match=r"refers to builtins\.print"):
@@ -131,7 +131,7 @@ def test_harm_in_old_files(capfd):
     assert capfd.readouterr().out == ""
 
 
-def test_what_is_trusted_is_run(capfd):
+def test_weights_only_false_runs_code(capfd):
     load(file_of(harmful()), weights_only=False)
     assert capfd.readouterr().out == "this was run\n"
 

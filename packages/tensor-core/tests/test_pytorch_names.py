@@ -88,7 +88,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("expression", ANSWERS)
-def test_what_programs_ask(expression):
+def test_answers_to_queries_of_programs(expression):
     answer = eval(f"fb.{expression}")
     assert answer == ANSWERS[expression] and isinstance(answer, type(ANSWERS[expression]))
 
@@ -126,7 +126,7 @@ def test_what_programs_ask(expression):
         ("cpu.foo", AttributeError),
     ],
 )
-def test_what_would_use_a_device_is_refused(call, error):
+def test_unsupported_devices_and_backends_raise(call, error):
     with pytest.raises(error):
         eval(f"fb.{call}")
 

@@ -63,7 +63,7 @@ def test_a_wrong_number_of_leaves_is_refused():
         pytree.tree_unflatten([1, 2, 3], pytree.tree_structure([0, 0]))
 
 
-def test_what_is_a_leaf_can_be_said():
+def test_is_leaf_decides_about_leaves():
     assert pytree.tree_leaves([(1, 2), [3]], is_leaf=lambda part: isinstance(part, tuple)) == [(1, 2), 3]
 
 

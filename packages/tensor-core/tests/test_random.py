@@ -207,7 +207,7 @@ def test_generators_of_a_program_begin_with_the_same_seed():
     assert in_a_process("print(fb.Generator().initial_seed())") == ["67280421310721"]
 
 
-def test_seed_draws_another_one():
+def test_seed_sets_a_new_random_seed():
     seeds = {fb.seed() for _ in range(4)}
     assert len(seeds) == 4 and fb.initial_seed() in seeds
 

@@ -110,7 +110,7 @@ def test_permissions_and_links_are_kept(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
-def test_what_is_no_ordinary_file_is_written_to_and_stays(tmp_path):
+def test_special_files_are_written_in_place(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)

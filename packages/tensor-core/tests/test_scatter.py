@@ -94,7 +94,7 @@ def test_index_reduce(how, include_self):
     assert np.allclose(got.numpy(), want)
 
 
-def test_extremes_of_what_is_not_a_number():
+def test_extremes_propagate_nan():
     nan = fb.tensor([float("nan"), 1.0])
     index = fb.tensor([0, 1])
     for how in ("amax", "amin"):

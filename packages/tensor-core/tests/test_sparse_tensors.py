@@ -44,7 +44,7 @@ def test_the_parts():
     assert s.dtype is fb.float32 and s.device == fb.device("cpu") and not s.requires_grad and s.is_floating_point()
 
 
-def test_what_scipy_holds():
+def test_values_equal_those_of_scipy():
     matrix = scipy.sparse.random(50, 40, 0.1, random_state=0, format="coo")
     s = fb.sparse_coo_tensor(np.vstack((matrix.row, matrix.col)), matrix.data, matrix.shape)
     assert s.dtype is fb.float64
@@ -138,7 +138,7 @@ def test_parts_that_do_not_fit(call, message):
         call()
 
 
-def test_what_is_not_there():
+def test_unsupported_operators_raise():
     with pytest.raises(NotImplementedError, match="sparse_"):
         coo().exp()
     with pytest.raises(NotImplementedError, match=r"cumsum: .*sparse_csr; use \.to_dense\(\)"):
@@ -303,7 +303,7 @@ def test_indices_that_are_changed_are_looked_at_again():
 
 
 @pytest.mark.parametrize("kind", ["meta", "mkldnn", "mps", "nested", "quantized", "xla"])
-def test_sparse_tensors_say_what_they_are_not(kind):
+def test_is_attributes_of_sparse_tensors_are_false(kind):
     assert getattr(fb.eye(2).to_sparse(), f"is_{kind}") is False
 
 

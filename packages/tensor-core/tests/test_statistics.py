@@ -35,7 +35,7 @@ def test_quantile(interpolation, q, dim, keepdim):
     close(got, np.nanquantile(a, q, axis=dim, keepdims=keepdim, method=interpolation))
 
 
-def test_nanquantile_of_nothing():
+def test_nanquantile_of_only_nan():
     assert fb.nanquantile(fb.tensor([fb.nan, fb.nan]), 0.5).isnan()
 
 
@@ -236,5 +236,5 @@ def test_isin_large_sets(dtype):
     assert np.array_equal(fb.isin(fb.tensor(x), fb.tensor(members), invert=True).numpy(), ~np.isin(x, members))
 
 
-def test_isin_of_a_set_of_nothing_but_nan():
+def test_isin_a_set_of_only_nan():
     assert not fb.isin(fb.tensor([1.0, float("nan")]), fb.full((40,), float("nan"))).any()

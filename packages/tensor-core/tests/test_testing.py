@@ -9,7 +9,7 @@ from flambeau.testing import assert_close, make_tensor
 ONE = fb.tensor([1.0, 2.0, 3.0])
 
 
-def test_what_is_close():
+def test_assert_close_accepts_close_values():
     assert_close(ONE, ONE + 1e-6)
     assert_close(ONE, [1.0, 2.0, 3.0], check_dtype=False)
     assert_close({"a": (ONE, 2)}, {"a": (ONE.clone(), 2)})
@@ -43,7 +43,7 @@ def test_what_is_close():
         (ONE, ONE + 1, {"msg": lambda text: f"at the end: {text}"}, "at the end: Tensor-likes"),
     ],
 )  # fmt: skip
-def test_what_is_not(actual, expected, options, message):
+def test_assert_close_reports_differences(actual, expected, options, message):
     with pytest.raises(AssertionError, match=message):
         assert_close(actual, expected, **options)
 
@@ -76,7 +76,7 @@ def test_uncoalesced_tensors_are_compared_by_their_sums():
         assert_close(s, fb.sparse_coo_tensor([[1, 1, 0]], [1.0, 2.0, 0.0], (2,)))
 
 
-def test_what_cannot_be_asked():
+def test_invalid_options_of_assert_close():
     with pytest.raises(ValueError, match="both be specified"):
         assert_close(ONE, ONE, rtol=1e-3)
     with pytest.raises(TypeError, match="No comparison pair"):

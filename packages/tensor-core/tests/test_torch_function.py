@@ -79,7 +79,7 @@ def logged():
         (lambda x: float(x[0, 0]), "__float__"),
     ],
 )
-def test_everything_that_meets_an_instance_is_asked_about(logged, call, name):
+def test_every_call_with_an_instance_is_dispatched(logged, call, name):
     expected = call(fb.tensor([[1.0, 2.0], [3.0, 4.0]]))
     result = call(logged)
     assert Logged.calls[-1] == name
@@ -89,7 +89,7 @@ def test_everything_that_meets_an_instance_is_asked_about(logged, call, name):
             assert fb.equal(result.as_subclass(Plain), expected)
 
 
-def test_what_is_gone_through_is_of_the_class(logged):
+def test_iteration_yields_instances_of_the_subclass(logged):
     assert [type(row) for row in logged] == [Logged] * 2
     assert repr(logged) == "Logged([[1., 2.],\n        [3., 4.]])" and Logged.calls == ["unbind", "__repr__"]
 
@@ -135,7 +135,7 @@ def test_functions_have_names():
     assert overrides.resolve_name(3) is None
 
 
-def test_writing_through_an_index_is_asked_about(logged):
+def test_indexed_assignment_is_dispatched(logged):
     logged[0] = 5
     assert Logged.calls == ["__setitem__"]
     with overrides.DisableTorchFunctionSubclass():
@@ -151,13 +151,13 @@ def test_results_of_a_class_without_the_method_are_of_that_class():
     assert (x * 2).tolist() == [2.0] * 3
 
 
-def test_a_class_that_does_not_want_to_be_asked():
+def test_a_class_can_disable_torch_function():
     x = fb.ones(3).as_subclass(Unasked)
     assert type(x + 1) is Tensor
     assert not overrides.has_torch_function((x, 1))
 
 
-def test_the_more_derived_class_is_asked_first():
+def test_the_most_derived_class_is_called_first():
     class Child(Logged):
         @classmethod
         def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -170,13 +170,13 @@ def test_the_more_derived_class_is_asked_first():
     assert type(result) is Child
 
 
-def test_nobody_answers():
+def test_all_classes_return_not_implemented():
     x = fb.ones(2).as_subclass(Refusing)
     with pytest.raises(TypeError, match=r"no implementation found for .*add.* on types that implement"):
         x + 1
 
 
-def test_inside_of_the_context_nobody_is_asked(logged):
+def test_disable_torch_function_skips_dispatch(logged):
     with overrides.DisableTorchFunctionSubclass():
         result = logged + 1
         assert not overrides.has_torch_function((logged,))
@@ -185,7 +185,7 @@ def test_inside_of_the_context_nobody_is_asked(logged):
     assert overrides.has_torch_function((logged,))
 
 
-def test_an_exception_goes_through_and_the_class_is_asked_again(logged):
+def test_dispatch_continues_after_an_exception(logged):
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
         logged @ fb.ones(3, 3)
     Logged.calls.clear()
@@ -193,7 +193,7 @@ def test_an_exception_goes_through_and_the_class_is_asked_again(logged):
     assert Logged.calls == ["sum"]
 
 
-def test_a_function_of_ones_own_lets_them_answer():
+def test_handle_torch_function_dispatches_custom_functions():
     def double(x):
         if overrides.has_torch_function((x,)):
             return overrides.handle_torch_function(double, (x,), x)
@@ -212,7 +212,7 @@ def test_a_function_of_ones_own_lets_them_answer():
     assert fb.equal(double(fb.ones(2)), fb.full((2,), 2.0))
 
 
-def test_as_subclass_refuses_what_is_no_such_class():
+def test_as_subclass_refuses_other_classes():
     with pytest.raises(TypeError, match="derived from Tensor"):
         fb.ones(2).as_subclass(int)
 
@@ -224,7 +224,7 @@ def test_instances_are_pickled():
     assert again.tolist() == [1.0, 1.0]
 
 
-def test_those_who_are_asked_live_until_they_have_answered():
+def test_arguments_live_until_torch_function_returns():
     class Emptying(Tensor):
         @classmethod
         def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -240,7 +240,7 @@ def test_those_who_are_asked_live_until_they_have_answered():
 
 
 @pytest.mark.parametrize(("args", "kwargs", "message"), [(5, {}, "not iterable"), ((), [1], "a dictionary")])
-def test_the_function_of_who_is_not_asked_wants_a_tuple_and_a_dictionary(args, kwargs, message):
+def test_disabled_torch_function_requires_tuple_and_dict(args, kwargs, message):
     with pytest.raises(TypeError, match=message):
         overrides._disabled_torch_function_impl(fb.add, (), args, kwargs)
     x = fb.ones(2)
@@ -304,7 +304,7 @@ def test_the_inner_mode_is_asked_first_and_calls_the_outer_one():
     assert heard == [("both", "ones"), ("both", "ones"), ("outer", "ones")]
 
 
-def test_what_a_mode_leaves_to_the_classes(logged):
+def test_not_implemented_of_a_mode_defers_to_the_classes(logged):
     heard = []
     with Named("mode", heard, NotImplemented):
         result = logged + 1

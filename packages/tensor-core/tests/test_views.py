@@ -162,7 +162,7 @@ def test_invalid_shapes(size, message):
         fb.zeros(6).reshape(size)
 
 
-def test_minus_one_of_nothing():
+def test_minus_one_is_ambiguous_for_empty_tensors():
     with pytest.raises(RuntimeError, match=r"ambiguous|any value"):
         fb.zeros(0, 3).view(0, -1)
     assert fb.zeros(0, 3).view(-1, 3).shape == (0, 3)

@@ -190,7 +190,7 @@ def test_an_archive_without_a_file_is_named(server, folder: Path, tmp_path: Path
         CIFAR10(tmp_path / "root", download=True)
 
 
-def test_what_is_no_archive_is_named(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_download_that_is_no_archive_is_named(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
     publish(server, b"not an archive", monkeypatch)
     with pytest.raises(RuntimeError, match=r"cifar-10-python.tar.gz is damaged or is not the archive of CIFAR10"):
         CIFAR10(tmp_path / "root", download=True)

@@ -354,7 +354,7 @@ def test_weights_of_the_whole_and_of_the_backbone(tmp_path: Path, monkeypatch: p
         build(weights_backbone=None, trainable_backbone_layers=1)
 
 
-def test_names_of_old_of_heads() -> None:
+def test_state_dicts_with_older_names_of_heads() -> None:
     head = RPNHead(4, 2)
     renamed = {key.replace("conv.0.0", "conv"): value for key, value in head.state_dict().items()}
     other = RPNHead(4, 2)

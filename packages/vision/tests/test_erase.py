@@ -35,7 +35,7 @@ def test_random_rectangles_keep_to_their_bounds() -> None:
 
 
 @pytest.mark.parametrize("value", [5, (1.0, 2.0, 3.0), "random"])
-def test_what_comes_there(value) -> None:
+def test_values_of_the_erased_rectangle(value) -> None:
     fb.manual_seed(0)
     image = fb.full((3, 20, 30), 9.0)
     result = RandomErasing(1.0, value=value)(image)

@@ -58,7 +58,7 @@ def model() -> nn.Module:
 
 
 @pytest.mark.parametrize("name", ["resnet18", "swin_t", "maxvit_t", "shufflenet_v2_x0_5", "densenet121"])
-def test_features_are_what_the_layers_give(name: str) -> None:
+def test_features_equal_the_outputs_of_layers(name: str) -> None:
     fb.manual_seed(0)
     small = models.MaxVit((32, 32), 8, 2, [8, 8], [1, 1], 8, 0.0) if name == "maxvit_t" else None
     whole = small or getattr(models, name)(num_classes=3)
@@ -83,7 +83,7 @@ def test_the_beginning_of_a_name_stands_for_the_last_node(model: nn.Module) -> N
     assert fb.equal(found["one"], found["same"])
 
 
-def test_what_is_not_needed_is_left_out(model: nn.Module) -> None:
+def test_unused_layers_are_removed(model: nn.Module) -> None:
     extractor = create_feature_extractor(model, ["layer1"])
     assert [name for name, _ in extractor.named_children()] == ["conv1", "bn1", "relu", "maxpool", "layer1"]
     assert extractor.layer1.get_submodule("0").conv1 is model.layer1[0].conv1
@@ -125,7 +125,7 @@ def test_wrong_requests(model: nn.Module) -> None:
     assert not model.training
 
 
-def test_leaves_of_ones_own(model: nn.Module) -> None:
+def test_custom_leaf_modules(model: nn.Module) -> None:
     tracer = NodePathTracer(leaf_modules=[models.resnet.BasicBlock])
     tracer.trace(model)
     assert "layer1.0" in tracer.node_to_qualname.values()

@@ -60,7 +60,7 @@ def test_folders_without_files_are_an_error_unless_allowed(root: Path) -> None:
     assert dataset.classes == ["bird", "cat", "dog"] and len(dataset) == 6
 
 
-def test_what_is_missing_is_named(root: Path, tmp_path: Path) -> None:
+def test_missing_folders_and_arguments_are_named(root: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"Couldn't find any class folder in .*cat/deeper"):
         ImageFolder(root / "cat" / "deeper")
     with pytest.raises(FileNotFoundError, match="nowhere"):

@@ -154,7 +154,7 @@ def test_download(published, server, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert server.requests == []  # existing files are not downloaded again
 
 
-def test_download_fetches_only_what_is_missing(published, server, write_mnist) -> None:
+def test_download_fetches_only_missing_files(published, server, write_mnist) -> None:
     root = write_mnist(IMAGES, LABELS)
     (root / "train-labels-idx1-ubyte").unlink()
     assert len(MNIST(root, download=True)) == 5

@@ -371,7 +371,7 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
         models.squeezenet1_1(weights="other.pth")
 
 
-def test_names_of_old_are_loaded() -> None:
+def test_state_dicts_with_older_names_are_loaded() -> None:
     """Check the old parameter names in published files of DenseNet and ViT, and the lack of ``num_batches_tracked``."""
     dense, vit = SMALL["densenet"](), SMALL["vit"]()
     renamed = {

@@ -51,7 +51,7 @@ def test_coco(tmp_path: Path) -> None:
         datasets.CocoDetection(tmp_path, tmp_path / "other.json")
 
 
-def test_annotations_of_coco_by_what_is_asked(tmp_path: Path) -> None:
+def test_queries_of_coco_annotations(tmp_path: Path) -> None:
     coco(tmp_path)
     found = datasets.CocoDetection(tmp_path, tmp_path / "annotations.json").coco
     assert found.getAnnIds() == [1, 2] and found.getAnnIds(4) == [] and found.getAnnIds([9], catIds=[17]) == [1]
@@ -158,7 +158,7 @@ def test_sentences(kind: str, file: str, tmp_path: Path, monkeypatch: pytest.Mon
         lambda root: datasets.VOCSegmentation(root),
     ],
 )
-def test_what_is_not_there_is_named(make: Callable[[Path], Any], tmp_path: Path) -> None:
+def test_missing_files_are_named(make: Callable[[Path], Any], tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"^Dataset not found\. \w+: .* does not exist. You can use download=True"):
         make(tmp_path)
 

@@ -100,7 +100,7 @@ def test_images_and_their_classes(
 
 
 @pytest.mark.parametrize(("name", "options"), sorted({name: options for name, _, options, _ in CASES}.items()))
-def test_what_is_not_there_is_named(name: str, options: dict, tmp_path: Path) -> None:
+def test_missing_files_are_named(name: str, options: dict, tmp_path: Path) -> None:
     kind = getattr(datasets, name)
     with pytest.raises(
         RuntimeError, match=r"^Dataset not found\. \w+: .* does not exist|^The archive ILSVRC2012_devkit"

@@ -13,7 +13,7 @@ from flambeau.vision.ops.feature_pyramid_network import FeaturePyramidNetwork, L
 RNG = np.random.default_rng(0)
 
 
-def test_a_pyramid_adds_what_is_above() -> None:
+def test_each_level_adds_the_upsampled_level_above() -> None:
     pyramid = FeaturePyramidNetwork([1, 1], 1, LastLevelMaxPool())
     for block in (*pyramid.inner_blocks, *pyramid.layer_blocks):
         block[0].weight.data.zero_()
@@ -40,7 +40,7 @@ def test_maps_beyond_a_pyramid() -> None:
         FeaturePyramidNetwork([4, 0], 4)
 
 
-def test_names_of_old_are_loaded() -> None:
+def test_state_dicts_with_older_names_are_loaded() -> None:
     pyramid, other = FeaturePyramidNetwork([3, 4], 2), FeaturePyramidNetwork([3, 4], 2)
     renamed = {}
     for key, value in pyramid.state_dict().items():

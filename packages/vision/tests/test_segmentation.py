@@ -66,6 +66,6 @@ def test_a_head_sees_the_whole_map_at_each_place():
     )
 
 
-def test_what_is_refused():
+def test_unsupported_options_are_refused():
     with pytest.raises(NotImplementedError, match="does not use auxiliary loss"):
         segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, aux_loss=True)

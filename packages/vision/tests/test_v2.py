@@ -52,7 +52,7 @@ def test_samples_go_through_compositions() -> None:
     assert v2.RandomOrder([v2.Identity(), v2.ToPureTensor()])(image, 7) == (image, 7)
 
 
-def test_every_transform_has_its_second_self() -> None:
+def test_every_transform_exists_in_v2() -> None:
     missing = set(transforms.__all__) - set(v2.__all__) - {"RandomTransforms", "v2"}
     assert missing == set()
     assert repr(v2.Resize(3)) == repr(transforms.Resize(3)) and isinstance(v2.Resize(3), transforms.Resize)
@@ -198,7 +198,7 @@ def test_random_sizes(noise: Image.Image) -> None:
         v2.RandomZoomOut(side_range=(0.5, 2))
 
 
-def test_a_transform_of_one_s_own() -> None:
+def test_custom_transforms() -> None:
     class Darker(v2.Transform):
         def transform(self, image: fb.Tensor) -> fb.Tensor:
             return image // 2

@@ -91,7 +91,7 @@ def test_boxes_under_turns_and_projections() -> None:
         F.pad(box, 3, padding_mode="edge")
 
 
-def test_boxes_written_otherwise() -> None:
+def test_boxes_in_other_formats() -> None:
     box = BoundingBoxes([[1.0, 2.0, 5.0, 10.0]], format="XYXY", canvas_size=(20, 30))
     for name, numbers in (("XYWH", [1, 2, 4, 8]), ("CXCYWH", [3, 6, 4, 8])):
         other = v2.ConvertBoundingBoxFormat(name)(box)
@@ -175,7 +175,7 @@ def test_plain_tensors_beside_an_image_stay() -> None:
     assert isinstance(picture, Image.Image) and moved["boxes"].tolist()[0] == [30, 8, 50, 20]
 
 
-def test_what_lies_around_is_said_by_kinds() -> None:
+def test_fill_is_chosen_by_type() -> None:
     zoom = v2.RandomZoomOut(fill={tv_tensors.Image: (9, 8, 7), "others": 0}, side_range=(2, 2), p=1)
     image, target = zoom(*sample())
     assert set(image[:, 0, 0].tolist()) == {9, 8, 7} or image[:, -1, -1].tolist() == [9, 8, 7]

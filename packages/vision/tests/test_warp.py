@@ -98,7 +98,7 @@ def test_perspective_takes_points_to_points() -> None:
 
 
 @pytest.mark.parametrize("name", ["rotate", "affine", "perspective"])
-def test_what_lies_outside_has_the_colour_given(noise: Image.Image, name: str) -> None:
+def test_pixels_outside_have_the_fill_colour(noise: Image.Image, name: str) -> None:
     arguments = {"rotate": (20,), "affine": (20, [3, 4], 0.7, 0.0), "perspective": (START, END)}[name]
     function = getattr(functional, name)
     for image in (noise, pil_to_tensor(noise)):

@@ -48,7 +48,7 @@ def test_every_enumeration_stands_where_its_model_does() -> None:
     assert missing == []
 
 
-def test_members_and_what_belongs_to_them() -> None:
+def test_attributes_of_weights() -> None:
     weights = models.ResNet50_Weights.DEFAULT
     assert weights is models.ResNet50_Weights.IMAGENET1K_V2 is models.get_weight("ResNet50_Weights.IMAGENET1K_V2")
     assert repr(weights) == str(weights) == "ResNet50_Weights.IMAGENET1K_V2"
@@ -166,7 +166,7 @@ def test_presets(cache: Path) -> None:
     assert (ObjectDetection()(image) == 1).all()
 
 
-def test_weights_of_ones_own(cache: Path) -> None:
+def test_custom_weights(cache: Path) -> None:
     class Own_Weights(WeightsEnum):
         FIRST = Weights("https://example.org/own-12345678.pth", ObjectDetection, {"categories": ["a"]})
         DEFAULT = FIRST
@@ -187,7 +187,7 @@ def test_custom_weights_with_a_published_name_have_no_recorded_options() -> None
     assert _published.recorded(ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1, "options") is None
 
 
-def test_builders_of_ones_own() -> None:
+def test_custom_builders() -> None:
     weights = models.ResNet18_Weights
 
     @handle_legacy_interface(

@@ -46,7 +46,7 @@ def test_rounds_that_contradict_each_other_are_unsure() -> None:
     assert "met, unsure" in table([comparison([1.0, 3.0, 1.0], [4.0, 4.0, 4.0], at_most=0.5)], "flambeau", "torch")
 
 
-def test_what_could_not_be_measured_is_no_success() -> None:
+def test_missing_measurements_are_no_success() -> None:
     missing, differing = comparison([], [1.0], at_most=0.5), comparison([1.0], [4.0])
     missing.missing, differing.disagreement = "flambeau: AttributeError: sort", "shape [3] instead of [4]"
     untouched = comparison([], [], at_most=0.5)
@@ -55,7 +55,7 @@ def test_what_could_not_be_measured_is_no_success() -> None:
     assert all_met([comparison([5.0], [4.0]), comparison([1.0], [4.0], at_most=0.25)])
 
 
-def test_the_table_says_what_is_missing_and_counts() -> None:
+def test_the_table_counts_missing_measurements() -> None:
     missing = comparison([], [1.0], at_most=0.5)
     missing.missing = "flambeau: AttributeError: sort"
     text = table([comparison([1.8e-7], [9e-7], 0.25), missing], "flambeau", "torch")

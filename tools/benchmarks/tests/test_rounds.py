@@ -74,7 +74,7 @@ def test_a_workload_that_hangs_is_ended(side: Side, monkeypatch: pytest.MonkeyPa
     assert reading["missing"].startswith("the process was killed")
 
 
-def test_rounds_take_turns_and_skip_what_is_missing(side: Side) -> None:
+def test_rounds_alternate_and_skip_missing_workloads(side: Side) -> None:
     steps: list[str] = []
     selected = chosen("a + b", "a.exp()")
     rows = rounds.run(selected, side, {"": side}, QUICK, 2, steps.append)

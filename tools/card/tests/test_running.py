@@ -95,7 +95,7 @@ def test_steps_that_run_alone_meet_no_other(tmp_path: Path) -> None:
     assert run(Stage("any", "Any", lambda setting: steps, jobs=3), tmp_path)["status"] == "passed"
 
 
-def test_a_machine_without_what_a_stage_needs(tmp_path: Path) -> None:
+def test_a_stage_without_its_requirements_is_unavailable(tmp_path: Path) -> None:
     stage = Stage("any", "Any", lambda setting: [Step("a", program(""))], missing=lambda setting: ["There is no GPU."])
     result = run(stage, tmp_path)
     assert (result["status"], result["missing"], result["steps"]) == ("unavailable", ["There is no GPU."], {})

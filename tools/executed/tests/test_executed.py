@@ -61,7 +61,7 @@ def test_failures_are_listed_with_their_errors(tmp_path: Path) -> None:
     assert printed == "Failed tests: 1\n  test_file.py::test_b: ValueError: wrong\n"
 
 
-def test_only_what_did_not_run_is_run_again(record: tuple[Path, Path]) -> None:
+def test_only_tests_that_did_not_run_are_run_again(record: tuple[Path, Path]) -> None:
     path, folder = record
     path.write_text(FILE.replace("pytest.skip", "print"))
     options = [f"--not-executed-in={folder}", f"--record-executed={folder / 'two.json'}"]

@@ -36,7 +36,7 @@ def test_every_name_of_a_module_has_an_entry(name: str):
     assert {each for each in module.__all__ if f"{name}.{each}" not in listed()} <= modules
 
 
-def test_every_operator_says_what_it_does():
+def test_every_operator_has_a_description():
     operators = [name for name in listed() if isinstance(getattr(fb, name.rpartition(".")[2], None), type(fb.exp))]
     assert len(operators) > 600
     assert [name for name in operators if not listed()[name].text] == []

@@ -133,7 +133,7 @@ def _everything(dtype):
 
 
 @pytest.mark.parametrize("dtype", MOVED, ids=str)
-def test_what_is_moved(ranks, dtype):
+def test_collectives_of_every_dtype(ranks, dtype):
     x = [_host(_own(dtype, rank)) for rank in range(2)]
     twice = _host(_own(dtype, 0) + _own(dtype, 0))
     for rank, found in enumerate(ranks.run(_everything, dtype)):
@@ -169,7 +169,7 @@ def _reductions():
     return [_host(each) for each in (y, z, w, *several, columns)]
 
 
-def test_what_is_joined_for_some(ranks):
+def test_reductions_to_one_rank(ranks):
     x = np.stack([_host(_own(fb.float32, rank, (4, 3))) for rank in range(2)])
     total = x.sum(axis=0)
     for rank, (largest, part, mean, *all_of_them) in enumerate(ranks.run(_reductions)):
@@ -332,7 +332,7 @@ def _received_for_another_stream():
     return [each[0].item() for each in outputs], others[0][0, 0].item()
 
 
-def test_what_is_received_is_kept_until_it_is_copied(ranks):
+def test_received_memory_lives_until_it_is_copied(ranks):
     assert ranks.run(_received_for_another_stream) == [([1.0, 2.0], 7.0)] * 2
 
 
@@ -613,7 +613,7 @@ emulated = pytest.mark.skipif(not EMULATED, reason="in a process of its own, whi
 @pytest.mark.parametrize(
     ("missing", "text"), [("NCCL", "pip install nvidia-nccl-cu13"), ("CUDA_DRIVER", "CUDA is not available: ")]
 )
-def test_what_is_missing(missing, text):
+def test_errors_name_missing_libraries(missing, text):
     code = f"""
 os.environ["FLAMBEAU_{missing}"] = "none"
 from flambeau import distributed as dist

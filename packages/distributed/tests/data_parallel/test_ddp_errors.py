@@ -32,7 +32,7 @@ def test_other_models_are_refused_in_all_processes(ranks, kind):
         assert named in message.replace("flambeau.", "")
 
 
-def test_nothing_to_learn(one_process):
+def test_a_module_without_trainable_parameters_is_refused(one_process):
     for module in (nn.Tanh(), nn.Linear(2, 2).requires_grad_(False)):
         with pytest.raises(RuntimeError, match="doesn't have any parameter that requires a gradient"):
             DistributedDataParallel(module)
@@ -55,7 +55,7 @@ def test_a_module_on_several_kinds_of_devices(one_process):
         DistributedDataParallel(module)
 
 
-def test_what_is_not_there(one_process):
+def test_unsupported_options_are_refused(one_process):
     for options in (
         {"mixed_precision": object()},
         {"device_mesh": object()},

@@ -109,7 +109,7 @@ def _seen():
     return found, [set(each.grad.flatten().tolist()) for each in model.parameters()]
 
 
-def test_what_a_hook_is_given_and_returns(one_process):
+def test_arguments_and_results_of_hooks(one_process):
     found, values = _seen()
     assert found == [
         ("state", 0, False, [(1,), (1, 3)]),

@@ -42,7 +42,7 @@ def _expected(by_initial):
 
 @pytest.mark.parametrize("options", [{}, {"find_unused_parameters": True}, {"gradient_as_bucket_view": True}], ids=str)
 @pytest.mark.parametrize("by_initial", [True, False])
-def test_who_has_no_inputs_gives_nothing(ranks, by_initial, options):
+def test_processes_without_inputs_contribute_nothing(ranks, by_initial, options):
     expected, values = _expected(by_initial)
     for rank, (found, at_last, together) in enumerate(ranks.run(_uneven, by_initial, options)):
         for step in range(STEPS[rank]):
@@ -100,7 +100,7 @@ def test_the_first_to_end_can_end_all(ranks):
     assert first == "Rank 0 exhausted all inputs." and second.startswith("Detected at least one rank that exhausted")
 
 
-def test_what_cannot_be_joined(one_process):
+def test_invalid_joinables_are_refused(one_process):
     with pytest.raises(ValueError, match="at least one joinable"):
         Join([])
     with pytest.raises(AssertionError, match="calls the ``Joinable`` constructor"):

@@ -55,7 +55,7 @@ def _gradients(used_by, options, times=1):
 
 @pytest.mark.parametrize("views", [False, True])
 @pytest.mark.parametrize("times", [1, 3])
-def test_what_one_process_uses_is_averaged_for_all(ranks, views, times):
+def test_parameters_used_by_one_process_are_averaged(ranks, views, times):
     options = {"find_unused_parameters": True, "gradient_as_bucket_view": views}
     # Half the sum over the ranks that use a layer; the gradient of a use is X on rank 0 and 2 X on rank 1.
     expected = [[[1.5, 3.0]], [[0.5, 1.0]], [[1.0, 2.0]], None]
@@ -64,7 +64,7 @@ def test_what_one_process_uses_is_averaged_for_all(ranks, views, times):
 
 @pytest.mark.parametrize("options", [{"static_graph": True}, {"find_unused_parameters": True}], ids=str)
 @pytest.mark.parametrize("skips", [False, True])
-def test_what_no_process_uses_gets_nothing(ranks, options, skips):
+def test_parameters_used_by_no_process_have_no_gradient(ranks, options, skips):
     options = {**options, "skip_all_reduce_unused_params": skips}
     expected = [None, [[1.5, 3.0]], None, [[1.5, 3.0]]]
     assert ranks.run(_gradients, [[1, 3], [1, 3]], options, 3) == [expected, expected]
@@ -150,7 +150,7 @@ def _forgotten():
     return str(caught.value)
 
 
-def test_the_next_forward_names_what_got_no_gradient(ranks):
+def test_the_next_forward_names_parameters_without_gradient(ranks):
     for rank, message in enumerate(ranks.run(_forgotten)):
         assert message.endswith(f"did not receive grad for rank {rank}: layers.1.weight, layers.3.weight")
 
@@ -170,7 +170,7 @@ def test_a_gradient_that_comes_late_is_an_error(one_process):
         output.backward()
 
 
-def test_a_second_backward_adds_what_is_this_process_s_own(one_process):
+def test_a_second_backward_adds_the_local_gradient(one_process):
     model = DistributedDataParallel(Choosing())
     output = model(X, [0, 1, 2, 3], sum)
     output.backward(retain_graph=True)

@@ -159,7 +159,7 @@ def test_one_process_and_closures(one_process):
     assert x.grad is None
 
 
-def test_what_is_refused(one_process):
+def test_invalid_arguments_are_refused(one_process):
     x = fb.ones(2)
     with pytest.raises(NotImplementedError, match="overlap_with_ddp"):
         ZeroRedundancyOptimizer([x], optim.SGD, overlap_with_ddp=True, lr=1.0)

@@ -193,7 +193,7 @@ def test_disabled_functions_run_between_segments():
         fb.compile(f, fullgraph=True)(fb.ones(2))
 
 
-def test_a_disabled_function_that_changes_what_the_function_reads():
+def test_a_disabled_function_that_changes_captured_variables():
     settings = {"factor": 1.0}
 
     @fb.compiler.disable

@@ -335,7 +335,7 @@ UNSUPPORTED = {
 
 
 @pytest.mark.parametrize("function", UNSUPPORTED, ids=lambda f: f.__name__)
-def test_what_no_program_represents_runs_uncompiled(function):
+def test_unsupported_functions_run_uncompiled(function):
     compiled = fb.compile(function)
     strict = fb.compile(function, fullgraph=True)
     for value in (1.0, -2.0, 3.0):

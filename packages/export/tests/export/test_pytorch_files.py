@@ -102,7 +102,7 @@ def linear(target="torch.ops.aten.linear.default"):
 LINEAR_TENSORS = {"weight": WEIGHT, "count": np.array([0], "i8")}
 
 
-def test_a_program_computes_what_its_graph_says():
+def test_programs_compute_their_graph():
     exported = load(exported_file(linear(), LINEAR_TENSORS))
     x = np.ones((4, 3), "f4")
     module = exported.module()
@@ -233,7 +233,7 @@ def test_extra_files():
     assert extra == {"note.txt": b"hello"}
 
 
-def test_what_cannot_be_run_or_saved():
+def test_unsupported_programs_are_refused():
     for target in ("torch.ops.aten.frobnicate.default", "torch.ops.torchvision.nms.default", "os.system"):
         with pytest.raises(NotImplementedError, match=target.replace(".default", "").rpartition(".")[2]):
             load(exported_file(linear(target), LINEAR_TENSORS))

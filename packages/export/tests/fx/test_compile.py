@@ -52,7 +52,7 @@ def test_a_module() -> None:
     assert [name for name, _ in optimized.named_parameters()] == ["_orig_mod.0.weight", "_orig_mod.0.bias"]
 
 
-def test_what_cannot_be_traced_runs_as_it_is() -> None:
+def test_untraceable_functions_run_uncompiled() -> None:
     def untraceable(x: Tensor) -> Tensor:
         return x if x.sum() > 0 else -x
 

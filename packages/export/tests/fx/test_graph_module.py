@@ -67,7 +67,7 @@ def test_users_follow_the_arguments() -> None:
     assert relu.args == (x, 3)
 
 
-def test_what_is_used_cannot_be_erased() -> None:
+def test_nodes_with_users_cannot_be_erased() -> None:
     graph = small()
     with pytest.raises(RuntimeError, match="Tried to erase Node mul but it still had 2 users"):
         graph.erase_node(list(graph.nodes)[1])

@@ -122,7 +122,7 @@ def test_functionalize_removes_changes_in_place():
         functionalize(function, remove="views")
 
 
-def test_what_is_not_traced():
+def test_unsupported_tracing_modes():
     with pytest.raises(NotImplementedError, match="no symbolic sizes"):
         make_fx(lambda x: x, tracing_mode="symbolic")
     with pytest.raises(ValueError, match="Unexpected tracing mode"):

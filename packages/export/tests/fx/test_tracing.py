@@ -134,7 +134,7 @@ def branching(x: Tensor) -> Tensor:
         (lambda x: {x: 1}, RuntimeError, "Keys for dictionaries used as an argument cannot contain a Node"),
     ],
 )
-def test_what_cannot_be_traced(program: Callable[..., Any], error: type[Exception], text: str) -> None:
+def test_untraceable_programs_raise(program: Callable[..., Any], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         fx.symbolic_trace(program)
 

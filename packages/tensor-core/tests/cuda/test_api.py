@@ -26,7 +26,7 @@ def run(code, **environment):
     return done.stdout
 
 
-def test_what_is_known_of_the_gpu():
+def test_device_properties():
     assert cuda.is_available() and cuda.is_initialized() and cuda.device_count() >= 1
     known = cuda.get_device_properties()
     assert cuda.get_device_name() == cuda.get_device_name("cuda:0") == known.name
@@ -48,7 +48,7 @@ def test_calls_that_wait_for_the_gpu():
     assert calls == ["called"]
 
 
-def test_which_gpu_is_meant():
+def test_device_arguments():
     assert cuda.current_device() == 0
     cuda.set_device("cuda:0")
     cuda.set_device(-1)
@@ -154,7 +154,7 @@ def test_random_numbers_are_those_of_the_cpu():
     assert fb.equal(fb.rand(2, device="cuda"), drawn)
 
 
-def test_what_goes_over_to_the_host_is_counted():
+def test_host_calls_are_counted():
     cuda.reset_host_calls()
     assert cuda.host_calls() == {}
     x = fb.eye(3, device="cuda")

@@ -152,7 +152,7 @@ def test_the_memory_and_the_stream(cupy):
     assert_close(y.cpu(), fb.fft.fft(x.cpu()), rtol=1e-5, atol=1e-5)
 
 
-def test_what_cusolver_fails_at_is_the_hosts(cupy, host_calls):
+def test_failures_of_cusolver_fall_back_to_the_host(cupy, host_calls):
     x = hermitian(12) * 1e31
     assert_close(fb.linalg.eigvalsh(x.cuda()).cpu(), fb.linalg.eigvalsh(x), rtol=1e-6, atol=0)
     assert host_calls() == {"eigvalsh": 1}

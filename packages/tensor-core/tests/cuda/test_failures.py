@@ -157,7 +157,7 @@ print((fb.ones(3) + 1).tolist())
         ({"FLAMBEAU_NVRTC": "/nowhere/libnvrtc.so"}, "pip install nvidia-cuda-nvrtc"),
     ],
 )
-def test_what_cannot_be_used(environment, message, cache):
+def test_unsupported_devices_and_libraries_are_named(environment, message, cache):
     output = run(
         """
 try:

@@ -110,7 +110,7 @@ def test_channels_stay_last():
     assert all(line.startswith("True True False False ") for line in (lines[2], lines[5]))
 
 
-def test_what_the_library_refuses_is_done_all_the_same():
+def test_calls_that_the_library_refuses_fall_back():
     code = """
 out = fb.conv_transpose2d(there[0].mT, there[1].mT[:3], stride=1, dilation=2, output_padding=1)  # no size of its own
 print(counts("cudnnConvolutionBackwardData"), fb.equal(out.cpu(),

@@ -295,7 +295,7 @@ def test_ranks_that_ask_for_different_things(code, text):
 
 
 @several
-def test_what_nccl_refuses():
+def test_errors_of_nccl():
     code = """
 print(outcome(lambda: communicators((0, 0))))
 x = each([[1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0]])

@@ -144,7 +144,7 @@ def test_a_generator_is_not_set_during_a_capture(when):
         fb.manual_seed(1)
 
 
-def test_what_needs_the_host_cannot_be_captured(monkeypatch):
+def test_host_operators_cannot_be_captured(monkeypatch):
     monkeypatch.setattr(_arrays, "library", lambda: None)
     x = fb.eye(3, device="cuda")
     with pytest.raises(RuntimeError, match="not permitted when stream is capturing"):

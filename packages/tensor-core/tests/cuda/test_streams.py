@@ -220,7 +220,7 @@ def test_a_graph_keeps_the_memory_of_its_temporaries():
     assert cuda.memory_reserved() < reserved
 
 
-def test_what_joined_streams_take_within_a_capture_is_the_graphs():
+def test_memory_of_joined_streams_belongs_to_the_captured_graph():
     x, side, g = fb.ones(1 << 16, device="cuda"), cuda.Stream(), cuda.CUDAGraph()
     _ = (x + 1) * 3, fb.zeros(1 << 16, device="cuda")
     with cuda.graph(g):
