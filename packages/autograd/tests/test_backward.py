@@ -241,7 +241,7 @@ def test_views_are_not_detached_in_place(x):
         (x * 2)[0].detach_()
 
 
-def test_who_may_require_grad(x):
+def test_dtypes_that_may_require_grad(x):
     for integers in (fb.tensor([1, 2]), fb.tensor([True])):
         with pytest.raises(RuntimeError, match=r"floating point.*can require gradients"):
             integers.requires_grad_()
@@ -289,7 +289,7 @@ def test_assigning_gradients(x):
     assert x.grad.tolist() == [2, 2, 2]
 
 
-def test_a_failed_run_of_a_leaf_alone_leaves_nothing_behind():
+def test_a_failed_run_of_a_leaf_keeps_no_state():
     x = fb.ones(3, requires_grad=True)
     x.grad = fb.ones(3)
     x.data = fb.ones(3, 2)

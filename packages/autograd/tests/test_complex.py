@@ -97,7 +97,7 @@ def test_complex_and_polar():
     check(fb.polar, real(3), real(2, 1, seed=1))
 
 
-def test_nothing_is_nan_where_a_function_has_no_derivative():
+def test_gradients_are_finite_where_a_function_has_no_derivative():
     z = fb.zeros(2, dtype=fb.complex128, requires_grad=True)
     for function in (fb.abs, fb.sgn, fb.angle, lambda z: z.norm(), lambda z: z**2):
         (gradient,) = fb.autograd.grad(abs(function(z)).sum(), z)
@@ -174,7 +174,7 @@ def test_the_gradient_must_be_of_the_same_kind():
         leaf.grad = fb.zeros(2, dtype=fb.complex128)
 
 
-def test_functions_of_ones_own():
+def test_custom_functions():
     class Square(Function):
         @staticmethod
         def forward(ctx, z):

@@ -141,7 +141,7 @@ print('end')
     assert run_program(code) == "end"
 
 
-def test_gradients_with_graphs_that_only_a_view_or_a_node_holds_stay():
+def test_gradients_referenced_only_by_a_view_or_a_node_are_kept():
     code = """
 import gc
 import flambeau as fb

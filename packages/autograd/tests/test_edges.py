@@ -13,7 +13,7 @@ def x():
     return fb.tensor([1.0, 2.0, 3.0], dtype=fb.float64, requires_grad=True)
 
 
-def test_an_edge_stands_for_its_tensor(x):
+def test_an_edge_can_replace_its_tensor(x):
     y = x * x
     edge = graph.get_gradient_edge(y)
     assert edge.node is y.grad_fn and edge.output_nr == 0
@@ -110,7 +110,7 @@ def test_a_handle_keeps_nothing_alive(x):
     handle.remove()
 
 
-def test_a_hook_stays_with_the_values_before_a_change_in_place(x):
+def test_hooks_apply_to_the_values_before_an_in_place_change(x):
     seen = []
     y = x * 1
     handle = y.register_hook(lambda g: seen.append(("before", g.tolist())))
@@ -123,7 +123,7 @@ def test_a_hook_stays_with_the_values_before_a_change_in_place(x):
     assert seen[2:] == [("after", [1, 1, 1])]
 
 
-def test_hooks_of_nodes_take_and_give_none(x):
+def test_hooks_of_nodes_accept_and_return_none(x):
     y = (x * 2).exp()
     node = y.grad_fn.next_functions[0][0]
     with node.register_prehook(lambda gradients: (None,)):

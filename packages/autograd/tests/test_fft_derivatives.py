@@ -40,7 +40,7 @@ def test_several_dimensions(name, arguments, dtype):
 
 
 @pytest.mark.parametrize("name", ["fft2", "ifft2", "rfft2", "irfft2", "hfft2", "ihfft2", "fftshift", "ifftshift"])
-def test_the_others(name):
+def test_derivatives_of_two_dimensional_transforms_and_shifts(name):
     check(getattr(fb.fft, name), leaf((2, 3, 4), fb.float64))
 
 
@@ -53,7 +53,7 @@ def test_known_gradients():
     assert fb.allclose(y.grad, y.detach() / 2)
 
 
-def test_in_place_changes_of_the_input_are_no_concern():
+def test_the_input_may_change_in_place():
     x = leaf((4,), fb.float64)
     y = x * 1
     spectrum = fb.fft.rfft(y)

@@ -56,19 +56,19 @@ def columns(f, x, v, eps=1e-6):
 
 @pytest.mark.parametrize("f", FUNCTIONS.values(), ids=FUNCTIONS.keys())
 class TestAgreement:
-    def test_with_differences(self, f):
+    def test_jvp_equals_finite_differences(self, f):
         value, tangent = func.jvp(f, (tensor(X),), (tensor(V),))
         close(value, f(tensor(X)).numpy())
         close(tangent, columns(f, X, V), 1e-7)
         assert not value.requires_grad and not tangent.requires_grad
 
-    def test_of_both_modes(self, f):
+    def test_forward_mode_equals_reverse_mode(self, f):
         expected = func.jacrev(f)(tensor(X)).numpy()
         close(func.jacfwd(f)(tensor(X)), expected)
         close(func.jvp(f, (tensor(X),), (tensor(V),))[1], expected @ V)
         close(func.linearize(f, tensor(X))[1](tensor(V)), expected @ V)
 
-    def test_of_second_derivatives(self, f):
+    def test_second_derivatives_agree(self, f):
         def square(x):
             return (f(x) ** 2).sum()
 
@@ -94,7 +94,7 @@ def test_directions_that_depend_on_the_point():
     assert f(tensor(2.0)).item() == 96.0
 
 
-def test_history_leads_out_of_tangents():
+def test_tangents_have_a_history():
     w = tensor(X).requires_grad_()
     value, tangent = func.jvp(lambda x: x * x * w, (tensor(V),), (w,))
     (value.sum() + tangent.sum()).backward()
@@ -129,7 +129,7 @@ class TestDualTensors:
         close(primal, X * X)
         close(tangent, 2 * X * V)
 
-    def test_they_end_with_the_level(self):
+    def test_tangents_end_with_their_level(self):
         with forward_ad.dual_level():
             x = forward_ad.make_dual(tensor(X), tensor(V))
             y = x * 2
@@ -138,12 +138,12 @@ class TestDualTensors:
             assert forward_ad.unpack_dual(y * x).tangent is None
         assert forward_ad.unpack_dual(y) == (y, None)
 
-    def test_detach_drops_them(self):
+    def test_detach_removes_tangents(self):
         with forward_ad.dual_level():
             x = forward_ad.make_dual(tensor(X), tensor(V))
             assert forward_ad.unpack_dual(x.detach()).tangent is None
 
-    def test_views_made_before_a_change_see_it(self):
+    def test_tangents_change_with_existing_views(self):
         with forward_ad.dual_level():
             base = tensor(np.zeros(4))
             part = base[:2]
@@ -242,7 +242,7 @@ def test_a_function_gives_its_own_tangents():
     close(func.jvp(inner, (tensor(X),), (tensor(V),))[1], (12 * X * V * V).sum())
 
 
-def test_a_function_gets_zeros_for_tangents_that_there_are_not():
+def test_missing_tangents_are_zeros_in_functions():
     class Product(fb.autograd.Function):
         @staticmethod
         def forward(a, b):
@@ -264,7 +264,7 @@ def test_a_function_gets_zeros_for_tangents_that_there_are_not():
         assert forward_ad.unpack_dual(Product.apply(dual, y)).tangent.tolist() == y.tolist()
 
 
-def test_a_function_without_tangents_says_so():
+def test_a_function_without_jvp_raises():
     class Backward(Cube):
         jvp = fb.autograd.Function.jvp
 

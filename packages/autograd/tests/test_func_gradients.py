@@ -32,7 +32,7 @@ def test_nested_to_any_order(order):
     assert not got.requires_grad
 
 
-def test_value_and_other_result_are_without_history():
+def test_value_and_aux_have_no_history():
     (gradient, (value, aux)) = func.grad_and_value(lambda x: ((x**2).sum(), {"double": 2 * x}), has_aux=True)(tensor(X))
     close(gradient, 2 * X)
     close(value, (X**2).sum())
@@ -102,7 +102,7 @@ class TestOutside:
         (gradient.sum() + value).backward()
         close(w.grad, 2 * (X + 1) + (X + 1) ** 2)
 
-    def test_nothing_leads_out_under_no_grad(self):
+    def test_results_under_no_grad_have_no_history(self):
         x = tensor(X).requires_grad_()
         with fb.no_grad():
             gradient = func.grad(lambda x: (x**3).sum())(x)

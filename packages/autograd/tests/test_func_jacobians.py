@@ -60,7 +60,7 @@ class TestJacobians:
         expected[range(3), range(3), range(3)] = 24 * X
         close(third, expected)
 
-    def test_history_leads_out(self, jacobian):
+    def test_jacobians_have_a_history(self, jacobian):
         x = tensor(X).requires_grad_()
         w = tensor(X + 1).requires_grad_()
         jacobian(lambda x: x**2 * w)(x).sum().backward()

@@ -165,7 +165,7 @@ def test_backward_runs_within_no_grad(x):
     assert x.grad.tolist() == [2, 4] and not x.grad.requires_grad
 
 
-def test_a_mode_says_what_it_is():
+def test_representations_of_modes():
     with fb.set_grad_enabled(False) as _, fb.no_grad():
         pass
     mode = fb.set_grad_enabled(True)

@@ -132,7 +132,7 @@ def test_derivatives_by_the_values_of_sparse_tensors_are_checked(layout, fast_mo
         gradcheck(lambda x: Wrong.apply(x.to_dense()), (x,), fast_mode=fast_mode, masked=True)
 
 
-def test_a_tensor_that_a_structure_holds_too_is_changed_there():
+def test_perturbations_are_visible_in_structures():
     """Check that a perturbation of ``y`` is visible in the dictionary, so that the derivative is ``d(xy)/dy = x``."""
     x, y = (fb.rand(3, dtype=fb.float64, requires_grad=True) for _ in range(2))
     before = y.tolist()

@@ -41,7 +41,7 @@ def test_hooks_run_in_order_and_replace(x):
     assert x.grad.tolist() == [210, 210]  # ((1 + 1) * 10 + 1) * 10
 
 
-def test_hooks_come_off(x):
+def test_hooks_can_be_removed(x):
     y = x * 1
     for t in (x, y):
         handle = t.register_hook(lambda g: g * 100)
@@ -53,7 +53,7 @@ def test_hooks_come_off(x):
     assert x.grad.tolist() == [1, 1]
 
 
-def test_a_hook_may_take_itself_and_others_off_while_it_runs(x):
+def test_a_hook_may_remove_itself_and_others_while_it_runs(x):
     seen = []
     handles = []
 
@@ -98,7 +98,7 @@ def test_wrong_replacements(x, result, error, message):
     assert x.grad.tolist() == [1, 1]
 
 
-def test_who_takes_hooks(x):
+def test_tensors_that_accept_hooks(x):
     with pytest.raises(RuntimeError, match="doesn't require gradient"):
         fb.ones(2).register_hook(print)
     with pytest.raises(RuntimeError, match="non-leaf"):

@@ -207,7 +207,7 @@ def test_integers_take_values_without_history(x):
     assert not integers.requires_grad and integers.tolist() == [1, 2, 3]
 
 
-def test_random_fills_cut_the_history(x):
+def test_random_fills_have_no_history(x):
     y = x * 2
     y.normal_()
     assert grad(y.sum(), x)[0].tolist() == [0, 0, 0]
@@ -238,7 +238,7 @@ def test_a_failed_change_changes_nothing(x):
         fb.ones(3, dtype=fb.int64).add_(x)
 
 
-def test_out_takes_no_history(x):
+def test_out_refuses_tensors_with_history(x):
     with pytest.raises(RuntimeError, match=r"out=.*automatic differentiation"):
         fb.exp(x, out=fb.zeros(3, dtype=fb.float64))
     with fb.no_grad():

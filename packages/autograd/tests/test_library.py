@@ -254,7 +254,7 @@ def test_functions_that_no_schema_describes(annotations, mutated, message):
         infer_schema(function, mutates_args=mutated)
 
 
-def test_checks():
+def test_opcheck_accepts_and_refuses():
     x = fb.ones(2, requires_grad=True)
     passed = dict.fromkeys(("test_schema", "test_autograd_registration", "test_faketensor"), "SUCCESS")
     assert opcheck(scaled_sine, (x, 3.0)) == passed

@@ -147,7 +147,7 @@ def test_operators_end_with_their_library():
     assert not hasattr(fb.ops.testing_brief, "op")
 
 
-def test_modes_are_asked_about_operators_below_their_derivative():
+def test_modes_receive_operators_below_autograd():
     @custom_op("testing_library_modes::half", mutates_args=())
     def half(x: fb.Tensor, by: float = 2.0) -> fb.Tensor:
         return fb.from_numpy(x.numpy() / by)

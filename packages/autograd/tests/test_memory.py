@@ -41,7 +41,7 @@ def test_a_run_frees_what_was_saved(allocated, no_collector):
     assert loss.grad_fn.name() == "SumBackward0"
 
 
-def test_a_run_frees_as_it_goes(allocated, no_collector):
+def test_a_run_frees_saved_tensors_progressively(allocated, no_collector):
     x = fb.ones(N, requires_grad=True)
     y, high = x, []
     for _ in range(10):

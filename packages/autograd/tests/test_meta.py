@@ -49,7 +49,7 @@ def test_data_moves_between_devices(weight):
     assert other.is_cpu and other.sum().item() == 12
 
 
-def test_no_gradient_comes_back_from_meta():
+def test_gradients_from_meta_raise():
     x = fb.ones(3, requires_grad=True)
     with pytest.raises(NotImplementedError, match="no data"):
         x.to("meta").sum().backward()

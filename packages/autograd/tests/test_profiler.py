@@ -208,7 +208,7 @@ def test_traces_in_a_folder(tmp_path, use_gzip):
         assert json.loads(text)["traceEvents"][0]["name"] == f"ProfilerStep#{2 * number + 1}"
 
 
-def test_memory_of_a_part_without_what_it_called():
+def test_self_memory_excludes_nested_calls():
     with profile() as profiled, record_function("part"):
         kept = fb.ones(1000)
     averages = {average.key: average for average in profiled.key_averages()}

@@ -44,7 +44,7 @@ def test_logarithms_of_gamma_numbers(concentration):
         np.testing.assert_allclose(alpha.grad.numpy()[usable], want[usable], rtol=2e-6)
 
 
-def test_dirichlet_sums_to_one_whatever_the_concentrations():
+def test_the_sum_of_a_dirichlet_sample_has_zero_gradient():
     alpha = fb.tensor([[0.5, 2.0, 7.0]], dtype=fb.float64, requires_grad=True)
     fb._sample_dirichlet(alpha).sum().backward()
     np.testing.assert_allclose(alpha.grad.numpy(), 0, atol=1e-12)
@@ -98,7 +98,7 @@ def test_coordinates_of_dirichlet_variates_follow_their_marginal_distribution(a,
     np.testing.assert_allclose(alpha.grad.numpy()[usable, 1], want, rtol=1e-5, atol=1e-14)
 
 
-def test_a_dirichlet_variate_of_many_moves_with_its_mean():
+def test_dirichlet_gradient_for_large_concentrations():
     alpha = fb.full((100, 2), 3e7, dtype=fb.float64, requires_grad=True)
     fb._sample_dirichlet(alpha)[:, 0].sum().backward()
     np.testing.assert_allclose(alpha.grad.numpy()[:, 0], 0.25 / 3e7, rtol=1e-3)

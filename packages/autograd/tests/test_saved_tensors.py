@@ -151,7 +151,7 @@ def test_mutation_of_an_out_argument(x):
         assert grad(z, x)[0].tolist() == [5, 6] and not context.cloned
 
 
-def test_mutation_is_seen_within_the_context_alone(x):
+def test_mutations_are_allowed_only_within_the_context(x):
     with graph.allow_mutation_on_saved_tensors():
         z = x.square().sum()
         y = x * 1

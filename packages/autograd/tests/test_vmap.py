@@ -147,7 +147,7 @@ def test_in_place_operators_write_the_batch():
     assert fb.equal(vmap(function)(x), looped(function, x))
 
 
-def test_writing_a_batch_into_what_is_the_same_for_all_of_it():
+def test_writing_a_batch_into_an_unbatched_tensor():
     target = fb.zeros(2)
     with pytest.raises(RuntimeError, match="inplace arithmetic"):
         vmap(lambda t: target.add_(t))(fb.ones(3, 2))

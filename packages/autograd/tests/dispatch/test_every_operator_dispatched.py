@@ -60,7 +60,7 @@ def unwrapped(result):
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
-def test_a_mode_that_passes_calls_on_changes_nothing(sample):
+def test_a_mode_that_forwards_calls_changes_nothing(sample):
     tensors = sample.tensors()
     with Passing():
         result = sample.call(**tensors)
@@ -73,7 +73,7 @@ def _draws_nothing(sample):
 
 
 @pytest.mark.parametrize("sample", [s for s in SAMPLES if s.tensors() and _draws_nothing(s)], ids=str)
-def test_a_class_is_asked_about_every_operator(sample):
+def test_every_operator_is_dispatched_to_a_class(sample):
     wrapped = {name: Wrapped(tensor) for name, tensor in sample.tensors().items()}
     result = sample.call(**wrapped)
     assert_close(unwrapped(result), unwrapped(sample.call(**sample.tensors())), equal_nan=True)

@@ -102,7 +102,7 @@ def test_changes_in_place_return_the_same_tensor():
         assert isinstance(x[1:], FakeTensor) and x[1:].shape == (2,)
 
 
-def test_values_are_known_of_constants_alone():
+def test_only_values_of_constants_are_known():
     with FakeTensorMode():
         assert fb.tensor(2.0).item() == 2
         with pytest.raises(DataDependentOutputException, match=r"aten\._local_scalar_dense\.default"):
@@ -153,7 +153,7 @@ def test_the_mode_can_be_left():
         FakeTensorMode(shape_env=object())
 
 
-def test_custom_operators_answer_by_their_fake():
+def test_custom_operators_use_their_fake_implementation():
     @fb.library.custom_op("testing_fake::rows", mutates_args=())
     def rows(x: fb.Tensor, count: int) -> fb.Tensor:
         return fb.from_numpy(x.numpy()[:count].copy())

@@ -103,7 +103,7 @@ def test_defaults_are_left_out_of_arguments():
     assert [(args[1:], kwargs) for _, args, kwargs in mode.calls] == [(([1],), {}), ((x,), {}), (([0, 1], True), {})]
 
 
-def test_modes_nest_and_the_innermost_is_asked_first():
+def test_the_innermost_mode_is_called_first():
     order = []
 
     class Named(TorchDispatchMode):
@@ -126,7 +126,7 @@ def test_modes_nest_and_the_innermost_is_asked_first():
     assert _get_current_dispatch_mode() is None
 
 
-def test_a_mode_is_left_when_it_raises():
+def test_a_mode_is_left_after_an_exception():
     class Refusing(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             raise ValueError(str(func))
@@ -137,7 +137,7 @@ def test_a_mode_is_left_when_it_raises():
     assert _get_current_dispatch_mode() is None and x.exp().shape == (2,)
 
 
-def test_a_mode_may_answer_with_something_else():
+def test_a_mode_may_return_any_object():
     class Doubling(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             result = func(*args, **(kwargs or {}))
@@ -246,7 +246,7 @@ def test_operators_without_a_rule_are_differentiated_by_one_operator():
     assert "flambeau.cumprod_vjp.default" in mode.names
 
 
-def test_function_modes_are_asked_before():
+def test_function_modes_are_called_before_dispatch_modes():
     from flambeau.overrides import TorchFunctionMode
 
     order = []
@@ -267,14 +267,14 @@ def test_function_modes_are_asked_before():
     assert order == ["exp", "aten.exp.default"]
 
 
-def test_maps_are_applied_before_modes_are_asked():
+def test_vmap_is_applied_before_dispatch_modes():
     x = fb.ones(3, 2)
     with Logging() as mode:
         y = fb.func.vmap(lambda row: row.exp())(x)
     assert y.shape == (3, 2) and mode.calls[-1][1][0].shape == (3, 2)
 
 
-def test_autocast_casts_before_modes_are_asked():
+def test_autocast_is_applied_before_dispatch_modes():
     x = fb.ones(2, 2)
     with Logging() as mode, fb.autocast("cpu", dtype=fb.bfloat16):
         y = x @ x
@@ -331,7 +331,7 @@ def test_known_calls_record_views_saved_tensors_and_higher_derivatives():
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])
-def test_known_calls_take_unusual_answers(requires_grad):
+def test_cached_calls_accept_unusual_results(requires_grad):
     class Answering(TorchDispatchMode):
         answer = staticmethod(lambda func, args: func(*args))
 
@@ -355,7 +355,7 @@ def test_known_calls_take_unusual_answers(requires_grad):
     assert pair[1] == 3 and pair[0].requires_grad is requires_grad
 
 
-def test_modes_are_asked_about_functions_of_two_numbers():
+def test_functions_of_two_numbers_are_dispatched():
     with Logging() as mode:
         result = fb.div(3, 2)
     assert result.item() == 1.5 and mode.calls[0][:2] == (aten.div.Tensor, (3, 2))

@@ -144,7 +144,7 @@ def test_an_object_keeps_its_attributes_while_only_a_graph_holds_it():
     assert holder.grad.note == "kept" and holder.grad.note == "kept"
 
 
-def test_wrappers_die_with_their_last_reference():
+def test_wrappers_are_freed_with_their_last_reference():
     import weakref
 
     x = LoggingTensor(fb.ones(2), requires_grad=True)
@@ -161,7 +161,7 @@ def test_composite_operators_are_decomposed():
     assert names() == ["aten.transpose.int", "aten.mm.default"]
 
 
-def test_a_subclass_that_answers_not_implemented():
+def test_a_subclass_that_returns_not_implemented():
     class Silent(Tensor):
         __torch_function__ = _disabled_torch_function_impl
 
@@ -174,7 +174,7 @@ def test_a_subclass_that_answers_not_implemented():
         x.exp()
 
 
-def test_subclasses_are_asked_before_their_bases():
+def test_subclasses_are_dispatched_before_their_bases():
     order = []
 
     class Base(Tensor):
@@ -194,7 +194,7 @@ def test_subclasses_are_asked_before_their_bases():
     assert order == ["Derived", "Base"]
 
 
-def test_modes_are_asked_before_classes():
+def test_modes_are_called_before_classes():
     class Noting(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             self.types = types
