@@ -97,7 +97,7 @@ def count(batch: Sequence[Any], *, collate_fn_map: Any) -> int:
     return len(batch)
 
 
-def test_types_of_ones_own(monkeypatch: pytest.MonkeyPatch, same: Same) -> None:
+def test_custom_types(monkeypatch: pytest.MonkeyPatch, same: Same) -> None:
     mapped = collate([(Shout("a"), 1), (Shout("b"), 2)], collate_fn_map={(Shout, bytes): joined, int: count})
     assert mapped == ["a!b", 2]
     with pytest.raises(TypeError, match=r"cannot collate int at sample\[1\]"):

@@ -47,7 +47,7 @@ def test_kinds_of_passes():
     assert isinstance(dataloader._SingleProcessDataLoaderIter(DataLoader(range(3))), dataloader._BaseDataLoaderIter)
 
 
-def test_a_stream_answers_for_its_dataset():
+def test_a_stream_forwards_attributes_of_its_dataset():
     class Own:
         answer = 42
 
@@ -57,7 +57,7 @@ def test_a_stream_answers_for_its_dataset():
         _ = stream.question
 
 
-def test_a_program_derives_its_own_pass():
+def test_a_program_derives_from_the_iterator_class():
     class Doubled(dataloader._SingleProcessDataLoaderIter):
         def _next_data(self):
             return super()._next_data() * 2
@@ -130,7 +130,7 @@ def test_a_loader_that_sets_its_attributes_itself():
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_the_own_pass_over_a_loader_that_overrides_iter(workers):
+def test_iterators_of_a_loader_that_overrides_iter(workers):
     begin = dataloader._MultiProcessingDataLoaderIter if workers else dataloader._SingleProcessDataLoaderIter
     assert list(begin(OwnLoader("abcde", 2, num_workers=workers))) == [["a", "b"], ["c", "d"], ["e"]]
 

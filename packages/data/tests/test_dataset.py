@@ -55,7 +55,7 @@ def test_concat_finds_the_dataset_of_an_index() -> None:
             joined[index]
 
 
-def test_concat_refuses_nothing_and_streams() -> None:
+def test_concat_refuses_empty_lists_and_streams() -> None:
     with pytest.raises(ValueError, match="datasets should not be an empty iterable"):
         ConcatDataset([])
     with pytest.raises(AssertionError, match="ConcatDataset does not support IterableDataset"):
@@ -110,7 +110,7 @@ def test_random_split_refuses_lengths_that_do_not_add_up(lengths: list[float]) -
         random_split(range(10), lengths)
 
 
-def test_a_dataset_without_its_methods_says_which() -> None:
+def test_missing_methods_of_a_dataset_are_named() -> None:
     class Empty(Dataset[int]):
         pass
 

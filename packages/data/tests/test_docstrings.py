@@ -18,7 +18,7 @@ def test_examples_in_docstrings_run(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_importing_needs_numpy_alone() -> None:
+def test_importing_needs_only_numpy() -> None:
     code = "import sys, flambeau.data; print(*(m for m in ('scipy', 'tqdm', 'flambeau.vision') if m in sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == []
@@ -32,6 +32,6 @@ def test_the_name_that_programs_for_pytorch_know() -> None:
         assert all(getattr(part, name) is getattr(flambeau.data, name) for name in part.__all__)
 
 
-def test_unknown_names_come_with_the_name_that_was_meant(fb: object) -> None:
+def test_unknown_names_suggest_the_closest_match(fb: object) -> None:
     with pytest.raises(AttributeError, match=r"no attribute 'Dataloader'; did you mean 'DataLoader'\?$"):
         _ = flambeau.data.Dataloader  # type: ignore[attr-defined]

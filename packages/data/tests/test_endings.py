@@ -135,7 +135,7 @@ FORK = """
 """
 
 
-def test_a_fork_of_the_program_leaves_the_workers_alone() -> None:
+def test_a_fork_of_the_program_does_not_end_the_workers() -> None:
     process = script(textwrap.indent(textwrap.dedent(FORK), "    ").strip())
     workers_of(process)
     output, errors = process.communicate(timeout=SECONDS)
@@ -195,7 +195,7 @@ def test_errors_name_objects_that_cannot_be_pickled() -> None:
     assert list(DataLoader(Local(), num_workers=1))[3].item() == 3  # a forked worker needs no pickling
 
 
-def test_a_script_without_a_main_guard_is_told(tmp_path: Path) -> None:
+def test_a_script_without_a_main_guard_raises(tmp_path: Path) -> None:
     path = tmp_path / "script.py"
     path.write_text(
         "from flambeau.data import DataLoader\n"
@@ -225,7 +225,7 @@ def test_memory_of_workers_stays_flat() -> None:
     assert (last <= 1.05 * first).all(), sizes
 
 
-def test_a_fork_beside_the_thread_pool(fb: Any) -> None:
+def test_a_fork_while_the_thread_pool_runs(fb: Any) -> None:
     class Products(Dataset[Any]):
         def __len__(self) -> int:
             return 8

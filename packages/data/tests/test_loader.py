@@ -266,7 +266,7 @@ def test_invalid_datasets_and_options_are_refused(dataset: Any, options: dict[st
         DataLoader(dataset, **options)
 
 
-def test_a_dataset_without_a_length_beside_a_sampler() -> None:
+def test_a_dataset_without_a_length_with_a_sampler() -> None:
     assert [batch.tolist() for batch in DataLoader(Indexed(), 2, sampler=[5, 9, 7])] == [[5, 9], [7]]
 
 
@@ -347,7 +347,7 @@ def test_a_loader_that_wraps_its_passes():
     assert dataloader.DataLoader is DataLoader
 
 
-def test_a_sample_that_is_none_asks_for_the_return() -> None:
+def test_a_none_sample_suggests_a_missing_return() -> None:
     with pytest.raises(TypeError, match=r"NoneType: .* Does the dataset's __getitem__ return the sample\?"):
         list(DataLoader([None]))
 

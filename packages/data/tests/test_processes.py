@@ -341,7 +341,7 @@ def test_worker_init_fn() -> None:
     assert caught.value.__notes__[0] == "raised by worker_init_fn"
 
 
-def test_the_program_sees_no_worker() -> None:
+def test_get_worker_info_is_none_outside_of_workers() -> None:
     assert get_worker_info() is None
     assert read(0)[0]["worker"].tolist() == [-1] * 8
 
@@ -376,7 +376,7 @@ def test_an_error_of_collation_names_the_samples() -> None:
         assert caught.value.__notes__[0] == "while collating the samples at indices [3, 2] of the dataset"
 
 
-def test_tensors_come_as_they_are(fb: Any) -> None:
+def test_tensors_are_passed_unchanged(fb: Any) -> None:
     class Tensors(Dataset[Any]):
         def __len__(self) -> int:
             return 4

@@ -27,7 +27,7 @@ def test_sequential() -> None:
     assert list(sampler) == [0, 1, 2, 3] and len(sampler) == 4
 
 
-def test_a_random_sampler_shuffles_afresh_each_time() -> None:
+def test_a_random_sampler_shuffles_differently_each_time() -> None:
     sampler = RandomSampler(range(100), generator=0)
     first, second = list(sampler), list(sampler)
     assert sorted(first) == sorted(second) == list(range(100))
@@ -74,7 +74,7 @@ def test_drawing_with_replacement_repeats() -> None:
     assert drawn != sorted(drawn)
 
 
-def test_more_samples_than_there_are_come_as_one_shuffle_after_the_other() -> None:
+def test_more_samples_than_the_source_are_drawn_as_repeated_shuffles() -> None:
     sampler = RandomSampler(range(4), num_samples=10, generator=0)
     drawn = list(sampler)
     assert len(sampler) == len(drawn) == 10
@@ -134,12 +134,12 @@ def test_a_size_that_is_no_positive_int_is_refused(size: object) -> None:
         RandomSampler(range(3), num_samples=size)
 
 
-def test_a_sampler_without_an_order_says_so() -> None:
+def test_a_sampler_without_iter_raises() -> None:
     with pytest.raises(NotImplementedError, match="Sampler must define __iter__"):
         iter(Sampler())
 
 
-def test_a_sampler_of_ones_own_may_pass_its_data_on() -> None:
+def test_custom_samplers_may_pass_the_data_source() -> None:
     class Backwards(Sampler[int]):
         def __init__(self, data_source: str) -> None:
             super().__init__(data_source)
@@ -185,7 +185,7 @@ def test_every_process_has_a_share() -> None:
     assert sorted(index for share in shuffled for index in share) == list(range(30)) and shuffled != shares(30, seed=1)
 
 
-def test_an_epoch_has_an_order_of_its_own() -> None:
+def test_each_epoch_has_a_different_order() -> None:
     sampler = DistributedSampler(range(50), 2, 0)
     first = list(sampler)
     assert list(sampler) == first
@@ -195,7 +195,7 @@ def test_an_epoch_has_an_order_of_its_own() -> None:
     assert list(sampler) == first
 
 
-def test_which_process_this_is_must_be_said() -> None:
+def test_missing_rank_and_number_of_processes_raise() -> None:
     with pytest.raises(RuntimeError, match=r"DistributedSampler needs num_replicas=\.\.\. .* and rank=\.\.\."):
         DistributedSampler(range(4))
     for rank in (-1, 2):
@@ -205,7 +205,7 @@ def test_which_process_this_is_must_be_said() -> None:
         DistributedSampler(range(4), 0, 0)
 
 
-def test_a_group_of_processes_knows_which_this_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rank_comes_from_the_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = SimpleNamespace(is_initialized=lambda: True, get_world_size=lambda: 3, get_rank=lambda: 2)
     monkeypatch.setitem(sys.modules, "flambeau.distributed", distributed)
     assert list(DistributedSampler(range(9), shuffle=False)) == [2, 5, 8]

@@ -63,7 +63,7 @@ def test_a_pass_differs_from_the_next_and_from_another_seed() -> None:
 
 @pytest.mark.parametrize("draw", DRAWS)
 @pytest.mark.parametrize("first", [0, 5])
-def test_the_generators_of_the_program_are_left_alone(draw: Callable[[], float], first: int) -> None:
+def test_generators_of_the_program_are_not_changed(draw: Callable[[], float], first: int) -> None:
     def numbers() -> tuple[float, float, float]:
         return random.random(), np.random.rand(), random.gauss(0, 1)
 

@@ -105,7 +105,7 @@ def test_segments_grow_with_the_batches(writer: Writer) -> None:
     assert len(reader._segments) == 1  # both sides discarded the smaller one
 
 
-def test_a_batch_that_fails_costs_nothing(writer: Writer) -> None:
+def test_failed_batches_do_not_occupy_segments(writer: Writer) -> None:
     reader = Reader(4)
     for _ in range(3):
         writer.begin()

@@ -53,13 +53,13 @@ def test_a_worker_that_succeeds_or_is_not_watched_is_no_error():
     assert process.exitcode == 3
 
 
-def test_a_worker_of_a_program_says_who_it_is(monkeypatch):
+def test_worker_info_of_custom_workers(monkeypatch):
     assert get_worker_info() is None
     monkeypatch.setattr(worker, "_worker_info", worker.WorkerInfo(1, 2, 5, "abc"))
     assert get_worker_info().id == 1 and get_worker_info().num_workers == 2
 
 
-def test_a_worker_sees_that_its_parent_lives():
+def test_the_watchdog_detects_the_end_of_the_parent():
     watchdog = worker.ManagerWatchdog()
     assert watchdog.is_alive()
     watchdog._parent = os.getpid()

@@ -37,7 +37,7 @@ def loader(generator: Any = 4, **options: Any) -> DataLoader[Any]:
 
 @pytest.mark.parametrize("delivered", [0, 1, 3, 5])
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_the_rest_of_the_pass_and_the_passes_after_it(delivered: int, num_workers: int) -> None:
+def test_resuming_reproduces_the_rest_and_later_passes(delivered: int, num_workers: int) -> None:
     first = loader(num_workers=num_workers)
     lists(first)
     batches = iter(first)
@@ -86,7 +86,7 @@ def test_a_resumed_pass_can_be_saved() -> None:
     assert lists(third) == lists(batches)
 
 
-def test_the_generators_of_the_process_are_left_alone() -> None:
+def test_resuming_does_not_change_the_generators_of_the_process() -> None:
     random.seed(3)
     np.random.seed(3)
     first = loader(None)

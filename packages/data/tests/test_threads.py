@@ -121,7 +121,7 @@ def test_streams() -> None:
     ]
 
 
-def test_an_exception_says_where_it_comes_from() -> None:
+def test_exceptions_name_their_worker() -> None:
     class Broken(Dataset[int]):
         def __len__(self) -> int:
             return 8
