@@ -80,7 +80,7 @@ def _mean(dtype):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16], ids=str)
-def test_the_mean_is_the_sum_by_the_number_of_processes(ranks, dtype):
+def test_all_reduce_of_means(ranks, dtype):
     wanted = np.mean([_own(dtype, rank).double().numpy() for rank in range(2)], axis=0)
     for found in ranks.run(_mean, dtype):
         np.testing.assert_array_equal(found, wanted)
@@ -340,7 +340,7 @@ def _disagreeing():
     return str(caught.value)
 
 
-def test_processes_that_disagree_are_told_in_detail(ranks):
+def test_mismatched_collectives_are_described(ranks):
     for text in ranks.run(_disagreeing):
         assert "rank 0 calls all_reduce(SUM, [3] of " in text and "; rank 1 calls all_reduce(SUM, [4] of " in text
 

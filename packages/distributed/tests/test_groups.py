@@ -159,7 +159,7 @@ def _init(rank, size, store, **options):
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size, **options)
 
 
-def test_processes_that_do_not_come():
+def test_missing_processes_raise_after_the_timeout():
     with pytest.raises(
         dist.DistStoreError, match=r"of 3 processes, those of rank 0, 2 did not connect within 0:00:00\.2"
     ):
@@ -180,7 +180,7 @@ def test_processes_with_contradicting_arguments_are_refused():
         _init(1, 2, store)
 
 
-def test_a_store_serves_again():
+def test_a_store_can_be_used_again():
     store = dist.HashStore()
     for _ in range(3):
         _init(0, 1, store)

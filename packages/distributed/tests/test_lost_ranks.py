@@ -221,7 +221,7 @@ def test_messages_sent_before_the_end_of_a_rank_arrive(tmp_path):
         assert processes.output(1).splitlines()[-1] == "3.0 3.0"
 
 
-def test_a_rank_that_cannot_raise_ends_itself(tmp_path):
+def test_a_rank_blocked_in_mpi_exits(tmp_path):
     program = (
         BEGIN
         + """

@@ -114,7 +114,7 @@ def _late():
     return [each.tolist() for each in tensors]
 
 
-def test_a_mismatch_among_collectives_under_way_leaves_the_others(ranks):
+def test_a_mismatch_does_not_affect_other_pending_collectives(ranks):
     for rank, found in enumerate(ranks.run(_late)):
         assert found == [[3.0, 3.0], [rank + 1.0] * (2 + rank), [3.0, 3.0]]
 

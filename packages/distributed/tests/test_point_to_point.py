@@ -31,7 +31,7 @@ def _from_anyone():
     return found
 
 
-def test_messages_of_whoever_sends_first(three_ranks):
+def test_messages_of_any_source(three_ranks):
     assert three_ranks.run(_from_anyone)[0] == {1: [1.0] * 3, 2: [2.0] * 3}
 
 
@@ -46,7 +46,7 @@ def _by_tags():
     return {tag: tensor.item() for tag, tensor in received.items()}
 
 
-def test_tags_tell_messages_apart(ranks):
+def test_tags_distinguish_messages(ranks):
     assert ranks.run(_by_tags)[0] == {1: 1.0, 2: 2.0, 3: 3.0}
 
 

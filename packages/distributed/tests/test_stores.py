@@ -125,7 +125,7 @@ def test_a_store_without_server_raises():
     assert time.monotonic() - begin < 10
 
 
-def test_a_machine_that_nobody_knows():
+def test_an_unknown_host_raises():
     begin = time.monotonic()
     with pytest.raises(dist.DistNetworkError, match=r"there is no host 'nowhere\.invalid'"):
         dist.TCPStore("nowhere.invalid", 1)

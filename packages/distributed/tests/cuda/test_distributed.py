@@ -421,7 +421,7 @@ def _two_of_three():
     return x.tolist(), y.tolist()
 
 
-def test_messages_beside_collectives(three_ranks):
+def test_messages_during_collectives(three_ranks):
     found = three_ranks.run(_two_of_three)
     assert [x for x, _ in found] == [[3.0] * 2] * 3
     assert found[2][1] == [5.0] * 2
@@ -523,7 +523,7 @@ def _absent():
     return message
 
 
-def test_a_rank_that_does_not_come(ranks):
+def test_a_missing_rank_raises_after_the_timeout(ranks):
     assert "ranks [1] of the group did not connect through NCCL within 0.5 s" in ranks.run(_absent)[0]
 
 

@@ -9,14 +9,14 @@ def _bucket_indices(parameters, caps):
     return [[number_of[id(each)] for each in bucket.parameters] for bucket in in_buckets(parameters, caps)]
 
 
-def test_the_last_parameters_come_first_and_caps_one_by_one():
+def test_buckets_are_filled_in_reverse_order_up_to_their_caps():
     parameters = [fb.zeros(4) for _ in range(8)]  # 16 bytes each
     assert _bucket_indices(parameters, [16]) == [[7], [6], [5], [4], [3], [2], [1], [0]]
     assert _bucket_indices(parameters, [16, 40]) == [[7], [6, 5, 4], [3, 2, 1], [0]]
     assert _bucket_indices(parameters, [17, 1, 1000]) == [[7, 6], [5], [4, 3, 2, 1, 0]]
 
 
-def test_dtypes_travel_apart_in_the_order_in_which_they_are_complete():
+def test_each_dtype_has_separate_buckets():
     parameters = [fb.zeros(4, dtype=dtype) for dtype in (fb.float64, fb.float32, fb.float64, fb.float32, fb.float32)]
     assert _bucket_indices(parameters, [32]) == [[4, 3], [2], [1], [0]]
     assert _bucket_indices(parameters, [1000]) == [[4, 3, 1], [2, 0]]

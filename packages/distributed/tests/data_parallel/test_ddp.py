@@ -159,7 +159,7 @@ def _overlap():
     return events
 
 
-def test_buckets_travel_while_the_backward_pass_goes_on(ranks):
+def test_communication_overlaps_with_the_backward_pass(ranks):
     expected = ["bucket 0", "layer 2", "bucket 1", "layer 1", "bucket 2 (last)", "layer 0"]
     assert ranks.run(_overlap) == [expected, expected]
 

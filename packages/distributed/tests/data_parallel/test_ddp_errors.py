@@ -83,7 +83,7 @@ def test_a_process_outside_of_the_group(ranks):
     ranks.run(_outside)
 
 
-def test_hooks_that_are_none(one_process):
+def test_invalid_hooks_are_refused(one_process):
     model = DistributedDataParallel(nn.Linear(2, 2))
 
     def misled(state, bucket: int):
@@ -102,7 +102,7 @@ def test_hooks_that_are_none(one_process):
         model(fb.ones(1, 2)).sum().backward()
 
 
-def test_parameters_and_buffers_that_are_left_alone(one_process):
+def test_ignored_parameters_and_buffers(one_process):
     module = Branches()
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, ["first.weight", "shift"])
     model = DistributedDataParallel(module)

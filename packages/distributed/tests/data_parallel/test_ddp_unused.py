@@ -84,7 +84,7 @@ def _sent(skips):
     return sent
 
 
-def test_buckets_that_nobody_uses_are_sent_or_not(ranks):
+def test_unused_buckets_are_sent_or_skipped(ranks):
     assert ranks.run(_sent, False) == [[0, 1, 2, 3]] * 2
     assert ranks.run(_sent, True) == [[0, 2]] * 2
 
@@ -97,7 +97,7 @@ def _kept():
     return [each.grad.tolist() for each in model.parameters()]
 
 
-def test_a_gradient_that_is_there_stays_where_nobody_adds_to_it(ranks):
+def test_existing_gradients_of_unused_parameters_are_kept(ranks):
     first, second = ranks.run(_kept)
     assert first == [[[1.5, 2.5]], [[0, 0]], [[0, 0]], [[0, 0]]]
     assert second == [[[1.5, 2.5]], [[1, 1]], [[1, 1]], [[1, 1]]]
@@ -163,7 +163,7 @@ def test_a_forward_without_a_backward_is_no_error(one_process):
     model(X, [0, 1, 2, 3], sum)
 
 
-def test_a_gradient_that_comes_late_is_an_error(one_process):
+def test_a_gradient_after_its_bucket_is_sent_raises(one_process):
     model = DistributedDataParallel(Choosing(), find_unused_parameters=True)
     output = model(X, [0], sum) + model.module.layers[1](X).sum()
     with pytest.raises(RuntimeError, match=r"ready only once, but the gradient of 'layers\.1\.weight'"):

@@ -77,7 +77,7 @@ def test_without_running_statistics(ranks):
     _compare(ranks, (3, 2), {"track_running_stats": False})
 
 
-def test_a_large_mean_does_not_cancel(ranks):
+def test_large_means_do_not_cancel_the_variance(ranks):
     _compare(ranks, (3, 2), {"affine": False}, fb.float32, mean=1000.0, tolerance=2e-3)
 
 

@@ -114,7 +114,7 @@ def _resumed(state, values):
     return _steps(parameters, optimizer, 2, first=2), optimizer.param_groups[0]["lr"]
 
 
-def test_a_state_of_one_process_goes_on(ranks):
+def test_a_state_of_one_process_is_loaded(ranks):
     parameters = _parameters()
     optimizer = optim.Adam(parameters, lr=0.05)
     values = [each.copy() for each in _steps(parameters, optimizer, 2)]
