@@ -56,7 +56,7 @@ def test_constraint(constraint, inside, outside, discrete, event_dim, text):
     ("constraint", "inside", "outside"),
     [case[:3] for case in CASES if case[4] and case[2] and case[0] is not constraints.square],
 )
-def test_each_event_is_judged_by_itself(constraint, inside, outside):
+def test_each_event_is_checked_separately(constraint, inside, outside):
     both = fb.stack([fb.tensor(inside), fb.tensor(outside)])
     assert constraint.check(both).tolist() == [True, False]
 

@@ -249,7 +249,7 @@ def test_a_subclass_is_served_by_its_base():
     near(kl_divergence(Tilted(0.0, 1.0), D.Normal(1.0, 1.0)), 0.5)
 
 
-def test_own_formulas_are_preferred_and_ambiguity_is_told():
+def test_specific_formulas_are_preferred_and_ambiguity_warns():
     class A(D.Distribution):
         arg_constraints = {}  # noqa: RUF012
 

@@ -90,7 +90,7 @@ def test_copies(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_samples_depend_on_the_seed_alone(name):
+def test_samples_depend_only_on_the_seed(name):
     draws = []
     for seed in (1, 1, 2):
         fb.manual_seed(seed)

@@ -240,7 +240,7 @@ ONLY_TRANSFORM_TO = {"lower_cholesky", "positive_definite", "positive_semidefini
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
 @pytest.mark.parametrize("registry", [biject_to, transform_to], ids=["biject_to", "transform_to"])
-def test_registries_lead_into_the_constraint(name, registry):
+def test_registered_transforms_map_into_the_constraint(name, registry):
     constraint, shape = CONSTRAINTS[name]
     if registry is biject_to and name in ONLY_TRANSFORM_TO:
         with pytest.raises(NotImplementedError, match="Cannot transform"):
@@ -257,7 +257,7 @@ def test_registries_lead_into_the_constraint(name, registry):
         fb.testing.assert_close(transform.inv(y), x)
 
 
-def test_registries_refuse_and_take_in():
+def test_registries_refuse_unknown_and_accept_new_constraints():
     with pytest.raises(NotImplementedError, match="Cannot transform _Boolean constraints"):
         biject_to(constraints.boolean)
     with pytest.raises(TypeError, match="Constraint subclass or instance"):
