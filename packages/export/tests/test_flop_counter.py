@@ -89,7 +89,7 @@ def test_modules_have_their_share(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Sequential.2.0" in counter.get_table(3)
 
 
-def test_what_ran_outside_of_modules_is_global() -> None:
+def test_operations_outside_of_modules_count_as_global() -> None:
     with FlopCounterMode(display=False) as counter:
         nn.Linear(2, 2)(flambeau.rand(1, 2)) @ flambeau.rand(2, 2)
     assert counter.get_table().splitlines()[2].split() == ["Global", "16.000", "100.00%"]
@@ -98,7 +98,7 @@ def test_what_ran_outside_of_modules_is_global() -> None:
     assert counter.get_table().splitlines()[-1].split() == ["Global", "0.000", "0%"]
 
 
-def test_functions_of_ones_own() -> None:
+def test_custom_functions() -> None:
     def count(shape: Any, *args: Any, out_shape: Any, **kwargs: Any) -> int:
         return 3 * out_shape.numel()
 
@@ -107,7 +107,7 @@ def test_functions_of_ones_own() -> None:
     assert counter.get_total_flops() == 30
 
 
-def test_nothing_is_counted_afterwards() -> None:
+def test_counting_stops_after_the_context() -> None:
     model = nn.Linear(2, 2)
     with pytest.raises(RuntimeError), FlopCounterMode(display=False) as counter:
         model(flambeau.rand(3))

@@ -166,7 +166,7 @@ def test_views_are_no_blocks():
         (lambda x: fb.add(x.exp(), x, alpha=2), ("exp", "add"), "add has no fused kernel for these arguments"),
     ],
 )
-def test_neighbours_that_stay_apart_have_a_reason(function, pair, reason):
+def test_unfused_neighbours_have_a_reason(function, pair, reason):
     assert boundaries(profile_of(function, fb.randn(4, 4)))[pair] == reason
 
 

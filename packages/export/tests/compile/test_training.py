@@ -508,7 +508,7 @@ def test_a_step_returns_anything(kind):
     require_same(perceptron, OPTIMIZERS["Adam"], make_step=make_step)
 
 
-def test_functions_that_differentiate_otherwise_run_uncompiled():
+def test_other_ways_to_differentiate_run_uncompiled():
     weight = fb.ones(3, requires_grad=True)
 
     def step(x):

@@ -245,7 +245,7 @@ def test_unsupported_programs_are_refused():
     "target",
     ["torch.ops.aten.__class__.default", "torch.ops.aten.save.default", "_operator.attrgetter", "builtins.eval"],
 )
-def test_graphs_call_nothing_but_operators(target):
+def test_graphs_call_only_operators(target):
     with pytest.raises(NotImplementedError, match="flambeau has no operator"):
         load(exported_file(linear(target), LINEAR_TENSORS))
 

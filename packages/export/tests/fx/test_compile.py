@@ -63,7 +63,7 @@ def test_untraceable_functions_run_uncompiled() -> None:
     assert not backend.graphs
 
 
-def test_another_thread_sees_nothing_of_a_trace() -> None:
+def test_tracing_does_not_affect_other_threads() -> None:
     model = nn.Linear(2, 2)
     x = flambeau.ones(1, 2)
     expected, found = model(x).tolist(), []

@@ -81,7 +81,7 @@ def test_arguments_cannot_be_changed_in_place() -> None:
         output.args[0][1][1]["k"] = 1
 
 
-def test_nodes_are_made_where_one_wants() -> None:
+def test_nodes_are_inserted_at_the_chosen_position() -> None:
     graph = small()
     x, product, *_ = graph.nodes
     with graph.inserting_before(product):
@@ -98,7 +98,7 @@ def test_nodes_are_made_where_one_wants() -> None:
         graph.lint()
 
 
-def test_dead_code_goes_and_effects_stay() -> None:
+def test_dead_code_is_removed_and_side_effects_are_kept() -> None:
     graph = small()
     x, *_, output = graph.nodes
     with graph.inserting_before(output):
@@ -213,7 +213,7 @@ def test_patterns_are_replaced() -> None:
     traced.graph.lint()
 
 
-def test_a_pattern_whose_values_are_used_elsewhere_is_none() -> None:
+def test_patterns_with_values_used_elsewhere_do_not_match() -> None:
     def program(x: Tensor) -> Tensor:
         inner = x.neg()
         return inner.relu() + inner

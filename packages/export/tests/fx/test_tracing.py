@@ -58,7 +58,7 @@ def test_the_code_of_a_module() -> None:
     assert traced.linear is block.linear
 
 
-def test_nothing_is_left_exchanged() -> None:
+def test_tracing_restores_patched_functions() -> None:
     before = functional.dropout.__code__, nn.Module.__call__, math.sqrt
     fx.symbolic_trace(Block())
     with pytest.raises(TraceError):
@@ -241,7 +241,7 @@ def test_assertions_and_lists_of_operands() -> None:
         traced(flambeau.ones(1, 3), flambeau.ones(3, 1))
 
 
-def test_nothing_is_traced_by_its_operators():
+def test_get_proxy_mode_is_none():
     from flambeau.fx.experimental.proxy_tensor import get_proxy_mode
 
     assert get_proxy_mode() is None

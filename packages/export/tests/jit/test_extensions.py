@@ -60,7 +60,7 @@ def test_what_does_not_depend_on_the_inputs_stays_constant():
     assert fb.equal(traced(x), x * weight + weight + 1)
 
 
-def test_an_unknown_function_whose_result_nobody_uses_is_no_error():
+def test_unused_results_of_unknown_functions_are_allowed():
     def function(x):
         unknown(x)
         return x + 1

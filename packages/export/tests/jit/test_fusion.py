@@ -208,7 +208,7 @@ def test_inputs_and_intermediate_results_that_are_returned_keep_their_values():
     assert fb.equal(x, before)
 
 
-def test_a_change_in_place_that_a_view_sees_is_not_fused():
+def test_in_place_changes_visible_through_a_view_are_not_fused():
     def f(x):
         a = x * 2
         view = a[0]

@@ -78,7 +78,7 @@ def test_elements_that_python_takes_are_constants_of_which_it_warns():
     assert program(fb.tensor([5.0])).item() == 15
 
 
-def test_what_python_does_otherwise_at_each_call_is_told():
+def test_different_behaviour_at_the_second_run_warns():
     calls = []
 
     def counted(x):
@@ -143,7 +143,7 @@ def test_arguments_and_results_in_structures(net):
         fb.jit.trace(net)
 
 
-def test_parameters_are_the_modules_own_and_train(net):
+def test_parameters_are_shared_with_the_module(net):
     program = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
     assert list(program.state_dict()) == list(net.state_dict())
     assert program.conv.weight is net.conv.weight and next(iter(program.parameters())) is net.conv.weight
@@ -171,7 +171,7 @@ def test_buffers_are_changed_as_by_the_module():
     assert modules[0].num_batches_tracked == modules[1].num_batches_tracked
 
 
-def test_what_has_no_history_has_none_in_the_program():
+def test_results_under_no_grad_have_no_history_in_the_program():
     def frozen(x):
         with fb.no_grad():
             scale = x.exp()
@@ -191,7 +191,7 @@ def test_a_derivative_that_programs_lack_raises():
         program(fb.eye(2, requires_grad=True))
 
 
-def test_tensors_that_a_function_makes_are_made_anew():
+def test_created_tensors_are_created_at_each_call():
     def counts(x):
         total = fb.tensor([1.0])
         total += x
@@ -257,7 +257,7 @@ def test_copies(net):
 # --- files ---
 
 
-def test_a_file_brings_all_back(net, tmp_path):
+def test_programs_load_from_files(net, tmp_path):
     program = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
     net.head.bias.requires_grad_(False)
     path = tmp_path / "net.model"
@@ -303,7 +303,7 @@ def test_tied_parameters_stay_tied(tmp_path):
     assert fb.equal(loaded(fb.tensor([3])), model(fb.tensor([3])))
 
 
-def test_what_cannot_be_saved_or_loaded(net, tmp_path):
+def test_unsupported_files_are_refused(net, tmp_path):
     with pytest.raises(TypeError, match="got Net: call"):
         fb.jit.save(net, tmp_path / "f")
     value = fb.ones(1, dtype=fb.complex128)
@@ -363,7 +363,7 @@ def test_slices_whose_ends_are_elements():
     assert program(fb.ones(5, 5), fb.tensor([4, 0])).shape == (4, 3)
 
 
-def test_constants_beside_buffers_of_their_names(tmp_path):
+def test_constants_and_buffers_with_equal_names(tmp_path):
     model = nn.Module()
     model.register_buffer("constant_0", fb.ones(1))
     model.forward = lambda x: x + model.constant_0 + other

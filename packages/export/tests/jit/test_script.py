@@ -19,7 +19,7 @@ def test_lazy_modules_need_an_input_first():
         jit.script(module)
 
 
-def test_scripts_come_back_as_they_are_and_warn_once():
+def test_script_returns_its_argument_and_warns_once():
     script = """
 import warnings
 import flambeau as fb
@@ -37,7 +37,7 @@ def test_every_public_name_is_documented():
     assert all(getattr(jit, name).__doc__ for name in jit.__all__ if name != "Final")
 
 
-def test_marks_do_nothing():
+def test_decorators_return_their_argument():
     def f(x):
         return x + 1
 
@@ -161,7 +161,7 @@ def test_types_that_programs_import():
     assert TensorType.get() is TensorType.get() and repr(TensorType.get()) == "Tensor" and fb.TensorType is TensorType
 
 
-def test_a_module_is_traced_by_its_forward_alone():
+def test_trace_calls_only_forward():
     model = fb.nn.Linear(2, 1)
     assert jit.trace_module(model, {"forward": fb.ones(1, 2)})(fb.ones(3, 2)).shape == (3, 1)
     with pytest.raises(NotImplementedError, match="traces only 'forward'"):

@@ -78,7 +78,7 @@ def run(body, *args, parameters="", annotations="", **options):
     return load(script_file(code, Object("__torch__.M", training=False, **state), **options))(*args)
 
 
-def test_a_module_computes_what_its_code_says():
+def test_modules_compute_their_code():
     x = np.ones((1, 3), "f4")
     expected = x @ WEIGHT.T + BIAS
     module = net()
@@ -137,7 +137,7 @@ def test_gradients_reach_the_parameters():
     assert module.get_parameter("0.weight").grad.tolist() == [[1.0] * 3] * 2
 
 
-def test_saving_such_a_module_says_what_to_do():
+def test_saving_a_loaded_torchscript_module_raises():
     with pytest.raises(NotImplementedError, match="keep that file, or trace the module"):
         fb.jit.save(net(), io.BytesIO())
 
@@ -352,7 +352,7 @@ PICKLES = {
 
 
 @pytest.mark.parametrize("name", PICKLES)
-def test_pickles_make_nothing_but_values(name):
+def test_pickles_create_only_plain_values(name):
     data, kind, message = PICKLES[name]
     with pytest.raises(kind, match=message):
         load(script_file("class M(Module):\n  training : bool\ndef f() -> int:\n  return 1\n", data))

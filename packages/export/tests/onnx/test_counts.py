@@ -33,7 +33,7 @@ def test_selections(function, compare):
     check(function, fb.randn(4, 3), compare=compare)
 
 
-def test_sizes_of_what_is_selected(compare):
+def test_sizes_of_selections(compare):
     def function(x):
         kept = x[x[:, 0] > 0]
         n = len(kept)
@@ -53,7 +53,7 @@ def test_bounds_of_counts(compare):
     compare(program, function, fb.rand(20) - 0.9)
 
 
-def test_counts_beside_dynamic_dimensions(compare):
+def test_counts_combined_with_dynamic_dimensions(compare):
     def function(x):
         rows = x[x.sum(1) > 0]
         return fb.cat([rows, x]), rows.reshape(-1)

@@ -37,7 +37,7 @@ def test_a_file(tmp_path, compare):
     compare(program, model, x)
 
 
-def test_a_file_with_its_parameters_apart(tmp_path):
+def test_external_data(tmp_path):
     model = nn.Linear(64, 64)
     export(model, fb.randn(1, 64), tmp_path / "net.onnx", external_data=True)
     assert (tmp_path / "net.onnx.data").stat().st_size >= 64 * 64 * 4
@@ -91,7 +91,7 @@ def test_sizes_that_are_computed_with(compare):
         compare(exported, program, fb.rand(shape), exact=1e-4)
 
 
-def test_what_python_decides_is_fixed_with_a_warning(compare):
+def test_decisions_of_python_are_fixed_with_a_warning(compare):
     def program(x):
         return x * 2 if x.sum() > 0 else x - 1
 
@@ -109,7 +109,7 @@ def test_no_warning_for_sizes_and_constants():
         export(lambda x: x * table[0].item() + len(x) if x.shape[0] > 1 else x, fb.ones(3))
 
 
-def test_dynamic_dimensions_that_change_the_way():
+def test_branches_on_dynamic_dimensions_are_refused():
     def program(x):
         return x.exp() if len(x) > 5 else x.log()
 
@@ -160,7 +160,7 @@ def test_sizes_of_what_layers_give(compare):
         compare(exported, program, fb.rand(shape), exact=1e-4)
 
 
-def test_other_ways_at_odd_sizes_are_left_out(compare):
+def test_branches_for_odd_sizes_are_omitted(compare):
     def program(x):
         y = x[:, : x.shape[1] // 2 * 2]
         return y * 2 if y.shape == x.shape else x
@@ -201,7 +201,7 @@ def test_operators_without_a_converter_are_named_with_their_locations():
     assert "_lu" not in text
 
 
-def test_what_a_converter_refuses_says_where():
+def test_errors_of_converters_name_the_location():
     model = nn.Sequential(nn.BatchNorm1d(3))
     with pytest.raises(NotImplementedError, match=r"call model\.eval\(\) first") as raised:
         export(model, fb.rand(4, 3), training=TrainingMode.TRAINING)
@@ -219,7 +219,7 @@ def test_modes():
     assert model.training and model[1].training and not model[0].training
 
 
-def test_random_numbers_are_drawn_anew():
+def test_random_numbers_differ_at_each_run():
     program = export(lambda x: x + fb.randn_like(x) * 0.1 + fb.rand(3), fb.zeros(3))
     assert not fb.equal(program(fb.zeros(3))[0], program(fb.zeros(3))[0])
 
@@ -261,7 +261,7 @@ def test_opsets_that_cannot_be_written():
         export(lambda x: nn.functional.pad(x, (1, 1), "circular"), fb.rand(1, 2, 4), opset_version=17)
 
 
-def test_outputs_that_nothing_computes(compare):
+def test_outputs_that_are_inputs_or_constants(compare):
     kept = fb.arange(3.0)
 
     def program(x):

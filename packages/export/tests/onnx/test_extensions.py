@@ -72,7 +72,7 @@ def test_an_operator_of_another_domain():
     assert [(node.domain, node.op_type) for node in model.graph.node] == [("tests", "Other"), ("", "Add")]
 
 
-def test_a_function_with_a_derivative_of_its_own(compare):
+def test_a_function_with_a_custom_derivative(compare):
     class Halved(fb.autograd.Function):
         @staticmethod
         def forward(ctx, x, as_it_is):
