@@ -39,7 +39,7 @@ def reference(q):
 
 
 @pytest.mark.parametrize("backends", [MATH, *KERNELS, [MATH, FLASH], KERNELS], ids=str)
-def test_every_way_gives_the_same(query, backends):
+def test_all_backends_give_equal_results(query, backends):
     with sdpa_kernel(backends):
         out = scaled_dot_product_attention(query, query, query)
     np.testing.assert_allclose(out.detach().numpy(), reference(query.detach().numpy()), rtol=1e-5)
@@ -61,7 +61,7 @@ def holds_scores(query, shapes):
         ([SDPBackend.ERROR, MATH], True, True),
     ],
 )
-def test_the_matrix_of_scores_is_held_where_it_was_asked_for(query, saved_shapes, backends, priority, expected):
+def test_the_math_backend_stores_the_scores(query, saved_shapes, backends, priority, expected):
     with sdpa_kernel(backends, set_priority=priority):
         assert holds_scores(query, saved_shapes) is expected
     saved_shapes.clear()
@@ -69,7 +69,7 @@ def test_the_matrix_of_scores_is_held_where_it_was_asked_for(query, saved_shapes
 
 
 @pytest.mark.parametrize("backends", KERNELS, ids=str)
-def test_what_the_kernel_cannot_do_is_refused_where_the_formula_is_not_allowed(query, backends):
+def test_unsupported_inputs_raise_without_the_math_backend(query, backends):
     mask = fb.zeros(5, 5, requires_grad=True)
     with sdpa_kernel(backends):
         with pytest.raises(RuntimeError, match=r"No viable backend .* dropout"):
@@ -79,12 +79,12 @@ def test_what_the_kernel_cannot_do_is_refused_where_the_formula_is_not_allowed(q
     assert scaled_dot_product_attention(query, query, query, mask, dropout_p=0.5).shape == query.shape
 
 
-def test_nothing_allowed(query):
+def test_no_enabled_backend_raises(query):
     with sdpa_kernel([]), pytest.raises(RuntimeError, match=r"No viable backend .*: none is enabled"):
         scaled_dot_product_attention(query, query, query)
 
 
-def test_blocks_within_blocks_put_back_what_was(query, saved_shapes):
+def test_nested_contexts_restore_the_backends(query, saved_shapes):
     with sdpa_kernel([MATH, FLASH], set_priority=True):
         with sdpa_kernel(FLASH):
             assert not cuda.math_sdp_enabled() and not holds_scores(query, saved_shapes)
@@ -97,11 +97,11 @@ def test_blocks_within_blocks_put_back_what_was(query, saved_shapes):
     assert not holds_scores(query, saved_shapes)
 
 
-def test_it_is_a_decorator(query, saved_shapes):
+def test_sdpa_kernel_is_a_decorator(query, saved_shapes):
     assert sdpa_kernel(MATH)(holds_scores)(query, saved_shapes)
 
 
-def test_the_switches_of_the_backend_mean_the_same(query, saved_shapes):
+def test_switches_of_backends_cuda_agree(query, saved_shapes):
     with cuda.sdp_kernel(enable_flash=False, enable_mem_efficient=False, enable_cudnn=False, enable_math=True):
         assert not cuda.flash_sdp_enabled()
         with sdpa_kernel(MATH):
@@ -115,7 +115,7 @@ def test_the_switches_of_the_backend_mean_the_same(query, saved_shapes):
         cuda.enable_math_sdp(True)
 
 
-def test_layers_follow(query, saved_shapes):
+def test_layers_use_the_chosen_backend(query, saved_shapes):
     layer = nn.MultiheadAttention(4, 2, batch_first=True)
     x = fb.randn(2, 5, 4)
     with sdpa_kernel(MATH):
@@ -124,7 +124,7 @@ def test_layers_follow(query, saved_shapes):
 
 
 @pytest.mark.parametrize("wrong", [None, 0, (MATH,), "MATH"])
-def test_what_is_no_backend(wrong):
+def test_invalid_backends_are_refused(wrong):
     with pytest.raises(AssertionError, match="instance of SDPBackend or a list"), sdpa_kernel(wrong):
         pass
 
@@ -164,7 +164,7 @@ def test_causal_masks(queries, keys):
     np.testing.assert_allclose(scaled_dot_product_attention(q, k, k, upper).numpy(), causal.numpy(), rtol=1e-5)
 
 
-def test_what_is_no_causal_mask():
+def test_invalid_causal_masks_are_refused():
     for call in (bias.causal_upper_left, bias.causal_lower_right):
         with pytest.raises(AssertionError, match="only support 2D"):
             call(2, 3, 4)

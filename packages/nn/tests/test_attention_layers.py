@@ -56,7 +56,7 @@ def test_multi_head_attention(sizes, batch_first):
     assert module(*inputs, need_weights=False)[1] is None
 
 
-def test_padding_is_as_if_it_were_not_there():
+def test_padding_does_not_change_results():
     module, _ = randomized(nn.MultiheadAttention(4, 2, batch_first=True))
     x = fb.from_numpy(random.standard_normal((1, 5, 4)))
     padding = fb.tensor([[False, False, False, True, True]])
@@ -66,7 +66,7 @@ def test_padding_is_as_if_it_were_not_there():
         np.testing.assert_allclose(padded.detach().numpy(), shorter.detach().numpy(), rtol=1e-10)
 
 
-def test_a_key_of_zeros_and_a_learned_one_join_the_others():
+def test_add_bias_kv_and_add_zero_attn():
     module, _ = randomized(nn.MultiheadAttention(4, 2, add_bias_kv=True, add_zero_attn=True))
     x = fb.from_numpy(random.standard_normal((3, 2, 4)))
     assert tuple(module(x, x, x)[1].shape) == (2, 3, 5)
@@ -103,7 +103,7 @@ def test_transformer_layers(norm_first, decodes):
     np.testing.assert_allclose(module(*given).detach().numpy(), expected, rtol=1e-9)
 
 
-def test_a_causal_model_does_not_see_what_comes():
+def test_causal_models_do_not_depend_on_later_positions():
     fb.manual_seed(0)
     model = nn.Transformer(8, 2, 1, 2, 16, dropout=0.0, batch_first=True)
     source, target = fb.randn(2, 5, 8), fb.randn(2, 4, 8)

@@ -16,7 +16,7 @@ def test_wrong_arguments_name_the_layer(layer):
         layer(siez=3)
 
 
-def test_the_constructor_is_the_shared_one_otherwise():
+def test_keyword_arguments_signatures_and_copies_of_layers():
     layer = nn.Conv2d(2, 4, kernel_size=3, bias=False)
     assert tuple(layer(fb.zeros(1, 2, 5, 5)).shape) == (1, 4, 3, 3)
     assert "kernel_size" in inspect.signature(nn.Conv2d).parameters
@@ -24,7 +24,7 @@ def test_the_constructor_is_the_shared_one_otherwise():
         assert twin.kernel_size == (3, 3)
 
 
-def test_classes_of_a_program_keep_their_own():
+def test_custom_classes_keep_their_constructor():
     class _Base(nn.Module):
         def __init__(self, size):
             super().__init__()

@@ -161,7 +161,7 @@ def test_module_dict():
 
 
 @pytest.mark.parametrize("kind", [nn.ModuleList, nn.ModuleDict, nn.ParameterList])
-def test_an_empty_container_adds_nothing(kind):
+def test_empty_containers_do_not_call_update(kind):
     class Own(kind):
         def __init__(self):
             super().__init__()

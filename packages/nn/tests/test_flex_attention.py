@@ -68,7 +68,7 @@ def block_mask(name, size=(4, 8)):
 
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize("mask", MASKS)
-def test_its_definition(mask, score):
+def test_equals_its_definition(mask, score):
     q, k, v = map(fb.tensor, (Q, K, V))
     output, lse, largest = want(mask, score)
     got = flex_attention(q, k, v, SCORES[score][0], block_mask(mask))

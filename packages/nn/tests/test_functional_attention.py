@@ -95,7 +95,7 @@ def test_leading_dimensions_broadcast():
     np.testing.assert_allclose(got.numpy(), attention(q, k, v), atol=1e-12)
 
 
-def test_a_query_that_sees_nothing_gives_zeros():
+def test_fully_masked_queries_give_zeros():
     q = fb.tensor(draw(3, 4)).requires_grad_()
     mask = fb.tensor([[True, False, True], [False] * 3, [True] * 3])
     out = F.scaled_dot_product_attention(q, q, q, mask)
@@ -144,7 +144,7 @@ def test_dropout():
 
 
 @pytest.mark.parametrize("kind", ["bool", "float"])
-def test_a_mask_of_what_came_before(kind):
+def test_causal_masks(kind):
     q, k, v = (fb.randn(2, 3, n, 4, requires_grad=True) for n in (4, 5, 5))
     seen = fb.rand(3, 1, 5) > 0.3
     seen[..., 0] = True
@@ -231,7 +231,7 @@ def test_multi_head_errors():
 
 @pytest.mark.parametrize("need_weights", [False, True])
 @pytest.mark.parametrize(("queries", "keys", "batch"), [(3, 4, 0), (0, 4, 2), (3, 0, 2)])
-def test_multi_head_of_nothing(queries, keys, batch, need_weights):
+def test_multi_head_attention_of_empty_inputs(queries, keys, batch, need_weights):
     layer = nn.MultiheadAttention(4, 2)
     source = fb.randn(keys, batch, 4)
     output, weights = layer(fb.randn(queries, batch, 4), source, source, need_weights=need_weights)

@@ -63,7 +63,7 @@ def test_paths_may_run_in_a_circle():
     assert outer[0].weight is weight
 
 
-def test_tied_parameters_are_replaced_together_unless_they_are_given_apart():
+def test_tied_parameters_are_replaced_together_by_default():
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()

@@ -60,7 +60,7 @@ def test_derivative():
     assert gradcheck(call, (logits,))
 
 
-def test_what_fits_no_alignment():
+def test_targets_without_alignment_have_infinite_loss():
     logs = fb.zeros(2, 1, 3).log_softmax(-1).requires_grad_()
     target = fb.tensor([[1, 1]])  # needs at least three steps, because a blank must separate the labels
     assert F.ctc_loss(logs, target, [2], [2]).item() == float("inf")

@@ -93,7 +93,7 @@ def test_bytes_are_rounded():
     assert F.interpolate(x, (4, 4), mode="nearest").dtype is fb.uint8
 
 
-def test_area_is_the_mean():
+def test_area_interpolation_averages():
     x = fb.tensor(RNG.standard_normal((1, 2, 6, 6)))
     assert fb.allclose(F.interpolate(x, (3, 2), mode="area"), F.avg_pool2d(x, (2, 3)))
 
@@ -161,7 +161,7 @@ def test_padding(mode, amounts, dtype):
         assert gradcheck(lambda x: F.pad(x, amounts, mode), (small,))
 
 
-def test_amounts_that_take_away():
+def test_negative_padding_crops():
     x = fb.arange(12).reshape(1, 3, 4)
     assert F.pad(x, (-1, -1)).tolist() == x[..., 1:3].tolist()
     assert F.pad(x, (-1, 2), value=9)[0, 0].tolist() == [1, 2, 3, 9, 9]

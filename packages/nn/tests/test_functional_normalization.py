@@ -42,7 +42,7 @@ def test_layer_norm(shape, dims, dtype):
 
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize(("rows", "length"), [(5, 4), (16, 1), (40, 3), (33, 31), (33, 32), (70, 30), (600, 5)])
-def test_derivatives_of_rows_together_and_alone(rows, length, affine):
+def test_derivatives_of_single_and_several_rows(rows, length, affine):
     x = draw((rows, length), "float64")
     w, b, g = draw(length, "float64"), draw(length, "float64"), draw((rows, length), "float64")
     inverse = 1 / np.sqrt(x.var(1, keepdims=True) + 1e-3)
@@ -69,7 +69,7 @@ def test_rms_norm_of_complex_numbers_divides_by_the_root_of_their_squares(dtype)
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-4 if dtype == "complex64" else 1e-12)
 
 
-def test_large_means_keep_their_digits():
+def test_large_means_do_not_lose_precision():
     x = (RNG.standard_normal((4, 1024)) + 3000).astype(np.float32)
     want = standard(x.astype(float), -1, 1e-5)
     np.testing.assert_allclose(F.layer_norm(fb.tensor(x), [1024]).numpy(), want, atol=2e-3)

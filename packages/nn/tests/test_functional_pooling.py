@@ -256,7 +256,7 @@ def test_max_pool1d_of_pairs(length, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_the_maximum_of_a_window_that_lies_in_the_padding_is_that_of_no_values(dtype):
+def test_windows_entirely_in_the_padding_give_the_smallest_value(dtype):
     """Pool one element with padding 1, kernel size 2 and dilation 2, so that the window contains only padding."""
     least = np.iinfo(np.int64).min if dtype == "int64" else -np.inf
     x = fb.ones(1, 1, 1, dtype=getattr(fb, dtype))

@@ -82,7 +82,7 @@ def test_derivatives_of_volumes():
     assert gradgradcheck(lambda x, g: F.grid_sample(x, g, align_corners=False), (x, grid))
 
 
-def test_points_that_are_nowhere():
+def test_nonfinite_grid_points():
     x = fb.ones(1, 1, 3, 3)
     grid = fb.tensor([[[[float("nan"), 0.0], [float("inf"), 0.0], [0.0, -1e30]]]])
     for mode in ("bilinear", "nearest", "bicubic"):
@@ -92,7 +92,7 @@ def test_points_that_are_nowhere():
     assert F.grid_sample(x, grid, "nearest", align_corners=False).tolist() == [[[[0, 0, 0]]]]
 
 
-def test_zeros_do_not_multiply_what_is_not_finite():
+def test_zero_weights_ignore_nonfinite_pixels():
     x = fb.full((1, 1, 2, 2), float("inf"))
     grid = fb.tensor([[[[5.0, 5.0]]]])
     assert F.grid_sample(x, grid, align_corners=False).item() == 0
@@ -138,7 +138,7 @@ def test_errors(call, error, message):
         call(fb.zeros(1, 1, 3, 3), fb.zeros(1, 2, 2, 2))
 
 
-def test_unsaid_corners_warn():
+def test_missing_align_corners_warns():
     with pytest.warns(UserWarning, match="align_corners"):
         F.grid_sample(fb.zeros(1, 1, 3, 3), fb.zeros(1, 2, 2, 2))
 

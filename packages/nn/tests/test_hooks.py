@@ -141,7 +141,7 @@ def test_without_gradients_backward_hooks_change_nothing():
         assert layer(fb.ones(1, 2)).item() == 5
 
 
-def test_backward_hooks_leave_inputs_without_gradients_alone():
+def test_backward_hooks_ignore_inputs_without_gradients():
     class Sum(nn.Module):
         def forward(self, first, second):
             self.needed = first.requires_grad, second.requires_grad

@@ -34,7 +34,7 @@ def test_path_goes_through_containers_that_are_not_called():
     assert notes_of(lambda: model(fb.ones(2, 3))) == [expected]
 
 
-def test_a_layer_by_itself():
+def test_a_single_layer_is_named():
     assert notes_of(lambda: Failing()(1)) == ["in Failing()"]
 
 

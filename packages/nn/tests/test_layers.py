@@ -163,7 +163,7 @@ def test_a_failed_batch_does_not_count():
     assert module.num_batches_tracked.item() == 0
 
 
-def test_max_pool_tells_where_the_maxima_stand():
+def test_max_pool_returns_indices():
     values, indices = nn.MaxPool2d(2, return_indices=True)(fb.tensor([[[1.0, 9.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]]))
     assert values.tolist() == [[[9.0, 7.0]]]
     assert indices.tolist() == [[[1, 7]]]

@@ -97,7 +97,7 @@ def test_an_initialised_layer_takes_no_uninitialised_state():
         nn.Linear(2, 3).load_state_dict(nn.LazyLinear(3).state_dict())
 
 
-def test_a_convolution_says_which_inputs_it_takes():
+def test_lazy_convolutions_name_the_expected_dimensions():
     with pytest.raises(RuntimeError, match=r"Expected 3D \(unbatched\) or 4D \(batched\) input to LazyConv2d"):
         nn.LazyConv2d(4, 3)(fb.zeros(2, 2))
 
@@ -108,7 +108,7 @@ def test_a_parameter_takes_its_size_from_one_number():
     assert parameter.shape == (10,)
 
 
-def test_loading_what_has_no_shape_yet_says_so():
+def test_loading_uninitialised_parameters_raises():
     with pytest.raises(RuntimeError, match="shape of an uninitialized"):
         nn.Linear(2, 3).load_state_dict(nn.LazyLinear(3).state_dict())
 

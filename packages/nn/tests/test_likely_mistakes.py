@@ -51,7 +51,7 @@ def test_sizes_may_be_what_counts_as_an_int():
         ),
     ],
 )
-def test_likely_mistakes_come_with_the_corrected_call(call, error, message):
+def test_errors_suggest_the_corrected_call(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
@@ -69,7 +69,7 @@ def test_likely_mistakes_come_with_the_corrected_call(call, error, message):
         ("Upsample", "size"),
     ],
 )
-def test_an_input_given_to_a_constructor_comes_with_the_call_that_was_meant(layer, option):
+def test_an_input_given_to_a_constructor_suggests_the_correct_call(layer, option):
     required = "..." if layer in ("MaxPool2d", "AdaptiveAvgPool2d") else ""
     with pytest.raises(TypeError) as caught:
         getattr(nn, layer)(fb.ones(2, 3))
@@ -79,7 +79,7 @@ def test_an_input_given_to_a_constructor_comes_with_the_call_that_was_meant(laye
     )
 
 
-def test_layers_without_options_refuse_an_input_with_the_call_that_was_meant():
+def test_layers_without_options_suggest_the_correct_call():
     with pytest.raises(TypeError, match=r"takes 1 positional argument but 2 were given; .*: nn\.Sigmoid\(\)\(input\)$"):
         nn.Sigmoid(fb.ones(2))
     with pytest.raises(TypeError, match=r"takes 1 positional argument but 3 were given$"):
@@ -117,7 +117,7 @@ def test_tensors_of_one_element_are_numbers():
         (lambda: nn.Sequential(fb.ones(2)), TypeError, "pass the tensor when the module is called"),
     ],
 )
-def test_containers_of_other_things_than_modules_come_with_the_corrected_call(make, error, message):
+def test_containers_of_other_objects_suggest_the_corrected_call(make, error, message):
     with pytest.raises(error, match=message):
         make()
 
@@ -132,7 +132,7 @@ def test_containers_of_other_things_than_modules_come_with_the_corrected_call(ma
         (fb.func, "vmapp", "vmap"),
     ],
 )
-def test_unknown_names_come_with_the_name_that_was_meant(owner, name, meant):
+def test_unknown_names_suggest_the_closest_match(owner, name, meant):
     with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean '{meant}'\\?$"):
         getattr(owner, name)
 
@@ -155,7 +155,7 @@ class Misspelt(nn.Module):
         (lambda _, tensor: tensor.realu(), "'flambeau.Tensor' object has no attribute 'realu'; did you mean 'relu'?"),
     ],
 )
-def test_unknown_attributes_that_forward_reads_come_with_the_one_that_was_meant(read, message):
+def test_unknown_attributes_in_forward_suggest_the_closest_match(read, message):
     with pytest.raises(AttributeError) as caught:
         nn.Sequential(Misspelt(read))(fb.ones(1, 2))
     assert str(caught.value) == message

@@ -82,7 +82,7 @@ def test_a_wrapper_may_look_for_attributes_in_what_it_wraps():
     assert wrapper.out_features == 3 and list(wrapper.state_dict()) == ["wrapped.weight", "wrapped.bias"]
 
 
-def test_none_keeps_the_place():
+def test_none_keeps_the_name_registered():
     layer = nn.Linear(2, 2)
     layer.bias = None
     assert layer._parameters == {"weight": layer.weight, "bias": None}
@@ -134,7 +134,7 @@ def test_a_name_has_one_kind():
         (lambda m: m.missing, AttributeError, "'Block' object has no attribute 'missing'"),
     ],
 )
-def test_bad_use_changes_nothing(change, error, message):
+def test_failed_calls_change_nothing(change, error, message):
     block = Block()
     before, state = repr(block), dict(vars(block))
     with pytest.raises(error, match=message):
@@ -223,7 +223,7 @@ def test_deepcopy_keeps_sharing():
     assert twin.a.weight is not model.a.weight
 
 
-def test_a_shallow_copy_has_registries_of_its_own():
+def test_a_shallow_copy_has_separate_registries():
     block = Block()
     twin = copy.copy(block)
     assert twin.fc1 is block.fc1
@@ -399,7 +399,7 @@ def test_memory_formats_of_what_has_images_dimensions():
         (3, "int is not a Module subclass"),
     ],
 )
-def test_what_is_no_layer_comes_with_the_layer_to_write(given, message):
+def test_containers_suggest_the_layer_for_functions(given, message):
     for make in (lambda: nn.Sequential(given), lambda: nn.ModuleList([given]), lambda: nn.ModuleDict({"a": given})):
         with pytest.raises(TypeError, match=message):
             make()

@@ -31,7 +31,7 @@ def test_a_submodule_is_exchanged():
     ("arguments", "error"),
     [((1, "weight", None), TypeError), (("layer", "weight", 3), TypeError), (("layer", "a.b", None), KeyError)],
 )
-def test_what_does_not_fit_is_refused(arguments, error):
+def test_invalid_names_are_refused(arguments, error):
     layer = nn.Linear(1, 1)
     module, name, value = arguments
     with pytest.raises(error):

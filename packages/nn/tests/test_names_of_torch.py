@@ -39,7 +39,7 @@ def test_another_number_is_refused():
         fb.kl_div(rows(2), rows(2), 3)
 
 
-def test_the_others():
+def test_pooling_and_other_functions():
     x = rows(2, 3, 8)
     for got, expected in (
         (fb.adaptive_max_pool1d(x, 2), F.adaptive_max_pool1d(x, 2, True)),

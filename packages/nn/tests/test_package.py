@@ -56,7 +56,7 @@ def test_public_names_exist_and_are_documented(module):
         "utils._pair",
     ],
 )
-def test_bases_stand_where_programs_look_for_them(path):
+def test_base_classes_are_in_the_modules_of_pytorch(path):
     module, _, name = path.partition(".")
     assert hasattr(importlib.import_module(f"flambeau.nn.modules.{module}"), name)
     assert hasattr(getattr(nn.modules, module), name)

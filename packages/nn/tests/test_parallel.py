@@ -28,7 +28,7 @@ def test_without_gpus_calls_are_passed_on():
         nn.parallel.data_parallel(layer, x)
 
 
-def test_what_is_no_tensor_is_given_to_each():
+def test_other_objects_are_replicated():
     scatter = nn.parallel.scatter
     assert scatter("text", [0, 1]) == ["text", "text"] and scatter((), [0, 1]) == [(), ()]
     assert scatter(Pair(1, [2, 3]), [0, 1]) == [Pair(1, [2, 3])] * 2

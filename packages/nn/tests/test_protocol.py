@@ -93,7 +93,7 @@ def test_hooks_around_saving_and_loading():
         model.state_dict()
 
 
-def test_assigned_values_take_the_place():
+def test_assign_replaces_the_parameters():
     layer = nn.Linear(1, 1)
     weight = fb.ones(1, 1)
     layer.load_state_dict({"weight": weight, "bias": nn.Parameter(fb.ones(1), requires_grad=False)}, assign=True)
@@ -155,7 +155,7 @@ def test_submodules_are_set_by_path():
         model.set_submodule("", nn.Tanh())
 
 
-def test_memory_is_taken_anew():
+def test_to_empty_allocates_new_memory():
     layer = nn.Linear(2, 3)
     before = layer.weight.data_ptr()
     assert layer.to_empty(device="cpu") is layer
@@ -177,7 +177,7 @@ def test_memory_is_shared_with_processes_that_are_forked():
     assert layer.weight.tolist() == [3, 3]
 
 
-def test_keyword_arguments_that_nobody_takes():
+def test_unknown_keyword_arguments_are_refused():
     class Plain(nn.Module):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
@@ -257,7 +257,7 @@ def test_fused_layers_do_the_same():
             fuse(layer.train(), norm)
 
 
-def test_a_dictionarys_parameters_come_in_the_names_order():
+def test_parameter_dict_sorts_the_names_of_a_dict():
     b, a = fb.zeros(1), fb.ones(2)
     assert list(nn.ParameterDict({"b": b, "a": a})) == ["a", "b"]
     for kept in (OrderedDict(b=b, a=a), [("b", b), ("a", a)], nn.ParameterDict([("b", b), ("a", a)])):

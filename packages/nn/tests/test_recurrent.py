@@ -114,7 +114,7 @@ def test_gradients(step, make):
 
 
 @each_layer
-def test_a_batch_first_and_a_sequence_alone(step, make):
+def test_batch_first_and_unbatched_inputs(step, make):
     module, x = make(), fb.from_numpy(random.standard_normal((5, 2, 3)))
     output, final = module(x)
     alone, own = module(x[:, 1])
@@ -128,7 +128,7 @@ def test_a_batch_first_and_a_sequence_alone(step, make):
 
 
 @each_layer
-def test_packed_sequences_are_each_by_itself(step, make):
+def test_packed_sequences_equal_single_sequences(step, make):
     module = make()
     lengths = [2, 4, 1, 4]
     sequences = [fb.from_numpy(random.standard_normal((length, 3))) for length in lengths]

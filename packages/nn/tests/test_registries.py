@@ -22,7 +22,7 @@ class Model(nn.Module):
         return self.head(self.scale * x)
 
 
-def test_what_is_written_into_a_registry_is_what_runs():
+def test_assignments_to_a_registry_take_effect():
     model = Model()
     model._modules["head"] = nn.Identity()
     model._buffers["scale"] = fb.full((2,), 3.0)
@@ -35,7 +35,7 @@ def test_what_is_written_into_a_registry_is_what_runs():
 
 
 @pytest.mark.parametrize("take", [lambda r: r.pop("scale"), lambda r: r.popitem(), lambda r: r.clear()])
-def test_what_is_taken_out_of_a_registry_is_gone(take):
+def test_deletions_from_a_registry_take_effect(take):
     model = Model()
     take(model._buffers)
     assert not hasattr(model, "scale")
@@ -49,7 +49,7 @@ def test_what_is_taken_out_of_a_registry_is_gone(take):
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
-def test_a_copy_has_registries_of_its_own(copied):
+def test_a_copy_has_separate_registries(copied):
     model = Model()
     other = copied(model)
     other._modules["head"] = nn.Identity()
@@ -95,7 +95,7 @@ def test_getattr_of_classes_that_call_it():
     assert not hasattr(nn.Linear, "__getattr__")
 
 
-def test_getattr_sees_what_is_read():
+def test_a_custom_getattr_sees_registered_members():
     class Watching(nn.Module):
         def __init__(self):
             super().__init__()
@@ -135,7 +135,7 @@ def test_getattr_sees_what_is_read():
             module.gain  # noqa: B018
 
 
-def test_a_module_goes_when_nothing_holds_it():
+def test_a_module_is_freed_with_its_last_reference():
     gc.disable()
     try:
         layer = nn.Linear(2, 3)
@@ -146,7 +146,7 @@ def test_a_module_goes_when_nothing_holds_it():
         gc.enable()
 
 
-def test_parameters_are_registered_by_what_stands_in_the_place_of_register_parameter(monkeypatch):
+def test_a_replaced_register_parameter_is_called(monkeypatch):
     own = nn.Module.register_parameter
 
     def on_meta(module, name, param):

@@ -92,7 +92,7 @@ def test_other_uses_of_the_table_make_the_gradient_dense():
         np.testing.assert_allclose(w.grad.numpy(), once.numpy() + 2 * TABLE)
 
 
-def test_the_gradient_that_is_asked_for():
+def test_autograd_grad_returns_a_sparse_gradient():
     w = weight()
     w.grad = kept = fb.ones_like(w)
     (gradient,) = fb.autograd.grad(F.embedding(INPUT, w, sparse=True).sum(), w)
@@ -100,7 +100,7 @@ def test_the_gradient_that_is_asked_for():
     assert w.grad is kept and w.grad.sum() == 18
 
 
-def test_what_is_no_leaf_gets_a_dense_gradient():
+def test_non_leaf_tables_get_a_dense_gradient():
     w = weight()
     assert not run(lambda w: F.embedding(INPUT, 2 * w, sparse=True), w).is_sparse
 
@@ -134,7 +134,7 @@ def test_a_run_that_fails_leaves_no_rows_behind():
     assert w.grad.to_dense().sum() == 12
 
 
-def test_nothing_keeps_a_table():
+def test_tables_are_freed():
     table = nn.Embedding(6, 3, sparse=True)
     for _ in range(2):
         table(INPUT).sum().backward()

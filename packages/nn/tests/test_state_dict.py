@@ -218,7 +218,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("what", MISTAKES)
-def test_common_mistakes_are_explained_with_their_mend(what):
+def test_errors_of_common_mistakes_suggest_a_fix(what):
     state, message = MISTAKES[what]
     target = model()
     before = values(target)
@@ -237,7 +237,7 @@ def test_a_prefix_that_is_lacking():
     wrapped.load_state_dict({"module." + key: value for key, value in model().state_dict().items()})
 
 
-def test_what_a_prefix_does_not_explain_is_named_as_well():
+def test_other_mismatches_are_named_besides_a_prefix():
     state = {**prefixed("model."), "loss.scale": fb.ones(1)}
     with pytest.raises(RuntimeError, match=r'prefix "model\.".*\n\tUnexpected key\(s\) in state_dict: "loss\.scale"'):
         model().load_state_dict(state)
@@ -263,7 +263,7 @@ def test_shared_parameters_are_saved_under_every_name():
     assert not shared.load_state_dict(shared.state_dict()).missing_keys
 
 
-def test_what_was_missing_is_printed_as_pytorch_prints_it():
+def test_missing_keys_are_printed_like_pytorch():
     keys = model().load_state_dict({}, strict=False)
     assert repr(keys).startswith("_IncompatibleKeys(missing_keys=['0.weight', ")
 
@@ -275,6 +275,6 @@ def test_what_was_missing_is_printed_as_pytorch_prints_it():
         (nn.Linear(2, 3), r"write load_state_dict\(other\.state_dict\(\)\)"),
     ],
 )
-def test_what_is_no_state_dictionary_comes_with_the_corrected_call(given, hint):
+def test_other_objects_than_state_dicts_suggest_the_correct_call(given, hint):
     with pytest.raises(TypeError, match=f"Expected state_dict to be dict-like, got .*; {hint}"):
         nn.Linear(2, 3).load_state_dict(given)

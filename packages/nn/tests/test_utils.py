@@ -74,7 +74,7 @@ def test_clip_grad_value():
         (lambda: 3, "expected a Tensor or an iterable of Tensors, got int"),
     ],
 )
-def test_what_is_no_parameters(given, message):
+def test_other_objects_than_parameters_are_refused(given, message):
     with pytest.raises(TypeError, match=f"clip_grad_norm_: .*{message}"):
         nn.utils.clip_grad_norm_(given(), 1.0)
     with pytest.raises(TypeError, match=f"clip_grad_value_: .*{message}"):

@@ -62,7 +62,7 @@ def listed(result):
 
 
 @pytest.mark.parametrize("row", OPERATORS, ids=range(len(OPERATORS)))
-def test_a_map_is_a_loop(row):
+def test_vmap_equals_a_loop(row):
     function, *kinds = row
     fb.manual_seed(0)
     batches = [batch(kind) for kind in kinds]
