@@ -70,7 +70,7 @@ def test_limits_and_state():
     np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=1e-14)
 
 
-def test_what_is_refused():
+def test_invalid_arguments_are_refused():
     x, y = fb.ones(1), fb.ones(1)
     with pytest.raises(ValueError, match="parameter groups"):
         optim.LBFGS([{"params": [x]}, {"params": [y]}])

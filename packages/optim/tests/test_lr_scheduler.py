@@ -174,7 +174,7 @@ def test_bad_arguments():
         lr_scheduler.LRScheduler(optimizer())
 
 
-def test_rates_asked_for_outside_a_step():
+def test_get_lr_outside_of_a_step_warns():
     schedule = lr_scheduler.StepLR(optimizer(1.0), 2)
     with pytest.warns(UserWarning, match=r"please use `get_last_lr\(\)`"):
         assert schedule.get_lr() == [1.0]
@@ -197,7 +197,7 @@ def test_a_milestone_at_the_start():
     assert lr_scheduler.MultiStepLR(optimizer(1.0), [0, 1]).get_last_lr() == [0.1]
 
 
-def test_a_schedule_goes_after_the_optimizer():
+def test_the_wrong_order_of_steps_warns():
     made = optim.SGD([fb.ones(1)], lr=0.1)
     schedule = lr_scheduler.ExponentialLR(made, 0.5)
     with pytest.warns(UserWarning, match="in the opposite order"):
@@ -255,7 +255,7 @@ def test_plateau(mode):
         lr_scheduler.ReduceLROnPlateau(made, "middle")
 
 
-def test_one_after_the_other():
+def test_sequential_schedules():
     made = optimizer(1.0)
     parts = [lr_scheduler.ConstantLR(made, 0.1, 2), lr_scheduler.ExponentialLR(made, 0.5)]
     schedule = lr_scheduler.SequentialLR(made, parts, [3])

@@ -139,7 +139,7 @@ def test_repr():
     )
 
 
-def test_an_optimizer_of_ones_own_needs_one_method():
+def test_custom_optimizers_define_one_method():
     class SignDescent(optim.Optimizer):
         def __init__(self, params, lr):
             super().__init__(params, {"lr": lr})
@@ -206,7 +206,7 @@ def test_state_of_pytorch_loads():
     assert saved["state"][1]["exp_avg"].numpy()[0] == 2, "what was loaded belongs to the caller"
 
 
-def test_adamw_decays_apart_whatever_it_loads():
+def test_adamw_keeps_decoupled_weight_decay_when_loading():
     optimizer = stepped(optim.AdamW)
     optimizer.load_state_dict(written_by_pytorch())
     assert optimizer.param_groups[0]["decoupled_weight_decay"] is True
@@ -269,7 +269,7 @@ def test_a_state_of_any_shape_is_loaded_and_one_that_no_step_can_use_is_named():
         ([], TypeError, "Expected state_dict to be dict-like, got <class 'list'>"),
     ],
 )
-def test_what_is_no_optimizers_state(state, error, message):
+def test_invalid_state_dicts_are_refused(state, error, message):
     optimizer = stepped(optim.Adam, lr=0.1)
     with pytest.raises(error, match=message):
         optimizer.load_state_dict(state)
@@ -322,7 +322,7 @@ def test_groups_are_printed_with_a_line_between_them():
         (lambda model: optim.SGD([fb.ones(1)]).step(fb.ones(1)), r"got a Tensor; call loss\.backward\(\) first"),
     ],
 )
-def test_likely_mistakes_come_with_the_corrected_call(make, message):
+def test_errors_suggest_the_corrected_call(make, message):
     class Model:
         def parameters(self):
             return [fb.ones(1)]
@@ -332,6 +332,6 @@ def test_likely_mistakes_come_with_the_corrected_call(make, message):
 
 
 @pytest.mark.parametrize(("owner", "name", "meant"), [(optim, "Adm", "Adam"), (optim.lr_scheduler, "StepLr", "StepLR")])
-def test_unknown_names_come_with_the_name_that_was_meant(owner, name, meant):
+def test_unknown_names_suggest_the_closest_match(owner, name, meant):
     with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean '{meant}'\\?$"):
         getattr(owner, name)

@@ -101,7 +101,7 @@ OTHERS = sorted(OPTIMIZERS - {"SGD", "Adagrad", "SparseAdam", "LBFGS"})
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_others_refuse_and_change_nothing(name):
+def test_other_optimizers_refuse_sparse_gradients(name):
     weight = fb.ones(5, 2, dtype=fb.float64)
     weight.grad = gradient(0)[0]
     with pytest.raises(RuntimeError, match=f"{name} does not support sparse gradients"):

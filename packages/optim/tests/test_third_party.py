@@ -95,7 +95,7 @@ def fresh(**options):
     return Decaying([fb.tensor([1.0, -2.0, 0.5], dtype=fb.float64)], **{"lr": 0.1, **options})
 
 
-def test_it_computes_what_its_author_means():
+def test_third_party_rules_compute_their_reference():
     optimizer = fresh(weight_decay=0.1)
     losses = run(optimizer, 5)
     expected = reference(np.array([1.0, -2.0, 0.5]), 5, 0.1, 0.1)
@@ -103,7 +103,7 @@ def test_it_computes_what_its_author_means():
     assert losses[0].item() == 5.25 and repr(required) == "<required parameter>"
 
 
-def test_a_required_option_is_asked_for():
+def test_missing_required_options_are_named():
     with pytest.raises(ValueError, match="didn't specify a value of required optimization parameter lr"):
         Decaying([fb.ones(1)])
     optimizer = Decaying([{"params": [fb.ones(1)], "lr": 0.1}])
@@ -131,7 +131,7 @@ def test_its_setstate_is_called_for_states_that_are_loaded():
     assert other.param_groups[0]["added_later"] is False
 
 
-def test_hooks_run_around_a_step_of_its_own():
+def test_hooks_run_around_a_custom_step():
     seen = []
     optimizer = fresh()
     optimizer.register_step_pre_hook(lambda *given: seen.append(("before", *given)))
@@ -196,7 +196,7 @@ def test_an_optimizer_around_another_shares_its_groups():
     assert base.param_groups[1] is given and len(given["params"]) == 2 and given["betas"] == (0.9, 0.999)
 
 
-def test_what_packages_import_from_the_private_parts():
+def test_private_names_that_packages_import():
     from flambeau.optim.optimizer import _default_to_fused_or_foreach, _use_grad_for_differentiable
 
     class Descent(Optimizer):
@@ -213,7 +213,7 @@ def test_what_packages_import_from_the_private_parts():
     assert param.tolist() == [0.5, -3.0] and fb.is_grad_enabled()
 
 
-def test_a_schedule_that_goes_first_is_warned_of():
+def test_a_scheduler_step_before_the_optimizer_warns():
     schedule = StepLR(fresh(), 1)
     with pytest.warns(UserWarning, match="before `optimizer.step"):
         schedule.step()

@@ -29,7 +29,7 @@ def test_steps(rule, dtype):
 
 
 @each_rule
-def test_parameters_without_gradients_rest(rule):
+def test_parameters_without_gradients_do_not_change(rule):
     """Check that steps without a gradient do not change a parameter or increment its step count."""
     values = starting_values()
     params = parameters(values)
@@ -67,7 +67,7 @@ def test_saved_state_continues(rule):
     assert_close(resumed, [param.detach().numpy() for param in params])
 
 
-def test_groups_have_options_of_their_own():
+def test_groups_have_separate_options():
     values = starting_values([(3,), (3,)])
     params = parameters(values)
     optimizer = optim.SGD([{"params": params[0]}, {"params": [params[1]], "lr": 0.5}], lr=0.1, weight_decay=0.2)
@@ -92,7 +92,7 @@ def test_options_can_change_between_steps():
 
 
 @each_rule
-def test_forgotten_state_begins_anew(rule):
+def test_cleared_state_is_created_again(rule):
     values = starting_values()
     params = parameters(values)
     optimizer = rule.kind(params, **rule.options)
