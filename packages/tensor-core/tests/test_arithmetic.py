@@ -183,7 +183,7 @@ def test_powers_promote_as_every_binary_operator(base, exponent, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["selu", "elu", "celu"])
-def test_blocks_of_positive_numbers_among_others(name, dtype):
+def test_activations_of_blocks_with_and_without_negative_values(name, dtype):
     x = np.abs(np.random.default_rng(1).standard_normal(3000)).astype(dtype) + dtype(0.1)
     x[[600, 1300, 2999]] = -0.5, np.nan, 0
     row = fb._core._rows[name]
@@ -196,7 +196,7 @@ def test_blocks_of_positive_numbers_among_others(name, dtype):
     np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == np.float32 else 1e-14)
 
 
-def test_numbers_that_no_byte_holds():
+def test_numbers_out_of_the_range_of_uint8():
     x = np.arange(256, dtype=np.uint8)
     t = fb.tensor(x)
     for number in (-1, 0, 255, 256, 300):

@@ -90,7 +90,7 @@ def test_values_are_those_of_the_cast_arguments():
         assert (a @ b).equal(a.half() @ b.half())
 
 
-def test_in_place_and_out_keep_to_what_they_are_given():
+def test_in_place_and_out_keep_the_dtype():
     out = fb.empty(2, 2)
     with autocast("cpu"):
         fb.mm(matrix(), matrix(), out=out)
@@ -134,7 +134,7 @@ def test_as_a_decorator():
     assert product(3).dtype is LOW and product.__doc__ == "Doc." and not fb.is_autocast_enabled("cpu")
 
 
-def test_regions_are_a_threads_own():
+def test_regions_belong_to_their_thread():
     seen = []
     with autocast("cpu"):
         thread = threading.Thread(target=lambda: seen.append((matrix() @ matrix()).dtype))
@@ -144,7 +144,7 @@ def test_regions_are_a_threads_own():
     assert seen == [fb.float32]
 
 
-def test_settings_by_hand():
+def test_settings_by_functions():
     try:
         fb.set_autocast_enabled("cpu", True)
         fb.set_autocast_dtype("cpu", fb.float16)

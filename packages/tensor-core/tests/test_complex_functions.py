@@ -57,7 +57,7 @@ def test_rows(row, dtype):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
-def test_a_result_does_not_depend_on_where_its_element_lies(row, dtype):
+def test_results_do_not_depend_on_the_position_of_the_element(row, dtype):
     operands = [fb.tensor(draw(77, seed=k), dtype=dtype) for k in range(row["arity"])]
     if row["domain"] == "Select":
         operands[0] = operands[0].real > 0

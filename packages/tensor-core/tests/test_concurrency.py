@@ -239,7 +239,7 @@ def test_fork_while_other_threads_are_inside_operators():
     assert run(code) == "end"
 
 
-def test_a_thread_takes_memory_that_it_freed_itself():
+def test_a_thread_reuses_memory_that_it_freed():
     size = 3_333_333  # a size class that no other test uses
     mine = fb.empty(size)
     addresses, freed, main_freed = [], threading.Event(), threading.Event()

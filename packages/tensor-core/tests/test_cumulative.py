@@ -200,7 +200,7 @@ def test_running_extremes_of_rows_of_integers(dtype, length, rows):
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod", "logcumsumexp", "cummax", "cummin"])
 @pytest.mark.parametrize("shape", [(0, 2, 5000), (0, 5000, 2), (5000, 0, 2), (2, 5000, 0)])
-def test_empty_dimensions_beside_long_ones(name, shape):
+def test_empty_and_long_dimensions(name, shape):
     for dim in range(3):
         result = getattr(fb, name)(fb.zeros(shape), dim)
         assert (result[0] if isinstance(result, tuple) else result).shape == shape

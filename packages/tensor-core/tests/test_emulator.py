@@ -313,7 +313,7 @@ def test_events(machine, module):
     assert machine.cuEventQuery(end) == INVALID_HANDLE
 
 
-def test_deferred_operations_wait_for_what_they_were_told(machine, monkeypatch):
+def test_deferred_operations_wait_for_their_events(machine, monkeypatch):
     monkeypatch.setenv("FLAMBEAU_EMULATED_DEFERRED", "1")
     first, second, event = machine.stream(), machine.stream(), machine.event()
     memory, one = ctypes.c_uint64(machine.allocate(4)), ctypes.c_size_t(1)
@@ -463,7 +463,7 @@ def test_devices(machine, monkeypatch):
     np.testing.assert_array_equal(machine.to_host(target, 8), x)
 
 
-def test_errors_asked_for(machine):
+def test_injected_errors(machine):
     address = ctypes.c_uint64()
     before = machine.emulated_counts(b"cuMemAlloc")
     machine.emulated_fail(b"cuMemAlloc_v2", OUT_OF_MEMORY, 2)

@@ -75,7 +75,7 @@ def test_of_several(name, others, reference):
     check(name, [tensors(ARRAYS), *map(tensors, others)], [reference(*row) for row in rows])
 
 
-def test_the_others():
+def test_pow_norm_and_other_functions():
     a, b = tensors(ARRAYS), tensors(OTHERS)
     check("pow", [0.5, a][::-1], [array**0.5 for array in ARRAYS])
     for result, array in zip(fb._foreach_pow(0.5, a), ARRAYS, strict=True):

@@ -285,7 +285,7 @@ def test_a_huge_tensor_converts_only_what_it_shows():
     assert repr(flambeau.zeros(1, 1, dtype=flambeau.bfloat16).expand(10**6, 10**6)) == expected
 
 
-def test_default_dtype_goes_unnamed():
+def test_the_default_dtype_is_not_printed():
     default = flambeau.get_default_dtype()
     flambeau.set_default_dtype(flambeau.float64)
     try:

@@ -34,7 +34,7 @@ def test_an_exception_in_place_of_a_result():
         Future().set_exception("gone")
 
 
-def test_a_result_that_who_waits_goes_and_gets():
+def test_a_result_that_wait_computes():
     calls, ready = [], []
     future = Awaited(lambda: bool(ready), lambda: calls.append(1) or "got")
     following = future.then(lambda done: done.value() + "!")

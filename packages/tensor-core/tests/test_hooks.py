@@ -11,7 +11,7 @@ import pytest
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
 
-def test_a_handle_takes_its_hook_off_once():
+def test_a_handle_removes_its_hook_once():
     table = OrderedDict()
     first, second = new_handle(table, "first"), new_handle(table, "second")
     assert first.id != second.id and list(table.values()) == ["first", "second"]

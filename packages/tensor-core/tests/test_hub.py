@@ -123,7 +123,7 @@ def test_the_folder_is_pytorchs(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("progress", [False, True])
-def test_a_file_comes_whole(server, tmp_path, progress, capsys):
+def test_a_downloaded_file_is_complete(server, tmp_path, progress, capsys):
     content = os.urandom(300_000)
     server.files["/file.bin"] = (content, 200)
     target = tmp_path / "file.bin"
@@ -206,7 +206,7 @@ def test_weights_run_no_code(server, folder, tmp_path, monkeypatch):
 # Repositories
 
 
-def test_a_folder_of_ones_own(repository):
+def test_a_local_folder_as_source(repository):
     assert hub.load(repository, "double", 3, offset=1, source="local") == 7
     assert hub.list(str(repository), source="LOCAL") == ["double"]
     assert hub.help(repository, "double", source="local") == "Twice a number."
@@ -279,7 +279,7 @@ def test_references(server, folder, monkeypatch):
     sys.modules.pop("beside")
 
 
-def test_code_of_someone_unknown_is_asked_for(server, folder, monkeypatch):
+def test_untrusted_repositories_ask_for_confirmation(server, folder, monkeypatch):
     publish(server)
     asked = []
 

@@ -32,7 +32,7 @@ def keys(draw, advanced):
         kinds = ["slice", "none", "int"] + (["list", "mask", "array", "mask2"] if advanced else [])
         kind = draw(st.sampled_from(kinds))
         if kind == "int" and advanced:
-            kind = "slice"  # NumPy treats an integer among arrays as an array; see test_integers_beside_arrays
+            kind = "slice"  # NumPy treats an integer among arrays as an array: test_integers_combined_with_index_arrays
         if kind == "mask2" and used > 1:
             kind = "slice"
         if kind == "none":
@@ -160,7 +160,7 @@ def test_set(key, scalar):
     assert np.array_equal(x.numpy(), array)
 
 
-def test_integers_beside_arrays():
+def test_integers_combined_with_index_arrays():
     """Integers select first, as in PyTorch; NumPy broadcasts them with the index arrays."""
     array, x = pair()
     assert np.array_equal(x[0, :, fb.tensor([1, 2])].numpy(), array[0][:, [1, 2]])
@@ -377,7 +377,7 @@ def test_fill_diagonal(shape, wrap):
     np.testing.assert_array_equal(transposed.fill_diagonal_(2, wrap).numpy(), want)
 
 
-def test_fill_diagonal_wants_a_diagonal():
+def test_fill_diagonal_refuses_other_shapes():
     for shape in ((3,), (3, 3, 2)):
         with pytest.raises(RuntimeError, match="fill_diagonal_"):
             fb.zeros(shape).fill_diagonal_(1)

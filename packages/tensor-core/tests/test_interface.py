@@ -358,14 +358,14 @@ def test_devices():
         ("", "write 'cpu' or 'cuda:0'"),
     ],
 )
-def test_wrong_devices_come_with_the_likely_one(given, hint):
+def test_errors_of_devices_suggest_the_likely_one(given, hint):
     for use in (fb.device, fb.zeros(2).to, lambda device: fb.zeros(2, device=device)):
         with pytest.raises(RuntimeError, match=rf"[Dd]evice.* string.*{given}.*{hint}"):
             use(given)
 
 
 @pytest.mark.parametrize("given", ["quantum", "a" * 100, "cuda:" + "1" * 100, "\u00e9", "0", "::::"])
-def test_devices_like_no_other_have_no_hint(given):
+def test_unknown_devices_have_no_suggestion(given):
     with pytest.raises(RuntimeError, match="device") as caught:
         fb.device(given)
     assert "did you mean" not in str(caught.value)
@@ -401,7 +401,7 @@ def test_out_is_written_whole_or_not_at_all():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads an ELF file")
-def test_the_library_takes_little_of_what_threads_have_for_all_libraries():
+def test_static_thread_local_storage_is_small():
     """Limit the static thread-local storage, of which glibc reserves about 1.6 kB for all libraries that load later."""
     (image,) = (pathlib.Path(_core.__file__).parent / "lib").glob("libflambeau.so*")
     data = image.read_bytes()

@@ -97,7 +97,7 @@ def test_memory_lives_as_long_as_anyone_needs_it():
     assert b.tolist() == [1, 2, 3, 4]
 
 
-def test_an_array_keeps_its_memory_whatever_becomes_of_the_tensor():
+def test_an_array_keeps_its_memory_after_changes_of_the_tensor():
     t = fb.arange(4.0)
     a = t.numpy()
     t.set_(fb.full((1000,), 7.0))
@@ -388,7 +388,7 @@ def test_objects():
 
 
 @pytest.mark.parametrize("change", [lambda t: setattr(t, "data", fb.zeros(1)), lambda t: t.resize_(1 << 22)])
-def test_exported_memory_outlives_what_the_tensor_shows_next(change):
+def test_exported_memory_outlives_a_new_storage_of_the_tensor(change):
     t = fb.ones(1 << 20)
     array, capsule = t.numpy(), t.__dlpack__()
     change(t)
@@ -399,7 +399,7 @@ def test_exported_memory_outlives_what_the_tensor_shows_next(change):
     assert fresh.sum().item() == 0
 
 
-def test_a_view_finds_no_object_that_is_being_taken_down():
+def test_views_do_not_revive_objects_in_deallocation():
     class Subclass(fb.Tensor):
         __slots__ = ("last",)
 

@@ -39,7 +39,7 @@ def test_a_clone_keeps_the_order_of_its_strides():
     assert np.array_equal(X.mT.clone().numpy(), X.mT.numpy())
 
 
-def test_strides_of_ones_own():
+def test_custom_strides():
     x = fb.empty_strided((2, 3), (1, 2))
     assert (x.shape, x.stride()) == ((2, 3), (1, 2))
     assert x.untyped_storage().nbytes() == 24

@@ -97,7 +97,7 @@ def test_extreme_logits():
     assert fb.cross_entropy(x, fb.tensor([1, 1, 1]), reduction="none").tolist() == [1000, 1000, 0]
 
 
-def test_nothing_counted():
+def test_no_counted_element():
     x = fb.zeros(2, 3)
     assert np.isnan(fb.cross_entropy(x, fb.tensor([-100, -100])).item())
     assert fb.cross_entropy(x, fb.tensor([-100, -100]), reduction="sum").item() == 0

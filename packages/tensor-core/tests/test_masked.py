@@ -36,7 +36,7 @@ REDUCTIONS = {
 @pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize("dim", [None, 0, -1, (0, 2), (2, 1)])
 @pytest.mark.parametrize("keepdim", [False, True])
-def test_reductions_leave_out_what_is_hidden(name, dim, keepdim):
+def test_reductions_ignore_masked_elements(name, dim, keepdim):
     result = getattr(fb.masked, name)(fb.tensor(VALUES), dim=dim, keepdim=keepdim, mask=fb.tensor(MASK))
     axis = tuple(range(3)) if dim is None else dim
     expected = np.asarray(REDUCTIONS[name](axis))
@@ -80,7 +80,7 @@ def test_reductions_of_sparse_tensors():
 
 
 @pytest.mark.parametrize(("name", "reference"), [("argmax", np.ma.argmax), ("argmin", np.ma.argmin)])
-def test_extremes_are_found_among_what_counts(name, reference):
+def test_extremes_of_unmasked_elements(name, reference):
     function = getattr(fb.masked, name)
     found = function(fb.tensor(VALUES), 1, dtype=fb.int64, mask=fb.tensor(MASK))
     assert np.array_equal(found.numpy(), reference(HIDDEN, axis=1))
@@ -105,7 +105,7 @@ def test_the_median_is_the_lower_of_two():
         ("cumprod", lambda x: np.cumprod(np.where(MASK, x, 1), 1)),
     ],
 )
-def test_normalisations_leave_out_what_is_hidden(name, reference):
+def test_normalisations_ignore_masked_elements(name, reference):
     mask = MASK.any(1, keepdims=True) & MASK  # every column has an included element
     result = getattr(fb.masked, name)(fb.tensor(VALUES), 1, mask=fb.tensor(mask))
     with np.errstate(invalid="ignore"):
@@ -127,7 +127,7 @@ def test_logaddexp_takes_a_mask_for_each_side():
 
 
 @pytest.mark.parametrize(("name", "value"), [("sum", 0), ("prod", 1), ("amax", -128), ("amin", 127), ("norm", 0.0)])
-def test_where_nothing_counts_the_result_is_the_identity(name, value):
+def test_fully_masked_reductions_give_the_identity(name, value):
     dtype = fb.float32 if name == "norm" else fb.int8
     x = fb.ones(2, dtype=dtype)
     assert getattr(fb.masked, name)(x, mask=fb.zeros(2, dtype=fb.bool)).item() == value
@@ -168,7 +168,7 @@ def test_wrong_arguments_are_refused(call, error, message):
         call(fb.ones(2, 2))
 
 
-def test_output_masks_say_where_something_counts():
+def test_output_masks_mark_reductions_with_elements():
     x, mask = fb.ones(2, 3), fb.tensor([[True, False, True], [False, False, False]])
     assert fb.masked._output_mask(fb.masked.sum, x, 1, mask=mask).tolist() == [True, False]
     assert fb.masked._output_mask(fb.masked.softmax, x, 1, mask=mask).tolist() == mask.tolist()
@@ -176,7 +176,7 @@ def test_output_masks_say_where_something_counts():
         fb.masked._output_mask(fb.exp, x, mask=mask)
 
 
-def test_gradients_reach_only_what_counts():
+def test_gradients_reach_only_unmasked_elements():
     autograd = pytest.importorskip("flambeau.autograd")
     x, mask = fb.tensor(VALUES, requires_grad=True), fb.tensor(MASK)
     (slope,) = autograd.grad(fb.masked.mean(x, mask=mask), x)

@@ -263,7 +263,7 @@ def test_start_processes_without_waiting():
     assert tensor.tolist() == [0, 1]
 
 
-def test_one_that_raises_ends_the_others():
+def test_a_process_that_raises_ends_the_others():
     with pytest.raises(
         mp.ProcessRaisedException, match=r"-- Process 1 terminated .*(?s:.)*KeyError: 'number 1'"
     ) as caught:
@@ -275,7 +275,7 @@ def test_one_that_raises_ends_the_others():
     ("code", "message"),
     [(3, "exit code 3"), (-9, "signal SIGKILL")],
 )
-def test_one_that_leaves(code, message):
+def test_a_process_that_exits(code, message):
     with pytest.raises(mp.ProcessExitedException, match=f"process 0 terminated with {message}") as caught:
         mp.start_processes(leave, args=(code,), start_method="fork")
     assert caught.value.exit_code == code

@@ -92,7 +92,7 @@ def test_powers_wrap(dtype):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_factors_that_no_element_holds(dtype):
+def test_factors_out_of_the_range_of_the_dtype(dtype):
     x, y = whole_range(dtype, 1000, 13), whole_range(dtype, 1000, 14)
     a, b = fb.from_numpy(x), fb.from_numpy(y)
     for factor in (2, -2, 300, -40000):
@@ -207,7 +207,7 @@ def test_no_number_in_bfloat16_is_one_bit_pattern():
     np.testing.assert_array_equal(bits_of(x + y), want)
 
 
-def test_every_float16_there_and_back():
+def test_every_float16_converts_exactly():
     bits = np.arange(1 << 16, dtype="uint16")
     numbers = bits.view("float16")
     tensor = fb.from_numpy(numbers)

@@ -150,7 +150,7 @@ def test_direct_results_report_errors_and_change_nothing(name, others):
     assert expanded.tolist() == [0, 0, 0]
 
 
-def test_rsub_takes_true_for_one():
+def test_rsub_accepts_true_as_alpha():
     truth = fb.tensor([True, False])
     with pytest.raises(RuntimeError, match="Subtraction, the `-` operator, with a bool tensor is not supported"):
         fb.rsub(truth, truth, alpha=True)

@@ -131,7 +131,7 @@ def test_in_place_on_parts_of_rows():
     assert np.array_equal(t.numpy(), x)
 
 
-def test_a_result_lies_in_memory_as_its_first_operand():
+def test_results_have_the_memory_order_of_the_first_operand():
     x = fb.arange(24.0).reshape(2, 3, 4).permute(2, 0, 1)
     column, row = fb.ones(2, 1), fb.ones(())
     for result in (x.exp(), x + 1, x * x, x + column, x.clamp(1, 2), x > row, 1 + x, column + x, row * x):

@@ -149,7 +149,7 @@ def test_other_archives():
         load(archive_of({"data.pkl": b"N." + bytes(10**7)}, compression=zipfile.ZIP_DEFLATED))
 
 
-def test_entries_that_are_not_where_the_directory_says():
+def test_entries_with_wrong_offsets_are_refused():
     data = bytearray(saved([fb.ones(2)]))
     directory = data.rindex(b"PK\1\2", 0, data.rindex(b"archive/data/0"))
     data[directory + 42 : directory + 46] = struct.pack("<L", len(data) - 3)

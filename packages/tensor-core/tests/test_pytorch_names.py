@@ -138,7 +138,7 @@ def test_streams_of_the_cpu_change_nothing():
     assert fb.get_device_module() is fb.cpu and fb.get_device_module("cuda:1") is fb.cuda
 
 
-def test_streams_and_events_of_whichever_device_are_the_cpus():
+def test_streams_and_events_default_to_the_cpu():
     stream, event = fb.Stream(), fb.Event("cpu")
     with stream as entered:
         assert entered is stream and stream.query() and not stream.is_capturing()

@@ -21,7 +21,7 @@ TREE = {"a": 1, "b": (2, [3, None]), "p": Point(4, OrderedDict(z=5)), "q": deque
 LEAVES = [1, 2, 3, None, 4, 5, 6]
 
 
-def test_there_and_back():
+def test_flatten_and_unflatten():
     leaves, spec = pytree.tree_flatten(TREE)
     assert leaves == LEAVES == pytree.tree_leaves(TREE)
     assert spec.num_leaves == 7
@@ -123,7 +123,7 @@ def test_dataclasses_are_containers_of_their_fields():
         del pytree.SUPPORTED_NODES[Batch]
 
 
-def test_a_program_takes_trees_apart_itself():
+def test_node_types_and_flatten_functions_are_available():
     tree = [Point(1, 2), {"a": 3}]
     assert pytree._get_node_type(tree[0]) is namedtuple  # noqa: PYI024
     assert pytree._get_node_type(5) not in pytree.SUPPORTED_NODES

@@ -65,7 +65,7 @@ def test_scrambled_points_are_those_of_pytorch():
     np.testing.assert_allclose(unseeded.numpy(), [[0.26772547, 0.36175454]], rtol=1e-6)
 
 
-def test_results_go_where_they_are_to():
+def test_out_and_dtype():
     out = fb.empty(0, dtype=fb.float64)
     assert SobolEngine(3).draw(4, out) is out and out.shape == (4, 3) and out[1].tolist() == [0.5] * 3
 

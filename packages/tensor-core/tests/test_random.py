@@ -287,7 +287,7 @@ def test_results_written_out():
     assert fb.randperm(5, out=fb.empty(0, dtype=fb.float32)).dtype is fb.float32
 
 
-def test_a_thread_can_draw_from_a_generator_of_its_own():
+def test_a_thread_can_use_a_separate_generator():
     fb.manual_seed(3)
     expected = fb.rand(4).tolist()
     fb.manual_seed(3)

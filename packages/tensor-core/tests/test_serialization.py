@@ -131,7 +131,7 @@ def test_paths(tmp_path, kind):
     assert flambeau.load(path, map_location="cpu", weights_only=False) == [1]
 
 
-def test_files_are_used_from_where_they_stand(tmp_path):
+def test_files_are_used_from_their_current_position(tmp_path):
     with open(tmp_path / "x", "w+b", buffering=0) as file:
         file.write(b"before")
         flambeau.save({"a": flambeau.arange(5)}, file)

@@ -185,7 +185,7 @@ def test_files(tmp_path, suffix):
     assert loaded["c"].is_coalesced() and not loaded["s"].is_coalesced()
 
 
-def test_safetensors_hold_none(tmp_path):
+def test_safetensors_refuse_sparse_tensors(tmp_path):
     with pytest.raises(TypeError, match="sparse_coo"):
         fb.save({"s": coo()}, tmp_path / "sparse.safetensors")
 
@@ -293,7 +293,7 @@ def test_legacy_constructors_take_sizes():
         s.new(fb.ones(3))
 
 
-def test_indices_that_are_changed_are_looked_at_again():
+def test_changed_indices_are_checked_again():
     s = coo()
     s.coalesce()
     s @ fb.ones(3, 1)

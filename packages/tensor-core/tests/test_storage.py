@@ -10,7 +10,7 @@ import pytest
 import flambeau as fb
 
 
-def test_a_storage_changes_its_size_and_keeps_what_lies_in_both():
+def test_resizing_a_storage_keeps_common_elements():
     x = fb.arange(4.0)
     storage = x.untyped_storage()
     assert storage.resizable() and storage.resize_(24) is storage and storage.nbytes() == 24
@@ -40,7 +40,7 @@ def test_an_array_keeps_the_memory_that_it_shows():
     assert array.sum() == 10
 
 
-def test_sizes_that_are_none():
+def test_invalid_sizes_are_refused():
     storage = fb.ones(2).untyped_storage()
     with pytest.raises(RuntimeError, match="must not be negative, got -1"):
         storage.resize_(-1)
@@ -124,7 +124,7 @@ def test_a_storage_of_another_dtype_is_refused():
     assert fb.empty(0, dtype=fb.int64).set_(storage.untyped()).shape == (1,)
 
 
-def test_a_storage_without_elements_says_so():
+def test_meta_storages_refuse_element_access():
     storage = fb.ones(3, device="meta").storage()
     assert (storage.size(), storage.nbytes(), storage.data_ptr()) == (3, 12, 0)
     assert "of size 3" in repr(storage)
@@ -150,7 +150,7 @@ def test_a_range_keeps_the_shape_of_what_it_is_written_to(make):
 
 
 @pytest.mark.parametrize(("buffer", "count"), [(b"", -1), (b"1234", 0)])
-def test_a_buffer_of_nothing_is_refused(buffer, count):
+def test_an_empty_buffer_is_refused(buffer, count):
     with pytest.raises(ValueError, match=r"both buffer length \(\d\) and count \(-?\d\) must not be 0"):
         fb.frombuffer(buffer, dtype=fb.uint8, count=count)
 

@@ -296,7 +296,7 @@ def test_a_mode_answers_for_attributes():
     assert heard == [("__get__", "shape"), ("__get__", "T"), ("__set__", "requires_grad")]
 
 
-def test_the_inner_mode_is_asked_first_and_calls_the_outer_one():
+def test_the_inner_mode_is_called_first():
     heard = []
     mode = Named("both", heard)
     with Named("outer", heard), mode, mode:

@@ -274,7 +274,7 @@ def test_size_is_a_tuple():
     assert type(fb.zeros(2, 3).stride()) is tuple
 
 
-def test_numbers_of_parts_that_no_list_can_hold():
+def test_excessive_numbers_of_parts_are_refused():
     assert [len(part) for part in fb.ones(4).chunk(2**63 - 1)] == [1, 1, 1, 1]
     for split in (fb.vsplit, fb.tensor_split):
         with pytest.raises(RuntimeError, match="at most 16777216"):

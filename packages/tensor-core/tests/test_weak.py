@@ -24,7 +24,7 @@ def test_equal_tensors_are_different_keys() -> None:
         names[fb.ones(3)]
 
 
-def test_an_entry_goes_with_its_key() -> None:
+def test_an_entry_is_removed_with_its_key() -> None:
     kept, dropped = fb.ones(1), fb.zeros(1)
     names = WeakIdKeyDictionary({kept: 1, dropped: 2})
     copied = copy.copy(names)
@@ -33,7 +33,7 @@ def test_an_entry_goes_with_its_key() -> None:
     assert copied == names and names.pop(kept) == 1 and len(names) == 0 and len(copied) == 1
 
 
-def test_keys_may_disappear_during_a_pass() -> None:
+def test_keys_may_disappear_during_iteration() -> None:
     keys = [fb.tensor(i) for i in range(5)]
     names = WeakIdKeyDictionary({key: i for i, key in enumerate(keys)})
     seen = []

@@ -45,7 +45,7 @@ def test_masks(shape, kind, host_calls):
     assert not host_calls()
 
 
-def test_rows_that_see_nothing_and_strange_values():
+def test_fully_masked_rows_and_nonfinite_values():
     q, k, v = fb.randn(2, 6, 16), fb.randn(2, 5, 16), fb.randn(2, 5, 16)
     mask = fb.ones(6, 5, dtype=fb.bool)
     mask[2] = False
@@ -120,7 +120,7 @@ def test_masks_and_scales_of_halves(kind, scale, host_calls):
     assert not host_calls()
 
 
-def test_strange_halves():
+def test_nonfinite_values_in_half_precision():
     q, k, v = (fb.randn(2, length, 16).to(fb.bfloat16) for length in (6, 40, 40))
     k[1, 33, 2] = float("nan")
     v[0, 3, 1] = float("inf")
@@ -161,7 +161,7 @@ def test_turing():
     subprocess.run([sys.executable, "-c", TURING], env=environment, timeout=600, check=True)
 
 
-def test_halves_that_lie_badly(host_calls):
+def test_misaligned_half_precision_rows(host_calls):
     """Test rows that the matrix units cannot read: not aligned to 16 bytes, or no multiple of 16 bytes long."""
     room = fb.randn(1 + 2 * 9 * 16).to(fb.float16)
     q, k = room[1:].cuda().view(2, 9, 16), fb.randn(2, 12, 16).to(fb.float16)
@@ -176,7 +176,7 @@ PARTS = [(1, 1, 1024, 16, 16), (3, 16, 1500, 24, 40), (2, 70, 2050, 64, 64), (1,
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize(("batch", "queries", "keys", "depth", "width"), PARTS)
-def test_parts_of_the_keys(batch, queries, keys, depth, width, dtype, host_calls):
+def test_split_keys(batch, queries, keys, depth, width, dtype, host_calls):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
     tolerance = 1e-5 if dtype == fb.float32 else 1e-12
     both(*(fb.randn(shape, dtype=dtype) for shape in shapes), tolerance=tolerance)
@@ -187,7 +187,7 @@ def test_parts_of_the_keys(batch, queries, keys, depth, width, dtype, host_calls
 @pytest.mark.parametrize(
     ("batch", "queries", "keys", "launches"), [(1, 1, 1023, 1), (1, 1, 1024, 2), (129, 1, 1024, 1), (2, 70, 1100, 2)]
 )
-def test_which_keys_have_parts(batch, queries, keys, launches):
+def test_when_keys_are_split(batch, queries, keys, launches):
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
     q, k = fb.randn(batch, queries, 8, device="cuda"), fb.randn(batch, keys, 8, device="cuda")
     before = emulator.emulated_counts(b"cuLaunchKernel")
@@ -197,7 +197,7 @@ def test_which_keys_have_parts(batch, queries, keys, launches):
 
 @pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize(("batch", "queries", "keys", "depth", "width"), PARTS)
-def test_parts_of_the_keys_of_halves(batch, queries, keys, depth, width, dtype, host_calls):
+def test_split_keys_in_half_precision(batch, queries, keys, depth, width, dtype, host_calls):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
     close_to_expected(*(fb.randn(shape).to(dtype) for shape in shapes))
     assert not host_calls()
@@ -205,7 +205,7 @@ def test_parts_of_the_keys_of_halves(batch, queries, keys, depth, width, dtype, 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float16])
 @pytest.mark.parametrize("kind", ["bool", "float", "causal"])
-def test_masks_of_parts(kind, dtype, host_calls):
+def test_masks_of_split_keys(kind, dtype, host_calls):
     """Test masks that exclude all keys in some parts of the sequence, and all keys for some queries."""
     queries, keys = (1500, 1600) if kind == "causal" else (3, 1500)
     q, k, v = (fb.randn(2, 1, length, 16).to(dtype) for length in (queries, keys, keys))
@@ -221,7 +221,7 @@ def test_masks_of_parts(kind, dtype, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16])
-def test_strange_values_in_parts(dtype):
+def test_nonfinite_values_with_split_keys(dtype):
     q, k, v = (fb.randn(2, length, 16).to(dtype) for length in (2, 1300, 1300))
     k[1, 1200, 2] = float("nan")
     v[0, 3, 1] = float("inf")
@@ -270,7 +270,7 @@ LAYOUTS = {  # (2, 3, length, width) in memory
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float16])
 @pytest.mark.parametrize(("queries", "keys"), [(20, 40), (1, 1300)])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts_are_read_as_they_lie(layout, queries, keys, dtype, launches, host_calls):
+def test_strided_layouts_are_read_without_copies(layout, queries, keys, dtype, launches, host_calls):
     q, k, v = (LAYOUTS[layout](*size, dtype) for size in ((queries, 16), (keys, 16), (keys, 24)))
     assert not k.is_contiguous() and k.shape == (2, 3, keys, 16)
     mask = (fb.randn(2, 1, queries, keys) > 0).cuda()

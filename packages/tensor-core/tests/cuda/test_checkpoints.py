@@ -17,7 +17,7 @@ def path(request, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_every_dtype_goes_there_and_back(dtype, path):
+def test_round_trip_of_every_dtype(dtype, path):
     x = (fb.arange(6.0) - 2).to(dtype).reshape(2, 3)
     fb.save({"x": x.cuda().t(), "plain": 3}, path)
     on_cpu, on_gpu = fb.load(path, map_location="cpu"), fb.load(path, map_location="cuda")

@@ -194,7 +194,7 @@ except RuntimeError as error:
     assert "there is no GPU 2, the number of GPUs is 2" in output[2]
 
 
-def test_a_forked_process_is_told():
+def test_cuda_in_a_forked_process_raises():
     output = run(
         """
 import os
@@ -231,7 +231,7 @@ print(counts('cuMemFreeHost'))
     assert run(code).split() == ["False", "True", "2", "2"]
 
 
-def test_a_graphs_memory_serves_others_after_its_replays():
+def test_memory_of_a_graph_is_reused_after_its_replays():
     code = """
 x = fb.ones(1 << 16, device="cuda")
 _ = (x + 1) * 2, fb.zeros(1 << 16, device="cuda")
@@ -327,7 +327,7 @@ print(y.amin().item(), y.amax().item(), z.amin().item(), z.amax().item())
     assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "2.0 2.0 3.0 3.0"
 
 
-def test_others_run_while_the_allocator_waits():
+def test_other_threads_run_while_the_allocator_waits():
     code = """
 import sys, threading
 turns, done, side = [0], threading.Event(), fb.cuda.Stream()

@@ -35,7 +35,7 @@ def test_the_array_interface():
 
 
 @pytest.mark.parametrize("make", [fb.as_tensor, fb.asarray])
-def test_arrays_of_others(make):
+def test_arrays_of_other_libraries(make):
     x = fb.arange(12, dtype=fb.float32, device="cuda").reshape(3, 4)
     y = make(Array(x.t()))
     assert y.data_ptr() == x.data_ptr() and y.shape == (4, 3) and y.is_cuda

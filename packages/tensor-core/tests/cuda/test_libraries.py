@@ -121,7 +121,7 @@ print(fb.equal(fb.conv2d(*there).cpu(), fb.conv2d(x, w, b)), counts("cudnnConvol
     assert run(TENSORS + code, **BOTH).split("\n") == ["0 True", "True 1"]
 
 
-def test_where_memory_is_short_another_algorithm_is_taken_or_none():
+def test_algorithms_with_less_workspace_if_memory_is_short():
     code = """
 print(fb.equal(fb.conv2d(*there).cpu(), fb.conv2d(x, w, b)), counts("cudnnConvolutionForward"))
 a = fb.ones(3, 4)

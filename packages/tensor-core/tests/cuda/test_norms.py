@@ -18,7 +18,7 @@ def check(function, *arguments, **more):
 
 @pytest.mark.parametrize("shape", [(5, 8), (3, 300), (2, 3, 1025), (2, 4096), (4, 1), (0, 4)])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rows(shape, dtype, host_calls):
+def test_row_norms(shape, dtype, host_calls):
     x, weight, bias = (fb.randn(s).to(dtype) for s in (shape, shape[-1:], shape[-1:]))
     for w, b in ((None, None), (weight, None), (weight, bias)):
         check(fb.layer_norm, x + 3, shape[-1:], w, b)

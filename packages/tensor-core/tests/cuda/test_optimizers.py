@@ -107,7 +107,7 @@ def test_parameters_at_any_address(host_calls):
     assert not host_calls()
 
 
-def test_gradients_are_scaled_and_looked_through(host_calls):
+def test_gradients_are_unscaled_and_checked_for_infinities(host_calls):
     grads = [fb.randn(shape).cuda() for shape in [(5000,), (3, 4), (0,)]] + [fb.randn(4999).cuda()[1:]]
     want = [g.cpu() * 0.25 for g in grads]
     assert _core._scale_gradients(grads, 0.25)

@@ -84,7 +84,7 @@ def test_probabilities(dtype, host_calls):
 
 
 @pytest.mark.parametrize("wrong", [-0.25, 1.5, float("nan"), float("inf")])
-def test_probabilities_that_are_none(wrong, host_calls):
+def test_invalid_probabilities_are_reported(wrong, host_calls):
     p = fb.full((500,), 0.5)
     p[70] = wrong
     for name, draw in (

@@ -104,7 +104,7 @@ def test_the_state_is_set_between_replays():
     assert fb.equal(out, once)
 
 
-def test_a_generator_of_ones_own():
+def test_a_custom_generator():
     own = fb.Generator().manual_seed(5)
 
     def work():

@@ -44,7 +44,7 @@ def test_poisson(dtype, host_calls):
 
 
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), -float("inf")])
-def test_rates_that_are_none(wrong, host_calls):
+def test_invalid_rates_are_reported(wrong, host_calls):
     rates = fb.tensor([3.0, wrong, 20.0, float("inf")])
     reported(fb.poisson, rates)
     assert not host_calls()
@@ -89,7 +89,7 @@ def test_weights_of_zero_are_not_drawn(host_calls):
 @pytest.mark.parametrize("replacement", [False, True])
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), -float("inf"), 0.0])
 @pytest.mark.parametrize("categories", [3, 700])
-def test_weights_that_are_none(wrong, categories, replacement, host_calls):
+def test_invalid_weights_are_reported(wrong, categories, replacement, host_calls):
     def multinomial(weights):
         return fb.multinomial(weights, 2, replacement)
 

@@ -10,7 +10,7 @@ def on_gpu(values):
     return fb.tensor(values).cuda()
 
 
-def test_there_and_back():
+def test_copies_to_the_gpu_and_back():
     x = np.arange(12, dtype=np.float32).reshape(3, 4)
     t = fb.from_numpy(x).to("cuda")
     assert t.device == fb.device("cuda:0") and t.is_cuda and not t.is_cpu
@@ -51,7 +51,7 @@ def test_writing_through_views(host_calls):
     assert fb.equal(x, y.cpu())
 
 
-def test_an_operator_of_the_host_goes_over_and_comes_back(host_calls):
+def test_host_operators_copy_to_the_cpu_and_back(host_calls):
     x = fb.randn(4, 4)
     t = x.cuda()
     values = fb.linalg.eigvals(t)
@@ -111,7 +111,7 @@ def test_little_blocks_are_joined_again():
     assert fb.cuda.memory_reserved() <= before
 
 
-def test_out_of_memory_says_what_is_free():
+def test_out_of_memory_reports_the_capacity():
     with pytest.raises(fb.OutOfMemoryError, match=r"Tried to allocate .* MiB.*total capacity of .* reserved"):
         fb.empty(1 << 45, device="cuda")
     assert fb.ones(3, device="cuda").sum().item() == 3

@@ -35,7 +35,7 @@ def test_streams():
         cuda.stream(1)
 
 
-def test_streams_of_whichever_device():
+def test_streams_by_device_argument():
     side = fb.Stream("cuda", priority=-1)
     assert isinstance(side, cuda.Stream) and isinstance(cuda.Stream(), fb.Stream) and side.priority == -1
     assert isinstance(fb.Stream(), cuda.Stream) and isinstance(fb.Stream(0), cuda.Stream)
@@ -175,7 +175,7 @@ def test_a_graph_keeps_the_pinned_memory_that_it_copies():
     assert addresses == {each.data_ptr() for each in [fb.empty(1 << 16, pin_memory=True) for _ in range(2)]}
 
 
-def test_a_capture_that_fails_says_why_and_leaves_nothing_behind():
+def test_a_failed_capture_raises_and_frees_its_memory():
     x = fb.ones(4, device="cuda")
     _ = x + 1
     cuda.empty_cache()

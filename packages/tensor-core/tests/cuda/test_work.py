@@ -90,7 +90,7 @@ def test_pinned_memory_is_kept(stream):
 
 
 @pytest.mark.parametrize("wait", [lambda x: x.cpu(), lambda x: fb.linalg.eigvals(x[:4].view(2, 2))])
-def test_others_run_while_a_thread_waits(wait):
+def test_other_threads_run_while_a_thread_waits(wait):
     x, turns, done = fb.zeros(1 << 24, device="cuda"), [0], threading.Event()
 
     def count():
