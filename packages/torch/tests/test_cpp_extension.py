@@ -192,7 +192,7 @@ def test_errors_of_the_compiler_are_in_the_exception(tmp_path):
     assert "-DTORCH_EXTENSION_NAME=broken" in str(caught.value)
 
 
-def test_what_is_not_mapped_is_a_sentence_of_the_compiler(tmp_path):
+def test_unsupported_functions_are_compile_errors(tmp_path):
     source = """
     torch::nn::Module<int> m;
     #include <ATen/cuda/CUDAContext.h>

@@ -80,7 +80,7 @@ def test_overloads_of_one_name(ops):
         ops.shifted(x, "text")
 
 
-def test_what_an_operator_writes_counts_as_a_change(ops):
+def test_mutated_arguments_increment_the_version(ops):
     out = doubles(9, 9)
     version = out._version
     assert ops.write_sum([doubles(1, 2), doubles(3, 4)], out) is None

@@ -268,7 +268,7 @@ def test_libraries_of_pytorchs_operators_are_refused_as_unreadable_files():
     """)
 
 
-def test_what_the_alias_adds_goes_with_it():
+def test_uninstalling_removes_added_attributes():
     pytest.importorskip("flambeau.nn")
     run("""
         import flambeau as fb

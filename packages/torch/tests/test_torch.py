@@ -90,7 +90,7 @@ def test_a_missing_import_is_an_import_error(run, statement, error, text):
     assert printed.startswith(error) and text in printed
 
 
-def test_the_report_lists_what_was_asked_for_in_vain(run):
+def test_the_report_lists_missing_names(run):
     program = """
         import torch
         if hasattr(torch, "nonsense"):
@@ -134,7 +134,7 @@ def test_a_module_runs_too(tmp_path):
     assert subprocess.check_output(command, cwd=tmp_path, text=True) == "tensor([1., 1.]) ['--flag']\n"
 
 
-def test_without_a_program_it_says_how_to_call_it():
+def test_a_missing_program_prints_the_usage():
     done = subprocess.run([sys.executable, "-m", "flambeau.torch"], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "expected a program to run" in done.stderr
 
@@ -209,7 +209,7 @@ def test_seeds_give_the_random_numbers_of_pytorch(run):
     """)
 
 
-def test_what_asks_for_the_distribution_of_pytorch_finds_its_version(run):
+def test_metadata_of_the_torch_distribution_is_found(run):
     run("""
         from importlib import metadata
         import flambeau.torch
@@ -437,7 +437,7 @@ def test_types_of_tensors_in_annotations():
     assert typing.get_args(None | fb.LongTensor) == (type(None), fb.LongTensor)
 
 
-def test_names_of_what_load_takes():
+def test_types_of_load_arguments():
     import typing
 
     from flambeau.serialization import FILE_LIKE, MAP_LOCATION
@@ -465,7 +465,7 @@ def test_torch_is_among_its_own_names(run):
     run("import torch\nassert torch.torch is torch and torch.torch.Tensor is torch.Tensor")
 
 
-def test_functorch_has_the_older_functions_that_take_modules_apart(run):
+def test_functorch_has_the_older_make_functional(run):
     pytest.importorskip("flambeau.nn")
     run("""
         import torch, functorch
