@@ -105,7 +105,7 @@ def suppressed(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.7, 1.0])
-def test_suppression_takes_one_at_a_time(threshold: float) -> None:
+def test_nms_equals_sequential_suppression(threshold: float) -> None:
     boxes, scores = random_boxes(60), RNG.random(60)
     taken = ops.nms(fb.from_numpy(boxes), fb.from_numpy(scores), threshold)
     assert taken.dtype is fb.int64 and taken.tolist() == suppressed(boxes, scores, threshold)
@@ -152,7 +152,7 @@ def read(plane: np.ndarray, y: float, x: float) -> float:
 @pytest.mark.parametrize(
     ("scale", "ratio", "aligned"), [(1.0, 2, False), (1.0, -1, True), (0.5, -1, False), (0.5, 3, True)]
 )
-def test_regions_are_means_of_points_read(scale: float, ratio: int, aligned: bool) -> None:
+def test_roi_align_averages_sampled_points(scale: float, ratio: int, aligned: bool) -> None:
     maps = RNG.standard_normal((2, 3, 12, 15))
     rois = np.array([[0, 1, 2, 7, 9], [1, 0, 0, 14, 11], [1, -3, 5, 4, 30], [0, 3, 3, 3.2, 3.4]])
     result = ops.roi_align(fb.from_numpy(maps), fb.from_numpy(rois), (4, 5), scale, ratio, aligned)
@@ -175,7 +175,7 @@ def test_regions_are_means_of_points_read(scale: float, ratio: int, aligned: boo
             assert result[k, 1, row, column].item() == pytest.approx(np.mean(points), abs=1e-12)
 
 
-def test_regions_as_lists_and_their_gradient() -> None:
+def test_roi_align_of_lists_and_its_gradient() -> None:
     maps = fb.from_numpy(RNG.standard_normal((2, 1, 6, 6))).requires_grad_()
     boxes = [
         fb.tensor([[0.0, 0.0, 3.0, 3.0]]).double(),
@@ -200,7 +200,7 @@ def test_regions_as_lists_and_their_gradient() -> None:
         (fb.zeros(2, 3, 4, 4), fb.tensor([[2.0, 0, 0, 1, 1]]), "should be indices of images from 0 to 1"),
     ],
 )
-def test_regions_that_do_not_fit(maps: fb.Tensor, boxes: object, message: str) -> None:
+def test_invalid_regions_are_refused(maps: fb.Tensor, boxes: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ops.roi_align(maps, boxes, 2)
 

@@ -20,17 +20,17 @@ from flambeau.vision.transforms import (
 ADD, DOUBLE = Lambda(lambda x: x + 1), Lambda(lambda x: x * 2)
 
 
-def test_compose_goes_from_left_to_right() -> None:
+def test_compose_applies_from_left_to_right() -> None:
     assert Compose([DOUBLE, ADD])(3) == 7
     assert repr(Compose([ToTensor(), DOUBLE])) == "Compose(\n    ToTensor()\n    Lambda()\n)"
 
 
-def test_lambda_wants_a_function() -> None:
+def test_lambda_requires_a_callable() -> None:
     with pytest.raises(TypeError, match="lambd should be callable, got 'int'"):
         Lambda(3)
 
 
-def test_apply_does_all_or_nothing() -> None:
+def test_random_apply_applies_all_or_none() -> None:
     fb.manual_seed(0)
     counts = Counter(RandomApply([ADD, DOUBLE], p=0.3)(1) for _ in range(1000))
     assert set(counts) == {1, 4} and 250 < counts[4] < 350
@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same() -> None:
     assert runs[0] == runs[1]
 
 
-def test_lists_are_wanted() -> None:
+def test_transforms_require_lists() -> None:
     with pytest.raises(TypeError, match="transforms should be a sequence"):
         RandomOrder(ADD)
     with pytest.raises(TypeError, match="p should be a sequence"):
@@ -85,6 +85,6 @@ def test_lists_are_wanted() -> None:
         (lambda: T.Compose([T.ToTensor]), r"Compose got the class ToTensor; write ToTensor\(\.\.\.\)"),
     ],
 )
-def test_likely_mistakes_come_with_the_corrected_call(call, message):
+def test_errors_suggest_the_corrected_call(call, message):
     with pytest.raises(TypeError, match=message):
         call()

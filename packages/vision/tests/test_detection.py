@@ -255,7 +255,7 @@ def test_images_without_objects_teach_as_well(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_images_in_which_nothing_is_found(name: str) -> None:
+def test_images_without_detections(name: str) -> None:
     model, (images, _) = filled(MODELS[name]()).eval(), samples()
     (model.roi_heads if hasattr(model, "roi_heads") else model).score_thresh = 2.0
     with fb.no_grad():

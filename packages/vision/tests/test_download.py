@@ -31,7 +31,7 @@ def begin(path: Path, content: bytes) -> None:
     part_of(path).write_bytes(content)
 
 
-def test_a_file_arrives_whole(server, path: Path) -> None:
+def test_a_downloaded_file_is_complete(server, path: Path) -> None:
     server.files["file.gz"] = CONTENT
     download([f"{server.url}/file.gz"], path, MD5)
     assert path.read_bytes() == CONTENT and not part_of(path).exists()
@@ -51,7 +51,7 @@ def test_a_broken_connection_leaves_a_part_that_the_next_try_completes(server, p
     assert server.requests[1:] == [("file.gz", "bytes=100000-")]
 
 
-def test_the_next_mirror_goes_on_where_the_first_broke_off(server, path: Path) -> None:
+def test_the_next_mirror_resumes_the_download(server, path: Path) -> None:
     server.files["a"] = server.files["b"] = CONTENT
     server.break_after = 200_000
     download([f"{server.url}/a", f"{server.url}/b"], path, MD5)
@@ -76,7 +76,7 @@ def test_a_complete_part_needs_no_more_bytes(server, path: Path) -> None:
 
 
 @pytest.mark.parametrize("beginning", [ASIDE, ASIDE * 400], ids=["shorter", "longer"])
-def test_a_foreign_part_is_thrown_away(server, path: Path, beginning: bytes) -> None:
+def test_a_partial_file_of_other_content_is_discarded(server, path: Path, beginning: bytes) -> None:
     server.files["file.gz"] = CONTENT
     begin(path, beginning)
     download([f"{server.url}/file.gz"], path, MD5)

@@ -77,7 +77,7 @@ def test_features_equal_the_outputs_of_layers(name: str) -> None:
         assert fb.allclose(found[child], expected[child], atol=1e-6), child
 
 
-def test_the_beginning_of_a_name_stands_for_the_last_node(model: nn.Module) -> None:
+def test_a_module_name_means_its_last_node(model: nn.Module) -> None:
     x = fb.randn(1, 3, 32, 32)
     found = create_feature_extractor(model, {"layer1": "one", "layer1.1.relu_1": "same"})(x)
     assert fb.equal(found["one"], found["same"])
@@ -89,7 +89,7 @@ def test_unused_layers_are_removed(model: nn.Module) -> None:
     assert extractor.layer1.get_submodule("0").conv1 is model.layer1[0].conv1
 
 
-def test_modes_have_their_own_graphs() -> None:
+def test_training_and_evaluation_have_separate_graphs() -> None:
     net = nn.Sequential(nn.Linear(2, 2), models.googlenet(init_weights=False).avgpool)
 
     class Switching(nn.Module):

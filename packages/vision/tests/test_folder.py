@@ -100,7 +100,7 @@ def test_fake_data_is_the_same_for_an_index() -> None:
         FakeData(1, (2, 8, 6))
 
 
-def test_the_base_wants_a_subclass_and_one_kind_of_transform(tmp_path: Path) -> None:
+def test_vision_dataset_requires_a_subclass_and_one_kind_of_transform(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Only transforms or transform/target_transform"):
         VisionDataset(tmp_path, transforms=lambda x, y: (x, y), transform=str)
     with pytest.raises(NotImplementedError, match="VisionDataset must define __getitem__"):

@@ -68,7 +68,7 @@ def test_the_highest_element_of_each_enlarged_map_is_found(peaks: Callable[..., 
     assert [tuple(each.shape) for each in empty] == [(0, 3), (0, 3, 2)]
 
 
-def test_points_lie_in_the_middle_of_their_pixels() -> None:
+def test_keypoints_are_at_pixel_centres() -> None:
     maps = fb.zeros(1, 2, 4, 4)
     maps[0, 0, 0, 0] = maps[0, 1, 3, 2] = 1.0
     places, scores = heatmaps_to_keypoints(maps, fb.tensor([[10.0, 20.0, 13.5, 24.0]]))

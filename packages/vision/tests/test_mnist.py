@@ -30,7 +30,7 @@ def test_files_are_found_in_both_layouts_plain_and_gzipped(write_mnist, folder: 
     assert image.mode == "L" and (np.asarray(image) == IMAGES[2]).all() and label == 4 and type(label) is int
 
 
-def test_the_splits_are_apart(write_mnist) -> None:
+def test_the_splits_are_separate(write_mnist) -> None:
     write_mnist(IMAGES, LABELS)
     root = write_mnist(IMAGES[:2], LABELS[:2], train=False)
     assert (len(MNIST(str(root))), len(MNIST(root, train=False))) == (5, 2)

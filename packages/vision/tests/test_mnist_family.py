@@ -20,7 +20,7 @@ LABELS = np.array([3, 1, 4, 1, 5], dtype=np.uint8)
 
 
 @pytest.mark.parametrize("kind", [FashionMNIST, KMNIST])
-def test_each_has_a_folder_of_its_own(write_mnist, kind: type[MNIST]) -> None:
+def test_each_dataset_has_a_separate_folder(write_mnist, kind: type[MNIST]) -> None:
     root = write_mnist(IMAGES, LABELS, folder=f"{kind.__name__}/raw")
     write_mnist(IMAGES[:1], LABELS[:1], folder="MNIST/raw")
     dataset = kind(root)

@@ -177,7 +177,7 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_scores_come_out_and_gradients_reach_every_weight(name: str) -> None:
+def test_models_give_scores_and_gradients_of_every_weight(name: str) -> None:
     fb.manual_seed(0)
     model = SMALL[name]()
     if name == "vit":
@@ -238,7 +238,7 @@ def test_layers_of_vgg() -> None:
 
 
 @pytest.mark.parametrize(("name", "heads", "size"), [("googlenet", 2, 64), ("inception_v3", 1, 299)])
-def test_heads_on_the_way_score_in_training(name: str, heads: int, size: int) -> None:
+def test_auxiliary_heads_give_scores_in_training(name: str, heads: int, size: int) -> None:
     model = models.get_model(name, num_classes=7, init_weights=False)
     outputs = model(fb.zeros(2, 3, size, size))
     assert [tuple(scores.shape) for scores in outputs] == [(2, 7)] * (1 + heads) and outputs.logits is outputs[0]
@@ -280,7 +280,7 @@ def test_attention_stays_within_a_window(version: str, shift: int, pixel: tuple,
     np.testing.assert_array_equal(changed, expected)
 
 
-def test_attention_knows_where_pixels_lie() -> None:
+def test_shifted_window_attention_uses_relative_positions() -> None:
     attention = models.swin_transformer.ShiftedWindowAttention(1, [1, 3], [0, 0], 1)
     nn.init.zeros_(attention.relative_position_bias_table)
     attention.relative_position_bias_table.data[3] = 50.0  # each pixel attends to its left neighbour
@@ -427,6 +427,6 @@ def test_images_and_arguments_that_do_not_fit() -> None:
         (fb.vision.datasets, "MINST", "MNIST"),
     ],
 )
-def test_unknown_names_come_with_the_name_that_was_meant(owner: object, name: str, meant: str) -> None:
+def test_unknown_names_suggest_the_closest_match(owner: object, name: str, meant: str) -> None:
     with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean '{meant}'\\?$"):
         getattr(owner, name)

@@ -22,14 +22,14 @@ def test_normalize_takes_one_value_for_all_and_whole_batches() -> None:
     np.testing.assert_allclose(result.numpy(), (image - 0.5) / 2)
 
 
-def test_normalize_writes_where_it_is_told_to() -> None:
+def test_normalize_in_place() -> None:
     image = fb.ones(1, 2, 2)
     assert (Normalize([0.5], [0.5])(image) == 1).all() and (image == 1).all()
     result = Normalize([0.5], [0.25], inplace=True)(image)
     assert result.data_ptr() == image.data_ptr() and (image == 2).all()
 
 
-def test_a_second_call_has_the_values_of_its_own() -> None:
+def test_normalize_does_not_cache_other_statistics() -> None:
     image = fb.ones(1, 1, 1)
     assert [functional.normalize(image, [m], [1.0]).item() for m in (0.0, 0.5, 0.0)] == [1.0, 0.5, 1.0]
     assert functional.normalize(image.double(), [0.5], [1.0]).dtype is fb.float64

@@ -85,7 +85,7 @@ def test_ps_roi_pool(scale: float) -> None:
         ops.ps_roi_pool(input, boxes(), 5)
 
 
-def test_ps_roi_align_reads_each_bin_from_channels_of_its_own() -> None:
+def test_ps_roi_align_reads_each_bin_from_separate_channels() -> None:
     input, regions = random(2, 2 * 6, 10, 13).requires_grad_(), boxes()[:3]
     found = ops.ps_roi_align(input, regions, (2, 3), 0.5, 2)
     for c in range(2):

@@ -101,7 +101,7 @@ def test_regions_can_be_differentiated_twice() -> None:
     assert (second * direction).sum().item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_no_regions_lead_back_to_the_maps() -> None:
+def test_empty_regions_give_zero_gradients() -> None:
     maps = fb.rand(2, 3, 4, 4).requires_grad_()
     empty = ops.roi_align(maps, fb.zeros(0, 5), 2)
     assert tuple(empty.shape) == (0, 3, 2, 2)
@@ -125,7 +125,7 @@ def test_boxes_are_coded_and_decoded() -> None:
 
 
 @pytest.mark.parametrize("kind", ["l1", "smooth_l1", "giou", "diou", "ciou"])
-def test_losses_of_boxes_vanish_at_the_truth(kind: str) -> None:
+def test_losses_of_exact_boxes_are_zero(kind: str) -> None:
     anchors, truth = fb.tensor([[0.0, 0.0, 10.0, 10.0]]), fb.tensor([[2.0, 1.0, 9.0, 12.0]])
     coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
     codes = coder.encode_single(truth, anchors)
@@ -159,7 +159,7 @@ def test_samples_are_balanced() -> None:
     assert positive.sum() == 10 and negative.sum() == 30
 
 
-def test_anchors_stand_about_all_pixels() -> None:
+def test_anchors_are_centred_on_all_pixels() -> None:
     generator = AnchorGenerator(((32,), (64, 100)), ((0.5, 2.0),) * 2)
     assert generator.num_anchors_per_location() == [2, 4]
     assert generator.cell_anchors[0].tolist() == [[-23, -11, 23, 11], [-11, -23, 11, 23]]

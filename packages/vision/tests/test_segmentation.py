@@ -53,7 +53,7 @@ def test_the_last_stages_are_dilated_and_keep_their_size():
     assert small["low"].shape == (1, 40, 8, 8) and small["high"].shape == (1, 960, 4, 4)
 
 
-def test_a_head_sees_the_whole_map_at_each_place():
+def test_aspp_pooling_broadcasts_the_global_mean():
     fb.manual_seed(0)
     pooled = segmentation.deeplabv3.ASPPPooling(4, 5).eval()
     x = fb.rand(2, 4, 6, 7)

@@ -54,7 +54,7 @@ def test_operators_give_plain_tensors() -> None:
         assert same.format is BoundingBoxFormat.XYXY and same.canvas_size == (8, 10) and same.clamping_mode == "soft"
 
 
-def test_gradients_flow_through_them() -> None:
+def test_gradients_flow_through_tv_tensors() -> None:
     leaf = fb.rand(3, 4, 4).requires_grad_()
     (tv_tensors.Image(leaf) ** 2).sum().backward()
     assert leaf.grad is not None
@@ -76,7 +76,7 @@ def test_the_type_that_operators_give() -> None:
         tv_tensors.set_return_type("array")
 
 
-def test_tensors_like_others() -> None:
+def test_wrap_copies_the_metadata() -> None:
     same = tv_tensors.wrap(boxes() * 2, like=boxes())
     assert type(same) is BoundingBoxes and same.canvas_size == (8, 10) and same[0, 3] == 12
     other = tv_tensors.wrap(boxes() * 2, like=boxes(), format="XYWH", canvas_size=(16, 20))
@@ -84,7 +84,7 @@ def test_tensors_like_others() -> None:
     assert type(tv_tensors.wrap(fb.zeros(2, 2), like=Mask(fb.ones(2, 2)))) is Mask
 
 
-def test_a_loader_s_workers_send_them() -> None:
+def test_workers_send_tv_tensors() -> None:
     samples = [{"image": tv_tensors.Image(fb.full((1, 2, 2), float(n))), "boxes": boxes()} for n in range(4)]
     loader = DataLoader(samples, batch_size=None, num_workers=1)
     received = list(loader)

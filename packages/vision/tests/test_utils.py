@@ -13,7 +13,7 @@ from flambeau.vision import utils
 IMAGES = fb.from_numpy(np.random.default_rng(0).random((5, 3, 4, 6), dtype=np.float32))
 
 
-def test_a_grid_holds_each_image_in_its_place() -> None:
+def test_make_grid_arranges_images_in_rows() -> None:
     grid = utils.make_grid(IMAGES, nrow=3, padding=1, pad_value=0.5)
     assert tuple(grid.shape) == (3, 11, 22)
     expected = np.full((3, 11, 22), 0.5, dtype=np.float32)

@@ -134,7 +134,7 @@ def test_boxes_are_cut_off_and_sorted_out() -> None:
         v2.SanitizeBoundingBoxes(min_size=0)
 
 
-def test_crops_hold_a_box() -> None:
+def test_random_iou_crops_contain_a_box() -> None:
     fb.manual_seed(0)
     sizes, counts = set(), set()
     pipeline = v2.Compose([v2.RandomIoUCrop(), v2.SanitizeBoundingBoxes()])
@@ -165,7 +165,7 @@ def test_colours_are_those_of_images() -> None:
         v2.ToDtype({Mask: fb.int64})(image)
 
 
-def test_plain_tensors_beside_an_image_stay() -> None:
+def test_plain_tensors_next_to_an_image_are_unchanged() -> None:
     image, target = sample()
     features = fb.rand(4, 4)
     assert v2.RandomHorizontalFlip(1)(image, features)[1] is features
@@ -182,7 +182,7 @@ def test_fill_is_chosen_by_type() -> None:
     assert target["masks"].sum() == sample()[1]["masks"].sum()
 
 
-def test_a_transform_with_parameters_of_one_s_own() -> None:
+def test_custom_transforms_make_parameters() -> None:
     class Shift(v2.Transform):
         def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
             return {"kinds": [type(value).__name__ for value in flat_inputs], "left": int(fb.randint(1, 5, (1,)))}

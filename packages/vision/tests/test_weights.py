@@ -33,7 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_every_enumeration_stands_where_its_model_does() -> None:
+def test_every_weights_class_is_in_the_module_of_its_model() -> None:
     assert {"ResNet50_Weights", "FCN_ResNet50_Weights", "MaskRCNN_ResNet50_FPN_Weights"} <= set(_published.table())
     for name, entry in _published.table().items():
         module = importlib.import_module(f"flambeau.vision.models.{entry['module']}")
@@ -67,7 +67,7 @@ def test_attributes_of_weights() -> None:
         _ = models.FCN_ResNet50_Weights
 
 
-def test_names_that_mean_nothing() -> None:
+def test_unknown_weight_names_raise() -> None:
     with pytest.raises(ValueError, match="Invalid weight name provided: 'IMAGENET1K_V1'"):
         models.get_weight("IMAGENET1K_V1")
     with pytest.raises(ValueError, match="The weight enum 'ResNet51_Weights'"):
@@ -137,7 +137,7 @@ def test_weights_are_fetched_once_and_checked(cache: Path, tmp_path: Path, monke
         models.squeezenet1_0(weights="DEFAULT")
 
 
-def test_models_are_made_as_their_weights_want(cache: Path, tmp_path: Path) -> None:
+def test_weights_override_options_of_the_model(cache: Path, tmp_path: Path) -> None:
     model = models.googlenet(init_weights=False)
     fb.save(model.state_dict(), cache / "googlenet-1378be20.pth")
     loaded = models.googlenet(weights="DEFAULT")
