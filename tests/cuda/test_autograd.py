@@ -46,7 +46,7 @@ def test_memory_with_a_history_is_not_shared():
         x.__cuda_array_interface__  # noqa: B018
 
 
-def test_collectives_leave_leaves_alone():
+def test_collectives_do_not_change_leaves():
     if not fb._core._cuda_nccl_version():
         pytest.skip("NCCL is not installed")
     leaf = fb.ones(3, device="cuda", requires_grad=True)

@@ -155,7 +155,7 @@ def test_several_callables_one_after_the_other():
         assert_close(run(graphed), run(plain))
 
 
-def test_a_module_is_replayed_in_the_mode_of_its_capture_alone():
+def test_a_module_in_another_mode_runs_without_the_graph():
     layer = nn.BatchNorm1d(3).cuda()
     cuda.make_graphed_callables(layer, (leaf(4, 3),))
     x = leaf(4, 3)

@@ -71,7 +71,7 @@ def test_structures_keep_their_types():
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_an_error_comes_in_its_turn(workers):
+def test_errors_are_raised_in_order(workers):
     batches = iter(DataLoader(Numbers(7), 3, pin_memory=True, num_workers=workers))
     assert next(batches)[1].tolist() == [0, 1, 2] and next(batches)[1].tolist() == [3, 4, 5]
     with pytest.raises(OSError, match="sample 6 is unreadable"):
@@ -93,7 +93,7 @@ def test_a_pass_is_resumed_where_the_program_was(workers):
     assert [batch[1].tolist() for batch in other] == rest
 
 
-def test_workers_that_stay():
+def test_persistent_workers():
     loader = DataLoader(Numbers(), 2, pin_memory=True, num_workers=1, persistent_workers=True)
     for _ in range(2):
         assert [batch[1].tolist() for batch in loader] == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]

@@ -72,7 +72,7 @@ def test_training():
     assert trained(True) == trained(False)
 
 
-def test_a_backward_pass_in_a_graph_of_its_own():
+def test_a_backward_pass_in_a_separate_graph():
     x = fb.ones(1000, device="cuda", requires_grad=True)
     forward, backward = cuda.CUDAGraph(), cuda.CUDAGraph()
     F.dropout(x).sum().backward()
@@ -120,7 +120,7 @@ def test_checkpoints(use_reentrant):
 
 
 @pytest.mark.parametrize("captured", ["both", "forward", "backward"])
-def test_checkpoints_with_a_backward_pass_of_its_own(captured):
+def test_checkpoints_with_a_separately_captured_backward_pass(captured):
     x = fb.ones(300, device="cuda", requires_grad=True)
 
     def forward():

@@ -122,5 +122,5 @@ def _with_gradient():
     return x.tolist(), x.requires_grad, x.grad_fn is None
 
 
-def test_collectives_record_nothing(ranks):
+def test_collectives_have_no_gradient(ranks):
     assert ranks.run(_with_gradient) == [([2.0, 2.0], True, True)] * 2
