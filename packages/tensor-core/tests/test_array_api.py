@@ -128,7 +128,7 @@ KINDS = ["bool", "signed integer", "unsigned integer", "integral", "real floatin
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_kinds(name):
+def test_isdtype(name):
     for kind in KINDS:
         assert xp.isdtype(dtype(name), kind) == np.isdtype(np.dtype(name), kind)
     assert xp.isdtype(dtype(name), ("bool", "numeric")) and xp.isdtype(dtype(name), dtype(name))
@@ -180,7 +180,7 @@ def test_scalars(name, scalar):
         np.testing.assert_array_equal(result.numpy(), np.full(2, scalar or True).astype(result.numpy().dtype))
 
 
-def test_scalars_alone():
+def test_scalars_without_arrays_are_refused():
     with pytest.raises(TypeError, match="add"):
         xp.add(1, 2)
     with pytest.raises(TypeError, match="str"):

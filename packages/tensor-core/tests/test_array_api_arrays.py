@@ -223,7 +223,7 @@ def test_errors(call, error):
 
 @FEW
 @given(arrays(shapes=FULL), st.data())
-def test_taking(x, data):
+def test_take(x, data):
     axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
     indices = data.draw(hnp.arrays("int64", 3, elements=st.integers(0, x.shape[axis] - 1)))
     same(xp.take(xp.asarray(x), xp.asarray(indices), axis=axis), np.take(x, indices, axis=axis))
@@ -246,7 +246,7 @@ def test_reductions(function, data):
 
 
 @pytest.mark.parametrize("correction", [0, 1.0, 0.5])
-def test_corrections(correction):
+def test_std_and_var_with_correction(correction):
     x = np.arange(12.0).reshape(3, 4)
     for function in ("std", "var"):
         expected = getattr(np, function)(x, axis=1, correction=correction)
@@ -286,7 +286,7 @@ def test_diff(x, data):
 @pytest.mark.parametrize("function", ["argmax", "argmin"])
 @FEW
 @given(data=st.data())
-def test_positions(function, data):
+def test_argmax_and_argmin(function, data):
     x = data.draw(arrays(tuple(REAL_NUMBERS), FULL))
     axis, keepdims = data.draw(st.one_of(st.none(), st.integers(-x.ndim, x.ndim - 1))), data.draw(st.booleans())
     expected = getattr(np, function)(x, axis=axis, keepdims=keepdims)

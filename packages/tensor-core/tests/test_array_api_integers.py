@@ -116,7 +116,7 @@ def test_conversions(name, target, data):
 @pytest.mark.parametrize("name", INTEGERS)
 @FEW
 @given(data=st.data())
-def test_alone(name, data):
+def test_elementwise_functions_and_reductions(name, data):
     x = data.draw(values(name, (3, 4)))
     t = xp.asarray(x)
     with np.errstate(over="ignore"):

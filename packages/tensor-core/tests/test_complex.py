@@ -178,7 +178,7 @@ def test_parts_are_views():
     assert fb.real(x) is x
 
 
-def test_parts_that_are_not_there():
+def test_parts_of_real_tensors_are_refused():
     with pytest.raises(RuntimeError, match="imag is not implemented"):
         fb.imag(fb.ones(2))
     with pytest.raises(RuntimeError, match="view_as_real"):

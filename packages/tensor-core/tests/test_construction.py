@@ -166,7 +166,7 @@ def test_ranges():
     assert np.array_equal(fb.eye(3, 0).numpy(), np.eye(3, 0))
 
 
-def test_sizes_in_every_spelling():
+def test_forms_of_size_arguments():
     for size in (
         (2, 3),
         ((2, 3),),
@@ -306,7 +306,7 @@ def test_arange_of_integers_from_reals():
         (lambda: fb.einsum(fb.ones(2, 2), "ij"), TypeError, "the equation comes first"),
     ],
 )
-def test_likely_mistakes_come_with_the_corrected_call(call, error, message):
+def test_errors_suggest_the_corrected_call(call, error, message):
     with pytest.raises(error, match=message):
         call()
 

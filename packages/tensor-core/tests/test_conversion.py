@@ -184,7 +184,7 @@ def test_large_numbers_become_floats():
     assert fb.tensor(2**63, dtype=fb.float16).item() == float("inf")
 
 
-def test_elements_one_by_one():
+def test_apply_and_map():
     x = fb.arange(4.0).reshape(2, 2)
     assert x.apply_(lambda v: v + 1) is x and x.tolist() == [[1, 2], [3, 4]]
     assert x.map_(fb.tensor([10.0, 20.0]), lambda v, w: v * w).tolist() == [[10, 40], [30, 80]]
@@ -237,7 +237,7 @@ def test_default_types_by_pytorchs_names():
     assert fb.ones(1).type("torch.LongTensor").dtype is fb.int64
 
 
-def test_an_imaginary_part_is_not_lost_in_silence():
+def test_dropping_an_imaginary_part_warns():
     z = fb.tensor([1 + 2j])
     for convert in (fb.Tensor.float, lambda t: t.to(fb.int64), lambda t: t.type_as(fb.ones(1))):
         with pytest.warns(UserWarning, match="discards the imaginary part"):

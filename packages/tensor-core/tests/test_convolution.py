@@ -165,7 +165,7 @@ def test_weights_gradient_of_many_channels(shape, kernel, filters, options, dtyp
 
 @pytest.mark.parametrize("shape", [(3, 5, 5, 6), (1, 4, 14, 14), (6, 2, 4, 3)])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_gradients_of_little_images(shape, groups):
+def test_gradients_of_small_images(shape, groups):
     """Compare the input's gradient with a convolution with flipped weights."""
     autograd = pytest.importorskip("flambeau.autograd")
     channels = shape[1] * groups

@@ -190,7 +190,7 @@ def test_a_missing_barrier_shows_in_another_order(machine, image, monkeypatch):
         ("beyond_an_array", ILLEGAL_ADDRESS, "thread (32, 0, 0) of block (0, 0, 0): index beyond the end of an array"),
     ],
 )
-def test_a_failing_kernel_spoils_its_context(machine, module, monkeypatch, kernel, error, message):
+def test_a_failed_kernel_invalidates_its_context(machine, module, monkeypatch, kernel, error, message):
     monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", "forward")
     assert machine.launch(module, kernel, 2, 64) == 0  # the failure comes after the launch
     assert machine.cuCtxSynchronize() == error

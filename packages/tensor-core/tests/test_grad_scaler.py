@@ -38,7 +38,7 @@ def started(**options):
     return made
 
 
-def test_scales_what_it_is_given():
+def test_scale_multiplies_tensors_and_containers():
     s = scaler()
     assert s.scale(fb.tensor(2.0)).item() == 8
     assert [t.item() for t in s.scale([fb.tensor(1.0), fb.tensor(2.0)])] == [4, 8]
@@ -130,7 +130,7 @@ def test_infinities_without_unscaling():
     assert [f.item() for f in s._check_inf_per_device(o).values()] == [1]
 
 
-def test_a_factor_by_hand():
+def test_update_sets_a_given_factor():
     s = started()
     s.update(7.0)
     assert s.get_scale() == 7
@@ -174,7 +174,7 @@ def test_settings():
         scaler(backoff_factor=1.0)
 
 
-def test_disabled_it_does_nothing():
+def test_a_disabled_scaler_does_nothing():
     s, o = scaler(enabled=False), Optimizer(fb.tensor([math.inf]))
     x = fb.ones(2)
     assert s.scale(x) is x and not s.is_enabled() and s.get_scale() == 1 and s.state_dict() == {}

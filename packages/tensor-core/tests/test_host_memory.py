@@ -85,7 +85,7 @@ print(fb._core.memory_cached(), resident() - before)
     assert int(cached) == 0 and float(grown) < 40
 
 
-def test_memory_that_is_in_use_again_and_again_stays():
+def test_memory_in_repeated_use_is_kept():
     code = """
 import resource
 x = fb.ones(10**6)

@@ -155,7 +155,7 @@ def test_failed_downloads_do_not_replace_the_file(server, tmp_path, spoil, error
     assert target.read_text() == "what was there" and list(tmp_path.iterdir()) == [target]
 
 
-def test_without_tqdm_the_share_is_written(server, tmp_path, monkeypatch, capsys):
+def test_progress_without_tqdm(server, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     server.files["/f"] = (bytes(200_000), 200)
     hub.download_url_to_file(f"{server.url}/f", tmp_path / "f")
@@ -251,7 +251,7 @@ def test_a_repository_is_fetched_once(server, folder, capsys):
     assert {path.name for path in folder.iterdir()} == {"owner_name_main", "trusted_list"}
 
 
-def test_a_repository_in_the_cache_needs_no_net(server, folder, monkeypatch):
+def test_cached_repositories_need_no_network(server, folder, monkeypatch):
     publish(server)
     hub.list("owner/name", trust_repo=True)
     monkeypatch.setattr(_github, "SITE", "http://127.0.0.1:1")

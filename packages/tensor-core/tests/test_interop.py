@@ -77,7 +77,7 @@ def test_strides(view):
             assert np.shares_memory(t.numpy(), whole)
 
 
-def test_memory_lives_as_long_as_anyone_needs_it():
+def test_shared_memory_lives_until_its_last_user():
     class Array(np.ndarray):  # an ndarray that supports weak references
         pass
 
@@ -107,7 +107,7 @@ def test_an_array_keeps_its_memory_after_changes_of_the_tensor():
 
 
 @pytest.mark.parametrize("code", ["q", "l", "Q", "L"])
-def test_every_integer_of_c_is_one_of_ours(code):  # NumPy distinguishes long from long long
+def test_every_c_integer_type_has_a_dtype(code):  # NumPy distinguishes long from long long
     a = np.arange(3, dtype=code)
     t = fb.from_numpy(a)
     assert t.tolist() == [0, 1, 2] and t.dtype in (fb.int64, fb.uint64) and t.data_ptr() == a.ctypes.data
@@ -123,7 +123,7 @@ def test_arrays_that_have_no_tensor():
         fb.from_numpy(np.frombuffer(bytearray(9), dtype=np.uint8)[1:].view(np.float32))
 
 
-def test_references_are_returned():
+def test_conversions_do_not_leak_references():
     a = np.zeros(4)
     before = sys.getrefcount(a)
     for _ in range(100):
@@ -364,7 +364,7 @@ def test_copies():
         assert type(made) is Named and made.label == "n" and made.tolist() == [1, 1]
 
 
-def test_objects():
+def test_identity_and_lifetime_of_tensor_objects():
     t = fb.zeros(3)
     assert t.data is not t and t.data.data_ptr() == t.data_ptr()
     watch = weakref.ref(t)

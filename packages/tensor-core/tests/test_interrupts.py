@@ -83,7 +83,7 @@ def test_an_operator_goes_on_after_a_handler_that_returns_and_uses_operators():
     assert (done.returncode, done.stdout.strip()) == (0, "end"), done.stderr
 
 
-def test_control_c_ends_a_program_inside_an_operator():
+def test_keyboard_interrupts_end_a_program_inside_an_operator():
     code = (
         "import signal, flambeau as fb\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it\n"

@@ -171,7 +171,7 @@ def test_a_failed_scatter_changes_nothing():
 
 
 @pytest.mark.parametrize("function", [fb.cat, fb.concat, fb.stack])
-def test_tensors_given_one_by_one_are_to_be_a_list(function):
+def test_separate_tensors_suggest_a_list(function):
     for arguments in ((fb.ones(2), fb.ones(2)), (fb.ones(2),)):
         with pytest.raises(TypeError, match=r"not Tensor; pass the tensors as one list: \[a, b\]"):
             function(*arguments)

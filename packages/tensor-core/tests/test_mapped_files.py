@@ -181,7 +181,7 @@ def test_from_file_with_too_few_bytes(tmp_path):
     assert (tmp_path / "x").read_bytes() == bytes(7)
 
 
-def test_descriptors_are_given_back(path):
+def test_descriptors_are_closed(path):
     fb.save({"a": fb.ones(10)}, path)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):

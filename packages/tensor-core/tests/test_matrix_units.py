@@ -142,7 +142,7 @@ def test_rows_lie_in_different_banks(chunks):
     assert (np.sort(banks, 1) == np.arange(8)[:, None]).all()
 
 
-def test_mistakes(machine):
+def test_the_emulator_reports_bank_conflicts_and_missing_waits(machine):
     """Test that the emulator reports bank conflicts, and reads of copies that were not waited for."""
     source = """
 #include "device/threads/kernel.h"

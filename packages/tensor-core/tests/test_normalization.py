@@ -116,7 +116,7 @@ def test_dropout_is_a_function_of_the_generator():
     assert fb.equal(first, fb.dropout(strided, 0.5, generator=fb.Generator().manual_seed(1)))
 
 
-def test_dropout_that_does_nothing():
+def test_dropout_in_evaluation_and_with_probability_zero():
     x = fb.rand(10)
     assert fb.dropout(x, 0.5, training=False) is x
     assert fb.equal(fb.dropout(x, 0.0), x)
@@ -153,7 +153,7 @@ def test_layer_norm_says_which_shape_it_expected():
 
 
 @pytest.mark.parametrize("rows", [5, 40])
-def test_a_nan_spoils_its_row_and_statistics_and_nothing_else(rows):
+def test_nan_affects_only_its_row_and_the_statistics(rows):
     x = fb.rand(rows, 8)
     x[3, 2] = float("nan")
     for row, deviation in ((fb.rms_norm(x, (8,)), None), fb.native_layer_norm(x, (8,), None, None, 1e-5)[::2]):
@@ -179,7 +179,7 @@ def test_layer_norm_of_many_rows_does_not_depend_on_the_threads(length):
         fb.set_num_threads(before)
 
 
-def test_running_statistics_are_changed_both_or_neither():
+def test_running_mean_and_variance_change_together():
     mean, variance = fb.zeros(2), fb.from_numpy(np.broadcast_to(np.ones(2, np.float32), (2,)))
     with pytest.raises(RuntimeError, match="read-only"):
         fb.batch_norm(fb.rand(4, 2), None, None, mean, variance, training=True)

@@ -86,7 +86,7 @@ operand = st.one_of(
 
 
 @given(operand, operand)
-def test_standings(a, b):
+def test_tensors_dimensionless_tensors_and_numbers(a, b):
     if a[1] == -1 and b[1] == -1:
         return
     values = {name: number for number, name in NUMBERS.items()}

@@ -22,7 +22,7 @@ def test_means(shape, dim, keepdim, dtype):
 
 @pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
 @pytest.mark.parametrize("correction", [0, 1, 2.5])
-def test_spread(shape, dim, keepdim, correction):
+def test_variance_and_deviation(shape, dim, keepdim, correction):
     a = draw(shape, "float32")
     x = fb.tensor(a)
     with np.errstate(all="ignore"):
@@ -207,7 +207,7 @@ def test_nan_left_out(dim):
         fb.nanmean(fb.tensor([1, 2]))
 
 
-def test_ways_to_ask_for_a_spread():
+def test_forms_of_the_correction_argument():
     a = draw((30, 40), "float64")
     x = fb.tensor(a)
     for got, want in (

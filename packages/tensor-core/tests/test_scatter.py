@@ -170,7 +170,7 @@ def test_masks(dtype):
     assert np.array_equal(x.masked_fill_(m[0], fb.tensor(1).to(x.dtype)).numpy(), want)
 
 
-def test_positions_of_what_is_true():
+def test_nonzero():
     array = draw((3, 4, 2))
     x = fb.tensor(array)
     assert np.array_equal(fb.argwhere(x).numpy(), np.argwhere(array))

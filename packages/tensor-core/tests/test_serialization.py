@@ -147,7 +147,7 @@ def test_a_file_that_can_only_be_read():
     assert flambeau.load(Stream())["a"].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_writers_that_take_a_part_at_a_time():
+def test_writers_with_partial_writes():
     class Slow(io.RawIOBase):
         data = b""
 
@@ -206,7 +206,7 @@ def test_other_types_are_refused(tmp_path, obj, message):
     assert path.read_bytes() == b"old"
 
 
-def test_structures_without_end_are_refused():
+def test_recursive_structures_are_refused():
     endless = []
     endless.append({"again": endless})
     with pytest.raises(ValueError, match=r"object\[0\]\['again'\]\[0\]\.\.\.: nested deeper .* contain itself"):

@@ -174,7 +174,7 @@ def test_flip_and_roll(shape, data):
         assert np.array_equal(x.roll(shifts, dims).numpy(), np.roll(array, shifts, dims))
 
 
-def test_cuts():
+def test_splits_like_numpy():
     x, array = T(A), A
     for ours, want in (
         (fb.tensor_split(x, 3, 2), np.array_split(array, 3, 2)),

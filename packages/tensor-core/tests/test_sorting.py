@@ -57,7 +57,7 @@ def test_sort(n, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("rows", "n"), [(15, 8), (16, 1), (37, 2), (33, 8), (17, 33), (40, 64), (20, 65), (16, 1025)])
-def test_many_short_rows_are_as_each_alone(rows, n, dtype):
+def test_many_short_rows_equal_separate_sorts(rows, n, dtype):
     a = draw((rows, n), dtype)
     a[::2] = a[::2, :1]  # equal elements, which keep their order
     order = np.argsort(a, 1, kind="stable")

@@ -117,7 +117,7 @@ def test_degrees_that_differ_from_element_to_element():
     assert np.isnan(together[np.isnan(degree)]).all()
 
 
-def test_incomplete_gamma_functions_far_out():
+def test_incomplete_gamma_functions_of_large_arguments():
     x = fb.tensor([2e3, 1e100, 1e149, 1e200, 1.7e308], dtype=fb.float64)
     for a in (0.3, 2.5, 15.0):
         order = fb.full_like(x, a)
@@ -142,7 +142,7 @@ def test_sine_of_huge_angles():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_numbers_that_the_vectors_leave_to_the_library(dtype):
+def test_arguments_outside_of_the_vectorised_range(dtype):
     """Test arguments that the vectorised recurrence or argument reduction does not cover, among ordinary ones."""
     tolerance = {"rtol": 1e-5, "atol": 1e-7} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-14}
     x = np.linspace(-9.7, 30, 1500).astype(dtype)

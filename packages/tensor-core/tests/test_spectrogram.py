@@ -90,7 +90,7 @@ def test_round_trip(shape, center, normalized, onesided, dtype):
     check(cut, x[..., :20])
 
 
-def test_a_longer_result_is_filled_up():
+def test_longer_results_are_padded_with_zeros():
     x = signal(40)
     window = fb.ones(8, dtype=fb.float64)
     spectrum = fb.stft(fb.tensor(x), 8, window=window, return_complex=True)

@@ -24,7 +24,7 @@ def test_resizing_a_storage_keeps_common_elements():
         fb.empty(0).set_(storage, 0, (6,))
 
 
-def test_memory_is_freed_and_taken_again():
+def test_memory_is_freed_and_allocated_again():
     x = fb.ones(1000)
     for size in (0, 4000, 0, 8000, 16, 8000):
         x.untyped_storage().resize_(size)

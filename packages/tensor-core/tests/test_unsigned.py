@@ -259,7 +259,7 @@ def test_promotion(a, b):
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_standings(name):
+def test_promotion_with_numbers_and_scalars(name):
     x = fb.ones(2, dtype=dtype(name))
     for other in (1, True, fb.tensor(1), fb.tensor(True)):
         assert (x * other).dtype is (other * x).dtype is x.dtype

@@ -28,7 +28,7 @@ CASES = [(name, parameters) for name, several in PARAMETERS.items() for paramete
 @pytest.mark.parametrize("sym", [True, False])
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 8, 31])
 @pytest.mark.parametrize(("name", "parameters"), CASES)
-def test_values(name, parameters, size, sym):
+def test_values_equal_those_of_scipy(name, parameters, size, sym):
     window = getattr(fb.signal.windows, name)
     expected = getattr(reference, name)(size, sym=sym, **parameters)
     result = window(size, sym=sym, dtype=fb.float64, **parameters)

@@ -203,7 +203,7 @@ def test_the_older_types():
     assert not fb.zeros(2).is_cuda and fb.zeros(2).dtype is fb.float32
 
 
-def test_marks_for_profilers():
+def test_nvtx_ranges():
     nvtx = cuda.nvtx
     assert nvtx.range_push("outer") == 0
     with nvtx.range("step {}", 3):
@@ -213,7 +213,7 @@ def test_marks_for_profilers():
     nvtx.mark("here")
 
 
-def test_the_report():
+def test_environment_report():
     output = run("import runpy; runpy.run_module('flambeau.cuda', run_name='__main__')")
     lines = dict(line.split(maxsplit=1) for line in output.replace("GPU 0", "GPU").splitlines())
     assert cuda.get_device_name() in lines["GPU"] and lines["driver"].startswith("for CUDA 1")
@@ -235,7 +235,7 @@ def test_warming_up(monkeypatch, capsys):
     assert {"exp", "add of a number", "sum of columns", "products"} <= set(names)
 
 
-def test_names():
+def test_dir_lists_public_names():
     assert set(dir(cuda)) <= {*cuda.__all__} and all(hasattr(cuda, name) for name in cuda.__all__)
     assert not hasattr(cuda, "no_such_name")
 

@@ -102,7 +102,7 @@ def close_to_expected(q, k, v, *mask, **options):
         (1, 64, 200, 96, 112),
     ],
 )
-def test_halves(batch, queries, keys, depth, width, causal, dtype, host_calls):
+def test_half_precision(batch, queries, keys, depth, width, causal, dtype, host_calls):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
     close_to_expected(*(fb.randn(shape).to(dtype) for shape in shapes), is_causal=causal)
     assert not host_calls()
@@ -110,7 +110,7 @@ def test_halves(batch, queries, keys, depth, width, causal, dtype, host_calls):
 
 @pytest.mark.parametrize("kind", ["bool", "float"])
 @pytest.mark.parametrize("scale", [None, -0.3, 0.0])
-def test_masks_and_scales_of_halves(kind, scale, host_calls):
+def test_masks_and_scales_in_half_precision(kind, scale, host_calls):
     q, k, v = (fb.randn(2, 3, length, 32).to(fb.float16) for length in (20, 90, 90))
     mask = fb.randn(3, 20, 90) > 0 if kind == "bool" else fb.randn(3, 20, 90)
     if kind == "bool":
@@ -155,7 +155,7 @@ assert not _core._cuda_host_calls()
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
-def test_turing():
+def test_compute_capability_7_5():
     """Test compute capability 7.5, whose matrix units support only float16 and have another shape."""
     environment = {**os.environ, "FLAMBEAU_EMULATED_CAPABILITY": "75"}
     subprocess.run([sys.executable, "-c", TURING], env=environment, timeout=600, check=True)

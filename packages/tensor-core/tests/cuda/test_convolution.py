@@ -59,7 +59,7 @@ HALVES = [  # for matrix units, with sizes that end within a tile
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("dims", "input", "weight", "options"), HALVES)
-def test_halves(dims, input, weight, options, dtype, host_calls):
+def test_half_precision(dims, input, weight, options, dtype, host_calls):
     """Test with small integers, for which the sums are exact in any order and are rounded once."""
     x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in (input, weight))
     convolution = getattr(fb, f"conv{dims}d")

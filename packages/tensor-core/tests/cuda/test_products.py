@@ -87,7 +87,7 @@ def test_added_terms(dtype, host_calls):
     assert not host_calls()
 
 
-def test_sums_of_halves_are_rounded_once(host_calls):
+def test_half_precision_sums_are_rounded_once(host_calls):
     """Test products that an added term cancels except for bits that rounding the product would lose."""
     a, b = fb.full((1, 1), 1.0 + 2**-5, dtype=fb.bfloat16), fb.full((1, 1), 1.0 + 2**-5, dtype=fb.bfloat16)
     term = fb.full((1, 1), -1.0, dtype=fb.bfloat16)
@@ -102,7 +102,7 @@ def test_sums_of_halves_are_rounded_once(host_calls):
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("m", "k", "n"), [(17, 40, 18), (65, 31, 129), (64, 2000, 70), (33, 1, 40)])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_halves(m, k, n, transposed, dtype, host_calls):
+def test_half_precision(m, k, n, transposed, dtype, host_calls):
     """Test with small integers, for which the sums are exact in any order and are rounded once."""
     a, b = fb.randint(-2, 3, (m, k)).to(dtype).cuda(), fb.randint(-2, 3, (k, n)).to(dtype).cuda()
     if transposed:
@@ -113,7 +113,7 @@ def test_halves(m, k, n, transposed, dtype, host_calls):
     assert not host_calls()
 
 
-def test_large_tiles_of_halves(host_calls):
+def test_large_tiles_in_half_precision(host_calls):
     a, b = fb.randint(-2, 3, (128, 40)).bfloat16(), fb.randint(-2, 3, (40, 129)).bfloat16()
     there = fb.bmm(a.cuda().expand(64, 128, 40), b.cuda().expand(64, 40, 129))
     assert fb.equal(there[-1].cpu(), fb.mm(a, b))

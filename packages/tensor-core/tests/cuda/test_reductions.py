@@ -54,7 +54,7 @@ def test_every_row(name, dtype, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [*FLOATING, *INTEGERS])
-def test_places(dtype, host_calls):
+def test_argmax_and_argmin(dtype, host_calls):
     x = values((3, 41, 6), dtype)
     for dim in (0, 1, 2):
         check(lambda t, dim=dim: t.argmax(dim), x)
@@ -63,7 +63,7 @@ def test_places(dtype, host_calls):
 
 
 @pytest.mark.parametrize(("shape", "dim"), [s for s in SHAPES if 0 not in s[0]])
-def test_places_are_those_of_the_first(shape, dim, host_calls):
+def test_argmax_and_argmin_return_the_first_extreme(shape, dim, host_calls):
     x = (fb.rand(shape) * 4).floor()
     check(lambda t: t.argmax(dim), x)
     check(lambda t: t.argmin(), x)
