@@ -67,7 +67,7 @@ def test_statistics_are_computed_anew():
     assert model[1].momentum == 0.1 and not model.training
 
 
-def test_the_rate_goes_to_its_end():
+def test_swa_lr_anneals_to_its_target():
     made = optim.SGD([fb.ones(1)], lr=1.0)
     made.step()
     schedule = SWALR(made, swa_lr=0.2, anneal_epochs=4, anneal_strategy="linear")

@@ -54,5 +54,5 @@ def test_every_reference_leads_to_one_note() -> None:
         ("# Note [Seeds]\nseed = 1\n", ".cpp", []),
     ],
 )
-def test_a_note_is_told_from_a_reference(text: str, suffix: str, expected: list[str]) -> None:
+def test_a_note_is_distinguished_from_a_reference(text: str, suffix: str, expected: list[str]) -> None:
     assert beginnings(text, suffix) == expected

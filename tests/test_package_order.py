@@ -139,7 +139,7 @@ def test_no_package_names_one_that_it_does_not_depend_on(
     assert found == set()
 
 
-def test_other_peoples_packages_are_declared(root: Path, projects: dict[str, Any], package: str) -> None:
+def test_third_party_packages_are_declared(root: Path, projects: dict[str, Any], package: str) -> None:
     project = projects[package]["project"]
     names = [re.split(r"[<>=!~\[; ]", name)[0] for name in requirements(project)]
     declared = {IMPORTED_AS.get(name, name) for name in names}

@@ -21,7 +21,7 @@ def test_program(program: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.stem)
-def test_a_program_knows_nothing_of_flambeau(program: Path) -> None:
+def test_programs_do_not_mention_flambeau(program: Path) -> None:
     text = program.read_text()
     assert "flambeau" not in text and "import torch" in text and "assert" in text
 

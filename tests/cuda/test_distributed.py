@@ -49,7 +49,7 @@ def test_two_processes_learn_as_one(ranks, options):  # noqa: F811
             np.testing.assert_allclose(found[name], parameter.grad.numpy(), rtol=1e-4, atol=1e-6, err_msg=name)
 
 
-def test_places_that_do_not_fit():
+def test_device_ids_are_checked():
     dist.init_process_group(store=dist.HashStore(), rank=0, world_size=1)
     try:
         model = DistributedDataParallel(nn.Linear(2, 2).to("cuda"), device_ids=["cuda:0"])

@@ -39,7 +39,7 @@ def test_convolution(function):
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
-def test_transposed_convolution_of_halves(dtype):
+def test_transposed_convolution_in_half_precision(dtype):
     def function(x, w, b):
         return F.conv_transpose2d(x, w, b, stride=2, padding=1)
 
@@ -75,7 +75,7 @@ def test_convolution_of_wide_layers():
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize("options", [{"padding": 1}, {"stride": (2, 1), "dilation": (1, 2)}, {"groups": 2}])
-def test_convolution_of_halves(dtype, options):
+def test_convolution_in_half_precision(dtype, options):
     """Test with small integers, for which the sums are exact in any order and are rounded once."""
     groups = options.get("groups", 1)
     x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in [(3, 16 * groups, 9, 10), (18 * groups, 16, 3, 2)])
@@ -161,7 +161,7 @@ def attention_derivatives(q, k, v, grad, mask, scale, causal):
         (128, 65, 70, 16, 16, {"is_causal": True}),  # tiles of 128 rows
     ],
 )
-def test_attention_of_halves(batch, queries, keys, depth, width, options, dtype):
+def test_attention_in_half_precision(batch, queries, keys, depth, width, options, dtype):
     q, k, v, grad = (
         fb.randn(batch, *shape).to(dtype)
         for shape in ((queries, depth), (keys, depth), (keys, width), (queries, width))

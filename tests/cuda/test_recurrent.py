@@ -79,7 +79,7 @@ def test_double_precision_and_one_time(host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize("make", LAYERS)
-def test_halves(make, dtype, host_calls):
+def test_half_precision(make, dtype, host_calls):
     """Test that results and derivatives have half precision, and differ from those of float32 only by rounding."""
     layer = make(bidirectional=True).to(dtype)
     x, state = fb.randn(6, 4, 5).to(dtype), [t.to(dtype) for t in states(layer, 4, 2)]
@@ -116,7 +116,7 @@ def test_half_precision_accumulates_the_state_in_float32(make):
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
-def test_halves_are_not_widened():
+def test_half_precision_is_not_converted_to_float32():
     """Half precision uses as many kernels as float32, except for the conversion of the first and the last state."""
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
 

@@ -30,6 +30,6 @@ def test_both_formats_are_written(tmp_path: Path) -> None:
     assert "<!-- size -->" not in drawn
 
 
-def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
+def test_a_table_without_ratios_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no workload has a ratio"):
         draw(rows()[2:], "", [tmp_path / "ratios.svg"])

@@ -47,7 +47,7 @@ def test_a_reading_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert measured(row, LibraryWithQueue("queue", "cpu"), False, BRIEF)["value"] == pytest.approx(20e-9)
 
 
-def test_the_baseline_may_go_another_way() -> None:
+def test_the_baseline_may_use_another_function() -> None:
     row = Workload("any", "one against two", lambda library: 1.0, unit="ms", against=lambda library: 2.0)
     readings = [measured(row, Library("none"), baseline, BRIEF)["value"] for baseline in (False, True)]
     assert readings == [1.0, 2.0]

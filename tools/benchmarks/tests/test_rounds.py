@@ -94,7 +94,7 @@ def test_the_command_reports_and_judges(side: Side, tmp_path: Path, capsys: pyte
     assert main([*same, "--only", r"\(10, 1000\)|a\.t\(\)|a \+ 1"]) == ALL_MET
 
 
-def test_nothing_to_run_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_selection_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--only", "no such workload"]) == NOT_RUN
     assert main(["--subject", "no_such_library"]) == NOT_RUN
     assert "no_such_library cannot be imported" in capsys.readouterr().err

@@ -28,6 +28,6 @@ def test_the_bar_of_the_subject_is_the_ratio_of_the_baseline(tmp_path: Path) -> 
     assert "footprint: size" not in texts
 
 
-def test_nothing_to_draw_is_an_error(tmp_path: Path) -> None:
+def test_a_table_without_ratios_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no workload has a ratio"):
         draw(rows()[1:], "", "", tmp_path / "chart.svg")

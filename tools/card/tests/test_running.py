@@ -87,7 +87,7 @@ def test_failed_steps_are_kept_unless_later_ones_depend_on_them(tmp_path: Path) 
         assert list(result["steps"]) == ["bad"] and result["status"] == "cut off"
 
 
-def test_steps_that_run_alone_meet_no_other(tmp_path: Path) -> None:
+def test_exclusive_steps_do_not_overlap(tmp_path: Path) -> None:
     code = (
         f"import os, time; os.mkdir({str(tmp_path / 'held')!r}); time.sleep(0.2); os.rmdir({str(tmp_path / 'held')!r})"
     )
