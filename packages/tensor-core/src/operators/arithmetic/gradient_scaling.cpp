@@ -47,16 +47,16 @@ bool scale_gradients(const std::vector<Tensor>& gradients, double factor) {
     require<NotImplementedError>(is_inexact(g.dtype()), "gradients must be floating-point or complex, got ", g.dtype());
   for (const Tensor& g : gradients) begin_inplace(g, "unscale_");
   bool finite = true;
-  std::vector<Tensor> parts, used, there;
+  std::vector<Tensor> parts, used, on_gpu;
   for (const Tensor& g : gradients) {
     parts.push_back(is_complex(g.dtype()) ? view_as_real(g) : g);
     used.push_back(contiguous(parts.back()));
     if (cuda::takes(g))
-      there.push_back(used.back());
+      on_gpu.push_back(used.back());
     else
       finite &= scale_tensor(used.back(), factor);
   }
-  finite &= cuda::scale(there, factor);
+  finite &= cuda::scale(on_gpu, factor);
   for (size_t i = 0; i < parts.size(); ++i)
     if (!used[i].same(parts[i])) copy_values(parts[i], used[i]);
   return finite;

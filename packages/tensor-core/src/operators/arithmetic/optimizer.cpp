@@ -95,8 +95,8 @@ void apply(const OptimizerRule& rule, const OptimizerTarget& t, const double* co
 }
 
 // Updates all parameters on a GPU together.
-void apply_there(const OptimizerRule& rule, const std::vector<const OptimizerTarget*>& targets,
-                 std::vector<cuda::OptimizerWork>& work) {
+void apply_on_gpu(const OptimizerRule& rule, const std::vector<const OptimizerTarget*>& targets,
+                  std::vector<cuda::OptimizerWork>& work) {
   for (size_t k = 0; k < targets.size(); ++k)
     for (int i = 0; i < kTensors; ++i)
       if (const Tensor given = like_parameter(*targets[k], i); given.defined())
@@ -116,7 +116,7 @@ const OptimizerRule* optimizer_rule(std::string_view name) {
 void optimizer_step(const OptimizerRule& rule, const double* options, const std::vector<OptimizerTarget>& targets) {
   NoRecording off;
   begin(rule, targets);
-  std::vector<const OptimizerTarget*> there;
+  std::vector<const OptimizerTarget*> on_gpu;
   std::vector<cuda::OptimizerWork> work;
   for (const OptimizerTarget& t : targets) {
     double coefficients[OptimizerRule::kCoefficients] = {};
@@ -125,10 +125,10 @@ void optimizer_step(const OptimizerRule& rule, const double* options, const std:
       apply(rule, t, coefficients);
       continue;
     }
-    there.push_back(&t);
+    on_gpu.push_back(&t);
     std::copy_n(coefficients, OptimizerRule::kCoefficients, work.emplace_back().coefficients);
   }
-  if (!there.empty()) apply_there(rule, there, work);
+  if (!on_gpu.empty()) apply_on_gpu(rule, on_gpu, work);
 }
 
 }  // namespace flambeau

@@ -33,9 +33,9 @@ void apply(PointwiseOp op, double* values, int64_t n) { apply(op, reinterpret_ca
 bool in_double(Dtype d) { return d == Dtype::float64 || (!is_inexact(d) && d != Dtype::bool_ && item_size(d) >= 4); }
 
 // Fills a tensor on a GPU. As in fill(), the numbers are computed in double or in float.
-void fill_there(cuda::Distribution kind, const Tensor& out, Generator* generator,
-                std::initializer_list<double> numbers) {
-  draw_there(kind, out, in_double(out.dtype()) ? 2 : 1, generator, numbers);
+void fill_on_gpu(cuda::Distribution kind, const Tensor& out, Generator* generator,
+                 std::initializer_list<double> numbers) {
+  draw_on_gpu(kind, out, in_double(out.dtype()) ? 2 : 1, generator, numbers);
 }
 
 // Fills `t` with the numbers that make(words, values, count) computes, in double if in_double() is true for the dtype,
@@ -80,14 +80,14 @@ void require_floating(const Tensor& t, const char* name) {
              " samples a continuous distribution and requires a floating-point dtype, got ", t.dtype());
 }
 
-void uniform_there(const Tensor& out, double low, double high, Generator* generator) {
+void uniform_on_gpu(const Tensor& out, double low, double high, Generator* generator) {
   if (out.dtype() == Dtype::float64)
-    return draw_there(cuda::Distribution::Uniform, out, 2, generator, {low, high - low, high});
+    return draw_on_gpu(cuda::Distribution::Uniform, out, 2, generator, {low, high - low, high});
   const int digits = limits(out.dtype()).digits;
   double end = 0;
   dispatch(out.dtype(), [&](auto tag) { end = convert<float>(convert<typename decltype(tag)::type>(high)); });
-  draw_there(cuda::Distribution::Uniform, out, 1, generator,
-             {double(float(low)), double(std::ldexp(float(high - low), -digits)), end}, uint64_t(32 - digits));
+  draw_on_gpu(cuda::Distribution::Uniform, out, 1, generator,
+              {double(float(low)), double(std::ldexp(float(high - low), -digits)), end}, uint64_t(32 - digits));
 }
 
 void uniform_doubles(const Tensor& out, double low, double high, Generator* generator) {
@@ -129,7 +129,7 @@ void fill_uniform(const Tensor& t, double low, double high, Generator* generator
       t, "uniform_", "Uniform", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_uniform(stream, out, low, high); },
       [&, digits = digits](const Tensor& out) {
-        if (cuda::takes(out)) return uniform_there(out, low, high, generator);
+        if (cuda::takes(out)) return uniform_on_gpu(out, low, high, generator);
         if (out.dtype() == Dtype::float64) return uniform_doubles(out, low, high, generator);
         dispatch(same_bits(out.dtype()),
                  [&](auto tag) { uniform_floats<typename decltype(tag)::type>(out, digits, low, high, generator); });
@@ -146,7 +146,7 @@ void fill_normal(const Tensor& t, double mean, double std, Generator* generator)
         pytorch::fill_normal(stream, out, mean, std, t.numel() >= 16 && t.is_contiguous());
       },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return fill_there(cuda::Distribution::Normal, out, generator, {mean, std});
+        if (cuda::takes(out)) return fill_on_gpu(cuda::Distribution::Normal, out, generator, {mean, std});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
           standard_normal(words, to, n);
@@ -163,7 +163,7 @@ void fill_exponential(const Tensor& t, double rate, Generator* generator) {
       t, "exponential_", "Exponential", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_exponential(stream, out, rate); },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return fill_there(cuda::Distribution::Exponential, out, generator, {1 / rate});
+        if (cuda::takes(out)) return fill_on_gpu(cuda::Distribution::Exponential, out, generator, {1 / rate});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
           constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // used if the uniform number rounds to 1
@@ -182,7 +182,7 @@ void fill_cauchy(const Tensor& t, double median, double sigma, Generator* genera
       t, "cauchy_", "Cauchy", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_cauchy(stream, out, median, sigma); },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return fill_there(cuda::Distribution::Cauchy, out, generator, {median, sigma});
+        if (cuda::takes(out)) return fill_on_gpu(cuda::Distribution::Cauchy, out, generator, {median, sigma});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
           for (int64_t i = 0; i < n; ++i) {  // pi (u - 1/2), the argument of the tangent
@@ -204,7 +204,7 @@ void fill_log_normal(const Tensor& t, double mean, double std, Generator* genera
       t, "log_normal_", "LogNormal", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_log_normal(stream, out, mean, std); },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return fill_there(cuda::Distribution::LogNormal, out, generator, {mean, std});
+        if (cuda::takes(out)) return fill_on_gpu(cuda::Distribution::LogNormal, out, generator, {mean, std});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
           standard_normal(words, to, n);
@@ -221,7 +221,7 @@ void fill_geometric(const Tensor& t, double p, Generator* generator) {
       t, "geometric_", "Geometric", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_geometric(stream, out, p); },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return fill_there(cuda::Distribution::Geometric, out, generator, {1 / std::log1p(-p)});
+        if (cuda::takes(out)) return fill_on_gpu(cuda::Distribution::Geometric, out, generator, {1 / std::log1p(-p)});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
           const V scale = V(1 / std::log1p(-p));

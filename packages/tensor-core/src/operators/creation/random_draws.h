@@ -67,9 +67,9 @@ inline uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | 
 inline double unit(const uint32_t* words) { return double(wide(words) >> 11) * 0x1p-53; }  // uniform in [0, 1)
 
 // Fills a tensor on a GPU with random numbers, each computed from `words` random words.
-inline void draw_there(cuda::Distribution kind, const Tensor& out, int64_t words, Generator* generator,
-                       std::initializer_list<double> numbers, uint64_t threshold = 0, uint64_t range = 0,
-                       const Tensor& in = {}) {
+inline void draw_on_gpu(cuda::Distribution kind, const Tensor& out, int64_t words, Generator* generator,
+                        std::initializer_list<double> numbers, uint64_t threshold = 0, uint64_t range = 0,
+                        const Tensor& in = {}) {
   const cuda::Drawn drawn = cuda::take_groups(generator, groups_for(out.numel(), words), out);
   cuda::draw(kind, out, in, words, drawn, numbers, threshold, range);
 }

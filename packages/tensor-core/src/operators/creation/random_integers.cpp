@@ -21,7 +21,7 @@ void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
       t, "bernoulli_", "Bernoulli", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_bernoulli(stream, out, p); },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return draw_there(cuda::Distribution::Bernoulli, out, 2, generator, {}, threshold);
+        if (cuda::takes(out)) return draw_on_gpu(cuda::Distribution::Bernoulli, out, 2, generator, {}, threshold);
         dispatch(same_bits(out.dtype()), [&](auto tag) {
           using T = typename decltype(tag)::type;
           draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
@@ -61,7 +61,7 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
                             contiguous(t.is_contiguous() ? given : permute(given, pytorch::memory_order(t))));
   };
   in_place(t, "bernoulli_", "Bernoulli", generator, from_stream, [&](const Tensor& out) {
-    if (cuda::takes(out)) return draw_there(cuda::Distribution::BernoulliOf, out, 2, generator, {}, 0, 0, wanted);
+    if (cuda::takes(out)) return draw_on_gpu(cuda::Distribution::BernoulliOf, out, 2, generator, {}, 0, 0, wanted);
     dispatch(same_bits(out.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
@@ -115,7 +115,7 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_integers(stream, out, low, range); },
       [&](const Tensor& out) {
         if (cuda::takes(out))
-          return draw_there(cuda::Distribution::Integers, out, 2, generator, {}, uint64_t(low), range);
+          return draw_on_gpu(cuda::Distribution::Integers, out, 2, generator, {}, uint64_t(low), range);
         dispatch(same_bits(out.dtype()), [&](auto tag) {
           using T = typename decltype(tag)::type;
           draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
@@ -176,7 +176,7 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
   require(n <= largest && (n == 0 || fits(Scalar(n - 1), dtype)), "randperm: n=", n, " is too large for ", dtype);
   if (OnDevice::current() == DeviceType::Cuda) {
     const Tensor partners = empty({n}, Dtype::uint32), out = empty({n}, Dtype::int64);
-    draw_there(cuda::Distribution::Upto, partners, 2, generator, {});
+    draw_on_gpu(cuda::Distribution::Upto, partners, 2, generator, {});
     cuda::exchange_in_turn(out, partners);
     return to(out, dtype);
   }

@@ -22,8 +22,8 @@ Windows::Axis fractional_axis(int64_t size, int64_t out, int64_t kernel, T sampl
   return w;
 }
 
-TensorPair fractional_there(int dims, const Tensor& input, const Shape& shape, const Shape& kernel,
-                            const Tensor& samples) {
+TensorPair fractional_on_gpu(int dims, const Tensor& input, const Shape& shape, const Shape& kernel,
+                             const Tensor& samples) {
   NoRecording off;
   cuda::PoolWindows w{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, false};
   for (int i = 0; i < dims; ++i) {
@@ -66,7 +66,7 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
   const char* node = dims == 2 ? "FractionalMaxPool2D" : "FractionalMaxPool3D";
   const Tensor uniform = contiguous(to(samples, Dtype::float64));
   if (cuda::takes(input))
-    return recorded_max_pool(node, dims, input, fractional_there(dims, input, shape, kernels, uniform));
+    return recorded_max_pool(node, dims, input, fractional_on_gpu(dims, input, shape, kernels, uniform));
   return recorded_max_pool(
       node, dims, input,
       over_planes(input, shape, positions, MemoryFormat::Contiguous,

@@ -63,15 +63,15 @@ struct Gradients {
 };
 
 // Adds each tap to its pixel, all channels at once. Taps outside the image are added to an extra row, which is dropped.
-Tensor image_gradient(const SamplingGeometry& l, const cuda::GridSample& there, const Tensor& grad,
+Tensor image_gradient(const SamplingGeometry& l, const cuda::GridSample& gpu_sampling, const Tensor& grad,
                       const Shape& shape) {
   const int64_t taps = l.sampling.taps(), total = l.batch * l.points, rows = l.batch * l.pixels;
   const Tensor first =
       reshape(arange(Scalar(0), Scalar(l.batch), Scalar(1), Dtype::int64) * Scalar(l.pixels), {l.batch, 1});
-  const Tensor at = to(reshape(there.index(), {taps, l.batch, l.points}), Dtype::int64);
+  const Tensor at = to(reshape(gpu_sampling.index(), {taps, l.batch, l.points}), Dtype::int64);
   const Tensor row_index = where(lt(at, Scalar(0)), Scalar(rows), at + first);
   const Tensor channels_last = transpose(reshape(grad, {l.batch, l.channels, l.points}), 1, 2);
-  const Tensor share = reshape(there.weight(), {taps, l.batch, l.points, 1}) * channels_last;
+  const Tensor share = reshape(gpu_sampling.weight(), {taps, l.batch, l.points, 1}) * channels_last;
   const Tensor sums = index_add(zeros({rows + 1, l.channels}, grad.dtype()), 0, reshape(row_index, {taps * total}),
                                 reshape(share, {taps * total, l.channels}));
   const Tensor images = reshape(narrow(sums, 0, 0, rows), {l.batch, l.pixels, l.channels});
@@ -82,9 +82,9 @@ Gradients backward(const SamplingGeometry& l, const Tensor& grad, const Tensor& 
                    bool points) {
   Gradients result;
   if (cuda::takes(input)) {
-    const cuda::GridSample there(l.sampling, input, grid, points);
-    if (image) result.input = image_gradient(l, there, grad, input.shape());
-    if (points) there.point_gradient(result.grid = empty(grid.shape(), grid.dtype()), grad);
+    const cuda::GridSample gpu_sampling(l.sampling, input, grid, points);
+    if (image) result.input = image_gradient(l, gpu_sampling, grad, input.shape());
+    if (points) gpu_sampling.point_gradient(result.grid = empty(grid.shape(), grid.dtype()), grad);
     return result;
   }
   if (image) result.input = zeros(input.shape(), input.dtype());

@@ -86,7 +86,7 @@ Shape adaptive_sizes(const char* name, int dims, const Tensor& t, const std::vec
 
 namespace {
 
-Tensor derivative_there(const cuda::PoolWindows& windows, const Shape& shape, const Tensor& indices, const Tensor& g) {
+Tensor derivative_on_gpu(const cuda::PoolWindows& windows, const Shape& shape, const Tensor& indices, const Tensor& g) {
   const Tensor out = empty(shape, g.dtype());
   cuda::max_pool_derivative(windows, out, contiguous(indices), contiguous(g));
   return out;
@@ -101,7 +101,7 @@ TensorPair recorded_max_pool(const char* name, int dims, const Tensor& input, Te
         name, {&result.values}, {&input}, {&result.indices}, [dims, shape = input.shape(), windows](const Context& c) {
           const Tensor& g = c.gradient();
           if (windows && cuda::takes(g) && !recording_enabled())
-            return c.set(0, derivative_there(*windows, shape, c.saved(0), g));
+            return c.set(0, derivative_on_gpu(*windows, shape, c.saved(0), g));
           Shape flat(shape.begin(), shape.end() - dims), pooled = flat;
           int64_t positions = 1, windows = 1;
           for (int i = 0; i < dims; ++i) {
@@ -132,7 +132,7 @@ Windows::Axis windows_of(const PoolAxis& a) {
 }
 
 // Computes max pooling on a GPU, with windows of equal size or adaptive ones.
-TensorPair max_there(const Tensor& input, const Shape& shape, const cuda::PoolWindows& windows) {
+TensorPair max_on_gpu(const Tensor& input, const Shape& shape, const cuda::PoolWindows& windows) {
   NoRecording off;
   TensorPair result;
   result.values = empty(shape, input.dtype());
@@ -186,12 +186,13 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
     positions *= a.size;
   }
   if (cuda::takes(input)) {
-    cuda::PoolWindows there{{}, {}, {}, {}, {}, {}, false};
+    cuda::PoolWindows gpu_windows{{}, {}, {}, {}, {}, {}, false};
     for (size_t i = 0; i < 3; ++i) {
-      there.size[i] = w.size[i], there.out[i] = w.out[i], there.kernel[i] = w.kernel[i];
-      there.stride[i] = w.stride[i], there.padding[i] = w.padding[i], there.dilation[i] = w.dilation[i];
+      gpu_windows.size[i] = w.size[i], gpu_windows.out[i] = w.out[i], gpu_windows.kernel[i] = w.kernel[i];
+      gpu_windows.stride[i] = w.stride[i], gpu_windows.padding[i] = w.padding[i],
+      gpu_windows.dilation[i] = w.dilation[i];
     }
-    return recorded_max_pool(kNodes[dims - 1], dims, input, max_there(input, shape, there), there);
+    return recorded_max_pool(kNodes[dims - 1], dims, input, max_on_gpu(input, shape, gpu_windows), gpu_windows);
   }
   if (positions >= (int64_t(1) << 30)) {  // the kernel for equal windows uses 32-bit positions
     std::vector<Windows::Axis> windows;
@@ -210,13 +211,13 @@ TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<st
   const Shape sizes = adaptive_sizes(name, dims, input, output, 1);
   require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
   if (cuda::takes(input)) {
-    cuda::PoolWindows there{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, {1, 1, 1}, true};
+    cuda::PoolWindows gpu_windows{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, {1, 1, 1}, true};
     Shape shape = input.shape();
     for (int i = 0; i < dims; ++i) {
-      there.size[3 - dims + i] = input.size(i - dims);
-      there.out[3 - dims + i] = shape[shape.size() - size_t(dims - i)] = sizes[size_t(i)];
+      gpu_windows.size[3 - dims + i] = input.size(i - dims);
+      gpu_windows.out[3 - dims + i] = shape[shape.size() - size_t(dims - i)] = sizes[size_t(i)];
     }
-    return recorded_max_pool(kAdaptiveNodes[dims - 1], dims, input, max_there(input, shape, there), there);
+    return recorded_max_pool(kAdaptiveNodes[dims - 1], dims, input, max_on_gpu(input, shape, gpu_windows), gpu_windows);
   }
   std::vector<Windows::Axis> windows;
   for (int i = 0; i < dims; ++i) {

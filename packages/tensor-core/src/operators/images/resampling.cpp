@@ -107,7 +107,7 @@ struct Recent {
   std::shared_ptr<const Resampling> map;
   Dtype type;
   std::shared_ptr<const std::vector<ResamplingPass>> passes;  // null until the map is first applied
-  std::shared_ptr<const cuda::DeviceMap> there;               // null until the map is first applied on a GPU
+  std::shared_ptr<const cuda::DeviceMap> gpu_map;             // null until the map is first applied on a GPU
 };
 constexpr size_t kRecent = 8, kMostTaps = 1 << 14;  // for larger maps, creation takes less time than application
 
@@ -127,12 +127,13 @@ std::shared_ptr<const std::vector<ResamplingPass>> passes_of(const Resampling& m
   return make();
 }
 
-std::shared_ptr<const cuda::DeviceMap> map_there(const Resampling& map, const Shape& sizes, Dtype type, Device device) {
+std::shared_ptr<const cuda::DeviceMap> map_on_gpu(const Resampling& map, const Shape& sizes, Dtype type,
+                                                  Device device) {
   const auto make = [&] { return std::make_shared<const cuda::DeviceMap>(cuda::device_map(map, sizes, type, device)); };
   for (Recent& r : recent.maps) {
     if (r.map.get() != &map) continue;
-    if (!r.there || r.there->type != type || !(r.there->device == device)) r.there = make();
-    return r.there;
+    if (!r.gpu_map || r.gpu_map->type != type || !(r.gpu_map->device == device)) r.gpu_map = make();
+    return r.gpu_map;
   }
   return make();
 }
@@ -182,7 +183,7 @@ Tensor values(const Resampling& map, const Tensor& input) {
   const Shape shape = resampled_shape(map, input.shape()), sizes(input.shape().begin() + leading, input.shape().end());
   if (cuda::takes(input) && dims <= 3) {
     const Tensor out = empty(shape, input.dtype());
-    cuda::resample(*map_there(map, sizes, type, input.device()), out, contiguous(input));
+    cuda::resample(*map_on_gpu(map, sizes, type, input.device()), out, contiguous(input));
     return out;
   }
   const auto passes = passes_of(map, sizes, type);

@@ -225,19 +225,19 @@ Tensor flat(const Tensor& t, const Shape& batch, Dtype type) {
 }
 
 // Computes the derivative on the CPU. Saved tensors: q, k, v, mask, the output, the logarithms.
-Gradients backward_here(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
+Gradients backward_on_cpu(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
   const Tensor qkv[] = {flat(c.saved(0), batch, type), flat(c.saved(1), batch, type), flat(c.saved(2), batch, type)};
   return backward(g, Mask(c.saved(3), batch, g, type), qkv, flat(c.gradient(), batch, type),
                   flat(c.saved(4), batch, type), c.saved(5));
 }
 
 // The mask arguments of the GPU kernels. The object keeps the mask alive while they run.
-struct ThereMask {
+struct GpuMask {
   cuda::AttentionArguments arguments{};
   Tensor mask;
 };
-ThereMask arguments_there(const Geometry& g, const Shape& batch, const Tensor& given, Dtype type) {
-  ThereMask out;
+GpuMask gpu_arguments(const Geometry& g, const Shape& batch, const Tensor& given, Dtype type) {
+  GpuMask out;
   cuda::AttentionArguments& a = out.arguments;
   a.batch = g.batch, a.queries = g.queries, a.keys = g.keys, a.depth = g.depth, a.width = g.width;
   a.scale = g.scale, a.causal = g.causal;
@@ -258,27 +258,27 @@ Tensor expand_to_batch(const Tensor& t, const Shape& batch, Dtype type) {
   return expand(cuda::readable(to(t, type)), with(batch, t.size(-2), t.size(-1)));
 }
 
-bool attends_there(const Geometry& g, const Shape& batch, const Tensor& query, bool derivative) {
+bool attends_on_gpu(const Geometry& g, const Shape& batch, const Tensor& query, bool derivative) {
   return batch.size() <= size_t(cuda::kAttentionDims) && cuda::attends(query.dtype(), g.depth, g.width, derivative);
 }
 
 // Computes attention on a GPU. Returns false if no kernel supports the dtype, the row lengths or the number of
 // dimensions.
-bool forward_there(const Geometry& g, const Shape& batch, const Tensor& q, const Tensor& k, const Tensor& v,
-                   const Tensor& mask, Dtype type, Tensor& out, Tensor& logarithms) {
+bool forward_on_gpu(const Geometry& g, const Shape& batch, const Tensor& q, const Tensor& k, const Tensor& v,
+                    const Tensor& mask, Dtype type, Tensor& out, Tensor& logarithms) {
   const Dtype dtype = q.dtype();
-  if (!attends_there(g, batch, q, false)) return false;
+  if (!attends_on_gpu(g, batch, q, false)) return false;
   out = empty({g.batch, g.queries, g.width}, dtype);
   logarithms = empty({g.batch, g.queries}, type);
-  const ThereMask masked = arguments_there(g, batch, mask, type);
+  const GpuMask masked = gpu_arguments(g, batch, mask, type);
   cuda::attend(masked.arguments, expand_to_batch(q, batch, dtype), expand_to_batch(k, batch, dtype),
                expand_to_batch(v, batch, dtype), out, logarithms);
   return true;
 }
 
-Gradients backward_there(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
+Gradients backward_on_gpu(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
   const Dtype dtype = c.saved(0).dtype();
-  const ThereMask masked = arguments_there(g, batch, c.saved(3), type);
+  const GpuMask masked = gpu_arguments(g, batch, c.saved(3), type);
   const cuda::AttentionGradients all =
       cuda::attend_derivative(masked.arguments, expand_to_batch(c.saved(0), batch, dtype),
                               expand_to_batch(c.saved(1), batch, dtype), expand_to_batch(c.saved(2), batch, dtype),
@@ -324,11 +324,11 @@ Shape common_batch(const Tensor& query, const Tensor& key, const Tensor& value, 
 
 // Saved tensors: query, key, value, mask, the result, the logarithms of the sums.
 void attention_backward(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
-  const bool there = cuda::takes(c.gradient());
+  const bool on_gpu = cuda::takes(c.gradient());
   if (recording_enabled() || c.gradient().is_meta() ||
-      (there && (!c.saved(5).defined() || !attends_there(g, batch, c.saved(0), true))))
+      (on_gpu && (!c.saved(5).defined() || !attends_on_gpu(g, batch, c.saved(0), true))))
     return differentiable_backward(c, g);
-  const Gradients all = there ? backward_there(c, g, batch, type) : backward_here(c, g, batch, type);
+  const Gradients all = on_gpu ? backward_on_gpu(c, g, batch, type) : backward_on_cpu(c, g, batch, type);
   const Tensor* const parts[] = {&all.query, &all.key, &all.value};
   for (int i = 0; i < 3; ++i) {
     if (!c.needs(i)) continue;
@@ -358,7 +358,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
     if (!cuda::takes(query))
       forward(g, Mask(mask, batch, g, type), flat(query, batch, type), flat(key, batch, type), flat(value, batch, type),
               out, logarithms);
-    else if (!forward_there(g, batch, query, key, value, mask, type, out, logarithms))
+    else if (!forward_on_gpu(g, batch, query, key, value, mask, type, out, logarithms))
       out = matmul(weights_of(g, query, key, mask), value);
     out = to(reshape(out, with(batch, g.queries, g.width)), query.dtype());
   }

@@ -179,15 +179,16 @@ void begin_updates(const Tensor& running_mean, const Tensor& running_var, const 
     if (t->defined()) begin_inplace(*t, name);
 }
 
-void update_running_there(const Tensor& running, const Tensor& values, double momentum) {
+void update_running_on_gpu(const Tensor& running, const Tensor& values, double momentum) {
   if (!running.defined()) return;
   const Tensor before = to(running, values.dtype());
   copy_values(running, add(mul(before, 1 - momentum), reshape(mul(values, momentum), running.shape())));
 }
 
 // Computes the forward pass on a GPU. Statistics and per-channel numbers have the dtype in which the kernels compute.
-Tensor batch_forward_there(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
-                           const Tensor& bias, bool training, double momentum, double eps, Tensor& out) {
+Tensor batch_forward_on_gpu(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
+                            const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps,
+                            Tensor& out) {
   const ChannelLayout l = ChannelLayout::of(x);
   const Dtype type = normalization_type(x);
   Tensor statistics = zeros({l.channels, 2}, type);
@@ -195,8 +196,8 @@ Tensor batch_forward_there(const Tensor& x, const Tensor& running_mean, const Te
     const Tensor running = empty({l.channels, 2}, type);
     cuda::channel_moments(statistics, running, x, l.batch, l.channels, l.inner, eps);
     begin_updates(running_mean, running_var);
-    update_running_there(running_mean, select(running, 1, 0), momentum);
-    update_running_there(running_var, select(running, 1, 1), momentum);
+    update_running_on_gpu(running_mean, select(running, 1, 0), momentum);
+    update_running_on_gpu(running_var, select(running, 1, 1), momentum);
   } else if (!training) {
     const auto column = [&](const Tensor& t) { return reshape(to(t, type), {l.channels}); };
     copy_values(select(statistics, 1, 0), column(running_mean));
@@ -207,8 +208,8 @@ Tensor batch_forward_there(const Tensor& x, const Tensor& running_mean, const Te
   return statistics;
 }
 
-Gradients batch_backward_there(const Tensor& grad, const Tensor& x, const Tensor& weight, const Tensor& statistics,
-                               bool training) {
+Gradients batch_backward_on_gpu(const Tensor& grad, const Tensor& x, const Tensor& weight, const Tensor& statistics,
+                                bool training) {
   const ChannelLayout l = ChannelLayout::of(x);
   Gradients out{empty(x.shape(), x.dtype()), zeros({l.channels}, statistics.dtype()),
                 zeros({l.channels}, statistics.dtype())};
@@ -375,7 +376,7 @@ void batch_norm_backward(const Context& c, double eps, bool training) {
   const Tensor weight = prepared(c.saved(1), type);
   if (cuda::takes(x)) {
     const Tensor gradient = prepared(c.gradient(), x.dtype());
-    return set_affine(c, batch_backward_there(gradient, contiguous(x), weight, c.saved(2), training), x.dtype());
+    return set_affine(c, batch_backward_on_gpu(gradient, contiguous(x), weight, c.saved(2), training), x.dtype());
   }
   const Channels values(x, type);
   Gradients g = batch_backward(Channels(c.gradient(), type, values.format), values, weight, c.saved(2), training);
@@ -396,8 +397,8 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
     NoRecording off;
     const Dtype type = normalization_type(input);
     if (cuda::takes(input))
-      result.statistics = batch_forward_there(contiguous(input), running_mean, running_var, prepared(weight, type),
-                                              prepared(bias, type), training, momentum, eps, result.values);
+      result.statistics = batch_forward_on_gpu(contiguous(input), running_mean, running_var, prepared(weight, type),
+                                               prepared(bias, type), training, momentum, eps, result.values);
     else
       result = batch_norm_here(input, running_mean, running_var, weight, bias, training, momentum, eps);
   }

@@ -95,8 +95,8 @@ Gradients group_backward(const GroupGeometry& g, const Tensor& grad, const Tenso
   return out;
 }
 
-Tensor group_forward_there(const GroupGeometry& g, const Tensor& x, const Tensor& weight, const Tensor& bias,
-                           double eps, Tensor& out) {
+Tensor group_forward_on_gpu(const GroupGeometry& g, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                            double eps, Tensor& out) {
   const Tensor statistics = empty({g.rows(), 2}, normalization_type(x));
   out = empty(x.shape(), x.dtype());
   cuda::channel_moments(statistics, Tensor(), x, 1, g.rows(), g.length(), eps);
@@ -105,8 +105,8 @@ Tensor group_forward_there(const GroupGeometry& g, const Tensor& x, const Tensor
   return statistics;
 }
 
-Gradients group_backward_there(const GroupGeometry& g, const Tensor& grad, const Tensor& x, const Tensor& weight,
-                               const Tensor& statistics) {
+Gradients group_backward_on_gpu(const GroupGeometry& g, const Tensor& grad, const Tensor& x, const Tensor& weight,
+                                const Tensor& statistics) {
   const Dtype type = statistics.dtype();
   const Shape shape{g.layout.batch, g.layout.channels};
   const Tensor grads = empty(shape, type), products = empty(shape, type);
@@ -153,7 +153,7 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
     NoRecording off;
     const Dtype type = normalization_type(input);
     const Tensor w = prepared(weight, type), b = prepared(bias, type);
-    result.statistics = cuda::takes(input) ? group_forward_there(g, contiguous(input), w, b, eps, result.values)
+    result.statistics = cuda::takes(input) ? group_forward_on_gpu(g, contiguous(input), w, b, eps, result.values)
                                            : group_forward(g, prepared(input, type), w, b, eps, result.values);
     result.values = laid_out(to(result.values, input.dtype()), result_format(input));
   }
@@ -165,8 +165,8 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
              const Dtype type = normalization_type(x);
              if (cuda::takes(x))
                return set_affine(c,
-                                 group_backward_there(g, prepared(c.gradient(), x.dtype()), contiguous(x),
-                                                      prepared(c.saved(1), type), c.saved(2)),
+                                 group_backward_on_gpu(g, prepared(c.gradient(), x.dtype()), contiguous(x),
+                                                       prepared(c.saved(1), type), c.saved(2)),
                                  x.dtype());
              set_affine(c,
                         group_backward(g, prepared(c.gradient(), type), prepared(x, type), prepared(c.saved(1), type),

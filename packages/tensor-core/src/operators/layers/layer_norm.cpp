@@ -57,16 +57,16 @@ Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, co
 
 // On a GPU, tensors need no conversion before: kernels convert elements when they read and write them. Statistics have
 // the dtype of the computation.
-Tensor forward_there(const LayerNormRows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
-                     Tensor& out) {
+Tensor forward_on_gpu(const LayerNormRows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
+                      Tensor& out) {
   const Tensor x = contiguous(input), statistics = empty({r.count, 2}, normalization_type(x));
   out = empty(x.shape(), x.dtype());
   cuda::normalize_rows(out, statistics, x, prepared(weight, statistics.dtype()), prepared(bias, statistics.dtype()),
                        r.centred, eps);
   return statistics;
 }
-Gradients backward_there(const LayerNormRows& r, const Tensor& given, const Tensor& input, const Tensor& weight,
-                         const Tensor& statistics, bool columns) {
+Gradients backward_on_gpu(const LayerNormRows& r, const Tensor& given, const Tensor& input, const Tensor& weight,
+                          const Tensor& statistics, bool columns) {
   const Tensor x = contiguous(input), grad = prepared(given, x.dtype());
   Gradients out{empty(x.shape(), x.dtype()), {}, {}};
   cuda::normalize_rows_backward(out.input, grad, x, prepared(weight, statistics.dtype()), statistics, r.centred);
@@ -176,7 +176,7 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
     NoRecording off;
     const Dtype type = normalization_type(input);
     statistics = cuda::takes(input)
-                     ? forward_there(rows, input, weight, bias, eps, out)
+                     ? forward_on_gpu(rows, input, weight, bias, eps, out)
                      : forward(rows, prepared(input, type), prepared(weight, type), prepared(bias, type), eps, out);
     out = to(out, input.dtype());
   }
@@ -187,7 +187,7 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
              const Tensor &x = c.saved(0), &w = c.saved(1);
              const Dtype type = normalization_type(x);
              const bool columns = c.needs(1) || c.needs(2);
-             const Gradients g = cuda::takes(x) ? backward_there(rows, c.gradient(), x, w, c.saved(2), columns)
+             const Gradients g = cuda::takes(x) ? backward_on_gpu(rows, c.gradient(), x, w, c.saved(2), columns)
                                                 : backward(rows, prepared(c.gradient(), type), prepared(x, type),
                                                            prepared(w, type), c.saved(2), columns);
              if (c.needs(0)) c.set(0, to(g.input, x.dtype()));

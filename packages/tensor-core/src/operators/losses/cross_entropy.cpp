@@ -25,7 +25,7 @@ Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_inde
 Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Tensor& scores, const Tensor& logarithms,
                               const Tensor& factors) {
   if (cuda::takes(scores))
-    return cuda::picked_gradient(l.there(ignore_index), scores.shape(), factors, scores, logarithms);
+    return cuda::picked_gradient(l.gpu_scores(ignore_index), scores.shape(), factors, scores, logarithms);
   Tensor out = empty(scores.shape(), scores.dtype());
   const int64_t step = l.classes * l.inner;
   dispatch_real(scores.dtype(), [&](auto tag) {
@@ -46,7 +46,7 @@ Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Ten
 
 // Computes the mean on a GPU, without waiting for the sum of the weights. `scale` becomes its inverse, or 0 if the sum
 // is 0.
-Tensor mean_there(const Tensor& losses, const Tensor& weights, Tensor& scale) {
+Tensor mean_on_gpu(const Tensor& losses, const Tensor& weights, Tensor& scale) {
   const Tensor total = sum(weights, {}, false, std::nullopt);
   scale = where(eq(total, 0), Scalar(0.0), reciprocal(total));
   return sum(losses, {}, false, std::nullopt) / total;
@@ -55,15 +55,15 @@ Tensor mean_there(const Tensor& losses, const Tensor& weights, Tensor& scale) {
 struct Fused {
   Tensor out, logarithms;  // logarithms: of the sums of exponentials, one for each label
   double scale = 1;        // factor of a mean
-  Tensor scale_there;      // the same on a GPU
+  Tensor scale_on_gpu;     // the same on a GPU
 };
 
-Fused fused_there(const Labelled& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
+Fused fused_on_gpu(const Labelled& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
   Fused f;
   const Tensor scores = contiguous(input);
   f.logarithms = view(cuda::logsumexp(scores, l.batch, l.classes, l.inner), l.labels.shape());
-  const Tensor losses = cuda::picked(l.there(ignore_index), scores, f.logarithms, l.of_class, l.weights);
-  f.out = reduction == Reduction::Mean ? mean_there(losses, l.weights, f.scale_there) : reduced(losses, reduction);
+  const Tensor losses = cuda::picked(l.gpu_scores(ignore_index), scores, f.logarithms, l.of_class, l.weights);
+  f.out = reduction == Reduction::Mean ? mean_on_gpu(losses, l.weights, f.scale_on_gpu) : reduced(losses, reduction);
   return f;
 }
 
@@ -111,14 +111,14 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
   Fused f;
   {
     NoRecording off;
-    f = cuda::takes(input) ? fused_there(*l, input, ignore_index, reduction)
+    f = cuda::takes(input) ? fused_on_gpu(*l, input, ignore_index, reduction)
                            : fused_here(*l, input, ignore_index, reduction);
   }
   if (recording(input))
     record("CrossEntropy", f.out, {&input}, {&input, &f.logarithms, &l->labels},
-           [all = l, ignore_index, dim, scale = f.scale, scale_there = f.scale_there](const Context& c) {
+           [all = l, ignore_index, dim, scale = f.scale, scale_on_gpu = f.scale_on_gpu](const Context& c) {
              const Labelled l = all->with(c.saved(2), ignore_index);
-             const Tensor &x = c.saved(0), g = scale_there.defined() ? c.gradient() * scale_there : c.gradient();
+             const Tensor &x = c.saved(0), g = scale_on_gpu.defined() ? c.gradient() * scale_on_gpu : c.gradient();
              const Tensor factors = l.weights * g * Scalar(scale);
              if (!recording_enabled())
                return c.set(0, cross_entropy_gradient(l, ignore_index, contiguous(x), c.saved(1), contiguous(factors)));

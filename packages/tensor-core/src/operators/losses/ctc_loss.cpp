@@ -191,14 +191,14 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
   auto q = std::make_shared<const Sequences>(checked(log_probs, targets, input_lengths, target_lengths, blank));
   const Dtype type = log_probs.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
   Tensor logs, alpha, losses, out;
-  std::shared_ptr<const cuda::CtcTensors> there;
+  std::shared_ptr<const cuda::CtcTensors> gpu_result;
   const int64_t grain = std::max<int64_t>(1, 2000 / (q->steps * q->states + 1));
   {
     NoRecording off;
     logs = contiguous(to(log_probs, type));
     if (cuda::takes(logs)) {
-      there = std::make_shared<const cuda::CtcTensors>(run_on_gpu(*q, logs));
-      alpha = there->alpha, losses = there->losses;
+      gpu_result = std::make_shared<const cuda::CtcTensors>(run_on_gpu(*q, logs));
+      alpha = gpu_result->alpha, losses = gpu_result->losses;
     } else {
       alpha = empty({q->batch, q->steps, q->row()}, type);
       losses = empty({q->batch}, type);
@@ -215,12 +215,12 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
   }
   if (recording(log_probs))
     record("CtcLoss", out, {&log_probs}, {&logs, &alpha, &losses, &q->targets},
-           [all = q, there, type, grain, zero_infinity](const Context& c) {
+           [all = q, gpu_result, type, grain, zero_infinity](const Context& c) {
              require<NotImplementedError>(!recording(c.gradient()),
                                           "the second derivative of ctc_loss is not implemented");
              const Tensor &logs = c.saved(0), &alpha = c.saved(1), &losses = c.saved(2);
              const Tensor scale = contiguous(to(c.gradient(), type));
-             if (there) return c.set(0, cuda::ctc_backward(*there, scale, zero_infinity));
+             if (gpu_result) return c.set(0, cuda::ctc_backward(*gpu_result, scale, zero_infinity));
              Sequences q = *all;
              q.targets = c.saved(3);  // read the saved targets: the caller may have changed these since
              for (size_t n = 0; n < q.labels.size(); ++n) q.check_labels(n);  // saved-tensor hooks may change them

@@ -24,7 +24,7 @@ struct Labelled {
   Labelled(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index, Dtype type);
   // Returns a copy with the labels that the graph has saved, because the caller may have changed the original labels.
   Labelled with(const Tensor& saved, int64_t ignore_index) const;
-  cuda::ClassScores there(int64_t ignore_index) const { return {batch, classes, inner, ignore_index, labels}; }
+  cuda::ClassScores gpu_scores(int64_t ignore_index) const { return {batch, classes, inner, ignore_index, labels}; }
   // Calls f(i, position of label i among the scores) for the labels of the samples [begin, end). For an ignored label
   // the position is that of class 0.
   template <class F>

@@ -12,7 +12,7 @@ namespace {
 
 // Returns the negative scores of the labels, times their weights.
 Tensor negative_scores(const Labelled& l, const Tensor& scores, int64_t ignore_index) {
-  if (cuda::takes(scores)) return cuda::picked(l.there(ignore_index), scores, Tensor(), l.of_class, l.weights);
+  if (cuda::takes(scores)) return cuda::picked(l.gpu_scores(ignore_index), scores, Tensor(), l.of_class, l.weights);
   const Tensor losses = empty(l.labels.shape(), scores.dtype());
   dispatch_real(scores.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -38,7 +38,8 @@ Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tens
 // Returns the gradient of the losses without reduction.
 Tensor nll_gradient(const Labelled& l, int64_t ignore_index, const Tensor& gradient, const Shape& shape) {
   if (cuda::takes(l.labels) && !recording_enabled())
-    return cuda::picked_gradient(l.there(ignore_index), shape, contiguous(gradient * l.weights), Tensor(), Tensor());
+    return cuda::picked_gradient(l.gpu_scores(ignore_index), shape, contiguous(gradient * l.weights), Tensor(),
+                                 Tensor());
   if (product(shape) == 0) return zeros(shape, gradient.dtype());  // without classes, all labels are ignored
   const int64_t dim = shape.size() == 1 ? 0 : 1;
   const Tensor safe = where(ne(l.labels, Scalar(ignore_index)), l.labels, Scalar(0));

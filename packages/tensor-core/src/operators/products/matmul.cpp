@@ -18,7 +18,7 @@ kernels::Matrix matrix_of(const Tensor& t) {  // matrix of the last two dimensio
 // Returns the conjugate transpose of the last two dimensions. It is a view for real numbers.
 Tensor adjoint(const Tensor& t) { return transpose(conj(t), -2, -1); }
 
-Tensor product_there(const Shape& shape, const Tensor& a, const Tensor& b) {
+Tensor product_on_gpu(const Shape& shape, const Tensor& a, const Tensor& b) {
   Tensor out = empty(shape, a.dtype());
   cuda::multiply(out, a, b);
   return out;
@@ -26,7 +26,7 @@ Tensor product_there(const Shape& shape, const Tensor& a, const Tensor& b) {
 
 Tensor mm_values(const Tensor& a, const Tensor& b) {
   NoRecording off;
-  if (cuda::takes(a)) return product_there({a.size(0), b.size(1)}, a, b);
+  if (cuda::takes(a)) return product_on_gpu({a.size(0), b.size(1)}, a, b);
   const Dtype type = product_type(a.dtype());
   const Tensor x = to(a, type), y = to(b, type);
   Tensor out = empty({x.size(0), y.size(1)}, type);
@@ -94,7 +94,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   Tensor out;
   if (cuda::takes(a)) {
     NoRecording off;
-    out = product_there(shape, a, b);
+    out = product_on_gpu(shape, a, b);
   } else {
     const Dtype type = product_type(a.dtype());
     out = empty(shape, type);

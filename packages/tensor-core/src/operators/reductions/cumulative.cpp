@@ -264,10 +264,10 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
     const Dtype in = dtype_of(compute_type(t.dtype()));
     const Lines l(t, dim, in);
     const int64_t size = item_size(in);
-    const bool there = cuda::takes(l.input);
+    const bool on_gpu = cuda::takes(l.input);
     const Tensor wide =
-        there ? cuda::scan(cuda::Scan::LogSumExp, l.input, l.outer, l.length, l.inner) : empty(t.shape(), in);
-    if (!there)
+        on_gpu ? cuda::scan(cuda::Scan::LogSumExp, l.input, l.outer, l.length, l.inner) : empty(t.shape(), in);
+    if (!on_gpu)
       l.each([&](int64_t at, int64_t columns) {
         kernels::table().logcumsumexp[int(compute_type(in)) - int(Compute::f32)](
             wide.bytes() + at * size, l.input.bytes() + at * size, l.length, l.inner, columns);
@@ -298,9 +298,9 @@ TensorPair running_extreme(bool largest, const Tensor& t, int64_t dim) {
   const auto& table = kernels::table();
   const auto& narrow = kernels::narrow_table();
   const kernels::Narrow type = kernels::narrow_type(t.dtype());
-  const bool there = cuda::takes(t);
+  const bool on_gpu = cuda::takes(t);
   const bool is_narrow =
-      type != kernels::Narrow::none && narrow.cummax[int(type)] && !(there && is_floating(t.dtype()));
+      type != kernels::Narrow::none && narrow.cummax[int(type)] && !(on_gpu && is_floating(t.dtype()));
   const Dtype in = is_narrow ? t.dtype() : dtype_of(compute_type(t.dtype()));
   require<NotImplementedError>(category(t.dtype()) <= Category::Floating, largest ? "\"cummax\"" : "\"cummin\"",
                                " not implemented for '", t.dtype(), "'");
@@ -312,12 +312,12 @@ TensorPair running_extreme(bool largest, const Tensor& t, int64_t dim) {
     const Lines l(t, dim, in);
     const auto running = largest ? cuda::Scan::Max : cuda::Scan::Min;
     const Tensor values =
-        there ? cuda::scan(running, l.input, l.outer, l.length, l.inner, out.indices) : empty(t.shape(), in);
+        on_gpu ? cuda::scan(running, l.input, l.outer, l.length, l.inner, out.indices) : empty(t.shape(), in);
     const auto run = [&](int64_t at, int64_t columns) {
       kernel(values.bytes() + at * item_size(in), out.indices.data<int64_t>() + at,
              l.input.bytes() + at * item_size(in), l.length, l.inner, columns);
     };
-    if (!there) l.inner == 1 ? l.each_rows(run) : l.each(run);
+    if (!on_gpu) l.inner == 1 ? l.each_rows(run) : l.each(run);
     out.values = to(values, t.dtype());
   }
   record_chosen(largest ? "Cummax" : "Cummin", out, t, dim, true);

@@ -91,7 +91,7 @@ Raises RuntimeError for negative elements. Not differentiable.)",
 namespace {
 
 // Counts elements in [low, high] on a GPU. x, the range and the widths have the same dtype, float32 or float64.
-Tensor histogram_there(const Tensor& x, int64_t bins, double low, double high) {
+Tensor histogram_on_gpu(const Tensor& x, int64_t bins, double low, double high) {
   const bool single = x.dtype() == Dtype::float32;
   const double first = single ? float(low) : low, last = single ? float(high) : high,
                width = single ? float(last) - float(first) : last - first;
@@ -131,7 +131,7 @@ Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
   }
   const Dtype in = dtype_of(compute_type(t.dtype()));
   const Tensor x = contiguous(to(t, in));
-  const Tensor counts = cuda::takes(x)         ? histogram_there(x, bins, low, high)
+  const Tensor counts = cuda::takes(x)         ? histogram_on_gpu(x, bins, low, high)
                         : in == Dtype::float64 ? histogram(x, bins, low, high)
                                                : histogram(x, bins, float(low), float(high));
   return to(counts, t.dtype());

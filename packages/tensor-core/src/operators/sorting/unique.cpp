@@ -44,11 +44,11 @@ Unique runs_on_gpu(const Tensor& sorted, const Tensor& starts, const Tensor& pos
   Unique out{index_select(sorted, 0, first), inverse ? empty(shape, Dtype::int64) : Tensor(),
              counts ? full({count}, Scalar(n), Dtype::int64) : Tensor()};
   if (inverse && n > 0) {
-    Blocks there;
-    there.offsets = position;
-    there.count = n;
-    there.distinct = true;
-    position.defined() ? store_blocks(out.inverse, there, run, Combine::Assign)
+    Blocks blocks;
+    blocks.offsets = position;
+    blocks.count = n;
+    blocks.distinct = true;
+    position.defined() ? store_blocks(out.inverse, blocks, run, Combine::Assign)
                        : copy_values(out.inverse, reshape(run, shape));
   }
   if (counts && count > 0) {

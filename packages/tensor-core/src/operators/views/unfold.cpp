@@ -30,7 +30,9 @@ ConvolutionGeometry geometry_of(const Window& w, int64_t batch) {
   const Patches& p = w.patches;
   return {batch, p.channels, 1, 1, 2, p.size, p.kernel, p.out, p.stride, p.padding, p.dilation};
 }
-bool there(const Window& w, const Tensor& t) { return cuda::takes(t) && cuda::convolves(geometry_of(w, t.size(0))); }
+bool runs_on_gpu(const Window& w, const Tensor& t) {
+  return cuda::takes(t) && cuda::convolves(geometry_of(w, t.size(0)));
+}
 
 // unfold_batch() and fold_batch() take tensors (N, ...) with any strides.
 Tensor unfold_batch(const Window& w, const Tensor& image) {
@@ -38,7 +40,7 @@ Tensor unfold_batch(const Window& w, const Tensor& image) {
   {
     NoRecording off;
     const Patches& p = w.patches;
-    const bool on_gpu = there(w, image);
+    const bool on_gpu = runs_on_gpu(w, image);
     const Dtype type = on_gpu ? image.dtype() : working_type(image.dtype());
     const Tensor x = contiguous(to(image, type));
     out = empty({x.size(0), p.channels * product(p.kernel), product(p.out)}, type);
@@ -61,7 +63,7 @@ Tensor fold_batch(const Window& w, const Tensor& columns) {
   {
     NoRecording off;
     const Patches& p = w.patches;
-    const bool on_gpu = there(w, columns);
+    const bool on_gpu = runs_on_gpu(w, columns);
     const Dtype type = on_gpu ? columns.dtype() : working_type(columns.dtype());
     const Tensor x = contiguous(to(columns, type));
     out = zeros({x.size(0), p.channels, p.size[1], p.size[2]}, type);
