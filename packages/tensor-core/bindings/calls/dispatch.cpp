@@ -279,7 +279,7 @@ PyObject* run_derivative(PyObject* capsule, PyObject* gradients) {
       given[i] = tensor_of(item);
       device = given[i].device();
     }
-    const OnDevice there(device);
+    const OnDevice scope(device);
     running->run(given.data(), results.data());
     const Object out(checked(PyList_New(Py_ssize_t(results.size()))));
     for (size_t i = 0; i < results.size(); ++i)

@@ -24,7 +24,7 @@ struct InsideCheck {
 bool holds_nan(const Tensor& t) {
   if (!is_inexact(t.dtype()) || t.is_meta() || t.numel() == 0) return false;
   NoRecording off;
-  const OnDevice there(t.device());
+  const OnDevice scope(t.device());
   return item(any(ne(t, t), {}, false)).truth();
 }
 

@@ -76,7 +76,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
         out.first = true;
         NoRecording off;
         const Tensor& p = out.parameter;
-        const OnDevice there(p.device());
+        const OnDevice scope(p.device());
         const Tensor value = empty_strided(p.shape(), strides_like(p, MemoryFormat::Preserve), p.dtype());
         const double initial = rule.initial(int(i), options);  // complex numbers have this value in both parts
         fill_(value, is_complex(p.dtype()) ? Scalar(Complex<double>{initial, initial}) : Scalar(initial));

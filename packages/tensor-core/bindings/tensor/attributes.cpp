@@ -65,7 +65,7 @@ Tensor reversed(const Tensor& t) {
 }
 
 Tensor conjugate(const Tensor& t) {  // a new tensor on the same device if `t` is complex
-  const OnDevice there(t.device(), "conj");
+  const OnDevice scope(t.device(), "conj");
   const cuda::Call call;
   return conj(t);
 }

@@ -23,7 +23,7 @@ void copy_values(const Tensor& destination, const Tensor& source) {
   require<NotImplementedError>(!source.is_meta(), kNoData);
   if (same_elements(destination, source)) return;
   if (may_overlap(destination, source)) {
-    const OnDevice there(source.device());
+    const OnDevice scope(source.device());
     const Tensor copy = empty(source.shape(), source.dtype());
     copy_values(copy, source);
     return copy_values(destination, copy);

@@ -70,7 +70,7 @@ bool is_plain(const Tensor& t, const Tensor& like) {
 }
 
 Tensor room_for(const Tensor& t, Device device) {
-  const OnDevice there(device);
+  const OnDevice scope(device);
   return empty(t.shape(), t.dtype());
 }
 

@@ -104,7 +104,7 @@ void run_factory(const Operator& self, const Value* const* arguments, Values& re
     if (kind != kGenerator) *end++ = *arguments++;
     if (kind == kDtype) device = As<std::optional<Device>>::get(**arguments++);
   }
-  const OnDevice there(device ? *device : like && *like ? like->device() : OnDevice::current());
+  const OnDevice scope(device ? *device : like && *like ? like->device() : OnDevice::current());
   run_record(self, others, results);
 }
 

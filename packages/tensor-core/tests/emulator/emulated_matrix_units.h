@@ -74,9 +74,9 @@ struct Copies {
   struct Copy {
     void* to;
     const void* from;
-    bool there;
+    bool in_range;
     unsigned group;
-    void run() const { there ? std::memcpy(to, from, 16) : std::memset(to, 0, 16); }
+    void run() const { in_range ? std::memcpy(to, from, 16) : std::memset(to, 0, 16); }
   };
   static constexpr unsigned kMost = 256;
   Copy copies[kMost];
@@ -89,11 +89,11 @@ inline Copies& own_copies() {
   static Copies of_thread[1024];
   return of_thread[thread_number()];
 }
-inline void copy_async(void* to, const void* from, bool there, SourceLocation location) {
+inline void copy_async(void* to, const void* from, bool in_range, SourceLocation location) {
   if ((reinterpret_cast<unsigned long long>(to) | reinterpret_cast<unsigned long long>(from)) % 16)
     emulated_services->fail(716, "misaligned copy", location);
   Copies& own = own_copies();
-  const Copies::Copy copy{to, from, there, own.group};
+  const Copies::Copy copy{to, from, in_range, own.group};
   if (thread_number() % 2) return copy.run();
   if (own.last - own.first == Copies::kMost) emulated_services->fail(719, "too many copies on their way", location);
   own.copies[own.last++ % Copies::kMost] = copy;

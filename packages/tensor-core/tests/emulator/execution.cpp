@@ -138,8 +138,8 @@ void Warp::complete(WarpOperation operation, unsigned mask) {
     thread.state = State::kReady;
     thread.result = votes;
     if (operation == WarpOperation::kShuffle) {
-      const bool there = thread.source < kWarpSize && (mask >> thread.source & 1);
-      thread.result = there ? threads[thread.source].value : kUndefined;
+      const bool takes_part = thread.source < kWarpSize && (mask >> thread.source & 1);
+      thread.result = takes_part ? threads[thread.source].value : kUndefined;
     } else if (operation == WarpOperation::kMatch) {
       thread.result = 0;
       for (unsigned other : Lanes{mask})

@@ -200,7 +200,7 @@ void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const 
 
 AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value,
                                      const Tensor& out, const Tensor& logarithms, const Tensor& grad) {
-  const OnDevice there(query.device());
+  const OnDevice scope(query.device());
   AttentionGradients result{empty({a.batch, a.queries, a.depth}, query.dtype()),
                             empty({a.batch, a.keys, a.depth}, key.dtype()),
                             empty({a.batch, a.keys, a.width}, value.dtype())};

@@ -121,7 +121,7 @@ bool convolves(const Geometry& g) {  // the kernels divide 31-bit integers
 }
 
 Tensor convolution_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
-  const OnDevice there(input.device());
+  const OnDevice scope(input.device());
   if (const Tensor made = by_library(Function::Forward, g, {input, weight, Tensor()}, bias); made.defined())
     return made;
   const Tensor out = empty(g.output_shape(), input.dtype()), x = contiguous(input),
@@ -135,7 +135,7 @@ Tensor convolution_forward(const Geometry& g, const Tensor& input, const Tensor&
 }
 
 Tensor convolution_input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias) {
-  const OnDevice there(grad.device());
+  const OnDevice scope(grad.device());
   if (const Tensor made = by_library(Function::InputGradient, g, {Tensor(), weight, grad}, bias); made.defined())
     return made;
   const Tensor out = empty(g.input_shape(), grad.dtype()), dy = contiguous(grad),
@@ -150,7 +150,7 @@ Tensor convolution_input_gradient(const Geometry& g, const Tensor& grad, const T
 }
 
 Tensor convolution_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
-  const OnDevice there(input.device());
+  const OnDevice scope(input.device());
   if (const Tensor made = by_library(Function::WeightGradient, g, {input, Tensor(), grad}); made.defined()) return made;
   const Tensor out = empty(g.weight_shape(), input.dtype()), x = contiguous(input), dy = contiguous(grad);
   if (out.numel() == 0) return out;

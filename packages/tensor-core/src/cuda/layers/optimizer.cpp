@@ -87,7 +87,7 @@ bool scale(const std::vector<Tensor>& tensors, double factor) {
   const auto mark_of = [&](const Tensor& t) {
     for (const Tensor& mark : marks)
       if (mark.device() == t.device()) return mark;
-    const OnDevice there(t.device());
+    const OnDevice scope(t.device());
     return marks.emplace_back(zeros({}, Dtype::int32));
   };
   each_batch(

@@ -34,7 +34,7 @@ void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor&
   if (out.numel() == 0) return;
   const int d = out.dim(), device = out.device().index;
   const Dtype in = a.dtype();
-  const OnDevice there(out.device());
+  const OnDevice scope(out.device());
   const int64_t m = out.size(d - 2), n = out.size(d - 1), k = a.size(d - 1), batch = d == 3 ? out.size(0) : 1;
   ProductArguments p{{m, n, k, batch, 0, 0, 1, k},
                      nullptr,

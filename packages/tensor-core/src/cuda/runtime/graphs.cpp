@@ -169,7 +169,7 @@ Graph* begin_capture(int device, StreamHandle* stream) {
   return graph.release();
 }
 void register_generator(Graph* graph, Generator* generator) {
-  const OnDevice there{Device(DeviceType::Cuda, graph->device)};
+  const OnDevice scope{Device(DeviceType::Cuda, graph->device)};
   const uint64_t settings = (generator ? *generator : default_generator()).settings();
   graph->numbers.push_back({generator, settings, 0, empty({2}, Dtype::uint64)});
 }

@@ -87,7 +87,7 @@ DeviceMap device_map(const Resampling& map, const Shape& sizes, Dtype type, Devi
       for (size_t k = 0; k < m->taps(); ++k) weight[k] = convert<T>(m->weights()[k]);
     });
   }
-  const OnDevice there(device);
+  const OnDevice scope(device);
   out.memory = empty({bytes}, Dtype::uint8);
   copy_values(out.memory, room);
   return out;

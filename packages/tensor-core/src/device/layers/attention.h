@@ -157,14 +157,14 @@ struct Attention {
   // query.
   static void means(const Arguments& a) {
     const int64_t row = int64_t(blockIdx.x) * (kAttentionThreads / 16) + own_row();
-    const bool there = row < a.batch * a.queries;
+    const bool in_range = row < a.batch * a.queries;
     const Member grad(a, a.grad, row / a.queries);
     const T* const from = grad.data + row % a.queries * grad.stride;
     V sum = V(0);
-    for (int64_t i = own_column(); there && i < a.width; i += 16)
+    for (int64_t i = own_column(); in_range && i < a.width; i += 16)
       sum += convert<V>(reinterpret_cast<const T*>(a.out)[row * a.width + i]) * convert<V>(from[i]);
     sum = over_row(sum, [](V x, V y) { return x + y; });
-    if (there && own_column() == 0) reinterpret_cast<V*>(a.means)[row] = sum;
+    if (in_range && own_column() == 0) reinterpret_cast<V*>(a.means)[row] = sum;
   }
 
   // Computes the weight of a score `s` and converts `product`, the gradient of the weight, to the gradient of the

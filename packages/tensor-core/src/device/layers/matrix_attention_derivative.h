@@ -32,8 +32,8 @@ struct MatrixAttentionDerivative {
     Query() = default;
     // Reads row first + n, or any valid row if it does not exist.
     Query(const Arguments& a, int64_t batch, int64_t first, int n) {
-      const int64_t at = batch * a.queries + first, there = a.queries - first;
-      n = n < there ? n : 0;
+      const int64_t at = batch * a.queries + first, remaining = a.queries - first;
+      n = n < remaining ? n : 0;
       logarithm = (reinterpret_cast<const float*>(a.logarithms) + at)[n] * Scores<false>::kLog2E;
       mean = (reinterpret_cast<const float*>(a.means) + at)[n];
     }

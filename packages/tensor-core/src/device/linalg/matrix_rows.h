@@ -46,7 +46,7 @@ struct alignas(16) MatrixRows {
   void load(const MemberRows<T>& member, int64_t first, int64_t rows, int64_t columns) {
     constexpr int kAll = kLines * kChunks, kTurns = (kAll + kThreads - 1) / kThreads;
     constexpr bool kSteps = kThreads % kChunks == 0;  // all chunks of a thread are in one column
-    const int there = rows - first < kLines ? int(rows - first) : kLines, width = int(columns);
+    const int valid_rows = rows - first < kLines ? int(rows - first) : kLines, width = int(columns);
     const int stride = member.opaque_stride(), thread = int(threadIdx.x);
     const T* const from = member.data + first * stride;
 #pragma unroll
@@ -55,7 +55,7 @@ struct alignas(16) MatrixRows {
       if (kAll % kThreads != 0 && i >= kAll) break;
       const int r = kSteps ? thread / kChunks + s * (kThreads / kChunks) : i / kChunks,
                 c = kSteps ? thread % kChunks : i % kChunks;
-      copy_async(chunk(r, c), from + r * stride + c * kChunk, r < there && c * kChunk < width);
+      copy_async(chunk(r, c), from + r * stride + c * kChunk, r < valid_rows && c * kChunk < width);
     }
   }
   // Loads the fragment of a left matrix: 16 rows from r on, and two chunks along k from c on.

@@ -59,8 +59,8 @@ inline void load_matrices(uint32_t (&to)[4], const void* row) {
 inline void load_transposed(uint32_t (&to)[4], const void* row) {
   emulated::load_matrices(to, row, true, FLAMBEAU_SOURCE_LOCATION);
 }
-inline void copy_async(void* to, const void* from, bool there) {
-  emulated::copy_async(to, from, there, FLAMBEAU_SOURCE_LOCATION);
+inline void copy_async(void* to, const void* from, bool in_range) {
+  emulated::copy_async(to, from, in_range, FLAMBEAU_SOURCE_LOCATION);
 }
 inline void commit_copies() { emulated::commit_copies(); }
 template <int kPending = 0>
@@ -115,15 +115,15 @@ inline void load_matrices(uint32_t (&to)[4], const void* row) { FLAMBEAU_LOAD_MA
 inline void load_transposed(uint32_t (&to)[4], const void* row) { FLAMBEAU_LOAD_MATRICES(".trans"); }
 #undef FLAMBEAU_LOAD_MATRICES
 
-// Copies 16 bytes from global to shared memory, or stores zeros if !there. The thread can read them after
+// Copies 16 bytes from global to shared memory, or stores zeros if !in_range. The thread can read them after
 // commit_copies() and wait_for_copies<kPending>(), which waits for all commits except the last kPending.
-inline void copy_async(void* to, const void* from, bool there) {
+inline void copy_async(void* to, const void* from, bool in_range) {
 #if __CUDA_ARCH__ >= 800
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(uint32_t(__cvta_generic_to_shared(to))),
-               "l"(__cvta_generic_to_global(from)), "r"(there ? 16 : 0)
+               "l"(__cvta_generic_to_global(from)), "r"(in_range ? 16 : 0)
                : "memory");
 #else
-  *static_cast<uint4*>(to) = there ? *static_cast<const uint4*>(from) : make_uint4(0, 0, 0, 0);
+  *static_cast<uint4*>(to) = in_range ? *static_cast<const uint4*>(from) : make_uint4(0, 0, 0, 0);
 #endif
 }
 inline void commit_copies() {

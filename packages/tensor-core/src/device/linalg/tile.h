@@ -36,16 +36,16 @@ struct alignas(16) Chunk {
 
 // Copies contiguous elements; in one access if they are 16 bytes at an aligned address.
 template <class T, int kCount>
-void take_contiguous(const T* from, int64_t there, T (&to)[kCount]) {
+void take_contiguous(const T* from, int64_t available, T (&to)[kCount]) {
   if constexpr (kCount * sizeof(T) == 16)
-    if (there >= kCount && reinterpret_cast<uintptr_t>(from) % 16 == 0) {
+    if (available >= kCount && reinterpret_cast<uintptr_t>(from) % 16 == 0) {
       const auto chunk = *reinterpret_cast<const Chunk<T, kCount>*>(from);
 #pragma unroll
       for (int i = 0; i < kCount; ++i) to[i] = chunk.values[i];
       return;
     }
 #pragma unroll
-  for (int i = 0; i < kCount; ++i) to[i] = i < there ? from[i] : T{};
+  for (int i = 0; i < kCount; ++i) to[i] = i < available ? from[i] : T{};
 }
 
 // The representation of elements in shared memory: tensor cores take two-byte types unchanged, and float32 rounded to

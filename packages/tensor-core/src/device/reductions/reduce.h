@@ -111,9 +111,10 @@ struct Reduction {
   static void short_rows(const ReduceArguments& a) {
     const int lane = int(threadIdx.x) % a.lanes;
     const int64_t row = int64_t(blockIdx.x) * (kReduceThreads / a.lanes) + threadIdx.x / unsigned(a.lanes);
-    const bool there = row < a.outer;
-    const State state = join_lanes<Op>(of_row(a, there ? row : 0, 0, there ? a.length : 0, lane, a.lanes), a.lanes);
-    if (there && lane == 0) write(a, row, state);
+    const bool in_range = row < a.outer;
+    const State state =
+        join_lanes<Op>(of_row(a, in_range ? row : 0, 0, in_range ? a.length : 0, lane, a.lanes), a.lanes);
+    if (in_range && lane == 0) write(a, row, state);
   }
   static void long_rows(const ReduceArguments& a) {
     const int64_t row = blockIdx.x, begin = blockIdx.y * a.part;
@@ -150,14 +151,14 @@ struct Reduction {
   struct ColumnPosition {
     int slots, slot;
     int64_t outer, column;
-    bool there;
+    bool in_range;
     ColumnPosition(const ReduceArguments& a, int count) : slots(a.slots) {
       const int thread = int(threadIdx.x), team = a.lanes * slots;
       const int64_t tiles = (a.inner / count + a.lanes - 1) / a.lanes;
       slot = thread / a.lanes % slots;
       outer = blockIdx.x / tiles * (kReduceThreads / team) + thread / team;
       column = (blockIdx.x % tiles * a.lanes + thread % a.lanes) * count;
-      there = outer < a.outer && column < a.inner;
+      in_range = outer < a.outer && column < a.inner;
     }
   };
   // Combines the states of threads that are `lanes` apart. The first of them gets the result.
@@ -181,7 +182,7 @@ struct Reduction {
     State states[count];
     of_columns<count>(a, states, at);
     join_slots<count>(states, a.lanes, at);
-    if (at.slot == 0 && at.there)
+    if (at.slot == 0 && at.in_range)
 #pragma unroll
       for (int j = 0; j < count; ++j) write(a, (at.outer * a.parts + blockIdx.y) * a.inner + at.column + j, states[j]);
   }
@@ -191,7 +192,7 @@ struct Reduction {
     const int64_t end = (blockIdx.y + 1) * a.part < a.length ? (blockIdx.y + 1) * a.part : a.length;
 #pragma unroll
     for (State& state : states) state = Op::template identity<State>();
-    if (at.there) {
+    if (at.in_range) {
       const int slots = at.slots;
       Context contexts[count];
 #pragma unroll

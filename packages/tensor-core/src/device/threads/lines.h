@@ -60,10 +60,10 @@ struct Lines : Reduction<Op> {
   static void short_rows(const ReduceArguments& a) {
     const int lane = int(threadIdx.x) % a.lanes;
     const int64_t row = int64_t(blockIdx.x) * (kReduceThreads / a.lanes) + threadIdx.x / unsigned(a.lanes);
-    const bool there = row < a.outer;
+    const bool in_range = row < a.outer;
     const State state =
-        join_lanes<Op>(Base::of_row(a, there ? row : 0, 0, there ? a.length : 0, lane, a.lanes), a.lanes);
-    if (!there) return;
+        join_lanes<Op>(Base::of_row(a, in_range ? row : 0, 0, in_range ? a.length : 0, lane, a.lanes), a.lanes);
+    if (!in_range) return;
     const Line line = Op::line(a, state, Op::context(a, row));
     if (lane == 0) Op::keep(a, row, line);
     write_row(a, row, line, lane, a.lanes);
@@ -88,7 +88,7 @@ struct Lines : Reduction<Op> {
 #pragma unroll
       for (int j = 0; j < count; ++j) joined[j][threadIdx.x] = states[j];
     __syncthreads();
-    if (!at.there) return;
+    if (!at.in_range) return;
     Line lines[count];
 #pragma unroll
     for (int j = 0; j < count; ++j)

@@ -124,7 +124,7 @@ Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<i
     int64_t* at = index.data<int64_t>();
     for (int64_t i = 0; i < size; ++i) at = std::fill_n(at, each[i * step], i);
   }
-  const OnDevice there(input.device());
+  const OnDevice scope(input.device());
   return index_select(input.dim() ? input : reshape(input, {1}), along, index);
 }
 
