@@ -23,7 +23,7 @@ Tensors by_lapack(const char* function, const Tensor& a, const std::vector<int64
   a.bytes();  // records that this GPU operator falls back to the host
   Tensors found;
   {
-    const OnDevice here(Device{});
+    const OnDevice cpu(Device{});
     found = tensors_of(module, function, nullptr, to(detach(a), DeviceType::Cpu), options);
   }
   for (Tensor& t : found) t = to(t, a.device());

@@ -89,10 +89,10 @@ bool merge(Body& body, size_t at, const std::vector<int>& uses, const PackedByte
   const size_t reader = first_reader(body.instructions, at);
   if (reader == body.instructions.size()) return false;
   const int result = product.results[0];
-  int here = 0;
+  int used = 0;
   each_operator(body.instructions[reader],
-                [&](const Instruction& single) { each_register(single, [&](int r) { here += r == result; }); });
-  if (here != uses[size_t(result)]) return false;
+                [&](const Instruction& single) { each_register(single, [&](int r) { used += r == result; }); });
+  if (used != uses[size_t(result)]) return false;
   std::optional<Chain> chain = chain_of(body.instructions[reader], result);
   if (!chain) return false;
   const std::shared_ptr<MergedProduct> merged = merged_of(product, packed);

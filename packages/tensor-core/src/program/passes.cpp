@@ -313,9 +313,9 @@ void find_last_uses(Instruction& instruction, std::set<int>& later) {
     instruction.merged = std::move(merged);
     return;
   }
-  std::set<int> here(instruction.results.begin(), instruction.results.end());
-  each_register(instruction, [&](int r) { here.insert(r); });
-  for (const int r : here)
+  std::set<int> used(instruction.results.begin(), instruction.results.end());
+  each_register(instruction, [&](int r) { used.insert(r); });
+  for (const int r : used)
     if (later.insert(r).second) instruction.last.push_back(r);
 }
 

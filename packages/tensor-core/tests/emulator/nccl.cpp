@@ -308,7 +308,7 @@ EMULATED_API int ncclCommInitRank(Communicator** out, int ranks, Identity identi
 EMULATED_API int ncclCommInitAll(Communicator** out, int count, const int* devices) {
   EMULATED_CALL();
   if (count < 1 || count > CommunicatorGroup::kMost) return kWrongArgument;
-  const auto group = CommunicatorGroup::here(count);
+  const auto group = CommunicatorGroup::within_process(count);
   for (int rank = 0; rank < count; ++rank) group->join(rank, devices[rank]);
   if (group->has_a_device_twice()) return kWrongUse;
   for (int rank = 0; rank < count; ++rank) out[rank] = new Communicator{group, rank, devices[rank]};

@@ -27,7 +27,7 @@ void CommunicatorGroup::map(int file) {
   boxes_ = reinterpret_cast<Box*>(static_cast<char*>(found) + kPage);
 }
 
-std::shared_ptr<CommunicatorGroup> CommunicatorGroup::here(int ranks) {
+std::shared_ptr<CommunicatorGroup> CommunicatorGroup::within_process(int ranks) {
   auto made = std::shared_ptr<CommunicatorGroup>(new CommunicatorGroup(ranks));
   made->map(-1);
   return made;

@@ -32,7 +32,7 @@ class CommunicatorGroup {
   // Opens the shared memory in a file, which is created if necessary. Returns null if other ranks use it with another
   // number of ranks.
   static std::shared_ptr<CommunicatorGroup> named(const char* path, int ranks);
-  static std::shared_ptr<CommunicatorGroup> here(int ranks);  // within this process
+  static std::shared_ptr<CommunicatorGroup> within_process(int ranks);  // within this process
   ~CommunicatorGroup();
   CommunicatorGroup(const CommunicatorGroup&) = delete;
 

@@ -14,7 +14,7 @@ inline double sign_of(double maximize) { return maximize != 0 ? -1 : 1; }
 
 // Rounds a scalar to the value that the next step will read.
 template <class Step>
-double kept(const Step& s, double value) {
+double rounded_scalar(const Step& s, double value) {
   return s.single ? double(float(value)) : value;
 }
 
@@ -166,9 +166,9 @@ struct Adamax : Usual {
                     const T* c) {
     const T rate = c[0], rest1 = c[1], beta2 = c[2], eps = c[3], decay = c[4], sign = c[5];
     for (int64_t i = 0; i < n; ++i) {
-      const T g = sign * grad[i] + decay * p[i], here = std::fabs(g) + eps, before = beta2 * norm[i];
+      const T g = sign * grad[i] + decay * p[i], magnitude = std::fabs(g) + eps, before = beta2 * norm[i];
       m[i] += rest1 * (g - m[i]);
-      norm[i] = before > here ? before : here;
+      norm[i] = before > magnitude ? before : magnitude;
       p[i] -= rate * m[i] / norm[i];
     }
   }
@@ -216,7 +216,8 @@ struct Nadam : Usual {
   static void prepare(const Step& s, double* c) {
     const double *o = s.options, t = s.number;
     const auto momentum = [&](double at) { return o[beta1] * (1 - 0.5 * std::pow(0.96, at * o[momentum_decay])); };
-    const double mu = momentum(t), next = momentum(t + 1), product = s.scalars[0] = kept(s, s.scalars[0] * kept(s, mu));
+    const double mu = momentum(t), next = momentum(t + 1),
+                 product = s.scalars[0] = rounded_scalar(s, s.scalars[0] * rounded_scalar(s, mu));
     c[0] = o[lr] * (1 - mu) / (1 - product), c[1] = o[lr] * next / (1 - product * next);
     c[2] = 1 - o[beta1], c[3] = o[beta2], c[4] = 1 - o[beta2], c[5] = 1 / (1 - std::pow(o[beta2], t)), c[6] = o[eps];
     c[7] = o[decoupled] != 0 ? 0 : o[weight_decay];

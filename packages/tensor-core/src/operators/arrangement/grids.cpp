@@ -92,7 +92,7 @@ Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
                                                : combination_count(with_replacement ? n + r - 1 : n, r);
   Tensor positions;
   {
-    const OnDevice here(DeviceType::Cpu);  // sequential, since each choice depends on the one before
+    const OnDevice cpu(DeviceType::Cpu);  // sequential, since each choice depends on the one before
     positions = empty({count * r}, Dtype::int64);
   }
   int64_t* row = positions.data<int64_t>();

@@ -353,8 +353,8 @@ void check_batch_norm(const Tensor& input, std::initializer_list<const Tensor*> 
                       "Expected more than 1 value per channel when training, got input size ", input.shape());
 }
 
-Normalized batch_norm_here(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
-                           const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps) {
+Normalized batch_norm_on_cpu(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
+                             const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps) {
   const Dtype type = normalization_type(input);
   const int64_t channels = input.size(1);
   if (input.is_meta())
@@ -400,7 +400,7 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
       result.statistics = batch_forward_on_gpu(contiguous(input), running_mean, running_var, prepared(weight, type),
                                                prepared(bias, type), training, momentum, eps, result.values);
     else
-      result = batch_norm_here(input, running_mean, running_var, weight, bias, training, momentum, eps);
+      result = batch_norm_on_cpu(input, running_mean, running_var, weight, bias, training, momentum, eps);
   }
   if (recording(input, weight, bias))
     record("NativeBatchNorm", result.values, {&input, &weight, &bias}, {&input, &weight, &result.statistics},

@@ -29,8 +29,8 @@ inline void check_fit(const char* name, const Tensor& a, const Tensor& b, bool l
 // reason.
 template <class F>
 void check_info(const char* name, const Tensor& info, F&& explain) {
-  const Tensor here = info.is_cuda() ? to(info, DeviceType::Cpu) : info;
-  const int32_t* codes = here.data<int32_t>();
+  const Tensor on_cpu = info.is_cuda() ? to(info, DeviceType::Cpu) : info;
+  const int32_t* codes = on_cpu.data<int32_t>();
   for (int64_t i = 0; i < info.numel(); ++i) {
     if (codes[i] == 0) continue;
     std::ostringstream text;

@@ -67,7 +67,7 @@ Fused fused_on_gpu(const Labelled& l, const Tensor& input, int64_t ignore_index,
   return f;
 }
 
-Tensor losses_here(const Labelled& l, const Tensor& scores, const Tensor& logarithms, int64_t ignore_index) {
+Tensor losses_on_cpu(const Labelled& l, const Tensor& scores, const Tensor& logarithms, int64_t ignore_index) {
   const Tensor losses = empty(l.labels.shape(), scores.dtype());
   const int64_t step = l.classes * l.inner;
   dispatch_real(scores.dtype(), [&](auto tag) {
@@ -89,10 +89,10 @@ Tensor losses_here(const Labelled& l, const Tensor& scores, const Tensor& logari
   return losses;
 }
 
-Fused fused_here(const Labelled& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
+Fused fused_on_cpu(const Labelled& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
   Fused f;
   f.logarithms = empty(l.labels.shape(), input.dtype());
-  const Tensor losses = losses_here(l, contiguous(input), f.logarithms, ignore_index);
+  const Tensor losses = losses_on_cpu(l, contiguous(input), f.logarithms, ignore_index);
   if (reduction == Reduction::Mean) f.scale = 1.0 / total_of(l.weights);
   f.out = reduction == Reduction::None
               ? losses
@@ -112,7 +112,7 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
   {
     NoRecording off;
     f = cuda::takes(input) ? fused_on_gpu(*l, input, ignore_index, reduction)
-                           : fused_here(*l, input, ignore_index, reduction);
+                           : fused_on_cpu(*l, input, ignore_index, reduction);
   }
   if (recording(input))
     record("CrossEntropy", f.out, {&input}, {&input, &f.logarithms, &l->labels},

@@ -174,7 +174,7 @@ Sequences checked(const Tensor& logs, const Tensor& targets, const Shape& input_
 cuda::CtcTensors run_on_gpu(const Sequences& q, const Tensor& logs) {
   Tensor lengths;
   {
-    const OnDevice here(DeviceType::Cpu);
+    const OnDevice cpu(DeviceType::Cpu);
     lengths = empty({3, q.batch}, Dtype::int64);
     int64_t* to = lengths.data<int64_t>();
     for (const auto* numbers : {&q.first, &q.labels, &q.times}) to = std::copy(numbers->begin(), numbers->end(), to);
