@@ -53,12 +53,12 @@ class VectorJacobianProduct(OpOverload):
 
 
 @functools.cache
-def of(overload: OpOverload) -> VectorJacobianProduct:
+def derivative_overload(overload: OpOverload) -> VectorJacobianProduct:
     """Return the overload that computes the derivative of an overload."""
     return VectorJacobianProduct(overload)
 
 
 def gradients(call: Differentiated) -> tuple[Any, ...]:
     """Compute the gradients of a call with a single operator, its `VectorJacobianProduct`."""
-    operator = of(call.overload)
+    operator = derivative_overload(call.overload)
     return tuple(operator(list(call.gradients), list(call.needs), *call.args, **call.kwargs))

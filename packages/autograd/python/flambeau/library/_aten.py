@@ -62,7 +62,7 @@ _OVERLOADS = frozenset(
 
 def _operator(name: str) -> Callable[..., Any] | None:
     """Return the operator with this name (a function, an in-place method or an operator of a layer), or None."""
-    if (written := _aten_operators.found(name)) is not None:
+    if (written := _aten_operators.find_operator(name)) is not None:
         return written
     if name.startswith("__"):
         return None

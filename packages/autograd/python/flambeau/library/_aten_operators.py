@@ -342,7 +342,7 @@ def names() -> set[str]:
     }
 
 
-def found(name: str) -> Callable[..., Any] | None:
+def find_operator(name: str) -> Callable[..., Any] | None:
     """Return the operator of this table, the method or the function of a submodule, or None."""
     if name in OPERATORS:
         return OPERATORS[name]

@@ -48,7 +48,7 @@ class _Derivatives:
         if overload.startswith("__"):
             raise AttributeError(overload)
         space = own if self._name in own._packets else flambeau.ops.aten
-        return _vjp.of(getattr(getattr(space, self._name), overload))
+        return _vjp.derivative_overload(getattr(getattr(space, self._name), overload))
 
 
 own = OwnOperators()
