@@ -87,7 +87,7 @@ class Reducer:
     def prepare(self, outputs: Iterable[Tensor]) -> None:
         """Prepare for a backward pass that starts from the given outputs."""
         if (self.find_unused or self.static) and not (self.static and self._unused is not None):
-            self._unused = self.names.keys() - reached(outputs)
+            self._unused = self.names.keys() - leaves_of(outputs)
         for bucket in self.buckets:
             bucket.begin_backward(self._unused or set())
         self._next, self.expecting = 0, True
@@ -204,7 +204,7 @@ def _result(future: Any) -> Tensor:
     return found
 
 
-def reached(outputs: Iterable[Tensor]) -> set[Tensor]:
+def leaves_of(outputs: Iterable[Tensor]) -> set[Tensor]:
     """Return the leaves that the outputs were computed from."""
     given = [each for each in outputs if each.requires_grad]
     found = {each for each in given if each.grad_fn is None}
