@@ -5,7 +5,7 @@ import pytest
 
 import flambeau as fb
 from flambeau.onnx import export
-from flambeau.onnx._verify import altered, verified
+from flambeau.onnx._verify import verified, with_other_elements
 
 
 def test_a_file_that_is_right_for_the_example_alone_is_refused():
@@ -61,7 +61,7 @@ def test_a_model_that_refuses_other_inputs_is_compared_for_the_example():
 
 def test_other_inputs_keep_shapes_dtypes_and_integers():
     given = {"x": fb.rand(1, 5), "ids": fb.tensor([[3, 1, 2]]), "mask": [fb.tensor([True, False])]}
-    other = altered(given)
+    other = with_other_elements(given)
     assert other["x"].shape == (1, 5) and not fb.equal(other["x"], given["x"])
     assert fb.equal(other["ids"], fb.tensor([[2, 3, 1]]))
     assert fb.equal(other["mask"][0], fb.tensor([False, True]))

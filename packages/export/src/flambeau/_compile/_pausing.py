@@ -19,7 +19,7 @@ from flambeau._tracing._structure import leaves, source_location
 from flambeau.jit._trace import Trace
 from flambeau.utils import _pytree as pytree
 
-from ._segments import MOST_PAUSES, Pause, learnt, rebuilt
+from ._segments import MOST_PAUSES, Pause, rebuilt, result_key
 
 CONSTANTS = (bool, int, float, complex, str, bytes, type(None), flambeau.dtype, flambeau.device)
 _MEMORY = {"numpy", "__array__", "__dlpack__", "to_dlpack"}  # calls that give Python the memory of a tensor
@@ -116,7 +116,7 @@ class PausingTrace(Trace):
         if problem:
             self.give_up(f"{reason}{problem}")
             return result
-        key, tensors = learnt(result)
+        key, tensors = result_key(result)
         encoded = rebuilt((tuple(args), dict(kwargs)), (Tensor, *TRACED), self._encoded)
         position = len(self.calls)
         given = tuple(self._new(tensor, True, "a result of Python").name for tensor in tensors)

@@ -13,7 +13,7 @@ import flambeau
 from flambeau import Tensor, _core
 
 from ._capture import Captured
-from ._segments import Node, Tree, learnt
+from ._segments import Node, Tree, result_key
 
 _CALL = re.compile(r"(?:(?P<results>%\d+(?:, %\d+)*) = )?(?P<name>[\w:]+)\(")
 _BOOKKEEPING = re.compile(r"check_input|require_|without_derivative|size$|numel$|dim$")
@@ -163,7 +163,7 @@ def _next(node: Node, values: dict[str, Any]) -> Node | None:
     pause = node.pause
     if pause is None or pause.acts or not node.run(values):
         return None
-    key, given = learnt(pause.call({name: node.value(values, name) for name in pause.used}))
+    key, given = result_key(pause.call({name: node.value(values, name) for name in pause.used}))
     if key not in node.children:
         return None
     names, child = node.children[key]

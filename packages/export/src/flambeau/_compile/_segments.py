@@ -52,7 +52,7 @@ def rebuilt(structure: Any, kind: type | tuple[type, ...], by: Callable[[Any], A
     return structure
 
 
-def learnt(result: Any) -> tuple[Any, list[Tensor]]:
+def result_key(result: Any) -> tuple[Any, list[Tensor]]:
     """Return a hashable key for a result, and the tensors in it.
 
     The key contains all properties of the result that Python can branch on, except elements of tensors.
@@ -344,7 +344,7 @@ class Tree:
                 break
             else:
                 result = self._run_pause(node, pause, values, missed)
-            key, given = learnt(result)
+            key, given = result_key(result)
             if key not in node.children or (pause.acts and self.snapshot.first_change() is not None):
                 break
             names, node = node.children[key]

@@ -149,7 +149,7 @@ def _replacement_for(function: Any, own: FunctionType) -> Callable[..., Any]:
 
 
 @contextmanager
-def asking() -> Iterator[None]:
+def intercept_calls() -> Iterator[None]:
     """Turn calls of functions and operators with traced values into nodes in this context."""
     global _depth
     with _lock:

@@ -18,7 +18,7 @@ from flambeau import Tensor
 from flambeau.nn import Module
 from flambeau.nn._leaf_functions import wrapped
 
-from ._functions import asking, find_proxy
+from ._functions import find_proxy, intercept_calls
 
 if TYPE_CHECKING:
     from ._symbolic_trace import Tracer
@@ -90,7 +90,7 @@ def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
         autowrap(getattr(function, "__globals__", {}))
         for searched in tracer._autowrap_search:
             autowrap(vars(searched))
-        with asking():
+        with intercept_calls():
             yield
     finally:
         for variables, name, was_there, value in reversed(exchanged):

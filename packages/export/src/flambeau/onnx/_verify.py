@@ -24,7 +24,7 @@ def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, .
     """
     with flambeau.no_grad(), flambeau.random.fork_rng(devices=[]):
         _compare(program, model, args, kwargs, "the example")
-        given = altered([args, kwargs])
+        given = with_other_elements([args, kwargs])
         try:
             model(*given[0], **given[1])
         except Exception as error:
@@ -37,7 +37,7 @@ def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, .
         _compare(program, model, given[0], given[1], "another input of the same shapes")
 
 
-def altered(structure: Any) -> Any:
+def with_other_elements(structure: Any) -> Any:
     """Return arguments with other elements: rolled by one, and slightly scaled if floating-point.
 
     Integers are not scaled, so that indices stay valid.
