@@ -5,7 +5,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.array_api._promotion import axes, broadcast, normal, positions, together
+from flambeau.array_api._promotion import axes, broadcast, normal, positions, promote_all
 
 
 def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
@@ -42,7 +42,7 @@ def concat(arrays: Sequence[Tensor], /, *, axis: int | None = 0) -> Tensor:
     >>> fb.array_api.concat([fb.tensor([1, 2]), fb.tensor([0.5])])
     tensor([1.0000, 2.0000, 0.5000])
     """
-    arrays = together(arrays)
+    arrays = promote_all(arrays)
     if axis is None:
         return flambeau.cat([x.reshape(-1) for x in arrays])
     return flambeau.cat(arrays, normal(axis, arrays[0].ndim))
@@ -151,7 +151,7 @@ def stack(arrays: Sequence[Tensor], /, *, axis: int = 0) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
-    arrays = together(arrays)
+    arrays = promote_all(arrays)
     return flambeau.stack(arrays, normal(axis, arrays[0].ndim + 1))
 
 

@@ -92,7 +92,7 @@ def positions(indices: Tensor) -> Tensor:
     return result
 
 
-def together(arrays: Any) -> list[Tensor]:
+def promote_all(arrays: Any) -> list[Tensor]:
     """Convert the arrays to their promoted dtype."""
     arrays = list(arrays)
     dtype = promoted(*(x.dtype for x in arrays))

@@ -24,7 +24,7 @@ def is_initialized() -> bool:
 
 def init() -> None:
     """Load the driver, which otherwise happens on first use. Raise RuntimeError if no GPU is available."""
-    demand()
+    require_gpu()
 
 
 def lazy_call(callable: Callable[[], object], **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ def device_count() -> int:
     return _core._cuda_device_count()
 
 
-def demand() -> None:
+def require_gpu() -> None:
     """Raise RuntimeError with the cause if no GPU is available."""
     if not is_available():
         raise RuntimeError(f"CUDA is not available: {_core._cuda_obstacle()}")
@@ -51,7 +51,7 @@ def index_of(device: Any = None) -> int:
         device: an index, a ``flambeau.device`` or its name, or None.
     Raises: RuntimeError if the GPU does not exist; ValueError if ``device`` is not a CUDA device.
     """
-    demand()
+    require_gpu()
     if device is None:
         return _core._cuda_current_device()
     if isinstance(device, int) and not isinstance(device, bool):
@@ -72,7 +72,7 @@ def index_of(device: Any = None) -> int:
 
 def current_device() -> int:
     """Return the index of this thread's current GPU."""
-    demand()
+    require_gpu()
     return _core._cuda_current_device()
 
 

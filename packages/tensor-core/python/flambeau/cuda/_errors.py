@@ -33,7 +33,7 @@ def cudart() -> ModuleType:
     Raises: RuntimeError if no GPU is available.
     """
     from . import _runtime
-    from ._devices import demand
+    from ._devices import require_gpu
 
-    demand()
+    require_gpu()
     return _runtime

@@ -10,7 +10,7 @@ import enum
 import functools
 import os
 
-from ._devices import demand, device
+from ._devices import device, require_gpu
 from .memory import mem_get_info
 
 __all__ = ["cudaError", "cudaGetErrorString", "cudaMemGetInfo", "cudaProfilerStart", "cudaProfilerStop"]
@@ -25,7 +25,7 @@ class cudaError(enum.IntEnum):
 @functools.cache
 def _driver() -> ctypes.CDLL:
     """Return a ctypes handle of the driver library, which is already loaded."""
-    demand()
+    require_gpu()
     return ctypes.CDLL(os.environ.get("FLAMBEAU_CUDA_DRIVER") or "libcuda.so.1")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from flambeau import random
 from flambeau._core import Tensor
 
-from ._devices import demand, device_count, index_of, is_available
+from ._devices import device_count, index_of, is_available, require_gpu
 
 
 def manual_seed(seed: int) -> None:
@@ -35,7 +35,7 @@ seed_all = seed
 
 def initial_seed() -> int:
     """Return the seed of the default generator."""
-    demand()
+    require_gpu()
     return random.initial_seed()
 
 
@@ -59,5 +59,5 @@ def get_rng_state_all() -> list[Tensor]:
 def set_rng_state_all(new_states: Iterable[Tensor]) -> None:
     """Set the state of the default generator to the last of these states."""
     for state in new_states:
-        demand()
+        require_gpu()
         random.default_generator._set_counters(state)

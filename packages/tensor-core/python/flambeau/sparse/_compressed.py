@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 import flambeau
 from flambeau import _core
 from flambeau._core import Size, Tensor
-from flambeau.sparse._coo import CooTensor, known, looked_up, unflattened, version_of
+from flambeau.sparse._coo import CooTensor, from_cache, looked_up, unflattened, version_of
 from flambeau.sparse._tensor import SparseTensor, shell
 
 
@@ -90,7 +90,7 @@ class CompressedTensor(SparseTensor):
         return self._val.flatten(0, self._batch_dims + self.block_dims)
 
     def _element_indices(self) -> Tensor:
-        found: Tensor = known(self, "element indices", _find_element_indices)
+        found: Tensor = from_cache(self, "element indices", _find_element_indices)
         return found
 
 

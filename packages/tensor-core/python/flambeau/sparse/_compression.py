@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import flambeau
 from flambeau._core import Size, Tensor
 from flambeau.sparse._compressed import CompressedTensor, entry_indices, layout_name, offsets_of
-from flambeau.sparse._coo import CooTensor, flat_keys, known, summed, unflattened
+from flambeau.sparse._coo import CooTensor, flat_keys, from_cache, summed, unflattened
 
 Compressed = TypeVar("Compressed", bound=CompressedTensor)
 
@@ -29,7 +29,7 @@ def compressed(kind: type[Compressed], entries: CooTensor, size: Any, index_dtyp
 
     Raises: RuntimeError if the matrices of a batch differ in their number of entries.
     """
-    offsets, indices, order = known(entries, f"compression {kind.compressed_dim}", lambda s: _compression(kind, s))
+    offsets, indices, order = from_cache(entries, f"compression {kind.compressed_dim}", lambda s: _compression(kind, s))
     values = entries._val if order is None else entries._val.index_select(0, order)
     values = values.reshape(*indices.shape, *values.shape[1:])
     offsets, indices = (
@@ -69,7 +69,7 @@ def _is_sorted(keys: Tensor) -> bool:
 
 def entries_of(matrix: CompressedTensor) -> CooTensor:
     """Return a COO tensor of the entries of a compressed layout."""
-    pattern: CooTensor = known(matrix, "entries", _pattern)
+    pattern: CooTensor = from_cache(matrix, "entries", _pattern)
     return pattern._like(matrix._val.flatten(0, matrix._batch_dims))
 
 

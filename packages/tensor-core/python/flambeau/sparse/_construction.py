@@ -89,7 +89,7 @@ def sparse_coo_tensor(
     sizes = _inferred(where, stored) if inferred else _size(size)
     if check_invariants is not False and not inferred:
         _invariants.check_coo_range(where, sizes)
-    wanted = _invariants.wanted(check_invariants)
+    wanted = _invariants.check_enabled(check_invariants)
     if wanted and is_coalesced:
         _invariants.check_coalesced(where, sizes)
     return CooTensor.of(where, stored, sizes, bool(is_coalesced))
@@ -160,7 +160,7 @@ def sparse_compressed_tensor(
     made = kind.of(offsets, indices, stored, _size(size))
     _compressed_invariants.check_parts(made)
     if check_invariants is not False:
-        _compressed_invariants.check_indices(made, order=_invariants.wanted(check_invariants))
+        _compressed_invariants.check_indices(made, order=_invariants.check_enabled(check_invariants))
     return made
 
 

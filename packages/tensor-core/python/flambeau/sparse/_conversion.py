@@ -9,11 +9,11 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor, kind_of, layout_name
 from flambeau.sparse._compression import blocks_of, compressed, entries_of, split
-from flambeau.sparse._coo import CooTensor, flat_keys, known, summed
+from flambeau.sparse._coo import CooTensor, flat_keys, from_cache, summed
 from flambeau.sparse._tensor import SparseTensor, implements
 
 
-def spread(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+def elements_of_rows(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
     """Return, for each element of the chosen rows, the index of its row in ``chosen`` and its index in the matrix."""
     begins = offsets.index_select(0, chosen)
     counts = offsets.index_select(0, chosen + 1) - begins
@@ -40,7 +40,7 @@ def to_coo(tensor: Any) -> CooTensor:
     if isinstance(tensor, CooTensor):
         return tensor
     if isinstance(tensor, CompressedTensor):
-        indices, order, coalesced = known(tensor, "row-major", _row_major)
+        indices, order, coalesced = from_cache(tensor, "row-major", _row_major)
         values = tensor._elements() if order is None else tensor._elements().index_select(0, order)
         return CooTensor.of(indices, values, tensor._size, coalesced)
     return from_dense(tensor)
@@ -48,7 +48,7 @@ def to_coo(tensor: Any) -> CooTensor:
 
 def with_values(matrix: CompressedTensor, values: Tensor) -> CompressedTensor:
     """Return a tensor with the indices of ``matrix`` and other values, in the order of those of ``to_coo(matrix)``."""
-    order = known(matrix, "row-major", _row_major)[1]
+    order = from_cache(matrix, "row-major", _row_major)[1]
     if order is not None:
         values = values.index_select(0, flambeau.argsort(order))
     return matrix._like(values.reshape(matrix._val.shape))

@@ -84,7 +84,7 @@ class CooTensor(SparseTensor):
     def _as_gradient(self, of_values: Tensor) -> CooTensor:
         if self._coal:
             return self._like(of_values)
-        merging = known(self, "merging", merging_of)
+        merging = from_cache(self, "merging", merging_of)
         values = of_values if merging.firsts is None else of_values.index_select(0, merging.firsts)
         return CooTensor.of(merging.indices, values, self._size, True)
 
@@ -101,7 +101,7 @@ class CooTensor(SparseTensor):
         """
         if self._coal:
             return self
-        merging = known(self, "merging", merging_of)
+        merging = from_cache(self, "merging", merging_of)
         values = self._val if merging.order is None else self._val.index_select(0, merging.order)
         if merging.groups is not None:
             values = summed(values, merging.groups, merging.indices.shape[1])
@@ -124,7 +124,7 @@ class Merging:
         self.order, self.groups, self.firsts, self.indices = order, groups, firsts, indices
 
 
-def known(tensor: SparseTensor, name: str, find: Any) -> Any:
+def from_cache(tensor: SparseTensor, name: str, find: Any) -> Any:
     """Return ``find(tensor)``, cached until the indices are changed in place."""
     versions = tensor._versions()
     kept = tensor._known.get(name)

@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 import flambeau
 from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor, offsets_of
-from flambeau.sparse._conversion import clone, spread, to_coo, to_layout_of, with_values
+from flambeau.sparse._conversion import clone, elements_of_rows, to_coo, to_layout_of, with_values
 from flambeau.sparse._coo import CooTensor, looked_up
-from flambeau.sparse._shapes import dimension, placed, unsqueeze
+from flambeau.sparse._shapes import dimension, unsqueeze, wrapped_dim_and_kind
 from flambeau.sparse._tensor import SparseTensor, implements
 
 
@@ -17,7 +17,7 @@ from flambeau.sparse._tensor import SparseTensor, implements
 def index_select(tensor: Any, dim: int, index: Tensor) -> Tensor:
     """Select the slices at ``index``. Gradient: defined for the values."""
     coo = to_coo(tensor)
-    dim, sparse = placed(dim, coo)
+    dim, sparse = wrapped_dim_and_kind(dim, coo)
     if index.ndim > 1 or index.dtype not in (flambeau.int64, flambeau.int32):
         raise RuntimeError(
             f"index_select(): Expected a 1-D index tensor of int32 or int64, got {index.ndim}-D of {index.dtype}"
@@ -33,7 +33,7 @@ def index_select(tensor: Any, dim: int, index: Tensor) -> Tensor:
         return CooTensor.of(coo._ind, values, size, coo._coal)
     where, order = flambeau.sort(coo._ind[dim], stable=True)
     offsets = offsets_of(where, length)
-    target, element = spread(offsets, index)
+    target, element = elements_of_rows(offsets, index)
     source = order.index_select(0, element)
     indices = coo._ind.index_select(1, source)
     indices[dim] = target
@@ -74,7 +74,7 @@ def select(tensor: Any, dim: int, index: int) -> Tensor:
             "the batch first"
         )
     coo = to_coo(tensor)
-    dim, sparse = placed(dim, coo)
+    dim, sparse = wrapped_dim_and_kind(dim, coo)
     if not sparse:
         return CooTensor.of(coo._ind, coo._val.select(dim - coo.sparse_dim() + 1, index), size, coo._coal)
     found = (coo._ind[dim] == index).nonzero().reshape(-1)
@@ -97,7 +97,7 @@ def narrow_copy(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
 def narrow(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
     """Select ``length`` slices from ``start`` on. The result is a copy, not a view."""
     coo = to_coo(tensor)
-    dim, sparse = placed(dim, coo)
+    dim, sparse = wrapped_dim_and_kind(dim, coo)
     start = int(start)
     start = start + coo._size[dim] if start < 0 else start
     if length < 0 or start < 0 or start + length > coo._size[dim]:

@@ -14,7 +14,7 @@ T = TypeVar("T")
 _enabled = False
 
 
-def wanted(given: bool | None) -> bool:
+def check_enabled(given: bool | None) -> bool:
     """Return the value of ``check_invariants``. None means the global setting."""
     return _enabled if given is None else given
 

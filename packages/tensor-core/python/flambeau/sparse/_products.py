@@ -16,8 +16,8 @@ from flambeau._operator import recorded
 from flambeau._tensor_types import name_of
 from flambeau.sparse._compressed import CompressedTensor, CscTensor, CsrTensor, offsets_of
 from flambeau.sparse._compression import compressed
-from flambeau.sparse._conversion import spread, to_compressed, to_coo, to_layout_of
-from flambeau.sparse._coo import CooTensor, flat_keys, known
+from flambeau.sparse._conversion import elements_of_rows, to_compressed, to_coo, to_layout_of
+from flambeau.sparse._coo import CooTensor, flat_keys, from_cache
 from flambeau.sparse._tensor import SparseTensor, implements, written
 
 # Number of elements per block in the gradient of the values, so that a block fits in the cache.
@@ -59,7 +59,7 @@ class Pattern:
 
 def pattern_of(matrix: SparseTensor) -> Pattern:
     """Return the pattern of a matrix, or of a batch of matrices as the blocks of one block-diagonal matrix."""
-    found: Pattern = known(matrix, "pattern", _find_pattern)
+    found: Pattern = from_cache(matrix, "pattern", _find_pattern)
     return found
 
 
@@ -203,7 +203,7 @@ def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
     first = to_coo(left)
     second: Any = to_compressed(right, _core.sparse_csr)
     row, column = first._ind[0], first._ind[1]
-    source, target = spread(second._ptr, column)
+    source, target = elements_of_rows(second._ptr, column)
     indices = flambeau.stack((row.index_select(0, source), second._idx.index_select(0, target)))
     values = first._val.index_select(0, source) * second._val.index_select(0, target)
     made = CooTensor.of(indices, values, (left._size[0], right._size[1]), False).coalesce()

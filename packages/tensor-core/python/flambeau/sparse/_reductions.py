@@ -8,7 +8,7 @@ import flambeau
 from flambeau._core import Tensor
 from flambeau.sparse._compressed import CompressedTensor
 from flambeau.sparse._conversion import to_coo, to_layout_of
-from flambeau.sparse._coo import CooTensor, flat_keys, known, summed
+from flambeau.sparse._coo import CooTensor, flat_keys, from_cache, summed
 from flambeau.sparse._pointwise import merged
 from flambeau.sparse._shapes import dimension
 from flambeau.sparse._tensor import implements
@@ -91,7 +91,7 @@ def _groups(coo: CooTensor, dim: int) -> tuple[Tensor, int]:
         unique, groups = flambeau.unique(keys, return_inverse=True)
         return groups, unique.shape[0]
 
-    groups: tuple[Tensor, int] = known(coo, f"slices along {dim}", find)
+    groups: tuple[Tensor, int] = from_cache(coo, f"slices along {dim}", find)
     return groups
 
 

@@ -21,7 +21,7 @@ def dimension(dim: int, count: int) -> int:
     return dim % count
 
 
-def placed(dim: int, tensor: CooTensor) -> tuple[int, bool]:
+def wrapped_dim_and_kind(dim: int, tensor: CooTensor) -> tuple[int, bool]:
     """Return a dimension as a non-negative number, and True if it is sparse."""
     dim = dimension(dim, tensor.ndim)
     return dim, dim < tensor.sparse_dim()
@@ -169,7 +169,7 @@ def cat(tensors: Any, dim: int = 0) -> SparseTensor:
         joined: Any = cat([to_coo(part) for part in parts], dim)
         return to_layout_of(joined, parts[0])
     first: CooTensor = parts[0]
-    dim, sparse = placed(dim, first)
+    dim, sparse = wrapped_dim_and_kind(dim, first)
     for position, part in enumerate(parts):
         if part.sparse_dim() != first.sparse_dim() or part.ndim != first.ndim:
             raise RuntimeError(
