@@ -86,7 +86,7 @@ def main() -> None:
     except AttributeError as error:
         if isinstance(error.obj, Tensor) and error.name:
             innermost = traceback.extract_tb(error.__traceback__)[-1]
-            _missing.remember(Tensor, "torch.Tensor", error.name, f"{innermost.filename}:{innermost.lineno}")
+            _missing.record_missing(Tensor, "torch.Tensor", error.name, f"{innermost.filename}:{innermost.lineno}")
         raise
     finally:
         if arguments.report:

@@ -82,7 +82,7 @@ class AbsentError(NotImplementedError, AttributeError):
 
 def refuse(path: str) -> NoReturn:
     """Record that the program used a name that flambeau lacks, and raise NotImplementedError."""
-    _missing.remember(None, *path.rpartition(".")[::2])
+    _missing.record_missing(None, *path.rpartition(".")[::2])
     raise AbsentError(f"{path}: {_sentence(path)}")
 
 

@@ -219,7 +219,7 @@ class _Finder(metadata.DistributionFinder):
             if (top := native_name(name).split(".")[1]) in flambeau._SUBPACKAGES:
                 getattr(flambeau, top)  # raises an error that names a missing distribution
             above, _, last = name.rpartition(".")
-            raise ModuleNotFoundError(str(_missing.remember(sys.modules.get(above), above, last)), name=name)
+            raise ModuleNotFoundError(str(_missing.record_missing(sys.modules.get(above), above, last)), name=name)
         return ModuleSpec(name, _Loader(), is_package=True)
 
     def find_distributions(self, context: metadata.DistributionFinder.Context = _EVERY) -> Iterator[_Distribution]:
@@ -275,4 +275,4 @@ def uninstall() -> None:
             vars(module)["__getattr__"] = getattribute
     _original_getattr.clear()
     _renaming.undo()
-    _missing.forget()
+    _missing.clear_missing()

@@ -49,7 +49,7 @@ def missing() -> list[Missing]:
     return list(_found.values())
 
 
-def forget() -> None:
+def clear_missing() -> None:
     """Empty the list of missing names."""
     _found.clear()
 
@@ -82,7 +82,7 @@ def _asker() -> FrameType | None:
     return None
 
 
-def remember(owner: Any, path: str, name: str, location: str | None = None) -> Missing:
+def record_missing(owner: Any, path: str, name: str, location: str | None = None) -> Missing:
     """Record that the program used the missing name ``path.name`` at ``location``: a file and line, by default here."""
     full = f"{path}.{name}"
     if full not in _found:
@@ -103,7 +103,7 @@ def is_from_import() -> bool:
 
 def attribute_error(module: ModuleType, path: str, name: str) -> Exception:
     """Return the exception for ``path.name``: ImportError in an import statement, else AttributeError."""
-    text = str(remember(module, path, name))
+    text = str(record_missing(module, path, name))
     if is_from_import():
         return ImportError(text, name=path)
     return AttributeError(text, name=name)
