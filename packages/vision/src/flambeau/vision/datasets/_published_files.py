@@ -49,7 +49,7 @@ def fetch(folder: str | Path, files: Iterable[Published]) -> None:
             extract_archive(Path(folder).expanduser() / file.file)
 
 
-def absent(paths: Iterable[str | Path]) -> list[str]:
+def missing_paths(paths: Iterable[str | Path]) -> list[str]:
     """Return those of the given files and folders that do not exist."""
     return [os.fspath(path) for path in paths if not os.path.exists(path)]
 
@@ -67,14 +67,14 @@ def provide(
         download: if True, download missing files.
     Raises: RuntimeError naming the first missing file.
     """
-    if download and absent(needed):
+    if download and missing_paths(needed):
         fetch(folder, files)
     require(dataset, needed, _DOWNLOAD)
 
 
 def require(dataset: object, needed: Sequence[str | Path], advice: str) -> None:
     """Raise RuntimeError, with advice, if a required file is missing."""
-    for missing in absent(needed):
+    for missing in missing_paths(needed):
         raise RuntimeError(_NOT_FOUND.format(dataset=type(dataset).__name__, missing=missing, advice=advice))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ._published_files import absent, by_hand, require
+from ._published_files import by_hand, missing_paths, require
 from .folder import default_loader, loaded_as_stored
 from .utils import extract_archive, list_dir, list_files, verify_str_arg
 from .vision import Transform, Transforms, VisionDataset
@@ -117,7 +117,7 @@ class Cityscapes(VisionDataset):
         self.target_type = [verify_str_arg(each, "target_type", _SUFFIXES) for each in asked]
         self.images_dir = str(Path(self.root) / "leftImg8bit" / split)
         self.targets_dir = str(Path(self.root) / self.mode / split)
-        if absent([self.images_dir, self.targets_dir]):
+        if missing_paths([self.images_dir, self.targets_dir]):
             self._unpack()
         self.images: list[str] = []
         self.targets: list[list[str]] = []
@@ -132,7 +132,7 @@ class Cityscapes(VisionDataset):
         images = "trainextra" if self.split == "train_extra" else "trainvaltest"
         annotations = "gtFine_trainvaltest" if self.mode == "gtFine" else "gtCoarse"
         archives = [Path(self.root) / f"{name}.zip" for name in (f"leftImg8bit_{images}", annotations)]
-        if absent(archives):
+        if missing_paths(archives):
             require(self, [self.images_dir, self.targets_dir], by_hand("https://www.cityscapes-dataset.com"))
         for archive in archives:
             extract_archive(archive, self.root)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ._published_files import Published, absent, fetch, lines_of, provide, read_mat
+from ._published_files import Published, fetch, lines_of, missing_paths, provide, read_mat
 from .folder import default_loader
 from .utils import verify_str_arg
 from .vision import Transforms, VisionDataset
@@ -58,7 +58,7 @@ class SBDataset(VisionDataset):
         self.mode = verify_str_arg(mode, "mode", ("segmentation", "boundaries"))
         folder = Path(self.root)
         images, masks, listing = folder / "img", folder / "cls", folder / f"{image_set}.txt"
-        if download and absent([images, masks]):
+        if download and missing_paths([images, masks]):
             self._fetch(folder)
         provide(self, [images, masks, listing], folder, [_WITHOUT_VOC], download and image_set == "train_noval")
         names = lines_of(listing)

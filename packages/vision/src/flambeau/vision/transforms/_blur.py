@@ -13,7 +13,7 @@ from flambeau import nn
 
 from . import _random
 from ._arguments import check_probability
-from ._image import as_batch, on_planes, through_float, white
+from ._image import as_batch, on_planes, through_float, white_value
 
 __all__ = ["adjust_sharpness", "gaussian_blur"]
 
@@ -111,7 +111,7 @@ def _smoothed(image: fb.Tensor) -> fb.Tensor:
 
 def blend(image: fb.Tensor, other: fb.Tensor, share: float) -> fb.Tensor:
     """Return ``share * image + (1 - share) * other`` in the dtype of ``image``, clamped between black and white."""
-    return (share * image + (1.0 - share) * other).clamp(0, white(image.dtype)).to(image.dtype)
+    return (share * image + (1.0 - share) * other).clamp(0, white_value(image.dtype)).to(image.dtype)
 
 
 class GaussianBlur(nn.Module):
@@ -165,7 +165,7 @@ class RandomAdjustSharpness(nn.Module):
         self.p = check_probability(p)
 
     def forward(self, img: ImageT) -> ImageT:
-        return adjust_sharpness(img, self.sharpness_factor) if _random.happens(self.p) else img
+        return adjust_sharpness(img, self.sharpness_factor) if _random.draw_bool(self.p) else img
 
     def extra_repr(self) -> str:
         return f"sharpness_factor={self.sharpness_factor},p={self.p}"

@@ -102,7 +102,7 @@ def shifted(boxes: BoundingBoxes, left: int, top: int, size: Sequence[int]) -> B
     return rewritten(corners_of(boxes) - fb.tensor([left, top, left, top], device=boxes.device), boxes, size)
 
 
-def stretched(boxes: BoundingBoxes, size: tuple[int, int]) -> BoundingBoxes:
+def scale_boxes(boxes: BoundingBoxes, size: tuple[int, int]) -> BoundingBoxes:
     """Scale boxes with their image."""
     (height, width), (new_height, new_width) = boxes.canvas_size, size
     across, down = new_width / width, new_height / height

@@ -267,7 +267,7 @@ class RandomGrayscale(nn.Module):
         self.p = check_probability(p)
 
     def forward(self, img: ImageT) -> ImageT:
-        return rgb_to_grayscale(img, get_dimensions(img)[0]) if _random.happens(self.p) else img
+        return rgb_to_grayscale(img, get_dimensions(img)[0]) if _random.draw_bool(self.p) else img
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

@@ -121,7 +121,7 @@ class RandomApply(nn.Module):
         self.p = p
 
     def forward(self, img: Any, *parts: Any) -> Any:
-        return _in_turn(self.transforms if _random.happens(self.p) else (), img, parts)
+        return _in_turn(self.transforms if _random.draw_bool(self.p) else (), img, parts)
 
     def __repr__(self) -> str:
         return _listed("RandomApply", [f"p={self.p}", *map(repr, self.transforms)])

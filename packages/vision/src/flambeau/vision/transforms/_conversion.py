@@ -11,7 +11,7 @@ from PIL import Image
 import flambeau as fb
 from flambeau import nn
 
-from ._image import white
+from ._image import white_value
 
 __all__ = ["convert_image_dtype", "pil_to_tensor", "to_pil_image", "to_tensor"]
 
@@ -97,10 +97,10 @@ def convert_image_dtype(image: fb.Tensor, dtype: fb.dtype = fb.float32) -> fb.Te
         return image
     if image.dtype.is_floating_point:
         return image.to(dtype) if dtype.is_floating_point else _quantized(image, dtype)
-    largest = white(image.dtype)
+    largest = white_value(image.dtype)
     if dtype.is_floating_point:
         return image.to(dtype) / largest
-    goal = white(dtype)
+    goal = white_value(dtype)
     if largest > goal:
         return fb.div(image, (largest + 1) // (goal + 1), rounding_mode="trunc").to(dtype)
     return image.to(dtype) * ((goal + 1) // (largest + 1))
@@ -111,7 +111,7 @@ def _quantized(image: fb.Tensor, dtype: fb.dtype) -> fb.Tensor:
     if dtype in too_fine:
         raise RuntimeError(f"The cast from {image.dtype} to {dtype} cannot be performed safely.")
     # The factor is slightly below the number of integers, so that each integer gets an equal part of 0..1.
-    return (image * (white(dtype) + 1.0 - 1e-3)).to(dtype)
+    return (image * (white_value(dtype) + 1.0 - 1e-3)).to(dtype)
 
 
 def to_pil_image(pic: fb.Tensor | np.ndarray, mode: str | None = None) -> Image.Image:

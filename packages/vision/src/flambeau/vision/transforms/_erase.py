@@ -115,7 +115,7 @@ class RandomErasing(nn.Module):
         return 0, 0, height, width, img
 
     def forward(self, img: Any) -> Any:
-        if not _random.happens(self.p):
+        if not _random.draw_bool(self.p):
             return img
         value = None
         if not isinstance(self.value, str):

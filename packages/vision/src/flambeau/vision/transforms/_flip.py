@@ -69,7 +69,7 @@ class RandomHorizontalFlip(nn.Module):
         self.p = check_probability(p)
 
     def forward(self, img: ImageT) -> ImageT:
-        return hflip(img) if _random.happens(self.p) else img
+        return hflip(img) if _random.draw_bool(self.p) else img
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -90,7 +90,7 @@ class RandomVerticalFlip(nn.Module):
         self.p = check_probability(p)
 
     def forward(self, img: ImageT) -> ImageT:
-        return vflip(img) if _random.happens(self.p) else img
+        return vflip(img) if _random.draw_bool(self.p) else img
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

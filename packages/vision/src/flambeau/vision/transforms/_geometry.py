@@ -188,7 +188,7 @@ class RandomPerspective(nn.Module):
         return corners, moved
 
     def forward(self, img: ImageT) -> ImageT:
-        if not _random.happens(self.p):
+        if not _random.draw_bool(self.p):
             return img
         height, width = height_and_width(img)
         return perspective(img, *self.get_params(width, height, self.distortion_scale), self.interpolation, self.fill)

@@ -73,7 +73,7 @@ def get_image_num_channels(img: Any) -> int:
     return get_dimensions(img)[0]
 
 
-def white(dtype: fb.dtype) -> int:
+def white_value(dtype: fb.dtype) -> int:
     """Return the value of white: 1 for floating dtypes, the largest value for integer dtypes."""
     return 1 if dtype.is_floating_point else int(fb.iinfo(dtype).max)
 

@@ -15,6 +15,6 @@ def integer(low: int, high: int) -> int:
     return int(fb.randint(low, high, (1,)).item())
 
 
-def happens(probability: float) -> bool:
+def draw_bool(probability: float) -> bool:
     """Return True with the given probability."""
     return bool(fb.rand(1).item() < probability)

@@ -10,7 +10,7 @@ from PIL import Image
 import flambeau as fb
 from flambeau import nn
 
-from ._boxes import for_kinds, stretched
+from ._boxes import for_kinds, scale_boxes
 from ._image import height_and_width, on_batch, on_planes, through_float
 from ._interpolation import InterpolationMode, interpolation_mode, pillow_mode, resampling_weights
 
@@ -32,7 +32,7 @@ _OPERATORS = (
 def _resized_boxes(
     boxes: BoundingBoxes, size: Any, interpolation: Any, max_size: int | None, antialias: bool | None
 ) -> BoundingBoxes:
-    return stretched(boxes, _goal(boxes.canvas_size, size, max_size))
+    return scale_boxes(boxes, _goal(boxes.canvas_size, size, max_size))
 
 
 @overload

@@ -12,7 +12,7 @@ from flambeau import nn
 
 from . import _random
 from ._arguments import check_probability
-from ._image import on_planes, white
+from ._image import on_planes, white_value
 
 __all__ = ["autocontrast", "equalize", "invert", "posterize", "solarize"]
 
@@ -35,7 +35,7 @@ def invert(img: Any) -> Any:
     """
     if isinstance(img, Image.Image):
         return ImageOps.invert(img)
-    return on_planes(img, lambda planes: white(planes.dtype) - planes)
+    return on_planes(img, lambda planes: white_value(planes.dtype) - planes)
 
 
 @overload
@@ -81,9 +81,9 @@ def solarize(img: Any, threshold: float) -> Any:
         return ImageOps.solarize(img, threshold)  # type: ignore[arg-type]
 
     def solarized(planes: fb.Tensor) -> fb.Tensor:
-        if threshold > white(planes.dtype):
-            raise TypeError(f"Threshold should be less than bound of img: {white(planes.dtype)}. Got {threshold}")
-        return fb.where(planes >= threshold, white(planes.dtype) - planes, planes)
+        if threshold > white_value(planes.dtype):
+            raise TypeError(f"Threshold should be less than bound of img: {white_value(planes.dtype)}. Got {threshold}")
+        return fb.where(planes >= threshold, white_value(planes.dtype) - planes, planes)
 
     return on_planes(img, solarized)
 
@@ -104,7 +104,7 @@ def autocontrast(img: Any) -> Any:
 
 
 def _stretched(planes: fb.Tensor) -> fb.Tensor:
-    bound = white(planes.dtype)
+    bound = white_value(planes.dtype)
     floats = planes if planes.is_floating_point() else planes.to(fb.float32)
     low, high = (extreme(floats, (-2, -1), keepdim=True) for extreme in (fb.amin, fb.amax))
     flat = high == low
@@ -159,7 +159,7 @@ class _WithProbability(nn.Module):
         raise NotImplementedError
 
     def forward(self, img: ImageT) -> ImageT:
-        return self.change(img) if _random.happens(self.p) else img
+        return self.change(img) if _random.draw_bool(self.p) else img
 
     def extra_repr(self) -> str:
         return f"p={self.p}"

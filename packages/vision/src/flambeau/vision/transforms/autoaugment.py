@@ -105,7 +105,7 @@ class _Augmentation(nn.Module):
     def _one_of(self, img: Any, ranges: Ranges, share: float) -> Any:
         """Apply a random operation of the table ``ranges`` with the relative strength ``share`` and a random sign."""
         name = list(ranges)[_random.integer(0, len(ranges))]
-        return self._applied(img, name, _strength(ranges, name, share, _random.happens(0.5)))
+        return self._applied(img, name, _strength(ranges, name, share, _random.draw_bool(0.5)))
 
     def _applied(self, img: Any, name: str, strength: float) -> Any:
         return OPERATIONS[name](img, strength, self.interpolation, self.fill)
@@ -141,8 +141,8 @@ class AutoAugment(_Augmentation):
         height, width = height_and_width(img)
         ranges = _ranges(0.3, (150 / 331 * width, 150 / 331 * height), 30.0, 0.9, (8.0, 4.0)) | {"Invert": None}
         for name, probability, tenth in self.policies[_random.integer(0, len(self.policies))]:
-            if _random.happens(probability):
-                strength = _strength(ranges, name, (tenth or 0) / 9, _random.happens(0.5))
+            if _random.draw_bool(probability):
+                strength = _strength(ranges, name, (tenth or 0) / 9, _random.draw_bool(0.5))
                 img = self._applied(img, name, strength)
         return img
 

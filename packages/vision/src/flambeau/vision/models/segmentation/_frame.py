@@ -29,13 +29,13 @@ class SegmentationModel(nn.Module):
 
     def forward(self, x: fb.Tensor) -> OrderedDict[str, fb.Tensor]:
         features = self.backbone(x)
-        result = OrderedDict([("out", stretched(self.classifier(features["out"]), x))])
+        result = OrderedDict([("out", resize_like(self.classifier(features["out"]), x))])
         if self.aux_classifier is not None:
-            result["aux"] = stretched(self.aux_classifier(features["aux"]), x)
+            result["aux"] = resize_like(self.aux_classifier(features["aux"]), x)
         return result
 
 
-def stretched(map: fb.Tensor, like: fb.Tensor) -> fb.Tensor:
+def resize_like(map: fb.Tensor, like: fb.Tensor) -> fb.Tensor:
     """Resize a map to another map's height and width."""
     return nn.functional.interpolate(map, size=like.shape[-2:], mode="bilinear", align_corners=False)
 

@@ -11,7 +11,7 @@ from flambeau import nn
 from .._backbones import register_on_backbone
 from .._intermediate_layers import IntermediateLayerGetter
 from .._published import published_in
-from ._frame import SegmentationModel, mobilenet_stages, normalized, resnet_maps, stretched
+from ._frame import SegmentationModel, mobilenet_stages, normalized, resize_like, resnet_maps
 from .fcn import FCNHead
 
 __all__ = [
@@ -76,7 +76,7 @@ class ASPPPooling(nn.Sequential):
         super().__init__(nn.AdaptiveAvgPool2d(1), *normalized(in_channels, out_channels, 1))
 
     def forward(self, input: fb.Tensor) -> fb.Tensor:
-        return stretched(super().forward(input), input)
+        return resize_like(super().forward(input), input)
 
 
 class ASPP(nn.Module):

@@ -11,7 +11,7 @@ from flambeau import nn
 from .._backbones import register_on_backbone
 from .._intermediate_layers import IntermediateLayerGetter
 from .._published import published_in
-from ._frame import mobilenet_stages, stretched
+from ._frame import mobilenet_stages, resize_like
 
 __all__ = ["LRASPP", "LRASPPHead", "lraspp_mobilenet_v3_large"]
 
@@ -44,7 +44,7 @@ class LRASPP(nn.Module):
         self.classifier = LRASPPHead(low_channels, high_channels, num_classes, inter_channels)
 
     def forward(self, input: fb.Tensor) -> OrderedDict[str, fb.Tensor]:
-        return OrderedDict([("out", stretched(self.classifier(self.backbone(input)), input))])
+        return OrderedDict([("out", resize_like(self.classifier(self.backbone(input)), input))])
 
 
 class LRASPPHead(nn.Module):
@@ -72,7 +72,7 @@ class LRASPPHead(nn.Module):
 
     def forward(self, input: Mapping[str, fb.Tensor]) -> fb.Tensor:
         low, high = input["low"], input["high"]
-        weighted = stretched(self.cbr(high) * self.scale(high), low)
+        weighted = resize_like(self.cbr(high) * self.scale(high), low)
         scores: fb.Tensor = self.low_classifier(low) + self.high_classifier(weighted)
         return scores
 

@@ -16,7 +16,7 @@ from .. import _random
 from .. import functional as F
 from .._arguments import check_probability
 from .._colour import ColorJitter
-from .._image import as_batch, on_planes, white
+from .._image import as_batch, on_planes, white_value
 from .._tone import _bytes
 from ._transform import Transform
 
@@ -127,7 +127,7 @@ def gaussian_noise(inpt: ImageT, mean: float = 0.0, sigma: float = 0.1, clip: bo
         raise TypeError("GaussianNoise expects a tensor or an array, got a PIL image; put ToImage() before it")
 
     def noisy(planes: fb.Tensor) -> fb.Tensor:
-        bound = white(planes.dtype)
+        bound = white_value(planes.dtype)
         floats = planes if planes.is_floating_point() else planes.to(fb.float32)
         result = floats + (fb.randn_like(floats) * sigma + mean) * bound
         return (result.clamp(0, bound) if clip else result).to(planes.dtype)
@@ -302,10 +302,10 @@ class RandomPhotometricDistort(Transform):
 
     def transform(self, image: Any) -> Any:
         brightness, contrast, saturation, hue = self.steps
-        contrast_first = _random.happens(0.5)
+        contrast_first = _random.draw_bool(0.5)
         colours = [contrast, saturation, hue] if contrast_first else [saturation, hue, contrast]
         for step in (brightness, *colours, self.permute):
-            if _random.happens(self.p):
+            if _random.draw_bool(self.p):
                 image = step(image)
         return image
 

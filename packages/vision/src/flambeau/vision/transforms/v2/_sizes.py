@@ -128,7 +128,7 @@ class RandomZoomOut(Transform):
         self.p = check_probability(p)
 
     def transform(self, image: Any) -> Any:
-        if not _random.happens(self.p):
+        if not _random.draw_bool(self.p):
             return image
         height, width = height_and_width(image)
         ratio = _random.uniform(*self.side_range)
