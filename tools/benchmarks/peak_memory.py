@@ -25,7 +25,7 @@ def of_calls(library: str, engine: str, threads: int, key: str) -> float:
     return float(child.stdout.split()[-1])
 
 
-def resident(field: str) -> float:
+def process_memory(field: str) -> float:
     """Return a field of the process's status, VmRSS or VmHWM, in MB."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(f"{field}:"))
@@ -42,14 +42,14 @@ def main() -> None:
     inputs = model.inputs(library, model.batch)
     call = library.compiled(compiled.network(library, model), fullgraph=True)
     time.sleep(IDLE_SECONDS)
-    before = resident("VmRSS")
+    before = process_memory("VmRSS")
     for _ in range(WARM_UP):
         call(*inputs)
     time.sleep(IDLE_SECONDS)
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     for _ in range(CALLS):
         call(*inputs)
-    print(resident("VmHWM") - before)
+    print(process_memory("VmHWM") - before)
 
 
 if __name__ == "__main__":

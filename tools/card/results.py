@@ -35,7 +35,7 @@ def write(output: Path, result: Result) -> None:
     os.replace(new, path)
 
 
-def left(stage: Stage, steps: Sequence[Step], outcomes: Mapping[str, Outcome]) -> list[Step]:
+def steps_to_run(stage: Stage, steps: Sequence[Step], outcomes: Mapping[str, Outcome]) -> list[Step]:
     """Return the steps that have to run: those without a final outcome.
 
     The steps of a stage with ``in_order`` depend on each other. If a step of such a stage failed, it runs again.

@@ -32,7 +32,7 @@ def run_stage(
         progress: called with a line for each step.
         written: called after each change of the result file.
     """
-    result = begun(stage, setting)
+    result = load_or_begin(stage, setting)
     if result["missing"]:
         results.write(setting.output, result)
         written()
@@ -50,12 +50,12 @@ def run_stage(
             progress(f"{stage.name}: {step.name}: {outcome['status']}  {outcome['note']}".rstrip())
 
     result["steps"] = {step.name: result["steps"][step.name] for step in steps if step.name in result["steps"]}
-    run_steps(stage, setting, results.left(stage, steps, result["steps"]), deadline, record)
+    run_steps(stage, setting, results.steps_to_run(stage, steps, result["steps"]), deadline, record)
     result["status"] = results.status_of([step.name for step in steps], result["steps"])
     return result
 
 
-def begun(stage: Stage, setting: Setting) -> Result:
+def load_or_begin(stage: Stage, setting: Setting) -> Result:
     """Return the earlier result of a stage, or a new one, with the current machine and what it lacks for the stage."""
     result = results.read(setting.output, stage.name) or {"stage": stage.name, "seconds": 0.0, "steps": {}}
     missing = stage.missing(setting)

@@ -48,7 +48,7 @@ def outcomes(python: str, library: str, name: str, o: argparse.Namespace) -> dic
     return {found["number"]: found for found in map(json.loads, lines)}
 
 
-def unlike(ours: Any, theirs: Any) -> str | None:
+def describe_difference(ours: Any, theirs: Any) -> str | None:
     """Return how two results differ: in kind, shape or elements."""
     if isinstance(ours, str) or isinstance(theirs, str):
         return None if ours == theirs else f"{ours!s:.60} instead of {theirs!s:.60}"
@@ -70,7 +70,7 @@ def differences(ours: Outcome, theirs: Outcome) -> Iterator[tuple[str, str]]:
             yield " instead of ".join(kinds), f"{ours.get('message')} | {theirs.get('message')}"
         return
     for i, (mine, other) in enumerate(zip(ours["results"], theirs["results"], strict=True)):
-        if how := unlike(mine, other):
+        if how := describe_difference(mine, other):
             yield "other values", f"result {i}: {how}"
             return
 

@@ -17,7 +17,7 @@ from pathlib import Path
 CHECKS = Path(__file__).resolve().parents[2] / "docs" / "checks.toml"
 
 
-def circumstances(requirements: list[str]) -> dict[str, str]:
+def run_environment(requirements: list[str]) -> dict[str, str]:
     """Return the date, the commit, and the installed versions of some requirements."""
     described = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(described, cwd=CHECKS.parent, capture_output=True, text=True, check=False).stdout.strip()
@@ -40,4 +40,4 @@ def write(path: Path, session: str, entry: dict[str, str]) -> None:
 
 if __name__ == "__main__":
     session, result, *requirements = sys.argv[1:]
-    write(CHECKS, session, {"result": result, **circumstances(requirements)})
+    write(CHECKS, session, {"result": result, **run_environment(requirements)})

@@ -50,7 +50,7 @@ def arguments(sample: Any, fresh: bool) -> list[Any]:
 
 
 @contextlib.contextmanager
-def noting(cell: Cell, sample: Any) -> Iterator[None]:
+def record_failures(cell: Cell, sample: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # any exception counts as a failure of the cell

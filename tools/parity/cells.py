@@ -12,7 +12,7 @@ import torch
 
 import flambeau as fb
 from tools.parity.bridge import flat, tensor_to_flambeau, to_flambeau
-from tools.parity.cell import Cell, arguments, error_text, noting, quiet, seeded, shown
+from tools.parity.cell import Cell, arguments, error_text, quiet, record_failures, seeded, shown
 from tools.parity.compare import difference
 from tools.parity.derivatives import derivatives, without_zeros
 from tools.parity.forward_ad import tangents_differ
@@ -62,7 +62,7 @@ class Variant:
         cell = Cell(title(self.op), self.dtype, kind)
         counterpart = rebind(self.call, self.op.name)
         for sample in self.samples():
-            with noting(cell, sample), contextlib.suppress(LookupError), quiet():
+            with record_failures(cell, sample), contextlib.suppress(LookupError), quiet():
                 problem = differs(counterpart, sample)
                 cell.samples += 1
                 if problem:
@@ -79,7 +79,7 @@ class Variant:
             expected = self._expected(self.call, sample, False)
             if expected is None:
                 continue
-            with noting(cell, sample), contextlib.suppress(LookupError), quiet():
+            with record_failures(cell, sample), contextlib.suppress(LookupError), quiet():
                 problem = tangents_differ(call, counterpart, sample, expected[1])
                 cell.samples += 1
                 if problem:
@@ -143,7 +143,7 @@ class Variant:
             if expected is None:
                 continue
             cell.samples += 1
-            with noting(cell, sample):
+            with record_failures(cell, sample):
                 counterpart = rebind(call, name)
                 args = [to_flambeau(a, rebind, copy=changes) for a in (sample.input, *sample.args)]
                 kwargs = to_flambeau(sample.kwargs, rebind)
@@ -201,7 +201,7 @@ class Variant:
             except Exception:  # PyTorch does not take out= here
                 continue
             cell.samples += 1
-            with noting(cell, sample):
+            with record_failures(cell, sample):
                 args = [to_flambeau(a, rebind) for a in (sample.input, *sample.args)]
                 target = _like(result, lambda t: tensor_to_flambeau(torch.zeros_like(t).detach()))
                 kwargs = to_flambeau(sample.kwargs, rebind)
@@ -251,7 +251,7 @@ class Variant:
         for sample in self.samples(requires_grad=True):
             if self._expected(self.call, sample, False) is None:
                 continue
-            with noting(cell, sample), quiet():
+            with record_failures(cell, sample), quiet():
                 args = [to_flambeau(a, rebind, copy=True) for a in (sample.input, *sample.args)]
                 kwargs = to_flambeau(sample.kwargs, rebind, copy=True)
                 leaves = [t for t in flat([args, *kwargs.values()]) if getattr(t, "requires_grad", False)]

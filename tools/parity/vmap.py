@@ -45,7 +45,7 @@ def main() -> int:
     chosen = [op for op in op_db if re.search(options.k, title(op)) and not reason_to_skip(op)]
     total: Counter[str] = Counter()
     for op in tqdm(chosen, disable=None, leave=False):
-        counts, messages = examined(op, options.samples)
+        counts, messages = check_variant(op, options.samples)
         total.update({_worst(counts): 1})
         if counts[WRONG] or counts[REFUSED] or counts[FALLBACK]:
             print(f"{title(op)}: {', '.join(f'{n} {kind}' for kind, n in counts.items())}", flush=True)
@@ -59,7 +59,7 @@ def _worst(counts: Counter[str]) -> str:
     return next((kind for kind in (WRONG, REFUSED, FALLBACK) if counts[kind]), RULE if counts else "nothing tried")
 
 
-def examined(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
+def check_variant(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
     """Return the number of batches of a variant for each method of computation, and the distinct messages."""
     counts: Counter[str] = Counter()
     messages: list[str] = []

@@ -6,19 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .docstrings import imperfect, undocumented
-from .glossary import GLOSSARY, ROOT, avoided, uses
+from .docstrings import undocumented, without_leading_verb
+from .glossary import GLOSSARY, ROOT, phrases_to_avoid, uses
 
 
 def main(names: list[str]) -> int:
     """Check the given files, or all files under version control. Return 1 if there are findings."""
     listed = subprocess.run(["git", "ls-files", *names], cwd=ROOT, capture_output=True, text=True, check=True)
     paths = [Path(name) for name in listed.stdout.splitlines() if (ROOT / name).exists()]
-    phrases = avoided(GLOSSARY.read_text(encoding="utf-8"))
+    phrases = phrases_to_avoid(GLOSSARY.read_text(encoding="utf-8"))
     named = (GLOSSARY.relative_to(ROOT), Path("tools/prose"))  # these files contain the phrases
     checked = [path for path in paths if not any(path.is_relative_to(each) for each in named)]
     findings = [str(use) for path in checked for use in uses(path, phrases)]
-    findings += [*imperfect(paths), *([] if names else undocumented())]
+    findings += [*without_leading_verb(paths), *([] if names else undocumented())]
     print("\n".join(findings or ["no findings"]))
     return 1 if findings else 0
 

@@ -132,7 +132,7 @@ def _documents(owner: ast.ClassDef, name: str) -> bool:
     return False
 
 
-def imperfect(paths: Iterable[Path]) -> Iterator[str]:
+def without_leading_verb(paths: Iterable[Path]) -> Iterator[str]:
     """Yield the functions in Python files with a docstring that starts with an article or a question word."""
     for path in paths:
         if path.suffix != ".py":

@@ -27,10 +27,10 @@ class Use:
         return f"{self.path}:{self.line}: {self.phrase!r}; docs/glossary.md has {self.instead!r}"
 
 
-def avoided(page: str) -> dict[str, str]:
+def phrases_to_avoid(page: str) -> dict[str, str]:
     """Return the phrases in the last column of the glossary's tables, with the word to use instead.
 
-    >>> avoided("| integer | a number without a fraction | whole number, natural number |")
+    >>> phrases_to_avoid("| integer | a number without a fraction | whole number, natural number |")
     {'whole number': 'integer', 'natural number': 'integer'}
     """
     rows = [row for row in ROW.findall(page) if not set(row[0]) <= {"-", ":", " "} and row[0] != "word"]

@@ -136,7 +136,7 @@ def typed(entry: dict[str, Any]) -> list[str]:
     own = {**own, **converted(entry, arguments), **annotations(entry)}
 
     def with_type(argument: ast.arg, default: ast.expr | None) -> str:
-        said = spelled(ast.unparse(argument.annotation)) if argument.annotation else None
+        said = stub_annotation(ast.unparse(argument.annotation)) if argument.annotation else None
         kind = said or own.get(argument.arg) or TYPES["parameter"].get(argument.arg)
         if kind is None:
             raise KeyError(UNKNOWN_TYPE.format(signature=entry["signature"], parameter=argument.arg))
@@ -171,10 +171,10 @@ def annotations(entry: dict[str, Any]) -> dict[str, str]:
     function = entry.get("python")
     given = function.__annotations__ if function else {}
     texts = {name: kind if isinstance(kind, str) else inspect.formatannotation(kind) for name, kind in given.items()}
-    return {name: spelled(text) for name, text in texts.items()}
+    return {name: stub_annotation(text) for name, text in texts.items()}
 
 
-def spelled(text: str) -> str:
+def stub_annotation(text: str) -> str:
     """Return an annotation without module names, and with the names of types that the stub uses."""
     plain = re.sub(r"\b(?:\w+\.)+(?=\w)", "", text)
     return re.sub(r"\b\w+\b", lambda word: SPELLED.get(word[0], word[0]), plain).replace("_int | _float", "_float")

@@ -50,14 +50,14 @@ def steps(setting: Setting) -> list[Step]:
             str(ROOT / "packages" / package),
         ]
         made.append(Step(package, [*program, str(setting.work), instruction_sets(flags)], 1800))
-    made.append(Step("report", [str(setting.built_python), "-P", "-m", "flambeau.cuda"], 60, read=whole))
+    made.append(Step("report", [str(setting.built_python), "-P", "-m", "flambeau.cuda"], 60, read=status_and_output))
     if gpu_obstacle() is None:
         warm = [str(setting.built_python), "-P", "-m", "flambeau.cuda", "warm"]
         made.append(Step("kernels", warm, 540, read=warmed))
     return made
 
 
-def whole(ended: Ended) -> Outcome:
+def status_and_output(ended: Ended) -> Outcome:
     """Return an outcome whose note has all lines of the output, which is short."""
     return by_exit_status(ended) | ({"note": "; ".join(ended.lines)} if ended.status == 0 else {})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from tools.last_runs.__main__ import circumstances, write
+from tools.last_runs.__main__ import run_environment, write
 
 
 def test_an_entry_replaces_only_its_own_session(tmp_path: Path) -> None:
@@ -22,5 +22,5 @@ def test_an_entry_replaces_only_its_own_session(tmp_path: Path) -> None:
 
 
 def test_versions_are_those_installed() -> None:
-    versions = circumstances(["pytest>=8", "no-such-package==1.0", "NumPy"])["versions"].split()
+    versions = run_environment(["pytest>=8", "no-such-package==1.0", "NumPy"])["versions"].split()
     assert [version.partition("==")[0] for version in versions] == ["numpy", "pytest"]

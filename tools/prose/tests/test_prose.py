@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools.prose import docstrings, texts
-from tools.prose.glossary import GLOSSARY, avoided, uses
+from tools.prose.glossary import GLOSSARY, phrases_to_avoid, uses
 
 PHRASES = {"whole number": "integer", "by turns": "interleaved"}
 
@@ -20,7 +20,7 @@ def found(folder: Path, name: str, text: str) -> list[tuple[int, str]]:
 
 
 def test_the_glossary_has_phrases_to_avoid() -> None:
-    assert PHRASES.items() <= avoided(GLOSSARY.read_text()).items()
+    assert PHRASES.items() <= phrases_to_avoid(GLOSSARY.read_text()).items()
 
 
 def test_python_comments_docstrings_and_messages_are_checked(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_docstrings_start_with_a_verb(tmp_path: Path, monkeypatch: pytest.Monkey
         'def f():\n    """The result."""\n\ndef g():\n    """Return the result."""\n\n'
         'class A:\n    """A class."""\n\n    @property\n    def p(self):\n        """The value."""\n'
     )
-    assert [text.partition(":")[2] for text in docstrings.imperfect([Path("a.py")])] == [
+    assert [text.partition(":")[2] for text in docstrings.without_leading_verb([Path("a.py")])] == [
         "1: the docstring of f starts with 'The', not with a verb"
     ]
 
