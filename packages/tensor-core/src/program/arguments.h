@@ -111,7 +111,7 @@ template <>
 struct As<Tensor> : As<const Tensor&> {};
 template <>
 struct As<Operand> : As<const Operand&> {};
-// Returns true if the type of a value selects the overload with a T.
+// Returns true if T is the alternative of a variant that matches the type of the value.
 template <class T>
 bool is_a(const Value& v) {
   if constexpr (std::is_same_v<T, std::string_view>) return std::holds_alternative<std::string>(v);

@@ -24,7 +24,7 @@ struct Program::Body {
     std::shared_ptr<const program::MergedProduct> merged = {};  // Note [Merged products]
     std::vector<Argument> arguments;
     std::vector<int> results;  // registers; empty if no result is used
-    std::vector<int> last;     // registers that are not read after this instruction
+    std::vector<int> last;     // registers that this instruction reads or assigns and no later one reads
     std::string location;      // the layer and line of the model that called it
     bool makes_lists = false;
     int number = 0;  // number of the call in the text
@@ -41,7 +41,7 @@ namespace program {
 
 Program::Body read_text(std::string_view text);
 
-// The passes of passes.cpp: functions from program to program.
+// Optimises a program (passes.cpp). If `fuse` is false or fusion is disabled, only finds the last uses. Note [Fusion]
 void optimize(Program::Body& body, bool fuse = true);
 // Returns the reasons why neighbouring operators are not fused.
 std::vector<Boundary> boundaries(Program::Body body);

@@ -1,4 +1,4 @@
-// Runs of merged convolutions, alone or in pairs. Note [Merged products]
+// Execution of merged convolutions, alone or in pairs. Note [Merged products]
 #include "program/convolution_run.h"
 
 #include "operators/convolution/paired_convolution.h"
@@ -11,8 +11,8 @@ namespace flambeau::program {
 
 namespace {
 
-// Returns the weights and the bias of a convolution that also computes batch_norm; undefined if the shapes do not
-// match.
+// Returns the weights and the bias of a convolution that also computes the batch_norm with the tensors `norm` (weight,
+// bias, mean, variance). They are undefined if the shapes do not match.
 PreparedWeights folded(const Tensor& weight, const Tensor& bias, const Tensor* norm, double eps) {
   const NoRecording off;
   const int64_t filters = weight.size(0), taps = weight.numel() / filters;

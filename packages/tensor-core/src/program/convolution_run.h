@@ -24,9 +24,9 @@ class ConvolutionRun {
   // The following are known after prepare().
   const ConvolutionGeometry& geometry() const { return geometry_; }
   const PreparedWeights& weights() const { return *weights_; }
-  // Returns the packed weights of the product's left matrix, or null.
+  // Returns the weights packed as the left matrix of a product, or null if they are not packed in this way.
   const void* panels() const;
-  // Returns nothing if the steps cannot run as an epilogue of the result.
+  // Returns the epilogue that runs the steps on the result, or nothing if an epilogue cannot run them.
   std::optional<Epilogue> epilogue() const;
 
  private:
@@ -37,7 +37,7 @@ class ConvolutionRun {
 
   const MergedProduct& merged_;
   const Arguments arguments_, operands_;
-  std::vector<Tensor> tensors_;  // weight, bias; of the norm: weight, bias, mean and variance
+  std::vector<Tensor> tensors_;  // weight and bias of the convolution; weight, bias, mean and variance of the norm
   ConvolutionGeometry geometry_ = {};
   Shape shape_;  // shape of the result
   Dtype dtype_ = {};

@@ -156,7 +156,7 @@ class Header {
   const std::string& path_;
 };
 
-// Returns the number of bytes of a tensor; more than memory can hold if the sizes overflow.
+// Returns the number of bytes of a tensor, or UINT64_MAX if it overflows.
 uint64_t bytes_of(const Entry& entry) {
   uint64_t out = uint64_t(item_size(entry.dtype));
   for (const int64_t size : entry.shape)

@@ -26,16 +26,17 @@ struct StepOperand {
 };
 
 struct FusedStep {
-  // Pointwise: a row. Channels: batch_norm with running statistics, of input, weight, bias, mean and variance. Rows: a
-  // function of the last dimensions, of input and, for the normalisations, weight and bias.
+  // Pointwise: a pointwise row. Channels: batch_norm with running statistics; its operands are input, weight, bias,
+  // mean and variance. Rows: a function of the last dimensions; its operands are the input and, for the normalisations,
+  // weight and bias.
   enum Kind : uint8_t { Pointwise, Channels, Rows } kind = Pointwise;
   PointwiseOp row = {};
-  bool fills = false;         // the second operand of `where` is a number of masked_fill, which has to fit the dtype
-  int written = -1;           // for an in-place operator: the operand that it writes to, whose shape the result has
+  bool fills = false;         // true if `where` computes masked_fill, whose value has to fit the dtype
+  int written = -1;           // in-place operator: the operand that it overwrites, whose shape the result must have
   std::optional<double> eps;  // for the normalisations; nothing means the machine epsilon of the dtype
   RowStep function;           // for Rows
-  Shape dims;                 // for Rows: the dimensions, or the sizes that the normalisations expect there
-  bool keeps_dims = false;    // for a reduction
+  Shape dims;                 // for Rows: the dimensions, or `normalized_shape` of a normalisation
+  bool keeps_dims = false;    // `keepdim` of a reduction
   SmallVector<StepOperand, 5> operands;
 
   bool normalizes() const {

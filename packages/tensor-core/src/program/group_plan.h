@@ -19,7 +19,8 @@ class GroupPlan {
   void run(Arguments arguments, Values& results) const;
 
  private:
-  // The properties of an argument on which a plan depends. Only CPU tensors that need no gradient have a layout.
+  // The properties of an argument on which a plan depends. The last three are set only for CPU tensors that need no
+  // gradient.
   struct Layout {
     enum Kind : uint8_t { Other, Number, Tensor } kind = Other;
     Dtype dtype = {};
@@ -44,8 +45,8 @@ class GroupPlan {
     double eps;
   };
   struct Output {
-    Source source;  // source, if the result is computed before the chain
-    int value = 0;  // otherwise the number of the result among the values of the chain
+    Source source;  // not None if the result is computed before the chain
+    int value = 0;  // if `source` is None: number of the result among the values of the chain
     Dtype dtype = {};
     Shape shape = {};
     SmallVector<int, 4> reusable;  // arguments whose memory the result can reuse if nothing else refers to them

@@ -63,8 +63,8 @@ class GroupPlan::Planner {
     return any && (plan_.dtype_ == Dtype::float32 || plan_.dtype_ == Dtype::float64);
   }
 
-  // Chooses the chain's shape: that of the largest result or argument of a function of rows. Operators with smaller
-  // results run before the chain.
+  // Chooses the chain's shape: that of the step with the most elements, where a reduction counts with the shape of its
+  // input. Smaller results are computed before the chain or have one element per row.
   bool choose_shape() {
     std::vector<Shape> shapes;
     int64_t most = -1;
@@ -268,8 +268,8 @@ class GroupPlan::Planner {
     return true;
   }
 
-  // Adds a step, or returns an equal one. A returned result always gets a new step, since each output has its own
-  // memory.
+  // Adds a step and returns its number, or returns the number of an equal step. An output of the group always gets a
+  // new step, since each output has its own memory.
   int add_step(const ChainStep& step) {
     const int number = int(values_.size() - group_.arguments.size());
     const bool is_output = std::ranges::count(group_.outputs, number) > 0;
@@ -279,8 +279,8 @@ class GroupPlan::Planner {
     return int(steps_.size()) - 1;
   }
 
-  // Returns the number of a value in the chain. Inputs have negative numbers until all inputs are known. Returns
-  // nothing if a value per row would be combined with others along another dimension.
+  // Returns the number of a value in the chain: that of its step, or -1 - i for input i, which finish() replaces.
+  // Returns nothing if the operand has one element per row but does not broadcast along the rows.
   std::optional<int> operand_in_chain(const StepOperand& o, bool per_row) {
     const Planned& p = value(o);
     if (p.step >= 0) {
@@ -363,7 +363,7 @@ class GroupPlan::Planner {
   GroupPlan& plan_;
   const FusedGroup& group_;
   Arguments arguments_;
-  size_t row_dims_ = 0;  // the last dimensions, which functions of rows reduce or normalise
+  size_t row_dims_ = 0;  // number of the last dimensions, which functions of rows reduce or normalise
   int64_t rows_ = 0, length_ = 0;
   std::vector<Planned> values_;  // the arguments, then the results of the steps
   std::vector<ChainStep> steps_;

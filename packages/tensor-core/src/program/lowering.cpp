@@ -36,7 +36,8 @@ struct Lowered {
 };
 using Rule = std::optional<Lowered> (*)(const Arguments&);
 
-// Returns the row for x + alpha * y if alpha is 1, otherwise nothing. `swapped`: exchange x and y.
+// Lowers an operator with the arguments (x, y, alpha) to `row`, without alpha, if alpha is 1. Otherwise returns
+// nothing. `swapped`: exchange x and y.
 std::optional<Lowered> without_factor(PointwiseOp row, const Arguments& a, bool swapped = false) {
   if (number(a[2]) != 1.0) return std::nullopt;
   return swapped ? Lowered{row, {a[1], a[0]}} : Lowered{row, {a[0], a[1]}};

@@ -6,8 +6,8 @@
 // packed once for each state of the parameters (Note [Prepared weights]). This applies to contiguous tensors of float32
 // or float64 on the CPU if no gradient is needed. Otherwise the operators run separately.
 //
-// A merged depthwise convolution whose input is the result of another merged convolution, and of no other use, becomes
-// one instruction with it: Note [Paired convolutions].
+// A merged depthwise convolution and the merged convolution that computes its input become one instruction if nothing
+// else reads that input: Note [Paired convolutions].
 #pragma once
 
 #include <optional>
@@ -24,13 +24,13 @@ struct MergedProduct {
 
   std::optional<Instruction> source;  // a merged convolution whose result only `product` reads, as its input
   Instruction product;                // conv1d, conv2d, conv3d or linear
-  std::optional<Instruction> norm;    // reads the product
+  std::optional<Instruction> norm;    // the batch_norm of the product
   double eps = 0;                     // for the norm
   std::optional<Instruction> after;   // reads the result so far: a pointwise operator or a group
-  // Steps of `after`: each reads the result of the previous one; their operands are in `arguments`
+  // Steps of `after`. Each reads the result of the previous one. Their operands are in `arguments`
   std::vector<FusedStep> steps;
   std::vector<Program::Body::Argument> arguments;
-  int result = 0;  // the argument that is the result of product and norm; it is not read if the steps run
+  int result = 0;  // index in `arguments` of the result of product and norm, which an epilogue does not store
 
   mutable WeightCache weights;
 };
@@ -41,8 +41,8 @@ bool is_product(const Program::Body::Instruction& instruction);
 // The part of a merged product that ran: nothing, all but `after`, or everything.
 enum class Merged : uint8_t { None, Product, All };
 
-// Runs the operators and stores the result. `arguments` are those of the product, of the norm if there is one, and the
-// operands of the steps. Does nothing if the operators have to run one by one.
+// Runs the operators, stores the result and returns which of them ran: None if they have to run one by one. `arguments`
+// are those of the product, of the norm if there is one, and the operands of the steps.
 Merged run_merged(const MergedProduct& merged, const Value* const* arguments, Value& result);
 
 // Runs the source of a merged product and the product as one, and stores the result. The arguments are those of the

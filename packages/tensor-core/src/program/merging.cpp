@@ -16,7 +16,7 @@ using Argument = Body::Argument;
 struct Chain {
   std::vector<FusedStep> steps;
   std::vector<Argument> arguments;
-  int result = -1;  // the argument that the product computes
+  int result = -1;  // index in `arguments` of the result of the product
 };
 
 bool can_follow(const FusedStep& step) {
@@ -25,7 +25,8 @@ bool can_follow(const FusedStep& step) {
          domain != Domain::Logical && domain != Domain::Select;
 }
 
-// Returns steps that each read only the result of the previous step; the first reads the register.
+// Returns the steps of an instruction if the first reads the register `product` and each of the others reads, of all
+// steps, only the previous one. Otherwise returns nothing.
 std::optional<Chain> chain_of(const Instruction& instruction, int product) {
   Chain chain;
   if (instruction.group) {
@@ -62,8 +63,8 @@ bool changes_memory(const Instruction& instruction) {
   return any;
 }
 
-// Returns the first instruction that reads a register, if no instruction before it writes to memory that the product
-// may read.
+// Returns the index of the first instruction that reads the result of instruction `product`. Returns the number of
+// instructions if there is none, or if an instruction before it writes to memory, which the product may read.
 size_t first_reader(const std::vector<Instruction>& all, size_t product) {
   const int result = all[product].results[0];
   for (size_t i = product + 1; i < all.size(); ++i) {
@@ -83,7 +84,7 @@ std::shared_ptr<MergedProduct> merged_of(const Instruction& product, const Packe
   return merged;
 }
 
-// Replaces the reader of the product's result by a merged product.
+// Merges the product at index `at` with the only reader of its result. Returns false if this is not possible.
 bool merge(Body& body, size_t at, const std::vector<int>& uses, const PackedBytes& packed) {
   const Instruction& product = body.instructions[at];
   const size_t reader = first_reader(body.instructions, at);
@@ -154,7 +155,7 @@ void merge_epilogues(Body& body, const PackedBytes& packed) {
   for (size_t i = body.instructions.size(); i-- > 0;) {  // backwards: of two added products, the later one is merged
     Instruction& instruction = body.instructions[i];
     if (!is_any_product(instruction) || merge(body, i, uses, packed) || instruction.merged) continue;
-    Instruction alone;  // instruction with prepared weights
+    Instruction alone;  // a merged product without `after`, for the sake of its prepared weights
     alone.results = instruction.results;
     alone.arguments = instruction.arguments;
     alone.merged = merged_of(instruction, packed);

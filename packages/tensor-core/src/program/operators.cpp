@@ -36,7 +36,8 @@ bool any_recorded(const Operator& self, const Value* const* arguments) {
   return false;
 }
 
-// Runs name_: computes `name` and writes the result to the first argument. bindings/calls does the same for Python.
+// Runs the in-place operator `name_`: computes `name` and writes the result to the first argument. bindings/calls does
+// the same for Python.
 void run_in_place(const Operator& self, const Value* const* arguments, Values& results) {
   const Tensor to = As<const Tensor&>::get(*arguments[0]);
   require<TypeError>(to.defined(), "expected a tensor as the first argument of an in-place operator");

@@ -1,8 +1,9 @@
 // The operators that programs can call, by their names. Internal.
 //
-// Pointwise rows and operators with a record (Note [Operators]) need no entry, nor does name_, which writes the result
-// of name to its first argument. Other operators are listed as op("name", function) in operators_<family>.cpp, with
-// the name and the parameters that they have in Python; the C++ function's parameters give the kinds of the arguments.
+// Pointwise rows and operators with a record (Note [Operators]) need no entry. In-place operators need none either:
+// `name_` computes `name` and writes the result to its first argument. Other operators are listed as op("name",
+// function) in operators_<family>.cpp. If they exist in Python, they have the same name and parameters there. The types
+// of the C++ function's parameters determine how arguments are converted.
 #pragma once
 
 #include "flambeau/operator.h"
@@ -17,8 +18,8 @@ struct Operator {
   void (*function)() = nullptr;
   void (*run)(const Operator&, const Value* const* arguments, Values& results) = nullptr;
   const OperatorFunction* recorded = nullptr;  // for an operator with a record
-  const Operator* inner = nullptr;             // for name_: the operator name
-  bool is_row = false;                         // true if it runs `row`, or writes its result to the first argument
+  const Operator* inner = nullptr;             // for `name_`: the operator `name`
+  bool is_row = false;                         // true if it computes `row`, in place or not
   PointwiseOp row = {};
   const Program::Function* registered = nullptr;  // for an operator of an extension
   bool orders_others = false;                     // true if other instructions must not be moved across it
@@ -52,7 +53,7 @@ inline void store(Values& results, Values values) {
   for (Value& v : values) results.push_back(std::move(v));
 }
 
-// Rejects undefined tensors, which a function may not support.
+// Raises TypeError if T is a tensor or a list of tensors, `optional` is false, and the value is or contains None.
 template <class T>
 void require_defined(const Value& v, bool optional) {
   if constexpr (std::is_same_v<T, const Tensor&> || std::is_same_v<T, const Tensors&>) {

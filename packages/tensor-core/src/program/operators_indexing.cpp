@@ -1,12 +1,12 @@
-// Reading and writing at computed positions.
+// Indexing operators: x[key], where key contains tensors, and x[key] = value.
 #include "program/operators.h"
 
 namespace flambeau::program {
 
 namespace {
 
-// Implements x[key] = value; `view` is x[key]. Leading dimensions of size one that exceed those of the view are
-// dropped.
+// Implements x[key] = value; `view` is x[key]. If `value` has more dimensions than the view, leading dimensions of size
+// 1 are dropped.
 void set_at(const Tensor& view, const Operand& value) {
   if (!value.tensor) return void(fill_(view, value.scalar));
   Tensor source = *value.tensor;

@@ -1,4 +1,4 @@
-// Views, copies, conversions, concatenation and splitting.
+// Operators for views, copies and conversions.
 #include "program/operators.h"
 
 namespace flambeau::program {

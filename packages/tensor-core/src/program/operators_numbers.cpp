@@ -1,4 +1,4 @@
-// Sizes, computations with sizes, and requirements on sizes.
+// Operators that read sizes, compute with them, and require relations between them.
 #include <cmath>
 
 #include "program/operators.h"
@@ -18,7 +18,7 @@ int64_t floor_quotient(int64_t a, int64_t b) {
 double real(const Value& v) { return As<double>::get(v); }
 int64_t integer(const Value& v) { return As<Scalar>::get(v).integer(); }
 
-// Applies of_integers(a, b) if both values are integers, otherwise of_reals(a, b).
+// Returns of_integers(a, b) if both values are integers, otherwise of_reals(a, b).
 template <class Whole, class Real>
 Value combined(const Value& a, const Value& b, Whole of_integers, Real of_reals) {
   if (is_integer(a) && is_integer(b)) return of_integers(integer(a), integer(b));

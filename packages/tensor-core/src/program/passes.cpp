@@ -63,7 +63,7 @@ bool gives_new_memory(const Instruction& instruction) {
 // Assigns the result of `relu_(%1)` to a new register if nothing else shares the memory of %1. Then the operator can
 // be fused as if it were `relu(%1)`.
 void name_in_place_results(Body& body) {
-  std::map<int, int> names;         // the current register of a changed register
+  std::map<int, int> names;         // for each register that was changed in place: the register of its current value
   std::map<int, bool> has_aliases;  // for registers with new memory: whether a view of it may exist
   for (Instruction& instruction : body.instructions) {
     for (Argument& a : instruction.arguments) rename(a, names);
@@ -134,7 +134,8 @@ class Fuser {
   }
 
  private:
-  // Appends the operators that compute operands of an instruction but are not in its group, with the reasons.
+  // Appends to `boundaries_` the operators that compute operands of an instruction but are not in its group, with the
+  // reasons.
   void explain(size_t i, bool joins, const std::vector<OpenGroup>& groups) {
     const Instruction& whole = body_.instructions[i];
     const Instruction& consumer = whole.merged ? whole.merged->product : whole;
@@ -167,7 +168,7 @@ class Fuser {
     if (joins) can_join_.insert(i);
   }
 
-  // Returns the operator that computes the result of an instruction, before epilogues are merged.
+  // Returns the operator that computes the result of an instruction. Epilogues are merged later.
   static const Instruction& last_of(const Instruction& instruction) {
     if (!instruction.merged) return instruction;
     return instruction.merged->norm ? *instruction.merged->norm : instruction.merged->product;
@@ -178,7 +179,7 @@ class Fuser {
     return name + (has_step(instruction) ? " has no fused kernel for these arguments" : " has no fused kernel");
   }
 
-  // Removes and returns the groups that compute the operands of an instruction, which can join them.
+  // Removes and returns the groups that compute operands of an instruction and that it can join.
   static std::vector<OpenGroup> take_read(const Instruction& instruction, std::vector<OpenGroup>& groups) {
     std::vector<OpenGroup> read;
     size_t members = 0;

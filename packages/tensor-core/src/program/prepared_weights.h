@@ -21,9 +21,9 @@ inline constexpr int64_t kMostPackedBytes = int64_t(1) << 30;
 
 struct PreparedWeights {
   Tensor weight, bias;       // the bias may be undefined
-  Tensor panels;             // Note [Packed matrices], or undefined
+  Tensor panels;             // packed weights (Note [Packed matrices]), or undefined
   bool transformed = false;  // the panels are those of Note [Winograd]
-  bool is_packed = false;    // false if kMostPackedBytes would be exceeded
+  bool is_packed = false;    // true if packing was requested, even if kMostPackedBytes leaves no room for `panels`
 };
 
 // The total number of packed bytes of a program.

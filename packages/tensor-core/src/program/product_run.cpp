@@ -1,4 +1,4 @@
-// Epilogues of merged products, from the steps of a program. Note [Merged products]
+// Creation of epilogues from the steps of merged products. Note [Merged products]
 #include "program/product_run.h"
 
 #include <cmath>
@@ -58,7 +58,8 @@ std::optional<double> EpilogueBuilder::number(const StepOperand& o) const {
   return std::nullopt;
 }
 
-// Returns the bounds that a step gives the result, or nothing for other steps. A NaN as bound replaces each element.
+// Returns the bounds of a step that clamps the result, or nothing for other steps. A step with a NaN as bound is not a
+// clamp, since it replaces every element by NaN.
 std::optional<Limits> EpilogueBuilder::limits_of(const FusedStep& step) const {
   if (!is_result(step.operands[0])) return std::nullopt;
   if (step.row == op::relu) return Limits{.lowest = 0};

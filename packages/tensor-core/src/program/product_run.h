@@ -10,7 +10,7 @@ namespace flambeau::program {
 
 using Arguments = const Value* const*;
 
-// Returns true for a contiguous operand that needs no gradient.
+// Returns true for a contiguous CPU tensor that needs no gradient.
 bool fits(const Tensor& t);
 inline bool is_real(Dtype dtype) { return dtype == Dtype::float32 || dtype == Dtype::float64; }
 

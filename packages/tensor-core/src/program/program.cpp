@@ -14,7 +14,7 @@ namespace {
 
 using Body = Program::Body;
 
-// The registers of one run.
+// One run of a program, with its registers.
 class Run {
  public:
   Run(const Body& body, const Values& inputs, const Values& state)
@@ -56,7 +56,7 @@ class Run {
   }
 
  private:
-  static constexpr size_t kUsual = 16;  // arguments of a call that need no memory from the heap
+  static constexpr size_t kUsual = 16;  // number of arguments for which a call needs no heap memory
 
   // Returns false if operators that were merged ran one by one.
   bool run(const Body::Instruction& instruction) {
@@ -66,7 +66,8 @@ class Run {
     return true;
   }
 
-  // Records the tensors that an operator gets, each once. Results of operators in the same step do not exist yet.
+  // Appends the tensors of an argument to `operands`, unless they are there already. Results of operators in the same
+  // step do not exist yet and are skipped.
   void note(const Body::Argument& argument, std::vector<ProfiledStep::Operand>& operands) {
     for (const Body::Argument& item : argument.items) note(item, operands);
     if (argument.kind == Body::Argument::List) return;
