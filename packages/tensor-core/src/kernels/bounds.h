@@ -1,4 +1,4 @@
-// Bounds of a result in registers. Internal.
+// Limits results in registers to an interval. Internal.
 #pragma once
 
 #include "flambeau/kernels/simd.h"

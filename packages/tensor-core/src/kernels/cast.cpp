@@ -19,8 +19,8 @@ FLAMBEAU_INLINE Stored<To> convert_stored(Stored<From> v) {
     return Stored<To>(convert<To>(v));
 }
 
-// True if cast_tiles() performs the conversion: from float16 to a machine type or back, via float32. For bfloat16 the
-// compiler generates an equally good loop.
+// True if cast_tiles() performs the conversion: from float16 to an arithmetic type or back, via float32. For bfloat16
+// the compiler generates an equally good loop.
 template <class To, class From>
 inline constexpr bool by_tiles = (std::is_same_v<To, float16> && std::is_arithmetic_v<From>) ||
                                  (std::is_same_v<From, float16> && std::is_arithmetic_v<To>);
@@ -76,7 +76,7 @@ void cast(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
     auto* in = reinterpret_cast<const Stored<From>*>(from);
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; ++i) out[i] = convert_stored<To, From>(in[-i]);
-    // Every second element
+    // The next branch copies every second element.
   } else if (std::is_same_v<To, From> && to_stride == to_size && from_stride == 2 * from_size) {
     auto* out = reinterpret_cast<Stored<To>*>(to);
     auto* in = reinterpret_cast<const Stored<From>*>(from);

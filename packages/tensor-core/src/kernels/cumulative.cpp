@@ -42,7 +42,7 @@ struct Times {
   static FLAMBEAU_INLINE State join(State a, State b) { return a * b; }
 };
 
-// Computes out[i] = state o in[0] o ... o in[i]. Returns the last.
+// Computes out[i] = state o in[0] o ... o in[i], where o is Op::join. Returns the last state.
 template <class Op, class T>
 FLAMBEAU_INLINE typename Op::State scan_row(T* out, const T* in, int64_t n, typename Op::State state) {
   for (int64_t i = 0; i < n; ++i) {
@@ -52,7 +52,8 @@ FLAMBEAU_INLINE typename Op::State scan_row(T* out, const T* in, int64_t n, type
   return state;
 }
 
-// Computes out[k, i] = in[0, i] o ... o in[k, i] for the columns i < width of rows `inner` apart.
+// Computes out[k, i] = in[0, i] o ... o in[k, i] for k < length and i < width. Rows are `inner` elements apart. If
+// `inner` is 1, this is a single contiguous row.
 template <class Op, class T>
 void scan(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
   using State = typename Op::State;
@@ -79,10 +80,11 @@ void scan(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, 
 // its elements, so the result does not depend on how many blocks are scanned at once. If several threads scan a row, a
 // first pass computes the totals of the blocks. A single thread needs no such pass, since it knows the state before a
 // block when it reads the block. Scanning several blocks together hides the latency of each step.
-constexpr int64_t kChains = 4;
+constexpr int64_t kChains = 4;  // number of blocks that are scanned together
 
-// Calls keep(chain, i, state) for the next n elements of several blocks, which begin `block_size` elements from each
-// other, and updates `state`. Meanwhile it prefetches the memory after the blocks, and the memory that will be written.
+// Scans n elements of each of `chains` blocks, which begin `block_size` elements apart: for each i, joins element i of
+// block j to state[j] and calls keep(j, i, state[j]). Prefetches the elements of the following blocks in `in` and,
+// unless it is null, in `out`.
 template <class Op, class T, int64_t chains, class Keep>
 FLAMBEAU_INLINE void run_chains(typename Op::State* state, const T* out, const T* in, int64_t block_size, int64_t n,
                                 Keep keep) {
@@ -113,7 +115,7 @@ void scan_totals(char* totals, const char* in_bytes, int64_t blocks, int64_t n) 
 }
 
 // Computes out[i] = start o states[i]. Complex sums use wider vectors than the compiler would choose. Prefetches the
-// output `ahead` elements later.
+// memory `ahead` elements after the output.
 template <class Op, class T>
 FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n, typename Op::State start,
                             int64_t ahead) {
@@ -138,11 +140,12 @@ FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n,
   for (; i < n; ++i) out[i] = converted<T>(Op::join(start, states[i]));
 }
 
-// Complex numbers of two floats, which are scanned with states of two doubles.
+// True for complex numbers of two floats. Their states are two doubles.
 template <class T>
 inline constexpr bool two_floats = std::is_same_v<T, ComplexLanes<float>> || std::is_same_v<T, Complex<float>>;
-// Scans blocks of such numbers, each from the identity. The states of several blocks are converted together. For
-// products, so are the inputs, since Complex<float> is not a vector. Prefetches the following input and output.
+// Scans blocks of complex numbers of two floats, each block from the identity. Converts the states of several blocks
+// together and, for products, also the inputs, since Complex<float> is not a vector. Prefetches the following input and
+// output.
 template <class Op, class T>
 void scan_few(T* out, const T* in, int64_t blocks, int64_t n) {
   using State = typename Op::State;
@@ -218,7 +221,7 @@ void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int6
   for (; b < blocks; ++b) scan_group<Op, T, 1>(out + b * n, in + b * n, from(b), n, running);
 }
 
-// log(sum(exp)) as m + log(s), with the running maximum m and the sum s of exp(x - m).
+// Computes log(sum(exp(x))) of the elements so far as m + log(s), with their maximum m and the sum s of exp(x - m).
 template <class T>
 void scan_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
   T* out = reinterpret_cast<T*>(out_bytes);
@@ -242,8 +245,8 @@ void scan_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int
   }
 }
 
-// Log-sum-exp of complex numbers, computed sequentially. The imaginary part is continued without the jumps of the
-// complex logarithm's principal branch.
+// Log-sum-exp of complex numbers, computed sequentially. The imaginary part is not reduced to the range (-pi, pi] of
+// the principal logarithm.
 template <class T>
 void scan_complex_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
   namespace complex = complex_rows::FLAMBEAU_ISA;

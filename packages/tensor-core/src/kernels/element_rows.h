@@ -26,7 +26,7 @@ template <class T, class Map>
 FLAMBEAU_INLINE Row<T, Map> row_of(const typename Element<T>::Stored* in, Map map) {
   return {in, map};
 }
-// Returns the next `count` values of a row in the type of the computation.
+// Stores the next `count` elements of a row in `to`, converted to the type of the computation.
 template <class T>
 FLAMBEAU_INLINE void read_values(ValueOf<T>* to, const typename Element<T>::Stored* in, int64_t count) {
   int64_t i = 0;
@@ -45,7 +45,7 @@ struct InPlace {
   static FLAMBEAU_INLINE ValueOf<T> value(Stored v) { return Element<T>::value(v); }
   FLAMBEAU_INLINE const Stored* row(int64_t i, int64_t, Buffer*) const { return in + i; }
 };
-// A source that converts `count` elements to type V by a function, so that one kernel serves all types that can be
+// A source that converts elements to type V with the function `read`, so that one kernel serves all types that can be
 // converted to V.
 template <class V>
 struct ReadAs {

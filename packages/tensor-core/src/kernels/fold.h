@@ -51,7 +51,7 @@ struct Shifted {
   }
 };
 
-// Reduces f(0), ... in `count` parallel lanes while at least `count` of the n elements remain. i is the next index.
+// Joins f(i), f(i + 1), ... to `count` parallel lanes while at least `count` of the n elements remain, and advances i.
 template <class Join, int64_t count, class Part, class F>
 FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
   for (; i + count <= n; i += count) {

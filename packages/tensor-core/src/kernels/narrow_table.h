@@ -31,7 +31,8 @@ using RunningExtreme = void (*)(char* out, int64_t* indices, const char* in, int
 
 struct NarrowTable {
   PointwiseKernel pointwise[kPointwiseSlots][kNarrowCount];  // null if elements are converted to a wider type
-  // For float16 and bfloat16: the last operand, or all operands after the first, are numbers in float32.
+  // Kernels for float16 and bfloat16 that read the last operand (with_number), or all operands after the first
+  // (with_numbers), as float32.
   PointwiseKernel with_number[kPointwiseSlots][2], with_numbers[kPointwiseSlots][2];
   RunningExtreme cummax[kNarrowCount], cummin[kNarrowCount];  // null if elements are converted to a wider type
   bool is_slow[kPointwiseSlots];  // true if computing a value takes longer than looking it up

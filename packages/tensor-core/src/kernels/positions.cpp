@@ -84,7 +84,7 @@ void arg_reduce_side_by_side(int64_t* out, const V* in, int64_t length) {
   for (int64_t j = 0; j < kSide; ++j) out[j] = index[j];
 }
 
-// Returns true if `value`, at an earlier or a later position, replaces `kept`.
+// Returns true if `value` replaces `kept`. `earlier`: true if the position of `value` is before that of `kept`.
 template <class Join, class V>
 bool is_better(V value, V kept, bool earlier) {
   const bool equal = (value == kept) | ((value != value) & (kept != kept));

@@ -283,8 +283,8 @@ using Represented = std::conditional_t<
     std::conditional_t<ReductionOf<Row, ValueOf<T>>::kAccumulates && std::is_same_v<T, uint64_t>, int64_t, T>>;
 
 // Return true if elements are reduced as stored in memory, which is fastest. Other elements are first converted to one
-// of a few types, which needs fewer kernels: short integers to int64 for sums and products, except for frequent sums;
-// booleans to bytes.
+// of a few types, which needs fewer kernels: short integers to int64 for sums and products, except for the sums of
+// int32 and uint8, which are frequent; booleans to bytes.
 template <class Row, class T>
 constexpr bool reduces_in_place() {
   using Op = ReductionOf<Row, ValueOf<T>>;

@@ -1,4 +1,4 @@
-// Numbers of the reductions, separate from the kernel table, so that a new row recompiles few files.
+// The enumeration of reductions. It is separate from the kernel table, so that a new reduction recompiles few files.
 #pragma once
 
 #include "kernels/table.h"

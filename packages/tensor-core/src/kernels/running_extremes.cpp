@@ -61,7 +61,7 @@ FLAMBEAU_INLINE V running_lanes(V v, V before) {
   return better_of<largest>(v, __builtin_shufflevector(before, before, 7, 7, 7, 7, 7, 7, 7, 7));
 }
 
-// Computes the positions as a cumulative maximum, too: of the positions of elements that equal the extreme so far.
+// The positions are a cumulative maximum, too: that of the positions of elements that equal the extreme so far.
 template <bool largest, class T>
 int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
   using Rank = std::conditional_t<std::is_same_v<T, uint64_t>, uint64_t, int64_t>;

@@ -7,7 +7,7 @@ namespace flambeau::kernels {
 
 enum class Scratch { ProductA, ProductB, Image, Window, Count };
 
-// Returns uninitialised memory. A later request for more memory returns another block.
+// Returns uninitialised memory. It is valid until the thread requests a larger block for the same purpose.
 void* scratch(Scratch purpose, size_t bytes);  // core/scratch.cpp
 // Returns the thread's blocks of more than a megabyte to the allocator, which frees them if they stay unused.
 void free_large_scratch();

@@ -66,7 +66,7 @@ struct KeysAndPositions {
 template <class K>
 using ReadKeys = void (*)(K* to, const char* in, int64_t count, bool flips);
 
-// Positions (rows, k) of the first k elements of rows of n elements.
+// Stores the positions (rows, k) of the first k elements of each row of n elements.
 template <class K>
 void first_positions(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, int64_t size, bool flips,
                      ReadKeys<K> read) {

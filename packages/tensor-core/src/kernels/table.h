@@ -24,7 +24,7 @@ struct ReduceEntry {
 // Like ReduceKernel, for the position of the first extreme value. NaN counts as extreme.
 using ArgReduceKernel = void (*)(int64_t* out, const char* in, int64_t outer, int64_t length, int64_t inner,
                                  int64_t width);
-// Cumulative results down the columns of a block.
+// Computes cumulative results along columns [0, width) of a block of `length` rows that are `inner` elements apart.
 using ScanKernel = void (*)(char* out, const char* in, int64_t length, int64_t inner, int64_t width);
 using RowKernel = void (*)(char* out, const char* in, int64_t rows, int64_t length);
 using RowBackwardKernel = void (*)(char* out, const char* grad, const char* result, int64_t rows, int64_t length);
@@ -35,9 +35,9 @@ inline constexpr int kReduceRoom = 32;
 // Cumulative sums and products, see kernels/cumulative.cpp.
 enum class Scan : uint8_t { Sum, Prod };
 inline constexpr int kScanCount = 2;
-// Kernels for consecutive blocks of n elements, see kernels/cumulative.cpp. Totals and `before` are accumulators, whose
-// size is `state`.
-inline constexpr int64_t kScanBlock = 136;
+// Kernels for consecutive blocks of n elements, see kernels/cumulative.cpp. Totals and `before` are accumulators of
+// `state` bytes.
+inline constexpr int64_t kScanBlock = 136;  // elements of a block
 struct ScanKernels {
   ScanKernel rows;
   void (*totals)(char* totals, const char* in, int64_t blocks, int64_t n);
@@ -55,8 +55,9 @@ struct Batch {
   int64_t count, a, b, c;
 };
 
-// A matrix that is not stored as such: element (i, j) is at data + rows[i] + the position of column j. Columns come in
-// contiguous runs; a vector may be read beyond the end of one.
+// A matrix that is not stored as such. Element (i, j) is at data + rows[i] + run.offset + j - run.column, where `run`
+// is the run with the columns from run.column to run.column + run.length - 1 that contains j. A vector may be read
+// beyond the end of a run.
 struct Run {
   int64_t column, offset, length;
 };
@@ -147,7 +148,8 @@ struct Table {
   void (*gemm_batch[2])(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc);
   Factorizations factorizations[4];  // float32, float64, complex64, complex128, and so for jacobi
   Jacobi jacobi[4];
-  // The image as a matrix (channels * taps, output positions) with rows `row` apart; and the transpose, which adds.
+  // unfold() stores an image as a matrix (channels * taps, output positions) with rows `row` elements apart. fold() is
+  // the transposed operation and adds to the image.
   void (*unfold[3])(const Patches& patches, const char* image, char* columns, int64_t row);
   void (*fold[3])(const Patches& patches, const char* columns, char* image, int64_t row);
   void (*direct[2])(int64_t rows, int64_t panel, int64_t taps, int64_t columns, const char* weights, const char* image,

@@ -9,9 +9,9 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// Adds the mask to a row and returns the number of columns to process: the visible ones, rounded up to complete vectors
-// with columns of zero weight, since exponentials of single elements would take longer. The columns after them become
-// zero.
+// Adds the mask to a row of scores and returns the number of columns to process: the visible ones, rounded up to
+// complete vectors, since exponentials of single elements would take longer. Sets the scores that rounding adds to
+// -infinity, so that their weights are 0, and all later ones to 0.
 template <class T>
 int64_t mask_row(const Scores& s, int64_t r, T* row) {
   const int64_t n = s.causal ? minimum(s.columns, maximum(int64_t(0), s.visible + r)) : s.columns;

@@ -1,4 +1,5 @@
-// Sums of exponentials over classes, which are contiguous or, with inner dimensions, in columns; and the steps of CTC.
+// Log-sum-exp and softmax over classes for losses, and the steps of CTC. The scores of the classes are contiguous or,
+// with inner dimensions, in columns.
 #include <limits>
 
 #include "flambeau/kernels/math.h"

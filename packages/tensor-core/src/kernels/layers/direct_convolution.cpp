@@ -18,8 +18,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr bool kWide = kVectorBytes == 64;  // then there are 32 registers, otherwise 16
-constexpr int kVectors = 3;                 // vectors of a tile; the last tile of a row has fewer
+constexpr bool kWide = kVectorBytes == 64;  // true: there are 32 vector registers; false: 16
+constexpr int kVectors = 3;                 // vectors of positions in a tile; the last tile may have fewer
 constexpr int kTileRows = kWide ? kDirectRows : 4;
 
 // Computes a tile of R filters by V vectors of positions. weights[t * height + r] is the weight of tap t in filter r.
@@ -46,7 +46,7 @@ void tile(int64_t taps, const T* __restrict weights, int64_t height, const T* __
     for (int v = 0; v < V; ++v) S::store(out + r * ldo + v * S::kLanes, sums[r][v]);
 }
 
-// A tile of the weight gradient: R filters by C taps, summed over the positions of all samples.
+// Computes a tile of the weight gradient: R filters by C taps, summed over the positions of all samples.
 template <class T, int R, int C>
 void weight_tile(const DirectWeights& d, const char* grads, const char* images, const int32_t* offsets, int64_t row,
                  int64_t tap, T* out) {

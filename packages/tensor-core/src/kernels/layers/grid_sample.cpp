@@ -12,7 +12,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// The taps of a block of points along one dimension: pixels (-1 outside the image), weights and slopes.
+// The taps of a block of points along one dimension: pixels (-1 outside the image), weights, and the derivatives of the
+// weights with respect to the coordinates (slopes).
 template <class T>
 struct Lines {
   int count = 1;
@@ -83,7 +84,7 @@ void fill_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const 
 
 constexpr int64_t kVector = 16;  // the number of points is rounded up to a multiple of this, with points at 0
 
-// Separates the coordinates of the points.
+// Separates the coordinates of the points and adds points at 0 up to the number `filled`.
 template <int Dims, class T>
 void split(T (&to)[Dims][kPoints], const T* grid, int64_t points, int64_t filled) {
   for (int64_t p = 0; p < points; ++p)

@@ -10,8 +10,9 @@
 
 namespace flambeau::kernels {
 
-// A sparse matrix in runs of rows with the same number of taps. Tap k of row o is at offset + k * (last - first) + o -
-// first in a run's index and weight. `uniform`: all taps of a row have the weight of the first.
+// A sparse matrix. Its rows are divided into runs: all rows o of a run, first <= o < last, have the same number of
+// nonzero elements (taps). Tap k of row o is in column index[i] and has the value weight[i], where i = offset + k *
+// (last - first) + o - first. `uniform`: all taps of a row have the value of the first.
 struct SparseRun {
   int64_t first, last, taps, offset;
 };
@@ -31,7 +32,7 @@ struct MaxWindows {
     const int64_t *start, *count;
   } axes[3];
 };
-// Windows of equal size, (depth, height, width), on images of fewer than 2**30 pixels.
+// Windows of equal size on images of fewer than 2**30 pixels. Each array contains (depth, height, width).
 struct EqualWindows {
   std::array<int64_t, 3> size, out, kernel, stride, padding, dilation;
 };
@@ -43,9 +44,9 @@ struct Moments {
 // kShortNormGradient elements are computed several at a time.
 inline constexpr int64_t kShortNormalizedBytes = 480, kShortNormGradient = 31;
 
-// A block of attention scores: rows of queries by columns of keys. Rows are `row` apart, a multiple of kScoresUnit; the
-// memory between the columns and the next row may be overwritten. Causal: row r sees the first visible + r columns. The
-// mask (or null) is added.
+// A block of attention scores: rows of queries by columns of keys. Rows begin `row` elements apart, a multiple of
+// kScoresUnit. The memory between the last column and the next row may be overwritten. If `causal`, row r sees the
+// first visible + r columns. The mask is added unless it is null; its rows begin `mask_row` elements apart.
 inline constexpr int64_t kScoresUnit = 16;
 struct Scores {
   int64_t rows, columns, row;
@@ -120,7 +121,7 @@ struct NetworkTable {
   void (*max_windows[3])(const MaxWindows& w, const char* in, char* out, int64_t* indices);
   void (*max_equal_windows[3])(const EqualWindows& w, const char* in, char* out, int64_t* indices);
 
-  // out[r] = the p-norm of the difference between a row and row r of others, all with n elements
+  // out[r] = the p-norm of row - rows[r], for r < count. All rows have n elements.
   void (*distances[2])(const char* row, const char* rows, int64_t count, int64_t n, double p, char* out);
 
   // out[r] = scale * the sum of row r
@@ -144,16 +145,16 @@ struct NetworkTable {
   void (*attend_backward[2])(const Scores& s, void* scores, void* products, const void* logarithms, const void* means,
                              double scale);
 
-  // `taps` is a Taps of the type. sample_backward adds to the gradients of the image and of the points, either of which
-  // may be null. The gradients of the points have kPoints elements for each coordinate.
+  // `taps` points to a Taps<float> or Taps<double>. sample_backward adds to the gradients of the image and of the
+  // points, either of which may be null. The gradients of the points have kPoints elements for each coordinate.
   void (*place_taps[2])(const Sampling& s, const char* grid, int64_t points, void* taps, bool slopes);
   void (*sample[2])(const Sampling& s, int64_t points, const void* taps, const char* image, char* out);
   void (*sample_backward[2])(const Sampling& s, int64_t points, const void* taps, const char* image, const char* grad,
                              char* image_grad, char* point_grad);
 
-  // For cross-entropy over `length` classes at `width` of the `inner` positions. log_sum_exp computes the maximum and
-  // the logarithm of the sum of exp(in - maximum). scaled_softmax computes exp(in - logarithm) * factor. Both also
-  // process a single row (inner and width are 1).
+  // For cross-entropy over `length` classes at `width` of the `inner` positions. log_sum_exp stores the maximum in
+  // `largest` and the logarithm of the sum of exp(in - maximum) in `rest`. scaled_softmax computes factor * exp(in -
+  // logarithm). Both also process a single row (inner and width are 1).
   void (*log_sum_exp[2])(const char* in, int64_t length, int64_t inner, int64_t width, char* largest, char* rest);
   void (*scaled_softmax[2])(char* out, const char* in, int64_t length, int64_t inner, int64_t width,
                             const char* logarithms, const char* factors);
@@ -162,7 +163,7 @@ struct NetworkTable {
   // exp(before[s-1]) and, if skip[s], exp(before[s-2]). own[s] is the logarithm of the probability of the state's
   // label. before[-2] and before[-1] are read, too.
   void (*ctc_step[2])(const char* before, const uint8_t* skip, const char* own, char* now, int64_t states);
-  // exp(alpha + beta + loss - own), the share of paths through a state.
+  // Computes exp(alpha + beta + loss - own), the share of paths through each state.
   void (*ctc_shares[2])(const char* alpha, const char* beta, const char* own, char* shares, int64_t states,
                         double loss);
 

@@ -51,7 +51,7 @@ const T* cast(const char* bytes) {
   return reinterpret_cast<const T*>(bytes);
 }
 
-// Computes the sums of x - centre and of its square.
+// Adds the sums of x - centre and of its square to the results.
 template <class T>
 void moments(const char* in, int64_t n, double* sum, double* square_sum, double centre) {
   const T* x = cast<T>(in);
@@ -89,7 +89,7 @@ void normalize_row(char* out_bytes, const char* in, const char* weight, const ch
     for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - mean) * rstd;
 }
 
-// Computes the sums of g' and of g' * (x - centre), with g' of Note [Normalisation].
+// Adds the sums of g' and of g' * (x - centre) to the results. For g' see Note [Normalisation].
 template <class T>
 void norm_sums(const char* grad, const char* in, const char* weight, int64_t n, double centre, double* grads,
                double* products) {
@@ -135,7 +135,7 @@ void norm_columns(const char* grad, const char* in, int64_t n, Moments m, double
   }
 }
 
-constexpr int64_t kTile = 64, kTileRows = 128;  // tile of columns and rows that are summed in T
+constexpr int64_t kTile = 64, kTileRows = 128;  // columns and rows of a tile that is summed in T
 
 // Adds two sums over all rows to sums[c] and others[c]. terms(row, c, a, b) adds the terms of an element to a and b.
 // Tiles are summed in T, their sums in double.

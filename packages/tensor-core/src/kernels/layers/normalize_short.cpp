@@ -67,7 +67,7 @@ void normalize_short_rows(char* out, const char* in, const char* weight, const c
   }
 }
 
-// Columns of transposed rows are summed in each lane; after this many rows the lanes are added to the result.
+// Each lane sums the columns of its rows. After this many rows, the sums of the lanes are added to the result.
 constexpr int64_t kTogether = 8 * kRows;
 template <class T>
 void add_lanes(double* totals, T (*lanes)[kRows], int64_t n) {

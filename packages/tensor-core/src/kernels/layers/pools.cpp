@@ -1,4 +1,4 @@
-// Max pooling, with the maximum of each window and its position; and sums of rows for other pools.
+// Max pooling, which finds the maximum of each window and its position, and sums of rows for other kinds of pooling.
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -252,7 +252,8 @@ void row_sums(const char* in_bytes, int64_t rows, int64_t length, char* out_byte
   }
 }
 
-// Computes columns [first, first + Vectors * lanes) in registers. Separate sums of even and odd rows hide the latency.
+// Computes the weighted sum of rows of a table, for the columns [first, first + Vectors * lanes), in registers.
+// Separate sums of even and odd rows hide the latency.
 template <class T, int Vectors>
 FLAMBEAU_INLINE void sum_columns(const T* table, const int64_t* indices, const T* weights, int64_t count, int64_t width,
                                  int64_t first, T* out) {

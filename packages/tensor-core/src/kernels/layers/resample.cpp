@@ -7,7 +7,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// Rows of `inner` contiguous values: every tap adds one contiguous range.
+// Computes a row of `inner` contiguous values. Every tap adds one contiguous range.
 template <class T>
 void wide_row(const T* in, T* out, int64_t inner, int64_t taps, int64_t step, const int32_t* index, const T* weight,
               bool uniform) {
@@ -40,7 +40,7 @@ void wide_row(const T* in, T* out, int64_t inner, int64_t taps, int64_t step, co
   }
 }
 
-// Single values (inner is 1): processes the rows of a run together and gathers their taps.
+// Computes the rows of a run together if each is a single value (`inner` is 1). Gathers their taps.
 template <class T, int Taps>
 void narrow_run(const T* in, T* out, int64_t rows, int64_t taps, const int32_t* index, const T* weight, bool uniform) {
   const int64_t count = Taps ? Taps : taps;

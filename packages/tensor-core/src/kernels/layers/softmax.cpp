@@ -1,4 +1,4 @@
-// Softmax and its logarithm of rows and of columns, and their derivatives.
+// Softmax and log-softmax of rows and of columns, their derivatives, and log-sum-exp.
 #include <cstring>
 #include <limits>
 
@@ -11,10 +11,10 @@ namespace {
 
 constexpr int64_t kSide = 16;  // short rows that are reduced together
 
-// Shorter rows are padded to complete vectors, since exponentials of single elements would take longer.
+// Rows up to this length are processed in complete vectors, since exponentials of single elements would take longer.
 constexpr int64_t kShort = 512;
 
-// exp(in - shift), padded with zeros to complete vectors. Returns the number of terms.
+// Computes exp(in - shift), padded with zeros to complete vectors. Returns the number of terms.
 template <class T>
 FLAMBEAU_INLINE int64_t short_exp(T* terms, const T* in, int64_t length, T shift) {
   const int64_t whole = (length + kSide - 1) / kSide * kSide;
@@ -86,9 +86,9 @@ void log_softmax(char* out_bytes, const char* in_bytes, int64_t rows, int64_t le
 constexpr int64_t kTile = 128;     // columns that are processed together; they stay in the cache for the next pass
 constexpr int64_t kTileRows = 64;  // rows that are summed before they are added to the total
 
-// Computes for columns with stride `inner` the maximum and the sum of e**(x - maximum). `keep` stores the terms. If the
-// columns do not fill vectors, the last vector overlaps the previous one, and its terms are stored after all others of
-// the row.
+// Computes the maximum and the sum of exp(x - maximum) of each column. Rows are `inner` elements apart. keep(i, term)
+// stores a term. If the columns do not fill vectors, the last vector overlaps the previous one, and its terms are
+// stored after all others of the row.
 template <class T, class Keep>
 FLAMBEAU_INLINE void column_sums(T* largest, T* total, const T* in, int64_t length, int64_t inner, int64_t count,
                                  Keep keep) {
@@ -178,7 +178,7 @@ void log_softmax_backward(char* out_bytes, const char* grad_bytes, const char* r
   }
 }
 
-// Rows that are too short to fill vectors: several rows per vector.
+// Computes the results of kSide rows that are too short to fill vectors, one row in each lane.
 template <class T>
 void logsumexp_side_by_side(T* out, const T* in, int64_t length) {
   T largest[kSide], centre[kSide], total[kSide] = {};

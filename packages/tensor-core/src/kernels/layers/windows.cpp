@@ -1,4 +1,4 @@
-// Windows over images: unfolding for convolutions.
+// Unfolding of images to matrices of windows, for convolutions, and the transposed operation.
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
@@ -99,7 +99,8 @@ struct Phases {
 };
 
 // Calls line(tap, at, source) for every tap and every row of output positions: the row begins at tap + at in the matrix
-// and at `source` in the phases, or is 0 if source is -1 (outside the image). Rows of the matrix are `length` apart.
+// and at `source` in the phases. If source is -1, the row is outside the image and consists of zeros. Rows of the
+// matrix are `length` apart.
 template <class T, class F>
 FLAMBEAU_INLINE void each_line(const Phases<T>& phases, int64_t length, F&& line) {
   const Patches& g = phases.g;
@@ -139,8 +140,8 @@ FLAMBEAU_INLINE void in_pieces(int64_t n, F&& f) {
   if (n & 1) f(std::integral_constant<int, 1>(), i);
 }
 
-// Writes complete vectors, also beyond a line, if the next lines of the tap follow there, which are written later. The
-// memory after the last line of a tap must not change.
+// Writes complete vectors. Their excess beyond the end of a line is overwritten by the next lines of the same tap. The
+// last lines of a tap are written exactly, since the memory after them must not change.
 template <class T>
 void unfold(const Patches& g, const char* image, char* matrix, int64_t length) {
   constexpr int64_t L = Simd<T>::kLanes;

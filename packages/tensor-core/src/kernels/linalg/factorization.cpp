@@ -87,7 +87,7 @@ FLAMBEAU_INLINE void in_lanes(int64_t n, F f) {
   for (; i < n; ++i) f(int64_t(0), i);
 }
 
-// The 2-norm of m elements `step` apart, without intermediate overflow.
+// Returns the 2-norm of m elements `step` apart, without intermediate overflow.
 template <class T>
 Real<T> norm(const T* x, int64_t step, int64_t m) {
   double most[kLanes] = {}, sums[kLanes] = {}, largest = 0, total = 0;
@@ -121,7 +121,7 @@ T reflector(T* x, int64_t step, int64_t m) {
   return (T(beta) - alpha) / T(beta);
 }
 
-// C -= tau v (v^H C). The leading element of v is 1.
+// Computes C -= tau v (v^H C). The first element of v is taken as 1.
 template <class T>
 void reflect_one(int64_t m, int64_t n, const T* v, int64_t step, T tau, T* c, int64_t ldc) {
   constexpr int64_t kColumns = 64;

@@ -6,13 +6,14 @@
 namespace flambeau::kernels {
 
 struct PackedMatrix : Matrix {
-  // The same elements in the panels that a product reads, or null: Note [Packed matrices] in gemm_panels.h.
+  // The same elements packed in panels, or null. Note [Packed matrices] in gemm_panels.h
   const void* panels = nullptr;
   int64_t terms = 0;  // number of terms in a panel
 };
 
-// Biases to add to a product, bounds for the sums, and a function to run on each complete block of the result. There is
-// a bias for each row or column; all pointers may be null. `ldc`: the distance between the block's rows.
+// Biases to add to a product, bounds for the sums, and a function `run` that is called with `context` for each complete
+// block of the result. There is a bias for each row or for each column. All pointers may be null. `ldc`: the distance
+// between the rows of the block in elements.
 struct ProductFinish {
   const void *row_bias = nullptr, *column_bias = nullptr;
   const Limits* limits = nullptr;

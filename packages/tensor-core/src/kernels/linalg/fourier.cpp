@@ -127,8 +127,9 @@ struct Group {
     }
   }
 
-  // Even lengths: pairs of neighbours are transformed as complex numbers, half as many, and the spectra of the even and
-  // of the odd elements are then separated by their symmetry. Odd lengths: the imaginary parts are 0.
+  // For an even length, pairs of neighbours form complex numbers, which are transformed with half the length. Then the
+  // spectra of the even and of the odd elements are separated by their symmetry. For an odd length, the elements are
+  // transformed as complex numbers with imaginary parts of 0.
   void real_to_half() {
     E* z = even() ? a : b;
     real(job.in).load(numbers(z), job.length);

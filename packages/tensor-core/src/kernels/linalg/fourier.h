@@ -5,7 +5,8 @@
 
 namespace flambeau::kernels {
 
-// Plan for one length: its factors, and exp(-2 pi i j / length) as pairs of numbers in the same precision.
+// Plan for one length: its factors, and the roots exp(-2 pi i j / length) as pairs of numbers in the precision of the
+// transform.
 struct FourierPlan {
   int64_t length;
   const int *factors, *factors_end;
@@ -29,8 +30,8 @@ struct FourierJob {
   bool inverse;  // exp(+2 pi i ...), without the factor 1 / length
   double scale;
   const void* roots = nullptr;  // exp(-2 pi i j / length), for the additional step of an even real length
-  // If not 0, element k of transform t is multiplied by exp(-2 pi i k t / twist) after the transform: the product of a
-  // fine and a coarse root.
+  // If not 0, element k of transform t is multiplied by exp(-2 pi i j / twist), j = k t, after the transform. This
+  // factor is fine[j % 2**fine_bits] * coarse[j / 2**fine_bits].
   int64_t twist = 0;
   const void *fine = nullptr, *coarse = nullptr;
   int fine_bits = 0;

@@ -1,4 +1,4 @@
-// The arithmetic of the Fourier kernels: butterflies, and passes over whole groups of transforms.
+// The arithmetic of the Fourier kernels: butterflies, and passes over groups of transforms.
 //
 // Note [Fourier transforms]
 // The algorithm is Stockham's (1966, High-speed convolution and correlation). Each factor r of the length needs one
@@ -99,7 +99,7 @@ FLAMBEAU_INLINE void butterfly8(E* a, const T*) {
     a[k + 4] = even[k] - odd[k];
   }
 }
-// A butterfly of any other length r, by the definition of the transform. `roots` are those of the length r.
+// A butterfly of any other length r, by the definition of the transform. `roots`: exp(-2 pi i j / r) for j < r.
 template <int r, class E, class T>
 FLAMBEAU_INLINE void butterfly_any(E* a, const T* roots) {
   E out[r];
@@ -115,7 +115,7 @@ FLAMBEAU_INLINE void butterfly_any(E* a, const T* roots) {
   for (int k = 0; k < r; ++k) a[k] = out[k];
 }
 
-// One pass. `done` is the product of the preceding factors, `left` that of the following ones.
+// Runs the pass of the factor r. `done` is the product of the preceding factors, `left` that of the following ones.
 template <int r, auto butterfly, class T, class E>
 void pass(const FourierPlan& plan, int64_t done, int64_t left, const E* from, E* to) {
   const T* roots = static_cast<const T*>(plan.roots);

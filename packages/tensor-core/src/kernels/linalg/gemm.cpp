@@ -1,11 +1,11 @@
 // Matrix product in one thread: C = alpha * A * B + beta * C.
 //
 // Note [Gemm]
-// The classic loops (Goto, van de Geijn 2008). The innermost kernel keeps an R x 2 vectors tile of C in registers,
-// broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into panels of kRows
-// rows. A is not packed if there are few columns to reuse it for, B is not packed if its rows are contiguous and A has
-// few rows. B may also be a matrix that is not stored, whose panels are gathered: Note [Implicit unfolding] in
-// operators/convolution/implicit_convolution.cpp.
+// The algorithm is that of Goto and van de Geijn (2008). The innermost kernel keeps a tile of C, R rows by two vectors,
+// in registers, broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into
+// panels of kRows rows. A is not packed if its rows are contiguous and B has few columns. B is not packed if its rows
+// are contiguous and A has few rows. B may also be a matrix that is not stored, whose panels are gathered: Note
+// [Implicit unfolding] in operators/convolution/implicit_convolution.cpp.
 //
 // C is computed by blocks of columns, blocks of terms (several times what a tile sums in registers) and blocks of
 // rows. The rows of A for a block are packed first and stay in the second-level cache. Each panel of B is packed just
@@ -28,7 +28,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// For products in which B has fewer columns than a vector has lanes, and few rows: it is copied to a block of vectors.
+// narrow() is for a B with at most kNarrowDepth rows and fewer columns than a vector has lanes. It copies B to a block
+// with one vector per row.
 constexpr int64_t kNarrowDepth = 32;
 template <class T>
 void narrow(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& as, const T* b, const Matrix& bs,
@@ -67,7 +68,8 @@ void small(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& a
     }
 }
 
-// y[j * stride] = alpha * sum_p x[p] * rows[j][p] + beta * y: one operand is a vector, the other has contiguous rows.
+// Computes y[j * stride] = alpha * sum_p x[p] * rows[j][p] + beta * y[j * stride], where one operand of the product is
+// a vector and the other has contiguous rows.
 template <class T>
 void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t ld, T beta, T* y, int64_t stride) {
   using Vector = typename Simd<T>::Vector;
@@ -105,8 +107,8 @@ void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t 
   }
 }
 
-// y[j * stride] = alpha * sum_p x[p * step] * rows[p][j] + beta * y: rows are read once, in memory order, several at a
-// time, and summed in a block that stays in the first-level cache.
+// Computes y[j * stride] = alpha * sum_p x[p * step] * rows[p][j] + beta0 * y[j * stride]. Reads the rows once, in
+// memory order, several at a time, and sums them in a block that stays in the first-level cache.
 template <class T>
 void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, const T* rows, int64_t ld, T beta0, T* y,
                    int64_t stride) {
@@ -219,7 +221,7 @@ class BlockedProduct {
 
  private:
   static constexpr int64_t W = kColumns<T>, L = W / 2, kBlockColumns = 8192 / sizeof(T);
-  static constexpr int64_t kFinish = 512 / sizeof(T);  // columns that are finished at a time
+  static constexpr int64_t kFinish = 512 / sizeof(T);  // minimum number of columns per call of finish_.run
 
   // Returns the number of rows that fill a quarter of the second-level cache, or all rows if they fit in half of it.
   int64_t row_block() const {
@@ -357,14 +359,14 @@ class BlockedProduct {
 
   int64_t pass_, block_terms_, block_rows_;  // terms that are summed in registers; terms and rows of a block
   const int64_t panel_terms_;
-  const T* panels_a_ = nullptr;  // panels of the complete matrix, panel_terms_ long
+  const T* panels_a_ = nullptr;  // panels of all of A, with panel_terms_ terms each
   bool packs_a_;
   T *packed_a_ = nullptr, *packed_b_ = nullptr;
   Range rows_, columns_, terms_;  // ranges of the block
-  int64_t first_packed_, kept_;   // first column to pack; columns whose panels are kept for other blocks of rows
+  int64_t first_packed_, kept_;   // first column to pack; number of columns whose panels are kept for other rows
 };
 
-// The loops of a product. Matrices that do not fill tiles have special loops.
+// The kinds of loops for a product. Matrices that do not fill tiles have special loops.
 enum class Form { Small, Narrow, RowDots, ColumnDots, WeightedRows, WeightedColumns, Tiles };
 
 template <class T>

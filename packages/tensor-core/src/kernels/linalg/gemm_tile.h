@@ -15,15 +15,16 @@ inline constexpr int64_t kDepth = sizeof(T) == 4 ? 256 : 192;
 template <class T>
 struct TileOutput {
   T* c;
-  int64_t ldc, columns;  // columns: the number of the tile's columns that exist
+  int64_t ldc, columns;  // columns: number of columns of the tile that C has
   T alpha, beta;
   // Added to the product if beta is 0 and the pointer is not null: an element for each row or column.
   const T *row_bias = nullptr, *column_bias = nullptr;
   const Limits* limits = nullptr;  // bounds of the result, or null; NaN stays
 };
 
-// Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. RowMajor: it is a[i * row + p]. InRuns: it is
-// a[i * row + offset], where the offsets of a run are consecutive; there is one additional run after the last.
+// Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. Lying: it is a[i * row + p]. InRuns: it is a[i *
+// row + offset], where the offsets for consecutive p are consecutive within a run. There is one additional run after
+// the last.
 enum class TileOrder { Packed, RowMajor, InRuns };
 template <class T>
 struct TileRows {
@@ -32,8 +33,8 @@ struct TileRows {
   const Run* run = nullptr;
 };
 
-// Memory that a tile prefetches: pairs of vectors `row` elements apart. The memory of the next tile begins `share`
-// elements later.
+// Memory that a tile prefetches: pairs of vectors `row` elements apart. What the tile of the next rows prefetches
+// begins `share` elements later.
 template <class T>
 struct PrefetchBlock {
   const T* at;
@@ -63,7 +64,7 @@ template <class T>
     }
 }
 
-// A tile of R rows by two vectors, or by one.
+// Computes a tile of R rows by two vectors, or by one.
 template <class T, int R, bool two, TileOrder rows>
 void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, const TileOutput<T>& out) {
   using Vector = typename Simd<T>::Vector;
@@ -205,8 +206,9 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
 // Largest number of columns for which narrow tiles are used; more columns fill enough of a vector.
 inline constexpr int kNarrowColumns = 3;
 
-// A tile of P panels of A by C columns. Each lane of a vector belongs to a row of A. Each panel is `panel_stride` after
-// the previous one. The sums are equal to those of tile(). Up to a vector is read beyond the last panel.
+// Computes a tile of P panels of A by C columns. Each lane of a vector belongs to a row of A. Each panel is
+// `panel_stride` after the previous one. The sums are equal to those of tile(). Up to a vector is read beyond the last
+// panel.
 template <class T, int P, int C>
 void narrow_tile(int64_t depth, const T* a, int64_t panel_stride, const T* b, int64_t ldb, const TileOutput<T>& out) {
   using Vector = typename Simd<T>::Vector;
@@ -234,7 +236,8 @@ void narrow_tile(int64_t depth, const T* a, int64_t panel_stride, const T* b, in
   }
 }
 
-// Runs narrow tiles of C columns for a number of panels: as many panels at a time as keep the units busy, then fewer.
+// Runs narrow tiles of C columns for a number of panels: as many panels at a time as keep the arithmetic units busy,
+// then fewer.
 template <class T, int C, int P = std::max(1, 8 / C / ((kRows + Simd<T>::kLanes - 1) / Simd<T>::kLanes))>
 void narrow_tiles(int64_t panels, int64_t depth, const T* a, int64_t panel_stride, const T* b, int64_t ldb,
                   TileOutput<T> out) {

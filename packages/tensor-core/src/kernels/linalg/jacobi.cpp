@@ -24,8 +24,8 @@ struct Rotation {
   Real<T> c, s;
   T phase;
 
-  // Computes the rotation that makes an off-diagonal element zero. high - low is the difference of the diagonal
-  // elements.
+  // Computes the rotation that makes a Hermitian 2 x 2 matrix diagonal. `low` and `high` are its diagonal elements, and
+  // `coupling` is its off-diagonal element, whose modulus is `size`.
   Rotation(T coupling, Real<T> size, Real<T> low, Real<T> high) : phase(coupling / T(size)) {
     const Real<T> cotangent = (high - low) / (2 * size);
     const Real<T> a = std::fabs(cotangent), root = a < Real<T>(1e9) ? std::sqrt(1 + a * a) : a;  // avoids overflow
@@ -33,7 +33,7 @@ struct Rotation {
     c = 1 / std::sqrt(t * t + 1);
     s = t * c;
   }
-  // x, y = c x - s turn y, s x + c turn y
+  // Replaces x by c x - s turn y, and y by s x + c turn y.
   FLAMBEAU_INLINE void operator()(T* __restrict x, T* __restrict y, int64_t n, T turn) const {
     for (int64_t i = 0; i < n; ++i) {
       const T first = x[i], second = turn * y[i];

@@ -1,7 +1,7 @@
 // Kernels of rows for complex numbers. Included by the complex kernel files, once per instruction set.
 //
-// Note [Complex rows]: the derivative of a holomorphic row is conj(E(conj(grad), ...)), see Note [Complex
-// derivatives]; that of a row with a real result is the row's expression unchanged.
+// Note [Complex rows]: if E is the derivative expression of a row, the derivative of a holomorphic row is
+// conj(E(conj(grad), ...)): Note [Complex derivatives]. The derivative of a row with a real result is E(grad, ...).
 #pragma once
 
 #include "kernels/pointwise/complex_lanes.h"

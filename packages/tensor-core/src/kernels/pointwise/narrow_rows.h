@@ -2,9 +2,9 @@
 //
 // Note [Narrow kernels]
 // Elements of one or two bytes are processed as stored in memory if conversion would cost more than the computation.
-// Integers: the result modulo 2**n does not depend on the width of the computation; numbers among the operands must fit
-// in the dtype, unless the row is exact modulo 2**n. Half precision: computed in float32, a vector of elements at a
-// time, which stays in registers between the conversions.
+// The integer results of rows with such kernels, modulo 2**n, do not depend on the width of the computation. Numbers
+// among the operands must fit in the dtype, unless the row is exact modulo 2**n. Half-precision elements are computed
+// in float32, a vector at a time, which stays in registers between the conversions.
 #pragma once
 
 #include "flambeau/kernels/row_trace.h"

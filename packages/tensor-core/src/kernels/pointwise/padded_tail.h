@@ -77,7 +77,7 @@ FLAMBEAU_INLINE void store_tail(V* to, const V* from, int64_t n) {
 }
 #endif
 
-// Run a kernel of `operands` operands that takes whole vectors over n elements.
+// Run a kernel that has `operands` operands and takes whole vectors only, over n elements.
 template <class V>
 void run_padded(PointwiseKernel kernel, char* const* pointers, int64_t n, int operands) {
   constexpr int64_t kLanes = Simd<V>::kLanes;

@@ -82,7 +82,8 @@ FLAMBEAU_INLINE auto each_passes(Passes passes) {
   };
 }
 
-// A number known to be positive. Expressions that compare it with 0 need not compute the exponential of the other case.
+// A number known to be positive. Expressions that compare it with 0 need not compute the exponential for negative
+// numbers.
 template <class V>
 struct Positive {
   V value;
