@@ -24,7 +24,8 @@ struct ReduceEntry {
 // Like ReduceKernel, for the position of the first extreme value. NaN counts as extreme.
 using ArgReduceKernel = void (*)(int64_t* out, const char* in, int64_t outer, int64_t length, int64_t inner,
                                  int64_t width);
-// Computes cumulative results along columns [0, width) of a block of `length` rows that are `inner` elements apart.
+// Computes cumulative results or a softmax along the columns [0, width) of `length` rows that are `inner` elements
+// apart.
 using ScanKernel = void (*)(char* out, const char* in, int64_t length, int64_t inner, int64_t width);
 using RowKernel = void (*)(char* out, const char* in, int64_t rows, int64_t length);
 using RowBackwardKernel = void (*)(char* out, const char* grad, const char* result, int64_t rows, int64_t length);

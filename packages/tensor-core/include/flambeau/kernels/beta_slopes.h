@@ -1,6 +1,6 @@
 // The derivative of a beta variate x with respect to its first concentration a, for a fixed underlying uniform number.
-// Implicit reparameterisation: dx/da = -(dI/da)(x; a, b) / density(x; a, b), where I is the regularised incomplete beta
-// function.
+// It is computed by implicit reparameterisation: dx/da = -(dI/da)(x; a, b) / density(x; a, b), where I is the
+// regularised incomplete beta function.
 #pragma once
 
 #include <cmath>

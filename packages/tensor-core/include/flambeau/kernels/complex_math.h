@@ -39,8 +39,8 @@ FLAMBEAU_INLINE Complex<T> where(bool mask, Complex<T> a, None) {
   return {mask ? a.re : T(0), mask ? a.im : T(0)};
 }
 
-// The absolute value without overflow and without branches, see divide() in complex.h. It is infinite if either part
-// is.
+// Returns the absolute value without overflow and without branches, like divide() in complex.h. It is infinite if
+// either part is.
 FLAMBEAU_INLINE float abs(Complex<float> x) {
   const double re = x.re, im = x.im;
   const bool infinite = (std::fabs(x.re) == INFINITY) | (std::fabs(x.im) == INFINITY);
@@ -114,8 +114,8 @@ template <class T>
 FLAMBEAU_INLINE Complex<T> rsqrt(Complex<T> x) {
   return Complex<T>(T(1)) / sqrt(x);
 }
-// sin(pi x) / (pi x). As for real numbers, the integer part of the real part is subtracted before the multiplication by
-// pi.
+// Returns sin(pi x) / (pi x). As for real numbers, the integer part of the real part is subtracted before the
+// multiplication by pi.
 template <class T>
 FLAMBEAU_INLINE Complex<T> sinc(Complex<T> x) {
   constexpr T pi = T(3.141592653589793238);

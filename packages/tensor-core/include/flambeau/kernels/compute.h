@@ -34,7 +34,7 @@ inline Dtype dtype_of(Compute c) {
   return table[static_cast<int>(c)];
 }
 
-// Contiguous loop over n elements: pointers[0] is the output, the operands follow. The output may be one of the
+// A loop over n contiguous elements. pointers[0] is the output, and the operands follow. The output may be one of the
 // operands.
 using PointwiseKernel = void (*)(char* const* pointers, int64_t n);
 

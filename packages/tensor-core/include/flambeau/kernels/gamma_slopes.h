@@ -1,6 +1,6 @@
 // The derivative of a gamma variate z with respect to its concentration a, for a fixed underlying uniform number, on
-// the CPU and on GPUs. Implicit reparameterisation (Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498): if P is the
-// regularised lower incomplete gamma function, dz/da = -(dP/da)(a, z) / density(a, z).
+// the CPU and on GPUs. It is computed by implicit reparameterisation (Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498):
+// if P is the regularised lower incomplete gamma function, dz/da = -(dP/da)(a, z) / density(a, z).
 #pragma once
 
 #include <cmath>

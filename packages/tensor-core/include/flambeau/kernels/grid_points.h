@@ -63,7 +63,8 @@ FLAMBEAU_INLINE Coordinate<T> padded(Coordinate<T> c, int64_t size, const Sampli
   return c;
 }
 
-// Converts to an integer. Values that int32 may not represent become -100, which is outside of every image.
+// Converts a position to an integer. NaN and positions that may not fit in int32 become -100, which is outside of every
+// image.
 template <class T>
 FLAMBEAU_INLINE int32_t to_int32(T position) {
   return int32_t(position > T(-1e9) && position < T(1e9) ? position : T(-100));
@@ -71,7 +72,7 @@ FLAMBEAU_INLINE int32_t to_int32(T position) {
 FLAMBEAU_INLINE int32_t inside(int32_t i, int64_t size) { return (i >= 0) & (i < int32_t(size)) ? i : -1; }
 
 template <class T>
-struct Tap {  // a pixel (-1 outside of the image), its weight, and the derivative of the weight by the coordinate
+struct Tap {  // a pixel (-1 if outside), its weight, and the derivative of the weight with respect to the coordinate
   int32_t at;
   T weight, slope;
 };

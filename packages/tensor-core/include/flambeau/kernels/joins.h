@@ -14,7 +14,7 @@ using RunningState = std::conditional_t<std::is_same_v<T, float>, double,
                                         std::conditional_t<std::is_same_v<T, Complex<float>>, Complex<double>, T>>;
 
 struct Add {
-  static constexpr bool kPairs = true;  // a loop that joins values in pairs first vectorises; not so for maxima
+  static constexpr bool kPairs = true;  // true: a loop that first joins values in pairs vectorises
   template <class T>
   static FLAMBEAU_INLINE T join(T a, T b) {
     return a + b;

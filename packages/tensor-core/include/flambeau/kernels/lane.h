@@ -1,5 +1,5 @@
-// One lane of a vector, with the operators of the rows: the type of the arguments of functions in
-// elementwise_kernels.h.
+// The type of the arguments of functions in elementwise_kernels.h: one lane of a vector, with the operators of the
+// rows.
 #pragma once
 
 #include <type_traits>
@@ -35,7 +35,7 @@ struct Mask {
 // value is then invalid. A `careful` lane uses functions that are valid for all arguments.
 template <class V, bool careful>
 struct Lane {
-  using Flag = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;  // as wide as V: equally many lanes
+  using Flag = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;  // as wide as V, for equally many lanes
   V value;
   Flag unusual = 0;
 

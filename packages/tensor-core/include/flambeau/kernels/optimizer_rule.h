@@ -25,7 +25,8 @@ struct OptimizerRule {
   const char* states[kStates + 1];    // tensors like the parameter
   const char* scalars[kScalars + 1];  // 0-dimensional states other than "step"
   bool counts;                        // the rule has the state "step"
-  // `needs` returns true if these options require the state; `initial` and `initial_scalar` return the first values.
+  // `needs` returns true if these options require the state. `initial` and `initial_scalar` return the first values of
+  // a state and of a scalar. `prepare` computes the coefficients of a step.
   bool (*needs)(int state, const double* options);
   double (*initial)(int state, const double* options);
   double (*initial_scalar)(int scalar, const double* options);

@@ -1,4 +1,4 @@
-// Functions of elements that factorizations of real and complex matrices use.
+// Functions of real and complex elements, for the factorizations of matrices.
 #pragma once
 
 #include <cmath>

@@ -8,9 +8,9 @@
 namespace flambeau::kernels {
 
 // Note [Element streams]
-// A Philox counter has 128 bits. Fills use its lower half and leave the upper half at 0. The upper half is e + 1 in the
-// stream of element e. The lower half counts from the first of the kStreamGroups groups that the call reserved.
-// Therefore no two streams use the same counter.
+// A Philox counter has 128 bits. Kernels that fill tensors use its lower half and leave the upper half at 0. The upper
+// half is e + 1 in the stream of element e. The lower half counts from the first of the kStreamGroups groups that the
+// call reserved. Therefore no two streams use the same counter.
 inline constexpr int64_t kStreamGroups = 1 << 16;
 
 class ElementStream {

@@ -1,5 +1,5 @@
-// Detection of arguments for which a row's branch-free functions are not valid. CPU loops test blocks, GPU kernels test
-// each element.
+// Functions that detect arguments for which a row's branch-free functions are not valid. CPU loops test blocks, GPU
+// kernels test each element.
 #pragma once
 
 #include "flambeau/kernels/math/division.h"

@@ -13,8 +13,8 @@ namespace flambeau::kernels {
 inline bool is_rate(double x) { return x >= 0; }
 inline bool is_weight(double x) { return x >= 0 && x <= std::numeric_limits<double>::max(); }
 
-// Transformed rejection with squeeze: Hoermann 1993, "The transformed rejection method for generating Poisson random
-// variables", algorithm PTRS.
+// Samples by transformed rejection with squeeze: Hoermann 1993, "The transformed rejection method for generating
+// Poisson random variables", algorithm PTRS.
 template <class Stream>
 double poisson_above_ten(Stream& stream, double rate) {
   const double b = 0.931 + 2.53 * std::sqrt(rate), a = -0.059 + 0.02483 * b, log_rate = std::log(rate),
@@ -39,7 +39,8 @@ inline double poisson_one(ElementStream& stream, double rate) {
   return k;
 }
 
-// log(n! / (sqrt(2 pi n) (n/e)**n)), Stirling's error, for the acceptance test below.
+// Returns log(m! / (sqrt(2 pi m) (m/e)**m)) for m = n + 1, the error of Stirling's formula. The acceptance test below
+// uses it.
 inline double stirling_error(double n) {
   constexpr double table[] = {0.0810614667953272,  0.0413406959554092, 0.0276779256849983, 0.02079067210376509,
                               0.0166446911898211,  0.0138761288230707, 0.0118967099458917, 0.0104112652619720,

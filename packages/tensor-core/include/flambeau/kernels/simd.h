@@ -1,5 +1,5 @@
-// The widest vectors of the instruction set, by the compiler's vector extension, for the few loops that the compiler
-// does not vectorise by itself.
+// The widest vectors of the instruction set, for the few loops that the compiler does not vectorise by itself. They use
+// the compiler's vector extension.
 #pragma once
 
 #include <cstdint>

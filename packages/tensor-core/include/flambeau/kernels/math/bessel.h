@@ -126,8 +126,8 @@ FLAMBEAU_INLINE double special_i1(double x) {
   return a == INFINITY ? x : y;
 }
 
-// Up to 2: K0(x) = series(x**2) - log(x / 2) I0(x), and similarly for K1. Beyond 2: sqrt(x) e**x K(x) is a series in 1
-// / x.
+// For x up to 2, K0(x) = series(x**2) - log(x / 2) I0(x), and similarly for K1. For larger x, sqrt(x) e**x K(x) is a
+// series in 1 / x.
 template <class V>
 FLAMBEAU_INLINE double special_scaled_modified_bessel_k0(double x) {
   const double inside = x < 2.0 ? x : 2.0, e = exp(inside), root = inverse_root<V>(x < 2.0 ? 2.0 : x);

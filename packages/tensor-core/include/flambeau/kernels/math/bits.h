@@ -16,7 +16,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr double kEpsilon = 0x1p-52;  // the distance from 1 to the next double
 
-// For long scalar functions. On a GPU they are not inlined: otherwise a kernel would contain a copy for each element
+// Declares a long scalar function. On a GPU it is not inlined: otherwise a kernel would contain a copy for each element
 // that a thread processes, and would take long to compile.
 #ifdef FLAMBEAU_DEVICE
 #define FLAMBEAU_SCALAR inline __attribute__((noinline))

@@ -147,7 +147,7 @@ FLAMBEAU_INLINE double special_ndtri(double p) {
 // is exactly 1.
 template <class V>
 inline constexpr V kErfLimit = sizeof(V) == 4 ? V(3.95) : V(6.5);
-FLAMBEAU_INLINE float erf(float x) {  // by -log(1 - erf(a)); the error relative to erf is 4e-9
+FLAMBEAU_INLINE float erf(float x) {  // from a fit of -log(1 - erf(a)); the relative error of erf is 4e-9
   constexpr float q[] = {6.366193813e-01f, 1.027778371e-01f,  -1.915308776e-02f, -1.603531347e-04f,
                          1.666985178e-03f, -6.328141405e-04f, 1.176350723e-04f,  -9.255595608e-06f};
   const float a = std::fabs(x), bounded = a > kErfLimit<float> ? kErfLimit<float> : a;
@@ -226,8 +226,8 @@ FLAMBEAU_INLINE V special_ndtr(V x) {
   return x > V(0) ? V(1) - beyond : beyond;
 }
 
-// Phi(x) with a small absolute error, which may be large relative to the result: for GELU, whose error is measured
-// relative to x.
+// Returns Phi(x) with a small absolute error, which may be large relative to Phi(x). This suffices for GELU, whose
+// error is measured relative to x.
 FLAMBEAU_INLINE float _normal_cdf(float x) {
   constexpr float q[] = {1.151108861e+00f, 4.591643214e-01f, 5.266664177e-02f, -7.363173179e-03f,
                          4.070123541e-04f, 5.768690244e-05f, -8.857201465e-06f};

@@ -31,7 +31,7 @@ FLAMBEAU_SCALAR double orthogonal(double x, double n) {
   return n > P::kLongest ? P::beyond(x, n) : by_recurrence<P>(x, n);
 }
 enum class Kind { T, U, V, W };
-// Uses trigonometric functions within [-1, 1], and hyperbolic functions outside.
+// Computes the closed form, with trigonometric functions within [-1, 1] and hyperbolic functions outside.
 template <Kind kind>
 double chebyshev_closed(double x, double n) {
   const bool inside = std::fabs(x) <= 1, flip = x < -1;
@@ -155,7 +155,8 @@ V special_legendre_polynomial_p(V x, V n) {
   return V(orthogonal<Legendre>(x, n));
 }
 
-// Uses auxiliary functions of the phase z = 2/3 |x|**(3/2) far from 0, and the Maclaurin series near 0.
+// Computes the Airy function from auxiliary functions of the phase z = 2/3 |x|**(3/2) far from 0, and from the
+// Maclaurin series near 0.
 FLAMBEAU_SCALAR double special_airy_ai(double x) {
   constexpr double an[] = {3.46538101525629032477e-01, 1.20075952739645805542e+01, 7.62796053615234516538e+01,
                            1.68089224934630576269e+02, 1.59756391350164413639e+02, 7.05360906840444183113e+01,

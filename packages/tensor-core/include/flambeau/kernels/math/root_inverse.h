@@ -6,8 +6,8 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// For numbers in the middle of the range. The bits of x give an initial guess with an error of 3.5 %, and each step
-// triples the number of correct digits. Two steps leave an error of 3e-12.
+// root_inverse() is for numbers in the middle of the range of V. The bits of x give an initial guess with an error of
+// 3.5 %, and each step triples the number of correct digits. Two steps leave an error of 3e-12.
 template <int Steps, class V>
 FLAMBEAU_INLINE V nearer_root_inverse(V x, V y) {
   if constexpr (Steps == 0) {

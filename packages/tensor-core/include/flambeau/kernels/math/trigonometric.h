@@ -171,8 +171,8 @@ FLAMBEAU_INLINE V atan2(V y, V x) {
   const V obtuse = V(2) * kHalfPi<V> - (acute - V(2) * kHalfPiRest<V>);
   return std::copysign(blend((x != x) | (y != y), V(NAN), blend(negative_bit(x), obtuse, acute)), y);
 }
-// sqrt(x**2 + y**2): in double for float32; scaled by a power of two for float64 if the squares would overflow or
-// underflow.
+// Returns sqrt(x**2 + y**2). float32 is computed in double. float64 is scaled by a power of two if the squares would
+// overflow or underflow.
 FLAMBEAU_INLINE float hypot(float x, float y) {
   const double wide = x, high = y, sum = std::sqrt(wide * wide + high * high);
   return blend((std::fabs(x) == INFINITY) | (std::fabs(y) == INFINITY), float(INFINITY), static_cast<float>(sum));
