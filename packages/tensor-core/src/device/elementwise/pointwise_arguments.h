@@ -5,7 +5,8 @@
 
 namespace flambeau::cuda {
 
-// The output, and the inputs of a derivative: the gradient, three operands and the result.
+// Maximum number of tensors of a kernel: the output and the inputs of a derivative (gradient, three operands and
+// result).
 inline constexpr int kPointers = 6;
 inline constexpr int kLoopDims = 12;
 
@@ -26,7 +27,7 @@ struct PointwiseArguments {
   int64_t count;
   char* pointers[kPointers];     // [0] is the output
   double numbers[kPointers][2];  // scalar operands: real and imaginary part, or the bits of an integer
-  // For tensors that are not contiguous: dimensions from the innermost outwards, strides in bytes.
+  // For tensors that are not contiguous: the dimensions, beginning with the innermost, with strides in bytes.
   int dims;
   Divider sizes[kLoopDims];
   int64_t strides[kPointers][kLoopDims];

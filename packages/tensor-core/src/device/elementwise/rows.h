@@ -92,7 +92,8 @@ constexpr bool has_derivative() {
 template <class Row, int I, class V>
 inline constexpr bool differentiates = has_derivative<Row, I, V>();
 
-// Evaluates the row's expression, or the slower one that some rows have for unusual operands.
+// Evaluates the row's expression with the number type that suits the operands: Unbounded, which is slower, for operands
+// for which the fast functions are not valid, Near for moderate quotients, otherwise V.
 template <class R, class V>
 FLAMBEAU_INLINE auto plain_value(V x) {
   if constexpr (!is_complex_type<V>)

@@ -50,7 +50,8 @@ inline char* address(const BlockArguments& a, const BlockPosition& p) {
   return a.blocks + offset_at(a.outer_dims, p.outer) + offset_of(a, p.k) * a.item + offset_at(a.inner_dims, p.inner);
 }
 
-// Byte offsets of one step of a loop: in the other tensor, the index and the indexed tensor.
+// Byte offsets of one step of a loop: in the tensor that is read or written (`other`), the index and the indexed
+// tensor.
 struct Steps {
   int64_t other = 0, index = 0, element = 0;
 };

@@ -13,7 +13,8 @@ struct Extents {  // the last dimension is the innermost; strides in bytes
   int64_t size[kManyDims], stride[kManyDims];
 };
 
-// Converts the entries of an index along one dimension to offsets, which it stores or adds to those already computed.
+// Converts the entries of an index along one dimension to offsets. Stores them or, if `adds`, adds them to the offsets
+// of other dimensions. If `wraps`, negative entries count from the end.
 struct PickArguments {
   const int64_t* index;
   int64_t* offsets;
@@ -22,7 +23,7 @@ struct PickArguments {
   Reporter reporter;
 };
 
-// Computes 32-bit row numbers from offsets. They are sorted instead of the offsets.
+// Converts offsets to 32-bit row numbers (offset / step), which are sorted in place of the offsets.
 struct RowArguments {
   const int64_t* offsets;
   uint32_t* rows;

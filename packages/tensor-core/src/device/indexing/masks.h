@@ -1,5 +1,5 @@
 // Finds the positions of the nonzero elements of a mask: `count` counts them per tile, and `write` stores each position
-// at an offset that follows from the counts of the preceding elements.
+// at the offset that is the number of preceding nonzero elements. `coordinates` converts positions to coordinates.
 #pragma once
 
 #include "device/reductions/running_sums.h"

@@ -6,7 +6,8 @@
 
 namespace flambeau::cuda {
 
-// Arrays hold depth, height and width. Positions in a sequence of boxes are numbered box by box.
+// Positions in a sequence of boxes are numbered box by box. Divisions by the three numbers of positions in a box, a
+// plane and a row yield the coordinates of a position. Here and below, arrays hold depth, height and width.
 struct Box {
   int32_t size[3];
   Divider by_box, by_plane, by_row;

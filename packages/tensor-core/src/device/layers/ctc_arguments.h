@@ -11,13 +11,15 @@ inline constexpr int kCtcThreads = 256;
 
 struct CtcArguments {
   int64_t steps, batch, classes, blank, states;  // states: those of the longest target
+  // Labels of all targets, and for each sequence: index of its first label, number of labels, number of steps.
   const int64_t *targets, *first, *labels, *times;
   const void* logs;    // (steps, batch, classes)
   void *alpha, *beta;  // (batch, steps, states)
   void* losses;        // (batch)
   const void* scale;   // factor of each loss
   void* grad;          // has the shape of logs
-  // (batch, states, 2): for each label the index of the next equal label or -1; 1 if it is the first of its value.
+  // (batch, states, 2). For each label of a target: the index of the next equal label, or -1, and 1 if no earlier label
+  // is equal, else 0.
   int32_t* chains;
   bool zero_infinity;
   Reporter reporter;

@@ -8,7 +8,7 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kLossElements = 2048;  // per block
+inline constexpr int kLossElements = 2048;  // scores that a block processes
 
 struct LossArguments {
   int64_t batch, classes, inner, ignored;

@@ -26,7 +26,8 @@ struct MatrixAttentionDerivative {
   template <int kSize>
   using Other = MatrixRows<T, kOther, kSize>;
 
-  // The statistics of a query that the derivative reads: the logarithm of its sum in base 2, and its mean.
+  // The statistics of a query that the derivative reads: the logarithm to base 2 of its sum of exponentials, and its
+  // mean.
   struct Query {
     float logarithm, mean;
     Query() = default;

@@ -1,4 +1,4 @@
-// Softmax, its logarithm, log-sum-exp, and their derivatives. The reduction reads each line once.
+// Softmax and log-softmax, their derivatives, and log-sum-exp. The reduction reads each line once.
 #pragma once
 
 #include "device/elementwise/exponential.h"

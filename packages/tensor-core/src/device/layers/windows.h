@@ -1,4 +1,4 @@
-// Unfolds sliding windows to columns (samples, channels * taps, positions), and the reverse operation, which sums
+// Unfolds sliding windows to columns (samples, channels * taps, positions), and folds columns back to images by summing
 // overlapping windows. Each thread computes one element of the result. A module invokes FLAMBEAU_WINDOWS(T).
 #pragma once
 

@@ -27,7 +27,7 @@ struct Indefinite {
 
   struct Choice {
     int64_t row;
-    int width;  // width of the pivot; 0 if the column is zero
+    int width;  // width of the pivot; 0 if the column is zero or its diagonal element is NaN
   };
   Choice choose(int64_t k) const {
     const double alpha = (1 + sqrt(17.0)) / 8, own = size(at(k, k));

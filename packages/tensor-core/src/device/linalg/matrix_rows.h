@@ -70,7 +70,7 @@ struct alignas(16) MatrixRows {
   }
 };
 
-// Adds the products of kHigh left matrices and a right matrix of 16 columns.
+// Adds the products of kHigh left matrices and a right matrix of 16 columns to the sums of columns 8 w to 8 w + 15.
 template <class T, int kHigh, int kWide>
 void multiply_pair(float (&sums)[kHigh][kWide][4], const uint32_t (&left)[kHigh][4], const uint32_t (&right)[4],
                    int w) {

@@ -1,4 +1,4 @@
-// Tensor cores, used by PTX instructions.
+// Functions that use tensor cores, by PTX instructions.
 //
 // Note [Matrix units]
 // A warp multiplies a matrix of 16 x 16 two-byte elements (`left`) by one of 16 x 8 (`right`) and adds the product to

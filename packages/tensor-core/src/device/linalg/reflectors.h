@@ -3,7 +3,7 @@
 //
 //   panel      factors some columns into R and the vectors below its diagonal; one block per matrix
 //   vectors    writes the vectors with their implicit ones and zeros; one thread per element
-//   triangle   the triangular factor of a panel's block reflector; one warp per matrix
+//   triangle   computes the triangular factor of a panel's block reflector; one warp per matrix
 #pragma once
 
 #include "device/linalg/pivots.h"
@@ -87,7 +87,7 @@ struct Reflectors {
                                                           : T(0);
   }
 
-  // T(:j, j) = -tau_j T(:j, :j) V(:, :j)^H v_j
+  // Computes the columns one by one: T(:j, j) = -tau_j T(:j, :j) V(:, :j)^H v_j, and T(j, j) = tau_j.
   static void triangle(const ReflectorTriangleArguments& a) {
     alignas(16) __shared__ T t[kReflectors][kReflectors + 1];
     const int64_t matrix = blockIdx.x;

@@ -7,7 +7,7 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kReflectors = 32;  // per panel
+inline constexpr int kReflectors = 32;  // maximum number of reflectors of a panel
 inline constexpr int kReflectorThreads = 256;
 
 // Factors a panel of at most kReflectors columns and at least as many rows.

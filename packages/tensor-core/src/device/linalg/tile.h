@@ -14,12 +14,12 @@
 //   Left(a, batch, i)      a row of the left matrix; at(a, p) returns element p, and take(a, p, end, to) copies the
 //                          elements from p on, with zeros from `end` on
 //   Right(a, batch, j)     the same for a column of the right matrix
-//   kColumnsOnly           true to assign threads to columns first, whatever right_along_k() returns
+//   kColumnsOnly           true to assign adjacent threads to adjacent columns even if right_along_k() is true
 //   left_along_k(a), right_along_k(a)   true if elements that are adjacent in memory are adjacent along k
-//   store(a, batch, i, j, value)
+//   store(a, batch, i, j, value)        stores an element of the result
 //
-// For narrow results most of a tile would be unused. Then `elements` uses one thread per element, and `sums` one block
-// per element, whose threads divide k.
+// For narrow results, most of a tile would be unused. For them there are two other kernels: `elements` uses one thread
+// per element of the result, and `sums` uses one block per element, whose threads divide k.
 #pragma once
 
 #include "device/linalg/unit_tile.h"

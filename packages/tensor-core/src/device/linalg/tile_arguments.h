@@ -8,13 +8,13 @@ namespace flambeau::cuda {
 // The division of a product (m x k) * (k x n): each block computes a tile of the result, over a part of k.
 struct Division {
   int64_t m, n, k, batch;
-  int64_t rows, columns;       // number of tiles
+  int64_t rows, columns;       // numbers of tiles along m and n
   int64_t parts, part_length;  // number and length of the parts of k
   int64_t blocks() const { return rows * columns * batch * parts; }
   int64_t elements() const { return m * n * batch; }
 };
 
-// Element (i, j) of matrix b at data + b * batch + i * row + j * column; strides in elements.
+// Element (i, j) of matrix b is at data + b * batch + i * row + j * column. Strides are in elements.
 struct Operand2D {
   const char* data;
   int64_t row, column, batch;

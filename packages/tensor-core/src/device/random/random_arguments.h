@@ -34,8 +34,8 @@ struct DrawArguments {
   const void* in;  // the probabilities of BernoulliOf, in double precision, or the input of Dropout
   int64_t count;
   Position position;
-  double numbers[3];
-  uint64_t whole[2];  // a threshold, a shift or the least integer; and the number of different integers
+  double numbers[3];  // parameters of the distribution
+  uint64_t whole[2];  // [0]: a threshold, a shift or the least integer; [1]: the number of different integers
   Reporter reporter;  // for BernoulliOf
 };
 

@@ -65,7 +65,7 @@ struct Reduction {
   }
 
   // Reduces a thread's share of the elements [begin, end) of a row: packs that are `threads` packs apart. `begin` is a
-  // multiple of a pack.
+  // multiple of kWidth.
   static State of_row(const ReduceArguments& a, int64_t row, int64_t begin, int64_t end, int thread, int threads) {
     const Context context = Op::context(a, row);
     const Stored* rows[kInputs];
@@ -123,7 +123,8 @@ struct Reduction {
     if (threadIdx.x == 0) write(a, row * a.parts + blockIdx.y, state);
   }
 
-  // Each thread reduces `count` columns of every slots-th row of a part. Then the slots are combined.
+  // In the kernels for columns, each thread reduces `count` columns of every slots-th row of a part. Then the states of
+  // the slots are combined.
   template <int count>
   struct alignas(count * sizeof(Stored)) Columns {
     Stored values[count];
@@ -241,7 +242,7 @@ struct WithoutContext {
   static NoContext context(const ReduceArguments&, int64_t) { return {}; }
 };
 
-// A reduction with the operations of the CPU's.
+// A reduction with the same operations as on the CPU.
 template <class Base, class T>
 struct Plain : Base, WithoutContext {
   using Stored = typename host::Element<T>::Stored;
@@ -303,8 +304,8 @@ using ArgMax = Extreme<host::Larger, T>;
 template <class T>
 using ArgMin = Extreme<host::Smaller, T>;
 
-// Sum and sum of squared deviations (Chan, Golub, LeVeque 1979). The sum is accumulated separately, since infinities
-// make an incrementally updated mean NaN.
+// Computes the sum and the sum of squared deviations (Chan, Golub, LeVeque 1979). The sum is accumulated separately,
+// since infinities make an incrementally updated mean NaN.
 template <class T>
 struct Spread : WithoutContext {
   using Stored = typename host::Element<T>::Stored;

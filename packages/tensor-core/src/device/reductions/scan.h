@@ -170,8 +170,8 @@ struct LogSumExp {
   }
 };
 
-// Log-sum-exp of complex numbers, computed sequentially. The imaginary part is continued without the jumps of the
-// complex logarithm's principal branch.
+// Log-sum-exp of complex numbers, computed sequentially. The imaginary part is not reduced to the range (-pi, pi] of
+// the principal logarithm.
 template <class T>
 struct ComplexLogSumExp {
   using Stored = T;

@@ -1,6 +1,6 @@
-// Sorts rows. A module invokes FLAMBEAU_ORDER(T). `keys` converts elements to keys for a radix sort, `pick` converts
-// the sorted keys to results. `brief` sorts short rows in a single kernel. `starts` marks the first element of each run
-// of equal elements.
+// Sorts rows. A module invokes FLAMBEAU_ORDER(T). `keys` converts elements to keys for a radix sort. `pick` stores the
+// results from the sorted positions. `brief` sorts short rows in a single kernel. `starts` marks the first element of
+// each run of equal elements.
 #pragma once
 
 #include "device/sorting/sorting_arguments.h"
@@ -9,7 +9,7 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kBrief = 2048, kOrderThreads = 256;  // maximum length of a short row
+inline constexpr int kBrief = 2048, kOrderThreads = 256;  // kBrief: maximum length of a short row
 
 template <class T>
 struct Order {

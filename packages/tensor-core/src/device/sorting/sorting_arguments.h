@@ -32,7 +32,7 @@ struct SearchArguments {
   const void *sequence, *values;
   const int64_t* sorter;  // null if the sequence is sorted
   int64_t* out;
-  int64_t count, length, queries;  // queries per row, or all queries if there is one sequence
+  int64_t count, length, queries;  // queries: per row, or all queries if there is one sequence
   bool right;
 };
 

@@ -5,7 +5,7 @@
 //   FLAMBEAU_LINES(Op)
 //
 // which defines the kernels short_rows, long_rows (one block per row), columns and wide_columns, like those of
-// reduce.h. An Op has the members of a reduction's Op, but these in place of write:
+// reduce.h. An Op has the members of a reduction's Op except `write`, and in addition
 //
 //   Line, line(a, state, context)      what the elements of a line need from its reduction
 //   value(values, position, line)         one element of the result

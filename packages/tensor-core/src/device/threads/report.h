@@ -1,4 +1,4 @@
-// How a kernel reports an error in its arguments; see src/cuda/runtime/report.h.
+// Functions by which a kernel reports an error in its arguments; see src/cuda/runtime/report.h.
 #pragma once
 
 #include <cstdint>
