@@ -51,8 +51,8 @@ FLAMBEAU_INLINE uint32_t pair_of_numbers(float low, float high) {  // neither is
   return join_halves(rounded_number(low), rounded_number(high));
 }
 
-// to[j] = from[j] for j < kHalfTile. The loops are unrolled completely, so that values stay in registers between two
-// conversions.
+// Convert from[j] to to[j] for j < kHalfTile. The loops are unrolled completely, so that values stay in registers
+// between two conversions.
 FLAMBEAU_INLINE void widen(float* to, const float* from) {  // with vectors, since a plain loop becomes a call of memcpy
   for (int64_t j = 0; j < kHalfTile; j += Simd<float>::kLanes) Simd<float>::store(to + j, Simd<float>::load(from + j));
 }

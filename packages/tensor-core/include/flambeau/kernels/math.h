@@ -207,7 +207,8 @@ FLAMBEAU_INLINE bool signbit(V x) {
   else
     return x < 0;
 }
-// Mantissa and exponent of a number from its bits. Subnormal numbers are scaled to normal ones first.
+// The bits of a number, from which its mantissa and its exponent are taken. Subnormal numbers are scaled to normal ones
+// first.
 template <class V>
 struct BinaryParts {
   using Bits = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;
@@ -258,8 +259,8 @@ template <class V>
 FLAMBEAU_INLINE V special_xlog1py(V x, V y) {
   return (x == V(0)) & (y == y) ? V(0) : x * log1p(y);
 }
-// tanh(log(1 + e**x)) as a rational function of e**x. x is limited to 20, where the quotient is 1, so that it does not
-// overflow.
+// Returns tanh(log(1 + e**x)), computed as a rational function of e**x. x is limited to 20, where the quotient is 1, so
+// that it does not overflow.
 template <class V>
 FLAMBEAU_INLINE V mish_gate(V x) {
   const V e = exp(x > V(20) ? V(20) : x), n = e * (e + V(2));

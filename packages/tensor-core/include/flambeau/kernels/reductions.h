@@ -32,7 +32,7 @@ FLAMBEAU_INLINE R squared(Complex<R> v) {
 }
 template <class V>
 using RealOf = decltype(absolute(V()));
-// The 64 bits of an integer, or of a floating-point number as double.
+// Returns the 64 bits of an integer, or of a floating-point number converted to double.
 template <class V>
 FLAMBEAU_INLINE int64_t word(V v) {
   if constexpr (is_real<V>)

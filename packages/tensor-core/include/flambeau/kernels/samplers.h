@@ -50,7 +50,8 @@ inline double stirling_error(double n) {
   return (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / square) / square) / (n + 1);
 }
 
-// Hoermann 1993, "The generation of binomial random variates", algorithm BTRS; p <= 1/2 and n p >= 10.
+// Samples by transformed rejection for p <= 1/2 and n p >= 10: Hoermann 1993, "The generation of binomial random
+// variates", algorithm BTRS.
 inline double binomial_large(ElementStream& stream, double n, double p) {
   const double deviation = std::sqrt(n * p * (1 - p)), b = 1.15 + 2.53 * deviation, a = -0.0873 + 0.0248 * b + 0.01 * p,
                c = n * p + 0.5, v_r = 0.92 - 4.2 / b, ratio = p / (1 - p), alpha = (2.83 + 5.1 / b) * deviation,
@@ -90,7 +91,8 @@ inline double binomial_one(ElementStream& stream, double n, double p) {
   return p > 0.5 ? n - binomial_below_half(stream, n, 1 - p) : binomial_below_half(stream, n, p);
 }
 
-// Marsaglia and Tsang 2000, "A simple method for generating gamma variables", for concentrations of at least 1.
+// Samples by rejection for concentrations of at least 1: Marsaglia and Tsang 2000, "A simple method for generating
+// gamma variables".
 inline double gamma_from_one(ElementStream& stream, double concentration) {
   const double d = concentration - 1.0 / 3, c = 1 / std::sqrt(9 * d);
   for (;;) {

@@ -27,7 +27,7 @@ struct Simd {
 
   static Vector load(const T* p) { return *reinterpret_cast<const Vector*>(p); }
   static void store(T* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
-  // sum += v * factor. One instruction loads and broadcasts the factor if the instruction set has one.
+  // Computes sum += v * factor. One instruction loads and broadcasts the factor if the instruction set has one.
   static void add_multiple(Vector& sum, Vector v, const T& factor) {
 #if defined(__AVX512F__) && defined(__GNUC__)
     if constexpr (std::is_same_v<T, float>)
@@ -108,8 +108,8 @@ using WordOf = std::conditional_t<
     std::conditional_t<size == 2, uint16_t,
                        std::conditional_t<size == 4, uint32_t, std::conditional_t<size == 8, uint64_t, TwoWords>>>>;
 
-// to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns. Eight rows are transposed at a time only if
-// their stores do not cross cache lines.
+// Sets to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns. Eight rows are transposed at a time only
+// if their stores do not cross cache lines.
 template <class T>
 inline void transpose(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
   constexpr int kMost = sizeof(T) * 8 <= kVectorBytes && sizeof(T) > 2 ? 8 : 4;

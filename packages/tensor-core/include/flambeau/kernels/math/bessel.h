@@ -78,8 +78,8 @@ inline constexpr double k1e_large[] = {
     -6.0570472706430176e-16, 1.8380935752430453e-16, -5.6894628491936481e-17, 1.7940510478863572e-17,
     -5.7567444820733022e-18, 1.8778651901623266e-18};
 
-// 1 / sqrt(x) for x >= 1, with the accuracy that V needs. For float32, x is limited to 1e100, where the result is 0 in
-// float32.
+// Returns 1 / sqrt(x) for x >= 1, with the accuracy that V needs. For float32, x is limited to 1e100, where the result
+// is 0 in float32.
 template <class V>
 FLAMBEAU_INLINE double inverse_root(double x) {
   if constexpr (sizeof(V) == 4)

@@ -45,9 +45,9 @@ FLAMBEAU_INLINE float blend(bool mask, float a, float b) {
 FLAMBEAU_INLINE bool negative_bit(double x) { return bit_cast<int64_t>(x) < 0; }
 FLAMBEAU_INLINE bool negative_bit(float x) { return bit_cast<int32_t>(x) < 0; }
 
-// Polynomials whose coefficients begin with the lowest order, by Estrin's scheme: p(x) = low(x) + x**k high(x),
-// recursively. It needs a few more multiplications than Horner's rule, but has a third of the latency, which limits the
-// speed of the loops.
+// Evaluates a polynomial whose coefficients begin with the lowest order, by Estrin's scheme: p(x) = low(x) + x**k
+// high(x), recursively. It needs a few more multiplications than Horner's rule, but has a third of the latency, which
+// limits the speed of the loops.
 template <int First, int Count, class V, int N>
 FLAMBEAU_INLINE V polynomial_part(const V (&powers)[5], const V (&coefficients)[N]) {
   if constexpr (Count == 1) {
@@ -65,7 +65,7 @@ FLAMBEAU_INLINE V polynomial(V x, const V (&coefficients)[N]) {
   const V powers[5] = {x, square, fourth, eighth, eighth * eighth};
   return polynomial_part<0, N>(powers, coefficients);
 }
-// Polynomials whose coefficients begin with the highest order, as in the tables of Cephes, by Horner's rule.
+// Evaluates a polynomial whose coefficients begin with the highest order, as in the tables of Cephes, by Horner's rule.
 template <int Count, class V, int N>
 FLAMBEAU_INLINE V horner_part(V x, const V (&coefficients)[N]) {
   if constexpr (Count == 1)
@@ -78,15 +78,15 @@ FLAMBEAU_INLINE V horner(V x, const V (&coefficients)[N]) {
   return horner_part<N>(x, coefficients);
 }
 
-inline constexpr double kShifter = 6755399441055744.0;  // 1.5 * 2**52: a sum with it is rounded to an integer
+inline constexpr double kShifter = 6755399441055744.0;  // 1.5 * 2**52: adding it rounds a number to an integer
 FLAMBEAU_INLINE double nearest(double x) { return (x + kShifter) - kShifter; }            // |x| < 2**51
 FLAMBEAU_INLINE float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }        // |x| < 2**22
 FLAMBEAU_INLINE int64_t whole_bits(double n) { return bit_cast<int64_t>(n + kShifter); }  // n in the low bits
 FLAMBEAU_INLINE double power_of_two(double n) {  // integer n, -1022 <= n <= 1023
   return bit_cast<double>((whole_bits(n) + 1023) << 52);
 }
-// y * 2**n by two multiplications, so that the result may be subnormal. The integer n is given as n + kScaler, whose
-// low bits contain the sum of n and twice the exponent bias.
+// times_power() computes y * 2**n by two multiplications, so that the result may be subnormal. The integer n is given
+// as n + kScaler, whose low bits contain the sum of n and twice the exponent bias.
 template <class V>
 inline constexpr V kScaler = sizeof(V) == 4 ? V(12582912.0 + 254.0) : V(kShifter + 2046.0);
 FLAMBEAU_INLINE float times_power(float y, float scaler) {
@@ -101,7 +101,8 @@ template <class V>
 FLAMBEAU_INLINE V scale(V y, V n) {
   return times_power(y, n + kScaler<V>);
 }
-// y * 2**n for n <= 60, if nothing overflows. n is given as n + kFallingScaler, and one of the two factors is constant.
+// times_falling_power() computes y * 2**n for n <= 60, if nothing overflows. n is given as n + kFallingScaler. One of
+// the two factors is constant.
 template <class V>
 inline constexpr V kFallingScaler = sizeof(V) == 4 ? V(12582912.0 + 127.0 + 64.0) : V(kShifter + 1023.0 + 512.0);
 template <class V>
@@ -132,7 +133,7 @@ FLAMBEAU_INLINE V times_gradual_power(V y, V scaler) {
   const V usual = bit_cast<V>(std::max(bit_cast<Bits>(product), bit_cast<Bits>(least)));
   return small ? gradual : usual * kFallingFactor<V>;
 }
-// 2**n for an integer n, given as n + kExponentShifter. The result must be a normal number.
+// from_exponent() computes 2**n for an integer n, given as n + kExponentShifter. The result must be a normal number.
 template <class V>
 inline constexpr V kExponentShifter = sizeof(V) == 4 ? V(12582912.0 + 127.0) : V(kShifter + 1023.0);
 FLAMBEAU_INLINE float from_exponent(float shifted) { return bit_cast<float>(bit_cast<uint32_t>(shifted) << 23); }

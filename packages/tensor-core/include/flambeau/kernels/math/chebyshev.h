@@ -26,8 +26,8 @@ FLAMBEAU_INLINE double chebyshev_part(double t, double b, double next, const dou
   else
     return chebyshev_part<Count - 1>(t, 2.0 * t * b + (coefficients[Count] - next), b, coefficients);
 }
-// The series converted to a polynomial in t, which takes half the work to evaluate. The conversion loses digits by
-// cancellation, which matters for float64 results only. Therefore only float32 results use it.
+// powers_of() converts the series to a polynomial in t, which takes half the work to evaluate. The conversion loses
+// digits by cancellation, which matters for float64 results only. Therefore only float32 results use it.
 template <int Count>
 struct Powers {
   double coefficients[Count] = {};

@@ -106,8 +106,8 @@ inline Complex<T> tan(Complex<T> z) {
   return times_minus_i(tanh(times_i(z)));
 }
 
-// a**2 + b**2 - 1 for a >= b >= 0. The rounding errors of the squares are compensated, since they matter if the sum of
-// the squares is near 1.
+// Returns a**2 + b**2 - 1 for a >= b >= 0. The rounding errors of the squares are compensated, since they matter if the
+// sum of the squares is near 1.
 template <class T>
 inline T square_less_one(T a, T b) {
   const T p = a * a, p_rest = std::fma(a, a, -p), q = b * b, q_rest = std::fma(b, b, -q);
@@ -162,11 +162,11 @@ namespace inverse {
 inline constexpr double kFar = 0x1p53;  // beyond it, x * x + 1 == x * x
 inline constexpr double kLn2 = 0.6931471805599453, kHalfPi = 1.5707963267948966, kHalfPiRest = 6.123233995736766e-17;
 
-// (hypotenuse - b) / 2 without cancellation, where hypotenuse is hypot(a, b).
+// Returns (hypotenuse - b) / 2, computed without cancellation. `hypotenuse` must be hypot(a, b).
 inline double half_excess(double a, double b, double hypotenuse) {
   return b < 0 ? (hypotenuse - b) * 0.5 : (b == 0 ? a * 0.5 : a * a / (hypotenuse + b) * 0.5);
 }
-// log(2 |z|) of a large number.
+// Returns log(2 |z|) for a large number z = x + iy.
 inline double log_twice(double x, double y) { return log_modulus(Complex<double>(x * 0.5, y * 0.5)) + 2 * kLn2; }
 
 struct ArcSine {  // parts of asinh(x + iy) for x, y >= 0
@@ -264,7 +264,7 @@ FLAMBEAU_SCALAR Complex<double> acosh(Complex<double> z) {
   return {std::fabs(w.im), std::copysign(w.re, z.im)};
 }
 
-// x / (x**2 + y**2), for large numbers.
+// Returns x / (x**2 + y**2) for large numbers.
 inline double real_of_reciprocal(double x, double y) {
   const double larger = x > y ? x : y;
   if (larger == INFINITY) return 0;

@@ -14,7 +14,7 @@ struct Fraction {
 FLAMBEAU_INLINE Fraction blend(bool mask, Fraction a, Fraction b) {
   return {blend(mask, a.over, b.over), blend(mask, a.under, b.under)};
 }
-// erf(x) / x as a function of z = x**2 <= 1.
+// Returns erf(x) / x as a function of z = x**2 <= 1.
 FLAMBEAU_INLINE Fraction erf_series(double z) {
   constexpr double t[] = {9.60497373987051638749e0, 9.00260197203842689217e1, 2.23200534594684319226e3,
                           7.00332514112805075473e3, 5.55923013010394962768e4};
@@ -26,7 +26,7 @@ FLAMBEAU_INLINE Fraction erf_series(double z) {
                           4.92673942608635921086e4};
   return {horner(z, t), horner(z, u)};
 }
-// e**(x**2) * erfc(x): erfcx_middle for x from 1 to 8, erfcx_far for x from 8 to 1e40.
+// Return e**(x**2) * erfc(x): erfcx_middle for x from 1 to 8, erfcx_far for x from 8 to 1e40.
 FLAMBEAU_INLINE Fraction erfcx_middle(double x) {
   constexpr double p[] = {2.46196981473530512524e-10, 5.64189564831068821977e-1, 7.46321056442269912687e0,
                           4.86371970985681366614e1,   1.96520832956077098242e2,  5.26445194995477358631e2,
@@ -58,7 +58,7 @@ FLAMBEAU_INLINE Fraction erfcx_tail(double x) {
   const bool far = x >= 8.0;
   return blend(far, erfcx_far(within(x, 8.0, 1e40)), erfcx_middle(within(x, 1.0, 8.0)));
 }
-// e**(-x**2 * factor) for x >= 0, corrected for the rounding error of the square.
+// Returns e**(-x**2 * factor) for x >= 0, corrected for the rounding error of the square.
 FLAMBEAU_INLINE double exp_minus_square(double x, double factor) {
   const double bounded = within(x, 0.0, 60.0);
   const Pair square = product(bounded, bounded);
@@ -93,7 +93,7 @@ FLAMBEAU_INLINE double special_log_ndtr(double x) {
   return blend(x < -1.4142135623730951, below, blend(x < 0.0, middle, above));
 }
 
-// The quantile of the normal distribution at 1/2 + q. `tail` is the smaller one of 1/2 + q and 1/2 - q.
+// Returns the quantile of the normal distribution at 1/2 + q. `tail` is the smaller one of 1/2 + q and 1/2 - q.
 FLAMBEAU_INLINE double normal_quantile(double q, double tail) {
   constexpr double a[] = {3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3,
                           1.3731693765509461125e4, 4.5921953931549871457e4, 6.7265770927008700853e4,
@@ -169,8 +169,8 @@ FLAMBEAU_INLINE double erf(double x) {
   return std::copysign(g + risen * (g - 1.0), x);
 }
 
-// factor * e**(x**2) * erfc(x) for 0 <= x <= kErfcLimit; beyond it, erfc is 0. The errors are 1e-8 in float32 and 1e-18
-// in float64.
+// times_erfcx() computes factor * e**(x**2) * erfc(x) for 0 <= x <= kErfcLimit. Beyond it, erfc is 0. The errors are
+// 1e-8 in float32 and 1e-18 in float64.
 template <class V>
 inline constexpr V kErfcLimit = sizeof(V) == 4 ? V(10.06) : V(27.3);
 FLAMBEAU_INLINE float times_erfcx(float factor, float x) {  // erfcx times 1 + 2 x is a polynomial in (x - 4) / (x + 4)
@@ -279,7 +279,7 @@ FLAMBEAU_BY_DOUBLE(special_erfcx)
 FLAMBEAU_BY_DOUBLE(special_log_ndtr)
 FLAMBEAU_BY_DOUBLE(special_ndtri)
 
-// -x log(x), and its limit 0 at x = 0: the contribution of a probability x to an entropy.
+// Returns -x log(x), the contribution of a probability x to an entropy. At x = 0, this is its limit 0.
 template <class V>
 FLAMBEAU_INLINE V special_entr(V x) {
   const V y = -x * log(x);

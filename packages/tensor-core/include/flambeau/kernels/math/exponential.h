@@ -71,8 +71,8 @@ FLAMBEAU_INLINE double expm1_quotient(double r) {  // (e**r - 1) / r, |r| <= ln(
                           1.0};
   return horner(r, p);
 }
-// e**r for |r| <= ln(2)/2, and 2**r for |r| <= 1/2. Fused operations keep the error small enough; without them,
-// one_more() compensates the rounding error of the sum.
+// exp_reduced() computes e**r for |r| <= ln(2)/2, and exp2_reduced() computes 2**r for |r| <= 1/2. Fused operations
+// keep the error small enough; without them, one_more() compensates the rounding error of the sum.
 #ifdef __FMA__
 FLAMBEAU_INLINE float exp_reduced(float r) {
   constexpr float p[] = {
@@ -152,8 +152,8 @@ FLAMBEAU_INLINE V usual_exp_falling(V x) {
   const auto parts = falling_parts(x, V(0));
   return times_falling_power(parts.reduced, parts.scaler);
 }
-// e**x - 1 for |x| up to a few dozen, accurate near 0. Large results are less accurate, since they hardly affect the
-// results of the functions that use them.
+// Returns e**x - 1 for |x| up to a few dozen. Results near 0 are accurate. Large results are less accurate, since they
+// hardly affect the results of the functions that use them.
 template <class V>
 FLAMBEAU_INLINE V moderate_expm1(V x) {
   const V shifted = x * kLog2E<V> + kExponentShifter<V>, n = shifted - kExponentShifter<V>;

@@ -100,7 +100,7 @@ FLAMBEAU_SCALAR double polygamma_for(double x, double n) {
 FLAMBEAU_SCALAR double _polygamma(double x, double n) { return polygamma_for<double>(x, n); }
 FLAMBEAU_SCALAR float _polygamma(float x, float n) { return static_cast<float>(polygamma_for<float>(x, n)); }
 
-// x**a e**-x / Gamma(a + 1)
+// Returns x**a e**-x / Gamma(a + 1).
 FLAMBEAU_SCALAR double gamma_prefix(double a, double x, double tolerance) {
   if (a < (tolerance < 1e-12 ? 20 : 8)) {  // gamma(a + 1) as gamma(u) times factors, with u from 1.5 to 2.5
     double factors = 1, others = 1, u = a + 1;
@@ -121,8 +121,8 @@ FLAMBEAU_SCALAR double gamma_series(double a, double x, double tolerance) {  // 
   }
   return gamma_prefix(a, x, tolerance) * sum;
 }
-// The upper incomplete gamma function, by its continued fraction. Numerators and denominators follow their recurrences,
-// so that the divisions do not depend on each other.
+// Returns the upper incomplete gamma function, computed by its continued fraction. Numerators and denominators follow
+// their recurrences, so that the divisions do not depend on each other.
 FLAMBEAU_SCALAR double gamma_fraction(double a, double x, double tolerance) {
   const double prefix = gamma_prefix(a, x, tolerance) * a;
   if (prefix == 0) return 0;  // also for very large x, whose square would overflow below
@@ -146,8 +146,8 @@ FLAMBEAU_SCALAR double gamma_fraction(double a, double x, double tolerance) {
   return prefix * y;
 }
 
-// The lower or upper incomplete gamma function for large a and x near a: a normal distribution function with a
-// correction.
+// Returns the lower or upper incomplete gamma function for large a and x near a, computed as a normal distribution
+// function with a correction.
 FLAMBEAU_SCALAR double gamma_uniform(double a, double x, bool upper, double tolerance) {
   // Temme's coefficients, rounded from exact rationals. Each row belongs to a power of 1 / a and contains the
   // coefficients of the powers of eta; omitted ones are 0. The first 4 rows and 12 columns suffice for an error of
@@ -212,7 +212,8 @@ FLAMBEAU_SCALAR double incomplete_gamma(double a, double x, bool upper, double t
     return upper ? above : 1 - above;
   }
   if (upper && x <= 1.1 && a < 0.5) {
-    // 1 - x**a / Gamma(a + 1) * (...), a difference of numbers near 1: DLMF 8.7.3 term by term
+    // Sums the series DLMF 8.7.3. Its part 1 - x**a / Gamma(a + 1), a difference of numbers near 1, is computed by
+    // expm1.
     double term = 1, sum = 0;
     for (int n = 1; n < 200 && std::fabs(term) > kEpsilon / 8; ++n) {
       term *= -x / n;

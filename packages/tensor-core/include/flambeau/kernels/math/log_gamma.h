@@ -1,5 +1,6 @@
-// The logarithm of |gamma(x)|, in double for both types. Below 10, recurrence from [1.5, 2.5], where log(gamma(2 + u))
-// is u (1 + u) times a polynomial in u, fitted with 40 digits. Beyond 10, Stirling's series.
+// The logarithm of |gamma(x)|, in double for both types. Up to 10, it is computed by recurrence from [1.5, 2.5], where
+// log(gamma(2 + u)) is u (1 + u) times a polynomial in u, fitted with 40 digits. Beyond 10, it is computed by
+// Stirling's series.
 #pragma once
 
 #include "flambeau/kernels/math/unbounded.h"
@@ -39,7 +40,7 @@ FLAMBEAU_INLINE double lgamma_about_two(double u) {
     return u * (1.0 + u) * polynomial(u, q);
   }
 }
-// The product of (x + step * k) over the integers k from 0 to count - 1.
+// Returns the product of (x + step * k) over the integers k from 0 to count - 1.
 template <int k>
 FLAMBEAU_INLINE double product_of_steps(double x, double step, double count) {
   if constexpr (k < 0)

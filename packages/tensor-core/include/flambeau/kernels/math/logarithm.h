@@ -23,7 +23,7 @@ FLAMBEAU_INLINE Logarithm<float> normal_log_parts(float x, float raised) {
   return {static_cast<float>(static_cast<int32_t>(shifted) >> 23) - raised, f, square * 0.5f,
           square * f * log_polynomial(f)};
 }
-// log(1 + f) / s - 2, with s = f / (2 + f), f from sqrt(1/2) - 1 to sqrt(2) - 1.
+// Returns log(1 + f) / s - 2 for s = f / (2 + f), where f is from sqrt(1/2) - 1 to sqrt(2) - 1.
 FLAMBEAU_INLINE double log_rest(double s) {
   constexpr double q[] = {1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
                           2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,
@@ -72,7 +72,7 @@ FLAMBEAU_INLINE V log10_of(Logarithm<V> p) {
   return p.exponent * kLog10Of2High<V> +
          ((p.fraction - (p.half - p.series)) * V(0.4342944819032518) + p.exponent * kLog10Of2Low<V>);
 }
-// Logarithms of x / 2**raised for positive, normal x, without checks for other arguments.
+// Return logarithms of x / 2**raised for positive, normal x, without checks for other arguments.
 template <class V>
 FLAMBEAU_INLINE V usual_log(V x, V raised = V(0)) {
   return log_of(normal_log_parts(x, raised));
@@ -136,7 +136,7 @@ FLAMBEAU_LOGARITHM(log)
 FLAMBEAU_LOGARITHM(log2)
 FLAMBEAU_LOGARITHM(log10)
 #undef FLAMBEAU_LOGARITHM
-// log(1 + x) for 0 <= x <= 1: no digits are lost, and the exponent of 1 + x is not needed.
+// Returns log(1 + x) for 0 <= x <= 1. In this range, no digits are lost, and the exponent of 1 + x is not needed.
 FLAMBEAU_INLINE float log1p_of_unit(float x) {
   const bool upper = x > 0.41421354f;
   const float f = upper ? x * 0.5f - 0.5f : x, half = f * f * 0.5f;

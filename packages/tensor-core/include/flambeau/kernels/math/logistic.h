@@ -5,7 +5,8 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// log(1 + f) / s - 2, where s = f / (2 + f) is at most 1/5. The errors are 2**-35 in float32 and 2**-55 in float64.
+// Returns log(1 + f) / s - 2, where s = f / (2 + f) is at most 1/5. The errors are 2**-35 in float32 and 2**-55 in
+// float64.
 FLAMBEAU_INLINE float odds_rest(float s) {
   constexpr float q[] = {0.241037932f, 0.285067685f, 0.400008681f, 0.666666631f};
   const float z = s * s;
@@ -17,9 +18,9 @@ FLAMBEAU_INLINE double odds_rest(double s) {
   const double z = s * s;
   return z * horner(z, q);
 }
-// log(x / (1 - x)) for 0 < x < 1, with one division. The odds x / (1 - x) are 2**steps * a / b, where a and b have
-// about the same size, and s = (a - b) / (a + b). Near x = 1/2, the difference is exact. `scaled` is x * 2**raised and
-// must be a normal number.
+// Returns log(x / (1 - x)) for 0 < x < 1, computed with one division. The odds x / (1 - x) are 2**steps * a / b, where
+// a and b have about the same size, and s = (a - b) / (a + b). Near x = 1/2, the difference is exact. `scaled` is x *
+// 2**raised and must be a normal number.
 template <class V>
 FLAMBEAU_INLINE V logit_of(V x, V scaled, V raised) {
   using Bits = std::conditional_t<sizeof(V) == 4, uint32_t, uint64_t>;

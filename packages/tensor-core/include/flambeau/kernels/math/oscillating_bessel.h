@@ -80,8 +80,8 @@ FLAMBEAU_INLINE double powers(double t, double sum = 0.0) {
   else
     return powers<V, coefficients, k - 1>(t, sum);
 }
-// J0(x) or J1(x) / x for |x| <= 8: a polynomial in x**2 times the differences between x**2 and the squares of the first
-// three zeros.
+// Returns J0(x) or J1(x) / x for |x| <= 8, computed as a polynomial in x**2 times the differences between x**2 and the
+// squares of the first three zeros.
 template <class V, const auto& coefficients, const auto& zeros, const auto& zeros_rest>
 FLAMBEAU_INLINE double near_wave(double square) {
   const auto distance = [=](int k) __attribute__((always_inline)) { return (square - zeros[k]) - zeros_rest[k]; };
@@ -91,7 +91,8 @@ FLAMBEAU_INLINE double near_wave(double square) {
 struct Waves {  // values of the functions of the first and of the second kind
   double first, second;
 };
-// The functions at x >= 8, from the sine and cosine of x. The phase is pi/4 for order 0 and 3 pi/4 for order 1.
+// Returns the functions at x >= 8, computed from the sine and cosine of x. The phase is pi/4 for order 0 and 3 pi/4 for
+// order 1.
 template <class V, const auto& in_phase, const auto& out_of_phase>
 FLAMBEAU_INLINE Waves waves(double x, int order, double sine, double cosine) {
   const double inverse = 1.0 / x, t = 128.0 * inverse * inverse - 1.0;
@@ -105,8 +106,8 @@ template <class V, const auto& in_phase, const auto& out_of_phase>
 FLAMBEAU_INLINE Waves far_waves(double x, int order) {
   return waves<V, in_phase, out_of_phase>(x, order, sin(x), cos(x));
 }
-// The argument of the series beyond 8. It is 8 if the series does not apply: near 0, and beyond the range of the
-// reduction.
+// Returns the argument of the series that are for numbers beyond 8: `a`, or 8 if they do not apply, near 0 and beyond
+// the range of the reduction.
 template <class V>
 FLAMBEAU_INLINE double far_argument(double a) {
   return (a > 8.0) & (a <= double(kLargestAngle<V>)) ? a : 8.0;

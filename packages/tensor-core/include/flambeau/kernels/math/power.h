@@ -29,8 +29,8 @@ FLAMBEAU_INLINE Pair product(Pair a, double b) {
   return fast_sum(p.high, p.low + a.low * b);
 }
 
-// log(x) for positive x, normal or subnormal: 2 atanh(s) plus exponent * ln(2), where s = (m - 1) / (m + 1) for the
-// mantissa m.
+// Returns log(x) for positive x, normal or subnormal: 2 atanh(s) plus exponent * ln(2), where s = (m - 1) / (m + 1) for
+// the mantissa m.
 FLAMBEAU_INLINE Pair log_pair(double x) {
   const Split parts = split(x);
   const double f = parts.mantissa - 1.0, below = parts.mantissa + 1.0, below_rest = f - (below - 2.0);
@@ -72,7 +72,7 @@ FLAMBEAU_INLINE V power_limits(V x, V y, V magnitude) {
   return blend((y == V(0)) | (x == V(1)) | ((x == V(-1)) & (std::fabs(y) == infinite)), V(1), m);
 }
 
-// x**y for positive x, if both are finite.
+// Returns x**y for positive x, if both are finite.
 FLAMBEAU_INLINE double usual_power(double x, double y) {
   const double bounded = within(y, -1e300, 1e300);
   const Pair l = log_pair(x), e = product(l, bounded);

@@ -40,8 +40,8 @@ FLAMBEAU_INLINE V odd_turns(V y, V n) {  // returns -y if n is odd, else y
   return bit_cast<V>(Bits(bit_cast<Bits>(y) ^ Bits(std::make_unsigned_t<Bits>(low_bits(n)) << kSign)));
 }
 
-// (sin(r) - r) / r**3 as a function of z = r**2, |r| <= pi/2: minimax polynomials. The constant term is added last, so
-// that the rounding errors of the other terms are small.
+// Returns (sin(r) - r) / r**3 as a function of z = r**2, |r| <= pi/2, computed by a minimax polynomial. The constant
+// term is added last, so that the rounding errors of the other terms are small.
 FLAMBEAU_INLINE float sine_series(float z) {
   constexpr float q[] = {8.33306834e-3f, -1.98096546e-4f, 2.60572824e-6f};
   return -1.66666597e-1f + z * polynomial(z, q);
@@ -96,7 +96,7 @@ FLAMBEAU_INLINE V tan(V x) {
   return x == V(0) ? x : (odd ? -q.cosine : q.sine) / (odd ? q.sine : q.cosine);
 }
 
-// (asin(s) - s) / s as a function of z = s**2 <= 1/4.
+// Returns (asin(s) - s) / s as a function of z = s**2 <= 1/4.
 FLAMBEAU_INLINE float asin_series(float z) {
   constexpr float q[] = {1.6666752422e-1f, 7.4953002686e-2f, 4.5470025998e-2f, 2.4181311049e-2f, 4.2163199048e-2f};
   return z * polynomial(z, q);
@@ -113,7 +113,7 @@ inline constexpr V kHalfPi = V(1.5707963267948966);
 template <class V>
 inline constexpr V kHalfPiRest = sizeof(V) == 4 ? V(-4.37113883e-8f) : V(6.123233995736766e-17);
 
-// asin(|x|) if |x| < 1/2, else (pi/2 - asin(|x|)) / 2.
+// Returns asin(|x|) if |x| < 1/2, else (pi/2 - asin(|x|)) / 2.
 template <class V>
 FLAMBEAU_INLINE V arc_sine(V x) {
   const V a = std::fabs(x), z = a < V(0.5) ? a * a : (V(1) - a) * V(0.5), root = std::sqrt(z),
@@ -144,7 +144,7 @@ FLAMBEAU_INLINE double atan_series(double t) {  // the same, with an error of 2*
   const double z = t * t;
   return z * polynomial(z, q) * t;
 }
-// The angle in [0, pi/2] whose tangent is y / x, for x >= 0 and y >= 0.
+// Returns the angle in [0, pi/2] whose tangent is y / x, for x >= 0 and y >= 0.
 template <class V>
 FLAMBEAU_INLINE V first_quadrant(V y, V x) {
   const bool far = y > V(2.414213562373095) * x, middle = !far & (y > V(0.41421356237309503) * x);
@@ -185,7 +185,7 @@ FLAMBEAU_INLINE double hypot(double x, double y) {
   return blend((a == INFINITY) | (b == INFINITY), double(INFINITY), sum);
 }
 
-// e**x / 2, which overflows later than e**x.
+// Returns e**x / 2, which overflows later than e**x.
 template <class V>
 FLAMBEAU_INLINE V half_exp(V x) {
   constexpr V kLargest = sizeof(V) == 4 ? V(90) : V(711);
@@ -233,7 +233,8 @@ FLAMBEAU_INLINE V atanh(V x) {
   return a <= V(1) ? std::copysign(a == V(1) ? V(INFINITY) : y, x) : V(NAN);
 }
 
-// sin(pi x) / (pi x). x is reduced before the multiplication by pi, so that the result is accurate near the zeros.
+// Returns sin(pi x) / (pi x). x is reduced before the multiplication by pi, so that the result is accurate near the
+// zeros.
 template <class V>
 FLAMBEAU_INLINE V sinc(V x) {
   const V whole = std::rint(x), angle = V(3.141592653589793) * (x - whole), half = whole * V(0.5);
