@@ -17,7 +17,8 @@ inline constexpr int64_t kLeaf = 16384;  // rows of at most this many elements a
 template <class Join>
 inline constexpr bool kSplits = !std::is_base_of_v<Multiply, Join>;
 
-// a[j] = join(a[j], b[j]), with vectors. For short arrays, the compiler would generate branches if a join compares.
+// Computes a[j] = join(a[j], b[j]) for j < count, with vectors: for short arrays and joins that compare, the compiler
+// would generate branches.
 template <class Join, int64_t count, class Part>
 FLAMBEAU_INLINE void join_arrays(Part* a, const Part* b) {
   if constexpr (std::is_arithmetic_v<Part> && count * sizeof(Part) >= 16) {
@@ -32,7 +33,7 @@ FLAMBEAU_INLINE void join_arrays(Part* a, const Part* b) {
   }
 }
 
-// values[j] = f(i + j), by the function's `read` if it has one.
+// Sets values[j] = f(i + j) for j < count, by the member `read` of f if there is one.
 template <int64_t count, class Part, class F>
 FLAMBEAU_INLINE void read(Part* values, const F& f, int64_t i) {
   if constexpr (requires { f.template read<count>(values, i); })

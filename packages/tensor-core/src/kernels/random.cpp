@@ -43,7 +43,8 @@ void random_bits(uint32_t* out, int64_t groups, uint64_t seed, uint64_t first_gr
   for (int64_t g = 0; g < groups; ++g) group(out + g * kGroup, seed, first_group + uint64_t(g));
 }
 
-// The method of Box and Muller (1958): words j and j + 32 of a group give normal numbers j and j + 32.
+// Computes normal numbers by the method of Box and Muller (1958). Words j and j + 32 of a group give normal numbers j
+// and j + 32.
 void normal(float* out, int64_t groups, const uint32_t* bits) {
   constexpr int kHalf = kGroup / 2;
   for (int64_t g = 0; g < groups; ++g, out += kGroup, bits += kGroup)

@@ -1,5 +1,5 @@
-// The first elements in order, for many rows at a time. Each row is a lane, and its elements are inserted one by one
-// into the sorted first elements so far. Note [Keys] in operators/sorting/order.h
+// Finds the first elements in sorted order, for many rows at a time. Each row is a lane, and its elements are inserted
+// one by one into the sorted first elements so far. Note [Keys] in operators/sorting/order.h
 #include <algorithm>
 
 #include "flambeau/kernels/keys.h"

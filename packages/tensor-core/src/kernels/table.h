@@ -86,7 +86,7 @@ struct ShiftedProducts {
 // Random words are generated in groups of 64: sixteen Philox counters of four words each.
 inline constexpr int64_t kGroup = 64;
 
-struct Patches {  // windows of a convolution on the image of one sample and group; (depth, height, width)
+struct Patches {  // windows of a convolution on the image of one sample and group; arrays are (depth, height, width)
   int64_t channels;
   std::array<int64_t, 3> size, kernel, out, stride, padding, dilation;
 };
@@ -123,16 +123,16 @@ struct Table {
   // Copies rows of words of 1, 2, 4 and 8 bytes to contiguous memory. Row r begins at `from` + r * row_stride, and its
   // words are `step` bytes apart; 0 repeats the first. May write up to kRowSlack bytes beyond the last.
   void (*copy_rows[4])(char* to, const char* from, int64_t row_stride, int64_t step, int64_t length, int64_t rows);
-  // to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns; words of 2, 4 and 8 bytes, strides in
-  // elements.
+  // Sets to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns, for words of 2, 4 and 8 bytes. Strides
+  // are in elements.
   void (*transpose_words[3])(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows,
                              int64_t columns);
   ReduceEntry reduce[kReduceRoom][kDtypeCount];
   ArgReduceKernel argmax[kDtypeCount], argmin[kDtypeCount];
-  // Positions (rows, k) of the first k <= kShortOrderMost elements of rows of n < 2**32 elements, in order; the largest
-  // come first if `flips`. Faster than other algorithms from kShortOrderRows rows on.
+  // Stores the positions (rows, k) of the first k <= kShortOrderMost elements, in order, of each row of n < 2**32
+  // elements. If `flips`, the largest come first. Faster than other algorithms from kShortOrderRows rows on.
   void (*short_order[kDtypeCount])(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, bool flips);
-  // Means and sums of squared deviations of floating types, computed in float32 for half precision.
+  // Computes means and sums of squared deviations of floating types, in float32 for half precision.
   void (*moments[kDtypeCount])(char* mean, char* squares, const char* in, int64_t length, int64_t inner, int64_t width);
   double (*squared_deviation[2])(const char* in, int64_t length, double mean);
   RowKernel softmax[2], log_softmax[2], logsumexp[2];
@@ -144,10 +144,10 @@ struct Table {
   void (*cummin[kComputeCount])(char* out, int64_t* indices, const char* in, int64_t length, int64_t inner,
                                 int64_t width);
   ScanKernel logcumsumexp[4];  // for the inexact types except half precision
-  // C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C, for float32, float64 and int64.
+  // Computes C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C, for float32, float64 and int64.
   void (*gemm[3])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
   void (*gemm_batch[2])(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc);
-  Factorizations factorizations[4];  // float32, float64, complex64, complex128, and so for jacobi
+  Factorizations factorizations[4];  // for float32, float64, complex64 and complex128, like jacobi
   Jacobi jacobi[4];
   // unfold() stores an image as a matrix (channels * taps, output positions) with rows `row` elements apart. fold() is
   // the transposed operation and adds to the image.

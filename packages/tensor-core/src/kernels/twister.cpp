@@ -38,7 +38,7 @@ void temper(uint32_t* out, const uint32_t* state, int64_t n) {
   }
 }
 
-// The lower 53 bits of two words, of which the first is the higher one.
+// Returns the lower 53 bits of two words, of which the first is the higher one.
 FLAMBEAU_INLINE int64_t bits53(const uint32_t* words) {
   return int64_t(uint64_t(words[0] & 0x1fffffu) << 32 | words[1]);
 }
@@ -63,7 +63,7 @@ void uniform_double(double* out, const uint32_t* words, int64_t n, double low, d
   }
 }
 
-// The natural logarithm of x in (0, 1].
+// Returns the natural logarithm of x in (0, 1].
 FLAMBEAU_INLINE float log_of(float x) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
   const float fraction = std::bit_cast<float>((bits & 0x007fffffu) | 0x3f000000u);  // [0.5, 1)
@@ -106,7 +106,8 @@ FLAMBEAU_INLINE Pair sine_and_cosine(float angle) {
   return {std::bit_cast<float>(sine), std::bit_cast<float>(cosine)};
 }
 
-// The method of Box and Muller (1958): numbers j and j + 8 of a block give normal numbers j and j + 8.
+// Converts uniform to normal numbers by the method of Box and Muller (1958). Numbers j and j + 8 of a block give normal
+// numbers j and j + 8.
 void normal(float* values, int64_t blocks, float mean, float std) {
   constexpr int kHalf = 8;
   for (int64_t block = 0; block < blocks; ++block, values += 2 * kHalf)

@@ -25,7 +25,7 @@ struct Program::Body {
     std::vector<Argument> arguments;
     std::vector<int> results;  // registers; empty if no result is used
     std::vector<int> last;     // registers that this instruction reads or assigns and no later one reads
-    std::string location;      // the layer and line of the model that called it
+    std::string location;      // the layer and the source line that made the call
     bool makes_lists = false;
     int number = 0;  // number of the call in the text
   };

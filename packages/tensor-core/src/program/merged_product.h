@@ -25,7 +25,7 @@ struct MergedProduct {
   std::optional<Instruction> source;  // a merged convolution whose result only `product` reads, as its input
   Instruction product;                // conv1d, conv2d, conv3d or linear
   std::optional<Instruction> norm;    // the batch_norm of the product
-  double eps = 0;                     // for the norm
+  double eps = 0;                     // `eps` of the norm
   std::optional<Instruction> after;   // reads the result so far: a pointwise operator or a group
   // Steps of `after`. Each reads the result of the previous one. Their operands are in `arguments`
   std::vector<FusedStep> steps;

@@ -22,7 +22,7 @@ inline constexpr int64_t kMostPackedBytes = int64_t(1) << 30;
 struct PreparedWeights {
   Tensor weight, bias;       // the bias may be undefined
   Tensor panels;             // packed weights (Note [Packed matrices]), or undefined
-  bool transformed = false;  // the panels are those of Note [Winograd]
+  bool transformed = false;  // true if the panels contain transformed weights (Note [Winograd])
   bool is_packed = false;    // true if packing was requested, even if kMostPackedBytes leaves no room for `panels`
 };
 
@@ -47,7 +47,7 @@ class WeightCache {
         return std::make_shared<PreparedWeights>(prepare(false));
       }
     if (auto known = current(tensors, pack)) return known;
-    States states = states_of(tensors);  // before the weights are read
+    States states = states_of(tensors);  // taken first, so that no later change is missed
     const uint64_t uncounted = uncounted_changes();
     auto made = std::make_shared<PreparedWeights>(prepare(pack));
     made->is_packed = pack;

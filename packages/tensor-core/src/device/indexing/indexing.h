@@ -1,4 +1,4 @@
-// Reading and writing at computed positions. A module invokes one of
+// Reads and writes elements at computed positions. A module invokes one of
 //
 //   FLAMBEAU_OFFSETS             kernels that convert an index to offsets (`pick`, `locate`) or row numbers (`rows`)
 //   FLAMBEAU_WORDS(W)            copies of words of 1, 2, 4, 8 or 16 bytes: `load`, `store`, `gather`

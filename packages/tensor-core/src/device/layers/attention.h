@@ -1,6 +1,7 @@
 // Note [Attention] on a GPU. Each block computes the results of some queries (or, in the derivative for keys and
-// values, of some keys), and loops over tiles of the other operand. 16 threads share a row of a tile. The derivative is
-// computed in two kernels, one by queries and one by keys, so that each sum is computed by one thread in a fixed order.
+// values, of some keys), and loops over tiles of the other operand. 16 threads share a row of a tile. Two kernels
+// compute the derivative: in by_queries, each block has some queries, and in by_keys some keys. Thus one thread
+// computes each sum, in a fixed order.
 //
 // A module invokes FLAMBEAU_ATTENTION(T, kDepth, kWidth, kTile, kParts). Sizes are rounded up to multiples of 16.
 // kParts is true if each block processes only a part of the keys; attention_join.h merges the parts.

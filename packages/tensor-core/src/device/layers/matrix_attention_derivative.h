@@ -1,7 +1,7 @@
-// The derivative of matrix_attention.h. As in attention.h there are two kernels, one by queries for their gradient and
-// one by keys for the gradients of keys and values. Each warp processes 16 * kHigh rows of one operand, and the block
-// loops over the other, kOther rows at a time. A tile consists of two matrices. One of them is copied while the other
-// is multiplied.
+// The derivative of matrix_attention.h. As in attention.h, there are two kernels: by_queries computes the gradient of
+// the queries, and by_keys computes those of the keys and values. Each warp processes 16 * kHigh rows of one operand,
+// and the block loops over the other, kOther rows at a time. A tile consists of two matrices. One of them is copied
+// while the other is multiplied.
 //
 // A module invokes FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kHigh, kOther, kGeneral).
 #pragma once

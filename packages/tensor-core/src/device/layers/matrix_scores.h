@@ -23,7 +23,7 @@ struct MatrixScores {
         first(first),
         factor(kGeneral ? kLog2E : float(a.scale) * kLog2E) {}
 
-  // Position of row or column n of a lane. A lane has two rows of every 16, and two columns of every 8.
+  // Return the position of row or column n of a lane. A lane has two rows of every 16, and two columns of every 8.
   static int row_of(int n) { return n * 8 + lane() / 4; }
   int64_t row(int n) const { return first + row_of(n); }
   static int column(int n) { return n / 2 * 8 + lane() % 4 * 2 + n % 2; }

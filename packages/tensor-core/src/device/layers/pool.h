@@ -31,8 +31,8 @@ inline WindowRange windows_at(const PoolWindows& w, const Divider& step, int d, 
   return {first, last < w.out[d] ? last : w.out[d], 1};
 }
 
-// The window of fractional pooling (Graham 2014, arXiv:1412.6071). V is the type in which the CPU computes the
-// positions.
+// Returns the window of an output of fractional pooling (Graham 2014, arXiv:1412.6071). V is the type in which the CPU
+// computes the positions.
 template <class V>
 inline WindowRange fractional_window(const MaxPoolArguments& a, int d, int64_t plane, int64_t o) {
   const PoolWindows& w = a.windows;

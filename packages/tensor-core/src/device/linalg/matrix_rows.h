@@ -7,8 +7,8 @@
 namespace flambeau::cuda {
 
 inline int lane() { return int(threadIdx.x) % 32; }
-// The number of the warp. It is broadcast from a lane, so that the compiler knows that it is the same for the whole
-// warp.
+// Returns the number of the warp. It is broadcast from a lane, so that the compiler knows that it is the same for the
+// whole warp.
 inline int warp() { return __shfl_sync(0xffffffffu, int(threadIdx.x) / 32, 0); }
 
 // Combines a value with those of the other lanes that have elements of the same rows.

@@ -97,7 +97,8 @@ struct Tile {
     E values[kCount][kChunk];
     bool k_first, inside[kPositions];
 
-    // Position in the tile of this thread's chunk number `s`: along the matrix's rows or columns, and along k.
+    // Return the position in the tile of this thread's chunk number `s`: along the matrix's rows or columns, and along
+    // k.
     int along(int s) const {
       const int chunk = int(threadIdx.x) + s * kTileThreads;
       return k_first ? chunk / (kDepth / kChunk) : chunk % kSize;

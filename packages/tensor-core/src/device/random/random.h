@@ -72,8 +72,8 @@ struct Uniform : OneByOne<Uniform<T>, sizeof(T) == 8 ? 2 : 1, T> {
   }
 };
 
-// The method of Box and Muller 1958. It pairs the same words as the CPU: 32 apart in single precision, adjacent in
-// double.
+// Computes normal numbers by the method of Box and Muller (1958). Pairs the same words as the CPU: 32 apart in single
+// precision, adjacent in double.
 template <class T, bool of_logarithm>
 struct Gaussian {
   using V = Computed<T>;

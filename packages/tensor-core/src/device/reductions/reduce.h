@@ -43,8 +43,8 @@ struct Reduction {
       Op::write(a, at, state);
   }
 
-  // Number of elements of a row before its first aligned pack; they are read one by one. It depends on the row's
-  // number, not on the tensor's address, so that the order of operations depends only on the shape.
+  // Returns the number of elements of a row before its first aligned pack. They are read one by one. It depends on the
+  // row's number, not on the tensor's address, so that the order of operations depends only on the shape.
   static int64_t before_packs(const ReduceArguments& a, int64_t row) { return -(row * a.length) & (kWidth - 1); }
 
   // Combines the elements of one pack of each input. The first element is at `position`.

@@ -1,4 +1,4 @@
-// How to define a kernel. It has one argument struct, passed by value, and the kernel's body refers to it as `a`.
+// How to define a kernel. A kernel has one argument struct, passed by value, to which its body refers as `a`.
 //
 //   FLAMBEAU_KERNEL(scale, ScaleArguments) { ... a.factor ... }
 //

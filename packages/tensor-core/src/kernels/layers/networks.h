@@ -117,7 +117,7 @@ struct NetworkTable {
   // out[o * inner + i] = sum over the taps of row o of weight * in[index * inner + i]
   void (*resample[3])(const Sparse& matrix, const char* in, char* out, int64_t inner);
 
-  // The largest value of each window and its position; NaN counts as the largest.
+  // Find the largest value of each window and its position. NaN counts as the largest.
   void (*max_windows[3])(const MaxWindows& w, const char* in, char* out, int64_t* indices);
   void (*max_equal_windows[3])(const EqualWindows& w, const char* in, char* out, int64_t* indices);
 
@@ -159,7 +159,7 @@ struct NetworkTable {
   void (*scaled_softmax[2])(char* out, const char* in, int64_t length, int64_t inner, int64_t width,
                             const char* logarithms, const char* factors);
 
-  // A step of Note [CTC] for all states: now[s] is own[s] plus the logarithm of the sum of exp(before[s]),
+  // Computes a step of Note [CTC] for all states: now[s] is own[s] plus the logarithm of the sum of exp(before[s]),
   // exp(before[s-1]) and, if skip[s], exp(before[s-2]). own[s] is the logarithm of the probability of the state's
   // label. before[-2] and before[-1] are read, too.
   void (*ctc_step[2])(const char* before, const uint8_t* skip, const char* own, char* now, int64_t states);
@@ -182,7 +182,7 @@ struct NetworkTable {
   void (*split_columns[2])(const char* row, int64_t n, char* even, char* odd);
   void (*limit[2])(char* data, int64_t n, Limits limits);
   void (*depthwise[2])(const ChannelPlane& p, const char* image, const char* weights, double bias, char* out);
-  // See Note [Winograd]: transforms a channel of the image, and the products of a filter.
+  // winograd_input transforms a channel of the image, and winograd_output the products of a filter. Note [Winograd]
   void (*winograd_input[2])(const WinogradTiles& w, const char* image, char* out);
   void (*winograd_output[2])(const WinogradTiles& w, const char* products, double bias, char* out);
 

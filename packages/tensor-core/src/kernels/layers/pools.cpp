@@ -50,7 +50,7 @@ FLAMBEAU_INLINE bool is_better(T v, Index at, T best, Index best_at) {
   return (v > best) | ((v == best) & (at < best_at)) | ((v != v) & ((best == best) | (at > best_at)));
 }
 
-// First reduces the rows that a row of windows covers, complete rows at a time, then each window along the row.
+// First reduces the rows that a row of windows covers to a single row, then each window along that row.
 template <class T>
 void max_windows(const MaxWindows& w, const char* in_bytes, char* out_bytes, int64_t* indices) {
   const T* in = reinterpret_cast<const T*>(in_bytes);

@@ -9,7 +9,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kSide = 16;  // short rows that are reduced together
+constexpr int64_t kSide = 16;  // elements of a row, or short rows, that are processed together
 
 // Rows up to this length are processed in complete vectors, since exponentials of single elements would take longer.
 constexpr int64_t kShort = 512;

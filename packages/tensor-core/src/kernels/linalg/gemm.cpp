@@ -168,7 +168,7 @@ struct NextOperands {
   int64_t size[2];
 };
 
-// C = alpha * A * B + beta * C for matrices that fill tiles. See Note [Gemm].
+// Computes C = alpha * A * B + beta * C for matrices that fill tiles. See Note [Gemm].
 template <class T, class B>
 class BlockedProduct {
  public:

@@ -16,7 +16,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Rows of the register tile. With two vectors in a row it takes most registers.
+// Number of rows of the register tile. With two vectors per row, the tile takes most registers.
 inline constexpr int kRows = kVectorBytes == 64 ? 12 : kVectorBytes == 32 ? 6 : 4;
 
 template <class T>

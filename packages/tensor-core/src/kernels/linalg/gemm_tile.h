@@ -17,7 +17,8 @@ struct TileOutput {
   T* c;
   int64_t ldc, columns;  // columns: number of columns of the tile that C has
   T alpha, beta;
-  // Added to the product if beta is 0 and the pointer is not null: an element for each row or column.
+  // Biases, with an element for each row or column. They are added to the product if beta is 0 and the pointer is not
+  // null.
   const T *row_bias = nullptr, *column_bias = nullptr;
   const Limits* limits = nullptr;  // bounds of the result, or null; NaN stays
 };

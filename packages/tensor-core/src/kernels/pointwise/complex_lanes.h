@@ -65,7 +65,7 @@ struct Lanes {
   }
 };
 
-// out[i] = f(operands[i]), with pointers as in a pointwise kernel and K operands.
+// Computes out[i] = f(operands[i]) for K operands, with pointers as in a pointwise kernel.
 template <class T, int K, class F>
 FLAMBEAU_INLINE void over_lanes(char* const* pointers, int64_t n, F f) {
   using V = Lanes<T>;

@@ -1,4 +1,4 @@
-// The last elements of loops over long expressions.
+// Computation of the last elements in loops over long expressions.
 //
 // Note [Padded tails]
 // The compiler adds copies of a vectorised loop for the elements that do not fill a vector: one for half a vector, and

@@ -98,7 +98,7 @@ template <class Row, class V>
 constexpr bool has_real_loop(RowLoop loop) {
   return std::is_floating_point_v<V> && has_loop<Row>(loop);
 }
-// The loop of rows whose expression depends on the sign of x: blocks of positive numbers take the cheaper case.
+// Computes a row whose expression depends on the sign of x. Blocks of positive numbers take the cheaper case.
 template <class Row, class V, class... Operands>
 void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
   const auto above = each_passes([](V a, auto...) { return a > V(0); });
@@ -202,8 +202,8 @@ void forward_loop(char* const* pointers, int64_t n) {
     forward_elements<Row, S>(pointers, n);
 }
 
-// The derivative with respect to operand I. Only the values that it reads are passed, in the order grad, operands,
-// result.
+// Computes the derivative with respect to operand I. The inputs are the gradient and then, of the operands and the
+// result, those that the derivative reads.
 template <class Row, int I, class V>
 void derivative_elements(char* const* pointers, int64_t n) {
   constexpr uint8_t mask = reads<Row, I>();
