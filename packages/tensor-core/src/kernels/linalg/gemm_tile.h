@@ -34,8 +34,8 @@ struct TileRows {
   const Run* run = nullptr;
 };
 
-// Memory that a tile prefetches: pairs of vectors `row` elements apart. What the tile of the next rows prefetches
-// begins `share` elements later.
+// Memory that a tile prefetches: pairs of vectors `row` elements apart. The tile of the next rows prefetches memory
+// that begins `share` elements later.
 template <class T>
 struct PrefetchBlock {
   const T* at;
