@@ -23,9 +23,9 @@ struct TileOutput {
   const Limits* limits = nullptr;  // bounds of the result, or null; NaN stays
 };
 
-// Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. Lying: it is a[i * row + p]. InRuns: it is a[i *
-// row + offset], where the offsets for consecutive p are consecutive within a run. There is one additional run after
-// the last.
+// Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. RowMajor: it is a[i * row + p]. InRuns: it is
+// a[i * row + offset], where the offsets for consecutive p are consecutive within a run. There is one additional run
+// after the last.
 enum class TileOrder { Packed, RowMajor, InRuns };
 template <class T>
 struct TileRows {
