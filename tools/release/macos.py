@@ -15,7 +15,7 @@ from macholib.SymbolTable import SymbolTable
 
 SYSTEM = (12, 0)  # oldest version of macOS on which the libraries run
 PLATFORM = f"macosx-{SYSTEM[0]}.{SYSTEM[1]}-arm64"
-# Zig 0.17 crashes when it links a bundle, which is the format that CMake uses for Python modules. Python also loads dynamic
+# Zig 0.17 crashes when it links a bundle, the format that CMake uses for Python modules. Python also loads dynamic
 # libraries.
 COMPILER = """#!/bin/sh
 for each; do

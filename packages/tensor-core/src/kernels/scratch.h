@@ -15,7 +15,7 @@ void free_large_scratch();
 void* set_scratch_aside();
 void restore_scratch(void* aside);
 
-// Returns memory for the duration of a call, which the caller gives back.
+// Returns memory for the duration of a call. The caller must release it with give_back.
 void* borrow(size_t bytes);
 void give_back(void* data, size_t bytes);
 

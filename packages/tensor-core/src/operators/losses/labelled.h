@@ -1,4 +1,4 @@
-// Checks and layouts of class scores, labels and class weights, for losses. Internal.
+// Checks and layouts of logits, labels and class weights, for losses. Internal.
 #pragma once
 
 #include "cuda/operators.h"
