@@ -255,7 +255,7 @@ void SharedGroup::reduce(Job& job) {
     reduce_in_place(job);
     if (job.broken) return;
   } else if (in_two_phases(job)) {
-    const size_t n = std::min(job.length, job.bytes - job.reduced * job.length);
+    const size_t n = std::min<size_t>(job.length, job.bytes - job.reduced * job.length);
     const size_t share = (n / size_ / kLine + 1) * kLine;
     const size_t from = std::min(share * rank_, n), to = std::min(from + share, n);
     if (from < to) reduce_part(job, result(turn) + from, turn, from, to - from);
