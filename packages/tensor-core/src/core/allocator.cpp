@@ -37,12 +37,12 @@ namespace flambeau {
 namespace {
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr bool kReuse = false;  // lets the sanitizer see the bounds and the lifetime of each block
+constexpr bool kReuse = false;  // so that the sanitizer sees the bounds and the lifetime of each block
 #else
 constexpr bool kReuse = true;
 #endif
 constexpr size_t kAlignment = 64, kSmallLimit = 4096, kSlots = kSmallLimit / kAlignment;
-constexpr size_t kThreadBytes = size_t(64) << 10;  // limit of each free list of a thread
+constexpr size_t kThreadBytes = size_t(64) << 10;  // maximum number of bytes in each free list of a thread
 constexpr size_t kHugePage = size_t(2) << 20;
 constexpr size_t kChunk = size_t(1) << 20, kCutLimit = size_t(128) << 10;
 constexpr size_t kBatchBytes = size_t(16) << 10;  // bytes cut from chunks at once for a thread's list
@@ -53,11 +53,11 @@ constexpr uint32_t kIdleTicks = 4;
 
 struct FreeBlock {
   FreeBlock* next;
-  uint32_t depth;  // in a thread's list and in a batch: number of blocks from here to the end
-  uint32_t tick;   // first block of a batch, and large blocks: when the block was cached
+  uint32_t depth;  // number of blocks from here to the end of the list (set in a thread's list and in a batch)
+  uint32_t tick;   // when the block was cached (set in the first block of a batch and in large blocks)
   union {
-    FreeBlock* next_batch;  // first block of a batch only
-    const void* thread;     // large blocks only: the thread that freed the block, whose core has it in its caches
+    FreeBlock* next_batch;  // set in the first block of a batch
+    const void* thread;     // set in large blocks: the thread that freed the block, whose core has it in its caches
   };
 };
 
@@ -65,7 +65,7 @@ constexpr size_t slot_of(size_t bytes) { return (bytes - (bytes > 0)) / kAlignme
 constexpr size_t slot_bytes(size_t slot) { return (slot + 1) * kAlignment; }
 
 struct SizeClass {
-  int index;  // index among the large classes
+  int index;  // index among the classes of large blocks
   size_t bytes;
 };
 SizeClass large_class(size_t bytes) {
@@ -95,7 +95,7 @@ struct alignas(kAlignment) Chunk {
   static constexpr uint32_t capacity(size_t bytes) { return uint32_t((kChunk - sizeof(Chunk)) / bytes); }
 };
 
-// The chunks of one size.
+// All chunks with blocks of one size.
 class Chunks {
  public:
   FreeBlock* take(size_t bytes) {  // returns null if there is no memory
@@ -111,7 +111,8 @@ class Chunks {
     if (!chunk.free && chunk.cut == Chunk::capacity(bytes)) remove(chunk);
     return block;
   }
-  // Returns the chunk if none of its blocks is in use any more. It has left the list, and the caller unmaps it.
+  // Returns the chunk if none of its blocks is in use any more. The chunk is then no longer in the list, and the caller
+  // must unmap it.
   Chunk* give_back(FreeBlock* block, size_t bytes) {
     Chunk& chunk = *Chunk::of(block);
     if (!chunk.free && chunk.cut == Chunk::capacity(bytes)) insert(chunk);
@@ -151,9 +152,10 @@ struct Counter {
   Counter* next = nullptr;
 };
 std::atomic<Counter*> counters{nullptr};
-std::atomic<size_t> uncounted_small{0}, uncounted_large{0};  // counts of threads that are ending and have no counter
+// Bytes of threads that are about to end and no longer have a counter.
+std::atomic<size_t> uncounted_small{0}, uncounted_large{0};
 
-void add(std::atomic<size_t>& total, size_t bytes) {  // modulo 2**64
+void add(std::atomic<size_t>& total, size_t bytes) {  // computes modulo 2**64
   total.store(total.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
 }
 
@@ -172,7 +174,7 @@ class SharedCache {
  public:
   SharedCache() = default;
 
-  // Returns a batch of blocks, at most `most` of them if they are new; null if there is no memory.
+  // Returns a batch of blocks, or null if there is no memory. A batch of new blocks has at most `most` of them.
   FreeBlock* take_batch(size_t slot, uint32_t most) {
     const std::lock_guard lock(mutex_);
     if (FreeBlock* const batch = batches_[slot]) {
@@ -237,7 +239,7 @@ class SharedCache {
     if (empty) platform::unmap_pages(empty, kChunk);
   }
 
-  // Frees blocks that were cached before a tick. It releases the lock repeatedly, and during system calls.
+  // Frees the blocks that were cached before the given tick. Releases the lock between blocks and during system calls.
   void free_older(uint32_t tick) {
     for (int i = 0; i < kLargeClasses; ++i) {
       const size_t bytes = bytes_of_class(i);
@@ -261,7 +263,7 @@ class SharedCache {
   }
   void free_all() { free_older(tick_ + 1); }
 
-  // Returns the bytes that are cached here, and those in small blocks that threads use or cache.
+  // Returns the number of bytes cached here plus the number of bytes in small blocks that threads use or cache.
   size_t cached_or_given() {
     const std::lock_guard lock(mutex_);
     return cached_ + given_;
@@ -276,7 +278,8 @@ class SharedCache {
   }
 
  private:
-  // Returns the link to the most recent block of a class that the thread freed, or else to the most recent block.
+  // Returns the link to the most recent block of a size class that the given thread has freed. If none of the first
+  // kNear blocks is from this thread, returns the link to the most recent block.
   FreeBlock** find_large(int index, const void* thread) {
     constexpr int kNear = 8;
     FreeBlock** link = &large_[index];
@@ -290,8 +293,8 @@ class SharedCache {
     size_t bytes;
   };
 
-  // Removes the blocks that are older than a tick from a list, which starts with the youngest. Calls free(block) with
-  // the lock held, and unmaps the memory that free returns.
+  // Removes the blocks that were cached before the given tick from `list`, which starts with the youngest block. Calls
+  // free(block) for each with the lock held, and then unmaps the memory that free() returns, without the lock.
   template <class F>
   void each_older(FreeBlock*& list, FreeBlock* FreeBlock::* next, uint32_t tick, F&& free) {
     FreeBlock* older;
@@ -322,7 +325,7 @@ class SharedCache {
     try {
       std::thread([this] { trim(); }).detach();
       trimming_ = true;
-    } catch (const std::system_error&) {  // no thread can be created; retried at the next block
+    } catch (const std::system_error&) {  // the system creates no thread; the next cached block tries again
     }
     pthread_sigmask(SIG_SETMASK, &former, nullptr);
   }
@@ -366,7 +369,7 @@ SharedCache& shared_cache() {
   platform::keep_freed_memory();
 }
 
-// Free lists of one thread. Trivially destructible, so that it may be used while the thread's other objects die.
+// The free lists of one thread. Trivially destructible, so that destructors of other thread-local objects can use it.
 struct ThreadCache {
   FreeBlock* lists[kSlots];
   Counter* counter;
@@ -401,7 +404,7 @@ struct ThreadCacheCloser {
 // Returns true if the thread has a counter. A thread that is about to end has none.
 bool registered() { return FLAMBEAU_LIKELY(thread_cache.counter) || register_thread(); }
 
-void count_large(size_t bytes) {  // modulo 2**64, because freed bytes are subtracted
+void count_large(size_t bytes) {  // the sum is modulo 2**64, because freed bytes are subtracted
   if (registered())
     add(thread_cache.counter->large, bytes);
   else
@@ -446,7 +449,7 @@ void count_large(size_t bytes) {  // modulo 2**64, because freed bytes are subtr
   return batch;
 }
 
-// Frees a block in a thread without a counter.
+// Frees a small block in a thread that has no counter.
 [[gnu::noinline]] void deallocate_uncounted(FreeBlock* block, size_t bytes) {
   if (register_thread()) return deallocate(block, bytes);
   const size_t slot = slot_of(bytes);
@@ -466,7 +469,7 @@ void flush() {
   share_lists();
 }
 
-// Moves a list that is too long to the shared cache, or all lists if another thread has requested it.
+// Moves list number `slot`, which is too long, to the shared cache. Moves all lists if another thread has requested it.
 [[gnu::noinline]] void share_some(size_t slot) {
   if (thread_cache.counter->flush)
     flush();

@@ -13,12 +13,12 @@ namespace flambeau {
 
 namespace {
 
-constexpr uint32_t kPolynomial = 0xEDB88320;  // the highest power is the lowest bit
+constexpr uint32_t kPolynomial = 0xEDB88320;  // bit i is the coefficient of x^(31 - i)
 using Table = std::array<uint32_t, 256>;
 
 constexpr uint32_t shifted(uint32_t crc) { return crc >> 1 ^ (crc & 1 ? kPolynomial : 0); }
 
-// tables[k][b] is the remainder of the byte b followed by k bytes of zeros.
+// tables[k][b] is the remainder of byte b followed by k zero bytes.
 constexpr std::array<Table, 8> make_tables() {
   std::array<Table, 8> tables{};
   for (uint32_t b = 0; b < 256; ++b) {
@@ -32,7 +32,7 @@ constexpr std::array<Table, 8> make_tables() {
 }
 constexpr std::array<Table, 8> kTables = make_tables();
 
-// Remainders here are not inverted at the beginning and the end, in contrast to the published checksum.
+// Continues the remainder `crc` over the bytes. Unlike the published checksum, `crc` is not inverted before or after.
 uint32_t by_tables(const unsigned char* bytes, size_t count, uint32_t crc) {
   for (; count >= 8; bytes += 8, count -= 8) {
     uint32_t mixed = crc;
@@ -47,7 +47,7 @@ uint32_t by_tables(const unsigned char* bytes, size_t count, uint32_t crc) {
 
 #if defined(__x86_64__)
 
-// x^n modulo the polynomial, as a factor of a carry-less product of reflected numbers.
+// Returns x^n modulo the polynomial, as a factor for carry-less products of numbers with reversed bits.
 constexpr uint64_t power(int n) {
   uint32_t crc = 0x80000000;
   for (int i = 0; i < n; ++i) crc = shifted(crc);

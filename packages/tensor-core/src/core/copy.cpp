@@ -122,7 +122,7 @@ Tensor detach(const Tensor& t) { return alias(t); }
 
 namespace {
 
-// True if the elements fill a range of memory without gaps or overlaps.
+// Returns true if the elements fill a range of memory without gaps or overlaps.
 bool is_dense(const Tensor& t) {
   if (t.is_contiguous()) return true;
   Shape order(t.shape().size());

@@ -1,4 +1,4 @@
-// Counter of forks, for mutexes that remain usable after a fork.
+// The number of forks, by which a mutex detects that its process was forked.
 #include "flambeau/fork_safe_mutex.h"
 
 #include <pthread.h>

@@ -1,4 +1,4 @@
-// Generators: the default generator, those of threads, and the selection of their algorithm.
+// The default generator, the generators of threads, and the selection of their algorithm.
 #include <atomic>
 #include <random>
 

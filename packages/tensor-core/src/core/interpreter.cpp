@@ -25,8 +25,8 @@ namespace {
 
 using detail::call_state;
 
-std::atomic<int> inside{0};   // threads inside an operator
-std::atomic<int> waiting{0};  // threads that wait for these
+std::atomic<int> inside{0};   // number of threads that run an operator
+std::atomic<int> waiting{0};  // number of threads that wait until no other thread runs an operator
 
 constexpr int64_t kPollInterval = 50'000'000;  // nanoseconds
 

@@ -10,7 +10,7 @@ namespace flambeau {
 
 namespace {
 
-// Returns contiguous strides for dimensions nested in `order`, outermost first.
+// Returns the strides of a tensor without gaps whose dimensions have the given order in memory, the outermost first.
 Shape packed(const Shape& shape, const Shape& order) {
   Shape strides(shape.size());
   int64_t step = 1;
@@ -21,7 +21,8 @@ Shape packed(const Shape& shape, const Shape& order) {
   return strides;
 }
 
-// Returns the dimensions by decreasing stride. Dimensions with stride 0 keep their position among their neighbours.
+// Returns the dimensions in the order of decreasing strides. Dimensions with stride 0 keep their position among their
+// neighbours.
 Shape nesting(const Tensor& t) {
   Shape order;
   for (int64_t dim = 0; dim < t.dim(); ++dim) {
@@ -91,7 +92,8 @@ MemoryFormat suggested_format(const Tensor& t) {
   if ((t.dim() != 4 && t.dim() != 5) || t.numel() == 0 || t.strides()[1] == 0) return kOther;
   int64_t inner = 0;
   for (int i = t.dim(); i-- > 0;) {
-    const int d = i == t.dim() - 1 ? 1 : i == 0 ? 0 : i + 1;  // channels first, then the last dimension, and so on
+    // The order is: channels, spatial dimensions from the last to the first, batch.
+    const int d = i == t.dim() - 1 ? 1 : i == 0 ? 0 : i + 1;
     if (t.strides()[d] < inner || (d == 0 && inner == t.strides()[1])) return kOther;  // (N, 1, 1, 1) fits both formats
     inner = t.strides()[d] * t.shape()[d];
   }

@@ -12,7 +12,8 @@ struct Dimension {
   int64_t size, stride;  // stride in bytes
 };
 
-// The dimensions with more than one element, and the bytes of an element as the last one.
+// Returns the dimensions that have several elements and a stride other than 0, and as the last dimension the bytes of
+// an element.
 std::vector<Dimension> byte_dimensions(const Tensor& t) {
   const int64_t bytes = item_size(t.dtype());
   std::vector<Dimension> dimensions;
@@ -27,15 +28,15 @@ struct Interval {
 };
 bool disjoint(Interval a, Interval b) { return a.last < b.first || b.last < a.first; }
 
-// The bytes from the first to the last one of a tensor, relative to its storage.
+// Returns the positions of the first and the last byte of a tensor in its storage.
 Interval range(int64_t offset, const std::vector<Dimension>& dimensions) {
   int64_t last = offset;
   for (const Dimension& d : dimensions) last += (d.size - 1) * d.stride;
   return {offset, last};
 }
 
-// Writes the addresses of a tensor as numbers with one digit for each of the strides, which are in descending order and
-// divide each other. Returns the interval of each digit, or nothing if additions of indices carry into the next digit.
+// Represents the addresses of a tensor as numbers with one digit for each of `strides`, which are in descending order
+// and divide each other. Returns the range of each digit, or nothing if a digit can carry into the next higher one.
 std::vector<Interval> digits(int64_t offset, const std::vector<Dimension>& dimensions,
                              const std::vector<int64_t>& strides) {
   std::vector<Interval> intervals;

@@ -1,4 +1,4 @@
-// Whether two tensors use the same memory.
+// Tests for tensors that share memory.
 #pragma once
 
 #include "flambeau/tensor.h"
@@ -7,8 +7,9 @@ namespace flambeau {
 
 // Returns true if both tensors have the same elements at the same positions.
 bool same_elements(const Tensor& a, const Tensor& b);
-// Returns false only if the tensors have no byte in common. Finds that for all slices of a contiguous tensor with step
-// 1, and more generally if the strides divide each other; otherwise only if one tensor ends before the other begins.
+// Returns false only if the tensors have no byte in common. This is detected for slices of a contiguous tensor with
+// step 1, and in most other cases if the strides divide each other. Otherwise it is detected only if one tensor ends
+// before the other begins.
 bool may_overlap(const Tensor& a, const Tensor& b);
 
 }  // namespace flambeau

@@ -30,7 +30,7 @@ struct Job {
   void* context;
   int64_t tasks;
   std::atomic<int64_t> next{0};
-  std::atomic<int64_t> running{0};     // number of workers in this job
+  std::atomic<int64_t> running{0};     // number of workers that execute this job
   std::atomic<bool> cancelled{false};  // set after an error, such as one that a signal handler raises
   std::exception_ptr error;
   std::mutex error_mutex;
@@ -85,7 +85,7 @@ class Pool {
     job.work();
     {
       std::lock_guard lock(mutex_);
-      job_ = nullptr;  // no other thread can join the job from here on
+      job_ = nullptr;  // from now on, no other worker can start to execute this job
     }
     while (job.running.load(std::memory_order_acquire) > 0) platform::pause();
   }
@@ -170,7 +170,7 @@ bool in_parallel_region() { return in_region; }
 void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context) {
   const GilRelease release;
   std::unique_lock lock(*pool_mutex, std::defer_lock);
-  if (num_threads() == 1 || !lock.try_lock()) {  // run all tasks in this thread if another one uses the pool
+  if (num_threads() == 1 || !lock.try_lock()) {  // if another thread uses the pool, run all tasks in this thread
     for (int64_t i = 0; i < tasks; ++i) {
       poll_signals();
       task(context, i);
@@ -190,7 +190,7 @@ void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context) {
 }
 
 void run_ranges(int64_t n, int64_t grain, int64_t multiple, void (*range)(void*, int64_t, int64_t), void* context) {
-  constexpr int64_t kMostGrains = 64;  // grains in a range, small enough that signals are handled in time
+  constexpr int64_t kMostGrains = 64;  // maximum number of grains in a range; signals are handled between ranges
   const GilRelease release;
   const int64_t grains = (n - 1) / std::max<int64_t>(grain, 1) + 1;
   const int64_t ranges = std::max(std::min<int64_t>(grains, num_threads()), (grains - 1) / kMostGrains + 1);

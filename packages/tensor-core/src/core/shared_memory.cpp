@@ -1,4 +1,4 @@
-// Memory that several processes share: an unnamed file that exists until the last process closes it.
+// Memory that processes share. It belongs to an unnamed file, which exists until the last process closes it.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

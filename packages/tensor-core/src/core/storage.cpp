@@ -1,4 +1,4 @@
-// Storages, and the registry of their devices.
+// Creation, resizing and destruction of storages, and the current device.
 #include "flambeau/kept_values.h"
 #include "flambeau/memory.h"
 
@@ -103,7 +103,7 @@ Ref<Storage> Storage::wrap(void* data, size_t bytes, void (*deleter)(void*), voi
 
 namespace {
 
-// New memory of a storage that has grown, and the deleter of its former memory.
+// The new memory of a storage that has grown, and the deleter of its former memory, which is freed at the same time.
 struct Grown {
   Ref<Storage> memory;
   void (*deleter)(void*);

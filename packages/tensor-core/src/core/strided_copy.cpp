@@ -25,7 +25,8 @@ struct Copy {
   char* out;
   const char* in;
   int64_t to_size, from_size;
-  bool plain;  // no conversion, and memory (possibly of another library) aligned to the elements
+  // True if elements need no conversion and both memories are aligned to them (memory of other libraries may not be).
+  bool plain;
   kernels::CastKernel cast;
   int planes;  // number of axes that are neither rows nor columns
   Axis axes[kMaxDims];
@@ -65,7 +66,7 @@ Copy plan_copy(const Tensor& to, const Tensor& from) {
   return c;
 }
 
-// Advances the pointers to a plane.
+// Advances the pointers to plane number `plane`.
 void enter(const Copy& c, int64_t plane, char*& out, const char*& in) {
   for (int d = c.planes - 1; d >= 0; --d) {
     const int64_t at = plane % c.axes[d].size;
@@ -102,7 +103,7 @@ void copy_rows(const Copy& c, char* out, const char* in, int64_t rows, int64_t n
     });
 }
 
-// Copies `rows` rows of n elements.
+// Copies `rows` rows of n elements, with a conversion if necessary.
 void copy_block(const Copy& c, char* out, const char* in, int64_t rows, int64_t n) {
   if (c.plain)
     return dispatch_size(c.to_size, [&](auto tag) { copy_rows<typename decltype(tag)::type>(c, out, in, rows, n); });
@@ -111,7 +112,7 @@ void copy_block(const Copy& c, char* out, const char* in, int64_t rows, int64_t 
 
 constexpr int64_t kPiece = 32768;  // minimum number of elements for a thread
 
-// Copies long rows in pieces.
+// Copies rows of more than kPiece elements in pieces, which threads share.
 void run_pieces(const Copy& c) {
   const int64_t columns = c.columns.size, pieces = (columns + kPiece - 1) / kPiece;
   parallel_items(c.plane_count() * c.rows.size * pieces, 1, [&](int64_t begin, int64_t end) {
@@ -143,7 +144,8 @@ void run_rows(const Copy& c) {
 // A tile is kTile columns wide and at most kTileBytes bytes high.
 constexpr int64_t kTile = 64, kStrip = 8, kTileBytes = 256;
 
-// square[i][j] = in[j][i] for a strip of `width` lines of `height` elements, which are `line` bytes apart.
+// Transposes a strip: square[i][j] = in[j][i]. The strip has `width` lines of `height` elements, and each line begins
+// `line` bytes after the one before.
 template <class T>
 void transpose_square(T* square, const char* in, int64_t line, int64_t height, int64_t width) {
   for (int64_t j = 0; j < width; ++j) {
@@ -160,8 +162,8 @@ void turn_strip(char* square, const char* in, int64_t line, int64_t item, int64_
   });
 }
 
-// Copies by way of a small tile, because lines that are a power of two apart would evict each other from the cache.
-// Prefetches the lines of the next tile, which hardware prefetchers do not predict.
+// Transposes via a small buffer. Without it, lines whose distance is a power of two would evict each other from the
+// cache. Prefetches the lines of the next tile, which hardware prefetchers do not predict.
 void turn_square(const Copy& c, char* out, const char* in, int64_t height, int64_t width, int64_t next) {
   alignas(64) char square[kTile * kTileBytes];
   const int64_t item = c.to_size, line = c.columns.from;
@@ -180,7 +182,7 @@ void run_transposed(const Copy& c) {
   const bool squares = c.plain && c.columns.to == c.to_size && c.rows.from == c.to_size;
   const int64_t high = squares ? std::min(kTile, kTileBytes / c.to_size) : kTile;
   const int64_t rows = c.rows.size, blocks = (rows + high - 1) / high, threads = num_threads();
-  // divide strips if there are too few for the threads
+  // if there are fewer strips than threads, divide each strip
   const int64_t strips = c.plane_count() * blocks, cuts = strips < threads ? threads : 1;
   const int64_t wide = ((c.columns.size + cuts - 1) / cuts + kTile - 1) / kTile * kTile;
   parallel_items(strips * cuts, std::max<int64_t>(1, kPiece / (wide * high)), [&](int64_t begin, int64_t end) {

@@ -1,4 +1,4 @@
-// Creation and destruction of TensorImpl, and the basic constructors.
+// Creation and destruction of tensors (TensorImpl), and the basic constructors.
 #include "flambeau/tensor.h"
 #include "flambeau/kept_values.h"
 

@@ -1,4 +1,4 @@
-// Elements as unsigned integers of the same size.
+// Types of unsigned words, by which elements of any dtype with the same size are copied.
 #pragma once
 
 #include "flambeau/dtype.h"
@@ -8,7 +8,7 @@ namespace flambeau {
 struct Word16 {
   uint64_t low, high;
 };
-// Dispatches by element size, for copies that do not interpret elements.
+// Calls f with the tag of the word type that has this size in bytes, for copies that do not interpret elements.
 template <class F>
 decltype(auto) dispatch_size(int64_t size, F&& f) {
   switch (size) {

@@ -1,4 +1,4 @@
-// Buffers for operators that compute in float32 or float64, and the choice between the two.
+// Temporary buffers, and dispatch to float32 or float64.
 #pragma once
 
 #include "flambeau/dtype.h"
@@ -7,7 +7,7 @@
 
 namespace flambeau {
 
-class Block {  // scratch memory of a scope
+class Block {  // scratch memory that is freed at the end of the scope
  public:
   explicit Block(int64_t bytes) : bytes_(size_t(bytes)), data_(static_cast<char*>(allocate(bytes_))) {}
   ~Block() { deallocate(data_, bytes_); }

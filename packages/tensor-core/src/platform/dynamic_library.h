@@ -5,7 +5,7 @@
 
 namespace flambeau::platform {
 
-enum class Visibility { Private, Global };  // whether later libraries see the symbols
+enum class Visibility { Private, Global };  // Global: libraries that are loaded later can use the symbols
 
 // Opens a library by path or, for a name without a folder, on the system's search path. Returns null on failure.
 void* open_library(const std::string& path, Visibility visibility = Visibility::Private);

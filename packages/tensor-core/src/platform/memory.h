@@ -5,15 +5,15 @@
 
 namespace flambeau::platform {
 
-// Maps zeroed memory for at least `bytes` bytes, whose address is a multiple of `alignment`. Returns null if there is
-// none.
+// Maps at least `bytes` bytes of zeroed memory at an address that is a multiple of `alignment`. Returns null if there
+// is not enough memory.
 void* map_pages(size_t bytes, size_t alignment);
-// Returns mapped memory to the system, all of it or pages at either end.
+// Returns mapped memory to the system: a complete mapping, or the pages at its begin or end.
 void unmap_pages(void* block, size_t bytes);
-// Asks for large pages, if the system has them.
+// Asks the system to use large pages for this memory, if it has them.
 void prefer_huge_pages(void* block, size_t bytes);
 
-// Lets the C library keep freed memory of medium size instead of returning it to the system each time.
+// Makes the C library keep freed blocks of medium size instead of returning them to the system each time.
 void keep_freed_memory();
 
 // Creates an unnamed file that processes can map to share memory. It exists until the last process closes its

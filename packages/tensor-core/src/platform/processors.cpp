@@ -22,14 +22,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Returns the number of processors for a quota of CPU time in each period, rounded up; 0 without a quota.
+// Returns the number of processors that corresponds to a quota of CPU time in each period, rounded up. Returns 0 if
+// there is no quota.
 int processors_of(double quota, double period) {
   return quota > 0 && period > 0 ? int(std::clamp(std::ceil(quota / period), 1.0, 1e6)) : 0;
 }
 
 int smaller_quota(int a, int b) { return a && b ? std::min(a, b) : std::max(a, b); }
 
-// Control groups, version 2: the file contains "quota period" or "max period".
+// Returns the number of processors that a control group of version 2 allows, or 0 if it has no quota. The file contains
+// "quota period" or "max period".
 int quota_in(const fs::path& folder) {
   std::ifstream file(folder / "cpu.max");
   std::string quota;
@@ -37,7 +39,8 @@ int quota_in(const fs::path& folder) {
   return file >> quota >> period ? processors_of(std::strtod(quota.c_str(), nullptr), period) : 0;
 }
 
-// Version 1: a file for each number; a quota of -1 means that there is none.
+// Does the same for a control group of version 1, which has a file for each number. A quota of -1 means that there is
+// none.
 int first_version_quota_in(const fs::path& folder) {
   double quota = 0, period = 0;
   std::ifstream(folder / "cpu.cfs_quota_us") >> quota;
@@ -45,19 +48,20 @@ int first_version_quota_in(const fs::path& folder) {
   return processors_of(quota, period);
 }
 
-// Returns the number of processors that the quotas of this process's control groups allow, or 0 without a quota.
+// Returns the smallest number of processors that a quota of this process's control groups allows, or 0 without a quota.
 int processors_in_quota() {
   const fs::path groups = "/sys/fs/cgroup";
   std::ifstream memberships("/proc/self/cgroup");
   int found = 0;
-  for (std::string line; std::getline(memberships, line);) {  // number:controllers:path
+  for (std::string line; std::getline(memberships, line);) {  // a line has the form number:controllers:path
     const size_t first = line.find(':'), second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
     const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
     const bool has_cpu = controllers.find(",cpu,") != std::string::npos;
     if (!has_cpu && controllers != ",,") continue;
     const fs::path mount = has_cpu ? groups / "cpu" : groups;
-    // Parent groups have quotas, too. In a container, the path may be that of the host, so that only the mount exists.
+    // The quotas of parent groups apply, too. In a container, the path may be that of the host, so that only `mount`
+    // exists.
     for (fs::path path = fs::path(line.substr(second + 1)).relative_path();; path = path.parent_path()) {
       found = smaller_quota(found, has_cpu ? first_version_quota_in(mount / path) : quota_in(mount / path));
       if (path.empty()) break;

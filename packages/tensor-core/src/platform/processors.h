@@ -5,14 +5,14 @@
 
 namespace flambeau::platform {
 
-// Returns the number of processors that this process may use: the smallest of the numbers that the computer has, that
-// the affinity mask allows, and that the quotas of control groups allow, rounded up (the last two on Linux).
+// Returns the number of processors that this process may use: the number of the computer's processors or, on Linux, the
+// smaller of the numbers that the affinity mask and the quotas of control groups (rounded up) allow.
 int available_processors();
 
-// Returns the size of the second-level cache of a core in bytes, or 0 if the system does not say.
+// Returns the size in bytes of a core's second-level cache, or 0 if the system does not report it.
 int64_t second_level_cache();
 
-// Tells the processor that the calling thread waits in a loop.
+// Tells the processor that the calling thread is waiting in a loop.
 inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
