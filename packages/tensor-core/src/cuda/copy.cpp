@@ -12,7 +12,7 @@ namespace {
 size_t bytes_of(const Tensor& t) { return size_t(t.numel() * item_size(t.dtype())); }
 DevicePointer address_of(const Tensor& t) { return reinterpret_cast<DevicePointer>(t.device_bytes()); }
 
-// The functions below require contiguous tensors of one dtype with the same number of elements.
+// In the functions below, tensors are contiguous and have the same dtype and number of elements.
 
 void copy_within_device(int device, const Tensor& to, const Tensor& from) {
   check(activate(device).cuMemcpyDtoDAsync_v2(address_of(to), address_of(from), bytes_of(to), current_stream(device)),
@@ -46,7 +46,7 @@ void to_host(int device, const Tensor& to, const Tensor& from) {
 }
 
 void between(int target, int origin, const Tensor& to, const Tensor& from) {
-  synchronize(target, current_stream(target));  // the target may still be read by earlier work
+  synchronize(target, current_stream(target));  // earlier work may still use the target
   check(activate(origin).cuMemcpyPeerAsync(address_of(to), context_of(target), address_of(from), context_of(origin),
                                            bytes_of(to), current_stream(origin)),
         "copying from one GPU to another");

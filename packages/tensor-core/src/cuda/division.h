@@ -1,4 +1,4 @@
-// Division of products among blocks, as plain arithmetic. Note [Tiles] in device/linalg/tile.h
+// Division of a matrix product into blocks of work, as plain arithmetic. Note [Tiles] in device/linalg/tile.h
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,8 @@ namespace flambeau::cuda {
 
 inline constexpr int64_t kTile = 64, kLargeTile = 128;
 
-// The tile size of a matrix product whose accumulators have `bytes` bytes. Large tiles read the matrices half as often.
-// They are used if there are enough of them for all multiprocessors.
+// Returns the tile size for a matrix product whose accumulators have `bytes` bytes. Large tiles read the matrices half
+// as often. They are used if there are enough of them to keep all multiprocessors busy.
 inline int64_t tile_of(int64_t m, int64_t n, int64_t batch, int64_t bytes) {
   constexpr int64_t kEnough = 128;
   return bytes == 4 && m >= kLargeTile && n >= kLargeTile &&
@@ -39,14 +39,14 @@ inline int64_t accumulator_size(Dtype d) {
 inline constexpr std::initializer_list<const char*> kTileKernels = {"tiles", "combine", "elements", "sums"};
 enum TileKernel { kTiles, kCombine, kElements, kSums };
 
-// Returns the kernel of a product: tiles, unless the result is narrower than a quarter of a tile.
+// Returns the kernel for a product. Tiles are used unless the result is narrower than a quarter of a tile.
 inline TileKernel way_of(const Division& d) {
   constexpr int64_t kNarrow = kTile / 4, kLong = 256, kMostSums = 65536;
   if (d.m >= kNarrow && d.n >= kNarrow) return kTiles;
   return d.k >= kLong && d.elements() <= kMostSums ? kSums : kElements;
 }
 
-// Runs a kernel of a module made by FLAMBEAU_TILES. `device` must be the current device of the thread.
+// Runs a matrix product with a module made by FLAMBEAU_TILES. `device` must be the current device of the thread.
 template <class Arguments>
 void run_tiles(int device, CudaModule& module, Arguments& a, Dtype in) {
   const Division& d = a.division;

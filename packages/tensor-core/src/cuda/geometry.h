@@ -1,4 +1,4 @@
-// Loops over tensors of any layout, as plain arithmetic that tests call on the host.
+// Loops over tensors of any layout, as plain arithmetic, which tests call on the host.
 #pragma once
 
 #include <functional>
@@ -8,13 +8,13 @@
 
 namespace flambeau::cuda {
 
-// Dimensions in the memory order of the first tensor, innermost first. Neighbours are merged if they are contiguous to
-// each other in all tensors.
+// Layouts of several tensors with the same dimensions, which are in the memory order of the first tensor, the innermost
+// first. Neighbouring dimensions are merged if they are contiguous to each other in all tensors.
 struct StridedLayout {
   int pointers = 0, dims = 0;
   int64_t size[kMaxDims];
   int64_t stride[kPointers][kMaxDims];  // in bytes
-  int64_t offset[kPointers] = {};       // start of the loop, in bytes
+  int64_t offset[kPointers] = {};       // first element of the loop, in bytes
 
   int64_t count() const {
     int64_t n = 1;
@@ -25,12 +25,14 @@ struct StridedLayout {
   bool side_by_side(const int64_t* item_sizes) const;
 };
 
-// tensors[0] has the shape of the loop; the others broadcast to it. Null stands for an operand without memory.
+// Returns the layout of a loop over tensors[0]. The other tensors broadcast to its shape. A null pointer means an
+// operand that is not in memory.
 StridedLayout layout_of(const Tensor* const* tensors, int count);
 
 inline constexpr int64_t kMostElements = int64_t(1) << 31;  // indices in kernels have 31 bits
 
-// Calls run(part) for parts of a layout that have at most kLoopDims dimensions and fewer than kMostElements elements.
+// Divides a layout into parts with at most kLoopDims dimensions and fewer than kMostElements elements, and calls
+// run(part) for each.
 void each_part(const StridedLayout& layout, const std::function<void(const StridedLayout&)>& run);
 
 }  // namespace flambeau::cuda

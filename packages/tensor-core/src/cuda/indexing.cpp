@@ -1,4 +1,5 @@
-// Reading and writing at computed positions on a GPU; the kernels are in device/indexing/indexing.h.
+// Reading and writing at the positions that an index tensor contains, on a GPU. The kernels are in
+// device/indexing/indexing.h.
 #include "cuda/indexing.h"
 
 #include <algorithm>
@@ -19,7 +20,8 @@ namespace flambeau::cuda {
 
 namespace {
 
-// Up to this many entries, each thread processes all of them sequentially, even if the GPU then runs few threads.
+// Up to this number of entries, one thread processes all entries of a column in order, even if this leaves parts of the
+// GPU idle.
 constexpr int64_t kShort = 16;
 constexpr int64_t kManyColumns = 16384;  // number of threads that keeps a GPU busy regardless of their work
 
@@ -86,7 +88,8 @@ BlockArguments block_arguments(const Tensor& t, const Blocks& b, const Tensor& v
   return a;
 }
 
-// Treats blocks as words that are larger than an element, if their alignment permits. Returns the size of the words.
+// Makes the arguments describe blocks of words, which are larger than elements if the alignment permits. Returns the
+// size of a word in bytes.
 int64_t widen(BlockArguments& a, const Blocks& b) {
   if (a.inner_dims.dims != 1 || a.inner_dims.stride[0] != a.item) return a.item;
   uint64_t all = uint64_t(a.inner * a.item) | reinterpret_cast<uintptr_t>(a.blocks) | uint64_t(b.step * a.item);
@@ -101,17 +104,17 @@ int64_t widen(BlockArguments& a, const Blocks& b) {
   return word;
 }
 
-// Returns the value on the tensor's device; a number may be on the host.
+// Returns the value on the tensor's device, to which a value of one element may have to be copied.
 Tensor on_device_of(const Tensor& value, const Tensor& t) {
   NoRecording off;
   return value.numel() == 1 ? to(value, t.device()) : value;
 }
 
-// Returns the number of bits of numbers below `end`.
+// Returns the number of bits that the numbers below `end` need.
 int bits_below(int64_t end) { return std::max(int(std::bit_width(uint64_t(end - 1))), 1); }
 
-// Returns the offsets in stable order and their original positions. 32-bit row numbers replace the offsets if they
-// suffice, because they need fewer passes.
+// Returns the offsets in ascending order, equal ones in the order of the index, and their original positions. If row
+// numbers of 32 bits can replace the offsets, they are sorted instead, because they need fewer passes.
 SortedKeys sorted(const Blocks& b) {
   const int bits = b.step > 0 ? bits_below((b.extent - 1) / b.step + 1) : 64;
   if (bits > 32) return radix_sort(b.offsets, 1, b.count, bits_below(b.extent));
@@ -122,8 +125,8 @@ SortedKeys sorted(const Blocks& b) {
   return radix_sort(rows, 1, b.count, bits);
 }
 
-// Layout of the entries of an index, the indexed tensor and the other tensor. `along`: true if the loop includes the
-// indexed dimension.
+// Returns the layout of a loop over the entries of an index: `others`, the index and `t`. `along`: true if the loop
+// includes the indexed dimension.
 StridedLayout walk_layout(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& others, bool along) {
   const auto flat = [&](const Tensor& x, bool still) {
     Shape shape = index.shape(), strides = x.strides();
@@ -220,7 +223,7 @@ void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& gi
     return walk(t, dim, index, values, false,
                 [&](const WalkArguments& a) { launch(device, module, kWalk, grid_for(a.count), kThreads, a); });
   }
-  // treat each entry as a block of one element
+  // Treat each entry as a block of one element.
   Blocks b;
   b.count = index.numel();
   b.offsets = empty({b.count}, Dtype::int64);
@@ -232,7 +235,7 @@ void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& gi
   cuda::store_blocks(t, b, one ? source : contiguous(values), c);
 }
 
-// Positions of true elements.
+// --- positions of the true elements of a mask ---
 
 namespace {
 

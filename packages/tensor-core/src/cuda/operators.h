@@ -12,15 +12,15 @@ enum class Reduce : uint8_t;
 namespace flambeau::cuda {
 
 // Copies elements between tensors of any dtype, layout and device, at least one of which is on a GPU. Returns false if
-// the host has to copy (copy.cpp).
+// the host must copy them (copy.cpp).
 bool copy(const Tensor& destination, const Tensor& source);
 void fill(const Tensor& t, Scalar value);
 // Returns true if a call that copies from or to this host memory returns after the copy is complete (pinned.cpp).
 bool waits(const Storage& host);
 Scalar item(const Tensor& t);  // t has one element
 
-// Computes a row's value (`derivative` is kValue) or its derivative for the operand of index `derivative`. The operands
-// of a derivative are the gradient and the values that the derivative reads (pointwise.cpp).
+// Computes a row's value or, unless `derivative` is kValue, the derivative for the operand with the index `derivative`.
+// The operands are then the gradient and the values that the derivative reads (pointwise.cpp).
 inline constexpr int kValue = -1;
 void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const Operand* operands, int count,
                Dtype in);
@@ -34,57 +34,58 @@ void convert_elements(const Operand& from, Dtype in, const Tensor& to);
 // every row. Products of half-precision numbers are accumulated in float32. (product.cpp)
 void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor& bias = Tensor());
 
-// Reduce contiguous (outer, length, inner) to (outer, inner), and return the result as a vector (reduce.cpp).
+// These reduce contiguous (outer, length, inner) to (outer, inner) and return the result as a vector (reduce.cpp).
 Tensor reduce(kernels::Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t inner, Dtype result);
 Tensor extreme_positions(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner);
-// Computes means and sums of squared deviations, in float32 for half-precision dtypes.
+// Computes the means and the sums of squared deviations, in float32 for half-precision dtypes.
 void moments(const Tensor& mean, const Tensor& squares, const Tensor& in, int64_t outer, int64_t length, int64_t inner);
 void dot(const Tensor& out, const Tensor& x, const Tensor& y);                    // the vectors are contiguous
-Tensor logsumexp(const Tensor& t, int64_t outer, int64_t length, int64_t inner);  // softmax.cpp, as the next two
+Tensor logsumexp(const Tensor& t, int64_t outer, int64_t length, int64_t inner);  // in softmax.cpp
 Tensor softmax(bool logarithm, const Tensor& t, int64_t dim);
 Tensor softmax_backward(bool logarithm, const Tensor& grad, const Tensor& result, int64_t dim);
 
-// Computes running results of contiguous (outer, length, inner). `indices`, if defined, receives the positions of the
-// extremes (scan.cpp).
+// Computes cumulative sums, products and so on along the middle dimension of contiguous (outer, length, inner). If
+// `indices` is defined, it receives the positions of the cumulative maxima or minima (scan.cpp).
 enum class Scan { Sum, Prod, Max, Min, LogSumExp };
 Tensor scan(Scan op, const Tensor& in, int64_t outer, int64_t length, int64_t inner, const Tensor& indices = {});
 
-// Normalisation of contiguous tensors (normalize.cpp). Statistics, weights and sums have the accumulator's dtype. By
-// rows: statistics (rows, 2) contain mean and 1 / deviation.
+// These functions normalise contiguous tensors (normalize.cpp). Statistics, weights and sums have the dtype of the
+// accumulator. The statistics of rows, (rows, 2), contain the mean and 1 / standard deviation.
 void normalize_rows(const Tensor& out, const Tensor& statistics, const Tensor& x, const Tensor& weight,
                     const Tensor& bias, bool centred, double eps);
 void normalize_rows_backward(const Tensor& out, const Tensor& grad, const Tensor& x, const Tensor& weight,
                              const Tensor& statistics, bool centred);
 void normalize_rows_weights(const Tensor& weights, const Tensor& biases, const Tensor& grad, const Tensor& x,
                             const Tensor& statistics);
-// Computes the statistics of `rows` channels of (batch, rows, length). `running`, if defined, receives the means and
-// the unbiased variances.
+// Computes the statistics of `rows` channels of (batch, rows, length). If `running` is defined, it receives the means
+// and the unbiased variances.
 void channel_moments(const Tensor& statistics, const Tensor& running, const Tensor& x, int64_t batch, int64_t rows,
                      int64_t length, double eps);
-// Computes sums of the gradient and of its product with the normalised values. The statistics of a row have the index
-// row / members.
+// Computes the sums of the gradient, and of its product with the normalised values, for each row. The statistics of a
+// row are those with the index row / members.
 void channel_sums(const Tensor& grads, const Tensor& products, const Tensor& grad, const Tensor& x,
                   const Tensor& statistics, int64_t members, int64_t batch, int64_t rows, int64_t length);
-// Normalises elements, or computes the derivative if there is a gradient. A group consists of `members` channels of one
-// sample or, if `members` is 0, of one channel of all samples. grads and products: the means of g' and of g' * h per
-// group.
+// Arguments of channel_elements(). It normalises elements or, if `grad` is defined, computes the derivative. A group
+// consists of `members` channels of one sample or, if `members` is 0, of one channel of all samples. `grads` and
+// `products` contain the means of g' and of g' * h for each group: Note [Normalisation].
 struct ChannelNumbers {
   Tensor statistics, weight, bias, grads, products;
 };
 void channel_elements(const Tensor& out, const Tensor& x, const Tensor& grad, const ChannelNumbers& numbers,
                       int64_t channels, int64_t inner, int64_t members);
 
-// Scores (batch, classes, inner) and their labels (batch, inner), of which some are ignored (losses.cpp).
+// The labels (batch, inner) for scores (batch, classes, inner). Labels that equal `ignored` are ignored (losses.cpp).
 struct ClassScores {
   int64_t batch, classes, inner, ignored;
   const Tensor& labels;
 };
-// Returns the negative score of each label, with `logarithms` added if defined, times the weight of its class. Writes
-// the weight of each label to `weights`. Raises IndexError at a later synchronisation if a label is not a class.
+// Returns, for each label, its negative score times the weight of its class. If `logarithms` is defined, it is added to
+// the negative score. Writes the weight of each label to `weights`. If a label is not a class, IndexError is raised at
+// a later synchronisation.
 Tensor picked(const ClassScores& s, const Tensor& scores, const Tensor& logarithms, const Tensor& weight,
               const Tensor& weights);
-// Returns the gradient of the scores: (softmax - one-hot) * factor or, if `scores` is undefined, -one-hot * factor,
-// with one factor for each label.
+// Returns the gradient of the scores: (softmax - one-hot) * factor, with one factor for each label. If `scores` is
+// undefined, returns -one-hot * factor.
 Tensor picked_gradient(const ClassScores& s, const Shape& shape, const Tensor& factors, const Tensor& scores,
                        const Tensor& logarithms);
 

@@ -1,4 +1,5 @@
-// Rows and copies on a GPU: a module for each combination of operator and dtypes. Note [CUDA modules]
+// Pointwise rows and copies on a GPU. There is a module for each combination of operator and dtypes.
+// See Note [CUDA modules].
 #include <algorithm>
 #include <sstream>
 
@@ -19,7 +20,7 @@ constexpr const char* kFamilies[] = {
 };
 
 struct Function {
-  int number;  // number of the row; larger numbers are other functions
+  int number;  // number of the row; functions that are not rows have larger numbers
   RowFamily family;
   const char* name;
 };
@@ -86,7 +87,7 @@ void set_number(double (&parts)[2], Scalar value, Dtype in) {
   });
 }
 
-// Runs a kernel on contiguous tensors.
+// Runs a kernel on contiguous tensors. `largest` is the size of the largest element in bytes.
 void run_flat(int device, CudaModule& module, const PointwiseArguments& a, int64_t largest) {
   bool aligned = true;
   for (char* pointer : a.pointers) aligned &= reinterpret_cast<uintptr_t>(pointer) % 16 == 0;
@@ -138,7 +139,7 @@ void run(const ModuleKey& wanted, const Tensor& out) {
 
 void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const Operand* operands, int count,
                Dtype in) {
-  Operand own[kPointers] = {0, 0, 0, 0, 0, 0};  // one-element tensors on the CPU are passed as numbers
+  Operand own[kPointers] = {0, 0, 0, 0, 0, 0};  // the operands, with numbers for tensors on the CPU
   for (int k = 0; k < count; ++k) {
     own[k] = operands[k];
     if (const Tensor* t = own[k].tensor; t && !t->is_cuda()) own[k] = Operand(flambeau::item(*t));

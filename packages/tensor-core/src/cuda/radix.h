@@ -1,20 +1,21 @@
-// Cumulative sums and sorts, on which other operators are based.
+// Cumulative sums and radix sort, for other operators.
 #pragma once
 
 #include "flambeau/tensor.h"
 
 namespace flambeau::cuda {
 
-inline constexpr int64_t kScanTile = 2048;  // elements of a block; kTile in device/reductions/running_sums.h
+// Number of elements that a block processes; equals kTile in device/reductions/running_sums.h.
+inline constexpr int64_t kScanTile = 2048;
 
 // Replaces every element of a contiguous int64 tensor by the sum of the preceding ones.
 void running_sums(const Tensor& t);
 
 struct SortedKeys {
   Tensor keys;       // the given keys in sorted order
-  Tensor positions;  // uint32 positions in the row; equal keys keep their order
+  Tensor positions;  // uint32 positions of the keys in their row; equal keys keep their order
 };
-// Sorts rows of unsigned keys of 4 or 8 bytes by their lowest `bits`. May overwrite the keys.
+// Sorts rows of unsigned keys of 4 or 8 bytes by their lowest `bits` bits. May overwrite `keys`.
 SortedKeys radix_sort(const Tensor& keys, int64_t rows, int64_t length, int bits);
 
 }  // namespace flambeau::cuda

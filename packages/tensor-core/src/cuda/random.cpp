@@ -81,7 +81,7 @@ void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words,
                   {}};
   if (kind == Distribution::BernoulliOf) a.reporter = reporter(out.device().index);
   std::copy(numbers.begin(), numbers.end(), a.numbers);
-  // Normal numbers in double precision are drawn in pairs, from four consecutive counters.
+  // Normal numbers in double precision are computed in pairs from four consecutive counters.
   const bool normal = kind == Distribution::Normal || kind == Distribution::LogNormal;
   const int64_t counters = normal && words == 2 ? 4 : words, groups = divide_up(a.count * words, 64);
   launch(out.device().index, draw_module(kind, out.dtype()), 0, grid_for(groups * (16 / counters)), kThreads, a);

@@ -9,24 +9,26 @@
 
 namespace flambeau::cuda {
 
-// Offset of random words in the stream of a generator. Note [Numbers in graphs]
+// The position in a generator's stream at which a kernel begins to draw random words. Note [Numbers in graphs]
 struct Drawn {
   uint64_t seed, offset;
-  Tensor start;  // on the GPU; undefined outside of graphs
+  Tensor start;  // start of the graph's numbers, on the GPU; undefined outside of captures
 };
-// Takes groups of words from a generator (null: the default one) for a kernel that works on `t`.
+// Reserves groups of words in the stream of a generator (null: the default one) for a kernel on the device of `t`.
 Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t);
 
-// Fills a contiguous `out` from a distribution, with `words` words for each element, from the offset of `drawn` on.
+// Fills the contiguous tensor `out` with samples of a distribution, each from `words` words. Begins at the position
+// `drawn`.
 void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, const Drawn& drawn,
           std::initializer_list<double> numbers, uint64_t threshold, uint64_t range);
-// The same for samplers with one or two parameters for each element. All tensors are contiguous float64.
+// Does the same for samplers with one or two parameters for each element. All tensors are contiguous float64.
 void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, const Drawn& drawn,
             double least);
-// Makes kernels report rows of weights that are not distributions. The weights are contiguous float64.
+// Makes a kernel report rows of `weights` that are not distributions. The tensor is contiguous float64.
 void check_weights(const Tensor& weights);
 void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms);
-// Computes d x / d concentration / (1 - x) for beta variates x. All tensors are contiguous float64.
+// For beta variates x, computes their derivatives with respect to the concentration, divided by 1 - x. All tensors are
+// contiguous float64.
 void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration, const Tensor& total);
 // Starts from 0, 1, 2, ... and exchanges the elements i = n - 1, ..., 0, in this order, with those at partners[i] <= i.
 // partners is a uint32 tensor and is overwritten. Note [Permutations]

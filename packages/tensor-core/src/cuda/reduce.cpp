@@ -13,7 +13,7 @@ namespace {
 std::string source(const char* header, const char* macro, const char* op, Dtype in) {
   return std::string("#include \"device/") + header + ".h\"\n" + macro + "(" + op + "<" + type_name(in) + ">)\n";
 }
-using Names = std::initializer_list<const char*>;  // in the order of ReducePlan::Kernel
+using Names = std::initializer_list<const char*>;  // names of the kernels, in the order of ReducePlan::Kernel
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// Launch of reductions, shared by all families of operators that reduce.
+// Launches of reduction kernels, for all operators that reduce.
 #pragma once
 
 #include <string>
@@ -10,25 +10,25 @@
 
 namespace flambeau::cuda {
 
-// Returns the module with the kernels of an operation on elements of a dtype. `header` is the file in src/device that
-// defines it: a reduction, or an operation that rewrites lines (lines.h).
+// Return the module with the kernels of an operation on elements of a dtype. `header` is the file in src/device that
+// defines the operation. lines() is for operations that write rows or columns instead of reducing them (lines.h).
 std::unique_ptr<CudaModule> reduction(const char* op, Dtype in, const char* header = "reductions/reduce");
 std::unique_ptr<CudaModule> lines(const char* header, const char* op, Dtype in);
 
-inline int64_t accumulator_size(Dtype d) {  // half-precision dtypes are accumulated in float32
+inline int64_t accumulator_size(Dtype d) {  // half-precision elements are accumulated in float32
   return is_floating(d) && item_size(d) < 4 ? 4 : item_size(d);
 }
 
-// Runs one reduction. The caller has set a.in, a.out and the other fields that the operation reads. `state` is the size
-// of its states.
+// Runs a reduction along one dimension. The caller sets a.in, a.out and the other fields that the operation reads.
+// `state` is the size in bytes of a partial result.
 void run_reduction(int device, CudaModule& module, ReduceArguments a, const Step& step, int64_t item_size,
                    int64_t state);
 void run_lines(int device, CudaModule& module, ReduceArguments a, const Step& step, int64_t item_size);
-// First half of a reduction whose dimensions cannot be reduced in one step: returns the states of a step, to be joined
-// later.
+// Begins a reduction over dimensions that cannot be reduced at once: reduces along the middle dimension of `step` and
+// returns partial results (states), which join_states() combines later.
 Tensor states_of(int device, CudaModule& module, ReduceArguments a, const Step& step, int64_t item_size, int64_t state);
 void join_states(int device, CudaModule& module, ReduceArguments a, const Tensor& states, const Step& step);
 Tensor join_states_again(int device, CudaModule& module, ReduceArguments a, const Tensor& states, const Step& step,
-                         int64_t state);  // the results are states, which join_states() joins later
+                         int64_t state);  // combines states to fewer states, which join_states() combines later
 
 }  // namespace flambeau::cuda

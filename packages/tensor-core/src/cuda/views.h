@@ -1,4 +1,4 @@
-// Views with another shape and other strides, not recorded.
+// Views with another shape and other strides. They are not recorded.
 #pragma once
 
 #include <utility>

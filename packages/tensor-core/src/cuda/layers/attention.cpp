@@ -11,12 +11,13 @@ namespace flambeau::cuda {
 
 namespace {
 
-// Rounds a size up to one that modules are compiled for.
+// Returns the smallest size for which modules are compiled that is not less than `size`.
 int64_t rounded(int64_t size) { return int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(size, 16)))); }
 int64_t row_bytes(Dtype dtype, int64_t depth, int64_t width) {
   return std::max(rounded(depth), rounded(width)) * (dtype == Dtype::float64 ? 8 : 4);
 }
-// Returns the number of rows of a tile, such that the tiles of one block fit in 48 KiB of shared memory.
+// Returns the number of rows of a tile of rows with `bytes` bytes, such that the tiles of a block fit in 48 KiB of
+// shared memory. Returns 0 if even the smallest tiles are too large.
 int64_t tile_rows(int64_t bytes, bool derivative) {
   const int64_t most = derivative ? 256 : 512;  // largest number of bytes of a row for 32 rows
   return bytes <= most ? 32 : bytes <= 2 * most ? 16 : 0;
@@ -48,10 +49,10 @@ CudaModule& module_of(Dtype dtype, int64_t depth, int64_t width, int64_t tile, A
   });
 }
 
-// Division of a problem for the tensor cores (device/layers/matrix_attention.h). It depends on the shape alone, so that
-// all cards of an architecture give the same results. Tiles of 128 rows read the other operand half as often as those
-// of 64. They are used if there are enough of them for all multiprocessors.
-constexpr int64_t kMatrixRows = 64;  // a block's four warps have 16 rows each, or a multiple of that
+// Sizes of tiles for the tensor cores (device/layers/matrix_attention.h). They depend on the shape alone, so that all
+// cards of an architecture give the same results. Tiles of 128 rows read the other operand half as often as tiles of 64
+// rows. They are used if there are enough of them for all multiprocessors.
+constexpr int64_t kMatrixRows = 64;  // each of the four warps of a block has 16 rows, or a multiple of that
 struct MatrixTiles {
   int64_t depth, width, high, others;
   bool general;
@@ -72,16 +73,18 @@ MatrixTiles forward_tiles(const AttentionArguments& a) {
   while (t.rows() * t.depth + t.others * (t.depth + t.width) > kSharedElements) t.others /= 2;
   return t;
 }
-// One module has kernels by queries and by keys. Tiles of 32 rows leave registers for the sums of two results.
+// Returns the tiles for both kernels of the derivative (by queries and by keys). Each sums two results, so tiles of the
+// other operand have only 32 rows, to leave enough registers.
 MatrixTiles derivative_tiles(const AttentionArguments& a) {
   return {units_size(a.depth), units_size(a.width), high_tiles(a, 64), 32, a.mask.data || !(float(a.scale) > 0)};
 }
 
 constexpr int64_t kChunk = 16;                             // bytes that a thread copies for the tensor cores
-constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // limit of row strides, so that 2**8 rows span < 2**31
+constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // limit of row strides: 2**8 rows span < 2**31
 bool is_chunk(const char* address) { return reinterpret_cast<uintptr_t>(address) % kChunk == 0; }
 
-// Returns true if tensor cores can process the rows: their length is a multiple of the chunk and at most `longest`.
+// Returns true if tensor cores can process the rows: their length is a multiple of 8 elements and at most `longest`,
+// and their address is a multiple of a chunk.
 bool takes_rows(const AttentionRows& rows, int64_t length, int64_t longest) {
   return length % 8 == 0 && length > 0 && length <= longest && is_chunk(rows.data);
 }
@@ -116,7 +119,7 @@ CudaModule& join_module(Dtype dtype) {
 
 struct AttentionPlan {
   CudaModule& module;
-  int64_t tile, key_tile;  // rows of a tile: of queries, and of keys in the derivative with respect to keys
+  int64_t tile, key_tile;  // number of rows of a tile of queries, and of a tile of keys in the kernel by keys
   unsigned threads;
 };
 AttentionPlan plan_of(int device, Dtype dtype, const AttentionArguments& a, AttentionPass pass) {
@@ -129,7 +132,7 @@ AttentionPlan plan_of(int device, Dtype dtype, const AttentionArguments& a, Atte
   return {module_of(dtype, a.depth, a.width, tile, pass), tile, tile, kThreads};
 }
 
-// Returns blocks for all tiles of `rows` rows in every batch element.
+// Returns a grid with one block for each tile of `tile` rows, for `rows` rows in each element of the batch.
 Grid blocks_of(const AttentionArguments& a, int64_t rows, int64_t tile) {
   return {unsigned(a.batch * a.parts * divide_up(rows, tile))};
 }

@@ -1,4 +1,4 @@
-// Bags of a table's rows on a GPU.
+// Sums, means and maxima of bags of a table's rows, on a GPU.
 #pragma once
 
 #include "device/layers/bags_arguments.h"
@@ -6,8 +6,8 @@
 
 namespace flambeau::cuda {
 
-// Computes the outputs of the arguments, which are complete except for the reporter. An invalid index raises IndexError
-// at a later synchronisation.
+// Computes the outputs that the arguments describe. The function sets the reporter of `a`, and the caller everything
+// else. An invalid index raises IndexError at a later synchronisation.
 void fill_bags(int device, Dtype dtype, BagArguments a);
 
 }  // namespace flambeau::cuda

@@ -57,13 +57,14 @@ void run(Function function, const Tensor& out, ConvolutionArguments& a, int64_t 
   run_tiles(out.device().index, module_of(function, dtype, tile, dtype == Dtype::float32 && tf32_allowed()), a, dtype);
 }
 
-// Permutes the weight, viewed as (groups, filters, channels, kernel positions).
+// Returns the weight as a contiguous tensor with the dimensions (groups, filters, channels, kernel positions) in the
+// given order.
 Tensor as_k_goes(const Geometry& g, const Tensor& weight, const Shape& order) {
   const Shape shape{g.groups, g.group_filters(), g.group_channels(), product(g.kernel)};
   return contiguous(permuted(reshaped(contiguous(weight), shape), order));
 }
 
-// Fills `out` with the bias. cuDNN adds its result to `out` before it rounds.
+// Fills `out` with the bias, if there is one. cuDNN then adds its result before it rounds.
 void begin_with(const Tensor& bias, int dims, const Tensor& out) {
   if (!bias.defined()) return;
   Shape column(size_t(dims) + 1, 1);
@@ -71,12 +72,12 @@ void begin_with(const Tensor& bias, int dims, const Tensor& out) {
   copy_values(out, reshaped(contiguous(bias), column));
 }
 
-struct Operands {  // the tensor that the function computes is undefined
+struct Operands {  // of a convolution; the tensor to compute is undefined
   Tensor image, weight, output;
 };
 
-// The memory format of the activations. Weights, which are smaller, are copied to it if necessary. Normalisation and
-// pooling return contiguous tensors, and later layers should keep that format.
+// Returns the memory format of the activations, in which cuDNN computes. Weights, which are smaller, are copied to this
+// format if necessary. Normalisation and pooling return contiguous tensors, and later layers should keep that format.
 MemoryFormat format_of(const Geometry& g, const Operands& given) {
   const MemoryFormat last = g.dims == 2 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;
   const auto lies_so = [&](const Tensor& t) { return t.defined() && !t.is_contiguous() && is_contiguous(t, last); };
@@ -84,7 +85,8 @@ MemoryFormat format_of(const Geometry& g, const Operands& given) {
   return any ? last : MemoryFormat::Contiguous;
 }
 
-// Returns an undefined tensor if cuDNN does not support the operation in this format.
+// Computes the undefined tensor of `given` by cuDNN. Returns an undefined tensor if cuDNN does not support the
+// operation in this format.
 Tensor in_format(MemoryFormat format, Function function, const Geometry& g, const Operands& given, Dtype dtype,
                  const Tensor& bias) {
   const auto lay = [&](const Tensor& t, const Shape& shape) {
@@ -107,7 +109,7 @@ Tensor by_library(Function function, const Geometry& g, const Operands& given, c
 
 }  // namespace
 
-bool convolves(const Geometry& g) {  // the kernels divide 31-bit integers
+bool convolves(const Geometry& g) {  // the kernels divide integers of 31 bits
   constexpr double kMost = double(int64_t(1) << 31);
   double longest = 1;
   for (size_t i = 0; i < 3; ++i)

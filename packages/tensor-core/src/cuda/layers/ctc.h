@@ -1,4 +1,4 @@
-// Connectionist temporal classification on a GPU; the tensors are those of CtcArguments, contiguous.
+// Connectionist temporal classification on a GPU. The contiguous tensors are those of CtcArguments.
 #pragma once
 
 #include "flambeau/cuda.h"
@@ -7,7 +7,7 @@ namespace flambeau::cuda {
 
 struct CtcTensors {
   int64_t blank, states;
-  // lengths: (3, batch): the begin of each target, its number of labels, its number of steps
+  // lengths: (3, batch): position of the first label, number of labels and number of steps of each sample
   Tensor logs, targets, lengths;
   Tensor alpha, losses, chains;  // results of ctc_forward
 };

@@ -8,11 +8,12 @@ namespace flambeau::cuda {
 
 class GridSample {
  public:
-  // image (batch, channels, ...), grid (batch, ..., dims). `slopes`: true if point_gradient() will be called.
+  // image: (batch, channels, ...); grid: (batch, ..., dims). `slopes`: set this if point_gradient() will be called.
   GridSample(const kernels::Sampling& sampling, const Tensor& image, const Tensor& grid, bool slopes);
   void sample(const Tensor& out) const;
   void point_gradient(const Tensor& out, const Tensor& grad) const;
-  // Both are (taps, points of all images): the position of each tap in its image (-1 outside), and its weight.
+  // Both have the shape (taps, points of all images). index(): the position of each tap in its image, or -1 outside of
+  // it. weight(): the weight of each tap.
   const Tensor& index() const { return index_; }
   const Tensor& weight() const { return weight_; }
 

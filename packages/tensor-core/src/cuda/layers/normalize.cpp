@@ -60,7 +60,8 @@ void normalize_rows_weights(const Tensor& weights, const Tensor& biases, const T
 
 namespace {
 
-// Reduces over the positions of each channel and, if all samples are normalised together, also over samples.
+// Reduces each channel over its positions. If all samples are normalised together, also reduces over the samples
+// (`batch`).
 void reduce_channels(Operation operation, ReduceArguments a, const Tensor& x, int64_t batch, int64_t rows,
                      int64_t length, int64_t state) {
   const int device = x.device().index;

@@ -23,7 +23,7 @@ CudaModule& module_of(const char* kernel, const std::string& what, uint64_t key,
   });
 }
 
-// The class of a rule in flambeau/kernels/optimizer_rules.h has the capitalised name of the rule.
+// A rule named "adam" has the class Adam in flambeau/kernels/optimizer_rules.h.
 CudaModule& module_of(const OptimizerRule& rule, Dtype dtype) {
   std::string name = rule.name;
   name[0] = char(std::toupper(name[0]));
@@ -32,7 +32,7 @@ CudaModule& module_of(const OptimizerRule& rule, Dtype dtype) {
   return module_of("step", "FLAMBEAU_OPTIMIZER(" + name + ", ", key, dtype);
 }
 
-// Parameters of one launch.
+// The list of tensors for one launch of a kernel.
 class List {
  public:
   explicit List(OptimizerTargets& list) : list_(list) { list_.count = 0; }
@@ -52,7 +52,8 @@ class List {
   int64_t blocks_ = 0;
 };
 
-// Calls launch(first, last) for ranges of items with the same coefficients, as many as fit in one launch.
+// Divides the items into ranges with the same coefficients that fit in one launch, and calls launch(first, last) for
+// each.
 template <class Same, class Run>
 void each_batch(size_t count, Same&& same, Run&& run) {
   for (size_t first = 0; first < count;) {
@@ -83,7 +84,7 @@ void optimizer_step(const OptimizerRule& rule, const std::vector<OptimizerWork>&
 }
 
 bool scale(const std::vector<Tensor>& tensors, double factor) {
-  std::vector<Tensor> marks;  // one flag for each GPU, which is read once
+  std::vector<Tensor> marks;  // one flag for each GPU: nonzero if an element was not finite
   const auto mark_of = [&](const Tensor& t) {
     for (const Tensor& mark : marks)
       if (mark.device() == t.device()) return mark;

@@ -1,4 +1,4 @@
-// Steps of optimizers on a GPU.
+// Optimizer steps on a GPU.
 #pragma once
 
 #include <vector>
@@ -9,13 +9,13 @@
 namespace flambeau::cuda {
 
 struct OptimizerWork {
-  // The parameter, its gradient and its states: contiguous real tensors of one dtype
+  // The parameter, its gradient and its states, which are contiguous real tensors of one dtype.
   Tensor at[2 + OptimizerRule::kStates];
   double coefficients[OptimizerRule::kCoefficients];
 };
-// Updates parameters with the same coefficients and dtypes together, in their order.
+// Updates parameters in the given order. Neighbours with the same coefficients, dtype and device share a launch.
 void optimizer_step(const OptimizerRule& rule, const std::vector<OptimizerWork>& work);
-// Multiplies contiguous real tensors. Returns true if all elements were finite, which waits for the GPU.
+// Multiplies contiguous real tensors by `factor`. Waits for the GPU, and returns true if all elements were finite.
 bool scale(const std::vector<Tensor>& tensors, double factor);
 
 }  // namespace flambeau::cuda

@@ -6,10 +6,11 @@
 
 namespace flambeau::cuda {
 
-// weight: of the hidden state, (gates * size, outputs). bias: added to the hidden state's contribution, or undefined.
+// weight: the weight of the hidden state, (gates * size, outputs). bias: if defined, is added to the hidden state's
+// contribution.
 void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias,
                        const Tensor& projection, const RecurrentBuffers& b);
-// saved: the tensors of RecurrentSaved, contiguous. output_grad may be undefined.
+// saved: the contiguous tensors that RecurrentSaved lists. output_grad may be undefined.
 void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, const Tensor& output_grad,
                         const RecurrentGradients& g);
 

@@ -18,7 +18,7 @@ namespace flambeau::cuda {
 
 namespace {
 
-// The used part of the library's interface, with its constants (cublasLt.h of CUDA 12 and 13).
+// The part of the library's interface that is used, with its constants (cublasLt.h of CUDA 12 and 13).
 struct LibraryHandle;
 struct OperationHandle;
 struct LayoutHandle;
@@ -99,7 +99,7 @@ int data_type(Dtype d) {
       return -1;
   }
 }
-// Type of the scaling factors, which is also that of the accumulator.
+// Returns the type of the scaling factors, which is also the type of the accumulator.
 int scale_type(Dtype d) { return item_size(d) == 2 ? int(number::kReal32) : data_type(d); }
 int precision_of(Dtype d) {
   if (d == Dtype::float64 || d == Dtype::complex128) return number::kCompute64;
@@ -115,8 +115,8 @@ size_t workspace_of(int device) {  // the size that NVIDIA recommends
   return properties(device).major >= 9 ? size_t(32) << 20 : size_t(4) << 20;
 }
 
-// All properties that determine the algorithm of a product. The layouts are those of the library's first and second
-// operand.
+// All properties of a product on which the choice of its algorithm depends. `right` is the layout of the library's
+// first operand, and `left` that of the second.
 using Key = std::array<int64_t, 22>;
 Key key_of(const ProductArguments& a, const LibraryLayout& right, const LibraryLayout& left, Dtype in, Dtype out) {
   const Division& d = a.division;
@@ -144,7 +144,8 @@ Key key_of(const ProductArguments& a, const LibraryLayout& right, const LibraryL
           a.bias ? alignment(a.bias) : 0};
 }
 
-// alpha = 1 and beta = 0 in result = alpha * product + beta * result, in the library's format.
+// The factors alpha = 1 and beta = 0 of result = alpha * product + beta * result, in the format that the library
+// expects.
 struct Factors {
   double alpha[2] = {}, beta[2] = {};
 
@@ -158,8 +159,8 @@ struct Factors {
   }
 };
 
-// The operands are in the library's order: the first one is the right matrix, the second one the left matrix, both
-// transposed.
+// A product as the library computes it: its first operand is the transposed right matrix, its second operand the
+// transposed left matrix.
 struct CublasLtPlan {
   OperationHandle* operation = nullptr;
   LayoutHandle *right = nullptr, *left = nullptr, *out = nullptr;

@@ -8,8 +8,9 @@
 
 namespace flambeau::cuda {
 
-// Description of a matrix (rows, columns) for cuBLASLt, which reads its transpose in column-major order with columns
-// `leading` elements apart. `transposed`: the library has to transpose. Empty if neither stride is 1.
+// A matrix in the form that cuBLASLt expects: column-major, with columns `leading` elements apart. It contains the
+// transpose of the given matrix (rows, columns) or, if `transposed` is set, the matrix itself, which the library then
+// has to transpose. `row` and `column` are the strides of the given matrix. If neither is 1, there is no such form.
 struct LibraryLayout {
   bool transposed;
   int64_t rows, columns, leading;
@@ -25,7 +26,8 @@ constexpr std::optional<LibraryLayout> library_layout(int64_t rows, int64_t colu
 
 // Returns true if the library computes products of this dtype.
 bool library_multiplies(Dtype d);
-// Returns false and does nothing if the library does not support this product. `in` and `out` are the element types.
+// Computes a product with elements of the types `in` and `out`. Returns false, without any effect, if the library does
+// not support it.
 bool library_product(int device, const ProductArguments& a, Dtype in, Dtype out);
 
 }  // namespace flambeau::cuda

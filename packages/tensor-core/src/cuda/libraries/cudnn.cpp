@@ -19,12 +19,12 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// The used part of the library's interface, with its constants (cudnn_ops.h and cudnn_cnn.h of cuDNN 8 and 9).
+// The part of the library's interface that is used, with its constants (cudnn_ops.h and cudnn_cnn.h of cuDNN 8 and 9).
 struct CudnnHandle;
 struct TensorHandle;
 struct FilterHandle;
 struct ConvolutionHandle;
-struct Performance {  // expected properties of an algorithm, from the heuristics
+struct Performance {  // properties of an algorithm, as estimated by the library
   int algorithm, status;
   float time;
   size_t memory;
@@ -102,8 +102,8 @@ int mathematics_of(Dtype d) {
   return d == Dtype::float32 && tf32_allowed() ? number::kDefault : number::kExact;
 }
 
-// The library's descriptors of a convolution, which has at least two dimensions there, and the algorithms of a
-// function.
+// The library's descriptors of a convolution and the algorithms for one of its functions. The library supports no
+// convolution in one dimension, which is described as one in two dimensions.
 struct CudnnPlan {
   TensorHandle *image = nullptr, *output = nullptr;
   FilterHandle* weight = nullptr;
@@ -155,7 +155,7 @@ struct CudnnPlan {
            l.cudnnSetConvolutionMathType(convolution, mathematics_of(dtype)) == 0;
   }
 
-  // Selects the deterministic algorithms with an acceptable amount of workspace memory.
+  // Sets `algorithms` to those that are deterministic and need at most kMostMemory bytes of workspace.
   void choose(CudnnHandle* handle, ConvolutionFunction function) {
     constexpr int kMost = 16;
     constexpr size_t kMostMemory = size_t(1) << 30;
@@ -178,7 +178,7 @@ struct CudnnPlan {
   }
 };
 
-// All properties that determine the algorithm of a convolution.
+// All properties of a convolution on which the choice of its algorithm depends.
 using Key = std::array<int64_t, 27>;
 Key key_of(ConvolutionFunction function, const Geometry& g, Dtype dtype, bool channels_last) {
   Key key{int64_t(function), int64_t(dtype), mathematics_of(dtype), g.batch, g.channels, g.filters,
@@ -249,8 +249,8 @@ class Planner {
   std::map<Key, CudnnPlan> plans_;
 };
 
-// Returns false if the output is larger than the windows reach (output_padding of a transposed convolution), because
-// the library rejects such sizes.
+// Returns true if the library supports the sizes. It requires that the output has as many positions as the windows
+// reach (output_padding of a transposed convolution can add more) and that each tensor has fewer than 2**31 elements.
 bool fits(const Geometry& g) {
   for (int i = 0; i < 3; ++i)
     if ((g.size[i] + 2 * g.padding[i] - g.reach(i) - 1) / g.stride[i] + 1 != g.out[i]) return false;

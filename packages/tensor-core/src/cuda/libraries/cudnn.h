@@ -6,8 +6,8 @@
 
 namespace flambeau::cuda {
 
-// Tensors of a convolution: image, weight and output, or their gradients. All have one floating dtype and are
-// contiguous in one format. A function computes one of them from the other two.
+// The tensors of a convolution: image, weight and output, or their gradients. One of them is computed from the other
+// two. All have the same floating dtype and are contiguous in the same format.
 struct ConvolutionTensors {
   const Tensor &image, &weight, &output;
   MemoryFormat format = MemoryFormat::Contiguous;
@@ -15,8 +15,8 @@ struct ConvolutionTensors {
 
 // Returns true if the library is installed and enabled and supports the dtype and the sizes.
 bool library_convolves(const ConvolutionGeometry& g, Dtype dtype);
-// Returns false if the library does not support this convolution; the contents of the result are then undefined.
-// `added`: adds to the result's contents.
+// Computes a convolution, and adds it to the contents of the result if `added` is set. Returns false if the library
+// does not support the convolution; the contents of the result are then undefined.
 bool library_convolution(ConvolutionFunction function, const ConvolutionGeometry& g, const ConvolutionTensors& tensors,
                          bool added = false);
 

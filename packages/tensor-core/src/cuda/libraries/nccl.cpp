@@ -14,7 +14,7 @@ namespace flambeau::cuda {
 
 namespace {
 
-// The used part of the library's interface, with its constants (nccl.h of NCCL 2).
+// The part of the library's interface that is used, with its constants (nccl.h of NCCL 2).
 struct Identity {
   char bytes[128];
 };
@@ -59,7 +59,7 @@ void check_status(int status, const char* what) {
 }
 
 enum { kSum = 0, kMax = 2 };
-enum { kBytes = 1 };  // element type for collectives that only move data
+enum { kBytes = 1 };  // element type for operations that only move data
 
 int data_type(Dtype d) {
   switch (d) {
@@ -113,15 +113,16 @@ int request(Collective collective, int requested, int root, const Participant& p
   }
 }
 
-// The communicators of this process, grouped by identity. Their destruction may wait for each other, so those of one
-// group are destroyed together.
+// The communicators of this process, grouped by identity. The destruction of one communicator of a group may wait for
+// that of the others, so all of them are destroyed together.
 class CommunicatorRegistry {
  public:
   void add(const std::string& identity, CommunicatorHandle* communicator) {
     const std::lock_guard lock(mutex_);
     groups_[identity].active.insert(communicator);
   }
-  // Returns the communicators to destroy: those of the group if `communicator` is the last active one, else none.
+  // Returns all communicators of the group, which must now be destroyed, if `communicator` is the last active one.
+  // Returns none otherwise.
   std::vector<CommunicatorHandle*> release(CommunicatorHandle* communicator) {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(groups_.begin(), groups_.end(),
@@ -205,16 +206,16 @@ void destroy_communicator(int device, CommunicatorHandle* communicator) {
 
 void collect(Collective collective, int reduction, int root, const std::vector<Participant>& participants) {
   const Nccl& n = nccl();
-  for (const Participant& p : participants) {  // operations that may fail, before any communication starts
+  for (const Participant& p : participants) {  // do everything that may fail before any communication starts
     data_type(p.input.dtype());
     for (const Tensor& t : {p.input, p.output})
       t.device_bytes(), record_stream(t.storage(), t.device().index, p.stream);
     activate(p.input.device().index);
   }
-  const GilRelease release(GilRelease::Wait);  // other threads may first have to start their part of the collective
+  const GilRelease release(GilRelease::Wait);  // another thread may have to take part in the collective first
   check_status(n.ncclGroupStart(), "starting a collective operation");
   int chosen = 0, status = 0;
-  for (const Participant& p : participants) {  // no exceptions within the group, because it has to be ended
+  for (const Participant& p : participants) {  // no exceptions between ncclGroupStart and ncclGroupEnd
     if (!chosen) chosen = driver().cuCtxSetCurrent(context_of(p.input.device().index));
     if (!chosen && !status) status = request(collective, reduction, root, p);
   }
@@ -226,7 +227,7 @@ void collect(Collective collective, int reduction, int root, const std::vector<P
 
 void exchange(CommunicatorHandle* communicator, StreamHandle* stream, const std::vector<Message>& messages) {
   const Nccl& n = nccl();
-  for (const Message& m : messages) {  // operations that may fail, before any communication starts
+  for (const Message& m : messages) {  // do everything that may fail before any communication starts
     m.tensor.device_bytes(), record_stream(m.tensor.storage(), m.tensor.device().index, stream);
     activate(m.tensor.device().index);
   }

@@ -1,4 +1,4 @@
-// Batches of matrices (count, rows, columns) as operands of factorizations.
+// Views and products of batches of matrices (count, rows, columns), for factorizations.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,8 @@ inline Tensor part(const Tensor& t, int64_t row, int64_t rows, int64_t column, i
 }
 inline Tensor adjoint(const Tensor& t) { return transposed(conjugate(t), 1, 2); }
 
-// Returns a grid of blocks with `each` columns of every matrix. A block may have to loop over matrices.
+// Returns a grid with one block for every `each` columns of a matrix, and a second dimension for the matrices. If there
+// are too many matrices for the grid, blocks have to loop over them.
 inline Grid column_grid(int64_t columns, int64_t each, int64_t count) {
   constexpr int64_t kMostY = 65535;
   return {unsigned(divide_up(columns, each)), unsigned(std::min(count, kMostY))};

@@ -47,7 +47,7 @@ void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor&
                      nullptr,
                      0};
   if (bias.defined()) p.bias = bias.device_bytes(), p.bias_stride = bias.stride(0);
-  if (library_multiplies(in)) {  // the library reads operands with contiguous rows or columns
+  if (library_multiplies(in)) {  // the library requires that the rows or the columns of operands are contiguous
     const bool left = library_layout(m, k, p.left.row, p.left.column).has_value(),
                right = library_layout(k, n, p.right.row, p.right.column).has_value();
     if (!left || !right) return multiply(out, left ? a : clone(a), right ? b : clone(b), bias);

@@ -1,4 +1,4 @@
-// QR factorizations by Householder reflectors, and products with these. Note [Elimination]; the kernels are in
+// QR factorizations by Householder reflectors, and multiplication by these. Note [Elimination]. The kernels are in
 // device/linalg/reflectors.h.
 #include "cuda/linalg/elimination.h"
 #include "cuda/linalg/matrices.h"
@@ -23,8 +23,8 @@ CudaModule& module_of(Dtype dtype) {
 
 char* factors(const Tensor& tau, int64_t first) { return tau.device_bytes() + first * item_size(tau.dtype()); }
 
-// Computes c = (1 - V T V^H) c, or the product with the adjoint: Q of the reflectors in the columns of `panel`, whose
-// factors begin at `first`.
+// Multiplies c by Q = 1 - V T V^H or, if `adjoint`, by Q^H. The columns of `panel` contain the reflectors; their
+// factors are the elements of `tau` from `first` on.
 void apply_panel(const Tensor& panel, const Tensor& tau, int64_t first, bool adjoint, const Tensor& c) {
   const int64_t count = panel.size(0), rows = panel.size(1), width = panel.size(2);
   const int device = panel.device().index;
@@ -60,7 +60,7 @@ void reflect(const Tensor& vectors, const Tensor& tau, const Tensor& c, bool adj
   const int64_t blocks = divide_up(k, int64_t(kReflectors));
   for (int64_t s = 0; s < blocks; ++s) {
     const int64_t i = (adjoint ? s : blocks - 1 - s) * kReflectors, width = std::min<int64_t>(kReflectors, k - i);
-    const int64_t left = fresh ? i : 0;  // if c was the identity, its first i columns do not change
+    const int64_t left = fresh ? i : 0;  // if c was the identity, its first i columns do not change in these rows
     apply_panel(part(vectors, i, m - i, i, width), tau, i, adjoint, part(c, i, m - i, left, n - left));
   }
 }

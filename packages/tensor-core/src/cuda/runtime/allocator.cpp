@@ -29,15 +29,15 @@ struct BySize {
 struct Pool {  // free blocks of one stream
   std::set<Block*, BySize> small, large;
   std::set<Block*, BySize>& of(bool is_small) { return is_small ? small : large; }
-  // Freed blocks of at most kLittleBlock, by size, which serve most requests of small operators. Their neighbours
-  // regard them as used. They are merged with their neighbours only if no other block serves a request.
+  // Freed blocks of at most kLittleBlock bytes, by size, which serve most requests of small operators. They still count
+  // as used, so they are not merged with their neighbours until no other block serves a request.
   std::array<std::vector<Block*>, kLittleBlock / kBlockUnit + 1> little;
   std::vector<Block*>& of_size(size_t size) { return little[size / kBlockUnit]; }
 };
 
 struct Pending {  // freed, but still used by other streams
   Block* block;
-  std::vector<EventHandle*> events = {};  // one for each stream removed from other_streams
+  std::vector<EventHandle*> events = {};  // one event for each stream that was removed from other_streams
 };
 
 struct Megabytes {
@@ -158,7 +158,8 @@ class Allocator {
     peak = std::max(peak, total);
   }
 
-  // Returns the graph that captures the stream's work, even if the stream joined the capture of another; otherwise 0.
+  // Returns the number of the graph that captures the stream's work, even if the stream has only joined the capture of
+  // another stream. Returns 0 if there is none.
   int64_t graph_of(StreamHandle* stream) const {
     if (!stream) return 0;
     const CaptureStatus now = capture_status(device_, stream);
@@ -210,7 +211,7 @@ class Allocator {
     const size_t bytes = segment_size(size);
     DevicePointer address = 0;
     int code = ask_for(d, bytes, address);
-    if (code == code::kOutOfMemory) {  // cached blocks may occupy the memory
+    if (code == code::kOutOfMemory) {  // try again after releasing cached blocks
       ++statistics_.retries;
       wait(lock);
       release_segments(d);
@@ -225,7 +226,7 @@ class Allocator {
     return block;
   }
 
-  // Reduces a block to `size`, and frees the rest if it is large enough for other requests.
+  // Reduces a block to `size` bytes. The rest becomes a free block if it is large enough for other requests.
   void cut(Block* block, size_t size) {
     const size_t rest = block->size - size;
     if (rest < (block->small ? kBlockUnit : kSmallBlock)) return;
@@ -251,7 +252,7 @@ class Allocator {
     }
     blocks.insert(block);
   }
-  static Block* absorb(Block* block) {  // returns the following block
+  static Block* absorb(Block* block) {  // merges a block with the following one, and returns it
     Block* gone = block->after;
     block->size += gone->size;
     block->after = gone->after;
@@ -260,8 +261,8 @@ class Allocator {
     return block;
   }
 
-  // Records events after the current work of the other streams. Does nothing while one of them is captured, because
-  // the event would belong to the graph and would never complete.
+  // Records an event in each of the other streams that have used the block, after their current work. Does nothing
+  // while one of them is captured, because the event would become part of the graph and would never complete.
   void record(Pending& pending) {
     auto& streams = pending.block->other_streams;
     for (const auto& [device, stream] : streams)
@@ -279,7 +280,7 @@ class Allocator {
                        [&](EventHandle* event) { return query_event(device_, event); });
   }
 
-  // If an error is raised, this block and the remaining ones stay pending.
+  // If this raises an error, the current block and the remaining ones stay pending.
   void collect_pending(const Driver& d) {
     for (size_t i = 0; i < pending_.size();) {
       if (!has_come(pending_[i])) {
@@ -294,9 +295,9 @@ class Allocator {
     }
   }
 
-  // Waits for all work on free or pending blocks, because the driver does not guarantee to do so before it frees
-  // memory. During a capture, only the events of pending blocks can be waited for. Meanwhile other threads may allocate
-  // memory.
+  // Waits for all work on free or pending blocks, because the driver need not do so before it frees memory. During a
+  // capture, it is only possible to wait for the events of pending blocks. Releases the lock while it waits, so that
+  // other threads can allocate memory.
   void wait(std::unique_lock<std::mutex>& lock) {
     for (Pending& each : pending_) record(each);  // also for streams of other GPUs
     const Driver& d = activate(device_);
@@ -324,7 +325,7 @@ class Allocator {
   void release_segments(const Driver& d) {
     join_little();
     for (auto& [owner, pool] : pools_) {
-      if (owner.second) continue;  // the graph writes to its memory at each replay, even if blocks are free
+      if (owner.second) continue;  // each replay of the graph writes to its memory, even to free blocks
       for (auto* blocks : {&pool.small, &pool.large})
         std::erase_if(*blocks, [&](Block* block) {
           if (block->before || block->after) return false;

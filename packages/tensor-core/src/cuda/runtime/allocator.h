@@ -26,35 +26,37 @@ struct Block {
   size_t size;
   StreamHandle* stream;
   int device;
-  bool small;  // true if the segment is for small blocks
+  bool small;  // true if the segment contains small blocks
   bool used = false;
   Block *before = nullptr, *after = nullptr;  // neighbours in the segment
-  std::vector<StreamOf> other_streams = {};   // other streams that have used the block
-  int64_t pool = 0;                           // number of a captured graph, or 0
+  std::vector<StreamOf> other_streams = {};   // other streams that also use the block
+  int64_t pool = 0;                           // number of the graph whose memory contains the block, or 0
 };
 
-// Raises RuntimeError (out of memory) with a description of the free memory.
+// Allocates a block for the current stream. If there is not enough memory, raises OutOfMemoryError, which describes the
+// free memory.
 Block* allocate_block(int device, size_t bytes);
 void free_block(Block* block) noexcept;
-void use_block(Block* block, StreamOf other);  // records that a stream uses the block too
+void use_block(Block* block, StreamOf other);  // records that another stream uses the block, too
 
-// Memory of the current device for the duration of a call; nothing if there is not enough.
+// Returns memory of the current device that is used during one call, or nothing if there is not enough memory.
 std::optional<Tensor> workspace(size_t bytes);
 
-// The memory of a graph. Memory that the streams of a capture allocate between begin_pool and end_pool is not used
-// elsewhere until release_pool. The driver's number of the capture, which all of its streams share, identifies it.
+// Private memory of graphs. Memory that the streams of a capture allocate between begin_pool() and end_pool() is not
+// used for anything else until release_pool(). `capture` is the driver's number of the capture, which all of its
+// streams share.
 int64_t begin_pool(int device, unsigned long long capture);
 void end_pool(int device, unsigned long long capture);
 void release_pool(int device, int64_t pool);
 
-// Requests are rounded up to a multiple of this size.
+// Sizes of blocks are multiples of kBlockUnit bytes.
 inline constexpr size_t kBlockUnit = 512;
 inline constexpr size_t kLittleBlock = size_t(32) << 10, kSmallBlock = size_t(1) << 20, kSmallSegment = size_t(2) << 20,
                         kLargeSegment = size_t(20) << 20, kLargeBlock = size_t(10) << 20;
 constexpr size_t rounded_request(size_t bytes) {
   return bytes < kBlockUnit ? kBlockUnit : (bytes + kBlockUnit - 1) / kBlockUnit * kBlockUnit;
 }
-// Returns the size of the segment to allocate for a request of this (rounded) size.
+// Returns the size in bytes of the segment to allocate for a request, which must be a result of rounded_request().
 constexpr size_t segment_size(size_t request) {
   if (request <= kSmallBlock) return kSmallSegment;
   if (request < kLargeBlock) return kLargeSegment;

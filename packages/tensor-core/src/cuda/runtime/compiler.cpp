@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Two independent 64-bit hashes (FNV-1a) of all inputs of a compiled module.
+// A hash of all inputs of a compiled module: two independent hashes of 64 bits (FNV-1a).
 class Digest {
  public:
   void add(std::string_view text) {
@@ -31,7 +31,7 @@ class Digest {
       first_ = (first_ ^ byte) * 0x100000001B3ull;
       second_ = (second_ ^ (byte + 0x5Bu)) * 0x100000001B3ull;
     }
-    first_ = (first_ ^ 0x1FF) * 0x100000001B3ull;  // separates texts
+    first_ = (first_ ^ 0x1FF) * 0x100000001B3ull;  // marks the end of each text
     second_ = (second_ ^ 0x2FF) * 0x100000001B3ull;
   }
   std::string text() const {
@@ -78,7 +78,7 @@ fs::path compiled_folder() {
   return {};
 }
 
-// A cached file consists of this header and the code.
+// A cached file contains this header and then the code.
 struct Header {
   char magic[8] = {'f', 'l', 'a', 'm', 'b', 'e', 'a', 'u'};
   uint64_t size = 0, sum = 0;
@@ -89,7 +89,7 @@ uint64_t sum_of(std::string_view code) {
   return digest.number();
 }
 
-std::string read_cached(const fs::path& path) {  // empty if there is no complete file
+std::string read_cached(const fs::path& path) {  // returns an empty string if there is no complete file
   const std::string file = contents(path);
   Header header, expected;
   if (file.size() < sizeof(Header)) return {};
@@ -133,7 +133,8 @@ std::vector<std::string> options_for(const std::string& architecture) {
           "-I" + kernel_folder() + "/device/standard"};
 }
 
-// Returns the GPU's architecture, or the newest that the compiler knows, as intermediate code that the driver compiles.
+// Returns the architecture of the GPU. If the compiler does not know it, returns the newest earlier one that it knows,
+// as intermediate code, which the driver compiles.
 std::string architecture_of(int device) {
   const Properties& p = properties(device);
   const int own = p.major * 10 + p.minor;
@@ -147,7 +148,8 @@ std::string architecture_of(int device) {
   return "compute_" + std::to_string(newest);
 }
 
-// Returns the path for code compiled by this generation of NVRTC. Empty if there is no cache folder.
+// Returns the cache's path for code that NVRTC of this generation compiles. The path is empty if there is no cache
+// folder.
 fs::path cache_path(const std::string& source, const std::string& architecture, int generation) {
   Digest digest;
   digest.add(source);
@@ -161,7 +163,7 @@ fs::path cache_path(const std::string& source, const std::string& architecture, 
 
 struct Code {
   std::string text;
-  fs::path file = {};  // the file it was read from; empty if it was compiled
+  fs::path file = {};  // the file from which the code was read; empty if it was compiled
 };
 
 Code cached(const std::string& source, const std::string& architecture, int generation) {
@@ -178,8 +180,8 @@ Code compiled(int device, const std::string& name, const std::string& source) {
   return {std::move(made.code)};
 }
 
-// NVRTC is loaded only if the disk cache has no code from a compiler that the driver supports: of the driver's
-// generation or an earlier one.
+// Returns the compiled code of a module. Loads NVRTC only if the disk cache has no code that a compiler of the driver's
+// generation or an earlier one has produced.
 Code code_for(int device, const std::string& name, const std::string& source) {
   constexpr int kOldestGeneration = 12;
   const Properties& p = properties(device);

@@ -20,7 +20,7 @@ namespace flambeau::cuda {
 
 class CudaModule {
  public:
-  // `name` is used in error messages. `kernels` are the kernels that callers request by index.
+  // `name` appears in error messages. A caller requests a kernel by its index in `kernels`.
   CudaModule(std::string name, std::string source, std::initializer_list<const char*> kernels);
   CudaModule(const CudaModule&) = delete;
   FunctionHandle* kernel(int device, int number = 0) {
@@ -36,7 +36,7 @@ class CudaModule {
   std::vector<std::atomic<FunctionHandle*>> functions_;  // all kernels of device 0, then of device 1, ...
 };
 
-// Returns the folder of compiled code; empty if there is none.
+// Returns the folder in which compiled code is cached, or an empty string if there is none.
 std::string kernel_cache();
 
 }  // namespace flambeau::cuda

@@ -1,4 +1,4 @@
-// Modules of a family, each created at first use. Note [CUDA modules]
+// The modules of a family of kernels, each created at its first use. Note [CUDA modules]
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@ namespace flambeau::cuda {
 
 class CudaModules {
  public:
-  // Returns the module with this key. make() returns a std::unique_ptr<CudaModule>.
+  // Returns the module with this key. Creates it if necessary by make(), which returns a std::unique_ptr<CudaModule>.
   template <class Make>
   CudaModule& find(uint64_t key, Make&& make) {
     const std::lock_guard lock(mutex_);
@@ -26,7 +26,7 @@ class CudaModules {
   std::unordered_map<uint64_t, std::unique_ptr<CudaModule>> modules_;
 };
 
-// Returns the name of the type of a dtype's elements in the source of modules.
+// Returns the C++ name of a dtype's element type in the source of modules.
 inline const char* type_name(Dtype d) {
 #define FLAMBEAU_NAME(name, type, category) #type,
   static constexpr const char* names[] = {FLAMBEAU_DTYPES(FLAMBEAU_NAME)};

@@ -9,12 +9,12 @@ namespace flambeau::cuda {
 
 namespace {
 
-constexpr int kOldestCapability = 75;  // the oldest architecture that NVRTC supports
+constexpr int kOldestCapability = 75;  // major * 10 + minor of the oldest architecture that NVRTC supports
 
 struct Gpu {
   ContextHandle* context = nullptr;
   Properties properties;
-  bool reads_pageable_memory = false;  // then a copy may return before it has read its source
+  bool reads_pageable_memory = false;  // if true, a copy from host memory may return before it has read the memory
 };
 
 struct Gpus {

@@ -15,26 +15,31 @@ namespace flambeau::cuda {
 inline constexpr int kMaxDevices = 64;
 
 ContextHandle* context_of(int device);
-// Makes the context of a GPU current in this thread, even if other code has changed it, and returns the driver.
+// Makes the context of a GPU current in this thread, even if other code has changed it. Returns the driver.
 const Driver& activate(int device);
-// Returns true if the GPU accesses pageable host memory directly, so that copies may read it after they have returned.
+// Returns true if the GPU reads pageable host memory directly, so that a copy may still read it after the call has
+// returned.
 bool reads_pageable_memory(int device);
-// Copies from host memory on the current stream. Memory that is not pinned has been read when this returns.
+// Copies from host memory on the current stream. If the memory is not pinned, it has been read completely when this
+// returns.
 void copy_from_host(int device, DevicePointer to, const void* host, size_t bytes, bool pinned);
-// Pinned memory (pinned.cpp): declares that a stream copies from or to it asynchronously; frees unused memory.
+// use_pinned() declares that a stream copies asynchronously from or to pinned memory. release_pinned() frees unused
+// memory (pinned.cpp).
 void use_pinned(const Ref<Storage>& storage, int device, StreamHandle* stream);
 void release_pinned();
-// Makes the graph that captures the thread's work on that GPU keep the storage alive.
+// Keeps the storage alive as long as the graph that captures the thread's work on that GPU. If another library began
+// the capture, keeps it alive forever.
 void keep_in_graph(const Ref<Storage>& storage, int device);
-// Capture status of a stream.
+// The capture that a stream takes part in.
 struct CaptureStatus {
-  int status = 0;  // 0 if there is no capture
+  int status = 0;  // 0 if the stream is not captured
   unsigned long long number = 0;
 };
 CaptureStatus capture_status(int device, StreamHandle* stream);
-// Raises RuntimeError if the stream's work is captured: the graph would read freed host memory.
+// Raises RuntimeError if the stream is captured, because the graph would later read host memory that has been freed.
 void require_no_capture(int device, StreamHandle* stream);
-// An object per GPU, created on first use. It is never destroyed, since memory may be freed at exit.
+// Returns the object of class T for a GPU. It is created at its first use and never destroyed, because memory may be
+// freed at exit.
 template <class T>
 T& of_device(int device) {
   static std::mutex mutex;

@@ -8,7 +8,7 @@ namespace flambeau::cuda {
 
 namespace {
 
-constexpr int kOldestVersion = 12000;  // code compiled for that major version and later is supported
+constexpr int kOldestVersion = 12000;  // CUDA 12.0; code that is compiled for CUDA 12 or later is supported
 bool forked = false;                   // true in a process forked after the driver was initialised
 
 // The driver, or the reason why it is not available.

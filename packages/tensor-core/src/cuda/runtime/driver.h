@@ -1,4 +1,4 @@
-// The used part of the CUDA driver's interface. It is loaded at run time and needs no toolkit.
+// The part of the CUDA driver's interface that is used. The driver is loaded at run time, without a toolkit.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ struct FunctionHandle;
 struct GraphHandle;
 struct GraphExecutableHandle;
 
-// All used functions. The result of each is an error code, 0 for success.
+// Calls X(name, (parameters)) for each used function of the driver. The functions return an error code, 0 for success.
 #define FLAMBEAU_DRIVER_FUNCTIONS(X)                                                                          \
   X(cuInit, (unsigned))                                                                                       \
   X(cuDriverGetVersion, (int*))                                                                               \
@@ -71,7 +71,7 @@ struct Driver {
   FLAMBEAU_DRIVER_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
 };
 
-namespace code {  // codes that are handled separately
+namespace code {  // error codes that are handled separately
 inline constexpr int kInvalidValue = 1, kOutOfMemory = 2, kInvalidImage = 200, kNoBinaryForGpu = 209, kInvalidPtx = 218,
                      kUnsupportedPtxVersion = 222, kJitCompilationDisabled = 223, kNotReady = 600;
 }
@@ -83,9 +83,9 @@ inline constexpr int kThreadsPerBlock = 1, kSharedMemoryPerBlock = 8, kWarpSize 
                      kHostPageTables = 100;
 }
 
-// Returns the initialised driver. Raises an error of one sentence if no driver can be used.
+// Returns the initialised driver. If no driver can be used, raises an error that gives the reason in one sentence.
 const Driver& driver();
-// Returns the reason why driver() would raise, or an empty text.
+// Returns the reason for which driver() would raise an error, or an empty string.
 const std::string& driver_obstacle();
 
 // Raises an error for a nonzero code. `what` describes the operation, such as "allocating memory".

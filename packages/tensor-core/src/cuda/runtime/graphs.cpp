@@ -47,8 +47,8 @@ namespace {
 std::mutex mutex;
 std::vector<Graph*> captures;  // captures in progress
 
-// The graph that captures the work of this thread on the GPU, including streams that have joined the capture; else
-// null.
+// Returns the graph that captures this thread's work on the GPU, even if the current stream has only joined the
+// capture. Returns null if there is none.
 Graph* current_graph(int device) {
   StreamHandle* stream = current_stream(device);
   const std::lock_guard lock(mutex);
@@ -90,12 +90,12 @@ void move_generator(const RandomPosition& position) {
     g.set_state(position.seed, position.offset);
 }
 
-// Sets the numbers by memset commands, which contain the values. A copy would read host memory later, which would have
-// to stay valid until then.
+// Writes the numbers to the tensor by memset commands, which contain the values. A copy would read host memory later,
+// and that memory would have to exist until then.
 void write_numbers(const Driver& d, const Tensor& to, std::initializer_list<uint64_t> numbers, StreamHandle* stream) {
   auto address = DevicePointer(to.device_bytes());
   for (const uint64_t number : numbers)
-    for (const uint64_t half : {number, number >> 32}) {  // the lower one first
+    for (const uint64_t half : {number, number >> 32}) {  // the lower half first
       check(d.cuMemsetD32Async(address, unsigned(half), 1, stream), "setting the random number offsets of a graph");
       address += sizeof(unsigned);
     }
@@ -213,7 +213,7 @@ void destroy_graph(Graph* graph) {
   const Driver& d = activate(graph->device);  // raises in a forked process, because the graph belongs to the parent
   const std::unique_ptr<Graph> ended(graph);
   int code = 0;
-  if (graph->launched) {  // the next user of the memory may use another stream
+  if (graph->launched) {  // wait for the last launch, because the next user of the memory may use another stream
     const GilRelease release(GilRelease::Wait);
     code = d.cuEventSynchronize(graph->launched);
     d.cuEventDestroy_v2(graph->launched);

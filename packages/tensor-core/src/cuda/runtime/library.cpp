@@ -21,7 +21,7 @@ fs::path package_folder() {
   return own.empty() ? fs::path() : fs::weakly_canonical(own, ignored).parent_path().parent_path();
 }
 
-// Returns site-packages/nvidia/<component>/lib of all components, and the library folders of CUDA toolkits.
+// Returns the folders site-packages/nvidia/<component>/lib of all components, and the library folders of CUDA toolkits.
 std::vector<fs::path> library_folders() {
   std::vector<fs::path> out;
   std::error_code none;

@@ -1,4 +1,4 @@
-// Libraries that are loaded at run time from any place of installation.
+// Loading of libraries at run time, wherever they are installed.
 #pragma once
 
 #include <string>
@@ -6,24 +6,24 @@
 
 namespace flambeau::cuda {
 
-// Opens the first library that exists: the one that the environment variable names, else each name in the folders of
-// NVIDIA's wheels next to this library, on the system's search path, and in a CUDA toolkit. Returns null if none
-// exists; `tried` then lists the names.
+// Opens a library. If the environment variable `variable` is set, it contains the path. Otherwise each name is searched
+// for in the folders of NVIDIA's wheels next to this library, in CUDA toolkits, and on the system's search path.
+// Returns null if no library is found; `tried` then lists the names.
 void* open_library(const char* variable, const std::vector<const char*>& names, std::string& tried);
-// Returns the names of a CUDA library, that of the driver's generation first, because a driver may reject the output of
-// a later one.
+// Returns both names of a CUDA library, first the name for the driver's generation, because a driver may reject the
+// output of a later compiler.
 std::vector<const char*> by_generation(const char* of_13, const char* of_12);
 // Returns a symbol of the library, or null.
 void* find_symbol(void* library, const char* name);
 // Returns the folder of the installed headers.
 const std::string& include_folder();
-const std::string& kernel_folder();  // returns the folder `device` with the sources of GPU kernels
+const std::string& kernel_folder();  // returns the parent of the folder `device` with the kernels
 
-// A library and its used functions. A derived structure has each function as a member.
+// A library and the functions of it that are used. A derived structure has a member for each function.
 class OpenedLibrary {
  public:
-  bool complete;      // true if the library exists and has all functions
-  std::string tried;  // the names that were searched for, if it does not exist
+  bool complete;      // true if the library was found and has all functions
+  std::string tried;  // if the library was not found: the names that were searched for
 
  protected:
   OpenedLibrary(const char* variable, const std::vector<const char*>& names)
@@ -45,7 +45,8 @@ const Library& the_library() {
   static const Library* once = new Library;
   return *once;
 }
-// For lists X(name, (parameters)) of functions that return a status: declare a member for each, and find its address.
+// Use these macros with a list X(name, (parameters)) of functions that return a status: the first declares a member for
+// each function, the second finds its address.
 #define FLAMBEAU_DECLARE_FUNCTION(name, parameters) int(*name) parameters;
 #define FLAMBEAU_FIND_FUNCTION(name, parameters) find(#name, name);
 

@@ -51,7 +51,7 @@ struct Nvrtc {
 };
 const Nvrtc& nvrtc() { return the_library<Nvrtc>(); }
 
-// NVRTC returns each text by two functions: size, then contents.
+// Returns a text of NVRTC. Two functions return it: `size` its size, `get` its contents.
 template <class Size, class Get>
 std::string text_of(ProgramHandle* program, Size size, Get get) {
   size_t bytes = 0;
@@ -79,7 +79,7 @@ Compilation compile(const std::string& name, const std::string& source, const st
   for (const std::string& option : options) texts.push_back(option.c_str());
   Compilation out;
   out.succeeded = n.nvrtcCompileProgram(program, int(texts.size()), texts.data()) == 0;
-  out.log = text_of(program, n.nvrtcGetProgramLogSize, n.nvrtcGetProgramLog).c_str();  // the text ends with a zero byte
+  out.log = text_of(program, n.nvrtcGetProgramLogSize, n.nvrtcGetProgramLog).c_str();  // without the final zero byte
   if (out.succeeded)
     out.code = to_binary ? text_of(program, n.nvrtcGetCUBINSize, n.nvrtcGetCUBIN)
                          : text_of(program, n.nvrtcGetPTXSize, n.nvrtcGetPTX);

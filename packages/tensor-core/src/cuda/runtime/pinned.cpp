@@ -18,7 +18,8 @@ namespace {
 
 thread_local bool non_blocking = false;
 
-// Rounds up to a multiple of 4 KiB or of an eighth of the next lower power of two, if that is larger.
+// Rounds up to a multiple of 4 KiB or, if that is larger, of an eighth of the largest power of two that is not above
+// `bytes`.
 constexpr size_t rounded_size(size_t bytes) {
   constexpr size_t kSmallest = 4096;
   const size_t step = std::max(std::bit_floor(bytes) / 8, kSmallest);

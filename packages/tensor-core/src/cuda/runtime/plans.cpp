@@ -10,14 +10,15 @@ namespace flambeau::cuda {
 
 namespace {
 
-constexpr int64_t kBlocks = 1024;     // number of blocks that keeps every GPU busy
-constexpr int64_t kShortPacks = 128;  // up to this many packs of 16 bytes, a row is reduced by some lanes of a warp
-constexpr int64_t kPartPacks = 2048;  // minimum number of packs per part of a row
-constexpr int64_t kPartRows = 16;     // minimum number of rows per slot, for columns
+constexpr int64_t kBlocks = 1024;     // number of blocks that keep every GPU busy
+constexpr int64_t kShortPacks = 128;  // a row of at most this many packs of 16 bytes is reduced by some lanes of a warp
+constexpr int64_t kPartPacks = 2048;  // minimum number of packs in a part of a row
+constexpr int64_t kPartRows = 16;     // minimum number of rows for each slot, in reductions of columns
 
 int64_t power_of_two(int64_t n) { return int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(n, 1)))); }
 
-// Divides a length into parts that are multiples of `unit` and as equal as possible.
+// Divides a length into at most `most` parts of equal size, which is a multiple of `unit`; the last part may be
+// smaller.
 void divide_length(ReducePlan& plan, int64_t length, int64_t most, int64_t unit) {
   const int64_t parts = std::clamp<int64_t>(most, 1, std::max<int64_t>(1, divide_up(length, unit)));
   plan.part = std::max<int64_t>(1, divide_up(divide_up(length, parts), unit)) * unit;
@@ -59,8 +60,8 @@ ReducePlan plan_of(const Step& s, int64_t item_size) { return plan_for(s, item_s
 ReducePlan plan_of_lines(const Step& s, int64_t item_size) { return plan_for(s, item_size, true); }
 
 ScanPlan scan_plan_of(const Step& s, int64_t item_size, bool in_order) {
-  constexpr int64_t kShort = 1024, kLong = 8192;       // longest row for one warp; minimum elements of a part
-  constexpr int64_t kBlocks = 1024, kLines = 1 << 16;  // numbers that keep every GPU busy
+  constexpr int64_t kShort = 1024, kLong = 8192;       // longest row for one warp; minimum number of elements in a part
+  constexpr int64_t kBlocks = 1024, kLines = 1 << 16;  // numbers of blocks and of lines that keep every GPU busy
   constexpr int64_t kColumnPart = 32, kColumnParts = 64;
   if (s.inner > 1 || in_order) {
     const int64_t lines = s.outer * s.inner;

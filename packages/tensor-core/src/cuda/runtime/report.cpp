@@ -22,7 +22,7 @@ Reports& reports() {
   return *once;
 }
 
-Report* pinned_report(int device) {  // pinned, so that the GPU writes where the host reads
+Report* pinned_report(int device) {  // in pinned memory, to which the GPU writes directly
   void* memory = nullptr;
   check(activate(device).cuMemHostAlloc(&memory, sizeof(Report), 3), "allocating pinned memory");  // portable, mapped
   return new (memory) Report{};

@@ -6,9 +6,10 @@
 
 namespace flambeau::cuda {
 
-// Returns the address to which kernels of a launch report errors, and the number that identifies the operator.
+// Returns the address to which the kernels of a launch report errors, and the number that identifies the current
+// operator.
 Reporter reporter(int device);
-// Raises a reported error once: IndexError, or the error that the CPU raises for such arguments.
+// If a kernel has reported an error, raises it once: IndexError, or the error that the CPU raises for such arguments.
 void raise_reports(int device);
 
 }  // namespace flambeau::cuda

@@ -9,11 +9,12 @@
 namespace flambeau::cuda {
 
 namespace {
-// The chosen stream of each GPU, allocated when a thread first chooses one. Static thread-local memory is scarce for
-// libraries that are loaded at run time.
+// The chosen stream of each GPU. The array is allocated when a thread first chooses a stream, because libraries that
+// are loaded at run time have little static thread-local memory.
 thread_local std::unique_ptr<StreamHandle*[]> streams_of_thread;
 
-// Result of a query: 0 if complete, kNotReady otherwise.
+// Returns true if `code`, the result of a query, says that the work is complete, and false for kNotReady. Raises an
+// error for any other code.
 bool done(int code, const char* what) {
   if (code == code::kNotReady) return false;
   check(code, what);
@@ -29,7 +30,7 @@ void set_stream(int device, StreamHandle* stream) {
 }
 
 StreamHandle* create_stream(int device, int priority) {
-  constexpr unsigned kIndependent = 1;  // independent of the default stream
+  constexpr unsigned kIndependent = 1;  // the stream does not synchronise with the default stream
   StreamHandle* stream = nullptr;
   check(activate(device).cuStreamCreateWithPriority(&stream, kIndependent, priority), "creating a stream");
   return stream;
