@@ -10,7 +10,7 @@
 #include "calls/warning.h"
 
 #if PY_VERSION_HEX >= 0x030D0000
-extern "C" PyAPI_FUNC(int) _PyOS_IsMainThread(void);  // exported, but no longer declared in a public header
+extern "C" PyAPI_FUNC(int) _PyOS_IsMainThread(void);  // CPython exports this, but does not declare it
 #endif
 
 namespace flambeau::python {
@@ -46,7 +46,7 @@ void run_signal_handlers() {
 }
 
 #ifdef Py_GIL_DISABLED
-// Returns true if one of this thread's critical sections holds the mutex.
+// Returns true if this thread holds the mutex in one of its critical sections.
 bool holds(const PyMutex* mutex) {
   constexpr uintptr_t kSuspended = 1, kFlags = 3;
   const PyThreadState* const state = PyThreadState_GetUnchecked();
@@ -59,8 +59,9 @@ bool holds(const PyMutex* mutex) {
   return false;
 }
 
-// CPython stops all threads before a fork, but a stopped thread may already own the mutex for which it was waiting.
-// That thread does not exist in the child, so the mutex is reset unless the forking thread holds it.
+// Before a fork, CPython stops all other threads. A thread that was waiting for the mutex may be stopped just after it
+// has received the mutex. That thread does not exist in the child, so the child resets the mutex, unless the forking
+// thread holds it.
 void release_after_fork() {
   PyMutex* const mutex = &python_interface->lock->ob_mutex;
   if (!holds(mutex)) *mutex = PyMutex{};

@@ -19,8 +19,8 @@ void refuse_unsupported(const Call& call, PyObject* got) {
   detail::raise<NotImplementedError>(call.function, "(): ", text_of(shown.get()), " ", text_of(reason.get()));
 }
 
-// Returns true for functions that take a sequence of tensors. A common mistake is to pass the tensors as separate
-// arguments.
+// Returns true if the function takes a sequence of tensors, whose elements programs often pass as separate arguments by
+// mistake.
 bool concatenates(const Call& call) {
   const std::string_view function = call.function;
   return function == "cat" || function == "concat" || function == "concatenate" || function == "stack";
@@ -32,7 +32,7 @@ bool holds_tensors(PyObject* o) {
   return PySequence_Fast_GET_SIZE(items.get()) && is_tensor(PySequence_Fast_GET_ITEM(items.get(), 0));
 }
 
-// Hint: how to convert the argument.
+// Returns a hint for an error message, such as how to convert the argument, or an empty string.
 std::string advice(const Call& call, std::string_view expected, PyObject* got) {
   if (expected.starts_with("flambeau.dtype")) {
     std::string_view given;
@@ -43,7 +43,7 @@ std::string advice(const Call& call, std::string_view expected, PyObject* got) {
     }
     if (PyUnicode_Check(got)) given = text_of(got);
     if (PyType_Check(got)) given = reinterpret_cast<PyTypeObject*>(got)->tp_name;
-    given.remove_prefix(given.rfind('.') + 1);  // npos + 1 is 0
+    given.remove_prefix(given.rfind('.') + 1);  // if there is no dot, rfind() returns npos, and npos + 1 is 0
     for (int i = 0; i < kDtypeCount; ++i)
       if (given == flambeau::name(Dtype(i))) return std::string("; write ") + library_name() + "." + std::string(given);
   }
@@ -87,7 +87,7 @@ void wrong_element(const Call& call, const char* expected, Py_ssize_t position, 
 
 namespace {
 
-// Returns true if `given` is another common name of a parameter, such as "axis" in NumPy for "dim".
+// Returns true if other libraries call the parameter `given`, such as "axis" in NumPy for "dim".
 bool also_named(std::string_view parameter, std::string_view given) {
   return (parameter == "input" && (given == "self" || given == "x" || given == "a" || given == "x1")) ||
          (parameter == "other" && given == "x2") || (parameter == "dim" && given == "axis") ||
@@ -95,7 +95,7 @@ bool also_named(std::string_view parameter, std::string_view given) {
          (parameter == "from_" && given == "from");
 }
 
-// Returns true if the signature declares `given` as another name of a parameter:
+// Returns true if the signature declares `given` as another name of the parameter, as in
 // split(tensor, split_size_or_sections|split_size, dim=0).
 bool also_named(const Parameter& parameter, std::string_view given) {
   for (std::string_view names = parameter.also; !names.empty();) {
@@ -111,7 +111,7 @@ size_t find_parameter(const Binding& b, PyObject* name) {
     if (b.parameters[i].name == name) return i;
   Py_ssize_t size;
   const char* const text = PyUnicode_AsUTF8AndSize(name, &size);
-  if (!text) PyErr_Clear();  // lone surrogates: no parameter has such a name
+  if (!text) PyErr_Clear();  // the name contains lone surrogates, so no parameter has it
   if (!text) return b.parameters.size();
   const std::string_view given(text, size_t(size));
   for (size_t i = 0; i < b.parameters.size(); ++i) {
@@ -121,8 +121,8 @@ size_t find_parameter(const Binding& b, PyObject* name) {
   return b.parameters.size();
 }
 
-// Accepts the deprecated order of arguments in which a number precedes the tensor that it multiplies:
-// x.add_(2, y) and addmm(beta, x, alpha, y, z). These numbers are keyword-only today. Returns false for other calls.
+// Reads the arguments of a call in the deprecated order, in which a number precedes the tensor that it multiplies:
+// x.add_(2, y) or addmm(beta, x, alpha, y, z). Today these numbers are keyword-only. Returns false for other calls.
 bool in_old_order(const Binding& b, PyObject* const* args, size_t count, size_t positional, Arguments& values) {
   const size_t numbers = count - positional;
   if (positional < 2 || positional + numbers > b.parameters.size() || !is_tensor(args[count - 1])) return false;
@@ -181,7 +181,8 @@ void take_named(const Binding& b, PyObject* const* given, PyObject* kwnames, Arg
   }
 }
 
-// Returns true if a parameter is variadic and the call may omit it. Tensors may be omitted, sizes and dimensions not.
+// Returns true if a parameter is variadic and a call may have no arguments for it. This is allowed for tensors, but not
+// for sizes and dimensions.
 bool may_be_empty(const Binding& b, size_t i) {
   constexpr uint8_t kTensors = detail::kPosition<Tensors, ParameterTypes>;
   return b.parameters[i].variadic && (!b.record || b.record->forward.kinds()[i] == kTensors);

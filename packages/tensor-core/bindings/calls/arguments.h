@@ -1,14 +1,14 @@
-// Assignment of the arguments of a call to the parameters of the callable. Internal.
+// Assignment of the arguments of a call to the parameters of the called operator. Internal.
 #pragma once
 
 #include "calls/binding.h"
 
 namespace flambeau::python {
 
-// The argument of each parameter. `out` is null unless the call has out=.
+// The argument for each parameter (`at`), and the argument out=, or null if the call has none.
 struct Arguments {
   PyObject* at[kMaxParameters] = {};
-  Object packed;  // owns the tuple of the arguments of a variadic parameter
+  Object packed;  // keeps the tuple of the arguments of a variadic parameter alive
   PyObject* out = nullptr;
 };
 void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kwnames, Arguments& values);

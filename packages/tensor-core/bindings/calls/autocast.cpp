@@ -19,7 +19,7 @@ constexpr int kCpu = 0, kCuda = 1;
 
 struct Cast {
   Tensor source, result;
-  uint32_t version;  // version of the source's storage when it was cast
+  uint32_t version;  // version of the storage of `source` at the time of the cast
 };
 
 struct Region {
@@ -32,7 +32,7 @@ struct Region {
 };
 thread_local Region region;
 
-// Returns the device type of the running call. Note [Devices]
+// Returns the index in kDevices of the device type on which the current call runs. Note [Devices]
 int kind() { return OnDevice::current() == DeviceType::Cuda ? kCuda : kCpu; }
 
 struct SuspendAutocast {
@@ -47,7 +47,7 @@ bool is_parameter(const Tensor& t) {
   return impl.requires_grad && !impl.dual && !impl.base && impl.autograd && !impl.autograd->grad_fn;
 }
 
-// Returns true if a cached cast is still valid: a new cast would have the same values and grad_fn.
+// Returns true if a cached cast is still valid, so that a new cast would have the same values and grad_fn.
 bool current(const Cast& cast) {
   return cast.version == cast.source.storage().version() && (cast.result.requires_grad() || !recording_enabled()) &&
          (!cast.result.storage().inference() || inference_mode());
@@ -66,7 +66,7 @@ Tensor cast(const Tensor& t, Dtype dtype) {
 
 bool is_sequence_of_arguments(PyObject* o) { return PyTuple_CheckExact(o) || PyList_CheckExact(o); }
 
-// Returns the argument, or a copy in which eligible tensors are cast to the dtype.
+// Returns the argument or, if it contains tensors that have to be cast to the dtype, a copy with the cast tensors.
 Object cast_argument(PyObject* o, Dtype dtype) {
   if (is_tensor(o)) {
     const Tensor& t = tensor_of(o);

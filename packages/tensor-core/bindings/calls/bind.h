@@ -6,7 +6,7 @@
 
 namespace flambeau::python {
 
-void set_interpreter_hooks();          // interpreter.cpp: the GIL and signals, for the library
+void set_interpreter_hooks();          // interpreter.cpp: gives the library access to the GIL and to signals
 void bind_records();                   // bind_records.cpp: operators that are defined by records
 void bind_views();                     // bind_views.cpp: elements, sizes and strides
 void bind_layout();                    // bind_layout.cpp
@@ -47,8 +47,8 @@ void def_linalg(std::string_view signature, const char* doc, F function, int fla
   binding->attribute = "linalg_" + binding->name;
 }
 
-Tensor pinned(const Tensor& t);  // a copy in pinned memory; throws without a CUDA driver (bind_cuda.cpp)
-// Moves a new tensor to pinned memory and makes it require grad, if requested.
+Tensor pinned(const Tensor& t);  // returns a copy in pinned memory; throws without a CUDA driver (bind_cuda.cpp)
+// Moves a new tensor to pinned memory and makes it require grad, each only if requested.
 Tensor finished(Tensor t, Pinned pin, bool requires_grad);
 Tensor with_grad(Tensor t, bool requires_grad);  // makes a new tensor require grad, if requested
 

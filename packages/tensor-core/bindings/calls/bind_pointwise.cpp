@@ -69,7 +69,7 @@ std::string accuracy_of(const PointwiseRow& row) {
   return text + '.';
 }
 
-// Returns the line of the docstring for operand i, such as "    other: tensor or number, ``y`` above.\n".
+// Returns the line of the docstring about operand i, such as "    other: tensor or number, ``y`` above.\n".
 std::string argument_doc(const Binding& b, const PointwiseRow& row, int i) {
   const bool number = row.has_parameters && i > 0;
   const char* const kind = number ? "number" : b.tensors >> i & 1 ? "tensor" : "tensor or number";
@@ -98,8 +98,8 @@ std::string doc_of(const Binding& b, const PointwiseRow& row) {
   return doc;
 }
 
-// Returns the bit mask of the operands that must be tensors: the operands that the signature annotates as Tensor, and
-// the first operand unless the signature annotates it otherwise.
+// Returns a bit mask of the operands that must be tensors. These are the operands that the signature annotates as
+// Tensor, and the first operand if the signature does not annotate it or if the form is in-place.
 uint8_t tensors_of(const Binding& b, int arity, bool in_place) {
   uint8_t mask = 0;
   for (int i = 0; i < arity; ++i) {
@@ -120,7 +120,8 @@ Binding* make(const PointwiseRow& row, const std::string& name, bool in_place) {
   return b;
 }
 
-// Publishes the row special_<name> as flambeau.special.<name> only. Returns false for other rows. See special.py.
+// Publishes the row special_<name> under the name flambeau.special.<name> only. Returns false for rows with other
+// names. See special.py.
 bool publish_special(PyObject* module, const PointwiseRow& row, std::string_view name) {
   constexpr std::string_view prefix = "special_";
   if (!name.starts_with(prefix)) return false;
@@ -143,7 +144,7 @@ void publish_row(PyObject* module, const PointwiseRow& row, const std::string& n
 }  // namespace
 
 void publish_rows(PyObject* module) {
-  const Object plain(checked(PyDict_New()));  // the callable of every row, for the tests
+  const Object plain(checked(PyDict_New()));  // contains a callable for every row, for tests
   PyModule_AddObjectRef(module, "_rows", plain.get());
   for (const PointwiseRow& row : pointwise_rows()) {
     PyDict_SetItemString(plain.get(), row.name, Object(make_operator(make(row, row.name, false), call<false>)).get());

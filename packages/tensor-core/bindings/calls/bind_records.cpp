@@ -8,7 +8,7 @@ namespace flambeau::python {
 
 namespace {
 
-// The converter from a Python object to a value of the parameter type T.
+// Selects the converter from Python objects to values of the parameter type T.
 template <class T>
 struct ConverterOf : std::type_identity<From<T>> {};
 template <>
@@ -60,7 +60,7 @@ std::vector<std::string_view> names_in(std::string_view list) {  // splits a lis
   return names;
 }
 
-// Parameters of factories that only Python has. They follow the parameter dtype. Note [Factories]
+// Parameters of factories that only the Python functions have. They follow the parameter dtype. Note [Factories]
 constexpr std::string_view kOptions = ", layout=None, device=None, requires_grad=False, pin_memory=False";
 constexpr const char* kOptionTypes[] = {stub_type<Strided>(), stub_type<Placement>(), stub_type<bool>(),
                                         stub_type<Pinned>()};
@@ -72,8 +72,8 @@ size_t first_option(const OperatorFunction& factory) {
   return size_t(std::find(kinds.begin(), kinds.end(), kDtype) - kinds.begin()) + 1;
 }
 
-// Converts Python arguments when the function reads them. In a factory, the Python arguments for kOptions precede those
-// of the C++ parameters from index `options` on.
+// The Python arguments of a call. Each is converted when the C++ function reads it. In a factory, the Python arguments
+// for kOptions come before those for the C++ parameters from index `options` on.
 class PythonArguments : public ArgumentsFrom<PythonArguments> {
  public:
   PythonArguments(const Binding& b, PyObject* const* values, size_t options = kMaxParameters)
@@ -103,7 +103,7 @@ PyObject* invoke_form(const Binding& b, PyObject* const* values) {
   return std::visit([&](const auto& value) { return to_object(b, value); }, result);
 }
 
-// Creates a tensor with a sparse layout: calls flambeau.sparse with the name and the arguments of the factory.
+// Creates a tensor with a sparse layout by calling flambeau.sparse with the name of the factory and its arguments.
 PyObject* make_sparse(const Binding& b, PyObject* const* values) {
   const Object module(checked(PyImport_ImportModule("flambeau.sparse._factories")));
   const Object options(checked(PyDict_New()));
@@ -112,7 +112,7 @@ PyObject* make_sparse(const Binding& b, PyObject* const* values) {
   return checked(PyObject_CallMethod(module.get(), "created", "sO", b.name.c_str(), options.get()));
 }
 
-// Returns the result of make() with kOptions applied. make() converts the other arguments.
+// Calls make(), which converts the other arguments, and applies the arguments for kOptions to the new tensor.
 //   first: position of the first of kOptions among the parameters in Python.
 template <class Make>
 PyObject* make_with_options(const Binding& b, PyObject* const* values, size_t first, Make&& make) {
@@ -138,7 +138,7 @@ PyObject* invoke_factory(const Binding& b, PyObject* const* values) {
   });
 }
 
-// The faster path for functions whose types are listed in UsualFunctions: converts arguments without PythonArguments.
+// A faster path for functions whose types UsualFunctions lists. It converts the arguments without PythonArguments.
 template <class R, class... Args>
 PyObject* invoke_directly(const Binding& b, PyObject* const* values) {
   return to_object(b, call_function<R, Args...>(b, values));

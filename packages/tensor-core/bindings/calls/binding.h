@@ -13,13 +13,13 @@
 namespace flambeau::python {
 
 struct Parameter {
-  PyObject* name;                // interned
-  PyObject* fallback = nullptr;  // the default; null if required
+  PyObject* name;                // interned string
+  PyObject* fallback = nullptr;  // the default value; null if an argument is required
   bool keyword_only = false, variadic = false;
   std::string also;        // other names, each preceded by a bar: "|sections|indices"
   std::string annotation;  // the type after the name, if given
   bool may_be_none() const { return fallback == Py_None || annotation.find("None") != annotation.npos; }
-  uint8_t kinds = 0;  // for operators written in Python: bit mask of the allowed types, or 0 for any type
+  uint8_t kinds = 0;  // for an operator written in Python: bit mask of the allowed types (Kind), or 0 for any type
 };
 
 struct Call {  // the argument that a converter names in its error messages
@@ -30,7 +30,7 @@ struct Call {  // the argument that a converter names in its error messages
 
 struct Binding {
   std::string name, signature, doc;
-  std::string attribute;  // its name in _core, if different
+  std::string attribute;  // name in _core, if it differs from `name`
   std::vector<std::string> aliases;
   int flags = 0;
   std::string module = "flambeau";
@@ -44,26 +44,26 @@ struct Binding {
   Binding* in_place = nullptr;          // in-place form, if it has a separate function
   Binding* into = nullptr;              // form with the parameter `out` last, if it has a separate function
   PyTypeObject* result_type = nullptr;  // named tuple of the results, if they have names
-  PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // fast path for calls with `self` only
-  // How the result is returned: unchanged (Own), written to the first argument (InPlace), copied to a new tensor
-  // (Copied), or as the first argument, which becomes the resulting view (Become).
+  PyObject* (*shortcut)(const Tensor& self, PyObject* object) = nullptr;  // fast path if `self` is the only argument
+  // How a call uses the result of `function`: returns it (Own), writes it to the first argument (InPlace), copies it to
+  // a new tensor (Copied), or makes the first argument a view like the result (Become).
   enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
   PointwiseOp op = {};  // for the callable of a pointwise row
   uint8_t tensors = 0;  // for a pointwise row: bit i is set if operand i must be a Tensor
-  // The types of the parameters and the result in the stub; null if unknown.
+  // The types of the parameters and of the result in the type stub; null if unknown.
   std::vector<const char*> types;
   const char* result = nullptr;
   // For an operator written in Python: the function and the names of its keyword-only parameters.
   PyObject *python = nullptr, *keywords = nullptr;
 };
 
-// Parses a signature into a new binding, which is never destroyed, and adds it to the registry.
+// Parses a signature and adds a binding for it to the registry. Bindings are never destroyed.
 Binding* register_binding(std::string_view signature, int flags, const char* doc);
 std::vector<Parameter> parse_signature(std::string_view text, std::string& name);
 void add_to_registry(Binding* binding);
 const std::vector<Binding*>& bindings();
 
-// The Python object for a binding. It serves as function and as method.
+// The Python object of a binding, which is used as a function and as a method.
 struct OperatorObject {
   PyObject_HEAD vectorcallfunc vectorcall;
   const Binding* binding;
@@ -80,9 +80,9 @@ PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, Py
 
 // Adds every registered callable to the module and the Tensor type.
 void publish(PyObject* module);
-// Sets `least` and `most`.
+// Sets the members `least` and `most`.
 void count_plain_arguments(Binding& binding);
-// Adds one callable and returns it as a new reference.
+// Adds one callable to the module and the Tensor type. Returns a new reference to it.
 PyObject* publish(PyObject* module, Binding* binding);
 // Adds a name to the module and to its __all__.
 void add_public(PyObject* module, const char* name, PyObject* value);

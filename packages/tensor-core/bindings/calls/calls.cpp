@@ -31,7 +31,7 @@ void check_out_dtype(const Binding& b, Dtype from, Dtype to) {
           " can't be cast to the desired output type ", to);
 }
 
-// Checks that a result can be stored in out=. All parts are checked before the first is written.
+// Checks that a result can be stored in out=. Call this before any part of the result is written.
 void check_out(const Binding& b, PyObject* result, PyObject* out) {
   if (PyTuple_Check(result)) {
     const bool fits =
@@ -96,7 +96,7 @@ PyObject* keep_original(const Binding& b, Arguments& values) {
   return copy;
 }
 
-// The fast path for a call with positional arguments only. Missing arguments have their defaults.
+// The fast path for a call that has positional arguments only. Uses the defaults of the other parameters.
 PyObject* invoke_plainly(const Binding& b, PyObject* const* args, size_t count) {
   const size_t n = b.parameters.size();
   if (count == n) return b.invoke(b, args);
@@ -173,7 +173,7 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
   return call_binding(self, args, nargsf, kwnames);
 }
 
-// Calls a binding's shortcut if nothing intercepts or observes the call, and otherwise makes a normal call.
+// Calls a binding's shortcut unless something intercepts or observes the call. Otherwise makes a normal call.
 PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   if (PyVectorcall_NARGS(nargsf) == 1 && !kwnames && is_tensor(args[0]) &&
       !interceptions.load(std::memory_order_relaxed) && !call_observer) {

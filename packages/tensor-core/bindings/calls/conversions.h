@@ -8,7 +8,8 @@ namespace flambeau::python {
 [[noreturn]] void wrong_argument(const Call& call, const char* expected, PyObject* got);
 [[noreturn]] void wrong_element(const Call& call, const char* expected, Py_ssize_t position, PyObject* got);
 
-// Converts an argument to a T. Throws a TypeError that names the function, the argument and the type if it cannot.
+// Converts an argument to a T. If that is impossible, throws a TypeError that names the function, the argument and the
+// expected type.
 template <class T>
 struct From;
 
@@ -16,7 +17,7 @@ template <>
 struct From<PyObject*> {
   static PyObject* get(const Call&, PyObject* o) { return o; }
 };
-struct Self {  // a tensor whose Python object the function returns as its result
+struct Self {  // a tensor argument whose Python object the function returns
   PyObject* object;
   operator PyObject*() const { return object; }
 };
@@ -147,7 +148,7 @@ struct From<std::string_view> {
   }
 };
 template <>
-struct From<const Tensors&> {  // a variadic parameter also takes a single tensor; None is an undefined tensor
+struct From<const Tensors&> {  // a variadic parameter accepts a single tensor; None means an undefined tensor
   static Tensors get(const Call& call, PyObject* o) {
     if (call.parameter->variadic && is_tensor(o)) return {tensor_of(o)};
     if (!PyList_Check(o) && !PyTuple_Check(o)) wrong_argument(call, "tuple of Tensors", o);
@@ -166,12 +167,12 @@ struct From<const Tensors&> {  // a variadic parameter also takes a single tenso
 };
 template <>
 struct From<Tensors> : From<const Tensors&> {};
-struct Strided {};  // a checked layout argument: None or flambeau.strided
+struct Strided {};  // the checked value of a layout argument: None or flambeau.strided
 template <>
 struct From<Strided> {
   static Strided get(const Call& call, PyObject* o);
 };
-struct Pinned {  // a pin_memory argument
+struct Pinned {  // the value of a pin_memory argument
   bool wanted;
 };
 template <>
@@ -185,7 +186,7 @@ struct From<MemoryFormat> {
     return MemoryFormat(reinterpret_cast<ConstantObject*>(o)->value);
   }
 };
-struct Placement {  // a device argument
+struct Placement {  // the value of a device argument
   std::optional<Device> given;
   Device of_fresh() const;  // device of a new tensor: the default device unless one is given
   Device like(const Tensor& t) const { return given.value_or(t.device()); }
@@ -225,7 +226,7 @@ struct From<std::vector<T>> {
   }
 };
 template <>
-struct From<OptionalSizes> {  // an int, None, or a sequence of these
+struct From<OptionalSizes> {  // converts an int, None, or a sequence of these
   static OptionalSizes get(const Call& call, PyObject* o) {
     if (!PyTuple_Check(o) && !PyList_Check(o)) return {From<std::optional<int64_t>>::get(call, o)};
     OptionalSizes out;
@@ -236,7 +237,7 @@ struct From<OptionalSizes> {  // an int, None, or a sequence of these
   }
 };
 
-// Returns true if the Python type of an argument selects the overload with a T.
+// Returns true if an argument has a Python type for which the variant's alternative T is chosen.
 template <class T>
 bool is_a(PyObject* o) {
   if constexpr (std::is_same_v<T, Tensor>) return is_tensor(o);
@@ -247,7 +248,7 @@ bool is_a(PyObject* o) {
   if constexpr (std::is_same_v<T, std::string_view>) return PyUnicode_Check(o);
 }
 template <class T, class... Others>
-// the first alternative that matches the type of the argument, or the last one
+// Converts to the first alternative that is_a() accepts for the argument, or else to the last alternative.
 struct From<std::variant<T, Others...>> {
   using Variant = std::variant<T, Others...>;
   static Variant get(const Call& call, PyObject* o) { return converted<T, Others...>(call, o); }

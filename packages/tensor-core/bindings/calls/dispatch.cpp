@@ -27,7 +27,7 @@ std::unordered_set<PyTypeObject*>& dispatching_types() {
   return *once;
 }
 
-// Callables for which the handler has determined that classes and modes do not handle them. Owned references.
+// Callables that classes and modes never handle, as the handler has determined. Owned references.
 std::unordered_set<PyObject*>& never_asked() {
   static auto* once = new std::unordered_set<PyObject*>;
   return *once;
@@ -88,11 +88,11 @@ namespace {
 void load_handler();
 
 // Note [Known calls]
-// For most calls, the types of the arguments determine the overload. The handler stores these overloads in a dictionary
-// with the keys (callable, *types of the arguments) and the values (overload, history). This file passes such calls to
-// modes without calling the handler. For recorded calls, `history` is the tuple (name of the node, kind of the result,
-// derivative, True if the derivative reads the result). It is empty if the results are not differentiable, and None if
-// the handler must record the call.
+// For most calls, the types of the arguments determine the overload. The handler stores these overloads in the
+// dictionary known_calls, with the keys (callable, *types of the arguments) and the values (overload, history). This
+// file passes such calls to modes without calling the handler. `history` describes how to record the call. For calls
+// with a derivative, it is the tuple (name of the node, kind of the result, derivative, True if the derivative reads
+// the result). It is empty if the results are not differentiable, and None if the handler must record the call.
 Object known_call(PyObject* callable, PyObject* const* args, size_t count) {
   const Object key(checked(PyTuple_New(Py_ssize_t(count) + 1)));
   PyTuple_SET_ITEM(key.get(), 0, Py_NewRef(callable));
@@ -101,8 +101,8 @@ Object known_call(PyObject* callable, PyObject* const* args, size_t count) {
   return value_in(known_calls, key.get());
 }
 
-// Calls the innermost mode and returns its result. The mode is inactive during the call. If it returns NotImplemented,
-// calls the handler's call_classes() instead.
+// Calls the innermost mode, which is inactive during the call, and returns its result. If this is NotImplemented, calls
+// the handler's function call_classes() instead.
 Object call_innermost_mode(PyObject* overload, PyObject* positional) {
   static PyObject* const method = PyUnicode_InternFromString("__torch_dispatch__");
   const Object types(checked(PyTuple_New(0))), named(checked(PyDict_New()));
@@ -256,7 +256,7 @@ Tensor call_method(const char* name, const Tensor& t, Values... values) {
   return tensor_result(PyObject_CallMethodObjArgs(self.get(), method.get(), values..., nullptr));
 }
 
-// A C++ derivative that Python code may call during the backward pass.
+// A C++ derivative that a Python function may call until apply_derivative() returns.
 struct RunningDerivative {
   const std::function<void(const Tensor*, Tensor*)>& run;
   size_t gradient_count, result_count;
@@ -396,7 +396,7 @@ PyObject* is_dispatching(PyObject*, PyObject* type) {
   return PyBool_FromLong(class_dispatches(reinterpret_cast<PyTypeObject*>(type)));
 }
 
-// Plain functions, because modes intercept operators.
+// These are plain functions, not operators, because modes would intercept operators.
 PyMethodDef controls[] = {
     {"_push_dispatch_mode", push_mode, METH_O,
      "_push_dispatch_mode(mode)\n\nMake mode.__torch_dispatch__ handle all operators of this thread."},

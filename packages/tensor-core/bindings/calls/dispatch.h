@@ -19,7 +19,7 @@ namespace flambeau::python {
 struct PythonPeer final : TensorPeer {
   ~PythonPeer() override;
   PyObject* preserved = nullptr;  // the object, while the tensor owns it
-  PyObject* device = nullptr;     // value of the attribute `device`, if it differs from the device of the memory; owned
+  PyObject* device = nullptr;     // owned value of the attribute `device`, if it differs from the device of the memory
 };
 
 bool in_dispatch_mode();

@@ -22,7 +22,7 @@ PyObject* watch_extensions(PyObject*, PyObject* callable) {
   return former ? former : Py_NewRef(Py_None);
 }
 
-// A plain function, because modes intercept operators.
+// This is a plain function, not an operator, because modes would intercept an operator.
 PyMethodDef controls[] = {{"_watch_extensions", watch_extensions, METH_O,
                            "_watch_extensions(callable)\n\nCall callable(tensor, event) for every tensor that an "
                            "extension module reads ('read') or creates ('made') in this thread, and for tensors whose "

@@ -14,9 +14,9 @@ namespace flambeau::python {
 
 PyObject* wrap_for_extension(const Tensor& t);
 const Tensor* unwrap_for_extension(PyObject* o);
-void note_exported(PyObject* tensor);  // by the buffer protocol
-// Constructors such as Tensor(data), which are not operators either, report the tensors that they read and create.
-// `tensors`: an argument, or a sequence of arguments.
+void note_exported(PyObject* tensor);  // call this when the buffer protocol exports the tensor's memory
+// Constructors such as Tensor(data) are not operators either. They report the tensors that they read and create.
+// `tensors`: an argument, or a sequence of arguments, of any type.
 void note_read(PyObject* tensors);
 void note_made(PyObject* tensor);
 

@@ -9,7 +9,7 @@ namespace flambeau::python {
 namespace {
 
 struct ForwardingObject {
-  PyObject_HEAD PyObject* forward;  // receives the calls; if null or None, the method _call_checked does
+  PyObject_HEAD PyObject* forward;  // callable that receives the calls; if null or None, _call_checked() does
 };
 
 ForwardingObject& forwarding(PyObject* self) { return *reinterpret_cast<ForwardingObject*>(self); }

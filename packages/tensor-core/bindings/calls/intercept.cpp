@@ -25,14 +25,14 @@ std::atomic<int> foreign_storages{0};  // number of storages that are not on the
 struct Interceptable {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* function;
-  bool always;  // vmap handles every call, even if no argument is a placeholder
-  int policy;   // Note [Autocast]
+  bool always;  // if true, vmap handles every call, even if no argument is a placeholder
+  int policy;   // the autocast flags of the function; Note [Autocast]
 };
 
 PyTypeObject* interceptable_type = nullptr;
 
-// Returns true if vmap must handle the call in any case. For operators that draw random numbers, it decides whether all
-// elements of the batch get the same numbers.
+// Returns true if vmap must handle a call even if no argument is a placeholder. This holds for operators that draw
+// random numbers, because vmap decides whether all elements of the batch get the same numbers.
 bool concerns_maps(PyObject* callable) {
   if (Py_TYPE(callable) == interceptable_type) return reinterpret_cast<Interceptable*>(callable)->always;
   const Binding* b = binding_of(callable);
@@ -132,7 +132,7 @@ bool Caller::intercept(PyObject* callable, PyObject* const* args, size_t count, 
 
 bool Caller::intercept(const char* method, PyObject* const* args, size_t count) {
   if (!in_map() && !in_mode() && !in_autocast() && !in_nan_check() && !any_may_intercept(args, count)) {
-    const bool any_device = method[0] == '_';  // __getitem__ and similar methods check devices themselves
+    const bool any_device = method[0] == '_';  // methods such as __getitem__ check the devices themselves
     return guarded<bool>(true, [&] {
       go_to_device_of(method, any_device, args, count);
       return false;

@@ -33,10 +33,11 @@ namespace flambeau::python {
 // mode.
 extern std::atomic<int> interceptions;
 
-// The scope of a call from Python, which runs on the device of its tensors.
+// The scope of a call from Python. Within it, the device of the call's tensors is the current device.
 class Caller {
  public:
-  // Returns true if a handler ran instead of callable(*args). `result` is its result, or null if an exception is set.
+  // Returns true if a handler ran instead of callable(*args). Sets `result` to the handler's result, or to null if a
+  // Python exception is set.
   bool intercepts(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
     return FLAMBEAU_UNLIKELY(interceptions.load(std::memory_order_relaxed)) &&
            intercept(callable, args, count, kwnames);
@@ -49,7 +50,7 @@ class Caller {
     const std::array<PyObject*, sizeof...(Arguments)> all{args...};
     return intercept(method, all.data(), all.size());
   }
-  bool intercepts_attribute(const char* name, PyObject* self, PyObject* value);  // value: null to read the attribute
+  bool intercepts_attribute(const char* name, PyObject* self, PyObject* value);  // `value`: null to read it
 
   PyObject* result = nullptr;
 
@@ -67,10 +68,10 @@ class Caller {
   std::optional<Elsewhere> elsewhere_;
 };
 
-// Registers a class derived from Tensor. Calls with its instances are intercepted unless it disables
+// Registers a class derived from Tensor. Calls with its instances are intercepted, unless the class disables
 // __torch_function__.
 void note_subclass(PyObject* type);
-// Creates a placeholder for the batch `value` with the shape and dtype of `shell` (tensor_type.cpp).
+// Creates a placeholder for the batch `value`. It has the shape and dtype of `shell` (tensor_type.cpp).
 PyObject* adopt_placeholder(const Tensor& shell, PyObject* value, PyObject* level);
 
 // Creates an instance of `type`, a class derived from Tensor, for a new tensor (tensor_type.cpp).

@@ -28,7 +28,7 @@ bool holds_nan(const Tensor& t) {
   return item(any(ne(t, t), {}, false)).truth();
 }
 
-// Returns true if an argument contains NaN. Arrays are not read: the result is true for them.
+// Returns true if an argument contains NaN. Also returns true for all arrays, which it does not read.
 bool may_hold_nan(PyObject* o) {
   if (is_tensor(o)) return holds_nan(tensor_of(o));
   if (PyFloat_Check(o)) return std::isnan(PyFloat_AS_DOUBLE(o));
@@ -41,7 +41,7 @@ bool has_history(PyObject* o) {
          tensor_of(o).impl()->autograd->grad_fn;
 }
 
-// Returns the first result that requires grad and contains NaN, or null.
+// Returns the first tensor in a result that was recorded and contains NaN, or null.
 Object faulty(PyObject* result) {
   if (!PyTuple_Check(result) && !PyList_Check(result))
     return has_history(result) && holds_nan(tensor_of(result)) ? Object(Py_NewRef(result)) : Object();

@@ -16,8 +16,8 @@ thread_local std::vector<PyObject*> modes;  // active modes, the innermost last;
 thread_local bool overrides_heeded = true;  // false within flambeau.overrides.DisableTorchFunctionSubclass
 PyObject* disabled_override = nullptr;      // value of __torch_function__ that disables it for a class
 
-// The classes with a __torch_function__. Classes derived from Tensor are borrowed, so an entry may be the address of a
-// deleted class that another class reuses. Therefore, override_of() looks up the method again.
+// The classes that have a __torch_function__. References to classes derived from Tensor are borrowed. A class may
+// therefore have been deleted, and another one may have its address, so override_of() looks up the method again.
 std::unordered_set<PyTypeObject*>& overriding_types() {
   static auto* once = new std::unordered_set<PyTypeObject*>;
   return *once;
@@ -87,7 +87,8 @@ Object classes_of(const std::vector<Object>& overriding_args) {
 
 }  // namespace
 
-// Calls the innermost mode. It is inactive during the call, so that the outer modes handle the operators that it calls.
+// Calls the innermost mode. The mode is inactive during the call, so that the outer modes handle the operators that it
+// calls.
 Object call_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
   const Object types = classes_of(overriding(args, all)), positional = tuple_of(args, count);
@@ -138,7 +139,7 @@ PyObject* pop_mode(PyObject*, PyObject*) {
   });
 }
 
-// Plain functions, because modes intercept operators.
+// These are plain functions, not operators, because modes would intercept operators.
 PyMethodDef controls[] = {
     {"_overrides_heeded", set_overrides_heeded, METH_O,
      "_overrides_heeded(heeded)\n\nEnable or disable __torch_function__, and return the previous setting."},

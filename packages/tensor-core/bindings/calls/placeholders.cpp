@@ -10,7 +10,7 @@ namespace flambeau::python {
 namespace {
 
 thread_local int running_maps = 0;        // number of nested calls of vmap that run in this thread
-PyObject* placeholder_handler = nullptr;  // handler(callable, arguments, out)
+PyObject* placeholder_handler = nullptr;  // handler(callable, arguments, out or keyword arguments)
 
 constexpr const char kEscaped[] =
     "a tensor that was created inside vmap was used after vmap had ended; return it from the mapped function instead "
@@ -41,7 +41,7 @@ namespace {
 Tensor shell_of(PyObject* value) {
   const Tensor& t = tensor_of(value);
   require(t.dim() > 0, "vmap: a batch must have at least one dimension, got a 0-dim tensor");
-  static Tensor elements[kDtypeCount];  // one for each dtype; all placeholders share this memory (strides of 0)
+  static Tensor elements[kDtypeCount];  // one element for each dtype, which all placeholders share (strides of 0)
   Tensor& element = elements[int(t.dtype())];
   const OnDevice cpu(DeviceType::Cpu);
   if (!element.defined()) element = zeros({}, t.dtype());
@@ -51,7 +51,7 @@ Tensor shell_of(PyObject* value) {
   return from_storage(element.impl()->storage, shape, strides, 0, t.dtype());
 }
 
-// _placeholder(value, level): creates a placeholder for a batch, whose first dimension enumerates the tensors.
+// _placeholder(value, level): creates a placeholder for the batch `value`, whose first dimension counts the tensors.
 PyObject* make_placeholder(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2 && placeholder_type && (is_tensor(args[0]) || is_placeholder(args[0])),
@@ -60,7 +60,8 @@ PyObject* make_placeholder(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
-// _replace_batch(placeholder, value): replaces the batch, and thereby the shape, of a placeholder, for in-place views.
+// _replace_batch(placeholder, value): replaces the batch of a placeholder, and with it the shape. Used for in-place
+// views.
 PyObject* replace_batch(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2 && is_placeholder(args[0]) && (is_tensor(args[1]) || is_placeholder(args[1])),
@@ -91,7 +92,8 @@ PyObject* set_running_maps(PyObject*, PyObject* count) {
   return PyLong_FromLong(previous);
 }
 
-// Calls an operator with a tuple that contains a value for every parameter, as call_handler() passes it to the handler.
+// Calls an operator with a tuple that contains a value for every parameter, such as the one that call_handler() passes
+// to the handler.
 PyObject* call_given(PyObject* callable, PyObject* all) {
   require<TypeError>(binding_of(callable) && PyTuple_Check(all), "expected an operator and a tuple");
   const Binding& b = *binding_of(callable);

@@ -11,11 +11,11 @@ namespace flambeau::python {
 
 namespace {
 
-// The types that the annotation of a parameter can allow.
+// The types that a parameter's annotation can allow.
 enum Kind : uint8_t { kTensor = 1, kNone = 2, kBool = 4, kInt = 8, kFloat = 16, kStr = 32 };
 
 using Named = std::pair<const char*, int>;
-// The names that python/flambeau/_operator.py converts to flags and kinds.
+// Names from python/flambeau/_operator.py, with the flags or types that they mean.
 constexpr Named kPublication[] = {
     {"function", kFunction}, {"method", kMethod}, {"in_place", kInPlace}, {"out", kOut}, {"exact_out", kExactOut}};
 constexpr Named kPolicies[] = {
@@ -33,7 +33,7 @@ bool is_of(int kinds, PyObject* o) {
   if (PyFloat_Check(o)) return kinds & kFloat;
   if (PyComplex_Check(o)) return number && (kinds & kInt) && (kinds & kFloat);  // any number is allowed
   if (PySequence_Check(o)) return false;
-  const PyNumberMethods* methods = Py_TYPE(o)->tp_as_number;  // NumPy scalars and similar objects
+  const PyNumberMethods* methods = Py_TYPE(o)->tp_as_number;  // accept NumPy scalars and similar objects
   return ((kinds & kInt) && PyIndex_Check(o)) || ((kinds & kFloat) && methods && methods->nb_float) ||
          ((kinds & kBool) && std::string_view(Py_TYPE(o)->tp_name).find("bool") != std::string_view::npos);
 }
@@ -122,10 +122,10 @@ PyObject* tuple_of(size_t n, Get get) {
 }
 
 // A derivative that is a Python function: function([first,] gradients of the results, saved tensors, needs) returns the
-// gradients of the inputs. Apart from `first`, all arguments and the result are tuples. `needs` contains True for each
-// input that needs a gradient.
+// gradients of the inputs. All arguments except `first`, and the result, are tuples. needs[i] is True if input i needs
+// a gradient.
 struct PythonDerivative {
-  Object function, first;  // `first`: an additional first argument, or null
+  Object function, first;  // first: an additional first argument, or null
   const char* name;
   std::vector<int> output_of;  // for each result: index of the node's output, or -1 if it cannot have a gradient
   size_t saved, inputs;

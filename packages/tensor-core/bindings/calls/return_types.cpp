@@ -29,7 +29,7 @@ std::map<std::string_view, PyTypeObject*>& types() {
   return all;
 }
 
-// __repr__, such as flambeau.return_types.sort(\nvalues=...,\nindices=...)
+// Implements __repr__. Example: flambeau.return_types.sort(\nvalues=...,\nindices=...)
 PyObject* represent(PyObject* self) {
   return guarded<PyObject*>(nullptr, [&] {
     std::string text = under_library_name(Py_TYPE(self)->tp_name) + "(";
@@ -42,12 +42,12 @@ PyObject* represent(PyObject* self) {
   });
 }
 
-PyObject* all_types() {  // dictionary from names to types; borrowed
+PyObject* all_types() {  // returns a borrowed dictionary that contains the types by name
   static PyObject* const all = checked(PyDict_New());
   return all;
 }
 
-// Returns a copy that is never freed, because the types are not either.
+// Returns a copy of the text that is never freed, because the types that use it are never freed either.
 const char* permanent_copy(std::string_view text) { return (new std::string(text))->c_str(); }
 
 }  // namespace

@@ -13,7 +13,7 @@ std::vector<Binding*>& registry() {
 
 PyObject* literal(std::string_view text);
 
-PyObject* tuple_literal(std::string_view items) {  // items separated by commas; a trailing comma is allowed
+PyObject* tuple_literal(std::string_view items) {  // the items are separated by commas; a trailing comma is allowed
   const Object list(checked(PyList_New(0)));
   while (!items.empty()) {
     const size_t comma = std::min(items.find(','), items.size());

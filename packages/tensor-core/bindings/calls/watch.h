@@ -5,7 +5,8 @@
 
 namespace flambeau::python {
 
-// Runs the body of a call from Python, converts exceptions to Python errors and notifies the observer, if there is one.
+// Runs the body of a call from Python, converts exceptions to Python errors, and notifies the observer of the call if
+// there is one.
 template <class F>
 PyObject* watched(const char* name, F&& body) {
   const InterpreterSection section;

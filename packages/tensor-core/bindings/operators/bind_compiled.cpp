@@ -26,7 +26,7 @@ bool is_same(PyObject* now, PyObject* then) {
   return equal > 0;
 }
 
-// Returns true if the dictionary has exactly these contents: key, value, key, value, ... in its order.
+// Returns true if the dictionary has exactly the entries `contents` (key, value, key, value, ...), in this order.
 bool is_same_dict(PyObject* dict, PyObject* contents) {
   bool same = PyDict_GET_SIZE(dict) * 2 == PyTuple_GET_SIZE(contents);
   Py_BEGIN_CRITICAL_SECTION(dict);
@@ -37,7 +37,7 @@ bool is_same_dict(PyObject* dict, PyObject* contents) {
   return same;
 }
 
-// Returns true if some keys have the same values as before. `contents`: key, value, ...; an Ellipsis means that the key
+// Returns true if the dictionary has the entries `contents` (key, value, ...). A value of Ellipsis means that the key
 // must be missing.
 bool has_same_entries(PyObject* dict, PyObject* contents) {
   bool same = true;
@@ -60,7 +60,7 @@ bool is_same_list(PyObject* list, PyObject* contents) {
   return same;
 }
 
-// Returns true if a tensor has the same properties as before. `contents`: the dtype, requires_grad and the sizes.
+// Returns true if the tensor has the dtype, requires_grad and the sizes that `contents` lists.
 bool is_same_tensor(PyObject* tensor, PyObject* contents) {
   const Tensor& t = tensor_of(tensor);
   const Object dtype(to_python(t.dtype()));
@@ -106,11 +106,11 @@ void require_pair(PyObject* containers, PyObject* contents) {
                      "expected the containers and their contents as two tuples of one length");
 }
 
-// Returns true if a mode, a transform or autocast intercepts operators.
+// Returns true if a mode, a function transform or autocast intercepts operators in this thread.
 bool is_intercepting() { return in_mode() || in_map() || in_autocast(); }
 
 // _first_changed(containers, contents): returns the index of the first container whose contents have changed, or -1. It
-// is not an operator, because the classes of tensors among the containers would intercept its calls.
+// is not an operator, because the classes of tensors in the containers would intercept an operator.
 PyObject* first_changed(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2, "_first_changed() takes containers and their contents");
@@ -120,7 +120,7 @@ PyObject* first_changed(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
-// A captured program for calls whose arguments are the inputs of the program in the same order, and whose result is a
+// A captured program for calls whose arguments are the program's inputs, in the same order, and whose result is a
 // tensor or a tuple of tensors and numbers.
 struct CompiledCall {
   struct Input {
@@ -130,13 +130,13 @@ struct CompiledCall {
     int dims;
     bool requires_grad;
   };
-  Object program;  // the capsule
+  Object program;  // capsule with the program
   Values state;
-  // The position in `state` and the source of each number that is read again at each call.
+  // Numbers that every call reads again: their positions in `state`, and where to read them.
   std::vector<std::pair<size_t, Object>> options;
   std::vector<Input> inputs;
   Object containers, contents;
-  bool is_single;  // the result is a single tensor, not a tuple
+  bool is_single;  // true if the result is a single tensor instead of a tuple
   uint8_t modes = recording_modes();
   bool inference = inference_mode();
   Dtype default_dtype = flambeau::default_dtype();

@@ -28,8 +28,8 @@ bool is_numpy_scalar(PyObject* o) {
   return PyObject_IsInstance(o, generic.get()) == 1;
 }
 
-// Returns the elements of a Python storage object, whose bytes are reinterpreted as the given dtype. Returns an
-// undefined tensor for other objects.
+// If `data` is a Python storage object, returns its bytes as a tensor of the given dtype. Otherwise returns an
+// undefined tensor.
 Tensor elements_of_storage(PyObject* data, std::optional<Dtype> dtype) {
   if (PyList_Check(data) || PyTuple_Check(data) || PyNumber_Check(data) || PyObject_CheckBuffer(data)) return Tensor();
   if (!PyObject_HasAttrString(data, "_elements_as")) return Tensor();
@@ -40,7 +40,7 @@ Tensor elements_of_storage(PyObject* data, std::optional<Dtype> dtype) {
   return clone(tensor_of(elements.get()));
 }
 
-// Creates a tensor from data on the CPU and then moves it to its device.
+// Creates a tensor from data and moves it to the requested device.
 Tensor placed_from_data(PyObject* data, std::optional<Dtype> dtype, const Placement& placement) {
   if (const Tensor elements = elements_of_storage(data, dtype); elements.defined())
     return to(elements, placement.like(elements));

@@ -90,7 +90,7 @@ using Stream = cuda::StreamHandle;
 using Event = cuda::EventHandle;
 using Graph = cuda::Graph;
 
-// Python represents streams, events and graphs by integers. 0 is the default stream.
+// Python represents streams, events and graphs by integers. The stream 0 is the default stream.
 void bind_streams() {
   def("_cuda_create_stream(device, priority)", kPrivate, "Create a stream.",
       [](int64_t device, int64_t priority) { return number_of(cuda::create_stream(int(device), int(priority))); });

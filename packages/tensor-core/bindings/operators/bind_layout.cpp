@@ -5,7 +5,8 @@ namespace flambeau::python {
 
 namespace {
 
-// Raises an error if `source` is a typed storage of another dtype than the tensor's. Untyped storages fit every dtype.
+// Raises an error if `source` is a typed storage with another dtype than the tensor. Untyped storages are accepted for
+// every dtype.
 void require_elements_of(const Tensor& self, PyObject* source) {
   if (is_tensor(source)) return;
   const Object dtype(PyObject_GetAttrString(source, "dtype"));

@@ -12,7 +12,7 @@ namespace {
 
 using linalg::adjoint;
 
-// Singular values up to max(absolute, relative * largest) are treated as zero.
+// Limits of singular values that are treated as zero: max(absolute, relative * largest singular value).
 struct Tolerances {
   std::optional<Operand> absolute, relative;
 };
@@ -32,7 +32,8 @@ double epsilon_of(const Tensor& a) {
                                               : double(std::numeric_limits<float>::epsilon());
 }
 
-// Returns the threshold for each matrix of `a`, up to which its singular values `s` are treated as zero.
+// Returns for each matrix of `a`, which has the singular values `s`, the threshold up to which a singular value is
+// treated as zero.
 Tensor thresholds(const Tensor& s, const Tensor& a, const Tolerances& t) {
   const Shape batch(s.shape().begin(), s.shape().end() - 1);
   const Tensor largest = s.size(-1) ? amax(s, Shape{-1}, false) : zeros(batch, s.dtype());
@@ -103,16 +104,17 @@ Tensor matrix_rank(const Tensor& a, PyObject* tol, bool hermitian, PyObject* ato
   return sum(lt(unsqueeze(thresholds(s, a, tolerances), -1), s), Shape{-1}, false, {});
 }
 
-// Returns true for each upper triangular R whose smallest singular value certainly exceeds `rcond` times the largest.
-// The Frobenius norms of R and of its inverse bound the singular values. The result may be false for such an R as well.
+// Returns, for each upper triangular matrix R, true if its smallest singular value certainly exceeds `rcond` times the
+// largest. Uses bounds from the Frobenius norms of R and of its inverse, so the result may be false even if R has this
+// property.
 Tensor surely_full_rank(const Tensor& r, double rcond) {
   const Tensor inverse = linalg::solve_triangular(r, eye(r.size(-1), r.size(-1), r.dtype()), true, true, false);
   const auto squares = [](const Tensor& t) { return sum(square(abs(t)), Shape{-2, -1}, false, {}); };
   return lt(sqrt(squares(r)) * sqrt(squares(inverse)), Scalar(1 / rcond));
 }
 
-// Solves A X = B by QR for matrices A of full rank. Returns the least-squares solution, or the exact solution of least
-// norm. On the CPU, `surely` receives the result of surely_full_rank().
+// Solves A X = B by QR for matrices A of full rank. The result is the least-squares solution or, if there are several
+// exact solutions, the one of least norm. On the CPU, `surely` receives the result of surely_full_rank().
 Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tensor* surely = nullptr) {
   const int64_t m = a.size(-2), n = a.size(-1);
   if (a.is_cuda()) {  // the GPU computes Q as an explicit matrix, not as reflectors
@@ -146,8 +148,8 @@ LeastSquares solve_smallest(const Tensor& a, const Tensor& b, double rcond) {
           sum(lt(unsqueeze(threshold, -1), f.values), Shape{-1}, false, {}), f.values};
 }
 
-// Returns the least-squares solution of least norm without the singular values. Uses QR, which is many times faster,
-// for all matrices of certainly full rank, and the singular value decomposition for the others.
+// Returns the least-squares solution of least norm without the singular values. For matrices that certainly have full
+// rank, it is computed by QR, which is many times faster, and for the others by singular value decomposition.
 LeastSquares solve_smallest_by_reflections(const Tensor& a, const Tensor& b, double rcond) {
   const int64_t m = a.size(-2), n = a.size(-1), k = b.size(-1);
   const Shape batch(a.shape().begin(), a.shape().end() - 2);
@@ -177,7 +179,7 @@ LeastSquares solved(const Tensor& a, const Tensor& b, double rcond, std::string_
     else
       out = driver == "gelsy" ? solve_smallest_by_reflections(a, b, rcond) : solve_smallest(a, b, rcond);
   }
-  if (recording(a, b))  // record X = pinv(A) B
+  if (recording(a, b))  // record the derivative of X = pinv(A) B
     record("LinalgLstsq", out.solution, {&a, &b}, {&a, &b}, [rcond](const Context& c) {
       const Tensor &a = c.saved(0), &b = c.saved(1), &grad = c.gradient();
       const Tensor p = pseudo_inverse(a, {Operand(Scalar(0.0)), Operand(Scalar(rcond))}, false);

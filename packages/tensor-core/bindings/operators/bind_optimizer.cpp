@@ -12,10 +12,10 @@ namespace {
 
 struct Option {
   PyObject* name;
-  int position;  // index of the item if the option is a pair, or -1
+  int position;  // index of the item if the option is a tuple, or -1
 };
 
-struct Names {  // interned names of a rule's options and state
+struct Names {  // interned names of the options and the state of a rule
   explicit Names(const OptimizerRule& rule) {
     for (int i = 0; rule.options[i]; ++i) {
       const std::string_view text = rule.options[i];
@@ -37,9 +37,10 @@ const Names& names_of(const OptimizerRule& rule) {
   return at->second;
 }
 
-using Made = std::vector<std::pair<PyObject*, Object>>;  // new entries of a parameter's state
+using Made = std::vector<std::pair<PyObject*, Object>>;  // keys and values that were added to a parameter's state
 
-// Returns a tensor of the optimizer's state, created by `make` if it does not exist.
+// Returns the tensor with this name in a parameter's state. If it does not exist, calls make() and adds the result to
+// `made`.
 template <class F>
 Tensor state_of(PyObject* state, PyObject* name, Made& made, F&& make) {
   const Object found = value_in(state, name);
@@ -64,7 +65,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
   OptimizerTarget out;
   out.parameter = tensor_of(parameter), out.gradient = tensor_of(gradient);
   const Names& names = names_of(rule);
-  // These tensors are on the CPU, where the step reads them.
+  // The step reads these tensors on the CPU.
   const auto number = [](double value) { return scalar_tensor(Scalar(value), Dtype::float32); };
   if (rule.counts) out.number = state_of(state, step, made, [&] { return number(0); });
   for (size_t i = 0; i < names.scalars.size(); ++i)
@@ -78,7 +79,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
         const Tensor& p = out.parameter;
         const OnDevice scope(p.device());
         const Tensor value = empty_strided(p.shape(), strides_like(p, MemoryFormat::Preserve), p.dtype());
-        const double initial = rule.initial(int(i), options);  // complex numbers have this value in both parts
+        const double initial = rule.initial(int(i), options);  // value of both parts of complex numbers
         fill_(value, is_complex(p.dtype()) ? Scalar(Complex<double>{initial, initial}) : Scalar(initial));
         return value;
       });
@@ -95,7 +96,7 @@ void step(std::string_view name, PyObject* group, PyObject* params, PyObject* gr
   const OptimizerRule& rule = rule_of(name);
   require<TypeError>(PyDict_Check(group) && PyList_Check(params) && PyList_Check(grads),
                      "_optimizer_step takes a dict, two lists and a dict");
-  // Copies the lists, because the look-up of a state may run Python code that changes them.
+  // Copy the lists, because looking up a state may run Python code that changes them.
   const Object parameters(checked(PyList_AsTuple(params))), gradients(checked(PyList_AsTuple(grads)));
   const Py_ssize_t count = PyTuple_GET_SIZE(parameters.get());
   require<ValueError>(count == PyTuple_GET_SIZE(gradients.get()), "expected ", count,

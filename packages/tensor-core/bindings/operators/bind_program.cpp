@@ -42,7 +42,7 @@ PyObject* parse_program(std::string_view text, bool fuse) {
   return capsule;
 }
 
-// Converts a value to a Python object, as an argument of an operator that is written in Python.
+// Converts a value of a program to a Python object, for an operator that is written in Python.
 PyObject* argument_of(const Value& v) {
   if (const auto* z = std::get_if<Complex<double>>(&v)) return PyComplex_FromDoubles(z->re, z->im);
   if (const auto* s = std::get_if<std::string>(&v))
@@ -57,7 +57,8 @@ PyObject* argument_of(const Value& v) {
   return out.release();
 }
 
-// Converts the result of an operator written in Python: a tensor or number, a sequence of these, or None for nothing.
+// Converts the result of an operator that is written in Python: a tensor or number, a sequence of these, or None for no
+// results.
 Values results_of(const std::string& name, PyObject* returned) {
   if (returned == Py_None) return {};
   if (is_tensor(returned)) return {tensor_of(returned)};

@@ -1,4 +1,4 @@
-// Multidimensional histograms, whose result contains a tuple of tensors.
+// Multidimensional histograms. Their binding is written by hand because the result contains a tuple of tensors.
 #include "calls/bind.h"
 #include "flambeau/operators/sorting.h"
 

@@ -11,8 +11,8 @@ namespace flambeau::python {
 
 namespace {
 
-constexpr int64_t kSmall = 10;         // largest size of a matrix for which Jacobi rotations are faster than LAPACK
-constexpr int64_t kSmallGeneral = 24;  // largest size of a matrix for which shifted QR is faster than LAPACK
+constexpr int64_t kSmall = 10;         // up to this size, Jacobi rotations are faster than LAPACK
+constexpr int64_t kSmallGeneral = 24;  // up to this size, shifted QR is faster than LAPACK
 
 constexpr const char kNotConverged[] =
     "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite.";
@@ -20,7 +20,7 @@ constexpr const char kNotConverged[] =
 Tensors by_lapack(const char* function, const Tensor& a, const std::vector<int64_t>& options) {
   constexpr const char* module = "flambeau.linalg._lapack";
   if (!a.is_cuda()) return tensors_of(module, function, nullptr, a, options);
-  a.bytes();  // records that this GPU operator falls back to the host
+  a.bytes();  // records that this operator on the GPU runs on the host
   Tensors found;
   {
     const OnDevice cpu(Device{});
@@ -154,7 +154,7 @@ Gradient: A, any order.)",
       [](const Tensor& a) { return general("eigvals", a, false).values; }, kOut | kFloat32);
 }
 
-Tensor square_zeros(const Tensor& a, int64_t n) {  // an n x n matrix of zeros for each matrix of `a`
+Tensor square_zeros(const Tensor& a, int64_t n) {  // returns an n x n matrix of zeros for each matrix of `a`
   Shape shape(a.shape().begin(), a.shape().end() - 2);
   shape.push_back(n);
   shape.push_back(n);

@@ -1,5 +1,5 @@
-// A native profile function that observes calls while a function is captured. With sys.setprofile, the interpreter
-// would call a Python function at each call and return, which is slow.
+// A native profile function that observes calls while a function is captured. sys.setprofile would make the interpreter
+// call a Python function at each call and return, which is slow.
 #include <unordered_set>
 
 #include "calls/bind.h"
@@ -42,7 +42,8 @@ int observe(PyObject* self, PyFrameObject* frame, int event, PyObject* called) {
   });
 }
 
-// _watch_calls(executed, check) starts the observation, and _watch_calls(None, None) ends it.
+// _watch_calls(executed, check) starts the observation: the code objects of executed Python functions are added to the
+// set `executed`, and check(frame, function) is called for C functions. _watch_calls(None, None) ends it.
 PyObject* watch_calls(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2, "_watch_calls() takes a set and a function");

@@ -5,11 +5,12 @@
 
 namespace flambeau::python {
 
-// Returns an option as a number.
+// Returns an option of a parameter group as a number.
 //   position: index of an item if the option is a sequence, such as "betas"; -1 for the option itself.
 double optimizer_option(PyObject* group, PyObject* name, Py_ssize_t position);
 
-// Returns a value of a program's state: a tensor, or the option of an optimizer for a tuple (group, name, position).
+// Converts a value of a program's state: a tensor, or a tuple (group, name, position), which means an option of an
+// optimizer.
 Value state_value(PyObject* given);
 
 }  // namespace flambeau::python

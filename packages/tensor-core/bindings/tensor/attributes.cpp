@@ -45,7 +45,7 @@ PyObject* list_from(const Tensor& t, const T* data, size_t dim) {
   Object list(checked(PyList_New(Py_ssize_t(size))));
   const bool innermost = dim + 1 == t.shape().size();
   for (int64_t i = 0; i < size; ++i) {
-    const T* at = data + i * stride;  // of existing elements only: a stride of a dimension of size 1 can be any number
+    const T* at = data + i * stride;  // address of an element that exists; a dimension of size 1 may have any stride
     PyList_SET_ITEM(list.get(), Py_ssize_t(i), checked(innermost ? number(at) : list_from(t, at, dim + 1)));
   }
   return list.release();
@@ -64,14 +64,14 @@ Tensor reversed(const Tensor& t) {
   return permute(t, order);
 }
 
-Tensor conjugate(const Tensor& t) {  // a new tensor on the same device if `t` is complex
+Tensor conjugate(const Tensor& t) {  // returns a new tensor on the same device if `t` is complex
   const OnDevice scope(t.device(), "conj");
   const cuda::Call call;
   return conj(t);
 }
 
-// Returns a tensor over the same elements without history. Writes to it do not count as changes for autograd, so that,
-// for example, initialisers can use it.
+// Returns a tensor with the same memory and without history. Autograd does not count writes to it as changes, so that
+// initialisers, for example, can use it.
 Tensor data_of(const Tensor& t) {
   Tensor data = alias(t);
   data.impl()->counts_changes = false;
@@ -211,13 +211,13 @@ int set_data(PyObject* self, PyObject* value, void*) {
     to.shape = from.shape;
     to.strides = from.strides;
     to.dtype = from.dtype;
-    to.base = Ref<TensorImpl>();  // no longer a view of that tensor
+    to.base = Ref<TensorImpl>();  // the tensor is no longer a view of its former base
     to.update_geometry();
     return 0;
   });
 }
 
-// Attributes that a placeholder has in common with the tensors it represents. Note [Interception]
+// Returns true for attributes that a placeholder and the tensors that it represents have in common. Note [Interception]
 bool is_metadata(getter get) {
   constexpr getter shown[] = {get_shape,  get_dtype, get_device, get_layout,  get_ndim, get_itemsize,
                               get_nbytes, get_false, get_is_cpu, get_is_meta, get_none};

@@ -22,8 +22,8 @@ Scalar whole_number(PyObject* o) {
   return out;
 }
 
-// Converts NumPy scalars and other objects without a length that implement __index__, __complex__ or __float__. Returns
-// false for other objects.
+// Converts NumPy scalars and other objects that have __index__, __complex__ or __float__ but no length. Returns false
+// for other objects.
 bool number_by_protocol(PyObject* o, Scalar& out) {
   const PyTypeObject* type = Py_TYPE(o);
   if ((type->tp_as_sequence && type->tp_as_sequence->sq_length) ||
@@ -49,7 +49,7 @@ bool number_by_protocol(PyObject* o, Scalar& out) {
 }  // namespace
 
 bool to_scalar(PyObject* o, Scalar& out) {
-  if (PyLong_CheckExact(o))  // first, because it is the fastest check for an int
+  if (PyLong_CheckExact(o))  // this check is first because it is the fastest one
     out = whole_number(o);
   else if (PyFloat_Check(o))
     out = Scalar(PyFloat_AS_DOUBLE(o));
@@ -107,7 +107,7 @@ Tensor from_array(PyObject* o) {
 }
 
 struct Scan {
-  bool typed;  // the dtype is given
+  bool typed;  // true if the call specifies the dtype
   Shape shape;
   std::optional<Dtype> dtype;
 
@@ -134,7 +134,7 @@ void scan(PyObject* o, int depth, Scan& s) {
   if (PyLong_Check(o)) return s.note(Dtype::int64);
   if (is_array(o)) {
     const Tensor t = from_array(o);
-    const bool number = depth > 0 && is_tensor(o) && t.numel() == 1;  // as in PyTorch, counts as a number in a list
+    const bool number = depth > 0 && is_tensor(o) && t.numel() == 1;  // as in PyTorch, a number if in a list
     if (depth == int(s.shape.size()) && !number) s.shape.append(t.shape().begin(), t.shape().end());
     return s.note(t.dtype());
   }

@@ -27,7 +27,7 @@ PyTypeObject* device_class = nullptr;
 const DeviceObject& device_of(PyObject* o) { return *reinterpret_cast<DeviceObject*>(o); }
 bool is_device(PyObject* o) { return PyObject_TypeCheck(o, device_class); }
 
-struct Named {  // a parsed device string
+struct Named {  // the parts of a device string
   uint8_t type;
   int index = kNoIndex;
 };
@@ -50,8 +50,8 @@ int distance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
-// Returns the hint for a wrong device string: cuda:0 for "cuad:0", "cuda0" or "GPU:0", or that the string names a
-// dtype.
+// Returns a hint for the error message about an unknown device string: that cuda:0 is probably meant by "cuad:0",
+// "cuda0" or "GPU:0", or that the string names a dtype. Returns an empty string if there is no hint.
 std::string device_hint(std::string_view text) {
   for (int i = 0; i < kDtypeCount; ++i)
     if (text == name(Dtype(i))) return "; for a dtype write flambeau." + std::string(text);
@@ -76,7 +76,7 @@ Named parse(std::string_view text) {
   require(!text.empty(), "Device string must not be empty: write 'cpu' or 'cuda:0'");
   const size_t colon = text.find(':');
   const auto known = std::find(std::begin(kTypes), std::end(kTypes), text.substr(0, colon));
-  if (known == std::end(kTypes))  // checked here, because device_hint() is slow
+  if (known == std::end(kTypes))  // device_hint() is slow, so it is only called if there is an error
     detail::raise<Error>("Expected one of cpu, cuda, mps, xpu, xla, meta device type at start of device string: ", text,
                          device_hint(text));
   Named out{uint8_t(known - std::begin(kTypes))};
@@ -164,8 +164,8 @@ PyObject* get_device_index(PyObject* self, void*) {
 }
 PyObject* device_reduce(PyObject* self, PyObject*) { return Py_BuildValue("O(N)", device_class, device_str(self)); }
 
-// Devices of new tensors without a device argument in this thread. The last one applies. The first is the value of
-// set_default_device(), the others belong to active `with device:` blocks.
+// The devices of new tensors without a device argument in this thread, of which the last one applies. The first one is
+// the value of set_default_device(), the others belong to active `with device:` blocks.
 thread_local std::vector<Device> default_devices{Device()};
 
 Device device_given_as(const char* function, PyObject* o) {
@@ -236,7 +236,7 @@ void bind_device(PyObject* module) {
 }
 
 namespace {
-// Raises a RuntimeError that names the missing part if the GPU does not exist.
+// Returns the GPU with this index. If it does not exist, raises a RuntimeError that names what is missing.
 Device gpu(int index) {
   if (index == kNoIndex) index = cuda::current_device();
   cuda::properties(index);

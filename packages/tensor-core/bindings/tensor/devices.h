@@ -1,12 +1,12 @@
-// Arguments that name devices. Internal.
+// Recognition of arguments that describe devices. Internal.
 #pragma once
 
 #include <Python.h>
 
 namespace flambeau::python {
 
-// Returns true for objects of the types that describe a device: a device, a str, an int or None. Does not check that
-// the device exists.
+// Returns true if the object has a type that can describe a device: a device, a str, an int or None. The device need
+// not exist.
 bool names_device(PyObject* o);
 
 }  // namespace flambeau::python

@@ -31,14 +31,14 @@ Dtype dtype_from_dlpack(DLDataType type) {
 
 DLDevice device_of(const Tensor& t) { return t.is_cuda() ? DLDevice{kDLCUDA, t.device().index} : DLDevice{kDLCPU, 0}; }
 
-// Both protocols represent streams by integers. 1 and None mean the default stream.
+// Streams are integers in both protocols. 1 and None mean the default stream.
 constexpr int64_t kDefaultStream = 1, kNoStream = -1;
 int64_t number_of(cuda::StreamHandle* stream) { return stream ? reinterpret_cast<int64_t>(stream) : kDefaultStream; }
 cuda::StreamHandle* stream_of(int64_t number) {
   return number == 0 || number == kDefaultStream ? nullptr : reinterpret_cast<cuda::StreamHandle*>(number);
 }
 
-// Makes `later` wait for the work that `earlier` contains now.
+// Makes `later` wait for all work that is now in `earlier`.
 void order(int device, cuda::StreamHandle* earlier, cuda::StreamHandle* later) {
   if (earlier == later) return;
   cuda::EventHandle* event = cuda::create_event(device, false);
@@ -54,7 +54,8 @@ int64_t stream_number(PyObject* stream) {
   return number;
 }
 
-// The manager context of an exported tensor. It owns the memory, and the sizes and strides that the consumer reads.
+// The manager context of an exported tensor. It owns a reference to the memory, and the sizes and strides that the
+// consumer reads.
 template <class Managed>
 struct Export {
   Managed managed;
@@ -80,7 +81,7 @@ Managed* make_export(const Tensor& t) {
 }
 
 template <class Managed>
-void drop_capsule(PyObject* capsule, const char* name) {  // the destructor of an unused capsule
+void drop_capsule(PyObject* capsule, const char* name) {  // destructor of a capsule that no consumer has used
   if (!PyCapsule_IsValid(capsule, name)) return;
   auto* m = static_cast<Managed*>(PyCapsule_GetPointer(capsule, name));
   if (m && m->deleter) m->deleter(m);
@@ -176,7 +177,7 @@ PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version
                        [](PyObject* c) { drop_capsule<DLManagedTensor>(c, kPlain); });
 }
 
-// Passes the stream on which the memory will be used to the exporter of GPU memory.
+// Tells the exporter of GPU memory on which stream the memory will be used.
 void tell_stream(PyObject* source, PyObject* kwargs) {
   if (!cuda::is_available() || !PyObject_HasAttrString(source, "__dlpack_device__")) return;
   const Object device(checked(PyObject_CallMethod(source, "__dlpack_device__", nullptr)));
@@ -251,7 +252,7 @@ PyObject* describe_memory(const Tensor& t) {
                                3, "stream", (long long)number_of(cuda::current_stream(t.device().index))));
 }
 
-// Returns a tensor over memory of a GPU that `owner` keeps alive. Strides are in elements.
+// Returns a tensor that uses memory of a GPU, which `owner` keeps alive. Strides are in elements.
 Tensor wrap_gpu_memory(PyObject* owner, int64_t address, const Shape& shape, const Shape& strides, Dtype dtype,
                        int64_t device, bool writable, PyObject* stream) {
   cuda::properties(int(device));

@@ -8,8 +8,8 @@
 
 namespace flambeau::python {
 
-// Returns true for arrays of other libraries with the CUDA array interface. The second function returns a tensor over
-// the memory of such an array.
+// has_gpu_memory() returns true for arrays of other libraries that have the CUDA array interface.
+// tensor_from_gpu_memory() returns a tensor that uses the memory of such an array.
 bool has_gpu_memory(PyObject* o);
 Tensor tensor_from_gpu_memory(PyObject* o);
 

@@ -67,7 +67,8 @@ void restore_counters(Generator& g, const py::object& state) {
   g.set_state(words[0], words[1]);
 }
 
-// Restores a state. Its size determines whether the generator then draws flambeau's random numbers or PyTorch's.
+// Restores a state. The size of the state determines whether the generator then draws flambeau's random numbers or
+// those of PyTorch.
 void restore(Generator& g, const py::object& state) {
   const Tensor& t = checked_state(state);
   if (t.numel() == PyTorchStream::kStateBytes) {

@@ -15,7 +15,7 @@ struct ModeObject {
   PyObject_HEAD Modes wanted;
   bool sets_inference;
   bool entered_early;            // the constructor has entered the mode, so __enter__ does nothing
-  SmallVector<Modes, 4> former;  // modes to restore, one for each time the context was entered
+  SmallVector<Modes, 4> former;  // modes to restore, one for each time that the context has been entered and not left
 };
 
 ModeObject* mode_of(PyObject* self) { return reinterpret_cast<ModeObject*>(self); }
@@ -75,7 +75,8 @@ PyObject* argument(PyTypeObject* type, PyObject* args, PyObject* kwargs, const c
   return named ? value : PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : nullptr;
 }
 
-// Constructs no_grad() or enable_grad(). With a function as argument, decorates it: @no_grad without parentheses.
+// Constructs no_grad() or enable_grad(). If the argument is a function, decorates it, as in @no_grad without
+// parentheses.
 template <bool grad>
 PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {

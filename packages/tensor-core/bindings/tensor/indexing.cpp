@@ -10,12 +10,13 @@ namespace flambeau::python {
 
 namespace {
 
-// A resolved key: the view that its basic indices select, and its advanced indices, one for each dimension of the view.
+// A resolved key: the view that its basic indices select, and its advanced indices for the dimensions of the view. A
+// mask is one entry for all dimensions that it covers, and dimensions without an index have undefined entries.
 struct Indexed {
   Tensor view;
   Tensors advanced;
   bool is_advanced = false;
-  int64_t masked_dims = 0;  // number of dimensions that masks cover, not counting the first of each mask
+  int64_t masked_dims = 0;  // number of dimensions that masks cover, without the first one of each mask
   int64_t used = 0;         // number of dimensions of the indexed tensor that the key has covered so far
 };
 
@@ -37,7 +38,7 @@ bool is_plain_int(PyObject* o) {
   return PyIndex_Check(o) && !PySequence_Check(o);
 }
 
-// Converts lists and arrays to index tensors; returns other objects unchanged.
+// Converts lists and arrays to index tensors. Returns other objects unchanged.
 Object normalized(PyObject* o) {
   const bool plain = PyLong_Check(o) || PySlice_Check(o) || o == Py_None || o == Py_Ellipsis || is_tensor(o);
   if (plain || PyUnicode_Check(o) || is_plain_int(o) || PyFloat_Check(o) || !(is_sequence(o) || is_array(o)))
@@ -57,8 +58,8 @@ Tensor slice_view(const Tensor& t, int64_t dim, PyObject* o) {
   return slice(t, dim, start, stop, step);
 }
 
-// Selects index i along a dimension. `original_dim` is that dimension in the tensor that the program indexed, for the
-// error.
+// Selects index i along dimension `dim`. `original_dim` is the number of this dimension in the indexed tensor, for the
+// error message.
 Tensor chosen(const Tensor& t, int64_t dim, int64_t i, int64_t original_dim) {
   const int64_t size = t.shape()[dim];
   require<IndexError>(i >= -size && i < size, "index ", i, " is out of bounds for dimension ", original_dim,
@@ -66,13 +67,13 @@ Tensor chosen(const Tensor& t, int64_t dim, int64_t i, int64_t original_dim) {
   return select(t, dim, i);
 }
 
-// Converts a uint8 tensor to a boolean mask. PyTorch used such masks before it had a boolean dtype.
+// Converts a uint8 tensor to a boolean mask. In old PyTorch versions, which had no boolean dtype, masks were uint8.
 Tensor mask_of(const Tensor& bytes) {
   warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.");
   return to(bytes, Dtype::bool_);
 }
 
-// Returns the number of dimensions of the tensor that an element of the key indexes.
+// Returns the number of the tensor's dimensions that an item of the key indexes.
 int consumed(PyObject* o) {
   if (o == Py_None || o == Py_Ellipsis || PyBool_Check(o)) return 0;
   if (is_tensor(o) && (tensor_of(o).dtype() == Dtype::bool_ || tensor_of(o).dtype() == Dtype::uint8))
@@ -82,7 +83,7 @@ int consumed(PyObject* o) {
 
 void apply_advanced(Indexed& r, int64_t& dim, const Tensor& index) {
   r.is_advanced = true;
-  // A mask with several dimensions is one entry, which index() expands.
+  // A mask with several dimensions stays one entry; index() expands it.
   while (int64_t(r.advanced.size()) + r.masked_dims < dim) r.advanced.emplace_back();
   r.advanced.push_back(index);
   dim += index.dtype() == Dtype::bool_ ? index.dim() : 1;
@@ -95,7 +96,7 @@ void apply(Indexed& r, int64_t& dim, PyObject* o) {
   } else if (PySlice_Check(o)) {
     r.view = slice_view(r.view, dim++, o);
     ++r.used;
-  } else if (PyBool_Check(o)) {  // adds a dimension of size 1 (True) or 0 (False)
+  } else if (PyBool_Check(o)) {  // inserts a dimension of size 1 (True) or 0 (False)
     r.view = unsqueeze(r.view, dim);
     apply_advanced(r, dim, full({1}, Scalar(o == Py_True), Dtype::bool_));
   } else if (is_plain_int(o)) {
@@ -191,8 +192,8 @@ PyObject* get_item(PyObject* self, PyObject* key) {
 
 namespace {
 
-// Converts a value to the dtype of the tensor in two cases: a single element if all indices are masks, and any value in
-// an autocast region. In other cases, index_put() requires equal dtypes.
+// Converts a value to the dtype of the tensor if the value is a single element and all indices are masks, or if the
+// call is in an autocast region. Otherwise index_put() requires equal dtypes.
 Tensor value_to_put(const Tensor& value, Dtype dtype, const Tensors& indices) {
   const auto masks = [](const Tensor& i) {
     return !i.defined() || i.dtype() == Dtype::bool_ || i.dtype() == Dtype::uint8;

@@ -20,7 +20,7 @@ namespace {
 constexpr const char kNoBuffer[] =
     "Got unsupported ScalarType BFloat16: it has no NumPy or buffer equivalent; convert with .float() first";
 
-// Returns the format code of a dtype in the module struct, or null for bfloat16, which has none.
+// Returns the format code that the module struct uses for a dtype, or null for bfloat16, which has no code.
 const char* format_of(Dtype d) {
   constexpr const char* letters[] = {"?", "B", "b", "h", "i", "q", "H", "I", "Q", "e", nullptr, "f", "d", "Zf", "Zd"};
   return letters[int(d)];
@@ -60,7 +60,7 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
       "array.astype('float32').");
 }
 
-// Deleters of storages. They may run in any thread, so they acquire the GIL.
+// The deleters of storages that own Python objects. They may run in any thread, so they acquire the GIL.
 void release_py_buffer(void* context) {
   const PyGILState_STATE state = PyGILState_Ensure();
   Py_buffer* view = static_cast<Py_buffer*>(context);
@@ -74,7 +74,7 @@ void release_object(void* context) {
   PyGILState_Release(state);
 }
 
-// The data of an exported buffer, which remains valid if the tensor changes or is destroyed.
+// The data of an exported buffer. It stays valid if the tensor changes or is destroyed.
 struct BufferExport {
   Ref<Storage> storage;
   Shape shape, strides;  // strides in bytes
@@ -93,7 +93,7 @@ Tensor transposed(const Tensor& t) {
   throw PythonError();
 }
 
-// Returns true if the memory has the order that the flags require.
+// Returns true if the elements have the order in memory that the flags of a buffer request.
 bool in_wanted_order(const Tensor& t, int flags) {
   const auto asks = [&](int order) { return bool(flags & order & ~PyBUF_STRIDES); };
   if (!asks(PyBUF_C_CONTIGUOUS | PyBUF_F_CONTIGUOUS | PyBUF_ANY_CONTIGUOUS)) return true;
@@ -156,7 +156,7 @@ void release_buffer(PyObject*, Py_buffer* view) { delete static_cast<BufferExpor
 
 namespace {
 
-struct Memory {  // memory that another object owns
+struct Memory {  // memory that another object owns, as a strided array
   void* data;
   Dtype dtype;
   int dims;
@@ -194,7 +194,7 @@ Tensor tensor_over(const Memory& memory, Owner owner) {
   return from_storage(std::move(storage), shape, strides, 0, memory.dtype);
 }
 
-// The dtype objects of NumPy and their type numbers, by dtype.
+// For each dtype: the NumPy dtype object and its type number.
 struct NumpyTypes {
   py::object of[kDtypeCount];  // none for bfloat16
   int number[kDtypeCount];
@@ -214,8 +214,8 @@ const NumpyTypes& numpy_types() {
   });
 }
 
-// Returns a tensor over a NumPy array. Faster than the buffer protocol. Returns an undefined tensor if no dtype matches
-// the elements.
+// Returns a tensor that uses the memory of a NumPy array, or an undefined tensor if no dtype matches the elements. This
+// is faster than the buffer protocol.
 Tensor tensor_over_array(PyObject* o) {
   const py::array array = py::reinterpret_borrow<py::array>(o);
   const py::dtype type = array.dtype();

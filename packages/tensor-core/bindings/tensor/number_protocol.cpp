@@ -9,9 +9,9 @@ namespace flambeau::python {
 
 namespace {
 
-// Applies an operator to a tensor and a NumPy array, which is converted to a tensor. Returns NotImplemented for other
-// objects, so that their type can implement the operator. If the library is imported as torch, the left operand can be
-// an array only if `array_first` is set (for division), as in PyTorch.
+// Applies an operator to a tensor and a NumPy array, which it converts to a tensor. Returns NotImplemented for other
+// objects, so that their type can implement the operator. If the library is imported as torch, the array may be the
+// left operand only if `array_first` is set (for division), as in PyTorch.
 template <auto operation, bool array_first = false>
 PyObject* beside_array(PyObject* a, PyObject* b) {
   if (PyErr_Occurred()) return nullptr;

@@ -33,7 +33,7 @@ extern PyTypeObject* memory_format_type;
 extern PyTypeObject* dtype_type;
 extern PyTypeObject* size_type;
 extern PyObject* device_cpu;
-PyObject* device_object(Device device);  // borrowed
+PyObject* device_object(Device device);  // returns a borrowed reference
 
 extern PyTypeObject* placeholder_type;  // null until vmap is used. Note [Interception]
 inline bool is_tensor(PyObject* o) {
@@ -43,21 +43,21 @@ inline bool is_tensor(PyObject* o) {
 inline const Tensor& tensor_of(PyObject* o) { return reinterpret_cast<TensorObject*>(o)->tensor; }
 PyObject* wrap_tensor(const Tensor& t);
 PyObject* wrap_size(const Shape& shape);
-PyObject* dtype_object(Dtype d);     // borrowed
-PyObject* strided_layout();          // borrowed
-bool is_sparse_layout(PyObject* o);  // a layout other than strided
+PyObject* dtype_object(Dtype d);     // returns a borrowed reference
+PyObject* strided_layout();          // returns a borrowed reference
+bool is_sparse_layout(PyObject* o);  // returns true for layouts other than strided
 PyObject* scalar_object(Scalar s);
 PyObject* to_list(const Tensor& t);
 inline Scalar read_item(const Tensor& t) {  // the implementation of Tensor.item()
   require(!t.is_meta() || t.numel() != 1, "Tensor.item() cannot be called on meta tensors");
   return item(t);
 }
-bool truth_of(const Tensor& t);  // throws unless the tensor has one element
+bool truth_of(const Tensor& t);  // throws unless the tensor has exactly one element
 
-// Sets the Python error for the exception being handled.
+// Sets the Python error that corresponds to the exception being handled.
 void translate_exception();
 
-// Runs body. If it throws, sets the Python error and returns `failure`.
+// Runs body(). If it throws, sets the Python error and returns `failure`.
 template <class R, class F>
 R guarded(R failure, F&& body) {
   const InterpreterSection section;
@@ -70,7 +70,7 @@ R guarded(R failure, F&& body) {
   }
 }
 
-class Object {  // an owned reference
+class Object {  // an owned reference to a Python object
  public:
   Object() = default;
   explicit Object(PyObject* o) : o_(o) {}
@@ -89,20 +89,20 @@ class Object {  // an owned reference
   PyObject* o_ = nullptr;
 };
 
-inline std::string_view text_of(PyObject* str) {  // throws for lone surrogates
+inline std::string_view text_of(PyObject* str) {  // throws for strings with lone surrogates
   Py_ssize_t size;
   const char* text = PyUnicode_AsUTF8AndSize(str, &size);
   if (!text) throw PythonError();
   return {text, size_t(size)};
 }
 
-inline PyObject* checked(PyObject* o) {  // throws if a call into Python failed
+inline PyObject* checked(PyObject* o) {  // throws if `o` is null, because a call into Python failed
   if (!o) throw PythonError();
   return o;
 }
 
-// Returns the list or tuple itself. Without a GIL, returns a copy of a list, because other threads may change the list.
-// Note [Free threading]
+// Returns the list or tuple itself. In a Python without GIL, returns a copy of a list, because other threads may change
+// the list. Note [Free threading]
 inline Object stable_items(PyObject* sequence) {
 #ifdef Py_GIL_DISABLED
   if (PyList_Check(sequence)) return Object(checked(PyList_AsTuple(sequence)));
@@ -122,13 +122,13 @@ inline Object value_in(PyObject* dict, PyObject* key) {
   return Object(value);
 }
 
-// Convert an object to an operand or a number. Return false if it is neither a tensor (to_operand only) nor a number.
-// Numbers are Python numbers, NumPy scalars and other objects without a length that have __index__ or __float__.
+// These convert an object to an operand or a number, and return false if that is impossible. to_operand() also accepts
+// tensors. Numbers are Python numbers, NumPy scalars and other objects that have __index__ or __float__ but no length.
 bool to_operand(PyObject* o, Operand& out);
 bool to_scalar(PyObject* o, Scalar& out);
 
-// Conversion from Python objects (data.cpp, interop.cpp)
-bool is_sequence(PyObject* o);  // false for strings
+// Conversion from Python objects (data.cpp, interop.cpp).
+bool is_sequence(PyObject* o);  // returns false for strings
 bool is_array(PyObject* o);
 bool is_numpy_array(PyObject* o);
 Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype);
@@ -136,7 +136,7 @@ Tensor tensor_from_buffer(PyObject* exporter);
 int get_buffer(PyObject* self, Py_buffer* view, int flags);
 void release_buffer(PyObject* self, Py_buffer* view);
 
-// Indexing (indexing.cpp)
+// Indexing (indexing.cpp).
 PyObject* get_item(PyObject* self, PyObject* key);
 int set_item(PyObject* self, PyObject* key, PyObject* value);
 

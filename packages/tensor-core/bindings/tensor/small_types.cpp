@@ -98,7 +98,7 @@ PyObject* size_numel(PyObject* self, PyObject*) {
     n = int64_t(uint64_t(n) * uint64_t(PyLong_AsLongLong(PyTuple_GET_ITEM(self, i))));
   return PyErr_Occurred() ? nullptr : PyLong_FromLongLong(n);
 }
-// Size(iterable of ints). The items may be any objects with __index__.
+// Implements Size(iterable of ints). The items may be any objects that have __index__.
 PyObject* size_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   Object given(PyTuple_Type.tp_new(&PyTuple_Type, args, kwargs));
   if (!given) return nullptr;
@@ -125,7 +125,7 @@ PyObject* as_size(PyObject* tuple) {  // steals the reference
   if (!tuple || !PyTuple_Check(tuple)) return owned ? Py_NewRef(tuple) : nullptr;
   return PyObject_CallOneArg(reinterpret_cast<PyObject*>(size_type), tuple);
 }
-// Converts a tuple of items of a Size, which are ints and need no checks. Steals the reference.
+// Converts a tuple of items of a Size, which are ints, without checks. Steals the reference.
 PyObject* from_items(PyObject* tuple) {
   const Object owned(tuple);
   if (!tuple) return nullptr;
@@ -139,7 +139,7 @@ PyObject* size_item(PyObject* self, PyObject* key) {
   return item && PySlice_Check(key) ? from_items(item) : item;
 }
 PyObject* size_repeat(PyObject* a, Py_ssize_t n) { return from_items(PyTuple_Type.tp_as_sequence->sq_repeat(a, n)); }
-// The result is a Size if either operand is one.
+// Returns a Size if either operand is one.
 PyObject* size_add(PyObject* a, PyObject* b) {
   if (!PyTuple_Check(a) || !PyTuple_Check(b)) Py_RETURN_NOTIMPLEMENTED;
   return as_size(PyTuple_Type.tp_as_sequence->sq_concat(a, b));

@@ -74,7 +74,7 @@ bool revive(PyObject* o) {
 }
 #endif
 
-// Makes `o` the Python object of the tensor, which wrap_tensor() returns.
+// Makes `o` the Python object of the tensor, so that wrap_tensor() returns it.
 void link(const Tensor& t, TensorObject* o) {
   PyObject* const object = reinterpret_cast<PyObject*>(o);
   allow_revival(object);
@@ -98,7 +98,7 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-// Returns the autograd state of a tensor that only its Python object references, otherwise null.
+// Returns the autograd state of a tensor to which only its Python object refers, otherwise null.
 AutogradMeta* owned_meta(PyObject* self) {
   const Tensor& t = reinterpret_cast<TensorObject*>(self)->tensor;
   return python_autograd_hooks && t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
@@ -135,8 +135,8 @@ Tensor of_sizes(PyObject* sizes) {
   return empty(shape, default_dtype());
 }
 
-// Tensor(): empty; Tensor(2, 3) and Tensor(size): uninitialised; Tensor(tensor): the same elements; Tensor(data): a
-// copy.
+// Creates the tensor for Tensor() (empty), Tensor(2, 3) and Tensor(size) (uninitialised), Tensor(tensor) (the same
+// elements) or Tensor(data) (a copy).
 Tensor from_arguments(PyObject* args) {
   const Py_ssize_t n = PyTuple_GET_SIZE(args);
   if (n == 0) return empty({0}, default_dtype());
@@ -171,7 +171,7 @@ PyObject* construct(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
         "Tensor(tensor, device=...) is not supported; use ", library_name(), ".as_tensor(tensor, device=...)");
     note_read(arguments.get());
     const Tensor made = to(from_arguments(arguments.get()), placement.of_fresh());
-    TensorObject* o = new_object(type);  // created last: no object exists without a tensor
+    TensorObject* o = new_object(type);  // create the object last, so that no object exists without a tensor
     Object owner(reinterpret_cast<PyObject*>(o));
     o->tensor = made;
     link(o->tensor, o);
@@ -235,7 +235,7 @@ Py_ssize_t length(PyObject* self) {
 
 PyObject* iterate(PyObject* self) {
   Caller caller;
-  if (may_override(self)) {  // a class with __torch_function__ handles unbind(), and its result is iterated
+  if (may_override(self)) {  // a class with __torch_function__ handles unbind(), and the iterator is that of its result
     if (caller.intercepts("unbind", self)) {
       const Object rows(caller.result);
       return rows ? PyObject_GetIter(rows.get()) : nullptr;
