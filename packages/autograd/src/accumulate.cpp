@@ -57,7 +57,7 @@ class AccumulationLock {
   std::unique_lock<std::recursive_mutex> lock_;
 };
 
-constexpr int64_t kAtOnce = 1024;  // up to this many elements are added with the GIL held
+constexpr int64_t kAtOnce = 1024;  // up to this number of elements, gradients are added without releasing the GIL
 
 }  // namespace
 

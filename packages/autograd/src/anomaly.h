@@ -7,10 +7,10 @@
 
 namespace flambeau::autograd {
 
-// Location of an operator call in the program. The bindings determine it.
+// The location of an operator call in the program, as the bindings determine it.
 struct CallSite {
   virtual ~CallSite() = default;
-  virtual std::string text() const = 0;  // indented lines, the innermost call last
+  virtual std::string text() const = 0;  // the lines of the location, indented, with the innermost call last
 
   Ref<Node> parent;  // the node whose derivative called the operator
 };

@@ -37,9 +37,9 @@ class Search {
 
  private:
   struct Object {
-    TensorImpl* tensor;  // or a node, if null
+    TensorImpl* tensor;  // null if the object is a node
     Node* node;
-    uint32_t internal = 0;  // number of references from other objects of the search
+    uint32_t internal = 0;  // number of references from other objects that the search has found
     bool held = false;
     std::vector<size_t> leads_to;
   };

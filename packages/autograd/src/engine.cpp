@@ -28,7 +28,7 @@
 
 namespace flambeau::autograd {
 
-// A gradient to store in a tensor that is not a leaf (retain_grad), at the end of the run.
+// A gradient that is stored at the end of the run in a tensor that is not a leaf (retain_grad).
 struct RetainedGradient {
   Ref<Node> node;
   uint32_t output;
@@ -36,7 +36,7 @@ struct RetainedGradient {
   Tensor gradient;
 };
 
-// While an object exists, new tensors are allocated on the device of the gradients. Note [Devices]
+// While an object of this class exists, new tensors are allocated on the device of the gradients. Note [Devices]
 class GradientDeviceScope {
  public:
   GradientDeviceScope(const Tensor* gradients, size_t count, const Node& node) {
@@ -61,17 +61,18 @@ struct Run {
   Run* const outer;
   Node* at_work = nullptr;
   std::vector<Edge> starts;
-  std::vector<std::pair<uint64_t, Node*>> heap;      // ordered by sequence number
+  std::vector<std::pair<uint64_t, Node*>> heap;      // ordered by turn (see turn_of_leaf())
   std::vector<Node*> leaves;                         // Note [Leaves last]
-  std::unordered_map<Node*, uint64_t> last_senders;  // for each leaf: sequence of the last node with an edge to it
+  std::unordered_map<Node*, uint64_t> last_senders;  // for each leaf: number of the last node with an edge to it
   std::vector<std::pair<Node*, Tensor>> accumulations;
   std::vector<RetainedGradient> retained;
   std::vector<std::function<void()>> callbacks;  // called at the end of the run
   std::unordered_map<Node*, Gradients> overflow;
-  std::unordered_set<Node*> needed;  // only if `selective`
+  std::unordered_set<Node*> needed;  // set only if `selective`
   bool selective = false;
-  std::unordered_set<Node*> reached;  // only if a caller asks which nodes the run reaches
-  std::unordered_map<Node*, std::vector<std::pair<uint32_t, size_t>>> captures;  // output and position in the result
+  std::unordered_set<Node*> reached;  // set only if a caller asks which nodes the run reaches
+  // For each node with outputs whose gradients are returned: indices of the outputs, and positions in the result.
+  std::unordered_map<Node*, std::vector<std::pair<uint32_t, size_t>>> captures;
   std::vector<Tensor> captured;
 
   bool wants(Node* node) const { return !selective || needed.count(node) > 0; }
@@ -108,7 +109,7 @@ Run::Run(const RunOptions& o) : options(o), number(next_run++), outer(std::excha
 
 Run::~Run() {
   running = outer;
-  for (const auto& [turn, node] : heap) forget(node);  // after an exception, no node may stay in the heap
+  for (const auto& [turn, node] : heap) forget(node);  // after an exception, some nodes still wait in this run
   for (Node* node : leaves) forget(node);
 }
 
@@ -121,7 +122,8 @@ void Run::forget(Node* node) {
 int64_t current_run() { return running ? running->number : -1; }
 Node* current_node() { return running ? running->at_work : nullptr; }
 
-// Returns true if a derivative implemented in C++ receives an instance of a class with __torch_dispatch__.
+// Returns true if the node's derivative is implemented in C++, but a gradient is an instance of a class with
+// __torch_dispatch__.
 bool is_foreign(const Node& node, const Gradients& gradients) {
   const auto* const operation = dynamic_cast<const OperatorNode*>(&node);
   return operation && !operation->in_python && std::any_of(gradients.begin(), gradients.end(), is_dispatched_instance);
@@ -165,7 +167,8 @@ Gradients& Run::enter(Node* node, Gradients& gradients) {
   return gradients;
 }
 
-// Nodes have even turns, which leaves room for a leaf between any two of them.
+// Returns the turn of a leaf. The turn of any other node is twice its sequence number, so that there is a turn for a
+// leaf between any two of them.
 uint64_t Run::turn_of_leaf(Node* leaf) {
   if (last_senders.empty()) find_last_senders();
   const auto at = last_senders.find(leaf);
@@ -234,7 +237,7 @@ Gradients Run::take(Node* node) {
 
 namespace {
 
-// Tells the observer, if there is one, which node is running.
+// Tells the observer of operator calls, if there is one, which node is running.
 class ObservedNode {
  public:
   explicit ObservedNode(const Node& node) : observer_(call_observer) {

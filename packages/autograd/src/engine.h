@@ -13,8 +13,8 @@ struct Root {  // an output at which a run starts
   Root(Edge e, Tensor g) : edge(std::move(e)), gradient(std::move(g)) {}
   Root(const Tensor& t, Tensor g) : Root(gradient_edge(t), std::move(g)) {}
 };
-// Checks a gradient, or creates one for a real output of one element. `position` is the index of the output, for
-// errors.
+// Checks the gradient of an output. If it is undefined, creates one for a real output of one element. `position`: index
+// of the output, for error messages.
 FLAMBEAU_API Root root_of(const Tensor& output, const Tensor& gradient, size_t position);
 FLAMBEAU_API Root root_of(const Edge& output, const Tensor& gradient, size_t position);
 
@@ -23,21 +23,21 @@ struct RunOptions {
   std::vector<Edge> inputs;        // if not empty, only nodes on paths to these inputs run
   bool accumulate_inputs = false;  // backward(inputs=...): accumulate into .grad instead of returning the gradients
 };
-// Returns the gradients of options.inputs; undefined for inputs that were not reached.
+// Runs a backward pass. Returns the gradients of options.inputs, undefined for inputs that were not reached.
 FLAMBEAU_API std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options);
 
-// Tensor.backward() in traced programs. Note [Training programs]
+// Implements Tensor.backward() in traced programs. Note [Training programs]
 void backward_in_program(const Tensor& t, const Tensor& gradient, bool keep_graph, bool create_graph,
                          const std::vector<Tensor>* inputs);
 
-// State of this thread: the number of the run, or -1 outside of one; the running node, or null; whether the run reaches
-// a node.
+// State of the run in this thread. current_run() returns its number, or -1 if there is none, and current_node() the
+// node that is running, or null. run_reaches() returns true if the run reaches the node.
 FLAMBEAU_API int64_t current_run();
 FLAMBEAU_API Node* current_node();
 FLAMBEAU_API bool run_reaches(Node* node);
-FLAMBEAU_API bool run_captures(Node* node);  // returns true if the run returns a gradient of the node's outputs
+FLAMBEAU_API bool run_captures(Node* node);  // returns true if the run returns gradients of outputs of the node
 FLAMBEAU_API bool run_is_selective();        // returns true if only nodes on paths to given inputs run
-// Adds a callback to the run in progress; raises without one
+// Adds a callback that is called at the end of the current run. Raises an error if there is none.
 FLAMBEAU_API void call_at_end(std::function<void()> callback);
 
 }  // namespace flambeau::autograd

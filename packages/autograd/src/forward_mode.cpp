@@ -40,7 +40,7 @@ struct TensorTangents final : Tangents {  // the tangents of one tensor
 };
 
 Level::~Level() {
-  std::vector<Tensor> dropped;  // released together at the end: a released tensor may itself have tangents
+  std::vector<Tensor> dropped;  // released at the end, because a released tensor may itself have tangents
   for (TensorTangents* tangents : holders) dropped.push_back(tangents->take(this));
   holders.clear();
 }
@@ -152,7 +152,7 @@ namespace {
 
 using TensorVector = SmallVector<Tensor, 4>;
 
-// Tangents of the inputs at one level.
+// The tangents that the inputs of a recorded operation have at one level.
 struct Inputs {
   Inputs(const Recording& recording, size_t level) : tangents(size_t(recording.input_count)), r(recording) {
     for (int i = 0; i < r.input_count; ++i) {
@@ -161,7 +161,7 @@ struct Inputs {
       any |= tangents[size_t(i)].defined();
     }
   }
-  // Runs the derivative for the inputs that have a tangent, or for one of them.
+  // Runs the derivative for all inputs that have a tangent or, if `only` >= 0, for that input.
   TensorVector pull_back(Derivative& derivative, const Tensor* gradients, int only = -1) const {
     const size_t n = tangents.size();
     TensorVector results(n);
@@ -211,8 +211,8 @@ bool is_zero(const Tensor& t) {
   return !item(any(ne(t, Scalar(0)), {}, false)).truth();
 }
 
-// Leaves with the shapes of the outputs. Their values are ones, so that a derivative that does not depend on them is
-// detected.
+// Returns leaves that have the shapes of the outputs. Their elements are 1, so that a derivative that does not depend
+// on them is detected.
 std::vector<Tensor> trial_gradients(const Recording& r) {
   std::vector<Tensor> out;
   for (int k = 0; k < r.output_count; ++k) {
@@ -248,7 +248,7 @@ std::vector<Tensor> transposed(const Inputs& inputs, Derivative& derivative) {
   for (const Tensor& u : gradients)
     if (u.requires_grad()) options.inputs.push_back(gradient_edge(u));
   std::vector<Tensor> found(size_t(r.output_count));
-  if (roots.empty()) {  // the derivative is 0
+  if (roots.empty()) {  // the derivative is zero
     for (size_t k = 0; k < found.size(); ++k)
       if (is_inexact(r.outputs[k]->dtype())) found[k] = zeros(r.outputs[k]->shape(), r.outputs[k]->dtype());
     return found;
@@ -263,7 +263,7 @@ void set_output(const Recording& r, const Tensor& output, size_t level, const Te
   if (!is_inexact(output.dtype())) return;
   if (r.kind == Recording::kView && output.impl()->base) return;  // a view shows the tangent of its base
   if (tangent.defined()) set_tangent(output, level, tangent);
-  // An in-place operator overwrote the tensor with a constant, so its tangent becomes zero
+  // An in-place operator has overwritten the tensor with a constant, so its tangent becomes zero.
   else if (r.kind == Recording::kInPlace && tangent_of(output, level).defined())
     set_tangent(output, level, zeros(output.shape(), output.dtype()));
   else
@@ -274,7 +274,7 @@ void set_output(const Recording& r, const Tensor& output, size_t level, const Te
 
 void push_forward(const Recording& r, Derivative& derivative) {
   if (r.kind == Recording::kFresh)
-    // The operator may have computed a fresh result as a view of a temporary.
+    // The operator may have computed a new tensor as a view of a temporary one.
     for (int k = 0; k < r.output_count; ++k) r.outputs[k]->impl()->base = Ref<TensorImpl>();
   for (size_t level = 0; level < visible; ++level) {
     const Inputs inputs(r, level);
@@ -297,7 +297,7 @@ void record_alias(const Tensor& result, const Tensor& t) {
 
 namespace {
 
-// Returns another tensor that shares data and the tangents of the outer levels.
+// Returns another tensor with the data of t and with its tangents at the levels outside of `level`.
 Tensor seen_from(size_t level, const Tensor& t) {
   const OuterLevels outer(level);
   const Tensor out = alias(t);
@@ -334,7 +334,7 @@ Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {
   require(!tangent_of(tangent, level).defined(),
           "Making a dual Tensor with a tangent that itself has a forward gradient at the same level ", level,
           " is not supported.");
-  // a tangent must not have elements that share memory
+  // The elements of a tensor with a tangent must not share memory.
   const Tensor dual = seen_from(level, repeats(primal) ? clone(primal) : primal);
   set_tangent(dual, level, tangent);
   return dual;

@@ -18,7 +18,7 @@
 
 namespace flambeau::autograd {
 
-FLAMBEAU_API size_t open_level();  // returns the number of levels outside of the new one
+FLAMBEAU_API size_t open_level();  // returns the number of the new level, which is the number of levels outside of it
 FLAMBEAU_API void close_level();   // closes the innermost level and drops its tangents
 FLAMBEAU_API size_t open_levels();
 // Sets whether operations compute tangents, and returns the former value.
@@ -26,7 +26,7 @@ FLAMBEAU_API bool set_forward_enabled(bool on);
 // Returns the number of levels for which the current operations compute tangents.
 FLAMBEAU_API size_t visible_levels();
 
-// Restricts operations to the levels outside of a given one, for a scope.
+// While an object of this class exists, operations use only the levels outside of `level`.
 class FLAMBEAU_API OuterLevels {
  public:
   explicit OuterLevels(size_t level);
@@ -38,21 +38,22 @@ class FLAMBEAU_API OuterLevels {
   size_t previous_;
 };
 
-// Returns the tangent of t, undefined if t has none.
+// Returns the tangent of t at a level, or an undefined tensor if it has none.
 FLAMBEAU_API Tensor tangent_of(const Tensor& t, size_t level);
-// Sets a tangent. For a view, it is written to the corresponding elements of the base's tangent.
+// Sets the tangent of t at a level. If t is a view, the tangent is written to the corresponding elements of the base's
+// tangent.
 FLAMBEAU_API void set_tangent(const Tensor& t, size_t level, const Tensor& tangent);
 // These functions change the tangents of all visible levels.
 void copy_tangents(const Tensor& from, const Tensor& to);
 void drop_tangents(const Tensor& t);
-void adopt_tangents(const Tensor& self, const Tensor& source);  // replaces those of `self`
+void adopt_tangents(const Tensor& self, const Tensor& source);  // replaces the tangents of `self` by those of `source`
 
 void push_forward(const Recording& recording, Derivative& derivative);
-// Gives `result` the grad_fn and tangents of an alias of t.
+// Records `result` as an alias of t: gives it a grad_fn and the tangents of t.
 void record_alias(const Tensor& result, const Tensor& t);
 
 FLAMBEAU_API Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level);
-// Return the primal and the tangent. The tangent is undefined if t has none at this level.
+// Returns the primal value and the tangent of t at a level. The tangent is undefined if t has none.
 FLAMBEAU_API std::pair<Tensor, Tensor> unpack_dual(const Tensor& t, size_t level);
 
 }  // namespace flambeau::autograd

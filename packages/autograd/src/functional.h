@@ -5,9 +5,9 @@
 
 namespace flambeau::autograd {
 
-// The node of a transform's input, at which gradients end, since the input is not differentiated outside the transform.
-// Unlike a leaf, the input may be changed in place, which gives it another grad_fn. The transform computes the gradient
-// with respect to this node.
+// The node of an input of a transform. Gradients end at it, because the input is not differentiated outside of the
+// transform. In contrast to a leaf, the input may be changed in place, which gives it another grad_fn; the transform
+// still computes the gradient with respect to this node.
 class Origin final : public Node {
  public:
   explicit Origin(const Tensor& t) : Node(nullptr), is_open(true) {
@@ -20,8 +20,9 @@ class Origin final : public Node {
   bool is_open;  // true while the function runs; nested transforms then treat the input as requiring a gradient
 };
 
-// Returns two tensors that share the elements of t and one node: an Origin, or the node of t if it has one and grad
-// mode is on. The transform computes the gradient of the first and passes the second to the function.
+// Returns two tensors that share the elements of t and a node. The node is that of t if t has one and grad mode is on,
+// otherwise a new Origin. The transform computes the gradient of the first tensor and passes the second one to the
+// function.
 FLAMBEAU_API std::pair<Tensor, Tensor> leaf_of(const Tensor& t);
 FLAMBEAU_API void close(const std::vector<Tensor>& leaves);
 
@@ -38,11 +39,12 @@ struct LeafGradients {
 FLAMBEAU_API LeafGradients leaf_gradients(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
                                           const std::vector<Tensor>& cotangents, bool follow, bool keep_graph);
 
-// Returns another tensor with the storage of t, detached from the graph. Its tangents are detached too.
+// Returns another tensor with the storage of t that is detached from the graph. It has the tangents of t, which are
+// detached, too.
 FLAMBEAU_API Tensor detached(const Tensor& t);
 
-// Returns the rows of the Jacobian of one output, stacked: for each leaf a tensor with the shape of the output followed
-// by that of the leaf. `create_graph`: the rows are recorded. `keep_graph`: the last row does not free the graph.
+// Returns the Jacobian of one output: for each leaf, a tensor whose shape is that of the output followed by that of the
+// leaf. `create_graph`: records the computation. `keep_graph`: does not free the graph after the last row.
 FLAMBEAU_API std::vector<Tensor> jacobian(const Tensor& output, const std::vector<Tensor>& leaves, bool create_graph,
                                           bool keep_graph);
 

@@ -14,9 +14,9 @@ class Node;
 struct CallSite;                           // anomaly.h
 using Gradients = SmallVector<Tensor, 1>;  // gradients of the outputs of a node
 
-// A hook of a tensor gets the tensor's gradient, or the leaf itself after accumulation. A hook of a node gets the
-// gradients of its outputs or, after the node has run, those of its inputs and, as `outputs`, those of its outputs. It
-// may replace the values.
+// A hook of a tensor gets the tensor's gradient or, if it is called after accumulation, the leaf itself. A hook of a
+// node gets the gradients of the node's outputs. If it is called after the node has run, it gets the gradients of the
+// inputs as `values` and those of the outputs as `outputs`. Hooks may replace the values.
 using Hook = std::function<void(std::span<Tensor> values, std::span<const Tensor> outputs)>;
 
 struct Callback {
@@ -25,21 +25,21 @@ struct Callback {
 };
 using Callbacks = std::vector<Callback>;
 
-struct CallbackOwner {  // found by the ids of its callbacks, so that a handle need not reference it
+struct CallbackOwner {  // the owner is found by the ids of its callbacks, so a handle need not refer to it
   virtual void remove(int64_t id) = 0;
 
  protected:
   ~CallbackOwner() = default;
 };
 
-struct FLAMBEAU_API NodeHooks final : CallbackOwner {  // data that few nodes have
+struct FLAMBEAU_API NodeHooks final : CallbackOwner {  // data that only few nodes have
   ~NodeHooks();
   void remove(int64_t id) override;
   void drop_callbacks();
-  std::vector<Callbacks> gradient;  // for each output: called with its gradient, which it may replace
-  Callbacks pre, post;              // hooks of the node
-  std::vector<std::pair<uint32_t, AutogradMeta*>> retained;  // tensors that retain their gradient
-  std::shared_ptr<void> metadata;                            // data of the bindings
+  std::vector<Callbacks> gradient;  // for each output: hooks that get its gradient and may replace it
+  Callbacks pre, post;              // hooks that run before and after the node
+  std::vector<std::pair<uint32_t, AutogradMeta*>> retained;  // outputs that retain their gradient
+  std::shared_ptr<void> metadata;                            // data that belongs to the bindings
   std::unique_ptr<CallSite> call_site;                       // set in anomaly mode
 };
 
@@ -50,12 +50,12 @@ struct FLAMBEAU_API LeafHooks final : TensorHooks, CallbackOwner {
   Callbacks gradient, post_accumulate;
 };
 
-// These return the number of the callback, for remove_hook.
+// These functions return the id of the new callback, for remove_hook().
 FLAMBEAU_API int64_t add_gradient_hook(const Tensor& t, Hook hook);
 FLAMBEAU_API int64_t add_accumulation_hook(const Tensor& leaf, Hook hook);
 FLAMBEAU_API int64_t add_prehook(Node& node, Hook hook);
 FLAMBEAU_API int64_t add_posthook(Node& node, Hook hook);
-FLAMBEAU_API NodeHooks& node_hooks(Node& node);  // creates them if they are missing
+FLAMBEAU_API NodeHooks& node_hooks(Node& node);  // returns the hooks of a node, which are created if they do not exist
 void stop_retaining(AutogradMeta& meta);
 
 void call_gradient_hooks(Node& node, Gradients& gradients);

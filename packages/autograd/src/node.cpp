@@ -28,8 +28,8 @@ void Node::take_number() {
   if (FLAMBEAU_UNLIKELY(anomaly_mode)) remember_call(*this);
 }
 
-// Destroying a node also destroys the nodes that only it references. A list replaces recursion, so that a chain of a
-// million nodes does not overflow the stack.
+// Destroying a node also destroys nodes to which only this node refers. They are put on a list instead of being
+// destroyed recursively, so that a chain of a million nodes does not overflow the stack.
 void Node::destroy() {
   static thread_local std::vector<Node*>* dying = nullptr;
   if (dying) {
@@ -58,11 +58,11 @@ constexpr const char kInferenceSaved[] =
 const std::string kAnomalyHint =
     " Hint: enable anomaly detection to find where it was called, with autograd.set_detect_anomaly(True).";
 
-// Returns a number that differs for different shapes and dtypes. Assigning to .data and resize_ change these, but a
-// derivative relies on them.
+// Returns a hash of the shape and the dtype. A derivative relies on both, but an assignment to .data or resize_() can
+// change them.
 uint64_t geometry_of(const Tensor& t) {
   constexpr uint64_t kSpread = 0x9e3779b97f4a7c15u;
-  uint64_t h = (uint64_t(t.dtype()) + 1) * kSpread;  // differences in dtype never coincide with differences in size
+  uint64_t h = (uint64_t(t.dtype()) + 1) * kSpread;  // so that differences of dtype and size do not cancel
   for (int64_t size : t.shape()) {
     h = (h ^ uint64_t(size)) * kSpread;
     h ^= h >> 29;
@@ -92,8 +92,9 @@ static Tensor unpack(const SavedTensor& saved, Node* node) {
   return out;
 }
 
-// Returns the tensor that a node saves: an alias, made by __torch_dispatch__ if it applies, for an output. Other
-// tensors are saved without an alias, since a mode identifies them by their Python objects.
+// Returns the tensor that a node saves: t itself, or an alias if `needs_alias` is set. For dispatched tensors,
+// __torch_dispatch__ creates the alias, and only outputs get one, because a mode identifies other tensors by their
+// Python objects.
 static Tensor own_reference(const Tensor& t, int output, bool needs_alias) {
   if (is_dispatched(t)) return output >= 0 ? dispatched_gradients->detach(t) : t;
   return needs_alias ? alias(t) : t;
@@ -102,7 +103,7 @@ static Tensor own_reference(const Tensor& t, int output, bool needs_alias) {
 void OperatorNode::save(const Tensor& t, int output) {
   if (!t.defined()) return saved_.push_back({t, 0, -1, 0, nullptr});
   require(!t.storage().inference(), kInferenceSaved);
-  // An assignment to the .data of an index tensor must not introduce unchecked indices.
+  // An assignment to the .data of an index tensor must not bypass the checks of indices, so an alias is saved.
   const bool needs_alias = output >= 0 || !is_inexact(t.dtype());
   saved_.push_back({own_reference(t, output, needs_alias), t.storage().version(), output, geometry_of(t), nullptr});
   if (FLAMBEAU_LIKELY(!hooked_threads)) return;
@@ -179,7 +180,8 @@ void OperatorNode::apply(const Tensor* gradients, Tensor* results, const bool* n
   require_saved();
   SmallVector<Tensor, 4> saved;
   for (size_t i = 0; i < saved_.size(); ++i) saved.push_back(unpack(i));
-  // Another thread's run may release this node while the derivative runs without the GIL.
+  // Another thread's run may free the graph while the derivative runs without the GIL. The last thread that runs the
+  // derivative then frees it.
   struct Applying {
     OperatorNode& node;
     ~Applying() {

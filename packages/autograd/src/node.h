@@ -24,7 +24,7 @@ struct Edge {
   uint32_t index = 0;  // index of the output of that node
 };
 
-// A saved tensor as packed by saved_tensors_hooks.
+// A saved tensor in the form that the hooks of saved_tensors_hooks have created.
 struct PackedTensor {
   explicit PackedTensor(const Tensor& t)
       : shape(t.shape()), dtype(t.dtype()), device(t.device()), contiguous(t.is_contiguous()) {}
@@ -32,7 +32,7 @@ struct PackedTensor {
   virtual Tensor unpack() const = 0;
 
   Edge edge;          // edge for the gradient of the unpacked tensor
-  const Shape shape;  // shape that the derivatives rely on without a check
+  const Shape shape;  // derivatives rely on this shape and do not check it again
   const Dtype dtype;
   const Device device;
   const bool contiguous;
@@ -41,7 +41,9 @@ struct PackedTensor {
 struct SavedTensor {
   Tensor tensor;  // undefined if hooks packed it
   uint32_t version;
-  int output;  // index among the saving node's outputs (`tensor` is then an alias outside the graph), or -1
+  // Index of the tensor among the outputs of the node that saves it, or -1. For an output, `tensor` is an alias without
+  // history.
+  int output;
   uint64_t geometry;
   std::unique_ptr<PackedTensor> packed;
 };
@@ -53,8 +55,8 @@ struct OutputInfo {
 
 class FLAMBEAU_API Node : public GraphNode {
  public:
-  explicit Node(const char* operator_name) : operator_name_(operator_name) {}  // a string with static lifetime
-  const char* name() const override;                                           // created on request
+  explicit Node(const char* operator_name) : operator_name_(operator_name) {}  // a string that is never freed
+  const char* name() const override;                                           // creates it at first use
   virtual size_t bytes() const = 0;  // size of the object, for its deallocation
   // Computes the gradients of the inputs from those of the outputs. `results` has one slot for each edge.
   virtual void apply(const Tensor* gradients, Tensor* results, const bool* needs) = 0;
@@ -65,8 +67,8 @@ class FLAMBEAU_API Node : public GraphNode {
   SmallVector<OutputInfo, 1> outputs;
   std::unique_ptr<NodeHooks> hooks;
   uint64_t sequence = 0;
-  bool wants_zeros = true;  // pass zeros for outputs without a gradient; otherwise undefined tensors
-  // The run in which this node waits, and the gradients that have arrived. Note [Runs] in engine.cpp
+  bool wants_zeros = true;  // if true, zeros replace the gradients of outputs that have none
+  // The run in which this node waits, and the gradients that it has received so far. Note [Runs] in engine.cpp
   Run* run = nullptr;
   Gradients pending;
 
@@ -103,13 +105,13 @@ class FLAMBEAU_API OperatorNode : public Node {
   int64_t saved_bytes() const;
   Tensor unpack(size_t i);  // raises RuntimeError if the tensor was freed or changed in place
   Derivative& derivative() { return derivative_; }
-  void share_tangents(const Tensor* const* outputs);  // gives the tangents of the outputs to their saved forms
-  bool in_python = false;                             // the derivative calls operators from Python
+  void share_tangents(const Tensor* const* outputs);  // copies the tangents of the outputs to their saved aliases
+  bool in_python = false;                             // true if the derivative calls Python operators
 
  protected:
   SmallVector<SavedTensor, 3> saved_;
   bool released_ = false, holds_tensors_ = false;
-  int applying_ = 0;  // number of threads in the derivative, which is freed only after the last one returns
+  int applying_ = 0;  // number of threads that run the derivative; the last one may free it
 
  private:
   Derivative derivative_;
@@ -144,8 +146,8 @@ void record(Recording& recording);
 FLAMBEAU_API void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,
                                 const Tensor* const* inputs, int count);
 
-// Sums a gradient to the shape, and casts it to the dtype, of the tensor that it belongs to. `sender` computed it, as
-// its result `index`.
+// Converts a gradient to the shape (by summing) and to the dtype of the tensor that it belongs to. `sender` is the node
+// that has computed the gradient, as its result number `index`.
 Tensor fit(Tensor gradient, const OutputInfo& info, const Node* sender, size_t index);
 bool reduces_to(const Shape& from, const Shape& to);  // returns true if `to` broadcasts to `from`
 void accumulate_into(Tensor& slot, const Tensor& gradient);

@@ -10,11 +10,11 @@ namespace flambeau::autograd {
 namespace {
 
 // Note [Views and in-place changes]
-// A view that is changed in place changes its base. The node of the change, which knows only the view, is then wrapped
-// in a node that splits the base's gradient: the viewed part goes through the change's derivative, the rest passes
-// through. This node becomes the base's grad_fn, and the view's grad_fn selects its elements from the base. Other views
-// of the same base compare the base's count of such changes with their own, and update an outdated grad_fn in the same
-// way.
+// An in-place change of a view also changes its base. The node of the change, which knows only the view, becomes part
+// of a node CopySlices, which splits the gradient of the base: the part of the view goes through the derivative of the
+// change, and the rest passes through. CopySlices becomes the grad_fn of the base. The grad_fn of the view selects the
+// view's elements from the base. The base counts such changes. Other views of the base compare its count with the one
+// that they have stored, and update their grad_fn in the same way if it is outdated.
 Ref<Node> view_node(const ViewGeometry& geometry, const Edge& base) {
   Ref<Node> node = make_node<OperatorNode>("AsStrided", [geometry](const Context& c) {
     const Tensor whole = geometry.base_zeros();
@@ -33,7 +33,8 @@ void update_view_node(const Tensor& view, const Tensor& base) {
   meta_of(view).base_history = meta_of(base).history;
 }
 
-// Adds the change's node to the graph of the base.
+// Makes a node CopySlices, which contains the node `change`, the grad_fn of the view's base. Updates the grad_fn of the
+// view.
 void rebase(const Tensor& view, const Ref<Node>& change, const Tensor* const* inputs, int count) {
   const Tensor base(view.impl()->base);
   const ViewGeometry geometry = ViewGeometry::of(view, base);
@@ -77,8 +78,8 @@ bool out_of_date(const Tensor& t) {
          (!t.impl()->requires_grad || base->autograd->history != meta_of(t).base_history);
 }
 
-// Returns true if gradients of `output` fit a leaf. If its data were replaced, by `leaf.data = ...` or `module.half()`,
-// its gradients have the new shape and dtype.
+// Returns true if gradients of `output` have the shape and the dtype of a leaf. They do not if `leaf.data = ...` or
+// `module.half()` has replaced the leaf's data.
 bool fits(const OutputInfo& output, const Tensor& leaf) {
   return output.dtype == leaf.dtype() && output.shape == leaf.shape();
 }

@@ -5,8 +5,9 @@
 
 namespace flambeau::autograd {
 
-// The view may show the parts of a complex base as real numbers, or pairs of a real base as complex numbers. Complex
-// gradients and tangents have the same layout, so they are viewed in the same way.
+// The shapes and strides of a view and its base. A view may show the real and imaginary parts of a complex base as real
+// numbers, or pairs of real numbers as complex ones. Gradients and tangents have the same layout as complex numbers, so
+// the same view applies to them.
 struct ViewGeometry {
   Shape base_shape, base_strides, shape, strides;
   int64_t offset;  // in elements of the view
@@ -14,12 +15,12 @@ struct ViewGeometry {
 
   static ViewGeometry of(const Tensor& view, const Tensor& base);
   Tensor base_zeros() const;  // returns zeros with the memory layout of the base (which need not be contiguous)
-  // Returns a copy of a tensor of the base's shape, with the memory layout of the base
+  // Returns a copy of a tensor with the shape of the base, in the memory layout of the base.
   Tensor base_copy(const Tensor& gradient) const;
   Tensor part_of(const Tensor& whole) const;  // returns the view's part of a tensor with the memory layout of the base
 
  private:
-  Tensor reinterpreted(const Tensor& root) const;  // views contiguous memory as real or complex, like the view
+  Tensor reinterpreted(const Tensor& root) const;  // views contiguous memory in the dtype of the view
 };
 
 }  // namespace flambeau::autograd

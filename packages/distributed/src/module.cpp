@@ -34,8 +34,8 @@ PyObject* start_heartbeat(PyObject*, PyObject* args) {
   }
 }
 
-// For a child process after fork(): closes the socket but leaks the Heartbeat. Its destructor would join the thread,
-// which does not exist in the child.
+// Call this in a child process after fork(). It closes the socket, but does not free the Heartbeat, because its
+// destructor would join a thread that does not exist in the child.
 PyObject* abandon_heartbeat(PyObject*, PyObject* capsule) {
   auto* heartbeat = static_cast<Heartbeat*>(PyCapsule_GetPointer(capsule, kHeartbeat));
   if (!heartbeat || PyCapsule_SetDestructor(capsule, nullptr) < 0) return nullptr;
@@ -48,7 +48,7 @@ constexpr char kGroup[] = "flambeau.distributed.SharedGroup", kJob[] = "flambeau
 struct OpenGroup {
   Py_buffer memory;
   SharedGroup group;
-  pid_t owner;  // the group is not destroyed in a forked child, where its thread does not exist
+  pid_t owner;  // only this process destroys the group, because its thread does not exist in a forked child
 };
 
 void end_group(PyObject* capsule) {

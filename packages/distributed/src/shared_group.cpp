@@ -14,12 +14,12 @@ namespace flambeau::distributed {
 
 namespace {
 
-constexpr size_t kLine = 128;  // alignment in bytes that avoids false sharing (two cache lines)
+constexpr size_t kLine = 128;  // alignment in bytes, two cache lines, that avoids false sharing
 // Up to this number of bytes, each rank reduces the whole input, because a second synchronisation would take longer.
 constexpr size_t kOnePhase = 16 << 10;
 constexpr size_t kBlock = 64 << 10;  // bytes that are read from another process at a time
-constexpr int kLooks = 200;          // attempts to advance before wait() yields the processor
-constexpr int kShortPauses = 1000;   // short pauses of the background thread before it takes long ones
+constexpr int kLooks = 200;          // attempts to advance the jobs before wait() yields the processor
+constexpr int kShortPauses = 1000;   // number of short pauses of the background thread before it takes long ones
 constexpr std::chrono::microseconds kShortPause(20), kLongPause(500);
 
 void pause() {
@@ -32,8 +32,8 @@ void pause() {
 
 using Clock = std::chrono::steady_clock;
 
-// Treats the pieces as one concatenated array. Calls function(memory, offset in the range, bytes) for each piece's part
-// of the range.
+// Treats the pieces as one concatenated array. Calls function(memory, offset, bytes) for each part of a piece that is
+// in the range of `length` bytes from `begin` on. `offset` is relative to the begin of the range.
 template <class F>
 void for_each_part(const std::vector<Piece>& pieces, size_t begin, size_t length, F function) {
   size_t start = 0;
@@ -101,7 +101,7 @@ void SharedGroup::begin(std::shared_ptr<Job> job) {
     const std::lock_guard lock(mutex_);
     queue_.push_back(std::move(job));
   }
-  try_to_advance();  // publishes this rank's first turn, for which the other ranks may be waiting
+  try_to_advance();  // publishes this rank's first turn at once, because the other ranks may be waiting for it
 }
 
 void SharedGroup::attend() {
@@ -171,7 +171,7 @@ bool SharedGroup::advance() {
     const std::lock_guard lock(mutex_);
     queue_.pop_front();
   }
-  advance();  // publishes the first turn of the next job, for which the other ranks may be waiting
+  advance();  // publishes the first turn of the next job at once, because the other ranks may be waiting for it
   return true;
 }
 
@@ -204,8 +204,8 @@ void SharedGroup::prepare(Job& job) {
   std::memcpy(block(rank_).keys[turn_ % kDepth], job.key.data(), kKeySize);
 }
 
-// Compares the signatures of all ranks after all have written their first turns. If they differ, publishes the text of
-// this rank's call. The job ends as a mismatch when all ranks have published their texts.
+// After all ranks have written their first turns, compares the signatures of their calls. If these differ, publishes
+// the text of this rank's call, and ends the job as a mismatch when all ranks have published their texts.
 void SharedGroup::check(Job& job) {
   if (!job.explained) {
     job.agreed = true;
@@ -242,8 +242,8 @@ void SharedGroup::write(Job& job) {
   publish(&Block::written, turn + 1);
 }
 
-// Returns true if each rank reduces only its share of a turn and then reads the shares of the other ranks. Otherwise,
-// each rank reduces all of the data itself.
+// Returns true if each rank reduces only its share of a turn and then reads the shares of the other ranks. If it
+// returns false, each rank reduces all data.
 bool SharedGroup::in_two_phases(const Job& job) const {
   return job.kind == Kind::kAllReduceInPlace || (job.kind == Kind::kAllReduce && size_ > 2 && job.bytes > kOnePhase);
 }

@@ -44,13 +44,14 @@ struct Job {
   std::array<char, kTextSize> text{};  // description of the call for the error message of a mismatch
 
   std::atomic<int> state = kPending;
-  std::string texts;  // after a mismatch: the texts of all ranks, concatenated
+  std::string texts;  // after a mismatch: the descriptions of all ranks' calls, concatenated
 
-  // The first turn of the job, the number of its turns, and how many are written, reduced and read. Note [Turns]
+  // The number of the job's first turn, the number of its turns, and how many of them this rank has written, reduced
+  // and read. Note [Turns]
   uint64_t first = 0, turns = 0, written = 0, reduced = 0, read = 0;
-  size_t length = 0;  // part of `bytes` that one turn transfers
+  size_t length = 0;  // number of bytes that one turn transfers
   bool begun = false, agreed = false, explained = false;
-  bool broken = false;  // the memory of another process could not be read, because that process has ended
+  bool broken = false;  // true if the memory of another process could not be read, because that process has ended
 };
 
 // Note [Turns]: a collective transfers its data in turns of one chunk each. In each turn, a rank writes its chunk to
@@ -62,7 +63,7 @@ struct Job {
 // signatures imply equal numbers of turns.
 inline constexpr uint64_t kDepth = 8;
 
-// Returns true if this process may read the memory of another process (process_vm_readv).
+// Returns true if the system permits this process to read the memory of another process (process_vm_readv).
 bool can_read(int process, const char* address);
 
 // One rank's interface to a group of processes that share a block of memory.
