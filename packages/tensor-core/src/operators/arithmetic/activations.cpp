@@ -1,4 +1,4 @@
-// Activations that need a check, a mode or a shape in addition to their pointwise row.
+// Activations whose operator does more than the pointwise row, such as checks of arguments.
 #include "flambeau/rows/activations.h"
 #include "flambeau/operator.h"
 
@@ -19,7 +19,7 @@ Tensor glu(const Tensor& t, int64_t dim) {
   return _gate(narrow(t, axis, 0, size / 2), narrow(t, axis, size / 2, size / 2));
 }
 
-// Broadcasts the slopes along the second dimension, the channels.
+// Broadcasts `weight`, which contains the slopes, along dimension 1, the channels.
 Tensor prelu(const Tensor& t, const Tensor& weight) {
   require(weight.dim() <= 1, "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = ", weight.dim());
   require(t.dtype() == weight.dtype(), "prelu: Type promoting not supported. Got ", t.dtype(), " and ", weight.dtype());

@@ -1,4 +1,4 @@
-// Operators made of pointwise ones.
+// Arithmetic operators that call pointwise ones.
 #include "flambeau/rows/arithmetic.h"
 #include "flambeau/operator.h"
 #include "flambeau/rows/activations.h"

@@ -1,5 +1,5 @@
-// Complex numbers: their parts as views, and their construction from real numbers. Conjugation is computed at once;
-// tensors have no conjugate flag, which every kernel would have to check.
+// Parts of complex numbers as views, and complex numbers from real ones. The conjugate is computed at once: tensors
+// have no conjugate flag, because every kernel would have to check it.
 #include "core/working_memory.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"

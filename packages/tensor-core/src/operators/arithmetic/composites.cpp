@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-// Returns true for the number 1. Returns false for True, so that factor_of() checks whether it is allowed.
+// Returns true for the number 1, but not for True, which factor_of() must check.
 bool is_one(Scalar alpha) { return alpha.equals(1) && alpha.kind() != Category::Boolean; }
 
 // Returns the factor of y in x + alpha * y, or in x - alpha * y for op::sub.
@@ -28,7 +28,7 @@ Scalar factor_of(const Operand& x, const Operand& y, Scalar alpha) {
   return row == op::sub ? -alpha : alpha;
 }
 
-// The functions, in-place forms and out= forms of add and sub. If alpha is 1, they run the rows `add` and `sub`.
+// Implements add and sub, with their in-place forms and out=. If alpha is 1, runs the rows `add` and `sub`.
 template <PointwiseOp row>
 Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha) {
   const Operand operands[] = {x, y};
@@ -71,7 +71,7 @@ void require_condition(const Tensor& condition) {
           "where expected condition to be a boolean tensor, but got a tensor with dtype ", condition.dtype());
 }
 
-// The row that computes a clamp, and its operands: the tensor and the given bounds.
+// The row that computes a clamp, with its operands: the tensor and the bounds that are given.
 struct Clamping {
   using Bound = std::optional<Operand>;
 
@@ -171,7 +171,7 @@ Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool 
   if (equal_nan && is_inexact(x.dtype())) close = logical_or(close, logical_and(isnan(x), isnan(y)));
   if (rtol == 0 && atol == 0) return close;
   const bool whole = !is_inexact(x.dtype());
-  const Dtype exact = item_size(x.dtype()) <= 2 ? Dtype::float32 : Dtype::float64;  // exact for integers of this size
+  const Dtype exact = item_size(x.dtype()) <= 2 ? Dtype::float32 : Dtype::float64;  // exact for these integers
   const Tensor a = whole ? to(x, exact) : x, b = whole ? to(y, exact) : y;
   const Tensor difference = abs(sub(a, b)), allowed = add(mul(abs(b), rtol), atol);
   const Tensor near = le(difference, allowed);

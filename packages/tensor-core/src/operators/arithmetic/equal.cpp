@@ -1,4 +1,4 @@
-// Equality of two tensors. It stops at the first different block and does not store the comparisons.
+// Equality of two tensors. For contiguous tensors on the CPU, the comparison stops at the first block that differs.
 #include <atomic>
 #include <cstring>
 
@@ -12,7 +12,7 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kBlock = 2048;  // elements compared at a time
+constexpr int64_t kBlock = 2048;  // number of elements that are compared at a time
 
 // Returns true if elements of this dtype are compared without conversion.
 bool has_kernel(Dtype dtype) {

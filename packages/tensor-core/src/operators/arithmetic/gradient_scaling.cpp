@@ -1,4 +1,4 @@
-// Unscaling of gradients: divides them by the scale and checks that they are finite, in one pass.
+// Unscaling of gradients: multiplies them by the inverse scale and checks in the same pass that they are finite.
 #include <atomic>
 #include <cmath>
 
@@ -13,7 +13,8 @@ namespace flambeau {
 
 namespace {
 
-// Multiplies n values and returns true if all of them were finite: v - v is 0 for a finite value and NaN otherwise.
+// Multiplies n values by `factor`. Returns true if all of them were finite: v - v is 0 for a finite v and NaN
+// otherwise.
 template <class T>
 bool scale_values(T* values, int64_t n, double factor) {
   using Working = std::conditional_t<std::is_same_v<T, double>, double, float>;

@@ -1,4 +1,4 @@
-// Optimizer steps over the parameters of a group.
+// Steps of an optimizer for all parameters of a group.
 #include "flambeau/operators/optimizer.h"
 
 #include "cuda/layers/optimizer.h"
@@ -35,7 +35,7 @@ void check(const OptimizerRule& rule, const OptimizerTarget& t) {
           rule.counts ? t.number.shape() : Shape());
 }
 
-// Checks that all tensors can be written before it writes any, and increments their versions.
+// Checks all tensors first, and then increments the versions of those that the step will change.
 void begin(const OptimizerRule& rule, const std::vector<OptimizerTarget>& targets) {
   for (const OptimizerTarget& t : targets) check(rule, t);
   for (const OptimizerTarget& t : targets) {
@@ -45,11 +45,10 @@ void begin(const OptimizerRule& rule, const std::vector<OptimizerTarget>& target
   }
 }
 
-// Returns a view of the real and imaginary parts of a complex tensor, which are updated like real numbers.
+// Returns a complex tensor as a view of its real and imaginary parts, which are updated like real numbers.
 Tensor parts(const Tensor& t) { return is_complex(t.dtype()) ? view_as_real(t) : t; }
 
-// Returns a contiguous float32 or float64 tensor; t itself if it already is one.
-Tensor in_working_dtype(const Tensor& t) {
+Tensor in_working_dtype(const Tensor& t) {  // returns a contiguous float32 or float64 tensor, t itself if possible
   return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
 }
 
@@ -72,7 +71,7 @@ void coefficients_of(const OptimizerRule& rule, const double* options, const Opt
   for (int i = 0; rule.scalars[i]; ++i) fill_(t.scalars[i], Scalar(scalars[i]));
 }
 
-// Copies the results back to tensors that were updated in a copy.
+// Copies the results to the tensors for which a copy was updated.
 void write_back(const OptimizerTarget& t, const Tensor* used) {
   for (int i = 0; i < kTensors; ++i)
     if (const Tensor given = like_parameter(t, i); i != 1 && given.defined() && !used[i].same(given))
@@ -94,7 +93,7 @@ void apply(const OptimizerRule& rule, const OptimizerTarget& t, const double* co
   write_back(t, used);
 }
 
-// Updates all parameters on a GPU together.
+// Updates all given parameters, which are on a GPU, together.
 void apply_on_gpu(const OptimizerRule& rule, const std::vector<const OptimizerTarget*>& targets,
                   std::vector<cuda::OptimizerWork>& work) {
   for (size_t k = 0; k < targets.size(); ++k)

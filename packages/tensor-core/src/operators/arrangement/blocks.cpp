@@ -16,7 +16,7 @@ Tensor index_tensor(const Tensor& index, const char* name) {
   require(index.dtype() == Dtype::int64 || index.dtype() == Dtype::int32 || index.numel() == 0, name,
           "(): Expected dtype int32/int64 for index, got ", index.dtype());
   NoRecording off;
-  const bool moves = OnDevice::current() == DeviceType::Cuda;  // a single entry may be in host memory
+  const bool moves = OnDevice::current() == DeviceType::Cuda;  // an index of one element may be in host memory
   return to(moves ? to(index, OnDevice::current()) : index, Dtype::int64);
 }
 
@@ -41,7 +41,8 @@ Tensor without_repeats(const Tensor& t) {
 
 template <class E>
 bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size, const char* prefix, int64_t dim) {
-  // The sign bit marks an invalid index; additions and ORs have vector instructions on every processor
+  // The sign bit of `outside` is set if any entry is invalid. Every processor has vector instructions for these
+  // operations.
   int64_t signs = 0, outside = 0;
   for (int64_t k = 0; k < n; ++k) {
     signs |= entries[k];
@@ -135,8 +136,8 @@ int64_t offset_at(int64_t position, const Shape& size, const Shape& stride) {
   return offset;
 }
 
-// Calls row(offset in the tensor, index of its first element in the block, length, stride) for every row of a block.
-// Offsets are relative to the block's first element.
+// Calls row(offset, index, length, stride) for every row of a block. `offset` is the distance of the row from the first
+// element of the block in the tensor, and `index` the position of the row's first element in the block.
 template <class F>
 FLAMBEAU_INLINE void for_rows(const Blocks& b, F&& row) {
   const size_t dims = b.inner_size.size();
@@ -149,7 +150,7 @@ FLAMBEAU_INLINE void for_rows(const Blocks& b, F&& row) {
   for (int64_t r = 0; r < b.inner / length; ++r) row(offset_at(r, size, strides), r * length, length, stride);
 }
 
-// Copies single elements: the loop for x[i, j] and for an index along the last dimension.
+// Copies blocks of one element. This is the loop for x[i, j] and for an index along the last dimension.
 template <class T>
 void load_elements(const Tensor& t, const Blocks& b, const Tensor& out) {
   const int64_t* offsets = b.offsets.data<int64_t>();
@@ -228,7 +229,7 @@ void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
 
 namespace {
 
-// Writes the blocks whose offset is in [low, high), for the outer positions [begin, end).
+// Writes the blocks whose offsets are in [low, high), for the outer positions from `begin` to `end`.
 void store_range(const Tensor& t, const Blocks& b, const Tensor& source, const CombinedWrites& writes, int64_t begin,
                  int64_t end, int64_t low, int64_t high) {
   const int64_t item = item_size(t.dtype()), step = source.numel() == 1 ? 0 : 1;

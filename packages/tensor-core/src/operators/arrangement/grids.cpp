@@ -1,4 +1,4 @@
-// Tensors on grids: coordinates, combinations, block-diagonal matrices and rotations by 90 degrees.
+// Operators on grids and matrices: coordinates, combinations, block-diagonal matrices, and rotations by 90 degrees.
 #include "flambeau/operators/grids.h"
 #include "flambeau/operator.h"
 
@@ -73,7 +73,8 @@ int64_t combination_count(int64_t n, int64_t r) {
   return std::max<int64_t>(0, int64_t(total + 0.5));
 }
 
-// Advances to the next choice in lexicographic order. Positions increase, or with `repeated` do not decrease.
+// Advances to the next choice in lexicographic order. The positions in a choice increase or, with `repeated`, do not
+// decrease.
 void advance(int64_t* choice, int64_t r, int64_t n, bool repeated) {
   int64_t i = r - 1;
   while (i > 0 && choice[i] == (repeated ? n - 1 : n - r + i)) --i;
@@ -92,7 +93,7 @@ Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
                                                : combination_count(with_replacement ? n + r - 1 : n, r);
   Tensor positions;
   {
-    const OnDevice cpu(DeviceType::Cpu);  // sequential, since each choice depends on the one before
+    const OnDevice cpu(DeviceType::Cpu);  // choices are computed sequentially, because each depends on the one before
     positions = empty({count * r}, Dtype::int64);
   }
   int64_t* row = positions.data<int64_t>();

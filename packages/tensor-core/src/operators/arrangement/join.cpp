@@ -10,9 +10,10 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kFew = 32768;  // elements below which a second thread does not pay
+constexpr int64_t kFew = 32768;  // up to this number of elements, a second thread does not pay
 
-// Concatenates contiguous tensors of one dtype: each row of `out` consists of one row of each tensor.
+// Concatenates small contiguous tensors of one dtype on the CPU: each row of `out` consists of one row of each tensor.
+// Returns false for other tensors.
 bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
   if (out.numel() > kFew || out.is_meta() || cuda::takes(out)) return false;
   for (const Tensor& t : tensors)
@@ -41,7 +42,7 @@ const Tensor& model_of(const Tensors& tensors) {
   return *model;
 }
 
-// Returns the memory format that all tensors have in common.
+// Returns the memory format that all tensors have in common: channels-last, or else contiguous.
 MemoryFormat joined_format(const Tensors& tensors, int64_t dims) {
   if (dims != 4 && dims != 5) return MemoryFormat::Contiguous;
   for (const Tensor& t : tensors)

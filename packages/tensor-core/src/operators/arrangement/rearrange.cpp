@@ -79,8 +79,8 @@ const Operator repeat_operator({.signature = "repeat(input, *repeats)",
 
 namespace {
 
-// Returns the indices i from 0 to size - 1, each repeated counts[i] times, or counts[0] times if there is only one
-// count.
+// Returns the indices from 0 to size - 1, in which each index i is repeated counts[i] times. A single count applies to
+// all indices.
 Tensor repeated_on_gpu(const Tensor& counts, int64_t size, std::optional<int64_t> output_size) {
   const int64_t least = item(min_all(counts)).integer();
   require(least >= 0, "repeats can not be negative, got ", least);

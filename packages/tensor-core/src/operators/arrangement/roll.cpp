@@ -12,7 +12,7 @@ void roll_values(const Tensor& to, const Tensor& from, const Shape& shifts, cons
   roll_values(narrow(to, dim, shift, rest), narrow(from, dim, 0, rest), shifts, dims, next + 1);
 }
 
-// Reduces shifts to [0, size), one for each dimension. Several shifts of one dimension are added.
+// Replaces the shifts by one shift in [0, size) for each dimension of t. Adds several shifts of the same dimension.
 void normalize_shifts(const Tensor& t, Shape& shifts, Shape& dims) {
   Shape total(t.shape().size());
   for (size_t i = 0; i < dims.size(); ++i) {

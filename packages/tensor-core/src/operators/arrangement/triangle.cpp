@@ -10,7 +10,8 @@ namespace flambeau {
 
 namespace {
 
-// Keeps the columns [0, r + diagonal] of each row r of every matrix if `lower`, otherwise [r + diagonal, end).
+// Keeps, in each row r of every matrix, the columns [0, r + diagonal] if `lower`, otherwise [r + diagonal, end). The
+// other elements of the result are 0.
 Tensor triangle(const Tensor& t, int64_t diagonal, bool lower) {
   require(t.dim() >= 2, lower ? "tril" : "triu", ": input tensor must have at least 2 dimensions, got shape ",
           t.shape());

@@ -77,7 +77,8 @@ constexpr const char* kNames[] = {"conv1d", "conv2d", "conv3d"};
 constexpr const char* kTransposedNames[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
 constexpr int64_t kLargest = int64_t(1) << 31;  // options must be smaller, so that sizes do not overflow
 
-// Returns one value for each dimension of the convolution, from a list or a single value.
+// Returns `values`, a list or a single value, as one value for each dimension of the convolution, after checking that
+// they are at least `least`. Missing dimensions get the value `outside`.
 Sizes per_dimension(const char* argument, const Shape& values, int dims, int64_t outside, int64_t least) {
   require(values.size() == 1 || values.size() == size_t(dims), "expected ", argument,
           " to be a single integer value or a list of ", dims, " values to match the convolution dimensions, but got ",
@@ -92,7 +93,7 @@ Sizes per_dimension(const char* argument, const Shape& values, int dims, int64_t
   return out;
 }
 
-struct Product {  // prints sizes as (2 x 3)
+struct Product {  // prints the sizes of the last `dims` dimensions as (2 x 3)
   Sizes sizes;
   int dims;
   friend std::ostream& operator<<(std::ostream& out, const Product& p) {
@@ -165,7 +166,8 @@ Geometry convolution_geometry(int dims, const Tensor& input, const Tensor& weigh
 
 namespace {
 
-// Pads dimensions with zeros at their end. padding='same' needs this if the total padding of a dimension is odd.
+// Pads the dimensions with `extra` zeros at their end. padding='same' needs this if the total padding of a dimension is
+// odd.
 Tensor pad_far_side(const Tensor& input, int dims, const Shape& extra) {
   Tensor x = input;
   for (int i = 0; i < dims; ++i)
@@ -195,7 +197,7 @@ Tensor same_convolution(int dims, const Tensor& input, const Tensor& weight, con
   return convolution(dims, pad_far_side(input, dims, extra), weight, bias, o);
 }
 
-// Computes a bilinear map of complex tensors by four maps of their real and imaginary parts.
+// Computes a bilinear map of complex tensors from four maps of their real and imaginary parts.
 template <class F>
 Tensor complex_parts(const Tensor& input, const Tensor& weight, F&& map) {
   const Tensor x = real(input), y = imag(input), u = real(weight), v = imag(weight);
@@ -209,14 +211,14 @@ Tensor with_bias(const Tensor& out, const Tensor& bias, int dims) {
   return out + reshape(bias, column);
 }
 
-// Returns true for arguments that complex_parts() can handle: input and weight of one complex dtype. The convolutions
-// of the parts check the shapes.
+// Returns true if complex_parts() can compute the convolution: input and weight have the same complex dtype. The shapes
+// are checked by the convolutions of the parts.
 bool both_complex(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   return is_complex(input.dtype()) && weight.dtype() == input.dtype() &&
          (!bias.defined() || (bias.dtype() == input.dtype() && bias.dim() == 1));
 }
 
-// Returns an expanded tensor with memory for one element. It replaces an operand of which only the size is used.
+// Returns a tensor of this size that has memory for one element. It replaces an operand of which only the size is used.
 Tensor of_size(const Shape& size, const Tensor& like) { return expand(zeros({}, like.dtype()), size); }
 
 void check_gradient(const Geometry& g, const Tensor& grad, const Tensor& operand) {

@@ -1,4 +1,4 @@
-// Declarations for all convolution algorithms: Note [Convolution] in convolution.cpp. Internal to the family.
+// Declarations for all convolution algorithms. Note [Convolution] in convolution.cpp. Internal to the family.
 #pragma once
 
 #include "core/working_memory.h"
@@ -13,12 +13,13 @@ namespace flambeau {
 // does not depend on the number of threads.
 inline constexpr int64_t kConvolutionParts = 16;
 
-// Returns the number of samples, or parts of samples, that justify an additional thread.
+// Returns the number of samples (or of shares of samples, if each is divided into `shares`) that justify an additional
+// thread.
 inline int64_t sample_grain(const ConvolutionGeometry& g, int64_t shares = 1) {
   return std::max<int64_t>(1, 300000 * shares / (g.filters * g.taps() * g.positions() + 1));
 }
 
-// Calls f with the tag of a type in which unfolding and matrix products are computed: int64, float32 or float64.
+// Calls f with the tag of the type in which unfolding and matrix products compute: int64, float32 or float64.
 template <class F>
 void dispatch_working(Dtype type, F&& f) {
   if (type == Dtype::int64)
@@ -27,14 +28,14 @@ void dispatch_working(Dtype type, F&& f) {
     dispatch_real(type, f);
 }
 
-// Returns the sizes of a forward convolution. Raises an error if the operands do not fit.
+// Returns the geometry of a forward convolution. Raises an error if the operands do not fit together.
 ConvolutionGeometry convolution_geometry(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                          const ConvolutionOptions& o);
 
-// Additional steps of a forward convolution of contiguous tensors, for compiled programs.
+// Additional steps of a forward convolution of contiguous tensors in compiled programs.
 struct ConvolutionFinish {
-  Tensor out;                          // the result's memory, or undefined
-  const Epilogue* epilogue = nullptr;  // Note [Epilogues]; its result is `out`
+  Tensor out;                          // memory for the result; undefined to allocate it
+  const Epilogue* epilogue = nullptr;  // steps that are applied to the result. Note [Epilogues]
   const void* panels = nullptr;        // the weights of each group, packed as rows: Note [Packed matrices]
 
   Tensor output(const ConvolutionGeometry& g, Dtype type) const {
@@ -44,8 +45,8 @@ struct ConvolutionFinish {
   void apply(void* piece, int64_t n) const {
     if (epilogue) epilogue->apply(static_cast<char*>(piece), n);
   }
-  // For a matrix product that computes the filters from `first` on: of_filters() returns its finish, and filters() its
-  // left matrix.
+  // These functions are for a matrix product that computes the filters from `first` on. of_filters() returns its
+  // finish, filters() its left matrix.
   template <class T>
   kernels::ProductFinish of_filters(const T* bias, int64_t first) const {
     kernels::ProductFinish f = epilogue ? epilogue->finish() : kernels::ProductFinish();
@@ -71,7 +72,7 @@ Tensor input_gradient_values(const ConvolutionGeometry& g, const Tensor& grad, c
                              const Tensor& bias);
 Tensor weight_gradient_values(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
-// The algorithms. Operands are contiguous and have one of the dtypes of dispatch_working(). Call an algorithm only for
+// The algorithms. Operands are contiguous and have one of the dtypes of dispatch_working(). An algorithm supports only
 // convolutions for which select_algorithm() returns it.
 Tensor depthwise_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias,
                          const ConvolutionFinish& finish = {});
@@ -90,8 +91,8 @@ Tensor unfolded_forward(const ConvolutionGeometry& g, const Tensor& input, const
 Tensor unfolded_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
 Tensor unfolded_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
-// Compute 1x1 convolutions and their gradients, for activations whose memory is contiguous in a channels-last format:
-// Note [Channels last].
+// These compute 1x1 convolutions and their gradients if the memory of the activations is contiguous in a channels-last
+// format: Note [Channels last].
 Tensor channels_last_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight,
                              const Tensor& bias, MemoryFormat format);
 Tensor channels_last_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,

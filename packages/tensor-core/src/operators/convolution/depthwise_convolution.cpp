@@ -1,5 +1,5 @@
-// Convolutions in which each group has one channel: padding and the loop over channels around the kernel of Note
-// [Depthwise convolution].
+// Convolutions in which each group has one channel. This file pads the image and loops over the channels. The kernel is
+// described in Note [Depthwise convolution].
 #include <algorithm>
 #include <vector>
 

@@ -1,5 +1,5 @@
-// Convolutions with stride 1 and their gradients: padding, panels of weights, and the loops over samples around the
-// kernels of Note [Direct convolution].
+// Convolutions with stride 1 and their gradients. This file pads the image, packs the weights, and loops over the
+// samples. The kernels are described in Note [Direct convolution].
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -15,12 +15,12 @@ namespace {
 using Geometry = ConvolutionGeometry;
 using kernels::kDirectSlack;
 
-// Description of a convolution for the kernel: a padded flat image, taps as offsets into it, and output positions in
-// complete rows.
+// A convolution as the kernel sees it: a padded image as a flat array, taps as offsets into it, and output positions in
+// complete rows of the padded image.
 struct Flat {
   int64_t channels;
   Sizes size, padding, out;
-  int64_t rows, taps;  // filters, and weights of each filter
+  int64_t rows, taps;  // number of filters; number of weights of each filter
   std::vector<int32_t> offsets;
 
   explicit Flat(const Geometry& g)
@@ -42,7 +42,7 @@ struct Flat {
   int64_t plane() const { return (size[1] + 2 * padding[1]) * row(); }
   int64_t volume() const { return (size[0] + 2 * padding[0]) * plane(); }
   int64_t columns() const { return (out[0] - 1) * plane() + out[1] * row(); }
-  int64_t image_size() const {  // including the elements that a tap reads after the end of the last row
+  int64_t image_size() const {  // includes the elements that taps read after the end of the last row
     return channels * volume() + (offsets.empty() ? 0 : offsets.back() % row()) + 2 * kDirectSlack;
   }
 
@@ -55,8 +55,8 @@ struct Flat {
           std::memcpy(to + c * volume() + (z + padding[0]) * plane() + (y + padding[1]) * row() + padding[2], from,
                       size_t(size[2]) * sizeof(T));
   }
-  // Calls line(column, position) for every row of a filter's output: `column` is the index of the row's first element
-  // in the kernel's result, which includes padding columns, and `position` that in the output.
+  // Calls line(column, position) for every row of a filter's output. `column` is the index of the row's first element
+  // in the result of the kernel, in which rows have padding. `position` is its index in the output.
   template <class F>
   void each_line(F&& line) const {
     int64_t at = 0;
@@ -133,8 +133,8 @@ Tensor direct_forward(const Geometry& g, const Tensor& input, const Tensor& weig
 
 namespace {
 
-// Writes the operands of the weight gradient in the kernel's layout: padded images, and gradients in rows of the same
-// length, with zeros in the padding columns. Item i is sample i / groups, group i % groups.
+// Writes the operands of the weight gradient in the layout of the kernel: padded images, and gradients with rows of the
+// same length, in which padding columns are zero. Item i is group i % groups of sample i / groups.
 template <class T>
 void pad_items(const Flat& flat, int64_t positions, int64_t columns, const T* input, const T* grad, int64_t first,
                int64_t last, T* images, T* grads) {
@@ -155,9 +155,9 @@ void pad_items(const Flat& flat, int64_t positions, int64_t columns, const T* in
 
 }  // namespace
 
-// The batch is divided into a few parts, whose gradients are added at the end. At the end of a part, the kernel adds
-// its vector lanes, so parts must not be small. Threads share the parts and blocks of filters. Only the samples of the
-// parts that are being computed have padded copies.
+// Divides the batch into a few parts and adds the gradients of the parts at the end. At the end of a part, the kernel
+// adds up its vector lanes, so parts must not be small. Threads share the parts and blocks of filters. Padded copies
+// exist only for samples of the parts that are being computed.
 Tensor direct_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
   const Flat flat(g);
   constexpr int64_t kPositions = 4096, kRowBlock = 12;

@@ -1,4 +1,4 @@
-// Convolutions as products with the unfolded images, of which only a few panels exist at a time.
+// Convolutions as products with the unfolded images. Only a few panels of the unfolded images exist at any time.
 //
 // Note [Implicit unfolding]
 // Consider an image with padding, reordered so that columns one stride apart are adjacent. Element (tap, position) of
@@ -19,8 +19,9 @@ namespace {
 using Geometry = ConvolutionGeometry;
 using kernels::Run;
 
-// Returns the number of samples to place side by side: few enough that their outputs stay in the cache, and such that
-// threads share the parts evenly. The result does not depend on it, since every product adds in the same order.
+// Returns the number of samples that one product computes side by side. It is small enough for their outputs to stay in
+// the cache, and divides the samples evenly among the threads. Results do not depend on it, because every product adds
+// in the same order.
 int64_t samples_together(const Geometry& g) {
   constexpr int64_t kColumns = 768;
   const int64_t threads = num_threads(), most = std::clamp<int64_t>(kColumns / g.positions(), 1, g.batch);
@@ -45,7 +46,7 @@ void multiply_windows(const Geometry& g, const T* images, const T* weights, cons
   const int64_t shares =
       std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, by_lines ? lines : filters / kLeastFilters));
   const int64_t rows = kernels::products().panel_rows;
-  const auto first_filter = [&](int64_t share) {  // a multiple of the panel's height
+  const auto first_filter = [&](int64_t share) {  // returns a multiple of the panel's height
     return by_lines ? 0 : share == shares ? filters : filters * share / shares / rows * rows;
   };
   parallel_items(

@@ -18,7 +18,7 @@ Tensor any_convolution(const Tensor& input, const Tensor& weight, const Tensor& 
   return convolution(dims, input, weight, bias, options);
 }
 
-// Turns each element of the batch into one group of channels.
+// Computes one convolution for each element of a batch of vmap, as groups of channels of a single convolution.
 Tensor batched_convolution(const Tensor& input, const Tensor& weight, const Tensor& bias, const Shape& stride,
                            const Shape& padding, const Shape& dilation, bool transposed, const Shape& output_padding,
                            int64_t groups) {

@@ -1,5 +1,5 @@
-// An image with its padding, in which columns that are one stride apart are adjacent. For every tap of the window, the
-// elements for a row of the output are then contiguous.
+// An image with padding, in which columns whose distance is the stride are adjacent. For every tap, the elements for a
+// row of the output are then contiguous.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace flambeau {
 
-// One sample of one group.
+// The layout of one sample of one group.
 struct PaddedImage {
   const ConvolutionGeometry& g;
   const int64_t stride, phase, row, plane, volume;
@@ -38,7 +38,7 @@ struct PaddedImage {
                 int32_t(c * volume + d * g.dilation[0] * plane + h * g.dilation[1] * row + in_row(w * g.dilation[2])));
     return offsets;
   }
-  // Returns the positions of consecutive samples, in runs of at most `longest`.
+  // Returns the output positions of consecutive samples as runs of at most `longest` positions.
   std::vector<kernels::Run> runs(int64_t samples, int64_t longest) const {
     std::vector<kernels::Run> out;
     for (int64_t i = 0, column = 0; i < samples; ++i)
@@ -54,7 +54,7 @@ struct PaddedImage {
   template <class T>
   void fill(T* to, const T* image) const {
     if (stride != 1) return std::fill_n(to, size(), T(0)), insert(to, image);
-    T* done = to;  // end of the part that is already set
+    T* done = to;  // the elements before this address are set
     each_line(to, image, [&](T* line, const T* from) {
       T* const inside = line + g.padding[2];
       std::fill(done, inside, T(0));
@@ -85,7 +85,7 @@ struct PaddedImage {
           f(to + c * volume + (z + g.padding[0]) * plane + (y + g.padding[1]) * row, image);
   }
 
-  // Copies a row. Rows are short: a call of memcpy would take longer than the copy.
+  // Copies a row. Rows are short, so calling memcpy would take longer than copying.
   template <class T>
   T* copy_line(T* __restrict to, const T* __restrict from) const {
     constexpr int64_t kStep = 16 / int64_t(sizeof(T)), kLong = 512;

@@ -22,10 +22,12 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-constexpr int64_t kLarge = int64_t(1) << 20;  // bytes of a sample of the first result from which a pair may pay
-// Bytes of the packed rows of a band. Rows are computed twice at the edge of a band, so short bands cost more.
+// A pair may be faster if a sample of the first result has at least this many bytes.
+constexpr int64_t kLarge = int64_t(1) << 20;
+// Number of bytes of the packed rows of a band. Rows at the edges of bands are computed twice, so short bands cost
+// more.
 constexpr int64_t kBandBytes = 256 << 10, kLeastBandRows = 6;
-constexpr int64_t kPanels = 2;  // panels of filters whose images exist at a time
+constexpr int64_t kPanels = 2;  // number of panels of filters whose images exist at the same time
 
 template <class T>
 class Pair {
@@ -48,7 +50,7 @@ class Pair {
  private:
   int64_t filters_at_once() const { return std::min(a_.filters, kPanels * kernels::products().panel_rows); }
 
-  // Memory of a thread for the largest band.
+  // The memory that a thread uses, large enough for the largest band.
   struct Memory {
     explicit Memory(const Pair& pair)
         : input((pair.columns(pair.most_rows_) + kernels::products().panel_columns[sizeof(T) == 8]) * pair.a_.channels *
@@ -58,8 +60,8 @@ class Pair {
     Block input, expanded, image;
   };
 
-  // A range of output rows, and the rows of the first convolution's result that it reads. Some rows of the padded image
-  // may precede these.
+  // Output rows [begin, end), and the rows [first_row, last_row) of the first convolution's result that they read.
+  // `padding`: number of rows of the padded image before these.
   struct Band {
     int64_t begin, end, first_row, last_row, padding;
   };
@@ -95,7 +97,8 @@ class Pair {
     }
   }
 
-  // Computes rows of the output for the channels from `channel` on, whose images are memory.expanded.
+  // Computes the output rows of `count` channels, beginning with `channel`. memory.expanded contains the images of
+  // these channels.
   void filter(const Memory& memory, const Band& rows, int64_t n, int64_t sample, int64_t channel, int64_t count) const {
     Geometry g = b_;  // geometry of one channel, restricted to the rows
     g.batch = g.channels = g.filters = g.groups = 1;

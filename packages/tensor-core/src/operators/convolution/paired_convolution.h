@@ -8,7 +8,7 @@ namespace flambeau {
 struct FirstOfPair {
   const ConvolutionGeometry& geometry;
   const Tensor &input, &weight;
-  const void* panels;  // the weights, packed as rows: Note [Packed matrices]
+  const void* panels;  // the weights, packed as the left matrix: Note [Packed matrices]
   const Tensor& bias;  // may be undefined
   const Epilogue& epilogue;
 };
@@ -19,14 +19,15 @@ struct SecondOfPair {
   const Epilogue& epilogue;
 };
 
-// Returns true if the result of a convolution is too large for a core's cache, so that a pair may pay.
+// Returns true if the result of the first convolution is so large that it does not fit in a core's cache, so that a
+// pair may be faster.
 bool is_large(const ConvolutionGeometry& first, Dtype dtype);
 
 // Returns true if the second convolution can be computed together with the first one, whose result it reads.
 bool can_pair(const ConvolutionGeometry& first, const ConvolutionGeometry& second, Dtype dtype);
 
 // Computes both convolutions with their epilogues, for contiguous float32 or float64 tensors on the CPU. The epilogue
-// of the first one must not read tensors; the result of the second one's is `out`.
+// of the first convolution must not read tensors. The result of the second epilogue must be `out`.
 void paired_convolution(const FirstOfPair& first, const SecondOfPair& second, const Tensor& out);
 
 }  // namespace flambeau

@@ -12,24 +12,25 @@ using Algorithm = ConvolutionAlgorithm;
 // Offsets into padded images and gradients are 32-bit integers.
 constexpr double kMostElements = double(1 << 30);
 
-// The direct convolution computes positions in steps of 16, and complete rows of the padded image. It pays if it
-// computes at most this many values for each value of the result. The other algorithms unfold each position once for
-// all filters. With few filters this costs more for each value, so the direct convolution may waste more. The four
-// numbers are measured (float32, AVX2 and AVX-512).
+// The direct convolution computes positions in steps of 16, in complete rows of the padded image. It is faster if it
+// computes at most this many values for each value of the result. With few filters the limit is higher, because the
+// other algorithms unfold each position once for all filters, which then costs more for each value. The four numbers
+// are measured (float32, AVX2 and AVX-512).
 constexpr int64_t kDirectStep = 16;
 constexpr double kDirectMost = 1.05, kDirectWeightsMost = 1.02;
 constexpr double kFewFilters = 12, kMostForFewFilters = 1.3;
 
-// The implicit convolution copies padded samples. It pays if these have at most this many times the elements that
-// unfolding would write and read.
+// The implicit convolution copies padded samples. It is faster if these have at most this many times the number of
+// elements that unfolding would read and write.
 constexpr double kPaddedMost = 4;
 
-// Largest number of filters per channel for the depthwise convolution, with a stride of 1 and with larger strides. It
-// reads a channel once for each filter; the other algorithms read it once for all filters. Measured with float32 and
-// AVX-512: up to these limits it takes 0.6-0.8 and 0.4-1.0 of the other algorithms' time, above them 1.3-1.5.
+// The largest number of filters per channel for which the depthwise convolution is used, with stride 1 and with larger
+// strides. It reads a channel once for each filter; the other algorithms read it once for all filters. Measured with
+// float32 and AVX-512: up to these limits it takes 0.6-0.8 (stride 1) and 0.4-1.0 of the time of the other algorithms,
+// above them 1.3-1.5.
 constexpr int64_t kDepthwiseFilters = 1, kStridedDepthwiseFilters = 8;
 
-// Numbers of channels and filters that fill a tile of the shifted products.
+// The minimum numbers of channels and filters for shifted products: those that fill a tile.
 constexpr int64_t kShiftedChannels = 8, kShiftedFilters = 16;
 
 // Returns true if the stride is 1 and the padded image and the padded gradient have fewer than kMostElements elements.
@@ -37,7 +38,8 @@ bool steps_by_one(const Geometry& g) {
   if (product(g.stride) != 1 || g.plain()) return false;
   double image = double(g.group_channels()), gradient = double(g.group_filters());
   for (size_t i = 0; i < 3; ++i) {
-    // Sizes differ for a transposed convolution with output_padding: its windows do not reach the end of the input.
+    // The sizes differ for a transposed convolution with output_padding, because its windows do not reach the end of
+    // the input.
     if (g.padding[i] > g.reach(int(i)) || g.out[i] != g.size[i] + 2 * g.padding[i] - g.reach(int(i))) return false;
     image *= double(g.size[i] + 2 * g.padding[i]);
     gradient *= double(g.out[i] + 2 * g.reach(int(i)));

@@ -6,7 +6,7 @@
 namespace flambeau {
 
 enum class ConvolutionAlgorithm : uint8_t {
-  Product,    // the kernel covers the image: one product suffices (product_convolution.cpp)
+  Product,    // the kernel covers the whole image, so one matrix product computes all (product_convolution.cpp)
   Depthwise,  // a forward convolution: Note [Depthwise convolution] in kernels/layers/depthwise_convolution.cpp
   Direct,     // Note [Direct convolution] in kernels/layers/direct_convolution.cpp
   Implicit,   // a forward convolution: Note [Implicit unfolding] in implicit_convolution.cpp
@@ -15,7 +15,7 @@ enum class ConvolutionAlgorithm : uint8_t {
   Unfolded,   // Note [Unfolding] in unfolded_convolution.cpp
 };
 
-// `type`: dtype of the computation. Only Product and Unfolded support integers.
+// `type`: the dtype in which the algorithm computes. Only Product and Unfolded support integers.
 ConvolutionAlgorithm select_algorithm(ConvolutionFunction function, const ConvolutionGeometry& g, Dtype type);
 
 }  // namespace flambeau

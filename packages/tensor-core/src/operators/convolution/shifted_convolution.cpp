@@ -1,4 +1,5 @@
-// The weight gradient as products of shifted images. Note [Shifted products] in kernels/layers/shifted_products.cpp
+// The weight gradient as matrix products of shifted images. Note [Shifted products] in
+// kernels/layers/shifted_products.cpp
 #include <algorithm>
 #include <cstring>
 
@@ -11,8 +12,9 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// The batch is divided into parts whose gradients are summed separately, more than one if there are few weights. If
-// there are fewer parts than threads, threads divide each part by filters, in whole panels.
+// The batch is divided into parts, whose gradients are summed separately. The gradients of all parts have at most
+// kPartialSums elements, unless there is only one part. If there are fewer parts than threads, threads also divide the
+// filters of each part, in blocks of kFilters.
 constexpr int64_t kPartialSums = int64_t(1) << 18, kFilters = 32;
 
 int64_t parts_of(const Geometry& g) {
@@ -26,7 +28,7 @@ template <class T>
 struct ShiftedGradient {
   const Geometry& g;
   const PaddedImage padded;
-  const int64_t together;  // number of samples at a time
+  const int64_t together;  // number of samples that one product computes
   const std::vector<int32_t> taps;
   const std::vector<kernels::Run> runs;
 
@@ -37,7 +39,7 @@ struct ShiftedGradient {
         taps(padded.taps()),
         runs(padded.runs(together + 1, kLongestRun)) {}
 
-  // Computes the gradient of filters [f, f + height) of a group over samples [first, last).
+  // Computes the gradient of the filters [f, f + height) of a group for the samples [first, last).
   void run(int64_t group, int64_t f, int64_t height, int64_t first, int64_t last, const T* input, const T* grad,
            T* weights) const {
     const int64_t positions = g.positions(), own = group * g.group_filters() + f, size = int64_t(sizeof(T));

@@ -1,4 +1,4 @@
-// Convolutions by unfolding, and their gradients, for all types.
+// Convolutions by unfolding, and their gradients, for all dtypes.
 //
 // Note [Unfolding]
 // A sample becomes a matrix (taps, output positions), and the convolution a product with the weight (filters, taps). A
@@ -18,10 +18,10 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// Returns the index of the kernels for a dtype. There are kernels for float32, float64 and int64.
+// Returns the index of the kernels for float32, float64 or int64.
 int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
-// The unfolded images and the outputs of the samples [first, first + count) as matrices, for one group of channels.
+// Converts the images and the outputs of consecutive samples, for one group of channels, to matrices and back.
 template <class T>
 class Unfolded {
  public:
@@ -33,9 +33,9 @@ class Unfolded {
         columns_(in_place ? 1 : g.taps() * most * g.positions() * int64_t(sizeof(T))),
         rows_(alone ? 1 : g.group_filters() * most * g.positions() * int64_t(sizeof(T))) {}
 
-  bool results_lie() const { return alone; }  // true if products can write to the output directly
+  bool results_lie() const { return alone; }  // returns true if a product can write to the output directly
 
-  // Returns the matrix (taps, count * positions) of images, without a copy if the image already is the matrix.
+  // Returns the images as a matrix (taps, count * positions). Does not copy an image that already has this form.
   const T* unfold(const T* input, int64_t group, int64_t first, int64_t count) {
     if (in_place) return image(input, group, first);
     const int64_t grain = std::max<int64_t>(1, 50000 / (g.taps() * g.positions() + 1));
@@ -47,8 +47,8 @@ class Unfolded {
     });
     return reinterpret_cast<const T*>(columns_.get());
   }
-  // Returns memory for a matrix (taps, count * positions) of gradients. fold() adds its elements to the pixels from
-  // which unfold() would copy them.
+  // columns() returns memory for a matrix (taps, count * positions) of gradients. fold() adds its elements to the
+  // pixels from which unfold() copies the corresponding elements.
   T* columns(T* input, int64_t group, int64_t first) {
     return in_place ? image(input, group, first) : reinterpret_cast<T*>(columns_.get());
   }
@@ -59,8 +59,8 @@ class Unfolded {
                                     reinterpret_cast<char*>(image(input, group, first + i)), count * g.positions());
   }
 
-  // Returns the matrix (filters, count * positions) of outputs. rows() returns memory for such a matrix, and scatter()
-  // writes it to the outputs.
+  // gather() returns the outputs as a matrix (filters, count * positions). rows() returns memory for such a matrix, and
+  // scatter() copies it to the outputs.
   const T* gather(const T* output, int64_t group, int64_t first, int64_t count) {
     if (alone) return line(output, group, first, 0);
     each_line(count, [&](int64_t i, int64_t filter, T* row) {
@@ -102,13 +102,13 @@ class Unfolded {
   const Block columns_, rows_;
 };
 
-// Returns the number of samples to unfold side by side, for about `columns` columns.
+// Returns the number of samples to unfold side by side, which gives about `columns` columns.
 int64_t samples_together(const Geometry& g, int64_t columns) {
   return std::clamp<int64_t>(columns / g.positions(), 1, std::max<int64_t>(g.batch, 1));
 }
 
-// Calls part(matrices, group, first, count) for ranges of samples, in parallel. The number of ranges is a power of two,
-// so that threads share them evenly.
+// Divides the samples into ranges, which threads share, and calls part(matrices, group, first, count) for each range
+// and group. The number of ranges is about a power of two, so that threads share them evenly.
 template <class T, class F>
 void each_part(const Geometry& g, Dtype type, F&& part) {
   constexpr int64_t kColumns = 192;
@@ -170,8 +170,8 @@ Tensor unfolded_input_gradient(const Geometry& g, const Tensor& grad, const Tens
   return out;
 }
 
-// Sums samples in a few ranges, which the threads share. If there are so many weights that adding the ranges up would
-// take too long, the threads share each product instead.
+// Divides the samples into a few ranges, which the threads share, and adds their gradients. If there are so many
+// weights that adding the ranges would take too long, there is one range, and the threads share each product.
 Tensor unfolded_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
   constexpr int64_t kColumns = 1024, kPartialSums = int64_t(1) << 18;
   const Dtype type = input.dtype();

@@ -1,4 +1,4 @@
-// Values of a convolution's three functions: on a GPU, or on the CPU with the selected algorithm.
+// Computation of a convolution's three functions: on a GPU, or on the CPU by the selected algorithm.
 #include <algorithm>
 
 #include "cuda/layers/convolution.h"
@@ -22,22 +22,22 @@ Dtype working_type(const Tensor& t) {
 }
 Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
 
-// Returns the memory format of the result: that of the activation, or if it is contiguous, that of the weight, as in
+// Returns the memory format of the result: that of the activation or, if this is contiguous, that of the weight, as in
 // PyTorch.
 MemoryFormat convolved_format(const Tensor& activation, const Tensor& weight) {
   const MemoryFormat own = result_format(activation);
   return own == MemoryFormat::Contiguous ? result_format(weight) : own;
 }
 
-// Returns true if the convolution is the matrix product of Note [Channels last], and the memory of the activation is
-// its left matrix.
+// Returns true if the convolution is the matrix product of Note [Channels last], whose left matrix is the memory of the
+// activation.
 bool multiplies_channels(const Geometry& g, const Tensor& activation, MemoryFormat format) {
   return format != MemoryFormat::Contiguous && g.plain() && g.groups == 1 && !activation.is_meta() &&
          activation.numel() > 0 && is_contiguous(activation, format);
 }
 
-// Returns the result for zero channels or samples, for which the other algorithms would divide by zero: the bias, or
-// zeros.
+// Returns the result for zero channels or zero samples, for which the algorithms would divide by zero. It contains the
+// bias, or zeros.
 Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
   const Tensor out = zeros(g.output_shape(), type);
   Shape column(size_t(g.dims + 1), 1);
@@ -46,7 +46,7 @@ Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
   return out;
 }
 
-// Returns the weights of g.flipped().
+// Returns the weights for the convolution g.flipped().
 Tensor flipped_weights(const Geometry& g, const Tensor& weight) {
   const Geometry to = g.flipped();
   const Tensor out = empty(to.weight_shape(), weight.dtype());
@@ -61,7 +61,7 @@ Tensor flipped_weights(const Geometry& g, const Tensor& weight) {
       if (area != kUsual) return void(std::reverse_copy(from, from + area, to));
       for (int64_t i = 0; i < kUsual; ++i) to[i] = from[kUsual - 1 - i];
     };
-    constexpr int64_t kTogether = 128;  // channels at a time; filters are read in memory order, in long runs
+    constexpr int64_t kTogether = 128;  // number of channels at a time, so that the filters are read in long runs
     const int64_t blocks = (channels + kTogether - 1) / kTogether;
     parallel_items(
         g.groups * blocks, std::max<int64_t>(1, 32768 / (kTogether * filters * area)), [&](int64_t begin, int64_t end) {

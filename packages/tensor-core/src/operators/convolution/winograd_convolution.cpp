@@ -20,7 +20,7 @@ namespace flambeau {
 namespace {
 
 using Geometry = ConvolutionGeometry;
-constexpr int64_t kElements = 16;  // elements of a transformed tile
+constexpr int64_t kElements = 16;  // number of elements of a transformed tile
 
 int64_t whole_panels(int64_t filters) {
   const int64_t rows = kernels::products().panel_rows;
@@ -43,7 +43,8 @@ std::array<double, kElements> transformed(const T* w) {
   return out;
 }
 
-// Convolves one sample: transforms the channels, multiplies, and transforms the results of the filters.
+// Convolves one sample: transforms the channels, multiplies the matrices, and transforms their results to those of the
+// filters.
 template <class T>
 class WinogradSample {
  public:
@@ -62,7 +63,7 @@ class WinogradSample {
         products_(kElements * rows_ * width_ * kSize) {}
 
   void run(const T* image, T* out) {
-    constexpr int64_t kShare = 16384;  // tiles for a thread
+    constexpr int64_t kShare = 16384;  // number of tiles that justify a thread
     parallel_items(g_.channels, std::max<int64_t>(1, kShare / count_),
                    [&](int64_t begin, int64_t end) { transform_channels(image, begin, end); });
     parallel_items(kElements, 1, [&](int64_t begin, int64_t end) {
@@ -117,7 +118,8 @@ class WinogradSample {
   const T *panels_, *bias_;
   const ConvolutionFinish& finish_;
   const kernels::WinogradTiles tiles_;
-  // Number of tiles; tiles in a row in memory; filters, rounded up to whole panels
+  // count_: number of tiles. width_: length of a row of tiles in memory. rows_: number of filters, rounded up to
+  // complete panels.
   const int64_t count_, width_, rows_;
   const Block images_, products_;
 };

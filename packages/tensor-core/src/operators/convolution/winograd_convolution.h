@@ -5,13 +5,13 @@
 
 namespace flambeau {
 
-// Returns true if the algorithm is faster than the others for a forward convolution.
+// Returns true if this algorithm computes the forward convolution faster than the others.
 bool winograd_pays(const ConvolutionGeometry& g);
 
-// Returns the transformed weights, packed: Note [Packed matrices].
+// Returns the transformed and packed weights: Note [Packed matrices].
 Tensor winograd_weights(const Tensor& weight);
 
-// Computes the convolution with weights from winograd_weights, for contiguous tensors on the CPU.
+// Computes the convolution with weights that winograd_weights() has returned, for contiguous tensors on the CPU.
 Tensor winograd_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& panels, const Tensor& bias,
                         const ConvolutionFinish& finish);
 

@@ -19,7 +19,7 @@ void sequence(const Tensor& out, F value) {
   dispatch(same_bits(out.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* to = out.data<T>();
-    constexpr int kBlock = 4096;  // an index in a block fits an int, which vector instructions convert
+    constexpr int kBlock = 4096;  // indices within a block are ints, which vector instructions convert to double
     parallel_for(out.numel(), 65536, [=](int64_t begin, int64_t end) {
       for (int64_t block = begin; block < end; block += kBlock)
         for (int i = 0, n = int(std::min<int64_t>(kBlock, end - block)); i < n; ++i) {
@@ -42,7 +42,7 @@ void fill_line(const Tensor& out, const Line& line) {
     sequence(out, [=](double i) { return line.at(i); });
 }
 
-// Computes out[i] = first + i * step in integers, with several independent sums.
+// Computes out[i] = first + i * step in integers, in vectors instead of one element after the other.
 void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
   if (out.is_meta()) return;
   if (cuda::takes(out)) return cuda::whole_sequence(out, first, step);
@@ -53,7 +53,7 @@ void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
       constexpr int kLanes = 8, kBlock = 64;
       int64_t lanes[kLanes], i = begin;
       if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
-        // Adding a number to the previous block is vectorised even with the baseline instruction set.
+        // Adding a constant to the previous block uses vector instructions, even those of the baseline instruction set.
         if (end - begin >= 2 * kBlock) {
           for (; i < begin + kBlock; ++i) to[i] = T(first + i * step);
           for (; i + kBlock <= end; i += kBlock)
@@ -72,7 +72,7 @@ void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
   });
 }
 
-// Converts a number to a dtype and back. For example, the ends of a range of integers become integers.
+// Converts a number to a dtype and back, so that, for example, the ends of a range of integers are integers.
 Scalar rounded(Scalar s, Dtype dtype) {
   require(s.imaginary() == 0, "complex ", s, " can't be cast to ", dtype);
   return item(scalar_tensor(s, dtype));
@@ -96,7 +96,7 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype)
   require(std::isfinite(start.real()) && std::isfinite(end.real()) && std::isfinite(step.real()),
           "unsupported range: ", start, " -> ", end);
   const bool whole = category(type) == Category::Integer;
-  if (type == Dtype::int64 && !integral) {  // as in PyTorch, which first converts the arguments
+  if (type == Dtype::int64 && !integral) {  // as in PyTorch, which converts the arguments first
     require<ValueError>(step.integer() != 0, "step must be nonzero: ", step, " as int64 is 0");
     return arange(Scalar(start.integer()), Scalar(end.integer()), Scalar(step.integer()), type);
   }
@@ -144,7 +144,7 @@ Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype) {
   const double first = rounded(start, dtype).real(), last = rounded(end, dtype).real();
   const double step = steps > 1 ? (last - first) / double(steps - 1) : 0;
   const double half = double(steps == 1 ? 1 : steps / 2);
-  // Computed from both ends, so that the last value is exact
+  // The first half is computed from the start and the rest from the end, so that the last value is exact.
   fill_line(out, Line{first, step, half, last, double(steps - 1)});
   return out;
 }

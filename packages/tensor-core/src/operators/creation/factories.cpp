@@ -1,4 +1,4 @@
-// Tensors of constants, ranges and positions, and uninitialised tensors.
+// Tensors of constants and ranges, uninitialised tensors, and tensors that are like others.
 #include "operators/creation/factories.h"
 
 #include <algorithm>
@@ -96,7 +96,7 @@ const Operator empty_permuted_operator(
 
 // --- ranges ---
 
-// Returns an end of a range, given as a number or a tensor of one element.
+// Returns the start or the end of a range, which is given as a number or as a tensor of one element.
 Scalar end_of(const char* function, const Operand& end) {
   if (!end.tensor) return end.scalar;
   require(end.tensor->dim() == 0, function, " only supports 0-dimensional start and end tensors, got shape ",

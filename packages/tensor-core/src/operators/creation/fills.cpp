@@ -1,4 +1,4 @@
-// In-place fills with random numbers, and draws with a tensor's elements as probabilities.
+// In-place fills with random numbers, and draws for which the elements of a tensor are the probabilities.
 #include "flambeau/operator.h"
 
 namespace flambeau {

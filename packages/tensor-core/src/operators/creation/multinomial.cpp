@@ -1,4 +1,4 @@
-// Sampling of indices with given weights.
+// Random choice of categories with given weights.
 #include <algorithm>
 #include <numeric>
 #include <vector>
@@ -15,7 +15,7 @@ namespace flambeau {
 
 namespace {
 
-// Samples by inversion: the indices are the insertion positions of uniform numbers in the cumulative sums of a row.
+// Samples by inversion: finds the insertion positions of uniform numbers in the cumulative sums of each row.
 void with_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
   const int64_t rows = weights.shape()[0], categories = weights.shape()[1];
   const Tensor uniform = empty({rows, draws}, Dtype::float64);
@@ -25,7 +25,7 @@ void with_replacement(const Tensor& weights, int64_t draws, int64_t* out, Genera
     for (int64_t row = begin; row < end; ++row) {
       const double *w = weights.data<double>() + row * categories, *u = uniform.data<double>() + row * draws;
       std::partial_sum(w, w + categories, sums.begin());
-      // Numbers that rounding moves beyond the end select the last category with a positive weight
+      // Rounding can move a number beyond the end; it then selects the last category with a positive weight.
       int64_t last = categories - 1;
       while (last > 0 && w[last] == 0) --last;
       for (int64_t i = 0; i < draws; ++i) {
@@ -36,7 +36,7 @@ void with_replacement(const Tensor& weights, int64_t draws, int64_t* out, Genera
   });
 }
 
-// Returns the positions of the largest keys of each row, in order.
+// Writes, for each row, the positions of its largest keys in descending order.
 void largest_keys(const Tensor& keys, int64_t draws, int64_t* out) {
   const int64_t rows = keys.shape()[0], categories = keys.shape()[1];
   parallel_items(rows, std::max<int64_t>(1, 1024 / (categories + 1)), [&](int64_t begin, int64_t end) {
@@ -52,15 +52,15 @@ void largest_keys(const Tensor& keys, int64_t draws, int64_t* out) {
   });
 }
 
-// Samples the categories with the largest keys, which are quotients of weights and exponential numbers: Efraimidis and
-// Spirakis 2006. The keys have the dtype of the weights if a PyTorch generator supplies the exponential numbers.
+// Samples the categories with the largest keys. A key is a weight divided by an exponential random number (Efraimidis
+// and Spirakis 2006). If a PyTorch generator supplies these numbers, the keys have the dtype of the weights.
 void without_replacement(const Tensor& weights, int64_t draws, int64_t* out, Generator* generator) {
   const Tensor numbers = empty_strided(weights.shape(), strides_like(weights, MemoryFormat::Preserve), weights.dtype());
   fill_exponential(numbers, 1, generator);
   largest_keys(contiguous(to(div(weights, numbers), Dtype::float64)), draws, out);
 }
 
-// Samples on a GPU with or without replacement. Invalid weights give arbitrary categories.
+// Samples with or without replacement on a GPU. If weights are invalid, the categories are arbitrary.
 Tensor drawn_on_gpu(const Tensor& weights, int64_t draws, bool replacement, Generator* generator) {
   const int64_t rows = weights.size(0), categories = weights.size(1);
   cuda::check_weights(weights);
@@ -110,7 +110,7 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
   const Tensor out = empty(single ? Shape{draws} : Shape{rows.shape()[0], draws}, Dtype::int64);
   if (!out.numel()) return out;
   if (PyTorchStream* const stream = pytorch::stream_for(weights, generator)) {
-    // Pass the weights in their own dtype, to which PyTorch rounds quotients and sums
+    // Pass the weights in their own dtype, because PyTorch rounds quotients and sums to it.
     const Tensor given = single ? unsqueeze(weights, 0) : weights;
     if (replacement && draws > 1)
       pytorch::draw_indices(*stream, contiguous(given), draws, out.data<int64_t>());

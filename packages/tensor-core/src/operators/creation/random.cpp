@@ -1,4 +1,4 @@
-// Fills with continuous distributions, and with discrete waiting times.
+// Fills with samples of continuous distributions and of the geometric distribution.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -32,7 +32,7 @@ void apply(PointwiseOp op, double* values, int64_t n) { apply(op, reinterpret_ca
 // Returns true if random numbers of a dtype are computed in double, from two words each.
 bool in_double(Dtype d) { return d == Dtype::float64 || (!is_inexact(d) && d != Dtype::bool_ && item_size(d) >= 4); }
 
-// Fills a tensor on a GPU. As in fill(), the numbers are computed in double or in float.
+// Fills a tensor on a GPU. The numbers are computed in double or in float, as in fill().
 void fill_on_gpu(cuda::Distribution kind, const Tensor& out, Generator* generator,
                  std::initializer_list<double> numbers) {
   draw_on_gpu(kind, out, in_double(out.dtype()) ? 2 : 1, generator, numbers);
@@ -100,7 +100,7 @@ void uniform_doubles(const Tensor& out, double low, double high, Generator* gene
   });
 }
 
-// Fills a tensor with uniform numbers in [low, high), computed in float. `digits`: the number of random bits of each.
+// Fills a tensor with uniform numbers in [low, high), computed in float from `digits` random bits each.
 template <class T>
 void uniform_floats(const Tensor& out, int digits, double low, double high, Generator* generator) {
   const int shift = 32 - digits;
@@ -117,7 +117,7 @@ void uniform_floats(const Tensor& out, int digits, double low, double high, Gene
 }  // namespace
 
 void fill_uniform(const Tensor& t, double low, double high, Generator* generator) {
-  if (is_complex(t.dtype())) return fill_uniform(view_as_real(t), low, high, generator);  // fill both parts
+  if (is_complex(t.dtype())) return fill_uniform(view_as_real(t), low, high, generator);  // fills both parts
   require_floating(t, "uniform_");
   const auto [largest, digits] = limits(t.dtype());
   require(std::abs(low) <= largest, "uniform_: from=", low, " is out of bounds for ", t.dtype());

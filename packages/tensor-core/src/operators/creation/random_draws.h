@@ -1,5 +1,5 @@
-// How fills generate random words and write numbers: by Philox on the CPU or a GPU, or by PyTorch's generator.
-// Internal.
+// Generation of random words, and fills with numbers made from them: by Philox on the CPU or on a GPU, or by PyTorch's
+// generator. Internal.
 #pragma once
 
 #include <algorithm>
@@ -16,13 +16,14 @@ namespace flambeau::drawing {
 inline constexpr int64_t kGroups = 16;
 inline constexpr int64_t kWords = kGroups * kernels::kGroup;
 
-// Returns how far n elements advance the stream: a multiple of kGroups.
+// Returns the number of groups by which n elements advance the stream. It is a multiple of kGroups.
 inline int64_t groups_for(int64_t n, int64_t words_each) {
   const int64_t chunk = kWords / words_each;
   return (n + chunk - 1) / chunk * kGroups;
 }
 
-// Calls block(words, first element, count) for the elements [0, n); each element uses `words_each` words.
+// Calls block(words, first, count) for blocks of the elements [0, n). `first` is the index of the block's first
+// element, and each element gets `words_each` words.
 template <class F>
 void draw(int64_t n, int64_t words_each, Generator* generator, F&& block) {
   const int64_t chunk = kWords / words_each, chunks = (n + chunk - 1) / chunk;
@@ -39,7 +40,7 @@ void draw(int64_t n, int64_t words_each, Generator* generator, F&& block) {
   });
 }
 
-// Runs body(tensor) on contiguous memory: `target` itself, or a buffer that is then copied to it.
+// Runs body(tensor) on contiguous memory: on `target` itself, or on a buffer that is copied to it afterwards.
 template <class F>
 void on_contiguous(const Tensor& target, F&& body) {
   const Tensor buffer = target.is_contiguous() ? target : empty(target.shape(), target.dtype());
@@ -47,8 +48,8 @@ void on_contiguous(const Tensor& target, F&& body) {
   if (!buffer.same(target)) copy_values(target, buffer);
 }
 
-// Fills `t` in place: by from_stream(tensor, stream) in memory order if the generator is one of PyTorch's, otherwise by
-// body(tensor).
+// Fills `t` in place. If the generator is one of PyTorch's, calls from_stream(tensor, stream), which fills a tensor in
+// memory order. Otherwise calls body(tensor).
 template <class Stream, class F>
 void in_place(const Tensor& t, const char* name, const char* node, Generator* generator, Stream&& from_stream,
               F&& body) {
@@ -66,7 +67,7 @@ void in_place(const Tensor& t, const char* name, const char* node, Generator* ge
 inline uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
 inline double unit(const uint32_t* words) { return double(wide(words) >> 11) * 0x1p-53; }  // uniform in [0, 1)
 
-// Fills a tensor on a GPU with random numbers, each computed from `words` random words.
+// Fills a tensor on a GPU with random numbers. Each number is computed from `words` random words.
 inline void draw_on_gpu(cuda::Distribution kind, const Tensor& out, int64_t words, Generator* generator,
                         std::initializer_list<double> numbers, uint64_t threshold = 0, uint64_t range = 0,
                         const Tensor& in = {}) {
@@ -74,7 +75,7 @@ inline void draw_on_gpu(cuda::Distribution kind, const Tensor& out, int64_t word
   cuda::draw(kind, out, in, words, drawn, numbers, threshold, range);
 }
 
-// The largest finite number of a dtype, and the number of bits d such that it represents all integers up to 2**d.
+// The largest finite number of a dtype, and the largest d for which it represents all integers up to 2**d (`digits`).
 struct Limits {
   double largest;
   int digits;

@@ -41,7 +41,7 @@ const Operator randperm_operator({.signature = "randperm(n, *, generator=None, d
 
 // --- integers ---
 
-// The bounds from randint(high, size), randint(low, high, size) and similar forms.
+// Bounds of random integers, from randint(high, size), randint(low, high, size) and similar calls.
 struct Bounds {
   int64_t low, high;
 };
@@ -53,7 +53,7 @@ Bounds bounds(const char* function, std::optional<int64_t> low, std::optional<in
 
 using NumberOrSizes = std::optional<std::variant<int64_t, Shape>>;
 
-// Returns the given number. Raises TypeError for sizes.
+// Returns the argument, which must be a number. Raises TypeError for a tuple of sizes.
 std::optional<int64_t> number_of(const char* argument, const NumberOrSizes& given) {
   if (!given) return std::nullopt;
   require<TypeError>(std::holds_alternative<int64_t>(*given), argument, " must be int, not tuple");
@@ -77,7 +77,7 @@ const Operator randint_operator(
      .doc = "Return uniform random integers in [low, high); randint(high, size) starts at 0.",
      .forward = randint});
 
-// The default () of `to` distinguishes random_(to) from random_(from, None).
+// The default of `to` is (), so that random_(to) and random_(from, None) can be distinguished.
 Tensor random_(const Tensor& t, int64_t from, const NumberOrSizes& to, Generator* g) {
   const bool missing = to == NumberOrSizes(Shape());
   if (!to || (missing && from == 0))

@@ -120,7 +120,7 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
           using T = typename decltype(tag)::type;
           draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
             T* to = out.data<T>() + first;
-            for (int64_t i = 0; i < n; ++i)  // the high word of the product; the bias is below range / 2**64
+            for (int64_t i = 0; i < n; ++i)  // the high word of the product is below `range`
               to[i] = convert<T>(low + int64_t(uint64_t((unsigned __int128)wide(words + 2 * i) * range >> 64)));
           });
         });

@@ -1,4 +1,4 @@
-// Samplers that use rejection or search: each element has a separate stream. Note [Element streams]
+// Samplers that use rejection or search. Each element draws from a stream of its own. Note [Element streams]
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -46,7 +46,7 @@ Tensor in_double(const Tensor& t) {
   return contiguous(to(t, Dtype::float64));
 }
 
-// Converts as PyTorch's samplers do: to float64, or to float32 for dtypes of at most 32 bits.
+// Converts a tensor to the dtype in which PyTorch's samplers compute: float64 for float64, otherwise float32.
 Tensor in_own_type(const Tensor& t) {
   NoRecording off;
   return contiguous(t.dtype() == Dtype::float64 ? t : to(t, Dtype::float32));

@@ -26,13 +26,14 @@ using kernels::FourierJob;
 using kernels::FourierKind;
 using kernels::FourierSide;
 
-constexpr int64_t kLongest = 4096;  // longest single transform of a kernel: its buffers stay in the second-level cache
-constexpr int64_t kShortest = 64;   // shortest length that is worth a decomposition
+// Length of the longest transform that a kernel computes at once; its buffers stay in the second-level cache.
+constexpr int64_t kLongest = 4096;
+constexpr int64_t kShortest = 64;  // shortest length for which a decomposition pays
 
 template <class T>
 void run(const FourierJob& job, int64_t transforms) {
   constexpr int kPrecision = std::is_same_v<T, double>;
-  constexpr int64_t kGrain = 1 << 14;  // elements below which a second thread costs more than it gains
+  constexpr int64_t kGrain = 1 << 14;  // number of elements below which a second thread costs more than it gains
   const int64_t lanes = kernels::table().fourier_lanes[kPrecision];
   const int64_t groups = (transforms + lanes - 1) / lanes;
   const auto kernel = kernels::table().fourier[kPrecision];
@@ -54,7 +55,8 @@ int64_t largest_factor(int64_t n) {
   return best;
 }
 
-// Computes one transform of length n, whose elements are `step` apart in input and output. Note [Long transforms]
+// Computes one transform of length n = first * second, whose elements are `step` apart in input and output.
+// See Note [Long transforms].
 template <class T>
 void long_transform(char* in, char* out, int64_t n, int64_t first, int64_t step, bool inverse, double scale) {
   const int64_t second = n / first;
@@ -72,7 +74,7 @@ void long_transform(char* in, char* out, int64_t n, int64_t first, int64_t step,
   run<T>({FourierKind::Complex, *plan2, second, {between.bytes(), 1, second, 1}, whole_out, inverse, scale}, first);
 }
 
-// Transforms along the middle dimension of (outer, n, inner), for smooth n.
+// Computes transforms along the middle dimension of (outer, n, inner). `n` has only small prime factors.
 template <class T>
 void transform_middle(char* in, char* out, int64_t outer, int64_t n, int64_t inner, bool inverse, double scale) {
   const int64_t transforms = outer * inner, lanes = kernels::table().fourier_lanes[std::is_same_v<T, double>];
@@ -102,7 +104,7 @@ int64_t product_between(const Shape& shape, int64_t begin, int64_t end) {
   return n;
 }
 
-// Reshapes a vector to broadcast along dimension `dim` of `dims` dimensions.
+// Reshapes a vector so that it broadcasts along dimension `dim` of a tensor with `dims` dimensions.
 Tensor along(const Tensor& vector, int64_t dim, int64_t dims) {
   Shape shape;
   for (int64_t i = 0; i < dims; ++i) shape.push_back(i == dim ? vector.numel() : 1);
@@ -117,7 +119,7 @@ Tensor padded(const Tensor& t, int64_t dim, int64_t size) {
 
 Tensor complex_along(const Tensor& t, int64_t dim, bool inverse, double scale);
 
-struct Chirp {  // factors of Bluestein's algorithm
+struct Chirp {  // the factors of Bluestein's algorithm for one length
   Tensor values, spectrum;
 };
 
@@ -157,7 +159,7 @@ Tensor bluestein(const Tensor& t, int64_t dim, bool inverse, double scale) {
   return contiguous(inverse ? conj(sum) : sum);
 }
 
-// Transforms a contiguous complex tensor along one dimension.
+// Computes transforms of a contiguous complex tensor along one dimension.
 Tensor complex_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   const int64_t n = t.size(dim);
   if (t.numel() == 0 || t.is_meta()) return empty(t.shape(), t.dtype());
@@ -170,7 +172,8 @@ Tensor complex_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   return out;
 }
 
-// Computes the transform with the array library, which has no scale; undefined if the library does not support it.
+// Computes the transform with the array library and then multiplies it by `scale`. Returns an undefined tensor if the
+// library does not support it.
 Tensor by_library(const char* name, const Tensor& t, std::vector<int64_t> numbers, double scale) {
   const Tensors found = cuda::by_array_library(name, t, numbers);
   if (found.empty()) return {};
@@ -187,7 +190,8 @@ Tensor complex_over(Tensor t, const Shape& dims, bool inverse, double scale) {
   return t;
 }
 
-// Returns true if the kernels for real signals are used; other signals are converted to complex numbers.
+// Returns true if a kernel for real signals computes the transforms. Otherwise the signals are converted to complex
+// numbers.
 bool real_kernel(int64_t n, int64_t transforms) {
   return n <= (transforms > 2 ? kLongest : 4 * kShortest) && smooth(n);
 }
@@ -239,7 +243,7 @@ Tensor real_along(const Tensor& t, int64_t dim, int64_t n, bool inverse, double 
   return out;
 }
 
-// Multiplies the frequencies of half a spectrum that count twice by `weight`.
+// Multiplies by `weight` those frequencies of half a spectrum that count twice.
 Tensor weighted(const Tensor& half, int64_t dim, int64_t n, double weight) {
   const Tensor weights = full({half.size(dim)}, Scalar(weight), to_real(half.dtype()));
   fill_(select(weights, 0, 0), Scalar(1.0));

@@ -8,14 +8,14 @@ namespace flambeau {
 
 namespace {
 
-// Converts integers to the default dtype, so that the values can be transformed.
+// Converts integers to the default dtype, which can be transformed. Raises an error for half-precision dtypes.
 Tensor transformable(const char* name, const Tensor& t) {
   require(t.dtype() != Dtype::float16 && t.dtype() != Dtype::bfloat16, name, ": Unsupported dtype ", t.dtype(),
           "; convert to float32 first");
   return is_inexact(t.dtype()) ? t : to(t, default_dtype());
 }
 
-// The dimensions to transform and the number of points in each; -1 keeps a size.
+// The dimensions to transform, and the number of points in each; -1 means the size of the tensor.
 struct Extent {
   Shape dims, sizes;
 };
@@ -46,7 +46,7 @@ void check_points(const Shape& sizes) {
   for (const int64_t n : sizes) require(n > 0, "Invalid number of data points (", n, ") specified");
 }
 
-// Truncates or pads with zeros.
+// Truncates the dimensions to these sizes, or pads them with zeros.
 Tensor resized(Tensor t, const Shape& dims, const Shape& sizes) {
   for (size_t i = 0; i < dims.size(); ++i) {
     const int64_t have = t.size(dims[i]), wanted = sizes[i];
@@ -59,7 +59,7 @@ Tensor resized(Tensor t, const Shape& dims, const Shape& sizes) {
   return t;
 }
 
-// Returns the normalisation factor of a transform over these sizes.
+// Returns the normalisation factor of a transform with these sizes.
 double scale_of(std::string_view norm, bool inverse, const Shape& sizes) {
   double points = 1;
   for (const int64_t n : sizes) points *= double(n);

@@ -19,8 +19,8 @@ inline bool smooth(int64_t n) {
   return n == 1;
 }
 
-// Returns exp(-2 pi i j / n) for `count` values j = 0, stride, 2 * stride, ... Almost all results are correctly
-// rounded.
+// Returns exp(-2 pi i j / n) for the `count` values j = 0, stride, 2 * stride, ... as pairs of real and imaginary
+// parts. Almost all results are correctly rounded.
 template <class T>
 std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
   using Wide = std::conditional_t<std::is_same_v<T, float>, double, long double>;
@@ -38,7 +38,7 @@ std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
   return roots;
 }
 
-// Returns the cached value for a length, or creates it by make(). The cache is cleared when it becomes too large.
+// Returns the cached value for a length. If there is none, creates it by make(). The cache is cleared when it is full.
 template <class Value, class Make>
 std::shared_ptr<const Value> cached_by_length(int64_t length, Make make) {
   constexpr size_t kMost = 64;
@@ -76,7 +76,7 @@ std::shared_ptr<const FourierPlan<T>> plan_of(int64_t length) {
   });
 }
 
-// Roots of unity for the conversion between a real signal and half its spectrum.
+// Roots of unity by which a real signal is converted to half its spectrum, and back.
 template <class T>
 struct HalfRoots {
   std::vector<T> values;
@@ -87,7 +87,8 @@ std::shared_ptr<const HalfRoots<T>> half_roots_of(int64_t length) {
                                         [&] { return HalfRoots<T>{roots_of_unity<T>(length, 1, length / 2 + 1)}; });
 }
 
-// Roots of unity for a long length: each is the product of a fine and a coarse root.
+// Roots of unity for a long transform. Each root is the product of a fine and a coarse one, so that the tables are
+// short.
 template <class T>
 struct TwistRoots {
   int fine_bits;

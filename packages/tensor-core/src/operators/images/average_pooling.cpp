@@ -1,4 +1,4 @@
-// Average pooling over equal and adaptive windows, as maps of Note [Resampling].
+// Average pooling over equal or adaptive windows. It is computed as a map of Note [Resampling].
 #include <algorithm>
 
 #include "flambeau/cuda.h"
@@ -18,7 +18,7 @@ constexpr const char* kNodes[] = {"AvgPool1D", "AvgPool2D", "AvgPool3D"};
 constexpr const char* kAdaptiveNames[] = {"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"};
 constexpr const char* kAdaptiveNodes[] = {"AdaptiveAvgPool1D", "AdaptiveAvgPool2D", "AdaptiveAvgPool3D"};
 
-struct WindowExtent {  // the part of the image that a window covers, and the divisor of its sum
+struct WindowExtent {  // the range of the image that a window covers, and the divisor of its sum
   int64_t first, last, count;
 };
 WindowExtent window_extent(const PoolAxis& a, int64_t o, bool count_include_pad) {
@@ -27,7 +27,8 @@ WindowExtent window_extent(const PoolAxis& a, int64_t o, bool count_include_pad)
   return {first, last, count_include_pad ? end - begin : last - first};
 }
 
-// Divides the sums of windows of integers by the sizes of the windows or by `divisor`, truncating towards zero.
+// Divides the sums over windows of integers by `divisor` or, if it is not given, by the sizes of the windows. The
+// quotients are truncated towards zero.
 Tensor divided(const Tensor& sums, const std::vector<PoolAxis>& axes, bool include, std::optional<int64_t> divisor) {
   if (divisor) return _trunc_divide(sums, Scalar(*divisor));
   if (sums.is_meta()) return sums;

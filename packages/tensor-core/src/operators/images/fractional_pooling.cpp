@@ -8,8 +8,8 @@ namespace flambeau {
 
 namespace {
 
-// Returns windows of one size whose starts depend on a random number in [0, 1): Graham 2014, arXiv:1412.6071. Computed
-// in the dtype of the random samples, because rounding determines the integer starts.
+// Returns windows of size `kernel`, whose starts depend on `sample`, a random number in [0, 1): Graham 2014,
+// arXiv:1412.6071. T is the dtype of the random numbers, because rounding determines the integer starts.
 template <class T>
 Windows::Axis fractional_axis(int64_t size, int64_t out, int64_t kernel, T sample) {
   Windows::Axis w{size, 1, {}, {}};
@@ -73,7 +73,7 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
                   [&](Dtype type, int64_t plane, const char* in, char* out, int64_t* indices) {
                     std::vector<Windows::Axis> axes;
                     for (int i = 0; i < dims; ++i) {
-                      // The samples of a plane are ordered width, height in two dimensions.
+                      // In two dimensions, the samples of a plane have the order width, height.
                       const int at = dims == 2 ? 1 - i : i;
                       const double sample = uniform.data<double>()[plane * dims + at];
                       const int64_t size = input.size(i - dims);

@@ -17,13 +17,14 @@ using kernels::Sampling;
 
 struct SamplingGeometry {
   Sampling sampling;
-  int64_t batch, channels, pixels, points;  // pixels of an image, points of a grid
+  int64_t batch, channels, pixels, points;  // pixels: of an image; points: of a grid
   Shape out_shape;
 
-  int64_t blocks() const { return (points + kPoints - 1) / kPoints; }  // blocks of an image's points
+  int64_t blocks() const { return (points + kPoints - 1) / kPoints; }  // number of blocks of points for each image
 };
 
-// Calls body(sample of the batch, first point, points in the block, its taps) for a range of blocks of points.
+// Computes the taps for blocks [begin, end) of points, and calls body(sample, first point, number of points, taps) for
+// each block.
 template <class T, class F>
 void over_blocks(const SamplingGeometry& l, const Tensor& grid, bool slopes, int64_t begin, int64_t end, F&& body) {
   kernels::Taps<T> taps;
@@ -62,7 +63,8 @@ struct Gradients {
   Tensor input, grid;
 };
 
-// Adds each tap to its pixel, all channels at once. Taps outside the image are added to an extra row, which is dropped.
+// Returns the gradient of the image. Adds the share of each tap to its pixel, for all channels at once. Taps outside
+// the image are added to an extra row, which is dropped.
 Tensor image_gradient(const SamplingGeometry& l, const cuda::GridSample& gpu_sampling, const Tensor& grad,
                       const Shape& shape) {
   const int64_t taps = l.sampling.taps(), total = l.batch * l.points, rows = l.batch * l.pixels;
@@ -93,7 +95,7 @@ Gradients backward(const SamplingGeometry& l, const Tensor& grad, const Tensor& 
     using T = typename decltype(tag)::type;
     const auto kernel = kernels::networks().sample_backward[sizeof(T) == 8];
     const int dims = l.sampling.dims;
-    // One thread processes all blocks that add to the gradient of one image.
+    // One thread processes all blocks of an image, because they add to the same gradient.
     const int64_t together = image ? l.blocks() : 1;
     parallel_items(l.batch * l.blocks() / std::max<int64_t>(1, together), 1, [&](int64_t begin, int64_t end) {
       over_blocks<T>(l, grid, points, begin * together, end * together,

@@ -16,15 +16,15 @@ namespace {
 enum Mode : int64_t { kBilinear, kNearest, kBicubic };
 enum Padding : int64_t { kZeros, kBorder, kReflection };
 
-struct PixelPosition {  // position in pixels, and its derivative with respect to the coordinate
+struct PixelPosition {  // a position in pixels, and its derivative with respect to the grid's coordinate
   Tensor pixel, slope;
 };
 
 struct Tap {
-  Tensor index, inside, weight, slope;  // slope: derivative of the weight with respect to the coordinate
+  Tensor index, inside, weight, slope;  // slope: derivative of the weight with respect to the grid's coordinate
 };
 
-// Maps positions outside the image back into it, and computes the slopes there.
+// Maps positions outside the image into it as the padding mode requires, and computes their slopes.
 PixelPosition brought_back(PixelPosition p, double size, const GridSampling& o) {
   if (o.padding == kReflection) {
     const double low = o.align_corners ? 0 : -0.5, span = o.align_corners ? size - 1 : size;
@@ -52,7 +52,8 @@ Tap tap(const Tensor& position, const Tensor& weight, const Tensor& slope, doubl
 struct Kernel {
   Tensor value, slope;
 };
-// Kernel of cubic convolution and its derivative (Keys 1981).
+// Returns the value and the derivative of the kernel of cubic convolution (Keys 1981). `near`: true if the distance is
+// at most 1.
 Kernel cubic(const Tensor& distance, bool near) {
   const double a = -0.75;
   const Tensor turn = sign(detach(distance)), d = distance * turn;
@@ -83,16 +84,16 @@ std::vector<Tap> taps_along(const Tensor& x, int64_t length, const GridSampling&
   return taps;
 }
 
-struct Sums {  // sums for the gradients of a flattened image and of flattened points
+struct Sums {  // the gradients, added so far, of a flattened image and of the flattened points
   Tensor image;
   std::vector<Tensor> points;
 };
 
-// Adds the contribution of one tap per dimension (x first).
+// Adds the contribution of one combination of taps, one for each dimension, x first.
 void add_taps(Sums& sums, const std::vector<const Tap*>& taps, const Tensor& image, const Tensor& grad,
               const std::vector<int64_t>& sizes, bool of_image, bool of_points) {
   const size_t dims = taps.size();
-  const auto weight = [&](size_t sloping) {  // the product of the weights, with the slope in one dimension
+  const auto weight = [&](size_t sloping) {  // product of the weights; in dimension `sloping`, the slope instead
     Tensor out;
     for (size_t i = 0; i < dims; ++i) {
       const Tensor& factor = i == sloping ? taps[i]->slope : taps[i]->weight;

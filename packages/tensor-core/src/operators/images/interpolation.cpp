@@ -1,4 +1,4 @@
-// Interpolation on a regular grid: maps of Note [Resampling].
+// Interpolation on a regular grid, as a map of Note [Resampling].
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -14,7 +14,7 @@ namespace {
 
 struct Grid {  // positions of the outputs along one dimension, in pixels of the input
   int64_t in, out;
-  double step;  // distance between outputs
+  double step;  // distance between neighbouring outputs
   bool align_corners;
 
   double source_position(int64_t o) const { return align_corners ? step * double(o) : step * (double(o) + 0.5) - 0.5; }
@@ -65,8 +65,8 @@ void cubic(const Grid& g, SparseMatrix& m) {
   }
 }
 
-// Computes the weights for interpolation with antialiasing: if the image shrinks, the kernel is stretched over all
-// inputs that an output covers.
+// Computes the weights for interpolation with antialiasing. If the image becomes smaller, the kernel is stretched so
+// that it covers all inputs of an output.
 void antialiased(const Grid& g, bool is_cubic, SparseMatrix& m) {
   const double stretch = std::max(g.step, 1.0), support = (is_cubic ? 2.0 : 1.0) * stretch;
   std::vector<double> weights;
@@ -103,8 +103,8 @@ std::unique_ptr<SparseMatrix> matrix_of(const Grid& g, Interpolation mode, bool 
   return m;
 }
 
-// Rounds the weights to multiples of 2**-bits, with the largest number of bits for which the weights times 2**bits are
-// 16-bit integers.
+// Rounds the weights to multiples of 2**-bits. `bits` is the largest number, up to 22, for which the weights times
+// 2**bits are integers of 16 bits.
 void quantize(SparseMatrix& m) {
   double largest = 0;
   for (double w : m.weights()) largest = std::max(largest, w);
@@ -113,8 +113,8 @@ void quantize(SparseMatrix& m) {
   for (double& w : m.weights()) w = std::trunc(w * double(1 << bits) + (w < 0 ? -0.5 : 0.5)) / double(1 << bits);
 }
 
-// Interpolates images of bytes: first along the width, then along the height, each rounded to bytes, with quantized
-// weights.
+// Interpolates images of bytes with quantized weights, along the width and then along the height. Both results are
+// rounded to bytes.
 Tensor interpolate_bytes(const char* name, Resampling map, const Tensor& input) {
   Tensor image = to(input, Dtype::float32);
   for (size_t axis = map.axes.size(); axis-- > 0;) {

@@ -11,15 +11,16 @@
 
 namespace flambeau {
 
-// Returns one value for each of `dims` dimensions, given as many values or a single one.
+// Returns `values` as one value for each of `dims` dimensions. It may be a single value.
 Shape one_per_dimension(const char* name, const char* argument, const Shape& values, int dims);
-// Checks the number of dimensions, and that no dimension from `first` on is empty.
+// Checks the number of dimensions of t, and that no dimension from `first` on is empty.
 void check_pool_input(const char* name, int dims, const Tensor& t, int first);
-// Records the derivative of max pooling. `windows` describes the windows for the GPU kernel.
+// Records the derivative of `result`, the result of max pooling, and returns it. `windows` describes the windows for
+// the kernel on a GPU.
 TensorPair recorded_max_pool(const char* name, int dims, const Tensor& input, TensorPair result,
                              const std::optional<cuda::PoolWindows>& windows = {});
 
-// Windows given by their starts and counts along up to three dimensions.
+// Windows that are given by their starts and counts along each of up to three dimensions.
 class Windows {
  public:
   struct Axis {
@@ -37,7 +38,7 @@ class Windows {
     for (const Axis& a : axes_) n *= a.size;
     return n;
   }
-  // Returns the windows for the kernel. Missing leading dimensions become one window of size 1.
+  // Returns the windows in the form for the kernel. Missing leading dimensions have one window of size 1.
   kernels::MaxWindows view() const {
     static constexpr int64_t kZero = 0, kOne = 1;
     kernels::MaxWindows w;
@@ -59,8 +60,8 @@ class Windows {
 
 inline int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
-// Calls run(dtype, number of the plane, plane of the input, plane of the output, indices of the output) for every
-// plane. The results have the given format.
+// Calls run(dtype, number of the plane, input, output, indices) with pointers for every plane. Returns the results in
+// the given memory format.
 template <class F>
 TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t positions, MemoryFormat format, F&& run) {
   TensorPair result;

@@ -1,4 +1,4 @@
-// Padding with elements of the image: copies of its rows. The derivatives are maps of Note [Resampling] with one tap
+// Padding with elements of the image, by copying its rows. The derivatives are maps of Note [Resampling] with one tap
 // for each position.
 #include <algorithm>
 #include <cstdlib>
@@ -17,13 +17,13 @@ namespace {
 
 constexpr const char* kNodes[] = {"ReflectionPad", "ReplicationPad", "CircularPad"};
 
-struct Padding {  // padding of one dimension
+struct Padding {  // the padding of one dimension
   int64_t size, before, after;
 
   int64_t out() const { return size + before + after; }
   int64_t reflected(int64_t o) const { return size - 1 - std::abs(size - 1 - std::abs(o - before)); }
   int64_t replicated(int64_t o) const { return std::clamp<int64_t>(o - before, 0, size - 1); }
-  // Returns the number of elements that remain before the image is repeated: negative padding removes elements.
+  // Returns the number of elements that circular padding repeats, that is, those that negative padding does not remove.
   int64_t kept() const { return size - std::max<int64_t>(-before, 0) - std::max<int64_t>(-after, 0); }
   int64_t wrapped(int64_t o) const {
     const int64_t first = std::max<int64_t>(-before, 0), rest = kept();
@@ -58,13 +58,13 @@ int64_t source(const Padding& p, PadMode mode, int64_t o) {
   }
 }
 
-// Padding of the last dimensions.
+// The padding of the last dimensions of an image.
 struct Paddings {
   PadMode mode;
   std::vector<Padding> dims;
 };
 
-struct Run {  // elements of a row that are copied from consecutive elements
+struct Run {  // consecutive elements of the result that are copied from consecutive elements of the image's row
   int64_t to, from, count;
 };
 std::vector<Run> runs_of(const Padding& p, PadMode mode) {
@@ -145,7 +145,7 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
   for (size_t i = 0; i < dims; ++i) {
     const int64_t dim = input.dim() - int64_t(dims - i);
     constexpr int64_t kLargest = int64_t(1) << 31;
-    const size_t at = 2 * (dims - 1 - i);  // the list starts with the last dimension
+    const size_t at = 2 * (dims - 1 - i);  // the amounts begin with the last dimension
     require(std::abs(amounts[at]) < kLargest && std::abs(amounts[at + 1]) < kLargest,
             "pad: amounts must be below 2**31, got ", amounts);
     const Padding p{input.size(dim), amounts[at], amounts[at + 1]};
@@ -153,7 +153,7 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
     paddings.dims.push_back(p);
   }
   if (dims == 0) return clone(input);
-  const bool on_gpu = cuda::takes(input) && dims <= 3;  // as a map with one tap for each position
+  const bool on_gpu = cuda::takes(input) && dims <= 3;  // computed as a map with one tap for each position
   const Tensor out = on_gpu ? resample(kNodes[size_t(mode)], map_of(paddings), detach(input))
                             : laid_out(padded(input, paddings), result_format(input));
   if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(paddings), input, out);

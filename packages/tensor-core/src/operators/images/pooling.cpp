@@ -1,4 +1,4 @@
-// Max pooling over equal and adaptive windows.
+// Max pooling over equal or adaptive windows.
 #include <algorithm>
 #include <cstring>
 
@@ -17,7 +17,7 @@ int64_t out_size(const PoolAxis& a, bool ceil_mode) {
   const int64_t room = a.size + 2 * a.padding - a.dilation * (a.kernel - 1) - 1;
   if (room < 0) return ceil_mode && room + a.stride > 0 ? 1 : 0;
   int64_t out = (room + (ceil_mode ? a.stride - 1 : 0)) / a.stride + 1;
-  if (ceil_mode && (out - 1) * a.stride >= a.size + a.padding) --out;  // the last window must start inside the image
+  if (ceil_mode && (out - 1) * a.stride >= a.size + a.padding) --out;  // the last window must begin inside the image
   return out;
 }
 
@@ -131,7 +131,7 @@ Windows::Axis windows_of(const PoolAxis& a) {
   return w;
 }
 
-// Computes max pooling on a GPU, with windows of equal size or adaptive ones.
+// Computes max pooling on a GPU, for windows of equal size or for adaptive windows.
 TensorPair max_on_gpu(const Tensor& input, const Shape& shape, const cuda::PoolWindows& windows) {
   NoRecording off;
   TensorPair result;
@@ -141,7 +141,7 @@ TensorPair max_on_gpu(const Tensor& input, const Shape& shape, const cuda::PoolW
   return result;
 }
 
-// Computes max pooling with a single window that covers the plane.
+// Computes max pooling with one window that covers the complete plane.
 TensorPair max_of_planes(const char* name, int dims, const Tensor& input, const Windows& windows) {
   const int64_t positions = windows.positions();
   return recorded_max_pool(name, dims, input,
@@ -222,7 +222,7 @@ TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<st
   std::vector<Windows::Axis> windows;
   for (int i = 0; i < dims; ++i) {
     Windows::Axis w{input.size(i - dims), 1, {}, {}};
-    w.start.reserve(size_t(sizes[size_t(i)]));  // fails at once if the size is too large
+    w.start.reserve(size_t(sizes[size_t(i)]));  // raises an error at once if the size is too large
     for (int64_t o = 0; o < sizes[size_t(i)]; ++o) {
       w.start.push_back(adaptive_start(o, w.size, sizes[size_t(i)]));
       w.count.push_back(adaptive_end(o, w.size, sizes[size_t(i)]) - w.start.back());

@@ -8,18 +8,18 @@
 
 namespace flambeau {
 
-// The windows along one dimension: output o begins at o * stride - padding.
+// The windows along one dimension. Output o has the window that begins at o * stride - padding.
 struct PoolAxis {
   int64_t size, out, kernel, stride, padding, dilation;
 };
-// Returns the axes of a pool over the last `dims` dimensions of `input`, after a check of shape and options.
+// Checks the shape and the options of a pool over the last `dims` dimensions of `input`, and returns its axes.
 std::vector<PoolAxis> pool_axes(const char* name, int dims, const Tensor& input, const PoolOptions& options);
 
-// Return the begin and the end of window `o` of an adaptive pool with `out` windows over `size` positions.
+// These return the begin and the end of window `o` of an adaptive pool with `out` windows over `size` positions.
 inline int64_t adaptive_start(int64_t o, int64_t size, int64_t out) { return o * size / out; }
 inline int64_t adaptive_end(int64_t o, int64_t size, int64_t out) { return ((o + 1) * size + out - 1) / out; }
-// Returns the output sizes of an adaptive pool; None keeps the size of the input. Checks the input, of which no
-// dimension from `first` on may be empty.
+// Returns the output sizes of an adaptive pool, where None means the size of the input. Checks the input: no dimension
+// from `first` on may be empty.
 Shape adaptive_sizes(const char* name, int dims, const Tensor& input, const std::vector<std::optional<int64_t>>& output,
                      int first);
 

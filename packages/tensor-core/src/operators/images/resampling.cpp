@@ -31,7 +31,7 @@ SparseMatrix SparseMatrix::transposed() const {
   return t;
 }
 
-// A sparse matrix in the format of the kernels.
+// A sparse matrix in the format of the kernels, in which rows with the same number of taps form runs.
 class RunMatrix {
  public:
   RunMatrix(const SparseMatrix& m, Dtype type) : weight_(m.weight_.size() * size_t(item_size(type))) {
@@ -73,7 +73,7 @@ class RunMatrix {
 
 namespace {
 
-// Orders the dimensions such that the work is least: those that shrink first, those that grow last.
+// Returns the dimensions in the order that needs the least work: those that shrink first, those that grow last.
 std::vector<size_t> order_of(const Resampling& map) {
   std::vector<size_t> order;
   for (size_t i = 0; i < map.axes.size(); ++i)
@@ -83,7 +83,7 @@ std::vector<size_t> order_of(const Resampling& map) {
   return order;
 }
 
-struct ResamplingPass {  // a pass along one dimension of a plane
+struct ResamplingPass {  // the application of a matrix along one dimension of a plane
   RunMatrix matrix;
   int64_t outer, inner, in, out;
 };
@@ -109,11 +109,13 @@ struct Recent {
   std::shared_ptr<const std::vector<ResamplingPass>> passes;  // null until the map is first applied
   std::shared_ptr<const cuda::DeviceMap> gpu_map;             // null until the map is first applied on a GPU
 };
-constexpr size_t kRecent = 8, kMostTaps = 1 << 14;  // for larger maps, creation takes less time than application
+// Number of maps that each thread caches, and maximum number of taps of a cached map. Applying a larger map takes
+// longer than creating it.
+constexpr size_t kRecent = 8, kMostTaps = 1 << 14;
 
 struct RecentMaps {
   std::vector<Recent> maps;
-  size_t next = 0;  // entry to overwrite next
+  size_t next = 0;  // index of the entry to overwrite next
 };
 thread_local RecentMaps recent;
 
@@ -150,7 +152,7 @@ Shape resampled_shape(const Resampling& map, Shape shape) {
   return shape;
 }
 
-// Applies all passes to `planes` planes of x and writes to out. Results between two passes are in scratch memory.
+// Applies all passes to `planes` planes of x and writes the result to out. Intermediate results are in scratch memory.
 void apply(const std::vector<ResamplingPass>& passes, int64_t planes, const Tensor& x, const Tensor& out) {
   const Dtype type = x.dtype();
   int64_t largest = 0, work = 0;

@@ -1,4 +1,4 @@
-// Linear maps that act on each spatial dimension separately: interpolation and average pooling. Internal to them.
+// Linear maps that act on each spatial dimension separately, for interpolation and average pooling. Internal to them.
 //
 // Note [Resampling]
 // Such a map is a sparse matrix for each dimension. The matrices are applied to each plane, one dimension after the
@@ -19,19 +19,19 @@ namespace flambeau {
 // Each thread caches the maps that it used last, with the matrices in the kernels' format. The keys are the numbers
 // that determine a map.
 using MapKey = SmallVector<int64_t, 24>;
-std::shared_ptr<const Resampling> recent_map(const char* name, const MapKey& key);  // null if it is not cached
+std::shared_ptr<const Resampling> recent_map(const char* name, const MapKey& key);  // returns null if it is not cached
 void keep_map(const char* name, const MapKey& key, const std::shared_ptr<const Resampling>& map);
 
-// Applies the map to the last axes.size() dimensions of a floating tensor, or of an integer one in int64.
+// Applies the map to the last dimensions of a tensor, one for each of map->axes. Integers are computed in int64.
 Tensor resample(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input);
-// Returns a cached map with this key, or the result of make().
+// Applies the cached map with this key. If there is none, applies the result of make(), which is then cached.
 template <class F>
 Tensor resample(const char* name, const MapKey& key, F&& make, const Tensor& input) {
   std::shared_ptr<const Resampling> map = recent_map(name, key);
   if (!map) keep_map(name, key, map = make());
   return resample(name, std::move(map), input);
 }
-// Records the derivative of `out`, the result of that map.
+// Records the derivative of `out`, the result of applying `map` to `input`.
 void record_resampling(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input, const Tensor& out);
 
 }  // namespace flambeau

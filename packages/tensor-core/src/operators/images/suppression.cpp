@@ -9,14 +9,14 @@ namespace flambeau {
 
 namespace {
 
-// Coordinates of boxes in processing order, in separate arrays for the vectoriser.
+// The coordinates of the boxes in processing order. Separate arrays permit the use of vector instructions.
 struct Corners {
   explicit Corners(size_t n) : x1(n), y1(n), x2(n), y2(n), area(n), group(n) {}
   std::vector<double> x1, y1, x2, y2, area;
   std::vector<int64_t> group;
 };
 
-// Marks the boxes after `i` in its group that overlap it by more than the threshold.
+// Marks in `gone` the boxes after box `i` in its group whose overlap with it exceeds the threshold.
 void suppress(const Corners& c, size_t i, double threshold, std::vector<uint8_t>& gone) {
   const double x1 = c.x1[i], y1 = c.y1[i], x2 = c.x2[i], y2 = c.y2[i], area = c.area[i];
   for (size_t j = i + 1; j < gone.size(); ++j) {

@@ -1,4 +1,4 @@
-// Inverse of max pooling.
+// The inverse of max pooling.
 #include <algorithm>
 
 #include "flambeau/cuda.h"
@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-struct UnpoolSizes {  // sizes with flattened spatial dimensions; whole: the output's shape
+struct UnpoolSizes {  // sizes with flattened spatial dimensions, and the shape of the output (`whole`)
   int64_t images, values, positions;
   Shape whole;
 };
@@ -20,7 +20,7 @@ Tensor unpooled(const Tensor& input, const Tensor& indices, const UnpoolSizes& p
   NoRecording off;
   const Tensor values = contiguous(input), at = contiguous(indices), out = zeros(p.whole, input.dtype());
   if (out.is_meta()) return out;
-  if (cuda::takes(out)) {  // if values have the same position, the last one is kept, as on the CPU
+  if (cuda::takes(out)) {  // if several values have the same position, the last one is kept, as on the CPU
     const Shape flat{p.images, p.values};
     return reshape(scatter(reshape(out, {p.images, p.positions}), 1, reshape(at, flat), reshape(values, flat)),
                    p.whole);
@@ -42,7 +42,7 @@ Shape spread_over(int dims, const Shape& values, const char* what) {
   return values.size() == 1 ? Shape(size_t(dims), values[0]) : values;
 }
 
-// Returns the sizes of the image: those requested (possibly after other dimensions), or the usual ones for this pool.
+// Returns the sizes of the image: the last ones of `wanted` or, if this is not given, the usual ones for the pool.
 Shape sizes_of(int dims, const Tensor& input, const PoolOptions& pool, const OptionalDims& wanted) {
   const Shape kernel = spread_over(dims, pool.kernel, "kernel_size"),
               stride = pool.stride.empty() ? kernel : spread_over(dims, pool.stride, "stride"),

@@ -1,4 +1,4 @@
-// tensor[index, ...] with index tensors and masks.
+// Implements tensor[index, ...] for index tensors and masks.
 //
 // Note [Advanced indexing]
 // Index tensors are broadcast against each other. Their shape replaces the indexed dimensions if these are adjacent,
@@ -18,7 +18,7 @@ namespace {
 
 bool is_mask(const Tensor& index) { return index.dtype() == Dtype::bool_ || index.dtype() == Dtype::uint8; }
 
-bool only_masks(const Tensors& given) {  // masks alone select no element twice
+bool only_masks(const Tensors& given) {  // if true, no element is selected twice
   for (const Tensor& index : given)
     if (index.defined() && !is_mask(index)) return false;
   return true;
@@ -29,7 +29,7 @@ struct Advanced {
   Shape shape;  // shape of the result
 };
 
-// Returns the index as int64, on the device of the tensor.
+// Returns the index as an int64 tensor on the device of t.
 Tensor as_int64_index(const Tensor& t, const Tensor& index) {
   require(t.is_cuda() || !index.is_cuda(),
           "indices should be either on cpu or on the same device as the indexed tensor (", t.device(), ")");
@@ -39,7 +39,7 @@ Tensor as_int64_index(const Tensor& t, const Tensor& index) {
   return out;
 }
 
-// Replaces masks by the positions of their true elements, one index for each dimension of a mask.
+// Replaces each mask by the positions of its true elements, as one index for each dimension of the mask.
 Tensors expand_masks(const Tensor& t, const Tensors& given) {
   Tensors out;
   for (const Tensor& index : given) {
@@ -79,7 +79,8 @@ Shape broadcast_indices(const Tensors& indices) {
   return shape;
 }
 
-// Computes offsets[i] += index[i] * stride and checks every entry.
+// Adds index[i] * stride to each offset, after checking that the index is in range. Negative indices count from the
+// end.
 void add_offsets(const Tensor& offsets_of, const Tensor& index, const Tensor& t, int64_t dim) {
   const int64_t size = t.shape()[dim], stride = t.strides()[dim];
   require<IndexError>(size > 0 || index.numel() == 0, "index is out of bounds for dimension with size 0: dimension ",
@@ -134,15 +135,16 @@ Advanced advanced(const Tensor& t, const Tensors& given) {
   return a;
 }
 
-// Returns the mask if the only index is a mask with the shape of `t`, otherwise null. Such an index is not converted to
-// positions.
+// Returns the mask if the only index is a mask with the shape of `t`, otherwise null. Such a mask is used directly,
+// without the positions of its true elements.
 const Tensor* whole_mask(const Tensor& t, const Tensors& given) {
   return given.size() == 1 && given[0].defined() && given[0].dtype() == Dtype::bool_ && given[0].shape() == t.shape()
              ? &given[0]
              : nullptr;
 }
 
-// Returns the index tensors for the graph to save. Saved tensors raise an error if they have been changed.
+// Returns the index tensors in the form in which the graph saves them. Unpacking raises an error if one has been
+// changed.
 Tensors defined_of(const Tensors& given) {
   Tensors out;
   for (const Tensor& index : given) out.push_back(index.defined() ? index : Tensor());
@@ -158,7 +160,7 @@ Derivative with_indices(int64_t count, F derivative) {
   };
 }
 
-// Broadcasts the values to the shape that is written; a single value is not expanded.
+// Expands the values to the shape of the elements that are written. A single value becomes a tensor without dimensions.
 Tensor broadcast_values(const Tensor& values, const Shape& shape) {
   NoRecording off;
   try {
@@ -195,7 +197,7 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
           values.device(), "! .to(device) moves a tensor");
   if (const Tensor* mask = whole_mask(t, given); mask && !accumulate && values.dim() == 0)
     return masked_fill(t, to(*mask, t.device()), values, write);
-  const Tensor copy = write == Write::Fresh ? clone(t) : t;  // the tensor that the offsets refer to
+  const Tensor copy = write == Write::Fresh ? clone(t) : t;  // the tensor to which the offsets refer
   const Advanced a = advanced(copy, given);
   const Tensor from = without_overlap(broadcast_values(values, a.shape), copy);
   require(values.dtype() == t.dtype(), "Index put requires the source and destination dtypes match, got ", t.dtype(),

@@ -1,5 +1,5 @@
-// Loops that write at computed positions, for every dtype and every way to combine a value with the stored one.
-// Internal.
+// Loops that write at computed positions and combine each value with the stored one, for every dtype and every way to
+// combine them. Internal.
 #pragma once
 
 #include "flambeau/dtype.h"
@@ -7,22 +7,22 @@
 
 namespace flambeau {
 
-// Positions of rows of values, in elements. Value j of a row is read at j * from_step and written at index[j *
-// index_step] * scale + j * step. The distances between rows are `index_row`, `row` and `from_row`. Positions outside
-// [low, high) are not written.
+// The positions, counted in elements, at which rows of values are read and written. Value j of a row is read at j *
+// from_step and written at index[j * index_step] * scale + j * step. The next row begins `from_row`, `index_row` and
+// `row` elements later. Values whose positions are outside of [low, high) are not written.
 struct RowLayout {
   int64_t count, index_step = 1, scale = 1, step = 0, from_step = 1;
   int64_t rows = 1, index_row = 0, row = 0, from_row = 0;
   int64_t low = 0, high = INT64_MAX;
 };
 
-// Kernels that combine values with the elements of a destination, in order: `at` writes to positions, which may repeat,
-// `row` to one row.
+// Loops that combine values with the elements of a destination, one after the other. `at` writes to the positions of a
+// RowLayout, which may repeat. `row` writes to a row with a stride of `step`.
 struct CombinedWrites {
   void (*at)(void* to, const void* from, const int64_t* index, const RowLayout& layout);
   void (*row)(void* to, int64_t step, const void* from, int64_t from_step, int64_t count);
 };
-// Raises NotImplementedError for comparisons of complex numbers.
+// Returns the loops for a dtype. Raises NotImplementedError if complex numbers would have to be compared.
 CombinedWrites combined_writes(Dtype dtype, Combine how);
 
 }  // namespace flambeau

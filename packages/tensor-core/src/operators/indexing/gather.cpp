@@ -1,4 +1,4 @@
-// gather and scatter: one index entry for each element.
+// gather and scatter, whose index has one entry for each element.
 #include "core/overlap.h"
 #include "cuda/indexing.h"
 #include "flambeau/operator.h"
@@ -11,9 +11,9 @@ namespace flambeau {
 
 namespace {
 
-// Layout of the entries of an index, of the indexed tensor, and of the other tensor (result of gather or source of
-// scatter). An entry refers to the elements at its own coordinates, except that its value replaces the coordinate of
-// the indexed tensor along `dim`.
+// The layouts of an index, of the indexed tensor, and of the other tensor (the result of gather or the source of
+// scatter). An entry refers to the elements at its own coordinates in both tensors. Along `dim`, however, the value of
+// the entry is the coordinate in the indexed tensor.
 struct EntryLayout {
   Shape size, index_stride, stride, other_stride;
   int64_t dim, dim_stride;
@@ -30,8 +30,8 @@ EntryLayout entry_layout(const Tensor& t, int64_t dim, const Tensor& index, cons
   return w;
 }
 
-// Calls rows(entries, offset in the indexed tensor, offset in the other tensor, layout) for the entries whose
-// coordinate in dimension `along` is in [begin, end). Each call covers the last two dimensions.
+// Visits the entries whose coordinate in dimension `along` is in [begin, end). Calls rows(entries, offset in the
+// indexed tensor, offset in the other tensor, layout), where each call covers the last two dimensions.
 template <class F>
 void visit(const EntryLayout& w, int64_t along, int64_t begin, int64_t end, const F& rows) {
   Shape size = w.size;
@@ -100,7 +100,7 @@ void check_index(const Tensor& t, int64_t dim, const Tensor& index) {
             ": size does not match at dimension ", i);
 }
 
-// Writes combine(element, value) for every entry, in the order of the entries.
+// Replaces the element of each entry by combine(element, value), in the order of the entries.
 void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& source, const Shape& strides, Combine c) {
   if (index.numel() == 0 || out.is_meta()) return;
   const CombinedWrites writes = combined_writes(out.dtype(), c);
@@ -114,7 +114,7 @@ void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& so
       writes.at(out.bytes() + element * item, source.bytes() + other * item, entries, layout);
     });
   };
-  if (along >= 0 && w.size[along] > 1)  // threads that divide a dimension other than `dim` write to disjoint memory
+  if (along >= 0 && w.size[along] > 1)  // threads share another dimension than `dim`
     return parallel_items(w.size[along], grain_of(w.size, along),
                           [&](int64_t begin, int64_t end) { write(along, begin, end, 0, INT64_MAX); });
   const int64_t entries = w.size[dim], grain = std::max<int64_t>(1, length / std::max<int64_t>(1, entries / 32768));
@@ -124,7 +124,8 @@ void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& so
   });
 }
 
-// Returns the entries as a vector if the index was expanded, so that all slices have the same entries.
+// If the index was expanded, so that all slices have the same entries, returns these as a vector. Otherwise returns an
+// undefined tensor.
 Tensor shared_entries(const Tensor& t, int64_t dim, const Tensor& index) {
   if (t.dim() < 2 || index.numel() == 0) return {};
   for (int64_t d = 0; d < t.dim(); ++d)
