@@ -1,4 +1,4 @@
-// index_select and related operators: slices along one dimension, at the entries of a vector.
+// index_select and related operators, which read or write slices along one dimension at the positions in a vector.
 #include "flambeau/operator.h"
 #include "operators/indexing/indexing.h"
 
@@ -6,7 +6,7 @@ namespace flambeau {
 
 namespace {
 
-// Returns the slices of `t` along `dim` at the entries of `index`, as blocks.
+// Returns the slices of `t` along `dim` whose positions are the entries of `index`, as blocks.
 Blocks slices(const Tensor& t, int64_t dim, const Tensor& index, Negative negative = Negative::Refused) {
   Blocks b = blocks_around(t, dim, dim);
   pick(b, t, dim, index, negative);
@@ -15,7 +15,7 @@ Blocks slices(const Tensor& t, int64_t dim, const Tensor& index, Negative negati
 
 int64_t length_of(const Tensor& t, int64_t dim) { return t.dim() ? t.shape()[dim] : 1; }
 
-// Checks the entries with the error message of index_select, which similar operators also use.
+// Checks that the entries are in range. Similar operators use this as well, with the error message of index_select.
 void check_selected(const Tensor& t, int64_t dim, const Tensor& index) {
   try {
     check_range<IndexError>(index, length_of(t, dim), Negative::Refused, "", dim);
@@ -29,8 +29,8 @@ void check_vector(const Tensor& index, const char* name) {
   require<E>(index.dim() <= 1, name, "(): Index is supposed to be a vector, but got shape ", index.shape());
 }
 
-// Checks the source of index_add, index_copy and index_reduce: it has t's shape, with one slice for each entry of the
-// index.
+// Checks the source of index_add, index_copy and index_reduce. It must have the shape of t, but with one slice for each
+// entry of the index.
 template <class E>
 void check_source(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, const char* name) {
   require(t.dtype() == source.dtype(), name, "(): self and source expected to have the same dtype, but got (self) ",

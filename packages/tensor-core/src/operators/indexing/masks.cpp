@@ -13,11 +13,12 @@ namespace {
 
 constexpr int64_t kChunk = 16384;
 
-// A mask divided into chunks, with the number of true elements before each, so that threads can work independently.
+// A mask that is divided into chunks. The number of true elements before each chunk is known, so that threads can
+// process chunks independently.
 struct Chunks {
   const uint8_t* flags;
   int64_t total, chunks;
-  Shape before;  // one entry more than chunks: the last is the total
+  Shape before;  // number of true elements before each chunk, and at the end the number of all true elements
 
   explicit Chunks(const Tensor& mask)
       : flags(mask.data<uint8_t>()),
@@ -48,7 +49,7 @@ struct Chunks {
 
 Tensor as_mask(const Tensor& t) { return contiguous(t.dtype() == Dtype::bool_ ? t : ne(t, Scalar(0))); }
 
-// Returns the true elements of a contiguous mask on a GPU, as blocks of one element.
+// Returns the positions of the true elements of a contiguous mask on a GPU, as blocks of one element.
 Blocks true_blocks(const Tensor& mask) {
   Blocks b;
   b.offsets = cuda::true_positions(mask, {});
@@ -106,7 +107,7 @@ const Operator nonzero_static_operator(
 
 namespace {
 
-// Returns the elements of `from` for which the flag is true. Both tensors are contiguous and have the same shape.
+// Returns the elements of `from` at the true elements of `flags`. Both tensors are contiguous and have the same shape.
 Tensor selected(const Tensor& from, const Tensor& flags) {
   if (cuda::takes(from)) {
     const Blocks picked = true_blocks(flags);
@@ -150,7 +151,7 @@ const Operator masked_select_operator({.signature = "masked_select(input, mask)"
 
 namespace {
 
-// The positions of the true elements of a contiguous mask, to which values are written in order.
+// The positions of the true elements of a contiguous mask. Values are written to these positions in order.
 class MaskedPositions {
  public:
   explicit MaskedPositions(const Tensor& flags) : on_gpu_(cuda::takes(flags)) {
@@ -250,7 +251,7 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Wr
   return t;
 }
 
-// take() and put(): indices refer to the flattened tensor.
+// take() and put(), whose indices refer to the flattened tensor.
 
 namespace {
 

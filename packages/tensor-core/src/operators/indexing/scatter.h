@@ -9,13 +9,13 @@ struct Scatter {
   int64_t dim;
   Tensor index;
 };
-// Checks every argument before anything is written. `source` is null for a number.
+// Checks all arguments before anything is written. `source` is null if the source is a number.
 Scatter checked_scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor* source, const char* name);
-// Sets out[index] to combine(out[index], value), in the order of the index.
+// These set out[index] to combine(out[index], value) for each entry, in the order of the index.
 void store_source(const Tensor& out, const Scatter& s, const Tensor& source, Combine c);
 void store_value(const Tensor& out, const Scatter& s, Scalar value, Combine c);
 
-// shrunk() returns the leading part of t with the shape of an index; the function below pads t with zeros to a larger
+// shrunk() returns the leading part of t with the given shape. grown() pads t with zeros at the ends to the given
 // shape.
 Tensor shrunk(Tensor t, const Shape& shape);
 Tensor grown(const Tensor& t, const Shape& shape);

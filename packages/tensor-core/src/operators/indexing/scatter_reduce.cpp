@@ -1,4 +1,4 @@
-// scatter_reduce: reductions over the elements that an index sends to the same position.
+// scatter_reduce, which reduces the elements that an index sends to the same position.
 #include <cmath>
 #include <limits>
 
@@ -42,7 +42,7 @@ Combine combine_of(Fold r) {
   }
 }
 
-// Returns the divisors of a mean: the number of values that are combined at each position, or 1 if there are none.
+// Returns the divisors of a mean: the number of values that are combined at each position, but at least 1.
 Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_self) {
   for (size_t d = 0; d < index.shape().size(); ++d)
     if (int64_t(d) != dim && index.shape()[d] == shape[d] && index.strides()[d] == 0) {
@@ -54,7 +54,8 @@ Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_
   return to(clamp_min(scatter_add(start, dim, index, ones(index.shape(), real)), Scalar(1)), dtype);
 }
 
-// Derivatives of scatter_reduce. If `include_self` is false, the old values of written elements do not contribute.
+// Derivatives of scatter_reduce. Unless `include_self`, the old values of elements that are written do not contribute
+// to the result.
 struct FoldDerivative {
   Fold fold;
   bool include_self;

@@ -21,7 +21,7 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kFewQueries = 64, kQueries = 256, kKeys = 512;  // sizes of a block
+constexpr int64_t kFewQueries = 64, kQueries = 256, kKeys = 512;  // numbers of queries and of keys in a block
 
 struct Geometry {
   int64_t batch, queries, keys, depth, width;  // width: size of each value vector
@@ -29,18 +29,18 @@ struct Geometry {
   bool causal;
 };
 
-// Returns the number of queries per block. Larger blocks read the keys less often; smaller ones skip more of the keys
-// that a causal mask hides. There should be at least `blocks` blocks.
+// Returns the number of queries in a block. Larger blocks read the keys less often. Smaller blocks are used with a
+// causal mask, because they skip more of the keys that it hides, and if there would be fewer than `blocks` larger ones.
 int64_t queries_of_block(const Geometry& g, int64_t blocks) {
   const bool many = !g.causal && g.batch * ((g.queries + kQueries - 1) / kQueries) >= blocks;
   return std::min(many ? kQueries : kFewQueries, g.queries);
 }
 
-// A mask as numbers that are added to the scores. Its last two dimensions are contiguous; leading ones may be
+// A mask as numbers that are added to the scores. The last two dimensions are contiguous, and the others may be
 // broadcast.
 struct Mask {
   Tensor values;
-  std::vector<int64_t> offsets;  // offset of each (query, key) matrix of the batch
+  std::vector<int64_t> offsets;  // offset of the mask's (query, key) matrix for each element of the batch
 
   Mask(const Tensor& mask, const Shape& batch, const Geometry& g, Dtype type) {
     if (!mask.defined()) return;
@@ -69,12 +69,12 @@ struct Mask {
   }
 };
 
-// Returns the distance between rows of a block of scores.
+// Returns the distance between the rows of a block of scores with this number of columns.
 int64_t row_of(int64_t columns) {
   return (columns + kernels::kScoresUnit - 1) / kernels::kScoresUnit * kernels::kScoresUnit;
 }
 
-// Describes a block of scaled scores for the row kernels.
+// Computes a block of scaled scores and describes it for the row kernels.
 kernels::Scores scores_of(const Geometry& g, const Mask& mask, int64_t batch, int64_t query, int64_t key, int64_t rows,
                           int64_t columns, const char* q, const char* k, char* scores, int kind) {
   const int64_t size = kind ? 8 : 4, row = row_of(columns);
@@ -88,7 +88,7 @@ int64_t key_limit(const Geometry& g, int64_t query, int64_t rows) {
   return g.causal ? std::min(g.keys, query + rows) : g.keys;
 }
 
-// Computes one block of queries: the outputs and the logarithms of the sums.
+// Computes the outputs of one block of queries, and the logarithms of the sums of exponentials.
 template <class T>
 void forward_block(const Geometry& g, const Mask& mask, int64_t batch, int64_t query, int64_t rows, const Tensor& q,
                    const Tensor& k, const Tensor& v, Tensor& out, Tensor& logarithms, char* scores) {
@@ -118,7 +118,7 @@ void forward(const Geometry& g, const Mask& mask, const Tensor& q, const Tensor&
   out = empty({g.batch, g.queries, g.width}, type);
   logarithms = empty({g.batch, g.queries}, type);
   if (out.is_meta() || logarithms.numel() == 0) return;
-  constexpr int64_t kShared = 32;  // number of blocks that suffices for many threads
+  constexpr int64_t kShared = 32;  // number of blocks that is enough for many threads
   const int64_t most = queries_of_block(g, kShared), blocks = (g.queries + most - 1) / most;
   const int64_t work = most * g.keys * (g.depth + g.width);
   dispatch_real(type, [&](auto tag) {
@@ -137,7 +137,7 @@ struct Gradients {
   Tensor query, key, value;
 };
 
-// Computes all blocks of one batch element.
+// Computes the gradients for all blocks of one element of the batch.
 template <class T>
 void backward_member(const Geometry& g, const Mask& mask, int64_t batch, const Tensor (&qkv)[3], const Tensor& grad,
                      const Tensor& logarithms, const T* means, Gradients& out, char* scores, char* products) {
@@ -186,7 +186,7 @@ Gradients backward(const Geometry& g, const Mask& mask, const Tensor (&qkv)[3], 
   return result;
 }
 
-// Returns the softmax of the scores as a matrix.
+// Returns the softmax of the scores, (batch, queries, keys).
 Tensor weights_of(const Geometry& g, const Tensor& q, const Tensor& k, const Tensor& mask) {
   const double lowest = -std::numeric_limits<double>::infinity();
   Tensor scores = matmul(q, transpose(k, -2, -1)) * Scalar(g.scale);
@@ -218,7 +218,7 @@ Shape with(Shape batch, int64_t rows, int64_t columns) {
   return batch;
 }
 
-// Expands a tensor to the whole batch and flattens the batch dimensions.
+// Expands a tensor to the shape of the batch, and then merges the batch dimensions.
 Tensor flat(const Tensor& t, const Shape& batch, Dtype type) {
   const int64_t rows = t.size(-2), columns = t.size(-1);
   return reshape(contiguous(to(expand(t, with(batch, rows, columns)), type)), {product(batch), rows, columns});
@@ -231,7 +231,8 @@ Gradients backward_on_cpu(const Context& c, const Geometry& g, const Shape& batc
                   flat(c.saved(4), batch, type), c.saved(5));
 }
 
-// The mask arguments of the GPU kernels. The object keeps the mask alive while they run.
+// The arguments of the GPU kernels that do not depend on the operands. The object keeps the mask alive while kernels
+// run.
 struct GpuMask {
   cuda::AttentionArguments arguments{};
   Tensor mask;
@@ -253,7 +254,7 @@ GpuMask gpu_arguments(const Geometry& g, const Shape& batch, const Tensor& given
   return out;
 }
 
-// Expands a tensor to the whole batch, in the layout of the GPU kernels.
+// Expands a tensor to the shape of the batch, in a layout that the GPU kernels can read.
 Tensor expand_to_batch(const Tensor& t, const Shape& batch, Dtype type) {
   return expand(cuda::readable(to(t, type)), with(batch, t.size(-2), t.size(-1)));
 }
@@ -305,7 +306,7 @@ void check_attention(const Tensor& query, const Tensor& key, const Tensor& value
           mask.defined() ? mask.dtype() : Dtype::bool_, " and  query.dtype: ", query.dtype(), " instead.");
 }
 
-// Returns a mask that also hides later keys from each query.
+// Returns a mask that hides, in addition, later keys from each query.
 Tensor without_later_keys(const Tensor& mask, int64_t queries, int64_t keys) {
   const Tensor later = triu(full({queries, keys}, Scalar(true), Dtype::bool_), 1);
   const Scalar hidden = mask.dtype() == Dtype::bool_ ? Scalar(false) : Scalar(-std::numeric_limits<double>::infinity());

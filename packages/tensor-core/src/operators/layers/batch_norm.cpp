@@ -1,5 +1,5 @@
-// Batch normalisation: matrices (N, C) by columns, other tensors by the contiguous elements of a channel in each
-// sample.
+// Batch normalisation. Matrices (N, C) are processed by columns, other tensors by the contiguous elements that a
+// channel has in each sample.
 #include <cmath>
 
 #include "cuda/operators.h"
@@ -13,8 +13,8 @@ namespace flambeau {
 
 namespace {
 
-// If a channel has few, but more than one, contiguous elements per sample, the channels are moved to the first
-// dimension, so that all runs are long.
+// If a channel has fewer contiguous elements in a sample than this, but more than one, the channels become the first
+// dimension, so that their elements of all samples are contiguous.
 constexpr int64_t kShortStretch = 32;
 
 // Permutes (N, C, ...) to (N, ..., C), and back.
@@ -31,7 +31,8 @@ Tensor channels_second(const Tensor& t) {
 }
 
 struct Channels {
-  // Contiguous, in one of three orders: the original one, (1, C, N, ...), or (N, ..., C) for channels-last formats
+  // The contiguous values in one of three orders: the original one, (C, N, ...), or (N, ..., C) for channels-last
+  // formats.
   Tensor values;
   ChannelLayout layout;
   MemoryFormat format;
@@ -64,8 +65,8 @@ void over_channels(const ChannelLayout& l, F&& body) {
   });
 }
 
-// over_columns() calls body(first column, columns) for blocks of columns, over_rows() calls body(first row, rows) for
-// blocks of rows.
+// over_columns() divides the columns into blocks and calls body(first column, number of columns). over_rows() divides
+// the rows into blocks and calls body(first row, number of rows).
 template <class F>
 void over_columns(const ChannelLayout& l, F&& body) {
   constexpr int64_t kColumns = 64;
@@ -79,7 +80,7 @@ void over_rows(const ChannelLayout& l, F&& body) {
   parallel_items(l.batch, l.grain(l.channels), [&](int64_t begin, int64_t end) { body(begin, end - begin); });
 }
 
-// Returns a number for each channel, in the type of the kernels.
+// Returns value(channel) for each channel, in the dtype of the kernels.
 template <class F>
 Tensor per_channel(const Channels& x, F&& value) {
   Tensor out = empty({x.layout.channels}, Dtype::float64);
@@ -112,7 +113,8 @@ Tensor batch_forward(const Channels& x, const kernels::Moments* m, const Tensor&
   return out;
 }
 
-// Computes the sums of the gradient and of its product with the normalised values: the gradients of bias and weight.
+// Computes, for each channel, the sum of the gradient (the gradient of the bias) and that of its product with the
+// normalised values (the gradient of the weight).
 void sum_gradients(const Channels& grad, const Channels& x, const kernels::Moments* m, Gradients& out) {
   const ChannelLayout& l = x.layout;
   double *products = out.weight.data<double>(), *grads = out.bias.data<double>();
@@ -173,7 +175,8 @@ Gradients batch_backward(const Channels& grad, const Channels& x, const Tensor& 
   return out;
 }
 
-// Begins the in-place changes of both running statistics, so that neither is changed if one of the changes is an error.
+// Begins the in-place changes of both running statistics before either is changed, so that an error leaves both
+// unchanged.
 void begin_updates(const Tensor& running_mean, const Tensor& running_var, const char* name = "batch_norm") {
   for (const Tensor* t : {&running_mean, &running_var})
     if (t->defined()) begin_inplace(*t, name);
@@ -185,7 +188,8 @@ void update_running_on_gpu(const Tensor& running, const Tensor& values, double m
   copy_values(running, add(mul(before, 1 - momentum), reshape(mul(values, momentum), running.shape())));
 }
 
-// Computes the forward pass on a GPU. Statistics and per-channel numbers have the dtype in which the kernels compute.
+// Computes the forward pass on a GPU. Statistics and other numbers of channels have the dtype in which the kernels
+// compute.
 Tensor batch_forward_on_gpu(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                             const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps,
                             Tensor& out) {
@@ -264,7 +268,7 @@ void update_running(const Tensor& running, const double* values, double momentum
   copy_values(running, to(add(mul(to(running, Dtype::float64), 1 - momentum), mul(batch, momentum)), running.dtype()));
 }
 
-// Computes the means and biased variances of the columns.
+// Computes the mean and the biased variance of each column.
 void column_statistics(const Channels& x, double* means, double* variances) {
   const ChannelLayout& l = x.layout;
   const auto moments = kernels::networks().column_moments[x.kind()];
@@ -285,7 +289,7 @@ void column_statistics(const Channels& x, double* means, double* variances) {
   });
 }
 
-// Returns the mean and 1 / standard deviation of the batch, (C, 2), and updates the running statistics.
+// Returns the mean and 1 / standard deviation of each channel of the batch, (C, 2), and updates the running statistics.
 Tensor batch_statistics(const Channels& x, const Tensor& running_mean, const Tensor& running_var, double momentum,
                         double eps) {
   const ChannelLayout& l = x.layout;
@@ -408,7 +412,8 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
   return result;
 }
 
-// Computes the batch normalisation of (1, N * C, ...). The running statistics are averaged over the samples.
+// Treats the tensor as (1, N * C, ...) for batch normalisation. The new running statistics are averages over the
+// samples.
 Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                      const Tensor& bias, bool use_input_stats, double momentum, double eps) {
   require(input.dim() >= 2, "instance_norm: expected an input (N, C, ...), got shape ", input.shape());

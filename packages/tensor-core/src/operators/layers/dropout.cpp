@@ -26,7 +26,7 @@ Tensor apply_mask(const Tensor& t, double p, const cuda::Drawn& drawn) {
     const Dtype type = t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
     const Tensor x = contiguous(to(t, type));
     out = empty(t.shape(), type);
-    constexpr int64_t kGroups = 16;  // words that are generated at a time
+    constexpr int64_t kGroups = 16;  // number of groups of random words that are generated at a time
     const int64_t chunk = kGroups * kernels::kGroup, size = item_size(type),
                   chunks = t.is_meta() ? 0 : (t.numel() + chunk - 1) / chunk;
     const auto& table = kernels::table();
@@ -45,8 +45,9 @@ Tensor apply_mask(const Tensor& t, double p, const cuda::Drawn& drawn) {
   return out;
 }
 
-// PyTorch's generators cannot generate the same mask again, so the mask is saved: a byte for each element, in the
-// memory order of the input. As in PyTorch the input is multiplied by 1 / (1 - p), rounded to its dtype, or by 0.
+// PyTorch's generators cannot generate the same mask again. The mask is therefore saved, with a byte for each element
+// in the memory order of the input. As in PyTorch, the input is multiplied by 1 / (1 - p), rounded to its dtype, or by
+// 0.
 Tensor multiplied(const Tensor& t, double p, const Tensor& mask) {
   Tensor out;
   {
@@ -86,7 +87,7 @@ Tensor drop_from_stream(const Tensor& input, double p, PyTorchStream& stream) {
 
 Tensor dropout(const Tensor& input, double p, bool training, Generator* generator) {
   require(p >= 0 && p <= 1, "dropout probability has to be between 0 and 1, but got ", p);
-  if (is_complex(input.dtype()) && training && p > 0 && p < 1)  // one random number for both parts of a complex number
+  if (is_complex(input.dtype()) && training && p > 0 && p < 1)  // one random number for both parts of a number
     return mul(input, dropout(full(input.shape(), Scalar(1), to_real(input.dtype())), p, true, generator));
   require<NotImplementedError>(is_inexact(input.dtype()), "\"dropout\" not implemented for '", input.dtype(), "'");
   if (!training || p == 0) return input;

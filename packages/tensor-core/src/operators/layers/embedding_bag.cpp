@@ -19,13 +19,13 @@ struct Bags {
   int64_t count, rows, width, padding;
   BagMode mode;
   Tensor indices;   // int64, contiguous
-  Tensor begins;    // (bags + 1): first index of each bag, and the end of the last bag
-  Tensor bag_of;    // bag of each index
-  Tensor sizes;     // number of indices in each bag, without padding
-  Tensor extremes;  // (bags, width), for Max: the row of each value, -1 in an empty bag
+  Tensor begins;    // (bags + 1): position of the first index of each bag, and the end of the last bag
+  Tensor bag_of;    // number of the bag to which each index belongs
+  Tensor sizes;     // number of indices in each bag that are not padding
+  Tensor extremes;  // for Max, (bags, width): number of the row from which each value comes, or -1 in an empty bag
 };
 
-// Pointers and sizes for the loops over bags.
+// Pointers to the data that the loops over bags read.
 template <class T>
 struct Sources {
   const int64_t *indices, *begins, *sizes;
@@ -49,7 +49,8 @@ void fill_largest(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t
   }
 }
 
-// Calls add(first, last, sums) for each range of indices without padding, and adds the sums to `out`.
+// Sums a bag that contains padding: calls add(first, last, sums) for each range of indices that are not padding, and
+// adds the sums to `out`.
 template <class T, class F>
 void add_unpadded(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t end, T* out, F&& add) {
   std::fill(out, out + bags.width, T(0));
@@ -63,7 +64,7 @@ void add_unpadded(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t
   }
 }
 
-// Computes the values of bag b.
+// Computes the values of bag number b.
 template <class T>
 void fill_bag(const Bags& bags, const Sources<T>& in, int64_t b, T* out, int64_t* extremes) {
   const int64_t begin = in.begins[b], end = in.begins[b + 1], size = in.sizes[b];
@@ -143,8 +144,8 @@ Tensor bags_of_indices(const Bags& bags) {
   return out;
 }
 
-// Returns the factor of each index without per-sample weights: 0 for padding, otherwise 1, which is divided by the size
-// of the bag for means, and by the frequency of the index if `by_frequency`.
+// Returns the factor of each index, without per-sample weights: 0 for padding, otherwise 1. For means, it is divided by
+// the size of the bag. If `by_frequency`, it is divided by the number of times that the index occurs.
 Tensor gradient_weights(const Bags& bags, Dtype type, bool by_frequency) {
   Tensor share = to(ne(bags.indices, Scalar(bags.padding)), type);
   if (bags.mode == BagMode::Mean)
@@ -167,7 +168,7 @@ Tensor weight_gradient(const Bags& bags, const Tensor& grad, const Tensor& per_s
   return index_add(zero, 0, bags.indices, index_select(grad, 0, bags.bag_of) * unsqueeze(share, 1));
 }
 
-// Returns bags + 1 positions: the begin of each bag, and the end of the last.
+// Returns bags + 1 positions in the indices: the begin of each bag, and the end of the last one.
 Tensor begins_of(const Tensor& input, const Tensor& offsets, bool last_given) {
   require<ValueError>(input.dim() == 1 || input.dim() == 2, "input has to be 1D or 2D Tensor, but got Tensor of ",
                       "dimension ", input.dim());
@@ -198,7 +199,7 @@ void check_shapes(const Tensor& weight, const Tensor& indices, const Tensor& beg
 
 void check_indices(const Bags& bags, const Shape& weight) {
   const int64_t *index = bags.indices.data<int64_t>(), n = bags.indices.numel();
-  uint64_t outside = 0;  // sign bits are combined with OR, so the highest bit is set if any index is out of range
+  uint64_t outside = 0;  // the highest bit of `outside` becomes 1 if any index is out of range
   for (int64_t i = 0; i < n; ++i) outside |= uint64_t(index[i]) | (uint64_t(bags.rows) - 1 - uint64_t(index[i]));
   if (!(outside >> 63)) return;
   const int64_t* found = std::find_if(index, index + n, [&](int64_t i) { return i < 0 || i >= bags.rows; });
@@ -206,7 +207,7 @@ void check_indices(const Bags& bags, const Shape& weight) {
                        " for a weight of shape ", weight);
 }
 
-// Computes the sizes of the bags, and checks where they begin.
+// Computes the sizes of the bags. Raises an error if their begins are not valid.
 void measure_sizes(Bags& bags) {
   const int64_t *at = bags.begins.data<int64_t>(), n = bags.indices.numel();
   const int64_t* index = bags.indices.data<int64_t>();
@@ -235,13 +236,13 @@ Bags make_bags(const Tensor& weight, const Tensor& indices, const Tensor& begins
             {},
             {}};
   bags.sizes = zeros({bags.count}, Dtype::int64);
-  if (cuda::takes(bags.indices)) return bags;  // the kernel checks indices that would access invalid memory
+  if (cuda::takes(bags.indices)) return bags;  // the kernel checks indices that could access invalid memory
   check_indices(bags, weight.shape());
   measure_sizes(bags);
   return bags;
 }
 
-// Returns how many of n indices are in bags. If the end of the last bag is given, indices may follow it.
+// Returns how many of the n indices belong to bags. If the end of the last bag is given, there may be indices after it.
 int64_t count_in_bags(const Tensor& begins, int64_t n) {
   if (begins.dim() != 1 || begins.numel() == 0 || cuda::takes(begins)) return n;
   const int64_t last = begins.numel() - 1, end = item(select(begins, 0, last)).integer();

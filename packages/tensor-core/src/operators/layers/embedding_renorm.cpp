@@ -24,8 +24,8 @@ double norm_of(const T* row, int64_t n, int64_t stride, double p) {
   return p == 2 ? std::sqrt(sum) : p == 1 || std::isinf(p) ? sum : std::pow(sum, 1 / p);
 }
 
-// Limits the norms of rows on a GPU. If `rows` contains an index several times, its row is written several times with
-// the same values.
+// Limits the norms of rows on a GPU. If `rows` contains an index several times, the same values are written to its row
+// several times.
 Tensor renorm_on_gpu(const Tensor& weight, const Tensor& rows, double max_norm, double p) {
   NoRecording off;
   const Tensor index = reshape(rows, {rows.numel()}), values = to(index_select(weight, 0, index), Dtype::float64);

@@ -1,4 +1,4 @@
-// Layer and RMS normalisation of rows, with a weight for each position in a row.
+// Layer and RMS normalisation of rows. Each position in a row has a weight.
 #include <cmath>
 #include <limits>
 
@@ -16,12 +16,12 @@ struct LayerNormRows {
   bool centred;  // false for RMS normalisation, which does not subtract the mean
 
   int64_t grain() const { return std::max<int64_t>(1, 16384 / (length + 1)); }
-  // Returns true if several rows are processed at a time. The result of a row does not depend on the division of work.
+  // Returns true if several rows are processed at a time. This does not change the results.
   bool together(int64_t longest) const { return length > 0 && length <= longest && count >= kEnough; }
   static constexpr int64_t kEnough = 16;
 };
 
-// Computes the moments of a row in two passes; the second reads it from the cache.
+// Computes the moments of a row in two passes. The second pass reads the row from the cache.
 kernels::Moments moments_of(const char* row, const NormalizedRows& r, double eps, int kind) {
   const auto moments = kernels::networks().moments[kind];
   const double n = double(r.length);
@@ -37,7 +37,8 @@ kernels::Moments moments_of(const char* row, const NormalizedRows& r, double eps
   return {centre + rest, 1 / std::sqrt(std::max(second.squares / n - rest * rest, 0.0) + eps)};
 }
 
-// Statistics are stored in float64: (count, 2) with the mean and 1 / standard deviation.
+// Computes the output and returns the statistics, (count, 2) in float64: the mean and 1 / standard deviation of each
+// row.
 Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                Tensor& out) {
   const Dtype type = x.dtype();
@@ -55,8 +56,8 @@ Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, co
   return statistics;
 }
 
-// On a GPU, tensors need no conversion before: kernels convert elements when they read and write them. Statistics have
-// the dtype of the computation.
+// Does the same on a GPU. Kernels convert elements when they read and write them, so tensors are not converted before.
+// Statistics have the dtype of the computation.
 Tensor forward_on_gpu(const LayerNormRows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
                       Tensor& out) {
   const Tensor x = contiguous(input), statistics = empty({r.count, 2}, normalization_type(x));
@@ -78,7 +79,8 @@ Gradients backward_on_gpu(const LayerNormRows& r, const Tensor& given, const Ten
   return out;
 }
 
-// The columns are summed in a fixed number of parts, so that the order of additions does not depend on the threads.
+// The number of parts in which columns are summed. It is fixed, so that the order of additions does not depend on the
+// number of threads.
 constexpr int64_t kParts = 16;
 
 Gradients backward(const LayerNormRows& r, const Tensor& grad, const Tensor& x, const Tensor& weight,
@@ -142,7 +144,7 @@ void differentiable_backward(const Context& c, const LayerNormRows& r, int norma
   if (c.needs(2)) c.set(2, over_rows(g));
 }
 
-// Prints sizes that follow others in a list: each is preceded by a comma.
+// Prints the sizes at the end of a list, each after a comma.
 struct TrailingSizes {
   const Shape& sizes;
 };
@@ -197,8 +199,8 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
   return out;
 }
 
-// Computes RMS normalisation of complex numbers. As in PyTorch, the divisor is complex: it is computed from the
-// squares, not from the squared absolute values.
+// Computes RMS normalisation of complex numbers. As in PyTorch, the divisor is complex, because it is computed from the
+// squares of the numbers instead of their squared absolute values.
 Tensor complex_rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, double eps) {
   check("rms_norm", input, normalized, weight, Tensor());
   Shape last;

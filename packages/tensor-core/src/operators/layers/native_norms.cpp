@@ -6,13 +6,13 @@ namespace flambeau {
 
 namespace {
 
-// Returns one statistic of each row: the mean (column 0) or 1 / standard deviation (column 1).
+// Returns a statistic of each row: the mean for column 0, 1 / standard deviation for column 1.
 Tensor statistic(const Normalized& n, int column, const Shape& shape) {
   return to(reshape(select(n.statistics, 1, column), shape), n.values.dtype());
 }
 
 // Returns the results of a group normalisation: the values, and the mean and 1 / standard deviation of each row. The
-// latter two are differentiable if x is recorded.
+// statistics are differentiable if x is recorded.
 Tensors moments(const Normalized& n, const Tensor& x, const Shape& as_rows, const Shape& shape, double eps) {
   if (!recording(x) || x.numel() == 0) return {n.values, statistic(n, 0, shape), statistic(n, 1, shape)};
   const Tensor rows = reshape(x, as_rows), means = mean(rows, Shape{-1}, true, {});
@@ -39,7 +39,7 @@ const Operator native_group_norm_operator(
             "results.",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, int64_t batch, int64_t channels, int64_t inner,
                    int64_t groups, double eps) {
-       // Unsigned, because the product of the caller's sizes may overflow
+       // Unsigned numbers, because the product of the given sizes may overflow.
        const uint64_t numbers = uint64_t(batch) * uint64_t(channels) * uint64_t(inner);
        require(x.dim() >= 2 && x.size(0) == batch && x.size(1) == channels && uint64_t(x.numel()) == numbers,
                "native_group_norm: N, C, HxW of ", Shape{batch, channels, inner}, " do not match the input of shape ",

@@ -12,27 +12,27 @@ inline Dtype normalization_type(const Tensor& t) {
   return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
 }
 inline Tensor prepared(const Tensor& t, Dtype type) { return t.defined() ? contiguous(to(t, type)) : t; }
-inline const char* bytes_at(const Tensor& t, int64_t element) {  // null for an undefined tensor
+inline const char* bytes_at(const Tensor& t, int64_t element) {  // returns null for an undefined tensor
   return t.defined() ? t.bytes() + element * item_size(t.dtype()) : nullptr;
 }
 inline double value_at(const Tensor& t, int64_t i, double otherwise) {
   return !t.defined() ? otherwise : t.dtype() == Dtype::float64 ? t.data<double>()[i] : double(t.data<float>()[i]);
 }
 
-// Sums over a set of values, for the mean and the biased variance. The values are relative to a centre near them, so
-// that no digits are lost.
+// Sums of values and of their squares, from which the mean and the biased variance are computed. The values are
+// relative to a centre near them, so that no digits are lost.
 struct Sums {
   double values = 0, squares = 0;
 };
 
-// Coefficients of a row's gradient, Note [Normalisation], from the means of g' and of g' * h.
+// Coefficients of the gradient of a row (Note [Normalisation]). They are computed from the means of g' and of g' * h.
 struct RowGradient {
   double of_in, constant;
   RowGradient(double rstd, double mean_grad, double mean_product)
       : of_in(-rstd * rstd * mean_product), constant(-rstd * mean_grad) {}
 };
 
-// The layout of a tensor (N, C, ...): `inner` values are contiguous for each sample and channel.
+// The layout of a tensor (N, C, ...). For each sample and channel, `inner` values are contiguous.
 struct ChannelLayout {
   int64_t batch, channels, inner;
 
@@ -43,7 +43,7 @@ struct ChannelLayout {
   int64_t grain(int64_t length) const { return std::max<int64_t>(1, 16384 / (length + 1)); }
 };
 
-inline Shape channel_shape(const Tensor& x) {  // shape of a per-channel vector that broadcasts against x
+inline Shape channel_shape(const Tensor& x) {  // of a vector with one element for each channel
   Shape shape(size_t(x.dim()), 1);
   shape[1] = x.size(1);
   return shape;
@@ -55,7 +55,8 @@ inline Shape all_but_channel(const Tensor& x) {
   return dims;
 }
 
-// Returns mean and biased variance of the `count` runs of `length` values at base + i * stride.
+// Returns the mean and the biased variance of `count` runs, which contain `length` values each and begin at base + i *
+// stride.
 inline Sums mean_and_variance(const char* base, int64_t count, int64_t stride, int64_t length, int kind) {
   const auto moments = kernels::networks().moments[kind];
   const int64_t size = kind ? 8 : 4;
@@ -65,26 +66,26 @@ inline Sums mean_and_variance(const char* base, int64_t count, int64_t stride, i
   const double centre = kind ? first.values / n : double(float(first.values / n));
   for (int64_t i = 0; i < count; ++i)
     moments(base + i * stride * size, length, &second.values, &second.squares, centre);
-  const double rest = second.values / n;  // if this is NaN, so is the maximum below
+  const double rest = second.values / n;  // NaN if any value is NaN, and then the variance is also NaN
   return {centre + rest, std::max(second.squares / n - rest * rest, 0.0)};
 }
 
-// Rows that layer_norm or rms_norm normalises.
+// Properties of rows that layer_norm or rms_norm normalises.
 struct NormalizedRows {
   int64_t length;
   bool centred;   // false for RMS normalisation, which does not subtract the mean
-  bool together;  // several rows are processed at a time
+  bool together;  // if true, several rows are processed at a time
 
   static bool pay_together(int64_t count, int64_t length, Dtype dtype);
 };
-// Normalises `count` rows and stores their moments. The result of a row does not depend on how rows are divided between
-// calls. Weight and bias may be null; kind: 0 for float32, 1 for float64.
+// Normalises `count` rows and stores their moments. The result of a row does not depend on the rows that are normalised
+// in the same call. `weight` and `bias` may be null. `kind`: 0 for float32, 1 for float64.
 void normalize_rows(const NormalizedRows& rows, int kind, char* out, const char* in, const char* weight,
                     const char* bias, int64_t count, double eps, kernels::Moments* moments);
 
 struct ChannelLines;
-// Returns batch_norm with running statistics as one linear function for each channel, for inputs (N, C, ...) of a shape
-// and a dtype. Returns no functions if a tensor does not have C elements.
+// Returns batch_norm with running statistics as one linear function for each channel, for inputs of the given shape (N,
+// C, ...) and dtype. If a tensor does not have C elements, returns no functions.
 ChannelLines inference_lines(const Shape& shape, Dtype dtype, const Tensor& running_mean, const Tensor& running_var,
                              const Tensor& weight, const Tensor& bias, double eps);
 

@@ -34,7 +34,7 @@ T* row_of(const Tensor& t, int64_t row) {
   return t.defined() ? t.data<T>() + row * t.size(1) : nullptr;
 }
 
-// Processes sequences [begin, end) through all time steps.
+// Processes the sequences [begin, end) through all time steps.
 template <class T>
 void walk_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias, const Tensor& projection,
                   const RecurrentBuffers& b, int64_t begin, int64_t end) {
@@ -105,8 +105,8 @@ void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const Re
   }
 }
 
-// Returns the hidden states before each time step as rows. Each state is a row of `output`, or of `hidden` for the
-// first step of a sequence. Adjacent rows are copied together.
+// Returns the hidden state before each time step, as rows. These rows are copied from `output` or, for the first step
+// of a sequence, from `hidden`. Adjacent rows are copied at once.
 Tensor previous_hidden(const RecurrentWalk& w, const Tensor& output, const Tensor& hidden) {
   struct Piece {
     bool of_output;
@@ -213,7 +213,7 @@ RecurrentWalk checked_walk(Cell cell, const Tensor& input, const Tensor& hidden,
   return w;
 }
 
-// Computes the layer. Unless `keep` is true, buffers that only the derivative reads remain undefined.
+// Computes the layer. If `keep` is false, buffers that only the derivative reads stay undefined.
 RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor& hidden, const Tensor& state,
                      const RecurrentWeights& p, bool keep) {
   NoRecording off;

@@ -7,7 +7,7 @@
 
 namespace flambeau {
 
-// Computes the derivative with differentiable operators (operators/layers/recurrent_derivative.cpp).
+// Computes the derivative with differentiable operators (recurrent_derivative.cpp).
 void differentiable_recurrent_backward(Cell cell, const RecurrentWalk& walk, const Context& context);
 
 }  // namespace flambeau

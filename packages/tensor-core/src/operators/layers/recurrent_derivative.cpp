@@ -1,5 +1,5 @@
-// The derivative of a recurrent layer as differentiable operators, for higher derivatives: the loop of Note
-// [Recurrence], one time step at a time, with the same cells.
+// The derivative of a recurrent layer as differentiable operators, for higher derivatives. It repeats the loop of Note
+// [Recurrence] with the same cells, one time step at a time.
 #include "kernels/layers/networks.h"
 #include "operators/layers/recurrent.h"
 
@@ -17,13 +17,13 @@ Tensor maximum(const Tensor& x, const Tensor& y) { return flambeau::maximum(x, y
 
 Tensor joined(Tensors parts, int64_t dim) { return parts.size() == 1 ? parts[0] : cat(parts, dim); }
 
-// Replaces the first n rows of `all`.
+// Returns `all` with its first rows replaced by `rows`.
 Tensor with_first(const Tensor& all, const Tensor& rows) {
   const int64_t n = rows.size(0);
   return n == all.size(0) ? rows : cat({rows, narrow(all, 0, n, all.size(0) - n)}, 0);
 }
 
-struct Moment {  // one time step of the forward loop
+struct Moment {  // values of one time step of the forward loop
   Tensor gate[4], own[4], previous_state, state, previous_hidden, shown;
 };
 

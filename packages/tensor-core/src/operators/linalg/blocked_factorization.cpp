@@ -60,7 +60,7 @@ void conjugate_block(const Block& to, const Block& from, int64_t rows, int64_t c
   });
 }
 
-// The conjugate of a matrix for reading; no copy if the matrix is real.
+// The conjugate of a matrix, which must not be written. It is a copy only if the matrix is complex.
 struct Conjugate {
   Scratch copy;
   Block block;
@@ -132,7 +132,7 @@ int64_t lu(int64_t m, int64_t n, const Block& a, int32_t* pivots) {
 
 int64_t cholesky(int64_t n, const Block& a) {
   const auto& kernel = kernels_of(a.dtype);
-  // Updating the trailing matrix kRows rows at a time skips most of its lower triangle
+  // Update kRows rows of the trailing matrix at a time, which skips most of its lower triangle.
   constexpr int64_t kRows = 128;
   if (n <= 2 * kPanel) return kernel.cholesky(n, a.data, a.ld);
   for (int64_t k = 0; k < n; k += kPanel) {
@@ -150,7 +150,7 @@ int64_t cholesky(int64_t n, const Block& a) {
 
 namespace {
 
-// The reflectors in the columns of a panel, as 1 - V T V^H.
+// The product of the reflectors in the columns of a panel, in the form 1 - V T V^H.
 struct BlockReflector {
   int64_t m, k;
   Scratch v, t, t_adjoint;
@@ -168,7 +168,7 @@ struct BlockReflector {
     dispatch_all(panel.dtype, [&](auto tag) { combine(tag, tau, gram->data); });
   }
 
-  // Computes C = (1 - V T V^H) C, or the product with the adjoint.
+  // Multiplies C by 1 - V T V^H or, if `adjoint`, by its adjoint.
   void apply(int64_t n, bool adjoint, const Block& c) const {
     Scratch inner(k, n, c.dtype), product(k, n, c.dtype);
     gemm(k, n, m, 1, v_conjugate.block.transposed(), c.plain(), 0, inner->data, n, c.dtype);
@@ -177,7 +177,7 @@ struct BlockReflector {
   }
 
  private:
-  // Copies V from a panel, which stores neither its ones on the diagonal nor the zeros above. Returns the copy.
+  // Copies V from a panel. The panel stores neither the ones on V's diagonal nor the zeros above it. Returns the copy.
   const Block& take(const Block& panel) {
     copy_block(*v, panel, m, k);
     dispatch_all(panel.dtype, [&](auto tag) {
@@ -192,7 +192,7 @@ struct BlockReflector {
     return *v;
   }
 
-  // Computes T(:j, j) = -tau_j T(:j, :j) V(:, :j)^H v_j.
+  // Computes the columns j of T: T(:j, j) = -tau_j T(:j, :j) V(:, :j)^H v_j and T(j, j) = tau_j.
   template <class T>
   void combine(TypeTag<T>, const char* factors, const char* gram) {
     if constexpr (is_factored<T>) {

@@ -17,7 +17,7 @@ namespace flambeau::blocked {
 
 struct Block {  // a row-major matrix in memory
   char* data;
-  int64_t ld;  // distance between rows in elements
+  int64_t ld;  // distance between neighbouring rows, in elements
   Dtype dtype;
 
   char* at(int64_t i, int64_t j) const { return data + (i * ld + j) * item_size(dtype); }
@@ -26,8 +26,8 @@ struct Block {  // a row-major matrix in memory
   kernels::Matrix transposed() const { return {data, 1, ld}; }
 };
 
-// Runs body(first, last) over ranges of independent columns, so that the columns of a thread stay in its cache. Ranges
-// are wide enough that all of them use the same product algorithm.
+// Divides independent columns into ranges and runs body(first, last) for each, so that the columns of a thread stay in
+// its cache. Ranges are so wide that all of them use the same product algorithm.
 template <class F>
 void over_columns(int64_t columns, double work, F&& body) {  // work: multiply-adds for each column
   constexpr int64_t kGroup = 64;
@@ -37,14 +37,15 @@ void over_columns(int64_t columns, double work, F&& body) {  // work: multiply-a
 }
 
 void exchange_rows(const Block& a, int64_t first, int64_t last, int64_t i, int64_t j);  // in the columns [first, last)
-void solve(int64_t n, int64_t columns, const kernels::Triangle& a, const Block& b);     // Computes B = A^-1 B.
-// These work in place. They return 0 on success, or the number, from 1, of the step at which an LU factor has a zero or
-// a leading minor is not positive.
+void solve(int64_t n, int64_t columns, const kernels::Triangle& a, const Block& b);     // computes B = A^-1 B
+// These functions work in place. They return 0 on success. Otherwise lu() returns the number of the first step, counted
+// from 1, in which the diagonal element of U is 0, and cholesky() the size of the first leading minor that is not
+// positive.
 int64_t lu(int64_t m, int64_t n, const Block& a, int32_t* pivots);  // pivots count from 0
 int64_t cholesky(int64_t n, const Block& a);                        // computes the upper factor
 void qr(int64_t m, int64_t n, const Block& a, char* tau);
-// Computes C = Q C or Q^H C. `fresh`: C was the identity, so a block of reflectors does not change the columns to its
-// left.
+// Computes C = Q C or, if `adjoint`, C = Q^H C. `fresh`: C is initially the identity, so a block of reflectors does not
+// change the columns to the left of the block.
 void reflect(int64_t m, int64_t n, int64_t k, const Block& v, const char* tau, bool adjoint, bool fresh,
              const Block& c);
 

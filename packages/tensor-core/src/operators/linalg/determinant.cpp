@@ -1,4 +1,4 @@
-// Determinants and permutations from LU factors.
+// Determinants and permutations, computed from LU factors and their pivots.
 #include <cmath>
 
 #include "cuda/linalg/elimination.h"
@@ -19,7 +19,8 @@ auto modulus(T v) {
     return std::fabs(v);
 }
 
-// Calls body(element) for each diagonal element of the factor U of one matrix. Returns the sign of the permutation.
+// Calls body(element) for each element on the diagonal of U, for one matrix of the batch. Returns the sign of the
+// permutation.
 template <class T, class F>
 int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body) {
   const int64_t n = lu.size(-1);
@@ -33,7 +34,7 @@ int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body)
   return sign;
 }
 
-// The diagonal of U, and the sign of the permutation in the same dtype, on a GPU.
+// The diagonal of U and the sign of the permutation, in the same dtype, as tensors on a GPU.
 struct Pivots {
   Tensor diagonal, sign;
   Pivots(const Tensor& lu, const Tensor& pivots) : diagonal(contiguous(flambeau::diagonal(lu, 0, -2, -1))) {
@@ -49,7 +50,7 @@ Tensor square_factors(const char* function, const Tensor& lu) {
   return contiguous(lu);
 }
 
-Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {  // requires one pivot for each row
+Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {  // checks that each row has a pivot
   require_pivots(function, pivots);
   require(pivots.shape() == joined(batch_shape(lu), {lu.size(-1)}), function, ": expected ", lu.size(-1),
           " pivots for each matrix of ", lu.shape(), ", got shape ", pivots.shape());

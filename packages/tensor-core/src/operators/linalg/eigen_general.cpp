@@ -21,8 +21,8 @@ S widened(T x) {
     return double(x);
 }
 
-// Returns the power of two that scales the largest entry to about 1 if squares could overflow or underflow; 0 if an
-// entry is not finite.
+// Returns 1, or a power of two that scales the largest entry to about 1 if squares of entries could overflow or
+// underflow. Returns 0 if an entry is not finite.
 template <class S>
 double scale_of(const std::vector<S>& a) {
   double largest = 0;
@@ -34,7 +34,7 @@ double scale_of(const std::vector<S>& a) {
   return std::ldexp(1.0, -std::ilogb(largest));
 }
 
-// Multiplies a vector by a phase such that its largest component is real.
+// Multiplies a vector by a complex number of absolute value 1, such that its largest component becomes real.
 void turn_phase(Complex128* x, int64_t n) {
   int64_t largest = 0;
   for (int64_t i = 1; i < n; ++i)
@@ -70,7 +70,7 @@ void write_vectors(const Schur<S>& schur, int64_t n, C* to) {
   }
 }
 
-// Status of a matrix: success, infinite or NaN elements, or no convergence.
+// Status of a matrix: success, an element is infinite or NaN, or no convergence.
 enum : int32_t { kDone, kNotFinite, kNotConverged };
 
 template <class T, class C>

@@ -11,7 +11,7 @@ Tensor solve_left(const Tensor& a, const Tensor& b, bool upper, bool unit) {
   return solve_triangular(a, b, upper, true, unit);
 }
 
-// The factors L, including its unit diagonal, and U, unpacked from one matrix.
+// The factors L (with its diagonal of ones) and U, which are packed in one matrix.
 struct UnpackedFactors {
   Tensor l, u;
   explicit UnpackedFactors(const Tensor& lu) {
@@ -21,14 +21,14 @@ struct UnpackedFactors {
   }
 };
 
-// Returns P of A = P L U as a matrix.
+// Returns the matrix P of A = P L U.
 Tensor permutation(const Tensor& pivots, int64_t rows, Dtype dtype) {
   const Tensor order = lu_permutation(pivots, rows);  // row i of P^T A is row order[i] of A
   return to(eq(unsqueeze(order, -2), unsqueeze(arange(Scalar(0), Scalar(rows), Scalar(1), Dtype::int64), -1)), dtype);
 }
 
-// Returns the gradient of A for A = P L U. With M = L^-1 P^T dA U^-1, dL = L tril(M, -1) and dU = triu(M) U. If there
-// are more rows or columns than pivots, the remaining ones need a triangular solve.
+// Returns the gradient of A for A = P L U. With M = L^-1 P^T dA U^-1, dL = L tril(M, -1) and dU = triu(M) U. If A has
+// more rows or more columns than pivots, the remaining ones need a triangular solve.
 Tensor factor_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& grad) {
   const int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
   const UnpackedFactors parts(lu);
@@ -72,7 +72,7 @@ void explain_no_inverse(std::ostream& text, int32_t info) {
        << " is zero, the inversion could not be completed because the input matrix is singular.";
 }
 
-// Returns the gradient of the factors, given X and its gradient: A X = B with A = P L U.
+// Given the solution X of A X = B with A = P L U, and its gradient, returns the gradient of the factors.
 Tensor factors_gradient(const Tensor& lu, const Tensor& x, const Tensor& grad) {
   const UnpackedFactors parts(lu);
   const Tensor y = matmul(parts.u, x), grad_y = solve_left(adjoint(parts.u), grad, false, false);  // L Y = P^T B
@@ -80,7 +80,8 @@ Tensor factors_gradient(const Tensor& lu, const Tensor& x, const Tensor& grad) {
   return -(tril(matmul(grad_z, adjoint(y)), -1) + triu(matmul(grad_y, adjoint(x)), 0));
 }
 
-// Returns the gradient of the factors for A^H X = B, which also needs the gradient of B: X = P Z, L^H Z = Y, U^H Y = B.
+// Returns the gradient of the factors for A^H X = B, where X = P Z, L^H Z = Y and U^H Y = B. `grad_b` is the gradient
+// of B.
 Tensor adjoint_factors_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& b, const Tensor& x,
                                 const Tensor& grad, const Tensor& grad_b) {
   const UnpackedFactors parts(lu);
@@ -90,7 +91,7 @@ Tensor adjoint_factors_gradient(const Tensor& lu, const Tensor& pivots, const Te
   return -(tril(matmul(z, adjoint(grad_y)), -1) + triu(matmul(y, adjoint(grad_b)), 0));
 }
 
-// Solves A X = B or A^H X = B, given the factors of A.
+// Solves A X = B or, if `adjoint_solve`, A^H X = B, given the factors of A.
 Tensor solve_factored(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool adjoint_solve) {
   const Tensor x = flambeau::lu_solve(lu, pivots, b, adjoint_solve);
   if (recording(lu, b))
@@ -105,7 +106,7 @@ Tensor solve_factored(const Tensor& lu, const Tensor& pivots, const Tensor& b, b
   return x;
 }
 
-// Solves A X = B for matrices B. Derivative: Giles 2008, section 2.3.1.
+// Solves A X = B, where B is a matrix. Derivative: Giles 2008, section 2.3.1.
 Solution solve_matrices(const Tensor& a, const Tensor& b) {
   const LuFactors f = flambeau::lu_factor(a);
   const Tensor x = flambeau::lu_solve(f.lu, f.pivots, b, false);

@@ -1,5 +1,5 @@
-// LU, Cholesky and QR factorizations and triangular systems of batches, with threads. For each matrix: Note [Blocked
-// factorizations] in operators/linalg/blocked_factorization.h
+// LU, Cholesky and QR factorizations, and triangular systems, for batches of matrices, which threads share. Each matrix
+// is factored as in Note [Blocked factorizations] in operators/linalg/blocked_factorization.h
 #include "flambeau/operators/factorization.h"
 
 #include <cstring>
@@ -15,7 +15,7 @@ namespace {
 using blocked::Block;
 using kernels::Triangle;
 
-// Matrices of a batch, contiguous in memory.
+// The matrices of a batch, which are contiguous in memory.
 struct Batch {
   Tensor tensor;
   int64_t count, m, n;
@@ -30,7 +30,7 @@ struct Batch {
   }
 };
 
-Tensor copy_of(const Tensor& t) {  // Returns a contiguous copy.
+Tensor copy_of(const Tensor& t) {  // returns a contiguous copy
   Tensor out = empty(t.shape(), t.dtype());
   copy_values(out, t);
   return out;
@@ -45,11 +45,11 @@ void for_each_matrix(int64_t count, double work, F&& body) {  // work: multiply-
 
 double cube(int64_t n) { return double(n) * double(n) * double(n); }
 
-// One triangular matrix for each matrix of B.
+// The triangular matrices for the matrices of B. If A is a single matrix, it is used for all of them.
 struct Triangles {
   Tensor tensor;
   bool upper, unit;
-  int64_t step;  // distance between matrices in elements
+  int64_t step;  // distance between the matrices, in elements
 
   Triangles(const Tensor& a, const Shape& batch, bool upper, bool unit) : tensor(a), upper(upper), unit(unit), step(0) {
     if (a.dim() == 2) return;
@@ -82,7 +82,7 @@ void require_in_range(const Tensor& pivots, int64_t rows) {
     require(p[i] >= 1 && p[i] <= rows, "pivots must be between 1 and ", rows, ", got ", p[i]);
 }
 
-// Exchanges rows according to the pivots, in the opposite order if `back`.
+// Exchanges rows as the pivots say, in the opposite order if `back`.
 void exchange(const Batch& out, const Tensor& pivots, bool back) {
   if (cuda::takes(pivots)) return cuda::exchange_rows(out.matrices(), pivots, back);
   for_each_matrix(out.count, double(out.m * out.n), [&](int64_t i) {
@@ -96,7 +96,7 @@ void exchange(const Batch& out, const Tensor& pivots, bool back) {
   });
 }
 
-Tensor broadcast_copy(const Tensor& a, const Tensor& b) {  // Returns a copy of B, repeated for every pair of matrices.
+Tensor broadcast_copy(const Tensor& a, const Tensor& b) {  // returns a copy of B, repeated for every pair of matrices
   const Shape batch = broadcast(batch_shape(a), batch_shape(b));
   return copy_of(expand(b, joined(batch, {b.size(-2), b.size(-1)})));
 }
@@ -132,8 +132,8 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool ad
   if (!cuda::takes(order)) require_in_range(order, out.m);
   const Tensor factors = adjoint ? transpose(conj(lu), -1, -2) : lu;
   if (!adjoint) exchange(out, order, false);
-  solve_into(factors, out, false, !adjoint);  // L, or U^H
-  solve_into(factors, out, true, adjoint);    // U, or L^H
+  solve_into(factors, out, false, !adjoint);  // solves with L, or with U^H
+  solve_into(factors, out, true, adjoint);    // solves with U, or with L^H
   if (adjoint) exchange(out, order, true);
   return out.tensor;
 }

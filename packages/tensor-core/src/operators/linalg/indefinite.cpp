@@ -30,15 +30,15 @@ struct Indefinite {
     else
       return std::fabs(double(v));
   }
-  // Returns element (i, j) of the remaining matrix, from either triangle.
+  // Returns the element (i, j) of the matrix, of which only the lower triangle is stored.
   T full_element(int64_t i, int64_t j) const { return i >= j ? at(i, j) : turn(at(j, i)); }
 
   struct Choice {
     int64_t row;
-    int width;  // 1 or 2 rows; 0 for a column of zeros
+    int width;  // size of the block of D: 1 or 2 rows; 0 for a column of zeros
   };
   Choice choose(int64_t k) const {
-    const double alpha = (1 + std::sqrt(17.0)) / 8;  // bounds the growth of the elements
+    const double alpha = (1 + std::sqrt(17.0)) / 8;  // threshold that bounds the growth of elements
     const double own = size(at(k, k));
     int64_t row = k;
     double most = 0;
@@ -69,7 +69,7 @@ struct Indefinite {
 
   // Returns (x, y) D^-1 for the 2x2 block D at k.
   std::pair<T, T> divided(int64_t k, T x, T y) const {
-    // D divided by its off-diagonal element
+    // The 2x2 block D, divided by its off-diagonal element c.
     const T c = at(k + 1, k), scaled = at(k, k) / turn(c), other = at(k + 1, k + 1) / c;
     const T determinant = scaled * other - T(1);
     return {(other * x - y) / (determinant * turn(c)), (scaled * y - x) / (determinant * c)};
@@ -93,8 +93,8 @@ struct Indefinite {
     return info;
   }
 
-  // Eliminates column k. Proceeds from the bottom up, because rows are computed from elements of the rows above that
-  // are not overwritten yet.
+  // Eliminates column k. Rows are computed from the last to the first, because a row depends on elements of the rows
+  // above it that are overwritten later.
   void eliminate_one(int64_t k) const {
     for (int64_t i = n - 1; i > k; --i) {
       const T l = at(i, k) / at(k, k);
@@ -111,19 +111,19 @@ struct Indefinite {
     }
   }
 
-  struct RightHandSides {  // a matrix of right-hand sides
+  struct RightHandSides {  // the matrix B of A X = B
     T* b;
     int64_t columns;
     T* operator[](int64_t i) const { return b + i * columns; }
     void exchange(int64_t i, int64_t j) const {
       if (i != j) std::swap_ranges((*this)[i], (*this)[i] + columns, (*this)[j]);
     }
-    void subtract(int64_t i, T factor, int64_t j) const {  // Computes b_i -= factor b_j.
+    void subtract(int64_t i, T factor, int64_t j) const {  // computes b_i -= factor b_j
       for (int64_t c = 0; c < columns; ++c) (*this)[i][c] -= factor * (*this)[j][c];
     }
   };
 
-  // Divides the rows k (and k + 1) by the block of D at k.
+  // Solves with the block of D at k: divides row k of B by it or, if `width` is 2, the rows k and k + 1.
   void divide(int64_t k, int width, const RightHandSides& b) const {
     for (int64_t c = 0; c < b.columns; ++c) {
       if (width == 1) {
@@ -157,7 +157,7 @@ struct Indefinite {
   }
 };
 
-// Calls body(type, matrix) for every matrix of a batch, in parallel.
+// Calls body(type tag, number of the matrix) for every matrix of a batch, in parallel.
 template <class F>
 void for_each_matrix(int64_t count, int64_t n, Dtype dtype, F&& body) {
   parallel_items(count, std::max<int64_t>(1, 50000 / (n * n * n + 50)), [&](int64_t begin, int64_t end) {

@@ -5,7 +5,7 @@
 
 namespace flambeau::linalg {
 
-// Requires float32, float64 or a complex dtype of these.
+// Requires float32, float64, complex64 or complex128.
 inline void check_inexact(const char* name, const Tensor& t) {
   const Dtype type = t.dtype();
   require(
@@ -25,7 +25,7 @@ inline void check_fit(const char* name, const Tensor& a, const Tensor& b, bool l
           b.shape(), ")");
 }
 
-// Raises LinAlgError for the first matrix of the batch whose info is not 0; `explain(std::ostream&, info)` writes the
+// Raises LinAlgError for the first matrix of the batch whose info is not 0. explain(std::ostream&, info) writes the
 // reason.
 template <class F>
 void check_info(const char* name, const Tensor& info, F&& explain) {

@@ -1,4 +1,4 @@
-// Properties and copies of matrices for the factorizations. Internal.
+// Properties and copies of batches of matrices, for factorizations. Internal.
 #pragma once
 
 #include "flambeau/operators.h"
@@ -28,7 +28,7 @@ inline void require_square(const char* function, const Tensor& a) {
   require(a.size(-1) == a.size(-2), function, ": expected square matrices, got shape ", a.shape());
 }
 
-// Checks the shapes of A X = B.
+// Checks that the shapes of A and B fit the equation A X = B.
 inline void require_system(const char* function, const Tensor& a, const Tensor& b) {
   require_square(function, a);
   require_matrices(function, b);

@@ -18,7 +18,7 @@ Mode mode_of(std::string_view text) {
   return Mode::R;
 }
 
-// Returns X + X^H for the upper triangle X of a matrix, but with the real part of the diagonal added only once.
+// For the upper triangle X of a matrix, returns X + X^H, but with the real part of the diagonal added only once.
 Tensor symmetric_of_triangle(const Tensor& x) {
   const Tensor upper = triu(x, 0), both = upper + adjoint(triu(upper, 1));
   if (!is_complex(x.dtype())) return both;
@@ -28,8 +28,8 @@ Tensor symmetric_of_triangle(const Tensor& x) {
 
 Tensor sum_of(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
 
-// Gradient of A = QR with square R: (gQ + Q S) R^-H, with S from triu(gR R^H - Q^H gQ). One of the gradients may be
-// undefined.
+// Returns the gradient of A = Q R for square R: (gQ + Q S) R^-H, where S is symmetric_of_triangle(gR R^H - Q^H gQ). One
+// of the gradients gQ and gR may be undefined.
 Tensor square_gradient(const Tensor& q, const Tensor& r, const Tensor& grad_q, const Tensor& grad_r) {
   Tensor middle;
   if (grad_r.defined()) middle = matmul(grad_r, adjoint(r));
@@ -38,7 +38,8 @@ Tensor square_gradient(const Tensor& q, const Tensor& r, const Tensor& grad_q, c
   return adjoint(solve_triangular(r, adjoint(total), true, true, false));
 }
 
-// Gradient for more columns than rows: A = [X Y] and R = [R1 R2], so X = Q R1 is square and R2 = Q^H Y.
+// Returns the gradient for A with more columns than rows. With A = [X Y] and R = [R1 R2], X = Q R1 has a square R1, and
+// R2 = Q^H Y.
 Tensor wide_gradient(const Tensor& q, const Tensor& r, const Tensor& grad_q, const Tensor& grad_r) {
   const int64_t m = r.size(-2), others = r.size(-1) - m;
   Tensor through, grad_r1, grad_y;
@@ -81,10 +82,11 @@ Qr factored(const Tensor& a, Mode mode) {
           triu(mode == Mode::Complete || k == m ? f.reflectors : narrow(f.reflectors, -2, 0, k), 0)};
 }
 
-// Returns the vectors v of the reflectors 1 - tau v v^H, which are packed below the diagonal of A.
+// Returns the vectors v of the reflectors 1 - tau v v^H. They are packed below the diagonal of A, without their leading
+// ones.
 Tensor vectors_of(const Tensor& a, int64_t k) { return tril(narrow(a, -1, 0, k), -1) + eye(a.size(-2), k, a.dtype()); }
 
-// Records a result that does not depend on the values of its inputs, with zero gradients.
+// Records, with zero gradients, a result that does not depend on the values of its inputs.
 Tensor constant(const Tensor& result, const Tensor& a, const Tensor& tau) {
   if (recording(a, tau))
     record("LinalgConstant", result, {&a, &tau}, {},
@@ -95,7 +97,7 @@ Tensor constant(const Tensor& result, const Tensor& a, const Tensor& tau) {
   return result;
 }
 
-// Computes Q C or Q^H C. If a gradient is required, the reflections are applied one after the other.
+// Computes Q C or, if `apply_adjoint`, Q^H C. If a gradient is required, applies one reflection after the other.
 Tensor reflect(const Tensor& a, const Tensor& tau, Tensor c, bool apply_adjoint) {
   if (!recording(a, tau, c)) return apply_reflectors(a, tau, c, apply_adjoint);
   const int64_t k = tau.size(-1);

@@ -36,7 +36,7 @@ class Schur {
   std::vector<Complex128> values;  // the eigenvalues
   bool converged = true;
 
-  // Consumes `a`. Without vectors v stays empty, and only the eigenvalues of h are valid.
+  // Moves from `a`. Without `vectors`, v stays empty, and h is valid only for its eigenvalues.
   Schur(std::vector<S> a, int64_t n, bool vectors)
       : h(std::move(a)),
         v(vectors ? size_t(n * n) : 0),
@@ -130,8 +130,8 @@ class Schur {
     }
   }
 
-  // Performs one step of the QR algorithm on the rows lo to hi. x_ contains the first elements of the first column of
-  // the shifted matrix.
+  // Performs one step of the QR algorithm on the rows lo to hi. x_ must contain the first elements of the first column
+  // of the shifted matrix. `bulge`: size of the reflections.
   void step(int64_t lo, int64_t hi, int64_t bulge) {
     const bool whole = !v.empty();
     for (int64_t k = lo; k < hi; ++k) {
@@ -147,7 +147,7 @@ class Schur {
     requires kReal
   {
     double x = at(hi, hi), y = at(hi - 1, hi - 1), w = at(hi, hi - 1) * at(hi - 1, hi);
-    if (tries % 10 == 0) {  // an exceptional shift, because the usual ones may cycle
+    if (tries % 10 == 0) {  // an exceptional shift from time to time, because the usual shifts may cycle
       const double s = size_of(at(hi, hi - 1)) + size_of(at(hi - 1, hi - 2));
       x = y = at(hi, hi) + 0.75 * s;
       w = -0.4375 * s * s;
@@ -173,7 +173,7 @@ class Schur {
     step(lo, hi, 2);
   }
 
-  // Computes the eigenvalues of the block of rows k and k + 1. Makes the block triangular if they are real.
+  // Computes the eigenvalues of the 2x2 block at row k. If they are real, makes the block triangular.
   void split(int64_t k)
     requires kReal
   {
@@ -234,15 +234,15 @@ class Schur {
   double beta_ = 0;
 };
 
-// Eigenvectors of a Schur form, from the last row to the first.
+// Computes eigenvectors of a Schur form by back-substitution, from the last row to the first.
 template <class S>
 class BackSubstitution {
  public:
   BackSubstitution(const Schur<S>& schur, int64_t n)
       : s_(schur), n_(n), small_(std::numeric_limits<double>::epsilon() * schur.norm()) {}
 
-  // Writes the eigenvector of `value`, which is values[k], to x with norm 1. For a conjugate pair, k is the first of
-  // the two.
+  // Writes the eigenvector for `value`, which must be values[k], to x. Its norm is 1. For a pair of conjugate
+  // eigenvalues, k is the index of the first.
   template <class E>  // double or Complex128
   void vector(int64_t k, E value, E* x) const {
     const bool pair = std::is_same_v<S, double> && std::is_same_v<E, Complex128>;
@@ -272,7 +272,7 @@ class BackSubstitution {
     return out;
   }
 
-  // Solves (T - value) x = 0 for the rows above `top`.
+  // Solves (T - value) x = 0 for the rows above `top`, where T is the Schur form.
   template <class E>
   void solve(int64_t top, int64_t end, E value, E* x) const {
     for (int64_t i = top - 1; i >= 0; --i) {
@@ -293,7 +293,7 @@ class BackSubstitution {
     }
   }
 
-  // Transforms from the basis of Schur vectors to that of the matrix, and normalises.
+  // Transforms x from the basis of Schur vectors to that of the matrix, and scales it to the norm 1.
   template <class E>
   void back(int64_t end, E* x) const {
     std::vector<E> out(static_cast<size_t>(n_));

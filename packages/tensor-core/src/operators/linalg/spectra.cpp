@@ -16,14 +16,14 @@ Tensor without_diagonal(const Tensor& t) {
   return masked_fill(t, eye(t.size(-1), t.size(-1), Dtype::bool_), Scalar(0));
 }
 
-// Returns L_j - L_i, with ones on the diagonal.
+// Returns the matrix of the differences values[j] - values[i], with ones on the diagonal.
 Tensor value_differences(const Tensor& values) {
   const int64_t n = values.size(-1);
   return masked_fill(unsqueeze(values, -2) - unsqueeze(values, -1), eye(n, n, Dtype::bool_), Scalar(1));
 }
 
-// Requires that a loss does not depend on the phases. A gradient that requires a gradient is not checked, since it may
-// have any direction, as in forward mode.
+// Raises an error if the loss depends on the phases of the vectors, which are arbitrary. A gradient that requires a
+// gradient is not checked, because it may have any direction, as in forward mode.
 void require_no_phase(const char* name, const char* what, const Tensor& phases, const Tensor& gradient) {
   if (recording(gradient)) return;
   NoRecording off;
@@ -32,7 +32,7 @@ void require_no_phase(const char* name, const char* what, const Tensor& phases, 
           "on this quantity, so it is ill-defined.");
 }
 
-// Records a decomposition. Gradients of outputs that the loss does not use are undefined.
+// Records a decomposition. The gradients of outputs that the loss does not use are undefined.
 template <size_t outputs>
 void record_decomposition(const char* name, const Tensor& a, const Tensor* const (&results)[outputs],
                           Derivative derivative) {
@@ -42,7 +42,7 @@ void record_decomposition(const char* name, const Tensor& a, const Tensor* const
   autograd_hooks->record(recording);
 }
 
-// Source: Giles 2008, section 3.1.
+// Returns the gradient of A. Source: Giles 2008, section 3.1.
 Tensor eigh_gradient(const Tensor& values, const Tensor& vectors, const Tensor& grad_values,
                      const Tensor& grad_vectors) {
   const Tensor adjoint_vectors = adjoint(vectors);
@@ -55,7 +55,7 @@ Tensor eigh_gradient(const Tensor& values, const Tensor& vectors, const Tensor& 
   return symmetric_part(matmul(matmul(vectors, middle), adjoint_vectors));
 }
 
-// Source: Boeddeker et al. 2017, arXiv:1701.00392, section 4.77.
+// Returns the gradient of A. Source: Boeddeker et al. 2017, arXiv:1701.00392, section 4.77.
 Tensor eig_gradient(const Tensor& values, const Tensor& vectors, const Tensor& grad_values,
                     const Tensor& grad_vectors) {
   const Tensor adjoint_vectors = adjoint(vectors);
@@ -70,12 +70,13 @@ Tensor eig_gradient(const Tensor& values, const Tensor& vectors, const Tensor& g
 }
 
 struct Svd {
-  Tensor u, s, vh;  // the factors, or their gradients, which may be undefined
+  Tensor u, s, vh;  // the factors, or their gradients, some of which may be undefined
 };
 
 Tensor skew(const Tensor& t) { return t - adjoint(t); }
 
-// Returns the rotation of the singular vectors in their own basis, plus the change of the singular values.
+// Returns the factor between U and V^H of the gradient of A: the gradient of the singular values on the diagonal, and
+// the parts that come from the gradients of U and V^H.
 Tensor svd_middle(const Svd& f, const Svd& grad) {
   const bool complex = is_complex(f.u.dtype());
   Tensor turn_u, turn_v, middle;
@@ -88,7 +89,7 @@ Tensor svd_middle(const Svd& f, const Svd& grad) {
   const Tensor value_gaps = value_differences(f.s * f.s);
   if (turn_u.defined()) {
     middle = without_diagonal(turn_u / value_gaps) * unsqueeze(f.s, -2);
-    if (complex) {  // the phases are arbitrary where S is 0
+    if (complex) {  // where S is 0, the phases are arbitrary
       const double eps = f.s.dtype() == Dtype::float64 ? std::numeric_limits<double>::epsilon()
                                                        : double(std::numeric_limits<float>::epsilon());
       const Tensor reached = amax(f.s, Shape{-1}, true) * Scalar(eps) < f.s;
@@ -100,11 +101,11 @@ Tensor svd_middle(const Svd& f, const Svd& grad) {
   return grad.s.defined() ? plus(middle, on_diagonal(grad.s)) : middle;
 }
 
-// Source: Giles 2008, section 3.2; for complex matrices Wan, Zhang 2019, arXiv:1909.02659.
+// Returns the gradient of A. Sources: Giles 2008, section 3.2; for complex matrices Wan, Zhang 2019, arXiv:1909.02659.
 Tensor svd_gradient(const Svd& f, const Svd& grad) {
   const int64_t m = f.u.size(-2), k = f.s.size(-1), n = f.vh.size(-1);
   if (!grad.u.defined() && !grad.vh.defined()) return matmul(f.u * unsqueeze(grad.s, -2), f.vh);
-  if (f.s.numel() == 0) return matmul(f.u, f.vh);  // an empty tensor of the right shape
+  if (f.s.numel() == 0) return matmul(f.u, f.vh);  // an empty tensor with the shape of A
   Tensor right = matmul(svd_middle(f, grad), f.vh);
   if (grad.vh.defined() && n > k) {
     const Tensor scaled = grad.vh / unsqueeze(f.s, -1);

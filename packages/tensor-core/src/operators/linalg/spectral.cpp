@@ -1,4 +1,4 @@
-// Eigenvalues and singular values of batches of small matrices.
+// Eigenvalues and singular values of batches of small matrices, by Jacobi rotations.
 #include <algorithm>
 #include <cmath>
 
@@ -65,7 +65,7 @@ SingularValues singular_values(const Tensor& a, bool full, bool vectors) {
   NoRecording off;
   require_matrices("singular_values", a);
   const Sizes s(a);
-  const bool wide = s.m < s.n;  // a wide matrix is stored as the columns of A^H
+  const bool wide = s.m < s.n;  // a wide matrix is replaced by A^H, so that it has at least as many rows as columns
   const int64_t k = std::min(s.m, s.n), length = std::max(s.m, s.n), rows = full ? length : k;
   const Tensor w = empty(s.with({rows, length}), a.dtype()), v = empty(s.with({k, k}), a.dtype()),
                values = empty(s.with({k}), to_real(a.dtype())), info = zeros(s.batch, Dtype::int32);

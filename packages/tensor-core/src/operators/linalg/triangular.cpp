@@ -1,4 +1,4 @@
-// Triangular systems, Cholesky factorizations, and linear systems solved with them.
+// Triangular systems, Cholesky factorizations, and linear systems that are solved by these.
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
 
@@ -8,7 +8,7 @@ namespace {
 
 Tensor triangle(const Tensor& t, bool upper, bool strict) { return upper ? triu(t, strict) : tril(t, -int(strict)); }
 
-// Solves A X = B for triangular A; batches broadcast.
+// Solves A X = B for triangular A. The batches of A and B are broadcast.
 Tensor solve_left(const Tensor& a, const Tensor& b, bool upper, bool unit) {
   const Tensor x = flambeau::solve_triangular(a, b, upper, unit);
   if (recording(a, b))
@@ -25,7 +25,7 @@ void explain_indefinite(std::ostream& text, int32_t info) {
        << "order " << info << " is not positive-definite).";
 }
 
-// Source of the derivative: Murray 2016, arXiv:1602.07527.
+// Returns the Cholesky factor of A. Source of the derivative: Murray 2016, arXiv:1602.07527.
 CholeskyFactor factored(const char* name, const Tensor& a, bool upper) {
   check_square(name, a);
   const CholeskyFactor f = cholesky_factor(a, upper);
@@ -158,7 +158,7 @@ Gradient: input and input2, any order.)",
      .reference = "np.linalg.solve(np.tril(input2) @ np.tril(input2).T, input)",
      .samples = "f(3, 2), 2 * np.eye(3) + np.tril(f(3, 3)) / 4"});
 
-// Computes L^-H L^-1.
+// Computes the inverse of A from its Cholesky factor: L^-H L^-1.
 Tensor cholesky_inverse(const Tensor& factor, bool upper) {
   check_square("cholesky_inverse", factor, "input");
   Tensor inverse;

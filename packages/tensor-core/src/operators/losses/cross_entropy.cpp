@@ -1,4 +1,4 @@
-// Cross entropy of logits with classes or probabilities.
+// Cross entropy of scores (logits) with class labels or with class probabilities.
 #include <algorithm>
 #include <cmath>
 
@@ -13,7 +13,8 @@ namespace flambeau {
 
 namespace {
 
-// Returns 1 at the labels that are not ignored and 0 elsewhere, in the shape of the scores.
+// Returns a tensor with the shape of the scores that is 1 at the label of each sample and 0 elsewhere. Ignored labels
+// have no 1.
 Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_index) {
   if (input.numel() == 0) return zeros(input.shape(), input.dtype());
   const int64_t dim = dim_of_classes(input);
@@ -21,7 +22,7 @@ Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_inde
   return scatter_add(zeros(input.shape(), input.dtype()), dim, safe, unsqueeze(to(valid, input.dtype()), dim));
 }
 
-// Returns (softmax - one-hot) * factor, with one factor for each label.
+// Returns the gradient of the scores, (softmax - one-hot) * factor, with one factor for each label.
 Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Tensor& scores, const Tensor& logarithms,
                               const Tensor& factors) {
   if (cuda::takes(scores))
@@ -44,8 +45,8 @@ Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Ten
   return out;
 }
 
-// Computes the mean on a GPU, without waiting for the sum of the weights. `scale` becomes its inverse, or 0 if the sum
-// is 0.
+// Computes the weighted mean of the losses on a GPU, without waiting for the sum of the weights. Sets `scale` to 1 /
+// sum, or to 0 if the sum is 0.
 Tensor mean_on_gpu(const Tensor& losses, const Tensor& weights, Tensor& scale) {
   const Tensor total = sum(weights, {}, false, std::nullopt);
   scale = where(eq(total, 0), Scalar(0.0), reciprocal(total));
@@ -53,9 +54,9 @@ Tensor mean_on_gpu(const Tensor& losses, const Tensor& weights, Tensor& scale) {
 }
 
 struct Fused {
-  Tensor out, logarithms;  // logarithms: of the sums of exponentials, one for each label
-  double scale = 1;        // factor of a mean
-  Tensor scale_on_gpu;     // the same on a GPU
+  Tensor out, logarithms;  // logarithms: of the sum of exponentials for each label
+  double scale = 1;        // 1 / sum of the weights for a mean, otherwise 1
+  Tensor scale_on_gpu;     // the same factor as a tensor on the GPU, for a mean
 };
 
 Fused fused_on_gpu(const Labelled& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
@@ -81,7 +82,7 @@ Tensor losses_on_cpu(const Labelled& l, const Tensor& scores, const Tensor& loga
       l.each(begin, end, ignore_index, [&](int64_t i, int64_t label_offset) {
         T &largest = logarithms.data<T>()[i], rest = losses.data<T>()[i];
         const T loss = rest + (largest - scores.data<T>()[label_offset]), w = l.weights.data<T>()[i];
-        largest += rest;  // the logarithm of the sum of exponentials, for the derivative
+        largest += rest;  // now the logarithm of the sum of exponentials, which the derivative reads
         losses.data<T>()[i] = l.labels.data<int64_t>()[i] == ignore_index ? T(0) : w * loss;
       });
     });
@@ -97,12 +98,12 @@ Fused fused_on_cpu(const Labelled& l, const Tensor& input, int64_t ignore_index,
   f.out = reduction == Reduction::None
               ? losses
               : to(scalar_tensor(Scalar(total_of(losses) * f.scale), input.dtype()), losses.device());
-  if (std::isinf(f.scale)) f.scale = 0;  // all labels are ignored: the mean is NaN, its gradient is 0
+  if (std::isinf(f.scale)) f.scale = 0;  // all labels are ignored: the mean is NaN, and its gradient is 0
   return f;
 }
 
-// Computes the loss, without smoothing, in one operator from the logarithms of the sums of exponentials. The softmax is
-// never stored.
+// Computes the loss without label smoothing in one operator, from the logarithms of the sums of exponentials. It never
+// stores the softmax.
 Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                            Reduction reduction) {
   const int64_t dim = dim_of_classes(input);
@@ -149,8 +150,8 @@ Tensor of_probabilities(const Tensor& input, const Tensor& target, const Tensor&
   return sum(losses, {}, false, std::nullopt) / Scalar(double(input.numel() / std::max<int64_t>(classes, 1)));
 }
 
-// Returns the term of label smoothing: for each sample, the sum of the losses for all classes as the label. Ignored
-// labels do not contribute.
+// Returns the term that label smoothing adds: for each sample, the sum of the losses with each class as the label. It
+// is 0 for ignored labels.
 Tensor of_all_classes(const Tensor& logarithms, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                       Reduction reduction) {
   const Tensor labels = to(target, Dtype::int64), valid = ne(labels, Scalar(ignore_index));

@@ -25,9 +25,9 @@ namespace flambeau {
 namespace {
 
 struct Sequences {
-  int64_t steps, batch, classes, blank, states;  // states: of the longest target
+  int64_t steps, batch, classes, blank, states;  // states: number of states of the longest target
   Tensor targets;                                // int64, contiguous
-  // for each sample: the first label, the number of labels, the number of steps
+  // For each sample: position of the first label, number of labels, number of steps.
   std::vector<int64_t> first, labels, times;
 
   void check_labels(size_t n) const {
@@ -37,22 +37,23 @@ struct Sequences {
               " classes");
     }
   }
-  int64_t label(int64_t n, int64_t s) const {  // the label to which a state belongs
+  int64_t label(int64_t n, int64_t s) const {  // class of a state: the label, or the blank
     return s % 2 ? targets.data<int64_t>()[first[size_t(n)] + s / 2] : blank;
   }
-  int64_t row() const { return states + 2; }  // length of a row, with the unreachable states in front
+  int64_t row() const { return states + 2; }  // length of a row of states, including the unreachable ones
   bool may_skip(int64_t n, int64_t s) const {
     return s >= 2 && s % 2 && s <= 2 * labels[size_t(n)] && label(n, s) != label(n, s - 2);
   }
 };
 
-constexpr int64_t kFront = 2;  // unreachable states in front of a row
+constexpr int64_t kFront = 2;  // number of unreachable states at the beginning of each row
 
 template <class T>
 constexpr T kNever = -std::numeric_limits<T>::infinity();
 
-// The states of one sequence in a row: which of them a path may reach by skipping a blank, and the logarithms of their
-// probabilities. Each row has two unreachable states in front. `backwards` has the states in reverse order.
+// The states of one sequence, in the order of a row: which of them a path may reach by skipping a blank, and the
+// logarithms of the probabilities of their classes. The first kFront states of each row are unreachable. `backwards`:
+// the states are in reverse order.
 template <class T>
 class SequenceStates {
  public:
@@ -69,7 +70,7 @@ class SequenceStates {
       skip_[size_t(s)] = q.may_skip(n, backwards ? states + 1 - s : s) && s >= 2;
     }
   }
-  // Returns the logarithms of the probabilities of the states' labels at a step.
+  // Returns, for each state, the logarithm of the probability of its class at step t.
   const char* own(int64_t t) {
     for (int64_t s = 0; s < states; ++s) own_[size_t(s)] = logs_[t * step_ + labels_[size_t(s)]];
     return reinterpret_cast<const char*>(own_.data());
@@ -94,7 +95,7 @@ class SequenceStates {
   std::vector<T> own_;
 };
 
-// Fills alpha (steps, row) of one sequence and returns its negative log-likelihood.
+// Fills alpha (steps, row) for one sequence. Returns the sequence's negative log-likelihood.
 template <class T>
 T walk_forward(const Sequences& q, int64_t n, const T* logs, T* alpha) {
   SequenceStates<T> forward(q, n, logs, false);
@@ -103,13 +104,13 @@ T walk_forward(const Sequences& q, int64_t n, const T* logs, T* alpha) {
   forward.begin(0, alpha + kFront);
   for (int64_t t = 1; t < forward.steps; ++t)
     forward.advance(t, alpha + (t - 1) * q.row() + kFront, alpha + t * q.row() + kFront);
-  // A path ends at the last label or the blank after it
+  // A path ends at the last label or at the blank after it.
   const T* last = alpha + (forward.steps - 1) * q.row() + kFront + forward.states - 1;
   const T a = last[0], b = last[-1], largest = std::max(a, b);
   return largest == kNever<T> ? -largest : -(largest + std::log1p(std::exp(-std::abs(a - b))));
 }
 
-// Writes the gradient of one sequence's loss, times `scale`, to grad (steps, batch, classes).
+// Writes the gradient of the loss of one sequence, times `scale`, to grad (steps, batch, classes).
 template <class T>
 void walk_backward(const Sequences& q, int64_t n, const T* logs, const T* alpha, T loss, T scale, T* grad) {
   SequenceStates<T> forward(q, n, logs, false), backward(q, n, logs, true);
@@ -164,7 +165,7 @@ Sequences checked(const Tensor& logs, const Tensor& targets, const Shape& input_
     require(targets.dim() == 2 || at <= targets.numel(), "ctc_loss: target_lengths ", target_lengths,
             " add up to more than the number of targets, which have shape ", targets.shape());
     q.states = std::max(q.states, 2 * labels + 1);
-    if (!cuda::takes(q.targets)) q.check_labels(size_t(n));  // on a GPU the kernel checks them
+    if (!cuda::takes(q.targets)) q.check_labels(size_t(n));  // on a GPU the kernel checks the labels
   }
   require(targets.dim() == 2 || at == targets.numel(), "ctc_loss: target_lengths ", target_lengths,
           " do not add up to the number of targets, which have shape ", targets.shape());
@@ -222,8 +223,8 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
              const Tensor scale = contiguous(to(c.gradient(), type));
              if (gpu_result) return c.set(0, cuda::ctc_backward(*gpu_result, scale, zero_infinity));
              Sequences q = *all;
-             q.targets = c.saved(3);  // read the saved targets: the caller may have changed these since
-             for (size_t n = 0; n < q.labels.size(); ++n) q.check_labels(n);  // saved-tensor hooks may change them
+             q.targets = c.saved(3);  // use the saved targets, because the caller may have changed the original ones
+             for (size_t n = 0; n < q.labels.size(); ++n) q.check_labels(n);  // hooks may have changed these targets
              Tensor grad = zeros(logs.shape(), type);
              dispatch_real(type, [&](auto tag) {
                using T = typename decltype(tag)::type;

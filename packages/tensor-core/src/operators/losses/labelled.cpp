@@ -9,7 +9,7 @@ namespace flambeau {
 
 namespace {
 
-// Checks that contiguous labels are in [0, classes) or ignored.
+// Raises an error unless each of the contiguous labels is in [0, classes) or is `ignore_index`.
 void check_range(const Tensor& t, int64_t classes, int64_t ignore_index) {
   const int64_t *labels = t.data<int64_t>(), *end = labels + t.numel();
   const auto outside = [=](int64_t label) { return (label != ignore_index) & (uint64_t(label) >= uint64_t(classes)); };
@@ -82,7 +82,7 @@ Labelled::Labelled(const Tensor& input, const Tensor& target, const Tensor& weig
 }
 
 Labelled Labelled::with(const Tensor& saved, int64_t ignore_index) const {
-  if (!cuda::takes(saved)) check_range(saved, classes, ignore_index);  // saved-tensor hooks may change them
+  if (!cuda::takes(saved)) check_range(saved, classes, ignore_index);  // hooks may have changed the saved labels
   Labelled out = *this;
   out.labels = saved;
   return out;

@@ -1,4 +1,4 @@
-// Losses that require a margin between the scores of classes.
+// Losses that require that the score of the right class exceeds other scores by a margin.
 #include <algorithm>
 
 #include "core/working_memory.h"
@@ -21,13 +21,13 @@ void check_label(int64_t label, int64_t least, int64_t classes) {
           classes, ", got ", label);
 }
 
-// Returns the gradient of each row's loss, (rows, 1), from the gradient of the reduced loss.
+// Returns the gradient of the loss of each row, (rows, 1), given the gradient of the reduced loss.
 Tensor gradient_of_rows(const Tensor& grad, int64_t rows, Reduction reduction) {
   const Tensor each = reduction == Reduction::Mean ? grad / Scalar(double(rows)) : grad;
   return reduction == Reduction::None ? reshape(each, {rows, 1}) : expand(reshape(each, {1, 1}), {rows, 1});
 }
 
-struct ScoreRows {  // scores (rows, classes) in the dtype of the computation, and labels
+struct ScoreRows {  // labels, and scores (rows, classes) in the dtype of the computation
   Tensor scores, labels;
   ScoreRows(const Tensor& input, const Tensor& target) {
     const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
@@ -37,7 +37,8 @@ struct ScoreRows {  // scores (rows, classes) in the dtype of the computation, a
   }
 };
 
-// Computes the loss of a row: the sum over j != y of max(0, margin - x[y] + x[j])**p.
+// Returns the loss of a row, not yet divided by the number of classes: the sum over j != y of max(0, margin - x[y] +
+// x[j])**p.
 template <class T>
 T margin_loss(const T* x, int64_t classes, int64_t y, T margin, int64_t p) {
   T total = 0;
@@ -75,8 +76,9 @@ Tensor margin_losses(const ScoreRows& r, int64_t p, double margin, const Tensor&
   return out;
 }
 
-// Returns the gradient of the scores. With the violation v[j] = max(0, margin - x[y] + x[j]), d loss d x[j] = p
-// v[j]**(p - 1) w[y] C where v[j] > 0, and d loss d x[y] is minus their sum.
+// Returns the gradient of the scores. Let v[j] = max(0, margin - x[y] + x[j]). Then d loss / d x[j] = p v[j]**(p - 1)
+// w[y] / C for j != y, where w are the weights and C is the number of classes. d loss / d x[y] is minus the sum of
+// these.
 Tensor margin_gradient(const Tensor& scores, const Tensor& labels, int64_t p, double margin, const Tensor& weight,
                        const Tensor& grad) {
   const int64_t classes = scores.size(1);
@@ -89,8 +91,9 @@ Tensor margin_gradient(const Tensor& scores, const Tensor& labels, int64_t p, do
   return scatter_add(each, 1, labels, -sum(each, Shape{1}, true, {}));
 }
 
-// Computes the loss of a row whose labels end at the first -1: the sum of the margin violations of all pairs of a label
-// and another class. Adds the derivative with respect to the scores to `slopes` if given.
+// Returns the loss of a row whose labels end at the first -1: the sum of the violations of the margin over all pairs of
+// a label and a class that is not a label, divided by the number of classes. If `slopes` is given, adds the derivative
+// with respect to the scores to it.
 template <class T>
 T labels_loss(const T* x, int64_t classes, const int64_t* labels, T* slopes, std::vector<char>& is_label) {
   int64_t count = 0;
@@ -107,7 +110,7 @@ T labels_loss(const T* x, int64_t classes, const int64_t* labels, T* slopes, std
   return total / T(classes);
 }
 
-// Computes labels_loss() of all rows on a GPU. The k-th iteration processes the k-th label of every row.
+// Computes labels_loss() for all rows on a GPU. Iteration k of the loop processes the k-th label of every row.
 Tensor labels_losses_on_gpu(const ScoreRows& r, const Tensor& slopes) {
   const int64_t rows = r.scores.size(0), classes = r.scores.size(1);
   Tensor losses = zeros({rows}, r.scores.dtype());
@@ -128,7 +131,8 @@ Tensor labels_losses_on_gpu(const ScoreRows& r, const Tensor& slopes) {
   return losses;
 }
 
-// Returns the losses of rows. Adds the derivatives with respect to the scores to `slopes` (zeros) if given.
+// Returns the losses of the rows. If `slopes` is given, which must be zeros, adds the derivatives with respect to the
+// scores to it.
 Tensor labels_losses(const ScoreRows& r, const Tensor& slopes) {
   if (cuda::takes(r.scores)) return labels_losses_on_gpu(r, slopes);
   const int64_t rows = r.scores.shape()[0], classes = r.scores.shape()[1];

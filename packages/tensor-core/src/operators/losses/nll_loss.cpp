@@ -10,7 +10,7 @@ namespace flambeau {
 
 namespace {
 
-// Returns the negative scores of the labels, times their weights.
+// Returns, for each label, its negative score times its weight.
 Tensor negative_scores(const Labelled& l, const Tensor& scores, int64_t ignore_index) {
   if (cuda::takes(scores)) return cuda::picked(l.gpu_scores(ignore_index), scores, Tensor(), l.of_class, l.weights);
   const Tensor losses = empty(l.labels.shape(), scores.dtype());
@@ -25,7 +25,7 @@ Tensor negative_scores(const Labelled& l, const Tensor& scores, int64_t ignore_i
   return losses;
 }
 
-// Computes the loss with operators that are differentiable with respect to the class weights.
+// Computes the loss by operators that are differentiable with respect to the class weights.
 Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                            Reduction reduction) {
   const Tensor labels = to(target, Dtype::int64), valid = ne(labels, Scalar(ignore_index));
@@ -35,19 +35,19 @@ Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tens
   return sum(losses, {}, false, std::nullopt) / sum(each, {}, false, std::nullopt);
 }
 
-// Returns the gradient of the losses without reduction.
+// Returns the gradient of the scores for losses without reduction.
 Tensor nll_gradient(const Labelled& l, int64_t ignore_index, const Tensor& gradient, const Shape& shape) {
   if (cuda::takes(l.labels) && !recording_enabled())
     return cuda::picked_gradient(l.gpu_scores(ignore_index), shape, contiguous(gradient * l.weights), Tensor(),
                                  Tensor());
-  if (product(shape) == 0) return zeros(shape, gradient.dtype());  // without classes, all labels are ignored
+  if (product(shape) == 0) return zeros(shape, gradient.dtype());  // there are no classes, so all labels are ignored
   const int64_t dim = shape.size() == 1 ? 0 : 1;
   const Tensor safe = where(ne(l.labels, Scalar(ignore_index)), l.labels, Scalar(0));
   const Tensor share = unsqueeze(-(gradient * l.weights), dim);
   return scatter_add(zeros(shape, share.dtype()), dim, unsqueeze(safe, dim), share, Write::InPlace);
 }
 
-// Returns the sum of the losses divided by the sum of the weights, in the losses' dtype.
+// Returns the sum of the losses divided by the sum of the weights, in the dtype of the losses.
 Tensor weighted_mean(const Tensor& losses, const Tensor& weights) {
   const Tensor total = sum(losses, {}, false, std::nullopt);
   if (cuda::takes(losses)) {
@@ -55,7 +55,7 @@ Tensor weighted_mean(const Tensor& losses, const Tensor& weights) {
     return where(none, Scalar(NAN), total / where(none, Scalar(1.0), all));
   }
   const double weight_sum = total_of(weights);
-  if (weight_sum == 0) return total * Scalar(0.0) + Scalar(NAN);  // NaN, as in PyTorch, with a gradient of 0
+  if (weight_sum == 0) return total * Scalar(0.0) + Scalar(NAN);  // as in PyTorch: NaN, with a gradient of 0
   return total * Scalar(1.0 / weight_sum);
 }
 

@@ -13,19 +13,19 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kCacheBytes = 24 << 10;        // size of the buffers of a block: half of a first-level cache of 48 KB
-constexpr int64_t kLargeCacheBytes = 256 << 10;  // size of the buffers of one row: half of a second-level cache
-constexpr int64_t kLeastBlock = 256, kMostBlock = 2048;  // numbers of elements
-constexpr int64_t kChainGrain = 32768;                   // elements of one step that justify a thread
+constexpr int64_t kCacheBytes = 24 << 10;  // most bytes of a block's buffers: half of a first-level cache of 48 KB
+constexpr int64_t kLargeCacheBytes = 256 << 10;          // most bytes of a row's buffers: half of a second-level cache
+constexpr int64_t kLeastBlock = 256, kMostBlock = 2048;  // minimum and maximum number of elements in a block
+constexpr int64_t kChainGrain = 32768;                   // number of elements of one step that justify a thread
 
 int64_t rounded_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 }  // namespace
 
-// Location of an input's or a step's value while a block is processed.
+// Where the value of an input or of a step is while a block is processed.
 struct ChainPlan::Location {
   enum Kind : uint8_t { Number, Input, Copied, Output, Buffer } kind = Buffer;
-  int number = -1;  // number of the output, or of the buffer for other kinds
+  int number = -1;  // for an output, its number; for other kinds, the number of the buffer
   int layout = -1;  // index in layouts_, for a copied input
   int64_t item = 0;
   bool stays = false;  // true for a copied input that is the same in each block
@@ -93,8 +93,8 @@ void ChainPlan::locate_outputs(std::span<const int> outputs) {
   }
 }
 
-// Assigns a buffer to each result that is not an output. After the last use of the result, another one can use the
-// buffer.
+// Assigns a buffer to each result that is not an output. Another result can use the buffer after the step that uses the
+// first result last.
 void ChainPlan::locate_steps() {
   std::vector<int> last(locations_.size(), -1);
   for (size_t s = 0; s < steps_.size(); ++s)
@@ -112,7 +112,7 @@ void ChainPlan::locate_steps() {
       const size_t v = size_t(steps_[s].operands[k]);
       if (v >= inputs_ && locations_[v].kind == Location::Buffer && last[v] == int(s)) {
         unused.push_back(locations_[v].number);
-        last[v] = -1;  // add the buffer only once, even if both operands are the same
+        last[v] = -1;  // add the buffer only once if both operands are the same value
       }
     }
   }
@@ -123,7 +123,7 @@ int64_t ChainPlan::grain() const {
   return row_length_ ? std::max<int64_t>(1, elements / row_length_) : elements;
 }
 
-// Execution of the blocks of one thread.
+// Executes the steps for the blocks of one thread.
 class ChainPlan::Pass {
  public:
   Pass(const ChainPlan& plan, const ChainMemory& memory)
@@ -162,7 +162,7 @@ class ChainPlan::Pass {
     }
   }
 
-  // Returns the dtype of an input's elements in the chain.
+  // Returns the dtype to which the elements of an input are converted.
   static Dtype input_dtype(const Location& location) { return location.item == 8 ? Dtype::float64 : Dtype::float32; }
 
   void move_to(size_t v, int64_t begin, int64_t n) {
@@ -227,7 +227,7 @@ class ChainPlan::Pass {
 
   const ChainPlan& plan_;
   const ChainMemory& memory_;
-  SmallVector<char*, 32> at_;  // addresses of the values in the current block
+  SmallVector<char*, 32> at_;  // addresses of the values for the current block
   int64_t buffer_bytes_;
   std::optional<Block> allocated_;
   std::unique_ptr<Cursor[]> cursors_;  // cursors of the copied inputs

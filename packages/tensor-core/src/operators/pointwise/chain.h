@@ -1,4 +1,4 @@
-// Several kernels in one pass over memory. Internal.
+// Execution of several kernels in one pass over memory. Internal.
 //
 // Note [Chains]
 // `(x * 2 + y).tanh()` as three operators reads and writes memory three times. A chain runs all its steps on a block of
@@ -17,17 +17,17 @@
 
 namespace flambeau {
 
-// x -> (x - centre) * scale + shift, with three numbers for each channel of (N, C, ...).
+// The function x -> (x - centre) * scale + shift for one channel of (N, C, ...).
 struct ChannelLine {
   double centre, scale, shift;
 };
 struct ChannelLines {
   std::vector<ChannelLine> lines;
-  int64_t inner = 1;  // elements of a channel in one sample
+  int64_t inner = 1;  // number of contiguous elements of a channel in one sample
 };
 
 struct ChainInput {
-  const Tensor* example;  // has the shape, strides and dtype of the tensors of all runs; null for a number
+  const Tensor* example;  // a tensor like those of all runs (shape, strides, dtype); null for a number
   Dtype dtype;            // dtype to which elements are converted
 };
 
@@ -37,35 +37,35 @@ struct ChainStep {
   int lines = -1;                    // for Channels: index of the ChannelLines
   RowStep row = {};                  // for Rows
   Dtype dtype = Dtype::float32;      // dtype of the result
-  bool is_per_row = false;           // the result has one value per row
-  int operands[kMaxOperands] = {};   // values: inputs are numbered first, then the results of steps
+  bool is_per_row = false;           // true if the result has one value for each row
+  int operands[kMaxOperands] = {};   // numbers of the operands' values: first the inputs, then the results of steps
   int count = 1;
 
   bool operator==(const ChainStep&) const = default;
 };
 
-// The data of one run. Its sizes and layouts are those of the plan.
+// The data of one run, which must have the sizes and layouts of the plan.
 struct ChainMemory {
   std::span<const Operand> inputs;
   std::span<const ChannelLines> lines;
-  std::span<const char* const> weights;  // weights of row functions; null if there are none
-  std::span<char* const> outputs;        // contiguous
+  std::span<const char* const> weights;  // weights of row functions; null for those that have none
+  std::span<char* const> outputs;        // addresses of the outputs, which are contiguous
 };
 
 // Layout of the elements of a tensor: operand_layout.h.
 struct OperandLayout;
 
-// Steps, with the locations of their results, for tensors of one size.
+// The steps of a chain, with the locations of all values, for tensors of one size.
 class ChainPlan {
  public:
-  // `outputs` are the results that are written to memory. The steps' results have `shape`, whose last dimensions are
-  // rows of `row_length` elements if the chain has row functions; otherwise `row_length` is 0.
+  // `outputs`: numbers of the results that are written to memory. `shape`: shape of the results. `row_length`: number
+  // of elements of a row, which consists of the last dimensions, if the chain has row functions; otherwise 0.
   ChainPlan(std::span<const ChainInput> inputs, std::span<const ChainStep> steps, std::span<const int> outputs,
             const Shape& shape, int64_t row_length);
   ~ChainPlan();
 
   void run(const ChainMemory& memory) const;
-  // Returns false if a block of one row exceeds the second-level cache.
+  // Returns false if the buffers for one row do not fit in the second-level cache.
   bool fits_cache() const;
 
  private:
@@ -79,7 +79,7 @@ class ChainPlan {
   int64_t buffer_bytes() const;
 
   std::vector<ChainStep> steps_;
-  std::vector<Location> locations_;     // locations of the inputs, then of the results
+  std::vector<Location> locations_;     // locations of the inputs, then those of the results
   std::vector<OperandLayout> layouts_;  // layouts of the inputs that are copied to buffers
   size_t inputs_;
   int64_t elements_, row_length_;
@@ -87,7 +87,7 @@ class ChainPlan {
   int64_t widest_ = 1, block_;  // size of the largest element of a buffer in bytes; elements of a block
 };
 
-// Returns the kernel of a row for elements of a dtype, or null.
+// Returns the kernel of a pointwise row for elements of a dtype, or null if chains do not support it.
 PointwiseKernel chain_kernel(PointwiseOp row, Dtype dtype);
 
 }  // namespace flambeau

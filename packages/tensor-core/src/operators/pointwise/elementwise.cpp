@@ -1,4 +1,4 @@
-// Fused elementwise operators of extensions: dispatch by instruction set and dtype.
+// Fused elementwise operators that extensions define: choice of the loops by instruction set and dtype.
 #include "flambeau/elementwise.h"
 
 #include <string_view>
@@ -30,8 +30,8 @@ PointwiseKernel kernel_of(const ElementwiseKernels& kernels, Dtype dtype) {
   }
 }
 
-// Checks the operands. Returns the tensor that determines the result's device: the first one with dimensions, otherwise
-// the first; null if all operands are numbers.
+// Checks the operands. Returns the tensor on whose device the result is: the first one with dimensions or, if there is
+// none, the first one. Returns null if all operands are numbers.
 const Tensor* placed_tensor(const Elementwise& op, const Operand* operands, int count) {
   const Tensor* placed = nullptr;
   for (int k = 0; k < count; ++k) {
@@ -56,7 +56,7 @@ Tensor elementwise(const Elementwise& op, const Operand* operands, int count) {
                                "': convert the operands to a floating-point dtype");
   const OnDevice device(placed->device(), op.name);
   const Tensor out = new_result(operands, count, dtype);
-  // Half-precision kernels take no numbers: if an operand is a number, all operands are converted.
+  // Half-precision kernels accept no numbers. If an operand is a number, the other operands are therefore converted.
   bool numbers = false;
   for (int k = 0; k < count; ++k) numbers |= !operands[k].tensor;
   const Dtype in = numbers ? dtype_of(compute_type(dtype)) : dtype;

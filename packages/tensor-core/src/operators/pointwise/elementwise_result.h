@@ -20,7 +20,8 @@ inline Shape shape_of(const Operand* operands, int count) {
   return shape;
 }
 
-// Returns the first operand of the result's shape, whose memory layout the result gets; null for row-major order.
+// Returns the tensor whose memory layout the result gets: the first operand with the shape of the result. Returns null
+// if the layout is row-major.
 inline const Tensor* order_of(const Operand* operands, int count, const Shape& shape) {
   for (int k = 0; k < count; ++k)
     if (const Tensor* t = operands[k].tensor; t && t->shape() == shape) return t->is_contiguous() ? nullptr : t;

@@ -1,4 +1,4 @@
-// Pointwise steps on a result, while it is computed. Internal.
+// Pointwise steps that are applied to a result while it is computed. Internal.
 //
 // Note [Epilogues]
 // `relu(conv(x) + y)` as three operators writes memory three times. An epilogue runs the pointwise kernels of the
@@ -21,7 +21,8 @@ using kernels::Limits;
 
 class Epilogue {
  public:
-  // An operand of a step: the current value of the result, a number, or a tensor with the result's shape and layout.
+  // An operand of a step: the current value of the result, a number, or a tensor with the shape and the layout of the
+  // result.
   struct Source {
     enum Kind : uint8_t { Result, Number, Elements } kind = Result;
     Scalar number = {};
@@ -29,14 +30,14 @@ class Epilogue {
   };
 
   explicit Epilogue(Dtype dtype) : size_(item_size(dtype)), dtype_(dtype) {}
-  // Adds a step that runs the kernel of a pointwise row (from chain_kernel()).
+  // Adds a step that runs a kernel from chain_kernel().
   void add(PointwiseKernel kernel, std::span<const Source> operands);
-  // Adds a step that only bounds the result.
+  // Adds a step that only limits the values of the result.
   void add(Limits limits) { steps_.push_back({.limits = limits}); }
   bool empty() const { return steps_.empty(); }
-  // Returns true if a step has a tensor as an operand, besides the result.
+  // Returns true if an operand of a step is a tensor other than the result.
   bool reads_tensors() const;
-  // Returns the bounds if the only step bounds the result, otherwise nothing.
+  // If there is one step and it only limits the values, returns the limits. Otherwise returns nothing.
   std::optional<Limits> limits() const {
     return steps_.size() == 1 && !steps_[0].kernel ? std::optional(steps_[0].limits) : std::nullopt;
   }
@@ -44,18 +45,18 @@ class Epilogue {
   void set_result(char* data) { result_ = data; }
 
   void apply(char* piece, int64_t n) const;
-  // Returns this epilogue in the form that matrix products take. The result refers to this object.
+  // Returns this epilogue in the form that matrix products accept. It refers to this object.
   kernels::ProductFinish finish() const;
 
  private:
-  // Number of elements that a step processes at a time. The operands of three steps fit in a cache.
+  // Number of elements that a step processes at a time, so few that the operands of three steps fit in a cache.
   static constexpr int64_t kPiece = 512;
   struct Step {
-    PointwiseKernel kernel = nullptr;  // null for a step that bounds the result
+    PointwiseKernel kernel = nullptr;  // null if the step only limits values
     Limits limits = {};
     int count = 0;
     Source::Kind kinds[kMaxOperands] = {};
-    const char* data[kMaxOperands] = {};  // the tensor's elements, or kPiece copies of the number
+    const char* data[kMaxOperands] = {};  // elements of the tensor, or kPiece copies of the number
   };
 
   std::vector<Step> steps_;

@@ -10,20 +10,20 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kBlock = 256;  // values that are computed at a time
-// A table of kWords values is faster for tensors of at least kMany elements.
+constexpr int64_t kBlock = 256;  // number of values that are computed at a time
+// Number of entries of the largest table, and number of elements of a tensor from which such a table may be faster.
 constexpr int64_t kWords = int64_t(1) << 16, kMany = 4 * kWords;
-constexpr int64_t kGrain = 32768, kFewBlocks = 16;  // elements and blocks that justify a thread
+constexpr int64_t kGrain = 32768, kFewBlocks = 16;  // numbers of elements and of blocks that justify a thread
 
-// A function with a lookup table: operand `at` takes all values of a range, the others are numbers.
+// A function that is computed by a lookup table: operand number `at` is a tensor, the others are numbers.
 struct Function {
   PointwiseKernel kernel;
   Dtype in, from;
   const Operand* operands;
   int count, at;
 
-  // Computes the values for `blocks` blocks of operands of type `of`. Interpreted as integers, the operands are first,
-  // first + 1, and so on.
+  // Computes `blocks` blocks of the table. The operand takes, as elements of type `of`, the values first, first + 1 and
+  // so on, interpreted as integers.
   void tabulate(char* to, Dtype dtype, Dtype of, int64_t first, int64_t blocks) const {
     alignas(64) char room[kMaxOperands + 1][kBlock * sizeof(Complex<double>)];
     int64_t bits[kBlock];
@@ -69,7 +69,7 @@ int only_tensor(const Operand* operands, int count) {
   return at;
 }
 
-// The range of a tensor's integers, [first, first + values). It is empty if the tensor spans more than 65536 numbers.
+// The range [first, first + values) of a tensor's integers, or an empty one if it would exceed kWords numbers.
 struct Range {
   int64_t first = 0, values = 0;
 };
@@ -85,7 +85,7 @@ Range range_of(const Tensor& t) {
   return within(narrow(flat, 0, 0, kBlock)).values ? within(flat) : Range();
 }
 
-// Returns the kernel that looks up elements of `to` by words of `bytes` bytes.
+// Returns the kernel that reads words of `bytes` bytes and looks up elements of the dtype `to`.
 auto look_up(int64_t bytes, Dtype to) {
   return kernels::narrow_table().look_up[bytes - 1][__builtin_ctz(unsigned(item_size(to)))];
 }
@@ -99,7 +99,7 @@ void look_up_words(const Function& function, const Tensor& t, const Tensor& outp
   });
 }
 
-// Looks up elements by their positions in the range.
+// Looks up elements by their position in the range.
 template <class T>
 void look_up_range(const Function& function, Range range, const Tensor& t, const Tensor& output) {
   const Tensor table = function.table(output.dtype(), Dtype::int64, range.first, range.values);

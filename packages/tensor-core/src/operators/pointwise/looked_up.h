@@ -7,11 +7,11 @@
 
 namespace flambeau {
 
-// Number of elements from which run_looked_up may be faster than run_kernel.
+// Minimum number of elements for which run_looked_up() may be faster than run_kernel().
 inline constexpr int64_t kLookedUp = 2048;
 
-// Does the same as run_kernel with a lookup table if that is faster; otherwise returns false and does nothing. Results
-// do not depend on the number of threads.
+// Does the same as run_kernel(), but with a lookup table, if that is faster. Otherwise returns false and does nothing.
+// Results do not depend on the number of threads.
 bool run_looked_up(PointwiseOp op, PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
                    int count, Dtype in);
 

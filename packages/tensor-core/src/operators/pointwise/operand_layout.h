@@ -11,9 +11,9 @@
 
 namespace flambeau {
 
-constexpr int64_t kSlack = kernels::kRowSlack;  // bytes after a buffer that may also be written
+constexpr int64_t kSlack = kernels::kRowSlack;  // number of bytes after the end of a buffer that kernels may also write
 
-// Returns the dtype of the number arguments of a kernel for elements of dtype `in`: float32 for half precision.
+// Returns the dtype in which a kernel for elements of the dtype `in` accepts numbers: float32 for half precision.
 inline Dtype number_type(Dtype in) { return is_floating(in) ? dtype_of(compute_type(in)) : in; }
 
 inline void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
@@ -24,8 +24,8 @@ inline void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
   });
 }
 
-// Layout of the elements of a tensor in the memory order of the output: its dimensions, with neighbours merged if they
-// are contiguous to each other. Strides are in bytes.
+// Layout of a tensor in the memory order of the output. Neighbouring dimensions are merged if they are contiguous to
+// each other. Strides are in bytes.
 struct OperandLayout {
   char* base;
   Dtype dtype;
@@ -35,7 +35,7 @@ struct OperandLayout {
   int64_t row() const { return size[last]; }
   int64_t step() const { return stride[last]; }
   bool is_constant() const { return last == 0 && stride[0] == 0; }
-  int64_t period() const {  // number of elements after which the tensor repeats; 0 if it does not
+  int64_t period() const {  // returns the number of elements after which the tensor repeats, or 0
     int64_t elements = last > 0 && stride[0] == 0;
     for (int d = 1; d <= last; ++d) elements *= size[d];
     return elements;
@@ -79,8 +79,8 @@ struct Cursor {
       element /= over.size[d];
     }
   }
-  int64_t left() const { return layout->row() - position[layout->last]; }  // remaining elements of the row
-  void advance(int64_t n) { move(layout->last, n); }                       // n <= left()
+  int64_t left() const { return layout->row() - position[layout->last]; }  // elements that remain in the row
+  void advance(int64_t n) { move(layout->last, n); }                       // n must be at most left()
   void move(int d, int64_t n) {
     position[d] += n;
     at += n * layout->stride[d];
@@ -123,10 +123,10 @@ FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
   }
 }
 
-// Short rows are written in chunks; the last may reach beyond the end of the row.
+// Number of bytes in which short rows are written. The last chunk may reach beyond the end of the row.
 constexpr int64_t kChunk = kSlack / 2;
 
-// Fills `rows` rows with copies of the first. A chunk may overlap its source.
+// Fills `rows` rows with copies of the first one. Chunks that reach beyond a short row may overlap what they copy.
 FLAMBEAU_INLINE void repeat_row(char* first, int64_t bytes, int64_t rows) {
   for (char* to = first + bytes; --rows > 0; to += bytes)
     for (int64_t b = 0; b < bytes; b += kChunk) {
@@ -136,7 +136,8 @@ FLAMBEAU_INLINE void repeat_row(char* first, int64_t bytes, int64_t rows) {
     }
 }
 
-// Returns the next n elements as a contiguous array of `dtype`: in place, or copied to `buffer`.
+// Returns the next n elements as a contiguous array of `dtype`: the elements themselves if possible, otherwise a copy
+// in `buffer`.
 inline char* fetch(Cursor& cursor, int64_t n, char* buffer, Dtype dtype) {
   const OperandLayout& layout = *cursor.layout;
   const int64_t item = item_size(dtype);

@@ -1,4 +1,4 @@
-// The pointwise operators: promotion, in-place and out= forms.
+// The pointwise operators: promotion of dtypes, in-place forms and out=.
 #include "flambeau/pointwise.h"
 
 #include "core/overlap.h"
@@ -18,8 +18,8 @@ const char* instruction_set() { return kernels::table().name; }
 bool takes_complex(PointwiseOp op) { return kernels::table().pointwise[int(op)][int(Compute::c64)]; }
 
 Dtype result_type(const Operand* operands, int count) {
-  // Dtypes of tensors with dimensions, of scalar tensors, and of Python numbers. The latter two matter only if their
-  // category is higher.
+  // The dtypes of tensors with dimensions, of tensors without dimensions, and of Python numbers. Each of the latter two
+  // matters only if it has a higher category than the dtypes before it.
   Dtype standing[3];
   bool present[3] = {false, false, false};
   for (int k = 0; k < count; ++k) {
@@ -43,7 +43,7 @@ Dtype result_type(const Operand* operands, int count) {
     if (!any)
       result = standing[level];
     else if (is_floating(result) && is_complex(standing[level]))
-      // The precision stays that of `result`: operands of lower priority do not change it
+      // Operands of lower priority change only the category; the precision stays that of `result`.
       result = to_complex(result);
     else if (category(standing[level]) > category(result))
       result = standing[level];
@@ -56,7 +56,7 @@ namespace {
 
 struct Types {
   Dtype dtype;          // dtype to which the operands promote
-  Dtype in, from, out;  // dtype of the kernel's operands, dtype of its result, and dtype in which the result is stored
+  Dtype in, from, out;  // in: dtype of the kernel's operands; from: of the kernel's result; out: of the stored result
 };
 
 constexpr const char kNoBooleanDifference[] =
@@ -82,7 +82,7 @@ bool any_negative(const Operand* operands, int arity) {
   __builtin_unreachable();
 }
 
-// Raises an error unless one of the tensors is floating-point or complex. Python numbers are ignored, because they do
+// Raises an error unless one of the tensors is floating-point or complex. Python numbers do not count, because they do
 // not convert integer tensors to floating point here.
 void check_floating(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
   Dtype given = dtype;
@@ -94,7 +94,7 @@ void check_floating(const PointwiseRow& row, const Operand* operands, int arity,
   refuse(row, given);
 }
 
-// Returns true if the row has a kernel for bytes with the same results as the one for int32.
+// Returns true if the row has a kernel for bytes that gives the same results as the kernel for int32.
 bool takes_bytes(const PointwiseRow& row, const Operand* operands) {
   bool fits = kernels::table().pointwise[int(row.op)][int(Compute::u8)];
   for (int k = 0; k < row.arity; ++k)
@@ -106,7 +106,7 @@ PointwiseKernel kernel_of(PointwiseOp op, Dtype in) {
   return kernels::table().pointwise[int(op)][int(in == Dtype::uint8 ? Compute::u8 : compute_type(in))];
 }
 
-// Returns true if a dtype of one or two bytes can represent the numbers among the operands.
+// Returns true if a dtype of one or two bytes can represent all operands that are numbers.
 bool numbers_fit(const PointwiseRow& row, const Operand* operands, Dtype dtype) {
   const int bits = dtype == Dtype::bool_ ? 1 : int(8 * item_size(dtype)) - !is_unsigned(dtype);
   const double end = 1 << bits, least = is_unsigned(dtype) || dtype == Dtype::bool_ ? 0 : -end;
@@ -116,15 +116,15 @@ bool numbers_fit(const PointwiseRow& row, const Operand* operands, Dtype dtype) 
   return fit;
 }
 
-// Returns the row's kernel for elements of the dtype as stored in memory, if its results equal those of the kernel for
-// converted elements. Note [Narrow kernels]
+// Returns the row's kernel for elements in their stored dtype, if its results equal those of the kernel for converted
+// elements. Note [Narrow kernels]
 PointwiseKernel narrow_kernel(PointwiseOp op, const Operand* operands, Dtype dtype) {
   const PointwiseKernel kernel = kernels::narrow_kernel(op, dtype);
   if (!kernel) return nullptr;
   const PointwiseRow& row = row_of(op);
   const auto& narrow = kernels::narrow_table();
   if (!is_floating(dtype)) return narrow.is_modular[int(op)] || numbers_fit(row, operands, dtype) ? kernel : nullptr;
-  int tensors = 0, first = row.arity;  // number of tensors, which must all come before any number
+  int tensors = 0, first = row.arity;  // number of tensors, which must come before all numbers
   for (int k = row.arity - 1; k >= 0; --k) operands[k].tensor ? void(++tensors) : void(first = k);
   if (first != tensors || tensors == 0) return nullptr;
   return tensors == row.arity
@@ -170,7 +170,7 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
   const int arity = row.has_parameters ? 1 : row.arity;
   const bool gives_mask = row.domain == Domain::Comparison || row.domain == Domain::Logical;
   Dtype dtype = in_domain(row, operands, arity, promoted(row, operands, arity));
-  // Compare elements of uint64 with a negative number in float64, because uint64 cannot represent the number.
+  // In comparisons, compare uint64 elements with a negative number in float64, because uint64 cannot represent it.
   if (FLAMBEAU_UNLIKELY(dtype == Dtype::uint64) && gives_mask && any_negative(operands, arity)) dtype = Dtype::float64;
   Types types;
   types.dtype = dtype;
@@ -199,7 +199,8 @@ bool needs_recording(const PointwiseRow& row, const Operand* operands) {
   return needs && recording_enabled();
 }
 
-// Copies an operand that may overlap the memory to be written, unless both are the same view.
+// Returns the operand, or a copy if it may overlap the memory to be written. If both are the same view, no copy is
+// needed.
 const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tensor& copy) {
   if (!operand || !may_overlap(*operand, written) || same_elements(*operand, written)) return operand;
   NoRecording off;
@@ -207,8 +208,8 @@ const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tens
   return &copy;
 }
 
-// Returns the first of two half-precision operands as an expanded tensor if it is a number that `dtype` represents
-// exactly, otherwise an undefined tensor. Half-precision kernels take numbers only after the tensors.
+// Half-precision kernels accept numbers only after the tensors. If the first of two operands is a number that `dtype`
+// represents exactly, returns it as an expanded tensor. Otherwise returns an undefined tensor.
 Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, Dtype dtype) {
   if (!is_floating(dtype) || arity != 2 || operands[0].tensor || !operands[1].tensor || out.numel() < kLookedUp)
     return {};
@@ -245,8 +246,8 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
   run(op, types, safe, target);
 }
 
-// Checks the dtype of out=. As in PyTorch, unary operators that keep the dtype of their operand require exactly that
-// dtype.
+// Checks the dtype of out=. As in PyTorch, it must be exactly the result's dtype for unary operators that keep the
+// dtype of their operand.
 void check_out_dtype(const PointwiseRow& row, const Types& types, Dtype out) {
   const bool keeps = row.domain == Domain::Any || row.domain == Domain::Number || row.domain == Domain::Real ||
                      row.domain == Domain::Integral;
@@ -256,7 +257,7 @@ void check_out_dtype(const PointwiseRow& row, const Types& types, Dtype out) {
   require(can_cast(types.out, out), "result type ", types.out, " can't be cast to the desired output type ", out);
 }
 
-// Resizes out= to the result's shape, with the result's memory layout if the shape changes.
+// Resizes out= to the shape of the result. If the shape changes, it gets the memory layout that the result would have.
 void resize_like_result(const Tensor& out, const Operand* operands, int count) {
   const Shape shape = shape_of(operands, count);
   if (out.shape() == shape) return;

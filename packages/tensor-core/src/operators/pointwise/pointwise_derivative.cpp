@@ -8,7 +8,7 @@ namespace flambeau {
 
 namespace {
 
-// The derivative of a row: fused kernels, or tensor expressions if it is differentiated again.
+// The derivative of a row. It runs fused kernels or, if it is differentiated again, tensor expressions.
 //
 // Note [Complex derivatives]
 // The gradient of a real loss L for a complex z = x + iy is dL/dx + i dL/dy. For a holomorphic function with the
@@ -56,7 +56,7 @@ struct PointwiseDerivative {
     const bool turn = is_complex(grad.dtype());
     Tensor out = row.expression[i](turn ? conj(grad) : grad, tensors, tensors[row.arity]);
     if (turn) out = conj(out);
-    // If the expression is a number, such as 0, expand it to the shape of the gradient
+    // The expression may be a number, such as 0, which is expanded to the shape of the gradient.
     return out.impl()->wrapped_number ? full(grad.shape(), item(out), grad.dtype()) : out;
   }
 

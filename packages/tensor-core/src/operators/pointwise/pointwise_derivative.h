@@ -5,11 +5,11 @@
 
 namespace flambeau {
 
-// `read` contains the operands to save, with their former values if they were overwritten.
+// Records the derivative of a row. `read`: the operands to save, with their former values if they were overwritten.
 void record_pointwise(PointwiseOp op, const Operand* operands, const Operand* read, const Tensor& result,
                       Recording::Kind kind);
-// Call this before `self` is overwritten. Returns the operands that the derivative will read; those that share memory
-// with `self` are replaced by recorded copies.
+// Call this before `self` is overwritten. Sets `read` to the operands that the derivative will read, where copies,
+// which are recorded, replace operands that share memory with `self`.
 void keep_originals(const PointwiseRow& row, const Operand* operands, const Tensor& self, Tensor* copies,
                     Operand* read);
 

@@ -9,21 +9,21 @@ namespace flambeau {
 
 enum class RowFunction : uint8_t { Softmax, LogSoftmax, LayerNorm, RmsNorm, Reduction, Mean };
 
-// Returns true for a function with one result per row.
+// Returns true if the function has one result for each row.
 constexpr bool is_reduction(RowFunction f) { return f >= RowFunction::Reduction; }
 
 struct RowStep {
   RowFunction function = {};
-  kernels::Reduce reduction = {};  // for Reduction
-  double eps = 0;                  // for the normalisations
-  bool together = false;           // normalises several rows at a time, as the operator does for many short rows
-  int weight = -1, bias = -1;      // for the normalisations: indices of the chain's weights
+  kernels::Reduce reduction = {};  // used for Reduction
+  double eps = 0;                  // used for the normalisations
+  bool together = false;           // normalise several rows at a time, as the operator does for many short rows
+  int weight = -1, bias = -1;      // for the normalisations: numbers in ChainMemory::weights, or -1
 
   bool operator==(const RowStep&) const = default;
 };
 
-// Computes `rows` rows of `length` elements of float32 or float64, with the same results as the operator. weight and
-// bias may be null.
+// Computes a function of `rows` rows with `length` float32 or float64 elements each. Results equal those of the
+// operator. `weight` and `bias` may be null.
 void run_row_function(const RowStep& step, Dtype dtype, char* out, const char* in, const char* weight, const char* bias,
                       int64_t rows, int64_t length);
 

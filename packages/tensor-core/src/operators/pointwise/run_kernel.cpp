@@ -1,4 +1,5 @@
-// Runs a pointwise kernel over tensors of any layout and dtype: broadcasting, blocks through the cache, threads.
+// Runs a pointwise kernel on tensors of any layout and dtype. Broadcasts operands, copies blocks through the cache, and
+// uses several threads.
 #include "flambeau/pointwise.h"
 
 #include <vector>
@@ -10,8 +11,8 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kBlockBytes = 8192;  // converted at a time; four operands fit in the first-level cache
-constexpr int64_t kGrain = 32768;      // elements that justify a thread
+constexpr int64_t kBlockBytes = 8192;  // size of a converted block; four of them fit in the first-level cache
+constexpr int64_t kGrain = 32768;      // number of elements that justify a thread
 constexpr int kMaxPointers =
     kMaxOperands + 3;  // a derivative reads grad, three operands and the result, and writes one
 
@@ -19,11 +20,11 @@ struct alignas(64) Buffers {
   char bytes[kMaxPointers][kBlockBytes + kSlack];
 };
 
-int64_t block_of(Dtype in, Dtype from) {  // in elements
+int64_t block_of(Dtype in, Dtype from) {  // returns the number of elements in a block
   return kBlockBytes / std::max(item_size(number_type(in)), item_size(from));
 }
 
-// Handles the common case in which all tensors are contiguous and have the output's shape and the kernel's dtype.
+// Handles the common case: all tensors are contiguous and have the shape of the output and the dtype of the kernel.
 void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                 Dtype in) {
   const int64_t n = output.numel(), in_size = item_size(in), out_size = item_size(from);
@@ -54,23 +55,23 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
   });
 }
 
-// Shorter rows are copied to blocks, because calling the kernel for each row would take too long. The limit is higher
-// if an operand repeats: filling a block of many rows with it is faster than filling each row.
+// Shorter rows are copied to blocks of many rows, because one call of the kernel for each row would take too long. The
+// limit is higher if an operand repeats, because filling such a block with it is faster than filling each row.
 constexpr int64_t kShortRow = 64, kShortRepeating = 768;
 
-// Describes how a kernel iterates over its operands. layouts[0] belongs to the output.
+// How a kernel iterates over its operands. layouts[0] is the layout of the output.
 struct KernelPlan {
   PointwiseKernel kernel;
   Dtype in, from;
   const Operand* operands;
   int count;
-  int64_t row;   // length of the rows that are contiguous in every tensor
-  bool by_rows;  // true if these are read and written one by one
+  int64_t row;   // length of the longest rows that are contiguous in every tensor
+  bool by_rows;  // true if rows are processed one by one, without copies to blocks
   OperandLayout layouts[kMaxPointers];
 };
 
-// If an operand has one value for each row, the kernel processes rows in pieces of this size, for which the value is
-// repeated in a buffer.
+// If an operand has one value for each row, a buffer contains this number of copies of the value, and the kernel
+// processes rows in pieces of this size.
 constexpr int64_t kPiece = 256;
 void run_pieces(const KernelPlan& plan, char** at, const int64_t* step, int64_t n) {
   for (int64_t done = 0; done < n; done += kPiece) {
@@ -79,8 +80,8 @@ void run_pieces(const KernelPlan& plan, char** at, const int64_t* step, int64_t 
   }
 }
 
-// Returns the number of elements in a block. If rows are short and an operand is periodic, blocks are multiples of its
-// period, so that it is loaded only once.
+// Returns the number of elements in a block. If rows are short and an operand is periodic, it is a multiple of the
+// operand's period, so that the operand is loaded only once.
 int64_t block_size(const KernelPlan& plan, int64_t elements) {
   int64_t block = std::min(block_of(plan.in, plan.from), elements);
   for (int k = 1; k <= plan.count && !plan.by_rows; ++k)
@@ -93,7 +94,7 @@ bool is_constant_within(const KernelPlan& plan, const OperandLayout& layout, int
   return layout.is_constant() || (period && block % period == 0);
 }
 
-// Processes elements [begin, end): long rows in place, short rows in blocks.
+// Processes the elements [begin, end): long rows where they are, short rows after copying them to blocks.
 void run_range(const KernelPlan& plan, int64_t begin, int64_t end) {
   Buffers buffers;
   Cursor cursors[kMaxPointers];
@@ -132,7 +133,7 @@ void run_range(const KernelPlan& plan, int64_t begin, int64_t end) {
   }
 }
 
-// Returns the dimensions from the outermost in memory to the innermost; empty if they are in this order.
+// Returns the dimensions in the order of their strides, the largest first, or an empty shape for a contiguous tensor.
 Shape dims_by_stride(const Tensor& t) {
   Shape order;
   if (t.is_contiguous()) return order;
@@ -175,8 +176,8 @@ void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const
   parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) { run_range(plan, begin, end); });
 }
 
-// Operands with another memory order than the output are copied in panels of as many rows as stay in the second-level
-// cache until the kernel reads them.
+// Size of a panel in bytes, and minimum number of rows. Operands whose memory order differs from that of the output are
+// copied in panels of rows, which stay in the second-level cache until the kernel reads them.
 constexpr int64_t kPanelBytes = 1 << 17, kLeastRows = 16;
 void run_transposed_panels(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                            Dtype in) {

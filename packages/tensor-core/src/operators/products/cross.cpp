@@ -10,7 +10,7 @@ namespace flambeau {
 
 namespace {
 
-// The three components of a vector are `inner` elements apart.
+// Computes the cross products of vectors whose three components are `inner` elements apart.
 template <class T>
 void cross_values(const T* a, const T* b, T* out, int64_t outer, int64_t inner) {
   parallel_items(outer, std::max<int64_t>(1, 16384 / inner), [&](int64_t begin, int64_t end) {

@@ -20,10 +20,10 @@ void require_inexact_difference(const char* name, const Tensor& difference) {
 }
 
 Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
-// Returns the indices of all pairs of different rows, (2, pairs)
+// Returns the indices of all pairs of different rows, as a tensor (2, pairs).
 Tensor pairs_of(int64_t n) { return triangle_indices(n, n, 1, false, Dtype::int64); }
 
-// Returns the distances of all pairs of rows, without recording.
+// Returns the distances between all pairs of rows. They are not recorded.
 Tensor distances_of_rows(const Tensor& input, double p) {
   const int64_t n = input.shape()[0], m = input.shape()[1];
   if (n < 2) return empty({0}, input.dtype());
@@ -38,12 +38,12 @@ Tensor distances_of_rows(const Tensor& input, double p) {
   const Tensor out = empty({n * (n - 1) / 2}, type);
   const auto distances = kernels::networks().distances[type == Dtype::float64];
   const int64_t size = item_size(type);
-  const auto after = [&](int64_t i) {  // the distances of row i to those after it
+  const auto after = [&](int64_t i) {  // computes the distances of row i to the rows after it
     distances(rows.bytes() + i * m * size, rows.bytes() + (i + 1) * m * size, n - i - 1, m, p,
               out.bytes() + (i * (n - 1) - i * (i - 1) / 2) * size);
   };
   parallel_items(n / 2, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
-    // Each item combines an early row with a late one, so that items take equal time
+    // An item combines one of the first rows with one of the last, so that all items take the same time.
     for (int64_t i = begin; i < end; ++i) {
       after(i);
       if (const int64_t other = n - 2 - i; other > i) after(other);
@@ -66,7 +66,8 @@ void check_rows(const Tensor& a, const Tensor& b, double p) {
 
 Tensor differences_of(const Tensor& a, const Tensor& b) { return unsqueeze(a, -2) - unsqueeze(b, -3); }
 
-// Computes x^2 - 2 x y + y^2 as one product of (-2 x, x^2, 1) and (y, 1, y^2).
+// Computes the squared distances x^2 - 2 x y + y^2 as one product of (-2 x, x^2, 1) and (y, 1, y^2), and returns the
+// distances.
 Tensor euclidean_by_product(const Tensor& a, const Tensor& b) {
   const auto square = [](const Tensor& t) { return sum(t * t, Shape{-1}, true, {}); };
   const Tensor x = square(a), y = square(b);
@@ -75,7 +76,7 @@ Tensor euclidean_by_product(const Tensor& a, const Tensor& b) {
   return sqrt(clamp_min(matmul(left, transpose(right, -1, -2)), Scalar(0.0)));
 }
 
-// Pairs of matrices of rows, (..., n, m) and (..., k, m), with batches broadcast.
+// Two batches of matrices, (..., n, m) and (..., k, m), broadcast against each other.
 struct RowPairs {
   Tensor x, y;
   Shape batch;
@@ -118,7 +119,7 @@ Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
   return to(out, a.dtype());
 }
 
-// Adds g * d distance(x, y) / dx to `sums`.
+// Adds g * d distance(x, y) / dx to `sums`, where `d` is the distance.
 template <class T>
 void add_slopes(const T* x, const T* y, int64_t m, double p, T g, T d, T* sums) {
   const auto each = [&](auto size) {
@@ -134,7 +135,7 @@ void add_slopes(const T* x, const T* y, int64_t m, double p, T g, T d, T* sums) 
   each([=](T size) { return g * std::pow(size / d, T(p - 1)); });
 }
 
-// Returns the gradient of a, given the gradient of the distances (..., n, k).
+// Returns the gradient of a, given the gradient `grad` of the distances, (..., n, k).
 Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, const Tensor& distances, double p) {
   const RowPairs r(a, b, working_type(a));
   const Tensor g = contiguous(to(grad, r.x.dtype())), d = contiguous(to(distances, r.x.dtype()));
@@ -181,9 +182,8 @@ Tensor cdist_pair_by_pair(const Tensor& a, const Tensor& b, double p) {
   return out;
 }
 
-// Uses d distance[i, j]
-// d x[i] = (x[i] - y[j])
-// distance[i, j]. `share` is the gradient divided by the distance.
+// Returns the gradient of x. The derivative of distance[i, j] with respect to x[i] is (x[i] - y[j]) / distance[i, j].
+// `share` is the gradient of the distances divided by the distances.
 Tensor euclidean_gradient(const Tensor& x, const Tensor& y, const Tensor& share) {
   return sum_to(x * sum(share, Shape{-1}, true, {}) - matmul(share, y), x.shape());
 }
@@ -262,7 +262,7 @@ Raises RuntimeError for other dimensions, dtypes or a negative p. Gradient: inpu
      .samples = "f(4, 3); f(4, 3), 3.0"});
 
 Tensor cdist(const Tensor& a, const Tensor& b, double p, Euclidean way) {
-  constexpr int64_t kLarge = 25;  // number of rows from which the matrix product is used
+  constexpr int64_t kLarge = 25;  // if there are more rows than this, the matrix product is used
   check_rows(a, b, p);
   if (p != 2) return cdist_pair_by_pair(a, b, p);
   Tensor out;

@@ -1,4 +1,4 @@
-// The matrix product on raw memory, over the thread pool.
+// The matrix product on raw memory, by several threads.
 #include "flambeau/interpreter.h"
 #include "flambeau/parallel.h"
 #include "flambeau/tensor.h"
@@ -13,7 +13,7 @@ using kernels::Matrix;
 using kernels::PackedMatrix;
 using kernels::ProductFinish;
 
-// Real and imaginary parts of a complex matrix: two matrices whose rows, or columns, are contiguous.
+// The real and the imaginary part of a complex matrix, as two matrices whose rows or columns are contiguous.
 struct ComplexPlanes {
   Tensor memory;
   Matrix real, imaginary;
@@ -40,7 +40,7 @@ ComplexPlanes planes_of(const Matrix& x, int64_t rows, int64_t columns) {
   return out;
 }
 
-// Multiplies complex matrices by four products of their parts, which run at the speed of real ones.
+// Multiplies complex matrices by four products of their parts, at the speed of real products.
 template <class T>
 void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& a, const Matrix& b, double beta,
                       Complex<T>* c, int64_t ldc) {
@@ -63,7 +63,7 @@ void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matri
     }
 }
 
-struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, for float32, float64 or int64
+struct Product {  // C = alpha * A * B + beta * C for float32, float64 or int64; C is m x n, its rows are ldc apart
   int64_t m, n, k;
   double alpha;
   PackedMatrix a, b;
@@ -71,7 +71,7 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, for f
   char* c;
   int64_t ldc;
   Dtype dtype;
-  ProductFinish finish = {};  // only for float32 and float64, with alpha 1 and beta 0
+  ProductFinish finish = {};  // only for float32 and float64 with alpha = 1 and beta = 0
 
   int64_t size() const { return item_size(dtype); }
   bool has_finish() const {
@@ -82,8 +82,8 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, for f
     if (has_finish()) return kernels::products().finished_gemm[kind()](m, n, k, a, b, c, ldc, finish);
     kernels::table().gemm[kind()](m, n, k, alpha, a, b, beta, c, ldc);
   }
-  // Returns the part of the product with the rows [begin, end). If A is packed, `begin` must be a multiple of the
-  // panel's height.
+  // Returns the part of the product for the rows [begin, end). If A is packed, `begin` must be a multiple of the height
+  // of a panel.
   Product rows(int64_t begin, int64_t end) const {
     Product part = *this;
     part.m = end - begin;
@@ -100,8 +100,8 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, for f
     if (finish.column_bias) part.finish.column_bias = moved(finish.column_bias, begin);
     return part;
   }
-  // Returns the product of the terms [begin, end) of each sum, without beta * C and without a finish. The result is
-  // written to `to`.
+  // Returns the product for the terms [begin, end) of each sum, without beta * C and without the finish. It writes the
+  // result to `to`.
   Product terms(int64_t begin, int64_t end, char* to) const {
     const kernels::ProductTable& table = kernels::products();
     Product part{m, n, end - begin, alpha, {}, {}, 0, to, n, dtype};
@@ -124,27 +124,27 @@ struct Product {  // C (m x n, rows ldc apart) = alpha * A * B + beta * C, for f
   }
 };
 
-constexpr double kThreadWork = 5e5;  // multiply-adds below which a second thread costs more than it gains
+constexpr double kThreadWork = 5e5;  // number of multiply-adds below which a second thread costs more than it gains
 // Returns the minimum number of items for a thread, if each takes `work` multiply-adds.
 int64_t thread_share(double work) { return std::max<int64_t>(1, int64_t(kThreadWork / (2 * work + 1))); }
 
-// The sizes of the ranges that threads get are multiples of these, so that registers and vectors are full
+// Threads get ranges whose sizes are multiples of these, so that registers and vectors are full.
 constexpr int64_t kRows = 4, kColumns = 64;
 
-// Calls body(begin, end) for ranges of multiples of a tile. The last range includes the remainder, since the kernel
-// could use another order of additions for a narrow range.
+// Divides `size` rows or columns into ranges of complete tiles and calls body(begin, end) for each. The last range
+// includes the remainder, because for a narrow range the kernel could use another order of additions.
 template <class F>
-void over_tiles(int64_t size, int64_t tile, double work, F&& body) {  // work: multiply-adds of a row or column
+void over_tiles(int64_t size, int64_t tile, double work, F&& body) {  // work: multiply-adds for a row or column
   const int64_t tiles = std::max<int64_t>(1, size / tile);
   parallel_items(tiles, thread_share(double(tile) * work),
                  [&](int64_t begin, int64_t end) { body(begin * tile, end == tiles ? size : end * tile); });
 }
 
-// Returns true if threads should share the columns of the result instead of the rows: then the largest work of a thread
-// is smaller. Each thread packs all of one operand and its share of the other.
+// Returns true if the threads should share the columns of the result instead of its rows, because then the thread with
+// the most work has less of it. Each thread packs all of one operand and its share of the other.
 bool columns_are_better(const Product& p, int64_t threads) {
-  // Costs in multiply-adds: packing an element, packing a transposed element, and reading an element of a packed
-  // matrix.
+  // Costs, in multiply-adds, of packing an element, of packing a transposed element, and of reading an element of a
+  // packed matrix.
   constexpr int64_t kCopying = 4, kTurning = 16, kReading = 2;
   const auto share = [threads](int64_t size, int64_t tile) {
     const int64_t tiles = std::max<int64_t>(1, size / tile), first = (tiles + threads - 1) / threads * tile;
@@ -181,7 +181,7 @@ int64_t contraction_block(int64_t m, int64_t n, int64_t k) {
   return (k + blocks * kMultiple - 1) / (blocks * kMultiple) * kMultiple;
 }
 
-// Computes c = beta * c + the sum of the blocks, which have m * n results each.
+// Computes c = beta * c + the sum of the blocks in `sums`, each of which has m * n elements, and applies the finish.
 template <class T>
 void add_blocks(const Product& p, T* sums, int64_t blocks) {
   parallel_items(p.m, std::max<int64_t>(1, 65536 / (blocks * p.n)), [&](int64_t begin, int64_t end) {
@@ -235,14 +235,14 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, dou
     return multiply_complex(m, n, k, alpha, a, b, beta, reinterpret_cast<Complex<float>*>(c), ldc);
   if (dtype == Dtype::complex128)
     return multiply_complex(m, n, k, alpha, a, b, beta, reinterpret_cast<Complex<double>*>(c), ldc);
-  if (n == 1 && m > 1 && ldc == 1 && a.row == 1)  // compute the transposed product, which has rows that fill vectors
+  if (n == 1 && m > 1 && ldc == 1 && a.row == 1)  // the rows of the transposed product fill vectors
     return gemm(1, m, k, alpha, {b.data, b.column, b.row}, {a.data, a.column, 1}, beta, c, m, dtype);
   run_product({m, n, k, alpha, {a}, {b}, beta, c, ldc, dtype});
 }
 
 void gemm(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const PackedMatrix& b, char* c, int64_t ldc,
           Dtype dtype, const ProductFinish& finish) {
-  if (n == 1 && m > 1 && ldc == 1 && a.row == 1) {  // compute the transposed product, as above
+  if (n == 1 && m > 1 && ldc == 1 && a.row == 1) {  // the rows of the transposed product fill vectors, as above
     ProductFinish transposed = finish;
     std::swap(transposed.row_bias, transposed.column_bias);
     return gemm(1, m, k, {{b.data, b.column, b.row}}, {{a.data, a.column, 1}}, c, m, dtype, transposed);

@@ -26,7 +26,7 @@ void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias,
 
 int64_t rows_of(const Tensor& t) { return product(Shape(t.shape().begin(), t.shape().end() - 1)); }
 
-// Treats the features of all leading positions as rows of one matrix.
+// Treats all positions before the features as rows of one matrix.
 void linear_derivative(const Context& c) {
   const Tensor &g = c.gradient(), x = conj(c.saved(0)), w = conj(c.saved(1));
   const Tensor flat = g.dim() == 2 ? g : reshape(g, {rows_of(g), w.size(0)});

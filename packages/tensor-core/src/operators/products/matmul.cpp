@@ -10,12 +10,12 @@ namespace flambeau {
 
 namespace {
 
-kernels::Matrix matrix_of(const Tensor& t) {  // matrix of the last two dimensions
+kernels::Matrix matrix_of(const Tensor& t) {  // returns the matrix of the last two dimensions
   const int d = t.dim();
   return {t.bytes(), t.strides()[d - 2], t.strides()[d - 1]};
 }
 
-// Returns the conjugate transpose of the last two dimensions. It is a view for real numbers.
+// Returns the conjugate transpose of the last two dimensions. For real numbers, it is a view.
 Tensor adjoint(const Tensor& t) { return transpose(conj(t), -2, -1); }
 
 Tensor product_on_gpu(const Shape& shape, const Tensor& a, const Tensor& b) {
@@ -74,11 +74,11 @@ const Operator mm_operator({.signature = "mm(input, mat2)",
 
 namespace {
 
-// Computes out[i] = x[i] @ y[i]. All tensors have one dtype, and out is contiguous.
+// Computes out[i] = x[i] @ y[i]. All tensors have the same dtype, and `out` is contiguous.
 void multiply_batches(const Tensor& out, const Tensor& x, const Tensor& y) {
   const Dtype type = out.dtype();
   const int64_t batch = out.size(0), m = out.size(1), n = out.size(2), k = x.size(2);
-  // All items share the second matrix, so one product suffices
+  // If all items share the second matrix, one product suffices.
   if (y.stride(0) == 0 && (m == 1 || x.stride(0) == m * x.stride(1))) {
     const int64_t row = m == 1 ? x.stride(0) : x.stride(1);
     return gemm(batch * m, n, k, 1, {x.bytes(), row, x.stride(2)}, matrix_of(y), 0, out.bytes(), n, type);
@@ -130,7 +130,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
           " differ in the size they contract, ", k, " and ", y.size(-2));
   Shape batch;
   Tensor out;
-  if (y.dim() == 2) {  // the batch shares one matrix, so one product suffices
+  if (y.dim() == 2) {  // all matrices of the batch are multiplied by the same one, so one product suffices
     batch = Shape(x.shape().begin(), x.shape().end() - 2);
     out = mm(reshape(x, {product(batch) * m, k}), y);
   } else {
@@ -169,7 +169,7 @@ const Operator matmul_operator(
 
 namespace {
 
-// Returns the product of half-precision matrices on a GPU in the dtype in which sums are accumulated.
+// Returns the product of half-precision matrices on a GPU in float32, the dtype in which sums are accumulated.
 Tensor unrounded_product(const Tensor& a, const Tensor& b, Tensor (*product)(const Tensor&, const Tensor&)) {
   (product == mm ? check_matrices : check_batches)(a, b);
   Shape shape = a.shape();
@@ -223,7 +223,7 @@ const Operator addmm_operator({.signature = "addmm(input, mat1, mat2, *, beta=1,
 
 namespace {
 
-// Computes the sum of a batch of products as one product over the batch and the columns.
+// Computes the sum of the products of a batch as a single product, whose terms are those of all matrices.
 Tensor summed_bmm(const Tensor& a, const Tensor& b) {
   require(a.dim() == 3 && b.dim() == 3, "batch1 must be a 3D tensor and batch2 too, got ", a.dim(), "D and ", b.dim(),
           "D");

@@ -15,7 +15,8 @@ Tensor squared_off(const Tensor& t, int64_t rows, int64_t columns) {
   return t.dim() == 2 && t.shape()[0] == rows && t.shape()[1] == columns ? t : reshape(t, {rows, columns});
 }
 
-// Returns beta * input + alpha * product. If beta is 0, input is not read. For booleans, + and * are "or" and "and".
+// Returns beta * input + alpha * product. If beta is 0, the values of `input` are not read. For booleans, + means "or"
+// and * means "and".
 Tensor scaled_sum(const Tensor& input, const Tensor& product, Scalar beta, Scalar alpha) {
   const bool logical = product.dtype() == Dtype::bool_;
   const auto alone = [&](const Tensor& t) { return clone(expand(t, broadcast(t.shape(), input.shape()))); };
@@ -80,7 +81,7 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
   if (is_floating(dtype) && item_size(dtype) > 2 && input.dtype() == dtype && !beta.equals(0))
     return addcmul(beta.equals(1) ? input : input * beta, unsqueeze(alpha.equals(1) ? a : a * alpha, 1), b);
   if (dtype != Dtype::float16 && dtype != Dtype::bfloat16) return scaled_sum(input, unsqueeze(a, 1) * b, beta, alpha);
-  const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };  // rounds only once
+  const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };  // so that the result is rounded only once
   return to(scaled_sum(wide(input), unsqueeze(wide(a), 1) * wide(b), beta, alpha), dtype);
 }
 
@@ -96,7 +97,7 @@ Gradient: input and both vectors.)",
 
 namespace {
 
-// Computes the Kronecker product over the dimensions from d on, of sizes m and n.
+// Computes the Kronecker product of the dimensions from d on. a and b have the sizes m and n.
 template <class T>
 void multiply_each(const Shape& m, const Shape& n, size_t d, const T* a, const T* b, T* out) {
   if (d == m.size()) {
@@ -113,9 +114,9 @@ void multiply_each(const Shape& m, const Shape& n, size_t d, const T* a, const T
   }
 }
 
-// Computes small products in one pass. Returns an undefined tensor if another algorithm is better.
+// Computes a small product in one pass. Returns an undefined tensor if another algorithm is better.
 Tensor small_kron(const Tensor& a, const Tensor& b, const Shape& m, const Shape& n, const Shape& shape) {
-  constexpr int64_t kSmall = 32768;  // number of elements
+  constexpr int64_t kSmall = 32768;  // maximum number of elements of the result
   const Dtype type = a.dtype();
   const bool whole = a.is_contiguous() && b.is_contiguous() && b.dtype() == type && !recording(a, b);
   if (!whole || !is_inexact(type) || item_size(to_real(type)) < 4 || a.numel() * b.numel() > kSmall) return Tensor();
@@ -144,7 +145,7 @@ Tensor kron(const Tensor& a, const Tensor& b) {
   }
   if (const Tensor out = small_kron(a, b, first, second, result)) return out;
   Tensor x = reshape(a, shape_a), y = reshape(b, shape_b);
-  if (dims && x.numel() * y.numel() > kLarge) {  // reorder dimensions so that the product runs along complete rows
+  if (dims && x.numel() * y.numel() > kLarge) {  // reorder dimensions, to multiply complete rows
     shape_a.back() = shape_b.back();
     shape_b[shape_b.size() - 2] = shape_a[shape_a.size() - 2];
     x = contiguous(expand(x, shape_a));
@@ -196,7 +197,8 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& first, const Sha
 
 namespace {
 
-// The number of dimensions to contract, or a list of them for each tensor, or a tensor of these.
+// The number of dimensions to contract, a list of dimensions for each of the two tensors, or a tensor that contains one
+// of these.
 using Contraction = std::variant<Tensor, int64_t, std::vector<Shape>>;
 
 Shape integers_of(const Tensor& t) {
@@ -286,8 +288,8 @@ Returns: ``(*, K)``.)",
 
 namespace {
 
-// Entry [i][j] is the last factor in the left part of the best split of the factors i to j, the one with the fewest
-// multiplications: Cormen et al., section 15.2.
+// The best split of each range of factors: for the factors i to j, [i][j] is the last factor in the left part of the
+// split with the fewest multiplications. Cormen et al., section 15.2.
 using Cuts = std::vector<std::vector<size_t>>;
 Cuts cuts_of(const std::vector<int64_t>& sizes) {
   const size_t n = sizes.size() - 1;

@@ -1,4 +1,4 @@
-// The matrix product on raw memory, over the thread pool, for operators that are based on it.
+// The matrix product on raw memory, by several threads, for the operators that use it.
 #pragma once
 
 #include "flambeau/tensor.h"
@@ -6,13 +6,14 @@
 
 namespace flambeau {
 
-// C (m x n, rows ldc apart) = alpha * A * B + beta * C; dtype is float32, float64, complex64, complex128, or
-// int64 (then alpha is 1, and beta 0 or 1). The result does not depend on the number of threads.
+// Computes C = alpha * A * B + beta * C, where C is m x n and its rows are ldc elements apart. `dtype` is float32,
+// float64, complex64, complex128, or int64 (then alpha must be 1, and beta 0 or 1). The result does not depend on the
+// number of threads.
 void gemm(int64_t m, int64_t n, int64_t k, double alpha, kernels::Matrix a, kernels::Matrix b, double beta, char* c,
           int64_t ldc, Dtype dtype);
 
-// C = A * B with a finish, in float32 or float64. A and B may have panels (Note [Packed matrices]). The finish sees
-// each element once, in blocks of contiguous rows.
+// Computes C = A * B with a finish, in float32 or float64. A and B may be packed (Note [Packed matrices]). The finish
+// is applied to each element once, in blocks of contiguous rows.
 void gemm(int64_t m, int64_t n, int64_t k, const kernels::PackedMatrix& a, const kernels::PackedMatrix& b, char* c,
           int64_t ldc, Dtype dtype, const kernels::ProductFinish& finish);
 
@@ -20,7 +21,7 @@ void gemm(int64_t m, int64_t n, int64_t k, const kernels::PackedMatrix& a, const
 void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, kernels::Matrix a, kernels::Matrix b,
                 char* c, Dtype dtype);
 
-// Returns the dtype in which products of `d` are computed.
+// Returns the dtype in which products of tensors of the dtype `d` are computed.
 inline Dtype product_type(Dtype d) {
   if (d == Dtype::float64 || is_complex(d)) return d;
   return is_floating(d) ? Dtype::float32 : Dtype::int64;

@@ -18,7 +18,7 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   Tensor out = empty({}, type);
   {
     NoRecording off;
-    // On a GPU, the kernel converts elements when it reads them
+    // On a GPU, the kernel converts the elements when it reads them.
     const Dtype in = cuda::takes(a) && is_floating(a.dtype()) ? a.dtype() : type;
     const Tensor x = to(a, in), y = to(b, in);
     if (cuda::takes(a))

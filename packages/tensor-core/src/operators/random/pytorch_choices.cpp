@@ -1,4 +1,5 @@
-// Discrete distributions from PyTorch's generator: trials, integers, permutations and multinomial draws.
+// Samples of discrete distributions from PyTorch's generator: Bernoulli trials, integers, permutations and multinomial
+// draws.
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -12,7 +13,7 @@
 namespace flambeau::pytorch {
 
 void fill_bernoulli(PyTorchStream& stream, const Tensor& out, double p) {
-  const auto threshold = uint64_t(std::ceil(p * 0x1p53));  // k / 2**53 < p holds for the integers k below this one
+  const auto threshold = uint64_t(std::ceil(p * 0x1p53));  // k / 2**53 < p if and only if k < threshold
   dispatch(same_bits(out.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T one = convert<T>(1.0f), zero = convert<T>(0.0f);
@@ -62,7 +63,7 @@ IntegerBounds representable_bounds(int64_t low, int64_t high, Dtype dtype) {
     return result;
   };
   const int digits = dtype == Dtype::float64 ? 53 : dtype == Dtype::float32 ? 24 : dtype == Dtype::float16 ? 11 : 8;
-  const auto gap = [digits](int64_t value) {  // distance between numbers of the dtype near the value
+  const auto gap = [digits](int64_t value) {  // returns the distance between numbers of the dtype near `value`
     int exponent = 0;
     for (uint64_t left = uint64_t(std::abs(value)); left >>= 1;) ++exponent;
     return int64_t(1) << (exponent - digits + 1);
@@ -97,7 +98,7 @@ void fill_whole_numbers(PyTorchStream& stream, const Tensor& out) {
     if constexpr (!std::is_integral_v<T>)
       range = (uint64_t(1) << (is_wide ? 53 : sizeof(T) == 4 ? 24 : out.dtype() == Dtype::float16 ? 11 : 8)) + 1;
     else if constexpr (!std::is_same_v<T, bool>)
-      range = uint64_t(std::numeric_limits<T>::max()) + 1;  // 0 stands for 2**64 in uint64
+      range = uint64_t(std::numeric_limits<T>::max()) + 1;  // 0 means 2**64 for uint64
     draw(stream, out.numel(), is_wide ? 2 : 1, kLightGrain, [&](const uint32_t* words, int64_t first, int64_t n) {
       T* to = out.data<T>() + first;
       for (int64_t i = 0; i < n; ++i) {
@@ -108,8 +109,8 @@ void fill_whole_numbers(PyTorchStream& stream, const Tensor& out) {
   });
 }
 
-// Fisher-Yates shuffle, Durstenfeld 1964. From 2**32 / 20 elements on, remainders of single words would favour some
-// orders, and PyTorch uses two words for each element of the inside-out form.
+// Fisher-Yates shuffle (Durstenfeld 1964). From about 2**32 / 20 elements on, remainders of single words would favour
+// some orders. PyTorch then uses two words for each element, and the inside-out form of the algorithm.
 Tensor permutation(PyTorchStream& stream, int64_t n) {
   constexpr int64_t kWide = std::numeric_limits<uint32_t>::max() / 20;
   const Tensor result = empty({n}, Dtype::int64);
@@ -150,7 +151,7 @@ Tensor negative_slopes(PyTorchStream& stream, const Tensor& x, double low, doubl
 
 namespace {
 
-// Draws indices by bisection in the cumulative sums of the weights, which are rounded to T.
+// Draws indices by binary search in the cumulative sums of the weights. The sums are rounded to T.
 template <class T>
 void draw_places_of(PyTorchStream& stream, const Tensor& weights, int64_t draws, int64_t* out) {
   const int64_t categories = weights.shape().back();

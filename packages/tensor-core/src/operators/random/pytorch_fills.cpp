@@ -1,5 +1,5 @@
-// Continuous distributions from PyTorch's generator. Formulas in float64 are rounded once where PyTorch's kernels are
-// (Note [PyTorch's roundings]).
+// Samples of continuous distributions from PyTorch's generator. Formulas in float64 are rounded once where PyTorch's
+// kernels round once (Note [PyTorch's roundings]).
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -13,7 +13,7 @@ namespace flambeau::pytorch {
 Shape memory_order(const Tensor& t) {
   Shape order(size_t(t.dim()));
   std::iota(order.begin(), order.end(), 0);
-  const auto step = [&](int64_t d) {  // the stride of a dimension of size 1 does not matter
+  const auto step = [&](int64_t d) {  // a dimension of size 1 may have any stride
     return t.shape()[size_t(d)] > 1 ? t.strides()[size_t(d)] : std::numeric_limits<int64_t>::max();
   };
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return step(a) > step(b); });
@@ -22,7 +22,7 @@ Shape memory_order(const Tensor& t) {
 
 namespace {
 
-// Computes out = formula(uniform number) in float64.
+// Computes each element as formula(uniform number), in float64.
 template <class F>
 void from_uniform(PyTorchStream& stream, const Tensor& out, F&& formula) {
   dispatch(same_bits(out.dtype()), [&](auto tag) {
@@ -34,7 +34,7 @@ void from_uniform(PyTorchStream& stream, const Tensor& out, F&& formula) {
   });
 }
 
-// Computes out = formula(standard normal number), sequentially.
+// Computes each element as formula(standard normal number), one after the other.
 template <class F>
 void from_normal(PyTorchStream& stream, const Tensor& out, F&& formula) {
   dispatch(same_bits(out.dtype()), [&](auto tag) {
@@ -59,8 +59,8 @@ void uniform_block(PyTorchStream& stream, double* values) {
   kernels::twister_table().uniform_double(values, words, kBlock, 0, 1);
 }
 
-// Converts blocks of 16 uniform numbers to normal ones: the numbers j and j + 8 of a block give the normal numbers j
-// and j + 8 (Box and Muller 1958).
+// Converts blocks of 16 uniform numbers to normal ones. The uniform numbers j and j + 8 of a block give the normal
+// numbers j and j + 8 (Box and Muller 1958).
 void normal_blocks(float* values, int64_t blocks, double mean, double std) {
   kernels::twister_table().normal(values, blocks, float(mean), float(std));
 }
@@ -82,7 +82,7 @@ void normal_in_blocks(PyTorchStream& stream, const Tensor& out, double mean, dou
   parallel_for(n / kBlock, std::is_same_v<T, float> ? 1024 : 16,
                [&](int64_t begin, int64_t end) { normal_blocks(values + begin * kBlock, end - begin, mean, std); });
   if (n % kBlock == 0) return;
-  uniform_block(stream, values + n - kBlock);  // the last 16 numbers are drawn again
+  uniform_block(stream, values + n - kBlock);  // new numbers are drawn for the last 16 elements
   normal_blocks(values + n - kBlock, 1, mean, std);
 }
 

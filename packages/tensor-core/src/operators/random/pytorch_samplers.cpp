@@ -1,4 +1,4 @@
-// Rejection samplers with PyTorch's generator. T is the dtype of the parameters: PyTorch computes some samplers in
+// Rejection samplers with PyTorch's generator. T is the dtype of the parameters. PyTorch computes some samplers in
 // float32, which determines how results are rounded.
 #include <cmath>
 #include <limits>
@@ -13,7 +13,7 @@ namespace {
 
 using Draws = PyTorchStream::Draws;
 
-// Computes out[i] = sample(draws, i), sequentially.
+// Computes out[i] = sample(draws, i), one element after the other.
 template <class T, class F>
 Tensor sample_each(PyTorchStream& stream, const Shape& shape, F&& sample) {
   const Tensor out = empty(shape, std::is_same_v<T, double> ? Dtype::float64 : Dtype::float32);
@@ -34,12 +34,12 @@ double poisson_one(Draws& draws, double rate) {
   if (rate >= 10) return kernels::poisson_above_ten(draws, rate);
   if (rate == 0) return 0;
   const double limit = std::exp(-rate);
-  double product = draws.uniform(), count = 0;  // multiply uniform numbers until the product is small enough: Knuth
+  double product = draws.uniform(), count = 0;  // multiply uniform numbers until the product is at most `limit` (Knuth)
   for (; product > limit; product *= draws.uniform()) ++count;
   return count;
 }
 
-// Samples the gaps between successes, which are geometric.
+// Samples the gaps between successes, which have a geometric distribution.
 template <class T>
 T binomial_by_gaps(Draws& draws, T count, T prob) {
   const double log_failure = std::log1p(-prob);
@@ -84,8 +84,8 @@ T binomial_one(Draws& draws, T count, T prob) {
   return prob <= T(0.5) ? successes : count - successes;
 }
 
-// Marsaglia and Tsang 2000, "A simple method for generating gamma variables"; for concentrations below 1, gamma(a + 1)
-// * u**(1 / a). PyTorch's constants are float32.
+// Samples by the algorithm of Marsaglia and Tsang 2000, "A simple method for generating gamma variables". For
+// concentrations a below 1, the result is a sample for a + 1 times u**(1 / a). PyTorch's constants are float32.
 template <class T>
 T gamma_one(Draws& draws, T concentration) {
   if (!(concentration > 0 && std::isfinite(concentration))) return concentration;

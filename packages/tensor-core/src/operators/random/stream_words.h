@@ -1,4 +1,5 @@
-// How fills take words from PyTorch's generators: in order, in one thread. Several threads may convert them. Internal.
+// Random words for fills from PyTorch's generators. The words are taken in order by one thread, and several threads may
+// convert them. Internal.
 #pragma once
 
 #include <algorithm>
@@ -11,14 +12,14 @@
 
 namespace flambeau::pytorch {
 
-inline constexpr int64_t kFewWords = 2048;  // words that fit on the stack
+inline constexpr int64_t kFewWords = 2048;  // maximum number of words that are stored on the stack
 inline constexpr int64_t kManyWords = 32768;
-// Grain for elements that need a logarithm or a similar function in float64
+// Grain for elements whose computation needs a logarithm or a similar function in float64.
 inline constexpr int64_t kHeavyGrain = 256;
 inline constexpr int64_t kLightGrain = kManyWords;
 
-// Calls block(words, first element, count) for the elements [0, n), with `each` words for each element. Uses several
-// threads for more than `grain` elements.
+// Calls block(words, first, count) for ranges of the elements [0, n). `first` is the index of the range's first
+// element, and each element gets `each` words. Uses several threads if there are more than `grain` elements.
 template <class F>
 void draw(PyTorchStream& stream, int64_t n, int64_t each, int64_t grain, F&& block) {
   alignas(64) uint32_t few[kFewWords];
@@ -39,7 +40,7 @@ void draw(PyTorchStream& stream, int64_t n, int64_t each, int64_t grain, F&& blo
   }
 }
 
-// PyTorch's cast to an element type, which converts to half precision via float32.
+// Converts a number as PyTorch does, to half precision via float32.
 template <class T>
 T narrowed(double value) {
   if constexpr (std::is_floating_point_v<T>)

@@ -1,4 +1,4 @@
-// Cumulative sums, products and extremes along a dimension, with their derivatives.
+// Cumulative sums, products, maxima and minima along a dimension, with their derivatives.
 #include <limits>
 
 #include "cuda/operators.h"
@@ -12,7 +12,8 @@ namespace flambeau {
 
 namespace {
 
-// A tensor as (outer, length, inner) around the dimension, contiguous and in a dtype of the kernels.
+// A tensor as (outer, length, inner), where `length` is the size of the dimension. It is contiguous and has a dtype of
+// the kernels.
 struct Lines {
   Tensor input;
   int64_t outer = 1, length = 1, inner = 1;
@@ -20,15 +21,16 @@ struct Lines {
   Lines(const Tensor& t, int64_t dim, Dtype in) : input(contiguous(to(detach(t), in))) {
     for (int i = 0; i < t.dim(); ++i) (i < dim ? outer : i > dim ? inner : length) *= t.shape()[i];
   }
-  // Calls body(offset of the first row in elements, rows), on several threads if there is enough work. `inner` must be
-  // 1.
+  // Calls body(offset of the first row in elements, number of rows) for ranges of rows, on several threads if there is
+  // enough work. Requires inner == 1.
   template <class F>
   void each_rows(F&& body) const {
     if (length == 0 || input.is_meta()) return;
     parallel_items(outer, std::max<int64_t>(1, 32768 / length),
                    [&](int64_t begin, int64_t end) { body(begin * length, end - begin); });
   }
-  // Calls body(offset in elements, columns), on several threads if there is enough work.
+  // Calls body(offset in elements, number of columns) for ranges of columns, on several threads if there is enough
+  // work.
   template <class F>
   void each(F&& body) const {
     const int64_t step = length * inner;
@@ -50,13 +52,14 @@ Dtype state_type(Dtype d) {
   return d == Dtype::float32 ? Dtype::float64 : d == Dtype::complex64 ? Dtype::complex128 : d;
 }
 
-// Kernels over rows as stored in memory. If their dtype differs from the kernels', rows are converted a few blocks at a
-// time, which stay in the cache. Note [Converted in the cache] in softmax.cpp
+// The scan of rows in the dtypes in which they are stored. If these differ from the dtype of the kernels, rows are
+// converted a few blocks at a time, so that the converted blocks stay in the cache. Note [Converted in the cache] in
+// softmax.cpp
 struct RowScan {
-  static constexpr int64_t kTogether = 8 * kBlock;  // number of elements
+  static constexpr int64_t kTogether = 8 * kBlock;  // number of elements that are converted at a time
   const kernels::ScanKernels& kernels;
-  // cuts: true if rows are divided into blocks. Some products are not, because the product of a block may be out of
-  // range
+  // cuts: true if rows are divided into blocks. Rows of some products are not, because the product of a block may be
+  // out of range.
   bool product, cuts;
   Dtype in, from, to;  // dtypes of the kernels, of the input rows and of the output rows
 
@@ -75,7 +78,7 @@ struct RowScan {
     kernels.blocks(result, from == in ? values : read.bytes(), before, count, n, running);
     if (to != in) kernels::table().cast[int(to)][int(in)](out, item_size(to), result, item_size(in), count * n);
   }
-  // Processes blocks from `begin` on, several at a time.
+  // Calls part(first, count) for groups of at most `together` blocks.
   template <class F>
   static void in_parts(int64_t begin, int64_t end, int64_t together, F&& part) {
     for (; begin < end; begin += together) part(begin, std::min(together, end - begin));
@@ -162,9 +165,9 @@ Tensor reversed(const Tensor& t, int64_t dim) {
 }
 Tensor reversed_cumsum(const Tensor& t, int64_t dim) { return reversed(cumsum(reversed(t, dim), dim, {}), dim); }
 
-// Returns the gradient of cumprod, differentiable once, in linear time. Before the first zero of a line, it is the sum
-// of grad * result from the element on, divided by x. At the first zero, it is that sum with the zero replaced by 1.
-// After it, it is 0.
+// Returns the gradient of cumprod in linear time. It can be differentiated only once. Before the first zero of a line,
+// the gradient is the sum of grad * result over the element and all later ones, divided by x. At the first zero, it is
+// this sum with the zero replaced by 1 and without the division. After it, the gradient is 0.
 Tensor cumprod_gradient(const Tensor& g, const Tensor& x, const Tensor& result, int64_t dim) {
   const Tensor zero = eq(x, 0), zeros_so_far = cumsum(zero, dim, {});
   const Tensor before = eq(zeros_so_far, 0), first = logical_and(zero, eq(zeros_so_far, 1));
@@ -176,8 +179,8 @@ Tensor cumprod_gradient(const Tensor& g, const Tensor& x, const Tensor& result, 
   return where(before, at_others, at_first);
 }
 
-// Returns the same gradient, differentiable any number of times. For every i it computes the cumulative products with
-// x[i] replaced by 1, which takes quadratic time.
+// Returns the same gradient, but it can be differentiated any number of times. For every i, it computes the cumulative
+// products with x[i] replaced by 1, which takes quadratic time.
 Tensor cumprod_gradient_of_any_order(const Tensor& g, const Tensor& x, int64_t dim) {
   const Tensor rows = transpose(x, dim, -1), grads = transpose(g, dim, -1);
   const int64_t n = rows.size(-1);
@@ -237,8 +240,8 @@ Gradient: also correct for zeros. Second derivatives need memory proportional to
 
 namespace {
 
-// Returns the sum of grad * exp(x - result) from each position on, by logarithms, for positive and negative gradients
-// separately.
+// Returns, for each position, the sum of grad * exp(x - result) over this and all later positions. Positive and
+// negative gradients are summed separately, by their logarithms.
 Tensor logcumsumexp_gradient(const Tensor& grad, const Tensor& x, const Tensor& result, int64_t dim) {
   if (is_complex(x.dtype())) {
     const Tensor terms = reversed(log(grad) - conj(result), dim);

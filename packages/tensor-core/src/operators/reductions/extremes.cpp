@@ -1,4 +1,4 @@
-// Maxima, minima and their positions, and bitwise reductions.
+// Maxima and minima, their positions, and bitwise reductions.
 #include "flambeau/operator.h"
 
 #include "cuda/operators.h"
@@ -13,8 +13,9 @@ using kernels::Reduce;
 
 using ArgKernel = kernels::ArgReduceKernel;
 
-// Returns the positions of the extremes of (outer, length, inner) along the second dimension. If `length` is large, it
-// is divided into blocks, and the results are the first of the blocks' extremes.
+// Returns the positions of the extremes of (outer, length, inner) along the middle dimension. If `length` is large, the
+// dimension is divided into blocks, and then the extremes of the blocks are compared. Of several equal extremes, the
+// first is chosen.
 Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const auto& table = kernels::table();
   const ArgKernel kernel = (largest ? table.argmax : table.argmin)[int(in.dtype())];
@@ -119,7 +120,7 @@ TensorPair min_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_
 
 namespace {
 
-// max(input), max(input, dim, keepdim) or max(input, other)
+// Implements max(input), max(input, dim, keepdim) and max(input, other).
 template <bool largest>
 TensorOrTensors extreme(const Tensor& t, const std::optional<std::variant<Tensor, int64_t>>& dim_or_other,
                         bool keepdim) {

@@ -1,4 +1,4 @@
-// Counts of elements: by value, and in bins of equal width.
+// Counts of elements, by value or in bins of equal width.
 #include <limits>
 #include <mutex>
 
@@ -12,7 +12,7 @@ namespace flambeau {
 
 namespace {
 
-// Adds weights by bin, in the order of the elements.
+// Calls bin(sums, i) for each element in order, which adds the element's weight to the sum of its bin.
 template <class Sum, class Bin>
 Tensor added_up(int64_t bins, int64_t n, Dtype dtype, Bin bin) {
   Tensor out = zeros({bins}, dtype);
@@ -22,7 +22,8 @@ Tensor added_up(int64_t bins, int64_t n, Dtype dtype, Bin bin) {
   return out;
 }
 
-// Counts the elements of each bin. If there are many elements, each thread has separate bins.
+// Calls bin(counts, i) for each element, which counts it in its bin. If there are many elements, each thread has
+// separate counts, which are added at the end.
 template <class Bin>
 Tensor counted(int64_t bins, int64_t n, Bin bin) {
   const Tensor out = zeros({bins}, Dtype::int64);
@@ -90,7 +91,7 @@ Raises RuntimeError for negative elements. Not differentiable.)",
 
 namespace {
 
-// Counts elements in [low, high] on a GPU. x, the range and the widths have the same dtype, float32 or float64.
+// Counts the elements in [low, high] on a GPU. The computation has the dtype of x, float32 or float64.
 Tensor histogram_on_gpu(const Tensor& x, int64_t bins, double low, double high) {
   const bool single = x.dtype() == Dtype::float32;
   const double first = single ? float(low) : low, last = single ? float(high) : high,
@@ -108,7 +109,7 @@ Tensor histogram(const Tensor& x, int64_t bins, T first, T last) {
   return counted(bins, x.numel(), [=, values = x.data<T>()](int64_t* counts, int64_t i) {
     const T v = values[i];
     if (!(v >= first && v <= last)) return;
-    const T bin = (v - first) * T(bins) / (last - first);  // not a number if the range exceeds the range of T
+    const T bin = (v - first) * T(bins) / (last - first);  // NaN if the width of the range is too large for T
     ++counts[bin < T(bins) ? std::min(bins - 1, int64_t(bin)) : bins - 1];
   });
 }

@@ -50,7 +50,8 @@ void check_weight(const char* name, const Tensor& points, const Tensor& weight) 
           points.dtype(), " and ", weight.dtype());
 }
 
-// Returns the bin of a value, or -1 outside the range. The last bin includes its right edge.
+// Returns the number of the bin that contains the value, or -1 if the value is outside the range. The last bin includes
+// its right edge.
 template <class T>
 int64_t bin_of(T value, const T* edges, int64_t count) {
   if (!(value >= edges[0] && value <= edges[count])) return -1;
@@ -87,7 +88,7 @@ Tensor counted_on_gpu(const Tensor& points, const Tensors& edges, const Tensor& 
   return to(reshape(narrow(sums, 0, 0, total), shape), points.dtype());
 }
 
-// Divides by the total and by the widths of the bins.
+// Divides the counts by their sum and by the widths of the bins.
 Tensor as_density(const Tensor& counts, const Tensors& edges) {
   Tensor out = counts / sum(counts, {}, false, {});
   for (size_t d = 0; d < edges.size(); ++d) {

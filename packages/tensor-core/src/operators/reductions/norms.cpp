@@ -43,7 +43,7 @@ Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keep
   if (p == 0) return sum(sign(abs(x)), dim, keepdim, {});
   if (p == 1) return sum(abs(x), dim, keepdim, {});
   const Tensor out = norm_value(x, p, dim, keepdim);
-  // The gradient is grad * sgn(x) * (|x| / result)**(p - 1), and 0 where x is 0
+  // The gradient is grad * sgn(x) * (|x| / result)**(p - 1), but 0 where x is 0.
   record("Norm", out, {&x}, {&x, &out}, [kept = kept_shape(x, dim), p](const Context& c) {
     const Tensor& x = c.saved(0);
     const Tensor norm = reshape(c.saved(1), kept), g = reshape(c.gradient(), kept);
@@ -57,8 +57,8 @@ Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keep
 
 namespace {
 
-// Computes logsumexp of each row of a contiguous tensor. Long rows are divided into blocks, whose results are reduced
-// again.
+// Computes logsumexp of each row of a contiguous tensor. Long rows are divided into blocks, and the results of the
+// blocks are reduced in the same way.
 Tensor logsumexp_rows(const Tensor& x, int64_t length, const Shape& shape) {
   const Tensor out = empty(shape, x.dtype());
   if (out.is_meta()) return out;

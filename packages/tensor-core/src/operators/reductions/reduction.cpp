@@ -83,8 +83,8 @@ Tensor placed(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uin
     return flat;
   }
   NoRecording off;
-  // sizes: the kept sizes in memory order; where: index in `sizes` of each kept dimension; kept: these indices, ordered
-  // by dimension
+  // sizes: the kept sizes in memory order. where: for each kept dimension, its index in `sizes`. kept: these indices in
+  // the order of the dimensions.
   Shape sizes, kept, where(size_t(t.dim()));
   for (int64_t d : l.order)
     if (!(mask >> d & 1)) {
@@ -194,8 +194,8 @@ Tensor reduce(Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim
 
 TensorPair reduce_both(Reduce first, Reduce second, const Tensor& t) {
   const Tensor x = layout(t, ~uint64_t(0)).input;
-  constexpr int64_t rows = 4096, kGrain = 16;  // rows that stay in the first-level cache for the second pass
-  constexpr int64_t kFetched = 4096;           // bytes of the next block, prefetched during the second pass
+  constexpr int64_t rows = 4096, kGrain = 16;  // rows: elements that the first-level cache holds for the second pass
+  constexpr int64_t kFetched = 4096;           // bytes of the next block to prefetch during the second pass
   const int64_t n = x.numel(), blocks = (n + rows - 1) / rows;
   if (blocks <= 1 || x.is_meta()) return {reduce(first, t, {}, false), reduce(second, t, {}, false)};
   const Reduce ops[] = {first, second};

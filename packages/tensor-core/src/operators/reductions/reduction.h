@@ -14,54 +14,57 @@
 
 namespace flambeau {
 
-// Returns the reduced dimensions as bits; all dimensions if none is given. Raises RuntimeError for duplicates.
+// Returns a mask with one bit for each reduced dimension. If no dimension is given, all are reduced. Raises
+// RuntimeError for duplicates.
 uint64_t dim_mask(const Tensor& t, const OptionalDims& dims);
-Shape kept_shape(const Tensor& t, const OptionalDims& dims);  // shape with the reduced dimensions as 1
+Shape kept_shape(const Tensor& t, const OptionalDims& dims);  // the shape of t with size 1 in the reduced dimensions
 Shape reduced_shape(const Tensor& t, const OptionalDims& dims, bool keepdim);
 int64_t reduced_count(const Tensor& t, const OptionalDims& dims);
 void require_elements(const Tensor& t, const OptionalDims& dims, const char* name);
 
-// Adjacent dimensions in memory order that are all reduced or all kept, merged into one.
+// Adjacent dimensions in memory order, all of which are reduced or all of which are kept. They are treated as one.
 struct Segment {
   int64_t size;
   bool reduced;
 };
 struct ReductionLayout {
-  Tensor input;  // contiguous: the tensor with its dimensions in memory order
-  Shape order;   // the tensor's dimensions in memory order; empty if they are 0, 1, 2, ...
+  Tensor input;  // the tensor with its dimensions in memory order, contiguous
+  Shape order;   // the dimensions in memory order; empty if this order is 0, 1, 2, ...
   SmallVector<Segment, 8> segments;
 };
 ReductionLayout layout(const Tensor& t, uint64_t mask);
-// Returns the results (a new vector with one for each kept element, in the layout's order) as a tensor of the reduced
-// shape.
+// Returns `flat`, a new vector with one result for each kept element in the order of the layout, as a tensor of the
+// reduced shape.
 Tensor placed(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uint64_t mask, bool keepdim);
 
-// Returns the row's result in a dtype, with its derivative. `node`: the name of the graph node, if not the row's.
+// Computes the reduction of a row in the given dtype, and records its derivative. `node`: name of the graph's node, if
+// it differs from the row's.
 Tensor reduction(kernels::Reduce row, const Tensor& t, const OptionalDims& dims, bool keepdim, Dtype type,
                  const char* node = nullptr);
-void require_order(const Tensor& t, const char* name);  // raises for complex numbers
-void require_any(const Tensor& t, const char* name);    // raises if there are no elements
+void require_order(const Tensor& t, const char* name);  // raises an error for complex numbers
+void require_any(const Tensor& t, const char* name);    // raises an error if there are no elements
 
-// Computes a reduction without recording, in the dtype of its accumulator.
+// Computes a reduction in the dtype of its accumulator. It is not recorded.
 Tensor reduce(kernels::Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim);
 
-// Converts a tensor to the dtype of a reduction's result, unless that dtype is the accumulator's for this tensor.
+// Converts a tensor to the dtype of the reduction's result, unless the accumulator for this tensor already has this
+// dtype.
 Tensor cast_for_reduction(kernels::Reduce op, const Tensor& t, Dtype type);
 
-// Returns the reduction that joins partial results.
+// Returns the reduction that combines partial results.
 kernels::Reduce join_of(kernels::Reduce op);
 
 // Computes two reductions of all elements in one pass over memory.
 TensorPair reduce_both(kernels::Reduce first, kernels::Reduce second, const Tensor& t);
 
-// Divides a new tensor of an accumulator's dtype by a number.
+// Divides the elements of a tensor by a number, in place. It must be a new tensor that has the dtype of an accumulator.
 void divide_in_place(const Tensor& t, double divisor);
 
-// Returns the number of elements of the blocks into which a step of this shape is divided; `length` if it is not
-// divided.
+// Returns the number of rows in a block, if a step of this shape is divided into blocks of about `block` elements.
+// Returns `length` if it is not divided.
 int64_t block_length(int64_t outer, int64_t length, int64_t inner, int64_t block = 65536);
 
-// Divides a step into ranges of outer indices and columns and calls body(first outer index, count, first column,
+// Divides a step into ranges and calls body(first outer index, number of outer indices, first column, number of
 // columns) for each range, on several threads if the step is large.
 template <class F>
 void over_step(int64_t outer, int64_t length, int64_t inner, F&& body) {
@@ -82,7 +85,7 @@ void over_step(int64_t outer, int64_t length, int64_t inner, F&& body) {
   });
 }
 
-// Applies a reduction to tensors with an additional leading batch dimension, for vmap.
+// For vmap: applies a reduction to a tensor that has an additional leading batch dimension.
 template <auto function>
 struct Batched;
 template <class... Rest, Tensor (*function)(const Tensor&, const OptionalDims&, Rest...)>

@@ -1,4 +1,4 @@
-// Reductions defined by rows: their functions, derivatives and records. Note [Reduction rows]
+// Reductions that are defined by rows: their operators, derivatives and records. Note [Reduction rows]
 #include "core/node_name.h"
 #include "flambeau/operator.h"
 #include "operators/arithmetic/chosen.h"
@@ -13,8 +13,8 @@ namespace {
 struct NoDerivative {};
 [[maybe_unused]] constexpr NoDerivative none;
 
-// Returns, for every element, the product of the others, in linear time and differentiable once. If exactly one element
-// is 0, only its result is not 0. If several are 0, all results are 0.
+// Returns, for every element, the product of all other elements, in linear time. It can be differentiated only once. If
+// exactly one element is 0, the other elements' results are 0. If several are 0, all results are 0.
 Tensor product_of_others(const Tensor& x, const Tensor& result, const Shape& dims) {
   const Tensor zero = eq(x, 0), zeros = sum(zero, dims, true, {});
 
@@ -23,15 +23,15 @@ Tensor product_of_others(const Tensor& x, const Tensor& result, const Shape& dim
   return where(logical_and(zero, eq(zeros, 1)), without, elsewhere);
 }
 
-// Returns the same products, differentiable any number of times. For every i it multiplies all elements with x[i]
-// replaced by 1, which takes quadratic time.
+// Returns the same products, but they can be differentiated any number of times. For every i, it multiplies all
+// elements with x[i] replaced by 1, which takes quadratic time.
 Tensor product_of_others_of_any_order(const Tensor& x, const Shape& dims) {
   const uint64_t mask = dim_mask(x, dims);
   Shape order, square;
   for (int reduced = 0; reduced < 2; ++reduced)
     for (int i = 0; i < x.dim(); ++i)
       if (int(mask >> i & 1) == reduced) order.push_back(i);
-  const Tensor moved = permute(x, order);  // kept dimensions come first
+  const Tensor moved = permute(x, order);  // kept dimensions are first
   const int64_t n = reduced_count(x, dims);
   for (int i = 0; i < x.dim(); ++i)
     if (!(mask >> i & 1)) square.push_back(x.shape()[i]);
@@ -82,7 +82,7 @@ struct ReductionRow {
   bool reads_x, reads_result;
 };
 
-struct UnusedTensor {};  // has no operators: expressions compile with it in place of tensors that they do not use
+struct UnusedTensor {};  // replaces tensors that an expression does not use; has no operators
 
 template <class Expression>
 ReductionRow make_row(const char* name) {
@@ -135,8 +135,8 @@ Tensor extreme(Reduce op, const char* name, const Tensor& t, const OptionalDims&
   return reduction(op, t, dim, keepdim, t.dtype());
 }
 
-// Computes any() or all(). dim=[] reduces no dimension, as in PyTorch and NumPy. For other reductions it means all
-// dimensions.
+// Computes any() or all(). As in PyTorch and NumPy, dim=[] reduces no dimension here, while for other reductions it
+// means all dimensions.
 Tensor truth(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim) {
   const Dtype type = t.dtype() == Dtype::uint8 ? Dtype::uint8 : Dtype::bool_;
   if (dim && dim->empty()) return to(ne(t, Scalar(0)), type);
@@ -162,7 +162,7 @@ void require_any(const Tensor& t, const char* name) {
 Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim, Dtype type, const char* node) {
   const char* const name = node ? node : rows[int(op)].node;
   if (category(t.dtype()) != Category::Floating && !kernels::table().reduce[int(op)][int(t.dtype())].run)
-    op = join_of(op);  // the row's map is for floating elements only
+    op = join_of(op);  // the function that the row applies to each element supports only floating-point elements
   const ReductionRow& row = rows[int(op)];
   const bool records = row.gradient && category(type) > Category::Integer && recording(t);
   const bool converts = records && row.reads_x && t.dtype() != type;

@@ -16,19 +16,18 @@ namespace {
 Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32; }
 
 // Note [Converted in the cache]
-// Half precision is computed in float32. Elements are converted, and the results converted back, in amounts that stay
-// in the cache.
+// Softmax of half precision is computed in float32. Elements are converted, and results are converted back, in pieces
+// that stay in the cache.
 constexpr int64_t kTogether = 4096;         // elements of rows that are converted at a time (first-level cache)
 constexpr int64_t kTileTogether = 1 << 18;  // maximum elements of a tile wider than kColumns (second-level cache)
 constexpr int64_t kColumns = 128;           // columns of a tile; up to 4 times as many if the tile is converted
 const auto& table() { return kernels::table(); }
 
-// Converts `rows` rows of `columns` contiguous elements. `to_row` and `from_row` are the distances between rows in
-// bytes.
+// Converts `rows` rows of `columns` contiguous elements. Neighbouring rows are `to_row` and `from_row` bytes apart.
 void convert_rows(char* to, Dtype to_type, int64_t to_row, const char* from, Dtype from_type, int64_t from_row,
                   int64_t rows, int64_t columns) {
   const auto cast = table().cast[int(to_type)][int(from_type)];
-  // The rows form one contiguous row
+  // If the rows are adjacent in memory, treat them as one row.
   if (to_row == columns * item_size(to_type) && from_row == columns * item_size(from_type)) {
     columns *= rows;
     rows = std::min<int64_t>(rows, 1);
@@ -39,7 +38,7 @@ void convert_rows(char* to, Dtype to_type, int64_t to_row, const char* from, Dty
 
 Tensor last(const Tensor& t, int64_t dim) { return contiguous(dim + 1 < t.dim() ? transpose(t, dim, -1) : t); }
 
-// Runs kernel(out, operands, count, length) over rows. The dimension is moved to the end and back.
+// Runs kernel(out, operands, count, length) over rows, where the dimension `dim` is moved to the end and back.
 template <int count, class F>
 Tensor along_last(int64_t dim, Dtype in, const Tensor (&operands)[count], F&& kernel) {
   Tensor rows[count];
@@ -70,17 +69,17 @@ Tensor along_last(int64_t dim, Dtype in, const Tensor (&operands)[count], F&& ke
   return dim + 1 < out.dim() ? contiguous(transpose(out, dim, -1)) : out;
 }
 
-// Computes the softmax or its logarithm of long half-precision rows in pieces, as x - log(sum(e**x)). The sum is that
-// of the pieces' sums.
+// Computes the softmax or its logarithm for long half-precision rows as x - log(sum(e**x)), one piece of a row at a
+// time. The sum of a row is that of the sums of its pieces.
 Tensor long_rows(bool logarithm, const Tensor& t) {
   const int64_t length = t.size(-1), pieces = (length + kTogether - 1) / kTogether, rows = t.numel() / length;
   const Tensor out = empty(t.shape(), t.dtype()), parts = empty({rows, pieces}, Dtype::float32),
                sums = empty({rows}, Dtype::float32);
-  // Calls body(converted piece, count) for each piece and writes the piece back if requested.
+  // Converts each piece and calls body(piece, count). Writes the piece back if `write` is set.
   const auto each_piece = [&](bool write, auto&& body) {
     parallel_items(rows * pieces, 1, [&](int64_t begin, int64_t end) {
       alignas(64) float values[kTogether];
-      auto own = body;  // a copy, since its state belongs to one thread
+      auto own = body;  // a copy for this thread, because body has a state
       char* const bytes = reinterpret_cast<char*>(values);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t first = i % pieces * kTogether, n = std::min(kTogether, length - first),
@@ -102,7 +101,7 @@ Tensor long_rows(bool logarithm, const Tensor& t) {
     if (row != i / pieces) {
       row = i / pieces;
       const float sum = sums.data<float>()[row];
-      shift.assign(kTogether, sum == INFINITY ? NAN : sum);  // the result is NaN if the sum is infinite
+      shift.assign(kTogether, sum == INFINITY ? NAN : sum);  // if the sum is infinite, the result is NaN
     }
     char* const pointers[] = {values, values, reinterpret_cast<char*>(shift.data())};
     subtract(pointers, n);
@@ -112,7 +111,7 @@ Tensor long_rows(bool logarithm, const Tensor& t) {
 }
 
 // Computes the softmax along a dimension that is not the last, for a tile of columns at a time. Tiles are copied only
-// if their elements have to be converted.
+// if their elements must be converted.
 Tensor down_columns(kernels::ScanKernel kernel, const Tensor& input, int64_t dim, Dtype in) {
   int64_t outer = 1, inner = 1;
   for (int i = 0; i < input.dim(); ++i) (i < dim ? outer : inner) *= i == dim ? 1 : input.shape()[i];
@@ -139,7 +138,7 @@ Tensor down_columns(kernels::ScanKernel kernel, const Tensor& input, int64_t dim
   });
   return out;
 }
-// Returns true if there are enough columns to fill vectors.
+// Returns true if there are enough columns to fill a vector.
 bool has_columns(const Tensor& t, int64_t dim) {
   int64_t inner = 1;
   for (int64_t i = dim + 1; i < t.dim(); ++i) inner *= t.shape()[i];

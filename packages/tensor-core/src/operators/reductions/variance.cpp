@@ -11,10 +11,10 @@ namespace flambeau {
 namespace {
 
 struct Moments {
-  Tensor mean, squares;  // squares: the sum of squared deviations
+  Tensor mean, squares;  // squares: sum of squared deviations
 };
 
-// Computes the moments of a step from those of its blocks (Chan, Golub, LeVeque 1979).
+// Computes the moments of a step from the moments of its blocks (Chan, Golub, LeVeque 1979).
 template <class T>
 void join_blocks(const Moments& parts, const Moments& out, int64_t outer, int64_t length, int64_t rows, int64_t inner) {
   const int64_t blocks = (length + rows - 1) / rows;
@@ -119,7 +119,7 @@ Tensor variance_gradient(const Tensor& g, const Tensor& x, const OptionalDims& d
   return g * ((x - mean(x, dim, true, {})) * Scalar(2.0 / divisor));
 }
 
-// Returns the gradient of the standard deviation; 0 where the deviation is 0.
+// Returns the gradient of the standard deviation, which is 0 where the deviation is 0.
 Tensor deviation_gradient(const Tensor& g, const Tensor& result, const Tensor& x, const OptionalDims& dim,
                           double divisor) {
   const Tensor zero = eq(result, 0), safe = where(zero, Scalar(1.0), result);
@@ -206,7 +206,7 @@ struct SpreadArguments {
   double correction;
 };
 
-// Parses (input, unbiased), (input, dim, unbiased, keepdim) or (input, dim, *, correction, keepdim).
+// Converts the arguments (input, unbiased), (input, dim, unbiased, keepdim) or (input, dim, *, correction, keepdim).
 SpreadArguments spread_arguments(const char* name, const DimsOrUnbiased& given, std::optional<bool> unbiased,
                                  std::optional<double> correction) {
   require<TypeError>(!unbiased || !correction, name, "() takes either unbiased or correction, but got both");

@@ -11,9 +11,9 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kFew = 16;  // number of test elements up to which elements are compared one by one
+constexpr int64_t kFew = 16;  // maximum number of test elements for which elements are compared with each of them
 
-// Calls contains(element) for every element.
+// Returns contains(element) for every element, negated if `invert`.
 template <class T, class F>
 Tensor marked(const Tensor& elements, bool invert, F contains) {
   const Tensor out = empty(elements.shape(), Dtype::bool_);
@@ -23,7 +23,7 @@ Tensor marked(const Tensor& elements, bool invert, F contains) {
   return out;
 }
 
-// A hash set with open addressing. An empty slot holds the first element, which is found in its own slot only.
+// A hash set with open addressing. Empty slots contain the set's first element, which counts only in its own slot.
 template <class T>
 class HashSet {
  public:
@@ -33,12 +33,12 @@ class HashSet {
     shift_ = 64 - bits;
     slots_.assign(size_t(1) << bits, first_);
     for (const T* t = first; t < first + count; ++t)
-      if (*t == *t) slots_[find(*t)] = *t;  // NaN is equal to no element
+      if (*t == *t) slots_[find(*t)] = *t;  // NaN equals no element, so it is not inserted
   }
   bool contains(T v) const { return slots_[find(v)] == v; }
 
  private:
-  // Returns the slot of an element, or the empty slot for it.
+  // Returns the slot that contains the element, or the empty slot where it would be inserted.
   size_t find(T v) const {
     size_t at = hash(v) >> shift_;
     while (slots_[at] != v && slots_[at] != first_) at = (at + 1) & (slots_.size() - 1);
@@ -46,7 +46,7 @@ class HashSet {
   }
   static uint64_t hash(T v) {
     uint64_t bits = 0;
-    if (v != T(0)) std::memcpy(&bits, &v, sizeof(T));  // the two zeros are equal and get the same hash
+    if (v != T(0)) std::memcpy(&bits, &v, sizeof(T));  // 0 and -0 are equal, so they must have the same hash
     return (bits ^ bits >> 32) * 0x9E3779B97F4A7C15;
   }
   std::vector<T> slots_;
@@ -102,7 +102,7 @@ Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert) {
 
 namespace {
 
-// Returns which elements occur in `tests`. One of the two arguments may be a number.
+// Returns a mask of the elements that occur in `tests`. One of the two arguments may be a number.
 Tensor is_in(const Operand& elements, const Operand& tests, bool, bool invert) {
   if (!tests.tensor) {
     require<TypeError>(elements.tensor, "isin(): argument 'test_elements' must be Tensor if 'elements' is a number");

@@ -41,7 +41,7 @@ FLAMBEAU_INLINE int64_t index_in(Item<K> item) {
   return int64_t(uint32_t(item));
 }
 
-// Memory for n items from the caching allocator.
+// Memory for n items from the caching allocator, which is freed at the end of the scope.
 template <class I>
 class ItemBuffer {
  public:
@@ -53,14 +53,14 @@ class ItemBuffer {
   Tensor memory_;
 };
 
-inline constexpr int64_t kFew = 16;       // up to this many items insertion sort is faster than std::sort
-inline constexpr int64_t kSmall = 200;    // up to this many items comparisons are faster than counting
-inline constexpr int64_t kMedium = 8192;  // up to this many items 8-bit digits are faster
-inline constexpr int64_t kMany = 2048;    // from this many items on, selection by digits is faster than by comparisons
+inline constexpr int64_t kFew = 16;       // maximum number of items for which insertion sort is faster than std::sort
+inline constexpr int64_t kSmall = 200;    // maximum number of items for which comparisons are faster than counting
+inline constexpr int64_t kMedium = 8192;  // maximum number of items for which digits of 8 bits are faster
+inline constexpr int64_t kMany = 2048;    // minimum for which selection by digits is faster than by comparisons
 inline constexpr int kDigitBits = 11;
-inline constexpr int64_t kPolled = int64_t(1) << 20;  // items between checks for signals
+inline constexpr int64_t kPolled = int64_t(1) << 20;  // number of items that are processed between checks for signals
 
-// The bits in which keys differ: `bits` bits from bit `shift` on.
+// The bits in which keys differ: `bits` bits, of which the lowest has the number `shift`.
 struct Digits {
   int shift = 0, bits = 0;
 };
@@ -69,7 +69,8 @@ constexpr Digits all_digits() {
   return {kShift<Key<T>>, int(8 * sizeof(T))};
 }
 
-// One pass of a radix sort: moves the items item(0), ..., item(n - 1) to the positions given by their digits.
+// Performs one pass of a radix sort: moves the items item(0), ..., item(n - 1) to the positions that their digits
+// determine.
 template <class I, class Read>
 void distribute(Read&& item, I* to, int64_t n, int shift, int width, int64_t chunks, uint32_t* counts) {
   const int64_t radix = int64_t(1) << width, step = (n + chunks - 1) / chunks;
@@ -98,8 +99,8 @@ void distribute(Read&& item, I* to, int64_t n, int shift, int width, int64_t chu
   });
 }
 
-// Sorts the items item(0), ..., item(n - 1), which are ordered by position. `from` and `to` have
-// memory for n items each. Returns the one with the sorted items.
+// Sorts the items item(0), ..., item(n - 1), which are in the order of their positions. `from` and `to` have memory for
+// n items each. Returns the one that contains the sorted items.
 template <class I, class Read>
 I* sort_items(Read&& item, I* from, I* to, int64_t n, Digits d, int64_t chunks) {
   const int widest = n < kMedium ? 8 : kDigitBits, passes = (d.bits + widest - 1) / widest;
@@ -116,10 +117,10 @@ I* sort_items(Read&& item, I* from, I* to, int64_t n, Digits d, int64_t chunks) 
   return from;
 }
 
-// A tensor's elements in rows along one dimension.
+// The elements of a tensor as rows along one dimension.
 struct SortedRows {
-  Tensor input;                   // contiguous, the dimension last
-  int64_t count = 1, length = 1;  // count is 0 if there are no values
+  Tensor input;                   // contiguous, with the dimension last
+  int64_t count = 1, length = 1;  // number and length of the rows; count is 0 if there are no elements
 
   SortedRows(const Tensor& t, int64_t dim) {
     NoRecording off;
@@ -131,13 +132,13 @@ struct SortedRows {
   const BitsOf<T>* row(int64_t r) const {
     return reinterpret_cast<const BitsOf<T>*>(input.bytes()) + r * length;
   }
-  // Returns an uninitialised tensor for a result with rows of `n` elements.
+  // Returns an uninitialised tensor for a result that has n elements in each row.
   Tensor result(int64_t n, Dtype dtype) const {
     Shape shape = input.shape();
     if (!shape.empty()) shape.back() = n;
     return empty(shape, dtype);
   }
-  // Runs body(row) for every row, on several threads if there is enough work.
+  // Runs body(row) for every row, on several threads if there is enough work. `work`: work for one row.
   template <class F>
   void each(int64_t work, F&& body) const {
     const GilRelease release(count * work > kGilGrain);
@@ -147,14 +148,14 @@ struct SortedRows {
   }
 };
 
-// Like dispatch(), but only for types that have an order. Raises NotImplementedError for complex dtypes.
+// Like dispatch(), but raises NotImplementedError for complex dtypes, which have no order.
 template <class F>
 decltype(auto) dispatch_ordered(Dtype dtype, const char* name, F&& f) {
   require<NotImplementedError>(!is_complex(dtype), "\"", name, "\" not implemented for '", dtype, "'");
   return dispatch(dtype, f);
 }
 
-// For a set of keys: the bits that are set in all keys, those set in any key, and the range of integer keys.
+// Which bits are set in all keys of a set and which in any key, and the range of the keys of integers.
 template <class T>
 struct Span {
   Key<T> all = ~Key<T>(0), any = 0, least = all, largest = 0;
@@ -168,7 +169,7 @@ struct Span {
   }
   void add(const BitsOf<T>* in, int64_t n) {
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-      // Compare elements instead of keys, which are wider, so that fewer of them fit in a vector.
+      // Compare the elements instead of the keys, because keys are wider, so fewer of them fit in a vector.
       T low = std::numeric_limits<T>::max(), high = std::numeric_limits<T>::min();
       BitsOf<T> set = ~BitsOf<T>(0), some = 0;
       for (int64_t i = 0; i < n; ++i) {
@@ -186,7 +187,7 @@ struct Span {
     }
   }
   int low() const { return all == any ? 0 : __builtin_ctzll(all ^ any); }
-  // Returns the number of bits from low() on up to the highest bit in which keys differ.
+  // Returns the number of bits from bit low() to the highest bit in which keys differ.
   int bits() const { return std::bit_width(kReal<T> ? all ^ any : Key<T>(largest - least)) - low(); }
   Key<T> base(Key<T> flip) const {
     if constexpr (kReal<T>) return flip ? Key<T>(~any) : all;
@@ -194,7 +195,7 @@ struct Span {
   }
 };
 
-// Converts keys of T to the keys of type K that are sorted, and back. If all bits of `flip` are set, reverses the
+// Converts keys of T to keys of the type K, which are sorted, and back. If all bits of `flip` are set, reverses the
 // order.
 template <class T, class K>
 struct Rank {
@@ -222,7 +223,7 @@ void make_items(const BitsOf<T>* in, int64_t begin, int64_t end, Key<T> flip, It
   for (int64_t i = begin; i < end; ++i) items[i] = rank.item(in, i);
 }
 
-// Sorted items, with access to their keys and indices.
+// The sorted items of a row, with access to their keys and positions.
 template <class T, class K>
 struct Sorted {
   const Item<K>* items;
@@ -232,15 +233,15 @@ struct Sorted {
   int64_t index(int64_t i) const { return index_in<K>(items[i]); }
 };
 
-// The sorted items of a row. Several threads sort a long row. If keys of eight bytes differ in at most 32 consecutive
-// bits, only these bits are sorted.
+// The sorted items of a row. A long row is sorted by several threads. If keys of eight bytes differ only in at most 32
+// consecutive bits, only these bits are sorted.
 template <class T>
 class SortedRow {
  public:
   SortedRow(const BitsOf<T>* in, int64_t n, Key<T> flip);  // sorting.cpp
   SortedRow(const SortedRow&) = delete;
 
-  // Calls use(sorted) with a Sorted.
+  // Calls use(sorted), where `sorted` is an object of class Sorted.
   template <class Use>
   void read(Use&& use) const {
     if constexpr (sizeof(Key<T>) == 8)
@@ -260,8 +261,9 @@ class SortedRow {
   Tensor memory_;
 };
 
-// The key of rank k (from 0) among n keys that differ only in their `bits` lowest bits, and the number of equal keys
-// with a lower rank. The digits of the key are found from the highest on; keys with other digits are dropped.
+// Finds the key of rank k (from 0) among n keys that differ only in their lowest `bits` bits, and the number of equal
+// keys with a lower rank. Determines the digits of the key one after the other, the highest first, and drops keys with
+// other digits.
 template <class K>
 struct RankedKey {
   K key;
@@ -301,8 +303,8 @@ RankedKey<Key<T>> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip,
   return {base + Key<T>(key << low), equal_before};
 }
 
-// Returns true if many rows are processed at a time to find the first k elements of `count` short rows of n elements.
-// first_of_short_rows() does so; its `values` may be null.
+// Returns true if the first k elements of `count` rows of n elements are found for many rows at a time, because the
+// rows are short. first_of_short_rows() then finds them; its `values` may be null.
 inline bool short_rows(int64_t count, int64_t n, int64_t k) {
   return count >= kernels::kShortOrderRows && k <= kernels::kShortOrderMost && n <= 1024;
 }

@@ -10,14 +10,14 @@ namespace flambeau {
 
 namespace {
 
-// Returns true if `value` is inserted after `element`. NaN comes last.
+// Returns true if the position at which `value` is inserted is after `element`. NaN is larger than all numbers.
 template <bool right, class T>
 bool beyond(T element, T value) {
   return right ? !(element > value) : !(element >= value);
 }
 
-// Counts, for each of several values, the sorted elements that are below it (with `right`: not above it). The searches
-// run in parallel, because each step of a single search waits for memory.
+// For each of several values, counts the sorted elements that are less than it or, with `right`, not greater. Several
+// searches run at the same time, because each step of a single search waits for memory.
 template <bool right, int together, class T>
 void count_below(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t* out) {
   const auto element = [=](int64_t i) { return sequence[sorter ? sorter[i] : i]; };
@@ -93,7 +93,7 @@ Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, co
       if (cuda::takes(out)) return cuda::search(s, order, v, n, queries, right, out);
       const auto search = right ? count_all_below<true, T> : count_all_below<false, T>;
       parallel_for(v.numel(), 4096, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end;) {  // rows of queries, each in its own sequence
+        for (int64_t i = begin; i < end;) {  // values of one row, which belong to one sequence
           const int64_t row = sequence.dim() == 1 ? 0 : i / queries, stop = std::min(end, (row + 1) * queries);
           search(s.data<T>() + row * n, order.defined() ? order.data<int64_t>() + row * n : nullptr, n, v.data<T>() + i,
                  stop - i, out.data<int64_t>() + i);

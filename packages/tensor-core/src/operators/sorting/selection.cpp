@@ -1,4 +1,4 @@
-// Selection along a dimension by rank or frequency, without a complete sort. Note [Keys]
+// Selection of elements along a dimension by rank or by frequency, without a complete sort. Note [Keys]
 #include <limits>
 
 #include "cuda/sorting.h"
@@ -14,8 +14,8 @@ namespace {
 using namespace order;
 
 constexpr int64_t kBlock = 32;
-// Returns true if no key of a block is at most `limit`; false for an incomplete block. Vectorised, so that blocks
-// without a small enough element are skipped quickly.
+// Returns true if all keys of a block exceed `limit`. Returns false for an incomplete block. Vector instructions make
+// it fast to skip blocks without a small enough element.
 template <class T>
 FLAMBEAU_INLINE bool none_up_to(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> limit) {
   if (n < kBlock) return false;
@@ -24,7 +24,7 @@ FLAMBEAU_INLINE bool none_up_to(const BitsOf<T>* in, int64_t n, Key<T> flip, Key
   return found == 0;
 }
 
-// Selects the k smallest items of a row for small k.
+// Selects the k smallest items of a row. Fast for small k.
 template <class T>
 void smallest_few(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<Key<T>>* kept) {
   using K = Key<T>;
@@ -68,13 +68,13 @@ void smallest_many(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T
 
 Tensor as_rows(const SortedRows& rows) { return reshape(rows.input, {rows.count, rows.length}); }
 
-// GPU: writes the elements at `positions` (count, n) of each row.
+// On a GPU: writes the elements of each row that are at `positions` (count, n), and these positions.
 void put_chosen(const SortedRows& rows, const Tensor& positions, const TensorPair& out) {
   copy_values(out.values, reshape(gather(as_rows(rows), 1, positions), out.values.shape()));
   copy_values(out.indices, reshape(positions, out.indices.shape()));
 }
 
-// GPU: writes the first k elements of every row, in order.
+// On a GPU: writes the first k elements of every row, in sorted order.
 void first_part(const SortedRows& rows, int64_t k, bool descending, const TensorPair& out) {
   const bool few = rows.length > cuda::kBriefRow && k <= rows.length / 4;
   const Tensor chosen = few ? cuda::select(rows.input, rows.count, rows.length,
@@ -86,7 +86,7 @@ void first_part(const SortedRows& rows, int64_t k, bool descending, const Tensor
   put_chosen(rows, few ? gather(chosen, 1, order) : narrow(order, 1, 0, k), out);
 }
 
-// GPU: writes the element of each row that has the rank in `ranks` (count, 1).
+// On a GPU: writes the element of each row whose rank is in `ranks` (count, 1).
 void ranked_part(const SortedRows& rows, const Tensor& ranks, const TensorPair& out) {
   if (rows.length > cuda::kBriefRow)
     return put_chosen(rows, cuda::select(rows.input, rows.count, rows.length, ranks, 0, false), out);
@@ -95,7 +95,7 @@ void ranked_part(const SortedRows& rows, const Tensor& ranks, const TensorPair& 
   put_chosen(rows, gather(order, 1, ranks), out);
 }
 
-// Returns the rank of the median, or of the first NaN unless NaN is ignored.
+// Returns the rank of the median of each row or, unless NaN is ignored, of the first NaN if there is one.
 Tensor median_ranks(const SortedRows& rows, bool ignore_nan) {
   const int64_t n = rows.length;
   const Tensor numbers = Scalar(n) - sum(isnan(as_rows(rows)), Shape{1}, true, Dtype::int64);
@@ -103,8 +103,8 @@ Tensor median_ranks(const SortedRows& rows, bool ignore_nan) {
   return ignore_nan ? middle : where(lt(numbers, Scalar(n)), numbers, middle);
 }
 
-// GPU: writes the most frequent element of each row, the smallest if several are equally frequent, and its last
-// position.
+// On a GPU: writes the most frequent element of each row and its last position. If several elements are equally
+// frequent, the smallest is chosen.
 void most_frequent_part(const SortedRows& rows, const TensorPair& out) {
   const int64_t n = rows.length;
   const Tensor sorted = empty({rows.count, n}, out.values.dtype()), order = empty({rows.count, n}, Dtype::int64);
@@ -126,7 +126,7 @@ TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepd
   return {move(pair.values), move(pair.indices)};
 }
 
-// Writes one element of each row, which choose(tag, rows, out) selects.
+// Allocates a result with one element of each row, and calls choose(tag, rows, out), which writes it.
 template <class F>
 TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& choose) {
   dim = t.wrap_dim(dim);
@@ -144,7 +144,8 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
   return out;
 }
 
-// Writes for every row the element at position(the row's elements, n, buffer for n keys), and this position.
+// Calls position(elements of the row, n, buffer for n keys) for every row, and writes the element at the returned
+// position, and the position.
 template <class T, class F>
 void put_positions(const SortedRows& rows, const TensorPair& out, F&& position) {
   const int64_t n = rows.length;
@@ -163,13 +164,13 @@ void require_length(const Tensor& t, int64_t dim, const char* name) {
                       " to have non-zero size, got shape ", t.shape());
 }
 
-// Returns the position of the element of rank k in a row.
+// Returns the position of the element that has the rank k in a row.
 template <class T>
 int64_t ranked(const BitsOf<T>* in, int64_t n, int64_t k, Key<T>* keys) {
   constexpr int64_t kBlock = 64;
   auto [key, before] = choose<T>(in, n, k, 0, keys);
   int64_t i = 0;
-  for (; i + kBlock <= n; i += kBlock) {  // skip blocks without the element by vector code
+  for (; i + kBlock <= n; i += kBlock) {  // skip blocks that do not contain the element, with vector instructions
     int32_t equal = 0;
     for (int64_t j = 0; j < kBlock; ++j) equal += key_of<T>(in[i + j]) == key;
     if (equal > before) break;
@@ -187,7 +188,8 @@ int64_t median_of(const BitsOf<T>* in, int64_t n, bool ignore_nan, Key<T>* keys)
   return ranked<T>(in, n, (std::max<int64_t>(n - nans, 1) - 1) / 2, keys);
 }
 
-// Returns the last position of the most frequent element, the smallest if several are equally frequent.
+// Returns the last position of the most frequent element. If several elements are equally frequent, it is that of the
+// smallest.
 template <class T>
 int64_t mode_of(const BitsOf<T>* in, int64_t n) {
   int64_t result = 0;
@@ -203,7 +205,7 @@ int64_t mode_of(const BitsOf<T>* in, int64_t n) {
   return result;
 }
 
-// Writes the first k elements of every row, in the order of their keys (reversed by `flip`) if sorted.
+// Writes the first k elements of every row. If `sorted`, they are in the order of their keys, which `flip` reverses.
 template <class T>
 void first_of_rows(const SortedRows& rows, int64_t k, Key<T> flip, bool sorted, const TensorPair& out) {
   using K = Key<T>;
@@ -223,7 +225,7 @@ void first_of_rows(const SortedRows& rows, int64_t k, Key<T> flip, bool sorted, 
       const auto* in = rows.row<T>(r);
       few ? smallest_few<T>(in, n, k, flip, kept.data()) : smallest_many<T>(in, n, k, flip, keys.data(), kept.data());
       const auto item = [from = kept.data()](int64_t i) { return from[i]; };
-      Item<K>* const room = few ? kept.data() : items.data();  // few elements are sorted in `kept`
+      Item<K>* const room = few ? kept.data() : items.data();  // few elements are sorted where they are kept
       const Item<K>* chosen = sorted ? sort_items(item, room, kept.data(), k, all_digits<T>(), 1) : kept.data();
       for (int64_t i = 0; i < k; ++i) {
         const int64_t at = index_in<K>(chosen[i]);

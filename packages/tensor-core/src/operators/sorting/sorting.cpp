@@ -60,7 +60,7 @@ namespace {
 
 using namespace order;
 
-// Destination of the values and the positions of one row; null for results that are not requested.
+// Where the values and the positions of a row are written. A pointer is null if the result is not requested.
 template <class T>
 struct Target {
   BitsOf<T>* values;
@@ -77,7 +77,7 @@ struct Target {
   }
 };
 
-// Sorts a row of at most kSmall elements, which has the stride of the target.
+// Sorts a row of at most kSmall elements. Neighbouring elements of the row have the distance `stride` of the target.
 template <class T>
 void sort_short(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& target) {
   using K = Key<T>;
@@ -94,10 +94,11 @@ void sort_long(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& tar
   });
 }
 
-// Up to this length, rows are sorted with their stride: the cache lines of one row are still cached for the next row.
+// Rows of at most this length are sorted where they are, even if their elements are not adjacent: the cache lines of
+// one row are still cached for the next row.
 constexpr int64_t kNear = 64;
 
-// Returns values and indices, each undefined if it is not requested.
+// Returns the values and the indices. One that is not requested is undefined.
 TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_values, bool with_indices) {
   dim = t.wrap_dim(dim);
   NoRecording off;

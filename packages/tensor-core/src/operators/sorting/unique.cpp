@@ -1,4 +1,4 @@
-// Unique elements or slices of a tensor. NaN differs from NaN.
+// The unique elements or slices of a tensor. NaN is not equal to NaN.
 #include <numeric>
 
 #include "cuda/indexing.h"
@@ -14,9 +14,9 @@ namespace {
 
 using namespace order;
 
-// Returns one value for each run of equal neighbours among n elements. starts_run(i) returns true if a run begins at
-// element i, value(values, run, i) stores the value of this run, and position(i) returns the position of element i in
-// the input.
+// Returns one value for each run of equal neighbours among n sorted elements. starts_run(i) returns true if a run
+// begins at element i. value(values, run, i) stores the value of a run that begins at element i. position(i) returns
+// the position of element i in the input.
 template <class Start, class Value, class Position>
 Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool counts, Start starts_run, Value value,
             Position position) {
@@ -33,8 +33,8 @@ Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool count
   return out;
 }
 
-// Does the same on a GPU. `starts` marks the first element of each run. If `position` is undefined, elements are in the
-// order of the input.
+// Does the same on a GPU. `starts` is true at the first element of each run. If `position` is undefined, the elements
+// are in the order of the input.
 Unique runs_on_gpu(const Tensor& sorted, const Tensor& starts, const Tensor& position, const Shape& shape, bool inverse,
                    bool counts) {
   const int64_t n = sorted.numel();
@@ -95,12 +95,12 @@ Unique consecutive_of(const Tensor& t, bool inverse, bool counts) {
       [](int64_t i) { return i; });
 }
 
-// Slices as rows of keys, compared column by column.
+// Slices as rows of keys, which are compared column by column.
 template <class K>
 struct KeyRows {
   std::vector<K> keys;
   int64_t columns;
-  K nan;  // key of NaN; if there is no NaN, a value that is not a key
+  K nan;  // the key of NaN, or 0 if the dtype has no NaN
 
   const K* row(int64_t i) const { return keys.data() + i * columns; }
   bool less(int64_t a, int64_t b) const {
@@ -111,7 +111,8 @@ struct KeyRows {
   }
 };
 
-// Returns the indices of rows (n, columns) in lexicographic order, by a stable sort along each column, the last first.
+// Returns the indices of the rows (n, columns) in lexicographic order. Sorts stably by each column, beginning with the
+// last.
 Tensor order_of_rows(const Tensor& rows) {
   Tensor order = arange(Scalar(0), Scalar(rows.size(0)), Scalar(1), Dtype::int64);
   for (int64_t c = rows.size(1); c-- > 0;)
@@ -129,7 +130,7 @@ Unique row_runs_on_gpu(const Tensor& rows, bool sort, bool inverse, bool counts)
   return runs_on_gpu(order, starts, sort ? order : Tensor(), {n}, inverse, counts);
 }
 
-// Returns the unique rows of (n, columns), as the index of the first row of each run of equal rows.
+// Returns the unique rows of (n, columns). Each is given by the index of the first row in its run of equal rows.
 template <class T>
 Unique row_runs(const Tensor& rows, bool sort, bool inverse, bool counts) {
   using K = Key<T>;
@@ -189,7 +190,7 @@ Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool
 
 namespace {
 
-// Returns the values alone, or a tuple with the other requested results.
+// Returns the values or, if other results are requested, a tuple of the values and these.
 TensorOrTensors unpacked(const Unique& unique, bool inverse, bool counts) {
   if (!inverse && !counts) return unique.values;
   Tensors out{unique.values};

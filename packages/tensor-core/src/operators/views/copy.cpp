@@ -1,4 +1,4 @@
-// Operators that copy.
+// Operators that copy tensors.
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 

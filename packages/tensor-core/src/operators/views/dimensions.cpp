@@ -1,4 +1,4 @@
-// Views whose dimensions are exchanged, repeated, inserted or removed.
+// Views that exchange, repeat, insert or remove dimensions.
 #include <utility>
 
 #include "flambeau/operator.h"
@@ -125,7 +125,7 @@ Tensor expand(const Tensor& t, const Shape& size) {
           ") must be greater or equal to the number of dimensions in the tensor (", t.dim(), ")");
   Shape shape = size, strides(size.size());
   const size_t shift = size.size() - t.shape().size();
-  int64_t span = 1;  // stride that unsqueeze() gives to a new dimension of size 1
+  int64_t span = 1;  // the stride that unsqueeze() would give to a dimension of size 1 at this position
   for (size_t i = size.size(); i-- > 0;) {
     const int64_t own = i < shift ? 1 : t.shape()[i - shift];
     if (shape[i] == -1) {

@@ -1,4 +1,4 @@
-// Replacement of the memory of a tensor, and resizing.
+// Operators that replace or resize the memory of a tensor.
 #include <algorithm>
 #include <cstring>
 
@@ -35,7 +35,7 @@ void require_strides(const Shape& shape) {
             "resize_: Stride calculation overflowed for the shape ", shape);
 }
 
-// Returns the memory format of a tensor.
+// Returns the memory format of a tensor: channels-last if it is contiguous in that format, else contiguous.
 MemoryFormat format_of(const Tensor& t) {
   for (const MemoryFormat format : {MemoryFormat::ChannelsLast, MemoryFormat::ChannelsLast3d})
     if (!t.is_contiguous() && is_contiguous(t, format)) return format;

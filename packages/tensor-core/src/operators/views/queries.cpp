@@ -1,4 +1,4 @@
-// Properties of a tensor's shape, dtype and memory.
+// Operators that return properties of a tensor: its shape, dtype and memory.
 #include "flambeau/operator.h"
 
 namespace flambeau {

@@ -1,4 +1,4 @@
-// Slices and diagonals of a tensor, and copies of a tensor with one of them replaced.
+// Slices and diagonals of a tensor, and copies of the tensor with one of these replaced.
 #include <algorithm>
 
 #include "flambeau/operator.h"
@@ -44,7 +44,7 @@ Tensor slice(const Tensor& t, int64_t dim, int64_t start, int64_t stop, int64_t 
   shape[dim] = (stop - start) / step + ((stop - start) % step != 0);
   const int64_t offset = t.offset() + start * strides[dim];
   if (step > 1 && __builtin_mul_overflow(strides[dim], step, &strides[dim]))
-    strides[dim] = 0;  // at most one element is left
+    strides[dim] = 0;  // at most one element remains, so the stride does not matter
   return recorded("Slice", t, make_view(t, shape, strides, offset),
                   [from = t.shape(), dim, start, stop, step](const Tensor& g) {
                     Tensor whole = zeros(from, g.dtype());
@@ -143,7 +143,7 @@ const Operator diagonal_operator({.signature = "diagonal(input, offset=0, dim1=0
 
 namespace {
 
-// Returns a copy of t in which the elements of the view part(copy) are those of src.
+// Returns a copy of t in which the elements of the view part(copy) are replaced by those of src.
 template <class F>
 Tensor with_part(const Tensor& t, const Tensor& src, F&& part) {
   const Tensor out = clone(t), region = part(out);

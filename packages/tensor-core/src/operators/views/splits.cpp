@@ -1,4 +1,4 @@
-// Tensors split into parts along a dimension.
+// Operators that split a tensor into parts along a dimension.
 #include <algorithm>
 
 #include "flambeau/operator.h"
@@ -9,11 +9,11 @@ namespace flambeau {
 
 namespace {
 
-// A limit, because a dimension of size 0 can be split into any number of parts.
+// Maximum number of parts. It is needed because a dimension of size 0 could be split into any number of parts.
 constexpr int64_t kMostParts = int64_t(1) << 24;
 
-// Records the parts as outputs of one node, so that their gradients are concatenated. With one node for each part,
-// every gradient would be padded with zeros, and the results would be added.
+// Records the parts as outputs of a single node, whose derivative concatenates their gradients. With one node for each
+// part, every gradient would be padded with zeros, and the results would be added.
 template <class F>
 Tensors recorded_parts(const char* name, const Tensor& t, Tensors parts, F&& joined) {
   if (!grad_enabled()) return parts;
@@ -93,7 +93,7 @@ const Operator unbind_operator({.signature = "unbind(input, dim=0)",
 
 namespace {
 
-// Returns parts of equal size; the last may be smaller.
+// Returns parts of equal size, except for the last, which may be smaller.
 Tensors split_evenly(const Tensor& t, int64_t step, int64_t dim) {
   const int64_t total = t.size(dim);
   Shape parts;
@@ -114,7 +114,7 @@ Tensors chunk(const Tensor& t, int64_t chunks, int64_t dim) {
   require(t.dim() > 0, "chunk expects at least a 1-dimensional tensor");
   require(chunks > 0, "chunk expects `chunks` to be greater than 0, got: ", chunks);
   const int64_t total = t.size(dim);
-  if (total == 0 && chunks <= kMostParts) return split(t, Shape(size_t(chunks), 0), dim);  // as PyTorch does
+  if (total == 0 && chunks <= kMostParts) return split(t, Shape(size_t(chunks), 0), dim);  // as in PyTorch
   return split_evenly(t, total > chunks ? (total - 1) / chunks + 1 : 1, dim);
 }
 
@@ -174,7 +174,7 @@ const Operator unsafe_chunk_operator({.signature = "unsafe_chunk(input, chunks, 
                                                    "input.shape[dim], -(-input.shape[dim] // chunks)), dim)",
                                       .samples = "f(5, 2), 2; f(2, 6), 4, 1"});
 
-// How to split a dimension: into a number of parts, or at positions.
+// How to split a dimension: into a number of equal parts, or at positions.
 struct SplitPoints {
   Shape positions;
   std::optional<int64_t> sections;

@@ -1,4 +1,4 @@
-// Tensors with more dimensions, joined along one of them.
+// Operators that add dimensions to tensors and join the results along one of them.
 #include "flambeau/operator.h"
 
 namespace flambeau {

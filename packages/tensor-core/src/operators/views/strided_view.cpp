@@ -1,4 +1,4 @@
-// Views whose elements may share memory: as_strided and sliding windows.
+// Views whose elements may share memory: as_strided() and sliding windows.
 #include "flambeau/operator.h"
 #include "operators/views/view.h"
 
@@ -11,7 +11,7 @@ struct Geometry {
   int64_t offset;
 };
 
-// Returns the distance of the last element from the first one, in elements. Raises RuntimeError if it overflows.
+// Returns the distance in elements from the first element to the last. Raises RuntimeError if it overflows.
 int64_t reach(const Geometry& g) {
   int64_t far = 0;
   for (size_t i = 0; i < g.size.size(); ++i) {
@@ -22,7 +22,7 @@ int64_t reach(const Geometry& g) {
   return far;
 }
 
-// Returns the position of each element in memory, counted from `first`.
+// Returns the position of each element in memory, relative to the position `first`.
 Tensor positions(const Geometry& g, int64_t first) {
   Tensor at = full({}, Scalar(g.offset - first), Dtype::int64);
   for (size_t i = 0; i < g.size.size(); ++i)
@@ -87,7 +87,7 @@ Tensor unfold(const Tensor& t, int64_t dim, int64_t size, int64_t step) {
   const int64_t count = (length - size) / step + 1;
   if (t.dim()) {
     shape[dim] = count;
-    if (__builtin_mul_overflow(stride, step, &strides[dim])) strides[dim] = 0;  // there is one window
+    if (__builtin_mul_overflow(stride, step, &strides[dim])) strides[dim] = 0;  // the only window needs no stride
   }
   shape.push_back(size);
   strides.push_back(stride);

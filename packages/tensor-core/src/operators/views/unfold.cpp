@@ -1,4 +1,4 @@
-// Sliding windows as columns, and back: unfold and fold, each the other's derivative.
+// unfold, which copies sliding windows to columns, and fold, which adds them up. Each is the derivative of the other.
 #include "cuda/layers/convolution.h"
 #include "flambeau/cuda.h"
 #include "flambeau/operator.h"
@@ -25,7 +25,7 @@ struct Window {
 
 Tensor fold_batch(const Window& w, const Tensor& columns);
 
-// Returns the geometry of a convolution with the same patches. The number of filters does not matter.
+// Returns the geometry of a convolution that has the same windows. Its number of filters does not matter.
 ConvolutionGeometry geometry_of(const Window& w, int64_t batch) {
   const Patches& p = w.patches;
   return {batch, p.channels, 1, 1, 2, p.size, p.kernel, p.out, p.stride, p.padding, p.dilation};
@@ -34,7 +34,7 @@ bool runs_on_gpu(const Window& w, const Tensor& t) {
   return cuda::takes(t) && cuda::convolves(geometry_of(w, t.size(0)));
 }
 
-// unfold_batch() and fold_batch() take tensors (N, ...) with any strides.
+// unfold_batch() and fold_batch() accept tensors (N, ...) with any strides.
 Tensor unfold_batch(const Window& w, const Tensor& image) {
   Tensor out;
   {

@@ -1,4 +1,4 @@
-// Creation of views, and views of the same elements with another shape.
+// Creation of views, and views that have the same elements and another shape.
 #include "operators/views/view.h"
 
 #include <algorithm>
@@ -11,8 +11,8 @@ namespace flambeau {
 
 namespace {
 
-// Returns the kind of a view of `viewed`. If that is a view that must not be changed in place, the same applies to its
-// views.
+// Returns the kind of a view of `viewed`. If `viewed` is itself a view that must not be changed in place, its views
+// must not be, either.
 ViewKind kind_of_view(const TensorImpl& viewed) {
   if (viewed.base && viewed.view_kind != ViewKind::Recorded) return viewed.view_kind;
   if (grad_enabled()) return ViewKind::Recorded;
@@ -23,11 +23,11 @@ ViewKind kind_of_view(const TensorImpl& viewed) {
 
 Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset, Dtype dtype) {
   Tensor view = from_storage(t.impl()->storage, shape, strides, offset, dtype);
-  if (FLAMBEAU_UNLIKELY(t.storage().inference())) return view;  // inference tensors have no graph and thus no base
+  if (FLAMBEAU_UNLIKELY(t.storage().inference())) return view;  // inference tensors have no graph, so no base
   view.impl()->base = t.impl()->base ? t.impl()->base : t.ref();
   view.impl()->view_kind = kind_of_view(*t.impl());
   if (FLAMBEAU_UNLIKELY(inference_mode()) && t.requires_grad() && is_inexact(dtype))
-    autograd_hooks->set_requires_grad(view, true);  // it can be used outside of inference mode, as a leaf
+    autograd_hooks->set_requires_grad(view, true);  // as a leaf, it can be used outside of inference mode
   return view;
 }
 
@@ -48,7 +48,7 @@ void become(const Tensor& self, const Tensor& view) {
 
 namespace {
 
-// Resolves one -1 in `size`.
+// Replaces one size of -1 by the size that follows from the number of elements.
 Shape infer(const Shape& size, int64_t numel, const char* name) {
   Shape out = size;
   int64_t known = 1, unknown = -1;
@@ -71,7 +71,7 @@ Shape infer(const Shape& size, int64_t numel, const char* name) {
   return out;
 }
 
-// Returns the strides of a view of `t` with the shape `size`, or nothing if that shape requires a copy.
+// Returns the strides of a view of t with the shape `size`, or nothing if this shape requires a copy.
 std::optional<Shape> view_strides(const Tensor& t, const Shape& size) {
   if (t.is_contiguous()) return contiguous_strides(size);
   Shape strides(size.size());
@@ -143,7 +143,7 @@ const Operator view_operator({.signature = "view(input, *size|dtype)",
 Tensor reshape(const Tensor& t, const Shape& size) {
   const Shape shape = infer(size, t.numel(), "reshape");
   const std::optional<Shape> strides = view_strides(t, shape);
-  if (!strides) {  // the result owns the copy, so it is not a view
+  if (!strides) {  // the result is a copy with its own memory, so it is not a view
     const Tensor copy = contiguous(t);
     return recorded("UnsafeView", copy,
                     from_storage(copy.impl()->storage, shape, contiguous_strides(shape), copy.offset(), copy.dtype()),

@@ -5,14 +5,14 @@
 
 namespace flambeau {
 
-// The offset and the strides are in elements of `dtype`.
+// `offset` and `strides` are counted in elements of `dtype`.
 Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset, Dtype dtype);
 inline Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int64_t offset) {
   return make_view(t, shape, strides, offset, t.dtype());
 }
 
-// Records a view of `input`. derivative(gradient of the view) returns the gradient of `input`. Views of inference
-// tensors are inference tensors, which have no graph.
+// Records a view of `input`. derivative(gradient of the view) must return the gradient of `input`. Views of tensors of
+// inference mode are not recorded, because they have no graph.
 template <class F>
 Tensor recorded(const char* name, const Tensor& input, Tensor view, F&& derivative) {
   if (recording(input) && !view.storage().inference())
