@@ -1,4 +1,4 @@
-// Samplers that use rejection or search. Each element draws from a stream of its own. Note [Element streams]
+// Samplers that use rejection or search. Each element uses a separate random stream. Note [Element streams]
 #include <algorithm>
 #include <cmath>
 #include <limits>
