@@ -416,3 +416,16 @@ def test_a_function_returns_one_tangent_for_each_output():
         dual = forward_ad.make_dual(tensor(X), tensor(V))
         with pytest.raises(RuntimeError, match=r"invalid number of forward gradients \(expected 2 but got 1\)"):
             First.apply(dual)
+
+
+def test_dual_tensors_inside_of_vmap_have_batched_tangents():
+    directions = fb.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 4.0]])
+    x = fb.tensor([0.5, 1.5])
+
+    def along(direction):
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(x, direction)
+            assert forward_ad.unpack_dual(direction * 2).tangent is None
+            return forward_ad.unpack_dual(dual.sin()).tangent
+
+    np.testing.assert_allclose(fb.vmap(along)(directions), directions.numpy() * np.cos(x.numpy()), rtol=1e-6)

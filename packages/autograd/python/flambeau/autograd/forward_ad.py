@@ -11,10 +11,11 @@ operator that can be differentiated twice supports forward mode.
 UnpackedDualTensor(primal=tensor(9.), tangent=tensor(6.))
 """
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flambeau import Tensor, _extension_points, _suggestions
 from flambeau.autograd import _engine
@@ -35,6 +36,12 @@ class _State(threading.local):
 
 
 _open = _State()
+
+
+def _functions() -> Any:
+    """Return the module with the functions for dual tensors: inside of vmap, the one that supports batches."""
+    placeholders = sys.modules.get("flambeau.func._placeholders")
+    return sys.modules["flambeau.func._engine"] if placeholders and placeholders.maps.running else _engine
 
 
 class UnpackedDualTensor(NamedTuple):
@@ -141,7 +148,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     for name, value in (("primal", tensor), ("tangent", tangent)):
         if not (value.is_floating_point() or value.is_complex()):
             raise ValueError(f"Expected {name} to be floating point or complex, but got: {value.dtype}")
-    dual: Tensor = _engine.make_dual(tensor, tangent, level)
+    dual: Tensor = _functions().make_dual(tensor, tangent, level)
     return dual
 
 
@@ -155,7 +162,7 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     level = _open.level if level is None else level
     if level is None or level < 0 or level >= _engine.open_levels():
         return UnpackedDualTensor(tensor, None)
-    return UnpackedDualTensor(*_engine.unpack_dual(tensor, level))
+    return UnpackedDualTensor(*_functions().unpack_dual(tensor, level))
 
 
 _extension_points.tangent_of = lambda tensor: unpack_dual(tensor).tangent
