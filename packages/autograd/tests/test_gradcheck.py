@@ -201,8 +201,36 @@ def test_forward_mode_gives_all_inputs_tangents_and_no_history(x, fast_mode):
             seen.append((forward_ad.unpack_dual(b).tangent is not None, a.requires_grad or b.requires_grad))
         return a * b
 
-    assert gradcheck(function, (x, x.detach().clone().requires_grad_()), check_forward_ad=True, fast_mode=fast_mode)
+    inputs = (x, x.detach().clone().requires_grad_())
+    assert gradcheck(function, inputs, check_forward_ad=True, check_undefined_grad=False, fast_mode=fast_mode)
     assert set(seen) == {(True, False)}
+
+
+@pytest.mark.parametrize("fast_mode", [False, True])
+def test_a_gradient_that_is_not_zero_for_a_zero_gradient_of_the_output(x, fast_mode):
+    class Shifted(Function):
+        @staticmethod
+        def forward(ctx, t):
+            return t * 2
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient * 2 + 0.01
+
+    with pytest.raises(GradcheckError, match="backward not multiplied by grad_output"):
+        gradcheck(Shifted.apply, x, atol=0.1, fast_mode=fast_mode)
+    assert not gradcheck(Shifted.apply, x, atol=0.1, raise_exception=False, fast_mode=fast_mode)
+
+
+def test_forward_mode_with_an_input_that_is_not_a_dual_tensor(x):
+    def function(a, b):
+        duals = [forward_ad.unpack_dual(t).tangent is not None for t in (a, b)]
+        return a * b if duals[0] == duals[1] else a * b + a  # a program that treats missing tangents differently
+
+    inputs = (x, fb.tensor([0.1, 0.2], dtype=fb.float64, requires_grad=True))
+    assert gradcheck(function, inputs, check_forward_ad=True, check_undefined_grad=False)
+    with pytest.raises(GradcheckError, match="Mismatch in tangent values for output with index: 0 when input: 1"):
+        gradcheck(function, inputs, check_forward_ad=True)
 
 
 @pytest.mark.parametrize("fast_mode", [False, True])

@@ -14,6 +14,7 @@ import numpy as np
 
 import flambeau
 from flambeau import Tensor
+from flambeau.autograd import forward_ad
 from flambeau.autograd._backward import grad
 from flambeau.autograd._jacobian import (
     Problem,
@@ -82,9 +83,11 @@ def gradcheck(
         check_backward_ad, check_forward_ad: the derivatives to check: of ``backward``, of dual tensors.
         check_batched_grad: if True, also check ``grad(..., is_grads_batched=True)``.
         check_batched_forward_grad: accepted for compatibility with PyTorch; no further check.
-        check_grad_dtypes, check_undefined_grad, masked: accepted for compatibility with PyTorch; always enabled.
-            Gradients have the dtype of their input, and each output is differentiated without the others. For sparse
-            tensors, the values are changed and compared, because gradients have the indices of their tensors.
+        check_undefined_grad: if True, forward mode is also checked with inputs that are not dual tensors. In reverse
+            mode, each output is always differentiated without the others.
+        check_grad_dtypes, masked: accepted for compatibility with PyTorch; always enabled. Gradients have the dtype of
+            their input. For sparse tensors, the values are changed and compared, because gradients have the indices of
+            their tensors.
         fast_mode: if True, use one random direction in each input and output instead of whole Jacobians.
     Returns: True if all derivatives are correct. Otherwise False, if ``raise_exception`` is False.
     Raises: GradcheckError if a derivative is wrong; ValueError if no input requires grad; AssertionError for
@@ -104,10 +107,14 @@ def gradcheck(
     problem = Problem(func, arguments, _checked_inputs(arguments), eps, atol, rtol)
     try:
         (_compare_fast if fast_mode else _compare_slow)(problem, check_backward_ad, check_forward_ad)
+        if check_forward_ad and check_undefined_grad:
+            _compare_undefined_forward(problem)
         if check_backward_ad:
             _compare_runs(problem, nondet_tol)
         if check_batched_grad:
             _compare_batched(problem)
+        if check_backward_ad:
+            _check_zeros(problem)
     except GradcheckError:
         if raise_exception:
             raise
@@ -173,6 +180,7 @@ def gradgradcheck(
         rtol=rtol,
         raise_exception=raise_exception,
         nondet_tol=nondet_tol,
+        check_undefined_grad=check_undefined_grad,
         check_batched_grad=check_batched_grad,
         check_forward_ad=check_fwd_over_rev,
         check_backward_ad=check_rev_over_rev,
@@ -280,6 +288,41 @@ def _compare_runs(problem: Problem, tolerance: float) -> None:
                     f"although they may differ by nondet_tol={tolerance} at most; the largest difference is "
                     f"{np.abs(a - b).max()}"
                 )
+
+
+def _check_zeros(problem: Problem) -> None:
+    """Raise an error if gradients of zero do not give gradients of zero."""
+    outputs, sources = [t for t in problem.outputs() if t.requires_grad], problem.sources()
+    if not outputs:
+        return
+    seeds = [flambeau.zeros_like(t) for t in outputs]
+    for gradient in grad(outputs, sources, seeds, retain_graph=True, allow_unused=True):
+        if gradient is not None and parts(gradient).any():
+            raise GradcheckError("backward not multiplied by grad_output")
+
+
+def _compare_undefined_forward(problem: Problem) -> None:
+    """Compare tangents of zero with inputs that are not dual tensors."""
+    generator = np.random.default_rng(3)
+    with forward_ad.dual_level():
+        originals = {i: problem.arguments[i].detach() for i in problem.checked}
+        changed = list(problem.arguments)
+        for i, original in originals.items():
+            tangent = of_parts(_unit(generator, parts(original).size), original).clone()
+            changed[i] = forward_ad.make_dual(original, tangent)
+        for i, original in originals.items():
+            former, changed[i] = changed[i], forward_ad.make_dual(original, flambeau.zeros_like(original))
+            of_zero = [forward_ad.unpack_dual(t).tangent for t in problem.outputs(changed)]
+            changed[i] = original
+            without = [forward_ad.unpack_dual(t).tangent for t in problem.outputs(changed)]
+            changed[i] = former
+            for k, (a, b) in enumerate(zip(of_zero, without, strict=True)):
+                if a is not None and b is not None and not np.allclose(parts(a), parts(b)):
+                    raise GradcheckError(
+                        f"Mismatch in tangent values for output with index: {k} when input: {i} is not a dual tensor, "
+                        f"instead of a dual tensor with a tangent of zero.\nwith a tangent of zero:\n{a}\n"
+                        f"without a tangent:\n{b}"
+                    )
 
 
 def _compare_batched(problem: Problem) -> None:
