@@ -233,3 +233,16 @@ def test_the_gradient_of_cholesky_keeps_the_imaginary_parts_of_the_diagonal():
     A = fb.tensor([[4.0 + 0j]], dtype=fb.complex128, requires_grad=True)
     (linalg.cholesky(A) * (1 + 2j)).real.sum().backward()  # grad / (2 L), as PyTorch: grad is 1 - 2j, L is 2
     assert A.grad.tolist() == [[0.25 - 0.5j]]
+
+
+@pytest.mark.parametrize("largest", [True, False])
+def test_lobpcg_and_its_derivative_use_the_symmetric_part(largest):
+    M = fb.tensor(np.random.default_rng(0).standard_normal((6, 6)))
+    A = hermitian(M).requires_grad_()  # gradcheck changes single elements, so that the matrix is not symmetric
+    start = fb.tensor(np.random.default_rng(1).standard_normal((6, 2)))
+
+    def pairs(A):
+        E, V = fb.lobpcg(A, X=start, largest=largest, tol=1e-13)
+        return E, size(V)
+
+    assert gradcheck(pairs, A)
