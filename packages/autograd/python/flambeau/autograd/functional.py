@@ -137,7 +137,7 @@ def _directions(v: Any, original: Any, targets: Sequence[Tensor], name: str, sin
     for i, (vector, t) in enumerate(zip(vectors, targets, strict=True)):
         if vector.shape != t.shape:
             entry = f"Entry {i} in v" if several else "v"
-            raise RuntimeError(f"{entry} has invalid size: should be {list(t.shape)} but got {list(vector.shape)}.")
+            raise RuntimeError(f"{entry} has invalid size: should be {t.shape} but got {vector.shape}.")
     return list(vectors)
 
 
