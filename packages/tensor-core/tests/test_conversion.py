@@ -60,6 +60,7 @@ def test_every_form_of_to():
         (lambda x: fb.empty_strided((2**40, 2**40), (2**40, 1)), RuntimeError, "overflow"),
         (lambda x: fb.FloatTensor(x.double()), TypeError, "float32.*float64"),
         (lambda x: fb.FloatTensor("a"), TypeError, "str"),
+        (lambda x: fb.FloatTensor((6, 0), 1), TypeError, r"invalid combination of arguments - got \(tuple, int\)"),
         (lambda x: fb.FloatTensor(2.5), TypeError, "float"),
         (lambda x: fb.Tensor(2.5), TypeError, "float"),
         (lambda x: fb.Tensor("a"), TypeError, "str"),

@@ -78,6 +78,11 @@ def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = No
     if not args:
         return _core.empty(0, dtype=dtype, device=device)
     first = args[0]
+    if len(args) > 1 and not all(hasattr(each, "__index__") for each in args):
+        raise TypeError(
+            f"new(): received an invalid combination of arguments - got ({', '.join(type(a).__name__ for a in args)}), "
+            "but expected integers, or one argument: a size, a sequence of numbers, a tensor or a storage"
+        )
     if len(args) > 1 or (type(first) is int) or isinstance(first, _core.Size):
         return _core.empty(*args, dtype=dtype, device=device)
     if isinstance(first, Tensor):
