@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from flambeau._suggestions import unknown_attribute
 from flambeau.library._aten import Aten, aten
@@ -14,6 +14,9 @@ from flambeau.library._library import definition_of
 from flambeau.library._overloads import OpOverloadPacket
 from flambeau.library._own_operators import OwnOperators, own
 from flambeau.library._registration import load_library
+
+if TYPE_CHECKING:
+    from flambeau.autograd.profiler import record_function
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,14 +36,32 @@ class _Namespace:
         return sorted({name.partition(".")[0] for namespace, name in own if namespace == self._name})
 
 
+class _ProfilerNamespace(_Namespace):
+    """PyTorch's operators that begin and end a named range in a profile. See `record_function`."""
+
+    def _record_function_enter_new(self, name: str, args: str | None = None) -> record_function:
+        """Begin a range and return its handle."""
+        from flambeau.autograd.profiler import record_function
+
+        return record_function(name, args).__enter__()
+
+    _record_function_enter = _record_function_enter_new
+
+    def _record_function_exit(self, handle: record_function) -> None:
+        """End the range of a handle."""
+        handle.__exit__(None, None, None)
+
+
 class _Operators:
-    """Type of ``flambeau.ops``. Its attributes are the namespaces of operators: those of programs, and ``aten``."""
+    """Type of ``flambeau.ops``. Its attributes are the namespaces of operators: ``aten`` and those of programs."""
 
     def __getattr__(self, name: str) -> _Namespace | Aten | OwnOperators:
         if name == "aten":
             return aten
         if name == "flambeau":
             return own
+        if name == "profiler":
+            return _ProfilerNamespace(name)
         if name.startswith("_"):
             raise AttributeError(f"flambeau.ops has no attribute '{name}'")
         return _Namespace(name)
