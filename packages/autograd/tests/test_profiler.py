@@ -254,3 +254,57 @@ def test_operators_as_ranges(monkeypatch, shapes):
 def test_times_as_text():
     times = [format_time(microseconds) for microseconds in (12.0, 1500.0, 2.5e6)]
     assert times == ["12.000us", "1.500ms", "2.500s"]
+
+
+def test_shapes_of_the_arguments_of_operators():
+    x, weight = fb.ones(4, 3), fb.ones(2, 3)
+    with profile(record_shapes=True) as profiled, record_function("part"):
+        (x @ weight.T).exp().add(1)
+        fb.exp(weight)
+    shapes = {event.name: list(event.input_shapes) for event in profiled.events()}
+    assert shapes["matmul"] == [[4, 3], [3, 2]] and shapes["add"] == [[4, 2], []] and shapes["part"] == []
+    assert all(event.parent == 0 for event in profiled.events()[1:]) and profiled.events()[0].parent == -1
+    groups = {(a.key, str(list(a.input_shapes))): a.count for a in profiled.key_averages(group_by_input_shape=True)}
+    assert groups["exp", "[[4, 2]]"] == groups["exp", "[[2, 3]]"] == 1
+    assert {a.key: a.count for a in profiled.key_averages()}["exp"] == 2
+    text = profiled.key_averages(group_by_input_shape=True).table()
+    assert "Input Shapes" in text and "[[4, 3], [3, 2]]" in text and "Input Shapes" not in profiled.table()
+
+
+def test_shapes_are_recorded_in_the_steps_of_a_schedule():
+    with alias.profile(record_shapes=True, schedule=alias.schedule(wait=1, warmup=1, active=1)) as profiled:
+        for size in range(1, 4):
+            fb.ones(size).exp()
+            profiled.step()
+    assert [list(e.input_shapes) for e in profiled.events() if e.name == "exp"] == [[[3]]]
+    with profile() as profiled:
+        fb.ones(2).exp()
+    assert all(not event.input_shapes for event in profiled.events())
+
+
+def test_grouping_by_stacks_warns_that_they_are_not_recorded():
+    with profile() as profiled:
+        fb.ones(2).exp()
+    with pytest.warns(UserWarning, match="stacks are not recorded"):
+        assert profiled.key_averages(group_by_stack_n=5) == profiled.key_averages()
+
+
+def test_programs_can_ask_if_a_profile_is_running():
+    assert not fb.autograd._profiler_enabled()
+    with profile():
+        assert fb.autograd._profiler_enabled()
+        with profile(enabled=False):
+            assert fb.autograd._profiler_enabled()
+        assert fb.autograd._profiler_enabled()
+    assert not fb.autograd._profiler_enabled()
+
+
+def test_operators_that_begin_and_end_a_range():
+    operators = fb.ops.profiler
+    with profile() as profiled:
+        handle = operators._record_function_enter("part", None)
+        fb.ones(2).exp()
+        operators._record_function_exit(handle)
+        fb.ones(2)
+    parents = {event.name: event.parent for event in profiled.events()[:3]}
+    assert parents == {"part": -1, "ones": 0, "exp": 0} and profiled.events()[3].parent == -1

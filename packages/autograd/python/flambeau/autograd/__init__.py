@@ -88,6 +88,8 @@ if not TYPE_CHECKING:
             return importlib.import_module(f"flambeau.autograd.{name}")
         if name == "_is_checkpoint_valid":  # libraries that implement checkpointing themselves call it
             return importlib.import_module("flambeau.autograd.checkpoint._reentrant").is_checkpoint_valid
+        if name == "_profiler_enabled":  # libraries call it before they create names of ranges
+            return importlib.import_module("flambeau.autograd.profiler")._is_running
         if name not in _HOME:
             raise _suggestions.unknown_attribute(__name__, name)
         value = globals()[name] = getattr(importlib.import_module(f"flambeau.autograd.{_HOME[name]}"), name)

@@ -9,7 +9,8 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from flambeau._naming import library_name
 from flambeau.autograd import _engine
 from flambeau.autograd._nvtx import emit_nvtx
+from flambeau.autograd._profiled_shapes import ShapeRecorder
 
 __all__ = [
     "Average",
@@ -31,6 +33,13 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+_running = False  # True while a profile records calls
+
+
+def _is_running() -> bool:
+    return _running
 
 
 class ProfilerActivity(enum.Enum):
@@ -47,6 +56,9 @@ class ProfilerActivity(enum.Enum):
 class Event(NamedTuple):
     """One call. Times are in nanoseconds. ``bytes`` is the change of the memory of tensors during the call.
 
+    With ``record_shapes``, ``input_shapes`` contains the shape of each positional argument of an operator, and an empty
+    list for one that is not a tensor. Otherwise it is empty. It is also empty for calls inside of other operators.
+
     >>> with fb.autograd.profiler.profile() as profiled:
     ...     x = fb.ones(256).exp()
     >>> [(event.name, event.bytes > 1000) for event in profiled.events()]
@@ -60,6 +72,7 @@ class Event(NamedTuple):
     bytes: int
     parent: int
     thread: int
+    input_shapes: Sequence[list[int]] = ()
 
     @property
     def count(self) -> int:  # type: ignore[override]
@@ -69,7 +82,7 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Average:
-    """Sums over all calls of one name. Times are in microseconds.
+    """Sums over all calls of one name, or one name and shapes of the arguments. Times are in microseconds.
 
     For nested calls of the same name, only the outermost counts toward the total.
 
@@ -85,6 +98,7 @@ class Average:
     self_cpu_time_total: float
     cpu_memory_usage: int
     self_cpu_memory_usage: int
+    input_shapes: Sequence[list[int]] = ()
 
     @property
     def cpu_time(self) -> float:
@@ -134,6 +148,8 @@ _COLUMNS: dict[str, Callable[[Average, float], str]] = {
     "# of Calls": lambda a, whole: str(a.count),
 }
 
+_SHAPES: dict[str, Callable[[Average, float], str]] = {"Input Shapes": lambda a, whole: str(list(a.input_shapes))}
+
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
     name, *numbers = row
@@ -156,6 +172,8 @@ class Averages(list[Average]):
     def table(self, sort_by: str | None = "self_cpu_time_total", row_limit: int = 100, **ignored: Any) -> str:
         """Return a text table with the columns name, self time and its share, total time, time per call, memory, calls.
 
+        If the averages are grouped by shapes, the last column contains the shapes.
+
         Args:
             sort_by: ``"self_cpu_time_total"``, ``"cpu_time_total"``, ``"cpu_time"``, ``"cpu_memory_usage"``,
                 ``"self_cpu_memory_usage"`` or ``"count"`` in descending order; ``"key"`` by name; None for no sorting.
@@ -165,7 +183,8 @@ class Averages(list[Average]):
         """
         whole = sum(a.self_cpu_time_total for a in self) or 1.0
         shown = self._sorted(sort_by)[: None if row_limit < 0 else row_limit]
-        rows = [tuple(_COLUMNS), *(tuple(cell(a, whole) for cell in _COLUMNS.values()) for a in shown)]
+        columns = _COLUMNS | _SHAPES if any(a.input_shapes for a in self) else _COLUMNS
+        rows = [tuple(columns), *(tuple(cell(a, whole) for cell in columns.values()) for a in shown)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         rule = "  ".join("-" * w for w in widths)
         heading, *lines = (_line(row, widths) for row in rows)
@@ -194,8 +213,13 @@ class profile:
     """Profiler that records every operator call inside the ``with`` block, in all threads.
 
     Forward calls have the name of the operator (``mul``; ``aten::mul`` in programs that import flambeau as ``torch``),
-    backward calls that of the node (``MulBackward0``). PyTorch's other arguments, such as ``profile_memory`` and
-    ``record_shapes``, are accepted but have no effect.
+    backward calls that of the node (``MulBackward0``).
+
+    Args:
+        enabled: False disables the profiler.
+        record_shapes: if True, record the shapes of the arguments of operators that this thread calls. This slows down
+            the calls.
+        options: PyTorch's other arguments, such as ``profile_memory``, are accepted but have no effect.
 
     >>> import flambeau
     >>> x = flambeau.ones(100, requires_grad=True)
@@ -205,21 +229,33 @@ class profile:
     ['AccumulateGrad', 'MulBackward0', 'SumBackward0', 'mul', 'sum']
     """
 
-    def __init__(self, enabled: bool = True, **options: Any) -> None:
+    def __init__(self, enabled: bool = True, *, record_shapes: bool = False, **options: Any) -> None:
         self.enabled = enabled
+        self.record_shapes = record_shapes
+        self._shapes: ShapeRecorder | None = None
         self._events: list[Event] = []
 
     def __enter__(self) -> Self:
+        global _running
         if self.enabled:
             _engine.start_profile()
+            _running = True
+            if self.record_shapes:
+                self._shapes = ShapeRecorder()
+                self._shapes.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        global _running
         if self.enabled:
+            _running = False
             namespace = "aten::" if library_name() == "torch" else ""
             calls = _engine.stop_profile()
+            if self._shapes is not None:
+                self._shapes.__exit__(kind, value, trace)
+                calls, self._shapes = self._shapes.assigned(calls), None
             self._events = [Event(namespace + name if operator else name, *rest) for operator, name, *rest in calls]
 
     start = __enter__
@@ -238,25 +274,32 @@ class profile:
         return self._events
 
     def key_averages(self, group_by_input_shape: bool = False, group_by_stack_n: int = 0) -> Averages:
-        """Group the calls by name. Raise NotImplementedError for grouping by shapes or stacks."""
-        if group_by_input_shape or group_by_stack_n:
-            raise NotImplementedError(
-                "key_averages(): group_by_input_shape and group_by_stack_n are not supported, only grouping by name"
-            )
-        sums: dict[str, list[int]] = {}
+        """Group the calls by name, or by name and shapes if ``group_by_input_shape``.
+
+        Stacks are not recorded. ``group_by_stack_n`` issues a warning.
+        """
+        if group_by_stack_n:
+            warnings.warn("key_averages(): stacks are not recorded, and group_by_stack_n has no effect", stacklevel=2)
+        sums: dict[tuple[str, str], list[int]] = {}
+        shapes: dict[str, Sequence[list[int]]] = {}
         own_bytes = [event.bytes for event in self._events]
         for event in self._events:
             if event.parent >= 0:
                 own_bytes[event.parent] -= event.bytes
         for event, its_own in zip(self._events, own_bytes, strict=True):
-            entry = sums.setdefault(_STEP.sub("*", event.name), [0, 0, 0, 0, 0])
+            text = str(event.input_shapes) if group_by_input_shape else ""
+            shapes[text] = event.input_shapes if group_by_input_shape else ()
+            entry = sums.setdefault((_STEP.sub("*", event.name), text), [0, 0, 0, 0, 0])
             outermost = all(e.name != event.name for e in self._around(event))
             entry[0] += 1
             entry[1] += event.duration if outermost else 0
             entry[2] += event.self_time
             entry[3] += event.bytes if outermost else 0
             entry[4] += its_own
-        return Averages(Average(k, n, total / 1e3, own / 1e3, *sizes) for k, (n, total, own, *sizes) in sums.items())
+        return Averages(
+            Average(name, n, total / 1e3, own / 1e3, size, own_size, shapes[text])
+            for (name, text), (n, total, own, size, own_size) in sums.items()
+        )
 
     def _around(self, event: Event) -> Iterator[Event]:
         while event.parent >= 0:

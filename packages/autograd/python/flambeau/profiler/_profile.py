@@ -36,8 +36,8 @@ class profile(profiler.profile):
         schedule: function from the step number to an action, such as `schedule` returns. By default, every step is
             recorded.
         on_trace_ready: function that is called with the profiler at the end of each cycle and of the block.
-        record_shapes, profile_memory, with_stack, with_flops, with_modules: accepted for compatibility with PyTorch; no
-            effect.
+        record_shapes: if True, record the shapes of the arguments of operators that this thread calls.
+        profile_memory, with_stack, with_flops, with_modules: accepted for compatibility with PyTorch; no effect.
 
     >>> def show(profiled):
     ...     print(profiled.step_num, [average.key for average in profiled.key_averages()])
@@ -63,7 +63,7 @@ class profile(profiler.profile):
         with_modules: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__(True, **options)
+        super().__init__(True, record_shapes=record_shapes, **options)
         chosen = supported_activities() if activities is None else set(activities)
         if not chosen:
             raise AssertionError("No valid profiler activities found")
