@@ -288,3 +288,21 @@ def test_a_dimension_without_elements_has_as_many_chunks_as_asked_for():
 def test_roll_without_dimensions_rolls_the_flattened_tensor():
     x = np.arange(6).reshape(2, 3)
     assert np.array_equal(fb.roll(fb.tensor(x), 1, None).numpy(), np.roll(x, 1))
+
+
+def test_a_view_can_be_replayed_on_another_base():
+    complex_base = fb.ones(2, 3, dtype=fb.complex64)
+    base = fb.arange(12.0).reshape(3, 4).clone()
+    for view in (base[1], base.t()[1:, ::2], base.as_strided((4,), (2,), 1), fb.view_as_complex(base.reshape(3, 2, 2))):
+        same = view._view_func(base + 100)
+        assert same.dtype is view.dtype and same.stride() == view.stride()
+        assert same.storage_offset() == view.storage_offset()
+        assert fb.equal(same, view + (100 + 100j if view.is_complex() else 100))
+    assert fb.view_as_real(complex_base)._view_func(complex_base * 1j)[..., 1].tolist() == [[1.0] * 3] * 2
+    assert base._view_func(base) is None  # is not a view
+    assert base[1]._view_func(fb.zeros(4, 3)) is None and base[1]._view_func(fb.zeros(4, 3).t()) is None
+
+
+def test_volatile_is_always_false():
+    with pytest.warns(UserWarning, match="volatile was removed"):
+        assert fb.ones(2).volatile is False

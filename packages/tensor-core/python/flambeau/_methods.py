@@ -1,6 +1,7 @@
 """Methods of Tensor that are implemented in Python: NumPy interface, copying, pickling, formatting."""
 
 import copyreg
+import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flambeau import _core
@@ -273,6 +274,33 @@ def _fix_weakref(self: Tensor) -> None:
     """Do nothing: a weak reference to a tensor is valid as long as its Python object exists."""
 
 
+def _volatile(self: Tensor) -> bool:
+    """Return False, with a warning. Programs for PyTorch before version 0.4 read this attribute."""
+    warnings.warn("volatile was removed (Variable.volatile is always False)", UserWarning, stacklevel=2)
+    return False
+
+
+def _view_func(self: Tensor, new_base: Tensor) -> Tensor | None:
+    """Return the same view of another tensor.
+
+    ``new_base`` must have the shape, strides, offset and dtype of this tensor's base. Otherwise, or if this tensor is
+    not a view, return None.
+    """
+    base = self._base
+    if base is None or any(getattr(base, name) != getattr(new_base, name) for name in ("shape", "dtype", "device")):
+        return None
+    if base.stride() != new_base.stride() or base.storage_offset() != new_base.storage_offset():
+        return None
+    if self.is_complex() and not base.is_complex():
+        strides = (*(2 * stride for stride in self.stride()), 1)
+        return _core.view_as_complex(new_base.as_strided((*self.shape, 2), strides, 2 * self.storage_offset()))
+    if base.is_complex() and not self.is_complex():
+        new_base = _core.view_as_real(new_base)
+    elif self.dtype != base.dtype:
+        new_base = new_base.view(self.dtype)
+    return new_base.as_strided(self.shape, self.stride(), self.storage_offset())
+
+
 def __imatmul__(self: Tensor, other: Tensor) -> Tensor:  # noqa: N807
     return self.copy_(self @ other)
 
@@ -307,7 +335,7 @@ def install() -> None:
     methods = (__array__, __array_wrap__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
     for function in (
         *(*methods, __repr__, __array_namespace__, __imatmul__, to_device, as_subclass),
-        *(_typed_storage, _fix_weakref),
+        *(_typed_storage, _fix_weakref, _view_func),
     ):
         setattr(Tensor, function.__name__, function)
     Tensor.__torch_function__ = __torch_function__  # type: ignore[assignment,method-assign]
@@ -315,5 +343,6 @@ def install() -> None:
     Tensor.type = type_  # type: ignore[assignment,method-assign]
     Tensor.__array_interface__ = property(_array_interface)  # type: ignore[attr-defined]
     Tensor.__cuda_array_interface__ = property(_core._cuda_array_interface)  # type: ignore[attr-defined]
+    Tensor.volatile = property(_volatile)  # type: ignore[attr-defined]
     Tensor.__array_priority__ = 1000  # makes NumPy's operators defer to those of Tensor
     copyreg.pickle(_core.Size, lambda size: (_core.Size, (tuple(size),)))
