@@ -40,6 +40,21 @@ def test_an_array_keeps_the_memory_that_it_shows():
     assert array.sum() == 10
 
 
+def test_typed_storages_on_the_gpu_have_classes_in_the_module_cuda():
+    kind = fb.cuda.FloatStorage
+    assert kind is fb.cuda.FloatStorage and repr(kind) == "<class 'flambeau.cuda.FloatStorage'>"
+    assert kind.dtype is fb.float32 and pickle.loads(pickle.dumps(kind)) is kind
+    assert not isinstance(fb.ones(2).storage(), kind)
+    for function in (kind.from_buffer, kind.from_file):
+        with pytest.raises(RuntimeError, match="Not available for CUDA storage"):
+            function("")
+    with pytest.raises(AttributeError):
+        fb.cuda.UntypedTensorStorage  # noqa: B018
+    if not fb.cuda.is_available():
+        with pytest.raises(RuntimeError):
+            kind(2)
+
+
 def test_invalid_sizes_are_refused():
     storage = fb.ones(2).untyped_storage()
     with pytest.raises(RuntimeError, match="must not be negative, got -1"):

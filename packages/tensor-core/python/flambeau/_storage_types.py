@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from flambeau import _core
 from flambeau._core import Tensor
@@ -32,6 +33,7 @@ class _OfOneDtype(type):
     """Metaclass of the typed storages of one dtype. It supports construction and ``isinstance``."""
 
     dtype: Any
+    is_cuda = False
 
     def __call__(
         cls,
@@ -45,6 +47,8 @@ class _OfOneDtype(type):
     ) -> Any:
         if dtype not in (None, cls.dtype):
             raise RuntimeError(f"{cls.__name__} holds elements of {cls.dtype}, not {dtype}; use TypedStorage")
+        if cls.is_cuda and device is None and wrap_storage is None:
+            device = "cuda"
         return TypedStorage(contents, wrap_storage=wrap_storage, dtype=cls.dtype, device=device)
 
     @property
@@ -53,7 +57,7 @@ class _OfOneDtype(type):
         return cls.dtype
 
     def __instancecheck__(cls, instance: Any) -> bool:
-        return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype
+        return isinstance(instance, TypedStorage) and instance.dtype is cls.dtype and instance.is_cuda == cls.is_cuda
 
     def from_file(cls, filename: str | os.PathLike[str], shared: bool = False, size: int = 0) -> TypedStorage:
         """Return the elements of a file. See `flambeau.from_file`."""
@@ -84,6 +88,18 @@ class _OfOneDtype(type):
         return TypedStorage(wrap_storage=elements.untyped_storage(), dtype=cls.dtype)
 
 
+class _OfOneDtypeOnGPU(_OfOneDtype):
+    """Metaclass of the typed storages of one dtype on the GPU, ``flambeau.cuda.FloatStorage`` and so on."""
+
+    is_cuda = True
+
+    def from_buffer(cls, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise RuntimeError: buffers are in the memory of the CPU."""
+        raise RuntimeError("from_buffer: Not available for CUDA storage")
+
+    from_file = _new_with_weak_ptr = _new_shared_filename = from_buffer
+
+
 def _elements(data: bytearray, dtype: Any, swap: bool) -> Tensor:
     if not data:
         return _core.empty(0, dtype=dtype)
@@ -96,12 +112,20 @@ def _elements(data: bytearray, dtype: Any, swap: bool) -> Tensor:
     return raw.view(dtype)
 
 
-def _of_dtype(name: str, dtype: Any) -> _OfOneDtype:
-    doc = f"Typed storage of {dtype} elements. See `TypedStorage`."
-    return _OfOneDtype(name, (), {"__module__": "flambeau", "__doc__": doc, "dtype": dtype})
+def _of_dtype(name: str, dtype: Any, is_cuda: bool) -> _OfOneDtype:
+    doc = f"Typed storage of {dtype} elements{' on the GPU' if is_cuda else ''}. See `TypedStorage`."
+    metaclass: type[_OfOneDtype] = _OfOneDtypeOnGPU if is_cuda else _OfOneDtype
+    module = "flambeau.cuda" if is_cuda else "flambeau"
+    return metaclass(name, (), {"__module__": module, "__doc__": doc, "dtype": dtype})
 
 
-STORAGE_TYPES = {name: _of_dtype(name, dtype) for name, dtype in STORAGE_DTYPES.items()}
+STORAGE_TYPES = {name: _of_dtype(name, dtype, False) for name, dtype in STORAGE_DTYPES.items()}
+
+
+@functools.cache
+def cuda_storage_type(name: str) -> _OfOneDtype:
+    """Return the typed storage on the GPU with this name. Raise KeyError if there is none."""
+    return _of_dtype(name, STORAGE_DTYPES[name], True)
 
 
 STORAGE_NAMES = {dtype: name for name, dtype in STORAGE_DTYPES.items()}

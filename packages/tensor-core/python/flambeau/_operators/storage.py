@@ -5,7 +5,7 @@ from typing import Any
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
-from flambeau._storage_types import STORAGE_NAMES, STORAGE_TYPES
+from flambeau._storage_types import STORAGE_NAMES, STORAGE_TYPES, cuda_storage_type
 from flambeau.storage import TypedStorage, UntypedStorage
 
 
@@ -27,7 +27,10 @@ def storage_type(input: Tensor) -> Any:
     >>> flambeau.ones(2).storage_type() is flambeau.FloatStorage
     True
     """
-    return STORAGE_TYPES.get(STORAGE_NAMES.get(input.dtype, ""), TypedStorage)
+    name = STORAGE_NAMES.get(input.dtype)
+    if name is None:
+        return TypedStorage
+    return cuda_storage_type(name) if input.is_cuda else STORAGE_TYPES[name]
 
 
 @operator(function=False, method=True)

@@ -201,6 +201,10 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
         if name in CUDA_TENSOR_TYPES:
             return CUDA_TENSOR_TYPES[name]
+        from flambeau._storage_types import STORAGE_TYPES, cuda_storage_type
+
+        if name in STORAGE_TYPES:
+            return cuda_storage_type(name)
         raise _suggestions.unknown_attribute(__name__, name)
 
 
