@@ -411,3 +411,17 @@ def test_every_result_of_native_group_norm_has_a_derivative(output):
 
     assert gradcheck(function, [x])
     assert gradgradcheck(function, [x])
+
+
+@pytest.mark.parametrize("name", ["scatter_reduce", "index_reduce"])
+def test_second_derivatives_of_products_with_several_zeros_raise_an_error(name):
+    x = fb.ones(2, dtype=fb.float64, requires_grad=True)
+    y = fb.tensor([0.0, 0.0, 3.0], dtype=fb.float64, requires_grad=True)
+    z = getattr(x, name)(0, integers(0, 0, 1), y, "prod")
+    assert fb.autograd.grad(z.sum(), y, retain_graph=True)[0].tolist() == [0, 0, 1]
+    (gradient,) = fb.autograd.grad(z.sum(), y, create_graph=True)
+    with pytest.raises(RuntimeError, match=rf"{name}.*Double backward is unsupported for src"):
+        gradient.sum().backward()
+    (gradient,) = fb.autograd.grad(z[1] * z[1], y, create_graph=True)  # also has the zeros at position 0
+    with pytest.raises(RuntimeError, match="Double backward is unsupported"):
+        gradient.sum().backward()

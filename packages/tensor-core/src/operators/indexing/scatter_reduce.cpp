@@ -61,6 +61,7 @@ struct FoldDerivative {
   bool include_self;
   int64_t dim;
   Shape source_shape;
+  const char* name;
 
   Tensor exclude_self(const Tensor& t, const Tensor& index, Scalar otherwise) const {
     return include_self ? t : scatter_value(t, dim, index, otherwise);
@@ -80,7 +81,25 @@ struct FoldDerivative {
     const Tensor without =
         scatter_reduce(exclude_self(self, index, Scalar(1)), dim, index, where(single, one, source), fold, true);
     const Tensor all = gather(g * result, dim, index) / where(is_zero, one, source);
-    c.set(1, grown(where(single, gather(g * without, dim, index), all), source_shape));
+    const Tensor gradient = where(single, gather(g * without, dim, index), all);
+    const bool is_first_only = recording(gradient) && item(any(gt(zero_count, Scalar(1)), {}, false)).truth();
+    c.set(1, grown(is_first_only ? without_derivative(gradient) : gradient, source_shape));
+  }
+
+  // Returns a copy whose derivative raises an error. The derivative of the product is wrong if several factors are
+  // zero, because the division by the factors then also hides zeros.
+  Tensor without_derivative(const Tensor& gradient) const {
+    Tensor out;
+    {
+      NoRecording off;
+      out = clone(gradient);
+    }
+    record("Error", out, {&gradient}, {}, [name = name](const Context&) {
+      detail::raise<Error>(name,
+                           "(): Double backward is unsupported for src when >1 zeros in src are scattered to the "
+                           "same position in self");
+    });
+    return out;
   }
 
   void extreme_rule(const Context& c, const Tensor& g, const Tensor& index, const Tensor& self, const Tensor& source,
@@ -128,7 +147,7 @@ Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const T
   Tensors saved{s.index};
   if (reads_values) saved.insert(saved.end(), {original, source, target.out});
   record_saving("ScatterReduce", target, {&t, &source}, saved,
-                FoldDerivative{fold, include_self, s.dim, source.shape()});
+                FoldDerivative{fold, include_self, s.dim, source.shape(), name});
   return target.out;
 }
 

@@ -3,6 +3,7 @@
 #include "flambeau/cuda/array_library.h"
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
+#include "operators/without_derivative.h"
 
 namespace flambeau::linalg {
 
@@ -211,7 +212,9 @@ Gradient: input, tau and other, any order.)",
 
 QrFactors geqrf(const Tensor& input) {
   check_matrix("geqrf", input);
-  return qr_factor(input);
+  QrFactors factors = qr_factor(input);
+  record_without_derivative("geqrf", {&factors.reflectors, &factors.tau}, input);
+  return factors;
 }
 
 const Operator geqrf_operator(
@@ -223,7 +226,7 @@ const Operator geqrf_operator(
 Args:
     input: ``(*, m, n)``.
 Returns: a named tuple ``(a, tau)`` of ``(*, m, n)`` and ``(*, min(m, n))``, for householder_product and ormqr.
-    No gradient.)",
+    Not differentiable: a backward pass raises NotImplementedError.)",
      .forward =
          [](const Tensor& a) {
            const QrFactors f = linalg::geqrf(a);

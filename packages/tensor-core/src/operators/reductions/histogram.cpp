@@ -7,6 +7,7 @@
 #include "flambeau/operator.h"
 #include "flambeau/operators/sorting.h"
 #include "flambeau/parallel.h"
+#include "operators/without_derivative.h"
 
 namespace flambeau {
 
@@ -114,9 +115,7 @@ Tensor histogram(const Tensor& x, int64_t bins, T first, T last) {
   });
 }
 
-}  // namespace
-
-Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
+Tensor counts_of(const Tensor& t, int64_t bins, double low, double high) {
   NoRecording off;
   require<NotImplementedError>(is_floating(t.dtype()), "\"histogram\" not implemented for '", t.dtype(), "'");
   require(bins > 0, "histc(): bins must be > 0, but got ", bins);
@@ -138,13 +137,21 @@ Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
   return to(counts, t.dtype());
 }
 
+}  // namespace
+
+Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
+  Tensor counts = counts_of(t, bins, low, high);
+  record_without_derivative("histc", {&counts}, t);
+  return counts;
+}
+
 const Operator histc_operator(
     {.signature = "histc(input, bins=100, min=0, max=0)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
          R"(Count the elements in each of `bins` equal parts of [min, max], in the dtype of the input.
 
-If min equals max, the range is that of the elements. Not differentiable.)",
+If min equals max, the range is that of the elements. Not differentiable: a backward pass raises NotImplementedError.)",
      .forward = histc,
      .reference = "np.histogram(input, bins, (min, max))[0]",
      .samples = "f(30), 5, -1, 1"});

@@ -7,6 +7,7 @@
 #include "flambeau/operators/sorting.h"
 #include "operators/indexing/indexing.h"
 #include "operators/sorting/order.h"
+#include "operators/without_derivative.h"
 
 namespace flambeau {
 
@@ -151,22 +152,30 @@ Unique row_runs(const Tensor& rows, bool sort, bool inverse, bool counts) {
 }  // namespace
 
 Unique unique(const Tensor& t, bool inverse, bool counts) {
-  NoRecording off;
   Unique out;
-  dispatch_ordered(t.dtype(), "unique",
-                   [&](auto tag) { out = unique_of<typename decltype(tag)::type>(t, inverse, counts); });
+  {
+    NoRecording off;
+    dispatch_ordered(t.dtype(), "unique",
+                     [&](auto tag) { out = unique_of<typename decltype(tag)::type>(t, inverse, counts); });
+  }
+  record_without_derivative("unique", {&out.values}, t);
   return out;
 }
 
 Unique unique_consecutive(const Tensor& t, bool inverse, bool counts) {
-  NoRecording off;
   Unique out;
-  dispatch_ordered(t.dtype(), "unique",
-                   [&](auto tag) { out = consecutive_of<typename decltype(tag)::type>(t, inverse, counts); });
+  {
+    NoRecording off;
+    dispatch_ordered(t.dtype(), "unique",
+                     [&](auto tag) { out = consecutive_of<typename decltype(tag)::type>(t, inverse, counts); });
+  }
+  record_without_derivative("unique_consecutive", {&out.values}, t);
   return out;
 }
 
-Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool counts) {
+namespace {
+
+Unique slices_of(const Tensor& t, int64_t dim, bool sort, bool inverse, bool counts) {
   NoRecording off;
   const int64_t n = t.size(dim);
   dim = t.wrap_dim(dim);
@@ -185,6 +194,14 @@ Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool
                             : row_runs<typename decltype(tag)::type>(rows, sort, inverse, counts);
   });
   out.values = index_select(t, dim, out.values);
+  return out;
+}
+
+}  // namespace
+
+Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool counts) {
+  Unique out = slices_of(t, dim, sort, inverse, counts);
+  record_without_derivative(sort ? "unique" : "unique_consecutive", {&out.values}, t);
   return out;
 }
 
@@ -211,9 +228,10 @@ TensorOrTensors consecutive_values(const Tensor& t, bool inverse, bool counts, s
 const Operator unique_operator(
     {.signature = "unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None)",
      .forms = kFunction | kMethod,
-     .doc = "Return the unique elements in ascending order, or the unique slices along a dimension. With "
-            "return_inverse, also return the index of the unique element for each element; with return_counts, the "
-            "number of occurrences. Every NaN is unique. Not differentiable.",
+     .doc =
+         "Return the unique elements in ascending order, or the unique slices along a dimension. With "
+         "return_inverse, also return the index of the unique element for each element; with return_counts, the "
+         "number of occurrences. Every NaN is unique. Not differentiable: a backward pass raises NotImplementedError.",
      .forward = unique_values,
      .reference = "np.unique(input, return_inverse=return_inverse, return_counts=return_counts)",
      .samples = "f(4, 5); i(20), True, True, True"});
