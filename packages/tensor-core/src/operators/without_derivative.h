@@ -9,9 +9,8 @@ namespace flambeau {
 // backward pass raises an error. Without the record, it would silently ignore the input.
 inline void record_without_derivative(const char* name, TensorList outputs, const Tensor& input) {
   if (!recording(input)) return;
-  record("NotImplemented", outputs, {&input}, {}, [name](const Context&) {
-    detail::raise<NotImplementedError>(name, "(): the derivative is not implemented");
-  });
+  record("NotImplemented", outputs, {&input}, {},
+         [name](const Context&) { detail::raise<NotImplementedError>(name, "(): the derivative is not implemented"); });
 }
 
 }  // namespace flambeau

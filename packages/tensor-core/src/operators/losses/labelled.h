@@ -1,4 +1,4 @@
-// Class scores with labels and class weights: checks and layouts for losses. Internal.
+// Logits with labels and class weights: checks and layouts for losses. Internal.
 #pragma once
 
 #include "cuda/operators.h"
