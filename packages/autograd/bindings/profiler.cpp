@@ -19,7 +19,7 @@ int64_t now() {
       .count();
 }
 
-const char* lasting(const std::string& name) {
+const char* permanent_text(const std::string& name) {
   static auto* names = new std::unordered_set<std::string>;
   return names->insert(name).first->c_str();
 }
@@ -49,8 +49,8 @@ class Recorder final : public CallObserver {
   void begin(const char* name) override { enter(name, !std::isupper(static_cast<unsigned char>(*name))); }
   void enter(const std::string& name, bool is_operator) {
     std::vector<size_t>& open = opened();
-    events.push_back({lasting(name), now(), 0, 0, -int64_t(allocated_bytes()), open.empty() ? -1 : int64_t(open.back()),
-                      PyThread_get_thread_ident(), is_operator});
+    events.push_back({permanent_text(name), now(), 0, 0, -int64_t(allocated_bytes()),
+                      open.empty() ? -1 : int64_t(open.back()), PyThread_get_thread_ident(), is_operator});
     open.push_back(events.size() - 1);
   }
   PyObject* end(const char*, PyObject* result) override {

@@ -28,7 +28,7 @@ class Search {
     for (const auto& [meta, leaf] : leaves_with_graphs()) add(leaf, nullptr);
     for (size_t i = 0; i < objects_.size(); ++i) add_references(i);
     for (size_t i = 0; i < objects_.size(); ++i)
-      if (uses(objects_[i]) > objects_[i].internal) mark_held(i);
+      if (uses(objects_[i]) > objects_[i].internal) mark_reachable(i);
     std::vector<Ref<TensorImpl>> found;
     for (const auto& [meta, leaf] : leaves_with_graphs())
       if (!objects_[positions_.at(leaf)].held) found.emplace_back(leaf);
@@ -75,7 +75,7 @@ class Search {
       for (size_t k = 0; k < saving->saved_count(); ++k) refer(i, saving->saved_tensor(k).impl(), nullptr);
   }
 
-  void mark_held(size_t first) {
+  void mark_reachable(size_t first) {
     std::vector<size_t> open{first};
     while (!open.empty()) {
       Object& o = objects_[open.back()];

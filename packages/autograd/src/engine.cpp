@@ -61,7 +61,7 @@ struct Run {
   Run* const outer;
   Node* at_work = nullptr;
   std::vector<Edge> starts;
-  std::vector<std::pair<uint64_t, Node*>> heap;      // ordered by turn (see turn_of_leaf())
+  std::vector<std::pair<uint64_t, Node*>> heap;      // ordered by priority (see priority_of_leaf())
   std::vector<Node*> leaves;                         // Note [Leaves last]
   std::unordered_map<Node*, uint64_t> last_senders;  // for each leaf: number of the last node with an edge to it
   std::vector<std::pair<Node*, Tensor>> accumulations;
@@ -79,7 +79,7 @@ struct Run {
   Gradients& waiting(Node* node);
   Gradients& enter(Node* node, Gradients& gradients);
   void forget(Node* node);
-  uint64_t turn_of_leaf(Node* leaf);
+  uint64_t priority_of_leaf(Node* leaf);
   void find_last_senders();
   void deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t index);
   Gradients take(Node* node);
@@ -109,7 +109,7 @@ Run::Run(const RunOptions& o) : options(o), number(next_run++), outer(std::excha
 
 Run::~Run() {
   running = outer;
-  for (const auto& [turn, node] : heap) forget(node);  // after an exception, some nodes still wait in this run
+  for (const auto& [priority, node] : heap) forget(node);  // after an exception, some nodes still wait in this run
   for (Node* node : leaves) forget(node);
 }
 
@@ -161,15 +161,15 @@ Gradients& Run::enter(Node* node, Gradients& gradients) {
   if (leaf && !leaf->is_observed()) {
     leaves.push_back(node);
   } else {
-    heap.push_back({leaf ? turn_of_leaf(node) : 2 * node->sequence, node});
+    heap.push_back({leaf ? priority_of_leaf(node) : 2 * node->sequence, node});
     std::push_heap(heap.begin(), heap.end(), later);
   }
   return gradients;
 }
 
-// Returns the turn of a leaf. The turn of any other node is twice its sequence number, so that there is a turn for a
+// Returns the priority of a leaf. That of any other node is twice its sequence number, so that there is one for a
 // leaf between any two of them.
-uint64_t Run::turn_of_leaf(Node* leaf) {
+uint64_t Run::priority_of_leaf(Node* leaf) {
   if (last_senders.empty()) find_last_senders();
   const auto at = last_senders.find(leaf);
   return at == last_senders.end() ? 2 * leaf->sequence : 2 * at->second - 1;

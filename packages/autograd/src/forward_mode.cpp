@@ -298,7 +298,7 @@ void record_alias(const Tensor& result, const Tensor& t) {
 namespace {
 
 // Returns another tensor with the data of t and with its tangents at the levels outside of `level`.
-Tensor seen_from(size_t level, const Tensor& t) {
+Tensor at_outer_levels(size_t level, const Tensor& t) {
   const OuterLevels outer(level);
   const Tensor out = alias(t);
   if (recording(t)) record_alias(out, t);
@@ -335,14 +335,14 @@ Tensor make_dual(const Tensor& primal, const Tensor& tangent, size_t level) {
           "Making a dual Tensor with a tangent that itself has a forward gradient at the same level ", level,
           " is not supported.");
   // The elements of a tensor with a tangent must not share memory.
-  const Tensor dual = seen_from(level, repeats(primal) ? clone(primal) : primal);
+  const Tensor dual = at_outer_levels(level, repeats(primal) ? clone(primal) : primal);
   set_tangent(dual, level, tangent);
   return dual;
 }
 
 std::pair<Tensor, Tensor> unpack_dual(const Tensor& t, size_t level) {
   require_open(level);
-  return {seen_from(level, t), tangent_of(t, level)};
+  return {at_outer_levels(level, t), tangent_of(t, level)};
 }
 
 }  // namespace flambeau::autograd

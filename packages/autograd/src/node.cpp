@@ -182,9 +182,9 @@ void OperatorNode::apply(const Tensor* gradients, Tensor* results, const bool* n
   for (size_t i = 0; i < saved_.size(); ++i) saved.push_back(unpack(i));
   // Another thread's run may free the graph while the derivative runs without the GIL. The last thread that runs the
   // derivative then frees it.
-  struct Applying {
+  struct DerivativeScope {
     OperatorNode& node;
-    ~Applying() {
+    ~DerivativeScope() {
       if (--node.applying_ == 0 && node.released_) node.derivative_.reset();
     }
   } applying{*this};

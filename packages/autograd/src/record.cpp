@@ -72,7 +72,7 @@ void rebase(const Tensor& view, const Ref<Node>& change, const Tensor* const* in
   update_view_node(view, base);
 }
 
-bool out_of_date(const Tensor& t) {
+bool is_outdated(const Tensor& t) {
   const TensorImpl* base = t.impl()->base.get();
   return base && base->requires_grad && t.impl()->view_kind <= ViewKind::OneOfSeveral &&
          (!t.impl()->requires_grad || base->autograd->history != meta_of(t).base_history);
@@ -128,7 +128,7 @@ void detach_(const Tensor& t) {
 Edge gradient_edge(const Tensor& t) {
   if (!t.defined() || !t.requires_grad()) return {};
   AutogradMeta& meta = meta_of(t);
-  if (out_of_date(t)) update_view_node(t, Tensor(t.impl()->base));
+  if (is_outdated(t)) update_view_node(t, Tensor(t.impl()->base));
   if (meta.grad_fn) return {Ref<Node>(static_cast<Node*>(meta.grad_fn.get())), meta.output_index};
   if (Node* const accumulator = static_cast<Node*>(meta.accumulator); accumulator && fits(accumulator->outputs[0], t))
     return {Ref<Node>(accumulator), 0};
