@@ -17,9 +17,9 @@ namespace {
 constexpr size_t kLine = 128;  // alignment in bytes, two cache lines, that avoids false sharing
 // Up to this number of bytes, each rank reduces the whole input, because a second synchronisation would take longer.
 constexpr size_t kOnePhase = 16 << 10;
-constexpr size_t kBlock = 64 << 10;  // bytes that are read from another process at a time
-constexpr int kLooks = 200;          // attempts to advance the jobs before wait() yields the processor
-constexpr int kShortPauses = 1000;   // number of short pauses of the background thread before it takes long ones
+constexpr size_t kBlock = 64 << 10;        // bytes that are read from another process at a time
+constexpr int kAttemptsBeforeYield = 200;  // attempts to advance the jobs before wait() yields the processor
+constexpr int kShortPauses = 1000;         // number of short pauses of the background thread before it takes long ones
 constexpr std::chrono::microseconds kShortPause(20), kLongPause(500);
 
 void pause() {
@@ -118,7 +118,7 @@ int SharedGroup::wait(const Job& job, double seconds) {
   while (seconds >= 0 && job.state.load(std::memory_order_acquire) == Job::kPending) {
     if (try_to_advance()) {
       looks = 0;
-    } else if (++looks < kLooks) {
+    } else if (++looks < kAttemptsBeforeYield) {
       pause();
       continue;
     } else {
