@@ -88,7 +88,7 @@ void wrong_element(const Call& call, const char* expected, Py_ssize_t position, 
 namespace {
 
 // Returns true if other libraries call the parameter `given`, such as "axis" in NumPy for "dim".
-bool also_named(std::string_view parameter, std::string_view given) {
+bool is_alias_of(std::string_view parameter, std::string_view given) {
   return (parameter == "input" && (given == "self" || given == "x" || given == "a" || given == "x1")) ||
          (parameter == "other" && given == "x2") || (parameter == "dim" && given == "axis") ||
          (parameter == "keepdim" && given == "keepdims") || (parameter == "tensors" && given == "arrays") ||
@@ -97,7 +97,7 @@ bool also_named(std::string_view parameter, std::string_view given) {
 
 // Returns true if the signature declares `given` as another name of the parameter, as in
 // split(tensor, split_size_or_sections|split_size, dim=0).
-bool also_named(const Parameter& parameter, std::string_view given) {
+bool is_alias_of(const Parameter& parameter, std::string_view given) {
   for (std::string_view names = parameter.also; !names.empty();) {
     const size_t end = std::min(names.find('|', 1), names.size());
     if (names.substr(1, end - 1) == given) return true;
@@ -116,14 +116,15 @@ size_t find_parameter(const Binding& b, PyObject* name) {
   const std::string_view given(text, size_t(size));
   for (size_t i = 0; i < b.parameters.size(); ++i) {
     const std::string_view own = text_of(b.parameters[i].name);
-    if (own == given || also_named(own, given) || also_named(b.parameters[i], given)) return i;
+    if (own == given || is_alias_of(own, given) || is_alias_of(b.parameters[i], given)) return i;
   }
   return b.parameters.size();
 }
 
 // Reads the arguments of a call in the deprecated order, in which a number precedes the tensor that it multiplies:
 // x.add_(2, y) or addmm(beta, x, alpha, y, z). Today these numbers are keyword-only. Returns false for other calls.
-bool in_old_order(const Binding& b, PyObject* const* args, size_t count, size_t positional, Arguments& values) {
+bool bind_deprecated_order(const Binding& b, PyObject* const* args, size_t count, size_t positional,
+                           Arguments& values) {
   const size_t numbers = count - positional;
   if (positional < 2 || positional + numbers > b.parameters.size() || !is_tensor(args[count - 1])) return false;
   const std::string_view name = text_of(b.parameters[positional].name);
@@ -146,7 +147,7 @@ void take_positional(const Binding& b, PyObject* const* args, size_t count, Argu
   const size_t n = b.parameters.size();
   for (size_t i = 0; i < count; ++i) {
     if (FLAMBEAU_UNLIKELY(i == n || b.parameters[i].keyword_only)) {
-      require<TypeError>(in_old_order(b, args, count, i, values), b.name, "() takes ", i,
+      require<TypeError>(bind_deprecated_order(b, args, count, i, values), b.name, "() takes ", i,
                          " positional arguments at most but ", count, " were given; its signature is ", b.signature);
       return;
     }

@@ -28,7 +28,7 @@ std::unordered_set<PyTypeObject*>& dispatching_types() {
 }
 
 // Callables that classes and modes never handle, as the handler has determined. Owned references.
-std::unordered_set<PyObject*>& never_asked() {
+std::unordered_set<PyObject*>& excluded_callables() {
   static auto* once = new std::unordered_set<PyObject*>;
   return *once;
 }
@@ -76,7 +76,7 @@ bool is_dispatched_attribute(const char* name) {
 }
 
 bool may_dispatch(PyObject* callable, PyObject* kwnames) {
-  if (is_interceptable(callable) || never_asked().contains(callable)) return false;
+  if (is_interceptable(callable) || excluded_callables().contains(callable)) return false;
   const Binding* const b = binding_of(callable);
   if (!b || !b->python || b->form != Binding::Own) return true;
   static PyObject* const out = PyUnicode_InternFromString("out");
@@ -241,7 +241,7 @@ bool is_instance(const Tensor& t) {
   return object && class_dispatches(Py_TYPE(object));
 }
 
-bool answers(const Tensor& t) { return enabled && (!modes.empty() || is_instance(t)); }
+bool must_dispatch(const Tensor& t) { return enabled && (!modes.empty() || is_instance(t)); }
 
 Tensor tensor_result(PyObject* result) {
   const Object owner(checked(result));
@@ -313,7 +313,7 @@ void apply_derivative(const char* name, const Tensor* gradients, size_t gradient
 
 const DispatchedGradients kGradients{
     is_instance,
-    answers,
+    must_dispatch,
     [](const Tensor& a, const Tensor& b) { return call_method("add", a, Object(checked(wrap_tensor(b))).get()); },
     [](const Tensor& t) { return call_method("clone", t); },
     [](const Tensor& t) { return call_method("detach", t); },
@@ -373,7 +373,7 @@ PyObject* set_handler(PyObject*, PyObject* args) {
 }
 
 PyObject* never_dispatch(PyObject*, PyObject* callable) {
-  if (never_asked().insert(callable).second) Py_INCREF(callable);
+  if (excluded_callables().insert(callable).second) Py_INCREF(callable);
   Py_RETURN_NONE;
 }
 

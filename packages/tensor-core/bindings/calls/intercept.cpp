@@ -33,7 +33,7 @@ PyTypeObject* interceptable_type = nullptr;
 
 // Returns true if vmap must handle a call even if no argument is a placeholder. This holds for operators that draw
 // random numbers, because vmap decides whether all elements of the batch get the same numbers.
-bool concerns_maps(PyObject* callable) {
+bool always_handled_by_vmap(PyObject* callable) {
   if (Py_TYPE(callable) == interceptable_type) return reinterpret_cast<Interceptable*>(callable)->always;
   const Binding* b = binding_of(callable);
   if (!b) return false;
@@ -81,7 +81,7 @@ bool any_may_intercept(PyObject* const* args, size_t count) {
 
 bool is_interceptable(PyObject* callable) { return Py_TYPE(callable) == interceptable_type; }
 
-void Caller::go_to_device_of(const char* name, bool any_device, PyObject* const* args, size_t count) {
+void Caller::switch_to_device_of(const char* name, bool any_device, PyObject* const* args, size_t count) {
   if (!foreign_storages.load(std::memory_order_relaxed)) return;
   const Device device = device_among(args, count);
   if (device == DeviceType::Cpu) return;
@@ -103,7 +103,7 @@ bool Caller::intercept(PyObject* callable, PyObject* const* args, size_t count, 
       result = call_classes(callable, overriding_args, args, count, kwnames);
       return true;
     }
-    bool found = in_map() && concerns_maps(callable);
+    bool found = in_map() && always_handled_by_vmap(callable);
     if (placeholder_type && !found) for_each(args, all, [&](PyObject* o) { found |= is_placeholder(o); });
     if (found) {
       result = call_handler(callable, args, count, kwnames);
@@ -119,7 +119,7 @@ bool Caller::intercept(PyObject* callable, PyObject* const* args, size_t count, 
       }
     }
     const Binding* b = binding_of(callable);
-    go_to_device_of(b ? b->name.c_str() : nullptr, !b || b->flags & kAnyDevice, args, all);
+    switch_to_device_of(b ? b->name.c_str() : nullptr, !b || b->flags & kAnyDevice, args, all);
     if (in_nan_check()) {
       result = call_nan_checked(callable, args, count, kwnames);
       return true;
@@ -134,7 +134,7 @@ bool Caller::intercept(const char* method, PyObject* const* args, size_t count) 
   if (!in_map() && !in_mode() && !in_autocast() && !in_nan_check() && !any_may_intercept(args, count)) {
     const bool any_device = method[0] == '_';  // methods such as __getitem__ check the devices themselves
     return guarded<bool>(true, [&] {
-      go_to_device_of(method, any_device, args, count);
+      switch_to_device_of(method, any_device, args, count);
       return false;
     });
   }
@@ -160,7 +160,7 @@ bool Caller::intercepts_attribute(const char* name, PyObject* self, PyObject* va
   const size_t count = value ? 2 : 1;
   if (!in_mode() && (!any_may_intercept(args, count) || is_plain_attribute(name, args, count)))
     return guarded<bool>(true, [&] {
-      go_to_device_of(name, true, args, count);
+      switch_to_device_of(name, true, args, count);
       return false;
     });
   const Object descriptor(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), name));

@@ -55,17 +55,17 @@ class Caller {
   PyObject* result = nullptr;
 
  private:
-  struct Elsewhere {
-    Elsewhere(Device where, const char* name) : device(where, name) {}
+  struct OtherDevice {
+    OtherDevice(Device where, const char* name) : device(where, name) {}
     const OnDevice device;
     const cuda::Call call;
   };
 
   bool intercept(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
   bool intercept(const char* method, PyObject* const* args, size_t count);
-  void go_to_device_of(const char* name, bool any_device, PyObject* const* args, size_t count);
+  void switch_to_device_of(const char* name, bool any_device, PyObject* const* args, size_t count);
 
-  std::optional<Elsewhere> elsewhere_;
+  std::optional<OtherDevice> elsewhere_;
 };
 
 // Registers a class derived from Tensor. Calls with its instances are intercepted, unless the class disables

@@ -41,7 +41,7 @@ Tensor elements_of_storage(PyObject* data, std::optional<Dtype> dtype) {
 }
 
 // Creates a tensor from data and moves it to the requested device.
-Tensor placed_from_data(PyObject* data, std::optional<Dtype> dtype, const Placement& placement) {
+Tensor tensor_on_device(PyObject* data, std::optional<Dtype> dtype, const Placement& placement) {
   if (const Tensor elements = elements_of_storage(data, dtype); elements.defined())
     return to(elements, placement.like(elements));
   if (has_gpu_memory(data)) {
@@ -70,7 +70,7 @@ PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype, const Placement&
     const OnDevice scope(moved.device());
     return wrap_tensor(to(moved, dtype.value_or(t.dtype())));
   }
-  if (!PyObject_CheckBuffer(data) || PyBytes_Check(data)) return wrap_tensor(placed_from_data(data, dtype, placement));
+  if (!PyObject_CheckBuffer(data) || PyBytes_Check(data)) return wrap_tensor(tensor_on_device(data, dtype, placement));
   const Device device = placement.of_fresh();
   const OnDevice scope(DeviceType::Cpu);
   const Tensor t = tensor_from_buffer(data);
@@ -86,7 +86,7 @@ void bind_construction() {
       "for ragged sequences.",
       [](PyObject* data, std::optional<Dtype> dtype, Placement placement, bool grad, Pinned pin) {
         if (is_tensor(data)) warn(kCopyOfTensor);
-        return finished(placed_from_data(data, dtype, placement), pin, grad);
+        return finished(tensor_on_device(data, dtype, placement), pin, grad);
       });
   def("as_tensor(data, dtype=None, device=None)", kFunction,
       "Convert `data` to a tensor. Tensors and arrays of the requested dtype are not copied.",

@@ -107,14 +107,14 @@ Tensor matrix_rank(const Tensor& a, PyObject* tol, bool hermitian, PyObject* ato
 // Returns, for each upper triangular matrix R, true if its smallest singular value certainly exceeds `rcond` times the
 // largest. Uses bounds from the Frobenius norms of R and of its inverse, so the result may be false even if R has this
 // property.
-Tensor surely_full_rank(const Tensor& r, double rcond) {
+Tensor is_surely_full_rank(const Tensor& r, double rcond) {
   const Tensor inverse = linalg::solve_triangular(r, eye(r.size(-1), r.size(-1), r.dtype()), true, true, false);
   const auto squares = [](const Tensor& t) { return sum(square(abs(t)), Shape{-2, -1}, false, {}); };
   return lt(sqrt(squares(r)) * sqrt(squares(inverse)), Scalar(1 / rcond));
 }
 
 // Solves A X = B by QR for matrices A of full rank. The result is the least-squares solution or, if there are several
-// exact solutions, the one of least norm. On the CPU, `surely` receives the result of surely_full_rank().
+// exact solutions, the one of least norm. On the CPU, `surely` receives the result of is_surely_full_rank().
 Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tensor* surely = nullptr) {
   const int64_t m = a.size(-2), n = a.size(-1);
   if (a.is_cuda()) {  // the GPU computes Q as an explicit matrix, not as reflectors
@@ -124,7 +124,7 @@ Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tenso
   }
   const QrFactors f = linalg::geqrf(m >= n ? a : adjoint(a));
   const Tensor r = triu(narrow(f.reflectors, -2, 0, std::min(m, n)), 0);
-  if (surely) *surely = surely_full_rank(r, rcond);
+  if (surely) *surely = is_surely_full_rank(r, rcond);
   if (m >= n) {
     const Tensor projected = narrow(linalg::ormqr(f.reflectors, f.tau, b, true, true), -2, 0, n);
     return linalg::solve_triangular(r, projected, true, true, false);

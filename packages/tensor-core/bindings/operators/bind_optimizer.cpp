@@ -74,7 +74,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
   for (size_t i = 0; i < names.states.size(); ++i)
     if (rule.needs(int(i), options))
       out.states[i] = state_of(state, names.states[i], made, [&] {
-        out.first = true;
+        out.new_states = true;
         NoRecording off;
         const Tensor& p = out.parameter;
         const OnDevice scope(p.device());

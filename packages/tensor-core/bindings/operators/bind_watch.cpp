@@ -12,19 +12,19 @@ namespace flambeau::python {
 
 namespace {
 
-struct Watch {
+struct CallWatch {
   Object executed, check;
   std::unordered_set<const PyMethodDef*> accepted;  // functions for which check() returned True
 };
 
 constexpr const char* kWatch = "flambeau.Watch";
 
-int note_code(const Watch& watch, PyFrameObject* frame) {
+int note_code(const CallWatch& watch, PyFrameObject* frame) {
   const Object code(reinterpret_cast<PyObject*>(PyFrame_GetCode(frame)));
   return PySet_Add(watch.executed.get(), code.get());
 }
 
-int check_call(Watch& watch, PyFrameObject* frame, PyObject* called) {
+int check_call(CallWatch& watch, PyFrameObject* frame, PyObject* called) {
   const PyMethodDef* const definition =
       PyCFunction_Check(called) ? reinterpret_cast<PyCFunctionObject*>(called)->m_ml : nullptr;
   if (definition && watch.accepted.contains(definition)) return 0;
@@ -37,7 +37,7 @@ int check_call(Watch& watch, PyFrameObject* frame, PyObject* called) {
 int observe(PyObject* self, PyFrameObject* frame, int event, PyObject* called) {
   if (event != PyTrace_CALL && event != PyTrace_C_CALL) return 0;
   return guarded<int>(-1, [&] {
-    Watch& watch = *static_cast<Watch*>(PyCapsule_GetPointer(self, kWatch));
+    CallWatch& watch = *static_cast<CallWatch*>(PyCapsule_GetPointer(self, kWatch));
     return event == PyTrace_CALL ? note_code(watch, frame) : check_call(watch, frame, called);
   });
 }
@@ -54,11 +54,12 @@ PyObject* watch_calls(PyObject*, PyObject* const* args, Py_ssize_t count) {
     require<TypeError>(PySet_Check(args[0]) && PyCallable_Check(args[1]),
                        "_watch_calls() takes a set and a function, got ", Py_TYPE(args[0])->tp_name, " and ",
                        Py_TYPE(args[1])->tp_name);
-    auto watch = std::make_unique<Watch>();
+    auto watch = std::make_unique<CallWatch>();
     watch->executed = Object(Py_NewRef(args[0]));
     watch->check = Object(Py_NewRef(args[1]));
-    const Object capsule(checked(PyCapsule_New(
-        watch.get(), kWatch, [](PyObject* self) { delete static_cast<Watch*>(PyCapsule_GetPointer(self, kWatch)); })));
+    const Object capsule(checked(PyCapsule_New(watch.get(), kWatch, [](PyObject* self) {
+      delete static_cast<CallWatch*>(PyCapsule_GetPointer(self, kWatch));
+    })));
     watch.release();
     PyEval_SetProfile(observe, capsule.get());
     Py_RETURN_NONE;

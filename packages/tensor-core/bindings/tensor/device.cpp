@@ -27,7 +27,7 @@ PyTypeObject* device_class = nullptr;
 const DeviceObject& device_of(PyObject* o) { return *reinterpret_cast<DeviceObject*>(o); }
 bool is_device(PyObject* o) { return PyObject_TypeCheck(o, device_class); }
 
-struct Named {  // the parts of a device string
+struct DeviceParts {  // the parts of a device string
   uint8_t type;
   int index = kNoIndex;
 };
@@ -72,14 +72,14 @@ std::string device_hint(std::string_view text) {
   return "; did you mean '" + std::string(meant) + (digits.empty() ? "" : ":" + digits) + "'?";
 }
 
-Named parse(std::string_view text) {
+DeviceParts parse(std::string_view text) {
   require(!text.empty(), "Device string must not be empty: write 'cpu' or 'cuda:0'");
   const size_t colon = text.find(':');
   const auto known = std::find(std::begin(kTypes), std::end(kTypes), text.substr(0, colon));
   if (known == std::end(kTypes))  // device_hint() is slow, so it is only called if there is an error
     detail::raise<Error>("Expected one of cpu, cuda, mps, xpu, xla, meta device type at start of device string: ", text,
                          device_hint(text));
-  Named out{uint8_t(known - std::begin(kTypes))};
+  DeviceParts out{uint8_t(known - std::begin(kTypes))};
   if (colon == text.npos) return out;
   const std::string_view digits = text.substr(colon + 1);
   require(!digits.empty() && digits.size() < 4 && digits.find_first_not_of("0123456789") == digits.npos &&
@@ -95,7 +95,7 @@ std::string text_of_device(const DeviceObject& d) {
   return d.index == kNoIndex ? type : type + ":" + std::to_string(d.index);
 }
 
-PyObject* make_device(PyTypeObject* type, Named named) {
+PyObject* make_device(PyTypeObject* type, DeviceParts named) {
   static PyObject* whole[std::size(kTypes)] = {};  // one shared object for each device type without an index
   PyObject*& kept = whole[named.type];
   const bool keep = type == device_class && named.index == kNoIndex;
@@ -128,7 +128,7 @@ PyObject* construct_device(PyTypeObject* type, PyObject* args, PyObject* kwargs)
     if (PyLong_Check(given) && !PyBool_Check(given) && index == Py_None)
       return make_device(type, {kCuda, gpu_number(From<int64_t>::get({"device", &parameters[0], 0}, given))});
     if (!PyUnicode_Check(given)) wrong_argument({"device", &parameters[0], 0}, "str or flambeau.device", given);
-    Named named = parse(text_of(given));
+    DeviceParts named = parse(text_of(given));
     if (index == Py_None) return make_device(type, named);
     require(named.index == kNoIndex,
             "type (string) must not include an index because index was passed explicitly: ", text_of(given));
@@ -168,7 +168,7 @@ PyObject* device_reduce(PyObject* self, PyObject*) { return Py_BuildValue("O(N)"
 // the value of set_default_device(), the others belong to active `with device:` blocks.
 thread_local std::vector<Device> default_devices{Device()};
 
-Device device_given_as(const char* function, PyObject* o) {
+Device device_argument(const char* function, PyObject* o) {
   static const Parameter parameter{PyUnicode_InternFromString("device")};
   return From<Placement>::get({function, &parameter, 0}, o).given.value_or(Device());
 }
@@ -177,7 +177,7 @@ PyObject* device_meta = nullptr;
 
 PyObject* enter_device(PyObject* self, PyObject*) {
   return guarded<PyObject*>(nullptr, [&] {
-    default_devices.push_back(device_given_as("device.__enter__", self));
+    default_devices.push_back(device_argument("device.__enter__", self));
     return Py_NewRef(self);
   });
 }
@@ -230,7 +230,7 @@ void bind_device(PyObject* module) {
   device_meta = make_device(device_class, {std::size(kTypes) - 1});
   def("_set_default_device(device)", kPrivate,
       "Set the default device of new tensors in this thread; None means the CPU.",
-      [](PyObject* device) { default_devices.front() = device_given_as("set_default_device", device); });
+      [](PyObject* device) { default_devices.front() = device_argument("set_default_device", device); });
   def("_get_default_device()", kPrivate, "Return the default device of new tensors in this thread.",
       [] { return Py_NewRef(device_object(default_devices.back())); });
 }
@@ -253,7 +253,7 @@ Placement From<Placement>::get(const Call& call, PyObject* o) {
   if (o == device_cpu) return {DeviceType::Cpu};
   if (PyLong_Check(o) && !PyBool_Check(o)) return {gpu(gpu_number(From<int64_t>::get(call, o)))};
   if (!names_device(o)) wrong_argument(call, "flambeau.device or str", o);
-  const Named named = is_device(o) ? Named{device_of(o).type, device_of(o).index} : parse(text_of(o));
+  const DeviceParts named = is_device(o) ? DeviceParts{device_of(o).type, device_of(o).index} : parse(text_of(o));
   if (named.type == kCuda) return {gpu(named.index)};
   for (const DeviceType known : {DeviceType::Cpu, DeviceType::Meta})
     if (kTypes[named.type] == name(known)) return {known};

@@ -178,7 +178,7 @@ PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version
 }
 
 // Tells the exporter of GPU memory on which stream the memory will be used.
-void tell_stream(PyObject* source, PyObject* kwargs) {
+void add_stream_argument(PyObject* source, PyObject* kwargs) {
   if (!cuda::is_available() || !PyObject_HasAttrString(source, "__dlpack_device__")) return;
   const Object device(checked(PyObject_CallMethod(source, "__dlpack_device__", nullptr)));
   int type = kDLCPU, id = 0;
@@ -200,7 +200,7 @@ Tensor import_dlpack(PyObject* source) {
                        Py_TYPE(source)->tp_name);
     const Object method(checked(PyObject_GetAttrString(source, "__dlpack__")));
     const Object kwargs(checked(Py_BuildValue("{s:(ii)}", "max_version", 1, 1))), none(checked(PyTuple_New(0)));
-    tell_stream(source, kwargs.get());
+    add_stream_argument(source, kwargs.get());
     capsule = Object(PyObject_Call(method.get(), none.get(), kwargs.get()));
     if (!capsule && PyErr_ExceptionMatches(PyExc_TypeError)) {  // an exporter that predates DLPack 1.0
       PyErr_Clear();

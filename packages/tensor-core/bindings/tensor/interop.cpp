@@ -94,7 +94,7 @@ Tensor transposed(const Tensor& t) {
 }
 
 // Returns true if the elements have the order in memory that the flags of a buffer request.
-bool in_wanted_order(const Tensor& t, int flags) {
+bool has_requested_order(const Tensor& t, int flags) {
   const auto asks = [&](int order) { return bool(flags & order & ~PyBUF_STRIDES); };
   if (!asks(PyBUF_C_CONTIGUOUS | PyBUF_F_CONTIGUOUS | PyBUF_ANY_CONTIGUOUS)) return true;
   const bool by_rows = t.is_contiguous(), by_columns = t.dim() < 2 ? by_rows : transposed(t).is_contiguous();
@@ -111,7 +111,7 @@ void check_not_recorded(const Tensor& t) {
 void check_buffer(const Tensor& t, int flags) {
   require<TypeError>(format_of(t.dtype()), kNoBuffer);
   check_not_recorded(t);
-  if (!in_wanted_order(t, flags)) refuse_buffer("the tensor is not contiguous in the requested order");
+  if (!has_requested_order(t, flags)) refuse_buffer("the tensor is not contiguous in the requested order");
   if (t.is_meta()) refuse_buffer("a tensor on the meta device has no memory to share");
   if (t.device().type != DeviceType::Cpu)
     refuse_buffer("the tensor is in the memory of a GPU; use .cpu() to copy it to the CPU");

@@ -243,7 +243,7 @@ class SharedCache {
   void free_older(uint32_t tick) {
     for (int i = 0; i < kLargeClasses; ++i) {
       const size_t bytes = bytes_of_class(i);
-      each_older(large_[i], &FreeBlock::next, tick, [&](FreeBlock* block) -> Mapping {
+      remove_older(large_[i], &FreeBlock::next, tick, [&](FreeBlock* block) -> Mapping {
         cached_ -= bytes;
         if (bytes > kCutLimit) return {block, bytes};
         return {large_chunks_[i].give_back(block, bytes), kChunk};
@@ -251,7 +251,7 @@ class SharedCache {
     }
     for (size_t slot = 0; slot < kSlots; ++slot) {
       std::vector<Chunk*> empty;
-      each_older(batches_[slot], &FreeBlock::next_batch, tick, [&](FreeBlock* block) -> Mapping {
+      remove_older(batches_[slot], &FreeBlock::next_batch, tick, [&](FreeBlock* block) -> Mapping {
         cached_ -= block->depth * slot_bytes(slot);
         while (block)
           if (Chunk* const chunk = small_chunks_[slot].give_back(std::exchange(block, block->next), slot_bytes(slot)))
@@ -296,7 +296,7 @@ class SharedCache {
   // Removes the blocks that were cached before the given tick from `list`, which starts with the youngest block. Calls
   // free(block) for each with the lock held, and then unmaps the memory that free() returns, without the lock.
   template <class F>
-  void each_older(FreeBlock*& list, FreeBlock* FreeBlock::* next, uint32_t tick, F&& free) {
+  void remove_older(FreeBlock*& list, FreeBlock* FreeBlock::* next, uint32_t tick, F&& free) {
     FreeBlock* older;
     {
       const std::lock_guard lock(mutex_);

@@ -69,14 +69,14 @@ void detail::leave_operator() {
 void poll_signals() {
   if (call_state.cancelled && call_state.cancelled->load(std::memory_order_relaxed)) throw Error("cancelled");
   if (!call_state.released || !call_state.handles_signals || now() < call_state.next_poll) return;
-  struct Reacquired {
+  struct GilReacquired {
     void* const scratch = kernels::set_scratch_aside();  // the interrupted kernel continues to use its scratch memory
     const std::atomic<bool>* const cancelled = std::exchange(call_state.cancelled, nullptr);
-    Reacquired() {
+    GilReacquired() {
       interpreter_hooks->acquire(call_state.python);
       call_state.released = false;
     }
-    ~Reacquired() {
+    ~GilReacquired() {
       call_state.python = interpreter_hooks->release();
       call_state.released = true;
       call_state.cancelled = cancelled;

@@ -72,7 +72,8 @@ double PyTorchStream::Draws::normal() {
     next.reset();
     return value;
   }
-  const double turn = uniform(), radius = std::sqrt(-2.0 * std::log1p(-uniform())), angle = 6.283185307179586 * turn;
+  const double fraction = uniform(), radius = std::sqrt(-2.0 * std::log1p(-uniform())),
+               angle = 6.283185307179586 * fraction;
   next = radius * std::sin(angle);
   return radius * std::cos(angle);
 }

@@ -9,7 +9,7 @@ namespace flambeau::kernels {
 
 namespace {
 
-constexpr size_t kKeptScratch = size_t(1) << 20;
+constexpr size_t kMaxKeptScratch = size_t(1) << 20;
 
 struct Blocks {
   struct {
@@ -51,7 +51,7 @@ void checkpoint() { poll_signals(); }
 void free_large_scratch() {
   if (!blocks) return;
   for (auto& block : blocks->of)
-    if (block.bytes > kKeptScratch) {
+    if (block.bytes > kMaxKeptScratch) {
       deallocate(block.data, block.bytes);
       block = {};
     }

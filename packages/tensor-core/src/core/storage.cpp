@@ -104,13 +104,13 @@ Ref<Storage> Storage::wrap(void* data, size_t bytes, void (*deleter)(void*), voi
 namespace {
 
 // The new memory of a storage that has grown, and the deleter of its former memory, which is freed at the same time.
-struct Grown {
+struct GrownMemory {
   Ref<Storage> memory;
   void (*deleter)(void*);
   void* context;
 
   static void destroy(void* self) {
-    const std::unique_ptr<Grown> grown(static_cast<Grown*>(self));
+    const std::unique_ptr<GrownMemory> grown(static_cast<GrownMemory*>(self));
     if (grown->deleter) grown->deleter(grown->context);
   }
 };
@@ -118,7 +118,7 @@ struct Grown {
 }  // namespace
 
 size_t Storage::capacity() const {
-  if (deleter_ == Grown::destroy) return static_cast<const Grown*>(context_)->memory->bytes_;
+  if (deleter_ == GrownMemory::destroy) return static_cast<const GrownMemory*>(context_)->memory->bytes_;
   return std::max(own_bytes_, bytes_);
 }
 
@@ -130,8 +130,8 @@ void Storage::resize(size_t bytes) {
     const OnDevice cpu(DeviceType::Cpu);
     const Ref<Storage> memory = create(bytes);
     std::memcpy(memory->data_, data_, bytes_);
-    context_ = new Grown{memory, deleter_, context_};
-    deleter_ = Grown::destroy;
+    context_ = new GrownMemory{memory, deleter_, context_};
+    deleter_ = GrownMemory::destroy;
     data_ = memory->data_;
   }
   bytes_ = bytes;

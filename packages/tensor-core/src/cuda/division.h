@@ -40,7 +40,7 @@ inline constexpr std::initializer_list<const char*> kTileKernels = {"tiles", "co
 enum TileKernel { kTiles, kCombine, kElements, kSums };
 
 // Returns the kernel for a product. Tiles are used unless the result is narrower than a quarter of a tile.
-inline TileKernel way_of(const Division& d) {
+inline TileKernel tile_kernel(const Division& d) {
   constexpr int64_t kNarrow = kTile / 4, kLong = 256, kMostSums = 65536;
   if (d.m >= kNarrow && d.n >= kNarrow) return kTiles;
   return d.k >= kLong && d.elements() <= kMostSums ? kSums : kElements;
@@ -52,10 +52,10 @@ void run_tiles(int device, CudaModule& module, Arguments& a, Dtype in) {
   const Division& d = a.division;
   Tensor partial;
   a.partial = nullptr;
-  const TileKernel way = way_of(d);
-  if (way != kTiles) {
-    const int64_t blocks = way == kSums ? d.elements() : divide_up(d.elements(), kThreads);
-    return launch(device, module, way, {unsigned(blocks)}, kThreads, a);
+  const TileKernel kernel = tile_kernel(d);
+  if (kernel != kTiles) {
+    const int64_t blocks = kernel == kSums ? d.elements() : divide_up(d.elements(), kThreads);
+    return launch(device, module, kernel, {unsigned(blocks)}, kThreads, a);
   }
   if (d.parts > 1) {
     partial = empty({d.parts * d.elements() * accumulator_size(in)}, Dtype::uint8);

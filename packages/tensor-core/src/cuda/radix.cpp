@@ -21,12 +21,12 @@ CudaModule& sum_module() {
 enum RadixKernel { kCount, kScatter };
 CudaModule& radix_module(Dtype keys) {
   static auto* modules = new CudaModules;
-  const bool wide = item_size(keys) == 8;
-  return modules->find(wide, [=] {
-    return std::make_unique<CudaModule>(
-        "sorting",
-        std::string("#include \"device/sorting/radix.h\"\nFLAMBEAU_RADIX(") + (wide ? "uint64_t" : "uint32_t") + ")\n",
-        std::initializer_list<const char*>{"count", "scatter"});
+  const bool has_64_bits = item_size(keys) == 8;
+  return modules->find(has_64_bits, [=] {
+    return std::make_unique<CudaModule>("sorting",
+                                        std::string("#include \"device/sorting/radix.h\"\nFLAMBEAU_RADIX(") +
+                                            (has_64_bits ? "uint64_t" : "uint32_t") + ")\n",
+                                        std::initializer_list<const char*>{"count", "scatter"});
   });
 }
 

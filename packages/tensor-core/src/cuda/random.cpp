@@ -55,7 +55,7 @@ CudaModule& sequence_module(Dtype dtype) {
 }
 
 double* numbers(const Tensor& t) { return t.defined() ? reinterpret_cast<double*>(t.device_bytes()) : nullptr; }
-Position position(const Drawn& d) {
+Position position(const DrawPosition& d) {
   return {d.seed, d.offset, d.start.defined() ? reinterpret_cast<const uint64_t*>(d.start.device_bytes()) : nullptr};
 }
 Grid grid_for(int64_t threads) { return {unsigned(divide_up(threads, kThreads))}; }
@@ -68,7 +68,7 @@ void run(SequenceArguments a, const Tensor& out) {
 
 }  // namespace
 
-void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, const Drawn& drawn,
+void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, const DrawPosition& drawn,
           std::initializer_list<double> numbers, uint64_t threshold, uint64_t range) {
   if (out.numel() == 0) return;
   const Tensor on_device = in.defined() ? to(in, out.device()) : in;  // probabilities may be on the host
@@ -87,8 +87,8 @@ void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words,
   launch(out.device().index, draw_module(kind, out.dtype()), 0, grid_for(groups * (16 / counters)), kThreads, a);
 }
 
-void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, const Drawn& drawn,
-            double least) {
+void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second,
+            const DrawPosition& drawn, double least) {
   if (out.numel() == 0) return;
   const int device = out.device().index;
   const SampleArguments a{numbers(out),    numbers(first), numbers(second), out.numel(),
@@ -120,7 +120,7 @@ void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration
   launch(out.device().index, *module, 0, grid_for(a.count), kThreads, a);
 }
 
-void exchange_in_turn(const Tensor& out, const Tensor& partners) {
+void exchange_sequentially(const Tensor& out, const Tensor& partners) {
   enum { kFindMoves, kTraceMoves };
   static auto* module =
       new CudaModule("permutations", "#include \"device/random/permutation.h\"\nFLAMBEAU_PERMUTATION\n",

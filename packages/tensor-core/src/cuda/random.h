@@ -10,20 +10,20 @@
 namespace flambeau::cuda {
 
 // The position in a generator's stream at which a kernel begins to draw random words. Note [Numbers in graphs]
-struct Drawn {
+struct DrawPosition {
   uint64_t seed, offset;
   Tensor start;  // start of the graph's numbers, on the GPU; undefined outside of captures
 };
 // Reserves groups of words in the stream of a generator (null: the default one) for a kernel on the device of `t`.
-Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t);
+DrawPosition take_groups(Generator* generator, int64_t groups, const Tensor& t);
 
 // Fills the contiguous tensor `out` with samples of a distribution, each from `words` words. Begins at the position
 // `drawn`.
-void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, const Drawn& drawn,
+void draw(Distribution kind, const Tensor& out, const Tensor& in, int64_t words, const DrawPosition& drawn,
           std::initializer_list<double> numbers, uint64_t threshold, uint64_t range);
 // Does the same for samplers with one or two parameters for each element. All tensors are contiguous float64.
-void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second, const Drawn& drawn,
-            double least);
+void sample(kernels::Sampler kind, const Tensor& out, const Tensor& first, const Tensor& second,
+            const DrawPosition& drawn, double least);
 // Makes a kernel report rows of `weights` that are not distributions. The tensor is contiguous float64.
 void check_weights(const Tensor& weights);
 void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& sample, bool logarithms);
@@ -32,7 +32,7 @@ void gamma_slopes(const Tensor& out, const Tensor& concentration, const Tensor& 
 void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration, const Tensor& total);
 // Starts from 0, 1, 2, ... and exchanges the elements i = n - 1, ..., 0, in this order, with those at partners[i] <= i.
 // partners is a uint32 tensor and is overwritten. Note [Permutations]
-void exchange_in_turn(const Tensor& out, const Tensor& partners);
+void exchange_sequentially(const Tensor& out, const Tensor& partners);
 void sequence(const Tensor& out, const Line& line);
 void whole_sequence(const Tensor& out, int64_t first, int64_t step);
 

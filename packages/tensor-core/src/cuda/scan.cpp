@@ -38,9 +38,9 @@ Tensor scan(Scan op, const Tensor& in, int64_t outer, int64_t length, int64_t in
     constexpr int64_t kLargestState = 16;  // bytes: a double and a position, or two doubles
     totals = empty({outer * plan.parts * inner * kLargestState}, Dtype::uint8);
     a.totals = totals.device_bytes();
-    a.totalling = 1;
+    a.totals_only = 1;
     launch(device, module, plan.kernel, plan.grid, kScanThreads, a);
-    a.totalling = 0;
+    a.totals_only = 0;
   }
   launch(device, module, plan.kernel, plan.grid, kScanThreads, a);
   return out;

@@ -43,10 +43,10 @@ void sort(const Tensor& in, int64_t rows, int64_t length, bool descending, const
   a.values = values.defined() ? values.device_bytes() : nullptr;
   a.indices = indices.defined() ? reinterpret_cast<int64_t*>(indices.device_bytes()) : nullptr;
   a.rows = rows, a.length = length, a.descending = descending;
-  if (length <= kBriefRow) {
+  if (length <= kMaxBlockRow) {
     a.padded = 2;
     while (a.padded < length) a.padded *= 2;
-    return launch(device, module, kBriefRows, {unsigned(divide_up(rows, kBriefRow / a.padded))}, kThreads, a);
+    return launch(device, module, kBriefRows, {unsigned(divide_up(rows, kMaxBlockRow / a.padded))}, kThreads, a);
   }
   const int64_t size = item_size(in.dtype());
   const Tensor keys = empty({rows * length}, size == 8 ? Dtype::uint64 : Dtype::uint32);

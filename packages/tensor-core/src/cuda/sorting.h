@@ -7,7 +7,7 @@ namespace flambeau::cuda {
 
 // Sorts contiguous rows. `values` and `indices` may be undefined if they are not requested.
 void sort(const Tensor& in, int64_t rows, int64_t length, bool descending, const Tensor& values, const Tensor& indices);
-inline constexpr int64_t kBriefRow = 2048;  // longest row that one block sorts in shared memory
+inline constexpr int64_t kMaxBlockRow = 2048;  // longest row that one block sorts in shared memory
 // If `chosen` > 0, returns the positions of the first `chosen` elements of each row in sorted order, (rows, chosen),
 // themselves in any order. All `ranks` (rows) are then `chosen` - 1. If `chosen` is 0, returns the position in each row
 // of the element with the row's rank, (rows, 1). `ranks` is int64, and ranks are less than `length`.

@@ -114,12 +114,12 @@ void look_up(char* to, const char* from, const char* values, int64_t n) {
   auto* at = reinterpret_cast<const Index*>(from);
   auto* of = reinterpret_cast<const Word*>(values);
   // Read several indices as one word, which is faster than a gather instruction.
-  constexpr int64_t kTogether = sizeof(uint64_t) / sizeof(Index);
+  constexpr int64_t kIndices = sizeof(uint64_t) / sizeof(Index);
   int64_t i = 0;
-  for (; i + kTogether <= n; i += kTogether) {
+  for (; i + kIndices <= n; i += kIndices) {
     uint64_t word;
     std::memcpy(&word, at + i, sizeof(word));
-    for (int64_t j = 0; j < kTogether; ++j) out[i + j] = of[Index(word >> 8 * sizeof(Index) * j)];
+    for (int64_t j = 0; j < kIndices; ++j) out[i + j] = of[Index(word >> 8 * sizeof(Index) * j)];
   }
   for (; i < n; ++i) out[i] = of[at[i]];
 }

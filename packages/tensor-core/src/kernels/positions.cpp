@@ -10,8 +10,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kTile = 256;  // columns that are processed together
-constexpr int64_t kSide = 16;   // values, or short rows, that are processed together
+constexpr int64_t kTile = 256;   // columns that are processed together
+constexpr int64_t kUnroll = 16;  // values, or short rows, that are processed together
 
 // Positions are as wide as the values they belong to, so that both form vectors with the same number of lanes. Values
 // have at least four bytes.
@@ -22,10 +22,10 @@ using IndexOf = std::conditional_t<sizeof(V) == 8, int64_t, int32_t>;
 template <class Join, class V>
 FLAMBEAU_INLINE void keep_better(V* best, IndexOf<V>* index, const V* values, IndexOf<V> at) {
   static_assert(sizeof(V) == sizeof(IndexOf<V>));
-  constexpr int64_t bytes = kSide * sizeof(V) < kVectorBytes ? kSide * sizeof(V) : kVectorBytes;
+  constexpr int64_t bytes = kUnroll * sizeof(V) < kVectorBytes ? kUnroll * sizeof(V) : kVectorBytes;
   typedef V Values __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
   typedef IndexOf<V> Indices __attribute__((vector_size(bytes), aligned(sizeof(V)), may_alias));
-  for (int64_t j = 0; j < kSide; j += bytes / int64_t(sizeof(V))) {
+  for (int64_t j = 0; j < kUnroll; j += bytes / int64_t(sizeof(V))) {
     const Values value = *reinterpret_cast<const Values*>(values + j);
     Values& kept = *reinterpret_cast<Values*>(best + j);
     Indices& where = *reinterpret_cast<Indices*>(index + j);
@@ -39,25 +39,25 @@ FLAMBEAU_INLINE void keep_better(V* best, IndexOf<V>* index, const V* values, In
 template <class Join, class V>
 int64_t arg_reduce_row(const V* in, int64_t length) {
   int64_t i = 0;
-  if (length < kSide) {
+  if (length < kUnroll) {
     for (int64_t k = 1; k < length && in[i] == in[i]; ++k)
       if (Join::join(in[k], in[i]) != in[i]) i = k;
     return i;
   }
   if (length < 512) {  // finds the best value of every lane with its position, then the first of the best
-    V best[kSide], most[kSide];
-    IndexOf<V> index[kSide] = {}, first[kSide];
-    for (int64_t j = 0; j < kSide; ++j) best[j] = in[j];
-    for (i = kSide; i < length; i += kSide) {
-      const int64_t from = i + kSide <= length ? i : length - kSide;  // elements may be read twice
+    V best[kUnroll], most[kUnroll];
+    IndexOf<V> index[kUnroll] = {}, first[kUnroll];
+    for (int64_t j = 0; j < kUnroll; ++j) best[j] = in[j];
+    for (i = kUnroll; i < length; i += kUnroll) {
+      const int64_t from = i + kUnroll <= length ? i : length - kUnroll;  // elements may be read twice
       keep_better<Join>(best, index, in + from, IndexOf<V>(from));
     }
-    for (int64_t j = 0; j < kSide; ++j) most[j] = best[j];
-    halve_lanes<Join, kSide, 1>(most);
+    for (int64_t j = 0; j < kUnroll; ++j) most[j] = best[j];
+    halve_lanes<Join, kUnroll, 1>(most);
     const V target = most[0];
-    for (int64_t j = 0; j < kSide; ++j)
+    for (int64_t j = 0; j < kUnroll; ++j)
       first[j] = (best[j] == target) | (best[j] != best[j]) ? IndexOf<V>(index[j] + j) : IndexOf<V>(length);
-    halve_lanes<Smaller, kSide, 1>(first);
+    halve_lanes<Smaller, kUnroll, 1>(first);
     return first[0];
   }
   const V best = extreme_of_row<Join>(in, length);
@@ -70,18 +70,18 @@ int64_t arg_reduce_row(const V* in, int64_t length) {
   return i;
 }
 
-// Computes the positions in kSide short rows at a time.
+// Computes the positions in kUnroll short rows at a time.
 template <class Join, class V>
 void arg_reduce_side_by_side(int64_t* out, const V* in, int64_t length) {
-  V best[kSide];
-  IndexOf<V> index[kSide] = {};
-  for (int64_t j = 0; j < kSide; ++j) best[j] = in[j * length];
+  V best[kUnroll];
+  IndexOf<V> index[kUnroll] = {};
+  for (int64_t j = 0; j < kUnroll; ++j) best[j] = in[j * length];
   for (int64_t k = 1; k < length; ++k) {
-    V values[kSide];
-    for (int64_t j = 0; j < kSide; ++j) values[j] = in[j * length + k];
+    V values[kUnroll];
+    for (int64_t j = 0; j < kUnroll; ++j) values[j] = in[j * length + k];
     keep_better<Join>(best, index, values, IndexOf<V>(k));
   }
-  for (int64_t j = 0; j < kSide; ++j) out[j] = index[j];
+  for (int64_t j = 0; j < kUnroll; ++j) out[j] = index[j];
 }
 
 // Returns true if `value` replaces `kept`. `earlier`: true if the position of `value` is before that of `kept`.
@@ -109,8 +109,8 @@ struct PositionsOfRows {
   void run(int64_t* out, int64_t rows, int64_t length) {
     int64_t r = 0;
     if (length < 32)
-      for (; r + kSide <= rows; r += kSide)
-        arg_reduce_side_by_side<Join>(out + r, in.at(r * length, kSide * length, buffer), length);
+      for (; r + kUnroll <= rows; r += kUnroll)
+        arg_reduce_side_by_side<Join>(out + r, in.at(r * length, kUnroll * length, buffer), length);
     for (; r < rows; ++r) out[r] = row(r * length, length);
   }
   int64_t row(int64_t first, int64_t length) {
@@ -133,14 +133,14 @@ struct PositionsOfRows {
 template <class Join, class V>
 void arg_reduce_columns(int64_t* out, Values<V> in, int64_t length, int64_t inner, int64_t width) {
   for (int64_t first = 0; first < width; first += kTile) {
-    const int64_t count = width - first < kTile ? width - first : kTile, whole = count / kSide * kSide;
-    V best[kTile], buffer[kTile], rest[kSide] = {};
+    const int64_t count = width - first < kTile ? width - first : kTile, whole = count / kUnroll * kUnroll;
+    V best[kTile], buffer[kTile], rest[kUnroll] = {};
     IndexOf<V> index[kTile] = {};  // blocks are shorter than 2**31 elements
     std::memcpy(best, in.at(first, count, buffer), size_t(count) * sizeof(V));
-    std::memset(best + count, 0, size_t(-count & (kSide - 1)) * sizeof(V));
+    std::memset(best + count, 0, size_t(-count & (kUnroll - 1)) * sizeof(V));
     for (int64_t k = 1; k < length; ++k) {
       const V* row = in.at(k * inner + first, count, buffer);
-      for (int64_t i = 0; i < whole; i += kSide) keep_better<Join>(best + i, index + i, row + i, IndexOf<V>(k));
+      for (int64_t i = 0; i < whole; i += kUnroll) keep_better<Join>(best + i, index + i, row + i, IndexOf<V>(k));
       if (whole == count) continue;
       for (int64_t j = 0; j < count - whole; ++j) rest[j] = row[whole + j];
       keep_better<Join>(best + whole, index + whole, rest, IndexOf<V>(k));

@@ -17,12 +17,12 @@ constexpr int64_t kShortRow = 32;  // rows of at least this length are reduced o
 template <class Word>
 [[gnu::noipa]] void transpose_block(Word* to, const Word* in, int64_t rows, int64_t length) {
   if constexpr (sizeof(Word) == 4 || sizeof(Word) == 8) return transpose(to, rows, in, length, rows, length);
-  for (int64_t r = 0; r < rows; r += kSide) {
-    const int64_t count = std::min(kSide, rows - r);
+  for (int64_t r = 0; r < rows; r += kColumnBlock) {
+    const int64_t count = std::min(kColumnBlock, rows - r);
     const Word* from = in + r * length;
     for (int64_t k = 0; k < length; ++k, ++from)
-      if (count == kSide)
-        for (int64_t j = 0; j < kSide; ++j) to[k * rows + r + j] = from[j * length];
+      if (count == kColumnBlock)
+        for (int64_t j = 0; j < kColumnBlock; ++j) to[k * rows + r + j] = from[j * length];
       else
         for (int64_t j = 0; j < count; ++j) to[k * rows + r + j] = from[j * length];
   }

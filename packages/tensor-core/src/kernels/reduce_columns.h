@@ -7,21 +7,21 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-inline constexpr int64_t kTile = 256;     // columns that are accumulated together
-inline constexpr int64_t kTileRows = 64;  // rows that are summed before they are added to the total
-inline constexpr int64_t kSide = 16;      // columns that are joined together, in a loop of constant length
+inline constexpr int64_t kTile = 256;        // columns that are accumulated together
+inline constexpr int64_t kTileRows = 64;     // rows that are summed before they are added to the total
+inline constexpr int64_t kColumnBlock = 16;  // columns that are joined together, in a loop of constant length
 
-// Fills `count` elements of a tile, which is padded to a multiple of kSide.
+// Fills `count` elements of a tile, which is padded to a multiple of kColumnBlock.
 template <class Part>
 FLAMBEAU_INLINE void fill_tile(Part* to, int64_t count, Part value) {
-  for (int64_t i = 0; i < count; i += kSide)
-    for (int64_t j = 0; j < kSide; ++j) to[i + j] = value;
+  for (int64_t i = 0; i < count; i += kColumnBlock)
+    for (int64_t j = 0; j < kColumnBlock; ++j) to[i + j] = value;
 }
-// Joins a tile's partial results to the totals. Both are padded to a multiple of kSide.
+// Joins a tile's partial results to the totals. Both are padded to a multiple of kColumnBlock.
 template <class Join, class Result, class Leaf>
 [[gnu::noinline]] void join_tile(Result* total, const Leaf* partial, int64_t count) {
-  for (int64_t i = 0; i < count; i += kSide)
-    for (int64_t j = 0; j < kSide; ++j) total[i + j] = Join::join(total[i + j], Result(partial[i + j]));
+  for (int64_t i = 0; i < count; i += kColumnBlock)
+    for (int64_t j = 0; j < kColumnBlock; ++j) total[i + j] = Join::join(total[i + j], Result(partial[i + j]));
 }
 
 // Reduces columns [0, width) of rows `inner` apart, a tile at a time. out has one element for each column.

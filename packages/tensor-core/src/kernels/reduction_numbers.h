@@ -12,6 +12,6 @@ enum class Reduce : uint8_t {
 #define REDUCTION(...) +1
 static_assert(0
 #include "flambeau/reductions.def"
-              <= kReduceRoom);
+              <= kReduceStateBytes);
 
 }  // namespace flambeau::kernels

@@ -38,7 +38,7 @@ void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
 // If vectors have eight lanes of 64 bits, the following functions process rows of integers by vectors. The last vector
 // of a row extends into the next row, whose results overwrite the excess. The last rows, behind which there is no
 // memory, are left to the caller. The functions return the index of the first of these.
-constexpr int64_t kFetched = 256;  // prefetch distance in elements
+constexpr int64_t kPrefetchDistance = 256;  // prefetch distance in elements
 typedef int64_t Indices __attribute__((vector_size(64)));
 typedef int64_t StoredIndices __attribute__((vector_size(64), aligned(8), may_alias));
 
@@ -73,8 +73,8 @@ int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t leng
     Ranks best = Ranks{} + Rank(in[first]);
     Indices index{};
     for (int64_t i = first, k = 0; k < length; k += 8, i += 8) {
-      __builtin_prefetch(out + i + kFetched, 1);
-      __builtin_prefetch(indices + i + kFetched, 1);
+      __builtin_prefetch(out + i + kPrefetchDistance, 1);
+      __builtin_prefetch(indices + i + kPrefetchDistance, 1);
       const Ranks value = __builtin_convertvector(*reinterpret_cast<const Elements*>(in + i), Ranks);
       best = running_lanes<largest>(value, best);
       index = running_lanes<true>(value == best ? Indices{0, 1, 2, 3, 4, 5, 6, 7} + k : Indices{}, index);
@@ -98,9 +98,9 @@ int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, in
     const int64_t first = r * length;
     Indices low, high = Indices{} + (int64_t(in[first]) * (kIndexMask + 1) + (largest ? 0 : kIndexMask));
     for (int64_t i = first, k = 0; k < length; k += 16, i += 16) {
-      __builtin_prefetch(out + i + kFetched, 1);
-      __builtin_prefetch(indices + i + kFetched, 1);
-      __builtin_prefetch(indices + i + kFetched + 8, 1);
+      __builtin_prefetch(out + i + kPrefetchDistance, 1);
+      __builtin_prefetch(indices + i + kPrefetchDistance, 1);
+      __builtin_prefetch(indices + i + kPrefetchDistance + 8, 1);
       const Halves value = *reinterpret_cast<const Elements*>(in + i);
       const Halves own = Halves{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + int32_t(k),
                    index = largest ? own : ~own;

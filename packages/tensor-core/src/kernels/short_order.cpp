@@ -71,7 +71,7 @@ template <class K>
 void first_positions(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, int64_t size, bool flips,
                      ReadKeys<K> read) {
   using Element = std::conditional_t<sizeof(K) == 4, Items, KeysAndPositions>;
-  Element slots[kShortOrderMost];
+  Element slots[kShortOrderMaxLength];
   alignas(kVectorBytes) K keys[kColumns][kRows] = {}, row[kRows][kColumns];
   for (int64_t r = 0; r < rows; r += kRows, out += kRows * k) {
     const int64_t count = std::min(kRows, rows - r);

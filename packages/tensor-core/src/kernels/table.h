@@ -31,7 +31,7 @@ using RowKernel = void (*)(char* out, const char* in, int64_t rows, int64_t leng
 using RowBackwardKernel = void (*)(char* out, const char* grad, const char* result, int64_t rows, int64_t length);
 
 enum class Reduce : uint8_t;  // see kernels/reduction_numbers.h
-inline constexpr int kReduceRoom = 32;
+inline constexpr int kReduceStateBytes = 32;
 
 // Cumulative sums and products, see kernels/cumulative.cpp.
 enum class Scan : uint8_t { Sum, Prod };
@@ -109,7 +109,7 @@ struct NetworkTable;  // kernels of layers: networks.h
 
 inline constexpr int64_t kRowSlack = 64;
 
-inline constexpr int64_t kShortOrderRows = 16, kShortOrderMost = 64;
+inline constexpr int64_t kShortOrderRows = 16, kShortOrderMaxLength = 64;
 
 // Kernels indexed [2] are for float32 and float64, [3] for int64 as well.
 struct Table {
@@ -118,7 +118,7 @@ struct Table {
   // Operands: grad, then the values that the derivative reads, in order. The last index is that of an inexact type, see
   // derivative_of. Null if the tensor expression has to be used.
   PointwiseKernel derivative[kPointwiseSlots][kMaxOperands][4];
-  bool gives_real[kPointwiseSlots];           // true if complex operands have a real result
+  bool returns_real[kPointwiseSlots];         // true if complex operands have a real result
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
   // Copies rows of words of 1, 2, 4 and 8 bytes to contiguous memory. Row r begins at `from` + r * row_stride, and its
   // words are `step` bytes apart; 0 repeats the first. May write up to kRowSlack bytes beyond the last.
@@ -127,9 +127,9 @@ struct Table {
   // are in elements.
   void (*transpose_words[3])(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows,
                              int64_t columns);
-  ReduceEntry reduce[kReduceRoom][kDtypeCount];
+  ReduceEntry reduce[kReduceStateBytes][kDtypeCount];
   ArgReduceKernel argmax[kDtypeCount], argmin[kDtypeCount];
-  // Stores the positions (rows, k) of the first k <= kShortOrderMost elements, in order, of each row of n < 2**32
+  // Stores the positions (rows, k) of the first k <= kShortOrderMaxLength elements, in order, of each row of n < 2**32
   // elements. If `flips`, the largest come first. Faster than other algorithms from kShortOrderRows rows on.
   void (*short_order[kDtypeCount])(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, bool flips);
   // Computes means and sums of squared deviations of floating types, in float32 for half precision.

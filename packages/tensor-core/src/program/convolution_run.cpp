@@ -78,7 +78,7 @@ bool ConvolutionRun::find_geometry(const Tensor& input) {
   return true;
 }
 
-bool ConvolutionRun::transforms() const { return merged_.norm && winograd_pays(geometry_); }
+bool ConvolutionRun::transforms() const { return merged_.norm && winograd_is_faster(geometry_); }
 
 bool ConvolutionRun::packs() const {
   if (transforms()) return true;

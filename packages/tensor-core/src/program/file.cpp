@@ -15,11 +15,11 @@ namespace {
 
 constexpr uint64_t kMostHeader = 100'000'000;
 
-struct Stored {
+struct DtypeCode {
   std::string_view code;
   Dtype dtype;
 };
-constexpr Stored kStored[] = {
+constexpr DtypeCode kDtypeCodes[] = {
     {"BOOL", Dtype::bool_},  {"U8", Dtype::uint8},      {"I8", Dtype::int8},       {"U16", Dtype::uint16},
     {"I16", Dtype::int16},   {"U32", Dtype::uint32},    {"I32", Dtype::int32},     {"U64", Dtype::uint64},
     {"I64", Dtype::int64},   {"F16", Dtype::float16},   {"BF16", Dtype::bfloat16}, {"F32", Dtype::float32},
@@ -135,9 +135,9 @@ class Header {
     members([&](const std::string& key) {
       if (key == "dtype") {
         const std::string code = string();
-        const auto* const found =
-            std::find_if(std::begin(kStored), std::end(kStored), [&](const Stored& s) { return s.code == code; });
-        require<NotImplementedError>(found != std::end(kStored), path_, ": flambeau has no dtype for ", code);
+        const auto* const found = std::find_if(std::begin(kDtypeCodes), std::end(kDtypeCodes),
+                                               [&](const DtypeCode& s) { return s.code == code; });
+        require<NotImplementedError>(found != std::end(kDtypeCodes), path_, ": flambeau has no dtype for ", code);
         out.dtype = found->dtype;
       } else if (key == "shape") {
         for (const uint64_t size : numbers()) out.shape.push_back(int64_t(size));

@@ -31,7 +31,7 @@ class GroupPlan::Planner {
   // The kind of a value of the group: a tensor of the common dtype, a mask or a number.
   enum class Kind : uint8_t { Elements, Mask, Number };
 
-  struct Planned {
+  struct PlannedValue {
     Kind kind = Kind::Elements;
     Shape shape = {};
     Source source = {};  // for a value that is known before the chain
@@ -43,7 +43,7 @@ class GroupPlan::Planner {
     bool any = false;
     for (size_t i = 0; i < group_.arguments.size(); ++i) {
       const Layout& layout = plan_.layouts_[i];
-      Planned p;
+      PlannedValue p;
       p.source = {Source::Argument, int(i)};
       if (layout.kind == Layout::Other) return false;
       if (layout.kind == Layout::Number) {
@@ -88,7 +88,7 @@ class GroupPlan::Planner {
       if (step.kind == FusedStep::Rows && is_reduction(step.function.function)) shape = reduced(shape, step.keeps_dims);
       shapes.push_back(std::move(shape));
     }
-    for (const Planned& p : values_)
+    for (const PlannedValue& p : values_)
       if (p.source.kind == Source::Argument && p.kind != Kind::Number && p.shape == plan_.shape_ &&
           !is_contiguous(plan_.layouts_[size_t(p.source.number)]))
         return false;
@@ -136,7 +136,7 @@ class GroupPlan::Planner {
     return true;
   }
 
-  const Planned& value(const StepOperand& o) const {
+  const PlannedValue& value(const StepOperand& o) const {
     return values_[o.is_step ? group_.arguments.size() + size_t(o.number) : size_t(o.number)];
   }
 
@@ -164,11 +164,11 @@ class GroupPlan::Planner {
     const std::optional<Kind> kind = result_kind(step);
     const PointwiseKernel kernel = chain_kernel(step.row, plan_.dtype_);
     if (!kind || !kernel) return false;
-    Planned p;
+    PlannedValue p;
     p.kind = *kind;
     bool in_chain = false, all_per_row = true;
     for (const StepOperand& o : step.operands) {
-      const Planned& operand = value(o);
+      const PlannedValue& operand = value(o);
       if (operand.kind != Kind::Number && operand.source.kind == Source::None && operand.step < 0) return false;
       p.shape = broadcast(p.shape, operand.shape);
       in_chain |= operand.step >= 0;
@@ -196,7 +196,7 @@ class GroupPlan::Planner {
     return true;
   }
 
-  void add_prior(const FusedStep& step, Planned& p) {
+  void add_prior(const FusedStep& step, PlannedValue& p) {
     PriorRow prior{step.row, {}};
     for (const StepOperand& o : step.operands) prior.operands.push_back(value(o).source);
     p.source = {Source::Prior, int(plan_.priors_.size())};
@@ -204,13 +204,13 @@ class GroupPlan::Planner {
   }
 
   bool add_channels(const FusedStep& step) {
-    const Planned& x = value(step.operands[0]);
+    const PlannedValue& x = value(step.operands[0]);
     if (x.kind != Kind::Elements || x.is_per_row || !(x.shape == plan_.shape_) || x.shape.size() < 3) return false;
     const int64_t channels = x.shape[1];
     if (product(x.shape) / (x.shape[0] * channels) <= 1) return false;
     Norm norm{source(step, 1), source(step, 2), source(step, 3), source(step, 4), *step.eps};
     for (size_t k = 1; k < 5; ++k) {
-      const Planned& p = value(step.operands[k]);
+      const PlannedValue& p = value(step.operands[k]);
       if (p.step >= 0 || (p.source.kind == Source::None && k >= 3)) return false;
       if (p.source.kind != Source::None && (p.kind != Kind::Elements || !(p.shape == Shape{channels}))) return false;
     }
@@ -223,7 +223,7 @@ class GroupPlan::Planner {
   Source source(const FusedStep& step, size_t operand) const { return value(step.operands[operand]).source; }
 
   bool add_function(const FusedStep& step) {
-    const Planned& x = value(step.operands[0]);
+    const PlannedValue& x = value(step.operands[0]);
     if (x.kind != Kind::Elements || x.is_per_row || !(x.shape == plan_.shape_)) return false;
     ChainStep made;
     made.kind = ChainStep::Rows;
@@ -231,7 +231,7 @@ class GroupPlan::Planner {
     if (step.normalizes()) {
       made.row.eps = step.eps.value_or(plan_.dtype_ == Dtype::float64 ? std::numeric_limits<double>::epsilon()
                                                                       : double(std::numeric_limits<float>::epsilon()));
-      made.row.together = NormalizedRows::pay_together(rows_, length_, plan_.dtype_);
+      made.row.together = NormalizedRows::are_faster_together(rows_, length_, plan_.dtype_);
       int* const numbers[] = {&made.row.weight, &made.row.bias};
       for (size_t k = 1; k < step.operands.size(); ++k)
         if (!add_weight(value(step.operands[k]), *numbers[k - 1])) return false;
@@ -244,7 +244,7 @@ class GroupPlan::Planner {
     return add_whole(step, made, reduced(plan_.shape_, step.keeps_dims));
   }
 
-  bool add_weight(const Planned& weight, int& number) {
+  bool add_weight(const PlannedValue& weight, int& number) {
     if (weight.step >= 0) return false;
     if (weight.source.kind == Source::None) return true;
     const Shape row(plan_.shape_.end() - row_dims_, plan_.shape_.end());
@@ -260,7 +260,7 @@ class GroupPlan::Planner {
   bool add_whole(const FusedStep& step, ChainStep& made, Shape shape) {
     made.dtype = plan_.dtype_;
     made.operands[0] = *operand_in_chain(step.operands[0], false);
-    Planned p;
+    PlannedValue p;
     p.shape = std::move(shape);
     p.is_per_row = made.is_per_row;
     p.step = add_step(made);
@@ -282,7 +282,7 @@ class GroupPlan::Planner {
   // Returns the number of a value in the chain: that of its step, or -1 - i for input i, which finish() replaces.
   // Returns nothing if the operand has one element per row but does not broadcast along the rows.
   std::optional<int> operand_in_chain(const StepOperand& o, bool per_row) {
-    const Planned& p = value(o);
+    const PlannedValue& p = value(o);
     if (p.step >= 0) {
       int step = p.step;
       if (p.kind == Kind::Mask) step = add_converted(ChainStep::Convert, step, p.is_per_row);
@@ -311,7 +311,7 @@ class GroupPlan::Planner {
         step.operands[k] = step.operands[k] < 0 ? -step.operands[k] - 1 : inputs + step.operands[k];
     std::vector<int> written;
     for (const int number : group_.outputs) {
-      const Planned& p = values_[group_.arguments.size() + size_t(number)];
+      const PlannedValue& p = values_[group_.arguments.size() + size_t(number)];
       Output output;
       output.source = p.source;
       output.shape = p.shape;
@@ -365,7 +365,7 @@ class GroupPlan::Planner {
   Arguments arguments_;
   size_t row_dims_ = 0;  // number of the last dimensions, which functions of rows reduce or normalise
   int64_t rows_ = 0, length_ = 0;
-  std::vector<Planned> values_;  // the arguments, then the results of the steps
+  std::vector<PlannedValue> values_;  // the arguments, then the results of the steps
   std::vector<ChainStep> steps_;
 };
 

@@ -124,7 +124,7 @@ std::optional<int64_t> groups_of(const Instruction& instruction) {
   return groups ? std::optional(*groups) : std::nullopt;
 }
 
-bool reads_as_input(const Instruction& instruction, int result) {
+bool is_read_as_input(const Instruction& instruction, int result) {
   const Argument& input = instruction.merged->product.arguments[0];
   return input.kind == Argument::Register && input.number == result;
 }
@@ -141,7 +141,7 @@ void pair_convolutions(Body& body) {
     const int result = all[i].results[0];
     const size_t reader = first_reader(all, i);
     if (uses[size_t(result)] != 1 || reader == all.size() || groups_of(all[reader]).value_or(1) == 1 ||
-        !reads_as_input(all[reader], result))
+        !is_read_as_input(all[reader], result))
       continue;
     auto pair = std::make_shared<MergedProduct>(*all[reader].merged);
     pair->source = std::move(all[i]);

@@ -29,7 +29,7 @@ void run_row_in_place(const Operator& self, const Value* const* arguments, Value
 }
 
 // Returns true if a derivative may need the value that the first argument has before it is overwritten.
-bool any_recorded(const Operator& self, const Value* const* arguments) {
+bool records_first_argument(const Operator& self, const Value* const* arguments) {
   if (!recording_enabled()) return false;
   for (int i = 0; i < self.arity; ++i)
     if (const Tensor* t = std::get_if<Tensor>(arguments[i]); t && *t && t->tracked()) return true;
@@ -41,7 +41,7 @@ bool any_recorded(const Operator& self, const Value* const* arguments) {
 void run_in_place(const Operator& self, const Value* const* arguments, Values& results) {
   const Tensor to = As<const Tensor&>::get(*arguments[0]);
   require<TypeError>(to.defined(), "expected a tensor as the first argument of an in-place operator");
-  const Value original = any_recorded(self, arguments) ? Value(clone(to)) : Value(to);
+  const Value original = records_first_argument(self, arguments) ? Value(clone(to)) : Value(to);
   std::vector<const Value*> given(arguments, arguments + self.arity);
   given[0] = &original;
   Values computed;

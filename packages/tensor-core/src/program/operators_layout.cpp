@@ -14,7 +14,7 @@ Tensor converted(const Tensor& t, std::optional<Dtype> dtype, std::optional<Devi
   return !in_order || (copy && out.same(t)) ? clone(out, wanted) : out;
 }
 
-Tensor written_out(const Tensor& out, const Tensor& result) {
+Tensor write_result(const Tensor& out, const Tensor& result) {
   begin_inplace(out, "out");
   if (!(out.shape() == result.shape())) resize(out, result.shape());
   copy_values(out, result);
@@ -38,7 +38,7 @@ Family layout_operators() {
          [](const Tensor& self, const Operand& source) {
            return copy_(self, source.tensor ? *source.tensor : scalar_tensor(source.scalar, self.dtype()));
          }),
-      op("write_out", written_out),
+      op("write_out", write_result),
   };
 }
 

@@ -53,7 +53,7 @@ void rename(Argument& argument, const std::map<int, int>& names) {
 }
 
 // Returns true for operators whose results never share memory with an argument.
-bool gives_new_memory(const Instruction& instruction) {
+bool allocates_result(const Instruction& instruction) {
   static const std::set<std::string_view> names = {"conv1d", "conv2d", "conv3d",     "linear",     "matmul",    "mm",
                                                    "bmm",    "addmm",  "batch_norm", "layer_norm", "group_norm"};
   std::vector<Argument> operands;
@@ -67,7 +67,7 @@ void name_in_place_results(Body& body) {
   std::map<int, bool> has_aliases;  // for registers with new memory: whether a view of it may exist
   for (Instruction& instruction : body.instructions) {
     for (Argument& a : instruction.arguments) rename(a, names);
-    const bool fresh = gives_new_memory(instruction);
+    const bool fresh = allocates_result(instruction);
     const bool in_place = writes(instruction) && !instruction.arguments.empty() &&
                           instruction.arguments[0].kind == Argument::Register && instruction.results.empty();
     std::vector<Argument> operands;
@@ -151,9 +151,9 @@ class Fuser {
           std::ranges::find_if(groups, [&](const OpenGroup& g) { return std::ranges::count(g.members, p) > 0; });
       std::string reason;
       if (!joins)
-        reason = why_alone(consumer);
+        reason = reason_not_fused(consumer);
       else if (!can_join_.contains(p))
-        reason = why_alone(producer);
+        reason = reason_not_fused(producer);
       else if (home == groups.end())
         reason = "an operator in between changes a tensor in place";
       else if (home->is_read)
@@ -174,7 +174,7 @@ class Fuser {
     return instruction.merged->norm ? *instruction.merged->norm : instruction.merged->product;
   }
 
-  static std::string why_alone(const Instruction& instruction) {
+  static std::string reason_not_fused(const Instruction& instruction) {
     const std::string& name = instruction.function->name;
     return name + (has_step(instruction) ? " has no fused kernel for these arguments" : " has no fused kernel");
   }

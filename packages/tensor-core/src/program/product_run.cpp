@@ -31,7 +31,7 @@ Tensor panel_memory(int64_t elements, Dtype dtype) {
 std::optional<Epilogue> EpilogueBuilder::build() const {
   Epilogue epilogue(dtype_);
   for (const FusedStep& step : merged_.steps) {
-    if (const std::optional<Limits> limits = limits_of(step)) {
+    if (const std::optional<Bounds> limits = limits_of(step)) {
       epilogue.add(*limits);
       continue;
     }
@@ -60,13 +60,13 @@ std::optional<double> EpilogueBuilder::number(const StepOperand& o) const {
 
 // Returns the bounds of a step that clamps the result, or nothing for other steps. A step with a NaN as bound is not a
 // clamp, since it replaces every element by NaN.
-std::optional<Limits> EpilogueBuilder::limits_of(const FusedStep& step) const {
+std::optional<Bounds> EpilogueBuilder::limits_of(const FusedStep& step) const {
   if (!is_result(step.operands[0])) return std::nullopt;
-  if (step.row == op::relu) return Limits{.lowest = 0};
-  if (step.row == op::relu6) return Limits{.lowest = 0, .highest = 6};
+  if (step.row == op::relu) return Bounds{.lowest = 0};
+  if (step.row == op::relu6) return Bounds{.lowest = 0, .highest = 6};
   const bool both = step.row == op::hardtanh || step.row == op::_clip;
   if (!both && step.row != op::clamp_min && step.row != op::clamp_max) return std::nullopt;
-  Limits limits;
+  Bounds limits;
   const std::optional<double> first = number(step.operands[1]), second = both ? number(step.operands[2]) : first;
   if (!first || !second || std::isnan(*first) || std::isnan(*second)) return std::nullopt;
   if (step.row != op::clamp_max) limits.lowest = *first;

@@ -34,7 +34,7 @@ class EpilogueBuilder {
  private:
   bool is_result(const StepOperand& o) const { return o.is_step || o.number == merged_.result; }
   std::optional<double> number(const StepOperand& o) const;
-  std::optional<Limits> limits_of(const FusedStep& step) const;
+  std::optional<Bounds> limits_of(const FusedStep& step) const;
   std::optional<Epilogue::Source> source_of(const StepOperand& o) const;
 
   const MergedProduct& merged_;

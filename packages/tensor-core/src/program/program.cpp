@@ -56,7 +56,7 @@ class Run {
   }
 
  private:
-  static constexpr size_t kUsual = 16;  // number of arguments for which a call needs no heap memory
+  static constexpr size_t kInlineArguments = 16;  // number of arguments for which a call needs no heap memory
 
   // Returns false if operators that were merged ran one by one.
   bool run(const Body::Instruction& instruction) {
@@ -101,7 +101,7 @@ class Run {
 
   bool run_group(const Body::Instruction& instruction) {
     const program::FusedGroup& group = *instruction.group;
-    SmallVector<const Value*, kUsual> arguments;
+    SmallVector<const Value*, kInlineArguments> arguments;
     for (const Body::Argument& argument : group.arguments) arguments.push_back(found(argument));
     results_.clear();
     if (program::run_fused(group, arguments.data(), results_)) {
@@ -112,7 +112,7 @@ class Run {
     return false;
   }
 
-  using MergedArguments = SmallVector<const Value*, 2 * kUsual>;
+  using MergedArguments = SmallVector<const Value*, 2 * kInlineArguments>;
   MergedArguments arguments_of(const program::MergedProduct& merged) const {
     MergedArguments out;
     for (const Body::Argument& argument : merged.product.arguments) out.push_back(found(argument));
@@ -154,7 +154,7 @@ class Run {
 
   void run_single(const Body::Instruction& instruction) {
     const size_t count = instruction.arguments.size();
-    SmallVector<const Value*, kUsual> arguments;
+    SmallVector<const Value*, kInlineArguments> arguments;
     Values lists;                                       // lists that are created for this call
     if (instruction.makes_lists) lists.reserve(count);  // reserved, because pointers to the lists are stored
     for (const Body::Argument& argument : instruction.arguments) {

@@ -62,7 +62,7 @@ struct Lane {
   template <class Row, class... More>
   static FLAMBEAU_INLINE auto value_of(V x, More... more) {
     if constexpr (has_usual<Row, V>() && !careful)
-      return Row::template value<Usual<V>>(x).value;
+      return Row::template value<UsualNumber<V>>(x).value;
     else if constexpr (has_unusual<Row, V>() && careful)
       return is_unusual<Row>(x) ? Row::template value<Unbounded<V>>(x).value : Row::template value<V>(x);
     else

@@ -13,7 +13,7 @@ namespace flambeau {
 struct OptimizerStep {
   const double* options;  // in the order of OptimizerRule::options
   double number;          // number of this step, from 1
-  bool first;             // true if the states are new
+  bool new_states;        // true if the states are new
   double* scalars;        // in the order of OptimizerRule::scalars; may be changed
   bool single;            // true if the scalars are stored as float32
 };

@@ -19,7 +19,7 @@ double rounded_scalar(const Step& s, double value) {
 }
 
 // The base of all rules, with the members that most of them share.
-struct Usual {
+struct RuleBase {
   static constexpr const char* states[] = {nullptr};
   static constexpr const char* scalars[] = {nullptr};
   static constexpr bool counts = true;
@@ -29,7 +29,7 @@ struct Usual {
 };
 
 // Sutskever et al. 2013, in PyTorch's form: the learning rate multiplies the whole momentum buffer.
-struct Sgd : Usual {
+struct Sgd : RuleBase {
   static constexpr const char* name = "sgd";
   enum { lr, momentum, dampening, weight_decay, nesterov, maximize };
   static constexpr const char* options[] = {"lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize"};
@@ -41,7 +41,7 @@ struct Sgd : Usual {
   static void prepare(const Step& s, double* c) {
     const double* o = s.options;
     c[0] = o[lr], c[1] = o[weight_decay], c[2] = sign_of(o[maximize]);
-    c[3] = s.first ? 0 : o[momentum], c[4] = s.first ? 1 : 1 - o[dampening];
+    c[3] = s.new_states ? 0 : o[momentum], c[4] = s.new_states ? 1 : 1 - o[dampening];
     c[5] = o[nesterov], c[6] = o[momentum];
   }
   template <class T>
@@ -61,7 +61,7 @@ struct Sgd : Usual {
 
 // Kingma, Ba 2015 (arXiv:1412.6980). `largest` (AMSGrad): Reddi, Kale, Kumar 2018 (arXiv:1904.09237). Decoupled weight
 // decay: Loshchilov, Hutter 2019 (arXiv:1711.05101).
-struct Adam : Usual {
+struct Adam : RuleBase {
   static constexpr const char* name = "adam";
   enum { lr, beta1, beta2, eps, weight_decay, amsgrad, maximize, decoupled };
   static constexpr const char* options[] = {"lr",           "betas.0", "betas.1",  "eps",
@@ -97,7 +97,7 @@ struct Adam : Usual {
 };
 
 // Zeiler 2012, arXiv:1212.5701.
-struct Adadelta : Usual {
+struct Adadelta : RuleBase {
   static constexpr const char* name = "adadelta";
   enum { lr, rho, eps, weight_decay, maximize };
   static constexpr const char* options[] = {"lr", "rho", "eps", "weight_decay", "maximize"};
@@ -123,7 +123,7 @@ struct Adadelta : Usual {
 };
 
 // Duchi, Hazan, Singer 2011, JMLR 12.
-struct Adagrad : Usual {
+struct Adagrad : RuleBase {
   static constexpr const char* name = "adagrad";
   enum { lr, lr_decay, eps, weight_decay, initial_accumulator_value, maximize };
   static constexpr const char* options[] = {"lr",      "lr_decay", "eps", "weight_decay", "initial_accumulator_value",
@@ -149,7 +149,7 @@ struct Adagrad : Usual {
 };
 
 // Kingma, Ba 2015, section 7.1: Adam in the maximum norm.
-struct Adamax : Usual {
+struct Adamax : RuleBase {
   static constexpr const char* name = "adamax";
   enum { lr, beta1, beta2, eps, weight_decay, maximize };
   static constexpr const char* options[] = {"lr", "betas.0", "betas.1", "eps", "weight_decay", "maximize"};
@@ -175,7 +175,7 @@ struct Adamax : Usual {
 };
 
 // Polyak, Juditsky 1992, SIAM J. Control Optim. 30: decreasing step sizes, and the average of the iterates.
-struct Asgd : Usual {
+struct Asgd : RuleBase {
   static constexpr const char* name = "asgd";
   enum { lr, lambd, alpha, t0, weight_decay, maximize };
   static constexpr const char* options[] = {"lr", "lambd", "alpha", "t0", "weight_decay", "maximize"};
@@ -203,7 +203,7 @@ struct Asgd : Usual {
 };
 
 // Dozat 2016: Adam with Nesterov's momentum.
-struct Nadam : Usual {
+struct Nadam : RuleBase {
   static constexpr const char* name = "nadam";
   enum { lr, beta1, beta2, eps, weight_decay, momentum_decay, maximize, decoupled };
   static constexpr const char* options[] = {"lr",           "betas.0",        "betas.1",  "eps",
@@ -239,7 +239,7 @@ struct Nadam : Usual {
 };
 
 // Liu et al. 2020, arXiv:1908.03265: Adam without the denominator until its variance is tractable.
-struct Radam : Usual {
+struct Radam : RuleBase {
   static constexpr const char* name = "radam";
   enum { lr, beta1, beta2, eps, weight_decay, maximize, decoupled };
   static constexpr const char* options[] = {
@@ -274,7 +274,7 @@ struct Radam : Usual {
 };
 
 // Tieleman, Hinton 2012, lecture 6.5; centred: Graves 2013, arXiv:1308.0850.
-struct Rmsprop : Usual {
+struct Rmsprop : RuleBase {
   static constexpr const char* name = "rmsprop";
   enum { lr, alpha, eps, weight_decay, momentum, centered, maximize };
   static constexpr const char* options[] = {"lr", "alpha", "eps", "weight_decay", "momentum", "centered", "maximize"};
@@ -308,7 +308,7 @@ struct Rmsprop : Usual {
 };
 
 // Riedmiller, Braun 1993: uses only the signs of the gradients.
-struct Rprop : Usual {
+struct Rprop : RuleBase {
   static constexpr const char* name = "rprop";
   enum { lr, shrink, grow, least, most, maximize };
   static constexpr const char* options[] = {"lr", "etas.0", "etas.1", "step_sizes.0", "step_sizes.1", "maximize"};

@@ -13,7 +13,7 @@ namespace flambeau {
 struct OptimizerTarget {                                       // tensors of one parameter in a step
   Tensor parameter, gradient, states[OptimizerRule::kStates];  // undefined if the rule does not need them
   Tensor number, scalars[OptimizerRule::kScalars];             // tensors of one element
-  bool first = false;
+  bool new_states = false;
 };
 
 FLAMBEAU_API const OptimizerRule* optimizer_rule(std::string_view name);  // null if it does not exist

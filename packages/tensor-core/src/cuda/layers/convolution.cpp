@@ -59,13 +59,13 @@ void run(Function function, const Tensor& out, ConvolutionArguments& a, int64_t 
 
 // Returns the weight as a contiguous tensor with the dimensions (groups, filters, channels, kernel positions) in the
 // given order.
-Tensor as_k_goes(const Geometry& g, const Tensor& weight, const Shape& order) {
+Tensor permuted_weight(const Geometry& g, const Tensor& weight, const Shape& order) {
   const Shape shape{g.groups, g.group_filters(), g.group_channels(), product(g.kernel)};
   return contiguous(permuted(reshaped(contiguous(weight), shape), order));
 }
 
 // Fills `out` with the bias, if there is one. cuDNN then adds its result before it rounds.
-void begin_with(const Tensor& bias, int dims, const Tensor& out) {
+void fill_with_bias(const Tensor& bias, int dims, const Tensor& out) {
   if (!bias.defined()) return;
   Shape column(size_t(dims) + 1, 1);
   column[0] = bias.numel();
@@ -80,31 +80,33 @@ struct Operands {  // of a convolution; the tensor to compute is undefined
 // format if necessary. Normalisation and pooling return contiguous tensors, and later layers should keep that format.
 MemoryFormat format_of(const Geometry& g, const Operands& given) {
   const MemoryFormat last = g.dims == 2 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;
-  const auto lies_so = [&](const Tensor& t) { return t.defined() && !t.is_contiguous() && is_contiguous(t, last); };
-  const bool any = g.dims > 1 && (lies_so(given.image) || lies_so(given.output));
+  const auto is_channels_last = [&](const Tensor& t) {
+    return t.defined() && !t.is_contiguous() && is_contiguous(t, last);
+  };
+  const bool any = g.dims > 1 && (is_channels_last(given.image) || is_channels_last(given.output));
   return any ? last : MemoryFormat::Contiguous;
 }
 
 // Computes the undefined tensor of `given` by cuDNN. Returns an undefined tensor if cuDNN does not support the
 // operation in this format.
-Tensor in_format(MemoryFormat format, Function function, const Geometry& g, const Operands& given, Dtype dtype,
-                 const Tensor& bias) {
+Tensor compute_in_format(MemoryFormat format, Function function, const Geometry& g, const Operands& given, Dtype dtype,
+                         const Tensor& bias) {
   const auto lay = [&](const Tensor& t, const Shape& shape) {
     return t.defined() ? contiguous(t, format) : empty_strided(shape, strides_in(format, shape), dtype);
   };
   const Tensor image = lay(given.image, g.input_shape()), weight = lay(given.weight, g.weight_shape()),
                output = lay(given.output, g.output_shape());
   const Tensor& made = function == Function::Forward ? output : function == Function::InputGradient ? image : weight;
-  begin_with(bias, g.dims, made);
+  fill_with_bias(bias, g.dims, made);
   return library_convolution(function, g, {image, weight, output, format}, bias.defined()) ? made : Tensor();
 }
 Tensor by_library(Function function, const Geometry& g, const Operands& given, const Tensor& bias = Tensor()) {
   const Dtype dtype = (given.image.defined() ? given.image : given.output).dtype();
   if (!library_convolves(g, dtype)) return Tensor();
   const MemoryFormat format = format_of(g, given);
-  const Tensor made = in_format(format, function, g, given, dtype, bias);
+  const Tensor made = compute_in_format(format, function, g, given, dtype, bias);
   if (made.defined() || format == MemoryFormat::Contiguous) return made;
-  return in_format(MemoryFormat::Contiguous, function, g, given, dtype, bias);
+  return compute_in_format(MemoryFormat::Contiguous, function, g, given, dtype, bias);
 }
 
 }  // namespace
@@ -127,7 +129,7 @@ Tensor convolution_forward(const Geometry& g, const Tensor& input, const Tensor&
   if (const Tensor made = by_library(Function::Forward, g, {input, weight, Tensor()}, bias); made.defined())
     return made;
   const Tensor out = empty(g.output_shape(), input.dtype()), x = contiguous(input),
-               w = as_k_goes(g, weight, {0, 1, 3, 2}), b = bias.defined() ? contiguous(bias) : bias;
+               w = permuted_weight(g, weight, {0, 1, 3, 2}), b = bias.defined() ? contiguous(bias) : bias;
   if (out.numel() == 0) return out;
   ConvolutionArguments a = arguments_of(g);
   a.inner = Divider(uint32_t(a.channels));
@@ -141,7 +143,7 @@ Tensor convolution_input_gradient(const Geometry& g, const Tensor& grad, const T
   if (const Tensor made = by_library(Function::InputGradient, g, {Tensor(), weight, grad}, bias); made.defined())
     return made;
   const Tensor out = empty(g.input_shape(), grad.dtype()), dy = contiguous(grad),
-               w = as_k_goes(g, weight, {0, 2, 3, 1}), b = bias.defined() ? contiguous(bias) : bias;
+               w = permuted_weight(g, weight, {0, 2, 3, 1}), b = bias.defined() ? contiguous(bias) : bias;
   if (out.numel() == 0) return out;
   ConvolutionArguments a = arguments_of(g);
   a.inner = Divider(uint32_t(a.filters));

@@ -45,10 +45,10 @@ char* row_of(const Tensor& t, int64_t row) {
 void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias,
                        const Tensor& projection, const RecurrentBuffers& b) {
   CudaModule& module = module_of(cell, b.gates.dtype());
-  const Dtype wide = cell_dtype(b.gates.dtype());
-  const Tensor own = empty({w.batch, w.gates * w.size}, wide), transposed_weight = transposed(weight, 0, 1);
-  const Tensor state = b.state.defined() ? to(b.state, wide) : b.state,
-               memory = w.separate ? to(b.hidden, wide) : Tensor();
+  const Dtype state_dtype = cell_dtype(b.gates.dtype());
+  const Tensor own = empty({w.batch, w.gates * w.size}, state_dtype), transposed_weight = transposed(weight, 0, 1);
+  const Tensor state = b.state.defined() ? to(b.state, state_dtype) : b.state,
+               memory = w.separate ? to(b.hidden, state_dtype) : Tensor();
   const bool projected = projection.defined();
   const Tensor to_output = projected ? transposed(projection, 0, 1) : projection;
   for (int64_t step = 0; step < w.times(); ++step) {
@@ -72,7 +72,7 @@ void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, 
     multiply(hidden, rows(b.shown, first, n), to_output);
     copy_values(rows(b.output, first, n), hidden);
   }
-  if (b.state.defined() && wide != b.state.dtype()) copy_values(b.state, state);
+  if (b.state.defined() && state_dtype != b.state.dtype()) copy_values(b.state, state);
 }
 
 void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, const Tensor& output_grad,
@@ -80,9 +80,9 @@ void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, 
   CudaModule& module = module_of(cell, g.gates.dtype());
   const Tensor &weight = saved[kWeightHh], &projection = saved[kProjection], &own = w.separate ? g.own : g.gates;
   const bool projected = projection.defined();
-  const Dtype wide = g.hidden.dtype();
-  const Tensor shown_grad = projected ? empty({w.batch, w.size}, wide) : Tensor(),
-               rest = w.separate ? zeros({w.batch, w.outputs}, wide) : Tensor();
+  const Dtype state_dtype = g.hidden.dtype();
+  const Tensor shown_grad = projected ? empty({w.batch, w.size}, state_dtype) : Tensor(),
+               rest = w.separate ? zeros({w.batch, w.outputs}, state_dtype) : Tensor();
   for (int64_t step = w.times() - 1; step >= 0; --step) {
     const int64_t t = w.time(step), n = w.sizes[size_t(t)], first = w.offsets[size_t(t)];
     if (n == 0) continue;

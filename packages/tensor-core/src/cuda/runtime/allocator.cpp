@@ -202,7 +202,7 @@ class Allocator {
     return block;
   }
 
-  int ask_for(const Driver& d, size_t bytes, DevicePointer& address) const {
+  int allocate_segment(const Driver& d, size_t bytes, DevicePointer& address) const {
     return bytes > limit_ || reserved_ > limit_ - bytes ? code::kOutOfMemory : d.cuMemAlloc_v2(&address, bytes);
   }
 
@@ -210,12 +210,12 @@ class Allocator {
     const Driver& d = activate(device_);
     const size_t bytes = segment_size(size);
     DevicePointer address = 0;
-    int code = ask_for(d, bytes, address);
+    int code = allocate_segment(d, bytes, address);
     if (code == code::kOutOfMemory) {  // try again after releasing cached blocks
       ++statistics_.retries;
       wait(lock);
       release_segments(d);
-      code = ask_for(d, bytes, address);
+      code = allocate_segment(d, bytes, address);
     }
     if (code == code::kOutOfMemory) return nullptr;
     check(code, "allocating memory");
@@ -273,7 +273,7 @@ class Allocator {
       record_event(device, pending.events.back(), stream);
     }
   }
-  bool has_come(Pending& pending) {
+  bool has_completed(Pending& pending) {
     record(pending);
     return pending.block->other_streams.empty() &&
            std::all_of(pending.events.begin(), pending.events.end(),
@@ -283,7 +283,7 @@ class Allocator {
   // If this raises an error, the current block and the remaining ones stay pending.
   void collect_pending(const Driver& d) {
     for (size_t i = 0; i < pending_.size();) {
-      if (!has_come(pending_[i])) {
+      if (!has_completed(pending_[i])) {
         ++i;
         continue;
       }

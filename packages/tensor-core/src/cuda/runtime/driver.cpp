@@ -12,11 +12,11 @@ constexpr int kOldestVersion = 12000;  // CUDA 12.0; code that is compiled for C
 bool forked = false;                   // true in a process forked after the driver was initialised
 
 // The driver, or the reason why it is not available.
-struct Loaded {
+struct LoadedDriver {
   Driver functions;
   std::string obstacle;
 
-  Loaded() { obstacle = load(); }
+  LoadedDriver() { obstacle = load(); }
 
   std::string load() {
     std::string tried;
@@ -46,8 +46,8 @@ struct Loaded {
   }
 };
 
-Loaded& loaded() {
-  static Loaded* once = new Loaded;  // never destroyed: memory may be freed during exit
+LoadedDriver& loaded() {
+  static LoadedDriver* once = new LoadedDriver;  // never destroyed: memory may be freed during exit
   return *once;
 }
 
@@ -56,7 +56,7 @@ Loaded& loaded() {
 const std::string& driver_obstacle() { return loaded().obstacle; }
 
 const Driver& driver() {
-  Loaded& l = loaded();
+  LoadedDriver& l = loaded();
   require(l.obstacle.empty(), "CUDA is not available: ", l.obstacle);
   require(!forked,
           "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use the 'spawn' "

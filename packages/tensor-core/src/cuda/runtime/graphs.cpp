@@ -109,7 +109,7 @@ void require_unset(const NumbersOfGraph& n) {
 
 }  // namespace
 
-Drawn take_groups(Generator* generator, int64_t groups, const Tensor& t) {
+DrawPosition take_groups(Generator* generator, int64_t groups, const Tensor& t) {
   Generator& g = generator ? *generator : default_generator();
   if (repeated.is_active && takes(t) && &g == &default_generator()) {
     if (repeated.start.defined())

@@ -32,7 +32,7 @@ std::map<std::string, int64_t>& counts() {
   return *once;
 }
 
-void go_to_host() {
+void fall_back_to_host() {
   if (!running_calls || call_on_host) return;
   call_on_host = true;
   const std::lock_guard lock(counts_mutex);
@@ -89,7 +89,7 @@ void Storage::record_stream(int device, cuda::StreamHandle* stream) const {
 
 // Several threads of a loop may request the pointer at the same time.
 void* Storage::move_to_host() const {
-  go_to_host();
+  fall_back_to_host();
   if (__atomic_load_n(&on_host_, __ATOMIC_ACQUIRE)) return host_;
   {
     // Release the GIL before taking the lock, since a thread with the GIL may wait for the lock.

@@ -49,19 +49,19 @@ namespace {
 }  // namespace
 
 template <class Row>
-inline constexpr bool gives_mask = Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical;
+inline constexpr bool returns_mask = Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical;
 template <class Row, class V>
-inline constexpr bool gives_real = false;
+inline constexpr bool returns_real = false;
 template <class Row, class T>
-inline constexpr bool gives_real<Row, Complex<T>> =
+inline constexpr bool returns_real<Row, Complex<T>> =
     std::is_floating_point_v<decltype(Row::template For<Complex<T>>::example(Complex<T>(0)))>;
 
 // A mask is stored in bytes.
 template <class Row, class V>
-struct ResultOf : std::conditional<gives_mask<Row>, uint8_t, V> {};
+struct ResultOf : std::conditional<returns_mask<Row>, uint8_t, V> {};
 template <class Row, class T>
-  requires(!gives_mask<Row>)
-struct ResultOf<Row, Complex<T>> : std::conditional<gives_real<Row, Complex<T>>, T, Complex<T>> {};
+  requires(!returns_mask<Row>)
+struct ResultOf<Row, Complex<T>> : std::conditional<returns_real<Row, Complex<T>>, T, Complex<T>> {};
 template <class Row, class V>
 using Result = typename ResultOf<Row, V>::type;
 
@@ -114,7 +114,7 @@ FLAMBEAU_INLINE auto plain_value(V x, V y, V z) {
 template <class Row, class V, class... More>
 FLAMBEAU_INLINE Result<Row, V> value_of(V x, More... more) {
   const auto value = plain_value<typename Row::template For<V>>(x, V(more)...);
-  if constexpr (gives_mask<Row>)
+  if constexpr (returns_mask<Row>)
     return value != 0;
   else
     return static_cast<Result<Row, V>>(value);
@@ -126,7 +126,7 @@ FLAMBEAU_INLINE V derivative_of(V grad, Operands... operands) {
   using R = typename Row::template For<V>;
   if constexpr (is_complex_type<V>) {
     using complex::conj;
-    if constexpr (gives_real<Row, V>)
+    if constexpr (returns_real<Row, V>)
       return R::template derivative<I, V>(grad, operands...);
     else
       return conj(static_cast<V>(R::template derivative<I, V>(conj(grad), operands...)));

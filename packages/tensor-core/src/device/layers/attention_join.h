@@ -26,7 +26,7 @@ struct AttentionJoin {
     most = join_block<Larger, kThreads>(most);
     const V from = most == -V(INFINITY) ? V(0) : most;
     for (int64_t p = threadIdx.x; p < a.parts; p += kThreads) total += exp(logarithm(p) - from);
-    total = join_block<Added, kThreads>(total);
+    total = join_block<Plus, kThreads>(total);
     const V scale = total == V(0) ? V(0) : V(1) / total;
     const int lane = int(threadIdx.x) % 32, warp = int(threadIdx.x) / 32;
     for (int64_t column = lane; column - lane < a.width; column += 32) {

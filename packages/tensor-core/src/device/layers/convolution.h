@@ -75,7 +75,7 @@ struct Gathered : Finding {
 
 // Reads elements of segments that have `length` elements and begin `jump` elements apart.
 template <class T, int kCount>
-void take_stretches(const T* from, const Divider& length, int64_t jump, int64_t p, int64_t end, T (&to)[kCount]) {
+void read_segments(const T* from, const Divider& length, int64_t jump, int64_t p, int64_t end, T (&to)[kCount]) {
   uint32_t stretch = length.quotient(uint32_t(p)), rest = uint32_t(p) - stretch * length.divisor;
   if (rest + kCount <= length.divisor) return take_contiguous(from + stretch * jump + rest, end - p, to);
   take_slowly(to, [&](int i) {
@@ -218,7 +218,7 @@ struct WeightGradient : Convolution<Element, kSize> {
     }
     template <int kCount>
     void take(const Arguments& a, int64_t p, int64_t end, T (&to)[kCount]) const {
-      take_stretches(grad, a.outputs.by_box, a.groups * a.filters * a.positions, p, end, to);
+      read_segments(grad, a.outputs.by_box, a.groups * a.filters * a.positions, p, end, to);
     }
   };
   // For one channel and tap: the pixels that all outputs read.

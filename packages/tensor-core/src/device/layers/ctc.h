@@ -28,7 +28,7 @@ struct Ctc {
   Ctc(const CtcArguments& arguments, int64_t n)
       : a(arguments), sequence(n), states(2 * arguments.labels[n] + 1), times(arguments.times[n]) {}
 
-  static T never() { return -T(INFINITY); }
+  static T log_zero() { return -T(INFINITY); }
   int64_t label(int64_t s) const {
     return s % 2 ? checked_index(a.reporter, a.targets[a.first[sequence] + s / 2], a.classes, false) : a.blank;
   }
@@ -36,10 +36,10 @@ struct Ctc {
   T* row(void* ways, int64_t t) const { return static_cast<T*>(ways) + (sequence * a.steps + t) * a.states; }
   int32_t* chain(int64_t i) const { return a.chains + (sequence * a.states + i) * 2; }
 
-  static T sum_of_ways(T x, T y, T z) {
+  static T log_add(T x, T y, T z) {
     using namespace kernels::FLAMBEAU_ISA;
     const T larger = x > y ? x : y, largest = larger > z ? larger : z;
-    if (largest == never()) return never();
+    if (largest == log_zero()) return log_zero();
     return largest + T(log(T(exp(x - largest)) + T(exp(y - largest)) + T(exp(z - largest))));
   }
 
@@ -55,13 +55,13 @@ struct Ctc {
       for (int64_t r = threadIdx.x; r < states; r += kCtcThreads) {
         const int64_t s = backwards ? states - 1 - r : r, mine = label(s);
         if (step == 0) {
-          now[s] = r < 2 ? own[mine] : never();
+          now[s] = r < 2 ? own[mine] : log_zero();
           continue;
         }
         const bool skips = s % 2 && r >= 2 && mine != label(s + 2 * back);
         const T ways_here =
-            sum_of_ways(before[s], r >= 1 ? before[s + back] : never(), skips ? before[s + 2 * back] : never());
-        now[s] = ways_here == never() ? ways_here : ways_here + own[mine];
+            log_add(before[s], r >= 1 ? before[s + back] : log_zero(), skips ? before[s + 2 * back] : log_zero());
+        now[s] = ways_here == log_zero() ? ways_here : ways_here + own[mine];
       }
       __syncthreads();
     }
@@ -80,16 +80,16 @@ struct Ctc {
   }
 
   T loss() const {
-    if (times == 0) return states == 1 ? T(0) : -never();
+    if (times == 0) return states == 1 ? T(0) : -log_zero();
     const T* last = row(a.alpha, times - 1);  // a path ends with the last label or the blank after it
-    const T all = sum_of_ways(last[states - 1], states > 1 ? last[states - 2] : never(), never());
+    const T all = log_add(last[states - 1], states > 1 ? last[states - 2] : log_zero(), log_zero());
     return -all;
   }
 
   void gradient(int64_t t) const {
     using namespace kernels::FLAMBEAU_ISA;
     const T of_loss = static_cast<const T*>(a.losses)[sequence], scale = static_cast<const T*>(a.scale)[sequence];
-    const bool infinite = of_loss == -never();
+    const bool infinite = of_loss == -log_zero();
     const T *from = logs(t), *ways_to = row(a.alpha, t);
     T *to = static_cast<T*>(a.grad) + (from - static_cast<const T*>(a.logs)), *shares = row(a.beta, t);
     const bool nothing = t >= times || (infinite && a.zero_infinity);
@@ -100,7 +100,7 @@ struct Ctc {
     for (int64_t s = threadIdx.x; s < states; s += kCtcThreads) {
       const T way = ways_to[s] + shares[s];
       const int64_t mine = label(s);
-      shares[s] = way == never() ? T(0) : T(exp(way + of_loss - from[mine]));
+      shares[s] = way == log_zero() ? T(0) : T(exp(way + of_loss - from[mine]));
       if (mine == a.blank) of_blank += shares[s];
     }
     of_blank = join_block<CtcSum, kCtcThreads>(of_blank);  // its barrier makes all shares visible to all threads

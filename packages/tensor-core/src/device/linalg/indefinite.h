@@ -21,15 +21,15 @@ struct Indefinite {
   bool hermitian;
 
   T& at(int64_t i, int64_t j) const { return a[i * n + j]; }
-  T turn(T v) const { return hermitian ? Parts::conjugate(v) : v; }
+  T mirrored(T v) const { return hermitian ? Parts::conjugate(v) : v; }
   static double size(T v) { return fabs(double(Parts::real(v))) + fabs(double(Parts::imaginary(v))); }
-  T full_element(int64_t i, int64_t j) const { return i >= j ? at(i, j) : turn(at(j, i)); }
+  T full_element(int64_t i, int64_t j) const { return i >= j ? at(i, j) : mirrored(at(j, i)); }
 
-  struct Choice {
+  struct PivotChoice {
     int64_t row;
     int width;  // width of the pivot; 0 if the column is zero or its diagonal element is NaN
   };
-  Choice choose(int64_t k) const {
+  PivotChoice choose(int64_t k) const {
     const double alpha = (1 + sqrt(17.0)) / 8, own = size(at(k, k));
     Pivot<double> most{0, k};
     for (int64_t i = k + 1 + threadIdx.x; i < n; i += kThreads)
@@ -57,11 +57,11 @@ struct Indefinite {
     for (int64_t r = j + 1 + threadIdx.x; r < n; r += kThreads) exchange_elements(at(r, i), at(r, j));
     for (int64_t r = i + 1 + threadIdx.x; r < j; r += kThreads) {
       const T below = at(r, i);
-      at(r, i) = turn(at(j, r));
-      at(j, r) = turn(below);
+      at(r, i) = mirrored(at(j, r));
+      at(j, r) = mirrored(below);
     }
     if (threadIdx.x == 0) {
-      at(j, i) = turn(at(j, i));
+      at(j, i) = mirrored(at(j, i));
       exchange_elements(at(i, i), at(j, j));
     }
     __syncthreads();
@@ -71,18 +71,18 @@ struct Indefinite {
   // which are needed to update the remaining rows.
   void eliminate(int64_t k, int width) const {
     const int64_t first = k + width;
-    const T c = width == 2 ? at(k + 1, k) : T(1), scaled = at(k, k) / turn(c);
+    const T c = width == 2 ? at(k + 1, k) : T(1), scaled = at(k, k) / mirrored(c);
     const T other = width == 2 ? at(k + 1, k + 1) / c : T(0), determinant = scaled * other - T(1);
     for (int64_t i = first + threadIdx.x; i < n; i += kThreads) {
       const T x = at(i, k);
-      at(k, i) = turn(x);
+      at(k, i) = mirrored(x);
       if (width == 1) {
         at(i, k) = x / at(k, k);
         continue;
       }
       const T y = at(i, k + 1);
-      at(k + 1, i) = turn(y);
-      at(i, k) = (other * x - y) / (determinant * turn(c));
+      at(k + 1, i) = mirrored(y);
+      at(i, k) = (other * x - y) / (determinant * mirrored(c));
       at(i, k + 1) = (scaled * y - x) / (determinant * c);
     }
     __syncthreads();
@@ -104,7 +104,7 @@ struct Indefinite {
     for (int64_t k = 0; k < n;) {
       if (a.hermitian && threadIdx.x == 0) own.at(k, k) = T(Parts::real(own.at(k, k)));
       __syncthreads();
-      const Choice choice = own.choose(k);
+      const PivotChoice choice = own.choose(k);
       const int width = choice.width == 2 ? 2 : 1;
       const int64_t last = k + width - 1;
       if (choice.width == 0 && info == 0) info = k + 1;
@@ -139,8 +139,8 @@ struct Indefinite {
         b.at(k, c) = b.at(k, c) / at(k, k);
         continue;
       }
-      const T coupling = at(k + 1, k), p = at(k + 1, k + 1) / coupling, q = at(k, k) / turn(coupling);
-      const T x = b.at(k, c) / turn(coupling), y = b.at(k + 1, c) / coupling, determinant = p * q - T(1);
+      const T coupling = at(k + 1, k), p = at(k + 1, k + 1) / coupling, q = at(k, k) / mirrored(coupling);
+      const T x = b.at(k, c) / mirrored(coupling), y = b.at(k + 1, c) / coupling, determinant = p * q - T(1);
       b.at(k, c) = (p * x - y) / determinant;
       b.at(k + 1, c) = (q * y - x) / determinant;
     }
@@ -163,8 +163,8 @@ struct Indefinite {
     for (int64_t e = threadIdx.x / 32; e < elements; e += kWarps) {
       const int64_t row = k + e / b.columns, c = e % b.columns;
       T sum = T(0);
-      for (int64_t i = last + 1 + threadIdx.x % 32; i < n; i += 32) sum += turn(at(i, row)) * b.at(i, c);
-      sum = join_lanes<Added>(sum, 32);
+      for (int64_t i = last + 1 + threadIdx.x % 32; i < n; i += 32) sum += mirrored(at(i, row)) * b.at(i, c);
+      sum = join_lanes<Plus>(sum, 32);
       if (threadIdx.x % 32 == 0) b.at(row, c) -= sum;
     }
     __syncthreads();

@@ -22,7 +22,7 @@ struct Larger {
     return y > x ? y : x;
   }
 };
-struct Added {
+struct Plus {
   template <class V>
   static V join(V x, V y) {
     return x + y;

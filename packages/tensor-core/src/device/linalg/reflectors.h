@@ -38,7 +38,7 @@ struct Reflectors {
       const double re = double(Parts::real(v)) / scale, im = double(Parts::imaginary(v)) / scale;
       sum += re * re + im * im;
     }
-    return Real(scale * sqrt(join_block<Added, kThreads>(sum)));
+    return Real(scale * sqrt(join_block<Plus, kThreads>(sum)));
   }
 
   // Each warp processes every kWarps-th row. Lane i processes column i.

@@ -147,8 +147,8 @@ struct Tile {
     right.begin(a, block.batch, first_column, d.n, Problem::right_along_k(a));
     Engine engine;
     left.fetch(a, k, end), right.fetch(a, k, end);
-    for (int turn = 0; k < end; k += kDepth, turn ^= 1) {
-      Shared& own = shared[turn];
+    for (int buffer = 0; k < end; k += kDepth, buffer ^= 1) {
+      Shared& own = shared[buffer];
       left.put(own.left), right.put(own.right);
       __syncthreads();
       if (k + kDepth < end) left.fetch(a, k + kDepth, end), right.fetch(a, k + kDepth, end);

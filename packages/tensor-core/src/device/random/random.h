@@ -32,8 +32,8 @@ inline void philox(uint64_t seed, uint64_t counter, uint32_t (&out)[4]) {
 inline float plus_product(float a, float b, float c) { return __fadd_rn(a, __fmul_rn(b, c)); }
 inline double plus_product(double a, double b, double c) { return __dadd_rn(a, __dmul_rn(b, c)); }
 
-inline uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
-inline double unit(const uint32_t* words) { return double(wide(words) >> 11) * 0x1p-53; }
+inline uint64_t uint64_of(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
+inline double unit(const uint32_t* words) { return double(uint64_of(words) >> 11) * 0x1p-53; }
 
 // The type in which random numbers for elements of type T are computed.
 template <class T>
@@ -43,7 +43,7 @@ using Computed =
 template <class V>
 V open_unit(const uint32_t* words) {
   if constexpr (std::is_same_v<V, double>)
-    return (double(wide(words) >> 12) + 0.5) * 0x1p-52;
+    return (double(uint64_of(words) >> 12) + 0.5) * 0x1p-52;
   else
     return (float(words[0]) + 0.5f) * 0x1p-32f;
 }
@@ -126,7 +126,7 @@ struct Cauchy : OneByOne<Cauchy<T>, sizeof(V) / 4, T> {
     if constexpr (std::is_same_v<V, float>)
       angle = float(int32_t(w[0])) * float(3.141592653589793 * 0x1p-32);
     else
-      angle = double(int64_t(wide(w))) * (3.141592653589793 * 0x1p-64);
+      angle = double(int64_t(uint64_of(w))) * (3.141592653589793 * 0x1p-64);
     return convert<T>(plus_product(V(a.numbers[0]), V(a.numbers[1]), V(math::tan(angle))));
   }
 };
@@ -142,7 +142,7 @@ struct Geometric : OneByOne<Geometric<T>, sizeof(V) / 4, T> {
 template <class T>
 struct Bernoulli : OneByOne<Bernoulli<T>, 2, T> {
   static T one(const DrawArguments& a, const uint32_t* w, int64_t) {
-    return convert<T>((wide(w) >> 11) < a.whole[0] ? 1.0f : 0.0f);
+    return convert<T>((uint64_of(w) >> 11) < a.whole[0] ? 1.0f : 0.0f);
   }
 };
 template <class T>
@@ -157,14 +157,16 @@ struct BernoulliOf : OneByOne<BernoulliOf<T>, 2, T> {
 template <class T>
 struct Integers : OneByOne<Integers<T>, 2, T> {
   static T one(const DrawArguments& a, const uint32_t* w, int64_t) {
-    return convert<T>(int64_t(a.whole[0] + __umul64hi(wide(w), a.whole[1])));
+    return convert<T>(int64_t(a.whole[0] + __umul64hi(uint64_of(w), a.whole[1])));
   }
 };
 
 // Draws an integer from 0 to i for element i.
 template <class T>
 struct Upto : OneByOne<Upto<T>, 2, T> {
-  static T one(const DrawArguments&, const uint32_t* w, int64_t at) { return T(__umul64hi(wide(w), uint64_t(at) + 1)); }
+  static T one(const DrawArguments&, const uint32_t* w, int64_t at) {
+    return T(__umul64hi(uint64_of(w), uint64_t(at) + 1));
+  }
 };
 
 template <class T>

@@ -45,7 +45,7 @@ struct Reduction {
 
   // Returns the number of elements of a row before its first aligned pack. They are read one by one. It depends on the
   // row's number, not on the tensor's address, so that the order of operations depends only on the shape.
-  static int64_t before_packs(const ReduceArguments& a, int64_t row) { return -(row * a.length) & (kWidth - 1); }
+  static int64_t count_before_packs(const ReduceArguments& a, int64_t row) { return -(row * a.length) & (kWidth - 1); }
 
   // Combines the elements of one pack of each input. The first element is at `position`.
   static Leaf of_packs(const Pack<Stored> (&packs)[kInputs], int64_t position, const Context& context) {
@@ -75,7 +75,7 @@ struct Reduction {
       rows[k] = input(a, k) + row * a.length;
       aligned &= is_aligned(input(a, k));
     }
-    const int64_t first = begin + before_packs(a, row);
+    const int64_t first = begin + count_before_packs(a, row);
     State states[kUnroll];
 #pragma unroll
     for (State& state : states) state = Op::template identity<State>();

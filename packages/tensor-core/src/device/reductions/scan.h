@@ -71,7 +71,7 @@ struct ScanOf {
       for (int j = 1; j < kWidth; ++j) states[j] = Op::join(states[j - 1], states[j]);
       State total;
       const State before = Op::join(carry, before_thread<Op, threads>(states[kWidth - 1], total));
-      if (!a.totalling)
+      if (!a.totals_only)
 #pragma unroll
         for (int j = 0; j < kWidth; ++j)
           if (first + j < end) Op::write(a, row * a.length + first + j, Op::join(before, states[j]));
@@ -88,7 +88,7 @@ struct ScanOf {
     const int64_t row = blockIdx.x, begin = blockIdx.y * a.part;
     State carry = Op::identity();
     State* totals = reinterpret_cast<State*>(a.totals) + row * a.parts;
-    if (!a.totalling && blockIdx.y > 0) {  // combine the parts before this one; each thread combines some of them
+    if (!a.totals_only && blockIdx.y > 0) {  // combine the parts before this one; each thread combines some of them
       const int each = (int(blockIdx.y) + kScanThreads - 1) / kScanThreads, first = int(threadIdx.x) * each;
       State own = Op::identity();
       for (int p = first; p < first + each && p < int(blockIdx.y); ++p) own = Op::join(own, totals[p]);
@@ -96,7 +96,7 @@ struct ScanOf {
     }
     const int64_t end = begin + a.part < a.length ? begin + a.part : a.length;
     const State total = along<kScanThreads>(a, row, begin, end, carry);
-    if (a.totalling && threadIdx.x == 0) totals[blockIdx.y] = total;
+    if (a.totals_only && threadIdx.x == 0) totals[blockIdx.y] = total;
   }
   static void columns(const ScanArguments& a) {
     const int64_t line = int64_t(blockIdx.x) * kScanThreads + threadIdx.x;
@@ -104,15 +104,15 @@ struct ScanOf {
     const int64_t outer = line / a.inner, column = line % a.inner, begin = blockIdx.y * a.part;
     State* totals = reinterpret_cast<State*>(a.totals) + outer * a.parts * a.inner + column;
     State state = Op::identity();
-    if (!a.totalling)
+    if (!a.totals_only)
       for (unsigned p = 0; p < blockIdx.y; ++p) state = Op::join(state, totals[p * a.inner]);
     const int64_t end = begin + a.part < a.length ? begin + a.part : a.length;
     for (int64_t i = begin; i < end; ++i) {
       const int64_t at = (outer * a.length + i) * a.inner + column;
       state = Op::join(state, Op::of(reinterpret_cast<const Stored*>(a.in)[at], i));
-      if (!a.totalling) Op::write(a, at, state);
+      if (!a.totals_only) Op::write(a, at, state);
     }
-    if (a.totalling) totals[blockIdx.y * a.inner] = state;
+    if (a.totals_only) totals[blockIdx.y * a.inner] = state;
   }
 };
 

@@ -16,7 +16,7 @@ struct ScanArguments {
   char* totals;
   int64_t outer, length, inner, part;
   int parts;
-  int totalling;  // 1: compute only the totals
+  int totals_only;  // 1: compute only the totals
 };
 
 }  // namespace flambeau::cuda

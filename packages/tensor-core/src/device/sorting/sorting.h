@@ -9,7 +9,7 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kBrief = 2048, kOrderThreads = 256;  // kBrief: maximum length of a short row
+inline constexpr int kMaxShortRow = 2048, kOrderThreads = 256;  // kMaxShortRow: maximum length of a short row
 
 template <class T>
 struct Order {
@@ -34,9 +34,9 @@ struct Order {
   // Sorts several rows of `padded` items in a block by Batcher's bitonic network (1968). Equal items are ordered by
   // position, so that the sort is stable. Padding comes last.
   static void brief(const OrderArguments& a) {
-    alignas(16) __shared__ K keys[kBrief];
-    __shared__ uint32_t positions[kBrief];
-    const unsigned padded = a.padded, per_block = kBrief / padded;
+    alignas(16) __shared__ K keys[kMaxShortRow];
+    __shared__ uint32_t positions[kMaxShortRow];
+    const unsigned padded = a.padded, per_block = kMaxShortRow / padded;
     const int64_t first_row = int64_t(blockIdx.x) * per_block, left = a.rows - first_row;
     const unsigned items = (left < int64_t(per_block) ? unsigned(left) : per_block) * padded;
     const E* in = static_cast<const E*>(a.in);

@@ -32,7 +32,7 @@ struct Lines : Reduction<Op> {
       rows[k] = Base::input(a, k) + row * a.length;
       aligned &= is_aligned(a.in[k]);
     }
-    const int64_t first = Base::before_packs(a, row);
+    const int64_t first = Base::count_before_packs(a, row);
     int64_t i = first + int64_t(thread) * kWidth;
     for (; i + kWidth <= a.length; i += int64_t(threads) * kWidth) {
       Pack<Stored> packs[kInputs], results;

@@ -34,7 +34,7 @@ void split_columns(const char* row, int64_t n, char* even_data, char* odd_data) 
 }
 
 template <class T>
-void limit(char* data, int64_t n, Limits limits) {
+void limit(char* data, int64_t n, Bounds limits) {
   using S = Simd<T>;
   T* const x = reinterpret_cast<T*>(data);
   const T lowest = T(limits.lowest), highest = T(limits.highest);

@@ -57,7 +57,7 @@ struct Scores {
 };
 
 // Bounds of results: NaN stays NaN.
-struct Limits {
+struct Bounds {
   double lowest = -std::numeric_limits<double>::infinity(), highest = std::numeric_limits<double>::infinity();
 };
 
@@ -67,7 +67,7 @@ struct ChannelPlane {
   int64_t image_row;      // distance in the image between the inputs of two output rows
   int64_t taps;
   const int32_t* offsets;  // offsets of the taps
-  Limits limits;
+  Bounds limits;
 };
 
 // Tiles of Note [Winograd]: `rows` by `columns` tiles of a channel. Even and odd columns of the image are stored
@@ -180,7 +180,7 @@ struct NetworkTable {
 
   // Separates the even and the odd columns of a row.
   void (*split_columns[2])(const char* row, int64_t n, char* even, char* odd);
-  void (*limit[2])(char* data, int64_t n, Limits limits);
+  void (*limit[2])(char* data, int64_t n, Bounds limits);
   void (*depthwise[2])(const ChannelPlane& p, const char* image, const char* weights, double bias, char* out);
   // winograd_input transforms a channel of the image, and winograd_output the products of a filter. Note [Winograd]
   void (*winograd_input[2])(const WinogradTiles& w, const char* image, char* out);

@@ -68,7 +68,7 @@ void normalize_short_rows(char* out, const char* in, const char* weight, const c
 }
 
 // Each lane sums the columns of its rows. After this many rows, the sums of the lanes are added to the result.
-constexpr int64_t kTogether = 8 * kRows;
+constexpr int64_t kRowsPerSum = 8 * kRows;
 template <class T>
 void add_lanes(double* totals, T (*lanes)[kRows], int64_t n) {
   for (int64_t k = 0; k < n; ++k) {
@@ -120,7 +120,7 @@ void short_rows_gradient(char* out, const char* grad, const char* in, const char
         x.at[k][j] = rstd[j] * (g.at[k][j] * scale) + (of_in[j] * x.at[k][j] + constant[j]);
     }
     x.write(reinterpret_cast<T*>(out) + r * n, count, n);
-    if (weights && ((r + kRows) % kTogether == 0 || r + kRows >= rows)) {
+    if (weights && ((r + kRows) % kRowsPerSum == 0 || r + kRows >= rows)) {
       add_lanes(weights, of_weight.at, n);
       add_lanes(biases, of_bias.at, n);
     }

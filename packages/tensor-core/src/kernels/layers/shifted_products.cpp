@@ -15,7 +15,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kTogether = 2048;  // positions whose gradients are packed at a time
+constexpr int64_t kPositions = 2048;  // positions whose gradients are packed at a time
 
 // Consecutive runs that are summed in registers, or packed, together: as many as have at most `most` positions in
 // total, but at least one.
@@ -50,7 +50,7 @@ void shifted_products(const ShiftedProducts& s, void* weights) {
   T* const tiles = static_cast<T*>(scratch(Scratch::ProductA, size_t(s.taps * kRows * W) * sizeof(T)));
   const Run* const end = s.runs + s.count;
   for (const Run* first = s.runs; first < end;) {
-    const RunGroup all(first, end, kTogether);
+    const RunGroup all(first, end, kPositions);
     const int64_t panels = (s.filters + W - 1) / W;
     T* const packed = static_cast<T*>(scratch(Scratch::ProductB, size_t(panels * W * all.positions) * sizeof(T)));
     pack_b(packed, grad + first->column, 1, s.grad_row, all.positions, s.filters);

@@ -9,7 +9,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kSide = 16;  // elements of a row, or short rows, that are processed together
+constexpr int64_t kUnroll = 16;  // elements of a row, or short rows, that are processed together
 
 // Rows up to this length are processed in complete vectors, since exponentials of single elements would take longer.
 constexpr int64_t kShort = 512;
@@ -17,7 +17,7 @@ constexpr int64_t kShort = 512;
 // Computes exp(in - shift), padded with zeros to complete vectors. Returns the number of terms.
 template <class T>
 FLAMBEAU_INLINE int64_t short_exp(T* terms, const T* in, int64_t length, T shift) {
-  const int64_t whole = (length + kSide - 1) / kSide * kSide;
+  const int64_t whole = (length + kUnroll - 1) / kUnroll * kUnroll;
   for (int64_t i = length; i < whole; ++i) terms[i] = -std::numeric_limits<T>::infinity();
   std::memcpy(terms, in, size_t(length) * sizeof(T));
   for (int64_t i = 0; i < whole; ++i) terms[i] = exp(terms[i] - shift);
@@ -28,22 +28,22 @@ FLAMBEAU_INLINE int64_t short_exp(T* terms, const T* in, int64_t length, T shift
 // one.
 template <class T>
 FLAMBEAU_INLINE T short_sum(T* terms, const T* in, int64_t length, T largest) {
-  T sums[kSide] = {};
-  int64_t whole = length / kSide * kSide;
+  T sums[kUnroll] = {};
+  int64_t whole = length / kUnroll * kUnroll;
   if (whole == 0) {
     whole = short_exp(terms, in, length, largest);
   } else {
     for (int64_t i = 0; i < whole; ++i) terms[i] = exp(in[i] - largest);
     if (whole < length) {
-      const int64_t last = length - kSide;
-      T rest[kSide];
-      for (int64_t j = 0; j < kSide; ++j) rest[j] = exp(in[last + j] - largest);
-      for (int64_t j = 0; j < kSide; ++j) terms[last + j] = rest[j];
-      for (int64_t j = 0; j < kSide; ++j) sums[j] = last + j < whole ? T(0) : rest[j];
+      const int64_t last = length - kUnroll;
+      T rest[kUnroll];
+      for (int64_t j = 0; j < kUnroll; ++j) rest[j] = exp(in[last + j] - largest);
+      for (int64_t j = 0; j < kUnroll; ++j) terms[last + j] = rest[j];
+      for (int64_t j = 0; j < kUnroll; ++j) sums[j] = last + j < whole ? T(0) : rest[j];
     }
   }
-  for (int64_t i = 0; i < whole; i += kSide) join_arrays<Add, kSide>(sums, terms + i);
-  halve_lanes<Add, kSide, 1>(sums);
+  for (int64_t i = 0; i < whole; i += kUnroll) join_arrays<Add, kUnroll>(sums, terms + i);
+  halve_lanes<Add, kUnroll, 1>(sums);
   return sums[0];
 }
 
@@ -98,13 +98,13 @@ FLAMBEAU_INLINE void column_sums(T* largest, T* total, const T* in, int64_t leng
   }
   for (int64_t k = 1; k < length; ++k)
     for (int64_t i = 0; i < count; ++i) largest[i] = maximum(largest[i], in[k * inner + i]);
-  const int64_t whole = count < kSide ? count : count / kSide * kSide, last = count - kSide;
+  const int64_t whole = count < kUnroll ? count : count / kUnroll * kUnroll, last = count - kUnroll;
   for (int64_t row = 0; row < length; row += kTileRows) {
-    T partial[kTile] = {}, sums[kSide] = {}, rest[kSide];
+    T partial[kTile] = {}, sums[kUnroll] = {}, rest[kUnroll];
     const int64_t stop = row + kTileRows < length ? row + kTileRows : length;
     for (int64_t k = row; k < stop; ++k) {
       if (whole < count)
-        for (int64_t j = 0; j < kSide; ++j) sums[j] += rest[j] = exp(in[k * inner + last + j] - largest[last + j]);
+        for (int64_t j = 0; j < kUnroll; ++j) sums[j] += rest[j] = exp(in[k * inner + last + j] - largest[last + j]);
 #pragma GCC ivdep
       for (int64_t i = 0; i < whole; ++i) {
         const T term = exp(in[k * inner + i] - largest[i]);
@@ -112,7 +112,7 @@ FLAMBEAU_INLINE void column_sums(T* largest, T* total, const T* in, int64_t leng
         keep(k * inner + i, term);
       }
       if (whole < count)
-        for (int64_t j = 0; j < kSide; ++j) keep(k * inner + last + j, rest[j]);
+        for (int64_t j = 0; j < kUnroll; ++j) keep(k * inner + last + j, rest[j]);
     }
     for (int64_t i = whole; i < count; ++i) partial[i] = sums[i - last];
     for (int64_t i = 0; i < count; ++i) total[i] += partial[i];
@@ -178,20 +178,20 @@ void log_softmax_backward(char* out_bytes, const char* grad_bytes, const char* r
   }
 }
 
-// Computes the results of kSide rows that are too short to fill vectors, one row in each lane.
+// Computes the results of kUnroll rows that are too short to fill vectors, one row in each lane.
 template <class T>
 void logsumexp_side_by_side(T* out, const T* in, int64_t length) {
-  T largest[kSide], centre[kSide], total[kSide] = {};
-  for (int64_t j = 0; j < kSide; ++j) largest[j] = in[j * length];
+  T largest[kUnroll], centre[kUnroll], total[kUnroll] = {};
+  for (int64_t j = 0; j < kUnroll; ++j) largest[j] = in[j * length];
   for (int64_t k = 1; k < length; ++k) {
-    T values[kSide];
-    for (int64_t j = 0; j < kSide; ++j) values[j] = in[j * length + k];
-    join_arrays<Larger, kSide>(largest, values);
+    T values[kUnroll];
+    for (int64_t j = 0; j < kUnroll; ++j) values[j] = in[j * length + k];
+    join_arrays<Larger, kUnroll>(largest, values);
   }
-  for (int64_t j = 0; j < kSide; ++j) centre[j] = isfinite(largest[j]) ? largest[j] : T(0);
+  for (int64_t j = 0; j < kUnroll; ++j) centre[j] = isfinite(largest[j]) ? largest[j] : T(0);
   for (int64_t k = 0; k < length; ++k)
-    for (int64_t j = 0; j < kSide; ++j) total[j] += exp(in[j * length + k] - centre[j]);
-  for (int64_t j = 0; j < kSide; ++j) out[j] = log(total[j]) + centre[j];
+    for (int64_t j = 0; j < kUnroll; ++j) total[j] += exp(in[j * length + k] - centre[j]);
+  for (int64_t j = 0; j < kUnroll; ++j) out[j] = log(total[j]) + centre[j];
 }
 
 template <class T>
@@ -199,7 +199,7 @@ void logsumexp(char* out_bytes, const char* in_bytes, int64_t rows, int64_t leng
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
   int64_t r = 0;
-  for (; length < 32 && r + kSide <= rows; r += kSide, in += kSide * length)
+  for (; length < 32 && r + kUnroll <= rows; r += kUnroll, in += kUnroll * length)
     logsumexp_side_by_side(out + r, in, length);
   for (; r < rows; ++r, in += length) {
     const T largest = extreme_of_row<Larger>(in, length);

@@ -160,14 +160,14 @@ class Columns {
  public:
   Columns(int64_t m, int64_t n, const T* a, int64_t ld)
       : m_(m), n_(n), bytes_(size_t(m * n) * sizeof(T)), values_(static_cast<T*>(borrow(bytes_))) {
-    turn(values_, m, a, ld, m, n);
+    transposed_copy(values_, m, a, ld, m, n);
   }
   ~Columns() { give_back(values_, bytes_); }
   T* at(int64_t i, int64_t j) { return values_ + j * m_ + i; }
-  void store(T* a, int64_t ld) const { turn(a, ld, values_, m_, n_, m_); }
+  void store(T* a, int64_t ld) const { transposed_copy(a, ld, values_, m_, n_, m_); }
 
  private:
-  static void turn(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
+  static void transposed_copy(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
     if constexpr (std::is_arithmetic_v<T>)
       transpose(to, to_row, from, from_row, rows, columns);
     else

@@ -16,7 +16,7 @@ struct PackedMatrix : Matrix {
 // between the rows of the block in elements.
 struct ProductFinish {
   const void *row_bias = nullptr, *column_bias = nullptr;
-  const Limits* limits = nullptr;
+  const Bounds* limits = nullptr;
   void (*run)(const void* context, void* block, int64_t rows, int64_t columns, int64_t ldc) = nullptr;
   const void* context = nullptr;
 

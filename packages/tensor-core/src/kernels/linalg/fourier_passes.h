@@ -123,16 +123,16 @@ void pass(const FourierPlan& plan, int64_t done, int64_t left, const E* from, E*
   for (int k = 0; k < r; ++k)
     for (int part = 0; part < 2; ++part) own_roots[2 * k + part] = roots[2 * (plan.length / r * k) + part];
   for (int64_t p = 0; p < left; ++p) {
-    T turn[2 * r];
+    T twiddle[2 * r];
     for (int k = 1; k < r; ++k)
-      for (int part = 0; part < 2; ++part) turn[2 * k + part] = roots[2 * (p * k * done) + part];
+      for (int part = 0; part < 2; ++part) twiddle[2 * k + part] = roots[2 * (p * k * done) + part];
     for (int64_t q = 0; q < done; ++q) {
       E a[r];
       for (int k = 0; k < r; ++k) a[k] = from[q + done * (p + left * k)];
       butterfly(a, own_roots);
       to[q + done * r * p] = a[0];
       for (int k = 1; k < r; ++k)
-        to[q + done * (r * p + k)] = p == 0 ? a[k] : times(a[k], turn[2 * k], turn[2 * k + 1]);
+        to[q + done * (r * p + k)] = p == 0 ? a[k] : times(a[k], twiddle[2 * k], twiddle[2 * k + 1]);
     }
   }
 }

@@ -40,15 +40,15 @@ void narrow(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& 
   std::memset(rows, 0, size_t(k) * sizeof(rows[0]));
   for (int64_t p = 0; p < k; ++p)
     for (int64_t j = 0; j < n; ++j) rows[p][j] = b[p * bs.row + j * bs.column];
-  constexpr int64_t kSide = 4;  // independent sums
-  for (int64_t first = 0; first < m; first += kSide) {
-    const T* of[kSide];
-    for (int64_t i = 0; i < kSide; ++i) of[i] = a + (first + i < m ? first + i : m - 1) * as.row;
-    Vector sums[kSide] = {};
+  constexpr int64_t kUnroll = 4;  // independent sums
+  for (int64_t first = 0; first < m; first += kUnroll) {
+    const T* of[kUnroll];
+    for (int64_t i = 0; i < kUnroll; ++i) of[i] = a + (first + i < m ? first + i : m - 1) * as.row;
+    Vector sums[kUnroll] = {};
     for (int64_t p = 0; p < k; ++p)
 #pragma GCC unroll 4
-      for (int64_t i = 0; i < kSide; ++i) sums[i] += of[i][p * as.column] * *reinterpret_cast<const Vector*>(rows[p]);
-    for (int64_t i = 0; i < kSide && first + i < m; ++i) {
+      for (int64_t i = 0; i < kUnroll; ++i) sums[i] += of[i][p * as.column] * *reinterpret_cast<const Vector*>(rows[p]);
+    for (int64_t i = 0; i < kUnroll && first + i < m; ++i) {
       alignas(64) T line[L];
       *reinterpret_cast<Vector*>(line) = sums[i] * alpha;
       T* to = c + (first + i) * ldc;
@@ -231,7 +231,7 @@ class BlockedProduct {
   }
 
   Range pass_from(int64_t p) const { return {p, std::min(p + pass_, terms_.end)}; }
-  const T* in_a(int64_t i, int64_t p) const { return a_ + i * as_.row + p * as_.column; }
+  const T* address_in_a(int64_t i, int64_t p) const { return a_ + i * as_.row + p * as_.column; }
   const T* panel_a(int64_t i, Range pass) const {
     if (panels_a_) return panels_a_ + i * panel_terms_ + pass.begin * kRows;
     return packed_row(i, pass);
@@ -255,7 +255,7 @@ class BlockedProduct {
     for (int64_t i = rows_.begin; i < rows_.end; i += height_from(i))
       for (int64_t p = terms_.begin; p < terms_.end; p += pass_) {
         const Range pass = pass_from(p);
-        pack_a(packed_row(i, pass), in_a(i, p), as_.row, as_.column, height_from(i), pass.size());
+        pack_a(packed_row(i, pass), address_in_a(i, p), as_.row, as_.column, height_from(i), pass.size());
       }
   }
 
@@ -333,7 +333,7 @@ class BlockedProduct {
         (two ? tile<T, kRows, true, TileOrder::Packed>
              : tile<T, kRows, false, TileOrder::Packed>)(pass.size(), {panel_a(i, pass), 1}, b, out);
       else if (as_.column == 1)
-        tile_of<T, TileOrder::RowMajor>(height, two)(pass.size(), {in_a(i, pass.begin), as_.row}, b, out);
+        tile_of<T, TileOrder::RowMajor>(height, two)(pass.size(), {address_in_a(i, pass.begin), as_.row}, b, out);
       else
         tile_of<T, TileOrder::RowMajor>(height, two)(pass.size(), {panel_a(i, pass), pass.size()}, b, out);
     }

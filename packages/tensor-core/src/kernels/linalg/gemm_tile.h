@@ -20,7 +20,7 @@ struct TileOutput {
   // Biases, with an element for each row or column. They are added to the product if beta is 0 and the pointer is not
   // null.
   const T *row_bias = nullptr, *column_bias = nullptr;
-  const Limits* limits = nullptr;  // bounds of the result, or null; NaN stays
+  const Bounds* limits = nullptr;  // bounds of the result, or null; NaN stays
 };
 
 // Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. RowMajor: it is a[i * row + p]. InRuns: it is

@@ -106,7 +106,7 @@ void forward_lanes(char* const* pointers, int64_t n) {
 
 // True if a row uses only operations of Lanes and its result is complex.
 template <class Row, class T>
-constexpr bool goes_by_lanes() {
+constexpr bool uses_lanes() {
   if constexpr (Row::template supports<Lanes<T>>())
     return std::is_same_v<decltype(Row::example(Lanes<T>())), Lanes<T>>;
   else

@@ -37,13 +37,13 @@ void fill_derivatives(Table& table, int row, int column) {
 template <class Row, class V>
 void fill_type(Table& table, int row, Compute compute) {
   if constexpr (Row::template supports<V>()) {
-    constexpr bool gives_real = std::is_floating_point_v<decltype(Row::example(V(0)))>;
-    if constexpr (goes_by_lanes<Row, typename V::Real>())
+    constexpr bool returns_real = std::is_floating_point_v<decltype(Row::example(V(0)))>;
+    if constexpr (uses_lanes<Row, typename V::Real>())
       table.pointwise[row][int(compute)] = forward_lanes<Row, typename V::Real>;
     else
       table.pointwise[row][int(compute)] = real::forward_loop<Row, V>;
-    table.gives_real[row] = gives_real;
-    fill_derivatives<ConjugatedRow<Row, !gives_real>, V>(table, row, int(compute) - int(Compute::f32));
+    table.returns_real[row] = returns_real;
+    fill_derivatives<ConjugatedRow<Row, !returns_real>, V>(table, row, int(compute) - int(Compute::f32));
   }
 }
 

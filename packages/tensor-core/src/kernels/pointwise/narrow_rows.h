@@ -12,7 +12,7 @@
 namespace flambeau {
 
 template <class Row>
-inline constexpr bool gives_mask = Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical;
+inline constexpr bool returns_mask = Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical;
 
 // Return true if the value depends on the order of integers, which differs for signed and unsigned ones.
 template <class Row>

@@ -23,7 +23,7 @@ inline constexpr RowFamily kFamily = RowFamily::FLAMBEAU_FAMILY;
 
 template <class Row, class V>
 constexpr bool pads_tail() {
-  return kFamily == RowFamily::special && std::is_floating_point_v<V> && !takes_halves<Row>() && !gives_mask<Row> &&
+  return kFamily == RowFamily::special && std::is_floating_point_v<V> && !takes_halves<Row>() && !returns_mask<Row> &&
          !has_loop<Row>(RowLoop::Polynomial);
 }
 // Return n. For rows with padded tails, the compiler sees that it is a multiple of a vector's length.

@@ -30,7 +30,7 @@ template <class Row, class S, class... Operands>
 FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
   using V = Stored<S>;
   const auto value = Row::template value<V>(operands...);
-  if constexpr (gives_mask<Row> || std::is_same_v<S, bool>)
+  if constexpr (returns_mask<Row> || std::is_same_v<S, bool>)
     static_cast<uint8_t*>(out)[i] = value != 0;
   else if constexpr (is_complex_type<V>)
     static_cast<std::remove_const_t<decltype(value)>*>(out)[i] = value;  // the result is real for some rows
@@ -74,7 +74,7 @@ void loop_by_block(V* out, int64_t n, AllPass all_pass, const Operands*... x) {
       x...);
 }
 template <class Passes>
-FLAMBEAU_INLINE auto each_passes(Passes passes) {
+FLAMBEAU_INLINE auto make_all_pass(Passes passes) {
   return [passes](int64_t n, const auto*... x) {
     int32_t others = 0;  // counts, since the vectoriser supports sums but not logical reductions
     for (int64_t i = 0; i < n; ++i) others += !passes(x[i]...);
@@ -101,7 +101,7 @@ constexpr bool has_real_loop(RowLoop loop) {
 // Computes a row whose expression depends on the sign of x. Blocks of positive numbers take the cheaper case.
 template <class Row, class V, class... Operands>
 void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
-  const auto above = each_passes([](V a, auto...) { return a > V(0); });
+  const auto above = make_all_pass([](V a, auto...) { return a > V(0); });
   loop_by_block<Row, Positive<V>, V>(out, n, above, x, more...);
 }
 
@@ -160,10 +160,10 @@ void forward_elements(char* const* pointers, int64_t n) {
       constexpr UsualRange<V> range = usual_range<V>(Row::row_name());
       const auto usual = [range](int64_t count, const V* a) { return range.holds_all(a, count); };
       using Other = std::conditional_t<has_loop<Row>(RowLoop::Gradual), Gradual<V>, V>;
-      return loop_by_block<Row, Usual<V>, Other>(static_cast<V*>(out), n, usual, x);
+      return loop_by_block<Row, UsualNumber<V>, Other>(static_cast<V*>(out), n, usual, x);
     }
     if constexpr (has_unusual<Row, V>()) {
-      const auto usual = each_passes([](V a) { return !is_unusual<Row>(a); });
+      const auto usual = make_all_pass([](V a) { return !is_unusual<Row>(a); });
       return loop_by_block<Row, V, Unbounded<V>>(static_cast<V*>(out), n, usual, x);
     }
     store_loop<Row, S>(out, n, x);
@@ -175,13 +175,13 @@ void forward_elements(char* const* pointers, int64_t n) {
     if constexpr (is_real<V>)
       if constexpr (divides_nearby<Row, V>())
         return loop_by_block<Row, Near<V>, V>(static_cast<V*>(out), n,
-                                              each_passes([](V a, V b) { return is_near(a, b); }), x, y);
+                                              make_all_pass([](V a, V b) { return is_near(a, b); }), x, y);
     if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
     if constexpr (has_real_loop<Row, V>(RowLoop::Power)) {
       // Powers have many special cases, none of which applies if the base is positive and all values are finite.
       const auto usual =
-          each_passes([](V a, V b) { return (a > V(0)) & (a < V(INFINITY)) & (std::fabs(b) < V(INFINITY)); });
-      return loop_by_block<Row, Usual<V>, V>(static_cast<V*>(out), n, usual, x, y);
+          make_all_pass([](V a, V b) { return (a > V(0)) & (a < V(INFINITY)) & (std::fabs(b) < V(INFINITY)); });
+      return loop_by_block<Row, UsualNumber<V>, V>(static_cast<V*>(out), n, usual, x, y);
     }
     if constexpr (has_real_loop<Row, V>(RowLoop::Polynomial))
       return polynomial_loop<Row>(static_cast<V*>(out), x, y, n);
@@ -256,7 +256,7 @@ FLAMBEAU_INLINE void pair_loop(char* out, int64_t n, Pairs... x) {
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) {
     const auto low = Row::template value<float>(x.low(i)...), high = Row::template value<float>(x.high(i)...);
-    if constexpr (gives_mask<Row>)
+    if constexpr (returns_mask<Row>)
       reinterpret_cast<MaskPair*>(out)[i] = uint16_t((low != 0) | (high != 0) << 8);
     else
       reinterpret_cast<BfloatPair*>(out)[i] = pair_of(low, high);
@@ -290,7 +290,7 @@ void half_tiles(char* const* pointers, int64_t tiles) {
     widen(x, first + i);
     if constexpr (Row::kArity > 1) widen(y, second + i);
     if constexpr (Row::kArity > 2) widen(z, third + i);
-    void* to = gives_mask<Row> ? static_cast<void*>(out + i) : result;
+    void* to = returns_mask<Row> ? static_cast<void*>(out + i) : result;
     for (int64_t j = 0; j < kHalfTile; ++j) {
       if constexpr (Row::kArity == 1)
         store<Row, float>(to, j, x[j]);
@@ -299,12 +299,12 @@ void half_tiles(char* const* pointers, int64_t tiles) {
       else
         store<Row, float>(to, j, x[j], y[j], z[j]);
     }
-    if constexpr (!gives_mask<Row>) narrow(reinterpret_cast<float16*>(out) + i, result);
+    if constexpr (!returns_mask<Row>) narrow(reinterpret_cast<float16*>(out) + i, result);
   }
 }
 template <class Row, class S, class Second = S, class Third = Second>
 void half_loop(char* const* pointers, int64_t n) {
-  constexpr int64_t sizes[] = {gives_mask<Row> ? 1 : sizeof(S), sizeof(S), sizeof(Second), sizeof(Third)};
+  constexpr int64_t sizes[] = {returns_mask<Row> ? 1 : sizeof(S), sizeof(S), sizeof(Second), sizeof(Third)};
   if constexpr (std::is_same_v<S, bfloat16>)
     run_tiles(pair_tiles<Row, Second, Third>, pointers, n, sizes, Row::kArity);
   else

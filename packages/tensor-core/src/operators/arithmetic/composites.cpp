@@ -104,11 +104,11 @@ Tensor float_power(const Operand& base, const Operand& exponent) {
   require<TypeError>(base.tensor || exponent.tensor, "float_power(): one of base and exponent must be a Tensor");
   const Operand both[] = {base, exponent};
   const Dtype dtype = is_complex(result_type(both, 2)) ? Dtype::complex128 : Dtype::float64;
-  const auto wide = [&](const Operand& operand) -> Tensor {
+  const auto convert = [&](const Operand& operand) -> Tensor {
     if (operand.tensor) return to(*operand.tensor, dtype);
     return wrapped_number(operand.scalar.kind() == Category::Complex ? operand.scalar : Scalar(operand.scalar.real()));
   };
-  const Tensor x = wide(base), y = wide(exponent);
+  const Tensor x = convert(base), y = convert(exponent);
   return power(base.tensor ? Operand(x) : base, exponent.tensor ? Operand(y) : exponent);
 }
 

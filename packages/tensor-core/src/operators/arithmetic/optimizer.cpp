@@ -67,7 +67,7 @@ void coefficients_of(const OptimizerRule& rule, const double* options, const Opt
     scalars[i] = item(t.scalars[i]).real();
     single &= t.scalars[i].dtype() != Dtype::float64;
   }
-  rule.prepare({options, number, t.first, scalars, single}, out);
+  rule.prepare({options, number, t.new_states, scalars, single}, out);
   for (int i = 0; rule.scalars[i]; ++i) fill_(t.scalars[i], Scalar(scalars[i]));
 }
 
@@ -82,13 +82,13 @@ void apply(const OptimizerRule& rule, const OptimizerTarget& t, const double* co
   Tensor used[kTensors];
   for (int i = 0; i < kTensors; ++i)
     if (const Tensor given = like_parameter(t, i); given.defined()) used[i] = in_working_dtype(parts(given));
-  const bool wide = used[0].dtype() == Dtype::float64;
+  const bool is_double = used[0].dtype() == Dtype::float64;
   const int64_t size = item_size(used[0].dtype());
   parallel_for(used[0].numel(), kChunk, [&](int64_t first, int64_t last) {
     char* at[kTensors] = {};
     for (int i = 0; i < kTensors; ++i)
       if (used[i].defined()) at[i] = used[i].bytes() + first * size;
-    rule.apply[wide](at, last - first, coefficients);
+    rule.apply[is_double](at, last - first, coefficients);
   });
   write_back(t, used);
 }

@@ -54,7 +54,7 @@ bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size,
 template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, const char*, int64_t);
 
 template <class E>
-bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim) {
+bool check_range(const Tensor& index, int64_t size, NegativeIndex negative, const char* prefix, int64_t dim) {
   if (index.numel() == 0 || index.is_meta()) return false;
   if (cuda::takes(index)) {
     require<E>(size > 0, prefix, "there is no index in bounds for dimension ", dim, " with size 0");
@@ -62,15 +62,15 @@ bool check_range(const Tensor& index, int64_t size, Negative negative, const cha
   }
   NoRecording off;
   const Tensor i = index.is_contiguous() ? index : contiguous(without_repeats(index));
-  const int64_t *entries = i.data<int64_t>(), low = negative == Negative::FromEnd ? -size : 0;
+  const int64_t *entries = i.data<int64_t>(), low = negative == NegativeIndex::FromEnd ? -size : 0;
   std::atomic<bool> any_negative = false;
   parallel_for(i.numel(), 65536, [&](int64_t begin, int64_t end) {
     if (check_entries<E>(entries + begin, end - begin, low, size, prefix, dim)) any_negative = true;
   });
   return any_negative;
 }
-template bool check_range<Error>(const Tensor&, int64_t, Negative, const char*, int64_t);
-template bool check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
+template bool check_range<Error>(const Tensor&, int64_t, NegativeIndex, const char*, int64_t);
+template bool check_range<IndexError>(const Tensor&, int64_t, NegativeIndex, const char*, int64_t);
 
 Target target_of(const Tensor& t, Write write, const char* name, std::initializer_list<const Tensor*> read) {
   if (write == Write::Fresh) {
@@ -184,7 +184,7 @@ Blocks blocks_around(const Tensor& t, int64_t first_dim, int64_t last_dim) {
   return b;
 }
 
-void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index, Negative negative) {
+void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index, NegativeIndex negative) {
   const Tensor i = contiguous(index);
   b.count = i.numel();
   b.offsets = empty({b.count}, Dtype::int64);
@@ -192,7 +192,7 @@ void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index, Negative
   const int64_t size = t.dim() ? t.shape()[dim] : 1, stride = t.dim() ? t.strides()[dim] : 1;
   b.step = stride;
   b.extent = (size - 1) * stride + 1;
-  if (cuda::takes(t)) return cuda::pick(b.offsets, i, size, stride, negative == Negative::FromEnd, false);
+  if (cuda::takes(t)) return cuda::pick(b.offsets, i, size, stride, negative == NegativeIndex::FromEnd, false);
   const int64_t* entries = i.data<int64_t>();
   int64_t* offsets = b.offsets.data<int64_t>();
   for (int64_t k = 0; k < b.count; ++k) offsets[k] = (entries[k] + (entries[k] < 0 ? size : 0)) * stride;

@@ -213,7 +213,7 @@ Tensor with_bias(const Tensor& out, const Tensor& bias, int dims) {
 
 // Returns true if complex_parts() can compute the convolution: input and weight have the same complex dtype. The shapes
 // are checked by the convolutions of the parts.
-bool both_complex(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+bool are_complex(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   return is_complex(input.dtype()) && weight.dtype() == input.dtype() &&
          (!bias.defined() || (bias.dtype() == input.dtype() && bias.dim() == 1));
 }
@@ -235,7 +235,7 @@ Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Te
                    const ConvolutionOptions& o) {
   if (input.dim() == dims + 1) return squeeze(convolution(dims, unsqueeze(input, 0), weight, bias, o), Shape{0});
   if (o.same) return same_convolution(dims, input, weight, bias, o);
-  if (both_complex(input, weight, bias))
+  if (are_complex(input, weight, bias))
     return with_bias(
         complex_parts(input, weight,
                       [&](const Tensor& x, const Tensor& w) { return convolution(dims, x, w, Tensor(), o); }),
@@ -269,7 +269,7 @@ Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weigh
                               const ConvolutionOptions& o, const Shape& output_padding) {
   if (input.dim() == dims + 1)
     return squeeze(transposed_convolution(dims, unsqueeze(input, 0), weight, bias, o, output_padding), Shape{0});
-  if (both_complex(input, weight, bias))
+  if (are_complex(input, weight, bias))
     return with_bias(complex_parts(input, weight,
                                    [&](const Tensor& x, const Tensor& w) {
                                      return transposed_convolution(dims, x, w, Tensor(), o, output_padding);
@@ -289,8 +289,9 @@ Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weigh
   if (bias.defined() && input_gradient_takes_bias(g, input)) return input_gradient(g, input, weight, bias);
   // Add the bias before the result is rounded to half precision
   if (bias.defined() && item_size(input.dtype()) == 2 && is_floating(input.dtype())) {
-    const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };
-    return to(with_bias(input_gradient(g, wide(input), wide(weight)), wide(bias), dims), input.dtype());
+    const auto to_float32 = [](const Tensor& t) { return to(t, Dtype::float32); };
+    return to(with_bias(input_gradient(g, to_float32(input), to_float32(weight)), to_float32(bias), dims),
+              input.dtype());
   }
   return with_bias(input_gradient(g, input, weight), bias, dims);
 }

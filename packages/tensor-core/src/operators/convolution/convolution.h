@@ -41,7 +41,7 @@ struct ConvolutionFinish {
   Tensor output(const ConvolutionGeometry& g, Dtype type) const {
     return out.defined() ? out : empty(g.output_shape(), type);
   }
-  std::optional<Limits> limits() const { return epilogue ? epilogue->limits() : std::nullopt; }
+  std::optional<Bounds> limits() const { return epilogue ? epilogue->limits() : std::nullopt; }
   void apply(void* piece, int64_t n) const {
     if (epilogue) epilogue->apply(static_cast<char*>(piece), n);
   }

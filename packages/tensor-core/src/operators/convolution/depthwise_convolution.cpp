@@ -19,9 +19,9 @@ void convolve_channels(const Geometry& g, const T* input, const T* weights, cons
   constexpr int64_t kShare = 100000;  // multiply-adds that justify an additional thread
   const PaddedImage padded(g);
   const std::vector<int32_t> taps = padded.taps();
-  const std::optional<Limits> limits = finish.limits();
+  const std::optional<Bounds> limits = finish.limits();
   const kernels::ChannelPlane plane{g.out[1], g.out[2],    g.stride[1] * padded.row,
-                                    g.taps(), taps.data(), limits.value_or(Limits())};
+                                    g.taps(), taps.data(), limits.value_or(Bounds())};
   const auto kernel = kernels::networks().depthwise[sizeof(T) == 8];
   const int64_t filters = g.group_filters(), area = g.out[1] * g.out[2];
   parallel_items(g.batch * g.channels, std::max<int64_t>(1, kShare / (filters * g.taps() * g.positions() + 1)),

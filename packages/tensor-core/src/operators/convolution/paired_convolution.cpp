@@ -106,9 +106,9 @@ class Pair {
     g.padding[1] = 0;
     const PaddedImage padded(g);
     const std::vector<int32_t> taps = padded.taps();
-    const std::optional<Limits> limits = second_.epilogue.limits();
+    const std::optional<Bounds> limits = second_.epilogue.limits();
     const kernels::ChannelPlane plane{
-        rows.end - rows.begin, b_.out[2], b_.stride[1] * padded.row, g.taps(), taps.data(), limits.value_or(Limits())};
+        rows.end - rows.begin, b_.out[2], b_.stride[1] * padded.row, g.taps(), taps.data(), limits.value_or(Bounds())};
     T* const image = reinterpret_cast<T*>(memory.image.get());
     std::fill_n(image, most_rows_ * padded.row + kernels::kDirectSlack, T(0));
     for (int64_t c = 0; c < count; ++c) {

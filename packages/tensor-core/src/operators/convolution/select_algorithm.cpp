@@ -17,12 +17,12 @@ constexpr double kMostElements = double(1 << 30);
 // other algorithms unfold each position once for all filters, which then costs more for each value. The four numbers
 // are measured (float32, AVX2 and AVX-512).
 constexpr int64_t kDirectStep = 16;
-constexpr double kDirectMost = 1.05, kDirectWeightsMost = 1.02;
-constexpr double kFewFilters = 12, kMostForFewFilters = 1.3;
+constexpr double kDirectMaxRatio = 1.05, kDirectWeightsMaxRatio = 1.02;
+constexpr double kFewFilters = 12, kFewFiltersMaxRatio = 1.3;
 
 // The implicit convolution copies padded samples. It is faster if these have at most this many times the number of
 // elements that unfolding would read and write.
-constexpr double kPaddedMost = 4;
+constexpr double kPaddedMaxRatio = 4;
 
 // The largest number of filters per channel for which the depthwise convolution is used, with stride 1 and with larger
 // strides. It reads a channel once for each filter; the other algorithms read it once for all filters. Measured with
@@ -51,7 +51,7 @@ bool runs_directly(const Geometry& g, double most) {
   if (!steps_by_one(g)) return false;
   const int64_t width = g.size[2] + 2 * g.padding[2], positions = g.out[0] * g.out[1] * width;
   const int64_t computed = (positions + kDirectStep - 1) / kDirectStep * kDirectStep;
-  const double allowed = most + std::min(kFewFilters / double(g.group_filters()), kMostForFewFilters);
+  const double allowed = most + std::min(kFewFilters / double(g.group_filters()), kFewFiltersMaxRatio);
   return double(computed) / double(g.positions()) <= allowed;
 }
 
@@ -60,21 +60,21 @@ bool unfolds_implicitly(const Geometry& g) {
   double padded = double(g.group_channels());
   for (size_t i = 0; i < 3; ++i) padded *= double(g.size[i] + 2 * g.padding[i] + g.stride[i]);
   const double unfolded = double(g.taps()) * double(g.positions()) + double(g.group_channels() * product(g.size));
-  return padded <= kPaddedMost * unfolded && padded * double(g.batch) < kMostElements;
+  return padded <= kPaddedMaxRatio * unfolded && padded * double(g.batch) < kMostElements;
 }
 
 bool convolves_channels(const Geometry& g, int64_t most_filters) {
   if (g.group_channels() != 1 || g.group_filters() > most_filters || g.plain() || g.covers_image()) return false;
   double padded = 1;
   for (size_t i = 0; i < 3; ++i) padded *= double(g.size[i] + 2 * g.padding[i] + g.stride[i]);
-  return padded < kMostElements && padded <= kPaddedMost * double(g.taps()) * double(g.positions());
+  return padded < kMostElements && padded <= kPaddedMaxRatio * double(g.taps()) * double(g.positions());
 }
 
 Algorithm simple(const Geometry& g) { return g.covers_image() ? Algorithm::Product : Algorithm::Unfolded; }
 
 Algorithm forward(const Geometry& g) {
   if (convolves_channels(g, kDepthwiseFilters)) return Algorithm::Depthwise;
-  if (runs_directly(g, kDirectMost)) return Algorithm::Direct;
+  if (runs_directly(g, kDirectMaxRatio)) return Algorithm::Direct;
   if (convolves_channels(g, kStridedDepthwiseFilters)) return Algorithm::Depthwise;
   return unfolds_implicitly(g) ? Algorithm::Implicit : simple(g);
 }
@@ -88,7 +88,7 @@ Algorithm input_gradient(const Geometry& g) {
 Algorithm weight_gradient(const Geometry& g) {
   if (unfolds_implicitly(g) && g.group_channels() >= kShiftedChannels && g.group_filters() >= kShiftedFilters)
     return Algorithm::Shifted;
-  return runs_directly(g, kDirectWeightsMost) ? Algorithm::Direct : simple(g);
+  return runs_directly(g, kDirectWeightsMaxRatio) ? Algorithm::Direct : simple(g);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ class Unfolded {
         columns_(in_place ? 1 : g.taps() * most * g.positions() * int64_t(sizeof(T))),
         rows_(alone ? 1 : g.group_filters() * most * g.positions() * int64_t(sizeof(T))) {}
 
-  bool results_lie() const { return alone; }  // returns true if a product can write to the output directly
+  bool can_write_to_out() const { return alone; }  // returns true if a product can write to the output directly
 
   // Returns the images as a matrix (taps, count * positions). Does not copy an image that already has this form.
   const T* unfold(const T* input, int64_t group, int64_t first, int64_t count) {
@@ -139,7 +139,7 @@ Tensor unfolded_forward(const Geometry& g, const Tensor& input, const Tensor& we
       const kernels::Matrix columns{matrices.unfold(input.data<T>(), group, first, count), width, 1};
       if constexpr (std::is_floating_point_v<T>) {
         kernels::ProductFinish product_finish = finish.of_filters(own_bias, group * filters);
-        if (!matrices.results_lie()) product_finish = product_finish.biases();
+        if (!matrices.can_write_to_out()) product_finish = product_finish.biases();
         gemm(filters, width, g.taps(), finish.filters(g, weight.data<T>(), group * filters), {columns},
              reinterpret_cast<char*>(to), width, type, product_finish);
       } else {

@@ -54,21 +54,21 @@ Tensor flipped_weights(const Geometry& g, const Tensor& weight) {
   dispatch_real(weight.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     constexpr int64_t kUsual = 9;
-    const auto turn = [area, filters, channels, w = weight.data<T>(), flipped = out.data<T>()](int64_t group, int64_t f,
+    const auto flip = [area, filters, channels, w = weight.data<T>(), flipped = out.data<T>()](int64_t group, int64_t f,
                                                                                                int64_t c) {
       const T* __restrict from = w + ((group * filters + f) * channels + c) * area;
       T* __restrict const to = flipped + ((group * channels + c) * filters + f) * area;
       if (area != kUsual) return void(std::reverse_copy(from, from + area, to));
       for (int64_t i = 0; i < kUsual; ++i) to[i] = from[kUsual - 1 - i];
     };
-    constexpr int64_t kTogether = 128;  // number of channels at a time, so that the filters are read in long runs
-    const int64_t blocks = (channels + kTogether - 1) / kTogether;
+    constexpr int64_t kChannels = 128;  // number of channels at a time, so that the filters are read in long runs
+    const int64_t blocks = (channels + kChannels - 1) / kChannels;
     parallel_items(
-        g.groups * blocks, std::max<int64_t>(1, 32768 / (kTogether * filters * area)), [&](int64_t begin, int64_t end) {
+        g.groups * blocks, std::max<int64_t>(1, 32768 / (kChannels * filters * area)), [&](int64_t begin, int64_t end) {
           for (int64_t i = begin; i < end; ++i)
             for (int64_t f = 0; f < filters; ++f)
-              for (int64_t c = i % blocks * kTogether; c < std::min(channels, (i % blocks + 1) * kTogether); ++c)
-                turn(i / blocks, f, c);
+              for (int64_t c = i % blocks * kChannels; c < std::min(channels, (i % blocks + 1) * kChannels); ++c)
+                flip(i / blocks, f, c);
         });
   });
   return out;

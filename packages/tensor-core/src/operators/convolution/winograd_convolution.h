@@ -6,7 +6,7 @@
 namespace flambeau {
 
 // Returns true if this algorithm computes the forward convolution faster than the others.
-bool winograd_pays(const ConvolutionGeometry& g);
+bool winograd_is_faster(const ConvolutionGeometry& g);
 
 // Returns the transformed and packed weights: Note [Packed matrices].
 Tensor winograd_weights(const Tensor& weight);

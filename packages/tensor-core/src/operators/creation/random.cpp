@@ -19,7 +19,7 @@ void open_unit(const uint32_t* words, float* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = (float(words[i]) + 0.5f) * 0x1p-32f;
 }
 void open_unit(const uint32_t* words, double* to, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) to[i] = (double(wide(words + 2 * i) >> 12) + 0.5) * 0x1p-52;
+  for (int64_t i = 0; i < n; ++i) to[i] = (double(uint64_of(words + 2 * i) >> 12) + 0.5) * 0x1p-52;
 }
 
 void apply(PointwiseOp op, char* values, int64_t n, Compute type) {
@@ -83,7 +83,7 @@ void require_floating(const Tensor& t, const char* name) {
 void uniform_on_gpu(const Tensor& out, double low, double high, Generator* generator) {
   if (out.dtype() == Dtype::float64)
     return draw_on_gpu(cuda::Distribution::Uniform, out, 2, generator, {low, high - low, high});
-  const int digits = limits(out.dtype()).digits;
+  const int digits = dtype_limits(out.dtype()).digits;
   double end = 0;
   dispatch(out.dtype(), [&](auto tag) { end = convert<float>(convert<typename decltype(tag)::type>(high)); });
   draw_on_gpu(cuda::Distribution::Uniform, out, 1, generator,
@@ -119,7 +119,7 @@ void uniform_floats(const Tensor& out, int digits, double low, double high, Gene
 void fill_uniform(const Tensor& t, double low, double high, Generator* generator) {
   if (is_complex(t.dtype())) return fill_uniform(view_as_real(t), low, high, generator);  // fills both parts
   require_floating(t, "uniform_");
-  const auto [largest, digits] = limits(t.dtype());
+  const auto [largest, digits] = dtype_limits(t.dtype());
   require(std::abs(low) <= largest, "uniform_: from=", low, " is out of bounds for ", t.dtype());
   require(std::abs(high) <= largest, "uniform_: to=", high, " is out of bounds for ", t.dtype());
   require(low <= high, "uniform_ expects to return a [from, to) range, but found from=", low, " > to=", high);
@@ -189,7 +189,7 @@ void fill_cauchy(const Tensor& t, double median, double sigma, Generator* genera
             if constexpr (std::is_same_v<V, float>)
               to[i] = float(int32_t(words[i])) * float(3.141592653589793 * 0x1p-32);
             else
-              to[i] = double(int64_t(wide(words + 2 * i))) * (3.141592653589793 * 0x1p-64);
+              to[i] = double(int64_t(uint64_of(words + 2 * i))) * (3.141592653589793 * 0x1p-64);
           }
           apply(op::tan, to, n);
           for (int64_t i = 0; i < n; ++i) to[i] = V(median) + V(sigma) * to[i];

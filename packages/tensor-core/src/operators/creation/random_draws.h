@@ -64,27 +64,27 @@ void in_place(const Tensor& t, const char* name, const char* node, Generator* ge
   forget_history(t, node);
 }
 
-inline uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
-inline double unit(const uint32_t* words) { return double(wide(words) >> 11) * 0x1p-53; }  // uniform in [0, 1)
+inline uint64_t uint64_of(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
+inline double unit(const uint32_t* words) { return double(uint64_of(words) >> 11) * 0x1p-53; }  // uniform in [0, 1)
 
 // Fills a tensor on a GPU with random numbers. Each number is computed from `words` random words.
 inline void draw_on_gpu(cuda::Distribution kind, const Tensor& out, int64_t words, Generator* generator,
                         std::initializer_list<double> numbers, uint64_t threshold = 0, uint64_t range = 0,
                         const Tensor& in = {}) {
-  const cuda::Drawn drawn = cuda::take_groups(generator, groups_for(out.numel(), words), out);
+  const cuda::DrawPosition drawn = cuda::take_groups(generator, groups_for(out.numel(), words), out);
   cuda::draw(kind, out, in, words, drawn, numbers, threshold, range);
 }
 
 // The largest finite number of a dtype, and the largest d for which it represents all integers up to 2**d (`digits`).
-struct Limits {
+struct DtypeLimits {
   double largest;
   int digits;
 };
-inline Limits limits(Dtype d) {
+inline DtypeLimits dtype_limits(Dtype d) {
   if (d == Dtype::float16) return {65504.0, 11};
   if (d == Dtype::bfloat16) return {0x1.FEp127, 8};
-  return d == Dtype::float32 ? Limits{std::numeric_limits<float>::max(), 24}
-                             : Limits{std::numeric_limits<double>::max(), 53};
+  return d == Dtype::float32 ? DtypeLimits{std::numeric_limits<float>::max(), 24}
+                             : DtypeLimits{std::numeric_limits<double>::max(), 53};
 }
 
 }  // namespace flambeau::drawing

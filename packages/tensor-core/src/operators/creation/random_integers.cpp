@@ -27,7 +27,7 @@ void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
           draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
             T* to = out.data<T>() + first;
             const T one = convert<T>(1.0f), zero = convert<T>(0.0f);
-            for (int64_t i = 0; i < n; ++i) to[i] = (wide(words + 2 * i) >> 11) < threshold ? one : zero;
+            for (int64_t i = 0; i < n; ++i) to[i] = (uint64_of(words + 2 * i) >> 11) < threshold ? one : zero;
           });
         });
       });
@@ -50,10 +50,10 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
   Tensor wanted;
   {
     NoRecording off;
-    const Tensor wide = to(p, Dtype::float64);
-    const bool reported = cuda::takes(wide) && cuda::takes(t);  // the kernel reports invalid probabilities
-    require(p.is_meta() || reported || all_probabilities(wide), WrongProbability{});
-    wanted = p.shape() == t.shape() ? contiguous(wide) : contiguous(expand(wide, t.shape()));
+    const Tensor probabilities = to(p, Dtype::float64);
+    const bool reported = cuda::takes(probabilities) && cuda::takes(t);  // the kernel reports invalid probabilities
+    require(p.is_meta() || reported || all_probabilities(probabilities), WrongProbability{});
+    wanted = p.shape() == t.shape() ? contiguous(probabilities) : contiguous(expand(probabilities, t.shape()));
   }
   const auto from_stream = [&](const Tensor& out, PyTorchStream& stream) {
     const Tensor given = expand(detach(p), t.shape());
@@ -79,7 +79,7 @@ namespace {
 // Warns if a bound exceeds 2**digits, beyond which a floating dtype does not represent all integers.
 void warn_where_inexact(const char* bound, int64_t value, Dtype dtype) {
   if (!is_floating(dtype)) return;
-  const int digits = limits(dtype).digits;
+  const int digits = dtype_limits(dtype).digits;
   const int64_t limit = int64_t(1) << digits;
   if (-limit <= value && value <= limit) return;
   std::ostringstream text;
@@ -101,7 +101,7 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
     low = bounds.low, high = bounds.high;
   }
   const auto representable = [&](int64_t v) {
-    if (is_floating(t.dtype())) return std::abs(double(v)) <= limits(t.dtype()).largest;
+    if (is_floating(t.dtype())) return std::abs(double(v)) <= dtype_limits(t.dtype()).largest;
     if (t.dtype() == Dtype::bool_) return v == 0 || v == 1;
     return fits(Scalar(v), t.dtype()) && (v >= 0 || !is_unsigned(t.dtype()));
   };
@@ -121,7 +121,7 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
           draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
             T* to = out.data<T>() + first;
             for (int64_t i = 0; i < n; ++i)  // the high word of the product is below `range`
-              to[i] = convert<T>(low + int64_t(uint64_t((unsigned __int128)wide(words + 2 * i) * range >> 64)));
+              to[i] = convert<T>(low + int64_t(uint64_t((unsigned __int128)uint64_of(words + 2 * i) * range >> 64)));
           });
         });
       });
@@ -172,12 +172,12 @@ void fill_whole_numbers(const Tensor& t, std::optional<int64_t> low, Generator* 
 Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
   require(n >= 0, "randperm: n must be non-negative, got ", n);
   require<NotImplementedError>(dtype != Dtype::bool_, "randperm is not implemented for bool");
-  const int64_t largest = is_floating(dtype) ? (int64_t(1) << limits(dtype).digits) + 1 : n;
+  const int64_t largest = is_floating(dtype) ? (int64_t(1) << dtype_limits(dtype).digits) + 1 : n;
   require(n <= largest && (n == 0 || fits(Scalar(n - 1), dtype)), "randperm: n=", n, " is too large for ", dtype);
   if (OnDevice::current() == DeviceType::Cuda) {
     const Tensor partners = empty({n}, Dtype::uint32), out = empty({n}, Dtype::int64);
     draw_on_gpu(cuda::Distribution::Upto, partners, 2, generator, {});
-    cuda::exchange_in_turn(out, partners);
+    cuda::exchange_sequentially(out, partners);
     return to(out, dtype);
   }
   if (OnDevice::current() == DeviceType::Cpu)
@@ -189,7 +189,7 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
   const Tensor numbers = empty({n}, Dtype::int64);
   uint64_t* random = numbers.data<uint64_t>();
   draw(n, 2, generator, [&](const uint32_t* words, int64_t first, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) random[first + i] = wide(words + 2 * i);
+    for (int64_t i = 0; i < count; ++i) random[first + i] = uint64_of(words + 2 * i);
   });
   const GilRelease release(n > kGilGrain);
   for (int64_t i = n - 1; i > 0; --i) {  // Fisher-Yates shuffle, Durstenfeld 1964

@@ -24,7 +24,7 @@ template <class Kind>
 Tensor sample_each(Kind, const Tensor& first, const Tensor& second, Dtype dtype, Generator* generator,
                    double least = -std::numeric_limits<double>::infinity()) {
   const Tensor out = empty(first.shape(), Dtype::float64);
-  const cuda::Drawn drawn = cuda::take_groups(generator, kernels::kStreamGroups, out);
+  const cuda::DrawPosition drawn = cuda::take_groups(generator, kernels::kStreamGroups, out);
   if (cuda::takes(out)) {
     cuda::sample(Kind::kKind, out, first, second, drawn, least);
     return flambeau::to(out, dtype);
@@ -47,7 +47,7 @@ Tensor in_double(const Tensor& t) {
 }
 
 // Converts a tensor to the dtype in which PyTorch's samplers compute: float64 for float64, otherwise float32.
-Tensor in_own_type(const Tensor& t) {
+Tensor in_sampling_dtype(const Tensor& t) {
   NoRecording off;
   return contiguous(t.dtype() == Dtype::float64 ? t : to(t, Dtype::float32));
 }
@@ -74,7 +74,7 @@ Tensor poisson(const Tensor& rate, Generator* generator) {
   const Tensor rates = in_double(rate);
   require_rates(rates);
   PyTorchStream* const stream = pytorch::stream_for(rate, generator);
-  Tensor out = stream ? to(pytorch::poisson(*stream, in_own_type(rate)), rate.dtype())
+  Tensor out = stream ? to(pytorch::poisson(*stream, in_sampling_dtype(rate)), rate.dtype())
                       : sample_each(kernels::Poisson(), rates, Tensor(), rate.dtype(), generator);
   if (recording(rate)) record("Poisson", out, {&rate}, {}, [](const Context& c) { c.set(0, zeros_of(c.gradient())); });
   return out;
@@ -95,8 +95,9 @@ Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
   const Shape shape = broadcast(count.shape(), prob.shape());
   const Tensor counts = expand(detach(count), shape), probs = expand(detach(prob), shape);
   PyTorchStream* const stream = pytorch::stream_for(count, generator);
-  Tensor out = stream ? to(pytorch::binomial(*stream, in_own_type(counts), in_own_type(probs)), count.dtype())
-                      : sample_each(kernels::Binomial(), in_double(counts), in_double(probs), count.dtype(), generator);
+  Tensor out = stream
+                   ? to(pytorch::binomial(*stream, in_sampling_dtype(counts), in_sampling_dtype(probs)), count.dtype())
+                   : sample_each(kernels::Binomial(), in_double(counts), in_double(probs), count.dtype(), generator);
   if (recording(count, prob))
     record("Binomial", out, {&count, &prob}, {}, [](const Context& c) {
       for (int i : {0, 1})
@@ -122,7 +123,7 @@ Tensor standard_gamma(const Tensor& concentration, Generator* generator) {
                                "_standard_gamma is implemented for floating-point tensors, got ",
                                concentration.dtype());
   PyTorchStream* const stream = pytorch::stream_for(concentration, generator);
-  Tensor out = stream ? to(pytorch::standard_gamma(*stream, in_own_type(concentration)), concentration.dtype())
+  Tensor out = stream ? to(pytorch::standard_gamma(*stream, in_sampling_dtype(concentration)), concentration.dtype())
                       : sample_each(kernels::Gamma(), in_double(concentration), Tensor(), concentration.dtype(),
                                     generator, smallest_normal(concentration.dtype()));
   if (recording(concentration))

@@ -147,11 +147,11 @@ Tensor bluestein(const Tensor& t, int64_t dim, bool inverse, double scale) {
   int64_t length = 2 * n - 1;
   while (!smooth(length)) ++length;
   const auto make = [&] { return chirp_of(n, length, t.dtype()); };
-  struct Single : Chirp {};
-  struct Double : Chirp {};
+  struct SingleChirp : Chirp {};
+  struct DoubleChirp : Chirp {};
   const Chirp chirp = t.dtype() == Dtype::complex64
-                          ? Chirp(*cached_by_length<Single>(n, [&] { return Single{make()}; }))
-                          : Chirp(*cached_by_length<Double>(n, [&] { return Double{make()}; }));
+                          ? Chirp(*cached_by_length<SingleChirp>(n, [&] { return SingleChirp{make()}; }))
+                          : Chirp(*cached_by_length<DoubleChirp>(n, [&] { return DoubleChirp{make()}; }));
   const Tensor values = along(chirp.values, dim, t.dim()), spectrum = along(chirp.spectrum, dim, t.dim());
   const Tensor wave = padded((inverse ? conj(t) : t) * values, dim, length);
   const Tensor product = complex_along(wave, dim, false, 1) * spectrum;

@@ -25,7 +25,7 @@ struct Tap {
 };
 
 // Maps positions outside the image into it as the padding mode requires, and computes their slopes.
-PixelPosition brought_back(PixelPosition p, double size, const GridSampling& o) {
+PixelPosition pad_position(PixelPosition p, double size, const GridSampling& o) {
   if (o.padding == kReflection) {
     const double low = o.align_corners ? 0 : -0.5, span = o.align_corners ? size - 1 : size;
     if (span == 0) return {p.pixel * Scalar(0), p.slope * Scalar(0)};
@@ -56,19 +56,19 @@ struct Kernel {
 // at most 1.
 Kernel cubic(const Tensor& distance, bool near) {
   const double a = -0.75;
-  const Tensor turn = sign(detach(distance)), d = distance * turn;
+  const Tensor direction = sign(detach(distance)), d = distance * direction;
   if (near)
     return {(d * Scalar(a + 2) - Scalar(a + 3)) * d * d + Scalar(1.0),
-            turn * (d * Scalar(3 * (a + 2)) - Scalar(2 * (a + 3))) * d};
+            direction * (d * Scalar(3 * (a + 2)) - Scalar(2 * (a + 3))) * d};
   return {((d - Scalar(5.0)) * d + Scalar(8.0)) * d * Scalar(a) - Scalar(4 * a),
-          turn * ((d * Scalar(3.0) - Scalar(10.0)) * d * Scalar(a) + Scalar(8 * a))};
+          direction * ((d * Scalar(3.0) - Scalar(10.0)) * d * Scalar(a) + Scalar(8 * a))};
 }
 
 std::vector<Tap> taps_along(const Tensor& x, int64_t length, const GridSampling& o) {
   const double size = double(length), half = o.align_corners ? (size - 1) / 2 : size / 2;
   const Tensor fixed = detach(x);
   PixelPosition p{fixed * Scalar(half) + Scalar((size - 1) / 2), full(fixed.shape(), Scalar(half), fixed.dtype())};
-  if (o.mode != kBicubic) p = brought_back(p, size, o);
+  if (o.mode != kBicubic) p = pad_position(p, size, o);
   if (o.mode == kNearest)
     return {tap(round(p.pixel), full(fixed.shape(), Scalar(1.0), fixed.dtype()), x * Scalar(0.0), size)};
   const Tensor left = floor(p.pixel), share = p.pixel - left + p.slope * (x - fixed);
@@ -77,7 +77,7 @@ std::vector<Tap> taps_along(const Tensor& x, int64_t length, const GridSampling&
   std::vector<Tap> taps;
   for (int k = -1; k < 3; ++k) {
     Tensor position = left + Scalar(k);
-    if (o.padding != kZeros) position = brought_back({position, p.slope}, size, o).pixel;
+    if (o.padding != kZeros) position = pad_position({position, p.slope}, size, o).pixel;
     const Kernel weight = cubic(share - Scalar(k), k == 0 || k == 1);
     taps.push_back(tap(position, weight.value, weight.slope * p.slope, size));
   }

@@ -187,7 +187,7 @@ const Mode* find_mode(std::string_view name) {
 }
 
 template <class T, class List>
-List one_each(const std::variant<T, List>& given, int dims) {
+List list_per_dimension(const std::variant<T, List>& given, int dims) {
   const T* single = std::get_if<T>(&given);
   return single ? List(size_t(dims), *single) : std::get<List>(given);
 }
@@ -216,7 +216,7 @@ Target target_of(const Tensor& input, const std::optional<Size>& size, const std
   require<ValueError>(size || factors, "either size or scale_factor should be defined");
   Target out;
   if (size) {
-    out.size = one_each(*size, dims);
+    out.size = list_per_dimension(*size, dims);
     require<ValueError>(int(out.size.size()) == dims,
                         "Input and output must have the same number of spatial dimensions, but got input with spatial "
                         "dimensions of ",
@@ -225,7 +225,7 @@ Target target_of(const Tensor& input, const std::optional<Size>& size, const std
     out.scales.assign(size_t(dims), 0.0);
     return out;
   }
-  out.scales = one_each(*factors, dims);
+  out.scales = list_per_dimension(*factors, dims);
   require<ValueError>(int(out.scales.size()) == dims,
                       "Input and scale_factor must have the same number of spatial dimensions, but got input with "
                       "spatial dimensions of ",

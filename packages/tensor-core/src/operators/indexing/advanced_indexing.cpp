@@ -24,7 +24,7 @@ bool only_masks(const Tensors& given) {  // if true, no element is selected twic
   return true;
 }
 
-struct Advanced {
+struct AdvancedIndex {
   Blocks blocks;
   Shape shape;  // shape of the result
 };
@@ -98,7 +98,7 @@ void add_offsets(const Tensor& offsets_of, const Tensor& index, const Tensor& t,
   });
 }
 
-Advanced advanced(const Tensor& t, const Tensors& given) {
+AdvancedIndex advanced(const Tensor& t, const Tensors& given) {
   NoRecording off;
   const Tensors indices = expand_masks(t, given);
   const Shape index_shape = broadcast_indices(indices);
@@ -118,7 +118,7 @@ Advanced advanced(const Tensor& t, const Tensors& given) {
     view = permute(t, order);
   }
   const int64_t first = adjacent && !dims.empty() ? dims[0] : 0, last = first + int64_t(dims.size()) - 1;
-  Advanced a{blocks_around(view, first, last), {}};
+  AdvancedIndex a{blocks_around(view, first, last), {}};
   a.blocks.count = product(index_shape);
   a.blocks.offsets = zeros({a.blocks.count}, Dtype::int64);
   a.blocks.step = 0;
@@ -177,7 +177,7 @@ Tensor broadcast_values(const Tensor& values, const Shape& shape) {
 
 Tensor index(const Tensor& t, const Tensors& given) {
   if (const Tensor* mask = whole_mask(t, given)) return masked_select(t, to(*mask, t.device()));
-  const Advanced a = advanced(t, given);
+  const AdvancedIndex a = advanced(t, given);
   const Tensor out = empty(a.shape, t.dtype());
   load_blocks(t, a.blocks, out);
   if (recording(t))
@@ -198,7 +198,7 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
   if (const Tensor* mask = whole_mask(t, given); mask && !accumulate && values.dim() == 0)
     return masked_fill(t, to(*mask, t.device()), values, write);
   const Tensor copy = write == Write::Fresh ? clone(t) : t;  // the tensor to which the offsets refer
-  const Advanced a = advanced(copy, given);
+  const AdvancedIndex a = advanced(copy, given);
   const Tensor from = without_overlap(broadcast_values(values, a.shape), copy);
   require(values.dtype() == t.dtype(), "Index put requires the source and destination dtypes match, got ", t.dtype(),
           " for the destination and ", values.dtype(), " for the source.");

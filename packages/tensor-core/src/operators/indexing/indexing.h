@@ -12,14 +12,14 @@ namespace flambeau {
 // Returns the index as int64. Raises an error that names the operator unless its dtype is int32 or int64.
 Tensor index_tensor(const Tensor& index, const char* name);
 // Refused: a negative index is an error. FromEnd: it counts from the end.
-enum class Negative : uint8_t { Refused, FromEnd };
+enum class NegativeIndex : uint8_t { Refused, FromEnd };
 // Raises an error of class E unless every entry is in [0, size), or in [-size, size) if negative entries count from the
 // end. Returns true if any entry is negative. Entries on a GPU are not checked before the kernel that uses them runs
 // (cuda/runtime/report.h), so the result is then true.
 template <class E>
-bool check_range(const Tensor& index, int64_t size, Negative negative, const char* prefix, int64_t dim);
-extern template bool check_range<Error>(const Tensor&, int64_t, Negative, const char*, int64_t);
-extern template bool check_range<IndexError>(const Tensor&, int64_t, Negative, const char*, int64_t);
+bool check_range(const Tensor& index, int64_t size, NegativeIndex negative, const char* prefix, int64_t dim);
+extern template bool check_range<Error>(const Tensor&, int64_t, NegativeIndex, const char*, int64_t);
+extern template bool check_range<IndexError>(const Tensor&, int64_t, NegativeIndex, const char*, int64_t);
 
 // Checks that n entries are in [low, size), and returns true if any is negative. Call this in the thread that uses the
 // entries, so that they are in its cache.
@@ -57,7 +57,7 @@ void record_saving(const char* name, const Target& target, TensorList inputs, co
 Blocks blocks_around(const Tensor& t, int64_t first_dim, int64_t last_dim);
 // Sets the offsets of the blocks, which are the slices of t along `dim` at the entries of `index`. Negative entries
 // count from the end. On the CPU, the entries must have been checked before. On a GPU, the kernel checks them.
-void pick(Blocks& blocks, const Tensor& t, int64_t dim, const Tensor& index, Negative negative);
+void pick(Blocks& blocks, const Tensor& t, int64_t dim, const Tensor& index, NegativeIndex negative);
 // Copies the blocks of t to `out`, which is contiguous and has the order (outer, count, inner).
 void load_blocks(const Tensor& t, const Blocks& blocks, const Tensor& out);
 // Sets each element of t's blocks to combine(old value, element of source), in the order of the offsets. The result

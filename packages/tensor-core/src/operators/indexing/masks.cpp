@@ -261,7 +261,7 @@ Tensor flat_index(const Tensor& t, const Tensor& index, const char* name) {
   require<IndexError>(n > 0 || index.numel() == 0, name, "(): tried to take from an empty tensor");
   const Tensor i = index.dim() == 1 ? index : reshape(index, {index.numel()});
   try {
-    if (!check_range<IndexError>(i, n, Negative::FromEnd, "", 0)) return i;
+    if (!check_range<IndexError>(i, n, NegativeIndex::FromEnd, "", 0)) return i;
   } catch (const IndexError& e) {
     require<IndexError>(false, "out of range: tried to access a position of a tensor of ", n, " elements: ", e.what());
   }

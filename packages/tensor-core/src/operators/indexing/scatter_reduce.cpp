@@ -23,7 +23,7 @@ Scalar limit_of(Dtype d, bool lowest) {
   });
 }
 
-Scalar neutral(Fold r, Dtype d) {
+Scalar fold_identity(Fold r, Dtype d) {
   if (r == Fold::Sum || r == Fold::Mean) return Scalar(0);
   if (r == Fold::Prod) return Scalar(1);
   return limit_of(d, r == Fold::Max);
@@ -136,7 +136,7 @@ Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const T
   const bool reads_values = recorded && fold != Fold::Sum && fold != Fold::Mean;
   const Tensor original = reads_values && write == Write::InPlace ? clone(t) : t;
   const Target target = target_of(t, write, name, {&source, &index});
-  if (!include_self) store_value(target.out, s, neutral(fold, t.dtype()), Combine::Assign);
+  if (!include_self) store_value(target.out, s, fold_identity(fold, t.dtype()), Combine::Assign);
   store_source(target.out, s, source, combine_of(fold));
   if (fold == Fold::Mean && index.numel() > 0) {
     NoRecording off;

@@ -15,7 +15,7 @@ namespace {
 
 // If a channel has fewer contiguous elements in a sample than this, but more than one, the channels become the first
 // dimension, so that their elements of all samples are contiguous.
-constexpr int64_t kShortStretch = 32;
+constexpr int64_t kShortRun = 32;
 
 // Permutes (N, C, ...) to (N, ..., C), and back.
 Tensor channels_last(const Tensor& t) {
@@ -41,7 +41,7 @@ struct Channels {
   Channels(const Tensor& t, Dtype type, MemoryFormat order)
       : layout(ChannelLayout::of(t)),
         format(order),
-        moved(!last() && layout.inner > 1 && layout.inner < kShortStretch && layout.batch > 1) {
+        moved(!last() && layout.inner > 1 && layout.inner < kShortRun && layout.batch > 1) {
     values = prepared(last() ? channels_last(t) : moved ? transpose(t, 0, 1) : t, type);
     if (moved) layout = {1, layout.channels, layout.batch * layout.inner};
     if (last()) layout = {layout.batch * layout.inner, layout.channels, 1};

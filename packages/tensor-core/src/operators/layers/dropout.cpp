@@ -13,7 +13,7 @@ namespace {
 
 // Note [Dropout]
 // The mask is a function of seed, offset and element, so the derivative generates it again instead of saving it.
-Tensor apply_mask(const Tensor& t, double p, const cuda::Drawn& drawn) {
+Tensor apply_mask(const Tensor& t, double p, const cuda::DrawPosition& drawn) {
   Tensor out;
   const double cut = p * 4294967296.0, scale = p < 1 ? 1 / (1 - p) : 0;
   const uint32_t threshold = cut >= 4294967295.0 ? 4294967295u : uint32_t(cut);
@@ -72,7 +72,7 @@ Tensor multiplied(const Tensor& t, double p, const Tensor& mask) {
   return out;
 }
 
-Tensor drop_from_stream(const Tensor& input, double p, PyTorchStream& stream) {
+Tensor dropout_from_stream(const Tensor& input, double p, PyTorchStream& stream) {
   const Tensor mask = empty(input.shape(), Dtype::uint8);
   pytorch::fill_bernoulli(stream, mask, 1 - p);
   if (input.is_contiguous()) return multiplied(input, p, mask);
@@ -92,7 +92,8 @@ Tensor dropout(const Tensor& input, double p, bool training, Generator* generato
   require<NotImplementedError>(is_inexact(input.dtype()), "\"dropout\" not implemented for '", input.dtype(), "'");
   if (!training || p == 0) return input;
   if (p == 1) return mul(input, 0.0);
-  if (PyTorchStream* const stream = pytorch::stream_for(input, generator)) return drop_from_stream(input, p, *stream);
+  if (PyTorchStream* const stream = pytorch::stream_for(input, generator))
+    return dropout_from_stream(input, p, *stream);
   constexpr int64_t kChunk = 16 * kernels::kGroup;
   const int64_t chunks = (input.numel() + kChunk - 1) / kChunk;
   return apply_mask(input, p, cuda::take_groups(generator, chunks * 16, input));

@@ -169,7 +169,7 @@ Tensor weight_gradient(const Bags& bags, const Tensor& grad, const Tensor& per_s
 }
 
 // Returns bags + 1 positions in the indices: the begin of each bag, and the end of the last one.
-Tensor begins_of(const Tensor& input, const Tensor& offsets, bool last_given) {
+Tensor bag_starts(const Tensor& input, const Tensor& offsets, bool last_given) {
   require<ValueError>(input.dim() == 1 || input.dim() == 2, "input has to be 1D or 2D Tensor, but got Tensor of ",
                       "dimension ", input.dim());
   if (input.dim() == 2) {
@@ -254,7 +254,7 @@ int64_t count_in_bags(const Tensor& begins, int64_t n) {
 Tensor embedding_bag(const Tensor& weight, const Tensor& input, const Tensor& offsets, bool last_given, BagMode mode,
                      const Tensor& factors, int64_t padding, bool by_frequency) {
   Tensor indices = reshape(input, {-1}), per_sample = factors.defined() ? reshape(factors, {-1}) : factors;
-  const Tensor begins = begins_of(input, offsets, last_given);
+  const Tensor begins = bag_starts(input, offsets, last_given);
   require(!per_sample.defined() || mode == BagMode::Sum,
           "embedding_bag: per_sample_weights was not None, which is only supported for mode='sum'");
   require(!per_sample.defined() || (per_sample.dtype() == weight.dtype() && per_sample.shape() == indices.shape()),

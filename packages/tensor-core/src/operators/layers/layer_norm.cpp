@@ -47,7 +47,7 @@ Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, co
   Tensor statistics = empty({r.count, 2}, Dtype::float64);
   if (x.is_meta()) return statistics;
   auto* m = reinterpret_cast<kernels::Moments*>(statistics.bytes());
-  const NormalizedRows rows{r.length, r.centred, NormalizedRows::pay_together(r.count, r.length, type)};
+  const NormalizedRows rows{r.length, r.centred, NormalizedRows::are_faster_together(r.count, r.length, type)};
   parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
     const int64_t at = begin * r.length;
     normalize_rows(rows, kind, out.bytes() + at * item_size(type), bytes_at(x, at), bytes_at(weight, 0),
@@ -211,7 +211,7 @@ Tensor complex_rms_norm(const Tensor& input, const Shape& normalized, const Tens
 
 }  // namespace
 
-bool NormalizedRows::pay_together(int64_t count, int64_t length, Dtype dtype) {
+bool NormalizedRows::are_faster_together(int64_t count, int64_t length, Dtype dtype) {
   return LayerNormRows{count, length, true}.together(kernels::kShortNormalizedBytes / item_size(dtype));
 }
 
@@ -238,8 +238,9 @@ Normalized layer_norm(const Tensor& input, const Shape& normalized, const Tensor
 }
 
 Tensor rms_norm(const Tensor& input, const Shape& normalized, const Tensor& weight, std::optional<double> eps) {
-  const bool wide = input.dtype() == Dtype::float64 || input.dtype() == Dtype::complex128;
-  const double least = wide ? std::numeric_limits<double>::epsilon() : double(std::numeric_limits<float>::epsilon());
+  const bool is_double = input.dtype() == Dtype::float64 || input.dtype() == Dtype::complex128;
+  const double least =
+      is_double ? std::numeric_limits<double>::epsilon() : double(std::numeric_limits<float>::epsilon());
   if (is_complex(input.dtype())) return complex_rms_norm(input, normalized, weight, eps.value_or(least));
   check("rms_norm", input, normalized, weight, Tensor());
   Tensor statistics;

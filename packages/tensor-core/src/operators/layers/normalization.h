@@ -76,7 +76,7 @@ struct NormalizedRows {
   bool centred;   // false for RMS normalisation, which does not subtract the mean
   bool together;  // if true, several rows are processed at a time
 
-  static bool pay_together(int64_t count, int64_t length, Dtype dtype);
+  static bool are_faster_together(int64_t count, int64_t length, Dtype dtype);
 };
 // Normalises `count` rows and stores their moments. The result of a row does not depend on the rows that are normalised
 // in the same call. `weight` and `bias` may be null. `kind`: 0 for float32, 1 for float64.

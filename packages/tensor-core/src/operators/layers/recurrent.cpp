@@ -137,14 +137,14 @@ Tensor own_copy(const Tensor& t, const Shape& shape, Dtype dtype) {
 
 void fused_backward(Cell cell, const RecurrentWalk& w, const Context& c) {
   const Tensor& gates = c.saved(kGates);
-  const Dtype dtype = gates.dtype(), wide = cell_dtype(dtype);
+  const Dtype dtype = gates.dtype(), state_dtype = cell_dtype(dtype);
   const Tensor output_grad = c.gradient(0).defined() ? contiguous(c.gradient(0)) : Tensor();
   RecurrentGradients g;
   g.gates = empty(gates.shape(), dtype);
   if (w.separate) g.own = empty(gates.shape(), dtype);
   if (c.saved(kProjection).defined()) g.outputs = empty(c.saved(kOutput).shape(), dtype);
-  g.hidden = own_copy(c.gradient(1), {w.batch, w.outputs}, wide);
-  if (c.saved(kState).defined()) g.state = own_copy(c.gradient(2), {w.batch, w.size}, wide);
+  g.hidden = own_copy(c.gradient(1), {w.batch, w.outputs}, state_dtype);
+  if (c.saved(kState).defined()) g.state = own_copy(c.gradient(2), {w.batch, w.size}, state_dtype);
   const Tensor gradients[] = {output_grad, Tensor(), Tensor()};
   Tensor saved[kShown + 1];
   for (int i = 0; i <= kShown; ++i) saved[i] = c.saved(i).defined() ? contiguous(c.saved(i)) : Tensor();
@@ -254,10 +254,11 @@ RecurrentOutput recurrent_layer(Cell cell, const Tensor& input, const Tensor& hi
   require<NotImplementedError>(is_floating(input.dtype()), "recurrent layers are not implemented for '", input.dtype(),
                                "'");
   if (item_size(input.dtype()) == 2 && !cuda::takes(input)) {
-    const auto wide = [](const Tensor& t) { return t.defined() ? to(t, Dtype::float32) : t; };
-    const RecurrentOutput r = recurrent_layer(
-        cell, wide(input), wide(hidden), wide(state),
-        {wide(p.weight_ih), wide(p.weight_hh), wide(p.bias_ih), wide(p.bias_hh), wide(p.projection)}, sizes, backwards);
+    const auto to_float32 = [](const Tensor& t) { return t.defined() ? to(t, Dtype::float32) : t; };
+    const RecurrentOutput r = recurrent_layer(cell, to_float32(input), to_float32(hidden), to_float32(state),
+                                              {to_float32(p.weight_ih), to_float32(p.weight_hh), to_float32(p.bias_ih),
+                                               to_float32(p.bias_hh), to_float32(p.projection)},
+                                              sizes, backwards);
     const auto narrow = [&](const Tensor& t) { return t.defined() ? to(t, input.dtype()) : t; };
     return {narrow(r.output), narrow(r.hidden), narrow(r.state)};
   }

@@ -18,7 +18,7 @@ Tensor maximum(const Tensor& x, const Tensor& y) { return flambeau::maximum(x, y
 Tensor joined(Tensors parts, int64_t dim) { return parts.size() == 1 ? parts[0] : cat(parts, dim); }
 
 // Returns `all` with its first rows replaced by `rows`.
-Tensor with_first(const Tensor& all, const Tensor& rows) {
+Tensor replace_first_rows(const Tensor& all, const Tensor& rows) {
   const int64_t n = rows.size(0);
   return n == all.size(0) ? rows : cat({rows, narrow(all, 0, n, all.size(0) - n)}, 0);
 }
@@ -63,8 +63,8 @@ class Walker {
       if (C::stateful) m.state = m.previous_state = head(state, n);
       m.shown = m.previous_hidden;
       C::template forward<Tensor>(m.gate, m.own, m.state, m.shown);
-      hidden = with_first(hidden, projection.defined() ? linear(m.shown, projection, Tensor()) : m.shown);
-      if (C::stateful) state = with_first(state, m.state);
+      hidden = replace_first_rows(hidden, projection.defined() ? linear(m.shown, projection, Tensor()) : m.shown);
+      if (C::stateful) state = replace_first_rows(state, m.state);
     }
   }
 
@@ -93,8 +93,8 @@ class Walker {
       owns[size_t(t)] = C::separate ? joined(Tensors(own_grad, own_grad + C::gates), 1) : gates[size_t(t)];
       Tensor previous = mm(owns[size_t(t)], s.saved(kWeightHh));
       if (C::separate) previous = previous + of_hidden;
-      grad = with_first(grad, previous);
-      if (C::stateful) state_grad = with_first(state_grad, of_state);
+      grad = replace_first_rows(grad, previous);
+      if (C::stateful) state_grad = replace_first_rows(state_grad, of_state);
     }
     s.set(kHidden, grad);
     if (C::stateful) s.set(kState, state_grad);

@@ -20,7 +20,7 @@ struct Indefinite {
   bool hermitian;
 
   T& at(int64_t i, int64_t j) const { return a[i * n + j]; }
-  T turn(T v) const {
+  T mirrored(T v) const {
     if constexpr (is_complex_type<T>) return hermitian ? T(v.re, -v.im) : v;
     return v;
   }
@@ -31,13 +31,13 @@ struct Indefinite {
       return std::fabs(double(v));
   }
   // Returns the element (i, j) of the matrix, of which only the lower triangle is stored.
-  T full_element(int64_t i, int64_t j) const { return i >= j ? at(i, j) : turn(at(j, i)); }
+  T full_element(int64_t i, int64_t j) const { return i >= j ? at(i, j) : mirrored(at(j, i)); }
 
-  struct Choice {
+  struct PivotChoice {
     int64_t row;
     int width;  // size of the block of D: 1 or 2 rows; 0 for a column of zeros
   };
-  Choice choose(int64_t k) const {
+  PivotChoice choose(int64_t k) const {
     const double alpha = (1 + std::sqrt(17.0)) / 8;  // threshold that bounds the growth of elements
     const double own = size(at(k, k));
     int64_t row = k;
@@ -60,19 +60,19 @@ struct Indefinite {
     for (int64_t r = j + 1; r < n; ++r) std::swap(at(r, i), at(r, j));
     for (int64_t r = i + 1; r < j; ++r) {
       const T below = at(r, i);
-      at(r, i) = turn(at(j, r));
-      at(j, r) = turn(below);
+      at(r, i) = mirrored(at(j, r));
+      at(j, r) = mirrored(below);
     }
-    at(j, i) = turn(at(j, i));
+    at(j, i) = mirrored(at(j, i));
     std::swap(at(i, i), at(j, j));
   }
 
   // Returns (x, y) D^-1 for the 2x2 block D at k.
   std::pair<T, T> divided(int64_t k, T x, T y) const {
     // The 2x2 block D, divided by its off-diagonal element c.
-    const T c = at(k + 1, k), scaled = at(k, k) / turn(c), other = at(k + 1, k + 1) / c;
+    const T c = at(k + 1, k), scaled = at(k, k) / mirrored(c), other = at(k + 1, k + 1) / c;
     const T determinant = scaled * other - T(1);
-    return {(other * x - y) / (determinant * turn(c)), (scaled * y - x) / (determinant * c)};
+    return {(other * x - y) / (determinant * mirrored(c)), (scaled * y - x) / (determinant * c)};
   }
 
   int64_t factor(int32_t* pivots) const {
@@ -80,7 +80,7 @@ struct Indefinite {
     for (int64_t k = 0; k < n;) {
       if constexpr (is_complex_type<T>)
         if (hermitian) at(k, k) = T(at(k, k).re);
-      const Choice choice = choose(k);
+      const PivotChoice choice = choose(k);
       const int width = std::max(1, choice.width);
       const int64_t last = k + width - 1;
       if (choice.width == 0 && !info) info = k + 1;
@@ -98,14 +98,14 @@ struct Indefinite {
   void eliminate_one(int64_t k) const {
     for (int64_t i = n - 1; i > k; --i) {
       const T l = at(i, k) / at(k, k);
-      for (int64_t j = k + 1; j <= i; ++j) at(i, j) -= l * turn(at(j, k));
+      for (int64_t j = k + 1; j <= i; ++j) at(i, j) -= l * mirrored(at(j, k));
       at(i, k) = l;
     }
   }
   void eliminate_two(int64_t k) const {
     for (int64_t i = n - 1; i > k + 1; --i) {
       const auto [l, m] = divided(k, at(i, k), at(i, k + 1));
-      for (int64_t j = k + 2; j <= i; ++j) at(i, j) -= l * turn(at(j, k)) + m * turn(at(j, k + 1));
+      for (int64_t j = k + 2; j <= i; ++j) at(i, j) -= l * mirrored(at(j, k)) + m * mirrored(at(j, k + 1));
       at(i, k) = l;
       at(i, k + 1) = m;
     }
@@ -130,8 +130,8 @@ struct Indefinite {
         b[k][c] = b[k][c] / at(k, k);
         continue;
       }
-      const T coupling = at(k + 1, k), p = at(k + 1, k + 1) / coupling, q = at(k, k) / turn(coupling);
-      const T x = b[k][c] / turn(coupling), y = b[k + 1][c] / coupling, determinant = p * q - T(1);
+      const T coupling = at(k + 1, k), p = at(k + 1, k + 1) / coupling, q = at(k, k) / mirrored(coupling);
+      const T x = b[k][c] / mirrored(coupling), y = b[k + 1][c] / coupling, determinant = p * q - T(1);
       b[k][c] = (p * x - y) / determinant;
       b[k + 1][c] = (q * y - x) / determinant;
     }
@@ -150,7 +150,7 @@ struct Indefinite {
       const int width = pivots[last] > 0 || last == 0 ? 1 : 2;
       const int64_t k = last - width + 1;
       for (int64_t i = last + 1; i < n; ++i)
-        for (int w = 0; w < width; ++w) b.subtract(k + w, turn(at(i, k + w)), i);
+        for (int w = 0; w < width; ++w) b.subtract(k + w, mirrored(at(i, k + w)), i);
       b.exchange(last, std::abs(pivots[k]) - 1);
       last -= width;
     }

@@ -55,7 +55,7 @@ class Schur {
     for (const S& x : h) sum = std::max(sum, size_of(x));
     return sum * double(n_);
   }
-  bool pairs_with_next(int64_t i) const { return i + 1 < n_ && !(h[size_t((i + 1) * n_ + i)] == S(0)); }
+  bool is_paired_with_next(int64_t i) const { return i + 1 < n_ && !(h[size_t((i + 1) * n_ + i)] == S(0)); }
 
  private:
   static constexpr bool kReal = std::is_same_v<S, double>;
@@ -114,7 +114,8 @@ class Schur {
       for (int64_t j = 0; j < count; ++j) row[j] = row[j] - sum * conjugate(x_[size_t(j)]);
     }
   }
-  void turn(int64_t k, int64_t count, int64_t first_column, int64_t end_column, int64_t first_row, int64_t end_row) {
+  void reflect_sides(int64_t k, int64_t count, int64_t first_column, int64_t end_column, int64_t first_row,
+                     int64_t end_row) {
     if (beta_ == 0) return;
     from_left(k, count, first_column, end_column);
     from_right(h, k, count, first_row, end_row);
@@ -126,7 +127,7 @@ class Schur {
       for (int64_t i = k + 1; i < n_; ++i) x_[size_t(i - k - 1)] = at(i, k);
       at(k + 1, k) = reflector(n_ - k - 1);
       for (int64_t i = k + 2; i < n_; ++i) at(i, k) = S(0);
-      turn(k + 1, n_ - k - 1, k + 1, n_, 0, n_);
+      reflect_sides(k + 1, n_ - k - 1, k + 1, n_, 0, n_);
     }
   }
 
@@ -139,7 +140,7 @@ class Schur {
       for (int64_t i = 0; i < count && k > lo; ++i) x_[size_t(i)] = std::exchange(at(k + i, k - 1), S(0));
       const S image = reflector(count);
       if (k > lo) at(k, k - 1) = image;
-      turn(k, count, k, whole ? n_ : hi + 1, whole ? 0 : lo, std::min(k + bulge, hi) + 1);
+      reflect_sides(k, count, k, whole ? n_ : hi + 1, whole ? 0 : lo, std::min(k + bulge, hi) + 1);
     }
   }
 
@@ -187,7 +188,7 @@ class Schur {
     x_[0] = z;
     x_[1] = c;
     reflector(2);
-    turn(k, 2, k, n_, 0, k + 2);
+    reflect_sides(k, 2, k, n_, 0, k + 2);
     at(k, k) = d + z;
     at(k + 1, k + 1) = z != 0 ? d - b * c / z : d;
     at(k + 1, k) = 0;
@@ -276,7 +277,7 @@ class BackSubstitution {
   template <class E>
   void solve(int64_t top, int64_t end, E value, E* x) const {
     for (int64_t i = top - 1; i >= 0; --i) {
-      if (i > 0 && s_.pairs_with_next(i - 1)) {
+      if (i > 0 && s_.is_paired_with_next(i - 1)) {
         const E a = E(t(i - 1, i - 1)) - value, b(t(i - 1, i)), c(t(i, i - 1)), d = E(t(i, i)) - value;
         const E first = sum(i - 1, i + 1, end, x), second = sum(i, i + 1, end, x);
         E determinant = a * d - b * c;

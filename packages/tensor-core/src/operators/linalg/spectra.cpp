@@ -82,7 +82,7 @@ Tensor svd_middle(const Svd& f, const Svd& grad) {
   Tensor turn_u, turn_v, middle;
   if (grad.u.defined()) turn_u = skew(matmul(adjoint(f.u), grad.u));
   if (grad.vh.defined()) turn_v = skew(matmul(f.vh, adjoint(grad.vh)));
-  const auto phase = [&](const Tensor& turn) { return turn.defined() ? imag(diagonal_of(turn)) : Tensor(); };
+  const auto phase = [&](const Tensor& factor) { return factor.defined() ? imag(diagonal_of(factor)) : Tensor(); };
   if (complex)
     require_no_phase("svd", "singular vectors", plus(phase(turn_u), phase(turn_v)),
                      grad.u.defined() ? grad.u : grad.vh);

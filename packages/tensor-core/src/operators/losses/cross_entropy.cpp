@@ -23,8 +23,8 @@ Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_inde
 }
 
 // Returns the gradient of the scores, (softmax - one-hot) * factor, with one factor for each label.
-Tensor cross_entropy_gradient(const Labelled& l, int64_t ignore_index, const Tensor& scores, const Tensor& logarithms,
-                              const Tensor& factors) {
+Tensor cross_entropy_gradient(const LabelledScores& l, int64_t ignore_index, const Tensor& scores,
+                              const Tensor& logarithms, const Tensor& factors) {
   if (cuda::takes(scores))
     return cuda::picked_gradient(l.gpu_scores(ignore_index), scores.shape(), factors, scores, logarithms);
   Tensor out = empty(scores.shape(), scores.dtype());
@@ -53,14 +53,14 @@ Tensor mean_on_gpu(const Tensor& losses, const Tensor& weights, Tensor& scale) {
   return sum(losses, {}, false, std::nullopt) / total;
 }
 
-struct Fused {
+struct FusedLosses {
   Tensor out, logarithms;  // logarithms: of the sum of exponentials for each label
   double scale = 1;        // 1 / sum of the weights for a mean, otherwise 1
   Tensor scale_on_gpu;     // the same factor as a tensor on the GPU, for a mean
 };
 
-Fused fused_on_gpu(const Labelled& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
-  Fused f;
+FusedLosses fused_on_gpu(const LabelledScores& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
+  FusedLosses f;
   const Tensor scores = contiguous(input);
   f.logarithms = view(cuda::logsumexp(scores, l.batch, l.classes, l.inner), l.labels.shape());
   const Tensor losses = cuda::picked(l.gpu_scores(ignore_index), scores, f.logarithms, l.of_class, l.weights);
@@ -68,7 +68,7 @@ Fused fused_on_gpu(const Labelled& l, const Tensor& input, int64_t ignore_index,
   return f;
 }
 
-Tensor losses_on_cpu(const Labelled& l, const Tensor& scores, const Tensor& logarithms, int64_t ignore_index) {
+Tensor losses_on_cpu(const LabelledScores& l, const Tensor& scores, const Tensor& logarithms, int64_t ignore_index) {
   const Tensor losses = empty(l.labels.shape(), scores.dtype());
   const int64_t step = l.classes * l.inner;
   dispatch_real(scores.dtype(), [&](auto tag) {
@@ -90,8 +90,8 @@ Tensor losses_on_cpu(const Labelled& l, const Tensor& scores, const Tensor& loga
   return losses;
 }
 
-Fused fused_on_cpu(const Labelled& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
-  Fused f;
+FusedLosses fused_on_cpu(const LabelledScores& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
+  FusedLosses f;
   f.logarithms = empty(l.labels.shape(), input.dtype());
   const Tensor losses = losses_on_cpu(l, contiguous(input), f.logarithms, ignore_index);
   if (reduction == Reduction::Mean) f.scale = 1.0 / total_of(l.weights);
@@ -108,8 +108,8 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
                            Reduction reduction) {
   const int64_t dim = dim_of_classes(input);
   if (input.is_meta()) return loss_on_meta(log_softmax(input, dim, std::nullopt), target, reduction);
-  const auto l = std::make_shared<const Labelled>(input, target, weight, ignore_index, input.dtype());
-  Fused f;
+  const auto l = std::make_shared<const LabelledScores>(input, target, weight, ignore_index, input.dtype());
+  FusedLosses f;
   {
     NoRecording off;
     f = cuda::takes(input) ? fused_on_gpu(*l, input, ignore_index, reduction)
@@ -118,7 +118,7 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
   if (recording(input))
     record("CrossEntropy", f.out, {&input}, {&input, &f.logarithms, &l->labels},
            [all = l, ignore_index, dim, scale = f.scale, scale_on_gpu = f.scale_on_gpu](const Context& c) {
-             const Labelled l = all->with(c.saved(2), ignore_index);
+             const LabelledScores l = all->with(c.saved(2), ignore_index);
              const Tensor &x = c.saved(0), g = scale_on_gpu.defined() ? c.gradient() * scale_on_gpu : c.gradient();
              const Tensor factors = l.weights * g * Scalar(scale);
              if (!recording_enabled())

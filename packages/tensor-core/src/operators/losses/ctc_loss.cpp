@@ -49,7 +49,7 @@ struct Sequences {
 constexpr int64_t kFront = 2;  // number of unreachable states at the beginning of each row
 
 template <class T>
-constexpr T kNever = -std::numeric_limits<T>::infinity();
+constexpr T kLogZero = -std::numeric_limits<T>::infinity();
 
 // The states of one sequence, in the order of a row: which of them a path may reach by skipping a blank, and the
 // logarithms of the probabilities of their classes. The first kFront states of each row are unreachable. `backwards`:
@@ -99,15 +99,15 @@ class SequenceStates {
 template <class T>
 T walk_forward(const Sequences& q, int64_t n, const T* logs, T* alpha) {
   SequenceStates<T> forward(q, n, logs, false);
-  std::fill(alpha, alpha + q.steps * q.row(), kNever<T>);
-  if (forward.steps == 0) return forward.states == 1 ? T(0) : -kNever<T>;
+  std::fill(alpha, alpha + q.steps * q.row(), kLogZero<T>);
+  if (forward.steps == 0) return forward.states == 1 ? T(0) : -kLogZero<T>;
   forward.begin(0, alpha + kFront);
   for (int64_t t = 1; t < forward.steps; ++t)
     forward.advance(t, alpha + (t - 1) * q.row() + kFront, alpha + t * q.row() + kFront);
   // A path ends at the last label or at the blank after it.
   const T* last = alpha + (forward.steps - 1) * q.row() + kFront + forward.states - 1;
   const T a = last[0], b = last[-1], largest = std::max(a, b);
-  return largest == kNever<T> ? -largest : -(largest + std::log1p(std::exp(-std::abs(a - b))));
+  return largest == kLogZero<T> ? -largest : -(largest + std::log1p(std::exp(-std::abs(a - b))));
 }
 
 // Writes the gradient of the loss of one sequence, times `scale`, to grad (steps, batch, classes).
@@ -115,8 +115,8 @@ template <class T>
 void walk_backward(const Sequences& q, int64_t n, const T* logs, const T* alpha, T loss, T scale, T* grad) {
   SequenceStates<T> forward(q, n, logs, false), backward(q, n, logs, true);
   const int64_t states = forward.states, step = q.batch * q.classes;
-  std::vector<T> rows[2] = {std::vector<T>(size_t(states + kFront), kNever<T>),
-                            std::vector<T>(size_t(states + kFront), kNever<T>)};
+  std::vector<T> rows[2] = {std::vector<T>(size_t(states + kFront), kLogZero<T>),
+                            std::vector<T>(size_t(states + kFront), kLogZero<T>)};
   std::vector<T> beta(static_cast<size_t>(states)), shares(static_cast<size_t>(states));
   for (int64_t t = forward.steps - 1; t >= 0; --t) {
     T* now = rows[t % 2].data() + kFront;

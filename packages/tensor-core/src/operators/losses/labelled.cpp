@@ -59,7 +59,8 @@ bool is_vector_of_one(const Tensor& input, const Tensor& target) {
   return input.dim() == 1 && target.dim() == 1 && target.numel() == 1 && !is_floating(target.dtype());
 }
 
-Labelled::Labelled(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index, Dtype type)
+LabelledScores::LabelledScores(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
+                               Dtype type)
     : labels(contiguous(to(target, Dtype::int64))) {
   batch = input.dim() == 1 ? 1 : input.size(0);
   classes = input.size(dim_of_classes(input));
@@ -81,9 +82,9 @@ Labelled::Labelled(const Tensor& input, const Tensor& target, const Tensor& weig
   });
 }
 
-Labelled Labelled::with(const Tensor& saved, int64_t ignore_index) const {
+LabelledScores LabelledScores::with(const Tensor& saved, int64_t ignore_index) const {
   if (!cuda::takes(saved)) check_range(saved, classes, ignore_index);  // hooks may have changed the saved labels
-  Labelled out = *this;
+  LabelledScores out = *this;
   out.labels = saved;
   return out;
 }

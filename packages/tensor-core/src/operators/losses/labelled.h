@@ -16,15 +16,15 @@ void check_weight(const Tensor& weight, int64_t classes);
 bool is_vector_of_one(const Tensor& input, const Tensor& target);
 
 // The sizes of scores (N, C, ...) and their labels. A sample has a label for each of its `inner` positions.
-struct Labelled {
+struct LabelledScores {
   int64_t batch, classes, inner;
   Tensor labels, weights;  // labels: int64; weights: of each label, in the dtype of the scores, 0 for ignored labels
   Tensor of_class;         // weights of the classes; defined only on a GPU, where a kernel computes `weights` from them
 
-  Labelled(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index, Dtype type);
+  LabelledScores(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index, Dtype type);
   // Returns a copy that contains `saved`, the labels that the graph has saved, because the caller may have changed the
   // original ones.
-  Labelled with(const Tensor& saved, int64_t ignore_index) const;
+  LabelledScores with(const Tensor& saved, int64_t ignore_index) const;
   cuda::ClassScores gpu_scores(int64_t ignore_index) const { return {batch, classes, inner, ignore_index, labels}; }
   // Calls f(i, position of the score of label i) for the labels of the samples [begin, end). For an ignored label, the
   // position is that of class 0.

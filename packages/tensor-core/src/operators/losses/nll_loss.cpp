@@ -11,7 +11,7 @@ namespace flambeau {
 namespace {
 
 // Returns, for each label, its negative score times its weight.
-Tensor negative_scores(const Labelled& l, const Tensor& scores, int64_t ignore_index) {
+Tensor negative_scores(const LabelledScores& l, const Tensor& scores, int64_t ignore_index) {
   if (cuda::takes(scores)) return cuda::picked(l.gpu_scores(ignore_index), scores, Tensor(), l.of_class, l.weights);
   const Tensor losses = empty(l.labels.shape(), scores.dtype());
   dispatch_real(scores.dtype(), [&](auto tag) {
@@ -36,7 +36,7 @@ Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tens
 }
 
 // Returns the gradient of the scores for losses without reduction.
-Tensor nll_gradient(const Labelled& l, int64_t ignore_index, const Tensor& gradient, const Shape& shape) {
+Tensor nll_gradient(const LabelledScores& l, int64_t ignore_index, const Tensor& gradient, const Shape& shape) {
   if (cuda::takes(l.labels) && !recording_enabled())
     return cuda::picked_gradient(l.gpu_scores(ignore_index), shape, contiguous(gradient * l.weights), Tensor(),
                                  Tensor());
@@ -71,8 +71,8 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
   if (input.is_meta()) return loss_on_meta(input, target, reduction);
   if (recording(weight)) return nll_loss_of_weights(input, target, weight, ignore_index, reduction);
   const bool narrow = input.dtype() == Dtype::float16 || input.dtype() == Dtype::bfloat16;
-  const auto l =
-      std::make_shared<const Labelled>(input, target, weight, ignore_index, narrow ? Dtype::float32 : input.dtype());
+  const auto l = std::make_shared<const LabelledScores>(input, target, weight, ignore_index,
+                                                        narrow ? Dtype::float32 : input.dtype());
   Tensor losses;
   {
     NoRecording off;

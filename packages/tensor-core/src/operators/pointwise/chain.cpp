@@ -28,7 +28,7 @@ struct ChainPlan::Location {
   int number = -1;  // for an output, its number; for other kinds, the number of the buffer
   int layout = -1;  // index in layouts_, for a copied input
   int64_t item = 0;
-  bool stays = false;  // true for a copied input that is the same in each block
+  bool is_constant = false;  // true for a copied input that is the same in each block
   bool is_per_row = false;
 };
 
@@ -73,7 +73,7 @@ void ChainPlan::locate_input(const ChainInput& input, const Shape& shape) {
       location.kind = Location::Input;
     } else {
       location.kind = Location::Copied;
-      location.stays = layout.is_constant();
+      location.is_constant = layout.is_constant();
       location.layout = int(layouts_.size());
       layouts_.push_back(layout);
     }
@@ -157,7 +157,7 @@ class ChainPlan::Pass {
       } else if (location.kind == Location::Copied) {
         Cursor& cursor = cursors_[size_t(location.layout)];
         cursor.start(plan_.layouts_[size_t(location.layout)], memory_.inputs[v].tensor->bytes(), begin);
-        if (location.stays) at_[v] = fetch(cursor, first, at_[v], dtype);
+        if (location.is_constant) at_[v] = fetch(cursor, first, at_[v], dtype);
       }
     }
   }
@@ -172,7 +172,7 @@ class ChainPlan::Pass {
       at_[v] = memory_.inputs[v].tensor->bytes() + element * location.item;
     else if (location.kind == Location::Output)
       at_[v] = memory_.outputs[size_t(location.number)] + element * location.item;
-    else if (location.kind == Location::Copied && !location.stays)
+    else if (location.kind == Location::Copied && !location.is_constant)
       at_[v] = fetch(cursors_[size_t(location.layout)], n, buffer(location.number), input_dtype(location));
   }
 

@@ -32,29 +32,29 @@ PointwiseKernel kernel_of(const ElementwiseKernels& kernels, Dtype dtype) {
 
 // Checks the operands. Returns the tensor on whose device the result is: the first one with dimensions or, if there is
 // none, the first one. Returns null if all operands are numbers.
-const Tensor* placed_tensor(const Elementwise& op, const Operand* operands, int count) {
-  const Tensor* placed = nullptr;
+const Tensor* device_operand(const Elementwise& op, const Operand* operands, int count) {
+  const Tensor* located = nullptr;
   for (int k = 0; k < count; ++k) {
     const Tensor* t = operands[k].tensor;
     if (!t) continue;
     require<TypeError>(t->defined(), op.name, "(): operand ", k + 1, " must be a Tensor or a number, not None");
-    if (!placed || (placed->dim() == 0 && t->dim() > 0)) placed = t;
-    require(t->dim() == 0 || t->device() == placed->device(), op.name,
-            "(): expected all tensors to be on the same device, got ", placed->device(), " and ", t->device());
+    if (!located || (located->dim() == 0 && t->dim() > 0)) located = t;
+    require(t->dim() == 0 || t->device() == located->device(), op.name,
+            "(): expected all tensors to be on the same device, got ", located->device(), " and ", t->device());
   }
-  return placed;
+  return located;
 }
 
 }  // namespace
 
 Tensor elementwise(const Elementwise& op, const Operand* operands, int count) {
   require<TypeError>(count == op.operands, op.name, "() takes ", op.operands, " operands, got ", count);
-  const Tensor* placed = placed_tensor(op, operands, count);
-  require<TypeError>(placed, op.name, "(): one operand must be a Tensor, got numbers only");
+  const Tensor* located = device_operand(op, operands, count);
+  require<TypeError>(located, op.name, "(): one operand must be a Tensor, got numbers only");
   const Dtype dtype = result_type(operands, count);
   require<NotImplementedError>(is_floating(dtype), "\"", op.name, "\" not implemented for '", dtype,
                                "': convert the operands to a floating-point dtype");
-  const OnDevice device(placed->device(), op.name);
+  const OnDevice device(located->device(), op.name);
   const Tensor out = new_result(operands, count, dtype);
   // Half-precision kernels accept no numbers. If an operand is a number, the other operands are therefore converted.
   bool numbers = false;

@@ -17,7 +17,7 @@
 
 namespace flambeau {
 
-using kernels::Limits;
+using kernels::Bounds;
 
 class Epilogue {
  public:
@@ -33,12 +33,12 @@ class Epilogue {
   // Adds a step that runs a kernel from chain_kernel().
   void add(PointwiseKernel kernel, std::span<const Source> operands);
   // Adds a step that only limits the values of the result.
-  void add(Limits limits) { steps_.push_back({.limits = limits}); }
+  void add(Bounds limits) { steps_.push_back({.limits = limits}); }
   bool empty() const { return steps_.empty(); }
   // Returns true if an operand of a step is a tensor other than the result.
   bool reads_tensors() const;
   // If there is one step and it only limits the values, returns the limits. Otherwise returns nothing.
-  std::optional<Limits> limits() const {
+  std::optional<Bounds> limits() const {
     return steps_.size() == 1 && !steps_[0].kernel ? std::optional(steps_[0].limits) : std::nullopt;
   }
   // Sets the address of the result's first element. Call it before apply().
@@ -53,7 +53,7 @@ class Epilogue {
   static constexpr int64_t kPiece = 512;
   struct Step {
     PointwiseKernel kernel = nullptr;  // null if the step only limits values
-    Limits limits = {};
+    Bounds limits = {};
     int count = 0;
     Source::Kind kinds[kMaxOperands] = {};
     const char* data[kMaxOperands] = {};  // elements of the tensor, or kPiece copies of the number

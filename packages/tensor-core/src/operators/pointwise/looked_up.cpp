@@ -59,7 +59,7 @@ struct Function {
 constexpr bool is_scalar(PointwiseOp op) { return family_of(op) == RowFamily::special_scalar; }
 
 // Returns the index of the only operand that is a tensor, or -1.
-int only_tensor(const Operand* operands, int count) {
+int index_of_only_tensor(const Operand* operands, int count) {
   int at = -1;
   for (int k = 0; k < count; ++k)
     if (operands[k].tensor) {
@@ -119,7 +119,7 @@ void look_up_range(const Function& function, Range range, const Tensor& t, const
 
 bool run_looked_up(PointwiseOp op, PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
                    int count, Dtype in) {
-  const int at = only_tensor(operands, count);
+  const int at = index_of_only_tensor(operands, count);
   if (at < 0 || output.is_meta()) return false;
   const Tensor& t = *operands[at].tensor;
   if (item_size(output.dtype()) > 8 || t.dtype() == in || !t.is_contiguous() || !output.is_contiguous() ||

@@ -8,7 +8,7 @@
 namespace flambeau {
 
 // Minimum number of elements for which run_looked_up() may be faster than run_kernel().
-inline constexpr int64_t kLookedUp = 2048;
+inline constexpr int64_t kMinElements = 2048;
 
 // Does the same as run_kernel(), but with a lookup table, if that is faster. Otherwise returns false and does nothing.
 // Results do not depend on the number of threads.

@@ -20,7 +20,7 @@ bool takes_complex(PointwiseOp op) { return kernels::table().pointwise[int(op)][
 Dtype result_type(const Operand* operands, int count) {
   // The dtypes of tensors with dimensions, of tensors without dimensions, and of Python numbers. Each of the latter two
   // matters only if it has a higher category than the dtypes before it.
-  Dtype standing[3];
+  Dtype dtypes[3];
   bool present[3] = {false, false, false};
   for (int k = 0; k < count; ++k) {
     int level;
@@ -33,7 +33,7 @@ Dtype result_type(const Operand* operands, int count) {
       level = 2;
       dtype = default_dtype(kind);
     }
-    standing[level] = present[level] ? promote(standing[level], dtype) : dtype;
+    dtypes[level] = present[level] ? promote(dtypes[level], dtype) : dtype;
     present[level] = true;
   }
   bool any = false;
@@ -41,12 +41,12 @@ Dtype result_type(const Operand* operands, int count) {
   for (int level = 0; level < 3; ++level) {
     if (!present[level]) continue;
     if (!any)
-      result = standing[level];
-    else if (is_floating(result) && is_complex(standing[level]))
+      result = dtypes[level];
+    else if (is_floating(result) && is_complex(dtypes[level]))
       // Operands of lower priority change only the category; the precision stays that of `result`.
       result = to_complex(result);
-    else if (category(standing[level]) > category(result))
-      result = standing[level];
+    else if (category(dtypes[level]) > category(result))
+      result = dtypes[level];
     any = true;
   }
   return result;
@@ -143,7 +143,7 @@ Dtype promoted(const PointwiseRow& row, const Operand* operands, int arity) {
 }
 
 // Returns the dtype in which the row computes, because rows do not support all dtypes.
-Dtype in_domain(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
+Dtype compute_dtype(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
   switch (row.domain) {
     case Domain::Floating:
       return is_inexact(dtype) ? dtype : default_dtype();
@@ -168,20 +168,21 @@ Dtype in_domain(const PointwiseRow& row, const Operand* operands, int arity, Dty
 
 Types types_of(const PointwiseRow& row, const Operand* operands) {
   const int arity = row.has_parameters ? 1 : row.arity;
-  const bool gives_mask = row.domain == Domain::Comparison || row.domain == Domain::Logical;
-  Dtype dtype = in_domain(row, operands, arity, promoted(row, operands, arity));
+  const bool returns_mask = row.domain == Domain::Comparison || row.domain == Domain::Logical;
+  Dtype dtype = compute_dtype(row, operands, arity, promoted(row, operands, arity));
   // In comparisons, compare uint64 elements with a negative number in float64, because uint64 cannot represent it.
-  if (FLAMBEAU_UNLIKELY(dtype == Dtype::uint64) && gives_mask && any_negative(operands, arity)) dtype = Dtype::float64;
+  if (FLAMBEAU_UNLIKELY(dtype == Dtype::uint64) && returns_mask && any_negative(operands, arity))
+    dtype = Dtype::float64;
   Types types;
   types.dtype = dtype;
   types.in = dtype_of(compute_type(dtype));
   if ((dtype == Dtype::bool_ || dtype == Dtype::uint8) && takes_bytes(row, operands)) types.in = Dtype::uint8;
-  types.out = gives_mask ? Dtype::bool_ : dtype;
-  types.from = gives_mask ? Dtype::bool_ : types.in;
+  types.out = returns_mask ? Dtype::bool_ : dtype;
+  types.from = returns_mask ? Dtype::bool_ : types.in;
   if (FLAMBEAU_UNLIKELY(is_complex(dtype))) {
     const int op = int(row.op);
     if (!kernels::table().pointwise[op][int(compute_type(dtype))]) refuse(row, dtype);
-    if (kernels::table().gives_real[op]) types.out = types.from = to_real(dtype);
+    if (kernels::table().returns_real[op]) types.out = types.from = to_real(dtype);
   }
   return types;
 }
@@ -211,7 +212,7 @@ const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tens
 // Half-precision kernels accept numbers only after the tensors. If the first of two operands is a number that `dtype`
 // represents exactly, returns it as an expanded tensor. Otherwise returns an undefined tensor.
 Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, Dtype dtype) {
-  if (!is_floating(dtype) || arity != 2 || operands[0].tensor || !operands[1].tensor || out.numel() < kLookedUp)
+  if (!is_floating(dtype) || arity != 2 || operands[0].tensor || !operands[1].tensor || out.numel() < kMinElements)
     return {};
   NoRecording off;
   const Tensor number = scalar_tensor(operands[0].scalar, dtype);
@@ -231,7 +232,7 @@ void run(PointwiseOp op, const Types& types, const Operand* operands, const Tens
                         types.dtype);
   }
   const PointwiseKernel kernel = kernel_of(op, types.in);
-  if (out.numel() >= kLookedUp && run_looked_up(op, kernel, out, types.from, operands, arity, types.in)) return;
+  if (out.numel() >= kMinElements && run_looked_up(op, kernel, out, types.from, operands, arity, types.in)) return;
   run_kernel(kernel, out, types.from, operands, arity, types.in);
 }
 
@@ -304,7 +305,7 @@ Tensor pointwise_(PointwiseOp op, const Operand* operands, const char* name) {
   const Tensor& self = *operands[0].tensor;
   const Types types = types_of(row, operands);
   if (divides(op)) check_divisor(row, operands[1], types.in);
-  require(!kernels::table().gives_real[int(op)] || !is_complex(self.dtype()), "In-place ", name,
+  require(!kernels::table().returns_real[int(op)] || !is_complex(self.dtype()), "In-place ", name,
           " is not supported for complex tensors.");
   require(can_cast(types.out, self.dtype()), "result type ", types.out, " can't be cast to the desired output type ",
           self.dtype());

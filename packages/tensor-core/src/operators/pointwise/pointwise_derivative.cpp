@@ -42,7 +42,7 @@ struct PointwiseDerivative {
   }
 
   Dtype type(const PointwiseRow& row, const Tensor& grad, const Operand* values) const {
-    if (FLAMBEAU_UNLIKELY(kernels::table().gives_real[int(op)]))
+    if (FLAMBEAU_UNLIKELY(kernels::table().returns_real[int(op)]))
       for (int k = 0; k <= row.arity; ++k)
         if (values[k].tensor && is_complex(values[k].tensor->dtype())) return to_complex(grad.dtype());
     return grad.dtype();
@@ -53,9 +53,9 @@ struct PointwiseDerivative {
     for (int k = 0; k <= row.arity; ++k)
       tensors[k] = values[k].tensor ? *values[k].tensor
                                     : (k < row.arity && is_scalar[k] ? wrapped_number(values[k].scalar) : Tensor());
-    const bool turn = is_complex(grad.dtype());
-    Tensor out = row.expression[i](turn ? conj(grad) : grad, tensors, tensors[row.arity]);
-    if (turn) out = conj(out);
+    const bool has_complex_grad = is_complex(grad.dtype());
+    Tensor out = row.expression[i](has_complex_grad ? conj(grad) : grad, tensors, tensors[row.arity]);
+    if (has_complex_grad) out = conj(out);
     // The expression may be a number, such as 0, which is expanded to the shape of the gradient.
     return out.impl()->wrapped_number ? full(grad.shape(), item(out), grad.dtype()) : out;
   }

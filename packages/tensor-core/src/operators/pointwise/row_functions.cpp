@@ -19,12 +19,12 @@ void divide(char* values, int64_t count, double divisor) {
 
 void normalize(const RowStep& step, int kind, char* out, const char* in, const char* weight, const char* bias,
                int64_t rows, int64_t length) {
-  constexpr int64_t kTogether = 64;  // number of rows that are normalised at a time
-  kernels::Moments moments[kTogether];
+  constexpr int64_t kRowBlock = 64;  // number of rows that are normalised at a time
+  kernels::Moments moments[kRowBlock];
   const NormalizedRows shape{length, step.function == RowFunction::LayerNorm, step.together};
   const int64_t bytes = length * (kind ? 8 : 4);
-  for (int64_t r = 0; r < rows; r += kTogether)
-    normalize_rows(shape, kind, out + r * bytes, in + r * bytes, weight, bias, std::min(kTogether, rows - r), step.eps,
+  for (int64_t r = 0; r < rows; r += kRowBlock)
+    normalize_rows(shape, kind, out + r * bytes, in + r * bytes, weight, bias, std::min(kRowBlock, rows - r), step.eps,
                    moments);
 }
 

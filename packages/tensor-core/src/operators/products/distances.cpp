@@ -288,14 +288,14 @@ Tensor renorm(const Tensor& input, double p, int64_t dim, double maxnorm) {
   require(maxnorm >= 0, "renorm: expected maxnorm to be >= 0 but got ", maxnorm);
   const int64_t kept = input.wrap_dim(dim);
   const bool half = input.dtype() == Dtype::float16 || input.dtype() == Dtype::bfloat16;
-  const Tensor wide = half ? to(input, Dtype::float32) : input;
-  require_inexact_difference("renorm", wide);
+  const Tensor converted = half ? to(input, Dtype::float32) : input;
+  require_inexact_difference("renorm", converted);
   Shape others;
   for (int64_t d = 0; d < input.dim(); ++d)
     if (d != kept) others.push_back(d);
-  const Tensor norm = vector_norm(wide, p, others, true);
+  const Tensor norm = vector_norm(converted, p, others, true);
   const Tensor factor = _norm_limit(norm, Scalar(maxnorm));
-  return to(wide * factor, input.dtype());
+  return to(converted * factor, input.dtype());
 }
 
 const Operator renorm_operator(
@@ -310,7 +310,7 @@ Raises RuntimeError for fewer than two dimensions, p <= 0 or a negative ``maxnor
 
 namespace {
 
-Euclidean way_of(std::string_view mode) {
+Euclidean euclidean_mode(std::string_view mode) {
   if (mode == "use_mm_for_euclid_dist_if_necessary") return Euclidean::ByProductIfLarge;
   if (mode == "use_mm_for_euclid_dist") return Euclidean::ByProduct;
   require<ValueError>(mode == "donot_use_mm_for_euclid_dist", mode,
@@ -336,7 +336,7 @@ Gradient: both operands, any order; 0 where the distance is 0.
 tensor([[5., 1.]]))",
      .forward =
          [](const Tensor& a, const Tensor& b, double p, std::optional<std::string_view> mode) {
-           return cdist(a, b, p, mode ? way_of(*mode) : Euclidean::ByProductIfLarge);
+           return cdist(a, b, p, mode ? euclidean_mode(*mode) : Euclidean::ByProductIfLarge);
          },
      .reference = "scipy.spatial.distance.cdist(x1, x2, \"minkowski\", p=p)",
      .samples = "f(3, 4), f(5, 4); f(3, 4), f(5, 4), 3.0"});

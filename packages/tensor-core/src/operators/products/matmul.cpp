@@ -200,13 +200,13 @@ Tensor add_product(const char* name, const Tensor& input, const Tensor& a, const
     alpha = alpha.integer();
   }
   const bool half = dtype == Dtype::float16 || dtype == Dtype::bfloat16;
-  const auto wide = [&](const Tensor& t) { return half ? to(t, Dtype::float32) : t; };
+  const auto widen = [&](const Tensor& t) { return half ? to(t, Dtype::float32) : t; };
   const bool as_they_are = half && cuda::takes(a) && (product == mm || product == bmm);
-  Tensor out = as_they_are ? unrounded_product(a, b, product) : product(wide(a), wide(b));
+  Tensor out = as_they_are ? unrounded_product(a, b, product) : product(widen(a), widen(b));
   require(broadcast(input.shape(), out.shape()) == out.shape(), name, ": the input's shape ", input.shape(),
           " does not expand to ", out.shape());
   if (!alpha.equals(1)) out = mul(out, alpha);
-  if (!beta.equals(0)) out = add(beta.equals(1) ? wide(input) : mul(wide(input), beta), out);
+  if (!beta.equals(0)) out = add(beta.equals(1) ? widen(input) : mul(widen(input), beta), out);
   return half ? to(out, dtype) : out;
 }
 

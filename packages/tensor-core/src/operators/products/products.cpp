@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-Tensor squared_off(const Tensor& t, int64_t rows, int64_t columns) {
+Tensor reshaped_to(const Tensor& t, int64_t rows, int64_t columns) {
   return t.dim() == 2 && t.shape()[0] == rows && t.shape()[1] == columns ? t : reshape(t, {rows, columns});
 }
 
@@ -81,8 +81,10 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
   if (is_floating(dtype) && item_size(dtype) > 2 && input.dtype() == dtype && !beta.equals(0))
     return addcmul(beta.equals(1) ? input : input * beta, unsqueeze(alpha.equals(1) ? a : a * alpha, 1), b);
   if (dtype != Dtype::float16 && dtype != Dtype::bfloat16) return scaled_sum(input, unsqueeze(a, 1) * b, beta, alpha);
-  const auto wide = [](const Tensor& t) { return to(t, Dtype::float32); };  // so that the result is rounded only once
-  return to(scaled_sum(wide(input), unsqueeze(wide(a), 1) * wide(b), beta, alpha), dtype);
+  const auto to_float32 = [](const Tensor& t) {
+    return to(t, Dtype::float32);
+  };  // so that the result is rounded only once
+  return to(scaled_sum(to_float32(input), unsqueeze(to_float32(a), 1) * to_float32(b), beta, alpha), dtype);
 }
 
 const Operator addr_operator(
@@ -191,7 +193,7 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& first, const Sha
     if (!contains(given, d)) y_order.push_back(d), shape.push_back(b.size(d)), columns *= b.size(d);
   x_order.append(taken.begin(), taken.end());
   const Tensor out =
-      mm(squared_off(permute(x, x_order), rows, length), squared_off(permute(y, y_order), length, columns));
+      mm(reshaped_to(permute(x, x_order), rows, length), reshaped_to(permute(y, y_order), length, columns));
   return shape == out.shape() ? out : reshape(out, shape);
 }
 
@@ -266,7 +268,7 @@ Tensor bilinear(const Tensor& x1, const Tensor& x2, const Tensor& weight, const 
   Shape shape = batch_of(x1);
   const int64_t rows = product(shape);
   const Tensor flat = reshape(permute(weight, {1, 0, 2}), {first, outputs * second});
-  const Tensor products = reshape(mm(squared_off(x1, rows, first), flat), {rows, outputs, second});
+  const Tensor products = reshape(mm(reshaped_to(x1, rows, first), flat), {rows, outputs, second});
   Tensor out = reshape(bmm(products, reshape(x2, {rows, second, 1})), {rows, outputs});
   if (bias.defined()) out = out + bias;
   shape.push_back(outputs);

@@ -83,7 +83,7 @@ void fill_integers(PyTorchStream& stream, const Tensor& out, int64_t low, uint64
         for (int64_t i = 0; i < n; ++i) to[i] = convert<T>(low + int64_t(words[i] % uint32_t(range)));
       else
         for (int64_t i = 0; i < n; ++i) {
-          const uint64_t value = wide(words + 2 * i);
+          const uint64_t value = uint64_of(words + 2 * i);
           to[i] = convert<T>(int64_t(uint64_t(low) + (range ? value % range : value)));
         }
     });
@@ -102,7 +102,7 @@ void fill_whole_numbers(PyTorchStream& stream, const Tensor& out) {
     draw(stream, out.numel(), is_wide ? 2 : 1, kLightGrain, [&](const uint32_t* words, int64_t first, int64_t n) {
       T* to = out.data<T>() + first;
       for (int64_t i = 0; i < n; ++i) {
-        const uint64_t value = is_wide ? wide(words + 2 * i) : words[i];
+        const uint64_t value = is_wide ? uint64_of(words + 2 * i) : words[i];
         to[i] = convert<T>(int64_t(range ? value % range : value));
       }
     });
@@ -127,7 +127,7 @@ Tensor permutation(PyTorchStream& stream, int64_t n) {
   else
     draw(stream, n, 2, kLightGrain, [&](const uint32_t* words, int64_t first, int64_t count) {
       for (int64_t i = 0; i < count; ++i) {
-        const int64_t at = first + i, other = int64_t(wide(words + 2 * i) % uint64_t(at + 1));
+        const int64_t at = first + i, other = int64_t(uint64_of(words + 2 * i) % uint64_t(at + 1));
         order[at] = order[other];
         order[other] = at;
       }
@@ -153,7 +153,7 @@ namespace {
 
 // Draws indices by binary search in the cumulative sums of the weights. The sums are rounded to T.
 template <class T>
-void draw_places_of(PyTorchStream& stream, const Tensor& weights, int64_t draws, int64_t* out) {
+void draw_by_search(PyTorchStream& stream, const Tensor& weights, int64_t draws, int64_t* out) {
   const int64_t categories = weights.shape().back();
   const T* w = weights.data<T>();
   std::vector<T> sums(static_cast<size_t>(categories));
@@ -174,8 +174,8 @@ void draw_places_of(PyTorchStream& stream, const Tensor& weights, int64_t draws,
 }  // namespace
 
 void draw_indices(PyTorchStream& stream, const Tensor& weights, int64_t draws, int64_t* out) {
-  if (weights.dtype() == Dtype::float64) return draw_places_of<double>(stream, weights, draws, out);
-  draw_places_of<float>(stream, to(weights, Dtype::float32), draws, out);
+  if (weights.dtype() == Dtype::float64) return draw_by_search<double>(stream, weights, draws, out);
+  draw_by_search<float>(stream, to(weights, Dtype::float32), draws, out);
 }
 
 }  // namespace flambeau::pytorch

@@ -51,8 +51,10 @@ T narrowed(double value) {
     return convert<T>(float(value));
 }
 
-inline uint64_t wide(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
-inline double uniform53(const uint32_t* words) { return double(int64_t(wide(words) & 0x1fffffffffffffull)) * 0x1p-53; }
+inline uint64_t uint64_of(const uint32_t* words) { return uint64_t(words[0]) << 32 | words[1]; }
+inline double uniform53(const uint32_t* words) {
+  return double(int64_t(uint64_of(words) & 0x1fffffffffffffull)) * 0x1p-53;
+}
 inline float uniform24(uint32_t word) { return float(int32_t(word & 0xffffffu)) * 0x1p-24f; }
 
 }  // namespace flambeau::pytorch

@@ -45,7 +45,7 @@ struct Lines {
 };
 
 constexpr int64_t kLongRow = 4096;  // longer rows are scanned in blocks
-constexpr int64_t kFewRows = 8;     // at least this many shorter rows are scanned several at a time
+constexpr int64_t kMinRows = 8;     // at least this many shorter rows are scanned several at a time
 constexpr int64_t kBlock = kernels::kScanBlock;
 
 Dtype state_type(Dtype d) {
@@ -56,7 +56,7 @@ Dtype state_type(Dtype d) {
 // converted a few blocks at a time, so that the converted blocks stay in the cache. Note [Converted in the cache] in
 // softmax.cpp
 struct RowScan {
-  static constexpr int64_t kTogether = 8 * kBlock;  // number of elements that are converted at a time
+  static constexpr int64_t kPieceElements = 8 * kBlock;  // number of elements that are converted at a time
   const kernels::ScanKernels& kernels;
   // cuts: true if rows are divided into blocks. Rows of some products are not, because the product of a block may be
   // out of range.
@@ -86,7 +86,7 @@ struct RowScan {
 
   // Scans rows that are not divided into blocks.
   void short_rows(const Lines& l, char* out) const {
-    const int64_t together = std::max<int64_t>(1, kTogether / l.length), size = l.length;
+    const int64_t together = std::max<int64_t>(1, kPieceElements / l.length), size = l.length;
     parallel_items(l.outer, std::max<int64_t>(1, 32768 / l.length), [&](int64_t begin, int64_t end) {
       in_parts(begin, end, together, [&](int64_t r, int64_t count) {
         blocks(out + r * size * item_size(to), l.input.bytes() + r * size * item_size(from), nullptr, count, size,
@@ -97,14 +97,14 @@ struct RowScan {
 
   // Note [Long scans] in kernels/cumulative.cpp
   void long_row(const char* values, char* out, int64_t n) const {
-    const int64_t whole = n / kBlock, together = (cuts ? 1 : 8) * kTogether / kBlock, state = kernels.state;
-    const Dtype wide = state_type(in);
-    const Tensor before = empty({whole + 2}, wide);
+    const int64_t whole = n / kBlock, together = (cuts ? 1 : 8) * kPieceElements / kBlock, state = kernels.state;
+    const Dtype sum_dtype = state_type(in);
+    const Tensor before = empty({whole + 2}, sum_dtype);
     const auto at = [&](int64_t block) { return before.bytes() + block * state; };
     const auto some = [&](int64_t b, int64_t count, int64_t length, bool running) {
       blocks(out + b * kBlock * item_size(to), values + b * kBlock * item_size(from), at(b), count, length, running);
     };
-    copy_values(narrow(before, 0, 0, 1), scalar_tensor(Scalar(product ? 1 : 0), wide));
+    copy_values(narrow(before, 0, 0, 1), scalar_tensor(Scalar(product ? 1 : 0), sum_dtype));
     if (num_threads() == 1 || !cuts) {
       in_parts(0, whole, together, [&](int64_t b, int64_t count) { some(b, count, kBlock, true); });
     } else {
@@ -114,7 +114,7 @@ struct RowScan {
         });
       });
       const auto& scans = kernels::table().scan[int(product ? kernels::Scan::Prod : kernels::Scan::Sum)];
-      scans[int(compute_type(wide))].rows(before.bytes(), before.bytes(), whole + 1, 1, 1);
+      scans[int(compute_type(sum_dtype))].rows(before.bytes(), before.bytes(), whole + 1, 1, 1);
       parallel_items(whole, 64, [&](int64_t begin, int64_t end) {
         in_parts(begin, end, together, [&](int64_t b, int64_t count) { some(b, count, kBlock, false); });
       });
@@ -134,7 +134,7 @@ Tensor scan(kernels::Scan op, const Tensor& t, int64_t dim, Dtype type) {
   const auto& kernels = kernels::table().scan[int(op)][int(compute_type(in))];
   const bool cuts = op == kernels::Scan::Sum || !is_inexact(in), converts = t.dtype() != in || type != in;
   if (const Lines l(t, dim, t.dtype());
-      l.inner == 1 && (l.length > kLongRow ? cuts || converts : l.outer >= kFewRows)) {
+      l.inner == 1 && (l.length > kLongRow ? cuts || converts : l.outer >= kMinRows)) {
     Tensor out = empty(t.shape(), type);
     const RowScan rows{kernels, op == kernels::Scan::Prod, cuts, in, t.dtype(), type};
     const int64_t size = item_size(t.dtype()), out_size = item_size(type);
@@ -268,14 +268,14 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
     const Lines l(t, dim, in);
     const int64_t size = item_size(in);
     const bool on_gpu = cuda::takes(l.input);
-    const Tensor wide =
+    const Tensor converted =
         on_gpu ? cuda::scan(cuda::Scan::LogSumExp, l.input, l.outer, l.length, l.inner) : empty(t.shape(), in);
     if (!on_gpu)
       l.each([&](int64_t at, int64_t columns) {
         kernels::table().logcumsumexp[int(compute_type(in)) - int(Compute::f32)](
-            wide.bytes() + at * size, l.input.bytes() + at * size, l.length, l.inner, columns);
+            converted.bytes() + at * size, l.input.bytes() + at * size, l.length, l.inner, columns);
       });
-    out = to(wide, t.dtype());
+    out = to(converted, t.dtype());
   }
   if (recording(t))
     record("Logcumsumexp", out, {&t}, {&t, &out}, [dim](const Context& c) {

@@ -21,8 +21,8 @@ Tensor norm_value(const Tensor& x, double p, const OptionalDims& dim, bool keepd
   if (p == 0) return to(reduce(Reduce::count_nonzero, x, dim, keepdim), type);
   if (std::isinf(p)) return to(reduce(p > 0 ? Reduce::_abs_max : Reduce::_abs_min, x, dim, keepdim), type);
   if (reduced_count(x, dim) == 1 && x.numel() > 0) return reshape(abs(x), reduced_shape(x, dim, keepdim));
-  const Tensor wide = to(x, dtype_of(compute_type(x.dtype())));
-  return to(power(sum(power(abs(wide), Scalar(p)), dim, keepdim, {}), Scalar(1 / p)), type);
+  const Tensor converted = to(x, dtype_of(compute_type(x.dtype())));
+  return to(power(sum(power(abs(converted), Scalar(p)), dim, keepdim, {}), Scalar(1 / p)), type);
 }
 
 }  // namespace
@@ -93,12 +93,12 @@ Tensor logsumexp_value(const Tensor& x, const Shape& dim, bool keepdim) {
     resize(out, reduced_shape(x, dim, keepdim));
     return out;
   }
-  const Tensor wide = to(x, dtype_of(compute_type(x.dtype())));
-  if (x.numel() == 0) return to(log(sum(exp(wide), dim, keepdim, {})), x.dtype());
-  if (rows) return to(logsumexp_rows(contiguous(wide), length, reduced_shape(x, dim, keepdim)), x.dtype());
-  const Tensor largest = amax(is_complex(wide.dtype()) ? real(wide) : wide, dim, true);
+  const Tensor converted = to(x, dtype_of(compute_type(x.dtype())));
+  if (x.numel() == 0) return to(log(sum(exp(converted), dim, keepdim, {})), x.dtype());
+  if (rows) return to(logsumexp_rows(contiguous(converted), length, reduced_shape(x, dim, keepdim)), x.dtype());
+  const Tensor largest = amax(is_complex(converted.dtype()) ? real(converted) : converted, dim, true);
   const Tensor centre = where(isfinite(largest), largest, Scalar(0.0));
-  const Tensor shifted = wide - centre;
+  const Tensor shifted = converted - centre;
   const Operand operand = shifted;
   const Tensor total = log(sum(pointwise_(op::exp, &operand), dim, true, {})) + centre;
   const Tensor out = to(total, x.dtype());

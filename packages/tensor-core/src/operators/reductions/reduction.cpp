@@ -72,7 +72,7 @@ ReductionLayout layout(const Tensor& t, uint64_t mask) {
   return l;
 }
 
-Tensor placed(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uint64_t mask, bool keepdim) {
+Tensor reshape_reduced(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uint64_t mask, bool keepdim) {
   Shape shape;
   for (int i = 0; i < t.dim(); ++i) {
     const bool reduced = mask >> i & 1;
@@ -189,7 +189,7 @@ Tensor reduce(Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim
     any = true;
   }
   if (!any) x = step(op, x, 1, 1, x.numel());
-  return placed(x, l, t, mask, keepdim);
+  return reshape_reduced(x, l, t, mask, keepdim);
 }
 
 TensorPair reduce_both(Reduce first, Reduce second, const Tensor& t) {

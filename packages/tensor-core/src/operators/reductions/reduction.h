@@ -35,7 +35,7 @@ struct ReductionLayout {
 ReductionLayout layout(const Tensor& t, uint64_t mask);
 // Returns `flat`, a new vector with one result for each kept element in the order of the layout, as a tensor of the
 // reduced shape.
-Tensor placed(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uint64_t mask, bool keepdim);
+Tensor reshape_reduced(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uint64_t mask, bool keepdim);
 
 // Computes the reduction of a row in the given dtype, and records its derivative. `node`: name of the graph's node, if
 // it differs from the row's.

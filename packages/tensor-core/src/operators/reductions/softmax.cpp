@@ -18,9 +18,9 @@ Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype
 // Note [Converted in the cache]
 // Softmax of half precision is computed in float32. Elements are converted, and results are converted back, in pieces
 // that stay in the cache.
-constexpr int64_t kTogether = 4096;         // elements of rows that are converted at a time (first-level cache)
-constexpr int64_t kTileTogether = 1 << 18;  // maximum elements of a tile wider than kColumns (second-level cache)
-constexpr int64_t kColumns = 128;           // columns of a tile; up to 4 times as many if the tile is converted
+constexpr int64_t kPieceElements = 4096;       // elements of rows that are converted at a time (first-level cache)
+constexpr int64_t kMaxTileElements = 1 << 18;  // maximum elements of a tile wider than kColumns (second-level cache)
+constexpr int64_t kColumns = 128;              // columns of a tile; up to 4 times as many if the tile is converted
 const auto& table() { return kernels::table(); }
 
 // Converts `rows` rows of `columns` contiguous elements. Neighbouring rows are `to_row` and `from_row` bytes apart.
@@ -53,7 +53,7 @@ Tensor along_last(int64_t dim, Dtype in, const Tensor (&operands)[count], F&& ke
       for (int k = 0; k < count; ++k) from[k] = rows[k].bytes() + begin * bytes;
       return kernel(out.bytes() + begin * bytes, from, end - begin, length);
     }
-    const int64_t together = std::clamp<int64_t>(kTogether / length, 1, end - begin), room = together * length;
+    const int64_t together = std::clamp<int64_t>(kPieceElements / length, 1, end - begin), room = together * length;
     const Tensor converted = empty({count + 1, room}, in);
     const auto at = [&](int k) { return converted.bytes() + k * room * item_size(in); };
     for (int64_t r = begin; r < end; r += together) {
@@ -72,17 +72,17 @@ Tensor along_last(int64_t dim, Dtype in, const Tensor (&operands)[count], F&& ke
 // Computes the softmax or its logarithm for long half-precision rows as x - log(sum(e**x)), one piece of a row at a
 // time. The sum of a row is that of the sums of its pieces.
 Tensor long_rows(bool logarithm, const Tensor& t) {
-  const int64_t length = t.size(-1), pieces = (length + kTogether - 1) / kTogether, rows = t.numel() / length;
+  const int64_t length = t.size(-1), pieces = (length + kPieceElements - 1) / kPieceElements, rows = t.numel() / length;
   const Tensor out = empty(t.shape(), t.dtype()), parts = empty({rows, pieces}, Dtype::float32),
                sums = empty({rows}, Dtype::float32);
   // Converts each piece and calls body(piece, count). Writes the piece back if `write` is set.
   const auto each_piece = [&](bool write, auto&& body) {
     parallel_items(rows * pieces, 1, [&](int64_t begin, int64_t end) {
-      alignas(64) float values[kTogether];
+      alignas(64) float values[kPieceElements];
       auto own = body;  // a copy for this thread, because body has a state
       char* const bytes = reinterpret_cast<char*>(values);
       for (int64_t i = begin; i < end; ++i) {
-        const int64_t first = i % pieces * kTogether, n = std::min(kTogether, length - first),
+        const int64_t first = i % pieces * kPieceElements, n = std::min(kPieceElements, length - first),
                       at = (i / pieces * length + first) * item_size(t.dtype());
         convert_rows(bytes, Dtype::float32, 0, t.bytes() + at, t.dtype(), 0, 1, n);
         own(i, bytes, n);
@@ -101,7 +101,7 @@ Tensor long_rows(bool logarithm, const Tensor& t) {
     if (row != i / pieces) {
       row = i / pieces;
       const float sum = sums.data<float>()[row];
-      shift.assign(kTogether, sum == INFINITY ? NAN : sum);  // if the sum is infinite, the result is NaN
+      shift.assign(kPieceElements, sum == INFINITY ? NAN : sum);  // if the sum is infinite, the result is NaN
     }
     char* const pointers[] = {values, values, reinterpret_cast<char*>(shift.data())};
     subtract(pointers, n);
@@ -119,7 +119,7 @@ Tensor down_columns(kernels::ScanKernel kernel, const Tensor& input, int64_t dim
   if (out.is_meta()) return out;
   const bool converts = t.dtype() != in;
   const int64_t length = t.size(dim), size = item_size(t.dtype());
-  const int64_t width = converts ? std::clamp(kTileTogether / length / kColumns, int64_t(1), int64_t(4)) * kColumns
+  const int64_t width = converts ? std::clamp(kMaxTileElements / length / kColumns, int64_t(1), int64_t(4)) * kColumns
                                  : kColumns,
                 tiles = (inner + width - 1) / width;
   parallel_items(outer * tiles, std::max<int64_t>(1, 8192 / (length * width)), [&](int64_t begin, int64_t end) {
@@ -149,12 +149,12 @@ Tensor forward(bool logarithm, const Tensor& t, int64_t dim) {
   NoRecording off;
   if (cuda::takes(t)) return cuda::softmax(logarithm, t, dim);
   const Dtype in = working_type(t);
-  const bool wide = in == Dtype::float64;
+  const bool is_double = in == Dtype::float64;
   if (has_columns(t, dim))
-    return down_columns((logarithm ? table().log_softmax_columns : table().softmax_columns)[wide], t, dim, in);
-  if (t.dtype() != in && t.dim() == dim + 1 && t.size(dim) > kTogether && t.numel() > 0 && !t.is_meta())
+    return down_columns((logarithm ? table().log_softmax_columns : table().softmax_columns)[is_double], t, dim, in);
+  if (t.dtype() != in && t.dim() == dim + 1 && t.size(dim) > kPieceElements && t.numel() > 0 && !t.is_meta())
     return long_rows(logarithm, contiguous(t));
-  const auto kernel = (logarithm ? table().log_softmax : table().softmax)[wide];
+  const auto kernel = (logarithm ? table().log_softmax : table().softmax)[is_double];
   return along_last(dim, in, {t}, [&](char* out, const char* const* rows, int64_t count, int64_t length) {
     kernel(out, rows[0], count, length);
   });

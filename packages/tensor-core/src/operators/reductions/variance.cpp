@@ -97,7 +97,7 @@ Moments moments(const Tensor& t, const OptionalDims& dims) {
     count *= size;
   }
   if (!m.mean.defined()) m = step(l.input, 1, 1, l.input.numel());
-  return {placed(m.mean, l, t, mask, true), placed(m.squares, l, t, mask, true)};
+  return {reshape_reduced(m.mean, l, t, mask, true), reshape_reduced(m.squares, l, t, mask, true)};
 }
 
 void check(const Tensor& t) {
@@ -218,7 +218,7 @@ SpreadArguments spread_arguments(const char* name, const DimsOrUnbiased& given, 
   return {dims, correction.value_or(unbiased.value_or(true) ? 1 : 0)};
 }
 
-void warn_of_freedom(const char* name, const Tensor& t, const Tensor& result, double correction) {
+void warn_of_degrees_of_freedom(const char* name, const Tensor& t, const Tensor& result, double correction) {
   if (result.numel() && double(t.numel() / result.numel()) <= correction)
     warn(std::string(name) +
          "(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input numel "
@@ -231,7 +231,7 @@ Tensor variance_or_deviation(const Tensor& t, const DimsOrUnbiased& dim, std::op
   constexpr const char* name = root ? "std" : "var";
   const SpreadArguments given = spread_arguments(name, dim, unbiased, correction);
   const Tensor out = (root ? standard_deviation : var)(t, given.dims, given.correction, keepdim);
-  warn_of_freedom(name, t, out, given.correction);
+  warn_of_degrees_of_freedom(name, t, out, given.correction);
   return out;
 }
 
@@ -241,7 +241,7 @@ TensorPair spread_with_mean(const Tensor& t, const DimsOrUnbiased& dim, std::opt
   constexpr const char* name = root ? "std_mean" : "var_mean";
   const SpreadArguments given = spread_arguments(name, dim, unbiased, correction);
   const TensorPair out = spread_mean(t, given.dims, given.correction, keepdim, root);
-  warn_of_freedom(name, t, out.values, given.correction);
+  warn_of_degrees_of_freedom(name, t, out.values, given.correction);
   return out;
 }
 

@@ -58,7 +58,8 @@ inline constexpr int64_t kSmall = 200;    // maximum number of items for which c
 inline constexpr int64_t kMedium = 8192;  // maximum number of items for which digits of 8 bits are faster
 inline constexpr int64_t kMany = 2048;    // minimum for which selection by digits is faster than by comparisons
 inline constexpr int kDigitBits = 11;
-inline constexpr int64_t kPolled = int64_t(1) << 20;  // number of items that are processed between checks for signals
+inline constexpr int64_t kItemsPerPoll = int64_t(1)
+                                         << 20;  // number of items that are processed between checks for signals
 
 // The bits in which keys differ: `bits` bits, of which the lowest has the number `shift`.
 struct Digits {
@@ -77,9 +78,9 @@ void distribute(Read&& item, I* to, int64_t n, int shift, int width, int64_t chu
   const auto digit = [shift, mask = uint32_t(radix - 1)](I value) { return uint32_t(value >> shift) & mask; };
   const auto over = [n, step](int64_t chunk, auto&& body) {  // calls body(i) for the items of a chunk
     const int64_t end = std::min(n, (chunk + 1) * step);
-    for (int64_t begin = chunk * step; begin < end; begin += kPolled) {
+    for (int64_t begin = chunk * step; begin < end; begin += kItemsPerPoll) {
       poll_signals();
-      for (int64_t i = begin; i < std::min(end, begin + kPolled); ++i) body(i);
+      for (int64_t i = begin; i < std::min(end, begin + kItemsPerPoll); ++i) body(i);
     }
   };
   std::fill_n(counts, chunks * radix, 0);
@@ -306,7 +307,7 @@ RankedKey<Key<T>> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip,
 // Returns true if the first k elements of `count` rows of n elements are found for many rows at a time, because the
 // rows are short. first_of_short_rows() then finds them; its `values` may be null.
 inline bool short_rows(int64_t count, int64_t n, int64_t k) {
-  return count >= kernels::kShortOrderRows && k <= kernels::kShortOrderMost && n <= 1024;
+  return count >= kernels::kShortOrderRows && k <= kernels::kShortOrderMaxLength && n <= 1024;
 }
 template <class T>
 void first_of_short_rows(const BitsOf<T>* in, int64_t count, int64_t n, int64_t k, bool descending, BitsOf<T>* values,

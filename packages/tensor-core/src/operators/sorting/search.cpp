@@ -31,11 +31,11 @@ void count_below(const T* sequence, const int64_t* sorter, int64_t n, const T* v
 template <bool right, class T>
 void count_all_below(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t count,
                      int64_t* out) {
-  constexpr int kTogether = 8;
+  constexpr int kUnroll = 8;
   int64_t i = 0;
-  for (; i + kTogether <= count; i += kTogether)
-    sorter ? count_below<right, kTogether>(sequence, sorter, n, values + i, out + i)
-           : count_below<right, kTogether, T>(sequence, nullptr, n, values + i, out + i);
+  for (; i + kUnroll <= count; i += kUnroll)
+    sorter ? count_below<right, kUnroll>(sequence, sorter, n, values + i, out + i)
+           : count_below<right, kUnroll, T>(sequence, nullptr, n, values + i, out + i);
   for (; i < count; ++i) count_below<right, 1>(sequence, sorter, n, values + i, out + i);
 }
 

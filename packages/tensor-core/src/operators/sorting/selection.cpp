@@ -17,7 +17,7 @@ constexpr int64_t kBlock = 32;
 // Returns true if all keys of a block exceed `limit`. Returns false for an incomplete block. Vector instructions make
 // it fast to skip blocks without a small enough element.
 template <class T>
-FLAMBEAU_INLINE bool none_up_to(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> limit) {
+FLAMBEAU_INLINE bool all_exceed(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> limit) {
   if (n < kBlock) return false;
   int found = 0;
   for (int64_t j = 0; j < kBlock; ++j) found += Key<T>(key_of<T>(in[j]) ^ flip) <= limit;
@@ -33,7 +33,7 @@ void smallest_few(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Item<K
   for (int64_t i = k; i < n;) {
     const int64_t stop = std::min(n, i + kBlock);
     const K limit = key_in<K>(kept[0]);
-    if (limit == 0 || none_up_to<T>(in + i, stop - i, flip, limit - 1)) {
+    if (limit == 0 || all_exceed<T>(in + i, stop - i, flip, limit - 1)) {
       i = stop;
       continue;
     }
@@ -53,7 +53,7 @@ void smallest_many(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip, Key<T
   auto [limit, equal] = choose<T>(in, n, k - 1, flip, keys);
   for (int64_t i = 0, found = 0; found < k;) {
     const int64_t stop = std::min(n, i + kBlock);
-    if (none_up_to<T>(in + i, stop - i, flip, limit)) {
+    if (all_exceed<T>(in + i, stop - i, flip, limit)) {
       i = stop;
       continue;
     }
@@ -76,7 +76,7 @@ void put_chosen(const SortedRows& rows, const Tensor& positions, const TensorPai
 
 // On a GPU: writes the first k elements of every row, in sorted order.
 void first_part(const SortedRows& rows, int64_t k, bool descending, const TensorPair& out) {
-  const bool few = rows.length > cuda::kBriefRow && k <= rows.length / 4;
+  const bool few = rows.length > cuda::kMaxBlockRow && k <= rows.length / 4;
   const Tensor chosen = few ? cuda::select(rows.input, rows.count, rows.length,
                                            full({rows.count}, Scalar(k - 1), Dtype::int64), k, descending)
                             : Tensor();
@@ -88,7 +88,7 @@ void first_part(const SortedRows& rows, int64_t k, bool descending, const Tensor
 
 // On a GPU: writes the element of each row whose rank is in `ranks` (count, 1).
 void ranked_part(const SortedRows& rows, const Tensor& ranks, const TensorPair& out) {
-  if (rows.length > cuda::kBriefRow)
+  if (rows.length > cuda::kMaxBlockRow)
     return put_chosen(rows, cuda::select(rows.input, rows.count, rows.length, ranks, 0, false), out);
   const Tensor order = empty({rows.count, rows.length}, Dtype::int64);
   cuda::sort(rows.input, rows.count, rows.length, false, Tensor(), order);

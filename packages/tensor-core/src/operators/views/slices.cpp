@@ -145,7 +145,7 @@ namespace {
 
 // Returns a copy of t in which the elements of the view part(copy) are replaced by those of src.
 template <class F>
-Tensor with_part(const Tensor& t, const Tensor& src, F&& part) {
+Tensor replace_part(const Tensor& t, const Tensor& src, F&& part) {
   const Tensor out = clone(t), region = part(out);
   require(region.shape() == src.shape(),
           "expected src to have a size equal to the slice of self. src size = ", src.shape(),
@@ -160,7 +160,7 @@ const Operator select_scatter_operator(
      .doc = "Return a copy of input with input.select(dim, index) replaced by src. Gradient: input and src.",
      .forward =
          [](const Tensor& t, const Tensor& src, int64_t dim, int64_t index) {
-           return with_part(t, src, [&](const Tensor& out) { return select(out, dim, index); });
+           return replace_part(t, src, [&](const Tensor& out) { return select(out, dim, index); });
          },
      .reference = "(lambda out: out.__setitem__((slice(None),) * dim + (index,), src) or out)(input.copy())",
      .samples = "f(3, 4), f(4), 0, 1; f(3, 4), f(3), 1, -1"});
@@ -172,7 +172,7 @@ const Operator slice_scatter_operator(
      .forward =
          [](const Tensor& t, const Tensor& src, int64_t dim, std::optional<int64_t> start, std::optional<int64_t> end,
             int64_t step) {
-           return with_part(t, src, [&](const Tensor& out) {
+           return replace_part(t, src, [&](const Tensor& out) {
              return slice(out, dim, start.value_or(0), end.value_or(INT64_MAX), step);
            });
          },
@@ -186,7 +186,7 @@ const Operator diagonal_scatter_operator(
      .doc = "Return a copy of input with input.diagonal(offset, dim1, dim2) replaced by src. Gradient: input and src.",
      .forward =
          [](const Tensor& t, const Tensor& src, int64_t offset, int64_t dim1, int64_t dim2) {
-           return with_part(t, src, [&](const Tensor& out) { return diagonal(out, offset, dim1, dim2); });
+           return replace_part(t, src, [&](const Tensor& out) { return diagonal(out, offset, dim1, dim2); });
          },
      .reference =
          "(lambda out: np.einsum(\"ii->i\", out[:, offset:]).__setitem__(slice(None), src) or out)(input.copy())",
@@ -199,7 +199,7 @@ const Operator as_strided_scatter_operator(
             "input and src.",
      .forward =
          [](const Tensor& t, const Tensor& src, const Shape& size, const Shape& stride, std::optional<int64_t> offset) {
-           return with_part(t, src, [&](const Tensor& out) { return as_strided(out, size, stride, offset); });
+           return replace_part(t, src, [&](const Tensor& out) { return as_strided(out, size, stride, offset); });
          },
      .reference = "(lambda out: np.lib.stride_tricks.as_strided(out.reshape(-1)[storage_offset:], size, [8 * s for s "
                   "in stride]).__setitem__(Ellipsis, src) or out)(input.copy())",

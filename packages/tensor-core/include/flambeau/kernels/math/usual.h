@@ -32,21 +32,21 @@ inline constexpr bool has_usual_sqrt = false;
 #endif
 
 template <class V>
-struct Usual {
+struct UsualNumber {
   V value;
-  Usual(V v) : value(v) {}
-  friend Usual exp(Usual x) { return usual_exp(x.value); }
-  friend Usual log(Usual x) { return usual_log(x.value); }
-  friend Usual log2(Usual x) { return usual_log2(x.value); }
-  friend Usual log10(Usual x) { return usual_log10(x.value); }
-  friend Usual logit(Usual x) { return usual_logit(x.value); }
-  friend Usual sigmoid(Usual x) { return usual_sigmoid(x.value); }
-  friend Usual special_i0e(Usual x) { return V(series::near_i0e<V>(x.value)); }
-  friend Usual special_i1e(Usual x) { return V(series::near_i1e<V>(x.value)); }
-  friend Usual erfinv(Usual x) { return usual_erfinv(x.value); }
-  friend Usual sqrt(Usual x) { return usual_sqrt(x.value); }
-  friend Usual rsqrt(Usual x) { return usual_rsqrt(x.value); }
-  friend Usual pow(Usual x, Usual y) { return usual_power(x.value, y.value); }
+  UsualNumber(V v) : value(v) {}
+  friend UsualNumber exp(UsualNumber x) { return usual_exp(x.value); }
+  friend UsualNumber log(UsualNumber x) { return usual_log(x.value); }
+  friend UsualNumber log2(UsualNumber x) { return usual_log2(x.value); }
+  friend UsualNumber log10(UsualNumber x) { return usual_log10(x.value); }
+  friend UsualNumber logit(UsualNumber x) { return usual_logit(x.value); }
+  friend UsualNumber sigmoid(UsualNumber x) { return usual_sigmoid(x.value); }
+  friend UsualNumber special_i0e(UsualNumber x) { return V(series::near_i0e<V>(x.value)); }
+  friend UsualNumber special_i1e(UsualNumber x) { return V(series::near_i1e<V>(x.value)); }
+  friend UsualNumber erfinv(UsualNumber x) { return usual_erfinv(x.value); }
+  friend UsualNumber sqrt(UsualNumber x) { return usual_sqrt(x.value); }
+  friend UsualNumber rsqrt(UsualNumber x) { return usual_rsqrt(x.value); }
+  friend UsualNumber pow(UsualNumber x, UsualNumber y) { return usual_power(x.value, y.value); }
 };
 
 // Number types for computing a block in two passes: the second pass starts from the results of the first. If each step
@@ -63,7 +63,7 @@ struct SecondPass {
 };
 template <class Row, class Number>
 constexpr bool takes_two_passes() {
-  return std::is_same_v<Number, Usual<double>> && has_loop<Row>(RowLoop::TwoPasses);
+  return std::is_same_v<Number, UsualNumber<double>> && has_loop<Row>(RowLoop::TwoPasses);
 }
 
 // A number type for any arguments. Rows use it if a separate function handles results below the smallest normal number.
