@@ -66,7 +66,7 @@ def _gpu_of_rank():
 
 def _store(name):
     """Return the store that synchronises the ranks of a test."""
-    return dist.PrefixStore(f"test {name}", dist.groups._running().store)
+    return dist.PrefixStore(f"test {name}", dist.groups._require_program().store)
 
 
 def _all_reduce(dtype, op):
@@ -529,7 +529,7 @@ def test_a_missing_rank_raises_after_the_timeout(ranks):
 
 def _again():
     """Destroy the process group, and initialise it again with the same store."""
-    program = dist.groups._running()
+    program = dist.groups._require_program()
     store, rank, size = program.store, program.rank, program.size
     dist.all_reduce(fb.ones(1, device="cuda"))
     dist.destroy_process_group()

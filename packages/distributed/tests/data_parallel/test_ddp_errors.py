@@ -107,4 +107,4 @@ def test_ignored_parameters_and_buffers(one_process):
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, ["first.weight", "shift"])
     model = DistributedDataParallel(module)
     names = set(model.reducer.names.values())
-    assert "first.weight" not in names and "first.bias" in names and model._kept_buffers() == []
+    assert "first.weight" not in names and "first.bias" in names and model._synchronized_buffers() == []

@@ -112,7 +112,7 @@ DECOMPOSITIONS.update(
 )
 
 
-def _refusing(name: str) -> Callable[..., Any]:
+def _raise_for_instances(name: str) -> Callable[..., Any]:
     """Return a decomposition that raises an error for subclass instances, which have no elements."""
 
     def refuse(x: Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -123,10 +123,10 @@ def _refusing(name: str) -> Callable[..., Any]:
     return refuse
 
 
-DECOMPOSITIONS.update({name: _refusing(name) for name in ("tolist", "numpy")})
+DECOMPOSITIONS.update({name: _raise_for_instances(name) for name in ("tolist", "numpy")})
 
 
-def _lifted(name: str) -> Callable[..., Any]:
+def _factory_decomposition(name: str) -> Callable[..., Any]:
     function = vars(flambeau).get(name) or getattr(_core, name)
 
     def make(*args: Any, **kwargs: Any) -> Any:
@@ -140,10 +140,10 @@ def _lifted(name: str) -> Callable[..., Any]:
     return make
 
 
-DECOMPOSITIONS["tensor"] = _lifted("tensor")
+DECOMPOSITIONS["tensor"] = _factory_decomposition("tensor")
 
 
-def _reversed(input: Tensor) -> Tensor:
+def _reverse_dims(input: Tensor) -> Tensor:
     if input.dim() == 2:
         return flambeau.t(input)
     return input if input.dim() < 2 else input.permute(list(range(input.dim() - 1, -1, -1)))
@@ -154,7 +154,7 @@ def _conjugate_transpose(input: Tensor) -> Tensor:
     return swapped.conj() if input.is_complex() else swapped
 
 
-def _part(index: int) -> Callable[[Tensor], Tensor]:
+def _complex_part(index: int) -> Callable[[Tensor], Tensor]:
     def part(input: Tensor) -> Tensor:
         if not input.is_complex():
             if index == 0:
@@ -166,11 +166,11 @@ def _part(index: int) -> Callable[[Tensor], Tensor]:
 
 
 ATTRIBUTES: dict[str, Callable[[Tensor], Tensor]] = {
-    "T": _reversed,
+    "T": _reverse_dims,
     "mT": lambda x: flambeau.transpose(x, -2, -1),
     "H": _conjugate_transpose,
     "mH": _conjugate_transpose,
-    "real": _part(0),
-    "imag": _part(1),
+    "real": _complex_part(0),
+    "imag": _complex_part(1),
     "data": lambda x: x.detach(),
 }

@@ -52,12 +52,12 @@ def _matrices(call: Differentiated) -> Gradients:
     a, b = call.args[:2]
     product = flambeau.mm if a.dim() == 2 else flambeau.bmm
     return (
-        product(g, _conjugate(_flipped(b))) if call.needs[0] else None,
-        product(_conjugate(_flipped(a)), g) if call.needs[1] else None,
+        product(g, _conjugate(_swap_last_dims(b))) if call.needs[0] else None,
+        product(_conjugate(_swap_last_dims(a)), g) if call.needs[1] else None,
     )
 
 
-def _flipped(x: Tensor) -> Tensor:
+def _swap_last_dims(x: Tensor) -> Tensor:
     return flambeau.t(x) if x.dim() == 2 else flambeau.transpose(x, 1, 2)
 
 
@@ -88,7 +88,7 @@ def _vectors(call: Differentiated) -> Gradients:
 
 
 @rule("view", "_unsafe_view", "_reshape_alias")
-def _viewed(call: Differentiated) -> Gradients:
+def _gradient_of_view(call: Differentiated) -> Gradients:
     if isinstance(call.args[1], flambeau.dtype):
         return None
     return (call.gradients[0].reshape(list(call.args[0].shape)),)
@@ -123,7 +123,7 @@ def _squeezed(call: Differentiated) -> Gradients:
 
 
 @rule("expand", "alias", "clone", "lift_fresh", "contiguous", "_to_copy", "copy", "positive")
-def _passed(call: Differentiated) -> Gradients:
+def _gradient_of_copy(call: Differentiated) -> Gradients:
     (g,) = call.gradients
     source = call.tensors[-1 if call.overload._opname == "copy_" else 0]
     if g.device != source.device:
@@ -137,10 +137,14 @@ def _passed(call: Differentiated) -> Gradients:
 def _summed(call: Differentiated) -> Gradients:
     (g,) = call.gradients
     x = call.args[0]
-    return (_spread(g, x, call.argument("dim"), call.argument("keepdim")) if len(call.args) > 1 else g.expand(x.shape),)
+    return (
+        _expand_reduced(g, x, call.argument("dim"), call.argument("keepdim"))
+        if len(call.args) > 1
+        else g.expand(x.shape),
+    )
 
 
-def _spread(g: Tensor, x: Tensor, dims: Any, keepdim: Any) -> Tensor:
+def _expand_reduced(g: Tensor, x: Tensor, dims: Any, keepdim: Any) -> Tensor:
     """Expand the gradient of a reduction along dimensions to the elements that it reduced."""
     if dims is not None and not keepdim:
         for dim in sorted(dim % max(x.dim(), 1) for dim in ([dims] if isinstance(dims, int) else dims)):
@@ -150,14 +154,14 @@ def _spread(g: Tensor, x: Tensor, dims: Any, keepdim: Any) -> Tensor:
 
 
 @rule("mean")
-def _averaged(call: Differentiated) -> Gradients:
+def _gradient_of_mean(call: Differentiated) -> Gradients:
     (g,) = call.gradients
     x = call.args[0]
     if len(call.args) == 1 or call.args[1] is None:
         return (g.expand(x.shape) / x.numel(),)
     dims = [call.args[1]] if isinstance(call.args[1], int) else call.args[1]
     count = math.prod(x.shape[dim] for dim in dims)
-    return (_spread(g, x, dims, call.argument("keepdim")) / count,)
+    return (_expand_reduced(g, x, dims, call.argument("keepdim")) / count,)
 
 
 @rule("cat")
@@ -230,7 +234,7 @@ def _masked(call: Differentiated) -> Gradients:
 
 
 @rule("where")
-def _chosen(call: Differentiated) -> Gradients:
+def _gradient_of_where(call: Differentiated) -> Gradients:
     (g,) = call.gradients
     condition, a, b = call.args
     found: list[Any] = [None]
@@ -242,7 +246,7 @@ def _chosen(call: Differentiated) -> Gradients:
 
 
 @rule("fill", "zero")
-def _filled(call: Differentiated) -> Gradients:
+def _gradient_of_fill(call: Differentiated) -> Gradients:
     (g,) = call.gradients
     found = (flambeau.zeros_like(g) if call.needs[0] else None,)
     return found if len(call.tensors) == 1 else (*found, g.sum())
@@ -256,7 +260,7 @@ def _gathered(call: Differentiated) -> Gradients:
 
 
 @rule("relu", reads_results=True)
-def _rectified(call: Differentiated) -> Gradients:
+def _gradient_of_relu(call: Differentiated) -> Gradients:
     return (run("threshold_backward", "default", call.gradients[0], call.results[0], 0),)
 
 

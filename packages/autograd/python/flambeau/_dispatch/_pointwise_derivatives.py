@@ -33,23 +33,23 @@ def _function(name: str) -> Callable[..., Any] | None:
     if name == "conj":
         return lambda x: x.conj() if isinstance(x, Tensor) and x.is_complex() else x
     if name == "where":
-        return _chosen
+        return _where
     space, _, rest = name.partition("_")
     found = getattr(flambeau, name, None)
     if found is None and space == "special":
         found = getattr(flambeau.special, rest, None)
     found = _core._rows.get(name) if found is None else found
-    return None if found is None else _of_numbers_too(found)
+    return None if found is None else _accept_numbers(found)
 
 
-def _chosen(condition: Any, yes: Any, no: Any) -> Any:
+def _where(condition: Any, yes: Any, no: Any) -> Any:
     """Return ``where(condition, yes, no)``, even if the condition is a Python bool."""
     if not isinstance(condition, Tensor):
         return yes if condition else no
     return flambeau.where(condition, yes, no)
 
 
-def _of_numbers_too(function: Callable[..., Any]) -> Callable[..., Any]:
+def _accept_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a function so that all its arguments may be numbers. It then returns a number."""
 
     def call(*args: Any) -> Any:

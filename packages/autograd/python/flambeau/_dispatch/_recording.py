@@ -31,7 +31,7 @@ def call(overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
                 f"{overload._opname}(): functions with out=... arguments don't support automatic differentiation, but "
                 "one of the arguments requires grad."
             )
-        changed, before = _prepared_for_change(overload, args)
+        changed, before = _copy_before_change(overload, args)
     recorded = _core._set_grad_enabled(False)
     try:
         result = _torch_dispatch.call_handlers(overload, args, kwargs)
@@ -80,7 +80,7 @@ def _kind(overload: OpOverload) -> str:
     return "view" if overload.is_view else "fresh"
 
 
-def _prepared_for_change(overload: OpOverload, args: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+def _copy_before_change(overload: OpOverload, args: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
     """Return the first argument, which will be changed, and the arguments with a copy of it.
 
     Raises: RuntimeError if the tensor may not be changed in place.
@@ -99,7 +99,7 @@ def _with_history(
     inputs = tuple(leaves[i] for i in positions)
     values: list[Any] = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     results = result if isinstance(result, (tuple, list)) else (result,)
-    made = tuple(_own(each, inputs) for each in results) if changed is None else results
+    made = tuple(_detach_if_input(each, inputs) for each in results) if changed is None else results
     count = len(inputs)
 
     def derivative(gradients: tuple[Any, ...], saved: tuple[Any, ...], needs: tuple[bool, ...]) -> tuple[Any, ...]:
@@ -108,11 +108,11 @@ def _with_history(
             filled[i] = tensor
         given, named = _pytree.tree_unflatten(filled, structure)
         outputs = iter(saved[count:])
-        again = [next(outputs, None) if each is _A_TENSOR else each for each in kinds]
+        again = [next(outputs, None) if each is _TENSOR_PLACEHOLDER else each for each in kinds]
         call = _derivatives.Differentiated(overload, given, named, again, gradients, needs, saved[:count])
         return _derivatives.gradients(call)
 
-    kinds = [_A_TENSOR if isinstance(each, Tensor) else each for each in made]
+    kinds = [_TENSOR_PLACEHOLDER if isinstance(each, Tensor) else each for each in made]
     tensors = tuple(each for each in made if isinstance(each, Tensor))
     if not tensors:
         return result
@@ -125,9 +125,9 @@ def _with_history(
     return tuple(made) if isinstance(result, tuple) else made[0]
 
 
-_A_TENSOR = object()  # stands for a tensor among the results
+_TENSOR_PLACEHOLDER = object()  # stands for a tensor among the results
 
 
-def _own(result: Any, inputs: tuple[Any, ...]) -> Any:
+def _detach_if_input(result: Any, inputs: tuple[Any, ...]) -> Any:
     """Return a result that can get a grad_fn: a returned argument is replaced with a detached tensor."""
     return result.detach() if any(result is each for each in inputs) else result

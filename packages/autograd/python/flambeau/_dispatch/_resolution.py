@@ -28,9 +28,9 @@ _NUMBERS_ARE_TENSORS = frozenset(
     name + suffix for name in ("add", "sub", "mul", "div", "true_divide", "floor_divide") for suffix in ("", "_")
 )
 # Operators that a class or a mode handles although no result is a tensor.
-_READING = frozenset(("equal", "_local_scalar_dense", "is_nonzero"))
+_READS_VALUES = frozenset(("equal", "_local_scalar_dense", "is_nonzero"))
 # Methods that are never dispatched: they read metadata, or belong to autograd, which runs before dispatch.
-_NEVER_ASKED = frozenset(
+_NEVER_DISPATCHED = frozenset(
     (
         *("ndimension", "nelement", "element_size", "is_set_to", "_is_view", "__dlpack__"),
         *(
@@ -50,7 +50,7 @@ _REFLECTED: dict[str, Callable[[Any, Tensor], Any]] = {
     "sub": lambda number, x: flambeau.rsub(x, number),
     "div": lambda number, x: flambeau.mul(flambeau.reciprocal(x), number),
 }
-_SIMPLE = (bool, int, float)
+_SCALAR_TYPES = (bool, int, float)
 _NATIVE = type(flambeau.add)
 
 
@@ -86,7 +86,7 @@ def _target(called: Any) -> _Target | None:
         return _targets[called]
     enabled = _core._dispatch_enabled(False)
     try:
-        target = _targets[called] = _found(called)
+        target = _targets[called] = _find_target(called)
     finally:
         _core._dispatch_enabled(enabled)
     if target is None and type(called) is _NATIVE:
@@ -94,7 +94,7 @@ def _target(called: Any) -> _Target | None:
     return target
 
 
-def _found(called: Any) -> _Target | None:
+def _find_target(called: Any) -> _Target | None:
     name = getattr(called, "__name__", "")
     if name in ("__get__", "__set__"):
         attribute = getattr(called.__self__, "__name__", "")
@@ -107,13 +107,13 @@ def _found(called: Any) -> _Target | None:
     name = _ALIASES.get(name, name)
     if (function := _decompositions.DECOMPOSITIONS.get(name)) is not None:
         return _Target(function, None)
-    if name in _NEVER_ASKED:
+    if name in _NEVER_DISPATCHED:
         return None
     schemas = tuple(_aten_schemas.schemas_of(name).values())
-    if any(_gives_tensors(schema) for schema in schemas) or name in _READING:
+    if any(_returns_tensors(schema) for schema in schemas) or name in _READS_VALUES:
         packet = getattr(aten, name, None)
         if packet is not None:
-            return _Target(None, packet, _in_order(name, schemas))
+            return _Target(None, packet, _parsing_order(name, schemas))
     if schemas:
         return None
     if {name, f"nn_{name}"} & _own_operators() or name in _core._rows:
@@ -121,11 +121,11 @@ def _found(called: Any) -> _Target | None:
     return None
 
 
-def _gives_tensors(schema: FunctionSchema) -> bool:
+def _returns_tensors(schema: FunctionSchema) -> bool:
     return schema.is_mutable or any("Tensor" in each.type for each in schema.returns)
 
 
-def _in_order(name: str, schemas: tuple[FunctionSchema, ...]) -> tuple[FunctionSchema, ...]:
+def _parsing_order(name: str, schemas: tuple[FunctionSchema, ...]) -> tuple[FunctionSchema, ...]:
     """Return schemas in the order in which PyTorch's argument parser tries them: tensors before numbers."""
     if name in _NUMBERS_ARE_TENSORS:
         schemas = tuple(schema for schema in schemas if not schema.overload_name.startswith("Scalar"))
@@ -146,29 +146,29 @@ def resolve(called: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return target.function(*args, **kwargs)
     assert target.packet is not None
     name = target.packet.__name__
-    is_reflected = len(args) == 2 and isinstance(args[0], (*_SIMPLE, complex)) and isinstance(args[1], Tensor)
+    is_reflected = len(args) == 2 and isinstance(args[0], (*_SCALAR_TYPES, complex)) and isinstance(args[1], Tensor)
     if name in _REFLECTED and is_reflected and not kwargs:
         return _REFLECTED[name](*args)
     if kwargs.get("requires_grad") is True and target.schemas:
         rest = {key: value for key, value in kwargs.items() if key != "requires_grad"}
         return called(*args, **rest).requires_grad_()
-    found = _bound(target, args, kwargs)
+    found = _bind_schema(target, args, kwargs)
     if found is not None:
         schema, given, named = found
         overload = getattr(target.packet, schema.overload_name or "default")
-        finish = _finished(called, schema)
+        finish = _result_converter(called, schema)
         return Call(overload, given, named, finish is _identity and _is_plain(schema, args, given, named), finish)
     if target.schemas:
-        return _written_in_place(called, target, args, kwargs)
+        return _resolve_out(called, target, args, kwargs)
     return Call(target.packet.default, args, kwargs, False, _identity)
 
 
-def _bound(
+def _bind_schema(
     target: _Target, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[FunctionSchema, tuple[Any, ...], dict[str, Any]] | None:
     if kwargs.get("out", ...) is None:
         kwargs = {name: value for name, value in kwargs.items() if name != "out"}
-    kwargs = _out_by_its_names(target.schemas, kwargs)
+    kwargs = _split_out(target.schemas, kwargs)
     writes = any(
         argument.is_out for schema in target.schemas for argument in schema.arguments if argument.name in kwargs
     )
@@ -181,7 +181,7 @@ def _bound(
     return None
 
 
-def _out_by_its_names(schemas: tuple[FunctionSchema, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def _split_out(schemas: tuple[FunctionSchema, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Replace a tuple ``out`` in keyword arguments by one argument for each result."""
     out = kwargs.get("out")
     if not isinstance(out, (tuple, list)):
@@ -193,7 +193,7 @@ def _out_by_its_names(schemas: tuple[FunctionSchema, ...], kwargs: dict[str, Any
     return kwargs
 
 
-def _written_in_place(called: Any, target: _Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _resolve_out(called: Any, target: _Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Resolve a call that matches no schema. With ``out=``, run it without and copy the result to ``out``.
 
     Otherwise, return a call of an operator in the namespace ``flambeau``.
@@ -209,7 +209,7 @@ def _is_plain(schema: FunctionSchema, args: tuple[Any, ...], given: tuple[Any, .
     if named or len(args) != len(given) or any(argument.required for argument in schema.positional[len(given) :]):
         return False
     return all(
-        a is b and argument.required and (isinstance(a, Tensor) or type(a) in _SIMPLE)
+        a is b and argument.required and (isinstance(a, Tensor) or type(a) in _SCALAR_TYPES)
         for a, b, argument in zip(args, given, schema.positional, strict=False)
     )
 
@@ -223,7 +223,7 @@ def _result_type(name: str) -> Any:
     return getattr(flambeau.return_types, name, None)
 
 
-def _finished(called: Any, schema: FunctionSchema) -> Callable[[Any], Any]:
+def _result_converter(called: Any, schema: FunctionSchema) -> Callable[[Any], Any]:
     """Return a function that converts a result to the type that the Python function returns."""
     if len(schema.returns) > 1:
         name = _PREFIXES.get(own_module(called), "") + called.__name__

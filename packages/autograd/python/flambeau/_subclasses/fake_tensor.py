@@ -41,9 +41,9 @@ __all__ = [
 ]
 
 # Operators that return values of elements to Python.
-_READING = frozenset(("aten::_local_scalar_dense", "aten::equal", "aten::is_nonzero"))
+_READS_VALUES = frozenset(("aten::_local_scalar_dense", "aten::equal", "aten::is_nonzero"))
 # Operators whose results have shapes that depend on the elements.
-_SIZED_BY_VALUES = frozenset(
+_DYNAMIC_SHAPES = frozenset(
     f"aten::{name}" for name in ("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive", "bincount")
 )
 
@@ -129,7 +129,7 @@ class FakeTensor(Tensor):
         return f"FakeTensor(..., device='{self.device}', {size}{dtype}{gradient})"
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return self.fake_mode._wrapped(_plain(self).clone(), self.device)
+        return self.fake_mode._wrap_meta(_plain(self).clone(), self.device)
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
@@ -177,7 +177,7 @@ class FakeTensorMode(TorchDispatchMode):
         """Return the fake counterpart of a tensor, always the same object for the same tensor."""
         return self.fake_tensor_converter.from_real_tensor(self, tensor)
 
-    def _wrapped(self, meta: Tensor, device: Any, constant: Tensor | None = None) -> FakeTensor:
+    def _wrap_meta(self, meta: Tensor, device: Any, constant: Tensor | None = None) -> FakeTensor:
         made = FakeTensor(self, _plain(meta), device, constant)
         if constant is not None:
             self._known.setdefault(constant.untyped_storage().data_ptr(), []).append(weakref.ref(made))
@@ -186,19 +186,19 @@ class FakeTensorMode(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         if func.name() in ("aten::lift_fresh", "aten::lift", "aten::lift_fresh_copy"):
-            return self._lifted(args[0])
-        if func.name() in _READING or func.name() in _SIZED_BY_VALUES:
-            return self._of_constants(func, args, kwargs)
-        args, kwargs = self._all_fake(func, args, kwargs)
-        known = self._of_known(func, args, kwargs)
+            return self._wrap_constant(args[0])
+        if func.name() in _READS_VALUES or func.name() in _DYNAMIC_SHAPES:
+            return self._call_with_constants(func, args, kwargs)
+        args, kwargs = self._convert_arguments(func, args, kwargs)
+        known = self._fold_constants(func, args, kwargs)
         if known is not NotImplemented:
             return known
         device = self._device_of(func, args, kwargs)
         if "device" in kwargs:
             kwargs["device"] = flambeau.device("meta")
-        return self._marked(self._computed(func, args, kwargs), device)
+        return self._wrap_results(self._run_on_meta(func, args, kwargs), device)
 
-    def _computed(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run_on_meta(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an operator on the meta device. An argument that it changes and returns remains the same object."""
         if isinstance(func, VectorJacobianProduct):
             # The derivative may read elements, so do not run it: gradients have the shapes of the tensors.
@@ -218,23 +218,23 @@ class FakeTensorMode(TorchDispatchMode):
         finally:
             _core._dispatch_enabled(enabled)
 
-    def _marked(self, result: Any, device: Any) -> Any:
+    def _wrap_results(self, result: Any, device: Any) -> Any:
         """Convert results on the meta device to fake tensors with ``device``."""
         if isinstance(result, FakeTensor) or not isinstance(result, (Tensor, tuple, list)):
             return result
         if isinstance(result, (tuple, list)):
-            items = [self._marked(item, device) for item in result]
+            items = [self._wrap_results(item, device) for item in result]
             return items if isinstance(result, list) else tuple(items)
         if result.device.type != "meta":
-            return self._wrapped(_without_elements(result), result.device)
-        return self._wrapped(result, device)
+            return self._wrap_meta(_without_elements(result), result.device)
+        return self._wrap_meta(result, device)
 
-    def _lifted(self, tensor: Tensor) -> FakeTensor:
+    def _wrap_constant(self, tensor: Tensor) -> FakeTensor:
         if isinstance(tensor, FakeTensor):
             return tensor
-        return self._wrapped(_without_elements(tensor), tensor.device, tensor if tensor.numel() <= 1 else None)
+        return self._wrap_meta(_without_elements(tensor), tensor.device, tensor if tensor.numel() <= 1 else None)
 
-    def _of_known(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _fold_constants(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Compute an operator whose arguments are all constants, if its results have at most one element.
 
         Otherwise, return NotImplemented, and discard the constants that the operator may change or return views of.
@@ -262,19 +262,19 @@ class FakeTensorMode(TorchDispatchMode):
         """Return the fake tensor of a constant: the owner in ``owners`` if an operator returned its argument."""
         if id(value) in owners:
             return owners[id(value)]
-        return self._wrapped(_without_elements(value), value.device, value)
+        return self._wrap_meta(_without_elements(value), value.device, value)
 
     def _forget(self, constant: Tensor) -> None:
         for reference in self._known.pop(constant.untyped_storage().data_ptr(), []):
             if (tensor := reference()) is not None:
                 tensor.constant = None
 
-    def _of_constants(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call_with_constants(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         def known(tensor: Any) -> Any:
             if not isinstance(tensor, FakeTensor):
                 return tensor
             if tensor.constant is None:
-                kind = DataDependentOutputException if func.name() in _READING else DynamicOutputShapeException
+                kind = DataDependentOutputException if func.name() in _READS_VALUES else DynamicOutputShapeException
                 raise kind(func)
             return tensor.constant
 
@@ -282,7 +282,7 @@ class FakeTensorMode(TorchDispatchMode):
         result = func(*args, **kwargs)
         return _pytree.tree_map_only(Tensor, self.from_tensor, result)
 
-    def _all_fake(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _convert_arguments(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         def convert(tensor: Tensor) -> Tensor:
             if isinstance(tensor, FakeTensor):
                 if tensor.fake_mode is not self:
@@ -342,23 +342,23 @@ class FakeTensorConverter:
             raise UnsupportedFakeTensorException(
                 f"cannot convert an instance of the tensor subclass {type(t).__name__} to a FakeTensor"
             )
-        return self._remembered(fake_mode, t, t.device)
+        return self._cached_fake(fake_mode, t, t.device)
 
     def from_meta_and_device(self, fake_mode: FakeTensorMode, t: Tensor, device: Any, **_: Any) -> FakeTensor:
         """Return a fake tensor with the given device and the shape, strides and dtype of a meta tensor."""
         if t.device.type != "meta":
             raise AssertionError(f"tensor's device must be `meta`, got {t.device.type} instead")
-        return self._remembered(fake_mode, t, device)
+        return self._cached_fake(fake_mode, t, device)
 
-    def _remembered(self, fake_mode: FakeTensorMode, t: Tensor, device: Any) -> FakeTensor:
+    def _cached_fake(self, fake_mode: FakeTensorMode, t: Tensor, device: Any) -> FakeTensor:
         reference = self.tensor_memo.get(t)
         if reference is not None and (known := reference()) is not None:
             return known
-        made = fake_mode._wrapped(_without_elements(t), device)
+        made = fake_mode._wrap_meta(_without_elements(t), device)
         if t.requires_grad:
             made.requires_grad_()
         if t.is_leaf and t.grad is not None:
-            made.grad = self._remembered(fake_mode, t.grad, t.grad.device)
+            made.grad = self._cached_fake(fake_mode, t.grad, t.grad.device)
         if type(t).__name__ == "Parameter":
             made._is_param = True  # type: ignore[attr-defined]
         self.tensor_memo[t] = weakref.ref(made)

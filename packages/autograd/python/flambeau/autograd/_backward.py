@@ -20,7 +20,7 @@ Tensors = Tensor | GradientEdge | Sequence[Tensor | GradientEdge]
 Gradients = Tensor | Sequence[Tensor | None] | None
 
 
-def _listed(tensors: Tensors) -> list[Any]:
+def _as_list(tensors: Tensors) -> list[Any]:
     return [tensors] if isinstance(tensors, (Tensor, GradientEdge)) else list(tensors)
 
 
@@ -74,12 +74,12 @@ def backward(
                 "Please only use `grad_tensors`."
             )
         grad_tensors = grad_variables
-    outputs = _listed(tensors)
+    outputs = _as_list(tensors)
     keep = create_graph if retain_graph is None else retain_graph
-    chosen = None if inputs is None else _listed(inputs)
+    chosen = None if inputs is None else _as_list(inputs)
     if chosen is not None and not chosen:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-    outputs, seeds = _strided(outputs, _gradients(grad_tensors, len(outputs)))
+    outputs, seeds = _values_of_outputs(outputs, _gradients(grad_tensors, len(outputs)))
     _engine.run(outputs, seeds, keep, create_graph, None if chosen is None else _values_of(chosen), True)
 
 
@@ -140,18 +140,18 @@ def grad(
         raise ValueError("only_inputs=False is not supported: grad() never adds to the .grad of other leaves")
     if allow_unused is False and materialize_grads:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got False.")
-    results, sources = _listed(outputs), _listed(inputs)
+    results, sources = _as_list(outputs), _as_list(inputs)
     if not sources:
         raise ValueError("grad requires non-empty inputs.")
     if materialize_grads and any(isinstance(source, GradientEdge) for source in sources):
         raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
-    results, seeds = _strided(results, _gradients(grad_outputs, len(results)))
+    results, seeds = _values_of_outputs(results, _gradients(grad_outputs, len(results)))
     keep = create_graph if retain_graph is None else retain_graph
     given, sources = sources, _values_of(sources)
-    if (level := _level_of(seeds)) and not is_grads_batched:
-        found = _mapped(level, results, sources, seeds, keep, create_graph)
+    if (level := _vmap_level_of(seeds)) and not is_grads_batched:
+        found = _gradients_in_vmap(level, results, sources, seeds, keep, create_graph)
     elif is_grads_batched:
-        found = _batched(results, sources, seeds, keep, create_graph)
+        found = _batched_gradients(results, sources, seeds, keep, create_graph)
     else:
         found = _engine.run(results, seeds, keep, create_graph, sources, False)
     if materialize_grads:
@@ -177,7 +177,7 @@ def _values_of(sources: list[Any]) -> list[Any]:
     return [source._val if _is_sparse(source) else source for source in sources]
 
 
-def _strided(outputs: list[Any], seeds: list[Tensor | None]) -> tuple[list[Any], list[Tensor | None]]:
+def _values_of_outputs(outputs: list[Any], seeds: list[Tensor | None]) -> tuple[list[Any], list[Tensor | None]]:
     """Replace sparse outputs by their values, and the gradients of outputs by those of the values."""
     if "flambeau.sparse" not in sys.modules or not any(map(_is_sparse, (*outputs, *seeds))):
         return outputs, seeds
@@ -195,13 +195,13 @@ def _to_layout_of(source: Any, gradient: Tensor | None) -> Tensor | None:
     return made
 
 
-def _level_of(seeds: list[Tensor | None]) -> int:
+def _vmap_level_of(seeds: list[Tensor | None]) -> int:
     """Return the innermost level of `vmap` at which a gradient is batched, or 0 if there is none."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return placeholders.highest_level(seeds) if placeholders and placeholders.maps.running else 0
 
 
-def _mapped(
+def _gradients_in_vmap(
     level: int,
     results: list[Any],
     sources: list[Any],
@@ -224,11 +224,11 @@ def _mapped(
             mapped: Any = seed
             seed = mapped.value if _placeholders.is_batched_at(seed, level) else seed.expand(size, *seed.shape)
         whole.append(seed)
-    found = _batched(results, sources, whole, keep, create_graph)
+    found = _batched_gradients(results, sources, whole, keep, create_graph)
     return tuple(_placeholders.wrapped(each, level) for each in found)
 
 
-def _batched(
+def _batched_gradients(
     results: list[Any], sources: list[Any], seeds: list[Tensor | None], keep: bool, create_graph: bool
 ) -> tuple[Tensor | None, ...]:
     sizes = {None if seed is None else seed.shape[0] if seed.dim() else 0 for seed in seeds}

@@ -21,12 +21,12 @@ _saved_dense = FunctionCtx.saved_tensors
 def save_for_backward(self: Any, *tensors: Any) -> None:
     """Save tensors or None for the backward pass, which reads them from saved_tensors."""
     if any(isinstance(tensor, SparseTensor) for tensor in tensors):
-        self._patterns = [_pattern(tensor) for tensor in tensors]
+        self._patterns = [_pattern_of(tensor) for tensor in tensors]
         tensors = tuple(tensor._val if isinstance(tensor, SparseTensor) else tensor for tensor in tensors)
     _save_dense(self, *tensors)
 
 
-def _pattern(tensor: Any) -> SparseTensor | None:
+def _pattern_of(tensor: Any) -> SparseTensor | None:
     """Return a sparse tensor with the same indices and expanded zero values, which need no memory."""
     if not isinstance(tensor, SparseTensor):
         return None

@@ -34,7 +34,7 @@ def observe(leaf: Tensor) -> SparseGradients:
     return made
 
 
-def watched(leaf: Tensor, hook: Any) -> Any:
+def with_observed_result(leaf: Tensor, hook: Any) -> Any:
     """Wrap a hook so that the leaf's `SparseGradients` object, if any, receives its result."""
     known = _observed.get(id(leaf))
     if known is None or known[0]() is not leaf or not callable(hook):
@@ -42,13 +42,13 @@ def watched(leaf: Tensor, hook: Any) -> Any:
     receiver = known[1]
 
     @wraps(hook)
-    def watching(gradient: Tensor) -> Tensor | None:
+    def observing(gradient: Tensor) -> Tensor | None:
         result: Tensor | None = hook(gradient)
         if result is not None:
             receiver.replace(result)
         return result
 
-    return watching
+    return observing
 
 
 class SparseGradients:

@@ -17,7 +17,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Remo
     """Call ``hook(grad)`` when the gradient is computed. If it returns a tensor, this replaces the gradient."""
     watch = sys.modules.get("flambeau.autograd._sparse_gradients")
     if watch is not None:
-        hook = watch.watched(self, hook)
+        hook = watch.with_observed_result(self, hook)
     return RemovableHandle(_engine.register_hook(self, _callable(hook)))
 
 

@@ -109,11 +109,11 @@ class Average:
 _STEP = re.compile("(?<=^ProfilerStep)#.*")  # merges the steps of a schedule into one name
 
 # Fields of Average by which table() can sort.
-_ORDERS = (
+_SORT_FIELDS = (
     *("key", "count", "cpu_time", "cpu_time_total", "self_cpu_time_total"),
     *("cpu_memory_usage", "self_cpu_memory_usage"),
 )
-_OF_GPUS = ("cuda_", "device_")  # prefixes of GPU times, which are not measured and replaced by CPU times
+_GPU_PREFIXES = ("cuda_", "device_")  # prefixes of GPU times, which are not measured and replaced by CPU times
 
 
 def format_time(time_us: float) -> str:
@@ -199,10 +199,10 @@ class Averages(list[Average]):
     def _sorted(self, sort_by: str | None) -> list[Average]:
         if sort_by is None:
             return list(self)
-        for named in _OF_GPUS:
+        for named in _GPU_PREFIXES:
             sort_by = sort_by.replace(named, "cpu_")
-        if sort_by not in _ORDERS:
-            raise ValueError(f"table(): sort_by must be one of {', '.join(_ORDERS)} or None, got {sort_by!r}")
+        if sort_by not in _SORT_FIELDS:
+            raise ValueError(f"table(): sort_by must be one of {', '.join(_SORT_FIELDS)} or None, got {sort_by!r}")
         return sorted(self, key=lambda a: getattr(a, sort_by), reverse=sort_by != "key")
 
 
@@ -290,7 +290,7 @@ class profile:
             text = str(event.input_shapes) if group_by_input_shape else ""
             shapes[text] = event.input_shapes if group_by_input_shape else ()
             entry = sums.setdefault((_STEP.sub("*", event.name), text), [0, 0, 0, 0, 0])
-            outermost = all(e.name != event.name for e in self._around(event))
+            outermost = all(e.name != event.name for e in self._ancestors(event))
             entry[0] += 1
             entry[1] += event.duration if outermost else 0
             entry[2] += event.self_time
@@ -301,7 +301,7 @@ class profile:
             for (name, text), (n, total, own, size, own_size) in sums.items()
         )
 
-    def _around(self, event: Event) -> Iterator[Event]:
+    def _ancestors(self, event: Event) -> Iterator[Event]:
         while event.parent >= 0:
             event = self._events[event.parent]
             yield event

@@ -14,7 +14,7 @@ Argnums = int | tuple[int, ...]
 _leaf: Callable[[Tensor], tuple[Tensor, Tensor]] = _engine.leaf
 
 
-class Chosen(NamedTuple):
+class SelectedArguments(NamedTuple):
     """The leaves that a transform differentiates, and the arguments that contain them."""
 
     leaves: list[Tensor]
@@ -22,7 +22,7 @@ class Chosen(NamedTuple):
     args: tuple[Any, ...]
 
 
-def choose(name: str, args: tuple[Any, ...], argnums: Argnums) -> Chosen:
+def choose(name: str, args: tuple[Any, ...], argnums: Argnums) -> SelectedArguments:
     """Return the leaves selected by ``argnums``. Raise RuntimeError if out of range, TypeError for a non-tensor."""
     replaced = list(args)
     if type(argnums) is int:
@@ -30,14 +30,14 @@ def choose(name: str, args: tuple[Any, ...], argnums: Argnums) -> Chosen:
         argument = args[position]
         if isinstance(argument, Tensor):  # the usual case
             leaf, replaced[position] = _leaf(argument)
-            return Chosen([leaf], LEAF, tuple(replaced))
+            return SelectedArguments([leaf], LEAF, tuple(replaced))
         leaves, spec, replaced[position] = leaves_of(name, argument)
-        return Chosen(leaves, spec, tuple(replaced))
+        return SelectedArguments(leaves, spec, tuple(replaced))
     positions = _positions(name, argnums, len(args))
     leaves, spec, given = leaves_of(name, tuple(args[p] for p in positions))
     for position, tree in zip(positions, given, strict=True):
         replaced[position] = tree
-    return Chosen(leaves, spec, tuple(replaced))
+    return SelectedArguments(leaves, spec, tuple(replaced))
 
 
 def leaves_of(name: str, tree: Any) -> tuple[list[Tensor], TreeSpec, Any]:

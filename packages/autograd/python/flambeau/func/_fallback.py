@@ -17,7 +17,7 @@ SLOW = (
 
 def for_operator(callable_: Any, name: str) -> Handler:
     """Return the implementation of an operator without a rule."""
-    if name.endswith("_") and not name.endswith("__") and (fresh := _fresh_form(name[:-1])) is not None:
+    if name.endswith("_") and not name.endswith("__") and (fresh := _out_of_place_form(name[:-1])) is not None:
         return lambda _, values, level: values[0].copy_(_call_with_all(fresh, values))
     loop = _warning_loop(name)
     definition = getattr(callable_, "__wrapped__", None) if hasattr(callable_, "parameters") else None
@@ -27,20 +27,20 @@ def for_operator(callable_: Any, name: str) -> Handler:
 
     def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:
         try:
-            return _spread(definition, callable_.parameters, values, starred)
+            return _split_arguments(definition, callable_.parameters, values, starred)
         except UnbatchableError:
             return loop(callable_, values, level)
 
     return run
 
 
-def _fresh_form(name: str) -> Any:
+def _out_of_place_form(name: str) -> Any:
     """Return the out-of-place form of an in-place operator."""
     found = getattr(flambeau, name, None) or getattr(Tensor, name, None)
     return found if hasattr(found, "parameters") else None
 
 
-def _spread(definition: Any, names: tuple[str, ...], values: tuple[Any, ...], starred: bool) -> Any:
+def _split_arguments(definition: Any, names: tuple[str, ...], values: tuple[Any, ...], starred: bool) -> Any:
     code = definition.__code__
     positional = values[: code.co_argcount]
     rest = dict(zip(names[code.co_argcount :], values[code.co_argcount :], strict=True))

@@ -76,7 +76,7 @@ class FunctionalTensor(Tensor):
         kwargs = kwargs or {}
         schema = func._own_schema
         if schema is not None and schema.is_mutable:
-            return _changed(func, args, kwargs)
+            return _run_mutating(func, args, kwargs)
         result = func(*_values(args), **_values(kwargs))
         if schema is not None and schema.is_view and isinstance(args[0], FunctionalTensor):
             return _views(func, args, kwargs, result)
@@ -112,7 +112,7 @@ class _View:
             scatter = getattr(flambeau, f"{name}_scatter")
             return scatter(base, view, *args, **self.kwargs)  # type: ignore[no-any-return]
         if name in ("transpose", "t", "permute"):
-            return self._restored(base, view)
+            return self._invert_view(base, view)
         if name in ("view", "_unsafe_view", "squeeze", "unsqueeze", "alias", "detach"):
             return view.reshape(list(base.shape))
         if name in ("split", "split_with_sizes", "unbind"):
@@ -124,7 +124,7 @@ class _View:
             f"functionalize: in-place changes of a view that {self.func} returned are not supported"
         )
 
-    def _restored(self, base: Tensor, view: Tensor) -> Tensor:
+    def _invert_view(self, base: Tensor, view: Tensor) -> Tensor:
         if self.func._opname == "t":
             return flambeau.t(view)
         if self.func._opname == "transpose":
@@ -133,7 +133,7 @@ class _View:
         return view.permute([order.index(dim) for dim in range(base.dim())])
 
 
-def _changed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _run_mutating(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Replace the values of the arguments that an operator changes by the results of its out-of-place form."""
     named = dict(zip((argument.name for argument in func._schema.positional), args, strict=False)) | kwargs
     targets = [named[argument.name] for argument in func._schema.arguments if argument.is_write]
@@ -146,13 +146,13 @@ def _changed(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = {name: value for name, value in kwargs.items() if name not in outs}
         results = func.overloadpacket(*_values(args), **_values(given))
     else:
-        results = _without_change(func)(*_values(args), **_values(kwargs))
+        results = _out_of_place(func)(*_values(args), **_values(kwargs))
     for target, result in zip(targets, results if isinstance(results, (tuple, list)) else (results,), strict=True):
         target.replace(result)
     return targets[0] if len(targets) == 1 else tuple(targets)
 
 
-def _without_change(func: Any) -> Callable[..., Any]:
+def _out_of_place(func: Any) -> Callable[..., Any]:
     name = func._opname.removesuffix("_")
     if name == "copy":
         return lambda own, source, non_blocking=False: source

@@ -50,14 +50,14 @@ class Level(NamedTuple):
     randomness: str
 
 
-class _Maps(threading.local):
+class _ActiveVmaps(threading.local):
     """The active vmaps of a thread."""
 
     def __init__(self) -> None:
         self.running: list[Level] = []  # outermost first
 
 
-maps = _Maps()
+maps = _ActiveVmaps()
 
 
 def wrapped(result: Any, level: int) -> Any:

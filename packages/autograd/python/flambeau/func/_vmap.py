@@ -70,9 +70,9 @@ def vmap(
     def mapped(*args: P.args, **kwargs: P.kwargs) -> T:
         size, dims, leaves, spec = _inputs(func, in_dims, args, kwargs)
         if chunk_size is None or chunk_size >= size:
-            result: T = _mapped(func, size, dims, leaves, spec, out_dims, randomness)
+            result: T = _vmap_once(func, size, dims, leaves, spec, out_dims, randomness)
             return result
-        joined: T = _by_chunks(func, size, dims, leaves, spec, out_dims, randomness, chunk_size)
+        joined: T = _vmap_in_chunks(func, size, dims, leaves, spec, out_dims, randomness, chunk_size)
         return joined
 
     return mapped
@@ -176,7 +176,7 @@ def _checked_dim(where: str, dim: Any, leaf: Any) -> int | None:
     return dim % leaf.ndim
 
 
-def _mapped(
+def _vmap_once(
     func: Any, size: int, dims: list[int | None], leaves: list[Any], spec: TreeSpec, out_dims: Any, randomness: str
 ) -> Any:
     results, result_spec, out = _run(func, size, dims, leaves, spec, out_dims, randomness)
@@ -255,7 +255,7 @@ def _checked_out_dim(func: Any, where: str, dim: Any, t: Tensor, level: int) -> 
     return dim % (t.ndim + 1)
 
 
-def _by_chunks(
+def _vmap_in_chunks(
     func: Any,
     size: int,
     dims: list[int | None],

@@ -45,27 +45,27 @@ def _device(value: Any) -> Any:
     return flambeau.device(value) if isinstance(value, str) or _is_int(value) else _REFUSED
 
 
-def _of(kind: Any) -> Callable[[Any], Any]:
+def _instance_checker(kind: Any) -> Callable[[Any], Any]:
     return lambda value: value if isinstance(value, kind) else _REFUSED
 
 
 _ELEMENTS: dict[str, Callable[[Any], Any]] = {
-    "Tensor": _of(Tensor),
+    "Tensor": _instance_checker(Tensor),
     "int": _int,
     "float": _float,
     "bool": lambda value: bool(value) if isinstance(value, (bool, int)) else _REFUSED,
     "Scalar": _number,
     "number": _number,
-    "str": _of(str),
-    "ScalarType": _of(flambeau.dtype),
-    "Layout": _of(flambeau.layout),
+    "str": _instance_checker(str),
+    "ScalarType": _instance_checker(flambeau.dtype),
+    "Layout": _instance_checker(flambeau.layout),
     "Device": _device,
-    "MemoryFormat": _of(flambeau.memory_format),
-    "Generator": _of(flambeau.Generator),
+    "MemoryFormat": _instance_checker(flambeau.memory_format),
+    "Generator": _instance_checker(flambeau.Generator),
 }
 
 
-def _fitted(argument: Argument, value: Any, wrapped: bool) -> Any:
+def _convert(argument: Argument, value: Any, wrapped: bool) -> Any:
     """Convert a value to the type of an argument. Return _REFUSED if that is not possible.
 
     ``wrapped``: if True, a number is allowed for a tensor or a list.
@@ -88,7 +88,7 @@ def _fitted(argument: Argument, value: Any, wrapped: bool) -> Any:
     return _REFUSED
 
 
-def _gathered(schema: FunctionSchema, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _collect_integers(schema: FunctionSchema, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Collect trailing integers in one list, so that ``view(2, 3)`` becomes ``view([2, 3])``."""
     for i, argument in enumerate(schema.positional[: len(args)]):
         is_last = i + 1 == len(schema.positional) < len(args)
@@ -104,7 +104,7 @@ def bound(
 
     Arguments that equal their defaults are left out, at the end of the positional ones and among those by keyword.
     """
-    args = _gathered(schema, args)
+    args = _collect_integers(schema, args)
     if len(args) > len(schema.positional):
         return None
     values = dict(zip((argument.name for argument in schema.positional), args, strict=False))
@@ -119,10 +119,10 @@ def bound(
                 continue  # an option that only flambeau has, with its default value
             return None
         values[known] = value
-    return _completed(schema, values, wrapped)
+    return _complete(schema, values, wrapped)
 
 
-def _completed(
+def _complete(
     schema: FunctionSchema, values: dict[str, Any], wrapped: bool
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
     positional: list[Any] = []
@@ -133,7 +133,7 @@ def _completed(
             value = values[argument.name]
             if not argument.required and value is None and not argument.is_optional:
                 value = argument.default_value  # the default is None in flambeau, but a number in PyTorch
-            fitted = argument.default_value if _is_default(argument, value) else _fitted(argument, value, wrapped)
+            fitted = argument.default_value if _is_default(argument, value) else _convert(argument, value, wrapped)
             if fitted is _REFUSED:
                 return None
         elif argument.required:

@@ -131,9 +131,9 @@ class CustomOpDef:
         def call(*args: Any, **named: Any) -> Any:
             return self._run(args, named)
 
-        return self._described(call)
+        return self._add_metadata(call)
 
-    def _described(self, call: Any) -> Callable[..., Any]:
+    def _add_metadata(self, call: Any) -> Callable[..., Any]:
         call.definition, call.__signature__ = self, self._signature
         call.__name__ = call.__qualname__ = self._qualname
         call.__doc__ = self.__doc__
@@ -150,12 +150,12 @@ class CustomOpDef:
                     f"type '{found}'. Declaration: {self._schema}"
                 )
         if self._mutated:
-            return self._changing(args, named, arguments)
+            return self._run_mutating(args, named, arguments)
         leaves, nested = _pytree.tree_flatten((args, tuple(named.values())))
         if self._may_alias and not (_core._is_intercepting() or _core._holds_recorded(leaves)):
             with flambeau.no_grad():  # a Function would make results that alias arguments views
                 return self._compute(args, named)
-        result = self._function_of(nested).apply(*leaves)
+        result = self._autograd_function(nested).apply(*leaves)
         return list(result) if self._gives_list else result
 
     def _run_in_order(self, *values: Any) -> Any:
@@ -170,12 +170,12 @@ class CustomOpDef:
         with flambeau.no_grad():  # operators that change batches increment their version
             return self._compute(args, named)
 
-    def _function_of(self, nested: _pytree.TreeSpec) -> type[Function]:
+    def _autograd_function(self, nested: _pytree.TreeSpec) -> type[Function]:
         if nested not in self._recorded:
             self._recorded[nested] = _recorded(self, nested)
         return self._recorded[nested]
 
-    def _changing(self, args: tuple[Any, ...], named: dict[str, Any], arguments: dict[str, Any]) -> Any:
+    def _run_mutating(self, args: tuple[Any, ...], named: dict[str, Any], arguments: dict[str, Any]) -> Any:
         with flambeau.no_grad():
             result = self._compute(args, named)
         for name in self._mutated:
@@ -187,7 +187,7 @@ class CustomOpDef:
     def _compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = [x for x in _pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         if _core._is_dispatched((args, list(kwargs.values()))):
-            result = self._dispatched(args, kwargs)
+            result = self._call_torch_dispatch(args, kwargs)
         else:
             result = self._kernel(given)(*args, **kwargs)
         for x in _pytree.tree_leaves(result):
@@ -200,7 +200,7 @@ class CustomOpDef:
                 )
         return result
 
-    def _dispatched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call_torch_dispatch(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the result of the ``__torch_dispatch__`` of a mode or a class."""
         from flambeau._dispatch import _torch_dispatch
 
@@ -351,7 +351,9 @@ def _gradients_of_leaves(name: str, nested: _pytree.TreeSpec, gradients: tuple[A
     return found + [None] * (nested.num_leaves - len(found))
 
 
-def each_example(function: Callable[..., Any], count: int, in_dims: Any, leaves: tuple[Any, ...]) -> tuple[Any, Any]:
+def run_each_example(
+    function: Callable[..., Any], count: int, in_dims: Any, leaves: tuple[Any, ...]
+) -> tuple[Any, Any]:
     """Call ``function`` for each of ``count`` examples. Return the stacked results and their batch dimensions."""
     results = [
         function(*(x if d is None else x.select(d, i) for x, d in zip(leaves, in_dims, strict=True)))
@@ -395,7 +397,7 @@ def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
             if op._vmap is not None:
                 args, named = arguments(leaves)
                 return op._vmap(info, arguments(in_dims)[0], *args, **named)
-            return each_example(Recorded.apply, info.batch_size, in_dims, leaves)
+            return run_each_example(Recorded.apply, info.batch_size, in_dims, leaves)
 
     Recorded.__name__ = Recorded.__qualname__ = f"GeneratedBackwardFor_{op._qualname.replace('::', '_')}_default"
     return Recorded

@@ -7,7 +7,7 @@ from typing import Any, overload
 
 from flambeau import Tensor
 from flambeau.autograd import Function
-from flambeau.library._custom_op import CustomOpDef, check_name, each_example, register
+from flambeau.library._custom_op import CustomOpDef, check_name, register, run_each_example
 from flambeau.utils import _pytree
 
 
@@ -36,7 +36,7 @@ class ExtensionOpDef(CustomOpDef):
                     return self._run(args, named)
             return kernels[None](*args, **named)
 
-        return self._described(call)
+        return self._add_metadata(call)
 
     def _run(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         return self._kernel([x for x in _pytree.tree_leaves(args) if isinstance(x, Tensor)])(*args, **named)
@@ -82,7 +82,7 @@ def mapped(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
             if op._vmap is not None:
                 args, named = arguments(leaves)
                 return op._vmap(info, arguments(in_dims)[0], *args, **named)
-            return each_example(Mapped.apply, info.batch_size, in_dims, leaves)
+            return run_each_example(Mapped.apply, info.batch_size, in_dims, leaves)
 
     Mapped.__name__ = Mapped.__qualname__ = op._qualname
     return Mapped

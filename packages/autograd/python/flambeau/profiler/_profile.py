@@ -12,7 +12,7 @@ from flambeau.autograd.profiler import ProfilerActivity, record_function
 
 from ._schedule import RECORDING, ProfilerAction
 
-_NOT_TIMED = (
+_NO_GPU_TIMES = (
     "flambeau.profiler does not record GPU activities; flambeau.cuda.profiler marks a block for NVIDIA's profilers"
 )
 
@@ -68,7 +68,7 @@ class profile(profiler.profile):
         if not chosen:
             raise AssertionError("No valid profiler activities found")
         if chosen - supported_activities():
-            warnings.warn(_NOT_TIMED, stacklevel=2)
+            warnings.warn(_NO_GPU_TIMES, stacklevel=2)
         self.schedule = schedule or (lambda step: ProfilerAction.RECORD)
         self.on_trace_ready = on_trace_ready
         self.step_num = 0

@@ -54,7 +54,7 @@ class Sender:
             try:
                 self._writer.begin()
             except OSError as error:
-                self._give_up(error)
+                self._stop_sharing(error)
 
     def pack(self, batch: list[Any]) -> tuple[Any, Segment | None]:
         """Return a picklable description of ``batch[0]``, and its segment.
@@ -67,7 +67,7 @@ class Sender:
             try:
                 placed = self._writer.place(buffers)
             except OSError as error:
-                self._give_up(error)
+                self._stop_sharing(error)
         if placed is None or self._writer is None:
             return (structure, [buffer.tobytes() for buffer in buffers], self._refusal), None
         buffers.clear()  # so that the writer can detect other references to its memory
@@ -75,7 +75,7 @@ class Sender:
         dropped, self._writer.dropped = self._writer.dropped, []
         return (structure, placed, segment.number, segment.size, dropped), segment
 
-    def _give_up(self, error: OSError) -> None:
+    def _stop_sharing(self, error: OSError) -> None:
         """Stop using shared memory."""
         self._writer = None
         self._refusal = str(error)

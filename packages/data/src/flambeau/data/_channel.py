@@ -84,8 +84,8 @@ class Channel:
             if not self._unsent[0]:
                 self._unsent.popleft()
 
-    def is_deserted(self) -> bool:
-        """Return True if the other side has closed its end, or its sending direction with :meth:`desert`."""
+    def is_closed_by_peer(self) -> bool:
+        """Return True if the other side has closed its end, or its sending direction with :meth:`close_sending`."""
         poller = select.poll()
         poller.register(self._socket, select.POLLRDHUP)
         return bool(poller.poll(0))
@@ -94,7 +94,7 @@ class Channel:
         """Return the ``poll`` events to wait for on this end."""
         return select.POLLIN | (select.POLLOUT if self._unsent else 0)
 
-    def desert(self) -> None:
+    def close_sending(self) -> None:
         """Close the sending direction. The other side then ignores messages that it has not read."""
         with contextlib.suppress(OSError):  # the other side has already closed
             self._socket.shutdown(socket.SHUT_WR)

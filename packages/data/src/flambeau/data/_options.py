@@ -80,7 +80,7 @@ def warn_of_many_workers(num_workers: int) -> None:
         )
 
 
-def context_named(context: Any) -> BaseContext:
+def resolve_context(context: Any) -> BaseContext:
     """Return the multiprocessing context that a user selected; None means ``fork`` if available.
 
     A fork starts within milliseconds. It needs neither a picklable dataset nor a main guard. A forked process creates

@@ -12,7 +12,7 @@ from typing import Any
 from . import _tensors
 from ._iterators import Epoch
 
-_PATIENCE = 5.0  # seconds between checks of ``done``
+_CHECK_INTERVAL = 5.0  # seconds between checks of ``done``
 
 
 class PinnedEpoch(Epoch):
@@ -97,7 +97,7 @@ def _pin_memory_loop(incoming: Any, outgoing: Any, device_id: int, done: Any, de
     """Move numbered batches from one queue to another and pin them, in a thread, until ``done`` is set."""
     while not done.is_set():
         try:
-            number, content = incoming.get(timeout=_PATIENCE)
+            number, content = incoming.get(timeout=_CHECK_INTERVAL)
         except Empty:
             continue
         if not done.is_set():

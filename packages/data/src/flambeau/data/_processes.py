@@ -23,9 +23,9 @@ from ._fetch import Recipe
 from ._results import Batch, End, Failure, Result
 from ._shared_memory import Reader
 
-_GRACE = 1.0  # seconds for a worker to finish its batch when the loader stops
-_LOOK = 2000  # interval in milliseconds between checks that all workers are alive
-_BATCHES_HELD = 8  # batches per worker that the program may keep in shared memory, see `Reader`
+_STOP_TIMEOUT = 1.0  # seconds for a worker to finish its batch when the loader stops
+_CHECK_INTERVAL = 2000  # interval in milliseconds between checks that all workers are alive
+_MAX_HELD_BATCHES = 8  # batches per worker that the program may keep in shared memory, see `Reader`
 
 _NOT_PICKLABLE = (
     "the DataLoader cannot send {what} to its workers: {reason}. With start method {method!r}, the dataset, collate_fn "
@@ -79,7 +79,7 @@ class WorkerProcesses:
             worker: [] for worker in range(count)
         }  # messages for workers that have not started
         self._ended: set[int] = set()  # workers that have closed their end
-        self._readers = [Reader(ahead + _BATCHES_HELD) for _ in range(count)]
+        self._readers = [Reader(ahead + _MAX_HELD_BATCHES) for _ in range(count)]
         self._pending: list[set[int]] = [set() for _ in range(count)]
         self._poller = select.poll()
         self._warned = False
@@ -166,7 +166,11 @@ class WorkerProcesses:
                 if worker not in self._ended:
                     self._poller.register(channel.fileno(), channel.events())
                     waiting[channel.fileno()] = worker
-            left = _LOOK if deadline is None else max(0, min(_LOOK, int((deadline - time.monotonic()) * 1000) + 1))
+            left = (
+                _CHECK_INTERVAL
+                if deadline is None
+                else max(0, min(_CHECK_INTERVAL, int((deadline - time.monotonic()) * 1000) + 1))
+            )
             ready = self._poller.poll(left)
             for descriptor in waiting:
                 self._poller.unregister(descriptor)
@@ -211,7 +215,7 @@ class WorkerProcesses:
 
     def _exit_error(self, worker: int) -> RuntimeError:
         process = self._processes[worker]
-        process.join(_GRACE)
+        process.join(_STOP_TIMEOUT)
         code, who = process.exitcode, f"DataLoader worker (pid {process.pid})"
         if code is not None and code < 0:
             hint = " The system may have run out of memory." if -code == signal.SIGKILL else ""
@@ -228,8 +232,8 @@ class WorkerProcesses:
         processes = self._processes
         if not at_once:
             for channel in self._channels:
-                channel.desert()
-            deadline = time.monotonic() + _GRACE
+                channel.close_sending()
+            deadline = time.monotonic() + _STOP_TIMEOUT
             for process in processes:
                 process.join(max(0.0, deadline - time.monotonic()))
         for channel in self._channels:

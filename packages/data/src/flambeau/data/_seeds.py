@@ -51,7 +51,7 @@ class Seeds:
         self.moves_shared: bool | None = None  # True if Python's or NumPy's generator was used
 
     @classmethod
-    def of_nothing_drawn(cls) -> Seeds:
+    def without_draws(cls) -> Seeds:
         """Return the seeds of a dataset that draws no random numbers."""
         seeds = cls(guest=True)
         seeds._draws = seeds.moves_shared = False
@@ -75,7 +75,7 @@ class Seeds:
 
     def _run_seeded(self, make: Callable[[SeedSample], T], epoch_seed: int) -> T:
         saved = _random_state.save() if self._guest else None
-        seeded = _Seeded(epoch_seed, watch=not self._draws)
+        seeded = _SeededCall(epoch_seed, watch=not self._draws)
         try:
             return make(seeded)
         finally:
@@ -85,7 +85,7 @@ class Seeds:
                 _random_state.restore(saved)
 
 
-class _Seeded:
+class _SeededCall:
     """Callable that seeds each sample, and detects draws if ``watch`` is True."""
 
     def __init__(self, epoch_seed: int, watch: bool) -> None:

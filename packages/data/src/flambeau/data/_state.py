@@ -97,7 +97,7 @@ def set_generators(generators: list[Any], state: State) -> None:
 def check(state: Any, generators: list[Any], length: int | None) -> None:
     """Check a state. Raises TypeError for other values, ValueError for the state of a different loader."""
     if not isinstance(state, dict) or not state.keys() >= _KEYS:
-        raise TypeError(f"load_state_dict expects a result of DataLoader.state_dict(), got {_shortened(state)}")
+        raise TypeError(f"load_state_dict expects a result of DataLoader.state_dict(), got {_short_description(state)}")
     if state["length"] != length:
         raise ValueError(
             f"the state was saved by a DataLoader with {_batches(state['length'])}, but this one has {_batches(length)}"
@@ -125,7 +125,7 @@ def _from_plain(plain: Any) -> tuple[Any, Any, Any]:
     return (version, tuple(numbers), gauss_next), arrays, tensors
 
 
-def _shortened(value: Any) -> str:
+def _short_description(value: Any) -> str:
     return f"a dict with the keys {sorted(map(str, value))}" if isinstance(value, dict) else type(value).__name__
 
 

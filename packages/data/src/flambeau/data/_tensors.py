@@ -120,10 +120,10 @@ def reduce_tensor(tensor: Column) -> Any:
         return NotImplemented
     values = tensor.detach().contiguous()
     half = values.dtype is _flambeau.bfloat16
-    return _put_together, ((values.view(_flambeau.int16) if half else values).numpy(), half, tensor.requires_grad)
+    return _join_half, ((values.view(_flambeau.int16) if half else values).numpy(), half, tensor.requires_grad)
 
 
-def _put_together(values: np.ndarray, half: bool, requires_grad: bool) -> Column:
+def _join_half(values: np.ndarray, half: bool, requires_grad: bool) -> Column:
     tensor = _flambeau.from_numpy(values)
     tensor = tensor.view(_flambeau.bfloat16) if half else tensor
     return tensor.requires_grad_() if requires_grad else tensor

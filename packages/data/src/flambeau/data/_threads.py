@@ -22,7 +22,7 @@ from ._results import Batch, End, Failure, Result
 from .worker import Introduction, WorkerInfo, set_worker_info
 
 T = TypeVar("T")
-_GRACE = 1.0  # seconds for a worker to finish its batch when the loader stops
+_STOP_TIMEOUT = 1.0  # seconds for a worker to finish its batch when the loader stops
 
 _SERIAL = (
     "reading this dataset draws random numbers from Python's random or from numpy.random, whose generators all threads "
@@ -74,7 +74,7 @@ class WorkerThreads:
         self.stopped = False
         self._here = recipe.fetcher(seeds)
         if not self._here.seeded:
-            seeds = _seeds.Seeds.of_nothing_drawn()
+            seeds = _seeds.Seeds.without_draws()
         self._seeds = seeds
         self._undecided: list[tuple[int, int]] = []  # (worker, number) of requests until moves_shared is known
         self._requests: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
@@ -171,7 +171,7 @@ class WorkerThreads:
         self.stopped = True
         self._stop.set()
         self._send_end()
-        deadline = time.monotonic() + (0 if at_once else _GRACE)
+        deadline = time.monotonic() + (0 if at_once else _STOP_TIMEOUT)
         for thread in self._threads:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))

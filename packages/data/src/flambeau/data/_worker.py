@@ -21,7 +21,7 @@ from ._fetch import Recipe
 from ._seeds import Seeds
 from .worker import Introduction, WorkerInfo, _generate_state, set_worker_info
 
-_PATIENCE = 2000  # milliseconds between checks that the loader's process is alive
+_CHECK_INTERVAL = 2000  # milliseconds between checks that the loader's process is alive
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,17 @@ def main(assignment: Assignment, end: socket.socket) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gc.freeze()  # keep the collector from writing to pages shared with the parent
     _tensors.use_one_thread()
-    threading.Thread(target=_end_with_the_loader, args=(end, assignment), daemon=True).start()
+    threading.Thread(target=_exit_with_loader, args=(end, assignment), daemon=True).start()
     channel = Channel(end)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the loader has closed the channel
         _Server(assignment, channel).run()
 
 
-def _end_with_the_loader(end: socket.socket, assignment: Assignment) -> None:
+def _exit_with_loader(end: socket.socket, assignment: Assignment) -> None:
     """End this process when the loader's process has ended, even while a sample is being read."""
     poller = select.poll()
     poller.register(end, 0)  # reports a hang-up when the loader's end is closed
-    while not poller.poll(_PATIENCE):
+    while not poller.poll(_CHECK_INTERVAL):
         if assignment.parent and os.getppid() != assignment.parent:
             break
     os._exit(1)
@@ -74,7 +74,7 @@ class _Server:
         while True:
             payload, _ = self._channel.receive()
             kind, *details = pickle.loads(payload)
-            if kind == "end" or self._channel.is_deserted():
+            if kind == "end" or self._channel.is_closed_by_peer():
                 return
             if kind == "epoch":
                 self._begin_epoch(*details)

@@ -19,7 +19,7 @@ from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler, batch_count
 
 _NO_GPU = "pin_memory=True has no effect: there is no GPU to copy pinned memory to ({obstacle})"
-_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
+_FIXED_OPTIONS = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
 class DataLoader(Generic[T_co]):
@@ -139,7 +139,7 @@ class DataLoader(Generic[T_co]):
         return sampler, batch_sampler
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._ready and name in _FIXED:
+        if self._ready and name in _FIXED_OPTIONS:
             raise ValueError(
                 f"{name} attribute should not be set after DataLoader is initialized: create another DataLoader"
             )
@@ -209,7 +209,7 @@ class DataLoader(Generic[T_co]):
 
     @multiprocessing_context.setter
     def multiprocessing_context(self, context: Any) -> None:
-        self._multiprocessing_context = None if context is None else _options.context_named(context)
+        self._multiprocessing_context = None if context is None else _options.resolve_context(context)
 
     def check_worker_number_rationality(self) -> None:
         """Warn if the loader has more workers than this process has processors. PyTorch's subclasses call it."""
@@ -244,7 +244,7 @@ class DataLoader(Generic[T_co]):
         """
         if self._resumed is not None:
             return self._resumed
-        current = self._current()
+        current = self._current_pass()
         if current is None or current.finished:
             return _state.between_passes(self._generators(), self._length())
         return current.initial_state.state(current.delivered, self._length())
@@ -258,7 +258,7 @@ class DataLoader(Generic[T_co]):
         _state.check(state_dict, self._generators(), self._length())
         self._resumed = state_dict
 
-    def _current(self) -> Epoch | None:
+    def _current_pass(self) -> Epoch | None:
         """Return the last pass if the program still holds a reference to it, else None."""
         return None if self._pass is None else self._pass()
 
@@ -303,7 +303,7 @@ class DataLoader(Generic[T_co]):
     def _take_workers(self) -> Workers:
         """Return the persistent workers if they exist, else new workers."""
         if self._workers is not None and not self._workers.stopped:
-            if (last := self._current()) is not None:
+            if (last := self._current_pass()) is not None:
                 last.supersede()
             return self._workers
         workers = self._make_workers()
@@ -320,5 +320,5 @@ class DataLoader(Generic[T_co]):
         from ._processes import WorkerProcesses  # slow: it imports multiprocessing
 
         ahead = self.prefetch_factor or 2
-        context = _options.context_named(self.multiprocessing_context)
+        context = _options.resolve_context(self.multiprocessing_context)
         return WorkerProcesses(self._recipe(), self.num_workers, ahead, self.worker_init_fn, context)

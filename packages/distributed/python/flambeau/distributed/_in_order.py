@@ -14,7 +14,7 @@ __all__ = ["InOrder", "Steps"]
 Steps = Generator[Any, None, Any]
 
 
-class _Turn:
+class _QueuedCollective:
     """Collective that has not started; it waits until the request ``pending`` is complete."""
 
     def __init__(self, steps: Steps) -> None:
@@ -40,7 +40,7 @@ class InOrder:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._waiting: deque[_Turn] = deque()
+        self._waiting: deque[_QueuedCollective] = deque()
 
     def add(self, steps: Steps) -> Callable[[], bool]:
         """Run the first step of a collective and add it to the queue.
@@ -49,7 +49,7 @@ class InOrder:
             exceptions of the steps.
         """
         with self._lock:
-            turn = _Turn(steps)
+            turn = _QueuedCollective(steps)
             self._waiting.append(turn)
 
         def ready() -> bool:

@@ -38,12 +38,12 @@ def joined_batch_norm(
     return _Normalised.apply(input, weight, bias, mean, variance, total, eps, group)  # type: ignore[no-any-return]
 
 
-def _wide(tensor: Tensor) -> Tensor:
+def _to_accumulation_dtype(tensor: Tensor) -> Tensor:
     """Convert to the dtype for accumulation, which is at least float32."""
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor
 
 
-def _within(tensor: Tensor) -> list[int]:
+def _reduced_dims(tensor: Tensor) -> list[int]:
     """Return the dimensions over which statistics are computed: all but the channels (dimension 1)."""
     return [0, *range(2, tensor.ndim)]
 
@@ -54,11 +54,11 @@ def _statistics(input: Tensor, group: ProcessGroup) -> tuple[Tensor, Tensor, flo
     Each process sends its own statistics, which are combined by counts (Chan, Golub, LeVeque 1979). Sums of squares
     would lose precision by cancellation for large means.
     """
-    wide, channels = _wide(input), input.shape[1]
+    wide, channels = _to_accumulation_dtype(input), input.shape[1]
     count = input.numel() // max(channels, 1)
     own = wide.new_zeros(2 * channels + 1)
     if count:
-        variance, mean = flambeau.var_mean(wide, _within(wide), correction=0)
+        variance, mean = flambeau.var_mean(wide, _reduced_dims(wide), correction=0)
         own[:channels], own[channels:-1], own[-1] = mean, variance, float(count)
     everyone = own.new_empty((group.size(), own.numel()))
     distributed.all_gather_into_tensor(everyone, own, group)
@@ -86,18 +86,25 @@ class _Normalised(Function):
     ) -> Tensor:
         ctx.save_for_backward(input, weight, mean, variance)
         ctx.total, ctx.eps, ctx.group = total, eps, group
-        return batch_norm(_wide(input), _as(weight, mean), _as(bias, mean), mean, variance, False, 0.0, eps).to(
-            input.dtype
-        )
+        return batch_norm(
+            _to_accumulation_dtype(input),
+            _cast_like(weight, mean),
+            _cast_like(bias, mean),
+            mean,
+            variance,
+            False,
+            0.0,
+            eps,
+        ).to(input.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         input, weight, mean, variance = ctx.saved_tensors
         column = [-1, *[1] * (input.ndim - 2)]
-        wide, scale = _wide(grad), (variance + ctx.eps).rsqrt()
-        normal = (_wide(input) - mean.view(column)) * scale.view(column)
-        sums = flambeau.stack([wide.sum(_within(wide)), (wide * normal).sum(_within(wide))])
+        wide, scale = _to_accumulation_dtype(grad), (variance + ctx.eps).rsqrt()
+        normal = (_to_accumulation_dtype(input) - mean.view(column)) * scale.view(column)
+        sums = flambeau.stack([wide.sum(_reduced_dims(wide)), (wide * normal).sum(_reduced_dims(wide))])
         grads = [None, *(sums[1 - number] if ctx.needs_input_grad[1 + number] else None for number in range(2))]
         if ctx.needs_input_grad[0]:
             joined = sums.clone()
@@ -108,5 +115,5 @@ class _Normalised(Function):
         return (*grads, None, None, None, None, None)
 
 
-def _as(tensor: Tensor | None, like: Tensor) -> Tensor | None:
+def _cast_like(tensor: Tensor | None, like: Tensor) -> Tensor | None:
     return None if tensor is None else tensor.to(like.dtype)

@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-__all__ = ["stand_ins"]
+__all__ = ["unavailable_names"]
 
 
-def stand_ins(module: str, sentence: str, functions: Sequence[str] = (), classes: Sequence[str] = ()) -> dict[str, Any]:
+def unavailable_names(
+    module: str, sentence: str, functions: Sequence[str] = (), classes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return functions and classes by name that raise NotImplementedError when they are called or instantiated.
 
     Args:
         module: name of the module that defines them in PyTorch.
         sentence: end of the message, after the name: what is missing and what to use instead.
     """
-    calls = {name: _raising(module, name, sentence) for name in functions}
-    return {**calls, **{name: _refusing(module, name, sentence) for name in classes}}
+    calls = {name: _unavailable_function(module, name, sentence) for name in functions}
+    return {**calls, **{name: _unavailable_class(module, name, sentence) for name in classes}}
 
 
-def _raising(module: str, name: str, sentence: str) -> Callable[..., NoReturn]:
+def _unavailable_function(module: str, name: str, sentence: str) -> Callable[..., NoReturn]:
     def function(*_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError(f"{module}.{name}: {sentence}")
 
@@ -28,7 +30,7 @@ def _raising(module: str, name: str, sentence: str) -> Callable[..., NoReturn]:
     return function
 
 
-def _refusing(module: str, name: str, sentence: str) -> type:
+def _unavailable_class(module: str, name: str, sentence: str) -> type:
     def refuse(self: Any, *_: Any, **__: Any) -> None:
         raise NotImplementedError(f"{module}.{name}: {sentence}")
 

@@ -41,7 +41,7 @@ _OPERATIONS = {
     ReduceOp.BOR: MPI.BOR,
     ReduceOp.BXOR: MPI.BXOR,
 }
-_OF_TRUTH_VALUES = {
+_BOOL_OPERATIONS = {
     ReduceOp.SUM: MPI.LOR,
     ReduceOp.PRODUCT: MPI.LAND,
     ReduceOp.MIN: MPI.LAND,
@@ -70,14 +70,14 @@ _IN_PLACE: dict[ReduceOp, Callable[[Tensor, Tensor], Any]] = {
 _SPLIT_SIZES_DIFFER = (
     "all_to_all: rank {source} sends {given} elements to rank {to}, which expects {expected}: split sizes must match"
 )
-_made: dict[Any, Any] = {}
+_cache: dict[Any, Any] = {}
 
 
 def _cached(key: Any, make: Callable[[], T]) -> T:
     """Return an MPI operation or datatype from the cache; create it with ``make`` on first use."""
-    if key not in _made:
-        _made[key] = make()
-    made: T = _made[key]
+    if key not in _cache:
+        _cache[key] = make()
+    made: T = _cache[key]
     return made
 
 
@@ -88,7 +88,7 @@ def _datatype(dtype: flambeau.dtype) -> Any:
 
 def _operation(op: ReduceOp, dtype: flambeau.dtype) -> Any:
     if dtype == flambeau.bool:
-        return _OF_TRUTH_VALUES[op]
+        return _BOOL_OPERATIONS[op]
     if dtype in _DATATYPES:
         return _OPERATIONS[op]
     combine = _IN_PLACE[op]
@@ -103,12 +103,12 @@ def _memory(tensor: Tensor) -> Any:
     return MPI.memory.fromaddress(tensor.data_ptr(), tensor.nbytes) if tensor.numel() else None
 
 
-def _all(tensor: Tensor) -> list[Any]:
+def _whole_buffer(tensor: Tensor) -> list[Any]:
     """Return the MPI buffer of a whole tensor."""
     return [_memory(tensor), tensor.numel(), _datatype(tensor.dtype)]
 
 
-def _shares(tensor: Tensor, counts: int | Sequence[int]) -> list[Any]:
+def _split_buffer(tensor: Tensor, counts: int | Sequence[int]) -> list[Any]:
     """Return the MPI buffer of a tensor with one part per rank; ``counts``: number of elements of the parts."""
     if isinstance(counts, int):
         return [_memory(tensor), counts, _datatype(tensor.dtype)]
@@ -116,7 +116,7 @@ def _shares(tensor: Tensor, counts: int | Sequence[int]) -> list[Any]:
     return [_memory(tensor), list(counts), starts, _datatype(tensor.dtype)]
 
 
-def _explained(what: str, call: Callable[[], T]) -> T:
+def _explain_errors(what: str, call: Callable[[], T]) -> T:
     try:
         return call()
     except MPI.Exception as error:
@@ -218,9 +218,9 @@ class MPITransport(Transport):
                 yield from further
             return begin()
 
-        ready = _explained(what, lambda: self._order.add(steps()))
+        ready = _explain_errors(what, lambda: self._order.add(steps()))
         part = None if self.peers is None else self.peers.of_collective()
-        return self._pending(what, lambda: _explained(what, ready), outputs, (ready, inputs, outputs), part)
+        return self._pending(what, lambda: _explain_errors(what, ready), outputs, (ready, inputs, outputs), part)
 
     def _in_memory(
         self,
@@ -285,39 +285,39 @@ class MPITransport(Transport):
         signature = Signature("all_reduce", tensor, op, shapes=shapes)
         if work := self._in_memory(Kind.ALL_REDUCE, signature, [tensor], [tensor], tensor.nbytes):
             return work
-        begin = partial(self._mpi.Iallreduce, MPI.IN_PLACE, _all(tensor), _operation(op, tensor.dtype))
+        begin = partial(self._mpi.Iallreduce, MPI.IN_PLACE, _whole_buffer(tensor), _operation(op, tensor.dtype))
         return self._mean(op, tensor, self._collective(signature, begin, [tensor]))
 
     def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work:
         operation = _operation(op, tensor.dtype)
         signature = Signature("reduce", tensor, op, root)
         if self.rank != root:
-            begin = partial(self._mpi.Ireduce, _all(tensor), None, operation, root)
+            begin = partial(self._mpi.Ireduce, _whole_buffer(tensor), None, operation, root)
             return self._collective(signature, begin, [tensor])
-        begin = partial(self._mpi.Ireduce, MPI.IN_PLACE, _all(tensor), operation, root)
+        begin = partial(self._mpi.Ireduce, MPI.IN_PLACE, _whole_buffer(tensor), operation, root)
         return self._mean(op, tensor, self._collective(signature, begin, [tensor]))
 
     def broadcast(self, tensor: Tensor, root: int) -> Work:
         signature = Signature("broadcast", tensor, root=root)
         if work := self._in_memory(Kind.BROADCAST, signature, [tensor], [tensor], tensor.nbytes):
             return work
-        return self._collective(signature, partial(self._mpi.Ibcast, _all(tensor), root), [tensor])
+        return self._collective(signature, partial(self._mpi.Ibcast, _whole_buffer(tensor), root), [tensor])
 
     def all_gather(self, output: Tensor, tensor: Tensor) -> Work:
         signature = Signature("all_gather", tensor)
         if work := self._in_memory(Kind.ALL_GATHER, signature, [output], [tensor], tensor.nbytes):
             return work
-        begin = partial(self._mpi.Iallgather, _all(tensor), _shares(output, tensor.numel()))
+        begin = partial(self._mpi.Iallgather, _whole_buffer(tensor), _split_buffer(output, tensor.numel()))
         return self._collective(signature, begin, [output], [tensor])
 
     def gather(self, output: Tensor | None, tensor: Tensor, root: int) -> Work:
-        shares = None if output is None else _shares(output, tensor.numel())
-        begin = partial(self._mpi.Igather, _all(tensor), shares, root)
+        shares = None if output is None else _split_buffer(output, tensor.numel())
+        begin = partial(self._mpi.Igather, _whole_buffer(tensor), shares, root)
         return self._collective(Signature("gather", tensor, root=root), begin, [output], [tensor])
 
     def scatter(self, output: Tensor, tensor: Tensor | None, root: int) -> Work:
-        shares = None if tensor is None else _shares(tensor, output.numel())
-        begin = partial(self._mpi.Iscatter, shares, _all(output), root)
+        shares = None if tensor is None else _split_buffer(tensor, output.numel())
+        begin = partial(self._mpi.Iscatter, shares, _whole_buffer(output), root)
         return self._collective(Signature("scatter", output, root=root), begin, [output], [tensor])
 
     def reduce_scatter(self, output: Tensor, tensor: Tensor, op: ReduceOp) -> Work:
@@ -325,30 +325,32 @@ class MPITransport(Transport):
         if work := self._in_memory(Kind.REDUCE_SCATTER, signature, [output], [tensor], output.nbytes):
             return work
         operation = _operation(op, tensor.dtype)
-        begin = partial(self._mpi.Ireduce_scatter_block, _shares(tensor, output.numel()), _all(output), operation)
+        begin = partial(
+            self._mpi.Ireduce_scatter_block, _split_buffer(tensor, output.numel()), _whole_buffer(output), operation
+        )
         work = self._collective(signature, begin, [output], [tensor])
         return self._mean(op, output, work)
 
     def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
-        begin = partial(self._mpi.Ialltoallv, _shares(tensor, sent), _shares(output, received))
+        begin = partial(self._mpi.Ialltoallv, _split_buffer(tensor, sent), _split_buffer(output, received))
         signature = Signature("all_to_all", tensor.new_empty(0))  # sizes may differ, but not dtypes
         return self._collective(signature, begin, [output], [tensor], self._same_counts(received, sent))
 
     def _message(
         self, what: str, begin: Callable[[], Any], tensor: Tensor, other: int | None, status: Any = None
     ) -> Work:
-        request = _explained(what, begin)
+        request = _explain_errors(what, begin)
         outputs = [] if status is None else [tensor]
         part = None if self.peers is None else self.peers.of_message(other)
         ready = partial(request.Test, status)
-        return self._pending(what, lambda: _explained(what, ready), outputs, (request, tensor), part)
+        return self._pending(what, lambda: _explain_errors(what, ready), outputs, (request, tensor), part)
 
     def send(self, tensor: Tensor, to: int, tag: int) -> Work:
-        return self._message("send", partial(self._mpi.Isend, _all(tensor), to, tag), tensor, to)
+        return self._message("send", partial(self._mpi.Isend, _whole_buffer(tensor), to, tag), tensor, to)
 
     def receive(self, tensor: Tensor, source: int | None, tag: int) -> Work:
         status = MPI.Status()
-        begin = partial(self._mpi.Irecv, _all(tensor), MPI.ANY_SOURCE if source is None else source, tag)
+        begin = partial(self._mpi.Irecv, _whole_buffer(tensor), MPI.ANY_SOURCE if source is None else source, tag)
         work = self._message("recv", begin, tensor, source, status)
 
         def check() -> None:

@@ -38,7 +38,7 @@ _ALREADY_STARTED = (
 # Environment variables in which mpiexec passes the rank (MPICH and Intel MPI; Open MPI; PMIx).
 _RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
 
-UNTIL_READ = 0.5  # seconds for mpiexec to read stderr before an abort, which discards unread output
+STDERR_DELAY = 0.5  # seconds for mpiexec to read stderr before an abort, which discards unread output
 
 
 def is_available() -> bool:
@@ -89,7 +89,7 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
     if (here.Get_rank(), here.Get_size()) != (rank, size):
         where = {"rank": here.Get_rank(), "size": here.Get_size(), "asked_rank": rank, "asked_size": size}
         raise DistBackendError(_ALREADY_STARTED.format(**where))
-    _unname_memory(MPI)
+    _unlink_memory(MPI)
     return MPI
 
 
@@ -116,7 +116,7 @@ def server_of(store: Store, rank: int) -> TCPStore:
         return found
     if store not in _servers:
         if rank == 0:
-            _servers[store] = TCPStore(_own_name(), 0, is_master=True)
+            _servers[store] = TCPStore(_reachable_host_name(), 0, is_master=True)
             store.set("server", f"{_servers[store].host} {_servers[store].port}")
         else:
             host, port = store.get("server").decode().split()
@@ -131,7 +131,7 @@ def _connection(store: Store, rank: int, size: int) -> socket.socket:
     return connection
 
 
-def _unname_memory(MPI: Any) -> None:
+def _unlink_memory(MPI: Any) -> None:
     """Unlink the shared-memory files of MPICH, which would remain if a process failed."""
     MPI.COMM_WORLD.Barrier()  # all ranks have mapped the files
     shown = Path("/proc/self/maps")
@@ -140,7 +140,7 @@ def _unname_memory(MPI: Any) -> None:
             Path(line[line.index("/") :]).unlink(missing_ok=True)
 
 
-def _own_name() -> str:
+def _reachable_host_name() -> str:
     """Return the host name under which other machines reach this one, or 127.0.0.1 if it does not resolve."""
     try:
         socket.getaddrinfo(socket.gethostname(), None)
@@ -169,7 +169,7 @@ def _end() -> None:
     if _by_mpiexec():  # mpiexec ends the other processes after an abort
         if failed and everyone.Get_size() > 1:
             sys.stderr.flush()
-            time.sleep(UNTIL_READ)
+            time.sleep(STDERR_DELAY)
             everyone.Abort(1)
     elif not failed:
         _wait_for(everyone.Ibarrier())
@@ -189,7 +189,7 @@ def _wait_for(request: Any) -> None:
 def shared_store() -> Store:
     """Return a store for the processes that ``mpiexec`` started, hosted by rank 0. All of them must call this."""
     everyone = _imported().COMM_WORLD
-    kept = TCPStore(_own_name(), 0, is_master=True) if everyone.Get_rank() == 0 else None
+    kept = TCPStore(_reachable_host_name(), 0, is_master=True) if everyone.Get_rank() == 0 else None
     host, port = everyone.bcast(None if kept is None else (kept.host, kept.port), 0)
     return TCPStore(host, port) if kept is None else kept
 

@@ -17,7 +17,7 @@ from .tcp_store import TCPStore
 
 __all__ = ["RendezvousResult", "complete_rendezvous", "rendezvous"]
 
-_LACKS = (
+_MISSING_SETTING = (
     "init_process_group does not know {what}: start the program by `python -m flambeau.distributed.run "
     "--nproc-per-node=2 program.py` or `mpiexec -n 2 python program.py`, or set {names}{argument}"
 )
@@ -41,14 +41,14 @@ def rendezvous(
         rank = _from_environment(rank, "RANK", "its rank", " or pass rank=...")
         world_size = _from_environment(world_size, "WORLD_SIZE", "the number of processes", " or pass world_size=...")
         port = _from_environment(-1, "MASTER_PORT", "the port of the process of rank 0", " or pass init_method=...")
-        yield _at(_address(), port, rank, timeout), rank, world_size
+        yield _tcp_store(_address(), port, rank, timeout), rank, world_size
         return
     if rank < 0 or world_size < 0:
         raise ValueError(f"init_process_group({url!r}) needs rank=... and world_size=...")
     if parts.scheme == "tcp":
         if not parts.hostname or parts.port is None:
             raise ValueError(f"init_method should be tcp://host:port, got {url!r}")
-        yield _at(parts.hostname, parts.port, rank, timeout), rank, world_size
+        yield _tcp_store(parts.hostname, parts.port, rank, timeout), rank, world_size
     elif parts.scheme == "file":
         if not parts.path:
             raise ValueError(f"init_method should be file:///path/of/a/file, got {url!r}")
@@ -61,7 +61,7 @@ def rendezvous(
 _tcp_stores: dict[tuple[str, int], TCPStore] = {}
 
 
-def _at(host: str, port: int, rank: int, timeout: timedelta | float) -> Store:
+def _tcp_store(host: str, port: int, rank: int, timeout: timedelta | float) -> Store:
     if (host, port) not in _tcp_stores:
         _tcp_stores[host, port] = TCPStore(host, port, None, rank == 0, timeout)
     return _tcp_stores[host, port]
@@ -71,7 +71,9 @@ def _address() -> str:
     found = os.environ.get("MASTER_ADDR")
     if not found:
         raise ValueError(
-            _LACKS.format(what="the machine of rank 0", names="the environment variable MASTER_ADDR", argument="")
+            _MISSING_SETTING.format(
+                what="the machine of rank 0", names="the environment variable MASTER_ADDR", argument=""
+            )
         )
     return found
 
@@ -81,7 +83,9 @@ def _from_environment(given: int, name: str, what: str, argument: str) -> int:
         return given
     text = os.environ.get(name)
     if text is None:
-        raise ValueError(_LACKS.format(what=what, names=f"the environment variable {name}", argument=argument))
+        raise ValueError(
+            _MISSING_SETTING.format(what=what, names=f"the environment variable {name}", argument=argument)
+        )
     try:
         return int(text)
     except ValueError:
@@ -146,13 +150,13 @@ def _watch(store: PrefixStore, rank: int, size: int) -> Watch | None:
 
 def _next_program(store: Store) -> PrefixStore:
     """Return a view of ``store`` with a new key prefix, for the next rendezvous."""
-    times = _uses.get(store, 0)
-    _uses[store] = times + 1
+    times = _rendezvous_counts.get(store, 0)
+    _rendezvous_counts[store] = times + 1
     return PrefixStore(f"rendezvous {times}", store)
 
 
 # Number of earlier rendezvous per store. Each uses its number as a key prefix.
-_uses: weakref.WeakKeyDictionary[Store, int] = weakref.WeakKeyDictionary()
+_rendezvous_counts: weakref.WeakKeyDictionary[Store, int] = weakref.WeakKeyDictionary()
 
 
 def _register(store: Store, rank: int, world_size: int, watch: Watch | None) -> None:

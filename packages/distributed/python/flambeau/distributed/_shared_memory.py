@@ -25,9 +25,9 @@ __all__ = ["Kind", "SharedMemory", "SharedRequest", "reduces"]
 _MOST_RANKS, _MOST_CHUNK, _MEMORY = 64, 64 * 1024, 16 * 1024 * 1024
 # Size in bytes above which ranks read tensors directly from each other's memory. Then ranks need not run at the same
 # time, which is several times faster if there are more processes than processors.
-_LARGE = 256 * 1024
-_LOOK = 100e-6  # maximum seconds that one poll works on a collective
-_MOST_PIECES = 4096  # maximum number of tensors whose addresses fit into a slot
+_MIN_POLLED_BYTES = 256 * 1024
+_POLL_SECONDS = 100e-6  # maximum seconds that one poll works on a collective
+_MAX_TENSORS = 4096  # maximum number of tensors whose addresses fit into a slot
 _DONE, _MISMATCH = 1, 2
 
 
@@ -53,7 +53,7 @@ def reduces(op: ReduceOp, dtype: flambeau.dtype) -> bool:
     return _native.supports(op.value, _name(dtype))
 
 
-def _pieces(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
+def _addresses_and_sizes(tensors: Sequence[Tensor]) -> list[tuple[int, int]]:
     return [(each.data_ptr(), each.nbytes) for each in tensors if each.numel()]
 
 
@@ -68,7 +68,7 @@ class SharedRequest:
 
         Raises: RuntimeError if ranks call different collectives.
         """
-        state = _native.wait(self._memory.group, self._job, _LOOK)
+        state = _native.wait(self._memory.group, self._job, _POLL_SECONDS)
         if state in (_DONE, _MISMATCH):
             self._memory.left.pop(self, None)
         if state == _MISMATCH:
@@ -106,8 +106,8 @@ class SharedMemory:
         op, tensor = signature.op, signature.tensor
         if op is not None and tensor is not None and not reduces(op, tensor.dtype):
             return False
-        in_place = kind is Kind.ALL_REDUCE and self._in_place and len(signature.shapes) <= _MOST_PIECES
-        return share <= _LARGE or in_place
+        in_place = kind is Kind.ALL_REDUCE and self._in_place and len(signature.shapes) <= _MAX_TENSORS
+        return share <= _MIN_POLLED_BYTES or in_place
 
     def begin(
         self,
@@ -125,8 +125,8 @@ class SharedMemory:
         op = "" if signature.op is None else signature.op.value
         dtype = "" if signature.tensor is None else _name(signature.tensor.dtype)
         key, text = signature.encoded()
-        given, got = _pieces(inputs), _pieces(outputs)
-        if kind is Kind.ALL_REDUCE and share > _LARGE:
+        given, got = _addresses_and_sizes(inputs), _addresses_and_sizes(outputs)
+        if kind is Kind.ALL_REDUCE and share > _MIN_POLLED_BYTES:
             kind = Kind.ALL_REDUCE_IN_PLACE
         return SharedRequest(
             self, _native.begin(self.group, kind, key, text, given, got, share, signature.root, op, dtype)
@@ -166,7 +166,7 @@ def _readable(communicator: Any) -> bool:
 
 def _mapped(communicator: Any, size: int) -> mmap.mmap | None:
     """Map the same ``size`` bytes in all ranks; None in all ranks if one fails. The file is unlinked afterwards."""
-    path = communicator.bcast(_made(size) if communicator.Get_rank() == 0 else None, 0)
+    path = communicator.bcast(_create_file(size) if communicator.Get_rank() == 0 else None, 0)
     found = None
     with contextlib.suppress(OSError):  # no /dev/shm, or not enough memory: MPI is used instead
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -180,7 +180,7 @@ def _mapped(communicator: Any, size: int) -> mmap.mmap | None:
     return found if everywhere else None
 
 
-def _made(size: int) -> str:
+def _create_file(size: int) -> str:
     """Create a file of ``size`` bytes in /dev/shm and return its path, or an empty string if that fails."""
     path = f"/dev/shm/flambeau-{uuid.uuid4().hex}"
     try:

@@ -67,18 +67,18 @@ def _encoded(call: str, op: ReduceOp | None, root: int, shapes: tuple[Any, ...],
 
 def mismatch(ranks: Sequence[int], texts: bytes | bytearray) -> RuntimeError:
     """Return the error for ranks whose signatures differ, given the texts of all of them."""
-    shown = [texts[start : start + TEXT_SIZE].decode(errors="replace").rstrip() for start in _starts(texts)]
+    shown = [texts[start : start + TEXT_SIZE].decode(errors="replace").rstrip() for start in _offsets(texts)]
     callers: dict[str, list[int]] = {}
     for rank, text in zip(ranks, shown, strict=True):
         callers.setdefault(text, []).append(rank)
-    calls = "; ".join(f"{_named(ranks)} {text}" for text, ranks in callers.items())
+    calls = "; ".join(f"{_ranks_that_call(ranks)} {text}" for text, ranks in callers.items())
     return RuntimeError(_NOT_EQUAL.format(calls=calls))
 
 
-def _starts(texts: bytes | bytearray) -> Iterator[int]:
+def _offsets(texts: bytes | bytearray) -> Iterator[int]:
     return iter(range(0, len(texts), TEXT_SIZE))
 
 
-def _named(ranks: Sequence[int]) -> str:
+def _ranks_that_call(ranks: Sequence[int]) -> str:
     """Return "rank 1 calls" or "ranks 0, 2, 3 call"."""
     return f"rank {ranks[0]} calls" if len(ranks) == 1 else f"ranks {', '.join(map(str, ranks))} call"

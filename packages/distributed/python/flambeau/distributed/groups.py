@@ -226,7 +226,7 @@ def init_process_group(
         raise
 
 
-def _running() -> _Program:
+def _require_program() -> _Program:
     if _program is None:
         raise ValueError(_NOT_INITIALIZED)
     return _program
@@ -256,14 +256,14 @@ def is_initialized() -> bool:
 
 def member(group: Any) -> ProcessGroup | None:
     """Return ``group``, or the default group if it is None. Return None if this process does not belong to it."""
-    whole = _running().whole
+    whole = _require_program().whole
     if group is None:
         return whole
     if group is GroupMember.NON_GROUP_MEMBER:
         return None
     if not isinstance(group, ProcessGroup):
         raise TypeError(f"group should be a ProcessGroup, as new_group() returns it, got {type(group).__name__}")
-    if group not in _running().groups:
+    if group not in _require_program().groups:
         raise ValueError("this group was destroyed by destroy_process_group(): create another one")
     return group
 
@@ -338,7 +338,7 @@ def new_group(
         use_local_synchronization: if True, only members call this function.
     Returns: the group, or ``GroupMember.NON_GROUP_MEMBER`` in the processes outside it.
     """
-    program = _running()
+    program = _require_program()
     whole = program.whole
     assert whole is not None  # all processes belong to it
     chosen = list(range(program.size)) if ranks is None else sorted(ranks)
@@ -386,7 +386,7 @@ def new_subgroups(
     if group is not None:
         raise NotImplementedError("new_subgroups divides all processes, and does not support the argument 'group'")
     size = group_size or int(os.environ.get("LOCAL_WORLD_SIZE", 0))
-    everyone = _running().size
+    everyone = _require_program().size
     if not size or everyone % size:
         given = f"{size}" if size else "None, without the environment variable LOCAL_WORLD_SIZE"
         raise ValueError(f"group_size should divide the number of processes, {everyone}, got {given}")
@@ -400,7 +400,7 @@ def destroy_process_group(group: ProcessGroup | None = None) -> None:
     found = member(group)
     if found is None:
         return
-    program = _running()
+    program = _require_program()
     if found is not program.whole:
         program.remove([found])
     else:

@@ -32,7 +32,7 @@ def _device(group: ProcessGroup, device: Any) -> Any:
     return next(iter(group.transports.values())).device if device is None else device
 
 
-def _packed(objects: Sequence[Any], device: Any) -> tuple[Tensor, Tensor]:
+def _pickle_objects(objects: Sequence[Any], device: Any) -> tuple[Tensor, Tensor]:
     """Return the concatenated pickled objects and their sizes in bytes."""
     pickled = [pickle.dumps(each) for each in objects]
     data = flambeau.frombuffer(bytearray(b"".join(pickled)), dtype=flambeau.uint8)
@@ -47,9 +47,9 @@ def _unpacked(data: Tensor, sizes: Tensor) -> list[Any]:
     return objects
 
 
-def _padded(group: ProcessGroup, obj: Any) -> tuple[Tensor, Tensor]:
+def _exchange_padded(group: ProcessGroup, obj: Any) -> tuple[Tensor, Tensor]:
     """Return the pickled object, padded to the longest of all processes, and the pickled sizes in all processes."""
-    data, size = _packed([obj], _device(group, None))
+    data, size = _pickle_objects([obj], _device(group, None))
     sizes = size.new_empty(group.size())
     all_gather_into_tensor(sizes, size, group)
     padded = data.new_zeros(int(sizes.max().item()))
@@ -57,7 +57,7 @@ def _padded(group: ProcessGroup, obj: Any) -> tuple[Tensor, Tensor]:
     return padded, sizes
 
 
-def _filled(call: str, name: str, given: Any, size: int) -> None:
+def _fill_list(call: str, name: str, given: Any, size: int) -> None:
     if not isinstance(given, list):
         raise TypeError(f"{call}: {name} should be a list, got {type(given).__name__}")
     if len(given) != size:
@@ -77,8 +77,8 @@ def all_gather_object(object_list: list[Any], obj: Any, group: Any = None) -> No
     >>> found
     [{'rank': 0}]
     """
-    _filled("all_gather_object", "object_list", object_list, group.size())
-    padded, sizes = _padded(group, obj)
+    _fill_list("all_gather_object", "object_list", object_list, group.size())
+    padded, sizes = _exchange_padded(group, obj)
     everyone = padded.new_empty((group.size(), padded.numel()))
     all_gather_into_tensor(everyone, padded, group)
     object_list[:] = [_unpacked(row, size.view(1))[0] for row, size in zip(everyone, sizes, strict=True)]
@@ -96,8 +96,8 @@ def gather_object(
     """Gather the objects of all processes in a list of the process of rank ``dst``, 0 by default."""
     root = resolve_group_rank("gather_object", "dst", group, dst, group_dst, default=0)
     if group.rank() == root:
-        _filled("gather_object", "object_gather_list", object_gather_list, group.size())
-    padded, sizes = _padded(group, obj)
+        _fill_list("gather_object", "object_gather_list", object_gather_list, group.size())
+    padded, sizes = _exchange_padded(group, obj)
     rows = [flambeau.empty_like(padded) for _ in range(group.size())] if group.rank() == root else None
     gather(padded, rows, group=group, group_dst=root)
     if rows is not None and object_gather_list is not None:
@@ -121,7 +121,7 @@ def broadcast_object_list(
     """
     root, target = resolve_group_rank("broadcast_object_list", "src", group, src, group_src), _device(group, device)
     if group.rank() == root:
-        data, sizes = _packed(object_list, target)
+        data, sizes = _pickle_objects(object_list, target)
     else:
         sizes = flambeau.empty(len(object_list), dtype=flambeau.int64, device=target)
     broadcast(sizes, group=group, group_src=root)
@@ -151,7 +151,7 @@ def scatter_object_list(
     if not isinstance(scatter_object_output_list, list) or not scatter_object_output_list:
         raise ValueError("scatter_object_list: scatter_object_output_list should be a list with at least one element")
     if group.rank() == root:
-        _filled("scatter_object_list", "scatter_object_input_list", scatter_object_input_list, group.size())
+        _fill_list("scatter_object_list", "scatter_object_input_list", scatter_object_input_list, group.size())
         for rank, each in enumerate(scatter_object_input_list or ()):
             if rank == root:
                 scatter_object_output_list[0] = each
@@ -175,7 +175,7 @@ def send_object_list(
 
 
 def _send(objects: Sequence[Any], group: ProcessGroup, to: int, device: Any = None) -> None:
-    data, sizes = _packed(objects, _device(group, device))
+    data, sizes = _pickle_objects(objects, _device(group, device))
     send(sizes, group=group, group_dst=to)
     send(data, group=group, group_dst=to)
 

@@ -1,6 +1,6 @@
 """Names of PyTorch's pipeline parallelism, which flambeau does not support. They raise an error when used."""
 
-from ._missing import stand_ins
+from ._missing import unavailable_names
 
 _SENTENCE = (
     "flambeau does not split models over processes; nn.parallel.DistributedDataParallel divides batches among them"
@@ -17,6 +17,6 @@ _CLASSES = (
     "ScheduleZBVZeroBubble",
     "SplitPoint",
 )
-globals().update(stand_ins(__name__, _SENTENCE, _FUNCTIONS, _CLASSES))
+globals().update(unavailable_names(__name__, _SENTENCE, _FUNCTIONS, _CLASSES))
 
 __all__ = [*_FUNCTIONS, *_CLASSES]

@@ -165,7 +165,7 @@ class _Launch:
     def start(self, attempt: int) -> None:
         """Start the processes."""
         self.address = _master_address(self.options, self.nodes)
-        bound = _bound_to(os.getpid())
+        bound = _die_with(os.getpid())
         for rank in range(self.count):
             environment, files = self.environment(rank, self.address, attempt), self.output(rank, attempt)
             self.running[rank] = subprocess.Popen(  # type: ignore[call-overload]
@@ -212,7 +212,7 @@ class _Launch:
         self.files.clear()
 
 
-def _bound_to(launcher: int) -> Callable[[], None]:
+def _die_with(launcher: int) -> Callable[[], None]:
     """Return a function for the child process that makes the kernel send it SIGTERM when the launcher ends."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)  # of Linux only
 

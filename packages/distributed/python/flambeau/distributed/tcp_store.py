@@ -25,8 +25,8 @@ _NO_RESPONSE = (
     "no store responds at {host}:{port} after {limit:g} s: is the process of rank 0 running, and are the address and "
     "the port (MASTER_ADDR, MASTER_PORT) those of its machine?"
 )
-_UNKNOWN = "there is no host {host!r} ({error}): MASTER_ADDR, or host_name, should be the machine of rank 0"
-_TAKEN = "port {port} is taken on this machine ({error}): choose another, such as MASTER_PORT={other}"
+_UNKNOWN_HOST = "there is no host {host!r} ({error}): MASTER_ADDR, or host_name, should be the machine of rank 0"
+_PORT_IN_USE = "port {port} is taken on this machine ({error}): choose another, such as MASTER_PORT={other}"
 PASSIVE = socket.AI_PASSIVE
 
 
@@ -89,7 +89,7 @@ class TCPStore(Store):
             listener = socket.create_server(address, family=family, backlog=1024)
         except OSError as error:
             other = self.port + 1 if 0 < self.port < 65535 else 29500
-            raise DistNetworkError(_TAKEN.format(port=self.port, error=error.strerror, other=other)) from error
+            raise DistNetworkError(_PORT_IN_USE.format(port=self.port, error=error.strerror, other=other)) from error
         lasting, owned = os.pipe()
         with listener:
             self.port, descriptors = listener.getsockname()[1], [listener.fileno(), lasting]
@@ -106,7 +106,7 @@ class TCPStore(Store):
             try:
                 found = socket.create_connection((self.host, self.port), timeout=max(end - time.monotonic(), 0.1))
             except socket.gaierror as error:
-                raise DistNetworkError(_UNKNOWN.format(host=self.host, error=error.strerror)) from error
+                raise DistNetworkError(_UNKNOWN_HOST.format(host=self.host, error=error.strerror)) from error
             except OSError as error:
                 reason = error
             else:

@@ -19,7 +19,7 @@ from .stores import seconds
 
 __all__ = ["Work"]
 
-_LATE = (
+_TIMED_OUT = (
     "{what} of rank {rank} timed out after {limit:g} s: do all {size} processes of the group make the same calls in "
     "the same order, and are they running? init_process_group(timeout=...) and wait(timeout=...) set the time"
 )
@@ -140,7 +140,9 @@ class Work:
                 continue
             if passed > limit:
                 self.complete_in_background()  # the operation may still write to its tensors, so keep them alive
-                raise DistBackendError(_LATE.format(what=self._what, rank=self._rank, size=self._size, limit=limit))
+                raise DistBackendError(
+                    _TIMED_OUT.format(what=self._what, rank=self._rank, size=self._size, limit=limit)
+                )
             time.sleep(PAUSE)
         self._finish()
         if self._error is not None:

@@ -8,17 +8,17 @@ from flambeau.amp.autocast_mode import autocast, get_autocast_dtype, is_autocast
 _DEVICES = ("cpu", "cuda")
 
 
-def kept_autocast() -> Callable[[], contextlib.AbstractContextManager[None]]:
+def autocast_restorer() -> Callable[[], contextlib.AbstractContextManager[None]]:
     """Return a function that creates a context manager, in which the current autocast state is restored."""
     states = [(device, get_autocast_dtype(device), is_autocast_enabled(device)) for device in _DEVICES]
     cache_enabled = is_autocast_cache_enabled()
 
     @contextlib.contextmanager
-    def again() -> Iterator[None]:
+    def restore() -> Iterator[None]:
         with contextlib.ExitStack() as regions:
             for device, dtype, enabled in states:
                 if enabled or is_autocast_enabled(device):
                     regions.enter_context(autocast(device, dtype, enabled, cache_enabled))
             yield
 
-    return again
+    return restore

@@ -17,7 +17,7 @@ from flambeau._core import _random_position
 from flambeau.autograd import _engine
 from flambeau.autograd._function import Function
 from flambeau.autograd._saved import saved_tensors_hooks
-from flambeau.autograd.checkpoint._autocast import kept_autocast
+from flambeau.autograd.checkpoint._autocast import autocast_restorer
 from flambeau.random import _repeated_random_numbers
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class CheckpointError(RuntimeError):
     """
 
 
-class _EnoughError(Exception):
+class _StopRecomputationError(Exception):
     """Internal exception that stops the recomputation early."""
 
 
@@ -110,7 +110,7 @@ def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
         _early_stop_enabled = former
 
 
-class _Slot:
+class _SavedPlaceholder:
     """Placeholder of a saved tensor. ``values`` maps backward passes to recomputed tensors, or None after reading."""
 
     __slots__ = ("__weakref__", "values")
@@ -138,18 +138,18 @@ class _Frame:
     def __init__(self, run: Callable[..., Any], check: str, debug: bool, early_stop: bool) -> None:
         self.run, self.check, self.debug, self.early_stop = run, check, debug, early_stop
         self.inputs: Any = None  # function that returns the arguments
-        self.slots: list[weakref.ref[_Slot]] = []
+        self.slots: list[weakref.ref[_SavedPlaceholder]] = []
         self.metadata: list[str] = []
         self.recomputed: set[int] = set()  # backward passes
         self.complete = False  # the forward pass has returned
 
-    def pack(self, tensor: Tensor) -> _Slot:
-        slot = _Slot()
+    def pack(self, tensor: Tensor) -> _SavedPlaceholder:
+        slot = _SavedPlaceholder()
         self.slots.append(weakref.ref(slot))
         self.metadata.append(_metadata(tensor))
         return slot
 
-    def unpack(self, slot: _Slot) -> Tensor:
+    def unpack(self, slot: _SavedPlaceholder) -> Tensor:
         run = _engine.current_run()
         if run < 0 or run not in self.recomputed:
             self._recompute(run)
@@ -169,13 +169,13 @@ class _Frame:
                 slot.values[run] = tensor
             found.append(_metadata(tensor))
             if self.early_stop and len(found) == len(self.slots):
-                raise _EnoughError
+                raise _StopRecomputationError
             return tensor
 
         with (
             flambeau.enable_grad(),
             saved_tensors_hooks(pack, lambda tensor: tensor),
-            contextlib.suppress(_EnoughError),
+            contextlib.suppress(_StopRecomputationError),
         ):
             self.run(*self.inputs())
         # A backward pass within the function starts a recomputation before the forward pass is complete.
@@ -202,7 +202,7 @@ def _metadata(tensor: Tensor) -> str:
     return f"{{'shape': {list(tensor.shape)}, 'dtype': {tensor.dtype}, 'device': {tensor.device}}}"
 
 
-def _keep(args: tuple[Any, ...]) -> Callable[[], tuple[Any, ...]]:
+def _save_arguments(args: tuple[Any, ...]) -> Callable[[], tuple[Any, ...]]:
     """Return a function that returns the arguments. A node saves the tensors among them."""
     positions = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
     others = [None if isinstance(a, Tensor) else a for a in args]
@@ -235,9 +235,9 @@ def run_recording(
     forward_context, recompute_context = context_fn()
     names = list(kwargs)
     position = _random_position() if preserve_rng_state else None
-    autocast_again = kept_autocast()
+    autocast_again = autocast_restorer()
 
-    def run_again(*values: Any) -> None:
+    def run_recomputed(*values: Any) -> None:
         positional, named = values[: len(args)], dict(zip(names, values[len(args) :], strict=True))
         with (
             nullcontext() if position is None else _repeated_random_numbers(position),
@@ -250,8 +250,8 @@ def run_recording(
         with forward_context:
             return function(*args, **kwargs)
     debugged = debug if _debug_enabled is None else _debug_enabled
-    frame = _Frame(run_again, determinism_check, debugged, early_stop and _early_stop_enabled)
-    frame.inputs = _keep((*args, *kwargs.values()))
+    frame = _Frame(run_recomputed, determinism_check, debugged, early_stop and _early_stop_enabled)
+    frame.inputs = _save_arguments((*args, *kwargs.values()))
     with saved_tensors_hooks(frame.pack, frame.unpack), forward_context:
         result = function(*args, **kwargs)
     frame.complete = True

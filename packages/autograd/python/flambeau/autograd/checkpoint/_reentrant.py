@@ -11,7 +11,7 @@ from flambeau._core import _random_position
 from flambeau.autograd import _engine
 from flambeau.autograd._backward import backward
 from flambeau.autograd._function import Function
-from flambeau.autograd.checkpoint._autocast import kept_autocast
+from flambeau.autograd.checkpoint._autocast import autocast_restorer
 from flambeau.random import _repeated_random_numbers
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class _Reentrant(Function):
     @staticmethod
     def forward(ctx: Any, function: Callable[..., Any], preserve: bool, *args: Any) -> Any:
         ctx.function, ctx.position = function, _random_position() if preserve else None
-        ctx.autocast_again = kept_autocast()
+        ctx.autocast_again = autocast_restorer()
         ctx.others = [None if isinstance(a, Tensor) else a for a in args]
         ctx.save_for_backward(*(a if isinstance(a, Tensor) else None for a in args))
         return function(*args)

@@ -57,7 +57,7 @@ def apply(cls: type[Function], *args: Any, **kwargs: Any) -> Any:
         info = VmapInfo(map_.size, map_.randomness)
         if has_own:
             return _with_batch_dims(cls, cls.vmap(info, dims, *values), level)
-        return wrapped(_generated(cls, info, dims).apply(*values), level)
+        return wrapped(_batched_function(cls, info, dims).apply(*values), level)
     finally:
         _running_maps(former)
 
@@ -67,16 +67,16 @@ def _with_batch_dims(cls: type[Function], returned: Any, level: int) -> Any:
         raise RuntimeError(DIMENSIONS.format(name=cls.__name__, got=type(returned)))
     outputs, dims = returned
     if not isinstance(outputs, (tuple, list)):
-        return _wrapped_from(outputs, dims, level)
+        return _wrap_at(outputs, dims, level)
     each = dims if isinstance(dims, (tuple, list)) else [dims] * len(outputs)
     if len(each) != len(outputs):
         raise RuntimeError(
             DIMENSIONS.format(name=cls.__name__, got=f"{len(outputs)} results and {len(each)} dimensions")
         )
-    return tuple(_wrapped_from(t, d, level) for t, d in zip(outputs, each, strict=True))
+    return tuple(_wrap_at(t, d, level) for t, d in zip(outputs, each, strict=True))
 
 
-def _wrapped_from(t: Any, dim: int | None, level: int) -> Any:
+def _wrap_at(t: Any, dim: int | None, level: int) -> Any:
     if dim is None or not isinstance(t, Tensor):
         return t
     return wrapped(t if dim == 0 else t.movedim(dim, 0), level)
@@ -104,10 +104,10 @@ class _Context:
         pass
 
 
-def _generated(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]) -> type[Function]:
+def _batched_function(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]) -> type[Function]:
     """Return a Function of the values with the methods of ``cls`` mapped over the batch."""
 
-    class Generated(Function):
+    class BatchedFunction(Function):
         @staticmethod
         def forward(*values: Any) -> Any:
             return vmap(cls.forward, in_dims=dims, randomness=info.randomness)(*values)
@@ -120,7 +120,7 @@ def _generated(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]
                 cls.setup_context(ctx.element, inputs, output)
                 return ctx.element.saved_tensors
 
-            ctx.save_for_backward(*_mapped_with_gaps(info, saved, (dims, 0), tuple(inputs), output))
+            ctx.save_for_backward(*_vmap_with_none(info, saved, (dims, 0), tuple(inputs), output))
 
         @staticmethod
         def backward(ctx: Any, *gradients: Any) -> tuple[Any, ...]:
@@ -131,27 +131,27 @@ def _generated(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]
 
             saved = tuple(ctx.saved_tensors)
             batched = _first_dims(saved), _first_dims(gradients)
-            results = _mapped_with_gaps(info, backward, batched, saved, gradients)
+            results = _vmap_with_none(info, backward, batched, saved, gradients)
             # An input without a batch dimension receives the sum. The engine reports superfluous gradients.
             of_each = itertools.chain(dims, itertools.repeat(0))
             return tuple(r if r is None or d == 0 else r.sum(0) for r, d in zip(results, of_each, strict=False))
 
-    Generated.__name__ = cls.__name__
-    return Generated
+    BatchedFunction.__name__ = cls.__name__
+    return BatchedFunction
 
 
 def _first_dims(values: tuple[Any, ...]) -> tuple[int | None, ...]:
     return tuple(None if v is None else 0 for v in values)
 
 
-def _mapped_with_gaps(info: VmapInfo, function: Any, in_dims: Any, *args: Any) -> list[Any]:
+def _vmap_with_none(info: VmapInfo, function: Any, in_dims: Any, *args: Any) -> list[Any]:
     """Map a function that returns a tuple in which some items are None for every element."""
     present: list[bool] = []
 
-    def without_gaps(*args: Any) -> tuple[Any, ...]:
+    def without_none(*args: Any) -> tuple[Any, ...]:
         results = function(*args)
         present[:] = [r is not None for r in results]
         return tuple(r for r in results if r is not None)
 
-    found = iter(vmap(without_gaps, in_dims=in_dims, randomness=info.randomness)(*args))
+    found = iter(vmap(without_none, in_dims=in_dims, randomness=info.randomness)(*args))
     return [next(found) if there else None for there in present]

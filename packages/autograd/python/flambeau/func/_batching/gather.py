@@ -8,7 +8,7 @@ from flambeau.func._batching.dimensions import behind_batch
 from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
-def _lifted(call: Call, *tensors: Any) -> list[Any]:
+def _values_with_dims(call: Call, *tensors: Any) -> list[Any]:
     """Return batched values, with a dimension added to 0-D tensors."""
     out = [call.batch(t) if isinstance(t, Tensor) else t for t in tensors]
     return [t.unsqueeze(1) if isinstance(t, Tensor) and t.ndim == 1 else t for t in out]
@@ -24,14 +24,14 @@ def along_dimension(call: Call) -> Any:
     values["dim"] = behind_batch(values["dim"], rank)
     for name in ("input", "index", "src", "value"):
         if isinstance(values.get(name), Tensor):
-            values[name] = _lifted(call, values[name])[0]
+            values[name] = _values_with_dims(call, values[name])[0]
     result = call.run(values.values())
     if call.operator.__name__ == "gather":
         return result.reshape(call.size) if call.argument("index").ndim == 0 else result
     return result.reshape(call.size) if rank == 0 else result
 
 
-def _front(input: Tensor, dim: int) -> Tensor:
+def _move_to_front(input: Tensor, dim: int) -> Tensor:
     """Move the dimension to the front. A 0-D tensor becomes a vector."""
     return input.movedim(dim, 0) if input.ndim else input.reshape(1)
 
@@ -66,7 +66,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 
 def _index_write(input: Tensor, dim: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:
-    target, slices = _front(input, dim), source
+    target, slices = _move_to_front(input, dim), source
     if source.ndim and input.ndim and source.ndim == input.ndim:
         slices = source.movedim(dim, 0)
     written = flambeau.index_put(target, (index.reshape(-1),), slices, accumulate)

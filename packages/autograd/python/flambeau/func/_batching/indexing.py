@@ -69,26 +69,26 @@ def get_item(call: Call) -> Any:
     items = key if isinstance(key, tuple) else (key,)
     if call.is_batched(x) and not _has_batch(call, items):
         if _is_basic(key):
-            return x.value[(slice(None), *_full(items, x.ndim))]
-        items = _explicit(items, x.ndim)
-        if _separated(items):
-            return _moved(call, x, items)
+            return x.value[(slice(None), *_fill_key(items, x.ndim))]
+        items = _with_explicit_slices(items, x.ndim)
+        if _are_separated(items):
+            return _index_separated(call, x, items)
         return x.value[(slice(None), *items)]
-    return _by_batch(call, x, _explicit(items, x.ndim))
+    return _index_per_element(call, x, _with_explicit_slices(items, x.ndim))
 
 
 def _has_batch(call: Call, items: Any) -> bool:
     return any(call.is_batched(k) or (isinstance(k, (list, tuple)) and _has_batch(call, k)) for k in items)
 
 
-def _full(items: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
+def _fill_key(items: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
     used = sum(k is not None and k is not Ellipsis for k in items)
     if used > rank:
         raise IndexError(f"too many indices for tensor of dimension {rank}")
     return items
 
 
-def _consumed(k: Any) -> int:
+def _indexed_dims(k: Any) -> int:
     """Return the number of dimensions that an item of a key indexes."""
     if k is None or isinstance(k, bool):
         return 0
@@ -96,7 +96,7 @@ def _consumed(k: Any) -> int:
     return k.ndim if is_mask else 1
 
 
-def _explicit(items: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
+def _with_explicit_slices(items: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
     """Return the key with slices in place of the ellipsis and of missing items."""
     items = tuple(
         flambeau.stack([flambeau.as_tensor(i) for i in k])
@@ -106,7 +106,7 @@ def _explicit(items: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
         else k
         for k in items
     )
-    missing = rank - sum(_consumed(k) for k in items if k is not Ellipsis)
+    missing = rank - sum(_indexed_dims(k) for k in items if k is not Ellipsis)
     if missing < 0:
         raise IndexError(f"too many indices for tensor of dimension {rank}")
     if not any(k is Ellipsis for k in items):
@@ -119,21 +119,21 @@ def _is_advanced(k: Any) -> bool:
     return isinstance(k, (Tensor, bool)) or not (k is None or isinstance(k, (int, slice)))
 
 
-def _separated(items: tuple[Any, ...]) -> bool:
+def _are_separated(items: tuple[Any, ...]) -> bool:
     """Return True if the index tensors are not adjacent. Then their dimensions come first in the result."""
     index_dims = [i for i, k in enumerate(items) if _is_advanced(k) or (isinstance(k, int) and not isinstance(k, bool))]
     index_dims = [i for i in index_dims if _is_advanced(items[i])]
     return bool(index_dims) and index_dims[-1] - index_dims[0] + 1 != len(index_dims)
 
 
-def _moved(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
+def _index_separated(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
     """Index with separated index tensors. The batch dimension follows their dimensions and is moved to the front."""
     indices = [k for k in items if _is_advanced(k)]
     dims = max(1 if isinstance(k, Tensor) and k.dtype is flambeau.bool else getattr(k, "ndim", 1) for k in indices)
     return x.value[(slice(None), *items)].movedim(dims, 0)
 
 
-def _by_batch(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
+def _index_per_element(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
     """Index with index tensors that differ between elements."""
     basic, indices = _parts(call, items)
     positions = _Positions(call, indices)
@@ -180,9 +180,9 @@ def set_item(call: Call) -> None:
     if len(items) == 1 and call.is_batched(items[0]) and items[0].dtype is flambeau.bool:
         _write_mask(call, x, items[0], value)
     elif _is_basic(key):
-        _write_view(call, x.value[(slice(None), *_full(items, x.ndim))], value)
+        _write_view(call, x.value[(slice(None), *_fill_key(items, x.ndim))], value)
     else:
-        _write_indices(call, x, _explicit(items, x.ndim), value)
+        _write_indices(call, x, _with_explicit_slices(items, x.ndim), value)
     return
 
 

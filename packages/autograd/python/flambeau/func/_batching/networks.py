@@ -29,7 +29,7 @@ def folded(call: Call, dims: int, tensors: int = 1) -> Any:
     return each(result, lambda t: t.reshape(call.size, count, *t.shape[1:]))
 
 
-def _folded(dims: int, tensors: int = 1) -> Callable[[Call], Any]:
+def _fold_rule(dims: int, tensors: int = 1) -> Callable[[Call], Any]:
     return lambda call: folded(call, dims, tensors)
 
 
@@ -37,11 +37,11 @@ for _dims in (1, 2, 3):
     batching(
         f"max_pool{_dims}d avg_pool{_dims}d adaptive_avg_pool{_dims}d _adaptive_avg_pool{_dims}d "
         f"_adaptive_max_pool{_dims}d"
-    )(_folded(_dims))
+    )(_fold_rule(_dims))
 batching("_fractional_max_pool2d")(lambda call: _pooled_by_samples(call, 2))
 batching("_fractional_max_pool3d")(lambda call: _pooled_by_samples(call, 3))
-batching("_unfold_windows")(_folded(2))
-batching("_fold_windows")(_folded(1))
+batching("_unfold_windows")(_fold_rule(2))
+batching("_fold_windows")(_fold_rule(1))
 batching("_max_unpool")(lambda call: folded(call, len(call.argument("output_size")), 2))
 batching("interpolate")(lambda call: folded(call, call.values[0].ndim - 2))
 batching("channel_shuffle", "native_channel_shuffle")(lambda call: folded(call, call.values[0].ndim - 2))
@@ -134,10 +134,10 @@ def layer_norm(call: Call) -> Any:
         return call.run({**values, "input": x.value}.values())
     plain = {**values, "input": call.value(x), "weight": None} | ({"bias": None} if "bias" in values else {})
     result = call.run(plain.values())
-    return _scaled(call, result, affine, x.ndim, call.is_batched(x))
+    return _apply_affine(call, result, affine, x.ndim, call.is_batched(x))
 
 
-def _scaled(call: Call, result: Tensor, affine: list[Any], rank: int, batched: bool) -> Tensor:
+def _apply_affine(call: Call, result: Tensor, affine: list[Any], rank: int, batched: bool) -> Tensor:
     weight, bias = (aligned(t.value, rank) if call.is_batched(t) else t for t in affine)
     if weight is not None:
         result = result * weight

@@ -19,7 +19,7 @@ SHAPE = (
     "vmap: {name} gives a result whose shape depends on the elements, which may differ over the batch of {size}. "
     "{instead}"
 )
-_INSTEAD = {
+_ALTERNATIVES = {
     "nonzero": "Use nonzero_static(), flambeau.where(mask, a, b) or sums over the mask instead.",
     "argwhere": "Use nonzero_static(), flambeau.where(mask, a, b) or sums over the mask instead.",
     "masked_select": "Use flambeau.where(mask, x, value) instead.",
@@ -33,7 +33,7 @@ _MEMORY = (
 def _unsupported(text: str) -> Callable[[Call], NoReturn]:
     def raise_error(call: Call) -> NoReturn:
         name = call.operator.__name__
-        instead = _INSTEAD.get(name, "Compute it outside of the mapped function.")
+        instead = _ALTERNATIVES.get(name, "Compute it outside of the mapped function.")
         raise UnsupportedByVmapError(text.format(name=name, size=call.size, instead=instead))
 
     return raise_error
@@ -102,13 +102,13 @@ composition("is_conj", "is_neg")(lambda t: False)
 composition("is_same_size")(lambda t, other: t.shape == other.shape)
 composition("result_type")(
     lambda tensor1, tensor2: _core.result_type(
-        *(_stand_in(t) if isinstance(t, Tensor) else t for t in (tensor1, tensor2))
+        *(_empty_like_rank(t) if isinstance(t, Tensor) else t for t in (tensor1, tensor2))
     )
 )
 composition("is_contiguous")(lambda t, memory_format: without_placeholders(t).is_contiguous())
 
 
-def _stand_in(t: Tensor) -> Tensor:
+def _empty_like_rank(t: Tensor) -> Tensor:
     return _core.empty((0,) * min(t.ndim, 1), dtype=t.dtype)
 
 

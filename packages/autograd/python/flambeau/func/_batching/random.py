@@ -35,7 +35,9 @@ def drawn(callable_: Any, values: tuple[Any, ...], _: int) -> Any:
             return call.run(values)
         if callable_.__name__.endswith("_"):
             return _in_place(call, map_.randomness)
-        return wrapped(_different(call) if map_.randomness == "different" else _loop_from_same_state(call), level)
+        return wrapped(
+            _draw_per_element(call) if map_.randomness == "different" else _loop_from_same_state(call), level
+        )
     finally:
         _running_maps(level)
 
@@ -67,7 +69,7 @@ def _loop_from_same_state(call: Call) -> Any:
     return loop(call._replace(operator=restarted))
 
 
-def _different(call: Call) -> Any:
+def _draw_per_element(call: Call) -> Any:
     name = call.operator.__name__
     values = dict(zip(call.operator.parameters, call.values, strict=True))
     if name.endswith("_like"):
@@ -82,11 +84,11 @@ def _different(call: Call) -> Any:
     if not tensors or name == "multinomial":
         return _multinomial(call) if tensors else loop(call)
     widest = max(tensors, key=lambda t: t.ndim)
-    lifted = [_lifted(call, x) if x is widest else x for x in call.values]
+    lifted = [_as_batched(call, x) if x is widest else x for x in call.values]
     return pointwise(call._replace(values=tuple(lifted)))
 
 
-def _lifted(call: Call, x: Tensor) -> Tensor:
+def _as_batched(call: Call, x: Tensor) -> Tensor:
     lifted: Tensor = x if call.is_batched(x) else wrapped(call.batch(x).contiguous(), call.level)
     return lifted
 

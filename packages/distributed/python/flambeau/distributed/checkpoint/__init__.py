@@ -1,6 +1,6 @@
 """Names of PyTorch's distributed checkpoints, which flambeau does not support. They raise an error when used."""
 
-from .._missing import stand_ins
+from .._missing import unavailable_names
 from ._sentence import SENTENCE
 
 _FUNCTIONS = ("async_save", "load", "load_sharded_optimizer_state_dict", "load_state_dict", "save", "save_state_dict")
@@ -19,6 +19,6 @@ _CLASSES = (
     "StorageReader",
     "StorageWriter",
 )
-globals().update(stand_ins(__name__, SENTENCE, _FUNCTIONS, _CLASSES))
+globals().update(unavailable_names(__name__, SENTENCE, _FUNCTIONS, _CLASSES))
 
 __all__ = [*_FUNCTIONS, *_CLASSES]

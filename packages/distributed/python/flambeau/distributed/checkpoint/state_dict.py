@@ -1,6 +1,6 @@
 """Names for state dictionaries of distributed models, which raise an error when used."""
 
-from .._missing import stand_ins
+from .._missing import unavailable_names
 
 _SENTENCE = (
     "flambeau does not shard models over processes; model.state_dict() and optimizer.state_dict() return the whole "
@@ -15,6 +15,6 @@ _FUNCTIONS = (
     "set_state_dict",
 )
 _CLASSES = ("StateDictOptions",)
-globals().update(stand_ins(__name__, _SENTENCE, _FUNCTIONS, _CLASSES))
+globals().update(unavailable_names(__name__, _SENTENCE, _FUNCTIONS, _CLASSES))
 
 __all__ = [*_FUNCTIONS, *_CLASSES]

@@ -134,19 +134,19 @@ class DistributedDataParallel(Module, Joinable):
             broadcast_buffers is not False if forward_sync_buffers is None else forward_sync_buffers
         )
         self.require_backward_grad_sync = self.require_forward_param_sync = True
-        self._caps = _caps(bucket_cap_mb, bucket_cap_mb_list)
+        self._bucket_sizes = _bucket_sizes(bucket_cap_mb, bucket_cap_mb_list)
         if init_sync and self.process_group.size() > 1:
-            check_same_parameters(self._learned(), self.process_group)
+            check_same_parameters(self._trainable_parameters(), self.process_group)
             takes_buffers = self.broadcast_buffers or forward_sync_buffers is not None
-            broadcast_values(parameters + (self._kept_buffers() if takes_buffers else []), self.process_group)
+            broadcast_values(parameters + (self._synchronized_buffers() if takes_buffers else []), self.process_group)
         self._begin()
 
     def _begin(self) -> None:
         """Create the reducer that averages gradients."""
         self.reducer = Reducer(
-            {parameter: name for name, parameter in self._learned()},
+            {parameter: name for name, parameter in self._trainable_parameters()},
             self.process_group,
-            self._caps,
+            self._bucket_sizes,
             as_views=self.gradient_as_bucket_view,
             find_unused=self.find_unused_parameters,
             skip_unused=self.skip_all_reduce_unused_params,
@@ -159,10 +159,10 @@ class DistributedDataParallel(Module, Joinable):
     def _named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         return (each for each in self.module.named_parameters() if each[0] not in self.parameters_to_ignore)
 
-    def _learned(self) -> list[tuple[str, Tensor]]:
+    def _trainable_parameters(self) -> list[tuple[str, Tensor]]:
         return [(name, parameter) for name, parameter in self._named_parameters() if parameter.requires_grad]
 
-    def _kept_buffers(self) -> list[Tensor]:
+    def _synchronized_buffers(self) -> list[Tensor]:
         named = self.module.named_buffers()
         return [buffer for name, buffer in named if name not in self.parameters_to_ignore]
 
@@ -172,7 +172,7 @@ class DistributedDataParallel(Module, Joinable):
         syncs = is_grad_enabled() and self.require_backward_grad_sync
         if syncs:
             self.reducer.check_finished()
-        self._meet_joined()
+        self._prepare_forward()
         if self.device_ids:
             inputs, kwargs = moved(inputs, self.device), moved(kwargs, self.device)
         output = self.module(*inputs, **kwargs)
@@ -206,7 +206,7 @@ class DistributedDataParallel(Module, Joinable):
         if not callable(hook):
             raise TypeError("Communication hook must be callable.")
         given = inspect.signature(hook).parameters.get("bucket")
-        if given is not None and not _fits(given.annotation):
+        if given is not None and not _accepts_bucket(given.annotation):
             raise ValueError("Communication hook: bucket annotation should be dist.GradBucket.")
         if self.reducer.comm_hook is not None:
             raise RuntimeError("register_comm_hook or register_builtin_comm_hook can only be called once.")
@@ -214,21 +214,21 @@ class DistributedDataParallel(Module, Joinable):
 
     # Buffers, and processes with fewer inputs
 
-    def _meet_joined(self) -> None:
+    def _prepare_forward(self) -> None:
         """Prepare a forward pass: match the collectives of processes without inputs, and synchronise the buffers."""
         notified = Join.notify_join_context(self)
         self.reducer.even = not self._join_config.enable
         if notified is not None and not self._divides_by_initial:
-            self.reducer.divisor = lambda: _counted(notified)
+            self.reducer.divisor = lambda: _count_active(notified)
         self._sync_buffers(joined=False)
         if self._join_config.enable:
-            self._any_averages(joined=False)
+            self._gradients_are_averaged(joined=False)
 
     def _sync_buffers(self, joined: bool) -> None:
         """Copy the buffers of the first process, or of the last process with inputs if some have none left."""
         if not self.broadcast_buffers or not self.require_forward_param_sync or self.process_group.size() == 1:
             return
-        buffers = self._kept_buffers()
+        buffers = self._synchronized_buffers()
         if buffers:
             source = self._last_rank(not joined) if self._join_config.enable else 0
             broadcast_values(buffers, self.process_group, source)
@@ -239,7 +239,7 @@ class DistributedDataParallel(Module, Joinable):
         distributed.all_reduce(rank, distributed.ReduceOp.MAX, self.process_group)
         return int(rank.item())
 
-    def _any_averages(self, joined: bool) -> bool:
+    def _gradients_are_averaged(self, joined: bool) -> bool:
         """Return True if the processes with inputs average the gradients of this iteration."""
         own = float(self.require_backward_grad_sync and not joined)
         total = flambeau.full((1,), own, device=self.device)
@@ -266,7 +266,7 @@ class DistributedDataParallel(Module, Joinable):
         """Return the hook that communicates in place of this module; ``kwargs`` are the arguments of `join`."""
         self._divides_by_initial = kwargs.get("divide_by_initial_world_size", True)
         self.reducer.divisor = self.process_group.size
-        return _Shadow(self)
+        return _JoinedHook(self)
 
     _divides_by_initial = True
 
@@ -298,7 +298,7 @@ class DistributedDataParallel(Module, Joinable):
         module._ddp_params_and_buffers_to_ignore = params_and_buffers_to_ignore
 
 
-class _Shadow(JoinHook):
+class _JoinedHook(JoinHook):
     """Hook that participates in the collectives of other processes when this one has no inputs left."""
 
     def __init__(self, model: DistributedDataParallel) -> None:
@@ -307,14 +307,14 @@ class _Shadow(JoinHook):
     def main_hook(self) -> None:
         model = self._model
         model._sync_buffers(joined=True)
-        model.require_forward_param_sync = model._any_averages(joined=True)
+        model.require_forward_param_sync = model._gradients_are_averaged(joined=True)
         if model.require_forward_param_sync:
             model.reducer.match()
 
     def post_hook(self, is_last_joiner: bool) -> None:
         model = self._model
         source = model._last_rank(is_last_joiner)
-        values = [each for _, each in model._named_parameters()] + model._kept_buffers()
+        values = [each for _, each in model._named_parameters()] + model._synchronized_buffers()
         broadcast_values(values, model.process_group, source)
         model.reducer.divisor = model.process_group.size
 
@@ -358,20 +358,20 @@ def _devices(parameters: Sequence[Tensor], device_ids: Any, output_device: Any) 
     return [_index(device_ids[0])], _index(device_ids[0] if output_device is None else output_device)
 
 
-def _caps(megabytes: float | None, one_by_one: Sequence[float] | None) -> list[int]:
+def _bucket_sizes(megabytes: float | None, one_by_one: Sequence[float] | None) -> list[int]:
     """Convert ``bucket_cap_mb`` or ``bucket_cap_mb_list`` to sizes in bytes for `in_buckets`."""
     if one_by_one:
         return [int(each * MEGABYTE) for each in one_by_one]
     return [_FIRST_BUCKET, _BUCKET] if megabytes is None else [int(megabytes * MEGABYTE)]
 
 
-def _fits(annotation: Any) -> bool:
+def _accepts_bucket(annotation: Any) -> bool:
     """Return whether a hook's annotation of its bucket is missing or is `GradBucket`."""
     named = isinstance(annotation, str) and annotation.endswith("GradBucket")  # a string if evaluation is postponed
     return named or annotation in (inspect.Parameter.empty, distributed.GradBucket)
 
 
-def _counted(notified: Work) -> float:
+def _count_active(notified: Work) -> float:
     """Wait for the notification and return how many processes have inputs."""
     notified.wait()
     return float(notified.result()[0].item())

@@ -96,7 +96,7 @@ class Reducer:
         """Return the hook for the parameters of a bucket, called when a gradient exists."""
         waiting = bucket.waiting
 
-        def arrived(parameter: Tensor) -> None:
+        def on_gradient(parameter: Tensor) -> None:
             if not self.expecting:
                 return
             try:
@@ -106,7 +106,7 @@ class Reducer:
             if not waiting:
                 self._launch()
 
-        return arrived
+        return on_gradient
 
     @flambeau.no_grad()
     def _launch(self) -> None:
@@ -126,7 +126,7 @@ class Reducer:
         if gradients := self._in_place(bucket):
             average = distributed.ReduceOp.AVG
             work = distributed.all_reduce_coalesced(gradients, average, group=self.group, async_op=True)
-            bucket.finish = partial(_waited, work, None)
+            bucket.finish = partial(_wait, work, None)
             return
         bucket.pack()
         if self.comm_hook is None:
@@ -149,11 +149,11 @@ class Reducer:
             return
         several = self.group.size() > 1
         work = distributed.all_reduce(bucket.buffer, group=self.group, async_op=True) if several else None
-        bucket.finish = partial(_waited, work, bucket.buffer)
+        bucket.finish = partial(_wait, work, bucket.buffer)
 
     def _finish(self) -> None:
         """Wait for all buckets and set the gradients."""
-        untouched = self._untouched()
+        untouched = self._unused_everywhere()
         for bucket in self.buckets:
             if bucket.finish is not None:
                 finish, bucket.finish = bucket.finish, None
@@ -161,15 +161,15 @@ class Reducer:
                 if result is not None:
                     bucket.unpack(result, untouched, self.as_views)
 
-    def _untouched(self) -> set[Tensor]:
+    def _unused_everywhere(self) -> set[Tensor]:
         """Return the parameters that no process used."""
         if self._unused is None or self.skip_unused or self.group.size() == 1:
             return self._unused or set()
         if not self.static or self._unused_anywhere is None:
-            self._unused_anywhere = self._agreed(self._unused)
+            self._unused_anywhere = self._unused_by_all(self._unused)
         return self._unused_anywhere
 
-    def _agreed(self, unused: set[Tensor]) -> set[Tensor]:
+    def _unused_by_all(self, unused: set[Tensor]) -> set[Tensor]:
         parameters = list(self.names)
         used = flambeau.tensor([float(each not in unused) for each in parameters], device=parameters[0].device)
         distributed.all_reduce(used, group=self.group)
@@ -189,7 +189,7 @@ class Reducer:
         self._unused = known
 
 
-def _waited(work: Work | None, buffer: Tensor | None) -> Tensor | None:
+def _wait(work: Work | None, buffer: Tensor | None) -> Tensor | None:
     if work is not None:
         work.wait()
     return buffer

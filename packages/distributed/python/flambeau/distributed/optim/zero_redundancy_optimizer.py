@@ -74,7 +74,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         Joinable.__init__(self)
         self._check_dtype()
         self.optim: Any = optimizer_class(self._own_groups(), **defaults)
-        _give_options(self.optim.param_groups, self.param_groups)
+        _copy_options(self.optim.param_groups, self.param_groups)
 
     # Shards
 
@@ -89,13 +89,13 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
             sizes[rank] += parameter.numel()
         for rank, part in enumerate(parts):
             self._shares[rank].append(part)
-            self._buckets[rank] += self._in_one_piece(part) if self.parameters_as_bucket_view else part
+            self._buckets[rank] += self._flatten_parameters(part) if self.parameters_as_bucket_view else part
         if "optim" in vars(self):
             self._check_dtype()
             self.optim.add_param_group(self._own_groups()[-1])
-            _give_options(self.optim.param_groups, self.param_groups)
+            _copy_options(self.optim.param_groups, self.param_groups)
 
-    def _in_one_piece(self, parameters: list[Tensor]) -> list[Tensor]:
+    def _flatten_parameters(self, parameters: list[Tensor]) -> list[Tensor]:
         """Store the parameters in one buffer per device, replace them by views, and return the buffers."""
         whole = []
         for device in dict.fromkeys(each.device for each in parameters):
@@ -106,7 +106,9 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         return whole
 
     def _own_groups(self) -> list[Group]:
-        options = ({key: value for key, value in group.items() if key not in _OF_ALL} for group in self.param_groups)
+        options = (
+            {key: value for key, value in group.items() if key not in _PARAMETER_KEYS} for group in self.param_groups
+        )
         return [{**each, "params": part} for each, part in zip(options, self._shares[self.rank], strict=True)]
 
     def _check_dtype(self) -> None:
@@ -122,18 +124,18 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     def step(self, closure: Callable[[], Any] | None = None, **kwargs: Any) -> Any:
         """Update this process's shard, and receive the other parameters from the processes that update them."""
         Join.notify_join_context(self)
-        _give_options(self.param_groups, self.optim.param_groups)
+        _copy_options(self.param_groups, self.optim.param_groups)
         loss = self.optim.step(**kwargs) if closure is None else self.optim.step(closure=closure, **kwargs)
         if self.world_size > 1:
             finish = [begin_broadcast(each, self.process_group, rank) for rank, each in enumerate(self._buckets)]
             for each in finish:
                 each()
-        _give_options(self.optim.param_groups, self.param_groups)
+        _copy_options(self.optim.param_groups, self.param_groups)
         return loss
 
     def join_hook(self, **kwargs: Any) -> JoinHook:
         """Return the hook that calls `step` while other processes still have inputs."""
-        return _Stepping(self)
+        return _OptimizerJoinHook(self)
 
     @property
     def join_device(self) -> flambeau.device:
@@ -153,7 +155,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
             to: that process's rank in the group.
         """
         own = self.optim.state_dict()
-        own["state"] = {number: _on_the_cpu(entries) for number, entries in own["state"].items()}
+        own["state"] = {number: _to_cpu(entries) for number, entries in own["state"].items()}
         gathered: list[Any] | None = [None] * self.world_size if self.rank == to else None
         distributed.gather_object(own, gathered, group=self.process_group, group_dst=to)
         self._saved = gathered or []
@@ -191,13 +193,13 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         numbers = {number for group in groups for number in group["params"]}
         state = {number: entries for number, entries in state_dict["state"].items() if number in numbers}
         self.optim.load_state_dict({"state": state, "param_groups": groups})
-        _give_options(self.optim.param_groups, self.param_groups)
+        _copy_options(self.optim.param_groups, self.param_groups)
 
 
-_OF_ALL = ("params", "param_names")
+_PARAMETER_KEYS = ("params", "param_names")
 
 
-class _Stepping(JoinHook):
+class _OptimizerJoinHook(JoinHook):
     def __init__(self, optimizer: ZeroRedundancyOptimizer) -> None:
         self._optimizer = optimizer
 
@@ -205,10 +207,10 @@ class _Stepping(JoinHook):
         self._optimizer.step()
 
 
-def _give_options(source: list[Group], groups: list[Group]) -> None:
+def _copy_options(source: list[Group], groups: list[Group]) -> None:
     for given, group in zip(source, groups, strict=True):
-        group.update({key: value for key, value in given.items() if key not in _OF_ALL})
+        group.update({key: value for key, value in given.items() if key not in _PARAMETER_KEYS})
 
 
-def _on_the_cpu(entries: Mapping[str, Any]) -> dict[str, Any]:
+def _to_cpu(entries: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value.cpu() if isinstance(value, Tensor) else value for key, value in entries.items()}

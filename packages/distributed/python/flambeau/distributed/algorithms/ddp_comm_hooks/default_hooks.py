@@ -22,7 +22,7 @@ __all__ = [
 Hook = Callable[[Any, GradBucket], Future[Tensor]]
 
 
-def _averaged(group: ProcessGroup | None, tensor: Tensor) -> Future[Tensor]:
+def _average(group: ProcessGroup | None, tensor: Tensor) -> Future[Tensor]:
     """Average a tensor over the processes in place."""
     found = member(group)
     if found is None:
@@ -42,25 +42,25 @@ def allreduce_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Fu
     >>> default_hooks.allreduce_hook(None, bucket).wait()  # of one process
     tensor([0., 1., 2.])
     """
-    return _averaged(process_group, bucket.buffer())
+    return _average(process_group, bucket.buffer())
 
 
-def _compressed(dtype: flambeau.dtype, group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
+def _compress_and_average(dtype: flambeau.dtype, group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
     buffer = bucket.buffer()
-    return _averaged(group, buffer.to(dtype)).then(lambda done: buffer.copy_(done.value()))
+    return _average(group, buffer.to(dtype)).then(lambda done: buffer.copy_(done.value()))
 
 
 def fp16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
     """Average the gradients in float16, over ``process_group`` (None: all processes)."""
-    return _compressed(flambeau.float16, process_group, bucket)
+    return _compress_and_average(flambeau.float16, process_group, bucket)
 
 
 def bf16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
     """Average the gradients in bfloat16, over ``process_group`` (None: all processes)."""
-    return _compressed(flambeau.bfloat16, process_group, bucket)
+    return _compress_and_average(flambeau.bfloat16, process_group, bucket)
 
 
-def _compressing(dtype: flambeau.dtype, hook: Hook) -> Hook:
+def _with_compression(dtype: flambeau.dtype, hook: Hook) -> Hook:
     def compressing_hook(hook_state: Any, bucket: GradBucket) -> Future[Tensor]:
         buffer = bucket.buffer()
         bucket.set_buffer(buffer.to(dtype))
@@ -71,9 +71,9 @@ def _compressing(dtype: flambeau.dtype, hook: Hook) -> Hook:
 
 def fp16_compress_wrapper(hook: Hook) -> Hook:
     """Return a hook that converts buckets to float16 for ``hook``, and its results back to the parameters' dtype."""
-    return _compressing(flambeau.float16, hook)
+    return _with_compression(flambeau.float16, hook)
 
 
 def bf16_compress_wrapper(hook: Hook) -> Hook:
     """Return a hook that converts buckets to bfloat16 for ``hook``, and its results back to the parameters' dtype."""
-    return _compressing(flambeau.bfloat16, hook)
+    return _with_compression(flambeau.bfloat16, hook)

@@ -110,10 +110,10 @@ def powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future[Tensor]:
         state.iter += bucket.is_last()
         return allreduce_hook(state.process_group, bucket)
     state.iter += bucket.is_last()
-    return _Compressed(state, bucket).future()
+    return _CompressedBucket(state, bucket).future()
 
 
-class _Compressed:
+class _CompressedBucket:
     """A bucket whose compressed gradients are being averaged."""
 
     def __init__(self, state: PowerSGDState, bucket: GradBucket) -> None:
@@ -129,7 +129,7 @@ class _Compressed:
         self.whole = [each for each in matrices if each.ndim < 2 or not state.compresses(each)]
         right = state.begin(self.index, self.matrices)
         factors = [each @ one for each, one in zip(self.matrices, right, strict=True)]
-        self.packed = _packed([*self.whole, *factors])
+        self.packed = _concatenate([*self.whole, *factors])
         self.shapes = [each.shape for each in factors]
 
     def future(self) -> Future[Tensor]:
@@ -154,7 +154,7 @@ class _Compressed:
             each.copy_(total / size)
         left = [self.state.orthonormal(each) for each in parts[len(self.whole) :]]
         right = [each.T @ one for each, one in zip(self.matrices, left, strict=True)]
-        joined = _packed(right)
+        joined = _concatenate(right)
         if joined is not None:
             self._sum(joined.div_(size)).wait()
             right = _unpack(joined, [each.shape for each in right])
@@ -166,7 +166,7 @@ class _Compressed:
         return self.buffer
 
 
-def _packed(tensors: Sequence[Tensor]) -> Tensor | None:
+def _concatenate(tensors: Sequence[Tensor]) -> Tensor | None:
     return flambeau.cat([each.reshape(-1) for each in tensors]) if tensors else None
 
 
