@@ -32,7 +32,7 @@ _OUTSIDE: dict[type[Distribution], tuple[type[Distribution], ...]] = {
 }
 
 
-def _infinite(p: Distribution, q: Distribution) -> Tensor:
+def _infinite_divergence(p: Distribution, q: Distribution) -> Tensor:
     mean = p.mean
     shape = fb.broadcast_shapes(p.batch_shape, q.batch_shape)
     return fb.full(shape, fb.inf, dtype=mean.dtype, device=mean.device)
@@ -40,7 +40,7 @@ def _infinite(p: Distribution, q: Distribution) -> Tensor:
 
 for _p, _others in _OUTSIDE.items():
     for _q in _others:
-        formula(_p, _q)(_infinite)
+        formula(_p, _q)(_infinite_divergence)
 
 
 def _mean_log(p: Any) -> Tensor:
@@ -69,7 +69,7 @@ def _mean_exp(p: Any, t: Tensor) -> Tensor:
     return ((-t * p.low).exp() - (-t * p.high).exp()) / (t * (p.high - p.low))
 
 
-def _unless(possible: Tensor, kl: Tensor) -> Tensor:
+def _infinite_unless(possible: Tensor, kl: Tensor) -> Tensor:
     """Replace the divergence by infinity where ``possible`` is False."""
     return fb.where(possible, kl, fb.inf)
 
@@ -89,7 +89,7 @@ def _in_unit_interval(p: Uniform) -> Tensor:
 def _to_normal(p: Distribution, q: Normal) -> Tensor:
     square = (p.mean - q.loc).square() + p.variance
     kl = square / (2 * q.variance) + q.scale.log() + 0.5 * math.log(2 * math.pi) - p.entropy()
-    return _unless(p.variance < fb.inf, kl)
+    return _infinite_unless(p.variance < fb.inf, kl)
 
 
 @formula(Beta, Exponential)
@@ -102,7 +102,7 @@ def _to_exponential(p: Distribution, q: Exponential) -> Tensor:
 
 @formula(Uniform, Exponential)
 def _uniform_exponential(p: Uniform, q: Exponential) -> Tensor:
-    return _unless(p.low >= 0, _to_exponential(p, q))
+    return _infinite_unless(p.low >= 0, _to_exponential(p, q))
 
 
 @formula(Beta, Gamma)
@@ -115,7 +115,7 @@ def _to_gamma(p: Distribution, q: Gamma) -> Tensor:
 
 @formula(Uniform, Gamma)
 def _uniform_gamma(p: Uniform, q: Gamma) -> Tensor:
-    return _unless(p.low >= 0, _to_gamma(p, q))
+    return _infinite_unless(p.low >= 0, _to_gamma(p, q))
 
 
 @formula(Exponential, Gumbel)
@@ -143,13 +143,13 @@ def _to_continuous_bernoulli(p: Distribution, q: ContinuousBernoulli) -> Tensor:
 
 @formula(Uniform, ContinuousBernoulli)
 def _uniform_continuous_bernoulli(p: Uniform, q: ContinuousBernoulli) -> Tensor:
-    return _unless(_in_unit_interval(p), _to_continuous_bernoulli(p, q))
+    return _infinite_unless(_in_unit_interval(p), _to_continuous_bernoulli(p, q))
 
 
 @formula(Beta, Uniform)
 @formula(ContinuousBernoulli, Uniform)
 def _unit_interval_uniform(p: Distribution, q: Uniform) -> Tensor:
-    return _unless((q.low <= 0) & (q.high >= 1), (q.high - q.low).log() - p.entropy())
+    return _infinite_unless((q.low <= 0) & (q.high >= 1), (q.high - q.low).log() - p.entropy())
 
 
 @formula(Uniform, Beta)
@@ -157,10 +157,10 @@ def _uniform_beta(p: Uniform, q: Beta) -> Tensor:
     a, b = q.concentration1, q.concentration0
     mean_log, mean_log_rest = _uniform_mean_log(p.low, p.high), _uniform_mean_log(1 - p.high, 1 - p.low)
     kl = q._log_normalizer(a, b) - (a - 1) * mean_log - (b - 1) * mean_log_rest - p.entropy()
-    return _unless(_in_unit_interval(p), kl)
+    return _infinite_unless(_in_unit_interval(p), kl)
 
 
 @formula(Uniform, Pareto)
 def _uniform_pareto(p: Uniform, q: Pareto) -> Tensor:
     kl = (q.alpha + 1) * _mean_log(p) - q.alpha.log() - q.alpha * q.scale.log() - p.entropy()
-    return _unless(p.low >= q.scale, kl)
+    return _infinite_unless(p.low >= q.scale, kl)

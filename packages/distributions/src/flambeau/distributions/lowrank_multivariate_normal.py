@@ -92,11 +92,11 @@ class LowRankMultivariateNormal(Distribution):
     @lazy_property
     def precision_matrix(self) -> Tensor:
         """Return the inverse of the covariance."""
-        solved = self._solved(self._unbroadcasted_cov_diag.reciprocal().diag_embed())
+        solved = self._solve(self._unbroadcasted_cov_diag.reciprocal().diag_embed())
         precision = self._unbroadcasted_cov_diag.reciprocal().diag_embed() - solved.mT @ solved
         return precision.expand(self._matrix_shape)
 
-    def _solved(self, weighted: Tensor) -> Tensor:
+    def _solve(self, weighted: Tensor) -> Tensor:
         """Return ``L**-1 W^T weighted``, for columns ``(*, N, K)`` and the Cholesky factor ``L`` of the capacitance."""
         columns = self._unbroadcasted_cov_factor.mT @ weighted
         factor = self._capacitance_tril.expand(columns.shape[:-2] + self._capacitance_tril.shape[-2:])
@@ -105,7 +105,7 @@ class LowRankMultivariateNormal(Distribution):
     def _mahalanobis(self, columns: Tensor) -> Tensor:
         """Return the sum of ``c^T C**-1 c`` over columns ``(*, N, K)``."""
         weighted = columns / self._unbroadcasted_cov_diag.unsqueeze(-1)
-        return (columns * weighted).sum((-2, -1)) - self._solved(weighted).square().sum((-2, -1))
+        return (columns * weighted).sum((-2, -1)) - self._solve(weighted).square().sum((-2, -1))
 
     def _half_log_det(self) -> Tensor:
         diagonal = self._capacitance_tril.diagonal(dim1=-2, dim2=-1)

@@ -81,20 +81,22 @@ class MixtureSameFamily(Distribution):
     def variance(self) -> Tensor:
         """Variance: the mean of the variances plus the variance of the means."""
         means = self._component_distribution.mean
-        distance = means - self._spread(self.mean)
+        distance = means - self._add_component_dim(self.mean)
         return self._average(self._component_distribution.variance + distance.square())
 
-    def _spread(self, x: Tensor) -> Tensor:
+    def _add_component_dim(self, x: Tensor) -> Tensor:
         """Add a dimension for the components to a value."""
         return x.unsqueeze(-1 - self._event_ndims)
 
     def cdf(self, value: Tensor) -> Tensor:
-        return (self._component_distribution.cdf(self._spread(value)) * self._mixture_distribution.probs).sum(-1)
+        return (
+            self._component_distribution.cdf(self._add_component_dim(value)) * self._mixture_distribution.probs
+        ).sum(-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        log_probs = self._component_distribution.log_prob(self._spread(value))
+        log_probs = self._component_distribution.log_prob(self._add_component_dim(value))
         return (log_probs + self._mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)
 
     def sample(self, sample_shape: Shape = Size()) -> Tensor:

@@ -83,10 +83,10 @@ class TransformedDistribution(Distribution):
 
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
         with no_grad():
-            return self._transformed(self.base_dist.sample(sample_shape))
+            return self._apply_transforms(self.base_dist.sample(sample_shape))
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        return self._transformed(self.base_dist.rsample(sample_shape))
+        return self._apply_transforms(self.base_dist.rsample(sample_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -108,17 +108,17 @@ class TransformedDistribution(Distribution):
             value = transform.inv(value)
         if self._validate_args:
             self.base_dist._validate_sample(value)
-        return self._by_direction(self.base_dist.cdf(value))
+        return self._flip_if_decreasing(self.base_dist.cdf(value))
 
     def icdf(self, value: Tensor) -> Tensor:
-        return self._transformed(self.base_dist.icdf(self._by_direction(value)))
+        return self._apply_transforms(self.base_dist.icdf(self._flip_if_decreasing(value)))
 
-    def _transformed(self, x: Tensor) -> Tensor:
+    def _apply_transforms(self, x: Tensor) -> Tensor:
         for transform in self.transforms:
             x = transform(x)
         return x
 
-    def _by_direction(self, probability: Tensor) -> Tensor:
+    def _flip_if_decreasing(self, probability: Tensor) -> Tensor:
         """Return ``1 - probability`` if the composed transform is decreasing, else ``probability``."""
         sign: Any = 1
         for transform in self.transforms:

@@ -65,11 +65,11 @@ class VonMises(Distribution):
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
         with no_grad():
             shape = self._extended_shape(sample_shape)
-            angle = _centred(self.concentration.double().expand(shape)) + math.pi + self.loc.double()
+            angle = _draw_centred(self.concentration.double().expand(shape)) + math.pi + self.loc.double()
             return (angle % (2 * math.pi) - math.pi).to(self.loc.dtype)
 
 
-def _centred(concentration: Tensor) -> Tensor:
+def _draw_centred(concentration: Tensor) -> Tensor:
     """Draw angles around 0 by rejection sampling from a wrapped Cauchy distribution.
 
     As in PyTorch, each round draws all elements and may replace those that an earlier round accepted.

@@ -51,7 +51,7 @@ def _moments(o: Any, state: State, g: Tensor) -> State:
     }
 
 
-def _decayed(o: Any, p: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+def _apply_weight_decay(o: Any, p: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
     """Return a parameter and its gradient after weight decay."""
     if o.decoupled_weight_decay:
         return p * (1 - o.lr * o.weight_decay), g
@@ -59,7 +59,7 @@ def _decayed(o: Any, p: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _adam(o: Any, state: State, p: Tensor, g: Tensor) -> tuple[Tensor, State]:
-    p, g = _decayed(o, p, g)
+    p, g = _apply_weight_decay(o, p, g)
     new = _moments(o, state, g)
     squares = new["exp_avg_sq"]
     if o.amsgrad:
@@ -99,7 +99,7 @@ def _asgd(o: Any, state: State, p: Tensor, g: Tensor) -> tuple[Tensor, State]:
 
 
 def _nadam(o: Any, state: State, p: Tensor, g: Tensor) -> tuple[Tensor, State]:
-    p, g = _decayed(o, p, g)
+    p, g = _apply_weight_decay(o, p, g)
     new = _moments(o, state, g)
     mu, following = (o.betas[0] * (1 - 0.5 * 0.96 ** (t * o.momentum_decay)) for t in (o.step, o.step + 1))
     product = state["mu_product"] * mu
@@ -110,7 +110,7 @@ def _nadam(o: Any, state: State, p: Tensor, g: Tensor) -> tuple[Tensor, State]:
 
 
 def _radam(o: Any, state: State, p: Tensor, g: Tensor) -> tuple[Tensor, State]:
-    p, g = _decayed(o, p, g)
+    p, g = _apply_weight_decay(o, p, g)
     new = _moments(o, state, g)
     power = o.betas[1] ** o.step
     longest = 2 / (1 - o.betas[1]) - 1
@@ -189,13 +189,13 @@ def step(name: str, group: Group, params: list[Tensor], grads: list[Tensor], sta
             if kept.get(entry) is None and value is not None:
                 kept[entry] = flambeau.tensor(value) if entry in _NUMBERS else flambeau.full_like(param, value)
                 if param.is_complex() and entry not in _NUMBERS:
-                    _parts(kept[entry]).fill_(value)
+                    _as_real(kept[entry]).fill_(value)
             # A copy, because the graph may save it, and the state is overwritten below.
-            former[entry] = None if kept.get(entry) is None else _parts(kept[entry]).clone()
-        target, slope = _parts(param), _parts(grad)
+            former[entry] = None if kept.get(entry) is None else _as_real(kept[entry]).clone()
+        target, slope = _as_real(param), _as_real(grad)
         moved, new = rule.update(options, former, target.clone(), -slope if group["maximize"] else slope)
         for entry, value in new.items():
-            _keep(kept, entry, value, param)
+            _store(kept, entry, value, param)
         target.copy_(moved)
 
 
@@ -206,18 +206,18 @@ def _count(kept: State) -> float:
     return float(kept["step"])
 
 
-def _parts(tensor: Tensor) -> Tensor:
+def _as_real(tensor: Tensor) -> Tensor:
     """Return a complex tensor as a real view with a last dimension of size 2; return other tensors unchanged."""
     return flambeau.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
-def _keep(kept: State, entry: str, value: Any, param: Tensor) -> None:
+def _store(kept: State, entry: str, value: Any, param: Tensor) -> None:
     """Write the new value of a state entry into its tensor, or create the tensor if there is none."""
     tensor = kept.get(entry)
     if tensor is None:
         value = value.clone()
         kept[entry] = flambeau.view_as_complex(value) if param.is_complex() else value
     elif isinstance(value, Tensor):
-        _parts(tensor).copy_(value)
+        _as_real(tensor).copy_(value)
     else:
         tensor.fill_(value)

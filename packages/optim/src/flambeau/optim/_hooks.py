@@ -99,7 +99,7 @@ class Hooked:
         for hook in list(self._table(kind).values()):
             hook(self)
 
-    def _replaced(self, kind: str, value: Any) -> Any:
+    def _filter_through_hooks(self, kind: str, value: Any) -> Any:
         for hook in list(self._table(kind).values()):
             changed = hook(self, value)
             value = value if changed is None else changed

@@ -86,14 +86,14 @@ class Muon(Optimizer):
             if "momentum_buffer" not in state:
                 state["momentum_buffer"] = flambeau.zeros_like(grad)
             buffer = state["momentum_buffer"].lerp_(grad, 1 - group["momentum"])
-            update = _orthogonal(grad.lerp(buffer, group["momentum"]) if group["nesterov"] else buffer, group)
+            update = _orthogonalize(grad.lerp(buffer, group["momentum"]) if group["nesterov"] else buffer, group)
             values = param.detach()
             values.mul_(1 - lr * group["weight_decay"])
-            rate = lr * _adjustment(group["adjust_lr_fn"], *param.shape)
+            rate = lr * _lr_factor(group["adjust_lr_fn"], *param.shape)
             values.add_(update.to(values.dtype), alpha=-float(rate))
 
 
-def _orthogonal(matrix: Tensor, group: Group) -> Tensor:
+def _orthogonalize(matrix: Tensor, group: Group) -> Tensor:
     a, b, c = group["ns_coefficients"]
     x = matrix.bfloat16()
     transposed = x.size(0) > x.size(1)
@@ -105,7 +105,7 @@ def _orthogonal(matrix: Tensor, group: Group) -> Tensor:
     return x.T if transposed else x
 
 
-def _adjustment(kind: str | None, rows: int, columns: int) -> float:
+def _lr_factor(kind: str | None, rows: int, columns: int) -> float:
     if kind == "match_rms_adamw":
         return 0.2 * math.sqrt(max(rows, columns))
     return math.sqrt(max(1.0, rows / columns))

@@ -20,11 +20,11 @@ def save(state: Mapping[Any, dict[str, Any]], groups: list[Group]) -> dict[str, 
             numbers.setdefault(id(param), len(numbers))
     return {
         "state": {numbers.get(id(key), key): value for key, value in state.items()},
-        "param_groups": [_numbered(group, numbers) for group in groups],
+        "param_groups": [_with_indices(group, numbers) for group in groups],
     }
 
 
-def _numbered(group: Group, numbers: Mapping[int, int]) -> Group:
+def _with_indices(group: Group, numbers: Mapping[int, int]) -> Group:
     options = {key: value for key, value in group.items() if key != "params"}
     return {**options, "params": [numbers[id(param)] for param in group["params"]]}  # last, as in PyTorch's files
 
@@ -51,7 +51,7 @@ def load(
         else:
             state[number] = deepcopy(entries)
     return state, [
-        _restored(group, saved_group, defaults) for group, saved_group in zip(groups, saved_groups, strict=True)
+        _restore_group(group, saved_group, defaults) for group, saved_group in zip(groups, saved_groups, strict=True)
     ]
 
 
@@ -77,7 +77,7 @@ def _check_kind(saved: Mapping[str, Any]) -> None:
     raise KeyError(message)
 
 
-def _restored(group: Group, saved_group: Mapping[str, Any], defaults: Mapping[str, Any]) -> Group:
+def _restore_group(group: Group, saved_group: Mapping[str, Any], defaults: Mapping[str, Any]) -> Group:
     """Return a group with the parameters of ``group``, the saved options, and defaults for missing options.
 
     The options keep their saved order, so that saving them again writes the same file.

@@ -81,7 +81,7 @@ class Optimizer(Hooked):
         if not isinstance(given, Iterable):
             raise TypeError(
                 f"'{type(given).__name__}' object is not iterable: params must be an iterable of Tensors or dicts"
-                f"{_correction(given)}"
+                f"{_params_advice(given)}"
             )
         if isinstance(given, Mapping) and "params" not in given:
             raise TypeError(
@@ -168,7 +168,7 @@ class Optimizer(Hooked):
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
-        group = {**param_group, **_named(param_group["params"])}
+        group = {**param_group, **_as_group(param_group["params"])}
         self._check(group)
         for name, value in self.defaults.items():
             if value is required and name not in group:
@@ -220,7 +220,7 @@ class Optimizer(Hooked):
         """
         self._call_hooks("state_dict_pre")
         saved = _state_dict.save(self.state, self.param_groups)
-        replaced: dict[str, Any] = self._replaced("state_dict_post", saved)
+        replaced: dict[str, Any] = self._filter_through_hooks("state_dict_post", saved)
         return replaced
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -233,7 +233,7 @@ class Optimizer(Hooked):
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
-        state_dict = self._replaced("load_state_dict_pre", dict(state_dict))
+        state_dict = self._filter_through_hooks("load_state_dict_pre", dict(state_dict))
         numbers = {"step", *(_core._optimizer_scalars(self._rule) if self._rule else ())}
         state, groups = _state_dict.load(state_dict, self.param_groups, self.defaults, numbers)
         self.__setstate__({"state": state, "param_groups": groups})
@@ -254,14 +254,14 @@ class Optimizer(Hooked):
         return "\n".join(lines) + "\n)"
 
 
-def _correction(params: object) -> str:
+def _params_advice(params: object) -> str:
     """Return the end of an error message: advice on what to pass instead of ``params``, which is not iterable."""
     if hasattr(params, "parameters"):
         return "; pass model.parameters() instead of the model"
     return "; call it, as in model.parameters()" if callable(params) else ""
 
 
-def _named(params: Any) -> Group:
+def _as_group(params: Any) -> Group:
     """Return ``{"params": list}``, with ``"param_names"`` if ``params`` contains pairs of name and parameter."""
     if isinstance(params, Tensor):
         return {"params": [params]}

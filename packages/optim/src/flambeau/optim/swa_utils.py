@@ -168,14 +168,14 @@ class AveragedModel(flambeau.nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
 
-    def _averaged(self, model: Any) -> list[Tensor]:
+    def _averaged_tensors(self, model: Any) -> list[Tensor]:
         buffers: Iterable[Tensor] = model.buffers() if self.use_buffers else ()
         return [value.detach() for value in itertools.chain(model.parameters(), buffers)]
 
     def update_parameters(self, model: Any) -> None:
         """Update the averages with the parameters of ``model``."""
-        means = self._averaged(self.module)
-        values = [value.to(mean.device) for value, mean in zip(self._averaged(model), means, strict=True)]
+        means = self._averaged_tensors(self.module)
+        values = [value.to(mean.device) for value, mean in zip(self._averaged_tensors(model), means, strict=True)]
         with no_grad():
             if self.n_averaged == 0:
                 for mean, value in zip(means, values, strict=True):
@@ -264,7 +264,7 @@ class SWALR(LRScheduler):
         self.anneal_epochs = anneal_epochs
         super().__init__(optimizer, last_epoch)
 
-    def _share(self, epoch: float) -> float:
+    def _annealed_fraction(self, epoch: float) -> float:
         t = max(0.0, min(1.0, epoch / max(1, self.anneal_epochs)))
         return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
 
@@ -273,7 +273,7 @@ class SWALR(LRScheduler):
         step = self._step_count - 1
         if self.anneal_epochs == 0:
             step = max(1, step)
-        before, now = self._share(step - 1), self._share(step)
+        before, now = self._annealed_fraction(step - 1), self._annealed_fraction(step)
         rates = []
         for group, rate in zip(self.optimizer.param_groups, self._current(), strict=True):
             start = rate if before == 1 else (rate - before * group["swa_lr"]) / (1 - before)

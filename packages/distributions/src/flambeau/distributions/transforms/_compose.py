@@ -242,13 +242,13 @@ class ReshapeTransform(Transform):
         return x.new_zeros(x.shape[: x.dim() - len(self.in_shape)])
 
     def forward_shape(self, shape: Sequence[int]) -> Sequence[int]:
-        return _replaced(shape, self.in_shape, self.out_shape)
+        return _replace_ending(shape, self.in_shape, self.out_shape)
 
     def inverse_shape(self, shape: Sequence[int]) -> Sequence[int]:
-        return _replaced(shape, self.out_shape, self.in_shape)
+        return _replace_ending(shape, self.out_shape, self.in_shape)
 
 
-def _replaced(shape: Sequence[int], ending: Size, by: Size) -> Sequence[int]:
+def _replace_ending(shape: Sequence[int], ending: Size, by: Size) -> Sequence[int]:
     if len(shape) < len(ending):
         raise ValueError(f"Too few dimensions on input: expected at least {len(ending)}, got shape {list(shape)}")
     cut = len(shape) - len(ending)

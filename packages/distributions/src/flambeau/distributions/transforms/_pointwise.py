@@ -150,7 +150,7 @@ class PowerTransform(Transform):
         return self.exponent.sign()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PowerTransform) and _same(self.exponent, other.exponent)
+        return isinstance(other, PowerTransform) and _equal_parameters(self.exponent, other.exponent)
 
     def _call(self, x: Tensor) -> Tensor:
         return x.pow(self.exponent)
@@ -203,7 +203,11 @@ class AffineTransform(Transform):
         return AffineTransform(self.loc, self.scale, self._event_dim, cache_size=cache_size)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, AffineTransform) and _same(self.loc, other.loc) and _same(self.scale, other.scale)
+        return (
+            isinstance(other, AffineTransform)
+            and _equal_parameters(self.loc, other.loc)
+            and _equal_parameters(self.scale, other.scale)
+        )
 
     @property
     def sign(self) -> Tensor | int:
@@ -231,7 +235,7 @@ class AffineTransform(Transform):
     inverse_shape = forward_shape
 
 
-def _same(a: Any, b: Any) -> bool:
+def _equal_parameters(a: Any, b: Any) -> bool:
     """Return whether two parameters, numbers or tensors, have the same values."""
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape != b.shape:
         return False

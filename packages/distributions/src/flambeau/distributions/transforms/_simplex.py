@@ -51,7 +51,7 @@ class StickBreakingTransform(Parameterless):
     bijective = True
 
     def _call(self, x: Tensor) -> Tensor:
-        fraction = (x - _log_pieces_left(x)).sigmoid()
+        fraction = (x - _log_remaining_counts(x)).sigmoid()
         eps, tiny = fb.finfo(x.dtype).eps, fb.finfo(x.dtype).tiny
         fraction = fraction.clamp(tiny, 1 - eps)
         rest = (1 - fraction).cumprod(-1)
@@ -61,10 +61,10 @@ class StickBreakingTransform(Parameterless):
     def _inverse(self, y: Tensor) -> Tensor:
         pieces = y[..., :-1]
         rest = (1 - pieces.cumsum(-1)).clamp(min=fb.finfo(y.dtype).tiny)
-        return pieces.log() - rest.log() + _log_pieces_left(pieces)
+        return pieces.log() - rest.log() + _log_remaining_counts(pieces)
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        x = x - _log_pieces_left(x)
+        x = x - _log_remaining_counts(x)
         return (y[..., :-1].log() - fb.softplus(x)).sum(-1)
 
     def forward_shape(self, shape: Sequence[int]) -> Sequence[int]:
@@ -78,5 +78,5 @@ class StickBreakingTransform(Parameterless):
         return Size((*shape[:-1], shape[-1] - 1))
 
 
-def _log_pieces_left(x: Tensor) -> Tensor:
+def _log_remaining_counts(x: Tensor) -> Tensor:
     return fb.arange(x.shape[-1], 0, -1, dtype=x.dtype, device=x.device).log()

@@ -199,13 +199,13 @@ class OneCycleLR(_WithMomentum):
         if cycle_momentum:
             self._momentum_name()
             if last_epoch == -1:
-                self._set_ends(
+                self._set_limits(
                     each_group(optimizer, "base_momentum", base_momentum),
                     each_group(optimizer, "max_momentum", max_momentum),
                 )
         super().__init__(optimizer, last_epoch)
 
-    def _set_ends(self, bases: list[float], most: list[float]) -> None:
+    def _set_limits(self, bases: list[float], most: list[float]) -> None:
         for base, largest, group in zip(bases, most, self.optimizer.param_groups, strict=True):
             group["max_momentum"], group["base_momentum"] = largest, base
             self._set_momentum(group, largest)
@@ -224,11 +224,11 @@ class OneCycleLR(_WithMomentum):
         if self.cycle_momentum:
             for group in self.optimizer.param_groups:
                 ends = group[phase["start_momentum"]], group[phase["end_momentum"]]
-                self._set_momentum(group, self._between(*ends, share))
+                self._set_momentum(group, self._interpolate(*ends, share))
         groups = self.optimizer.param_groups
-        return [self._between(group[phase["start_lr"]], group[phase["end_lr"]], share) for group in groups]
+        return [self._interpolate(group[phase["start_lr"]], group[phase["end_lr"]], share) for group in groups]
 
-    def _between(self, start: float, end: float, share: float) -> float:
+    def _interpolate(self, start: float, end: float, share: float) -> float:
         if self._anneal_func_type == "linear":
             return (end - start) * share + start
         return end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1)
