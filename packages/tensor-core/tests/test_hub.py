@@ -70,7 +70,7 @@ def server(monkeypatch):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Set and return the hub's folder."""
-    monkeypatch.setattr(_folder, "_chosen", [])
+    monkeypatch.setattr(_folder, "_selected_dir", [])
     hub.set_dir(tmp_path / "hub")
     return tmp_path / "hub"
 
@@ -106,7 +106,7 @@ def publish(server, ref="main", factor=2, address="zipball/main"):
 
 
 def test_the_folder_is_pytorchs(monkeypatch, tmp_path):
-    monkeypatch.setattr(_folder, "_chosen", [])
+    monkeypatch.setattr(_folder, "_selected_dir", [])
     for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     assert hub.get_dir() == os.path.expanduser("~/.cache/torch/hub")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 Labels = tuple[str, ...]
-_EXHAUSTIVE = 6  # largest number of operands for the exhaustive search
+_MAX_EXHAUSTIVE = 6  # largest number of operands for the exhaustive search
 
 
 def best_order(terms: Sequence[Labels], output: Labels, sizes: dict[str, int]) -> list[tuple[int, int]]:
@@ -17,7 +17,7 @@ def best_order(terms: Sequence[Labels], output: Labels, sizes: dict[str, int]) -
     if len(terms) == 2:
         return [(0, 1)]
     problem = _Problem(terms, output, sizes)
-    return problem.optimal() if len(terms) <= _EXHAUSTIVE else problem.greedy()
+    return problem.optimal() if len(terms) <= _MAX_EXHAUSTIVE else problem.greedy()
 
 
 class _Problem:

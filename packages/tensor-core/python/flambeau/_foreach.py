@@ -21,7 +21,7 @@ _OPERATORS = (
 _BOUNDS = {"maximum": "clamp_min", "minimum": "clamp_max"}  # operators that also accept numbers
 
 
-def _each(tensors: Sequence[Tensor], operands: Any) -> Sequence[Any]:
+def _one_per_tensor(tensors: Sequence[Tensor], operands: Any) -> Sequence[Any]:
     """Return one value per tensor: the elements of a list of this length, or copies of a single value."""
     if not isinstance(operands, (list, tuple)):
         return [operands] * len(tensors)
@@ -33,7 +33,7 @@ def _each(tensors: Sequence[Tensor], operands: Any) -> Sequence[Any]:
 def _call(operator: Callable[..., Any], tensors: Sequence[Tensor], *operands: Any, **options: Any) -> tuple[Any, ...]:
     if not tensors:
         raise RuntimeError("Tensor list must have at least one tensor.")
-    rows = zip(tensors, *(_each(tensors, other) for other in operands), strict=True)
+    rows = zip(tensors, *(_one_per_tensor(tensors, other) for other in operands), strict=True)
     return tuple(operator(*row, **options) for row in rows)
 
 
@@ -43,7 +43,7 @@ def _pow(base: Any, exponent: Any) -> tuple[Tensor, ...]:
     return _call(lambda each: flambeau.pow(base, each), exponent)
 
 
-def _with_values(operator: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
+def _pointwise_form(operator: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
     """Return the foreach form of ``addcmul`` or ``addcdiv``. Its factor is a number, a list of numbers or a vector."""
 
     def values(
@@ -78,8 +78,8 @@ def _copy_(tensors: Sequence[Tensor], sources: Sequence[Tensor], non_blocking: b
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: functools.partial(_call, getattr(Tensor, name)) for name in (*_OPERATORS, "mm", "max", "clone")},
     **{name: functools.partial(_call, getattr(Tensor, of)) for name, of in _BOUNDS.items()},
-    **{name: _with_values(getattr(Tensor, name)) for name in ("addcmul", "addcdiv")},
-    **{f"{name}_": _with_values(getattr(Tensor, f"{name}_")) for name in ("addcmul", "addcdiv")},
+    **{name: _pointwise_form(getattr(Tensor, name)) for name in ("addcmul", "addcdiv")},
+    **{f"{name}_": _pointwise_form(getattr(Tensor, f"{name}_")) for name in ("addcmul", "addcdiv")},
     **{f"{name}_": functools.partial(_call, getattr(Tensor, f"{name}_")) for name in (*_OPERATORS, "zero")},
     **{f"{name}_": functools.partial(_call, getattr(Tensor, f"{of}_")) for name, of in _BOUNDS.items()},
     "pow": _pow,

@@ -124,7 +124,7 @@ def __copy__(self: Tensor) -> Tensor:  # noqa: N807
     return result
 
 
-def _copied_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
+def _copy_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
     """Copy the elements. Tensors that share memory also share the copy."""
     if tensor.is_meta or not tensor.numel():
         return tensor.clone()
@@ -133,7 +133,7 @@ def _copied_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
     return _core.empty(0, dtype=tensor.dtype, device=tensor.device).set_(storage, *geometry)
 
 
-def _cloned(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
+def _deepcopy_by_clone(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
     """Return a deep copy of an instance of a class with ``__torch_dispatch__``, made with its clone() method."""
     import copy
 
@@ -169,8 +169,8 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:  # noqa: N807
     import copy
 
     if _core._is_dispatching_class(type(self)):
-        return _cloned(self, memo)
-    values = _copied_memory(plain(self).detach(), memo)
+        return _deepcopy_by_clone(self, memo)
+    values = _copy_memory(plain(self).detach(), memo)
     if type(self) is Tensor:
         result = values.requires_grad_() if self.requires_grad else values
     else:

@@ -26,7 +26,7 @@ def _require_dtype(function: str, dtype: object) -> None:
         )
 
 
-_MADE: dict[_core.dtype | SmallFloat | None, Any] = {}
+_CACHE: dict[_core.dtype | SmallFloat | None, Any] = {}
 
 
 class finfo:
@@ -51,7 +51,7 @@ class finfo:
     def __new__(cls, type: _core.dtype | SmallFloat | None = None) -> Self:
         """Return the cached object of a dtype, because finfo is often used in inner loops."""
         try:
-            made: Self = _MADE[type]
+            made: Self = _CACHE[type]
         except (KeyError, TypeError):  # TypeError: an unhashable object, which is not a dtype
             made = cls._make(_core.get_default_dtype() if type is None else type)
         return made
@@ -59,26 +59,26 @@ class finfo:
     @classmethod
     def _make(cls, type: _core.dtype | SmallFloat) -> Self:
         if isinstance(type, SmallFloat):
-            return cls._of_small(type)
+            return cls._from_small_float(type)
         _require_dtype("finfo", type)
         if not (type.is_floating_point or type.is_complex):
             raise TypeError(f"finfo() requires a floating point input type, got {type}; use iinfo for integers")
-        made = _MADE[type] = object.__new__(cls)
-        made._measure(type.to_real())
+        made = _CACHE[type] = object.__new__(cls)
+        made._set_limits(type.to_real())
         return made
 
     @classmethod
-    def _of_small(cls, type: SmallFloat) -> Self:
+    def _from_small_float(cls, type: SmallFloat) -> Self:
         """Return the limits of a small float dtype, which tensors do not support."""
         if type not in LIMITS:
             raise TypeError(f"finfo() requires a floating point input type, got {type}")
-        made = _MADE[type] = object.__new__(cls)
+        made = _CACHE[type] = object.__new__(cls)
         made.eps, made.min, made.max, made.tiny = LIMITS[type]
         made.smallest_normal, made.resolution = made.tiny, 1.0
         made.bits, made.dtype = 8, type.name
         return made
 
-    def _measure(self, real: _core.dtype) -> None:
+    def _set_limits(self, real: _core.dtype) -> None:
         self.bits, mantissa, exponent = _FLOATS[real]
         self.eps = 2.0**-mantissa
         self.max = (2.0 - self.eps) * 2.0**exponent

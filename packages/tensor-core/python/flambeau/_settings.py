@@ -12,7 +12,7 @@ _determinism = {"mode": False, "warn_only": False}
 _DEBUG_MODES = ("default", "warn", "error")
 _precision = "highest"
 _warn_always = False
-_told: set[str] = set()  # warnings that were already issued
+_issued_warnings: set[str] = set()  # warnings that were already issued
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
@@ -121,8 +121,8 @@ def is_warn_always_enabled() -> bool:
 
 def warn_once(message: str, stacklevel: int = 3) -> None:
     """Warn at the caller's caller. Repeat a warning only if ``set_warn_always`` is set."""
-    if _warn_always or message not in _told:
-        _told.add(message)
+    if _warn_always or message not in _issued_warnings:
+        _issued_warnings.add(message)
         warnings.warn(message, stacklevel=stacklevel)
 
 

@@ -29,7 +29,7 @@ STORAGE_DTYPES = {
 }
 
 
-class _OfOneDtype(type):
+class _TypedStorageMeta(type):
     """Metaclass of the typed storages of one dtype. It supports construction and ``isinstance``."""
 
     dtype: Any
@@ -88,7 +88,7 @@ class _OfOneDtype(type):
         return TypedStorage(wrap_storage=elements.untyped_storage(), dtype=cls.dtype)
 
 
-class _OfOneDtypeOnGPU(_OfOneDtype):
+class _GPUTypedStorageMeta(_TypedStorageMeta):
     """Metaclass of the typed storages of one dtype on the GPU, ``flambeau.cuda.FloatStorage`` and so on."""
 
     is_cuda = True
@@ -112,20 +112,20 @@ def _elements(data: bytearray, dtype: Any, swap: bool) -> Tensor:
     return raw.view(dtype)
 
 
-def _of_dtype(name: str, dtype: Any, is_cuda: bool) -> _OfOneDtype:
+def _storage_type(name: str, dtype: Any, is_cuda: bool) -> _TypedStorageMeta:
     doc = f"Typed storage of {dtype} elements{' on the GPU' if is_cuda else ''}. See `TypedStorage`."
-    metaclass: type[_OfOneDtype] = _OfOneDtypeOnGPU if is_cuda else _OfOneDtype
+    metaclass: type[_TypedStorageMeta] = _GPUTypedStorageMeta if is_cuda else _TypedStorageMeta
     module = "flambeau.cuda" if is_cuda else "flambeau"
     return metaclass(name, (), {"__module__": module, "__doc__": doc, "dtype": dtype})
 
 
-STORAGE_TYPES = {name: _of_dtype(name, dtype, False) for name, dtype in STORAGE_DTYPES.items()}
+STORAGE_TYPES = {name: _storage_type(name, dtype, False) for name, dtype in STORAGE_DTYPES.items()}
 
 
 @functools.cache
-def cuda_storage_type(name: str) -> _OfOneDtype:
+def cuda_storage_type(name: str) -> _TypedStorageMeta:
     """Return the typed storage on the GPU with this name. Raise KeyError if there is none."""
-    return _of_dtype(name, STORAGE_DTYPES[name], True)
+    return _storage_type(name, STORAGE_DTYPES[name], True)
 
 
 STORAGE_NAMES = {dtype: name for name, dtype in STORAGE_DTYPES.items()}

@@ -63,10 +63,10 @@ def unknown_attribute(owner: Any, name: str, described: str | None = None) -> At
 
 def suggest_names(module: str) -> None:
     """Make errors about unknown attributes of an imported module suggest a name. It must not define ``__getattr__``."""
-    vars(sys.modules[module])["__getattr__"] = partial(_raise, module)
+    vars(sys.modules[module])["__getattr__"] = partial(_raise_unknown, module)
 
 
-def _raise(module: str, name: str) -> NoReturn:
+def _raise_unknown(module: str, name: str) -> NoReturn:
     raise unknown_attribute(module, name)
 
 
@@ -100,9 +100,9 @@ def nearest(name: str, candidates: Iterable[str], least_similarity: float = 0.6)
     for candidate in candidates:
         spellings.setdefault(candidate.lower(), []).append(candidate)
     for match in get_close_matches(name.lower(), spellings, n=1, cutoff=least_similarity):
-        return max(spellings[match], key=lambda spelling: _same_letters(spelling, name))
+        return max(spellings[match], key=lambda spelling: _matching_letters(spelling, name))
     return None
 
 
-def _same_letters(a: str, b: str) -> int:
+def _matching_letters(a: str, b: str) -> int:
     return sum(x == y for x, y in zip(a, b, strict=False))

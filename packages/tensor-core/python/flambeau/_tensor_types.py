@@ -103,8 +103,8 @@ def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = No
 
 
 # These names have no tensor type, as in PyTorch.
-_WITHOUT_TYPE = ("UInt16Tensor", "UInt32Tensor", "UInt64Tensor", "ComplexFloatTensor", "ComplexDoubleTensor")
-TENSOR_TYPES = {name: tensortype(name, dtype) for name, dtype in _NAMES.items() if name not in _WITHOUT_TYPE}
+_UNSUPPORTED_NAMES = ("UInt16Tensor", "UInt32Tensor", "UInt64Tensor", "ComplexFloatTensor", "ComplexDoubleTensor")
+TENSOR_TYPES = {name: tensortype(name, dtype) for name, dtype in _NAMES.items() if name not in _UNSUPPORTED_NAMES}
 CUDA_TENSOR_TYPES = {name: tensortype(name, kind.dtype, True) for name, kind in TENSOR_TYPES.items()}
 
 

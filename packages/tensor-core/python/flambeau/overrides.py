@@ -234,11 +234,11 @@ def resolve_name(f: Any) -> str | None:
     )
 
 
-def _converted(result: Any, cls: type[Tensor]) -> Any:
+def _convert_result(result: Any, cls: type[Tensor]) -> Any:
     if isinstance(result, Tensor):
         return result if isinstance(result, cls) else result.as_subclass(cls)
     if isinstance(result, (tuple, list)):
-        items = [_converted(item, cls) for item in result]
+        items = [_convert_result(item, cls) for item in result]
         return type(result)(*items) if hasattr(result, "_fields") else type(result)(items)
     return result
 
@@ -249,4 +249,4 @@ def default_torch_function(cls: Any, func: Any, types: Any, args: tuple[Any, ...
         return NotImplemented
     with DisableTorchFunctionSubclass():
         result = func(*args, **(kwargs or {}))
-        return result if cls is Tensor or func in _NOT_CONVERTED else _converted(result, cls)
+        return result if cls is Tensor or func in _NOT_CONVERTED else _convert_result(result, cls)

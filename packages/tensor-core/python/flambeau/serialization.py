@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from . import _suggestions
 from ._core import device
-from ._serialization.errors import naming
+from ._serialization.errors import add_file_name
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -106,7 +106,7 @@ def save(
     """
     _check_pickle_module("save", pickle_module)
     chosen = _format_for(f, format)
-    with _to_write(obj, f) as file:
+    with _open_to_write(obj, f) as file:
         if chosen == "safetensors":
             _save_safetensors(obj, file)
         elif not _use_new_zipfile_serialization:
@@ -162,7 +162,7 @@ def load(
     _check_pickle_module("load", pickle_module)
     if mmap and not isinstance(f, str | os.PathLike):
         raise ValueError("f must be a file path in order to use the mmap argument")
-    with naming(f), _to_read(f) as file:
+    with add_file_name(f), _open_to_read(f) as file:
         from ._serialization.pytorch import Options
 
         return _load(file, Options(map_location, bool(mmap), check_crc32, weights_only is not False, pickle_load_args))
@@ -181,7 +181,7 @@ def get_unsafe_globals_in_checkpoint(f: str | os.PathLike[str] | IO[bytes]) -> l
     >>> fb.serialization.get_unsafe_globals_in_checkpoint(file)
     ['fractions.Fraction']
     """
-    with naming(f), _to_read(f) as file:
+    with add_file_name(f), _open_to_read(f) as file:
         from ._serialization import pytorch
 
         return pytorch.refused_names(file)
@@ -230,7 +230,7 @@ def _stem(f: Any) -> str:
     return os.path.splitext(name)[0] or "archive"
 
 
-def _to_write(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+def _open_to_write(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
     if isinstance(f, str | os.PathLike):
         from ._serialization import atomic
 
@@ -247,7 +247,7 @@ def _to_write(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> AbstractContex
     return contextlib.nullcontext(f)
 
 
-def _to_read(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+def _open_to_read(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
     if isinstance(f, str | os.PathLike):
         return open(f, "rb")
     if not hasattr(f, "read"):

@@ -82,7 +82,7 @@ class _Comparison:
 
     def _of_mappings(self, actual: Mapping[Any, Any], expected: Mapping[Any, Any], path: str) -> str | None:
         if actual.keys() != expected.keys():
-            missing, additional = (sorted(a.keys() - b.keys(), key=str) for a, b in _both_ways(expected, actual))
+            missing, additional = (sorted(a.keys() - b.keys(), key=str) for a, b in _both_orders(expected, actual))
             return (
                 "The keys of the mappings do not match:\n"
                 f"Missing keys in the actual mapping: {missing}\nAdditional keys in the actual mapping: {additional}"
@@ -159,7 +159,7 @@ class _Comparison:
         return (_scalar_report if scalar else _report)(a, b, good, difference, relative, atol, rtol)
 
 
-def _both_ways(a: Any, b: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+def _both_orders(a: Any, b: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
     return (a, b), (b, a)
 
 

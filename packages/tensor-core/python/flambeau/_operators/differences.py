@@ -46,7 +46,7 @@ def gradient(
     spacings = _spacings(spacing, dims, input, dim)
     if not input.is_floating_point() and not input.is_complex():
         input = input.to(_core.get_default_dtype())
-    return tuple(_along(input, d, h, edge_order) for d, h in zip(dims, spacings, strict=True))
+    return tuple(_gradient_along(input, d, h, edge_order) for d, h in zip(dims, spacings, strict=True))
 
 
 def _spacings(spacing: object, dims: list[int], input: Tensor, dim: object) -> list[float | Tensor]:
@@ -70,7 +70,7 @@ def _spacings(spacing: object, dims: list[int], input: Tensor, dim: object) -> l
     return values
 
 
-def _along(t: Tensor, dim: int, spacing: float | Tensor, edge_order: int) -> Tensor:
+def _gradient_along(t: Tensor, dim: int, spacing: float | Tensor, edge_order: int) -> Tensor:
     n = t.size(dim)
     if n < edge_order + 1:
         raise RuntimeError(
@@ -78,18 +78,18 @@ def _along(t: Tensor, dim: int, spacing: float | Tensor, edge_order: int) -> Ten
             f"{dim} has size {n}"
         )
     if dim != t.dim() - 1:
-        return _along(t.movedim(dim, -1), t.dim() - 1, spacing, edge_order).movedim(-1, dim)
+        return _gradient_along(t.movedim(dim, -1), t.dim() - 1, spacing, edge_order).movedim(-1, dim)
     if isinstance(spacing, Tensor) and spacing.dim() == 1:
         dtype = _core.promote_types(t.dtype, spacing.dtype)
-        inside, first, last = _uneven(t.to(dtype), spacing.to(dtype), edge_order)
+        inside, first, last = _uneven_differences(t.to(dtype), spacing.to(dtype), edge_order)
     else:
-        inside, first, last = _even(t, edge_order)
+        inside, first, last = _even_differences(t, edge_order)
         if isinstance(spacing, Tensor) or spacing != 1:
             inside, first, last = inside / spacing, first / spacing, last / spacing
     return _core.cat([first, inside, last], -1)
 
 
-def _even(t: Tensor, edge_order: int) -> tuple[Tensor, Tensor, Tensor]:
+def _even_differences(t: Tensor, edge_order: int) -> tuple[Tensor, Tensor, Tensor]:
     inside = (t[..., 2:] - t[..., :-2]) / 2
     if edge_order == 1:
         return inside, t[..., 1:2] - t[..., :1], t[..., -1:] - t[..., -2:-1]
@@ -98,7 +98,7 @@ def _even(t: Tensor, edge_order: int) -> tuple[Tensor, Tensor, Tensor]:
     return inside, first, last
 
 
-def _uneven(t: Tensor, x: Tensor, edge_order: int) -> tuple[Tensor, Tensor, Tensor]:
+def _uneven_differences(t: Tensor, x: Tensor, edge_order: int) -> tuple[Tensor, Tensor, Tensor]:
     h = x[1:] - x[:-1]
     a, b = h[:-1], h[1:]  # the distances to the left and to the right
     inside = -b / (a * (a + b)) * t[..., :-2] + (b - a) / (a * b) * t[..., 1:-1] + a / (b * (a + b)) * t[..., 2:]

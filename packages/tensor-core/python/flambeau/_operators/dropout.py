@@ -15,7 +15,7 @@ def _check_probability(p: float) -> None:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
-def _kept(input: Tensor, p: float, channels: bool) -> Tensor:
+def _keep_mask(input: Tensor, p: float, channels: bool) -> Tensor:
     """Return a bool mask of kept elements, or of kept channels in a broadcastable shape."""
     if channels and input.ndim < 2:
         raise RuntimeError(
@@ -37,7 +37,7 @@ def feature_dropout(input: Tensor, p: float, train: bool) -> Tensor:
     _check_probability(p)
     if not train or p == 0 or input.numel() == 0:
         return input
-    return input * 0.0 if p == 1 else input * (_kept(input, p, True).to(input.dtype) / (1 - p))
+    return input * 0.0 if p == 1 else input * (_keep_mask(input, p, True).to(input.dtype) / (1 - p))
 
 
 @operator(in_place=True)
@@ -70,7 +70,7 @@ def _alpha(input: Tensor, p: float, train: bool, channels: bool) -> Tensor:
         return input * 0.0
     scale = ((_ALPHA * _ALPHA * p + 1) * (1 - p)) ** -0.5
     shift = p * _ALPHA * scale
-    return _core.where(_kept(input, p, channels), input * scale - shift, _ALPHA * scale - shift)
+    return _core.where(_keep_mask(input, p, channels), input * scale - shift, _ALPHA * scale - shift)
 
 
 @operator()
@@ -86,7 +86,7 @@ def native_dropout(input: Tensor, p: float, train: bool | None) -> tuple[Tensor,
     _check_probability(p)
     if train is False or p == 0:
         return input * 1.0, _core.ones(input.shape, dtype=_core.bool)
-    mask = _kept(input, p, False)
+    mask = _keep_mask(input, p, False)
     return native_dropout_backward(input, mask, 1 / (1 - p) if p < 1 else 0.0), mask
 
 

@@ -45,7 +45,7 @@ def _quantile(
 ) -> Tensor:
     if input.dtype not in (_core.float32, _core.float64):
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype, got {input.dtype}")
-    q = _checked(name, q, input)
+    q = _check_q(name, q, input)
     if interpolation not in ("linear", "lower", "higher", "midpoint", "nearest"):
         raise RuntimeError(
             f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
@@ -55,7 +55,7 @@ def _quantile(
     along = None if input.dim() == 0 else dim
     ordered = (input.reshape(-1) if along is None else input.transpose(along, -1)).sort(-1).values
     ranks = _ranks(name == "nanquantile", ordered, q.reshape(-1))
-    result = _between(ordered, ranks, interpolation)  # (..., len(q))
+    result = _interpolate(ordered, ranks, interpolation)  # (..., len(q))
     if along is None:
         result = result.reshape([-1] + [1] * (input.dim() * keepdim))
     else:
@@ -65,7 +65,7 @@ def _quantile(
     return result if q.dim() else result.squeeze(0)
 
 
-def _checked(name: str, q: Tensor | float, input: Tensor) -> Tensor:
+def _check_q(name: str, q: Tensor | float, input: Tensor) -> Tensor:
     if not isinstance(q, Tensor):
         if not 0 <= q <= 1:
             raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
@@ -88,7 +88,7 @@ def _ranks(ignore_nan: bool, ordered: Tensor, q: Tensor) -> Tensor:
     return _core.where(missing.any(-1, keepdim=True), float(last), q * last)
 
 
-def _between(ordered: Tensor, ranks: Tensor, interpolation: str) -> Tensor:
+def _interpolate(ordered: Tensor, ranks: Tensor, interpolation: str) -> Tensor:
     if interpolation in ("lower", "higher", "nearest"):
         rounded = {"lower": ranks.floor, "higher": ranks.ceil, "nearest": ranks.round}[interpolation]()
         return ordered.gather(-1, rounded.long())

@@ -7,7 +7,9 @@ from flambeau._core import Tensor
 from flambeau._operator import operator
 
 
-def _rounded(input: Tensor, scale: Tensor | float, zero_point: Tensor | int, quant_min: int, quant_max: int) -> Tensor:
+def _fake_quantize(
+    input: Tensor, scale: Tensor | float, zero_point: Tensor | int, quant_min: int, quant_max: int
+) -> Tensor:
     """Round to the nearest quantised value. The gradient passes for values inside the range."""
     fixed = input.detach()
     steps = (fixed * (1.0 / scale) + zero_point).round()
@@ -23,7 +25,7 @@ def _check_range(quant_min: int, quant_max: int) -> None:
         raise RuntimeError(f"`quant_min` should be less than or equal to `quant_max`, got {quant_min} and {quant_max}")
 
 
-def _whole(zero_point: Tensor) -> bool:
+def _is_integer(zero_point: Tensor) -> bool:
     return not (zero_point.dtype.is_floating_point or zero_point.dtype.is_complex)
 
 
@@ -48,7 +50,7 @@ def fake_quantize_per_tensor_affine(
             f"`zero_point` must be between `quant_min` and `quant_max`: {int(zero_point)} is not in "
             f"[{quant_min}, {quant_max}]"
         )
-    return _rounded(input, scale, zero_point, quant_min, quant_max)
+    return _fake_quantize(input, scale, zero_point, quant_min, quant_max)
 
 
 @operator()
@@ -71,10 +73,12 @@ def fake_quantize_per_channel_affine(
             f"scale and zero_point must have the shape [{size}], for the size of the input's dimension {axis}, got "
             f"{list(scale.shape)} and {list(zero_point.shape)}"
         )
-    if _whole(zero_point) and not ((zero_point >= quant_min) & (zero_point <= quant_max)).all():
+    if _is_integer(zero_point) and not ((zero_point >= quant_min) & (zero_point <= quant_max)).all():
         raise RuntimeError(
             f"`zero_point` must be between `quant_min` and `quant_max`: not all are in [{quant_min}, {quant_max}]"
         )
     broadcast_shape = [1] * input.ndim
     broadcast_shape[axis] = size
-    return _rounded(input, scale.detach().view(broadcast_shape), zero_point.view(broadcast_shape), quant_min, quant_max)
+    return _fake_quantize(
+        input, scale.detach().view(broadcast_shape), zero_point.view(broadcast_shape), quant_min, quant_max
+    )

@@ -116,22 +116,22 @@ def apply_(input: Tensor, callable: Any) -> Tensor:
     >>> flambeau.arange(3).apply_(lambda x: x * x)
     tensor([0, 1, 4])
     """
-    return _mapped(input, callable, [input])
+    return _map_elements(input, callable, [input])
 
 
 @operator(function=False, method=True)
 def map_(input: Tensor, tensor: Tensor, callable: Any) -> Tensor:
     """Replace each element x by ``callable(x, y)``, with y from ``tensor``, which is broadcast. No gradient."""
-    return _mapped(input, callable, [input, tensor])
+    return _map_elements(input, callable, [input, tensor])
 
 
 @operator(function=False, method=True)
 def map2_(input: Tensor, x: Tensor, y: Tensor, callable: Any) -> Tensor:
     """Replace each element by ``callable(element, element of x, element of y)``. No gradient."""
-    return _mapped(input, callable, [input, x, y])
+    return _map_elements(input, callable, [input, x, y])
 
 
-def _mapped(target: Tensor, function: Any, operands: list[Tensor]) -> Tensor:
+def _map_elements(target: Tensor, function: Any, operands: list[Tensor]) -> Tensor:
     if any(each.requires_grad for each in operands):
         raise RuntimeError("can't call apply_, map_ or map2_ on a tensor that requires grad; use .detach() first")
     columns = [each.expand(target.shape).reshape(-1).tolist() for each in operands]

@@ -198,7 +198,7 @@ def _run_layers(mode: str, input: Tensor, *arguments: Any) -> State:
     return output.transpose(0, 1) if batch_first else output, *final
 
 
-def _layers(mode: str, name: str, doc: str) -> Callable[..., State]:
+def _layers_operator(mode: str, name: str, doc: str) -> Callable[..., State]:
     """Return the operator ``name``, with the docstring ``doc``, that computes all layers in a mode."""
 
     def layers(
@@ -219,7 +219,7 @@ def _layers(mode: str, name: str, doc: str) -> Callable[..., State]:
     return operator()(layers)
 
 
-lstm = _layers(
+lstm = _layers_operator(
     "LSTM",
     "lstm",
     """A long short-term memory of several layers: output, hidden state and cell state.
@@ -236,7 +236,7 @@ lstm = _layers(
     (flambeau.Size([5, 2, 1]), flambeau.Size([1, 2, 1]), flambeau.Size([1, 2, 1]))
     """,
 )
-gru = _layers(
+gru = _layers_operator(
     "GRU",
     "gru",
     """A gated recurrent network of several layers: output and state. Both forms of `lstm`, with a state h for hx.
@@ -249,7 +249,7 @@ gru = _layers(
     tensor([0.2048, 0.3468])
     """,
 )
-rnn_tanh = _layers(
+rnn_tanh = _layers_operator(
     "RNN_TANH",
     "rnn_tanh",
     """A recurrent network with tanh of several layers: output and state. Both forms of `lstm`, with a state h for hx.
@@ -262,7 +262,7 @@ rnn_tanh = _layers(
     tensor([0.7616, 0.9427])
     """,
 )
-rnn_relu = _layers(
+rnn_relu = _layers_operator(
     "RNN_RELU",
     "rnn_relu",
     """A recurrent network with relu of several layers: output and state. Both forms of `lstm`, with a state h for hx.

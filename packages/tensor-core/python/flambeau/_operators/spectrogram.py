@@ -87,7 +87,7 @@ def stft(
     pieces = _frames(x, n_fft, hop_length)
     if frame_window is not None:
         pieces = pieces * frame_window
-    spectrum = _spectrum(pieces, onesided, "ortho" if normalized else "backward").transpose(1, 2)
+    spectrum = _transform_frames(pieces, onesided, "ortho" if normalized else "backward").transpose(1, 2)
     if input.ndim == 1:
         spectrum = spectrum.squeeze(0)
     return spectrum if return_complex else _core.view_as_real(spectrum)
@@ -168,7 +168,7 @@ def istft(
     frame_window = _frame_window("istft", window, n_fft, win_length, input)
     if window is None:
         warn_once(_NO_WINDOW)
-    pieces = _signal(x.transpose(1, 2), n_fft, onesided, return_complex, "ortho" if normalized else "backward")
+    pieces = _inverse_frames(x.transpose(1, 2), n_fft, onesided, return_complex, "ortho" if normalized else "backward")
     total = n_fft + hop_length * (pieces.size(1) - 1)
     start = n_fft // 2 if center else 0
     stop = min(start + length, total) if length is not None else total - start
@@ -203,10 +203,10 @@ def _overlap_add(pieces: Tensor, window: Tensor, hop: int, total: int, start: in
     """Add the windowed frames and divide by the sum of the squared windows, for samples ``start`` to ``stop``."""
     frames, n_fft = pieces.shape[1:]
     positions = (_core.arange(frames).unsqueeze(1) * hop + _core.arange(n_fft)).reshape(-1)
-    weights = _overlapped(window.square().expand(1, frames, n_fft), positions, total)[:, start:stop]
+    weights = _sum_frames(window.square().expand(1, frames, n_fft), positions, total)[:, start:stop]
     if weights.numel() == 0 or weights.detach().abs().min().item() < 1e-11:
         raise RuntimeError(_ENVELOPE)
-    return _overlapped(pieces * window, positions, total)[:, start:stop] / weights
+    return _sum_frames(pieces * window, positions, total)[:, start:stop] / weights
 
 
 def _frame_window(name: str, window: Tensor | None, n_fft: int, win_length: int, input: Tensor) -> Tensor:
@@ -244,16 +244,16 @@ def _padded(x: Tensor, pad: int, mode: str) -> Tensor:
     return x.index_select(1, positions)
 
 
-def _spectrum(pieces: Tensor, onesided: bool, norm: str) -> Tensor:
+def _transform_frames(pieces: Tensor, onesided: bool, norm: str) -> Tensor:
     return _core.rfft(pieces, norm=norm) if onesided else _core.fft(pieces, norm=norm)
 
 
-def _signal(spectrum: Tensor, n_fft: int, onesided: bool, complex_result: bool, norm: str) -> Tensor:
+def _inverse_frames(spectrum: Tensor, n_fft: int, onesided: bool, complex_result: bool, norm: str) -> Tensor:
     """Return the inverse transforms of the frames. For a real signal, only half of the spectrum is used."""
     if complex_result:
         return _core.ifft(spectrum, norm=norm)
     return _core.irfft(spectrum if onesided else spectrum[..., : n_fft // 2 + 1], n_fft, norm=norm)
 
 
-def _overlapped(pieces: Tensor, positions: Tensor, length: int) -> Tensor:
+def _sum_frames(pieces: Tensor, positions: Tensor, length: int) -> Tensor:
     return pieces.new_zeros(pieces.size(0), length).index_add(1, positions, pieces.reshape(pieces.size(0), -1))

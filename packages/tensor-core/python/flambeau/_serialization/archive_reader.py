@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 MAGIC = b"PK\x03\x04"
 LOCAL_HEADER = struct.Struct("<4s22xHH")
 MAX_PICKLE_BYTES = 2 << 30
-_DAMAGED = (zipfile.BadZipFile, ValueError, OverflowError, EOFError, OSError, NotImplementedError, struct.error)
+_READ_ERRORS = (zipfile.BadZipFile, ValueError, OverflowError, EOFError, OSError, NotImplementedError, struct.error)
 WIDEST_ELEMENT = 16
-_PIECE = 1 << 19
+_CHUNK_BYTES = 1 << 19
 
 
 def map_file(file: IO[bytes]) -> mmap.mmap:
@@ -52,8 +52,8 @@ def fill(file: IO[bytes], view: memoryview) -> None:
 def fill_and_sum(file: IO[bytes], view: memoryview) -> int:
     """Read bytes until the view is full, and return their CRC-32."""
     checksum = 0
-    for start in range(0, len(view), _PIECE):  # a piece is still in the cache when its checksum is computed
-        piece = view[start : start + _PIECE]
+    for start in range(0, len(view), _CHUNK_BYTES):  # a piece is still in the cache when its checksum is computed
+        piece = view[start : start + _CHUNK_BYTES]
         fill(file, piece)
         checksum = crc32(piece, checksum)
     return checksum
@@ -143,5 +143,5 @@ def _directory(file: IO[bytes]) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(file) as archive:
             return archive.infolist()
-    except _DAMAGED as error:
+    except _READ_ERRORS as error:
         raise FormatError(f"truncated or damaged: the archive's directory cannot be read ({error})") from None

@@ -96,7 +96,7 @@ def _long_field(*numbers: int) -> bytes:
     return struct.pack(f"<HH{len(numbers)}Q", LONG_FIELD, 8 * len(numbers), *numbers)
 
 
-_PIECE = 2**23  # bytes per write call
+_CHUNK_BYTES = 2**23  # bytes per write call
 
 
 def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
@@ -106,6 +106,6 @@ def write_all(file: IO[bytes], data: bytes | memoryview) -> None:
     """
     left = memoryview(data)
     while left:
-        piece = left[:_PIECE]
+        piece = left[:_CHUNK_BYTES]
         written = file.write(piece)
         left = left[len(piece) if written is None else written :]

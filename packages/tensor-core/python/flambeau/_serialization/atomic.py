@@ -29,7 +29,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             with open(target, "wb") as file:
                 yield file
         except OSError as error:
-            raise _named(error, path) from None
+            raise _with_path(error, path) from None
         return
     if exists and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(path))
@@ -48,12 +48,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError) and error.filename in (None, temporary):
-            raise _named(error, path) from None
+            raise _with_path(error, path) from None
         raise
     _flush_folder(folder)
 
 
-def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
+def _with_path(error: OSError, path: str | os.PathLike[str]) -> OSError:
     """Return a copy of the error with the caller's path. An error without ``errno`` is returned unchanged."""
     if error.errno is None:
         return error

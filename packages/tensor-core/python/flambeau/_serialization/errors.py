@@ -31,7 +31,7 @@ def damaged(what: str, expected: int, found: int) -> FormatError:
 
 
 @contextlib.contextmanager
-def naming(f: Any) -> Iterator[None]:
+def add_file_name(f: Any) -> Iterator[None]:
     """Convert format errors in the block to errors that contain the file name."""
     try:
         yield

@@ -43,7 +43,7 @@ _UTILS: dict[str, Callable[..., Any]] = {
 
 @cache
 def table() -> dict[str, Entry]:
-    """Return the allowed names of PyTorch and Python, except for those in `_LATER`."""
+    """Return the allowed names of PyTorch and Python, except for those in `_LAZY_GLOBALS`."""
     names = {f"torch.{name}": Entry(dtype) for name, dtype in DTYPES.items()}
     names |= {f"torch.{name}": Entry(getattr(flambeau, name)) for name in MEMORY_FORMATS}
     for name, dtype in STORAGE_DTYPES.items():
@@ -79,7 +79,7 @@ def _of_numpy(module: str, value: str, call: str | None) -> Entry:
 _ARRAYS = f"{__package__}.arrays"
 
 # Names that require an import.
-_LATER: dict[str, Callable[[], Entry]] = {
+_LAZY_GLOBALS: dict[str, Callable[[], Entry]] = {
     "torch.nn.parameter.Parameter": lambda: Entry(rebuild.parameter_type()),
     "torch.nn.parameter.Buffer": lambda: Entry(rebuild.buffer_type()),
     "numpy.dtype": lambda: _of_numpy("numpy", "dtype", "dtype"),
@@ -101,18 +101,18 @@ def full_name(module: str, name: str) -> str:
 
 def find(name: str) -> Entry | None:
     """Return the entry for a full name, or None if files may not use this name."""
-    if name in _added:
-        return Entry(_added[name], _added[name] if callable(_added[name]) else None)
-    return _LATER[name]() if name in _LATER else table().get(name)
+    if name in _user_globals:
+        return Entry(_user_globals[name], _user_globals[name] if callable(_user_globals[name]) else None)
+    return _LAZY_GLOBALS[name]() if name in _LAZY_GLOBALS else table().get(name)
 
 
 # Objects that a user allowed, by full name.
-_added: dict[str, Any] = {}
+_user_globals: dict[str, Any] = {}
 
 
 def is_added(obj: Any) -> bool:
     """Return True if a user allowed the object."""
-    return any(obj is value for value in _added.values())
+    return any(obj is value for value in _user_globals.values())
 
 
 def add_safe_globals(safe_globals: Sequence[Any]) -> None:
@@ -127,7 +127,7 @@ def add_safe_globals(safe_globals: Sequence[Any]) -> None:
     [<class 'fractions.Fraction'>]
     >>> flambeau.serialization.clear_safe_globals()
     """
-    _added.update(map(_named, safe_globals))
+    _user_globals.update(map(_named, safe_globals))
 
 
 def _named(given: Any) -> tuple[str, Any]:
@@ -143,12 +143,12 @@ def _named(given: Any) -> tuple[str, Any]:
 
 def get_safe_globals() -> list[Any]:
     """Return the objects that a program allowed. See `add_safe_globals`."""
-    return list(_added.values())
+    return list(_user_globals.values())
 
 
 def clear_safe_globals() -> None:
     """Remove all objects that a program allowed. See `add_safe_globals`."""
-    _added.clear()
+    _user_globals.clear()
 
 
 class safe_globals(contextlib.AbstractContextManager[None]):
@@ -169,9 +169,9 @@ class safe_globals(contextlib.AbstractContextManager[None]):
         self._given = safe_globals
 
     def __enter__(self) -> None:
-        self._before = dict(_added)
+        self._before = dict(_user_globals)
         add_safe_globals(self._given)
 
     def __exit__(self, *exception: object) -> None:
-        _added.clear()
-        _added.update(self._before)
+        _user_globals.clear()
+        _user_globals.update(self._before)

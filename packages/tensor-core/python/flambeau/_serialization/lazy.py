@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import flambeau
 
 from . import safetensors
-from .errors import naming
+from .errors import add_file_name
 
 if TYPE_CHECKING:
     from flambeau import Tensor
@@ -36,7 +36,7 @@ class safe_open:
 
     def __init__(self, filename: str | os.PathLike[str], framework: str = "pt", device: Any = "cpu") -> None:
         self._device = flambeau.device(device)
-        with naming(filename), open(filename, "rb") as file:
+        with add_file_name(filename), open(filename, "rb") as file:
             self._contents = safetensors.Contents(file, mapped=True)
 
     def __enter__(self) -> Self:

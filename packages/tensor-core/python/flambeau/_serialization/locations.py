@@ -29,12 +29,12 @@ class Locations:
         """Return the target device of storages at ``location``, or None if a function decides."""
         target = self.map_location
         if target is None:
-            return self._present(location)
+            return self._available_device(location)
         if isinstance(target, dict):
-            return self._present(str(target.get(location, location)))
-        return self._present(str(target)) if isinstance(target, flambeau.device) else None
+            return self._available_device(str(target.get(location, location)))
+        return self._available_device(str(target)) if isinstance(target, flambeau.device) else None
 
-    def _present(self, location: str) -> flambeau.device:
+    def _available_device(self, location: str) -> flambeau.device:
         try:
             device = flambeau.device(location)
         except RuntimeError as error:
@@ -60,7 +60,7 @@ class Locations:
             return storage.to(device=device)
         placed = self.map_location(storage, location)
         if placed is None:
-            return storage.to(device=self._present(location))
+            return storage.to(device=self._available_device(location))
         placed = placed.untyped() if hasattr(placed, "untyped") else placed
         if not isinstance(placed, UntypedStorage):
             raise TypeError(f"map_location must return a storage or None, got {type(placed).__name__}")

@@ -51,12 +51,12 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
 
     def persistent_id(self, obj: Any) -> tuple[Any, ...] | None:
         if type(obj) is _Reference:
-            return self._refer(obj.storage, obj.dtype)
+            return self._persistent_id(obj.storage, obj.dtype)
         if isinstance(obj, _STORAGES):
-            return self._refer(obj.untyped(), obj.dtype if isinstance(obj, TypedStorage) else None)
+            return self._persistent_id(obj.untyped(), obj.dtype if isinstance(obj, TypedStorage) else None)
         return None
 
-    def _refer(self, storage: UntypedStorage, dtype: Any) -> tuple[Any, ...]:
+    def _persistent_id(self, storage: UntypedStorage, dtype: Any) -> tuple[Any, ...]:
         # Storages without memory have the same address but do not share anything.
         identity = storage.data_ptr(), storage.nbytes(), None if storage.nbytes() else dtype
         key, known_dtype = self._seen.setdefault(identity, (str(len(self.storages)), dtype))

@@ -33,22 +33,22 @@ class StorageType:
 
 
 # In the old format, the elements follow the pickle. These actions need the elements.
-_waiting: ContextVar[list[Callable[[], Any]] | None] = ContextVar("waiting", default=None)
+_deferred_actions: ContextVar[list[Callable[[], Any]] | None] = ContextVar("waiting", default=None)
 
 
 @contextmanager
 def elements_read_later() -> Iterator[list[Callable[[], Any]]]:
     """Collect the actions that need elements during the block. The caller runs them after it has read the elements."""
     actions: list[Callable[[], Any]] = []
-    token = _waiting.set(actions)
+    token = _deferred_actions.set(actions)
     try:
         yield actions
     finally:
-        _waiting.reset(token)
+        _deferred_actions.reset(token)
 
 
 def _run_after_reading(action: Callable[[], Any]) -> None:
-    actions = _waiting.get()
+    actions = _deferred_actions.get()
     if actions is None:
         action()
     else:
@@ -271,8 +271,8 @@ def sparse(layout: Any, parts: Any) -> Tensor:
     tensors, sizes = (parts[:2], parts[2]) if layout is flambeau.sparse_coo else (parts[:3], parts[-1])
     if not (all(type(part) is Tensor for part in tensors) and isinstance(sizes, Size)):
         raise FormatError("damaged: the parts of a sparse tensor are not tensors")
-    made = _sparse(layout, parts, verified=_waiting.get() is None)
-    if _waiting.get() is not None:
+    made = _sparse(layout, parts, verified=_deferred_actions.get() is None)
+    if _deferred_actions.get() is not None:
         _run_after_reading(partial(_sparse, layout, parts, verified=True))
     return made
 

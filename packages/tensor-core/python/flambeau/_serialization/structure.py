@@ -55,7 +55,7 @@ def is_plain(obj: Any) -> bool:
     """Return True if ``obj`` is a dictionary of tensors that the format can represent without a structure."""
     return isinstance(obj, dict) and all(
         type(name) is str
-        and name == _printed(name) != METADATA
+        and name == _without_surrogates(name) != METADATA
         and isinstance(value, flambeau.Tensor)
         and value.dtype is not flambeau.complex128
         and value.layout is flambeau.strided
@@ -63,7 +63,7 @@ def is_plain(obj: Any) -> bool:
     )
 
 
-def _printed(name: str) -> str:
+def _without_surrogates(name: str) -> str:
     """Return the name without lone surrogates, which UTF-8 cannot encode."""
     return name.encode("utf-8", "backslashreplace").decode()
 
@@ -83,8 +83,8 @@ def _encode(value: Any, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> An
                 "'pt'"
             )
         if value.dtype is flambeau.complex128:  # not in the format: stored as pairs of float64
-            return {"complex128": _add(flambeau.view_as_real(value.detach()), path, tensors)}
-        return {"tensor": _add(value, path, tensors)}
+            return {"complex128": _add_tensor(flambeau.view_as_real(value.detach()), path, tensors)}
+        return {"tensor": _add_tensor(value, path, tensors)}
     if len(path) >= MAX_DEPTH:
         raise ValueError(f"{_path_of(path[:3])}...: nested deeper than {MAX_DEPTH} levels; does it contain itself?")
     if kind in (list, tuple):
@@ -104,10 +104,10 @@ def _encode_key(key: Any, path: tuple[Any, ...]) -> Any:
     return _encode(key, path, {})
 
 
-def _add(tensor: Tensor, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> str:
+def _add_tensor(tensor: Tensor, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> str:
     if code_of(tensor) is None:
         raise TypeError(f"{_path_of(path)} has dtype {tensor.dtype}; only {', '.join(DTYPES)} can be stored")
-    plain = _printed(".".join(map(str, path))) or "tensor"
+    plain = _without_surrogates(".".join(map(str, path))) or "tensor"
     name, count = plain, 1
     while name in tensors or name == METADATA:
         count += 1

@@ -89,7 +89,7 @@ def sum(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = 
     >>> fb.array_api.sum(fb.tensor([200, 100], dtype=fb.uint8))
     tensor(300, dtype=flambeau.uint64)
     """
-    return _over_axes(flambeau.sum, x, axis, keepdims, dtype=_accumulated(x, dtype))
+    return _over_axes(flambeau.sum, x, axis, keepdims, dtype=_accumulation_dtype(x, dtype))
 
 
 def prod(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Tensor:
@@ -98,7 +98,7 @@ def prod(x: Tensor, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool =
     >>> fb.array_api.prod(fb.tensor([[1, 2], [3, 4]]), axis=(0, 1))
     tensor(24)
     """
-    dtype = _accumulated(x, dtype)
+    dtype = _accumulation_dtype(x, dtype)
     x = x.to(dtype, copy=not axes(axis, x.ndim))
     for dim in sorted(axes(axis, x.ndim), reverse=True):
         x = flambeau.prod(x, dim, keepdims, dtype=dtype)
@@ -146,7 +146,7 @@ def _over_axes(reduce: Callable[..., Tensor], x: Tensor, axis: Axis, keepdims: b
     return reduce(x.unsqueeze(-1), -1, **options)
 
 
-def _accumulated(x: Tensor, dtype: flambeau.dtype | None) -> flambeau.dtype:
+def _accumulation_dtype(x: Tensor, dtype: flambeau.dtype | None) -> flambeau.dtype:
     """Return the dtype in which sums and products are accumulated."""
     if dtype is not None or x.dtype.is_floating_point or x.dtype.is_complex:
         return dtype or x.dtype
@@ -161,7 +161,7 @@ def _cumulative(
             raise ValueError(f"{name}(): axis is required for an array with {x.ndim} dimensions")
         axis = 0
     axis = normal(axis, x.ndim)
-    result: Tensor = scan(x, axis, dtype=_accumulated(x, dtype))
+    result: Tensor = scan(x, axis, dtype=_accumulation_dtype(x, dtype))
     if not include_initial:
         return result
     start = flambeau.full([1 if a == axis else n for a, n in enumerate(x.shape)], first, dtype=result.dtype)

@@ -19,7 +19,7 @@ def report() -> bool:
         version = _core._cuda_driver_version()
         print(f"driver   for CUDA {version // 1000}.{version % 1000 // 10}")
         for index in range(cuda.device_count()):
-            print(f"GPU {index}    {_described(index)}")
+            print(f"GPU {index}    {_describe_gpu(index)}")
     try:
         compiler, ready = _compiler(), cuda.is_available()
     except RuntimeError as error:
@@ -39,7 +39,7 @@ def _libraries() -> list[str]:
     return [f"{name} {major}.{minor}" if major else f"no {name}" for name, (major, minor) in versions.items()]
 
 
-def _described(index: int) -> str:
+def _describe_gpu(index: int) -> str:
     try:
         known = cuda.get_device_properties(index)
     except RuntimeError as error:

@@ -15,14 +15,14 @@ _T = TypeVar("_T")
 _CUDA = 1  # PyTorch's number for the CUDA device type
 _NO_EVENTS = "{device} backend doesn't support events."
 
-_of_gpus: dict[type, type] = {}  # maps Stream and Event to their GPU classes
+_gpu_classes: dict[type, type] = {}  # maps Stream and Event to their GPU classes
 
 
 def for_gpus(named: type) -> Callable[[type[_T]], type[_T]]:
     """Return a decorator that registers a class as the GPU implementation of ``named``."""
 
     def register(cls: type[_T]) -> type[_T]:
-        _of_gpus[named] = cls
+        _gpu_classes[named] = cls
         return cls
 
     return register
@@ -50,7 +50,7 @@ class Stream:
     def __new__(cls, device: Any = None, *args: Any, **kwargs: Any) -> Self:
         if cls is not Stream or not _is_of_gpu(device, kwargs.get("device_type")):
             return super().__new__(cls)
-        return object.__new__(_of_gpus[Stream])
+        return object.__new__(_gpu_classes[Stream])
 
     def __init__(self, device: Any = None, *, priority: int = 0) -> None:
         self.device = flambeau.device("cpu" if device is None else device)
@@ -112,7 +112,7 @@ class Event:
     def __new__(cls, device: Any = None, *args: Any, **kwargs: Any) -> Self:
         if cls is not Event or not _is_of_gpu(device):
             return super().__new__(cls)
-        return object.__new__(_of_gpus[Event])
+        return object.__new__(_gpu_classes[Event])
 
     def __init__(
         self, device: Any = None, *, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False

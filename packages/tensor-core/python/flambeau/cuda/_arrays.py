@@ -67,12 +67,12 @@ def _half_spectrum(cupy: Any, a: Any, inverse: int, dim: int) -> Any:
     return spectrum.conj() if inverse else spectrum
 
 
-def _signal(cupy: Any, a: Any, inverse: int, dim: int, n: int) -> Any:
+def _inverse_real(cupy: Any, a: Any, inverse: int, dim: int, n: int) -> Any:
     return cupy.fft.irfft(a if inverse else a.conj(), n, axis=dim, norm="forward")
 
 
 DECOMPOSITIONS: dict[str, Callable[..., Any]] = {"eigh": _eigh, "eig": _eig, "svd": _svd, "qr": _qr}
-TRANSFORMS: dict[str, Callable[..., Any]] = {"fft": _fourier, "rfft": _half_spectrum, "irfft": _signal}
+TRANSFORMS: dict[str, Callable[..., Any]] = {"fft": _fourier, "rfft": _half_spectrum, "irfft": _inverse_real}
 FUNCTIONS = DECOMPOSITIONS | TRANSFORMS
 
 

@@ -76,7 +76,7 @@ def broadcast_coalesced(
     made = [list(tensors) for _ in indices]
     for positions in _batches(tensors, buffer_size):
         batch = [tensors[position] for position in positions]
-        flat = _flat(batch)
+        flat = _concatenate_flat(batch)
         for index, own in zip(indices[1:], made[1:], strict=True):
             _copy_parts(flat.to(_device(index), non_blocking=True), own, positions)
     return made
@@ -129,7 +129,7 @@ def reduce_add_coalesced(
     """
     made = list(inputs[0])
     for positions in _batches(made, buffer_size):
-        flats = [_flat([tensors[position] for position in positions]) for tensors in inputs]
+        flats = [_concatenate_flat([tensors[position] for position in positions]) for tensors in inputs]
         _copy_parts(reduce_add(flats, destination), made, positions)
     return tuple(made)
 
@@ -234,7 +234,7 @@ def _batches(tensors: Sequence[Tensor], size: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _flat(tensors: Sequence[Tensor]) -> Tensor:
+def _concatenate_flat(tensors: Sequence[Tensor]) -> Tensor:
     return flambeau.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 

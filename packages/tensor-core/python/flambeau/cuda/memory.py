@@ -17,28 +17,28 @@ _CURRENT_AND_PEAK = {
 }
 
 
-def _counted(device: Any) -> dict[str, int]:
+def _statistics(device: Any) -> dict[str, int]:
     return dict(_core._cuda_memory_statistics(index_of(device)))
 
 
 def memory_allocated(device: Any = None) -> int:
     """Return the number of bytes of GPU memory that tensors occupy, or 0 without a GPU."""
-    return _counted(device)["allocated"] if is_available() else 0
+    return _statistics(device)["allocated"] if is_available() else 0
 
 
 def max_memory_allocated(device: Any = None) -> int:
     """Return the largest value of `memory_allocated` since the start or since `reset_peak_memory_stats`."""
-    return _counted(device)["peak_allocated"] if is_available() else 0
+    return _statistics(device)["peak_allocated"] if is_available() else 0
 
 
 def memory_reserved(device: Any = None) -> int:
     """Return the bytes of GPU memory that this process holds, in use or cached for reuse, or 0 without a GPU."""
-    return _counted(device)["reserved"] if is_available() else 0
+    return _statistics(device)["reserved"] if is_available() else 0
 
 
 def max_memory_reserved(device: Any = None) -> int:
     """Return the largest value of `memory_reserved` since the start or since `reset_peak_memory_stats`."""
-    return _counted(device)["peak_reserved"] if is_available() else 0
+    return _statistics(device)["peak_reserved"] if is_available() else 0
 
 
 memory_cached, max_memory_cached = memory_reserved, max_memory_reserved
@@ -51,7 +51,7 @@ def memory_stats(device: Any = None) -> OrderedDict[str, Any]:
     """
     if not is_available():
         return OrderedDict()
-    counted = _counted(device)
+    counted = _statistics(device)
     found: dict[str, int] = {}
     for name, (current, peak) in _CURRENT_AND_PEAK.items():
         found[f"{name}.all.current"] = counted[current]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Streams are handed out round-robin and never destroyed: the allocator reuses memory in the order of the stream that
 # allocated it, so a stream handle must never refer to a different stream later.
-_OF_EACH_KIND = 32
+_POOL_SIZE = 32
 _pools: dict[tuple[int, int], tuple[list[int], Iterator[int]]] = {}  # by device index and priority
 _lock = threading.Lock()
 
@@ -122,7 +122,7 @@ class Stream(_any_device.Stream):
 def _next_stream(device: int, priority: int) -> int:
     with _lock:
         made, turn = _pools.setdefault((device, priority), ([], itertools.count()))
-        number = next(turn) % _OF_EACH_KIND
+        number = next(turn) % _POOL_SIZE
         if number == len(made):
             made.append(_core._cuda_create_stream(device, priority))
         return made[number]

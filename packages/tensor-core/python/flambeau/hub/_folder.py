@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-_chosen: list[str] = []  # the folder that set_dir selected, if any
+_selected_dir: list[str] = []  # the folder that set_dir selected, if any
 
 
 def _get_torch_home() -> str:
@@ -21,7 +21,7 @@ def get_dir() -> str:
     >>> flambeau.hub.get_dir().endswith("hub")
     True
     """
-    return _chosen[-1] if _chosen else os.path.join(_get_torch_home(), "hub")
+    return _selected_dir[-1] if _selected_dir else os.path.join(_get_torch_home(), "hub")
 
 
 def set_dir(d: str | os.PathLike[str]) -> None:
@@ -33,4 +33,4 @@ def set_dir(d: str | os.PathLike[str]) -> None:
     '/data/hub'
     >>> fb.hub.set_dir(former)
     """
-    _chosen[:] = [os.path.expanduser(d)]
+    _selected_dir[:] = [os.path.expanduser(d)]

@@ -53,7 +53,7 @@ def repository(github: str, force_reload: bool, trust_repo: bool | str, verbose:
         if verbose:
             print(f"Using cache found in {target}", file=sys.stderr)
         return str(target)
-    if not skip_validation and not _belongs(wanted):
+    if not skip_validation and not _is_branch_or_tag(wanted):
         raise ValueError(_COMMIT_NOT_FOUND.format(**wanted._asdict()))
     _fetch(wanted, target)
     return str(target)
@@ -99,16 +99,16 @@ def _ask_for_trust(wanted: _Reference, trust: bool | str, hub: Path) -> None:
         noted.write_text("".join(f"{each}\n" for each in (*names, name)))
 
 
-def _belongs(wanted: _Reference) -> bool:
+def _is_branch_or_tag(wanted: _Reference) -> bool:
     """Return True if the reference is a branch, a tag, or the last commit of one."""
     return any(
         each["name"] == wanted.ref or each["commit"]["sha"].startswith(wanted.ref)
         for kind in ("branches", "tags")
-        for each in _listed(f"{API}/repos/{wanted.owner}/{wanted.name}/{kind}")
+        for each in _fetch_pages(f"{API}/repos/{wanted.owner}/{wanted.name}/{kind}")
     )
 
 
-def _listed(address: str) -> Iterator[Any]:
+def _fetch_pages(address: str) -> Iterator[Any]:
     headers = {"Accept": "application/vnd.github.v3+json"}
     if token := os.environ.get("GITHUB_TOKEN"):
         headers["Authorization"] = f"token {token}"

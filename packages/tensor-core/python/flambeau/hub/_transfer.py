@@ -72,13 +72,13 @@ def _receive(response: HTTPResponse, path: str, have: int, progress: bool, title
     length = response.headers["Content-Length"]
     total = None if length is None else have + int(length)
     # Unbuffered: if the disk is full, a buffer would lose its last bytes.
-    with _errors_name(path):
+    with _name_path_in_errors(path):
         file = open(path, "ab" if have else "wb", buffering=0)  # noqa: SIM115
-    with file, _shown(have, total, progress, title) as show:
+    with file, _show_progress(have, total, progress, title) as show:
         while chunk := response.read(_CHUNK):
             rest = memoryview(chunk)
             while rest:
-                with _errors_name(path):
+                with _name_path_in_errors(path):
                     rest = rest[file.write(rest) :]
             show(len(chunk))
             have += len(chunk)
@@ -87,7 +87,7 @@ def _receive(response: HTTPResponse, path: str, have: int, progress: bool, title
 
 
 @contextlib.contextmanager
-def _errors_name(path: str) -> Iterator[None]:
+def _name_path_in_errors(path: str) -> Iterator[None]:
     """Add the path to errors of the disk, which distinguishes them from errors of the connection."""
     try:
         yield
@@ -96,7 +96,7 @@ def _errors_name(path: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _shown(have: int, total: int | None, progress: bool, title: str | None) -> Iterator[Callable[[int], Any]]:
+def _show_progress(have: int, total: int | None, progress: bool, title: str | None) -> Iterator[Callable[[int], Any]]:
     """Yield a function that adds a number of bytes to the progress bar."""
     if not progress:
         yield lambda count: None

@@ -15,11 +15,11 @@ from flambeau.linalg._one_thread import one_thread
 _NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite."
 
 
-_LONG = 10**7  # sum of n**3 over the matrices: takes milliseconds, much longer than starting a thread
+_MIN_INTERRUPTIBLE_WORK = 10**7  # sum of n**3 over the matrices: takes milliseconds, much longer than starting a thread
 _T = TypeVar("_T")
 
 
-def _interruptible(function: Callable[[], _T]) -> _T:
+def _call_interruptibly(function: Callable[[], _T]) -> _T:
     """Call a function in a new thread so that the main thread can handle signals while it runs.
 
     If a signal handler raises, for example on Ctrl-C, the function runs to its end and its result is discarded. The
@@ -52,9 +52,12 @@ def _call_numpy(name: str, function: Any, A: Tensor, **options: Any) -> tuple[Te
         with one_thread():
             return function(array, **options)
 
-    long = A.numel() * max(A.shape[-2:]) > _LONG and threading.current_thread() is threading.main_thread()
+    long = (
+        A.numel() * max(A.shape[-2:]) > _MIN_INTERRUPTIBLE_WORK
+        and threading.current_thread() is threading.main_thread()
+    )
     try:
-        result = _interruptible(call) if long else call()
+        result = _call_interruptibly(call) if long else call()
     except np.linalg.LinAlgError as error:
         raise LinAlgError(f"linalg.{name}: {_NOT_CONVERGED} ({error})") from None
     results = result if isinstance(result, tuple) else (result,)

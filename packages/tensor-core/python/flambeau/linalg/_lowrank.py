@@ -6,7 +6,7 @@ from flambeau._core import linalg_qr as qr
 from flambeau.linalg._matrices import adjoint
 
 
-def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
+def _range_basis(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
     """Return q orthonormal columns that approximately span the range of A - M, found with random vectors."""
 
     def times(X: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def svd_lowrank(A: Tensor, q: int, niter: int, M: Tensor | None) -> tuple[Tensor
     if m < n:
         V, S, U = svd_lowrank(adjoint(A), q, niter, None if M is None else adjoint(M))
         return U, S, V
-    Q = _range(A, q, niter, M)
+    Q = _range_basis(A, q, niter, M)
     adjoint_q = adjoint(Q)
     if M is None:
         projected = adjoint_q @ A

@@ -25,20 +25,20 @@ def _is_number(ord: Any) -> bool:
 def _two_dims(name: str, A: Tensor, dim: Any) -> tuple[int, int]:
     if isinstance(dim, int) or len(dim) != 2:
         raise RuntimeError(f"linalg.{name}: dim must be a 2-tuple. Got {dim}")
-    first, second = (_wrapped(A, d) for d in dim)
+    first, second = (_normalize_dim(A, d) for d in dim)
     if first == second:
         raise RuntimeError(f"linalg.{name}: dims must be different. Got ({dim[0]}, {dim[1]})")
     return first, second
 
 
-def _wrapped(A: Tensor, dim: int) -> int:
+def _normalize_dim(A: Tensor, dim: int) -> int:
     dims = A.dim()
     if not -dims <= dim < dims:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-dims}, {dims - 1}], but got {dim})")
     return dim % dims
 
 
-def _extreme(t: Tensor, dim: int, ord: float, keepdim: bool) -> Tensor:
+def _max_or_min(t: Tensor, dim: int, ord: float, keepdim: bool) -> Tensor:
     """Reduce with max for a positive order and with min for a negative one. The max over no elements is 0."""
     if ord > 0 and not t.size(dim):
         return t.sum(dim, keepdim)
@@ -48,7 +48,7 @@ def _extreme(t: Tensor, dim: int, ord: float, keepdim: bool) -> Tensor:
 def _singular_norm(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool) -> Tensor:
     last = A.ndim - 1
     S = svdvals(A if dims == (last - 1, last) else A.movedim(dims, (-2, -1)))
-    result = S.sum(-1) if ord == "nuc" else _extreme(S, -1, ord, False)
+    result = S.sum(-1) if ord == "nuc" else _max_or_min(S, -1, ord, False)
     if keepdim:
         for d in sorted(dims):
             result = result.unsqueeze(d)
@@ -57,7 +57,7 @@ def _singular_norm(A: Tensor, ord: Any, dims: tuple[int, int], keepdim: bool) ->
 
 def _sum_norm(A: Tensor, ord: float, dims: tuple[int, int], keepdim: bool) -> Tensor:
     summed, compared = dims if abs(ord) == 1 else (dims[1], dims[0])
-    result = _extreme(A.abs().sum(summed, keepdim=True), compared, ord, True)
+    result = _max_or_min(A.abs().sum(summed, keepdim=True), compared, ord, True)
     return result if keepdim else result.squeeze(dims)
 
 

@@ -20,7 +20,7 @@ _NAMES = [
 ]
 
 
-def _found() -> tuple[Callable[[int], object], Callable[[], int]] | None:
+def _find_controls() -> tuple[Callable[[int], object], Callable[[], int]] | None:
     # The lookup also searches the libraries that NumPy's module is linked with, which are already loaded.
     library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
     for set_name, get_name in _NAMES:
@@ -29,29 +29,29 @@ def _found() -> tuple[Callable[[int], object], Callable[[], int]] | None:
     return None
 
 
-_controls = _found()
+_controls = _find_controls()
 _lock = threading.Lock()
-_inside = 0  # number of active calls: the first one limits the threads, the last one restores their number
-_former = 1
+_active_calls = 0  # number of active calls: the first one limits the threads, the last one restores their number
+_former_thread_count = 1
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Make LAPACK compute in the calling thread during the block. This affects all threads of the process."""
-    global _inside, _former
+    global _active_calls, _former_thread_count
     if _controls is None:
         yield
         return
     set_threads, get_threads = _controls
     with _lock:
-        if _inside == 0:
-            _former = get_threads()
+        if _active_calls == 0:
+            _former_thread_count = get_threads()
             set_threads(1)
-        _inside += 1
+        _active_calls += 1
     try:
         yield
     finally:
         with _lock:
-            _inside -= 1
-            if _inside == 0:
-                set_threads(_former)
+            _active_calls -= 1
+            if _active_calls == 0:
+                set_threads(_former_thread_count)

@@ -98,7 +98,7 @@ def _identity(name: str, input: Tensor, order: float | None = 2) -> float:
         return fixed[name]
     if name == "norm":
         return math.inf if order == -math.inf else 0
-    least, most = _bounds(name, input)
+    least, most = _value_bounds(name, input)
     if name in ("amax", "argmax", "logaddexp", "logsumexp"):
         return least
     if name in ("amin", "argmin"):
@@ -106,7 +106,7 @@ def _identity(name: str, input: Tensor, order: float | None = 2) -> float:
     raise NotImplementedError(f"identity of {name} on {input.dtype} input")
 
 
-def _bounds(name: str, input: Tensor) -> tuple[float, float]:
+def _value_bounds(name: str, input: Tensor) -> tuple[float, float]:
     if input.is_floating_point() or (name == "logsumexp" and input.is_complex()):
         return -math.inf, math.inf
     if input.dtype is flambeau.bool or input.is_complex():

@@ -19,7 +19,9 @@ def _summed_dtype(input: Tensor, dtype: Any) -> Any:
     return dtype or (flambeau.int64 if input.dtype in _SMALL else input.dtype)
 
 
-def _of_sparse(name: str, input: Tensor, dim: Dims, keepdim: bool | None, dtype: Any, mask: Tensor | None) -> Tensor:
+def _reduce_sparse(
+    name: str, input: Tensor, dim: Dims, keepdim: bool | None, dtype: Any, mask: Tensor | None
+) -> Tensor:
     from ._sparse import reduced
 
     return reduced(name, input, dim, bool(keepdim), dtype, mask)
@@ -43,7 +45,7 @@ def sum(
     tensor([1, 7])
     """
     if input.layout is not flambeau.strided:
-        return _of_sparse("sum", input, dim, keepdim, _summed_dtype(input, dtype), mask)
+        return _reduce_sparse("sum", input, dim, keepdim, _summed_dtype(input, dtype), mask)
     dims = _canonical_dim(dim, input.ndim)
     return filled("sum", input, mask).sum(dims, keepdim=bool(keepdim), dtype=_summed_dtype(input, dtype))
 
@@ -58,7 +60,7 @@ def prod(
     tensor(8)
     """
     if input.layout is not flambeau.strided:
-        return _of_sparse("prod", input, dim, keepdim, _summed_dtype(input, dtype), mask)
+        return _reduce_sparse("prod", input, dim, keepdim, _summed_dtype(input, dtype), mask)
     result = filled("prod", input, mask).to(_summed_dtype(input, dtype))
     for axis in reversed(_canonical_dim(dim, input.ndim)):
         result = result.prod(axis, keepdim=bool(keepdim))
@@ -77,7 +79,7 @@ def amax(
     tensor(2.)
     """
     if input.layout is not flambeau.strided:
-        return _of_sparse("amax", input, dim, keepdim, dtype or input.dtype, mask)
+        return _reduce_sparse("amax", input, dim, keepdim, dtype or input.dtype, mask)
     dims = _canonical_dim(dim, input.ndim)
     return filled("amax", input, mask).amax(dims, bool(keepdim)).to(dtype or input.dtype)
 
@@ -94,7 +96,7 @@ def amin(
     tensor(2.)
     """
     if input.layout is not flambeau.strided:
-        return _of_sparse("amin", input, dim, keepdim, dtype or input.dtype, mask)
+        return _reduce_sparse("amin", input, dim, keepdim, dtype or input.dtype, mask)
     dims = _canonical_dim(dim, input.ndim)
     return filled("amin", input, mask).amin(dims, bool(keepdim)).to(dtype or input.dtype)
 
@@ -157,7 +159,7 @@ def mean(
             f"floating point or complex dtype. Got: {wanted}"
         )
     if input.layout is not flambeau.strided:
-        return _of_sparse("mean", input, dim, keepdim, wanted, mask)
+        return _reduce_sparse("mean", input, dim, keepdim, wanted, mask)
     total = sum(input, dim, keepdim=keepdim, dtype=wanted, mask=mask)
     return total / _count(input, dim, bool(keepdim), mask)
 

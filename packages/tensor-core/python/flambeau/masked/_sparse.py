@@ -43,7 +43,7 @@ def reduced(name: str, input: Any, dim: Any, keepdim: bool, dtype: Any, mask: An
         raise RuntimeError("reduction operations on CSR tensors with keepdim=False is unsupported")
     dims = _canonical_dim(dim, input.ndim)
     coo = to_coo(input)
-    coo = coo.coalesce() if mask is None else _included(name, coo, _mask_for(coo, mask))
+    coo = coo.coalesce() if mask is None else _select_included(name, coo, _mask_for(coo, mask))
     coo = coo._like(coo._val.to(dtype))
     if name == "mean":
         total, count = (
@@ -55,7 +55,7 @@ def reduced(name: str, input: Any, dim: Any, keepdim: bool, dtype: Any, mask: An
     return made if kind == "sparse_coo" else to_sparse(made, layout=input.layout)
 
 
-def _included(name: str, input: CooTensor, mask: CooTensor) -> CooTensor:
+def _select_included(name: str, input: CooTensor, mask: CooTensor) -> CooTensor:
     """Return a tensor that stores exactly the included elements.
 
     In the dense part of a hybrid tensor, other elements become the identity of the reduction.
@@ -75,21 +75,21 @@ def _reduce_dims(coo: CooTensor, name: str, dims: tuple[int, ...], keepdim: bool
     count, values = coo.sparse_dim(), coo._val
     for dim in reversed(dims):
         if dim >= count:
-            values = _along(name, values, dim - count + 1, keepdim)
+            values = _reduce_dim(name, values, dim - count + 1, keepdim)
     size = [1 if dim in dims else length for dim, length in enumerate(coo._size) if keepdim or dim not in dims]
     kept = [dim for dim in range(count) if dim not in dims]
     if not kept:
-        return from_dense(_along(name, values, 0, False).reshape(size))
+        return from_dense(_reduce_dim(name, values, 0, False).reshape(size))
     if len(kept) == count:
         return CooTensor.of(coo._ind, values, size, coo._coal)
     sizes = [coo._size[dim] for dim in kept]
     keys, groups = flambeau.unique(flat_keys(coo._ind[kept], sizes), return_inverse=True)
     rows = dict(zip(kept, flambeau.unravel_index(keys, sizes), strict=True))
     indices = [rows.get(dim, flambeau.zeros_like(keys)) for dim in range(count) if keepdim or dim in rows]
-    return CooTensor.of(flambeau.stack(indices), _of_groups(name, values, groups, keys.shape[0]), size, True)
+    return CooTensor.of(flambeau.stack(indices), _reduce_groups(name, values, groups, keys.shape[0]), size, True)
 
 
-def _along(name: str, values: Tensor, dim: int, keepdim: bool) -> Tensor:
+def _reduce_dim(name: str, values: Tensor, dim: int, keepdim: bool) -> Tensor:
     if name in ("sum", "prod"):
         result = getattr(values, name)(dim, keepdim=keepdim, dtype=values.dtype)
     elif values.shape[dim]:
@@ -101,7 +101,7 @@ def _along(name: str, values: Tensor, dim: int, keepdim: bool) -> Tensor:
     return result  # type: ignore[no-any-return]
 
 
-def _of_groups(name: str, values: Tensor, groups: Tensor, count: int) -> Tensor:
+def _reduce_groups(name: str, values: Tensor, groups: Tensor, count: int) -> Tensor:
     if name == "sum":
         return summed(values, groups, count)
     identity: Any = _reduction_identity(name, values)

@@ -48,14 +48,14 @@ def rebuild_tensor(
     handle: Any, size: int, dtype: Any, view: tuple[Any, ...], requires_grad: bool, attributes: dict[str, Any]
 ) -> Tensor:
     """Rebuild a tensor over the same memory. See `reduce_tensor`."""
-    tensor = _core.empty(0, dtype=dtype).set_(UntypedStorage(_received(handle, size)), *view)
+    tensor = _core.empty(0, dtype=dtype).set_(UntypedStorage(_map_received(handle, size)), *view)
     if requires_grad:
         tensor.requires_grad_()
     tensor.__dict__.update(attributes)
     return tensor
 
 
-def _received(handle: Any, size: int) -> Tensor:
+def _map_received(handle: Any, size: int) -> Tensor:
     if handle is None:
         return _core.empty(0, dtype=_core.uint8, device="cpu")
     descriptor = handle.detach()

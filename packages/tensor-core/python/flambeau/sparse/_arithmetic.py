@@ -62,11 +62,11 @@ def _add_to_dense(dense: Tensor, other: SparseTensor, alpha: Any) -> Tensor:
             f"has size {list(other.shape)}, to which self cannot be expanded"
         ) from None
     dtype = flambeau.promote_types(dense.dtype, other.dtype)
-    keys, values, flat = _flat(dense.to(dtype), other, alpha)
+    keys, values, flat = _flatten_operands(dense.to(dtype), other, alpha)
     return flat.index_add(0, keys, values.to(dtype)).reshape(dense.shape)
 
 
-def _flat(dense: Tensor, other: SparseTensor, alpha: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _flatten_operands(dense: Tensor, other: SparseTensor, alpha: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Return flat indices of ``other``, its values times ``alpha``, and ``dense`` with flattened sparse dimensions."""
     coo = to_coo(other)
     count = coo.sparse_dim()
@@ -92,7 +92,7 @@ def add_(input: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
         return input.copy_(_add_to_dense(input, other, alpha))
     if not flambeau.can_cast(other.dtype, input.dtype):
         raise RuntimeError(f"result type {other.dtype} can't be cast to the desired output type {input.dtype}")
-    keys, values, flat = _flat(input, other, alpha)
+    keys, values, flat = _flatten_operands(input, other, alpha)
     flat.index_add_(0, keys, values.to(input.dtype))
     return input
 
@@ -111,7 +111,7 @@ def _sparse_sum(input: Any, other: Any, alpha: Any) -> Tensor:
     if first._ind is second._ind:
         made = first._like(augend + addend)
     elif first.sparse_dim() != second.sparse_dim():
-        made = _only_nonempty(first._like(augend), second._like(addend))
+        made = _add_to_empty(first._like(augend), second._like(addend))
     else:
         values = flambeau.cat((augend, addend))
         made = CooTensor.of(flambeau.cat((first._ind, second._ind), 1), values, first._size, False)
@@ -119,7 +119,7 @@ def _sparse_sum(input: Any, other: Any, alpha: Any) -> Tensor:
     return to_layout_of(made, input)
 
 
-def _only_nonempty(first: CooTensor, second: CooTensor) -> CooTensor:
+def _add_to_empty(first: CooTensor, second: CooTensor) -> CooTensor:
     """Return the sum of tensors with different sparse dimensions, one of which must be empty."""
     if first._nnz() and second._nnz():
         raise RuntimeError(
@@ -161,7 +161,7 @@ def mul(input: Any, other: Any) -> Any:
     return with_values(input, made._val)
 
 
-def _scaled(input: Any, other: Any) -> Tensor:
+def _multiply_by_scalar(input: Any, other: Any) -> Tensor:
     """Multiply two sparse tensors, one of which is 0-D: scale the one with more dimensions or entries by the other."""
     tensor, scalar = sorted((input, other), key=lambda each: (each.ndim, each._nnz()), reverse=True)
     number = scalar.to_dense()
@@ -172,7 +172,7 @@ def _scaled(input: Any, other: Any) -> Tensor:
 def _sparse_elements(input: Any, other: Any) -> Tensor:
     """Multiply two sparse tensors at the indices that both contain."""
     if input.ndim == 0 or other.ndim == 0:
-        return _scaled(input, other)
+        return _multiply_by_scalar(input, other)
     size = flambeau.broadcast_shapes(input._size, other._size)
     first = broadcast_to(to_coo(input).coalesce(), size).coalesce()
     second = broadcast_to(to_coo(other).coalesce(), size).coalesce()
@@ -194,7 +194,7 @@ def _sparse_elements(input: Any, other: Any) -> Tensor:
     return to_layout_of(made, input)
 
 
-def _divisor(other: Any, what: str = "division") -> Any:
+def _check_divisor(other: Any, what: str = "division") -> Any:
     if not is_number(other):
         got = "a sparse divisor" if isinstance(other, SparseTensor) else f"shape {list(other.shape)} for divisor"
         raise RuntimeError(f"Sparse {what} requires a scalar or zero-dim dense tensor divisor (got {got})")
@@ -204,7 +204,7 @@ def _divisor(other: Any, what: str = "division") -> Any:
 @implements("div", "divide", "true_divide", "__truediv__")
 def div(input: SparseTensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """Divide by a number or a strided 0-D tensor. Gradient: defined for both operands."""
-    divisor = _divisor(other)
+    divisor = _check_divisor(other)
     tensor = input if rounding_mode is None else merged(input)
     return tensor._like(flambeau.div(tensor._val, divisor, rounding_mode=rounding_mode))
 
@@ -212,7 +212,7 @@ def div(input: SparseTensor, other: Any, *, rounding_mode: str | None = None) ->
 @implements("floor_divide", "__floordiv__")
 def floor_divide(input: SparseTensor, other: Any) -> Tensor:
     """Divide by a number and round down."""
-    return div(input, _divisor(other, "floor division"), rounding_mode="floor")
+    return div(input, _check_divisor(other, "floor division"), rounding_mode="floor")
 
 
 @implements("equal")

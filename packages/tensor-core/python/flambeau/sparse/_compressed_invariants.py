@@ -73,7 +73,7 @@ def _check_sizes(matrix: CompressedTensor) -> None:
     dense = values[batch_dims + 1 + matrix.block_dims :]
     if dense != size[batch_dims + 2 :]:
         raise RuntimeError(f"dense dimensions of values (={dense}) must be equal to those of size={size}")
-    count = _grid(matrix)[matrix.compressed_dim]
+    count = _grid_sizes(matrix)[matrix.compressed_dim]
     if offsets[-1] != count + 1:
         line = ("row", "column")[matrix.compressed_dim] + (" block" if matrix.block_dims else "")
         raise RuntimeError(
@@ -86,7 +86,7 @@ def _check_sizes(matrix: CompressedTensor) -> None:
         )
 
 
-def _grid(matrix: CompressedTensor) -> list[int]:
+def _grid_sizes(matrix: CompressedTensor) -> list[int]:
     """Return the numbers of rows and columns, counted in blocks if the layout has blocks.
 
     Raises: RuntimeError if the block size does not divide the size of the tensor.
@@ -122,26 +122,26 @@ def check_indices(matrix: CompressedTensor, order: bool) -> None:
     offsets, indices = matrix._ptr, matrix._idx
     if offsets.is_meta:
         return
-    length, counts = _grid(matrix)[1 - matrix.compressed_dim], offsets.diff()
+    length, counts = _grid_sizes(matrix)[1 - matrix.compressed_dim], offsets.diff()
     if bool((offsets[..., 0] != 0).any()):
-        raise _unsatisfied(matrix, "{offsets}[..., 0] == 0")
+        raise _invariant_error(matrix, "{offsets}[..., 0] == 0")
     if bool((offsets[..., -1] != indices.shape[-1]).any()):
-        raise _unsatisfied(matrix, "{offsets}[..., -1] == nnz")
+        raise _invariant_error(matrix, "{offsets}[..., -1] == nnz")
     if bool((counts < 0).any()) or (order and bool((counts > length).any())):
-        raise _unsatisfied(matrix, "0 <= {offsets}[..., 1:] - {offsets}[..., :-1] <= {plain_size}")
+        raise _invariant_error(matrix, "0 <= {offsets}[..., 1:] - {offsets}[..., :-1] <= {plain_size}")
     if indices.numel() and (int(indices.amin()) < 0 or int(indices.amax()) >= length):
-        raise _unsatisfied(matrix, "0 <= {indices} < {plain_size}")
+        raise _invariant_error(matrix, "0 <= {indices} < {plain_size}")
     if order:
         lines, plain = numbers_of(offsets), indices.reshape(-1)
         if bool(((lines[1:] == lines[:-1]) & (plain[1:] <= plain[:-1])).any()):
-            raise _unsatisfied(
+            raise _invariant_error(
                 matrix,
                 "{indices}[..., {offsets}[..., i - 1]:{offsets}[..., i]] for all i = 1, ..., {compressed_size} are "
                 "sorted and distinct along the last dimension values",
             )
 
 
-def _unsatisfied(matrix: CompressedTensor, condition: str) -> RuntimeError:
+def _invariant_error(matrix: CompressedTensor, condition: str) -> RuntimeError:
     offsets, indices = matrix.part_names
     sizes = ("nrows", "ncols") if matrix.compressed_dim == 0 else ("ncols", "nrows")
     text = condition.format(offsets=offsets, indices=indices, compressed_size=sizes[0], plain_size=sizes[1])

@@ -213,7 +213,7 @@ def to_dense(tensor: Any, dtype: Any = None, *, masked_grad: bool | None = None)
 @implements("clone")
 def clone(tensor: SparseTensor, *, memory_format: Any = None) -> SparseTensor:
     """Copy the indices and values. The gradient passes through."""
-    return _moved(tensor, lambda part: part.clone())
+    return _move_parts(tensor, lambda part: part.clone())
 
 
 @implements("detach")
@@ -222,7 +222,7 @@ def detach(tensor: SparseTensor) -> SparseTensor:
     return tensor._like(tensor._val.detach())
 
 
-def _moved(tensor: SparseTensor, move: Any) -> SparseTensor:
+def _move_parts(tensor: SparseTensor, move: Any) -> SparseTensor:
     """Apply ``move`` to the indices and values."""
     if isinstance(tensor, CooTensor):
         made = CooTensor.of(move(tensor._ind), move(tensor._val), tensor._size, tensor._coal)
@@ -245,7 +245,7 @@ def to(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if kwargs.get("copy"):
             return clone(tensor._like(values))
         return tensor._like(values)
-    return _moved(tensor._like(values), lambda part: part.to(values.device))
+    return _move_parts(tensor._like(values), lambda part: part.to(values.device))
 
 
 @implements("type_as")
@@ -266,13 +266,13 @@ def cuda(
 ) -> SparseTensor:
     """Copy to a GPU, or return the tensor if it is there already."""
     values = tensor._val.cuda(device)
-    return tensor if values is tensor._val else _moved(tensor._like(values), lambda part: part.to(values.device))
+    return tensor if values is tensor._val else _move_parts(tensor._like(values), lambda part: part.to(values.device))
 
 
 @implements("pin_memory")
 def pin_memory(tensor: SparseTensor, device: Any = None) -> SparseTensor:
     """Copy to page-locked (pinned) memory."""
-    return _moved(tensor, lambda part: part.pin_memory())
+    return _move_parts(tensor, lambda part: part.pin_memory())
 
 
 @implements("share_memory_")
@@ -313,14 +313,14 @@ _DTYPES = {
 }
 
 
-def _put_conversion(name: str, dtype: Any) -> None:
+def _register_conversion(name: str, dtype: Any) -> None:
     @implements(name)
     def convert(tensor: SparseTensor, memory_format: Any = None) -> Tensor:
         return to(tensor, dtype)
 
 
 for _name, _dtype in _DTYPES.items():
-    _put_conversion(_name, getattr(_core, _dtype))
+    _register_conversion(_name, getattr(_core, _dtype))
 
 
 @implements("type")

@@ -11,7 +11,7 @@ from flambeau.sparse._compressed import CompressedTensor
 from flambeau.sparse._conversion import clone, to, to_sparse
 from flambeau.sparse._tensor import NOT_IMPLEMENTED, SparseTensor, implements
 
-_OF_ZEROS = ("empty", "zeros", "new_empty", "new_zeros", "zeros_like")
+_ZERO_FACTORIES = ("empty", "zeros", "new_empty", "new_zeros", "zeros_like")
 
 
 def created(name: str, options: dict[str, Any]) -> Tensor:
@@ -25,7 +25,7 @@ def created(name: str, options: dict[str, Any]) -> Tensor:
             "Could not run 'aten::empty_strided' with arguments from the 'SparseCPU' backend: the result of "
             "empty_like() of a strided tensor is strided; use zeros_like()"
         )
-    if name not in _OF_ZEROS:
+    if name not in _ZERO_FACTORIES:
         raise NotImplementedError(
             f"{name}(): not implemented for the layout {options['layout']}; convert a strided tensor with .to_sparse()"
         )
@@ -110,7 +110,7 @@ def new_tensor(tensor: Tensor, data: Any, *, dtype: Any = None, device: Any = No
     return flambeau.tensor(data, dtype=dtype or tensor.dtype, device=device, **options)
 
 
-def _put_filled(name: str) -> None:
+def _register_filled(name: str) -> None:
     @implements(name)
     def filled_like(tensor: SparseTensor, *args: Any, **options: Any) -> SparseTensor:
         """Return a tensor with other values at the indices of a compressed one."""
@@ -120,4 +120,4 @@ def _put_filled(name: str) -> None:
 
 
 for _name in ("full_like", "ones_like", "rand_like", "randn_like"):
-    _put_filled(_name)
+    _register_filled(_name)

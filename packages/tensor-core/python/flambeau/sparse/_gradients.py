@@ -15,14 +15,14 @@ from flambeau import _core, _extension_points
 from flambeau._core import Tensor
 from flambeau.sparse._tensor import SparseTensor, implements
 
-_held: dict[int, tuple[Any, SparseTensor]] = {}
+_sparse_grads: dict[int, tuple[Any, SparseTensor]] = {}
 
 
 def release(leaf: Tensor) -> None:
     """Drop the reference to an object that is no longer the gradient of ``leaf``."""
-    held = _held.get(id(leaf))
+    held = _sparse_grads.get(id(leaf))
     if held is not None and leaf.grad is not held[1]:
-        del _held[id(leaf)]
+        del _sparse_grads[id(leaf)]
 
 
 @implements(".grad=")
@@ -34,6 +34,6 @@ def set_grad(leaf: Tensor, gradient: Any) -> None:
     finally:
         _core._overrides_heeded(heeded)
     key = id(leaf)
-    _held[key] = weakref.ref(leaf, lambda _: _held.pop(key, None)), gradient
+    _sparse_grads[key] = weakref.ref(leaf, lambda _: _sparse_grads.pop(key, None)), gradient
     if leaf.requires_grad and _extension_points.expect_sparse_gradients is not None:
         _extension_points.expect_sparse_gradients(leaf)

@@ -173,12 +173,12 @@ def mm_reduced(mat1: Any, mat2: Any, reduce: str) -> Tensor:
         raise NotImplementedError(f"sparse.mm: reduce= requires a floating dtype, got {mat1.dtype}")
     pattern = pattern_of(mat1)
     if reduce in ("amax", "amin"):
-        return _extremes(pattern, mat1._val, mat2, reduce)
+        return _max_or_min_products(pattern, mat1._val, mat2, reduce)
     total = multiplied(pattern, mat1._val, mat2)
     return total if reduce == "sum" else total / mat1._ptr.diff().clamp(min=1).to(total.dtype)[:, None]
 
 
-def _extremes(pattern: Pattern, values: Tensor, dense: Tensor, reduce: str) -> Tensor:
+def _max_or_min_products(pattern: Pattern, values: Tensor, dense: Tensor, reduce: str) -> Tensor:
     """Return the largest or smallest product of each row, 0 for rows without elements.
 
     The gradient goes to the first of equal products.

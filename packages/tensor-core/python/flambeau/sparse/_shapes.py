@@ -107,11 +107,11 @@ def _permuted(tensor: CooTensor, order: list[int]) -> CooTensor:
     if order[count:] != list(range(count, tensor.ndim)):
         values = values.permute(0, *(dim - count + 1 for dim in order[count:]))
     made = CooTensor.of(indices, values, size, tensor._coal and not moved)
-    _hand_over_pattern(tensor, made, moved)
+    _reuse_pattern(tensor, made, moved)
     return made
 
 
-def _hand_over_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) -> None:
+def _reuse_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) -> None:
     """Reuse the cached pattern of a matrix for its transpose. ``moved`` is True if the dimensions were swapped."""
     kept = tensor._known.get("pattern")
     if moved and tensor.ndim == 2 and kept is not None and kept[0] == tensor._versions():
@@ -177,7 +177,7 @@ def cat(tensors: Any, dim: int = 0) -> SparseTensor:
                 f"{first.sparse_dim()}, {first.dense_dim()}, but tensor at position {position} has "
                 f"{part.sparse_dim()}, {part.dense_dim()}."
             )
-        if _without(part, dim) != _without(first, dim):
+        if _sizes_without(part, dim) != _sizes_without(first, dim):
             raise RuntimeError(
                 f"All tensors must have the same shape: {list(first._size)} (except in the concatenating dimension), "
                 f"but found shape: {list(part._size)} at position {position}"
@@ -202,7 +202,7 @@ def cat(tensors: Any, dim: int = 0) -> SparseTensor:
     return CooTensor.of(flambeau.cat(indices, 1), flambeau.cat(values), size, coalesced)
 
 
-def _without(tensor: CooTensor, dim: int) -> list[int]:
+def _sizes_without(tensor: CooTensor, dim: int) -> list[int]:
     return [length for axis, length in enumerate(tensor._size) if axis != dim]
 
 

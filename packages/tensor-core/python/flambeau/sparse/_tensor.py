@@ -72,7 +72,7 @@ class SparseTensor(Tensor):
             return result if out is None else written(out, result)
         if name.endswith("_") and not name.endswith("__") and (implementation := IMPLEMENTATIONS.get(name[:-1])):
             return in_place(name, implementation, *args, **(kwargs or {}))
-        if name in _OF_SHELLS:
+        if name in _METADATA_ONLY:
             return Tensor.__torch_function__.__func__(Tensor, func, (), args, kwargs)  # type: ignore[attr-defined]
         raise NotImplementedError(NOT_IMPLEMENTED.format(name=name.lstrip("."), layout=_layout_among(args, kwargs)))
 
@@ -341,7 +341,7 @@ class SparseTensor(Tensor):
 
 
 # Operators that only need sizes and dtypes, so they run on the meta tensor.
-_OF_SHELLS = frozenset(
+_METADATA_ONLY = frozenset(
     (
         *("is_signed", "element_size", "is_inference", "ndimension", "numel", "nelement", "is_floating_point"),
         *("is_complex", "is_conj", "is_neg", "is_distributed"),

@@ -46,7 +46,7 @@ class _NoParamDecoratorContextManager(_DecoratorContextManager):
         return super().__new__(cls) if orig_func is None else cls()(orig_func)
 
 
-class _Wrapped(_Decorator):
+class _FactoryDecorator(_Decorator):
     def __init__(self, make: Callable[[], Any]) -> None:
         self.clone = make
 
@@ -55,4 +55,4 @@ def context_decorator(ctx: Any, func: F) -> F:
     """Return ``func`` wrapped to run inside a context manager: ``ctx`` itself, or a new ``ctx()`` for each call."""
     if inspect.isclass(func):
         raise RuntimeError(f"Cannot decorate classes, got {func.__name__}; decorate its methods")
-    return _Wrapped(ctx if callable(ctx) else lambda: ctx)(func)
+    return _FactoryDecorator(ctx if callable(ctx) else lambda: ctx)(func)

@@ -15,8 +15,8 @@ import flambeau
 
 from ._measurement import Measurement, TaskSpec
 
-_MOST_RUNS = 2**31 - 1
-_SHORTEST = 1e-9  # seconds: a lower bound, so that a time is never zero
+_MAX_RUNS = 2**31 - 1
+_MIN_SECONDS = 1e-9  # seconds: a lower bound, so that a time is never zero
 
 
 def timer() -> float:
@@ -112,7 +112,7 @@ class Timer:
         self._task_spec = TaskSpec(stmt, setup, "", label, sub_label, description, env, num_threads)
 
     def _time(self, number: int) -> float:
-        return max(self._timer.timeit(number), _SHORTEST)
+        return max(self._timer.timeit(number), _MIN_SECONDS)
 
     def timeit(self, number: int = 1000000) -> Measurement:
         """Measure ``number`` runs once."""
@@ -179,7 +179,7 @@ class Timer:
             number = 1
             while True:
                 taken = self._time(number)
-                if taken > least or (overhead <= 1e-4 * taken and taken >= least / 1000) or number * 10 > _MOST_RUNS:
+                if taken > least or (overhead <= 1e-4 * taken and taken >= least / 1000) or number * 10 > _MAX_RUNS:
                     return number
                 number *= 10
 

@@ -17,7 +17,7 @@ from flambeau import Tensor
 def graph_of(model: Any, arguments: Any) -> GraphDef:
     """Return the graph of ``model(*arguments)``. Raises: RuntimeError if no output requires grad."""
     given = arguments if isinstance(arguments, (tuple, list)) else () if arguments is None else (arguments,)
-    inputs = [_watched(value) for value in given]
+    inputs = [_as_graph_input(value) for value in given]
     layers = _Layers(model)
     training = [module for module in model.modules() if module.training]
     model.eval()
@@ -34,7 +34,7 @@ def graph_of(model: Any, arguments: Any) -> GraphDef:
     return _Drawing(layers, leaves).draw(outputs)
 
 
-def _watched(value: Any) -> Any:
+def _as_graph_input(value: Any) -> Any:
     """Detach a tensor and make it require grad if its dtype allows it, so that inputs become nodes of the graph."""
     if isinstance(value, Tensor):
         copy = value.detach()
@@ -103,7 +103,7 @@ class _Drawing:
 
     def draw(self, outputs: list[Tensor]) -> GraphDef:
         roots = [_node_of(output) for output in outputs]
-        order = _inputs_first(roots)
+        order = _topological_order(roots)
         for node in order:
             self._add(node)
         for index, root in enumerate(roots):
@@ -135,7 +135,7 @@ def _node_of(tensor: Tensor) -> Any:
     return accumulate
 
 
-def _inputs_first(roots: list[Any]) -> list[Any]:
+def _topological_order(roots: list[Any]) -> list[Any]:
     """Return the nodes that lead to ``roots`` in topological order, inputs first."""
     order: dict[Any, None] = {}
     stack = [(root, False) for root in roots]

@@ -29,7 +29,7 @@ def _as_array(value: Any) -> Any:
     return value
 
 
-def _taking_tensors(method: Callable[..., Any]) -> Callable[..., Any]:
+def _accept_tensors(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         return method(self, *map(_as_array, args), **_as_array(kwargs))
@@ -118,4 +118,4 @@ def _plain(value: Any) -> Any:
 
 for _name in dir(tensorboardX.SummaryWriter):
     if _name.startswith("add_") and _name not in vars(SummaryWriter):
-        setattr(SummaryWriter, _name, _taking_tensors(getattr(tensorboardX.SummaryWriter, _name)))
+        setattr(SummaryWriter, _name, _accept_tensors(getattr(tensorboardX.SummaryWriter, _name)))
