@@ -246,7 +246,7 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
     @functools.wraps(fn)
     def disabled(*args: Any, **kwargs: Any) -> Any:
         if (trace := current()) is not None and (trace.open or trace.answers):
-            return trace.pause(fn, args, kwargs, f"{name} is disabled for compilation{why}", acts=True)
+            return trace.pause(fn, args, kwargs, f"{name} is disabled for compilation{why}", has_effects=True)
         return fn(*args, **kwargs)
 
     name, why = getattr(fn, "__qualname__", fn), f": {reason}" if reason else ""

@@ -356,7 +356,7 @@ def test_small_modules_are_not_compiled_one_by_one():
     compiled = fb.compile(model)
     for _ in range(20):
         assert fb.equal(compiled(fb.ones(1, 2)), model.first(fb.ones(1, 2)))
-    assert model.calls == 20 and compiled.programs.children.gain_nothing
+    assert model.calls == 20 and compiled.programs.children.do_not_pay
 
 
 def test_objects_that_a_call_changes_are_not_tried_again():

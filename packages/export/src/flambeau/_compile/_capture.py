@@ -128,20 +128,20 @@ class CaptureTrace(PausingTrace):
         """Stop recording because the function changes a Python object. Later calls without changes can be captured."""
         self.reason, self.open = self.reason or f"{CHANGES} ({what})", False
 
-    def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, acts: bool = False) -> Any:
-        if acts and self.open and self.training.has_changed_grad_mode:
+    def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, has_effects: bool = False) -> Any:
+        if has_effects and self.open and self.training.has_changed_grad_mode:
             self.give_up(f"{reason}, while the grad mode differs from that at the start of the function")
         count = len(self.pauses)
-        result = super().pause(function, args, kwargs, reason, acts=acts)
+        result = super().pause(function, args, kwargs, reason, has_effects=has_effects)
         if len(self.pauses) > count:
             self.training.begin_segment()
         return result
 
-    def _see_extension(self, tensor: Tensor, event: str) -> None:
+    def _note_extension_event(self, tensor: Tensor, event: str) -> None:
         caller = sys._getframe(1).f_globals.get("__name__", "")
         if event == "read" and self.open and caller == "flambeau.autograd._backward":
             self.give_up("programs can compute gradients only with Tensor.backward()")
-        super()._see_extension(tensor, event)
+        super()._note_extension_event(tensor, event)
 
     def _depends_on_inputs(self, tensor: Tensor) -> bool:
         return super()._depends_on_inputs(tensor) or (self.known(tensor) is None and id(tensor) in self._reachable)
@@ -149,7 +149,7 @@ class CaptureTrace(PausingTrace):
     def value(self, tensor: Tensor) -> Value:
         if (known := self.known(tensor)) is not None:
             return known
-        outside = id(tensor) not in self._reachable and self._made_by_extension(tensor) is None
+        outside = id(tensor) not in self._reachable and self._extension_call_of(tensor) is None
         if self.open and outside and not self._making_constant:
             self.give_up("the function uses a tensor that no recorded operator created")
         value: Value = super().value(tensor)
@@ -177,13 +177,13 @@ class CaptureTrace(PausingTrace):
             self.give_up(f"{text} gives Python a value that depends on a tensor")
 
     @property
-    def changes_before_a_decision(self) -> bool:
+    def has_effects_before_decision(self) -> bool:
         """True if the program changes memory that outlives the call, and a pause or requirement follows.
 
         If such a program stops at the pause or requirement, the function cannot run again from its beginning.
         """
         late = any(pause.position > self.changed_at for pause in self.pauses) if self.changed_at is not None else False
-        return late or _requires_late(self, False)
+        return late or _has_late_requirement(self, False)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if self.open and (flambeau.is_autocast_enabled("cpu") or flambeau.is_autocast_enabled("cuda")):
@@ -326,7 +326,7 @@ def capture(
 
     def has_changed() -> bool:
         changes = [tensor._version for tensor in watched] != versions or _generator_states() != generators
-        effects = trace.changed_at is not None or trace.training.acts
+        effects = trace.changed_at is not None or trace.training.has_effects
         return changes or effects or snapshot.first_change() is not None
 
     try:
@@ -339,7 +339,7 @@ def capture(
         flambeau.set_rng_state(generator)
         repeat = functools.partial(_run, trace, function) if trace.performed else function
         result = repeat(*args, **kwargs)  # raises the exception again if the function itself raised it
-        return _refused(result, f"recording raised {type(error).__name__}: {error}", fullgraph)
+        return _refusal(result, f"recording raised {type(error).__name__}: {error}", fullgraph)
     if (changed := snapshot.first_change()) is not None:
         _remove_traced_numbers(snapshot)
         trace.reason = trace.reason or f"{CHANGES} ({changed})"
@@ -350,7 +350,7 @@ def capture(
         trace.reason = trace.reason or "the function draws random numbers from Python's random or numpy.random"
     draws = not flambeau.equal(flambeau.get_rng_state(), generator)
     captured: Captured | Tree | None = None
-    if trace.reason is None and trace.pauses and trace.changes_before_a_decision:
+    if trace.reason is None and trace.pauses and trace.has_effects_before_decision:
         trace.reason = f"{trace.pauses[-1].reason}, after an in-place change of a tensor that exists before the call"
     if trace.reason is None:
         try:
@@ -359,7 +359,7 @@ def capture(
         except (NotImplementedError, TypeError, ValueError) as error:
             trace.reason = str(error)
     result = plain_result(traced_result, snapshot.holds)
-    return (result, captured, "") if captured is not None else _refused(result, str(trace.reason), fullgraph)
+    return (result, captured, "") if captured is not None else _refusal(result, str(trace.reason), fullgraph)
 
 
 def _generator_states() -> tuple[Any, ...]:
@@ -370,7 +370,7 @@ def _generator_states() -> tuple[Any, ...]:
     return tuple(states)
 
 
-def _refused(result: Any, reason: str, fullgraph: bool) -> tuple[Any, None, str]:
+def _refusal(result: Any, reason: str, fullgraph: bool) -> tuple[Any, None, str]:
     if fullgraph and not reason.startswith(CHANGES):
         raise UnsupportedError(f"{reason} (fullgraph=True)")
     return result, None, reason
@@ -392,14 +392,14 @@ def _run(trace: CaptureTrace, function: Callable[..., Any], /, *args: Any, **kwa
     outer = current()
     _running.trace = trace
     try:
-        with traced_lengths(), pausing_at_print(trace), trace.watching_extensions(), _watching_calls(trace), trace:
+        with traced_lengths(), pausing_at_print(trace), trace.watching_extensions(), _watch_calls(trace), trace:
             return function(*args, **kwargs)
     finally:
         _running.trace = outer
 
 
 @contextmanager
-def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
+def _watch_calls(trace: CaptureTrace) -> Iterator[None]:
     """Watch which Python code runs in this context, and give up if it calls an impure C function.
 
     Results of such functions depend on more than the arguments, or they have side effects, and guards cannot see this.
@@ -408,7 +408,7 @@ def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
     def check(frame: types.FrameType, called: Any) -> bool:
         if _is_pure(called):
             return True
-        if trace.open and not _is_incidental(frame):
+        if trace.open and not _is_internal_call(frame):
             trace.give_up(f"a call of {getattr(called, '__qualname__', called)} cannot be captured")
         return False
 
@@ -423,7 +423,7 @@ def _watching_calls(trace: CaptureTrace) -> Iterator[None]:
         _core._watch_calls(None, None)
 
 
-def _is_incidental(frame: types.FrameType | None) -> bool:
+def _is_internal_call(frame: types.FrameType | None) -> bool:
     """Return True if flambeau, an import or the garbage collector makes a call, and not the captured function."""
     collecting = {getattr(callback, "__code__", None) for callback in gc.callbacks}
     own = None  # None while all frames so far belong to the standard library
@@ -501,16 +501,16 @@ def _program(
         tuple(known[name] for name in _core._program_state(native)),
         structure,
         snapshot,
-        _requires_late(trace, draws),
+        _has_late_requirement(trace, draws),
         type(result) is tuple and all(isinstance(x, Tensor) for x in result),
         files=source_files(trace.calls),
     )
 
 
-def _requires_late(trace: CaptureTrace, draws: bool) -> bool:
+def _has_late_requirement(trace: CaptureTrace, draws: bool) -> bool:
     """Return True if a requirement on sizes follows a side effect. A run that fails it has already had the effect."""
     first = trace.changed_at
-    if draws or trace.training.acts:
+    if draws or trace.training.has_effects:
         again = trace.training.repeatable
         effects = (i for i, call in enumerate(trace.calls) if _has_effect(call) and call.name not in again)
         first = next(effects, None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ._function import Programs
 
 
-TRIALS = {4, 8, 16, 32, 64}  # numbers of calls after which `gain_nothing` is evaluated
+TRIALS = {4, 8, 16, 32, 64}  # numbers of calls after which `do_not_pay` is evaluated
 
 
 class Children:
@@ -31,7 +31,7 @@ class Children:
     Args:
         function: a function or module that runs uncompiled.
     Attributes:
-        gain_nothing: True if all programs of the modules are so small that checking their guards takes longer.
+        do_not_pay: True if all programs of the modules are so small that checking their guards takes longer.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -39,7 +39,7 @@ class Children:
         self._reachable: set[int] | None = None
         self._programs: dict[int, Programs] = {}
         self._calls = 0
-        self.gain_nothing = False
+        self.do_not_pay = False
 
     @property
     def programs(self) -> list[Programs]:
@@ -53,8 +53,8 @@ class Children:
         if function is self._root:
             self._calls += 1
             if self._calls in TRIALS:
-                self.gain_nothing = all(programs.gain_nothing for programs in self.programs)
-        if not self._reachable or self.gain_nothing:
+                self.do_not_pay = all(programs.do_not_pay for programs in self.programs)
+        if not self._reachable or self.do_not_pay:
             return function(*args, **kwargs)
         with calling_forward_by(self._forward):
             return function(*args, **kwargs)
@@ -68,7 +68,7 @@ class Children:
                 with calling_forward_by(None):
                     return module.forward(*args, **kwargs)
             programs = self._programs_of(module)
-        if programs.gain_nothing:
+        if programs.do_not_pay:
             return module.forward(*args, **kwargs)  # modules that it calls are still compiled
         with calling_forward_by(None):
             return programs(*args, **kwargs)

@@ -27,7 +27,7 @@ _PLAIN = (Tensor, flambeau.nn.Parameter)  # classes without ``__torch_function__
 MOST_PROGRAMS = 8  # per function, as in PyTorch
 FEWEST_OPERATORS = 8  # checking the guards of a smaller program takes longer than it saves
 
-_UNMET = object()  # returned by a replay whose inputs need another program
+_NO_MATCH = object()  # returned by a replay whose inputs need another program
 _capturing = threading.RLock()  # a capture replaces `len` in all threads; one at a time
 # A function may fill its own caches during its first calls, so it runs uncompiled only after this number of calls that
 # change Python objects.
@@ -52,8 +52,8 @@ def reset() -> None:
 
 
 @dataclass(frozen=True)
-class _Unmet:
-    """Result of `Programs._replayed` if no program fits; ``missed`` is the last tree run that stopped, or None."""
+class _NoMatch:
+    """Result of `Programs._replay_matching` if no program fits. ``missed``: last tree run that stopped, or None."""
 
     missed: Missed | None
 
@@ -150,7 +150,7 @@ class Programs(Compiled):
         self._count = 0
         self._last_reason = ""
         self._called = False
-        self._gain_nothing: bool | None = None
+        self._do_not_pay: bool | None = None
         self.children = self._of_caller or Children(self._function)
 
     @property
@@ -164,18 +164,18 @@ class Programs(Compiled):
         return list(self._reasons.values())
 
     @property
-    def gain_nothing(self) -> bool:
+    def do_not_pay(self) -> bool:
         """True if all programs have fewer than `FEWEST_OPERATORS` operators: guards cost more time than they save."""
-        if self._gain_nothing is None and (self._captured or self._refused):
+        if self._do_not_pay is None and (self._captured or self._refused):
             texts = [text for program in self.captured for text, _ in program.graphs]
-            self._gain_nothing = all(text.count(" = ") < FEWEST_OPERATORS for text in texts)
-        return bool(self._gain_nothing)
+            self._do_not_pay = all(text.count(" = ") < FEWEST_OPERATORS for text in texts)
+        return bool(self._do_not_pay)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs and _stance.current != "force_eager":
             for call, pack in self._quick:
-                result = _core._replay(call, args, _UNMET)
-                if result is not _UNMET:
+                result = _core._replay(call, args, _NO_MATCH)
+                if result is not _NO_MATCH:
                     return result if pack is None else pack(result)
         leaves = None if _core._is_intercepting() else _Leaves(args, kwargs)
         if leaves is None or leaves.key is None or _stance.current == "force_eager":
@@ -183,15 +183,15 @@ class Programs(Compiled):
         programs = self._captured.get(leaves.key)
         missed: Missed | None = None
         if programs is not None:
-            result = self._replayed(programs, leaves)
-            if not isinstance(result, _Unmet):
+            result = self._replay_matching(programs, leaves)
+            if not isinstance(result, _NoMatch):
                 return result
             missed = result.missed
         elif self._refused and leaves.kind in self._refused:
             return self.children.call(self._function, args, kwargs)
         return self._capture(leaves, args, kwargs, missed)
 
-    def _replayed(self, programs: list[Captured | Tree], leaves: _Leaves) -> Any:
+    def _replay_matching(self, programs: list[Captured | Tree], leaves: _Leaves) -> Any:
         missed: Missed | None = None
         for program in programs:
             if program.fixed_sizes is not None and program.fixed_sizes != leaves.with_sizes():
@@ -207,12 +207,12 @@ class Programs(Compiled):
                     missed = result
                     continue
                 return result
-            result = program.run(leaves.tensors, _UNMET)
-            if result is _UNMET:
+            result = program.run(leaves.tensors, _NO_MATCH)
+            if result is _NO_MATCH:
                 self._last_reason = "the sizes of the arguments lead to another branch"
                 continue
             return result
-        return _Unmet(missed)
+        return _NoMatch(missed)
 
     def _capture(self, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any], missed: Missed | None) -> Any:
         if self._count >= MOST_PROGRAMS and missed is None:

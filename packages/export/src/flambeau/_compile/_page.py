@@ -58,7 +58,13 @@ def page(
     for i, profile in enumerate(profiles):
         if len(profiles) > 1:
             parts.append(f"<h3>Program {i + 1} of {len(profiles)}</h3>{_facts(profile)}")
-        parts += [_time(profile), _flow(profile, files), figure(profile), _boundaries_table(profile), _text(profile)]
+        parts += [
+            _time(profile),
+            _flow_diagram(profile, files),
+            figure(profile),
+            _boundaries_table(profile),
+            _text(profile),
+        ]
     parts.append(_guards(guards))
     return _PAGE.format(
         title=escape(f"{name}, compiled"),
@@ -118,7 +124,7 @@ def _time(profile: Profile) -> str:
     )
 
 
-def _flow(profile: Profile, files: Mapping[str, str]) -> str:
+def _flow_diagram(profile: Profile, files: Mapping[str, str]) -> str:
     longest = max((kernel.seconds for kernel in profile.kernels), default=1.0) or 1.0
     total = sum(kernel.seconds for kernel in profile.kernels) or 1.0
     number, items = 0, []
@@ -172,11 +178,11 @@ def _kernel(profile: Profile, kernel: Kernel, number: int, longest: float, total
         f'<span class="time">{duration(kernel.seconds)}</span></span>'
         f'<span class="bar"><i class="{kernel.kind}" style="width:{kernel.seconds / longest:.2%}"></i></span>'
         f'<span class="facts-line">{escape(" · ".join(filter(None, facts)))}</span></summary>'
-        f'<div class="inside">{_inside(profile, kernel)}</div></details>'
+        f'<div class="inside">{_operator_rows(profile, kernel)}</div></details>'
     )
 
 
-def _inside(profile: Profile, kernel: Kernel) -> str:
+def _operator_rows(profile: Profile, kernel: Kernel) -> str:
     rows = "".join(
         f'<tr><th scope="row"><code>{escape(operator.call)}</code></th>'
         f"<td>{escape(', '.join(operand.text for operand in operator.results) or 'none')}</td>"
@@ -228,7 +234,7 @@ def _boundaries_table(profile: Profile) -> str:
         by_reason.setdefault(reason, []).append((producer, consumer))
     rows = "".join(
         f'<tr><th scope="row">{escape(reason)}</th><td class="n">{len(pairs)}</td>'
-        f"<td><code>{_pairs(pairs)}</code></td></tr>"
+        f"<td><code>{_fusion_pairs(pairs)}</code></td></tr>"
         for reason, pairs in sorted(by_reason.items(), key=lambda item: -len(item[1]))
     )
     return (
@@ -239,7 +245,7 @@ def _boundaries_table(profile: Profile) -> str:
     )
 
 
-def _pairs(pairs: Iterable[tuple[Operator, Operator]]) -> str:
+def _fusion_pairs(pairs: Iterable[tuple[Operator, Operator]]) -> str:
     names: dict[str, int] = {}
     for producer, consumer in pairs:
         text = f"{producer.name} → {consumer.name}"

@@ -100,16 +100,16 @@ class PausingTrace(Trace):
 
     # --- pauses ---
 
-    def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, acts: bool = False) -> Any:
+    def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, has_effects: bool = False) -> Any:
         """Call a function that cannot be recorded, divide the program there, and return the result.
 
         Args:
-            acts: if True, the function may have side effects and must not be called twice.
+            has_effects: if True, the function may have side effects and must not be called twice.
         """
         where = source_location()
         if self.open and self._fullgraph:
             self.give_up(reason)  # raises
-        result = self._performed(function, args, kwargs) if acts else _plain_call(function, args, kwargs)
+        result = self._call_once(function, args, kwargs) if has_effects else _plain_call(function, args, kwargs)
         if not self.open:
             return result
         problem = self._problem(args, kwargs, result)
@@ -120,7 +120,7 @@ class PausingTrace(Trace):
         encoded = rebuilt((tuple(args), dict(kwargs)), (Tensor, *TRACED), self._encoded)
         position = len(self.calls)
         given = tuple(self._new(tensor, True, "a result of Python").name for tensor in tensors)
-        self.pauses.append(Pause(function, encoded, position, key, given, acts, f"{where}: {reason}"))
+        self.pauses.append(Pause(function, encoded, position, key, given, has_effects, f"{where}: {reason}"))
         return result
 
     def _problem(self, args: Any, kwargs: Any, result: Any) -> str:
@@ -137,7 +137,7 @@ class PausingTrace(Trace):
             return ", and its result is a tensor that already exists"
         return ""
 
-    def _performed(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def _call_once(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Call a function that may have side effects; in a repeated run, return the former result instead."""
         if self.answers:
             asked, result = self.answers.popleft()
@@ -147,13 +147,13 @@ class PausingTrace(Trace):
                     f"{function}: the function must make the same calls each time"
                 )
         else:
-            result = self._attempted(function, args, kwargs)
+            result = self._call_checked(function, args, kwargs)
         self.performed.append((function, result))
         if isinstance(result, Raised):
             raise result.error
         return result
 
-    def _attempted(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def _call_checked(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         given = leaves([args, kwargs], Tensor)
         versions, was_open, self.open = [tensor._version for tensor in given], self.open, False
         try:
@@ -195,7 +195,7 @@ def pausing_at_print(trace: PausingTrace) -> Iterator[None]:
 
     def traced_print(*args: Any, **kwargs: Any) -> None:
         if threading.get_ident() == thread and (trace.open or trace.answers):
-            trace.pause(original, args, kwargs, "a call of print cannot be captured", acts=True)
+            trace.pause(original, args, kwargs, "a call of print cannot be captured", has_effects=True)
         else:
             original(*args, **kwargs)
 

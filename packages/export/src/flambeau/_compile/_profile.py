@@ -161,7 +161,7 @@ def segments(program: Captured | Tree, tensors: Sequence[Tensor]) -> Iterator[tu
 def _next(node: Node, values: dict[str, Any]) -> Node | None:
     """Make the call after a segment, add its results to ``values``, and return the next segment or None."""
     pause = node.pause
-    if pause is None or pause.acts or not node.run(values):
+    if pause is None or pause.has_effects or not node.run(values):
         return None
     key, given = result_key(pause.call({name: node.value(values, name) for name in pause.used}))
     if key not in node.children:
@@ -178,14 +178,14 @@ def measured(program: Captured | Tree, tensors: Sequence[Tensor]) -> list[Profil
     """
     random_state = flambeau.get_rng_state()
     try:
-        return [_measured(*segment) for segment in segments(program, list(map(_copied, tensors)))]
+        return [_measure_segment(*segment) for segment in segments(program, list(map(_copy, tensors)))]
     finally:
         flambeau.set_rng_state(random_state)
 
 
-def _measured(text: str, native: Any, given: Sequence[Tensor], state: Sequence[Tensor]) -> Profile:
-    inputs, state = tuple(map(_copied, given)), tuple(map(_copied, state))
-    single, fused = (_fastest(each, inputs, state) for each in (_core._parse_program(text, False), native))
+def _measure_segment(text: str, native: Any, given: Sequence[Tensor], state: Sequence[Tensor]) -> Profile:
+    inputs, state = tuple(map(_copy, given)), tuple(map(_copy, state))
+    single, fused = (_fastest_steps(each, inputs, state) for each in (_core._parse_program(text, False), native))
     operators = _operators(text)
     for (number,), _, seconds, reads, writes, _ in single:
         operator = operators[number]
@@ -208,7 +208,7 @@ def _measured(text: str, native: Any, given: Sequence[Tensor], state: Sequence[T
     return profile
 
 
-def _copied(tensor: Tensor) -> Tensor:
+def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().clone().requires_grad_(tensor.requires_grad)
 
 
@@ -226,7 +226,7 @@ def _operators(text: str) -> list[Operator]:
     return found
 
 
-def _fastest(native: Any, inputs: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> list[Any]:
+def _fastest_steps(native: Any, inputs: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> list[Any]:
     """Return the steps of a program; the time of each step is the minimum over several runs."""
     steps = _core._profile_program(native, inputs, state)  # warm-up
     least = [float("inf")] * len(steps)

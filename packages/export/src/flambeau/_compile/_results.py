@@ -59,7 +59,7 @@ def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Stru
     """
     found, spec = pytree.tree_flatten(result)
     tensors = [i for i, leaf in enumerate(found) if isinstance(leaf, Tensor) or type(leaf) is Number]
-    maker = _Maker([found[i] for i in tensors], is_reachable)
+    maker = _ResultBuilder([found[i] for i in tensors], is_reachable)
     leaves: list[Any] = []
     objects = []
     for i, leaf in enumerate(found):
@@ -70,7 +70,7 @@ def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Stru
     return Structure(None if single else spec, tuple(leaves), tuple(tensors), tuple(objects)), maker.outputs
 
 
-class _Maker:
+class _ResultBuilder:
     """Creates functions that build copies of the objects in a result, with the tensors of another run."""
 
     def __init__(self, outputs: list[Any], is_reachable: Callable[[Any], bool]) -> None:
@@ -93,12 +93,12 @@ class _Maker:
         if id(value) in self._open:
             raise TypeError(f"the function returns a {type(value).__name__} that contains itself")
         self._open.add(id(value))
-        build = self._shared(id(value), self._container(value) or self._instance(value))
+        build = self._build_once(id(value), self._container(value) or self._instance(value))
         self._builds[id(value)] = build
         return build
 
     @staticmethod
-    def _shared(key: int, build: _Build) -> _Build:
+    def _build_once(key: int, build: _Build) -> _Build:
         def once(results: Sequence[Any], made: dict[int, Any]) -> Any:
             if key not in made:
                 made[key] = build(results, made)

@@ -61,10 +61,10 @@ def result_key(result: Any) -> tuple[Any, list[Tensor]]:
         return (type(result), result), []
     found, spec = pytree.tree_flatten(result)
     tensors = [leaf for leaf in found if isinstance(leaf, Tensor)]
-    return (repr(spec), *map(_look, found)), tensors
+    return (repr(spec), *map(_leaf_signature, found)), tensors
 
 
-def _look(leaf: Any) -> Any:
+def _leaf_signature(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
         return type(leaf), leaf.dtype, leaf.device, leaf.dim(), leaf.requires_grad
     return type(leaf), repr(leaf)  # unlike ==, repr distinguishes 0.0 from -0.0, and NaN equals NaN
@@ -79,7 +79,7 @@ class Pause:
         position: number of calls that are recorded before it.
         key: key of the result in the captured run, from `learnt`.
         given: names of the values of the tensors in the result.
-        acts: True if the call may have side effects, so that it must not be repeated.
+        has_effects: True if the call may have side effects, so that it must not be repeated.
         reason: source line, and why the program is divided there.
     """
 
@@ -88,7 +88,7 @@ class Pause:
     position: int
     key: Any
     given: tuple[str, ...]
-    acts: bool
+    has_effects: bool
     reason: str
 
     @cached_property
@@ -338,14 +338,14 @@ class Tree:
             pause = node.pause
             if pause is None:
                 return node.finished(values)
-            if pause.acts and answers and answers[0][0] is pause.function:
+            if pause.has_effects and answers and answers[0][0] is pause.function:
                 result = answers.popleft()[1]
-            elif pause.acts and answers:
+            elif pause.has_effects and answers:
                 break
             else:
                 result = self._run_pause(node, pause, values, missed)
             key, given = result_key(result)
-            if key not in node.children or (pause.acts and self.snapshot.first_change() is not None):
+            if key not in node.children or (pause.has_effects and self.snapshot.first_change() is not None):
                 break
             names, node = node.children[key]
             values.update(zip(names, given, strict=True))
@@ -355,6 +355,6 @@ class Tree:
 
     def _run_pause(self, node: Node, pause: Pause, values: Environment, missed: Missed) -> Any:
         result = pause.call({name: node.value(values, name) for name in pause.used})
-        if pause.acts:
+        if pause.has_effects:
             missed.answers.append((pause.function, result))
         return result

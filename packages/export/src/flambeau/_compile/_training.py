@@ -40,7 +40,7 @@ class Training:
     Attributes:
         options: optimizer options that the program reads at each call, by their names in the program.
         begun: checks that `begin` inserts at the beginning of the program.
-        acts: True if the program changes gradients, autograd graphs or the state of an optimizer.
+        has_effects: True if the program changes gradients, autograd graphs or the state of an optimizer.
     """
 
     def __init__(self, trace: CaptureTrace, known: Iterable[Tensor]) -> None:
@@ -49,14 +49,14 @@ class Training:
         self._leaves: dict[int, tuple[Tensor, bool | None]] = {}  # None: its first use is an assignment
         self._values: dict[int, Tensor | None] = {}  # gradients that were read or assigned, by id of the leaf
         self._first_grad_mode = self._grad_mode = flambeau.is_grad_enabled()
-        self.acts = False
+        self.has_effects = False
         self.options: dict[str, Option] = {}
         self.begun: list[Call] = []
 
-    def act(self, name: str, arguments: list[Any], written: Any = ()) -> None:
+    def record_effect(self, name: str, arguments: list[Any], written: Any = ()) -> None:
         """Record a call that changes gradients, autograd graphs or the tensors in ``written``."""
         trace = self._trace
-        self.acts = True
+        self.has_effects = True
         self.follow_grad_mode()
         trace.calls.append(Call(name, trace.encoded(arguments), source_location(), lasting=True))
         trace.written.update(t.untyped_storage().data_ptr() for t in leaves(written, Tensor))
@@ -64,7 +64,7 @@ class Training:
     @property
     def is_used(self) -> bool:
         """True if the program reads or changes gradients."""
-        return self.acts or bool(self._leaves)
+        return self.has_effects or bool(self._leaves)
 
     @property
     def has_changed_grad_mode(self) -> bool:
@@ -111,11 +111,11 @@ class Training:
         self._values[id(leaf)] = gradient
         last = self._trace.calls[-1] if self._trace.calls else None
         if gradient is not None:
-            self.act("set_gradient", [leaf, gradient])
+            self.record_effect("set_gradient", [leaf, gradient])
         elif last is not None and last.name == "clear_gradients":
             last.arguments[0].append(self._trace.value(leaf))
         else:
-            self.act("clear_gradients", [[leaf]])
+            self.record_effect("clear_gradients", [[leaf]])
 
     def are_gradients(self, params: list[Tensor], grads: list[Tensor]) -> bool:
         """Return True if ``grads`` are the gradients that the program last read or assigned for ``params``."""
@@ -200,7 +200,7 @@ def run_backward(
     if trace.open:
         with trace.training.paused():
             func(self, gradient, retain_graph, create_graph, inputs)
-        trace.training.act("run_backward", [self, gradient, bool(keep), bool(create_graph), chosen])
+        trace.training.record_effect("run_backward", [self, gradient, bool(keep), bool(create_graph), chosen])
     else:
         func(self, gradient, retain_graph, create_graph, inputs)
 
@@ -222,7 +222,7 @@ def step_optimizer(
     numbers = [training.number(group, name, position) for name, position in options]
     given = None if training.are_gradients(params, grads) else [*grads]
     flat = [tensor for entry in states for tensor in entry]
-    training.act("step_optimizer", [rule, numbers, [*params], given, flat], written=[params, flat])
+    training.record_effect("step_optimizer", [rule, numbers, [*params], given, flat], written=[params, flat])
     if uses:
         training.begun.append(
             Call("require_state", trace.encoded([rule, numbers, uses]), source_location(), lasting=True)

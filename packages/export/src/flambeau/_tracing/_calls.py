@@ -123,7 +123,7 @@ class CallMode(TorchFunctionMode):
             outer, self.opening = self.opening, self.opening or own_name(func)
             try:
                 with self, self.device_of([*args, *kwargs.values()]):
-                    return function(*_spread(function, args), **kwargs)
+                    return function(*_unpack_sequence(function, args), **kwargs)
             finally:
                 self.opening = outer
         if name == "__setitem__" or (name.endswith("_") and not name.endswith("__")):
@@ -175,7 +175,7 @@ def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str,
     return arguments
 
 
-def _spread(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+def _unpack_sequence(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return ``args``, with a single sequence unpacked if ``function`` has a ``*args`` parameter."""
     code = getattr(getattr(function, "func", function), "__code__", None)
     if code is None or not code.co_flags & inspect.CO_VARARGS or len(args) != code.co_argcount + 1:

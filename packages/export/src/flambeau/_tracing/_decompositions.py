@@ -70,8 +70,8 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
     "diag": lambda input, diagonal=0: input.diagonal(diagonal) if input.ndim == 2 else input.diag_embed(diagonal),
     "fliplr": lambda input: input.flip(1),
     "flipud": lambda input: input.flip(0),
-    "hstack": lambda tensors: flambeau.cat([_raised(t, 1) for t in tensors], int(tensors[0].ndim > 1)),
-    "dstack": lambda tensors: flambeau.cat([_raised(t, 3) for t in tensors], 2),
+    "hstack": lambda tensors: flambeau.cat([_at_least_nd(t, 1) for t in tensors], int(tensors[0].ndim > 1)),
+    "dstack": lambda tensors: flambeau.cat([_at_least_nd(t, 3) for t in tensors], 2),
     "index_fill": lambda input, dim, index, value: _put_slices(input, dim, index, value),
     "index_put": lambda input, indices, values, accumulate=False: _index_put(input, indices, values, accumulate),
     "one_hot": lambda input, num_classes=-1: (
@@ -82,7 +82,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Any]] = {
         input.reshape(-1).gather(0, indices.reshape(-1)) if dim is None else input.gather(dim, indices)
     ),
     "trace": lambda input: input.diagonal().sum(),
-    "vstack": lambda tensors: flambeau.cat([_raised(t, 2) for t in tensors]),
+    "vstack": lambda tensors: flambeau.cat([_at_least_nd(t, 2) for t in tensors]),
 }
 
 
@@ -96,15 +96,15 @@ def _logit(input: Tensor) -> Tensor:
     return (input / (1 - input)).log()
 
 
-def _raised(tensor: Tensor, least: int) -> Tensor:
+def _at_least_nd(tensor: Tensor, least: int) -> Tensor:
     """Add dimensions of size 1 until ``tensor`` has at least ``least`` dimensions (1, 2 or 3)."""
     if tensor.dim() >= least:
         return tensor
-    return tensor.reshape(*[1] * (least - 1), -1) if least < 3 else _raised(tensor, 2).unsqueeze(-1)
+    return tensor.reshape(*[1] * (least - 1), -1) if least < 3 else _at_least_nd(tensor, 2).unsqueeze(-1)
 
 
 def _at_least(*tensors: Tensor, least: int) -> Tensor | tuple[Tensor, ...]:
-    raised = tuple(_raised(tensor, least) for tensor in tensors)
+    raised = tuple(_at_least_nd(tensor, least) for tensor in tensors)
     return raised if len(raised) != 1 else raised[0]
 
 
@@ -251,13 +251,13 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(tensor.expand_as(together) for tensor in tensors)
 
 
-def _shifted(input: Tensor, dim: Any = None, *, forwards: bool) -> Tensor:
+def _shift_frequencies(input: Tensor, dim: Any = None, *, forwards: bool) -> Tensor:
     dims = list(range(input.dim())) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     return input.roll([input.shape[d] // 2 if forwards else -(input.shape[d] // 2) for d in dims], dims)
 
 
-DECOMPOSITIONS["fftshift"] = functools.partial(_shifted, forwards=True)
-DECOMPOSITIONS["ifftshift"] = functools.partial(_shifted, forwards=False)
+DECOMPOSITIONS["fftshift"] = functools.partial(_shift_frequencies, forwards=True)
+DECOMPOSITIONS["ifftshift"] = functools.partial(_shift_frequencies, forwards=False)
 
 
 @decomposes

@@ -116,7 +116,7 @@ class Recorder(CallMode):
 
     def _depends_on_inputs(self, tensor: Tensor) -> bool:
         known = self.known(tensor)
-        return self._made_by_extension(tensor) is not None if known is None else known.varies
+        return self._extension_call_of(tensor) is not None if known is None else known.varies
 
     # --- calls ---
 
@@ -160,13 +160,13 @@ class Recorder(CallMode):
     @contextmanager
     def watching_extensions(self) -> Iterator[None]:
         """Watch extension modules in this context, so that their results are not treated as constants."""
-        former = _core._watch_extensions(self._see_extension)
+        former = _core._watch_extensions(self._note_extension_event)
         try:
             yield
         finally:
             _core._watch_extensions(former)
 
-    def _see_extension(self, tensor: Tensor, event: str) -> None:
+    def _note_extension_event(self, tensor: Tensor, event: str) -> None:
         if event == "exported":
             self.read("the memory of a tensor", tensor)
         elif event == "read":
@@ -175,7 +175,7 @@ class Recorder(CallMode):
             name, reason, where = foreign_call()
             self._extension_calls[id(tensor)] = tensor, Call(name, [], where, missing=reason)
 
-    def _made_by_extension(self, tensor: Tensor) -> Call | None:
+    def _extension_call_of(self, tensor: Tensor) -> Call | None:
         """Return the call of an extension module that made a tensor from the inputs, or None."""
         return self._extension_calls.get(id(tensor), (None, None))[1]
 
@@ -208,7 +208,7 @@ def _iterated(recorder: Recorder, func: Any, self: Tensor) -> Iterator[Tensor]:
 
 
 @rule("apply")
-def _applied(recorder: Recorder, func: Any, **arguments: Any) -> Any:
+def _record_function(recorder: Recorder, func: Any, **arguments: Any) -> Any:
     """Record the forward of a `flambeau.autograd.Function`, without its custom derivative."""
     values = list(arguments.values())
     with recorder:

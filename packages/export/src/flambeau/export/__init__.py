@@ -167,7 +167,7 @@ def export(
         raise ValueError(f"Expected `mod` to be an instance of `nn.Module`, got {type(mod).__name__}.")
     if not isinstance(args, tuple):
         raise ValueError(f"Expecting `args` to be a tuple of example positional inputs, got {type(args).__name__}")
-    demands = _Demands(dynamic_shapes)
+    demands = _SizeRequirements(dynamic_shapes)
     made: jit.ScriptModule = jit.trace(
         mod, args, check_trace=False, example_kwarg_inputs=dict(kwargs or {}), _prepare=demands.note
     )
@@ -175,7 +175,7 @@ def export(
     return ExportedProgram(made, (args, dict(kwargs or {})))
 
 
-class _Demands:
+class _SizeRequirements:
     """Requirements of a program on the sizes of its inputs."""
 
     def __init__(self, shapes: Any) -> None:

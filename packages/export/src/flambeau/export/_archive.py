@@ -39,7 +39,7 @@ class ExportedModule(Module):
         self._described_tensors = entry(entry(exported, "graph"), "tensor_values")
         for specification in entry(signature, "input_specs"):
             self._add_input(specification, tensors)
-        self._targets = [_target(specification) for specification in entry(signature, "output_specs")]
+        self._targets = [_mutation_target(specification) for specification in entry(signature, "output_specs")]
         call = entry(entry(exported, "module_call_graph")[0], "signature")
         fields = exported.get("treespec_namedtuple_fields") or {}
         named = {name: [str(field) for field in fields[name]["fields"]] for name in fields}
@@ -81,7 +81,7 @@ class ExportedModule(Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program."""
         given = iter(self._arguments(args, kwargs))
-        inputs = [next(given) if name is None else _at(self, name) for name in self._sources]
+        inputs = [next(given) if name is None else _tensor_at(self, name) for name in self._sources]
         outputs = self._graph(*inputs)
         results: list[Any] = []
         for target, value in zip(self._targets, outputs, strict=True):
@@ -97,7 +97,7 @@ class ExportedModule(Module):
             inputs[self._graph.inputs.index(Reference(name))].copy_(value)
         else:
             with flambeau.no_grad():
-                _at(self, name).copy_(value)
+                _tensor_at(self, name).copy_(value)
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """Return the arguments in the order of the graph's inputs, after a check against the exported ones."""
@@ -147,12 +147,12 @@ class ExportedModule(Module):
         return str(self._graph)
 
 
-def _at(module: Module, path: str) -> Any:
+def _tensor_at(module: Module, path: str) -> Any:
     owner, _, name = path.rpartition(".")
     return getattr(module.get_submodule(owner), name)
 
 
-def _target(specification: Any) -> tuple[str, str] | None:
+def _mutation_target(specification: Any) -> tuple[str, str] | None:
     """Return the kind and name of the tensor that an output is copied to; None if the program returns the output."""
     ((kind, content),) = specification.items()
     if kind == "user_output":

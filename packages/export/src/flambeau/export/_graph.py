@@ -42,8 +42,11 @@ class Call(NamedTuple):
     results: list[Any]
 
     def __str__(self) -> str:
-        arguments = [*map(_shown, self.args), *(f"{name}={_shown(value)}" for name, value in self.kwargs.items())]
-        left = ", ".join(map(_shown, self.results))
+        arguments = [
+            *map(_argument_text, self.args),
+            *(f"{name}={_argument_text(value)}" for name, value in self.kwargs.items()),
+        ]
+        left = ", ".join(map(_argument_text, self.results))
         return f"{left} = {self.target}({', '.join(arguments)})" if left else f"{self.target}({', '.join(arguments)})"
 
 
@@ -56,8 +59,8 @@ class Graph:
     """
 
     def __init__(self, described: Any) -> None:
-        self.inputs = [_decoded(value) for value in entry(described, "inputs")]
-        self.outputs = [_decoded(value) for value in entry(described, "outputs")]
+        self.inputs = [_decode_argument(value) for value in entry(described, "inputs")]
+        self.outputs = [_decode_argument(value) for value in entry(described, "outputs")]
         self.calls = [_call(node) for node in entry(described, "nodes")]
         self._last = self._last_uses()
 
@@ -65,16 +68,16 @@ class Graph:
         """Run the graph on input ``values`` and return the outputs."""
         found = {at.name: value for at, value in zip(self.inputs, values, strict=True) if isinstance(at, Reference)}
         for call, done in zip(self.calls, self._last, strict=True):
-            args = [_filled(arg, found) for arg in call.args]
-            kwargs = {name: _filled(arg, found) for name, arg in call.kwargs.items()}
+            args = [_substitute(arg, found) for arg in call.args]
+            kwargs = {name: _substitute(arg, found) for name, arg in call.kwargs.items()}
             _store(call, call.function(*args, **kwargs), found)
             for name in done:
                 found.pop(name, None)
-        return [_filled(output, found) for output in self.outputs]
+        return [_substitute(output, found) for output in self.outputs]
 
     def __str__(self) -> str:
-        lines = [f"input {_shown(value)}" for value in self.inputs]
-        return "\n".join([*lines, *map(str, self.calls), f"return {', '.join(map(_shown, self.outputs))}"])
+        lines = [f"input {_argument_text(value)}" for value in self.inputs]
+        return "\n".join([*lines, *map(str, self.calls), f"return {', '.join(map(_argument_text, self.outputs))}"])
 
     def _last_uses(self) -> list[list[str]]:
         """Return, for each call, the names of the values that no later call uses."""
@@ -93,12 +96,12 @@ def _names(value: Any) -> list[str]:
     return [name for item in value for name in _names(item)] if isinstance(value, list) else []
 
 
-def _filled(arg: Any, found: Mapping[str, Any]) -> Any:
+def _substitute(arg: Any, found: Mapping[str, Any]) -> Any:
     if type(arg) is Reference:
         if arg.name not in found:
             raise RuntimeError(f"the program in the archive is damaged: it uses {arg.name!r} before it is computed")
         return found[arg.name]
-    return [_filled(item, found) for item in arg] if type(arg) is list else arg
+    return [_substitute(item, found) for item in arg] if type(arg) is list else arg
 
 
 def _store(call: Call, result: Any, found: dict[str, Any]) -> None:
@@ -119,18 +122,18 @@ def _store(call: Call, result: Any, found: dict[str, Any]) -> None:
             found.update(zip((item.name for item in reference), value, strict=True))
 
 
-def _shown(value: Any) -> str:
+def _argument_text(value: Any) -> str:
     if isinstance(value, Reference):
         return value.name
     if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
+        return f"[{', '.join(map(_argument_text, value))}]"
     return "<graph>" if isinstance(value, Graph) else repr(value)
 
 
 # Arguments
 
 
-def _decoded(value: Any) -> Any:
+def _decode_argument(value: Any) -> Any:
     """Decode an argument from the file's JSON; computed values become references."""
     if not isinstance(value, Mapping) or len(value) != 1:
         raise RuntimeError(f"the program in the archive is damaged: {value!r} is not a valid argument")
@@ -156,7 +159,7 @@ def _references(content: Any) -> Any:
         return [_references(item) for item in content]
     if "name" in content:
         return Reference(str(content["name"]))
-    return _decoded(content)
+    return _decode_argument(content)
 
 
 def _symbol(content: Any) -> Any:
@@ -169,7 +172,7 @@ def _device(content: Any) -> Any:
     return flambeau.device(kind) if index is None else flambeau.device(kind, index)
 
 
-def _named(table: Mapping[int, str], what: str) -> Callable[[Any], Any]:
+def _lookup_in(table: Mapping[int, str], what: str) -> Callable[[Any], Any]:
     def decode(number: Any) -> Any:
         if number not in table or not hasattr(flambeau, table[number]):
             raise NotImplementedError(f"flambeau has no {what} for PyTorch's number {number}")
@@ -178,7 +181,7 @@ def _named(table: Mapping[int, str], what: str) -> Callable[[Any], Any]:
     return decode
 
 
-dtype_of = _named(DTYPES, "dtype")
+dtype_of = _lookup_in(DTYPES, "dtype")
 
 _DECODED: dict[str, Callable[[Any], Any]] = {
     "as_complex": lambda content: complex(float(content["real"]), float(content["imag"])),
@@ -186,8 +189,8 @@ _DECODED: dict[str, Callable[[Any], Any]] = {
     "as_float": float,
     "as_floats": lambda content: [float(item) for item in content],
     "as_graph": lambda content: Graph(entry(content, "graph")),
-    "as_layout": _named(_LAYOUTS, "layout"),
-    "as_memory_format": _named(_MEMORY_FORMATS, "memory format"),
+    "as_layout": _lookup_in(_LAYOUTS, "layout"),
+    "as_memory_format": _lookup_in(_MEMORY_FORMATS, "memory format"),
     "as_scalar_type": dtype_of,
 }
 
@@ -200,12 +203,12 @@ def _call(node: Any) -> Call:
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     for described in entry(node, "inputs"):
-        value, kind = _decoded(entry(described, "arg")), described.get("kind")
+        value, kind = _decode_argument(entry(described, "arg")), described.get("kind")
         if kind == 1 or (not kind and not kwargs and described.get("name") not in _KEYWORDS):
             args.append(value)
         else:
             kwargs[str(entry(described, "name"))] = value
-    results = [_decoded(value) for value in entry(node, "outputs")]
+    results = [_decode_argument(value) for value in entry(node, "outputs")]
     return Call(target, _function(target), args, kwargs, results)
 
 

@@ -176,7 +176,7 @@ class _Writer:
             if self.verbose and node.op not in ("placeholder", "output"):
                 body += self._source_comment(node)
             if text := self._statement(node):
-                body.append(text + self._released(node, done_after) + "\n")
+                body.append(text + self._release_statement(node, done_after) + "\n")
         body = body or ["pass\n"]
         wraps = ""
         if self.wrapped:
@@ -249,7 +249,7 @@ class _Writer:
                 self.returned = f" -> {self.annotation(node.type)}"
             return self.codegen.generate_output(node.args[0], repr_fn=self.value)
         target: Any = node.target
-        args, kwargs, left = node.args, node.kwargs, f"{node!r}{self._annotated(node)} ="
+        args, kwargs, left = node.args, node.kwargs, f"{node!r}{self._node_annotation(node)} ="
         if node.op == "call_method":
             return f"{left} {path_expression(self.value(args[0]), target)}({self.arguments(args[1:], kwargs)})"
         if node.op == "call_module":
@@ -273,11 +273,11 @@ class _Writer:
     def _parameter(self, node: Node) -> str:
         target = str(node.target)
         default = f" = {self.value(node.args[0])}" if node.args else ""
-        self.parameters.append(f"{target}{self._annotated(node)}{default}")
+        self.parameters.append(f"{target}{self._node_annotation(node)}{default}")
         raw = target.replace("*", "")
         return f"{node!r} = {raw}" if raw != repr(node) else ""
 
-    def _annotated(self, node: Node) -> str:
+    def _node_annotation(self, node: Node) -> str:
         known: Any = node.meta.get("val", node.meta.get("tensor_meta")) if self.verbose else None
         if hasattr(known, "dtype") and hasattr(known, "shape"):
             stride = list(known.stride() if callable(known.stride) else known.stride)
@@ -301,7 +301,7 @@ class _Writer:
 
     # Values are freed after the last node that uses them
 
-    def _released(self, node: Node, done_after: dict[Node, list[Node]]) -> str:
+    def _release_statement(self, node: Node, done_after: dict[Node, list[Node]]) -> str:
         if node.op in ("placeholder", "output"):
             return ""
         done = [*done_after.get(node, []), *([] if node.users else [node])]

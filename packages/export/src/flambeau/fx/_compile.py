@@ -19,7 +19,7 @@ MOST = 8  # maximal number of graphs per program, PyTorch's default
 Backend = Callable[[GraphModule, list[Tensor]], Callable[..., Any]]
 
 
-class _OfTensors(Module):
+class _TensorArguments(Module):
     """Module that takes only the tensor arguments of a program, and calls the program with all arguments.
 
     ``constants`` holds the other leaves and marks the positions of tensors.
@@ -61,7 +61,7 @@ class Compiled:
         return self.program(*args, **kwargs) if function is None else function(*tensors)
 
     def _compiled(self, leaves: list[Any], spec: Any, tensors: list[Tensor]) -> Callable[..., Any] | None:
-        root = _OfTensors(self.program, spec, [PH if isinstance(leaf, Tensor) else leaf for leaf in leaves])
+        root = _TensorArguments(self.program, spec, [PH if isinstance(leaf, Tensor) else leaf for leaf in leaves])
         try:
             graph = Tracer().trace(root, (PH,) * len(tensors))  # type: ignore[arg-type]
         except Exception as error:

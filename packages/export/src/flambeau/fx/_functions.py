@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Functions that are operators here but written in Python in PyTorch, or the reverse. PyTorch's Python functions pass
 # all optional arguments by keyword, including defaults.
-_SPELLED_OUT = {
+_NORMALIZED_SIGNATURES = {
     *(functional.max_pool1d, functional.max_pool2d, functional.max_pool3d, functional.interpolate, functional.pad),
     *(functional.max_unpool1d, functional.max_unpool2d, functional.max_unpool3d, functional.grid_sample),
     *(functional.glu, flambeau.split, flambeau.stft, flambeau.istft, flambeau.norm, flambeau.cdist),
@@ -53,7 +53,7 @@ def find_proxy(*values: Any) -> Proxy | None:
     return found[-1] if found else None
 
 
-class AskProxies(TorchFunctionMode):
+class ProxyDispatchMode(TorchFunctionMode):
     """Mode that turns each call of an operator with a `Proxy` among its arguments into a node."""
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
@@ -74,12 +74,14 @@ def is_only_method(func: Any, args: tuple[Any, ...]) -> bool:
     return getattr(flambeau, name, None) is not func or (bool(args) and isinstance(args[0], Tensor))
 
 
-def spelled_out(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def normalized_arguments(
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Arrange arguments as in PyTorch's nodes: required ones by position, all others by keyword."""
     name = func.__name__
     if name == "einsum" and len(args) == 2 and isinstance(args[1], (list, tuple)):
         return (args[0], *args[1]), kwargs
-    if (func not in _public or name in _NO_NORMALISATION or name.endswith("_")) and func not in _SPELLED_OUT:
+    if (func not in _public or name in _NO_NORMALISATION or name.endswith("_")) and func not in _NORMALIZED_SIGNATURES:
         return args, kwargs
     known = signature(_public.get(func, func))
     if known is None or any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in known.parameters.values()):
@@ -160,7 +162,7 @@ def intercept_calls() -> Iterator[None]:
                 function.__code__ = other
         _depth += 1
     try:
-        with AskProxies():
+        with ProxyDispatchMode():
             yield
     finally:
         with _lock:

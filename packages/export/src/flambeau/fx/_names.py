@@ -49,12 +49,12 @@ _illegal_names |= vars(builtins)
 _illegal_names |= {name: known.obj for name, known in custom_builtins.items()}
 
 _parts_of_name = re.compile(r"^([a-zA-Z_][0-9a-zA-Z_]*?)(?:_(\d+))?$")
-_humps = re.compile(r"(?<=[a-z])([A-Z])")
+_camel_case = re.compile(r"(?<=[a-z])([A-Z])")
 
 
 def snake_case(name: str) -> str:
     """Convert ``pascalCase`` to ``pascal_case``."""
-    return _humps.sub(r"_\1", name).lower()
+    return _camel_case.sub(r"_\1", name).lower()
 
 
 class Namespace:
@@ -100,7 +100,7 @@ class Namespace:
 # Functions and types
 
 _PUBLIC = ("flambeau", "flambeau.nn.functional", "flambeau.linalg", "flambeau.fft", "flambeau.special")
-_found: dict[int, tuple[Any, str | None]] = {}
+_paths_by_id: dict[int, tuple[Any, str | None]] = {}
 
 
 def public_path(obj: Any) -> str | None:
@@ -118,9 +118,9 @@ def _path_in_flambeau(obj: Any) -> str | None:
         return f"flambeau.ops.{obj}"
     if isinstance(obj, CustomOpDef):
         return f"flambeau.ops.{obj._qualname.replace('::', '.')}" if registry.get(obj._qualname) is obj else None
-    known = _found.get(id(obj))
+    known = _paths_by_id.get(id(obj))
     if known is None or known[0] is not obj:
-        known = _found[id(obj)] = (obj, _search(obj))
+        known = _paths_by_id[id(obj)] = (obj, _search(obj))
     return known[1]
 
 
@@ -131,12 +131,12 @@ def _search(obj: Any) -> str | None:
         return None
     public = "flambeau.nn.functional" if name.startswith(("max_pool", "glu")) else module.partition("._")[0]
     for owner in dict.fromkeys((public, *_PUBLIC, module)):
-        if _at(owner, name) is obj:
+        if _object_at(owner, name) is obj:
             return f"{owner}.{name}"
     return f"flambeau.Tensor.{name}" if vars(flambeau.Tensor).get(name) is obj else None
 
 
-def _at(module: str, path: str) -> Any:
+def _object_at(module: str, path: str) -> Any:
     if module not in sys.modules:
         try:
             importlib.import_module(module)

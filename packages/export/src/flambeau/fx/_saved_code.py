@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .graph_module import GraphModule
 
 # Layers that can be created from their representation.
-_WRITTEN = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_REPRESENTABLE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 _HEAD = """\
 {imports}
@@ -38,7 +38,7 @@ def write_folder(module: GraphModule, folder: Path, name: str) -> None:
     lines = []
     pickled = []
     for child_name, child in module.named_children():
-        if type(child) in _WRITTEN:
+        if type(child) in _REPRESENTABLE_LAYERS:
             lines.append(f"setattr(self, '{child_name}', {child!r})")
         else:
             file = folder / f"{child_name}.pt"

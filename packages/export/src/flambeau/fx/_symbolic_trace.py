@@ -285,13 +285,13 @@ class Tracer(TracerBase):
                 args.append(self._parameter(f"*{next(rest)}", concrete_args, signature, analysed))
             if code.co_flags & inspect.CO_VARKEYWORDS:
                 args.append(self._parameter(f"**{next(rest)}", concrete_args, signature, analysed))
-            root_fn = _by_position(root_fn, len(args))
+            root_fn = _with_positional_only(root_fn, len(args))
         leaves, spec = pytree.tree_flatten(tuple(args))
         if all(child.is_leaf() for child in spec.children):
             return root_fn, args
-        return self._flattened(root_fn, names[:count], spec), leaves
+        return self._on_leaves(root_fn, names[:count], spec), leaves
 
-    def _flattened(self, function: Callable[..., Any], names: list[str], spec: Any) -> Callable[..., Any]:
+    def _on_leaves(self, function: Callable[..., Any], names: list[str], spec: Any) -> Callable[..., Any]:
         """Return a function that takes the leaves of the arguments and returns the leaves of the result."""
         codegen = PyTreeCodeGen(names, spec)
         self.graph.set_codegen(codegen)
@@ -315,7 +315,7 @@ class Tracer(TracerBase):
         def specialised(value: Any) -> Any:
             nonlocal count
             count += 1
-            return self._specialised(f"{name}_{count}", name, default, value)
+            return self._specialize(f"{name}_{count}", name, default, value)
 
         return pytree.tree_map(specialised, concrete[name])
 
@@ -327,7 +327,7 @@ class Tracer(TracerBase):
                 setattr(proxy.node, attribute, held)
         return proxy
 
-    def _specialised(self, node_name: str, name: str, default: tuple[Any, ...], value: Any) -> Any:
+    def _specialize(self, node_name: str, name: str, default: tuple[Any, ...], value: Any) -> Any:
         """Return the fixed value of a parameter; the graph asserts that later values are equal."""
         proxy = self._input(node_name, default, value)
         if isinstance(value, PHBase):
@@ -361,7 +361,7 @@ def _annotation(function: Any, name: str) -> Any:
     return found
 
 
-def _by_position(function: Any, count: int) -> FunctionType:
+def _with_positional_only(function: Any, count: int) -> FunctionType:
     """Return the function with all parameters positional, including ``*args`` and ``**kwargs``."""
     code = function.__code__
     flags = code.co_flags & ~(inspect.CO_VARARGS | inspect.CO_VARKEYWORDS)

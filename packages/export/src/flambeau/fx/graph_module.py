@@ -25,7 +25,7 @@ __all__ = ["GraphModule", "reduce_graph_module"]
 REMINDER = "# To see more debug info, please use `graph_module.print_readable()`"
 TARGET_MISSING = "Node {node} referenced target {target} but that target was not provided in ``root``!"
 _FILE = "<eval_with_key>"
-_numbers = itertools.count()
+_file_numbers = itertools.count()
 _keep_source: dict[str, str] = {}
 
 
@@ -39,7 +39,7 @@ class _Sources:
 
 def _compiled(source: str, variables: dict[str, Any], name: str = "forward") -> Callable[..., Any]:
     """Compile generated code and return its function."""
-    file = f"{_FILE}.{next(_numbers)}"
+    file = f"{_FILE}.{next(_file_numbers)}"
     _keep_source[file] = source
     variables = {**variables, "__file__": file, "__name__": file, "__loader__": _Sources}
     linecache.lazycache(file, variables)
@@ -232,9 +232,9 @@ class GraphModule(Module):
 
     def _readable(self, name: str, **options: Any) -> str:
         source = self._graph.python_code(root_module="self", verbose=True, **options).src.lstrip("\n")
-        text = _indented(f"class {name}(flambeau.nn.Module):\n{source}")
+        text = _indent(f"class {name}(flambeau.nn.Module):\n{source}")
         inner = [child._readable(n, **options) for n, child in self.named_children() if isinstance(child, GraphModule)]
-        return text + _indented("\n".join(["", *inner]))
+        return text + _indent("\n".join(["", *inner]))
 
     def __str__(self) -> str:
         return "\n".join([super().__str__(), self._code, REMINDER])
@@ -345,6 +345,6 @@ def _add_code(error: Exception) -> None:
     )
 
 
-def _indented(text: str) -> str:
+def _indent(text: str) -> str:
     first, *rest = text.split("\n")
     return "\n".join([first, *("    " + line if line.strip() else "" for line in rest)])

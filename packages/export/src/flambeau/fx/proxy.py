@@ -307,7 +307,7 @@ class Proxy:
             return tracer.create_proxy("call_function", getattr, (args[0], orig_method.__self__.__name__), {})
         if _functions.is_only_method(orig_method, args):
             return tracer.create_proxy("call_method", orig_method.__name__, args, kwargs)
-        args, kwargs = _functions.spelled_out(orig_method, args, kwargs)
+        args, kwargs = _functions.normalized_arguments(orig_method, args, kwargs)
         name = tracer.graph._target_to_str(orig_method.__name__)
         return tracer.create_proxy("call_function", orig_method, args, kwargs, name=name)
 

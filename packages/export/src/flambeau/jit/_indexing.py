@@ -18,7 +18,7 @@ _MASKS = (flambeau.bool, flambeau.uint8)
 def _get_item(trace: Trace, func: Any, **arguments: Any) -> Tensor:
     tensor, key = arguments.values()
     func(tensor, _plain_key(key))  # raises an error for an invalid key
-    view, indices = _resolved(trace, tensor, key)
+    view, indices = _apply_basic_key(trace, tensor, key)
     if indices is not None:
         return trace.note("index", [view, indices], view[_key_of(indices)])
     if view is tensor:
@@ -29,7 +29,7 @@ def _get_item(trace: Trace, func: Any, **arguments: Any) -> Tensor:
 @rule("__setitem__")
 def _set_item(trace: Trace, func: Any, **arguments: Any) -> None:
     tensor, key, value = arguments.values()
-    view, indices = _resolved(trace, tensor, key)
+    view, indices = _apply_basic_key(trace, tensor, key)
     if not isinstance(value, Tensor | Number | bool | int | float | complex):
         value = flambeau.tensor(value, dtype=tensor.dtype, device=tensor.device)
     if indices is None:
@@ -72,14 +72,14 @@ def _is_number(key: Any) -> bool:
     return not isinstance(key, bool) and hasattr(key, "__index__")
 
 
-def _resolved(trace: Trace, tensor: Tensor, key: Any) -> tuple[Tensor, list[Any] | None]:
+def _apply_basic_key(trace: Trace, tensor: Tensor, key: Any) -> tuple[Tensor, list[Any] | None]:
     """Apply the slices, ints and None in ``key``.
 
     Returns: the view, and a list with an index tensor or None for each of its dimensions; None if there are no index
         tensors.
     """
     keys = list(key) if isinstance(key, tuple) else [key]
-    keys = [_of_list(trace, k) if isinstance(k, list) else k for k in keys]
+    keys = [_index_list(trace, k) if isinstance(k, list) else k for k in keys]
     keys = [flambeau.tensor(k) if type(k).__module__ == "numpy" else k for k in keys]
     rest = tensor.dim() - sum(map(_consumed, keys))
     view, dim = tensor, 0
@@ -100,7 +100,7 @@ def _resolved(trace: Trace, tensor: Tensor, key: Any) -> tuple[Tensor, list[Any]
     return view, indices or None
 
 
-def _of_list(trace: Trace, key: list[Any]) -> Tensor:
+def _index_list(trace: Trace, key: list[Any]) -> Tensor:
     if leaves(key, (Tensor, *TRACED)):
         with trace:
             return flambeau.tensor(key)

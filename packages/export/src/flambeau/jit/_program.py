@@ -84,26 +84,26 @@ class Signature:
                 raise TypeError(f"the program was traced with the constant {items!r} for {path}, got {given!r}")
         elif kind == "dict":
             if not isinstance(given, Mapping) or set(given) != set(items):
-                found = _described(given)
+                found = _describe_argument(given)
                 raise TypeError(f"the program expects a dictionary with the keys {list(items)} for {path}, got {found}")
             for key, item in items.items():
                 self._unpack(item, given[key], out, f"{path}[{key!r}]")
         else:
             if not isinstance(given, tuple | list) or len(given) != len(items):
-                found = _described(given)
+                found = _describe_argument(given)
                 raise TypeError(f"the program expects a {kind} of length {len(items)} for {path}, got {found}")
             for i, item in enumerate(items):
                 self._unpack(item, given[i], out, f"{path}[{i}]")
 
 
-def _described(given: Any) -> str:
+def _describe_argument(given: Any) -> str:
     """Describe an argument in an error message."""
     if isinstance(given, Mapping):
         return f"a dictionary with the keys {list(given)}"
     return f"{type(given).__name__} of length {len(given)}" if isinstance(given, tuple | list) else type(given).__name__
 
 
-def _listed(names: Sequence[str]) -> str:
+def _quoted_names(names: Sequence[str]) -> str:
     """Return the names of a program's arguments for an error message."""
     return f"the arguments {', '.join(map(repr, names))}" if names else "no arguments"
 
@@ -154,16 +154,16 @@ class Compiled:
         names = [name for name, _ in self._forms]
         values = dict(zip(names, args, strict=False))
         if len(args) > len(names):
-            raise TypeError(f"the program takes {_listed(names)}, got {len(args)} positional arguments")
+            raise TypeError(f"the program takes {_quoted_names(names)}, got {len(args)} positional arguments")
         for name, value in kwargs.items():
             if name in values or name not in names:
                 problem = "multiple values for argument" if name in values else "an unexpected keyword argument"
-                raise TypeError(f"the program got {problem} '{name}'; it takes {_listed(names)}")
+                raise TypeError(f"the program got {problem} '{name}'; it takes {_quoted_names(names)}")
             values[name] = value
         for name, form in self._forms:
             if name not in values:
                 if not (isinstance(form.form, dict) and "value" in form.form):
-                    raise TypeError(f"the program is missing the argument '{name}'; it takes {_listed(names)}")
+                    raise TypeError(f"the program is missing the argument '{name}'; it takes {_quoted_names(names)}")
                 values[name] = form.form["value"]
         return tuple(values[name] for name in names)
 
@@ -331,7 +331,7 @@ class ScriptModule(Module):
 TopLevelTracedModule = TracedModule = ScriptModule
 
 
-class _Part(Module):
+class _TracedSubmodule(Module):
     """Submodule of a traced module. It only holds parameters and cannot be called."""
 
     def __init__(self, name: str = "") -> None:
@@ -350,7 +350,7 @@ def _assign(module: Module, path: str, tensor: Tensor) -> None:
     owner, _, name = path.rpartition(".")
     for part in owner.split(".") if owner else []:
         if part not in module._modules:
-            module.add_module(part, _Part())
+            module.add_module(part, _TracedSubmodule())
         module = module.get_submodule(part)
     if isinstance(tensor, Parameter):
         module.register_parameter(name, tensor)

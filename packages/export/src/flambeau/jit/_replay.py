@@ -127,7 +127,7 @@ def _check_input(tensor: Any, name: str, dims: int) -> None:
         )
 
 
-def _without_derivative(tensors: list[Any], name: str) -> None:
+def _refuse_derivative(tensors: list[Any], name: str) -> None:
     if flambeau.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         raise NotImplementedError(f"a program cannot compute the gradient of {name}: run it under flambeau.no_grad()")
 
@@ -136,7 +136,7 @@ def _index(tensor: Any, indices: list[Any]) -> Any:
     return tensor[tuple(slice(None) if index is None else index for index in indices)]
 
 
-def _set_at(tensor: Any, value: Any) -> None:
+def _assign_all(tensor: Any, value: Any) -> None:
     tensor[...] = value
 
 
@@ -159,13 +159,13 @@ _OWN: dict[str, Callable[..., Any]] = {
     "size": lambda tensor, dim: tensor.shape[dim],
     "numel": lambda tensor: tensor.numel(),
     "item": lambda tensor: tensor.item(),
-    "without_derivative": _without_derivative,
+    "without_derivative": _refuse_derivative,
     "index": _index,
     "repeated": lambda items, times: items * times,
     "index_put_": lambda tensor, indices, values, accumulate: tensor.index_put_(
         tuple(slice(None) if i is None else i for i in indices), values, accumulate
     ),
-    "set_at": _set_at,
+    "set_at": _assign_all,
     "to": _to,
     "slice": _slice,
     "alias": lambda tensor: tensor[...],

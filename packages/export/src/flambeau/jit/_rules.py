@@ -33,7 +33,7 @@ def _item(trace: Trace, func: Any, input: Tensor) -> Any:
 
 
 @rule("__bool__")
-def _truth(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _record_truth(trace: Trace, func: Any, **arguments: Any) -> Any:
     (tensor,) = arguments.values()
     value = func(tensor)
     if trace.varies(tensor):
@@ -42,7 +42,7 @@ def _truth(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 
 @rule("allclose", "equal")
-def _compared(trace: Trace, func: Any, input: Tensor, other: Tensor, **options: Any) -> Any:
+def _record_comparison(trace: Trace, func: Any, input: Tensor, other: Tensor, **options: Any) -> Any:
     if not trace.varies([input, other]):
         return func(input, other, **options)
     with trace:
@@ -111,7 +111,7 @@ def _set_data(trace: Trace, func: Any, **arguments: Any) -> NoReturn:
 
 
 @rule("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack")
-def _of_data(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _record_creation(trace: Trace, func: Any, **arguments: Any) -> Any:
     """Record the creation of a tensor from numbers as a copy of a constant, since it may be changed in place."""
     name, numbers = func.__name__, leaves(arguments, Number)
     positional = [arguments.pop(key) for key in list(arguments)[: 2 if name == "new_tensor" else 1]]
@@ -170,7 +170,7 @@ def _where(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 
 @rule("apply")
-def _applied(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _record_function(trace: Trace, func: Any, **arguments: Any) -> Any:
     result = RULES["apply"](trace, func, **arguments)
     given = [t for t in arguments.values() if isinstance(t, Tensor)]
     if trace.varies(given) or any(t.requires_grad for t in given):
@@ -179,7 +179,7 @@ def _applied(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 
 @rule("_recorded")
-def _recorded(trace: Trace, func: Any, **arguments: Any) -> Any:
+def _record_without_derivative(trace: Trace, func: Any, **arguments: Any) -> Any:
     """Record an operator whose derivative is written in Python; the program raises an error in its backward pass."""
     result = func(**arguments)
     given = [t for t in arguments["inputs"] if isinstance(t, Tensor)]

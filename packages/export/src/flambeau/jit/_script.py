@@ -75,7 +75,7 @@ def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None
         warn_once(_AS_IT_IS)
         return obj
     try:
-        return _followed(obj, inputs)
+        return _trace_checked(obj, inputs)
     except (NotImplementedError, RuntimeError, TypeError, TracerWarning) as error:
         name = type(obj).__name__ if isinstance(obj, Module) else getattr(obj, "__name__", type(obj).__name__)
         warn_once(f"jit.script returns {name} unchanged, because it cannot be traced: {error}")
@@ -91,7 +91,7 @@ def _require_shapes(module: Module) -> None:
         raise RuntimeError(f"{kind!r} has uninitialized parameters {names}. Did you forget to run a forward pass?")
 
 
-def _followed(obj: Any, inputs: Sequence[Any]) -> ScriptModule | ScriptFunction:
+def _trace_checked(obj: Any, inputs: Sequence[Any]) -> ScriptModule | ScriptFunction:
     """Trace an object. Raises an error if its program is not valid for all inputs."""
     from . import trace  # defined after this module is imported
 

@@ -90,7 +90,7 @@ class Trace(Recorder):
     def value(self, tensor: Tensor) -> Value:
         if (known := self.known(tensor)) is not None:
             return known
-        if (call := self._made_by_extension(tensor)) is not None:
+        if (call := self._extension_call_of(tensor)) is not None:
             self.calls.append(call)
             call.results.append(value := self._new(tensor, True, call.name))
             return value
@@ -265,7 +265,7 @@ class Trace(Recorder):
                 self.note(name, [*args], result, missing="an attribute that programs do not have")
             return result
         try:
-            arguments = _kept(func, args, kwargs)
+            arguments = _relevant_arguments(func, args, kwargs)
         except TypeError:
             return self.note(name, [*args], result, missing="an outdated order of arguments")
         generator = kwargs.get("generator")
@@ -277,7 +277,7 @@ class Trace(Recorder):
         if function is not None and super().opened(function, name[:-1], args, kwargs) is not None:
             with self:
                 return args[0].copy_(function(*args, **kwargs))
-        arguments = _kept(func, args, kwargs)
+        arguments = _relevant_arguments(func, args, kwargs)
         before = args[0].shape
         self.value(args[0])
         result = run(func, args, kwargs)
@@ -298,7 +298,7 @@ class Trace(Recorder):
         self.note("alias", [of], tensor)
 
 
-def _kept(func: Any, args: Any, kwargs: Any) -> list[Any]:
+def _relevant_arguments(func: Any, args: Any, kwargs: Any) -> list[Any]:
     """Return the arguments of an operator in order, without those in `DROPPED`."""
     kept = {key: value for key, value in bound(func, args, kwargs).items() if key not in DROPPED}
     if kept.get("device") is not None:

@@ -35,7 +35,7 @@ from ._trace import Trace
 from ._values import Value
 
 REGISTER = ". For an operator of flambeau.library, call its register_onnx() or register_decomposition()"
-_NOT_KEPT = {"out", "device", "layout", "requires_grad", "pin_memory", "memory_format", "generator"}
+_IGNORED_ARGUMENTS = {"out", "device", "layout", "requires_grad", "pin_memory", "memory_format", "generator"}
 
 
 def exported(
@@ -65,7 +65,7 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
     outputs: list[list[Value]] = []
     for sizes in wanted.samples.traced:
         try:
-            trace, output = _traced_again(traces, model, args, kwargs, wanted.resized(sizes))
+            trace, output = _trace_with_other_sizes(traces, model, args, kwargs, wanted.resized(sizes))
         except Exception as error:
             if traces:
                 error.add_note(
@@ -78,21 +78,21 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
     if traces[0].counted:  # same sizes, other counts
         same = wanted.samples.traced[0]
         for _ in range(COUNTED_TRACES):
-            traces.append(_traced_again(traces, model, args, kwargs, wanted.resized(same))[0])
+            traces.append(_trace_with_other_sizes(traces, model, args, kwargs, wanted.resized(same))[0])
             wanted.samples.traced.append(same)
     if len(traces) > 1 and not same_operators(traces[0], traces[1]):  # the first run may have filled a cache
         traces[0], outputs[0] = _traced(model, args, kwargs, wanted.resized(wanted.samples.traced[0]), 0)
     if len(traces) > 1 and rounds(traces, wanted.samples):
         for sizes in wanted.samples.odd:
             with contextlib.suppress(Exception):  # the program may not support odd sizes
-                trace = _traced_again(traces, model, args, kwargs, wanted.resized(sizes))[0]
+                trace = _trace_with_other_sizes(traces, model, args, kwargs, wanted.resized(sizes))[0]
                 if same_operators(trace, traces[0]):
                     traces.append(trace)
                     wanted.samples.traced.append(sizes)
     return traces, outputs[0]
 
 
-def _traced_again(
+def _trace_with_other_sizes(
     traces: Sequence[Trace], model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor]
 ) -> tuple[Trace, list[Value]]:
     """Trace the program with further sizes, computing only shapes unless the program reads elements."""
@@ -167,7 +167,7 @@ def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outp
     graph = Graph(
         names, sources, {id(tensor): name for name, tensor in parameters.items()}, opset, wanted.samples.computed
     )
-    needed = _needed(trace.calls, outputs)
+    needed = _needed_calls(trace.calls, outputs)
     lacking = [call for call in needed if _converter_of(call) is None]
     if lacking:
         raise NotImplementedError(_missing_converters(lacking, model))
@@ -176,7 +176,7 @@ def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outp
     return graph
 
 
-def _needed(calls: list[Call], outputs: list[Value]) -> list[Call]:
+def _needed_calls(calls: list[Call], outputs: list[Value]) -> list[Call]:
     """Return the non-constant calls that the outputs depend on."""
     used = set(outputs)
     found = []
@@ -191,7 +191,7 @@ def _convert(graph: Graph, call: Call, model: Any) -> None:
     graph.operator, graph.results = call.name.rpartition("::")[2], call.results
     converter = _converter_of(call)
     assert converter is not None  # checked in _graph
-    arguments = {name: value for name, value in call.arguments.items() if name not in _NOT_KEPT}
+    arguments = {name: value for name, value in call.arguments.items() if name not in _IGNORED_ARGUMENTS}
     try:
         made = converter(graph, **arguments)
     except (NotImplementedError, RuntimeError) as error:
@@ -249,7 +249,7 @@ def _model(
         for name, tensor, shape in zip(names, wanted.tensors, wanted.shapes, strict=True)
     ]
     results = [
-        helper.make_tensor_value_info(name, ELEMENT_TYPES[value.dtype], _shown(value))
+        helper.make_tensor_value_info(name, ELEMENT_TYPES[value.dtype], _shape_names(value))
         for name, value in zip(chosen, outputs, strict=True)
     ]
     used = {name for node in every_node(graph.nodes) for name in node.input} | set(chosen)
@@ -265,7 +265,7 @@ def _model(
     return in_opset(made, opset_version)
 
 
-def _shown(value: Value) -> list[int | str | None]:
+def _shape_names(value: Value) -> list[int | str | None]:
     return [str(size) if isinstance(size, Size) else size for size in value.shape_or_none]
 
 

@@ -185,21 +185,21 @@ class Graph:
         if isinstance(size, int):
             return self.constant([size])
         if str(size) not in self._sizes:
-            self._sizes[str(size)] = self._computed(size)
+            self._sizes[str(size)] = self._compute_size(size)
         return self._sizes[str(size)]
 
-    def _computed(self, size: Size) -> Name:
+    def _compute_size(self, size: Size) -> Name:
         below = size.denominator
         terms = []
         for names, coefficient in size.terms.items():
             factors = [self._dimension(name) for name in names]
             if coefficient * below != 1 or not factors:
                 factors.append(self.constant([int(coefficient * below)]))
-            terms.append(self._folded("Mul", factors))
-        total = self._folded("Add", terms)
+            terms.append(self._fold("Mul", factors))
+        total = self._fold("Add", terms)
         return total if below == 1 else self.op("Div", total, self.constant([below]))
 
-    def _folded(self, kind: str, names: Sequence[Name]) -> Name:
+    def _fold(self, kind: str, names: Sequence[Name]) -> Name:
         folded = names[0]
         for name in names[1:]:
             folded = self.op(kind, folded, name)

@@ -17,14 +17,14 @@ def _each(value: Any, count: int) -> list[int]:
     return listed * count if len(listed) == 1 else listed
 
 
-def _batched(g: Graph, input: Value, spatial: int) -> tuple[Any, bool]:
+def _add_batch(g: Graph, input: Value, spatial: int) -> tuple[Any, bool]:
     """Add a batch dimension to an image if missing, because ONNX requires it."""
     if input.ndim == spatial + 2:
         return input, False
     return g.op("Unsqueeze", input, g.constant([0])), True
 
 
-def _unbatched(g: Graph, name: Name, alone: bool) -> Name:
+def _remove_batch(g: Graph, name: Name, alone: bool) -> Name:
     return g.op("Squeeze", name, g.constant([0])) if alone else name
 
 
@@ -36,7 +36,7 @@ def convolution(
     g: Graph, input: Value, weight: Value, bias: Value | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Name:
     spatial = weight.ndim - 2
-    images, alone = _batched(g, input, spatial)
+    images, alone = _add_batch(g, input, spatial)
     dilations, kernel = _each(dilation, spatial), weight.tensor.shape[2:]
     if padding == "valid":
         padding = 0
@@ -49,7 +49,7 @@ def convolution(
         "Conv", images, weight, bias,
         kernel_shape=list(kernel), strides=_each(stride, spatial), pads=pads, dilations=dilations, group=groups,
     )  # fmt: skip
-    return _unbatched(g, made, alone)
+    return _remove_batch(g, made, alone)
 
 
 @converts("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
@@ -58,13 +58,13 @@ def transposed_convolution(
     groups: int, dilation: Any,
 ) -> Name:  # fmt: skip
     spatial = weight.ndim - 2
-    images, alone = _batched(g, input, spatial)
+    images, alone = _add_batch(g, input, spatial)
     made = g.op(
         "ConvTranspose", images, weight, bias,
         kernel_shape=list(weight.tensor.shape[2:]), strides=_each(stride, spatial), pads=_each(padding, spatial) * 2,
         dilations=_each(dilation, spatial), group=groups, output_padding=_each(output_padding, spatial),
     )  # fmt: skip
-    return _unbatched(g, made, alone)
+    return _remove_batch(g, made, alone)
 
 
 @converts("convolution")
@@ -82,10 +82,10 @@ def any_convolution(
 
 def _pooled(g: Graph, kind: str, input: Value, kernel_size: Any, stride: Any, padding: Any, **attributes: Any) -> Name:
     spatial = int(g.operator[-2])
-    images, alone = _batched(g, input, spatial)
+    images, alone = _add_batch(g, input, spatial)
     kernel, strides = _each(kernel_size, spatial), _each(stride or kernel_size, spatial)
     pads = _each(padding, spatial) * 2
-    return _unbatched(g, g.op(kind, images, kernel_shape=kernel, strides=strides, pads=pads, **attributes), alone)
+    return _remove_batch(g, g.op(kind, images, kernel_shape=kernel, strides=strides, pads=pads, **attributes), alone)
 
 
 @converts("max_pool1d", "max_pool2d", "max_pool3d")
@@ -116,15 +116,15 @@ def avg_pool(
 def adaptive_max_pool(g: Graph, input: Value, output_size: Any, **_: Any) -> Name:
     spatial = int(g.operator[-2])
     wanted = _each(output_size, spatial)
-    images, alone = _batched(g, input, spatial)
+    images, alone = _add_batch(g, input, spatial)
     if all(count == 1 for count in wanted):
-        return _unbatched(g, g.op("GlobalMaxPool", images), alone)
+        return _remove_batch(g, g.op("GlobalMaxPool", images), alone)
     sizes = input.shape[-spatial:]
     if not all(isinstance(s, int) and s % count == 0 for s, count in zip(sizes, wanted, strict=True)):
         text = f"{g.operator} from {list(sizes)} to {list(wanted)} cannot be exported"
         raise NotImplementedError(f"{text}: the input sizes must be constant multiples of the output sizes")
     kernel = [int(str(s)) // count for s, count in zip(sizes, wanted, strict=True)]
-    return _unbatched(g, g.op("MaxPool", images, kernel_shape=kernel, strides=kernel), alone)
+    return _remove_batch(g, g.op("MaxPool", images, kernel_shape=kernel, strides=kernel), alone)
 
 
 # Normalisation

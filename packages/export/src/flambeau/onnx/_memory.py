@@ -34,7 +34,7 @@ class View:
 
 
 @dataclass
-class _Known:
+class _KnownTensor:
     tensor: Tensor  # keeps the tensor alive, because its id is the key
     value: Value
     version: int  # version of the memory when the value was set
@@ -64,7 +64,7 @@ class Memory:
         self._writes = writes
         self._constant = constant
         self._tracing = tracing
-        self._known: dict[int, _Known] = {}
+        self._known: dict[int, _KnownTensor] = {}
         self._versions: dict[int, int] = {}  # number of changes, by memory address
         self._found: set[int] = set()  # memory that existed before the trace
         self._before: list[tuple[Tensor, Tensor]] = []  # changed tensors in it, with copies
@@ -74,7 +74,7 @@ class Memory:
 
     def set(self, tensor: Tensor, value: Value, view: View | None = None) -> None:
         """Set the value of a tensor."""
-        self._known[id(tensor)] = _Known(tensor, value, self._version(tensor), view)
+        self._known[id(tensor)] = _KnownTensor(tensor, value, self._version(tensor), view)
 
     def find(self, tensor: Tensor, value: Value) -> None:
         """Register a tensor that existed before the trace, with its value."""
@@ -128,12 +128,12 @@ class Memory:
         else:
             in_order = tensor.numel() == view.base.numel() and _in_order(view)
             with self._tracing:
-                whole = to.reshape(view.base.shape) if in_order else _put_back(view, to)
+                whole = to.reshape(view.base.shape) if in_order else _scatter_into_base(view, to)
             self._assign(view.base, whole)
         self.set(tensor, value, view)
 
 
-def _put_back(view: View, part: Tensor) -> Tensor:
+def _scatter_into_base(view: View, part: Tensor) -> Tensor:
     positions = arange(view.base.numel(), device=view.base.device).reshape(view.base.shape)
     return put_at(view.base, view.again(positions), part)
 

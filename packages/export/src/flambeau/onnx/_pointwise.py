@@ -37,7 +37,7 @@ def binary(g: Graph, **operands: Any) -> Name:
 
 
 def compared(g: Graph, input: Any, other: Any) -> Name:
-    dtype = _common(input, other)
+    dtype = _comparison_dtype(input, other)
     return g.op(COMPARED[g.operator], g.operand(input, dtype), g.operand(other, dtype))
 
 
@@ -58,7 +58,7 @@ converts(*LOGICAL)(logical)
 converts(*BITWISE)(bitwise)
 
 
-def _common(*operands: Any) -> flambeau.dtype:
+def _comparison_dtype(*operands: Any) -> flambeau.dtype:
     """Return the dtype in which operands are compared."""
     return flambeau.result_type(*(_stand_in(x) for x in operands))
 
@@ -71,7 +71,7 @@ def _stand_in(x: Any) -> Any:
 
 @converts("ne")
 def not_equal(g: Graph, input: Any, other: Any) -> Name:
-    dtype = _common(input, other)
+    dtype = _comparison_dtype(input, other)
     return g.op("Not", g.op("Equal", g.operand(input, dtype), g.operand(other, dtype)))
 
 

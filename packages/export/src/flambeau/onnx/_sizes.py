@@ -110,7 +110,7 @@ class Samples:
             return seen[0]
         key = (len(self.measured), *seen)
         if key not in self._found:
-            self._found[key] = self.of_tensor(seen) or self._made_of_measured(seen)
+            self._found[key] = self.of_tensor(seen) or self._from_measured_sizes(seen)
         return self._found[key]
 
     def of_tensor(self, seen: Sequence[int]) -> int | Size | None:
@@ -138,7 +138,7 @@ class Samples:
         self.measured[name] = list(seen)
         return Size({(name,): Fraction(1)})
 
-    def _made_of_measured(self, seen: Sequence[int]) -> int | Size | None:
+    def _from_measured_sizes(self, seen: Sequence[int]) -> int | Size | None:
         """Return a function of measured sizes with the values ``seen``, or None.
 
         It is a linear function of one measured size, a multiple of a product with a measured size, or a minimum.
@@ -162,9 +162,9 @@ class Samples:
                     continue
                 if all(first * value == seen[0] * product for value, product in others):
                     return Size({names: Fraction(seen[0], first)})
-        return self._bounded(seen)
+        return self._minimum_of_measured(seen)
 
-    def _bounded(self, seen: Sequence[int]) -> int | Size | None:
+    def _minimum_of_measured(self, seen: Sequence[int]) -> int | Size | None:
         """Return the minimum of a measured size and a constant, such as ``min(count, 100)``, with these values."""
         bound = max(seen)
         for name, sizes in list(self.measured.items()):

@@ -22,7 +22,7 @@ from ._graph import CONVERTERS
 from ._memory import Memory, View, shares_memory
 from ._values import Value
 
-_PAGES = 2**16  # size in bytes from which lazily allocated zeros are faster
+_LAZY_ZERO_BYTES = 2**16  # size in bytes from which lazily allocated zeros are faster
 COUNTED = {"nonzero", "_nms"}
 # Operators that never return views and do not read elements.
 _COSTLY = {row["name"] for row in _core.pointwise_rows()}
@@ -75,7 +75,7 @@ class Trace(Recorder):
 
     def _found(self, tensor: Tensor) -> Value:
         """Return the value of a tensor that no operator created: a constant, or the result of an extension module."""
-        call = self._made_by_extension(tensor)
+        call = self._extension_call_of(tensor)
         if call is None:
             return self._new(tensor)
         self.calls.append(call)
@@ -126,7 +126,7 @@ class Trace(Recorder):
         return any(t.dtype == flambeau.bool and t.ndim for t in masks)
 
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
-        result = _blank(func, args, kwargs) if self._shapes_only and name in _COSTLY else None
+        result = _zeros_like_result(func, args, kwargs) if self._shapes_only and name in _COSTLY else None
         if result is None:
             result = func(*args, **kwargs)
         if name in COUNTED and self.varies([args, kwargs]):
@@ -155,7 +155,9 @@ class Trace(Recorder):
 
     def custom_call(self, definition: Any, arguments: dict[str, Any]) -> Any:
         result = (
-            _blank_custom(definition, arguments) if self._shapes_only and definition._fake else definition(**arguments)
+            _zeros_like_custom_results(definition, arguments)
+            if self._shapes_only and definition._fake
+            else definition(**arguments)
         )
         again = functools.partial(_repeat_call, definition, (), arguments)
         return self._note(Call(definition._qualname, arguments, source_location()), result, again)
@@ -182,7 +184,7 @@ class Trace(Recorder):
 
     def in_place(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         with self, self.device_of(args):
-            new = _not_in_place(name)(*args, **kwargs)
+            new = _out_of_place(name)(*args, **kwargs)
         if new.shape == args[0].shape:
             self._change(args[0], new)
             return args[0]
@@ -219,7 +221,7 @@ def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Tensor
     return input[tuple(keys)]
 
 
-def _blank(func: Any, args: Any, kwargs: Any) -> Tensor | None:
+def _zeros_like_result(func: Any, args: Any, kwargs: Any) -> Tensor | None:
     """Return zeros with the shape of a floating-point result; None for other dtypes or if elements are needed."""
     given = [replaced(x, Tensor, lambda t: t.to("meta")) for x in (args, kwargs)]
     try:
@@ -233,7 +235,7 @@ def _blank(func: Any, args: Any, kwargs: Any) -> Tensor | None:
     return _zeros(shaped, next(t.device for t in leaves([args, kwargs], Tensor)))
 
 
-def _blank_custom(definition: Any, arguments: dict[str, Any]) -> Any:
+def _zeros_like_custom_results(definition: Any, arguments: dict[str, Any]) -> Any:
     """Return zeros with the shapes of the results of a `flambeau.library` operator with a fake implementation."""
     shaped = definition(**replaced(arguments, Tensor, lambda t: t.to("meta")))
     device = next((t.device for t in leaves(arguments, Tensor)), flambeau.device("cpu"))
@@ -242,13 +244,13 @@ def _blank_custom(definition: Any, arguments: dict[str, Any]) -> Any:
 
 def _zeros(like: Tensor, device: Any) -> Tensor:
     count = like.numel() * like.element_size()
-    if count < _PAGES or device.type != "cpu":
+    if count < _LAZY_ZERO_BYTES or device.type != "cpu":
         return flambeau.zeros(like.shape, dtype=like.dtype, device=device)
     pages = mmap.mmap(-1, count)  # lazily allocated zeros
     return _core._frombuffer(pages, dtype=like.dtype).reshape(like.shape)
 
 
-def _not_in_place(name: str) -> Callable[..., Any]:
+def _out_of_place(name: str) -> Callable[..., Any]:
     """Return the out-of-place function of an in-place operator."""
     holders = (Tensor, flambeau, functional)
     found = IN_PLACE.get(name) or next((f for h in holders if (f := getattr(h, name[:-1], None)) is not None), None)

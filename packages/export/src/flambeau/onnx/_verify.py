@@ -14,7 +14,7 @@ from ._program import ONNXProgram
 
 # Tolerances relative to each element, and relative to the largest element of the output.
 _RELATIVE, _OF_LARGEST = 1e-3, 1e-4
-_COARSE = {flambeau.float16: 1e-2, flambeau.bfloat16: 5e-2}
+_HALF_TOLERANCES = {flambeau.float16: 1e-2, flambeau.bfloat16: 5e-2}
 
 
 def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ def _compare_elements(i: int, mine: Tensor, other: Tensor, inputs: str) -> None:
             raise RuntimeError(f"output {i} has different elements in ONNX Runtime and in the model, for {inputs}")
         return
     wide = flambeau.complex128 if mine.is_complex() else flambeau.float64
-    coarse = _COARSE.get(mine.dtype, 0.0)
+    coarse = _HALF_TOLERANCES.get(mine.dtype, 0.0)
     mine, other = mine.to(wide), other.to(wide)
     finite = mine[mine.isfinite()].abs()
     largest = finite.max().item() if finite.numel() else 0.0

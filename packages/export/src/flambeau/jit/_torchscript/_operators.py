@@ -75,8 +75,8 @@ def _unsupported(name: str) -> Callable[..., Any]:
 
 
 def _aten(name: str, version: int) -> Callable[..., Any]:
-    if name in _OTHERS:
-        return _OTHERS[name]
+    if name in _OTHER_OPERATORS:
+        return _OTHER_OPERATORS[name]
     plain = _numbers.FUNCTIONS.get(name) or (_numbers.method(name) if name in _numbers.METHODS else None)
     try:
         of_tensors = _of_tensors(name, resolve(f"aten::{name}"))
@@ -158,7 +158,7 @@ def _grad_enabled(enabled: bool) -> None:
     flambeau.set_grad_enabled(enabled)
 
 
-_OTHERS: dict[str, Callable[..., Any]] = {
+_OTHER_OPERATORS: dict[str, Callable[..., Any]] = {
     "FloatImplicit": float,
     "IntImplicit": int,
     "ScalarImplicit": lambda tensor: tensor.item(),
@@ -197,14 +197,18 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _minimum(first: Any, *others: Any) -> Any:
-    return [min(pair) for pair in zip(first, *others, strict=True)] if _lists(first, others) else min(first, *others)
+    return (
+        [min(pair) for pair in zip(first, *others, strict=True)] if _are_lists(first, others) else min(first, *others)
+    )
 
 
 def _maximum(first: Any, *others: Any) -> Any:
-    return [max(pair) for pair in zip(first, *others, strict=True)] if _lists(first, others) else max(first, *others)
+    return (
+        [max(pair) for pair in zip(first, *others, strict=True)] if _are_lists(first, others) else max(first, *others)
+    )
 
 
-def _lists(first: Any, others: tuple[Any, ...]) -> bool:
+def _are_lists(first: Any, others: tuple[Any, ...]) -> bool:
     return bool(others) and isinstance(first, list)
 
 

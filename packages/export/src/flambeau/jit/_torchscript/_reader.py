@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from flambeau._serialization import interpreter
 from flambeau._serialization.archive_reader import ArchiveReader
-from flambeau._serialization.errors import FormatError, UnsafePickleError, naming
+from flambeau._serialization.errors import FormatError, UnsafePickleError, add_file_name
 from flambeau._serialization.locations import Locations
 from flambeau._serialization.pytorch import storage_loader
 
@@ -28,7 +28,7 @@ def read(file: IO[bytes], map_location: Any = None, extra_files: dict[str, Any] 
     Raises: RuntimeError if the archive is damaged or contains code that TorchScript cannot generate;
         pickle.UnpicklingError for references that are not allowed.
     """
-    with naming(file):
+    with add_file_name(file):
         archive, values = Archive(file, "constants.pkl"), ArchiveReader(file, mapped=False)
         locations = Locations(map_location)
         constants = _unpickled(values, "constants", locations, None)

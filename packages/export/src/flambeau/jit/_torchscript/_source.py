@@ -108,10 +108,10 @@ class Translator:
         return [self._statement(each) for each in statements] or [ast.Pass()]
 
     def _statement(self, node: ast.stmt) -> ast.stmt:
-        made = self._made_statement(node)
+        made = self._translate_statement(node)
         return ast.copy_location(made, node)
 
-    def _made_statement(self, node: ast.stmt) -> ast.stmt:
+    def _translate_statement(self, node: ast.stmt) -> ast.stmt:
         match node:
             case ast.Assign(targets=[ast.Attribute(value=owner, attr=name)], value=value):
                 self._local(node, name)
@@ -152,13 +152,13 @@ class Translator:
     # Expressions
 
     def _value(self, node: ast.expr) -> ast.expr:
-        made = self._made_value(node)
+        made = self._translate_expression(node)
         return ast.copy_location(made, node)
 
     def _values(self, nodes: list[ast.expr]) -> list[ast.expr]:
         return [self._value(node) for node in nodes]
 
-    def _made_value(self, node: ast.expr) -> ast.expr:
+    def _translate_expression(self, node: ast.expr) -> ast.expr:
         match node:
             case ast.Constant(value=None | bool() | int() | float() | complex() | str() as value):
                 return ast.Constant(value)

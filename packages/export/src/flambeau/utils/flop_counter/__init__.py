@@ -77,7 +77,7 @@ class FlopCounterMode:
             register_module_forward_pre_hook(self._enter_module),
             register_module_forward_hook(self._leave_module, always_call=True),
         ]
-        self._mode = _Counting(self)
+        self._mode = _CountingMode(self)
         self._mode.__enter__()
         return self
 
@@ -151,10 +151,10 @@ class FlopCounterMode:
         counts = self.flop_counts[name]
         power = min((len(str(total)) - 2) // 3, len(_SUFFIXES) - 1) if total > 9 else 0  # 1001M instead of 1.001B
         named = [(name, sum(counts.values())), *((f" - {key}", count) for key, count in counts.items())]
-        return [[" " * level + text, _with_suffix(count, power), _share(count, total)] for text, count in named]
+        return [[" " * level + text, _with_suffix(count, power), _percentage(count, total)] for text, count in named]
 
 
-class _Counting(CallMode):
+class _CountingMode(CallMode):
     def __init__(self, counter: FlopCounterMode) -> None:
         self.counter = counter
 
@@ -183,7 +183,7 @@ def _with_suffix(count: int, power: int) -> str:
     return f"{count / 1000**power:.3f}{_SUFFIXES[power]}"
 
 
-def _share(count: int, total: int) -> str:
+def _percentage(count: int, total: int) -> str:
     return f"{count / total:.2%}" if total else "0%"
 
 
