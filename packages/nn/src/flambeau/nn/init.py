@@ -108,7 +108,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = No
     True
     """
     with no_grad():
-        return tensor.uniform_(a, b, **_options(generator))
+        return tensor.uniform_(a, b, **_generator_option(generator))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
@@ -119,7 +119,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
     True
     """
     with no_grad():
-        return tensor.normal_(mean, std, **_options(generator))
+        return tensor.normal_(mean, std, **_generator_option(generator))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -216,7 +216,7 @@ def trunc_normal_(
     below, above = (math.erf((limit - mean) / (std * math.sqrt(2.0))) / 2 for limit in (a, b))
     redraw = _normal_between if above - below > 0.3 else _uniform_by_density
     with no_grad():
-        return redraw(tensor, mean, std, a, b, _options(generator))
+        return redraw(tensor, mean, std, a, b, _generator_option(generator))
 
 
 def _normal_between(tensor: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
@@ -259,7 +259,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         return tensor
     with no_grad():
         rows, columns = tensor.flatten(1).shape
-        drawn = tensor.detach().new_empty(rows, columns).normal_(0, 1, **_options(generator))
+        drawn = tensor.detach().new_empty(rows, columns).normal_(0, 1, **_generator_option(generator))
         q, r = flambeau.linalg.qr(drawn if rows >= columns else drawn.T)
         q = q * r.diagonal().sign()  # makes the distribution uniform over orthogonal matrices
         return tensor.copy_((q if rows >= columns else q.T).reshape(tensor.shape) * gain)
@@ -279,9 +279,9 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)
     with no_grad():
-        drawn = tensor.new_empty(tensor.shape).normal_(0, std, **_options(generator))
+        drawn = tensor.new_empty(tensor.shape).normal_(0, std, **_generator_option(generator))
         for column in range(columns):
-            drawn[randperm(rows, **_options(generator))[:zeros], column] = 0
+            drawn[randperm(rows, **_generator_option(generator))[:zeros], column] = 0
         return tensor.copy_(drawn)
 
 
@@ -365,11 +365,11 @@ def _nothing_to_fill(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _options(generator: Any) -> dict[str, Any]:
+def _generator_option(generator: Any) -> dict[str, Any]:
     return {} if generator is None else {"generator": generator}
 
 
-def _older(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def _deprecated_alias(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Return the function under its deprecated name without the underscore; a call warns."""
     name = function.__name__.removesuffix("_")
 
@@ -383,17 +383,17 @@ def _older(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return older
 
 
-constant = _older(constant_)
-dirac = _older(dirac_)
-eye = _older(eye_)
-kaiming_normal = _older(kaiming_normal_)
-kaiming_uniform = _older(kaiming_uniform_)
-normal = _older(normal_)
-orthogonal = _older(orthogonal_)
-sparse = _older(sparse_)
-uniform = _older(uniform_)
-xavier_normal = _older(xavier_normal_)
-xavier_uniform = _older(xavier_uniform_)
+constant = _deprecated_alias(constant_)
+dirac = _deprecated_alias(dirac_)
+eye = _deprecated_alias(eye_)
+kaiming_normal = _deprecated_alias(kaiming_normal_)
+kaiming_uniform = _deprecated_alias(kaiming_uniform_)
+normal = _deprecated_alias(normal_)
+orthogonal = _deprecated_alias(orthogonal_)
+sparse = _deprecated_alias(sparse_)
+uniform = _deprecated_alias(uniform_)
+xavier_normal = _deprecated_alias(xavier_normal_)
+xavier_uniform = _deprecated_alias(xavier_uniform_)
 _calculate_fan_in_and_fan_out = calculate_fan
 
 _suggestions.suggest_names(__name__)

@@ -174,14 +174,14 @@ class BlockMask:
         padded = (*given, slice(None), slice(None), slice(None))[:3]
         kept = tuple(slice(i, i + 1 or None) if isinstance(i, int) else i for i in padded)
         partial = self.kv_num_blocks[kept], self.kv_indices[kept]
-        full = _each((self.full_kv_num_blocks, self.full_kv_indices), lambda tensor: tensor[kept])
+        full = _map_pair((self.full_kv_num_blocks, self.full_kv_indices), lambda tensor: tensor[kept])
         by_columns = self.q_num_blocks is not None
         return BlockMask.from_kv_blocks(*partial, *full, self.BLOCK_SIZE, _sliced, self.seq_lengths, by_columns)
 
     def to(self, device: Any) -> BlockMask:
         """Return a copy of the mask on another device."""
         partial = self.kv_num_blocks.to(device), self.kv_indices.to(device)
-        full = _each((self.full_kv_num_blocks, self.full_kv_indices), lambda tensor: tensor.to(device))
+        full = _map_pair((self.full_kv_num_blocks, self.full_kv_indices), lambda tensor: tensor.to(device))
         by_columns = self.q_num_blocks is not None
         return BlockMask.from_kv_blocks(*partial, *full, self.BLOCK_SIZE, self.mask_mod, self.seq_lengths, by_columns)
 
@@ -198,8 +198,8 @@ class BlockMask:
         rows = math.ceil(new_q_len / self.BLOCK_SIZE[0])
         columns = math.ceil(new_kv_len / self.BLOCK_SIZE[1])
         full = self.full_blocks()
-        partial = dense_to_ordered(_resized(self.partial_blocks(), rows, columns))
-        whole: Pair = dense_to_ordered(_resized(full, rows, columns)) if full is not None else (None, None)
+        partial = dense_to_ordered(_crop_or_pad(self.partial_blocks(), rows, columns))
+        whole: Pair = dense_to_ordered(_crop_or_pad(full, rows, columns)) if full is not None else (None, None)
         return BlockMask.from_kv_blocks(*partial, *whole, self.BLOCK_SIZE, self.mask_mod, (new_q_len, new_kv_len))
 
     def to_string(self, grid_size: int | tuple[int, int] = (20, 20), limit: int = 4) -> str:
@@ -242,7 +242,7 @@ def dense_to_ordered(dense: Tensor) -> tuple[Tensor, Tensor]:
     return count, dense.to(flambeau.int32).argsort(-1, descending=True, stable=True).to(flambeau.int32)
 
 
-def _each(pair: Pair, change: Callable[[Tensor], Tensor]) -> Pair:
+def _map_pair(pair: Pair, change: Callable[[Tensor], Tensor]) -> Pair:
     """Apply ``change`` to both tensors of a pair; return a pair of None unchanged."""
     count, indices = pair
     return (None, None) if count is None or indices is None else (change(count), change(indices))
@@ -255,7 +255,7 @@ def _transposed(count: Tensor | None, indices: Tensor | None) -> Pair:
     return dense_to_ordered(ordered_to_dense(count, indices).transpose(-2, -1).contiguous())
 
 
-def _resized(dense: Tensor, rows: int, columns: int) -> Tensor:
+def _crop_or_pad(dense: Tensor, rows: int, columns: int) -> Tensor:
     """Crop ``dense`` to ``rows`` and ``columns``, or pad it with masked blocks at the bottom and on the right."""
     more = (0, max(0, columns - dense.shape[-1]), 0, max(0, rows - dense.shape[-2]))
     return functional.pad(dense, more, value=False)[..., :rows, :columns].contiguous()

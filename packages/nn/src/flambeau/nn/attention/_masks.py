@@ -25,7 +25,7 @@ def and_masks(*mask_mods: MaskMod) -> MaskMod:
             [1, 1, 0],
             [0, 1, 1]], dtype=flambeau.int32)
     """
-    return _joined(mask_mods, flambeau.logical_and)
+    return _combine_masks(mask_mods, flambeau.logical_and)
 
 
 def or_masks(*mask_mods: MaskMod) -> MaskMod:
@@ -37,10 +37,10 @@ def or_masks(*mask_mods: MaskMod) -> MaskMod:
             [ True,  True, False],
             [ True, False,  True]])
     """
-    return _joined(mask_mods, flambeau.logical_or)
+    return _combine_masks(mask_mods, flambeau.logical_or)
 
 
-def _joined(mask_mods: tuple[MaskMod, ...], operator: Callable[[Tensor, Tensor], Tensor]) -> MaskMod:
+def _combine_masks(mask_mods: tuple[MaskMod, ...], operator: Callable[[Tensor, Tensor], Tensor]) -> MaskMod:
     if not mask_mods or not all(callable(each) for each in mask_mods):
         raise RuntimeError(f"All inputs should be callable mask_mods, and at least one is required: {mask_mods}")
 
@@ -86,13 +86,13 @@ def create_mask(
             [ True,  True,  True]])
     """
     index_grids = index_grids_of(B or 1, H or 1, flambeau.arange(Q_LEN), flambeau.arange(KV_LEN), _device(device))
-    if _takes_scores(mod_fn):
+    if _is_score_mod(mod_fn):
         scores = flambeau.zeros(B or 1, H or 1, Q_LEN, KV_LEN, device=index_grids[0].device)
         return ~vmap_over_indices(mod_fn, scores=True)(scores, *index_grids).isneginf()
     return vmap_over_indices(mod_fn, scores=False)(*index_grids)
 
 
-def _takes_scores(function: Callable[..., Any]) -> bool:
+def _is_score_mod(function: Callable[..., Any]) -> bool:
     code = getattr(function, "__code__", None)
     return code is not None and code.co_argcount - len(getattr(function, "__defaults__", None) or ()) == 5
 
@@ -140,7 +140,7 @@ def create_block_mask(
     )
     """
     size = (BLOCK_SIZE, BLOCK_SIZE) if isinstance(BLOCK_SIZE, int) else BLOCK_SIZE
-    if _takes_scores(mask_mod):
+    if _is_score_mod(mask_mod):
         raise AssertionError(
             f"create_block_mask requires a mask_mod function of (b, h, q_idx, kv_idx), got {mask_mod!r}"
         )

@@ -200,7 +200,7 @@ def flex_attention(
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     groups = query.shape[1] // key.shape[1]
     key, value = (_expand_heads(each, query.shape[0], groups) for each in (key, value))
-    parts = [_rows(query, key, value, score_mod, part, scale, wanted) for part in _parts(query, key, block_mask)]
+    parts = [_attend_part(query, key, value, score_mod, part, scale, wanted) for part in _parts(query, key, block_mask)]
     output, lse, largest = (_concatenate_queries(each) for each in zip(*parts, strict=True))
     if return_lse:
         return output, lse
@@ -219,7 +219,7 @@ def _expand_heads(tensor: Tensor, batches: int, groups: int) -> Tensor:
     return tensor if groups == 1 else tensor.repeat_interleave(groups, 1)
 
 
-class _Part(NamedTuple):
+class _QueryRange(NamedTuple):
     """A range of queries, the keys to compute for them, and their mask ``(B, H, queries, keys)``; None for no mask."""
 
     queries: slice
@@ -228,20 +228,20 @@ class _Part(NamedTuple):
     index_grids: tuple[Tensor, ...]
 
 
-def _parts(query: Tensor, key: Tensor, block_mask: BlockMask | None) -> Iterator[_Part]:
+def _parts(query: Tensor, key: Tensor, block_mask: BlockMask | None) -> Iterator[_QueryRange]:
     """Yield one part for each row of blocks, or a single part if there is no block mask."""
     batches, heads, length = query.shape[:3]
     if block_mask is None:
         index_grids = index_grids_of(
             batches, heads, flambeau.arange(length), flambeau.arange(key.shape[2]), query.device
         )
-        yield _Part(slice(None), slice(None), None, index_grids)
+        yield _QueryRange(slice(None), slice(None), None, index_grids)
         return
     partial, full = block_mask.partial_blocks(), block_mask.full_blocks()
     height, width = block_mask.BLOCK_SIZE
     for row, columns in enumerate(block_mask.columns_of_rows()):
         queries = flambeau.arange(length)[row * height : (row + 1) * height]
-        positions = _positions(columns, width, key.shape[2])
+        positions = _key_indices(columns, width, key.shape[2])
         index_grids = index_grids_of(batches, heads, queries, positions, query.device)
         blocks = (index_grids[3] // width).long()
         seen = _mask_of_row(
@@ -250,10 +250,10 @@ def _parts(query: Tensor, key: Tensor, block_mask: BlockMask | None) -> Iterator
         contiguous = columns == list(range(columns[0], columns[0] + len(columns))) if columns else True
         first = int(positions[0]) if columns else 0
         keys = slice(first, first + len(positions)) if contiguous else positions.to(query.device)
-        yield _Part(slice(row * height, row * height + len(queries)), keys, seen, index_grids)
+        yield _QueryRange(slice(row * height, row * height + len(queries)), keys, seen, index_grids)
 
 
-def _positions(columns: list[int], width: int, length: int) -> Tensor:
+def _key_indices(columns: list[int], width: int, length: int) -> Tensor:
     """Return the indices of the keys in some columns of blocks."""
     first = flambeau.tensor(columns, dtype=flambeau.int64)[:, None] * width
     positions = (first + flambeau.arange(width)).reshape(-1)
@@ -280,18 +280,18 @@ def _mask_of_row(
     return seen if whole is None else seen | whole
 
 
-def _rows(
+def _attend_part(
     query: Tensor,
     key: Tensor,
     value: Tensor,
     score_mod: ScoreMod | None,
-    part: _Part,
+    part: _QueryRange,
     scale: float,
     wanted: AuxRequest,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Return one part's output, log-sum-exp and largest scores; the latter two are None unless requested."""
     queries = query[:, :, part.queries]
-    keys, values = (_chosen(each, part.keys) for each in (key, value))
+    keys, values = (_select_keys(each, part.keys) for each in (key, value))
     if score_mod is None and not any(wanted):
         return functional.scaled_dot_product_attention(queries, keys, values, part.seen, scale=scale), None, None
     working = flambeau.float64 if query.dtype == flambeau.float64 else flambeau.float32
@@ -304,14 +304,14 @@ def _rows(
     safe = scores.masked_fill(blind, 0.0)  # avoids NaN in the derivative
     output = safe.softmax(-1).masked_fill(blind, 0.0).to(query.dtype) @ values
     lse = safe.logsumexp(-1).masked_fill(blind[..., 0], -math.inf) if wanted.lse else None
-    return output, lse, _largest(scores) if wanted.max_scores else None
+    return output, lse, _row_max(scores) if wanted.max_scores else None
 
 
-def _largest(scores: Tensor) -> Tensor:
+def _row_max(scores: Tensor) -> Tensor:
     return scores.amax(-1) if scores.shape[-1] else scores.new_full(scores.shape[:-1], -math.inf)
 
 
-def _chosen(tensor: Tensor, keys: slice | Tensor) -> Tensor:
+def _select_keys(tensor: Tensor, keys: slice | Tensor) -> Tensor:
     return tensor[:, :, keys] if isinstance(keys, slice) else tensor.index_select(2, keys)
 
 

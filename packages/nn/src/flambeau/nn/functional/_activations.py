@@ -250,7 +250,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     tensor([0.5000, 0.5000])
     """
     if dim is None:
-        dim = _guessed("softmax", input, _stacklevel)
+        dim = _implicit_dim("softmax", input, _stacklevel)
     return flambeau.softmax(input, dim, dtype=dtype)
 
 
@@ -261,7 +261,7 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     tensor([-1.3133, -0.3133])
     """
     if dim is None:
-        dim = _guessed("log_softmax", input, _stacklevel)
+        dim = _implicit_dim("log_softmax", input, _stacklevel)
     return flambeau.log_softmax(input, dim, dtype=dtype)
 
 
@@ -272,11 +272,11 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     tensor([0.7311, 0.2689])
     """
     if dim is None:
-        dim = _guessed("softmin", input, _stacklevel)
+        dim = _implicit_dim("softmin", input, _stacklevel)
     return flambeau.softmax(-input, dim, dtype=dtype)
 
 
-def _guessed(name: str, input: Tensor, stacklevel: int) -> int:
+def _implicit_dim(name: str, input: Tensor, stacklevel: int) -> int:
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
         stacklevel=stacklevel,

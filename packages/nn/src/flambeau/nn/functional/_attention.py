@@ -166,15 +166,15 @@ def multi_head_attention_forward(
     length, batch, width = query.shape
     _check_sizes(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
-    q, k, v = _projected(query, key, value, in_proj_weight, in_proj_bias, separate)
-    mask = _additive(attn_mask, query.dtype)
+    q, k, v = _project(query, key, value, in_proj_weight, in_proj_bias, separate)
+    mask = _as_additive_mask(attn_mask, query.dtype)
     _check_masks(attn_mask, key_padding_mask, length, static_k.shape[1] if static_k is not None else k.shape[0], batch)
-    padding = _additive(key_padding_mask, query.dtype)
+    padding = _as_additive_mask(key_padding_mask, query.dtype)
     if bias_k is not None and bias_v is not None:
         k = flambeau.cat([k, bias_k.expand(1, batch, width)])
         v = flambeau.cat([v, bias_v.expand(1, batch, width)])
         mask, padding = _append_unmasked_column(mask), _append_unmasked_column(padding)
-    q, k, v = (_by_head(t, batch, num_heads) for t in (q, k, v))
+    q, k, v = (_split_heads(t, batch, num_heads) for t in (q, k, v))
     k = k if static_k is None else static_k
     v = v if static_v is None else static_v
     if add_zero_attn:
@@ -182,7 +182,7 @@ def multi_head_attention_forward(
         k, v = (flambeau.cat([t, t.new_zeros(zero)], 1) for t in (k, v))
         mask, padding = _append_unmasked_column(mask), _append_unmasked_column(padding)
     mask = _with_padding(mask, padding, num_heads)
-    attended, weights = _attended(q, k, v, mask, dropout_p if training else 0.0, need_weights)
+    attended, weights = _attend(q, k, v, mask, dropout_p if training else 0.0, need_weights)
     output = flambeau.linear(
         attended.transpose(0, 1).reshape(length * batch, width), out_proj_weight, out_proj_bias
     ).reshape(length, batch, len(out_proj_weight))
@@ -193,7 +193,7 @@ def multi_head_attention_forward(
     return (output if batched else output.squeeze(1)), weights
 
 
-def _attended(
+def _attend(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, drop: float, need_weights: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Apply attention to every head. Return the output and, if ``need_weights``, the weights; otherwise None."""
@@ -261,7 +261,7 @@ def _check_masks(mask: Tensor | None, padding: Tensor | None, length: int, sourc
         )
 
 
-def _projected(
+def _project(
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -284,7 +284,7 @@ def _projected(
     return [flambeau.linear(x, w, b) for x, w, b in zip(inputs, weights, biases, strict=True)]
 
 
-def _additive(mask: Tensor | None, dtype: flambeau.dtype) -> Tensor | None:
+def _as_additive_mask(mask: Tensor | None, dtype: flambeau.dtype) -> Tensor | None:
     """Convert a boolean mask (True for masked elements) to a mask that is added to the scores."""
     if mask is None or mask.dtype.is_floating_point:
         return mask if mask is None else mask.to(dtype)
@@ -308,6 +308,6 @@ def _with_padding(mask: Tensor | None, padding: Tensor | None, num_heads: int) -
     return hidden if mask is None else mask + hidden
 
 
-def _by_head(t: Tensor, batch: int, heads: int) -> Tensor:
+def _split_heads(t: Tensor, batch: int, heads: int) -> Tensor:
     """Reshape (length, batch, heads * width) to (batch * heads, length, width)."""
     return t.reshape(t.shape[0], batch * heads, t.shape[-1] // heads).transpose(0, 1)

@@ -170,7 +170,7 @@ adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d, 2, f"{_IMA
 adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d, 2, f"{_VOLUME}, 1")
 
 
-def _spread(value: Size, dims: int) -> tuple[int, ...]:
+def _repeat_for_dims(value: Size, dims: int) -> tuple[int, ...]:
     sizes = (value,) * dims if isinstance(value, int) else tuple(value)
     return sizes * dims if len(sizes) == 1 else sizes
 
@@ -187,7 +187,7 @@ def lp_pool1d(
     tensor([[5.]])
     """
     mean = avg_pool1d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
-    return _root(mean, prod(_spread(kernel_size, 1)), norm_type)
+    return _root(mean, prod(_repeat_for_dims(kernel_size, 1)), norm_type)
 
 
 def lp_pool2d(
@@ -200,7 +200,7 @@ def lp_pool2d(
             [2., 2.]])
     """
     mean = avg_pool2d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
-    return _root(mean, prod(_spread(kernel_size, 2)), norm_type)
+    return _root(mean, prod(_repeat_for_dims(kernel_size, 2)), norm_type)
 
 
 def lp_pool3d(
@@ -212,7 +212,7 @@ def lp_pool3d(
     flambeau.Size([1, 1, 2, 2, 2])
     """
     mean = avg_pool3d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
-    return _root(mean, prod(_spread(kernel_size, 3)), norm_type)
+    return _root(mean, prod(_repeat_for_dims(kernel_size, 3)), norm_type)
 
 
 def _root(mean: Tensor, count: int, power: float) -> Tensor:

@@ -49,16 +49,16 @@ class Boundary:
     def watch_inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return ``args`` with their tensors passed through an identity node."""
         self.input_count = len(args)
-        watched, self.watches_inputs = _pass_through(args, self._at_inputs)
+        watched, self.watches_inputs = _pass_through(args, self._run_at_inputs)
         return watched
 
     def watch_outputs(self, result: Any) -> Any:
         """Return ``result``, a tensor or a tuple with tensors, passed through an identity node."""
         if isinstance(result, tuple):
-            watched, _ = _pass_through(result, self._at_outputs)
+            watched, _ = _pass_through(result, self._run_at_outputs)
             return type(result)(*watched) if hasattr(result, "_fields") else watched
         if isinstance(result, Tensor):
-            return _pass_through((result,), self._at_outputs)[0][0]
+            return _pass_through((result,), self._run_at_outputs)[0][0]
         warnings.warn(
             "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
             f"but received {type(result)}",
@@ -66,12 +66,12 @@ class Boundary:
         )
         return result
 
-    def _at_outputs(self, grad_output: Gradients) -> Gradients:
+    def _run_at_outputs(self, grad_output: Gradients) -> Gradients:
         for hook in self.pre_hooks:
-            grad_output = _replaced(hook(self.module, grad_output), grad_output, "pre hook", "grad_output")
+            grad_output = _replace_gradients(hook(self.module, grad_output), grad_output, "pre hook", "grad_output")
         self.grad_output = grad_output
         if not self.watches_inputs:
-            given = self._at_inputs((None,) * self.input_count)
+            given = self._run_at_inputs((None,) * self.input_count)
             if any(gradient is not None for gradient in given):
                 raise RuntimeError(
                     "Backward hook for Modules where no input requires gradient should always return None or None for "
@@ -79,12 +79,12 @@ class Boundary:
                 )
         return grad_output
 
-    def _at_inputs(self, grad_input: Gradients) -> Gradients:
+    def _run_at_inputs(self, grad_input: Gradients) -> Gradients:
         if self.grad_output is None:  # gradients did not pass the outputs, as in double backward
             return grad_input
         for hook in self.hooks:
             replacement = hook(self.module, grad_input, self.grad_output)
-            grad_input = _replaced(replacement, grad_input, "hook", "grad_input")
+            grad_input = _replace_gradients(replacement, grad_input, "hook", "grad_input")
         self.grad_output = None
         return grad_input
 
@@ -113,7 +113,7 @@ def _pass_through(values: tuple[Any, ...], notify: Callable[[Gradients], Gradien
     return tuple(out), any(tensor.grad_fn is not None for tensor in gated)
 
 
-def _replaced(replacement: Any, gradients: Gradients, hook: str, name: str) -> Gradients:
+def _replace_gradients(replacement: Any, gradients: Gradients, hook: str, name: str) -> Gradients:
     if replacement is None:
         return gradients
     if isinstance(replacement, Tensor):

@@ -37,7 +37,7 @@ REASONS = {
 }
 
 
-class _Explained(NamedTuple):
+class _LikelyMistake(NamedTuple):
     """A likely mistake: advice for the error message, and the keys that the mistake explains."""
 
     advice: str
@@ -48,10 +48,10 @@ class _Explained(NamedTuple):
 def problems(missing: list[str], unexpected: list[str], state: Mapping[str, Any]) -> list[str]:
     """Return a line for each problem; the first names the mistake that explains most of the keys, if one is found."""
     explained = (
-        _nested(missing, state)
-        or _extra_prefix(missing, unexpected)
-        or _lacking_prefix(missing, unexpected)
-        or _wrapped_inside(missing, unexpected)
+        _check_nested(missing, state)
+        or _check_extra_prefix(missing, unexpected)
+        or _check_missing_prefix(missing, unexpected)
+        or _check_wrapped_inside(missing, unexpected)
     )
     lines = []
     if explained is not None:
@@ -72,32 +72,32 @@ def loading_hint(given: object) -> str:
     return "; write load_state_dict(other.state_dict())" if callable(getattr(given, "state_dict", None)) else ""
 
 
-def _nested(missing: list[str], state: Mapping[str, Any]) -> _Explained | None:
+def _check_nested(missing: list[str], state: Mapping[str, Any]) -> _LikelyMistake | None:
     for key, value in state.items():
         if missing and isinstance(value, Mapping) and all(name in value for name in missing):
             others = ", ".join(repr(other) for other in [other for other in state if other != key][:4])
             hint = f" (other keys: {others})" if others else ""
-            return _Explained(NESTED.format(key=key, others=hint), set(missing), set(state))
+            return _LikelyMistake(NESTED.format(key=key, others=hint), set(missing), set(state))
     return None
 
 
-def _extra_prefix(missing: list[str], unexpected: list[str]) -> _Explained | None:
+def _check_extra_prefix(missing: list[str], unexpected: list[str]) -> _LikelyMistake | None:
     for prefix in _prefixes(missing[:1], unexpected):
         if {prefix + key for key in missing} <= set(unexpected):
             example, reason = prefix + missing[0], REASONS.get(prefix, "")
             advice = EXTRA_PREFIX.format(prefix=prefix, example=example, reason=reason)
-            return _Explained(advice, set(missing), {key for key in unexpected if key.startswith(prefix)})
+            return _LikelyMistake(advice, set(missing), {key for key in unexpected if key.startswith(prefix)})
     return None
 
 
-def _lacking_prefix(missing: list[str], unexpected: list[str]) -> _Explained | None:
+def _check_missing_prefix(missing: list[str], unexpected: list[str]) -> _LikelyMistake | None:
     for prefix in _prefixes(unexpected, missing[:1]):
         stripped = [key.removeprefix(prefix) for key in missing if key.startswith(prefix)]
         if len(stripped) == len(missing) and set(stripped) <= set(unexpected):
             advice = LACKING_PREFIX.format(
                 prefix=prefix, example=stripped[0], reason=REASONS.get(prefix, ""), attribute=prefix.removesuffix(".")
             )
-            return _Explained(advice, set(missing), set(unexpected))
+            return _LikelyMistake(advice, set(missing), set(unexpected))
     return None
 
 
@@ -111,13 +111,13 @@ def _prefixes(shorter: Iterable[str], longer: Iterable[str]) -> Iterator[str]:
             yield long.removesuffix(short)
 
 
-def _wrapped_inside(missing: list[str], unexpected: list[str]) -> _Explained | None:
+def _check_wrapped_inside(missing: list[str], unexpected: list[str]) -> _LikelyMistake | None:
     for wrapper in WRAPPERS:
         stripped = {key.replace(f"{wrapper}.", ""): key for key in unexpected if f".{wrapper}." in f".{key}"}
         if missing and stripped and all(key in stripped for key in missing):
             example = stripped[missing[0]]
             advice = WRAPPED_INSIDE.format(wrapper=wrapper, wrapper_dot=f"{wrapper}.", example=example)
-            return _Explained(advice, set(missing), set(stripped.values()))
+            return _LikelyMistake(advice, set(missing), set(stripped.values()))
     return None
 
 

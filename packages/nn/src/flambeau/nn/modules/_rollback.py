@@ -20,7 +20,7 @@ def snapshot(root: Module) -> Callable[[], None]:
     copied: set[int] = set()  # a tensor may have several names
     for module in root.modules():
         for name, tensor in module._own_state():
-            actions.append(_put_back(module, name, tensor))
+            actions.append(_tensor_restorer(module, name, tensor))
             if id(tensor) not in copied:
                 copied.add(id(tensor))
                 actions.append(_restore_values(tensor))
@@ -35,7 +35,7 @@ def snapshot(root: Module) -> Callable[[], None]:
     return restore
 
 
-def _put_back(module: Module, name: str, tensor: Tensor) -> Callable[[], None]:
+def _tensor_restorer(module: Module, name: str, tensor: Tensor) -> Callable[[], None]:
     def action() -> None:
         if getattr(module, name) is not tensor:
             setattr(module, name, tensor)

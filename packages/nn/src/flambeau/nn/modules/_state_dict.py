@@ -203,7 +203,7 @@ class Stateful(Tree):
         given = {name: state_dict[prefix + name] for name in own if prefix + name in state_dict}
         if strict:
             missing_keys.extend(prefix + name for name in own if name not in given)
-        writes = _fillings(cast("Module", self), own, given, prefix, assign, error_msgs)
+        writes = _copy_actions(cast("Module", self), own, given, prefix, assign, error_msgs)
         extra = prefix + EXTRA_STATE
         takes_extra = type(self).set_extra_state is not Stateful.set_extra_state
         if takes_extra and extra in state_dict:
@@ -217,7 +217,7 @@ class Stateful(Tree):
         if deferred is not None:
             deferred.extend(writes)
         else:
-            _do(writes)
+            _run_actions(writes)
 
     # Hooks
 
@@ -293,7 +293,7 @@ class _Loading:
         if not self.errors and self.afterwards:
             refused = self._refused_after_hooks(module, strict)
         elif not self.errors and not refused:
-            _do(self.writes)
+            _run_actions(self.writes)
         if self.errors or refused:
             problems = (key_problems(*self.keys, self.state) if strict else []) + self.errors
             name = type(module).__name__
@@ -304,8 +304,8 @@ class _Loading:
         """Load provisionally and return True if unmatched keys remain after the hooks; then nothing has changed."""
         restore = snapshot(module)
         try:
-            _do(self.writes)
-            _do(self.afterwards)
+            _run_actions(self.writes)
+            _run_actions(self.afterwards)
         except BaseException:
             restore()
             raise
@@ -323,7 +323,7 @@ def _after_loading(hook: Callable[..., Any], module: Stateful, keys: _Incompatib
         )
 
 
-def _do(actions: list[Callable[[], Any]]) -> None:
+def _run_actions(actions: list[Callable[[], Any]]) -> None:
     with no_grad():
         for action in actions:
             action()
@@ -343,7 +343,7 @@ def _convert_old_scalar(value: Any, current: Tensor) -> Any:
     return value[0] if alone else value
 
 
-def _misfit(key: str, current: Tensor, value: Any) -> Iterator[str]:
+def _mismatches(key: str, current: Tensor, value: Any) -> Iterator[str]:
     if not isinstance(value, Tensor):
         yield f'"{key}": expected a Tensor from the checkpoint but received {type(value).__name__}'
     elif is_lazy(value) and not is_lazy(current):
@@ -355,7 +355,7 @@ def _misfit(key: str, current: Tensor, value: Any) -> Iterator[str]:
         )
 
 
-def _fillings(
+def _copy_actions(
     module: Module, own: dict[str, Tensor], given: dict[str, Any], prefix: str, assign: bool, error_msgs: list[str]
 ) -> list[Callable[[], Any]]:
     """Return functions that store the matching values. Messages for mismatches are appended to ``error_msgs``."""
@@ -363,16 +363,16 @@ def _fillings(
     for name, value in given.items():
         current, key = own[name], prefix + name
         value = _convert_old_scalar(value, current)
-        if misfits := list(_misfit(key, current, value)):
+        if misfits := list(_mismatches(key, current, value)):
             error_msgs.extend(misfits)
             continue
         if current.is_meta and not assign and not is_lazy(current) and not value.is_meta:
             warnings.warn(NO_OPERATION.format(key=key), stacklevel=3)
-        fillings.append(partial(_fill, module, name, current, value, assign))
+        fillings.append(partial(_copy_value, module, name, current, value, assign))
     return fillings
 
 
-def _fill(module: Module, name: str, current: Tensor, value: Tensor, assign: bool) -> None:
+def _copy_value(module: Module, name: str, current: Tensor, value: Tensor, assign: bool) -> None:
     if is_lazy(value):
         return
     if not assign:

@@ -29,7 +29,7 @@ of parameters, buffers and submodules.
             self.layer = nn.Linear(2, 3)"""
 
 
-class _CreatedByInit:
+class _InitRequired:
     """Descriptor that raises an error if a registry is read before ``Module.__init__`` has created it."""
 
     def __init__(self, kind: str) -> None:
@@ -50,10 +50,10 @@ REGISTRATION_HOOKS: dict[str, OrderedDict[int, Callable[..., Any]]] = {
 class Tree:
     """The part of `Module` that registers and finds parameters, buffers and submodules: see Note [Registries]."""
 
-    _parameters: dict[str, Parameter | None] = _CreatedByInit("parameters")  # type: ignore[assignment]
-    _buffers: dict[str, Tensor | None] = _CreatedByInit("buffers")  # type: ignore[assignment]
-    _modules: dict[str, Any] = _CreatedByInit("module")  # type: ignore[assignment]
-    _non_persistent_buffers_set: set[str] = _CreatedByInit("buffers")  # type: ignore[assignment]
+    _parameters: dict[str, Parameter | None] = _InitRequired("parameters")  # type: ignore[assignment]
+    _buffers: dict[str, Tensor | None] = _InitRequired("buffers")  # type: ignore[assignment]
+    _modules: dict[str, Any] = _InitRequired("module")  # type: ignore[assignment]
+    _non_persistent_buffers_set: set[str] = _InitRequired("buffers")  # type: ignore[assignment]
 
     _reads_through: bool = False  # see Note [Reading through]
     call_super_init: bool = False  # if True, __init__ calls super().__init__(), for multiple inheritance
@@ -320,7 +320,7 @@ class Tree:
         module = cast("Module", self)
         for name in target.split(".") if target else ():
             if name not in module._modules:
-                module._no_such(name, module._modules)
+                module._raise_missing(name, module._modules)
             module = module._modules[name]
         return module
 
@@ -343,7 +343,7 @@ class Tree:
         path, _, name = target.rpartition(".")
         parent = self.get_submodule(path)
         if strict and name not in parent._modules:
-            parent._no_such(name, parent._modules)
+            parent._raise_missing(name, parent._modules)
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
@@ -351,7 +351,7 @@ class Tree:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if module._parameters.get(name) is None:
-            module._no_such(name, module._parameters)
+            module._raise_missing(name, module._parameters)
         return module._parameters[name]  # type: ignore[return-value]
 
     def get_buffer(self, target: str) -> Tensor:
@@ -359,10 +359,10 @@ class Tree:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if module._buffers.get(name) is None:
-            module._no_such(name, module._buffers)
+            module._raise_missing(name, module._buffers)
         return module._buffers[name]  # type: ignore[return-value]
 
-    def _no_such(self, name: str, registry: Mapping[str, Any]) -> NoReturn:
+    def _raise_missing(self, name: str, registry: Mapping[str, Any]) -> NoReturn:
         match = nearest(name, [key for key, value in registry.items() if value is not None])
         suggestion = f"; did you mean `{match}`?" if match else ""
         raise AttributeError(f"{type(self).__name__} has no attribute `{name}`{suggestion}")

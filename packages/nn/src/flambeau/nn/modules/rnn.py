@@ -129,10 +129,10 @@ class RNNBase(Module):
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx)
         batched = self._is_batched(input)
-        hx = self._with_batch(hx, batched)
+        hx = self._batched_state(hx, batched)
         x = input.unsqueeze(1) if not batched else input.transpose(0, 1) if self.batch_first else input
-        state = self._initial(x, x.shape[1], hx)
-        output, final = self._through_layers(x.flatten(0, 1), [x.shape[1]] * x.shape[0], state)
+        state = self._initial_state(x, x.shape[1], hx)
+        output, final = self._run_layers(x.flatten(0, 1), [x.shape[1]] * x.shape[0], state)
         output = output.unflatten(0, x.shape[:2])
         if not batched:
             return output.squeeze(1), self._as_hidden(tuple(part.squeeze(1) for part in final))
@@ -141,15 +141,15 @@ class RNNBase(Module):
     def _forward_packed(self, input: PackedSequence, hx: Any) -> tuple[PackedSequence, Any]:
         data, batch_sizes, order, back = input
         sizes = batch_sizes.tolist()
-        state = self._initial(data, sizes[0], None if hx is None else self._parts(hx))
+        state = self._initial_state(data, sizes[0], None if hx is None else self._state_tensors(hx))
         if hx is not None and order is not None:
             state = tuple(part.index_select(1, order) for part in state)
-        output, final = self._through_layers(data, sizes, state)
+        output, final = self._run_layers(data, sizes, state)
         if back is not None:
             final = tuple(part.index_select(1, back) for part in final)
         return PackedSequence(output, batch_sizes, order, back), self._as_hidden(final)
 
-    def _through_layers(self, x: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
+    def _run_layers(self, x: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
         """Apply all layers to ``x``, the rows of all time steps; ``sizes`` is the number of rows at each step."""
         parameters = self._flat_weights
         if x.dtype != parameters[0].dtype and not flambeau.is_autocast_enabled(x.device.type):
@@ -168,11 +168,11 @@ class RNNBase(Module):
             raise ValueError(f"{self._get_name()}: Expected input to be 2D or 3D, got {input.ndim}D instead")
         return input.ndim == 3
 
-    def _with_batch(self, hx: Any, batched: bool) -> State | None:
+    def _batched_state(self, hx: Any, batched: bool) -> State | None:
         """Return the initial state as a tuple of tensors (layers, N, size), with N = 1 for an unbatched input."""
         if hx is None:
             return None
-        parts = self._parts(hx)
+        parts = self._state_tensors(hx)
         dims = 3 if batched else 2
         if any(part.ndim != dims for part in parts):
             kind = "batched" if batched else "unbatched"
@@ -182,7 +182,7 @@ class RNNBase(Module):
             )
         return parts if batched else tuple(part.unsqueeze(1) for part in parts)
 
-    def _initial(self, x: Tensor, batch: int, state: State | None) -> State:
+    def _initial_state(self, x: Tensor, batch: int, state: State | None) -> State:
         """Return the state before the first step, zeros if None. Raises: RuntimeError if the sizes do not match."""
         if x.shape[-1] != self.input_size:
             raise RuntimeError(
@@ -198,7 +198,7 @@ class RNNBase(Module):
                 raise RuntimeError(f"Expected {name} size {shape}, got {list(part.shape)}")
         return state
 
-    def _parts(self, hx: Any) -> State:
+    def _state_tensors(self, hx: Any) -> State:
         if not isinstance(hx, Tensor):
             raise RuntimeError(f"{self.mode} expects one hidden state, a Tensor, got {type(hx).__name__}")
         return (hx,)
@@ -322,7 +322,7 @@ class LSTM(RNNBase):
         options = (num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype)
         super().__init__("LSTM", input_size, hidden_size, *options)
 
-    def _parts(self, hx: Any) -> State:
+    def _state_tensors(self, hx: Any) -> State:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
             got = f"{len(hx)} of them" if isinstance(hx, (tuple, list)) else type(hx).__name__
             raise RuntimeError(f"LSTM expects two hidden states, (h, c), got {got}")

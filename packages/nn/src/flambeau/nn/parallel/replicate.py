@@ -30,12 +30,12 @@ def replicate(network: M, devices: Sequence[Any], detach: bool = False) -> list[
     tensors = [*network.parameters(), *network.buffers()]
     copies = [comm.broadcast(tensor.detach() if detach else tensor, devices) for tensor in tensors]
     return [
-        _with(network, {id(tensor): made[number] for tensor, made in zip(tensors, copies, strict=True)})
+        _copy_with_tensors(network, {id(tensor): made[number] for tensor, made in zip(tensors, copies, strict=True)})
         for number in range(len(devices))
     ]
 
 
-def _with(network: M, tensors: dict[int, Tensor]) -> M:
+def _copy_with_tensors(network: M, tensors: dict[int, Tensor]) -> M:
     """Copy a tree of modules with other parameters and buffers.
 
     Args:

@@ -88,7 +88,7 @@ class ParametrizationList(ModuleList):
                 raise ValueError(f"{_SEQUENCE} Got element {index} of the sequence with type {type(each).__name__}.")
             self._store(self._name(index), each.detach(), original)
         if not unsafe:
-            _check_kept(self(), before, "Registering a parametrization may not change")
+            _check_unchanged(self(), before, "Registering a parametrization may not change")
 
     def _store(self, name: str, value: Tensor, original: Tensor) -> None:
         """Store a value to be trained. A single value reuses the existing tensor, which an optimizer may refer to."""
@@ -127,7 +127,7 @@ class ParametrizationList(ModuleList):
             if len(values) != self.ntensors:
                 raise ValueError(f"right_inverse must return {self.ntensors} tensors, got {len(values)}")
             for original, new in zip(self.originals(), values, strict=True):
-                _check_kept(new, original, "right_inverse may not change")
+                _check_unchanged(new, original, "right_inverse may not change")
                 original.data = new.detach()
 
     def forward(self) -> Tensor:
@@ -148,7 +148,7 @@ def _inverse(module: Module, value: Any) -> Any:
         return value
 
 
-def _check_kept(value: Tensor, original: Tensor, rule: str) -> None:
+def _check_unchanged(value: Tensor, original: Tensor, rule: str) -> None:
     if not isinstance(value, Tensor):
         raise ValueError(f"A parametrization must return a tensor. Got {type(value).__name__}.")
     for what in ("dtype", "shape"):
@@ -160,15 +160,15 @@ def _check_kept(value: Tensor, original: Tensor, rule: str) -> None:
 def _property(name: str) -> property:
     def read(self: Module) -> Tensor:
         if not _depth_of_cached:
-            value: Tensor = _lists(self)[name]()
+            value: Tensor = _parametrizations_of(self)[name]()
             return value
         key = (id(self), name)
         if key not in _cache:
-            _cache[key] = _lists(self)[name]()
+            _cache[key] = _parametrizations_of(self)[name]()
         return _cache[key]
 
     def write(self: Module, value: Tensor) -> None:
-        _lists(self)[name].right_inverse(value)
+        _parametrizations_of(self)[name].right_inverse(value)
 
     return property(read, write)
 
@@ -234,18 +234,18 @@ def register_parametrization(
     if not is_parametrized(module):
         module.__class__ = _parametrized_class(module)
         module.add_module("parametrizations", ModuleDict())
-    _lists(module)[tensor_name] = parametrizations
+    _parametrizations_of(module)[tensor_name] = parametrizations
     setattr(type(module), tensor_name, _property(tensor_name))
     return module
 
 
 def _add(module: Module, name: str, parametrization: Module, unsafe: bool) -> None:
     """Add a parametrization to a tensor that already has one, without changing the originals."""
-    held = _lists(module)[name]
+    held = _parametrizations_of(module)[name]
     if not unsafe:
         value = getattr(module, name)
         result = parametrization(value)
-        _check_kept(result, value, "Registering a parametrization may not change")
+        _check_unchanged(result, value, "Registering a parametrization may not change")
         _check_inverse(_inverse(parametrization, result), value, name)
     held.append(parametrization)
     held.unsafe |= unsafe
@@ -263,7 +263,7 @@ def _check_inverse(inverse: Any, value: Tensor, name: str) -> None:
             )
 
 
-def _lists(module: Module) -> ModuleDict:
+def _parametrizations_of(module: Module) -> ModuleDict:
     """Return the parametrizations of a module by parameter name."""
     held: ModuleDict = module.parametrizations  # type: ignore[attr-defined]
     return held
@@ -297,7 +297,7 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
     """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on '{tensor_name}'")
-    held = _lists(module)[tensor_name]
+    held = _parametrizations_of(module)[tensor_name]
     original = held.originals()[0]
     if not leave_parametrized and not held.is_tensor:
         raise ValueError(
@@ -313,7 +313,7 @@ def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized
             kind = isinstance(original, Parameter)
             original = Parameter(value, original.requires_grad) if kind else value
     delattr(type(module), tensor_name)
-    del _lists(module)[tensor_name]
+    del _parametrizations_of(module)[tensor_name]
     if not is_parametrized(module):
         delattr(module, "parametrizations")
         module.__class__ = type(module).__bases__[0]
@@ -350,13 +350,13 @@ def transfer_parametrizations_and_params(
     for name in names:
         if not is_parametrized(from_module, name):
             raise ValueError(f"Module {from_module} does not have a parametrization on '{name}'")
-        held = _lists(from_module)[name]
+        held = _parametrizations_of(from_module)[name]
         if not hasattr(to_module, name):
             setattr(to_module, name, Parameter(getattr(from_module, name).detach().clone()))
         for parametrization in held:
             register_parametrization(to_module, name, copy.deepcopy(parametrization), unsafe=True)
-        for copied, parametrization in zip(_lists(to_module)[name], held, strict=True):
+        for copied, parametrization in zip(_parametrizations_of(to_module)[name], held, strict=True):
             copied.load_state_dict(parametrization.state_dict())  # registering it may have changed its buffers
-        for own, other in zip(_lists(to_module)[name].originals(), held.originals(), strict=True):
+        for own, other in zip(_parametrizations_of(to_module)[name].originals(), held.originals(), strict=True):
             own.data = other.detach().clone()
     return to_module

@@ -185,7 +185,7 @@ class PruningContainer(BasePruningMethod):
         method = self._pruning_methods[-1]
         mask = default_mask.to(t.dtype)
         if method.PRUNING_TYPE == "unstructured":
-            return _only(method, t, mask, mask == 1)
+            return _prune_alive(method, t, mask, mask == 1)
         if method.PRUNING_TYPE == "structured":
             dim = method.dim % t.ndim  # type: ignore[attr-defined]
             alive = mask.movedim(dim, 0).flatten(1).sum(1).nonzero().squeeze(1)
@@ -194,7 +194,7 @@ class PruningContainer(BasePruningMethod):
         return method.compute_mask(t, mask)
 
 
-def _only(method: BasePruningMethod, t: Tensor, mask: Tensor, alive: Tensor) -> Tensor:
+def _prune_alive(method: BasePruningMethod, t: Tensor, mask: Tensor, alive: Tensor) -> Tensor:
     result = mask.clone()
     result[alive] = method.compute_mask(t[alive], ones_like(mask[alive]))
     return result

@@ -154,7 +154,7 @@ def pack_padded_sequence(
     steps = input.transpose(0, 1) if batch_first else input
     _check_lengths(counts, steps)
     sizes = [sum(count > time for count in counts) for time in range(counts[0])]
-    pieces = [steps[start:stop, :size].flatten(0, 1) for start, stop, size in _runs(sizes)]
+    pieces = [steps[start:stop, :size].flatten(0, 1) for start, stop, size in _equal_size_intervals(sizes)]
     return PackedSequence(cat(pieces), tensor(sizes, dtype=int64), order, None)
 
 
@@ -178,7 +178,7 @@ def _check_lengths(lengths: list[int], steps: Tensor) -> None:
         )
 
 
-def _runs(sizes: list[int]) -> Iterator[tuple[int, int, int]]:
+def _equal_size_intervals(sizes: list[int]) -> Iterator[tuple[int, int, int]]:
     """Yield (start, stop, size) for each interval of time steps with the same number of sequences."""
     start = 0
     for size, same in groupby(sizes):
@@ -212,11 +212,11 @@ def pad_packed_sequence(
             f"{total_length} and max sequence length being {len(sizes)}"
         )
     batch, trailing = sizes[0], (0, 0) * (data.ndim - 1)
-    rows = data.split([(stop - start) * size for start, stop, size in _runs(sizes)])
+    rows = data.split([(stop - start) * size for start, stop, size in _equal_size_intervals(sizes)])
     steps = cat(
         [
             F.pad(part.unflatten(0, (stop - start, size)), (*trailing, 0, batch - size), value=padding_value)
-            for part, (start, stop, size) in zip(rows, _runs(sizes), strict=True)
+            for part, (start, stop, size) in zip(rows, _equal_size_intervals(sizes), strict=True)
         ]
     )
     if total_length is not None:
