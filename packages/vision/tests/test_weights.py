@@ -183,8 +183,8 @@ def test_custom_weights_with_a_published_name_have_no_recorded_options() -> None
         IMAGENET1K_SWAG_E2E_V1 = Weights("https://example.org/own-12345678.pth", ObjectDetection, {})
 
     published = models.ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1
-    assert _published.recorded(published, "options") is not None
-    assert _published.recorded(ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1, "options") is None
+    assert _published.recorded_value(published, "options") is not None
+    assert _published.recorded_value(ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1, "options") is None
 
 
 def test_custom_builders() -> None:

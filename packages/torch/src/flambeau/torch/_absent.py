@@ -132,19 +132,19 @@ class Absent:
 
 
 # Functions that test for a feature. They return False for absent features.
-QUESTIONS = {"is_available", "is_built", "is_initialized"}
+FEATURE_TESTS = {"is_available", "is_built", "is_initialized"}
 
 
 # Decorators of classes that derive from absent classes, which libraries apply on import.
 DECORATORS = {"functional_datapipe"}
 
 
-def _unchanged(*_: Any, **__: Any) -> Callable[[Class], Class]:
+def _identity_decorator(*_: Any, **__: Any) -> Callable[[Class], Class]:
     """Return a decorator that returns the decorated class unchanged."""
     return lambda decorated: decorated
 
 
-def _no() -> bool:
+def _return_false() -> bool:
     """Return False: the feature is absent."""
     return False
 
@@ -153,10 +153,10 @@ def _no() -> bool:
 def stand_in(path: str, entry: Entry) -> Any:
     """Return a stand-in for a class, function or value that flambeau lacks."""
     module, _, name = path.rpartition(".")
-    if name in QUESTIONS:
-        return _no
+    if name in FEATURE_TESTS:
+        return _return_false
     if name in DECORATORS:
-        return _unchanged
+        return _identity_decorator
     if entry.kind == "class":
         return AbsentClass(name, (), {"_path": path, "__module__": module, "__doc__": f"Absent: {_sentence(path)}."})
     return Absent(path)

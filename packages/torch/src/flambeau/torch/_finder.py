@@ -33,7 +33,7 @@ _VERSIONS = {"torch": __version__, "torchvision": f"0.28.0+flambeau{flambeau.__v
 # but not the hook.
 PATH = str(Path(__file__).parent / "_path")
 
-_EVERY = metadata.DistributionFinder.Context()
+_ANY_DISTRIBUTION = metadata.DistributionFinder.Context()
 
 # Modules that resolve missing names as PyTorch's modules do, with their original __getattr__.
 _original_getattr: dict[ModuleType, Callable[[str], Any] | None] = {}
@@ -80,7 +80,7 @@ def _attribute(module: ModuleType, path: str, getattribute: Callable[[str], Any]
     raise _missing.attribute_error(module, path, name)
 
 
-def _own(module: ModuleType, name: str) -> Any:
+def _own_attribute(module: ModuleType, name: str) -> Any:
     """Return an attribute of a module of flambeau. Raises AttributeError if it does not exist."""
     if name in vars(module):
         return vars(module)[name]
@@ -98,7 +98,7 @@ def _find_in_other_module(path: str, name: str) -> Any:
     for other in (*_interface.other_modules(path, name), *packages):
         if _exists(other) and not is_moved(f"{other}.{name}"):
             with contextlib.suppress(AttributeError):
-                return _own(importlib.import_module(other), name)
+                return _own_attribute(importlib.import_module(other), name)
     return _absent.stand_in(f"{path}.{name}", _interface.names_of(path)[name])
 
 
@@ -175,7 +175,7 @@ class _Loader(importlib.abc.Loader):
                 vars(module)[last] = getattr(sys.modules[above], last)
             if _exists(module.__name__):
                 owner = importlib.import_module(native_name(module.__name__))
-                vars(module)["__getattr__"] = functools.partial(_own, owner)
+                vars(module)["__getattr__"] = functools.partial(_own_attribute, owner)
             _install_getattr(module, module.__name__)
         elif spec is not None and spec.name not in ROOTS:
             module.__spec__ = spec.loader_state
@@ -222,7 +222,9 @@ class _Finder(metadata.DistributionFinder):
             raise ModuleNotFoundError(str(_missing.record_missing(sys.modules.get(above), above, last)), name=name)
         return ModuleSpec(name, _Loader(), is_package=True)
 
-    def find_distributions(self, context: metadata.DistributionFinder.Context = _EVERY) -> Iterator[_Distribution]:
+    def find_distributions(
+        self, context: metadata.DistributionFinder.Context = _ANY_DISTRIBUTION
+    ) -> Iterator[_Distribution]:
         yield from map(_Distribution, _VERSIONS if context.name is None else {context.name} & _VERSIONS.keys())
 
 

@@ -71,7 +71,7 @@ def nearest(owner: Any, path: str, name: str) -> tuple[str, ...]:
     return (*same, *(f"{path}.{own[other]}" for other in alike))[:3]
 
 
-def _asker() -> FrameType | None:
+def _calling_frame() -> FrameType | None:
     """Return the innermost frame outside of this package and the import system."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -87,7 +87,7 @@ def record_missing(owner: Any, path: str, name: str, location: str | None = None
     full = f"{path}.{name}"
     if full not in _found:
         if location is None:
-            frame = _asker()
+            frame = _calling_frame()
             location = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "?"
         _found[full] = Missing(full, location, nearest(owner, path, name) if owner is not None else ())
     return _found[full]

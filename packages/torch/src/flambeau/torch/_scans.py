@@ -60,10 +60,10 @@ def _scan(combine: Combine, parts: list[Tensor]) -> list[Tensor]:
     even = [part[2::2] for part in parts]
     even = combine(before, even) if size > 2 else even
     even = [cat([part[:1], rest]) for part, rest in zip(parts, even, strict=True)]
-    return [_alternating(first, second) for first, second in zip(even, odd, strict=True)]
+    return [_interleave(first, second) for first, second in zip(even, odd, strict=True)]
 
 
-def _alternating(even: Tensor, odd: Tensor) -> Tensor:
+def _interleave(even: Tensor, odd: Tensor) -> Tensor:
     """Interleave the rows of two tensors; ``even`` may have one more row."""
     size = odd.shape[0]
     joined = stack([even[:size], odd], 1).flatten(0, 1)

@@ -23,7 +23,7 @@ class ImageReadMode(Enum):
     RGB_ALPHA = "RGBA"
 
 
-_AS_THEY_ARE = ("L", "LA", "RGB", "RGBA")
+_SUPPORTED_MODES = ("L", "LA", "RGB", "RGBA")
 
 
 def read_image(path: str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHANGED) -> fb.Tensor:
@@ -54,7 +54,7 @@ def decode_image(
     try:
         with Image.open(io.BytesIO(input.numpy().tobytes())) as image:
             image.load()
-            channels = wanted.value or (image.mode if image.mode in _AS_THEY_ARE else "RGB")
+            channels = wanted.value or (image.mode if image.mode in _SUPPORTED_MODES else "RGB")
             pixels = np.array(image.convert(channels))
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise RuntimeError(f"{name} cannot be decoded as an image: {error}") from error

@@ -97,19 +97,19 @@ def pil_loader(path: str | Path) -> Image.Image:
 
     Raises: OSError naming the file, if it is missing, damaged or in a format that Pillow does not support.
     """
-    with _decoding(path) as image:
+    with _name_file_in_errors(path) as image:
         return image.convert("RGB")
 
 
 def loaded_as_stored(path: str | Path) -> Image.Image:
     """Load an image file in its stored mode, which keeps palettes and class indices. Raises: as `pil_loader`."""
-    with _decoding(path) as image:
+    with _name_file_in_errors(path) as image:
         image.load()
         return image
 
 
 @contextlib.contextmanager
-def _decoding(path: str | Path) -> Iterator[Image.Image]:
+def _name_file_in_errors(path: str | Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
             yield image

@@ -36,15 +36,15 @@ def check_md5(fpath: str | Path, md5: str, **kwargs: Any) -> bool:
 
 def list_dir(root: str | Path, prefix: bool = False) -> list[str]:
     """Return the sorted names of the subfolders, or their paths if ``prefix`` is True."""
-    return _listed(root, prefix, os.path.isdir)
+    return _list_files(root, prefix, os.path.isdir)
 
 
 def list_files(root: str | Path, suffix: str, prefix: bool = False) -> list[str]:
     """Return the sorted names of the files that end with ``suffix``, or their paths if ``prefix`` is True."""
-    return [name for name in _listed(root, prefix, os.path.isfile) if name.endswith(suffix)]
+    return [name for name in _list_files(root, prefix, os.path.isfile) if name.endswith(suffix)]
 
 
-def _listed(root: str | Path, prefix: bool, kind: Any) -> list[str]:
+def _list_files(root: str | Path, prefix: bool, kind: Any) -> list[str]:
     folder = os.path.expanduser(root)
     names = sorted(name for name in os.listdir(folder) if kind(os.path.join(folder, name)))
     return [os.path.join(folder, name) for name in names] if prefix else names
@@ -150,7 +150,7 @@ def _unpack(archive: Path, folder: Path) -> Path:
             if hasattr(tarfile, "data_filter"):
                 bundle.extractall(folder, filter="data")
             else:
-                bundle.extractall(folder, _harmless(bundle, folder.resolve()))
+                bundle.extractall(folder, _safe_members(bundle, folder.resolve()))
         return folder
     opener = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(archive.suffix)
     if opener is None:
@@ -176,7 +176,7 @@ def download_and_extract_archive(
     extract_archive(folder / name, extract_root or folder, remove_finished)
 
 
-def _harmless(bundle: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:
+def _safe_members(bundle: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:
     """Yield the safe members of an archive. Before Python 3.11.4, tarfile does not check its target paths."""
     for member in bundle:
         target = (folder / member.name.lstrip("/")).resolve()

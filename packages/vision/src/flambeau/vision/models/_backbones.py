@@ -11,8 +11,8 @@ from flambeau import nn
 
 from ..ops import FrozenBatchNorm2d
 from . import _builder_docs
-from ._asked_weights import asked_weights
 from ._registry import add_model, get_model_builder
+from ._requested_weights import requested_weights
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -63,7 +63,7 @@ def register_on_backbone(
         ) -> M:
             if stages is None and trainable_backbone_layers is not None:
                 raise TypeError(f"{name}() got an unexpected keyword argument 'trainable_backbone_layers'")
-            asked = asked_weights(name, weights, pretrained)
+            asked = requested_weights(name, weights, pretrained)
             if asked is not None:
                 options = asked.options({**options, "num_classes": num_classes})
                 num_classes = options.pop("num_classes")

@@ -52,21 +52,21 @@ flambeau.Size([1, 5, 64, 96])
 
 def of_classifier(builder: Callable[..., Any], size: str) -> str | None:
     """Return the docstring of a classifier's builder. ``size`` is the input size in the example: ``"224, 224"``."""
-    return _completed(builder, _WEIGHTS + _OPTIONS, _IMAGES, size=size)
+    return _complete_docstring(builder, _WEIGHTS + _OPTIONS, _IMAGES, size=size)
 
 
 def of_segmentation(builder: Callable[..., Any], num_classes: int) -> str | None:
     """Return the docstring of the builder of a segmentation model."""
-    return _completed(builder, _WEIGHTS + _BACKBONE + _BACKBONE_OPTIONS, _PIXELS, num_classes=num_classes)
+    return _complete_docstring(builder, _WEIGHTS + _BACKBONE + _BACKBONE_OPTIONS, _PIXELS, num_classes=num_classes)
 
 
 def of_detector(builder: Callable[..., Any], num_classes: int, stages: int, learning: int) -> str | None:
     """Return the docstring of the builder of a detector, whose docstring already has an example."""
     arguments = _WEIGHTS + _BACKBONE + _STAGES + _BACKBONE_OPTIONS
-    return _completed(builder, arguments, "", num_classes=num_classes, stages=stages, learning=learning)
+    return _complete_docstring(builder, arguments, "", num_classes=num_classes, stages=stages, learning=learning)
 
 
-def _completed(builder: Callable[..., Any], arguments: str, example: str, **facts: Any) -> str | None:
+def _complete_docstring(builder: Callable[..., Any], arguments: str, example: str, **facts: Any) -> str | None:
     """Insert the arguments after the summary of a docstring, and append the example."""
     if builder.__doc__ is None:  # Python runs without docstrings
         return None

@@ -51,7 +51,7 @@ def handle_legacy_interface(**weights: tuple[str, Any]) -> Callable[[Callable[..
             for name, (older, usual) in weights.items():
                 asked = options.pop(older) if older in options else options.get(name)
                 if isinstance(asked, bool):
-                    options[name] = _usual(builder.__name__, usual, options) if asked else None
+                    options[name] = _default_weights(builder.__name__, usual, options) if asked else None
                 elif asked is not None:
                     options[name] = asked
             return builder(**options)
@@ -61,7 +61,7 @@ def handle_legacy_interface(**weights: tuple[str, Any]) -> Callable[[Callable[..
     return decorate
 
 
-def _usual(model: str, usual: Any, options: dict[str, Any]) -> Any:
+def _default_weights(model: str, usual: Any, options: dict[str, Any]) -> Any:
     weights = usual(options) if callable(usual) else usual
     if weights is None:
         raise ValueError(f"No weights available for model {model}")

@@ -59,7 +59,7 @@ def enumeration_of(model: str) -> type[WeightsEnum] | None:
     return enumeration(_names()[model]) if model in _names() else None
 
 
-def recorded(weights: WeightsEnum, what: str) -> Any:
+def recorded_value(weights: WeightsEnum, what: str) -> Any:
     """Return the ``options``, ``defaults`` or ``frozen_norm_eps`` of weights; None if the tables have no entry."""
     name = type(weights).__name__
     if name not in table() or type(weights) is not enumeration(name):  # a custom enumeration

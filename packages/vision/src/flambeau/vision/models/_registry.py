@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from flambeau import nn
 
 from . import _builder_docs
-from ._asked_weights import asked_weights
 from ._published import enumeration, enumeration_of, table
+from ._requested_weights import requested_weights
 from ._weights import WeightsEnum
 
 M = TypeVar("M", bound=nn.Module)
@@ -36,7 +36,7 @@ def register_model(builder: Callable[..., M], size: str = "224, 224") -> Callabl
 
     @functools.wraps(builder)
     def build(weights: Any = None, progress: bool = True, *, pretrained: bool = False, **options: Any) -> M:
-        asked = asked_weights(builder.__name__, weights, pretrained)
+        asked = requested_weights(builder.__name__, weights, pretrained)
         if asked is None:
             return builder(**options)
         model = builder(**asked.options(options))

@@ -29,7 +29,9 @@ _ADVICE = (
     "When choosing nodes for feature extraction, you may need to specify output nodes for train and eval mode "
     "separately."
 )
-_LESS = "NOTE: The nodes obtained by tracing the model in {} mode are a subsequence of those obtained in {} mode. "
+_SUBSEQUENCE_NOTE = (
+    "NOTE: The nodes obtained by tracing the model in {} mode are a subsequence of those obtained in {} mode. "
+)
 _NODES_DIFFER = "The nodes obtained by tracing the model in train mode are different to those obtained in eval mode. "
 _MISSING_NODE = (
     "node: '{}' is not present in model. Hint: use `get_graph_node_names` to make sure the `return_nodes` you "
@@ -104,14 +106,14 @@ def _tracer_options(given: dict[str, Any] | None) -> dict[str, Any]:
     return options
 
 
-def _traced(
+def _trace(
     model: nn.Module, mode: bool, options: dict[str, Any], concrete_args: dict[str, Any] | None
 ) -> tuple[NodePathTracer, fx.Graph]:
     tracer = NodePathTracer(**options)
     return tracer, tracer.trace(model.train(mode), concrete_args=concrete_args)
 
 
-def _is_part(names: list[str], whole: list[str]) -> bool:
+def _is_subsequence(names: list[str], whole: list[str]) -> bool:
     rest = iter(whole)
     return all(name in rest for name in names)
 
@@ -121,10 +123,10 @@ def _warn_of_differences(train: NodePathTracer, evaluation: NodePathTracer) -> N
     if in_train == in_eval:
         return
     text = _NODES_DIFFER
-    if _is_part(in_eval, in_train):
-        text = _LESS.format("eval", "train")
-    elif _is_part(in_train, in_eval):
-        text = _LESS.format("train", "eval")
+    if _is_subsequence(in_eval, in_train):
+        text = _SUBSEQUENCE_NOTE.format("eval", "train")
+    elif _is_subsequence(in_train, in_eval):
+        text = _SUBSEQUENCE_NOTE.format("train", "eval")
     warnings.warn(text + _ADVICE, stacklevel=3)
 
 
@@ -148,8 +150,8 @@ def get_graph_node_names(
     """
     options, was_training = _tracer_options(tracer_kwargs), model.training
     try:
-        train, _ = _traced(model, True, options, concrete_args)
-        evaluation, _ = _traced(model, False, options, concrete_args)
+        train, _ = _trace(model, True, options, concrete_args)
+        evaluation, _ = _trace(model, False, options, concrete_args)
     finally:
         model.train(was_training)
     if not suppress_diff_warning:
@@ -256,8 +258,8 @@ def create_feature_extractor(
         raise ValueError(_ONE_OR_BOTH)
     options, was_training = _tracer_options(tracer_kwargs), model.training
     try:
-        train, train_graph = _traced(model, True, options, concrete_args)
-        evaluation, eval_graph = _traced(model, False, options, concrete_args)
+        train, train_graph = _trace(model, True, options, concrete_args)
+        evaluation, eval_graph = _trace(model, False, options, concrete_args)
     finally:
         model.train(was_training)
     in_train: Any = train_return_nodes if return_nodes is None else return_nodes

@@ -199,12 +199,12 @@ class BalancedPositiveNegativeSampler:
         for labels in matched_idxs:
             positive, negative = fb.where(labels >= 1)[0], fb.where(labels == 0)[0]
             count = min(len(positive), int(self.batch_size_per_image * self.positive_fraction))
-            positives.append(_chosen(labels, positive, count))
-            negatives.append(_chosen(labels, negative, min(len(negative), self.batch_size_per_image - count)))
+            positives.append(_sample_mask(labels, positive, count))
+            negatives.append(_sample_mask(labels, negative, min(len(negative), self.batch_size_per_image - count)))
         return positives, negatives
 
 
-def _chosen(labels: fb.Tensor, indices: fb.Tensor, count: int) -> fb.Tensor:
+def _sample_mask(labels: fb.Tensor, indices: fb.Tensor, count: int) -> fb.Tensor:
     mask = fb.zeros_like(labels, dtype=fb.uint8)
     mask[indices[fb.randperm(len(indices), device=indices.device)[:count]]] = 1
     return mask

@@ -83,16 +83,18 @@ class OneStageDetector(Detector):
             found = []
             for level, boxes in enumerate(anchors[index]):
                 outputs = {name: values[level][index] for name, values in head_outputs.items()}
-                found.append(self._of_level(outputs, boxes, size))
+                found.append(self._detections_of_level(outputs, boxes, size))
             boxes, scores, labels = (fb.cat(values) for values in zip(*found, strict=True))
-            detections.append(self._best(boxes, scores, labels))
+            detections.append(self._best_detections(boxes, scores, labels))
         return detections
 
-    def _best(self, boxes: fb.Tensor, scores: fb.Tensor, labels: fb.Tensor) -> Target:
+    def _best_detections(self, boxes: fb.Tensor, scores: fb.Tensor, labels: fb.Tensor) -> Target:
         kept = batched_nms(boxes, scores, labels, self.nms_thresh)[: self.detections_per_img]
         return {"boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept]}
 
-    def _of_level(self, outputs: HeadOutputs, anchors: fb.Tensor, size: Size) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
+    def _detections_of_level(
+        self, outputs: HeadOutputs, anchors: fb.Tensor, size: Size
+    ) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
         scores = self._scores(outputs)
         classes, scores = scores.shape[-1], scores.flatten()
         likely = fb.where(scores > self.score_thresh)[0]

@@ -8,7 +8,7 @@ import flambeau as fb
 from flambeau import nn
 from flambeau.library import extension_op
 
-_REACH = 2  # number of elements on each side that bicubic interpolation reads
+_RADIUS = 2  # number of elements on each side that bicubic interpolation reads
 
 
 @extension_op("flambeau::bicubic_peaks")
@@ -45,31 +45,31 @@ def _by_products(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tenso
     width, height = bounds[0].item(), bounds[1].item()
     across = _cubic_weights(sizes[:, 0], width, maps.shape[3]).to(maps.dtype).transpose(1, 2)
     down = _cubic_weights(sizes[:, 1], height, maps.shape[2]).to(maps.dtype)
-    rows = down[:, None] @ nn.functional.pad(maps, (_REACH,) * 4, mode="replicate")
+    rows = down[:, None] @ nn.functional.pad(maps, (_RADIUS,) * 4, mode="replicate")
     found = [(rows[:, point] @ across).flatten(1).max(1) for point in range(maps.shape[1])]
     flat_indices = fb.stack([flat_index for _, flat_index in found], 1)
     return fb.stack([best for best, _ in found], 1), fb.stack([flat_indices % width, flat_indices // width], 2)
 
 
 def _cubic_weights(lengths: fb.Tensor, count: int, size: int) -> fb.Tensor:
-    """Return the interpolation weights of padded map elements in each pixel, ``(L, count, size + 2 * _REACH)``.
+    """Return the interpolation weights of padded map elements in each pixel, ``(L, count, size + 2 * _RADIUS)``.
 
     The weight at distance d is ``0.75 u^2 (u - 1) - 2 v^3`` with ``u = max(2 - d, 0)`` and ``v = max(1 - d, 0)``: the
     kernel of Keys 1981 with the parameter -0.75.
     """
     pixels = fb.arange(count, device=lengths.device).minimum(lengths[:, None] - 1)
     sources = (pixels + 0.5) * (size / lengths.to(fb.float64))[:, None] - 0.5
-    elements = fb.arange(size + 2 * _REACH, dtype=fb.float64, device=lengths.device) - _REACH
+    elements = fb.arange(size + 2 * _RADIUS, dtype=fb.float64, device=lengths.device) - _RADIUS
     distances = (sources[:, :, None] - elements).abs()
     u, v = (2 - distances).clamp(min=0), (1 - distances).clamp(min=0)
     return 0.75 * u * u * (u - 1) - 2 * v**3
 
 
 @bicubic_peaks.register_onnx
-def _as_loop(g: Any, maps: Any, sizes: Any) -> Any:
+def _by_loop(g: Any, maps: Any, sizes: Any) -> Any:
     """Export to ONNX as a Loop over boxes with matrix products. ONNX Runtime's bicubic Resize is much slower."""
     points, height, width = maps.shape_or_none[1:]
-    reach = g.constant([0, 0, _REACH, _REACH] * 2)
+    reach = g.constant([0, 0, _RADIUS, _RADIUS] * 2)
     padded = g.op("Pad", g.cast(maps, fb.float32), reach, mode="edge")
 
     def body(number: Any) -> Any:
@@ -95,7 +95,7 @@ def _cubic_nodes(g: Any, length: Any, size: int) -> Any:
     pixels = g.op("Add", g.op("Range", zero, wide, one), half)
     step = g.op("Div", g.constant(float(size), dtype=fb.float64), wide)
     sources = g.op("Sub", g.op("Mul", pixels, step), half)
-    elements = g.constant(fb.arange(size + 2 * _REACH, dtype=fb.float64) - _REACH)
+    elements = g.constant(fb.arange(size + 2 * _RADIUS, dtype=fb.float64) - _RADIUS)
     distances = g.op("Abs", g.op("Sub", g.op("Unsqueeze", sources, g.constant([1])), elements))
     u, v = (g.op("Relu", g.op("Sub", g.constant(reach, dtype=fb.float64), distances)) for reach in (2.0, 1.0))
     outer = g.op("Mul", g.op("Mul", g.op("Mul", u, u), g.op("Sub", u, one)), g.constant(0.75, dtype=fb.float64))

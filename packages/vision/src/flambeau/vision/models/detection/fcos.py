@@ -29,7 +29,7 @@ __getattr__ = published_in(__name__)
 Norm = Callable[..., nn.Module]
 
 _GROUPS: Norm = partial(nn.GroupNorm, 32)
-_FAR_ABOVE_AREAS = 1e8
+_LARGE_AREA = 1e8
 
 
 def _tower(channels: int, count: int, norm_layer: Norm | None) -> nn.Sequential:
@@ -132,7 +132,7 @@ class FCOSHead(nn.Module):
         boxes = fb.stack(list(anchors))[foreground]
         found = self.box_coder.decode(head_outputs["bbox_regression"][foreground], boxes)
         nearness = head_outputs["bbox_ctrness"].squeeze(2)[foreground]
-        wanted = _nearness(self.box_coder.encode(boxes, truth))
+        wanted = _centerness(self.box_coder.encode(boxes, truth))
         losses = {
             "classification": sigmoid_focal_loss(logits, classes, reduction="sum"),
             "bbox_regression": generalized_box_iou_loss(found, truth, reduction="sum"),
@@ -142,7 +142,7 @@ class FCOSHead(nn.Module):
         return {name: loss / count for name, loss in losses.items()}
 
 
-def _nearness(distances: fb.Tensor) -> fb.Tensor:
+def _centerness(distances: fb.Tensor) -> fb.Tensor:
     """Compute the centredness, 1 at the centre of a box and 0 at its sides, from distances ``(L, 4)`` to the sides."""
     across, down = distances[:, [0, 2]], distances[:, [1, 3]]
     return fb.sqrt(across.amin(-1) / across.amax(-1) * (down.amin(-1) / down.amax(-1)))
@@ -251,7 +251,7 @@ class FCOS(OneStageDetector):
         of_size = (farthest > lowest[:, None]) & (farthest < highest[:, None])
         areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         fits = near & (distances.amin(2) > 0) & of_size
-        best, matches = (fits * (_FAR_ABOVE_AREAS - areas)).max(1)
+        best, matches = (fits * (_LARGE_AREA - areas)).max(1)
         return matches.masked_fill(best < 1e-5, -1)
 
     def _scores(self, outputs: HeadOutputs) -> fb.Tensor:

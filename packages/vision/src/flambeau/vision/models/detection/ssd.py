@@ -191,13 +191,13 @@ class SSD(OneStageDetector):
             count += len(foreground)
         labels = fb.stack(classes)
         entropy = nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
-        counted = (labels > 0) | self._worst(entropy.detach(), labels > 0)
+        counted = (labels > 0) | self._hardest_negatives(entropy.detach(), labels > 0)
         return {
             "bbox_regression": fb.stack(of_boxes).sum() / max(1, count),
             "classification": entropy[counted].sum() / max(1, count),
         }
 
-    def _worst(self, loss: fb.Tensor, positive: fb.Tensor) -> fb.Tensor:
+    def _hardest_negatives(self, loss: fb.Tensor, positive: fb.Tensor) -> fb.Tensor:
         """Select the hardest negatives of each image, ``neg_to_pos_ratio`` times the number of positives."""
         order = loss.masked_fill(positive, -fb.inf).argsort(1, descending=True)
         return order.argsort(1) < self.neg_to_pos_ratio * positive.sum(1, keepdim=True)
@@ -209,11 +209,13 @@ class SSD(OneStageDetector):
         detections = []
         for codes, scores, own, size in zip(outputs["bbox_regression"], probabilities, anchors, sizes, strict=True):
             boxes = clip_boxes_to_image(self.box_coder.decode_single(codes, own), size)
-            found = [self._of_class(boxes, scores[:, label], label) for label in range(1, scores.shape[1])]
-            detections.append(self._best(*(fb.cat(values) for values in zip(*found, strict=True))))
+            found = [self._select_of_class(boxes, scores[:, label], label) for label in range(1, scores.shape[1])]
+            detections.append(self._best_detections(*(fb.cat(values) for values in zip(*found, strict=True))))
         return detections
 
-    def _of_class(self, boxes: fb.Tensor, scores: fb.Tensor, label: int) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
+    def _select_of_class(
+        self, boxes: fb.Tensor, scores: fb.Tensor, label: int
+    ) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
         likely = fb.where(scores > self.score_thresh)[0]
         scores, indices = best_first(scores[likely], self.topk_candidates)
         return boxes[likely[indices]], scores, fb.full_like(scores, label, dtype=fb.int64)
@@ -228,7 +230,7 @@ def check_maps(channels: Sequence[int], anchor_generator: DefaultBoxGenerator) -
         )
 
 
-def _narrowed(inputs: int, between: int, outputs: int, stride: int = 1, padding: int = 0) -> nn.Sequential:
+def _bottleneck(inputs: int, between: int, outputs: int, stride: int = 1, padding: int = 0) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, between, kernel_size=1),
         nn.ReLU(inplace=True),
@@ -257,10 +259,10 @@ class SSDFeatureExtractorVGG(nn.Module):
             nn.ReLU(inplace=True),
         )
         further = [
-            _narrowed(1024, 256, 512, padding=1, stride=2),
-            _narrowed(512, 128, 256, padding=1, stride=2),
-            _narrowed(256, 128, 256),
-            _narrowed(256, 128, 256),
+            _bottleneck(1024, 256, 512, padding=1, stride=2),
+            _bottleneck(512, 128, 256, padding=1, stride=2),
+            _bottleneck(256, 128, 256),
+            _bottleneck(256, 128, 256),
         ]
         if highres:
             last = nn.Conv2d(128, 256, kernel_size=4)

@@ -98,7 +98,7 @@ class SSDLiteHead(nn.Module):
         return {"bbox_regression": self.regression_head(x), "cls_logits": self.classification_head(x)}
 
 
-def _halved(in_channels: int, out_channels: int, norm_layer: Norm) -> nn.Sequential:
+def _halving_layers(in_channels: int, out_channels: int, norm_layer: Norm) -> nn.Sequential:
     """Return layers that halve the size of a map by a depthwise 3x3 convolution."""
     activated = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.ReLU6)
     between = out_channels // 2
@@ -132,7 +132,7 @@ class SSDLiteFeatureExtractorMobileNet(nn.Module):
         depths = [max(min_depth, int(depth * width_mult)) for depth in (512, 256, 256, 128)]
         inputs = [backbone[-1].out_channels, *depths[:-1]]
         self.extra = nn.ModuleList(
-            _halved(before, after, norm_layer) for before, after in zip(inputs, depths, strict=True)
+            _halving_layers(before, after, norm_layer) for before, after in zip(inputs, depths, strict=True)
         )
         _init_normal(self.extra)
 

@@ -20,7 +20,7 @@ _NOT_PUBLISHED = (
 
 
 @dataclass(frozen=True)
-class AskedWeights:
+class RequestedWeights:
     """Weights for a model.
 
     Attributes:
@@ -38,13 +38,13 @@ class AskedWeights:
         """
         if self.published is None:
             return dict(given)
-        wanted = dict(_published.recorded(self.published, "options") or {})
+        wanted = dict(_published.recorded_value(self.published, "options") or {})
         if classes := self.published.meta.get("categories"):
             wanted["num_classes"] = len(classes)
         for name, value in wanted.items():
             if given.get(name) not in (None, value):
                 raise ValueError(f"The parameter '{name}' expected value {value} but got {given[name]} instead.")
-        return {**(_published.recorded(self.published, "defaults") or {}), **given, **wanted}
+        return {**(_published.recorded_value(self.published, "defaults") or {}), **given, **wanted}
 
     def load_into(self, model: nn.Module, progress: bool = True) -> None:
         """Load the weights into a model."""
@@ -56,11 +56,11 @@ class AskedWeights:
     @property
     def frozen_norm_eps(self) -> float | None:
         """The ``eps`` of frozen batch normalisation with which the weights were trained; None for the default."""
-        eps: float | None = None if self.published is None else _published.recorded(self.published, "frozen_norm_eps")
+        eps: float | None = None if self.published is None else _published.recorded_value(self.published, "frozen_norm_eps")
         return eps
 
 
-def asked_weights(name: str, weights: Any, pretrained: bool = False) -> AskedWeights | None:
+def requested_weights(name: str, weights: Any, pretrained: bool = False) -> RequestedWeights | None:
     """Interpret the weight arguments of a model's builder; return None for random weights.
 
     Raises: FileNotFoundError for a path that does not exist, KeyError and TypeError for weights that are not
@@ -68,14 +68,14 @@ def asked_weights(name: str, weights: Any, pretrained: bool = False) -> AskedWei
     """
     kind = _published.enumeration_of(name)
     if weights is True or (weights is None and pretrained):
-        return AskedWeights(_before_enumerations(name, kind))
+        return RequestedWeights(_pretrained_weights(name, kind))
     if weights is None or weights is False:
         return None
     if (file := _file(name, weights, kind)) is not None:
-        return AskedWeights(_published_as(os.path.basename(file), kind), weights)
+        return RequestedWeights(_published_as(os.path.basename(file), kind), weights)
     if kind is None:
         raise ValueError(_NOT_PUBLISHED.format(name=name, asked=f"weights={weights!r}"))
-    return AskedWeights(kind.verify(weights))
+    return RequestedWeights(kind.verify(weights))
 
 
 def _file(name: str, weights: Any, kind: type[WeightsEnum] | None) -> str | None:
@@ -99,7 +99,7 @@ def _published_as(file: str, kind: type[WeightsEnum] | None) -> WeightsEnum | No
     return next((each for each in kind or () if each.file_name == file), None)
 
 
-def _before_enumerations(name: str, kind: type[WeightsEnum] | None) -> WeightsEnum:
+def _pretrained_weights(name: str, kind: type[WeightsEnum] | None) -> WeightsEnum:
     """Return the weights that ``pretrained=True`` selected."""
     member = None if kind is None else _published.table()[kind.__name__]["pretrained"]
     if kind is None or member is None:
