@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no workload matches {' or '.join(p.pattern for p in options.only)}; see --list", file=sys.stderr)
         return NOT_RUN
     if options.list:
-        print("\n".join(map(listed, selected)))
+        print("\n".join(map(list_line, selected)))
         return ALL_MET
     settings = Settings(options.threads, options.quick, options.device)
     subject = Side(options.subject, options.python_flambeau)
@@ -109,7 +109,7 @@ def select(patterns: Sequence[re.Pattern[str]], device: str) -> list[Workload]:
     return [row for row in rows if not patterns or any(pattern.search(row.key) for pattern in patterns)]
 
 
-def listed(row: Workload) -> str:
+def list_line(row: Workload) -> str:
     """Return the line of a workload in the output of ``--list``."""
     target = "" if row.at_most is None else f"at most {row.at_most:g} {row.unit or 'of the baseline'}"
     return f"{row.key:<68} {target}".rstrip()
@@ -154,11 +154,11 @@ def report(comparisons: Sequence[Comparison], result: dict[str, Any], output: Pa
         sides = [result[side] for side in ("subject", "baseline")]
         tables.append(table(plain, *(side["library"] for side in sides)))
         title = " against ".join("{library} {version}".format(**side) for side in sides)
-        drawn(chart.draw, plain, title, output / "ratios")
+        write_chart(chart.draw, plain, title, output / "ratios")
     if compiled:
         tables.append(compiled_report.table(compiled))
         title = "Models compiled by {library} {version}".format(**result["subject"])
-        drawn(compiled_report.draw, compiled, title, output / "compiled")
+        write_chart(compiled_report.draw, compiled, title, output / "compiled")
     text = "\n\n".join(tables)
     (output / "table.txt").write_text(text + "\n", encoding="utf-8")
     print(f"{text}\n\nwritten to {output.resolve()}")
@@ -172,7 +172,7 @@ def draw_summary(comparisons: Sequence[Comparison], result: dict[str, Any], path
     summary.draw([row for row in comparisons if not row.baseline], " and ".join(sides), note, path)
 
 
-def drawn(draw: Callable[..., None], rows: Sequence[Comparison], title: str, path: Path) -> None:
+def write_chart(draw: Callable[..., None], rows: Sequence[Comparison], title: str, path: Path) -> None:
     """Write a chart as SVG and PNG, or print why it cannot be drawn."""
     try:
         draw(rows, title, [path.with_suffix(".svg"), path.with_suffix(".png")])

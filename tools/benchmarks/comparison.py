@@ -73,7 +73,7 @@ class Comparison:
         return FASTER if self.ratio <= 1.0 else SLOWER
 
     @property
-    def unsure(self) -> bool:
+    def is_undecided(self) -> bool:
         """True if some rounds meet the target and others do not."""
         scores, at_most = self.ratios if self.workload.unit is None else self.values[0], self.workload.at_most
         return at_most is not None and len({score <= at_most for score in scores}) == 2
@@ -102,7 +102,7 @@ class Comparison:
             "at_most": self.workload.at_most,
             "at_most_is": "ratio" if self.workload.unit is None else "value",
             "status": self.status,
-            "unsure": self.unsure,
+            "unsure": self.is_undecided,
             "note": self.missing or self.disagreement,
         }
 

@@ -45,8 +45,8 @@ except FileNotFoundError:
 
 def import_ms(name: str, repeats: int = 7, environment: Mapping[str, str] = MappingProxyType({})) -> float:
     """Return the median milliseconds of ``import name`` after NumPy is imported, with the files in the page cache."""
-    _printed(IMPORT_TIME, name, environment)
-    return statistics.median(_printed(IMPORT_TIME, name, environment) for _ in range(repeats))
+    _run_and_read(IMPORT_TIME, name, environment)
+    return statistics.median(_run_and_read(IMPORT_TIME, name, environment) for _ in range(repeats))
 
 
 def gpu_import_ms(name: str) -> float:
@@ -56,13 +56,13 @@ def gpu_import_ms(name: str) -> float:
 
 def first_use_ms(name: str, repeats: int = 3) -> float:
     """Return the median milliseconds from ``import name`` to the first result from the GPU, with warm caches."""
-    _printed(FIRST_USE, name)
-    return statistics.median(_printed(FIRST_USE, name) for _ in range(repeats))
+    _run_and_read(FIRST_USE, name)
+    return statistics.median(_run_and_read(FIRST_USE, name) for _ in range(repeats))
 
 
 def resident_mb(name: str, repeats: int = 3) -> float:
     """Return the median resident memory in MB of a process after ``import name``."""
-    return statistics.median(_printed(RESIDENT_MEMORY, name) for _ in range(repeats))
+    return statistics.median(_run_and_read(RESIDENT_MEMORY, name) for _ in range(repeats))
 
 
 def installed_mb(name: str) -> float:
@@ -70,7 +70,7 @@ def installed_mb(name: str) -> float:
     return sum(map(_size, _closure(_roots(name), without={"numpy", "pillow"}))) / 1e6
 
 
-def _printed(program: str, name: str, environment: Mapping[str, str] = MappingProxyType({})) -> float:
+def _run_and_read(program: str, name: str, environment: Mapping[str, str] = MappingProxyType({})) -> float:
     command = [sys.executable, "-P", "-c", program.format(name=name)]
     child = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
     if child.returncode:

@@ -43,7 +43,7 @@ def _row(width: int, comparison: Comparison) -> str:
     spread = "-" if comparison.spread is None else "{:.2f}-{:.2f}".format(*comparison.spread)
     target = "-" if workload.at_most is None else f"{workload.at_most:g} {workload.unit or ''}".strip()
     values = quantity(subject, workload.unit), quantity(baseline, workload.unit)
-    status = f"{comparison.status}, unsure" if comparison.unsure else comparison.status
+    status = f"{comparison.status}, unsure" if comparison.is_undecided else comparison.status
     line = _line(width, f"  {workload.name}", *values, ratio, spread, target, status)
     note = comparison.missing or comparison.disagreement
     return f"{line}: {note}" if note else line

@@ -63,19 +63,19 @@ def describe(library: Library, threads: int) -> dict[str, Any]:
 def serve(request: Mapping[str, Any], out: TextIO) -> None:
     """Measure what ``request`` names, writing each event as soon as it happens."""
 
-    def say(**event: Any) -> None:
+    def send(**event: Any) -> None:
         print(json.dumps(event), file=out, flush=True)
 
     library = Library(request["library"], request["device"], request["engine"], request["files"])
     try:
-        say(about=describe(library, request["threads"]))
+        send(about=describe(library, request["threads"]))
     except Exception as error:
-        say(unusable=reason(error))
+        send(unusable=reason(error))
         return
     effort, rows = QUICK if request["quick"] else FULL, {row.key: row for row in WORKLOADS}
     for key in request["keys"]:
-        say(started=key)
-        say(key=key, **measured(rows[key], library, request["baseline"], effort))
+        send(started=key)
+        send(key=key, **measured(rows[key], library, request["baseline"], effort))
 
 
 def main() -> None:

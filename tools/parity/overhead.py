@@ -66,7 +66,7 @@ def measured(op: Any, batches: int) -> tuple[float, str, float, float] | None:
                 ours.timeit(1)
             except Exception:
                 continue
-            return by_turns(title(op), ours, theirs, batches)
+            return time_alternately(title(op), ours, theirs, batches)
     return None
 
 
@@ -111,7 +111,9 @@ def statement(call: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> 
     return timeit.Timer(text, globals=names)
 
 
-def by_turns(name: str, ours: timeit.Timer, theirs: timeit.Timer, batches: int) -> tuple[float, str, float, float]:
+def time_alternately(
+    name: str, ours: timeit.Timer, theirs: timeit.Timer, batches: int
+) -> tuple[float, str, float, float]:
     """Time both libraries in alternation. Return the ratio, the name and the times of the fastest batches per call.
 
     The time of an empty loop is subtracted.

@@ -60,7 +60,7 @@ def rebind(value: Any, name: str | None = None) -> Any:
     if id(value) in _PATH_OF and callable(value):
         return find(_PATH_OF[id(value)])
     if isinstance(value, types.FunctionType) and "torch" in (value.__module__ or ""):
-        return _remade(value)
+        return _copy_function(value)
     if isinstance(value, torch.nn.PairwiseDistance):  # the distance function of a loss
         return fb.nn.functional.pairwise_distance
     if name is not None and name.startswith("Tensor.nn.functional."):  # PyTorch's own in-place forms are private
@@ -77,17 +77,17 @@ def unseeded(function: Any) -> Any:
     return types.FunctionType(code, scope, function.__name__, function.__defaults__, function.__closure__)
 
 
-_MADE: dict[types.FunctionType, types.FunctionType] = {}  # copies by original function
+_COPIES: dict[types.FunctionType, types.FunctionType] = {}  # copies by original function
 
 
-def _remade(function: types.FunctionType) -> types.FunctionType:
-    if function in _MADE:
-        return _MADE[function]
+def _copy_function(function: types.FunctionType) -> types.FunctionType:
+    if function in _COPIES:
+        return _COPIES[function]
     scope: dict[str, Any] = {"__builtins__": function.__globals__["__builtins__"]}
     cells = tuple(types.CellType() for _ in function.__closure__ or ())
     made = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
     made.__kwdefaults__ = function.__kwdefaults__
-    _MADE[function] = made  # stored before its contents are converted, because functions can call each other
+    _COPIES[function] = made  # stored before its contents are converted, because functions can call each other
     for used in _names(function.__code__):
         if used in function.__globals__:
             scope[used] = _inner(function.__globals__[used])

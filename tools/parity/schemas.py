@@ -17,7 +17,7 @@ COMPOSITE = "~"  # marks an operator that PyTorch composes of others
 USUAL_RESULT = " -> Tensor"  # the file omits this result
 
 
-def _is_kept(schema: str, names: set[str]) -> bool:
+def _is_public_schema(schema: str, names: set[str]) -> bool:
     name = re.split(r"[.(]", schema, maxsplit=1)[0]
     base = name.removesuffix("_out").removesuffix("_backward").rstrip("_") or name
     return "Dimname" not in schema and bool({name, base} & names)
@@ -32,7 +32,7 @@ def lines(names: set[str]) -> list[str]:
         if not each.name.startswith("aten::") or not torch._C._dispatch_has_kernel(qualified):
             continue
         text = str(each).removeprefix("aten::").removesuffix(USUAL_RESULT)
-        if _is_kept(text, names):
+        if _is_public_schema(text, names):
             composite = torch._C._dispatch_has_kernel_for_dispatch_key(qualified, "CompositeImplicitAutograd")
             found.append((COMPOSITE if composite else "") + text)
     return sorted(found, key=lambda line: line.lstrip(COMPOSITE))

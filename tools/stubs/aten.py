@@ -13,7 +13,7 @@ from flambeau import _core
 from tools.stubs import generate
 
 HEADERS = Path(__file__).resolve().parents[2] / "packages/torch/src/flambeau/torch/include/ATen"
-WRITTEN = "// Written by tools/stubs from the registry: change that, not this file.\n"
+HEADER_COMMENT = "// Written by tools/stubs from the registry: change that, not this file.\n"
 OPTIONS = ("layout", "device", "requires_grad", "pin_memory")
 PREFIXES = {"flambeau.fft": "fft_", "flambeau.linalg": "linalg_"}
 
@@ -98,7 +98,7 @@ def text(includer: str, definitions: list[str]) -> str:
     """Return a header with the definitions, except for names that the including header ``includer`` already defines."""
     own = own_names((HEADERS / includer).read_text())
     kept = sorted({line for line in definitions if name_defined(line).removesuffix("_out") not in own})
-    return "\n".join([WRITTEN + "// clang-format off", *kept, "// clang-format on\n"])
+    return "\n".join([HEADER_COMMENT + "// clang-format off", *kept, "// clang-format on\n"])
 
 
 def own_names(header: str) -> set[str]:

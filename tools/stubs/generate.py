@@ -23,7 +23,7 @@ OUT = "out: _Optional = None"
 ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
 
 # Names in the stub for those in annotations of Python functions, because bool, int and float are dtypes in the stub.
-SPELLED = {name: f"_{name}" for name in ("bool", "int", "float", "Any", "Sequence", "Number")}
+STUB_NAMES = {name: f"_{name}" for name in ("bool", "int", "float", "Any", "Sequence", "Number")}
 
 SPECIAL = "# Written by tools/stubs from the registry: change that, not this file."
 
@@ -177,7 +177,7 @@ def annotations(entry: dict[str, Any]) -> dict[str, str]:
 def stub_annotation(text: str) -> str:
     """Return an annotation without module names, and with the names of types that the stub uses."""
     plain = re.sub(r"\b(?:\w+\.)+(?=\w)", "", text)
-    return re.sub(r"\b\w+\b", lambda word: SPELLED.get(word[0], word[0]), plain).replace("_int | _float", "_float")
+    return re.sub(r"\b\w+\b", lambda word: STUB_NAMES.get(word[0], word[0]), plain).replace("_int | _float", "_float")
 
 
 def result(entry: dict[str, Any], usual: str) -> str:

@@ -70,12 +70,12 @@ def shared_leaf() -> Workload:
 
 def memory() -> None:
     """Allocate blocks of many sizes, which other threads may free."""
-    HANDED.append([fb.empty(n) for n in (1, 10, 1000, 5000, 100_000, 2_000_000)])
-    if len(HANDED) > 20:
-        HANDED.clear()
+    RECEIVED.append([fb.empty(n) for n in (1, 10, 1000, 5000, 100_000, 2_000_000)])
+    if len(RECEIVED) > 20:
+        RECEIVED.clear()
 
 
-HANDED: list[list[fb.Tensor]] = []
+RECEIVED: list[list[fb.Tensor]] = []
 
 
 def replaced_memory() -> Workload:

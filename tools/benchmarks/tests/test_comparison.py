@@ -40,9 +40,9 @@ def test_the_range_is_of_rounds_not_of_sides() -> None:
 
 
 def test_rounds_that_contradict_each_other_are_unsure() -> None:
-    assert comparison([1.0, 3.0, 1.0], [4.0, 4.0, 4.0], at_most=0.5).unsure
-    assert not comparison([1.0, 3.0, 1.0], [4.0, 4.0, 4.0], at_most=0.8).unsure
-    assert comparison([39.0, 41.0], [4.0, 4.0], at_most=40.0, unit="ms").unsure
+    assert comparison([1.0, 3.0, 1.0], [4.0, 4.0, 4.0], at_most=0.5).is_undecided
+    assert not comparison([1.0, 3.0, 1.0], [4.0, 4.0, 4.0], at_most=0.8).is_undecided
+    assert comparison([39.0, 41.0], [4.0, 4.0], at_most=40.0, unit="ms").is_undecided
     assert "met, unsure" in table([comparison([1.0, 3.0, 1.0], [4.0, 4.0, 4.0], at_most=0.5)], "flambeau", "torch")
 
 

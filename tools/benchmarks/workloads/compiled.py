@@ -19,7 +19,7 @@ from .training import adam, adamw, fill, lenet, regressor, step
 
 LARGE_GPT = Size(vocabulary=1024, width=768, heads=12, blocks=12, text=(1, 64))
 FIRST_CALL, OTHER_SIZE, MEMORY = ", first call", ", another size", ", peak memory"
-BESIDES = (EAGER, ONNX, TORCH, TORCH_COMPILE)
+ALTERNATIVES = (EAGER, ONNX, TORCH, TORCH_COMPILE)
 
 
 @dataclass(frozen=True)
@@ -255,8 +255,8 @@ def inference(model: Model) -> list[Workload]:
     """Return the benchmark rows of a model's inference."""
     of, group = partial(partial, model=model), model.group
     rows = [
-        Workload(group, model.name + FIRST_CALL, of(first_call_ms), unit="ms", baselines=BESIDES),
-        Workload(group, model.name, of(repeated), baselines=BESIDES),
+        Workload(group, model.name + FIRST_CALL, of(first_call_ms), unit="ms", baselines=ALTERNATIVES),
+        Workload(group, model.name, of(repeated), baselines=ALTERNATIVES),
     ]
     if model.other:
         captured, other = of(at_another_size, captured=True), of(at_another_size, captured=False)
@@ -293,7 +293,7 @@ def dense_step(build: Callable[[Library], Any], *shape: int) -> Prepare:
     return prepare
 
 
-def as_a_whole(prepare: Prepare) -> Prepare:
+def compiled_step(prepare: Prepare) -> Prepare:
     """Time the same training step compiled as a whole, with gradients and optimizer, instead of only the model."""
 
     def prepared(library: Library) -> Code:
@@ -320,9 +320,9 @@ STEPS: Mapping[str, Prepare] = {
     "LeNet, batch 64": step(lenet, adamw, (64, 1, 28, 28), 10),
     "DCGAN 32x32, batch 32": dcgan,
     "MLP 16-64-64-4, batch 1": step(perceptron, adamw, (1, 16), 4),
-    "MLP 8-32-32-1, batch 64, as a whole": as_a_whole(step(regressor, adam, (64, 8), 1)),
-    "LeNet, batch 64, as a whole": as_a_whole(step(lenet, adamw, (64, 1, 28, 28), 10)),
-    "GPT 4x128, batch 8x64, as a whole": as_a_whole(gpt),
+    "MLP 8-32-32-1, batch 64, as a whole": compiled_step(step(regressor, adam, (64, 8), 1)),
+    "LeNet, batch 64, as a whole": compiled_step(step(lenet, adamw, (64, 1, 28, 28), 10)),
+    "GPT 4x128, batch 8x64, as a whole": compiled_step(gpt),
 }
 
 

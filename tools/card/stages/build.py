@@ -53,7 +53,7 @@ def steps(setting: Setting) -> list[Step]:
     made.append(Step("report", [str(setting.built_python), "-P", "-m", "flambeau.cuda"], 60, read=status_and_output))
     if gpu_obstacle() is None:
         warm = [str(setting.built_python), "-P", "-m", "flambeau.cuda", "warm"]
-        made.append(Step("kernels", warm, 540, read=warmed))
+        made.append(Step("kernels", warm, 540, read=compilation_outcome))
     return made
 
 
@@ -62,7 +62,7 @@ def status_and_output(ended: Ended) -> Outcome:
     return by_exit_status(ended) | ({"note": "; ".join(ended.lines)} if ended.status == 0 else {})
 
 
-def warmed(ended: Ended) -> Outcome:
+def compilation_outcome(ended: Ended) -> Outcome:
     """Return the outcome of the compilation of kernels. A failed kernel fails the step, but the others are compiled."""
     failed = [line for line in ended.lines if line.startswith("failed: ")]
     compiled = [line for line in ended.lines if line.startswith("compiled ")]

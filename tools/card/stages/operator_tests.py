@@ -14,7 +14,7 @@ from ..steps import Ended, Outcome, Stage, Step, by_exit_status, failure
 FOLDERS = ("packages/tensor-core/tests/cuda", "tests/cuda")
 EMULATED = ("test_softmax.py", "test_scans.py")  # files that run on the emulated GPU
 # These files measure free GPU memory, which other processes change.
-ALONE = ("test_memory.py", "test_streams.py")
+NOT_PARALLEL = ("test_memory.py", "test_streams.py")
 NOTHING_SELECTED = 5  # pytest's exit status
 
 
@@ -32,7 +32,7 @@ def step(path: Path, setting: Setting) -> Step:
     options = ["-v", "--tb=short", "--no-header", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=120"]
     options += [f"--record-executed={record}", *(["--emulated-gpu"] if setting.emulated else [])]
     command = [setting.python, "-m", "pytest", name, *options]
-    return Step(name, command, 300, alone=path.name in ALONE, read=partial(outcome, record))
+    return Step(name, command, 300, alone=path.name in NOT_PARALLEL, read=partial(outcome, record))
 
 
 def outcome(record: Path, ended: Ended) -> Outcome:

@@ -73,7 +73,7 @@ def test_all_files_of_tests_are_run(tmp_path: Path) -> None:
     names = {step.name for step in operator_tests.steps(Setting(tmp_path))}
     assert "tests/cuda/test_networks.py" in names and len(names) > 40
     files = {path.name for folder in operator_tests.FOLDERS for path in (ROOT / folder).iterdir()}
-    assert files.issuperset((*operator_tests.EMULATED, *operator_tests.ALONE))
+    assert files.issuperset((*operator_tests.EMULATED, *operator_tests.NOT_PARALLEL))
 
 
 def test_a_missed_target_is_a_result_and_a_missing_row_a_failure(tmp_path: Path) -> None:
@@ -100,9 +100,12 @@ def test_packages_are_built_after_those_that_they_need() -> None:
 
 def test_a_kernel_that_does_not_compile_fails_the_build(tmp_path: Path) -> None:
     text = "[1/1] float32 exp\ncompiled 0 units; 0 are in /cache\nfailed: float32 exp: NVRTC failed\n"
-    outcome = build.warmed(ended(tmp_path, text, 0))
+    outcome = build.compilation_outcome(ended(tmp_path, text, 0))
     assert outcome["status"] == "failed" and outcome["note"].startswith("failed: float32 exp: NVRTC failed")
-    assert build.warmed(ended(tmp_path, text.partition("failed")[0], 0))["note"] == "compiled 0 units; 0 are in /cache"
+    assert (
+        build.compilation_outcome(ended(tmp_path, text.partition("failed")[0], 0))["note"]
+        == "compiled 0 units; 0 are in /cache"
+    )
 
 
 def test_stages_have_the_documented_names() -> None:
