@@ -77,7 +77,7 @@ class Pause:
     Attributes:
         function, arguments: the function, and its positional and keyword arguments with `Value` in place of tensors.
         position: number of calls that are recorded before it.
-        key: key of the result in the captured run, from `learnt`.
+        key: key of the result in the captured run, from `result_key`.
         given: names of the values of the tensors in the result.
         has_effects: True if the call may have side effects, so that it must not be repeated.
         reason: source line, and why the program is divided there.
