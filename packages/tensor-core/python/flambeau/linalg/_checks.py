@@ -9,7 +9,7 @@ _INEXACT = frozenset(
 )
 
 
-def inexact(name: str, input: Tensor) -> None:
+def check_dtype(name: str, input: Tensor) -> None:
     """Raise RuntimeError unless the dtype is float32, float64, complex64 or complex128."""
     if input.dtype not in _INEXACT:
         kind = (
@@ -20,17 +20,17 @@ def inexact(name: str, input: Tensor) -> None:
         raise RuntimeError(f"linalg.{name}: {kind}. Got {input.dtype}")
 
 
-def matrix(name: str, input: Tensor, argument: str = "A") -> None:
-    """Raise RuntimeError unless the input has at least two dimensions and a dtype that `inexact` accepts."""
+def check_matrix(name: str, input: Tensor, argument: str = "A") -> None:
+    """Raise RuntimeError unless the input has at least two dimensions and a dtype that `check_dtype` accepts."""
     if input.dim() < 2:
         raise RuntimeError(
             f"linalg.{name}: The input tensor {argument} must have at least 2 dimensions, got shape {list(input.shape)}"
         )
-    inexact(name, input)
+    check_dtype(name, input)
 
 
-def square(name: str, input: Tensor, argument: str = "A") -> None:
-    """Raise RuntimeError unless the input is a batch of square matrices with a dtype that `inexact` accepts."""
+def check_square(name: str, input: Tensor, argument: str = "A") -> None:
+    """Raise RuntimeError unless the input is a batch of square matrices with a dtype that `check_dtype` accepts."""
     shape = input.shape
     if len(shape) < 2:
         raise RuntimeError(
@@ -42,10 +42,10 @@ def square(name: str, input: Tensor, argument: str = "A") -> None:
             "matrices"
         )
     if input.dtype not in _INEXACT:
-        inexact(name, input)
+        check_dtype(name, input)
 
 
-def successful(name: str, info: Tensor, what: str) -> None:
+def check_info(name: str, info: Tensor, what: str) -> None:
     """Raise LinAlgError for the first matrix with a nonzero ``info``.
 
     Args:

@@ -42,7 +42,7 @@ def det(A: Tensor) -> Tensor:
     >>> flambeau.linalg.det(flambeau.tensor([[2.0, 1.0], [1.0, 3.0]]))
     tensor(5.)
     """
-    _checks.square("det", A)
+    _checks.check_square("det", A)
     LU, pivots, _ = _core._lu_factor(A)
     result = _core._lu_determinant(LU, pivots)
 
@@ -79,7 +79,7 @@ def slogdet(A: Tensor) -> "_LinalgSlogdet":
     sign=tensor(-1.),
     logabsdet=tensor(2.0794))
     """
-    _checks.square("slogdet", A)
+    _checks.check_square("slogdet", A)
     LU, pivots, _ = _core._lu_factor(A)
     results: _LinalgSlogdet = _Slogdet(_core._lu_log_determinant(LU, pivots))
 

@@ -120,7 +120,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     """
     if A.dtype in _HALF:
         return matrix_exp(A.to(_core.float32)).to(A.dtype)
-    _checks.square("matrix_exp", A)
+    _checks.check_square("matrix_exp", A)
     if not A.numel():
         return A.clone()
     with no_grad():

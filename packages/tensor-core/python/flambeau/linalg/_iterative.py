@@ -72,7 +72,7 @@ def lobpcg(
     tracker: Callable[..., None] | None,
 ) -> tuple[Tensor, Tensor]:
     """Implement ``flambeau.lobpcg``: return eigenvalues of shape ``(*, k)`` and eigenvectors of shape ``(*, n, k)``."""
-    _checks.square("lobpcg", A)
+    _checks.check_square("lobpcg", A)
     n = A.size(-1)
     k = X.size(-1) if X is not None else k
     if not 1 <= 3 * k <= n:

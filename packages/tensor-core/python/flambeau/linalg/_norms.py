@@ -164,7 +164,7 @@ def cond(A: Tensor, p: Order = None) -> Tensor:
     >>> fb.linalg.cond(fb.tensor([[2.0, 0.0], [0.0, 8.0]]))
     tensor(4.)
     """
-    _checks.matrix("cond", A)
+    _checks.check_matrix("cond", A)
     if p is None or p in _SPECTRAL:
         S = svdvals(A)
         if not S.size(-1):
@@ -174,7 +174,7 @@ def cond(A: Tensor, p: Order = None) -> Tensor:
         return _core.where(result.isnan(), math.inf, result)
     if (isinstance(p, str) and p not in ("fro", "nuc")) or (_is_number(p) and p not in _SUMS):
         raise RuntimeError(f"linalg.cond got an invalid norm type: {p}")
-    _checks.square("cond", A)
+    _checks.check_square("cond", A)
     if not A.numel():
         return vector_norm(A, 2, (-2, -1)) * 0
     if p == "nuc":

@@ -10,13 +10,13 @@
 namespace flambeau::cuda {
 
 template <class V>
-struct Row {  // the taps of one row of a matrix
+struct Taps {  // the taps of one row of a matrix
   int64_t first, last;
   const int32_t* index;
   const V* weight;
   int64_t own;
 
-  Row(const ResampleArguments::Axis& axis, int64_t o) : first(0), last(1), index(axis.index), own(o) {
+  Taps(const ResampleArguments::Axis& axis, int64_t o) : first(0), last(1), index(axis.index), own(o) {
     weight = reinterpret_cast<const V*>(axis.weight);
     if (axis.ends) first = o ? axis.ends[o - 1] : 0, last = axis.ends[o];
     identity = !axis.ends;
@@ -33,7 +33,7 @@ inline void resample(const ResampleArguments& a) {
   const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= a.count) return;
   const PlanePosition p = plane_position(at, a.by);
-  const Row<V> deep(a.axes[0], p.at[0]), high(a.axes[1], p.at[1]), wide(a.axes[2], p.at[2]);
+  const Taps<V> deep(a.axes[0], p.at[0]), high(a.axes[1], p.at[1]), wide(a.axes[2], p.at[2]);
   const T* image = reinterpret_cast<const T*>(a.input) + p.plane * a.axes[0].size * a.axes[1].size * a.axes[2].size;
   V sum = V(0);
   for (int64_t i = deep.first; i < deep.last; ++i) {

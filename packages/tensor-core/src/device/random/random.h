@@ -66,7 +66,7 @@ struct Uniform : OneByOne<Uniform<T>, sizeof(T) == 8 ? 2 : 1, T> {
       return v < a.numbers[2] ? v : a.numbers[0];
     } else {
       const float base = float(a.numbers[0]);
-      const T v = convert<T>(plus_product(base, float(int32_t(w[0] >> a.whole[0])), float(a.numbers[1])));
+      const T v = convert<T>(plus_product(base, float(int32_t(w[0] >> a.integers[0])), float(a.numbers[1])));
       return convert<float>(v) < float(a.numbers[2]) ? v : convert<T>(base);
     }
   }
@@ -142,7 +142,7 @@ struct Geometric : OneByOne<Geometric<T>, sizeof(V) / 4, T> {
 template <class T>
 struct Bernoulli : OneByOne<Bernoulli<T>, 2, T> {
   static T one(const DrawArguments& a, const uint32_t* w, int64_t) {
-    return convert<T>((uint64_of(w) >> 11) < a.whole[0] ? 1.0f : 0.0f);
+    return convert<T>((uint64_of(w) >> 11) < a.integers[0] ? 1.0f : 0.0f);
   }
 };
 template <class T>
@@ -157,7 +157,7 @@ struct BernoulliOf : OneByOne<BernoulliOf<T>, 2, T> {
 template <class T>
 struct Integers : OneByOne<Integers<T>, 2, T> {
   static T one(const DrawArguments& a, const uint32_t* w, int64_t) {
-    return convert<T>(int64_t(a.whole[0] + __umul64hi(uint64_of(w), a.whole[1])));
+    return convert<T>(int64_t(a.integers[0] + __umul64hi(uint64_of(w), a.integers[1])));
   }
 };
 
@@ -174,7 +174,7 @@ struct Dropout : OneByOne<Dropout<T>, 1, T> {
   using V = std::conditional_t<std::is_same_v<T, double>, double, float>;
   static T one(const DrawArguments& a, const uint32_t* w, int64_t at) {
     const V kept = convert<V>(static_cast<const T*>(a.in)[at]) * V(a.numbers[0]);
-    return convert<T>(w[0] < a.whole[0] ? V(0) : kept);
+    return convert<T>(w[0] < a.integers[0] ? V(0) : kept);
   }
 };
 

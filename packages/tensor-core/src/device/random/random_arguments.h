@@ -34,9 +34,9 @@ struct DrawArguments {
   const void* in;  // the probabilities of BernoulliOf, in double precision, or the input of Dropout
   int64_t count;
   Position position;
-  double numbers[3];  // parameters of the distribution
-  uint64_t whole[2];  // [0]: a threshold, a shift or the least integer; [1]: the number of different integers
-  Reporter reporter;  // for BernoulliOf
+  double numbers[3];     // parameters of the distribution
+  uint64_t integers[2];  // [0]: a threshold, a shift or the least integer; [1]: the number of different integers
+  Reporter reporter;     // for BernoulliOf
 };
 
 struct SampleArguments {

@@ -27,7 +27,7 @@ struct SequenceArguments {
   int64_t count;
   Line line;
   int64_t first, step;
-  bool whole;  // use the integers `first` and `step`, not `line`
+  bool is_integer;  // use the integers `first` and `step`, not `line`
 };
 
 }  // namespace flambeau::cuda

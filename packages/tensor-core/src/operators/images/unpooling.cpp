@@ -11,24 +11,24 @@ namespace flambeau {
 
 namespace {
 
-struct UnpoolSizes {  // sizes with flattened spatial dimensions, and the shape of the output (`whole`)
+struct UnpoolSizes {  // sizes with flattened spatial dimensions
   int64_t images, values, positions;
-  Shape whole;
+  Shape output_shape;
 };
 
 Tensor unpooled(const Tensor& input, const Tensor& indices, const UnpoolSizes& p) {
   NoRecording off;
-  const Tensor values = contiguous(input), at = contiguous(indices), out = zeros(p.whole, input.dtype());
+  const Tensor values = contiguous(input), at = contiguous(indices), out = zeros(p.output_shape, input.dtype());
   if (out.is_meta()) return out;
   if (cuda::takes(out)) {  // if several values have the same position, the last one is kept, as on the CPU
     const Shape flat{p.images, p.values};
     return reshape(scatter(reshape(out, {p.images, p.positions}), 1, reshape(at, flat), reshape(values, flat)),
-                   p.whole);
+                   p.output_shape);
   }
   const int64_t* index = at.data<int64_t>();
   for (int64_t i = 0; i < at.numel(); ++i)
     require(index[i] >= 0 && index[i] < p.positions, "max_unpool: found an invalid max index ", index[i],
-            " for an output of shape ", p.whole);
+            " for an output of shape ", p.output_shape);
   dispatch_all(input.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     for (int64_t i = 0; i < at.numel(); ++i) out.data<T>()[i / p.values * p.positions + index[i]] = values.data<T>()[i];
@@ -78,9 +78,9 @@ Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const Po
           input.shape(), ") but got indices tensor with shape: ", indices.shape());
   const Shape sizes = sizes_of(dims, input, pool, output_size);
   UnpoolSizes p{1, 1, product(sizes), Shape(input.shape().begin(), input.shape().end() - dims)};
-  p.images = product(p.whole);
+  p.images = product(p.output_shape);
   p.values = p.images ? input.numel() / p.images : 0;
-  p.whole.append(sizes.begin(), sizes.end());
+  p.output_shape.append(sizes.begin(), sizes.end());
   const Tensor planes = unpooled(input, indices, p), out = dims == 2 ? laid_out(planes, result_format(input)) : planes;
   if (recording(input))
     record("MaxUnpool", out, {&input}, {&indices}, [p](const Context& c) {
