@@ -167,7 +167,7 @@ Gradients& Run::enter(Node* node, Gradients& gradients) {
   return gradients;
 }
 
-// Returns the priority of a leaf. That of any other node is twice its sequence number, so that there is one for a
+// Returns the priority of a leaf. Other nodes have twice their sequence number, so that there is a priority for a
 // leaf between any two of them.
 uint64_t Run::priority_of_leaf(Node* leaf) {
   if (last_senders.empty()) find_last_senders();
