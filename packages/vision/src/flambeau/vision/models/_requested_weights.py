@@ -56,7 +56,9 @@ class RequestedWeights:
     @property
     def frozen_norm_eps(self) -> float | None:
         """The ``eps`` of frozen batch normalisation with which the weights were trained; None for the default."""
-        eps: float | None = None if self.published is None else _published.recorded_value(self.published, "frozen_norm_eps")
+        eps: float | None = (
+            None if self.published is None else _published.recorded_value(self.published, "frozen_norm_eps")
+        )
         return eps
 
 
