@@ -24,7 +24,7 @@ def test_files() -> list[str]:
     return done.stdout.splitlines()
 
 
-def tests_without_run(record: Record, files: list[str]) -> dict[str, str]:
+def find_unrun_tests(record: Record, files: list[str]) -> dict[str, str]:
     """Return the tests that ran in no session, each with the reason why it was last skipped."""
     skipped = {test: reason for test, reason in record.items() if reason is not None}
     collected = {test.partition("::")[0] for test, reason in record.items() if "::" in test}
@@ -45,7 +45,7 @@ def main(folder: Path) -> int:
         print(f"{folder} has no records: run `nox -s tests extension` first")
         return 1
     files = test_files()
-    tests = tests_without_run(record, files)
+    tests = find_unrun_tests(record, files)
     patterns = [pattern for entry in tomllib.loads(ABSENT.read_text())["absent"] for pattern in entry["tests"]]
     unknown = [test for test in tests if not any(matches(test, pattern) for pattern in patterns)]
     stale = [pattern for pattern in patterns if not any(matches(test, pattern) for test in (*record, *files))]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.executed.__main__ import matches, tests_without_run
+from tools.executed.__main__ import find_unrun_tests, matches
 from tools.executed.records import Record, read
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -78,7 +78,7 @@ def test_a_test_that_never_ran_is_found() -> None:
         "a/test_z.py::test_three": None,
     }
     files = ["a/test_w.py", "a/test_x.py", "a/test_y.py", "a/test_z.py"]
-    found = tests_without_run(record, files)
+    found = find_unrun_tests(record, files)
     assert found == {
         "a/test_x.py::test_two[3]": "no GPU",
         "a/test_y.py": "no module",
