@@ -6,6 +6,7 @@ small matrices. For larger matrices, eigenvalues and singular values are compute
 """
 
 from flambeau import _suggestions
+from flambeau._core import _LinAlgError as LinAlgError
 from flambeau._core import linalg_cholesky as cholesky
 from flambeau._core import linalg_cholesky_ex as cholesky_ex
 from flambeau._core import linalg_cross as cross
@@ -40,7 +41,6 @@ from flambeau._core import linalg_vander as vander
 from flambeau._core import linalg_vecdot as vecdot
 from flambeau._core import linalg_vector_norm as vector_norm
 from flambeau.linalg import _iterative, _lowrank  # noqa: F401  (called by functions of the top level)
-from flambeau.linalg._checks import LinAlgError
 from flambeau.linalg._determinant import det, slogdet
 from flambeau.linalg._functions import matrix_exp
 from flambeau.linalg._norms import cond, matrix_norm, norm

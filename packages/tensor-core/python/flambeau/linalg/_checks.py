@@ -2,7 +2,6 @@
 
 from flambeau import _core
 from flambeau._core import Tensor
-from flambeau._core import _LinAlgError as LinAlgError
 
 _INEXACT = frozenset(
     getattr(_core, name) for name in ("float32", "float64", "complex64", "complex128") if hasattr(_core, name)
@@ -43,18 +42,3 @@ def check_square(name: str, input: Tensor, argument: str = "A") -> None:
         )
     if input.dtype not in _INEXACT:
         check_dtype(name, input)
-
-
-def check_info(name: str, info: Tensor, what: str) -> None:
-    """Raise LinAlgError for the first matrix with a nonzero ``info``.
-
-    Args:
-        what: text of the error, with ``{info}`` in place of the value.
-    """
-    if not info.dim():
-        if code := info.item():
-            raise LinAlgError(f"linalg.{name}: {what.format(info=code)}")
-    elif info.numel() and info.any():
-        codes = info.flatten().tolist()
-        first = next(i for i, code in enumerate(codes) if code)
-        raise LinAlgError(f"linalg.{name}: (Batch element {first}): {what.format(info=codes[first])}")

@@ -9,7 +9,7 @@ import numpy as np
 
 from flambeau import _core
 from flambeau._core import Tensor
-from flambeau.linalg._checks import LinAlgError
+from flambeau._core import _LinAlgError as LinAlgError
 from flambeau.linalg._one_thread import one_thread
 
 _NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite."
