@@ -14,8 +14,6 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-inline constexpr double kEpsilon = 0x1p-52;  // the distance from 1 to the next double
-
 // Declares a long scalar function. On a GPU it is not inlined: otherwise a kernel would contain a copy for each element
 // that a thread processes, and would take long to compile.
 #ifdef FLAMBEAU_DEVICE

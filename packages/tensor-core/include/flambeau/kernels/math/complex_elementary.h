@@ -159,7 +159,7 @@ FLAMBEAU_SCALAR Complex<T> sqrt(Complex<T> z) {
 // quadrant.
 namespace inverse {
 
-inline constexpr double kFar = 0x1p53;  // beyond it, x * x + 1 == x * x
+inline constexpr double kEpsilon = 0x1p-52, kFar = 0x1p53;  // beyond kFar, x * x + 1 == x * x
 inline constexpr double kLn2 = 0.6931471805599453, kHalfPi = 1.5707963267948966, kHalfPiRest = 6.123233995736766e-17;
 
 // Returns (hypotenuse - b) / 2, computed without cancellation. `hypotenuse` must be hypot(a, b).

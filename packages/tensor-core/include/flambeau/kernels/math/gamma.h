@@ -11,6 +11,8 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
+inline constexpr double kEpsilon = 0x1p-52;  // the distance from 1 to the next double
+
 // Returns a**-s, by multiplications if s is a small integer.
 FLAMBEAU_SCALAR double falling_power(double a, double s) {
   if (s > 8 || s != std::floor(s)) return std::pow(a, -s);
