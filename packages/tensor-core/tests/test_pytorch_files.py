@@ -373,7 +373,7 @@ def test_a_failing_save_changes_nothing(tmp_path, monkeypatch, old):
             raise KeyboardInterrupt
         self._position += self._file.write(data)
 
-    monkeypatch.setattr("flambeau._serialization.archive_writer.ArchiveWriter._put", failing)
+    monkeypatch.setattr("flambeau._serialization.archive_writer.ArchiveWriter._write", failing)
     with pytest.raises(KeyboardInterrupt):
         fb.save([fb.ones(100_000)], path)
     assert len(calls) > 5
