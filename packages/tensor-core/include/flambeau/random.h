@@ -60,7 +60,7 @@ FLAMBEAU_API bool uses_pytorch_streams();
 // is captured, it includes the position within the numbers of the graph. Note [Numbers in graphs]
 struct RandomPosition {
   uint64_t seed, offset;
-  Tensor start;  // start of the numbers of the graph; undefined outside of captures
+  Tensor start;  // the generator's seed and offset at which a replay of the graph begins; undefined outside of captures
   uint64_t from_start;
   bool is_repeated;                             // true while numbers are being drawn again
   std::shared_ptr<const PyTorchStream> stream;  // null for a generator without one

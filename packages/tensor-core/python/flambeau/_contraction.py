@@ -88,7 +88,7 @@ class _Problem:
         return pairs
 
     def greedy(self) -> list[tuple[int, int]]:
-        """Contract repeatedly the pair that grows the least."""
+        """Return a greedy order: each step takes the pair with the least size(result) - size(left) - size(right)."""
         current, pairs = list(self.terms), []
         while len(current) > 1:
             candidates = []

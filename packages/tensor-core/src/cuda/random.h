@@ -12,7 +12,7 @@ namespace flambeau::cuda {
 // The position in a generator's stream at which a kernel begins to draw random words. Note [Numbers in graphs]
 struct DrawPosition {
   uint64_t seed, offset;
-  Tensor start;  // start of the graph's numbers, on the GPU; undefined outside of captures
+  Tensor start;  // on the GPU: the seed and offset at which a replay of the graph begins; undefined outside of captures
 };
 // Reserves groups of words in the stream of a generator (null: the default one) for a kernel on the device of `t`.
 DrawPosition take_groups(Generator* generator, int64_t groups, const Tensor& t);

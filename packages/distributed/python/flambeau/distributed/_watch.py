@@ -86,7 +86,7 @@ class Watch:
     def __init__(self, store: TCPStore, program: str, rank: int) -> None:
         self.rank, self.server = rank, {"host": store.host, "port": store.port}
         self.calls: Counter[str] = Counter()  # number of started collectives, by transport
-        self.pending: set[tuple[str, int | None]] = set()  # transport and number of incomplete collectives
+        self.pending: set[tuple[str, int | None]] = set()  # (transport, sequence number) of each incomplete collective
         self.background_works: set[Any] = set()  # works that no thread waits for
         self.ended: dict[int, _End] = {}
         self.lost_server = ""

@@ -141,7 +141,7 @@ class Snapshot:
         return Snapshot(self._roots, executed)
 
     def holds(self, value: Any) -> bool:
-        """Return True if the function can reach ``value`` or if ``value`` is a constant."""
+        """Return True if the snapshot contains ``value`` or if ``value`` has an immutable type such as int or str."""
         return id(value) in self._seen or isinstance(value, _CONSTANT)
 
     @property

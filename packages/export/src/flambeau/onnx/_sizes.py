@@ -80,7 +80,8 @@ class Samples:
 
     def __init__(self, first: Mapping[str, int]) -> None:
         self._first = dict(first)
-        # Products of more than three dimensions are not distinguished from sums of smaller products.
+        # Sets of at most three dimensions, whose sizes one trace doubles together. The traces therefore cannot tell a
+        # product of four dimensions from a sum of smaller products.
         self._doubled = [s for n in range(min(len(first), 3) + 1) for s in itertools.combinations(sorted(first), n)]
         self.traced = [
             {name: size * (2 if name in doubled else 1) for name, size in first.items()} for doubled in self._doubled

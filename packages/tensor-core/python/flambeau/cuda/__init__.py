@@ -193,7 +193,7 @@ if not TYPE_CHECKING:  # so that type checkers report names that do not exist
             return importlib.import_module(f"flambeau.cuda.{name}")
         if name == "default_generators":  # all GPUs share the default generator of the CPU
             return (default_generator,) * device_count()
-        if name == "_initialized":  # checkpoints that restore generators read it
+        if name == "_initialized":  # programs that implement activation checkpoints read it
             return is_initialized()
         if name == "_lazy_call":
             return importlib.import_module("flambeau.cuda._devices").lazy_call

@@ -27,7 +27,7 @@ struct NumbersOfGraph {
   Generator* generator;  // null for the default generator
   uint64_t settings;     // number of times that the generator's state had been set when the capture began
   int64_t groups;        // number of groups that a replay draws
-  Tensor start;          // start of the numbers, on the GPU
+  Tensor start;          // on the GPU: the generator's seed and offset at which a replay begins
   Generator& source() const { return generator ? *generator : default_generator(); }
 };
 
@@ -72,8 +72,8 @@ NumbersOfGraph* captured_numbers() {
   return n == graph->numbers.end() ? nullptr : &*n;
 }
 
-// Random numbers that the thread draws again. `start` is the start of the numbers of a graph, or undefined if they were
-// not drawn during a capture.
+// Random numbers that the thread draws again. If they were drawn during the capture of a graph, `start` contains the
+// seed and offset at which a replay begins. Otherwise it is undefined.
 struct RepeatedDraws {
   bool is_active = false;
   Tensor start{};

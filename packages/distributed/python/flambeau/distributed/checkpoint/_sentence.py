@@ -1,4 +1,4 @@
-"""Error message for the names in `flambeau.distributed.checkpoint`."""
+"""Error message for the functions and classes of `flambeau.distributed.checkpoint`, which are not implemented."""
 
 SENTENCE = (
     "flambeau does not support checkpoints that several processes save together; save model.state_dict() on rank 0 "

@@ -43,7 +43,10 @@ class _FunctionScheduler(LRScheduler):
 
 
 def _functions(given: Any, groups: int) -> list[Any]:
-    """Return a function for each group of parameters. Raises: TypeError for other values."""
+    """Return ``given`` as a list of functions. A single function is repeated for each group of parameters.
+
+    Raises: TypeError if ``given`` is neither a function nor an iterable of functions.
+    """
     functions = [given] * groups if callable(given) else list(given) if isinstance(given, Iterable) else None
     if functions is None or not all(map(callable, functions)):
         raise TypeError(

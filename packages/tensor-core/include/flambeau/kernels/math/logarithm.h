@@ -93,7 +93,9 @@ FLAMBEAU_INLINE V usual_log10(V x, V raised = V(0)) {
 struct Root {
   double value, logarithm;
 };
-struct BriefLogarithm {  // log(x) = exponent * log(2) - root + fraction_logarithm
+// In base b, the logarithm is exponent * log_b(2) - root + fraction_logarithm / ln(b). `root` is the logarithm of the
+// multiplier in base b, or 0 for mantissas in the upper half. `fraction_logarithm` is a natural logarithm.
+struct BriefLogarithm {
   double exponent, root, fraction_logarithm;
 };
 FLAMBEAU_INLINE BriefLogarithm brief_log_parts(double x, double raised, Root root) {
