@@ -59,7 +59,8 @@ bool same_elements(const Tensor& a, const Tensor& b) {
 }
 
 bool may_overlap(const Tensor& a, const Tensor& b) {
-  if (a.impl()->storage.get() != b.impl()->storage.get() || a.numel() == 0 || b.numel() == 0) return false;
+  if (a.impl()->storage.get() != b.impl()->storage.get() || a.is_meta() || a.numel() == 0 || b.numel() == 0)
+    return false;
   const std::vector<Dimension> of_a = byte_dimensions(a), of_b = byte_dimensions(b);
   const int64_t first_a = a.offset() * item_size(a.dtype()), first_b = b.offset() * item_size(b.dtype());
   if (disjoint(range(first_a, of_a), range(first_b, of_b))) return false;
