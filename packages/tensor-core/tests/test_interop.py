@@ -454,7 +454,6 @@ def test_inverting_a_float_is_a_type_error():
             ~fb.ones(2, dtype=dtype)
 
 
-@pytest.mark.filterwarnings("ignore:volatile was removed")
 def test_dir_lists_the_attributes_that_a_tensor_has():
     tensor = fb.ones(2, 2, dtype=fb.complex64)
     listed = dir(tensor)

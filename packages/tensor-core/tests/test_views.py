@@ -301,8 +301,3 @@ def test_a_view_can_be_replayed_on_another_base():
     assert fb.view_as_real(complex_base)._view_func(complex_base * 1j)[..., 1].tolist() == [[1.0] * 3] * 2
     assert base._view_func(base) is None  # is not a view
     assert base[1]._view_func(fb.zeros(4, 3)) is None and base[1]._view_func(fb.zeros(4, 3).t()) is None
-
-
-def test_volatile_is_always_false():
-    with pytest.warns(UserWarning, match="volatile was removed"):
-        assert fb.ones(2).volatile is False

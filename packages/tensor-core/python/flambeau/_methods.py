@@ -1,7 +1,6 @@
 """Methods of Tensor that are implemented in Python: NumPy interface, copying, pickling, formatting."""
 
 import copyreg
-import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flambeau import _core
@@ -274,12 +273,6 @@ def _fix_weakref(self: Tensor) -> None:
     """Do nothing: a weak reference to a tensor is valid as long as its Python object exists."""
 
 
-def _volatile(self: Tensor) -> bool:
-    """Return False, with a warning. Programs for PyTorch before version 0.4 read this attribute."""
-    warnings.warn("volatile was removed (Variable.volatile is always False)", UserWarning, stacklevel=2)
-    return False
-
-
 def _view_func(self: Tensor, new_base: Tensor) -> Tensor | None:
     """Return the same view of another tensor.
 
@@ -343,6 +336,5 @@ def install() -> None:
     Tensor.type = type_  # type: ignore[assignment,method-assign]
     Tensor.__array_interface__ = property(_array_interface)  # type: ignore[attr-defined]
     Tensor.__cuda_array_interface__ = property(_core._cuda_array_interface)  # type: ignore[attr-defined]
-    Tensor.volatile = property(_volatile)  # type: ignore[attr-defined]
     Tensor.__array_priority__ = 1000  # makes NumPy's operators defer to those of Tensor
     copyreg.pickle(_core.Size, lambda size: (_core.Size, (tuple(size),)))
