@@ -14,6 +14,8 @@ import pytest
 
 pytest.importorskip("mpi4py")
 
+from flambeau.distributed import _server
+
 BEGIN = """
     import os, signal, sys, time
     import flambeau as fb
@@ -130,6 +132,26 @@ def test_a_stopped_rank_is_waited_for_where_heartbeats_are_off(tmp_path):
         time.sleep(6)
         processes.ranks[2].send_signal(signal.SIGCONT)
         assert all("the collective is complete" in processes.output(rank) for rank in range(3))
+
+
+def test_delays_of_the_machine_do_not_hide_a_stopped_rank(monkeypatch):
+    """Delay each heartbeat of rank 0 and each check by 2 seconds, while rank 1 is silent."""
+    now = 100.0
+    monkeypatch.setattr(_server.time, "monotonic", lambda: now)
+    watched = _server.WatchedRanks()
+    pairs = [socket.socketpair() for _ in range(2)]
+    for rank, (connection, _) in enumerate(pairs):
+        watched.join(rank, _server.Member(connection, ("elsewhere", 1), 4.0))
+    reported = []
+    while now < 130 and not reported:
+        now += 2.0
+        watched.beat(0)
+        watched.check_silence()
+        reported = [rank for rank, member in watched.members.items() if member.silent]
+    assert reported == [1] and now > 110
+    for pair in pairs:
+        for each in pair:
+            each.close()
 
 
 def test_busy_ranks_count_as_alive(tmp_path):

@@ -173,6 +173,7 @@ class WatchedRanks:
         self.ended: dict[int, dict[str, Any]] = {}
         self.changed = threading.RLock()
         self.checked = time.monotonic()
+        self.excused = self.checked  # end of the last delay, so that no time is excused twice
 
     def send_event(self, event: dict[str, Any] | None = None) -> None:
         """Send an event to all ranks. None sends a heartbeat, which is an empty line."""
@@ -192,17 +193,24 @@ class WatchedRanks:
         """Record a heartbeat of a rank."""
         with self.changed:
             member, now = self.members[rank], time.monotonic()
-            if now - member.seen > DELAYED:
-                self.restart_silence(now)
+            self.excuse_silence(now - member.seen, now)
             member.seen = now
             if member.silent:
                 member.silent = False
                 self.send_event({"rank": rank, "back": True})
 
-    def restart_silence(self, now: float) -> None:
-        """Restart the measurement of silence for all ranks. Called after a delay that may have affected them all."""
-        for member in self.members.values():
-            member.seen = now
+    def excuse_silence(self, interval: float, now: float) -> None:
+        """Do not count a delay as silence of any rank, since it may have affected them all.
+
+        Args:
+            interval: seconds since the previous heartbeat of one rank or the previous check of this server. The time
+                beyond the normal interval is a delay if the interval is longer than ``DELAYED``.
+        """
+        if interval > DELAYED:
+            delay = now - max(now - interval + BEAT, self.excused)
+            self.excused = now
+            for member in self.members.values():
+                member.seen = min(member.seen + delay, now)
 
     def end(self, rank: int, how: str, calls: dict[str, int] | None = None) -> None:
         """Tell all ranks that ``rank`` has ended.
@@ -242,8 +250,7 @@ class WatchedRanks:
         with self.changed:
             self.send_event()
             now = time.monotonic()
-            if now - self.checked > DELAYED:
-                self.restart_silence(now)
+            self.excuse_silence(now - self.checked, now)
             self.checked = now
             for rank, member in self.members.items():
                 if not member.silent and member.limit and now - member.seen > member.limit:
