@@ -46,7 +46,7 @@ def write_compiler(folder: Path) -> Path:
 
 
 class Library(NamedTuple):
-    """What a shared library says about itself.
+    """Properties of a shared library, from its load commands and its table of symbols.
 
     Attributes:
         system: oldest version of macOS.
