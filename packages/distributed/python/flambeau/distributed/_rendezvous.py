@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlparse
 from . import _mpi_start
 from ._watch import Watch, wait_for_ranks
 from .errors import DistStoreError
-from .stores import FileStore, PrefixStore, Store, default_pg_timeout, underlying
+from .stores import FileStore, PrefixStore, Store, default_pg_timeout, full_prefix, underlying
 from .tcp_store import TCPStore
 
 __all__ = ["RendezvousResult", "complete_rendezvous", "rendezvous"]
@@ -145,7 +145,7 @@ def _rendezvous_by_mpi() -> RendezvousResult:
 
 
 def _watch(store: PrefixStore, rank: int, size: int) -> Watch | None:
-    return Watch(_mpi_start.server_of(store, rank), store.prefix, rank) if size > 1 else None
+    return Watch(_mpi_start.server_of(store, rank), full_prefix(store), rank) if size > 1 else None
 
 
 def _next_program(store: Store) -> PrefixStore:

@@ -14,7 +14,17 @@ from datetime import timedelta
 
 from .errors import DistStoreError
 
-__all__ = ["FileStore", "HashStore", "PrefixStore", "Store", "default_pg_timeout", "looks", "seconds", "underlying"]
+__all__ = [
+    "FileStore",
+    "HashStore",
+    "PrefixStore",
+    "Store",
+    "default_pg_timeout",
+    "full_prefix",
+    "looks",
+    "seconds",
+    "underlying",
+]
 
 default_pg_timeout = timedelta(minutes=30)
 
@@ -279,3 +289,18 @@ def underlying(store: Store) -> Store:
     while isinstance(store, PrefixStore):
         store = store.underlying_store
     return store
+
+
+def full_prefix(store: Store) -> str:
+    """Return what ``store`` and the `PrefixStore` wrappers below it add to a key.
+
+    >>> from flambeau.distributed.stores import full_prefix
+    >>> whole = flambeau.distributed.HashStore()
+    >>> full_prefix(flambeau.distributed.PrefixStore("epoch", flambeau.distributed.PrefixStore("train", whole)))
+    'train/epoch/'
+    """
+    prefix = ""
+    while isinstance(store, PrefixStore):
+        prefix = f"{store.prefix}/{prefix}"
+        store = store.underlying_store
+    return prefix
