@@ -293,6 +293,20 @@ def dense_step(build: Callable[[Library], Any], *shape: int) -> Prepare:
     return prepare
 
 
+def pointwise_gradients(library: Library) -> Code:
+    """Return the computation of `pointwise` on 10^6 numbers with its gradients."""
+    call = library.compiled(pointwise(library), fullgraph=True)
+    x, y = (library.normal(1_000_000).requires_grad_() for _ in range(2))
+    weight = library.normal(1_000_000)
+
+    def gradients() -> Any:
+        x.grad = y.grad = None
+        call(x, y).backward(weight)
+        return x.grad
+
+    return Code(gradients)
+
+
 def compiled_step(prepare: Prepare) -> Prepare:
     """Time the same training step compiled as a whole, with gradients and optimizer, instead of only the model."""
 
@@ -319,6 +333,7 @@ STEPS: Mapping[str, Prepare] = {
     "LSTM 2x256, batch 1x64": step(networks_sequences.lstm, adamw, (1, 64, 64), 10),
     "LeNet, batch 64": step(lenet, adamw, (64, 1, 28, 28), 10),
     "DCGAN 32x32, batch 32": dcgan,
+    "eleven pointwise, 10^6": pointwise_gradients,
     "MLP 16-64-64-4, batch 1": step(perceptron, adamw, (1, 16), 4),
     "MLP 8-32-32-1, batch 64, as a whole": compiled_step(step(regressor, adam, (64, 8), 1)),
     "LeNet, batch 64, as a whole": compiled_step(step(lenet, adamw, (64, 1, 28, 28), 10)),

@@ -1,6 +1,7 @@
 // Execution of groups of operators. Note [Fusion]
 #include "program/fusion.h"
 
+#include "program/differentiated_group.h"
 #include "program/group_plan.h"
 
 namespace flambeau::program {
@@ -24,6 +25,8 @@ std::shared_ptr<const GroupPlan> PlanCache::find(const FusedGroup& group, Argume
 
 bool run_fused(const FusedGroup& group, const Value* const* arguments, Values& results) {
   try {
+    if (const uint64_t needs = needed_gradients(group, arguments))
+      return run_recorded(group, needs, arguments, results);
     const std::shared_ptr<const GroupPlan> plan = group.plans.find(group, arguments);
     if (!plan->has_chain()) return false;
     plan->run(arguments, results);

@@ -3,14 +3,16 @@
 // Note [Fusion]
 // A program is optimised when it is read. Neighbouring pointwise operators and functions of rows (softmax, layer_norm,
 // sums over the last dimensions) become a group, which runs as one chain (Note [Chains]) if all of its tensors are on
-// the CPU, have one floating dtype, and need no gradient. Otherwise the group runs its operators one by one, so
-// results, gradients and errors are those of the operators. A group knows no shapes: the same program serves all sizes.
-// It keeps a plan for each of the last few layouts of its arguments (group_plan.h).
+// the CPU and have one floating dtype. If a tensor needs a gradient, this applies to groups of pointwise operators
+// only, whose backward pass is a chain as well (Note [Derivatives of groups]). Otherwise the group runs its operators
+// one by one, so results, gradients and errors are those of the operators. A group knows no shapes: the same program
+// serves all sizes. It keeps a plan for each of the last few layouts of its arguments (group_plan.h).
 //
 // `lowered` gives the step that computes an operator. An operator without a step runs by itself. The environment
 // variable FLAMBEAU_FUSION=0 disables fusion for programs that are read afterwards.
 #pragma once
 
+#include <map>
 #include <mutex>
 #include <optional>
 
@@ -31,6 +33,9 @@ struct FusedStep {
   // weight and bias.
   enum Kind : uint8_t { Pointwise, Channels, Rows } kind = Pointwise;
   PointwiseOp row = {};
+  // For Pointwise: the operand of the row whose derivative the step computes, from the gradient of the result and the
+  // values that the derivative reads; -1 if the step computes the row itself.
+  int derivative = -1;
   bool fills = false;         // true if `where` computes masked_fill, whose value has to fit the dtype
   int written = -1;           // in-place operator: the operand that it overwrites, whose shape the result must have
   std::optional<double> eps;  // for the normalisations; nothing means the machine epsilon of the dtype
@@ -62,13 +67,34 @@ class PlanCache {
   SmallVector<std::shared_ptr<const GroupPlan>, kMost> plans_;  // the most recent first
 };
 
+class DifferentiatedGroup;
+
+// The derivatives of a group for the latest sets of arguments that needed gradients. A copy starts empty.
+class DerivativeCache {
+ public:
+  DerivativeCache() = default;
+  DerivativeCache(const DerivativeCache&) {}
+  DerivativeCache& operator=(const DerivativeCache&) = delete;
+
+  // needs: bit i is set if argument i needs a gradient.
+  std::shared_ptr<const DifferentiatedGroup> find(const struct FusedGroup& group, uint64_t needs);
+
+ private:
+  static constexpr size_t kCapacity = 8;
+  std::mutex mutex_;  // see PlanCache
+  std::map<uint64_t, std::shared_ptr<const DifferentiatedGroup>> groups_;
+};
+
 struct FusedGroup {
   std::vector<Program::Body::Argument> arguments;
-  std::vector<bool> dies;  // true for each argument whose register is not read after the group
+  std::vector<bool> dies;               // true for each argument whose register is not read after the group
+  std::vector<bool> is_read_elsewhere;  // true for each argument that something outside of the group may read
   std::vector<FusedStep> steps;
   std::vector<int> outputs;                              // steps whose results the rest of the program reads
   std::vector<Program::Body::Instruction> instructions;  // the instructions that the group replaces
+  bool can_record = false;  // false if a later instruction may overwrite what the backward pass of the group reads
   mutable PlanCache plans;
+  mutable DerivativeCache derivatives;
 };
 
 // Runs the group as one chain and appends its outputs to `results`. Returns false, and does nothing, if its operators

@@ -16,7 +16,11 @@ class GroupPlan {
   bool serves(Arguments arguments) const;
   // Returns false if the operators have to run one by one.
   bool has_chain() const { return chain_ != nullptr; }
+  // Returns true if all results have the shape of the chain, which computes all of them.
+  bool is_uniform() const { return has_chain() && priors_.empty(); }
   void run(Arguments arguments, Values& results) const;
+
+  static Scalar number_of(const Value& value);
 
  private:
   // The properties of an argument on which a plan depends. The last three are set only for CPU tensors that need no
@@ -54,7 +58,6 @@ class GroupPlan {
   class Planner;
   class Run;
 
-  static Scalar number_of(const Value& value);
   // `priors` contains the results of operators that run before the chain.
   static Operand operand(const Source& source, Arguments arguments, const std::vector<Tensor>& priors);
   static Tensor computed(const PriorRow& prior, Arguments arguments, const std::vector<Tensor>& earlier);

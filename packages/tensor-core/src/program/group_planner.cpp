@@ -90,13 +90,21 @@ class GroupPlan::Planner {
     }
     for (const PlannedValue& p : values_)
       if (p.source.kind == Source::Argument && p.kind != Kind::Number && p.shape == plan_.shape_ &&
-          !is_contiguous(plan_.layouts_[size_t(p.source.number)]))
+          !is_contiguous(plan_.layouts_[size_t(p.source.number)]) &&
+          !is_constant(plan_.layouts_[size_t(p.source.number)]))
         return false;
     return most > 0 && (row_dims_ == 0 || check_rows());
   }
 
   bool is_contiguous(const Layout& layout) const {
     return std::get<flambeau::Tensor>(*arguments_[size_t(&layout - plan_.layouts_.data())]).is_contiguous();
+  }
+
+  // Returns true for an expanded number, such as the gradient of the operand of a sum.
+  static bool is_constant(const Layout& layout) {
+    for (size_t d = 0; d < layout.shape.size(); ++d)
+      if (layout.shape[d] > 1 && layout.strides[d] != 0) return false;
+    return true;
   }
 
   // Stores the number of dimensions of a row. Returns false if another function of rows has another number, or if the
@@ -148,6 +156,7 @@ class GroupPlan::Planner {
       elements += value(step.operands[k]).kind == Kind::Elements;
       masks += value(step.operands[k]).kind == Kind::Mask;
     }
+    if (step.derivative >= 0) return Kind::Elements;
     if (row.has_parameters && (elements != 1 || value(step.operands[0]).kind != Kind::Elements)) return std::nullopt;
     if (elements == 0 || masks > 0) return std::nullopt;
     if (first && value(step.operands[0]).kind != Kind::Mask) return std::nullopt;
@@ -162,7 +171,9 @@ class GroupPlan::Planner {
 
   bool add_row(const FusedStep& step) {
     const std::optional<Kind> kind = result_kind(step);
-    const PointwiseKernel kernel = chain_kernel(step.row, plan_.dtype_);
+    const PointwiseKernel kernel = step.derivative < 0
+                                       ? chain_kernel(step.row, plan_.dtype_)
+                                       : kernels::derivative_of(step.row, step.derivative, plan_.dtype_);
     if (!kind || !kernel) return false;
     PlannedValue p;
     p.kind = *kind;
@@ -176,6 +187,7 @@ class GroupPlan::Planner {
     }
     if (step.written >= 0 && !(p.shape == value(step.operands[size_t(step.written)]).shape)) return false;
     if (!in_chain && !(p.shape == plan_.shape_)) {
+      if (step.derivative >= 0) return false;
       add_prior(step, p);
     } else {
       p.is_per_row = in_chain && all_per_row;

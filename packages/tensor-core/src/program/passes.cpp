@@ -24,7 +24,7 @@ bool writes(const Instruction& instruction) {
 
 void each_operator(const Instruction& instruction, const std::function<void(const Instruction&)>& body) {
   if (instruction.group) {
-    for (const Instruction& member : instruction.group->instructions) body(member);
+    for (const Instruction& member : instruction.group->instructions) each_operator(member, body);
   } else if (instruction.merged) {
     if (instruction.merged->source) each_operator(*instruction.merged->source, body);
     each_operator(instruction.merged->product, body);
@@ -103,8 +103,12 @@ constexpr size_t kMostSteps = 48;
 
 class Fuser {
  public:
+  // Operators that can join groups: all, or only pointwise ones, whose groups run as one for gradients, too.
+  enum class Members : uint8_t { All, Pointwise };
+
   // boundaries: if not null, receives the operators that are not fused.
-  explicit Fuser(Body& body, std::vector<Boundary>* boundaries = nullptr) : body_(body), boundaries_(boundaries) {}
+  explicit Fuser(Body& body, std::vector<Boundary>* boundaries = nullptr, Members members = Members::All)
+      : body_(body), boundaries_(boundaries), members_(members) {}
 
   void run() {
     std::vector<OpenGroup> groups, done;
@@ -115,7 +119,7 @@ class Fuser {
     for (size_t i = 0; i < body_.instructions.size(); ++i) {
       const Instruction& instruction = body_.instructions[i];
       std::vector<Argument> operands;
-      const bool joins = instruction.results.size() == 1 && lowered(instruction, operands);
+      const bool joins = instruction.results.size() == 1 && can_join(instruction, operands);
       if (boundaries_) explain(i, joins, groups);
       if (!joins && writes(instruction)) {
         close_all();
@@ -134,6 +138,11 @@ class Fuser {
   }
 
  private:
+  bool can_join(const Instruction& instruction, std::vector<Argument>& operands) const {
+    const std::optional<FusedStep> step = lowered(instruction, operands);
+    return step && (members_ == Members::All || step->kind == FusedStep::Pointwise);
+  }
+
   // Appends to `boundaries_` the operators that compute operands of an instruction but are not in its group, with the
   // reasons.
   void explain(size_t i, bool joins, const std::vector<OpenGroup>& groups) {
@@ -218,6 +227,8 @@ class Fuser {
         at[g.members.back()] = &g;
         members.insert(g.members.begin(), g.members.end());
       }
+    for (size_t i = 0; i < body_.instructions.size(); ++i)
+      if (!members.contains(i)) note_overwrite(i);
     std::map<int, int> uses;
     for (const Instruction& instruction : body_.instructions) each_register(instruction, [&](int r) { ++uses[r]; });
     for (const Argument& output : body_.outputs) each_register(output, [&](int r) { ++uses[r]; });
@@ -229,6 +240,28 @@ class Fuser {
         out.push_back(std::move(body_.instructions[i]));
     }
     body_.instructions = std::move(out);
+  }
+
+  // Notes what an instruction outside of groups changes in place, if it is not a tensor of the state.
+  void note_overwrite(size_t i) {
+    const Instruction& instruction = body_.instructions[i];
+    if (!writes(instruction) || instruction.function->orders_others) return;
+    const bool changes_state = !instruction.function->registered && instruction.arguments[0].kind == Argument::State;
+    if (changes_state) return;
+    std::vector<Argument> operands;
+    if (instruction.results.size() == 1 && lowered(instruction, operands))
+      overwritten_.insert(instruction.arguments[0].number);  // nothing else shares its memory: name_in_place_results
+    else
+      last_overwrite_ = i;
+  }
+
+  // Returns true if no later instruction overwrites what the backward pass of a group may read.
+  bool can_record(const OpenGroup& open, const FusedGroup& group) const {
+    return open.members.back() >= last_overwrite_ &&
+           std::ranges::none_of(open.results, [&](int r) { return overwritten_.contains(r); }) &&
+           std::ranges::none_of(group.arguments, [&](const Argument& a) {
+             return a.kind == Argument::Register && overwritten_.contains(a.number);
+           });
   }
 
   Instruction fused(const OpenGroup& open, const std::map<int, int>& uses) {
@@ -258,8 +291,28 @@ class Fuser {
       out.results.push_back(r);
     }
     group->dies.resize(group->arguments.size());
+    for (const Argument& a : group->arguments)
+      group->is_read_elsewhere.push_back(a.kind != Argument::Register || uses.at(a.number) > inside[a.number] ||
+                                         std::ranges::count(body_.input_registers, a.number) > 0);
+    group->can_record = can_record(open, *group);
+    fuse_pointwise(*group, out.results);
     out.group = group;
     return out;
+  }
+
+  // Fuses the pointwise operators of a group that also contains others, for runs that need gradients.
+  void fuse_pointwise(FusedGroup& group, const std::vector<int>& results) const {
+    const auto is_pointwise = [](const FusedStep& step) { return step.kind == FusedStep::Pointwise; };
+    if (!group.can_record || std::ranges::all_of(group.steps, is_pointwise)) return;
+    Body part;
+    part.registers = body_.registers;
+    for (size_t a = 0; a < group.arguments.size(); ++a)
+      if (group.arguments[a].kind == Argument::Register && group.is_read_elsewhere[a])
+        part.input_registers.push_back(group.arguments[a].number);
+    part.instructions = std::move(group.instructions);
+    for (const int r : results) part.outputs.push_back({Argument::Register, r, {}, {}});
+    Fuser(part, nullptr, Members::Pointwise).run();
+    group.instructions = std::move(part.instructions);
   }
 
   static int argument(FusedGroup& group, Argument a) {
@@ -272,6 +325,9 @@ class Fuser {
 
   Body& body_;
   std::vector<Boundary>* boundaries_;
+  Members members_;
+  size_t last_overwrite_ = 0;          // the last instruction that may overwrite any tensor of the program
+  std::set<int> overwritten_;          // registers that single instructions overwrite
   std::map<int, size_t> producer_of_;  // index of the instruction that computes a register, for `explain`
   std::set<size_t> can_join_;          // instructions that can be part of a group, for `explain`
 };

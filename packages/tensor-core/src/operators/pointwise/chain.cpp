@@ -13,8 +13,9 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kCacheBytes = 24 << 10;  // most bytes of a block's buffers: half of a first-level cache of 48 KB
-constexpr int64_t kLargeCacheBytes = 256 << 10;          // most bytes of a row's buffers: half of a second-level cache
+constexpr int64_t kCacheBytes = 8 << 10;         // most bytes of a block: a quarter of a first-level cache of 32 KB
+constexpr int64_t kRowsCacheBytes = 24 << 10;    // most bytes of a block of several rows
+constexpr int64_t kLargeCacheBytes = 256 << 10;  // most bytes of a row's buffers: half of a second-level cache
 constexpr int64_t kLeastBlock = 256, kMostBlock = 2048;  // minimum and maximum number of elements in a block
 constexpr int64_t kChainGrain = 32768;                   // number of elements of one step that justify a thread
 
@@ -48,7 +49,7 @@ ChainPlan::ChainPlan(std::span<const ChainInput> inputs, std::span<const ChainSt
   locate_steps();
   const auto is_memory = [](const Location& p) { return p.kind == Location::Input || p.kind == Location::Output; };
   const int64_t values = buffers_ + std::ranges::count_if(locations_, is_memory);
-  const int64_t room = kCacheBytes / (values * widest_);
+  const int64_t room = (row_length_ ? kRowsCacheBytes : kCacheBytes) / (values * widest_);
   if (row_length_) {
     block_ = std::clamp<int64_t>(room / row_length_, 1, kMostBlock) * row_length_;
   } else {
@@ -183,7 +184,7 @@ class ChainPlan::Pass {
     const int64_t rows = plan_.row_length_ ? n / plan_.row_length_ : 0, count = step.is_per_row ? rows : n;
     switch (step.kind) {
       case ChainStep::Pointwise: {
-        char* pointers[kMaxOperands + 1] = {out};
+        char* pointers[kMaxChainOperands + 1] = {out};
         for (int k = 0; k < step.count; ++k) pointers[k + 1] = at_[size_t(step.operands[k])];
         return step.kernel(pointers, count);
       }

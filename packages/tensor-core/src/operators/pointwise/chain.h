@@ -26,6 +26,9 @@ struct ChannelLines {
   int64_t inner = 1;  // number of contiguous elements of a channel in one sample
 };
 
+// The derivative of a row reads the gradient, its operands and its result.
+inline constexpr int kMaxChainOperands = kMaxOperands + 2;
+
 struct ChainInput {
   const Tensor* example;  // a tensor like those of all runs (shape, strides, dtype); null for a number
   Dtype dtype;            // dtype to which elements are converted
@@ -33,12 +36,12 @@ struct ChainInput {
 
 struct ChainStep {
   enum Kind : uint8_t { Pointwise, Convert, Channels, Rows, Repeat } kind = Pointwise;
-  PointwiseKernel kernel = nullptr;  // for Pointwise
-  int lines = -1;                    // for Channels: index of the ChannelLines
-  RowStep row = {};                  // for Rows
-  Dtype dtype = Dtype::float32;      // dtype of the result
-  bool is_per_row = false;           // true if the result has one value for each row
-  int operands[kMaxOperands] = {};   // numbers of the operands' values: first the inputs, then the results of steps
+  PointwiseKernel kernel = nullptr;      // for Pointwise
+  int lines = -1;                        // for Channels: index of the ChannelLines
+  RowStep row = {};                      // for Rows
+  Dtype dtype = Dtype::float32;          // dtype of the result
+  bool is_per_row = false;               // true if the result has one value for each row
+  int operands[kMaxChainOperands] = {};  // numbers of the operands' values: first the inputs, then the results of steps
   int count = 1;
 
   bool operator==(const ChainStep&) const = default;

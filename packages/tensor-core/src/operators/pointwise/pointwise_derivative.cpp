@@ -53,11 +53,7 @@ struct PointwiseDerivative {
     for (int k = 0; k <= row.arity; ++k)
       tensors[k] = values[k].tensor ? *values[k].tensor
                                     : (k < row.arity && is_scalar[k] ? wrapped_number(values[k].scalar) : Tensor());
-    const bool has_complex_grad = is_complex(grad.dtype());
-    Tensor out = row.expression[i](has_complex_grad ? conj(grad) : grad, tensors, tensors[row.arity]);
-    if (has_complex_grad) out = conj(out);
-    // The expression may be a number, such as 0, which is expanded to the shape of the gradient.
-    return out.impl()->wrapped_number ? full(grad.shape(), item(out), grad.dtype()) : out;
+    return derivative_expression(row, i, grad, tensors);
   }
 
   Tensor fused(const PointwiseRow& row, int i, PointwiseKernel kernel, Dtype type, const Tensor& grad,
@@ -81,6 +77,14 @@ struct PointwiseDerivative {
 };
 
 }  // namespace
+
+Tensor derivative_expression(const PointwiseRow& row, int i, const Tensor& grad, const Tensor* values) {
+  const bool has_complex_grad = is_complex(grad.dtype());
+  Tensor out = row.expression[i](has_complex_grad ? conj(grad) : grad, values, values[row.arity]);
+  if (has_complex_grad) out = conj(out);
+  // The expression may be a number, such as 0, which is expanded to the shape of the gradient.
+  return out.impl()->wrapped_number ? full(grad.shape(), item(out), grad.dtype()) : out;
+}
 
 void record_pointwise(PointwiseOp op, const Operand* operands, const Operand* read, const Tensor& result,
                       Recording::Kind kind) {

@@ -8,6 +8,9 @@ namespace flambeau {
 // Records the derivative of a row. `read`: the operands to save, with their former values if they were overwritten.
 void record_pointwise(PointwiseOp op, const Operand* operands, const Operand* read, const Tensor& result,
                       Recording::Kind kind);
+// Returns the gradient of operand i as differentiable tensor expressions. `grad`: the gradient of the result. `values`:
+// the operands and then the result; those that the derivative does not read may be undefined.
+Tensor derivative_expression(const PointwiseRow& row, int i, const Tensor& grad, const Tensor* values);
 // Call this before `self` is overwritten. Sets `read` to the operands that the derivative will read, where copies,
 // which are recorded, replace operands that share memory with `self`.
 void keep_originals(const PointwiseRow& row, const Operand* operands, const Tensor& self, Tensor* copies,
