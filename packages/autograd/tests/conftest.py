@@ -1,10 +1,14 @@
-"""Fixtures: restore global state after each test, and measure allocated memory."""
+"""Make shared test modules importable. Fixtures: restore global state after each test, and measure allocated memory."""
 
 import gc
+import sys
+from pathlib import Path
 
 import pytest
 
 import flambeau as fb
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

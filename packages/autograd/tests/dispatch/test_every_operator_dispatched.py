@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sample_derivatives import differentiable, has_derivative, outputs
 
 import flambeau as fb
 from flambeau import Tensor, _core
@@ -14,8 +15,6 @@ from flambeau.utils._python_dispatch import TorchDispatchMode
 from flambeau.utils._pytree import tree_map_only
 
 SAMPLES = list(samples())
-# Operators that finite differences cannot check, because their derivative ignores some elements; see test_records.py.
-PARTIAL = {"cholesky", "cholesky_ex", "batch_norm", "cholesky_inverse", "cholesky_solve"}
 
 
 class Passing(TorchDispatchMode):
@@ -77,28 +76,6 @@ def test_every_operator_is_dispatched_to_a_class(sample):
     wrapped = {name: Wrapped(tensor) for name, tensor in sample.tensors().items()}
     result = sample.call(**wrapped)
     assert_close(unwrapped(result), unwrapped(sample.call(**sample.tensors())), equal_nan=True)
-
-
-def has_parts(t):
-    return t.is_floating_point() or t.is_complex()
-
-
-def outputs(sample, **tensors):
-    result = sample.call(**{**sample.tensors(), **tensors})
-    results = result if isinstance(result, tuple | list) else (result,)
-    return tuple(r for r in results if isinstance(r, fb.Tensor) and has_parts(r))
-
-
-def differentiable(sample):
-    return {name: t.requires_grad_() for name, t in sample.tensors().items() if has_parts(t)}
-
-
-def has_derivative(sample):
-    """Return True if a result has a derivative; test_every_operator.py lists the operators without one."""
-    nodes = [result.grad_fn for result in outputs(sample, **differentiable(sample)) if result.requires_grad]
-    return sample.operator.__name__ not in PARTIAL and any(
-        node is None or not node.name().startswith("NotImplemented") for node in nodes
-    )
 
 
 @pytest.mark.parametrize("sample", list(filter(has_derivative, SAMPLES)), ids=str)
