@@ -66,10 +66,10 @@ def wrapped(result: Any, level: int) -> Any:
         return result
     if isinstance(result, Tensor):
         return _placeholder(result, level)
-    return each(result, lambda item: wrapped(item, level)) if isinstance(result, (tuple, list)) else result
+    return map_results(result, lambda item: wrapped(item, level)) if isinstance(result, (tuple, list)) else result
 
 
-def each(result: Any, change: Callable[[Any], Any]) -> Any:
+def map_results(result: Any, change: Callable[[Any], Any]) -> Any:
     """Apply a function to a tensor, or to every item of a list or tuple (named or not)."""
     if isinstance(result, Tensor):
         return change(result)

@@ -6,7 +6,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau._core import _replace_batch
-from flambeau.func._placeholders import each
+from flambeau.func._placeholders import map_results
 from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 # Names of parameters that are dimensions.
@@ -67,7 +67,7 @@ def along(call: Call) -> Any:
     result = _run(call, values, 1)
     if call.operator.__name__.startswith("unfold"):
         return result.squeeze(1)
-    return result if grows else each(result, lambda t: t.reshape(call.size) if reduces or t.ndim == 2 else t)
+    return result if grows else map_results(result, lambda t: t.reshape(call.size) if reduces or t.ndim == 2 else t)
 
 
 def _permuted(call: Call, x: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.pointwise import aligned
-from flambeau.func._placeholders import each
+from flambeau.func._placeholders import map_results
 from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
@@ -26,7 +26,7 @@ def folded(call: Call, dims: int, tensors: int = 1) -> Any:
         )
     count = call.values[0].shape[0]
     result = call.run((*(t.reshape(call.size * count, *t.shape[2:]) for t in given), *rest))
-    return each(result, lambda t: t.reshape(call.size, count, *t.shape[1:]))
+    return map_results(result, lambda t: t.reshape(call.size, count, *t.shape[1:]))
 
 
 def _fold_rule(dims: int, tensors: int = 1) -> Callable[[Call], Any]:
@@ -57,7 +57,7 @@ def _pooled_by_samples(call: Call, dims: int) -> Any:
     elif chosen.ndim == 4:  # a single example
         chosen = chosen.flatten(0, 1)
     result = call.run((value, kernel_size, output_size, chosen))
-    return each(result, lambda t: t.reshape(call.size, *x.shape[: x.ndim - dims], *t.shape[-dims:]))
+    return map_results(result, lambda t: t.reshape(call.size, *x.shape[: x.ndim - dims], *t.shape[-dims:]))
 
 
 @batching("constant_pad_nd", "pixel_shuffle", "pixel_unshuffle")

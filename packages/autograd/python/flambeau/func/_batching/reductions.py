@@ -5,7 +5,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.dimensions import shifted
-from flambeau.func._placeholders import each
+from flambeau.func._placeholders import map_results
 from flambeau.func._rules import Call, batching
 
 
@@ -32,7 +32,7 @@ def reduction(call: Call) -> Any:
         result = call.run(values.values())
         if single and call.operator.__name__ in ("max", "min", "median", "nanmedian"):
             result = result[0]
-        return each(result, lambda t: t.reshape(call.size, *(1,) * rank)) if keepdim else result
+        return map_results(result, lambda t: t.reshape(call.size, *(1,) * rank)) if keepdim else result
     values.update({names[0]: value, "dim": shifted(values["dim"], rank)})
     return call.run(values.values())
 
