@@ -1,0 +1,145 @@
+"""Guards of `flambeau.compile`: changes that need another program, and changes that do not."""
+
+import os
+
+import flambeau as fb
+from flambeau import nn
+
+from .captured_programs import captures, programs_of
+
+scale = 2.0
+settings = {"offset": 1.0, "steps": [1, 2]}
+
+
+def test_globals_closures_and_containers_are_guarded():
+    global scale
+    exponent = 2
+
+    def f(x):
+        return x**exponent * scale + settings["offset"] + sum(settings["steps"])
+
+    compiled = fb.compile(f, fullgraph=True)
+    x = fb.rand(4)
+    for change in (
+        lambda: None,
+        lambda: globals().update(scale=3.0),
+        lambda: settings.update(offset=5.0),
+        lambda: settings["steps"].append(4),
+    ):
+        change()
+        assert fb.equal(compiled(x), f(x))
+    exponent = 3
+    assert fb.equal(compiled(x), f(x))
+    assert captures(compiled) == 5
+    scale, settings["offset"] = 2.0, 1.0
+    settings["steps"].pop()
+
+
+def test_attributes_of_modules_and_classes_are_guarded():
+    class Scaled(nn.Module):
+        factor = 2.0
+
+        def __init__(self):
+            super().__init__()
+            self.layer, self.power = nn.Linear(3, 3), 1
+
+        @property
+        def exponent(self):
+            return self.power + 1
+
+        def forward(self, x):
+            return self.layer(x) ** self.exponent * self.factor
+
+    model = Scaled()
+    compiled = fb.compile(model, fullgraph=True)
+    x = fb.randn(2, 3)
+
+    def agree():
+        return fb.equal(compiled(x), model(x))
+
+    assert agree()
+    model.power = 2
+    assert agree()
+    Scaled.factor = 4.0
+    assert agree()
+    model.layer = nn.Linear(3, 3)
+    assert agree()
+    model.layer.weight = nn.Parameter(fb.ones(3, 3))
+    assert agree()
+    assert len(programs_of(compiled)) == 5
+    with fb.no_grad():
+        model.layer.weight.mul_(2)
+    assert agree()
+    assert len(programs_of(compiled)) == 5  # new values need no new program
+
+
+def test_attributes_that_getattr_reads_are_guarded():
+    class Settings:
+        factor = 2.0
+
+    compiled = fb.compile(lambda x: x * getattr(Settings, "factor", 1.0), fullgraph=True)
+    assert fb.equal(compiled(fb.ones(1)), fb.full((1,), 2.0))
+    Settings.factor = 3.0
+    assert fb.equal(compiled(fb.ones(1)), fb.full((1,), 3.0))
+    del Settings.factor
+    assert fb.equal(compiled(fb.ones(1)), fb.ones(1))
+
+
+def test_hooks_are_guarded():
+    model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    compiled = fb.compile(model)
+    x = fb.ones(1, 2)
+    compiled(x)
+    handle = model[0].register_forward_hook(lambda module, args, output: output * 0 + 3)
+    assert fb.equal(compiled(x), fb.full((1, 2), 3.0))
+    handle.remove()
+    assert fb.equal(compiled(x), model(x))
+    handle = nn.modules.module.register_module_forward_hook(lambda module, args, output: output + 1)
+    try:
+        assert fb.equal(compiled(x), model(x) + 1)  # the compiled module can be called as well
+    finally:
+        handle.remove()
+    assert fb.equal(compiled(x), model(x))
+
+
+def test_training_mode_and_grad_mode_select_programs():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.BatchNorm1d(4))
+    compiled = fb.compile(model, fullgraph=True)
+    x = fb.randn(6, 4)
+    for _ in range(2):
+        model.train()
+        fb.manual_seed(0)
+        a = compiled(x)
+        fb.manual_seed(0)
+        assert fb.equal(a, model(x))
+        model.eval()
+        assert fb.equal(compiled(x), model(x))
+        with fb.no_grad():
+            assert fb.equal(compiled(x), model(x)) and not compiled(x).requires_grad
+    assert len(programs_of(compiled)) == 3
+
+
+def test_the_environment_is_guarded(monkeypatch):
+    compiled = fb.compile(lambda x: x * 2 if os.environ.get("DOUBLE") else x * 1, fullgraph=True)
+    assert fb.equal(compiled(fb.ones(1)), fb.ones(1))
+    monkeypatch.setenv("DOUBLE", "1")
+    assert fb.equal(compiled(fb.ones(1)), fb.full((1,), 2.0))
+
+
+def test_code_that_does_not_run_is_not_guarded():
+    unused = {"value": 1}
+
+    def never(x):
+        return x * unused["value"]
+
+    class Lazy(dict):
+        def items(self):
+            raise AssertionError("the guards of a dictionary do not call its methods")
+
+    table = Lazy(a=1.0)
+    compiled = fb.compile(lambda x, double: never(x) if double else x + table["a"], fullgraph=True)
+    compiled(fb.ones(2), False)
+    unused["value"] = 2
+    assert fb.equal(compiled(fb.ones(2), False), fb.full((2,), 2.0)) and captures(compiled) == 1
+    dict.__setitem__(table, "a", 3.0)
+    assert fb.equal(compiled(fb.ones(2), False), fb.full((2,), 4.0)) and captures(compiled) == 2

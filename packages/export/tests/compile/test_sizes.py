@@ -1,0 +1,103 @@
+"""Sizes of arguments under `flambeau.compile`: one program serves many sizes."""
+
+import pickle
+
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+
+from .captured_programs import captures, programs_of
+
+
+def test_a_branch_on_a_size_captures_again():
+    def f(x):
+        return x * 2 if x.shape[0] > 4 else x + x.shape[0]
+
+    compiled = fb.compile(f, fullgraph=True)
+    for n in (3, 5, 2, 7, 4):
+        x = fb.randn(n)
+        assert fb.equal(compiled(x), f(x))
+    assert captures(compiled) == 2
+
+
+def test_a_branch_on_a_size_after_a_change_does_not_change_twice():
+    def f(x):
+        x.add_(1)
+        return x * 2 if x.shape[0] > 4 else x + 1
+
+    compiled = fb.compile(f, fullgraph=True)
+    for n in (3, 5, 3, 7):
+        x = fb.zeros(n)
+        compiled(x)
+        assert fb.equal(x, fb.ones(n))
+
+
+def test_a_traced_size_that_the_function_stores_is_a_plain_number():
+    class Recorder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.sizes = []
+
+        def forward(self, x):
+            self.sizes.append(x.shape[0])
+            self.last = x.shape
+            return x * 2
+
+    model = Recorder()
+    compiled = fb.compile(model)
+    compiled(fb.zeros(3))
+    compiled(fb.zeros(4))
+    assert model.sizes == [3, 4] and [type(size) for size in model.sizes] == [int, int]
+    assert type(model.last) is fb.Size and tuple(model.last) == (4,)
+
+
+def test_without_dynamic_sizes_each_size_has_a_program():
+    for dynamic, count in ((None, 1), (True, 1), (False, 3)):
+        compiled = fb.compile(lambda x: x * 2, dynamic=dynamic)
+        model = fb.compile(nn.Linear(2, 2), dynamic=dynamic)
+        for n in (1, 2, 3, 1, 2):
+            assert fb.equal(compiled(fb.ones(n)), fb.full((n,), 2.0))
+            model(fb.ones(n, 2))
+        assert captures(compiled) == count and len(programs_of(model)) == count
+        assert pickle.loads(pickle.dumps(model)).programs.all_sizes == (dynamic is not False)
+
+
+SIZES = {
+    "convolutions": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AdaptiveAvgPool2d(2)),
+        [(2, 3, 8, 8), (1, 3, 8, 8), (5, 3, 6, 9)],
+    ),
+    "attention": (
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2),
+        [(2, 5, 8), (1, 5, 8), (3, 7, 8)],
+    ),
+    "recurrence": (lambda: nn.LSTM(4, 6, num_layers=2, batch_first=True), [(2, 5, 4), (1, 5, 4), (3, 7, 4)]),
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_one_program_serves_all_sizes(name):
+    make, shapes = SIZES[name]
+    model = make().eval()
+    compiled = fb.compile(model, fullgraph=True)
+    with fb.no_grad():
+        for shape in shapes:
+            x = fb.randn(*shape)
+            expected, found = (fb.utils._pytree.tree_leaves(run(x)) for run in (model, compiled))
+            fb.testing.assert_close(found, expected)  # folding batch_norm into a convolution changes the rounding
+    assert len(programs_of(compiled)) == 1
+
+
+def test_a_change_of_a_local_tensor_does_not_fix_the_sizes():
+    def f(x):
+        y = x * 2
+        y += 1
+        y[0] = 7
+        return y * 3 if x.shape[0] > 2 else y
+
+    compiled = fb.compile(f, fullgraph=True)
+    for n in (3, 4, 2, 5, 1):
+        x = fb.randn(n, 2)
+        assert fb.equal(compiled(x), f(x))
+    assert captures(compiled) == 2

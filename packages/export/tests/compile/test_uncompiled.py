@@ -1,0 +1,148 @@
+"""Functions that `flambeau.compile` runs uncompiled, because no program represents them."""
+
+import random
+import warnings
+
+import numpy as np
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+from flambeau._compile import UnsupportedError
+
+from .captured_programs import captures, programs_of
+
+
+class Counter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x + self.calls
+
+
+def draws_in_python(x):
+    return x * random.random()
+
+
+def draws_in_numpy(x):
+    return x * float(np.random.rand())
+
+
+def sets_a_hook(x):
+    y = x * 2
+    if y.requires_grad:
+        y.register_hook(lambda g: g * 3)
+    return y
+
+
+def uses_numpy(x):
+    return fb.from_numpy(x.detach().numpy() * 2)
+
+
+def differentiates(x):
+    (gradient,) = fb.autograd.grad((x * x).sum(), x)
+    return gradient
+
+
+def draws_with_a_generator(x):
+    return x + fb.randn(x.shape, generator=fb.Generator().manual_seed(1))
+
+
+UNSUPPORTED = {
+    draws_in_python: "random",
+    draws_in_numpy: "random numbers from Python's random or numpy.random",
+    sets_a_hook: "register_hook",
+    uses_numpy: "numpy gives Python a value",
+    differentiates: "only with Tensor.backward()",
+    draws_with_a_generator: "default generator",
+}
+
+
+@pytest.mark.parametrize("function", UNSUPPORTED, ids=lambda f: f.__name__)
+def test_unsupported_functions_run_uncompiled(function):
+    compiled = fb.compile(function)
+    strict = fb.compile(function, fullgraph=True)
+    for value in (1.0, -2.0, 3.0):
+        x = fb.full((3,), value, requires_grad=True)
+
+        def result(call, x=x):
+            random.seed(0)
+            np.random.seed(0)
+            return call(x)
+
+        assert fb.equal(result(compiled), result(function))
+    assert captures(compiled) == 0
+    assert UNSUPPORTED[function] in compiled.refusals[0]
+    with pytest.raises(UnsupportedError, match="fullgraph=True"):
+        strict(x)
+
+
+def test_a_function_that_changes_python_objects_runs_uncompiled():
+    model = Counter()
+    compiled = fb.compile(model)
+    assert [compiled(fb.zeros(1)).item() for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert programs_of(compiled) == [] and "changes a Python object" in compiled.programs.refusals[0]
+
+
+def test_a_cache_that_the_first_call_fills_is_captured_afterwards():
+    class Cached(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = None
+
+        def forward(self, x):
+            if self.table is None:
+                self.table = fb.arange(3.0)
+            return x + self.table
+
+    compiled = fb.compile(Cached())
+    for _ in range(3):
+        assert fb.equal(compiled(fb.ones(3)), fb.arange(3.0) + 1)
+    assert len(programs_of(compiled)) == 1 and compiled.programs.refusals == []
+
+
+def test_captures_are_limited():
+    compiled = fb.compile(lambda x, n: x * n)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for n in range(20):
+            assert fb.equal(compiled(fb.ones(2), n), fb.full((2,), float(n)))
+    assert captures(compiled) == 8
+    assert len(caught) == 1 and "was captured 8 times and runs uncompiled" in str(caught[0].message)
+
+
+def test_transforms_and_modes_see_the_operators():
+    def f(x):
+        return (x * 2).sin()
+
+    compiled = fb.compile(f)
+    compiled(fb.ones(3))
+    x = fb.randn(4, 3)
+    assert fb.allclose(fb.func.vmap(compiled)(x), f(x))
+    assert fb.allclose(fb.func.grad(lambda v: compiled(v).sum())(x[0]), (x[0] * 2).cos() * 2)
+    with fb.autocast("cpu", dtype=fb.bfloat16):
+        assert fb.compile(lambda a: a @ a)(fb.ones(2, 2)).dtype == fb.bfloat16
+    seen = []
+
+    class Watch(fb.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            seen.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        compiled(x)
+    assert seen == ["mul", "sin"]
+
+
+def test_subclasses_of_tensors_see_the_operators():
+    class Logged(fb.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    compiled = fb.compile(lambda x: x * 2 + 1)
+    compiled(fb.ones(2))
+    assert type(compiled(fb.ones(2).as_subclass(Logged))) is Logged
