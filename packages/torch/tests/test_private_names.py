@@ -1,0 +1,301 @@
+"""Names of PyTorch's modules, and its private names that libraries use."""
+
+import textwrap
+
+import pytest
+
+import flambeau as fb
+from flambeau.torch import _flattening, _module_names
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("torch", "flambeau"),
+        ("torch.nn.functional", "flambeau.nn.functional"),
+        ("torch._C", "flambeau.torch._private"),
+        ("torch.utils.data", "flambeau.data"),
+        ("torch.utils.data.sampler", "flambeau.data.sampler"),
+        ("torch.utils.data._utils.collate", "flambeau.data.collate"),
+        ("torch.utils.data._utils.worker", "flambeau.data.worker"),
+        ("torchvision.transforms", "flambeau.vision.transforms"),
+        ("torchvision.ops.misc", "flambeau.vision.ops"),
+        ("torch.optim.optimizer", "flambeau.optim.optimizer"),
+        ("torch._dynamo", "flambeau.torch._dynamo"),
+        ("torch._utils", "flambeau.torch._flattening"),
+        ("torch.utils.tensorboard.writer", "flambeau.utils.tensorboard"),
+    ],
+)
+def test_modules_have_other_names(name, module):
+    assert _module_names.native_name(name) == module
+
+
+def test_private_names(run):
+    run(
+        """
+        import torch
+        rows = torch.tensor([0, 0, 2, 3, 3])
+        pointers = torch._convert_indices_from_coo_to_csr(rows, 5)
+        assert pointers.tolist() == [0, 2, 2, 3, 5, 5] and pointers.dtype is torch.int64
+        assert torch._convert_indices_from_coo_to_csr(rows, 5, out_int32=True).dtype is torch.int32
+        columns = torch.arange(5)
+        assert torch._convert_indices_from_csr_to_coo(pointers, columns).tolist() == [rows.tolist(), columns.tolist()]
+        assert torch._convert_indices_from_csr_to_coo(pointers, columns, transpose=True)[1].tolist() == rows.tolist()
+        sparse = torch._sparse_broadcast_to(torch.eye(2).to_sparse(), (2, 2, 2))
+        assert sparse.to_dense().tolist() == [[[1, 0], [0, 1]]] * 2
+        torch._validate_sparse_coo_tensor_args(sparse._indices(), sparse._values(), sparse.shape)
+        try:
+            torch._validate_sparse_coo_tensor_args(sparse._indices(), sparse._values(), (2, 2, 1))
+        except RuntimeError as error:
+            assert "size is inconsistent with indices" in str(error)
+        else:
+            raise AssertionError
+        rows, columns, values = torch.tensor([0, 1, 2]), torch.tensor([1, 0]), torch.tensor([1.0, 2.0])
+        blocks = values.reshape(2, 1, 1)
+        for name, size, of_values in (
+            ("csr", (2, 3), values),
+            ("csc", (3, 2), values),
+            ("bsr", (2, 9), blocks.expand(2, 1, 3)),
+            ("bsc", (9, 2), blocks.expand(2, 3, 1)),
+        ):
+            layout, validate = getattr(torch, f"sparse_{name}"), getattr(torch, f"_validate_sparse_{name}_tensor_args")
+            validate(rows, columns, of_values, size)
+            torch._validate_sparse_compressed_tensor_args(rows, columns, of_values, size, layout)
+            for wrong, message in ((columns + 3, "0 <= "), (columns.int(), "must have the same dtype")):
+                try:
+                    validate(rows, wrong, of_values, size)
+                except RuntimeError as error:
+                    assert message in str(error)
+                else:
+                    raise AssertionError(name)
+        sums = torch._segment_reduce(torch.arange(4.0), "sum", offsets=torch.tensor([0, 1, 4]))
+        assert sums.tolist() == [0, 6]
+
+        from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+        parts = [torch.ones(2, 3), torch.zeros(4)]
+        flat = _flatten_dense_tensors(parts)
+        assert [p.tolist() for p in _unflatten_dense_tensors(flat, parts)] == [p.tolist() for p in parts]
+        assert torch._C._get_tracing_state() is None
+        assert torch.ones(1).dtype != torch.complex32 and torch.chalf is torch.complex32
+        try:
+            torch.ones(1, dtype=torch.complex32)
+        except NotImplementedError:
+            pass
+        else:
+            raise AssertionError
+        """
+    )
+
+
+def test_private_names_of_loaders(run):
+    pytest.importorskip("flambeau.data")
+    run(
+        """
+        import torch
+        import torch.utils.data._utils.worker
+        import torch.utils.data.graph_settings
+        from torch._utils import ExceptionWrapper
+        from torch.utils.data import DataLoader, IterDataPipe, _utils
+        from torch.utils.data._utils import HAS_NUMPY, MP_STATUS_CHECK_INTERVAL, signal_handling
+        from torch.utils.data._utils.fetch import _MapDatasetFetcher
+        from torch.utils.data._utils.worker import ManagerWatchdog, WorkerInfo, _IterableDatasetStopIteration
+        from torch.utils.data.dataloader import _BaseDataLoaderIter, _DatasetKind, _sharding_worker_init_fn
+        from torch.utils.data.datapipes.datapipe import _IterDataPipeSerializationWrapper
+
+        assert HAS_NUMPY is True and MP_STATUS_CHECK_INTERVAL > 0 and _utils.python_exit_status is False
+        assert _utils.collate.default_collate is torch.utils.data.default_collate
+        assert _utils.signal_handling is signal_handling and callable(_utils.pin_memory.pin_memory)
+        assert torch.set_vital("Dataloader", "enabled", "True") is False
+
+        _utils.worker._worker_info = WorkerInfo(id=1, num_workers=2, seed=3, dataset=None)
+        assert torch.utils.data.get_worker_info().id == 1
+
+        fetcher = _DatasetKind.create_fetcher(_DatasetKind.Map, torch.arange(3), True, list, False)
+        assert isinstance(fetcher, _MapDatasetFetcher) and [int(x) for x in fetcher.fetch([2, 0])] == [2, 0]
+        assert not isinstance(range(3), IterDataPipe)
+        for absent in (lambda: _IterDataPipeSerializationWrapper(1), lambda: _sharding_worker_init_fn(None, 1, 0, 0)):
+            try:
+                absent()
+            except NotImplementedError as error:
+                assert "no data pipes" in str(error)
+            else:
+                raise AssertionError
+        """
+    )
+
+
+def test_modules_that_were_imported_before_answer_by_their_names_in_pytorch(run):
+    pytest.importorskip("flambeau.data")
+    printed = run(
+        """
+        import flambeau.data
+        import torch
+        from torch.utils.data import IterDataPipe
+        print(torch.utils.data is flambeau.data, flambeau.data.__name__)
+        """
+    )
+    assert printed == "True torch.utils.data\n"
+
+
+def test_errors_of_workers_are_raised_again():
+    class UnusualError(Exception):
+        def __init__(self, first, second):
+            super().__init__(first, second)
+
+    def wrapped(error):
+        try:
+            raise error
+        except Exception:
+            return _flattening.ExceptionWrapper(where="in worker 3")
+
+    with pytest.raises(ValueError, match=r"Caught ValueError in worker 3.\nOriginal Traceback(.|\n)*too small"):
+        wrapped(ValueError("too small")).reraise()
+    with pytest.raises(KeyError, match=r"^Caught KeyError in worker 3.\nOriginal Traceback(.|\n)*'absent'"):
+        wrapped(KeyError("absent")).reraise()
+    with pytest.raises(RuntimeError, match="Caught UnusualError in worker 3"):
+        wrapped(UnusualError(1, 2)).reraise()
+
+
+def test_parts_of_texts(run):
+    run(
+        """
+        import torch
+        from torch._tensor_str import PRINT_OPTS, _add_suffixes, _tensor_str, printoptions
+        x = torch.tensor([1.5, 2.25])
+        text = _tensor_str(x, 6)
+        assert text == "[1.5000, 2.2500]"
+        assert _add_suffixes("Index(" + text, ["size=2"], 6, False) == "Index([1.5000, 2.2500], size=2)"
+        assert _add_suffixes("Index(" + text, ["size=2"], 6, True) == "Index([1.5000, 2.2500],\\n      size=2)"
+        with printoptions(precision=1):
+            assert PRINT_OPTS.precision == 1 and str(x) == "tensor([1.5, 2.2])"
+        assert PRINT_OPTS.precision == 4
+        """
+    )
+
+
+def test_names_of_the_compiler_and_of_remote_calls(run):
+    pytest.importorskip("flambeau.compiler", reason="needs flambeau-export")
+    pytest.importorskip("flambeau.distributed", reason="needs flambeau-distributed")
+    run(
+        """
+        import torch._dynamo
+        assert not torch._dynamo.is_compiling()
+        torch._dynamo.config.cache_size_limit = 64
+        model = torch.nn.Linear(2, 2)
+        assert isinstance(torch.compile(model), torch._dynamo.OptimizedModule)
+        assert not isinstance(model, torch._dynamo.OptimizedModule)
+        x = torch.ones(2, 3)
+        torch._dynamo.mark_dynamic(x, 0)
+        torch._dynamo.maybe_mark_dynamic(x, [0, 1])
+        torch._dynamo.mark_static(x)
+        try:
+            torch._dynamo.mark_dynamic(x, 2)
+        except IndexError:
+            pass
+        else:
+            raise AssertionError
+        def f(x):
+            y = x + 1
+            torch._dynamo.graph_break()
+            return y * 2
+        compiled = torch.compile(f)
+        for _ in range(2):
+            assert torch.equal(compiled(x), f(x))
+        assert torch._dynamo.explain(f)(x).graph_count == 2
+        from torch.distributed import rpc
+        assert not rpc.is_available()
+        """
+    )
+
+
+def test_types_of_tensors_in_annotations():
+    import typing
+
+    order = fb.LongTensor | None
+    assert typing.get_args(order) == (fb.LongTensor, type(None))
+    assert typing.get_args(None | fb.LongTensor) == (type(None), fb.LongTensor)
+
+
+def test_types_of_load_arguments():
+    import typing
+
+    from flambeau.serialization import FILE_LIKE, MAP_LOCATION
+
+    assert str in typing.get_args(FILE_LIKE) and fb.device in typing.get_args(MAP_LOCATION)
+
+
+def test_private_names_that_libraries_read(run):
+    pytest.importorskip("flambeau.distributed", reason="needs flambeau-distributed")
+    run("""
+        import torch
+        from torch.distributed import Backend, ReduceOp
+        from torch.distributed.constants import default_pg_timeout
+        assert isinstance(ReduceOp.SUM, ReduceOp.RedOpType) and "RedOpType" not in ReduceOp.__members__
+        assert Backend.default_device_backend_map["cpu"] == "gloo" and default_pg_timeout.seconds == 1800
+        assert isinstance(torch.Tensor, torch._C._TensorMeta)
+        assert torch._C._nn._parse_to("cpu", torch.float64) == (torch.device("cpu"), torch.float64, False, None)
+        assert torch._C._nn._parse_to(torch.zeros(1), True) == (torch.device("cpu"), torch.float32, True, None)
+        parsed = torch._C._nn._parse_to(dtype=torch.int8, memory_format=torch.channels_last)
+        assert parsed == (None, torch.int8, False, torch.channels_last)
+    """)
+
+
+def test_torch_is_among_its_own_names(run):
+    run("import torch\nassert torch.torch is torch and torch.torch.Tensor is torch.Tensor")
+
+
+def test_optimizers_as_functions_stand_next_to_the_classes_of_pytorchs_files(run):
+    pytest.importorskip("flambeau.optim")
+    run(
+        """
+        import torch
+        from torch.optim import _functional
+        from torch.optim._multi_tensor import SGD
+        from torch.optim._stateless import swap_in_optimizer_params_and_state
+        from torch.optim.adam import Adam, adam
+        from torch.optim.sgd import sgd
+        assert torch.optim.adam.adam is adam is _functional.adam and torch.optim.adam.Adam is Adam is torch.optim.Adam
+        assert sgd is _functional.sgd and torch.optim.lbfgs.LBFGS is torch.optim.LBFGS
+        assert issubclass(SGD, torch.optim.SGD) and not hasattr(torch.optim.adam, "_single_tensor_adam")
+        """
+    )
+
+
+def test_a_function_stays_where_a_module_has_its_name(run):
+    pytest.importorskip("flambeau.autograd", reason="needs flambeau-autograd")
+    run("""
+        import torch
+        import torch.autograd.gradcheck
+        from torch.autograd.gradcheck import gradgradcheck
+        x = torch.ones(2, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(torch.sin, x) and gradgradcheck(torch.sin, x)
+    """)
+
+
+def test_optree_flattens_the_registries_of_modules(run, tmp_path):
+    pytest.importorskip("flambeau.nn")
+    (tmp_path / "optree.py").write_text(
+        textwrap.dedent("""
+        import types
+
+        known = {}
+        registry = types.SimpleNamespace(__GLOBAL_NAMESPACE="everywhere")
+
+        def register_pytree_node(cls, flatten, unflatten, *, namespace):
+            known[cls, namespace] = flatten, unflatten
+
+        register_pytree_node.get = lambda cls, *, namespace: known.get((cls, namespace))
+        """)
+    )
+    run("""
+        import inspect
+        import optree
+        import torch
+
+        parameters = torch.nn.Linear(2, 3)._parameters
+        flatten, unflatten = optree.known[type(parameters), "everywhere"]
+        values, names, entries = flatten(parameters)
+        assert names == entries == ("bias", "weight") and values[1] is parameters["weight"]
+        assert unflatten(names, values) == parameters
+        assert "known = {}" in inspect.getsource(optree)
+    """)

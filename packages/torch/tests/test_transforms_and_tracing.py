@@ -1,0 +1,142 @@
+"""Names of PyTorch's function transforms, of functorch and of tracing."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+def test_functorch_has_the_older_make_functional(run):
+    pytest.importorskip("flambeau.nn")
+    run("""
+        import torch, functorch
+        from functorch import combine_state_for_ensemble, grad, make_functional, make_functional_with_buffers, vmap
+        model = torch.nn.Linear(2, 1)
+        fmodel, params = make_functional(model)
+        x = torch.tensor([[1.0, 2.0]])
+        assert torch.equal(fmodel(params, x), model(x)) and params[0] is not model.weight and params[0].requires_grad
+        gradient = grad(lambda params: fmodel(params, x).sum())(params)
+        assert gradient[0].tolist() == [[1.0, 2.0]] and gradient[1].tolist() == [1.0]
+        norm = torch.nn.BatchNorm1d(2).eval()
+        call, params, buffers = make_functional_with_buffers(norm, disable_autograd_tracking=True)
+        doubled = tuple(2 * buffer for buffer in buffers)
+        assert torch.allclose(call(params, doubled, x), x / (2 + norm.eps) ** 0.5) and not params[0].requires_grad
+        try:
+            make_functional(norm)
+        except RuntimeError as error:
+            assert "`model` has buffers" in str(error)
+        else:
+            raise AssertionError
+        models = [torch.nn.Linear(2, 1) for _ in range(3)]
+        call, params, buffers = combine_state_for_ensemble(models)
+        assert buffers == () and params[0].shape == (3, 1, 2)
+        each = vmap(call, in_dims=(0, 0, None))(params, buffers, x)
+        assert torch.allclose(each, torch.stack([model(x) for model in models]))
+        assert functorch.jacrev is torch.func.jacrev
+    """)
+
+
+def test_libraries_import_the_parts_of_pytorchs_vmap_that_they_replace(run):
+    run("""
+        import torch._functorch.vmap as vmap_src
+        from torch._functorch.vmap import _add_batch_dim, tree_flatten
+        vmap_src._process_batched_inputs = lambda *args: None
+        assert tree_flatten([1, 2])[0] == [1, 2]
+        try:
+            _add_batch_dim(1, 0, 0)
+        except NotImplementedError as error:
+            assert "use torch.vmap()" in str(error)
+        else:
+            raise AssertionError
+    """)
+
+
+def test_private_questions_about_transforms_and_tracing(run):
+    run("""
+        import sys
+        import torch
+        from torch._C._functorch import is_batchedtensor, is_legacy_batchedtensor
+        x = torch.ones(2)
+        assert not is_batchedtensor(x) and not is_legacy_batchedtensor(x)
+        assert not torch._C._are_functorch_transforms_active() and torch._C._get_tracing_state() is None
+        assert not {"flambeau.jit", "flambeau.func"} & sys.modules.keys()
+        assert torch._C._get_default_device() == "cpu"
+        assert torch._C._get_privateuse1_backend_name() == "privateuseone" and torch._C.Future is torch.Future
+        with torch.overrides.TorchFunctionMode():
+            assert torch._C._is_torch_function_mode_enabled()
+        assert not torch._C._is_torch_function_mode_enabled()
+        assert isinstance(x.untyped_storage(), torch.StorageBase)
+    """)
+
+
+def test_tensors_are_not_fake_outside_of_a_mode(run):
+    pytest.importorskip("flambeau.autograd")
+    run("""
+        import torch
+        from torch._subclasses.fake_tensor import FakeTensorMode, is_fake
+        assert not is_fake(torch.ones(2))
+        assert torch._guards.active_fake_mode() is None and torch._guards.detect_fake_mode([torch.ones(2)]) is None
+        with FakeTensorMode() as mode:
+            assert is_fake(torch.ones(2)) and torch._guards.active_fake_mode() is mode
+    """)
+
+
+def test_metadata_of_tensors_are_compared(run):
+    run("""
+        import torch, torch._prims as prims
+        x = torch.ones(2, 3)
+        compare = torch._prims_common.compare_tensor_meta
+        assert prims.utils.compare_tensor_meta is compare and compare(x, torch.zeros(2, 3), check_strides=True) is None
+        compare(x, torch.ones(3, 2).T)
+        for error, other in (
+            ("Shapes torch.Size([2, 3]) and torch.Size([3]) are not equal!", torch.ones(3)),
+            ("Dtypes torch.float32 and torch.int64 are not equal!", torch.ones(2, 3, dtype=torch.int64)),
+            ("Devices cpu and meta are not equal!", torch.ones(2, 3, device="meta")),
+            ("Stride mismatch! Strides are (3, 1) and (1, 2)!", torch.ones(3, 2).T),
+            ("Storage offset mismatch! Storage offsets are 0 and 3!", torch.ones(3, 3)[1:]),
+            ("Expected Tensor, got <class 'int'>", 3),
+        ):
+            try:
+                compare(x, other, check_strides=True)
+            except (AssertionError, RuntimeError) as raised:
+                assert str(raised) == error, raised
+            else:
+                raise SystemExit(error)
+    """)
+
+
+def test_graph_modules_that_are_pickled_load_without_the_alias(run, tmp_path):
+    pytest.importorskip("flambeau.fx")
+    run(
+        """
+        import pickle, sys
+        import torch
+        from torch import fx
+        from torch.nn import functional as F
+
+        def program(x):
+            return F.softplus(torch.relu(x)) + torch.linalg.norm(x)
+
+        with open(sys.argv[1], "wb") as file:
+            pickle.dump(fx.symbolic_trace(program), file)
+        torch.save(fx.symbolic_trace(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.GELU())), sys.argv[2])
+        """,
+        str(tmp_path / "function"),
+        str(tmp_path / "module"),
+    )
+    program = textwrap.dedent("""
+        import pickle, sys
+        import flambeau as fb
+        from flambeau.nn import functional as F
+
+        sys.modules["torch"] = None  # cannot be imported
+        x = fb.tensor([[1.0, -2.0, 3.0]])
+        with open(sys.argv[1], "rb") as file:
+            assert fb.equal(pickle.load(file)(x), F.softplus(x.relu()) + fb.linalg.norm(x))
+        module = fb.load(sys.argv[2], weights_only=False)
+        assert module(x).shape == (1, 2)
+    """)
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "function"), str(tmp_path / "module")], check=True, timeout=600
+    )
