@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import random
 import sys
 import threading
@@ -25,27 +24,15 @@ from flambeau.jit._trace import Trace
 from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
 
-from ._guards import Snapshot, UnguardedError, is_library, is_numpy_array
+from ._guards import Snapshot, UnguardedError, is_numpy_array
 from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS, PausingTrace, pausing_at_print
 from ._results import Structure, plain_result, plain_value, structure_of
 from ._segments import Missed, Recording, Tree, path_of, source_files
 from ._training import CHANGES, RULES, Option, Training
+from ._watched_calls import watch_calls
 
 _running = threading.local()  # the capture of this thread
-
-# Modules whose C functions return results that depend only on the arguments.
-_PURE_MODULES = {
-    "builtins", "math", "cmath", "_operator", "operator", "itertools", "functools", "_functools", "collections",
-    "_collections", "_collections_abc", "re", "_sre", "_string", "_struct", "_weakref", "_abc", "_heapq", "_bisect",
-    "unicodedata", "_typing", "typing", "numpy", "numpy.core._multiarray_umath", "numpy._core._multiarray_umath",
-}  # fmt: skip
-_PURE_FUNCTIONS = {sys.getrecursionlimit, sys.getrefcount, sys.intern, sys.is_finalizing}
-_IMPURE_BUILTINS = {"print", "input", "open", "exec", "eval", "breakpoint", "__import__", "compile"}
-_PURE_OWNERS = (
-    bool, int, float, complex, str, bytes, bytearray, tuple, list, dict, set, frozenset, range, slice, type, type(None),
-    types.MappingProxyType, types.ModuleType,
-)  # fmt: skip
 
 
 def current() -> CaptureTrace | None:
@@ -290,6 +277,45 @@ class Captured:
     reasons: ClassVar[tuple[str, ...]] = ()
 
 
+class _Effects:
+    """Effects of one call of a function on its tensors, on random generators and on guarded objects.
+
+    Attributes:
+        rng_state: state of flambeau's generator before the call.
+    """
+
+    def __init__(self, trace: CaptureTrace, tensors: Sequence[Tensor], snapshot: Snapshot) -> None:
+        self._trace, self._snapshot = trace, snapshot
+        watched = [*tensors, *(tensor for tensor, _ in snapshot.tensors.values())]
+        self._versions = [(tensor, tensor._version) for tensor in watched]
+        self._generators, self.rng_state = _generator_states(), flambeau.get_rng_state()
+
+    def exist(self) -> bool:
+        """Return True if the call had an effect that is visible after it, so that it must not be repeated."""
+        changes = self._changed() or _generator_states() != self._generators
+        recorded = self._trace.changed_at is not None or self._trace.training.has_effects
+        return bool(changes or recorded or self._snapshot.first_change() is not None)
+
+    def unrecorded(self) -> str | None:
+        """Describe an effect that the trace did not record, or return None."""
+        if any(tensor.untyped_storage().data_ptr() not in self._trace.written for tensor in self._changed()):
+            return "a call that is not an operator changes a tensor in place"
+        if _generator_states() != self._generators:
+            return "the function draws random numbers from Python's random or numpy.random"
+        return None
+
+    def _changed(self) -> list[Tensor]:
+        return [tensor for tensor, version in self._versions if tensor._version != version]
+
+
+def _generator_states() -> tuple[Any, ...]:
+    """Return the states of the global random generators of Python and, if it is imported, of NumPy."""
+    states: list[Any] = [random.getstate()]
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
+        states.append(str(numpy_random.get_state()))
+    return tuple(states)
+
+
 def capture(
     function: Callable[..., Any],
     args: tuple[Any, ...],
@@ -320,35 +346,23 @@ def capture(
     trace.answers.extend(missed.answers if missed else ())
     for tensor, name in zip(tensors, names, strict=True):
         trace.effect("check_input", [tensor, name, tensor.dim()])
-    watched = [*tensors, *(tensor for tensor, _ in snapshot.tensors.values())]
-    versions, generators = [tensor._version for tensor in watched], _generator_states()
-    generator = flambeau.get_rng_state()
-
-    def has_changed() -> bool:
-        changes = [tensor._version for tensor in watched] != versions or _generator_states() != generators
-        effects = trace.changed_at is not None or trace.training.has_effects
-        return changes or effects or snapshot.first_change() is not None
-
+    effects = _Effects(trace, tensors, snapshot)
     try:
         traced_result = _run(trace, function, *args, **kwargs)
     except Exception as error:
-        if isinstance(error, UnsupportedError) or has_changed():
+        if isinstance(error, UnsupportedError) or effects.exist():
             raise
         trace.open = False
         trace.answers.extend(trace.performed)
-        flambeau.set_rng_state(generator)
+        flambeau.set_rng_state(effects.rng_state)
         repeat = functools.partial(_run, trace, function) if trace.performed else function
         result = repeat(*args, **kwargs)  # raises the exception again if the function itself raised it
         return _refusal(result, f"recording raised {type(error).__name__}: {error}", fullgraph)
     if (changed := snapshot.first_change()) is not None:
         _remove_traced_numbers(snapshot)
         trace.reason = trace.reason or f"{CHANGES} ({changed})"
-    for tensor, version in zip(watched, versions, strict=True):
-        if tensor._version != version and tensor.untyped_storage().data_ptr() not in trace.written:
-            trace.reason = trace.reason or "a call that is not an operator changes a tensor in place"
-    if _generator_states() != generators:
-        trace.reason = trace.reason or "the function draws random numbers from Python's random or numpy.random"
-    draws = not flambeau.equal(flambeau.get_rng_state(), generator)
+    trace.reason = trace.reason or effects.unrecorded()
+    draws = not flambeau.equal(flambeau.get_rng_state(), effects.rng_state)
     captured: Captured | Tree | None = None
     if trace.reason is None and trace.pauses and trace.has_effects_before_decision:
         trace.reason = f"{trace.pauses[-1].reason}, after an in-place change of a tensor that exists before the call"
@@ -360,14 +374,6 @@ def capture(
             trace.reason = str(error)
     result = plain_result(traced_result, snapshot.holds)
     return (result, captured, "") if captured is not None else _refusal(result, str(trace.reason), fullgraph)
-
-
-def _generator_states() -> tuple[Any, ...]:
-    """Return the states of the global random generators of Python and, if it is imported, of NumPy."""
-    states: list[Any] = [random.getstate()]
-    if (numpy_random := sys.modules.get("numpy.random")) is not None:
-        states.append(str(numpy_random.get_state()))
-    return tuple(states)
 
 
 def _refusal(result: Any, reason: str, fullgraph: bool) -> tuple[Any, None, str]:
@@ -392,70 +398,10 @@ def _run(trace: CaptureTrace, function: Callable[..., Any], /, *args: Any, **kwa
     outer = current()
     _running.trace = trace
     try:
-        with traced_lengths(), pausing_at_print(trace), trace.watching_extensions(), _watch_calls(trace), trace:
+        with traced_lengths(), pausing_at_print(trace), trace.watching_extensions(), watch_calls(trace), trace:
             return function(*args, **kwargs)
     finally:
         _running.trace = outer
-
-
-@contextmanager
-def _watch_calls(trace: CaptureTrace) -> Iterator[None]:
-    """Watch which Python code runs in this context, and give up if it calls an impure C function.
-
-    Results of such functions depend on more than the arguments, or they have side effects, and guards cannot see this.
-    """
-
-    def check(frame: types.FrameType, called: Any) -> bool:
-        if _is_pure(called):
-            return True
-        if trace.open and not _is_internal_call(frame):
-            trace.give_up(f"a call of {getattr(called, '__qualname__', called)} cannot be captured")
-        return False
-
-    if sys.getprofile() is not None:  # do not replace the hook of a profiler or debugger
-        yield
-        return
-    trace.executed = set()
-    _core._watch_calls(trace.executed, check)
-    try:
-        yield
-    finally:
-        _core._watch_calls(None, None)
-
-
-def _is_internal_call(frame: types.FrameType | None) -> bool:
-    """Return True if flambeau, an import or the garbage collector makes a call, and not the captured function."""
-    collecting = {getattr(callback, "__code__", None) for callback in gc.callbacks}
-    own = None  # None while all frames so far belong to the standard library
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if file.startswith("<frozen importlib") or frame.f_code in collecting:
-            return True
-        if own is None and frame.f_globals.get("__name__", "").startswith(("flambeau.", "torch.")):
-            own = True
-        elif own is None and not is_library(file):
-            own = False
-        frame = frame.f_back
-    return bool(own)
-
-
-def _is_pure(called: Any) -> bool:
-    module = getattr(called, "__module__", None)
-    owner = getattr(called, "__self__", None)
-    if module is None and owner is not None and not isinstance(owner, types.ModuleType):
-        module = type(owner).__module__
-    name = module.partition(".")[0] if isinstance(module, str) else ""
-    if name in ("flambeau", "torch") or isinstance(owner, Tensor):
-        return True
-    if module == "builtins" and called.__name__ in _IMPURE_BUILTINS:
-        return False
-    if isinstance(called, types.BuiltinFunctionType) and module == "sys":
-        return called in _PURE_FUNCTIONS
-    if owner is None or isinstance(owner, types.ModuleType):
-        return module is None or module in _PURE_MODULES
-    if getattr(type(owner), called.__name__, None) is getattr(object, called.__name__, called):
-        return True  # methods that every object has
-    return isinstance(owner, _PURE_OWNERS) or type(owner).__module__ in _PURE_MODULES
 
 
 def _remove_traced_numbers(snapshot: Snapshot) -> None:

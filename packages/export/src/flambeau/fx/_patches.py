@@ -50,29 +50,45 @@ def _own_trace() -> Any:
     return next((trace for trace in reversed(_traces) if trace[0] == me), None)
 
 
+class _PatchedGlobals:
+    """Global variables that are replaced with wrappers, for one trace."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._autowrapped = tracer._autowrap_function_ids
+        self._originals: list[tuple[dict[str, Any], str, bool, Any]] = []
+        self._searched: set[int] = set()
+
+    def replace(self, variables: dict[str, Any], name: str, value: Any) -> None:
+        if getattr(value, "_fx_wrapper", False):
+            return  # patched by an enclosing trace
+        self._originals.append((variables, name, name in variables, variables.get(name)))
+        variables[name] = _wrapper(value)
+
+    def autowrap(self, variables: dict[str, Any]) -> None:
+        """Replace the functions that the tracer wraps wherever they occur."""
+        if id(variables) in self._searched:
+            return
+        self._searched.add(id(variables))
+        for name, value in list(variables.items()):
+            if not name.startswith("_") and callable(value) and id(value) in self._autowrapped:
+                self.replace(variables, name, value)
+
+    def restore(self) -> None:
+        for variables, name, was_there, value in reversed(self._originals):
+            if was_there:
+                variables[name] = value
+            else:
+                del variables[name]
+
+
 @contextmanager
 def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
     """Route calls and attributes of modules to the tracer in this context; wrapped functions become nodes."""
     cache: dict[str, Proxy] = {}
-    exchanged: list[tuple[dict[str, Any], str, bool, Any]] = []
-    visited: set[int] = set()
-
-    def exchange(variables: dict[str, Any], name: str, value: Any) -> None:
-        if getattr(value, "_fx_wrapper", False):
-            return  # patched by an enclosing trace
-        exchanged.append((variables, name, name in variables, variables.get(name)))
-        variables[name] = _wrapper(value)
-
-    def autowrap(variables: dict[str, Any]) -> None:
-        if id(variables) in visited:
-            return
-        visited.add(id(variables))
-        for name, value in list(variables.items()):
-            if not name.startswith("_") and callable(value) and id(value) in tracer._autowrap_function_ids:
-                exchange(variables, name, value)
+    patched = _PatchedGlobals(tracer)
 
     def call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        autowrap(getattr(module.forward, "__globals__", {}))
+        patched.autowrap(getattr(module.forward, "__globals__", {}))
         return tracer.call_module(module, functools.partial(_call, module), args, kwargs)
 
     def read(name: str, value: Any) -> Any:
@@ -86,18 +102,13 @@ def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
             Module.__getattribute__ = _traced_read  # type: ignore[method-assign, assignment]
     try:
         for (_, name), variables in list(wrapped.items()):
-            exchange(variables, name, variables[name] if name in variables else getattr(builtins, name))
-        autowrap(getattr(function, "__globals__", {}))
-        for searched in tracer._autowrap_search:
-            autowrap(vars(searched))
+            patched.replace(variables, name, variables[name] if name in variables else getattr(builtins, name))
+        for searched in (getattr(function, "__globals__", {}), *map(vars, tracer._autowrap_search)):
+            patched.autowrap(searched)
         with intercept_calls():
             yield
     finally:
-        for variables, name, was_there, value in reversed(exchanged):
-            if was_there:
-                variables[name] = value
-            else:
-                del variables[name]
+        patched.restore()
         with _lock:
             _traces.remove(trace)
             if not _traces:
