@@ -45,6 +45,17 @@ def register_on_backbone(
             is applied to it.
     """
 
+    def make_network(weights: Any, trained: bool, progress: bool) -> nn.Module:
+        norm = FrozenBatchNorm2d if freezes_norm and trained else norm_layer
+        untrained = weights in (None, False)
+        options = {**({} if norm is None else {"norm_layer": norm}), **backbone_options}
+        if untrained:
+            options.update(untrained_options or {})
+        network = get_model_builder(backbone)(weights=weights, progress=progress, **options)
+        if untrained and prepare_untrained is not None:
+            prepare_untrained(network)
+        return network
+
     def register(builder: Callable[..., M]) -> Callable[..., M]:
         name, default = builder.__name__, weights_backbone
         classes = num_classes
@@ -71,16 +82,7 @@ def register_on_backbone(
             elif pretrained_backbone is not None:
                 weights_backbone = (default or True) if pretrained_backbone else None
             trained = asked is not None or weights_backbone not in (None, False)
-            norm = FrozenBatchNorm2d if freezes_norm and trained else norm_layer
-            first: dict[str, Any] = {} if norm is None else {"norm_layer": norm}
-            untrained = weights_backbone in (None, False)
-            if untrained:
-                first.update(untrained_options or {})
-            network = get_model_builder(backbone)(
-                weights=weights_backbone, progress=progress, **first, **backbone_options
-            )
-            if untrained and prepare_untrained is not None:
-                prepare_untrained(network)
+            network = make_network(weights_backbone, trained, progress)
             if stages is not None:
                 options["trainable_layers"] = _trainable(trained, trainable_backbone_layers, stages, learning)
             model = builder(network, num_classes or classes, **options)
