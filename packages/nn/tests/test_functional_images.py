@@ -176,6 +176,11 @@ def test_negative_padding_crops():
         (lambda x: F.pad(x, (1,) * 8), RuntimeError, "two times the input dimension"),
         (lambda x: F.pad(x, (-3, -2)), RuntimeError, "negative output size"),
         (lambda x: F.pad(x, (1, 1), "mirror"), NotImplementedError, "mirror"),
+        (
+            lambda x: F.pad(x, (1,) * 7, "mirror"),
+            NotImplementedError,
+            "mode mirror: expected constant, reflect",
+        ),
         (lambda x: F.pad(x, (4, 0), "reflect"), RuntimeError, "less than the corresponding"),
         (lambda x: F.pad(x, (5, 0), "circular"), RuntimeError, "more than once"),
         (lambda x: F.pad(x, (-4, 3), "circular"), RuntimeError, "empty dimension"),

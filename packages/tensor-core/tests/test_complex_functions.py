@@ -120,6 +120,19 @@ def test_operators_that_need_an_order_refuse_complex_numbers(call, dtype):
     assert z.tolist() == before
 
 
+@pytest.mark.parametrize("bounds", [(0, 1), (0, None), (None, 1)])
+@pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
+def test_the_error_of_a_complex_clamp_names_the_operator(dtype, bounds):
+    z = fb.zeros(3, dtype=dtype)
+    for call in (fb.clamp, fb.Tensor.clamp_, lambda *args: fb.clamp(*args, out=fb.empty(3, dtype=dtype))):
+        with pytest.raises(NotImplementedError, match=r"^clamp is not supported for complex types$"):
+            call(z, *bounds)
+    real = fb.zeros(3)
+    for limits in ((z, z), (0, 1j)):
+        with pytest.raises(NotImplementedError, match=r"^clamp is not supported"):
+            real.clamp(*limits)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
 def test_complex_numbers_have_no_bits_to_invert(dtype):
     with pytest.raises(TypeError, match="only implemented on integer"):

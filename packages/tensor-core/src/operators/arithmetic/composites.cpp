@@ -80,6 +80,9 @@ struct Clamping {
     row = !high ? op::clamp_min : !low ? op::clamp_max : op::_clip;
     operands[1] = low ? *low : *high;
     if (low && high) operands[2] = *high;
+    for (const Operand& o : operands)
+      require<NotImplementedError>((o.tensor ? category(o.tensor->dtype()) : o.scalar.kind()) != Category::Complex,
+                                   "clamp is not supported for complex types");
   }
 
   PointwiseOp row;

@@ -166,18 +166,19 @@ std::optional<PadMode> edge_mode(std::string_view mode) {
   if (mode == "constant") return std::nullopt;
   if (mode == "reflect") return PadMode::Reflect;
   if (mode == "replicate") return PadMode::Replicate;
-  require<NotImplementedError>(mode == "circular", "Unrecognised padding mode ", mode);
+  require<NotImplementedError>(mode == "circular", "Unrecognised padding mode ", mode,
+                               ": expected constant, reflect, replicate or circular");
   return PadMode::Circular;
 }
 
 Tensor pad(const Tensor& input, const Shape& amounts, std::string_view mode, std::optional<Scalar> value) {
+  const std::optional<PadMode> edges = edge_mode(mode);
   const int pairs = int(amounts.size() / 2);
   require(amounts.size() % 2 == 0, "Padding length must be divisible by 2, but got ", amounts);
   require(pairs <= input.dim(),
           "Padding length should be less than or equal to two times the input dimension but got "
           "padding length ",
           amounts.size(), " and input of dimension ", input.dim());
-  const std::optional<PadMode> edges = edge_mode(mode);
   if (!edges) return constant_pad_nd(input, amounts, value.value_or(Scalar(0)));
   require<ValueError>(!value || value->equals(0), "Padding mode \"", mode, "\" doesn't take in value argument");
   require<NotImplementedError>(pairs >= 1 && pairs <= 3 && (input.dim() == pairs + 1 || input.dim() == pairs + 2),
