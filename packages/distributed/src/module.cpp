@@ -121,12 +121,12 @@ PyObject* close_group(PyObject*, PyObject* capsule) {
 }
 
 // Converts a list of pairs (address, number of bytes).
-bool take_pieces(PyObject* given, std::vector<Piece>& pieces) {
+bool take_ranges(PyObject* given, std::vector<MemoryRange>& ranges) {
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(given); ++i) {
     unsigned long long address = 0;
     Py_ssize_t bytes = 0;
     if (!PyArg_ParseTuple(PyList_GET_ITEM(given, i), "Kn", &address, &bytes)) return false;
-    pieces.push_back({reinterpret_cast<char*>(address), size_t(bytes)});
+    ranges.push_back({reinterpret_cast<char*>(address), size_t(bytes)});
   }
   return true;
 }
@@ -149,7 +149,7 @@ PyObject* begin(PyObject*, PyObject* args) {
   job->reduction = reduction(operation, dtype, job->element_size);
   std::memcpy(job->key.data(), key, std::min(size_t(key_size), kKeySize));
   std::memcpy(job->text.data(), text, std::min(size_t(text_size), kTextSize));
-  if (!take_pieces(inputs, job->inputs) || !take_pieces(outputs, job->outputs)) return nullptr;
+  if (!take_ranges(inputs, job->inputs) || !take_ranges(outputs, job->outputs)) return nullptr;
   auto* kept = new std::shared_ptr<Job>(job);
   Py_BEGIN_ALLOW_THREADS;
   group->begin(std::move(job));

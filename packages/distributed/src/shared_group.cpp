@@ -32,26 +32,26 @@ void pause() {
 
 using Clock = std::chrono::steady_clock;
 
-// Treats the pieces as one concatenated array. Calls function(memory, offset, bytes) for each part of a piece that is
+// Treats the ranges as one concatenated array. Calls function(memory, offset, bytes) for each part of a range that is
 // in the range of `length` bytes from `begin` on. `offset` is relative to the begin of the range.
 template <class F>
-void for_each_part(const std::vector<Piece>& pieces, size_t begin, size_t length, F function) {
+void for_each_part(const std::vector<MemoryRange>& ranges, size_t begin, size_t length, F function) {
   size_t start = 0;
   const size_t end = begin + length;
-  for (const Piece& piece : pieces) {
-    const size_t from = std::max(begin, start), to = std::min(end, start + piece.bytes);
-    if (from < to) function(piece.data + (from - start), from - begin, to - from);
-    start += piece.bytes;
+  for (const MemoryRange& range : ranges) {
+    const size_t from = std::max(begin, start), to = std::min(end, start + range.bytes);
+    if (from < to) function(range.data + (from - start), from - begin, to - from);
+    start += range.bytes;
     if (start >= end) return;
   }
 }
 
-void gather(char* to, const std::vector<Piece>& pieces, size_t begin, size_t length) {
-  for_each_part(pieces, begin, length, [&](char* data, size_t at, size_t n) { std::memcpy(to + at, data, n); });
+void gather(char* to, const std::vector<MemoryRange>& ranges, size_t begin, size_t length) {
+  for_each_part(ranges, begin, length, [&](char* data, size_t at, size_t n) { std::memcpy(to + at, data, n); });
 }
 
-void scatter(const char* from, const std::vector<Piece>& pieces, size_t begin, size_t length) {
-  for_each_part(pieces, begin, length, [&](char* data, size_t at, size_t n) { std::memcpy(data, from + at, n); });
+void scatter(const char* from, const std::vector<MemoryRange>& ranges, size_t begin, size_t length) {
+  for_each_part(ranges, begin, length, [&](char* data, size_t at, size_t n) { std::memcpy(data, from + at, n); });
 }
 
 // Copies memory of another process. Returns false if the system does not permit or support it.
@@ -232,7 +232,7 @@ void SharedGroup::write(Job& job) {
   const size_t offset = job.written * job.length, n = std::min(job.length, job.bytes - offset);
   char* to = slot(rank_, turn);
   if (job.kind == Kind::kAllReduceInPlace) {
-    std::memcpy(to, job.outputs.data(), job.outputs.size() * sizeof(Piece));
+    std::memcpy(to, job.outputs.data(), job.outputs.size() * sizeof(MemoryRange));
   } else if (job.kind == Kind::kReduceScatter) {
     for (int rank = 0; rank < size_; ++rank) gather(to + rank * n, job.inputs, rank * job.bytes + offset, n);
   } else if (job.kind != Kind::kBroadcast || job.root == rank_) {
@@ -297,13 +297,13 @@ std::pair<size_t, size_t> SharedGroup::share(const Job& job, int rank) const {
   return {from, std::min(from + each, job.bytes)};
 }
 
-// Reads a range of another rank's pieces from its process. The addresses of the pieces are in that rank's slot. Returns
+// Reads a part of another rank's ranges from its process. The addresses of the ranges are in that rank's slot. Returns
 // false if the memory cannot be read.
 bool SharedGroup::fetch(const Job& job, int rank, size_t offset, size_t n, char* to) const {
-  const auto* theirs = reinterpret_cast<const Piece*>(slot(rank, job.first));
-  const std::vector<Piece> pieces(theirs, theirs + job.outputs.size());
+  const auto* theirs = reinterpret_cast<const MemoryRange*>(slot(rank, job.first));
+  const std::vector<MemoryRange> ranges(theirs, theirs + job.outputs.size());
   bool complete = true;
-  for_each_part(pieces, offset, n, [&](char* data, size_t at, size_t size) {
+  for_each_part(ranges, offset, n, [&](char* data, size_t at, size_t size) {
     complete &= read_process(block(rank).process, data, to + at, size);
   });
   return complete;

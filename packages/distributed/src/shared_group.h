@@ -25,12 +25,12 @@ inline constexpr size_t kKeySize = 32, kTextSize = 256;  // sizes in bytes of Jo
 // memory directly, so that no rank copies its input to shared memory. It requires can_read().
 enum class Kind { kCheck, kAllReduce, kBroadcast, kAllGather, kReduceScatter, kAllReduceInPlace };
 
-struct Piece {
+struct MemoryRange {
   char* data;
   size_t bytes;
 };
 
-// A call of a collective operation. The memory of the pieces must not be freed while the job is pending.
+// A call of a collective operation. The memory of the ranges must not be freed while the job is pending.
 struct Job {
   enum State { kPending, kDone, kMismatch };
 
@@ -38,7 +38,7 @@ struct Job {
   int root = -1;
   Reduction reduction = nullptr;
   size_t element_size = 1;
-  std::vector<Piece> inputs, outputs;
+  std::vector<MemoryRange> inputs, outputs;
   size_t bytes = 0;                    // size of the input, or of the output for kReduceScatter
   std::array<char, kKeySize> key{};    // signature of the call, which must be equal on all ranks
   std::array<char, kTextSize> text{};  // description of the call for the error message of a mismatch

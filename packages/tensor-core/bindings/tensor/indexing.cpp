@@ -119,8 +119,8 @@ void apply(Indexed& r, int64_t& dim, PyObject* o) {
 
 // Converts a list of several indices, such as [[0, 1], [1, 0]], to a tuple, as PyTorch does. Returns null for others.
 Object as_tuple(PyObject* key) {
-  constexpr Py_ssize_t kMost = 32;  // longer lists are treated as a single list of numbers
-  if (!PyList_Check(key) || PyList_GET_SIZE(key) >= kMost) return {};
+  constexpr Py_ssize_t kMaxLength = 32;  // longer lists are treated as a single list of numbers
+  if (!PyList_Check(key) || PyList_GET_SIZE(key) >= kMaxLength) return {};
   Object items(checked(PyList_AsTuple(key)));
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items.get()); ++i) {
     PyObject* const o = PyTuple_GET_ITEM(items.get(), i);

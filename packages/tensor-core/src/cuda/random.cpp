@@ -137,7 +137,7 @@ void exchange_sequentially(const Tensor& out, const Tensor& partners) {
   launch(out.device().index, *module, kTraceMoves, grid_for(n), kThreads, a);
 }
 
-void sequence(const Tensor& out, const Line& line) { run({nullptr, 0, line, 0, 0, false}, out); }
+void sequence(const Tensor& out, const LinearSequence& line) { run({nullptr, 0, line, 0, 0, false}, out); }
 void whole_sequence(const Tensor& out, int64_t first, int64_t step) { run({nullptr, 0, {}, first, step, true}, out); }
 
 }  // namespace flambeau::cuda

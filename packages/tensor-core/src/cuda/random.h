@@ -33,7 +33,7 @@ void beta_slopes(const Tensor& out, const Tensor& x, const Tensor& concentration
 // Starts from 0, 1, 2, ... and exchanges the elements i = n - 1, ..., 0, in this order, with those at partners[i] <= i.
 // partners is a uint32 tensor and is overwritten. Note [Permutations]
 void exchange_sequentially(const Tensor& out, const Tensor& partners);
-void sequence(const Tensor& out, const Line& line);
+void sequence(const Tensor& out, const LinearSequence& line);
 void whole_sequence(const Tensor& out, int64_t first, int64_t step);
 
 }  // namespace flambeau::cuda

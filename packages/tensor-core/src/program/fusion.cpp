@@ -17,7 +17,7 @@ std::shared_ptr<const GroupPlan> PlanCache::find(const FusedGroup& group, Argume
   }
   auto made = std::make_shared<const GroupPlan>(group, arguments);
   const std::lock_guard lock(mutex_);
-  if (plans_.size() == kMost) plans_.pop_back();
+  if (plans_.size() == kMaxPlans) plans_.pop_back();
   plans_.push_back(made);
   std::rotate(plans_.begin(), plans_.end() - 1, plans_.end());
   return made;

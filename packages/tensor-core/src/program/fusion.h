@@ -62,9 +62,9 @@ class PlanCache {
   std::shared_ptr<const GroupPlan> find(const struct FusedGroup& group, Arguments arguments);
 
  private:
-  static constexpr size_t kMost = 4;
+  static constexpr size_t kMaxPlans = 4;
   std::mutex mutex_;  // threads hold it only together with the GIL, so no fork interrupts them
-  SmallVector<std::shared_ptr<const GroupPlan>, kMost> plans_;  // the most recent first
+  SmallVector<std::shared_ptr<const GroupPlan>, kMaxPlans> plans_;  // the most recent first
 };
 
 class DifferentiatedGroup;

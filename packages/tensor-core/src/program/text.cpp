@@ -81,7 +81,7 @@ class Reader {
   int number_of(std::string_view digits) {
     int out = -1;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
-    if (error != std::errc() || end != digits.data() + digits.size() || out < 0 || out >= kMost)
+    if (error != std::errc() || end != digits.data() + digits.size() || out < 0 || out >= kRegisterLimit)
       fail("%", digits, " is not a valid value");
     return out;
   }
@@ -226,7 +226,7 @@ class Reader {
     returned_ = true;
   }
 
-  static constexpr int kMost = 1 << 24, kDeepest = 16;
+  static constexpr int kRegisterLimit = 1 << 24, kDeepest = 16;
   Body body_;
   std::string_view left_;  // rest of the line
   std::set<int> defined_;

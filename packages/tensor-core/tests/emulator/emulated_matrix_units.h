@@ -78,11 +78,12 @@ struct Copies {
     unsigned group;
     void run() const { in_range ? std::memcpy(to, from, 16) : std::memset(to, 0, 16); }
   };
-  static constexpr unsigned kMost = 256;
-  Copy copies[kMost];
+  static constexpr unsigned kMaxCopies = 256;
+  Copy copies[kMaxCopies];
   unsigned first, last, group;
   void wait(unsigned pending) {
-    for (; first != last && copies[first % kMost].group + pending < group; ++first) copies[first % kMost].run();
+    for (; first != last && copies[first % kMaxCopies].group + pending < group; ++first)
+      copies[first % kMaxCopies].run();
   }
 };
 inline Copies& own_copies() {
@@ -95,8 +96,9 @@ inline void copy_async(void* to, const void* from, bool in_range, SourceLocation
   Copies& own = own_copies();
   const Copies::Copy copy{to, from, in_range, own.group};
   if (thread_number() % 2) return copy.run();
-  if (own.last - own.first == Copies::kMost) emulated_services->fail(719, "too many copies on their way", location);
-  own.copies[own.last++ % Copies::kMost] = copy;
+  if (own.last - own.first == Copies::kMaxCopies)
+    emulated_services->fail(719, "too many copies on their way", location);
+  own.copies[own.last++ % Copies::kMaxCopies] = copy;
 }
 inline void commit_copies() { ++own_copies().group; }
 inline void wait_for_copies(unsigned pending) { own_copies().wait(pending); }

@@ -292,7 +292,7 @@ EMULATED_API int ncclGetUniqueId(Identity* out) {
 // have opened it.
 EMULATED_API int ncclCommInitRank(Communicator** out, int ranks, Identity identity, int rank) {
   EMULATED_CALL();
-  if (rank < 0 || rank >= ranks || ranks > CommunicatorGroup::kMost ||
+  if (rank < 0 || rank >= ranks || ranks > CommunicatorGroup::kMaxRanks ||
       !std::memchr(identity.bytes, 0, sizeof identity.bytes))
     return kWrongArgument;
   if (open_groups) return kWrongUse;  // in NCCL, the communicator would be created at the end of the group
@@ -307,7 +307,7 @@ EMULATED_API int ncclCommInitRank(Communicator** out, int ranks, Identity identi
 }
 EMULATED_API int ncclCommInitAll(Communicator** out, int count, const int* devices) {
   EMULATED_CALL();
-  if (count < 1 || count > CommunicatorGroup::kMost) return kWrongArgument;
+  if (count < 1 || count > CommunicatorGroup::kMaxRanks) return kWrongArgument;
   const auto group = CommunicatorGroup::within_process(count);
   for (int rank = 0; rank < count; ++rank) group->join(rank, devices[rank]);
   if (group->has_a_device_twice()) return kWrongUse;

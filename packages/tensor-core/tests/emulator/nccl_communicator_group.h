@@ -27,7 +27,7 @@ struct Box {
 
 class CommunicatorGroup {
  public:
-  static constexpr int kMost = 16;
+  static constexpr int kMaxRanks = 16;
 
   // Opens the shared memory in a file, which is created if necessary. Returns null if other ranks use it with another
   // number of ranks.
@@ -45,7 +45,7 @@ class CommunicatorGroup {
  private:
   struct Members {
     std::atomic<int> ranks;
-    std::atomic<int> devices[kMost];  // device number plus one for each rank that has joined, else 0
+    std::atomic<int> devices[kMaxRanks];  // device number plus one for each rank that has joined, else 0
   };
   explicit CommunicatorGroup(int ranks) : ranks_(ranks) {}
   void map(int file);

@@ -112,7 +112,7 @@ Tensor by_library(Function function, const Geometry& g, const Operands& given, c
 }  // namespace
 
 bool convolves(const Geometry& g) {  // the kernels divide integers of 31 bits
-  constexpr double kMost = double(int64_t(1) << 31);
+  constexpr double kInt32Limit = double(int64_t(1) << 31);
   double longest = 1;
   for (size_t i = 0; i < 3; ++i)
     longest =
@@ -120,8 +120,9 @@ bool convolves(const Geometry& g) {  // the kernels divide integers of 31 bits
   const double area = double(g.kernel[0]) * double(g.kernel[1]) * double(g.kernel[2]),
                positions = double(g.out[0]) * double(g.out[1]) * double(g.out[2]),
                volume = double(g.size[0]) * double(g.size[1]) * double(g.size[2]);
-  return longest < kMost && volume < kMost && area * double(std::max(g.group_channels(), g.group_filters())) < kMost &&
-         positions * double(std::max<int64_t>(g.batch, 1)) < kMost;
+  return longest < kInt32Limit && volume < kInt32Limit &&
+         area * double(std::max(g.group_channels(), g.group_filters())) < kInt32Limit &&
+         positions * double(std::max<int64_t>(g.batch, 1)) < kInt32Limit;
 }
 
 Tensor convolution_forward(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {

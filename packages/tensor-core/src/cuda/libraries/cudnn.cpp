@@ -157,20 +157,20 @@ struct CudnnPlan {
 
   // Sets `algorithms` to those that are deterministic and need at most kMostMemory bytes of workspace.
   void choose(CudnnHandle* handle, ConvolutionFunction function) {
-    constexpr int kMost = 16;
+    constexpr int kMaxAlgorithms = 16;
     constexpr size_t kMostMemory = size_t(1) << 30;
     const Library& l = library();
-    std::array<Performance, kMost> found;
+    std::array<Performance, kMaxAlgorithms> found;
     int count = 0, status = 0;
     if (function == ConvolutionFunction::Forward)
-      status = l.cudnnGetConvolutionForwardAlgorithm_v7(handle, image, weight, convolution, output, kMost, &count,
-                                                        found.data());
+      status = l.cudnnGetConvolutionForwardAlgorithm_v7(handle, image, weight, convolution, output, kMaxAlgorithms,
+                                                        &count, found.data());
     else if (function == ConvolutionFunction::InputGradient)
-      status = l.cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, weight, output, convolution, image, kMost, &count,
-                                                             found.data());
+      status = l.cudnnGetConvolutionBackwardDataAlgorithm_v7(handle, weight, output, convolution, image, kMaxAlgorithms,
+                                                             &count, found.data());
     else
-      status = l.cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, image, output, convolution, weight, kMost,
-                                                               &count, found.data());
+      status = l.cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle, image, output, convolution, weight,
+                                                               kMaxAlgorithms, &count, found.data());
     if (status != 0) return;
     std::copy_if(found.begin(), found.begin() + count, std::back_inserter(algorithms), [](const Performance& p) {
       return p.status == 0 && p.deterministic == number::kDeterministic && p.memory <= kMostMemory;

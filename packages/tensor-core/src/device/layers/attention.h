@@ -21,7 +21,7 @@ struct Attention {
   using Arguments = AttentionArguments;
   using Member = MemberRows<T>;
   static constexpr int kRows = kTile / 16;  // number of rows, and of columns, of a tile per thread
-  static constexpr int kMost = kDepth > kWidth ? kDepth : kWidth;
+  static constexpr int kMaxColumns = kDepth > kWidth ? kDepth : kWidth;
   template <int kSize>
   using Rows = V[kTile][kSize + 1];  // the padding puts elements of a column into different banks
   using Scores = V[kTile][kTile + 1];
@@ -103,7 +103,7 @@ struct Attention {
 
   static void forward(const Arguments& a) {
     __shared__ Rows<kDepth> query;
-    __shared__ Rows<kMost> other;
+    __shared__ Rows<kMaxColumns> other;
     __shared__ Scores weights;
     const int64_t tiles = (a.queries + kTile - 1) / kTile, first = blockIdx.x % tiles * kTile;
     const KeyRange<kParts> range(a, blockIdx.x / tiles, a.causal && first + kTile < a.keys ? first + kTile : a.keys);
@@ -114,7 +114,7 @@ struct Attention {
     clear<kWidth>(sums);
     for (int r = 0; r < kRows; ++r) most[r] = lowest(), total[r] = V(0);
     for (int64_t key = range.begin; key < range.end; key += kTile) {
-      load<kMost>(other, key_rows, key, a.keys, a.depth);
+      load<kMaxColumns>(other, key_rows, key, a.keys, a.depth);
       __syncthreads();
       V s[kRows][kRows];
       dot_rows<kDepth>(query, other, s);
@@ -138,7 +138,7 @@ struct Attention {
       }
       put(weights, s);
       __syncthreads();
-      load<kMost>(other, value_rows, key, a.keys, a.width);
+      load<kMaxColumns>(other, value_rows, key, a.keys, a.width);
       __syncthreads();
       add_rows<kWidth>(weights, other, sums);
       __syncthreads();

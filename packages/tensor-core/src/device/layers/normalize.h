@@ -54,10 +54,10 @@ struct NormalizedRows {
   }
 };
 template <class T>
-struct LayerNorm : Spread<T>, NormalizedRows<T> {
-  using State = typename Spread<T>::State;
+struct LayerNorm : MomentAccumulator<T>, NormalizedRows<T> {
+  using State = typename MomentAccumulator<T>::State;
   static RowLine<T> line(const ReduceArguments& a, State s, NoContext) {
-    return NormalizedRows<T>::with(a, normal_of<T>(a, Spread<T>::mean(s), s.squares / s.count));
+    return NormalizedRows<T>::with(a, normal_of<T>(a, MomentAccumulator<T>::mean(s), s.squares / s.count));
   }
 };
 template <class T>
@@ -137,10 +137,10 @@ struct RowsWeights : PairSums<T> {
 
 // The statistics of channels or groups of channels and, optionally, the mean and the unbiased variance.
 template <class T>
-struct ChannelMoments : Spread<T> {
-  using State = typename Spread<T>::State;
+struct ChannelMoments : MomentAccumulator<T> {
+  using State = typename MomentAccumulator<T>::State;
   static void write(const ReduceArguments& a, int64_t at, State s) {
-    const V<T> mean = Spread<T>::mean(s);
+    const V<T> mean = MomentAccumulator<T>::mean(s);
     reinterpret_cast<Normal<T>*>(a.out[0])[at] = normal_of<T>(a, mean, s.squares / s.count);
     if (a.out[1]) reinterpret_cast<Pair<V<T>>*>(a.out[1])[at] = {mean, s.squares / (s.count - V<T>(1))};
   }

@@ -17,7 +17,7 @@ struct Product {
   static bool left_along_k(const Arguments& a) { return magnitude(a.left.column) < magnitude(a.left.row); }
   static bool right_along_k(const Arguments& a) { return magnitude(a.right.row) < magnitude(a.right.column); }
 
-  struct Line {  // a row or a column
+  struct StridedVector {  // a row or a column
     const In* first;
     int64_t step;
     In at(const Arguments&, int64_t p) const { return first[p * step]; }
@@ -28,15 +28,17 @@ struct Product {
       for (int i = 0; i < kCount; ++i) to[i] = p + i < end ? first[(p + i) * step] : In{};
     }
   };
-  struct Left : Line {
+  struct Left : StridedVector {
     Left() = default;
     Left(const Arguments& a, int64_t batch, int64_t i)
-        : Line{reinterpret_cast<const In*>(a.left.data) + batch * a.left.batch + i * a.left.row, a.left.column} {}
+        : StridedVector{reinterpret_cast<const In*>(a.left.data) + batch * a.left.batch + i * a.left.row,
+                        a.left.column} {}
   };
-  struct Right : Line {
+  struct Right : StridedVector {
     Right() = default;
     Right(const Arguments& a, int64_t batch, int64_t j)
-        : Line{reinterpret_cast<const In*>(a.right.data) + batch * a.right.batch + j * a.right.column, a.right.row} {}
+        : StridedVector{reinterpret_cast<const In*>(a.right.data) + batch * a.right.batch + j * a.right.column,
+                        a.right.row} {}
   };
   static void store(const Arguments& a, int64_t batch, int64_t i, int64_t j, V value) {
     if (a.bias) value += convert<V>(reinterpret_cast<const In*>(a.bias)[j * a.bias_stride]);

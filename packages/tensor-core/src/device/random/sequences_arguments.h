@@ -8,7 +8,7 @@
 namespace flambeau::cuda {
 
 // Element i is first + i * step for i < half, and last + (i - end) * step beyond, so that both ends are exact.
-struct Line {
+struct LinearSequence {
   double first, step, half, last, end;
 
   // Rounds the product and the sum separately, on the CPU and on the GPU.
@@ -25,7 +25,7 @@ struct Line {
 struct SequenceArguments {
   void* out;
   int64_t count;
-  Line line;
+  LinearSequence line;
   int64_t first, step;
   bool is_integer;  // use the integers `first` and `step`, not `line`
 };

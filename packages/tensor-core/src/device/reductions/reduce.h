@@ -307,7 +307,7 @@ using ArgMin = Extreme<host::Smaller, T>;
 // Computes the sum and the sum of squared deviations (Chan, Golub, LeVeque 1979). The sum is accumulated separately,
 // since infinities make an incrementally updated mean NaN.
 template <class T>
-struct Spread : WithoutContext {
+struct MomentAccumulator : WithoutContext {
   using Stored = typename host::Element<T>::Stored;
   struct State {
     V<T> count, mean, squares, sum;
@@ -331,10 +331,10 @@ struct Spread : WithoutContext {
 };
 // Writes the mean and the sum of squared deviations.
 template <class T>
-struct Moments : Spread<T> {
-  using State = typename Spread<T>::State;
+struct Moments : MomentAccumulator<T> {
+  using State = typename MomentAccumulator<T>::State;
   static void write(const ReduceArguments& a, int64_t at, State s) {
-    reinterpret_cast<V<T>*>(a.out[0])[at] = Spread<T>::mean(s);
+    reinterpret_cast<V<T>*>(a.out[0])[at] = MomentAccumulator<T>::mean(s);
     reinterpret_cast<V<T>*>(a.out[1])[at] = s.squares;
   }
 };

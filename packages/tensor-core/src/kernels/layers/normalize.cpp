@@ -11,23 +11,23 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int64_t kWide = 32, kFew = 8, kBlock = 4096;
+constexpr int64_t kLanes = 32, kTailLanes = 8, kBlock = 4096;
 
 // Adds the sums of f_0, f_1, ... over i < n to `totals`. f(i, terms) stores the values f_c(i) in terms[c].
 template <class T, int Count, class F>
 FLAMBEAU_INLINE void add_up(int64_t n, double (&totals)[Count], F f) {
   for (int64_t begin = 0; begin < n; begin += kBlock) {
     const int64_t end = begin + kBlock < n ? begin + kBlock : n;
-    T lanes[Count][kWide] = {};
+    T lanes[Count][kLanes] = {};
     int64_t i = begin;
-    for (; i + kWide <= end; i += kWide)
-      for (int64_t l = 0; l < kWide; ++l) {
+    for (; i + kLanes <= end; i += kLanes)
+      for (int64_t l = 0; l < kLanes; ++l) {
         T terms[Count];
         f(i + l, terms);
         for (int c = 0; c < Count; ++c) lanes[c][l] += terms[c];
       }
-    for (; i + kFew <= end; i += kFew)
-      for (int64_t l = 0; l < kFew; ++l) {
+    for (; i + kTailLanes <= end; i += kTailLanes)
+      for (int64_t l = 0; l < kTailLanes; ++l) {
         T terms[Count];
         f(i + l, terms);
         for (int c = 0; c < Count; ++c) lanes[c][l] += terms[c];
@@ -38,9 +38,9 @@ FLAMBEAU_INLINE void add_up(int64_t n, double (&totals)[Count], F f) {
       for (int c = 0; c < Count; ++c) lanes[c][0] += terms[c];
     }
     for (int c = 0; c < Count; ++c) {
-      double wide[kWide];
-      for (int64_t l = 0; l < kWide; ++l) wide[l] = double(lanes[c][l]);
-      if (n >= kFew) halve_lanes<Add, kWide, 1>(wide);
+      double wide[kLanes];
+      for (int64_t l = 0; l < kLanes; ++l) wide[l] = double(lanes[c][l]);
+      if (n >= kTailLanes) halve_lanes<Add, kLanes, 1>(wide);
       totals[c] += wide[0];
     }
   }

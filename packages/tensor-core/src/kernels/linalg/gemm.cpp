@@ -367,38 +367,38 @@ class BlockedProduct {
 };
 
 // The kinds of loops for a product. Matrices that do not fill tiles have special loops.
-enum class Form { Small, Narrow, RowDots, ColumnDots, WeightedRows, WeightedColumns, Tiles };
+enum class ProductLoop { Small, Narrow, RowDots, ColumnDots, WeightedRows, WeightedColumns, Tiles };
 
 template <class T>
-Form form_of(int64_t m, int64_t n, int64_t k, const Matrix& as, const Matrix& bs) {
+ProductLoop product_loop(int64_t m, int64_t n, int64_t k, const Matrix& as, const Matrix& bs) {
   const int64_t work = m * n * k;
   // Results with one column, or with one row if B is stored by columns, do not fill vectors
   const bool column = n == 1 || (m == 1 && bs.row == 1);
-  if (k == 0 || work <= 48 || (column && work <= 512)) return Form::Small;
-  if (n > 1 && n < Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096) return Form::Narrow;
-  if (m == 1 && as.column == 1 && bs.row == 1) return Form::RowDots;
-  if (n == 1 && bs.row == 1 && as.column == 1) return Form::ColumnDots;
-  if (m == 1 && bs.column == 1 && n >= Simd<T>::kLanes) return Form::WeightedRows;
-  if (n == 1 && as.row == 1 && m >= Simd<T>::kLanes) return Form::WeightedColumns;
-  return Form::Tiles;
+  if (k == 0 || work <= 48 || (column && work <= 512)) return ProductLoop::Small;
+  if (n > 1 && n < Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096) return ProductLoop::Narrow;
+  if (m == 1 && as.column == 1 && bs.row == 1) return ProductLoop::RowDots;
+  if (n == 1 && bs.row == 1 && as.column == 1) return ProductLoop::ColumnDots;
+  if (m == 1 && bs.column == 1 && n >= Simd<T>::kLanes) return ProductLoop::WeightedRows;
+  if (n == 1 && as.row == 1 && m >= Simd<T>::kLanes) return ProductLoop::WeightedColumns;
+  return ProductLoop::Tiles;
 }
 
 template <class T>
 void multiply(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& as, const Matrix& bs, double beta, T* c,
               int64_t ldc, const NextOperands<T>& following) {
   const T *a = static_cast<const T*>(as.data), *b = static_cast<const T*>(bs.data);
-  switch (form_of<T>(m, n, k, as, bs)) {
-    case Form::Small:
+  switch (product_loop<T>(m, n, k, as, bs)) {
+    case ProductLoop::Small:
       return small<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
-    case Form::Narrow:
+    case ProductLoop::Narrow:
       return narrow<T>(m, n, k, T(alpha), a, as, b, bs, T(beta), c, ldc);
-    case Form::RowDots:
+    case ProductLoop::RowDots:
       return row_dots<T>(n, k, T(alpha), a, b, bs.column, T(beta), c, 1);
-    case Form::ColumnDots:
+    case ProductLoop::ColumnDots:
       return row_dots<T>(m, k, T(alpha), b, a, as.row, T(beta), c, ldc);
-    case Form::WeightedRows:
+    case ProductLoop::WeightedRows:
       return weighted_rows<T>(n, k, T(alpha), a, as.column, b, bs.row, T(beta), c, 1);
-    case Form::WeightedColumns:
+    case ProductLoop::WeightedColumns:
       return weighted_rows<T>(m, k, T(alpha), b, bs.row, a, as.column, T(beta), c, ldc);
     default:
       return BlockedProduct(m, n, k, T(alpha), a, as, Stored<T>{b, bs.row, bs.column}, T(beta), c, ldc, following)
@@ -429,7 +429,7 @@ void finished_gemm(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const
                    static_cast<const T*>(a.panels), a.terms)
         .run();
   };
-  if (form_of<T>(m, n, k, a, b) != Form::Tiles) {
+  if (product_loop<T>(m, n, k, a, b) != ProductLoop::Tiles) {
     multiply<T>(m, n, k, 1, a, b, fill_bias(m, n, c, ldc, finish), c, ldc, {});
     for (int64_t i = 0; finish.limits && i < m; ++i)
       networks().limit[sizeof(T) == 8](reinterpret_cast<char*>(c + i * ldc), n, *finish.limits);

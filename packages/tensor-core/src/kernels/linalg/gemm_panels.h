@@ -127,10 +127,10 @@ struct Gathered {
   }
 
  private:
-  static constexpr int kMost = kColumns<T> + 2, kUnrolled = kMost < 8 ? kMost : 8;
+  static constexpr int kMaxPieces = kColumns<T> + 2, kUnrolled = kMaxPieces < 8 ? kMaxPieces : 8;
   struct Pieces {  // pieces of a panel's row, in complete vectors; each overwrites the excess of the previous one
-    const T* from[kMost];
-    int64_t at[kMost];
+    const T* from[kMaxPieces];
+    int64_t at[kMaxPieces];
     int count = 0;
 
     void add(const T* source, int64_t offset) {

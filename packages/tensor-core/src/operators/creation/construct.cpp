@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-using cuda::Line;
+using cuda::LinearSequence;
 
 // Computes out[i] = value(i) for a contiguous tensor, in double.
 template <class F>
@@ -33,7 +33,7 @@ void sequence(const Tensor& out, F value) {
   });
 }
 
-void fill_line(const Tensor& out, const Line& line) {
+void fill_line(const Tensor& out, const LinearSequence& line) {
   if (out.is_meta()) return;
   if (cuda::takes(out)) return cuda::sequence(out, line);
   if (line.half == INFINITY)
@@ -115,7 +115,7 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype)
   if (whole || (integral && !is_floating(type)))
     whole_sequence(out, type == Dtype::uint64 ? int64_t(start.unsigned_integer()) : start.integer(), step.integer());
   else
-    fill_line(out, Line{real_first, real_step, INFINITY, 0, 0});
+    fill_line(out, LinearSequence{real_first, real_step, INFINITY, 0, 0});
   return out;
 }
 
@@ -128,7 +128,7 @@ Tensor range_to(Scalar start, Scalar end, Scalar step, Dtype dtype) {
   require(steps < 1e15, "range: ", steps, " elements are too many");
   Tensor out = empty({int64_t(std::floor(steps)) + 1}, dtype);
   const double first = start.real(), each = step.real();
-  fill_line(out, Line{first, each, INFINITY, 0, 0});
+  fill_line(out, LinearSequence{first, each, INFINITY, 0, 0});
   return out;
 }
 
@@ -145,7 +145,7 @@ Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype) {
   const double step = steps > 1 ? (last - first) / double(steps - 1) : 0;
   const double half = double(steps == 1 ? 1 : steps / 2);
   // The first half is computed from the start and the rest from the end, so that the last value is exact.
-  fill_line(out, Line{first, step, half, last, double(steps - 1)});
+  fill_line(out, LinearSequence{first, step, half, last, double(steps - 1)});
   return out;
 }
 

@@ -41,7 +41,7 @@ std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
 // Returns the cached value for a length. If there is none, creates it by make(). The cache is cleared when it is full.
 template <class Value, class Make>
 std::shared_ptr<const Value> cached_by_length(int64_t length, Make make) {
-  constexpr size_t kMost = 64;
+  constexpr size_t kMaxCached = 64;
   static std::mutex mutex;
   static std::map<int64_t, std::shared_ptr<const Value>> all;
   thread_local std::pair<int64_t, std::shared_ptr<const Value>> last;
@@ -52,7 +52,7 @@ std::shared_ptr<const Value> cached_by_length(int64_t length, Make make) {
   }
   const auto made = std::make_shared<const Value>(make());  // without the lock, because make() may release the GIL
   const std::lock_guard lock(mutex);
-  if (all.size() >= kMost) all.clear();
+  if (all.size() >= kMaxCached) all.clear();
   return (last = *all.emplace(length, made).first).second;
 }
 

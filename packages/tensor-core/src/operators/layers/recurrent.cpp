@@ -108,26 +108,26 @@ void walk_backward(Cell cell, const RecurrentWalk& w, const Context& c, const Re
 // Returns the hidden state before each time step, as rows. These rows are copied from `output` or, for the first step
 // of a sequence, from `hidden`. Adjacent rows are copied at once.
 Tensor previous_hidden(const RecurrentWalk& w, const Tensor& output, const Tensor& hidden) {
-  struct Piece {
+  struct RowRange {
     bool of_output;
     int64_t begin, end;
   };
-  std::vector<Piece> pieces;
+  std::vector<RowRange> ranges;
   const auto add = [&](bool of_output, int64_t begin, int64_t count) {
     if (count == 0) return;
-    if (!pieces.empty() && pieces.back().of_output == of_output && pieces.back().end == begin)
-      pieces.back().end += count;
+    if (!ranges.empty() && ranges.back().of_output == of_output && ranges.back().end == begin)
+      ranges.back().end += count;
     else
-      pieces.push_back({of_output, begin, begin + count});
+      ranges.push_back({of_output, begin, begin + count});
   };
   for (int64_t t = 0; t < w.times(); ++t) {
     const int64_t continued = w.continued(t);
     add(true, w.previous_row(t, 0), continued);
     add(false, continued, w.sizes[size_t(t)] - continued);
   }
-  if (pieces.empty()) return empty(output.shape(), output.dtype());
+  if (ranges.empty()) return empty(output.shape(), output.dtype());
   Tensors rows;
-  for (const Piece& p : pieces) rows.push_back(narrow(p.of_output ? output : hidden, 0, p.begin, p.end - p.begin));
+  for (const RowRange& r : ranges) rows.push_back(narrow(r.of_output ? output : hidden, 0, r.begin, r.end - r.begin));
   return cat(rows, 0);
 }
 

@@ -134,11 +134,11 @@ Tensor step(Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t 
   const auto& entry = entry_of(op, in.dtype());
   if (in.is_meta()) return empty({outer * inner}, entry.result);
   if (cuda::takes(in)) return cuda::reduce(op, in, outer, length, inner, entry.result);
-  constexpr int64_t kBlock = 65536, kFewest = 4 * kBlock, kMost = 16 * kBlock;
-  // Products use blocks of kFewest to kMost elements, two blocks if possible: the product of a short block may overflow
-  // or underflow even if the product of all elements does not.
+  constexpr int64_t kBlock = 65536, kMinBlock = 4 * kBlock, kMaxBlock = 16 * kBlock;
+  // Products use blocks of kMinBlock to kMaxBlock elements, two blocks if possible: the product of a short block may
+  // overflow or underflow even if the product of all elements does not.
   if (outer * inner == 0) return empty({0}, entry.result);
-  const int64_t block = join_of(op) == Reduce::prod ? std::clamp(length * inner / 2, kFewest, kMost) : kBlock;
+  const int64_t block = join_of(op) == Reduce::prod ? std::clamp(length * inner / 2, kMinBlock, kMaxBlock) : kBlock;
   const int64_t rows = block_length(outer, length, inner, block),
                 blocks = rows < length ? (length + rows - 1) / rows : 1;
   Tensor out = empty({outer * blocks * inner}, entry.result);

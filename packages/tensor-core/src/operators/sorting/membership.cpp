@@ -11,7 +11,8 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kFew = 16;  // maximum number of test elements for which elements are compared with each of them
+constexpr int64_t kMaxDirectTests =
+    16;  // maximum number of test elements for which elements are compared with each of them
 
 // Returns contains(element) for every element, negated if `invert`.
 template <class T, class F>
@@ -58,7 +59,7 @@ template <class T>
 Tensor searched(const Tensor& elements, const Tensor& tests, bool invert) {
   const T* first = tests.data<T>();
   const T* last = first + tests.numel();
-  if (tests.numel() <= kFew)
+  if (tests.numel() <= kMaxDirectTests)
     return marked<T>(elements, invert, [=](T v) {
       bool found = false;
       for (const T* t = first; t < last; ++t) found |= *t == v;

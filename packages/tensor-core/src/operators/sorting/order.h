@@ -53,10 +53,10 @@ class ItemBuffer {
   Tensor memory_;
 };
 
-inline constexpr int64_t kFew = 16;       // maximum number of items for which insertion sort is faster than std::sort
-inline constexpr int64_t kSmall = 200;    // maximum number of items for which comparisons are faster than counting
-inline constexpr int64_t kMedium = 8192;  // maximum number of items for which digits of 8 bits are faster
-inline constexpr int64_t kMany = 2048;    // minimum for which selection by digits is faster than by comparisons
+inline constexpr int64_t kInsertion = 16;  // maximum number of items for which insertion sort is faster than std::sort
+inline constexpr int64_t kSmall = 200;     // maximum number of items for which comparisons are faster than counting
+inline constexpr int64_t kMedium = 8192;   // maximum number of items for which digits of 8 bits are faster
+inline constexpr int64_t kMany = 2048;     // minimum for which selection by digits is faster than by comparisons
 inline constexpr int kDigitBits = 11;
 inline constexpr int64_t kItemsPerPoll = int64_t(1)
                                          << 20;  // number of items that are processed between checks for signals
@@ -320,7 +320,7 @@ void first_of_short_rows(const BitsOf<T>* in, int64_t count, int64_t n, int64_t 
 
 template <class I>
 FLAMBEAU_INLINE void sort_small(I* items, int64_t n) {
-  if (n > kFew) return std::sort(items, items + n);
+  if (n > kInsertion) return std::sort(items, items + n);
   for (int64_t i = 1; i < n; ++i) {
     const I item = items[i];
     int64_t j = i;
