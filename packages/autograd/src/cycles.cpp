@@ -2,11 +2,12 @@
 //
 // Note [Cycles of gradients]
 // backward(create_graph=True) leaves a cycle: a leaf holds its .grad, whose graph leads to the leaf's AccumulateGrad
-// node, which holds the leaf. Python's garbage collector does not find it, since it contains no Python object. After a
-// full collection, this file therefore examines the leaves whose .grad has a graph. It counts how often the objects
-// that are reachable from them refer to each other. An object with more references than that is used elsewhere, and so
-// is everything reachable from it. The rest is garbage: its leaves release their .grad. References that are not
-// followed, such as those of a derivative's closure, count as uses elsewhere, so that nothing in use is released.
+// node, which holds the leaf. An assignment such as `x.grad = 2 * x` does the same. Python's garbage collector does not
+// find such a cycle, since it contains no Python object. After a full collection, this file therefore examines the
+// leaves whose .grad has a graph or a .grad itself. It counts how often the objects that are reachable from them refer
+// to each other. An object with more references than that is used elsewhere, and so is everything reachable from it.
+// The rest is garbage: its leaves release their .grad. References that are not followed, such as those of a
+// derivative's closure, count as uses elsewhere, so that nothing in use is released.
 #include <unordered_map>
 
 #include "binding_hooks.h"

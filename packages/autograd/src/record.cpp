@@ -207,7 +207,7 @@ void forget_meta(AutogradMeta& meta) {
 
 const AutogradHooks hooks{record, set_requires_grad, forget_meta, adopt_tangents};
 
-const TrainingHooks hooks_of_programs{backward_in_program, has_accumulation_hooks};
+const TrainingHooks hooks_of_programs{backward_in_program, has_accumulation_hooks, suspect_cycle};
 
 // Makes operators record as soon as this library is loaded.
 [[maybe_unused]] const bool loaded = (autograd_hooks = &hooks, training_hooks = &hooks_of_programs, true);

@@ -248,7 +248,9 @@ def test_requires_grad_and_zero_grad():
     model = Model()
     model(fb.ones(3, 2)).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+    gradients = [parameter.grad for parameter in model.parameters()]
     model.zero_grad(set_to_none=False)
+    assert all(parameter.grad is gradient for parameter, gradient in zip(model.parameters(), gradients, strict=True))
     assert all((parameter.grad.numpy() == 0).all() for parameter in model.parameters())
     model.zero_grad()
     assert all(parameter.grad is None for parameter in model.parameters())

@@ -100,6 +100,7 @@ def test_zero_grad():
     gradient = params[0].grad
     optimizer.zero_grad(set_to_none=False)
     np.testing.assert_array_equal(gradient.numpy(), np.zeros((2, 3)))
+    assert params[0].grad is gradient
     optimizer.zero_grad()
     assert all(param.grad is None for param in params)
 

@@ -1,7 +1,5 @@
 #include "calls/dispatch.h"
 
-#include <structmember.h>
-
 #include <algorithm>
 #include <unordered_set>
 
@@ -11,6 +9,7 @@
 #include "calls/intercept.h"
 #include "calls/python_recording.h"
 #include "flambeau/dispatched_gradients.h"
+#include "tensor/peer.h"
 
 namespace flambeau::python {
 
@@ -33,28 +32,7 @@ std::unordered_set<PyObject*>& excluded_callables() {
   return *once;
 }
 
-PythonPeer& peer_of(const Tensor& t) {
-  std::unique_ptr<TensorPeer>& peer = meta_of(t).peer;
-  if (!peer) peer = std::make_unique<PythonPeer>();
-  return static_cast<PythonPeer&>(*peer);
-}
-
-PythonPeer* peer_if_any(const Tensor& t) {
-  const AutogradMeta* const meta = t.impl()->autograd;
-  return meta ? static_cast<PythonPeer*>(meta->peer.get()) : nullptr;
-}
-
 }  // namespace
-
-PythonPeer::~PythonPeer() {
-  // preserve() has released the object's reference to the tensor: resets the handle without releasing it again.
-  if (preserved) new (&reinterpret_cast<TensorObject*>(preserved)->tensor) Tensor();
-  if (!Py_IsInitialized()) return;  // Python objects cannot be released after the interpreter has shut down
-  const PyGILState_STATE state = PyGILState_Ensure();
-  Py_XDECREF(preserved);
-  Py_XDECREF(device);
-  PyGILState_Release(state);
-}
 
 bool in_dispatch_mode() { return enabled && !modes.empty(); }
 
@@ -196,45 +174,7 @@ bool shows_device(PyObject* self, DeviceType type) {
 
 void show_device(const Tensor& t, PyObject* device) { Py_XSETREF(peer_of(t).device, Py_NewRef(device)); }
 
-void reclaim_object(const Tensor& t, PyObject* object) {
-  PythonPeer* const peer = peer_if_any(t);
-  if (!peer || peer->preserved != object) return;
-  peer->preserved = nullptr;
-  t.impl()->retain();  // the object references the tensor again
-  Py_DECREF(object);   // the tensor no longer owns the object; the caller has another reference
-}
-
 namespace {
-
-// Called when Python has no references to the object. If C++ code holds the tensor, makes the tensor own the object and
-// returns true. Note [Preserved objects]
-bool preserve(PyObject* self) {
-  const Tensor& t = tensor_of(self);
-  if (!t.defined() || t.impl()->use_count() == 1 || t.impl()->python_object != self) return false;
-  _Py_NewReference(self);
-  peer_of(t).preserved = self;
-  t.impl()->release();
-  return true;
-}
-
-void clear_slots(PyTypeObject* type, PyObject* self) {
-  const PyMemberDef* member = type->tp_members;
-  for (Py_ssize_t i = 0; member && i < Py_SIZE(type); ++i, ++member) {
-    if (member->type != T_OBJECT_EX || (member->flags & READONLY)) continue;
-    PyObject** const slot = reinterpret_cast<PyObject**>(reinterpret_cast<char*>(self) + member->offset);
-    Py_CLEAR(*slot);
-  }
-}
-
-// Preserves the object if C++ code holds its tensor, otherwise deallocates it as CPython's subtype_dealloc does.
-void dealloc_dispatching(PyObject* self) {
-  const InterpreterSection section;
-  if (preserve(self)) return;
-  if (Py_TYPE(self)->tp_finalize && PyObject_CallFinalizerFromDealloc(self) < 0) return;
-  PyObject_GC_UnTrack(self);
-  for (PyTypeObject* type = Py_TYPE(self); type != tensor_type; type = type->tp_base) clear_slots(type, self);
-  dealloc_tensor(self);
-}
 
 bool is_instance(const Tensor& t) {
   auto* const object = enabled && t.defined() ? static_cast<PyObject*>(t.impl()->python_object) : nullptr;
@@ -453,7 +393,6 @@ void note_dispatching_class(PyTypeObject* type) {
   if (method.get() == disabled_dispatch) return;
   dispatched_gradients = &kGradients;
   dispatching_types().insert(type);
-  type->tp_dealloc = dealloc_dispatching;
   ++interceptions;
 }
 

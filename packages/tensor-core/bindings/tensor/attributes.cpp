@@ -130,13 +130,24 @@ constexpr const char* kNoGradientHere =
     "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the "
     "leaf Tensor instead.";
 
+// Makes the Python object of .grad keep its attributes, and tells the garbage collector about its owner, to which the
+// attributes may refer. Note [Preserved objects]
+void keep_attributes(PyObject* owner, PyObject* gradient) {
+  reinterpret_cast<TensorObject*>(gradient)->is_gradient = true;
+  if (!PyObject_GC_IsTracked(owner)) PyObject_GC_Track(owner);
+}
+
 PyObject* get_grad(PyObject* self, void*) {
   const InterpreterSection section;
   const AutogradMeta* const m = meta(self);
   if (!m) Py_RETURN_NONE;
   if (!m->grad.defined() && m->grad_fn && !m->retains_grad && PyErr_WarnEx(PyExc_UserWarning, kNoGradientHere, 1) < 0)
     return nullptr;
-  return guarded<PyObject*>(nullptr, [m] { return wrap_tensor(m->grad); });
+  return guarded<PyObject*>(nullptr, [self, m] {
+    PyObject* const gradient = wrap_tensor(m->grad);
+    if (gradient != Py_None) keep_attributes(self, gradient);
+    return gradient;
+  });
 }
 
 PyObject* get_grad_fn(PyObject* self, void*) {
@@ -180,6 +191,9 @@ int set_grad(PyObject* self, PyObject* value, void*) {
     require<TypeError>(clears || is_tensor(value), "assigned grad expected to be a Tensor or None but got ",
                        clears ? "" : Py_TYPE(value)->tp_name);
     assign_gradient(tensor_of(self), clears ? Tensor() : tensor_of(value));
+    if (clears) return 0;
+    keep_attributes(self, value);
+    if (training_hooks && meta(value)) training_hooks->suspect_cycle(tensor_of(self));
     return 0;
   });
 }

@@ -16,6 +16,7 @@ struct TensorObject {
   PyObject_HEAD Tensor tensor;
   PyObject* dict;
   PyObject* weak_references;
+  bool is_gradient;  // true if Python code has read or assigned it as .grad. Note [Preserved objects]
 };
 
 struct DtypeObject {

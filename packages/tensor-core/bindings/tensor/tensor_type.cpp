@@ -13,6 +13,7 @@
 #include "calls/overrides.h"
 #include "calls/watch.h"
 #include "tensor/library_name.h"
+#include "tensor/peer.h"
 
 #include <structmember.h>
 
@@ -43,6 +44,7 @@ TensorObject* new_object(PyTypeObject* type) {
   }
   new (&o->tensor) Tensor();
   o->dict = o->weak_references = nullptr;
+  o->is_gradient = false;
   return o;
 }
 
@@ -85,6 +87,7 @@ void dealloc(PyObject* self) {
   const InterpreterSection section;
   TensorObject* o = reinterpret_cast<TensorObject*>(self);
   PyTypeObject* type = Py_TYPE(self);
+  if (FLAMBEAU_UNLIKELY(o->dict) && type == tensor_type && preserve(self)) return;
   interceptions -= type == placeholder_type;
   PyObject_GC_UnTrack(self);
   if (o->tensor.defined() && o->tensor.impl()->python_object == self) o->tensor.impl()->python_object = nullptr;
@@ -101,19 +104,24 @@ void dealloc(PyObject* self) {
 // Returns the autograd state of a tensor to which only its Python object refers, otherwise null.
 AutogradMeta* owned_meta(PyObject* self) {
   const Tensor& t = reinterpret_cast<TensorObject*>(self)->tensor;
-  return python_autograd_hooks && t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
+  return t.defined() && t.impl()->use_count() == 1 ? t.impl()->autograd : nullptr;
 }
 
 int traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(reinterpret_cast<TensorObject*>(self)->dict);
   AutogradMeta* meta = owned_meta(self);
-  return meta ? python_autograd_hooks->visit_callbacks(*meta, visit, arg) : 0;
+  if (!meta) return 0;
+  Py_VISIT(preserved_gradient(*meta));
+  return python_autograd_hooks ? python_autograd_hooks->visit_callbacks(*meta, visit, arg) : 0;
 }
 int clear(PyObject* self) {
   const InterpreterSection section;
   Py_CLEAR(reinterpret_cast<TensorObject*>(self)->dict);
-  if (AutogradMeta* meta = owned_meta(self)) python_autograd_hooks->drop_callbacks(*meta);
+  AutogradMeta* meta = owned_meta(self);
+  if (!meta) return 0;
+  const Tensor gradient = preserved_gradient(*meta) ? std::move(meta->grad) : Tensor();
+  if (python_autograd_hooks) python_autograd_hooks->drop_callbacks(*meta);
   return 0;
 }
 
@@ -215,6 +223,7 @@ PyObject* init_subclass(PyObject* type, PyObject* args, PyObject* kwargs) {
     const Object bases(checked(PyObject_CallFunctionObjArgs(super, tensor_type, type, nullptr)));
     const Object next(checked(PyObject_GetAttrString(bases.get(), "__init_subclass__")));
     Object result(checked(PyObject_Call(next.get(), args, kwargs)));
+    reinterpret_cast<PyTypeObject*>(type)->tp_dealloc = dealloc_derived;
     note_subclass(type);
     note_dispatching_class(reinterpret_cast<PyTypeObject*>(type));
     return result.release();
@@ -319,7 +328,8 @@ PyObject* wrap_tensor(const Tensor& t) {
   if (!t.defined()) Py_RETURN_NONE;
   auto* known = static_cast<PyObject*>(t.impl()->python_object);
   if (known && revive(known)) {
-    if (FLAMBEAU_UNLIKELY(Py_TYPE(known) != tensor_type)) reclaim_object(t, known);
+    const bool has_attributes = reinterpret_cast<TensorObject*>(known)->dict != nullptr;
+    if (FLAMBEAU_UNLIKELY((Py_TYPE(known) != tensor_type) | has_attributes)) reclaim_object(t, known);
     return known;
   }
   TensorObject* o = new_object(tensor_type);

@@ -1,4 +1,4 @@
-// Functions of the autograd package that programs of training steps call.
+// Functions of the autograd package for gradients of leaves, which programs of training steps also call.
 #pragma once
 
 #include <vector>
@@ -13,6 +13,8 @@ struct TrainingHooks {
                    const std::vector<Tensor>* inputs);
   // Returns true if the leaf has a hook that runs after accumulation. Such a hook may replace the gradient.
   bool (*has_accumulation_hooks)(const Tensor& leaf);
+  // Called for a tensor whose assigned .grad has a graph or a .grad itself. Note [Cycles of gradients]
+  void (*suspect_cycle)(const Tensor& leaf);
 };
 
 FLAMBEAU_API extern const TrainingHooks* training_hooks;  // null until the autograd package is loaded

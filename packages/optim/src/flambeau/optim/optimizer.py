@@ -155,7 +155,9 @@ class Optimizer(Hooked):
                 if set_to_none:
                     param.grad = None
                 elif param.grad is not None:
-                    param.grad = param.grad.detach().zero_()
+                    if param.grad.requires_grad:
+                        param.grad.detach_()
+                    param.grad.zero_()
 
     # Groups
 

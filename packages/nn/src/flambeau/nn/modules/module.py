@@ -105,7 +105,9 @@ class Module(Caller, Stateful, Convertible):
             if set_to_none:
                 parameter.grad = None
             elif parameter.grad is not None:
-                parameter.grad = parameter.grad.detach().zero_()
+                if parameter.grad.requires_grad:
+                    parameter.grad.detach_()
+                parameter.grad.zero_()
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call ``fn`` with every module of the tree, children first, for example for a custom initialisation."""

@@ -1,0 +1,36 @@
+// Data of a tensor that belongs to its Python object, and Python objects that their tensors own. Internal.
+//
+// Note [Preserved objects]
+// Some tensors must not get a new Python object while C++ code holds them, since the object has attributes or a class
+// that the new one would lack. These are the instances of classes with __torch_dispatch__, and gradients that have
+// attributes or an own class. Normally the Python object owns the tensor. If Python has no more references to such an
+// object, but C++ code still holds the tensor (for example as the .grad of another tensor), the ownership is reversed:
+// the deallocation of the object is cancelled, the tensor owns the object, and the object releases its reference to the
+// tensor. wrap_tensor() restores the normal ownership when the tensor is passed to Python again.
+#pragma once
+
+#include "tensor/object.h"
+
+namespace flambeau::python {
+
+struct PythonPeer final : TensorPeer {
+  ~PythonPeer() override;
+  PyObject* preserved = nullptr;  // the object, while the tensor owns it
+  PyObject* device = nullptr;     // owned value of the attribute `device`, if it differs from the device of the memory
+};
+
+PythonPeer& peer_of(const Tensor& t);  // creates the peer if the tensor has none
+PythonPeer* peer_if_any(const Tensor& t);
+
+// Called when Python has no references to the object. If C++ code holds the tensor, and the object must not be
+// replaced, makes the tensor own the object and returns true.
+bool preserve(PyObject* self);
+// If `t` owns its Python object, makes the object own the tensor again.
+void reclaim_object(const Tensor& t, PyObject* object);
+// Returns the Python object of .grad (borrowed) if the gradient owns it and nothing else holds the gradient.
+PyObject* preserved_gradient(const AutogradMeta& meta);
+
+void dealloc_tensor(PyObject* self);   // the tp_dealloc of Tensor (tensor_type.cpp)
+void dealloc_derived(PyObject* self);  // the tp_dealloc of derived classes
+
+}  // namespace flambeau::python
