@@ -238,6 +238,42 @@ def test_a_failed_change_changes_nothing(x):
         fb.ones(3, dtype=fb.int64).add_(x)
 
 
+def test_an_assignment_to_data_keeps_the_version():
+    y = fb.ones(3)
+    y.add_(1).add_(1)
+    y.data = fb.zeros(4)
+    assert y._version == 2
+    y.add_(1)
+    assert y._version == 3
+
+
+def test_an_assignment_to_data_does_not_change_the_version_of_shared_memory():
+    y, other = fb.ones(3), fb.zeros(3)
+    y.add_(1).add_(1)
+    view = other[:]
+    y.data = other
+    assert view._version == other._version == 0
+
+
+def test_a_changed_tensor_may_get_new_data_before_backward(x):
+    y = fb.ones(3)
+    y.add_(1)
+    z = (x * y).sum()
+    y.data = y.detach().clone()
+    z.backward()
+    assert x.grad.tolist() == [2, 2, 2]
+
+
+def test_resize_counts_as_a_change():
+    y = fb.ones(3)
+    y.add_(1)
+    versions = []
+    for size in (3, 5, 5, 2):
+        y.resize_(size)
+        versions.append(y._version)
+    assert versions == [1, 2, 2, 3]
+
+
 def test_out_refuses_tensors_with_history(x):
     with pytest.raises(RuntimeError, match=r"out=.*automatic differentiation"):
         fb.exp(x, out=fb.zeros(3, dtype=fb.float64))
@@ -257,7 +293,7 @@ def test_a_saved_tensor_keeps_its_shape(change):
     x, w, i = fb.ones(2, 3), fb.ones(2, 3, requires_grad=True), fb.tensor([[0, 1]])
     y = (x * w * w).sum() + w.gather(0, i).sum()
     change(x, w, i)
-    with pytest.raises(RuntimeError, match="has had its shape or dtype changed"):
+    with pytest.raises(RuntimeError, match=r"has had its shape or dtype changed|modified by an inplace operation"):
         y.backward()
     assert w.grad is None
 

@@ -220,6 +220,9 @@ int set_data(PyObject* self, PyObject* value, void*) {
             "data set to a tensor that requires gradients must be floating point or complex dtype, got ", from.dtype);
     wait_for_operators();
     count_uncounted_change();
+    // Other users of the memory must not see another version.
+    const bool unshared = from.use_count() == 1 && from.storage->use_count() == 1;
+    if (unshared) raise_version(*from.storage, to.storage->version());
     to.storage = from.storage;
     to.offset = from.offset;
     to.shape = from.shape;

@@ -16,6 +16,10 @@ namespace flambeau {
 FLAMBEAU_API uint64_t uncounted_changes();
 FLAMBEAU_API void count_uncounted_change();
 
+// Raises the version of a storage that replaces another one of this version, so that the version of the tensor does not
+// decrease. Note [Versions]
+FLAMBEAU_API void raise_version(Storage& storage, uint32_t version);
+
 // Returns true if the elements belong to this tensor alone: their memory is the library's, and no view, array or other
 // process refers to it.
 FLAMBEAU_API bool is_private(const Tensor& t);

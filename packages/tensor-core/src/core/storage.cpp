@@ -81,6 +81,10 @@ std::atomic<uint64_t> uncounted{0};
 uint64_t uncounted_changes() { return uncounted.load(std::memory_order_relaxed); }
 void count_uncounted_change() { uncounted.fetch_add(1, std::memory_order_relaxed); }
 
+void raise_version(Storage& storage, uint32_t version) {
+  while (storage.version() < version) storage.bump_version();
+}
+
 bool is_private(const Tensor& t) {
   const Storage& storage = t.storage();
   return storage.device() == DeviceType::Cpu && storage.use_count() == 1 && !storage.inference() &&

@@ -60,8 +60,10 @@ Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
     const Ref<Storage> larger = Storage::create(size_t(needed));
     std::memcpy(larger->data(), impl.storage->data(), size_t(before));
     count_uncounted_change();
+    raise_version(*larger, impl.storage->version());
     impl.storage = larger;
   }
+  if (impl.shape != shape && impl.counts_changes) impl.storage->bump_version();
   impl.shape = shape;
   impl.strides = strides;
   impl.update_geometry();
