@@ -293,9 +293,7 @@ def test_a_failed_write_changes_nothing(write):
         lambda x: x.index_add_(0, fb.tensor([0]), x[:1]),
         lambda x: x.index_copy_(0, fb.tensor([0]), x[1:]),
         lambda x: x.put_(fb.tensor([0]), x[0, :1]),
-        lambda x: x.expand(2, 2, 3).index_fill_(0, fb.tensor([0]), 1),
         lambda x: x[:, :1].expand(2, 3).scatter_(0, fb.tensor([[0]]), 1.0),
-        lambda x: x[:, :1].expand(2, 3).masked_fill_(x > 0, 1.0),
     ],
 )
 def test_writes_whose_result_would_depend_on_the_order_are_refused(write):
@@ -303,6 +301,55 @@ def test_writes_whose_result_would_depend_on_the_order_are_refused(write):
     with pytest.raises(RuntimeError, match="single memory location"):
         write(x)
     assert x.tolist() == [[1, 1, 1]] * 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "write", "expected"),
+    [
+        ("masked_fill_", lambda x: x.masked_fill_(fb.tensor([[True, False], [False, False]]), 5.0), [5, 1]),
+        ("masked_fill_", lambda x: x.masked_fill_(fb.tensor([False, True]), fb.tensor(5.0)), [5, 5]),
+        ("index_fill_", lambda x: x.index_fill_(0, fb.tensor([1]), 5.0), [1, 5]),
+        ("index_fill_", lambda x: x.index_fill_(1, fb.tensor([1]), fb.tensor(5.0)), [5, 5]),
+        ("index_put_", lambda x: x.__setitem__(fb.tensor([1]), fb.tensor([[5.0, 6.0]])), [1, 6]),
+        ("index_put_", lambda x: x.index_put_((fb.tensor([1, 1]),), fb.ones(2, 2), accumulate=True), [1, 5]),
+    ],
+)
+def test_writes_to_expanded_tensors_warn(operation, write, expected):
+    x = fb.ones(2, 1)
+    with pytest.warns(UserWarning, match=rf"Use of {operation} on expanded tensors is deprecated.*clone\(\)"):
+        write(x.expand(2, 2))
+    assert x.flatten().tolist() == expected
+
+
+@pytest.mark.filterwarnings("error:Use of")
+def test_a_warning_that_is_an_error_prevents_the_write():
+    x = fb.ones(1)
+    with pytest.raises(UserWarning, match="masked_fill_ on expanded"):
+        x.expand(3).masked_fill_(fb.tensor([True, False, True]), 0.0)
+    assert x.tolist() == [1]
+    assert x._version == 0
+
+
+@pytest.mark.filterwarnings("ignore:Use of")
+def test_sums_in_expanded_tensors_do_not_depend_on_the_number_of_threads():
+    index = RNG.integers(0, 50, 5000)
+    values = RNG.standard_normal((64, 5000)).astype(np.float32)
+
+    def summed(threads):
+        fb.set_num_threads(threads)
+        x = fb.zeros(50)
+        x.expand(64, 50).index_put_((None, fb.tensor(index)), fb.tensor(values), accumulate=True)
+        return x.numpy()
+
+    expected = np.zeros(50)
+    np.add.at(expected, index, values.sum(0, dtype=np.float64))
+    threads = fb.get_num_threads()
+    try:
+        one, several = summed(1), summed(4)
+    finally:
+        fb.set_num_threads(threads)
+    np.testing.assert_allclose(one, expected, atol=1e-2)
+    np.testing.assert_array_equal(one, several)
 
 
 def test_large_writes_run_in_parallel():

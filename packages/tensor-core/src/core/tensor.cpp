@@ -6,9 +6,10 @@
 #include <new>
 
 #include "core/device_memory.h"
-#include "core/view_change.h"
+#include "core/in_place.h"
 #include "flambeau/autograd.h"
 #include "flambeau/dispatched_gradients.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/training_hooks.h"
 
 namespace flambeau {
@@ -213,6 +214,12 @@ Scalar item(const Tensor& t) {
   });
 }
 
+bool is_expanded(const Tensor& t) {
+  for (int i = 0; i < t.dim(); ++i)
+    if (t.strides()[i] == 0 && t.shape()[i] > 1) return t.numel() > 0;
+  return false;
+}
+
 namespace {
 
 constexpr const char kInferenceWrite[] =
@@ -229,12 +236,10 @@ constexpr const char kFunctionView[] =
     "output of the custom Function.";
 
 void check_overlap(const Tensor& self) {
-  for (int i = 0; i < self.dim(); ++i)
-    require(self.strides()[i] != 0 || self.shape()[i] <= 1 || self.numel() == 0,
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
-            "(shape ",
-            self.shape(), ", strides ", self.strides(),
-            "). Please clone() the tensor before performing the operation.");
+  require(!is_expanded(self),
+          "unsupported operation: more than one element of the written-to tensor refers to a single memory location "
+          "(shape ",
+          self.shape(), ", strides ", self.strides(), "). Please clone() the tensor before performing the operation.");
 }
 
 // Raises the error for a view that was created with grad mode off, or that is a view of one.
@@ -322,6 +327,20 @@ void begin_inplace(const Tensor& self, const char* operation, bool recorded) {
 void begin_view_change(const Tensor& self) {
   require(!self.storage().inference() || inference_mode(), kInferenceWrite);
   check_recorded_change(self, "a change of the shape", self.requires_grad());
+}
+
+bool warn_if_expanded(const Tensor& self, const char* operation, const char* assignment) {
+  const bool expanded = is_expanded(self);
+  if (FLAMBEAU_UNLIKELY(expanded))
+    warn(std::string("Use of ") + operation +
+         " on expanded tensors is deprecated. Please clone() the tensor before performing this operation. This also "
+         "applies to advanced indexing e.g. " +
+         assignment);
+  return expanded;
+}
+
+void begin_overlapping_change(const Tensor& self, const char* operation, bool recorded) {
+  begin_write(self, operation, recorded, true);
 }
 
 void begin_fill(const Tensor& self, const char* operation) { begin_write(self, operation, false, true); }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "core/in_place.h"
 #include "core/overlap.h"
 #include "cuda/indexing.h"
 #include "flambeau/parallel.h"
@@ -29,15 +30,14 @@ template <class E>
   detail::raise<E>(prefix, "index ", *wrong, " is out of bounds for dimension ", dim, " with size ", size);
 }
 
-// Returns a view in which expanded dimensions (stride 0) have size 1.
+}  // namespace
+
 Tensor without_repeats(const Tensor& t) {
   Shape shape = t.shape();
   for (int d = 0; d < t.dim(); ++d)
     if (t.strides()[d] == 0) shape[d] = 1;
   return from_storage(t.impl()->storage, shape, t.strides(), t.offset(), t.dtype());
 }
-
-}  // namespace
 
 template <class E>
 bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size, const char* prefix, int64_t dim) {
@@ -72,7 +72,8 @@ bool check_range(const Tensor& index, int64_t size, NegativeIndex negative, cons
 template bool check_range<Error>(const Tensor&, int64_t, NegativeIndex, const char*, int64_t);
 template bool check_range<IndexError>(const Tensor&, int64_t, NegativeIndex, const char*, int64_t);
 
-Target target_of(const Tensor& t, Write write, const char* name, std::initializer_list<const Tensor*> read) {
+Target target_of(const Tensor& t, Write write, const char* name, std::initializer_list<const Tensor*> read,
+                 bool may_overlap) {
   if (write == Write::Fresh) {
     NoRecording off;
     return {clone(t), t, Recording::kFresh};
@@ -82,7 +83,7 @@ Target target_of(const Tensor& t, Write write, const char* name, std::initialize
     refuse_overlap(t, *other);
     recorded |= other->defined() && other->requires_grad();
   }
-  begin_inplace(t, name, recorded);
+  may_overlap ? begin_overlapping_change(t, name, recorded) : begin_inplace(t, name, recorded);
   return {t, t, Recording::kInPlace};
 }
 
@@ -261,7 +262,8 @@ void store_blocks(const Tensor& t, const Blocks& b, const Tensor& source, Combin
   const auto store = [&](int64_t begin, int64_t end, int64_t low, int64_t high) {
     store_range(t, b, source, writes, begin, end, low, high);
   };
-  if (b.outer >= 8 || b.outer * work <= grain || num_threads() == 1)
+  const bool repeated = std::find(b.outer_stride.begin(), b.outer_stride.end(), 0) != b.outer_stride.end();
+  if ((b.outer >= 8 && !repeated) || b.outer * work <= grain || num_threads() == 1)
     return parallel_items(b.outer, std::max<int64_t>(1, grain / work),
                           [&](int64_t begin, int64_t end) { store(begin, end, 0, INT64_MAX); });
   // Every thread visits all offsets and writes only to one part of the memory. No two threads write the same element,

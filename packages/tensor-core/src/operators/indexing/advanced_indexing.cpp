@@ -8,6 +8,7 @@
 
 #include <numeric>
 
+#include "core/in_place.h"
 #include "cuda/indexing.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
@@ -195,6 +196,7 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
   require(t.is_meta() || values.is_meta() || t.device() == values.device(),
           "Expected all tensors to be on the same device, but found at least two devices, ", t.device(), " and ",
           values.device(), "! .to(device) moves a tensor");
+  if (write == Write::InPlace) warn_if_expanded(t, "index_put_", "tensor[indices] = tensor");
   if (const Tensor* mask = whole_mask(t, given); mask && !accumulate && values.dim() == 0)
     return masked_fill(t, to(*mask, t.device()), values, write);
   const Tensor copy = write == Write::Fresh ? clone(t) : t;  // the tensor to which the offsets refer
@@ -202,7 +204,7 @@ Tensor index_put(const Tensor& t, const Tensors& given, const Tensor& values, bo
   const Tensor from = without_overlap(broadcast_values(values, a.shape), copy);
   require(values.dtype() == t.dtype(), "Index put requires the source and destination dtypes match, got ", t.dtype(),
           " for the destination and ", values.dtype(), " for the source.");
-  begin_inplace(copy, "index_put_", values.requires_grad());
+  begin_overlapping_change(copy, "index_put_", values.requires_grad());
   store_blocks(copy, a.blocks, from, accumulate ? Combine::Add : Combine::Assign);
   if (recording(copy, values))
     record_saving("IndexPut", {copy, copy, Recording::kInPlace}, {&copy, &values}, defined_of(given),

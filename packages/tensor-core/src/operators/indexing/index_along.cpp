@@ -1,4 +1,5 @@
 // index_select and related operators, which read or write slices along one dimension at the positions in a vector.
+#include "core/in_place.h"
 #include "flambeau/operator.h"
 #include "operators/indexing/indexing.h"
 
@@ -132,7 +133,8 @@ Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index, const Opera
           t.dtype(), " without overflow");
   const Tensor i = index_tensor(index, "index_fill_");
   check_range<IndexError>(i, length_of(t, dim), NegativeIndex::FromEnd, "", dim);
-  const Target target = target_of(t, write, "index_fill_", {&index});
+  const bool expanded = write == Write::InPlace && warn_if_expanded(t, "index_fill_", "tensor[mask] = scalar");
+  const Target target = target_of(t, write, "index_fill_", {&index}, expanded);
   {
     NoRecording off;
     const Tensor one = value.tensor ? without_overlap(to(*value.tensor, t.dtype()), target.out)

@@ -37,8 +37,12 @@ struct Target {
   Recording::Kind kind;
 };
 // Prepares the target of a write. Call this after all checks. `read`: tensors that must not overlap the memory to be
-// written.
-Target target_of(const Tensor& t, Write write, const char* name, std::initializer_list<const Tensor*> read);
+// written. `may_overlap`: elements of t may share memory.
+Target target_of(const Tensor& t, Write write, const char* name, std::initializer_list<const Tensor*> read,
+                 bool may_overlap = false);
+
+// Returns a view in which expanded dimensions (stride 0) have size 1.
+Tensor without_repeats(const Tensor& t);
 
 // Returns `source`, or a contiguous copy if it is not contiguous or overlaps `target`.
 Tensor without_overlap(const Tensor& source, const Tensor& target);

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <optional>
 
+#include "core/in_place.h"
 #include "cuda/indexing.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
@@ -219,6 +220,20 @@ Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
   return t;
 }
 
+namespace {
+
+// Writes the value to the elements where the mask is true. An element of an expanded tensor is written if the mask is
+// true for any of its repetitions.
+void fill_masked(const Tensor& t, const Tensor& mask, const Tensor& value, bool expanded) {
+  NoRecording off;
+  if (!expanded) return copy_values(t, where(mask, value, t));
+  const Tensor unique = without_repeats(t);
+  const Tensor any_mask = gt(sum_to(to(expand(mask, t.shape()), Dtype::int64), unique.shape()), Scalar(0));
+  copy_values(unique, where(any_mask, value, unique));
+}
+
+}  // namespace
+
 Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Write write) {
   require(mask.dtype() == Dtype::bool_, "masked_fill_ only supports boolean masks, but got mask with dtype ",
           mask.dtype());
@@ -234,11 +249,9 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Wr
   if (write == Write::Fresh) return where(mask, filling, t);
   require(broadcast(t.shape(), mask.shape()) == t.shape(), "output with shape ", t.shape(),
           " doesn't match the broadcast shape of the mask ", mask.shape());
-  begin_inplace(t, "masked_fill_", filling.requires_grad());
-  {
-    NoRecording off;
-    copy_values(t, where(mask, filling, t));
-  }
+  const bool expanded = warn_if_expanded(t, "masked_fill_", "tensor[mask] = scalar");
+  begin_overlapping_change(t, "masked_fill_", filling.requires_grad());
+  fill_masked(t, mask, filling, expanded);
   if (recording(t, filling))
     record(
         "MaskedFill", t, {&t, &filling}, {&mask},

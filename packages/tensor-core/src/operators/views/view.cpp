@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/view_change.h"
+#include "core/in_place.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 
