@@ -43,7 +43,7 @@ class FunctionNode final : public OperatorNode {
     Py_INCREF(function_);
     Py_INCREF(context_);
     context_->node = this;
-    in_python = true;
+    in_python = runs_without_gradients = true;
   }
   ~FunctionNode() override {
     context_->node = nullptr;

@@ -17,6 +17,7 @@ std::string name_of(const py::object& function) {
 }
 
 void check_replacement(const py::object& function, const Tensor& gradient, const Tensor& replaced) {
+  require(gradient.defined(), "can't replace a None gradient with a non-None value");
   if (replaced.shape() == gradient.shape() && replaced.dtype() == gradient.dtype()) return;
   const std::string name = name_of(function);
   require(replaced.shape() == gradient.shape(), "hook '", name, "' has changed the size of value: it was given shape ",
@@ -51,10 +52,7 @@ void replace_all(const py::object& function, std::span<Tensor> gradients, const 
     PyObject* item = PyTuple_GET_ITEM(items.ptr(), Py_ssize_t(i));
     const Tensor* t = python_interface->unwrap(item);
     require<TypeError>(t || item == Py_None, "hooks must return None or Tensors, got ", Py_TYPE(item)->tp_name);
-    if (t) {
-      require(gradients[i].defined(), "can't replace a None gradient with a non-None value");
-      check_replacement(function, gradients[i], *t);
-    }
+    if (t) check_replacement(function, gradients[i], *t);
     gradients[i] = t ? *t : Tensor();
   }
 }

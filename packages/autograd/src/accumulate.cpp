@@ -20,8 +20,8 @@ AccumulateGrad::~AccumulateGrad() {
 
 void AccumulateGrad::apply(const Tensor* gradients, Tensor*, const bool*) {
   AutogradMeta& meta = meta_of(leaf_);
-  accumulate_into(meta.grad, gradients[0]);
-  if (FLAMBEAU_UNLIKELY(grad_enabled() && meta.grad.requires_grad())) suspect_cycle(leaf_);
+  if (FLAMBEAU_LIKELY(gradients[0].defined())) accumulate_into(meta.grad, gradients[0]);
+  if (FLAMBEAU_UNLIKELY(grad_enabled() && meta.grad.defined() && meta.grad.requires_grad())) suspect_cycle(leaf_);
   if (is_observed()) call_accumulation_hooks(leaf_);
 }
 

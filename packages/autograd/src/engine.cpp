@@ -12,6 +12,11 @@
 // accumulation, which exist to consume gradients early. They are processed right after the last node whose gradients
 // reach them. A search of the graph finds this node. The sequence number of the leaf does not suffice, since an earlier
 // graph that still exists may have created the leaf's node.
+//
+// Note [Undefined gradients]
+// A derivative may leave the gradient of an input undefined. The nodes behind this input run nevertheless, so that
+// their hooks are called (with None in Python). If no output of a node has a gradient, those of its inputs are
+// undefined too, without a call of the derivative. Only functions of users are called, since they may request zeros.
 #include "engine.h"
 
 #include <algorithm>
@@ -82,9 +87,11 @@ struct Run {
   uint64_t priority_of_leaf(Node* leaf);
   void find_last_senders();
   void deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t index);
+  void deliver_undefined(const Edge& edge);
   Gradients take(Node* node);
   void step(Node* node);
   void evaluate(Node* node, Gradients& gradients, const char*& doing);
+  void apply(Node* node, const Gradients& gradients, std::span<Tensor> results, const bool* needs);
   void compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& needs, const char*& doing);
   void accumulate(Node* leaf, const Tensor& gradient);
   void retain(Node* node, const Gradients& gradients);
@@ -216,6 +223,10 @@ void Run::deliver(const Edge& edge, Tensor gradient, const Node* sender, size_t 
   pointwise_(op::add, operands);
 }
 
+void Run::deliver_undefined(const Edge& edge) {
+  if (wants(edge.node.get())) waiting(edge.node.get());
+}
+
 void Run::retain(Node* node, const Gradients& gradients) {
   if (!node->hooks) return;
   for (auto& [index, meta] : node->hooks->retained)
@@ -274,38 +285,64 @@ void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
   const GradientDeviceScope device_scope(gradients.data(), gradients.size(), *node);
   call_gradient_hooks(*node, gradients);
   retain(node, gradients);
+  const size_t n = node->edges.size();
+  SmallVector<bool, 8> needs(n);
+  bool any = n == 0, ends_here = false;
   if (selective) {
     if (auto at = captures.find(node); at != captures.end()) {
       for (auto [output, position] : at->second) captured[position] = gradients[output];
-      if (node->edges.empty()) return;  // gradients of leaves are captured, not accumulated
+      if (n == 0) return;  // gradients of leaves are captured, not accumulated
+      ends_here = true;
     }
   }
-  const size_t n = node->edges.size();
-  SmallVector<bool, 8> needs(n);
-  bool any = n == 0;
   for (size_t i = 0; i < n; ++i) any |= needs[i] = node->edges[i].node && wants(node->edges[i].node.get());
+  if (!any && ends_here) return;
   if (node->hooks) call_prehooks(*node, gradients);
-  if (!any) return;
+  if (!any) {
+    SmallVector<Tensor, 4> none(n);
+    if (node->hooks) call_posthooks(*node->hooks, {none.data(), n}, {gradients.data(), gradients.size()});
+    return;
+  }
   const auto* leaf = n == 0 ? dynamic_cast<AccumulateGrad*>(node) : nullptr;
   if (leaf && !leaf->is_observed()) {
     leaf->check(gradients[0]);
-    if (gradients[0].defined()) accumulations.push_back({node, std::move(gradients[0])});
+    if (gradients[0].defined() || node->hooks) accumulations.push_back({node, std::move(gradients[0])});
     return;
   }
-  for (size_t i = 0; node->wants_zeros && i < gradients.size(); ++i)
-    if (!gradients[i].defined()) gradients[i] = zeros(node->outputs[i].shape, node->outputs[i].dtype);
   compute(node, gradients, needs, doing);
+}
+
+namespace {
+
+// Replaces undefined gradients by zeros.
+Gradients with_zeros(const Node& node, Gradients gradients) {
+  for (size_t i = 0; i < gradients.size(); ++i)
+    if (!gradients[i].defined()) gradients[i] = zeros(node.outputs[i].shape, node.outputs[i].dtype);
+  return gradients;
+}
+
+}  // namespace
+
+// Calls the derivative of a node. Note [Undefined gradients]
+void Run::apply(Node* node, const Gradients& gradients, std::span<Tensor> results, const bool* needs) {
+  const auto is_defined = [](const Tensor& g) { return g.defined(); };
+  const size_t defined = size_t(std::count_if(gradients.begin(), gradients.end(), is_defined));
+  if (FLAMBEAU_UNLIKELY(defined < gradients.size() && !node->edges.empty())) {
+    if (defined == 0 && !node->runs_without_gradients) return;
+    if (node->wants_zeros) return apply(node, with_zeros(*node, gradients), results, needs);
+  }
+  if (FLAMBEAU_UNLIKELY(dispatched_gradients) && is_foreign(*node, gradients))
+    dispatched_gradients->apply(node->name(), gradients.data(), gradients.size(), results.data(), results.size(),
+                                [&](const Tensor* given, Tensor* out) { node->apply(given, out, needs); });
+  else
+    node->apply(gradients.data(), results.data(), needs);
 }
 
 void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& needs, const char*& doing) {
   const size_t n = needs.size();
   SmallVector<Tensor, 4> results(n);
   doing = "in the backward of";
-  if (FLAMBEAU_UNLIKELY(dispatched_gradients) && is_foreign(*node, gradients))
-    dispatched_gradients->apply(node->name(), gradients.data(), gradients.size(), results.data(), n,
-                                [&](const Tensor* given, Tensor* out) { node->apply(given, out, needs.data()); });
-  else
-    node->apply(gradients.data(), results.data(), needs.data());
+  apply(node, gradients, {results.data(), n}, needs.data());
   if (NodeHooks* hooks = node->hooks.get(); hooks && !hooks->post.empty()) {
     for (size_t i = 0; i < n; ++i)
       if (needs[i] && results[i].defined())
@@ -317,8 +354,13 @@ void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& 
   if (FLAMBEAU_UNLIKELY(anomaly_mode && anomaly_checks_nan)) check_nan(*node, results.data(), n);
   gradients.clear();
   if (!options.keep_graph) node->release_saved();
-  for (size_t i = 0; i < n; ++i)
-    if (needs[i] && results[i].defined()) deliver(node->edges[i], std::move(results[i]), node, i);
+  for (size_t i = 0; i < n; ++i) {
+    if (!needs[i]) continue;
+    if (results[i].defined())
+      deliver(node->edges[i], std::move(results[i]), node, i);
+    else
+      deliver_undefined(node->edges[i]);
+  }
 }
 
 void Run::accumulate(Node* leaf, const Tensor& gradient) {

@@ -135,7 +135,7 @@ void stop_retaining(AutogradMeta& meta) {
 
 void call_gradient_hooks(Node& node, Gradients& gradients) {
   if (AccumulateGrad* leaf = node.edges.empty() ? dynamic_cast<AccumulateGrad*>(&node) : nullptr) {
-    if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get()); hooks && gradients[0].defined()) {
+    if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get())) {
       call(hooks->gradient, {gradients.data(), 1});
       check_unchanged(node, gradients);
     }
@@ -143,7 +143,7 @@ void call_gradient_hooks(Node& node, Gradients& gradients) {
   NodeHooks* hooks = node.hooks.get();
   if (!hooks) return;
   for (size_t i = 0; i < hooks->gradient.size(); ++i)
-    if (gradients[i].defined() && !hooks->gradient[i].empty()) call(hooks->gradient[i], {gradients.data() + i, 1});
+    if (!hooks->gradient[i].empty()) call(hooks->gradient[i], {gradients.data() + i, 1});
   check_unchanged(node, gradients);
 }
 

@@ -16,7 +16,7 @@ using Gradients = SmallVector<Tensor, 1>;  // gradients of the outputs of a node
 
 // A hook of a tensor gets the tensor's gradient or, if it is called after accumulation, the leaf itself. A hook of a
 // node gets the gradients of the node's outputs. If it is called after the node has run, it gets the gradients of the
-// inputs as `values` and those of the outputs as `outputs`. Hooks may replace the values.
+// inputs as `values` and those of the outputs as `outputs`. Gradients may be undefined. Hooks may replace the values.
 using Hook = std::function<void(std::span<Tensor> values, std::span<const Tensor> outputs)>;
 
 struct Callback {

@@ -67,7 +67,8 @@ class FLAMBEAU_API Node : public GraphNode {
   SmallVector<OutputInfo, 1> outputs;
   std::unique_ptr<NodeHooks> hooks;
   uint64_t sequence = 0;
-  bool wants_zeros = true;  // if true, zeros replace the gradients of outputs that have none
+  bool wants_zeros = true;              // if true, zeros replace the gradients of outputs that have none
+  bool runs_without_gradients = false;  // if true, apply() is also called if no output has a gradient
   // The run in which this node waits, and the gradients that it has received so far. Note [Runs] in engine.cpp
   Run* run = nullptr;
   Gradients pending;

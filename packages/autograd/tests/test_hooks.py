@@ -224,11 +224,126 @@ def test_leaves_are_accumulated_as_soon_as_they_are_complete_while_an_earlier_gr
         seen.clear()
 
 
-def test_prehooks_of_a_node_at_which_the_pass_ends():
-    x = fb.tensor(1.0, requires_grad=True)
-    y = x.clone()
-    calls = []
-    y.register_hook(lambda gradient: calls.append("tensor"))
-    y.grad_fn.register_prehook(lambda gradients: calls.append("node"))
-    (y * 2).backward(inputs=(y,))
-    assert calls == ["tensor", "node"] and y.grad.item() == 2
+class Stopping(fb.autograd.Function):
+    """Identity whose backward returns no gradient."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return None
+
+
+class Identity(fb.autograd.Function):
+    """Identity whose backward returns the gradient."""
+
+    @staticmethod
+    def forward(ctx, x, materialize):
+        ctx.set_materialize_grads(materialize)
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient, None
+
+
+def numbers(value):
+    if isinstance(value, tuple):
+        return [numbers(item) for item in value]
+    return value if value is None else value.tolist()
+
+
+def observe(x, y, calls):
+    """Record the calls of all kinds of hooks of a leaf x and of a result y."""
+    x.register_hook(lambda gradient: calls.append(("x", numbers(gradient))))
+    x.register_post_accumulate_grad_hook(lambda _: calls.append(("accumulated",)))
+    y.register_hook(lambda gradient: calls.append(("y", numbers(gradient))))
+    y.grad_fn.register_prehook(lambda gradients: calls.append(("before", numbers(gradients))))
+    y.grad_fn.register_hook(lambda inputs, outputs: calls.append(("after", numbers(inputs), numbers(outputs))))
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs", "arrives"),
+    [
+        (lambda x: x * 2, [None, None], None),
+        (fb.sum, [None], None),
+        (lambda x: Identity.apply(x, False), [None, None], None),
+        (lambda x: Identity.apply(x, True), [[0.0, 0.0], None], [0.0, 0.0]),
+    ],
+    ids=["multiplication", "sum", "function", "function with zeros"],
+)
+def test_hooks_are_called_without_a_gradient(function, inputs, arrives):
+    x = fb.ones(2, requires_grad=True)
+    y, calls = function(x), []
+    observe(x, y, calls)
+    Stopping.apply(y).sum().backward()
+    assert calls == [
+        ("y", None),
+        ("before", [None]),
+        ("after", inputs, [None]),
+        ("x", arrives),
+        ("accumulated",),
+    ]
+    assert numbers(x.grad) == arrives
+
+
+def test_hooks_of_a_leaf_node_are_called_without_a_gradient():
+    x, calls = fb.ones(2, requires_grad=True), []
+    z = Stopping.apply(x)
+    node = z.grad_fn.next_functions[0][0]
+    node.register_prehook(lambda gradients: calls.append(("before", numbers(gradients))))
+    node.register_hook(lambda inputs, outputs: calls.append(("after", numbers(inputs), numbers(outputs))))
+    z.sum().backward()
+    assert calls == [("before", [None]), ("after", [], [None])]
+    assert x.grad is None
+
+
+@pytest.mark.parametrize("register", ["register_hook", "register_prehook"])
+def test_a_hook_cannot_replace_a_missing_gradient(register):
+    x = fb.ones(2, requires_grad=True)
+    y = x * 2
+    getattr(y if register == "register_hook" else y.grad_fn, register)(lambda _: fb.ones(2))
+    with pytest.raises(RuntimeError, match="can't replace a None gradient with a non-None value"):
+        Stopping.apply(y).sum().backward()
+
+
+def test_hooks_of_a_node_with_one_of_two_gradients():
+    x, calls = fb.ones(4, requires_grad=True), []
+    first, second = x.chunk(2)
+    second.register_hook(lambda gradient: calls.append(("second", numbers(gradient))))
+    first.grad_fn.register_prehook(lambda gradients: calls.append(("before", numbers(gradients))))
+    first.grad_fn.register_hook(lambda inputs, outputs: calls.append(("after", numbers(inputs), numbers(outputs))))
+    first.sum().backward()
+    gradients = [[1, 1], None]
+    assert calls == [("second", None), ("before", gradients), ("after", [[1, 1, 0, 0]], gradients)]
+
+
+@pytest.mark.parametrize(("mode", "expected"), [("all", [[None, None]]), ("any", [None])])
+def test_a_hook_of_several_tensors_is_called_without_gradients(mode, expected):
+    x, calls = fb.ones(2, requires_grad=True), []
+    y = x * 2
+    fb.autograd.graph.register_multi_grad_hook([x, y], calls.append, mode=mode)
+    Stopping.apply(y).sum().backward()
+    assert calls == expected
+
+
+def test_hooks_of_a_node_whose_gradient_is_returned():
+    x, calls = fb.ones(2, requires_grad=True), []
+    y = x * 2
+    observe(x, y, calls)
+    assert numbers(fb.autograd.grad((y * 3).sum(), y)) == [[3, 3]]
+    assert calls == [("y", [3, 3])]
+    calls.clear()
+    assert numbers(fb.autograd.grad(Stopping.apply(x * 2).sum(), x, allow_unused=True)) == [None]
+    assert calls == [("x", None)]
+
+
+def test_hooks_of_a_node_at_which_the_pass_ends():
+    x, calls = fb.ones(2, requires_grad=True), []
+    y = x * 3
+    observe(x, y, calls)
+    (y * 2).sum().backward(inputs=(y,))
+    assert calls == [("y", [2, 2]), ("before", [[2, 2]]), ("after", [None, None], [[2, 2]])]
+    assert y.grad.tolist() == [2, 2]

@@ -37,8 +37,8 @@ FLAMBEAU_API std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const 
 // Retains the gradient of a tensor that is not a leaf for gradient_of().
 FLAMBEAU_API void retain_grad(const Tensor& t);
 
-// Calls a function with the gradient of a tensor when it is computed. If the result is defined, it replaces the
-// gradient. Returns a number for remove_hook().
+// Calls a function with the gradient of a tensor when it is computed. The gradient is undefined if a derivative left it
+// so. If the result is defined, it replaces the gradient. Returns a number for remove_hook().
 FLAMBEAU_API int64_t register_hook(const Tensor& t, std::function<Tensor(const Tensor& gradient)> hook);
 FLAMBEAU_API void remove_hook(int64_t hook);
 

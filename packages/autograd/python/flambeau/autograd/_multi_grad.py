@@ -43,13 +43,13 @@ def register_multi_grad_hook(
     return _Handles(tuple(t.register_hook(hook) for t, hook in zip(tensors, hooks, strict=True)))
 
 
-def _all(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Tensor], None]]:
+def _all(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Tensor | None], None]]:
     nodes = [_engine.gradient_edge(t)[0] for t in tensors]
     lock = threading.Lock()
     runs: dict[int, tuple[int, list[Tensor | None]]] = {}  # number of missing gradients, and the gradients so far
 
-    def hook(position: int) -> Callable[[Tensor], None]:
-        def receive(gradient: Tensor) -> None:
+    def hook(position: int) -> Callable[[Tensor | None], None]:
+        def receive(gradient: Tensor | None) -> None:
             run = _engine.current_run()
             with lock:
                 if run not in runs:
@@ -68,11 +68,11 @@ def _all(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Te
     return [hook(i) for i in range(len(nodes))]
 
 
-def _any(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Tensor], None]]:
+def _any(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Tensor | None], None]]:
     lock = threading.Lock()
     last = -1  # the backward pass in which fn was last called
 
-    def receive(gradient: Tensor) -> None:
+    def receive(gradient: Tensor | None) -> None:
         nonlocal last
         run = _engine.current_run()
         with lock:

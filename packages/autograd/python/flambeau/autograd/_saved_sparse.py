@@ -101,8 +101,8 @@ def _register_hook(tensor: SparseTensor, hook: Any) -> Any:
     """Call ``hook(grad)`` with the sparse gradient. If it returns a tensor, this replaces the gradient."""
     pattern: Any = tensor.detach()  # detached, so that the hook does not refer to the tensor that owns it
 
-    def of_values(gradient: Tensor) -> Tensor | None:
-        result = hook(pattern._as_gradient(gradient))
+    def of_values(gradient: Tensor | None) -> Tensor | None:
+        result = hook(None if gradient is None else pattern._as_gradient(gradient))
         return None if result is None else gradient_of_values(pattern, result)
 
     return tensor._val.register_hook(of_values)

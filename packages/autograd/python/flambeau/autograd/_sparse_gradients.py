@@ -75,7 +75,7 @@ class SparseGradients:
         self._stand_in = rows.new_zeros(()).expand(self._shape)
         return self._stand_in
 
-    def _gather(self, leaf: Tensor | None, gradient: Tensor) -> Tensor | None:
+    def _gather(self, leaf: Tensor | None, gradient: Tensor | None) -> Tensor | None:
         run = _engine.current_run()
         arrived = self._arrived.pop(run, [])
         for failed in [number for number in self._arrived if number > run]:
@@ -88,7 +88,7 @@ class SparseGradients:
                 total = gradient + total
         self._stand_in = None
         self._gathered = total
-        if leaf is not None and not _engine.run_is_selective():
+        if leaf is not None and gradient is not None and not _engine.run_is_selective():
             self._remove_grad(leaf, total)
         return total  # type: ignore[no-any-return]
 

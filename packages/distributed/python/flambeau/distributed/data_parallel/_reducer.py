@@ -103,6 +103,8 @@ class Reducer:
                 waiting.remove(parameter)
             except KeyError:
                 raise RuntimeError(_TWICE.format(name=self.names[parameter])) from None
+            if parameter.grad is None and self._may_skip_buffers:  # other ranks may average their gradients in place
+                parameter.grad = flambeau.zeros_like(parameter)
             if not waiting:
                 self._launch()
 

@@ -118,8 +118,8 @@ class FlopCounterMode:
         if not isinstance(result, Tensor) or not result.requires_grad or not counts.backward:
             return
 
-        def derivative(gradient: Tensor) -> None:
-            for count in counts.backward:
+        def derivative(gradient: Tensor | None) -> None:
+            for count in counts.backward if gradient is not None else ():
                 self._add(parents, counts.backward_name, count)
 
         result.register_hook(derivative)
