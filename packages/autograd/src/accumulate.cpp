@@ -4,6 +4,7 @@
 
 #include "dispatched.h"
 #include "flambeau/interpreter.h"
+#include "flambeau/memory_format.h"
 #include "node.h"
 
 namespace flambeau::autograd {
@@ -20,7 +21,7 @@ AccumulateGrad::~AccumulateGrad() {
 
 void AccumulateGrad::apply(const Tensor* gradients, Tensor*, const bool*) {
   AutogradMeta& meta = meta_of(leaf_);
-  if (FLAMBEAU_LIKELY(gradients[0].defined())) accumulate_into(meta.grad, gradients[0]);
+  if (FLAMBEAU_LIKELY(gradients[0].defined())) accumulate_into(meta.grad, gradients[0], leaf_);
   if (FLAMBEAU_UNLIKELY(grad_enabled() && meta.grad.defined() && meta.grad.requires_grad())) suspect_cycle(leaf_);
   if (is_observed()) call_accumulation_hooks(leaf_);
 }
@@ -57,13 +58,44 @@ class AccumulationLock {
   std::unique_lock<std::recursive_mutex> lock_;
 };
 
+// Note [Layout of gradients]
+// A gradient that is stored in a leaf has the strides of the leaf, so that optimizers read both in the same order. If
+// the elements of the leaf have gaps or share memory, the gradient is contiguous.
+bool layouts_agree(const Shape& shape, const Shape& a, const Shape& b) {
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (shape[i] != 1 && a[i] != b[i]) return false;
+  return true;
+}
+
+Shape strides_of_gradient(const Tensor& leaf) {
+  const bool dense = layouts_agree(leaf.shape(), leaf.strides(), strides_like(leaf, MemoryFormat::Preserve));
+  return dense ? leaf.strides() : contiguous_strides(leaf.shape());
+}
+
+// An assignment to .data may have changed the shape of the leaf.
+bool wants_contiguous(const Tensor& gradient, const Tensor& leaf) {
+  return FLAMBEAU_LIKELY(leaf.is_contiguous()) || gradient.shape() != leaf.shape();
+}
+
+bool has_layout(const Tensor& gradient, const Tensor& leaf) {
+  if (wants_contiguous(gradient, leaf)) return gradient.is_contiguous();
+  return layouts_agree(leaf.shape(), gradient.strides(), strides_of_gradient(leaf));
+}
+
+Tensor copy_with_layout(const Tensor& gradient, const Tensor& leaf) {
+  if (wants_contiguous(gradient, leaf)) return clone(gradient);
+  const Tensor out = empty_strided(leaf.shape(), strides_of_gradient(leaf), gradient.dtype());
+  copy_(out, gradient);
+  return out;
+}
+
 constexpr int64_t kAtOnce = 1024;  // up to this number of elements, gradients are added without releasing the GIL
 
 }  // namespace
 
-// The first gradient becomes .grad itself if nothing else references it. Later gradients are added in place, unless
-// create_graph=True requires that the sum is recorded.
-void accumulate_into(Tensor& slot, const Tensor& gradient) {
+// The first gradient becomes .grad itself if nothing else references it and its layout is that of the leaf. Later
+// gradients are added in place, unless create_graph=True requires that the sum is recorded.
+void accumulate_into(Tensor& slot, const Tensor& gradient, const Tensor& leaf) {
   std::optional<AccumulationLock> lock;
   if (gradient.numel() > kAtOnce) lock.emplace(&slot);
   if (is_dispatched(gradient) || (slot.defined() && is_dispatched(slot))) {
@@ -75,10 +107,10 @@ void accumulate_into(Tensor& slot, const Tensor& gradient) {
     return;
   }
   if (!slot.defined()) {
-    const bool owned = gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1 &&
-                       gradient.is_contiguous() && !gradient.impl()->base;
-    slot = owned || grad_enabled() ? (gradient.is_contiguous() ? gradient : clone(gradient)) : clone(gradient);
-    if (grad_enabled() && !owned && !gradient.requires_grad()) slot = clone(gradient);
+    const bool unshared =
+        gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1 && !gradient.impl()->base;
+    const bool may_share = unshared || (grad_enabled() && gradient.requires_grad());
+    slot = may_share && has_layout(gradient, leaf) ? gradient : copy_with_layout(gradient, leaf);
     return;
   }
   if (grad_enabled()) {

@@ -151,7 +151,7 @@ FLAMBEAU_API void become_output(const Tensor& t, const Ref<OperatorNode>& node, 
 // that has computed the gradient, as its result number `index`.
 Tensor fit(Tensor gradient, const OutputInfo& info, const Node* sender, size_t index);
 bool reduces_to(const Shape& from, const Shape& to);  // returns true if `to` broadcasts to `from`
-void accumulate_into(Tensor& slot, const Tensor& gradient);
+void accumulate_into(Tensor& slot, const Tensor& gradient, const Tensor& leaf);  // adds it to .grad of the leaf
 
 // Note [Cycles of gradients] in cycles.cpp
 void suspect_cycle(const Tensor& leaf);         // call this for a leaf whose .grad has a graph

@@ -1,0 +1,72 @@
+"""The gradient that a leaf stores has the strides of the leaf."""
+
+import pytest
+
+import flambeau as fb
+
+SHAPE = (2, 3, 4, 5)
+
+
+def channels_last(shape=SHAPE):
+    return fb.ones(shape).to(memory_format=fb.channels_last).requires_grad_()
+
+
+@pytest.mark.parametrize(
+    "gradient",
+    [
+        lambda: fb.arange(120.0).view(SHAPE),
+        lambda: fb.arange(120.0).view(SHAPE).to(memory_format=fb.channels_last),
+        lambda: fb.tensor(2.0).expand(SHAPE),
+    ],
+    ids=["contiguous", "channels last", "expanded"],
+)
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_gradient_of_a_channels_last_leaf_is_channels_last(gradient, create_graph):
+    x, given = channels_last(), gradient()
+    x.backward(given, create_graph=create_graph)
+    assert x.grad.stride() == x.stride()
+    assert fb.equal(x.grad, given)
+    assert x.grad.data_ptr() != given.data_ptr()
+
+
+@pytest.mark.parametrize(
+    ("leaf", "strides"),
+    [
+        (lambda: fb.ones(4, 3).t(), (1, 3)),
+        (lambda: fb.ones(4, 6)[:, ::2], (3, 1)),
+        (lambda: fb.ones(1, 3).expand(4, 3), (3, 1)),
+        (lambda: fb.ones(8, 3)[::2].t(), (4, 1)),
+        (lambda: fb.ones(4, 3), (3, 1)),
+    ],
+    ids=["dense", "gaps", "expanded", "transposed with gaps", "contiguous"],
+)
+def test_strides_of_gradients(leaf, strides):
+    x = leaf().requires_grad_()
+    given = fb.arange(12.0).view(x.shape[::-1]).t()
+    x.backward(given)
+    assert x.grad.stride() == strides
+    assert fb.equal(x.grad, given)
+
+
+def test_an_accumulated_gradient_keeps_its_strides():
+    x = channels_last()
+    x.grad = fb.zeros(SHAPE)
+    (x * x).sum().backward()
+    assert x.grad.stride() == (60, 20, 5, 1)
+    assert (x.grad == 2).all()
+
+
+def test_a_recorded_gradient_with_the_strides_of_the_leaf_is_differentiable():
+    x = channels_last()
+    (x**3).sum().backward(create_graph=True)
+    assert x.grad.stride() == x.stride()
+    (second,) = fb.autograd.grad(x.grad.sum(), x)
+    assert (second == 6).all()
+
+
+def test_a_gradient_of_a_leaf_with_replaced_data_is_stored():
+    x = channels_last()
+    loss = x.sum()
+    x.data = fb.ones(3, 2).t()
+    loss.backward()
+    assert x.grad.shape == SHAPE
