@@ -1,5 +1,7 @@
 """The dtype and the strides of out=. The operators are those that require them in PyTorch."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -155,3 +157,37 @@ def test_rsub_accepts_true_as_alpha():
     with pytest.raises(RuntimeError, match="Subtraction, the `-` operator, with a bool tensor is not supported"):
         fb.rsub(truth, truth, alpha=True)
     assert fb.rsub(fb.tensor([1.0, 3.0]), 2, alpha=True).tolist() == [1, -1]
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [
+        (lambda out: fb.add(fb.ones(3), 1, out=out), "[3]"),
+        (lambda out: fb.exp(fb.ones(3), out=out), "[3]"),
+        (lambda out: fb.mm(M, M, out=out), str(list(M.shape))),
+        (lambda out: fb.sum(fb.ones(3, 4), 0, out=out), "[4]"),
+        (lambda out: fb.sort(fb.ones(3), out=(out, fb.zeros(0, dtype=fb.int64))), "[3]"),
+        (lambda out: fb.cat([fb.ones(2), fb.ones(1)], out=out), "[3]"),
+    ],
+    ids=["add", "exp", "mm", "sum", "sort", "cat"],
+)
+def test_a_result_of_another_shape_resizes_out_with_a_warning(call, shape):
+    expected = call(fb.empty(0))
+    out = fb.zeros(5, 7)
+    text = f"resized since it had shape [5, 7], which does not match the required output shape {shape}"
+    with pytest.warns(UserWarning, match=re.escape(text)):
+        call(out)
+    assert fb.equal(out, expected[0] if isinstance(expected, tuple) else expected)
+
+
+def test_a_warning_that_is_an_error_leaves_out_unchanged():
+    out = fb.zeros(5, 7)
+    for call in (lambda: fb.exp(fb.ones(3), out=out), lambda: fb.cat([fb.ones(3)], out=out)):
+        with pytest.raises(UserWarning, match="was resized"):
+            call()
+    assert out.shape == (5, 7)
+    assert not out.any()
+
+
+def test_factories_resize_out_without_a_warning():
+    assert fb.linspace(0, 1, 3, out=fb.zeros(5, 7)).shape == (3,)

@@ -7,6 +7,7 @@
 #include "calls/overrides.h"
 #include "calls/watch.h"
 #include "flambeau/memory_format.h"
+#include "flambeau/out_argument.h"
 #include "flambeau/scalar_type.h"
 
 namespace flambeau::python {
@@ -58,8 +59,17 @@ void each_out(PyObject* result, PyObject* out, F&& f) {
     each_out(PyTuple_GET_ITEM(result, i), PySequence_Fast_GET_ITEM(out, i), f);
 }
 
+// Warns of tensors that will be resized, except by functions that create a tensor from a size.
+void warn_of_resized(const Binding& b, PyObject* result, PyObject* out) {
+  if (b.flags & kFactory) return;
+  each_out(result, out, [&b](const Tensor& from, const Tensor& to) {
+    if (!(b.flags & kKeepsOut) || to.numel() != from.numel()) warn_if_resized(to, from.shape());
+  });
+}
+
 // Writes the results to out=. All checks precede the first write, so that an error leaves no tensor half changed.
 void store_out(const Binding& b, PyObject* result, PyObject* out) {
+  warn_of_resized(b, result, out);
   each_out(result, out, [&](const Tensor&, const Tensor& to) { begin_inplace(to, b.name.c_str()); });
   each_out(result, out, [&b](const Tensor& from, const Tensor& to) {
     if (b.flags & kKeepsOut && to.numel() == from.numel()) return copy_values(to, view(from, to.shape()));

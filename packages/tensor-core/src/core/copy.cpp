@@ -9,6 +9,7 @@
 #include "flambeau/autograd.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/memory_format.h"
+#include "flambeau/out_argument.h"
 #include "flambeau/parallel.h"
 #include "kernels/table.h"
 
@@ -145,6 +146,17 @@ void refuse_overlap(const Tensor& written, const Tensor& read, bool partly) {
   require(partly && same_elements(written, read),
           "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
           "location. Please clone() the tensor before performing the operation.");
+}
+
+void warn_if_resized(const Tensor& out, const Shape& result) {
+  if (FLAMBEAU_LIKELY(out.shape() == result) || out.numel() == 0) return;
+  std::ostringstream text;
+  text << "An output with one or more elements was resized since it had shape " << out.shape()
+       << ", which does not match the required output shape " << result
+       << ". This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they have "
+          "zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements with "
+          "t.resize_(0).";
+  warn(text.str());
 }
 
 void resize(const Tensor& t, const Shape& shape) {

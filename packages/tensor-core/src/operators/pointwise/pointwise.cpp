@@ -4,6 +4,7 @@
 #include "core/overlap.h"
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
+#include "flambeau/out_argument.h"
 #include "flambeau/rows/arithmetic.h"
 #include "flambeau/scalar_type.h"
 #include "kernels/narrow_table.h"
@@ -262,6 +263,7 @@ void check_out_dtype(const PointwiseRow& row, const Types& types, Dtype out) {
 void resize_like_result(const Tensor& out, const Operand* operands, int count) {
   const Shape shape = shape_of(operands, count);
   if (out.shape() == shape) return;
+  warn_if_resized(out, shape);
   const Tensor* const model = order_of(operands, count, shape);
   resize(out, shape, model ? strides_like(*model, MemoryFormat::Preserve) : contiguous_strides(shape));
 }
