@@ -353,6 +353,14 @@ def test_index_put_accumulates():
     assert y.tolist() == [[0, 0], [2, 2], [0, 0]]
 
 
+def test_index_put_with_a_mask_of_bytes_warns():
+    mask = fb.tensor([1, 0, 1], dtype=fb.uint8)
+    x = fb.zeros(3)
+    with pytest.warns(UserWarning, match="indexing with dtype torch.uint8 is now deprecated"):
+        x.index_put_((mask,), fb.tensor([1.0, 2.0]), accumulate=True)
+    assert x.tolist() == [1, 0, 2]
+
+
 def test_large_indices_run_in_parallel():
     array = np.random.default_rng(0).standard_normal((3000, 64)).astype(np.float32)
     rows = np.random.default_rng(1).integers(-3000, 3000, 9000)

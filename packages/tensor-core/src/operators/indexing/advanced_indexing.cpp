@@ -10,12 +10,16 @@
 
 #include "core/in_place.h"
 #include "cuda/indexing.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 
 namespace flambeau {
 
 namespace {
+
+constexpr const char kByteMask[] =
+    "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.";
 
 bool is_mask(const Tensor& index) { return index.dtype() == Dtype::bool_ || index.dtype() == Dtype::uint8; }
 
@@ -51,6 +55,7 @@ Tensors expand_masks(const Tensor& t, const Tensors& given) {
       out.push_back(index.defined() ? as_int64_index(t, index) : index);
       continue;
     }
+    if (index.dtype() == Dtype::uint8) warn(kByteMask);
     for (int d = 0; d < index.dim(); ++d) {
       const int64_t at = int64_t(out.size()) + d;
       require<IndexError>(at < t.dim() && t.shape()[at] == index.shape()[d], "The shape of the mask ", index.shape(),
