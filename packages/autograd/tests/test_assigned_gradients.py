@@ -152,3 +152,14 @@ def test_cycles_of_assigned_gradients_are_collected(allocated, assign):
 def test_a_tensor_is_not_its_own_gradient(leaf):
     with pytest.raises(RuntimeError, match="can't assign Variable as its own grad"):
         leaf.grad = leaf
+
+
+def test_a_tensor_can_change_its_class():
+    class Named(fb.Tensor):
+        pass
+
+    x = fb.ones(2)
+    x.__class__ = Named
+    assert type(x) is Named
+    x.__class__ = fb.Tensor
+    assert type(x) is fb.Tensor

@@ -76,14 +76,12 @@ PyObject* preserved_gradient(const AutogradMeta& meta) {
   return peer ? peer->preserved : nullptr;
 }
 
-// Unless the object is preserved, deallocates it as CPython's subtype_dealloc does.
-void dealloc_derived(PyObject* self) {
-  const InterpreterSection section;
-  if (preserve(self)) return;
-  if (Py_TYPE(self)->tp_finalize && PyObject_CallFinalizerFromDealloc(self) < 0) return;
+bool release_derived(PyObject* self) {
+  if (preserve(self)) return false;
+  if (Py_TYPE(self)->tp_finalize && PyObject_CallFinalizerFromDealloc(self) < 0) return false;
   PyObject_GC_UnTrack(self);
   for (PyTypeObject* type = Py_TYPE(self); type != tensor_type; type = type->tp_base) clear_slots(type, self);
-  dealloc_tensor(self);
+  return true;
 }
 
 }  // namespace flambeau::python

@@ -30,7 +30,7 @@ void reclaim_object(const Tensor& t, PyObject* object);
 // Returns the Python object of .grad (borrowed) if the gradient owns it and nothing else holds the gradient.
 PyObject* preserved_gradient(const AutogradMeta& meta);
 
-void dealloc_tensor(PyObject* self);   // the tp_dealloc of Tensor (tensor_type.cpp)
-void dealloc_derived(PyObject* self);  // the tp_dealloc of derived classes
+// Releases what a derived class adds to an object that is being deallocated. Returns false if the object stays alive.
+bool release_derived(PyObject* self);
 
 }  // namespace flambeau::python

@@ -83,11 +83,19 @@ void link(const Tensor& t, TensorObject* o) {
   t.impl()->python_object = object;
 }
 
+// The deallocator of Tensor and of derived classes. It is one function because Python allows the assignment of a class
+// to
+// `__class__` only if both classes have the same deallocator. CPython's subtype_dealloc, which a class has if its
+// `__init_subclass__` does not call that of Tensor, releases what the class adds and then calls this function.
 void dealloc(PyObject* self) {
   const InterpreterSection section;
   TensorObject* o = reinterpret_cast<TensorObject*>(self);
   PyTypeObject* type = Py_TYPE(self);
-  if (FLAMBEAU_UNLIKELY(o->dict) && type == tensor_type && preserve(self)) return;
+  if (FLAMBEAU_UNLIKELY(type != tensor_type)) {
+    if (type->tp_dealloc == dealloc && !release_derived(self)) return;
+  } else if (FLAMBEAU_UNLIKELY(o->dict) && preserve(self)) {
+    return;
+  }
   interceptions -= type == placeholder_type;
   PyObject_GC_UnTrack(self);
   if (o->tensor.defined() && o->tensor.impl()->python_object == self) o->tensor.impl()->python_object = nullptr;
@@ -223,7 +231,7 @@ PyObject* init_subclass(PyObject* type, PyObject* args, PyObject* kwargs) {
     const Object bases(checked(PyObject_CallFunctionObjArgs(super, tensor_type, type, nullptr)));
     const Object next(checked(PyObject_GetAttrString(bases.get(), "__init_subclass__")));
     Object result(checked(PyObject_Call(next.get(), args, kwargs)));
-    reinterpret_cast<PyTypeObject*>(type)->tp_dealloc = dealloc_derived;
+    reinterpret_cast<PyTypeObject*>(type)->tp_dealloc = dealloc;
     note_subclass(type);
     note_dispatching_class(reinterpret_cast<PyTypeObject*>(type));
     return result.release();
@@ -360,8 +368,6 @@ PyObject* adopt_placeholder(const Tensor& shell, PyObject* value, PyObject* leve
     throw PythonError();
   return owner.release();
 }
-
-void dealloc_tensor(PyObject* self) { dealloc(self); }
 
 void create_tensor_type() {
   PyType_Slot slots[96];
