@@ -181,9 +181,9 @@ def wheels(session: nox.Session) -> None:
 def release(session: nox.Session) -> None:
     """Build the wheels of a release for one Python into dist/release, check and try them: tools/release.
 
-    `-- --platform linux-x86_64 --platform linux-aarch64 --platform macos-arm64` also compiles for other platforms.
+    `-- --platform linux-x86_64 --platform macos-arm64` also compiles for another platform of tools/release/targets.py.
     """
-    cross_compiler = group("macos") if "macos-arm64" in session.posargs else []
+    cross_compiler = group("zig") if "macos-arm64" in session.posargs else []
     session.install("--quiet", *group("build"), *group("release"), *cross_compiler)
     folders = ["--output", str(DIST / "release"), "--work", session.create_tmp()]
     session.run("python", "-m", "tools.release", *PACKAGES, *folders, *session.posargs, env=CACHED_BUILD)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shlex
 import tempfile
 import zipfile
 from pathlib import Path
@@ -13,18 +11,13 @@ from macholib.mach_o import LC_BUILD_VERSION, LC_CODE_SIGNATURE, LC_LOAD_DYLIB
 from macholib.MachO import MachO
 from macholib.SymbolTable import SymbolTable
 
+from . import zig
+
 SYSTEM = (12, 0)  # oldest version of macOS on which the libraries run
 PLATFORM = f"macosx-{SYSTEM[0]}.{SYSTEM[1]}-arm64"
 # Zig 0.17 crashes when it links a bundle, the format that CMake uses for Python modules. Python also loads dynamic
 # libraries.
-COMPILER = """#!/bin/sh
-for each; do
-  shift
-  [ "$each" = -bundle ] && each=-dynamiclib
-  set -- "$@" "$each"
-done
-exec {zig} c++ -target {target} "$@"
-"""
+CASES = "-bundle) each=-dynamiclib ;;"
 DYNAMIC_LOOKUP = 0xFE  # stands for a library: the loader searches all libraries for the symbol
 
 
@@ -34,14 +27,8 @@ def write_compiler(folder: Path) -> Path:
     Args:
         folder: where the script is written. It is created if it is missing.
     """
-    spec = importlib.util.find_spec("ziglang")
-    if spec is None or spec.origin is None:
-        raise SystemExit("wheels for macOS need the package ziglang: pip install ziglang")
-    target = f"aarch64-macos.{SYSTEM[0]}.{SYSTEM[1]}"
-    folder.mkdir(parents=True, exist_ok=True)
     script = folder / "macos-clang++"
-    script.write_text(COMPILER.format(zig=shlex.quote(str(Path(spec.origin).with_name("zig"))), target=target))
-    script.chmod(0o755)
+    zig.write_compiler(script, f"aarch64-macos.{SYSTEM[0]}.{SYSTEM[1]}", "", CASES)
     return script
 
 

@@ -1,0 +1,38 @@
+"""Zig's C++ compiler, from the Python package `ziglang`."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from pathlib import Path
+
+
+def find() -> Path:
+    """Return the path of Zig."""
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        raise SystemExit("wheels for this platform need the package ziglang: pip install ziglang")
+    return Path(spec.origin).with_name("zig")
+
+
+def write_compiler(script: Path, target: str, options: str, cases: str) -> None:
+    """Write a script that calls Zig's C++ compiler.
+
+    Args:
+        script: path of the script. Its folder is created if it is missing.
+        target: Zig's name of the platform.
+        options: options before those of the caller.
+        cases: cases of a shell's ``case``, which change ``$each``, an argument of the caller.
+    """
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(f"""#!/bin/sh
+for each; do
+  shift
+  case "$each" in
+    {cases}
+  esac
+  set -- "$@" "$each"
+done
+exec {shlex.quote(str(find()))} c++ -target {target} {options} "$@"
+""")
+    script.chmod(0o755)
