@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from . import macos
+from . import macos, musl
 from .building import PYTHON_TAGS, distribution, is_native
 from .commands import ROOT, run
 from .older_system import LIMITS, read_dynamic_symbols
@@ -54,7 +54,7 @@ def wheels_for_host(packages: Iterable[str], output: Path) -> list[Path]:
     """Return one wheel of each package: for this Python and machine, if the package contains compiled code."""
     found = []
     for package in packages:
-        tags = f"{PYTHON_TAGS}-*_{platform.machine()}" if is_native(package) else "py3-none-any"
+        tags = f"{PYTHON_TAGS}-manylinux*_{platform.machine()}" if is_native(package) else "py3-none-any"
         (wheel,) = output.glob(f"{distribution(package)}-*-{tags}.whl")
         found.append(wheel)
     return found
@@ -77,7 +77,7 @@ def report_lines(wheels: Iterable[Path], previous: Path | None) -> list[str]:
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
             installed = sum(item.file_size for item in archive.infolist())
-            needed = "macOS {}.{}".format(*macos.SYSTEM) if is_for_macos(wheel) else needed_versions(archive)
+            needed = needed_system(wheel.name) or needed_versions(archive)
         size = wheel.stat().st_size
         columns = [
             wheel.name,
@@ -90,9 +90,11 @@ def report_lines(wheels: Iterable[Path], previous: Path | None) -> list[str]:
     return lines
 
 
-def is_for_macos(wheel: Path) -> bool:
-    """Return whether a wheel is for macOS, which ``macos`` checks."""
-    return "-macosx_" in wheel.name
+def needed_system(wheel: str) -> str:
+    """Return the system of a wheel whose libraries were checked when they were built, or nothing for glibc."""
+    if "-musllinux_" in wheel:
+        return "musl {}.{}".format(*musl.SYSTEM)
+    return "macOS {}.{}".format(*macos.SYSTEM) if "-macosx_" in wheel else ""
 
 
 def needed_versions(archive: zipfile.ZipFile) -> str:
@@ -130,7 +132,7 @@ def dynamic_symbols(archive: zipfile.ZipFile, name: str) -> str:
 
 def exported(wheel: Path) -> set[str]:
     """Return the symbols that the libraries in a wheel export."""
-    if is_for_macos(wheel):
+    if "-macosx_" in wheel.name:
         return {symbol for library in macos.libraries(wheel).values() for symbol in library.exported}
     found: set[str] = set()
     with zipfile.ZipFile(wheel) as archive:

@@ -10,11 +10,11 @@ import sysconfig
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from . import macos, older_system
+from . import macos, musl, older_system
 from .commands import run
 
 HOST = f"linux-{platform.machine()}"
-PLATFORMS = ("linux-x86_64", "linux-aarch64", "macos-arm64")
+PLATFORMS = ("linux-x86_64", "linux-aarch64", "musllinux-x86_64", "macos-arm64")
 CROSS_COMPILERS = {"x86_64": "x86_64-linux-gnu-g++", "aarch64": "aarch64-linux-gnu-g++"}  # names in Debian
 
 
@@ -31,6 +31,12 @@ def python_settings(system: str) -> dict[str, str]:
         "Python_INCLUDE_DIR": sysconfig.get_path("include"),
         "Python_SOABI": f"{sys.implementation.cache_tag}{sys.abiflags}-{system}",
     }
+
+
+def name_after_system(wheel: Path, output: Path) -> None:
+    """Let auditwheel write a wheel to a folder, under the name of the oldest system on which it runs."""
+    # auditwheel knows the names of systems with the processor of the wheel only.
+    run("auditwheel", "repair", "--plat", "auto", "--exclude", "libflambeau*.so", "--wheel-dir", output, wheel)
 
 
 class Target(ABC):
@@ -70,7 +76,7 @@ class Linux(Target):
     """
 
     def __init__(self, machine: str, work: Path) -> None:
-        super().__init__(f"linux-{machine}", f"*_{machine}", work)
+        super().__init__(f"linux-{machine}", f"manylinux*_{machine}", work)
         self.machine = machine
         own = os.environ.get("CXX", "g++")
         self.compiler = older_system.Compiler(own if self.is_host else CROSS_COMPILERS[machine])
@@ -94,8 +100,40 @@ class Linux(Target):
 
     def finish(self, wheel: Path, output: Path) -> None:
         """Let auditwheel name the wheel after the oldest system on which it runs."""
-        # auditwheel knows the names of systems with the processor of the wheel only.
-        run("auditwheel", "repair", "--plat", "auto", "--exclude", "libflambeau*.so", "--wheel-dir", output, wheel)
+        name_after_system(wheel, output)
+
+
+class Musl(Target):
+    """Linux with musl 1.2 or later, such as Alpine, on x86-64, compiled with Zig, which contains Clang and musl.
+
+    Args:
+        work: folder for build files.
+    """
+
+    def __init__(self, work: Path) -> None:
+        super().__init__("musllinux-x86_64", musl.PLATFORM, work)
+        self.compiler = musl.write_compiler(self.work)
+        self.libc = musl.write_libc(self.compiler, self.work)
+        # scikit-build-core leaves out the ABI of Python for a platform of musl. auditwheel finds out that it is musl.
+        self.environment = {"_PYTHON_HOST_PLATFORM": "linux-x86_64"}
+
+    def settings(self) -> dict[str, str]:
+        """Return CMake variables of the builds."""
+        return {
+            "CMAKE_SYSTEM_NAME": "Linux",
+            "CMAKE_SYSTEM_PROCESSOR": "x86_64",
+            "CMAKE_CXX_COMPILER": str(self.compiler),
+            "CMAKE_CXX_STANDARD_LIBRARIES": shlex.quote(str(self.libc)),
+            # CMake's tests do not link. For those of link-time optimisation, which no target uses, Zig would compile
+            # its C++ library again.
+            "CMAKE_TRY_COMPILE_TARGET_TYPE": "STATIC_LIBRARY",
+            **python_settings("x86_64-linux-musl"),
+        }
+
+    def finish(self, wheel: Path, output: Path) -> None:
+        """Check which libraries those in the wheel load, and let auditwheel name it."""
+        musl.check_wheel(wheel)
+        name_after_system(wheel, output)
 
 
 class MacOS(Target):
@@ -142,4 +180,6 @@ def make_target(name: str, work: Path) -> Target:
         work: folder for build files.
     """
     system, _, machine = name.partition("-")
-    return Linux(machine, work) if system == "linux" else MacOS(work)
+    if system == "linux":
+        return Linux(machine, work)
+    return Musl(work) if system == "musllinux" else MacOS(work)

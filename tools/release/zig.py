@@ -22,7 +22,7 @@ def write_compiler(script: Path, target: str, options: str, cases: str) -> None:
         script: path of the script. Its folder is created if it is missing.
         target: Zig's name of the platform.
         options: options before those of the caller.
-        cases: cases of a shell's ``case``, which change ``$each``, an argument of the caller.
+        cases: cases of a shell's ``case``, which change or skip ``$each``, an argument of the caller.
     """
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text(f"""#!/bin/sh
