@@ -1,6 +1,8 @@
 """A gradient keeps its Python object: its class and its attributes."""
 
 import gc
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -163,3 +165,17 @@ def test_a_tensor_can_change_its_class():
     assert type(x) is Named
     x.__class__ = fb.Tensor
     assert type(x) is fb.Tensor
+
+
+def test_a_gradient_with_attributes_can_be_alive_when_the_interpreter_ends():
+    program = """
+import flambeau as fb
+
+class Named(fb.Tensor):
+    pass
+
+x = fb.ones(2, requires_grad=True)
+x.grad = fb.ones(2).as_subclass(Named)
+x.grad.owner = x
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -154,10 +154,12 @@ def test_read_only_memory():
         lambda: t.__setitem__(0, 1),
         lambda: fb.exp(t, out=t),
         lambda: t.uniform_(),
-        lambda: fb.add(fb.ones(9), 1, out=t),
+        lambda: fb.add(fb.ones(4), 1, out=t),
     ):
         with pytest.raises(RuntimeError, match="read-only"):
             write()
+    with pytest.raises(RuntimeError, match="read-only"), pytest.warns(UserWarning, match="was resized"):
+        fb.add(fb.ones(9), 1, out=t)
     assert t.shape == (4,)
     assert a.tolist() == [0, 1, 2, 3]
     assert not t.numpy().flags.writeable

@@ -13,7 +13,7 @@ namespace {
 void separate(PyObject* preserved) {
   Tensor& handle = reinterpret_cast<TensorObject*>(preserved)->tensor;
   Tensor remaining;
-  if (Py_REFCNT(preserved) > 1 || Py_TYPE(preserved)->tp_finalize) {
+  if (Py_IsInitialized() && (Py_REFCNT(preserved) > 1 || Py_TYPE(preserved)->tp_finalize)) {
     remaining = alias(handle);
     remaining.impl()->python_object = preserved;
   }
@@ -32,7 +32,11 @@ void clear_slots(PyTypeObject* type, PyObject* self) {
 }  // namespace
 
 PythonPeer::~PythonPeer() {
-  if (!Py_IsInitialized()) return;  // Python objects cannot be released after the interpreter has shut down
+  // When the interpreter shuts down, objects cannot be released any more, but the garbage collector still visits them.
+  if (!Py_IsInitialized()) {
+    if (preserved) separate(preserved);
+    return;
+  }
   const PyGILState_STATE state = PyGILState_Ensure();
   if (preserved) separate(preserved);
   Py_XDECREF(preserved);
