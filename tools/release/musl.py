@@ -25,7 +25,7 @@ BY_NAME = "-D_LIBCPP_TYPEINFO_COMPARISON_IMPLEMENTATION=2"
 OPTIONS = f"-dynamic -O2 {BY_NAME}"
 # Zig 0.17 does not know -Bsymbolic-functions: as types are compared by name, a library may also bind data directly. It
 # takes -mtune as -mcpu, which would allow instructions that a set of kernels must not use.
-CASES = """-Wl,-Bsymbolic-functions) each=-Wl,-Bsymbolic ;;
+CASES = """-Bsymbolic-functions) each=-Bsymbolic ;;
     -mtune=*) continue ;;
     -Wl,-soname,libflambeau.so) set -- "$@" {runtime} ;;"""
 RUNTIME = ("-c", "-fPIC", "-std=c++23", "-D_LIBCXXABI_BUILDING_LIBRARY", "-D_LIBCPP_BUILDING_LIBRARY")

@@ -18,6 +18,13 @@
 
 #include "flambeau/macros.h"
 
+// The fastest kind of thread-local variable. musl cannot load a library at run time that contains it.
+#ifdef __GLIBC__
+#define FLAMBEAU_INITIAL_EXEC __attribute__((tls_model("initial-exec")))
+#else
+#define FLAMBEAU_INITIAL_EXEC
+#endif
+
 struct _object;  // Python's PyObject
 
 namespace flambeau {
@@ -39,7 +46,7 @@ struct CallState {                     // the state of a thread
   int64_t next_poll;
   bool in_call, inside_operator, released, handles_signals;
 };
-extern FLAMBEAU_API constinit thread_local CallState call_state __attribute__((tls_model("initial-exec")));
+extern FLAMBEAU_API constinit thread_local CallState call_state FLAMBEAU_INITIAL_EXEC;
 FLAMBEAU_API void leave_operator();
 }  // namespace detail
 

@@ -29,6 +29,7 @@
 #include <vector>
 
 #include "flambeau/errors.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/memory.h"
 #include "platform/memory.h"
 
@@ -375,7 +376,7 @@ struct ThreadCache {
   Counter* counter;
   bool closed;
 };
-thread_local ThreadCache thread_cache __attribute__((tls_model("initial-exec")));
+thread_local ThreadCache thread_cache FLAMBEAU_INITIAL_EXEC;
 
 void share_list(size_t slot) {
   FreeBlock* const batch = std::exchange(thread_cache.lists[slot], nullptr);

@@ -9,11 +9,12 @@
 #include <ostream>
 
 #include "flambeau/errors.h"
+#include "flambeau/interpreter.h"
 
 namespace flambeau {
 
 namespace {
-thread_local bool inference __attribute__((tls_model("initial-exec"))) = false;
+thread_local bool inference FLAMBEAU_INITIAL_EXEC = false;
 }  // namespace
 bool inference_mode() { return inference; }
 void set_inference_mode(bool enabled) { inference = enabled; }
@@ -24,7 +25,7 @@ constexpr size_t kHeader = 64;  // size of the storage object, which precedes th
 
 // Note [Devices]
 namespace {
-thread_local Device device_of_thread __attribute__((tls_model("initial-exec")));
+thread_local Device device_of_thread FLAMBEAU_INITIAL_EXEC;
 thread_local const char* operation_of_thread = nullptr;
 }  // namespace
 void (*foreign_storages_changed)(int by) = nullptr;

@@ -26,8 +26,8 @@ FLAMBEAU_API extern const PythonAutogradHooks* python_autograd_hooks;
 const PythonAutogradHooks* python_autograd_hooks = nullptr;  // declared in python.h; set by flambeau.autograd
 
 namespace {
-thread_local uint8_t modes_of_thread __attribute__((tls_model("initial-exec"))) = modes::kGraph;
-thread_local Dtype default_type __attribute__((tls_model("initial-exec"))) = Dtype::float32;
+thread_local uint8_t modes_of_thread FLAMBEAU_INITIAL_EXEC = modes::kGraph;
+thread_local Dtype default_type FLAMBEAU_INITIAL_EXEC = Dtype::float32;
 }  // namespace
 
 uint8_t recording_modes() { return modes_of_thread; }
