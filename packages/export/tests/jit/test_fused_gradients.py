@@ -174,6 +174,18 @@ def test_a_program_that_changes_what_a_group_read_runs_operators_one_by_one():
     assert all(fb.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
+def test_an_operator_in_place_overwrites_what_another_one_saved():
+    def function(x, y):
+        a = (x * y).sigmoid()  # the derivative reads the result
+        return a.relu_() + y
+
+    fused = traced(function, fb.randn(2, 3), fb.randn(2, 3))
+    for run in (function, fused):
+        x, y = fb.randn(4, 5, requires_grad=True), fb.randn(4, 5)
+        with pytest.raises(RuntimeError, match=r"modified by an inplace operation: .* which SigmoidBackward0 saved"):
+            run(x, y).sum().backward()
+
+
 def test_pointwise_operators_around_a_normalisation_form_groups():
     def function(x, y):
         z = F.layer_norm(x * 2 + y, (x.shape[-1],))

@@ -7,8 +7,9 @@
 // would save too. The node saves nothing that the operators would not save. An intermediate value that the backward
 // pass cannot compute again is an additional output of the node.
 //
-// If a later operator of the program changes an argument or a result in place, the operators run one by one: unlike a
-// node of the group, their nodes check a saved tensor only if its gradient is needed.
+// If an operator of the group, or a later one that reads its arguments or results, works in place, the operators run
+// one by one. A node of a single operator checks only its own saved tensors, and only if its gradient is needed, so
+// that errors are those of the operators.
 //
 // If the backward pass is recorded (create_graph), or if its gradients have another dtype than the group, the steps run
 // one by one as differentiable tensor expressions.

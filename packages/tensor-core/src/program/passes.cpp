@@ -227,8 +227,7 @@ class Fuser {
         at[g.members.back()] = &g;
         members.insert(g.members.begin(), g.members.end());
       }
-    for (size_t i = 0; i < body_.instructions.size(); ++i)
-      if (!members.contains(i)) note_overwrite(i);
+    for (size_t i = 0; i < body_.instructions.size(); ++i) note_overwrite(i);
     std::map<int, int> uses;
     for (const Instruction& instruction : body_.instructions) each_register(instruction, [&](int r) { ++uses[r]; });
     for (const Argument& output : body_.outputs) each_register(output, [&](int r) { ++uses[r]; });
@@ -242,7 +241,7 @@ class Fuser {
     body_.instructions = std::move(out);
   }
 
-  // Notes what an instruction outside of groups changes in place, if it is not a tensor of the state.
+  // Notes what an instruction changes in place, if it is not a tensor of the state.
   void note_overwrite(size_t i) {
     const Instruction& instruction = body_.instructions[i];
     if (!writes(instruction) || instruction.function->orders_others) return;
@@ -255,9 +254,10 @@ class Fuser {
       last_overwrite_ = i;
   }
 
-  // Returns true if no later instruction overwrites what the backward pass of a group may read.
+  // Returns true if no instruction overwrites what the backward pass of a group, or of earlier operators, may read.
   bool can_record(const OpenGroup& open, const FusedGroup& group) const {
     return open.members.back() >= last_overwrite_ &&
+           std::ranges::none_of(group.steps, [](const FusedStep& step) { return step.written >= 0; }) &&
            std::ranges::none_of(open.results, [&](int r) { return overwritten_.contains(r); }) &&
            std::ranges::none_of(group.arguments, [&](const Argument& a) {
              return a.kind == Argument::Register && overwritten_.contains(a.number);
@@ -327,7 +327,7 @@ class Fuser {
   std::vector<Boundary>* boundaries_;
   Members members_;
   size_t last_overwrite_ = 0;          // the last instruction that may overwrite any tensor of the program
-  std::set<int> overwritten_;          // registers that single instructions overwrite
+  std::set<int> overwritten_;          // registers that instructions overwrite
   std::map<int, size_t> producer_of_;  // index of the instruction that computes a register, for `explain`
   std::set<size_t> can_join_;          // instructions that can be part of a group, for `explain`
 };
