@@ -54,8 +54,10 @@ void walk_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const
     gemm(n, width, w.outputs, 1, {hidden, w.outputs, 1}, {weight.data<T>(), width, 1},
          w.separate && !bias.defined() ? 0 : 1, w.separate ? own : gates, width);
     T* shown = projection.defined() ? row_of<T>(b.shown, first) : hidden;
-    for (int64_t r = 0; r < n; ++r)
-      kernel({size, gates + r * width, own + r * width, state + r * size, shown + r * size});
+    for (int64_t r = 0; r < n; ++r) {
+      T* const state_of_row = state ? state + r * size : nullptr;
+      kernel({size, gates + r * width, own + r * width, state_of_row, shown + r * size});
+    }
     if (projection.defined())
       gemm(n, w.outputs, size, 1, {shown, size, 1}, {projection.data<T>(), 1, size}, 0, hidden, w.outputs);
     std::memcpy(row_of<T>(b.output, first), hidden, size_t(n * w.outputs) * sizeof(T));
