@@ -13,7 +13,7 @@ N = 64 * 1024
 
 
 class Marked(fb.Tensor):
-    """Tensor with a class of its own."""
+    """Class of gradients that must keep it."""
 
 
 def marked(size=2):

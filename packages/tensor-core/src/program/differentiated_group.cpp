@@ -36,10 +36,8 @@ class DifferentiatedGroup::Builder {
   std::vector<int> choose_saved(std::vector<int>& outputs) {
     find_required(outputs);
     available_ = required_;
-    for (size_t s = 0; s < steps_.size(); ++s) {
-      const int value = result(s);
-      if (is_available(value) && !std::ranges::count(outputs, int(s))) available_[size_t(value)] = false;
-    }
+    for (size_t s = 0; s < steps_.size(); ++s)
+      if (!std::ranges::count(outputs, int(s))) available_[size_t(result(s))] = false;
     std::vector<int> saved;
     for (int value = 0; value < int(required_.size()); ++value) {
       if (!required_[size_t(value)]) continue;
@@ -141,7 +139,6 @@ class DifferentiatedGroup::Builder {
     std::optional<StepOperand>& place = places_[size_t(value)];
     if (!place) {
       FusedStep step = steps_[size_t(group_.step_of(value))];
-      step.written = -1;
       for (StepOperand& o : step.operands) o = place_of(group, value_of(o));
       place = added(group, std::move(step));
     }
@@ -304,7 +301,7 @@ struct DifferentiatedGroup::Derivative {
       return t ? *t : wrapped_number(GroupPlan::number_of(values[size_t(o.number)]));
     };
     for (const FusedStep& step : group.steps) {
-      SmallVector<Tensor, kMaxOperands + 2> operands;
+      SmallVector<Tensor, kMaxChainOperands> operands;
       for (const StepOperand& o : step.operands) operands.push_back(tensor_of(o));
       computed.push_back(step.derivative < 0 ? value(step, operands.data()) : gradient(step, operands.data()));
     }

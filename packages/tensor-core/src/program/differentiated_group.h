@@ -36,8 +36,8 @@ class DifferentiatedGroup {
   class Builder;
   struct Derivative;
   // An input of the node: an argument that needs a gradient. If other operators of the program may read the argument,
-  // each read by a step of the group is an input of its own, so that the engine adds the gradients of all reads in the
-  // same order as without fusion.
+  // the node has one input for each step that reads it, so that the engine adds the gradients in the same order as
+  // without fusion.
   struct Input {
     int argument;
     int step = -1;  // -1 for all reads

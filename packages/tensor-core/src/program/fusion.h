@@ -92,7 +92,7 @@ struct FusedGroup {
   std::vector<FusedStep> steps;
   std::vector<int> outputs;                              // steps whose results the rest of the program reads
   std::vector<Program::Body::Instruction> instructions;  // the instructions that the group replaces
-  bool can_record = false;  // false if an operator in place may overwrite what a backward pass reads
+  bool can_record = false;  // false if an in-place operator may overwrite what a backward pass reads
   mutable PlanCache plans;
   mutable DerivativeCache derivatives;
 };
