@@ -1,7 +1,10 @@
 #include "cuda/runtime/nvrtc.h"
 
+#include <filesystem>
+
 #include "cuda/runtime/library.h"
 #include "flambeau/errors.h"
+#include "platform/dynamic_library.h"
 
 namespace flambeau::cuda {
 
@@ -23,6 +26,14 @@ struct ProgramHandle;
   X(nvrtcGetPTX, (ProgramHandle*, char*))                                                                         \
   X(nvrtcDestroyProgram, (ProgramHandle**))
 
+// Loads the library of built-in functions that is next to NVRTC. NVRTC opens it by its name, and NVRTC of CUDA 13.0
+// does not search its own folder.
+void load_builtins(const void* function_of_nvrtc, int major, int minor) {
+  const std::filesystem::path nvrtc = platform::library_of(function_of_nvrtc);
+  const std::string name = "libnvrtc-builtins.so." + std::to_string(major) + "." + std::to_string(minor);
+  platform::open_library((nvrtc.parent_path() / name).string());  // if it is elsewhere, NVRTC searches for it
+}
+
 struct Nvrtc {
   FLAMBEAU_NVRTC_FUNCTIONS(FLAMBEAU_DECLARE_FUNCTION)
   std::vector<int> architectures;
@@ -43,6 +54,7 @@ struct Nvrtc {
     nvrtcVersion(&major, &minor);
     require(major * 100 + minor >= 1204, "NVRTC ", major, ".", minor,
             " is too old for flambeau's kernels, which need 12.4; pip install --upgrade nvidia-cuda-nvrtc");
+    load_builtins(reinterpret_cast<const void*>(nvrtcVersion), major, minor);
     int count = 0;
     nvrtcGetNumSupportedArchs(&count);
     architectures.resize(size_t(count));
