@@ -75,7 +75,7 @@ def run_steps(
 ) -> None:
     """Run steps: first those that run alone, then the others, several at a time."""
     folder = setting.work / "logs" / stage.name
-    jobs = 1 if setting.emulated else stage.jobs
+    jobs = 1 if setting.emulated else min(stage.jobs, os.cpu_count() or 1)
 
     def run(step: Step) -> bool:
         outcome = run_step(step, setting, folder, deadline)

@@ -57,4 +57,4 @@ def report(outcomes: Mapping[str, Outcome]) -> list[str]:
     return [*lines, *(["", "Failed tests:", ""] if failures else []), *(f"- {line}" for line in failures)]
 
 
-STAGE = Stage("tests", "Operator tests", steps, missing=without_gpu, jobs=6, emulated=True, report=report)
+STAGE = Stage("tests", "Operator tests", steps, missing=without_gpu, jobs=10, emulated=True, report=report)

@@ -47,4 +47,4 @@ def outcome(checker: str, ended: Ended) -> Outcome:
     return {"status": "passed", "note": "nothing found"}
 
 
-STAGE = Stage("sanitizer", "compute-sanitizer", steps, missing=without_sanitizer, jobs=4)
+STAGE = Stage("sanitizer", "compute-sanitizer", steps, missing=without_sanitizer, jobs=6)

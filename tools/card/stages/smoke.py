@@ -11,4 +11,4 @@ def steps(setting: Setting) -> list[Step]:
     return [Step(name, setting.program("smoke", name), 180) for name in setting.checks("smoke")]
 
 
-STAGE = Stage("smoke", "Results equal the CPU's", steps, missing=without_gpu, jobs=4, emulated=True)
+STAGE = Stage("smoke", "Results equal the CPU's", steps, missing=without_gpu, jobs=12, emulated=True)
