@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import importlib.util
 import multiprocessing
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
 
 from flambeau import distributed
+from flambeau.distributed._mpi_start import has_pmi
 
 PATIENCE = 120  # maximum seconds that a function may take
 
@@ -105,9 +109,18 @@ def _ended() -> Iterator[None]:
     _pools.clear()
 
 
+@cache
+def _mpi_library() -> str:
+    """Return the description of the MPI library, from another process because loading it has side effects."""
+    code = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
 def _needs_mpi() -> None:
     if importlib.util.find_spec("mpi4py") is None:
         pytest.skip("mpi4py is not installed")
+    if not has_pmi(_mpi_library()):
+        pytest.skip(f"this MPI library cannot connect processes without mpiexec: {_mpi_library()}")
 
 
 @pytest.fixture

@@ -226,6 +226,24 @@ def test_without_mpi(tmp_path):
     assert 'pip install "flambeau-distributed[mpi]"' in done.stdout
 
 
+def test_an_mpi_library_without_pmi(tmp_path):
+    _needs_mpi()
+    text = """
+        from flambeau import distributed as dist
+        from flambeau.distributed import _mpi_start
+
+        _mpi_start._LIBRARIES_WITH_PMI = ("Other MPI",)
+        store = dist.HashStore()
+        dist.PrefixStore("rendezvous 0", store).add("rank 1", 1)  # pretend that rank 1 is present
+        try:
+            dist.init_process_group(store=store, rank=0, world_size=2)
+        except dist.DistBackendError as error:
+            print(error)
+    """
+    done = _run(sys.executable, _file(tmp_path, text))
+    assert "cannot connect processes that mpiexec did not start: pip install mpich" in done.stdout, done.stderr
+
+
 def test_a_second_set_of_processes(tmp_path):
     _needs_mpi()
     program = (

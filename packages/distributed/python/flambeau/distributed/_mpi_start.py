@@ -35,6 +35,12 @@ _ALREADY_STARTED = (
     "MPI already runs in this process, as rank {rank} of {size} processes, but init_process_group() asks for rank "
     "{asked_rank} of {asked_size}: the rank and the number of processes cannot change after MPI has started"
 )
+_NEEDS_MPICH = (
+    "{library} cannot connect processes that mpiexec did not start: pip install mpich, or start the program with "
+    "mpiexec"
+)
+# Beginnings of the descriptions of the MPI libraries that connect processes through PMI, without mpiexec.
+_LIBRARIES_WITH_PMI = ("MPICH", "MVAPICH", "Intel(R) MPI")
 # Environment variables in which mpiexec passes the rank (MPICH and Intel MPI; Open MPI; PMIx).
 _RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
 
@@ -53,6 +59,11 @@ def started_by_mpiexec() -> bool:
     return any(name in os.environ for name in _RANKS)
 
 
+def has_pmi(library: str) -> bool:
+    """Return whether an MPI library connects processes without ``mpiexec``, given its description."""
+    return library.startswith(_LIBRARIES_WITH_PMI)
+
+
 def is_started() -> bool:
     """Return whether MPI runs in this process."""
     module = sys.modules.get("mpi4py.MPI")
@@ -66,7 +77,7 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
         store: store through which processes that ``mpiexec`` did not start connect.
         watch: reports ranks that have ended, so that the wait for them stops.
     Raises: ImportError without mpi4py or an MPI library; DistBackendError if MPI already runs with another rank or
-        number of processes, or if there is neither ``mpiexec`` nor a store.
+        number of processes, if there is neither ``mpiexec`` nor a store, or if the library needs ``mpiexec``.
     """
     if is_started() or started_by_mpiexec():
         MPI = _imported()
@@ -76,6 +87,9 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
                 "MPI cannot start: mpiexec did not start this process, and there is no store to connect to the others"
             )
         MPI = _imported(by_mpiexec=False)
+        library = MPI.Get_library_version()
+        if size > 1 and not has_pmi(library):
+            raise DistBackendError(_NEEDS_MPICH.format(library=" ".join(library.split()[:3]).rstrip(",")))
         wait_for_ranks(store, "MPI", rank, size, watch)  # not in MPI_Init, which cannot be interrupted
         connection = _connection(store, rank, size)
         names = {"PMI_FD": str(connection.detach()), "PMI_RANK": str(rank), "PMI_SIZE": str(size)}
