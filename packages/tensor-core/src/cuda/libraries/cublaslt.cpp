@@ -65,7 +65,7 @@ enum PreferenceAttribute {
   kAlignmentC = 7,
   kAlignmentD = 8
 };
-enum { kTransposed = 1, kEpilogueBias = 4, kReducedAsComputed = 2 };
+enum { kTransposed = 1, kEpilogueBias = 4, kReducedInPlace = 1, kReducedAsComputed = 2 };
 }  // namespace number
 
 struct Library : OpenedLibrary {
@@ -235,12 +235,12 @@ class Planner {
       set(p.operation, number::kBiasType, data_type(in));
       l.cublasLtMatmulDescSetAttribute(p.operation, number::kBiasPointer, &a.bias, sizeof a.bias);
     }
-    choose(p, a);
+    choose(p, a, out);
     if (!p.usable) destroy(p), p = CublasLtPlan();
   }
 
   // Selects the algorithm that the library expects to be the fastest.
-  void choose(CublasLtPlan& p, const ProductArguments& a) {
+  void choose(CublasLtPlan& p, const ProductArguments& a, Dtype out) {
     const Library& l = library();
     PreferenceHandle* preference = nullptr;
     if (l.cublasLtMatmulPreferenceCreate(&preference) != 0) return;
@@ -248,8 +248,10 @@ class Planner {
     const auto prefer = [&](int attribute, uint32_t value) {
       l.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value);
     };
-    // Partial sums between kernels must not be rounded to half precision.
-    prefer(number::kReductionSchemes, number::kReducedAsComputed);
+    // Several blocks may compute parts of a sum. They add them in the result, always in the same order, unless this
+    // would round them to half precision.
+    prefer(number::kReductionSchemes,
+           item_size(out) == 2 ? number::kReducedAsComputed : number::kReducedAsComputed | number::kReducedInPlace);
     const auto align = [&](int attribute, const void* address) { prefer(attribute, uint32_t(alignment(address))); };
     align(number::kAlignmentA, a.right.data), align(number::kAlignmentB, a.left.data);
     align(number::kAlignmentC, a.out), align(number::kAlignmentD, a.out);
