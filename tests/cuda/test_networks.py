@@ -205,9 +205,9 @@ def test_attention_of_strided_tensors(dtype, options):
     def derivatives(*tensors):
         *leaves, grad = (t.detach() for t in tensors)
         leaves = [t.requires_grad_() for t in leaves]
-        before = emulator.emulated_counts(b"cuLaunchKernel")
+        before = emulator.emulated_counts(b"cuLaunchKernelEx")
         results = fb.autograd.grad(F.scaled_dot_product_attention(*leaves, **options), leaves, grad)
-        return results, emulator.emulated_counts(b"cuLaunchKernel") - before
+        return results, emulator.emulated_counts(b"cuLaunchKernelEx") - before
 
     projected, grad = fb.randn(2, 40, 3, 3, 16).to(dtype).cuda(), fb.randn(2, 40, 3, 16).to(dtype).cuda()
     strided = [t.transpose(1, 2) for t in (*projected.unbind(2), grad)]
@@ -223,9 +223,9 @@ def test_attention_of_strided_tensors(dtype, options):
 def test_shared_heads_are_not_copied():
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
     q, cache = fb.randn(2, 6, 5, 16).half().cuda(), fb.randn(2, 2, 30, 16).half().cuda()
-    before = emulator.emulated_counts(b"cuLaunchKernel")
+    before = emulator.emulated_counts(b"cuLaunchKernelEx")
     F.scaled_dot_product_attention(q, cache[:, :, :20], cache[:, :, 5:25], enable_gqa=True)
-    assert emulator.emulated_counts(b"cuLaunchKernel") == before + 1
+    assert emulator.emulated_counts(b"cuLaunchKernelEx") == before + 1
 
 
 def test_products():

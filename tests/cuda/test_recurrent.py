@@ -122,9 +122,9 @@ def test_half_precision_is_not_converted_to_float32():
 
     def launches(dtype):
         layer, x = nn.LSTM(8, 8).cuda().to(dtype), fb.zeros(5, 2, 8, device="cuda", dtype=dtype)
-        before = emulator.emulated_counts(b"cuLaunchKernel")
+        before = emulator.emulated_counts(b"cuLaunchKernelEx")
         layer(x)
-        return emulator.emulated_counts(b"cuLaunchKernel") - before
+        return emulator.emulated_counts(b"cuLaunchKernelEx") - before
 
     assert launches(fb.float16) <= launches(fb.float32) + 2
 

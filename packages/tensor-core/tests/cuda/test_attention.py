@@ -190,9 +190,9 @@ def test_split_keys(batch, queries, keys, depth, width, dtype, host_calls):
 def test_when_keys_are_split(batch, queries, keys, launches):
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
     q, k = fb.randn(batch, queries, 8, device="cuda"), fb.randn(batch, keys, 8, device="cuda")
-    before = emulator.emulated_counts(b"cuLaunchKernel")
+    before = emulator.emulated_counts(b"cuLaunchKernelEx")
     attention(q, k, k)
-    assert emulator.emulated_counts(b"cuLaunchKernel") == before + launches
+    assert emulator.emulated_counts(b"cuLaunchKernelEx") == before + launches
 
 
 @pytest.mark.parametrize("dtype", HALVES)
@@ -234,7 +234,7 @@ def test_nonfinite_values_with_split_keys(dtype):
 def launches():
     """Return a function that counts the kernels and copies that a function launches."""
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
-    names = b"cuLaunchKernel", b"cuMemcpyDtoDAsync_v2"
+    names = b"cuLaunchKernelEx", b"cuMemcpyDtoDAsync_v2"
 
     def count(function, *arguments, **options):
         before = sum(map(emulator.emulated_counts, names))

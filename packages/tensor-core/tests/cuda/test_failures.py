@@ -137,7 +137,7 @@ def test_a_gpu_that_fails():
     output = run(
         """
 x = fb.ones(3, device="cuda")
-fail("cuLaunchKernel", 719)
+fail("cuLaunchKernelEx", 719)
 for _ in range(2):
     try:
         (x + 1).tolist()

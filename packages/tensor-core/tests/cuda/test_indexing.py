@@ -84,9 +84,9 @@ def test_wide_slices_are_sorted_by_as_few_digits_as_single_elements():
     i, launches = entries((300,), 200).cuda(), []
     for width in (1, 64):
         out, source = fb.zeros(200, width, device="cuda"), fb.ones(300, width, device="cuda")
-        before = emulator.emulated_counts(b"cuLaunchKernel")
+        before = emulator.emulated_counts(b"cuLaunchKernelEx")
         out.index_add_(0, i, source)
-        launches.append(emulator.emulated_counts(b"cuLaunchKernel") - before)
+        launches.append(emulator.emulated_counts(b"cuLaunchKernelEx") - before)
     assert launches[0] == launches[1]
 
 

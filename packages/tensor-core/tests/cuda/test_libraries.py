@@ -35,7 +35,7 @@ def test_every_product_and_convolution(file):
 def test_products_go_to_the_library():
     code = "a, b = fb.ones(4, 5, device='cuda'), fb.ones(5, 6, device='cuda')\nfb.mm(a, b)\nfb.mm(a, b)\n"
     assert run(code + "print(counts('cublasLtMatmul'), counts('cublasLtMatmulAlgoGetHeuristic'))", **BOTH) == "2 1"
-    without = run(code + "print(counts('cublasLtMatmul'), counts('cuLaunchKernel') > 0)", FLAMBEAU_CUBLASLT="none")
+    without = run(code + "print(counts('cublasLtMatmul'), counts('cuLaunchKernelEx') > 0)", FLAMBEAU_CUBLASLT="none")
     assert without == "0 True"
 
 
@@ -67,9 +67,9 @@ def test_transposed_convolutions_with_a_bias_are_one_call_of_the_library():
 x, w, b = x.bfloat16(), w.bfloat16(), fb.randint(-99, 99, (w.shape[1],)).bfloat16() / 128
 arguments = fb.conv2d(x, w, padding=1), w, b
 there = [t.cuda() for t in arguments]
-launched = counts("cuLaunchKernel")
+launched = counts("cuLaunchKernelEx")
 out = fb.conv_transpose2d(*there, padding=1)
-print(counts("cuLaunchKernel") - launched, counts("cudnnConvolutionBackwardData"))
+print(counts("cuLaunchKernelEx") - launched, counts("cudnnConvolutionBackwardData"))
 print(fb.equal(out.cpu(), fb.conv_transpose2d(*arguments, padding=1)))
 """
     assert run(TENSORS + code, **BOTH).split("\n") == ["1 1", "True"]
@@ -84,10 +84,10 @@ for dims, shapes in ((2, [(2, 4, 6, 5), (6, 2, 3, 2)]), (3, [(2, 4, 3, 4, 5), (6
         b, c = fb.arange(6).to(dtype), fb.arange(4).to(dtype)
         out = forward(x, w, b, groups=2, padding=1)
         there = [t.cuda().contiguous(memory_format=format) for t in (x, w, out)] + [b.cuda(), c.cuda()]
-        launched = counts("cuLaunchKernel")
+        launched = counts("cuLaunchKernelEx")
         made = forward(there[0], there[1], there[3], groups=2, padding=1)
         back = transposed(there[2], there[1], there[4], groups=2, padding=1)
-        launched = counts("cuLaunchKernel") - launched
+        launched = counts("cuLaunchKernelEx") - launched
         print(fb.equal(made.cpu(), out), fb.equal(back.cpu(), transposed(out, w, c, groups=2, padding=1)),
               *(t.is_contiguous(memory_format=format) and not t.is_contiguous() for t in (made, back)), launched,
               made.stride() == there[2].stride())

@@ -8,13 +8,12 @@
 
 using namespace emulated;
 
-namespace {
-
-// Returns the compute capability: 9.0, or the value of FLAMBEAU_EMULATED_CAPABILITY.
-int capability() {
+int emulated::capability() {
   const char* text = std::getenv("FLAMBEAU_EMULATED_CAPABILITY");
   return text && *text ? std::atoi(text) : 90;
 }
+
+namespace {
 
 // Attributes by the numbers of CUdevice_attribute. All others are 0.
 int attribute(int number, int device) {

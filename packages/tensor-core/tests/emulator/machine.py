@@ -27,6 +27,17 @@ class Arguments(ctypes.Structure):
     ]
 
 
+class Launch(ctypes.Structure):
+    _fields_ = [
+        ("grid", ctypes.c_uint * 3),
+        ("block", ctypes.c_uint * 3),
+        ("shared_bytes", ctypes.c_uint),
+        ("stream", ctypes.c_void_p),
+        ("attributes", ctypes.c_void_p),
+        ("attribute_count", ctypes.c_uint),
+    ]
+
+
 class Machine:
     def __init__(self, path):
         self.library = ctypes.CDLL(path)
@@ -99,7 +110,8 @@ class Machine:
         assert self.cuModuleGetFunction(ctypes.byref(function), module, name.encode()) == 0
         arguments = Arguments(**values)
         parameters = (ctypes.c_void_p * 1)(ctypes.addressof(arguments))
-        return self.cuLaunchKernel(function, grid, 1, 1, block, 1, 1, 0, stream, parameters, None)
+        launch = Launch(grid=(grid, 1, 1), block=(block, 1, 1), stream=stream)
+        return self.cuLaunchKernelEx(ctypes.byref(launch), function, parameters, None)
 
     def stream(self, flags=1):
         stream = ctypes.c_void_p()

@@ -202,18 +202,33 @@ EMULATED_API int cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Functi
   return kSuccess;
 }
 
-EMULATED_API int cuLaunchKernel(Function* handle, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
-                                unsigned block_y, unsigned block_z, unsigned shared_bytes, Stream* stream_handle,
-                                void** arguments, void** extra) {
+struct LaunchAttribute {
+  int name, unused;
+  int value, rest[15];
+};
+struct LaunchConfiguration {
+  unsigned grid[3], block[3], shared_bytes;
+  Stream* stream;
+  const LaunchAttribute* attributes;
+  unsigned attribute_count;
+};
+
+// The only attribute is the one that lets a kernel start before the previous one has ended. It has no effect here.
+EMULATED_API int cuLaunchKernelEx(const LaunchConfiguration* launch, Function* handle, void** arguments, void** extra) {
+  constexpr int kProgrammaticSerialization = 6;
   EMULATED_CALL();
+  if (!launch) return kInvalidValue;
+  for (unsigned i = 0; i < launch->attribute_count; ++i)
+    if (launch->attributes[i].name != kProgrammaticSerialization || capability() < 90) return kInvalidValue;
   const auto function = state().functions.find(handle);
-  const auto stream = find_stream(call, stream_handle);
+  const auto stream = find_stream(call, launch->stream);
   if (!function || !stream || stream->context != call.context || function->module->context != call.context)
     return kInvalidHandle;
-  const dim3 grid(grid_x, grid_y, grid_z), block(block_x, block_y, block_z);
+  const dim3 grid(launch->grid[0], launch->grid[1], launch->grid[2]),
+      block(launch->block[0], launch->block[1], launch->block[2]);
   if (!within(grid, {2147483647, 65535, 65535}) || !within(block, {1024, 1024, 64})) return kInvalidValue;
   if (block.x * block.y * block.z > function->kernel->threads) return kInvalidValue;
-  if (shared_bytes > 48 << 10 || !arguments || !arguments[0] || extra) return kInvalidValue;
+  if (launch->shared_bytes > 48 << 10 || !arguments || !arguments[0] || extra) return kInvalidValue;
   const auto* bytes = static_cast<const char*>(arguments[0]);
   const size_t words = (function->kernel->argument_bytes + 15) / 16;  // aligned for arguments of any type
   auto copy = std::shared_ptr<long double[]>(new long double[words]);

@@ -157,6 +157,7 @@ extern thread_local int capture_mode;  // set by cuThreadExchangeStreamCaptureMo
 
 Context* device_context(int device);  // null for an invalid number
 Context* context_of(const void* device_address);
+int capability();                      // 90 for 9.0, or the value of FLAMBEAU_EMULATED_CAPABILITY
 int driver_generation();               // CUDA major version of the driver, such as 13
 bool reads_pageable_memory();          // true if devices can access pageable host memory
 int count_call(const char* function);  // returns the error injected by emulated_fail, if any

@@ -16,6 +16,17 @@ struct ModuleHandle;
 struct FunctionHandle;
 struct GraphHandle;
 struct GraphExecutableHandle;
+struct LaunchAttribute {  // CUlaunchAttribute
+  int name, unused[1];
+  int value, rest[15];
+};
+struct LaunchConfiguration {  // CUlaunchConfig
+  unsigned grid[3], block[3], shared_bytes;
+  StreamHandle* stream;
+  const LaunchAttribute* attributes;
+  unsigned attribute_count;
+};
+static_assert(sizeof(LaunchAttribute) == 72 && sizeof(LaunchConfiguration) == 56);
 
 // Calls X(name, (parameters)) for each used function of the driver. The functions return an error code, 0 for success.
 #define FLAMBEAU_DRIVER_FUNCTIONS(X)                                                                          \
@@ -57,8 +68,7 @@ struct GraphExecutableHandle;
   X(cuEventDestroy_v2, (EventHandle*))                                                                        \
   X(cuModuleLoadData, (ModuleHandle**, const void*))                                                          \
   X(cuModuleGetFunction, (FunctionHandle**, ModuleHandle*, const char*))                                      \
-  X(cuLaunchKernel, (FunctionHandle*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,   \
-                     StreamHandle*, void**, void**))                                                          \
+  X(cuLaunchKernelEx, (const LaunchConfiguration*, FunctionHandle*, void**, void**))                          \
   X(cuStreamBeginCapture_v2, (StreamHandle*, int))                                                            \
   X(cuStreamEndCapture, (StreamHandle*, GraphHandle**))                                                       \
   X(cuStreamGetCaptureInfo_v2, (StreamHandle*, int*, unsigned long long*, GraphHandle**, void*, size_t*))     \

@@ -23,9 +23,22 @@
 
 #else
 
-#define FLAMBEAU_KERNEL(name, Arguments) extern "C" __global__ void name(const __grid_constant__ Arguments a)
-#define FLAMBEAU_COOPERATIVE_KERNEL(name, Arguments, threads, ...)                 \
-  extern "C" __global__ void __launch_bounds__(threads __VA_OPT__(, ) __VA_ARGS__) \
-      name(const __grid_constant__ Arguments a)
+// Waits until the results of the previous kernel of the stream are visible. See Note [Launches ahead].
+inline void wait_for_previous_kernel() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+#define FLAMBEAU_DEVICE_KERNEL(name, Arguments, ...)                                 \
+  static __forceinline__ void name##_body(const Arguments& a);                       \
+  extern "C" __global__ void __VA_ARGS__ name(const __grid_constant__ Arguments a) { \
+    wait_for_previous_kernel();                                                      \
+    name##_body(a);                                                                  \
+  }                                                                                  \
+  static __forceinline__ void name##_body([[maybe_unused]] const Arguments& a)
+#define FLAMBEAU_KERNEL(name, Arguments) FLAMBEAU_DEVICE_KERNEL(name, Arguments)
+#define FLAMBEAU_COOPERATIVE_KERNEL(name, Arguments, threads, ...) \
+  FLAMBEAU_DEVICE_KERNEL(name, Arguments, __launch_bounds__(threads __VA_OPT__(, ) __VA_ARGS__))
 
 #endif
