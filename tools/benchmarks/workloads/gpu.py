@@ -116,7 +116,7 @@ def in_a_graph(prepare: Callable[[Library], Code]) -> Callable[[Library], Code]:
             graph.replay()
             return result
 
-        return Code(replay)
+        return Code(replay, {"code": code})  # keeps the inputs, whose memory the graph reads
 
     return captured
 
