@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "emulator"))
 
-from gpu_fixtures import gpu, host_calls, pytest_addoption, pytest_configure  # noqa: F401
+from gpu_fixtures import gpu, host_calls, pytest_addoption, pytest_configure, without_cupy  # noqa: F401

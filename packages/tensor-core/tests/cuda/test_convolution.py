@@ -48,6 +48,12 @@ def test_dtypes(dtype, host_calls):
     assert not host_calls()
 
 
+@pytest.fixture
+def own_kernels(monkeypatch):
+    """Compute without cuDNN."""
+    monkeypatch.setattr(fb.backends.cudnn, "enabled", False)
+
+
 HALVES = [  # for matrix units, with sizes that end within a tile
     (1, (2, 24, 40), (20, 24, 3), {"padding": 1}),
     (2, (2, 20, 9, 8), (36, 20, 3, 3), {"stride": (2, 3), "padding": (2, 1), "dilation": (1, 2)}),
@@ -59,7 +65,7 @@ HALVES = [  # for matrix units, with sizes that end within a tile
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("dims", "input", "weight", "options"), HALVES)
-def test_half_precision(dims, input, weight, options, dtype, host_calls):
+def test_half_precision(dims, input, weight, options, dtype, host_calls, own_kernels):
     """Test with small integers, for which the sums are exact in any order and are rounded once."""
     x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in (input, weight))
     convolution = getattr(fb, f"conv{dims}d")
@@ -74,7 +80,19 @@ def test_half_precision(dims, input, weight, options, dtype, host_calls):
     assert not host_calls()
 
 
-def test_tf32(host_calls):
+@pytest.mark.parametrize(("dims", "input", "weight", "options"), HALVES)
+def test_half_precision_of_the_library(dims, input, weight, options, host_calls):
+    """Test that cuDNN, some of whose algorithms transform the operands first, rounds to one of the two neighbours."""
+    for dtype, step in ((fb.float16, 2**-10), (fb.bfloat16, 2**-7)):
+        x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in (input, weight))
+        convolution = getattr(fb, f"conv{dims}d")
+        expected = convolution(x.float(), w.float(), **options)
+        out = convolution(x.cuda(), w.cuda(), **options).cpu().float()
+        assert ((out - expected).abs() <= step * expected.abs().clamp(min=1)).all()
+    assert not host_calls()
+
+
+def test_tf32(host_calls, own_kernels):
     """Test that TF32 keeps ten bits of the operands' mantissas and all bits of the sums."""
     if not fb.cuda.is_tf32_supported():
         pytest.skip("needs compute capability 8.0")

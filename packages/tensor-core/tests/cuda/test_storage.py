@@ -51,7 +51,7 @@ def test_writing_through_views(host_calls):
     assert fb.equal(x, y.cpu())
 
 
-def test_host_operators_copy_to_the_cpu_and_back(host_calls):
+def test_host_operators_copy_to_the_cpu_and_back(host_calls, without_cupy):
     x = fb.randn(4, 4)
     t = x.cuda()
     values = fb.linalg.eigvals(t)

@@ -38,3 +38,11 @@ def host_calls():
 
     flambeau._core._cuda_forget_host_calls()
     return flambeau._core._cuda_host_calls
+
+
+@pytest.fixture
+def without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the operators for which CuPy would be used on the CPU."""
+    from flambeau.cuda import _arrays
+
+    monkeypatch.setattr(_arrays, "library", lambda: None)
