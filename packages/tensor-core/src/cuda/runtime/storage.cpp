@@ -108,6 +108,11 @@ void Storage::move_to_device() const {
   require(device_ == DeviceType::Cuda, OnDevice::operation(),
           ": Expected all tensors to be on the same device, but found one on ", device_,
           " together with tensors on a GPU");
+  // New storages have no contents to copy, so that the GIL need not be released.
+  if (const std::unique_lock lock(moving, std::try_to_lock); lock && !on_host_) {
+    __atomic_store_n(&on_device_, true, __ATOMIC_RELEASE);
+    return;
+  }
   const GilRelease release(GilRelease::Wait);
   const std::lock_guard lock(moving);
   if (on_device_) return;
