@@ -22,8 +22,8 @@ there = [t.cuda() for t in (x, w, b)]
 """
 
 
-@pytest.mark.parametrize("file", ["test_products.py", "test_convolution.py"])
-def test_every_product_and_convolution(file):
+@pytest.mark.parametrize("file", ["test_products.py", "test_convolution.py", "test_attention.py"])
+def test_every_product_convolution_and_attention(file):
     if os.environ["FLAMBEAU_CUDNN"] != "none":
         pytest.skip("this is the run with the libraries")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(HERE / file)]
@@ -59,7 +59,7 @@ with fb.backends.cudnn.flags(enabled=False):
     fb.conv2d(*there, padding=1, stride=2)
     print(counts("cudnnConvolutionForward"), fb.backends.cudnn.is_acceptable(out))
 """
-    assert run(TENSORS + code, **BOTH).split("\n") == ["True", "2 1 90000", "True True False", "2 False"]
+    assert run(TENSORS + code, **BOTH).split("\n") == ["True", "2 1 91900", "True True False", "2 False"]
 
 
 def test_transposed_convolutions_with_a_bias_are_one_call_of_the_library():
@@ -149,3 +149,122 @@ graph.replay()
 print(fb.equal(out.cpu(), fb.conv2d(x + 1, w, b)))
 """
     assert run(TENSORS + code, **BOTH) == "True"
+
+
+ATTENTION = """
+from flambeau import _core
+def attention(q, k, v, view=lambda t: t, **options):
+    executed, launched = counts("cudnnBackendExecute"), counts("cuLaunchKernelEx")
+    there = _core._scaled_dot_product_attention(*(view(t.cuda()) for t in (q, k, v)), **options)
+    print(counts("cudnnBackendExecute") - executed, counts("cuLaunchKernelEx") - launched, end=" ")
+    here = _core._scaled_dot_product_attention(*(view(t) for t in (q, k, v)), **options)
+    print((there.cpu().float() - here.float()).abs().amax().item() < (2e-3 if q.dtype == fb.float16 else 2e-2))
+def heads(*shapes, dtype=fb.float16):
+    return [fb.randn(*shape).to(dtype) for shape in shapes]
+"""
+
+
+def attention_calls(code, **environment):
+    """Return one line for each call of attention: cuDNN's calls, flambeau's kernels, and if the result is correct."""
+    return run(ATTENTION + code, **{**BOTH, **environment}).split("\n")
+
+
+def test_attention_in_half_precision_goes_to_the_library():
+    code = """
+for dtype in (fb.float16, fb.bfloat16):
+    for causal in (False, True):
+        attention(*heads((2, 3, 40, 16), (2, 3, 40, 16), (2, 3, 40, 24), dtype=dtype), is_causal=causal)
+    attention(*heads((2, 3, 20, 16), (2, 3, 40, 16), (2, 3, 40, 24), dtype=dtype), is_causal=True, scale=0.4)
+    attention(
+        *heads((2, 40, 3, 16), (2, 20, 3, 16), (2, 20, 3, 16), dtype=dtype), lambda t: t.transpose(1, 2), is_causal=True
+    )
+attention(*heads((20, 16), (30, 16), (30, 16)))
+attention(*heads((5, 20, 16), (5, 30, 16), (5, 30, 16)))
+attention(*heads((2, 3, 2, 20, 16), (2, 3, 2, 30, 16), (2, 3, 2, 30, 16)))
+attention(*heads((2, 6, 20, 16), (2, 1, 30, 16), (2, 1, 30, 16)), lambda t: t.expand(2, 6, -1, 16))
+"""
+    assert set(attention_calls(code)) == {"1 0 True"}
+
+
+def test_plans_of_attention_are_kept():
+    code = """
+q, k, v = heads((2, 3, 40, 16), (2, 3, 40, 16), (2, 3, 40, 16))
+for scale in (0.1, 0.2):
+    attention(q, k, v, scale=scale)
+    print(counts("cudnnBackendFinalize"))
+attention(q, k, v, is_causal=True)
+print(counts("cudnnBackendFinalize"))
+"""
+    lines = attention_calls(code)
+    assert lines[::2] == ["1 0 True"] * 3
+    first, second, third = map(int, lines[1::2])
+    assert second == first + 1 and third > second + 1  # one variant pack; a new graph
+
+
+def test_attention_that_the_library_does_not_support():
+    code = """
+tensors = heads((2, 3, 40, 16), (2, 3, 40, 16), (2, 3, 40, 16))
+for options in ({"attn_mask": fb.zeros(40, 40)}, {"scale": -0.1}, {"scale": 0.0}):
+    if "attn_mask" in options:
+        _core._scaled_dot_product_attention(*(t.cuda() for t in tensors), options["attn_mask"].cuda())
+        print(counts("cudnnBackendExecute"), counts("cuLaunchKernelEx"), True)
+    else:
+        attention(*tensors, **options)
+attention(*heads((2, 3, 40, 16), (2, 3, 40, 16), (2, 3, 40, 16), dtype=fb.float32))
+attention(*heads((2, 3, 40, 20), (2, 3, 40, 20), (2, 3, 40, 20)))
+attention(*heads((2, 3, 1, 16), (2, 3, 40, 16), (2, 3, 40, 16)))
+attention(*heads(*[(1, 3, 40, 16)] * 3), lambda t: t.expand(4, 3, 40, 16))
+with fb.backends.cudnn.flags(enabled=False):
+    attention(*tensors)
+"""
+    assert set(attention_calls(code)) == {"0 1 True"}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"FLAMBEAU_EMULATED_CUDNN": 91500}, {"FLAMBEAU_EMULATED_CAPABILITY": 75}, {"FLAMBEAU_CUDNN": "none"}],
+)
+def test_attention_without_a_suitable_library(environment):
+    assert attention_calls("attention(*heads(*[(2, 3, 40, 16)] * 3))", **environment) == ["0 1 True"]
+
+
+@pytest.mark.parametrize(
+    ("function", "calls"),
+    [
+        ("cudnnBackendCreateDescriptor", range(1, 40, 3)),
+        ("cudnnBackendSetAttribute", range(1, 120, 7)),
+        ("cudnnBackendGetAttribute", [1, 2, 10, 11, 12]),  # 3 to 9 concern engines that cannot be used
+        ("cudnnBackendFinalize", range(1, 30, 4)),
+        ("cudnnSetStream", [1]),
+        ("cudnnBackendExecute", [1]),
+    ],
+)
+def test_errors_of_attention_fall_back_for_good(function, calls):
+    """Test that flambeau's kernel computes attention if a call of cuDNN fails, and does so again without an attempt."""
+    code = f"""
+for i, call in enumerate({list(calls)}):
+    tensors = heads(*[(1, 1, 8 + i, 16)] * 3)
+    fail({function!r}, 5000, call)
+    attention(*tensors)
+    made = counts("cudnnBackendCreateDescriptor")
+    attention(*tensors)
+    print(counts("cudnnBackendCreateDescriptor") - made)
+"""
+    lines = attention_calls(code)
+    assert len(lines) == 3 * len(calls)
+    executed = "1" if function == "cudnnBackendExecute" else "0"
+    assert set(lines[::3]) == {f"{executed} 1 True"} and set(lines[1::3]) == {"0 1 True"} and set(lines[2::3]) == {"0"}
+
+
+def test_attention_is_captured():
+    code = """
+q, k, v = (t.cuda() for t in heads(*[(2, 3, 40, 16)] * 3))
+graph = fb.cuda.CUDAGraph()
+_core._scaled_dot_product_attention(q, k, v, scale=0.3)
+with fb.cuda.graph(graph):
+    out = _core._scaled_dot_product_attention(q, k, v, scale=0.3)
+q.copy_(q * 2)
+graph.replay()
+print(fb.equal(out, _core._scaled_dot_product_attention(q, k, v, scale=0.3)), counts("cudnnBackendExecute"))
+"""
+    assert attention_calls(code) == ["True 3"]

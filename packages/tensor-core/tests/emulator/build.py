@@ -12,7 +12,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 DRIVER = ("state", "memory", "devices", "copies", "streams", "graphs", "modules")
-OTHERS = tuple(HERE / f"{name}.cpp" for name in ("nvrtc", "execution", "fiber", "cublaslt", "cudnn"))
+OTHERS = tuple(HERE / f"{name}.cpp" for name in ("nvrtc", "execution", "fiber", "cublaslt", "cudnn", "cudnn_graph"))
 OTHERS += tuple(HERE / f"{name}.cpp" for name in ("nccl", "nccl_communicator_group"))
 PRELUDE = ("emulation.h", "emulated_functions.h", "emulated_matrix_units.h", "kernel_interface.h")
 KERNEL_OPTIONS = ["-std=c++20", "-O1", "-fPIC", "-w", "-fno-exceptions"]

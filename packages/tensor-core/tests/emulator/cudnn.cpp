@@ -2,9 +2,11 @@
 // computed in double precision.
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <map>
 #include <utility>
 
+#include "cudnn.h"
 #include "elements.h"
 
 using namespace emulated;
@@ -12,7 +14,6 @@ using namespace emulated;
 namespace {
 
 enum Order { kByChannels = 1, kChannelsLast = 2 };
-enum Status { kFine = 0, kWrongParameter = 2000, kUnsupported = 3000 };
 using Sizes = std::array<int, 5>;
 
 Element element_of(int type) {
@@ -148,8 +149,6 @@ int convolve(const Call& call, Stream* stream, const Convolution& c, const void*
                      });
 }
 
-Stream* current = nullptr;
-
 template <class T>
 int make(T** out) {
   *out = new T;
@@ -163,7 +162,12 @@ int destroy(T* object) {
 
 }  // namespace
 
-EMULATED_API size_t cudnnGetVersion() { return 90000; }
+Stream* emulated::cudnn_stream = nullptr;
+
+EMULATED_API size_t cudnnGetVersion() {
+  const char* version = std::getenv("FLAMBEAU_EMULATED_CUDNN");
+  return version ? std::strtoull(version, nullptr, 10) : 91900;
+}
 EMULATED_API int cudnnCreate(int** handle) {
   EMULATED_CALL();
   static int library;
@@ -172,7 +176,7 @@ EMULATED_API int cudnnCreate(int** handle) {
 }
 EMULATED_API int cudnnSetStream(int*, Stream* stream) {
   EMULATED_CALL();
-  current = stream;
+  cudnn_stream = stream;
   return kFine;
 }
 EMULATED_API int cudnnCreateTensorDescriptor(Block** out) { return make(out); }
@@ -235,19 +239,20 @@ EMULATED_API int cudnnConvolutionForward(int*, const void* alpha, Block* image, 
                                          const void* w, Convolution* c, int algorithm, void* workspace, size_t bytes,
                                          const void* beta, Block* output, void* y) {
   EMULATED_CALL();
-  return convolve(call, current, *c, alpha, beta, *image, *weight, *output, x, w, y, algorithm, workspace, bytes, 2);
+  return convolve(call, cudnn_stream, *c, alpha, beta, *image, *weight, *output, x, w, y, algorithm, workspace, bytes,
+                  2);
 }
 EMULATED_API int cudnnConvolutionBackwardData(int*, const void* alpha, Block* weight, const void* w, Block* output,
                                               const void* y, Convolution* c, int algorithm, void* workspace,
                                               size_t bytes, const void* beta, Block* image, void* x) {
   EMULATED_CALL();
-  return convolve(call, current, *c, alpha, beta, *image, *weight, *output, x, w, const_cast<void*>(y), algorithm,
+  return convolve(call, cudnn_stream, *c, alpha, beta, *image, *weight, *output, x, w, const_cast<void*>(y), algorithm,
                   workspace, bytes, 0);
 }
 EMULATED_API int cudnnConvolutionBackwardFilter(int*, const void* alpha, Block* image, const void* x, Block* output,
                                                 const void* y, Convolution* c, int algorithm, void* workspace,
                                                 size_t bytes, const void* beta, Block* weight, void* w) {
   EMULATED_CALL();
-  return convolve(call, current, *c, alpha, beta, *image, *weight, *output, x, w, const_cast<void*>(y), algorithm,
+  return convolve(call, cudnn_stream, *c, alpha, beta, *image, *weight, *output, x, w, const_cast<void*>(y), algorithm,
                   workspace, bytes, 1);
 }

@@ -1,4 +1,4 @@
-"""cuDNN, NVIDIA's library for neural networks. It computes the convolutions on GPUs if it is installed.
+"""cuDNN, NVIDIA's library for neural networks. It computes convolutions and attention on GPUs if it is installed.
 
 Only ``enabled`` has an effect. flambeau always uses deterministic algorithms, as if ``deterministic`` were set, and
 selects them with cuDNN's heuristics, regardless of ``benchmark``. ``set_float32_matmul_precision`` determines if
@@ -28,7 +28,7 @@ class _Backend(ModuleType):
 
     @property
     def enabled(self) -> bool:
-        """True if convolutions use cuDNN when it is installed."""
+        """True if convolutions and attention use cuDNN when it is installed."""
         return self._enabled
 
     @enabled.setter

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "cuda/libraries/cudnn_attention.h"
 #include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
 #include "flambeau/copies.h"
@@ -182,16 +183,19 @@ bool attends(Dtype dtype, int64_t depth, int64_t width, bool derivative) {
 void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
             const Tensor& logarithms) {
   if (a.batch * a.queries == 0) return;
+  const int device = query.device().index;
+  set_operands(a, query, key, value, out, logarithms);
+  if (a.dims > kLibraryDims) merge_dims(a);
   const KeyParts parts = key_parts(a.batch, a.queries, a.keys, a.causal);
+  if (parts.count == 1 && library_attention(device, query.dtype(), a)) return;
   Tensor results = out, part_logarithms = logarithms;
   if (parts.count > 1) {
     a.parts = parts.count, a.part_keys = parts.length;
     results = empty({a.batch * a.parts, a.queries, a.width}, logarithms.dtype());
     part_logarithms = empty({a.batch * a.parts, a.queries}, logarithms.dtype());
   }
-  set_operands(a, query, key, value, results, part_logarithms);
+  a.out = results.device_bytes(), a.logarithms = part_logarithms.device_bytes();
   merge_dims(a);
-  const int device = query.device().index;
   const AttentionPlan plan =
       plan_of(device, query.dtype(), a, a.parts > 1 ? AttentionPass::ForwardOfParts : AttentionPass::Forward);
   launch(device, plan.module, kForward, blocks_of(a, a.queries, plan.tile), plan.threads, a);
@@ -210,10 +214,12 @@ AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, 
   const Tensor means = empty({a.batch, a.queries}, logarithms.dtype());
   set_operands(a, query, key, value, out, logarithms);
   a.grad = rows_of(grad), a.means = means.device_bytes();
-  merge_dims(a);
   a.grad_query = result.query.device_bytes(), a.grad_key = result.key.device_bytes(),
   a.grad_value = result.value.device_bytes();
   const int device = query.device().index;
+  if (a.dims > kLibraryDims) merge_dims(a);
+  if (library_attention_derivative(device, query.dtype(), a)) return result;
+  merge_dims(a);
   const AttentionPlan plan = plan_of(device, query.dtype(), a, AttentionPass::Derivative);
   if (a.batch * a.queries > 0) {
     launch(device, plan.module, kMeans, {unsigned(divide_up(a.batch * a.queries, kThreads / 16))}, kThreads, a);

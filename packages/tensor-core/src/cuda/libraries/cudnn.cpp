@@ -274,5 +274,6 @@ bool library_convolution(ConvolutionFunction function, const Geometry& g, const 
 
 int64_t cudnn_version() { return library().complete ? int64_t(library().version()) : 0; }
 void want_cudnn(bool enabled) { wanted = enabled; }
+bool cudnn_wanted() { return wanted; }
 
 }  // namespace flambeau::cuda

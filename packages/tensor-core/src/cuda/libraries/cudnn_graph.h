@@ -1,0 +1,122 @@
+// Operation graphs of cuDNN 9, through its backend interface (cudnn_graph.h).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "cuda/runtime/driver.h"
+
+namespace flambeau::cuda {
+
+// Constants of the library.
+namespace cudnn {
+enum DataType { kReal32 = 0, kReal16 = 2, kInt32 = 4, kBrain16 = 9, kBoolean = 11 };
+enum PointwiseMode {
+  kAdd = 0,
+  kMultiply = 1,
+  kDivide = 6,
+  kSubtract = 9,
+  kExp = 13,
+  kLog = 15,
+  kGreaterOrEqual = 303,
+  kIndex = 501,
+  kSelect = 601
+};
+enum ReductionMode { kSum = 0, kMaximum = 3 };
+}  // namespace cudnn
+
+struct CudnnHandle;
+struct DescriptorHandle;
+
+// Returns true if the library is installed and has at least this version (91900 is 9.19).
+bool cudnn_has_graphs(int64_t version);
+// Returns a new handle for the current GPU, or null if the library is not installed or cannot use the GPU.
+CudnnHandle* create_cudnn_handle();
+
+// One of the library's descriptors. It becomes null if one of its calls fails, or if one of its attributes is a null
+// descriptor, and then ignores further calls. So only the last descriptor that is built from others has to be checked.
+class CudnnDescriptor {
+ public:
+  CudnnDescriptor() = default;
+  explicit CudnnDescriptor(int kind);
+  explicit operator bool() const { return handle_ != nullptr; }
+  DescriptorHandle* handle() const { return handle_.get(); }
+
+  void set(int attribute, int type, const void* values, int64_t count = 1);
+  void set(int attribute, const std::vector<DescriptorHandle*>& values);
+  void finalize();
+  // Reads up to `limit` values of an attribute and returns their number, or -1 after an error. If `values` is null,
+  // returns the number of values that the attribute has.
+  int64_t get(int attribute, int type, int64_t limit, void* values) const;
+
+ private:
+  struct Destroy {
+    void operator()(DescriptorHandle* handle) const;
+  };
+  void check(int status);
+  std::unique_ptr<DescriptorHandle, Destroy> handle_;
+};
+
+// An executable graph, or null if the library does not support the graph.
+class CudnnGraphPlan {
+ public:
+  using Memory = std::vector<std::pair<int64_t, const void*>>;  // identifiers of operands and their addresses
+
+  explicit operator bool() const { return bool(plan_); }
+  int64_t workspace() const { return workspace_; }  // size in bytes
+  // Submits the graph to a stream. Returns false if the library returns an error.
+  bool run(CudnnHandle* handle, StreamHandle* stream, const Memory& memory, void* workspace) const;
+
+ private:
+  friend class CudnnGraph;
+  CudnnDescriptor configuration_, plan_;
+  int64_t workspace_ = 0;
+};
+
+// A batch of matrices in a graph, (batch, heads, rows, columns).
+using GraphSizes = std::array<int64_t, 4>;
+struct GraphTensor {
+  DescriptorHandle* handle;
+  GraphSizes size, stride;
+};
+GraphSizes contiguous_strides(const GraphSizes& size);
+
+class CudnnGraph {
+ public:
+  // Adds a tensor in memory. Calls of the plan identify it by `id`, which must be less than kIntermediates. A scalar is
+  // a float32 in host memory.
+  GraphTensor operand(int64_t id, int type, const GraphSizes& size, const GraphSizes& stride);
+  GraphTensor scalar(int64_t id);
+  GraphTensor intermediate(int type, const GraphSizes& size, const GraphSizes& stride);
+
+  // Add operations that compute in float32.
+  void multiply_matrices(const GraphTensor& left, const GraphTensor& right, const GraphTensor& out);
+  void reduce(int mode, const GraphTensor& in, const GraphTensor& out);  // over dimensions that have size 1 in `out`
+  void reinterpret(const GraphTensor& in, const GraphTensor& out);       // changes the sizes and the strides
+  // Adds a pointwise operation that computes in a type. The mode kIndex returns the indices along the dimension `dim`.
+  void apply(int mode, std::initializer_list<GraphTensor> inputs, const GraphTensor& out, int type = cudnn::kReal32,
+             const int64_t* dim = nullptr);
+  // Adds a pointwise operation with an intermediate result of that type, which has the size of the first input.
+  GraphTensor apply(int mode, std::initializer_list<GraphTensor> inputs, int type = cudnn::kReal32);
+  GraphTensor index(const GraphTensor& like, int64_t dim);
+
+  // Returns a plan for the deterministic implementation that the library expects to be the fastest, among those that
+  // need at most `most_workspace` bytes.
+  CudnnGraphPlan plan(CudnnHandle* handle, int64_t most_workspace);
+
+ private:
+  static constexpr int64_t kIntermediates = 100;
+  DescriptorHandle* keep(CudnnDescriptor descriptor);
+  GraphTensor tensor(int64_t id, int type, const GraphSizes& size, const GraphSizes& stride, int storage);
+  void operation(int kind, std::initializer_list<std::pair<int, DescriptorHandle*>> attributes);
+
+  std::vector<CudnnDescriptor> descriptors_;
+  std::vector<DescriptorHandle*> operations_;
+  int64_t intermediates_ = 0;
+};
+
+}  // namespace flambeau::cuda
