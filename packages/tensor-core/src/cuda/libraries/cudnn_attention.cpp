@@ -41,6 +41,11 @@ struct Problem {
 
   auto operator<=>(const Problem&) const = default;
   GraphSizes matrices(int64_t rows, int64_t columns) const { return {batch, heads, rows, columns}; }
+  // Returns a problem that is equal for all problems that have the same compiled kernels.
+  Problem structure() const {
+    const GraphSizes shared_key{key[1] == 0}, shared_value{value[1] == 0};
+    return {derivative, causal, type, 0, 0, 0, 0, depth, width, {}, shared_key, shared_value, {}};
+  }
 };
 
 // Returns the strides of matrices (batch, heads, rows, columns). Dimensions of size 1 get the strides of a contiguous
@@ -72,6 +77,8 @@ Problem problem_of(Dtype dtype, const AttentionArguments& a, bool derivative) {
   return p;
 }
 
+constexpr int64_t kMostWorkspace = int64_t(1) << 30;
+
 // Builds the graphs of attention. The library recognises graphs of exactly this structure.
 class AttentionGraph {
  public:
@@ -81,7 +88,10 @@ class AttentionGraph {
     else
       forward();
   }
-  CudnnGraphPlan plan(CudnnHandle* handle, int64_t most_workspace) { return graph.plan(handle, most_workspace); }
+  CudnnGraphPlan plan(CudnnHandle* handle, CudnnDescriptor& kernels) const {
+    CudnnGraphPlan shared = graph.plan(handle, kMostWorkspace, &kernels);
+    return shared ? std::move(shared) : graph.plan(handle, kMostWorkspace, nullptr);
+  }
 
  private:
   GraphTensor operand(int64_t id, int64_t rows, int64_t columns, GraphSizes stride) {
@@ -166,7 +176,6 @@ class AttentionGraph {
 };
 
 constexpr int64_t kOldestVersion = 91501;  // earlier versions have known errors in attention
-constexpr int64_t kMostWorkspace = int64_t(1) << 30;
 
 class AttentionPlanner {
  public:
@@ -199,7 +208,7 @@ class AttentionPlanner {
     const auto [found, fresh] = plans_.try_emplace(problem);
     Entry& entry = found->second;
     if (fresh) {
-      entry.plan = AttentionGraph(problem).plan(handle_, kMostWorkspace);
+      entry.plan = AttentionGraph(problem).plan(handle_, kernels_[problem.structure()]);
       entry.usable = bool(entry.plan);
     }
     return entry.usable ? &entry.plan : nullptr;
@@ -209,6 +218,7 @@ class AttentionPlanner {
   CudnnHandle* handle_ = nullptr;
   std::mutex mutex_;
   std::map<Problem, Entry> plans_;
+  std::map<Problem, CudnnDescriptor> kernels_;  // by the structure of the problem
 };
 
 // Returns true if the matrices do not overlap and span fewer than 2**31 elements. With `shared`, all heads may have the

@@ -45,7 +45,8 @@ enum Kind {
   kProductOperation = 19,
   kReduction = 21,
   kReductionOperation = 22,
-  kReshapeOperation = 31
+  kReshapeOperation = 31,
+  kKernelCache = 34
 };
 enum Attribute {
   kPointwiseMode = 0,
@@ -58,6 +59,7 @@ enum Attribute {
   kPlanHandle = 400,
   kPlanConfiguration = 401,
   kPlanWorkspace = 402,
+  kPlanKernelCache = 406,
   kPointwiseDescriptor = 750,
   kPointwiseX = 751,
   kPointwiseB = 752,
@@ -65,6 +67,7 @@ enum Attribute {
   kPointwiseCondition = 758,
   kGraphHandle = 800,
   kGraphOperations = 801,
+  kGraphDynamicSizes = 803,
   kTensorAlignment = 900,
   kTensorType = 901,
   kTensorSizes = 902,
@@ -87,7 +90,8 @@ enum Attribute {
   kReductionOut = 1611,
   kReductionDescriptor = 1612,
   kReshapeIn = 2200,
-  kReshapeOut = 2201
+  kReshapeOut = 2201,
+  kKernelCacheGraph = 2400
 };
 enum Type {  // types of attributes
   kHandle = 0,
@@ -270,11 +274,18 @@ GraphTensor CudnnGraph::index(const GraphTensor& like, int64_t dim) {
   return out;
 }
 
-CudnnGraphPlan CudnnGraph::plan(CudnnHandle* handle, int64_t most_workspace) {
+CudnnGraphPlan CudnnGraph::plan(CudnnHandle* handle, int64_t most_workspace, CudnnDescriptor* kernels) const {
   CudnnDescriptor graph(number::kOperationGraph);
   graph.set(number::kGraphOperations, operations_);
   graph.set(number::kGraphHandle, number::kHandle, &handle);
+  const bool dynamic = kernels != nullptr;
+  graph.set(number::kGraphDynamicSizes, number::kFlag, &dynamic);
   graph.finalize();
+  if (kernels && !*kernels) {
+    *kernels = CudnnDescriptor(number::kKernelCache);
+    kernels->set(number::kKernelCacheGraph, {graph.handle()});
+    kernels->finalize();
+  }
   const int mode = number::kFastHeuristics;
   CudnnDescriptor heuristics(number::kHeuristics);
   heuristics.set(number::kHeuristicsGraph, {graph.handle()});
@@ -286,6 +297,7 @@ CudnnGraphPlan CudnnGraph::plan(CudnnHandle* handle, int64_t most_workspace) {
     out.plan_ = CudnnDescriptor(number::kPlan);
     out.plan_.set(number::kPlanHandle, number::kHandle, &handle);
     out.plan_.set(number::kPlanConfiguration, {configuration.handle()});
+    if (kernels) out.plan_.set(number::kPlanKernelCache, {kernels->handle()});
     out.plan_.finalize();
     const bool known = out.plan_.get(number::kPlanWorkspace, number::kInt64, 1, &out.workspace_) == 1;
     if (!known || out.workspace_ > most_workspace) continue;

@@ -105,8 +105,10 @@ class CudnnGraph {
   GraphTensor index(const GraphTensor& like, int64_t dim);
 
   // Returns a plan for the deterministic implementation that the library expects to be the fastest, among those that
-  // need at most `most_workspace` bytes.
-  CudnnGraphPlan plan(CudnnHandle* handle, int64_t most_workspace);
+  // need at most `most_workspace` bytes. If `kernels` is given, graphs that differ only in sizes and strides share the
+  // compiled kernels that it keeps. It is a null descriptor at first, and must outlive the plans. Not all
+  // implementations support this.
+  CudnnGraphPlan plan(CudnnHandle* handle, int64_t most_workspace, CudnnDescriptor* kernels) const;
 
  private:
   static constexpr int64_t kIntermediates = 100;
