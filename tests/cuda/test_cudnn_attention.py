@@ -86,7 +86,14 @@ check(*operands(64, 128, 16, 8, batch=(3, 2), dtype=fb.bfloat16))
 q, k, v, grad = (fb.randn(3, 128, 2, 8).half() for _ in range(4))
 check(q, k, v, grad.transpose(1, 2), view=lambda t: t.transpose(1, 2))
 """
+    # The float32 statistics of each part begin at multiples of 16 bytes.
+    code += """
+check(*operands(62, 128, 8, 8, batch=(10, 2)))  # 5 and 5, which are 2 and 1 and 2
+check(*operands(63, 64, 8, 8, batch=(9, 1)))  # 4 and 5, of 8 KiB each
+check(*operands(63, 128, 8, 8, batch=(9, 1)))  # 4 and 5, which is too large and cannot be divided
+"""
     expected = ["1 0 True", "2 0 True", "3 0 True", "4 0 True", "2 0 True", "3 0 True"]
+    expected += ["6 0 True", "2 0 True", "1 3 True"]
     assert calls(code, FLAMBEAU_EMULATED_MEMORY=1 << 22) == expected
 
 

@@ -268,15 +268,23 @@ bool run(int device, Dtype dtype, const AttentionArguments& a, bool derivative) 
   return of_device<AttentionPlanner>(device).run(p, memory);
 }
 
-// Returns the problem for the first or the second half of the batch.
-AttentionArguments half_of(AttentionArguments a, bool second) {
+// The first batch dimension that can be divided, and the number of its elements in the first half. The number is such
+// that the statistics of both halves begin at multiples of 16 bytes, and 0 if that is impossible.
+struct Division {
+  int dim;
+  int64_t middle, matrices;  // number of matrices for each element of the dimension
+};
+Division division_of(const AttentionArguments& a) {
   const int dim = a.size[0] == 1 ? 1 : 0;
-  const int64_t middle = a.size[dim] / 2, begin = second ? middle : 0, matrices = a.batch / a.size[dim],
-                before = begin * matrices;
-  a.size[dim] = second ? a.size[dim] - middle : middle;
-  a.batch = a.size[dim] * matrices;
+  const int64_t matrices = a.batch / a.size[dim], middle = a.size[dim] / 2;
+  return {dim, matrices * a.queries % 4 == 0 ? middle : middle / 4 * 4, matrices};
+}
+AttentionArguments half_of(AttentionArguments a, const Division& d, bool second) {
+  const int64_t begin = second ? d.middle : 0, before = begin * d.matrices;
+  a.size[d.dim] = second ? a.size[d.dim] - d.middle : d.middle;
+  a.batch = a.size[d.dim] * d.matrices;
   constexpr int64_t kBytes = 2, kStatisticsBytes = sizeof(float);
-  for (AttentionRows* rows : {&a.query, &a.key, &a.value, &a.grad}) rows->data += begin * rows->stride[dim] * kBytes;
+  for (AttentionRows* rows : {&a.query, &a.key, &a.value, &a.grad}) rows->data += begin * rows->stride[d.dim] * kBytes;
   a.out += before * a.queries * a.width * kBytes;
   a.logarithms += before * a.queries * kStatisticsBytes, a.means += before * a.queries * kStatisticsBytes;
   a.grad_query += before * a.queries * a.depth * kBytes;
@@ -298,10 +306,11 @@ int64_t bytes_of_scores(const AttentionArguments& a) {
 
 bool library_attention(int device, Dtype dtype, const AttentionArguments& a) { return run(device, dtype, a, false); }
 bool library_attention_derivative(int device, Dtype dtype, const AttentionArguments& a) {
-  if (a.dims > 0 && a.dims <= kLibraryDims && a.batch > 1 && bytes_of_scores(a) > most_for_scores(device))
-    return library_attention_derivative(device, dtype, half_of(a, false)) &&
-           library_attention_derivative(device, dtype, half_of(a, true));
-  return run(device, dtype, a, true);
+  if (a.dims == 0 || a.dims > kLibraryDims || a.batch < 2 || bytes_of_scores(a) <= most_for_scores(device))
+    return run(device, dtype, a, true);
+  const Division d = division_of(a);
+  return d.middle > 0 && library_attention_derivative(device, dtype, half_of(a, d, false)) &&
+         library_attention_derivative(device, dtype, half_of(a, d, true));
 }
 
 }  // namespace flambeau::cuda
