@@ -51,15 +51,64 @@ for dtype, large in ((fb.float16, 2048), (fb.bfloat16, 256)):
 def test_convolutions_go_to_the_library():
     code = """
 out = fb.conv2d(*there, padding=1, stride=2)
-print(fb.equal(out.cpu(), fb.conv2d(x, w, b, padding=1, stride=2)))
-fb.conv2d(*there, padding=1, stride=2)
-print(counts("cudnnConvolutionForward"), counts("cudnnGetConvolutionForwardAlgorithm_v7"), fb.backends.cudnn.version())
-print(fb.backends.cudnn.is_available(), fb.backends.cudnn.is_acceptable(out), fb.backends.cudnn.is_acceptable(x))
+print(fb.equal(out.cpu(), fb.conv2d(x, w, b, padding=1, stride=2)), counts("cudnnBackendExecute"))
+print(fb.backends.cudnn.version(), fb.backends.cudnn.is_available())
+print(fb.backends.cudnn.is_acceptable(out), fb.backends.cudnn.is_acceptable(x))
 with fb.backends.cudnn.flags(enabled=False):
     fb.conv2d(*there, padding=1, stride=2)
-    print(counts("cudnnConvolutionForward"), fb.backends.cudnn.is_acceptable(out))
+    print(counts("cudnnBackendExecute"), fb.backends.cudnn.is_acceptable(out))
 """
-    assert run(TENSORS + code, **BOTH).split("\n") == ["True", "2 1 91900", "True True False", "2 False"]
+    assert run(TENSORS + code, **BOTH).split("\n") == ["True 1", "91900 True", "True False", "1 False"]
+
+
+def test_plans_of_convolutions_are_kept():
+    """Test that a repeated convolution finalises one descriptor, the variant pack, and that TF32 needs another plan."""
+    code = """
+def finalized():
+    before = counts("cudnnBackendFinalize")
+    fb.conv2d(*there)
+    return counts("cudnnBackendFinalize") - before
+for precision in ("highest", "high", "highest", "high"):
+    fb.set_float32_matmul_precision(precision)
+    print(finalized())
+"""
+    first, second, third, fourth = map(int, run(TENSORS + code, **BOTH).split())
+    assert first > 1 and second > 1 and third == fourth == 1
+
+
+def test_deterministic_engines_without_reduced_precision():
+    """Test all functions and dtypes. The emulated cuDNN cannot run its engines with other numerical properties."""
+    code = """
+def check(function, *tensors, **options):
+    here = function(*tensors, **options)
+    there = [t.cuda() for t in tensors]
+    executed, launched = counts("cudnnBackendExecute"), counts("cuLaunchKernelEx")
+    made = function(*there, **options)
+    print(counts("cudnnBackendExecute") - executed, counts("cuLaunchKernelEx") - launched, fb.equal(made.cpu(), here))
+def weight_gradient(x, out, w):
+    w = w.detach().requires_grad_()
+    return fb.autograd.grad(fb.conv2d(x, w, padding=1), w, out)[0]
+for dtype in (fb.float32, fb.float64, fb.float16, fb.bfloat16):
+    image, weight = x.to(dtype), w.to(dtype)
+    out = fb.conv2d(image, weight, padding=1)
+    check(fb.conv2d, image, weight, padding=1)
+    check(fb.conv_transpose2d, out, weight, padding=1)
+    check(weight_gradient, image, fb.ones_like(out), weight)
+"""
+    lines = run(TENSORS + code, **BOTH).split("\n")
+    assert lines[0::3] == lines[1::3] == ["1 0 True"] * 4 and lines[2::3] == ["2 0 True"] * 4
+
+
+def test_convolutions_of_misaligned_tensors():
+    code = """
+x, w = fb.randint(-3, 4, (3, 1, 5, 5)).float(), w[:, :1].contiguous()
+images, weight = [x.cuda(), x.cuda()[1:]], w.cuda()
+launched = counts("cuLaunchKernelEx")
+made = [fb.conv2d(image, weight) for image in images]
+print(counts("cudnnBackendExecute"), counts("cuLaunchKernelEx") - launched)
+print(fb.equal(made[0].cpu(), fb.conv2d(x, w)), fb.equal(made[1].cpu(), fb.conv2d(x[1:], w)))
+"""
+    assert run(TENSORS + code, **BOTH).split("\n") == ["2 0", "True True"]
 
 
 def test_transposed_convolutions_with_a_bias_are_one_call_of_the_library():
@@ -69,7 +118,7 @@ arguments = fb.conv2d(x, w, padding=1), w, b
 there = [t.cuda() for t in arguments]
 launched = counts("cuLaunchKernelEx")
 out = fb.conv_transpose2d(*there, padding=1)
-print(counts("cuLaunchKernelEx") - launched, counts("cudnnConvolutionBackwardData"))
+print(counts("cuLaunchKernelEx") - launched, counts("cudnnBackendExecute"))
 print(fb.equal(out.cpu(), fb.conv_transpose2d(*arguments, padding=1)))
 """
     assert run(TENSORS + code, **BOTH).split("\n") == ["1 1", "True"]
@@ -113,21 +162,26 @@ def test_channels_stay_last():
 def test_calls_that_the_library_refuses_fall_back():
     code = """
 out = fb.conv_transpose2d(there[0].mT, there[1].mT[:3], stride=1, dilation=2, output_padding=1)  # no size of its own
-print(counts("cudnnConvolutionBackwardData"), fb.equal(out.cpu(),
+print(counts("cudnnBackendExecute"), fb.equal(out.cpu(),
       fb.conv_transpose2d(x.mT, w.mT[:3], stride=1, dilation=2, output_padding=1)))
-fail("cudnnConvolutionForward", 5000)
-print(fb.equal(fb.conv2d(*there).cpu(), fb.conv2d(x, w, b)), counts("cudnnConvolutionForward"))
+for function, call in (("cudnnBackendExecute", 1), ("cudnnBackendCreateDescriptor", 3), ("cudnnBackendFinalize", 6)):
+    w, there[1] = w[1:], there[1][1:]
+    fail(function, 5000, call)
+    for _ in range(2):
+        print(fb.equal(fb.conv2d(*there[:2]).cpu(), fb.conv2d(x, w)), counts("cudnnBackendExecute"))
 """
-    assert run(TENSORS + code, **BOTH).split("\n") == ["0 True", "True 1"]
+    assert run(TENSORS + code, **BOTH).split("\n") == ["0 True"] + ["True 1"] * 6
 
 
-def test_algorithms_with_less_workspace_if_memory_is_short():
+def test_plans_with_less_workspace_if_memory_is_short():
     code = """
-print(fb.equal(fb.conv2d(*there).cpu(), fb.conv2d(x, w, b)), counts("cudnnConvolutionForward"))
+x, w = x.half(), w.half()
+for _ in range(2):
+    print(fb.equal(fb.conv2d(x.cuda(), w.cuda()).cpu(), fb.conv2d(x, w)), counts("cudnnBackendExecute"))
 a = fb.ones(3, 4)
 print(fb.equal(fb.mm(a.cuda(), a.T.cuda()).cpu(), fb.mm(a, a.T)), counts("cublasLtMatmul"))
 """
-    assert run(TENSORS + code, FLAMBEAU_EMULATED_MEMORY=1 << 24, **BOTH).split("\n") == ["True 1", "True 0"]
+    assert run(TENSORS + code, FLAMBEAU_EMULATED_MEMORY=1 << 24, **BOTH).split("\n") == ["True 1", "True 2", "True 0"]
 
 
 def test_a_library_that_lacks_functions_is_not_used():

@@ -1,5 +1,6 @@
-// The part of cuDNN's backend interface that flambeau uses: graphs of attention and of its derivative. The graphs must
-// consist of the operations that the library recognises. Intermediate results are rounded to their types.
+// The part of cuDNN's backend interface that flambeau uses: graphs of one convolution (cudnn.cpp), and of attention and
+// its derivative. The latter must consist of the operations that the library recognises. Intermediate results are
+// rounded to their types.
 #include <algorithm>
 #include <array>
 #include <map>
@@ -19,10 +20,14 @@ namespace {
 
 enum Kind {
   kPointwise = 0,
+  kConvolution = 1,
   kEngine = 2,
   kConfiguration = 3,
   kHeuristics = 4,
   kPlan = 5,
+  kForward = 10,
+  kWeightGradient = 11,
+  kInputGradient = 12,
   kApply = 13,
   kGraph = 15,
   kPack = 16,
@@ -34,9 +39,9 @@ enum Kind {
   kReshape = 31,
   kKernelCache = 34
 };
-enum Type { kHandle = 0, kDataType = 1, kFlag = 2, kInt64 = 3, kAddress = 6, kHeuristicsMode = 8, kNote = 11 };
-enum { kMode = 14, kDescriptor = 15, kReductionMode = 18 };  // more types
-enum { kReal32 = 0, kReal16 = 2, kInt32 = 4, kBrain16 = 9, kBoolean = 11 };
+enum Type { kHandle = 0, kDataType = 1, kFlag = 2, kInt64 = 3, kFloat = 4, kDouble = 5, kAddress = 6, kNote = 11 };
+enum { kConvolutionMode = 7, kHeuristicsMode = 8, kMode = 14, kDescriptor = 15, kReductionMode = 18 };  // more types
+enum { kReal32 = 0, kReal64 = 1, kReal16 = 2, kInt32 = 4, kBrain16 = 9, kBoolean = 11 };
 
 // The attributes of the kinds of descriptors, with their types and largest number of values.
 struct Rule {
@@ -60,14 +65,14 @@ constexpr Rule kRules[] = {
     {kApply, 758, kDescriptor, 1, false},
     {kGraph, 800, kHandle, 1},
     {kGraph, 801, kDescriptor, kMany},
-    {kGraph, 803, kFlag, 1},
+    {kGraph, 803, kFlag, 1, false},
     {kPack, 1000, kInt64, kMany},
     {kPack, 1001, kAddress, kMany},
     {kPack, 1003, kAddress, 1},
     {kTensor, 900, kInt64, 1},
     {kTensor, 901, kDataType, 1},
-    {kTensor, 902, kInt64, 4},
-    {kTensor, 903, kInt64, 4},
+    {kTensor, 902, kInt64, 5},
+    {kTensor, 903, kInt64, 5},
     {kTensor, 906, kInt64, 1},
     {kTensor, 907, kFlag, 1},
     {kTensor, 908, kFlag, 1},
@@ -84,12 +89,36 @@ constexpr Rule kRules[] = {
     {kReshape, 2200, kDescriptor, 1},
     {kReshape, 2201, kDescriptor, 1},
     {kKernelCache, 2400, kDescriptor, 1},
+    {kConvolution, 100, kDataType, 1},
+    {kConvolution, 101, kConvolutionMode, 1},
+    {kConvolution, 102, kInt64, 3},
+    {kConvolution, 103, kInt64, 3},
+    {kConvolution, 104, kInt64, 3},
+    {kConvolution, 105, kInt64, 3},
+    {kConvolution, 106, kInt64, 1},
+    {kForward, 700, kFloat, 1, false},
+    {kForward, 700, kDouble, 1, false},
+    {kForward, 701, kFloat, 1, false},
+    {kForward, 701, kDouble, 1, false},
+    {kForward, 702, kDescriptor, 1},
+    {kForward, 703, kDescriptor, 1},
+    {kForward, 704, kDescriptor, 1},
+    {kForward, 705, kDescriptor, 1},
 };
+
+// The descriptors of a convolution and of its gradients have the same attributes, with different numbers. The
+// gradients' are stored with the numbers of the convolution.
+bool is_convolution(int kind) { return kind == kForward || kind == kInputGradient || kind == kWeightGradient; }
+int kind_of_rules(int kind) { return is_convolution(kind) ? int(kForward) : kind; }
+int stored_number(int kind, int attribute) {
+  return attribute - (kind == kInputGradient ? 6 : kind == kWeightGradient ? 12 : 0);
+}
 
 struct Descriptor {
   int kind;
   bool final = false;
   std::map<int, std::vector<int64_t>> values;
+  std::map<int, int> types;  // of the attributes
   std::map<int, std::vector<std::shared_ptr<const Descriptor>>> parts;
   int64_t choice = -1;            // of a configuration or an engine: its index in the results of the heuristics
   mutable bool compiled = false;  // of a kernel cache
@@ -107,9 +136,77 @@ std::shared_ptr<Descriptor> find(Descriptor* handle) {
   return found == descriptors().end() ? nullptr : found->second;
 }
 
-// The engines that the heuristics return. Only the last one can be used.
-enum Choice { kNondeterministic, kNotFinal, kTooLarge, kUsable, kChoices };
-constexpr int64_t kWorkspaces[kChoices] = {0, 0, int64_t(1) << 40, 1024};
+// The engines that the heuristics return for a graph.
+enum Note { kMatrixUnits = 0, kRoundsOperands = 1, kRoundsSums = 2, kNondeterministic = 4 };
+enum class Use { kPossible, kNotFinal, kForbidden };
+struct Engine {
+  Use use;
+  int64_t workspace;
+  std::vector<int> notes;
+};
+using Engines = std::vector<Engine>;
+constexpr int64_t kLarge = int64_t(24) << 20, kLargerThanDevice = int64_t(1) << 40;
+const Engines kForAttention{{Use::kForbidden, 0, {kMatrixUnits, kNondeterministic}},
+                            {Use::kNotFinal, 0, {kMatrixUnits}},
+                            {Use::kForbidden, kLargerThanDevice, {kMatrixUnits}},
+                            {Use::kPossible, 1024, {kMatrixUnits}}};
+const Engines kForConvolutions{{Use::kForbidden, 0, {kNondeterministic}},
+                               {Use::kForbidden, 0, {kMatrixUnits, kRoundsOperands}},
+                               {Use::kForbidden, 0, {kMatrixUnits, kRoundsSums}},
+                               {Use::kNotFinal, 0, {}},
+                               {Use::kForbidden, kLargerThanDevice, {}},
+                               {Use::kPossible, kLarge, {kMatrixUnits}},
+                               {Use::kPossible, 512, {kMatrixUnits}},
+                               {Use::kPossible, 1024, {}}};
+constexpr int64_t kFallback = 7;  // index of the engine that only the fallback heuristics return
+bool is_convolution(const Descriptor& graph) { return is_convolution(graph.parts.at(801)[0]->kind); }
+const Engines& engines_of(const Descriptor& graph) { return is_convolution(graph) ? kForConvolutions : kForAttention; }
+// Returns the engine of a configuration, which has the graph.
+const Engine& engine_of(const Descriptor& configuration) {
+  return engines_of(configuration.part(201))[size_t(configuration.choice)];
+}
+
+Element element_of(int64_t type) {
+  static const std::map<int64_t, Element> elements{{kReal32, Element::kReal32}, {kReal64, Element::kReal64},
+                                                   {kReal16, Element::kReal16}, {kBrain16, Element::kBrain16},
+                                                   {kInt32, Element::kInt32},   {kBoolean, Element::kUint8}};
+  const auto found = elements.find(type);
+  return found == elements.end() ? Element::kNone : found->second;
+}
+
+// Describes the convolution of a graph, of tensors in memory.
+CudnnConvolution convolution_of(const Descriptor& graph, const std::map<int64_t, void*>& memory = {}) {
+  const Descriptor& o = *graph.parts.at(801)[0];
+  const Descriptor& c = o.part(702);
+  const auto spatial = [&](int attribute, int64_t missing) {
+    std::array<int64_t, 3> out{missing, missing, missing};
+    const auto& values = c.values.at(attribute);
+    std::copy(values.begin(), values.end(), out.end() - ptrdiff_t(values.size()));
+    return out;
+  };
+  const auto operand = [&](int attribute) {
+    const Descriptor& t = o.part(attribute);
+    const auto widened = [&](int values) {
+      std::array<int64_t, 5> out{1, 1, 1, 1, 1};
+      const auto& given = t.values.at(values);
+      std::copy_n(given.begin(), 2, out.begin());
+      std::copy(given.begin() + 2, given.end(), out.end() - ptrdiff_t(given.size() - 2));
+      return out;
+    };
+    const auto found = memory.find(t.value(906));
+    return CudnnConvolution::Operand{element_of(t.value(901)), widened(902), widened(903),
+                                     found == memory.end() ? nullptr : found->second};
+  };
+  const int result = o.kind == kInputGradient ? 0 : o.kind == kWeightGradient ? 1 : 2;
+  return {result,
+          {operand(704), operand(703), operand(705)},
+          spatial(105, 0),
+          spatial(103, 1),
+          spatial(102, 1),
+          element_of(c.value(100)),
+          double(o.value(700)),
+          double(o.value(701))};
+}
 
 // A name for each operation, in the order of the graph.
 std::string names_of(const Descriptor& graph) {
@@ -132,6 +229,7 @@ std::string names_of(const Descriptor& graph) {
   return out;
 }
 bool is_recognised(const Descriptor& graph) {
+  if (is_convolution(graph)) return graph.parts.at(801).size() == 1 && convolution_of(graph).fits();
   static const std::string mask = "gen gen cmp_ge select ";
   static const auto forward = [](const std::string& masked) {
     return "matmul mul " + masked + "max sub exp sum log add div matmul ";
@@ -146,7 +244,7 @@ bool is_recognised(const Descriptor& graph) {
 
 bool is_valid_tensor(const Descriptor& t) {
   const auto &size = t.values.at(902), &stride = t.values.at(903);
-  if (size.size() != 4 || stride.size() != 4 || (t.value(907) && t.value(908))) return false;
+  if (size.size() < 4 || stride.size() != size.size() || (t.value(907) && t.value(908))) return false;
   return std::min(*std::min_element(size.begin(), size.end()), *std::min_element(stride.begin(), stride.end())) > 0;
 }
 bool is_valid_product(const Descriptor& o) {
@@ -162,20 +260,37 @@ bool is_valid_apply(const Descriptor& o) {
       if (const int64_t n = o.part(input).values.at(902)[i]; n != out[i] && n != 1) return false;
   return o.part(750).value(0) != 501 || o.part(750).has(9);
 }
-bool is_complete(const Descriptor& d) {
-  return std::all_of(std::begin(kRules), std::end(kRules),
-                     [&](const Rule& rule) { return rule.kind != d.kind || !rule.required || d.has(rule.attribute); });
+bool is_valid_convolution(const Descriptor& c) {
+  const size_t dims = size_t(c.value(106));
+  for (const int attribute : {102, 103, 104, 105})
+    if (c.values.at(attribute).size() != dims) return false;
+  return dims >= 2 && c.value(101) == 1 && c.values.at(104) == c.values.at(105);
 }
+// Returns true if the tensors of a convolution have its number of dimensions, and its factors have the type of its
+// sums.
+bool is_valid_convolution_operation(const Descriptor& o) {
+  const Descriptor& c = o.part(702);
+  for (const int attribute : {703, 704, 705})
+    if (o.part(attribute).values.at(902).size() != size_t(c.value(106)) + 2) return false;
+  const int type = c.value(100) == kReal64 ? kDouble : kFloat;
+  return o.types.at(700) == type && o.types.at(701) == type;
+}
+bool is_complete(const Descriptor& d) {
+  return std::all_of(std::begin(kRules), std::end(kRules), [&](const Rule& rule) {
+    return rule.kind != kind_of_rules(d.kind) || !rule.required || d.has(rule.attribute);
+  });
+}
+bool is_dynamic(const Descriptor& graph) { return graph.has(803) && graph.value(803); }
 bool is_derivative(const Descriptor& graph) { return names_of(graph).find("reshape") != std::string::npos; }
 
 // Compiles the kernels of a plan, unless its cache contains them. The graphs of a cache must have the same structure.
 int compile(const Descriptor& plan) {
   const Descriptor &configuration = plan.part(401), &graph = configuration.part(201);
   const Descriptor* cache = plan.has(406) ? &plan.part(406) : nullptr;
-  if (configuration.choice == kNotFinal) return kUnsupported;
-  if (bool(cache) != bool(graph.value(803))) return kWrongParameter;
+  if (engine_of(configuration).use == Use::kNotFinal) return kUnsupported;
+  if (bool(cache) != is_dynamic(graph)) return kWrongParameter;
   if (cache && names_of(cache->part(2400)) != names_of(graph)) return kWrongParameter;
-  if (configuration.choice != kUsable) return kFine;
+  if (engine_of(configuration).use != Use::kPossible) return kFine;
   if (!cache || !cache->compiled) count_call("cudnn's compiler");
   if (cache) cache->compiled = true;
   return kFine;
@@ -185,6 +300,12 @@ int check(const Descriptor& d) {
   switch (d.kind) {
     case kTensor:
       return is_valid_tensor(d) ? kFine : kWrongParameter;
+    case kConvolution:
+      return is_valid_convolution(d) ? kFine : kWrongParameter;
+    case kForward:
+    case kInputGradient:
+    case kWeightGradient:
+      return is_valid_convolution_operation(d) ? kFine : kWrongParameter;
     case kMultiply:
       return is_valid_product(d) ? kFine : kWrongParameter;
     case kApply:
@@ -221,14 +342,6 @@ int64_t offset(const Sizes& index, const Sizes& stride) {
   return out;
 }
 Sizes strides_in_order(const Sizes& size) { return {size[1] * size[2] * size[3], size[2] * size[3], size[3], 1}; }
-
-Element element_of(int64_t type) {
-  return type == kReal16    ? Element::kReal16
-         : type == kBrain16 ? Element::kBrain16
-         : type == kInt32   ? Element::kInt32
-         : type == kBoolean ? Element::kUint8
-                            : Element::kReal32;
-}
 
 class Execution {
  public:
@@ -375,9 +488,10 @@ bool operands_of(const Descriptor& graph, std::map<int64_t, std::shared_ptr<cons
 
 using Regions = std::vector<std::pair<const void*, size_t>>;
 Regions::value_type region_of(const Descriptor& tensor, const void* data) {
-  Sizes last = sizes(tensor);
-  for (int64_t& n : last) --n;
-  return {data, size_t(offset(last, sizes(tensor, 903)) + 1) * bytes_of(element_of(tensor.value(901)))};
+  int64_t last = 0;
+  for (size_t i = 0; i < tensor.values.at(902).size(); ++i)
+    last += (tensor.values.at(902)[i] - 1) * tensor.values.at(903)[i];
+  return {data, size_t(last + 1) * bytes_of(element_of(tensor.value(901)))};
 }
 
 // Reads the operands of a variant pack. Numbers that are passed by value are copied to `scalars`. Returns false if an
@@ -411,21 +525,34 @@ const Rule* rule_for(int kind, int attribute, int type) {
 int64_t value_at(int type, const void* values, int64_t i) {
   if (type == kFlag) return static_cast<const bool*>(values)[i];
   if (type == kInt64) return static_cast<const int64_t*>(values)[i];
+  if (type == kFloat) return int64_t(static_cast<const float*>(values)[i]);  // factors are 0 or 1
+  if (type == kDouble) return int64_t(static_cast<const double*>(values)[i]);
   if (type == kHandle || type == kAddress) return reinterpret_cast<int64_t>(static_cast<void* const*>(values)[i]);
   return static_cast<const int*>(values)[i];
 }
 
-// Returns the results of the heuristics: one configuration for each choice. No engine supports dynamic sizes in the
-// derivative.
+// Returns the results of the heuristics: one configuration for each engine. No engine supports dynamic sizes in the
+// derivative of attention.
 int get_results(const Descriptor& heuristics, int64_t limit, int64_t* count, void* values) {
   const Descriptor& graph = heuristics.part(201);
-  const bool supported = !graph.value(803) || (cudnnGetVersion() >= 91700 && !is_derivative(graph));
-  *count = !values ? kChoices : supported ? std::min<int64_t>(limit, kChoices) : 0;
+  const bool supported = !is_dynamic(graph) || (cudnnGetVersion() >= 91700 && !is_derivative(graph));
+  const int64_t all = int64_t(engines_of(graph).size());
+  const bool fallback = heuristics.value(200) == 2;
+  const int64_t begin = fallback ? kFallback : 0, end = fallback ? all : std::min(all, kFallback);
+  *count = std::max<int64_t>(end - begin, 0);
+  if (values) *count = supported ? std::min(limit, *count) : 0;
   for (int64_t i = 0; values && i < *count; ++i) {
     const auto result = find(static_cast<Descriptor**>(values)[i]);
     if (!result || result->kind != kConfiguration || result->final) return kWrongParameter;
-    result->final = true, result->choice = i, result->parts[201] = heuristics.parts.at(201);
+    result->final = true, result->choice = begin + i, result->parts[201] = heuristics.parts.at(201);
   }
+  return kFine;
+}
+int get_notes(const Descriptor& engine, int64_t limit, int64_t* count, void* values) {
+  const std::vector<int>& notes = engine_of(engine).notes;
+  if (limit < int64_t(notes.size())) return kWrongParameter;
+  std::copy(notes.begin(), notes.end(), static_cast<int*>(values));
+  *count = int64_t(notes.size());
   return kFine;
 }
 
@@ -433,7 +560,8 @@ int get_results(const Descriptor& heuristics, int64_t limit, int64_t* count, voi
 
 EMULATED_API int cudnnBackendCreateDescriptor(int kind, Descriptor** out) {
   EMULATED_CALL();
-  const bool known = std::any_of(std::begin(kRules), std::end(kRules), [&](const Rule& r) { return r.kind == kind; });
+  const bool known =
+      std::any_of(std::begin(kRules), std::end(kRules), [&](const Rule& r) { return r.kind == kind_of_rules(kind); });
   if (!known && kind != kEngine && kind != kConfiguration) return kUnsupported;
   auto made = std::make_shared<Descriptor>();
   made->kind = kind;
@@ -442,6 +570,7 @@ EMULATED_API int cudnnBackendCreateDescriptor(int kind, Descriptor** out) {
   return kFine;
 }
 EMULATED_API int cudnnBackendDestroyDescriptor(Descriptor* d) {
+  EMULATED_CALL();
   return descriptors().erase(d) ? kFine : kWrongParameter;
 }
 
@@ -449,7 +578,9 @@ EMULATED_API int cudnnBackendSetAttribute(Descriptor* handle, int attribute, int
                                           const void* values) {
   EMULATED_CALL();
   const auto d = find(handle);
-  const Rule* rule = d && !d->final ? rule_for(d->kind, attribute, type) : nullptr;
+  if (!d || d->final) return kWrongParameter;
+  attribute = stored_number(d->kind, attribute);
+  const Rule* rule = rule_for(kind_of_rules(d->kind), attribute, type);
   if (!rule || count < 1 || count > rule->most || !values) return kWrongParameter;
   std::vector<int64_t> numbers;
   std::vector<std::shared_ptr<const Descriptor>> parts;
@@ -461,6 +592,7 @@ EMULATED_API int cudnnBackendSetAttribute(Descriptor* handle, int attribute, int
       numbers.push_back(value_at(type, values, i));
     }
   }
+  d->types[attribute] = type;
   if (type == kDescriptor)
     d->parts[attribute] = std::move(parts);
   else
@@ -486,17 +618,12 @@ EMULATED_API int cudnnBackendGetAttribute(Descriptor* handle, int attribute, int
   if (d->kind == kConfiguration && attribute == 300 && type == kDescriptor && limit == 1) {
     const auto engine = find(*static_cast<Descriptor**>(values));
     if (!engine || engine->kind != kEngine || engine->final) return kWrongParameter;
-    engine->final = true, engine->choice = d->choice, *count = 1;
+    engine->final = true, engine->choice = d->choice, engine->parts = d->parts, *count = 1;
     return kFine;
   }
-  if (d->kind == kEngine && attribute == 1303 && type == kNote && limit >= 2) {
-    static_cast<int*>(values)[0] = 0;  // uses tensor cores
-    static_cast<int*>(values)[1] = 4;  // not deterministic
-    *count = d->choice == kNondeterministic ? 2 : 1;
-    return kFine;
-  }
+  if (d->kind == kEngine && attribute == 1303 && type == kNote) return get_notes(*d, limit, count, values);
   if (d->kind == kPlan && attribute == 402 && type == kInt64 && limit == 1) {
-    *static_cast<int64_t*>(values) = kWorkspaces[d->part(401).choice], *count = 1;
+    *static_cast<int64_t*>(values) = engine_of(d->part(401)).workspace, *count = 1;
     return kFine;
   }
   return kWrongParameter;
@@ -508,10 +635,14 @@ EMULATED_API int cudnnBackendExecute(int*, Descriptor* plan, Descriptor* pack) {
   if (!p || !v || p->kind != kPlan || v->kind != kPack || !p->final || !v->final) return kWrongParameter;
   const Descriptor& configuration = p->part(401);
   const auto graph = configuration.parts.at(201)[0];
-  Regions regions{{reinterpret_cast<void*>(v->value(1003)), size_t(kWorkspaces[configuration.choice])}};
+  const Engine& engine = engine_of(configuration);
+  Regions regions{{reinterpret_cast<void*>(v->value(1003)), size_t(engine.workspace)}};
   std::map<int64_t, void*> memory;
   std::vector<std::shared_ptr<float>> scalars;
-  if (configuration.choice != kUsable || !read_pack(*graph, *v, memory, scalars, regions)) return kWrongParameter;
+  if (engine.use != Use::kPossible || !read_pack(*graph, *v, memory, scalars, regions)) return kWrongParameter;
+  if (is_convolution(*graph))
+    return submit_with(call, cudnn_stream, "a convolution reached beyond its memory", std::move(regions),
+                       [c = convolution_of(*graph, memory), tf32 = !engine.notes.empty()] { c.run(tf32); });
   return submit_with(call, cudnn_stream, "attention reached beyond its memory", std::move(regions),
                      [graph, memory, scalars] { Execution(graph, memory).run(); });
 }

@@ -3,7 +3,7 @@
 #include "cuda/layers/convolution.h"
 
 #include "cuda/division.h"
-#include "cuda/libraries/cudnn.h"
+#include "cuda/libraries/cudnn_convolution.h"
 #include "cuda/runtime/cuda_modules.h"
 #include "cuda/views.h"
 #include "device/layers/convolution_arguments.h"

@@ -4,12 +4,8 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <mutex>
 
-#include "cuda/libraries/cudnn.h"
-#include "cuda/libraries/cudnn_graph.h"
-#include "cuda/runtime/allocator.h"
-#include "cuda/runtime/devices.h"
+#include "cuda/libraries/cudnn_plans.h"
 #include "cuda/runtime/launch.h"
 
 namespace flambeau::cuda {
@@ -77,8 +73,6 @@ Problem problem_of(Dtype dtype, const AttentionArguments& a, bool derivative) {
   return p;
 }
 
-constexpr int64_t kMostWorkspace = int64_t(1) << 30;
-
 // Builds the graphs of attention. The library recognises graphs of exactly this structure.
 class AttentionGraph {
  public:
@@ -88,9 +82,9 @@ class AttentionGraph {
     else
       forward();
   }
-  CudnnGraphPlan plan(CudnnHandle* handle, CudnnDescriptor& kernels) const {
-    CudnnGraphPlan shared = graph.plan(handle, kMostWorkspace, &kernels);
-    return shared ? std::move(shared) : graph.plan(handle, kMostWorkspace, nullptr);
+  CudnnGraphPlan plan(CudnnHandle* handle, const GraphLimits& limits, CudnnDescriptor& kernels) const {
+    CudnnGraphPlan shared = graph.plan(handle, limits, &kernels);
+    return shared ? std::move(shared) : graph.plan(handle, limits);
   }
 
  private:
@@ -176,48 +170,21 @@ class AttentionGraph {
 };
 
 constexpr int64_t kOldestVersion = 91501;  // earlier versions have known errors in attention
+constexpr int64_t kMostWorkspace = int64_t(1) << 30;
 
-class AttentionPlanner {
+class AttentionPlans {
  public:
-  explicit AttentionPlanner(int device) : device_(device) {
-    activate(device);
-    handle_ = create_cudnn_handle();
-  }
+  explicit AttentionPlans(int device) : plans_(device) {}
 
-  bool run(const Problem& problem, const CudnnGraphPlan::Memory& memory) {
-    if (!handle_) return false;
-    activate(device_);
-    const CudnnGraphPlan* plan = plan_for(problem);
-    if (!plan) return false;
-    const std::optional<Tensor> room = workspace(size_t(plan->workspace()));
-    if (!room) return false;
-    activate(device_);
-    const std::lock_guard lock(mutex_);  // one thread at a time sets and uses the stream of the handle
-    const bool done = plan->run(handle_, current_stream(device_), memory, room->device_bytes());
-    if (!done) plans_.at(problem).usable = false;
-    return done;
+  bool run(const Problem& problem, const GraphMemory& memory) {
+    const GraphLimits limits{.workspace = kMostWorkspace, .all_heuristics = false};
+    return plans_.run(problem, memory, limits, [&](CudnnHandle* handle, const GraphLimits& current) {
+      return AttentionGraph(problem).plan(handle, current, kernels_[problem.structure()]);
+    });
   }
 
  private:
-  struct Entry {
-    CudnnGraphPlan plan;
-    bool usable = false;
-  };
-  const CudnnGraphPlan* plan_for(const Problem& problem) {
-    const std::lock_guard lock(mutex_);
-    const auto [found, fresh] = plans_.try_emplace(problem);
-    Entry& entry = found->second;
-    if (fresh) {
-      entry.plan = AttentionGraph(problem).plan(handle_, kernels_[problem.structure()]);
-      entry.usable = bool(entry.plan);
-    }
-    return entry.usable ? &entry.plan : nullptr;
-  }
-
-  const int device_;
-  CudnnHandle* handle_ = nullptr;
-  std::mutex mutex_;
-  std::map<Problem, Entry> plans_;
+  CudnnPlans<Problem> plans_;
   std::map<Problem, CudnnDescriptor> kernels_;  // by the structure of the problem
 };
 
@@ -243,29 +210,29 @@ bool fits(int device, Dtype dtype, const AttentionArguments& a, const Problem& p
          (!p.derivative || fits(p.matrices(p.queries, p.width), p.grad));
 }
 
-CudnnGraphPlan::Memory memory_of(const AttentionArguments& a, bool derivative) {
+GraphMemory memory_of(const AttentionArguments& a, bool derivative) {
   static constexpr float kMasked = -std::numeric_limits<float>::infinity(), kFactor = 1;
-  CudnnGraphPlan::Memory out{
+  GraphMemory out{
       {kQuery, a.query.data}, {kKey, a.key.data}, {kValue, a.value.data}, {kOut, a.out}, {kLogarithms, a.logarithms}};
-  if (a.causal) out.emplace_back(kHidden, &kMasked);
+  if (a.causal) out.add({{kHidden, &kMasked}});
   if (derivative)
-    out.insert(out.end(), {{kGrad, a.grad.data},
-                           {kMeans, a.means},
-                           {kOne, &kFactor},
-                           {kGradQuery, a.grad_query},
-                           {kGradKey, a.grad_key},
-                           {kGradValue, a.grad_value}});
+    out.add({{kGrad, a.grad.data},
+             {kMeans, a.means},
+             {kOne, &kFactor},
+             {kGradQuery, a.grad_query},
+             {kGradKey, a.grad_key},
+             {kGradValue, a.grad_value}});
   return out;
 }
 
 bool run(int device, Dtype dtype, const AttentionArguments& a, bool derivative) {
-  if (!cudnn_wanted() || !cudnn_has_graphs(kOldestVersion)) return false;
+  if (!cudnn_usable(kOldestVersion)) return false;
   const Problem p = problem_of(dtype, a, derivative);
   if (!fits(device, dtype, a, p)) return false;
   const float scale = float(a.scale);
-  CudnnGraphPlan::Memory memory = memory_of(a, derivative);
-  memory.emplace_back(kScale, &scale);
-  return of_device<AttentionPlanner>(device).run(p, memory);
+  GraphMemory memory = memory_of(a, derivative);
+  memory.add({{kScale, &scale}});
+  return of_device<AttentionPlans>(device).run(p, memory);
 }
 
 // The first batch dimension that can be divided, and the number of its elements in the first half. The number is such

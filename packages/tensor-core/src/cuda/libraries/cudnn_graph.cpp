@@ -1,8 +1,10 @@
 #include "cuda/libraries/cudnn_graph.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "cuda/runtime/library.h"
+#include "flambeau/cuda/installation.h"
 
 namespace flambeau::cuda {
 
@@ -30,13 +32,19 @@ struct Library : OpenedLibrary {
 };
 const Library& library() { return the_library<Library>(); }
 
+std::atomic<bool> wanted{true};
+
 namespace number {
 enum Kind {
   kPointwise = 0,
+  kConvolution = 1,
   kEngine = 2,
   kConfiguration = 3,
   kHeuristics = 4,
   kPlan = 5,
+  kForwardOperation = 10,
+  kWeightGradientOperation = 11,
+  kInputGradientOperation = 12,
   kPointwiseOperation = 13,
   kOperationGraph = 15,
   kVariantPack = 16,
@@ -52,6 +60,13 @@ enum Attribute {
   kPointwiseMode = 0,
   kPointwiseType = 1,
   kPointwiseDim = 9,
+  kConvolutionType = 100,
+  kConvolutionMode = 101,
+  kConvolutionDilation = 102,
+  kConvolutionStride = 103,
+  kConvolutionPaddingAfter = 104,
+  kConvolutionPaddingBefore = 105,
+  kConvolutionDims = 106,
   kHeuristicsMode = 200,
   kHeuristicsGraph = 201,
   kHeuristicsResults = 202,
@@ -60,6 +75,13 @@ enum Attribute {
   kPlanConfiguration = 401,
   kPlanWorkspace = 402,
   kPlanKernelCache = 406,
+  kConvolutionAlpha = 700,  // and the other attributes of the forward operation
+  kConvolutionBeta = 701,
+  kConvolutionDescriptor = 702,
+  kConvolutionWeight = 703,
+  kConvolutionImage = 704,
+  kConvolutionOutput = 705,
+  kConvolutionAttributes = 6,  // the number of these; those of the gradients follow in the same order
   kPointwiseDescriptor = 750,
   kPointwiseX = 751,
   kPointwiseB = 752,
@@ -98,20 +120,30 @@ enum Type {  // types of attributes
   kDataType = 1,
   kFlag = 2,
   kInt64 = 3,
+  kFloat = 4,
+  kDouble = 5,
   kAddress = 6,
+  kConvolutionModeType = 7,
   kHeuristicsModeType = 8,
   kNote = 11,
   kPointwiseModeType = 14,
   kDescriptor = 15,
   kReductionModeType = 18
 };
-enum { kFastHeuristics = 3, kNondeterministic = 4, kNotes = 10 };
+enum HeuristicsMode { kFallback = 2, kFast = 3 };
+enum Note { kMatrixUnits = 0, kRoundsOperands = 1, kRoundsSums = 2, kNondeterministic = 4, kNotes = 10 };
+enum { kCrossCorrelation = 1 };
 }  // namespace number
 
 enum Storage { kMemory, kVirtual, kByValue };
 constexpr int64_t kAlignment = 16;  // of all operands in memory, in bytes
 
-std::vector<CudnnDescriptor> configurations_of(const CudnnDescriptor& heuristics) {
+// Returns the configurations that the library proposes for a graph, the preferred one first.
+std::vector<CudnnDescriptor> configurations_of(const CudnnDescriptor& graph, int mode) {
+  CudnnDescriptor heuristics(number::kHeuristics);
+  heuristics.set(number::kHeuristicsGraph, {graph.handle()});
+  heuristics.set(number::kHeuristicsMode, number::kHeuristicsModeType, &mode);
+  heuristics.finalize();
   const auto get = [&](int64_t limit, void* values) {
     return heuristics.get(number::kHeuristicsResults, number::kDescriptor, limit, values);
   };
@@ -125,18 +157,24 @@ std::vector<CudnnDescriptor> configurations_of(const CudnnDescriptor& heuristics
   return found;
 }
 
-bool is_deterministic(const CudnnDescriptor& configuration) {
+// Returns true if the numerical properties of the configuration's engine are within the limits.
+bool is_allowed(const CudnnDescriptor& configuration, const GraphLimits& limits) {
   const CudnnDescriptor engine(number::kEngine);
   DescriptorHandle* handle = engine.handle();
   if (configuration.get(number::kConfigurationEngine, number::kDescriptor, 1, &handle) != 1) return false;
   std::array<int, number::kNotes> notes{};
   const int64_t count = engine.get(number::kEngineNotes, number::kNote, number::kNotes, notes.data());
-  return count >= 0 && std::count(notes.begin(), notes.begin() + count, int(number::kNondeterministic)) == 0;
+  return count >= 0 && std::none_of(notes.begin(), notes.begin() + count, [&](int note) {
+           return note == number::kNondeterministic || note == number::kRoundsOperands || note == number::kRoundsSums ||
+                  (note == number::kMatrixUnits && !limits.matrix_units);
+         });
 }
 
 }  // namespace
 
-bool cudnn_has_graphs(int64_t version) { return library().complete && int64_t(library().version()) >= version; }
+int64_t cudnn_version() { return library().complete ? int64_t(library().version()) : 0; }
+void want_cudnn(bool enabled) { wanted = enabled; }
+bool cudnn_usable(int64_t version) { return wanted && cudnn_version() >= version; }
 
 CudnnHandle* create_cudnn_handle() {
   CudnnHandle* handle = nullptr;
@@ -169,13 +207,11 @@ int64_t CudnnDescriptor::get(int attribute, int type, int64_t limit, void* value
   return values ? std::min(count, limit) : count;
 }
 
-bool CudnnGraphPlan::run(CudnnHandle* handle, StreamHandle* stream, const Memory& memory, void* workspace) const {
-  std::vector<int64_t> ids;
-  std::vector<const void*> addresses;
-  for (const auto& [id, address] : memory) ids.push_back(id), addresses.push_back(address);
+bool CudnnGraphPlan::run(CudnnHandle* handle, StreamHandle* stream, const GraphMemory& memory, void* workspace) const {
+  const int64_t count = int64_t(memory.count_);
   CudnnDescriptor pack(number::kVariantPack);
-  pack.set(number::kVariantPackIds, number::kInt64, ids.data(), int64_t(ids.size()));
-  pack.set(number::kVariantPackAddresses, number::kAddress, addresses.data(), int64_t(addresses.size()));
+  pack.set(number::kVariantPackIds, number::kInt64, memory.ids_.data(), count);
+  pack.set(number::kVariantPackAddresses, number::kAddress, memory.addresses_.data(), count);
   pack.set(number::kVariantPackWorkspace, number::kAddress, &workspace);
   pack.finalize();
   return pack && library().cudnnSetStream(handle, stream) == 0 &&
@@ -191,25 +227,32 @@ DescriptorHandle* CudnnGraph::keep(CudnnDescriptor descriptor) {
   return descriptors_.back().handle();
 }
 
-GraphTensor CudnnGraph::tensor(int64_t id, int type, const GraphSizes& size, const GraphSizes& stride, int storage) {
+DescriptorHandle* CudnnGraph::tensor(int64_t id, int type, GraphSpan size, GraphSpan stride, int storage,
+                                     int64_t alignment) {
   const bool is_virtual = storage == kVirtual, by_value = storage == kByValue;
   CudnnDescriptor t(number::kTensor);
   t.set(number::kTensorType, number::kDataType, &type);
   t.set(number::kTensorSizes, number::kInt64, size.data(), int64_t(size.size()));
   t.set(number::kTensorStrides, number::kInt64, stride.data(), int64_t(stride.size()));
   t.set(number::kTensorId, number::kInt64, &id);
-  t.set(number::kTensorAlignment, number::kInt64, &kAlignment);
+  t.set(number::kTensorAlignment, number::kInt64, &alignment);
   t.set(number::kTensorVirtual, number::kFlag, &is_virtual);
   t.set(number::kTensorByValue, number::kFlag, &by_value);
   t.finalize();
-  return {keep(std::move(t)), size, stride};
+  return keep(std::move(t));
+}
+DescriptorHandle* CudnnGraph::operand(int64_t id, int type, GraphSpan size, GraphSpan stride, int64_t alignment) {
+  return tensor(id, type, size, stride, kMemory, alignment);
 }
 GraphTensor CudnnGraph::operand(int64_t id, int type, const GraphSizes& size, const GraphSizes& stride) {
-  return tensor(id, type, size, stride, kMemory);
+  return {tensor(id, type, size, stride, kMemory, kAlignment), size, stride};
 }
-GraphTensor CudnnGraph::scalar(int64_t id) { return tensor(id, cudnn::kReal32, {1, 1, 1, 1}, {1, 1, 1, 1}, kByValue); }
+GraphTensor CudnnGraph::scalar(int64_t id) {
+  constexpr GraphSizes one{1, 1, 1, 1};
+  return {tensor(id, cudnn::kReal32, one, one, kByValue, kAlignment), one, one};
+}
 GraphTensor CudnnGraph::intermediate(int type, const GraphSizes& size, const GraphSizes& stride) {
-  return tensor(kIntermediates + intermediates_++, type, size, stride, kVirtual);
+  return {tensor(kIntermediates + intermediates_++, type, size, stride, kVirtual, kAlignment), size, stride};
 }
 
 void CudnnGraph::operation(int kind, std::initializer_list<std::pair<int, DescriptorHandle*>> attributes) {
@@ -274,35 +317,67 @@ GraphTensor CudnnGraph::index(const GraphTensor& like, int64_t dim) {
   return out;
 }
 
-CudnnGraphPlan CudnnGraph::plan(CudnnHandle* handle, int64_t most_workspace, CudnnDescriptor* kernels) const {
+void CudnnGraph::convolve(ConvolutionFunction function, const GraphConvolution& c) {
+  const int64_t dims = int64_t(c.stride.size());
+  const int mode = number::kCrossCorrelation;
+  CudnnDescriptor convolution(number::kConvolution);
+  convolution.set(number::kConvolutionType, number::kDataType, &c.type);
+  convolution.set(number::kConvolutionMode, number::kConvolutionModeType, &mode);
+  convolution.set(number::kConvolutionDims, number::kInt64, &dims);
+  convolution.set(number::kConvolutionDilation, number::kInt64, c.dilation.data(), dims);
+  convolution.set(number::kConvolutionStride, number::kInt64, c.stride.data(), dims);
+  convolution.set(number::kConvolutionPaddingBefore, number::kInt64, c.padding.data(), dims);
+  convolution.set(number::kConvolutionPaddingAfter, number::kInt64, c.padding.data(), dims);
+  convolution.finalize();
+
+  static constexpr int kinds[] = {number::kForwardOperation, number::kInputGradientOperation,
+                                  number::kWeightGradientOperation};
+  CudnnDescriptor o(kinds[int(function)]);
+  const int first = int(function) * number::kConvolutionAttributes;
+  const auto set_factor = [&](int attribute, double factor) {
+    const float single = float(factor);
+    if (c.type == cudnn::kReal64)
+      o.set(first + attribute, number::kDouble, &factor);
+    else
+      o.set(first + attribute, number::kFloat, &single);
+  };
+  set_factor(number::kConvolutionAlpha, 1), set_factor(number::kConvolutionBeta, c.added ? 1 : 0);
+  o.set(first + number::kConvolutionDescriptor, {convolution.handle()});
+  o.set(first + number::kConvolutionWeight, {c.weight});
+  o.set(first + number::kConvolutionImage, {c.image});
+  o.set(first + number::kConvolutionOutput, {c.output});
+  o.finalize();
+  keep(std::move(convolution));
+  operations_.push_back(keep(std::move(o)));
+}
+
+CudnnGraphPlan CudnnGraph::plan(CudnnHandle* handle, const GraphLimits& limits, CudnnDescriptor* kernels) const {
   CudnnDescriptor graph(number::kOperationGraph);
   graph.set(number::kGraphOperations, operations_);
   graph.set(number::kGraphHandle, number::kHandle, &handle);
-  const bool dynamic = kernels != nullptr;
-  graph.set(number::kGraphDynamicSizes, number::kFlag, &dynamic);
+  const bool dynamic = true;
+  if (kernels) graph.set(number::kGraphDynamicSizes, number::kFlag, &dynamic);
   graph.finalize();
   if (kernels && !*kernels) {
     *kernels = CudnnDescriptor(number::kKernelCache);
     kernels->set(number::kKernelCacheGraph, {graph.handle()});
     kernels->finalize();
   }
-  const int mode = number::kFastHeuristics;
-  CudnnDescriptor heuristics(number::kHeuristics);
-  heuristics.set(number::kHeuristicsGraph, {graph.handle()});
-  heuristics.set(number::kHeuristicsMode, number::kHeuristicsModeType, &mode);
-  heuristics.finalize();
-  for (CudnnDescriptor& configuration : configurations_of(heuristics)) {
-    if (!is_deterministic(configuration)) continue;
-    CudnnGraphPlan out;
-    out.plan_ = CudnnDescriptor(number::kPlan);
-    out.plan_.set(number::kPlanHandle, number::kHandle, &handle);
-    out.plan_.set(number::kPlanConfiguration, {configuration.handle()});
-    if (kernels) out.plan_.set(number::kPlanKernelCache, {kernels->handle()});
-    out.plan_.finalize();
-    const bool known = out.plan_.get(number::kPlanWorkspace, number::kInt64, 1, &out.workspace_) == 1;
-    if (!known || out.workspace_ > most_workspace) continue;
-    out.configuration_ = std::move(configuration);
-    return out;
+  for (const int mode : {number::kFast, number::kFallback}) {
+    if (mode == number::kFallback && !limits.all_heuristics) break;
+    for (CudnnDescriptor& configuration : configurations_of(graph, mode)) {
+      if (!is_allowed(configuration, limits)) continue;
+      CudnnGraphPlan out;
+      out.plan_ = CudnnDescriptor(number::kPlan);
+      out.plan_.set(number::kPlanHandle, number::kHandle, &handle);
+      out.plan_.set(number::kPlanConfiguration, {configuration.handle()});
+      if (kernels) out.plan_.set(number::kPlanKernelCache, {kernels->handle()});
+      out.plan_.finalize();
+      const bool known = out.plan_.get(number::kPlanWorkspace, number::kInt64, 1, &out.workspace_) == 1;
+      if (!known || out.workspace_ > limits.workspace) continue;
+      out.configuration_ = std::move(configuration);
+      return out;
+    }
   }
   return {};
 }

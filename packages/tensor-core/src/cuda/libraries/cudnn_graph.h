@@ -5,16 +5,18 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "cuda/runtime/driver.h"
+#include "tasks/convolution.h"
 
 namespace flambeau::cuda {
 
 // Constants of the library.
 namespace cudnn {
-enum DataType { kReal32 = 0, kReal16 = 2, kInt32 = 4, kBrain16 = 9, kBoolean = 11 };
+enum DataType { kReal32 = 0, kReal64 = 1, kReal16 = 2, kInt32 = 4, kBrain16 = 9, kBoolean = 11 };
 enum PointwiseMode {
   kAdd = 0,
   kMultiply = 1,
@@ -32,8 +34,8 @@ enum ReductionMode { kSum = 0, kMaximum = 3 };
 struct CudnnHandle;
 struct DescriptorHandle;
 
-// Returns true if the library is installed and has at least this version (91900 is 9.19).
-bool cudnn_has_graphs(int64_t version);
+// Returns true if the library is enabled and installed and has at least this version (91900 is 9.19).
+bool cudnn_usable(int64_t version);
 // Returns a new handle for the current GPU, or null if the library is not installed or cannot use the GPU.
 CudnnHandle* create_cudnn_handle();
 
@@ -61,15 +63,29 @@ class CudnnDescriptor {
   std::unique_ptr<DescriptorHandle, Destroy> handle_;
 };
 
+// The addresses of a graph's operands, by their identifiers.
+class GraphMemory {
+ public:
+  GraphMemory(std::initializer_list<std::pair<int64_t, const void*>> operands) { add(operands); }
+  void add(std::initializer_list<std::pair<int64_t, const void*>> operands) {
+    for (const auto& [id, address] : operands) ids_[count_] = id, addresses_[count_++] = address;
+  }
+
+ private:
+  friend class CudnnGraphPlan;
+  static constexpr size_t kMost = 16;
+  std::array<int64_t, kMost> ids_;
+  std::array<const void*, kMost> addresses_;
+  size_t count_ = 0;
+};
+
 // An executable graph, or null if the library does not support the graph.
 class CudnnGraphPlan {
  public:
-  using Memory = std::vector<std::pair<int64_t, const void*>>;  // identifiers of operands and their addresses
-
   explicit operator bool() const { return bool(plan_); }
   int64_t workspace() const { return workspace_; }  // size in bytes
   // Submits the graph to a stream. Returns false if the library returns an error.
-  bool run(CudnnHandle* handle, StreamHandle* stream, const Memory& memory, void* workspace) const;
+  bool run(CudnnHandle* handle, StreamHandle* stream, const GraphMemory& memory, void* workspace) const;
 
  private:
   friend class CudnnGraph;
@@ -85,11 +101,30 @@ struct GraphTensor {
 };
 GraphSizes contiguous_strides(const GraphSizes& size);
 
+using GraphSpan = std::span<const int64_t>;  // sizes or strides, one for each dimension
+
+struct GraphConvolution {
+  DescriptorHandle *image, *weight, *output;
+  GraphSpan padding, stride, dilation;
+  int type;    // type of the sums
+  bool added;  // if true, the result is added to the contents of its tensor
+};
+
+// Limits for the implementation that a plan uses. It is always deterministic, and keeps the precision of the operands
+// and of float32 sums.
+struct GraphLimits {
+  int64_t workspace;           // maximum size in bytes
+  bool matrix_units = true;    // false: no tensor cores, which round float32 to TF32
+  bool all_heuristics = true;  // false: only implementations that the library recommends for the GPU
+};
+
 class CudnnGraph {
  public:
   // Adds a tensor in memory. Calls of the plan identify it by `id`, which must be less than kIntermediates. A scalar is
   // a float32 in host memory.
   GraphTensor operand(int64_t id, int type, const GraphSizes& size, const GraphSizes& stride);
+  // Adds a tensor with any number of dimensions, whose address is a multiple of `alignment`.
+  DescriptorHandle* operand(int64_t id, int type, GraphSpan size, GraphSpan stride, int64_t alignment);
   GraphTensor scalar(int64_t id);
   GraphTensor intermediate(int type, const GraphSizes& size, const GraphSizes& stride);
 
@@ -103,17 +138,18 @@ class CudnnGraph {
   // Adds a pointwise operation with an intermediate result of that type, which has the size of the first input.
   GraphTensor apply(int mode, std::initializer_list<GraphTensor> inputs, int type = cudnn::kReal32);
   GraphTensor index(const GraphTensor& like, int64_t dim);
+  // Adds a convolution or one of its gradients.
+  void convolve(ConvolutionFunction function, const GraphConvolution& c);
 
-  // Returns a plan for the deterministic implementation that the library expects to be the fastest, among those that
-  // need at most `most_workspace` bytes. If `kernels` is given, graphs that differ only in sizes and strides share the
-  // compiled kernels that it keeps. It is a null descriptor at first, and must outlive the plans. Not all
-  // implementations support this.
-  CudnnGraphPlan plan(CudnnHandle* handle, int64_t most_workspace, CudnnDescriptor* kernels) const;
+  // Returns a plan for the implementation that the library expects to be the fastest within the limits. If `kernels` is
+  // given, graphs that differ only in sizes and strides share the compiled kernels that it keeps. It is a null
+  // descriptor at first, and must outlive the plans. Not all implementations support this.
+  CudnnGraphPlan plan(CudnnHandle* handle, const GraphLimits& limits, CudnnDescriptor* kernels = nullptr) const;
 
  private:
   static constexpr int64_t kIntermediates = 100;
   DescriptorHandle* keep(CudnnDescriptor descriptor);
-  GraphTensor tensor(int64_t id, int type, const GraphSizes& size, const GraphSizes& stride, int storage);
+  DescriptorHandle* tensor(int64_t id, int type, GraphSpan size, GraphSpan stride, int storage, int64_t alignment);
   void operation(int kind, std::initializer_list<std::pair<int, DescriptorHandle*>> attributes);
 
   std::vector<CudnnDescriptor> descriptors_;

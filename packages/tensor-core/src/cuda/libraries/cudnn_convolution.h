@@ -20,7 +20,4 @@ bool library_convolves(const ConvolutionGeometry& g, Dtype dtype);
 bool library_convolution(ConvolutionFunction function, const ConvolutionGeometry& g, const ConvolutionTensors& tensors,
                          bool added = false);
 
-// Returns true if the use of the library is enabled.
-bool cudnn_wanted();
-
 }  // namespace flambeau::cuda
