@@ -11,6 +11,23 @@ bool StridedLayout::side_by_side(const int64_t* item_sizes) const {
   return true;
 }
 
+bool StridedLayout::has_packs(int64_t width, const int64_t* item_sizes, const uint64_t* addresses) const {
+  if (dims == 0 || width == 1 || size[0] < width) return false;
+  for (int k = 0; k < pointers; ++k) {
+    if (stride[k][0] == 0) continue;
+    const int64_t bytes = width * item_sizes[k];
+    if (stride[k][0] != item_sizes[k] || addresses[k] % uint64_t(bytes) != 0) return false;
+    for (int d = 1; d < dims; ++d)
+      if (stride[k][d] % bytes != 0) return false;
+  }
+  return stride[0][0] != 0;
+}
+
+void StridedLayout::use_packs(int64_t width) {
+  size[0] = (size[0] + width - 1) / width;
+  for (int k = 0; k < pointers; ++k) stride[k][0] *= width;
+}
+
 StridedLayout layout_of(const Tensor* const* tensors, int count) {
   const Tensor& first = *tensors[0];
   Shape order;  // innermost first

@@ -12,7 +12,7 @@ namespace flambeau::cuda {
 
 namespace {
 
-enum Kernel { kVectors, kElements, kStrided };
+enum Kernel { kVectors, kElements, kPacks, kStrided };
 
 constexpr const char* kFamilies[] = {
 #define FAMILY(name) #name,
@@ -68,7 +68,7 @@ CudaModule& module_of(const ModuleKey& wanted) {
   static auto* modules = new CudaModules;
   return modules->find(wanted.key(), [&] {
     return std::make_unique<CudaModule>(wanted.name(), wanted.source(),
-                                        std::initializer_list<const char*>{"vectors", "elements", "strided"});
+                                        std::initializer_list<const char*>{"vectors", "elements", "packs", "strided"});
   });
 }
 
@@ -87,23 +87,31 @@ void set_number(double (&parts)[2], Scalar value, Dtype in) {
   });
 }
 
-// Runs a kernel on contiguous tensors. `largest` is the size of the largest element in bytes.
-void run_flat(int device, CudaModule& module, const PointwiseArguments& a, int64_t largest) {
+// Runs a kernel on contiguous tensors. `width` is the number of elements that a thread processes.
+void run_flat(int device, CudaModule& module, const PointwiseArguments& a, int64_t width) {
   bool aligned = true;
   for (char* pointer : a.pointers) aligned &= reinterpret_cast<uintptr_t>(pointer) % 16 == 0;
-  const int64_t width = std::max<int64_t>(16 / largest, 1), blocks = divide_up(a.count, int64_t(kThreads) * width);
+  const int64_t blocks = divide_up(a.count, int64_t(kThreads) * width);
   launch(device, module, aligned ? kVectors : kElements, {unsigned(blocks)}, kThreads, a);
 }
 
-void run_strided(int device, CudaModule& module, PointwiseArguments a, const StridedLayout& part) {
+void run_strided(int device, CudaModule& module, PointwiseArguments a, StridedLayout part, const int64_t* sizes,
+                 int64_t width) {
+  uint64_t addresses[kPointers];
+  for (int k = 0; k < part.pointers; ++k) {
+    a.pointers[k] += part.offset[k];
+    addresses[k] = reinterpret_cast<uint64_t>(a.pointers[k]);
+  }
+  const bool packs = part.has_packs(width, sizes, addresses);
+  if (packs) {
+    a.row = part.size[0];
+    part.use_packs(width);
+  }
   a.count = part.count();
   a.dims = part.dims;
   for (int d = 0; d < part.dims; ++d) a.sizes[d] = Divider(uint32_t(part.size[d]));
-  for (int k = 0; k < part.pointers; ++k) {
-    a.pointers[k] += part.offset[k];
-    std::copy_n(part.stride[k], part.dims, a.strides[k]);
-  }
-  launch(device, module, kStrided, {unsigned(divide_up(a.count, kThreads))}, kThreads, a);
+  for (int k = 0; k < part.pointers; ++k) std::copy_n(part.stride[k], part.dims, a.strides[k]);
+  launch(device, module, packs ? kPacks : kStrided, {unsigned(divide_up(a.count, kThreads))}, kThreads, a);
 }
 
 void run(const ModuleKey& wanted, const Tensor& out) {
@@ -129,10 +137,11 @@ void run(const ModuleKey& wanted, const Tensor& out) {
     flat &= o.tensor->is_contiguous() && o.tensor->shape() == out.shape();
   }
   CudaModule& module = module_of(wanted);
-  if (flat) return run_flat(device, module, a, largest);
+  const int64_t width = std::max<int64_t>(16 / largest, 1);
+  if (flat) return run_flat(device, module, a, width);
   const StridedLayout layout = layout_of(tensors, wanted.count + 1);
-  if (layout.side_by_side(sizes)) return run_flat(device, module, a, largest);
-  each_part(layout, [&](const StridedLayout& part) { run_strided(device, module, a, part); });
+  if (layout.side_by_side(sizes)) return run_flat(device, module, a, width);
+  each_part(layout, [&](const StridedLayout& part) { run_strided(device, module, a, part, sizes, width); });
 }
 
 }  // namespace

@@ -67,6 +67,54 @@ def test_operands_that_agree_in_a_layout_of_their_own(host_calls):
     assert not host_calls()
 
 
+ROW_OPERANDS = [
+    lambda x: x[0],
+    lambda x: x[:, :1],
+    lambda x: x[:, :, :1],
+    lambda x: x[:1, :1, :1],
+    lambda x: x[0, 0],
+    lambda x: x[:, :1].expand(x.shape),
+]
+ROW_DTYPES = [fb.float32, fb.float64, fb.float16, fb.bfloat16, fb.int8, fb.int16, fb.int32, fb.int64]
+
+
+@pytest.mark.parametrize("dtype", [*ROW_DTYPES, fb.bool, fb.uint8, fb.complex64, fb.complex128])
+def test_rows_that_are_contiguous_or_repeated(dtype, host_calls):
+    """Test rows that start at aligned and at unaligned addresses, with complete and with incomplete packs."""
+    values = fb.arange(3 * 4 * 64).reshape(3, 4, 64) % 11 - 3
+    x = values.to(dtype)
+    for rows in (slice(None), slice(0, 45), slice(16, 64), slice(32, 33), slice(1, 40), slice(7, 7)):
+        for operand in ROW_OPERANDS:
+            here, there = x[:, :, rows], x.cuda()[:, :, rows]
+            assert_close((there * operand(there)).cpu(), here * operand(here))
+            assert_close(fb.eq(operand(there), there).cpu(), fb.eq(operand(here), here))
+    assert not host_calls()
+
+
+def test_rows_of_several_dtypes(host_calls):
+    x, row = fb.arange(5 * 48).reshape(5, 48), fb.linspace(-3, 5, 48)
+    for a in ROW_DTYPES:
+        for b in (fb.float32, fb.float16, fb.int8):
+            assert_close((x.to(a).cuda() + row.to(b).cuda()).cpu(), x.to(a) + row.to(b))
+    assert not host_calls()
+
+
+def test_rows_are_written_in_place_and_permuted(host_calls):
+    x, row = fb.randn(6, 5, 32), fb.randn(16)
+    there = x.cuda()
+    there[:, :, 8:24] += row.cuda()
+    there[:, 1:4, 1:30].mul_(2)
+    there[::2] = there[0, 0]
+    x[:, :, 8:24] += row
+    x[:, 1:4, 1:30].mul_(2)
+    x[::2] = x[0, 0].clone()
+    assert_close(there.cpu(), x, rtol=0, atol=0)
+    assert_close((there.transpose(0, 1) - there[:, :1].transpose(0, 1)).cpu(), (x - x[:, :1]).transpose(0, 1))
+    assert_close(there.permute(1, 0, 2).contiguous().cpu(), x.permute(1, 0, 2).contiguous(), rtol=0, atol=0)
+    assert_close(fb.where(there > 0, there[:, :, :1], 0.5).cpu(), fb.where(x > 0, x[:, :, :1], 0.5))
+    assert not host_calls()
+
+
 @pytest.mark.parametrize("shape", [(0,), (1,), (), (3, 0, 2), (1, 1, 1), (2,) * 14])
 def test_odd_shapes(shape):
     x = fb.randn(shape)

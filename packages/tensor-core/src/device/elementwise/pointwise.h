@@ -7,8 +7,9 @@
 // V         the type of the computation: operands are converted to it, and its result is converted to Out
 // In        the element type of an operand, or Number for a scalar operand
 //
-// This defines three kernels: `vectors` for contiguous tensors whose addresses are multiples of 16, `elements` for
-// contiguous tensors at any address, and `strided` for any strides.
+// This defines four kernels: `vectors` for contiguous tensors whose addresses are multiples of 16, `elements` for
+// contiguous tensors at any address, `packs` for aligned rows of which each operand is contiguous or one repeated
+// element, and `strided` for any strides.
 #pragma once
 
 #include <utility>
@@ -115,12 +116,20 @@ struct Loop {
   struct alignas(kWidth * sizeof(T)) Pack {
     T values[kWidth];
   };
+  // Reads a pack, or one element for all of a pack.
   template <class T>
-  static Pack<T> read(const PointwiseArguments& a, int k, int64_t first) {
+  static Pack<T> read(const PointwiseArguments& a, int k, int64_t offset, bool repeated) {
     if constexpr (std::is_same_v<T, Number>)
       return {};
-    else
-      return *reinterpret_cast<const Pack<T>*>(a.pointers[k] + first * int64_t(sizeof(T)));
+    else {
+      const char* address = a.pointers[k] + offset;
+      if (!repeated) return *reinterpret_cast<const Pack<T>*>(address);
+      const T value = *reinterpret_cast<const T*>(address);
+      Pack<T> pack;
+#pragma unroll
+      for (T& each : pack.values) each = value;
+      return pack;
+    }
   }
   template <class T>
   static V pick(const PointwiseArguments& a, int k, const Pack<T>& pack, int j) {
@@ -129,23 +138,43 @@ struct Loop {
     else
       return convert<V>(pack.values[j]);
   }
-  template <int... K>
-  static void pack_at(const PointwiseArguments& a, int64_t first, std::integer_sequence<int, K...>) {
+  template <bool may_repeat, int... K>
+  static void pack_at(const PointwiseArguments& a, const int64_t* offsets, std::integer_sequence<int, K...>) {
     const auto all = [&](const Pack<In>&... packs) {
       Pack<Out> out;
 #pragma unroll
       for (int j = 0; j < kWidth; ++j)
         out.values[j] = convert<Out>(Function::template call<V>(pick<In>(a, K + 1, packs, j)...));
-      *reinterpret_cast<Pack<Out>*>(a.pointers[0] + first * int64_t(sizeof(Out))) = out;
+      *reinterpret_cast<Pack<Out>*>(a.pointers[0] + offsets[0]) = out;
     };
-    all(read<In>(a, K + 1, first)...);
+    all(read<In>(a, K + 1, offsets[K + 1], may_repeat && a.strides[K + 1][0] == 0)...);
+  }
+  template <bool may_repeat>
+  static void pack_at(const PointwiseArguments& a, const int64_t* offsets) {
+    pack_at<may_repeat>(a, offsets, std::make_integer_sequence<int, kInputs>());
+  }
+
+  // Adds to the offsets, in bytes, those of a step of the loop over the dimensions. Returns the position in the
+  // innermost dimension.
+  static uint32_t add_offsets(const PointwiseArguments& a, uint32_t step, int64_t* offsets) {
+    uint32_t left = step, innermost = 0;
+#pragma unroll
+    for (int d = 0; d < kLoopDims; ++d) {
+      if (d == a.dims) break;
+      const uint32_t next = d + 1 < a.dims ? a.sizes[d].quotient(left) : 0, position = left - next * a.sizes[d].divisor;
+      for (int k = 0; k <= kInputs; ++k) offsets[k] += a.strides[k][d] * int64_t(position);
+      if (d == 0) innermost = position;
+      left = next;
+    }
+    return innermost;
   }
 
   static void vectors(const PointwiseArguments& a) {
     const int64_t first = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kWidth;
-    if (first + kWidth <= a.count)
-      pack_at(a, first, std::make_integer_sequence<int, kInputs>());
-    else
+    if (first + kWidth <= a.count) {
+      const int64_t offsets[] = {first * int64_t(sizeof(Out)), first * Source<V, In>::kSize...};
+      pack_at<false>(a, offsets);
+    } else
       for (int64_t i = first; i < a.count; ++i) element_at(a, i);
   }
   static void elements(const PointwiseArguments& a) {
@@ -154,16 +183,23 @@ struct Loop {
     for (int j = 0; j < kWidth; ++j)
       if (const int64_t i = first + int64_t(j) * blockDim.x; i < a.count) element_at(a, i);
   }
+  static void packs(const PointwiseArguments& a) {
+    const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (at >= a.count) return;
+    int64_t offsets[kInputs + 1] = {};
+    const int64_t left = a.row - int64_t(add_offsets(a, uint32_t(at), offsets)) * kWidth;
+    if (left >= kWidth) return pack_at<true>(a, offsets);
+#pragma unroll 1
+    for (int64_t j = 0; j < left; ++j) {  // the last elements of a row
+      *reinterpret_cast<Out*>(a.pointers[0] + offsets[0]) = element(a, offsets);
+      for (int k = 0; k <= kInputs; ++k) offsets[k] += a.strides[k][0] / kWidth;
+    }
+  }
   static void strided(const PointwiseArguments& a) {
     const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (at >= a.count) return;
-    uint32_t left = uint32_t(at);
     int64_t offsets[kInputs + 1] = {};
-    for (int d = 0; d < a.dims; ++d) {
-      const uint32_t next = d + 1 < a.dims ? a.sizes[d].quotient(left) : 0, position = left - next * a.sizes[d].divisor;
-      for (int k = 0; k <= kInputs; ++k) offsets[k] += a.strides[k][d] * int64_t(position);
-      left = next;
-    }
+    add_offsets(a, uint32_t(at), offsets);
     *reinterpret_cast<Out*>(a.pointers[0] + offsets[0]) = element(a, offsets);
   }
 };
@@ -177,4 +213,5 @@ struct Loop {
   using UnitLoop = flambeau::cuda::Loop<function, __VA_ARGS__>;                            \
   FLAMBEAU_KERNEL(vectors, flambeau::cuda::PointwiseArguments) { UnitLoop::vectors(a); }   \
   FLAMBEAU_KERNEL(elements, flambeau::cuda::PointwiseArguments) { UnitLoop::elements(a); } \
+  FLAMBEAU_KERNEL(packs, flambeau::cuda::PointwiseArguments) { UnitLoop::packs(a); }       \
   FLAMBEAU_KERNEL(strided, flambeau::cuda::PointwiseArguments) { UnitLoop::strided(a); }

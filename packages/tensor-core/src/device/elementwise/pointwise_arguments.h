@@ -27,8 +27,10 @@ struct PointwiseArguments {
   int64_t count;
   char* pointers[kPointers];     // [0] is the output
   double numbers[kPointers][2];  // scalar operands: real and imaginary part, or the bits of an integer
-  // For tensors that are not contiguous: the dimensions, beginning with the innermost, with strides in bytes.
+  // For tensors that are not contiguous: the dimensions, beginning with the innermost, with strides in bytes. In the
+  // kernel `packs`, the innermost dimension and `count` are in packs, and `row` is the number of elements of a row.
   int dims;
+  int64_t row;
   Divider sizes[kLoopDims];
   int64_t strides[kPointers][kLoopDims];
 };
