@@ -50,7 +50,8 @@ enum class Scan { Sum, Prod, Max, Min, LogSumExp };
 Tensor scan(Scan op, const Tensor& in, int64_t outer, int64_t length, int64_t inner, const Tensor& indices = {});
 
 // These functions normalise contiguous tensors (normalize.cpp). Statistics, weights and sums have the dtype of the
-// accumulator. The statistics of rows, (rows, 2), contain the mean and 1 / standard deviation.
+// accumulator; the weight and the bias of rows may both have the input's dtype instead. The statistics of rows,
+// (rows, 2), contain the mean and 1 / standard deviation.
 void normalize_rows(const Tensor& out, const Tensor& statistics, const Tensor& x, const Tensor& weight,
                     const Tensor& bias, bool centred, double eps);
 void normalize_rows_backward(const Tensor& out, const Tensor& grad, const Tensor& x, const Tensor& weight,

@@ -23,15 +23,16 @@ std::unique_ptr<CudaModule> reduction(const char* op, Dtype in, const char* head
 }
 std::unique_ptr<CudaModule> lines(const char* header, const char* op, Dtype in) {
   return std::make_unique<CudaModule>(op, source(header, "FLAMBEAU_LINES", op, in),
-                                      Names{"short_rows", "long_rows", "columns", "wide_columns"});
+                                      Names{"short_rows", "long_rows", "columns", "wide_columns", "held_rows"});
 }
 
 namespace {
 
-void launch_plan(int device, CudaModule& module, ReduceArguments& a, const Step& step, const ReducePlan& plan) {
+void launch_plan(int device, CudaModule& module, ReduceArguments& a, const Step& step, const ReducePlan& plan,
+                 unsigned threads = kReduceThreads) {
   a.outer = step.outer, a.length = step.length, a.inner = step.inner;
   a.part = plan.part, a.parts = int(plan.parts), a.lanes = plan.lanes, a.slots = plan.slots;
-  launch(device, module, plan.kernel, plan.grid, kReduceThreads, a);
+  launch(device, module, plan.kernel, plan.grid, threads, a);
 }
 Tensor room_for(int64_t states, int64_t size) { return empty({states * size}, Dtype::uint8); }
 
@@ -48,7 +49,10 @@ void run_reduction(int device, CudaModule& module, ReduceArguments a, const Step
 }
 
 void run_lines(int device, CudaModule& module, ReduceArguments a, const Step& step, int64_t item_size) {
-  if (step.outer * step.length * step.inner > 0) launch_plan(device, module, a, step, plan_of_lines(step, item_size));
+  if (step.outer * step.length * step.inner == 0) return;
+  const ReducePlan plan = plan_of_lines(step, item_size, a.in[1] ? 2 : 1);
+  launch_plan(device, module, a, step, plan,
+              plan.kernel == ReducePlan::kHeldRows ? unsigned(plan.lanes) : kReduceThreads);
 }
 
 Tensor states_of(int device, CudaModule& module, ReduceArguments a, const Step& step, int64_t item_size,
@@ -64,8 +68,9 @@ Tensor states_of(int device, CudaModule& module, ReduceArguments a, const Step& 
 void join_states(int device, CudaModule& module, ReduceArguments a, const Tensor& states, const Step& step) {
   a.in[0] = states.device_bytes();
   a.outer = step.outer, a.length = step.length, a.inner = step.inner;
-  a.parts = 1;
-  launch(device, module, ReducePlan::kJoin, {unsigned(step.outer * step.inner)}, kJoinThreads, a);
+  const JoinPlan plan = join_plan_of(step);
+  a.parts = 1, a.lanes = plan.lanes, a.slots = plan.slots;
+  launch(device, module, ReducePlan::kJoin, plan.grid, kJoinThreads, a);
 }
 
 Tensor join_states_again(int device, CudaModule& module, ReduceArguments a, const Tensor& states, const Step& step,

@@ -90,6 +90,31 @@ void layouts() {
   check_walk(zeros({1, 1, 7, 1}, Dtype::float32), zeros({7, 1}, Dtype::float32));
 }
 
+// Rows are processed in packs if they are aligned and each operand is contiguous or repeated along them.
+void packs() {
+  const Tensor x = zeros({6, 4, 24}, Dtype::float32);
+  const auto part = [&](int64_t dim, int64_t begin, int64_t end) { return slice(x, dim, begin, end, 1); };
+  const auto packed = [](const Tensor& first, const Tensor& second, uint64_t second_address = 0) {
+    const Tensor* tensors[] = {&first, &second};
+    const int64_t sizes[] = {item_size(first.dtype()), item_size(second.dtype())};
+    const uint64_t addresses[] = {uint64_t(first.offset() * sizes[0]), second_address};
+    return layout_of(tensors, 2).has_packs(16 / std::max(sizes[0], sizes[1]), sizes, addresses);
+  };
+  CHECK(packed(x, part(0, 0, 1)) && packed(x, part(1, 0, 1)) && packed(x, part(2, 0, 1)));
+  CHECK(packed(part(2, 4, 23), part(2, 0, 1)) && !packed(part(2, 3, 23), part(2, 0, 1)));
+  CHECK(packed(part(2, 0, 4), part(2, 0, 1)) && !packed(part(2, 0, 3), part(2, 0, 1)));
+  CHECK(packed(x, zeros({24}, Dtype::float16), 8) && !packed(x, zeros({24}, Dtype::float16), 4));
+  CHECK(packed(x, zeros({24}, Dtype::float64), 16) && !packed(x, zeros({24}, Dtype::complex128)));
+  CHECK(!packed(transpose(x, 1, 2), zeros({24, 4}, Dtype::float32)));
+  CHECK(!packed(slice(x, 2, 0, 24, 2), part(2, 0, 1)));
+  CHECK(!packed(zeros({}, Dtype::float32), zeros({}, Dtype::float32)));
+
+  const Tensor* tensors[] = {&x, &x};
+  StridedLayout layout = layout_of(tensors, 1);
+  layout.use_packs(8);
+  CHECK(layout.size[0] == 72 && layout.stride[0][0] == 32);
+}
+
 // Tensors with more dimensions than a kernel supports, none of which can be merged.
 void many_dimensions() {
   Shape doubled;
@@ -148,8 +173,12 @@ void check_parts(const Plan& plan, const Step& s) {
   CHECK(plan.grid.x >= 1 && plan.grid.x < 1u << 31 && plan.grid.y < 65536);
 }
 void check_reduction(const ReducePlan& plan, const Step& s, int64_t item_size) {
-  const int64_t teams = kReduceThreads / (plan.lanes * plan.slots);
   check_parts(plan, s);
+  if (plan.kernel == ReducePlan::kHeldRows) {
+    CHECK(s.inner == 1 && plan.grid.x == s.outer && plan.lanes % 32 == 0 && plan.lanes <= kMostHeldThreads);
+    return;
+  }
+  const int64_t teams = kReduceThreads / (plan.lanes * plan.slots);
   CHECK(plan.lanes * plan.slots * teams == kReduceThreads);
   if (s.inner == 1) {
     CHECK(plan.kernel == ReducePlan::kLongRows ? plan.grid.x == s.outer : plan.grid.x * teams >= s.outer);
@@ -160,6 +189,13 @@ void check_reduction(const ReducePlan& plan, const Step& s, int64_t item_size) {
   const int64_t tiles = divide_up(s.inner / count, plan.lanes);
   CHECK(plan.grid.x == tiles * divide_up(s.outer, teams));
 }
+// Checks that the blocks of a join cover all columns, and that no thread combines many states if others could help.
+void check_join(const Step& s) {
+  const JoinPlan plan = join_plan_of(s);
+  CHECK(plan.lanes * plan.slots == kJoinThreads && plan.grid.y == 1 && plan.grid.x < 1u << 31);
+  CHECK(plan.grid.x == s.outer * divide_up(s.inner, plan.lanes) && plan.lanes < 2 * s.inner);
+  CHECK(plan.slots == kJoinThreads || divide_up(s.length, plan.slots) <= 16);
+}
 void plans() {
   const int64_t sizes[] = {1, 2, 3, 31, 33, 127, 1000, 4096, 65537, 1 << 20, (1 << 24) + 1};
   for (const int64_t outer : sizes)
@@ -169,9 +205,15 @@ void plans() {
         const Step s{outer, length, inner};
         for (const int64_t size : {1, 2, 4, 8, 16}) {
           check_reduction(plan_of(s, size), s, size);
-          check_reduction(plan_of_lines(s, size), s, size);
-          CHECK(plan_of_lines(s, size).parts == 1);
+          for (const int64_t inputs : {1, 2}) {
+            const ReducePlan plan = plan_of_lines(s, size, inputs);
+            check_reduction(plan, s, size);
+            CHECK(plan.parts == 1);
+            if (inner > 1 || plan.kernel == ReducePlan::kLongRows) continue;
+            CHECK(plan.lanes * kHeldPacks / inputs * 16 >= s.length * size);  // each thread holds its share of a row
+          }
           if (length == 0) continue;
+          if (outer * inner < 1 << 30) check_join({outer, plan_of(s, size).parts, inner});
           check_parts(scan_plan_of(s, size, false), s);
           CHECK(scan_plan_of(s, size, true).parts == 1);
         }
@@ -204,6 +246,7 @@ int main() {
   dividers();
   plans();
   layouts();
+  packs();
   many_dimensions();
   many_elements();
   segments();

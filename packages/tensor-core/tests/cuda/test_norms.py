@@ -16,13 +16,24 @@ def check(function, *arguments, **more):
     assert_close(function(*there(arguments), **more).cpu(), function(*arguments, **more), equal_nan=True)
 
 
-@pytest.mark.parametrize("shape", [(5, 8), (3, 300), (2, 3, 1025), (2, 4096), (4, 1), (0, 4)])
+@pytest.mark.parametrize("shape", [(5, 8), (3, 300), (9, 768), (2, 3, 1025), (2, 4096), (4, 1), (0, 4)])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_row_norms(shape, dtype, host_calls):
     x, weight, bias = (fb.randn(s).to(dtype) for s in (shape, shape[-1:], shape[-1:]))
     for w, b in ((None, None), (weight, None), (weight, bias)):
         check(fb.layer_norm, x + 3, shape[-1:], w, b)
         check(fb.rms_norm, x, shape[-1:], w)
+    check(fb.layer_norm, x, shape[-1:], weight.float(), bias)
+    assert not host_calls()
+
+
+@pytest.mark.parametrize("length", [24, 1001, 5000, 40000])
+@pytest.mark.parametrize("dtype", [*DTYPES, fb.bfloat16])
+def test_row_norms_at_unaligned_addresses(length, dtype, host_calls):
+    x, weight, bias = ((fb.randn(n) + 1).to(dtype) for n in (3 * length + 1, length + 1, length + 1))
+    for first in (0, 1):
+        rows = x[first : first + 3 * length].view(3, length)
+        check(fb.layer_norm, rows, (length,), weight[first:][:length], bias[1:])
     assert not host_calls()
 
 

@@ -5,8 +5,10 @@ import pytest
 import flambeau as fb
 from flambeau.testing import assert_close
 
-# Rows for some lanes or a block, and misaligned rows; few, many and odd columns; empty tensors.
+# Rows for some lanes, for blocks of several sizes, and for reading twice; misaligned rows; few, many and odd columns;
+# empty tensors.
 SHAPES = [((7,), 0), ((5, 300), 1), ((3, 2050), 1), ((3, 1001), 1), ((3, 40, 5), 1), ((2, 9, 64), 1), ((300, 4), 0)]
+SHAPES += [((9, 1024), 1), ((2, 1031), 1), ((2, 10000), 1), ((1, 33001), 1), ((1, 66003), 1), ((40, 12), 1)]
 SHAPES += [((0, 3), 1), ((3, 0), 1), ((300, 3, 2), 1), ((2, 1), 1), ((), 0)]
 FUNCTIONS = {
     "softmax": lambda t, dim: t.softmax(dim),
@@ -24,6 +26,28 @@ def test_along_a_dimension(name, shape, dim, host_calls):
         assert found.is_cuda
         assert_close(found.cpu(), FUNCTIONS[name](x, dim))
     assert not host_calls()
+
+
+@pytest.mark.parametrize("length", [3, 24, 1001, 5000])
+def test_the_result_does_not_depend_on_the_address(length):
+    for dtype in (fb.float32, fb.float64, fb.bfloat16):
+        aligned = (fb.randn(3, length) * 5).to(dtype).cuda()
+        moved = fb.cat([aligned.view(-1)[:1], aligned.view(-1)])[1:].view(3, length)
+        for name, function in FUNCTIONS.items():
+            assert function(moved, 1).tolist() == function(aligned, 1).tolist(), name
+
+
+def test_rows_with_large_and_infinite_elements():
+    """Test values for which the terms of the sum underflow, in rows of all kinds."""
+    for length in (8, 200, 3000, 40000):
+        x = fb.randn(4, length) * 60
+        x[1, ::2] = float("-inf")
+        x[2, 1:] = float("-inf")
+        x[3, length // 2] = float("nan")
+        for name, function in FUNCTIONS.items():
+            for dtype in (fb.float32, fb.float64, fb.bfloat16):
+                found = function(x.to(dtype).cuda(), 1).cpu()
+                assert_close(found, function(x.to(dtype), 1), equal_nan=True, msg=name)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -25,6 +25,7 @@ CudaModule& module_of(Operation operation, Dtype in) {
 }
 
 char* pointer(const Tensor& t) { return t.defined() ? t.device_bytes() : nullptr; }
+bool has_dtype(const Tensor& t, Dtype dtype) { return !t.defined() || t.dtype() == dtype; }
 
 }  // namespace
 
@@ -34,6 +35,7 @@ void normalize_rows(const Tensor& out, const Tensor& statistics, const Tensor& x
   ReduceArguments a{};
   a.in[0] = pointer(x), a.out[0] = pointer(out), a.out[1] = pointer(statistics);
   a.weight = pointer(weight), a.bias = pointer(bias), a.eps = eps;
+  a.stored_parameters = has_dtype(weight, x.dtype()) && has_dtype(bias, x.dtype());
   run_lines(x.device().index, module_of(centred ? kLayerNorm : kRmsNorm, x.dtype()), a,
             {rows, rows ? x.numel() / rows : 0, 1}, item_size(x.dtype()));
 }
@@ -44,6 +46,7 @@ void normalize_rows_backward(const Tensor& out, const Tensor& grad, const Tensor
   ReduceArguments a{};
   a.in[0] = pointer(grad), a.in[1] = pointer(x), a.out[0] = pointer(out);
   a.weight = pointer(weight), a.statistics = pointer(statistics);
+  a.stored_parameters = has_dtype(weight, x.dtype());
   a.divisor = 1, a.modulus = std::max<int64_t>(rows, 1);
   run_lines(x.device().index, module_of(centred ? kLayerNormBackward : kRmsNormBackward, x.dtype()), a,
             {rows, rows ? x.numel() / rows : 0, 1}, item_size(x.dtype()));

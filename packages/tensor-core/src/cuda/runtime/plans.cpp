@@ -13,7 +13,10 @@ namespace {
 constexpr int64_t kBlocks = 1024;     // number of blocks that keep every GPU busy
 constexpr int64_t kShortPacks = 128;  // a row of at most this many packs of 16 bytes is reduced by some lanes of a warp
 constexpr int64_t kPartPacks = 2048;  // minimum number of packs in a part of a row
-constexpr int64_t kPartRows = 16;     // minimum number of rows for each slot, in reductions of columns
+// In reductions of columns: the number of blocks, of which there are many so that they end at about the same time, the
+// minimum number of rows for each slot, and the number of rows that a slot loads at a time.
+constexpr int64_t kColumnBlocks = 8192, kPartRows = 16, kLoadedRows = 4;
+constexpr int64_t kJoinedStates = 16;  // a thread combines at most about this many states
 
 int64_t power_of_two(int64_t n) { return int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(n, 1)))); }
 
@@ -25,14 +28,22 @@ void divide_length(ReducePlan& plan, int64_t length, int64_t most, int64_t unit)
   plan.parts = std::max<int64_t>(1, divide_up(length, plan.part));
 }
 
-ReducePlan plan_for(const Step& s, int64_t item_size, bool whole) {
+// `held`: number of packs that a thread can keep in registers, if lines are not divided, otherwise 0.
+ReducePlan plan_for(const Step& s, int64_t item_size, int64_t held) {
+  const bool whole = held > 0;
   const int64_t width = std::max<int64_t>(1, 16 / item_size);
   ReducePlan plan{ReducePlan::kShortRows, 1, 1, std::max<int64_t>(s.length, 1), 1, {}};
   if (s.inner == 1) {
     const int64_t packs = divide_up(s.length, width);
-    if (packs <= kShortPacks) {
+    if (packs <= (whole ? 32 * held : kShortPacks)) {
       plan.lanes = int(std::min<int64_t>(32, power_of_two(divide_up(packs, 2))));
       plan.grid = {unsigned(divide_up(s.outer, kReduceThreads / plan.lanes))};
+      return plan;
+    }
+    if (packs <= kMostHeldThreads * held) {
+      plan.kernel = ReducePlan::kHeldRows;
+      plan.lanes = int(divide_up(divide_up(packs, held), 32) * 32);
+      plan.grid = {unsigned(s.outer)};
       return plan;
     }
     plan.kernel = ReducePlan::kLongRows;
@@ -49,15 +60,25 @@ ReducePlan plan_for(const Step& s, int64_t item_size, bool whole) {
   plan.slots = int(std::min(most, kReduceThreads / int64_t(plan.lanes)));
   const int64_t tiles = divide_up(s.inner / count, plan.lanes), rows = plan.slots * kPartRows;
   const int64_t blocks = tiles * divide_up(s.outer, kReduceThreads / (plan.lanes * plan.slots));
-  divide_length(plan, s.length, whole ? 1 : std::min(divide_up(kBlocks, blocks), s.length / rows), rows);
+  divide_length(plan, s.length, whole ? 1 : std::min(divide_up(kColumnBlocks, blocks), s.length / rows),
+                plan.slots * kLoadedRows);
   plan.grid = {unsigned(blocks), unsigned(plan.parts)};
   return plan;
 }
 
 }  // namespace
 
-ReducePlan plan_of(const Step& s, int64_t item_size) { return plan_for(s, item_size, false); }
-ReducePlan plan_of_lines(const Step& s, int64_t item_size) { return plan_for(s, item_size, true); }
+ReducePlan plan_of(const Step& s, int64_t item_size) { return plan_for(s, item_size, 0); }
+ReducePlan plan_of_lines(const Step& s, int64_t item_size, int64_t inputs) {
+  return plan_for(s, item_size, kHeldPacks / inputs);
+}
+
+JoinPlan join_plan_of(const Step& s) {
+  const int64_t slots =
+      std::clamp<int64_t>(power_of_two(divide_up(s.length, kJoinedStates)), kJoinThreads / 32, kJoinThreads);
+  const int64_t lanes = std::min(power_of_two(s.inner), kJoinThreads / slots);
+  return {int(lanes), int(kJoinThreads / lanes), {unsigned(s.outer * divide_up(s.inner, lanes))}};
+}
 
 ScanPlan scan_plan_of(const Step& s, int64_t item_size, bool in_order) {
   constexpr int64_t kShort = 1024, kLong = 8192;       // longest row for one warp; minimum number of elements in a part

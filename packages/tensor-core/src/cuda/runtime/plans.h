@@ -11,13 +11,21 @@ struct Step {  // sizes of a contiguous tensor that is reduced along its middle 
 };
 
 struct ReducePlan {
-  enum Kernel { kShortRows, kLongRows, kColumns, kWideColumns, kJoin } kernel;
+  // The last one is kJoin for reductions, and kHeldRows, which has `lanes` threads per block, for lines.
+  enum Kernel { kShortRows, kLongRows, kColumns, kWideColumns, kJoin, kHeldRows = kJoin } kernel;
   int lanes, slots;
   int64_t part, parts;
   Grid grid;
 };
 ReducePlan plan_of(const Step& step, int64_t item_size);
-ReducePlan plan_of_lines(const Step& step, int64_t item_size);  // the same, but each line has only one part
+// Does the same for operations that write lines, with this number of input tensors. Each line has only one part.
+ReducePlan plan_of_lines(const Step& step, int64_t item_size, int64_t inputs);
+
+struct JoinPlan {  // for combining states (outer, length, inner) along the length
+  int lanes, slots;
+  Grid grid;
+};
+JoinPlan join_plan_of(const Step& step);
 
 struct ScanPlan {
   enum Kernel { kShortRows, kRows, kColumns } kernel;

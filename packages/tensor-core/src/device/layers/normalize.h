@@ -33,24 +33,73 @@ inline Normal<T> normal_of(const ReduceArguments& a, V<T> mean, V<T> variance) {
   return {mean, V<T>(1) / V<T>(std::sqrt(host::maximum(variance, V<T>(0)) + V<T>(a.eps)))};
 }
 
+// The weights or biases of the elements of a row, of the elements' type or of the type of the computation.
+template <class T>
+struct Parameters {
+  const char* values;  // null: `otherwise`
+  bool stored, aligned;
+  static Parameters of(const ReduceArguments& a, const char* p) {
+    return {p, a.stored_parameters != 0, a.length % Pack<T>::kWidth == 0 && is_aligned(p)};
+  }
+  V<T> at(int64_t i, V<T> otherwise) const {
+    if (!values) return otherwise;
+    return stored ? convert<V<T>>(reinterpret_cast<const T*>(values)[i]) : numbers<T>(values)[i];
+  }
+  // Returns the parameters of a pack of elements.
+  struct OfPack {
+    V<T> values[Pack<T>::kWidth];
+  };
+  OfPack of_pack(int64_t first, V<T> otherwise) const {
+    OfPack out;
+    if (!values || !aligned) {
+#pragma unroll
+      for (int j = 0; j < Pack<T>::kWidth; ++j) out.values[j] = at(first + j, otherwise);
+    } else if (stored) {
+      read<T>(first, out);
+    } else {
+      read<V<T>>(first, out);
+    }
+    return out;
+  }
+  template <class Stored>
+  void read(int64_t first, OfPack& out) const {
+    constexpr int kWidth = Pack<Stored>::kWidth;
+#pragma unroll
+    for (int j = 0; j < Pack<T>::kWidth; j += kWidth) {
+      const Pack<Stored> pack = load(reinterpret_cast<const Stored*>(values) + first + j, true);
+#pragma unroll
+      for (int i = 0; i < kWidth; ++i) out.values[j + i] = convert<V<T>>(pack.values[i]);
+    }
+  }
+};
 // The statistics and the parameters that a row's results are computed from.
 template <class T>
 struct RowLine {
   Normal<T> normal;
-  const V<T>*weight, *bias;
+  Parameters<T> weight, bias;
 };
 template <class T>
 struct NormalizedRows {
   using Line = RowLine<T>;
   static Line with(const ReduceArguments& a, Normal<T> normal) {
-    return {normal, numbers<T>(a.weight), numbers<T>(a.bias)};
+    return {normal, Parameters<T>::of(a, a.weight), Parameters<T>::of(a, a.bias)};
   }
   static void keep(const ReduceArguments& a, int64_t number, const Line& line) {
     reinterpret_cast<Normal<T>*>(a.out[1])[number] = line.normal;
   }
+  static T result(T x, const Normal<T>& n, V<T> weight, V<T> bias) {
+    return convert<T>((convert<V<T>>(x) - n.mean) * n.rstd * weight + bias);
+  }
   static T value(const T (&x)[1], int64_t position, const Line& l) {
-    const V<T> h = (convert<V<T>>(x[0]) - l.normal.mean) * l.normal.rstd;
-    return convert<T>(h * at_or(l.weight, position, V<T>(1)) + at_or(l.bias, position, V<T>(0)));
+    return result(x[0], l.normal, l.weight.at(position, V<T>(1)), l.bias.at(position, V<T>(0)));
+  }
+  static Pack<T> pack(const Pack<T> (&x)[1], int64_t position, const Line& l) {
+    const auto weight = l.weight.of_pack(position, V<T>(1)), bias = l.bias.of_pack(position, V<T>(0));
+    Pack<T> out;
+#pragma unroll
+    for (int j = 0; j < Pack<T>::kWidth; ++j)
+      out.values[j] = result(x[0].values[j], l.normal, weight.values[j], bias.values[j]);
+    return out;
   }
 };
 template <class T>
@@ -95,13 +144,13 @@ struct RowsBackward : PairSums<T> {
   using State = Pair<V<T>>;
   struct Context {
     Normal<T> normal;
-    const V<T>* weight;
+    Parameters<T> weight;
   };
   static Context context(const ReduceArguments& a, int64_t number) {
-    return {statistics_of<T>(a, number), numbers<T>(a.weight)};
+    return {statistics_of<T>(a, number), Parameters<T>::of(a, a.weight)};
   }
   static State map(const T (&x)[2], int64_t position, const Context& c) {
-    const V<T> g = convert<V<T>>(x[0]) * at_or(c.weight, position, V<T>(1));
+    const V<T> g = convert<V<T>>(x[0]) * c.weight.at(position, V<T>(1));
     return {g, g * (convert<V<T>>(x[1]) - c.normal.mean)};
   }
   struct Line {
@@ -114,7 +163,7 @@ struct RowsBackward : PairSums<T> {
   }
   static void keep(const ReduceArguments&, int64_t, const Line&) {}
   static T value(const T (&x)[2], int64_t position, const Line& l) {
-    const V<T> g = convert<V<T>>(x[0]) * at_or(l.context.weight, position, V<T>(1));
+    const V<T> g = convert<V<T>>(x[0]) * l.context.weight.at(position, V<T>(1));
     return convert<T>(l.context.normal.rstd * g +
                       (l.of_in * (convert<V<T>>(x[1]) - l.context.normal.mean) + l.constant));
   }

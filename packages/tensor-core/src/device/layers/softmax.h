@@ -6,11 +6,13 @@
 
 namespace flambeau::cuda::reductions {
 
-// The fast exponential is accurate enough for results that are rounded to two bytes.
+// Returns exp(x) for x <= 0. The fastest exponential is accurate enough for results that are rounded to two bytes.
 template <class T>
 inline V<T> exponential(V<T> x) {
   if constexpr (sizeof(T) == 2 && std::is_same_v<V<T>, float>)
     return quick_exp2(x * 1.44269504f);
+  else if constexpr (std::is_same_v<V<T>, float>)
+    return quick_exp(x);
   else
     return host::exp(x);
 }
@@ -36,6 +38,16 @@ struct Exponentials : WithoutContext {
     return {host::maximum(x.largest, y.largest), high.sum + low.sum * share};
   }
   static State map(const T (&x)[1], int64_t, NoContext) { return {convert<V<T>>(x[0]), V<T>(1)}; }
+  template <int n>
+  static State batch(const V<T> (&x)[n]) {
+    State out{x[0], V<T>(0)};
+#pragma unroll
+    for (int j = 1; j < n; ++j) out.largest = host::maximum(out.largest, x[j]);
+    const V<T> from = out.largest == identity<State>().largest ? V<T>(0) : out.largest;
+#pragma unroll
+    for (int j = 0; j < n; ++j) out.sum += exponential<T>(x[j] - from);
+    return out;
+  }
 };
 
 template <class T>
@@ -97,7 +109,8 @@ template <class T>
 struct LogSoftmaxBackward : Backward<T> {
   static V<T> map(const T (&x)[2], int64_t, NoContext) { return convert<V<T>>(x[0]); }
   static T value(const T (&x)[2], int64_t, V<T> sum) {
-    return convert<T>(convert<V<T>>(x[0]) - exponential<T>(convert<V<T>>(x[1])) * sum);
+    const V<T> log = convert<V<T>>(x[1]);
+    return convert<T>(convert<V<T>>(x[0]) - exponential<T>(log > V<T>(0) ? V<T>(0) : log) * sum);
   }
 };
 

@@ -13,6 +13,11 @@
 //   map(values, position, context)  returns the Leaf of an element
 //   write(a, at, state)          stores the result
 //
+// and optionally, to save instructions,
+//
+//   append(T, T)                 join() for a second argument that is not empty and whose elements all come later
+//   batch(values)                returns the State of an array of elements, of which there is only one input tensor
+//
 // The elements that a thread reads and the order in which they are combined depend only on the shape.
 #pragma once
 
@@ -25,6 +30,9 @@
 namespace flambeau::cuda {
 
 namespace host = kernels::FLAMBEAU_ISA;  // reductions that the CPU and the GPU share
+
+template <class T>
+using V = host::ValueOf<T>;
 
 template <class Op>
 struct Reduction {
@@ -47,8 +55,38 @@ struct Reduction {
   // row's number, not on the tensor's address, so that the order of operations depends only on the shape.
   static int64_t count_before_packs(const ReduceArguments& a, int64_t row) { return -(row * a.length) & (kWidth - 1); }
 
-  // Combines the elements of one pack of each input. The first element is at `position`.
-  static Leaf of_packs(const Pack<Stored> (&packs)[kInputs], int64_t position, const Context& context) {
+  static V<Stored> number_of(Stored v) { return host::Element<Stored>::value(v); }
+  // Combines a result with that of at least one element, all of which come later in the row or column.
+  template <class T>
+  static T append(T earlier, T later) {
+    if constexpr (requires { Op::append(earlier, later); })
+      return Op::append(earlier, later);
+    else
+      return Op::join(earlier, later);
+  }
+
+  // The number of packs whose elements are combined at once, if the operation has `batch`.
+  static constexpr bool kBatches = requires(V<Stored> (&x)[kWidth]) { Op::batch(x); };
+  static constexpr int kBatch = !kBatches || kWidth >= 16 ? 1 : 16 / kWidth < kUnroll ? 16 / kWidth : kUnroll;
+
+  // Combines the elements of `n` packs of each input. The first element is at `position`, the packs are `step` apart.
+  template <int n>
+  static State of_packs(const Pack<Stored> (*packs)[kInputs], int64_t position, int64_t step, const Context& context) {
+    if constexpr (kBatches) {
+      V<Stored> values[n * kWidth];
+#pragma unroll
+      for (int u = 0; u < n; ++u)
+#pragma unroll
+        for (int j = 0; j < kWidth; ++j) values[u * kWidth + j] = number_of(packs[u][0].values[j]);
+      return Op::batch(values);
+    } else {
+      State state = State(of_pack(packs[0], position, context));
+#pragma unroll
+      for (int u = 1; u < n; ++u) state = append(state, State(of_pack(packs[u], position + u * step, context)));
+      return state;
+    }
+  }
+  static Leaf of_pack(const Pack<Stored> (&packs)[kInputs], int64_t position, const Context& context) {
     Leaf leaves[kWidth];
 #pragma unroll
     for (int j = 0; j < kWidth; ++j) {
@@ -60,8 +98,32 @@ struct Reduction {
 #pragma unroll
     for (int step = 1; step < kWidth; step *= 2)
 #pragma unroll
-      for (int j = 0; j + step < kWidth; j += 2 * step) leaves[j] = Op::join(leaves[j], leaves[j + step]);
+      for (int j = 0; j + step < kWidth; j += 2 * step) leaves[j] = append(leaves[j], leaves[j + step]);
     return leaves[0];
+  }
+
+  // Reduces complete packs that are `step` elements apart, from position i to the end. Returns the next position. The
+  // loads overlap only if the compiler knows whether they are aligned.
+  template <bool aligned>
+  static int64_t add_packs(State (&states)[kUnroll], const Stored* (&rows)[kInputs], int64_t i, int64_t end,
+                           int64_t step, const Context& context) {
+    for (; i + (kUnroll - 1) * step + kWidth <= end; i += kUnroll * step) {
+      Pack<Stored> packs[kUnroll][kInputs];
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u)
+#pragma unroll
+        for (int k = 0; k < kInputs; ++k) packs[u][k] = load(rows[k] + i + u * step, aligned);
+#pragma unroll
+      for (int u = 0; u < kUnroll; u += kBatch)
+        states[u] = append(states[u], of_packs<kBatch>(packs + u, i + u * step, step, context));
+    }
+    for (; i + kWidth <= end; i += step) {
+      Pack<Stored> packs[kInputs];
+#pragma unroll
+      for (int k = 0; k < kInputs; ++k) packs[k] = load(rows[k] + i, aligned);
+      states[0] = append(states[0], of_packs<1>(&packs, i, step, context));
+    }
+    return i;
   }
 
   // Reduces a thread's share of the elements [begin, end) of a row: packs that are `threads` packs apart. `begin` is a
@@ -75,35 +137,20 @@ struct Reduction {
       rows[k] = input(a, k) + row * a.length;
       aligned &= is_aligned(input(a, k));
     }
-    const int64_t first = begin + count_before_packs(a, row);
+    const int64_t first = begin + count_before_packs(a, row), step = int64_t(threads) * kWidth,
+                  own = first + int64_t(thread) * kWidth;
     State states[kUnroll];
 #pragma unroll
     for (State& state : states) state = Op::template identity<State>();
-    const int64_t step = int64_t(threads) * kWidth;
-    int64_t i = first + int64_t(thread) * kWidth;
-    for (; i + (kUnroll - 1) * step + kWidth <= end; i += kUnroll * step) {
-      Pack<Stored> packs[kUnroll][kInputs];
-#pragma unroll
-      for (int u = 0; u < kUnroll; ++u)
-#pragma unroll
-        for (int k = 0; k < kInputs; ++k) packs[u][k] = load(rows[k] + i + u * step, aligned);
-#pragma unroll
-      for (int u = 0; u < kUnroll; ++u)
-        states[u] = Op::join(states[u], State(of_packs(packs[u], i + u * step, context)));
-    }
-    for (; i + kWidth <= end; i += step) {
-      Pack<Stored> packs[kInputs];
-#pragma unroll
-      for (int k = 0; k < kInputs; ++k) packs[k] = load(rows[k] + i, aligned);
-      states[0] = Op::join(states[0], State(of_packs(packs, i, context)));
-    }
+    const int64_t rest = aligned ? add_packs<true>(states, rows, own, end, step, context)
+                                 : add_packs<false>(states, rows, own, end, step, context);
     const auto add = [&](State& to, int64_t at) {
       Stored values[kInputs];
 #pragma unroll
       for (int k = 0; k < kInputs; ++k) values[k] = rows[k][at];
       to = Op::join(to, State(Op::map(values, at, context)));
     };
-    for (; i < end; ++i) add(states[1], i);  // one thread adds the elements after the last complete pack
+    for (int64_t i = rest; i < end; ++i) add(states[1], i);  // one thread adds those after the last complete pack
     for (int64_t at = begin + thread; at < first && at < end; at += threads) add(states[2], at);
     return Op::join(Op::join(states[0], states[1]), Op::join(states[2], states[3]));
   }
@@ -145,8 +192,23 @@ struct Reduction {
       Stored values[kInputs];
 #pragma unroll
       for (int k = 0; k < kInputs; ++k) values[k] = rows[k].values[j];
-      states[j] = Op::join(states[j], State(Op::map(values, position, contexts[j])));
+      states[j] = append(states[j], State(Op::map(values, position, contexts[j])));
     }
+  }
+  template <int count, int n>
+  static void add_rows(State (&states)[count], const Columns<count> (&rows)[n][kInputs], int64_t position, int step,
+                       const Context (&contexts)[count]) {
+    if constexpr (kBatches)
+#pragma unroll
+      for (int j = 0; j < count; ++j) {
+        V<Stored> values[n];
+#pragma unroll
+        for (int r = 0; r < n; ++r) values[r] = number_of(rows[r][0].values[j]);
+        states[j] = Op::join(states[j], Op::batch(values));
+      }
+    else
+#pragma unroll
+      for (int r = 0; r < n; ++r) add_row<count>(states, rows[r], position + r * step, contexts);
   }
   // The position of a thread in a block of columns.
   struct ColumnPosition {
@@ -164,15 +226,15 @@ struct Reduction {
   };
   // Combines the states of threads that are `lanes` apart. The first of them gets the result.
   template <int count>
-  static void join_slots(State (&states)[count], int lanes, const ColumnPosition& at) {
+  static void join_slots(State (&states)[count], int lanes, int slot, int slots) {
     __shared__ State shared[count][kReduceThreads];
-    for (int half = at.slots / 2; half > 0; half /= 2) {
+    for (int half = slots / 2; half > 0; half /= 2) {
       __syncthreads();
-      if (at.slot >= half && at.slot < 2 * half)
+      if (slot >= half && slot < 2 * half)
 #pragma unroll
         for (int j = 0; j < count; ++j) shared[j][threadIdx.x] = states[j];
       __syncthreads();
-      if (at.slot < half)
+      if (slot < half)
 #pragma unroll
         for (int j = 0; j < count; ++j) states[j] = Op::join(states[j], shared[j][threadIdx.x + half * lanes]);
     }
@@ -182,57 +244,68 @@ struct Reduction {
     const ColumnPosition at(a, count);
     State states[count];
     of_columns<count>(a, states, at);
-    join_slots<count>(states, a.lanes, at);
+    join_slots<count>(states, a.lanes, at.slot, at.slots);
     if (at.slot == 0 && at.in_range)
 #pragma unroll
       for (int j = 0; j < count; ++j) write(a, (at.outer * a.parts + blockIdx.y) * a.inner + at.column + j, states[j]);
   }
+  // Reduces the rows from row i to `end` that are `step` rows apart. The loads overlap only if the compiler knows
+  // whether they are aligned.
+  template <int count, bool aligned>
+  static void add_columns(State (&states)[count], const Stored* (&first)[kInputs], int64_t inner, int64_t i,
+                          int64_t end, int step, const Context (&contexts)[count]) {
+    constexpr int kRows = 4;  // rows that are loaded before they are combined
+    const auto add = [&]<int n>(Columns<count>(&rows)[n][kInputs]) {
+#pragma unroll
+      for (int r = 0; r < n; ++r)
+#pragma unroll
+        for (int k = 0; k < kInputs; ++k) rows[r][k] = load_columns<count>(first[k] + (i + r * step) * inner, aligned);
+      add_rows<count>(states, rows, i, step, contexts);
+    };
+    for (; i + (kRows - 1) * step < end; i += kRows * step) {
+      Columns<count> rows[kRows][kInputs];
+      add(rows);
+    }
+    for (; i < end; i += step) {
+      Columns<count> rows[1][kInputs];
+      add(rows);
+    }
+  }
   template <int count>
   static void of_columns(const ReduceArguments& a, State (&states)[count], const ColumnPosition& at) {
-    constexpr int kRows = 4;  // rows that are loaded before they are combined, to overlap the loads
+    const int64_t begin = blockIdx.y * a.part + at.slot;
     const int64_t end = (blockIdx.y + 1) * a.part < a.length ? (blockIdx.y + 1) * a.part : a.length;
 #pragma unroll
     for (State& state : states) state = Op::template identity<State>();
-    if (at.in_range) {
-      const int slots = at.slots;
-      Context contexts[count];
+    if (!at.in_range) return;
+    Context contexts[count];
 #pragma unroll
-      for (int j = 0; j < count; ++j) contexts[j] = Op::context(a, at.column + j);
-      const Stored* first[kInputs];
-      bool aligned = true;
+    for (int j = 0; j < count; ++j) contexts[j] = Op::context(a, at.column + j);
+    const Stored* first[kInputs];
+    bool aligned = true;
 #pragma unroll
-      for (int k = 0; k < kInputs; ++k) {
-        first[k] = input(a, k) + at.outer * a.length * a.inner + at.column;
-        aligned &= reinterpret_cast<uintptr_t>(first[k]) % sizeof(Columns<count>) == 0;
-      }
-      int64_t i = blockIdx.y * a.part + at.slot;
-      for (; i + (kRows - 1) * slots < end; i += kRows * slots) {
-        Columns<count> rows[kRows][kInputs];
-#pragma unroll
-        for (int r = 0; r < kRows; ++r)
-#pragma unroll
-          for (int k = 0; k < kInputs; ++k)
-            rows[r][k] = load_columns<count>(first[k] + (i + r * slots) * a.inner, aligned);
-#pragma unroll
-        for (int r = 0; r < kRows; ++r) add_row<count>(states, rows[r], i + r * slots, contexts);
-      }
-      for (; i < end; i += slots) {
-        Columns<count> row[kInputs];
-#pragma unroll
-        for (int k = 0; k < kInputs; ++k) row[k] = load_columns<count>(first[k] + i * a.inner, aligned);
-        add_row<count>(states, row, i, contexts);
-      }
+    for (int k = 0; k < kInputs; ++k) {
+      first[k] = input(a, k) + at.outer * a.length * a.inner + at.column;
+      aligned &= reinterpret_cast<uintptr_t>(first[k]) % sizeof(Columns<count>) == 0;
     }
+    if (aligned)
+      add_columns<count, true>(states, first, a.inner, begin, end, at.slots, contexts);
+    else
+      add_columns<count, false>(states, first, a.inner, begin, end, at.slots, contexts);
   }
 
-  // Combines states (outer, length, inner) along the length. One block computes each of (outer, inner).
+  // Combines states (outer, length, inner) along the length. A block computes `lanes` adjacent positions along `inner`.
   static void join(const ReduceArguments& a) {
-    const int64_t outer = blockIdx.x / a.inner, column = blockIdx.x % a.inner;
+    const int slot = int(threadIdx.x) / a.lanes;
+    const int64_t tiles = (a.inner + a.lanes - 1) / a.lanes, outer = blockIdx.x / tiles,
+                  column = blockIdx.x % tiles * a.lanes + threadIdx.x % a.lanes;
+    const bool in_range = column < a.inner;
     const State* states = reinterpret_cast<const State*>(a.in[0]) + outer * a.length * a.inner + column;
-    State state = Op::template identity<State>();
-    for (int64_t i = threadIdx.x; i < a.length; i += kJoinThreads) state = Op::join(state, states[i * a.inner]);
-    state = join_block<Op, kJoinThreads>(state);
-    if (threadIdx.x == 0) write(a, blockIdx.x, state);
+    State state[1] = {Op::template identity<State>()};
+    if (in_range)
+      for (int64_t i = slot; i < a.length; i += a.slots) state[0] = append(state[0], states[i * a.inner]);
+    join_slots<1>(state, a.lanes, slot, a.slots);
+    if (slot == 0 && in_range) write(a, outer * a.inner + column, state[0]);
   }
 };
 
@@ -255,8 +328,6 @@ struct Plain : Base, WithoutContext {
     reinterpret_cast<State*>(a.out[0])[at] = state;
   }
 };
-template <class T>
-using V = host::ValueOf<T>;
 namespace reductions {
 #define REDUCTION(name, ...) \
   template <class T>         \
@@ -292,6 +363,10 @@ struct Extreme : WithoutContext {
     const bool takes = x.position < 0 || (y.position >= 0 && (same ? y.position < x.position : second));
     return takes ? y : x;
   }
+  static State append(State x, State y) {
+    const bool better = std::is_same_v<Join, host::Larger> ? !(y.value <= x.value) : !(y.value >= x.value);
+    return x.position < 0 || (better & (x.value == x.value)) ? y : x;
+  }
   static State map(const Stored (&x)[1], int64_t position, NoContext) {
     return {host::Element<T>::value(x[0]), position};
   }
@@ -326,6 +401,15 @@ struct MomentAccumulator : WithoutContext {
   static State map(const Stored (&x)[1], int64_t, NoContext) {
     const V<T> value = host::Element<T>::value(x[0]);
     return {V<T>(1), value, value - value, value};  // NaN if the value is not finite
+  }
+  template <int n>
+  static State batch(const V<T> (&x)[n]) {
+    V<T> mean(0), sum(0), squares(0);
+#pragma unroll
+    for (int j = 0; j < n; ++j) mean += x[j] * (V<T>(1) / V<T>(n)), sum += x[j];
+#pragma unroll
+    for (int j = 0; j < n; ++j) squares += (x[j] - mean) * (x[j] - mean);
+    return {V<T>(n), mean, squares, sum};
   }
   static V<T> mean(State s) { return s.sum / s.count; }
 };

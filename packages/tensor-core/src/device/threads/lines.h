@@ -4,11 +4,14 @@
 //
 //   FLAMBEAU_LINES(Op)
 //
-// which defines the kernels short_rows, long_rows (one block per row), columns and wide_columns, like those of
-// reduce.h. An Op has the members of a reduction's Op except `write`, and in addition
+// which defines the kernels short_rows, long_rows, columns and wide_columns, like those of reduce.h, and held_rows. In
+// short_rows (some lanes per row) and held_rows (a block of any size per row), threads keep the row in registers, so
+// that it is read once. long_rows (a block per row) reads it twice. An Op has the members of a reduction's Op except
+// `write`, and in addition
 //
 //   Line, line(a, state, context)      what the elements of a line need from its reduction
-//   value(values, position, line)         one element of the result
+//   value(values, position, line)      one element of the result
+//   pack(packs, position, line)        optional: the same for a pack of elements of a row
 //   keep(a, number, line)              stores what later operations need about a line
 #pragma once
 
@@ -21,60 +24,138 @@ struct Lines : Reduction<Op> {
   using Base = Reduction<Op>;
   using typename Base::Stored, typename Base::State, typename Base::ColumnPosition;
   using Line = typename Op::Line;
-  using Base::kInputs, Base::kWidth, Base::kUnroll;
+  using Base::kInputs, Base::kWidth;
 
-  static void write_row(const ReduceArguments& a, int64_t row, const Line& line, int thread, int threads) {
-    const Stored* rows[kInputs];
-    Stored* out = reinterpret_cast<Stored*>(a.out[0]) + row * a.length;
-    bool aligned = is_aligned(a.out[0]);
+  // A row of the inputs and of the result. `first` is the position of its first aligned pack.
+  struct Row {
+    const Stored* in[kInputs];
+    Stored* out;
+    int first;
+    int64_t length;
+    bool aligned;
+    Row(const ReduceArguments& a, int64_t row, bool in_range)
+        : out(reinterpret_cast<Stored*>(a.out[0]) + row * a.length),
+          first(int(Base::count_before_packs(a, row))),
+          length(in_range ? a.length : 0),
+          aligned(is_aligned(a.out[0])) {
 #pragma unroll
-    for (int k = 0; k < kInputs; ++k) {
-      rows[k] = Base::input(a, k) + row * a.length;
-      aligned &= is_aligned(a.in[k]);
+      for (int k = 0; k < kInputs; ++k) {
+        in[k] = Base::input(a, k) + row * a.length;
+        aligned &= is_aligned(a.in[k]);
+      }
     }
-    const int64_t first = Base::count_before_packs(a, row);
-    int64_t i = first + int64_t(thread) * kWidth;
-    for (; i + kWidth <= a.length; i += int64_t(threads) * kWidth) {
-      Pack<Stored> packs[kInputs], results;
+    bool has_pack(int64_t i) const { return i + kWidth <= length; }
+    void read_pack(int64_t i, Pack<Stored> (&packs)[kInputs], bool aligned) const {
 #pragma unroll
-      for (int k = 0; k < kInputs; ++k) packs[k] = load(rows[k] + i, aligned);
+      for (int k = 0; k < kInputs; ++k) packs[k] = load(in[k] + i, aligned);
+    }
+    void write_pack(int64_t i, const Pack<Stored> (&packs)[kInputs], const Line& line, bool aligned) const {
+      if constexpr (requires { Op::pack(packs, i, line); }) {
+        store(out + i, Op::pack(packs, i, line), aligned);
+      } else {
+        Pack<Stored> results;
 #pragma unroll
-      for (int j = 0; j < kWidth; ++j) {
+        for (int j = 0; j < kWidth; ++j) {
+          Stored values[kInputs];
+#pragma unroll
+          for (int k = 0; k < kInputs; ++k) values[k] = packs[k].values[j];
+          results.values[j] = Op::value(values, i + j, line);
+        }
+        store(out + i, results, aligned);
+      }
+    }
+    // Calls f(position, values) for this thread's elements before the first and after the last complete pack.
+    template <class F>
+    void each_other(int thread, int threads, F f) const {
+      const int64_t before = first < length ? first : length, in_packs = (length - before) / kWidth * kWidth;
+#pragma unroll 1
+      for (int64_t i = thread; i < length - in_packs; i += threads) {
+        const int64_t at = i < before ? i : i + in_packs;
         Stored values[kInputs];
 #pragma unroll
-        for (int k = 0; k < kInputs; ++k) values[k] = packs[k].values[j];
-        results.values[j] = Op::value(values, i + j, line);
+        for (int k = 0; k < kInputs; ++k) values[k] = in[k][at];
+        f(at, values);
       }
-      store(out + i, results, aligned);
     }
-    const auto write_at = [&](int64_t at) {
-      Stored values[kInputs];
-#pragma unroll
-      for (int k = 0; k < kInputs; ++k) values[k] = rows[k][at];
-      out[at] = Op::value(values, at, line);
+    void write_others(int thread, int threads, const Line& line) const {
+      each_other(thread, threads,
+                 [&](int64_t at, const Stored(&values)[kInputs]) { out[at] = Op::value(values, at, line); });
+    }
+  };
+
+  static constexpr int kHeld = kHeldPacks / kInputs;
+
+  // Reduces a row, of which each thread has at most kHeld packs, and writes the result. Rows at unaligned addresses are
+  // read twice. `join` combines the states of the threads.
+  template <class Join>
+  static void hold_row(const ReduceArguments& a, int64_t number, bool in_range, int thread, int threads, Join join) {
+    const auto context = Op::context(a, number);
+    const Row row(a, number, in_range);
+    const int first = row.first + thread * kWidth, step = threads * kWidth;
+    State state = Op::template identity<State>();
+    const auto add = [&](int i, const Pack<Stored>(&packs)[kInputs]) {
+      state = Op::join(state, Base::template of_packs<1>(&packs, i, step, context));
     };
-    for (; i < a.length; ++i) write_at(i);
-    for (int64_t at = thread; at < first && at < a.length; at += threads) write_at(at);
+    Pack<Stored> held[kHeld][kInputs], moved[kInputs];
+    if (row.aligned) {
+#pragma unroll
+      for (int u = 0; u < kHeld; ++u)
+        if (row.has_pack(first + u * step)) row.read_pack(first + u * step, held[u], true);
+#pragma unroll
+      for (int u = 0; u < kHeld; ++u)
+        if (row.has_pack(first + u * step)) add(first + u * step, held[u]);
+    } else {
+#pragma unroll 1
+      for (int i = first; row.has_pack(i); i += step) {
+        row.read_pack(i, moved, false);
+        add(i, moved);
+      }
+    }
+    row.each_other(thread, threads, [&](int64_t at, const Stored(&values)[kInputs]) {
+      state = Op::join(state, State(Op::map(values, at, context)));
+    });
+    const Line line = Op::line(a, join(state), context);
+    if (!in_range) return;
+    if (thread == 0) Op::keep(a, number, line);
+    if (row.aligned) {
+      keep_in_registers(held);
+#pragma unroll
+      for (int u = 0; u < kHeld; ++u)
+        if (row.has_pack(first + u * step)) row.write_pack(first + u * step, held[u], line, true);
+    } else {
+#pragma unroll 1
+      for (int i = first; row.has_pack(i); i += step) {
+        row.read_pack(i, moved, false);
+        row.write_pack(i, moved, line, false);
+      }
+    }
+    row.write_others(thread, threads, line);
   }
 
   static void short_rows(const ReduceArguments& a) {
     const int lane = int(threadIdx.x) % a.lanes;
     const int64_t row = int64_t(blockIdx.x) * (kReduceThreads / a.lanes) + threadIdx.x / unsigned(a.lanes);
     const bool in_range = row < a.outer;
-    const State state =
-        join_lanes<Op>(Base::of_row(a, in_range ? row : 0, 0, in_range ? a.length : 0, lane, a.lanes), a.lanes);
-    if (!in_range) return;
-    const Line line = Op::line(a, state, Op::context(a, row));
-    if (lane == 0) Op::keep(a, row, line);
-    write_row(a, row, line, lane, a.lanes);
+    hold_row(a, in_range ? row : 0, in_range, lane, a.lanes,
+             [&](State state) { return join_lanes<Op>(state, a.lanes); });
+  }
+  static void held_rows(const ReduceArguments& a) {
+    hold_row(a, blockIdx.x, true, int(threadIdx.x), int(blockDim.x),
+             [](State state) { return join_block_once<Op>(state); });
   }
   static void long_rows(const ReduceArguments& a) {
-    const int64_t row = blockIdx.x;
-    const State state =
-        join_block<Op, kReduceThreads>(Base::of_row(a, row, 0, a.length, int(threadIdx.x), kReduceThreads));
-    const Line line = Op::line(a, state, Op::context(a, row));
-    if (threadIdx.x == 0) Op::keep(a, row, line);
-    write_row(a, row, line, int(threadIdx.x), kReduceThreads);
+    const int64_t number = blockIdx.x;
+    const int thread = int(threadIdx.x);
+    const State state = join_block<Op, kReduceThreads>(Base::of_row(a, number, 0, a.length, thread, kReduceThreads));
+    const Line line = Op::line(a, state, Op::context(a, number));
+    if (thread == 0) Op::keep(a, number, line);
+    const Row row(a, number, true);
+    for (int64_t i = row.first + int64_t(thread) * kWidth; row.has_pack(i); i += int64_t(kReduceThreads) * kWidth) {
+      Pack<Stored> packs[kInputs];
+      row.read_pack(i, packs, row.aligned);
+      row.write_pack(i, packs, line, row.aligned);
+    }
+    row.write_others(thread, kReduceThreads, line);
   }
 
   template <int count>
@@ -82,7 +163,7 @@ struct Lines : Reduction<Op> {
     const ColumnPosition at(a, count);
     State states[count];
     Base::template of_columns<count>(a, states, at);
-    Base::template join_slots<count>(states, a.lanes, at);
+    Base::template join_slots<count>(states, a.lanes, at.slot, at.slots);
     __shared__ State joined[count][kReduceThreads];  // the first slot's states, for all threads of the column
     if (at.slot == 0)
 #pragma unroll
@@ -130,4 +211,7 @@ struct Lines : Reduction<Op> {
   FLAMBEAU_COOPERATIVE_KERNEL(short_rows, UnitArguments, kUnitThreads) { UnitLines::short_rows(a); } \
   FLAMBEAU_COOPERATIVE_KERNEL(long_rows, UnitArguments, kUnitThreads) { UnitLines::long_rows(a); }   \
   FLAMBEAU_COOPERATIVE_KERNEL(columns, UnitArguments, kUnitThreads) { UnitLines::columns<1>(a); }    \
-  FLAMBEAU_COOPERATIVE_KERNEL(wide_columns, UnitArguments, kUnitThreads) { UnitLines::columns<UnitLines::kColumns>(a); }
+  FLAMBEAU_COOPERATIVE_KERNEL(wide_columns, UnitArguments, kUnitThreads) {                           \
+    UnitLines::columns<UnitLines::kColumns>(a);                                                      \
+  }                                                                                                  \
+  FLAMBEAU_COOPERATIVE_KERNEL(held_rows, UnitArguments, flambeau::cuda::kMostHeldThreads) { UnitLines::held_rows(a); }

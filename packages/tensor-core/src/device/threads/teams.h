@@ -63,6 +63,30 @@ inline State join_block(State state) {
   return state;
 }
 
+// Does the same for blocks of up to 1024 threads, any multiple of 32. A kernel may call it once.
+template <class Op, class State>
+inline State join_block_once(State state) {
+  __shared__ State parts[32];
+  state = join_lanes<Op>(state, 32);
+  const int lane = int(threadIdx.x) % 32;
+  if (lane == 0) parts[threadIdx.x / 32] = state;
+  __syncthreads();
+  return join_lanes<Op>(lane < int(blockDim.x / 32) ? parts[lane] : Op::template identity<State>(), 32);
+}
+
+// Makes the compiler forget what it has computed from a value that stays in registers, so that it computes that again
+// instead of keeping it in more registers.
+template <class T>
+inline void keep_in_registers(T& value) {
+#ifndef FLAMBEAU_EMULATED
+  uint32_t words[sizeof(T) / 4];
+  std::memcpy(words, &value, sizeof value);
+#pragma unroll
+  for (uint32_t& word : words) asm volatile("" : "+r"(word));
+  std::memcpy(&value, words, sizeof value);
+#endif
+}
+
 // 16 bytes of elements, which are read or written at once if their address is aligned.
 template <class T>
 struct alignas(16) Pack {

@@ -56,21 +56,30 @@ Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, co
   return statistics;
 }
 
+// Returns the dtype of the parameters for the kernels of a GPU, which read the input's dtype and that of the
+// computation.
+Dtype parameter_type(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  const bool as_input =
+      (!weight.defined() || weight.dtype() == x.dtype()) && (!bias.defined() || bias.dtype() == x.dtype());
+  return as_input ? x.dtype() : normalization_type(x);
+}
+
 // Does the same on a GPU. Kernels convert elements when they read and write them, so tensors are not converted before.
 // Statistics have the dtype of the computation.
 Tensor forward_on_gpu(const LayerNormRows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
                       Tensor& out) {
   const Tensor x = contiguous(input), statistics = empty({r.count, 2}, normalization_type(x));
   out = empty(x.shape(), x.dtype());
-  cuda::normalize_rows(out, statistics, x, prepared(weight, statistics.dtype()), prepared(bias, statistics.dtype()),
-                       r.centred, eps);
+  const Dtype type = parameter_type(x, weight, bias);
+  cuda::normalize_rows(out, statistics, x, prepared(weight, type), prepared(bias, type), r.centred, eps);
   return statistics;
 }
 Gradients backward_on_gpu(const LayerNormRows& r, const Tensor& given, const Tensor& input, const Tensor& weight,
                           const Tensor& statistics, bool columns) {
   const Tensor x = contiguous(input), grad = prepared(given, x.dtype());
   Gradients out{empty(x.shape(), x.dtype()), {}, {}};
-  cuda::normalize_rows_backward(out.input, grad, x, prepared(weight, statistics.dtype()), statistics, r.centred);
+  cuda::normalize_rows_backward(out.input, grad, x, prepared(weight, parameter_type(x, weight, {})), statistics,
+                                r.centred);
   if (columns) {
     out.weight = empty({r.length}, statistics.dtype());
     out.bias = empty({r.length}, statistics.dtype());
