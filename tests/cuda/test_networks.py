@@ -92,7 +92,9 @@ def test_convolution_in_half_precision(dtype, options):
     "function",
     [
         lambda x: F.max_pool2d(x, 3, 2, 1),
+        lambda x: F.max_pool2d(x[..., :8], 3, 1, 1),
         lambda x: F.max_pool2d(x, 2, 1, dilation=2),
+        lambda x: F.max_pool2d(x, (5, 9), (2, 1), (2, 4)),
         lambda x: F.adaptive_max_pool2d(x, (4, 3)),
         lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
         lambda x: F.adaptive_avg_pool2d(x, (4, 3)),

@@ -279,7 +279,7 @@ PRODUCT_UNITS = [
     ("optimizer", f"FLAMBEAU_OPTIMIZER(Adam, {BRAIN})"),
     ("optimizer", f"FLAMBEAU_SCALE({DOUBLE})"),
     *(("windows", f"FLAMBEAU_WINDOWS({t})") for t in (FLOAT, BRAIN, "bool")),
-    *(("pool", f"FLAMBEAU_MAX_POOL({t})") for t in (FLOAT, HALF, "int64_t")),
+    *(("pool", f"FLAMBEAU_MAX_POOL({t}, {n}, {n})") for t in (FLOAT, HALF, "int64_t") for n in (0, 3)),
     *(
         ("attention", f"FLAMBEAU_ATTENTION({t}, {d}, {d}, {tile}, {parts})")
         for t, d, tile in ((FLOAT, 64, 32), (BRAIN, 128, 32), (HALF, 256, 16), (DOUBLE, 128, 16))

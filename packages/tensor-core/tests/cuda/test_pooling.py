@@ -20,6 +20,9 @@ def both(function, x, *arguments, tolerance=1e-5, **options):
         (2, (2, 3, 9, 8), {"kernel_size": (3, 2), "stride": 2, "padding": 1, "ceil_mode": True}),
         (2, (3, 9, 8), {"kernel_size": 2, "dilation": 3, "padding": 1, "stride": 1}),
         (2, (0, 3, 9, 8), {"kernel_size": 2}),
+        (2, (2, 3, 12, 12), {"kernel_size": 3, "stride": 2, "padding": 1}),
+        (2, (3, 10, 13), {"kernel_size": 3, "dilation": 3, "padding": 1, "stride": 1}),
+        (3, (1, 2, 5, 6, 7), {"kernel_size": 3, "padding": 1}),
         (3, (1, 2, 5, 6, 7), {"kernel_size": (2, 3, 2), "stride": (1, 2, 3)}),
     ],
 )

@@ -12,27 +12,33 @@ namespace {
 
 Grid blocks_for(int64_t count) { return {unsigned(divide_up(count, kThreads))}; }
 
-enum MaxPoolKernel { kValues, kDerivative };
+enum MaxPoolKernel { kValues, kDerivative, kDerivativeOfPacks };
+
+// Returns the height and width of windows for which there is a kernel of their own, otherwise 0.
+int64_t constant_size(const PoolWindows& w) {
+  const int64_t size = w.kernel[2];
+  return !w.adaptive && w.kernel[1] == size && (size == 2 || size == 3) ? size : 0;
+}
+
+CudaModule& max_pool_module(Dtype dtype, int64_t size) {
+  static auto* modules = new CudaModules;
+  return modules->find(uint64_t(dtype) * 8 + uint64_t(size), [&] {
+    const std::string number = std::to_string(size);
+    const std::string source = std::string("#include \"device/layers/pool.h\"\nFLAMBEAU_MAX_POOL(") + type_name(dtype) +
+                               ", " + number + ", " + number + ")\n";
+    return std::make_unique<CudaModule>(
+        "max pool", source, std::initializer_list<const char*>{"values", "derivative", "derivative_of_packs"});
+  });
+}
 
 void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor& out, const Tensor& indices,
                   const Tensor& input, const Tensor& samples = {}) {
-  static auto* modules = new CudaModules;
   if (out.numel() == 0) return;
-  CudaModule& module = modules->find(uint64_t(out.dtype()), [&] {
-    const std::string source =
-        std::string("#include \"device/layers/pool.h\"\nFLAMBEAU_MAX_POOL(") + type_name(out.dtype()) + ")\n";
-    return std::make_unique<CudaModule>("max pool", source, std::initializer_list<const char*>{"values", "derivative"});
-  });
-  MaxPoolArguments a{windows,
-                     input.device_bytes(),
-                     out.device_bytes(),
-                     reinterpret_cast<int64_t*>(indices.device_bytes()),
-                     out.numel(),
-                     {},
-                     {},
-                     nullptr,
-                     0,
-                     false};
+  MaxPoolArguments a{};
+  a.windows = windows;
+  a.input = input.device_bytes(), a.out = out.device_bytes();
+  a.indices = reinterpret_cast<int64_t*>(indices.device_bytes());
+  a.count = out.numel();
   if (samples.defined()) {
     a.samples = reinterpret_cast<const double*>(samples.device_bytes());
     a.sampled_dims = samples.size(-1),
@@ -42,7 +48,14 @@ void run_max_pool(MaxPoolKernel kernel, const PoolWindows& windows, const Tensor
     a.by[d] = Divider(uint32_t(kernel == kValues ? windows.out[d] : windows.size[d]));
     a.steps[d] = Divider(uint32_t(windows.adaptive ? windows.size[d] : windows.stride[d]));
   }
-  launch(out.device().index, module, kernel, blocks_for(a.count), kThreads, a);
+  if (kernel == kDerivative) {
+    const int64_t width = windows.size[2], packs = divide_up(width, kPixels);
+    a.count = a.count / width * packs;
+    a.by[2] = Divider(uint32_t(packs));
+    if (width % kPixels == 0 && reinterpret_cast<uintptr_t>(a.out) % 16 == 0) kernel = kDerivativeOfPacks;
+  }
+  launch(out.device().index, max_pool_module(out.dtype(), constant_size(windows)), kernel, blocks_for(a.count),
+         kThreads, a);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
-// Max pooling. In the derivative, each pixel reads the windows that contain it, so that the result does not depend on
-// the order of the threads. A module invokes FLAMBEAU_MAX_POOL(T).
+// Max pooling. In the derivative, each thread reads the windows that contain some adjacent pixels, so that the result
+// does not depend on the order of the threads. A module invokes FLAMBEAU_MAX_POOL(T, height, width), with the height
+// and width of windows that are not adaptive, or 0, 0 for windows of any size.
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -10,25 +11,29 @@
 namespace flambeau::cuda {
 
 struct WindowRange {  // the positions first + i * step that are less than last
-  int64_t first, last, step;
+  int first, last, step;
 };
 
 inline WindowRange window_of(const PoolWindows& w, int d, int64_t o) {
-  if (w.adaptive) return {o * w.size[d] / w.out[d], ((o + 1) * w.size[d] + w.out[d] - 1) / w.out[d], 1};
-  const int64_t begin = o * w.stride[d] - w.padding[d], end = begin + w.dilation[d] * (w.kernel[d] - 1) + 1;
-  const int64_t skipped = begin < 0 ? (-begin + w.dilation[d] - 1) / w.dilation[d] : 0;
-  return {begin + skipped * w.dilation[d], end < w.size[d] ? end : w.size[d], w.dilation[d]};
+  if (w.adaptive) return {int(o * w.size[d] / w.out[d]), int(((o + 1) * w.size[d] + w.out[d] - 1) / w.out[d]), 1};
+  const int size = int(w.size[d]), step = int(w.dilation[d]);
+  int begin = int(o) * int(w.stride[d]) - int(w.padding[d]);
+  const int end = begin + step * (int(w.kernel[d]) - 1) + 1;
+  if (begin < 0) begin += step == 1 ? -begin : (-begin + step - 1) / step * step;
+  return {begin, end < size ? end : size, step};
 }
 
 // Returns a range of windows that includes all windows with the given position.
 inline WindowRange windows_at(const PoolWindows& w, const Divider& step, int d, int64_t position) {
+  const int out = int(w.out[d]);
   if (w.adaptive) {
-    const int64_t last = divide((position + 1) * w.out[d] + w.size[d] - 1, step);
-    return {divide(position * w.out[d], step), last < w.out[d] ? last : w.out[d], 1};
+    const int last = int(divide((position + 1) * w.out[d] + w.size[d] - 1, step));
+    return {int(divide(position * w.out[d], step)), last < out ? last : out, 1};
   }
-  const int64_t at = position + w.padding[d], reach = w.dilation[d] * (w.kernel[d] - 1);
-  const int64_t first = at <= reach ? 0 : divide(at - reach + w.stride[d] - 1, step), last = divide(at, step) + 1;
-  return {first, last < w.out[d] ? last : w.out[d], 1};
+  const int at = int(position) + int(w.padding[d]), reach = int(w.dilation[d]) * (int(w.kernel[d]) - 1);
+  const int first = at <= reach ? 0 : int(step.quotient(at - reach + int(w.stride[d]) - 1)),
+            last = int(step.quotient(at)) + 1;
+  return {first, last < out ? last : out, 1};
 }
 
 // Returns the window of an output of fractional pooling (Graham 2014, arXiv:1412.6071). V is the type in which the CPU
@@ -44,15 +49,53 @@ inline WindowRange fractional_window(const MaxPoolArguments& a, int d, int64_t p
     start = int64_t((V(o) + sample) * alpha) - int64_t(sample * alpha);
     start = start < 0 ? 0 : start < last ? start : last;
   }
-  return {start, start + w.kernel[d], 1};
+  return {int(start), int(start + w.kernel[d]), 1};
 }
 
 template <class T>
 using Compared = std::conditional_t<std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>, float, T>;
 
+// The largest element of a window, and its position in the image.
 template <class T>
-inline void max_pool(const MaxPoolArguments& a) {
+struct Largest {
   using V = Compared<T>;
+  V value = std::is_floating_point_v<V> ? -V(INFINITY) : std::numeric_limits<V>::lowest();
+  int64_t position;
+
+  bool add(V v) {
+    const bool larger = v > value || v != v;
+    if (larger) value = v;
+    return larger;
+  }
+  // Adds the elements of a window in a slice of the image, whose first element has the position `start`.
+  void add_window(const T* image, int64_t start, int64_t width, const WindowRange& ys, const WindowRange& xs) {
+    for (int y = ys.first; y < ys.last; y += ys.step)
+      for (int x = xs.first; x < xs.last; x += xs.step)
+        if (const int64_t at = start + y * width + x; add(convert<V>(image[at]))) position = at;
+  }
+  // Does the same for windows of a constant size. All elements are loaded before they are compared.
+  template <int kHeight, int kWidth>
+  void add_window(const T* image, int64_t start, int64_t width, const WindowRange& ys, const WindowRange& xs) {
+    start += ys.first * width + xs.first;
+    T values[kHeight][kWidth];
+    int found = -1;
+    const auto each = [&](auto f) {
+#pragma unroll
+      for (int j = 0; j < kHeight; ++j)
+#pragma unroll
+        for (int i = 0; i < kWidth; ++i)
+          if (ys.first + j * ys.step < ys.last && xs.first + i * xs.step < xs.last) f(j, i);
+    };
+    each([&](int j, int i) { values[j][i] = image[start + j * ys.step * width + i * xs.step]; });
+    each([&](int j, int i) {
+      if (add(convert<V>(values[j][i]))) found = j * kWidth + i;
+    });
+    if (found >= 0) position = start + found / kWidth * ys.step * width + found % kWidth * xs.step;
+  }
+};
+
+template <class T, int kHeight, int kWidth>
+inline void max_pool(const MaxPoolArguments& a) {
   const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= a.count) return;
   const PoolWindows& w = a.windows;
@@ -61,44 +104,82 @@ inline void max_pool(const MaxPoolArguments& a) {
     using Position = std::conditional_t<std::is_same_v<T, double>, double, float>;
     return a.samples ? fractional_window<Position>(a, d, p.plane, p.at[d]) : window_of(w, d, p.at[d]);
   };
-  const WindowRange depth_range = window(0), height_range = window(1), width_range = window(2);
-  const T* image = reinterpret_cast<const T*>(a.input) + p.plane * w.size[0] * w.size[1] * w.size[2];
-  const auto index = [&](int64_t z, int64_t y, int64_t x) { return (z * w.size[1] + y) * w.size[2] + x; };
-  int64_t best_at = index(depth_range.first, height_range.first, width_range.first);
-  V best = std::is_floating_point_v<V> ? -V(INFINITY) : std::numeric_limits<V>::lowest();
-  for (int64_t z = depth_range.first; z < depth_range.last; z += depth_range.step)
-    for (int64_t y = height_range.first; y < height_range.last; y += height_range.step)
-      for (int64_t x = width_range.first; x < width_range.last; x += width_range.step) {
-        const V v = convert<V>(image[index(z, y, x)]);
-        if (v > best || v != v) best = v, best_at = index(z, y, x);
-      }
-  reinterpret_cast<T*>(a.out)[at] = convert<T>(best);
-  a.indices[at] = best_at;
+  const WindowRange zs = window(0), ys = window(1), xs = window(2);
+  const int64_t slice = w.size[1] * w.size[2];
+  const T* image = reinterpret_cast<const T*>(a.input) + p.plane * w.size[0] * slice;
+  Largest<T> largest;
+  largest.position = zs.first * slice + ys.first * w.size[2] + xs.first;
+  for (int z = zs.first; z < zs.last; z += zs.step) {
+    if constexpr (kHeight > 0)
+      largest.template add_window<kHeight, kWidth>(image, z * slice, w.size[2], ys, xs);
+    else
+      largest.add_window(image, z * slice, w.size[2], ys, xs);
+  }
+  reinterpret_cast<T*>(a.out)[at] = convert<T>(largest.value);
+  a.indices[at] = largest.position;
 }
 
 template <class T>
+struct alignas(kPixels * sizeof(T) < 16 ? kPixels * sizeof(T) : 16) Pixels {
+  T values[kPixels];
+};
+
+// Computes kPixels adjacent pixels of a row, or those that are left. `whole`: none of these groups is incomplete, and
+// their addresses are aligned.
+template <class T, bool whole>
 inline void max_pool_derivative(const MaxPoolArguments& a) {
   using V = Compared<T>;
+  constexpr int kTogether = 4;  // windows that are loaded before they are compared
   const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
   if (at >= a.count) return;
   const PoolWindows& w = a.windows;
   const PlanePosition p = plane_position(at, a.by);
-  const int64_t own = (p.at[0] * w.size[1] + p.at[1]) * w.size[2] + p.at[2],
+  const int64_t column = p.at[2] * kPixels, own = (p.at[0] * w.size[1] + p.at[1]) * w.size[2] + column,
                 first = p.plane * w.out[0] * w.out[1] * w.out[2];
-  const auto windows = [&](int d) { return windows_at(w, a.steps[d], d, p.at[d]); };
-  const WindowRange depth_range = windows(0), height_range = windows(1), width_range = windows(2);
-  V sum = V(0);
-  for (int64_t z = depth_range.first; z < depth_range.last; ++z)
-    for (int64_t y = height_range.first; y < height_range.last; ++y)
-      for (int64_t x = width_range.first; x < width_range.last; ++x) {
+  const int pixels = whole || w.size[2] - column >= kPixels ? kPixels : int(w.size[2] - column);
+  const WindowRange zs = windows_at(w, a.steps[0], 0, p.at[0]), ys = windows_at(w, a.steps[1], 1, p.at[1]);
+  const int begin = windows_at(w, a.steps[2], 2, column).first,
+            end = windows_at(w, a.steps[2], 2, column + pixels - 1).last;
+  V sums[kPixels] = {};
+  for (int z = zs.first; z < zs.last; ++z)
+    for (int y = ys.first; y < ys.last; ++y)
+      for (int x = begin; x < end; x += kTogether) {
         const int64_t window = first + (z * w.out[1] + y) * w.out[2] + x;
-        if (a.indices[window] == own) sum += convert<V>(reinterpret_cast<const T*>(a.input)[window]);
+        const int64_t* positions = a.indices + window;
+        const T* grads = reinterpret_cast<const T*>(a.input) + window;
+        int64_t pixel[kTogether];
+        T grad[kTogether];
+#pragma unroll
+        for (int i = 0; i < kTogether; ++i) {
+          const bool in_range = x + i < end;
+          pixel[i] = in_range ? positions[i] - own : -1;
+          grad[i] = in_range ? grads[i] : T{};
+        }
+#pragma unroll
+        for (int i = 0; i < kTogether; ++i)
+#pragma unroll
+          for (int j = 0; j < kPixels; ++j)
+            if (pixel[i] == j) sums[j] += convert<V>(grad[i]);
       }
-  reinterpret_cast<T*>(a.out)[at] = convert<T>(sum);
+  const int64_t pixel_at = p.plane * w.size[0] * w.size[1] * w.size[2] + own;
+  T* out = reinterpret_cast<T*>(a.out) + pixel_at;
+  if constexpr (whole) {
+    Pixels<T> results;
+#pragma unroll
+    for (int j = 0; j < kPixels; ++j) results.values[j] = convert<T>(sums[j]);
+    reinterpret_cast<Pixels<T>*>(a.out)[pixel_at / kPixels] = results;
+  } else {
+#pragma unroll
+    for (int j = 0; j < kPixels; ++j)
+      if (j < pixels) out[j] = convert<T>(sums[j]);
+  }
 }
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_MAX_POOL(T)                                                                    \
-  FLAMBEAU_KERNEL(values, flambeau::cuda::MaxPoolArguments) { flambeau::cuda::max_pool<T>(a); } \
-  FLAMBEAU_KERNEL(derivative, flambeau::cuda::MaxPoolArguments) { flambeau::cuda::max_pool_derivative<T>(a); }
+#define FLAMBEAU_MAX_POOL(T, height, width)                                                                           \
+  FLAMBEAU_KERNEL(values, flambeau::cuda::MaxPoolArguments) { flambeau::cuda::max_pool<T, height, width>(a); }        \
+  FLAMBEAU_KERNEL(derivative, flambeau::cuda::MaxPoolArguments) { flambeau::cuda::max_pool_derivative<T, false>(a); } \
+  FLAMBEAU_KERNEL(derivative_of_packs, flambeau::cuda::MaxPoolArguments) {                                            \
+    flambeau::cuda::max_pool_derivative<T, true>(a);                                                                  \
+  }

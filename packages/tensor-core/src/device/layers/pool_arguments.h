@@ -12,13 +12,15 @@ struct PoolWindows {
   bool adaptive;
 };
 
+inline constexpr int kPixels = 4;  // number of adjacent pixels that a thread of the derivative computes
+
 struct MaxPoolArguments {
   PoolWindows windows;
   const char* input;  // for the derivative: the gradient of the output
   char* out;
   int64_t* indices;
-  int64_t count;     // number of results
-  Divider by[3];     // sizes of the result
+  int64_t count;     // number of threads with results
+  Divider by[3];     // sizes of the result; for the derivative, the width is divided by kPixels
   Divider steps[3];  // strides; for adaptive windows, the sizes of the image
   // For fractional pooling, which has windows of equal size at random positions: uniform samples for each plane, with
   // the last dimension's sample first if `reversed_samples`. Null for other kinds of pooling.
