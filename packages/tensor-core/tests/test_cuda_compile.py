@@ -279,6 +279,7 @@ PRODUCT_UNITS = [
     ("optimizer", f"FLAMBEAU_OPTIMIZER(Adam, {BRAIN})"),
     ("optimizer", f"FLAMBEAU_SCALE({DOUBLE})"),
     *(("windows", f"FLAMBEAU_WINDOWS({t})") for t in (FLOAT, BRAIN, "bool")),
+    *(("transpose", f"FLAMBEAU_TRANSPOSE({t})") for t in (f"{FLOAT}, {FLOAT}, {HALF}", "bool, bool, bool")),
     *(("pool", f"FLAMBEAU_MAX_POOL({t}, {n}, {n})") for t in (FLOAT, HALF, "int64_t") for n in (0, 3)),
     *(
         ("attention", f"FLAMBEAU_ATTENTION({t}, {d}, {d}, {tile}, {parts})")

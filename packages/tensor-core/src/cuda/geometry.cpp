@@ -74,4 +74,29 @@ void each_part(const StridedLayout& layout, const std::function<void(const Strid
   }
 }
 
+int transposed_dim(const StridedLayout& layout, const int64_t* item_sizes) {
+  constexpr int64_t kShortest = 8;  // smaller matrices leave most of a tile unused
+  if (layout.dims < 2 || layout.stride[0][0] != item_sizes[0] || layout.size[0] < kShortest) return 0;
+  if (layout.stride[1][0] == item_sizes[1] || layout.stride[1][0] == 0) return 0;
+  for (int d = 1; d < layout.dims; ++d)
+    if (layout.stride[1][d] == item_sizes[1] && layout.size[d] >= kShortest) return d;
+  return 0;
+}
+
+TransposeArguments transpose_arguments(const StridedLayout& layout, int dim, char* out, const char* in, int64_t tile) {
+  TransposeArguments a{};
+  a.out = out + layout.offset[0], a.in = in + layout.offset[1];
+  a.columns = uint32_t(layout.size[0]), a.rows = uint32_t(layout.size[dim]);
+  a.row_stride = layout.stride[0][dim], a.column_stride = layout.stride[1][0];
+  a.tiles[0] = Divider(uint32_t((a.columns + tile - 1) / tile));
+  a.tiles[1] = Divider(uint32_t((a.rows + tile - 1) / tile));
+  for (int d = 1; d < layout.dims; ++d) {
+    if (d == dim) continue;
+    a.sizes[a.dims] = Divider(uint32_t(layout.size[d]));
+    for (int k = 0; k < 2; ++k) a.strides[k][a.dims] = layout.stride[k][d];
+    ++a.dims;
+  }
+  return a;
+}
+
 }  // namespace flambeau::cuda

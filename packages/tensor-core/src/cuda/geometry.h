@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "device/elementwise/pointwise_arguments.h"
+#include "device/elementwise/transpose_arguments.h"
 #include "flambeau/tensor.h"
 
 namespace flambeau::cuda {
@@ -38,5 +38,11 @@ inline constexpr int64_t kMostElements = int64_t(1) << 31;  // indices in kernel
 // Divides a layout into parts with at most kLoopDims dimensions and fewer than kMostElements elements, and calls
 // run(part) for each.
 void each_part(const StridedLayout& layout, const std::function<void(const StridedLayout&)>& run);
+
+// Returns the dimension along which the elements of the second tensor are adjacent, if a copy of it to the first should
+// use tiles, otherwise 0.
+int transposed_dim(const StridedLayout& layout, const int64_t* item_sizes);
+// Returns the division of such a copy into tiles. The pointers are those of the layout's first elements.
+TransposeArguments transpose_arguments(const StridedLayout& layout, int dim, char* out, const char* in, int64_t tile);
 
 }  // namespace flambeau::cuda

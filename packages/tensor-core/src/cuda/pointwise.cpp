@@ -7,6 +7,7 @@
 #include "cuda/operators.h"
 #include "cuda/runtime/cuda_modules.h"
 #include "cuda/runtime/launch.h"
+#include "cuda/transpose.h"
 
 namespace flambeau::cuda {
 
@@ -141,7 +142,13 @@ void run(const ModuleKey& wanted, const Tensor& out) {
   if (flat) return run_flat(device, module, a, width);
   const StridedLayout layout = layout_of(tensors, wanted.count + 1);
   if (layout.side_by_side(sizes)) return run_flat(device, module, a, width);
-  each_part(layout, [&](const StridedLayout& part) { run_strided(device, module, a, part, sizes, width); });
+  const Tensor* copied = wanted.copies() ? wanted.operands[0].tensor : nullptr;
+  each_part(layout, [&](const StridedLayout& part) {
+    const int dim = copied ? transposed_dim(part, sizes) : 0;
+    if (dim == 0) return run_strided(device, module, a, part, sizes, width);
+    copy_transposed(device, transpose_arguments(part, dim, a.pointers[0], a.pointers[1], transpose_tile(int(sizes[0]))),
+                    wanted.in, out.dtype(), copied->dtype());
+  });
 }
 
 }  // namespace

@@ -115,6 +115,27 @@ void packs() {
   CHECK(layout.size[0] == 72 && layout.stride[0][0] == 32);
 }
 
+// Copies use tiles if the innermost dimensions of the two tensors differ.
+void transposes() {
+  const auto dim = [](const Tensor& to, const Tensor& from) {
+    const Tensor* tensors[] = {&to, &from};
+    const int64_t sizes[] = {item_size(to.dtype()), item_size(from.dtype())};
+    return transposed_dim(layout_of(tensors, 2), sizes);
+  };
+  const Tensor x = zeros({6, 40, 24}, Dtype::float32), half = zeros({6, 24, 40}, Dtype::float16);
+  CHECK(dim(x, transpose(half, 1, 2)) == 1 && dim(transpose(half, 1, 2), x) == 1);
+  CHECK(dim(x, transpose(zeros({24, 40, 6}, Dtype::float32), 0, 2)) == 0);  // the rows are short
+  CHECK(dim(x, x) == 0 && dim(x, zeros({24}, Dtype::float32)) == 0 && dim(x, zeros({40, 1}, Dtype::float32)) == 0);
+  CHECK(dim(slice(x, 2, 0, 24, 2), transpose(slice(half, 1, 0, 12, 1), 1, 2)) == 0);
+
+  const Tensor from = transpose(half, 1, 2);
+  const Tensor* tensors[] = {&x, &from};
+  const TransposeArguments a = transpose_arguments(layout_of(tensors, 2), 1, nullptr, nullptr, 32);
+  CHECK(a.columns == 24 && a.rows == 40 && a.row_stride == 96 && a.column_stride == 80);
+  CHECK(a.tiles[0].divisor == 1 && a.tiles[1].divisor == 2 && a.dims == 1 && a.sizes[0].divisor == 6);
+  CHECK(a.strides[0][0] == 3840 && a.strides[1][0] == 1920);
+}
+
 // Tensors with more dimensions than a kernel supports, none of which can be merged.
 void many_dimensions() {
   Shape doubled;
@@ -247,6 +268,7 @@ int main() {
   plans();
   layouts();
   packs();
+  transposes();
   many_dimensions();
   many_elements();
   segments();

@@ -115,6 +115,21 @@ def test_rows_are_written_in_place_and_permuted(host_calls):
     assert not host_calls()
 
 
+@pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16, fb.bool, fb.int64, fb.complex128])
+@pytest.mark.parametrize("shape", [(8, 8), (9, 130), (65, 64), (2, 70, 3, 33), (2, 9, 3, 5, 10), (7, 20), (3, 0, 9)])
+def test_transposed_copies(shape, dtype, host_calls):
+    x = (fb.arange(fb.Size(shape).numel()) % 251).reshape(shape).to(dtype)
+    dims = list(range(len(shape)))
+    for order in (dims[::-1], [*dims[:-2], dims[-1], dims[-2]], [dims[-1], *dims[:-1]], [*dims[1:], dims[0]]):
+        here, there = x.permute(order), x.cuda().permute(order)
+        assert_close(there.contiguous().cpu(), here.contiguous(), rtol=0, atol=0)
+        target = fb.zeros(*here.shape[:-1], here.shape[-1] + 3, device="cuda")
+        target[..., 1:-2] = there.real if dtype.is_complex else there
+        assert_close(target.cpu()[..., 1:-2], here.real.float(), rtol=0, atol=0)
+        assert not target[..., 0].any() and not target[..., -2:].any()
+    assert not host_calls()
+
+
 @pytest.mark.parametrize("shape", [(0,), (1,), (), (3, 0, 2), (1, 1, 1), (2,) * 14])
 def test_odd_shapes(shape):
     x = fb.randn(shape)
