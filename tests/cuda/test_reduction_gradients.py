@@ -26,7 +26,9 @@ def check(function, *operands, **tolerances):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
-@pytest.mark.parametrize(("shape", "dim"), [((5, 9), 1), ((3, 1500), 1), ((2, 30, 7), 1), ((2, 9, 64), 1)])
+@pytest.mark.parametrize(
+    ("shape", "dim"), [((5, 9), 1), ((3, 1500), 1), ((1, 17001), 1), ((2, 30, 7), 1), ((2, 9, 64), 1)]
+)
 def test_softmax(shape, dim, dtype, host_calls):
     for function in (fb.softmax, fb.log_softmax):
         check(lambda t, f=function: f(t, dim), values(*shape, dtype=dtype))
@@ -57,7 +59,7 @@ def test_losses_of_few_and_of_many_classes(shape, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
-@pytest.mark.parametrize("shape", [(6, 9), (2, 3, 1030)])
+@pytest.mark.parametrize("shape", [(6, 9), (5, 768), (2, 3, 1030), (1, 17001)])
 def test_normalized_rows(shape, dtype, host_calls):
     last = shape[-1]
     check(lambda x, w, b: F.layer_norm(x, (last,), w, b), *(values(*s, dtype=dtype) for s in (shape, (last,), (last,))))

@@ -31,6 +31,13 @@ struct Losses {
     pointer(a.out)[i] = ignored ? T(0) : weight * ((a.logarithms ? pointer(a.logarithms)[i] : T(0)) - score);
   }
 
+  // What the gradients of a sample's scores at one position along `inner` have in common.
+  struct Label {
+    int64_t label;
+    T factor, logarithm;
+    bool ignored;
+  };
+
   // One block processes kLossElements scores, of one sample or of several small ones.
   template <bool softmax>
   static void gradient(const LossArguments& a) {
@@ -38,28 +45,57 @@ struct Losses {
     if (step < kLossElements) return gradient_of_samples<softmax>(a, step);
     const int64_t blocks = (step + kLossElements - 1) / kLossElements;
     const int64_t sample = blockIdx.x / blocks, first = blockIdx.x % blocks * kLossElements;
-    for (int64_t e = first + threadIdx.x; e < step && e < first + kLossElements; e += blockDim.x)
-      gradient_at<softmax>(a, sample, step, e);
+    const int64_t end = first + kLossElements < step ? first + kLossElements : step;
+    if (a.inner == 1) {
+      const Label label = label_at<softmax>(a, sample);
+      return each_score<softmax, 8>(a, sample * step + first, int(end - first),
+                                    [&](int e, T score) { return gradient_of<softmax>(label, first + e, score); });
+    }
+    each_score<softmax, 1>(a, sample * step + first, int(end - first), [&](int e, T score) {
+      const int64_t label_class = (first + e) / a.inner, i = sample * a.inner + (first + e - label_class * a.inner);
+      return gradient_of<softmax>(label_at<softmax>(a, i), label_class, score);
+    });
   }
 
  private:
+  // Calls f(number, score) for each of `count` scores and stores the results. A thread loads `together` scores before
+  // it stores their results.
+  template <bool softmax, int together, class F>
+  static void each_score(const LossArguments& a, int64_t start, int count, F f) {
+    const T* scores = pointer(a.scores) + start;
+    T* out = pointer(a.out) + start;
+    const int step = int(blockDim.x);
+    for (int at = int(threadIdx.x); at < count; at += together * step) {
+      T loaded[together] = {};
+      if constexpr (softmax)
+#pragma unroll
+        for (int j = 0; j < together; ++j)
+          if (at + j * step < count) loaded[j] = scores[at + j * step];
+#pragma unroll
+      for (int j = 0; j < together; ++j)
+        if (at + j * step < count) out[at + j * step] = f(at + j * step, loaded[j]);
+    }
+  }
   template <bool softmax>
   static void gradient_of_samples(const LossArguments& a, int64_t step) {
     const int64_t count = a.batch * step, first = int64_t(blockIdx.x) * kLossElements;
     for (int64_t at = first + threadIdx.x; at < count && at < first + kLossElements; at += blockDim.x) {
       const int64_t sample = divide(at, a.sample);
-      gradient_at<softmax>(a, sample, step, uint32_t(at - sample * step));
+      const uint32_t e = uint32_t(at - sample * step), label_class = a.inner == 1 ? e : e / uint32_t(a.inner);
+      const Label label = label_at<softmax>(a, sample * a.inner + (e - label_class * uint32_t(a.inner)));
+      pointer(a.out)[at] = gradient_of<softmax>(label, label_class, softmax ? pointer(a.scores)[at] : T(0));
     }
   }
-  template <bool softmax, class Index>
-  static void gradient_at(const LossArguments& a, int64_t sample, int64_t step, Index e) {
-    const Index label_class = a.inner == 1 ? e : e / Index(a.inner);
-    const int64_t i = sample * a.inner + (e - label_class * Index(a.inner));
-    const T factor = pointer(a.factors)[i], mine = a.labels[i] == label_class ? factor : T(0);
+  template <bool softmax>
+  static Label label_at(const LossArguments& a, int64_t i) {
+    const T logarithm = softmax ? pointer(a.logarithms)[i] : T(0);
+    return {a.labels[i], pointer(a.factors)[i], logarithm, a.labels[i] == a.ignored};
+  }
+  template <bool softmax>
+  static T gradient_of(const Label& l, int64_t label_class, T score) {
     T term = T(0);
-    if constexpr (softmax)
-      term = kernels::FLAMBEAU_ISA::exp(pointer(a.scores)[sample * step + e] - pointer(a.logarithms)[i]) * factor;
-    pointer(a.out)[sample * step + e] = a.labels[i] == a.ignored ? T(0) : term - mine;
+    if constexpr (softmax) term = kernels::FLAMBEAU_ISA::exp(score - l.logarithm) * l.factor;
+    return l.ignored ? T(0) : term - (l.label == label_class ? l.factor : T(0));
   }
 };
 

@@ -4,7 +4,8 @@
 //
 // which defines the kernels short_rows (a warp for each row), rows (a block for a part of a row) and columns (a
 // thread for each column). An Op has a State with identity(), join(earlier, later), of(element, position) and write(a,
-// at, state). The order in which elements are joined depends on the shape alone.
+// at, state), and, if it writes only one tensor, value(state). The order in which elements are joined depends on the
+// shape alone.
 #pragma once
 
 #include "device/layers/softmax.h"
@@ -71,13 +72,29 @@ struct ScanOf {
       for (int j = 1; j < kWidth; ++j) states[j] = Op::join(states[j - 1], states[j]);
       State total;
       const State before = Op::join(carry, before_thread<Op, threads>(states[kWidth - 1], total));
-      if (!a.totals_only)
+      if (!a.totals_only) {
 #pragma unroll
-        for (int j = 0; j < kWidth; ++j)
-          if (first + j < end) Op::write(a, row * a.length + first + j, Op::join(before, states[j]));
+        for (State& state : states) state = Op::join(before, state);
+        write_pack(a, row * a.length + first, states, end - first);
+      }
       carry = Op::join(carry, total);
     }
     return carry;
+  }
+
+  // Writes the first `count` of a pack of results.
+  static void write_pack(const ScanArguments& a, int64_t at, const State (&states)[kWidth], int64_t count) {
+    if constexpr (requires { Op::value(states[0]); })
+      if (count >= kWidth) {
+        Stored* out = reinterpret_cast<Stored*>(a.out[0]) + at;
+        Pack<Stored> pack;
+#pragma unroll
+        for (int j = 0; j < kWidth; ++j) pack.values[j] = Op::value(states[j]);
+        return store(out, pack, is_aligned(out));
+      }
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j)
+      if (j < count) Op::write(a, at + j, states[j]);
   }
 
   static void short_rows(const ScanArguments& a) {
@@ -107,10 +124,26 @@ struct ScanOf {
     if (!a.totals_only)
       for (unsigned p = 0; p < blockIdx.y; ++p) state = Op::join(state, totals[p * a.inner]);
     const int64_t end = begin + a.part < a.length ? begin + a.part : a.length;
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t at = (outer * a.length + i) * a.inner + column;
-      state = Op::join(state, Op::of(reinterpret_cast<const Stored*>(a.in)[at], i));
-      if (!a.totals_only) Op::write(a, at, state);
+    const auto add = [&]<int n>(int64_t first, Stored(&values)[n]) {
+      const int64_t at = (outer * a.length + first) * a.inner + column;
+#pragma unroll
+      for (int j = 0; j < n; ++j) values[j] = reinterpret_cast<const Stored*>(a.in)[at + j * a.inner];
+#pragma unroll
+      for (int j = 0; j < n; ++j) {
+        state = Op::join(state, Op::of(values[j], first + j));
+        if (!a.totals_only) Op::write(a, at + j * a.inner, state);
+      }
+    };
+    constexpr int kAhead = 8;  // elements that are loaded together
+    int64_t i = begin;
+    for (; i + kAhead <= end; i += kAhead) {
+      Stored values[kAhead];
+      add(i, values);
+    }
+#pragma unroll 1
+    for (; i < end; ++i) {
+      Stored values[1];
+      add(i, values);
     }
     if (a.totals_only) totals[blockIdx.y * a.inner] = state;
   }
@@ -125,7 +158,8 @@ struct Running {
   static State identity() { return Join::template identity<State>(); }
   static State join(State x, State y) { return Join::join(x, y); }
   static State of(T x, int64_t) { return convert<State>(x); }
-  static void write(const ScanArguments& a, int64_t at, State s) { reinterpret_cast<T*>(a.out[0])[at] = convert<T>(s); }
+  static T value(State s) { return convert<T>(s); }
+  static void write(const ScanArguments& a, int64_t at, State s) { reinterpret_cast<T*>(a.out[0])[at] = value(s); }
 };
 template <class T>
 using Sum = Running<T, host::Add>;
@@ -165,9 +199,8 @@ struct LogSumExp {
   static State identity() { return Base::identity<State>(); }
   static State join(State x, State y) { return Base::join(x, y); }
   static State of(T x, int64_t) { return {double(x), 1}; }
-  static void write(const ScanArguments& a, int64_t at, State s) {
-    reinterpret_cast<T*>(a.out[0])[at] = T(host::isinf(s.largest) ? s.largest : s.largest + std::log(s.sum));
-  }
+  static T value(State s) { return T(host::isinf(s.largest) ? s.largest : s.largest + std::log(s.sum)); }
+  static void write(const ScanArguments& a, int64_t at, State s) { reinterpret_cast<T*>(a.out[0])[at] = value(s); }
 };
 
 // Log-sum-exp of complex numbers, computed sequentially. The imaginary part is not reduced to the range (-pi, pi] of
