@@ -23,7 +23,7 @@ bool StridedLayout::has_packs(int64_t width, const int64_t* item_sizes, const ui
   return stride[0][0] != 0;
 }
 
-void StridedLayout::use_packs(int64_t width) {
+void StridedLayout::divide_rows(int64_t width) {
   size[0] = (size[0] + width - 1) / width;
   for (int k = 0; k < pointers; ++k) stride[k][0] *= width;
 }

@@ -26,7 +26,8 @@ struct StridedLayout {
   // Returns true if the innermost dimension can be processed in packs of `width` elements: each tensor is contiguous
   // along it, and each of its rows begins at an aligned address, or it has one element for each row.
   bool has_packs(int64_t width, const int64_t* item_sizes, const uint64_t* addresses) const;
-  void use_packs(int64_t width);  // makes the innermost dimension one of packs, of which the last may be incomplete
+  // Makes the innermost dimension one of packs or parts of `width` elements, of which the last may be incomplete.
+  void divide_rows(int64_t width);
 };
 
 // Returns the layout of a loop over tensors[0]. The other tensors broadcast to its shape. A null pointer means an

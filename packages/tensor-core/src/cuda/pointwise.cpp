@@ -13,7 +13,7 @@ namespace flambeau::cuda {
 
 namespace {
 
-enum Kernel { kVectors, kElements, kPacks, kStrided };
+enum Kernel { kVectors, kElements, kPacks, kRows, kStrided };
 
 constexpr const char* kFamilies[] = {
 #define FAMILY(name) #name,
@@ -68,8 +68,9 @@ static_assert(kDtypeCount <= 15, "a dtype and Number fit four bits of a key");
 CudaModule& module_of(const ModuleKey& wanted) {
   static auto* modules = new CudaModules;
   return modules->find(wanted.key(), [&] {
-    return std::make_unique<CudaModule>(wanted.name(), wanted.source(),
-                                        std::initializer_list<const char*>{"vectors", "elements", "packs", "strided"});
+    return std::make_unique<CudaModule>(
+        wanted.name(), wanted.source(),
+        std::initializer_list<const char*>{"vectors", "elements", "packs", "rows", "strided"});
   });
 }
 
@@ -103,16 +104,19 @@ void run_strided(int device, CudaModule& module, PointwiseArguments a, StridedLa
     a.pointers[k] += part.offset[k];
     addresses[k] = reinterpret_cast<uint64_t>(a.pointers[k]);
   }
-  const bool packs = part.has_packs(width, sizes, addresses);
-  if (packs) {
+  const Kernel kernel = part.has_packs(width, sizes, addresses)         ? kPacks
+                        : part.dims > 0 && part.size[0] >= kRowPart / 2 ? kRows
+                                                                        : kStrided;
+  if (kernel != kStrided) {
     a.row = part.size[0];
-    part.use_packs(width);
+    part.divide_rows(kernel == kPacks ? width : kRowPart);
   }
   a.count = part.count();
   a.dims = part.dims;
   for (int d = 0; d < part.dims; ++d) a.sizes[d] = Divider(uint32_t(part.size[d]));
   for (int k = 0; k < part.pointers; ++k) std::copy_n(part.stride[k], part.dims, a.strides[k]);
-  launch(device, module, packs ? kPacks : kStrided, {unsigned(divide_up(a.count, kThreads))}, kThreads, a);
+  const int64_t threads = kernel == kRows ? a.count * 32 : a.count;
+  launch(device, module, kernel, {unsigned(divide_up(threads, kThreads))}, kThreads, a);
 }
 
 void run(const ModuleKey& wanted, const Tensor& out) {

@@ -111,7 +111,7 @@ void packs() {
 
   const Tensor* tensors[] = {&x, &x};
   StridedLayout layout = layout_of(tensors, 1);
-  layout.use_packs(8);
+  layout.divide_rows(8);
   CHECK(layout.size[0] == 72 && layout.stride[0][0] == 32);
 }
 

@@ -81,13 +81,28 @@ ROW_DTYPES = [fb.float32, fb.float64, fb.float16, fb.bfloat16, fb.int8, fb.int16
 @pytest.mark.parametrize("dtype", [*ROW_DTYPES, fb.bool, fb.uint8, fb.complex64, fb.complex128])
 def test_rows_that_are_contiguous_or_repeated(dtype, host_calls):
     """Test rows that start at aligned and at unaligned addresses, with complete and with incomplete packs."""
-    values = fb.arange(3 * 4 * 64).reshape(3, 4, 64) % 11 - 3
-    x = values.to(dtype)
-    for rows in (slice(None), slice(0, 45), slice(16, 64), slice(32, 33), slice(1, 40), slice(7, 7)):
+    x = (fb.arange(3 * 4 * 160).reshape(3, 4, 160) % 11 - 3).to(dtype)
+    for rows in (slice(None), slice(0, 45), slice(16, 64), slice(32, 33), slice(1, 150), slice(3, 67), slice(7, 7)):
         for operand in ROW_OPERANDS:
             here, there = x[:, :, rows], x.cuda()[:, :, rows]
             assert_close((there * operand(there)).cpu(), here * operand(here))
             assert_close(fb.eq(operand(there), there).cpu(), fb.eq(operand(here), here))
+    assert not host_calls()
+
+
+def test_long_rows_with_strides(host_calls):
+    x, y = fb.randn(2, 300, 3), fb.randn(3, 300, 70)
+    functions = (
+        lambda s, t: s[:, ::2, 1] * 2 - s[1, :150, 0],
+        lambda s, t: t[:, :, 1:] + t[:, :, :69].mT.contiguous().mT,
+        lambda s, t: t.reshape(3, -1)[:, 1:] * t.reshape(3, -1)[:1, :-1],
+    )
+    for function in functions:
+        assert_close(function(x.cuda(), y.cuda()).cpu(), function(x, y), rtol=1e-6, atol=1e-6)
+    z = y.cuda()
+    z[:, ::3, 1:] += z[:, ::3, 1:].flip(0)
+    y[:, ::3, 1:] += y[:, ::3, 1:].flip(0)
+    assert_close(z.cpu(), y, rtol=0, atol=0)
     assert not host_calls()
 
 

@@ -7,9 +7,9 @@
 // V         the type of the computation: operands are converted to it, and its result is converted to Out
 // In        the element type of an operand, or Number for a scalar operand
 //
-// This defines four kernels: `vectors` for contiguous tensors whose addresses are multiples of 16, `elements` for
+// This defines five kernels: `vectors` for contiguous tensors whose addresses are multiples of 16, `elements` for
 // contiguous tensors at any address, `packs` for aligned rows of which each operand is contiguous or one repeated
-// element, and `strided` for any strides.
+// element, `rows` for other long rows, and `strided` for any strides.
 #pragma once
 
 #include <utility>
@@ -195,6 +195,26 @@ struct Loop {
       for (int k = 0; k <= kInputs; ++k) offsets[k] += a.strides[k][0] / kWidth;
     }
   }
+  // A warp processes kRowPart elements of a row. The elements of a thread are a warp apart.
+  static void rows(const PointwiseArguments& a) {
+    constexpr int kEach = kRowPart / 32;
+    const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (thread / 32 >= a.count) return;
+    int64_t offsets[kInputs + 1] = {};
+    const int64_t first = int64_t(add_offsets(a, uint32_t(thread / 32), offsets)) * kRowPart + thread % 32;
+    for (int k = 0; k <= kInputs; ++k) offsets[k] += a.strides[k][0] / kRowPart * (thread % 32);
+    Out results[kEach];
+#pragma unroll
+    for (int j = 0; j < kEach; ++j) {
+      int64_t own[kInputs + 1];
+      for (int k = 0; k <= kInputs; ++k) own[k] = offsets[k] + a.strides[k][0] / kEach * j;
+      if (first + j * 32 < a.row) results[j] = element(a, own);
+    }
+#pragma unroll
+    for (int j = 0; j < kEach; ++j)
+      if (first + j * 32 < a.row)
+        *reinterpret_cast<Out*>(a.pointers[0] + offsets[0] + a.strides[0][0] / kEach * j) = results[j];
+  }
   static void strided(const PointwiseArguments& a) {
     const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (at >= a.count) return;
@@ -214,4 +234,5 @@ struct Loop {
   FLAMBEAU_KERNEL(vectors, flambeau::cuda::PointwiseArguments) { UnitLoop::vectors(a); }   \
   FLAMBEAU_KERNEL(elements, flambeau::cuda::PointwiseArguments) { UnitLoop::elements(a); } \
   FLAMBEAU_KERNEL(packs, flambeau::cuda::PointwiseArguments) { UnitLoop::packs(a); }       \
+  FLAMBEAU_KERNEL(rows, flambeau::cuda::PointwiseArguments) { UnitLoop::rows(a); }         \
   FLAMBEAU_KERNEL(strided, flambeau::cuda::PointwiseArguments) { UnitLoop::strided(a); }

@@ -9,6 +9,7 @@ namespace flambeau::cuda {
 // result).
 inline constexpr int kPointers = 6;
 inline constexpr int kLoopDims = 12;
+inline constexpr int kRowPart = 128;  // number of elements of a row that a warp processes
 
 // Computes n / divisor for n < 2**31 by a multiplication (Granlund, Montgomery 1994): the high word of n * multiplier,
 // plus n, is shifted right.
@@ -28,7 +29,8 @@ struct PointwiseArguments {
   char* pointers[kPointers];     // [0] is the output
   double numbers[kPointers][2];  // scalar operands: real and imaginary part, or the bits of an integer
   // For tensors that are not contiguous: the dimensions, beginning with the innermost, with strides in bytes. In the
-  // kernel `packs`, the innermost dimension and `count` are in packs, and `row` is the number of elements of a row.
+  // kernels `packs` and `rows`, the innermost dimension and `count` are in packs or in parts of kRowPart elements, and
+  // `row` is the number of elements of a row.
   int dims;
   int64_t row;
   Divider sizes[kLoopDims];
