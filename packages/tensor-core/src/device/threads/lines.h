@@ -83,7 +83,8 @@ struct Lines : Reduction<Op> {
     }
   };
 
-  static constexpr int kHeld = kHeldPacks / kInputs;
+  static constexpr int kHeld = kHeldPacks / kInputs, kGroup = Base::kBatch;  // packs per thread, combined at once
+  static_assert(kHeld % kGroup == 0);
 
   // Reduces a row, of which each thread has at most kHeld packs, and writes the result. Rows at unaligned addresses are
   // read twice. `join` combines the states of the threads.
@@ -93,22 +94,33 @@ struct Lines : Reduction<Op> {
     const Row row(a, number, in_range);
     const int first = row.first + thread * kWidth, step = threads * kWidth;
     State state = Op::template identity<State>();
-    const auto add = [&](int i, const Pack<Stored>(&packs)[kInputs]) {
-      state = Op::join(state, Base::template of_packs<1>(&packs, i, step, context));
+    const auto read_group = [&](int i, Pack<Stored>(*packs)[kInputs], bool aligned) {
+#pragma unroll
+      for (int u = 0; u < kGroup; ++u)
+        if (row.has_pack(i + u * step)) row.read_pack(i + u * step, packs[u], aligned);
     };
-    Pack<Stored> held[kHeld][kInputs], moved[kInputs];
+    const auto add_group = [&](int i, const Pack<Stored>(*packs)[kInputs]) {
+      if (row.has_pack(i + (kGroup - 1) * step)) {
+        state = Op::join(state, Base::template of_packs<kGroup>(packs, i, step, context));
+        return;
+      }
+#pragma unroll
+      for (int u = 0; u < kGroup - 1; ++u)
+        if (row.has_pack(i + u * step))
+          state = Op::join(state, Base::template of_packs<1>(packs + u, i + u * step, step, context));
+    };
+    Pack<Stored> held[kHeld][kInputs];
     if (row.aligned) {
 #pragma unroll
-      for (int u = 0; u < kHeld; ++u)
-        if (row.has_pack(first + u * step)) row.read_pack(first + u * step, held[u], true);
+      for (int u = 0; u < kHeld; u += kGroup) read_group(first + u * step, held + u, true);
 #pragma unroll
-      for (int u = 0; u < kHeld; ++u)
-        if (row.has_pack(first + u * step)) add(first + u * step, held[u]);
+      for (int u = 0; u < kHeld; u += kGroup) add_group(first + u * step, held + u);
     } else {
 #pragma unroll 1
-      for (int i = first; row.has_pack(i); i += step) {
-        row.read_pack(i, moved, false);
-        add(i, moved);
+      for (int i = first; row.has_pack(i); i += kGroup * step) {
+        Pack<Stored> moved[kGroup][kInputs];
+        read_group(i, moved, false);
+        add_group(i, moved);
       }
     }
     row.each_other(thread, threads, [&](int64_t at, const Stored(&values)[kInputs]) {
@@ -125,6 +137,7 @@ struct Lines : Reduction<Op> {
     } else {
 #pragma unroll 1
       for (int i = first; row.has_pack(i); i += step) {
+        Pack<Stored> moved[kInputs];
         row.read_pack(i, moved, false);
         row.write_pack(i, moved, line, false);
       }
