@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "packages/tensor-core/tests/emulator"))
 
-from gpu_fixtures import gpu, host_calls, pytest_addoption, pytest_configure  # noqa: F401
+from gpu_fixtures import gpu, host_calls, matrix_dtype, pytest_addoption, pytest_configure, tf32  # noqa: F401

@@ -149,7 +149,6 @@ def attention_derivatives(q, k, v, grad, mask, scale, causal):
     return inner @ k, np.swapaxes(inner, -1, -2) @ q, np.swapaxes(weights, -1, -2) @ grad
 
 
-@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(
     ("batch", "queries", "keys", "depth", "width", "options"),
     [
@@ -157,15 +156,16 @@ def attention_derivatives(q, k, v, grad, mask, scale, causal):
         (2, 70, 40, 64, 32, {"is_causal": True}),
         (1, 130, 130, 128, 128, {"is_causal": True}),
         (1, 33, 100, 128, 80, {"scale": -0.1}),
+        (1, 70, 50, 80, 80, {}),
         (3, 5, 3, 8, 24, {"mask": "bool"}),
         (2, 5, 1100, 16, 16, {"mask": "bool"}),  # in parts
         (2, 50, 90, 40, 56, {"mask": "float"}),
         (128, 65, 70, 16, 16, {"is_causal": True}),  # tiles of 128 rows
     ],
 )
-def test_attention_in_half_precision(batch, queries, keys, depth, width, options, dtype):
+def test_attention_with_tensor_cores(batch, queries, keys, depth, width, options, matrix_dtype):
     q, k, v, grad = (
-        fb.randn(batch, *shape).to(dtype)
+        fb.randn(batch, *shape).to(matrix_dtype)
         for shape in ((queries, depth), (keys, depth), (keys, width), (queries, width))
     )
     kind, options = options.get("mask"), {name: value for name, value in options.items() if name != "mask"}
@@ -175,9 +175,23 @@ def test_attention_in_half_precision(batch, queries, keys, depth, width, options
     leaves = [t.cuda().requires_grad_() for t in (q, k, v)]
     out = F.scaled_dot_product_attention(*leaves, None if mask is None else mask.cuda(), **options)
     expected = attention_derivatives(q, k, v, grad, mask, options.get("scale"), options.get("is_causal", False))
-    unit = {fb.float16: 2.0**-10, fb.bfloat16: 2.0**-7}[dtype]
+    # The relative error of an operand or a result. All operands of TF32 products are rounded, by up to 2**-11, and
+    # gradients depend on three of them.
+    unit = {fb.float16: 2.0**-10, fb.bfloat16: 2.0**-7, fb.float32: 2.0**-9}[matrix_dtype]
     for found, here in zip(fb.autograd.grad(out, leaves, grad.cuda()), expected, strict=True):
         np.testing.assert_allclose(found.cpu().double().numpy(), here, rtol=unit, atol=unit * np.abs(here).max())
+
+
+def test_gradients_of_attention_keep_their_precision_unless_tf32_is_allowed():
+    q, k, v = (fb.randn(2, length, 32) for length in (20, 70, 70))
+    results = {}
+    for precision in ("highest", "high", "highest"):
+        fb.set_float32_matmul_precision(precision)
+        there = derivatives(F.scaled_dot_product_attention, (q, k, v), "cuda")
+        assert all(map(fb.equal, there, results.setdefault(precision, there)))
+    for exact, rounded in zip(results["highest"], results["high"], strict=True):
+        assert fb.equal(exact, rounded) != fb.cuda.is_tf32_supported()
+    both(F.scaled_dot_product_attention, q, k, v, tolerance=1e-5)
 
 
 SHARED_HEADS = [(4, 4), (2, 2), (1, 1), (2, 4)]  # of keys and values
@@ -198,11 +212,14 @@ def test_attention_of_shared_heads(heads, mask_shape):
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
-@pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "tf32"])
 @pytest.mark.parametrize("options", [{}, {"is_causal": True}])
-def test_attention_of_strided_tensors(dtype, options):
+def test_attention_of_strided_tensors(dtype, options, request):
     """Test that heads of a projection and a transposed gradient are read without copies, with the same results."""
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
+    if dtype == "tf32":
+        request.getfixturevalue("tf32")
+    dtype = fb.bfloat16 if dtype == "bfloat16" else fb.float32
 
     def derivatives(*tensors):
         *leaves, grad = (t.detach() for t in tensors)

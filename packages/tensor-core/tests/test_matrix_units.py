@@ -40,27 +40,37 @@ FLAMBEAU_COOPERATIVE_KERNEL(tf32_fragments, Arguments, 32) {
 #endif
 
 // out (32, n) = x (32, 48) * y^T (16, 48), and then that times y, whose last rows of k are not there.
-template <class Rows>
-void show(float* out, int columns, const Rows& sums) {
+void show(float* out, const float (&sums)[2][2][4]) {
   for (int h = 0; h < 2; ++h)
-    for (int w = 0; w < columns / 8; ++w)
+    for (int w = 0; w < 2; ++w)
       for (int e = 0; e < 4; ++e)
-        out[(h * 16 + e / 2 * 8 + lane() / 4) * columns + w * 8 + lane() % 4 * 2 + e % 2] = sums[h][w][e];
+        out[(h * 16 + e / 2 * 8 + lane() / 4) * 16 + w * 8 + lane() % 4 * 2 + e % 2] = sums[h][w][e];
 }
-FLAMBEAU_COOPERATIVE_KERNEL(rows, Arguments, 32) {
-  __shared__ MatrixRows<float16, 32, 48> left;
-  __shared__ MatrixRows<float16, 16, 48> right;
-  left.load<32>(MemberRows<float16>(reinterpret_cast<const float16*>(a.x), 40), 0, 32, 40);
-  right.load<32>(MemberRows<float16>(reinterpret_cast<const float16*>(a.y), 40), 0, 13, 40);
+template <class T>
+void multiply_twice(const Arguments& a, MatrixRows<T, 32, 48>& left, MatrixRows<T, 16, 48, false>& right) {
+  left.template load<32>(MemberRows<T>(reinterpret_cast<const T*>(a.x), 40), 0, 32, 40);
+  right.template load<32>(MemberRows<T>(reinterpret_cast<const T*>(a.y), 40), 0, 13, 40);
   commit_copies();
   wait_for_copies();
+  left.template round_copies<32, 0>();
   __syncthreads();
   float scores[2][2][4], sums[2][6][4];
   clear(scores), clear(sums);
   multiply_rows(scores, left, 0, right);
   add_weighted(sums, scores, right);
-  show(a.out, 16, scores), show(a.out + 32 * 16, 48, sums);
+  show(a.out, scores);
+  store_rows<T, float>(reinterpret_cast<char*>(a.out + 32 * 16), 0, 0, 32, 48, sums);
 }
+#define ROWS_KERNEL(name, T)                       \\
+  FLAMBEAU_COOPERATIVE_KERNEL(name, Arguments, 32) { \\
+    __shared__ MatrixRows<T, 32, 48> left;         \\
+    __shared__ MatrixRows<T, 16, 48, false> right; \\
+    multiply_twice<T>(a, left, right);             \\
+  }
+ROWS_KERNEL(float16_rows, float16)
+#if __CUDA_ARCH__ >= 800
+ROWS_KERNEL(tf32_rows, float)
+#endif
 """
 LANES = np.arange(32)
 GROUP, PLACE = LANES // 4, LANES % 4
@@ -118,14 +128,16 @@ def test_fragments(machine, kind, architecture):
         np.testing.assert_array_equal(sums[:, i], expected[GROUP + i // 2 * 8, 2 * PLACE + i % 2])
 
 
+@pytest.mark.parametrize("kind", ["float16", "tf32"])
 @pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-def test_rows(machine, monkeypatch, order):
+def test_rows(machine, monkeypatch, order, kind):
     """Test copies from global to shared memory, to fragments and back, with rows and columns beyond the matrix."""
     monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
     left, right = small(32, 40), small(13, 40)
-    x, y = machine.to_device(left.astype(np.float16)), machine.to_device(right.astype(np.float16))
+    dtype = np.float16 if kind == "float16" else np.float32
+    x, y = machine.to_device(left.astype(dtype)), machine.to_device(right.astype(dtype))
     out = machine.allocate(32 * (16 + 48) * 4)
-    assert machine.launch(compile(machine), "rows", 1, 32, x=x, y=y, out=out) == 0
+    assert machine.launch(compile(machine), f"{kind}_rows", 1, 32, x=x, y=y, out=out) == 0
     both, scores = machine.to_host(out, 32 * 64), left @ right.T
     np.testing.assert_array_equal(both[:512].reshape(32, 16), np.pad(scores, ((0, 0), (0, 3))))
     np.testing.assert_array_equal(both[512:].reshape(32, 48), np.pad(scores @ right, ((0, 0), (0, 8))))

@@ -77,7 +77,7 @@ def get_deterministic_debug_mode() -> int:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Set the precision of float32 matrix products. ``"high"`` and ``"medium"`` allow TF32 on GPUs, ``"highest"`` not.
+    """Set the precision of float32 products and attention. ``"high"`` and ``"medium"`` allow TF32 on GPUs.
 
     Raises: RuntimeError for another value.
 

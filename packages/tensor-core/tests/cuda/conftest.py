@@ -5,4 +5,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "emulator"))
 
-from gpu_fixtures import gpu, host_calls, pytest_addoption, pytest_configure, without_cupy  # noqa: F401
+from gpu_fixtures import (  # noqa: F401
+    gpu,
+    host_calls,
+    matrix_dtype,
+    pytest_addoption,
+    pytest_configure,
+    tf32,
+    without_cupy,
+)

@@ -63,9 +63,6 @@ def test_long_rows_are_composed():
     both(q, k, v, is_causal=True)
 
 
-HALVES = [fb.float16, fb.bfloat16]
-
-
 def expected(q, k, v, mask=None, *, is_causal=False, scale=None):
     """Return attention computed in float64 from the values of the operands, which may have half precision."""
     q, k, v = (t.double().numpy() for t in (q, k, v))
@@ -83,11 +80,12 @@ def expected(q, k, v, mask=None, *, is_causal=False, scale=None):
 def close_to_expected(q, k, v, *mask, **options):
     there = attention(*(t.cuda() for t in (q, k, v, *mask)), **options)
     assert there.dtype == q.dtype
-    unit = {fb.float16: 2e-3, fb.bfloat16: 1.6e-2}[q.dtype]  # rounding error of the weights, for values of about 1
+    # The rounding error of the weights, for values of about 1. TF32 has as many bits of mantissa as float16, but the
+    # other operands are rounded as well.
+    unit = {fb.float16: 2e-3, fb.bfloat16: 1.6e-2, fb.float32: 4e-3}[q.dtype]
     np.testing.assert_allclose(there.cpu().double().numpy(), expected(q, k, v, *mask, **options), rtol=unit, atol=unit)
 
 
-@pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(
     ("batch", "queries", "keys", "depth", "width"),
@@ -102,16 +100,16 @@ def close_to_expected(q, k, v, *mask, **options):
         (1, 64, 200, 96, 112),
     ],
 )
-def test_half_precision(batch, queries, keys, depth, width, causal, dtype, host_calls):
+def test_tensor_cores(batch, queries, keys, depth, width, causal, matrix_dtype, host_calls):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
-    close_to_expected(*(fb.randn(shape).to(dtype) for shape in shapes), is_causal=causal)
+    close_to_expected(*(fb.randn(shape).to(matrix_dtype) for shape in shapes), is_causal=causal)
     assert not host_calls()
 
 
 @pytest.mark.parametrize("kind", ["bool", "float"])
 @pytest.mark.parametrize("scale", [None, -0.3, 0.0])
-def test_masks_and_scales_in_half_precision(kind, scale, host_calls):
-    q, k, v = (fb.randn(2, 3, length, 32).to(fb.float16) for length in (20, 90, 90))
+def test_masks_and_scales_with_tensor_cores(kind, scale, matrix_dtype, host_calls):
+    q, k, v = (fb.randn(2, 3, length, 32).to(matrix_dtype) for length in (20, 90, 90))
     mask = fb.randn(3, 20, 90) > 0 if kind == "bool" else fb.randn(3, 20, 90)
     if kind == "bool":
         mask[1, 4] = False
@@ -120,8 +118,8 @@ def test_masks_and_scales_in_half_precision(kind, scale, host_calls):
     assert not host_calls()
 
 
-def test_nonfinite_values_in_half_precision():
-    q, k, v = (fb.randn(2, length, 16).to(fb.bfloat16) for length in (6, 40, 40))
+def test_nonfinite_values_with_tensor_cores(matrix_dtype):
+    q, k, v = (fb.randn(2, length, 16).to(matrix_dtype) for length in (6, 40, 40))
     k[1, 33, 2] = float("nan")
     v[0, 3, 1] = float("inf")
     there = attention(q.cuda(), k.cuda(), v.cuda()).cpu().float()
@@ -130,13 +128,37 @@ def test_nonfinite_values_in_half_precision():
         both(*empty)
 
 
-@pytest.mark.parametrize("dtype", HALVES)
-def test_large_scores_of_many_tiles(dtype, host_calls):
+def test_large_scores_of_many_tiles(matrix_dtype, host_calls):
     """Equal scores in many tiles give equal weights."""
-    q = fb.arange(100, 116).to(dtype)[:, None].expand(1, 16, 16).contiguous()
-    k, v = fb.full((1, 1000, 16), 100).to(dtype), (fb.arange(1000) < 500).to(dtype)[None, :, None].expand(1, 1000, 16)
-    close_to_expected(q, k, v.contiguous(), scale=1.0)
+    q = fb.arange(100, 116).to(matrix_dtype)[:, None].expand(1, 16, 16).contiguous()
+    k, v = (t.to(matrix_dtype) for t in (fb.full((1, 1000, 16), 100), fb.arange(1000) < 500))
+    close_to_expected(q, k, v[None, :, None].expand(1, 1000, 16).contiguous(), scale=1.0)
     assert not host_calls()
+
+
+def test_tf32_operands_are_rounded_to_the_nearest(tf32):
+    if not fb.cuda.is_tf32_supported():
+        pytest.skip("needs compute capability 8.0")
+    tensors = [fb.randn(2, length, 36) for length in (20, 70, 70)]
+
+    def result(offset):
+        bits = [(t.view(fb.int32) + offset) & -0x2000 for t in tensors]
+        return attention(*(b.view(fb.float32).cuda() for b in bits))
+
+    there = attention(*(t.cuda() for t in tensors))
+    assert fb.equal(there, result(0x1000)) and not fb.equal(there, result(0))
+
+
+def test_float32_keeps_its_precision_unless_tf32_is_allowed():
+    tensors = [fb.randn(2, length, 32).cuda() for length in (20, 70, 70)]
+    results = {}
+    for precision in ("highest", "high", "medium", "highest"):
+        fb.set_float32_matmul_precision(precision)
+        there = attention(*tensors)
+        assert fb.equal(there, results.setdefault(precision, there))
+    exact = attention(*(t.cpu() for t in tensors))
+    assert_close(results["highest"].cpu(), exact, rtol=1e-5, atol=1e-6)
+    assert fb.equal(results["high"], results["highest"]) != fb.cuda.is_tf32_supported()
 
 
 TURING = """
@@ -148,6 +170,10 @@ for dtype in (fb.float16, fb.bfloat16):
     q, k = fb.randn(2, 20, 32).to(dtype), fb.randn(2, 40, 32).to(dtype)
     attention = _core._scaled_dot_product_attention
     assert_close(attention(q.cuda(), k.cuda(), k.cuda()).cpu(), attention(q, k, k), rtol=2e-2, atol=2e-2)
+    fb.set_float32_matmul_precision("high")
+    q, k = q.float(), k.float()
+    assert_close(attention(q.cuda(), k.cuda(), k.cuda()).cpu(), attention(q, k, k), rtol=1e-5, atol=1e-6)
+    fb.set_float32_matmul_precision("highest")
     x, w = fb.randint(-2, 3, (2, 16, 6, 6)).to(dtype), fb.randint(-2, 3, (16, 16, 3, 3)).to(dtype)
     assert fb.equal(fb.conv2d(x.cuda(), w.cuda()).cpu(), fb.conv2d(x, w))
 assert not _core._cuda_host_calls()
@@ -195,19 +221,25 @@ def test_when_keys_are_split(batch, queries, keys, launches):
     assert emulator.emulated_counts(b"cuLaunchKernelEx") == before + launches
 
 
-@pytest.mark.parametrize("dtype", HALVES)
 @pytest.mark.parametrize(("batch", "queries", "keys", "depth", "width"), PARTS)
-def test_split_keys_in_half_precision(batch, queries, keys, depth, width, dtype, host_calls):
+def test_split_keys_with_tensor_cores(batch, queries, keys, depth, width, matrix_dtype, host_calls):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
-    close_to_expected(*(fb.randn(shape).to(dtype) for shape in shapes))
+    close_to_expected(*(fb.randn(shape).to(matrix_dtype) for shape in shapes))
     assert not host_calls()
 
 
-@pytest.mark.parametrize("dtype", [fb.float32, fb.float16])
+@pytest.fixture(params=["float32", "float16", "tf32"])
+def dtype_and_error(request):
+    """Return a dtype and the tolerance for its results, with kernels with and without tensor cores."""
+    if request.param == "tf32":
+        request.getfixturevalue("tf32")
+    return {"float32": (fb.float32, 1e-5), "float16": (fb.float16, 2e-3), "tf32": (fb.float32, 4e-3)}[request.param]
+
+
 @pytest.mark.parametrize("kind", ["bool", "float", "causal"])
-def test_masks_of_split_keys(kind, dtype, host_calls):
+def test_masks_of_split_keys(kind, dtype_and_error, host_calls):
     """Test masks that exclude all keys in some parts of the sequence, and all keys for some queries."""
-    queries, keys = (1500, 1600) if kind == "causal" else (3, 1500)
+    (dtype, error), (queries, keys) = dtype_and_error, (1500, 1600) if kind == "causal" else (3, 1500)
     q, k, v = (fb.randn(2, 1, length, 16).to(dtype) for length in (queries, keys, keys))
     mask = fb.randn(2, 1, queries, keys) > 0 if kind == "bool" else fb.randn(1, queries, keys)
     mask[..., 0, 300:] = False if kind == "bool" else float("-inf")
@@ -215,14 +247,12 @@ def test_masks_of_split_keys(kind, dtype, host_calls):
     mask[..., 2, :] = False if kind == "bool" else float("-inf")
     options = ([], {"is_causal": True}) if kind == "causal" else ([mask], {})
     there = attention(*(t.cuda() for t in (q, k, v, *options[0])), **options[1]).cpu().double().numpy()
-    unit = 1e-5 if dtype == fb.float32 else 2e-3
-    np.testing.assert_allclose(there, expected(q, k, v, *options[0], **options[1]), rtol=unit, atol=unit)
+    np.testing.assert_allclose(there, expected(q, k, v, *options[0], **options[1]), rtol=error, atol=error)
     assert not host_calls()
 
 
-@pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16])
-def test_nonfinite_values_with_split_keys(dtype):
-    q, k, v = (fb.randn(2, length, 16).to(dtype) for length in (2, 1300, 1300))
+def test_nonfinite_values_with_split_keys(dtype_and_error):
+    q, k, v = (fb.randn(2, length, 16).to(dtype_and_error[0]) for length in (2, 1300, 1300))
     k[1, 1200, 2] = float("nan")
     v[0, 3, 1] = float("inf")
     there = attention(q.cuda(), k.cuda(), v.cuda()).cpu().float()
@@ -267,10 +297,10 @@ LAYOUTS = {  # (2, 3, length, width) in memory
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
-@pytest.mark.parametrize("dtype", [fb.float32, fb.float16])
 @pytest.mark.parametrize(("queries", "keys"), [(20, 40), (1, 1300)])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_strided_layouts_are_read_without_copies(layout, queries, keys, dtype, launches, host_calls):
+def test_strided_layouts_are_read_without_copies(layout, queries, keys, dtype_and_error, launches, host_calls):
+    dtype, error = dtype_and_error
     q, k, v = (LAYOUTS[layout](*size, dtype) for size in ((queries, 16), (keys, 16), (keys, 24)))
     assert not k.is_contiguous() and k.shape == (2, 3, keys, 16)
     mask = (fb.randn(2, 1, queries, keys) > 0).cuda()
@@ -280,19 +310,18 @@ def test_strided_layouts_are_read_without_copies(layout, queries, keys, dtype, l
             contiguous = [t.contiguous() for t in (q, k, v)]
             assert fb.equal(there, attention(*contiguous, **options))
             assert launches(attention, q, k, v, **options) == launches(attention, *contiguous, **options)
-    unit = 1e-5 if dtype == fb.float32 else 2e-3
     np.testing.assert_allclose(
-        there.cpu().double().numpy(), expected(*(t.cpu() for t in (q, k, v))), rtol=unit, atol=unit
+        there.cpu().double().numpy(), expected(*(t.cpu() for t in (q, k, v))), rtol=error, atol=error
     )
     assert not host_calls()
 
 
-def test_rows_that_are_copied(host_calls):
+def test_rows_that_are_copied(dtype_and_error, host_calls):
     """Test rows that are not contiguous, or at addresses that the matrix units cannot read."""
-    for dtype, tolerance in ((fb.float32, 1e-5), (fb.float16, 2e-3)):
-        wide = fb.randn(2, 3, 20, 40).to(dtype)
-        there = wide.cuda()
-        for view in (lambda t: t[..., 1:17], lambda t: t[..., ::2], lambda t: t.mT, lambda t: t[..., :1]):
-            x, y = view(there), view(wide)
-            assert_close(attention(x, x, x).cpu(), attention(y, y, y), rtol=tolerance, atol=tolerance)
+    dtype, error = dtype_and_error
+    wide = fb.randn(2, 3, 20, 40).to(dtype)
+    there = wide.cuda()
+    for view in (lambda t: t[..., 1:17], lambda t: t[..., ::2], lambda t: t.mT, lambda t: t[..., :1]):
+        x, y = view(there), view(wide)
+        assert_close(attention(x, x, x).cpu(), attention(y, y, y), rtol=error, atol=error)
     assert not host_calls()

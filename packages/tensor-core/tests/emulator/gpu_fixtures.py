@@ -46,3 +46,24 @@ def without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     from flambeau.cuda import _arrays
 
     monkeypatch.setattr(_arrays, "library", lambda: None)
+
+
+@pytest.fixture
+def tf32():
+    """Allow products to round float32 operands to TF32."""
+    import flambeau
+
+    flambeau.set_float32_matmul_precision("high")
+    yield
+    flambeau.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture(params=["float16", "bfloat16", "tf32"])
+def matrix_dtype(request):
+    """Return a dtype whose products tensor cores compute. For float32, TF32 is allowed."""
+    import flambeau
+
+    if request.param != "tf32":
+        return getattr(flambeau, request.param)
+    request.getfixturevalue("tf32")
+    return flambeau.float32

@@ -31,7 +31,7 @@ __all__ = [
 class _Products(SimpleNamespace):
     @property
     def allow_tf32(self) -> bool:
-        """True if float32 matrix products may use TF32. Alternative to ``set_float32_matmul_precision``."""
+        """True if float32 products and attention may use TF32. Alternative to ``set_float32_matmul_precision``."""
         return get_float32_matmul_precision() != "highest"
 
     @allow_tf32.setter

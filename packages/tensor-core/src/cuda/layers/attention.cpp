@@ -53,56 +53,64 @@ CudaModule& module_of(Dtype dtype, int64_t depth, int64_t width, int64_t tile, A
 // Sizes of tiles for the tensor cores (device/layers/matrix_attention.h). They depend on the shape alone, so that all
 // cards of an architecture give the same results. Tiles of 128 rows read the other operand half as often as tiles of 64
 // rows. They are used if there are enough of them for all multiprocessors.
-constexpr int64_t kMatrixRows = 64;  // each of the four warps of a block has 16 rows, or a multiple of that
 struct MatrixTiles {
-  int64_t depth, width, high, others;
+  int64_t depth, width, warps, high, others;
   bool general;
-  int64_t rows() const { return kMatrixRows * high; }
+  int64_t low_rows() const { return 16 * warps; }  // each warp has 16 rows, or a multiple of that
+  int64_t rows() const { return low_rows() * high; }
 };
 
 int64_t units_size(int64_t length) { return divide_up(length, 16) * 16; }
 int64_t high_tiles(const AttentionArguments& a, int64_t longest) {
-  constexpr int64_t kEnough = 128;
-  const bool high = std::max(units_size(a.depth), units_size(a.width)) <= longest && a.queries > kMatrixRows &&
-                    a.batch * divide_up(a.queries, 2 * kMatrixRows) >= kEnough;
+  constexpr int64_t kEnough = 128, kRows = 64;
+  const bool high = std::max(units_size(a.depth), units_size(a.width)) <= longest && a.queries > kRows &&
+                    a.batch * divide_up(a.queries, 2 * kRows) >= kEnough;
   return high ? 2 : 1;
 }
-constexpr int64_t kSharedElements = (48 << 10) / 2;
+constexpr int64_t kSharedBytes = 48 << 10;
 
-MatrixTiles forward_tiles(const AttentionArguments& a) {
-  MatrixTiles t{units_size(a.depth), units_size(a.width), high_tiles(a, 128), 64, a.mask.data || !(float(a.scale) > 0)};
-  while (t.rows() * t.depth + t.others * (t.depth + t.width) > kSharedElements) t.others /= 2;
+MatrixTiles forward_tiles(Dtype dtype, const AttentionArguments& a) {
+  const bool half = item_size(dtype) == 2, general = a.mask.data || !(float(a.scale) > 0);
+  MatrixTiles t{units_size(a.depth), units_size(a.width), 4, high_tiles(a, half ? 128 : 64), 64, general};
+  while (t.rows() * t.depth + t.others * (t.depth + t.width) > kSharedBytes / item_size(dtype)) t.others /= 2;
   return t;
 }
 // Returns the tiles for both kernels of the derivative (by queries and by keys). Each sums two results, so tiles of the
 // other operand have only 32 rows, to leave enough registers.
-MatrixTiles derivative_tiles(const AttentionArguments& a) {
-  return {units_size(a.depth), units_size(a.width), high_tiles(a, 64), 32, a.mask.data || !(float(a.scale) > 0)};
+MatrixTiles derivative_tiles(Dtype dtype, const AttentionArguments& a) {
+  const bool half = item_size(dtype) == 2, general = a.mask.data || !(float(a.scale) > 0);
+  MatrixTiles t{units_size(a.depth), units_size(a.width), 4, half ? high_tiles(a, 64) : 1, 32, general};
+  const auto too_large = [&] { return (t.rows() + t.others) * (t.depth + t.width) > kSharedBytes / item_size(dtype); };
+  if (too_large()) t.warps = 2;
+  if (too_large()) t.others = 16;
+  return t;
 }
 
 constexpr int64_t kChunk = 16;                             // bytes that a thread copies for the tensor cores
 constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // limit of row strides: 2**8 rows span < 2**31
 bool is_chunk(const char* address) { return reinterpret_cast<uintptr_t>(address) % kChunk == 0; }
 
-// Returns true if tensor cores can process the rows: their length is a multiple of 8 elements and at most `longest`,
-// and their address is a multiple of a chunk.
-bool takes_rows(const AttentionRows& rows, int64_t length, int64_t longest) {
-  return length % 8 == 0 && length > 0 && length <= longest && is_chunk(rows.data);
+// Returns true if tensor cores can process the rows: their length is a multiple of a chunk and at most `longest`, and
+// their address is a multiple of a chunk.
+bool takes_rows(Dtype dtype, const AttentionRows& rows, int64_t length, int64_t longest) {
+  return length * item_size(dtype) % kChunk == 0 && length > 0 && length <= longest && is_chunk(rows.data);
 }
 // Returns true if tensor cores support the problem and the layout of all operands.
 bool takes_all(int device, Dtype dtype, const AttentionArguments& a, int64_t longest) {
   if (!has_matrix_units(device, dtype)) return false;
-  return takes_rows(a.query, a.depth, longest) && takes_rows(a.key, a.depth, longest) &&
-         takes_rows(a.value, a.width, longest) && takes_rows(a.grad, a.width, longest);
+  const auto takes = [&](const AttentionRows& rows, int64_t length) {
+    return takes_rows(dtype, rows, length, longest);
+  };
+  return takes(a.query, a.depth) && takes(a.key, a.depth) && takes(a.value, a.width) && takes(a.grad, a.width);
 }
 
 CudaModule& module_of(Dtype dtype, const MatrixTiles& t, AttentionPass pass) {
   static auto* modules = new CudaModules;
   const uint64_t sizes = (uint64_t(t.depth) * 4096 + uint64_t(t.width)) * 4096 + uint64_t(t.others);
-  const uint64_t way = (uint64_t(t.high) * 2 + t.general) * 3 + uint64_t(pass);
-  return modules->find((sizes * 32 + way) * 32 + uint64_t(dtype), [&] {
+  const uint64_t way = ((uint64_t(t.warps) * 4 + uint64_t(t.high)) * 2 + t.general) * 3 + uint64_t(pass);
+  return modules->find((sizes * 256 + way) * 32 + uint64_t(dtype), [&] {
     std::string numbers = type_name(dtype);
-    for (const int64_t number : {t.depth, t.width, t.high, t.others}) numbers += ", " + std::to_string(number);
+    for (const int64_t number : {t.depth, t.width, t.warps, t.high, t.others}) numbers += ", " + std::to_string(number);
     return module_from(pass == AttentionPass::Derivative ? "matrix_attention_derivative" : "matrix_attention",
                        "MATRIX_ATTENTION", numbers + (t.general ? ", true" : ", false"), pass);
   });
@@ -125,9 +133,9 @@ struct AttentionPlan {
 };
 AttentionPlan plan_of(int device, Dtype dtype, const AttentionArguments& a, AttentionPass pass) {
   const bool derivative = pass == AttentionPass::Derivative;
-  if (takes_all(device, dtype, a, derivative ? 128 : 256)) {
-    const MatrixTiles tiles = derivative ? derivative_tiles(a) : forward_tiles(a);
-    return {module_of(dtype, tiles, pass), tiles.rows(), kMatrixRows, kMatrixThreads};
+  if (takes_all(device, dtype, a, derivative || item_size(dtype) == 4 ? 128 : 256)) {
+    const MatrixTiles tiles = derivative ? derivative_tiles(dtype, a) : forward_tiles(dtype, a);
+    return {module_of(dtype, tiles, pass), tiles.rows(), tiles.low_rows(), unsigned(tiles.warps * 32)};
   }
   const int64_t tile = tile_rows(row_bytes(dtype, a.depth, a.width), derivative);
   return {module_of(dtype, a.depth, a.width, tile, pass), tile, tile, kThreads};
@@ -170,7 +178,7 @@ void set_operands(AttentionArguments& a, const Tensor& query, const Tensor& key,
 
 Tensor readable(const Tensor& t) {
   const int64_t size = item_size(t.dtype()), columns = t.size(-1);
-  const bool chunks = size == 2 && columns * size % kChunk == 0;
+  const bool chunks = has_matrix_units(t.device().index, t.dtype()) && columns * size % kChunk == 0;
   bool well = (columns <= 1 || t.stride(-1) == 1) && (!chunks || is_chunk(t.device_bytes()));
   for (int64_t d = 0; d < t.dim() - 1; ++d) well &= t.size(d) == 1 || !chunks || t.stride(d) * size % kChunk == 0;
   return well && t.stride(-2) < kFarthestRows ? t : contiguous(t);

@@ -3,6 +3,7 @@
 #include <array>
 #include <mutex>
 
+#include "flambeau/cuda/tf32.h"
 #include "flambeau/errors.h"
 
 namespace flambeau::cuda {
@@ -99,7 +100,8 @@ void set_device(int device) {
   device_of_thread = device;
 }
 bool has_matrix_units(int device, Dtype dtype) {
-  return dtype == Dtype::float16 || (dtype == Dtype::bfloat16 && properties(device).major >= 8);
+  if (dtype == Dtype::float16) return true;
+  return (dtype == Dtype::bfloat16 || (dtype == Dtype::float32 && tf32_allowed())) && properties(device).major >= 8;
 }
 const Properties& properties(int device) { return opened(device).properties; }
 bool reads_pageable_memory(int device) { return opened(device).reads_pageable_memory; }

@@ -52,7 +52,8 @@ T& of_device(int device) {
 }
 // Raises RuntimeError unless the GPU exists.
 void check_device(int device);
-// Returns true if the GPU has tensor cores for this dtype. Note [Matrix units]
+// Returns true if the GPU has tensor cores that may be used for this dtype; for float32 if TF32 is allowed.
+// Note [Matrix units]
 bool has_matrix_units(int device, Dtype dtype);
 
 }  // namespace flambeau::cuda

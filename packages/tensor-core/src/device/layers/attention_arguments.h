@@ -5,8 +5,7 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kAttentionDims = 8;         // dimensions of a batch
-inline constexpr unsigned kMatrixThreads = 128;  // threads per block in kernels that use tensor cores
+inline constexpr int kAttentionDims = 8;  // dimensions of a batch
 
 // A batch of matrices whose rows are contiguous. Strides are in elements.
 struct AttentionRows {

@@ -1,11 +1,11 @@
-// Note [Attention] with tensor cores (Dao 2023, arXiv:2307.08691). Each of a block's four warps processes 16 * kHigh
+// Note [Attention] with tensor cores (Dao 2023, arXiv:2307.08691). Each of a block's warps processes 16 * kHigh
 // queries. The block loops over the keys and values, kKeys at a time. Scores and weights stay in registers, because the
 // layout of a product's result is that of the left operand of the next product. Values are copied to shared memory
 // while the scores are computed, and the next keys while the values are multiplied.
 //
-// Sizes are rounded up to multiples of 16. Rows begin at multiples of 16 bytes, and their lengths are multiples of 16
-// bytes. A module invokes FLAMBEAU_MATRIX_ATTENTION(T, kDepth, kWidth, kHigh, kKeys, kGeneral, kParts); for kParts see
-// attention.h.
+// T is float16, bfloat16, or float, which is multiplied as TF32. Sizes are rounded up to multiples of 16. Rows begin at
+// multiples of 16 bytes, and their lengths are multiples of 16 bytes. A module invokes FLAMBEAU_MATRIX_ATTENTION(T,
+// kDepth, kWidth, kWarps, kHigh, kKeys, kGeneral, kParts); for kParts see attention.h.
 #pragma once
 
 #include "device/layers/matrix_scores.h"
@@ -13,12 +13,12 @@
 
 namespace flambeau::cuda {
 
-template <class T, int kDepth, int kWidth, int kHigh, int kKeys, bool kGeneral, bool kParts>
+template <class T, int kDepth, int kWidth, int kWarps, int kHigh, int kKeys, bool kGeneral, bool kParts>
 struct MatrixAttention {
   using Arguments = AttentionArguments;
   using Member = MemberRows<T>;
   using Scores = MatrixScores<kHigh, kKeys, kGeneral, false>;
-  static constexpr int kRows = kMatrixThreads / 32 * 16 * kHigh;
+  static constexpr int kThreads = kWarps * 32, kRows = kWarps * 16 * kHigh;
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
   static constexpr int kBlocks = 0;
 #else  // blocks per multiprocessor: as many as fit in shared memory; without the hint, registers limit them to two
@@ -79,16 +79,13 @@ struct MatrixAttention {
             running.most[r] * (kGeneral ? 1.0f : float(a.scale)) + log(total);
     }
     scale_rows(sums, scales);
-    if constexpr (kParts)
-      store_sums(a.out, result, scores.first, a.queries, a.width, sums);
-    else
-      store_rows<T>(a.out, result, scores.first, a.queries, a.width, sums);
+    store_rows<T, std::conditional_t<kParts, float, T>>(a.out, result, scores.first, a.queries, a.width, sums);
   }
 
   static void forward(const Arguments& a) {
     __shared__ MatrixRows<T, kRows, kDepth> query;
-    __shared__ MatrixRows<T, kKeys, kDepth> keys;
-    __shared__ MatrixRows<T, kKeys, kWidth> values;
+    __shared__ MatrixRows<T, kKeys, kDepth, false> keys;
+    __shared__ MatrixRows<T, kKeys, kWidth, false> values;
     const int64_t tiles = (a.queries + kRows - 1) / kRows, at = blockIdx.x % tiles;
     // The tiles with most visible keys are started first.
     const int64_t first = (a.causal ? tiles - 1 - at : at) * kRows;
@@ -101,16 +98,18 @@ struct MatrixAttention {
     Sums sums;
     clear(sums);
     if (range.begin < limit) {
-      query.template load<kMatrixThreads>(Member(a, a.query, batch), first, a.queries, a.depth);
-      keys.template load<kMatrixThreads>(key_rows, range.begin, a.keys, a.depth);
+      query.template load<kThreads>(Member(a, a.query, batch), first, a.queries, a.depth);
       commit_copies();
+      keys.template load<kThreads>(key_rows, range.begin, a.keys, a.depth);
+      commit_copies();
+      query.template round_copies<kThreads, 1>();
     }
     for (int64_t key = range.begin; key < limit; key += kKeys) {
       const bool sees = scores.any(key) && (!kParts || scores.first < a.queries);
       typename Scores::Values s;
       wait_for_copies();
       __syncthreads();
-      values.template load<kMatrixThreads>(value_rows, key, a.keys, a.width);
+      values.template load<kThreads>(value_rows, key, a.keys, a.width);
       commit_copies();
       if (sees) {
         clear(s);
@@ -121,7 +120,7 @@ struct MatrixAttention {
       wait_for_copies();
       __syncthreads();
       if (key + kKeys < limit) {
-        keys.template load<kMatrixThreads>(key_rows, key + kKeys, a.keys, a.depth);
+        keys.template load<kThreads>(key_rows, key + kKeys, a.keys, a.depth);
         commit_copies();
       }
       if (sees) add_weighted(sums, s, values);
@@ -132,9 +131,9 @@ struct MatrixAttention {
 
 }  // namespace flambeau::cuda
 
-#define FLAMBEAU_MATRIX_ATTENTION(...)                                                                     \
-  using AttentionOf = flambeau::cuda::MatrixAttention<__VA_ARGS__>;                                        \
-  FLAMBEAU_COOPERATIVE_KERNEL(forward, flambeau::cuda::AttentionArguments, flambeau::cuda::kMatrixThreads, \
-                              AttentionOf::kBlocks) {                                                      \
-    AttentionOf::forward(a);                                                                               \
+#define FLAMBEAU_MATRIX_ATTENTION(...)                                                            \
+  using AttentionOf = flambeau::cuda::MatrixAttention<__VA_ARGS__>;                               \
+  FLAMBEAU_COOPERATIVE_KERNEL(forward, flambeau::cuda::AttentionArguments, AttentionOf::kThreads, \
+                              AttentionOf::kBlocks) {                                             \
+    AttentionOf::forward(a);                                                                      \
   }

@@ -3,7 +3,7 @@
 // and the block loops over the other, kOther rows at a time. A tile consists of two matrices. One of them is copied
 // while the other is multiplied.
 //
-// A module invokes FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kHigh, kOther, kGeneral).
+// A module invokes FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kWarps, kHigh, kOther, kGeneral).
 #pragma once
 
 #include "device/layers/attention.h"
@@ -11,11 +11,11 @@
 
 namespace flambeau::cuda {
 
-template <class T, int kDepth, int kWidth, int kHigh, int kOther, bool kGeneral>
+template <class T, int kDepth, int kWidth, int kWarps, int kHigh, int kOther, bool kGeneral>
 struct MatrixAttentionDerivative {
   using Arguments = AttentionArguments;
   using Member = MemberRows<T>;
-  static constexpr int kRows = kMatrixThreads / 32 * 16 * kHigh;
+  static constexpr int kThreads = kWarps * 32, kRows = kWarps * 16 * kHigh;
   template <bool kByKeys>
   using Scores = MatrixScores<kHigh, kOther, kGeneral, kByKeys>;
   using Values = typename Scores<false>::Values;
@@ -24,7 +24,7 @@ struct MatrixAttentionDerivative {
   template <int kSize>
   using Own = MatrixRows<T, kRows, kSize>;
   template <int kSize>
-  using Other = MatrixRows<T, kOther, kSize>;
+  using Other = MatrixRows<T, kOther, kSize, false>;
 
   // The statistics of a query that the derivative reads: the logarithm to base 2 of its sum of exponentials, and its
   // mean.
@@ -55,7 +55,7 @@ struct MatrixAttentionDerivative {
       for (int w = 0; w < kSize / 8; ++w)
 #pragma unroll
         for (int e = 0; e < 4; ++e) sums[h][w][e] *= scale;
-    store_rows<T>(to, batch, first, rows, columns, sums);
+    store_rows<T, T>(to, batch, first, rows, columns, sums);
   }
 
   static void by_queries(const Arguments& a) {
@@ -73,12 +73,13 @@ struct MatrixAttentionDerivative {
     for (int r = 0; r < kHigh * 2; ++r) known[r] = Query(a, batch, first, own + scores.row_of(r));
     Sums<kDepth> sums;
     clear(sums);
-    query.template load<kMatrixThreads>(Member(a, a.query, batch), first, a.queries, a.depth);
-    grad.template load<kMatrixThreads>(Member(a, a.grad, batch), first, a.queries, a.width);
-    values.template load<kMatrixThreads>(value_rows, 0, a.keys, a.width);
+    query.template load<kThreads>(Member(a, a.query, batch), first, a.queries, a.depth);
+    grad.template load<kThreads>(Member(a, a.grad, batch), first, a.queries, a.width);
+    values.template load<kThreads>(value_rows, 0, a.keys, a.width);
     commit_copies();
-    keys.template load<kMatrixThreads>(key_rows, 0, a.keys, a.depth);
+    keys.template load<kThreads>(key_rows, 0, a.keys, a.depth);
     commit_copies();
+    query.template round_copies<kThreads, 1>(), grad.template round_copies<kThreads, 1>();
     for (int64_t key = 0; key < limit; key += kOther) {
       const bool sees = scores.any(key);
       Values s, products;
@@ -88,7 +89,7 @@ struct MatrixAttentionDerivative {
       if (sees) multiply_rows(products, grad, own, values);
       wait_for_copies();
       __syncthreads();
-      values.template load<kMatrixThreads>(value_rows, key + kOther, a.keys, a.width);
+      values.template load<kThreads>(value_rows, key + kOther, a.keys, a.width);
       commit_copies();
       if (sees) {
         multiply_rows(s, query, own, keys);
@@ -101,7 +102,7 @@ struct MatrixAttentionDerivative {
         add_weighted(sums, products, keys);
       }
       __syncthreads();
-      keys.template load<kMatrixThreads>(key_rows, key + kOther, a.keys, a.depth);
+      keys.template load<kThreads>(key_rows, key + kOther, a.keys, a.depth);
       commit_copies();
     }
     wait_for_copies();
@@ -121,12 +122,13 @@ struct MatrixAttentionDerivative {
     Sums<kDepth> key_sums;
     Sums<kWidth> value_sums;
     clear(key_sums), clear(value_sums);
-    keys.template load<kMatrixThreads>(Member(a, a.key, batch), first, a.keys, a.depth);
-    values.template load<kMatrixThreads>(Member(a, a.value, batch), first, a.keys, a.width);
-    grad.template load<kMatrixThreads>(grad_rows, begin, a.queries, a.width);
+    keys.template load<kThreads>(Member(a, a.key, batch), first, a.keys, a.depth);
+    values.template load<kThreads>(Member(a, a.value, batch), first, a.keys, a.width);
+    grad.template load<kThreads>(grad_rows, begin, a.queries, a.width);
     commit_copies();
-    query.template load<kMatrixThreads>(query_rows, begin, a.queries, a.depth);
+    query.template load<kThreads>(query_rows, begin, a.queries, a.depth);
     commit_copies();
+    keys.template round_copies<kThreads, 1>(), values.template round_copies<kThreads, 1>();
     for (int64_t at = begin; at < a.queries; at += kOther) {
       const bool sees = scores.any(at);
       Values s, products;
@@ -149,11 +151,11 @@ struct MatrixAttentionDerivative {
         add_weighted(value_sums, s, grad);
       }
       __syncthreads();
-      grad.template load<kMatrixThreads>(grad_rows, at + kOther, a.queries, a.width);
+      grad.template load<kThreads>(grad_rows, at + kOther, a.queries, a.width);
       commit_copies();
       if (sees) add_weighted(key_sums, products, query);
       __syncthreads();
-      query.template load<kMatrixThreads>(query_rows, at + kOther, a.queries, a.depth);
+      query.template load<kThreads>(query_rows, at + kOther, a.queries, a.depth);
       commit_copies();
     }
     wait_for_copies();
@@ -165,12 +167,12 @@ struct MatrixAttentionDerivative {
 }  // namespace flambeau::cuda
 
 // by_keys computes two sums, so its warps process only 16 rows each.
-#define FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kHigh, kOther, kGeneral)                        \
-  using AttentionOf = flambeau::cuda::Attention<T, kDepth, kWidth, 16>;                                         \
-  FLAMBEAU_ATTENTION_KERNEL(means)                                                                              \
-  FLAMBEAU_COOPERATIVE_KERNEL(by_queries, flambeau::cuda::AttentionArguments, flambeau::cuda::kMatrixThreads) { \
-    flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, kHigh, kOther, kGeneral>::by_queries(a);       \
-  }                                                                                                             \
-  FLAMBEAU_COOPERATIVE_KERNEL(by_keys, flambeau::cuda::AttentionArguments, flambeau::cuda::kMatrixThreads) {    \
-    flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, 1, kOther, kGeneral>::by_keys(a);              \
+#define FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kWarps, kHigh, kOther, kGeneral)                  \
+  using AttentionOf = flambeau::cuda::Attention<T, kDepth, kWidth, 16>;                                           \
+  FLAMBEAU_ATTENTION_KERNEL(means)                                                                                \
+  FLAMBEAU_COOPERATIVE_KERNEL(by_queries, flambeau::cuda::AttentionArguments, kWarps * 32) {                      \
+    flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, kWarps, kHigh, kOther, kGeneral>::by_queries(a); \
+  }                                                                                                               \
+  FLAMBEAU_COOPERATIVE_KERNEL(by_keys, flambeau::cuda::AttentionArguments, kWarps * 32) {                         \
+    flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, kWarps, 1, kOther, kGeneral>::by_keys(a);        \
   }

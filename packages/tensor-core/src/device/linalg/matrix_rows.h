@@ -28,7 +28,9 @@ void clear(float (&sums)[kHigh][kWide][4]) {
       for (int e = 0; e < 4; ++e) sums[h][w][e] = 0;
 }
 
-template <class T, int kLines, int kSize>
+// float32 elements are multiplied as TF32. They are rounded when they are read into registers, unless kRounded, which
+// states that they have been rounded before.
+template <class T, int kLines, int kSize, bool kRounded = true>
 struct alignas(16) MatrixRows {
   static constexpr int kChunk = 16 / sizeof(T), kChunks = kSize / kChunk;
   T elements[kLines][kSize];
@@ -41,32 +43,72 @@ struct alignas(16) MatrixRows {
     *reinterpret_cast<uint4*>(chunk(r, first / kChunk)) = words;
   }
 
-  // Starts to copy rows [first, first + kLines) of a matrix (rows, columns). Elements beyond its end become zeros.
-  template <int kThreads>
-  void load(const MemberRows<T>& member, int64_t first, int64_t rows, int64_t columns) {
+  // Calls f(row, chunk) for each chunk that this thread copies.
+  template <int kThreads, class F>
+  static void each_chunk(F&& f) {
     constexpr int kAll = kLines * kChunks, kTurns = (kAll + kThreads - 1) / kThreads;
     constexpr bool kSteps = kThreads % kChunks == 0;  // all chunks of a thread are in one column
-    const int valid_rows = rows - first < kLines ? int(rows - first) : kLines, width = int(columns);
-    const int stride = member.opaque_stride(), thread = int(threadIdx.x);
-    const T* const from = member.data + first * stride;
+    const int thread = int(threadIdx.x);
 #pragma unroll
     for (int s = 0; s < kTurns; ++s) {
       const int i = thread + s * kThreads;
       if (kAll % kThreads != 0 && i >= kAll) break;
-      const int r = kSteps ? thread / kChunks + s * (kThreads / kChunks) : i / kChunks,
-                c = kSteps ? thread % kChunks : i % kChunks;
-      copy_async(chunk(r, c), from + r * stride + c * kChunk, r < valid_rows && c * kChunk < width);
+      f(kSteps ? thread / kChunks + s * (kThreads / kChunks) : i / kChunks, kSteps ? thread % kChunks : i % kChunks);
     }
   }
+  // Starts to copy rows [first, first + kLines) of a matrix (rows, columns). Elements beyond its end become zeros.
+  template <int kThreads>
+  void load(const MemberRows<T>& member, int64_t first, int64_t rows, int64_t columns) {
+    const int valid_rows = rows - first < kLines ? int(rows - first) : kLines, width = int(columns);
+    const int stride = member.opaque_stride();
+    const T* const from = member.data + first * stride;
+    each_chunk<kThreads>([&](int r, int c) {
+      copy_async(chunk(r, c), from + r * stride + c * kChunk, r < valid_rows && c * kChunk < width);
+    });
+  }
+  // Rounds the elements that this thread has copied. All copies except the last kPending commits must be complete.
+  template <int kThreads, int kPending>
+  void round_copies() {
+    if constexpr (std::is_same_v<T, float>) {
+      wait_for_copies<kPending>();
+      each_chunk<kThreads>([&](int r, int c) {
+        T values[kChunk];
+        memcpy(values, chunk(r, c), 16);
+#pragma unroll
+        for (T& x : values) x = __uint_as_float(tf32_operand(x));
+        put(r, c * kChunk, values);
+      });
+    }
+  }
+
+  static void round(uint32_t (&words)[4]) {
+    if constexpr (std::is_same_v<T, float> && !kRounded)
+#pragma unroll
+      for (uint32_t& word : words) word = tf32_operand(__uint_as_float(word));
+  }
   // Loads the fragment of a left matrix: 16 rows from r on, and two chunks along k from c on.
-  void left(uint32_t (&words)[4], int r, int c) const { load_matrices(words, chunk(r + lane() % 16, c, lane() / 16)); }
+  void left(uint32_t (&words)[4], int r, int c) const {
+    load_matrices(words, chunk(r + lane() % 16, c, lane() / 16));
+    round(words);
+  }
   // Loads the fragments of two right matrices whose columns are the 16 rows from r on; k runs along the rows.
   void right_of_rows(uint32_t (&words)[4], int r, int c) const {
     load_matrices(words, chunk(r + lane() % 8 + lane() / 16 * 8, c, lane() / 8 % 2));
+    round(words);
   }
-  // Loads the fragments of two right matrices of 16 columns from chunk c on; k runs along the columns, from row r on.
-  void right_of_columns(uint32_t (&words)[4], int r, int c) const {
-    load_transposed(words, chunk(r + lane() % 16, c, lane() / 16));
+  // Loads the fragments of two right matrices of 16 columns from column 8 w on; k runs along the columns, from row r
+  // on. Note [Products of weights]
+  void right_of_columns(uint32_t (&words)[4], int r, int w) const {
+    if constexpr (std::is_same_v<T, float>) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const float* const two = chunk(r + lane() % 4 * 2 + half, w * 2, lane() / 8) + lane() / 4 % 2 * 2;
+        const uint2 pair = *reinterpret_cast<const uint2*>(two);
+        words[half] = pair.x, words[half + 2] = pair.y;
+      }
+      round(words);
+    } else
+      load_transposed(words, chunk(r + lane() % 16, w, lane() / 16));
   }
 };
 
@@ -82,9 +124,9 @@ void multiply_pair(float (&sums)[kHigh][kWide][4], const uint32_t (&left)[kHigh]
 }
 
 // Computes sums += left * right^T, with the rows of `left` from `row` on and those of `right` from `column` on.
-template <int kHigh, int kWide, class T, int kRows, int kColumns, int kDepth>
-void multiply_rows(float (&sums)[kHigh][kWide][4], const MatrixRows<T, kRows, kDepth>& left, int row,
-                   const MatrixRows<T, kColumns, kDepth>& right, int column = 0) {
+template <int kHigh, int kWide, class T, int kRows, int kColumns, int kDepth, bool kLeftRounded, bool kRightRounded>
+void multiply_rows(float (&sums)[kHigh][kWide][4], const MatrixRows<T, kRows, kDepth, kLeftRounded>& left, int row,
+                   const MatrixRows<T, kColumns, kDepth, kRightRounded>& right, int column = 0) {
 #pragma unroll
   for (int p = 0; p < left.kChunks / 2; ++p) {
     uint32_t from_left[kHigh][4], from_right[4];
@@ -98,57 +140,78 @@ void multiply_rows(float (&sums)[kHigh][kWide][4], const MatrixRows<T, kRows, kD
   }
 }
 
-// Computes sums += weights * rows. The weights are the result of an earlier product, in its register layout.
-template <class T, int kHigh, int kWide, int kLines, int kSize>
+// Note [Products of weights]
+// The weights are the result of an earlier product, in its register layout. For two-byte types this is the layout of
+// the left operand of the next product. For float32, a lane has columns 2 t and 2 t + 1 of the weights, where the left
+// operand needs k = t and k = t + 4. Since the order of k is free, row 2 t of the right matrix is its k = t, and row
+// 2 t + 1 its k = t + 4. The order of the columns is free, too: column g of the two right matrices of a pair are
+// columns 2 g and 2 g + 1 of `rows`, so that a lane reads both at once. Thus a lane's sums of a pair of matrices are
+// four adjacent columns, from column 4 t of 16.
+
+// Computes sums += weights * rows. Note [Products of weights]
+template <class T, int kHigh, int kWide, int kLines, int kSize, bool kRounded>
 void add_weighted(float (&sums)[kHigh][kWide][4], const float (&weights)[kHigh][kLines / 8][4],
-                  const MatrixRows<T, kLines, kSize>& rows) {
+                  const MatrixRows<T, kLines, kSize, kRounded>& rows) {
+  constexpr int kDeep = 32 / sizeof(T);  // size of a product along k
 #pragma unroll
-  for (int p = 0; p < kLines / 16; ++p) {
+  for (int p = 0; p < kLines / kDeep; ++p) {
     uint32_t left[kHigh][4], right[4];
 #pragma unroll
     for (int h = 0; h < kHigh; ++h)
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        const float* two = &weights[h][p * 2 + i / 2][i % 2 * 2];
-        left[h][i] = pack<T>(two[0], two[1]);
+        if constexpr (std::is_same_v<T, float>)
+          left[h][i] = tf32_operand(weights[h][p][i % 2 * 2 + i / 2]);
+        else {
+          const float* two = &weights[h][p * 2 + i / 2][i % 2 * 2];
+          left[h][i] = pack<T>(two[0], two[1]);
+        }
       }
 #pragma unroll
     for (int w = 0; w < kWide; w += 2) {
-      rows.right_of_columns(right, p * 16, w);
+      rows.right_of_columns(right, p * kDeep, w);
       multiply_pair<T>(sums, left, right, w);
     }
   }
 }
 
-// Calls put(offset, pair) for each pair of adjacent columns in a warp's sums. The sums are the rows from `first` on of
-// matrix number `batch`, which has the shape (rows, columns) with an even number of columns.
-template <int kHigh, int kWide, class F>
-void each_pair(int64_t batch, int64_t first, int64_t rows, int64_t columns, const float (&sums)[kHigh][kWide][4],
-               F&& put) {
+template <int kCount>
+struct alignas(kCount * sizeof(float)) ColumnGroup {
+  float values[kCount];
+};
+
+// Calls put(offset, group) for each group of adjacent columns in a warp's sums, the results of add_weighted(): four
+// columns for float32, two for two-byte types. The sums are the rows from `first` on of matrix number `batch`, which
+// has the shape (rows, columns); `columns` is a multiple of the size of a group.
+template <class T, int kHigh, int kWide, class F>
+void each_group(int64_t batch, int64_t first, int64_t rows, int64_t columns, const float (&sums)[kHigh][kWide][4],
+                F&& put) {
+  constexpr int kStep = std::is_same_v<T, float> ? 2 : 1;
 #pragma unroll
   for (int h = 0; h < kHigh; ++h)
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int64_t row = first + h * 16 + half * 8 + lane() / 4;
 #pragma unroll
-      for (int w = 0; w < kWide; ++w)
-        if (const int column = w * 8 + lane() % 4 * 2; row < rows && column < columns)
-          put((batch * rows + row) * columns + column, &sums[h][w][half * 2]);
+      for (int w = 0; w < kWide; w += kStep)
+        if (const int column = w * 8 + lane() % 4 * 2 * kStep; row < rows && column < columns) {
+          ColumnGroup<2 * kStep> group;
+#pragma unroll
+          for (int i = 0; i < 2 * kStep; ++i) group.values[i] = sums[h][w + i % kStep][half * 2 + i / kStep];
+          put((batch * rows + row) * columns + column, group);
+        }
     }
 }
-template <class T, int kHigh, int kWide>
+// Stores a warp's sums with the type To. T is the type of the operands of the product.
+template <class T, class To, int kHigh, int kWide>
 void store_rows(char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns,
                 const float (&sums)[kHigh][kWide][4]) {
-  each_pair(batch, first, rows, columns, sums, [&](int64_t at, const float* pair) {
-    *reinterpret_cast<uint32_t*>(reinterpret_cast<T*>(data) + at) = pack<T>(pair[0], pair[1]);
-  });
-}
-template <int kHigh, int kWide>
-void store_sums(char* data, int64_t batch, int64_t first, int64_t rows, int64_t columns,
-                const float (&sums)[kHigh][kWide][4]) {
-  each_pair(batch, first, rows, columns, sums, [&](int64_t at, const float* pair) {
-    float* const to = reinterpret_cast<float*>(data) + at;
-    to[0] = pair[0], to[1] = pair[1];
+  each_group<T>(batch, first, rows, columns, sums, [&](int64_t at, const auto& group) {
+    To* const to = reinterpret_cast<To*>(data) + at;
+    if constexpr (std::is_same_v<To, float>)
+      *reinterpret_cast<std::decay_t<decltype(group)>*>(to) = group;
+    else
+      *reinterpret_cast<uint32_t*>(to) = pack<To>(group.values[0], group.values[1]);
   });
 }
 

@@ -166,4 +166,8 @@ inline float round_to_tf32(float x) {
 }
 #endif
 
+// Returns the bits of an operand of a TF32 product, rounded like round_to_tf32(). The low 13 bits are not cleared,
+// because tensor cores ignore them.
+inline uint32_t tf32_operand(float x) { return __float_as_uint(x) + (fabsf(x) < INFINITY ? 0x1000 : 0); }
+
 }  // namespace flambeau::cuda
