@@ -47,12 +47,11 @@ void show(float* out, const float (&sums)[2][2][4]) {
         out[(h * 16 + e / 2 * 8 + lane() / 4) * 16 + w * 8 + lane() % 4 * 2 + e % 2] = sums[h][w][e];
 }
 template <class T>
-void multiply_twice(const Arguments& a, MatrixRows<T, 32, 48>& left, MatrixRows<T, 16, 48, false>& right) {
+void multiply_twice(const Arguments& a, MatrixRows<T, 32, 48>& left, MatrixRows<T, 16, 48>& right) {
   left.template load<32>(MemberRows<T>(reinterpret_cast<const T*>(a.x), 40), 0, 32, 40);
   right.template load<32>(MemberRows<T>(reinterpret_cast<const T*>(a.y), 40), 0, 13, 40);
   commit_copies();
   wait_for_copies();
-  left.template round_copies<32, 0>();
   __syncthreads();
   float scores[2][2][4], sums[2][6][4];
   clear(scores), clear(sums);
@@ -64,7 +63,7 @@ void multiply_twice(const Arguments& a, MatrixRows<T, 32, 48>& left, MatrixRows<
 #define ROWS_KERNEL(name, T)                       \\
   FLAMBEAU_COOPERATIVE_KERNEL(name, Arguments, 32) { \\
     __shared__ MatrixRows<T, 32, 48> left;         \\
-    __shared__ MatrixRows<T, 16, 48, false> right; \\
+    __shared__ MatrixRows<T, 16, 48> right;        \\
     multiply_twice<T>(a, left, right);             \\
   }
 ROWS_KERNEL(float16_rows, float16)

@@ -71,8 +71,10 @@ constexpr int64_t kSharedBytes = 48 << 10;
 
 MatrixTiles forward_tiles(Dtype dtype, const AttentionArguments& a) {
   const bool half = item_size(dtype) == 2, general = a.mask.data || !(float(a.scale) > 0);
-  MatrixTiles t{units_size(a.depth), units_size(a.width), 4, high_tiles(a, half ? 128 : 64), 64, general};
-  while (t.rows() * t.depth + t.others * (t.depth + t.width) > kSharedBytes / item_size(dtype)) t.others /= 2;
+  MatrixTiles t{units_size(a.depth), units_size(a.width), 4, high_tiles(a, half ? 128 : general ? 0 : 64), 64, general};
+  if (!half && t.high == 2) t.others = 32;         // to leave enough registers for the queries
+  const int64_t query_rows = half ? t.rows() : 0;  // in shared memory
+  while (query_rows * t.depth + t.others * (t.depth + t.width) > kSharedBytes / item_size(dtype)) t.others /= 2;
   return t;
 }
 // Returns the tiles for both kernels of the derivative (by queries and by keys). Each sums two results, so tiles of the

@@ -83,31 +83,43 @@ struct MatrixAttention {
   }
 
   static void forward(const Arguments& a) {
-    __shared__ MatrixRows<T, kRows, kDepth> query;
-    __shared__ MatrixRows<T, kKeys, kDepth, false> keys;
-    __shared__ MatrixRows<T, kKeys, kWidth, false> values;
     const int64_t tiles = (a.queries + kRows - 1) / kRows, at = blockIdx.x % tiles;
     // The tiles with most visible keys are started first.
     const int64_t first = (a.causal ? tiles - 1 - at : at) * kRows;
     const KeyRange<kParts> range(a, blockIdx.x / tiles, a.causal && first + kRows < a.keys ? first + kRows : a.keys);
-    const int64_t batch = range.batch, limit = range.end;
     const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
-    const Scores scores(a, batch, first + own);
+    const Member queries(a, a.query, range.batch);
+    if constexpr (std::is_same_v<T, float>) {
+      RowsInRegisters<16 * kHigh, kDepth> query;
+      query.load(queries, first + own, a.queries, a.depth);
+      attend(a, range, first + own, query, 0);
+    } else {
+      __shared__ MatrixRows<T, kRows, kDepth> query;
+      if (range.begin < range.end) query.template load<kThreads>(queries, first, a.queries, a.depth);
+      attend(a, range, first + own, query, own);
+    }
+  }
+
+  // Computes the results of a warp's queries, from row `first` on of the matrix and from row `own` on of `query`.
+  template <class Query>
+  static void attend(const Arguments& a, const KeyRange<kParts>& range, int64_t first, const Query& query, int own) {
+    __shared__ MatrixRows<T, kKeys, kDepth> keys;
+    __shared__ MatrixRows<T, kKeys, kWidth> values;
+    const int64_t batch = range.batch, limit = range.end;
+    const Scores scores(a, batch, first);
     const Member key_rows(a, a.key, batch), value_rows(a, a.value, batch);
     Running running;
     Sums sums;
     clear(sums);
     if (range.begin < limit) {
-      query.template load<kThreads>(Member(a, a.query, batch), first, a.queries, a.depth);
-      commit_copies();
       keys.template load<kThreads>(key_rows, range.begin, a.keys, a.depth);
       commit_copies();
-      query.template round_copies<kThreads, 1>();
     }
     for (int64_t key = range.begin; key < limit; key += kKeys) {
       const bool sees = scores.any(key) && (!kParts || scores.first < a.queries);
       typename Scores::Values s;
       wait_for_copies();
+      keys.template round_copies<kThreads>();
       __syncthreads();
       values.template load<kThreads>(value_rows, key, a.keys, a.width);
       commit_copies();
@@ -118,6 +130,7 @@ struct MatrixAttention {
         weigh(scores, s, running, sums);
       }
       wait_for_copies();
+      values.template round_copies<kThreads>();
       __syncthreads();
       if (key + kKeys < limit) {
         keys.template load<kThreads>(key_rows, key + kKeys, a.keys, a.depth);

@@ -16,6 +16,9 @@ struct MatrixAttentionDerivative {
   using Arguments = AttentionArguments;
   using Member = MemberRows<T>;
   static constexpr int kThreads = kWarps * 32, kRows = kWarps * 16 * kHigh;
+  // Blocks of by_keys per multiprocessor: as many as fit in shared memory. Without the hint, registers limit them to
+  // two.
+  static constexpr int kBlocksByKeys = sizeof(T) == 4 && kWarps == 4 && kDepth + kWidth > 64 ? 3 : 0;
   template <bool kByKeys>
   using Scores = MatrixScores<kHigh, kOther, kGeneral, kByKeys>;
   using Values = typename Scores<false>::Values;
@@ -24,7 +27,7 @@ struct MatrixAttentionDerivative {
   template <int kSize>
   using Own = MatrixRows<T, kRows, kSize>;
   template <int kSize>
-  using Other = MatrixRows<T, kOther, kSize, false>;
+  using Other = MatrixRows<T, kOther, kSize>;
 
   // The statistics of a query that the derivative reads: the logarithm to base 2 of its sum of exponentials, and its
   // mean.
@@ -79,15 +82,18 @@ struct MatrixAttentionDerivative {
     commit_copies();
     keys.template load<kThreads>(key_rows, 0, a.keys, a.depth);
     commit_copies();
-    query.template round_copies<kThreads, 1>(), grad.template round_copies<kThreads, 1>();
+    wait_for_copies<1>();
+    query.template round_copies<kThreads>(), grad.template round_copies<kThreads>();
     for (int64_t key = 0; key < limit; key += kOther) {
       const bool sees = scores.any(key);
       Values s, products;
       wait_for_copies<1>();
+      values.template round_copies<kThreads>();
       __syncthreads();
       clear(products), clear(s);
       if (sees) multiply_rows(products, grad, own, values);
       wait_for_copies();
+      keys.template round_copies<kThreads>();
       __syncthreads();
       values.template load<kThreads>(value_rows, key + kOther, a.keys, a.width);
       commit_copies();
@@ -128,17 +134,20 @@ struct MatrixAttentionDerivative {
     commit_copies();
     query.template load<kThreads>(query_rows, begin, a.queries, a.depth);
     commit_copies();
-    keys.template round_copies<kThreads, 1>(), values.template round_copies<kThreads, 1>();
+    wait_for_copies<1>();
+    keys.template round_copies<kThreads>(), values.template round_copies<kThreads>();
     for (int64_t at = begin; at < a.queries; at += kOther) {
       const bool sees = scores.any(at);
       Values s, products;
       Query known[kOther / 4];
       for (int c = 0; c < kOther / 4; ++c) known[c] = Query(a, batch, at, scores.column(c));
       wait_for_copies<1>();
+      grad.template round_copies<kThreads>();
       __syncthreads();
       clear(products), clear(s);
       if (sees) multiply_rows(products, values, own, grad);
       wait_for_copies();
+      query.template round_copies<kThreads>();
       __syncthreads();
       if (sees) {
         multiply_rows(s, keys, own, query);
@@ -167,12 +176,14 @@ struct MatrixAttentionDerivative {
 }  // namespace flambeau::cuda
 
 // by_keys computes two sums, so its warps process only 16 rows each.
-#define FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kWarps, kHigh, kOther, kGeneral)                  \
-  using AttentionOf = flambeau::cuda::Attention<T, kDepth, kWidth, 16>;                                           \
-  FLAMBEAU_ATTENTION_KERNEL(means)                                                                                \
-  FLAMBEAU_COOPERATIVE_KERNEL(by_queries, flambeau::cuda::AttentionArguments, kWarps * 32) {                      \
-    flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, kWarps, kHigh, kOther, kGeneral>::by_queries(a); \
-  }                                                                                                               \
-  FLAMBEAU_COOPERATIVE_KERNEL(by_keys, flambeau::cuda::AttentionArguments, kWarps * 32) {                         \
-    flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, kWarps, 1, kOther, kGeneral>::by_keys(a);        \
+#define FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kWarps, kHigh, kOther, kGeneral)                      \
+  using AttentionOf = flambeau::cuda::Attention<T, kDepth, kWidth, 16>;                                               \
+  using ByQueries = flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, kWarps, kHigh, kOther, kGeneral>;    \
+  using ByKeys = flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, kWarps, 1, kOther, kGeneral>;           \
+  FLAMBEAU_ATTENTION_KERNEL(means)                                                                                    \
+  FLAMBEAU_COOPERATIVE_KERNEL(by_queries, flambeau::cuda::AttentionArguments, ByQueries::kThreads) {                  \
+    ByQueries::by_queries(a);                                                                                         \
+  }                                                                                                                   \
+  FLAMBEAU_COOPERATIVE_KERNEL(by_keys, flambeau::cuda::AttentionArguments, ByKeys::kThreads, ByKeys::kBlocksByKeys) { \
+    ByKeys::by_keys(a);                                                                                               \
   }

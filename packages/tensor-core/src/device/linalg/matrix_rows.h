@@ -28,9 +28,8 @@ void clear(float (&sums)[kHigh][kWide][4]) {
       for (int e = 0; e < 4; ++e) sums[h][w][e] = 0;
 }
 
-// float32 elements are multiplied as TF32. They are rounded when they are read into registers, unless kRounded, which
-// states that they have been rounded before.
-template <class T, int kLines, int kSize, bool kRounded = true>
+// Rows in shared memory. float32 elements must be rounded to TF32.
+template <class T, int kLines, int kSize>
 struct alignas(16) MatrixRows {
   static constexpr int kChunk = 16 / sizeof(T), kChunks = kSize / kChunk;
   T elements[kLines][kSize];
@@ -66,35 +65,23 @@ struct alignas(16) MatrixRows {
       copy_async(chunk(r, c), from + r * stride + c * kChunk, r < valid_rows && c * kChunk < width);
     });
   }
-  // Rounds the elements that this thread has copied. All copies except the last kPending commits must be complete.
-  template <int kThreads, int kPending>
+  // Rounds the float32 elements that this thread has copied. The copies must be complete.
+  template <int kThreads>
   void round_copies() {
-    if constexpr (std::is_same_v<T, float>) {
-      wait_for_copies<kPending>();
+    if constexpr (std::is_same_v<T, float>)
       each_chunk<kThreads>([&](int r, int c) {
-        T values[kChunk];
-        memcpy(values, chunk(r, c), 16);
-#pragma unroll
-        for (T& x : values) x = __uint_as_float(tf32_operand(x));
-        put(r, c * kChunk, values);
+        float4& chunk_values = *reinterpret_cast<float4*>(chunk(r, c));
+        float4 v = chunk_values;
+        v.x = round_to_tf32(v.x), v.y = round_to_tf32(v.y), v.z = round_to_tf32(v.z), v.w = round_to_tf32(v.w);
+        chunk_values = v;
       });
-    }
   }
 
-  static void round(uint32_t (&words)[4]) {
-    if constexpr (std::is_same_v<T, float> && !kRounded)
-#pragma unroll
-      for (uint32_t& word : words) word = tf32_operand(__uint_as_float(word));
-  }
   // Loads the fragment of a left matrix: 16 rows from r on, and two chunks along k from c on.
-  void left(uint32_t (&words)[4], int r, int c) const {
-    load_matrices(words, chunk(r + lane() % 16, c, lane() / 16));
-    round(words);
-  }
+  void left(uint32_t (&words)[4], int r, int c) const { load_matrices(words, chunk(r + lane() % 16, c, lane() / 16)); }
   // Loads the fragments of two right matrices whose columns are the 16 rows from r on; k runs along the rows.
   void right_of_rows(uint32_t (&words)[4], int r, int c) const {
     load_matrices(words, chunk(r + lane() % 8 + lane() / 16 * 8, c, lane() / 8 % 2));
-    round(words);
   }
   // Loads the fragments of two right matrices of 16 columns from column 8 w on; k runs along the columns, from row r
   // on. Note [Products of weights]
@@ -106,9 +93,35 @@ struct alignas(16) MatrixRows {
         const uint2 pair = *reinterpret_cast<const uint2*>(two);
         words[half] = pair.x, words[half + 2] = pair.y;
       }
-      round(words);
     } else
       load_transposed(words, chunk(r + lane() % 16, w, lane() / 16));
+  }
+};
+
+// kLines rows of a left matrix of float32, rounded to TF32, in the registers of one warp.
+template <int kLines, int kSize>
+struct RowsInRegisters {
+  uint32_t fragments[kLines / 16][kSize / 8][4];
+
+  // Loads rows [first, first + kLines) of a matrix (rows, columns). Elements beyond its end become zeros.
+  void load(const MemberRows<float>& member, int64_t first, int64_t rows, int64_t columns) {
+    const int stride = member.opaque_stride(), valid_rows = rows - first < kLines ? int(rows - first) : kLines;
+    const float* const from = member.data + first * stride;
+#pragma unroll
+    for (int h = 0; h < kLines / 16; ++h)
+#pragma unroll
+      for (int p = 0; p < kSize / 8; ++p)
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          const int row = h * 16 + i % 2 * 8 + lane() / 4, column = p * 8 + i / 2 * 4 + lane() % 4;
+          const bool valid = row < valid_rows && column < int(columns);
+          fragments[h][p][i] = __float_as_uint(valid ? round_to_tf32(from[row * stride + column]) : 0.0f);
+        }
+  }
+  // Gets the fragment of 16 rows from r on, and two chunks along k from c on.
+  void left(uint32_t (&words)[4], int r, int c) const {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) words[i] = fragments[r / 16][c / 2][i];
   }
 };
 
@@ -124,11 +137,11 @@ void multiply_pair(float (&sums)[kHigh][kWide][4], const uint32_t (&left)[kHigh]
 }
 
 // Computes sums += left * right^T, with the rows of `left` from `row` on and those of `right` from `column` on.
-template <int kHigh, int kWide, class T, int kRows, int kColumns, int kDepth, bool kLeftRounded, bool kRightRounded>
-void multiply_rows(float (&sums)[kHigh][kWide][4], const MatrixRows<T, kRows, kDepth, kLeftRounded>& left, int row,
-                   const MatrixRows<T, kColumns, kDepth, kRightRounded>& right, int column = 0) {
+template <int kHigh, int kWide, class Left, class T, int kColumns, int kDepth>
+void multiply_rows(float (&sums)[kHigh][kWide][4], const Left& left, int row,
+                   const MatrixRows<T, kColumns, kDepth>& right, int column = 0) {
 #pragma unroll
-  for (int p = 0; p < left.kChunks / 2; ++p) {
+  for (int p = 0; p < right.kChunks / 2; ++p) {
     uint32_t from_left[kHigh][4], from_right[4];
 #pragma unroll
     for (int h = 0; h < kHigh; ++h) left.left(from_left[h], row + h * 16, p * 2);
@@ -149,9 +162,9 @@ void multiply_rows(float (&sums)[kHigh][kWide][4], const MatrixRows<T, kRows, kD
 // four adjacent columns, from column 4 t of 16.
 
 // Computes sums += weights * rows. Note [Products of weights]
-template <class T, int kHigh, int kWide, int kLines, int kSize, bool kRounded>
+template <class T, int kHigh, int kWide, int kLines, int kSize>
 void add_weighted(float (&sums)[kHigh][kWide][4], const float (&weights)[kHigh][kLines / 8][4],
-                  const MatrixRows<T, kLines, kSize, kRounded>& rows) {
+                  const MatrixRows<T, kLines, kSize>& rows) {
   constexpr int kDeep = 32 / sizeof(T);  // size of a product along k
 #pragma unroll
   for (int p = 0; p < kLines / kDeep; ++p) {
@@ -161,7 +174,7 @@ void add_weighted(float (&sums)[kHigh][kWide][4], const float (&weights)[kHigh][
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         if constexpr (std::is_same_v<T, float>)
-          left[h][i] = tf32_operand(weights[h][p][i % 2 * 2 + i / 2]);
+          left[h][i] = __float_as_uint(round_to_tf32(weights[h][p][i % 2 * 2 + i / 2]));
         else {
           const float* two = &weights[h][p * 2 + i / 2][i % 2 * 2];
           left[h][i] = pack<T>(two[0], two[1]);

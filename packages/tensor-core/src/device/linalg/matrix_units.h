@@ -71,7 +71,7 @@ template <class T>
 inline uint32_t pack(float low, float high) {
   return word_of(convert<T>(low).bits, convert<T>(high).bits);
 }
-inline float round_to_tf32(float x) { return x == x ? __uint_as_float(__float_as_uint(x) + 0x1000 & 0xffffe000) : x; }
+inline float round_to_tf32(float x) { return fabsf(x) < INFINITY ? __uint_as_float(__float_as_uint(x) + 0x1000) : x; }
 
 #undef FLAMBEAU_SOURCE_LOCATION
 #else
@@ -154,20 +154,21 @@ inline uint32_t pack(float low, float high) {
 #endif
   return word;
 }
-// Rounds to the nearest TF32 number.
+// Rounds to the nearest TF32 number, but does not clear the low 13 bits, which tensor cores ignore. Two instructions;
+// cvt.rna.tf32.f32 is translated to three.
 inline float round_to_tf32(float x) {
-#if __CUDA_ARCH__ >= 800
-  uint32_t bits;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+  uint32_t bits = __float_as_uint(x);
+  asm("{\n"
+      ".reg .pred finite;\n"
+      ".reg .f32 x;\n"
+      "mov.b32 x, %0;\n"
+      "abs.f32 x, x;\n"
+      "setp.lt.f32 finite, x, 0f7F800000;\n"
+      "@finite add.u32 %0, %0, 0x1000;\n"
+      "}"
+      : "+r"(bits));
   return __uint_as_float(bits);
-#else
-  return x;
-#endif
 }
 #endif
-
-// Returns the bits of an operand of a TF32 product, rounded like round_to_tf32(). The low 13 bits are not cleared,
-// because tensor cores ignore them.
-inline uint32_t tf32_operand(float x) { return __float_as_uint(x) + (fabsf(x) < INFINITY ? 0x1000 : 0); }
 
 }  // namespace flambeau::cuda
