@@ -88,21 +88,18 @@ struct MatrixAttention {
     const int64_t first = (a.causal ? tiles - 1 - at : at) * kRows;
     const KeyRange<kParts> range(a, blockIdx.x / tiles, a.causal && first + kRows < a.keys ? first + kRows : a.keys);
     const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
-    const Member queries(a, a.query, range.batch);
     if constexpr (std::is_same_v<T, float>) {
-      RowsInRegisters<16 * kHigh, kDepth> query;
-      query.load(queries, first + own, a.queries, a.depth);
+      RowsInRegisters<16 * kHigh, kDepth> query{};
       attend(a, range, first + own, query, 0);
     } else {
       __shared__ MatrixRows<T, kRows, kDepth> query;
-      if (range.begin < range.end) query.template load<kThreads>(queries, first, a.queries, a.depth);
       attend(a, range, first + own, query, own);
     }
   }
 
   // Computes the results of a warp's queries, from row `first` on of the matrix and from row `own` on of `query`.
   template <class Query>
-  static void attend(const Arguments& a, const KeyRange<kParts>& range, int64_t first, const Query& query, int own) {
+  static void attend(const Arguments& a, const KeyRange<kParts>& range, int64_t first, Query& query, int own) {
     __shared__ MatrixRows<T, kKeys, kDepth> keys;
     __shared__ MatrixRows<T, kKeys, kWidth> values;
     const int64_t batch = range.batch, limit = range.end;
@@ -113,10 +110,13 @@ struct MatrixAttention {
     clear(sums);
     if (range.begin < limit) {
       keys.template load<kThreads>(key_rows, range.begin, a.keys, a.depth);
+      query.template load<kThreads>(Member(a, a.query, batch), first - own, a.queries, a.depth);
       commit_copies();
     }
+    // Outside of the branch, so that the compiler starts all loads before it waits for the first.
+    if constexpr (std::is_same_v<T, float>) query.round(a.depth);
     for (int64_t key = range.begin; key < limit; key += kKeys) {
-      const bool sees = scores.any(key) && (!kParts || scores.first < a.queries);
+      const bool sees = scores.any(key);
       typename Scores::Values s;
       wait_for_copies();
       keys.template round_copies<kThreads>();

@@ -18,7 +18,7 @@ struct MatrixAttentionDerivative {
   static constexpr int kThreads = kWarps * 32, kRows = kWarps * 16 * kHigh;
   // Blocks of by_keys per multiprocessor: as many as fit in shared memory. Without the hint, registers limit them to
   // two.
-  static constexpr int kBlocksByKeys = sizeof(T) == 4 && kWarps == 4 && kDepth + kWidth > 64 ? 3 : 0;
+  static constexpr int kBlocksByKeys = sizeof(T) == 4 && !kGeneral && kWarps == 4 && kDepth + kWidth > 64 ? 3 : 0;
   template <bool kByKeys>
   using Scores = MatrixScores<kHigh, kOther, kGeneral, kByKeys>;
   using Values = typename Scores<false>::Values;

@@ -32,8 +32,9 @@ struct MatrixScores {
     return sums[row / 2][column / 2][row % 2 * 2 + column % 2];
   }
 
-  // Returns true if any score in the columns from `begin` on is unmasked; the same value for the whole warp.
+  // Returns true if the warp has rows and any of their scores in the columns from `begin` on is unmasked.
   bool any(int64_t begin) const {
+    if (first >= (kByKeys ? a.keys : a.queries)) return false;
     return !a.causal || (kByKeys ? begin + kColumns > first : begin < first + 16 * kHigh);
   }
   bool all(int64_t begin) const {

@@ -98,30 +98,39 @@ struct alignas(16) MatrixRows {
   }
 };
 
-// kLines rows of a left matrix of float32, rounded to TF32, in the registers of one warp.
+// kLines rows of a left matrix of float32 in the registers of one warp.
 template <int kLines, int kSize>
 struct RowsInRegisters {
-  uint32_t fragments[kLines / 16][kSize / 8][4];
+  float fragments[kLines / 16][kSize / 8][4];
 
-  // Loads rows [first, first + kLines) of a matrix (rows, columns). Elements beyond its end become zeros.
-  void load(const MemberRows<float>& member, int64_t first, int64_t rows, int64_t columns) {
-    const int stride = member.opaque_stride(), valid_rows = rows - first < kLines ? int(rows - first) : kLines;
-    const float* const from = member.data + first * stride;
+  // Calls f(element, row, column) for each element of this lane.
+  template <class F>
+  void each(F&& f) {
 #pragma unroll
     for (int h = 0; h < kLines / 16; ++h)
 #pragma unroll
       for (int p = 0; p < kSize / 8; ++p)
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          const int row = h * 16 + i % 2 * 8 + lane() / 4, column = p * 8 + i / 2 * 4 + lane() % 4;
-          const bool valid = row < valid_rows && column < int(columns);
-          fragments[h][p][i] = __float_as_uint(valid ? round_to_tf32(from[row * stride + column]) : 0.0f);
-        }
+        for (int i = 0; i < 4; ++i)
+          f(fragments[h][p][i], h * 16 + i % 2 * 8 + lane() / 4, p * 8 + i / 2 * 4 + lane() % 4);
+  }
+  // Loads rows [first, first + kLines) of a matrix (rows, columns). Rows beyond its end are copies of its last row.
+  template <int kThreads>
+  void load(const MemberRows<float>& member, int64_t first, int64_t rows, int64_t columns) {
+    const int stride = member.opaque_stride(), last_column = int(columns) - 1;
+    const int64_t start = first < rows ? first : rows - 1;
+    const int last_row = rows - start < kLines ? int(rows - start) - 1 : kLines - 1;
+    const float* const from = member.data + start * stride;
+    each([&](float& x, int row, int column) { x = from[min(row, last_row) * stride + min(column, last_column)]; });
+  }
+  // Rounds the elements to TF32. Elements beyond the end of a row become zeros.
+  void round(int64_t columns) {
+    each([&](float& x, int, int column) { x = column < int(columns) ? round_to_tf32(x) : 0.0f; });
   }
   // Gets the fragment of 16 rows from r on, and two chunks along k from c on.
   void left(uint32_t (&words)[4], int r, int c) const {
 #pragma unroll
-    for (int i = 0; i < 4; ++i) words[i] = fragments[r / 16][c / 2][i];
+    for (int i = 0; i < 4; ++i) words[i] = __float_as_uint(fragments[r / 16][c / 2][i]);
   }
 };
 
