@@ -22,7 +22,8 @@ struct MatrixAttention {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
   static constexpr int kBlocks = 0;
 #else  // blocks per multiprocessor: as many as fit in shared memory; without the hint, registers limit them to two
-  static constexpr int kBlocks = kHigh == 1 && !kGeneral && kDepth + kWidth > 128 && kDepth + kWidth <= 256 ? 3 : 0;
+  static constexpr int kBlocks =
+      sizeof(T) == 2 && kHigh == 1 && !kGeneral && kDepth + kWidth > 128 && kDepth + kWidth <= 256 ? 3 : 0;
 #endif
   static constexpr float kLowest = Scores::kLowest;
   using Sums = float[kHigh][kWidth / 8][4];
