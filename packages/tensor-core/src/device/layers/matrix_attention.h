@@ -3,8 +3,9 @@
 // layout of a product's result is that of the left operand of the next product. Values are copied to shared memory
 // while the scores are computed, and the next keys while the values are multiplied.
 //
-// T is float16, bfloat16, or float, which is multiplied as TF32. Sizes are rounded up to multiples of 16. Rows begin at
-// multiples of 16 bytes, and their lengths are multiples of 16 bytes. A module invokes FLAMBEAU_MATRIX_ATTENTION(T,
+// T is float16, bfloat16, or float, which is multiplied as TF32. With float, the queries are in registers, because
+// shared memory is too small for them and for tiles of many keys. Sizes are rounded up to multiples of 16. Rows begin
+// at multiples of 16 bytes, and their lengths are multiples of 16 bytes. A module invokes FLAMBEAU_MATRIX_ATTENTION(T,
 // kDepth, kWidth, kWarps, kHigh, kKeys, kGeneral, kParts); for kParts see attention.h.
 #pragma once
 

@@ -27,9 +27,9 @@ inline constexpr bool kAmpere = true;
 template <class T>
 inline constexpr bool kHasUnits = std::is_same_v<T, float16> || (std::is_same_v<T, bfloat16> && kAmpere);
 
-// Returns the position of chunk `c` of 16 bytes in row `r`. Rows have kChunks chunks, an even number. `more` (0 or 1,
-// for even c) is added to c. As a separate argument it reduces the number of addresses that the compiler keeps in
-// registers.
+// Returns the position of chunk `c` of 16 bytes in row `r`. Rows have kChunks chunks, an even number. `more` is added
+// to c. It is 0 or 1 for even c, and up to 3 if c and kChunks are multiples of 4. As a separate argument it reduces the
+// number of addresses that the compiler keeps in registers.
 template <int kChunks>
 inline int chunk_at(int r, int c, int more = 0) {
   constexpr int bits = kChunks % 8 == 0 ? 3 : kChunks % 4 == 0 ? 2 : 1, mask = (1 << bits) - 1;
