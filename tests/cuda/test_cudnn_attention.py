@@ -10,6 +10,7 @@ pytestmark = pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason
 # derivatives() returns the gradients of query, key and value, and prints the numbers of cuDNN's calls and of flambeau's
 # kernels in the derivative. close() compares them with the gradients in float64 on the CPU.
 PRELUDE = """
+fb.manual_seed(0)
 from flambeau.nn import functional as F
 
 def on_cpu(q, k, v, grad, view=lambda t: t, **options):

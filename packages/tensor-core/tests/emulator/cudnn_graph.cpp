@@ -14,8 +14,6 @@
 
 using namespace emulated;
 
-EMULATED_API size_t cudnnGetVersion();
-
 namespace {
 
 enum Kind {
@@ -36,8 +34,7 @@ enum Kind {
   kMultiply = 19,
   kReduction = 21,
   kReduce = 22,
-  kReshape = 31,
-  kKernelCache = 34
+  kReshape = 31
 };
 enum Type { kHandle = 0, kDataType = 1, kFlag = 2, kInt64 = 3, kFloat = 4, kDouble = 5, kAddress = 6, kNote = 11 };
 enum { kConvolutionMode = 7, kHeuristicsMode = 8, kMode = 14, kDescriptor = 15, kReductionMode = 18 };  // more types
@@ -50,59 +47,31 @@ struct Rule {
 };
 constexpr int kMany = 64;
 constexpr Rule kRules[] = {
-    {kPointwise, 0, kMode, 1},
-    {kPointwise, 1, kDataType, 1},
-    {kPointwise, 9, kInt64, 1, false},
-    {kHeuristics, 200, kHeuristicsMode, 1},
-    {kHeuristics, 201, kDescriptor, 1},
-    {kPlan, 400, kHandle, 1},
-    {kPlan, 401, kDescriptor, 1},
-    {kPlan, 406, kDescriptor, 1, false},
-    {kApply, 750, kDescriptor, 1},
-    {kApply, 751, kDescriptor, 1},
-    {kApply, 752, kDescriptor, 1, false},
-    {kApply, 753, kDescriptor, 1},
-    {kApply, 758, kDescriptor, 1, false},
-    {kGraph, 800, kHandle, 1},
-    {kGraph, 801, kDescriptor, kMany},
-    {kGraph, 803, kFlag, 1, false},
-    {kPack, 1000, kInt64, kMany},
-    {kPack, 1001, kAddress, kMany},
-    {kPack, 1003, kAddress, 1},
-    {kTensor, 900, kInt64, 1},
-    {kTensor, 901, kDataType, 1},
-    {kTensor, 902, kInt64, 5},
-    {kTensor, 903, kInt64, 5},
-    {kTensor, 906, kInt64, 1},
-    {kTensor, 907, kFlag, 1},
-    {kTensor, 908, kFlag, 1},
-    {kProduct, 1500, kDataType, 1},
-    {kMultiply, 1520, kDescriptor, 1},
-    {kMultiply, 1521, kDescriptor, 1},
-    {kMultiply, 1522, kDescriptor, 1},
-    {kMultiply, 1523, kDescriptor, 1},
-    {kReduction, 1600, kReductionMode, 1},
-    {kReduction, 1601, kDataType, 1},
-    {kReduce, 1610, kDescriptor, 1},
-    {kReduce, 1611, kDescriptor, 1},
-    {kReduce, 1612, kDescriptor, 1},
-    {kReshape, 2200, kDescriptor, 1},
-    {kReshape, 2201, kDescriptor, 1},
-    {kKernelCache, 2400, kDescriptor, 1},
-    {kConvolution, 100, kDataType, 1},
-    {kConvolution, 101, kConvolutionMode, 1},
-    {kConvolution, 102, kInt64, 3},
-    {kConvolution, 103, kInt64, 3},
-    {kConvolution, 104, kInt64, 3},
-    {kConvolution, 105, kInt64, 3},
-    {kConvolution, 106, kInt64, 1},
-    {kForward, 700, kFloat, 1, false},
-    {kForward, 700, kDouble, 1, false},
-    {kForward, 701, kFloat, 1, false},
-    {kForward, 701, kDouble, 1, false},
-    {kForward, 702, kDescriptor, 1},
-    {kForward, 703, kDescriptor, 1},
-    {kForward, 704, kDescriptor, 1},
+    {kPointwise, 0, kMode, 1},          {kPointwise, 1, kDataType, 1},
+    {kPointwise, 9, kInt64, 1, false},  {kHeuristics, 200, kHeuristicsMode, 1},
+    {kHeuristics, 201, kDescriptor, 1}, {kPlan, 400, kHandle, 1},
+    {kPlan, 401, kDescriptor, 1},       {kApply, 750, kDescriptor, 1},
+    {kApply, 751, kDescriptor, 1},      {kApply, 752, kDescriptor, 1, false},
+    {kApply, 753, kDescriptor, 1},      {kApply, 758, kDescriptor, 1, false},
+    {kGraph, 800, kHandle, 1},          {kGraph, 801, kDescriptor, kMany},
+    {kPack, 1000, kInt64, kMany},       {kPack, 1001, kAddress, kMany},
+    {kPack, 1003, kAddress, 1},         {kTensor, 900, kInt64, 1},
+    {kTensor, 901, kDataType, 1},       {kTensor, 902, kInt64, 5},
+    {kTensor, 903, kInt64, 5},          {kTensor, 906, kInt64, 1},
+    {kTensor, 907, kFlag, 1},           {kTensor, 908, kFlag, 1},
+    {kProduct, 1500, kDataType, 1},     {kMultiply, 1520, kDescriptor, 1},
+    {kMultiply, 1521, kDescriptor, 1},  {kMultiply, 1522, kDescriptor, 1},
+    {kMultiply, 1523, kDescriptor, 1},  {kReduction, 1600, kReductionMode, 1},
+    {kReduction, 1601, kDataType, 1},   {kReduce, 1610, kDescriptor, 1},
+    {kReduce, 1611, kDescriptor, 1},    {kReduce, 1612, kDescriptor, 1},
+    {kReshape, 2200, kDescriptor, 1},   {kReshape, 2201, kDescriptor, 1},
+    {kConvolution, 100, kDataType, 1},  {kConvolution, 101, kConvolutionMode, 1},
+    {kConvolution, 102, kInt64, 3},     {kConvolution, 103, kInt64, 3},
+    {kConvolution, 104, kInt64, 3},     {kConvolution, 105, kInt64, 3},
+    {kConvolution, 106, kInt64, 1},     {kForward, 700, kFloat, 1, false},
+    {kForward, 700, kDouble, 1, false}, {kForward, 701, kFloat, 1, false},
+    {kForward, 701, kDouble, 1, false}, {kForward, 702, kDescriptor, 1},
+    {kForward, 703, kDescriptor, 1},    {kForward, 704, kDescriptor, 1},
     {kForward, 705, kDescriptor, 1},
 };
 
@@ -120,8 +89,7 @@ struct Descriptor {
   std::map<int, std::vector<int64_t>> values;
   std::map<int, int> types;  // of the attributes
   std::map<int, std::vector<std::shared_ptr<const Descriptor>>> parts;
-  int64_t choice = -1;            // of a configuration or an engine: its index in the results of the heuristics
-  mutable bool compiled = false;  // of a kernel cache
+  int64_t choice = -1;  // of a configuration or an engine: its index in the results of the heuristics
 
   int64_t value(int attribute) const { return values.at(attribute)[0]; }
   const Descriptor& part(int attribute) const { return *parts.at(attribute)[0]; }
@@ -280,21 +248,7 @@ bool is_complete(const Descriptor& d) {
     return rule.kind != kind_of_rules(d.kind) || !rule.required || d.has(rule.attribute);
   });
 }
-bool is_dynamic(const Descriptor& graph) { return graph.has(803) && graph.value(803); }
-bool is_derivative(const Descriptor& graph) { return names_of(graph).find("reshape") != std::string::npos; }
-
-// Compiles the kernels of a plan, unless its cache contains them. The graphs of a cache must have the same structure.
-int compile(const Descriptor& plan) {
-  const Descriptor &configuration = plan.part(401), &graph = configuration.part(201);
-  const Descriptor* cache = plan.has(406) ? &plan.part(406) : nullptr;
-  if (engine_of(configuration).use == Use::kNotFinal) return kUnsupported;
-  if (bool(cache) != is_dynamic(graph)) return kWrongParameter;
-  if (cache && names_of(cache->part(2400)) != names_of(graph)) return kWrongParameter;
-  if (engine_of(configuration).use != Use::kPossible) return kFine;
-  if (!cache || !cache->compiled) count_call("cudnn's compiler");
-  if (cache) cache->compiled = true;
-  return kFine;
-}
+int compile(const Descriptor& plan) { return engine_of(plan.part(401)).use == Use::kNotFinal ? kUnsupported : kFine; }
 int check(const Descriptor& d) {
   if (!is_complete(d)) return kWrongParameter;
   switch (d.kind) {
@@ -531,16 +485,14 @@ int64_t value_at(int type, const void* values, int64_t i) {
   return static_cast<const int*>(values)[i];
 }
 
-// Returns the results of the heuristics: one configuration for each engine. No engine supports dynamic sizes in the
-// derivative of attention.
+// Returns the results of the heuristics: one configuration for each engine.
 int get_results(const Descriptor& heuristics, int64_t limit, int64_t* count, void* values) {
   const Descriptor& graph = heuristics.part(201);
-  const bool supported = !is_dynamic(graph) || (cudnnGetVersion() >= 91700 && !is_derivative(graph));
   const int64_t all = int64_t(engines_of(graph).size());
   const bool fallback = heuristics.value(200) == 2;
   const int64_t begin = fallback ? kFallback : 0, end = fallback ? all : std::min(all, kFallback);
   *count = std::max<int64_t>(end - begin, 0);
-  if (values) *count = supported ? std::min(limit, *count) : 0;
+  if (values) *count = std::min(limit, *count);
   for (int64_t i = 0; values && i < *count; ++i) {
     const auto result = find(static_cast<Descriptor**>(values)[i]);
     if (!result || result->kind != kConfiguration || result->final) return kWrongParameter;

@@ -37,11 +37,6 @@ struct Problem {
 
   auto operator<=>(const Problem&) const = default;
   GraphSizes matrices(int64_t rows, int64_t columns) const { return {batch, heads, rows, columns}; }
-  // Returns a problem that is equal for all problems that have the same compiled kernels.
-  Problem structure() const {
-    const GraphSizes shared_key{key[1] == 0}, shared_value{value[1] == 0};
-    return {derivative, causal, type, 0, 0, 0, 0, depth, width, {}, shared_key, shared_value, {}};
-  }
 };
 
 // Returns the strides of matrices (batch, heads, rows, columns). Dimensions of size 1 get the strides of a contiguous
@@ -82,10 +77,7 @@ class AttentionGraph {
     else
       forward();
   }
-  CudnnGraphPlan plan(CudnnHandle* handle, const GraphLimits& limits, CudnnDescriptor& kernels) const {
-    CudnnGraphPlan shared = graph.plan(handle, limits, &kernels);
-    return shared ? std::move(shared) : graph.plan(handle, limits);
-  }
+  CudnnGraphPlan plan(CudnnHandle* handle, const GraphLimits& limits) const { return graph.plan(handle, limits); }
 
  private:
   GraphTensor operand(int64_t id, int64_t rows, int64_t columns, GraphSizes stride) {
@@ -179,13 +171,12 @@ class AttentionPlans {
   bool run(const Problem& problem, const GraphMemory& memory) {
     const GraphLimits limits{.workspace = kMostWorkspace, .all_heuristics = false};
     return plans_.run(problem, memory, limits, [&](CudnnHandle* handle, const GraphLimits& current) {
-      return AttentionGraph(problem).plan(handle, current, kernels_[problem.structure()]);
+      return AttentionGraph(problem).plan(handle, current);
     });
   }
 
  private:
   CudnnPlans<Problem> plans_;
-  std::map<Problem, CudnnDescriptor> kernels_;  // by the structure of the problem
 };
 
 // Returns true if the matrices do not overlap and span fewer than 2**31 elements. With `shared`, all heads may have the

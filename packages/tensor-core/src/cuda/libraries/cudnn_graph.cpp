@@ -53,8 +53,7 @@ enum Kind {
   kProductOperation = 19,
   kReduction = 21,
   kReductionOperation = 22,
-  kReshapeOperation = 31,
-  kKernelCache = 34
+  kReshapeOperation = 31
 };
 enum Attribute {
   kPointwiseMode = 0,
@@ -74,7 +73,6 @@ enum Attribute {
   kPlanHandle = 400,
   kPlanConfiguration = 401,
   kPlanWorkspace = 402,
-  kPlanKernelCache = 406,
   kConvolutionAlpha = 700,  // and the other attributes of the forward operation
   kConvolutionBeta = 701,
   kConvolutionDescriptor = 702,
@@ -89,7 +87,6 @@ enum Attribute {
   kPointwiseCondition = 758,
   kGraphHandle = 800,
   kGraphOperations = 801,
-  kGraphDynamicSizes = 803,
   kTensorAlignment = 900,
   kTensorType = 901,
   kTensorSizes = 902,
@@ -112,8 +109,7 @@ enum Attribute {
   kReductionOut = 1611,
   kReductionDescriptor = 1612,
   kReshapeIn = 2200,
-  kReshapeOut = 2201,
-  kKernelCacheGraph = 2400
+  kReshapeOut = 2201
 };
 enum Type {  // types of attributes
   kHandle = 0,
@@ -351,18 +347,11 @@ void CudnnGraph::convolve(ConvolutionFunction function, const GraphConvolution& 
   operations_.push_back(keep(std::move(o)));
 }
 
-CudnnGraphPlan CudnnGraph::plan(CudnnHandle* handle, const GraphLimits& limits, CudnnDescriptor* kernels) const {
+CudnnGraphPlan CudnnGraph::plan(CudnnHandle* handle, const GraphLimits& limits) const {
   CudnnDescriptor graph(number::kOperationGraph);
   graph.set(number::kGraphOperations, operations_);
   graph.set(number::kGraphHandle, number::kHandle, &handle);
-  const bool dynamic = true;
-  if (kernels) graph.set(number::kGraphDynamicSizes, number::kFlag, &dynamic);
   graph.finalize();
-  if (kernels && !*kernels) {
-    *kernels = CudnnDescriptor(number::kKernelCache);
-    kernels->set(number::kKernelCacheGraph, {graph.handle()});
-    kernels->finalize();
-  }
   for (const int mode : {number::kFast, number::kFallback}) {
     if (mode == number::kFallback && !limits.all_heuristics) break;
     for (CudnnDescriptor& configuration : configurations_of(graph, mode)) {
@@ -371,7 +360,6 @@ CudnnGraphPlan CudnnGraph::plan(CudnnHandle* handle, const GraphLimits& limits, 
       out.plan_ = CudnnDescriptor(number::kPlan);
       out.plan_.set(number::kPlanHandle, number::kHandle, &handle);
       out.plan_.set(number::kPlanConfiguration, {configuration.handle()});
-      if (kernels) out.plan_.set(number::kPlanKernelCache, {kernels->handle()});
       out.plan_.finalize();
       const bool known = out.plan_.get(number::kPlanWorkspace, number::kInt64, 1, &out.workspace_) == 1;
       if (!known || out.workspace_ > limits.workspace) continue;

@@ -141,10 +141,9 @@ class CudnnGraph {
   // Adds a convolution or one of its gradients.
   void convolve(ConvolutionFunction function, const GraphConvolution& c);
 
-  // Returns a plan for the implementation that the library expects to be the fastest within the limits. If `kernels` is
-  // given, graphs that differ only in sizes and strides share the compiled kernels that it keeps. It is a null
-  // descriptor at first, and must outlive the plans. Not all implementations support this.
-  CudnnGraphPlan plan(CudnnHandle* handle, const GraphLimits& limits, CudnnDescriptor* kernels = nullptr) const;
+  // Returns a plan for the implementation that the library expects to be the fastest within the limits. Graphs do not
+  // share compiled kernels: with the library's cache of kernels for all sizes, version 9.19 computed wrong results.
+  CudnnGraphPlan plan(CudnnHandle* handle, const GraphLimits& limits) const;
 
  private:
   static constexpr int64_t kIntermediates = 100;
