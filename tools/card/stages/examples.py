@@ -12,7 +12,7 @@ EXAMPLES = ROOT / "docs" / "examples"
 TEXT = ROOT / "README.md"
 CIFAR = ROOT.parent / "shared" / "data"
 SETTINGS = {
-    "character_lstm": (str(TEXT), "--steps", "60", "--every", "30"),
+    "character_lstm": (str(TEXT), "--epochs", "1"),
     "cifar_resnet": ("--root", str(CIFAR), "--epochs", "1"),
     "dcgan": ("--epochs", "1"),
     "gpt": (str(TEXT), "--steps", "60", "--every", "30"),
