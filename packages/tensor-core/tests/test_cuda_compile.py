@@ -306,23 +306,30 @@ MATRIX_UNITS = [  # type, header, unit
     *(
         (t, "matrix_attention", f"FLAMBEAU_MATRIX_ATTENTION({t}, {sizes})")
         for t, sizes in (
-            (BRAIN, "128, 128, 2, 32, false, false"),
-            (HALF, "128, 128, 2, 32, true, false"),
-            (HALF, "64, 64, 1, 64, false, false"),
-            (BRAIN, "256, 80, 1, 16, true, false"),
-            (BRAIN, "128, 128, 1, 64, false, true"),
-            (HALF, "64, 128, 1, 64, true, true"),
+            (BRAIN, "128, 128, 4, 2, 32, false, false"),
+            (HALF, "128, 128, 4, 2, 32, true, false"),
+            (HALF, "64, 64, 4, 1, 64, false, false"),
+            (BRAIN, "256, 80, 4, 1, 16, true, false"),
+            (BRAIN, "128, 128, 4, 1, 64, false, true"),
+            (HALF, "64, 128, 4, 1, 64, true, true"),
+            (FLOAT, "64, 64, 4, 2, 32, false, false"),  # float32 is rounded to TF32
+            (FLOAT, "128, 128, 4, 1, 32, true, true"),
         )
     ),
     *(
         (t, "matrix_attention_derivative", f"FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE({t}, {sizes})")
-        for t, sizes in ((BRAIN, "128, 128, 1, 32, false"), (HALF, "64, 64, 2, 32, true"))
+        for t, sizes in (
+            (BRAIN, "128, 128, 4, 1, 32, false"),
+            (HALF, "64, 64, 4, 2, 32, true"),
+            (FLOAT, "64, 64, 4, 1, 32, false"),
+            (FLOAT, "128, 128, 2, 1, 16, true"),
+        )
     ),
 ]
 
 
-# Turing (7.5) has no matrix units for bfloat16.
-MATRIX_UNITS_OF = [(a, *unit) for a in ARCHITECTURES for unit in MATRIX_UNITS if (a, unit[0]) != ("compute_75", BRAIN)]
+# Turing (7.5) has matrix units for float16 only.
+MATRIX_UNITS_OF = [(a, *unit) for a in ARCHITECTURES for unit in MATRIX_UNITS if a != "compute_75" or unit[0] == HALF]
 
 
 @pytest.mark.parametrize(("architecture", "type", "header", "unit"), MATRIX_UNITS_OF)
