@@ -205,5 +205,8 @@ def test_trunc_normal_takes_numbers_as_tensors_and_changes_nothing_on_errors():
     assert tensor.tolist() == [0, 0, 0]
     with pytest.raises(NotImplementedError, match="complex64"):
         nn.init.trunc_normal_(fb.zeros(3, dtype=fb.complex64))
+    with pytest.raises(RuntimeError, match="vmap"):  # the number of draws depends on the values
+        fb.vmap(nn.init.trunc_normal_, randomness="different")(tensor)
+    assert tensor.tolist() == [0, 0, 0]
     narrow = nn.init.trunc_normal_(fb.empty(100), fb.tensor([[3.0]]), fb.tensor([1.0]), 2.9, 3.1)
     assert narrow.min() >= 2.9 - 1e-6 and narrow.max() <= 3.1 + 1e-6

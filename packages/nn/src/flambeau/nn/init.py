@@ -216,31 +216,32 @@ def trunc_normal_(
     below, above = (math.erf((limit - mean) / (std * math.sqrt(2.0))) / 2 for limit in (a, b))
     redraw = _normal_between if above - below > 0.3 else _uniform_by_density
     with no_grad():
-        return redraw(tensor, mean, std, a, b, _generator_option(generator))
+        return tensor.copy_(redraw(tensor, mean, std, a, b, _generator_option(generator)))
 
 
-def _normal_between(tensor: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
-    low, high = (tensor.new_tensor(limit).item() for limit in (a, b))  # rounded to the dtype
-    tensor.normal_(mean, std, **options)
-    while (outside := (tensor < low) | (tensor > high)).any():
-        tensor.copy_(flambeau.where(outside, flambeau.empty_like(tensor).normal_(mean, std, **options), tensor))
-    return tensor
+def _normal_between(like: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
+    low, high = (like.new_tensor(limit).item() for limit in (a, b))  # rounded to the dtype
+    drawn = flambeau.empty_like(like).normal_(mean, std, **options)
+    while (outside := (drawn < low) | (drawn > high)).any():
+        drawn = flambeau.where(outside, flambeau.empty_like(like).normal_(mean, std, **options), drawn)
+    return drawn
 
 
-def _uniform_by_density(tensor: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
+def _uniform_by_density(like: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
     """Accept uniform numbers with a probability proportional to the density (rejection sampling, von Neumann 1951)."""
     highest = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
 
     def rejected(candidates: Tensor) -> Tensor:
         density = candidates.sub(mean).div_(std).pow_(2).mul_(-0.5).sub_(highest)
-        return flambeau.empty_like(tensor).uniform_(**options).log_() > density
+        return flambeau.empty_like(like).uniform_(**options).log_() > density
 
-    pending = rejected(tensor.uniform_(a, b, **options))
+    drawn = flambeau.empty_like(like).uniform_(a, b, **options)
+    pending = rejected(drawn)
     while pending.any():
-        candidates = flambeau.empty_like(tensor).uniform_(a, b, **options)
-        tensor.copy_(flambeau.where(pending, candidates, tensor))
+        candidates = flambeau.empty_like(like).uniform_(a, b, **options)
+        drawn = flambeau.where(pending, candidates, drawn)
         pending = pending & rejected(candidates)
-    return tensor
+    return drawn
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
