@@ -53,6 +53,13 @@ def test_svd(shape, full, dtype):
     close((U.numpy()[..., :k] * S.numpy()[..., None, :]) @ conjugate_transpose(V.numpy()[..., :k]), a, dtype)
 
 
+def test_svd_out_of_memory_names_the_input():
+    matrices = fb.empty(5000, 3, 10**6, 0)  # the left singular vectors would need more than the address space
+    message = r"linalg.svd: out of memory .* shape \(5000, 3, 1000000, 0\) and dtype flambeau.float32"
+    with pytest.raises(RuntimeError, match=message):
+        fb.linalg.svd(matrices)
+
+
 @pytest.mark.parametrize("n", [4, 9, 20])
 @pytest.mark.parametrize("rank", [0, 1, 2])
 def test_svd_of_few_directions(n, rank):

@@ -60,6 +60,9 @@ def _call_numpy(name: str, function: Any, A: Tensor, **options: Any) -> tuple[Te
         result = _call_interruptibly(call) if long else call()
     except np.linalg.LinAlgError as error:
         raise LinAlgError(f"linalg.{name}: {_NOT_CONVERGED} ({error})") from None
+    except MemoryError:
+        what = f"a tensor of shape {tuple(A.shape)} and dtype {A.dtype}"
+        raise RuntimeError(f"linalg.{name}: out of memory for the results or work space of {what}") from None
     results = result if isinstance(result, tuple) else (result,)
     return tuple(_core.from_numpy(np.ascontiguousarray(r)) for r in results)
 
