@@ -11,6 +11,7 @@ import importlib
 import inspect
 import io
 import json
+import math
 import operator
 import re
 import resource
@@ -55,7 +56,14 @@ def targets() -> dict[str, Callable[..., Any]]:
     for module in MODULES:
         found |= dict(functions_of(module))
     public = {name: member for name, member in sorted(found.items()) if not name.startswith("_")}
-    return {name: member for name, member in public.items() if name.rpartition(".")[2] not in NOT_CALLED}
+    called = {name: member for name, member in public.items() if name.rpartition(".")[2] not in NOT_CALLED}
+    return called | {"Tensor.tolist": short_list}
+
+
+def short_list(self: Any) -> Any:
+    """Return ``self.tolist()``, or None for a large shape: Python raises MemoryError if the lists do not fit."""
+    large = isinstance(self, fb.Tensor) and math.prod(max(size, 1) for size in self.shape) > 1 << 20
+    return None if large else fb.Tensor.tolist(self)
 
 
 Call = tuple[list[Any], dict[str, Any]]
@@ -222,7 +230,7 @@ def change_during_iteration(x: Any, y: Any) -> Any:
 
 
 def has_tensor(*operands: Any) -> bool:
-    """Return True if an operand is a tensor. With some of the other objects, NumPy would never finish."""
+    """Return True if an operand is a tensor. With other operands, NumPy may run forever or raise MemoryError."""
     return any(isinstance(x, fb.Tensor) for x in operands)
 
 
@@ -244,8 +252,8 @@ PROTOCOLS: dict[str, Callable[..., Any]] = {
     "protocol bytes": as_bytes,
     "protocol asarray": lambda x: np.asarray(x) if has_tensor(x) else None,
     "protocol slice": lambda x, y, z: x[y:z],
-    "protocol two keys": lambda x, y, z: x[y, z],
-    "protocol three keys": lambda x, y, z, w: x[y, z, w],
+    "protocol two keys": lambda x, y, z: x[y, z] if has_tensor(x, y, z) else None,
+    "protocol three keys": lambda x, y, z, w: x[y, z, w] if has_tensor(x, y, z, w) else None,
     "protocol setitem": operator.setitem,
     "protocol set two": lambda x, y, z, w: operator.setitem(x, (y, z), w),
     "protocol set slice": lambda x, y, z, w: operator.setitem(x, slice(y, z), w),
