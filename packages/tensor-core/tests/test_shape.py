@@ -287,6 +287,9 @@ def test_views_in_place():
         (lambda: fb.hstack([]), RuntimeError, "non-empty"),
         (lambda: fb.cartesian_prod(T(M)), RuntimeError, "1D"),
         (lambda: fb.combinations(T(V), -1), RuntimeError, "non-negative"),
+        (lambda: fb.combinations(fb.arange(60), 30), RuntimeError, "30 of 60 elements is too large"),
+        (lambda: fb.combinations(fb.ones(1), 10**16, True), RuntimeError, "1 elements is too large"),
+        (lambda: fb.combinations(fb.ones(1), 10**14, True), RuntimeError, "out of memory"),
         (lambda: fb.tensordot(T(M), T(N), 1), RuntimeError, "need to match"),
         (lambda: fb.tensordot(T(M), T(N), -1), RuntimeError, "dims=-1"),
         (lambda: fb.inner(T(M), T(V)), RuntimeError, r"\[3, 4\] and \[5\]"),
@@ -306,6 +309,13 @@ def test_views_in_place():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_combinations_of_all_elements_and_of_too_many():
+    assert fb.combinations(fb.arange(50), 49).shape == (50, 49)
+    assert fb.combinations(fb.ones(3), 10**12).shape == (0, 10**12)
+    assert fb.combinations(fb.ones(0), 10**16, True).shape == (0, 10**16)
+    assert fb.combinations(fb.ones(1), 1000, True).shape == (1, 1000)
 
 
 def test_fill():

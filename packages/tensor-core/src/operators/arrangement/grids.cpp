@@ -1,5 +1,6 @@
 // Operators on grids and matrices: coordinates, combinations, block-diagonal matrices, and rotations by 90 degrees.
 #include "flambeau/operators/grids.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 
 #include <utility>
@@ -66,11 +67,16 @@ tensor([[1, 3],
 namespace {
 
 // Returns the number of ways to choose r of n elements.
-int64_t combination_count(int64_t n, int64_t r) {
-  double total = 1;
-  for (int64_t i = 1; i <= r; ++i) total = total * double(n - r + i) / double(i);
-  require(total < 1e15, "combinations: the number of combinations of ", r, " of ", n, " elements is too large");
-  return std::max<int64_t>(0, int64_t(total + 0.5));
+int64_t combination_count(int64_t n, int64_t r, bool repeated) {
+  constexpr double kMax = 1e15;
+  if (n == 0 || (r > n && !repeated)) return 0;
+  double total = double(r) < kMax ? 1 : kMax;
+  const double places = repeated ? double(n) + double(r) - 1 : double(n);
+  const double chosen = std::min(double(r), places - double(r));  // as many ways as for those that are not chosen
+  // At least doubles the number in every step, so there are at most 50 steps.
+  for (double i = 1; i <= chosen && total < kMax; ++i) total = total * (places - chosen + i) / i;
+  require(total < kMax, "combinations: the number of combinations of ", r, " of ", n, " elements is too large");
+  return int64_t(total + 0.5);
 }
 
 // Advances to the next choice in lexicographic order. The positions in a choice increase or, with `repeated`, do not
@@ -82,26 +88,31 @@ void advance(int64_t* choice, int64_t r, int64_t n, bool repeated) {
   for (int64_t j = i; j < r; ++j) choice[j] = repeated ? first : first + j - i;
 }
 
+// Writes all choices, (count, r).
+void enumerate(int64_t* row, int64_t count, int64_t r, int64_t n, bool repeated) {
+  const GilRelease release(count * r > kGilGrain);
+  const int64_t rows_between_polls = std::max<int64_t>(1, (1 << 20) / r);
+  for (int64_t k = 0; k < count; ++k, row += r) {
+    if (k % rows_between_polls == 0) poll_signals();
+    for (int64_t j = 0; j < r; ++j) row[j] = k ? row[j - r] : repeated ? 0 : j;
+    if (k) advance(row, r, n, repeated);
+  }
+}
+
 }  // namespace
 
 Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
   require(input.dim() == 1, "Expect a 1D vector, but got shape ", input.shape());
   require(r >= 0, "Expect a non-negative number, but got ", r);
   if (r == 0) return empty({0}, input.dtype());
-  const int64_t n = input.numel(), count = n == 0 || (r > n && !with_replacement)
-                                               ? 0
-                                               : combination_count(with_replacement ? n + r - 1 : n, r);
+  const int64_t n = input.numel(), count = combination_count(n, r, with_replacement);
   Tensor positions;
   {
     const OnDevice cpu(DeviceType::Cpu);  // choices are computed sequentially, because each depends on the one before
-    positions = empty({count * r}, Dtype::int64);
+    positions = empty({count, r}, Dtype::int64);
+    enumerate(positions.data<int64_t>(), count, r, n, with_replacement);
   }
-  int64_t* row = positions.data<int64_t>();
-  for (int64_t k = 0; k < count; ++k, row += r) {
-    for (int64_t j = 0; j < r; ++j) row[j] = k ? row[j - r] : with_replacement ? 0 : j;
-    if (k) advance(row, r, n, with_replacement);
-  }
-  return reshape(index_select(input, 0, to(positions, input.device())), {count, r});
+  return reshape(index_select(input, 0, to(flatten(positions, 0, 1), input.device())), {count, r});
 }
 
 const Operator combinations_operator(
