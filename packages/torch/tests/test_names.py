@@ -210,6 +210,18 @@ def test_dtypes_without_tensors_are_names():
     """)
 
 
+def test_functions_of_the_top_module_that_flambeau_lacks_are_found_to_be_absent():
+    run("""
+        assert callable(torch.quantize_per_tensor)
+        try:
+            torch.quantize_per_tensor(torch.ones(1), 0.1, 5, torch.quint8)
+        except NotImplementedError as error:
+            assert "torch.quantize_per_tensor: flambeau does not implement it" in str(error)
+        else:
+            raise AssertionError
+    """)
+
+
 def test_modules_contain_torch_as_those_of_pytorch_do():
     pytest.importorskip("flambeau.nn")  # its presence implies that of autograd
     run("""

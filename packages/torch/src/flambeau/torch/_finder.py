@@ -94,7 +94,8 @@ def _find_in_other_module(path: str, name: str) -> Any:
     """Return the object for a name of PyTorch that another module of flambeau has, or a stand-in."""
     above = path.rpartition(".")[0]  # some of PyTorch's files are packages in flambeau
     known = _interface.names_of(above).get(name)
-    packages = (above,) if known is None or known.home == path else ()  # excludes other functions of the same name
+    is_same = known is None or known.home == path  # excludes other functions of the same name
+    packages = (above,) if above and is_same else ()
     for other in (*_interface.other_modules(path, name), *packages):
         if _exists(other) and not is_moved(f"{other}.{name}"):
             with contextlib.suppress(AttributeError):
