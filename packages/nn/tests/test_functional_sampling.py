@@ -150,3 +150,6 @@ def test_grid_samplers_of_one_rank(dims, function):
     assert function(x, grid, 0, 1, True).equal(fb.grid_sampler(x, grid, 0, 1, True))
     with pytest.raises(RuntimeError, match=rf"expected {dims + 2}D"):
         function(x[0], grid[0], 0, 1, True)
+    other = fb.zeros(1, *[3] * (5 - dims), 5 - dims)
+    with pytest.raises(RuntimeError, match="expected grid and input to have same batch size"):
+        function(x, other, 0, 1, True)
