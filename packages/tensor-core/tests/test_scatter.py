@@ -303,6 +303,18 @@ def test_writes_whose_result_would_depend_on_the_order_are_refused(write):
     assert x.tolist() == [[1, 1, 1]] * 2
 
 
+def test_a_mask_that_shares_part_of_its_memory_with_the_target_is_refused():
+    mask = fb.tensor([True, True, False])
+    with pytest.raises(RuntimeError, match="single memory location"):
+        mask[1:].masked_fill_(mask[:-1], False)
+    assert mask.tolist() == [True, True, False]
+
+
+def test_a_mask_can_change_itself():
+    mask = fb.tensor([True, False, True])
+    assert mask.masked_fill_(mask, False).tolist() == [False] * 3
+
+
 @pytest.mark.parametrize(
     ("operation", "write", "expected"),
     [

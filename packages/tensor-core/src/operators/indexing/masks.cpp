@@ -249,6 +249,7 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Wr
   if (write == Write::Fresh) return where(mask, filling, t);
   require(broadcast(t.shape(), mask.shape()) == t.shape(), "output with shape ", t.shape(),
           " doesn't match the broadcast shape of the mask ", mask.shape());
+  refuse_overlap(t, mask, true);
   const bool expanded = warn_if_expanded(t, "masked_fill_", "tensor[mask] = scalar");
   begin_overlapping_change(t, "masked_fill_", filling.requires_grad());
   fill_masked(t, mask, filling, expanded);
