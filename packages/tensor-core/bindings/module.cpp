@@ -76,8 +76,13 @@ Raises: RuntimeError if the number is not positive.
       "set_default_dtype",
       [](py::object d) {
         static const Parameter parameter{PyUnicode_InternFromString("d")};
-        if (Py_TYPE(d.ptr()) != dtype_type)
+        if (Py_TYPE(d.ptr()) != dtype_type) {
+          // Dtypes that are names only, such as qint8 under the alias torch.
+          require<TypeError>(!py::getattr(d, "is_floating_point", py::none()).is(py::bool_(false)),
+                             "only floating-point types are supported as the default type, got ",
+                             std::string(py::str(d)));
           wrong_argument({"set_default_dtype", &parameter, 0}, "flambeau.dtype", d.ptr());
+        }
         set_default_dtype(reinterpret_cast<DtypeObject*>(d.ptr())->value);
       },
       py::arg("d"), R"(Set the dtype of float tensors that are created without a dtype, for this thread.

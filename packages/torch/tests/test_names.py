@@ -207,6 +207,18 @@ def test_dtypes_without_tensors_are_names():
             pass
         else:
             raise AssertionError
+        try:
+            torch.set_default_dtype(torch.qint8)
+        except TypeError as error:
+            assert "only floating-point types are supported as the default type" in str(error)
+        else:
+            raise AssertionError
+        try:
+            torch.quint8.is_signed
+        except RuntimeError as error:
+            assert "not supported for quantized" in str(error)
+        else:
+            raise AssertionError
     """)
 
 

@@ -59,9 +59,14 @@ class AbsentDtype(SmallFloat):
     _unsupported = "is a name only, no tensor can have this dtype"
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, is_signed=not name.startswith(("qu", "u", "bits")))
+        super().__init__(name, is_signed=not name.startswith(("u", "bits")))
         self.is_complex = name == "complex32"
         self.itemsize = {"complex32": 4, "qint32": 4, "bits16": 2}.get(name, 1)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "is_signed" and self.name.startswith("q"):
+            raise RuntimeError(f"is_signed is not supported for quantized dtypes, got {self!r}")
+        return super().__getattribute__(name)
 
 
 class AbsentLayout:
