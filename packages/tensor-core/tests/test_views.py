@@ -301,3 +301,10 @@ def test_a_view_can_be_replayed_on_another_base():
     assert fb.view_as_real(complex_base)._view_func(complex_base * 1j)[..., 1].tolist() == [[1.0] * 3] * 2
     assert base._view_func(base) is None  # is not a view
     assert base[1]._view_func(fb.zeros(4, 3)) is None and base[1]._view_func(fb.zeros(4, 3).t()) is None
+
+
+def test_ravel_is_contiguous_and_a_view_if_possible():
+    x = fb.arange(10.0)
+    assert x[::2].ravel().is_contiguous() and x[::2].ravel().tolist() == [0, 2, 4, 6, 8]
+    x.reshape(2, 5).ravel()[0] = 7.0
+    assert x[0].item() == 7.0
