@@ -32,18 +32,29 @@ bool handles_signals() { return _PyOS_IsMainThread(); }
 // The system takes about 50 microseconds to wake a thread that blocks on the GIL. A thread that runs one operator after
 // another holds the GIL for less than that between two kernels, so it would often hold the GIL again when the other
 // thread wakes. Therefore, a thread first spins if another one has acquired the GIL a moment ago.
+// An interpreter without a GIL has nothing to wait for.
+#ifdef Py_GIL_DISABLED
+void* release() { return PyEval_SaveThread(); }
+void spin_for_gil() {}
+void note_acquisition() {}
+#else
 std::atomic<int64_t> acquired_at;  // when a thread acquired the GIL after a kernel; 0 after it has released it
 
-int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+int64_t nanoseconds() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
 
 void spin_for_gil() {
-  constexpr int64_t kNanoseconds = 20'000;
+  constexpr int64_t kMaxNanoseconds = 20'000;
   for (int i = 1;; ++i) {
     const int64_t since = acquired_at.load(std::memory_order_relaxed);
-    if (!since || now() - since > kNanoseconds) return;
+    if (!since || nanoseconds() - since > kMaxNanoseconds) return;
     if (i % 16 == 0) std::this_thread::yield();  // the thread with the GIL may need this core
   }
 }
+
+void note_acquisition() { acquired_at.store(nanoseconds(), std::memory_order_relaxed); }
 
 void* release() {
   int64_t mine = acquired_at.load(std::memory_order_relaxed);
@@ -51,6 +62,7 @@ void* release() {
   acquired_at.compare_exchange_strong(mine, 0, std::memory_order_relaxed);  // unless another thread was faster
   return state;
 }
+#endif
 
 // While the interpreter shuts down, CPython ends a daemon thread that requests the GIL. On Linux, the C library does so
 // by unwinding the thread's stack, which would terminate the process at the first destructor. Therefore, such a thread
@@ -67,7 +79,7 @@ void acquire(void* state) {
 #else
   PyEval_RestoreThread(thread);
 #endif
-  acquired_at.store(now(), std::memory_order_relaxed);
+  note_acquisition();
 }
 
 void run_signal_handlers() {

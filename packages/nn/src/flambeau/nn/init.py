@@ -214,9 +214,9 @@ def trunc_normal_(
     if tensor.is_meta or tensor.numel() == 0:
         return tensor
     below, above = (math.erf((limit - mean) / (std * math.sqrt(2.0))) / 2 for limit in (a, b))
-    redraw = _normal_between if above - below > 0.3 else _uniform_by_density
+    draw = _normal_between if above - below > 0.3 else _uniform_by_density
     with no_grad():
-        return tensor.copy_(redraw(tensor, mean, std, a, b, _generator_option(generator)))
+        return tensor.copy_(draw(tensor, mean, std, a, b, _generator_option(generator)))
 
 
 def _normal_between(like: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:

@@ -73,7 +73,7 @@ int64_t combination_count(int64_t n, int64_t r, bool repeated) {
   double total = double(r) < kMax ? 1 : kMax;
   const double places = repeated ? double(n) + double(r) - 1 : double(n);
   const double chosen = std::min(double(r), places - double(r));  // as many ways as for those that are not chosen
-  // At least doubles the number in every step, so there are at most 50 steps.
+  // Every step at least doubles the number, so there are at most 50 steps.
   for (double i = 1; i <= chosen && total < kMax; ++i) total = total * (places - chosen + i) / i;
   require(total < kMax, "combinations: the number of combinations of ", r, " of ", n, " elements is too large");
   return int64_t(total + 0.5);
@@ -88,7 +88,7 @@ void advance(int64_t* choice, int64_t r, int64_t n, bool repeated) {
   for (int64_t j = i; j < r; ++j) choice[j] = repeated ? first : first + j - i;
 }
 
-// Writes all choices, (count, r).
+// Writes all choices in lexicographic order into rows of r positions.
 void enumerate(int64_t* row, int64_t count, int64_t r, int64_t n, bool repeated) {
   const GilRelease release(count * r > kGilGrain);
   const int64_t rows_between_polls = std::max<int64_t>(1, (1 << 20) / r);

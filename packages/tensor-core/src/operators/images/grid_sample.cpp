@@ -120,7 +120,10 @@ Tensor prepared(const Tensor& t) {
   return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
 }
 
-constexpr const char kBatchSizes[] = "grid_sampler(): expected grid and input to have same batch size, but got ";
+void check_batch_sizes(const Tensor& input, const Tensor& grid) {
+  require(input.size(0) == grid.size(0), "grid_sampler(): expected grid and input to have same batch size, but got ",
+          "input with sizes ", input.shape(), " and grid with sizes ", grid.shape());
+}
 
 void check(const Tensor& input, const Tensor& grid, Sampling::Mode mode) {
   require(input.dim() == 4 || input.dim() == 5, "grid_sampler(): expected 4D or 5D input and grid with same number of ",
@@ -131,8 +134,7 @@ void check(const Tensor& input, const Tensor& grid, Sampling::Mode mode) {
           input.dtype(), " and grid has ", grid.dtype());
   require<NotImplementedError>(is_floating(input.dtype()), "\"grid_sampler\" not implemented for '", input.dtype(),
                                "'");
-  require(input.size(0) == grid.size(0), kBatchSizes, "input with sizes ", input.shape(), " and grid with sizes ",
-          grid.shape());
+  check_batch_sizes(input, grid);
   require(grid.size(-1) == input.dim() - 2, "grid_sampler(): expected grid to have size ", input.dim() - 2,
           " in last dimension, but got grid with sizes ", grid.shape());
   for (int i = 2; i < input.dim(); ++i)
@@ -201,8 +203,7 @@ namespace {
 
 template <int Rank>
 Tensor grid_sampler_of(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners) {
-  require(!input.dim() || !grid.dim() || input.size(0) == grid.size(0), kBatchSizes, "input with sizes ", input.shape(),
-          " and grid with sizes ", grid.shape());
+  if (input.dim() && grid.dim()) check_batch_sizes(input, grid);  // first, as in PyTorch
   require(Rank == 0 || (input.dim() == Rank && grid.dim() == Rank), "grid_sampler_", Rank - 2, "d(): expected ", Rank,
           "D input and grid, but got input with sizes ", input.shape(), " and grid with sizes ", grid.shape());
   return grid_sampler(input, grid, {mode, padding, align_corners});

@@ -162,7 +162,7 @@ const Operator reshape_operator({.signature = "reshape(input, *shape)",
 
 const Operator ravel_operator({.signature = "ravel(input)",
                                .forms = kFunction | kMethod,
-                               .doc = "Flatten to one dimension. The result is contiguous; a view if possible.",
+                               .doc = "Flatten to one dimension. The result is contiguous, and a view if the input is.",
                                .forward = [](const Tensor& t) { return reshape(contiguous(t), {-1}); },
                                .reference = "input.ravel()",
                                .samples = "f(2, 3); f()"});
