@@ -130,6 +130,19 @@ def outdated(stamps: Path) -> dict[str, str]:
     return found
 
 
+def delete_outdated_headers(session: nox.Session, build: Path) -> None:
+    """Delete the precompiled headers of a build folder that are older than a header that they contain.
+
+    If a precompiled header exists, ccache reads it in place of the headers, so that it would return the outdated one.
+    """
+    for path in build.rglob("cmake_pch.hxx.gch"):
+        target = str(path.relative_to(build))
+        listed = str(session.run("ninja", "-C", str(build), "-t", "deps", target, silent=True)).splitlines()
+        contained = [build / line.strip() for line in listed if line.startswith("    ")]
+        if any(not header.exists() or header.stat().st_mtime > path.stat().st_mtime for header in contained):
+            path.unlink()
+
+
 def files_of(package: str, pattern: str = "*") -> list[Path]:
     """Return the wheel and the sdist of a package in dist/, relative to the repository."""
     name = PROJECTS[package]["project"]["name"].replace("-", "_")
@@ -169,6 +182,8 @@ def wheels(session: nox.Session) -> None:
             (ROOT / path).unlink()
         if below := own(PROJECTS[package]["build-system"]["requires"]):
             install_alone(session, *below)
+        for build in (ROOT / "packages" / package / "build").glob("*/build.ninja"):
+            delete_outdated_headers(session, build.parent)
         # Without isolation, the compiler's command lines stay the same, so that only changed files are compiled. The
         # dependency check is skipped: build tools are installed above, and run-time dependencies are not needed here.
         how = ("--no-isolation", "--skip-dependency-check", "--sdist", "--wheel", "--outdir", "dist")
@@ -546,6 +561,7 @@ def install_editable(session: nox.Session, package: str) -> None:
         # pip would import tensor-core to find its CMake config; this way a broken extension can be repaired.
         if sets is not None:
             session.run("cmake", f"-DFLAMBEAU_INSTRUCTION_SETS={sets}", build, env=CACHED_BUILD, silent=True)
+        delete_outdated_headers(session, Path(build))
         session.run("cmake", "--build", build, env=CACHED_BUILD)
         session.run("cmake", "--install", build, "--prefix", str(site / "flambeau"), silent=True)
 
