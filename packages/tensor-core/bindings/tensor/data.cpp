@@ -172,7 +172,7 @@ T number(PyObject* o) {
   } else if (PyLong_CheckExact(o)) {  // it may exceed 64 bits if T is a float or bool
     int overflow = 0;
     s = Scalar(int64_t(PyLong_AsLongLongAndOverflow(o, &overflow)));
-    if (overflow && std::is_same_v<T, bool>) return T(1);
+    if (overflow && std::is_same_v<T, bool>) return convert<T>(true);
     require<ValueError>(!overflow || !std::is_integral_v<T>,
                         "tensor(): Overflow when unpacking long long: the number "
                         "does not fit into 64 bits");

@@ -78,8 +78,8 @@ FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
   if constexpr (from == 4 && to == 1 && std::is_arithmetic_v<Part> && sizeof(Part) >= 4) {  // without a branch
     typedef Part Four __attribute__((vector_size(4 * sizeof(Part)), aligned(sizeof(Part)), may_alias));
     Four all = *reinterpret_cast<const Four*>(lanes);
-    all = Join::join(all, __builtin_shufflevector(all, all, 2, 3, 0, 1));
-    all = Join::join(all, __builtin_shufflevector(all, all, 1, 0, 3, 2));
+    all = Join::join(all, shuffled<2, 3, 0, 1>(all, all));
+    all = Join::join(all, shuffled<1, 0, 3, 2>(all, all));
     lanes[0] = all[0];
   } else if constexpr (from > to) {
     constexpr int64_t width = from / 2;

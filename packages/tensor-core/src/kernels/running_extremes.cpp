@@ -55,10 +55,10 @@ FLAMBEAU_INLINE V better_of(V a, V b) {
 // Returns the running extremes of the lanes of v, continued from the last lane of `before`.
 template <bool largest, class V>
 FLAMBEAU_INLINE V running_lanes(V v, V before) {
-  v = better_of<largest>(v, __builtin_shufflevector(v, v, 0, 0, 1, 2, 3, 4, 5, 6));
-  v = better_of<largest>(v, __builtin_shufflevector(v, v, 0, 0, 0, 1, 2, 3, 4, 5));
-  v = better_of<largest>(v, __builtin_shufflevector(v, v, 0, 0, 0, 0, 0, 1, 2, 3));
-  return better_of<largest>(v, __builtin_shufflevector(before, before, 7, 7, 7, 7, 7, 7, 7, 7));
+  v = better_of<largest>(v, shuffled<0, 0, 1, 2, 3, 4, 5, 6>(v, v));
+  v = better_of<largest>(v, shuffled<0, 0, 0, 1, 2, 3, 4, 5>(v, v));
+  v = better_of<largest>(v, shuffled<0, 0, 0, 0, 0, 1, 2, 3>(v, v));
+  return better_of<largest>(v, shuffled<7, 7, 7, 7, 7, 7, 7, 7>(before, before));
 }
 
 // The positions are a cumulative maximum, too: that of the positions of elements that equal the extreme so far.
@@ -105,12 +105,11 @@ int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, in
       const Halves own = Halves{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} + int32_t(k),
                    index = largest ? own : ~own;
       low = running_lanes<largest>(
-          Indices(__builtin_shufflevector(index, value, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)), high);
+          Indices(shuffled<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(index, value)), high);
       high = running_lanes<largest>(
-          Indices(__builtin_shufflevector(index, value, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)),
-          low);
+          Indices(shuffled<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(index, value)), low);
       *reinterpret_cast<Elements*>(out + i) =
-          __builtin_shufflevector(Halves(low), Halves(high), 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+          shuffled<1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31>(Halves(low), Halves(high));
       *reinterpret_cast<StoredIndices*>(indices + i) = indices_of(low);
       *reinterpret_cast<StoredIndices*>(indices + i + 8) = indices_of(high);
     }

@@ -3,6 +3,9 @@
 #include "kernels/twister_table.h"
 
 #include <cstdlib>
+#if defined(FLAMBEAU_AVX2) || defined(FLAMBEAU_AVX512)
+#include <cpuid.h>
+#endif
 #include <string_view>
 
 namespace flambeau::kernels {
@@ -25,14 +28,22 @@ void fill_special_scalar(Table& table, NarrowTable& narrow);
 
 namespace {
 
+#if defined(FLAMBEAU_AVX2) || defined(FLAMBEAU_AVX512)
+// Clang 14 does not know f16c as an argument of __builtin_cpu_supports.
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+#endif
+
 // FLAMBEAU_ISA=baseline|avx2|avx512 selects a lower instruction set than the processor's best, for tests.
 Table choose(NarrowTable& narrow, TwisterTable& twister) {
 #if defined(FLAMBEAU_AVX2) || defined(FLAMBEAU_AVX512)
   __builtin_cpu_init();
   const char* variable = std::getenv("FLAMBEAU_ISA");
   const std::string_view wanted = variable ? variable : "";
-  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("f16c");
+  const bool has_avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") && has_f16c();
 #ifdef FLAMBEAU_AVX512
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");

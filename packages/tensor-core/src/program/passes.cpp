@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
-#include <ranges>
 #include <set>
 #include <sstream>
 
@@ -353,8 +352,8 @@ void find_last_uses(Instruction& instruction, std::set<int>& later) {
   instruction.last.clear();
   if (instruction.group) {
     auto group = std::make_shared<FusedGroup>(*instruction.group);
-    for (Instruction& member : std::views::reverse(group->instructions))
-      find_inner_last_uses(instruction, member, later);
+    for (auto member = group->instructions.rbegin(); member != group->instructions.rend(); ++member)
+      find_inner_last_uses(instruction, *member, later);
     for (size_t a = 0; a < group->arguments.size(); ++a)
       group->dies[a] = group->arguments[a].kind == Argument::Register &&
                        std::ranges::count(instruction.last, group->arguments[a].number) > 0;
@@ -381,7 +380,8 @@ void find_last_uses(Instruction& instruction, std::set<int>& later) {
 void find_last_uses(Body& body) {
   std::set<int> later;
   for (const Argument& output : body.outputs) each_register(output, [&](int r) { later.insert(r); });
-  for (Instruction& instruction : std::views::reverse(body.instructions)) find_last_uses(instruction, later);
+  for (auto instruction = body.instructions.rbegin(); instruction != body.instructions.rend(); ++instruction)
+    find_last_uses(*instruction, later);
 }
 
 void optimize(Body& body, bool fuse) {

@@ -45,11 +45,23 @@ struct Simd {
   }
 };
 
+// Returns the elements at the given indices of a followed by b. Their number may differ from that of a's elements.
+template <int... index, class A, class B>
+[[gnu::always_inline]] inline auto shuffled(A a, B b) {
+#if __has_builtin(__builtin_shufflevector)
+  return __builtin_shufflevector(a, b, index...);
+#else  // GCC 11
+  constexpr int kCount = sizeof(A) / sizeof(a[0]);
+  typedef std::remove_cvref_t<decltype(a[0])> Result __attribute__((vector_size(sizeof...(index) * sizeof(a[0]))));
+  return Result{(index < kCount ? a[index % kCount] : b[index % kCount])...};
+#endif
+}
+
 // Returns every second element of a and b, beginning with element `first` of a.
 template <int first, class Vector>
 inline Vector every_second(Vector a, Vector b) {
   return [&]<int... l>(std::integer_sequence<int, l...>) __attribute__((always_inline)) {
-    return __builtin_shufflevector(a, b, (first + 2 * l)...);
+    return shuffled<(first + 2 * l)...>(a, b);
   }(std::make_integer_sequence<int, sizeof(Vector) / sizeof(a[0])>{});
 }
 // Returns the elements of a and b alternately, beginning with element `first` of each.
@@ -57,7 +69,7 @@ template <int first, class Vector>
 inline Vector in_turn(Vector a, Vector b) {
   constexpr int kCount = sizeof(Vector) / sizeof(a[0]);
   return [&]<int... l>(std::integer_sequence<int, l...>) __attribute__((always_inline)) {
-    return __builtin_shufflevector(a, b, (first + l / 2 + (l & 1) * kCount)...);
+    return shuffled<(first + l / 2 + (l & 1) * kCount)...>(a, b);
   }(std::make_integer_sequence<int, kCount>{});
 }
 
@@ -65,9 +77,9 @@ inline Vector in_turn(Vector a, Vector b) {
 template <int... Index, class Vector>
 inline Vector pick(Vector a, Vector b) {
   if constexpr (sizeof(Vector) == 4 * sizeof(a[0]))
-    return __builtin_shufflevector(a, b, Index...);
+    return shuffled<Index...>(a, b);
   else
-    return __builtin_shufflevector(a, b, (Index < 4 ? Index : Index + 4)..., (Index < 4 ? Index + 4 : Index + 8)...);
+    return shuffled<(Index < 4 ? Index : Index + 4)..., (Index < 4 ? Index + 4 : Index + 8)...>(a, b);
 }
 
 // Transposes R rows, four or eight. Four columns at a time are transposed in registers.
@@ -80,7 +92,7 @@ inline void transpose_rows(T* to, int64_t to_row, const T* from, int64_t from_ro
     if constexpr (R == 4)
       return four(i, j);
     else
-      return __builtin_shufflevector(four(i, j), four(i + 4, j), 0, 1, 2, 3, 4, 5, 6, 7);
+      return shuffled<0, 1, 2, 3, 4, 5, 6, 7>(four(i, j), four(i + 4, j));
   };
   int64_t j = 0;
   for (; j + 4 <= columns; j += 4) {

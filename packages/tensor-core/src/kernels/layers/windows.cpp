@@ -25,8 +25,8 @@ FLAMBEAU_INLINE void split_pairs(T* even, T* odd, const T* line, int64_t pairs) 
   int64_t i = 0;
   for (; i + 4 <= pairs; i += 4) {
     const auto a = P::at(line + 2 * i), b = P::at(line + 2 * i + 4);
-    P::at(even + i) = __builtin_shufflevector(a, b, 0, 2, 4, 6);
-    P::at(odd + i) = __builtin_shufflevector(a, b, 1, 3, 5, 7);
+    P::at(even + i) = shuffled<0, 2, 4, 6>(a, b);
+    P::at(odd + i) = shuffled<1, 3, 5, 7>(a, b);
   }
   for (; i < pairs; ++i) even[i] = line[2 * i], odd[i] = line[2 * i + 1];
 }
@@ -36,8 +36,8 @@ FLAMBEAU_INLINE void add_pairs(const T* even, const T* odd, T* line, int64_t pai
   int64_t i = 0;
   for (; i + 4 <= pairs; i += 4) {
     const auto a = P::at(even + i), b = P::at(odd + i);
-    P::at(line + 2 * i) += __builtin_shufflevector(a, b, 0, 4, 1, 5);
-    P::at(line + 2 * i + 4) += __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    P::at(line + 2 * i) += shuffled<0, 4, 1, 5>(a, b);
+    P::at(line + 2 * i + 4) += shuffled<2, 6, 3, 7>(a, b);
   }
   for (; i < pairs; ++i) line[2 * i] += even[i], line[2 * i + 1] += odd[i];
 }

@@ -77,19 +77,22 @@ constexpr Transform kOverTwo[] = {
 
 using Norm = std::optional<std::string_view>;
 
-template <const Transform& t>
+template <const Transform (&all)[6], int i>
 Tensor along_one(const Tensor& input, std::optional<int64_t> n, int64_t dim, Norm norm) {
+  constexpr const Transform& t = all[i];
   if (n) require(*n > 0, "Invalid number of data points (", *n, ") specified");
   return fourier(t.name, t.kind, t.inverse, input, n ? OptionalDims(Shape{*n}) : std::nullopt, Shape{dim},
                  norm.value_or("backward"));
 }
-template <const Transform& t>
+template <const Transform (&all)[6], int i>
 Tensor over_several(const Tensor& input, const OptionalDims& s, const OptionalDims& dim, Norm norm) {
+  constexpr const Transform& t = all[i];
   return fourier(t.name, t.kind, t.inverse, input, s, dim, norm.value_or("backward"));
 }
 
-template <const Transform& t, auto function>
+template <const Transform (&all)[6], int i, auto function>
 Operator operator_of() {
+  constexpr const Transform& t = all[i];
   return Operator({.signature = t.signature,
                    .forms = kPrivate | kOut | kFloat32,
                    .doc = t.doc,
@@ -99,19 +102,19 @@ Operator operator_of() {
                    .samples = t.samples});
 }
 const Operator alongOne[] = {
-    operator_of<kAlongOne[0], along_one<kAlongOne[0]>>(), operator_of<kAlongOne[1], along_one<kAlongOne[1]>>(),
-    operator_of<kAlongOne[2], along_one<kAlongOne[2]>>(), operator_of<kAlongOne[3], along_one<kAlongOne[3]>>(),
-    operator_of<kAlongOne[4], along_one<kAlongOne[4]>>(), operator_of<kAlongOne[5], along_one<kAlongOne[5]>>()};
-const Operator overSeveral[] = {operator_of<kOverSeveral[0], over_several<kOverSeveral[0]>>(),
-                                operator_of<kOverSeveral[1], over_several<kOverSeveral[1]>>(),
-                                operator_of<kOverSeveral[2], over_several<kOverSeveral[2]>>(),
-                                operator_of<kOverSeveral[3], over_several<kOverSeveral[3]>>(),
-                                operator_of<kOverSeveral[4], over_several<kOverSeveral[4]>>(),
-                                operator_of<kOverSeveral[5], over_several<kOverSeveral[5]>>()};
+    operator_of<kAlongOne, 0, along_one<kAlongOne, 0>>(), operator_of<kAlongOne, 1, along_one<kAlongOne, 1>>(),
+    operator_of<kAlongOne, 2, along_one<kAlongOne, 2>>(), operator_of<kAlongOne, 3, along_one<kAlongOne, 3>>(),
+    operator_of<kAlongOne, 4, along_one<kAlongOne, 4>>(), operator_of<kAlongOne, 5, along_one<kAlongOne, 5>>()};
+const Operator overSeveral[] = {operator_of<kOverSeveral, 0, over_several<kOverSeveral, 0>>(),
+                                operator_of<kOverSeveral, 1, over_several<kOverSeveral, 1>>(),
+                                operator_of<kOverSeveral, 2, over_several<kOverSeveral, 2>>(),
+                                operator_of<kOverSeveral, 3, over_several<kOverSeveral, 3>>(),
+                                operator_of<kOverSeveral, 4, over_several<kOverSeveral, 4>>(),
+                                operator_of<kOverSeveral, 5, over_several<kOverSeveral, 5>>()};
 const Operator overTwo[] = {
-    operator_of<kOverTwo[0], over_several<kOverTwo[0]>>(), operator_of<kOverTwo[1], over_several<kOverTwo[1]>>(),
-    operator_of<kOverTwo[2], over_several<kOverTwo[2]>>(), operator_of<kOverTwo[3], over_several<kOverTwo[3]>>(),
-    operator_of<kOverTwo[4], over_several<kOverTwo[4]>>(), operator_of<kOverTwo[5], over_several<kOverTwo[5]>>()};
+    operator_of<kOverTwo, 0, over_several<kOverTwo, 0>>(), operator_of<kOverTwo, 1, over_several<kOverTwo, 1>>(),
+    operator_of<kOverTwo, 2, over_several<kOverTwo, 2>>(), operator_of<kOverTwo, 3, over_several<kOverTwo, 3>>(),
+    operator_of<kOverTwo, 4, over_several<kOverTwo, 4>>(), operator_of<kOverTwo, 5, over_several<kOverTwo, 5>>()};
 
 const Operator fftshift_operator(
     {.signature = "fftshift(input, dim=None)",

@@ -93,7 +93,8 @@ void copy_runs(T* to, const T* from, const std::vector<Run>& runs) {
 Tensor padded(const Tensor& input, const Paddings& paddings) {
   NoRecording off;
   const Tensor x = contiguous(input);
-  const auto& [mode, dims] = paddings;
+  const auto mode = paddings.mode;
+  const auto& dims = paddings.dims;
   const size_t leading = x.shape().size() - dims.size();
   Shape shape = x.shape();
   for (size_t i = 0; i < dims.size(); ++i) shape[leading + i] = dims[i].out();
