@@ -95,6 +95,31 @@ def test_getattr_of_classes_that_call_it():
     assert not hasattr(nn.Linear, "__getattr__")
 
 
+def test_a_custom_setattr_may_register_values_by_itself():
+    class Functional(nn.Linear):
+        """A linear layer whose weights are plain tensors, as in libraries for meta-learning."""
+
+        def __init__(self):
+            nn.Module.__init__(self)
+            self._parameters = {"weight": None, "bias": None}
+
+        def __setattr__(self, name, value):
+            def registered():
+                return self.__dict__.get("_parameters", {})
+
+            if name in registered():
+                self._parameters[name] = value
+            else:
+                object.__setattr__(self, name, value)
+
+    layer = Functional()
+    layer.weight, layer.bias = fb.ones(1, 2), fb.tensor([3.0])
+    assert layer(fb.ones(2)).tolist() == [5.0]
+    layer._parameters["bias"] = fb.zeros(1)
+    assert layer(fb.ones(2)).tolist() == [2.0]
+    assert not hasattr(nn.Linear, "__getattr__")
+
+
 def test_a_custom_getattr_sees_registered_members():
     class Watching(nn.Module):
         def __init__(self):

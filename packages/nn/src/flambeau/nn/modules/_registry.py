@@ -14,18 +14,22 @@ has no ``__getattr__``. In return each value is stored twice, and these keep the
 
 Note [Reading through]: a program's class may define a ``__getattr__`` that calls ``super().__getattr__``, or call
 ``self.__getattr__(name)``. It expects that Python calls it for every read of a registered value, and that a base class
-has the method. Such a class gets `ReadThrough` as its last base and keeps registered values in the registries only, as
-in PyTorch; other classes are not affected. `read_through` recognises the class by the names in the code of its methods.
+has the method. A class may also define a ``__setattr__`` that registers values by itself, or that replaces a registry
+by an ordinary dictionary. Such a class gets `ReadThrough` as its last base and keeps registered values in the
+registries only, as in PyTorch; other classes are not affected. `read_through` recognises the class by the names and
+strings in the code of its methods.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, Self
 
 from flambeau._suggestions import unknown_attribute
+
+_REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
 class Registry(dict[str, Any]):
@@ -95,15 +99,31 @@ class ReadThrough:
     """A base of module classes that read registered values through ``__getattr__``: see Note [Reading through]."""
 
     def __getattr__(self, name: str) -> Any:
-        for registry in ("_parameters", "_buffers", "_modules"):
+        for registry in _REGISTRIES:
             if name in (entries := vars(self).get(registry, {})):
                 return entries[name]
         raise unknown_attribute(self, name)
 
 
 def read_through(cls: Any) -> None:
-    """Add `ReadThrough` to the bases of a class if its own methods name ``__getattr__``."""
-    functions = [each for each in vars(cls).values() if isinstance(each, FunctionType)]
-    if not cls._reads_through and any("__getattr__" in each.__code__.co_names for each in functions):
+    """Add `ReadThrough` to the bases of a class whose own methods need it: see Note [Reading through]."""
+    if not cls._reads_through and (_names_getattr(cls) or _registers_by_itself(cls)):
         cls.__bases__ = (*cls.__bases__, ReadThrough)
         cls._reads_through = True
+
+
+def _names_getattr(cls: type) -> bool:
+    functions = [each for each in vars(cls).values() if isinstance(each, FunctionType)]
+    return any("__getattr__" in each.__code__.co_names for each in functions)
+
+
+def _registers_by_itself(cls: type) -> bool:
+    setter = vars(cls).get("__setattr__")
+    return isinstance(setter, FunctionType) and not _words(setter.__code__).isdisjoint(_REGISTRIES)
+
+
+def _words(code: CodeType) -> set[Any]:
+    """Return the names and strings in the code of a function and of the functions that it defines."""
+    nested = [each for each in code.co_consts if isinstance(each, CodeType)]
+    strings = [each for each in code.co_consts if isinstance(each, str)]
+    return {*code.co_names, *strings}.union(*map(_words, nested))
