@@ -336,3 +336,26 @@ def test_errors_suggest_the_corrected_call(make, message):
 def test_unknown_names_suggest_the_closest_match(owner, name, meant):
     with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean '{meant}'\\?$"):
         getattr(owner, name)
+
+
+def test_adagrad_has_its_state_before_the_first_step():
+    real, complex_ = fb.ones(2), fb.ones(2, dtype=fb.complex64)
+    optimizer = optim.Adagrad([real, complex_], initial_accumulator_value=0.5)
+    assert [optimizer.state[param]["step"].item() for param in (real, complex_)] == [0.0, 0.0]
+    assert optimizer.state[real]["sum"].tolist() == [0.5, 0.5]
+    assert optimizer.state[complex_]["sum"].tolist() == [0.5 + 0.5j] * 2
+    optimizer.share_memory()
+    assert optimizer.state[real]["sum"].is_shared()
+    real.grad = fb.ones(2)
+    optimizer.step()
+    assert optimizer.state_dict()["state"][0]["step"].item() == 1.0
+    assert optimizer.state_dict()["state"][1]["step"].item() == 0.0
+
+
+def test_adagrad_takes_parameters_that_have_no_shape_yet():
+    weight = fb.zeros(0)
+    optimizer = optim.Adagrad([weight])
+    weight.data = fb.ones(2)
+    weight.grad = fb.ones(2)
+    optimizer.step()
+    assert optimizer.state[weight]["sum"].tolist() == [1.0, 1.0]

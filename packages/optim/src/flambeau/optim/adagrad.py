@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import flambeau
 from flambeau import Tensor
 
 from ._functional import apply_rule
@@ -26,7 +27,7 @@ class Adagrad(Optimizer):
         initial_accumulator_value: initial value of the sum.
         eps: added to the denominator for numerical stability.
         foreach, maximize, differentiable, fused: see `Optimizer`.
-    State: ``step`` and ``sum``.
+    State: ``step`` and ``sum``, which the constructor creates.
     Raises: ValueError for options out of range.
     Source: Duchi, Hazan, Singer 2011, JMLR 12.
 
@@ -61,6 +62,19 @@ class Adagrad(Optimizer):
             eps=eps,
         )
         super().__init__(params, options(locals()))
+        # A parameter of a lazy layer has no elements yet, and step() raises the error for sparse parameters.
+        params = [param for group in self.param_groups for param in group["params"]]
+        for param in (p for p in params if p.layout is flambeau.strided and p.numel()):
+            value = initial_accumulator_value
+            start = complex(value, value) if param.is_complex() else value
+            step = flambeau.tensor(0.0, dtype=flambeau.float32)
+            self.state[param] = {"step": step, "sum": flambeau.full_like(param, start)}
+
+    def share_memory(self) -> None:
+        """Move the sums to shared memory, for training in several processes."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                self.state[param]["sum"].share_memory_()
 
 
 def adagrad(
