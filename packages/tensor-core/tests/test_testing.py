@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
-from flambeau.testing import assert_close, make_tensor
+from flambeau.testing import assert_allclose, assert_close, make_tensor
 
 ONE = fb.tensor([1.0, 2.0, 3.0])
 
@@ -19,6 +19,18 @@ def test_assert_close_accepts_close_values():
     assert_close(np.ones(2), np.ones(2))
     assert_close(None, None)
     assert_close(fb.tensor(2**62), fb.tensor(2**62))
+
+
+def test_assert_allclose_ignores_dtypes_and_has_larger_tolerances():
+    assert_allclose(ONE, ONE.double() + 9e-5)
+    assert_allclose([1.0, fb.nan], fb.tensor([1.0, fb.nan]))
+    assert_allclose(ONE, ONE + 0.5, rtol=0, atol=0.6)
+    with pytest.raises(AssertionError, match=r"up to 1e-05 allowed\)\nGreatest relative .* \(up to 0.0001 allowed"):
+        assert_allclose(ONE, ONE + 1e-2)
+    with pytest.raises(AssertionError, match=r"^far$"):
+        assert_allclose(ONE, ONE + 1, msg="far")
+    with pytest.raises(AssertionError, match="shape"):
+        assert_allclose(ONE, 1.0)
 
 
 @pytest.mark.parametrize(

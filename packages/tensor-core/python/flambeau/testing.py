@@ -11,7 +11,7 @@ import numpy as np
 import flambeau
 from flambeau import Tensor
 
-__all__ = ["assert_close", "make_tensor"]
+__all__ = ["assert_allclose", "assert_close", "make_tensor"]
 
 # Default relative and absolute tolerances.
 _TOLERANCES = {
@@ -21,6 +21,12 @@ _TOLERANCES = {
     flambeau.float64: (1e-7, 1e-7),
     flambeau.complex64: (1.3e-6, 1e-5),
     flambeau.complex128: (1e-7, 1e-7),
+}
+
+_ALLCLOSE_TOLERANCES = {
+    flambeau.float16: (1e-3, 1e-3),
+    flambeau.float32: (1e-4, 1e-5),
+    flambeau.float64: (1e-5, 1e-8),
 }
 
 
@@ -62,6 +68,34 @@ def assert_close(
     problem = _Comparison(rtol, atol, equal_nan, allow_subclasses, attributes).difference(actual, expected, "")
     if problem is not None:
         raise AssertionError(msg(problem) if callable(msg) else msg or problem)
+
+
+def assert_allclose(
+    actual: Any,
+    expected: Any,
+    rtol: float | None = None,
+    atol: float | None = None,
+    equal_nan: bool = True,
+    msg: str = "",
+) -> None:
+    """Assert that two tensors or values are close, whatever their dtypes. New programs use `assert_close`.
+
+    Args:
+        actual, expected: tensors, or values that ``flambeau.tensor`` accepts.
+        rtol, atol: relative and absolute tolerance. Give both or neither. The defaults depend on the dtype (float32:
+            1e-4 and 1e-5). For two different dtypes, the larger tolerances apply.
+        equal_nan: if True, two NaNs are equal.
+        msg: an error message; the default describes the differences.
+    Raises: AssertionError if the values or shapes differ; ValueError if only one tolerance is given.
+
+    >>> flambeau.testing.assert_allclose(flambeau.tensor([1.0, 2.0]), [1.0, 2.00001])
+    """
+    actual = actual if isinstance(actual, Tensor) else flambeau.tensor(actual)
+    expected = expected if isinstance(expected, Tensor) else flambeau.tensor(expected, dtype=actual.dtype)
+    if rtol is None and atol is None:
+        defaults = [_ALLCLOSE_TOLERANCES.get(t.dtype, (0.0, 0.0)) for t in (actual, expected)]
+        rtol, atol = (max(values) for values in zip(*defaults, strict=True))
+    assert_close(actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_dtype=False, msg=msg or None)
 
 
 class _Comparison:
