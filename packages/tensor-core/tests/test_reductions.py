@@ -295,3 +295,14 @@ def test_sums_of_complex_rows(length, dtype):
 def test_long_and_empty_dimensions(name):
     assert getattr(fb, name)(fb.zeros(300_000, 0), dim=0).shape == (0,)
     assert getattr(fb, name)(fb.zeros(2, 300_000, 0, 3), dim=1).shape == (2, 0, 3)
+
+
+@pytest.mark.parametrize("columns", [2, 100, 1000])
+@pytest.mark.parametrize("rows", [3, 8, 13, 16])
+def test_sums_of_few_rows_equal_a_loop_that_adds_the_rows(rows, columns):
+    values = np.random.default_rng(0).standard_normal((rows, columns)).astype(np.float32)
+    expected = np.zeros(columns, np.float32)
+    for row in values:
+        expected += row
+    assert np.array_equal(fb.tensor(values).sum(0).numpy(), expected)
+    assert np.array_equal(fb.tensor(values.T).sum(1).numpy(), expected)

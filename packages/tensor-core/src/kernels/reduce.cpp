@@ -46,7 +46,8 @@ template <class Op, class T>
 void reduce_narrow(typename Op::Result* out, const typename Element<T>::Stored* in, int64_t length, int64_t inner) {
   using Result = typename Op::Result;
   const int64_t together = kTile / inner;
-  if (length < 2 * together) return reduce_columns<Op>(out, InPlace<T>{in}, length, inner, inner);
+  if (length < 2 * together || length <= kOrderedRows)
+    return reduce_columns<Op>(out, InPlace<T>{in}, length, inner, inner);
   Result sums[kTile];
   const int64_t rows = length / together, columns = together * inner;
   reduce_columns<Op>(sums, InPlace<T>{in}, rows, columns, columns);

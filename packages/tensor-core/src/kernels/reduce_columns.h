@@ -9,6 +9,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr int64_t kTile = 256;        // columns that are accumulated together
 inline constexpr int64_t kTileRows = 64;     // rows that are summed before they are added to the total
+inline constexpr int64_t kOrderedRows = 16;  // at most this many rows are summed one after the other, as in PyTorch
 inline constexpr int64_t kColumnBlock = 16;  // columns that are joined together, in a loop of constant length
 
 // Fills `count` elements of a tile, which is padded to a multiple of kColumnBlock.
@@ -45,8 +46,12 @@ void reduce_columns(typename Op::Result* out, Source in, int64_t length, int64_t
       int64_t k = row;
       for (; Op::kPairs && k + 4 <= stop; k += 4) {
         const auto *a = row_at(k, 0), *b = row_at(k + 1, 1), *c = row_at(k + 2, 2), *d = row_at(k + 3, 3);
-        for (int64_t i = 0; i < count; ++i)
-          partial[i] = Op::join(partial[i], Op::join(Op::join(map(a[i]), map(b[i])), Op::join(map(c[i]), map(d[i]))));
+        if (length <= kOrderedRows)
+          for (int64_t i = 0; i < count; ++i)
+            partial[i] = Op::join(Op::join(Op::join(Op::join(partial[i], map(a[i])), map(b[i])), map(c[i])), map(d[i]));
+        else
+          for (int64_t i = 0; i < count; ++i)
+            partial[i] = Op::join(partial[i], Op::join(Op::join(map(a[i]), map(b[i])), Op::join(map(c[i]), map(d[i]))));
       }
       for (; k < stop; ++k) {
         const auto* a = row_at(k, 0);
