@@ -246,3 +246,18 @@ def test_a_mask_of_another_floating_dtype_is_added_in_the_dtype_of_the_query():
     wide = layer(x, x, x, attn_mask=fb.tensor(mask))
     for one, other in zip(narrow, wide, strict=True):
         np.testing.assert_array_equal(one.detach().numpy(), other.detach().numpy())
+
+
+def test_projections_with_packed_and_separate_weights():
+    from flambeau.nn.functional import _in_projection, _in_projection_packed
+
+    rng = np.random.default_rng(0)
+    w, b = rng.standard_normal((6, 2)), rng.standard_normal(6)
+    inputs = [rng.standard_normal((3, 2)) for _ in range(3)]
+    tensors = [fb.tensor(x) for x in inputs]
+    packed = _in_projection_packed(*tensors, fb.tensor(w), fb.tensor(b))
+    separate = _in_projection(*tensors, *(fb.tensor(w[i : i + 2]) for i in (0, 2, 4)))
+    for i, x in enumerate(inputs):
+        part = slice(2 * i, 2 * i + 2)
+        np.testing.assert_allclose(packed[i].numpy(), x @ w[part].T + b[part])
+        np.testing.assert_allclose(separate[i].numpy(), x @ w[part].T)

@@ -410,3 +410,9 @@ def test_containers_suggest_the_layer_for_functions(given, message):
 def test_a_list_of_layers_is_to_be_unpacked():
     with pytest.raises(TypeError, match=r"list is not a Module subclass; .* Sequential\(\*modules\)"):
         nn.Sequential([nn.Linear(1, 1)])
+
+
+def test_summaries_indent_the_lines_of_layers():
+    from flambeau.nn.modules.module import _addindent
+
+    assert _addindent("one\ntwo\n\nthree", 4) == "one\n    two\n\n    three"

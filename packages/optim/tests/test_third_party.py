@@ -225,3 +225,15 @@ def test_a_step_may_group_tensors_that_are_alike():
     groups = Optimizer._group_tensors_by_device_and_dtype([params, grads], with_indices=True)
     assert {dtype: indices for (_, dtype), (_, indices) in groups.items()} == {fb.float32: [0, 2], fb.float64: [1]}
     assert groups[fb.device("cpu"), fb.float64][0][1][0] is grads[1]
+
+
+def test_private_helpers_of_optimizers():
+    from flambeau.optim.optimizer import StateDict, _get_scalar_dtype, _get_value, _to_scalar, _view_as_real
+
+    assert StateDict.__origin__ is dict
+    assert _get_value(fb.tensor(2.5)) == 2.5 and _get_value(0.1) == 0.1
+    assert _to_scalar(fb.tensor([2.5])).shape == () and _to_scalar(0.1) == 0.1
+    assert _get_scalar_dtype() is fb.float32
+    params, grads = [fb.ones(2), fb.ones(2, dtype=fb.complex64)], [fb.zeros(2), fb.zeros(2, dtype=fb.complex64)]
+    _view_as_real(params, grads)
+    assert [t.shape for t in (*params, *grads)] == [(2,), (2, 2), (2,), (2, 2)]

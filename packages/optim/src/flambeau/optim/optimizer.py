@@ -15,6 +15,14 @@ from flambeau import Tensor, _core
 from flambeau.utils._foreach_utils import _group_tensors_by_device_and_dtype
 
 from . import _state_dict
+from ._helpers_of_torch import StateDict as StateDict
+from ._helpers_of_torch import _default_to_fused_or_foreach as _default_to_fused_or_foreach
+from ._helpers_of_torch import _get_scalar_dtype as _get_scalar_dtype
+from ._helpers_of_torch import _get_value as _get_value
+from ._helpers_of_torch import _stack_if_compiling as _stack_if_compiling
+from ._helpers_of_torch import _to_scalar as _to_scalar
+from ._helpers_of_torch import _use_grad_for_differentiable as _use_grad_for_differentiable
+from ._helpers_of_torch import _view_as_real as _view_as_real
 from ._hooks import Hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 __all__ = ["Optimizer", "ParamsT", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
@@ -288,18 +296,6 @@ def check_nonnegative(**options: Any) -> None:
         if not value >= 0.0:
             described = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
             raise ValueError(f"Invalid {described}: {value}; expected a number >= 0")
-
-
-def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a step to run without recording gradients. Optimizers of other packages use this decorator."""
-    return flambeau.no_grad()(step)
-
-
-def _default_to_fused_or_foreach(
-    params: list[Tensor], differentiable: bool, use_fused: bool = False
-) -> tuple[bool, bool]:
-    """Return (False, False), which selects PyTorch's plain implementation. There is only one implementation here."""
-    return False, False
 
 
 def check_betas(betas: tuple[float, float]) -> None:

@@ -74,6 +74,8 @@ from ._activations import (
     threshold,
     threshold_,
 )
+from ._attention import _in_projection as _in_projection
+from ._attention import _in_projection_packed as _in_projection_packed
 from ._attention import multi_head_attention_forward, scaled_dot_product_attention
 from ._classification import (
     cross_entropy,

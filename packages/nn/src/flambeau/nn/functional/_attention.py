@@ -268,20 +268,42 @@ def _project(
     weight: Tensor | None,
     bias: Tensor | None,
     separate: tuple[Tensor | None, Tensor | None, Tensor | None] | None,
-) -> list[Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     if separate is None:
         if weight is None:
             raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
-        weights: tuple[Tensor, ...] = weight.chunk(3)
-    else:
-        if any(w is None for w in separate):
-            names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
-            missing = ", ".join(name for name, w in zip(names, separate, strict=True) if w is None)
-            raise AssertionError(f"use_separate_proj_weight is True but {missing} is None")
-        weights = separate  # type: ignore[assignment]
-    biases = (None, None, None) if bias is None else bias.chunk(3)
-    inputs = (query, key, value)
-    return [flambeau.linear(x, w, b) for x, w, b in zip(inputs, weights, biases, strict=True)]
+        return _in_projection_packed(query, key, value, weight, bias)
+    if any(w is None for w in separate):
+        names = ("q_proj_weight", "k_proj_weight", "v_proj_weight")
+        missing = ", ".join(name for name, w in zip(names, separate, strict=True) if w is None)
+        raise AssertionError(f"use_separate_proj_weight is True but {missing} is None")
+    return _in_projection(query, key, value, *separate, *_thirds(bias))  # type: ignore[arg-type]
+
+
+def _thirds(bias: Tensor | None) -> tuple[Tensor | None, ...]:
+    return (None, None, None) if bias is None else bias.chunk(3)
+
+
+def _in_projection_packed(
+    q: Tensor, k: Tensor, v: Tensor, w: Tensor, b: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Project query, key and value by the three parts of one weight and one bias. Other packages call this."""
+    return _in_projection(q, k, v, *w.chunk(3), *_thirds(b))
+
+
+def _in_projection(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    w_q: Tensor,
+    w_k: Tensor,
+    w_v: Tensor,
+    b_q: Tensor | None = None,
+    b_k: Tensor | None = None,
+    b_v: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Project query, key and value by a weight and a bias each. Other packages call this."""
+    return flambeau.linear(q, w_q, b_q), flambeau.linear(k, w_k, b_k), flambeau.linear(v, w_v, b_v)
 
 
 def _as_additive_mask(mask: Tensor | None, dtype: flambeau.dtype) -> Tensor | None:

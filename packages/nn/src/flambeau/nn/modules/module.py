@@ -144,10 +144,13 @@ class Module(Caller, Stateful, Convertible):
         return sorted(name for name in super().__dir__() if not name[0].isdigit())
 
 
-def indent(text: str) -> str:
-    """Indent every line but the first by two spaces; blank lines stay blank."""
+def indent(text: str, spaces: int = 2) -> str:
+    """Indent every line but the first; blank lines stay blank."""
     first, *rest = text.split("\n")
-    return "\n".join([first, *("  " + line if line.strip() else "" for line in rest)])
+    return "\n".join([first, *(" " * spaces + line if line.strip() else "" for line in rest)])
+
+
+_addindent = indent  # the name by which programs that print summaries of models import it
 
 
 # Global hooks

@@ -1,0 +1,51 @@
+"""PyTorch's helpers for optimizers, which optimizers of other packages import from ``torch.optim.optimizer``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import flambeau
+from flambeau import Tensor
+
+StateDict: TypeAlias = dict[str, Any]
+
+
+def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a step to run without recording gradients."""
+    return flambeau.no_grad()(step)
+
+
+def _default_to_fused_or_foreach(
+    params: list[Tensor], differentiable: bool, use_fused: bool = False
+) -> tuple[bool, bool]:
+    """Return (False, False), which selects PyTorch's plain implementation. There is only one implementation here."""
+    return False, False
+
+
+def _get_value(x: Any) -> Any:
+    """Return the number that a tensor of one element contains, and other values unchanged."""
+    return x.item() if isinstance(x, Tensor) else x
+
+
+def _to_scalar(x: Any) -> Any:
+    """Remove the dimensions of a tensor of one element, and return numbers unchanged."""
+    return x.squeeze() if isinstance(x, Tensor) and x.dim() else x
+
+
+def _stack_if_compiling(x: Any) -> Any:
+    """Return the argument: steps are not compiled."""
+    return x
+
+
+def _get_scalar_dtype(is_fused: bool | None = None) -> flambeau.dtype:
+    """Return the dtype of step counts."""
+    double = flambeau.get_default_dtype() is flambeau.float64
+    return flambeau.float64 if double and not is_fused else flambeau.float32
+
+
+def _view_as_real(params: list[Tensor], *state_and_grads: list[Tensor]) -> None:
+    """Replace complex parameters, and the tensors at their positions in the other lists, by real views."""
+    for index in [i for i, param in enumerate(params) if param.is_complex()]:
+        for tensors in (params, *state_and_grads):
+            tensors[index] = flambeau.view_as_real(tensors[index])
