@@ -103,6 +103,21 @@ def test_operators_give_shapes_and_dtypes(name):
     assert all(r.is_meta for r in got) and fb.memory_allocated() - before < 20_000
 
 
+def test_resizing_takes_no_time_per_element():
+    x, huge = meta(1, 2, 2 * 10**8), (1, 2, 4 * 10**8)  # a CPU tensor would take minutes
+    assert fb._core.nn_interpolate(x, scale_factor=2.0).shape == huge
+    assert fb._core.nn_interpolate(x, huge[2], mode="linear").shape == huge
+    assert fb.adaptive_avg_pool1d(x, huge[2]).shape == huge
+
+
+def test_the_result_for_a_meta_tensor_is_not_used_for_others():
+    fb._core.nn_interpolate(meta(1, 1, 3), (6,))
+    fb.adaptive_avg_pool1d(meta(1, 1, 3), 2)
+    x = fb.tensor([[[1.0, 2.0, 3.0]]])
+    assert fb._core.nn_interpolate(x, (6,)).tolist() == [[[1, 1, 2, 2, 3, 3]]]
+    assert fb.adaptive_avg_pool1d(x, 2).tolist() == [[[1.5, 2.5]]]
+
+
 def test_nothing_is_allocated():
     x = meta(1 << 20, 1 << 20)
     before = fb.memory_allocated()

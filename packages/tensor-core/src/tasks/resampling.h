@@ -14,6 +14,12 @@ class SparseMatrix {
     index_.reserve(size_t(2 * rows));  // an estimate
     weight_.reserve(size_t(2 * rows));
   }
+  // Returns a matrix without taps that allocates nothing, for meta tensors.
+  static SparseMatrix of_size(int64_t columns, int64_t rows) {
+    SparseMatrix m(columns, 0, true);
+    m.rows_without_taps_ = rows;
+    return m;
+  }
   // Rows are added in order: the taps of a row, then end_row().
   void add(int64_t column, double weight) {
     index_.push_back(int32_t(column));
@@ -26,7 +32,7 @@ class SparseMatrix {
     end_row();
   }
 
-  int64_t rows() const { return int64_t(ends_.size()); }
+  int64_t rows() const { return int64_t(ends_.size()) + rows_without_taps_; }
   int64_t columns() const { return columns_; }
   size_t taps() const { return index_.size(); }
   std::vector<double>& weights() { return weight_; }
@@ -37,7 +43,7 @@ class SparseMatrix {
 
  private:
   friend class RunMatrix;
-  int64_t columns_;
+  int64_t columns_, rows_without_taps_ = 0;
   bool uniform_;  // true if the taps of each row have the same weight
   std::vector<int64_t> ends_;
   std::vector<int32_t> index_;

@@ -101,12 +101,17 @@ Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
   return out;
 }
 
-std::shared_ptr<Resampling> adaptive_map(const Shape& from, const Shape& to) {
+// Returns matrices without taps if the input is a meta tensor.
+std::shared_ptr<Resampling> adaptive_map(bool is_meta, const Shape& from, const Shape& to) {
   auto map = std::make_shared<Resampling>();
   for (size_t i = 0; i < from.size(); ++i) {
     const int64_t size = from[i], out = to[i];
     if (size == out) {
       map->axes.push_back(nullptr);
+      continue;
+    }
+    if (is_meta) {
+      map->axes.push_back(std::make_unique<SparseMatrix>(SparseMatrix::of_size(size, out)));
       continue;
     }
     auto m = std::make_unique<SparseMatrix>(size, out, true);
@@ -145,7 +150,7 @@ Tensor adaptive_average_pool(int dims, const Tensor& input, const std::vector<st
   const Shape from(input.shape().end() - dims, input.shape().end());
   MapKey key(from.begin(), from.end());
   key.append(sizes.begin(), sizes.end());
-  return resample(kAdaptiveNodes[dims - 1], key, [&] { return adaptive_map(from, sizes); }, input);
+  return resample(kAdaptiveNodes[dims - 1], key, [&] { return adaptive_map(input.is_meta(), from, sizes); }, input);
 }
 
 namespace {

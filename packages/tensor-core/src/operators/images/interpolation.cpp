@@ -86,7 +86,9 @@ void antialiased(const Grid& g, bool is_cubic, SparseMatrix& m) {
   }
 }
 
-std::unique_ptr<SparseMatrix> matrix_of(const Grid& g, Interpolation mode, bool antialias) {
+// Returns a matrix without taps if the input is a meta tensor.
+std::unique_ptr<SparseMatrix> matrix_of(bool is_meta, const Grid& g, Interpolation mode, bool antialias) {
+  if (is_meta) return std::make_unique<SparseMatrix>(SparseMatrix::of_size(g.in, g.out));
   auto m = std::make_unique<SparseMatrix>(g.in, g.out, mode <= Interpolation::NearestExact);
   switch (mode) {
     case Interpolation::Nearest:
@@ -153,8 +155,8 @@ Tensor interpolate(const Tensor& input, const Shape& size, const std::vector<dou
   const auto make = [&] {
     auto map = std::make_shared<Resampling>();
     for (size_t i = 0; i < size.size(); ++i)
-      map->axes.push_back(
-          matrix_of(grid_of(input.size(int(i) + 2), size[i], scales[i], align_corners), mode, antialias));
+      map->axes.push_back(matrix_of(input.is_meta(), grid_of(input.size(int(i) + 2), size[i], scales[i], align_corners),
+                                    mode, antialias));
     return map;
   };
   const char* name = kNodes[size_t(mode)];

@@ -14,6 +14,7 @@
 namespace flambeau {
 
 SparseMatrix SparseMatrix::transposed() const {
+  if (rows_without_taps_) return of_size(rows(), columns());
   std::vector<int64_t> counts(size_t(columns_) + 1, 0);
   for (int32_t i : index_) ++counts[size_t(i) + 1];
   std::partial_sum(counts.begin(), counts.end(), counts.begin());
@@ -188,10 +189,11 @@ Tensor values(const Resampling& map, const Tensor& input) {
     cuda::resample(*map_on_gpu(map, sizes, type, input.device()), out, contiguous(input));
     return out;
   }
+  if (input.is_meta()) return laid_out(empty(shape, input.dtype()), result_format(input));
   const auto passes = passes_of(map, sizes, type);
   if (passes->empty()) return clone(input);
   const Tensor out = empty(shape, type);
-  if (out.numel() > 0 && !out.is_meta())
+  if (out.numel() > 0)
     apply(*passes, product(Shape(shape.begin(), shape.begin() + leading)), contiguous(to(input, type)), out);
   return laid_out(to(out, input.dtype()), result_format(input));
 }

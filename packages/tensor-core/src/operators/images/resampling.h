@@ -28,7 +28,10 @@ Tensor resample(const char* name, std::shared_ptr<const Resampling> map, const T
 template <class F>
 Tensor resample(const char* name, const MapKey& key, F&& make, const Tensor& input) {
   std::shared_ptr<const Resampling> map = recent_map(name, key);
-  if (!map) keep_map(name, key, map = make());
+  if (!map) {
+    map = make();
+    if (!input.is_meta()) keep_map(name, key, map);  // the map of a meta tensor may have no taps
+  }
   return resample(name, std::move(map), input);
 }
 // Records the derivative of `out`, the result of applying `map` to `input`.
