@@ -80,6 +80,16 @@ def test_logcumsumexp_of_infinities():
         np.testing.assert_allclose(got, np.logaddexp.accumulate(x.numpy(), 1), rtol=1e-6)
 
 
+def test_logcumsumexp_of_complex_infinities():
+    inf = fb.inf
+    positive = fb.tensor([complex(inf, 0), complex(inf, 0), 1 + 1j]).logcumsumexp(0)
+    assert positive.tolist() == [complex(inf, 0)] * 3
+    negative = fb.tensor([complex(-inf, inf), complex(-inf, 0), 1 + 1j]).logcumsumexp(0)
+    assert negative.tolist() == [complex(-inf, 0), complex(-inf, 0), 1 + 1j]
+    undefined = fb.tensor([complex(fb.nan, 0), 1 + 1j]).logcumsumexp(0)
+    assert all(value != value for value in undefined.tolist())
+
+
 def test_half_types_are_accumulated_wide():
     y = fb.ones(5000, dtype=fb.bfloat16)
     assert y.cumsum(0)[-1].item() == 4992  # the nearest bfloat16, which adding ones in bfloat16 would never reach

@@ -256,9 +256,7 @@ void scan_complex_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t len
   for (int64_t i = 0; i < width; ++i) {
     State state = State(-std::numeric_limits<double>::infinity());
     for (int64_t k = i; k < length * inner + i; k += inner) {
-      const State x = convert<State>(in[k]), low = x.re < state.re ? x : state, high = x.re < state.re ? state : x;
-      const bool alone = low.re == -std::numeric_limits<double>::infinity();
-      state = alone ? high : high + complex::log1p(complex::exp(low - high));
+      state = complex::logaddexp(convert<State>(in[k]), state);
       out[k] = convert<T>(state);
     }
   }

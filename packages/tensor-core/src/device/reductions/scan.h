@@ -212,9 +212,7 @@ struct ComplexLogSumExp {
   static State identity() { return State(-std::numeric_limits<double>::infinity()); }
   static State join(State state, State x) {
     namespace complex = complex_rows::FLAMBEAU_ISA;
-    const State low = x.re < state.re ? x : state, high = x.re < state.re ? state : x;
-    const bool alone = low.re == -std::numeric_limits<double>::infinity();
-    return alone ? high : high + complex::log1p(complex::exp(low - high));
+    return complex::logaddexp(x, state);
   }
   static State of(T x, int64_t) { return convert<State>(x); }
   static void write(const ScanArguments& a, int64_t at, State s) { reinterpret_cast<T*>(a.out[0])[at] = convert<T>(s); }
