@@ -1,5 +1,6 @@
 // The graph as Python objects.
 #include "bind.h"
+#include "function_node.h"
 
 #include <pybind11/stl.h>
 
@@ -81,7 +82,9 @@ std::string full_name(const Node& n) {
 }
 
 // Returns for each saved tensor the index of the input to which it is identical, or -1 if that is unknown. Compares the
-// edges of the tensors' gradients. A tensor that is passed as several inputs is assigned to them in order.
+// edges of the tensors' gradients. A tensor that is passed as several inputs is assigned to them in order. A single
+// saved tensor without a gradient is the single input without one. If other saved tensors precede it and the operator
+// has more than two inputs, it may be an intermediate result instead, such as the statistics of a normalisation.
 std::vector<int> inputs_of(const OperatorNode& node) {
   std::vector<int> found(node.saved_count(), -1);
   std::vector<bool> taken(node.edges.size());
@@ -102,7 +105,8 @@ std::vector<int> inputs_of(const OperatorNode& node) {
   }
   const auto has_no_gradient = [](const Edge& edge) { return !edge.node; };
   const auto first = std::find_if(node.edges.begin(), node.edges.end(), has_no_gradient);
-  if (constant.size() == 1 && std::count_if(node.edges.begin(), node.edges.end(), has_no_gradient) == 1)
+  if (constant.size() == 1 && (constant[0] == 0 || node.edges.size() == 2) &&
+      std::count_if(node.edges.begin(), node.edges.end(), has_no_gradient) == 1)
     found[constant[0]] = int(first - node.edges.begin());
   return found;
 }
@@ -181,6 +185,23 @@ py::object context(const Node& n) {
   return held ? py::reinterpret_borrow<py::object>(held) : py::object(py::none());
 }
 
+py::object call(Node& n, const py::args& given) {
+  require<TypeError>(given.size() == n.outputs.size(), "expected ", n.outputs.size(), " arguments, got ", given.size(),
+                     " instead: ", n, " takes one gradient for each output");
+  std::vector<Tensor> gradients;
+  for (const py::handle each : given) {
+    const Tensor* const gradient = tensor_in(each.ptr());
+    require<TypeError>(gradient || each.is_none(), "expected gradients that are Tensors or None, got ",
+                       Py_TYPE(each.ptr())->tp_name);
+    gradients.push_back(gradient ? *gradient : Tensor());
+  }
+  const std::vector<Tensor> results = call_node(n, gradients);
+  if (results.size() == 1) return wrapped(results[0]);
+  py::tuple out(results.size());
+  for (size_t i = 0; i < results.size(); ++i) out[i] = wrapped(results[i]);
+  return out;
+}
+
 std::string repr(const py::object& self) {
   return "<" + std::string(self.cast<Node&>().name()) + " object at " +
          py::str(py::module_::import("builtins").attr("hex")(reinterpret_cast<size_t>(&self.cast<Node&>())))
@@ -212,6 +233,8 @@ void bind_nodes(py::module_& m) {
           })
       .def("name", &full_name, "Return the name of the operator with the suffix Backward0.")
       .def("__repr__", &repr)
+      .def("__call__", &call, py::call_guard<InterpreterSection>(),
+           "Compute the gradients of the inputs from those of the outputs, which may be None. Hooks are not called.")
       .def_property_readonly("next_functions", exclusive(&next_functions),
                              "Tuple of the nodes that receive the gradients, each with the index of its output.")
       .def_property_readonly("metadata", exclusive(&metadata), "Dict for user data of the node.")

@@ -91,7 +91,6 @@ struct Run {
   Gradients take(Node* node);
   void step(Node* node);
   void evaluate(Node* node, Gradients& gradients, const char*& doing);
-  void apply(Node* node, const Gradients& gradients, std::span<Tensor> results, const bool* needs);
   void compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& needs, const char*& doing);
   void accumulate(Node* leaf, const Tensor& gradient);
   void retain(Node* node, const Gradients& gradients);
@@ -321,10 +320,8 @@ Gradients with_zeros(const Node& node, Gradients gradients) {
   return gradients;
 }
 
-}  // namespace
-
 // Calls the derivative of a node. Note [Undefined gradients]
-void Run::apply(Node* node, const Gradients& gradients, std::span<Tensor> results, const bool* needs) {
+void apply(Node* node, const Gradients& gradients, std::span<Tensor> results, const bool* needs) {
   const auto is_defined = [](const Tensor& g) { return g.defined(); };
   const size_t defined = size_t(std::count_if(gradients.begin(), gradients.end(), is_defined));
   if (FLAMBEAU_UNLIKELY(defined < gradients.size() && !node->edges.empty())) {
@@ -336,6 +333,29 @@ void Run::apply(Node* node, const Gradients& gradients, std::span<Tensor> result
                                 [&](const Tensor* given, Tensor* out) { node->apply(given, out, needs); });
   else
     node->apply(gradients.data(), results.data(), needs);
+}
+
+}  // namespace
+
+std::vector<Tensor> call_node(Node& node, const std::vector<Tensor>& gradients) {
+  const size_t n = node.edges.size();
+  Gradients given;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    const Tensor& g = gradients[i];
+    require(!g.defined() || g.shape() == node.outputs[i].shape, "expected a gradient of shape ", node.outputs[i].shape,
+            " for output ", i, " of ", node, ", got ", g.shape());
+    given.push_back(g.defined() ? fit(g, node.outputs[i], &node, i) : Tensor());
+  }
+  const GradientDeviceScope device_scope(given.data(), given.size(), node);
+  if (const auto* leaf = n == 0 ? dynamic_cast<AccumulateGrad*>(&node) : nullptr) {
+    if (!given[0].defined()) return {};
+    leaf->check(given[0]);
+  }
+  SmallVector<bool, 8> needs(n);
+  for (size_t i = 0; i < n; ++i) needs[i] = bool(node.edges[i].node);
+  std::vector<Tensor> results(n);
+  apply(&node, given, results, needs.data());
+  return results;
 }
 
 void Run::compute(Node* node, Gradients& gradients, const SmallVector<bool, 8>& needs, const char*& doing) {

@@ -26,6 +26,11 @@ struct RunOptions {
 // Runs a backward pass. Returns the gradients of options.inputs, undefined for inputs that were not reached.
 FLAMBEAU_API std::vector<Tensor> run_backward(const std::vector<Root>& roots, const RunOptions& options);
 
+// Calls the derivative of a node with a gradient for each output, outside of a run and without hooks. Gradients may be
+// undefined. Returns a gradient for each input, undefined for inputs that require none. AccumulateGrad adds the
+// gradient to .grad and returns nothing.
+FLAMBEAU_API std::vector<Tensor> call_node(Node& node, const std::vector<Tensor>& gradients);
+
 // Implements Tensor.backward() in traced programs. Note [Training programs]
 void backward_in_program(const Tensor& t, const Tensor& gradient, bool keep_graph, bool create_graph,
                          const std::vector<Tensor>* inputs);

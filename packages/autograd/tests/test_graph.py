@@ -1,6 +1,7 @@
 """Nodes and edges of the graph, long graphs, and backward passes within backward passes."""
 
 import copy
+import math
 import threading
 import time
 
@@ -166,6 +167,31 @@ def test_a_node_is_not_made_by_hand():
     for make in (type(node), lambda: type(node).__new__(type(node)), lambda: copy.copy(node)):
         with pytest.raises(TypeError):
             make()
+
+
+def test_a_node_can_be_called():
+    x = fb.tensor([2.0, 3.0], requires_grad=True)
+    product, chosen = (x * 2).grad_fn, x.max(0).values.grad_fn
+    assert product(fb.tensor([1.0, 10.0]))[0].tolist() == [2, 20]
+    assert chosen(fb.tensor(5.0)).tolist() == [0, 5]
+    accumulate = product.next_functions[0][0]
+    assert accumulate(fb.ones(2)) == () and x.grad.tolist() == [1, 1]
+    with pytest.raises(TypeError, match="expected 1 arguments, got 2 instead"):
+        product(fb.ones(2), fb.ones(2))
+    with pytest.raises(TypeError, match="Tensors or None, got float"):
+        product(1.0)
+    with pytest.raises(RuntimeError, match=r"a gradient of shape \[2\] for output 0 of MulBackward0, got \[3\]"):
+        product(fb.ones(3))
+
+
+def test_a_call_of_a_node_is_recorded_and_leaves_its_tensors():
+    x = fb.tensor(0.5, requires_grad=True)
+    node = x.sin().grad_fn
+    second = fb.autograd.grad(node(fb.tensor(1.0)), x)[0]
+    assert second.item() == pytest.approx(-math.sin(0.5))
+    assert node(fb.tensor(1.0)).item() == pytest.approx(math.cos(0.5))
+    with fb.no_grad():
+        assert not node(fb.tensor(1.0)).requires_grad
 
 
 def test_nodes_have_classes_of_their_names():

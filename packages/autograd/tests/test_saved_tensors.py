@@ -224,6 +224,13 @@ def test_saved_tensors_have_the_names_of_the_operators_arguments(x):
     assert product._saved_self is left and product._saved_mat2 is right
 
 
+def test_an_intermediate_result_is_not_an_argument():
+    node = fb.layer_norm(fb.ones(2, 3, requires_grad=True), (3,), fb.ones(3, requires_grad=True)).grad_fn
+    assert node._saved_weight.tolist() == [1, 1, 1]
+    with pytest.raises(AttributeError, match="no attribute '_saved_bias'"):
+        node._saved_bias  # noqa: B018
+
+
 def test_hooks_on_one_saved_tensor(x):
     node = (y := x * x).grad_fn
     saved = node._raw_saved_self
