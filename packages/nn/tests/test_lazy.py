@@ -92,6 +92,33 @@ def test_lazy_parameters_have_no_shape():
     assert tuple(parameter.shape) == (2, 3)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda p: p + 1,
+        lambda p: fb.zeros_like(p),
+        lambda p: p.numel(),
+        lambda p: p.sum(),
+        lambda p: p[0],
+        lambda p: fb.nn.init.normal_(p),
+        lambda p: nn.utils.parameters_to_vector([p]),
+    ],
+)
+def test_functions_refuse_uninitialised_parameters(use):
+    with pytest.raises(ValueError, match="uninitialized parameter"):
+        use(nn.LazyLinear(3).weight)
+
+
+def test_functions_are_intercepted_while_a_parameter_is_uninitialised():
+    disabled = fb.overrides._disabled_torch_function_impl
+    layer, unused = nn.LazyLinear(3), nn.LazyLinear(3)
+    assert type(layer.weight).__torch_function__ is not disabled
+    layer(fb.ones(1, 2))
+    del unused
+    assert nn.UninitializedParameter.__torch_function__ is disabled
+    assert "_forget" not in vars(layer.weight)
+
+
 def test_an_initialised_layer_takes_no_uninitialised_state():
     with pytest.raises(RuntimeError, match='"weight" is not initialised in the checkpoint'):
         nn.Linear(2, 3).load_state_dict(nn.LazyLinear(3).state_dict())

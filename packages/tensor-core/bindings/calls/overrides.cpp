@@ -139,10 +139,17 @@ PyObject* pop_mode(PyObject*, PyObject*) {
   });
 }
 
+PyObject* forget_overrides(PyObject*, PyObject* type) {
+  interceptions -= int(overriding_types().erase(reinterpret_cast<PyTypeObject*>(type)));
+  Py_RETURN_NONE;
+}
+
 // These are plain functions, not operators, because modes would intercept operators.
 PyMethodDef controls[] = {
     {"_overrides_heeded", set_overrides_heeded, METH_O,
      "_overrides_heeded(heeded)\n\nEnable or disable __torch_function__, and return the previous setting."},
+    {"_forget_overrides", forget_overrides, METH_O,
+     "_forget_overrides(type)\n\nIgnore the __torch_function__ of a class derived from Tensor from now on."},
     {"_push_function_mode", push_mode, METH_O,
      "_push_function_mode(mode)\n\nMake mode.__torch_function__ handle all calls of this thread."},
     {"_pop_function_mode", pop_mode, METH_NOARGS, "_pop_function_mode()\n\nRemove the innermost mode and return it."},

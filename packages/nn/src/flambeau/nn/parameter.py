@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 from flambeau import Size, Tensor, _core, _extension_points, empty, strided, typename
@@ -140,11 +142,56 @@ trying to load an uninitialized parameter into an initialized one. Call `forward
 accessing their attributes."""
 
 
+# Methods of a tensor without a shape. Conversions change the dtype or the device of the tensor that it becomes.
+_SHAPELESS = {"__hash__", "copy_", "get_device", "is_complex", "is_floating_point", "requires_grad_", "size"} | {
+    *("to", "cpu", "cuda", "bfloat16", "bool", "char", "double", "float", "half", "int", "long", "short")
+}
+
+
+def _refuse_function(
+    cls: type, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+) -> Any:
+    """Call a function that needs no shape, such as ``to``; raise ValueError for others."""
+    name = getattr(func, "__name__", "")
+    if name in _SHAPELESS or name in ("__get__", "__set__", "__delete__"):  # access to an attribute
+        return _disabled_torch_function_impl(func, types, args, kwargs or {})
+    raise ValueError(
+        f"Attempted to use an uninitialized parameter in {name or func}. This error happens when you are using a "
+        "`LazyModule` or explicitly manipulating `nn.parameter.UninitializedParameter` objects. Call the module once "
+        "with a batch to initialize its parameters before you call functions on them."
+    )
+
+
 class UninitializedTensorMixin(Tensor):
     """A tensor whose shape is not known until a lazy module receives its first input."""
 
     cls_to_become: ClassVar[type[Tensor]]
+    _count: ClassVar[int] = 0  # number of existing instances of the class
+    _forget: weakref.finalize[Any, Any]
+    # While instances exist, _refuse_function replaces it. Operators are slower while a class defines an override.
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
+
+    @classmethod
+    def _new(cls, requires_grad: bool, device: Any, dtype: Any) -> Self:
+        tensor: Self = Tensor._make_subclass(cls, empty(0, device=device, dtype=dtype), requires_grad)
+        tensor._add()
+        return tensor
+
+    def _add(self) -> None:
+        """Count this tensor as an instance of its class until it gets a shape or is deleted."""
+        cls = type(self)
+        self._forget = weakref.finalize(self, cls._remove)
+        if cls._count == 0:
+            cls.__torch_function__ = classmethod(_refuse_function)  # type: ignore[assignment]
+            super(UninitializedTensorMixin, cls).__init_subclass__()  # registers the class again
+        cls._count += 1
+
+    @classmethod
+    def _remove(cls) -> None:
+        cls._count -= 1
+        if cls._count == 0:
+            cls.__torch_function__ = _disabled_torch_function_impl
+            _core._forget_overrides(cls)
 
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
         """Convert this object to an ordinary parameter or buffer with uninitialised values.
@@ -154,6 +201,8 @@ class UninitializedTensorMixin(Tensor):
             device, dtype: unchanged if None.
         """
         data = empty(shape, device=device or self.device, dtype=dtype or self.dtype)
+        self._forget()
+        del self._forget
         self.__class__ = self.cls_to_become  # type: ignore[assignment]
         self.data = data
 
@@ -186,8 +235,7 @@ class UninitializedParameter(UninitializedTensorMixin, Parameter):
     cls_to_become = Parameter
 
     def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Self:
-        parameter: Self = Tensor._make_subclass(cls, empty(0, device=device, dtype=dtype), requires_grad)
-        return parameter
+        return cls._new(requires_grad, device, dtype)
 
 
 class UninitializedBuffer(UninitializedTensorMixin):
@@ -202,8 +250,7 @@ class UninitializedBuffer(UninitializedTensorMixin):
     cls_to_become = Buffer
 
     def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> Self:
-        buffer: Self = Tensor._make_subclass(cls, empty(0, device=device, dtype=dtype), requires_grad)
-        return buffer
+        return cls._new(requires_grad, device, dtype)
 
 
 def is_lazy(param: Any) -> bool:

@@ -32,7 +32,7 @@ class Convertible(Tree):
                     _convert_parameter(parameter, fn)
             for name, buffer in self._buffers.items():
                 if buffer is not None and is_lazy(buffer):
-                    buffer.data = fn(buffer.detach())
+                    buffer.data = fn(buffer.data)
                 elif buffer is not None:
                     self._buffers[name] = fn(buffer)
         return self
@@ -110,7 +110,8 @@ class Convertible(Tree):
 
 def _convert_parameter(parameter: Parameter, fn: Callable[[Tensor], Tensor]) -> None:
     gradient = parameter.grad
-    value, gradient = fn(parameter.detach()), None if gradient is None else fn(gradient)
+    value = fn(parameter.data if is_lazy(parameter) else parameter.detach())
+    gradient = None if gradient is None else fn(gradient)
     parameter.grad = None
     parameter.data = value
     parameter.grad = gradient

@@ -48,7 +48,10 @@ def _restore_values(tensor: Tensor) -> Callable[[], None]:
         kind, nothing = type(tensor), tensor.data
 
         def forget() -> None:
+            if is_lazy(tensor):
+                return
             tensor.__class__, tensor.data = kind, nothing
+            tensor._add()  # type: ignore[attr-defined]
 
         return forget
     values = tensor.detach().clone()

@@ -119,7 +119,7 @@ class Stateful(Tree):
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         """Add the state of this module without submodules to ``destination``. Subclasses may override it."""
         for name, tensor in self._own_state():
-            destination[prefix + name] = tensor if keep_vars else tensor.detach()
+            destination[prefix + name] = tensor if keep_vars or is_lazy(tensor) else tensor.detach()
         if self._saves_extra_state():
             destination[prefix + EXTRA_STATE] = self.get_extra_state()
 

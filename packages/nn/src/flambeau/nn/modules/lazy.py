@@ -54,10 +54,6 @@ class LazyModuleMixin(Module):
         """Return whether a parameter or buffer of this module has no shape yet."""
         return any(map(is_lazy, [*self._parameters.values(), *self._buffers.values()]))
 
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination.update({prefix + name: tensor for name, tensor in self._own_state() if is_lazy(tensor)})
-
 
 def _initialize(module: LazyModuleMixin, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     module.initialize_parameters(*args, **kwargs)
