@@ -77,11 +77,28 @@ def test_runtime_errors(call, text):
         (lambda: fb._check_tensor_all(True), "cond must be a tensor, but got <class 'bool'>"),
         (lambda: fb._check_tensor_all(VALUES), "cond tensor must have dtype flambeau.bool, but got flambeau.float32"),
         (lambda: VALUES.__dlpack__(stream="first"), "stream must be int or None"),
+        (lambda: fb.celu(VALUES, fb.ones(1, requires_grad=True)), "must be float, not Tensor that requires grad"),
+        (
+            lambda: fb.isclose(VALUES, VALUES, rtol=fb.ones(1, requires_grad=True)),
+            "must be float, not Tensor that requires",
+        ),
     ],
 )
 def test_type_errors(call, text):
     with pytest.raises(TypeError, match=text):
         call()
+
+
+def test_a_number_without_gradient_may_be_a_tensor():
+    one = fb.tensor(1.0, requires_grad=True)
+    assert fb.celu(VALUES, one.detach()).tolist() == VALUES.tolist()
+    with fb.no_grad():
+        assert fb.celu(VALUES, one).tolist() == VALUES.tolist()
+
+
+def test_a_condition_of_bytes_is_deprecated():
+    with pytest.warns(UserWarning, match="where received a uint8 condition tensor"):
+        assert fb.where(fb.tensor([1, 0], dtype=fb.uint8), 1, 2).tolist() == [1, 2]
 
 
 def test_a_list_of_tensors_may_be_empty_where_sizes_may_not():

@@ -49,6 +49,8 @@ std::string advice(const Call& call, std::string_view expected, PyObject* got) {
   }
   if (expected == "tuple of Tensors" && is_tensor(got)) return "; pass the tensors as one list: [a, b]";
   if (expected == "int" && is_tensor(got) && concatenates(call)) return "; pass the tensors as one list: [a, b]";
+  if ((expected == "Number" || expected == "float") && is_tensor(got) && tensor_of(got).requires_grad())
+    return " that requires grad, since no gradient would reach it; .item() converts it";
   if (expected.substr(0, 6) != "Tensor") return "";
   const std::string library = std::string("; ") + library_name();
   if (holds_tensors(got))

@@ -61,10 +61,10 @@ bool to_scalar(PyObject* o, Scalar& out) {
     out = whole_number(o);
   else if (!is_tensor(o))
     return Py_TYPE(o) != placeholder_type && number_by_protocol(o, out);
-  else if (tensor_of(o).numel() == 1)
-    out = item(tensor_of(o));
+  else if (const Tensor& t = tensor_of(o); t.numel() == 1 && !(t.requires_grad() && grad_enabled()))
+    out = item(t);
   else
-    return false;
+    return false;  // a number would cut the graph if the tensor requires grad
   return true;
 }
 

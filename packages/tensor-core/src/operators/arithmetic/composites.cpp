@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 #include "flambeau/rows/arithmetic.h"
 #include "flambeau/rows/exponential.h"
@@ -69,6 +70,10 @@ Tensor divide_into(const Operand& x, const Operand& y, std::optional<std::string
 void require_condition(const Tensor& condition) {
   require(condition.dtype() == Dtype::bool_ || condition.dtype() == Dtype::uint8,
           "where expected condition to be a boolean tensor, but got a tensor with dtype ", condition.dtype());
+  if (condition.dtype() == Dtype::uint8)
+    warn(
+        "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version "
+        "of PyTorch. Use a boolean condition instead.");
 }
 
 // The row that computes a clamp, with its operands: the tensor and the bounds that are given.
