@@ -61,6 +61,20 @@ def test_a_result_that_does_not_depend_on_the_batch():
     assert fb.equal(vmap(lambda t: w)(x), w.expand(3, 2))
 
 
+@pytest.mark.parametrize("chunk_size", [1, 2, 5])
+def test_chunks_draw_the_same_numbers(chunk_size):
+    fb.manual_seed(0)
+    numbers = vmap(lambda t: t + fb.rand(()), randomness="same", chunk_size=chunk_size)(fb.zeros(5))
+    assert len(set(numbers.tolist())) == 1
+
+
+def test_results_without_a_batch_may_be_of_any_type():
+    assert vmap(lambda t: "text", out_dims=None)(fb.ones(2)) == "text"
+    assert vmap(lambda t: None, out_dims=None)(fb.ones(2)) is None
+    double, count = vmap(lambda t: (2 * t, 3), out_dims=(0, None), chunk_size=1)(fb.ones(2))
+    assert double.tolist() == [2, 2] and count == 3
+
+
 @pytest.mark.parametrize("chunk_size", [1, 2, 3, 7, 100])
 def test_chunks(chunk_size):
     sizes = []

@@ -217,12 +217,6 @@ def _value(t: Tensor, size: int, level: int, dim: int | None) -> Tensor:
 
 def _out_dims(func: Any, out_dims: Any, outputs: list[Any], spec: TreeSpec, level: int) -> list[int | None]:
     """Return the position of the batch dimension in each result."""
-    for t in outputs:
-        if not isinstance(t, Tensor):
-            raise ValueError(
-                f"vmap({_name(func)}, ...): `{_name(func)}` must only return Tensors, got type {type(t)}. Did you "
-                "mean to set out_dims= to None for output?"
-            )
     where = f"vmap({_name(func)}, ..., out_dims={out_dims})"
     if spec is LEAF and isinstance(out_dims, tuple) and len(out_dims) == 1:
         out_dims = out_dims[0]
@@ -235,13 +229,18 @@ def _out_dims(func: Any, out_dims: Any, outputs: list[Any], spec: TreeSpec, leve
     return [_checked_out_dim(func, where, d, t, level) for d, t in zip(flat, outputs, strict=True)]
 
 
-def _checked_out_dim(func: Any, where: str, dim: Any, t: Tensor, level: int) -> int | None:
+def _checked_out_dim(func: Any, where: str, dim: Any, t: Any, level: int) -> int | None:
     if dim is None:
         if type(t) is BatchedTensor and t.level == level:
             raise ValueError(
                 f"vmap({_name(func)}, ...): `{_name(func)}` can not return a BatchedTensor when out_dim is None"
             )
         return None
+    if not isinstance(t, Tensor):
+        raise ValueError(
+            f"vmap({_name(func)}, ...): `{_name(func)}` must only return Tensors, got type {type(t)}. Did you "
+            "mean to set out_dims= to None for output?"
+        )
     if not isinstance(dim, int) or isinstance(dim, bool):
         raise ValueError(
             where
@@ -267,7 +266,10 @@ def _vmap_in_chunks(
 ) -> Any:
     """Map over chunks of the batch and join the results. Results without a batch come from the first chunk."""
     parts = []
+    state = flambeau.get_rng_state() if randomness == "same" else None
     for start in range(0, size, chunk_size):
+        if state is not None:
+            flambeau.set_rng_state(state)  # every chunk draws the same numbers
         count = min(chunk_size, size - start)
         chunk = [
             leaf if dim is None else leaf.narrow(dim, start, count) for leaf, dim in zip(leaves, dims, strict=True)
