@@ -95,6 +95,14 @@ def test_tensors_dimensionless_tensors_and_numbers(a, b):
     assert fb.result_type(*made) is dtype(expected([a, b]))
 
 
+def test_addr_promotes_all_tensors():
+    half, double = fb.ones(2, dtype=fb.float16), fb.ones(2, 2, dtype=fb.float64)
+    assert fb.addr(double, half, half).dtype is fb.float64
+    assert fb.addr(fb.ones(2, 2, dtype=fb.float16), half, half.bfloat16()).dtype is fb.float32
+    truth = fb.ones(2, dtype=fb.bool)
+    assert fb.addr(fb.ones(2, 2, dtype=fb.complex64), truth, truth).tolist() == [[2, 2], [2, 2]]
+
+
 def test_default_dtype_decides_what_a_float_is():
     fb.set_default_dtype(fb.float64)
     assert fb.tensor(1.5).dtype is fb.float64

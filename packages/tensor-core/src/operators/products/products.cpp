@@ -70,8 +70,8 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
   require(a.dim() == 1 && b.dim() == 1, "addr: Expected 1-D argument vec1 and vec2, but got ", a.dim(), "-D and ",
           b.dim(), "-D");
   const Operand vectors[] = {a, b};
-  const Dtype dtype = result_type(vectors, 2);
-  if (!is_inexact(dtype) && dtype != Dtype::bool_ && !is_floating(input.dtype()))
+  const Dtype dtype = promote(input.dtype(), result_type(vectors, 2));
+  if (!is_inexact(dtype) && dtype != Dtype::bool_)
     for (const auto& [name, value] : {std::pair("beta", beta), std::pair("alpha", alpha)})
       require(value.kind() != Category::Floating, "For integral input tensors, argument ", name,
               " must not be a floating point number.");
@@ -80,7 +80,8 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
           shape);
   if (is_floating(dtype) && item_size(dtype) > 2 && input.dtype() == dtype && !beta.equals(0))
     return addcmul(beta.equals(1) ? input : input * beta, unsqueeze(alpha.equals(1) ? a : a * alpha, 1), b);
-  if (dtype != Dtype::float16 && dtype != Dtype::bfloat16) return scaled_sum(input, unsqueeze(a, 1) * b, beta, alpha);
+  if (dtype != Dtype::float16 && dtype != Dtype::bfloat16)
+    return scaled_sum(input, unsqueeze(to(a, dtype), 1) * b, beta, alpha);
   const auto to_float32 = [](const Tensor& t) {
     return to(t, Dtype::float32);
   };  // so that the result is rounded only once
