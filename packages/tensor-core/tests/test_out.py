@@ -191,3 +191,13 @@ def test_a_warning_that_is_an_error_leaves_out_unchanged():
 
 def test_factories_resize_out_without_a_warning():
     assert fb.linspace(0, 1, 3, out=fb.zeros(5, 7)).shape == (3,)
+
+
+@pytest.mark.parametrize("pair", [tuple, list])
+def test_several_results_are_named_like_those_of_a_new_tensor(pair):
+    values, places = fb.empty(2), fb.empty(2, dtype=fb.int64)
+    result = fb.max(M, 1, out=pair((values, places)))
+    assert result.values is values and result.indices is places and values.tolist() == [4, 3]
+    q, r = fb.empty(2, 2), fb.empty(2, 2)
+    factors = fb.linalg.qr(M, out=pair((q, r)))
+    assert factors.Q is q and factors.R is r and type(factors) is type(fb.linalg.qr(M))

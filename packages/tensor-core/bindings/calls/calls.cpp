@@ -141,6 +141,16 @@ PyObject* become_view(const Binding& b, PyObject* self, PyObject* view) {
   return Py_NewRef(self);
 }
 
+// Returns the tensors of out= as a named tuple if the result is one, as in max(input, 0, out=...).values.
+PyObject* named_like(PyObject* result, PyObject* out, PyObject* targets) {
+  const bool is_named = PyTuple_Check(result) && !PyTuple_CheckExact(result);
+  if (!is_named || PySequence_Fast_GET_SIZE(targets) != PyTuple_GET_SIZE(result)) return Py_NewRef(out);
+  PyObject* const named = checked(PyStructSequence_New(Py_TYPE(result)));
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
+    PyStructSequence_SetItem(named, i, Py_NewRef(PySequence_Fast_GET_ITEM(targets, i)));
+  return named;
+}
+
 PyObject* stored(const Binding& b, PyObject* result, PyObject* out) {
   const Object targets = stable_items(out);
   const bool needs_grad = (b.flags & kFactory) && is_tensor(result) && tensor_of(result).requires_grad();
@@ -148,7 +158,7 @@ PyObject* stored(const Binding& b, PyObject* result, PyObject* out) {
   check_out(b, values.get(), targets.get());
   store_out(b, values.get(), targets.get());
   if (needs_grad) with_grad(tensor_of(out), true);
-  return Py_NewRef(out);
+  return named_like(result, out, targets.get());
 }
 
 PyObject* computed_into(const Binding& b, Arguments& values) {
