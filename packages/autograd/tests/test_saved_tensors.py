@@ -363,3 +363,34 @@ def test_unpacked_labels_are_checked_again():
     for loss in losses:
         with pytest.raises(IndexError, match="out of bounds"):
             loss.backward()
+
+
+@pytest.mark.parametrize(
+    ("product", "shapes"),
+    [
+        (fb.mm, [(2, 3), (3, 4)]),
+        (fb.bmm, [(2, 2, 3), (2, 3, 4)]),
+        (fb.mv, [(2, 3), (3,)]),
+        (fb.dot, [(3,), (3,)]),
+        (fb.cross, [(2, 3), (2, 3)]),
+        (fb.linear, [(2, 3), (4, 3)]),
+        (fb.linear, [(2, 2, 3), (4, 3)]),
+        (fb.conv1d, [(1, 2, 5), (3, 2, 2)]),
+        (fb.conv_transpose1d, [(1, 2, 5), (2, 3, 2)]),
+    ],
+)
+@pytest.mark.parametrize("differentiated", [0, 1])
+def test_products_save_only_what_their_gradients_need(product, shapes, differentiated):
+    factors = [fb.arange(float(fb.ones(shape).numel())).reshape(shape) for shape in shapes]
+    leaves = [t.clone().requires_grad_() for t in factors]
+    expected = grad(product(*leaves).sum(), leaves)[differentiated]
+    factors[differentiated].requires_grad_()
+    saved = []
+    with HOOKS(lambda t: saved.append(t.shape) or t, lambda t: t):
+        result = product(*factors)
+    assert saved == [shapes[1 - differentiated]]
+    result = product(*factors)
+    with fb.no_grad():
+        factors[differentiated].zero_()  # the gradient does not depend on it
+    result.sum().backward()
+    assert factors[differentiated].grad.tolist() == expected.tolist()

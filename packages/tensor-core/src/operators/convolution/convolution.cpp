@@ -13,6 +13,7 @@
 
 #include "flambeau/scalar_type.h"
 #include "operators/products/products.h"
+#include "operators/saved_factors.h"
 
 namespace flambeau {
 
@@ -36,11 +37,12 @@ Tensor input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weigh
     out = input_gradient_values(g, grad, weight, bias);
   }
   if (recording(grad, weight, bias))
-    record("ConvolutionTransposed", out, {&grad, &weight, &bias}, {&grad, &weight}, [g](const Context& c) {
-      if (c.needs(0)) c.set(0, forward(g, c.gradient(), c.saved(1), Tensor()));
-      if (c.needs(1)) c.set(1, weight_gradient(g, c.gradient(), c.saved(0)));
-      if (c.needs(2)) c.set(2, sum(c.gradient(), all_but_channels(g), false, std::nullopt));
-    });
+    record("ConvolutionTransposed", out, {&grad, &weight, &bias},
+           {&saved_factor(grad, weight), &saved_factor(weight, grad)}, [g](const Context& c) {
+             if (c.needs(0)) c.set(0, forward(g, c.gradient(), c.saved(1), Tensor()));
+             if (c.needs(1)) c.set(1, weight_gradient(g, c.gradient(), c.saved(0)));
+             if (c.needs(2)) c.set(2, sum(c.gradient(), all_but_channels(g), false, std::nullopt));
+           });
   return out;
 }
 
@@ -51,10 +53,11 @@ Tensor weight_gradient(const Geometry& g, const Tensor& input, const Tensor& gra
     out = weight_gradient_values(g, input, grad);
   }
   if (recording(input, grad))
-    record("ConvolutionWeight", out, {&input, &grad}, {&input, &grad}, [g](const Context& c) {
-      if (c.needs(0)) c.set(0, input_gradient(g, c.saved(1), c.gradient()));
-      if (c.needs(1)) c.set(1, forward(g, c.saved(0), c.gradient(), Tensor()));
-    });
+    record("ConvolutionWeight", out, {&input, &grad}, {&saved_factor(input, grad), &saved_factor(grad, input)},
+           [g](const Context& c) {
+             if (c.needs(0)) c.set(0, input_gradient(g, c.saved(1), c.gradient()));
+             if (c.needs(1)) c.set(1, forward(g, c.saved(0), c.gradient(), Tensor()));
+           });
   return out;
 }
 
@@ -65,11 +68,12 @@ Tensor forward(const Geometry& g, const Tensor& input, const Tensor& weight, con
     out = convolution_values(g, input, weight, bias);
   }
   if (recording(input, weight, bias))
-    record("Convolution", out, {&input, &weight, &bias}, {&input, &weight}, [g](const Context& c) {
-      if (c.needs(0)) c.set(0, input_gradient(g, c.gradient(), c.saved(1)));
-      if (c.needs(1)) c.set(1, weight_gradient(g, c.saved(0), c.gradient()));
-      if (c.needs(2)) c.set(2, sum(c.gradient(), all_but_channels(g), false, std::nullopt));
-    });
+    record("Convolution", out, {&input, &weight, &bias}, {&saved_factor(input, weight), &saved_factor(weight, input)},
+           [g](const Context& c) {
+             if (c.needs(0)) c.set(0, input_gradient(g, c.gradient(), c.saved(1)));
+             if (c.needs(1)) c.set(1, weight_gradient(g, c.saved(0), c.gradient()));
+             if (c.needs(2)) c.set(2, sum(c.gradient(), all_but_channels(g), false, std::nullopt));
+           });
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "operators/saved_factors.h"
 
 namespace flambeau {
 
@@ -65,10 +66,11 @@ Tensor cross(const Tensor& input, const Tensor& other, int64_t dim) {
     out = to(out, dtype);
   }
   if (is_inexact(dtype) && recording(input, other))
-    record("LinalgCross", out, {&input, &other}, {&input, &other}, [dim](const Context& c) {
-      if (c.needs(0)) c.set(0, cross(conj(c.saved(1)), c.gradient(), dim));
-      if (c.needs(1)) c.set(1, cross(c.gradient(), conj(c.saved(0)), dim));
-    });
+    record("LinalgCross", out, {&input, &other}, {&saved_factor(input, other), &saved_factor(other, input)},
+           [dim](const Context& c) {
+             if (c.needs(0)) c.set(0, cross(conj(c.saved(1)), c.gradient(), dim));
+             if (c.needs(1)) c.set(1, cross(c.gradient(), conj(c.saved(0)), dim));
+           });
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "operators/products/products.h"
+#include "operators/saved_factors.h"
 
 namespace flambeau {
 
@@ -28,10 +29,18 @@ int64_t rows_of(const Tensor& t) { return product(Shape(t.shape().begin(), t.sha
 
 // Treats all positions before the features as rows of one matrix.
 void linear_derivative(const Context& c) {
-  const Tensor &g = c.gradient(), x = conj(c.saved(0)), w = conj(c.saved(1));
-  const Tensor flat = g.dim() == 2 ? g : reshape(g, {rows_of(g), w.size(0)});
-  if (c.needs(0)) c.set(0, g.dim() == 2 ? mm(flat, w) : reshape(mm(flat, w), x.shape()));
-  if (c.needs(1)) c.set(1, mm(transpose(flat, 0, 1), x.dim() == 2 ? x : reshape(x, {flat.size(0), w.size(1)})));
+  const Tensor& g = c.gradient();
+  const Tensor flat = g.dim() == 2 ? g : reshape(g, {rows_of(g), g.size(-1)});
+  if (c.needs(0)) {
+    const Tensor w = conj(c.saved(1));
+    Shape shape = g.shape();
+    shape.back() = w.size(1);
+    c.set(0, g.dim() == 2 ? mm(flat, w) : reshape(mm(flat, w), shape));
+  }
+  if (c.needs(1)) {
+    const Tensor x = conj(c.saved(0));
+    c.set(1, mm(transpose(flat, 0, 1), x.dim() == 2 ? x : reshape(x, {flat.size(0), x.size(-1)})));
+  }
   if (c.needs(2)) c.set(2, sum(flat, Shape{0}, false, std::nullopt));
 }
 
@@ -72,7 +81,8 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
     out = to(out, input.dtype());
   }
   if (recording(input, weight, bias))
-    record("Linear", out, {&input, &weight, &bias}, {&input, &weight}, linear_derivative);
+    record("Linear", out, {&input, &weight, &bias}, {&saved_factor(input, weight), &saved_factor(weight, input)},
+           linear_derivative);
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include "flambeau/operators/add_product.h"
 #include "flambeau/operators/products.h"
 #include "operators/products/products.h"
+#include "operators/saved_factors.h"
 
 namespace flambeau {
 
@@ -57,7 +58,7 @@ Tensor mm(const Tensor& a, const Tensor& b) {
   check_matrices(a, b);
   Tensor out = mm_values(a, b);
   if (recording(a, b))
-    record("Mm", out, {&a, &b}, {&a, &b}, [](const Context& c) {
+    record("Mm", out, {&a, &b}, {&saved_factor(a, b), &saved_factor(b, a)}, [](const Context& c) {
       const Tensor& g = c.gradient();
       if (c.needs(0)) c.set(0, mm(g, adjoint(c.saved(1))));
       if (c.needs(1)) c.set(1, mm(adjoint(c.saved(0)), g));
@@ -103,7 +104,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
     out = to(out, a.dtype());
   }
   if (recording(a, b))
-    record("Bmm", out, {&a, &b}, {&a, &b}, [](const Context& c) {
+    record("Bmm", out, {&a, &b}, {&saved_factor(a, b), &saved_factor(b, a)}, [](const Context& c) {
       const Tensor& g = c.gradient();
       if (c.needs(0)) c.set(0, bmm(g, adjoint(c.saved(1))));
       if (c.needs(1)) c.set(1, bmm(adjoint(c.saved(0)), g));

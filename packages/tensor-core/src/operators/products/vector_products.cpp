@@ -5,6 +5,7 @@
 
 #include "cuda/operators.h"
 #include "operators/products/products.h"
+#include "operators/saved_factors.h"
 
 namespace flambeau {
 
@@ -28,7 +29,7 @@ Tensor dot(const Tensor& a, const Tensor& b) {
     out = to(out, a.dtype());
   }
   if (recording(a, b))
-    record("Dot", out, {&a, &b}, {&a, &b}, [](const Context& c) {
+    record("Dot", out, {&a, &b}, {&saved_factor(a, b), &saved_factor(b, a)}, [](const Context& c) {
       if (c.needs(0)) c.set(0, c.gradient() * conj(c.saved(1)));
       if (c.needs(1)) c.set(1, c.gradient() * conj(c.saved(0)));
     });
@@ -66,10 +67,11 @@ Tensor mv(const Tensor& matrix, const Tensor& vector) {
     out = to(out, matrix.dtype());
   }
   if (recording(matrix, vector))
-    record("Mv", out, {&matrix, &vector}, {&matrix, &vector}, [](const Context& c) {
-      if (c.needs(0)) c.set(0, unsqueeze(c.gradient(), 1) * conj(c.saved(1)));
-      if (c.needs(1)) c.set(1, mv(conj(transpose(c.saved(0), 0, 1)), c.gradient()));
-    });
+    record("Mv", out, {&matrix, &vector}, {&saved_factor(matrix, vector), &saved_factor(vector, matrix)},
+           [](const Context& c) {
+             if (c.needs(0)) c.set(0, unsqueeze(c.gradient(), 1) * conj(c.saved(1)));
+             if (c.needs(1)) c.set(1, mv(conj(transpose(c.saved(0), 0, 1)), c.gradient()));
+           });
   return out;
 }
 
