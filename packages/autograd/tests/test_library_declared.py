@@ -80,6 +80,27 @@ def test_impl_as_a_decorator_returns_the_function(library):
     assert kernel(fb.ones(1)).tolist() == [-1] and fb.ops.testing_library.negated(fb.ones(1)).tolist() == [-1]
 
 
+def test_kernels_for_unsupported_devices_have_no_effect(library):
+    library.define("only_here(Tensor x) -> Tensor")
+    for key, value in {"CPU": 1.0, "MPS": 2.0, "AutogradXPU": 3.0, "PrivateUse1": 4.0}.items():
+        library.impl("only_here", lambda x, value=value: x + value, key)
+    assert fb.ops.testing_library.only_here(fb.ones(1)).tolist() == [2]
+
+
+def test_kernels_may_come_before_the_declaration(library):
+    @impl("testing_library::later", ["cpu", "meta"])
+    def later(x):
+        return x + 1
+
+    library.impl("later_too", lambda x: x + 2, "CPU")
+    library.define("later(Tensor x) -> Tensor")
+    define("testing_library::later_too", "(Tensor x) -> Tensor", lib=library)
+    assert fb.ops.testing_library.later(fb.ones(2)).tolist() == [2, 2]
+    assert fb.ops.testing_library.later_too(fb.ones(2)).tolist() == [3, 3]
+    with pytest.raises(NotImplementedError, match="'NoSuchKey' are not supported"):
+        impl("testing_library::never", "NoSuchKey", later)
+
+
 def test_composite_operators_are_differentiated_through(library):
     library.define("square_sum(Tensor x) -> Tensor")
     library.impl("square_sum", lambda x: (x * x).sum(), "CompositeImplicitAutograd")
@@ -189,7 +210,7 @@ def test_schemas_are_read_and_written():
         (lambda: Library("prim", "DEF"), ValueError, "reserved namespace"),
         (lambda: Library("testing_wrong", "IMPL").define("f(Tensor x) -> Tensor"), RuntimeError, "kind 'IMPL'"),
         (lambda: Library("aten", "IMPL").impl("add.Tensor", abs, "CPU"), NotImplementedError, "cannot be replaced"),
-        (lambda: Library("testing_wrong", "IMPL").impl("f", abs), RuntimeError, "no operator 'testing_wrong::f'"),
+        (lambda: register_vmap("testing_wrong::f", abs), RuntimeError, "no operator 'testing_wrong::f'"),
         (lambda: Library("testing_wrong", "FRAGMENT").fallback(abs), NotImplementedError, "fallback"),
         (lambda: define("testing_wrong::f", "Tensor x"), ValueError, "expected schema to look like"),
         (fallthrough_kernel, NotImplementedError, "fallthrough_kernel"),
@@ -213,8 +234,8 @@ def test_one_library_declares_a_namespace(library):
     library.impl("once", lambda x: x + 1, "CPU")
     with pytest.raises(RuntimeError, match="already a kernel registered"):
         library.impl("once", lambda x: x + 1, "CPU")
-    with pytest.raises(NotImplementedError, match="kernels for the dispatch key 'XLA' are not supported"):
-        library.impl("once", lambda x: x, "XLA")
+    with pytest.raises(NotImplementedError, match="kernels for the dispatch key 'Sparse' are not supported"):
+        library.impl("once", lambda x: x, "Sparse")
     np.testing.assert_array_equal(fb.ops.testing_library.once(fb.ones(1)).numpy(), [2])
 
 

@@ -36,6 +36,8 @@ IN_PLACE = (
 registry: dict[str, CustomOpDef] = {}
 packets: dict[str, CustomPacket] = {}  # by name without the overload; created on first use
 # Dispatch keys of kernels, and the device type that each supports; None means all.
+# Dispatch keys of devices that flambeau does not support; kernels for them are never called.
+KEYS_OF_OTHER_DEVICES = ("FPGA", "HIP", "HPU", "IPU", "Lazy", "MPS", "MTIA", "PrivateUse1", "VE", "XLA", "XPU")
 KEYS_OF_DEVICES = {"CPU": "cpu", "CUDA": "cuda", "CompositeExplicitAutograd": None}
 
 
@@ -255,7 +257,7 @@ class CustomOpDef:
             self.register_kernel(KEYS_OF_DEVICES[key], function)
         elif key == "Meta":
             self.register_fake(function)
-        else:
+        elif key.removeprefix("Autograd") not in KEYS_OF_OTHER_DEVICES:
             raise NotImplementedError(
                 f"{self._qualname}: kernels for the dispatch key {key!r} are not supported; expected one of "
                 f"{', '.join(map(repr, self._dispatch_keys))}"

@@ -8,13 +8,16 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _core
-from flambeau.library._custom_op import CustomOpDef, register, registry
+from flambeau.library._custom_op import KEYS_OF_OTHER_DEVICES, CustomOpDef, register, registry
 from flambeau.library._extension_op import mapped
 from flambeau.library._function_schema import Argument, FunctionSchema
 from flambeau.utils import _pytree
 
 _AUTOGRAD = ("Autograd", "AutogradCPU", "AutogradCUDA")
 _COMPOSITE = ("", "CompositeImplicitAutograd")
+
+# Kernels of operators that no schema declares yet, by the operator's name.
+_waiting_kernels: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
 
 
 def signature_of(schema: FunctionSchema) -> inspect.Signature:
@@ -103,4 +106,19 @@ def declare(schema: str) -> DeclaredOp:
         )
     made = DeclaredOp(parsed)
     register(made)
+    for key, function in _waiting_kernels.pop(made._qualname, ()):
+        made.implement(key, function)
     return made
+
+
+def implement(name: str, key: str, function: Callable[..., Any]) -> None:
+    """Register the kernel of a named operator for a dispatch key; if it is not declared yet, at its declaration.
+
+    Raises: NotImplementedError for an unsupported key.
+    """
+    if name in registry:
+        registry[name].implement(key, function)
+    elif key in ("", *DeclaredOp._dispatch_keys) or key.removeprefix("Autograd") in KEYS_OF_OTHER_DEVICES:
+        _waiting_kernels.setdefault(name, []).append((key, function))
+    else:
+        raise NotImplementedError(f"{name}: kernels for the dispatch key {key!r} are not supported")

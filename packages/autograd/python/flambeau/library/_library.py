@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NoReturn, TypeVar, overload
 
 from flambeau.library._custom_op import CustomOpDef, registry, unregister
-from flambeau.library._declared_op import declare
+from flambeau.library._declared_op import declare, implement
 from flambeau.library._overloads import OpOverload, OpOverloadPacket
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -28,20 +28,32 @@ _RESERVED = ("prim",)
 _OF_DEVICES = {"cpu": "CPU", "cuda": "CUDA", "meta": "Meta", "default": "CompositeExplicitAutograd"}
 
 
-def definition_of(name: Any) -> CustomOpDef:
-    """Return the custom operator with a name, or that of an overload or packet.
+def name_of(operator: Any) -> str:
+    """Return the name of a custom operator, of an overload or of a packet; a name without ``.default``.
 
-    Raises: NotImplementedError for an operator of flambeau itself; RuntimeError if no operator has the name.
+    Raises: NotImplementedError for an operator of flambeau itself.
     """
-    if isinstance(name, CustomOpDef):
-        return name
-    if isinstance(name, (OpOverload, OpOverloadPacket)):
-        name = name.name() if isinstance(name, OpOverload) else name._qualified_op_name
+    name = operator
+    if isinstance(operator, CustomOpDef):
+        name = operator._qualname
+    elif isinstance(operator, (OpOverload, OpOverloadPacket)):
+        name = operator.name() if isinstance(operator, OpOverload) else operator._qualified_op_name
     if not isinstance(name, str):
         raise ValueError(f"expected an operator or its name, got {type(name).__name__}")
     name = name.removesuffix(".default")
     if name.startswith("aten::"):
         raise NotImplementedError(f"{name}: the kernels of flambeau's own operators cannot be replaced")
+    return name
+
+
+def definition_of(operator: Any) -> CustomOpDef:
+    """Return the custom operator with a name, or that of an overload or packet.
+
+    Raises: NotImplementedError for an operator of flambeau itself; RuntimeError if no operator has the name.
+    """
+    if isinstance(operator, CustomOpDef):
+        return operator
+    name = name_of(operator)
     if name not in registry:
         raise RuntimeError(f"no operator {name!r} has been defined; define it with flambeau.library.custom_op")
     return registry[name]
@@ -105,22 +117,22 @@ class Library:
     def impl(
         self, op_name: Any, fn: Callable[..., Any], dispatch_key: str = "", *, with_keyset: bool = False, **_: Any
     ) -> None:
-        """Register the kernel of an operator for a dispatch key."""
+        """Register the kernel of an operator for a dispatch key. The operator may be declared later."""
         if not callable(fn):
             raise TypeError(f"Input function is required to be a callable but found type {type(fn)}")
         if with_keyset:
             raise NotImplementedError("with_keyset=True is not supported: kernels do not receive dispatch keys")
         name = op_name.name() if isinstance(op_name, OpOverload) else str(op_name)
         name = name if "::" in name else f"{self.ns}::{name}"
-        definition = definition_of(name)
+        name = name_of(name)
         key = dispatch_key or self.dispatch_key or "CompositeImplicitAutograd"
         if (name, key) in self._implemented:
             raise RuntimeError(
                 f"This is not allowed since there's already a kernel registered from python overriding {name}'s "
                 f"behavior for {key} dispatch key and {self.ns} namespace."
             )
+        implement(name, key, fn)
         self._implemented.add((name, key))
-        definition.implement(key, fn)
 
     def _register_fake(self, op_name: str, fn: Callable[..., Any], _stacklevel: int = 1, **_: Any) -> None:
         """Register the fake implementation of an operator."""
@@ -214,6 +226,8 @@ def impl(
 ) -> Any:
     """Register the kernel of an operator for device types or dispatch keys. Without ``func``, return a decorator.
 
+    The operator may be declared later.
+
     Args:
         qualname: operator or its name. With a `Library`, ``types`` is the name and ``func`` the dispatch key.
         types: ``"cpu"``, ``"cuda"``, ``"meta"``, ``"default"`` for all device types, or dispatch keys such as
@@ -242,9 +256,8 @@ def _implemented_in(library: Library, name: Any, key: str, function: Function) -
 
 
 def _implemented(qualname: Any, types: str | Sequence[str], func: Function) -> Function:
-    definition = definition_of(qualname)
     for kind in [types] if isinstance(types, str) else types:
-        definition.implement(_OF_DEVICES.get(kind, kind), func)
+        implement(name_of(qualname), _OF_DEVICES.get(kind, kind), func)
     return func
 
 
