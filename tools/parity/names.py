@@ -67,6 +67,13 @@ PRIVATE = (
         "torch.distributed.tensor.experimental._attention",
         "torch._dispatch",
         "torch._dispatch.python",
+        "torch._prims_common.wrappers",
+        "torch._subclasses.functional_tensor",
+        "torch.distributed._composable_state",
+        "torch.fx._compatibility",
+        "torch.profiler._utils",
+        "torch.sparse._triton_ops_meta",
+        "torch.utils._ordered_set",
     ),
 )
 

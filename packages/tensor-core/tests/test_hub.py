@@ -9,6 +9,7 @@ import pickle
 import stat
 import sys
 import threading
+import types
 import zipfile
 
 import pytest
@@ -160,6 +161,15 @@ def test_progress_without_tqdm(server, tmp_path, monkeypatch, capsys):
     server.files["/f"] = (bytes(200_000), 200)
     hub.download_url_to_file(f"{server.url}/f", tmp_path / "f")
     assert capsys.readouterr().err.endswith("\r100.0%\n")
+
+
+def test_the_progress_bar_can_be_imported(monkeypatch):
+    bar = object()
+    monkeypatch.setitem(sys.modules, "tqdm", types.SimpleNamespace(tqdm=bar))
+    assert hub.tqdm is bar
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    with pytest.raises(AttributeError, match="install tqdm"):
+        _ = hub.tqdm
 
 
 def test_weights_are_fetched_once(server, folder, capsys):

@@ -154,3 +154,21 @@ def test_a_list_of_a_program_is_registered_with_the_functions_of_lists():
     doubled = pytree.tree_map(lambda x: 2 * x, {"a": Own([1, 2])})
     assert doubled == {"a": [2, 4]} and type(doubled["a"]) is Own
     assert pytree._list_flatten_with_keys([5, 6]) == ([("[0]", 5), ("[1]", 6)], None)
+
+
+def test_constants_have_no_leaves():
+    class Norm(str):
+        __slots__ = ()
+
+    pytree.register_constant(Norm)
+    leaves, shape = pytree.tree_flatten([Norm("l2"), 1])
+    assert leaves == [1] and pytree.tree_unflatten([2], shape) == [Norm("l2"), 2]
+    assert shape != pytree.tree_structure([Norm("l1"), 1])
+    with pytest.raises(TypeError, match="non-default `__eq__`"):
+        pytree.register_constant(object)
+    with pytest.raises(TypeError, match="non-default `__hash__`"):
+        pytree.register_constant(bytearray)
+
+
+def test_leaves_of_arguments():
+    assert pytree.arg_tree_leaves([1, 2], 3, last={"a": 4}) == [1, 2, 3, 4]

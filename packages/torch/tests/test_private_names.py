@@ -299,3 +299,56 @@ def test_optree_flattens_the_registries_of_modules(run, tmp_path):
         assert unflatten(names, values) == parameters
         assert "known = {}" in inspect.getsource(optree)
     """)
+
+
+def test_names_that_libraries_import_from_other_modules_of_pytorch(run):
+    pytest.importorskip("flambeau.fx")
+    pytest.importorskip("flambeau.vision")
+    pytest.importorskip("flambeau.distributions")
+    run("""
+        import torch, torchvision
+        from torch._higher_order_ops.out_dtype import out_dtype
+        from torch._inductor.decomposition import register_decomposition
+        from torch._library.infer_schema import infer_schema
+        from torch._subclasses.functional_tensor import FunctionalTensor
+        from torch.distributions.transforms import _clipped_sigmoid
+        from torch.fx._compatibility import compatibility
+        from torch.nn.parameter import _ParameterMeta
+        from torch.sparse._triton_ops_meta import get_meta
+        from torchvision.transforms.transforms import Compose
+
+        assert Compose is torchvision.transforms.Compose and infer_schema is torch.library.infer_schema
+        assert isinstance(torch.nn.Parameter, _ParameterMeta)
+        assert compatibility(is_backward_compatible=False)(abs) is abs and register_decomposition([])(abs) is abs
+        far = torch.tensor([-200.0, 200.0])
+        assert _clipped_sigmoid(far).equal(torch.distributions.SigmoidTransform()(far))
+        rows = torch.tensor([[100, 2]], dtype=torch.int8)
+        product = out_dtype(torch.ops.aten.mm.default, torch.int32, rows, rows.T)
+        assert product.dtype is torch.int32 and product.tolist() == [[10004]]
+    """)
+
+
+def test_products_of_bytes(run):
+    run("""
+        import torch
+        rows = torch.tensor([[100, -100], [1, 2]], dtype=torch.int8)
+        product = torch._int_mm(rows, rows)
+        assert product.dtype is torch.int32 and product.tolist() == [[9900, -10200], [102, -96]]
+        for wrong in (rows[0], rows.to(torch.int32)):
+            try:
+                torch._int_mm(rows, wrong)
+            except RuntimeError as error:
+                assert "expected mat2 to be a matrix of the dtype int8" in str(error)
+            else:
+                raise AssertionError
+    """)
+
+
+def test_tensors_that_can_share_their_memory(run):
+    run("""
+        import torch
+        dense, sparse, meta = torch.ones(2), torch.ones(2).to_sparse(), torch.ones(2, device="meta")
+        can = torch._has_compatible_shallow_copy_type
+        assert can(dense, torch.ones(3, dtype=torch.int8)) and can(sparse, sparse) and can(meta, meta)
+        assert not can(dense, sparse) and not can(sparse, dense) and not can(dense, meta)
+    """)

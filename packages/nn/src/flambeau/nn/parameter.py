@@ -14,7 +14,7 @@ from flambeau.overrides import _disabled_torch_function_impl
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
 
 
-class _ParameterType(type):
+class _ParameterMeta(type):
     """The type of Parameter. Sparse tensors and instances of classes with ``__torch_dispatch__`` may be parameters."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -23,7 +23,7 @@ class _ParameterType(type):
         return cls is Parameter and isinstance(instance, Tensor) and getattr(instance, "_is_param", False)
 
 
-class Parameter(Tensor, metaclass=_ParameterType):
+class Parameter(Tensor, metaclass=_ParameterMeta):
     """A tensor that a module trains: assigned to a module's attribute, it is added to ``module.parameters()``.
 
     It shares storage with ``data`` and is a leaf of the autograd graph.

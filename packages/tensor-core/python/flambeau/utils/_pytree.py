@@ -124,6 +124,18 @@ def register_dataclass(
     SUPPORTED_NODES[cls] = SUPPORTED_NODES[cls]._replace(keys=lambda tree: [f".{name}" for name in names])
 
 
+def register_constant(cls: type) -> None:
+    """Register a class as a container without leaves: an instance is part of the structure.
+
+    Raises: TypeError if the class does not define ``__eq__``, or if its instances have no hash.
+    """
+    if cls.__eq__ is object.__eq__:
+        raise TypeError("register_constant(cls) expects `cls` to have a non-default `__eq__` implementation.")
+    if cls.__hash__ is None:
+        raise TypeError("register_constant(cls) expects `cls` to have a non-default `__hash__` implementation.")
+    register_pytree_node(cls, lambda constant: ([], constant), lambda _, constant: constant)
+
+
 def _get_node_type(tree: Any) -> Any:
     """Return the key of a container in `SUPPORTED_NODES`."""
     kind = type(tree)
@@ -220,6 +232,11 @@ def _unflatten(leaves: Iterator[Any], spec: TreeSpec) -> Any:
 def tree_leaves(tree: Any, is_leaf: IsLeaf = None) -> list[Any]:
     """Return the leaves of a tree, from left to right."""
     return tree_flatten(tree, is_leaf)[0]
+
+
+def arg_tree_leaves(*args: Any, **kwargs: Any) -> list[Any]:
+    """Return the leaves of the arguments of a call."""
+    return tree_leaves((args, kwargs))
 
 
 def tree_structure(tree: Any, is_leaf: IsLeaf = None) -> TreeSpec:

@@ -6,7 +6,7 @@ These are private functions, and dtypes and layouts that no tensor can have.
 from typing import Any, NoReturn
 
 import flambeau
-from flambeau import Tensor, aminmax, arange, bincount, cat, int32, int64, segment_reduce, stack
+from flambeau import Tensor, aminmax, arange, bincount, cat, int8, int32, int64, segment_reduce, stack
 from flambeau._small_floats import SmallFloat
 from flambeau.torch._private import has_lapack, has_mkl, has_openmp
 
@@ -28,6 +28,8 @@ __all__ = [
     "_convert_indices_from_coo_to_csr",
     "_convert_indices_from_csr_to_coo",
     "_debug_has_internal_overlap",
+    "_has_compatible_shallow_copy_type",
+    "_int_mm",
     "_segment_reduce",
     "_sparse_broadcast_to",
     "_validate_sparse_bsc_tensor_args",
@@ -152,6 +154,22 @@ def _aminmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> tu
     """Return the minimum and the maximum of all elements or along a dimension. Former name of ``aminmax``."""
     least, greatest = aminmax(input, dim=dim, keepdim=keepdim)
     return least, greatest
+
+
+def _has_compatible_shallow_copy_type(input: Tensor, from_: Tensor) -> bool:
+    """Return True if two tensors have the same layout and device type, so that one can get the memory of the other."""
+    return input.layout == from_.layout and input.device.type == from_.device.type
+
+
+def _int_mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """Multiply two matrices of the dtype int8; the result has the dtype int32."""
+    for name, matrix in (("self", input), ("mat2", mat2)):
+        if matrix.dim() != 2 or matrix.dtype != int8:
+            raise RuntimeError(
+                f"_int_mm: expected {name} to be a matrix of the dtype int8, got {matrix.dtype} of the shape "
+                f"{tuple(matrix.shape)}"
+            )
+    return flambeau.mm(input.to(int32), mat2.to(int32), out=out)
 
 
 def _sparse_broadcast_to(input: Any, size: Any) -> Tensor:

@@ -26,6 +26,8 @@ _MOVED = {
         "flambeau.torch._dynamo",
     ),
     **dict.fromkeys(("torch._higher_order_ops", "torch._higher_order_ops.associative_scan"), "flambeau.torch._scans"),
+    "torch._inductor.decomposition": "flambeau.torch._decompositions",
+    "torch._higher_order_ops.out_dtype": "flambeau.torch._output_dtypes",
     "torch.distributed._functional_collectives": "flambeau.torch._collectives",
     **dict.fromkeys(
         (
@@ -42,6 +44,7 @@ _MOVED = {
     "torch._functorch.make_functional": "flambeau.torch._functorch",
     "torch._guards": "flambeau.torch._guards",
     "torch._jit_internal": "flambeau.jit",
+    "torch._library.infer_schema": "flambeau.library._schema",
     "torch._ops": "flambeau.library._ops",
     **dict.fromkeys(("torch._prims_common", "torch._prims"), "flambeau.torch._metadata"),
     "torch.distributed.distributed_c10d": "flambeau.distributed",
@@ -73,6 +76,7 @@ _MOVED = {
     "torch.utils.data._utils.pin_memory": "flambeau.data._pinning",
     "torch.utils.data.datapipes.datapipe": "flambeau.torch._data_pipes",
     **{f"torchvision.ops.{name}": "flambeau.vision.ops" for name in _OPS_FILES},
+    "torchvision.transforms.transforms": "flambeau.vision.transforms",
     "torchvision.models.mobilenetv2": "flambeau.vision.models.mobilenet",
     "torchvision.models.mobilenetv3": "flambeau.vision.models.mobilenet",
     "torchvision.models._utils": "flambeau.vision.models._own_builders",

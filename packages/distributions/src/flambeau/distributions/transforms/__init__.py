@@ -13,6 +13,7 @@ from ._pointwise import (
     SoftplusTransform,
     TanhTransform,
 )
+from ._pointwise import _clipped_sigmoid as _clipped_sigmoid  # used by libraries
 from ._simplex import SoftmaxTransform, StickBreakingTransform
 
 __all__ = [

@@ -47,7 +47,7 @@ class SigmoidTransform(Parameterless):
     sign = 1
 
     def _call(self, x: Tensor) -> Tensor:
-        return _inside_unit_interval(x.sigmoid())
+        return _clipped_sigmoid(x)
 
     def _inverse(self, y: Tensor) -> Tensor:
         y = _inside_unit_interval(y)
@@ -55,6 +55,11 @@ class SigmoidTransform(Parameterless):
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return -fb.softplus(-x) - fb.softplus(x)
+
+
+def _clipped_sigmoid(x: Tensor) -> Tensor:
+    """Return the logistic function of ``x``, clamped to the open interval (0, 1)."""
+    return _inside_unit_interval(x.sigmoid())
 
 
 def _inside_unit_interval(y: Tensor) -> Tensor:
