@@ -136,6 +136,21 @@ def test_weights_only_false_runs_code(capfd):
     assert capfd.readouterr().out == "this was run\n"
 
 
+def test_environment_variables_change_weights_only(monkeypatch):
+    data = saved({"settings": Settings(0.5)})
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    with pytest.warns(UserWarning, match="forcing weights_only=False"):
+        assert load(data)["settings"].rate == 0.5
+    with pytest.raises(pickle.UnpicklingError):
+        load(data, weights_only=True)
+    monkeypatch.setenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "true")
+    with pytest.raises(RuntimeError, match="Only one of"):
+        load(data)
+    monkeypatch.delenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+    with pytest.raises(pickle.UnpicklingError):
+        load(data, weights_only=False)
+
+
 def test_whole_modules_are_refused_with_advice():
     with pytest.raises(
         pickle.UnpicklingError, match=r"torch\.nn\.modules\..*whole module; a file with its state_dict\(\)"

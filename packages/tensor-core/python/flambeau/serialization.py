@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import warnings
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -142,7 +143,9 @@ def load(
         weights_only: False lets a PyTorch file use any class and function, and therefore run any code. Use it only for
             files from a trusted source. Otherwise a restricted unpickler reads the file. It accepts tensors,
             parameters, dictionaries, lists, tuples, sets, numbers, strings, bytes, shapes, dtypes, devices, NumPy's
-            scalars and arrays, and the types allowed with ``flambeau.serialization.add_safe_globals``.
+            scalars and arrays, and the types allowed with ``flambeau.serialization.add_safe_globals``. As in PyTorch,
+            the environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 changes the default to False, and
+            TORCH_FORCE_WEIGHTS_ONLY_LOAD=1 changes every value to True.
         mmap: if True, map the file into memory and read the elements on first use. ``f`` must be a path. A change to
             such a tensor changes a private copy, never the file. The file must not be truncated while it is mapped.
         check_crc32: if True, verify the checksums in the file: those of the entries of a .pt file, and those that
@@ -157,7 +160,8 @@ def load(
     >>> flambeau.load(path)
     [tensor([0, 1, 2]), inf]
     """
-    if weights_only is not False and pickle_module is not None:
+    weights_only = _is_restricted(weights_only)
+    if weights_only and pickle_module is not None:
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
     _check_pickle_module("load", pickle_module)
     if mmap and not isinstance(f, str | os.PathLike):
@@ -165,7 +169,28 @@ def load(
     with add_file_name(f), _open_to_read(f) as file:
         from ._serialization.pytorch import Options
 
-        return _load(file, Options(map_location, bool(mmap), check_crc32, weights_only is not False, pickle_load_args))
+        return _load(file, Options(map_location, bool(mmap), check_crc32, weights_only, pickle_load_args))
+
+
+def _is_restricted(weights_only: bool | None) -> bool:
+    """Return the value of ``weights_only`` after the environment variables that PyTorch reads."""
+    always, never = (
+        os.environ.get(f"TORCH_FORCE_{name}WEIGHTS_ONLY_LOAD", "0").lower() in ("1", "y", "yes", "true")
+        for name in ("", "NO_")
+    )
+    if always and never:
+        raise RuntimeError(
+            "Only one of `TORCH_FORCE_WEIGHTS_ONLY_LOAD` or `TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD` should be set, but both "
+            "were set."
+        )
+    if never and weights_only is None:
+        warnings.warn(
+            "Environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD detected, since the `weights_only` argument was not "
+            "explicitly passed to `torch.load`, forcing weights_only=False.",
+            stacklevel=3,
+        )
+        return False
+    return always or weights_only is not False
 
 
 def get_unsafe_globals_in_checkpoint(f: str | os.PathLike[str] | IO[bytes]) -> list[str]:

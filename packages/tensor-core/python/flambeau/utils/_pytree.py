@@ -129,7 +129,7 @@ def register_constant(cls: type) -> None:
 
     Raises: TypeError if the class does not define ``__eq__``, or if its instances have no hash.
     """
-    if cls.__eq__ is object.__eq__:
+    if cls.__eq__ is object.__eq__:  # type: ignore[comparison-overlap]
         raise TypeError("register_constant(cls) expects `cls` to have a non-default `__eq__` implementation.")
     if cls.__hash__ is None:
         raise TypeError("register_constant(cls) expects `cls` to have a non-default `__hash__` implementation.")
