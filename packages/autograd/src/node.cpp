@@ -78,7 +78,7 @@ static void replace(SavedTensor& saved, const Tensor& t, std::unique_ptr<PackedT
   saved.tensor = Tensor();
 }
 
-static Tensor unpack(const SavedTensor& saved, Node* node) {
+static Tensor unpack(const SavedTensor& saved, Node* node, bool with_history) {
   const PackedTensor& packed = *saved.packed;
   const Tensor t = packed.unpack();
   require(t.shape() == packed.shape && t.dtype() == packed.dtype && t.device() == packed.device,
@@ -86,7 +86,7 @@ static Tensor unpack(const SavedTensor& saved, Node* node) {
           packed.shape, " on ", packed.device, ", but got ", t.dtype(), " ", t.shape(), " on ", t.device());
   const Tensor values = packed.contiguous ? contiguous(t) : t;
   const Edge edge = saved.output >= 0 ? Edge{Ref<Node>(node), uint32_t(saved.output)} : packed.edge;
-  if (!edge.node || !grad_enabled()) return values;
+  if (!edge.node || !with_history) return values;
   const Tensor out = alias(values);
   set_history(out, edge.node, edge.index);
   return out;
@@ -150,15 +150,15 @@ namespace {
 
 }  // namespace
 
-Tensor OperatorNode::unpack(size_t i) {
+Tensor OperatorNode::unpack(size_t i, bool with_history) {
   const SavedTensor& s = saved_[i];
-  if (FLAMBEAU_UNLIKELY(s.packed != nullptr)) return autograd::unpack(s, this);
+  if (FLAMBEAU_UNLIKELY(s.packed != nullptr)) return autograd::unpack(s, this, with_history);
   if (!s.tensor.defined()) return s.tensor;
   if (FLAMBEAU_UNLIKELY(s.tensor.storage().version() != s.version)) refuse_changed(*this, s, i);
   require(geometry_of(s.tensor) == s.geometry, "a tensor that ", *this,
           " saved for gradient computation has had its shape or dtype changed: it is now [flambeau.", s.tensor.dtype(),
           " ", s.tensor.shape(), "]. Change a clone() instead.");
-  if (s.output < 0 || !grad_enabled()) return s.tensor;
+  if (s.output < 0 || !with_history) return s.tensor;
   Tensor output = own_reference(s.tensor, s.output, true);
   copy_tangents(s.tensor, output);
   set_history(output, Ref<Node>(this), uint32_t(s.output));
@@ -179,7 +179,7 @@ void OperatorNode::require_saved() const {
 void OperatorNode::apply(const Tensor* gradients, Tensor* results, const bool* needs) {
   require_saved();
   SmallVector<Tensor, 4> saved;
-  for (size_t i = 0; i < saved_.size(); ++i) saved.push_back(unpack(i));
+  for (size_t i = 0; i < saved_.size(); ++i) saved.push_back(unpack(i, grad_enabled()));
   // Another thread's run may free the graph while the derivative runs without the GIL. The last thread that runs the
   // derivative then frees it.
   struct DerivativeScope {

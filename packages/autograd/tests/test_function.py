@@ -349,3 +349,24 @@ def test_deprecated_names():
     assert type(y.grad_fn) is Square._backward_cls and type(y.grad_fn).__name__ == "SquareBackward"
     y.backward()
     assert x.grad.item() == 6
+
+
+def test_saved_outputs_have_their_history_in_backward():
+    class Root(Function):
+        @staticmethod
+        def forward(ctx, x):
+            y = x.sqrt()
+            ctx.save_for_backward(x, y)
+            return y
+
+        @staticmethod
+        def backward(ctx, gradient):
+            x, y = ctx.saved_tensors
+            assert not fb.is_grad_enabled() and x.requires_grad and y.requires_grad and y.grad_fn is not None
+            with fb.enable_grad():  # the derivative of y**2 at y, by implicit differentiation
+                (derivative,) = fb.autograd.grad((y**2).sum(), y)
+            return gradient / derivative
+
+    x = fb.tensor([4.0], requires_grad=True)
+    Root.apply(x).sum().backward()
+    assert x.grad.tolist() == [0.25]
