@@ -104,7 +104,7 @@ class FLAMBEAU_API OperatorNode : public Node {
   void require_saved() const;                      // raises RuntimeError if the saved tensors were freed
   void holds_tensors() { holds_tensors_ = true; }  // the derivative contains tensors, so it is freed like saved tensors
   int64_t saved_bytes() const;
-  // Returns a saved tensor. An output has its history if `with_history` is set. Raises RuntimeError if the tensor was
+  // Returns a saved tensor. An output has its grad_fn if `with_history` is set. Raises RuntimeError if the tensor was
   // freed or changed in place.
   Tensor unpack(size_t i, bool with_history = true);
   Derivative& derivative() { return derivative_; }

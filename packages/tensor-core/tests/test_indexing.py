@@ -226,7 +226,7 @@ def test_chosen_keys(key):
         (slice(None, None, -1), ValueError, "step"),
         (slice(None, None, 0), ValueError, "step|zero"),
         (slice("a", None), TypeError, "slice"),
-        ((Ellipsis, Ellipsis), IndexError, "ellipsis"),
+        ((Ellipsis, Ellipsis, 0), IndexError, "ellipsis"),
         (2**64, IndexError, "fit"),
         (object(), IndexError, "object"),
         ({}, IndexError, "dict"),
@@ -468,3 +468,13 @@ def test_an_index_out_of_bounds_is_named_by_its_place_in_the_tensor(key, text):
 def test_a_number_has_no_dimension_to_index():
     with pytest.raises(IndexError, match="invalid index of a 0-dim tensor"):
         fb.tensor(1)[0]
+
+
+def test_ellipses_after_the_first_mean_nothing_at_the_end():
+    x = fb.arange(24).reshape(2, 3, 4)
+    assert x[..., ...].tolist() == x.tolist() and x[0, ..., ...].tolist() == x[0].tolist()
+    assert x[..., 0, ...].tolist() == x[..., 0].tolist() and x[0, ..., 0, ..., 0].item() == 0
+    with pytest.raises(IndexError, match="only have a single ellipsis"):
+        x[..., ..., 0]
+    x[..., ...] = 0
+    assert x.sum().item() == 0

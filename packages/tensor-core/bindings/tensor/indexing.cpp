@@ -145,7 +145,7 @@ Indexed resolve(const Tensor& t, PyObject* given) {
   }
   const Py_ssize_t n = PyTuple_GET_SIZE(key);
   int used = 0;
-  bool seen_ellipsis = false;
+  bool seen_ellipsis = false, ends = false;
   std::vector<Object> items;
   for (Py_ssize_t i = 0; i < n; ++i) {
     items.push_back(normalized(PyTuple_GET_ITEM(key, i)));
@@ -155,12 +155,14 @@ Indexed resolve(const Tensor& t, PyObject* given) {
   int64_t dim = 0;
   for (Py_ssize_t i = 0; i < n; ++i) {
     PyObject* o = items[size_t(i)].get();
-    if (o == Py_Ellipsis) {
-      require<IndexError>(!seen_ellipsis, "an index can only have a single ellipsis ('...')");
+    if (o == Py_Ellipsis && seen_ellipsis) {  // PyTorch accepts more than one at the end
+      ends = true;
+    } else if (o == Py_Ellipsis) {
       seen_ellipsis = true;
       dim += t.dim() - used;
       r.used += t.dim() - used;
     } else {
+      require<IndexError>(!ends || used == t.dim(), "an index can only have a single ellipsis ('...') before its end");
       apply(r, dim, o);
     }
   }
