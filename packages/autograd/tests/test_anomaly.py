@@ -21,7 +21,7 @@ def the_forward_line(t):
     return t.sqrt()
 
 
-def test_the_forward_line_of_a_nan_in_a_gradient(x):
+def test_nan_in_a_gradient_reports_the_forward_line(x):
     zero = fb.zeros(2, requires_grad=True)
     with autograd.detect_anomaly():
         y = the_forward_line(zero) * 0
@@ -160,7 +160,7 @@ def test_a_changed_saved_tensor_names_the_call(x):
         changed().backward()
 
 
-def test_exceptions_arrive_as_they_are_with_a_note(x):
+def test_exceptions_propagate_with_a_note(x):
     error = KeyError("mine")
 
     def fail(gradient):

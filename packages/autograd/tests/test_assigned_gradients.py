@@ -45,7 +45,7 @@ def test_an_assigned_gradient_keeps_its_class_and_attributes(leaf, make):
     assert leaf.grad is leaf.grad
 
 
-def test_attributes_may_be_set_through_the_leaf(leaf):
+def test_attributes_can_be_set_on_leaf_grad(leaf):
     leaf.grad = fb.ones(2)
     leaf.grad.origin = "assigned"
     assert leaf.grad.origin == "assigned"
@@ -151,7 +151,7 @@ def test_cycles_of_assigned_gradients_are_collected(allocated, assign):
     assert allocated() == 0
 
 
-def test_a_tensor_is_not_its_own_gradient(leaf):
+def test_assigning_a_tensor_as_its_own_gradient_raises(leaf):
     with pytest.raises(RuntimeError, match="can't assign Variable as its own grad"):
         leaf.grad = leaf
 

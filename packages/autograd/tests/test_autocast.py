@@ -18,7 +18,7 @@ def weight():
     return fb.randn(4, 3, requires_grad=True)
 
 
-def test_gradients_have_the_parameters_dtype(weight):
+def test_gradients_have_the_dtype_of_the_parameter(weight):
     x = fb.randn(5, 3)
     with fb.autocast("cpu"):
         y = fb.linear(x, weight)
@@ -44,7 +44,7 @@ def test_a_parameter_is_cast_once_in_a_region(weight, cache, casts):
     assert weight.grad.allclose(3 * x.bfloat16().float().sum(0).expand(4, 3), rtol=1e-2, atol=1e-1)
 
 
-def test_two_losses_of_one_region_go_back_one_after_the_other(weight):
+def test_two_losses_of_one_region_run_backward_separately(weight):
     x = fb.randn(5, 3)
     with fb.autocast("cpu"):
         first, second = fb.linear(x, weight).sum(), fb.linear(x, weight).sum()
@@ -54,7 +54,7 @@ def test_two_losses_of_one_region_go_back_one_after_the_other(weight):
     assert weight.grad.equal(2 * once)
 
 
-def test_a_cast_made_without_recording_is_made_again(weight):
+def test_a_cast_made_without_recording_is_not_reused(weight):
     x = fb.randn(5, 3)
     with fb.autocast("cpu"):
         with fb.no_grad():
@@ -64,7 +64,7 @@ def test_a_cast_made_without_recording_is_made_again(weight):
         assert fb.linear(x, weight).requires_grad
 
 
-def test_a_change_in_place_is_noticed(weight):
+def test_a_cached_cast_is_not_reused_after_an_in_place_change(weight):
     x = fb.eye(3)
     with fb.autocast("cpu"):
         fb.linear(x, weight)
@@ -73,7 +73,7 @@ def test_a_change_in_place_is_noticed(weight):
         assert fb.linear(x, weight).eq(2).all()
 
 
-def test_an_outer_region_ends_the_cache(weight):
+def test_the_cast_cache_is_cleared_at_the_end_of_the_outermost_region(weight):
     x = fb.eye(3)
     with fb.autocast("cpu"):
         first = fb.linear(x, weight)
@@ -83,7 +83,7 @@ def test_an_outer_region_ends_the_cache(weight):
     assert first.dtype is fb.bfloat16
 
 
-def test_functions_with_a_mode_of_their_own():
+def test_custom_functions_set_the_autocast_mode():
     class Product(fb.autograd.Function):
         @staticmethod
         @fb.amp.custom_fwd(device_type="cpu")

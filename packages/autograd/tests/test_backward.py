@@ -28,13 +28,13 @@ def test_gradients_accumulate(x):
     assert x.grad.tolist() == [1, 1, 1]
 
 
-def test_a_leaf_used_in_many_places(x):
+def test_gradients_of_a_leaf_used_several_times_are_summed(x):
     y = x * x
     (y + x * 3 + y * x).sum().backward()
     assert x.grad.tolist() == [2 * v + 3 + 3 * v * v for v in (1, 2, 3)]
 
 
-def test_the_gradient_does_not_share_memory_with_what_it_came_from(x):
+def test_gradients_do_not_share_memory(x):
     seed = fb.ones(3)
     x.backward(seed)
     seed.zero_()
@@ -56,7 +56,7 @@ def test_non_scalars_need_a_gradient(x):
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (2,), (3, 1), (1, 3)])
-def test_misshapen_gradients(x, shape):
+def test_gradients_of_wrong_shape_raise(x, shape):
     with pytest.raises(RuntimeError, match=r"Mismatch in shape: grad_output\[0\] has a shape of .* and output\[0\]"):
         (x * 2).backward(fb.ones(shape))
     assert x.grad is None
@@ -108,7 +108,7 @@ def test_a_list_of_edges_may_change_while_it_is_read(x):
     assert edges == [] and x.grad is not None
 
 
-def test_backward_twice_is_refused_and_changes_nothing(x):
+def test_backward_twice_is_rejected_and_changes_nothing(x):
     w = fb.ones(3, requires_grad=True)
     y = (x * x + w).sum()
     y.backward()
@@ -149,7 +149,7 @@ def test_a_gradient_penalty(x):
     assert x.grad.tolist() == [8, 16, 24]
 
 
-def test_backward_of_chosen_inputs(x):
+def test_backward_with_inputs(x):
     w = fb.ones(3, requires_grad=True)
     y = x * 2
     z = (y * w).sum()
@@ -161,14 +161,14 @@ def test_backward_of_chosen_inputs(x):
     assert x.grad.tolist() == [2, 2, 2] and w.grad.tolist() == [4, 8, 12]
 
 
-def test_chosen_inputs_that_are_wrong(x):
+def test_backward_with_invalid_inputs_raises(x):
     with pytest.raises(RuntimeError, match="cannot be empty"):
         x.sum().backward(inputs=[])
     with pytest.raises(RuntimeError, match="does not require grad"):
         x.sum().backward(inputs=[fb.ones(3)])
 
 
-def test_several_roots(x):
+def test_backward_from_several_outputs(x):
     a, b = x.sum(), x * x
     autograd.backward([a, b], [None, fb.ones(3)])
     assert x.grad.tolist() == [3, 5, 7]
@@ -176,7 +176,7 @@ def test_several_roots(x):
         autograd.backward([a, a], [None])
 
 
-def test_the_root_may_be_a_leaf_or_lead_to_another_root(x):
+def test_backward_from_a_leaf_and_from_dependent_outputs(x):
     leaf = fb.ones((), requires_grad=True)
     leaf.backward()
     assert leaf.grad.item() == 1
@@ -185,7 +185,7 @@ def test_the_root_may_be_a_leaf_or_lead_to_another_root(x):
     assert x.grad.tolist() == [4, 4, 4]
 
 
-def test_grad_touches_no_leaf(x):
+def test_grad_does_not_accumulate_into_leaves(x):
     w = fb.ones(3, requires_grad=True)
     y = x * w
     gx, gy = autograd.grad(y.sum(), (x, y))
@@ -270,7 +270,7 @@ def test_retain_grad(x):
         fb.ones(2).retain_grad()
 
 
-def test_a_tensor_that_retained_its_gradient_may_go_first(x):
+def test_a_tensor_that_retains_its_gradient_can_be_deleted_before_backward(x):
     y = x * 2
     y.retain_grad()
     z = y.exp().sum()
@@ -299,7 +299,7 @@ def test_a_failed_run_of_a_leaf_keeps_no_state():
     assert x.grad.tolist() == [1, 1, 1]
 
 
-def test_replaced_data_take_gradients_of_their_own_dtype_and_shape():
+def test_gradients_have_the_dtype_and_shape_of_replaced_data():
     """Check this even while a graph of the former data exists."""
     x = fb.ones(2, dtype=fb.bfloat16, requires_grad=True)
     before = x * 2

@@ -42,7 +42,7 @@ def test_gradients_and_random_numbers_are_those_of_a_plain_call(x, w, reentrant)
     assert x.grad.tolist() == expected[0].tolist() and w.grad.tolist() == expected[1].tolist()
 
 
-def test_the_function_runs_twice_and_no_further_than_it_must(x):
+def test_recomputation_stops_early(x):
     calls = []
 
     def function(t):
@@ -79,7 +79,7 @@ def test_nested_and_higher_derivatives_and_keywords(x, w):
         assert got.tolist() == pytest.approx(expected.tolist(), rel=1e-12)
 
 
-def test_it_keeps_the_arguments_only(allocated):
+def test_only_arguments_are_saved(allocated):
     x = fb.ones(N, requires_grad=True)
 
     def deep(t):
@@ -107,7 +107,7 @@ def test_sequential(x, reentrant):
         checkpoint_sequential(functions, 6, x, use_reentrant=reentrant)
 
 
-def test_contexts_of_both_runs(x):
+def test_context_fn_wraps_forward_and_recomputation(x):
     entered = []
 
     class Context:
@@ -131,7 +131,7 @@ def differing(first, second):
     return lambda t: next(functions)(t)
 
 
-def test_a_second_run_that_differs_is_refused(x):
+def test_a_second_run_that_differs_is_rejected(x):
     y = checkpoint(differing(lambda t: t.exp().sin(), lambda t: t + 1), x, use_reentrant=False)
     with pytest.raises(
         CheckpointError, match="saved during forward: 2\nNumber of tensors saved during recomputation: 0"
@@ -148,7 +148,7 @@ def test_a_second_run_that_differs_is_refused(x):
         y.sum().backward()
 
 
-def test_a_changed_argument_is_refused(x):
+def test_a_changed_argument_is_rejected(x):
     y = x * 1
     z = checkpoint(fb.exp, y, use_reentrant=False)
     y.zero_()
@@ -237,7 +237,7 @@ def test_arguments_are_detached(x):
         fb.utils.checkpoint.detach_variable([x])
 
 
-def test_functions_ask_whether_a_backward_pass_within_is_possible(x):
+def test_is_checkpoint_valid_is_false_within_grad(x):
     answers = []
 
     class Asking(Function):

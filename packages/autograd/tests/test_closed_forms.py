@@ -143,7 +143,7 @@ def test_repeated_indices_add_up():
     close(x.grad, [1, 0, 3])
 
 
-def test_dropout_passes_what_it_kept():
+def test_gradient_of_dropout_is_the_scaled_mask():
     x = leaf(np.ones(1000))
     y = fb.dropout(x, 0.25)
     y.sum().backward()

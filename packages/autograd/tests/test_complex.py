@@ -130,7 +130,7 @@ def test_writing_to_pairs_reaches_the_base():
     check(function, real(2, 3), draw(2, 3, seed=1))
 
 
-def test_parts_follow_later_changes_of_the_base():
+def test_gradients_of_imaginary_parts_after_a_change_of_the_base():
     z = draw(3)
     y = z * 1
     part = y.imag

@@ -54,7 +54,7 @@ def test_broadcast_gradients_are_summed(shapes):
         assert t.grad.flatten().tolist() == [2.0 * out.numel() / t.numel()] * t.numel()
 
 
-def test_the_seed_is_cast():
+def test_output_gradients_are_cast():
     x = fb.tensor([1.0, 2.0], requires_grad=True)
     (x * 2).backward(fb.tensor([1.0, 1.0], dtype=fb.float64))
     assert x.grad.dtype is fb.float32

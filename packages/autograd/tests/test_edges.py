@@ -28,7 +28,7 @@ def test_an_edge_can_replace_its_tensor(x):
     assert x.grad.tolist() == [6, 12, 18]
 
 
-def test_invalid_edges_are_refused(x):
+def test_invalid_edges_are_rejected(x):
     with pytest.raises(RuntimeError, match="does not require gradients"):
         graph.get_gradient_edge(fb.ones(2))
     with pytest.raises(TypeError, match="expects a Tensor, got int"):
@@ -60,7 +60,7 @@ def test_batches_of_gradients(x):
         grad(x * 2, x, fb.ones(3, 1), is_grads_batched=True)
 
 
-def test_older_arguments(x):
+def test_deprecated_arguments(x):
     with pytest.warns(FutureWarning, match="grad_variables"):
         backward(x * 2, grad_variables=fb.ones(3, dtype=fb.float64))
     assert x.grad.tolist() == [2, 2, 2]

@@ -88,7 +88,7 @@ def test_perturbations_are_not_confused():
     assert func.jvp(lambda x: x * inner(x), (tensor(3.0),), (tensor(1.0),))[1].item() == 1.0
 
 
-def test_directions_that_depend_on_the_point():
+def test_tangents_that_depend_on_the_input():
     # d/dx (3 x**2 * x**2) = 12 x**3
     f = func.grad(lambda x: func.jvp(lambda y: y**3, (x,), (x * x,))[1])
     assert f(tensor(2.0)).item() == 96.0
@@ -176,7 +176,7 @@ class TestDualTensors:
         with forward_ad.dual_level(), pytest.raises(kind, match=text):
             call(tensor(X))
 
-    def test_no_level(self):
+    def test_dual_tensors_without_a_level_raise(self):
         with pytest.raises(RuntimeError, match="no level exists"):
             forward_ad.make_dual(tensor(X), tensor(V))
         with pytest.raises(RuntimeError, match="last one"):
@@ -230,7 +230,7 @@ class Cube(fb.autograd.Function):
         return ctx.factor * 3 * x * x * tangent
 
 
-def test_a_function_gives_its_own_tangents():
+def test_jvp_of_a_custom_function():
     value, tangent = func.jvp(lambda x: Cube.apply(x, 2), (tensor(X),), (tensor(V),))
     close(value, 2 * X**3)
     close(tangent, 6 * X**2 * V)

@@ -108,7 +108,7 @@ def test_derivatives_at_an_instance_of_a_subclass(transform, expected):
 
 
 @pytest.mark.parametrize("output", [None, ()])
-def test_functions_without_results_are_refused(output):
+def test_functions_without_results_are_rejected(output):
     x = fb.ones(2)
     calls = (
         lambda: func.vjp(lambda x: output, x),

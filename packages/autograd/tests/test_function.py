@@ -62,7 +62,7 @@ def test_setup_context_and_arguments_that_are_no_tensors(x):
         assert gradgradcheck(lambda a, b: Scaled.apply(a, b, 2.0), [x, other])
 
 
-def test_nothing_is_recorded_without_need(x):
+def test_custom_functions_record_only_if_required(x):
     assert Exp.apply(fb.ones(2)).grad_fn is None
     with fb.no_grad():
         assert Exp.apply(x).is_leaf
@@ -177,7 +177,7 @@ def test_a_view_changed_in_place(x):
     assert gradgradcheck(function, x)
 
 
-def test_an_input_returned_as_it_is(x):
+def test_a_returned_input_gets_a_new_node(x):
     class Identity(Function):
         @staticmethod
         def forward(ctx, t):
@@ -192,7 +192,7 @@ def test_an_input_returned_as_it_is(x):
     assert grad(y.sum(), x)[0].tolist() == [7, 7, 7]
 
 
-def test_a_run_inside_a_derivative(x):
+def test_a_nested_backward_pass_in_a_custom_backward(x):
     class Square(Function):
         @staticmethod
         def forward(ctx, t):

@@ -27,7 +27,7 @@ def test_nothing_is_recorded_inside(x, off):
     assert (x * 2).requires_grad
 
 
-def test_arrays_of_what_requires_grad(x):
+def test_numpy_of_tensors_that_require_grad_raises(x):
     with pytest.raises(RuntimeError, match="Can't call numpy"):
         x.numpy()
     with fb.no_grad():
@@ -142,7 +142,7 @@ def test_an_instance_may_be_entered_again():
     assert fb.is_grad_enabled()
 
 
-def test_the_mode_belongs_to_its_thread(x):
+def test_grad_mode_is_thread_local(x):
     seen = []
     with fb.no_grad():
         thread = threading.Thread(target=lambda: seen.append((fb.is_grad_enabled(), (x * 2).requires_grad)))
@@ -151,7 +151,7 @@ def test_the_mode_belongs_to_its_thread(x):
     assert seen == [(True, True)]
 
 
-def test_leaves_may_be_changed_and_made_within_no_grad(x):
+def test_leaves_can_be_changed_and_created_under_no_grad(x):
     with fb.no_grad():
         x += 1
         y = fb.zeros(2, requires_grad=True)

@@ -155,7 +155,7 @@ def test_threads_run_one_graph():
     assert x.grad.tolist() == [8 * 21.0] * 2
 
 
-def test_counting_a_change_by_hand(x):
+def test_increment_version_invalidates_saved_tensors(x):
     y = (x * x).sum()
     autograd.graph.increment_version(x)
     with pytest.raises(RuntimeError, match="inplace"):

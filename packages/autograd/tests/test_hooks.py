@@ -22,7 +22,7 @@ def test_a_hook_sees_the_gradient_of_a_result(x):
     assert seen == [[3, 3]] and x.grad.tolist() == [6, 6]
 
 
-def test_a_hook_sees_the_whole_gradient_once(x):
+def test_hooks_receive_the_summed_gradient_once(x):
     seen = []
     x.register_hook(lambda g: seen.append(g.tolist()))
     y = x * 1
@@ -88,7 +88,7 @@ def test_hooks_apply_to_grad_and_to_retained_gradients(x):
         (lambda g: 3, TypeError, "hooks must return None or a Tensor, got int"),
     ],
 )
-def test_wrong_replacements(x, result, error, message):
+def test_invalid_hook_results_raise(x, result, error, message):
     y = x * 1
     for t in (x, y):
         with t.register_hook(result), pytest.raises(error, match=message):
@@ -117,7 +117,7 @@ def test_hooks_after_accumulation(x):
     assert seen == [(True, [3, 5]), (True, [4, 6]), (True, [5, 7])]
 
 
-def test_a_step_in_the_backward_pass(x):
+def test_a_hook_can_update_its_leaf(x):
     def step(leaf):
         with fb.no_grad():
             leaf -= leaf.grad

@@ -37,14 +37,14 @@ def test_changes_inside_are_not_counted(made):
 
 
 @pytest.mark.parametrize("change", [lambda t: t.add_(1), lambda t: t[0].mul_(2), lambda t: t.view(2, 1).zero_()])
-def test_changes_outside_are_refused(made, change):
+def test_in_place_changes_outside_inference_mode_raise(made, change):
     for mode in (fb.enable_grad, fb.no_grad):
         with mode(), pytest.raises(RuntimeError, match="Inplace update to inference tensor outside InferenceMode"):
             change(made)
     assert made.tolist() == [3, 4]
 
 
-def test_it_is_not_saved_for_a_derivative(x, made):
+def test_inference_tensors_cannot_be_saved_for_backward(x, made):
     with pytest.raises(RuntimeError, match="Inference tensors cannot be saved for backward"):
         x * made
     assert (x + made).requires_grad  # add saves no tensors
@@ -53,7 +53,7 @@ def test_it_is_not_saved_for_a_derivative(x, made):
         assert (x * made).tolist() == [3, 8]
 
 
-def test_it_asks_for_no_gradient_outside(made):
+def test_requires_grad_of_inference_tensors_raises_outside(made):
     with pytest.raises(RuntimeError, match="requires_grad=True on inference tensor outside InferenceMode"):
         made.requires_grad_()
     with fb.inference_mode():
@@ -105,7 +105,7 @@ def test_shapes_of_inference_tensors_change_inside_only(made):
             assert t.is_inference() and t.requires_grad
 
 
-def test_it_nests_and_restores(x):
+def test_nested_inference_modes_are_restored(x):
     with fb.inference_mode():
         with fb.inference_mode(False):
             assert not fb.is_inference_mode_enabled() and (x * 2).requires_grad and not fb.ones(1).is_inference()

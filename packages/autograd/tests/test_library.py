@@ -56,7 +56,7 @@ def test_an_operator_is_called_like_its_function():
     assert "scaled_sine" in dir(fb.ops.testing) and "testing" in dir(fb.ops)
 
 
-def test_its_derivative_is_the_one_given():
+def test_custom_operators_use_the_registered_derivative():
     x = fb.tensor([0.3, 1.0, 2.0], dtype=fb.float64, requires_grad=True)
     assert gradcheck(scaled_sine, (x,))
     assert gradgradcheck(scaled_sine, (x, 3.0))
@@ -64,7 +64,7 @@ def test_its_derivative_is_the_one_given():
         assert not scaled_sine(x).requires_grad
 
 
-def test_it_works_under_func():
+def test_custom_operators_support_function_transforms():
     x = fb.randn(4, 3, dtype=fb.float64)
     np.testing.assert_allclose(fb.func.grad(lambda x: scaled_sine(x).sum())(x).numpy(), 2 * np.cos(x.numpy()))
     np.testing.assert_allclose(fb.func.vmap(scaled_sine)(x).numpy(), 2 * np.sin(x.numpy()))
@@ -254,7 +254,7 @@ def test_functions_that_no_schema_describes(annotations, mutated, message):
         infer_schema(function, mutates_args=mutated)
 
 
-def test_opcheck_accepts_and_refuses():
+def test_opcheck_accepts_and_rejects():
     x = fb.ones(2, requires_grad=True)
     passed = dict.fromkeys(("test_schema", "test_autograd_registration", "test_faketensor"), "SUCCESS")
     assert opcheck(scaled_sine, (x, 3.0)) == passed
@@ -372,7 +372,7 @@ def test_a_vmap_rule_of_an_extensions_operator():
     assert seen == [(3, (0,), (3, 2))]
 
 
-def test_a_class_with_torch_function_answers_for_operators():
+def test_custom_operators_dispatch_to_torch_function():
     calls = []
 
     class Logged(Tensor):

@@ -220,7 +220,7 @@ def test_schemas_are_read_and_written():
         (lambda: register_autocast("a::b", "cpu", fb.float16), NotImplementedError, "register_autocast"),
     ],
 )
-def test_unsupported_registrations_are_refused(action, error, message):
+def test_unsupported_registrations_are_rejected(action, error, message):
     with pytest.raises(error, match=message):
         action()
 

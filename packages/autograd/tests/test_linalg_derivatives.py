@@ -196,7 +196,7 @@ def test_derivatives(function, makers, dtype):
     assert gradgradcheck(function, inputs)
 
 
-def test_a_loss_that_depends_on_a_phase_is_refused():
+def test_a_loss_that_depends_on_a_phase_is_rejected():
     (A,) = inputs_of([(3, 3)], "complex128")
     weights = fb.tensor(np.random.default_rng(1).standard_normal((3, 3)) + 0.5j)
     for vectors in (
@@ -208,7 +208,7 @@ def test_a_loss_that_depends_on_a_phase_is_refused():
             (vectors * weights).real.sum().backward()
 
 
-def test_qr_without_what_its_derivative_needs():
+def test_qr_modes_without_a_derivative_raise():
     A = fb.ones(3, 2, dtype=fb.float64, requires_grad=True) + fb.eye(3, 2, dtype=fb.float64)
     with pytest.raises(RuntimeError, match="mode='r'"):
         linalg.qr(A, "r").R.sum().backward()

@@ -159,7 +159,7 @@ def test_on_trace_ready_receives_an_incomplete_cycle():
     assert len(seen) == 1
 
 
-def test_without_a_schedule_all_is_one_record():
+def test_without_a_schedule_there_is_one_record():
     seen = []
     profiled = alias.profile(activities=[alias.ProfilerActivity.CPU], record_shapes=True, on_trace_ready=seen.append)
     run(profiled, 2)
@@ -236,7 +236,7 @@ def test_a_list_of_averages_made_by_a_program():
 
 
 @pytest.mark.parametrize("shapes", [False, True])
-def test_operators_as_ranges(monkeypatch, shapes):
+def test_operators_emit_nvtx_ranges(monkeypatch, shapes):
     ranges = []
     monkeypatch.setattr(fb.cuda.nvtx, "range_push", ranges.append)
     monkeypatch.setattr(fb.cuda.nvtx, "range_pop", lambda: ranges.append("end"))
@@ -251,7 +251,7 @@ def test_operators_as_ranges(monkeypatch, shapes):
     assert fb.equal(y, fb.exp(x))
 
 
-def test_times_as_text():
+def test_format_time():
     times = [format_time(microseconds) for microseconds in (12.0, 1500.0, 2.5e6)]
     assert times == ["12.000us", "1.500ms", "2.500s"]
 

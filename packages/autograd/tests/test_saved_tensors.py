@@ -110,7 +110,7 @@ def test_exceptions_in_hooks_arrive(x):
     x.exp().sum().backward()
 
 
-def test_disabled(x):
+def test_saved_tensors_hooks_can_be_disabled(x):
     with graph.disable_saved_tensors_hooks("not here"):
         with pytest.raises(RuntimeError, match="not here"), HOOKS(lambda t: t, lambda t: t):
             pass
@@ -298,7 +298,7 @@ def test_increment_version(x):
         z.backward()
 
 
-def test_entering_the_hooks_gives_nothing():
+def test_entering_the_hooks_returns_none():
     with HOOKS(lambda t: t, lambda t: t) as entered:
         assert entered is None
 

@@ -147,7 +147,7 @@ def test_the_gradient_of_a_sparse_tensor_that_is_asked_for():
         fb.autograd.grad(d.sum(), s)
 
 
-def test_gradients_flow_to_what_values_were_made_of():
+def test_gradients_flow_to_the_values_tensor():
     values = fb.ones(5, requires_grad=True)
     made = fb.sparse_coo_tensor(INDICES, values, SIZE)
     separate = fb.sparse_coo_tensor(INDICES, values, SIZE, requires_grad=True)

@@ -22,7 +22,7 @@ def y():
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
-def test_one_of_several_views(y, parts):
+def test_changing_one_of_several_views_in_place_raises(y, parts):
     part = parts(y)[1]
     name = part.grad_fn.name()
     with pytest.raises(
@@ -152,7 +152,7 @@ def test_the_shape_of_a_view_without_its_own_history_does_not_change_in_place(ch
         change(base.unbind()[0].view(2, 1))
 
 
-def test_views_of_views_keep_the_reason(y):
+def test_views_of_views_raise_the_error_of_the_first_view(y):
     with fb.no_grad():
         part = y.unbind()[0].view(1)
     with pytest.raises(RuntimeError, match="no_grad mode"):

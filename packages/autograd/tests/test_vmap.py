@@ -136,7 +136,7 @@ def test_cotangents_of_a_batch_for_a_graph_that_was_recorded_outside():
     assert fb.equal(vmap(product)(fb.eye(3))[0], fb.eye(3))
 
 
-def test_a_gradient_around_a_map_around_a_gradient():
+def test_grad_of_vmap_of_grad():
     x = fb.randn(4, 3, dtype=fb.float64)
 
     def outer(w):

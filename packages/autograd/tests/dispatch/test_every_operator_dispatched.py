@@ -59,7 +59,7 @@ def unwrapped(result):
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
-def test_a_mode_that_forwards_calls_changes_nothing(sample):
+def test_a_forwarding_mode_does_not_change_results(sample):
     tensors = sample.tensors()
     with Passing():
         result = sample.call(**tensors)

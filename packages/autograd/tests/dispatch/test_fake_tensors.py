@@ -19,7 +19,7 @@ from flambeau._subclasses.fake_tensor import (
 )
 
 
-def test_factories_and_operators_remember_the_device():
+def test_fake_tensors_keep_the_device():
     with FakeTensorMode() as mode:
         x = fb.empty(2, 3, device="cuda")
         y = (x @ x.mT + 1).to(fb.float16)
@@ -30,7 +30,7 @@ def test_factories_and_operators_remember_the_device():
     assert (z + 1).shape == (4,) and isinstance(z + 1, FakeTensor)
 
 
-def test_devices_that_differ_are_refused():
+def test_devices_that_differ_are_rejected():
     with FakeTensorMode():
         x, y = fb.ones(2, device="cuda"), fb.ones(2)
         with pytest.raises(RuntimeError, match="found two different devices cuda:0, cpu"):
@@ -38,7 +38,7 @@ def test_devices_that_differ_are_refused():
         assert str((x + fb.tensor(1.0)).device) == "cuda:0" and y.to("cuda").device.type == "cuda"
 
 
-def test_tensors_have_one_counterpart():
+def test_each_tensor_has_one_fake_tensor():
     mode = FakeTensorMode()
     x = fb.ones(3, 4).mT.requires_grad_()
     fake = mode.from_tensor(x)
@@ -48,7 +48,7 @@ def test_tensors_have_one_counterpart():
     assert (FakeTensorMode(allow_non_fake_inputs=True).from_tensor(x) + fb.ones(4, 3)).shape == (4, 3)
 
 
-def test_the_counterpart_has_a_fake_gradient():
+def test_fake_tensors_have_fake_gradients():
     x = fb.ones(4, 3).requires_grad_()
     x.grad = fb.ones(4, 3)
     fake = FakeTensorMode().from_tensor(x)
@@ -102,7 +102,7 @@ def test_changes_in_place_return_the_same_tensor():
         assert isinstance(x[1:], FakeTensor) and x[1:].shape == (2,)
 
 
-def test_only_values_of_constants_are_known():
+def test_reading_values_of_non_constants_raises():
     with FakeTensorMode():
         assert fb.tensor(2.0).item() == 2
         with pytest.raises(DataDependentOutputException, match=r"aten\._local_scalar_dense\.default"):
@@ -146,7 +146,7 @@ def test_plain_tensors_can_be_printed():
         assert repr(x) == "tensor([1., 1.])"
 
 
-def test_the_mode_can_be_left():
+def test_fake_tensor_mode_can_be_unset_temporarily():
     with FakeTensorMode() as mode, unset_fake_temporarily() as left:
         assert left is mode and type(fb.ones(1)) is fb.Tensor
     with pytest.raises(NotImplementedError, match="symbolic sizes are not supported"):

@@ -355,7 +355,7 @@ def test_cached_calls_accept_unusual_results(requires_grad):
     assert pair[1] == 3 and pair[0].requires_grad is requires_grad
 
 
-def test_functions_of_two_numbers_are_dispatched():
+def test_operators_on_two_numbers_are_dispatched():
     with Logging() as mode:
         result = fb.div(3, 2)
     assert result.item() == 1.5 and mode.calls[0][:2] == (aten.div.Tensor, (3, 2))

@@ -124,7 +124,7 @@ def test_gradients_are_accumulated_as_wrappers():
     np.testing.assert_allclose(x.grad.elem.numpy(), 2 * (e @ value.T + value.T @ e), atol=1e-12)
 
 
-def test_an_object_keeps_its_attributes_while_only_a_graph_holds_it():
+def test_attributes_survive_while_only_a_graph_references_the_tensor():
     x = LoggingTensor(fb.ones(2), requires_grad=True)
     y = x * 2
     y.note = "kept"
