@@ -107,7 +107,7 @@ def test_custom_types(monkeypatch: pytest.MonkeyPatch, same: Same) -> None:
     assert default_collate(["a", "b"]) == ["a", "b"]
 
 
-def test_the_functions_of_the_table_by_themselves(same: Same) -> None:
+def test_default_collate_fn_map_functions(same: Same) -> None:
     assert same(default_collate_fn_map[int]([1, 2]), np.array([1, 2]))
     assert same(default_collate_fn_map[float]([1.5, 2]), np.array([1.5, 2.0]))
     assert same(default_collate_fn_map[np.ndarray]([np.ones(2)]), np.ones((1, 2)))
@@ -120,7 +120,7 @@ def test_ragged_samples_are_listed_by_shape() -> None:
         default_collate([np.ones(2 + i % 2) for i in range(4)])
 
 
-def test_columns_are_taken_as_they_are(same: Same) -> None:
+def test_batch_columns_are_not_collated_again(same: Same) -> None:
     images, labels = np.ones((4, 2)), np.arange(4)
     batch = default_collate(Batch([images, labels]))
     assert same(batch[0], images) and same(batch[1], labels)
@@ -165,17 +165,17 @@ def test_errors_name_the_part_that_cannot_be_collated(batch: list[Any], message:
         ([{"a": 1}, {"b": 1}], r"different keys: \['a'\] and \['b'\]"),
     ],
 )
-def test_samples_of_different_structure_are_refused(batch: list[Any], message: str) -> None:
+def test_samples_of_different_structure_are_rejected(batch: list[Any], message: str) -> None:
     with pytest.raises(RuntimeError, match=message):
         default_collate(batch)
 
 
-def test_an_empty_batch_is_refused() -> None:
+def test_an_empty_batch_is_rejected() -> None:
     with pytest.raises(ValueError, match="empty batch"):
         default_collate([])
 
 
-def test_convert_turns_arrays_only(same: Same, has_tensors: bool) -> None:
+def test_default_convert_converts_only_arrays(same: Same, has_tensors: bool) -> None:
     frozen = np.arange(3)
     frozen.flags.writeable = False
     converted = default_convert({"a": np.ones(2)[::-1], "b": (frozen, "name"), "c": Point(1, None)})

@@ -38,7 +38,7 @@ def test_batches_of_described_indices():
     assert list(dataloader._BaseDataLoaderIter(Described(["ab", "cd"], map_, False, [1]))) == [["c", "d"]]
 
 
-def test_kinds_of_passes():
+def test_iterator_classes_of_serial_and_parallel_loaders():
     serial = iter(DataLoader(range(3)))
     assert isinstance(serial, dataloader._SingleProcessDataLoaderIter)
     assert isinstance(serial, dataloader._BaseDataLoaderIter)
@@ -57,7 +57,7 @@ def test_a_stream_forwards_attributes_of_its_dataset():
         _ = stream.question
 
 
-def test_a_program_derives_from_the_iterator_class():
+def test_the_iterator_class_can_be_subclassed():
     class Doubled(dataloader._SingleProcessDataLoaderIter):
         def _next_data(self):
             return super()._next_data() * 2
@@ -69,7 +69,7 @@ def test_a_program_derives_from_the_iterator_class():
     assert not isinstance(iter(loader), Doubled)
 
 
-def test_private_names_of_a_loader():
+def test_private_attributes_of_a_loader():
     loader = DataLoader(range(4), batch_size=2)
     assert loader._auto_collation and loader._index_sampler is loader.batch_sampler and loader._dataset_kind == 0
     one_by_one = DataLoader(range(4), batch_size=None)
@@ -112,7 +112,7 @@ class Letters(IterableDataset):
         return iter("abcde")
 
 
-def test_a_derived_pass_reads_by_its_sampler():
+def test_a_subclassed_iterator_uses_its_sampler():
     passing = Reading(DataLoader("abcde", batch_size=2, collate_fn=list), skipped=1)
     assert list(passing) == [["c", "d"], ["e"]] and passing._num_yielded == 2 and len(passing) == 3
     passing._reset(DataLoader("abcde"))
@@ -121,7 +121,7 @@ def test_a_derived_pass_reads_by_its_sampler():
         dataloader._BaseDataLoaderIter.__next__(object.__new__(type("Empty", (dataloader._BaseDataLoaderIter,), {})))
 
 
-def test_a_loader_that_sets_its_attributes_itself():
+def test_a_loader_that_skips_the_base_constructor():
     assert list(OwnLoader("abcde", 2)) == [["a", "b"], ["c", "d"], ["e"]]
     assert list(OwnLoader("abcde", 2, drop_last=True)) == [["a", "b"], ["c", "d"]]
     assert list(OwnLoader(Letters(), 2)) == [["a", "b"], ["c", "d"], ["e"]]

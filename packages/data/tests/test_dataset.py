@@ -33,7 +33,7 @@ def test_a_sample_of_a_tensor_dataset_is_a_row_of_each_tensor() -> None:
 
 
 @pytest.mark.parametrize("shapes", [[], [(3,), (4,)], [()]])
-def test_tensors_without_a_common_first_dimension_are_refused(shapes: list[tuple[int, ...]]) -> None:
+def test_tensors_without_a_common_first_dimension_are_rejected(shapes: list[tuple[int, ...]]) -> None:
     with pytest.raises(ValueError, match="same first dimension"):
         TensorDataset(*[np.zeros(shape) for shape in shapes])
 
@@ -55,7 +55,7 @@ def test_concat_finds_the_dataset_of_an_index() -> None:
             joined[index]
 
 
-def test_concat_refuses_empty_lists_and_streams() -> None:
+def test_concat_rejects_empty_lists_and_streams() -> None:
     with pytest.raises(ValueError, match="datasets should not be an empty iterable"):
         ConcatDataset([])
     with pytest.raises(AssertionError, match="ConcatDataset does not support IterableDataset"):
@@ -86,7 +86,7 @@ def test_a_subset_of_a_subset_is_sliced_like_its_dataset() -> None:
     ("lengths", "sizes"),
     [([7, 3], [7, 3]), ([0.5, 0.5], [5, 5]), ([1 / 3, 1 / 3, 1 / 3], [4, 3, 3]), ([1, 0], [10, 0]), ([0, 10], [0, 10])],
 )
-def test_random_split_deals_out_every_sample_once(lengths: list[float], sizes: list[int]) -> None:
+def test_random_split_is_a_partition(lengths: list[float], sizes: list[int]) -> None:
     parts = random_split(range(10), lengths, generator=0)
     assert [len(part) for part in parts] == sizes
     assert sorted(sample for part in parts for sample in part) == list(range(10))
@@ -105,7 +105,7 @@ def test_random_split_shuffles() -> None:
 
 
 @pytest.mark.parametrize("lengths", [[7, 4], [0.5, 0.4], [11, -1], [float("nan"), 1.0], [float("inf")]])
-def test_random_split_refuses_lengths_that_do_not_add_up(lengths: list[float]) -> None:
+def test_random_split_rejects_lengths_that_do_not_add_up(lengths: list[float]) -> None:
     with pytest.raises(ValueError, match=r"lengths must|fractions must"):
         random_split(range(10), lengths)
 
@@ -123,7 +123,7 @@ def test_missing_methods_of_a_dataset_are_named() -> None:
         iter(Silent())
 
 
-def test_datasets_side_by_side() -> None:
+def test_stack_dataset() -> None:
     stacked = StackDataset(rows(), list("abcdef"))
     (values, label), letter = stacked[2]
     assert (values.tolist(), int(label), letter) == ([4.0, 5.0], 2, "c") and len(stacked) == 6
@@ -133,7 +133,7 @@ def test_datasets_side_by_side() -> None:
     assert batch["letter"] == ["a", "b", "c"] and batch["row"][1].tolist() == [0, 1, 2]
 
 
-def test_datasets_side_by_side_must_fit() -> None:
+def test_stack_dataset_requires_equal_lengths() -> None:
     with pytest.raises(ValueError, match=r"expects equal lengths, got \[6, 2\]"):
         StackDataset(rows(), "ab")
     with pytest.raises(ValueError, match="either by position or by name, got none"):
@@ -153,7 +153,7 @@ class Letters(IterableDataset[str]):
         return len(self.letters)
 
 
-def test_streams_one_after_the_other() -> None:
+def test_chain_dataset() -> None:
     chain = Letters("ab") + Letters("c")
     assert isinstance(chain, ChainDataset) and list(chain) == list(chain) == ["a", "b", "c"] and len(chain) == 3
     assert list(DataLoader(chain, 2)) == [["a", "b"], ["c"]]

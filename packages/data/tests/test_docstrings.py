@@ -24,7 +24,7 @@ def test_importing_needs_only_numpy() -> None:
     assert out.stdout.split() == []
 
 
-def test_the_name_that_programs_for_pytorch_know() -> None:
+def test_utils_data_is_an_alias() -> None:
     alias = importlib.import_module("flambeau.utils.data")
     assert all(getattr(alias, name) is getattr(flambeau.data, name) for name in flambeau.data.__all__)
     for module in pkgutil.iter_modules(alias.__path__, "flambeau.utils.data."):

@@ -169,7 +169,7 @@ def test_without_room_for_shared_memory_there_is_one_warning(monkeypatch: pytest
         batch += 1
 
 
-def test_where_there_are_no_anonymous_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_workers_run_without_memfd_create(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delattr(os, "memfd_create")
     monkeypatch.setattr(_shared_memory, "FOLDER", str(tmp_path))
     batches = iter(DataLoader(Images(), 2, num_workers=2, timeout=SECONDS))

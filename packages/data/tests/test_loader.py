@@ -56,7 +56,7 @@ def test_a_loader_is_not_subscriptable() -> None:
         next(DataLoader(range(3)))
 
 
-def test_a_seed_decides_the_shuffles() -> None:
+def test_a_seed_determines_the_shuffles() -> None:
     def epochs(seed: int) -> list[list[int]]:
         loader = DataLoader(range(50), batch_size=8, shuffle=True, generator=seed)
         return [[index for batch in loader for index in batch.tolist()] for _ in range(2)]
@@ -84,7 +84,7 @@ class Counting(TensorDataset):
         return super().__getitems__(indices)
 
 
-def test_a_whole_batch_is_one_read() -> None:
+def test_a_batch_is_fetched_at_once() -> None:
     dataset = Counting(IMAGES, LABELS)
     assert [len(labels) for _, labels in DataLoader(Subset(dataset, range(1, 8)), batch_size=4)] == [4, 3]
     assert dataset.fetches == 2
@@ -120,7 +120,7 @@ def test_samples_one_by_one(same: Same) -> None:
     assert list(DataLoader(Stream(), batch_size=None)) == list(range(7))
 
 
-def test_a_sampler_and_a_batch_sampler_decide() -> None:
+def test_sampler_and_batch_sampler_determine_the_batches() -> None:
     assert [batch.tolist() for batch in DataLoader(range(9), batch_size=2, sampler=[8, 0, 5])] == [[8, 0], [5]]
     loader = DataLoader(TensorDataset(LABELS), batch_sampler=[[1, 1], [9]])
     assert [labels.tolist() for (labels,) in loader] == [[1, 1], [9]] and len(loader) == 2
@@ -223,7 +223,7 @@ def test_a_stream_longer_than_its_reported_length_warns(workers: int) -> None:
         ),
     ],
 )
-def test_options_that_make_no_sense_are_refused(dataset: Any, options: dict[str, Any], message: str) -> None:
+def test_contradictory_options_are_rejected(dataset: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DataLoader(dataset, **options)
 
@@ -261,7 +261,7 @@ class Indexed(Bare):
         ),
     ],
 )
-def test_invalid_datasets_and_options_are_refused(dataset: Any, options: dict[str, Any], message: str) -> None:
+def test_invalid_datasets_and_options_are_rejected(dataset: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         DataLoader(dataset, **options)
 
@@ -270,7 +270,7 @@ def test_a_dataset_without_a_length_with_a_sampler() -> None:
     assert [batch.tolist() for batch in DataLoader(Indexed(), 2, sampler=[5, 9, 7])] == [[5, 9], [7]]
 
 
-def test_getitems_must_return_all() -> None:
+def test_getitems_must_return_a_sample_for_each_index() -> None:
     class Short(Dataset[int]):
         def __len__(self) -> int:
             return 4
@@ -333,7 +333,7 @@ def test_a_loader_can_be_copied_and_pickled() -> None:
             copied.batch_size = 3
 
 
-def test_a_loader_that_wraps_its_passes():
+def test_a_loader_can_wrap_its_iterator():
     from flambeau.data import dataloader
 
     class Doubling(DataLoader):

@@ -21,7 +21,7 @@ from flambeau.data import DataLoader, Dataset, PackedList
         [1, 2, 3],
     ],
 )
-def test_it_reads_like_the_list(items: list[Any]) -> None:
+def test_packed_list_reads_like_a_list(items: list[Any]) -> None:
     packed = PackedList(items)
     assert len(packed) == len(items) and list(packed) == items
     for index in range(-len(items), len(items)):
@@ -34,7 +34,7 @@ def test_it_reads_like_the_list(items: list[Any]) -> None:
     assert pickle.loads(pickle.dumps(packed)) == packed == copy.deepcopy(packed)
 
 
-def test_it_cannot_be_changed() -> None:
+def test_packed_list_is_immutable() -> None:
     with pytest.raises(TypeError, match="does not support item assignment"):
         PackedList([1])[0] = 2  # type: ignore[index]
     with pytest.raises(TypeError, match="unhashable"):

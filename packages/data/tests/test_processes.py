@@ -247,7 +247,7 @@ def test_leaving_early_does_not_wait_for_pending_batches() -> None:
     assert time.monotonic() - begun < SECONDS / 2
 
 
-def test_batches_as_they_are_done() -> None:
+def test_batches_arrive_in_completion_order_if_not_in_order() -> None:
     delivered = multiprocessing.Event()
 
     class Uneven(Dataset[int]):
@@ -268,7 +268,7 @@ def test_batches_as_they_are_done() -> None:
     assert order == list(range(6))
 
 
-def test_segments_are_used_again() -> None:
+def test_shared_memory_segments_are_reused() -> None:
     loader = DataLoader(TensorDataset(IMAGES), 4, num_workers=2, persistent_workers=True, timeout=SECONDS)
     counts = []
     for _ in range(4):
@@ -300,7 +300,7 @@ def test_samples_may_grow_and_shrink() -> None:
         assert tuple(batch.shape) == (1, number % 7 + 1, 5000) and (np.asarray(batch) == number).all()
 
 
-def test_samples_of_any_kind() -> None:
+def test_samples_of_arbitrary_types() -> None:
     class Anything(Dataset[Any]):
         def __len__(self) -> int:
             return 3
@@ -392,7 +392,7 @@ def test_tensors_are_passed_unchanged(fb: Any) -> None:
         assert batch[0].shape == (2, 10000)
 
 
-def test_messages_of_any_size_both_ways() -> None:
+def test_messages_larger_than_the_socket_buffer() -> None:
     class Large(Dataset[Any]):
         """Dataset with long lists of indices and long strings: more than the buffer of a socket holds."""
 

@@ -56,7 +56,7 @@ def test_samplers_draw_from_the_default_generator() -> None:
     assert list(RandomSampler(range(5), replacement=True, num_samples=6)) == [4, 2, 2, 1, 4, 2]
 
 
-def test_shares_of_processes() -> None:
+def test_distributed_sampler_has_pytorchs_order() -> None:
     assert list(DistributedSampler(range(6), num_replicas=2, rank=0, seed=3)) == [4, 3, 1]
 
 
@@ -98,7 +98,7 @@ def test_samples_are_read_with_the_generators_of_the_program(fb: ModuleType) -> 
     np.testing.assert_allclose(read, expected, rtol=1e-7)
 
 
-def test_a_pass_goes_on_from_its_state(fb: ModuleType) -> None:
+def test_an_epoch_resumes_from_its_state(fb: ModuleType) -> None:
     def make() -> DataLoader[Any]:
         return DataLoader(range(9), batch_size=2, shuffle=True, generator=fb.Generator().manual_seed(3))
 

@@ -62,7 +62,7 @@ def test_a_flambeau_generator_decides(fb: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("generator", ["0", 1.5, True, object()])
-def test_other_types_of_generator_are_refused(generator: object) -> None:
+def test_other_types_of_generator_are_rejected(generator: object) -> None:
     with pytest.raises(TypeError, match=f"generator must be .* got {type(generator).__name__}"):
         RandomSampler(range(3), generator=generator)
 
@@ -97,7 +97,7 @@ def test_subset_random() -> None:
     assert first != second and len(sampler) == 100
 
 
-def test_weights_decide_how_often() -> None:
+def test_weights_determine_the_frequencies() -> None:
     sampler = WeightedRandomSampler([1.0, 0.0, 3.0], num_samples=4000, generator=0)
     count = Counter(sampler)
     assert len(sampler) == 4000 == sum(count.values())
@@ -106,12 +106,12 @@ def test_weights_decide_how_often() -> None:
 
 
 @pytest.mark.parametrize("weights", [[-1.0, 2.0], [0.0, 0.0], [float("nan")], [float("inf")], [[1.0]]])
-def test_bad_weights_are_refused(weights: list[float]) -> None:
+def test_invalid_weights_are_rejected(weights: list[float]) -> None:
     with pytest.raises(ValueError, match="weights must be"):
         WeightedRandomSampler(weights, 1)
 
 
-def test_more_than_there_are_without_replacement_is_refused() -> None:
+def test_more_than_there_are_without_replacement_is_rejected() -> None:
     with pytest.raises(
         ValueError, match="cannot draw 3 samples without replacement: the number of nonzero weights is 2"
     ):
@@ -127,7 +127,7 @@ def test_batches_of_indices(drop_last: bool, expected: list[list[int]]) -> None:
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, True, "3"])
-def test_a_size_that_is_no_positive_int_is_refused(size: object) -> None:
+def test_a_size_that_is_no_positive_int_is_rejected(size: object) -> None:
     with pytest.raises(ValueError, match=f"batch_size should be a positive integer value, but got batch_size={size!r}"):
         BatchSampler(range(3), size, False)
     with pytest.raises(ValueError, match="num_samples should be a positive integer value"):

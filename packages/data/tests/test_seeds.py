@@ -40,7 +40,7 @@ def by_index(loader: DataLoader[Any]) -> dict[int, float]:
 
 @pytest.mark.parametrize("draw", DRAWS)
 @pytest.mark.parametrize("first", [0, 5, 17])
-def test_neither_order_nor_batches_nor_workers_matter(draw: Callable[[], float], first: int) -> None:
+def test_samples_do_not_depend_on_order_batches_or_workers(draw: Callable[[], float], first: int) -> None:
     expected = by_index(DataLoader(Drawing(draw, first), 1, generator=3))
     assert len(set(expected.values())) == 24 - first + (first > 0)
     for options in ({"batch_size": 5}, {"batch_size": 4, "shuffle": True}, {"batch_size": 3, "num_workers": 2}):

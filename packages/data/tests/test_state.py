@@ -52,7 +52,7 @@ def test_resuming_reproduces_the_rest_and_later_passes(delivered: int, num_worke
     assert lists(second) == after
 
 
-def test_nothing_is_read_again() -> None:
+def test_resuming_does_not_reload_samples() -> None:
     first = loader()
     batches = iter(first)
     next(batches)
@@ -63,7 +63,7 @@ def test_nothing_is_read_again() -> None:
     assert second.dataset.reads == 19
 
 
-def test_between_two_passes() -> None:
+def test_resuming_between_epochs() -> None:
     first = loader()
     lists(first)
     state = first.state_dict()
@@ -142,7 +142,7 @@ def test_a_stream_is_read_from_its_beginning() -> None:
         assert [batch.tolist() for batch in first] == rest == [[3, 4, 5], [6, 7, 8], [9]]
 
 
-def test_the_state_of_something_else_is_refused() -> None:
+def test_the_state_of_something_else_is_rejected() -> None:
     state = loader().state_dict()
     for wrong in (None, {}, {"delivered": 1}):
         with pytest.raises(TypeError, match=r"load_state_dict expects a result of DataLoader.state_dict\(\)"):
