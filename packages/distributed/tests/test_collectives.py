@@ -277,7 +277,7 @@ def _empty():
     return scalar.item()
 
 
-def test_tensors_of_no_elements_and_of_no_dimensions(ranks):
+def test_empty_and_0_dimensional_tensors(ranks):
     assert ranks.run(_empty) == [4.0, 4.0]
 
 
@@ -324,7 +324,7 @@ def _refused():
     return x.tolist()
 
 
-def test_invalid_arguments_are_refused_before_communication(ranks):
+def test_invalid_arguments_are_rejected_before_communication(ranks):
     assert ranks.run(_refused) == [[2.0] * 3] * 2
 
 

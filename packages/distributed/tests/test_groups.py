@@ -90,7 +90,7 @@ def _refused():
     return repr(dist.group.WORLD)
 
 
-def test_invalid_arguments_are_refused(ranks):
+def test_invalid_arguments_are_rejected(ranks):
     assert ranks.run(_refused) == ["ProcessGroup(ranks=[0, 1], backend='gloo')"] * 2
 
 
@@ -126,7 +126,7 @@ def test_examples(module):
             dist.destroy_process_group()
 
 
-def test_calls_before_there_is_a_group():
+def test_calls_without_a_process_group_raise():
     assert dist.is_available() and not dist.is_initialized() and dist.group.WORLD is None
     for call in (dist.get_rank, dist.barrier, lambda: dist.all_reduce(fb.ones(1)), dist.destroy_process_group):
         with pytest.raises(ValueError, match="Default process group has not been initialized"):
@@ -167,7 +167,7 @@ def test_missing_processes_raise_after_the_timeout():
     assert not dist.is_initialized()
 
 
-def test_processes_with_contradicting_arguments_are_refused():
+def test_processes_with_contradicting_arguments_are_rejected():
     store = dist.HashStore()
     dist.PrefixStore("rendezvous 0", store).set("world size", "4")
     with pytest.raises(
@@ -180,7 +180,7 @@ def test_processes_with_contradicting_arguments_are_refused():
         _init(1, 2, store)
 
 
-def test_a_store_can_be_used_again():
+def test_a_store_can_be_reused():
     store = dist.HashStore()
     for _ in range(3):
         _init(0, 1, store)

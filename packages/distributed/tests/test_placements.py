@@ -6,7 +6,7 @@ import flambeau as fb
 from flambeau.distributed.tensor import DTensor, Replicate, Shard
 
 
-def test_shared_tensors_are_not_there_and_placements_are():
+def test_placements_exist_and_dtensor_raises():
     assert Shard(1).is_shard(1) and not Shard(1).is_shard(0) and Replicate().is_replicate()
     assert not isinstance(fb.ones(1), DTensor)
     with pytest.raises(NotImplementedError, match="DTensor"):

@@ -98,7 +98,7 @@ def _refused():
     work.wait()
 
 
-def test_invalid_arguments_are_refused(ranks):
+def test_invalid_arguments_are_rejected(ranks):
     ranks.run(_refused)
 
 
@@ -137,5 +137,5 @@ def _refused_objects():
         dist.scatter_object_list([], [1, 2])
 
 
-def test_objects_that_are_refused(ranks):
+def test_objects_that_are_rejected(ranks):
     ranks.run(_refused_objects)

@@ -78,7 +78,7 @@ def test_error_feedback_adds_lost_parts_later(ranks):
     np.testing.assert_allclose(arrived + lost, given, rtol=1e-9, atol=1e-9)
 
 
-def test_a_start_without_anything_to_begin_with():
+def test_start_iteration_must_allow_a_warm_start():
     for options in ({}, {"warm_start": False}, {"use_error_feedback": False}):
         with pytest.raises(ValueError, match="start_powerSGD_iter"):
             PowerSGDState(None, start_powerSGD_iter=1, **options)

@@ -73,7 +73,7 @@ def _coalesced(counts):
 
 
 @pytest.mark.parametrize("counts", [[3, 0, 5], [1, 200_000, 0, 7, 100_001], [5] * 4200])
-def test_tensors_of_one_call_are_reduced_where_they_are(three_ranks, counts):
+def test_coalesced_tensors_are_reduced_in_place(three_ranks, counts):
     for found in three_ranks.run(_coalesced, counts):
         for count, each in zip(counts, found, strict=False):
             np.testing.assert_array_equal(each, _all(count, 3).sum(axis=0) / 3)

@@ -110,7 +110,7 @@ def test_a_process_that_fails_ends_the_others(tmp_path):
     assert time.monotonic() - begin < 30
 
 
-def test_starting_again(tmp_path):
+def test_failed_programs_are_restarted(tmp_path):
     program = """
         import os, sys
         attempt = int(os.environ["TORCHELASTIC_RESTART_COUNT"])
@@ -153,7 +153,7 @@ def test_environment_and_output_of_processes(tmp_path):
         ([], "the following arguments are required: program"),
     ],
 )
-def test_a_launch_that_is_refused(options, text):
+def test_a_launch_that_is_rejected(options, text):
     done = _run(*LAUNCHER, *options)
     assert done.returncode and text in done.stderr and "Traceback" not in done.stderr
 
@@ -245,7 +245,7 @@ def test_an_mpi_library_without_pmi(tmp_path):
     assert "cannot connect processes that mpiexec did not start: pip install mpich" in done.stdout, done.stderr
 
 
-def test_a_second_set_of_processes(tmp_path):
+def test_init_process_group_can_be_called_again(tmp_path):
     _needs_mpi()
     program = (
         PROGRAM

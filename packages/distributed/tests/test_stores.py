@@ -48,7 +48,7 @@ def test_a_value_that_changes_only_if_it_is_as_expected(store):
     assert store.compare_set("key", "first", "second") == b"second" == store.get("key")
 
 
-def test_keys_are_waited_for(store):
+def test_get_waits_for_keys(store):
     threading.Timer(0.1, lambda: store.set("late", "here")).start()
     assert store.get("late") == b"here"
     begin = time.monotonic()
@@ -61,7 +61,7 @@ def test_keys_are_waited_for(store):
         store.get("never")
 
 
-def test_invalid_arguments_are_refused(store):
+def test_invalid_arguments_are_rejected(store):
     with pytest.raises(TypeError, match="the value of a store should be str or bytes, got int"):
         store.set("key", 3)
     for timeout, kind in ((timedelta(0), ValueError), ("soon", TypeError), (True, TypeError)):
@@ -84,7 +84,7 @@ def _tcp(port):
 
 
 @pytest.mark.parametrize("kind", ["file", "tcp"])
-def test_processes_add_at_once(kind, tmp_path):
+def test_concurrent_add_is_atomic(kind, tmp_path):
     if kind == "file":
         store, make, given = dist.FileStore(str(tmp_path / "s")), _file, str(tmp_path / "s")
     else:
@@ -99,7 +99,7 @@ def test_processes_add_at_once(kind, tmp_path):
     assert store.get("count") == b"150" and [process.exitcode for process in processes] == [0] * 3
 
 
-def test_a_part_of_a_store():
+def test_prefix_store():
     whole = dist.HashStore()
     part = dist.PrefixStore("outer", dist.PrefixStore("inner", whole))
     part.set("key", "value")
@@ -132,7 +132,7 @@ def test_an_unknown_host_raises():
     assert time.monotonic() - begin < 60
 
 
-def test_a_port_that_is_taken():
+def test_a_used_port_raises():
     store = dist.TCPStore("localhost", 0, is_master=True)
     with pytest.raises(dist.DistNetworkError, match=rf"port {store.port} is taken on this machine .* MASTER_PORT="):
         dist.TCPStore("localhost", store.port, is_master=True)

@@ -42,7 +42,7 @@ def _truth(op):
     return x.view(fb.uint8).tolist()
 
 
-def test_truth_values(ranks):
+def test_boolean_reductions(ranks):
     assert ranks.run(_truth, dist.ReduceOp.SUM) == [[1, 0, 1, 0]] * 2
     assert ranks.run(_truth, dist.ReduceOp.PRODUCT) == [[1, 0, 0, 0]] * 2
 

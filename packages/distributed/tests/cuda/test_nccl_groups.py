@@ -105,7 +105,7 @@ def _again():
     return x.item()
 
 
-def test_a_program_that_begins_again(ranks):
+def test_process_groups_can_be_created_again(ranks):
     assert ranks.run(_again) == [2.0, 2.0]
 
 

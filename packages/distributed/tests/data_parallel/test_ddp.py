@@ -177,7 +177,7 @@ def _accumulate(views):
 
 
 @pytest.mark.parametrize("views", [False, True])
-def test_no_sync_adds_up_in_each_process(ranks, views):
+def test_no_sync_accumulates_local_gradients(ranks, views):
     model = made(Branches, 0)
     total = [of_all(model, 2, step) for step in range(3)]
     expected = {name: None if total[0][name] is None else sum(each[name] for each in total) for name in total[0]}
@@ -234,7 +234,7 @@ def _copies():
     return found
 
 
-def test_copies_average_too(ranks):
+def test_copies_of_the_wrapper_average_gradients(ranks):
     expected = of_all(made(Branches, 0), 2)
     for rank in ranks.run(_copies):
         for found in rank:
@@ -255,7 +255,7 @@ def _after_the_wrapper():
     return alone, gradients(module)
 
 
-def test_hooks_end_with_the_wrapper(ranks):
+def test_deleting_the_wrapper_removes_its_hooks(ranks):
     expected = of_all(made(Branches, 0), 2)
     for rank, (alone, together) in enumerate(ranks.run(_after_the_wrapper)):
         model = made(Branches, 0)

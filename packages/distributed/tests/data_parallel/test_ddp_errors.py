@@ -22,7 +22,7 @@ def _other_models(kind):
 
 
 @pytest.mark.parametrize("kind", ["shape", "number", "dtype"])
-def test_other_models_are_refused_in_all_processes(ranks, kind):
+def test_other_models_are_rejected_in_all_processes(ranks, kind):
     named = {
         "shape": "params[2] ('other.weight' of shape [4, 2] and float32) in process 1",
         "number": "Rank 0 has 2 params, while rank 1 has inconsistent 1 params: 'same.bias'",
@@ -32,7 +32,7 @@ def test_other_models_are_refused_in_all_processes(ranks, kind):
         assert named in message.replace("flambeau.", "")
 
 
-def test_a_module_without_trainable_parameters_is_refused(one_process):
+def test_a_module_without_trainable_parameters_is_rejected(one_process):
     for module in (nn.Tanh(), nn.Linear(2, 2).requires_grad_(False)):
         with pytest.raises(RuntimeError, match="doesn't have any parameter that requires a gradient"):
             DistributedDataParallel(module)
@@ -55,7 +55,7 @@ def test_a_module_on_several_kinds_of_devices(one_process):
         DistributedDataParallel(module)
 
 
-def test_unsupported_options_are_refused(one_process):
+def test_unsupported_options_are_rejected(one_process):
     for options in (
         {"mixed_precision": object()},
         {"device_mesh": object()},
@@ -83,7 +83,7 @@ def test_a_process_outside_of_the_group(ranks):
     ranks.run(_outside)
 
 
-def test_invalid_hooks_are_refused(one_process):
+def test_invalid_hooks_are_rejected(one_process):
     model = DistributedDataParallel(nn.Linear(2, 2))
 
     def misled(state, bucket: int):

@@ -100,7 +100,7 @@ def test_the_first_to_end_can_end_all(ranks):
     assert first == "Rank 0 exhausted all inputs." and second.startswith("Detected at least one rank that exhausted")
 
 
-def test_invalid_joinables_are_refused(one_process):
+def test_invalid_joinables_are_rejected(one_process):
     with pytest.raises(ValueError, match="at least one joinable"):
         Join([])
     with pytest.raises(AssertionError, match="calls the ``Joinable`` constructor"):

@@ -75,7 +75,7 @@ def _more_ranks_than_parameters():
     return x.tolist()
 
 
-def test_a_process_may_have_no_share(three_ranks):
+def test_more_processes_than_parameters(three_ranks):
     for found in three_ranks.run(_more_ranks_than_parameters):
         np.testing.assert_allclose(found, [0.5, 0.5])
 
@@ -159,7 +159,7 @@ def test_one_process_and_closures(one_process):
     assert x.grad is None
 
 
-def test_invalid_arguments_are_refused(one_process):
+def test_invalid_arguments_are_rejected(one_process):
     x = fb.ones(2)
     with pytest.raises(NotImplementedError, match="overlap_with_ddp"):
         ZeroRedundancyOptimizer([x], optim.SGD, overlap_with_ddp=True, lr=1.0)
