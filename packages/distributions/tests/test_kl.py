@@ -71,14 +71,14 @@ def near(actual, expected, tolerance=1e-6):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_within_a_family(name):
+def test_kl_divergence_within_a_family(name):
     p, q, interval = KINDS[name]
     near(kl_divergence(p, q), integral(p, q, interval))
     near(kl_divergence(p, p), 0)
 
 
 @pytest.mark.parametrize(("name", "other"), [(p, q) for p, others in BETWEEN.items() for q in others])
-def test_between_families(name, other):
+def test_kl_divergence_between_families(name, other):
     p, _, interval = KINDS[name]
     q = KINDS[other][1]
     near(kl_divergence(p, q), integral(p, q, interval))
@@ -288,7 +288,7 @@ def test_a_base_that_is_no_distribution():
         _KL_REGISTRY.pop((Mixed, Mixin), None)
 
 
-def test_a_formula_registered_first_stays():
+def test_registered_formulas_take_precedence_over_later_defaults():
     code = """
 import flambeau as fb
 from flambeau.distributions import Normal, kl_divergence, register_kl

@@ -217,7 +217,7 @@ def test_gradient_of_entropy(name):
 
 
 @pytest.mark.parametrize("name", ["Bernoulli", "Binomial", "Geometric", "NegativeBinomial", "ContinuousBernoulli"])
-def test_logits_say_the_same_as_probs(name):
+def test_logits_and_probs_are_equivalent(name):
     fixed = {"Binomial": (9,), "NegativeBinomial": (2.5,)}.get(name, ())
     kind = getattr(D, name)
     by_probs, by_logits = kind(*fixed, probs=fb.tensor(P)), kind(*fixed, logits=fb.tensor(np.log(P / (1 - P))))

@@ -251,7 +251,7 @@ def test_transformed_distributions_know_their_shapes():
         assert expanded.log_prob(expanded.sample((2,))).shape == (2, *expanded.batch_shape)
 
 
-def test_cdf_of_falling_transforms():
+def test_cdf_of_decreasing_transforms():
     falling = D.TransformedDistribution(D.Normal(0.0, 1.0), [D.AffineTransform(1.0, -2.0), D.ExpTransform()])
     x = fb.tensor([0.5, 1.0, 4.0])
     expected = 1 - D.Normal(0.0, 1.0).cdf((1 - x.log()) / 2)
@@ -328,7 +328,7 @@ def test_distributions_of_a_program():
         Fixed().expand((2,))
 
 
-def test_a_lazy_property_is_recorded_though_it_is_first_read_without_recording():
+def test_a_lazy_property_first_read_under_no_grad_is_recorded():
     width = fb.tensor([2.0], requires_grad=True)
     distribution = Triangular(width)
     with fb.no_grad():

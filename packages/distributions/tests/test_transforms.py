@@ -127,7 +127,7 @@ def test_equality_is_of_parameters():
     assert D.ExpTransform().inv == D.ExpTransform().inv != D.ExpTransform()
 
 
-def test_a_cache_gives_the_very_input_back():
+def test_a_cached_inverse_returns_the_identical_input():
     for transform in (D.TanhTransform(cache_size=1), D.TanhTransform().with_cache(), D.ExpTransform(cache_size=1).inv):
         x = number([1.0, 30.0])
         y = transform(x)
@@ -156,7 +156,7 @@ def test_transforms_can_be_pickled():
     assert pickle.loads(pickle.dumps(inverse))(number(5.0)) == 2
 
 
-def test_saturated_ends_stay_inside():
+def test_saturated_values_stay_inside_the_codomain():
     x = fb.tensor([-200.0, 200.0])
     assert ((D.SigmoidTransform()(x) > 0) & (D.SigmoidTransform()(x) < 1)).all()
     assert D.StickBreakingTransform()(x).gt(0).all()
@@ -257,7 +257,7 @@ def test_registered_transforms_map_into_the_constraint(name, registry):
         fb.testing.assert_close(transform.inv(y), x)
 
 
-def test_registries_refuse_unknown_and_accept_new_constraints():
+def test_registries_reject_unknown_and_accept_new_constraints():
     with pytest.raises(NotImplementedError, match="Cannot transform _Boolean constraints"):
         biject_to(constraints.boolean)
     with pytest.raises(TypeError, match="Constraint subclass or instance"):

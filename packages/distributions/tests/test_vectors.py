@@ -54,7 +54,7 @@ def test_integer_weights_and_logits():
     assert D.Categorical(fb.tensor([1, 3])).probs.tolist() == [0.25, 0.75]
 
 
-def test_categories_that_cannot_be():
+def test_categories_of_probability_zero():
     distribution = D.Categorical(logits=fb.tensor([0.0, -fb.inf]))
     assert distribution.log_prob(fb.tensor([0, 1])).tolist() == [0.0, -fb.inf]
     assert distribution.entropy() == 0
