@@ -69,7 +69,7 @@ def test_attention_counts_its_products() -> None:
     assert counter.get_total_flops() == 7 * (2 * 2 * 3 * 5 * 7 * 4)
 
 
-def test_modules_have_their_share(capsys: pytest.CaptureFixture[str]) -> None:
+def test_flops_are_counted_per_module(capsys: pytest.CaptureFixture[str]) -> None:
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Sequential(nn.Linear(16, 4)))
     with FlopCounterMode() as counter:
         model(flambeau.rand(4, 8)).sum().backward()

@@ -69,7 +69,7 @@ def test_structures_of_arguments_and_results():
     assert fb.equal(compiled(batch, config)["out"], batch["x"] * 3)
 
 
-def test_one_tensor_given_twice_is_another_call():
+def test_aliased_arguments_are_recompiled():
     def f(x, y):
         x.add_(1)
         return x * y

@@ -59,7 +59,7 @@ def test_methods_are_compiled_for_each_object():
         assert fb.equal(three(fb.ones(1)), fb.full((1,), 3.0))
 
 
-def test_a_compiled_module_is_the_module():
+def test_a_compiled_module_wraps_the_original():
     model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
     compiled = fb.compile(model)
     assert compiled._orig_mod is model and compiled.training
@@ -108,7 +108,7 @@ def test_explain_shows_programs_and_reasons():
     assert "an element of a tensor" in explanation.break_reasons[0]
 
 
-def test_stances():
+def test_set_stance():
     def f(x):
         return x * 2 if x.shape[0] > 2 else x * 3
 
@@ -184,6 +184,6 @@ def test_the_log_shows_programs(monkeypatch, capsys):
     assert "[graph] input %0" in error and "[fusion]" in error and "fused(add, mul)" in error and "[guards]" in error
 
 
-def test_names_of_compilers():
+def test_list_backends():
     assert fb.compiler.list_backends() == ["cudagraphs", "inductor"]
     assert fb.compiler.cudagraph_mark_step_begin() is None

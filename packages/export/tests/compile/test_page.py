@@ -152,7 +152,7 @@ def test_memory_is_that_of_the_values_that_are_alive():
                 assert one.offset + size <= other.offset or other.offset + size <= one.offset
 
 
-def test_views_are_no_blocks():
+def test_views_allocate_no_memory_blocks():
     profile = profile_of(lambda x: ((x @ x).reshape(2, -1) + 1).exp().reshape(-1), fb.randn(8, 8))
     assert names(profile) == ["matmul", "reshape", "add+exp", "reshape"]
     assert len(profile.blocks) == 2 and profile.peak == 2 * 8 * 8 * 4
@@ -187,7 +187,7 @@ def test_a_change_in_place_ends_a_group():
     assert "in place" in boundaries(profile_of(f, fb.randn(4, 4), fb.randn(4, 4)))["exp", "add"]
 
 
-def test_a_kernel_has_a_largest_size():
+def test_kernels_have_a_maximum_number_of_operators():
     def f(x):
         for _ in range(60):
             x = x + 1

@@ -244,7 +244,7 @@ def test_fullgraph_accepts_a_step_that_creates_state_first():
 
 
 @pytest.mark.parametrize("kind", ["nothing", "number", "dict"])
-def test_a_step_returns_anything(kind):
+def test_a_step_returns_any_structure(kind):
     def make_step(model, optimizer):
         def step(x, y):
             optimizer.zero_grad()

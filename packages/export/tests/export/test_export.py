@@ -54,7 +54,7 @@ def test_dynamic_sizes():
     assert by_order(fb.ones(5, 2)).shape == (5, 2)
 
 
-def test_models_that_need_static_sizes_are_refused():
+def test_models_that_need_static_sizes_are_rejected():
     class Loop(nn.Module):
         def forward(self, x):
             return sum(row for row in x)

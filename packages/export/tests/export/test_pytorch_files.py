@@ -233,7 +233,7 @@ def test_extra_files():
     assert extra == {"note.txt": b"hello"}
 
 
-def test_unsupported_programs_are_refused():
+def test_unsupported_programs_are_rejected():
     for target in ("torch.ops.aten.frobnicate.default", "torch.ops.torchvision.nms.default", "os.system"):
         with pytest.raises(NotImplementedError, match=target.replace(".default", "").rpartition(".")[2]):
             load(exported_file(linear(target), LINEAR_TENSORS))

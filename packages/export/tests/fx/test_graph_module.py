@@ -110,7 +110,7 @@ def test_dead_code_is_removed_and_side_effects_are_kept() -> None:
     assert not graph.eliminate_dead_code()
 
 
-def test_nodes_of_another_graph_are_refused() -> None:
+def test_nodes_of_another_graph_are_rejected() -> None:
     graph = fx.Graph()
     graph.output(next(iter(small().nodes)))
     with pytest.raises(RuntimeError, match="does not belong to this Graph"):
@@ -266,7 +266,7 @@ def test_shapes_without_elements(net: Net, x: Tensor) -> None:
     assert type(traced.fc.weight) is nn.Parameter
 
 
-def test_parts_compute_the_same(net: Net, x: Tensor) -> None:
+def test_split_modules_compute_the_same_result(net: Net, x: Tensor) -> None:
     order = iter(range(100))
     paths: dict[str, str] = {}
     parts = split_module(fx.symbolic_trace(net), net, lambda node: next(order) // 2, paths)
@@ -275,7 +275,7 @@ def test_parts_compute_the_same(net: Net, x: Tensor) -> None:
     assert flambeau.equal(parts(x), net(x))
 
 
-def test_parts_that_need_each_other_are_refused() -> None:
+def test_cyclic_partitions_are_rejected() -> None:
     traced = fx.symbolic_trace(lambda x: x.relu().neg().exp())
     with pytest.raises(RuntimeError, match="cycle exists between partitions"):
         split_module(traced, None, lambda node: int(node.name == "neg"))

@@ -104,7 +104,7 @@ def test_the_line_of_an_operation(program: Callable[..., Any], line: str) -> Non
     assert line in code(program)
 
 
-def test_names_count_on() -> None:
+def test_repeated_node_names_get_numeric_suffixes() -> None:
     graph = fx.symbolic_trace(lambda x: ((x + 1) + 2).relu().relu()).graph
     assert [node.name for node in graph.nodes] == ["x", "add", "add_1", "relu", "relu_1", "output"]
 
@@ -171,7 +171,7 @@ class Whole(fx.Tracer):
         return True
 
 
-def test_a_tracer_chooses_the_leaves() -> None:
+def test_custom_tracers_select_leaf_modules() -> None:
     graph = Whole().trace(nn.Sequential(nn.Sequential(nn.ReLU())))
     assert [node.target for node in graph.nodes] == ["input", "0", "output"]
 

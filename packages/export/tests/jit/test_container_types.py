@@ -34,6 +34,6 @@ def test_values_and_types(value, kind, expected):
     assert fb.jit.isinstance(value, kind) is expected
 
 
-def test_a_name_that_is_not_there():
+def test_unknown_names_raise_attribute_error():
     with pytest.raises(AttributeError, match=r"flambeau\.jit.*no_such_name"):
         getattr(fb.jit, "no_such_" + "name")

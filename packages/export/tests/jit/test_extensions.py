@@ -48,7 +48,7 @@ class Calling(nn.Module):
         return self.function(x)
 
 
-def test_what_does_not_depend_on_the_inputs_stays_constant():
+def test_values_independent_of_the_inputs_are_constants():
     weight, made = fb.rand(3), []
 
     def function(x):
@@ -68,7 +68,7 @@ def test_unused_results_of_unknown_functions_are_allowed():
     assert fb.equal(fb.jit.trace(function, fb.ones(2))(fb.zeros(2)), fb.ones(2))
 
 
-def test_gradients_inside_of_a_program_are_refused():
+def test_gradients_inside_of_a_program_are_rejected():
     def function(x):
         y = x.detach().requires_grad_()
         (gradient,) = fb.autograd.grad((y * y).sum(), y)
@@ -122,7 +122,7 @@ def test_the_derivatives_of_registered_operators_are_those_of_the_program():
     assert fb.autograd.gradcheck(traced, (x,))
 
 
-def test_a_decomposition_takes_the_place_of_the_operator():
+def test_a_decomposition_replaces_the_operator():
     @extension_op("jit_tests::squared")
     def squared(x: Tensor) -> Tensor:
         return unknown(x * x)

@@ -190,7 +190,7 @@ def test_function_call_by_call(name):
     assert counting.calls
 
 
-def test_what_programs_can_call_is_what_python_can():
+def test_program_operators_match_python_operators():
     """Check that operators in programs have the names and numbers of parameters of Python's operators."""
     training = {"run_backward", "gradient_of", "set_gradient", "clear_gradients", "step_optimizer", "set_grad_mode"}
     own = {*_OWN, *training, "check_input", "clone"}

@@ -44,7 +44,7 @@ def test_sizes_follow_the_inputs():
         assert fb.equal(mine, other)
 
 
-def test_decisions_by_sizes_are_kept_and_required():
+def test_branches_on_sizes_are_checked_at_run_time():
     def decided(x):
         total = x * 0
         for i in range(x.shape[1]):
@@ -61,7 +61,7 @@ def test_decisions_by_sizes_are_kept_and_required():
         program(fb.ones(4))
 
 
-def test_decisions_by_elements_are_kept_and_required():
+def test_branches_on_elements_are_checked_at_run_time():
     def decided(x):
         scale = x.abs().max().item()
         return x / scale if x.sum() > 0 else x
@@ -72,7 +72,7 @@ def test_decisions_by_elements_are_kept_and_required():
         program(fb.tensor([-1.0, -2.0]))
 
 
-def test_elements_that_python_takes_are_constants_of_which_it_warns():
+def test_reading_elements_in_python_warns_and_makes_constants():
     with pytest.warns(fb.jit.TracerWarning, match="test_programs.py:.*tolist gives Python a value"):
         program = fb.jit.trace(lambda x: x * x.tolist()[0], fb.tensor([3.0]))
     assert program(fb.tensor([5.0])).item() == 15
@@ -234,7 +234,7 @@ def test_programs_within_programs_and_modules(net):
     assert fb.jit.trace(program, x) is program
 
 
-def test_maps_and_autocast_run_it_call_by_call(net):
+def test_vmap_and_autocast_run_programs_call_by_call(net):
     program = fb.jit.trace(lambda x: F.linear(x, net.head.weight).relu(), fb.randn(2, 4))
     x = fb.randn(5, 2, 4)
     assert fb.allclose(fb.func.vmap(program)(x), F.linear(x, net.head.weight).relu())
@@ -284,7 +284,7 @@ def test_functions_and_constants_in_files():
     assert isinstance(loaded, fb.jit.ScriptFunction) and fb.equal(loaded(x), x @ table + 1)
 
 
-def test_tied_parameters_stay_tied(tmp_path):
+def test_tied_parameters_remain_tied(tmp_path):
     class Tied(nn.Module):
         def __init__(self):
             super().__init__()
@@ -303,7 +303,7 @@ def test_tied_parameters_stay_tied(tmp_path):
     assert fb.equal(loaded(fb.tensor([3])), model(fb.tensor([3])))
 
 
-def test_unsupported_files_are_refused(net, tmp_path):
+def test_unsupported_files_are_rejected(net, tmp_path):
     with pytest.raises(TypeError, match="got Net: call"):
         fb.jit.save(net, tmp_path / "f")
     value = fb.ones(1, dtype=fb.complex128)
@@ -341,7 +341,7 @@ def test_unsupported_files_are_refused(net, tmp_path):
         ("input %0 x\n%1 = cat([" + "[" * 30 + "%0\nreturn %0", "lists are nested too deeply"),
     ],
 )
-def test_texts_that_are_no_programs(text, message):
+def test_invalid_program_texts_raise(text, message):
     with pytest.raises(ValueError, match=message):
         fb._core._parse_program(text)
 
@@ -373,7 +373,7 @@ def test_constants_and_buffers_with_equal_names(tmp_path):
     assert fb.jit.load(tmp_path / "model")(fb.ones(1)).item() == 7
 
 
-def test_decisions_by_what_was_written_through_a_view():
+def test_decisions_by_values_written_through_a_view():
     def decided(x):
         marks = fb.zeros(4)
         marks.view(2, 2)[0, 0] = x.sum()

@@ -153,7 +153,7 @@ def test_a_model_in_training_is_not_frozen():
     assert jit.freeze(jit.optimize_for_inference(model)) is model and not model.training
 
 
-def test_types_that_programs_import():
+def test_annotation_types_are_importable():
     from flambeau.jit.annotations import Dict, List, Optional, TensorType, Tuple
 
     assert List[int] == typing.List[int] and Tuple[int, str] == typing.Tuple[int, str]  # noqa: UP006

@@ -304,7 +304,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_code_that_torchscript_does_not_write_is_refused_before_anything_runs(attack):
+def test_code_that_torchscript_does_not_write_is_rejected_before_anything_runs(attack):
     with pytest.raises(RuntimeError, match="which TorchScript does not generate"):
         run(ATTACKS[attack], fb.ones(1), parameters="x: Tensor")
 

@@ -79,7 +79,7 @@ def test_dynamic_shapes(shapes, compare):
     compare(export(model, fb.randn(1, 4), dynamic_shapes=shapes), model, fb.randn(6, 4))
 
 
-def test_sizes_that_are_computed_with(compare):
+def test_arithmetic_with_dynamic_sizes(compare):
     def program(x):
         batch, channels, height, width = x.shape
         patches = x.reshape(batch, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
@@ -109,7 +109,7 @@ def test_no_warning_for_sizes_and_constants():
         export(lambda x: x * table[0].item() + len(x) if x.shape[0] > 1 else x, fb.ones(3))
 
 
-def test_branches_on_dynamic_dimensions_are_refused():
+def test_branches_on_dynamic_dimensions_are_rejected():
     def program(x):
         return x.exp() if len(x) > 5 else x.log()
 
@@ -144,7 +144,7 @@ def test_sizes_that_are_rounded_down(compare):
         export(lambda x: x[:, :, : int(x.shape[2] / 2 - 0.5)], fb.rand(1, 3, 8, 8), dynamic_axes=axes)
 
 
-def test_sizes_of_what_layers_give(compare):
+def test_sizes_of_layer_outputs(compare):
     layer = nn.Conv2d(3, 5, 3, stride=4, padding=1)
 
     def program(x):
@@ -169,7 +169,7 @@ def test_branches_for_odd_sizes_are_omitted(compare):
     compare(exported, program, fb.rand(2, 8))
 
 
-def test_an_example_that_cannot_grow():
+def test_examples_whose_sizes_cannot_be_doubled_raise():
     table = nn.Embedding(8, 2)
     with pytest.raises(IndexError) as raised:
         export(lambda x: x + table(fb.arange(x.shape[1])), fb.rand(1, 8, 2), dynamic_axes={"x": {1: "length"}})
@@ -178,7 +178,7 @@ def test_an_example_that_cannot_grow():
     )
 
 
-def test_a_number_that_is_no_polynomial():
+def test_non_polynomial_sizes_raise():
     with pytest.raises(
         RuntimeError, match=r"'other' of mul depends on the dynamic dimensions in a way that an ONNX file cannot"
     ):
@@ -252,7 +252,7 @@ def test_the_opset_that_is_asked_for_is_written(version, compare):
     compare(made, program, fb.randn(2, 4))
 
 
-def test_opsets_that_cannot_be_written():
+def test_unsupported_opsets_raise():
     with pytest.raises(ValueError, match=r"Unsupported ONNX opset version: 9; flambeau.onnx writes 14 to"):
         export(Net(), fb.rand(2, 4), opset_version=9)
     with pytest.raises(NotImplementedError, match="opset 16 lacks LayerNormalization"):

@@ -27,7 +27,7 @@ def test_a_result_of_an_unknown_function_is_no_constant():
     assert f"test_extensions.py:{function.__code__.co_firstlineno + 1}" in str(caught.value)
 
 
-def test_what_does_not_depend_on_the_inputs_stays_constant(compare):
+def test_values_independent_of_the_inputs_are_constants(compare):
     weight = fb.rand(3)
 
     def function(x):
@@ -88,7 +88,7 @@ def test_a_function_with_a_custom_derivative(compare):
     compare(export(function, fb.ones(3)), function, fb.rand(3))
 
 
-def test_an_operator_that_changes_its_arguments_is_refused():
+def test_an_operator_that_changes_its_arguments_is_rejected():
     @custom_op("onnx_tests::fill", mutates_args={"x"})
     def fill(x: Tensor) -> None:
         np.copyto(x.numpy(), 1.0)

@@ -118,7 +118,7 @@ def test_the_program_and_its_inputs_stay_as_they_were(compare):
     compare(program, lambda x: Counts()(x.clone()), fb.rand(4, 6))
 
 
-def test_memory_shared_without_a_view_is_refused():
+def test_memory_shared_without_a_view_is_rejected():
     base = fb.zeros(4)
     a, b = base[:2], base[1:3]
 

@@ -8,7 +8,7 @@ from flambeau.onnx import export
 from flambeau.onnx._verify import verified, with_other_elements
 
 
-def test_a_file_that_is_right_for_the_example_alone_is_refused():
+def test_a_file_that_is_right_for_the_example_alone_is_rejected():
     def function(x):
         return x + fb.from_numpy(np.tanh(x.numpy()))  # a constant of the file
 
@@ -46,7 +46,7 @@ def test_nan_and_infinity_are_compared():
         verified(lambda x: (values.nan_to_num(),), lambda x: values, (fb.ones(2),), {})
 
 
-def test_a_model_that_refuses_other_inputs_is_compared_for_the_example():
+def test_a_model_that_rejects_other_inputs_is_compared_for_the_example():
     example = fb.arange(4.0)
 
     def function(x):
