@@ -124,7 +124,7 @@ def test_layers_use_the_chosen_backend(query, saved_shapes):
 
 
 @pytest.mark.parametrize("wrong", [None, 0, (MATH,), "MATH"])
-def test_invalid_backends_are_refused(wrong):
+def test_invalid_backends_are_rejected(wrong):
     with pytest.raises(AssertionError, match="instance of SDPBackend or a list"), sdpa_kernel(wrong):
         pass
 
@@ -164,7 +164,7 @@ def test_causal_masks(queries, keys):
     np.testing.assert_allclose(scaled_dot_product_attention(q, k, k, upper).numpy(), causal.numpy(), rtol=1e-5)
 
 
-def test_invalid_causal_masks_are_refused():
+def test_invalid_causal_masks_are_rejected():
     for call in (bias.causal_upper_left, bias.causal_lower_right):
         with pytest.raises(AssertionError, match="only support 2D"):
             call(2, 3, 4)

@@ -89,7 +89,7 @@ class TestListBehaviour:
         self.check(container + make(held[1:]), held)
         self.check(container, held[:1])
 
-    def test_bad_members(self, make):
+    def test_invalid_members_are_rejected(self, make):
         held = layers(2)
         container = make(held)
         with pytest.raises(TypeError, match="int is not a Module subclass"):
@@ -111,7 +111,7 @@ def test_sequential_repeats():
         nn.Sequential() * 1.5
 
 
-def test_named_sequential_cut_down_numbers_again():
+def test_deleting_from_a_named_sequential_renumbers_it():
     chain = nn.Sequential({"a": nn.ReLU(), "b": nn.Tanh()})
     del chain[0]
     assert repr(chain) == "Sequential(\n  (0): Tanh()\n)"

@@ -121,7 +121,7 @@ def test_blocks():
     assert fb.equal(together.to_dense(), mask.to_dense())
 
 
-def test_blocks_that_are_given_decide():
+def test_unlisted_blocks_are_masked():
     """Check that blocks that are not listed are masked, and that full blocks ignore the mask function."""
     q, k, v = (fb.tensor(a[..., :16, :]) for a in (Q, K, V))
     partial = fb.tensor([[[1, 1]]]), fb.tensor([[[[0, 1], [1, 0]]]])

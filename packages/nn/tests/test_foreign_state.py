@@ -47,7 +47,7 @@ def test_registered_values_are_attributes():
     assert whole(fb.ones(1, 2)).tolist() == [[7.0]]
 
 
-def test_hooks_are_refused():
+def test_hooks_are_rejected():
     state = written_by_pytorch()
     state["_forward_hooks"][0] = print
     with pytest.raises(RuntimeError, match=r"Identity: .* saved by PyTorch with hooks \('_forward_hooks'\)"):

@@ -104,7 +104,7 @@ def test_errors(call, error, message):
 @pytest.mark.parametrize(
     ("call", "shape"), [(F.dropout1d, (40, 50, 3)), (F.dropout2d, (40, 50, 2, 3)), (F.dropout3d, (40, 50, 2, 1, 3))]
 )
-def test_channels_go_as_a_whole(call, shape):
+def test_whole_channels_are_dropped(call, shape):
     y = call(fb.ones(shape), 0.25)
     channels = y.flatten(2)
     assert bool((channels == channels[..., :1]).all())

@@ -47,7 +47,7 @@ def test_values(queries, keys, dtype):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_many_blocks(causal):
+def test_attention_over_many_blocks(causal):
     q, k, v, g = (draw(33, n, d) for n, d in ((300, 5), (530, 5), (530, 3), (300, 3)))
     inputs = [fb.tensor(a).requires_grad_() for a in (q, k, v)]
     out = F.scaled_dot_product_attention(*inputs, is_causal=causal)
@@ -60,7 +60,7 @@ def test_many_blocks(causal):
         np.testing.assert_allclose(tensor.grad.numpy(), want, atol=1e-12)
 
 
-def test_no_queries_or_no_width():
+def test_attention_of_empty_inputs():
     for shapes in (((2, 0, 4), (2, 3, 4), (2, 3, 5)), ((2, 3, 4), (2, 3, 4), (2, 3, 0)), ((0, 3, 4),) * 3):
         inputs = [fb.tensor(draw(*s)).requires_grad_() for s in shapes]
         out = F.scaled_dot_product_attention(*inputs)

@@ -52,7 +52,7 @@ def test_a_parameter_may_be_left_out_but_not_be_a_number():
     assert layer.weight is weight and layer.bias is bias
 
 
-def test_paths_may_run_in_a_circle():
+def test_paths_through_module_cycles():
     outer = nn.Sequential(nn.Linear(1, 1))
     outer[0].around = outer
     new = {"0.around.0.weight": fb.tensor([[4.0]]), "0.bias": fb.tensor([1.0])}

@@ -153,7 +153,7 @@ def test_errors(call, message):
         call()
 
 
-def test_time_first():
+def test_conv_tbc():
     x, w, b = fb.tensor(draw(7, 2, 3)), fb.tensor(draw(3, 3, 4)), fb.tensor(draw(4))
     want = F.conv1d(x.permute(1, 2, 0), w.permute(2, 1, 0), b, padding=1).permute(2, 0, 1)
     assert fb.allclose(F.conv_tbc(x, w, b, 1), want)

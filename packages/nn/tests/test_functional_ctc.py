@@ -25,7 +25,7 @@ def likelihood(probabilities, target, blank):
 
 
 @pytest.mark.parametrize("blank", [0, 2])
-def test_all_alignments(blank):
+def test_ctc_loss_sums_over_all_alignments(blank):
     steps, batch, classes = 5, 4, 3
     logits = RNG.standard_normal((steps, batch, classes))
     probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
@@ -95,7 +95,7 @@ def test_errors(options, message):
 
 
 @pytest.mark.parametrize("name", ["input_lengths", "target_lengths"])
-def test_one_length_for_a_batch_is_refused(name):
+def test_one_length_for_a_batch_is_rejected(name):
     arguments = {"input_lengths": [2], "target_lengths": [2]} | {name: 2}
     with pytest.raises(TypeError, match=rf"ctc_loss: {name} must hold one length for each sample .* write \[2\]"):
         F.ctc_loss(fb.zeros(2, 1, 3), fb.tensor([[1, 2]]), **arguments)

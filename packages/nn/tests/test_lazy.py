@@ -37,7 +37,7 @@ each = pytest.mark.parametrize(("lazy", "ready", "shape"), LAZY)
 
 
 @each
-def test_the_first_input_makes_the_layer(lazy, ready, shape):
+def test_the_first_input_initialises_a_lazy_layer(lazy, ready, shape):
     module, expected = lazy(), ready()
     assert type(module).__name__ == f"Lazy{type(expected).__name__}"
     assert module.has_uninitialized_params() == any(map(is_lazy, module.state_dict().values()))
@@ -52,7 +52,7 @@ def test_the_first_input_makes_the_layer(lazy, ready, shape):
 
 
 @each
-def test_a_state_that_is_loaded_makes_the_layer(lazy, ready, shape):
+def test_loading_a_state_initialises_a_lazy_layer(lazy, ready, shape):
     module, expected = lazy(), ready()
     module.load_state_dict(expected.state_dict())
     x = fb.randn(shape)

@@ -184,7 +184,7 @@ def test_bce_of_certain_predictions_is_finite():
 
 
 @pytest.mark.parametrize("kind", [nn.MSELoss, nn.L1Loss])
-def test_sizes_that_would_compare_all_with_all_are_an_error(kind):
+def test_sizes_that_would_broadcast_raise(kind):
     with pytest.raises(ValueError, match=r"target size \[3, 1\] .*input size \[3\] .*\[3, 3\].*reshape"):
         kind()(fb.zeros(3), fb.zeros(3, 1))
 

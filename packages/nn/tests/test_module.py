@@ -44,7 +44,7 @@ def test_attributes_are_plain_and_registered():
     assert not hasattr(nn.Module, "__getattr__")
 
 
-def test_names_of_everything():
+def test_named_parameters_buffers_and_modules():
     block = Block()
     assert [name for name, _ in block.named_parameters()] == ["scale", "fc1.weight", "fc1.bias", "fc2.weight"]
     assert [name for name, _ in block.named_parameters("at", recurse=False)] == ["at.scale"]
@@ -69,7 +69,7 @@ def test_shared_members_are_listed_once():
     assert names == ["weight", "a.weight", "a.bias", "b.weight", "b.bias"]
 
 
-def test_a_wrapper_may_look_for_attributes_in_what_it_wraps():
+def test_a_wrapper_can_forward_attribute_lookups():
     class Wrapper(nn.Module):
         def __init__(self, module):
             super().__init__()
@@ -82,7 +82,7 @@ def test_a_wrapper_may_look_for_attributes_in_what_it_wraps():
     assert wrapper.out_features == 3 and list(wrapper.state_dict()) == ["wrapped.weight", "wrapped.bias"]
 
 
-def test_none_keeps_the_name_registered():
+def test_assigning_none_keeps_the_registration():
     layer = nn.Linear(2, 2)
     layer.bias = None
     assert layer._parameters == {"weight": layer.weight, "bias": None}
@@ -90,7 +90,7 @@ def test_none_keeps_the_name_registered():
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
 
 
-def test_a_name_has_one_kind():
+def test_assigning_another_kind_moves_the_registration():
     module = nn.Module()
     module.member = 3
     module.member = nn.Parameter(fb.zeros(1))
@@ -150,7 +150,7 @@ def test_a_result_of_a_computation_is_no_parameter():
         module.register_parameter("result", result * 2)
 
 
-def test_found_by_path():
+def test_members_are_found_by_path():
     model = Model()
     assert model.get_submodule("") is model
     assert model.get_submodule("encoder.2.fc1") is model.encoder[2].fc1
@@ -376,7 +376,7 @@ def test_parameters_and_buffers_hold_tensors(data, message):
         nn.Buffer(data)
 
 
-def test_memory_formats_of_what_has_images_dimensions():
+def test_memory_format_applies_to_4d_parameters():
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(3, 1))
     weight = model[0].weight
     before = weight.tolist()
@@ -407,7 +407,7 @@ def test_containers_suggest_the_layer_for_functions(given, message):
             make()
 
 
-def test_a_list_of_layers_is_to_be_unpacked():
+def test_a_list_of_layers_suggests_unpacking():
     with pytest.raises(TypeError, match=r"list is not a Module subclass; .* Sequential\(\*modules\)"):
         nn.Sequential([nn.Linear(1, 1)])
 

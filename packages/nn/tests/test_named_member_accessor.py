@@ -8,7 +8,7 @@ from flambeau.nn.modules.module import _global_parameter_registration_hooks, reg
 from flambeau.nn.utils._named_member_accessor import set_tensor, swap_submodule, swap_tensor
 
 
-def test_tensors_of_all_kinds_are_exchanged_in_place():
+def test_swap_tensor_accepts_parameters_buffers_and_attributes():
     module = nn.BatchNorm1d(2)
     module.extra = fb.zeros(1)
     for name in ("weight", "running_mean", "extra"):
@@ -31,7 +31,7 @@ def test_a_submodule_is_exchanged():
     ("arguments", "error"),
     [((1, "weight", None), TypeError), (("layer", "weight", 3), TypeError), (("layer", "a.b", None), KeyError)],
 )
-def test_invalid_names_are_refused(arguments, error):
+def test_invalid_names_are_rejected(arguments, error):
     layer = nn.Linear(1, 1)
     module, name, value = arguments
     with pytest.raises(error):

@@ -34,7 +34,7 @@ def test_losses_with_reductions_as_numbers(name, reduction):
     assert getattr(fb, name)(*args, **options, reduction=reduction).equal(expected)
 
 
-def test_another_number_is_refused():
+def test_another_number_is_rejected():
     with pytest.raises(ValueError, match="reduction must be 0"):
         fb.kl_div(rows(2), rows(2), 3)
 

@@ -17,7 +17,7 @@ class Pair(NamedTuple):
 
 
 @without_gpu
-def test_without_gpus_calls_are_passed_on():
+def test_data_parallel_without_gpus_calls_the_module():
     layer = nn.Linear(3, 2)
     for devices in (None, [0], [0, 1], ["cuda:0", "cuda:1"]):
         model = nn.DataParallel(layer, devices)
@@ -35,7 +35,7 @@ def test_other_objects_are_replicated():
     assert scatter({"a": None, "b": (1,)}, [0, 1]) == [{"a": None, "b": (1,)}] * 2
 
 
-def test_arguments_become_as_many():
+def test_scattered_arguments_have_one_item_per_device():
     scatter_kwargs = scatter_gather.scatter_kwargs
     assert scatter_kwargs((1,), {}, [0, 1]) == (((1,), (1,)), ({}, {}))
     assert scatter_kwargs((), {"a": 1}, [0, 1]) == (((), ()), ({"a": 1}, {"a": 1}))
@@ -53,7 +53,7 @@ def test_results_are_joined_item_by_item():
         nn.parallel.gather([{"a": a}, {"b": a}], "cpu")
 
 
-def test_numbers_that_do_not_fit():
+def test_different_numbers_of_modules_and_inputs_raise():
     layer = nn.Identity()
     for arguments in (([],), ([1], [{}, {}]), ([1], None, [0, 1])):
         with pytest.raises(AssertionError, match="The number of modules 1 is not equal"):

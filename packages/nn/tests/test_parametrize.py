@@ -164,7 +164,7 @@ def test_pruning_keeps_the_largest():
     np.testing.assert_array_equal(layer.weight.detach().numpy(), before * kept)
 
 
-def test_prunings_of_one_parameter_add_up():
+def test_repeated_pruning_accumulates():
     layer = nn.Conv2d(3, 4, 2)
     prune.ln_structured(layer, "weight", amount=1, n=2, dim=0)
     norms = np.sqrt((layer.weight_orig.detach().numpy() ** 2).sum((1, 2, 3)))
@@ -214,7 +214,7 @@ def test_bad_input_leaves_modules_as_they_were(call, error, message):
         call()
 
 
-def test_a_refused_parametrization_changes_nothing():
+def test_a_rejected_parametrization_changes_nothing():
     layer = nn.Linear(2, 3)
     before = list(layer.state_dict())
     with pytest.raises(ValueError, match="shape"):
@@ -254,7 +254,7 @@ def test_a_further_parametrization_leaves_what_is_trained_as_it_is():
         (lambda x: (x, 1.0), "Got element 1 of the sequence with type float"),
     ],
 )
-def test_inverses_that_are_no_tensors_are_refused(inverse, message):
+def test_inverses_that_are_no_tensors_are_rejected(inverse, message):
     layer, wrong = nn.Linear(2, 2), Increment()
     wrong.right_inverse = inverse
     with pytest.raises(ValueError, match=message):

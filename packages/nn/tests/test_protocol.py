@@ -27,7 +27,7 @@ class Renamed(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *others)
 
 
-def test_a_class_brings_an_older_state_into_form():
+def test_load_from_state_dict_can_convert_older_states():
     model = nn.Sequential(Renamed(), nn.Linear(2, 2))
     state = dict(model.state_dict())
     state["0.scale"] = 3 * state.pop("0.gain")
@@ -133,7 +133,7 @@ def test_hooks_of_registration():
     assert model.weight.item() == 1
 
 
-def test_gradients_at_the_last_operation():
+def test_legacy_backward_hooks_receive_gradients_of_the_last_operation():
     seen = []
     layer = nn.Linear(2, 1)
     layer.register_backward_hook(lambda module, inputs, outputs: seen.append([tuple(g.shape) for g in outputs]))
@@ -177,7 +177,7 @@ def test_memory_is_shared_with_processes_that_are_forked():
     assert layer.weight.tolist() == [3, 3]
 
 
-def test_unknown_keyword_arguments_are_refused():
+def test_unknown_keyword_arguments_are_rejected():
     class Plain(nn.Module):
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
@@ -239,7 +239,7 @@ def test_older_spellings_warn():
         nn.MSELoss(reduction="sum")
 
 
-def test_fused_layers_do_the_same():
+def test_fused_layers_compute_the_same_result():
     fb.manual_seed(0)
     for layer, norm, shape in (
         (nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3), (2, 2, 4, 4)),

@@ -153,7 +153,7 @@ def add_keys(module, keys):
 
 @pytest.mark.parametrize("assign", [False, True])
 @pytest.mark.parametrize(("hook", "error"), [(add_keys, RuntimeError), (fail, KeyError)])
-def test_hooks_that_refuse_a_complete_load_change_nothing(hook, error, assign):
+def test_hooks_that_reject_a_complete_load_change_nothing(hook, error, assign):
     target = nn.Sequential(Counting(), nn.Linear(2, 3))
     target.register_load_state_dict_post_hook(hook)
     weight = target[0].weight
@@ -229,7 +229,7 @@ def test_errors_of_common_mistakes_suggest_a_fix(what):
         np.testing.assert_array_equal(value, before[name])
 
 
-def test_a_prefix_that_is_lacking():
+def test_a_missing_prefix_is_reported():
     wrapped = nn.Module()
     wrapped.module = model()
     with pytest.raises(RuntimeError, match=r"without the prefix \"module\.\" .*'module\.' \+ key.*module's 'module'"):
@@ -243,7 +243,7 @@ def test_other_mismatches_are_named_besides_a_prefix():
         model().load_state_dict(state)
 
 
-def test_a_few_like_keys_are_no_prefix():
+def test_different_prefixes_are_not_reported_as_a_prefix():
     state = model().state_dict()
     state["x.0.weight"] = state.pop("0.weight")
     state["y.3.bias"] = state.pop("3.bias")

@@ -31,7 +31,7 @@ def test_clip_grad_norm(order, limit):
     assert given[-1].grad is None
 
 
-def test_parameters_that_are_used_up_are_not_clipped_in_silence():
+def test_clip_grad_norm_warns_of_an_exhausted_generator():
     parameters = nn.Linear(2, 2).parameters()
     list(parameters)
     with pytest.warns(UserWarning, match="empty generator"):
@@ -74,7 +74,7 @@ def test_clip_grad_value():
         (lambda: 3, "expected a Tensor or an iterable of Tensors, got int"),
     ],
 )
-def test_other_objects_than_parameters_are_refused(given, message):
+def test_other_objects_than_parameters_are_rejected(given, message):
     with pytest.raises(TypeError, match=f"clip_grad_norm_: .*{message}"):
         nn.utils.clip_grad_norm_(given(), 1.0)
     with pytest.raises(TypeError, match=f"clip_grad_value_: .*{message}"):
@@ -105,7 +105,7 @@ def test_vector_and_back():
         (lambda: [0.0] * 9, TypeError, "expected vec to be a Tensor, but got: list"),
     ],
 )
-def test_bad_vectors_change_nothing(vector, error, message):
+def test_invalid_vectors_change_nothing(vector, error, message):
     layer = nn.Linear(2, 3)
     before = layer.weight.detach().numpy().copy()
     with pytest.raises(error, match=message):

@@ -107,7 +107,7 @@ def test_an_ensemble_of_models():
     assert fb.allclose(found, fb.stack([m(x) for m in models]), atol=1e-6)
 
 
-def test_values_that_a_loss_refuses_are_found_in_any_element():
+def test_values_that_a_loss_rejects_are_found_in_any_element():
     inputs = fb.tensor([[0.5, 0.5], [0.5, 1.5]])
     with pytest.raises(RuntimeError, match="between 0 and 1"):
         vmap(F.binary_cross_entropy)(inputs, fb.ones(2, 2))
