@@ -14,7 +14,7 @@ each_rule = pytest.mark.parametrize("rule", RECORDED, ids=lambda rule: f"{rule.k
 
 
 @each_rule
-def test_recorded_steps_have_the_values_of_the_rule(rule):
+def test_differentiable_steps_equal_the_update_rule(rule):
     values = starting_values()
     params = parameters(values)
     optimizer = rule.kind(params, **rule.options, differentiable=True)
@@ -81,7 +81,7 @@ def test_gradients_flow_to_a_learning_rate():
     assert rate.grad.item() == -7.0
 
 
-def test_recorded_steps_refuse_leaves():
+def test_recorded_steps_reject_leaves():
     pytest.importorskip("flambeau.autograd")
     param = fb.ones(2, requires_grad=True)
     param.grad = fb.ones(2)

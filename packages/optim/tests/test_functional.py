@@ -124,7 +124,7 @@ def test_sgd_creates_the_buffers_that_are_none():
     assert unused == [None]
 
 
-def test_sparse_gradients_change_the_rows_they_have():
+def test_sparse_gradients_update_only_their_rows():
     param, buffers = fb.ones(3, 1), [None]
     sgd([param], [fb.sparse_coo_tensor([[1]], [[2.0]], (3, 1))], buffers, momentum=0)
     assert param.flatten().tolist() == pytest.approx([1.0, 0.8, 1.0])
@@ -155,14 +155,14 @@ def test_steps_are_counted_in_the_dtype_they_have():
         ({"foreach": True, "fused": True}, RuntimeError, "cannot be `True` together"),
     ],
 )
-def test_choices_that_would_make_a_difference_are_refused(options, error, message):
+def test_unsupported_options_are_rejected(options, error, message):
     param = fb.ones(2)
     with pytest.raises(error, match=message):
         adam(param, fb.tensor(0.0), **options)
     assert param.tolist() == [1.0, 1.0]
 
 
-def test_wrong_arguments_are_refused():
+def test_wrong_arguments_are_rejected():
     with pytest.raises(RuntimeError, match="must contain a list of singleton tensors"):
         adam(fb.ones(2), 0)
     param = fb.ones(2)
@@ -189,7 +189,7 @@ def stepped(param, **options):
     return optimizer
 
 
-def test_a_swapped_in_state_is_stepped_instead_of_the_optimizers_own():
+def test_swap_in_optimizer_params_and_state():
     from flambeau.optim._stateless import swap_in_optimizer_params_and_state
 
     own, other = fb.zeros(2), fb.zeros(2)
@@ -215,7 +215,7 @@ def test_a_swapped_in_state_is_stepped_instead_of_the_optimizers_own():
         (lambda state: state["state"].update({7: {}}), r"unknown parameters: \[7\]"),
     ],
 )
-def test_a_state_that_does_not_match_the_optimizer_is_refused(change, message):
+def test_a_state_that_does_not_match_the_optimizer_is_rejected(change, message):
     from flambeau.optim._stateless import swap_in_optimizer_params_and_state
 
     own = fb.zeros(2)

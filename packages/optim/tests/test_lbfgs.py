@@ -31,7 +31,7 @@ def valley(x):
     return rosenbrock(x), [scipy.optimize.rosen_der(x)]
 
 
-def test_the_minimum_of_a_curved_valley():
+def test_lbfgs_minimises_the_rosenbrock_function():
     x = fb.tensor(np.array([-1.2, 1.0, 0.5]))
     optimizer = optim.LBFGS([x], max_iter=200, line_search_fn="strong_wolfe", tolerance_change=1e-14)
     optimizer.step(closure_of(valley, optimizer, x))
@@ -40,7 +40,7 @@ def test_the_minimum_of_a_curved_valley():
     np.testing.assert_allclose(x.numpy(), wanted, atol=1e-3)
 
 
-def test_a_quadratic_takes_as_many_steps_as_dimensions():
+def test_lbfgs_minimises_a_quadratic_in_n_steps():
     A = np.diag([1.0, 4.0, 9.0]) + 0.5
     x, b = fb.tensor(np.zeros(2)), fb.tensor(np.zeros(1))
 
@@ -70,7 +70,7 @@ def test_limits_and_state():
     np.testing.assert_allclose(x.numpy(), y.numpy(), rtol=1e-14)
 
 
-def test_invalid_arguments_are_refused():
+def test_invalid_arguments_are_rejected():
     x, y = fb.ones(1), fb.ones(1)
     with pytest.raises(ValueError, match="parameter groups"):
         optim.LBFGS([{"params": [x]}, {"params": [y]}])

@@ -180,7 +180,7 @@ def test_get_lr_outside_of_a_step_warns():
         assert schedule.get_lr() == [1.0]
 
 
-def test_rules_of_programs():
+def test_custom_schedules():
     class Halved(lr_scheduler.ExponentialLR):
         def get_lr(self):
             if not self._get_lr_called_within_step:

@@ -55,7 +55,7 @@ def test_a_step_of_muon_is_orthogonal():
         assert cosine > 0.97
 
 
-def test_muon_can_match_the_step_size_of_adamw():
+def test_muon_match_rms_adamw():
     param = fb.zeros(16, 4)
     param.grad = fb.eye(16)[:, :4]
     optim.Muon([param], lr=1.0, adjust_lr_fn="match_rms_adamw").step()
@@ -76,6 +76,6 @@ def test_muon_can_match_the_step_size_of_adamw():
         (lambda p: optim.Muon([fb.ones(3)]), r"only supports 2D parameters .* \[3\]"),
     ],
 )
-def test_invalid_arguments_are_refused(make, message):
+def test_invalid_arguments_are_rejected(make, message):
     with pytest.raises(ValueError, match=message):
         make([fb.ones(2, 2)])

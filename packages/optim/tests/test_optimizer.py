@@ -38,7 +38,7 @@ def test_groups_take_defaults():
     assert optimizer.defaults["lr"] == 0.1
 
 
-def test_a_given_group_becomes_the_optimizers():
+def test_add_param_group_stores_the_given_dictionary():
     group = {"params": (each for each in [parameter(1)])}
     optimizer = optim.SGD([group], lr=0.1)
     assert optimizer.param_groups[0] is group and group["lr"] == 0.1 and len(group["params"]) == 1
@@ -232,7 +232,7 @@ def test_loaded_state_takes_the_dtype_of_the_parameters():
         ),
     ],
 )
-def test_groups_that_do_not_fit_change_nothing(spoil, message):
+def test_mismatched_state_dicts_change_nothing(spoil, message):
     optimizer = stepped(optim.Adam, lr=0.1)
     saved = stepped(optim.Adam, lr=0.9).state_dict()
     spoil(saved)
@@ -270,7 +270,7 @@ def test_a_state_of_any_shape_is_loaded_and_one_that_no_step_can_use_is_named():
         ([], TypeError, "Expected state_dict to be dict-like, got <class 'list'>"),
     ],
 )
-def test_invalid_state_dicts_are_refused(state, error, message):
+def test_invalid_state_dicts_are_rejected(state, error, message):
     optimizer = stepped(optim.Adam, lr=0.1)
     with pytest.raises(error, match=message):
         optimizer.load_state_dict(state)

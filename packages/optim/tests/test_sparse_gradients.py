@@ -101,7 +101,7 @@ OTHERS = sorted(OPTIMIZERS - {"SGD", "Adagrad", "SparseAdam", "LBFGS"})
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_other_optimizers_refuse_sparse_gradients(name):
+def test_other_optimizers_reject_sparse_gradients(name):
     weight = fb.ones(5, 2, dtype=fb.float64)
     weight.grad = gradient(0)[0]
     with pytest.raises(RuntimeError, match=f"{name} does not support sparse gradients"):
@@ -163,7 +163,7 @@ def test_a_subclass_with_other_options_keeps_the_rule():
     assert weight.reshape(-1).tolist() == [1, 0, 1]
 
 
-def test_sparse_adam_refuses_dense_gradients():
+def test_sparse_adam_rejects_dense_gradients():
     weight = fb.ones(2)
     weight.grad = fb.ones(2)
     with pytest.raises(RuntimeError, match="does not support dense gradients"):

@@ -144,7 +144,7 @@ def test_hooks_run_around_a_custom_step():
     assert len(seen) == 4
 
 
-def test_hooks_run_once_where_a_step_calls_that_of_its_base():
+def test_hooks_run_once_if_step_calls_super():
     class Counting(fb.optim.SGD):
         def step(self, closure=None):
             return super().step(closure)
@@ -170,7 +170,7 @@ def test_hooks_run_around_a_step_that_another_class_brings():
     assert optimizer.step(lambda: 3) == 3 and len(seen) == 1
 
 
-def test_one_without_the_constructor_of_the_base():
+def test_an_optimizer_that_does_not_call_the_base_constructor():
     base = fresh()
     wrapper = Lookahead(base)
     schedule = StepLR(wrapper, 1)
