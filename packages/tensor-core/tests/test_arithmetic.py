@@ -196,7 +196,7 @@ def test_activations_of_blocks_with_and_without_negative_values(name, dtype):
     np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == np.float32 else 1e-14)
 
 
-def test_numbers_out_of_the_range_of_uint8():
+def test_numbers_outside_the_range_of_uint8():
     x = np.arange(256, dtype=np.uint8)
     t = fb.tensor(x)
     for number in (-1, 0, 255, 256, 300):
@@ -206,7 +206,7 @@ def test_numbers_out_of_the_range_of_uint8():
         assert np.array_equal(t.maximum(t.flip(0)).numpy(), np.maximum(x, x[::-1]))
 
 
-def test_a_foreign_true_may_be_any_byte():
+def test_nonzero_bytes_of_shared_memory_count_as_true():
     mask = np.array([0, 1, 2, 255], np.uint8).view(bool)
     t, other = fb.from_numpy(mask), fb.tensor([True, True, True, True])
     assert (t & other).tolist() == (t == other).tolist() == [False, True, True, True]

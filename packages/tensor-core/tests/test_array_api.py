@@ -180,7 +180,7 @@ def test_scalars(name, scalar):
         np.testing.assert_array_equal(result.numpy(), np.full(2, scalar or True).astype(result.numpy().dtype))
 
 
-def test_scalars_without_arrays_are_refused():
+def test_scalars_without_arrays_are_rejected():
     with pytest.raises(TypeError, match="add"):
         xp.add(1, 2)
     with pytest.raises(TypeError, match="str"):

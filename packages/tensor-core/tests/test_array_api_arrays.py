@@ -56,7 +56,7 @@ def test_arange(start, stop, step):
     same(xp.arange(start / 2, stop / 2, step / 2, dtype=xp.float64), np.arange(start / 2, stop / 2, step / 2))
 
 
-def test_arange_of_nothing():
+def test_empty_aranges():
     same(xp.arange(4), np.arange(4))
     assert xp.arange(-1).shape == (0,) and xp.arange(2.5, 1).dtype == xp.float32
     with pytest.raises(ValueError, match="step"):

@@ -89,7 +89,7 @@ def test_mixed_arrays(operands):
 
 
 @pytest.mark.parametrize("name", ["int8", "int16", "int32", "int64"])
-def test_no_dtype_for_both(name):
+def test_dtypes_without_a_common_dtype_raise(name):
     x1, x2 = xp.ones((2,), dtype=xp.uint64), xp.ones((2,), dtype=getattr(xp, name))
     for call in (
         lambda: xp.result_type(x1, x2),

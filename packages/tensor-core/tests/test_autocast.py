@@ -175,7 +175,7 @@ def test_settings_by_functions():
     fb.set_autocast_gpu_dtype(fb.float16)
 
 
-def test_invalid_devices_and_dtypes_are_refused():
+def test_invalid_devices_and_dtypes_are_rejected():
     assert is_autocast_available("cpu") and is_autocast_available("cuda") and not is_autocast_available("meta")
     with pytest.raises(ValueError, match="device_type"):
         autocast(fb.device("cpu"))
@@ -249,7 +249,7 @@ def test_custom_functions_run_in_a_chosen_mode():
         custom_fwd(device_type=1)
 
 
-def test_the_policy_is_stated_where_an_operator_is():
+def test_operators_declare_their_autocast_policy():
     assert "autocast" in inspect.signature(fb._operator.operator).parameters
     with pytest.raises(KeyError):
 

@@ -136,7 +136,7 @@ def test_environments_and_labels():
     assert str(Compare(tasks)) == ENVIRONMENTS
 
 
-def test_colours_say_how_numbers_compare(results):
+def test_colours_rank_the_measurements(results):
     table = Compare(results)
     table.trim_significant_figures()
     table.colorize()
@@ -150,7 +150,7 @@ def test_colours_say_how_numbers_compare(results):
     assert lines[7] == f"      int    |        |  {best.format(' 31000')}"
 
 
-def test_doubtful_numbers_are_marked():
+def test_high_variance_is_marked():
     table = Compare([Measurement(1, [1e-3, 2e-3, 3e-3, 4e-3], TaskSpec("f", "pass", label="L", description="d"))])
     table.highlight_warnings()
     assert "2.5 (! 60%)" in str(table)
@@ -208,7 +208,7 @@ def forever(*values):
         yield from values
 
 
-def test_blocks_last_as_long_as_makes_the_clock_negligible():
+def test_blocks_are_long_compared_to_the_clock_overhead():
     clock = Clock(forever(1e-4))
     calls = []
     measurement = Timer("clock.work()", timer=clock, globals={"clock": clock}).blocked_autorange(
@@ -228,7 +228,7 @@ def test_repetitions_go_on_until_the_times_agree():
     assert sum(wild.raw_times) > 20 and not wild.meets_confidence()
 
 
-def test_unsupported_arguments_are_refused():
+def test_unsupported_arguments_are_rejected():
     with pytest.raises(NotImplementedError, match=r"C\+\+ statements are not supported"):
         Timer("x++;", language="c++")
     with pytest.raises(ValueError, match="Invalid language"):

@@ -112,6 +112,6 @@ def test_checksums_that_another_program_copied_do_not_count():
     assert fb.load(io.BytesIO(data))["a"].tolist() == [1, 1, 2]
 
 
-def test_checksums_are_no_metadata_of_the_program(tmp_path):
+def test_checksums_are_hidden_from_metadata(tmp_path):
     fb.save({"a": fb.arange(3)}, tmp_path / "x.safetensors")
     assert serialization.safe_open(tmp_path / "x.safetensors").metadata() == {"format": "pt"}

@@ -28,7 +28,7 @@ def test_versions_of_programs():
     assert output in collect_env.get_env_info().gcc_version
 
 
-def test_programs_that_are_not_there(monkeypatch):
+def test_missing_programs_are_reported(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     text = collect_env.get_pretty_env_info()
     assert "GCC version: Could not collect\n" in text and "\nCPU:\n" in text

@@ -49,7 +49,7 @@ def test_promotion(a, b, expected):
     assert (fb.ones(2, dtype=a) + fb.ones(2, dtype=b)).dtype is expected
 
 
-def test_numbers_and_scalar_tensors_only_lend_their_category():
+def test_numbers_and_scalar_tensors_promote_by_category_only():
     assert (fb.ones(2) * 1j).dtype is fb.complex64
     assert (fb.ones(2, dtype=fb.float64) * 1j).dtype is fb.complex128
     assert (fb.ones(2, dtype=fb.int32) * 1j).dtype is fb.complex64
@@ -159,7 +159,7 @@ def test_random_numbers():
 # --- parts ---
 
 
-def test_parts_are_views():
+def test_real_and_imag_are_views():
     z = fb.tensor(draw(3, 4))
     array = z.numpy()
     assert np.array_equal(z.real.numpy(), array.real)
@@ -178,7 +178,7 @@ def test_parts_are_views():
     assert fb.real(x) is x
 
 
-def test_parts_of_real_tensors_are_refused():
+def test_parts_of_real_tensors_are_rejected():
     with pytest.raises(RuntimeError, match="imag is not implemented"):
         fb.imag(fb.ones(2))
     with pytest.raises(RuntimeError, match="view_as_real"):

@@ -166,7 +166,7 @@ def test_ranges():
     assert np.array_equal(fb.eye(3, 0).numpy(), np.eye(3, 0))
 
 
-def test_forms_of_size_arguments():
+def test_size_argument_forms():
     for size in (
         (2, 3),
         ((2, 3),),
@@ -263,7 +263,7 @@ def test_a_sequence_that_contains_itself():
         fb.tensor(outer)
 
 
-def test_a_sequence_whose_items_cannot_be_read():
+def test_a_sequence_with_failing_getitem_raises():
     class Named:
         def __len__(self):
             return 2

@@ -239,7 +239,7 @@ UNITS = [
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES[:2])
 @pytest.mark.parametrize("family", sorted({family for family, _ in UNITS}))
-def test_units_compile(family, architecture):
+def test_cuda_modules_compile(family, architecture):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
     for header, kernels in UNITS:
@@ -251,7 +251,7 @@ def test_all_families_in_one_unit():
     assert compile(LIBRARY, '#include "device/elementwise/rows.h"\n', "compute_80") == ""
 
 
-def test_errors_are_seen():
+def test_compilation_errors_are_reported():
     wrong = '#include "device/elementwise/rows.h"\nvoid f() { flambeau::kernels::gpu::no_such_function(1.0f); }\n'
     assert "no_such_function" in compile(LIBRARY, wrong, "compute_80")
 

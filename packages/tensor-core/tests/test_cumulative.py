@@ -110,7 +110,7 @@ def test_dtypes(name):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_threads_make_no_difference(threads):
+def test_results_do_not_depend_on_the_number_of_threads(threads):
     a = fb.tensor(draw((1_000_001,), "float32"))
     fb.set_num_threads(1)
     want = a.cumsum(0)

@@ -163,7 +163,7 @@ def test_operations_of_parts_of_a_warp(machine, module, monkeypatch, order):
     np.testing.assert_array_equal(down, np.where(lane % 8 < 5, lane + 3, lane))
 
 
-def test_a_missing_barrier_shows_in_another_order(machine, image, monkeypatch):
+def test_a_missing_barrier_changes_results_in_another_order(machine, image, monkeypatch):
     x = numbers(64)
     _, _, without = machine.compile(KERNELS, "-DWITHOUT_BARRIER")
     wrong = set()
@@ -223,7 +223,7 @@ def test_a_kernel_without_end(machine, module, monkeypatch):
     assert machine.cuCtxSynchronize() == 702
 
 
-def test_shared_memory_is_unset(machine, module):
+def test_shared_memory_is_uninitialised(machine, module):
     counts = machine.allocate(256)
     for _ in range(2):
         assert machine.launch(module, "shared_memory_unset", 1, 64, counts=counts) == 0

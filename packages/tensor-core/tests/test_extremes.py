@@ -11,7 +11,7 @@ import flambeau as fb
     "dtype", ["float32", "float64", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"]
 )
 @pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
-def test_extremes_and_truth(shape, dim, keepdim, dtype):
+def test_any_all_and_extremes(shape, dim, keepdim, dtype):
     a = draw(shape, dtype)
     x = fb.tensor(a)
     for name in ("any", "all"):
@@ -61,7 +61,7 @@ def test_nan_spreads(shape):
 
 @pytest.mark.parametrize("dtype", ["float32", "int64", "uint8"])
 @pytest.mark.parametrize("shape", [(200, 3), (3, 200), (5000, 2), (2, 5000)])
-def test_ties_go_to_the_first(shape, dtype):
+def test_the_first_of_equal_extremes_is_returned(shape, dtype):
     a = draw(shape, "int64").astype(dtype)
     x = fb.tensor(a)
     for dim in (0, 1):

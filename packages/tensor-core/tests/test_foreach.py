@@ -65,12 +65,12 @@ def check(name, given, expected):
 
 
 @pytest.mark.parametrize("name", UNARY)
-def test_of_one_list(name):
+def test_foreach_operators_of_one_list(name):
     check(name, [tensors(ARRAYS)], [UNARY[name](array) for array in ARRAYS])
 
 
 @pytest.mark.parametrize(("name", "others", "reference"), SEVERAL)
-def test_of_several(name, others, reference):
+def test_foreach_operators_of_several_lists(name, others, reference):
     rows = zip(ARRAYS, *(other if isinstance(other, list) else [other] * 3 for other in others), strict=True)
     check(name, [tensors(ARRAYS), *map(tensors, others)], [reference(*row) for row in rows])
 
@@ -102,7 +102,7 @@ def test_errors():
         _ = fb._foreach_nothing
 
 
-def test_tensors_that_are_alike():
+def test_group_tensors_by_device_and_dtype():
     params = [fb.ones(1), fb.ones(2, dtype=fb.float64), fb.ones(3)]
     groups = _group_tensors_by_device_and_dtype([params, [None, 1, 2]], with_indices=True)
     cpu = fb.device("cpu")

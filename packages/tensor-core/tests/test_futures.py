@@ -7,7 +7,7 @@ import pytest
 from flambeau.futures import Awaited, Future, collect_all, wait_all
 
 
-def test_a_result_that_is_set_later():
+def test_set_result_runs_callbacks():
     future, seen = Future(), []
     future.add_done_callback(lambda done: seen.append(done.value()))
     following = future.then(lambda done: done.value() + 1).then(lambda done: done.value() * 10)

@@ -114,7 +114,7 @@ def test_the_order_of_calls():
         s.step(Optimizer(None))
 
 
-def test_float16_gradients_are_refused_unchanged():
+def test_float16_gradients_are_rejected_unchanged():
     s, o = started(), Optimizer(fb.ones(2), fb.ones(2, dtype=fb.float16))
     with pytest.raises(ValueError, match="FP16"):
         s.unscale_(o)
@@ -130,7 +130,7 @@ def test_infinities_without_unscaling():
     assert [f.item() for f in s._check_inf_per_device(o).values()] == [1]
 
 
-def test_update_sets_a_given_factor():
+def test_update_accepts_a_new_scale():
     s = started()
     s.update(7.0)
     assert s.get_scale() == 7

@@ -23,7 +23,7 @@ def test_a_handle_removes_its_hook_once():
     assert not table
 
 
-def test_a_hook_can_come_first():
+def test_prepended_hooks_run_first():
     table = OrderedDict()
     new_handle(table, "second")
     new_handle(table, "first", prepend=True)

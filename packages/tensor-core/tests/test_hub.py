@@ -189,7 +189,7 @@ def test_weights_are_fetched_once(server, folder, capsys):
     assert state["weight"].tolist() == [0, 1, 2] and (folder / "other" / "x.pth").exists()
 
 
-def test_weights_with_another_hash_are_refused(server, folder):
+def test_weights_with_another_hash_are_rejected(server, folder):
     server.files["/model-0123abcd.pth"] = (b"anything", 200)
     with pytest.raises(RuntimeError, match='expected "0123abcd"'):
         hub.load_state_dict_from_url(f"{server.url}/model-0123abcd.pth", progress=False, check_hash=True)

@@ -385,7 +385,7 @@ def test_fill_diagonal(shape, wrap):
     np.testing.assert_array_equal(transposed.fill_diagonal_(2, wrap).numpy(), want)
 
 
-def test_fill_diagonal_refuses_other_shapes():
+def test_fill_diagonal_rejects_other_shapes():
     for shape in ((3,), (3, 3, 2)):
         with pytest.raises(RuntimeError, match="fill_diagonal_"):
             fb.zeros(shape).fill_diagonal_(1)
@@ -442,7 +442,7 @@ def test_a_list_of_several_indices_is_a_tuple_and_warns():
     assert x[[0, 1]].shape == (2, 3, 5)
 
 
-def test_leading_ones_of_what_is_assigned_are_dropped():
+def test_leading_dimensions_of_size_1_are_dropped_from_assigned_values():
     array, x = pair((4, 4))
     x[range(4), range(4)] = fb.ones(1, 4)
     array[range(4), range(4)] = np.ones((1, 4))

@@ -36,7 +36,7 @@ def test_public_names():
     assert {"nn", "optim", "zeros"} <= set(dir(fb))
 
 
-def test_nothing_is_defined_twice():
+def test_operators_are_defined_once():
     places = [
         (entry["module"], place, entry["name"])
         for entry in _core.signatures()
@@ -257,7 +257,7 @@ def test_a_number_whose_conversion_to_complex_fails():
         fb.ones(2) * kind()
 
 
-def test_results_written_out():
+def test_out_argument():
     x = fb.tensor([[1.0, 5.0], [4.0, 2.0]])
     values, indices = fb.empty(0), fb.empty(0, dtype=fb.int64)
     pair = fb.max(x, 1, out=(values, indices))
@@ -389,7 +389,7 @@ assert gone() is None
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_out_is_written_whole_or_not_at_all():
+def test_out_is_unchanged_after_an_error():
     values, indices = fb.zeros(3), fb.zeros(3)
     with pytest.raises(
         RuntimeError, match=r"Expected out tensor to have dtype int64 \(scalar type Long\), but got bool"

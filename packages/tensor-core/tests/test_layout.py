@@ -56,7 +56,7 @@ def test_custom_strides():
             call()
 
 
-def test_resizing_keeps_what_is_there():
+def test_resizing_keeps_existing_elements():
     x = fb.arange(6)
     assert x.resize_(2, 2) is x
     assert x.tolist() == [[0, 1], [2, 3]]

@@ -84,7 +84,7 @@ def test_inverse_and_determinant(shape, dtype):
     close(fb.logdet(fb.from_numpy(positive(shape, dtype))), np.linalg.slogdet(positive(shape, dtype))[1], dtype, 50)
 
 
-def test_no_output_is_written_where_one_of_them_refuses():
+def test_no_output_is_written_if_one_is_rejected():
     sign, logarithm = fb.zeros(3), fb.zeros(1).expand(3)
     with pytest.raises(RuntimeError, match="single memory location"):
         linalg.slogdet(fb.eye(2).repeat(3, 1, 1), out=(sign, logarithm))
@@ -267,7 +267,7 @@ PIVOTS = fb.tensor([1, 2, 3], dtype=fb.int32)
         ("_lu_log_determinant", (PIVOTS,)),
     ],
 )
-def test_factorizations_refuse_integers_and_vectors(name, arguments):
+def test_factorizations_reject_integers_and_vectors(name, arguments):
     function = getattr(_core, name)
     with pytest.raises(NotImplementedError, match="int64"):
         function(INTEGERS, *arguments)
@@ -295,7 +295,7 @@ def test_factorizations_refuse_integers_and_vectors(name, arguments):
         lambda a: fb.lu_unpack(a, PIVOTS),
     ],
 )
-def test_public_functions_refuse_integers_and_vectors(call):
+def test_public_functions_reject_integers_and_vectors(call):
     with pytest.raises(RuntimeError, match="Expected a floating point or complex tensor"):
         call(INTEGERS)
     with pytest.raises(RuntimeError, match=r"at least 2 dimensions, got shape \[3\]"):
@@ -321,7 +321,7 @@ def test_public_functions_refuse_integers_and_vectors(call):
         (lambda: fb.ormqr(MATRIX, ROW, MATRIX[:2]), r"\[2, 3\] and \[3, 3\]|greater than or equal"),
     ],
 )
-def test_mismatched_arguments_are_refused(call, message):
+def test_mismatched_arguments_are_rejected(call, message):
     with pytest.raises(RuntimeError, match=message):
         call()
 

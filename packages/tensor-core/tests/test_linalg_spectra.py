@@ -62,7 +62,7 @@ def test_svd_out_of_memory_names_the_input():
 
 @pytest.mark.parametrize("n", [4, 9, 20])
 @pytest.mark.parametrize("rank", [0, 1, 2])
-def test_svd_of_few_directions(n, rank):
+def test_svd_of_low_rank_matrices(n, rank):
     a = draw((n, rank)) @ draw((rank, n - 1), seed=1)
     U, S, Vh = (t.numpy() for t in linalg.svd(fb.from_numpy(a)))
     close((U[:, : n - 1] * S) @ Vh, a, "float64")
@@ -183,7 +183,7 @@ def test_approximations_of_low_rank():
 
 
 @pytest.mark.parametrize("function", ["eigh", "svd", "eig"])
-def test_lapack_computes_in_the_calling_thread_alone(monkeypatch, function):
+def test_lapack_uses_one_thread(monkeypatch, function):
     if _one_thread._controls is None:
         pytest.skip("NumPy is not linked with OpenBLAS")
     set_threads, get_threads = _one_thread._controls

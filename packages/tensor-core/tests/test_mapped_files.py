@@ -123,7 +123,7 @@ def test_safe_open(tmp_path):
     assert tensor.sum() == 66
 
 
-def test_safe_open_refuses_other_files(tmp_path):
+def test_safe_open_rejects_other_files(tmp_path):
     path = tmp_path / "x.safetensors"
     path.write_bytes(b"")
     with pytest.raises(RuntimeError, match=r"cannot load '.*': neither a PyTorch nor a safetensors file, but an empty"):

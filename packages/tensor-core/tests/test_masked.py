@@ -163,7 +163,7 @@ def test_variance_takes_a_correction():
         (lambda x: fb.masked.sum(x.to_sparse_csr(), 0), RuntimeError, "with keepdim=False is unsupported"),
     ],
 )
-def test_wrong_arguments_are_refused(call, error, message):
+def test_wrong_arguments_are_rejected(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.ones(2, 2))
 

@@ -232,7 +232,7 @@ def test_attributes_of_meta_tensors():
         (lambda x: fb.mm(x, x), RuntimeError, "2x3"),
     ],
 )
-def test_operations_without_elements_are_refused(call, error, message):
+def test_operations_without_elements_are_rejected(call, error, message):
     x = meta(2, 3)
     with pytest.raises(error, match=message):
         call(x)

@@ -49,7 +49,7 @@ def test_a_forked_process_sees_and_makes_changes(dtype):
     assert not row.any()
 
 
-def test_every_view_moves_along():
+def test_views_follow_the_storage_to_shared_memory():
     x = fb.arange(6)
     view, storage, before = x[2:4], x.untyped_storage(), x.data_ptr()
     storage.share_memory_()

@@ -115,7 +115,7 @@ def test_roots_of_integers(dtype):
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-def test_any_byte_but_zero_is_true(length):
+def test_nonzero_bytes_are_true(length):
     bytes_ = np.random.default_rng(4).choice(np.array([0, 1, 2, 128, 255], "uint8"), (2, length))
     a, b = (fb.from_numpy(row.view(bool)) for row in bytes_)
     x, y = bytes_ != 0

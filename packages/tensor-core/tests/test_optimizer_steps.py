@@ -42,7 +42,7 @@ def test_momentum(dtype):
         np.testing.assert_allclose(state["momentum_buffer"].numpy(), b, **tolerance)
 
 
-def test_state_is_made_and_counted():
+def test_optimizer_state_is_created_and_counted():
     params, states = [fb.ones(2), fb.ones(3, dtype=fb.float64)], [{}, {}]
     for _ in range(3):
         step("adam", ADAM, params, [fb.ones(2), fb.ones(3, dtype=fb.float64)], states)
@@ -92,7 +92,7 @@ def test_errors(params, grads, state, error, message):
     assert states == [state] and not params[0].any()
 
 
-def test_options_are_looked_up_by_name():
+def test_missing_options_and_unknown_optimizers_raise():
     with pytest.raises(KeyError, match="betas"):
         step("adam", {"lr": 1.0}, [fb.ones(1)], [fb.ones(1)], [{}])
     with pytest.raises(ValueError, match="unknown optimizer: unknown"):

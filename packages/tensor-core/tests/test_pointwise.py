@@ -275,7 +275,7 @@ def test_half_types_compute_in_float32_and_round_once(name, half):
         if d not in DTYPES[row["domain"]] and row["domain"] != "Floating"
     ],
 )
-def test_refused_dtypes(name, dtype):
+def test_rejected_dtypes(name, dtype):
     operands = operands_of(name, dtype)
     with pytest.raises(RuntimeError, match=f"bool|{dtype}"):
         call(name, *tensors(operands))
@@ -317,7 +317,7 @@ TWO_OPERANDS = [
 
 
 @pytest.mark.parametrize("name", TWO_OPERANDS)
-def test_numbers_stand_for_tensors_where_the_signature_says_so(name):
+def test_numbers_are_accepted_where_the_signature_allows_them(name):
     function = getattr(fb.special, name.removeprefix("special_")) if name in SPECIAL_ONLY else getattr(fb, name)
     whole = BY_NAME[name]["domain"] in ("Integral", "Whole")
     t = fb.tensor([2, 3]) if whole else fb.tensor([2.0, 3.0])

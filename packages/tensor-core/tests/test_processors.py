@@ -20,11 +20,11 @@ def threads(command, **variables):
     return int(done.stdout)
 
 
-def test_the_variable_decides():
+def test_num_threads_is_set_by_the_environment_variable():
     assert threads([sys.executable, "-c", COUNT], FLAMBEAU_NUM_THREADS="3") == 3
 
 
-def test_the_affinity_mask_limits():
+def test_the_affinity_mask_limits_the_threads():
     restrict = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}}); {COUNT}"
     assert threads([sys.executable, "-c", restrict]) == 1
 
@@ -52,7 +52,7 @@ def in_groups(folder):
         ("6400000 100000", PROCESSORS),
     ],
 )
-def test_the_quota_of_a_group_limits(tmp_path, quota, count):
+def test_the_cgroup_quota_limits_the_threads(tmp_path, quota, count):
     if not any(line.startswith("0::") for line in Path("/proc/self/cgroup").read_text().splitlines()):
         pytest.skip("the system has control groups of version 1 only")
     (tmp_path / "cpu.max").write_text(f"{quota}\n")
@@ -60,7 +60,7 @@ def test_the_quota_of_a_group_limits(tmp_path, quota, count):
 
 
 @pytest.mark.parametrize(("quota", "count"), [(40000, 1), (150000, min(2, PROCESSORS)), (-1, PROCESSORS)])
-def test_the_quota_of_a_group_of_version_1_limits(tmp_path, quota, count):
+def test_the_cgroup_v1_quota_limits_the_threads(tmp_path, quota, count):
     memberships = [line.split(":")[1].split(",") for line in Path("/proc/self/cgroup").read_text().splitlines()]
     if not any("cpu" in controllers for controllers in memberships):
         pytest.skip("the system has control groups of version 2 only")

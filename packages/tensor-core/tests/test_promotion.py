@@ -103,7 +103,7 @@ def test_addr_promotes_all_tensors():
     assert fb.addr(fb.ones(2, 2, dtype=fb.complex64), truth, truth).tolist() == [[2, 2], [2, 2]]
 
 
-def test_default_dtype_decides_what_a_float_is():
+def test_default_dtype_is_the_dtype_of_python_floats():
     fb.set_default_dtype(fb.float64)
     assert fb.tensor(1.5).dtype is fb.float64
     assert (fb.tensor([1]) * 1.5).dtype is fb.float64

@@ -248,7 +248,7 @@ def test_shared_memory_is_written_once_and_shared_again():
     assert loaded["again"] is loaded["base"]
 
 
-def test_one_memory_as_two_dtypes_is_refused():
+def test_one_memory_as_two_dtypes_is_rejected():
     base = fb.zeros(4)
     with pytest.raises(RuntimeError, match=r"view the same data as different types.*float32.*int32"):
         saved([base, base.view(fb.int32)])

@@ -56,7 +56,7 @@ BAD_TENSORS = {
 
 
 @pytest.mark.parametrize("what", BAD_TENSORS)
-def test_tensors_with_invalid_metadata_are_refused(what):
+def test_tensors_with_invalid_metadata_are_rejected(what):
     program, message = BAD_TENSORS[what]
     with pytest.raises(RuntimeError, match=f"cannot load 'BytesIO': .*{message}"):
         load(file_of(program, **{"data/0": bytes(8)}))
@@ -66,7 +66,7 @@ def test_a_valid_tensor_loads():
     assert load(file_of(storage_program(), **{"data/0": struct.pack("<2f", 1, 2)})).tolist() == [1, 2]
 
 
-def test_every_byte_but_zero_is_true():
+def test_nonzero_bytes_are_true():
     program = storage_program(numel=b"K\x03", kind=b"ctorch\nBoolStorage\n", view=b"K\x00K\x03\x85K\x01\x85")
     loaded = load(file_of(program, **{"data/0": b"\x00\x02\xff"}))
     assert loaded.tolist() == [False, True, True]
@@ -149,7 +149,7 @@ def test_other_archives():
         load(archive_of({"data.pkl": b"N." + bytes(10**7)}, compression=zipfile.ZIP_DEFLATED))
 
 
-def test_entries_with_wrong_offsets_are_refused():
+def test_entries_with_wrong_offsets_are_rejected():
     data = bytearray(saved([fb.ones(2)]))
     directory = data.rindex(b"PK\1\2", 0, data.rindex(b"archive/data/0"))
     data[directory + 42 : directory + 46] = struct.pack("<L", len(data) - 3)

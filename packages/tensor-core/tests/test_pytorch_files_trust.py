@@ -116,7 +116,7 @@ HARM = {
 
 
 @pytest.mark.parametrize("what", HARM)
-def test_harmful_pickles_are_refused_without_running_code(what, capfd):
+def test_harmful_pickles_are_rejected_without_running_code(what, capfd):
     program, message = HARM[what]
     with pytest.raises((pickle.UnpicklingError, RuntimeError), match=message):
         load(file_of(program))
@@ -151,7 +151,7 @@ def test_environment_variables_change_weights_only(monkeypatch):
         load(data, weights_only=False)
 
 
-def test_whole_modules_are_refused_with_advice():
+def test_whole_modules_are_rejected_with_advice():
     with pytest.raises(
         pickle.UnpicklingError, match=r"torch\.nn\.modules\..*whole module; a file with its state_dict\(\)"
     ):

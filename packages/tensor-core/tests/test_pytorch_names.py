@@ -296,7 +296,7 @@ def test_the_names_are_listed():
         ("baddbmm", [(5, 2, 4), (5, 2, 3), (5, 3, 4)]),
     ],
 )
-def test_factors_before_what_they_belong_to(name, shapes):
+def test_deprecated_order_of_beta_and_alpha(name, shapes):
     x, y, z = (fb.arange(math.prod(shape)).reshape(shape).float() for shape in shapes)
     function = getattr(fb, name)
     with pytest.warns(UserWarning, match="after the tensors, as beta= and alpha=;"):

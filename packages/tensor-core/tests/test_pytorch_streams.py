@@ -37,7 +37,7 @@ def uniform53(seed, count):
 # --- the generator ---
 
 
-def test_words_are_those_that_mt19937_publishes():
+def test_words_equal_the_published_mt19937_sequence():
     # The first words are from Matsumoto and Nishimura's mt19937ar.out, the 10000th from the C++ standard.
     drawn = fb.empty(5000, dtype=fb.int64).random_(-(2**63), None, generator=fb.Generator().manual_seed(5489)).numpy()
     halves = drawn.view(np.uint64)
@@ -45,7 +45,7 @@ def test_words_are_those_that_mt19937_publishes():
     assert halves[-1] & np.uint64(0xFFFFFFFF) == 4123659995
 
 
-def test_seeds_wrap_to_64_bits_of_which_the_lower_32_count():
+def test_seeds_wrap_to_64_bits_and_use_the_lower_32():
     g = fb.Generator().manual_seed(-1)
     assert g.initial_seed() == 2**64 - 1
     np.testing.assert_array_equal(fb.rand(2, generator=g).numpy(), np.float32([0.9937993884086609, 0.5713063478469849]))
@@ -77,7 +77,7 @@ def test_a_restored_state_goes_on_with_the_same_numbers(count):
         assert fb.equal(fb.cat([fb.randn(2, generator=other), fb.rand(1300, generator=other)]), expected)
 
 
-def test_bytes_that_are_no_state_are_refused():
+def test_bytes_that_are_no_state_are_rejected():
     g = fb.Generator().manual_seed(1)
     with pytest.raises(RuntimeError, match="Invalid mt19937 state"):
         g.set_state(fb.zeros(5056, dtype=fb.uint8))
@@ -106,7 +106,7 @@ def test_a_state_says_which_kind_of_numbers_follows():
     assert g.algorithm == "philox" and fb.equal(fb.rand(4, generator=g), first)
 
 
-def test_the_kind_changes_only_where_it_is_chosen():
+def test_the_algorithm_changes_only_on_request():
     fb.random.use_pytorch_streams(False)
     fb.manual_seed(9)
     own = fb.rand(5)
@@ -132,7 +132,7 @@ def test_fork_rng_gives_the_state_back():
     assert fb.rand(1).item() == np.float32(0.49625658988952637)
 
 
-def test_no_count_of_threads_changes_a_number():
+def test_random_numbers_do_not_depend_on_the_number_of_threads():
     draws = {
         "uniform_": (),
         "normal_": (),
@@ -190,7 +190,7 @@ def test_uniform_numbers_of_the_half_types():
     assert fb.rand(5, dtype=fb.bfloat16).tolist() == [0.49609375, 0.76953125, 0.08837890625, 0.1318359375, 0.306640625]
 
 
-def test_trials_compare_53_bits_with_a_number_and_24_with_a_tensor():
+def test_bernoulli_uses_53_bits_for_numbers_and_24_for_tensors():
     fb.manual_seed(12)
     np.testing.assert_array_equal(fb.empty(3000).bernoulli_(0.3).numpy(), uniform53(12, 3000) < 0.3)
     for dtype in (fb.bool, fb.uint8, fb.int64, fb.float64):

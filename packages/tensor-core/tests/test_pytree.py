@@ -40,7 +40,7 @@ def test_default_dictionaries_keep_their_factory():
     assert back["new"] == []
 
 
-def test_several_trees_are_mapped_together():
+def test_tree_map_of_several_trees():
     assert pytree.tree_map(lambda a, b: a + b, {"x": 1, "y": (2, 3)}, {"y": (20, 30), "x": 10}) == {
         "x": 11,
         "y": (22, 33),
@@ -53,17 +53,17 @@ def test_several_trees_are_mapped_together():
 
 
 @pytest.mark.parametrize("other", [[1], (1, 2), {"x": 1}, 3, [1, 2, 3]])
-def test_trees_of_another_shape_are_refused(other):
+def test_trees_of_another_shape_are_rejected(other):
     with pytest.raises(ValueError, match="different structures"):
         pytree.tree_map(lambda a, b: a, [1, 2], other)
 
 
-def test_a_wrong_number_of_leaves_is_refused():
+def test_a_wrong_number_of_leaves_is_rejected():
     with pytest.raises(ValueError, match="expected 2 leaves, got 3"):
         pytree.tree_unflatten([1, 2, 3], pytree.tree_structure([0, 0]))
 
 
-def test_is_leaf_decides_about_leaves():
+def test_is_leaf_selects_leaves():
     assert pytree.tree_leaves([(1, 2), [3]], is_leaf=lambda part: isinstance(part, tuple)) == [(1, 2), 3]
 
 
@@ -78,14 +78,14 @@ def test_only_some_leaves():
     assert not pytree.tree_any_only(str, str.isupper, [1, "a"])
 
 
-def test_called_for_its_effect_it_returns_the_tree():
+def test_tree_map_in_place_returns_the_tree():
     seen = []
     tree = [1, [2]]
     assert pytree.tree_map_(seen.append, tree) is tree
     assert seen == [1, 2]
 
 
-def test_paths_name_what_a_program_would_write():
+def test_keystr_returns_python_expressions():
     paths = [pytree.keystr(path) for path, _ in pytree.tree_flatten_with_path(TREE)[0]]
     assert paths == ["['a']", "['b'][0]", "['b'][1][0]", "['b'][1][1]", "['p'].x", "['p'].y['z']", "['q'][0]"]
 

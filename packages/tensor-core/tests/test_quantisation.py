@@ -38,6 +38,6 @@ def test_a_scale_for_each_channel():
         (lambda x: fb.fake_quantize_per_channel_affine(x, x[0], x[0].int() + 8, 1, 0, 7), "`zero_point`.*not all"),
     ],
 )
-def test_invalid_arguments_are_refused(call, message):
+def test_invalid_arguments_are_rejected(call, message):
     with pytest.raises(RuntimeError, match=message):
         call(fb.ones(2, 3))

@@ -183,7 +183,7 @@ def test_errors(call, error, message):
 @pytest.mark.parametrize(
     ("seed", "error"), [("a", ValueError), (None, TypeError), ([3], TypeError), (math.inf, OverflowError)]
 )
-def test_wrong_seeds_are_named(seed, error):
+def test_invalid_seeds_raise(seed, error):
     with pytest.raises(error, match=rf"manual_seed: seed must be an int, got {re.escape(repr(seed))} of type"):
         fb.manual_seed(seed)
     fb.manual_seed("7")
@@ -248,7 +248,7 @@ print(set(codes))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_child_draws_although_a_thread_of_its_parent_held_the_generator():
+def test_a_forked_child_can_draw_while_a_parent_thread_held_the_generator():
     command = [sys.executable, "-W", "ignore", "-c", DRAWING_WHILE_ANOTHER_THREAD_FORKS]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "{0}\n"
 
@@ -277,7 +277,7 @@ def test_fork():
     assert not fb.equal(fb.rand(4), expected)
 
 
-def test_results_written_out():
+def test_out_argument():
     for make in (fb.rand, fb.randn):
         out = fb.zeros(3, dtype=fb.float64)
         assert make(4, out=out, generator=generator()) is out

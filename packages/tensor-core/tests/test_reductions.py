@@ -251,7 +251,7 @@ def test_renorm():
 
 @pytest.mark.parametrize("name", ["sum", "mean", "var", "prod", "norm", "amax", "argmax", "logsumexp"])
 @pytest.mark.parametrize(("shape", "dim"), [((1_000_001,), 0), ((70_000, 7), 0), ((3, 300_000), 1), ((60, 70, 80), 1)])
-def test_threads_make_no_difference(name, shape, dim):
+def test_results_do_not_depend_on_the_number_of_threads(name, shape, dim):
     x = fb.tensor(1 + draw(shape, "float32") / 1000)
     call = (lambda: x.norm(2, dim)) if name == "norm" else (lambda: getattr(x, name)(dim))
     fb.set_num_threads(1)

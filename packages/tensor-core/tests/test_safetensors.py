@@ -105,7 +105,7 @@ def test_a_file_put_together_by_hand_with_unaligned_elements():
     assert_same(flambeau.load(io.BytesIO(file_of({"x": entry, "y": byte, "z": halves}, elements))), expected)
 
 
-def test_every_byte_but_zero_is_true():
+def test_nonzero_bytes_are_true():
     data = file_of({"x": {"dtype": "BOOL", "shape": [4], "data_offsets": [0, 4]}}, b"\x00\x01\x02\xff")
     loaded = flambeau.load(io.BytesIO(data))["x"]
     assert loaded.tolist() == [False, True, True, True]

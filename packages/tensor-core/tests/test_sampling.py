@@ -170,7 +170,7 @@ def test_normal_in_all_its_forms():
     assert fb.normal(0.0, 1.0, (5,), requires_grad=False, out=fb.empty(0, dtype=fb.float64)).shape == (5,)
 
 
-def test_random_takes_its_bounds_from_the_dtype():
+def test_random_bounds_default_to_the_range_of_the_dtype():
     for dtype, largest in (("uint8", 255), ("int8", 127), ("bool", 1), ("bfloat16", 256)):
         x = draw("random_", dtype=dtype)
         assert x.min() >= 0 and x.max() == largest
@@ -191,7 +191,7 @@ def test_random_warns_of_bounds_between_which_integers_are_rounded(dtype, digits
         x.random_(-(2**digits) - 1, 0)
 
 
-def test_halves_stay_below_the_upper_end():
+def test_half_precision_uniform_numbers_exclude_the_upper_bound():
     for dtype in ("float16", "bfloat16"):
         assert draw("uniform_", dtype=dtype).max() < 1
         assert draw("uniform_", 1, 2, dtype=dtype).max() < 2
@@ -229,7 +229,7 @@ def test_a_stream_does_not_depend_on_the_threads(name):
     assert not fb.equal(results[0][0], DRAWS[name](g))  # the stream has moved on
 
 
-def test_streams_of_elements_do_not_meet():
+def test_streams_of_elements_do_not_overlap():
     """Test that all elements of two calls are different, although each element has a separate stream of numbers."""
     g = generator()
     first, second = (fb._standard_gamma(fb.ones(1000, dtype=fb.float64), generator=g).tolist() for _ in range(2))

@@ -111,7 +111,7 @@ def test_scatter_with_reduce():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_slices_along_a_dimension(dtype):
+def test_index_copy_add_and_fill(dtype):
     array, source = draw((3, 4, 2), dtype), draw((3, 2, 2), dtype, 1)
     x, index = fb.tensor(array), fb.tensor([3, 1])
     copied, added, filled = array.copy(), array.copy(), array.copy()
@@ -296,14 +296,14 @@ def test_a_failed_write_changes_nothing(write):
         lambda x: x[:, :1].expand(2, 3).scatter_(0, fb.tensor([[0]]), 1.0),
     ],
 )
-def test_writes_whose_result_would_depend_on_the_order_are_refused(write):
+def test_writes_whose_result_would_depend_on_the_order_are_rejected(write):
     x = fb.ones(2, 3)
     with pytest.raises(RuntimeError, match="single memory location"):
         write(x)
     assert x.tolist() == [[1, 1, 1]] * 2
 
 
-def test_a_mask_that_shares_part_of_its_memory_with_the_target_is_refused():
+def test_a_mask_that_shares_part_of_its_memory_with_the_target_is_rejected():
     mask = fb.tensor([True, True, False])
     with pytest.raises(RuntimeError, match="single memory location"):
         mask[1:].masked_fill_(mask[:-1], False)
@@ -380,7 +380,7 @@ def test_large_writes_run_in_parallel():
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
-def test_an_expanded_index_takes_whole_slices(dim):
+def test_an_expanded_index_selects_whole_slices(dim):
     array, entries = draw((4, 5, 6)), np.array([1, 3, 0, 3])
     shape = [4, 5, 6]
     shape[dim] = len(entries)

@@ -198,7 +198,7 @@ class Point(NamedTuple):
         ({(1, (2,)): 1}, r"object has a key of type tuple"),
     ],
 )
-def test_other_types_are_refused(tmp_path, obj, message):
+def test_other_types_are_rejected(tmp_path, obj, message):
     path = tmp_path / "x"
     path.write_bytes(b"old")
     with pytest.raises(TypeError, match=message):
@@ -206,7 +206,7 @@ def test_other_types_are_refused(tmp_path, obj, message):
     assert path.read_bytes() == b"old"
 
 
-def test_recursive_structures_are_refused():
+def test_recursive_structures_are_rejected():
     endless = []
     endless.append({"again": endless})
     with pytest.raises(ValueError, match=r"object\[0\]\['again'\]\[0\]\.\.\.: nested deeper .* contain itself"):

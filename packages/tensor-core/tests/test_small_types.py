@@ -205,7 +205,7 @@ def test_settings():
             wrong()
 
 
-def test_inference_mode_is_the_threads_own():
+def test_inference_mode_is_thread_local():
     seen = []
     with fb.inference_mode():
         assert fb.is_inference_mode_enabled() and not fb.is_grad_enabled()

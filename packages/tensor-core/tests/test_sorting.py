@@ -263,7 +263,7 @@ def test_results_have_names():
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_threads_make_no_difference(threads):
+def test_results_do_not_depend_on_the_number_of_threads(threads):
     a = draw((200_000,), "float32")
     fb.set_num_threads(threads)
     same(fb.argsort(fb.tensor(a)), np.argsort(a, kind="stable"))

@@ -460,7 +460,7 @@ def test_resize_as_sparse_needs_two_tensors_of_one_layout():
             tensor.resize_as_sparse_(template)
 
 
-def test_sums_of_matrices_of_different_sizes_are_refused():
+def test_sums_of_matrices_of_different_sizes_are_rejected():
     with pytest.raises(RuntimeError, match=r"Expected input tensors to have the same shape.*\[2, 2\].*\[2, 1\]"):
         fb.ones(2, 2).to_sparse_csr() + fb.ones(2, 1).to_sparse_csr()
 

@@ -414,7 +414,7 @@ def test_reduced_products(reduce):
     check(fb.sparse.mm(empty, fb.from_numpy(right), reduce=reduce), np.zeros((2, 3)))
 
 
-def test_reduced_products_refuse_other_operands():
+def test_reduced_products_reject_other_operands():
     s, _ = random((4, 5), 9, "csr", dtype=np.float32)
     m = fb.ones(5, 2)
     for call, message in (

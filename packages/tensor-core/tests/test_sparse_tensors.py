@@ -22,13 +22,13 @@ def coo(**options):
     return fb.sparse_coo_tensor(INDICES, VALUES, (2, 3), **options)
 
 
-def test_nothing_is_loaded_before_it_is_used():
+def test_sparse_module_is_loaded_on_first_use():
     program = "import flambeau, sys; flambeau.ones(2).is_sparse; print('flambeau.sparse' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
 
 
-def test_the_parts():
+def test_attributes_of_coo_tensors():
     s = coo()
     assert isinstance(s, fb.Tensor) and s.layout is fb.sparse_coo and s.is_sparse and not s.is_sparse_csr
     assert s.shape == (2, 3) and s.size(1) == 3 and s.ndim == s.dim() == 2 and s.numel() == 6 and len(s) == 2
@@ -133,7 +133,7 @@ def test_sizes_of_which_there_is_no_dense_tensor():
         (lambda: coo().to_sparse(1), "sparse_dim argument"),
     ],
 )
-def test_parts_that_do_not_fit(call, message):
+def test_inconsistent_constructor_arguments_raise(call, message):
     with pytest.raises(RuntimeError, match=message):
         call()
 
@@ -185,7 +185,7 @@ def test_files(tmp_path, suffix):
     assert loaded["c"].is_coalesced() and not loaded["s"].is_coalesced()
 
 
-def test_safetensors_refuse_sparse_tensors(tmp_path):
+def test_safetensors_reject_sparse_tensors(tmp_path):
     with pytest.raises(TypeError, match="sparse_coo"):
         fb.save({"s": coo()}, tmp_path / "sparse.safetensors")
 

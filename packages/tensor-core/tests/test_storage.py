@@ -55,7 +55,7 @@ def test_typed_storages_on_the_gpu_have_classes_in_the_module_cuda():
             kind(2)
 
 
-def test_invalid_sizes_are_refused():
+def test_invalid_sizes_are_rejected():
     storage = fb.ones(2).untyped_storage()
     with pytest.raises(RuntimeError, match="must not be negative, got -1"):
         storage.resize_(-1)
@@ -83,7 +83,7 @@ def test_views_share_a_storage():
     assert x[1:]._is_view() and not x._is_view() and not (x + 1)._is_view()
 
 
-def test_writing_to_data_counts_no_change():
+def test_writing_to_data_does_not_increment_the_version():
     x = fb.ones(3)
     x.data.add_(1)
     x.data[0] = 5
@@ -132,14 +132,14 @@ def test_tensor_types_are_no_base_classes():
             pass
 
 
-def test_a_storage_of_another_dtype_is_refused():
+def test_a_storage_of_another_dtype_is_rejected():
     storage = fb.ones(2).storage()
     with pytest.raises(RuntimeError, match=r"Expected a Storage of type .*int64 or an UntypedStorage"):
         fb.empty(0, dtype=fb.int64).set_(storage)
     assert fb.empty(0, dtype=fb.int64).set_(storage.untyped()).shape == (1,)
 
 
-def test_meta_storages_refuse_element_access():
+def test_meta_storages_reject_element_access():
     storage = fb.ones(3, device="meta").storage()
     assert (storage.size(), storage.nbytes(), storage.data_ptr()) == (3, 12, 0)
     assert "of size 3" in repr(storage)
@@ -165,7 +165,7 @@ def test_a_range_keeps_the_shape_of_what_it_is_written_to(make):
 
 
 @pytest.mark.parametrize(("buffer", "count"), [(b"", -1), (b"1234", 0)])
-def test_an_empty_buffer_is_refused(buffer, count):
+def test_an_empty_buffer_is_rejected(buffer, count):
     with pytest.raises(ValueError, match=r"both buffer length \(\d\) and count \(-?\d\) must not be 0"):
         fb.frombuffer(buffer, dtype=fb.uint8, count=count)
 

@@ -35,7 +35,7 @@ def test_the_text_suggests_the_most_similar_name(owner, name, meant):
     assert str(error) == f"module {owner.__name__!r} has no attribute {name!r}; did you mean {meant!r}?"
 
 
-def test_names_like_no_other_get_no_suggestion():
+def test_dissimilar_names_get_no_suggestion():
     assert str(error_of(fb, "qwxyzqwxyz")) == "module 'flambeau' has no attribute 'qwxyzqwxyz'"
 
 
@@ -66,7 +66,7 @@ def test_the_interpreter_prints_the_suggestion_once(typed, meant):
     )
 
 
-def test_no_suggestion_is_sought_before_the_text_is_read(monkeypatch):
+def test_suggestions_are_computed_when_the_message_is_read(monkeypatch):
     sought = []
     monkeypatch.setattr(_suggestions, "nearest", lambda *given: sought.append(given))
     assert not hasattr(fb, "zeroes") and getattr(fb, "zeroes", None) is None

@@ -212,7 +212,7 @@ def test_handle_torch_function_dispatches_custom_functions():
     assert fb.equal(double(fb.ones(2)), fb.full((2,), 2.0))
 
 
-def test_as_subclass_refuses_other_classes():
+def test_as_subclass_rejects_other_classes():
     with pytest.raises(TypeError, match="derived from Tensor"):
         fb.ones(2).as_subclass(int)
 
@@ -256,7 +256,7 @@ class Named(overrides.TorchFunctionMode):
         return self.answers[0] if self.answers else func(*args, **(kwargs or {}))
 
 
-def test_modes_answer_for_deep_copies():
+def test_modes_handle_deep_copies():
     heard = []
     x = fb.ones(2)
     with Named("outer", heard), Named("inner", heard, "a copy"):
@@ -268,7 +268,7 @@ def test_modes_answer_for_deep_copies():
     assert heard[1:3] == [("inner", "__deepcopy__"), ("outer", "__deepcopy__")]
 
 
-def test_a_mode_answers_for_every_call_of_its_thread():
+def test_a_mode_handles_every_call_of_its_thread():
     heard = []
     with Named("mode", heard) as mode:
         y = fb.ones(2).exp() + 1
@@ -281,7 +281,7 @@ def test_a_mode_answers_for_every_call_of_its_thread():
     assert [name for _, name in heard] == ["ones", "exp", "add", "__getitem__"]
 
 
-def test_a_mode_answers_for_attributes():
+def test_a_mode_handles_attributes():
     x, heard = fb.ones(2, 3), []
 
     class Attributes(overrides.TorchFunctionMode):

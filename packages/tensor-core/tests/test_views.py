@@ -231,7 +231,7 @@ def test_a_write_through_a_view_is_seen_by_all():
     assert x.tolist() == [[9, 5, 1, 1], [0, 5, 1, 1], [0, 5, 1, 1]]
 
 
-def test_writing_to_an_expanded_tensor_is_refused():
+def test_writing_to_an_expanded_tensor_is_rejected():
     x = fb.zeros(1, 3).expand(2, 3)
     with pytest.raises(RuntimeError, match=r"single memory location.*\[2, 3\]"):
         x.add_(1)
@@ -274,7 +274,7 @@ def test_size_is_a_tuple():
     assert type(fb.zeros(2, 3).stride()) is tuple
 
 
-def test_excessive_numbers_of_parts_are_refused():
+def test_excessive_numbers_of_parts_are_rejected():
     assert [len(part) for part in fb.ones(4).chunk(2**63 - 1)] == [1, 1, 1, 1]
     for split in (fb.vsplit, fb.tensor_split):
         with pytest.raises(RuntimeError, match="at most 16777216"):

@@ -190,7 +190,7 @@ def test_generators_know_their_device():
     assert fb.equal(drawn.cpu(), fb.rand(3, generator=here)) and there.get_offset() == here.get_offset()
 
 
-def test_the_older_types():
+def test_legacy_tensor_types():
     x = cuda.FloatTensor([1, 2])
     assert x.is_cuda and x.type() == "flambeau.cuda.FloatTensor" and fb.typename(x) == x.type()
     assert isinstance(x, cuda.FloatTensor) and not isinstance(x, fb.FloatTensor)

@@ -72,7 +72,7 @@ def test_eigenvalues_of_any_matrix(shape, dtype, cupy, host_calls):
     same(made, x, ["eig"], cupy, host_calls, 2e-3)
 
 
-def test_a_cupy_without_eig(cupy, host_calls, monkeypatch):
+def test_eig_without_support_in_cupy(cupy, host_calls, monkeypatch):
     x = fb.randn(5, 5)
     linalg = _arrays.library().linalg
     monkeypatch.delattr(linalg, "eigvals")
@@ -159,7 +159,7 @@ def test_failures_of_cusolver_fall_back_to_the_host(cupy, host_calls):
 
 
 @pytest.mark.parametrize("n", [4, 20])
-def test_errors_are_the_hosts(n, cupy):
+def test_errors_equal_those_of_the_cpu(n, cupy):
     x = fb.full((n, n), float("nan"))
     texts = []
     for device in ("cpu", "cuda"):

@@ -57,7 +57,7 @@ def test_fully_masked_rows_and_nonfinite_values():
     both(q[:0], k[:0], v[:0])
 
 
-def test_long_rows_are_composed():
+def test_long_rows_use_composite_operators():
     q, k, v = fb.randn(1, 3, 300), fb.randn(1, 4, 300), fb.randn(1, 4, 300)
     both(q, k, v)
     both(q, k, v, is_causal=True)
@@ -213,7 +213,7 @@ def test_split_keys(batch, queries, keys, depth, width, dtype, host_calls):
 @pytest.mark.parametrize(
     ("batch", "queries", "keys", "launches"), [(1, 1, 1023, 1), (1, 1, 1024, 2), (129, 1, 1024, 1), (2, 70, 1100, 2)]
 )
-def test_when_keys_are_split(batch, queries, keys, launches):
+def test_keys_are_split_if_there_are_few_queries(batch, queries, keys, launches):
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
     q, k = fb.randn(batch, queries, 8, device="cuda"), fb.randn(batch, keys, 8, device="cuda")
     before = emulator.emulated_counts(b"cuLaunchKernelEx")
@@ -316,7 +316,7 @@ def test_strided_layouts_are_read_without_copies(layout, queries, keys, dtype_an
     assert not host_calls()
 
 
-def test_rows_that_are_copied(dtype_and_error, host_calls):
+def test_noncontiguous_or_misaligned_rows_are_copied(dtype_and_error, host_calls):
     """Test rows that are not contiguous, or at addresses that the matrix units cannot read."""
     dtype, error = dtype_and_error
     wide = fb.randn(2, 3, 20, 40).to(dtype)

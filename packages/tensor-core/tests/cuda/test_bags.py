@@ -39,7 +39,7 @@ def test_weighted_and_empty_bags(host_calls):
     assert not host_calls()
 
 
-def test_entries_that_are_no_rows():
+def test_out_of_range_indices_raise_at_synchronisation():
     _core._embedding_bag(fb.ones(6, 4).cuda(), fb.tensor([1, 6]).cuda(), fb.tensor([0]).cuda())
     with pytest.raises(IndexError, match="embedding_bag"):
         fb.cuda.synchronize()

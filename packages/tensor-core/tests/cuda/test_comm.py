@@ -61,7 +61,7 @@ def test_errors(call, error, message):
 
 @several
 @pytest.mark.parametrize("nccl", ["", "none"])
-def test_sums_of_two(nccl):
+def test_reduce_add_on_two_gpus(nccl):
     environment = {"FLAMBEAU_NCCL": nccl} if nccl else {}
     printed = on_two(
         """
@@ -90,7 +90,7 @@ except RuntimeError as error:
 
 
 @several
-def test_copies_to_two():
+def test_broadcast_to_two_gpus():
     printed = on_two("""
 x = fb.arange(4, device="cuda:1")
 copies = comm.broadcast(x, [0, 1])
@@ -114,7 +114,7 @@ for size in (1, 40, 10 ** 6):
 
 
 @several
-def test_parts_of_two():
+def test_scatter_and_gather_on_two_gpus():
     printed = on_two("""
 x = fb.arange(10).reshape(2, 5)
 print(places(comm.scatter(x, [1, 0])))

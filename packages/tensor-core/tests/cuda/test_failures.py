@@ -43,7 +43,7 @@ def test_a_damaged_file_is_compiled_again(cache, damage):
 
 
 @pytest.mark.parametrize("error", [200, 209, 218, 222, 223])
-def test_a_file_that_the_driver_refuses_is_compiled_again(cache, error):
+def test_a_file_that_the_driver_rejects_is_compiled_again(cache, error):
     count = compiled(run(COMPUTE, FLAMBEAU_CACHE=cache))
     files = {file: file.stat().st_mtime_ns for file in cache.glob("kernels/*.cubin")}
     assert compiled(run(f"fail('cuModuleLoadData', {error})\n{COMPUTE}", FLAMBEAU_CACHE=cache)) == 1
@@ -52,7 +52,7 @@ def test_a_file_that_the_driver_refuses_is_compiled_again(cache, error):
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0 < count
 
 
-def test_drivers_and_compilers_of_two_generations(cache):
+def test_compiled_code_is_shared_between_driver_generations(cache):
     count = compiled(run(COMPUTE, FLAMBEAU_CACHE=cache))
     older = {"FLAMBEAU_CACHE": cache, "FLAMBEAU_EMULATED_DRIVER": 12}
     assert compiled(run(COMPUTE, FLAMBEAU_EMULATED_NVRTC=12, **older)) == count
@@ -65,7 +65,7 @@ def test_drivers_and_compilers_of_two_generations(cache):
 
 
 @pytest.mark.parametrize("generation", [12, 13])
-def test_the_library_of_the_drivers_generation_is_taken(tmp_path, generation):
+def test_the_library_of_the_drivers_generation_is_loaded(tmp_path, generation):
     folder = tmp_path / "lib64"
     folder.mkdir()
     for each in (12, 13):
@@ -83,7 +83,7 @@ def test_processes_share_the_cache(cache):
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0
 
 
-def test_a_cache_that_cannot_be_written_is_done_without():
+def test_an_unwritable_cache_is_ignored():
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE="/dev/null/nowhere")) > 0
 
 
@@ -103,7 +103,7 @@ print((fb.ones(3, device="cuda") + fb.ones(3, device="cuda")).tolist(), fb.ones(
     assert output.endswith("[2.0, 2.0, 2.0] [1.0, 1.0]")
 
 
-def test_memory_that_is_cached_makes_room():
+def test_cached_memory_is_released_if_memory_is_short():
     output = run(
         """
 fb.ones(1 << 20, device="cuda")  # freed, but cached
@@ -133,7 +133,7 @@ print(x.sum().item(), (x + 1).sum().item())
     assert output.endswith("1000.0 2000.0")
 
 
-def test_a_gpu_that_fails():
+def test_operations_after_a_gpu_failure_raise():
     output = run(
         """
 x = fb.ones(3, device="cuda")
@@ -213,7 +213,7 @@ print((x + 1).tolist())
     assert "forked subprocess" in output and output.endswith("[2.0, 2.0, 2.0]")
 
 
-def test_pinned_memory_that_is_still_read_is_not_used_again():
+def test_pinned_memory_in_use_is_not_reused():
     code = """
 x = fb.zeros(5000).pin_memory()
 address = x.data_ptr()
@@ -287,7 +287,7 @@ print(fb.equal(x.cpu(), fb.arange(1000.0)), y.sum().item())
         assert run(code, FLAMBEAU_EMULATED_DEFERRED=1, FLAMBEAU_EMULATED_PAGEABLE=pageable) == "True 60.0"
 
 
-def test_an_event_that_fails_leaves_the_allocator_whole():
+def test_a_failed_event_leaves_the_allocator_consistent():
     code = """
 streams = [fb.cuda.Stream() for _ in range(3)]
 def several():
@@ -312,7 +312,7 @@ print(len({each.data_ptr() for each in held}), fb.cuda.memory_reserved() == rese
     assert output == ["CUDA error while querying an event"] * 4 + ["6 True"]
 
 
-def test_memory_is_given_back_to_the_driver_after_its_use():
+def test_memory_is_released_to_the_driver_after_its_use():
     code = """
 x = fb.ones(1 << 23, device="cuda")  # a segment of its own
 side = fb.cuda.Stream()

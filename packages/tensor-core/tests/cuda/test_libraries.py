@@ -143,7 +143,7 @@ for dims, shapes in ((2, [(2, 4, 6, 5), (6, 2, 3, 2)]), (3, [(2, 4, 3, 4, 5), (6
 """
 
 
-def test_weights_follow_the_image():
+def test_weights_are_converted_to_the_format_of_the_image():
     code = """
 w = there[1].contiguous(memory_format=fb.channels_last)
 out = fb.conv2d(there[0], w, there[2])
@@ -152,14 +152,14 @@ print(out.is_contiguous(), fb.equal(out.cpu(), fb.conv2d(x, w.cpu(), b)))
     assert run(TENSORS + code, **BOTH) == "True True"
 
 
-def test_channels_stay_last():
+def test_channels_last_operands_are_not_copied():
     """Test that channels-last operands are not copied, except for the bias and for float64, which is unsupported."""
     lines = run(CHANNELS_LAST, **BOTH).split("\n")
     assert lines[0:2] == lines[3:5] == ["True True True True 2 True"] * 2
     assert all(line.startswith("True True False False ") for line in (lines[2], lines[5]))
 
 
-def test_calls_that_the_library_refuses_fall_back():
+def test_calls_that_the_library_rejects_fall_back():
     code = """
 out = fb.conv_transpose2d(there[0].mT, there[1].mT[:3], stride=1, dilation=2, output_padding=1)  # no size of its own
 print(counts("cudnnBackendExecute"), fb.equal(out.cpu(),

@@ -32,7 +32,7 @@ def test_memory():
     assert isinstance(caught.value, RuntimeError) and fb.OutOfMemoryError is cuda.OutOfMemoryError
 
 
-def test_how_much_of_the_memory_is_used():
+def test_device_memory_used():
     free, total = cuda.mem_get_info()
     assert cuda.device_memory_used() == total - free == cuda.memory.device_memory_used("cuda:0")
     assert cuda.get_allocator_backend() == "native" and cuda.get_per_process_memory_fraction() == 1.0
@@ -41,7 +41,7 @@ def test_how_much_of_the_memory_is_used():
             cuda.set_per_process_memory_fraction(fraction, 0)
 
 
-def test_a_part_of_the_memory():
+def test_per_process_memory_fraction():
     cuda.empty_cache()
     held = fb.ones(1 << 20, device="cuda")
     reserved, megabyte = cuda.memory_reserved(), 1 << 20

@@ -61,7 +61,7 @@ def test_one_gpu():
         (lambda x: nccl.init_rank(2, "text", 0), TypeError, "bytes"),
     ],
 )
-def test_misuse(call, error, message):
+def test_invalid_calls_raise(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.ones(2, 3, device="cuda"))
 
@@ -285,7 +285,7 @@ print(z.tolist(), z._version, y[0]._version - before)
         ("exchange(0, [(x[0], 1)])\nexchange(1, [(x[1], 0)])", "work waits for what never comes"),
     ],
 )
-def test_ranks_that_ask_for_different_things(code, text):
+def test_mismatched_collectives_are_reported(code, text):
     """Test that the emulated GPU reports mismatched collectives after a timeout. NCCL would hang or corrupt memory."""
     code = "x = each([[1.0, 2.0], [10.0, 20.0]])\n" + code
     code += "\nprint(outcome(x[1].tolist))\nemulator.emulated_message.restype = ctypes.c_char_p"

@@ -82,7 +82,7 @@ def test_strided_parameters(host_calls):
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
-def test_whether_many_gradients_are_finite_is_read_once():
+def test_finiteness_of_many_gradients_is_read_once():
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
     grads = [fb.ones(3, dtype=fb.float32 if i % 2 else fb.float64, device="cuda") for i in range(200)]
     before = emulator.emulated_counts(b"cuMemcpyDtoHAsync_v2")

@@ -49,7 +49,7 @@ def test_complex_numbers(host_calls):
     assert not host_calls()
 
 
-def test_operands_that_agree_in_a_layout_of_their_own(host_calls):
+def test_dense_operands_with_equal_permuted_strides(host_calls):
     """Test dense operands with the same permuted strides, at aligned and at unaligned addresses."""
     x, y = fb.randn(2, 3, 5, 7), fb.randn(2, 3, 5, 7)
     room = fb.randn(1 + 210)

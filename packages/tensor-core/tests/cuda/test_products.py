@@ -120,7 +120,7 @@ def test_large_tiles_in_half_precision(host_calls):
     assert not host_calls()
 
 
-def test_not_a_number_stays_in_its_row(host_calls):
+def test_nan_stays_in_its_row(host_calls):
     a = fb.randn(20, 20)
     a[3, 4] = float("nan")
     assert fb.mm(a.cuda(), fb.eye(20).cuda()).cpu().isnan().any(1).tolist() == [i == 3 for i in range(20)]

@@ -66,7 +66,7 @@ def test_a_capture_draws_nothing():
     assert fb.equal(fb.get_rng_state(), before)
 
 
-def test_graphs_take_turns_with_other_draws():
+def test_graph_replays_and_eager_draws_share_the_random_stream():
     first, x = captured(lambda: fb.rand(5, device="cuda"))
     second, y = captured(lambda: fb.randn(2000, device="cuda") + fb.rand(2000, device="cuda"))
 

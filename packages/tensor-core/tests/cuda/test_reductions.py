@@ -123,7 +123,7 @@ def test_hashes_and_dots(host_calls):
     assert not host_calls()
 
 
-def test_reduced_to_the_smallest_and_largest():
+def test_extreme_integers_are_reduced_exactly():
     x = fb.tensor([-128, 127], dtype=fb.int8).cuda()
     assert x.amax().item() == 127 and x.amin().item() == -128 and x.sum().item() == -1
     assert fb.tensor([2**63 - 1, 1], device="cuda").argmax().item() == 0

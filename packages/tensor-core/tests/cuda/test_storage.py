@@ -92,7 +92,7 @@ def test_memory_is_reused():
     assert after["allocated"] == before["allocated"] and after["segments"] <= before["segments"] + 1
 
 
-def test_little_blocks_are_joined_again():
+def test_small_free_blocks_are_reused_and_merged():
     """Test that freed small blocks are reused for requests of their size, and merge for a larger request."""
     fb.cuda.empty_cache()
     with fb.cuda.stream(fb.cuda.Stream()):  # a new stream, whose memory is otherwise unused

@@ -60,7 +60,7 @@ def test_streams_by_device_argument():
             wrong()
 
 
-def test_streams_are_handed_out_in_turn():
+def test_streams_are_assigned_round_robin():
     streams = [cuda.Stream() for _ in range(64)]
     assert len({stream.cuda_stream for stream in streams}) == 32
     assert streams[:32] == streams[32:]
@@ -85,7 +85,7 @@ def test_events():
         cuda.Event(interprocess=True)
 
 
-def test_the_memory_that_other_streams_use_is_not_given_back_early():
+def test_memory_used_by_other_streams_is_not_freed_early():
     side = cuda.Stream()
     x = fb.ones(1 << 16, device="cuda")
     side.wait_stream(cuda.current_stream())
@@ -98,7 +98,7 @@ def test_the_memory_that_other_streams_use_is_not_given_back_early():
     assert y.amax().item() == y.amin().item() == 2 and z.amax().item() == 0
 
 
-def test_memory_of_a_stream_that_is_being_captured_is_given_back_afterwards():
+def test_memory_of_a_capturing_stream_is_freed_afterwards():
     cuda.empty_cache()
     side, graph, size = cuda.Stream(), cuda.CUDAGraph(), 12 << 20  # a size with a separate memory segment
     x, y = fb.empty(size, dtype=fb.uint8, device="cuda"), fb.ones(4, device="cuda")
@@ -142,7 +142,7 @@ def test_graphs():
         cuda.CUDAGraph().capture_end()
 
 
-def test_a_graph_does_not_read_memory_of_the_host_that_is_given_back(without_cupy):
+def test_a_graph_does_not_read_freed_host_memory(without_cupy):
     y, on_host = fb.empty(3, device="cuda"), fb.eye(3, device="cuda")
     for work in (lambda: fb.ones(3).cuda(), lambda: y.copy_(fb.ones(3)), lambda: on_host + 1):
         fb.linalg.eig(on_host)  # computed on the CPU
