@@ -32,7 +32,7 @@ def test_kernels_depend_on_shapes_dilation_and_direction(given, expected):
     assert _private._select_conv_backend(*given) is _private._ConvBackend[expected]
 
 
-def test_arguments_without_a_kernel_are_refused():
+def test_arguments_without_a_kernel_are_rejected():
     with pytest.raises(RuntimeError, match="Only zero batch or zero channel inputs are supported"):
         _private._select_conv_backend(*arguments((2, 6, 0, 8), (12, 6, 3, 3)))
     with pytest.raises(RuntimeError, match="at least three dimensions"):

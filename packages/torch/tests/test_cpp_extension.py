@@ -210,7 +210,7 @@ def test_unsupported_functions_are_compile_errors(tmp_path):
         assert sentence in str(caught.value)
 
 
-def test_cuda_is_refused_with_the_reason(tmp_path):
+def test_cuda_is_rejected_with_the_reason(tmp_path):
     pytest.importorskip("setuptools")
     assert cpp_extension.CUDA_HOME is None
     for ask in (
@@ -223,7 +223,7 @@ def test_cuda_is_refused_with_the_reason(tmp_path):
             ask()
 
 
-def test_standalone_programs_are_refused():
+def test_standalone_programs_are_rejected():
     with pytest.raises(NotImplementedError, match="is_standalone"):
         cpp_extension.load("name", ["a.cpp"], is_standalone=True)
 

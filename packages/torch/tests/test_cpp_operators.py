@@ -143,7 +143,7 @@ def test_the_inferred_schema_is_that_of_the_function(ops):
     assert str(ops.doubled.default._schema) == "cpp_test::doubled(Dict(str, Tensor) _0) -> Dict(str, Tensor)"
 
 
-def test_files_that_are_no_library_are_refused(tmp_path):
+def test_files_that_are_no_library_are_rejected(tmp_path):
     (tmp_path / "lib.so").write_text("no library")
     with pytest.raises(OSError, match=r"lib\.so"):
         fb.ops.load_library(str(tmp_path / "lib.so"))

@@ -278,7 +278,7 @@ def test_layouts_without_tensors_are_names():
     """)
 
 
-def test_libraries_of_pytorchs_operators_are_refused_as_unreadable_files():
+def test_libraries_of_pytorchs_operators_are_rejected_as_unreadable_files():
     pytest.importorskip("flambeau.library")
     run("""
         for loader in (torch.ops, torch.classes):
@@ -359,7 +359,7 @@ def test_profiles_name_operators_as_pytorch_does():
     """)
 
 
-def test_an_array_on_the_left_of_a_tensor_is_refused_as_in_pytorch():
+def test_an_array_on_the_left_of_a_tensor_is_rejected_as_in_pytorch():
     printed = run("""
         import operator
         import numpy

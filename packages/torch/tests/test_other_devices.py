@@ -19,7 +19,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("expression", ANSWERS)
-def test_the_answers_are_those_of_a_machine_without_the_device(expression):
+def test_queries_return_the_values_for_a_machine_without_the_device(expression):
     answer = eval(f"fb.{expression}", {"fb": flambeau})
     assert answer == ANSWERS[expression] and isinstance(answer, type(ANSWERS[expression]))
 

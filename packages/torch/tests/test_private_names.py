@@ -26,7 +26,7 @@ from flambeau.torch import _flattening, _module_names
         ("torch.utils.tensorboard.writer", "flambeau.utils.tensorboard"),
     ],
 )
-def test_modules_have_other_names(name, module):
+def test_pytorch_module_names_are_mapped(name, module):
     assert _module_names.native_name(name) == module
 
 
@@ -156,7 +156,7 @@ def test_errors_of_workers_are_raised_again():
         wrapped(UnusualError(1, 2)).reraise()
 
 
-def test_parts_of_texts(run):
+def test_private_printing_functions(run):
     run(
         """
         import torch
@@ -240,7 +240,7 @@ def test_private_names_that_libraries_read(run):
     """)
 
 
-def test_torch_is_among_its_own_names(run):
+def test_torch_torch_is_torch(run):
     run("import torch\nassert torch.torch is torch and torch.torch.Tensor is torch.Tensor")
 
 
