@@ -70,7 +70,7 @@ def test_nothing_is_written_outside(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["data.tar", "data.zip", "data.gz", "data.xz", "data.txt"])
-def test_other_files_are_refused_as_archives(tmp_path: Path, name: str) -> None:
+def test_other_files_are_rejected_as_archives(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"no archive")
     with pytest.raises(RuntimeError, match=rf"{name} is damaged or is not an archive"):

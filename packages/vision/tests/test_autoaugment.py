@@ -71,7 +71,7 @@ def test_operations(picture: Image.Image) -> None:
     assert (applied("Posterize", 1) == before // 128 * 128).all()
 
 
-def test_strength_zero_changes_little_and_the_strongest_much(picture: Image.Image) -> None:
+def test_magnitude_determines_the_strength(picture: Image.Image) -> None:
     fb.manual_seed(0)
     before = np.asarray(picture).astype(int)
 
@@ -82,7 +82,7 @@ def test_strength_zero_changes_little_and_the_strongest_much(picture: Image.Imag
     assert change(0) < 0.5 * change(30)
 
 
-def test_severities_and_strengths_that_are_refused() -> None:
+def test_severities_and_strengths_that_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"between \[1, 10\]. Got 11"):
         transforms.AugMix(severity=11)
     with pytest.raises(ValueError, match="from 0 to below 31, got 31"):

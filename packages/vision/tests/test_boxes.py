@@ -185,9 +185,8 @@ def test_roi_align_of_lists_and_its_gradient() -> None:
     result = layer(maps, boxes)
     assert tuple(result.shape) == (3, 1, 2, 2)
     result.sum().backward()
-    assert maps.grad is not None and maps.grad.sum().item() == pytest.approx(
-        12
-    )  # each mean is of weights that sum to 1
+    # Each of the 12 outputs is a weighted mean, so its gradient with respect to the pixels sums to 1.
+    assert maps.grad is not None and maps.grad.sum().item() == pytest.approx(12)
     assert repr(layer) == "RoIAlign(output_size=2, spatial_scale=1.0, sampling_ratio=2, aligned=True)"
 
 
@@ -200,7 +199,7 @@ def test_roi_align_of_lists_and_its_gradient() -> None:
         (fb.zeros(2, 3, 4, 4), fb.tensor([[2.0, 0, 0, 1, 1]]), "should be indices of images from 0 to 1"),
     ],
 )
-def test_invalid_regions_are_refused(maps: fb.Tensor, boxes: object, message: str) -> None:
+def test_invalid_regions_are_rejected(maps: fb.Tensor, boxes: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ops.roi_align(maps, boxes, 2)
 

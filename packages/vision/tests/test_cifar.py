@@ -103,7 +103,7 @@ class Hostile:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_pickle_that_would_run_something_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_pickle_that_would_run_something_is_rejected(folder: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
     content = batch(1) | {"labels": Hostile(made)}
     (folder / "data_batch_1").write_bytes(pickle.dumps(content))

@@ -120,7 +120,7 @@ def test_jitter_is_the_adjustments_in_random_order(noise: Image.Image) -> None:
         ({"saturation": "a"}, TypeError, "saturation should be a single number or a list/tuple with length 2"),
     ],
 )
-def test_jitter_refuses(options: dict, error: type, message: str) -> None:
+def test_jitter_rejects(options: dict, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         transforms.ColorJitter(**options)
 
@@ -171,7 +171,9 @@ def test_stretching_and_equalising(picture: Image.Image) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_changes_with_a_probability(picture: Image.Image, transform, name: str, arguments, description: str) -> None:
+def test_random_transforms_respect_their_probability(
+    picture: Image.Image, transform, name: str, arguments, description: str
+) -> None:
     expected = getattr(functional, name)(picture, *arguments)
     assert largest_difference(transform(picture), expected) == 0 and repr(transform) == description
     transform.p = 0.5

@@ -45,7 +45,7 @@ def test_order_is_random_and_complete() -> None:
     assert set(counts) == {3, 4} and 400 < counts[3] < 600
 
 
-def test_choice_takes_one() -> None:
+def test_random_choice_applies_one_transform() -> None:
     fb.manual_seed(0)
     counts = Counter(RandomChoice([ADD, DOUBLE])(5) for _ in range(1000))
     assert set(counts) == {6, 10} and 400 < counts[6] < 600

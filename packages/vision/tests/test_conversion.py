@@ -67,7 +67,7 @@ def test_a_bitmap_is_black_and_white() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 2, 3, 4)])
-def test_to_tensor_refuses_other_inputs(shape: tuple[int, ...]) -> None:
+def test_to_tensor_rejects_other_inputs(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"2/3 dimensional. Got . dimensions, shape \["):
         TO_TENSOR(np.zeros(shape, dtype=np.uint8))
     with pytest.raises(TypeError, match=r"PIL Image or ndarray. Got <class 'list'>"):
@@ -99,7 +99,7 @@ def test_the_mode_of_an_image_can_be_chosen() -> None:
         functional.to_pil_image(GRAY, "RGB")
 
 
-def test_to_pil_image_refuses_other_inputs() -> None:
+def test_to_pil_image_rejects_other_inputs() -> None:
     with pytest.raises(TypeError, match=r"pic should be Tensor or ndarray. Got <class 'list'>"):
         functional.to_pil_image([1])
     with pytest.raises(ValueError, match=r"1 to 4 channels. Got 5"):
@@ -124,7 +124,7 @@ def test_dtypes_keep_white_white() -> None:
     assert module(byte).max() == 1 and repr(module) == "ConvertImageDtype(dtype=flambeau.float32)"
 
 
-def test_a_conversion_that_would_lose_white_is_refused() -> None:
+def test_a_conversion_that_would_lose_white_is_rejected() -> None:
     with pytest.raises(
         RuntimeError, match=r"The cast from flambeau.float32 to flambeau.int32 cannot be performed safely"
     ):

@@ -25,7 +25,7 @@ def pixels(image: Image.Image | np.ndarray | fb.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric"])
 @pytest.mark.parametrize("padding", [3, [2], (2, 5), (1, 2, 3, 4), (40, 0, 0, 32)])
-def test_borders_are_those_of_numpy(noise: Image.Image, mode: str, padding) -> None:
+def test_padding_modes_equal_numpy(noise: Image.Image, mode: str, padding) -> None:
     sides = tuple(padding) if isinstance(padding, tuple | list) else (padding,)
     left, top, right, bottom = sides * (4 // len(sides))
     options = {"constant_values": 9} if mode == "constant" else {}
@@ -35,7 +35,7 @@ def test_borders_are_those_of_numpy(noise: Image.Image, mode: str, padding) -> N
         np.testing.assert_array_equal(pixels(result), expected)
 
 
-def test_a_border_of_one_colour(noise: Image.Image) -> None:
+def test_padding_with_a_constant_colour(noise: Image.Image) -> None:
     expected = np.asarray(ImageOps.expand(noise, 2, fill=(1, 2, 3)))
     for image in kinds(noise):
         np.testing.assert_array_equal(pixels(functional.pad(image, 2, (1, 2, 3))), expected)
@@ -45,7 +45,7 @@ def test_a_border_of_one_colour(noise: Image.Image) -> None:
         assert padded.mode == "P" and padded.getpalette() == palette.getpalette()
 
 
-def test_a_negative_border_takes_away(noise: Image.Image) -> None:
+def test_negative_padding_crops(noise: Image.Image) -> None:
     expected = np.pad(np.asarray(noise)[:-2, 3:], ((4, 0), (0, 5), (0, 0)))
     for image in kinds(noise):
         np.testing.assert_array_equal(pixels(functional.pad(image, (-3, 4, 5, -2))), expected)
@@ -54,7 +54,7 @@ def test_a_negative_border_takes_away(noise: Image.Image) -> None:
         np.testing.assert_array_equal(pixels(functional.pad(image, (-3, 4, 5, -2), padding_mode="edge")), expected)
 
 
-def test_borders_that_are_refused(noise: Image.Image) -> None:
+def test_invalid_padding_is_rejected(noise: Image.Image) -> None:
     with pytest.raises(ValueError, match="a 1, 2, or 4 element tuple, not a 3 element tuple"):
         transforms.Pad((1, 2, 3))
     with pytest.raises(ValueError, match=r"Padding mode should be either .* Got 'circular'"):
@@ -73,14 +73,14 @@ def test_borders_that_are_refused(noise: Image.Image) -> None:
 @pytest.mark.parametrize(
     "place", [(5, 6, 7, 8), (0, 0, 33, 47), (-3, -4, 20, 60), (30, 40, 20, 20), (100, 100, 4, 4), (-20, 0, 10, 10)]
 )
-def test_parts_are_those_of_pillow(noise: Image.Image, place: tuple[int, int, int, int]) -> None:
+def test_crops_equal_pillow(noise: Image.Image, place: tuple[int, int, int, int]) -> None:
     top, left, height, width = place
     expected = np.asarray(noise.crop((left, top, left + width, top + height)))
     for image in kinds(noise):
         np.testing.assert_array_equal(pixels(functional.crop(image, *place)), expected)
 
 
-def test_the_middle(noise: Image.Image) -> None:
+def test_center_crop(noise: Image.Image) -> None:
     for image in kinds(noise):
         np.testing.assert_array_equal(pixels(functional.center_crop(image, 11)), np.asarray(noise)[11:22, 18:29])
         wide = pixels(transforms.CenterCrop((11, 51))(image))
@@ -137,7 +137,7 @@ def test_flips_happen_as_often_as_they_should(kind: type) -> None:
 @pytest.mark.parametrize(
     "options", [{}, {"padding": 2}, {"padding": 2, "fill": 7}, {"padding": 2, "padding_mode": "edge"}]
 )
-def test_random_parts_are_parts_of_the_bordered_image(noise: Image.Image, options: dict) -> None:
+def test_random_crops_are_crops_of_the_padded_image(noise: Image.Image, options: dict) -> None:
     fb.manual_seed(0)
     bordered = pixels(
         functional.pad(
@@ -155,7 +155,7 @@ def test_random_parts_are_parts_of_the_bordered_image(noise: Image.Image, option
     assert len(found) > 0.8 * min(windows.shape[0] * windows.shape[1], 9)
 
 
-def test_random_parts_of_small_images(noise: Image.Image) -> None:
+def test_random_crops_of_small_images(noise: Image.Image) -> None:
     with pytest.raises(ValueError, match=r"Required crop size \(40, 40\) is larger than input image size \(33, 47\)"):
         transforms.RandomCrop(40)(noise)
     assert transforms.RandomCrop(50, pad_if_needed=True)(noise).size == (50, 50)
@@ -169,7 +169,7 @@ def test_random_parts_of_small_images(noise: Image.Image) -> None:
     assert repr(transforms.RandomCrop(32, padding=4)) == "RandomCrop(size=(32, 32), padding=4)"
 
 
-def test_random_parts_of_random_size(noise: Image.Image) -> None:
+def test_random_resized_crops(noise: Image.Image) -> None:
     fb.manual_seed(0)
     places = [transforms.RandomResizedCrop.get_params(noise, (0.2, 0.5), (0.5, 2.0)) for _ in range(200)]
     for top, left, height, width in places:
@@ -190,7 +190,7 @@ def test_random_parts_of_random_size(noise: Image.Image) -> None:
         transforms.RandomResizedCrop(3, ratio=2.0)
 
 
-def test_the_same_seed_gives_the_same_part(noise: Image.Image) -> None:
+def test_the_same_seed_gives_the_same_crop(noise: Image.Image) -> None:
     transform = transforms.Compose(
         [transforms.RandomCrop(30, padding=4), transforms.RandomHorizontalFlip(), transforms.RandomResizedCrop(16)]
     )

@@ -245,7 +245,7 @@ def test_losses_gradients_and_detections_are_those_recorded(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_images_without_objects_teach_as_well(name: str) -> None:
+def test_training_with_images_without_objects(name: str) -> None:
     model, (images, targets) = filled(MODELS[name]()), samples()
     targets[1] = {key: value[:0] for key, value in targets[1].items()}
     losses = model(images, targets)
@@ -263,14 +263,14 @@ def test_images_without_detections(name: str) -> None:
             assert tuple(found["boxes"].shape) == (0, 4) and len(found["scores"]) == len(found["labels"]) == 0
 
 
-def test_boxes_of_no_candidates() -> None:
+def test_decoding_of_no_proposals() -> None:
     coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
     assert tuple(coder.decode_single(fb.zeros(0, 8), fb.zeros(0, 4)).shape) == (0, 8)
     assert tuple(coder.decode(fb.zeros(0, 8), [fb.zeros(0, 4), fb.zeros(0, 4)]).shape) == (0, 2, 4)
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_targets_that_do_not_fit(name: str) -> None:
+def test_invalid_targets_raise(name: str) -> None:
     model, (images, targets) = filled(MODELS[name]()), samples()
     with pytest.raises(AssertionError, match="targets should not be none when in training mode"):
         model(images)
@@ -285,7 +285,7 @@ def test_targets_that_do_not_fit(name: str) -> None:
         model([image[0] for image in images], targets)
 
 
-def test_targets_of_two_stages_that_do_not_fit() -> None:
+def test_invalid_targets_of_two_stage_detectors_raise() -> None:
     model, (images, targets) = filled(MODELS["mask"]()), samples()
     with pytest.raises(ValueError, match="should have a masks key"):
         model(images, [{key: target[key] for key in ("boxes", "labels")} for target in targets])

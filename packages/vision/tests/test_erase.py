@@ -49,7 +49,7 @@ def test_values_of_the_erased_rectangle(value) -> None:
         assert (inside == expected).all()
 
 
-def test_it_happens_as_often_as_it_should() -> None:
+def test_random_erasing_respects_its_probability() -> None:
     fb.manual_seed(0)
     image = fb.ones(1, 10, 10)
     assert 60 < sum((RandomErasing(0.3)(image) == 0).any().item() for _ in range(300)) < 120
@@ -69,7 +69,7 @@ def test_it_happens_as_often_as_it_should() -> None:
         ({"p": 2}, ValueError, "p should be a number from 0 to 1, got 2"),
     ],
 )
-def test_arguments_that_are_refused(options: dict, error: type, message: str) -> None:
+def test_arguments_that_are_rejected(options: dict, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         RandomErasing(**options)
 

@@ -76,6 +76,6 @@ def test_damage_is_named(tmp_path: Path) -> None:
         (lambda: io.write_file("unused", fb.zeros(3)), RuntimeError, "should be uint8, got flambeau.float32"),
     ],
 )
-def test_invalid_arguments_are_refused(call, error: type, message: str) -> None:
+def test_invalid_arguments_are_rejected(call, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call()

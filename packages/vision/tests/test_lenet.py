@@ -14,7 +14,7 @@ def test_every_size_of_image_fits(size: int) -> None:
     assert tuple(model(fb.zeros(2, 3, size, size)).shape) == (2, 7)
 
 
-def test_an_image_that_is_too_small_is_refused() -> None:
+def test_an_image_that_is_too_small_is_rejected() -> None:
     with pytest.raises(ValueError, match="at least 4x4 pixels, got image_size=3"):
         models.LeNet(image_size=3)
 

@@ -51,7 +51,7 @@ def test_transforms_are_applied(write_mnist) -> None:
     assert dataset[0] == ((IMAGES[0].min(), IMAGES[0].max()), 4)
 
 
-def test_data_can_be_exchanged(write_mnist) -> None:
+def test_data_and_targets_can_be_replaced(write_mnist) -> None:
     dataset = MNIST(write_mnist(IMAGES, LABELS))
     dataset.data, dataset.targets = dataset.data[1:4].transpose(1, 2), dataset.targets[1:4]
     assert len(dataset) == 3 and (np.asarray(dataset[2][0]) == IMAGES[3].T).all() and dataset[2][1] == 1

@@ -35,7 +35,7 @@ def test_normalize_does_not_cache_other_statistics() -> None:
     assert functional.normalize(image.double(), [0.5], [1.0]).dtype is fb.float64
 
 
-def test_normalize_refuses_invalid_statistics() -> None:
+def test_normalize_rejects_invalid_statistics() -> None:
     with pytest.raises(ValueError, match=r"std must hold no zeros, got \[1.0, 0.0\]"):
         Normalize([0.0, 0.0], [1.0, 0.0])
     with pytest.raises(ValueError, match="std evaluated to zero after conversion"):

@@ -62,7 +62,7 @@ def test_queries_of_coco_annotations(tmp_path: Path) -> None:
     assert [each["id"] for each in found.loadAnns([2, 1])] == [2, 1] and len(found.imgToAnns[9]) == 2
 
 
-def test_pets(tmp_path: Path) -> None:
+def test_oxford_pets(tmp_path: Path) -> None:
     pets(tmp_path)
     dataset = datasets.OxfordIIITPet(tmp_path, transform=shade)
     assert [dataset[0], dataset[1]] == [(2, 1), (1, 0)]
@@ -74,7 +74,7 @@ def test_pets(tmp_path: Path) -> None:
         datasets.OxfordIIITPet(tmp_path, target_types=["breed"])
 
 
-def test_celebrities(tmp_path: Path) -> None:
+def test_celeba(tmp_path: Path) -> None:
     celeba(tmp_path)
     dataset = datasets.CelebA(tmp_path, target_type=["attr", "identity", "bbox", "landmarks"], transform=shade)
     assert len(dataset) == 2 and dataset.filename == ["000001.jpg", "000003.jpg"]
@@ -87,7 +87,7 @@ def test_celebrities(tmp_path: Path) -> None:
         datasets.CelebA(tmp_path, target_type=[], target_transform=len)
 
 
-def test_streets(tmp_path: Path) -> None:
+def test_cityscapes(tmp_path: Path) -> None:
     cityscapes(tmp_path)
     dataset = datasets.Cityscapes(tmp_path, "val", target_type=["semantic", "polygon"])
     image, (mask, polygons) = dataset[0]
@@ -99,7 +99,7 @@ def test_streets(tmp_path: Path) -> None:
         datasets.Cityscapes(tmp_path, "test")
 
 
-def test_streets_are_unpacked(tmp_path: Path) -> None:
+def test_cityscapes_archives_are_extracted(tmp_path: Path) -> None:
     cityscapes(tmp_path / "made")
     for name, part in (("leftImg8bit_trainvaltest", "leftImg8bit"), ("gtFine_trainvaltest", "gtFine")):
         with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as packed:
@@ -108,14 +108,14 @@ def test_streets_are_unpacked(tmp_path: Path) -> None:
     assert shade(datasets.Cityscapes(tmp_path)[0][1]) == 21
 
 
-def test_boundaries(tmp_path: Path) -> None:
+def test_semantic_boundaries(tmp_path: Path) -> None:
     sbd(tmp_path)
     image, edges = datasets.SBDataset(tmp_path)[0]
     assert shade(image) == 1 and edges.shape == (20, 6, 8) and (edges[19] == 19).all()
     assert shade(datasets.SBDataset(tmp_path, mode="segmentation")[0][1]) == 5
 
 
-def test_roads(tmp_path: Path) -> None:
+def test_kitti(tmp_path: Path) -> None:
     kitti(tmp_path)
     _, (car,) = datasets.Kitti(tmp_path)[0]
     assert (car["type"], car["truncated"], car["occluded"], car["alpha"]) == ("Car", 0.5, 1, -1.5)
@@ -123,7 +123,7 @@ def test_roads(tmp_path: Path) -> None:
     assert car["rotation_y"] == 0.25 and datasets.Kitti(tmp_path, train=False)[0][1] is None
 
 
-def test_crowds(tmp_path: Path) -> None:
+def test_wider_face(tmp_path: Path) -> None:
     widerface(tmp_path)
     dataset = datasets.WIDERFace(tmp_path, transform=shade)
     image, faces = dataset[0]
@@ -139,7 +139,7 @@ def test_crowds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "file"), [("Flickr30k", "sentences.token"), ("Flickr8k", "page.html")])
-def test_sentences(kind: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flickr(kind: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flickr(tmp_path)
     monkeypatch.chdir(tmp_path.parent)
     for root in (tmp_path, Path(tmp_path.name)):

@@ -78,7 +78,7 @@ def test_numbers_of_pillow_are_modes() -> None:
     assert repr(Resize(3)) == "Resize(size=3, interpolation=bilinear, max_size=None, antialias=True)"
 
 
-def test_invalid_arguments_are_refused(noise: Image.Image) -> None:
+def test_invalid_arguments_are_rejected(noise: Image.Image) -> None:
     with pytest.raises(TypeError, match=r"interpolation should be a InterpolationMode .* got 'bilinear'"):
         resize(noise, 3, "bilinear")
     with pytest.raises(TypeError, match=r"Size should be an int or a sequence of 1 or 2 ints. Got 3.5"):

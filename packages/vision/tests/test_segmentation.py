@@ -66,6 +66,6 @@ def test_aspp_pooling_broadcasts_the_global_mean():
     )
 
 
-def test_unsupported_options_are_refused():
+def test_unsupported_options_are_rejected():
     with pytest.raises(NotImplementedError, match="does not use auxiliary loss"):
         segmentation.lraspp_mobilenet_v3_large(weights=None, weights_backbone=None, aux_loss=True)

@@ -57,7 +57,7 @@ def test_normalization_of_a_grid() -> None:
         (IMAGES[:0], ValueError, r"expected, got shape \[0, 3, 4, 6\]"),
     ],
 )
-def test_make_grid_refuses_other_inputs(images: object, error: type, message: str) -> None:
+def test_make_grid_rejects_other_inputs(images: object, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         utils.make_grid(images)
 
@@ -139,6 +139,6 @@ def test_points_are_drawn() -> None:
         (lambda: utils.draw_keypoints(BLACK, fb.zeros(1, 2, 2), visibility=fb.ones(1, 3)), ValueError, r"\[1, 2\]"),
     ],
 )
-def test_drawing_refuses_invalid_arguments(call, error: type, message: str) -> None:
+def test_drawing_rejects_invalid_arguments(call, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call()

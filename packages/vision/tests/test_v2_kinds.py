@@ -71,7 +71,7 @@ def test_images_masks_and_boxes_stay_together(transform: Any) -> None:
                 assert (around - box).abs().max() <= 1.6
 
 
-def test_boxes_under_turns_and_projections() -> None:
+def test_rotation_and_perspective_of_boxes() -> None:
     box = BoundingBoxes([[10.0, 8.0, 30.0, 20.0]], format="XYXY", canvas_size=(40, 60))
     # The expected values were computed by torchvision.
     np.testing.assert_allclose(F.rotate(box, 90.0, expand=True).numpy(), [[8, 30, 20, 50]], atol=1e-4)

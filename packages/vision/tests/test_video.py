@@ -73,7 +73,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_scores_are_those_recorded(name: str) -> None:
+def test_scores_equal_recorded_values(name: str) -> None:
     model = filled(models.get_model(name, num_classes=3))
     t, y, x = np.mgrid[:4, :24, :20]
     clip = np.stack([0.5 + 0.5 * np.sin(x / (5 + c) + t) * np.cos(y / (4 + c)) for c in range(3)])

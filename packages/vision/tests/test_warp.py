@@ -44,7 +44,7 @@ def test_rotation(picture: Image.Image, noise: Image.Image, angle: float, expand
     check("rotate", picture, noise, angle, expand=expand)
 
 
-def test_a_quarter_is_that_of_numpy(noise: Image.Image) -> None:
+def test_quarter_turns_equal_numpy(noise: Image.Image) -> None:
     rotated = functional.rotate(np.asarray(noise), 90, expand=True)
     np.testing.assert_array_equal(rotated, np.rot90(np.asarray(noise)))
 
@@ -109,7 +109,7 @@ def test_pixels_outside_have_the_fill_colour(noise: Image.Image, name: str) -> N
         assert (colour[outside] == [1, 2, 3]).all() and (colour[~outside] == plain[~outside]).all()
 
 
-def test_an_image_of_the_fill_s_colour_has_no_rim() -> None:
+def test_rotating_an_image_of_the_fill_colour_changes_nothing() -> None:
     for mode in (NEAREST, BILINEAR, BICUBIC):
         result = functional.rotate(fb.full((3, 20, 20), 100, dtype=fb.uint8), 30, mode, fill=100)
         assert (result == 100).all()
@@ -189,7 +189,7 @@ def test_descriptions() -> None:
     assert repr(transforms.RandomPerspective()) == "RandomPerspective(p=0.5)"
 
 
-def test_arguments_that_are_refused(noise: Image.Image) -> None:
+def test_arguments_that_are_rejected(noise: Image.Image) -> None:
     with pytest.raises(TypeError, match="angle should be int or float, got '3'"):
         functional.rotate(noise, "3")
     with pytest.raises(ValueError, match="center should have 2 numbers"):
