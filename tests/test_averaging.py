@@ -78,7 +78,7 @@ def test_swa_lr_anneals_to_its_target():
     assert rates == pytest.approx([1, 0.8, 0.6, 0.4, 0.2, 0.2])
 
 
-def test_invalid_arguments_are_refused():
+def test_invalid_arguments_are_rejected():
     with pytest.raises(ValueError, match="Invalid decay value 2"):
         swa_utils.get_ema_avg_fn(2)
     with pytest.raises(AssertionError, match="Only one of"):

@@ -34,7 +34,7 @@ def train(model: Any, optimizer: Any, schedule: Any, steps: int) -> list[float]:
 
 @pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_training_goes_on_as_if_it_had_not_stopped(tmp_path: Path, ending: str, mapped: bool) -> None:
+def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, ending: str, mapped: bool) -> None:
     path = tmp_path / f"checkpoint.{ending}"
     model, optimizer, schedule = training()
     train(model, optimizer, schedule, 3)

@@ -206,7 +206,7 @@ def test_fine_tune(run, tmp_path: Path) -> None:
     assert is_picture(tmp_path / "fine_tune" / "predictions.png")
 
 
-def test_fine_tuning_another_network_is_refused(tmp_path: Path) -> None:
+def test_fine_tuning_another_network_is_rejected(tmp_path: Path) -> None:
     fb.save(models.LeNet().state_dict(), tmp_path / "lenet.pth")
     done = subprocess.run(
         command("fine_tune", "--weights", tmp_path / "lenet.pth"),

@@ -224,7 +224,7 @@ def test_models_of_windows_take_images_of_any_size() -> None:
             fb.testing.assert_close(program(x)[0], model(x), rtol=1e-4, atol=1e-5)
 
 
-def test_a_loop_over_detections_is_refused_with_its_line() -> None:
+def test_a_loop_over_detections_is_rejected_with_its_line() -> None:
     model = two_stages().eval()
 
     def boxes_one_by_one(image: fb.Tensor) -> list[fb.Tensor]:

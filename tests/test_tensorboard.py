@@ -124,7 +124,7 @@ def test_a_graph_leads_to_outputs_that_are_parameters_or_inputs(tmp_path: Path) 
     assert inputs["output/0"] == ["input/0"] and inputs["output/1"] == ["Passing/weight"]
 
 
-def test_a_graph_without_gradients_is_refused(tmp_path: Path) -> None:
+def test_a_graph_without_gradients_is_rejected(tmp_path: Path) -> None:
     model = nn.Embedding(3, 2).requires_grad_(False)
     with SummaryWriter(tmp_path) as writer, pytest.raises(RuntimeError, match="no output of the model requires grad"):
         writer.add_graph(model, fb.tensor([1]))

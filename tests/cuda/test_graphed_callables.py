@@ -203,7 +203,7 @@ def test_unused_inputs():
     assert x.grad.tolist() == [2.0] * 3 and y.grad is None
 
 
-def test_second_derivatives_are_refused():
+def test_second_derivatives_are_rejected():
     graphed = cuda.make_graphed_callables(fb.exp, (leaf(3),))
     x = leaf(3)
     (gradient,) = fb.autograd.grad(graphed(x).square().sum(), x, create_graph=True)
@@ -211,7 +211,7 @@ def test_second_derivatives_are_refused():
         gradient.sum().backward()
 
 
-def test_the_backward_pass_of_an_earlier_call_is_refused():
+def test_the_backward_pass_of_an_earlier_call_is_rejected():
     graphed = cuda.make_graphed_callables(fb.exp, (leaf(3),))
     first, last = graphed(leaf(3)), graphed(leaf(3))
     last.sum().backward()
@@ -240,7 +240,7 @@ def test_arguments_unlike_the_sample(arguments, error, message):
     assert_close(graphed(fb.zeros(3)), fb.ones(3, device="cuda"))  # copied from the CPU
 
 
-def test_unsupported_callables_are_refused():
+def test_unsupported_callables_are_rejected():
     x = leaf(3)
     make = cuda.make_graphed_callables
     layer = nn.Linear(3, 2).cuda()

@@ -179,7 +179,7 @@ def restored(lib: Any, checkpoint: dict[str, Any], name: str) -> tuple[Any, Any]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_training_goes_on_in_the_other_library(tmp_path: Path, name: str) -> None:
+def test_training_continues_in_the_other_library(tmp_path: Path, name: str) -> None:
     path = tmp_path / "checkpoint.pt"
     theirs = residual(torch)
     their_optimizer = optimizer_of(torch, name, theirs)
@@ -246,7 +246,7 @@ INTERNAL = {"_get_lr_called_within_step", "_is_initial", "use_beta1"}
 
 
 @pytest.mark.parametrize("name", [*SCHEDULES, "SequentialLR", "ChainedScheduler"])
-def test_schedules_go_on_in_the_other_library(tmp_path: Path, name: str) -> None:
+def test_schedules_continue_in_the_other_library(tmp_path: Path, name: str) -> None:
     path = tmp_path / "schedule.pt"
     for source, target, save, load in (
         (torch, fb, torch.save, fb.load),

@@ -27,7 +27,9 @@ def comparison(
         ([3.0, 3.0, 3.0], 2.0, "ms", MISSED),
     ],
 )
-def test_the_median_decides(subject: list[float], at_most: float | None, unit: str | None, status: str) -> None:
+def test_the_median_determines_the_status(
+    subject: list[float], at_most: float | None, unit: str | None, status: str
+) -> None:
     assert comparison(subject, [4.0, 4.0, 4.0], at_most, unit).status == status
 
 
@@ -39,7 +41,7 @@ def test_the_range_is_of_rounds_not_of_sides() -> None:
     assert comparison([1.0, 4.0], [2.0, 4.0]).spread == (0.5, 1.0)
 
 
-def test_rounds_that_contradict_each_other_are_unsure() -> None:
+def test_contradicting_rounds_are_undecided() -> None:
     assert comparison([1.0, 3.0, 1.0], [4.0, 4.0, 4.0], at_most=0.5).is_undecided
     assert not comparison([1.0, 3.0, 1.0], [4.0, 4.0, 4.0], at_most=0.8).is_undecided
     assert comparison([39.0, 41.0], [4.0, 4.0], at_most=40.0, unit="ms").is_undecided

@@ -113,7 +113,7 @@ def test_peak_memory_is_that_of_calls_after_the_first(side: Side, tmp_path: Path
     library.write_text(
         LIBRARY["small_library/__init__.py"].replace("if not seen:", f"{allocates}\n        if not seen:")
     )
-    eager, needed = (peak_memory.of_calls(side.library, engine, 1, TINY.key) for engine in ("eager", "compile"))
+    eager, needed = (peak_memory.measure_peak(side.library, engine, 1, TINY.key) for engine in ("eager", "compile"))
     assert eager < 10 and 90 < needed < 200
 
 

@@ -22,7 +22,7 @@ def test_a_call_takes_as_long_as_the_clock_says() -> None:
     assert seconds_per_call(Code(work), BRIEF, clock=lambda: now) == pytest.approx(0.002)
 
 
-def test_a_statement_costs_no_call() -> None:
+def test_statements_are_timed_without_a_call() -> None:
     names = {"x": 1}
     assert seconds_per_call(Code("x", names), BRIEF) < seconds_per_call(Code(lambda: names["x"]), BRIEF)
 

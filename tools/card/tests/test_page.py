@@ -51,7 +51,7 @@ def test_chosen_stages_and_the_exit_status(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("stages")
-def test_no_time_is_reported_as_cut_off(tmp_path: Path) -> None:
+def test_steps_without_time_are_reported_as_cut_off(tmp_path: Path) -> None:
     assert main(["--output", str(tmp_path), "--stages", "good", "--minutes", "0"]) == 2
     assert (
         "| only \\| step | cut off | 0.0 s | not reached: the time was over |" in (tmp_path / "report.md").read_text()
