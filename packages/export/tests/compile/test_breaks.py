@@ -12,7 +12,7 @@ import pytest
 import flambeau as fb
 from flambeau import nn
 from flambeau._compile import UnsupportedError
-from flambeau._compile._segments import MOST_PATHS
+from flambeau._compile._segments import MAX_PATHS
 
 
 def segments(function):
@@ -249,14 +249,14 @@ def test_the_number_of_paths_is_limited():
     compiled = fb.compile(lambda x: x * float(x.sum()))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for i in range(MOST_PATHS + 10):
+        for i in range(MAX_PATHS + 10):
             x = fb.full((2,), float(i))
             assert fb.equal(compiled(x), x * float(x.sum()))
-    assert len(caught) == 1 and f"took {MOST_PATHS} different paths and runs uncompiled" in str(caught[0].message)
+    assert len(caught) == 1 and f"took {MAX_PATHS} different paths and runs uncompiled" in str(caught[0].message)
     assert compiled.captured == [] and "gives Python a value" in compiled.refusals[0]
 
 
-def test_a_format_of_a_size_is_not_fixed():
+def test_formatted_sizes_are_not_constants():
     compiled = fb.compile(lambda x: (x + 1, f"{x.shape[0]}", str(x.shape)), fullgraph=True)
     for n in (2, 3, 2):
         assert compiled(fb.ones(n))[1:] == (str(n), str(fb.Size([n])))
@@ -278,7 +278,7 @@ def test_other_code_guards_the_second_path():
     assert fb.equal(compiled(fb.full((1,), -1.0)), fb.full((1,), -3.0))
 
 
-def test_random_branches_agree():
+def test_random_branching_functions_equal_eager_mode():
     for seed in range(30):
         draw = random.Random(seed)
         parts = [(draw.choice(["add", "mul", "sub"]), draw.uniform(-2, 2), draw.uniform(-3, 3)) for _ in range(4)]
@@ -468,7 +468,7 @@ class Cache:
         self.keys, self.length, self.sizes, self.again = [], 0, None, None
 
 
-def test_objects_that_the_function_makes_are_made_by_replays():
+def test_replays_create_new_objects():
     settings = {"a": 1}
 
     def f(x):
@@ -492,7 +492,7 @@ def test_objects_that_the_function_makes_are_made_by_replays():
     assert dropped() is None
 
 
-def test_an_object_that_cannot_be_made_again_is_refused():
+def test_an_object_that_cannot_be_made_again_is_rejected():
     compiled = fb.compile(lambda x: (x + 1, iter([x])))
     for _ in range(2):
         assert fb.equal(next(compiled(fb.ones(1))[1]), fb.ones(1))

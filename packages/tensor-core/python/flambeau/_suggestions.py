@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 # The least similarity of a suggested attribute, as difflib computes it: "rleu" and "relu" have 0.75.
-LEAST_SIMILARITY = 0.65
+MIN_SIMILARITY = 0.65
 
 
 class _Owner:
@@ -84,7 +84,7 @@ def suggestion(owner: Any, name: str) -> str:
     with contextlib.suppress(Exception):  # a class's own __dir__ may fail
         names = dir(owner)
     private = name.startswith("_")
-    match = nearest(name, (other for other in names if other.startswith("_") == private), LEAST_SIMILARITY)
+    match = nearest(name, (other for other in names if other.startswith("_") == private), MIN_SIMILARITY)
     return f"; did you mean {match!r}?" if match else ""
 
 

@@ -28,7 +28,7 @@ from ._guards import Snapshot, UnguardedError, is_numpy_array
 from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS, PausingTrace, pausing_at_print
 from ._results import Structure, plain_result, plain_value, structure_of
-from ._segments import Missed, Recording, Tree, path_of, source_files
+from ._segments import Recording, Tree, UnmatchedRun, path_of, source_files
 from ._training import CHANGES, RULES, Option, Training
 from ._watched_calls import watch_calls
 
@@ -322,13 +322,13 @@ def capture(
     kwargs: dict[str, Any],
     tensors: Sequence[Tensor],
     fullgraph: bool,
-    missed: Missed | None = None,
+    unmatched: UnmatchedRun | None = None,
 ) -> tuple[Any, Captured | Tree | None, str]:
     """Run ``function(*args, **kwargs)`` and record it as a program.
 
     Args:
         tensors: the tensors among the arguments, without repetitions.
-        missed: the replay of a tree that stopped at an unknown branch; this run repeats it from the beginning.
+        unmatched: a replay that stopped at an unknown branch; this run repeats it from the beginning.
     Returns: the function's result; the program, or None; the reason why there is no program, or an empty string.
     Raises: UnsupportedError if ``fullgraph`` is set and no program can represent the function; any exception that the
         function raises.
@@ -343,7 +343,7 @@ def capture(
     state, modules = _state_of(function, {id(t) for t in tensors})
     names = [f"input_{i}" for i in range(len(tensors))]
     trace = CaptureTrace(dict(zip(names, tensors, strict=True)), state, snapshot, fullgraph)
-    trace.answers.extend(missed.answers if missed else ())
+    trace.answers.extend(unmatched.answers if unmatched else ())
     for tensor, name in zip(tensors, names, strict=True):
         trace.effect("check_input", [tensor, name, tensor.dim()])
     effects = _Effects(trace, tensors, snapshot)

@@ -21,17 +21,17 @@ from ._children import Children
 from ._guards import Compiled
 from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS
-from ._segments import MOST_PATHS, Missed, Tree
+from ._segments import MAX_PATHS, Tree, UnmatchedRun
 
 _PLAIN = (Tensor, flambeau.nn.Parameter)  # classes without ``__torch_function__``
-MOST_PROGRAMS = 8  # per function, as in PyTorch
-FEWEST_OPERATORS = 8  # checking the guards of a smaller program takes longer than it saves
+MAX_PROGRAMS = 8  # per function, as in PyTorch
+MIN_OPERATORS = 8  # checking the guards of a smaller program takes longer than it saves
 
 _NO_MATCH = object()  # returned by a replay whose inputs need another program
 _capturing = threading.RLock()  # a capture replaces `len` in all threads; one at a time
 # A function may fill its own caches during its first calls, so it runs uncompiled only after this number of calls that
 # change Python objects.
-MOST_CHANGES = 3
+MAX_CHANGES = 3
 _functions: weakref.WeakSet[Programs] = weakref.WeakSet()
 
 
@@ -53,9 +53,9 @@ def reset() -> None:
 
 @dataclass(frozen=True)
 class _NoMatch:
-    """Result of `Programs._replay_matching` if no program fits. ``missed``: last tree run that stopped, or None."""
+    """Result of `Programs._replay_matching` if no program fits. ``unmatched``: last tree run that stopped, or None."""
 
-    missed: Missed | None
+    unmatched: UnmatchedRun | None
 
 
 class _Identity(NamedTuple):
@@ -165,10 +165,10 @@ class Programs(Compiled):
 
     @property
     def do_not_pay(self) -> bool:
-        """True if all programs have fewer than `FEWEST_OPERATORS` operators: guards cost more time than they save."""
+        """True if all programs have fewer than `MIN_OPERATORS` operators: guards cost more time than they save."""
         if self._do_not_pay is None and (self._captured or self._refused):
             texts = [text for program in self.captured for text, _ in program.graphs]
-            self._do_not_pay = all(text.count(" = ") < FEWEST_OPERATORS for text in texts)
+            self._do_not_pay = all(text.count(" = ") < MIN_OPERATORS for text in texts)
         return bool(self._do_not_pay)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -181,18 +181,18 @@ class Programs(Compiled):
         if leaves is None or leaves.key is None or _stance.current == "force_eager":
             return self._function(*args, **kwargs)
         programs = self._captured.get(leaves.key)
-        missed: Missed | None = None
+        unmatched: UnmatchedRun | None = None
         if programs is not None:
             result = self._replay_matching(programs, leaves)
             if not isinstance(result, _NoMatch):
                 return result
-            missed = result.missed
+            unmatched = result.unmatched
         elif self._refused and leaves.kind in self._refused:
             return self.children.call(self._function, args, kwargs)
-        return self._capture(leaves, args, kwargs, missed)
+        return self._capture(leaves, args, kwargs, unmatched)
 
     def _replay_matching(self, programs: list[Captured | Tree], leaves: _Leaves) -> Any:
-        missed: Missed | None = None
+        unmatched: UnmatchedRun | None = None
         for program in programs:
             if program.fixed_sizes is not None and program.fixed_sizes != leaves.with_sizes():
                 self._last_reason = "the sizes of the arguments differ"
@@ -201,10 +201,10 @@ class Programs(Compiled):
                 self._last_reason = f"{changed} has changed"
                 continue
             if isinstance(program, Tree):
-                result = program.run(leaves.tensors, missed)
-                if isinstance(result, Missed):
+                result = program.run(leaves.tensors, unmatched)
+                if isinstance(result, UnmatchedRun):
                     self._last_reason = "a value that Python reads leads to another branch"
-                    missed = result
+                    unmatched = result
                     continue
                 return result
             result = program.run(leaves.tensors, _NO_MATCH)
@@ -212,22 +212,24 @@ class Programs(Compiled):
                 self._last_reason = "the sizes of the arguments lead to another branch"
                 continue
             return result
-        return _NoMatch(missed)
+        return _NoMatch(unmatched)
 
-    def _capture(self, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any], missed: Missed | None) -> Any:
-        if self._count >= MOST_PROGRAMS and missed is None:
-            if self._count == MOST_PROGRAMS:
+    def _capture(
+        self, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any], unmatched: UnmatchedRun | None
+    ) -> Any:
+        if self._count >= MAX_PROGRAMS and unmatched is None:
+            if self._count == MAX_PROGRAMS:
                 self._count += 1
                 _warn_of_limit(self._name, self._last_reason)
             return self.children.call(self._function, args, kwargs)
-        if _stance.current != "default" and missed is None and not self._may_capture():
+        if _stance.current != "default" and unmatched is None and not self._may_capture():
             return self._function(*args, **kwargs)
-        if not _capturing.acquire(blocking=missed is not None):
+        if not _capturing.acquire(blocking=unmatched is not None):
             return self._function(*args, **kwargs)
         try:
             if self._last_reason:
                 log("guards", f"{self._name}: captured again, because {self._last_reason}")
-            result, program, reason = capture(self._function, args, kwargs, leaves.tensors, self.fullgraph, missed)
+            result, program, reason = capture(self._function, args, kwargs, leaves.tensors, self.fullgraph, unmatched)
             if program is None:
                 self._count += 1
                 log("graph", f"{self._name} runs uncompiled: {reason}")
@@ -269,7 +271,7 @@ class Programs(Compiled):
     def _refuse(self, leaves: _Leaves, reason: str) -> None:
         """Run further calls of this kind uncompiled.
 
-        If the reason is a change of a Python object, this starts with the `MOST_CHANGES`-th such call.
+        If the reason is a change of a Python object, this starts with the `MAX_CHANGES`-th such call.
 
         Raises: UnsupportedError if ``fullgraph`` is set.
         """
@@ -277,7 +279,7 @@ class Programs(Compiled):
         self._reasons[kind] = reason
         if reason.startswith(CHANGES) and not reason.startswith(f"{CHANGES} (argument "):
             changes = self._changes[kind] = self._changes.get(kind, 0) + 1
-            if changes < MOST_CHANGES:
+            if changes < MAX_CHANGES:
                 return
         self._refused.add(kind)
         self._captured.pop(leaves.key, None)
@@ -289,7 +291,7 @@ def _warn_of_paths(name: str, reason: str) -> None:
     import warnings
 
     warnings.warn(
-        f"flambeau.compile: {name} took {MOST_PATHS} different paths and runs uncompiled from now on: {reason}",
+        f"flambeau.compile: {name} took {MAX_PATHS} different paths and runs uncompiled from now on: {reason}",
         stacklevel=5,
     )
 
@@ -298,7 +300,7 @@ def _warn_of_limit(name: str, reason: str) -> None:
     import warnings
 
     warnings.warn(
-        f"flambeau.compile: {name} was captured {MOST_PROGRAMS} times and runs uncompiled from now on. Reason for the "
+        f"flambeau.compile: {name} was captured {MAX_PROGRAMS} times and runs uncompiled from now on. Reason for the "
         f"last capture: {reason or 'arguments of other types, dtypes or devices'}",
         stacklevel=4,
     )

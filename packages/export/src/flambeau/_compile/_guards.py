@@ -37,8 +37,8 @@ from flambeau import Tensor, _core
 from flambeau.nn import Module
 from flambeau.nn.modules._hooks import OF_ALL_MODULES
 
-MOST_CONTAINERS = 50_000
-MOST_BYTES = 4096  # size limit for a NumPy array that a function can reach
+MAX_CONTAINERS = 50_000
+MAX_BYTES = 4096  # size limit for a NumPy array that a function can reach
 
 _CONSTANT = (
     bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice, enum.Enum,
@@ -187,8 +187,8 @@ class Snapshot:
             self._follow_names()
 
     def _add_container(self, container: Any, contents: tuple[Any, ...], path: str) -> None:
-        if len(self._containers) >= MOST_CONTAINERS:
-            raise UnguardedError(f"the function can reach more than {MOST_CONTAINERS} Python objects")
+        if len(self._containers) >= MAX_CONTAINERS:
+            raise UnguardedError(f"the function can reach more than {MAX_CONTAINERS} Python objects")
         self._containers.append(container)
         self._contents.append(contents)
         self.paths.append(path)
@@ -305,10 +305,10 @@ class Snapshot:
             self._entries(base, names, base.__name__)
 
     def _array(self, array: Any, path: str) -> None:
-        if array.nbytes > MOST_BYTES or array.dtype.hasobject:
+        if array.nbytes > MAX_BYTES or array.dtype.hasobject:
             raise UnguardedError(
                 f"{path} is a NumPy array of {array.nbytes} bytes and dtype {array.dtype}, but only arrays of at most "
-                f"{MOST_BYTES} bytes without Python objects are compared before each call: pass it as a tensor"
+                f"{MAX_BYTES} bytes without Python objects are compared before each call: pass it as a tensor"
             )
         self.arrays.append((array, array.tobytes(), path))
 

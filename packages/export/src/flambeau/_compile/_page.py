@@ -20,7 +20,7 @@ KINDS = {
     "other": "other operators",
     "view": "views, which move no memory",
 }
-MOST_REASONS = 12  # maximum number of pairs of operators that are listed for each reason
+MAX_REASONS = 12  # maximum number of pairs of operators that are listed for each reason
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -250,8 +250,8 @@ def _fusion_pairs(pairs: Iterable[tuple[Operator, Operator]]) -> str:
     for producer, consumer in pairs:
         text = f"{producer.name} → {consumer.name}"
         names[text] = names.get(text, 0) + 1
-    shown = [f"{text}{f' ({n})' if n > 1 else ''}" for text, n in list(names.items())[:MOST_REASONS]]
-    return escape(", ".join(shown) + (" …" if len(names) > MOST_REASONS else ""))
+    shown = [f"{text}{f' ({n})' if n > 1 else ''}" for text, n in list(names.items())[:MAX_REASONS]]
+    return escape(", ".join(shown) + (" …" if len(names) > MAX_REASONS else ""))
 
 
 def _text(profile: Profile) -> str:

@@ -8,7 +8,7 @@ from ._profile import Block, Profile
 from ._quantities import count, size
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 1000.0, 300.0, 62.0, 26.0, 10.0
-MOST_TICKS = 12
+MAX_TICKS = 12
 CHARACTER = 6.8  # width of a character in the figure
 
 
@@ -71,7 +71,7 @@ class _MemoryChart:
     def ticks(self) -> str:
         """Return the numbers of the kernels as labels below the figure."""
         kernels = len(self._profile.kernels)
-        every = -(-kernels // MOST_TICKS)
+        every = -(-kernels // MAX_TICKS)
         return (
             "".join(
                 f'<text x="{LEFT + (i + 0.5) * self._step:.1f}" y="{TOP + HEIGHT + 18:.0f}" text-anchor="middle">'

@@ -19,7 +19,7 @@ from flambeau._tracing._structure import leaves, source_location
 from flambeau.jit._trace import Trace
 from flambeau.utils import _pytree as pytree
 
-from ._segments import MOST_PAUSES, Pause, rebuilt, result_key
+from ._segments import MAX_PAUSES, Pause, rebuilt, result_key
 
 CONSTANTS = (bool, int, float, complex, str, bytes, type(None), flambeau.dtype, flambeau.device)
 _MEMORY = {"numpy", "__array__", "__dlpack__", "to_dlpack"}  # calls that give Python the memory of a tensor
@@ -125,8 +125,8 @@ class PausingTrace(Trace):
 
     def _problem(self, args: Any, kwargs: Any, result: Any) -> str:
         """Return the reason why later runs cannot repeat a call, or an empty string."""
-        if len(self.pauses) >= MOST_PAUSES:
-            return f", more than {MOST_PAUSES} times"
+        if len(self.pauses) >= MAX_PAUSES:
+            return f", more than {MAX_PAUSES} times"
         for leaf in _leaves([args, kwargs]):
             if not isinstance(leaf, (Tensor, *TRACED, *CONSTANTS)) and not self.is_reachable(leaf):
                 return f", and it receives a {type(leaf).__name__} that the compiled function created"

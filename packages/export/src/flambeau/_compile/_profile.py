@@ -21,7 +21,7 @@ _PRODUCTS = re.compile(
     r"conv|linear|matmul|b?mm$|addmm|baddbmm|einsum|scaled_dot_product|lstm|gru|rnn|embedding_bag|dot$|outer$"
 )
 TIMES = "\N{MULTIPLICATION SIGN}"
-SECONDS, LEAST_RUNS, MOST_RUNS = 0.3, 3, 50
+SECONDS, MIN_RUNS, MAX_RUNS = 0.3, 3, 50
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def _fastest_steps(native: Any, inputs: tuple[Tensor, ...], state: tuple[Tensor,
     steps = _core._profile_program(native, inputs, state)  # warm-up
     least = [float("inf")] * len(steps)
     runs, end = 0, time.perf_counter() + SECONDS
-    while runs < LEAST_RUNS or (runs < MOST_RUNS and time.perf_counter() < end):
+    while runs < MIN_RUNS or (runs < MAX_RUNS and time.perf_counter() < end):
         steps, runs = _core._profile_program(native, inputs, state), runs + 1
         least = [min(best, step[2] / 1e9) for best, step in zip(least, steps, strict=True)]
     return [

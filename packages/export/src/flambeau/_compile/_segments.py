@@ -7,9 +7,9 @@ that the segments form a tree: after each segment Python makes the call (`Pause`
 segment.
 
 If there is no next segment for a result, the function runs again from its beginning and is recorded along the new path
-(`Missed`). Nothing happens twice: the segments of such a tree do not change memory that outlives the call before the
-last pause, random numbers are drawn again from the same state, and functions that Python called, such as ``print``, are
-not called again but return their first results.
+(`UnmatchedRun`). No side effect is repeated: before the last pause, the segments of such a tree do not change memory
+that outlives the call, random numbers are drawn again from the same state, and functions that Python called, such as
+``print``, are not called again but return their first results.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from flambeau.utils import _pytree as pytree
 
 from ._guards import Snapshot
 
-MOST_PATHS = 32  # maximum number of paths in a tree
-MOST_PAUSES = 100  # maximum number of pauses on a path
+MAX_PATHS = 32  # maximum number of paths in a tree
+MAX_PAUSES = 100  # maximum number of pauses on a path
 Environment = dict[str, Any]  # tensors and numbers by their names in the program
 Packing = Callable[[Sequence[Any]], Any]
 
@@ -263,11 +263,11 @@ def merged(tree: Node, path: Node) -> Node | None:
 
 
 @dataclass(frozen=True)
-class Missed:
-    """Run of a tree that stopped, because no segment matches the result of a Python call.
+class UnmatchedRun:
+    """Record of a run that stopped, because no segment follows the result of a Python call.
 
     Attributes:
-        answers: functions with possible side effects that were called so far, with their results.
+        answers: pairs of a function with possible side effects that has been called, and its result.
     """
 
     answers: list[tuple[Any, Any]]
@@ -303,8 +303,8 @@ class Tree:
 
     @property
     def is_full(self) -> bool:
-        """True if the tree has `MOST_PATHS` paths."""
-        return self.root.paths >= MOST_PATHS
+        """True if the tree has `MAX_PATHS` paths."""
+        return self.root.paths >= MAX_PATHS
 
     @property
     def graphs(self) -> list[tuple[str, Any]]:
@@ -321,8 +321,8 @@ class Tree:
         """The reasons why the program is divided, without repetitions."""
         return list(dict.fromkeys(node.pause.reason for node in self.root.all() if node.pause is not None))
 
-    def run(self, tensors: Sequence[Tensor], former: Missed | None) -> Any:
-        """Run the tree and return the function's result, or a `Missed` if no segment matches.
+    def run(self, tensors: Sequence[Tensor], former: UnmatchedRun | None) -> Any:
+        """Run the tree and return the function's result, or an `UnmatchedRun` if no segment matches.
 
         In the second case, the state of the random number generator is restored.
 
@@ -332,7 +332,7 @@ class Tree:
         generator = flambeau.get_rng_state() if self.draws else None
         values: Environment = dict(zip(self.inputs, tensors, strict=True))
         answers = deque(former.answers if former else ())
-        missed = Missed([*answers])
+        unmatched = UnmatchedRun([*answers])
         node = self.root
         while node.run(values):
             pause = node.pause
@@ -343,7 +343,7 @@ class Tree:
             elif pause.has_effects and answers:
                 break
             else:
-                result = self._run_pause(node, pause, values, missed)
+                result = self._run_pause(node, pause, values, unmatched)
             key, given = result_key(result)
             if key not in node.children or (pause.has_effects and self.snapshot.first_change() is not None):
                 break
@@ -351,10 +351,10 @@ class Tree:
             values.update(zip(names, given, strict=True))
         if generator is not None:
             flambeau.set_rng_state(generator)
-        return missed
+        return unmatched
 
-    def _run_pause(self, node: Node, pause: Pause, values: Environment, missed: Missed) -> Any:
+    def _run_pause(self, node: Node, pause: Pause, values: Environment, unmatched: UnmatchedRun) -> Any:
         result = pause.call({name: node.value(values, name) for name in pause.used})
         if pause.has_effects:
-            missed.answers.append((pause.function, result))
+            unmatched.answers.append((pause.function, result))
         return result

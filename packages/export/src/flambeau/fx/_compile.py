@@ -14,7 +14,7 @@ from flambeau.utils import _pytree as pytree
 from ._symbolic_trace import PH, Tracer
 from .graph_module import GraphModule
 
-MOST = 8  # maximal number of graphs per program, PyTorch's default
+MAX_GRAPHS = 8  # maximal number of graphs per program, PyTorch's default
 
 Backend = Callable[[GraphModule, list[Tensor]], Callable[..., Any]]
 
@@ -54,7 +54,7 @@ class Compiled:
         except TypeError:  # an argument is not hashable
             return self.program(*args, **kwargs)
         if not known:
-            if len(self.made) >= MOST:
+            if len(self.made) >= MAX_GRAPHS:
                 return self.program(*args, **kwargs)
             self.made[key] = self._compiled(leaves, spec, tensors)
         function = self.made[key]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 MAGIC = b"PK\x03\x04"
-_MOST_TEXT = 256 << 20  # size limit in bytes of a source file or pickle, against decompression bombs
+_MAX_TEXT = 256 << 20  # size limit in bytes of a source file or pickle, against decompression bombs
 _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, OverflowError, EOFError, OSError, NotImplementedError)
 
 
@@ -52,10 +52,10 @@ class Archive:
         if name not in self:
             raise RuntimeError(f"the archive is damaged: it has no file {name!r}")
         entry = self._zip.getinfo(self._root + name)
-        if entry.compress_type != zipfile.ZIP_STORED and entry.file_size > _MOST_TEXT:
+        if entry.compress_type != zipfile.ZIP_STORED and entry.file_size > _MAX_TEXT:
             raise RuntimeError(
                 f"the file {name!r} of the archive is compressed and has {entry.file_size:,} bytes, but at most "
-                f"{_MOST_TEXT:,} bytes are allowed"
+                f"{_MAX_TEXT:,} bytes are allowed"
             )
         try:
             return self._zip.read(entry)

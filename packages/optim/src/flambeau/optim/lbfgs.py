@@ -14,7 +14,7 @@ from .optimizer import Optimizer, check_nonnegative, options
 __all__ = ["LBFGS"]
 
 _SUFFICIENT_DECREASE, _CURVATURE = 1e-4, 0.9  # the strong Wolfe conditions' constants
-_MOST_SEARCHES = 25
+_MAX_SEARCHES = 25
 
 
 class LBFGS(Optimizer):
@@ -212,7 +212,7 @@ def _strong_wolfe(objective: _Objective, direction: Tensor, length: float, start
         return abs(point.slope) <= -_CURVATURE * start.slope
 
     previous, point, tries = start, objective.at(length, direction), 0
-    while tries < _MOST_SEARCHES:
+    while tries < _MAX_SEARCHES:
         if too_high(point) or (tries > 1 and point.loss >= previous.loss):
             break
         if flat(point):
@@ -242,7 +242,7 @@ def _zoom(
     """
     low, high = (one, other) if one.loss <= other.loss else (other, one)
     stalled, done, reach = False, False, _largest(direction)
-    while not done and tries < _MOST_SEARCHES and abs(high.length - low.length) * reach >= 1e-9:
+    while not done and tries < _MAX_SEARCHES and abs(high.length - low.length) * reach >= 1e-9:
         least, most = sorted((low.length, high.length))
         left, right = (low, high) if low.length == least else (high, low)
         length, margin = _cubic_minimum(left, right, (least, most)), 0.1 * (most - least)

@@ -15,7 +15,7 @@ ALIGNMENT = 64
 PADDING_FIELD = 0x4246  # extra field of a local header that pads the entry to the alignment
 LONG_FIELD = 0x0001  # extra field for numbers that do not fit in 32 bits
 LIMIT = 0xFFFFFFFF
-MOST_ENTRIES = 0xFFFF
+MAX_ENTRIES = 0xFFFF
 UTF8_NAMES = 0x800
 FIRST_OF_1980 = 0x0021
 LONG_VERSION = 45  # first version of the format with 64-bit fields
@@ -80,11 +80,11 @@ class ArchiveWriter:
             header = CENTRAL.pack(b"PK\1\2", 0, *entry.description(), len(extra), 0, 0, 0, 0, offset)
             self._write(header + entry.name + extra)
         count, size = len(self._entries), self._position - start
-        if count >= MOST_ENTRIES or start >= LIMIT:
+        if count >= MAX_ENTRIES or start >= LIMIT:
             end = self._position
             self._write(LONG_END.pack(b"PK\6\6", LONG_END.size - 12, 45, 45, 0, 0, count, count, size, start))
             self._write(LONG_END_LOCATOR.pack(b"PK\6\7", 0, end, 1))
-        shown = min(count, MOST_ENTRIES)
+        shown = min(count, MAX_ENTRIES)
         self._write(END.pack(b"PK\5\6", 0, 0, shown, shown, min(size, LIMIT), min(start, LIMIT), 0))
 
     def _write(self, data: bytes | memoryview) -> None:

@@ -80,7 +80,7 @@ class Boundary:
         return grad_output
 
     def _run_at_inputs(self, grad_input: Gradients) -> Gradients:
-        if self.grad_output is None:  # gradients did not pass the outputs, as in double backward
+        if self.grad_output is None:  # no gradient reached the outputs, as in double backward
             return grad_input
         for hook in self.hooks:
             replacement = hook(self.module, grad_input, self.grad_output)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from flambeau._suggestions import nearest
 
 # Comparing every missing key with every unexpected one is quadratic. Above this number of pairs, it is skipped.
-MOST_COMPARED_PAIRS = 40_000
+MAX_COMPARED_PAIRS = 40_000
 
 # Wrappers that add a prefix to keys: data parallelism, compilation, sharding, activation checkpointing.
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
@@ -122,7 +122,7 @@ def _check_wrapped_inside(missing: list[str], unexpected: list[str]) -> _LikelyM
 
 
 def _with_candidates(keys: list[str], candidates: list[str]) -> str:
-    if len(keys) * len(candidates) > MOST_COMPARED_PAIRS:
+    if len(keys) * len(candidates) > MAX_COMPARED_PAIRS:
         candidates = []
     described = []
     for key in keys:

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-_MOST_FIGURES = 4
-_LEAST_INTERVAL = 25e-9  # seconds: resolution of the clock
+_MAX_FIGURES = 4
+_MIN_INTERVAL = 25e-9  # seconds: resolution of the clock
 _QUANTILE = 1.645  # quantile of the normal distribution for a 90 % confidence interval
 _SUSPECT, _VERY_SUSPECT = 0.1, 0.25  # ratios of the interquartile range to the median
 _FLUCTUATION = "This could indicate system fluctuation."
@@ -114,8 +114,8 @@ class Measurement:
         """Number of significant figures of the median, estimated from the spread of the middle half: 1 to 4."""
         count = len(self.raw_times)
         middle = sorted(self.times)[count // 4 : math.ceil(3 * count / 4)]
-        interval = max(_QUANTILE * float(np.std(middle)) / math.sqrt(len(middle)), _LEAST_INTERVAL)
-        return min(max(math.floor(math.log10(self.median / interval)), 1), _MOST_FIGURES)
+        interval = max(_QUANTILE * float(np.std(middle)) / math.sqrt(len(middle)), _MIN_INTERVAL)
+        return min(max(math.floor(math.log10(self.median / interval)), 1), _MAX_FIGURES)
 
     def meets_confidence(self, threshold: float = _SUSPECT) -> bool:
         """Return True if the interquartile range is less than ``threshold`` times the median."""
