@@ -217,7 +217,7 @@ class WatchedRanks:
 
         Args:
             how: description of the end.
-            calls: number of collectives that it has started, by group, if it sent a farewell; else None.
+            calls: number of collectives that it has started, by group, if it sent an end message; else None.
         """
         with self.changed:
             if rank not in self.ended:
@@ -308,7 +308,7 @@ class Server:
     def watch(
         self, connection: socket.socket, lines: Any, program: str, rank: int, process: list[Any], limit: float
     ) -> None:
-        """Watch one rank until its connection closes. An empty line is a heartbeat, any other line a farewell."""
+        """Watch one rank until its connection closes. An empty line is a heartbeat, any other line an end message."""
         with self.changed:
             watched = self.watched.setdefault(program, WatchedRanks())
         member = Member(connection, (process[0], process[1]), limit)

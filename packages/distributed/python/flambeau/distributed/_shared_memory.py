@@ -22,7 +22,7 @@ from .work import Work
 
 __all__ = ["Kind", "SharedMemory", "SharedRequest", "reduces"]
 
-_MOST_RANKS, _MOST_CHUNK, _MEMORY = 64, 64 * 1024, 16 * 1024 * 1024
+_MAX_RANKS, _MAX_CHUNK, _MEMORY = 64, 64 * 1024, 16 * 1024 * 1024
 # Size in bytes above which ranks read tensors directly from each other's memory. Then ranks need not run at the same
 # time, which is several times faster if there are more processes than processors.
 _MIN_POLLED_BYTES = 256 * 1024
@@ -96,7 +96,7 @@ class SharedMemory:
     def open(cls, communicator: Any, ranks: Sequence[int]) -> SharedMemory | None:
         """Create the shared memory of the ranks of a communicator; None if they are on several machines."""
         size = communicator.Get_size()
-        if size > _MOST_RANKS or not _on_one_machine(communicator):
+        if size > _MAX_RANKS or not _on_one_machine(communicator):
             return None
         memory = _mapped(communicator, _native.memory_size(size, _chunk(size)))
         return None if memory is None else cls(memory, communicator.Get_rank(), ranks, _readable(communicator))
@@ -143,7 +143,7 @@ class SharedMemory:
 def _chunk(size: int) -> int:
     """Return the size in bytes of the chunks that each of ``size`` ranks copies to shared memory."""
     slots = _native.memory_size(size, 1) - _native.memory_size(size, 0)
-    return min(_MOST_CHUNK, _MEMORY // slots // 4096 * 4096)
+    return min(_MAX_CHUNK, _MEMORY // slots // 4096 * 4096)
 
 
 def _on_one_machine(communicator: Any) -> bool:

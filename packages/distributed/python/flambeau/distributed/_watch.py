@@ -134,7 +134,7 @@ class Watch:
             self._blocked = None
 
     def leave(self, how: str, failed: bool = False) -> None:
-        """Send a farewell: this rank leaves, after the number of collectives in which it has taken part.
+        """Announce that this rank ends, with the number of collectives in which it has taken part.
 
         Args:
             how: reason for messages.
@@ -147,9 +147,9 @@ class Watch:
         calls = dict(self.calls)
         for key, call in self.pending:
             calls[key] = min(calls[key], (call or 0) - 1)
-        farewell = {"how": how, "calls": None if failed else calls}
+        message = {"how": how, "calls": None if failed else calls}
         with contextlib.suppress(OSError):  # the server has ended, and the other ranks detect this
-            self._connection.sendall(json.dumps(farewell).encode() + b"\n")
+            self._connection.sendall(json.dumps(message).encode() + b"\n")
 
     def _complete(self) -> None:
         """Complete works that no thread waits for, for at most `COMPLETION_TIMEOUT` seconds."""
@@ -228,14 +228,14 @@ class Peers:
 
     Args:
         ranks: global ranks.
-        key: name of the transport in farewells.
+        key: name of the transport in end messages.
     """
 
     def __init__(self, watch: Watch, ranks: Sequence[int], key: str) -> None:
         self.watch, self.ranks, self.key = watch, ranks, key
 
     def of_collective(self) -> Participation:
-        """Count another collective, and return the participation of the ranks, all of which it needs."""
+        """Count another collective, and return the participation of all ranks, each of which it requires."""
         self.watch.calls[self.key] += 1
         call = self.watch.calls[self.key]
         self.watch.pending.add((self.key, call))
@@ -254,8 +254,8 @@ class Participation:
     def __init__(self, watch: Watch, ranks: Sequence[int], key: str = "", call: int | None = None) -> None:
         self.watch, self.ranks, self.key, self.call = watch, ranks, key, call
 
-    def missing(self) -> str:
-        """Return why the ranks will not participate, or an empty string if they may."""
+    def failure_reason(self) -> str:
+        """Return why the operation cannot complete because a rank has ended, or an empty string if it still can."""
         return self.watch.reason(self.ranks, self.key, self.call) if self.watch.any_ended() else ""
 
     def continue_in_background(self, work: Any) -> None:
@@ -271,7 +271,7 @@ class Participation:
 class AnyParticipation(Participation):
     """Participation in a message that any one of several ranks may send."""
 
-    def missing(self) -> str:
+    def failure_reason(self) -> str:
         if not self.watch.any_ended():
             return ""
         reasons = [self.watch.reason([rank]) for rank in self.ranks]
@@ -294,7 +294,7 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def others_failed() -> bool:
-    """Return whether a rank of any program has ended without a farewell."""
+    """Return True if a rank of any program has ended without an end message."""
     return any(watch.lost_server or any(end.calls is None for end in watch.ended.values()) for watch in _open)
 
 

@@ -101,7 +101,7 @@ class Work:
                 if self._part is not None:
                     if self._arrived:
                         self._part.done(self)
-                    elif reason := self._part.missing():
+                    elif reason := self._part.failure_reason():
                         self._give_up(reason)
             return self._arrived
 
