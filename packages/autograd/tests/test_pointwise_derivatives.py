@@ -101,19 +101,19 @@ def test_operands_broadcast(name):
     assert gradgradcheck(call_of(name), [leaf(grid_x), leaf(grid_y)])
 
 
-def numbers_of(name):
-    """Return whether the first and the second operand of a row may be a number."""
+def accepts_numbers(name):
+    """Return, for the first and the second operand of a pointwise operator, whether it may be a number."""
     first, second = ROWS[name]["signature"].split(", ")[:2]
     return ["Number" in first, not second.endswith(": Tensor")]
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in DIFFERENTIABLE if n not in INTERNAL and arity_of(n) == 2 and any(numbers_of(n))]
+    "name", [n for n in DIFFERENTIABLE if n not in INTERNAL and arity_of(n) == 2 and any(accepts_numbers(n))]
 )
 def test_one_operand_a_number(name):
     x, y = (float(a[0]) for a in points(name))
     call = call_of(name)
-    first, second = numbers_of(name)
+    first, second = accepts_numbers(name)
     if second:
         assert gradcheck(lambda t: call(t, y), leaf(np.array([x])))
         assert gradgradcheck(lambda t: call(t, y), leaf(np.array([x])))
@@ -191,7 +191,7 @@ def test_where_takes_numbers():
         (fb.expm1, 0.0, 1.0),
     ],
 )
-def test_at_kinks_and_extremes(call, at, expected):
+def test_derivatives_at_kinks_and_extremes(call, at, expected):
     x = fb.tensor(at, dtype=fb.float64, requires_grad=True)
     call(x).backward()
     assert x.grad.item() == pytest.approx(expected, abs=1e-300)

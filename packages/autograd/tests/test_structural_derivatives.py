@@ -23,7 +23,7 @@ INDEX = fb.tensor([[0, 1, 1], [1, 0, 1]])
 CLASSES = fb.tensor([2, 0, 1, 2])
 UNIQUE = fb.tensor([[0, 1, 2], [2, 0, 1]])
 
-# Complex numbers, of real ones; test_complex.py has the rest
+# Conversions between complex and real numbers; test_complex.py tests other complex operators
 add("complex", fb.complex, (2, 3), (3,))
 add("polar", fb.polar, (2, 3), (3,))
 add("real", lambda x: (x * (1 + 2j)).real, (2, 3))

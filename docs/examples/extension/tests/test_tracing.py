@@ -18,7 +18,7 @@ def test_a_program_calls_the_operator(tmp_path):
     assert fb.equal(fb.jit.load(tmp_path / "program")(x), gate(x))
 
 
-def test_a_function_that_is_no_operator_is_refused():
+def test_functions_of_extension_modules_are_rejected():
     with pytest.raises(NotImplementedError, match="a function of an extension module"):
         fb.jit.trace(lambda x: _silu_mul.silu_mul(x, x), fb.ones(4))
 

@@ -291,7 +291,7 @@ def _compare_runs(problem: Problem, tolerance: float) -> None:
 
 
 def _check_zeros(problem: Problem) -> None:
-    """Raise an error if gradients of zero do not give gradients of zero."""
+    """Raise an error unless output gradients of zero give input gradients of zero."""
     outputs, sources = [t for t in problem.outputs() if t.requires_grad], problem.sources()
     if not outputs:
         return

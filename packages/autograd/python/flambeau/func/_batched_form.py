@@ -16,7 +16,7 @@ def rule_of(batched: Any) -> Rule:
 
 
 def nested(call: Call) -> Any:
-    """Call a batched form for a batch of batches: both dimensions become one for the call."""
+    """Call a batched form for nested batches: merge both batch dimensions for the call and split the results."""
     inner = [x.shape[0] for x in call.values if isinstance(x, Tensor)]
     values = _each_tensor(lambda x: call.batch(x).flatten(0, 1), call.values)
     return _each_tensor(lambda result: result.unflatten(0, (call.size, inner[0])), call.run(values))

@@ -54,7 +54,9 @@ def along(call: Call) -> Any:
     x = call.values[0]
     if any(isinstance(other, Tensor) for other in call.values[1:]):
         if any(call.is_batched(other) for other in call.values[1:]):
-            raise UnbatchableError(f"vmap: {call.operator.__name__} with sizes or positions that differ over the batch")
+            raise UnbatchableError(
+                f"vmap: sizes and positions of {call.operator.__name__} must be equal for all batch elements"
+            )
         call = call._replace(
             values=tuple(v if i == 0 or not isinstance(v, Tensor) else v.tolist() for i, v in enumerate(call.values))
         )
@@ -186,7 +188,7 @@ def hash_tensor(call: Call) -> Any:
     x, dim, keepdim, mode = call.values
     dims = list(range(x.ndim)) if dim is None or dim == () else dim
     if x.ndim == 0:
-        raise UnbatchableError("vmap: hash_tensor of a tensor without dimensions")
+        raise UnbatchableError("vmap: hash_tensor of a 0-D tensor has no batching rule")
     return call.run((x.value, shifted(dims, x.ndim), keepdim, mode))
 
 
@@ -202,7 +204,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 def repeat_interleave(input: Tensor, repeats: Any = None, dim: Any = None, output_size: Any = None) -> Tensor:
     """Repeat elements with a number of repeats that is the same for the batch."""
     if not isinstance(repeats, int):
-        raise UnbatchableError("vmap: repeat_interleave with repeats in a tensor")
+        raise UnbatchableError("vmap: repeat_interleave has no batching rule for a tensor of repeats")
     if dim is None:
         return input.reshape(-1).unsqueeze(-1).expand(-1, repeats).reshape(-1)
     at = dim % input.ndim

@@ -112,5 +112,5 @@ def embedding(weight: Tensor, indices: Tensor, padding_idx: int, scale_grad_by_f
 def one_hot(input: Tensor, num_classes: int) -> Tensor:
     """Return the one-hot encoding. ``num_classes`` is required, since it cannot be inferred from batched classes."""
     if num_classes < 0:
-        raise UnbatchableError("vmap: one_hot needs num_classes where the classes are a tensor of a batch.")
+        raise UnbatchableError("vmap: one_hot requires num_classes if the classes are batched")
     return (input.unsqueeze(-1) == flambeau.arange(num_classes)).long()

@@ -33,7 +33,7 @@ class _Positions:
         self.order = [p + 1 for p in self.index_dims], list(range(1, len(self.index_dims) + 1))
 
     def keys(self) -> tuple[Tensor, ...]:
-        """Return the key, batch indices and index tensors, for a tensor with the indexed dimensions in front."""
+        """Return the index for a tensor whose indexed dimensions come first: batch indices, then the index tensors."""
         elements = flambeau.arange(self.call.size).reshape(self.call.size, *(1,) * self.dims)
         return (elements, *(self._aligned(k) for k in self.indices))
 
@@ -44,14 +44,14 @@ class _Positions:
         return value.reshape(self.call.size, *(1,) * (self.dims + 1 - value.ndim), *value.shape[1:])
 
     def moves(self) -> tuple[list[int], list[int]] | None:
-        """Return the permutation that moves the indices' dimensions to the indexed ones. None if they stay in front."""
+        """Return the arguments of ``movedim`` that put the indices' dimensions at the indexed position, or None."""
         first = self.index_dims[0]
         if first == 0 or self.index_dims[-1] - first + 1 != len(self.index_dims):
             return None
         return list(range(1, 1 + self.dims)), list(range(1 + first, 1 + first + self.dims))
 
     def arranged(self, given: Tensor, is_batched: bool, target: Tensor) -> Tensor:
-        """Permute and expand the values ``given``, which are written to ``target[keys()]``, to the order of `keys`."""
+        """Expand and permute the values ``given`` to the shape of ``target[keys()]``, to which they are written."""
         selected = flambeau.broadcast_shapes(*(k.shape for k in self.indices))
         shape = [self.call.size, *selected, *target.shape[len(self.index_dims) + 1 :]]
         if is_batched:

@@ -19,7 +19,7 @@ def one_matrix(call: Call) -> Any:
     if call.is_batched(x) and not any(isinstance(other, Tensor) for other in rest):
         _require_rank(call, x, 2)
         return call.run((x.value, *rest))
-    raise UnbatchableError("vmap: only the matrix can differ over the batch")
+    raise UnbatchableError("vmap: arguments other than the matrix must be equal for all elements of the batch")
 
 
 def _require_rank(call: Call, x: Tensor, rank: int) -> None:
@@ -74,7 +74,7 @@ def transforms(call: Call) -> Any:
         dim = range(x.ndim - count, x.ndim)
     dims = (dim,) if isinstance(dim, int) else dim
     if x.ndim == 0:
-        raise UnbatchableError("vmap: a transform of a tensor without dimensions")
+        raise UnbatchableError("vmap: transforms of 0-D tensors have no batching rule")
     return call.run((x.value, s, [d % x.ndim + 1 for d in dims], norm))
 
 

@@ -26,7 +26,7 @@ def classification(call: Call) -> Any:
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
     if call.is_batched(weight):
-        raise UnbatchableError("vmap: a weight of the classes that differs over the batch")
+        raise UnbatchableError("vmap: class weights must be equal for all elements of the batch")
     if x.ndim < 1 or target.ndim != (x.ndim if target.dtype.is_floating_point else max(x.ndim - 1, 0)):
         raise ValueError(
             f"{call.operator.__name__}: expected an input [C] or [N, C, ...] and a target [], [N, ...] or, for class "

@@ -15,7 +15,9 @@ def folded(call: Call, dims: int, tensors: int = 1) -> Any:
     given = [call.batch(t) for t in call.values[:tensors]]
     rest = call.values[tensors:]
     if any(isinstance(x, Tensor) and call.is_batched(x) for x in rest):
-        raise UnbatchableError(f"vmap: {call.operator.__name__} with other arguments that differ over the batch")
+        raise UnbatchableError(
+            f"vmap: the other arguments of {call.operator.__name__} must be equal for all elements of the batch"
+        )
     rank = call.values[0].ndim
     if rank == dims + 1:
         return call.run((*given, *rest))

@@ -13,7 +13,9 @@ def spectra(call: Call) -> Any:
     """Batch stft and istft with one window for all signals."""
     x, *rest = call.values
     if not call.is_batched(x) or any(call.is_batched(other) for other in rest if isinstance(other, Tensor)):
-        raise UnbatchableError(f"vmap: {call.operator.__name__} with a window that differs over the batch")
+        raise UnbatchableError(
+            f"vmap: the window of {call.operator.__name__} must be equal for all elements of the batch"
+        )
     rank = _RANKS[call.operator.__name__] + (not x.dtype.is_complex and call.operator.__name__ == "istft")
     if x.ndim == rank:
         return call.run((x.value, *rest))
