@@ -16,8 +16,8 @@ WARM_UP, CALLS = 2, 3
 IDLE_SECONDS = 2.0  # time after which allocators have returned unused memory
 
 
-def of_calls(library: str, engine: str, threads: int, key: str) -> float:
-    """Return the increase of the resident memory during calls of a model in a new process, in MB of 10^6 bytes."""
+def measure_peak(library: str, engine: str, threads: int, key: str) -> float:
+    """Return the peak increase of resident memory during calls of a model in a new process, in MB (10^6 bytes)."""
     command = module_command(Side(library), "peak_memory", library, engine, str(threads), key)
     child = subprocess.run(command, capture_output=True, text=True, env=environment(Settings(threads)))
     if child.returncode:

@@ -99,7 +99,7 @@ class Linux(Target):
         }
 
     def finish(self, wheel: Path, output: Path) -> None:
-        """Let auditwheel name the wheel after the oldest system on which it runs."""
+        """Let auditwheel choose the platform tag: the oldest system on which the wheel runs."""
         name_after_system(wheel, output)
 
 
@@ -131,7 +131,7 @@ class Musl(Target):
         }
 
     def finish(self, wheel: Path, output: Path) -> None:
-        """Check which libraries those in the wheel load, and let auditwheel name it."""
+        """Check the libraries that the wheel's libraries load, and let auditwheel name the wheel."""
         musl.check_wheel(wheel)
         name_after_system(wheel, output)
 

@@ -147,7 +147,7 @@ def at_another_size(library: Library, model: Model, *, captured: bool) -> Code:
 
 def peak_mb(library: Library, model: Model) -> float:
     """Return the memory in MB that calls need in addition to weights and inputs, measured in a separate process."""
-    return peak_memory.of_calls(library.name, library.engine, library.threads, model.key)
+    return peak_memory.measure_peak(library.name, library.engine, library.threads, model.key)
 
 
 def model_of(key: str) -> Model:

@@ -207,7 +207,7 @@ def _read(starts: np.ndarray, lengths: np.ndarray, bins: int, points: int, size:
 
 
 def _resampled(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
-    """Return ``(K, C, bins, bins)`` with the cheaper of two methods."""
+    """Return the values of all bins, ``(K, C, bins, bins)``, computed by the method with the lower estimated cost."""
     height, width = input.shape[2:]
     (_, down, reads_down), (_, across, reads_across) = rows.pixels.shape, columns.pixels.shape
     reads = down * across * reads_down * reads_across
