@@ -265,7 +265,7 @@ void SharedGroup::reduce(Job& job) {
 }
 
 void SharedGroup::reduce_part(const Job& job, char* out, uint64_t turn, size_t at, size_t n) const {
-  std::array<const char*, kMostRanks> inputs;
+  std::array<const char*, kMaxRanks> inputs;
   for (int rank = 0; rank < size_; ++rank) inputs[rank] = slot(rank, turn) + at;
   job.reduction(out, inputs.data(), size_, n / job.element_size);
 }
@@ -313,7 +313,7 @@ bool SharedGroup::fetch(const Job& job, int rank, size_t offset, size_t n, char*
 void SharedGroup::reduce_in_place(Job& job) {
   const auto [from, to] = share(job, rank_);
   std::vector<char> buffer(size_ * kBlock);
-  std::array<const char*, kMostRanks> inputs;
+  std::array<const char*, kMaxRanks> inputs;
   const bool reads_output = rank_ < 2;  // a reduction's output may be the same memory as one of its first two inputs
   for (size_t at = from; at < to && !job.broken; at += kBlock) {
     const size_t n = std::min(kBlock, to - at);

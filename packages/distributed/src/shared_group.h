@@ -18,7 +18,7 @@
 
 namespace flambeau::distributed {
 
-inline constexpr int kMostRanks = 64;
+inline constexpr int kMaxRanks = 64;
 inline constexpr size_t kKeySize = 32, kTextSize = 256;  // sizes in bytes of Job::key and Job::text
 
 // kCheck transfers no data: it only compares the calls of the ranks. kAllReduceInPlace reads the other processes'
