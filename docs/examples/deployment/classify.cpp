@@ -1,4 +1,4 @@
-// Reads digits with a model that flambeau.jit.save has written: no Python, nothing but libflambeau.
+// Classifies digits with a model that flambeau.jit.save has written. Needs libflambeau only, no Python.
 //
 //     classify MODEL IMAGE...      an image is a file of 8 x 8 numbers, as text
 #include <flambeau/program.h>

@@ -3,8 +3,8 @@
 
 #include <flambeau/elementwise.h>
 
-// The gradient of silu(x) * y for x, from that of the result: of lanes in a kernel, and of tensors where flambeau
-// records what is computed.
+// Returns the gradient of x in silu(x) * y, given the gradient of the result. The arguments are lanes in a kernel, and
+// tensors if the derivative is recorded.
 inline constexpr auto slope = [](auto grad, auto x, auto y) {
   const auto s = sigmoid(x);
   return grad * y * s * (1 + x * (1 - s));
