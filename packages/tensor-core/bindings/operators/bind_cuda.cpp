@@ -52,8 +52,8 @@ void bind_installation() {
       [] { return cuda::cublaslt_version(); });
   def("_cuda_cudnn_version()", kPrivate, "Return the version of cuDNN: 92800 is 9.28. Return 0 if it is not installed.",
       [] { return cuda::cudnn_version(); });
-  def("_cuda_want_cudnn(enabled)", kPrivate, "Enable or disable cuDNN.",
-      [](bool enabled) { cuda::want_cudnn(enabled); });
+  def("_cuda_enable_cudnn(enabled)", kPrivate, "Enable or disable cuDNN.",
+      [](bool enabled) { cuda::enable_cudnn(enabled); });
   def("_cuda_cache_folder()", kPrivate, "Return the folder of compiled kernels, or an empty string if there is none.",
       [] { return PyUnicode_FromString(cuda::cache_folder().c_str()); });
 }

@@ -105,8 +105,9 @@ class FLAMBEAU_API Call {
 };
 // Returns true if the current call runs on the host because it accessed elements there.
 FLAMBEAU_API bool on_host();
-// Returns true if a kernel on the GPU of the tensor must process it.
-inline bool takes(const Tensor& t) { return FLAMBEAU_UNLIKELY(t.is_cuda()) && !on_host(); }
+// Returns true if the current operator must run as a kernel on the GPU of the tensor: the tensor is on a GPU, and the
+// call has not moved to the host.
+inline bool runs_on_gpu(const Tensor& t) { return FLAMBEAU_UNLIKELY(t.is_cuda()) && !on_host(); }
 // The number of calls that ran on the host, per operator.
 FLAMBEAU_API std::vector<std::pair<std::string, int64_t>> host_calls();
 FLAMBEAU_API void forget_host_calls();

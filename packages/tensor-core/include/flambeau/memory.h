@@ -82,9 +82,9 @@ class Ref {  // an intrusive reference: T has retain() and release()
 // and returns before it accesses elements. An operator without this check raises NotImplementedError, since a meta
 // storage has no pointer.
 //
-// A CUDA storage has its memory on a GPU. If an operator has a CUDA kernel, it runs there (cuda::takes in cuda.h). If
-// it requests a host pointer, the contents are copied to the host, and copied back when the GPU next needs them.
-// Note [Two memories] in src/cuda/runtime/storage.cpp
+// A CUDA storage has its memory on a GPU. If an operator has a CUDA kernel, it runs there (cuda::runs_on_gpu in
+// cuda.h). If it requests a host pointer, the contents are copied to the host, and copied back when the GPU next needs
+// them. Note [Two memories] in src/cuda/runtime/storage.cpp
 enum class DeviceType : uint8_t { Cpu, Cuda, Meta };
 FLAMBEAU_API const char* name(DeviceType type);
 

@@ -165,8 +165,8 @@ FLAMBEAU_API Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diag
 // Indexing (operators/indexing/gather.cpp, index_along.cpp, advanced_indexing.cpp, masks.cpp). Writing operators change
 // their first argument or a copy of it.
 enum class Write : uint8_t { Fresh, InPlace };
-// How values that are written to the same element are combined.
-enum class Fold : uint8_t { Sum, Prod, Mean, Max, Min };
+// The reduction of values that are written to the same element.
+enum class ScatterReduction : uint8_t { Sum, Prod, Mean, Max, Min };
 FLAMBEAU_API Tensor gather(const Tensor& t, int64_t dim, const Tensor& index);
 FLAMBEAU_API Tensor scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
                             Write write = Write::Fresh);
@@ -174,8 +174,9 @@ FLAMBEAU_API Tensor scatter_value(const Tensor& t, int64_t dim, const Tensor& in
                                   Write write = Write::Fresh);
 FLAMBEAU_API Tensor scatter_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
                                 Write write = Write::Fresh);
-FLAMBEAU_API Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Fold fold,
-                                   bool include_self, Write write = Write::Fresh, const char* name = "scatter_reduce_");
+FLAMBEAU_API Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
+                                   ScatterReduction reduction, bool include_self, Write write = Write::Fresh,
+                                   const char* name = "scatter_reduce_");
 FLAMBEAU_API Tensor index_select(const Tensor& t, int64_t dim, const Tensor& index);
 FLAMBEAU_API Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
                               Write write = Write::Fresh);
@@ -183,8 +184,8 @@ FLAMBEAU_API Tensor index_copy(const Tensor& t, int64_t dim, const Tensor& index
                                Write write = Write::Fresh);
 FLAMBEAU_API Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index, const Operand& value,
                                Write write = Write::Fresh);
-FLAMBEAU_API Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Fold fold,
-                                 bool include_self, Write write = Write::Fresh);
+FLAMBEAU_API Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
+                                 ScatterReduction reduction, bool include_self, Write write = Write::Fresh);
 // Returns rows of `weight`. The row `padding` (-1: none) gets no gradient.
 FLAMBEAU_API Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding, bool scale_by_frequency);
 // Advanced indexing: one index per dimension, undefined for a full slice. Result dimensions are ordered as in NumPy.

@@ -18,13 +18,13 @@ FLAMBEAU_API extern const std::array<const PointwiseRow*, kPointwiseSlots> rows_
 inline const PointwiseRow& row_of(PointwiseOp op) { return *rows_by_number[size_t(op)]; }
 FLAMBEAU_API bool takes_complex(PointwiseOp op);  // returns true if the value expression is defined for complex numbers
 
-// Runs a row and records it.
+// Runs a pointwise operator and records it for the backward pass.
 FLAMBEAU_API Tensor pointwise(PointwiseOp op, const Operand* operands);
-// Runs a row and writes the result to `out`, which is resized, and to whose dtype the result is converted. `name`: the
-// operator's name in error messages, if it is not the row's.
+// Runs a pointwise operator and writes the result to `out`, which is resized. The result is converted to the dtype of
+// `out`. `name`: the name for error messages, if it differs from the operator's.
 FLAMBEAU_API Tensor pointwise_into(PointwiseOp op, const Operand* operands, const Tensor& out,
                                    const char* name = nullptr);
-// Runs a row in place on operands[0], which must be a tensor.
+// Runs a pointwise operator in place on operands[0], which must be a tensor.
 FLAMBEAU_API Tensor pointwise_(PointwiseOp op, const Operand* operands, const char* name = nullptr);
 // Returns the dtype to which the operands promote.
 FLAMBEAU_API Dtype result_type(const Operand* operands, int count);

@@ -114,7 +114,7 @@ class Chunks {
   }
   // Returns the chunk if none of its blocks is in use any more. The chunk is then no longer in the list, and the caller
   // must unmap it.
-  Chunk* give_back(FreeBlock* block, size_t bytes) {
+  Chunk* free_block(FreeBlock* block, size_t bytes) {
     Chunk& chunk = *Chunk::of(block);
     if (!chunk.free && chunk.cut == Chunk::capacity(bytes)) insert(chunk);
     block->next = chunk.free;
@@ -234,7 +234,7 @@ class SharedCache {
         cached_ += size.bytes;
         return wake_trimmer();
       }
-      if (size.bytes <= kCutLimit) empty = large_chunks_[size.index].give_back(block, size.bytes);
+      if (size.bytes <= kCutLimit) empty = large_chunks_[size.index].free_block(block, size.bytes);
     }
     if (size.bytes > kCutLimit) platform::unmap_pages(block, size.bytes);
     if (empty) platform::unmap_pages(empty, kChunk);
@@ -247,7 +247,7 @@ class SharedCache {
       remove_older(large_[i], &FreeBlock::next, tick, [&](FreeBlock* block) -> Mapping {
         cached_ -= bytes;
         if (bytes > kCutLimit) return {block, bytes};
-        return {large_chunks_[i].give_back(block, bytes), kChunk};
+        return {large_chunks_[i].free_block(block, bytes), kChunk};
       });
     }
     for (size_t slot = 0; slot < kSlots; ++slot) {
@@ -255,7 +255,7 @@ class SharedCache {
       remove_older(batches_[slot], &FreeBlock::next_batch, tick, [&](FreeBlock* block) -> Mapping {
         cached_ -= block->depth * slot_bytes(slot);
         while (block)
-          if (Chunk* const chunk = small_chunks_[slot].give_back(std::exchange(block, block->next), slot_bytes(slot)))
+          if (Chunk* const chunk = small_chunks_[slot].free_block(std::exchange(block, block->next), slot_bytes(slot)))
             empty.push_back(chunk);
         return {nullptr, 0};
       });

@@ -190,10 +190,10 @@ void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context) {
 }
 
 void run_ranges(int64_t n, int64_t grain, int64_t multiple, void (*range)(void*, int64_t, int64_t), void* context) {
-  constexpr int64_t kMostGrains = 64;  // maximum number of grains in a range; signals are handled between ranges
+  constexpr int64_t kMaxGrains = 64;  // maximum number of grains in a range; signals are handled between ranges
   const GilRelease release;
   const int64_t grains = (n - 1) / std::max<int64_t>(grain, 1) + 1;
-  const int64_t ranges = std::max(std::min<int64_t>(grains, num_threads()), (grains - 1) / kMostGrains + 1);
+  const int64_t ranges = std::max(std::min<int64_t>(grains, num_threads()), (grains - 1) / kMaxGrains + 1);
   struct Ranges {
     void (*range)(void*, int64_t, int64_t);
     void* context;

@@ -44,7 +44,7 @@ void* set_scratch_aside() { return blocks.release(); }
 void restore_scratch(void* aside) { blocks.reset(static_cast<Blocks*>(aside)); }
 
 void* borrow(size_t bytes) { return allocate(bytes); }
-void give_back(void* data, size_t bytes) { deallocate(data, bytes); }
+void release_temporary(void* data, size_t bytes) { deallocate(data, bytes); }
 
 void checkpoint() { poll_signals(); }
 

@@ -41,9 +41,9 @@ enum TileKernel { kTiles, kCombine, kElements, kSums };
 
 // Returns the kernel for a product. Tiles are used unless the result is narrower than a quarter of a tile.
 inline TileKernel tile_kernel(const Division& d) {
-  constexpr int64_t kNarrow = kTile / 4, kLong = 256, kMostSums = 65536;
+  constexpr int64_t kNarrow = kTile / 4, kLong = 256, kMaxSums = 65536;
   if (d.m >= kNarrow && d.n >= kNarrow) return kTiles;
-  return d.k >= kLong && d.elements() <= kMostSums ? kSums : kElements;
+  return d.k >= kLong && d.elements() <= kMaxSums ? kSums : kElements;
 }
 
 // Runs a matrix product with a module made by FLAMBEAU_TILES. `device` must be the current device of the thread.

@@ -61,7 +61,7 @@ StridedLayout layout_of(const Tensor* const* tensors, int count) {
 }
 
 void each_part(const StridedLayout& layout, const std::function<void(const StridedLayout&)>& run) {
-  const bool too_many = layout.count() >= kMostElements;
+  const bool too_many = layout.count() >= kMaxElements;
   if (layout.dims <= kLoopDims && !too_many) return run(layout);
   const int last = layout.dims - 1;
   const int64_t n = layout.size[last], step = too_many ? std::max<int64_t>(n / 2, 1) : 1;

@@ -34,9 +34,9 @@ struct StridedLayout {
 // operand that is not in memory.
 StridedLayout layout_of(const Tensor* const* tensors, int count);
 
-inline constexpr int64_t kMostElements = int64_t(1) << 31;  // indices in kernels have 31 bits
+inline constexpr int64_t kMaxElements = int64_t(1) << 31;  // indices in kernels have 31 bits
 
-// Divides a layout into parts with at most kLoopDims dimensions and fewer than kMostElements elements, and calls
+// Divides a layout into parts with at most kLoopDims dimensions and fewer than kMaxElements elements, and calls
 // run(part) for each.
 void each_part(const StridedLayout& layout, const std::function<void(const StridedLayout&)>& run);
 

@@ -1,5 +1,6 @@
-// The CUDA implementations of operators, one function per family of kernels. Operators call them if cuda::takes(result)
-// returns true, after they have checked the arguments and allocated the result. Internal to the library.
+// The CUDA implementations of operators, one function per family of kernels. Operators call them if
+// cuda::runs_on_gpu(result) returns true, after they have checked the arguments and allocated the result. Internal to
+// the library.
 #pragma once
 
 #include "flambeau/cuda.h"

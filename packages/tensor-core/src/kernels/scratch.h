@@ -15,9 +15,9 @@ void free_large_scratch();
 void* set_scratch_aside();
 void restore_scratch(void* aside);
 
-// Returns memory for the duration of a call. The caller must release it with give_back.
+// Returns memory for the duration of a call. The caller must release it with release_temporary.
 void* borrow(size_t bytes);
-void give_back(void* data, size_t bytes);
+void release_temporary(void* data, size_t bytes);
 
 // Called between blocks of long work. Handles signals, and throws if the work has to stop (poll_signals in
 // interpreter.h).

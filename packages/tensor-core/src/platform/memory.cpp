@@ -72,8 +72,8 @@ void keep_freed_memory() {
   // mapped block of at most 32 MiB, glibc raises this limit to twice the size of the block. Therefore such a block is
   // allocated and freed here. This makes NumPy's arrays faster (measured: 23,000 page faults in an epoch over 48 kB
   // arrays without it, none with it). The block is never accessed, so it takes no physical memory.
-  constexpr size_t kMostMapped = size_t(32) << 20;  // size of the largest block that raises the limit
-  void* volatile block = std::malloc(kMostMapped - 4096 * 4);
+  constexpr size_t kMaxMapped = size_t(32) << 20;  // size of the largest block that raises the limit
+  void* volatile block = std::malloc(kMaxMapped - 4096 * 4);
   std::free(block);
 #endif
 }

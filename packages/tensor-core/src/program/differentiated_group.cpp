@@ -11,7 +11,7 @@ namespace flambeau::program {
 
 namespace {
 
-constexpr size_t kMostArguments = 64;  // one bit for each
+constexpr size_t kMaxArguments = 64;  // one bit for each
 
 bool has(uint64_t bits, size_t i) { return bits >> i & 1; }
 
@@ -222,7 +222,7 @@ DifferentiatedGroup::DifferentiatedGroup(const FusedGroup& group, uint64_t needs
     if (builder.needs_gradient(int(group.arguments.size()) + forward_.outputs[i])) differentiated_.push_back(int(i));
   inputs_ = builder.find_inputs();
   is_supported_ =
-      !differentiated_.empty() && differentiated_.size() <= kMostArguments && inputs_.size() <= kMostArguments;
+      !differentiated_.empty() && differentiated_.size() <= kMaxArguments && inputs_.size() <= kMaxArguments;
 }
 
 std::shared_ptr<const DifferentiatedGroup::Backward> DifferentiatedGroup::backward(uint64_t needs,
@@ -375,7 +375,7 @@ std::shared_ptr<const DifferentiatedGroup> DerivativeCache::find(const FusedGrou
 }
 
 uint64_t needed_gradients(const FusedGroup& group, const Value* const* arguments) {
-  if (!group.can_record || recording_modes() != modes::kGraph || group.arguments.size() > kMostArguments) return 0;
+  if (!group.can_record || recording_modes() != modes::kGraph || group.arguments.size() > kMaxArguments) return 0;
   uint64_t needs = 0;
   for (size_t i = 0; i < group.arguments.size(); ++i)
     if (const Tensor* const t = std::get_if<Tensor>(arguments[i]))

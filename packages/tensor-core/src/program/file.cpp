@@ -13,7 +13,7 @@ namespace flambeau::program {
 
 namespace {
 
-constexpr uint64_t kMostHeader = 100'000'000;
+constexpr uint64_t kMaxHeader = 100'000'000;
 
 struct DtypeCode {
   std::string_view code;
@@ -177,7 +177,7 @@ File read_file(const std::string& path) {
   file.seekg(0);
   uint64_t length = 0;
   damaged(size >= 8 && bool(file.read(reinterpret_cast<char*>(&length), 8)), "it is too short");
-  damaged(length <= size - 8 && length <= kMostHeader, "its header is longer than the file");
+  damaged(length <= size - 8 && length <= kMaxHeader, "its header is longer than the file");
   std::string header(length, ' ');
   damaged(bool(file.read(header.data(), std::streamsize(length))), "its header ends early");
   std::map<std::string, Entry> entries;

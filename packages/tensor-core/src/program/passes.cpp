@@ -98,7 +98,7 @@ struct OpenGroup {
   bool is_read = false;
 };
 
-constexpr size_t kMostSteps = 48;
+constexpr size_t kMaxSteps = 48;
 
 class Fuser {
  public:
@@ -166,8 +166,8 @@ class Fuser {
         reason = "an operator in between changes a tensor in place";
       else if (home->is_read)
         reason = "another operator reads the result of " + producer.function->name + " first";
-      else if (!joined.contains(&*home) && members + home->members.size() >= kMostSteps)
-        reason = "a kernel has at most " + std::to_string(kMostSteps) + " operators";
+      else if (!joined.contains(&*home) && members + home->members.size() >= kMaxSteps)
+        reason = "a kernel has at most " + std::to_string(kMaxSteps) + " operators";
       else if (joined.insert(&*home).second)
         members += home->members.size();
       if (!reason.empty()) boundaries_->push_back({producer.number, consumer.number, std::move(reason)});
@@ -194,7 +194,7 @@ class Fuser {
     std::erase_if(groups, [&](OpenGroup& g) {
       bool reads = false;
       each_register(instruction, [&](int r) { reads |= g.results.contains(r); });
-      if (!reads || g.is_read || members + g.members.size() >= kMostSteps) return false;
+      if (!reads || g.is_read || members + g.members.size() >= kMaxSteps) return false;
       members += g.members.size();
       read.push_back(std::move(g));
       return true;
@@ -240,7 +240,7 @@ class Fuser {
     body_.instructions = std::move(out);
   }
 
-  // Notes what an instruction changes in place, if it is not a tensor of the state.
+  // Records the tensor that an instruction changes in place, unless it belongs to the state.
   void note_overwrite(size_t i) {
     const Instruction& instruction = body_.instructions[i];
     if (!writes(instruction) || instruction.function->orders_others) return;

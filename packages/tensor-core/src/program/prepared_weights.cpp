@@ -38,7 +38,7 @@ std::shared_ptr<const PreparedWeights> WeightCache::keep(States states, uint64_t
   release_panels();
   if (made->panels.defined()) {
     const int64_t bytes = int64_t(made->panels.storage().bytes());
-    if (packed_->fetch_add(bytes) + bytes > kMostPackedBytes) {
+    if (packed_->fetch_add(bytes) + bytes > kMaxPackedBytes) {
       packed_->fetch_sub(bytes);
       made->panels = {};
     }

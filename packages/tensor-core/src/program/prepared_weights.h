@@ -4,7 +4,7 @@
 // A program caches folded and packed weights for one state of the parameters (Note [Kept values]). After in-place
 // changes, optimizer steps, load_state_dict and replacements of tensors the state differs, and the weights are prepared
 // again. Nothing is cached for parameters that are not private. The packed weights of a program take at most
-// kMostPackedBytes.
+// kMaxPackedBytes.
 #pragma once
 
 #include <atomic>
@@ -17,13 +17,13 @@
 
 namespace flambeau::program {
 
-inline constexpr int64_t kMostPackedBytes = int64_t(1) << 30;
+inline constexpr int64_t kMaxPackedBytes = int64_t(1) << 30;
 
 struct PreparedWeights {
   Tensor weight, bias;       // the bias may be undefined
   Tensor panels;             // packed weights (Note [Packed matrices]), or undefined
   bool transformed = false;  // true if the panels contain transformed weights (Note [Winograd])
-  bool is_packed = false;    // true if packing was requested, even if kMostPackedBytes leaves no room for `panels`
+  bool is_packed = false;    // true if packing was requested, even if kMaxPackedBytes leaves no room for `panels`
 };
 
 // The total number of packed bytes of a program.

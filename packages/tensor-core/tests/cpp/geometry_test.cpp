@@ -73,7 +73,7 @@ void check_walk(const Tensor& first, const Tensor& second) {
   }
   std::map<int64_t, int64_t> given;
   each_part(layout_of(tensors, 2), [&](const StridedLayout& part) {
-    CHECK(part.dims <= kLoopDims && part.count() < kMostElements);
+    CHECK(part.dims <= kLoopDims && part.count() < kMaxElements);
     for (const auto& offsets : walk(part)) given[offsets[0]] = offsets[1];
   });
   CHECK(given == expected);
@@ -163,7 +163,7 @@ void many_elements() {
     const StridedLayout whole = huge(sizes);
     int64_t covered = 0, end = 0;
     each_part(whole, [&](const StridedLayout& part) {
-      CHECK(part.count() > 0 && part.count() < kMostElements);
+      CHECK(part.count() > 0 && part.count() < kMaxElements);
       covered += part.count();
       int64_t last = part.offset[0];
       for (int d = 0; d < part.dims; ++d) last += (part.size[d] - 1) * part.stride[0][d];
@@ -196,7 +196,7 @@ void check_parts(const Plan& plan, const Step& s) {
 void check_reduction(const ReducePlan& plan, const Step& s, int64_t item_size) {
   check_parts(plan, s);
   if (plan.kernel == ReducePlan::kHeldRows) {
-    CHECK(s.inner == 1 && plan.grid.x == s.outer && plan.lanes % 32 == 0 && plan.lanes <= kMostHeldThreads);
+    CHECK(s.inner == 1 && plan.grid.x == s.outer && plan.lanes % 32 == 0 && plan.lanes <= kMaxHeldThreads);
     return;
   }
   const int64_t teams = kReduceThreads / (plan.lanes * plan.slots);

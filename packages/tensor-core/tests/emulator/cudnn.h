@@ -1,4 +1,4 @@
-// What the parts of the emulated cuDNN share.
+// Declarations shared by the source files of the emulated cuDNN.
 #pragma once
 
 #include <array>

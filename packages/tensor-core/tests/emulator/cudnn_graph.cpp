@@ -37,10 +37,16 @@ enum Kind {
   kReshape = 31
 };
 enum Type { kHandle = 0, kDataType = 1, kFlag = 2, kInt64 = 3, kFloat = 4, kDouble = 5, kAddress = 6, kNote = 11 };
-enum { kConvolutionMode = 7, kHeuristicsMode = 8, kMode = 14, kDescriptor = 15, kReductionMode = 18 };  // more types
+enum {
+  kConvolutionMode = 7,
+  kHeuristicsMode = 8,
+  kMode = 14,
+  kDescriptor = 15,
+  kReductionMode = 18
+};  // further attribute types
 enum { kReal32 = 0, kReal64 = 1, kReal16 = 2, kInt32 = 4, kBrain16 = 9, kBoolean = 11 };
 
-// The attributes of the kinds of descriptors, with their types and largest number of values.
+// The attributes that each kind of descriptor accepts, with their types and maximum numbers of values.
 struct Rule {
   int kind, attribute, type, most;
   bool required = true;
@@ -75,8 +81,8 @@ constexpr Rule kRules[] = {
     {kForward, 705, kDescriptor, 1},
 };
 
-// The descriptors of a convolution and of its gradients have the same attributes, with different numbers. The
-// gradients' are stored with the numbers of the convolution.
+// The descriptors of a convolution and of its gradients have the same attributes, with different numbers. Attributes of
+// the gradients are stored under the numbers of the convolution.
 bool is_convolution(int kind) { return kind == kForward || kind == kInputGradient || kind == kWeightGradient; }
 int kind_of_rules(int kind) { return is_convolution(kind) ? int(kForward) : kind; }
 int stored_number(int kind, int attribute) {
@@ -129,7 +135,7 @@ const Engines kForConvolutions{{Use::kForbidden, 0, {kNondeterministic}},
 constexpr int64_t kFallback = 7;  // index of the engine that only the fallback heuristics return
 bool is_convolution(const Descriptor& graph) { return is_convolution(graph.parts.at(801)[0]->kind); }
 const Engines& engines_of(const Descriptor& graph) { return is_convolution(graph) ? kForConvolutions : kForAttention; }
-// Returns the engine of a configuration, which has the graph.
+// Returns the engine that a configuration selects for its graph.
 const Engine& engine_of(const Descriptor& configuration) {
   return engines_of(configuration.part(201))[size_t(configuration.choice)];
 }
@@ -142,7 +148,7 @@ Element element_of(int64_t type) {
   return found == elements.end() ? Element::kNone : found->second;
 }
 
-// Describes the convolution of a graph, of tensors in memory.
+// Returns the convolution that a graph describes. `memory`: addresses of the tensors by their identifiers.
 CudnnConvolution convolution_of(const Descriptor& graph, const std::map<int64_t, void*>& memory = {}) {
   const Descriptor& o = *graph.parts.at(801)[0];
   const Descriptor& c = o.part(702);
@@ -176,7 +182,7 @@ CudnnConvolution convolution_of(const Descriptor& graph, const std::map<int64_t,
           double(o.value(701))};
 }
 
-// A name for each operation, in the order of the graph.
+// Returns the names of the operations in the order of the graph, for the comparison with supported graphs.
 std::string names_of(const Descriptor& graph) {
   static const std::map<int64_t, std::string> pointwise{{0, "add"},      {1, "mul"},   {6, "div"},
                                                         {9, "sub"},      {13, "exp"},  {15, "log"},

@@ -15,7 +15,7 @@ FLAMBEAU_API extern ArrayFunction array_function;  // the bindings set it; null 
 // GPU, or if the library is not installed or does not support the call; the caller then computes the function on the
 // host.
 inline std::vector<Tensor> by_array_library(const char* name, const Tensor& t, const std::vector<int64_t>& numbers) {
-  if (!takes(t) || !array_function || t.numel() == 0) return {};
+  if (!runs_on_gpu(t) || !array_function || t.numel() == 0) return {};
   return array_function(name, t, numbers);
 }
 

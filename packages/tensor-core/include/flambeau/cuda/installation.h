@@ -16,6 +16,6 @@ FLAMBEAU_API const std::vector<int>& architectures();  // the targets of the com
 FLAMBEAU_API std::string cache_folder();               // the folder of compiled kernels; empty if there is none
 FLAMBEAU_API int64_t cublaslt_version();               // 130100 is cuBLASLt 13.1.0; 0 if it is not installed
 FLAMBEAU_API int64_t cudnn_version();                  // 92800 is cuDNN 9.28; 0 if it is not installed
-FLAMBEAU_API void want_cudnn(bool enabled);            // enables or disables cuDNN (default: enabled)
+FLAMBEAU_API void enable_cudnn(bool enabled);          // enables or disables cuDNN (default: enabled)
 
 }  // namespace flambeau::cuda

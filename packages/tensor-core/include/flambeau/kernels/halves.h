@@ -91,9 +91,9 @@ inline void run_tiles(void (*tiles)(char* const*, int64_t), char* const* pointer
   const int64_t whole = n / kHalfTile, rest = n % kHalfTile;
   if (whole) tiles(pointers, whole);
   if (!rest) return;
-  constexpr int kMost = 6;
-  alignas(64) char room[kMost][kHalfTile * sizeof(int64_t)] = {};
-  char* at[kMost] = {room[0], room[1], room[2], room[3], room[4], room[5]};
+  constexpr int kMax = 6;
+  alignas(64) char room[kMax][kHalfTile * sizeof(int64_t)] = {};
+  char* at[kMax] = {room[0], room[1], room[2], room[3], room[4], room[5]};
   for (int k = 1; k <= count; ++k)
     std::memcpy(room[k], pointers[k] + whole * kHalfTile * sizes[k], size_t(rest * sizes[k]));
   tiles(at, 1);

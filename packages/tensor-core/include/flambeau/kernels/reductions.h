@@ -1,4 +1,5 @@
-// The reduction rows as structs: the map of an element, and the types of the computation. Note [Reduction rows]
+// A struct for each reduction operator: the function that is applied to each element, and the types in which the
+// results are combined. Note [Reduction rows]
 #pragma once
 
 #include "flambeau/kernels/complex_math.h"
@@ -13,7 +14,7 @@ using Total = std::conditional_t<std::is_integral_v<V>, int64_t, V>;  // Note [S
 template <class V>
 using Part = std::conditional_t<std::is_integral_v<V> && sizeof(V) < 4, int32_t, Total<V>>;
 
-// Functions for the maps of rows. The absolute value and the square of a complex number are real.
+// Functions that reductions apply to elements. The absolute value and the square of a complex number are real.
 template <class R>
 FLAMBEAU_INLINE R absolute(R v) {
   return abs(v);

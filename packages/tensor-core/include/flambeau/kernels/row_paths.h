@@ -28,7 +28,7 @@ constexpr bool has_unusual() {
 template <class Row, class V>
 FLAMBEAU_INLINE bool is_unusual(V x) {
   if constexpr (takes_log_gamma<Row>())
-    return x < V(kLeastLogGamma);
+    return x < V(kMinLogGamma);
   else
     return is_unbounded(x);
 }

@@ -10,7 +10,7 @@ namespace flambeau::row_trace {
 using namespace row_trait;
 
 enum Use : uint8_t {
-  kBeyondRing = 1,      // anything but + - * and bitwise operators, which are exact modulo 2**n
+  kNotModular = 1,      // not one of + - * and the bitwise operators, which are exact modulo 2**n
   kOrder = 2,           // the order of integers, which differs for signed and unsigned ones
   kWideFunction = 4,    // a call of a function without the trait kNarrow
   kSlowFunction = 8,    // a call of a function without kHalves
@@ -36,20 +36,20 @@ FLAMBEAU_OPERATOR(*, 0)
 FLAMBEAU_OPERATOR(&, 0)
 FLAMBEAU_OPERATOR(|, 0)
 FLAMBEAU_OPERATOR(^, 0)
-FLAMBEAU_OPERATOR(==, kBeyondRing)
-FLAMBEAU_OPERATOR(!=, kBeyondRing)
-FLAMBEAU_OPERATOR(/, kBeyondRing | kOrder)
-FLAMBEAU_OPERATOR(<, kBeyondRing | kOrder)
-FLAMBEAU_OPERATOR(<=, kBeyondRing | kOrder)
-FLAMBEAU_OPERATOR(>, kBeyondRing | kOrder)
-FLAMBEAU_OPERATOR(>=, kBeyondRing | kOrder)
+FLAMBEAU_OPERATOR(==, kNotModular)
+FLAMBEAU_OPERATOR(!=, kNotModular)
+FLAMBEAU_OPERATOR(/, kNotModular | kOrder)
+FLAMBEAU_OPERATOR(<, kNotModular | kOrder)
+FLAMBEAU_OPERATOR(<=, kNotModular | kOrder)
+FLAMBEAU_OPERATOR(>, kNotModular | kOrder)
+FLAMBEAU_OPERATOR(>=, kNotModular | kOrder)
 #undef FLAMBEAU_OPERATOR
 constexpr Trace operator-(Trace a) { return a; }
 constexpr Trace operator~(Trace a) { return a; }
 
 // Return the Use bits of a call of a function with these traits.
 constexpr int uses_of(uint8_t traits) {
-  return kBeyondRing | (traits & kSignless ? 0 : kOrder) | (traits & kNarrow ? 0 : kWideFunction) |
+  return kNotModular | (traits & kSignless ? 0 : kOrder) | (traits & kNarrow ? 0 : kWideFunction) |
          (traits & kHalves ? 0 : kSlowFunction) | (traits & kAngles ? kLimitedAngles : 0) |
          (traits & kLogGamma ? kLimitedGamma : 0);
 }
@@ -80,7 +80,7 @@ FLAMBEAU_FUNCTION(right_shift, kNarrow)
 #undef FLAMBEAU_FUNCTION
 template <class V>
 constexpr V c(double) {
-  return {0, kBeyondRing};
+  return {0, kNotModular};
 }
 
 #include "flambeau/kernels/row_structs.h"

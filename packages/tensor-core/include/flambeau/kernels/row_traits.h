@@ -37,7 +37,7 @@ enum : uint8_t {
   kSignless = 8,  // gives the same bits for signed and unsigned integers
   // Traits of a function. Default: the fast version is valid for every argument.
   kAngles = 16,    // angles beyond kLargestAngle need the C library: math/unbounded.h
-  kLogGamma = 32,  // arguments below kLeastLogGamma need the C library: math/log_gamma.h
+  kLogGamma = 32,  // arguments below kMinLogGamma need the C library: math/log_gamma.h
 };
 }  // namespace row_trait
 // The rows by name: those of FLAMBEAU_FAMILY, and those that their expressions may use.

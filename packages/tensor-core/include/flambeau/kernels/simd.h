@@ -124,10 +124,10 @@ using WordOf = std::conditional_t<
 // if their stores do not cross cache lines.
 template <class T>
 inline void transpose(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
-  constexpr int kMost = sizeof(T) * 8 <= kVectorBytes && sizeof(T) > 2 ? 8 : 4;
+  constexpr int kMax = sizeof(T) * 8 <= kVectorBytes && sizeof(T) > 2 ? 8 : 4;
   int64_t i = 0;
-  for (; to_row % kMost == 0 && i + kMost <= rows; i += kMost)
-    transpose_rows<T, kMost>(to + i, to_row, from + i * from_row, from_row, columns);
+  for (; to_row % kMax == 0 && i + kMax <= rows; i += kMax)
+    transpose_rows<T, kMax>(to + i, to_row, from + i * from_row, from_row, columns);
   for (; i + 4 <= rows; i += 4) transpose_rows<T, 4>(to + i, to_row, from + i * from_row, from_row, columns);
   for (; i < rows; ++i)
     for (int64_t j = 0; j < columns; ++j) to[j * to_row + i] = from[i * from_row + j];

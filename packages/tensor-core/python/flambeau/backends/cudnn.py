@@ -34,7 +34,7 @@ class _Backend(ModuleType):
     @enabled.setter
     def enabled(self, enabled: bool) -> None:
         self._enabled = bool(enabled)
-        _core._cuda_want_cudnn(self._enabled)
+        _core._cuda_enable_cudnn(self._enabled)
 
 
 sys.modules[__name__].__class__ = _Backend

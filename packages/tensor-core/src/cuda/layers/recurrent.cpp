@@ -28,11 +28,11 @@ CudaModule& module_of(Cell cell, Dtype dtype) {
 
 template <class Arguments>
 void launch_cells(const Tensor& gates, CudaModule& module, Kernel kernel, const Arguments& a) {
-  constexpr int64_t kMostRows = 65535;
+  constexpr int64_t kMaxRows = 65535;
   if (a.size == 0) return;
   const int64_t threads = std::min<int64_t>(divide_up(a.size, 32) * 32, kThreads);
   launch(gates.device().index, module, kernel,
-         {unsigned(divide_up(a.size, threads)), unsigned(std::min(a.rows, kMostRows))}, unsigned(threads), a);
+         {unsigned(divide_up(a.size, threads)), unsigned(std::min(a.rows, kMaxRows))}, unsigned(threads), a);
 }
 
 Tensor rows(const Tensor& t, int64_t first, int64_t count) { return narrowed(t, 0, first, count); }

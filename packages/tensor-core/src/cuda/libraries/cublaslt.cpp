@@ -58,7 +58,7 @@ enum Compute { kCompute32 = 68, kCompute64 = 70, kComputeTf32 = 77 };
 enum OperationAttribute { kTransposeA = 3, kTransposeB = 4, kEpilogue = 7, kBiasPointer = 8, kBiasType = 26 };
 enum LayoutAttribute { kBatchCount = 5, kBatchStride = 6 };
 enum PreferenceAttribute {
-  kMostWorkspace = 1,
+  kMaxWorkspace = 1,
   kReductionSchemes = 3,
   kAlignmentA = 5,
   kAlignmentB = 6,
@@ -244,7 +244,7 @@ class Planner {
     const Library& l = library();
     PreferenceHandle* preference = nullptr;
     if (l.cublasLtMatmulPreferenceCreate(&preference) != 0) return;
-    l.cublasLtMatmulPreferenceSetAttribute(preference, number::kMostWorkspace, &workspace_, sizeof workspace_);
+    l.cublasLtMatmulPreferenceSetAttribute(preference, number::kMaxWorkspace, &workspace_, sizeof workspace_);
     const auto prefer = [&](int attribute, uint32_t value) {
       l.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value);
     };

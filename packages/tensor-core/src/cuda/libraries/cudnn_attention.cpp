@@ -162,14 +162,14 @@ class AttentionGraph {
 };
 
 constexpr int64_t kOldestVersion = 91501;  // earlier versions have known errors in attention
-constexpr int64_t kMostWorkspace = int64_t(1) << 30;
+constexpr int64_t kMaxWorkspace = int64_t(1) << 30;
 
 class AttentionPlans {
  public:
   explicit AttentionPlans(int device) : plans_(device) {}
 
   bool run(const Problem& problem, const GraphMemory& memory) {
-    const GraphLimits limits{.workspace = kMostWorkspace, .all_heuristics = false};
+    const GraphLimits limits{.workspace = kMaxWorkspace, .all_heuristics = false};
     return plans_.run(problem, memory, limits, [&](CudnnHandle* handle, const GraphLimits& current) {
       return AttentionGraph(problem).plan(handle, current);
     });
@@ -187,8 +187,8 @@ bool fits(const GraphSizes& size, const GraphSizes& stride, bool shared = false)
     if (stride[i] < 1 && !(shared && i == 1 && stride[i] == 0)) return false;
     last += (size[i] - 1) * stride[i];
   }
-  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
-  return last < kMost && size[0] * size[1] <= kMost / (size[2] * size[3]);
+  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
+  return last < kMax && size[0] * size[1] <= kMax / (size[2] * size[3]);
 }
 // Returns true if the library can support the problem: at least two queries and keys, and rows of a multiple of 16
 // bytes.
@@ -253,7 +253,7 @@ AttentionArguments half_of(AttentionArguments a, const Division& d, bool second)
 // Returns the size of the workspace for the derivative that a single call of the library may need. The deterministic
 // algorithm stores the gradient of all scores.
 int64_t most_for_scores(int device) {
-  return std::min(kMostWorkspace / 2, int64_t(properties(device).total_memory / 64));
+  return std::min(kMaxWorkspace / 2, int64_t(properties(device).total_memory / 64));
 }
 int64_t bytes_of_scores(const AttentionArguments& a) {
   constexpr int64_t kTile = 64, kBytes = 2;

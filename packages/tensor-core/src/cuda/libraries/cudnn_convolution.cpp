@@ -13,7 +13,7 @@ namespace {
 using Geometry = ConvolutionGeometry;
 
 constexpr int64_t kOldestVersion = 90000;
-constexpr int64_t kMostWorkspace = int64_t(1) << 30;
+constexpr int64_t kMaxWorkspace = int64_t(1) << 30;
 enum OperandId : int64_t { kImage = 1, kWeight, kOutput };
 
 int data_type(Dtype d) {
@@ -116,7 +116,7 @@ bool library_convolution(ConvolutionFunction function, const Geometry& g, const 
                            {kWeight, tensors.weight.device_bytes()},
                            {kOutput, tensors.output.device_bytes()}};
   return of_device<CudnnPlans<Key>>(tensors.image.device().index)
-      .run(key_of(p), memory, {kMostWorkspace, p.matrix_units},
+      .run(key_of(p), memory, {kMaxWorkspace, p.matrix_units},
            [&](CudnnHandle* handle, const GraphLimits& limits) { return graph_of(p).plan(handle, limits); });
 }
 

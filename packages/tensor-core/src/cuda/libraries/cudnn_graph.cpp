@@ -169,7 +169,7 @@ bool is_allowed(const CudnnDescriptor& configuration, const GraphLimits& limits)
 }  // namespace
 
 int64_t cudnn_version() { return library().complete ? int64_t(library().version()) : 0; }
-void want_cudnn(bool enabled) { wanted = enabled; }
+void enable_cudnn(bool enabled) { wanted = enabled; }
 bool cudnn_usable(int64_t version) { return wanted && cudnn_version() >= version; }
 
 CudnnHandle* create_cudnn_handle() {

@@ -73,9 +73,9 @@ class GraphMemory {
 
  private:
   friend class CudnnGraphPlan;
-  static constexpr size_t kMost = 16;
-  std::array<int64_t, kMost> ids_;
-  std::array<const void*, kMost> addresses_;
+  static constexpr size_t kMax = 16;
+  std::array<int64_t, kMax> ids_;
+  std::array<const void*, kMax> addresses_;
   size_t count_ = 0;
 };
 

@@ -20,8 +20,8 @@ inline Tensor adjoint(const Tensor& t) { return transposed(conjugate(t), 1, 2); 
 // Returns a grid with one block for every `each` columns of a matrix, and a second dimension for the matrices. If there
 // are too many matrices for the grid, blocks have to loop over them.
 inline Grid column_grid(int64_t columns, int64_t each, int64_t count) {
-  constexpr int64_t kMostY = 65535;
-  return {unsigned(divide_up(columns, each)), unsigned(std::min(count, kMostY))};
+  constexpr int64_t kMaxY = 65535;
+  return {unsigned(divide_up(columns, each)), unsigned(std::min(count, kMaxY))};
 }
 
 inline Tensor product_of(const Tensor& a, const Tensor& b) {

@@ -79,7 +79,7 @@ class Allocator {
     allocated_ -= block->size;
     ++statistics_.frees;
     if (block->other_streams.empty()) {
-      if (block->size > kLittleBlock) return give_back(block);
+      if (block->size > kLittleBlock) return insert_free_block(block);
       return pool_of(owner_of(block)).of_size(block->size).push_back(block);
     }
     pending_.push_back({block});
@@ -184,7 +184,7 @@ class Allocator {
   bool join_little(Pool& pool) {
     bool any = false;
     for (std::vector<Block*>& blocks : pool.little) {
-      for (Block* block : blocks) give_back(block);
+      for (Block* block : blocks) insert_free_block(block);
       any |= !blocks.empty();
       blocks.clear();
     }
@@ -239,7 +239,7 @@ class Allocator {
     free_blocks(block).insert(tail);
   }
 
-  void give_back(Block* block) {
+  void insert_free_block(Block* block) {
     auto& blocks = free_blocks(block);
     block->used = false;
     if (Block* b = block->before; b && !b->used) {
@@ -291,7 +291,7 @@ class Allocator {
       const Pending come = std::move(pending_.back());
       pending_.pop_back();
       for (EventHandle* event : come.events) d.cuEventDestroy_v2(event);
-      give_back(come.block);
+      insert_free_block(come.block);
     }
   }
 

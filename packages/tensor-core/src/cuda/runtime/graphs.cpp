@@ -111,12 +111,12 @@ void require_unset(const NumbersOfGraph& n) {
 
 DrawPosition take_groups(Generator* generator, int64_t groups, const Tensor& t) {
   Generator& g = generator ? *generator : default_generator();
-  if (repeated.is_active && takes(t) && &g == &default_generator()) {
+  if (repeated.is_active && runs_on_gpu(t) && &g == &default_generator()) {
     if (repeated.start.defined())
       return {0, std::exchange(repeated.offset, repeated.offset + uint64_t(groups)), repeated.start};
     return {g.seed(), g.reserve(groups), {}};
   }
-  Graph* graph = takes(t) ? current_graph(t.device().index) : nullptr;
+  Graph* graph = runs_on_gpu(t) ? current_graph(t.device().index) : nullptr;
   if (!graph) return {g.seed(), g.reserve(groups), {}};
   const auto n = std::find_if(graph->numbers.begin(), graph->numbers.end(),
                               [&](const NumbersOfGraph& each) { return &each.source() == &g; });

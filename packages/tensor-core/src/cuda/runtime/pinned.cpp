@@ -56,7 +56,7 @@ class PinnedMemory {
     return memory;
   }
 
-  void give_back(void* memory) {
+  void free_block(void* memory) {
     const std::lock_guard lock(mutex_);
     auto found = used_.extract(memory);
     pending_.push_back({memory, std::move(found.mapped())});
@@ -129,7 +129,7 @@ PinnedMemory& pinned() {
 
 void free_pinned(void* memory) {
   try {
-    pinned().give_back(memory);
+    pinned().free_block(memory);
   } catch (const Error&) {  // the process ends, or its GPU has failed, so the memory no longer exists
   }
 }

@@ -40,7 +40,7 @@ ReducePlan plan_for(const Step& s, int64_t item_size, int64_t held) {
       plan.grid = {unsigned(divide_up(s.outer, kReduceThreads / plan.lanes))};
       return plan;
     }
-    if (packs <= kMostHeldThreads * held) {
+    if (packs <= kMaxHeldThreads * held) {
       plan.kernel = ReducePlan::kHeldRows;
       plan.lanes = int(divide_up(divide_up(packs, held), 32) * 32);
       plan.grid = {unsigned(s.outer)};

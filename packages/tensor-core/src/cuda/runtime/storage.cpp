@@ -7,8 +7,8 @@
 // at the speed of the GPU, the others at the cost of the copies. host_calls() counts the latter.
 //
 // An operator that accesses elements on the host may keep pointers to them until it returns. Therefore the rest of the
-// call runs on the host (on_host, which cuda::takes checks), so that no part of it invalidates the pointers. A Call is
-// the scope of this rule: one call from Python, or one node in a backward pass.
+// call runs on the host (on_host, which cuda::runs_on_gpu checks), so that no part of it invalidates the pointers. A
+// Call is the scope of this rule: one call from Python, or one node in a backward pass.
 #include <map>
 #include <mutex>
 

@@ -195,7 +195,7 @@ struct Loop {
       for (int k = 0; k <= kInputs; ++k) offsets[k] += a.strides[k][0] / kWidth;
     }
   }
-  // A warp processes kRowPart elements of a row. The elements of a thread are a warp apart.
+  // A warp processes kRowPart elements of a row. Each lane processes every 32nd of them.
   static void rows(const PointwiseArguments& a) {
     constexpr int kEach = kRowPart / 32;
     const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;

@@ -31,7 +31,7 @@ struct Losses {
     pointer(a.out)[i] = ignored ? T(0) : weight * ((a.logarithms ? pointer(a.logarithms)[i] : T(0)) - score);
   }
 
-  // What the gradients of a sample's scores at one position along `inner` have in common.
+  // The label of a sample at one position along `inner`, with the values that the gradients of all its scores need.
   struct Label {
     int64_t label;
     T factor, logarithm;

@@ -8,7 +8,7 @@ namespace flambeau::cuda {
 inline constexpr int kReduceThreads = 256, kJoinThreads = 128;
 // The largest block that keeps a row in registers, and the number of packs of 16 bytes, of all inputs, that each thread
 // keeps.
-inline constexpr int kMostHeldThreads = 1024, kHeldPacks = 8;
+inline constexpr int kMaxHeldThreads = 1024, kHeldPacks = 8;
 
 // Reduces contiguous (outer, length, inner) to (outer, inner), in `parts` parts of `part` elements along the length.
 // With several parts, the states of the parts are stored as (outer, parts, inner).

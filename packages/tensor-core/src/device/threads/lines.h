@@ -227,4 +227,4 @@ struct Lines : Reduction<Op> {
   FLAMBEAU_COOPERATIVE_KERNEL(wide_columns, UnitArguments, kUnitThreads) {                           \
     UnitLines::columns<UnitLines::kColumns>(a);                                                      \
   }                                                                                                  \
-  FLAMBEAU_COOPERATIVE_KERNEL(held_rows, UnitArguments, flambeau::cuda::kMostHeldThreads) { UnitLines::held_rows(a); }
+  FLAMBEAU_COOPERATIVE_KERNEL(held_rows, UnitArguments, flambeau::cuda::kMaxHeldThreads) { UnitLines::held_rows(a); }

@@ -162,7 +162,7 @@ class Columns {
       : m_(m), n_(n), bytes_(size_t(m * n) * sizeof(T)), values_(static_cast<T*>(borrow(bytes_))) {
     transposed_copy(values_, m, a, ld, m, n);
   }
-  ~Columns() { give_back(values_, bytes_); }
+  ~Columns() { release_temporary(values_, bytes_); }
   T* at(int64_t i, int64_t j) { return values_ + j * m_ + i; }
   void store(T* a, int64_t ld) const { transposed_copy(a, ld, values_, m_, n_, m_); }
 

@@ -22,7 +22,7 @@ constexpr bool compares() {
 // Return true if the value is exact for integers modulo 2**n.
 template <class Row>
 constexpr bool is_modular() {
-  return !uses<Row>(row_trace::kBeyondRing);
+  return !uses<Row>(row_trace::kNotModular);
 }
 
 template <class Row>

@@ -81,12 +81,12 @@ FLAMBEAU_INLINE void store_tail(V* to, const V* from, int64_t n) {
 template <class V>
 void run_padded(PointwiseKernel kernel, char* const* pointers, int64_t n, int operands) {
   constexpr int64_t kLanes = Simd<V>::kLanes;
-  constexpr int kMost = kMaxOperands + 3;  // a derivative reads grad, three operands and the result
+  constexpr int kMax = kMaxOperands + 3;  // a derivative reads grad, three operands and the result
   const int64_t whole = n & -kLanes, rest = n - whole;
   if (whole > 0) kernel(pointers, whole);
   if (rest == 0) return;
-  alignas(64) V vectors[kMost][kLanes];
-  char* at[kMost];
+  alignas(64) V vectors[kMax][kLanes];
+  char* at[kMax];
   for (int k = 0; k <= operands; ++k) {
     at[k] = reinterpret_cast<char*>(vectors[k]);
     if (k > 0) load_tail(vectors[k], reinterpret_cast<const V*>(pointers[k]) + whole, rest);

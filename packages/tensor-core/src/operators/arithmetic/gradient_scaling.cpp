@@ -52,7 +52,7 @@ bool scale_gradients(const std::vector<Tensor>& gradients, double factor) {
   for (const Tensor& g : gradients) {
     parts.push_back(is_complex(g.dtype()) ? view_as_real(g) : g);
     used.push_back(contiguous(parts.back()));
-    if (cuda::takes(g))
+    if (cuda::runs_on_gpu(g))
       on_gpu.push_back(used.back());
     else
       finite &= scale_tensor(used.back(), factor);

@@ -120,7 +120,7 @@ void optimizer_step(const OptimizerRule& rule, const double* options, const std:
   for (const OptimizerTarget& t : targets) {
     double coefficients[OptimizerRule::kCoefficients] = {};
     coefficients_of(rule, options, t, coefficients);
-    if (!cuda::takes(t.parameter)) {
+    if (!cuda::runs_on_gpu(t.parameter)) {
       apply(rule, t, coefficients);
       continue;
     }

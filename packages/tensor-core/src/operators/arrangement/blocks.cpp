@@ -56,7 +56,7 @@ template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, co
 template <class E>
 bool check_range(const Tensor& index, int64_t size, NegativeIndex negative, const char* prefix, int64_t dim) {
   if (index.numel() == 0 || index.is_meta()) return false;
-  if (cuda::takes(index)) {
+  if (cuda::runs_on_gpu(index)) {
     require<E>(size > 0, prefix, "there is no index in bounds for dimension ", dim, " with size 0");
     return true;
   }
@@ -193,7 +193,7 @@ void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index, Negative
   const int64_t size = t.dim() ? t.shape()[dim] : 1, stride = t.dim() ? t.strides()[dim] : 1;
   b.step = stride;
   b.extent = (size - 1) * stride + 1;
-  if (cuda::takes(t)) return cuda::pick(b.offsets, i, size, stride, negative == NegativeIndex::FromEnd, false);
+  if (cuda::runs_on_gpu(t)) return cuda::pick(b.offsets, i, size, stride, negative == NegativeIndex::FromEnd, false);
   const int64_t* entries = i.data<int64_t>();
   int64_t* offsets = b.offsets.data<int64_t>();
   for (int64_t k = 0; k < b.count; ++k) offsets[k] = (entries[k] + (entries[k] < 0 ? size : 0)) * stride;
@@ -201,7 +201,7 @@ void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index, Negative
 
 void load_blocks(const Tensor& t, const Blocks& b, const Tensor& out) {
   if (out.numel() == 0 || out.is_meta()) return;
-  if (cuda::takes(out)) return cuda::load_blocks(t, b, out);
+  if (cuda::runs_on_gpu(out)) return cuda::load_blocks(t, b, out);
   const int64_t item = item_size(t.dtype());
   if (b.inner == 1)
     return dispatch_size(item, [&](auto tag) { load_elements<typename decltype(tag)::type>(t, b, out); });
@@ -257,7 +257,7 @@ void store_range(const Tensor& t, const Blocks& b, const Tensor& source, const C
 void store_blocks(const Tensor& t, const Blocks& b, const Tensor& source, Combine c) {
   if (b.outer * b.count * b.inner == 0 || t.is_meta()) return;
   const CombinedWrites writes = combined_writes(t.dtype(), c);
-  if (cuda::takes(t)) return cuda::store_blocks(t, b, source, c);
+  if (cuda::runs_on_gpu(t)) return cuda::store_blocks(t, b, source, c);
   const int64_t grain = 32768, work = b.count * b.inner;
   const auto store = [&](int64_t begin, int64_t end, int64_t low, int64_t high) {
     store_range(t, b, source, writes, begin, end, low, high);

@@ -72,7 +72,7 @@ int64_t combination_count(int64_t n, int64_t r, bool repeated) {
   if (n == 0 || (r > n && !repeated)) return 0;
   double total = double(r) < kMax ? 1 : kMax;
   const double places = repeated ? double(n) + double(r) - 1 : double(n);
-  const double chosen = std::min(double(r), places - double(r));  // as many ways as for those that are not chosen
+  const double chosen = std::min(double(r), places - double(r));  // C(n, r) = C(n, n - r)
   // Every step at least doubles the number, so there are at most 50 steps.
   for (double i = 1; i <= chosen && total < kMax; ++i) total = total * (places - chosen + i) / i;
   require(total < kMax, "combinations: the number of combinations of ", r, " of ", n, " elements is too large");

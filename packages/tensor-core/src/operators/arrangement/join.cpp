@@ -10,12 +10,12 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kMaxSerial = 32768;  // up to this number of elements, a second thread does not pay
+constexpr int64_t kMaxSerial = 32768;  // up to this number of elements, a second thread costs more than it gains
 
 // Concatenates small contiguous tensors of one dtype on the CPU: each row of `out` consists of one row of each tensor.
 // Returns false for other tensors.
 bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
-  if (out.numel() > kMaxSerial || out.is_meta() || cuda::takes(out)) return false;
+  if (out.numel() > kMaxSerial || out.is_meta() || cuda::runs_on_gpu(out)) return false;
   for (const Tensor& t : tensors)
     if (!t.is_contiguous() || t.dtype() != out.dtype()) return false;
   const int64_t size = item_size(out.dtype()), stride = rows ? out.numel() / rows * size : 0;

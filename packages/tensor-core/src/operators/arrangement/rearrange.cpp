@@ -105,7 +105,7 @@ Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<i
           "repeats must have the same size as input along dim, but got repeats.size(0) = ", repeats.numel(),
           " and input.size(", along, ") = ", size);
   const Tensor counts = contiguous(to(detach(repeats), Dtype::int64));
-  if (cuda::takes(counts) && size > 0) {
+  if (cuda::runs_on_gpu(counts) && size > 0) {
     const Tensor index = repeated_on_gpu(counts, size, output_size);
     return index_select(input.dim() ? input : reshape(input, {1}), along, index);
   }

@@ -16,7 +16,7 @@ Tensor triangle(const Tensor& t, int64_t diagonal, bool lower) {
   require(t.dim() >= 2, lower ? "tril" : "triu", ": input tensor must have at least 2 dimensions, got shape ",
           t.shape());
   Tensor out;
-  if (cuda::takes(t)) {
+  if (cuda::runs_on_gpu(t)) {
     NoRecording off;
     const int64_t limit = std::clamp(diagonal, -t.size(-1) - t.size(-2), t.size(-1) + t.size(-2));
     const Tensor row = arange(Scalar(limit), Scalar(limit + t.size(-2)), Scalar(1), Dtype::int64),

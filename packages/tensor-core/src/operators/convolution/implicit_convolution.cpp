@@ -40,11 +40,10 @@ void multiply_windows(const Geometry& g, const T* images, const T* weights, cons
   const std::vector<Run> runs = padded.runs(together, g.out[2]);
   // Threads share the parts. If there are fewer parts than threads, they also share the rows of a part's outputs or,
   // for small outputs, the filters.
-  constexpr int64_t kLeastFilters = 24, kLeastColumns = 256;
+  constexpr int64_t kMinFilters = 24, kMinColumns = 256;
   const int64_t lines = g.out[0] * g.out[1], wanted = (num_threads() + parts - 1) / parts;
-  const bool by_lines = together == 1 && positions >= wanted * kLeastColumns;
-  const int64_t shares =
-      std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, by_lines ? lines : filters / kLeastFilters));
+  const bool by_lines = together == 1 && positions >= wanted * kMinColumns;
+  const int64_t shares = std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, by_lines ? lines : filters / kMinFilters));
   const int64_t rows = kernels::products().panel_rows;
   const auto first_filter = [&](int64_t share) {  // returns a multiple of the panel's height
     return by_lines ? 0 : share == shares ? filters : filters * share / shares / rows * rows;

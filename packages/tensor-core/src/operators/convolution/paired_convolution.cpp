@@ -26,7 +26,7 @@ using Geometry = ConvolutionGeometry;
 constexpr int64_t kLarge = int64_t(1) << 20;
 // Number of bytes of the packed rows of a band. Rows at the edges of bands are computed twice, so short bands cost
 // more.
-constexpr int64_t kBandBytes = 256 << 10, kLeastBandRows = 6;
+constexpr int64_t kBandBytes = 256 << 10, kMinBandRows = 6;
 constexpr int64_t kPanels = 2;  // number of panels of filters whose images exist at the same time
 
 template <class T>
@@ -36,7 +36,7 @@ class Pair {
       : first_(first), second_(second), a_(first.geometry), b_(second.geometry), out_(out.data<T>()) {
     const int64_t bytes = a_.channels * product(a_.size) * int64_t(sizeof(T)), threads = num_threads();
     const int64_t wanted = ((bytes + kBandBytes - 1) / kBandBytes + threads - 1) / threads * threads;
-    bands_ = std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, b_.out[1] / kLeastBandRows));
+    bands_ = std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, b_.out[1] / kMinBandRows));
     most_rows_ = ((b_.out[1] + bands_ - 1) / bands_ - 1) * b_.stride[1] + b_.reach(1) + 1;
   }
 

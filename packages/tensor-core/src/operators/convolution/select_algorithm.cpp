@@ -10,7 +10,7 @@ using Geometry = ConvolutionGeometry;
 using Algorithm = ConvolutionAlgorithm;
 
 // Offsets into padded images and gradients are 32-bit integers.
-constexpr double kMostElements = double(1 << 30);
+constexpr double kMaxElements = double(1 << 30);
 
 // The direct convolution computes positions in steps of 16, in complete rows of the padded image. It is faster if it
 // computes at most this many values for each value of the result. With few filters the limit is higher, because the
@@ -33,7 +33,7 @@ constexpr int64_t kDepthwiseFilters = 1, kStridedDepthwiseFilters = 8;
 // The minimum numbers of channels and filters for shifted products: those that fill a tile.
 constexpr int64_t kShiftedChannels = 8, kShiftedFilters = 16;
 
-// Returns true if the stride is 1 and the padded image and the padded gradient have fewer than kMostElements elements.
+// Returns true if the stride is 1 and the padded image and the padded gradient have fewer than kMaxElements elements.
 bool steps_by_one(const Geometry& g) {
   if (product(g.stride) != 1 || g.plain()) return false;
   double image = double(g.group_channels()), gradient = double(g.group_filters());
@@ -44,7 +44,7 @@ bool steps_by_one(const Geometry& g) {
     image *= double(g.size[i] + 2 * g.padding[i]);
     gradient *= double(g.out[i] + 2 * g.reach(int(i)));
   }
-  return std::max(image, gradient) < kMostElements;
+  return std::max(image, gradient) < kMaxElements;
 }
 
 bool runs_directly(const Geometry& g, double most) {
@@ -60,14 +60,14 @@ bool unfolds_implicitly(const Geometry& g) {
   double padded = double(g.group_channels());
   for (size_t i = 0; i < 3; ++i) padded *= double(g.size[i] + 2 * g.padding[i] + g.stride[i]);
   const double unfolded = double(g.taps()) * double(g.positions()) + double(g.group_channels() * product(g.size));
-  return padded <= kPaddedMaxRatio * unfolded && padded * double(g.batch) < kMostElements;
+  return padded <= kPaddedMaxRatio * unfolded && padded * double(g.batch) < kMaxElements;
 }
 
 bool convolves_channels(const Geometry& g, int64_t most_filters) {
   if (g.group_channels() != 1 || g.group_filters() > most_filters || g.plain() || g.covers_image()) return false;
   double padded = 1;
   for (size_t i = 0; i < 3; ++i) padded *= double(g.size[i] + 2 * g.padding[i] + g.stride[i]);
-  return padded < kMostElements && padded <= kPaddedMaxRatio * double(g.taps()) * double(g.positions());
+  return padded < kMaxElements && padded <= kPaddedMaxRatio * double(g.taps()) * double(g.positions());
 }
 
 Algorithm simple(const Geometry& g) { return g.covers_image() ? Algorithm::Product : Algorithm::Unfolded; }

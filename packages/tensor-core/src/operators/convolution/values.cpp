@@ -93,7 +93,7 @@ Tensor finished_convolution(const Geometry& g, const Tensor& input, const Tensor
 }
 
 Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias) {
-  if (cuda::takes(input) && cuda::convolves(g)) return cuda::convolution_forward(g, input, weight, bias);
+  if (cuda::runs_on_gpu(input) && cuda::convolves(g)) return cuda::convolution_forward(g, input, weight, bias);
   const Dtype type = working_type(input);
   const MemoryFormat format = convolved_format(input, weight);
   const Tensor w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
@@ -107,11 +107,11 @@ Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& 
 }
 
 bool input_gradient_takes_bias(const Geometry& g, const Tensor& grad) {
-  return cuda::takes(grad) && cuda::convolves(g);
+  return cuda::runs_on_gpu(grad) && cuda::convolves(g);
 }
 
 Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor& weight, const Tensor& bias) {
-  if (cuda::takes(grad) && cuda::convolves(g)) return cuda::convolution_input_gradient(g, grad, weight, bias);
+  if (cuda::runs_on_gpu(grad) && cuda::convolves(g)) return cuda::convolution_input_gradient(g, grad, weight, bias);
   const Dtype type = working_type(grad);
   const MemoryFormat format = convolved_format(grad, weight);
   const Tensor w = prepared(weight, type);
@@ -135,7 +135,7 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
 }
 
 Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tensor& grad) {
-  if (cuda::takes(input) && cuda::convolves(g)) return cuda::convolution_weight_gradient(g, input, grad);
+  if (cuda::runs_on_gpu(input) && cuda::convolves(g)) return cuda::convolution_weight_gradient(g, input, grad);
   const Dtype type = working_type(input);
   if (const MemoryFormat format = result_format(input);
       multiplies_channels(g, input, format) && multiplies_channels(g, grad, format)) {

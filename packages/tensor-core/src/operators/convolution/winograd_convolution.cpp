@@ -127,11 +127,11 @@ class WinogradSample {
 }  // namespace
 
 bool winograd_is_faster(const Geometry& g) {
-  constexpr int64_t kChannels = 16, kPositions = 40, kMostElements = int64_t(1) << 19;
+  constexpr int64_t kChannels = 16, kPositions = 40, kMaxElements = int64_t(1) << 19;
   return g.dims == 2 && g.groups == 1 && g.kernel == Sizes{1, 3, 3} && product(g.stride) == 1 &&
          product(g.dilation) == 1 && std::max(g.padding[1], g.padding[2]) <= 2 &&
          std::min(g.channels, g.filters) >= kChannels && g.positions() >= kPositions &&
-         std::max(g.channels, g.filters) * g.positions() <= kMostElements;
+         std::max(g.channels, g.filters) * g.positions() <= kMaxElements;
 }
 
 Tensor winograd_weights(const Tensor& weight) {

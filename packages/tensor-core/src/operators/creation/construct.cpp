@@ -35,7 +35,7 @@ void sequence(const Tensor& out, F value) {
 
 void fill_line(const Tensor& out, const LinearSequence& line) {
   if (out.is_meta()) return;
-  if (cuda::takes(out)) return cuda::sequence(out, line);
+  if (cuda::runs_on_gpu(out)) return cuda::sequence(out, line);
   if (line.half == INFINITY)
     sequence(out, [=](double i) { return line.first + i * line.step; });
   else
@@ -45,7 +45,7 @@ void fill_line(const Tensor& out, const LinearSequence& line) {
 // Computes out[i] = first + i * step in integers, in vectors instead of one element after the other.
 void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
   if (out.is_meta()) return;
-  if (cuda::takes(out)) return cuda::whole_sequence(out, first, step);
+  if (cuda::runs_on_gpu(out)) return cuda::whole_sequence(out, first, step);
   dispatch(same_bits(out.dtype()), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* to = out.data<T>();
@@ -161,7 +161,7 @@ Tensor eye(int64_t n, int64_t m, Dtype dtype) {
   require(m >= 0, "m must be greater or equal to 0, got ", m);
   Tensor out = zeros({n, m}, dtype);
   if (out.is_meta()) return out;
-  if (cuda::takes(out)) {
+  if (cuda::runs_on_gpu(out)) {
     cuda::fill(from_storage(out.impl()->storage, {std::min(n, m)}, {m + 1}, 0, dtype), Scalar(1));
     return out;
   }

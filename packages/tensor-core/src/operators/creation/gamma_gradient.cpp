@@ -24,7 +24,7 @@ Tensor slopes(const char* name, const Tensor& concentration, const Tensor& sampl
     const Tensor alphas = contiguous(to(concentration, Dtype::float64)),
                  samples = contiguous(to(sample, Dtype::float64));
     const Tensor result = empty(sample.shape(), Dtype::float64);
-    if (cuda::takes(result)) {
+    if (cuda::runs_on_gpu(result)) {
       cuda::gamma_slopes(result, alphas, samples, logarithms);
     } else {
       const double *a = alphas.data<double>(), *z = samples.data<double>();
@@ -62,7 +62,7 @@ Tensor dirichlet_grad(const Tensor& x, const Tensor& concentration, const Tensor
     const auto in_double = [](const Tensor& t) { return contiguous(to(t, Dtype::float64)); };
     const Tensor points = in_double(x), own = in_double(concentration), all = in_double(total);
     const Tensor result = empty(x.shape(), Dtype::float64);
-    if (cuda::takes(result)) {
+    if (cuda::runs_on_gpu(result)) {
       cuda::beta_slopes(result, points, own, all);
     } else {
       const double *at = points.data<double>(), *a = own.data<double>(), *sum = all.data<double>();

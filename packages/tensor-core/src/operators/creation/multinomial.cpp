@@ -102,7 +102,7 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
   NoRecording off;
   const bool single = weights.dim() == 1;
   const Tensor rows = contiguous(to(single ? unsqueeze(weights, 0) : weights, Dtype::float64));
-  if (cuda::takes(rows) && rows.numel() > 0) {
+  if (cuda::runs_on_gpu(rows) && rows.numel() > 0) {
     const Tensor drawn = drawn_on_gpu(rows, draws, replacement, generator);
     return single ? squeeze(drawn, Shape{0}) : drawn;
   }

@@ -129,7 +129,7 @@ void fill_uniform(const Tensor& t, double low, double high, Generator* generator
       t, "uniform_", "Uniform", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_uniform(stream, out, low, high); },
       [&, digits = digits](const Tensor& out) {
-        if (cuda::takes(out)) return uniform_on_gpu(out, low, high, generator);
+        if (cuda::runs_on_gpu(out)) return uniform_on_gpu(out, low, high, generator);
         if (out.dtype() == Dtype::float64) return uniform_doubles(out, low, high, generator);
         dispatch(same_bits(out.dtype()),
                  [&](auto tag) { uniform_floats<typename decltype(tag)::type>(out, digits, low, high, generator); });
@@ -146,7 +146,7 @@ void fill_normal(const Tensor& t, double mean, double std, Generator* generator)
         pytorch::fill_normal(stream, out, mean, std, t.numel() >= 16 && t.is_contiguous());
       },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return fill_on_gpu(cuda::Distribution::Normal, out, generator, {mean, std});
+        if (cuda::runs_on_gpu(out)) return fill_on_gpu(cuda::Distribution::Normal, out, generator, {mean, std});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
           standard_normal(words, to, n);
@@ -163,7 +163,7 @@ void fill_exponential(const Tensor& t, double rate, Generator* generator) {
       t, "exponential_", "Exponential", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_exponential(stream, out, rate); },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return fill_on_gpu(cuda::Distribution::Exponential, out, generator, {1 / rate});
+        if (cuda::runs_on_gpu(out)) return fill_on_gpu(cuda::Distribution::Exponential, out, generator, {1 / rate});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
           constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // used if the uniform number rounds to 1
@@ -182,7 +182,7 @@ void fill_cauchy(const Tensor& t, double median, double sigma, Generator* genera
       t, "cauchy_", "Cauchy", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_cauchy(stream, out, median, sigma); },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return fill_on_gpu(cuda::Distribution::Cauchy, out, generator, {median, sigma});
+        if (cuda::runs_on_gpu(out)) return fill_on_gpu(cuda::Distribution::Cauchy, out, generator, {median, sigma});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
           for (int64_t i = 0; i < n; ++i) {  // pi (u - 1/2), the argument of the tangent
@@ -204,7 +204,7 @@ void fill_log_normal(const Tensor& t, double mean, double std, Generator* genera
       t, "log_normal_", "LogNormal", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_log_normal(stream, out, mean, std); },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return fill_on_gpu(cuda::Distribution::LogNormal, out, generator, {mean, std});
+        if (cuda::runs_on_gpu(out)) return fill_on_gpu(cuda::Distribution::LogNormal, out, generator, {mean, std});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
           standard_normal(words, to, n);
@@ -221,7 +221,8 @@ void fill_geometric(const Tensor& t, double p, Generator* generator) {
       t, "geometric_", "Geometric", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_geometric(stream, out, p); },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return fill_on_gpu(cuda::Distribution::Geometric, out, generator, {1 / std::log1p(-p)});
+        if (cuda::runs_on_gpu(out))
+          return fill_on_gpu(cuda::Distribution::Geometric, out, generator, {1 / std::log1p(-p)});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
           const V scale = V(1 / std::log1p(-p));

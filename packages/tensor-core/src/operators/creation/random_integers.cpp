@@ -21,7 +21,7 @@ void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
       t, "bernoulli_", "Bernoulli", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_bernoulli(stream, out, p); },
       [&](const Tensor& out) {
-        if (cuda::takes(out)) return draw_on_gpu(cuda::Distribution::Bernoulli, out, 2, generator, {}, threshold);
+        if (cuda::runs_on_gpu(out)) return draw_on_gpu(cuda::Distribution::Bernoulli, out, 2, generator, {}, threshold);
         dispatch(same_bits(out.dtype()), [&](auto tag) {
           using T = typename decltype(tag)::type;
           draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
@@ -36,7 +36,7 @@ void fill_bernoulli(const Tensor& t, double p, Generator* generator) {
 namespace {
 
 bool all_probabilities(const Tensor& p) {
-  if (!p.is_contiguous() || p.numel() > 4096 || cuda::takes(p))
+  if (!p.is_contiguous() || p.numel() > 4096 || cuda::runs_on_gpu(p))
     return p.numel() == 0 || item(all(logical_and(ge(p, 0), le(p, 1)), {}, false)).truth();
   const double* values = p.data<double>();
   return std::all_of(values, values + p.numel(), [](double v) { return v >= 0 && v <= 1; });
@@ -51,7 +51,8 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
   {
     NoRecording off;
     const Tensor probabilities = to(p, Dtype::float64);
-    const bool reported = cuda::takes(probabilities) && cuda::takes(t);  // the kernel reports invalid probabilities
+    const bool reported =
+        cuda::runs_on_gpu(probabilities) && cuda::runs_on_gpu(t);  // the kernel reports invalid probabilities
     require(p.is_meta() || reported || all_probabilities(probabilities), WrongProbability{});
     wanted = p.shape() == t.shape() ? contiguous(probabilities) : contiguous(expand(probabilities, t.shape()));
   }
@@ -61,7 +62,8 @@ void fill_bernoulli(const Tensor& t, const Tensor& p, Generator* generator) {
                             contiguous(t.is_contiguous() ? given : permute(given, pytorch::memory_order(t))));
   };
   in_place(t, "bernoulli_", "Bernoulli", generator, from_stream, [&](const Tensor& out) {
-    if (cuda::takes(out)) return draw_on_gpu(cuda::Distribution::BernoulliOf, out, 2, generator, {}, 0, 0, wanted);
+    if (cuda::runs_on_gpu(out))
+      return draw_on_gpu(cuda::Distribution::BernoulliOf, out, 2, generator, {}, 0, 0, wanted);
     dispatch(same_bits(out.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
       draw(out.numel(), 2, generator, [&](const uint32_t* words, int64_t first, int64_t n) {
@@ -114,7 +116,7 @@ void fill_integers(const Tensor& t, int64_t low, int64_t high, Generator* genera
       t, "random_", "Random", generator,
       [&](const Tensor& out, PyTorchStream& stream) { pytorch::fill_integers(stream, out, low, range); },
       [&](const Tensor& out) {
-        if (cuda::takes(out))
+        if (cuda::runs_on_gpu(out))
           return draw_on_gpu(cuda::Distribution::Integers, out, 2, generator, {}, uint64_t(low), range);
         dispatch(same_bits(out.dtype()), [&](auto tag) {
           using T = typename decltype(tag)::type;

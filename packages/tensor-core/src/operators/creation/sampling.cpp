@@ -25,7 +25,7 @@ Tensor sample_each(Kind, const Tensor& first, const Tensor& second, Dtype dtype,
                    double least = -std::numeric_limits<double>::infinity()) {
   const Tensor out = empty(first.shape(), Dtype::float64);
   const cuda::DrawPosition drawn = cuda::take_groups(generator, kernels::kStreamGroups, out);
-  if (cuda::takes(out)) {
+  if (cuda::runs_on_gpu(out)) {
     cuda::sample(Kind::kKind, out, first, second, drawn, least);
     return flambeau::to(out, dtype);
   }
@@ -61,7 +61,7 @@ double smallest_normal(Dtype dtype) {
 }
 
 void require_rates(const Tensor& rates) {
-  if (cuda::takes(rates)) return;  // the kernel reports invalid rates
+  if (cuda::runs_on_gpu(rates)) return;  // the kernel reports invalid rates
   const double* r = rates.data<double>();
   for (int64_t i = 0; i < rates.numel(); ++i) require(kernels::is_rate(r[i]), WrongRate{r[i]});
 }

@@ -28,7 +28,7 @@ using kernels::FourierSide;
 
 // Length of the longest transform that a kernel computes at once; its buffers stay in the second-level cache.
 constexpr int64_t kLongest = 4096;
-constexpr int64_t kShortest = 64;  // shortest length for which a decomposition pays
+constexpr int64_t kShortest = 64;  // shortest length for which a decomposition is faster
 
 template <class T>
 void run(const FourierJob& job, int64_t transforms) {

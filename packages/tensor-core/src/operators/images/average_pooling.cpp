@@ -80,7 +80,7 @@ Tensor mean_of_planes(const char* node, int dims, const Tensor& input) {
     NoRecording off;
     const Dtype type = input.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
     const Tensor x = contiguous(to(input, type));
-    if (cuda::takes(x)) {
+    if (cuda::runs_on_gpu(x)) {
       Shape flat(shape.begin(), shape.end() - dims);
       flat.push_back(pixels);
       out = reshape(sum(reshape(x, flat), Shape{-1}, false, std::nullopt), shape) * Scalar(1.0 / double(pixels));

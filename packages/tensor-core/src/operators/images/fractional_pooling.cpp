@@ -65,7 +65,7 @@ TensorPair fractional_max_pool(int dims, const Tensor& input, const Shape& kerne
   }
   const char* node = dims == 2 ? "FractionalMaxPool2D" : "FractionalMaxPool3D";
   const Tensor uniform = contiguous(to(samples, Dtype::float64));
-  if (cuda::takes(input))
+  if (cuda::runs_on_gpu(input))
     return recorded_max_pool(node, dims, input, fractional_on_gpu(dims, input, shape, kernels, uniform));
   return recorded_max_pool(
       node, dims, input,

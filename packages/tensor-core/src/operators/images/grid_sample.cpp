@@ -40,7 +40,7 @@ void over_blocks(const SamplingGeometry& l, const Tensor& grid, bool slopes, int
 Tensor forward(const SamplingGeometry& l, const Tensor& input, const Tensor& grid) {
   Tensor out = empty(l.out_shape, input.dtype());
   if (out.is_meta()) return out;
-  if (cuda::takes(out)) {
+  if (cuda::runs_on_gpu(out)) {
     cuda::GridSample(l.sampling, input, grid, false).sample(out);
     return out;
   }
@@ -83,7 +83,7 @@ Tensor image_gradient(const SamplingGeometry& l, const cuda::GridSample& gpu_sam
 Gradients backward(const SamplingGeometry& l, const Tensor& grad, const Tensor& input, const Tensor& grid, bool image,
                    bool points) {
   Gradients result;
-  if (cuda::takes(input)) {
+  if (cuda::runs_on_gpu(input)) {
     const cuda::GridSample gpu_sampling(l.sampling, input, grid, points);
     if (image) result.input = image_gradient(l, gpu_sampling, grad, input.shape());
     if (points) gpu_sampling.point_gradient(result.grid = empty(grid.shape(), grid.dtype()), grad);

@@ -100,7 +100,7 @@ TensorPair recorded_max_pool(const char* name, int dims, const Tensor& input, Te
     record(
         name, {&result.values}, {&input}, {&result.indices}, [dims, shape = input.shape(), windows](const Context& c) {
           const Tensor& g = c.gradient();
-          if (windows && cuda::takes(g) && !recording_enabled())
+          if (windows && cuda::runs_on_gpu(g) && !recording_enabled())
             return c.set(0, derivative_on_gpu(*windows, shape, c.saved(0), g));
           Shape flat(shape.begin(), shape.end() - dims), pooled = flat;
           int64_t positions = 1, windows = 1;
@@ -185,7 +185,7 @@ TensorPair max_pool(int dims, const Tensor& input, const PoolOptions& options) {
     w.dilation[at] = a.dilation;
     positions *= a.size;
   }
-  if (cuda::takes(input)) {
+  if (cuda::runs_on_gpu(input)) {
     cuda::PoolWindows gpu_windows{{}, {}, {}, {}, {}, {}, false};
     for (size_t i = 0; i < 3; ++i) {
       gpu_windows.size[i] = w.size[i], gpu_windows.out[i] = w.out[i], gpu_windows.kernel[i] = w.kernel[i];
@@ -210,7 +210,7 @@ TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<st
   const char* name = kAdaptiveNames[dims - 1];
   const Shape sizes = adaptive_sizes(name, dims, input, output, 1);
   require<NotImplementedError>(is_floating(input.dtype()), "\"", name, "\" not implemented for '", input.dtype(), "'");
-  if (cuda::takes(input)) {
+  if (cuda::runs_on_gpu(input)) {
     cuda::PoolWindows gpu_windows{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {}, {1, 1, 1}, true};
     Shape shape = input.shape();
     for (int i = 0; i < dims; ++i) {

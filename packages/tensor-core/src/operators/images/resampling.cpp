@@ -112,7 +112,7 @@ struct Recent {
 };
 // Number of maps that each thread caches, and maximum number of taps of a cached map. Applying a larger map takes
 // longer than creating it.
-constexpr size_t kRecent = 8, kMostTaps = 1 << 14;
+constexpr size_t kRecent = 8, kMaxTaps = 1 << 14;
 
 struct RecentMaps {
   std::vector<Recent> maps;
@@ -184,7 +184,7 @@ Tensor values(const Resampling& map, const Tensor& input) {
   const Dtype type = resampling_type(input.dtype());
   const size_t dims = map.axes.size(), leading = input.shape().size() - dims;
   const Shape shape = resampled_shape(map, input.shape()), sizes(input.shape().begin() + leading, input.shape().end());
-  if (cuda::takes(input) && dims <= 3) {
+  if (cuda::runs_on_gpu(input) && dims <= 3) {
     const Tensor out = empty(shape, input.dtype());
     cuda::resample(*map_on_gpu(map, sizes, type, input.device()), out, contiguous(input));
     return out;
@@ -216,7 +216,7 @@ std::shared_ptr<const Resampling> recent_map(const char* name, const MapKey& key
 void keep_map(const char* name, const MapKey& key, const std::shared_ptr<const Resampling>& map) {
   size_t taps = 0;
   for (const auto& axis : map->axes) taps += axis ? axis->taps() : 0;
-  if (taps > kMostTaps) return;
+  if (taps > kMaxTaps) return;
   Recent made{name, key, map, {}, nullptr, nullptr};
   if (recent.maps.size() < kRecent)
     recent.maps.push_back(std::move(made));

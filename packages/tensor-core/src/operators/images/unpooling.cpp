@@ -20,7 +20,7 @@ Tensor unpooled(const Tensor& input, const Tensor& indices, const UnpoolSizes& p
   NoRecording off;
   const Tensor values = contiguous(input), at = contiguous(indices), out = zeros(p.output_shape, input.dtype());
   if (out.is_meta()) return out;
-  if (cuda::takes(out)) {  // if several values have the same position, the last one is kept, as on the CPU
+  if (cuda::runs_on_gpu(out)) {  // if several values have the same position, the last one is kept, as on the CPU
     const Shape flat{p.images, p.values};
     return reshape(scatter(reshape(out, {p.images, p.positions}), 1, reshape(at, flat), reshape(values, flat)),
                    p.output_shape);

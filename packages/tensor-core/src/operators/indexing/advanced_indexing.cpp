@@ -91,7 +91,7 @@ void add_offsets(const Tensor& offsets_of, const Tensor& index, const Tensor& t,
   const int64_t size = t.shape()[dim], stride = t.strides()[dim];
   require<IndexError>(size > 0 || index.numel() == 0, "index is out of bounds for dimension with size 0: dimension ",
                       dim, " has no elements");
-  if (cuda::takes(offsets_of)) return cuda::pick(offsets_of, index, size, stride, true, true);
+  if (cuda::runs_on_gpu(offsets_of)) return cuda::pick(offsets_of, index, size, stride, true, true);
   const int64_t* entries = index.data<int64_t>();
   int64_t* offsets = offsets_of.data<int64_t>();
   parallel_for(index.numel(), 32768, [&](int64_t begin, int64_t end) {

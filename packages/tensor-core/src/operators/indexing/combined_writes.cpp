@@ -45,11 +45,14 @@ constexpr CombinedWrites writes_of{write_at<T, how>, write_row<T, how>};
 
 }  // namespace
 
-Fold fold_of(std::string_view name) {
-  constexpr std::pair<std::string_view, Fold> names[] = {
-      {"sum", Fold::Sum}, {"prod", Fold::Prod}, {"mean", Fold::Mean}, {"amax", Fold::Max}, {"amin", Fold::Min}};
-  for (const auto& [text, fold] : names)
-    if (text == name) return fold;
+ScatterReduction scatter_reduction_of(std::string_view name) {
+  constexpr std::pair<std::string_view, ScatterReduction> names[] = {{"sum", ScatterReduction::Sum},
+                                                                     {"prod", ScatterReduction::Prod},
+                                                                     {"mean", ScatterReduction::Mean},
+                                                                     {"amax", ScatterReduction::Max},
+                                                                     {"amin", ScatterReduction::Min}};
+  for (const auto& [text, reduction] : names)
+    if (text == name) return reduction;
   detail::raise<Error>("reduce argument must be either sum, prod, mean, amax or amin, got ", name);
 }
 

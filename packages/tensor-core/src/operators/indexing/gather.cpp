@@ -104,7 +104,7 @@ void check_index(const Tensor& t, int64_t dim, const Tensor& index) {
 void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& source, const Shape& strides, Combine c) {
   if (index.numel() == 0 || out.is_meta()) return;
   const CombinedWrites writes = combined_writes(out.dtype(), c);
-  if (cuda::takes(out)) return cuda::scatter(out, dim, index, source, strides, c);
+  if (cuda::runs_on_gpu(out)) return cuda::scatter(out, dim, index, source, strides, c);
   const EntryLayout w = entry_layout(out, dim, index, strides);
   const int64_t along = largest(w.size, dim), length = out.dim() ? out.shape()[dim] : 1, item = item_size(out.dtype());
   const auto write = [&](int64_t slices, int64_t begin, int64_t end, int64_t low, int64_t high) {
@@ -191,10 +191,10 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
   const Tensor i = index_tensor(index, "gather");
   Tensor out = empty(index.shape(), t.dtype());
   const int64_t length = t.dim() ? t.shape()[dim] : 1;
-  const bool on_gpu = cuda::takes(out), by_rows = !on_gpu && i.is_contiguous() && i.dim() > 1 &&
-                                                  // with many rows, each is checked directly before its use, so that it
-                                                  // is read into the cache once
-                                                  i.size(0) >= 16;
+  const bool on_gpu = cuda::runs_on_gpu(out), by_rows = !on_gpu && i.is_contiguous() && i.dim() > 1 &&
+                                                        // with many rows, each is checked directly before its use, so
+                                                        // that it is read into the cache once
+                                                        i.size(0) >= 16;
   if (!by_rows) check_range<Error>(i, length, NegativeIndex::Refused, "", dim);
   if (const Tensor entries = shared_entries(t, dim, i); entries.defined() && !by_rows)
     load_blocks(t, blocks_at(t, dim, entries), out);
@@ -273,7 +273,7 @@ Tensor scatter_any(Write write, const Tensor& t, int64_t dim, const Tensor& inde
   require(reduce == "add" || reduce == "multiply", "reduce argument must be either add or multiply.");
   const Tensor tensor = given.tensor ? *given.tensor : full(index.shape(), given.scalar, t.dtype());
   return reduce == "add" ? scatter_add(t, dim, index, tensor, write)
-                         : scatter_reduce(t, dim, index, tensor, Fold::Prod, true, write);
+                         : scatter_reduce(t, dim, index, tensor, ScatterReduction::Prod, true, write);
 }
 
 Tensor scatter_sum(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source) {

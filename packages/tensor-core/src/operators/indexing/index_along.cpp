@@ -153,7 +153,7 @@ Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index, const Opera
   return target.out;
 }
 
-Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Fold fold,
+Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, ScatterReduction reduction,
                     bool include_self, Write write) {
   dim = t.wrap_dim(dim);
   check_vector<IndexError>(index, "index_reduce_");
@@ -163,7 +163,7 @@ Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Ten
   const Tensor values = source.dim() == t.dim() ? source : reshape(source, t.dim() ? Shape{index.numel()} : Shape{});
   Shape along(size_t(values.dim()), 1);
   if (values.dim()) along[dim] = i.numel();
-  return scatter_reduce(t, dim, expand(reshape(i, along), values.shape()), values, fold, include_self, write,
+  return scatter_reduce(t, dim, expand(reshape(i, along), values.shape()), values, reduction, include_self, write,
                         "index_reduce_");
 }
 
@@ -180,9 +180,10 @@ Tensor fill_slices(Write write, const Tensor& t, int64_t dim, const Tensor& inde
 }
 Tensor reduce_slices(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
                      std::string_view reduce, bool include_self) {
-  const Fold fold = fold_of(reduce);
-  require(fold != Fold::Sum, "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got sum.");
-  return index_reduce(t, dim, index, source, fold, include_self, write);
+  const ScatterReduction reduction = scatter_reduction_of(reduce);
+  require(reduction != ScatterReduction::Sum,
+          "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got sum.");
+  return index_reduce(t, dim, index, source, reduction, include_self, write);
 }
 
 const Operator index_add_operator(

@@ -28,7 +28,7 @@ bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size,
 extern template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, const char*, int64_t);
 
 // Returns the reduction that has this name in scatter_reduce and index_reduce.
-Fold fold_of(std::string_view name);
+ScatterReduction scatter_reduction_of(std::string_view name);
 
 // The tensor to which an operator writes: the input itself or a copy of it.
 struct Target {

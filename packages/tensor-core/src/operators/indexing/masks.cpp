@@ -72,7 +72,7 @@ void write_position(int64_t* to, int64_t position, const Shape& shape) {
 Tensor nonzero(const Tensor& t) {
   NoRecording off;
   const Tensor mask = as_mask(t);
-  if (cuda::takes(mask)) return cuda::coordinates(cuda::true_positions(mask, {}), t.shape());
+  if (cuda::runs_on_gpu(mask)) return cuda::coordinates(cuda::true_positions(mask, {}), t.shape());
   const Chunks chunks(mask);
   const Tensor out = empty({chunks.count(), t.dim()}, Dtype::int64);
   int64_t* to = out.data<int64_t>();
@@ -110,7 +110,7 @@ namespace {
 
 // Returns the elements of `from` at the true elements of `flags`. Both tensors are contiguous and have the same shape.
 Tensor selected(const Tensor& from, const Tensor& flags) {
-  if (cuda::takes(from)) {
+  if (cuda::runs_on_gpu(from)) {
     const Blocks picked = true_blocks(flags);
     const Tensor out = empty({picked.count}, from.dtype());
     load_blocks(from, picked, out);
@@ -155,7 +155,7 @@ namespace {
 // The positions of the true elements of a contiguous mask. Values are written to these positions in order.
 class MaskedPositions {
  public:
-  explicit MaskedPositions(const Tensor& flags) : on_gpu_(cuda::takes(flags)) {
+  explicit MaskedPositions(const Tensor& flags) : on_gpu_(cuda::runs_on_gpu(flags)) {
     if (on_gpu_)
       there_ = true_blocks(flags);
     else

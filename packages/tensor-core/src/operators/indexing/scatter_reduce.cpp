@@ -23,19 +23,19 @@ Scalar limit_of(Dtype d, bool lowest) {
   });
 }
 
-Scalar fold_identity(Fold r, Dtype d) {
-  if (r == Fold::Sum || r == Fold::Mean) return Scalar(0);
-  if (r == Fold::Prod) return Scalar(1);
-  return limit_of(d, r == Fold::Max);
+Scalar identity_of(ScatterReduction r, Dtype d) {
+  if (r == ScatterReduction::Sum || r == ScatterReduction::Mean) return Scalar(0);
+  if (r == ScatterReduction::Prod) return Scalar(1);
+  return limit_of(d, r == ScatterReduction::Max);
 }
 
-Combine combine_of(Fold r) {
+Combine combine_of(ScatterReduction r) {
   switch (r) {
-    case Fold::Prod:
+    case ScatterReduction::Prod:
       return Combine::Multiply;
-    case Fold::Max:
+    case ScatterReduction::Max:
       return Combine::Max;
-    case Fold::Min:
+    case ScatterReduction::Min:
       return Combine::Min;
     default:
       return Combine::Add;
@@ -56,8 +56,8 @@ Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_
 
 // Derivatives of scatter_reduce. Unless `include_self`, the old values of elements that are written do not contribute
 // to the result.
-struct FoldDerivative {
-  Fold fold;
+struct ScatterReduceDerivative {
+  ScatterReduction reduction;
   bool include_self;
   int64_t dim;
   Shape source_shape;
@@ -71,7 +71,7 @@ struct FoldDerivative {
                     const Tensor& result) const {
     if (c.needs(0)) {
       const Tensor nonzero = where(eq(self, Scalar(0)), ones({}, self.dtype()), self);
-      const Tensor others = scatter_reduce(nonzero, dim, index, source, fold, include_self);
+      const Tensor others = scatter_reduce(nonzero, dim, index, source, reduction, include_self);
       c.set(0, exclude_self(g * others / nonzero, index, Scalar(0)));
     }
     if (!c.needs(1)) return;
@@ -79,7 +79,7 @@ struct FoldDerivative {
     const Tensor zero_count = scatter_add(zeros(self.shape(), self.dtype()), dim, index, to(is_zero, self.dtype()));
     const Tensor single = is_zero & eq(gather(zero_count, dim, index), Scalar(1));
     const Tensor without =
-        scatter_reduce(exclude_self(self, index, Scalar(1)), dim, index, where(single, one, source), fold, true);
+        scatter_reduce(exclude_self(self, index, Scalar(1)), dim, index, where(single, one, source), reduction, true);
     const Tensor all = gather(g * result, dim, index) / where(is_zero, one, source);
     const Tensor gradient = where(single, gather(g * without, dim, index), all);
     const bool is_first_only = recording(gradient) && item(any(gt(zero_count, Scalar(1)), {}, false)).truth();
@@ -113,14 +113,15 @@ struct FoldDerivative {
 
   void operator()(const Context& c) const {
     const Tensor &g = c.gradient(), &index = c.saved(0);
-    if (fold == Fold::Sum || fold == Fold::Mean) {
-      const Tensor share = fold == Fold::Sum ? g : g / counts(g.shape(), g.dtype(), dim, index, include_self);
+    if (reduction == ScatterReduction::Sum || reduction == ScatterReduction::Mean) {
+      const Tensor share =
+          reduction == ScatterReduction::Sum ? g : g / counts(g.shape(), g.dtype(), dim, index, include_self);
       if (c.needs(0)) c.set(0, exclude_self(share, index, Scalar(0)));
       if (c.needs(1)) c.set(1, grown(gather(share, dim, index), source_shape));
       return;
     }
     const Tensor source = shrunk(c.saved(2), index.shape());
-    if (fold == Fold::Prod)
+    if (reduction == ScatterReduction::Prod)
       product_rule(c, g, index, c.saved(1), source, c.saved(3));
     else
       extreme_rule(c, g, index, c.saved(1), source, c.saved(3));
@@ -129,16 +130,16 @@ struct FoldDerivative {
 
 }  // namespace
 
-Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, Fold fold,
-                      bool include_self, Write write, const char* name) {
+Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
+                      ScatterReduction reduction, bool include_self, Write write, const char* name) {
   const Scatter s = checked_scatter(t, dim, index, &source, name);
   const bool recorded = recording(t, source);
-  const bool reads_values = recorded && fold != Fold::Sum && fold != Fold::Mean;
+  const bool reads_values = recorded && reduction != ScatterReduction::Sum && reduction != ScatterReduction::Mean;
   const Tensor original = reads_values && write == Write::InPlace ? clone(t) : t;
   const Target target = target_of(t, write, name, {&source, &index});
-  if (!include_self) store_value(target.out, s, fold_identity(fold, t.dtype()), Combine::Assign);
-  store_source(target.out, s, source, combine_of(fold));
-  if (fold == Fold::Mean && index.numel() > 0) {
+  if (!include_self) store_value(target.out, s, identity_of(reduction, t.dtype()), Combine::Assign);
+  store_source(target.out, s, source, combine_of(reduction));
+  if (reduction == ScatterReduction::Mean && index.numel() > 0) {
     NoRecording off;
     const Tensor n = counts(t.shape(), t.dtype(), s.dim, s.index, include_self);
     copy_values(target.out, is_inexact(t.dtype()) ? div(target.out, n) : floor_divide(target.out, n));
@@ -147,7 +148,7 @@ Tensor scatter_reduce(const Tensor& t, int64_t dim, const Tensor& index, const T
   Tensors saved{s.index};
   if (reads_values) saved.insert(saved.end(), {original, source, target.out});
   record_saving("ScatterReduce", target, {&t, &source}, saved,
-                FoldDerivative{fold, include_self, s.dim, source.shape(), name});
+                ScatterReduceDerivative{reduction, include_self, s.dim, source.shape(), name});
   return target.out;
 }
 
@@ -155,7 +156,7 @@ namespace {
 
 Tensor scatter_fold(Write write, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
                     std::string_view reduce, bool include_self) {
-  return scatter_reduce(t, dim, index, source, fold_of(reduce), include_self, write);
+  return scatter_reduce(t, dim, index, source, scatter_reduction_of(reduce), include_self, write);
 }
 const Operator scatter_reduce_operator(
     {.signature = "scatter_reduce(input, dim, index, src, reduce, *, include_self=True)",

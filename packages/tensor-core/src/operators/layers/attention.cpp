@@ -325,7 +325,7 @@ Shape common_batch(const Tensor& query, const Tensor& key, const Tensor& value, 
 
 // Saved tensors: query, key, value, mask, the result, the logarithms of the sums.
 void attention_backward(const Context& c, const Geometry& g, const Shape& batch, Dtype type) {
-  const bool on_gpu = cuda::takes(c.gradient());
+  const bool on_gpu = cuda::runs_on_gpu(c.gradient());
   if (recording_enabled() || c.gradient().is_meta() ||
       (on_gpu && (!c.saved(5).defined() || !attends_on_gpu(g, batch, c.saved(0), true))))
     return differentiable_backward(c, g);
@@ -356,7 +356,7 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   Tensor out, logarithms;
   {
     NoRecording off;
-    if (!cuda::takes(query))
+    if (!cuda::runs_on_gpu(query))
       forward(g, Mask(mask, batch, g, type), flat(query, batch, type), flat(key, batch, type), flat(value, batch, type),
               out, logarithms);
     else if (!forward_on_gpu(g, batch, query, key, value, mask, type, out, logarithms))

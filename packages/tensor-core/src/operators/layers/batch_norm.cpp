@@ -378,7 +378,7 @@ void batch_norm_backward(const Context& c, double eps, bool training) {
   const Tensor& x = c.saved(0);
   const Dtype type = normalization_type(x);
   const Tensor weight = prepared(c.saved(1), type);
-  if (cuda::takes(x)) {
+  if (cuda::runs_on_gpu(x)) {
     const Tensor gradient = prepared(c.gradient(), x.dtype());
     return set_affine(c, batch_backward_on_gpu(gradient, contiguous(x), weight, c.saved(2), training), x.dtype());
   }
@@ -400,7 +400,7 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
   {
     NoRecording off;
     const Dtype type = normalization_type(input);
-    if (cuda::takes(input))
+    if (cuda::runs_on_gpu(input))
       result.statistics = batch_forward_on_gpu(contiguous(input), running_mean, running_var, prepared(weight, type),
                                                prepared(bias, type), training, momentum, eps, result.values);
     else
@@ -428,10 +428,10 @@ Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tens
   const auto each = [&](const Tensor& t) {
     return t.defined() ? reshape(expand(t, {samples, channels}), {samples * channels}) : t;
   };
-  const auto own = [&](const Tensor& t) { return t.defined() ? clone(detach(each(t))) : t; };
+  const auto private_copy = [&](const Tensor& t) { return t.defined() ? clone(detach(each(t))) : t; };
   Shape flat{1, samples * channels};
   flat.append(input.shape().begin() + 2, input.shape().end());
-  const Tensor means = own(running_mean), variances = own(running_var);
+  const Tensor means = private_copy(running_mean), variances = private_copy(running_var);
   const Tensor out =
       batch_norm(reshape(input, flat), means, variances, each(weight), each(bias), use_input_stats, momentum, eps)
           .values;

@@ -17,7 +17,7 @@ Tensor apply_mask(const Tensor& t, double p, const cuda::DrawPosition& drawn) {
   Tensor out;
   const double cut = p * 4294967296.0, scale = p < 1 ? 1 / (1 - p) : 0;
   const uint32_t threshold = cut >= 4294967295.0 ? 4294967295u : uint32_t(cut);
-  if (cuda::takes(t)) {
+  if (cuda::runs_on_gpu(t)) {
     NoRecording off;
     out = empty(t.shape(), t.dtype());
     cuda::draw(cuda::Distribution::Dropout, out, contiguous(t), 1, drawn, {scale}, threshold, 0);

@@ -111,7 +111,7 @@ Tensor forward_on_gpu(Bags& bags, const Tensor& weight, const Tensor& per_sample
 }
 
 Tensor forward(Bags& bags, const Tensor& weight, const Tensor& per_sample) {
-  if (cuda::takes(weight)) return forward_on_gpu(bags, weight, per_sample);
+  if (cuda::runs_on_gpu(weight)) return forward_on_gpu(bags, weight, per_sample);
   const Dtype type = weight.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
   const Tensor table = contiguous(to(weight, type)),
                scale = per_sample.defined() ? contiguous(to(per_sample, type)) : per_sample;
@@ -133,7 +133,7 @@ Tensor forward(Bags& bags, const Tensor& weight, const Tensor& per_sample) {
 }
 
 Tensor bags_of_indices(const Bags& bags) {
-  if (cuda::takes(bags.indices)) {
+  if (cuda::runs_on_gpu(bags.indices)) {
     const Tensor positions = arange(Scalar(0), Scalar(bags.indices.numel()), Scalar(1), Dtype::int64);
     return searchsorted(bags.begins, positions, true, Tensor(), false) - Scalar(1);
   }
@@ -236,7 +236,7 @@ Bags make_bags(const Tensor& weight, const Tensor& indices, const Tensor& begins
             {},
             {}};
   bags.sizes = zeros({bags.count}, Dtype::int64);
-  if (cuda::takes(bags.indices)) return bags;  // the kernel checks indices that could access invalid memory
+  if (cuda::runs_on_gpu(bags.indices)) return bags;  // the kernel checks indices that could access invalid memory
   check_indices(bags, weight.shape());
   measure_sizes(bags);
   return bags;
@@ -244,7 +244,7 @@ Bags make_bags(const Tensor& weight, const Tensor& indices, const Tensor& begins
 
 // Returns how many of the n indices belong to bags. If the end of the last bag is given, there may be indices after it.
 int64_t count_in_bags(const Tensor& begins, int64_t n) {
-  if (begins.dim() != 1 || begins.numel() == 0 || cuda::takes(begins)) return n;
+  if (begins.dim() != 1 || begins.numel() == 0 || cuda::runs_on_gpu(begins)) return n;
   const int64_t last = begins.numel() - 1, end = item(select(begins, 0, last)).integer();
   return end < 0 ? n : std::min(end, n);
 }

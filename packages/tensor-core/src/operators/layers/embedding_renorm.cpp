@@ -45,7 +45,7 @@ Tensor embedding_renorm_(const Tensor& weight, const Tensor& indices, double max
   const Tensor rows = contiguous(index_tensor(indices, "embedding_renorm_"));
   check_range<IndexError>(rows, weight.size(0), NegativeIndex::Refused, "embedding_renorm_", 0);
   begin_inplace(weight, "embedding_renorm_");
-  if (cuda::takes(weight)) return renorm_on_gpu(weight, rows, max_norm, p);
+  if (cuda::runs_on_gpu(weight)) return renorm_on_gpu(weight, rows, max_norm, p);
   dispatch(weight.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_integral_v<T> || is_complex_type<T>) return;

@@ -153,8 +153,8 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
     NoRecording off;
     const Dtype type = normalization_type(input);
     const Tensor w = prepared(weight, type), b = prepared(bias, type);
-    result.statistics = cuda::takes(input) ? group_forward_on_gpu(g, contiguous(input), w, b, eps, result.values)
-                                           : group_forward(g, prepared(input, type), w, b, eps, result.values);
+    result.statistics = cuda::runs_on_gpu(input) ? group_forward_on_gpu(g, contiguous(input), w, b, eps, result.values)
+                                                 : group_forward(g, prepared(input, type), w, b, eps, result.values);
     result.values = laid_out(to(result.values, input.dtype()), result_format(input));
   }
   if (recording(input, weight, bias))
@@ -163,7 +163,7 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
              if (recording_enabled() || c.gradient().is_meta()) return differentiable_group_backward(c, g, eps);
              const Tensor& x = c.saved(0);
              const Dtype type = normalization_type(x);
-             if (cuda::takes(x))
+             if (cuda::runs_on_gpu(x))
                return set_affine(c,
                                  group_backward_on_gpu(g, prepared(c.gradient(), x.dtype()), contiguous(x),
                                                        prepared(c.saved(1), type), c.saved(2)),

@@ -186,7 +186,7 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
   {
     NoRecording off;
     const Dtype type = normalization_type(input);
-    statistics = cuda::takes(input)
+    statistics = cuda::runs_on_gpu(input)
                      ? forward_on_gpu(rows, input, weight, bias, eps, out)
                      : forward(rows, prepared(input, type), prepared(weight, type), prepared(bias, type), eps, out);
     out = to(out, input.dtype());
@@ -198,9 +198,9 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
              const Tensor &x = c.saved(0), &w = c.saved(1);
              const Dtype type = normalization_type(x);
              const bool columns = c.needs(1) || c.needs(2);
-             const Gradients g = cuda::takes(x) ? backward_on_gpu(rows, c.gradient(), x, w, c.saved(2), columns)
-                                                : backward(rows, prepared(c.gradient(), type), prepared(x, type),
-                                                           prepared(w, type), c.saved(2), columns);
+             const Gradients g = cuda::runs_on_gpu(x) ? backward_on_gpu(rows, c.gradient(), x, w, c.saved(2), columns)
+                                                      : backward(rows, prepared(c.gradient(), type), prepared(x, type),
+                                                                 prepared(w, type), c.saved(2), columns);
              if (c.needs(0)) c.set(0, to(g.input, x.dtype()));
              if (c.needs(1)) c.set(1, to(reshape(g.weight, shape), w.dtype()));
              if (c.needs(2)) c.set(2, to(reshape(g.bias, shape), w.defined() ? w.dtype() : x.dtype()));

@@ -152,7 +152,7 @@ void fused_backward(Cell cell, const RecurrentWalk& w, const Context& c) {
   for (int i = 0; i <= kShown; ++i) saved[i] = c.saved(i).defined() ? contiguous(c.saved(i)) : Tensor();
   const Context inner(gradients, saved, nullptr, nullptr);
   const int64_t sequences = gates.is_meta() ? 0 : w.batch;
-  if (cuda::takes(gates)) {
+  if (cuda::runs_on_gpu(gates)) {
     cuda::recurrent_backward(cell, w, saved, output_grad, g);
   } else {
     dispatch_real(dtype, [&](auto tag) {
@@ -231,7 +231,7 @@ RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, con
   if (p.projection.defined()) b.shown = empty({w.rows(), w.size}, dtype);
   if (input.is_meta()) return b;
   const Tensor bias = p.bias_hh.defined() && w.separate ? contiguous(p.bias_hh) : Tensor();
-  if (cuda::takes(input)) {
+  if (cuda::runs_on_gpu(input)) {
     cuda::recurrent_forward(cell, w, p.weight_hh, bias, p.projection, b);
     return b;
   }
@@ -255,7 +255,7 @@ RecurrentOutput recurrent_layer(Cell cell, const Tensor& input, const Tensor& hi
   const RecurrentWalk w = checked_walk(cell, input, hidden, state, p, sizes, backwards);
   require<NotImplementedError>(is_floating(input.dtype()), "recurrent layers are not implemented for '", input.dtype(),
                                "'");
-  if (item_size(input.dtype()) == 2 && !cuda::takes(input)) {
+  if (item_size(input.dtype()) == 2 && !cuda::runs_on_gpu(input)) {
     const auto to_float32 = [](const Tensor& t) { return t.defined() ? to(t, Dtype::float32) : t; };
     const RecurrentOutput r = recurrent_layer(cell, to_float32(input), to_float32(hidden), to_float32(state),
                                               {to_float32(p.weight_ih), to_float32(p.weight_hh), to_float32(p.bias_ih),

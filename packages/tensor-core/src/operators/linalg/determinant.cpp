@@ -62,7 +62,7 @@ Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {
 Tensor lu_determinant(const Tensor& given, const Tensor& given_pivots) {
   NoRecording off;
   const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
-  if (cuda::takes(lu)) {
+  if (cuda::runs_on_gpu(lu)) {
     const Pivots p(lu, pivots);
     return prod(p.diagonal, Shape{-1}, false, std::nullopt) * p.sign;
   }
@@ -87,7 +87,7 @@ const Operator _lu_determinant_operator({.signature = "_lu_determinant(lu, pivot
 LogDeterminant lu_log_determinant(const Tensor& given, const Tensor& given_pivots) {
   NoRecording off;
   const Tensor lu = square_factors("lu_determinant", given), pivots = pivots_of("lu_determinant", lu, given_pivots);
-  if (cuda::takes(lu)) {
+  if (cuda::runs_on_gpu(lu)) {
     const Pivots p(lu, pivots);
     const Tensor sizes = abs(p.diagonal), directions = prod(sgn(p.diagonal), Shape{-1}, false, std::nullopt);
     return {directions * p.sign, sum(log(sizes), Shape{-1}, false, std::nullopt)};
@@ -117,7 +117,7 @@ Tensor lu_permutation(const Tensor& pivots, int64_t rows) {
   require_pivots("lu_permutation", pivots);
   require(rows >= 0, "lu_permutation: the rows must not be negative, got ", rows);
   const Tensor steps = contiguous(pivots), order = empty(joined(batch_shape(pivots, 1), {rows}), Dtype::int64);
-  if (cuda::takes(order)) {
+  if (cuda::runs_on_gpu(order)) {
     cuda::order_of_rows(order, steps);
     return order;
   }

@@ -64,7 +64,7 @@ struct Triangles {
 void solve_into(const Tensor& a, const Batch& b, bool upper, bool unit) {
   if (b.tensor.numel() == 0) return;
   const Triangles triangles(a, batch_shape(b.tensor), upper, unit);
-  if (cuda::takes(b.tensor)) {
+  if (cuda::runs_on_gpu(b.tensor)) {
     const Tensor& one = triangles.tensor;
     return cuda::solve_triangles(one.dim() == 2 ? expand(one, {b.count, b.m, b.m}) : one, b.matrices(), upper, unit);
   }
@@ -84,7 +84,7 @@ void require_in_range(const Tensor& pivots, int64_t rows) {
 
 // Exchanges rows as the pivots say, in the opposite order if `back`.
 void exchange(const Batch& out, const Tensor& pivots, bool back) {
-  if (cuda::takes(pivots)) return cuda::exchange_rows(out.matrices(), pivots, back);
+  if (cuda::runs_on_gpu(pivots)) return cuda::exchange_rows(out.matrices(), pivots, back);
   for_each_matrix(out.count, double(out.m * out.n), [&](int64_t i) {
     const int32_t* p = pivots.data<int32_t>() + i * out.m;
     blocked::over_columns(out.n, double(out.m), [&](int64_t begin, int64_t end) {
@@ -110,7 +110,7 @@ LuFactors lu_factor(const Tensor& a) {
   const int64_t steps = std::min(batch.m, batch.n);
   const Tensor pivots = empty(joined(batch_shape(a), {steps}), Dtype::int32),
                info = empty(batch_shape(a), Dtype::int32);
-  if (cuda::takes(batch.tensor)) {
+  if (cuda::runs_on_gpu(batch.tensor)) {
     cuda::factor_lu(batch.matrices(), pivots, info);
     return {batch.tensor, pivots, info};
   }
@@ -129,7 +129,7 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool ad
   const Batch out(broadcast_copy(lu, b));
   if (out.tensor.numel() == 0) return out.tensor;
   const Tensor order = contiguous(expand(pivots, joined(batch_shape(out.tensor), {out.m})));
-  if (!cuda::takes(order)) require_in_range(order, out.m);
+  if (!cuda::runs_on_gpu(order)) require_in_range(order, out.m);
   const Tensor factors = adjoint ? transpose(conj(lu), -1, -2) : lu;
   if (!adjoint) exchange(out, order, false);
   solve_into(factors, out, false, !adjoint);  // solves with L, or with U^H
@@ -151,7 +151,7 @@ CholeskyFactor cholesky_factor(const Tensor& a, bool upper) {
   const Batch batch(copy_of(upper ? a : transpose(conj(a), -1, -2)));
   const Tensor info = empty(batch_shape(a), Dtype::int32);
   Tensor factor = batch.tensor;
-  if (cuda::takes(factor)) {
+  if (cuda::runs_on_gpu(factor)) {
     cuda::factor_cholesky(batch.matrices(), info);
     factor = triu(factor, 0);
   } else {
@@ -179,7 +179,7 @@ QrFactors qr_factor(const Tensor& a) {
   const Batch batch(copy_of(a));
   const int64_t steps = std::min(batch.m, batch.n), size = item_size(a.dtype());
   const Tensor tau = empty(joined(batch_shape(a), {steps}), a.dtype());
-  if (cuda::takes(tau)) {
+  if (cuda::runs_on_gpu(tau)) {
     cuda::factor_qr(batch.matrices(), view(tau, {batch.count, steps}));
     return {batch.tensor, tau};
   }
@@ -193,7 +193,7 @@ namespace {
 Tensor reflected(const Tensor& reflectors, const Tensor& tau, const Batch& out, bool adjoint, bool fresh) {
   const Tensor v = contiguous(reflectors), factors = contiguous(tau);
   const int64_t k = tau.size(-1), columns = v.size(-1), size = item_size(v.dtype());
-  if (cuda::takes(out.tensor)) {
+  if (cuda::runs_on_gpu(out.tensor)) {
     cuda::reflect(view(v, {out.count, out.m, columns}), view(factors, {out.count, k}), out.matrices(), adjoint, fresh);
     return out.tensor;
   }

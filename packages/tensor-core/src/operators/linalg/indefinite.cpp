@@ -178,7 +178,7 @@ LuFactors ldl_factor(const Tensor& a, bool hermitian) {
   const int64_t n = a.size(-1);
   const Shape batch(a.shape().begin(), a.shape().end() - 2);
   const Tensor pivots = empty(joined(batch, {n}), Dtype::int32), info = zeros(batch, Dtype::int32);
-  if (cuda::takes(ld)) {
+  if (cuda::runs_on_gpu(ld)) {
     const int64_t count = product(batch);
     cuda::factor_indefinite(view(ld, {count, n, n}), pivots, info, hermitian);
     return {ld, pivots, info};
@@ -202,7 +202,7 @@ Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool h
   const Tensor factors = contiguous(expand(ld, joined(batch, {n, n}))),
                order = contiguous(expand(to(pivots, Dtype::int32), joined(batch, {n}))),
                out = clone(contiguous(expand(b, joined(batch, {n, columns}))));
-  if (cuda::takes(out)) {
+  if (cuda::runs_on_gpu(out)) {
     const int64_t count = product(batch);
     cuda::solve_indefinite(view(factors, {count, n, n}), order, view(out, {count, n, columns}), hermitian);
     return out;

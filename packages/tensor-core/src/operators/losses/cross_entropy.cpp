@@ -25,7 +25,7 @@ Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_inde
 // Returns the gradient of the scores, (softmax - one-hot) * factor, with one factor for each label.
 Tensor cross_entropy_gradient(const LabelledScores& l, int64_t ignore_index, const Tensor& scores,
                               const Tensor& logarithms, const Tensor& factors) {
-  if (cuda::takes(scores))
+  if (cuda::runs_on_gpu(scores))
     return cuda::picked_gradient(l.gpu_scores(ignore_index), scores.shape(), factors, scores, logarithms);
   Tensor out = empty(scores.shape(), scores.dtype());
   const int64_t step = l.classes * l.inner;
@@ -112,8 +112,8 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
   FusedLosses f;
   {
     NoRecording off;
-    f = cuda::takes(input) ? fused_on_gpu(*l, input, ignore_index, reduction)
-                           : fused_on_cpu(*l, input, ignore_index, reduction);
+    f = cuda::runs_on_gpu(input) ? fused_on_gpu(*l, input, ignore_index, reduction)
+                                 : fused_on_cpu(*l, input, ignore_index, reduction);
   }
   if (recording(input))
     record("CrossEntropy", f.out, {&input}, {&input, &f.logarithms, &l->labels},

@@ -64,24 +64,24 @@ class SequenceStates {
         logs_(logs + n * q.classes),
         labels_(size_t(states)),
         skip_(size_t(states)),
-        own_(size_t(states)) {
+        class_logarithms_(size_t(states)) {
     for (int64_t s = 0; s < states; ++s) {
       labels_[size_t(s)] = q.label(n, backwards ? states - 1 - s : s);
       skip_[size_t(s)] = q.may_skip(n, backwards ? states + 1 - s : s) && s >= 2;
     }
   }
   // Returns, for each state, the logarithm of the probability of its class at step t.
-  const char* own(int64_t t) {
-    for (int64_t s = 0; s < states; ++s) own_[size_t(s)] = logs_[t * step_ + labels_[size_t(s)]];
-    return reinterpret_cast<const char*>(own_.data());
+  const char* class_logarithms(int64_t t) {
+    for (int64_t s = 0; s < states; ++s) class_logarithms_[size_t(s)] = logs_[t * step_ + labels_[size_t(s)]];
+    return reinterpret_cast<const char*>(class_logarithms_.data());
   }
   void begin(int64_t t, T* row) {
-    own(t);
-    for (int64_t s = 0; s < std::min<int64_t>(2, states); ++s) row[s] = own_[size_t(s)];
+    class_logarithms(t);
+    for (int64_t s = 0; s < std::min<int64_t>(2, states); ++s) row[s] = class_logarithms_[size_t(s)];
   }
   void advance(int64_t t, const T* before, T* now) {
-    kernels::networks().ctc_step[sizeof(T) == 8](reinterpret_cast<const char*>(before), skip_.data(), own(t),
-                                                 reinterpret_cast<char*>(now), states);
+    kernels::networks().ctc_step[sizeof(T) == 8](reinterpret_cast<const char*>(before), skip_.data(),
+                                                 class_logarithms(t), reinterpret_cast<char*>(now), states);
   }
   int64_t label(int64_t s) const { return labels_[size_t(s)]; }
 
@@ -92,7 +92,7 @@ class SequenceStates {
   const T* logs_;
   std::vector<int64_t> labels_;
   std::vector<uint8_t> skip_;
-  std::vector<T> own_;
+  std::vector<T> class_logarithms_;
 };
 
 // Fills alpha (steps, row) for one sequence. Returns the sequence's negative log-likelihood.
@@ -125,9 +125,9 @@ void walk_backward(const Sequences& q, int64_t n, const T* logs, const T* alpha,
     else
       backward.advance(t, rows[(t + 1) % 2].data() + kFront, now);
     std::reverse_copy(now, now + states, beta.begin());
-    kernels::networks().ctc_shares[sizeof(T) == 8](reinterpret_cast<const char*>(alpha + t * q.row() + kFront),
-                                                   reinterpret_cast<const char*>(beta.data()), forward.own(t),
-                                                   reinterpret_cast<char*>(shares.data()), states, double(loss));
+    kernels::networks().ctc_shares[sizeof(T) == 8](
+        reinterpret_cast<const char*>(alpha + t * q.row() + kFront), reinterpret_cast<const char*>(beta.data()),
+        forward.class_logarithms(t), reinterpret_cast<char*>(shares.data()), states, double(loss));
     T* to = grad + t * step + n * q.classes;
     const T* from = logs + t * step + n * q.classes;
     for (int64_t c = 0; c < q.classes; ++c) to[c] = std::exp(from[c]) * scale;
@@ -165,7 +165,7 @@ Sequences checked(const Tensor& logs, const Tensor& targets, const Shape& input_
     require(targets.dim() == 2 || at <= targets.numel(), "ctc_loss: target_lengths ", target_lengths,
             " add up to more than the number of targets, which have shape ", targets.shape());
     q.states = std::max(q.states, 2 * labels + 1);
-    if (!cuda::takes(q.targets)) q.check_labels(size_t(n));  // on a GPU the kernel checks the labels
+    if (!cuda::runs_on_gpu(q.targets)) q.check_labels(size_t(n));  // on a GPU the kernel checks the labels
   }
   require(targets.dim() == 2 || at == targets.numel(), "ctc_loss: target_lengths ", target_lengths,
           " do not add up to the number of targets, which have shape ", targets.shape());
@@ -197,7 +197,7 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
   {
     NoRecording off;
     logs = contiguous(to(log_probs, type));
-    if (cuda::takes(logs)) {
+    if (cuda::runs_on_gpu(logs)) {
       gpu_result = std::make_shared<const cuda::CtcTensors>(run_on_gpu(*q, logs));
       alpha = gpu_result->alpha, losses = gpu_result->losses;
     } else {

@@ -45,7 +45,7 @@ void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_ind
     require(false, name, ": the input of shape ", input.shape(), " needs a target of shape ", expected, ", got ",
             target.shape(), column ? "; write target.squeeze(" : "", column ? std::to_string(dim) + ")" : "");
   }
-  if (target.is_meta() || cuda::takes(target)) return;  // a GPU kernel checks labels when it reads them
+  if (target.is_meta() || cuda::runs_on_gpu(target)) return;  // a GPU kernel checks labels when it reads them
   check_range(contiguous(to(target, Dtype::int64)), classes, ignore_index);
 }
 
@@ -67,7 +67,7 @@ LabelledScores::LabelledScores(const Tensor& input, const Tensor& target, const 
   inner = batch ? labels.numel() / batch : 0;
   const Tensor each = weight.defined() ? contiguous(to(detach(weight), type)) : weight;
   weights = empty(labels.shape(), type);
-  if (cuda::takes(labels)) {
+  if (cuda::runs_on_gpu(labels)) {
     of_class = each;
     return;
   }
@@ -83,7 +83,7 @@ LabelledScores::LabelledScores(const Tensor& input, const Tensor& target, const 
 }
 
 LabelledScores LabelledScores::with(const Tensor& saved, int64_t ignore_index) const {
-  if (!cuda::takes(saved)) check_range(saved, classes, ignore_index);  // hooks may have changed the saved labels
+  if (!cuda::runs_on_gpu(saved)) check_range(saved, classes, ignore_index);  // hooks may have changed the saved labels
   LabelledScores out = *this;
   out.labels = saved;
   return out;

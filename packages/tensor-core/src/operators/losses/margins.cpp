@@ -60,7 +60,7 @@ Tensor margin_losses_on_gpu(const ScoreRows& r, int64_t p, double margin, const 
 }
 
 Tensor margin_losses(const ScoreRows& r, int64_t p, double margin, const Tensor& weight) {
-  if (cuda::takes(r.scores)) return margin_losses_on_gpu(r, p, margin, weight);
+  if (cuda::runs_on_gpu(r.scores)) return margin_losses_on_gpu(r, p, margin, weight);
   const int64_t rows = r.scores.shape()[0], classes = r.scores.shape()[1];
   const Tensor out = empty({rows}, r.scores.dtype());
   const Tensor factors = weight.defined() ? contiguous(to(weight, r.scores.dtype())) : weight;
@@ -134,7 +134,7 @@ Tensor labels_losses_on_gpu(const ScoreRows& r, const Tensor& slopes) {
 // Returns the losses of the rows. If `slopes` is given, which must be zeros, adds the derivatives with respect to the
 // scores to it.
 Tensor labels_losses(const ScoreRows& r, const Tensor& slopes) {
-  if (cuda::takes(r.scores)) return labels_losses_on_gpu(r, slopes);
+  if (cuda::runs_on_gpu(r.scores)) return labels_losses_on_gpu(r, slopes);
   const int64_t rows = r.scores.shape()[0], classes = r.scores.shape()[1];
   const Tensor out = empty({rows}, r.scores.dtype());
   std::vector<char> is_label(static_cast<size_t>(classes));

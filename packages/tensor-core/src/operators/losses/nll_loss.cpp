@@ -12,7 +12,8 @@ namespace {
 
 // Returns, for each label, its negative score times its weight.
 Tensor negative_scores(const LabelledScores& l, const Tensor& scores, int64_t ignore_index) {
-  if (cuda::takes(scores)) return cuda::picked(l.gpu_scores(ignore_index), scores, Tensor(), l.of_class, l.weights);
+  if (cuda::runs_on_gpu(scores))
+    return cuda::picked(l.gpu_scores(ignore_index), scores, Tensor(), l.of_class, l.weights);
   const Tensor losses = empty(l.labels.shape(), scores.dtype());
   dispatch_real(scores.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -37,7 +38,7 @@ Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tens
 
 // Returns the gradient of the scores for losses without reduction.
 Tensor nll_gradient(const LabelledScores& l, int64_t ignore_index, const Tensor& gradient, const Shape& shape) {
-  if (cuda::takes(l.labels) && !recording_enabled())
+  if (cuda::runs_on_gpu(l.labels) && !recording_enabled())
     return cuda::picked_gradient(l.gpu_scores(ignore_index), shape, contiguous(gradient * l.weights), Tensor(),
                                  Tensor());
   if (product(shape) == 0) return zeros(shape, gradient.dtype());  // there are no classes, so all labels are ignored
@@ -50,7 +51,7 @@ Tensor nll_gradient(const LabelledScores& l, int64_t ignore_index, const Tensor&
 // Returns the sum of the losses divided by the sum of the weights, in the dtype of the losses.
 Tensor weighted_mean(const Tensor& losses, const Tensor& weights) {
   const Tensor total = sum(losses, {}, false, std::nullopt);
-  if (cuda::takes(losses)) {
+  if (cuda::runs_on_gpu(losses)) {
     const Tensor all = sum(weights, {}, false, std::nullopt), none = eq(all, 0);
     return where(none, Scalar(NAN), total / where(none, Scalar(1.0), all));
   }

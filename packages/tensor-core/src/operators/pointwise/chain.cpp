@@ -16,8 +16,8 @@ namespace {
 constexpr int64_t kCacheBytes = 8 << 10;         // most bytes of a block: a quarter of a first-level cache of 32 KB
 constexpr int64_t kRowsCacheBytes = 24 << 10;    // most bytes of a block of several rows
 constexpr int64_t kLargeCacheBytes = 256 << 10;  // most bytes of a row's buffers: half of a second-level cache
-constexpr int64_t kLeastBlock = 256, kMostBlock = 2048;  // minimum and maximum number of elements in a block
-constexpr int64_t kChainGrain = 32768;                   // number of elements of one step that justify a thread
+constexpr int64_t kMinBlock = 256, kMaxBlock = 2048;  // minimum and maximum number of elements in a block
+constexpr int64_t kChainGrain = 32768;                // number of elements of one step that justify a thread
 
 int64_t rounded_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -51,9 +51,9 @@ ChainPlan::ChainPlan(std::span<const ChainInput> inputs, std::span<const ChainSt
   const int64_t values = buffers_ + std::ranges::count_if(locations_, is_memory);
   const int64_t room = (row_length_ ? kRowsCacheBytes : kCacheBytes) / (values * widest_);
   if (row_length_) {
-    block_ = std::clamp<int64_t>(room / row_length_, 1, kMostBlock) * row_length_;
+    block_ = std::clamp<int64_t>(room / row_length_, 1, kMaxBlock) * row_length_;
   } else {
-    block_ = std::clamp(room / 64 * 64, kLeastBlock, kMostBlock);
+    block_ = std::clamp(room / 64 * 64, kMinBlock, kMaxBlock);
   }
   block_ = std::min(block_, rounded_up(elements_, row_length_ ? row_length_ : 64));
 }
@@ -120,7 +120,7 @@ void ChainPlan::locate_steps() {
 }
 
 int64_t ChainPlan::grain() const {
-  const int64_t elements = std::max(kMostBlock, kChainGrain / int64_t(steps_.size()) / 64 * 64);
+  const int64_t elements = std::max(kMaxBlock, kChainGrain / int64_t(steps_.size()) / 64 * 64);
   return row_length_ ? std::max<int64_t>(1, elements / row_length_) : elements;
 }
 

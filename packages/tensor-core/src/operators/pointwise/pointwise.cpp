@@ -222,7 +222,7 @@ Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, D
 
 void run(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& out) {
   const int arity = row_of(op).arity;
-  if (cuda::takes(out)) return cuda::pointwise(row_of(op), cuda::kValue, out, operands, arity, types.in);
+  if (cuda::runs_on_gpu(out)) return cuda::pointwise(row_of(op), cuda::kValue, out, operands, arity, types.in);
   if (item_size(types.dtype) <= 2) {
     if (const Tensor number = number_of_halves(operands, arity, out, types.dtype); number.defined()) {
       const Operand both[] = {Operand(number), operands[1]};

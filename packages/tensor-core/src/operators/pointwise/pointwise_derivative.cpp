@@ -68,7 +68,7 @@ struct PointwiseDerivative {
       }
     const Dtype in = dtype_of(compute_type(type));
     Tensor out = empty(shape, type);
-    if (cuda::takes(out))
+    if (cuda::runs_on_gpu(out))
       cuda::pointwise(row, i, out, read, count, in);
     else
       run_kernel(kernel, out, in, read, count, in);

@@ -178,11 +178,11 @@ void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const
 
 // Size of a panel in bytes, and minimum number of rows. Operands whose memory order differs from that of the output are
 // copied in panels of rows, which stay in the second-level cache until the kernel reads them.
-constexpr int64_t kPanelBytes = 1 << 17, kLeastRows = 16;
+constexpr int64_t kPanelBytes = 1 << 17, kMinRows = 16;
 void run_transposed_panels(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                            Dtype in) {
   const int64_t total = output.shape()[0], width = output.numel() / total;
-  const int64_t rows = std::min(total, std::max(kLeastRows, kPanelBytes / (width * item_size(in))));
+  const int64_t rows = std::min(total, std::max(kMinRows, kPanelBytes / (width * item_size(in))));
   NoRecording off;
   Tensor whole[kMaxPointers];
   std::vector<Operand> all(operands, operands + count);

@@ -54,7 +54,7 @@ Tensor cross(const Tensor& input, const Tensor& other, int64_t dim) {
   {
     NoRecording off;
     const Tensor a = contiguous(expand(to(input, in), shape)), b = contiguous(expand(to(other, in), shape));
-    if (cuda::takes(out)) out = cross_on_gpu(a, b, dim);
+    if (cuda::runs_on_gpu(out)) out = cross_on_gpu(a, b, dim);
     int64_t inner = 1;
     for (int i = int(dim) + 1; i < out.dim(); ++i) inner *= shape[size_t(i)];
     dispatch_all(in, [&](auto tag) {

@@ -29,7 +29,7 @@ Tensor distances_of_rows(const Tensor& input, double p) {
   if (n < 2) return empty({0}, input.dtype());
   const Dtype type = working_type(input);
   const Tensor rows = contiguous(to(input, type));
-  if (cuda::takes(rows)) {
+  if (cuda::runs_on_gpu(rows)) {
     const Tensor all = empty({1, n, n}, type), both = reshape(rows, {1, n, m}), pairs = pairs_of(n);
     cuda::distances(all, both, both, p);
     const Tensor flat_indices = select(pairs, 0, 0) * Scalar(n) + select(pairs, 0, 1);
@@ -105,7 +105,7 @@ Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
   NoRecording off;
   const RowPairs r(a, b, working_type(a));
   const Tensor out = empty(r.shape(r.n, r.k), r.x.dtype());
-  if (cuda::takes(out)) {
+  if (cuda::runs_on_gpu(out)) {
     cuda::distances(out, r.matrices(r.x), r.matrices(r.y), p);
     return to(out, a.dtype());
   }
@@ -140,7 +140,7 @@ Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, c
   const RowPairs r(a, b, working_type(a));
   const Tensor g = contiguous(to(grad, r.x.dtype())), d = contiguous(to(distances, r.x.dtype()));
   const Tensor out = zeros(r.shape(r.n, r.m), r.x.dtype());
-  if (cuda::takes(out)) {
+  if (cuda::runs_on_gpu(out)) {
     cuda::distance_slopes(out, r.matrices(r.x), r.matrices(r.y), g, d, p);
     return sum_to(to(out, a.dtype()), a.shape());
   }

@@ -173,10 +173,10 @@ void run_over_rows(const Product& p) {
 // The terms are therefore divided into blocks, and the sums of the blocks are added in pairs. The blocks depend on the
 // shape alone, so the result does not depend on the number of threads. A single thread uses the same blocks.
 int64_t contraction_block(int64_t m, int64_t n, int64_t k) {
-  constexpr int64_t kFewResults = 65536, kLeastTerms = 2048, kLeastWork = 32768, kMostBlocks = 64, kMultiple = 256;
+  constexpr int64_t kFewResults = 65536, kMinTerms = 2048, kMinWork = 32768, kMaxBlocks = 64, kMultiple = 256;
   const int64_t results = m * n;
-  if (k < 2 * kLeastTerms || results == 0 || results > kFewResults || k / 4 < std::max(m, n)) return k;
-  const int64_t blocks = std::min(kMostBlocks, k / std::max(kLeastTerms, kLeastWork / results));
+  if (k < 2 * kMinTerms || results == 0 || results > kFewResults || k / 4 < std::max(m, n)) return k;
+  const int64_t blocks = std::min(kMaxBlocks, k / std::max(kMinTerms, kMinWork / results));
   if (blocks < 2) return k;
   return (k + blocks * kMultiple - 1) / (blocks * kMultiple) * kMultiple;
 }

@@ -68,7 +68,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   Shape shape = input.shape();
   shape.back() = out_features;
   Tensor out;
-  if (cuda::takes(input)) {
+  if (cuda::runs_on_gpu(input)) {
     NoRecording off;
     out = empty({rows, out_features}, input.dtype());
     cuda::multiply(out, reshape(input, {rows, in}), transpose(weight, 0, 1), bias);

@@ -27,7 +27,7 @@ Tensor product_on_gpu(const Shape& shape, const Tensor& a, const Tensor& b) {
 
 Tensor mm_values(const Tensor& a, const Tensor& b) {
   NoRecording off;
-  if (cuda::takes(a)) return product_on_gpu({a.size(0), b.size(1)}, a, b);
+  if (cuda::runs_on_gpu(a)) return product_on_gpu({a.size(0), b.size(1)}, a, b);
   const Dtype type = product_type(a.dtype());
   const Tensor x = to(a, type), y = to(b, type);
   Tensor out = empty({x.size(0), y.size(1)}, type);
@@ -93,7 +93,7 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   check_batches(a, b);
   const Shape shape{a.size(0), a.size(1), b.size(2)};
   Tensor out;
-  if (cuda::takes(a)) {
+  if (cuda::runs_on_gpu(a)) {
     NoRecording off;
     out = product_on_gpu(shape, a, b);
   } else {
@@ -202,7 +202,7 @@ Tensor add_product(const char* name, const Tensor& input, const Tensor& a, const
   }
   const bool half = dtype == Dtype::float16 || dtype == Dtype::bfloat16;
   const auto widen = [&](const Tensor& t) { return half ? to(t, Dtype::float32) : t; };
-  const bool as_they_are = half && cuda::takes(a) && (product == mm || product == bmm);
+  const bool as_they_are = half && cuda::runs_on_gpu(a) && (product == mm || product == bmm);
   Tensor out = as_they_are ? unrounded_product(a, b, product) : product(widen(a), widen(b));
   require(broadcast(input.shape(), out.shape()) == out.shape(), name, ": the input's shape ", input.shape(),
           " does not expand to ", out.shape());

@@ -20,9 +20,9 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   {
     NoRecording off;
     // On a GPU, the kernel converts the elements when it reads them.
-    const Dtype in = cuda::takes(a) && is_floating(a.dtype()) ? a.dtype() : type;
+    const Dtype in = cuda::runs_on_gpu(a) && is_floating(a.dtype()) ? a.dtype() : type;
     const Tensor x = to(a, in), y = to(b, in);
-    if (cuda::takes(a))
+    if (cuda::runs_on_gpu(a))
       cuda::dot(out, contiguous(x), contiguous(y));
     else if (!out.is_meta())
       gemm(1, 1, a.numel(), 1, {x.bytes(), 0, x.strides()[0]}, {y.bytes(), y.strides()[0], 0}, 0, out.bytes(), 1, type);
@@ -53,7 +53,7 @@ Tensor mv(const Tensor& matrix, const Tensor& vector) {
   const Dtype type = product_type(matrix.dtype());
   const int64_t rows = matrix.shape()[0];
   Tensor out;
-  if (cuda::takes(matrix)) {
+  if (cuda::runs_on_gpu(matrix)) {
     NoRecording off;
     out = empty({rows}, matrix.dtype());
     cuda::multiply(unsqueeze(out, 1), matrix, unsqueeze(vector, 1));

@@ -126,7 +126,7 @@ struct RowScan {
 Tensor scan(kernels::Scan op, const Tensor& t, int64_t dim, Dtype type) {
   NoRecording off;
   const Dtype in = type == Dtype::int32 ? Dtype::int64 : dtype_of(compute_type(type));
-  if (cuda::takes(t)) {
+  if (cuda::runs_on_gpu(t)) {
     const Lines l(t, dim, in);
     const auto running = op == kernels::Scan::Prod ? cuda::Scan::Prod : cuda::Scan::Sum;
     return to(cuda::scan(running, l.input, l.outer, l.length, l.inner), type);
@@ -267,7 +267,7 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
     const Dtype in = dtype_of(compute_type(t.dtype()));
     const Lines l(t, dim, in);
     const int64_t size = item_size(in);
-    const bool on_gpu = cuda::takes(l.input);
+    const bool on_gpu = cuda::runs_on_gpu(l.input);
     const Tensor converted =
         on_gpu ? cuda::scan(cuda::Scan::LogSumExp, l.input, l.outer, l.length, l.inner) : empty(t.shape(), in);
     if (!on_gpu)
@@ -301,7 +301,7 @@ TensorPair running_extreme(bool largest, const Tensor& t, int64_t dim) {
   const auto& table = kernels::table();
   const auto& narrow = kernels::narrow_table();
   const kernels::Narrow type = kernels::narrow_type(t.dtype());
-  const bool on_gpu = cuda::takes(t);
+  const bool on_gpu = cuda::runs_on_gpu(t);
   const bool is_narrow =
       type != kernels::Narrow::none && narrow.cummax[int(type)] && !(on_gpu && is_floating(t.dtype()));
   const Dtype in = is_narrow ? t.dtype() : dtype_of(compute_type(t.dtype()));

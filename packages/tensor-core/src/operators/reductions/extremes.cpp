@@ -24,7 +24,7 @@ Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, i
       rows < int64_t(1) << 31 || inner == 1,
       "argmax and argmin along a dimension of 2**31 or more elements are only supported for the last dimension");
   if (in.is_meta()) return empty({outer * inner}, Dtype::int64);
-  if (cuda::takes(in)) return cuda::extreme_positions(largest, in, outer, length, inner);
+  if (cuda::runs_on_gpu(in)) return cuda::extreme_positions(largest, in, outer, length, inner);
   const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;
   Tensor out = empty({outer * blocks * inner}, Dtype::int64);
   if (blocks == 1) {

@@ -60,7 +60,7 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
   require(largest < std::numeric_limits<int64_t>::max(), "maximum value of input overflowed, it should be < ",
           std::numeric_limits<int64_t>::max(), " but got ", largest);
   const int64_t bins = std::max(minlength, largest + 1);
-  if (cuda::takes(x)) {
+  if (cuda::runs_on_gpu(x)) {
     const Dtype sums = !weights.defined()                  ? Dtype::int64
                        : weights.dtype() == Dtype::float32 ? Dtype::float32
                                                            : Dtype::float64;
@@ -131,7 +131,7 @@ Tensor counts_of(const Tensor& t, int64_t bins, double low, double high) {
   }
   const Dtype in = dtype_of(compute_type(t.dtype()));
   const Tensor x = contiguous(to(t, in));
-  const Tensor counts = cuda::takes(x)         ? histogram_on_gpu(x, bins, low, high)
+  const Tensor counts = cuda::runs_on_gpu(x)   ? histogram_on_gpu(x, bins, low, high)
                         : in == Dtype::float64 ? histogram(x, bins, low, high)
                                                : histogram(x, bins, float(low), float(high));
   return to(counts, t.dtype());

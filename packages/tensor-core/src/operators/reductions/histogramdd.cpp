@@ -117,7 +117,7 @@ Histogram histogramdd(const char* name, const Tensor& given, const std::vector<B
   }
   if (weight.defined()) check_weight(name, points, weight);
   const Tensor weights = weight.defined() ? contiguous(weight) : weight;
-  if (cuda::takes(points) && product(shape) > 0) {
+  if (cuda::runs_on_gpu(points) && product(shape) > 0) {
     out.counts = counted_on_gpu(points, edges, weights, shape);
     if (density) out.counts = as_density(out.counts, edges);
     return out;

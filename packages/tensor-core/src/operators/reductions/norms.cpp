@@ -88,7 +88,7 @@ Tensor logsumexp_value(const Tensor& x, const Shape& dim, bool keepdim) {
   const int64_t length = reduced_count(x, dim);
   bool rows = is_floating(x.dtype()) && x.numel() > 0;
   for (int i = 1; i < x.dim(); ++i) rows &= !(mask >> (i - 1) & 1) || (mask >> i & 1);
-  if (rows && cuda::takes(x)) {
+  if (rows && cuda::runs_on_gpu(x)) {
     const Tensor out = cuda::logsumexp(contiguous(x), x.numel() / length, length, 1);
     resize(out, reduced_shape(x, dim, keepdim));
     return out;

@@ -98,7 +98,7 @@ Tensor reshape_reduced(const Tensor& flat, const ReductionLayout& l, const Tenso
 
 void divide_in_place(const Tensor& t, double divisor) {
   if (t.is_meta()) return;
-  if (cuda::takes(t)) {
+  if (cuda::runs_on_gpu(t)) {
     const Operand both[] = {t, Scalar(divisor)};
     return cuda::pointwise(row_of(op::div), cuda::kValue, t, both, 2, t.dtype());
   }
@@ -133,7 +133,7 @@ const kernels::ReduceEntry& entry_of(Reduce op, Dtype dtype) {
 Tensor step(Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const auto& entry = entry_of(op, in.dtype());
   if (in.is_meta()) return empty({outer * inner}, entry.result);
-  if (cuda::takes(in)) return cuda::reduce(op, in, outer, length, inner, entry.result);
+  if (cuda::runs_on_gpu(in)) return cuda::reduce(op, in, outer, length, inner, entry.result);
   constexpr int64_t kBlock = 65536, kMinBlock = 4 * kBlock, kMaxBlock = 16 * kBlock;
   // Products use blocks of kMinBlock to kMaxBlock elements, two blocks if possible: the product of a short block may
   // overflow or underflow even if the product of all elements does not.

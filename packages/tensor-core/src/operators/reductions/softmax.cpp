@@ -79,13 +79,13 @@ Tensor long_rows(bool logarithm, const Tensor& t) {
   const auto each_piece = [&](bool write, auto&& body) {
     parallel_items(rows * pieces, 1, [&](int64_t begin, int64_t end) {
       alignas(64) float values[kPieceElements];
-      auto own = body;  // a copy for this thread, because body has a state
+      auto thread_body = body;  // a copy for this thread, because body has a state
       char* const bytes = reinterpret_cast<char*>(values);
       for (int64_t i = begin; i < end; ++i) {
         const int64_t first = i % pieces * kPieceElements, n = std::min(kPieceElements, length - first),
                       at = (i / pieces * length + first) * item_size(t.dtype());
         convert_rows(bytes, Dtype::float32, 0, t.bytes() + at, t.dtype(), 0, 1, n);
-        own(i, bytes, n);
+        thread_body(i, bytes, n);
         if (write) convert_rows(out.bytes() + at, t.dtype(), 0, bytes, Dtype::float32, 0, 1, n);
       }
     });
@@ -147,7 +147,7 @@ bool has_columns(const Tensor& t, int64_t dim) {
 
 Tensor forward(bool logarithm, const Tensor& t, int64_t dim) {
   NoRecording off;
-  if (cuda::takes(t)) return cuda::softmax(logarithm, t, dim);
+  if (cuda::runs_on_gpu(t)) return cuda::softmax(logarithm, t, dim);
   const Dtype in = working_type(t);
   const bool is_double = in == Dtype::float64;
   if (has_columns(t, dim))
@@ -161,7 +161,7 @@ Tensor forward(bool logarithm, const Tensor& t, int64_t dim) {
 }
 
 Tensor backward(bool logarithm, const Tensor& grad, const Tensor& result, int64_t dim) {
-  if (cuda::takes(result)) return cuda::softmax_backward(logarithm, grad, result, dim);
+  if (cuda::runs_on_gpu(result)) return cuda::softmax_backward(logarithm, grad, result, dim);
   const Dtype in = working_type(result);
   const auto kernel = (logarithm ? table().log_softmax_backward : table().softmax_backward)[in == Dtype::float64];
   return along_last(dim, in, {to(grad, result.dtype()), result},

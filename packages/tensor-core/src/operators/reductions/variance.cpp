@@ -40,7 +40,7 @@ Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;
   const auto room = [&](int64_t n) { return Moments{empty({n}, type), empty({n}, type)}; };
   if (in.is_meta()) return room(outer * inner);
-  if (cuda::takes(in)) {
+  if (cuda::runs_on_gpu(in)) {
     const Moments out = room(outer * inner);
     cuda::moments(out.mean, out.squares, in, outer, length, inner);
     return out;
@@ -128,7 +128,7 @@ Tensor deviation_gradient(const Tensor& g, const Tensor& result, const Tensor& x
 
 void take_roots(const Tensor& t) {
   if (t.is_meta()) return;
-  if (cuda::takes(t)) {
+  if (cuda::runs_on_gpu(t)) {
     const Operand same(t);
     return cuda::pointwise(row_of(op::sqrt), cuda::kValue, t, &same, 1, t.dtype());
   }

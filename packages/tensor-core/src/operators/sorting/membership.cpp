@@ -94,7 +94,7 @@ Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert) {
   dispatch_all(in, [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_arithmetic_v<T>)
-      out = cuda::takes(x) ? searched_on_gpu(x, to(tests, x.device()), invert) : searched<T>(x, tests, invert);
+      out = cuda::runs_on_gpu(x) ? searched_on_gpu(x, to(tests, x.device()), invert) : searched<T>(x, tests, invert);
     else
       require<NotImplementedError>(false, "\"isin\" not implemented for '", type, "'");
   });

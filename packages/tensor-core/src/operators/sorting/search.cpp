@@ -62,7 +62,7 @@ void check_sorter(const Tensor& sorter, const Tensor& sequence) {
   require(sorter.dtype() == Dtype::int64, "searchsorted(): sorter must be a tensor of long dtype but got dtype ",
           sorter.dtype());
   const int64_t n = sorter.numel(), length = sorter.dim() ? sorter.shape().back() : 1;
-  if (cuda::takes(sorter))
+  if (cuda::runs_on_gpu(sorter))
     return require(
         n == 0 || item(all(logical_and(ge(sorter, Scalar(0)), lt(sorter, Scalar(length))), {}, false)).truth(),
         "searchsorted(): sorter index out of range");
@@ -90,7 +90,7 @@ Tensor searchsorted(const Tensor& sequence, const Tensor& values, bool right, co
   dispatch_all(in, [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_arithmetic_v<T>) {
-      if (cuda::takes(out)) return cuda::search(s, order, v, n, queries, right, out);
+      if (cuda::runs_on_gpu(out)) return cuda::search(s, order, v, n, queries, right, out);
       const auto search = right ? count_all_below<true, T> : count_all_below<false, T>;
       parallel_for(v.numel(), 4096, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end;) {  // values of one row, which belong to one sequence

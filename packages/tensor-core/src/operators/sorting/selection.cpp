@@ -250,7 +250,7 @@ TensorPair topk(const Tensor& t, int64_t k, int64_t dim, bool largest, bool sort
     dispatch_ordered(t.dtype(), "topk", [&](auto tag) {
       using T = typename decltype(tag)::type;
       if (k == 0) return;
-      if (cuda::takes(rows.input)) return first_part(rows, k, largest, out);
+      if (cuda::runs_on_gpu(rows.input)) return first_part(rows, k, largest, out);
       first_of_rows<T>(rows, k, largest ? Key<T>(~Key<T>(0)) : Key<T>(0), sorted, out);
     });
     out = back(out, t, dim, true);
@@ -265,7 +265,8 @@ TensorPair kthvalue(const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
           ": k = ", k, ", shape ", t.shape());
   return one_of_each(
       "Kthvalue", t, dim, keepdim, [k]<class T>(TypeTag<T>, const SortedRows& rows, const TensorPair& out) {
-        if (cuda::takes(rows.input)) return ranked_part(rows, full({rows.count, 1}, Scalar(k - 1), Dtype::int64), out);
+        if (cuda::runs_on_gpu(rows.input))
+          return ranked_part(rows, full({rows.count, 1}, Scalar(k - 1), Dtype::int64), out);
         put_positions<T>(rows, out,
                          [k](const auto* in, int64_t n, Key<T>* keys) { return ranked<T>(in, n, k - 1, keys); });
       });
@@ -275,7 +276,7 @@ TensorPair median(const Tensor& t, int64_t dim, bool keepdim, bool ignore_nan) {
   require_length(t, dim, ignore_nan ? "nanmedian" : "median");
   return one_of_each("Median", t, dim, keepdim,
                      [ignore_nan]<class T>(TypeTag<T>, const SortedRows& rows, const TensorPair& out) {
-                       if (cuda::takes(rows.input)) return ranked_part(rows, median_ranks(rows, ignore_nan), out);
+                       if (cuda::runs_on_gpu(rows.input)) return ranked_part(rows, median_ranks(rows, ignore_nan), out);
                        put_positions<T>(rows, out, [ignore_nan](const auto* in, int64_t n, Key<T>* keys) {
                          return median_of<T>(in, n, ignore_nan, keys);
                        });
@@ -293,7 +294,7 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
     out = empty({}, t.dtype());
     if (!out.is_meta())
       dispatch_ordered(t.dtype(), "median", [&](auto tag) {
-        if (cuda::takes(x)) {
+        if (cuda::runs_on_gpu(x)) {
           const SortedRows row(reshape(x, {x.numel()}), 0);
           return ranked_part(row, median_ranks(row, ignore_nan), {out, empty({}, Dtype::int64)});
         }
@@ -313,7 +314,7 @@ Tensor median_all(const Tensor& t, bool ignore_nan) {
 TensorPair mode(const Tensor& t, int64_t dim, bool keepdim) {
   require_length(t, dim, "mode");
   return one_of_each("Mode", t, dim, keepdim, []<class T>(TypeTag<T>, const SortedRows& rows, const TensorPair& out) {
-    if (cuda::takes(rows.input)) return most_frequent_part(rows, out);
+    if (cuda::runs_on_gpu(rows.input)) return most_frequent_part(rows, out);
     put_positions<T>(rows, out, [](const auto* in, int64_t n, Key<T>*) { return mode_of<T>(in, n); });
   });
 }

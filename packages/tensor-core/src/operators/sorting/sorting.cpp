@@ -104,7 +104,7 @@ TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_
   NoRecording off;
   const int64_t n = t.dim() ? t.size(dim) : 1;
   require<NotImplementedError>(n < int64_t(1) << 32, "sort(): rows of more than 2**32 - 1 elements are not supported");
-  const bool turns = (n > kNear || cuda::takes(t)) && dim < t.dim() - 1;
+  const bool turns = (n > kNear || cuda::runs_on_gpu(t)) && dim < t.dim() - 1;
   const Tensor input = contiguous(turns ? transpose(t, dim, -1) : t);
   const TensorPair out{with_values ? empty(input.shape(), t.dtype()) : Tensor(),
                        with_indices ? empty(input.shape(), Dtype::int64) : Tensor()};
@@ -113,7 +113,7 @@ TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_
   const int64_t count = input.is_meta() || n == 0 ? 0 : input.numel() / n;
   dispatch_ordered(t.dtype(), "sort", [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if (cuda::takes(input)) return cuda::sort(input, count, n, descending, out.values, out.indices);
+    if (cuda::runs_on_gpu(input)) return cuda::sort(input, count, n, descending, out.values, out.indices);
     const auto sort_rows = [&](int64_t begin, int64_t end) {
       const Key<T> flip = descending ? Key<T>(~Key<T>(0)) : Key<T>(0);
       const auto* in = reinterpret_cast<const BitsOf<T>*>(input.bytes());

@@ -62,7 +62,7 @@ Unique runs_on_gpu(const Tensor& sorted, const Tensor& starts, const Tensor& pos
 template <class T>
 Unique unique_of(const Tensor& t, bool inverse, bool counts) {
   const Tensor flat = reshape(contiguous(t), {t.numel()});
-  if (cuda::takes(flat)) {
+  if (cuda::runs_on_gpu(flat)) {
     const Tensor sorted = empty({t.numel()}, t.dtype()), position = empty({t.numel()}, Dtype::int64);
     cuda::sort(flat, 1, t.numel(), false, sorted, position);
     return runs_on_gpu(sorted, cuda::run_starts(sorted), position, t.shape(), inverse, counts);
@@ -87,7 +87,7 @@ Unique unique_of(const Tensor& t, bool inverse, bool counts) {
 template <class T>
 Unique consecutive_of(const Tensor& t, bool inverse, bool counts) {
   const Tensor flat = reshape(contiguous(t), {t.numel()});
-  if (cuda::takes(flat)) return runs_on_gpu(flat, cuda::run_starts(flat), {}, t.shape(), inverse, counts);
+  if (cuda::runs_on_gpu(flat)) return runs_on_gpu(flat, cuda::run_starts(flat), {}, t.shape(), inverse, counts);
   const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
   return runs(
       t.numel(), t.shape(), t.dtype(), inverse, counts,
@@ -190,8 +190,8 @@ Unique slices_of(const Tensor& t, int64_t dim, bool sort, bool inverse, bool cou
   const Tensor rows = reshape(contiguous(permute(t, dims)), {n, t.numel() / n});
   Unique out;
   dispatch_ordered(t.dtype(), "unique", [&](auto tag) {
-    out = cuda::takes(rows) ? row_runs_on_gpu(rows, sort, inverse, counts)
-                            : row_runs<typename decltype(tag)::type>(rows, sort, inverse, counts);
+    out = cuda::runs_on_gpu(rows) ? row_runs_on_gpu(rows, sort, inverse, counts)
+                                  : row_runs<typename decltype(tag)::type>(rows, sort, inverse, counts);
   });
   out.values = index_select(t, dim, out.values);
   return out;

@@ -10,7 +10,7 @@ namespace flambeau {
 namespace {
 
 // Maximum number of parts. It is needed because a dimension of size 0 could be split into any number of parts.
-constexpr int64_t kMostParts = int64_t(1) << 24;
+constexpr int64_t kMaxParts = int64_t(1) << 24;
 
 // Records the parts as outputs of a single node, whose derivative concatenates their gradients. With one node for each
 // part, every gradient would be padded with zeros, and the results would be added.
@@ -114,7 +114,7 @@ Tensors chunk(const Tensor& t, int64_t chunks, int64_t dim) {
   require(t.dim() > 0, "chunk expects at least a 1-dimensional tensor");
   require(chunks > 0, "chunk expects `chunks` to be greater than 0, got: ", chunks);
   const int64_t total = t.size(dim);
-  if (total == 0 && chunks <= kMostParts) return split(t, Shape(size_t(chunks), 0), dim);  // as in PyTorch
+  if (total == 0 && chunks <= kMaxParts) return split(t, Shape(size_t(chunks), 0), dim);  // as in PyTorch
   return split_evenly(t, total > chunks ? (total - 1) / chunks + 1 : 1, dim);
 }
 
@@ -174,7 +174,7 @@ const Operator unsafe_chunk_operator({.signature = "unsafe_chunk(input, chunks, 
                                                    "input.shape[dim], -(-input.shape[dim] // chunks)), dim)",
                                       .samples = "f(5, 2), 2; f(2, 6), 4, 1"});
 
-// How to split a dimension: into a number of equal parts, or at positions.
+// The split of a dimension: a number of equal parts, or the positions at which it is split.
 struct SplitPoints {
   Shape positions;
   std::optional<int64_t> sections;
@@ -203,7 +203,7 @@ Tensors split_at(const Tensor& t, const SplitPoints& cuts, int64_t dim) {
   if (cuts.sections) {
     const int64_t n = *cuts.sections;
     require(n > 0, "number of sections must be larger than 0, got ", n);
-    require(n <= kMostParts, "number of sections must be at most ", kMostParts, ", got ", n);
+    require(n <= kMaxParts, "number of sections must be at most ", kMaxParts, ", got ", n);
     for (int64_t i = 0; i < n; ++i) sizes.push_back(total / n + (i < total % n));
     return split(t, sizes, dim);
   }
@@ -221,12 +221,12 @@ Tensors split_at(const Tensor& t, const SplitPoints& cuts, int64_t dim) {
   return parts;
 }
 
-template <int kLeast>
+template <int kMin>
 Tensors cut_along(const Tensor& t, const Given& where) {
-  constexpr const char* name = kLeast == 1 ? "torch.hsplit" : kLeast == 2 ? "torch.vsplit" : "torch.dsplit";
-  require(t.dim() >= kLeast, name, " requires a tensor with at least ", kLeast, " dimension", kLeast > 1 ? "s" : "",
+  constexpr const char* name = kMin == 1 ? "torch.hsplit" : kMin == 2 ? "torch.vsplit" : "torch.dsplit";
+  require(t.dim() >= kMin, name, " requires a tensor with at least ", kMin, " dimension", kMin > 1 ? "s" : "",
           ", but got a tensor with ", t.dim(), " dimensions!");
-  const int64_t dim = kLeast == 1 ? (t.dim() == 1 ? 0 : 1) : kLeast == 2 ? 0 : 2;
+  const int64_t dim = kMin == 1 ? (t.dim() == 1 ? 0 : 1) : kMin == 2 ? 0 : 2;
   const SplitPoints cuts = cuts_from(name, where);
   if (cuts.sections && !std::holds_alternative<Tensor>(where))
     require(*cuts.sections != 0 && t.size(dim) % *cuts.sections == 0, name, " attempted to split along dimension ", dim,

@@ -31,7 +31,7 @@ ConvolutionGeometry geometry_of(const Window& w, int64_t batch) {
   return {batch, p.channels, 1, 1, 2, p.size, p.kernel, p.out, p.stride, p.padding, p.dilation};
 }
 bool runs_on_gpu(const Window& w, const Tensor& t) {
-  return cuda::takes(t) && cuda::convolves(geometry_of(w, t.size(0)));
+  return cuda::runs_on_gpu(t) && cuda::convolves(geometry_of(w, t.size(0)));
 }
 
 // unfold_batch() and fold_batch() accept tensors (N, ...) with any strides.

@@ -77,11 +77,11 @@ FLAMBEAU_INLINE V horner(V x, const V (&coefficients)[N]) {
 }
 
 inline constexpr double kShifter = 6755399441055744.0;  // 1.5 * 2**52: adding it rounds a number to an integer
-FLAMBEAU_INLINE double nearest(double x) { return (x + kShifter) - kShifter; }            // |x| < 2**51
-FLAMBEAU_INLINE float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }        // |x| < 2**22
-FLAMBEAU_INLINE int64_t whole_bits(double n) { return bit_cast<int64_t>(n + kShifter); }  // n in the low bits
+FLAMBEAU_INLINE double nearest(double x) { return (x + kShifter) - kShifter; }              // |x| < 2**51
+FLAMBEAU_INLINE float nearest(float x) { return (x + 12582912.0f) - 12582912.0f; }          // |x| < 2**22
+FLAMBEAU_INLINE int64_t integer_bits(double n) { return bit_cast<int64_t>(n + kShifter); }  // n in the low bits
 FLAMBEAU_INLINE double power_of_two(double n) {  // integer n, -1022 <= n <= 1023
-  return bit_cast<double>((whole_bits(n) + 1023) << 52);
+  return bit_cast<double>((integer_bits(n) + 1023) << 52);
 }
 // times_power() computes y * 2**n by two multiplications, so that the result may be subnormal. The integer n is given
 // as n + kScaler, whose low bits contain the sum of n and twice the exponent bias.

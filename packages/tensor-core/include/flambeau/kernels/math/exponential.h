@@ -106,13 +106,13 @@ FLAMBEAU_INLINE V exp2_reduced(V r) {
   return exp_reduced(r * V(0.6931471805599453));
 }
 #endif
-// exp_up_to() computes e**x for x up to `most`. Below kLeastExponent the result is set to 0, since a product that
+// exp_up_to() computes e**x for x up to `most`. Below kMinExponent the result is set to 0, since a product that
 // underflows takes the processor a hundred times as long. NaN propagates, because every comparison with it is false.
 template <class V>
-inline constexpr V kLeastExponent = sizeof(V) == 4 ? V(-104) : V(-746);
+inline constexpr V kMinExponent = sizeof(V) == 4 ? V(-104) : V(-746);
 template <class V>
 FLAMBEAU_INLINE V exp_up_to(V x, V most) {
-  const bool vanishes = x < kLeastExponent<V>;
+  const bool vanishes = x < kMinExponent<V>;
   const V bounded = vanishes ? V(0) : at_most(x, most);
   const V scaler = bounded * kLog2E<V> + kScaler<V>, n = scaler - kScaler<V>, first = bounded - n * kLn2High<V>;
   const V y = times_power(exp_reduced(first - n * kLn2Low<V>), scaler);
@@ -129,7 +129,7 @@ FLAMBEAU_INLINE V usual_exp(V x) {
   return exp_reduced(first - n * kLn2Low<V>) * from_exponent(shifted);
 }
 // e**(x + rest) = reduced * 2**n, with n in the form that times_falling_power takes (`scaler`). x must be between
-// kLeastExponent and 0, and rest at most a few units in the last place of x.
+// kMinExponent and 0, and rest at most a few units in the last place of x.
 template <class V>
 struct Falling {
   V reduced, scaler;
@@ -141,7 +141,7 @@ FLAMBEAU_INLINE Falling<V> falling_parts(V x, V rest) {
 }
 template <class V>
 FLAMBEAU_INLINE V exp_falling(V x) {  // x <= 0
-  const bool vanishes = x < kLeastExponent<V>;
+  const bool vanishes = x < kMinExponent<V>;
   const auto parts = falling_parts(vanishes ? V(0) : x, V(0));
   const V y = times_falling_power(parts.reduced, parts.scaler);
   return vanishes ? V(0) : y;

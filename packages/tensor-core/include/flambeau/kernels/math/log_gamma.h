@@ -8,7 +8,7 @@
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 // The smallest argument of the recurrence. For smaller ones, the C library's function is used (see Unbounded).
-inline constexpr double kLeastLogGamma = -10;
+inline constexpr double kMinLogGamma = -10;
 
 namespace series {
 
@@ -54,7 +54,7 @@ FLAMBEAU_INLINE double lgamma(double x) {
                                  -5.9523809523809524e-4, 8.4175084175084175e-4,  -1.9175269175269175e-3,
                                  6.4102564102564103e-3};
   const bool far = x > 10.0, up = x < 1.5;
-  const double from = within(x, kLeastLogGamma, 10.0), step = up ? 1.0 : -1.0, first = up ? from : from - 1.0;
+  const double from = within(x, kMinLogGamma, 10.0), step = up ? 1.0 : -1.0, first = up ? from : from - 1.0;
   const double count = std::ceil(within((1.5 - first) * step, 0.0, 12.0));
   const double factors = product_of_steps<11>(first, step, count), u = first + step * count - (up ? 2.0 : 1.0);
   const double z = far ? x : 10.0, inverse = 1.0 / z, logarithm = log_for<V>(far ? x : std::fabs(factors));

@@ -90,15 +90,16 @@ FLAMBEAU_INLINE V usual_log10(V x, V raised = V(0)) {
 // mantissa is halved, and mantissas in the lower half are multiplied by about the square root of 2, so that the
 // fraction is small enough for a polynomial. The multiplier is chosen so that its logarithm to the base in use has 42
 // bits.
-struct Root {
-  double value, logarithm;
+struct MantissaScale {
+  double multiplier, logarithm;
 };
-// In base b, the logarithm is exponent * log_b(2) - root + fraction_logarithm / ln(b). `root` is the logarithm of the
-// multiplier in base b, or 0 for mantissas in the upper half. `fraction_logarithm` is a natural logarithm.
-struct BriefLogarithm {
-  double exponent, root, fraction_logarithm;
+// In base b, the logarithm is exponent * log_b(2) - scale_logarithm + fraction_logarithm / ln(b). `scale_logarithm` is
+// the logarithm of the multiplier in base b, or 0 for mantissas in the upper half. `fraction_logarithm` is a natural
+// logarithm.
+struct DivisionFreeLogarithm {
+  double exponent, scale_logarithm, fraction_logarithm;
 };
-FLAMBEAU_INLINE BriefLogarithm brief_log_parts(double x, double raised, Root root) {
+FLAMBEAU_INLINE DivisionFreeLogarithm division_free_log_parts(double x, double raised, MantissaScale scale) {
   constexpr int64_t least = 0x3FE306FE0A31B715ll, exponent_bits = ~((1ll << 52) - 1);  // least: 2**-(3/4)
   constexpr double q[] = {-0.5000000000000003,  0.3333333333332993,  -0.24999999999952582, 0.20000000002480556,
                           -0.16666666687469686, 0.1428571368775711,  -0.12499995961889386, 0.11111176772897073,
@@ -107,16 +108,16 @@ FLAMBEAU_INLINE BriefLogarithm brief_log_parts(double x, double raised, Root roo
   const int64_t bits = bit_cast<int64_t>(x), above = bits - least;
   const double mantissa = bit_cast<double>(bits - (above & exponent_bits));  // from 2**-(3/4) to 2**(1/4)
   const bool low = mantissa < 0.8408964152537145;
-  const double f = mantissa * (low ? root.value : 1.0) - 1.0;
-  return {double(above >> 52) - raised, low ? root.logarithm : 0.0, f + f * f * polynomial(f, q)};
+  const double f = mantissa * (low ? scale.multiplier : 1.0) - 1.0;
+  return {double(above >> 52) - raised, low ? scale.logarithm : 0.0, f + f * f * polynomial(f, q)};
 }
 FLAMBEAU_INLINE double usual_log2(double x, double raised = 0.0) {
-  const auto p = brief_log_parts(x, raised, {1.4142135687721205, 0x1.0000003813p-1});
-  return (p.exponent - p.root) + p.fraction_logarithm * kLog2E<double>;
+  const auto p = division_free_log_parts(x, raised, {1.4142135687721205, 0x1.0000003813p-1});
+  return (p.exponent - p.scale_logarithm) + p.fraction_logarithm * kLog2E<double>;
 }
 FLAMBEAU_INLINE double usual_log10(double x, double raised = 0.0) {
-  const auto p = brief_log_parts(x, raised, {1.4142135758730858, 0x1.344135986ap-3});
-  return (p.exponent * kLog10Of2High<double> - p.root) +
+  const auto p = division_free_log_parts(x, raised, {1.4142135758730858, 0x1.344135986ap-3});
+  return (p.exponent * kLog10Of2High<double> - p.scale_logarithm) +
          (p.fraction_logarithm * 0.4342944819032518 + p.exponent * kLog10Of2Low<double>);
 }
 #endif

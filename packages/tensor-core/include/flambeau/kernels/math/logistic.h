@@ -68,7 +68,7 @@ FLAMBEAU_INLINE V usual_sigmoid(V x) {
 template <class V>
 FLAMBEAU_INLINE V gradual_sigmoid(V x) {
   const V far = -std::fabs(x);
-  const bool vanishes = far < kLeastExponent<V>, small = far < -kUsualSigmoid<V>;
+  const bool vanishes = far < kMinExponent<V>, small = far < -kUsualSigmoid<V>;
   const auto parts = falling_parts(vanishes ? V(0) : far, V(0));
   const V e = times_gradual_power(parts.reduced, parts.scaler), beyond = x < V(0) ? (vanishes ? V(0) : e) : V(1);
   return small ? beyond : sigmoid_by(x, small ? V(0) : e);

@@ -14,27 +14,28 @@ inline constexpr V kLargestAngle = sizeof(V) == 4 ? V(1e5) : V(1e6);
 // Returns x - n * pi for a multiple n of 1/2 with x near n * pi. The first subtraction is exact; the following ones
 // round the remainder. std::fma is explicit, because some compilers do not fuse products and sums.
 #ifdef __FMA__
-FLAMBEAU_INLINE double less_pi(double x, double n) {
+FLAMBEAU_INLINE double subtract_multiple_of_pi(double x, double n) {
   return std::fma(n, 2.994769810131746e-33, std::fma(n, -1.2246467991473532e-16, std::fma(n, -3.141592653589793, x)));
 }
-FLAMBEAU_INLINE float less_pi(float x, float n) {
+FLAMBEAU_INLINE float subtract_multiple_of_pi(float x, float n) {
   return std::fma(n, 3.4302490200117637e-15f,
                   std::fma(n, 8.742277657347586e-08f, std::fma(n, -3.1415927410125732f, x)));
 }
 #else
-FLAMBEAU_INLINE double less_pi(double x, double n) {  // pi in parts of 33 bits; their products with n are exact
+FLAMBEAU_INLINE double subtract_multiple_of_pi(double x,
+                                               double n) {  // pi in parts of 33 bits; their products with n are exact
   return (((x - n * 3.1415926534682512) - n * 1.2154201012607932e-10) - n * 4.044532497422333e-21) -
          n * 1.69568553207378e-31;
 }
-FLAMBEAU_INLINE float less_pi(float x, float n) {
+FLAMBEAU_INLINE float subtract_multiple_of_pi(float x, float n) {
   return static_cast<float>((double(x) - n * 3.141592651605606) - n * 1.984187159361081e-09);
 }
 #endif
 // Returns an integer with the same low bits as the integer n.
-FLAMBEAU_INLINE int64_t low_bits(double n) { return whole_bits(n); }
+FLAMBEAU_INLINE int64_t low_bits(double n) { return integer_bits(n); }
 FLAMBEAU_INLINE int32_t low_bits(float n) { return bit_cast<int32_t>(n + 12582912.0f); }
 template <class V>
-FLAMBEAU_INLINE V odd_turns(V y, V n) {  // returns -y if n is odd, else y
+FLAMBEAU_INLINE V negate_if_odd(V y, V n) {  // returns -y if n is odd, else y
   using Bits = decltype(low_bits(n));
   constexpr int kSign = 8 * sizeof(V) - 1;
   return bit_cast<V>(Bits(bit_cast<Bits>(y) ^ Bits(std::make_unsigned_t<Bits>(low_bits(n)) << kSign)));
@@ -59,12 +60,12 @@ FLAMBEAU_INLINE V sine_of_half_turn(V r) {
 template <class V>
 FLAMBEAU_INLINE V sine(V x) {
   const V n = nearest(x * V(0.3183098861837907));
-  return x == V(0) ? x : odd_turns(sine_of_half_turn(less_pi(x, n)), n);  // -0 keeps its sign
+  return x == V(0) ? x : negate_if_odd(sine_of_half_turn(subtract_multiple_of_pi(x, n)), n);  // -0 keeps its sign
 }
 template <class V>
 FLAMBEAU_INLINE V cosine(V x) {  // sin(x + pi/2)
   const V n = nearest(x * V(0.3183098861837907) + V(0.5));
-  return odd_turns(sine_of_half_turn(less_pi(x, n - V(0.5))), n);
+  return negate_if_odd(sine_of_half_turn(subtract_multiple_of_pi(x, n - V(0.5))), n);
 }
 FLAMBEAU_INLINE float sin(float x) { return sine(x); }
 FLAMBEAU_INLINE double sin(double x) { return sine(x); }
@@ -86,7 +87,7 @@ FLAMBEAU_INLINE double cosine_series(double z) {
 }
 template <class V>
 FLAMBEAU_INLINE Quadrant<V> quadrant_of(V x) {
-  const V number = nearest(x * V(0.6366197723675814)), r = less_pi(x, V(0.5) * number), z = r * r;
+  const V number = nearest(x * V(0.6366197723675814)), r = subtract_multiple_of_pi(x, V(0.5) * number), z = r * r;
   return {number, r + r * z * sine_series(z), V(1) - z * (V(0.5) - z * cosine_series(z))};
 }
 template <class V>
