@@ -1,6 +1,7 @@
 // Fractional max pooling: windows at random positions.
 #include <algorithm>
 
+#include "flambeau/cuda.h"
 #include "flambeau/operator.h"
 #include "operators/images/max_windows.h"
 
@@ -26,9 +27,9 @@ TensorPair fractional_on_gpu(int dims, const Tensor& input, const Shape& shape, 
                              const Tensor& samples) {
   NoRecording off;
   cuda::PoolWindows w{{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, {1, 1, 1}, false};
-  for (int i = 0; i < dims; ++i) {
-    const size_t at = size_t(3 - dims + i), from = shape.size() - size_t(dims - i);
-    w.size[at] = input.shape()[from], w.out[at] = shape[from], w.kernel[at] = kernel[size_t(i)];
+  for (size_t i = 0, count = size_t(dims); i < count; ++i) {
+    const size_t at = 3 - count + i, from = shape.size() - count + i;
+    w.size[at] = input.shape()[from], w.out[at] = shape[from], w.kernel[at] = kernel[i];
   }
   const TensorPair result{empty(shape, input.dtype()), empty(shape, Dtype::int64)};
   cuda::fractional_max_pool(w, result.values, result.indices, contiguous(input), samples);
