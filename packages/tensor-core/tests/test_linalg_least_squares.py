@@ -79,6 +79,21 @@ def test_lstsq_of_less_than_full_rank(shape, dtype):
     assert linalg.lstsq(nearly, ones, rcond=1e-4).rank.item() == 2
 
 
+def test_gels_rejects_matrices_without_full_rank():
+    for matrix in (fb.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), fb.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])):
+        with pytest.raises(linalg.LinAlgError, match="1 of 1 input matrices do not have full rank"):
+            linalg.lstsq(matrix, fb.ones(len(matrix), 1), driver="gels")
+    with pytest.raises(linalg.LinAlgError, match="1 of 2 input matrices"):
+        linalg.lstsq(fb.stack([fb.eye(2), fb.tensor([[1.0, 0.0], [0.0, 0.0]])]), fb.ones(2, 2, 1), driver="gels")
+
+
+def test_gels_solves_matrices_of_zeros_by_zeros():
+    matrices = fb.stack([fb.eye(2), fb.zeros(2, 2)])
+    found = linalg.lstsq(matrices, fb.ones(2, 2, 1), driver="gels").solution
+    assert found.tolist() == [[[1.0], [1.0]], [[0.0], [0.0]]]
+    assert linalg.lstsq(fb.full((3, 2), fb.nan), fb.ones(3, 1), driver="gels").solution.isnan().all()
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hermitian_matrix", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (6, 6), (2, 3, 3), (25, 25), (0, 0), (0, 3, 3)])

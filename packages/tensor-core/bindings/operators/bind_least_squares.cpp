@@ -135,6 +135,23 @@ Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tenso
   return linalg::ormqr(f.reflectors, f.tau, cat({y, zeros(rest, y.dtype())}, -2), true, false);
 }
 
+// Checks the result X of solve_full_rank(). Raises LinAlgError if a matrix does not have full rank, because its factor
+// R has a zero on the diagonal. As in LAPACK, X is 0 for matrices of zeros.
+void check_full_rank(const Tensor& a, Tensor& x) {
+  if (a.is_meta() || a.numel() == 0 || item(all(isfinite(x), {}, false)).truth()) return;
+  const Tensor r = linalg::qr(a.size(-2) >= a.size(-1) ? a : adjoint(a), "r").r;
+  const Tensor is_zero = eq(diagonal(r, 0, -2, -1), Scalar(0)),
+               has_elements = any(ne(a, Scalar(0)), Shape{-2, -1}, false);
+  const Tensor is_deficient = logical_and(any(is_zero, Shape{-1}, false), has_elements);
+  const int64_t deficient = item(sum(is_deficient, {}, false, {})).integer();
+  require<linalg::LinAlgError>(deficient == 0,
+                               "linalg.lstsq: The least squares solution could not be computed because ", deficient,
+                               " of ", has_elements.numel(),
+                               " input matrices do not have full rank: the factor R has a zero on its diagonal. The "
+                               "driver 'gelsd' needs no full rank.");
+  x = where(unsqueeze(unsqueeze(has_elements, -1), -1), x, Scalar(0));
+}
+
 struct LeastSquares {
   Tensor solution, rank, values;
 };
@@ -174,10 +191,12 @@ LeastSquares solved(const Tensor& a, const Tensor& b, double rcond, std::string_
   LeastSquares out;
   {
     NoRecording off;
-    if (driver == "gels")
+    if (driver == "gels") {
       out = {solve_full_rank(a, b), empty({0}, Dtype::int64), empty({0}, to_real(a.dtype()))};
-    else
+      check_full_rank(a, out.solution);
+    } else {
       out = driver == "gelsy" ? solve_smallest_by_reflections(a, b, rcond) : solve_smallest(a, b, rcond);
+    }
   }
   if (recording(a, b))  // record the derivative of X = pinv(A) B
     record("LinalgLstsq", out.solution, {&a, &b}, {&a, &b}, [rcond](const Context& c) {
@@ -269,6 +288,7 @@ Args:
 Returns: a named tuple ``(solution, residuals, rank, singular_values)``. residuals: the sums of squares of
     ``A X - B``, empty unless m > n and every A has full rank, and with "gelsy"; rank: empty with "gels";
     singular_values: empty except with "gelsd" and "gelss".
+Raises: LinAlgError with "gels" if a matrix has no full rank.
 Gradient: A and B, any order, where the rank does not change.)",
       lstsq, kOut | kFloat32);
 }
