@@ -239,3 +239,13 @@ def test_an_error_in_a_callback_is_raised_and_the_next_run_works():
         y.backward()
     (x * 3).backward()
     assert x.grad.tolist() == [5.0]
+
+
+def test_numbers_that_require_grad_are_rejected():
+    x, one = fb.ones(3), fb.tensor(1.0, requires_grad=True)
+    for call in (lambda: fb.celu(x, one), lambda: fb.isclose(x, x, rtol=one)):
+        with pytest.raises(TypeError, match="must be float, not Tensor that requires grad"):
+            call()
+    assert fb.celu(x, one.detach()).tolist() == [1.0] * 3
+    with fb.no_grad():
+        assert fb.celu(x, one).tolist() == [1.0] * 3

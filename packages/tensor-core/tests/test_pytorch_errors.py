@@ -77,23 +77,11 @@ def test_runtime_errors(call, text):
         (lambda: fb._check_tensor_all(True), "cond must be a tensor, but got <class 'bool'>"),
         (lambda: fb._check_tensor_all(VALUES), "cond tensor must have dtype flambeau.bool, but got flambeau.float32"),
         (lambda: VALUES.__dlpack__(stream="first"), "stream must be int or None"),
-        (lambda: fb.celu(VALUES, fb.ones(1, requires_grad=True)), "must be float, not Tensor that requires grad"),
-        (
-            lambda: fb.isclose(VALUES, VALUES, rtol=fb.ones(1, requires_grad=True)),
-            "must be float, not Tensor that requires",
-        ),
     ],
 )
 def test_type_errors(call, text):
     with pytest.raises(TypeError, match=text):
         call()
-
-
-def test_a_number_without_gradient_may_be_a_tensor():
-    one = fb.tensor(1.0, requires_grad=True)
-    assert fb.celu(VALUES, one.detach()).tolist() == VALUES.tolist()
-    with fb.no_grad():
-        assert fb.celu(VALUES, one).tolist() == VALUES.tolist()
 
 
 def test_a_condition_of_bytes_is_deprecated():
