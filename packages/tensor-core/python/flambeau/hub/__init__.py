@@ -4,8 +4,6 @@ Downloads are cached in PyTorch's folder (`get_dir`) under PyTorch's file names,
 repositories contain programs for PyTorch: load them in a program that runs with `flambeau.torch`.
 """
 
-from typing import Any
-
 from ._entry_points import help, list, load
 from ._files import HASH_REGEX, download_url_to_file, load_state_dict_from_url, urlparse
 from ._folder import _get_torch_home as _get_torch_home  # used by model libraries
@@ -24,7 +22,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "tqdm":  # libraries import the progress bar from here
         try:
             from tqdm import tqdm
