@@ -9,7 +9,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 inline constexpr int64_t kTile = 256;        // columns that are accumulated together
 inline constexpr int64_t kTileRows = 64;     // rows that are summed before they are added to the total
-inline constexpr int64_t kOrderedRows = 16;  // at most this many rows are summed one after the other, as in PyTorch
+inline constexpr int64_t kOrderedRows = 16;  // at most this many rows are added one after the other, as a loop would
 inline constexpr int64_t kColumnBlock = 16;  // columns that are joined together, in a loop of constant length
 
 // Fills `count` elements of a tile, which is padded to a multiple of kColumnBlock.

@@ -143,15 +143,16 @@ accessing their attributes."""
 
 
 # Methods of a tensor without a shape. Conversions change the dtype or the device of the tensor that it becomes.
-_SHAPELESS = {"__hash__", "copy_", "get_device", "is_complex", "is_floating_point", "requires_grad_", "size"} | {
-    *("to", "cpu", "cuda", "bfloat16", "bool", "char", "double", "float", "half", "int", "long", "short")
+_SHAPELESS = {
+    *("__hash__", "copy_", "get_device", "is_complex", "is_floating_point", "requires_grad_", "size"),
+    *("to", "cpu", "cuda", "bfloat16", "bool", "char", "double", "float", "half", "int", "long", "short"),
 }
 
 
 def _refuse_function(
     cls: type, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
-    """Call a function that needs no shape, such as ``to``; raise ValueError for others."""
+    """Call a function that needs no shape, such as ``to``. Raises: ValueError for all other functions."""
     name = getattr(func, "__name__", "")
     if name in _SHAPELESS or name in ("__get__", "__set__", "__delete__"):  # access to an attribute
         return _disabled_torch_function_impl(func, types, args, kwargs or {})
@@ -168,7 +169,8 @@ class UninitializedTensorMixin(Tensor):
     cls_to_become: ClassVar[type[Tensor]]
     _count: ClassVar[int] = 0  # number of existing instances of the class
     _forget: weakref.finalize[Any, Any]
-    # While instances exist, _refuse_function replaces it. Operators are slower while a class defines an override.
+    # _refuse_function replaces this value while instances of the class exist, and only then, because every operator is
+    # slower while a class defines an override.
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
     @classmethod
