@@ -32,7 +32,7 @@ REGISTRY = {entry["name"]: entry for entry in _core.signatures()}
 ROWS = {row["name"]: row for row in _core.pointwise_rows()}
 SAMPLES = list(samples())
 LISTED = frozenset(NOT_DIFFERENTIABLE)
-NOT_DIFFERENTIABLE |= {name for name, row in ROWS.items() if not row["differentiable"]}
+NOT_DIFFERENTIABLE |= {n for n, r in ROWS.items() if r["domain"] in ("Comparison", "Logical", "Integral", "Whole")}
 NAMES = sorted(n for n in {*REGISTRY, *ROWS} if not n.startswith("_") and not n.endswith("_") and not windows(n))
 
 

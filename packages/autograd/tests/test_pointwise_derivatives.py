@@ -205,3 +205,39 @@ def test_odd_bessel_functions_at_zero(function):
     assert slope.tolist() == [0.5, 0.5]
     (curvature,) = fb.autograd.grad(slope.sum(), x)
     assert curvature.tolist() == [0, 0]
+
+
+def operands_without_derivative():
+    for name, row in ROWS.items():
+        if name[0] != "_" and row["domain"] not in ("Comparison", "Logical", "Integral", "Whole", "Select"):
+            tensors = 1 if row["has_parameters"] or name in ("celu", "softshrink") else row["arity"]
+            yield from ((name, k) for k in range(tensors) if row["derivatives"][k] == "none")
+
+
+@pytest.mark.parametrize(("name", "operand"), list(operands_without_derivative()))
+def test_a_missing_derivative_raises_an_error(name, operand):
+    operands = [fb.full((3,), 0.5, dtype=fb.float64) for _ in range(ROWS[name]["arity"])]
+    missing, x = operands[operand].requires_grad_(), fb.ones(3, dtype=fb.float64, requires_grad=True)
+    result = _core._rows[name](*operands)
+    with pytest.raises(NotImplementedError, match=rf"{name}\(\): the derivative for '\w+' is not implemented"):
+        (result + x).sum().backward()
+    assert missing.grad is None and x.grad is None
+    with fb.no_grad():
+        assert not _core._rows[name](*operands).requires_grad
+
+
+def test_the_other_operand_keeps_its_derivative():
+    a, x = (fb.full((3,), 0.5, dtype=fb.float64, requires_grad=True) for _ in range(2))
+    (slope,) = fb.autograd.grad(fb.igamma(a, x).sum(), x)
+    assert slope.equal(fb.autograd.grad(fb.igamma(a.detach(), x).sum(), x)[0])
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, row in ROWS.items() if row["has_parameters"] and row["derivatives"][1] == "none"]
+)
+def test_a_parameter_without_derivative_must_not_require_grad(name):
+    x, number = fb.ones(3), fb.tensor(0.5, requires_grad=True)
+    more = [1.0] * (ROWS[name]["arity"] - 2)
+    with pytest.raises(TypeError, match="must be Number, not Tensor that requires grad"):
+        getattr(fb, name)(x, number, *more)
+    assert getattr(fb, name)(x, number.detach(), *more).shape == (3,)

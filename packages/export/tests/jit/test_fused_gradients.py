@@ -89,17 +89,18 @@ def rows_with_derivatives():
     for row in _core.pointwise_rows():
         if row["differentiable"] and row["arity"] == arities.get(row["name"]) and row["arity"] <= 2:
             takes_number = row["has_parameters"] or row["name"] in ("celu", "softshrink")
-            yield row["name"], row["arity"], takes_number
+            tensors = 1 if takes_number else row["arity"]
+            yield row["name"], row["arity"], [text != "none" for text in row["derivatives"][:tensors]]
 
 
-@pytest.mark.parametrize(("name", "arity", "takes_number"), list(rows_with_derivatives()))
-def test_each_pointwise_operator_has_its_own_derivative(name, arity, takes_number):
-    tensors = 1 if takes_number else arity
+@pytest.mark.parametrize(("name", "arity", "differentiable"), list(rows_with_derivatives()))
+def test_each_pointwise_operator_has_its_own_derivative(name, arity, differentiable):
+    tensors = len(differentiable)
     operands = ", ".join([f"%{i}" for i in range(tensors)] + ["0.5"] * (arity - tensors))
     lines = [f"input %{i} x{i}" for i in range(tensors)]
     text = "\n".join([*lines, f"%3 = {name}({operands})", "%4 = mul(%3, 0.75)", "%5 = mul(%4, %0)", "return %5", ""])
     fused, single = _core._parse_program(text), _core._parse_program(text, False)
-    values = [(fb.rand(20, 30) * 0.8 + 0.1).requires_grad_() for _ in range(tensors)]
+    values = [(fb.rand(20, 30) * 0.8 + 0.1).requires_grad_(needs) for needs in differentiable]
     (result, found), (_, expected) = (
         gradients(lambda *inputs, run=run: _core._run_program(run, inputs, [])[0], values, allow_unused=True)
         for run in (fused, single)
@@ -108,6 +109,16 @@ def test_each_pointwise_operator_has_its_own_derivative(name, arity, takes_numbe
     for a, b in zip(found, expected, strict=True):
         assert (a is None) == (b is None)
         assert a is None or fb.allclose(a, b, 0, 0, equal_nan=True)
+
+
+def test_a_missing_derivative_raises_an_error():
+    fused = traced(lambda a, x: fb.igamma(a, x).exp() + 1, fb.rand(2, 3), fb.rand(2, 3))
+    a, x = fb.rand(4, 5, requires_grad=True), fb.rand(4, 5, requires_grad=True)
+    with pytest.raises(NotImplementedError, match=r"igamma\(\): the derivative for 'input' is not implemented"):
+        fused(a, x).sum().backward()
+    assert a.grad is None and x.grad is None
+    fused(a.detach(), x).sum().backward()
+    assert x.grad is not None
 
 
 def test_only_results_that_depend_on_a_leaf_require_a_gradient():

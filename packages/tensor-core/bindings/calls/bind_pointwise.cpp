@@ -11,7 +11,8 @@ namespace flambeau::python {
 namespace {
 
 PyObject* run(const Binding& b, PyObject* const* args, size_t count, PyObject* kwnames, bool in_place) {
-  const int arity = row_of(b.op).arity;
+  const PointwiseRow& row = row_of(b.op);
+  const int arity = row.arity;
   Operand operands[kMaxOperands] = {0, 0, 0};
   Arguments arguments;
   PyObject* const* values = args;
@@ -26,6 +27,8 @@ PyObject* run(const Binding& b, PyObject* const* args, size_t count, PyObject* k
       wrong_argument({b.name.c_str(), &b.parameters[size_t(i)], i}, tensor_only ? "Tensor" : "Tensor or Number",
                      values[i]);
     }
+    if (row.has_parameters && !row.expression[i] && operands[i].tensor && operands[i].tensor->requires_grad())
+      wrong_argument({b.name.c_str(), &b.parameters[size_t(i)], i}, "Number", values[i]);
   }
   require<TypeError>(operands[0].tensor || operands[1].tensor, b.name,
                      "(): argument 'input' (position 1) must be Tensor, not ", Py_TYPE(values[0])->tp_name);
@@ -84,6 +87,22 @@ std::string result_doc(const PointwiseRow& row) {
          (one ? " with the shape of ``input``." : " with the broadcast shape of the operands.");
 }
 
+// Describes which operands have a derivative.
+std::string gradient_doc(const Binding& b, const PointwiseRow& row) {
+  if (row.domain == Domain::Comparison || row.domain == Domain::Logical || row.domain == Domain::Integral ||
+      row.domain == Domain::Whole)
+    return "Not differentiable.";
+  std::string without;
+  for (int i = 0; i < (row.has_parameters ? 1 : row.arity); ++i)
+    if (!row.expression[i])
+      without +=
+          std::string(without.empty() ? "" : ", ") + "``" + PyUnicode_AsUTF8(b.parameters[size_t(i)].name) + "``";
+  if (without.empty()) return "Gradient: every floating or complex operand, any order.";
+  const std::string error = "a backward pass raises NotImplementedError.";
+  return row.differentiable ? "Gradient: any order, but not of " + without + ": for these, " + error
+                            : "Not differentiable: " + error;
+}
+
 std::string doc_of(const Binding& b, const PointwiseRow& row) {
   std::string doc = row.doc;
   doc += "\n\nArgs:\n";
@@ -91,7 +110,7 @@ std::string doc_of(const Binding& b, const PointwiseRow& row) {
   doc += "Returns: " + result_doc(row) + "\n\n";
   if (row.domain == Domain::Floating) doc += "Integers and booleans are computed in the default floating dtype. ";
   doc += takes_complex(row.op) ? "Supports real and complex numbers. " : "Supports real numbers. ";
-  doc += row.differentiable ? "Gradient: every floating or complex operand, any order." : "Not differentiable.";
+  doc += gradient_doc(b, row);
   if (row.domain != Domain::Comparison && row.domain != Domain::Logical && row.domain != Domain::Integral &&
       row.domain != Domain::Whole)
     doc += "\n\n" + accuracy_of(row);

@@ -32,6 +32,16 @@ class DifferentiatedGroup::Builder {
 
   bool needs_gradient(int value) const { return needs_gradient_[size_t(value)]; }
 
+  // Returns true if a needed derivative is not implemented.
+  bool lacks_derivative() const {
+    for (const FusedStep& step : steps_)
+      for (size_t k = 0; k < step.operands.size(); ++k)
+        if (const PointwiseRow& row = row_of(step.row);
+            has_gradient(row) && !row.expression[k] && needs_gradient(value_of(step.operands[k])))
+          return true;
+    return false;
+  }
+
   // Returns the values that the node has to save. Appends to `outputs` the steps among them that are not outputs yet.
   std::vector<int> choose_saved(std::vector<int>& outputs) {
     find_required(outputs);
@@ -217,6 +227,7 @@ DifferentiatedGroup::DifferentiatedGroup(const FusedGroup& group, uint64_t needs
   forward_.outputs = group.outputs;
   results_ = group.outputs.size();
   Builder builder(*this, needs);
+  if (builder.lacks_derivative()) return;
   saved_ = builder.choose_saved(forward_.outputs);
   for (size_t i = 0; i < forward_.outputs.size(); ++i)
     if (builder.needs_gradient(int(group.arguments.size()) + forward_.outputs[i])) differentiated_.push_back(int(i));

@@ -194,17 +194,19 @@ void check_divisor(const PointwiseRow& row, const Operand& divisor, Dtype in) {
   require(!zero, "ZeroDivisionError: ", row.name, " of integers by zero");
 }
 
+// Operators are recorded even if the derivative for the operand is missing. The backward pass then raises an error,
+// instead of omitting a gradient.
 bool needs_recording(const PointwiseRow& row, const Operand* operands) {
-  if (!row.differentiable) return false;
+  if (!has_gradient(row)) return false;
   bool needs = false;
-  for (int i = 0; i < row.arity; ++i) needs |= operands[i].tensor && operands[i].tensor->tracked() && row.expression[i];
+  for (int i = 0; i < row.arity; ++i) needs |= operands[i].tensor && operands[i].tensor->tracked();
   return needs && recording_enabled();
 }
 
 // Returns the operand, or a copy if it may overlap the memory to be written. If both are the same view, no copy is
 // needed.
 const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tensor& copy) {
-  if (!operand || !may_overlap(*operand, written) || same_elements(*operand, written)) return operand;
+  if (!operand || same_elements(*operand, written) || !may_overlap(*operand, written)) return operand;
   NoRecording off;
   copy = clone(*operand);
   return &copy;

@@ -8,6 +8,13 @@ namespace flambeau {
 
 namespace {
 
+// Returns the name of parameter i, which the signature may annotate: "input: Tensor | Number, n".
+std::string parameter_name(const PointwiseRow& row, int i) {
+  std::string_view rest = row.signature;
+  for (; i > 0; --i) rest.remove_prefix(rest.find(", ") + 2);
+  return std::string(rest.substr(0, rest.find_first_of(",:=")));
+}
+
 // The derivative of a row. It runs fused kernels or, if it is differentiated again, tensor expressions.
 //
 // Note [Complex derivatives]
@@ -32,7 +39,9 @@ struct PointwiseDerivative {
         values[i].tensor = &context.saved(next++);
     }
     for (int i = 0; i < arity; ++i) {
-      if (!context.needs(i) || !row.expression[i]) continue;
+      if (!context.needs(i)) continue;
+      require<NotImplementedError>(row.expression[i], row.name, "(): the derivative for '", parameter_name(row, i),
+                                   "' is not implemented");
       const Dtype in = type(row, context.gradient(), values);
       if (const auto kernel = kernels::derivative_of(op, i, in); kernel && !recording_enabled())
         context.set(i, fused(row, i, kernel, in, context.gradient(), values));
@@ -95,7 +104,7 @@ void record_pointwise(PointwiseOp op, const Operand* operands, const Operand* re
   PointwiseDerivative derivative{op, 0, {}, {}};
   for (int i = 0; i < arity; ++i) {
     const Tensor* t = operands[i].tensor;
-    const bool needs = t && t->tracked() && row.expression[i];
+    const bool needs = t && t->tracked();
     inputs[i] = needs ? t : &undefined;
     if (needs) derivative.saved_mask |= row.reads[i];
     derivative.is_scalar[i] = !t;

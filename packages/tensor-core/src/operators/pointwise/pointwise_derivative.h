@@ -8,6 +8,12 @@ namespace flambeau {
 // Records the derivative of a row. `read`: the operands to save, with their former values if they were overwritten.
 void record_pointwise(PointwiseOp op, const Operand* operands, const Operand* read, const Tensor& result,
                       Recording::Kind kind);
+// Returns true if the result of a row may have a gradient. The results of comparisons and logical operators are
+// constant almost everywhere.
+inline bool has_gradient(const PointwiseRow& row) {
+  return row.domain != Domain::Comparison && row.domain != Domain::Logical;
+}
+
 // Returns the gradient of operand i as differentiable tensor expressions. `grad`: the gradient of the result. `values`:
 // the operands and then the result; those that the derivative does not read may be undefined.
 Tensor derivative_expression(const PointwiseRow& row, int i, const Tensor& grad, const Tensor* values);
