@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -99,11 +100,12 @@ inline void transpose_rows(T* to, int64_t to_row, const T* from, int64_t from_ro
     const Rows r0 = row(0, j), r1 = row(1, j), r2 = row(2, j), r3 = row(3, j);
     const Rows a = pick<0, 4, 1, 5>(r0, r1), b = pick<0, 4, 1, 5>(r2, r3), c = pick<2, 6, 3, 7>(r0, r1),
                d = pick<2, 6, 3, 7>(r2, r3);
-    const auto out = [&](int64_t k) -> Rows& { return *reinterpret_cast<Rows*>(to + (j + k) * to_row); };
-    out(0) = pick<0, 1, 4, 5>(a, b);
-    out(1) = pick<2, 3, 6, 7>(a, b);
-    out(2) = pick<0, 1, 4, 5>(c, d);
-    out(3) = pick<2, 3, 6, 7>(c, d);
+    // Clang 14 would forget in the type Rows& that rows need not be aligned.
+    const auto store = [&](int64_t k, Rows v) { std::memcpy(to + (j + k) * to_row, &v, sizeof v); };
+    store(0, pick<0, 1, 4, 5>(a, b));
+    store(1, pick<2, 3, 6, 7>(a, b));
+    store(2, pick<0, 1, 4, 5>(c, d));
+    store(3, pick<2, 3, 6, 7>(c, d));
   }
   for (; j < columns; ++j)
     for (int64_t i = 0; i < R; ++i) to[j * to_row + i] = from[i * from_row + j];
