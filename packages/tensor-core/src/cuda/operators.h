@@ -69,9 +69,11 @@ void channel_sums(const Tensor& grads, const Tensor& products, const Tensor& gra
                   const Tensor& statistics, int64_t members, int64_t batch, int64_t rows, int64_t length);
 // Arguments of channel_elements(). It normalises elements or, if `grad` is defined, computes the derivative. A group
 // consists of `members` channels of one sample or, if `members` is 0, of one channel of all samples. `grads` and
-// `products` contain the means of g' and of g' * h for each group: Note [Normalisation].
+// `products` contain the means of g' and of g' * h for each group: Note [Normalisation]. With a share other than 0,
+// they contain the sums of g and of g * h instead, and the means are these sums * weight * share.
 struct ChannelNumbers {
   Tensor statistics, weight, bias, grads, products;
+  double share = 0;
 };
 void channel_elements(const Tensor& out, const Tensor& x, const Tensor& grad, const ChannelNumbers& numbers,
                       int64_t channels, int64_t inner, int64_t members);

@@ -104,7 +104,7 @@ void channel_elements(const Tensor& out, const Tensor& x, const Tensor& grad, co
   a.count = x.numel();
   a.in = pointer(x), a.grad = pointer(grad), a.out = pointer(out);
   a.statistics = pointer(c.statistics), a.weight = pointer(c.weight), a.bias = pointer(c.bias);
-  a.grads = pointer(c.grads), a.products = pointer(c.products);
+  a.grads = pointer(c.grads), a.products = pointer(c.products), a.share = c.share;
   a.inner_size = inner, a.channel_count = channels, a.members = members;
   a.small = a.count < int64_t(1) << 31;
   if (a.small) {

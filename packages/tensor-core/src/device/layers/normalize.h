@@ -240,11 +240,13 @@ struct Channels {
     Number mean, scale, of_in, constant;
     Gradient(const ChannelArguments& a, ChannelIndex p) {
       const Normal n = reinterpret_cast<const Normal*>(a.statistics)[p.group];
+      const Number weight = reductions::at_or(reductions::numbers<T>(a.weight), p.channel, Number(1)),
+                   share = a.share == 0 ? Number(1) : Number(a.share) * weight;
       mean = n.mean;
-      scale = n.rstd * reductions::at_or(reductions::numbers<T>(a.weight), p.channel, Number(1));
+      scale = n.rstd * weight;
       // The means of g' and of g' * h. Note [Normalisation]
-      of_in = a.products ? -n.rstd * n.rstd * reductions::numbers<T>(a.products)[p.group] : Number(0);
-      constant = a.grads ? -n.rstd * reductions::numbers<T>(a.grads)[p.group] : Number(0);
+      of_in = a.products ? -n.rstd * n.rstd * (reductions::numbers<T>(a.products)[p.group] * share) : Number(0);
+      constant = a.grads ? -n.rstd * (reductions::numbers<T>(a.grads)[p.group] * share) : Number(0);
     }
     T operator()(T x, T g) const {
       return convert<T>(scale * convert<Number>(g) + (of_in * (convert<Number>(x) - mean) + constant));

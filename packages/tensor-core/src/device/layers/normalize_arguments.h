@@ -11,6 +11,7 @@ struct ChannelArguments {
   char* out;
   // Statistics, grads, products: per group; others: per channel. A null pointer omits the term.
   const char *statistics, *weight, *bias, *grads, *products;
+  double share;                                // ChannelNumbers::share
   int64_t inner_size, channel_count, members;  // members: channels of a group; 0: a group is a channel of all samples
   Divider inner, channels, members_divider;    // the three numbers above, for tensors of fewer than 2**31 elements
   int small, whole;  // small: there are fewer than 2**31 elements; whole: each pack is aligned and within one channel

@@ -6,6 +6,7 @@
 #include "flambeau/memory_format.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
+#include "flambeau/rows/arithmetic.h"
 #include "operators/layers/normalization.h"
 #include "operators/pointwise/chain.h"
 
@@ -184,8 +185,9 @@ void begin_updates(const Tensor& running_mean, const Tensor& running_var, const 
 
 void update_running_on_gpu(const Tensor& running, const Tensor& values, double momentum) {
   if (!running.defined()) return;
-  const Tensor before = to(running, values.dtype());
-  copy_values(running, add(mul(before, 1 - momentum), reshape(mul(values, momentum), running.shape())));
+  const Tensor end = reshape(values, running.shape());
+  const Operand operands[] = {running, end, Scalar(momentum)};
+  cuda::pointwise(row_of(op::lerp), cuda::kValue, running, operands, 3, values.dtype());
 }
 
 // Computes the forward pass on a GPU. Statistics and other numbers of channels have the dtype in which the kernels
@@ -195,8 +197,9 @@ Tensor batch_forward_on_gpu(const Tensor& x, const Tensor& running_mean, const T
                             Tensor& out) {
   const ChannelLayout l = ChannelLayout::of(x);
   const Dtype type = normalization_type(x);
-  Tensor statistics = zeros({l.channels, 2}, type);
-  if (training && x.numel() > 0) {
+  const bool computes_statistics = training && x.numel() > 0;
+  const Tensor statistics = (computes_statistics ? empty : zeros)({l.channels, 2}, type);
+  if (computes_statistics) {
     const Tensor running = empty({l.channels, 2}, type);
     cuda::channel_moments(statistics, running, x, l.batch, l.channels, l.inner, eps);
     begin_updates(running_mean, running_var);
@@ -215,14 +218,14 @@ Tensor batch_forward_on_gpu(const Tensor& x, const Tensor& running_mean, const T
 Gradients batch_backward_on_gpu(const Tensor& grad, const Tensor& x, const Tensor& weight, const Tensor& statistics,
                                 bool training) {
   const ChannelLayout l = ChannelLayout::of(x);
-  Gradients out{empty(x.shape(), x.dtype()), zeros({l.channels}, statistics.dtype()),
-                zeros({l.channels}, statistics.dtype())};
+  const auto make = x.numel() > 0 ? empty : zeros;
+  Gradients out{empty(x.shape(), x.dtype()), make({l.channels}, statistics.dtype()),
+                make({l.channels}, statistics.dtype())};
   cuda::channel_sums(out.bias, out.weight, grad, x, statistics, 1, l.batch, l.channels, l.inner);
   cuda::ChannelNumbers numbers{statistics, weight, {}, {}, {}};
   if (training && x.numel() > 0) {
-    const Scalar share(double(l.channels) / double(x.numel()));
-    numbers.grads = (weight.defined() ? out.bias * weight : out.bias) * share;
-    numbers.products = (weight.defined() ? out.weight * weight : out.weight) * share;
+    numbers.grads = out.bias, numbers.products = out.weight;
+    numbers.share = double(l.channels) / double(x.numel());
   }
   cuda::channel_elements(out.input, x, grad, numbers, l.channels, l.inner, 0);
   return out;
