@@ -379,6 +379,11 @@ using ArgMax = Extreme<host::Larger, T>;
 template <class T>
 using ArgMin = Extreme<host::Smaller, T>;
 
+// Returns x / y. For numbers of type float, the error is up to two units in the last place, and y must be less than
+// 2**126.
+inline float quick_quotient(float x, float y) { return __fdividef(x, y); }
+inline double quick_quotient(double x, double y) { return x / y; }
+
 // Computes the sum and the sum of squared deviations (Chan, Golub, LeVeque 1979). The sum is accumulated separately,
 // since infinities make an incrementally updated mean NaN.
 template <class T>
@@ -395,7 +400,7 @@ struct MomentAccumulator : WithoutContext {
   }
   static State join(State x, State y) {
     if (x.count == V<T>(0) || y.count == V<T>(0)) return x.count == V<T>(0) ? y : x;
-    const V<T> count = x.count + y.count, share = y.count / count, delta = y.mean - x.mean;
+    const V<T> count = x.count + y.count, share = quick_quotient(y.count, count), delta = y.mean - x.mean;
     return {count, x.mean + delta * share, x.squares + y.squares + delta * delta * (x.count * share), x.sum + y.sum};
   }
   static State map(const Stored (&x)[1], int64_t, NoContext) {

@@ -49,18 +49,19 @@ inline State join_lanes(State state, int lanes) {
   return state;
 }
 
-// Combines the states of all threads of a block and returns the result to each of them. The number of threads is a
-// multiple of 32.
+// Combines the states of all threads of a block and returns the result to each of them. The number of threads is 32
+// times a power of two.
 template <class Op, int threads, class State>
 inline State join_block(State state) {
-  __shared__ State parts[threads / 32];
+  constexpr int kWarps = threads / 32;
+  static_assert((kWarps & (kWarps - 1)) == 0);
+  __shared__ State parts[kWarps];
   state = join_lanes<Op>(state, 32);
   __syncthreads();  // all reads of the previous contents are complete
-  if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = state;
+  const int lane = int(threadIdx.x) % 32;
+  if (lane == 0) parts[threadIdx.x / 32] = state;
   __syncthreads();
-  state = parts[0];
-  for (int warp = 1; warp < threads / 32; ++warp) state = Op::join(state, parts[warp]);
-  return state;
+  return of_lane_number(join_lanes<Op>(parts[lane % kWarps], kWarps), 0);
 }
 
 // Does the same for blocks of up to 1024 threads, any multiple of 32. A kernel may call it once.
