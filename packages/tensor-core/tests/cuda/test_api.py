@@ -174,7 +174,8 @@ def test_the_accelerator_is_the_gpu():
     accelerator.synchronize()
     accelerator.empty_cache()
     accelerator.reset_peak_memory_stats()
-    assert accelerator.get_memory_info() == cuda.mem_get_info()
+    free, total = accelerator.get_memory_info()
+    assert 0 < free <= total == cuda.mem_get_info()[1]  # other processes may change the free memory
     assert accelerator.memory_stats().keys() == cuda.memory_stats().keys()
     assert accelerator.memory_allocated() <= accelerator.max_memory_allocated()
     assert accelerator.memory_reserved() <= accelerator.max_memory_reserved()
