@@ -161,6 +161,29 @@ FLAMBEAU_POINTWISE({kernel})
     assert compile(LIBRARY, unit, "sm_80") == ""
 
 
+CHAIN = """
+#include "device/elementwise/chain.h"
+namespace flambeau::cuda {
+struct Chain {
+  template <class V>
+  static auto call(V v0, V v1, V v2) {
+    const V v3 = V(device::value_of<device::lt_row>(v0, v1));
+    const V v4 = rounded<%s>(device::derivative_of<device::pow_row, 1>(v0, v1, v2, v0));
+    const V v5 = rounded<%s>(device::value_of<device::lgamma_row>(v4));
+    return rounded<%s>(device::value_of<device::where_row>(v3, v4, v5));
+  }
+};
+}
+FLAMBEAU_POINTWISE(flambeau::cuda::Chain, %s, %s, %s, %s, flambeau::cuda::Number)
+"""
+
+
+@pytest.mark.parametrize(("stored", "computed"), [("float", "float"), ("double", "double"), ("bfloat16", "float")])
+def test_chains_compile(stored, computed):
+    stored = f"::flambeau::{stored}" if stored == "bfloat16" else stored
+    assert compile(LIBRARY, CHAIN % (*[stored] * 3, computed, *[stored] * 3), "sm_80") == ""
+
+
 REDUCTIONS = [*(name for name, _ in fb._core._reduction_rows()), "ArgMax", "ArgMin", "Moments", "Dot"]
 LINES = ["Softmax", "LogSoftmax", "SoftmaxBackward", "LogSoftmaxBackward"]
 NORMALIZED_ROWS = ["LayerNorm", "RmsNorm", "LayerNormBackward", "RmsNormBackward"]

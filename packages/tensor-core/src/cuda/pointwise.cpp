@@ -1,5 +1,7 @@
 // Pointwise rows and copies on a GPU. There is a module for each combination of operator and dtypes.
 // See Note [CUDA modules].
+#include "cuda/pointwise.h"
+
 #include <algorithm>
 #include <sstream>
 
@@ -67,11 +69,8 @@ static_assert(kDtypeCount <= 15, "a dtype and Number fit four bits of a key");
 
 CudaModule& module_of(const ModuleKey& wanted) {
   static auto* modules = new CudaModules;
-  return modules->find(wanted.key(), [&] {
-    return std::make_unique<CudaModule>(
-        wanted.name(), wanted.source(),
-        std::initializer_list<const char*>{"vectors", "elements", "packs", "rows", "strided"});
-  });
+  return modules->find(wanted.key(),
+                       [&] { return std::make_unique<CudaModule>(wanted.name(), wanted.source(), kPointwiseKernels); });
 }
 
 void set_number(double (&parts)[2], Scalar value, Dtype in) {
@@ -97,8 +96,9 @@ void run_flat(int device, CudaModule& module, const PointwiseArguments& a, int64
   launch(device, module, aligned ? kVectors : kElements, {unsigned(blocks)}, kThreads, a);
 }
 
-void run_strided(int device, CudaModule& module, PointwiseArguments a, StridedLayout part, const int64_t* sizes,
-                 int64_t width) {
+void run_strided(int device, CudaModule& module, const PointwiseArguments& common, StridedLayout part,
+                 const int64_t* sizes, int64_t width) {
+  StridedArguments a{common, 0, 0, {}, {}};
   uint64_t addresses[kPointers];
   for (int k = 0; k < part.pointers; ++k) {
     a.pointers[k] += part.offset[k];
@@ -121,7 +121,13 @@ void run_strided(int device, CudaModule& module, PointwiseArguments a, StridedLa
 
 void run(const ModuleKey& wanted, const Tensor& out) {
   if (out.numel() == 0) return;
-  const int device = out.device().index;
+  run_pointwise(module_of(wanted), out, {wanted.operands, size_t(wanted.count)}, wanted.in, wanted.copies());
+}
+
+}  // namespace
+
+void run_pointwise(CudaModule& module, const Tensor& out, std::span<const Operand> operands, Dtype in, bool is_copy) {
+  const int device = out.device().index, count = int(operands.size());
   PointwiseArguments a;
   a.count = out.numel();
   std::fill_n(a.pointers, kPointers, nullptr);
@@ -129,10 +135,10 @@ void run(const ModuleKey& wanted, const Tensor& out) {
   const Tensor* tensors[kPointers] = {&out};
   int64_t sizes[kPointers] = {item_size(out.dtype())}, largest = sizes[0];
   bool flat = out.is_contiguous();
-  for (int k = 0; k < wanted.count; ++k) {
-    const Operand& o = wanted.operands[k];
+  for (int k = 0; k < count; ++k) {
+    const Operand& o = operands[size_t(k)];
     if (!o.tensor) {
-      set_number(a.numbers[k + 1], o.scalar, wanted.in);
+      set_number(a.numbers[k + 1], o.scalar, in);
       continue;
     }
     tensors[k + 1] = o.tensor;
@@ -141,21 +147,18 @@ void run(const ModuleKey& wanted, const Tensor& out) {
     largest = std::max(largest, sizes[k + 1]);
     flat &= o.tensor->is_contiguous() && o.tensor->shape() == out.shape();
   }
-  CudaModule& module = module_of(wanted);
   const int64_t width = std::max<int64_t>(16 / largest, 1);
   if (flat) return run_flat(device, module, a, width);
-  const StridedLayout layout = layout_of(tensors, wanted.count + 1);
+  const StridedLayout layout = layout_of(tensors, std::min(count + 1, kPointers));
   if (layout.side_by_side(sizes)) return run_flat(device, module, a, width);
-  const Tensor* copied = wanted.copies() ? wanted.operands[0].tensor : nullptr;
+  const Tensor* copied = is_copy ? operands[0].tensor : nullptr;
   each_part(layout, [&](const StridedLayout& part) {
     const int dim = copied ? transposed_dim(part, sizes) : 0;
     if (dim == 0) return run_strided(device, module, a, part, sizes, width);
     copy_transposed(device, transpose_arguments(part, dim, a.pointers[0], a.pointers[1], transpose_tile(int(sizes[0]))),
-                    wanted.in, out.dtype(), copied->dtype());
+                    in, out.dtype(), copied->dtype());
   });
 }
-
-}  // namespace
 
 void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const Operand* operands, int count,
                Dtype in) {

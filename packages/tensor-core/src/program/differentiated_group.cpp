@@ -194,6 +194,7 @@ class DifferentiatedGroup::Builder {
     const PointwiseRow& row = row_of(step.row);
     if (row.reads[operand]) return false;
     const NoRecording off;
+    const OnDevice here{Device()};
     const Tensor gradient = zeros({1}, Dtype::float32), values[kMaxOperands + 1];
     return row.expression[operand](gradient, values, values[row.arity]).same(gradient);
   }

@@ -2,13 +2,14 @@
 #include "program/group_plan.h"
 
 #include "flambeau/autograd.h"
+#include "flambeau/cuda.h"
 #include "operators/layers/normalization.h"
 
 namespace flambeau::program {
 
 GroupPlan::Layout::Kind GroupPlan::Layout::kind_of(const Value& value) {
   if (const auto* t = std::get_if<flambeau::Tensor>(&value)) {
-    const bool fits = t->defined() && t->device() == DeviceType::Cpu && !t->impl()->wrapped_number &&
+    const bool fits = t->defined() && (t->device() == DeviceType::Cpu || t->is_cuda()) && !t->impl()->wrapped_number &&
                       !(t->tracked() && recording_enabled());
     return fits ? Tensor : Other;
   }
@@ -21,14 +22,14 @@ GroupPlan::Layout GroupPlan::Layout::of(const Value& value) {
   const Kind kind = kind_of(value);
   if (kind != Tensor) return {kind};
   const auto& t = std::get<flambeau::Tensor>(value);
-  return {kind, t.dtype(), t.shape(), t.strides()};
+  return {kind, t.device(), t.dtype(), t.shape(), t.strides()};
 }
 
 bool GroupPlan::Layout::matches(const Value& value) const {
   if (kind_of(value) != kind) return false;
   if (kind != Tensor) return true;
   const auto& t = std::get<flambeau::Tensor>(value);
-  return t.dtype() == dtype && t.shape() == shape && t.strides() == strides;
+  return t.device() == device && t.dtype() == dtype && t.shape() == shape && t.strides() == strides;
 }
 
 bool GroupPlan::serves(Arguments arguments) const {
@@ -46,6 +47,7 @@ class GroupPlan::Run {
     for (const PriorRow& prior : plan_.priors_) priors_.push_back(computed(prior, arguments_, priors_));
     SmallVector<Operand, 16> inputs;
     for (const Source& source : plan_.inputs_) inputs.push_back(operand(source));
+    if (plan_.gpu_chain_) return run_on_gpu({inputs.data(), inputs.size()}, results);
     SmallVector<const char*, 8> weights;
     for (const Source& source : plan_.weights_) weights.push_back(operand(source).tensor->bytes());
     std::vector<ChannelLines> lines;
@@ -66,6 +68,16 @@ class GroupPlan::Run {
   }
 
  private:
+  void run_on_gpu(std::span<const Operand> inputs, Values& results) {
+    std::vector<Tensor> outputs;
+    for (const Output& output : plan_.outputs_) {
+      const bool is_prior = output.source.kind == Source::Prior;
+      results.emplace_back(is_prior ? priors_[size_t(output.source.number)] : empty(output.shape, output.dtype));
+      if (!is_prior) outputs.push_back(std::get<Tensor>(results.back()));
+    }
+    plan_.gpu_chain_->run(inputs, outputs);
+  }
+
   Operand operand(const Source& source) const { return plan_.operand(source, arguments_, priors_); }
 
   ChannelLines lines_of(const Norm& norm) const {
@@ -108,6 +120,11 @@ Tensor GroupPlan::computed(const PriorRow& prior, Arguments arguments, const std
   return pointwise(prior.row, operands);
 }
 
-void GroupPlan::run(Arguments arguments, Values& results) const { Run(*this, arguments).run(results); }
+void GroupPlan::run(Arguments arguments, Values& results) const {
+  if (chain_) return Run(*this, arguments).run(results);
+  const OnDevice there(device_);
+  const cuda::Call scope;
+  Run(*this, arguments).run(results);
+}
 
 }  // namespace flambeau::program

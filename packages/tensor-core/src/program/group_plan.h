@@ -3,6 +3,7 @@
 
 #include "operators/pointwise/chain.h"
 #include "program/fusion.h"
+#include "program/gpu_chain.h"
 
 namespace flambeau::program {
 
@@ -15,7 +16,7 @@ class GroupPlan {
   // Returns true if the plan was made for arguments of this layout.
   bool serves(Arguments arguments) const;
   // Returns false if the operators have to run one by one.
-  bool has_chain() const { return chain_ != nullptr; }
+  bool has_chain() const { return chain_ || gpu_chain_; }
   // Returns true if all results have the shape of the chain, which computes all of them.
   bool is_uniform() const { return has_chain() && priors_.empty(); }
   void run(Arguments arguments, Values& results) const;
@@ -23,10 +24,11 @@ class GroupPlan {
   static Scalar number_of(const Value& value);
 
  private:
-  // The properties of an argument on which a plan depends. The last three are set only for CPU tensors that need no
-  // gradient.
+  // The properties of an argument on which a plan depends. The last four are set only for tensors on the CPU or a GPU
+  // that need no gradient.
   struct Layout {
     enum Kind : uint8_t { Other, Number, Tensor } kind = Other;
+    Device device = {};
     Dtype dtype = {};
     Shape shape = {};
     Shape strides = {};
@@ -67,9 +69,11 @@ class GroupPlan {
   std::vector<Source> inputs_, weights_;
   std::vector<Norm> norms_;
   std::vector<Output> outputs_;
+  Device device_;
   Dtype dtype_ = Dtype::float32;
   Shape shape_;
-  std::unique_ptr<const ChainPlan> chain_;
+  std::unique_ptr<const ChainPlan> chain_;     // on the CPU
+  std::unique_ptr<const GpuChain> gpu_chain_;  // on a GPU
 };
 
 }  // namespace flambeau::program

@@ -40,7 +40,7 @@ class GroupPlan::Planner {
   };
 
   bool read_arguments() {
-    bool any = false;
+    bool any = false, any_tensor = false;
     for (size_t i = 0; i < group_.arguments.size(); ++i) {
       const Layout& layout = plan_.layouts_[i];
       PlannedValue p;
@@ -52,6 +52,9 @@ class GroupPlan::Planner {
       } else {
         p.shape = layout.shape;
         p.kind = layout.dtype == Dtype::bool_ ? Kind::Mask : Kind::Elements;
+        if (!any_tensor) plan_.device_ = layout.device;
+        if (!(layout.device == plan_.device_)) return false;
+        any_tensor = true;
         if (p.kind == Kind::Elements) {
           if (!any) plan_.dtype_ = layout.dtype;
           if (layout.dtype != plan_.dtype_) return false;
@@ -60,8 +63,10 @@ class GroupPlan::Planner {
       }
       values_.push_back(std::move(p));
     }
-    return any && (plan_.dtype_ == Dtype::float32 || plan_.dtype_ == Dtype::float64);
+    const Dtype d = plan_.dtype_;
+    return any && (d == Dtype::float32 || d == Dtype::float64 || (is_on_gpu() && is_floating(d) && item_size(d) == 2));
   }
+  bool is_on_gpu() const { return !(plan_.device_ == DeviceType::Cpu); }
 
   // Chooses the chain's shape: that of the step with the most elements, where a reduction counts with the shape of its
   // input. Smaller results are computed before the chain or have one element per row.
@@ -171,9 +176,9 @@ class GroupPlan::Planner {
 
   bool add_row(const FusedStep& step) {
     const std::optional<Kind> kind = result_kind(step);
-    const PointwiseKernel kernel = step.derivative < 0
-                                       ? chain_kernel(step.row, plan_.dtype_)
-                                       : kernels::derivative_of(step.row, step.derivative, plan_.dtype_);
+    const PointwiseKernel kernel =
+        step.derivative < 0 ? chain_kernel(step.row, plan_.dtype_)
+                            : kernels::derivative_of(step.row, step.derivative, dtype_of(compute_type(plan_.dtype_)));
     if (!kind || !kernel) return false;
     PlannedValue p;
     p.kind = *kind;
@@ -194,6 +199,8 @@ class GroupPlan::Planner {
       if (!p.is_per_row && !(p.shape == plan_.shape_)) return false;
       ChainStep made;
       made.kernel = kernel;
+      made.op = step.row;
+      made.derivative = step.derivative;
       made.dtype = p.kind == Kind::Mask ? Dtype::bool_ : plan_.dtype_;
       made.is_per_row = p.is_per_row;
       made.count = int(step.operands.size());
@@ -217,7 +224,8 @@ class GroupPlan::Planner {
 
   bool add_channels(const FusedStep& step) {
     const PlannedValue& x = value(step.operands[0]);
-    if (x.kind != Kind::Elements || x.is_per_row || !(x.shape == plan_.shape_) || x.shape.size() < 3) return false;
+    if (is_on_gpu() || x.kind != Kind::Elements || x.is_per_row || !(x.shape == plan_.shape_) || x.shape.size() < 3)
+      return false;
     const int64_t channels = x.shape[1];
     if (product(x.shape) / (x.shape[0] * channels) <= 1) return false;
     Norm norm{source(step, 1), source(step, 2), source(step, 3), source(step, 4), *step.eps};
@@ -236,7 +244,7 @@ class GroupPlan::Planner {
 
   bool add_function(const FusedStep& step) {
     const PlannedValue& x = value(step.operands[0]);
-    if (x.kind != Kind::Elements || x.is_per_row || !(x.shape == plan_.shape_)) return false;
+    if (is_on_gpu() || x.kind != Kind::Elements || x.is_per_row || !(x.shape == plan_.shape_)) return false;
     ChainStep made;
     made.kind = ChainStep::Rows;
     made.row = step.function;
@@ -342,6 +350,10 @@ class GroupPlan::Planner {
       given.push_back({source.kind == Source::Prior ? &examples[size_t(source.number)]
                                                     : std::get_if<Tensor>(arguments_[size_t(source.number)]),
                        plan_.dtype_});
+    if (is_on_gpu()) {
+      plan_.gpu_chain_ = std::make_unique<GpuChain>(given, steps_, written, plan_.dtype_);
+      return;
+    }
     auto chain = std::make_unique<ChainPlan>(given, steps_, written, plan_.shape_, length_);
     if (chain->fits_cache()) plan_.chain_ = std::move(chain);
   }

@@ -90,6 +90,7 @@ struct DerivativeOf {
 template <class Function, class V, class Out, class... In>
 struct Loop {
   static constexpr int kInputs = sizeof...(In);
+  static constexpr int kTensors = kInputs + 1 < kPointers ? kInputs + 1 : kPointers;  // that may have strides
   static constexpr int max(int x, int y) { return x > y ? x : y; }
   static constexpr int largest() {
     int size = sizeof(Out);
@@ -138,8 +139,11 @@ struct Loop {
     else
       return convert<V>(pack.values[j]);
   }
-  template <bool may_repeat, int... K>
-  static void pack_at(const PointwiseArguments& a, const int64_t* offsets, std::integer_sequence<int, K...>) {
+  // Returns whether an operand is one element that is repeated along the innermost dimension.
+  static bool is_repeated(const PointwiseArguments&, int) { return false; }
+  static bool is_repeated(const StridedArguments& a, int k) { return k < kTensors && a.strides[k][0] == 0; }
+  template <class Arguments, int... K>
+  static void pack_at(const Arguments& a, const int64_t* offsets, std::integer_sequence<int, K...>) {
     const auto all = [&](const Pack<In>&... packs) {
       Pack<Out> out;
 #pragma unroll
@@ -147,22 +151,22 @@ struct Loop {
         out.values[j] = convert<Out>(Function::template call<V>(pick<In>(a, K + 1, packs, j)...));
       *reinterpret_cast<Pack<Out>*>(a.pointers[0] + offsets[0]) = out;
     };
-    all(read<In>(a, K + 1, offsets[K + 1], may_repeat && a.strides[K + 1][0] == 0)...);
+    all(read<In>(a, K + 1, offsets[K + 1], is_repeated(a, K + 1))...);
   }
-  template <bool may_repeat>
-  static void pack_at(const PointwiseArguments& a, const int64_t* offsets) {
-    pack_at<may_repeat>(a, offsets, std::make_integer_sequence<int, kInputs>());
+  template <class Arguments>
+  static void pack_at(const Arguments& a, const int64_t* offsets) {
+    pack_at(a, offsets, std::make_integer_sequence<int, kInputs>());
   }
 
   // Adds to the offsets, in bytes, those of a step of the loop over the dimensions. Returns the position in the
   // innermost dimension.
-  static uint32_t add_offsets(const PointwiseArguments& a, uint32_t step, int64_t* offsets) {
+  static uint32_t add_offsets(const StridedArguments& a, uint32_t step, int64_t* offsets) {
     uint32_t left = step, innermost = 0;
 #pragma unroll
     for (int d = 0; d < kLoopDims; ++d) {
       if (d == a.dims) break;
       const uint32_t next = d + 1 < a.dims ? a.sizes[d].quotient(left) : 0, position = left - next * a.sizes[d].divisor;
-      for (int k = 0; k <= kInputs; ++k) offsets[k] += a.strides[k][d] * int64_t(position);
+      for (int k = 0; k < kTensors; ++k) offsets[k] += a.strides[k][d] * int64_t(position);
       if (d == 0) innermost = position;
       left = next;
     }
@@ -173,7 +177,7 @@ struct Loop {
     const int64_t first = (int64_t(blockIdx.x) * blockDim.x + threadIdx.x) * kWidth;
     if (first + kWidth <= a.count) {
       const int64_t offsets[] = {first * int64_t(sizeof(Out)), first * Source<V, In>::kSize...};
-      pack_at<false>(a, offsets);
+      pack_at(a, offsets);
     } else
       for (int64_t i = first; i < a.count; ++i) element_at(a, i);
   }
@@ -183,31 +187,31 @@ struct Loop {
     for (int j = 0; j < kWidth; ++j)
       if (const int64_t i = first + int64_t(j) * blockDim.x; i < a.count) element_at(a, i);
   }
-  static void packs(const PointwiseArguments& a) {
+  static void packs(const StridedArguments& a) {
     const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (at >= a.count) return;
     int64_t offsets[kInputs + 1] = {};
     const int64_t left = a.row - int64_t(add_offsets(a, uint32_t(at), offsets)) * kWidth;
-    if (left >= kWidth) return pack_at<true>(a, offsets);
+    if (left >= kWidth) return pack_at(a, offsets);
 #pragma unroll 1
     for (int64_t j = 0; j < left; ++j) {  // the last elements of a row
       *reinterpret_cast<Out*>(a.pointers[0] + offsets[0]) = element(a, offsets);
-      for (int k = 0; k <= kInputs; ++k) offsets[k] += a.strides[k][0] / kWidth;
+      for (int k = 0; k < kTensors; ++k) offsets[k] += a.strides[k][0] / kWidth;
     }
   }
   // A warp processes kRowPart elements of a row. Each lane processes every 32nd of them.
-  static void rows(const PointwiseArguments& a) {
+  static void rows(const StridedArguments& a) {
     constexpr int kEach = kRowPart / 32;
     const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (thread / 32 >= a.count) return;
     int64_t offsets[kInputs + 1] = {};
     const int64_t first = int64_t(add_offsets(a, uint32_t(thread / 32), offsets)) * kRowPart + thread % 32;
-    for (int k = 0; k <= kInputs; ++k) offsets[k] += a.strides[k][0] / kRowPart * (thread % 32);
+    for (int k = 0; k < kTensors; ++k) offsets[k] += a.strides[k][0] / kRowPart * (thread % 32);
     Out results[kEach];
 #pragma unroll
     for (int j = 0; j < kEach; ++j) {
-      int64_t own[kInputs + 1];
-      for (int k = 0; k <= kInputs; ++k) own[k] = offsets[k] + a.strides[k][0] / kEach * j;
+      int64_t own[kInputs + 1] = {};
+      for (int k = 0; k < kTensors; ++k) own[k] = offsets[k] + a.strides[k][0] / kEach * j;
       if (first + j * 32 < a.row) results[j] = element(a, own);
     }
 #pragma unroll
@@ -215,7 +219,7 @@ struct Loop {
       if (first + j * 32 < a.row)
         *reinterpret_cast<Out*>(a.pointers[0] + offsets[0] + a.strides[0][0] / kEach * j) = results[j];
   }
-  static void strided(const PointwiseArguments& a) {
+  static void strided(const StridedArguments& a) {
     const int64_t at = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;
     if (at >= a.count) return;
     int64_t offsets[kInputs + 1] = {};
@@ -233,6 +237,6 @@ struct Loop {
   using UnitLoop = flambeau::cuda::Loop<function, __VA_ARGS__>;                            \
   FLAMBEAU_KERNEL(vectors, flambeau::cuda::PointwiseArguments) { UnitLoop::vectors(a); }   \
   FLAMBEAU_KERNEL(elements, flambeau::cuda::PointwiseArguments) { UnitLoop::elements(a); } \
-  FLAMBEAU_KERNEL(packs, flambeau::cuda::PointwiseArguments) { UnitLoop::packs(a); }       \
-  FLAMBEAU_KERNEL(rows, flambeau::cuda::PointwiseArguments) { UnitLoop::rows(a); }         \
-  FLAMBEAU_KERNEL(strided, flambeau::cuda::PointwiseArguments) { UnitLoop::strided(a); }
+  FLAMBEAU_KERNEL(packs, flambeau::cuda::StridedArguments) { UnitLoop::packs(a); }         \
+  FLAMBEAU_KERNEL(rows, flambeau::cuda::StridedArguments) { UnitLoop::rows(a); }           \
+  FLAMBEAU_KERNEL(strided, flambeau::cuda::StridedArguments) { UnitLoop::strided(a); }

@@ -36,7 +36,10 @@ struct ChainInput {
 
 struct ChainStep {
   enum Kind : uint8_t { Pointwise, Convert, Channels, Rows, Repeat } kind = Pointwise;
-  PointwiseKernel kernel = nullptr;      // for Pointwise
+  // For Pointwise: the kernel, the row, and the operand whose derivative it computes; -1 if it computes the row.
+  PointwiseKernel kernel = nullptr;
+  PointwiseOp op = {};
+  int derivative = -1;
   int lines = -1;                        // for Channels: index of the ChannelLines
   RowStep row = {};                      // for Rows
   Dtype dtype = Dtype::float32;          // dtype of the result

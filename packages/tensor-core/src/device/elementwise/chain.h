@@ -1,0 +1,27 @@
+// Kernels that apply several rows to each element. See program/gpu_chain.h. The source of a module includes this file,
+// defines
+//
+//   struct Chain { template <class V> static auto call(V v0, V v1, ...) { ... } };
+//
+// whose statements call value_of() and derivative_of() of rows.h, and invokes FLAMBEAU_POINTWISE(Chain, ...).
+#pragma once
+
+#include "device/elementwise/pointwise.h"
+#include "device/elementwise/rows.h"
+
+namespace flambeau::cuda {
+
+// Rounds the result of a row to its type in memory, T, as separate operators would. The compiler cannot combine the
+// product of one row and the sum of the next to one operation, which would be rounded once instead of twice.
+template <class T, class V>
+inline V rounded(V value) {
+  V out = convert<V>(convert<T>(value));
+#ifndef FLAMBEAU_EMULATED
+  // The compiler combines neither operation of a product, this sum and the next sum, since `.rn` forbids it.
+  if constexpr (std::is_same_v<V, float>) asm("add.rn.f32 %0, %0, 0f80000000;" : "+f"(out));
+  if constexpr (std::is_same_v<V, double>) asm("add.rn.f64 %0, %0, 0d8000000000000000;" : "+d"(out));
+#endif
+  return out;
+}
+
+}  // namespace flambeau::cuda

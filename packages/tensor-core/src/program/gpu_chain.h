@@ -1,0 +1,40 @@
+// Chains of pointwise operators on a GPU. Note [Chains] in operators/pointwise/chain.h. Internal.
+//
+// Each result that is written to memory is computed by one kernel from the inputs and earlier results. The kernel's
+// source names the rows; intermediate values are rounded as in memory, so results are identical to those of the
+// operators. If a result needs more operands than a kernel has, an intermediate value is written to memory as well.
+#pragma once
+
+#include <span>
+
+#include "cuda/runtime/compiler.h"
+#include "operators/pointwise/chain.h"
+
+namespace flambeau::program {
+
+class GpuChain {
+ public:
+  // `inputs`, `steps` and `outputs` are those of ChainPlan. The steps must be pointwise ones and conversions of masks.
+  // `dtype`: the dtype of all tensors except masks.
+  GpuChain(std::span<const ChainInput> inputs, std::span<const ChainStep> steps, std::span<const int> outputs,
+           Dtype dtype);
+
+  // `outputs`: contiguous tensors on the GPU.
+  void run(std::span<const Operand> inputs, std::span<const Tensor> outputs) const;
+
+ private:
+  class Builder;
+  struct Kernel {
+    int value;                  // the number of the value that it computes
+    SmallVector<int, 8> reads;  // the numbers of its operands
+    Dtype dtype;                // the dtype of its result
+    cuda::CudaModule* module;   // never deleted
+  };
+
+  std::vector<Kernel> kernels_;
+  std::vector<int> outputs_;
+  size_t values_;
+  Dtype dtype_;
+};
+
+}  // namespace flambeau::program
