@@ -49,7 +49,8 @@ FLAMBEAU_INLINE float abs(Complex<float> x) {
 FLAMBEAU_INLINE double abs(Complex<double> x) {
   const double a = std::fabs(x.re), b = std::fabs(x.im), scale = reciprocal_power_of_two(a < b ? b : a);
   const double re = a * scale, im = b * scale;
-  return (a == INFINITY) | (b == INFINITY) ? INFINITY : std::sqrt(re * re + im * im) / scale;
+  return (a == INFINITY) | (b == INFINITY) ? INFINITY
+                                           : std::sqrt(kernels::FLAMBEAU_ISA::sum_of_squares(re, im)) / scale;
 }
 template <class T>
 FLAMBEAU_INLINE bool below_half(Complex<T> x) {

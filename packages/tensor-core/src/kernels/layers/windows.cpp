@@ -14,8 +14,8 @@ namespace {
 template <class T>
 struct Vector4 {  // access to memory as vectors of four numbers
   typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
-  static Four& at(T* p) { return *reinterpret_cast<Four*>(p); }
-  static const Four& at(const T* p) { return *reinterpret_cast<const Four*>(p); }
+  static Four load(const T* p) { return *reinterpret_cast<const Four*>(p); }
+  static void store(T* p, Four v) { *reinterpret_cast<Four*>(p) = v; }
 };
 
 // split_pairs() separates the even and odd elements of a line, and add_pairs() adds them to the line.
@@ -24,9 +24,9 @@ FLAMBEAU_INLINE void split_pairs(T* even, T* odd, const T* line, int64_t pairs) 
   using P = Vector4<T>;
   int64_t i = 0;
   for (; i + 4 <= pairs; i += 4) {
-    const auto a = P::at(line + 2 * i), b = P::at(line + 2 * i + 4);
-    P::at(even + i) = shuffled<0, 2, 4, 6>(a, b);
-    P::at(odd + i) = shuffled<1, 3, 5, 7>(a, b);
+    const auto a = P::load(line + 2 * i), b = P::load(line + 2 * i + 4);
+    P::store(even + i, shuffled<0, 2, 4, 6>(a, b));
+    P::store(odd + i, shuffled<1, 3, 5, 7>(a, b));
   }
   for (; i < pairs; ++i) even[i] = line[2 * i], odd[i] = line[2 * i + 1];
 }
@@ -35,9 +35,10 @@ FLAMBEAU_INLINE void add_pairs(const T* even, const T* odd, T* line, int64_t pai
   using P = Vector4<T>;
   int64_t i = 0;
   for (; i + 4 <= pairs; i += 4) {
-    const auto a = P::at(even + i), b = P::at(odd + i);
-    P::at(line + 2 * i) += shuffled<0, 4, 1, 5>(a, b);
-    P::at(line + 2 * i + 4) += shuffled<2, 6, 3, 7>(a, b);
+    const auto a = P::load(even + i), b = P::load(odd + i);
+    T* const to = line + 2 * i;
+    P::store(to, P::load(to) + shuffled<0, 4, 1, 5>(a, b));
+    P::store(to + 4, P::load(to + 4) + shuffled<2, 6, 3, 7>(a, b));
   }
   for (; i < pairs; ++i) line[2 * i] += even[i], line[2 * i + 1] += odd[i];
 }

@@ -172,6 +172,14 @@ FLAMBEAU_INLINE V atan2(V y, V x) {
   const V obtuse = V(2) * kHalfPi<V> - (acute - V(2) * kHalfPiRest<V>);
   return std::copysign(blend((x != x) | (y != y), V(NAN), blend(negative_bit(x), obtuse, acute)), y);
 }
+// std::fma is explicit, because a compiler may fuse either product with the sum, and choose differently for vectors.
+FLAMBEAU_INLINE double sum_of_squares(double x, double y) {
+#ifdef __FMA__
+  return std::fma(x, x, y * y);
+#else
+  return x * x + y * y;
+#endif
+}
 // Returns sqrt(x**2 + y**2). float32 is computed in double. float64 is scaled by a power of two if the squares would
 // overflow or underflow.
 FLAMBEAU_INLINE float hypot(float x, float y) {
@@ -182,7 +190,7 @@ FLAMBEAU_INLINE double hypot(double x, double y) {
   const double a = std::fabs(x), b = std::fabs(y), larger = a > b ? a : b;
   const double factor = blend(larger > 0x1p500, 0x1p-600, blend(larger < 0x1p-500, 0x1p600, 1.0));
   const double inverse = blend(larger > 0x1p500, 0x1p600, blend(larger < 0x1p-500, 0x1p-600, 1.0));
-  const double u = x * factor, v = y * factor, sum = std::sqrt(u * u + v * v) * inverse;
+  const double u = x * factor, v = y * factor, sum = std::sqrt(sum_of_squares(u, v)) * inverse;
   return blend((a == INFINITY) | (b == INFINITY), double(INFINITY), sum);
 }
 
