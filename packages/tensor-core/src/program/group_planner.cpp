@@ -279,7 +279,7 @@ class GroupPlan::Planner {
   bool add_whole(const FusedStep& step, ChainStep& made) { return add_whole(step, made, plan_.shape_); }
   bool add_whole(const FusedStep& step, ChainStep& made, Shape shape) {
     made.dtype = plan_.dtype_;
-    made.operands[0] = *operand_in_chain(step.operands[0], false);
+    made.operands[0] = operand_in_chain(step.operands[0], false).value();
     PlannedValue p;
     p.shape = std::move(shape);
     p.is_per_row = made.is_per_row;
