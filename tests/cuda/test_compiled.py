@@ -35,6 +35,12 @@ def many_numbers(x, y):
     return x
 
 
+def many_operators(x, y):
+    for _ in range(80):
+        x = (x * y + x).sin()
+    return x
+
+
 def swish_gate(x, y):
     return F.silu(x) * y + F.gelu(y, approximate="tanh")
 
@@ -97,6 +103,10 @@ def test_operands_are_broadcast(function, shapes):
     require_same(function, drawn(*shapes, grad=True))
 
 
+def test_long_groups_are_divided():
+    require_same(many_operators, drawn((5, 7), (5, 7)))
+
+
 def test_another_size_uses_the_same_program():
     compiled = require_same(chain, drawn((8, 9), (8, 9)))
     for shape in ((5, 3), (70, 90), ()):
@@ -131,7 +141,9 @@ def test_second_derivatives():
         fb.testing.assert_close(got, wanted)
 
 
-@pytest.mark.parametrize(("function", "kernels"), [(chain, 1), (two_results, 2), (swish_gate, 1), (many_numbers, 2)])
+@pytest.mark.parametrize(
+    ("function", "kernels"), [(chain, 1), (two_results, 2), (swish_gate, 1), (many_numbers, 2), (many_operators, 5)]
+)
 def test_a_group_needs_few_kernels(function, kernels, launches):
     x, y = drawn((33, 20), (33, 20))
     compiled = fb.compile(function)

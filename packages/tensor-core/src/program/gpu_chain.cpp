@@ -44,36 +44,57 @@ class GpuChain::Builder {
 
  private:
   using Operands = SmallVector<int, 8>;
+  static constexpr size_t kMaxLength = 100;  // statements of a kernel; longer ones take seconds to compile
 
   const ChainStep& step(int value) const { return steps_[size_t(value) - inputs_.size()]; }
 
   bool is_number(int value) const { return value < int(inputs_.size()) && !inputs_[size_t(value)].example; }
 
-  // Finds the operands of the kernel that would compute a value, tensors first. If there are too many, the step's own
-  // operands are written to memory, beginning with the one that needs most.
+  // Finds the operands of the kernel that would compute a value, tensors first. If the kernel would have too many
+  // operands or statements, the step's own operands are written to memory, beginning with the one that has most.
   void find_operands(int value) {
     const ChainStep& s = step(value);
     for (;;) {
       Operands all;
-      int largest = s.operands[0];
+      std::vector<int> computed;
       for (int k = 0; k < s.count; ++k) {
         for (const int o : operands_[size_t(s.operands[k])])
           if (!std::ranges::count(all, o)) all.push_back(o);
-        if (operands_[size_t(s.operands[k])].size() > operands_[size_t(largest)].size()) largest = s.operands[k];
+        add_computed(s.operands[k], computed);
       }
       const auto numbers = std::stable_partition(all.begin(), all.end(), [&](int v) { return !is_number(v); });
-      if (size_t(numbers - all.begin()) <= kMaxTensors && all.size() <= kMaxInputs) {
+      const bool fits = size_t(numbers - all.begin()) <= kMaxTensors && all.size() <= kMaxInputs;
+      if (fits && computed.size() < kMaxLength) {
         operands_[size_t(value)] = all;
         return;
       }
-      write(largest);
+      write(*std::max_element(s.operands, s.operands + s.count, [&](int a, int b) {
+        return fits ? length(a) < length(b) : operands_[size_t(a)].size() < operands_[size_t(b)].size();
+      }));
     }
+  }
+
+  bool is_in_memory(int value) const {
+    const Operands& operands = operands_[size_t(value)];
+    return operands.size() == 1 && operands[0] == value;
+  }
+  // Adds the values that a kernel computes for a value: itself and its operands, unless they are in memory.
+  void add_computed(int value, std::vector<int>& computed) const {
+    if (is_in_memory(value) || std::ranges::count(computed, value)) return;
+    computed.push_back(value);
+    const ChainStep& s = step(value);
+    for (int k = 0; k < s.count; ++k) add_computed(s.operands[k], computed);
+  }
+  size_t length(int value) const {
+    std::vector<int> computed;
+    add_computed(value, computed);
+    return computed.size();
   }
 
   // Adds the kernel that computes a value. From now on, other kernels read the value from memory.
   void write(int value) {
     Operands& operands = operands_[size_t(value)];
-    if (operands.size() == 1 && operands[0] == value) return;
+    if (is_in_memory(value)) return;
     chain_.kernels_.push_back({value, operands, step(value).dtype, &module_of(source(value, operands))});
     operands = {value};
   }
@@ -134,7 +155,8 @@ class GpuChain::Builder {
   GpuChain& chain_;
   std::span<const ChainInput> inputs_;
   std::span<const ChainStep> steps_;
-  std::vector<Operands> operands_;  // for each value, the operands of a kernel that computes it; itself if it is known
+  std::vector<Operands>
+      operands_;  // for each value, the operands of a kernel that computes it; itself if it is in memory
 };
 
 GpuChain::GpuChain(std::span<const ChainInput> inputs, std::span<const ChainStep> steps, std::span<const int> outputs,
