@@ -52,6 +52,7 @@ def test_collectives_go_on_while_the_program_waits_elsewhere(ranks):
 
 def _late(key):
     store, x = store_of_test(key), fb.ones(2, device="cuda")
+    dist.barrier()  # as above
     if dist.get_rank():
         store.get("rank 0 gave up")
     work = dist.all_reduce(x, async_op=True)
