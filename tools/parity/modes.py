@@ -100,7 +100,7 @@ def _geometry(result: Any) -> list[tuple[tuple[int, ...], str]]:
 def _on(value: Any, device: str, leaves: list[Any] | None = None) -> Any:
     """Move tensors to a device. With ``leaves``, compute differentiable tensors from new leaves and add these to it."""
     if isinstance(value, fb.Tensor):
-        moved = value.detach().to(device, copy=True)  # a copy has a storage of its own on both devices
+        moved = value.detach().to(device, copy=True)  # only on the CPU would a view share memory with its base
         if leaves is None or moved.dtype != fb.float64:
             return moved
         leaves.append(moved.requires_grad_())

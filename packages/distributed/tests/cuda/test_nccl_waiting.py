@@ -52,7 +52,7 @@ def test_collectives_go_on_while_the_program_waits_elsewhere(ranks):
 
 def _late(key):
     store, x = store_of_test(key), fb.ones(2, device="cuda")
-    dist.barrier()  # as above
+    dist.barrier()  # creates the communicators, for which the first collective of each rank waits
     if dist.get_rank():
         store.get("rank 0 gave up")
     work = dist.all_reduce(x, async_op=True)

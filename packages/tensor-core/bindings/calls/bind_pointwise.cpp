@@ -87,20 +87,24 @@ std::string result_doc(const PointwiseRow& row) {
          (one ? " with the shape of ``input``." : " with the broadcast shape of the operands.");
 }
 
+// Returns false if all results are integers or booleans.
+bool has_floating_results(const PointwiseRow& row) {
+  return row.domain != Domain::Comparison && row.domain != Domain::Logical && row.domain != Domain::Integral &&
+         row.domain != Domain::Whole;
+}
+
 // Describes which operands have a derivative.
 std::string gradient_doc(const Binding& b, const PointwiseRow& row) {
-  if (row.domain == Domain::Comparison || row.domain == Domain::Logical || row.domain == Domain::Integral ||
-      row.domain == Domain::Whole)
-    return "Not differentiable.";
+  if (!has_floating_results(row)) return "Not differentiable.";
   std::string without;
   for (int i = 0; i < (row.has_parameters ? 1 : row.arity); ++i)
     if (!row.expression[i])
       without +=
           std::string(without.empty() ? "" : ", ") + "``" + PyUnicode_AsUTF8(b.parameters[size_t(i)].name) + "``";
   if (without.empty()) return "Gradient: every floating or complex operand, any order.";
-  const std::string error = "a backward pass raises NotImplementedError.";
-  return row.differentiable ? "Gradient: any order, but not of " + without + ": for these, " + error
-                            : "Not differentiable: " + error;
+  return row.differentiable
+             ? "Gradient: any order. A backward pass that needs it for " + without + " raises NotImplementedError."
+             : "Not differentiable: a backward pass raises NotImplementedError.";
 }
 
 std::string doc_of(const Binding& b, const PointwiseRow& row) {
@@ -111,9 +115,7 @@ std::string doc_of(const Binding& b, const PointwiseRow& row) {
   if (row.domain == Domain::Floating) doc += "Integers and booleans are computed in the default floating dtype. ";
   doc += takes_complex(row.op) ? "Supports real and complex numbers. " : "Supports real numbers. ";
   doc += gradient_doc(b, row);
-  if (row.domain != Domain::Comparison && row.domain != Domain::Logical && row.domain != Domain::Integral &&
-      row.domain != Domain::Whole)
-    doc += "\n\n" + accuracy_of(row);
+  if (has_floating_results(row)) doc += "\n\n" + accuracy_of(row);
   return doc;
 }
 

@@ -3,10 +3,11 @@
 // Note [Fusion]
 // A program is optimised when it is read. Neighbouring pointwise operators and functions of rows (softmax, layer_norm,
 // sums over the last dimensions) become a group, which runs as one chain (Note [Chains]) if all of its tensors are on
-// the CPU and have one floating dtype. If a tensor needs a gradient, this applies to groups of pointwise operators
-// only, whose backward pass is a chain as well (Note [Derivatives of groups]). Otherwise the group runs its operators
-// one by one, so results, gradients and errors are those of the operators. A group knows no shapes: the same program
-// serves all sizes. It keeps a plan for each of the last few layouts of its arguments (group_plan.h).
+// the CPU and have one floating dtype. On a GPU, a group of pointwise operators runs as generated kernels
+// (gpu_chain.h). If a tensor needs a gradient, this applies to groups of pointwise operators only, whose backward pass
+// is a chain as well (Note [Derivatives of groups]). Otherwise the group runs its operators one by one, so results,
+// gradients and errors are those of the operators. A group knows no shapes: the same program serves all sizes. It keeps
+// a plan for each of the last few layouts of its arguments (group_plan.h).
 //
 // `lowered` gives the step that computes an operator. An operator without a step runs by itself. The environment
 // variable FLAMBEAU_FUSION=0 disables fusion for programs that are read afterwards.

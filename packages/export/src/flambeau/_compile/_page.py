@@ -200,7 +200,8 @@ def _operator_rows(profile: Profile, kernel: Kernel) -> str:
             notes.insert(
                 0,
                 "The operators ran one by one: a fused kernel takes contiguous tensors of one dtype, float32 or "
-                "float64, on the CPU. Only kernels of pointwise operators take tensors that need a gradient.",
+                "float64, on the CPU. Only kernels of pointwise operators take tensors that need a gradient or "
+                "tensors on a GPU.",
             )
     listed = f'<ul class="why">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>' if notes else ""
     return (

@@ -17,7 +17,8 @@ template <class T, class V>
 inline V rounded(V value) {
   V out = convert<V>(convert<T>(value));
 #ifndef FLAMBEAU_EMULATED
-  // The compiler combines neither operation of a product, this sum and the next sum, since `.rn` forbids it.
+  // Adding -0 changes no number. `.rn` forbids the compiler to fuse this sum with the product before it. The next sum
+  // then has this sum as its operand, and no product.
   if constexpr (std::is_same_v<V, float>) asm("add.rn.f32 %0, %0, 0f80000000;" : "+f"(out));
   if constexpr (std::is_same_v<V, double>) asm("add.rn.f64 %0, %0, 0d8000000000000000;" : "+d"(out));
 #endif
