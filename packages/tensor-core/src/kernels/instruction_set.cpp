@@ -12,6 +12,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 #define SCALAR_FAMILY(name)
 #include "flambeau/families.def"
 void fill_cast(Table&, NarrowTable&);
+void fill_indices(Table&);
 void fill_reduce(Table&);
 void fill_positions(Table&);
 void fill_short_order(Table&);
@@ -69,6 +70,7 @@ Table make_table(NarrowTable& narrow, TwisterTable& twister) {
 #define SCALAR_FAMILY(name)
 #include "flambeau/families.def"
   fill_cast(table, narrow);
+  fill_indices(table);
   fill_reduce(table);
   fill_positions(table);
   fill_short_order(table);

@@ -30,6 +30,10 @@ using ScanKernel = void (*)(char* out, const char* in, int64_t length, int64_t i
 using RowKernel = void (*)(char* out, const char* in, int64_t rows, int64_t length);
 using RowBackwardKernel = void (*)(char* out, const char* grad, const char* result, int64_t rows, int64_t length);
 
+struct IndexRange {
+  bool any_negative, any_outside;
+};
+
 enum class Reduce : uint8_t;  // see kernels/reduction_numbers.h
 inline constexpr int kReduceStateBytes = 32;
 
@@ -127,6 +131,8 @@ struct Table {
   // are in elements.
   void (*transpose_words[3])(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows,
                              int64_t columns);
+  // Finds out whether any index is negative, and whether any is outside [low, size).
+  IndexRange (*check_entries)(const int64_t* entries, int64_t n, int64_t low, int64_t size);
   ReduceEntry reduce[kReduceStateBytes][kDtypeCount];
   ArgReduceKernel argmax[kDtypeCount], argmin[kDtypeCount];
   // Stores the positions (rows, k) of the first k <= kShortOrderMaxLength elements, in order, of each row of n < 2**32

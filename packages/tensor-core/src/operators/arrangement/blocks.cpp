@@ -41,15 +41,9 @@ Tensor without_repeats(const Tensor& t) {
 
 template <class E>
 bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size, const char* prefix, int64_t dim) {
-  // The sign bit of `outside` is set if any entry is invalid. Every processor has vector instructions for these
-  // operations.
-  int64_t signs = 0, outside = 0;
-  for (int64_t k = 0; k < n; ++k) {
-    signs |= entries[k];
-    outside |= (entries[k] - low) | (size - 1 - entries[k]);
-  }
-  if (FLAMBEAU_UNLIKELY(outside < 0)) refuse_first<E>(entries, n, low, size, prefix, dim);
-  return signs < 0;
+  const auto [any_negative, any_outside] = kernels::table().check_entries(entries, n, low, size);
+  if (FLAMBEAU_UNLIKELY(any_outside)) refuse_first<E>(entries, n, low, size, prefix, dim);
+  return any_negative;
 }
 template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, const char*, int64_t);
 
@@ -156,12 +150,12 @@ template <class T>
 void load_elements(const Tensor& t, const Blocks& b, const Tensor& out) {
   const int64_t* offsets = b.offsets.data<int64_t>();
   const T* from = t.data<T>();
-  T* to = out.data<T>();
   parallel_items(b.outer * b.count, 16384, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end;) {
       const int64_t o = i / b.count, first = i - o * b.count, n = std::min(b.count - first, end - i);
       const T* base = from + offset_at(o, b.outer_size, b.outer_stride);
-      for (int64_t k = 0; k < n; ++k) to[i + k] = base[offsets[first + k]];
+      T* __restrict to = out.data<T>() + i;
+      for (int64_t k = 0; k < n; ++k) to[k] = base[offsets[first + k]];
       i += n;
     }
   });
@@ -187,12 +181,16 @@ Blocks blocks_around(const Tensor& t, int64_t first_dim, int64_t last_dim) {
 
 void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index, NegativeIndex negative) {
   const Tensor i = contiguous(index);
-  b.count = i.numel();
-  b.offsets = empty({b.count}, Dtype::int64);
-  if (b.offsets.is_meta()) return;
   const int64_t size = t.dim() ? t.shape()[dim] : 1, stride = t.dim() ? t.strides()[dim] : 1;
+  b.count = i.numel();
   b.step = stride;
   b.extent = (size - 1) * stride + 1;
+  if (stride == 1 && negative == NegativeIndex::Refused && !cuda::runs_on_gpu(t)) {  // the entries are the offsets
+    b.offsets = i;
+    return;
+  }
+  b.offsets = empty({b.count}, Dtype::int64);
+  if (b.offsets.is_meta()) return;
   if (cuda::runs_on_gpu(t)) return cuda::pick(b.offsets, i, size, stride, negative == NegativeIndex::FromEnd, false);
   const int64_t* entries = i.data<int64_t>();
   int64_t* offsets = b.offsets.data<int64_t>();

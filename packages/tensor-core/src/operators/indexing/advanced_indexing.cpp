@@ -85,12 +85,23 @@ Shape broadcast_indices(const Tensors& indices) {
   return shape;
 }
 
+void require_elements(const Tensor& index, const Tensor& t, int64_t dim) {
+  require<IndexError>(t.shape()[dim] > 0 || index.numel() == 0,
+                      "index is out of bounds for dimension with size 0: dimension ", dim, " has no elements");
+}
+
+// Sets the offsets from the index of one dimension, after checking that it is in range.
+void set_offsets(Blocks& blocks, const Tensor& index, const Tensor& t, int64_t dim) {
+  require_elements(index, t, dim);
+  const bool any_negative = check_range<IndexError>(index, t.shape()[dim], NegativeIndex::FromEnd, "", dim);
+  pick(blocks, t, dim, index, any_negative ? NegativeIndex::FromEnd : NegativeIndex::Refused);
+}
+
 // Adds index[i] * stride to each offset, after checking that the index is in range. Negative indices count from the
 // end.
 void add_offsets(const Tensor& offsets_of, const Tensor& index, const Tensor& t, int64_t dim) {
   const int64_t size = t.shape()[dim], stride = t.strides()[dim];
-  require<IndexError>(size > 0 || index.numel() == 0, "index is out of bounds for dimension with size 0: dimension ",
-                      dim, " has no elements");
+  require_elements(index, t, dim);
   if (cuda::runs_on_gpu(offsets_of)) return cuda::pick(offsets_of, index, size, stride, true, true);
   const int64_t* entries = index.data<int64_t>();
   int64_t* offsets = offsets_of.data<int64_t>();
@@ -126,14 +137,19 @@ AdvancedIndex advanced(const Tensor& t, const Tensors& given) {
   const int64_t first = adjacent && !dims.empty() ? dims[0] : 0, last = first + int64_t(dims.size()) - 1;
   AdvancedIndex a{blocks_around(view, first, last), {}};
   a.blocks.count = product(index_shape);
-  a.blocks.offsets = zeros({a.blocks.count}, Dtype::int64);
-  a.blocks.step = 0;
   a.blocks.distinct = only_masks(given);
-  for (int64_t d : dims) {
-    const int64_t stride = t.strides()[size_t(d)];
-    a.blocks.step = std::gcd(a.blocks.step, stride);
-    a.blocks.extent += (t.shape()[size_t(d)] - 1) * stride;
-    if (!t.is_meta()) add_offsets(a.blocks.offsets, contiguous(expand(indices[size_t(d)], index_shape)), t, d);
+  const auto expanded = [&](int64_t d) { return contiguous(expand(indices[size_t(d)], index_shape)); };
+  if (dims.size() == 1) {
+    set_offsets(a.blocks, expanded(dims[0]), t, dims[0]);
+  } else {
+    a.blocks.offsets = zeros({a.blocks.count}, Dtype::int64);
+    a.blocks.step = 0;
+    for (int64_t d : dims) {
+      const int64_t stride = t.strides()[size_t(d)];
+      a.blocks.step = std::gcd(a.blocks.step, stride);
+      a.blocks.extent += (t.shape()[size_t(d)] - 1) * stride;
+      if (!t.is_meta()) add_offsets(a.blocks.offsets, expanded(d), t, d);
+    }
   }
   a.shape.append(view.shape().begin(), view.shape().begin() + first);
   a.shape.append(index_shape.begin(), index_shape.end());
