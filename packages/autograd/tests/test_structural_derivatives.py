@@ -333,8 +333,9 @@ add("nanquantile", lambda x: x.nanquantile(0.4), (5,))
 add("cov", lambda x: x.cov(aweights=fb.tensor([0.2, 0.5, 0.3], dtype=fb.float64)), (2, 3))
 add("cov", lambda x, w: x.cov(aweights=w.square() + 0.5), (2, 4), (4,))
 add("corrcoef", lambda x: x.corrcoef(), (2, 5))
-for order in (1, 2, 3):
+for order in (0, 1, 2, 3, float("inf")):
     add("cdist", lambda x, y, p=order: fb.cdist(x, y, p), (3, 2), (2, 4, 2))
+    add("cdist of long rows", lambda x, y, p=order: fb.cdist(x, y, p), (2, 9), (2, 9))
     add("pdist", lambda x, p=order: fb.pdist(x, p), (3, 2))
     add("dist", lambda x, y, p=order: x.dist(y, p), (3, 2), (2,))
     add("pairwise_distance", lambda x, y, p=order: fb.pairwise_distance(x, y, p), (3, 2), (2,))

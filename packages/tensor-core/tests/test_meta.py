@@ -56,6 +56,7 @@ CALLS = {
     "products": ([(2, 3), (3, 4)], lambda x, y: (x @ y, fb.mm(x, y), x @ y[:, 0], fb.einsum("ij,jk->ki", x, y))),
     "batched": ([(5, 2, 3), (3, 4)], lambda x, y: (x @ y, fb.bmm(x, x.transpose(1, 2)), fb.tensordot(x, y, 1))),
     "addmm": ([(4,), (2, 3), (3, 4)], lambda b, x, y: fb.addmm(b, x, y)),
+    "distances": ([(5, 3), (4, 3)], lambda x, y: (fb.pdist(x), fb.cdist(x, y), fb.cdist(x, y, p=1))),
     "dot": ([(3,), (3,)], lambda x, y: (x.dot(y), fb.outer(x, y), fb.vdot(x, y))),
     "linear": ([(5, 2, 3), (4, 3), (4,)], fb.linear),
     "conv1d": ([(2, 4, 9), (6, 2, 3), (6,)], lambda x, w, b: fb.conv1d(x, w, b, stride=2, padding=1, groups=2)),

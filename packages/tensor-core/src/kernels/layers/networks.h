@@ -123,6 +123,9 @@ struct NetworkTable {
 
   // out[r] = the p-norm of row - rows[r], for r < count. All rows have n elements.
   void (*distances[2])(const char* row, const char* rows, int64_t count, int64_t n, double p, char* out);
+  // sums += grads[r] * the derivative of distances[r] with respect to `row`, for each r < count
+  void (*distance_slopes[2])(const char* row, const char* rows, int64_t count, int64_t n, double p, const char* grads,
+                             const char* distances, char* sums);
 
   // out[r] = scale * the sum of row r
   void (*row_sums[2])(const char* in, int64_t rows, int64_t length, char* out, double scale);

@@ -26,7 +26,7 @@ Tensor pairs_of(int64_t n) { return triangle_indices(n, n, 1, false, Dtype::int6
 // Returns the distances between all pairs of rows. They are not recorded.
 Tensor distances_of_rows(const Tensor& input, double p) {
   const int64_t n = input.shape()[0], m = input.shape()[1];
-  if (n < 2) return empty({0}, input.dtype());
+  if (n < 2 || input.is_meta()) return empty({n * (n - 1) / 2}, input.dtype());
   const Dtype type = working_type(input);
   const Tensor rows = contiguous(to(input, type));
   if (cuda::runs_on_gpu(rows)) {
@@ -105,6 +105,7 @@ Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
   NoRecording off;
   const RowPairs r(a, b, working_type(a));
   const Tensor out = empty(r.shape(r.n, r.k), r.x.dtype());
+  if (out.is_meta()) return to(out, a.dtype());
   if (cuda::runs_on_gpu(out)) {
     cuda::distances(out, r.matrices(r.x), r.matrices(r.y), p);
     return to(out, a.dtype());
@@ -119,22 +120,6 @@ Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
   return to(out, a.dtype());
 }
 
-// Adds g * d distance(x, y) / dx to `sums`, where `d` is the distance.
-template <class T>
-void add_slopes(const T* x, const T* y, int64_t m, double p, T g, T d, T* sums) {
-  const auto each = [&](auto size) {
-    for (int64_t i = 0; i < m; ++i) {
-      const T difference = x[i] - y[i], amount = size(std::abs(difference));
-      sums[i] += difference > 0 ? amount : difference < 0 ? -amount : T(0);
-    }
-  };
-  if (p == 0 || d == 0) return;
-  if (p == 1) return each([g](T) { return g; });
-  if (p == 2) return each([share = g / d](T size) { return share * size; });
-  if (std::isinf(p)) return each([g, d](T size) { return size == d ? g : T(0); });
-  each([=](T size) { return g * std::pow(size / d, T(p - 1)); });
-}
-
 // Returns the gradient of a, given the gradient `grad` of the distances, (..., n, k).
 Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, const Tensor& distances, double p) {
   const RowPairs r(a, b, working_type(a));
@@ -144,27 +129,31 @@ Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, c
     cuda::distance_slopes(out, r.matrices(r.x), r.matrices(r.y), g, d, p);
     return sum_to(to(out, a.dtype()), a.shape());
   }
-  dispatch_real(out.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        for (int64_t j = 0; j < r.k; ++j)
-          add_slopes(r.x.data<T>() + i * r.m, r.y.data<T>() + (i / r.n * r.k + j) * r.m, r.m, p,
-                     g.data<T>()[i * r.k + j], d.data<T>()[i * r.k + j], out.data<T>() + i * r.m);
-    });
+  const auto slopes = kernels::networks().distance_slopes[out.dtype() == Dtype::float64];
+  const int64_t size = item_size(out.dtype());
+  parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      slopes(r.x.bytes() + i * r.m * size, r.y.bytes() + i / r.n * r.k * r.m * size, r.k, r.m, p,
+             g.bytes() + i * r.k * size, d.bytes() + i * r.k * size, out.bytes() + i * r.m * size);
   });
   return sum_to(to(out, a.dtype()), a.shape());
 }
 
-// Computes the gradients of both inputs with differentiable tensor operators, for higher derivatives.
-void differentiable_gradient(const Context& c, double p) {
-  const Tensor difference = differences_of(c.saved(0), c.saved(1)), d = unsqueeze(c.saved(2), -1);
+// Returns the derivatives of the distances d (..., 1) with respect to the differences (..., m), computed with
+// differentiable tensor operators.
+Tensor differentiable_slope(const Tensor& difference, const Tensor& d, double p) {
   const Tensor none = eq(difference, Scalar(0)), size = abs(difference);
   Tensor slope = sgn(difference);
   if (p == 0) slope = slope * Scalar(0.0);
   if (std::isinf(p)) slope = slope * to(eq(size, d), slope.dtype());
   if (p != 0 && p != 1 && !std::isinf(p))
     slope = slope * pow(where(none, Scalar(1.0), size) / where(none, Scalar(1.0), d), Scalar(p - 1));
+  return slope;
+}
+
+// Computes the gradients of both inputs with differentiable tensor operators, for higher derivatives.
+void differentiable_gradient(const Context& c, double p) {
+  const Tensor slope = differentiable_slope(differences_of(c.saved(0), c.saved(1)), unsqueeze(c.saved(2), -1), p);
   const Tensor shares = slope * unsqueeze(c.gradient(), -1);
   if (c.needs(0)) c.set(0, sum_to(sum(shares, Shape{-2}, false, {}), c.saved(0).shape()));
   if (c.needs(1)) c.set(1, sum_to(-sum(shares, Shape{-3}, false, {}), c.saved(1).shape()));
@@ -180,6 +169,27 @@ Tensor cdist_pair_by_pair(const Tensor& a, const Tensor& b, double p) {
       if (c.needs(1)) c.set(1, gradient_of_pairs(b, a, transpose(g, -1, -2), transpose(d, -1, -2), p));
     });
   return out;
+}
+
+// Returns the symmetric matrix with zeros on its diagonal whose entries above it are `values`, in the order of rows.
+Tensor symmetric_matrix(const Tensor& values, int64_t n) {
+  const Tensor pairs = pairs_of(n), flat_indices = select(pairs, 0, 0) * Scalar(n) + select(pairs, 0, 1);
+  const Tensor upper = reshape(index_copy(zeros({n * n}, values.dtype()), 0, flat_indices, values), {n, n});
+  return upper + transpose(upper, 0, 1);
+}
+
+void pdist_gradient(const Context& c, double p) {
+  const Tensor &input = c.saved(0), &distances = c.saved(1), &grad = c.gradient();
+  const int64_t n = input.shape()[0];
+  if (!recording_enabled()) {
+    const Tensor g = symmetric_matrix(grad, n), d = symmetric_matrix(distances, n);
+    return c.set(0, gradient_of_pairs(input, input, g, d, p));
+  }
+  const Tensor pairs = pairs_of(n), first = select(pairs, 0, 0), second = select(pairs, 0, 1);
+  const Tensor difference = index_select(input, 0, first) - index_select(input, 0, second);
+  const Tensor share = differentiable_slope(difference, unsqueeze(distances, 1), p) * unsqueeze(grad, 1);
+  const Tensor zero = zeros(input.shape(), input.dtype());
+  c.set(0, index_add(zero, 0, first, share) - index_add(zero, 0, second, share));
 }
 
 // Returns the gradient of x. The derivative of distance[i, j] with respect to x[i] is (x[i] - y[j]) / distance[i, j].
@@ -245,10 +255,13 @@ Tensor pdist(const Tensor& input, double p) {
   require(input.dim() == 2, "pdist only supports 2D tensors, got: ", input.dim(), "D");
   require(is_floating(input.dtype()), "pdist only supports floating-point dtypes, got ", input.dtype());
   require(p >= 0, "pdist only supports non-negative p values, got ", p);
-  if (!recording(input)) return distances_of_rows(input, p);
-  const Tensor pairs = pairs_of(input.shape()[0]);
-  const auto rows = [&](int64_t which) { return index_select(input, 0, select(pairs, 0, which)); };
-  return vector_norm(rows(0) - rows(1), p, Shape{1}, false);
+  Tensor out;
+  {
+    NoRecording off;
+    out = distances_of_rows(input, p);
+  }
+  if (recording(input)) record("Pdist", out, {&input}, {&input, &out}, [p](const Context& c) { pdist_gradient(c, p); });
+  return out;
 }
 
 const Operator pdist_operator(
