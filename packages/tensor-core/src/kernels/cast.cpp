@@ -13,17 +13,20 @@ using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
 
 template <class To, class From>
 FLAMBEAU_INLINE Stored<To> convert_stored(Stored<From> v) {
-  if constexpr (std::is_same_v<From, bool>)
-    return Stored<To>(convert<To>(v != 0));
+  if constexpr (std::is_same_v<From, bool> && is_half<To>)
+    return Stored<To>{uint16_t(v != 0 ? convert<To>(1.0f).bits : 0)};
+  else if constexpr (std::is_same_v<From, bool>)
+    return Stored<To>(convert<To>(int32_t(v != 0)));  // GCC does not vectorise conversions of bool to floating types
   else
     return Stored<To>(convert<To>(v));
 }
 
-// True if cast_tiles() performs the conversion: from float16 to an arithmetic type or back, via float32. For bfloat16
-// the compiler generates an equally good loop.
+// True if cast_tiles() performs the conversion: from float16 to an arithmetic type or back, via float32. For bfloat16,
+// and from bool, the compiler generates an equally good loop.
 template <class To, class From>
-inline constexpr bool by_tiles = (std::is_same_v<To, float16> && std::is_arithmetic_v<From>) ||
-                                 (std::is_same_v<From, float16> && std::is_arithmetic_v<To>);
+inline constexpr bool by_tiles =
+    (std::is_same_v<To, float16> && std::is_arithmetic_v<From> && !std::is_same_v<From, bool>) ||
+    (std::is_same_v<From, float16> && std::is_arithmetic_v<To>);
 template <class To, class From>
 void cast_tiles(char* const* pointers, int64_t tiles) {
   auto* out = reinterpret_cast<Stored<To>*>(pointers[0]);

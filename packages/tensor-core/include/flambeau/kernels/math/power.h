@@ -109,12 +109,13 @@ template <class V>
 FLAMBEAU_INLINE V pow(V x, V y) {
   if constexpr (std::is_floating_point_v<V>) {
     return power(x, y);
-  } else if constexpr (sizeof(V) <= 2) {  // a loop over all bits of y, which vectorises
+  } else if constexpr (sizeof(V) <= 2) {  // a loop over the bits of y, which GCC vectorises in parts of eight
     const V one = V(x == V(1)), odd = V(y & 1), alternating = x == V(-1) ? V(1 - 2 * odd) : V(0);
     const V falling = std::is_signed_v<V> ? V(one | alternating) : V(0);
     V result = 1, square = x;
-    for (int bit = 0; bit < int(8 * sizeof(V)); ++bit, square = V(square * square))
-      result = y >> bit & 1 ? V(result * square) : result;
+    for (int first = 0; first < int(8 * sizeof(V)); first += 8)
+      for (int bit = first; bit < first + 8; ++bit, square = V(square * square))
+        result = y >> bit & 1 ? V(result * square) : result;
     return y < V(0) ? falling : result;
   } else {
     if (y < 0) return x == 1 ? V(1) : (x == V(-1) ? (y % 2 ? V(-1) : V(1)) : V(0));
