@@ -193,6 +193,17 @@ def test_summed_products_of_integers_take_whole_factors(name, dtype):
     np.testing.assert_array_equal(got.numpy(), (2 * i + 3 * product(a, b)).astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "complex128"])
+@pytest.mark.parametrize("n", [1, 5, 37, 16_384, 50_001])
+def test_complex_dot(n, dtype):
+    real, imaginary = draw((2, n), "float64", 1), draw((2, n), "float64", 2)
+    a, b = (real + 1j * imaginary).astype(dtype)
+    x, y = fb.tensor(a), fb.tensor(b)
+    check(fb.dot(x, y), np.asarray(a @ b), dtype, n)
+    check(fb.vdot(x, y), np.vdot(a, b), dtype, n)
+    check(fb.dot(x[::2], y[::2]), np.asarray(a[::2] @ b[::2]), dtype, n)
+
+
 def test_products_by_name():
     a, b, c = draw((3, 4), "float64", 1), draw((4, 5), "float64", 2), draw((3, 5), "float64", 3)
     v, w = draw((4,), "float64", 4), draw((3,), "float64", 5)

@@ -73,6 +73,13 @@ inline Vector in_turn(Vector a, Vector b) {
     return shuffled<(first + l / 2 + (l & 1) * kCount)...>(a, b);
   }(std::make_integer_sequence<int, kCount>{});
 }
+// Swaps each element with even index with the next one.
+template <class Vector>
+inline Vector swapped_pairs(Vector v) {
+  return [&]<int... l>(std::integer_sequence<int, l...>) __attribute__((always_inline)) {
+    return shuffled<(l ^ 1)...>(v, v);
+  }(std::make_integer_sequence<int, sizeof(Vector) / sizeof(v[0])>{});
+}
 
 // Selects elements by the same indices in each group of four elements: 0 to 3 from a, 4 to 7 from b.
 template <int... Index, class Vector>

@@ -40,10 +40,38 @@ ComplexPlanes planes_of(const Matrix& x, int64_t rows, int64_t columns) {
   return out;
 }
 
+// Returns the sum of the products of k complex numbers each. The sums of blocks are added in order, so that the result
+// does not depend on the number of threads.
+template <class T>
+Complex<T> complex_dot(const Complex<T>* x, const Complex<T>* y, int64_t k) {
+  constexpr int64_t kBlock = 16384;
+  const auto dot = kernels::table().complex_dot[sizeof(T) == 8];
+  Complex<T> total(0, 0);
+  if (k <= kBlock) {
+    dot(x, y, k, &total);
+    return total;
+  }
+  const int64_t blocks = (k + kBlock - 1) / kBlock;
+  const Tensor sums = empty({blocks}, dtype_of<Complex<T>>());
+  Complex<T>* const sum = sums.data<Complex<T>>();
+  parallel_items(blocks, 2, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      dot(x + i * kBlock, y + i * kBlock, std::min(kBlock, k - i * kBlock), sum + i);
+  });
+  for (int64_t i = 0; i < blocks; ++i) total = total + sum[i];
+  return total;
+}
+
 // Multiplies complex matrices by four products of their parts, at the speed of real products.
 template <class T>
 void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& a, const Matrix& b, double beta,
                       Complex<T>* c, int64_t ldc) {
+  if (m == 1 && n == 1 && a.column == 1 && b.row == 1) {
+    const Complex<T> value =
+        T(alpha) * complex_dot(static_cast<const Complex<T>*>(a.data), static_cast<const Complex<T>*>(b.data), k);
+    *c = beta == 0 ? value : value + T(beta) * *c;
+    return;
+  }
   const ComplexPlanes x = planes_of<T>(a, m, k), y = planes_of<T>(b, k, n);
   const Dtype dtype = dtype_of<T>();
   const Tensor planes = empty({2, m, n}, dtype);

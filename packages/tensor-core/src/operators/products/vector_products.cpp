@@ -1,5 +1,4 @@
 // Products with vectors.
-#include "cuda/operators.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators/products.h"
 
