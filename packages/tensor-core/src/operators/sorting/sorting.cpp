@@ -87,12 +87,36 @@ void sort_short(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& ta
   target.put(Sorted<T, K>{items, {flip}}, flip, in, 0, n);
 }
 
+// Sorts a row of elements of one byte by counting them.
+template <class T>
+void sort_bytes(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& target) {
+  const auto key = [=, step = target.stride](int64_t i) { return uint8_t(key_of<T>(in[i * step]) ^ flip); };
+  int64_t next_slot[256] = {};
+  const auto over = [n](auto&& body) {
+    for (int64_t begin = 0; begin < n; begin += kItemsPerPoll) {
+      poll_signals();
+      for (int64_t i = begin; i < std::min(n, begin + kItemsPerPoll); ++i) body(i);
+    }
+  };
+  over([&](int64_t i) { ++next_slot[key(i)]; });
+  int64_t total = 0;
+  for (int k = 0; k < 256; ++k) {
+    const int64_t count = std::exchange(next_slot[k], total), end = total + count;
+    const BitsOf<T> value = bits_of<T>(Key<T>(uint8_t(k ^ int(flip))));
+    for (; target.values && total < end; ++total) target.values[total * target.stride] = value;
+    total = end;
+  }
+  if (target.indices) over([&](int64_t i) { target.indices[next_slot[key(i)]++ * target.stride] = i; });
+}
+
 template <class T>
 void sort_long(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& target) {
   SortedRow<T>(in, n, flip).read([&](const auto& sorted) {
     parallel_for(n, 32768, [&](int64_t begin, int64_t end) { target.put(sorted, flip, in, begin, end); });
   });
 }
+
+constexpr int64_t kFewBytes = 48;  // number of elements up to which comparing bytes is faster than counting them
 
 // Rows of at most this length are sorted where they are, even if their elements are not adjacent: the cache lines of
 // one row are still cached for the next row.
@@ -127,9 +151,13 @@ TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_
       }
       for (int64_t r = begin; r < end; ++r) {
         const int64_t at = r / stride * (n * stride) + r % stride;
-        (n <= kSmall ? sort_short<T>
-                     : sort_long<T>)(in + at, n, flip,
-                                     {values ? values + at : nullptr, indices ? indices + at : nullptr, stride});
+        const Target<T> target{values ? values + at : nullptr, indices ? indices + at : nullptr, stride};
+        if constexpr (sizeof(T) == 1)
+          if (n > kFewBytes) {
+            sort_bytes<T>(in + at, n, flip, target);
+            continue;
+          }
+        (n <= kSmall ? sort_short<T> : sort_long<T>)(in + at, n, flip, target);
       }
     };
     if (count == 0) return;
