@@ -228,6 +228,16 @@ def test_the_same_input_twice(x):
     assert first.tolist() == second.tolist() == [2, 4, 6]
 
 
+def test_a_sum_passes_its_gradient_on_without_a_copy(x):
+    seed = fb.ones(3)
+    y = x.detach().clone().requires_grad_()
+    gradients = autograd.grad(x + y, [x, y], seed)
+    assert [g.data_ptr() for g in gradients] == [seed.data_ptr()] * 2
+    (x + y).backward(seed)
+    x.grad.add_(1)
+    assert seed.tolist() == y.grad.tolist() == [1, 1, 1]
+
+
 def test_detached_values_stop_the_gradient(x):
     y = x * 2
     (y.detach() * x).sum().backward()

@@ -43,7 +43,9 @@ struct PointwiseDerivative {
       require<NotImplementedError>(row.expression[i], row.name, "(): the derivative for '", parameter_name(row, i),
                                    "' is not implemented");
       const Dtype in = type(row, context.gradient(), values);
-      if (const auto kernel = kernels::derivative_of(op, i, in); kernel && !recording_enabled())
+      // An expression that reads nothing but a real gradient is the gradient itself, without a copy, or one operator.
+      const bool fuses = row.reads[i] || is_complex(in);
+      if (const auto kernel = kernels::derivative_of(op, i, in); kernel && fuses && !recording_enabled())
         context.set(i, fused(row, i, kernel, in, context.gradient(), values));
       else
         context.set(i, expression(row, i, context.gradient(), values));
