@@ -310,6 +310,23 @@ def test_scaled_sums_of_half_types_round_once(name, combine, dtype):
     assert getattr(fb, name)(*operands, value=0.37).tolist() == want.tolist()
 
 
+@pytest.mark.parametrize(("name", "combine"), [("addcmul", np.multiply), ("addcdiv", np.divide)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [3, 5001])
+def test_scaled_sums_in_place_and_with_overlapping_operands(name, combine, dtype, n):
+    x, y, z = (np.linspace(1 + k, 3 + 2 * k, n + 1, dtype=dtype) for k in range(3))
+    want = x + 0.25 * combine(y, z)  # 0.25 scales exactly
+    near = {"rtol": 4 * np.finfo(dtype).eps}
+    np.testing.assert_allclose(getattr(fb, name)(*map(fb.tensor, (x, y, z)), value=0.25).numpy(), want, **near)
+    a, b, c = map(fb.tensor, (x, y, z))
+    assert getattr(a, name + "_")(b, c, value=0.25) is a
+    np.testing.assert_allclose(a.numpy(), want, **near)
+    getattr(b, name + "_")(b, c, value=0.25)  # reads the elements that it writes
+    np.testing.assert_allclose(b.numpy(), y + 0.25 * combine(y, z), **near)
+    getattr(c[1:], name + "_")(c[:-1], c[:-1], value=0.25)  # reads elements that it writes later
+    np.testing.assert_allclose(c[1:].numpy(), z[1:] + 0.25 * combine(z[:-1], z[:-1]), **near)
+
+
 COMPOSITE = {entry["name"] for entry in fb._core.signatures()}  # they have their own signatures
 TWO_OPERANDS = [
     row["name"] for row in ROWS if row["arity"] == 2 and not row["has_parameters"] and row["name"] not in COMPOSITE

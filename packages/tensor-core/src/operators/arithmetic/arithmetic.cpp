@@ -11,6 +11,10 @@ void require_dtype_of(const Tensor& input, const Tensor& other, const char* argu
   require(other.dtype() == input.dtype(), "expected dtype ", input.dtype(), " for `", argument, "` but got dtype ",
           other.dtype());
 }
+void check_lerp(const Tensor& input, const Tensor& end, const Operand& weight) {
+  require_dtype_of(input, end, "end");
+  if (weight.tensor && weight.tensor->dim() > 0) require_dtype_of(input, *weight.tensor, "weight");
+}
 
 }  // namespace
 
@@ -19,9 +23,14 @@ const Operator lerp_operator({.signature = "lerp(input, end, weight)",
                               .doc = "Compute input + weight * (end - input). Gradient: all three operands.",
                               .forward =
                                   [](const Tensor& x, const Tensor& y, const Operand& w) {
-                                    require_dtype_of(x, y, "end");
-                                    if (w.tensor && w.tensor->dim() > 0) require_dtype_of(x, *w.tensor, "weight");
+                                    check_lerp(x, y, w);
                                     return lerp(x, y, w);
+                                  },
+                              .in_place =
+                                  [](const Tensor& x, const Tensor& y, const Operand& w) {
+                                    check_lerp(x, y, w);
+                                    const Operand operands[] = {x, y, w};
+                                    return pointwise_(op::lerp, operands);
                                   },
                               .reference = "input + weight * (end - input)",
                               .samples = "f(3), f(3), 0.25; f(3), f(3), f(3)"});

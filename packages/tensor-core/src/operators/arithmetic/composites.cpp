@@ -2,11 +2,13 @@
 #include <cmath>
 #include <limits>
 
+#include "core/overlap.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 #include "flambeau/rows/arithmetic.h"
 #include "flambeau/rows/exponential.h"
 #include "flambeau/rows/selection.h"
+#include "kernels/table.h"
 
 namespace flambeau {
 
@@ -120,17 +122,79 @@ Tensor float_power(const Operand& base, const Operand& exponent) {
   return power(base.tensor ? Operand(x) : base, exponent.tensor ? Operand(y) : exponent);
 }
 
-// Computes x + value * y * z (addcmul) or x + value * y / z (addcdiv). In half precision, y is scaled in float32, so
-// that only the result is rounded. For integers, `value` is truncated.
-Tensor add_scaled(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value,
-                  Tensor (*row)(const Operand&, const Operand&, const Operand&)) {
-  if (value.equals(1)) return row(x, y, z);
+// A kernel with the operands x, y, z and value, which computes a row of x, value * y and z. It scales a few elements of
+// y at a time, which stay in the first-level cache.
+template <PointwiseOp row, Compute type>
+void scaled_kernel(char* const* pointers, int64_t n) {
+  constexpr int64_t kPiece = 2048;
+  alignas(64) char scaled[kPiece + 64];
+  const auto& rows = kernels::table().pointwise;
+  const int64_t size = type == Compute::f64 ? 8 : 4, step = kPiece / size;
+  for (int64_t i = 0; i < n; i += step) {
+    const auto at = [&](int k) { return pointers[k] + i * size; };
+    char *const product[] = {scaled, at(2), at(4)}, *const sum[] = {at(0), at(1), scaled, at(3)};
+    rows[int(op::mul)][int(type)](product, std::min(step, n - i));
+    rows[int(row)][int(type)](sum, std::min(step, n - i));
+  }
+}
+
+// Returns true if the operands need no conversion, no broadcast and no gradient, so that scaled_kernel() can be used.
+bool is_plain(const Tensor& x, const Tensor& y, const Tensor& z) {
+  const auto like = [&](const Tensor& t) { return t.dtype() == x.dtype() && t.shape() == x.shape(); };
+  return is_floating(x.dtype()) && like(y) && like(z) && x.device() == DeviceType::Cpu &&
+         y.device() == DeviceType::Cpu && z.device() == DeviceType::Cpu && !recording(x, y, z);
+}
+template <PointwiseOp row>
+void run_scaled(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value, const Tensor& out) {
+  const bool wide = x.dtype() == Dtype::float64;
+  const Dtype dtype = wide ? Dtype::float64 : Dtype::float32;
+  const Operand operands[] = {x, y, z, value};
+  run_kernel(wide ? scaled_kernel<row, Compute::f64> : scaled_kernel<row, Compute::f32>, out, dtype, operands, 4,
+             dtype);
+}
+
+// Returns value * y for add_scaled(). In half precision the product is float32, so that only the result is rounded. For
+// integers, `value` is truncated.
+Tensor scaled_factor(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
+  if (value.equals(1)) return y;
   const Operand all[] = {x, y, z};
   const Dtype dtype = result_type(all, 3);
   require(fits(value, dtype), "value cannot be converted to type ", dtype, " without overflow");
-  if (dtype != Dtype::float16 && dtype != Dtype::bfloat16)
-    return row(x, mul(y, is_inexact(dtype) ? value : Scalar(value.integer())), z);
-  return to(row(x, mul(to(y, Dtype::float32), value), z), dtype);
+  if (dtype == Dtype::float16 || dtype == Dtype::bfloat16) return mul(to(y, Dtype::float32), value);
+  return mul(y, is_inexact(dtype) ? value : Scalar(value.integer()));
+}
+
+// Computes x + value * y * z (addcmul) or x + value * y / z (addcdiv).
+template <PointwiseOp row>
+Tensor add_scaled(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
+  if (!value.equals(1) && is_plain(x, y, z) && x.is_contiguous() && fits(value, x.dtype())) {
+    const Tensor out = empty(x.shape(), x.dtype());
+    run_scaled<row>(x, y, z, value, out);
+    return out;
+  }
+  const Tensor factor = scaled_factor(x, y, z, value);
+  const Operand operands[] = {x, factor, z}, all[] = {x, y, z};
+  return to(pointwise(row, operands), result_type(all, 3));
+}
+template <PointwiseOp row>
+Tensor add_scaled_(const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
+  const auto can_be_read = [&](const Tensor& t) { return same_elements(t, x) || !may_overlap(t, x); };
+  if (!value.equals(1) && is_plain(x, y, z) && can_be_read(y) && can_be_read(z) && fits(value, x.dtype())) {
+    begin_inplace(x, row_of(row).name);
+    run_scaled<row>(x, y, z, value, x);
+    forget_history(x, row_of(row).node_name);
+    return x;
+  }
+  const Tensor factor = scaled_factor(x, y, z, value);
+  const Operand operands[] = {x, factor, z};
+  return pointwise_(row, operands);
+}
+
+void require_inexact_quotient(const Tensor& y, const Tensor& z) {
+  require(is_inexact(y.dtype()) || is_inexact(z.dtype()),
+          "Integer division with addcdiv is no longer supported: use div(..., rounding_mode='trunc') or floating "
+          "tensors, got ",
+          y.dtype(), " and ", z.dtype());
 }
 
 // Computes x * 2**y, with the power of two in the floating dtype of the result.
@@ -324,26 +388,26 @@ const Operator addcmul_operator(
     {.signature = "addcmul(input, tensor1, tensor2, *, value=1)",
      .forms = kFunction | kMethod | kInPlace | kOut,
      .doc = "Compute input + value * tensor1 * tensor2. Gradient: all three tensors.",
-     .forward = [](const Tensor& x, const Tensor& y, const Tensor& z,
-                   Scalar value) { return add_scaled(x, y, z, value, addcmul); },
+     .forward = add_scaled<op::addcmul>,
+     .in_place = add_scaled_<op::addcmul>,
      .reference = "input + value * tensor1 * tensor2",
      .samples = "f(2, 3), f(3), f(2, 1); f(3), f(3), f(3), value=-0.5; i(3), i(3), i(3), value=2"});
 
-const Operator addcdiv_operator(
-    {.signature = "addcdiv(input, tensor1, tensor2, *, value=1)",
-     .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "Compute input + value * tensor1 / tensor2. Gradient: all three tensors.",
-     .forward =
-         [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
-           require(
-               is_inexact(y.dtype()) || is_inexact(z.dtype()),
-               "Integer division with addcdiv is no longer supported: use div(..., rounding_mode='trunc') or floating "
-               "tensors, got ",
-               y.dtype(), " and ", z.dtype());
-           return add_scaled(x, y, z, value, addcdiv);
-         },
-     .reference = "input + value * tensor1 / tensor2",
-     .samples = "f(2, 3), f(3), p(2, 1); f(3), f(3), p(3), value=-0.5"});
+const Operator addcdiv_operator({.signature = "addcdiv(input, tensor1, tensor2, *, value=1)",
+                                 .forms = kFunction | kMethod | kInPlace | kOut,
+                                 .doc = "Compute input + value * tensor1 / tensor2. Gradient: all three tensors.",
+                                 .forward =
+                                     [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
+                                       require_inexact_quotient(y, z);
+                                       return add_scaled<op::addcdiv>(x, y, z, value);
+                                     },
+                                 .in_place =
+                                     [](const Tensor& x, const Tensor& y, const Tensor& z, Scalar value) {
+                                       require_inexact_quotient(y, z);
+                                       return add_scaled_<op::addcdiv>(x, y, z, value);
+                                     },
+                                 .reference = "input + value * tensor1 / tensor2",
+                                 .samples = "f(2, 3), f(3), p(2, 1); f(3), f(3), p(3), value=-0.5"});
 
 const Operator where_operator(
     {.signature = "where(condition, input=None, other=None)",
