@@ -112,11 +112,13 @@ FLAMBEAU_INLINE bool isfinite(V x) {
 // Returns NaN if either operand is NaN. The compiler vectorises this form even if calls are nested.
 template <class V>
 FLAMBEAU_INLINE V maximum(V x, V y) {
-  return (x < y) | (y != y) ? y : x;
+  const V larger = x < y ? y : x;  // one instruction, which returns x if either is NaN
+  return y != y ? y : larger;
 }
 template <class V>
 FLAMBEAU_INLINE V minimum(V x, V y) {
-  return (x > y) | (y != y) ? y : x;
+  const V smaller = x > y ? y : x;
+  return y != y ? y : smaller;
 }
 
 FLAMBEAU_INLINE float sqrt(float x) { return std::sqrt(x); }

@@ -138,14 +138,9 @@ inline void byte_product_loop(uint8_t* out, const uint8_t* x, const uint8_t* y, 
 
 template <class Row, class S, class... Operands>
 FLAMBEAU_INLINE void store_loop(void* out, int64_t n, const Operands*... x) {
-  for_blocks(
-      n,
-      [=](int64_t first, int64_t end) {
-        end = first + whole_vectors<Row, Stored<S>>(end - first);
+  n = whole_vectors<Row, Stored<S>>(n);
 #pragma GCC ivdep
-        for (int64_t i = first; i < end; ++i) store<Row, S>(out, i, load<S>(x, i)...);
-      },
-      x...);
+  for (int64_t i = 0; i < n; ++i) store<Row, S>(out, i, load<S>(x, i)...);
 }
 
 // Computes a row for elements of type S. If the row pads its tail, n is a multiple of a vector's length.
