@@ -193,6 +193,32 @@ def test_summed_products_of_integers_take_whole_factors(name, dtype):
     np.testing.assert_array_equal(got.numpy(), (2 * i + 3 * product(a, b)).astype(dtype))
 
 
+@pytest.mark.parametrize("layout", ["rows", "columns", "odd offsets"])
+@pytest.mark.parametrize(
+    ("m", "k", "n"),
+    [(1, 16, 300), (2, 33, 77), (3, 100, 50), (4, 1000, 9), (5, 16, 64), (13, 385, 33), (100, 1001, 65), (600, 40, 70)],
+)
+def test_products_of_bfloat16(m, k, n, layout):
+    def matrix(rows, columns, seed):
+        extra = layout == "odd offsets"
+        x = fb.from_numpy(draw((columns, rows) if layout == "columns" else (rows, columns + extra), "float32", seed))
+        x = x.to(fb.bfloat16)
+        return x.t() if layout == "columns" else x[:, extra:]
+
+    def close(got, want):
+        assert got.dtype == fb.bfloat16
+        np.testing.assert_allclose(got.double().numpy(), want.numpy(), rtol=2**-8, atol=2e-6 * k)
+
+    a, b = matrix(m, k, 1), matrix(k, n, 2)
+    bias = b[0]
+    want = a.double() @ b.double()
+    close(a @ b, want)
+    close(fb.linear(a, b.t(), bias), want + bias.double())
+    close(fb.addmm(bias, a, b, alpha=0.5), 0.5 * want + bias.double())
+    close(fb.bmm(fb.stack([b.t(), b.t() * 2]), fb.stack([a.t(), a.t()]))[1], 2 * want.t())
+    close(b.t() @ a[0], want[0])
+
+
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 @pytest.mark.parametrize("n", [1, 5, 37, 16_384, 50_001])
 def test_complex_dot(n, dtype):

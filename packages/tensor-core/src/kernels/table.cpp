@@ -20,6 +20,9 @@ FLAMBEAU_DECLARE(avx2)
 #endif
 #ifdef FLAMBEAU_AVX512
 FLAMBEAU_DECLARE(avx512)
+namespace avx512bf16 {
+void fill_bfloat16_gemm(Table& table);
+}
 #endif
 #undef FLAMBEAU_DECLARE
 namespace scalar {
@@ -35,6 +38,12 @@ bool has_f16c() {
   return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
 #endif
+#ifdef FLAMBEAU_AVX512
+bool has_avx512bf16() {  // on a processor with AVX-512
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16);
+}
+#endif
 
 // FLAMBEAU_ISA=baseline|avx2|avx512 selects a lower instruction set than the processor's best, for tests.
 Table choose(NarrowTable& narrow, TwisterTable& twister) {
@@ -47,7 +56,11 @@ Table choose(NarrowTable& narrow, TwisterTable& twister) {
 #ifdef FLAMBEAU_AVX512
   const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (has_avx512 && wanted != "avx2" && wanted != "baseline") return avx512::make_table(narrow, twister);
+  if (has_avx512 && wanted != "avx2" && wanted != "baseline") {
+    Table table = avx512::make_table(narrow, twister);
+    if (wanted != "avx512" && has_avx512bf16()) avx512bf16::fill_bfloat16_gemm(table);
+    return table;
+  }
 #endif
 #ifdef FLAMBEAU_AVX2
   if (has_avx2 && wanted != "baseline") return avx2::make_table(narrow, twister);

@@ -153,6 +153,10 @@ struct Table {
   // Computes C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C, for float32, float64 and int64.
   void (*gemm[3])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
   void (*gemm_batch[2])(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc);
+  // Computes C (m x n, rows ldc apart), or adds to it, = A (m x k) * B (k x n) for bfloat16 with sums in float32. Null
+  // if the processor has no instructions for it.
+  void (*bfloat16_gemm)(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float* c, int64_t ldc,
+                        bool adds);
   // Computes the sum of the products of n complex numbers each, for complex64 and complex128.
   void (*complex_dot[2])(const void* x, const void* y, int64_t n, void* out);
   Factorizations factorizations[4];  // for float32, float64, complex64 and complex128, like jacobi

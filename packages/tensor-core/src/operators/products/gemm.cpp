@@ -278,6 +278,31 @@ void gemm(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const PackedMa
   run_product({m, n, k, 1, a, b, 0, c, ldc, dtype, finish});
 }
 
+bool multiplies_bfloat16(Dtype dtype, int64_t m, int64_t n, int64_t k) {
+  constexpr int64_t kMinTerms = 16, kMinWork = 4096;
+  return dtype == Dtype::bfloat16 && kernels::table().bfloat16_gemm && k >= kMinTerms && m * n * k >= kMinWork;
+}
+
+void gemm_bfloat16(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float* c, int64_t ldc,
+                   bool adds) {
+  constexpr int64_t kTileRows = 12, kTileColumns = 32;
+  const auto run = kernels::table().bfloat16_gemm;
+  const auto moved = [](const Matrix& x, int64_t elements) {
+    return Matrix{static_cast<const bfloat16*>(x.data) + elements, x.row, x.column};
+  };
+  const double work = double(m) * double(n) * double(k) / 2;
+  if (work < kThreadWork) return run(m, n, k, a, b, c, ldc, adds);
+  const GilRelease release;
+  if (n / kTileColumns >= m / kTileRows)
+    over_tiles(n, kTileColumns, work / double(n), [&](int64_t begin, int64_t end) {
+      run(m, end - begin, k, a, moved(b, begin * b.column), c + begin, ldc, adds);
+    });
+  else
+    over_tiles(m, kTileRows, work / double(m), [&](int64_t begin, int64_t end) {
+      run(end - begin, n, k, moved(a, begin * a.row), b, c + begin * ldc, ldc, adds);
+    });
+}
+
 void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c,
                 Dtype dtype) {
   const int64_t size = item_size(dtype);

@@ -44,11 +44,18 @@ void linear_derivative(const Context& c) {
   if (c.needs(2)) c.set(2, sum(flat, Shape{0}, false, std::nullopt));
 }
 
-// Computes out = x @ weight.T + bias.
-void multiply_features(const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  const int64_t in = weight.size(1), columns = weight.size(0), rows = out.numel() / columns;
-  const kernels::Matrix left{x.bytes(), in, 1}, right{weight.bytes(), weight.stride(1), weight.stride(0)};
+// Computes out = x @ weight.T + bias, where `out` is float32 for half precision.
+void multiply_features(const Tensor& out, const Tensor& input, const Tensor& given_weight, const Tensor& bias) {
+  const int64_t in = given_weight.size(1), columns = given_weight.size(0), rows = out.numel() / columns;
   const Dtype type = out.dtype();
+  const bool unconverted = multiplies_bfloat16(input.dtype(), rows, columns, in);
+  const Tensor x = contiguous(unconverted ? input : to(input, type)),
+               weight = unconverted ? given_weight : to(given_weight, type);
+  const kernels::Matrix left{x.bytes(), in, 1}, right{weight.bytes(), weight.stride(1), weight.stride(0)};
+  if (unconverted) {
+    if (bias.defined()) copy_values(out, bias);
+    return gemm_bfloat16(rows, columns, in, left, right, out.data<float>(), columns, bias.defined());
+  }
   if (type == Dtype::float32 || type == Dtype::float64) {
     kernels::ProductFinish finish;
     if (bias.defined()) finish.column_bias = bias.bytes();
@@ -77,7 +84,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
     out = empty(shape, type);
     NoRecording off;
     const Tensor b = bias.defined() ? contiguous(to(bias, type)) : bias;
-    if (out.numel() > 0 && !out.is_meta()) multiply_features(out, contiguous(to(input, type)), to(weight, type), b);
+    if (out.numel() > 0 && !out.is_meta()) multiply_features(out, input, weight, b);
     out = to(out, input.dtype());
   }
   if (recording(input, weight, bias))

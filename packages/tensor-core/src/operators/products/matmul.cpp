@@ -4,6 +4,7 @@
 #include "flambeau/operators.h"
 #include "flambeau/operators/add_product.h"
 #include "flambeau/operators/products.h"
+#include "flambeau/parallel.h"
 #include "operators/products/products.h"
 #include "operators/saved_factors.h"
 
@@ -28,11 +29,15 @@ Tensor product_on_gpu(const Shape& shape, const Tensor& a, const Tensor& b) {
 Tensor mm_values(const Tensor& a, const Tensor& b) {
   NoRecording off;
   if (cuda::runs_on_gpu(a)) return product_on_gpu({a.size(0), b.size(1)}, a, b);
+  const int64_t m = a.size(0), n = b.size(1), k = a.size(1);
   const Dtype type = product_type(a.dtype());
-  const Tensor x = to(a, type), y = to(b, type);
-  Tensor out = empty({x.size(0), y.size(1)}, type);
-  if (out.numel() > 0 && !out.is_meta()) {
-    gemm(x.size(0), y.size(1), x.size(1), 1, matrix_of(x), matrix_of(y), 0, out.bytes(), out.size(1), type);
+  const Tensor out = empty({m, n}, type);
+  if (out.numel() == 0 || out.is_meta()) return to(out, a.dtype());
+  if (multiplies_bfloat16(a.dtype(), m, n, k)) {
+    gemm_bfloat16(m, n, k, matrix_of(a), matrix_of(b), out.data<float>(), n, false);
+  } else {
+    const Tensor x = to(a, type), y = to(b, type);
+    gemm(m, n, k, 1, matrix_of(x), matrix_of(y), 0, out.bytes(), n, type);
   }
   return to(out, a.dtype());
 }
@@ -75,6 +80,17 @@ const Operator mm_operator({.signature = "mm(input, mat2)",
 
 namespace {
 
+// Computes out[i] = x[i] @ y[i] for bfloat16 and results of float32. `out` is contiguous.
+void multiply_bfloat16_batches(const Tensor& out, const Tensor& x, const Tensor& y) {
+  const int64_t m = out.size(1), n = out.size(2), k = x.size(2);
+  parallel_items(out.size(0), out.size(0) < num_threads() ? out.size(0) : 1, [&](int64_t begin, int64_t end) {
+    NoRecording off;
+    for (int64_t i = begin; i < end; ++i)
+      gemm_bfloat16(m, n, k, matrix_of(select(x, 0, i)), matrix_of(select(y, 0, i)), out.data<float>() + i * m * n, n,
+                    false);
+  });
+}
+
 // Computes out[i] = x[i] @ y[i]. All tensors have the same dtype, and `out` is contiguous.
 void multiply_batches(const Tensor& out, const Tensor& x, const Tensor& y) {
   const Dtype type = out.dtype();
@@ -100,7 +116,12 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
     const Dtype type = product_type(a.dtype());
     out = empty(shape, type);
     NoRecording off;
-    if (out.numel() > 0 && !out.is_meta()) multiply_batches(out, to(a, type), to(b, type));
+    if (out.numel() > 0 && !out.is_meta()) {
+      if (multiplies_bfloat16(a.dtype(), shape[1], shape[2], a.size(2)))
+        multiply_bfloat16_batches(out, a, b);
+      else
+        multiply_batches(out, to(a, type), to(b, type));
+    }
     out = to(out, a.dtype());
   }
   if (recording(a, b))
@@ -170,13 +191,26 @@ const Operator matmul_operator(
 
 namespace {
 
-// Returns the product of half-precision matrices on a GPU in float32, the dtype in which sums are accumulated.
+// Returns true if unrounded_product() computes the product.
+bool has_unrounded_product(const Tensor& a, const Tensor& b, Tensor (*product)(const Tensor&, const Tensor&)) {
+  const int dim = product == mm ? 2 : product == bmm ? 3 : 0;
+  if ((a.dtype() != Dtype::float16 && a.dtype() != Dtype::bfloat16) || a.dim() != dim || b.dim() != dim) return false;
+  return cuda::runs_on_gpu(a) || (!a.is_meta() && multiplies_bfloat16(a.dtype(), a.size(-2), b.size(-1), a.size(-1)));
+}
+
+// Returns the product of half-precision matrices in float32, the dtype in which sums are accumulated.
 Tensor unrounded_product(const Tensor& a, const Tensor& b, Tensor (*product)(const Tensor&, const Tensor&)) {
   (product == mm ? check_matrices : check_batches)(a, b);
   Shape shape = a.shape();
   shape.back() = b.size(-1);
   const Tensor out = empty(shape, Dtype::float32);
-  cuda::multiply(out, a, b);
+  if (cuda::runs_on_gpu(a)) {
+    cuda::multiply(out, a, b);
+  } else {
+    NoRecording off;
+    const auto batch_of = [](const Tensor& t) { return t.dim() == 2 ? unsqueeze(t, 0) : t; };
+    multiply_bfloat16_batches(batch_of(out), batch_of(a), batch_of(b));
+  }
   if (recording(a, b))
     record(product == mm ? "Mm" : "Bmm", out, {&a, &b}, {&a, &b}, [product](const Context& c) {
       const Tensor g = to(c.gradient(), c.saved(0).dtype());
@@ -202,8 +236,7 @@ Tensor add_product(const char* name, const Tensor& input, const Tensor& a, const
   }
   const bool half = dtype == Dtype::float16 || dtype == Dtype::bfloat16;
   const auto widen = [&](const Tensor& t) { return half ? to(t, Dtype::float32) : t; };
-  const bool as_they_are = half && cuda::runs_on_gpu(a) && (product == mm || product == bmm);
-  Tensor out = as_they_are ? unrounded_product(a, b, product) : product(widen(a), widen(b));
+  Tensor out = has_unrounded_product(a, b, product) ? unrounded_product(a, b, product) : product(widen(a), widen(b));
   require(broadcast(input.shape(), out.shape()) == out.shape(), name, ": the input's shape ", input.shape(),
           " does not expand to ", out.shape());
   if (!alpha.equals(1)) out = mul(out, alpha);

@@ -21,6 +21,13 @@ void gemm(int64_t m, int64_t n, int64_t k, const kernels::PackedMatrix& a, const
 void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, kernels::Matrix a, kernels::Matrix b,
                 char* c, Dtype dtype);
 
+// Returns true if a product of this dtype and size should be computed by gemm_bfloat16(), which needs instructions that
+// only some processors have. Other products in half precision are computed in float32.
+bool multiplies_bfloat16(Dtype dtype, int64_t m, int64_t n, int64_t k);
+// Computes C = A * B, or C += A * B if `adds`, where A and B are bfloat16 and C is float32.
+void gemm_bfloat16(int64_t m, int64_t n, int64_t k, const kernels::Matrix& a, const kernels::Matrix& b, float* c,
+                   int64_t ldc, bool adds);
+
 // Returns the dtype in which products of tensors of the dtype `d` are computed.
 inline Dtype product_type(Dtype d) {
   if (d == Dtype::float64 || is_complex(d)) return d;

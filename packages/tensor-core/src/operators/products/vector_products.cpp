@@ -59,10 +59,16 @@ Tensor mv(const Tensor& matrix, const Tensor& vector) {
   } else {
     out = empty({rows}, type);
     NoRecording off;
-    const Tensor a = to(matrix, type), x = to(vector, type);
-    if (rows > 0 && !out.is_meta())
-      gemm(rows, 1, vector.numel(), 1, {a.bytes(), a.strides()[0], a.strides()[1]}, {x.bytes(), x.strides()[0], 1}, 0,
+    const int64_t terms = vector.numel();
+    const bool has_values = rows > 0 && !out.is_meta();
+    if (has_values && multiplies_bfloat16(matrix.dtype(), 1, rows, terms)) {  // vector @ matrix.T
+      gemm_bfloat16(1, rows, terms, {vector.bytes(), 0, vector.strides()[0]},
+                    {matrix.bytes(), matrix.strides()[1], matrix.strides()[0]}, out.data<float>(), rows, false);
+    } else if (has_values) {
+      const Tensor a = to(matrix, type), x = to(vector, type);
+      gemm(rows, 1, terms, 1, {a.bytes(), a.strides()[0], a.strides()[1]}, {x.bytes(), x.strides()[0], 1}, 0,
            out.bytes(), 1, type);
+    }
     out = to(out, matrix.dtype());
   }
   if (recording(matrix, vector))

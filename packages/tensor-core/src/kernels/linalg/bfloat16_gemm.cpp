@@ -1,0 +1,172 @@
+// Matrix product of bfloat16 in one thread, for processors with instructions that multiply pairs of bfloat16 and add
+// both products to a float.
+//
+// A is packed into panels of kRows rows and B into panels of kColumns columns. A word of a panel has two consecutive
+// terms of a row or column. The panels of A for a block of rows and terms stay in the second-level cache, and a panel
+// of B in the first-level cache. Each element of C adds its products in the order of the terms, in blocks whose length
+// does not depend on how the caller divides rows and columns among threads.
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "flambeau/kernels/simd.h"
+#include "kernels/scratch.h"
+#include "kernels/table.h"
+
+namespace flambeau::kernels::FLAMBEAU_ISA {
+
+namespace {
+
+using Word = uint32_t;
+constexpr int64_t kRows = 12, kColumns = 32, kPairs = 192, kRowBlock = 43 * kRows;
+constexpr int64_t kFewRows = 4;  // number of rows for which packing B would take longer than the product
+
+Word word_of(uint16_t first, uint16_t second) { return first | Word(second) << 16; }
+
+// A matrix whose lines are the rows of A or the columns of B. `line` and `term` are distances in elements.
+struct Lines {
+  const uint16_t* data;
+  int64_t line, term;
+
+  const uint16_t* at(int64_t i, int64_t p) const { return data + i * line + p * term; }
+  // True if the terms of a line are words in memory.
+  bool has_words() const { return term == 1 && line % 2 == 0 && reinterpret_cast<uintptr_t>(data) % sizeof(Word) == 0; }
+};
+
+// Packs `terms` terms of `count` lines: to[pair * width + i] is a word of line i. The missing term of an odd number is
+// 0.
+void pack(Word* to, int64_t width, const Lines& x, int64_t count, int64_t terms) {
+  const int64_t pairs = terms / 2;
+  if (x.has_words())
+    transpose(to, width, reinterpret_cast<const Word*>(x.data), x.line / 2, count, pairs);
+  else
+    for (int64_t p = 0; p < pairs; ++p) {
+      const uint16_t *first = x.at(0, 2 * p), *second = x.at(0, 2 * p + 1);
+      for (int64_t i = 0; i < count; ++i) to[p * width + i] = word_of(first[i * x.line], second[i * x.line]);
+    }
+  if (terms % 2)
+    for (int64_t i = 0; i < count; ++i) to[pairs * width + i] = word_of(*x.at(i, terms - 1), 0);
+}
+
+struct Output {
+  float* c;
+  int64_t ldc, columns;
+  bool adds;  // adds to C instead of overwriting it
+
+  void put(int64_t row, int64_t column, __m512 sum) const {
+    const int64_t left = std::clamp<int64_t>(columns - column, 0, 16);
+    const __mmask16 mask = __mmask16((1u << left) - 1);
+    float* const to = c + row * ldc + column;
+    if (adds) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, to));
+    _mm512_mask_storeu_ps(to, mask, sum);
+  }
+};
+
+__m512bh load_words(const void* words) { return (__m512bh)_mm512_loadu_si512(words); }
+
+// Computes R rows of C. Panel `a` has R words for each pair of terms.
+template <int R>
+void tile(int64_t pairs, const Word* a, const Word* b, const Output& out) {
+  __m512 sums[R][2];
+  for (int r = 0; r < R; ++r) sums[r][0] = sums[r][1] = _mm512_setzero_ps();
+  for (int64_t p = 0; p < pairs; ++p, a += R, b += kColumns) {
+    const __m512bh left = load_words(b), right = load_words(b + 16);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+      const __m512bh factor = (__m512bh)_mm512_set1_epi32(int(a[r]));
+      sums[r][0] = _mm512_dpbf16_ps(sums[r][0], factor, left);
+      sums[r][1] = _mm512_dpbf16_ps(sums[r][1], factor, right);
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    out.put(r, 0, sums[r][0]);
+    out.put(r, 16, sums[r][1]);
+  }
+}
+template <int... rows>
+void run_tile(std::integer_sequence<int, rows...>, int64_t height, int64_t pairs, const Word* a, const Word* b,
+              const Output& out) {
+  constexpr void (*tiles[])(int64_t, const Word*, const Word*, const Output&) = {tile<rows + 1>...};
+  tiles[height - 1](pairs, a, b, out);
+}
+
+void multiply_panels(int64_t m, int64_t n, int64_t k, const Lines& a, const Lines& b, Output out) {
+  auto* const panels = static_cast<Word*>(scratch(Scratch::ProductA, size_t(kRowBlock * kPairs) * sizeof(Word)));
+  auto* const columns = static_cast<Word*>(scratch(Scratch::ProductB, size_t(kColumns * kPairs) * sizeof(Word)));
+  float* const c = out.c;
+  const bool adds = out.adds;
+  for (int64_t p = 0; p < k; p += 2 * kPairs) {
+    const int64_t terms = std::min(2 * kPairs, k - p), pairs = (terms + 1) / 2;
+    out.adds = adds || p > 0;
+    for (int64_t begin = 0; begin < m; begin += kRowBlock) {
+      checkpoint();
+      const int64_t end = std::min(m, begin + kRowBlock);
+      for (int64_t i = begin; i < end; i += kRows) {
+        const int64_t height = std::min(kRows, end - i);
+        pack(panels + (i - begin) * pairs, height, {a.at(i, p), a.line, a.term}, height, terms);
+      }
+      for (int64_t j = 0; j < n; j += kColumns) {
+        out.columns = std::min(kColumns, n - j);
+        pack(columns, kColumns, {b.at(j, p), b.line, b.term}, out.columns, terms);
+        for (int64_t i = begin; i < end; i += kRows) {
+          out.c = c + i * out.ldc + j;
+          run_tile(std::make_integer_sequence<int, int(kRows)>{}, std::min(kRows, end - i), pairs,
+                   panels + (i - begin) * pairs, columns, out);
+        }
+      }
+    }
+  }
+}
+
+// Computes the products of M rows with `columns` columns, all of which are contiguous, as sums over vectors of terms.
+template <int M, int columns>
+void dots(int64_t k, const Lines& a, const Lines& b, const Output& out) {
+  __m512 sums[M][columns];
+  for (int i = 0; i < M; ++i)
+    for (int j = 0; j < columns; ++j) sums[i][j] = _mm512_setzero_ps();
+  const auto add = [&](int64_t p, __mmask32 mask) __attribute__((always_inline)) {
+    __m512bh row[M];
+    for (int i = 0; i < M; ++i) row[i] = (__m512bh)_mm512_maskz_loadu_epi16(mask, a.at(i, p));
+    for (int j = 0; j < columns; ++j) {
+      const auto column = (__m512bh)_mm512_maskz_loadu_epi16(mask, b.at(j, p));
+      for (int i = 0; i < M; ++i) sums[i][j] = _mm512_dpbf16_ps(sums[i][j], row[i], column);
+    }
+  };
+  int64_t p = 0;
+  for (; p + 32 <= k; p += 32) add(p, __mmask32(-1));
+  if (p < k) add(p, __mmask32((uint32_t(1) << (k - p)) - 1));
+  for (int i = 0; i < M; ++i)
+    for (int j = 0; j < columns; ++j) {
+      float& to = out.c[i * out.ldc + j];
+      to = _mm512_reduce_add_ps(sums[i][j]) + (out.adds ? to : 0);
+    }
+}
+template <int M>
+void multiply_rows(int64_t n, int64_t k, const Lines& a, const Lines& b, Output out) {
+  int64_t j = 0;
+  const auto next = [&](auto run, int64_t columns) {
+    run(k, a, Lines{b.at(j, 0), b.line, b.term}, out);
+    j += columns;
+    out.c += columns;
+  };
+  while (j + 4 <= n) next(dots<M, 4>, 4);
+  while (j < n) next(dots<M, 1>, 1);
+}
+
+void gemm(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float* c, int64_t ldc, bool adds) {
+  const Lines rows{static_cast<const uint16_t*>(a.data), a.row, a.column},
+      columns{static_cast<const uint16_t*>(b.data), b.column, b.row};
+  const Output out{c, ldc, n, adds};
+  if (m > kFewRows || rows.term != 1 || columns.term != 1) return multiply_panels(m, n, k, rows, columns, out);
+  constexpr void (*by_rows[])(int64_t, int64_t, const Lines&, const Lines&, Output) = {
+      multiply_rows<1>, multiply_rows<2>, multiply_rows<3>, multiply_rows<4>};
+  static_assert(std::size(by_rows) == kFewRows);
+  by_rows[m - 1](n, k, rows, columns, out);
+}
+
+}  // namespace
+
+void fill_bfloat16_gemm(Table& table) { table.bfloat16_gemm = gemm; }
+
+}  // namespace flambeau::kernels::FLAMBEAU_ISA
