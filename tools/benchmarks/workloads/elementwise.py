@@ -36,6 +36,7 @@ ROWS = (
     Workload(MEDIUM, "gelu", expression("F.gelu(x)", x=MILLION)),
     Workload(MEDIUM, "silu", expression("F.silu(x)", x=MILLION)),
     Workload(MEDIUM, "clamp", expression("fb.clamp(x, -1.0, 1.0)", x=MILLION)),
+    Workload(MEDIUM, "addcmul with a value", expression("fb.addcmul(x, y, y, value=0.1)", x=MILLION, y=MILLION)),
     Workload(MEDIUM, "maximum", expression("fb.maximum(x, y)", x=MILLION, y=MILLION)),
     Workload(MEDIUM, "compare", expression("x > y", x=MILLION, y=MILLION)),
     Workload(MEDIUM, "where", expression("fb.where(x > 0.0, x, y)", x=MILLION, y=MILLION)),

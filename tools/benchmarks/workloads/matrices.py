@@ -1,9 +1,24 @@
-"""Matrix products in float32."""
+"""Matrix products in float32 and bfloat16."""
 
-from ..workload import Workload, expression
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..workload import Code, Library, Workload, expression
 
 GROUP, EINSUM = "gemm", "einsum"
 TARGETS = {2048: 1.0}
+
+
+def linear_in_bfloat16(rows: int, inputs: int, outputs: int) -> Callable[[Library], Code]:
+    """Time ``linear`` of ``rows`` rows in bfloat16, without gradients."""
+
+    def prepare(library: Library) -> Code:
+        x, w = (library.normal(*shape).to(library.fb.bfloat16) for shape in ((rows, inputs), (outputs, inputs)))
+        return Code("F.linear(x, w)", {"F": library.functional, "x": x, "w": w})
+
+    return prepare
+
 
 ROWS = (
     *(
@@ -15,6 +30,8 @@ ROWS = (
     Workload(
         GROUP, "linear 256x1024 to 1024", expression("F.linear(x, w, b)", x=(256, 1024), w=(1024, 1024), b=(1024,))
     ),
+    Workload(GROUP, "linear 512x768 to 768, bfloat16", linear_in_bfloat16(512, 768, 768)),
+    Workload(GROUP, "linear 1x4096 to 4096, bfloat16", linear_in_bfloat16(1, 4096, 4096), at_most=1.0),
     Workload(GROUP, "bmm 64 of 128x128", expression("fb.bmm(a, b)", a=(64, 128, 128), b=(64, 128, 128))),
     Workload(GROUP, "bmm 1024 of 16x16", expression("fb.bmm(a, b)", a=(1024, 16, 16), b=(1024, 16, 16))),
     Workload(GROUP, "qr of 60000x5", expression("fb.linalg.qr(a)[1].abs()", a=(60_000, 5))),

@@ -21,6 +21,21 @@ def rows_chosen(statement: str, rows: int, columns: int, chosen: int) -> Callabl
     return prepare
 
 
+def numbers_chosen(statement: str) -> Callable[[Library], Code]:
+    """Time ``statement`` over a vector ``x`` of 10^5 numbers and as many random indices ``i``."""
+
+    def prepare(library: Library) -> Code:
+        names = {"fb": library.fb, "x": library.normal(100_000), "i": library.integers(100_000, 100_000)}
+        return Code(statement, names)
+
+    return prepare
+
+
+def mask_as_numbers(library: Library) -> Code:
+    """Time the conversion of a mask to float32."""
+    return Code("b.float()", {"b": library.normal(*SCORES) > 0})
+
+
 def masked(library: Library) -> Code:
     """Time ``where`` with two matrices and an existing mask."""
     names = {"fb": library.fb, **{name: library.normal(*SCORES) for name in "xy"}, "b": library.normal(*SCORES) > 0}
@@ -41,6 +56,9 @@ ROWS = (
         GROUP, "index_select 4096 of 10000x256", rows_chosen("fb.index_select(x, 0, i)", 10_000, 256, 4096), at_most=1.0
     ),
     Workload(GROUP, "x[i], 4096 of 10000x256", rows_chosen("x[i]", 10_000, 256, 4096), at_most=1.0),
+    Workload(GROUP, "index_select 10^5 of 10^5", numbers_chosen("fb.index_select(x, 0, i)")),
+    Workload(GROUP, "x[i], 10^5 of 10^5", numbers_chosen("x[i]"), at_most=1.0),
+    Workload(GROUP, "mask of 4096x1024 to float32", mask_as_numbers, at_most=1.0),
     Workload(GROUP, "masked_fill of 10^6", expression("x.masked_fill(x > 0.0, 1.0)", x=MILLION)),
     Workload(
         GROUP, "dropout of 4096x1024", expression("F.dropout(x, 0.5, True)", x=SCORES, compare=False), at_most=0.1
