@@ -17,6 +17,7 @@ PLACES = fb.tensor(RNG.integers(0, 97, 1_000_003))
 IMAGES = fb.tensor(RNG.standard_normal((17, 8, 28, 28)).astype(np.float32))
 WIDE = fb.tensor(RNG.standard_normal((40, 20_011)).astype(np.float32))
 WAVES = fb.complex(X, X * 2)
+HALF = X.bfloat16()
 FILTERS = fb.tensor(RNG.standard_normal((16, 8, 3, 3)).astype(np.float32))
 
 OPERATIONS = {
@@ -55,6 +56,14 @@ OPERATIONS = {
     "vecmat": lambda: X[:, 0] @ X,
     "einsum": lambda: fb.einsum("ij,ij->", X, X),
     "gemm64": lambda: X.double() @ X.double().t(),
+    "gemm_bfloat16": lambda: HALF @ HALF.t(),
+    "gemm_bfloat16_tall": lambda: HALF @ HALF[:70].t(),
+    "gemm_bfloat16_turned": lambda: HALF.t() @ HALF[:, :131],
+    "gemm_bfloat16_few_rows": lambda: HALF[:3] @ HALF.t(),
+    "gemv_bfloat16": lambda: HALF @ HALF[0],
+    "bmm_bfloat16": lambda: fb.bmm(IMAGES[:, 0].bfloat16(), IMAGES[:, 1].bfloat16()),
+    "cdist": lambda: fb.cdist(X[:101], X[:77], p=1),
+    "dot_complex": lambda: fb.complex(LONG, LONG * 2).dot(fb.complex(LONG, LONG * 3)),
     "bmm": lambda: fb.bmm(IMAGES[:, 0], IMAGES[:, 1]),
     "linear": lambda: fb.linear(X, X[:64], X[:64, 0].contiguous()),
     "conv2d": lambda: fb.conv2d(IMAGES, FILTERS, padding=1),
@@ -97,7 +106,8 @@ def test_results_are_the_same_bits(name):
     results = []
     for threads in (1, 2, 3):
         fb.set_num_threads(threads)
-        results.append(OPERATIONS[name]().numpy())
+        result = OPERATIONS[name]()
+        results.append((result.float() if result.dtype == fb.bfloat16 else result).numpy())
     assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
 
 
