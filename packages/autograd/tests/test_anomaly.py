@@ -65,7 +65,7 @@ MAKES_A_NAN = {
 
 
 @pytest.mark.parametrize("name", MAKES_A_NAN)
-def test_the_forward_call_that_makes_a_nan_is_named(x, name):
+def test_the_error_names_the_forward_call_that_produces_nan(x, name):
     with autograd.detect_anomaly(), pytest.raises(RuntimeError, match=rf"^({name}) gave nan in .*{__file__}, line "):
         MAKES_A_NAN[name](x)
     assert not fb.is_anomaly_enabled()
@@ -74,7 +74,7 @@ def test_the_forward_call_that_makes_a_nan_is_named(x, name):
         MAKES_A_NAN[name](x)
 
 
-def test_a_nan_of_the_inputs_is_no_error_of_the_operator(x):
+def test_nan_in_the_inputs_of_an_operator_is_not_reported(x):
     nan = fb.tensor([float("nan"), 1.0])
     with autograd.detect_anomaly():
         given = fb.tensor([[[float("nan"), 1.0]]], requires_grad=True)
@@ -94,7 +94,7 @@ def test_a_nan_of_the_inputs_is_no_error_of_the_operator(x):
             x.log()
 
 
-def test_a_nan_that_an_operator_masks_is_no_error():
+def test_nan_that_an_operator_masks_is_not_reported():
     x = fb.tensor([0.0, -1.0], requires_grad=True)
 
     class Masked(Function):
@@ -111,7 +111,7 @@ def test_a_nan_that_an_operator_masks_is_no_error():
         assert fb.xlogy(fb.zeros(2), x.abs()).tolist() == [0, 0]
 
 
-def test_the_forward_check_under_other_modes(x):
+def test_the_forward_check_works_below_other_modes(x):
     class Mode(fb.overrides.TorchFunctionMode):
         def __torch_function__(self, func, types, args=(), kwargs=None):
             return func(*args, **(kwargs or {}))
@@ -127,7 +127,7 @@ def test_the_forward_check_under_other_modes(x):
             fb.func.grad(lambda t: t.log().sum())(x.detach())
 
 
-def test_the_mode_as_a_function(x):
+def test_set_anomaly_enabled_changes_the_global_mode(x):
     fb.set_anomaly_enabled(True, check_nan=False)
     assert fb.is_anomaly_enabled() and not fb.is_anomaly_check_nan_enabled()
     x.log()
@@ -140,14 +140,14 @@ def test_the_mode_as_a_function(x):
     assert "x * 2" in node.metadata["traceback_"][-1]
 
 
-def test_a_node_made_in_a_backward_pass_names_the_one_that_made_it(x):
+def test_metadata_of_a_double_backward_node_has_its_parent_node(x):
     with autograd.detect_anomaly():
         y = the_forward_line(x.abs() + 1)
         (g,) = autograd.grad(y.sum(), x, create_graph=True)
     assert g.grad_fn.metadata["parent_"].name() == "AbsBackward0"
 
 
-def test_a_changed_saved_tensor_names_the_call(x):
+def test_changing_a_saved_tensor_reports_the_forward_call(x):
     def changed():
         y = x * 1
         z = y.exp()
@@ -160,7 +160,7 @@ def test_a_changed_saved_tensor_names_the_call(x):
         changed().backward()
 
 
-def test_exceptions_propagate_with_a_note(x):
+def test_exceptions_of_backward_propagate_with_a_note(x):
     error = KeyError("mine")
 
     def fail(gradient):
@@ -183,7 +183,7 @@ class Failing(Function):
         raise ZeroDivisionError("in backward")
 
 
-def test_no_gradient_changes_in_a_run_that_fails(x):
+def test_a_failed_backward_pass_changes_no_gradient(x):
     w = fb.ones(2, requires_grad=True)
     y = w * 3
     y.retain_grad()

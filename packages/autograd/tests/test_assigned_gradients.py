@@ -101,7 +101,7 @@ def test_the_finalizer_runs_once_when_the_gradient_is_dropped(leaf):
     assert finalized == [[1, 1]]
 
 
-def test_slots_are_kept(leaf):
+def test_an_assigned_gradient_keeps_attributes_in_slots(leaf):
     class Slotted(fb.Tensor):
         __slots__ = ("origin",)
 
@@ -156,7 +156,7 @@ def test_assigning_a_tensor_as_its_own_gradient_raises(leaf):
         leaf.grad = leaf
 
 
-def test_a_tensor_can_change_its_class():
+def test_assigning_dunder_class_changes_the_class_of_a_tensor():
     class Named(fb.Tensor):
         pass
 

@@ -31,7 +31,7 @@ def test_gradients_have_the_dtype_of_the_parameter(weight):
 
 
 @pytest.mark.parametrize(("cache", "casts"), [(True, 1), (False, 3)])
-def test_a_parameter_is_cast_once_in_a_region(weight, cache, casts):
+def test_autocast_casts_a_parameter_once_per_region(weight, cache, casts):
     x = fb.randn(5, 3)
     with fb.autocast("cpu", cache_enabled=cache):
         with fb.autocast("cpu"):
@@ -106,7 +106,7 @@ def test_custom_functions_set_the_autocast_mode():
     assert a.grad.dtype is b.grad.dtype is fb.float32
 
 
-def test_vmap_over_an_operator_with_a_policy():
+def test_vmap_over_an_operator_with_an_autocast_policy():
     a, b = fb.randn(5, 2, 3), fb.randn(3, 4)
     with fb.autocast("cpu"):
         mapped = fb.func.vmap(lambda m: m @ b)(a)

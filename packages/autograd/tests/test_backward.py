@@ -11,7 +11,7 @@ def x():
     return fb.tensor([1.0, 2.0, 3.0], requires_grad=True)
 
 
-def test_leaves_and_results(x):
+def test_is_leaf_and_requires_grad_of_leaves_and_results(x):
     y = x * 2
     assert x.is_leaf and x.requires_grad and x.grad_fn is None and x.grad is None
     assert not y.is_leaf and y.requires_grad and y.grad_fn.name() == "MulBackward0"
@@ -47,7 +47,7 @@ def test_gradients_do_not_share_memory(x):
     assert y.grad.tolist() == [1, 1, 1]
 
 
-def test_non_scalars_need_a_gradient(x):
+def test_backward_of_a_non_scalar_requires_a_gradient(x):
     with pytest.raises(RuntimeError, match=r"grad can be implicitly created only for scalar outputs.*shape"):
         (x * 2).backward()
     (x * 2).backward(fb.tensor([1.0, 10.0, 100.0]))
@@ -76,7 +76,7 @@ class Untrue:
         raise ZeroDivisionError("refused")
 
 
-def test_errors_of_arguments_that_backward_converts(x):
+def test_backward_reports_errors_of_converting_its_arguments(x):
     with pytest.raises(TypeError, match=r"unexpected keyword argument '\ud800'; it takes gradient, retain_graph"):
         x.sum().backward(**{"\ud800": 1})
     for option in ("create_graph", "retain_graph"):
@@ -100,7 +100,7 @@ class Emptying:
     __float__ = __index__
 
 
-def test_a_list_of_edges_may_change_while_it_is_read(x):
+def test_backward_survives_a_list_of_edges_that_changes_while_read(x):
     node = x.exp().grad_fn
     edges = []
     edges += [(node, Emptying(edges)), x.exp()]
@@ -108,7 +108,7 @@ def test_a_list_of_edges_may_change_while_it_is_read(x):
     assert edges == [] and x.grad is not None
 
 
-def test_backward_twice_is_rejected_and_changes_nothing(x):
+def test_a_second_backward_raises_and_changes_no_gradient(x):
     w = fb.ones(3, requires_grad=True)
     y = (x * x + w).sum()
     y.backward()
@@ -127,7 +127,7 @@ def test_retain_graph(x):
     assert x.grad.tolist() == [4, 8, 12]
 
 
-def test_graphs_that_save_nothing_run_again(x):
+def test_graphs_without_saved_tensors_can_run_backward_twice(x):
     y = (x + x).sum()
     y.backward()
     y.backward()
@@ -143,7 +143,7 @@ def test_create_graph(x):
     assert x.grad.tolist() == [6, 12, 18] and not x.grad.requires_grad
 
 
-def test_a_gradient_penalty(x):
+def test_backward_through_a_gradient_penalty(x):
     (g,) = autograd.grad((x * x).sum(), x, create_graph=True)
     (g * g).sum().backward()  # sum of 4 x**2
     assert x.grad.tolist() == [8, 16, 24]
@@ -204,7 +204,7 @@ def test_grad_outputs(x):
         autograd.grad(x * 2, x)
 
 
-def test_unused_inputs(x):
+def test_grad_of_an_unused_input_raises_unless_allowed(x):
     unused = fb.ones(2, requires_grad=True)
     y = x.sum()
     with pytest.raises(RuntimeError, match=r"not have been used in the graph.*allow_unused=True"):
@@ -223,12 +223,12 @@ def test_unused_inputs(x):
         autograd.grad(y, [fb.ones(3)])
 
 
-def test_the_same_input_twice(x):
+def test_grad_accepts_the_same_input_twice(x):
     first, second = autograd.grad((x * x).sum(), [x, x])
     assert first.tolist() == second.tolist() == [2, 4, 6]
 
 
-def test_a_sum_passes_its_gradient_on_without_a_copy(x):
+def test_backward_of_a_sum_passes_its_gradient_on_without_a_copy(x):
     seed = fb.ones(3)
     y = x.detach().clone().requires_grad_()
     gradients = autograd.grad(x + y, [x, y], seed)
@@ -299,7 +299,7 @@ def test_assigning_gradients(x):
     assert x.grad.tolist() == [2, 2, 2]
 
 
-def test_a_failed_run_of_a_leaf_keeps_no_state():
+def test_a_failed_backward_from_a_leaf_keeps_no_state():
     x = fb.ones(3, requires_grad=True)
     x.grad = fb.ones(3)
     x.data = fb.ones(3, 2)
@@ -320,7 +320,7 @@ def test_gradients_have_the_dtype_and_shape_of_replaced_data():
     assert before.dtype == fb.bfloat16
 
 
-def test_reading_a_gradient_that_no_backward_run_will_set_warns():
+def test_reading_the_gradient_of_a_non_leaf_warns():
     x = fb.ones(2, requires_grad=True)
     y = x * 2
     with pytest.warns(UserWarning, match="not a leaf Tensor"):

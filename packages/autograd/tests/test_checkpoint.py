@@ -31,7 +31,7 @@ def noisy(t, scale):
 
 
 @pytest.mark.parametrize("reentrant", [False, True])
-def test_gradients_and_random_numbers_are_those_of_a_plain_call(x, w, reentrant):
+def test_a_checkpoint_has_the_gradients_and_random_numbers_of_a_plain_call(x, w, reentrant):
     fb.manual_seed(1)
     expected = grad(noisy(x, w).sum(), [x, w])
     after = fb.rand(1)
@@ -61,7 +61,7 @@ def test_recomputation_stops_early(x):
         assert not checkpoint(function, x, use_reentrant=False).requires_grad
 
 
-def test_nested_and_higher_derivatives_and_keywords(x, w):
+def test_nested_checkpoints_higher_derivatives_and_keyword_arguments(x, w):
     def inner(t, *, scale):
         return (t * scale).sin()
 
@@ -79,7 +79,7 @@ def test_nested_and_higher_derivatives_and_keywords(x, w):
         assert got.tolist() == pytest.approx(expected.tolist(), rel=1e-12)
 
 
-def test_only_arguments_are_saved(allocated):
+def test_a_checkpoint_saves_only_its_arguments(allocated):
     x = fb.ones(N, requires_grad=True)
 
     def deep(t):
@@ -95,7 +95,7 @@ def test_only_arguments_are_saved(allocated):
 
 
 @pytest.mark.parametrize("reentrant", [False, True])
-def test_sequential(x, reentrant):
+def test_checkpoint_sequential(x, reentrant):
     functions = [fb.sin, fb.exp, fb.tanh, fb.cos, fb.sigmoid]
     y = x
     for function in functions:
@@ -131,7 +131,7 @@ def differing(first, second):
     return lambda t: next(functions)(t)
 
 
-def test_a_second_run_that_differs_is_rejected(x):
+def test_a_recomputation_that_differs_is_rejected(x):
     y = checkpoint(differing(lambda t: t.exp().sin(), lambda t: t + 1), x, use_reentrant=False)
     with pytest.raises(
         CheckpointError, match="saved during forward: 2\nNumber of tensors saved during recomputation: 0"
@@ -148,7 +148,7 @@ def test_a_second_run_that_differs_is_rejected(x):
         y.sum().backward()
 
 
-def test_a_changed_argument_is_rejected(x):
+def test_an_argument_changed_before_recomputation_is_rejected(x):
     y = x * 1
     z = checkpoint(fb.exp, y, use_reentrant=False)
     y.zero_()
@@ -156,7 +156,7 @@ def test_a_changed_argument_is_rejected(x):
         z.sum().backward()
 
 
-def test_a_saved_tensor_can_be_read_once(x):
+def test_a_saved_tensor_of_a_checkpoint_can_be_read_only_once(x):
     class Twice(Function):
         @staticmethod
         def forward(ctx, t):
@@ -172,7 +172,7 @@ def test_a_saved_tensor_can_be_read_once(x):
         y.sum().backward()
 
 
-def test_arguments_that_do_not_go_together(x):
+def test_contradictory_checkpoint_arguments_raise_or_warn(x):
     with pytest.warns(UserWarning, match="use_reentrant parameter should be passed explicitly"):
         checkpoint(fb.exp, x)
     with pytest.raises(ValueError, match="Unexpected keyword arguments: scale"):
@@ -223,13 +223,13 @@ def test_a_checkpointed_function_may_differentiate(early_stop):
     assert found.item() == pytest.approx(np.exp(s) * (c * c - s))
 
 
-def test_inputs_without_gradients_are_warned_of(x):
+def test_checkpoint_warns_if_no_input_requires_grad(x):
     fb.utils.checkpoint.check_backward_validity([x, 3])
     with pytest.warns(UserWarning, match="None of the inputs have requires_grad=True"):
         fb.utils.checkpoint.check_backward_validity([x.detach(), 3])
 
 
-def test_arguments_are_detached(x):
+def test_detach_variable_detaches_the_tensors_of_a_tuple(x):
     detached, plain, number = fb.utils.checkpoint.detach_variable((x * 2, x.detach(), 3))
     assert detached.is_leaf and detached.requires_grad and detached.tolist() == (x * 2).tolist()
     assert not plain.requires_grad and number == 3

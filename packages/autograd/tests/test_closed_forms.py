@@ -24,14 +24,14 @@ def softmax(z):
     return e / e.sum(-1, keepdims=True)
 
 
-def test_a_quadratic_form(generator):
+def test_gradient_of_a_quadratic_form(generator):
     a, x = generator.standard_normal((4, 4)), generator.standard_normal(4)
     v = leaf(x)
     (v @ fb.tensor(a) @ v).backward()
     close(v.grad, (a + a.T) @ x)
 
 
-def test_the_matrix_product(generator):
+def test_gradient_of_the_matrix_product(generator):
     a, b, g = (generator.standard_normal(s) for s in ((3, 4), (4, 2), (3, 2)))
     x, y = leaf(a), leaf(b)
     (x @ y).backward(fb.tensor(g))
@@ -39,14 +39,14 @@ def test_the_matrix_product(generator):
     close(y.grad, a.T @ g)
 
 
-def test_cross_entropy_of_logits(generator):
+def test_gradient_of_cross_entropy(generator):
     logits, classes = generator.standard_normal((5, 3)), np.array([0, 2, 1, 1, 0])
     z = leaf(logits)
     fb.cross_entropy(z, fb.tensor(classes)).backward()
     close(z.grad, (softmax(logits) - np.eye(3)[classes]) / 5)
 
 
-def test_weighted_smoothed_cross_entropy(generator):
+def test_gradient_of_weighted_smoothed_cross_entropy(generator):
     logits, classes, w = generator.standard_normal((5, 3)), np.array([0, 2, 1, 1, 0]), np.array([0.5, 2.0, 1.0])
     z = leaf(logits)
     loss = fb.cross_entropy(z, fb.tensor(classes), fb.tensor(w), label_smoothing=0.3)
@@ -59,7 +59,7 @@ def test_weighted_smoothed_cross_entropy(generator):
     close(z.grad, (softmax(logits) * weighted.sum(1, keepdims=True) - weighted) / total)
 
 
-def test_mean_squared_error(generator):
+def test_gradient_of_mean_squared_error(generator):
     a, b = generator.standard_normal((2, 3)), generator.standard_normal((2, 3))
     x, y = leaf(a), leaf(b)
     fb.mse_loss(x, y).backward()
@@ -67,7 +67,7 @@ def test_mean_squared_error(generator):
     close(y.grad, 2 * (b - a) / 6)
 
 
-def test_softmax_and_logsumexp(generator):
+def test_gradients_of_softmax_and_logsumexp(generator):
     z, g = generator.standard_normal((2, 4)), generator.standard_normal((2, 4))
     x = leaf(z)
     x.softmax(1).backward(fb.tensor(g))
@@ -78,7 +78,7 @@ def test_softmax_and_logsumexp(generator):
     close(x.grad, s)
 
 
-def test_batch_norm_of_the_whole_batch(generator):
+def test_gradient_of_batch_norm_over_the_whole_batch(generator):
     a, g = generator.standard_normal((6, 2)), generator.standard_normal((6, 2))
     x = leaf(a)
     fb.batch_norm(x, None, None, training=True, eps=1e-5).backward(fb.tensor(g))
@@ -87,7 +87,7 @@ def test_batch_norm_of_the_whole_batch(generator):
     close(x.grad, (g - g.mean(0) - normal * (g * normal).mean(0)) / deviation)
 
 
-def test_convolution_is_a_correlation_of_its_gradients(generator):
+def test_gradients_of_convolution_equal_sums_over_windows(generator):
     image, kernel = generator.standard_normal((1, 1, 4, 4)), generator.standard_normal((1, 1, 2, 2))
     x, w = leaf(image), leaf(kernel)
     fb.conv2d(x, w).sum().backward()
@@ -100,7 +100,7 @@ def test_convolution_is_a_correlation_of_its_gradients(generator):
     close(x.grad[0, 0], spread)
 
 
-def test_cumsum_is_a_reversed_cumsum():
+def test_gradient_of_cumsum_is_a_reversed_cumsum():
     x = leaf(np.arange(4.0))
     x.cumsum(0).backward(fb.tensor([1.0, 2.0, 3.0, 4.0], dtype=fb.float64))
     close(x.grad, [10, 9, 7, 4])
@@ -117,27 +117,27 @@ def test_cumsum_is_a_reversed_cumsum():
         (lambda x: x.norm(float("inf")), [0.0, 0.5, 0.5]),
     ],
 )
-def test_ties(reduce, expected):
+def test_gradients_of_equal_extremes(reduce, expected):
     x = leaf(np.array([1.0, 3.0, 3.0]))
     reduce(x).backward()
     close(x.grad, expected)
 
 
-def test_prod_with_zeros():
+def test_gradient_of_prod_with_zeros():
     for values, expected in (([2, 0, 3], [0, 6, 0]), ([0, 0, 3], [0, 0, 0]), ([2, 4, 3], [12, 6, 8])):
         x = leaf(np.array(values, float))
         x.prod().backward()
         close(x.grad, expected)
 
 
-def test_where_the_norm_or_the_deviation_is_zero_so_is_the_gradient():
+def test_gradients_of_norm_and_std_are_zero_where_the_result_is_zero():
     for reduce in (fb.norm, lambda x: x.norm(3), fb.std):
         x = leaf(np.zeros(3))
         reduce(x).backward()
         close(x.grad, np.zeros(3))
 
 
-def test_repeated_indices_add_up():
+def test_gradients_of_repeated_indices_are_summed():
     x = leaf(np.arange(3.0))
     x[fb.tensor([0, 2, 2, 2])].sum().backward()
     close(x.grad, [1, 0, 3])
@@ -159,7 +159,7 @@ def test_higher_derivatives_of_the_sine():
         close(derivative, expected(np.linspace(-3, 3, 7)))
 
 
-def test_a_hessian():
+def test_a_hessian_equals_repeated_gradients():
     x = leaf(np.array([1.0, 2.0, 3.0]))
     (gradient,) = fb.autograd.grad((x**3).sum() + x.prod(), x, create_graph=True)
     rows = [fb.autograd.grad(g, x, retain_graph=True)[0].numpy() for g in gradient]

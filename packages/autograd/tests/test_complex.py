@@ -30,12 +30,12 @@ def check(function, *inputs):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_rows(name):
+def test_pointwise_operators_of_complex_tensors_pass_gradcheck(name):
     check(getattr(fb, name), *(draw(2, 3, seed=k) for k in range(ARITY[name])))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if ARITY[name] == 2])
-def test_rows_of_real_and_complex_operands(name):
+def test_pointwise_operators_of_real_and_complex_operands_pass_gradcheck(name):
     operator = getattr(fb, name)
     check(operator, draw(2, 3), fb.tensor([[0.5, 2.0, 1.5]], dtype=fb.float64, requires_grad=True))
     check(operator, fb.tensor([[0.5, 2.0, 1.5]], dtype=fb.float64, requires_grad=True), draw(2, 3))
@@ -77,17 +77,17 @@ STRUCTURAL = {
 
 @pytest.mark.filterwarnings("ignore:Casting complex values")
 @pytest.mark.parametrize("name", STRUCTURAL)
-def test_structural(name):
+def test_structural_operators_of_complex_tensors_pass_gradcheck(name):
     check(STRUCTURAL[name], draw(2, 3))
 
 
-def test_products():
+def test_products_of_complex_tensors_pass_gradcheck():
     check(fb.matmul, draw(2, 3), draw(3, 4, seed=1))
     check(fb.bmm, draw(2, 2, 3), draw(2, 3, 2, seed=1))
     check(lambda i, a, b: fb.addmm(i, a, b, beta=2j, alpha=1 - 1j), draw(2, 2), draw(2, 3, seed=1), draw(3, 2, seed=2))
 
 
-def test_prod_with_zeros():
+def test_gradient_of_complex_prod_with_zeros():
     z = fb.tensor([[1j, 0, 2 - 1j], [0, 3j, 0]], dtype=fb.complex128, requires_grad=True)
     assert gradcheck(lambda z: z.prod(1), (z,))
 
@@ -107,7 +107,7 @@ def test_gradients_are_finite_where_a_function_has_no_derivative():
 # --- parts written in place ---
 
 
-def test_writing_to_parts_reaches_the_base():
+def test_gradients_of_writes_to_real_and_imag_reach_the_base():
     def function(z, x):
         y = z * 2
         y.real.mul_(x)
@@ -119,7 +119,7 @@ def test_writing_to_parts_reaches_the_base():
     check(function, draw(2, 3), real(2, 3, seed=1))
 
 
-def test_writing_to_pairs_reaches_the_base():
+def test_gradients_of_writes_to_view_as_complex_reach_the_base():
     def function(x, z):
         y = fb.stack([x, x], -1) * 1
         view = fb.view_as_complex(y)
@@ -156,7 +156,7 @@ def test_gradients_of_real_leaves_are_real():
     np.testing.assert_allclose(x.grad.numpy(), 2 * x.detach().numpy() * abs(z.detach().numpy()) ** 2)
 
 
-def test_a_complex_loss_needs_a_gradient():
+def test_backward_of_a_complex_loss_requires_a_gradient():
     z = draw()
     with pytest.raises(RuntimeError, match="only for real scalar outputs but got complex128"):
         (z * 2).backward()
@@ -164,7 +164,7 @@ def test_a_complex_loss_needs_a_gradient():
     assert z.grad.item() == 2j
 
 
-def test_the_gradient_must_be_of_the_same_kind():
+def test_a_real_gradient_of_a_complex_result_is_rejected():
     with pytest.raises(RuntimeError, match="required to have the same dtype"):
         (draw() * 2).backward(fb.tensor(1.0, dtype=fb.float64))
     with pytest.raises(RuntimeError, match="required to have the same dtype"):
@@ -174,7 +174,7 @@ def test_the_gradient_must_be_of_the_same_kind():
         leaf.grad = fb.zeros(2, dtype=fb.complex128)
 
 
-def test_custom_functions():
+def test_custom_functions_of_complex_tensors():
     class Square(Function):
         @staticmethod
         def forward(ctx, z):
@@ -204,7 +204,7 @@ def test_gradcheck_finds_a_missing_conjugate():
     assert not gradcheck(Wrong.apply, (draw(3),), raise_exception=False)
 
 
-def test_single_precision():
+def test_gradients_of_complex64_leaves_are_complex64():
     z = draw(4).detach().to(fb.complex64).requires_grad_()
     z.exp().abs().sum().backward()
     assert z.grad.dtype is fb.complex64

@@ -39,7 +39,7 @@ def build(source, folder, build_type):
 pytestmark = pytest.mark.skipif(tool("cmake") is None, reason="CMake is not installed")
 
 
-def test_the_engine_without_python(tmp_path):
+def test_the_cpp_engine_runs_without_python(tmp_path):
     build(Path(__file__).with_name("cpp"), tmp_path, "Debug")
     # Blocks in the allocator's caches are reachable until the process ends.
     assert run(str(tmp_path / "engine_test"), ASAN_OPTIONS="detect_leaks=0") == "ok\n"

@@ -15,7 +15,7 @@ def loss():
     return (y * y.sin()).sum()
 
 
-def test_dot_has_every_node_and_edge_with_shapes_and_bytes(loss):
+def test_the_dot_graph_has_every_node_and_edge_with_shapes_and_bytes(loss):
     dot = draw(loss).dot
     assert dot.startswith("digraph") and dot.count("->") == 5
     assert dot.count("[label=") == 5
@@ -23,7 +23,7 @@ def test_dot_has_every_node_and_edge_with_shapes_and_bytes(loss):
     assert "leaf\\nfloat32[2, 3]" in dot and "SumBackward0\\nfloat32[]" in dot
 
 
-def test_svg_is_well_formed_and_flows_downwards(loss):
+def test_the_svg_drawing_is_well_formed_and_flows_downwards(loss):
     drawing = draw(loss)
     svg = ElementTree.fromstring(drawing.svg)
     space = "{http://www.w3.org/2000/svg}"
@@ -49,7 +49,7 @@ def test_boxes_of_a_layer_do_not_overlap():
             assert disjoint or a["y"] >= b["y"] + b["height"] or b["y"] >= a["y"] + a["height"]
 
 
-def test_several_outputs_edges_and_files(loss, tmp_path):
+def test_draw_accepts_several_outputs_and_saves_svg_and_dot_files(loss, tmp_path):
     other = loss * 2
     assert draw([loss, get_gradient_edge(other)]).dot.count("->") == 6
     draw(loss).save(tmp_path / "graph.svg")

@@ -7,7 +7,7 @@ import flambeau as fb
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16, fb.float32, fb.float64])
-def test_a_leaf_of_any_floating_dtype(dtype):
+def test_gradients_of_leaves_of_every_floating_dtype(dtype):
     x = fb.tensor([1.0, 2.0, 4.0], dtype=dtype, requires_grad=True)
     y = (x * x + x.exp().log()).sum()
     y.backward()
@@ -15,7 +15,7 @@ def test_a_leaf_of_any_floating_dtype(dtype):
     np.testing.assert_allclose(x.grad.double().numpy(), [3, 5, 9], rtol=2e-2)
 
 
-def test_mixed_operands():
+def test_gradients_have_the_dtype_of_each_operand():
     half = fb.ones(3, dtype=fb.float16, requires_grad=True)
     double = fb.full((2, 1), 2.0, dtype=fb.float64, requires_grad=True)
     scalar = fb.tensor(3.0, requires_grad=True)
@@ -54,13 +54,13 @@ def test_broadcast_gradients_are_summed(shapes):
         assert t.grad.flatten().tolist() == [2.0 * out.numel() / t.numel()] * t.numel()
 
 
-def test_output_gradients_are_cast():
+def test_output_gradients_are_cast_to_the_dtype_of_the_output():
     x = fb.tensor([1.0, 2.0], requires_grad=True)
     (x * 2).backward(fb.tensor([1.0, 1.0], dtype=fb.float64))
     assert x.grad.dtype is fb.float32
 
 
-def test_empty_tensors():
+def test_gradients_of_empty_tensors():
     x = fb.zeros(0, 3, requires_grad=True)
     (x * 2).sum().backward()
     assert x.grad.shape == (0, 3)

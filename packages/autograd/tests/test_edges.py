@@ -13,7 +13,7 @@ def x():
     return fb.tensor([1.0, 2.0, 3.0], dtype=fb.float64, requires_grad=True)
 
 
-def test_an_edge_can_replace_its_tensor(x):
+def test_backward_accepts_a_gradient_edge_in_place_of_its_tensor(x):
     y = x * x
     edge = graph.get_gradient_edge(y)
     assert edge.node is y.grad_fn and edge.output_nr == 0
@@ -44,7 +44,7 @@ def test_invalid_edges_are_rejected(x):
         grad(x * 2, x, [3])
 
 
-def test_batches_of_gradients(x):
+def test_grad_with_is_grads_batched_computes_a_jacobian(x):
     y = x**2
     seeds = fb.eye(3, dtype=fb.float64)
     (jacobian,) = grad(y, x, seeds, is_grads_batched=True, create_graph=True)
@@ -60,7 +60,7 @@ def test_batches_of_gradients(x):
         grad(x * 2, x, fb.ones(3, 1), is_grads_batched=True)
 
 
-def test_deprecated_arguments(x):
+def test_deprecated_arguments_of_backward_and_grad_warn_or_raise(x):
     with pytest.warns(FutureWarning, match="grad_variables"):
         backward(x * 2, grad_variables=fb.ones(3, dtype=fb.float64))
     assert x.grad.tolist() == [2, 2, 2]
@@ -68,7 +68,7 @@ def test_deprecated_arguments(x):
         grad(x.sum(), x, only_inputs=False)
 
 
-def test_a_hook_for_all_gradients(x):
+def test_a_multi_grad_hook_runs_when_all_gradients_are_computed(x):
     seen = []
     y, z, unused = x * 1, x * 2, x * 3
     handle = graph.register_multi_grad_hook(
@@ -87,7 +87,7 @@ def test_a_hook_for_all_gradients(x):
     assert len(seen) == 4
 
 
-def test_a_hook_for_the_first_gradient(x):
+def test_a_multi_grad_hook_in_any_mode_runs_at_the_first_gradient(x):
     seen = []
     y, z = x * 1, x * 2
     with graph.register_multi_grad_hook([y, z], lambda g: seen.append(g.tolist()), mode="any"):
@@ -99,7 +99,7 @@ def test_a_hook_for_the_first_gradient(x):
         graph.register_multi_grad_hook([y], print, mode="some")
 
 
-def test_a_handle_keeps_nothing_alive(x):
+def test_a_hook_handle_does_not_keep_its_tensor_alive(x):
     import weakref
 
     y = x * 1
@@ -123,7 +123,7 @@ def test_hooks_apply_to_the_values_before_an_in_place_change(x):
     assert seen[2:] == [("after", [1, 1, 1])]
 
 
-def test_hooks_of_nodes_accept_and_return_none(x):
+def test_node_hooks_accept_and_return_none(x):
     y = (x * 2).exp()
     node = y.grad_fn.next_functions[0][0]
     with node.register_prehook(lambda gradients: (None,)):
@@ -133,7 +133,7 @@ def test_hooks_of_nodes_accept_and_return_none(x):
     assert x.grad is None or x.grad.tolist() == [0, 0, 0]
 
 
-def test_the_order_of_hooks(x):
+def test_hooks_run_in_a_defined_order(x):
     order = []
     y = x * 1
     y.retain_grad()
@@ -163,7 +163,7 @@ def test_metadata_belongs_to_the_node(x):
     assert y.grad_fn.metadata == {"name": "twice"} and (x * 2).grad_fn.metadata == {}
 
 
-def test_graphs_in_many_threads(x):
+def test_graphs_run_backward_in_many_threads(x):
     shared = (x * 2).exp()
     results, errors = [], []
 
@@ -198,7 +198,7 @@ def test_backward_after_a_fork(x):
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_a_chain_of_a_million_nodes():
+def test_backward_through_a_chain_of_a_million_nodes():
     x = fb.ones((), requires_grad=True)
     y = x
     for _ in range(1_000_000):

@@ -261,11 +261,11 @@ def test_a_missing_derivative_raises_an_error(name):
     assert x.grad is None
 
 
-def test_operators_without_a_derivative_give_floats():
+def test_the_list_of_operators_without_a_derivative_is_minimal():
     """Check the list of exceptions: an operator without floating-point results must not be in it."""
     assert set(NAMES) >= LISTED
     assert not [name for name in sorted(LISTED) if not results_of(name)[1]]
 
 
-def test_arguments_and_exceptions_name_operators():
+def test_listed_arguments_and_exceptions_name_existing_operators():
     assert {*ARGUMENTS, *NEEDS_A_GPU} <= set(NAMES)

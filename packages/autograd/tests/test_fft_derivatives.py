@@ -22,7 +22,7 @@ def check(function, *inputs):
     "arguments", [(None, -1, None), (5, 0, "ortho"), (3, -1, "forward"), (4, 1, "backward")], ids=str
 )
 @pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"])
-def test_one_dimension(name, arguments, dtype):
+def test_derivatives_of_one_dimensional_transforms(name, arguments, dtype):
     if dtype.is_complex and name in REAL_INPUT:
         return
     check(lambda x: getattr(fb.fft, name)(x, *arguments), leaf((3, 4), dtype))
@@ -33,7 +33,7 @@ def test_one_dimension(name, arguments, dtype):
     "arguments", [(None, None, None), ((3, 2), (0, 1), "ortho"), (None, (2, 0), "forward")], ids=str
 )
 @pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "irfftn", "hfftn", "ihfftn"])
-def test_several_dimensions(name, arguments, dtype):
+def test_derivatives_of_multidimensional_transforms(name, arguments, dtype):
     if dtype.is_complex and name.startswith(REAL_INPUT):
         return
     check(lambda x: getattr(fb.fft, name)(x, *arguments), leaf((2, 3, 2), dtype))
@@ -44,7 +44,7 @@ def test_derivatives_of_two_dimensional_transforms_and_shifts(name):
     check(getattr(fb.fft, name), leaf((2, 3, 4), fb.float64))
 
 
-def test_known_gradients():
+def test_gradients_of_fft_equal_known_values():
     x = fb.tensor([1.0, 2.0, 4.0], dtype=fb.float64, requires_grad=True)
     fb.fft.fft(x).abs().square().sum().backward()  # Parseval: 3 times the sum of the squares
     assert fb.allclose(x.grad, 6 * x.detach())
@@ -53,7 +53,7 @@ def test_known_gradients():
     assert fb.allclose(y.grad, y.detach() / 2)
 
 
-def test_the_input_may_change_in_place():
+def test_the_input_of_fft_may_change_before_backward():
     x = leaf((4,), fb.float64)
     y = x * 1
     spectrum = fb.fft.rfft(y)
@@ -63,7 +63,7 @@ def test_the_input_may_change_in_place():
 
 
 @pytest.mark.parametrize("options", [{}, {"center": False}, {"normalized": True, "onesided": False}], ids=str)
-def test_short_time_transforms(options):
+def test_derivatives_of_stft_and_istft(options):
     window = fb.hann_window(4, dtype=fb.float64) + 0.1
     options = {"n_fft": 4, "hop_length": 2, **options}
 

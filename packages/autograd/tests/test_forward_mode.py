@@ -68,7 +68,7 @@ class TestAgreement:
         close(func.jvp(f, (tensor(X),), (tensor(V),))[1], expected @ V)
         close(func.linearize(f, tensor(X))[1](tensor(V)), expected @ V)
 
-    def test_second_derivatives_agree(self, f):
+    def test_second_derivatives_agree_in_all_combinations_of_modes(self, f):
         def square(x):
             return (f(x) ** 2).sum()
 
@@ -81,7 +81,7 @@ class TestAgreement:
         close(twice, V @ expected.numpy(), 1e-10)
 
 
-def test_perturbations_are_not_confused():
+def test_nested_jvp_does_not_confuse_perturbations():
     def inner(x):
         return func.jvp(lambda y: x + y, (tensor(1.0),), (tensor(1.0),))[1]
 
@@ -94,14 +94,14 @@ def test_tangents_that_depend_on_the_input():
     assert f(tensor(2.0)).item() == 96.0
 
 
-def test_tangents_have_a_history():
+def test_tangents_of_jvp_are_differentiable():
     w = tensor(X).requires_grad_()
     value, tangent = func.jvp(lambda x: x * x * w, (tensor(V),), (w,))
     (value.sum() + tangent.sum()).backward()
     close(w.grad, V * V + 4 * V * X)
 
 
-def test_structures():
+def test_jvp_accepts_and_returns_nested_structures():
     (value, tangent, aux) = func.jvp(
         lambda p, y: ({"sum": p["a"] + y, "product": p["a"] * y}, p["a"]),
         ({"a": tensor(2.0)}, tensor(3.0)),
@@ -129,7 +129,7 @@ class TestDualTensors:
         close(primal, X * X)
         close(tangent, 2 * X * V)
 
-    def test_tangents_end_with_their_level(self):
+    def test_tangents_are_removed_when_their_dual_level_ends(self):
         with forward_ad.dual_level():
             x = forward_ad.make_dual(tensor(X), tensor(V))
             y = x * 2
@@ -143,7 +143,7 @@ class TestDualTensors:
             x = forward_ad.make_dual(tensor(X), tensor(V))
             assert forward_ad.unpack_dual(x.detach()).tangent is None
 
-    def test_tangents_change_with_existing_views(self):
+    def test_in_place_changes_update_tangents_of_existing_views(self):
         with forward_ad.dual_level():
             base = tensor(np.zeros(4))
             part = base[:2]
@@ -154,7 +154,7 @@ class TestDualTensors:
             base.fill_(1.0)
             assert not (forward_ad.unpack_dual(base).tangent is not None and part.isnan().any())
 
-    def test_memory_is_freed(self, allocated):
+    def test_memory_of_dual_tensors_is_freed(self, allocated):
         with forward_ad.dual_level():
             x = forward_ad.make_dual(tensor(X).requires_grad_(), tensor(V))
             y = x.exp()
@@ -172,7 +172,7 @@ class TestDualTensors:
             (lambda x: forward_ad.exit_dual_level(level=7), RuntimeError, "last one"),
         ],
     )
-    def test_errors(self, call, kind, text):
+    def test_invalid_dual_tensors_are_rejected(self, call, kind, text):
         with forward_ad.dual_level(), pytest.raises(kind, match=text):
             call(tensor(X))
 
@@ -195,12 +195,12 @@ class TestDualTensors:
         (lambda x: func.linearize(lambda x: x, x)[1](x[:2]), "tangent of shape"),
     ],
 )
-def test_errors(call, text):
+def test_jvp_rejects_invalid_arguments(call, text):
     with pytest.raises(RuntimeError, match=text):
         call(tensor(X))
 
 
-def test_a_derivative_that_cannot_be_differentiated_is_named():
+def test_the_error_names_an_operator_without_a_second_derivative():
     log_probs = fb.randn(5, 1, 3, dtype=fb.float64).log_softmax(2)
 
     def loss(x):

@@ -22,7 +22,7 @@ def close(actual, expected):
 
 
 @pytest.mark.parametrize("order", range(1, 6))
-def test_nested_to_any_order(order):
+def test_func_grad_can_be_nested_to_any_order(order):
     f = fb.exp
     for _ in range(order):
         f = func.grad(lambda x, g=f: g(2 * x))
@@ -42,7 +42,7 @@ def test_value_and_aux_have_no_history():
     assert aux == "text"
 
 
-def test_perturbations_are_not_confused():
+def test_nested_func_grad_does_not_confuse_perturbations():
     # d/dx (x * d/dy (x + y)) = 1, not 2
     outer = func.grad(lambda x: x * func.grad(lambda y: x + y)(tensor(1.0)))
     close(outer(tensor(3.0)), 1.0)
@@ -71,7 +71,7 @@ def test_gradients_have_the_structure_of_the_argument(tree):
     assert [g.item() for g in leaves] == [4.0, 4.0]
 
 
-def test_several_arguments():
+def test_argnums_selects_several_arguments():
     f = func.grad(lambda x, y, z: (x * y**2 * z).sum(), argnums=(2, 0))
     gradients = f(tensor(2.0), tensor(3.0), tensor(5.0))
     assert isinstance(gradients, tuple)
@@ -79,7 +79,7 @@ def test_several_arguments():
     assert func.grad(lambda x, y: x * y, argnums=-1)(tensor(2.0), tensor(3.0)).item() == 2.0
 
 
-def test_an_input_without_influence_gets_zeros():
+def test_func_grad_of_an_unused_input_is_zero():
     close(func.grad(lambda x: tensor(3.0))(tensor(X)), np.zeros(3))
     close(func.grad(lambda x, y: y.sum())(tensor(X), tensor(X)), np.zeros(3))
 
@@ -102,14 +102,14 @@ class TestOutside:
         (gradient.sum() + value).backward()
         close(w.grad, 2 * (X + 1) + (X + 1) ** 2)
 
-    def test_results_under_no_grad_have_no_history(self):
+    def test_func_grad_under_no_grad_has_no_history(self):
         x = tensor(X).requires_grad_()
         with fb.no_grad():
             gradient = func.grad(lambda x: (x**3).sum())(x)
         close(gradient, 3 * X**2)
         assert not gradient.requires_grad
 
-    def test_no_grad_inside_is_obeyed(self):
+    def test_no_grad_inside_a_differentiated_function_stops_the_gradient(self):
         def f(x):
             with fb.no_grad():
                 constant = x**2
@@ -117,19 +117,19 @@ class TestOutside:
 
         close(func.grad(f)(tensor(X)), np.ones(3))
 
-    def test_the_arguments_get_no_gradient_and_stay_as_they_are(self):
+    def test_func_grad_does_not_change_its_arguments_or_their_gradients(self):
         x = tensor(X)
         func.grad(lambda x: (x**3).sum())(x)
         assert x.grad is None and not x.requires_grad and x._version == 0
 
-    def test_an_exception_leaves_grad_mode_as_it_was(self):
+    def test_an_exception_in_func_grad_restores_the_grad_mode(self):
         with fb.no_grad():
             with pytest.raises(ZeroDivisionError):
                 func.grad(lambda x: 1 / 0)(tensor(X))
             assert not fb.is_grad_enabled()
 
 
-def test_in_place_changes_inside():
+def test_func_grad_of_a_function_with_in_place_operators():
     def f(x):
         y = x * 2
         y.mul_(x)
@@ -158,7 +158,7 @@ def test_vjp_is_linear_and_differentiable_in_the_cotangent():
     assert aux == "aux"
 
 
-def test_complex_gradients():
+def test_func_grad_of_complex_arguments():
     z = fb.tensor(1.0 + 2.0j, dtype=fb.complex128)
     assert func.grad(lambda z: z.abs() ** 2)(z).item() == pytest.approx(2 + 4j)
 
@@ -180,6 +180,6 @@ def test_complex_gradients():
         (lambda x: func.vjp(lambda x: x, x)[1](x[:2]), RuntimeError, "shape"),
     ],
 )
-def test_errors(call, kind, text):
+def test_func_grad_and_vjp_reject_invalid_calls(call, kind, text):
     with pytest.raises(kind, match=text):
         call(tensor(X))

@@ -39,7 +39,7 @@ class TestJacobians:
         assert got.shape == (3, 2, 2, 3)
         close(got, 2 * np.einsum("ac,bd->abdc", np.eye(3), np.eye(2)))
 
-    def test_structures(self, jacobian):
+    def test_jacobians_of_nested_arguments_and_results(self, jacobian):
         got = jacobian(lambda x, y: {"outer": fb.outer(x, y["k"]), "sum": x.sum()}, argnums=(0, 1))(
             tensor(X), {"k": tensor(X[:2])}
         )
@@ -48,30 +48,30 @@ class TestJacobians:
         close(got["sum"][0], np.ones(3))
         close(got["sum"][1]["k"], np.zeros(2))
 
-    def test_other_result(self, jacobian):
+    def test_jacobian_with_has_aux_returns_the_auxiliary_result(self, jacobian):
         matrix, aux = jacobian(lambda x: (x**2, x), has_aux=True)(tensor(X))
         close(matrix, np.diag(2 * X))
         close(aux, X)
         assert not aux.requires_grad
 
-    def test_of_the_jacobian(self, jacobian):
+    def test_jacobian_transforms_can_be_nested(self, jacobian):
         third = jacobian(jacobian(jacobian(lambda x: (x**4).sum())))(tensor(X))
         expected = np.zeros((3, 3, 3))
         expected[range(3), range(3), range(3)] = 24 * X
         close(third, expected)
 
-    def test_jacobians_have_a_history(self, jacobian):
+    def test_jacobians_are_differentiable(self, jacobian):
         x = tensor(X).requires_grad_()
         w = tensor(X + 1).requires_grad_()
         jacobian(lambda x: x**2 * w)(x).sum().backward()
         close(x.grad, 2 * (X + 1))
         close(w.grad, 2 * X)
 
-    def test_without_influence_and_without_elements(self, jacobian):
+    def test_jacobians_of_constant_functions_and_of_empty_results(self, jacobian):
         close(jacobian(lambda x: tensor([1.0, 2.0]))(tensor(X)), np.zeros((2, 3)))
         assert jacobian(lambda x: x[:0])(tensor(X)).shape == (0, 3)
 
-    def test_results_must_be_tensors(self, jacobian):
+    def test_jacobians_of_functions_that_return_no_tensor_raise(self, jacobian):
         with pytest.raises(RuntimeError, match="only tensors"):
             jacobian(lambda x: (x, 1))(tensor(X))
 
@@ -81,7 +81,7 @@ def test_hessian_of_rosenbrock():
     close(func.hessian(rosenbrock)(tensor(x)), rosenbrock_hessian(x))
 
 
-def test_hessian_by_blocks():
+def test_hessian_of_several_arguments_has_blocks():
     got = func.hessian(lambda x, y: (x**2 * y).sum(), argnums=(0, 1))(tensor(X), tensor(X + 1))
     close(got[0][0], np.diag(2 * (X + 1)))
     close(got[0][1], np.diag(2 * X))

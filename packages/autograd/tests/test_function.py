@@ -48,14 +48,14 @@ def x():
     return fb.tensor([0.5, 1.0, 2.0], dtype=fb.float64, requires_grad=True)
 
 
-def test_a_saved_output(x):
+def test_a_function_can_save_its_output_for_backward(x):
     y = Exp.apply(x)
     assert y.grad_fn.name() == "ExpBackward" and not y.is_leaf
     assert gradcheck(Exp.apply, x)
     assert gradgradcheck(Exp.apply, x)
 
 
-def test_setup_context_and_arguments_that_are_no_tensors(x):
+def test_setup_context_receives_arguments_that_are_not_tensors(x):
     y = fb.tensor([3.0, 4.0, 5.0], dtype=fb.float64)
     for other in (y, y.clone().requires_grad_()):
         assert gradcheck(lambda a, b: Scaled.apply(a, b, 2.0), [x, other])
@@ -111,7 +111,7 @@ def test_missing_gradients_are_zeros_or_none(x):
     assert Split.seen == [None, [1, 1, 1]]
 
 
-def test_none_as_a_gradient(x):
+def test_a_function_may_return_none_as_a_gradient(x):
     class Cut(Function):
         @staticmethod
         def forward(ctx, t):
@@ -127,7 +127,7 @@ def test_none_as_a_gradient(x):
     assert x.grad.tolist() == [1, 1, 1]
 
 
-def test_outputs_that_are_not_differentiable(x):
+def test_outputs_marked_non_differentiable_have_no_gradient(x):
     class Sort(Function):
         @staticmethod
         def forward(ctx, t):
@@ -156,7 +156,7 @@ class DoubleInPlace(Function):
         return gradient * 2
 
 
-def test_an_input_changed_in_place(x):
+def test_a_function_may_change_its_input_in_place(x):
     def function(t):
         y = t * 1
         out = DoubleInPlace.apply(y)
@@ -167,7 +167,7 @@ def test_an_input_changed_in_place(x):
     assert gradgradcheck(function, x)
 
 
-def test_a_view_changed_in_place(x):
+def test_a_function_may_change_a_view_in_place(x):
     def function(t):
         y = t * 1
         DoubleInPlace.apply(y[1:])
@@ -226,7 +226,7 @@ def test_once_differentiable(x):
         g.sum().backward()
 
 
-def test_keywords_and_defaults_where_forward_has_no_context(x):
+def test_apply_accepts_keywords_and_defaults_with_setup_context(x):
     class Scaled(Function):
         @staticmethod
         def forward(t, scale=2.0):
@@ -245,7 +245,7 @@ def test_keywords_and_defaults_where_forward_has_no_context(x):
     assert grad(Scaled.apply(x).sum(), x)[0].tolist() == [2.0] * x.numel()
 
 
-def test_vjp_is_another_name_of_backward(x):
+def test_vjp_is_an_alias_of_backward(x):
     class Double(Function):
         @staticmethod
         def forward(ctx, t):
@@ -308,7 +308,7 @@ def test_functions_are_not_instantiated():
         made(fb.ones(1))
 
 
-def test_keywords_where_forward_has_a_context(x):
+def test_apply_accepts_keywords_if_forward_has_a_context(x):
     class Scaled(Function):
         @staticmethod
         def forward(ctx, t, weight, scale=2.0, shift=0.0):
@@ -329,7 +329,7 @@ def test_keywords_where_forward_has_a_context(x):
         Scaled.apply(x, wieght=weight)
 
 
-def test_deprecated_names():
+def test_deprecated_names_of_function_still_work():
     from flambeau.autograd.function import InplaceFunction
 
     class Square(InplaceFunction):

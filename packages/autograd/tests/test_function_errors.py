@@ -107,7 +107,7 @@ def returning(result):
         (lambda g: (g, g), RuntimeError, "different from None at position 2"),
     ],
 )
-def test_wrong_gradients(x, result, error, message):
+def test_invalid_gradients_returned_by_backward_raise(x, result, error, message):
     y = returning(result).apply(x, 2.0)
     with pytest.raises(error, match=message):
         y.sum().backward()
@@ -144,7 +144,7 @@ def test_saved_tensors_are_freed_and_checked(x):
         z.sum().backward()
 
 
-def test_only_tensors_are_saved(x):
+def test_save_for_backward_rejects_objects_other_than_tensors(x):
     class Wrong(Exp):
         @staticmethod
         def forward(ctx, t):
@@ -154,7 +154,7 @@ def test_only_tensors_are_saved(x):
         Wrong.apply(x)
 
 
-def test_functions_without_implementation(x):
+def test_functions_without_forward_or_backward_raise(x):
     with pytest.raises(NotImplementedError, match="forward"):
         Function.apply(x)
 

@@ -28,12 +28,12 @@ STRATEGIES = [{}, {"vectorize": True}, {"vectorize": True, "strategy": "forward-
 
 @pytest.mark.parametrize("options", STRATEGIES, ids=str)
 class TestJacobian:
-    def test_one_input_one_output(self, options):
+    def test_jacobian_of_one_input_and_one_output(self, options):
         got = functional.jacobian(lambda x: x**2, tensor(X), **options)
         close(got, np.diag(2 * X))
         assert not got.requires_grad
 
-    def test_structures(self, options):
+    def test_jacobian_returns_tuples_for_several_inputs_and_outputs(self, options):
         got = functional.jacobian(lambda x, y: (x * y, x.sum()), (tensor(X), tensor(V)), **options)
         close(got[0][0], np.diag(V))
         close(got[0][1], np.diag(X))
@@ -44,7 +44,7 @@ class TestJacobian:
         (only,) = functional.jacobian(lambda x: (x**2,), tensor(X), **options)
         close(only, np.diag(2 * X))
 
-    def test_history(self, options):
+    def test_jacobian_is_differentiable_with_create_graph(self, options):
         x = tensor(X).requires_grad_()
         functional.jacobian(lambda x: x**3, x, create_graph=True, **options).sum().backward()
         close(x.grad, 6 * X)
@@ -60,10 +60,10 @@ def test_jacobian_calls_the_function_with_the_subclass_of_its_input(create_graph
 
 @pytest.mark.parametrize("options", [{}, {"vectorize": True, "outer_jacobian_strategy": "forward-mode"}], ids=str)
 class TestHessian:
-    def test_one_input(self, options):
+    def test_hessian_of_one_input(self, options):
         close(functional.hessian(lambda x: (x**3).sum(), tensor(X), **options), np.diag(6 * X))
 
-    def test_blocks(self, options):
+    def test_hessian_of_several_inputs_has_blocks(self, options):
         got = functional.hessian(lambda x, y: (x**2 * y).sum(), (tensor(X), tensor(V)), **options)
         close(got[0][0], np.diag(2 * V))
         close(got[0][1], np.diag(2 * X))
@@ -72,7 +72,7 @@ class TestHessian:
 
 
 class TestProducts:
-    def test_of_the_jacobian(self):
+    def test_vjp_and_jvp_multiply_a_vector_by_the_jacobian(self):
         value, product = functional.vjp(lambda x: x**2, tensor(X), tensor(V))
         close(value, X**2)
         close(product, 2 * X * V)
@@ -82,7 +82,7 @@ class TestProducts:
         assert not any(t.requires_grad for t in (*value, *product))
 
     @pytest.mark.parametrize("function", [functional.hvp, functional.vhp])
-    def test_of_the_hessian(self, function):
+    def test_vhp_and_hvp_multiply_a_vector_by_the_hessian(self, function):
         value, (first, second) = function(
             lambda x, y: (x**2 * y).sum(), (tensor(X), tensor(V)), (tensor(V), tensor(np.ones(3)))
         )
@@ -91,17 +91,17 @@ class TestProducts:
         close(second, 2 * X * V)
 
     @pytest.mark.parametrize("function", [functional.vjp, functional.jvp])
-    def test_history(self, function):
+    def test_products_are_differentiable_with_create_graph(self, function):
         x, v = tensor(X).requires_grad_(), tensor(V).requires_grad_()
         function(lambda x: x**3, x, v, create_graph=True)[1].sum().backward()
         close(x.grad, 6 * X * V)
         close(v.grad, 3 * X**2)
 
-    def test_without_a_vector(self):
+    def test_vjp_and_jvp_of_a_scalar_need_no_vector(self):
         assert functional.vjp(lambda x: x.sum(), tensor(X))[1].tolist() == [1, 1, 1]
         assert functional.jvp(lambda x: x**2, tensor(3.0))[1].item() == 6.0
 
-    def test_without_influence(self):
+    def test_products_of_unused_inputs_are_zero(self):
         close(functional.vjp(lambda x: fb.ones(2), tensor(X), fb.ones(2))[1], np.zeros(3))
         close(functional.jvp(lambda x: fb.ones(2), tensor(X), tensor(V))[1], np.zeros(2))
         close(functional.hvp(lambda x: x.sum(), tensor(X), tensor(V))[1], np.zeros(3))
@@ -157,7 +157,7 @@ class TestProducts:
         (lambda f, x: f.vhp(lambda x: x.sum(), x, x, strict=True), RuntimeError, "jacobian .* with respect to input 0"),
     ],
 )
-def test_errors(call, kind, text):
+def test_functional_derivatives_reject_invalid_arguments(call, kind, text):
     with pytest.raises(kind, match=text):
         call(functional, tensor(X))
 

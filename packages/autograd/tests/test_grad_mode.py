@@ -18,7 +18,7 @@ def x():
 
 
 @pytest.mark.parametrize("off", OFF)
-def test_nothing_is_recorded_inside(x, off):
+def test_no_grad_records_no_operations(x, off):
     with off():
         y = x * 2
         assert not fb.is_grad_enabled()
@@ -46,7 +46,7 @@ def test_modes_can_be_pickled(mode):
 
 
 @pytest.mark.parametrize("on", ON)
-def test_recording_within_no_grad(x, on):
+def test_enable_grad_records_within_no_grad(x, on):
     with fb.no_grad():
         with on():
             y = x * 2
@@ -69,7 +69,7 @@ DECORATORS = {
 
 
 @pytest.mark.parametrize("make", DECORATORS.values(), ids=DECORATORS)
-def test_decorators(x, make):
+def test_grad_modes_decorate_functions(x, make):
     @make()
     def double(t):
         """Return 2 * t."""
@@ -89,7 +89,7 @@ def test_a_decorated_function_may_call_itself(x):
     assert not power(x, 5).requires_grad and fb.is_grad_enabled()
 
 
-def test_generators_run_in_the_mode_and_their_callers_do_not(x):
+def test_a_decorated_generator_does_not_change_the_mode_of_its_caller(x):
     @fb.no_grad()
     def steps():
         received = yield x * 1
@@ -110,7 +110,7 @@ def test_generators_run_in_the_mode_and_their_callers_do_not(x):
     assert list(run) == []
 
 
-def test_a_generator_closed_early(x):
+def test_closing_a_decorated_generator_runs_its_cleanup_in_the_mode(x):
     modes = []
 
     @fb.no_grad()
@@ -133,7 +133,7 @@ def test_set_grad_enabled_as_a_function():
     assert fb.is_grad_enabled()
 
 
-def test_an_instance_may_be_entered_again():
+def test_a_grad_mode_object_can_be_entered_again():
     mode = fb.no_grad()
     with mode:
         with mode:

@@ -32,30 +32,30 @@ def x():
     return fb.tensor([0.3, 0.7], dtype=fb.float64, requires_grad=True)
 
 
-def test_a_wrong_first_derivative(x):
+def test_gradcheck_finds_a_wrong_first_derivative(x):
     with pytest.raises(GradcheckError, match=r"Jacobian mismatch for output 0 with respect to input 0(.|\n)*numerical"):
         gradcheck(WrongFirst.apply, x)
     assert gradcheck(WrongFirst.apply, x, raise_exception=False) is False
 
 
-def test_a_wrong_second_derivative(x):
+def test_gradgradcheck_finds_a_wrong_second_derivative(x):
     assert gradcheck(WrongSecond.apply, x)
     with pytest.raises(GradcheckError, match="mismatch"):
         gradgradcheck(WrongSecond.apply, x)
 
 
-def test_a_missing_derivative(x):
+def test_gradcheck_finds_a_missing_derivative(x):
     with pytest.raises(GradcheckError, match="mismatch"):
         gradcheck(lambda t: t.detach() * 2 + t, x)
 
 
-def test_a_wrong_derivative_of_one_output_or_input(x):
+def test_gradcheck_names_the_input_and_output_of_a_wrong_derivative(x):
     y = x.detach().clone().requires_grad_()
     with pytest.raises(GradcheckError, match="output 1 with respect to input 1"):
         gradcheck(lambda a, b: (a * b, a + WrongFirst.apply(b)), [x, y])
 
 
-def test_derivatives_that_differ_from_run_to_run(x):
+def test_gradcheck_rejects_nondeterministic_derivatives(x):
     class Random(Function):
         @staticmethod
         def forward(ctx, t):
@@ -70,7 +70,7 @@ def test_derivatives_that_differ_from_run_to_run(x):
     assert gradcheck(Random.apply, x, nondet_tol=1e-6)
 
 
-def test_inputs_are_checked(x):
+def test_gradcheck_checks_its_inputs(x):
     with pytest.raises(ValueError, match="at least one input tensor to require gradient"):
         gradcheck(fb.exp, fb.ones(2, dtype=fb.float64))
     with pytest.warns(UserWarning, match=r"Input #0 requires gradient and is not a double .*float32"):
@@ -79,24 +79,24 @@ def test_inputs_are_checked(x):
         gradcheck(fb.exp, x, check_backward_ad=False)
 
 
-def test_other_arguments_are_passed_on(x):
+def test_gradcheck_passes_arguments_without_gradients_on(x):
     assert gradcheck(lambda a, n, b: (a**n * b, "no tensor", b), [x, 3, fb.ones(2, dtype=fb.float64)])
     assert gradgradcheck(lambda a, n: a**n, [x, 3])
     assert gradgradcheck(lambda a: a**3, x, fb.ones(2, dtype=fb.float64))
 
 
-def test_inputs_and_their_gradients_are_left_alone(x):
+def test_gradcheck_does_not_change_inputs_or_their_gradients(x):
     gradcheck(fb.exp, x)
     assert x.tolist() == [0.3, 0.7] and x.grad is None
 
 
-def test_shapes_without_elements_and_without_dimensions():
+def test_gradcheck_of_empty_and_zero_dimensional_inputs():
     assert gradcheck(fb.exp, fb.zeros(0, 2, dtype=fb.float64, requires_grad=True))
     assert gradgradcheck(fb.exp, fb.tensor(0.5, dtype=fb.float64, requires_grad=True))
 
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.complex128])
-def test_the_fast_mode_finds_the_same(dtype):
+def test_fast_mode_finds_wrong_derivatives(dtype):
     x = (fb.arange(1, 5).reshape(2, 2).to(dtype) / 3).requires_grad_()
     assert gradcheck(lambda a: (a.sin() @ a, a.abs()), x, fast_mode=True)
     assert gradgradcheck(lambda a: a.sin() @ a, x, fast_mode=True, gen_non_contig_grad_outputs=True)
@@ -132,7 +132,7 @@ def test_derivatives_by_the_values_of_sparse_tensors_are_checked(layout, fast_mo
         gradcheck(lambda x: Wrong.apply(x.to_dense()), (x,), fast_mode=fast_mode, masked=True)
 
 
-def test_perturbations_are_visible_in_structures():
+def test_gradcheck_perturbs_inputs_nested_in_structures():
     """Check that a perturbation of ``y`` is visible in the dictionary, so that the derivative is ``d(xy)/dy = x``."""
     x, y = (fb.rand(3, dtype=fb.float64, requires_grad=True) for _ in range(2))
     before = y.tolist()
@@ -152,7 +152,7 @@ def test_outputs_keep_their_shape_and_dtype(func, what, fast_mode):
 
 
 @pytest.mark.parametrize("fast_mode", [False, True])
-def test_a_wrong_derivative_in_forward_mode(x, fast_mode):
+def test_gradcheck_finds_a_wrong_forward_mode_derivative(x, fast_mode):
     class WrongForward(Function):
         @staticmethod
         def forward(ctx, t):
@@ -172,13 +172,13 @@ def test_a_wrong_derivative_in_forward_mode(x, fast_mode):
 
 
 @pytest.mark.parametrize("fast_mode", [False, True])
-def test_a_function_that_is_not_differentiable(x, fast_mode):
+def test_gradcheck_rejects_a_function_that_cuts_the_graph(x, fast_mode):
     with pytest.raises(GradcheckError, match="Numerical gradient for function expected to be zero"):
         gradcheck(lambda t: fb.tensor(t.tolist(), dtype=fb.float64) * 2, x, fast_mode=fast_mode)
     assert gradcheck(lambda t: fb.ones(2), x, fast_mode=fast_mode) and gradcheck(lambda t: (), x, fast_mode=fast_mode)
 
 
-def test_the_imaginary_part_of_an_output_is_named():
+def test_the_gradcheck_error_names_the_imaginary_part_of_an_output():
     z = fb.tensor([1 + 2j], dtype=fb.complex128, requires_grad=True)
 
     def wrong(z):
@@ -207,7 +207,7 @@ def test_forward_mode_gives_all_inputs_tangents_and_no_history(x, fast_mode):
 
 
 @pytest.mark.parametrize("fast_mode", [False, True])
-def test_a_gradient_that_is_not_zero_for_a_zero_gradient_of_the_output(x, fast_mode):
+def test_gradcheck_rejects_a_backward_not_proportional_to_grad_output(x, fast_mode):
     class Shifted(Function):
         @staticmethod
         def forward(ctx, t):
@@ -222,7 +222,7 @@ def test_a_gradient_that_is_not_zero_for_a_zero_gradient_of_the_output(x, fast_m
     assert not gradcheck(Shifted.apply, x, atol=0.1, raise_exception=False, fast_mode=fast_mode)
 
 
-def test_forward_mode_with_an_input_that_is_not_a_dual_tensor(x):
+def test_gradcheck_rejects_functions_that_depend_on_which_inputs_are_dual(x):
     def function(a, b):
         duals = [forward_ad.unpack_dual(t).tangent is not None for t in (a, b)]
         return a * b if duals[0] == duals[1] else a * b + a  # a program that treats missing tangents differently

@@ -40,7 +40,7 @@ def test_a_gradient_of_a_channels_last_leaf_is_channels_last(gradient, create_gr
     ],
     ids=["dense", "gaps", "expanded", "transposed with gaps", "contiguous"],
 )
-def test_strides_of_gradients(leaf, strides):
+def test_the_strides_of_a_gradient_follow_its_leaf(leaf, strides):
     x = leaf().requires_grad_()
     given = fb.arange(12.0).view(x.shape[::-1]).t()
     x.backward(given)
@@ -56,7 +56,7 @@ def test_an_accumulated_gradient_keeps_its_strides():
     assert (x.grad == 2).all()
 
 
-def test_a_recorded_gradient_with_the_strides_of_the_leaf_is_differentiable():
+def test_a_channels_last_gradient_is_differentiable():
     x = channels_last()
     (x**3).sum().backward(create_graph=True)
     assert x.grad.stride() == x.stride()

@@ -16,7 +16,7 @@ def x():
     return fb.tensor([1.0, 2.0], requires_grad=True)
 
 
-def test_nodes_and_edges(x):
+def test_next_functions_of_nodes(x):
     w = fb.ones(2)
     y = (x * w + x).sum()
     (add, index) = y.grad_fn.next_functions[0]
@@ -44,11 +44,11 @@ def test_nodes_and_edges(x):
         (lambda x: (x * 1)[:1].mul_(2)._base, "CopySlices"),
     ],
 )
-def test_names(x, compute, name):
+def test_grad_fn_has_the_name_of_its_operator(x, compute, name):
     assert compute(x).grad_fn.name() == name
 
 
-def test_a_chain_of_a_million_nodes(allocated):
+def test_a_chain_of_a_million_nodes_runs_and_is_freed_without_recursion(allocated):
     x = fb.ones((), requires_grad=True)
     y = x
     for _ in range(1_000_000):
@@ -79,7 +79,7 @@ def test_a_wide_and_deep_graph_runs_each_node_once(x):
     assert len(runs) == 40 and x.grad.tolist() == [2.0**40] * 2
 
 
-def test_a_run_inside_a_hook(x):
+def test_backward_can_run_inside_a_hook(x):
     other = fb.ones(2, requires_grad=True)
     y = x * 2
     inner = (other * 5).sum()
@@ -88,7 +88,7 @@ def test_a_run_inside_a_hook(x):
     assert x.grad.tolist() == [2, 2] and other.grad.tolist() == [5, 5]
 
 
-def test_a_run_inside_a_run_of_the_same_graph(x):
+def test_backward_can_run_inside_a_backward_pass_of_the_same_graph(x):
     shared = x * 3
     y = shared * 1
     inner = (shared * shared).sum()
@@ -97,7 +97,7 @@ def test_a_run_inside_a_run_of_the_same_graph(x):
     assert x.grad.tolist() == [9 + 18, 9 + 36]
 
 
-def test_runs_nested_deeply(x):
+def test_backward_passes_can_be_deeply_nested(x):
     depth = []
 
     def again(gradient):
@@ -142,7 +142,7 @@ def test_threads_build_and_run_graphs():
     assert not failures and shared.grad is None
 
 
-def test_threads_run_one_graph():
+def test_several_threads_run_backward_through_one_graph():
     x = fb.ones(2, requires_grad=True)
     trunk = x * 3
     trunk.register_hook(pause)
@@ -162,7 +162,7 @@ def test_increment_version_invalidates_saved_tensors(x):
         y.backward()
 
 
-def test_a_node_is_not_made_by_hand():
+def test_graph_nodes_cannot_be_constructed_or_copied():
     node = fb.ones(2, requires_grad=True).exp().grad_fn
     for make in (type(node), lambda: type(node).__new__(type(node)), lambda: copy.copy(node)):
         with pytest.raises(TypeError):
@@ -184,7 +184,7 @@ def test_a_node_can_be_called():
         product(fb.ones(3))
 
 
-def test_a_call_of_a_node_is_recorded_and_leaves_its_tensors():
+def test_calling_a_node_is_differentiable_and_keeps_its_saved_tensors():
     x = fb.tensor(0.5, requires_grad=True)
     node = x.sin().grad_fn
     second = fb.autograd.grad(node(fb.tensor(1.0)), x)[0]
@@ -194,7 +194,7 @@ def test_a_call_of_a_node_is_recorded_and_leaves_its_tensors():
         assert not node(fb.tensor(1.0)).requires_grad
 
 
-def test_nodes_have_classes_of_their_names():
+def test_the_class_of_a_node_has_the_name_of_the_node():
     x = fb.tensor([2.0], requires_grad=True)
     product, other = x * x, x * 3
     kind = type(product.grad_fn)
@@ -210,7 +210,7 @@ def test_nodes_have_classes_of_their_names():
         kind()
 
 
-def test_callbacks_are_called_at_the_end_of_the_run():
+def test_queued_callbacks_run_at_the_end_of_backward():
     queue = autograd.Variable._execution_engine.queue_callback
     x = fb.tensor([1.0], requires_grad=True)
     seen = []
@@ -228,7 +228,7 @@ def test_callbacks_are_called_at_the_end_of_the_run():
         queue(at_end)
 
 
-def test_an_error_in_a_callback_is_raised_and_the_next_run_works():
+def test_an_error_in_a_callback_does_not_affect_the_next_backward():
     def fail():
         raise KeyError("mine")
 

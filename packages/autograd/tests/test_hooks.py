@@ -31,7 +31,7 @@ def test_hooks_receive_the_summed_gradient_once(x):
     assert seen == [[3, 5], [4, 6]]
 
 
-def test_hooks_run_in_order_and_replace(x):
+def test_tensor_hooks_run_in_order_and_replace_the_gradient(x):
     y = x * 1
     for t in (x, y):
         t.register_hook(lambda g: g + 1)
@@ -53,7 +53,7 @@ def test_hooks_can_be_removed(x):
     assert x.grad.tolist() == [1, 1]
 
 
-def test_a_hook_may_remove_itself_and_others_while_it_runs(x):
+def test_a_tensor_hook_may_remove_itself_and_other_hooks(x):
     seen = []
     handles = []
 
@@ -98,7 +98,7 @@ def test_invalid_hook_results_raise(x, result, error, message):
     assert x.grad.tolist() == [1, 1]
 
 
-def test_tensors_that_accept_hooks(x):
+def test_registering_an_invalid_hook_raises(x):
     with pytest.raises(RuntimeError, match="doesn't require gradient"):
         fb.ones(2).register_hook(print)
     with pytest.raises(RuntimeError, match="non-leaf"):
@@ -107,7 +107,7 @@ def test_tensors_that_accept_hooks(x):
         x.register_hook(3)
 
 
-def test_hooks_after_accumulation(x):
+def test_post_accumulate_grad_hooks(x):
     seen = []
     x.register_post_accumulate_grad_hook(lambda t: seen.append((t is x, t.grad.tolist())))
     (x * x + x).sum().backward()
@@ -138,7 +138,7 @@ def test_gradients_are_recorded_in_hooks_only_with_create_graph(x):
     x.grad = None
 
 
-def test_hooks_of_nodes(x):
+def test_hooks_and_prehooks_of_nodes(x):
     calls = []
     node = (y := x * fb.tensor([2.0, 3.0])).grad_fn
     before = node.register_prehook(lambda outputs: calls.append(len(outputs)) or (outputs[0] * 10,))
@@ -151,7 +151,7 @@ def test_hooks_of_nodes(x):
     assert len(calls) == 2 and x.grad.tolist() == [22, 33]
 
 
-def test_a_node_hook_of_the_wrong_length(x):
+def test_a_node_hook_that_returns_the_wrong_number_of_gradients_raises(x):
     y = x * 2
     with (
         y.grad_fn.register_hook(lambda inputs, outputs: (None, None, None)),
@@ -177,7 +177,7 @@ def test_exceptions_in_hooks_leave_the_engine_usable(x):
 
 
 @pytest.mark.parametrize("shape", [(), (7,), (3, 2)])
-def test_no_hook_changes_the_shape_of_a_gradient(shape):
+def test_a_hook_that_changes_the_shape_of_a_gradient_raises(shape):
     x = fb.ones(2, 3, requires_grad=True)
     y = x.exp()
     y.grad_fn.register_prehook(lambda gradients: (fb.ones(shape),))
@@ -190,7 +190,7 @@ def test_no_hook_changes_the_shape_of_a_gradient(shape):
     assert x.grad is None
 
 
-def test_handles_are_those_of_all_hooks_and_their_copies_remove_nothing():
+def test_copies_of_hook_handles_do_not_remove_the_hook():
     x = fb.ones(3, requires_grad=True)
     y = x * 2
     handles = [
@@ -204,7 +204,7 @@ def test_handles_are_those_of_all_hooks_and_their_copies_remove_nothing():
     assert x.grad.tolist() == [4, 4, 4]
 
 
-def test_leaves_are_accumulated_as_soon_as_they_are_complete_while_an_earlier_graph_lives():
+def test_leaves_accumulate_as_soon_as_their_gradient_is_complete():
     def graph():
         hidden = fb.ones(2) * first
         hidden = (hidden * shared).sin()
@@ -329,7 +329,7 @@ def test_a_hook_of_several_tensors_is_called_without_gradients(mode, expected):
     assert calls == expected
 
 
-def test_hooks_of_a_node_whose_gradient_is_returned():
+def test_hooks_of_a_node_whose_gradient_autograd_grad_returns():
     x, calls = fb.ones(2, requires_grad=True), []
     y = x * 2
     observe(x, y, calls)
@@ -340,7 +340,7 @@ def test_hooks_of_a_node_whose_gradient_is_returned():
     assert calls == [("x", None)]
 
 
-def test_hooks_of_a_node_at_which_the_pass_ends():
+def test_hooks_of_a_node_at_which_backward_stops():
     x, calls = fb.ones(2, requires_grad=True), []
     y = x * 3
     observe(x, y, calls)

@@ -27,7 +27,7 @@ def test_tensors_created_inside_are_inference_tensors(x, made):
     assert not made.clone().is_inference() and not (made * 2).is_inference()
 
 
-def test_changes_inside_are_not_counted(made):
+def test_in_place_changes_in_inference_mode_do_not_increment_versions(made):
     with fb.inference_mode():
         made.add_(1)
         made[0] = 7.0
@@ -60,7 +60,7 @@ def test_requires_grad_of_inference_tensors_raises_outside(made):
         assert fb.ones(2, requires_grad=True).requires_grad
 
 
-def test_a_view_made_inside_of_a_tensor_from_outside(x):
+def test_views_made_in_inference_mode_of_normal_tensors(x):
     y = x * 1
     with fb.inference_mode():
         view = y[0]
@@ -71,7 +71,7 @@ def test_a_view_made_inside_of_a_tensor_from_outside(x):
 
 
 @pytest.mark.parametrize("requires_grad", [True, False])
-def test_a_view_made_inside_can_be_used_as_a_leaf_outside(requires_grad):
+def test_a_view_made_in_inference_mode_can_be_a_leaf_outside(requires_grad):
     y = fb.ones(1, 2, 3, requires_grad=requires_grad) * 1
     with fb.inference_mode():
         view = y.view(-1)
@@ -95,7 +95,7 @@ def test_views_of_inference_tensors_have_no_graph():
         assert view.is_inference() and view.is_leaf and not view._is_view() and not view.requires_grad
 
 
-def test_shapes_of_inference_tensors_change_inside_only(made):
+def test_shapes_of_inference_tensors_change_only_in_inference_mode(made):
     with pytest.raises(RuntimeError, match="Inplace update to inference tensor outside InferenceMode"):
         made.unsqueeze_(0)
     with fb.inference_mode():
@@ -114,7 +114,7 @@ def test_nested_inference_modes_are_restored(x):
 
 
 @pytest.mark.parametrize("decorate", [fb.inference_mode, fb.inference_mode()])
-def test_decorated_functions_and_generators(x, decorate):
+def test_inference_mode_decorates_functions_and_generators(x, decorate):
     @decorate
     def double(t):
         return t * 2
@@ -129,7 +129,7 @@ def test_decorated_functions_and_generators(x, decorate):
         assert made.is_inference() and not fb.ones(1).is_inference()
 
 
-def test_decorated_coroutines(x):
+def test_inference_mode_decorates_coroutines(x):
     modes = []
 
     @fb.no_grad()

@@ -26,7 +26,7 @@ def x():
         (lambda y: y.std(), "StdBackward0"),
     ],
 )
-def test_a_changed_saved_tensor_is_rejected_by_name(x, compute, name):
+def test_the_error_names_the_saved_tensor_that_was_changed(x, compute, name):
     y = x * 1
     out = compute(y)
     y.add_(1)
@@ -35,7 +35,7 @@ def test_a_changed_saved_tensor_is_rejected_by_name(x, compute, name):
     assert x.grad is None
 
 
-def test_changes_through_views_and_aliases_count(x):
+def test_changes_through_views_and_aliases_invalidate_saved_tensors(x):
     for change in (lambda t: t[0].zero_(), lambda t: t.detach().zero_(), lambda t: t.view(3, 1).mul_(2)):
         y = x * 1
         out = (y * y).sum()
@@ -44,7 +44,7 @@ def test_changes_through_views_and_aliases_count(x):
             out.backward()
 
 
-def test_changes_under_no_grad_count(x):
+def test_changes_under_no_grad_invalidate_saved_tensors(x):
     y = (x * x).sum()
     with fb.no_grad():
         x.add_(1)
@@ -83,7 +83,7 @@ def test_tensors_that_are_not_saved_may_change(x):
         lambda t: t.__iadd__(1),
     ],
 )
-def test_leaves_are_not_changed(x, change):
+def test_in_place_changes_of_leaves_raise(x, change):
     with pytest.raises(RuntimeError, match=r"leaf Variable that requires grad.*in-place"):
         change(x)
     assert x.tolist() == [1, 2, 3]
@@ -123,7 +123,7 @@ IN_PLACE = {
 
 
 @pytest.mark.parametrize("change", IN_PLACE.values(), ids=IN_PLACE)
-def test_first_and_second_derivatives(change):
+def test_in_place_operators_pass_gradcheck_and_gradgradcheck(change):
     def function(x, w):
         y = x * 1
         change(y, w)
@@ -135,7 +135,7 @@ def test_first_and_second_derivatives(change):
 
 
 @pytest.mark.parametrize("change", IN_PLACE.values(), ids=IN_PLACE)
-def test_a_buffer_without_history_gets_one(change):
+def test_in_place_operators_record_the_history_of_a_buffer(change):
     def function(w):
         y = fb.tensor([1.0, 2.0, 3.0], dtype=fb.float64)
         view = y[:2]
@@ -146,7 +146,7 @@ def test_a_buffer_without_history_gets_one(change):
     assert gradgradcheck(function, leaf(0.5, 1.5, 2.5))
 
 
-def test_a_view_follows_its_base():
+def test_in_place_changes_of_a_base_reach_the_history_of_its_views():
     def function(x, w):
         base = x * 1
         view, other = base[0], base[1:]
@@ -160,7 +160,7 @@ def test_a_view_follows_its_base():
     assert gradgradcheck(function, [leaf(0.1, 0.2, 0.3), leaf(0.5, 1.5, 2.5)])
 
 
-def test_a_view_made_before_its_base_had_a_history(x):
+def test_a_view_made_before_its_base_requires_grad(x):
     base = fb.zeros(3, dtype=fb.float64)
     view = base[1]
     assert not view.requires_grad and view.is_leaf
@@ -170,7 +170,7 @@ def test_a_view_made_before_its_base_had_a_history(x):
     assert x.grad.tolist() == [0, 1, 0]
 
 
-def test_a_base_that_is_not_contiguous(x):
+def test_in_place_changes_of_views_of_noncontiguous_bases(x):
     def function(t):
         base = fb.zeros(2, 3, dtype=fb.float64).t().detach()
         base[:, 1] = t
@@ -193,7 +193,7 @@ def test_a_view_made_without_recording_is_not_changed_with_recording(x):
     assert y.tolist() == [2, 2, 3]
 
 
-def test_results_that_are_views_inside_change_like_any_other(x):
+def test_results_that_are_internally_views_can_be_changed_in_place(x):
     for compute in (lambda t: t.max(0).values, lambda t: t.var(), lambda t: t.expand(70000, 3).sum()):
         (expected,) = grad(compute(x) * 3, x)
         (got,) = grad(compute(x).mul_(3), x)
@@ -227,7 +227,7 @@ def test_a_retained_gradient_moves_to_the_changed_tensor(x):
     z.backward()
 
 
-def test_a_failed_change_changes_nothing(x):
+def test_a_failed_in_place_operator_changes_nothing(x):
     y = x * 1
     version, node = y._version, y.grad_fn
     for wrong in (lambda: y.add_(fb.ones(4)), lambda: y.copy_(fb.ones(2)), lambda: y.__setitem__(5, 1.0)):
@@ -264,7 +264,7 @@ def test_a_changed_tensor_may_get_new_data_before_backward(x):
     assert x.grad.tolist() == [2, 2, 2]
 
 
-def test_resize_counts_as_a_change():
+def test_resize_invalidates_saved_tensors():
     y = fb.ones(3)
     y.add_(1)
     versions = []
@@ -289,7 +289,7 @@ def test_out_rejects_tensors_with_history(x):
         lambda x, w, i: x.resize_(1),
     ],
 )
-def test_a_saved_tensor_keeps_its_shape(change):
+def test_changing_the_shape_of_a_saved_tensor_raises(change):
     x, w, i = fb.ones(2, 3), fb.ones(2, 3, requires_grad=True), fb.tensor([[0, 1]])
     y = (x * w * w).sum() + w.gather(0, i).sum()
     change(x, w, i)
@@ -308,7 +308,7 @@ def test_a_saved_tensor_with_replaced_data_raises():
             y.backward()
 
 
-def test_a_saved_index_keeps_its_values():
+def test_replacing_data_of_a_saved_index_does_not_affect_backward():
     w, i = fb.ones(2, 3, requires_grad=True), fb.tensor([[0, 1, 1]])
     y = w.gather(0, i).sum()
     i.data = fb.tensor([[7, 7, -7]])

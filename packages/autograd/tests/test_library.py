@@ -71,7 +71,7 @@ def test_custom_operators_support_function_transforms():
     np.testing.assert_allclose(fb.func.vmap(scaled_sine, in_dims=1)(x).numpy(), 2 * np.sin(x.numpy().T))
 
 
-def test_a_rule_for_vmap():
+def test_a_custom_operator_uses_its_registered_vmap_rule():
     @custom_op("testing::row_sum", mutates_args=())
     def row_sum(x: Tensor) -> tuple[Tensor, Tensor]:
         return fb.from_numpy(x.numpy().sum(-1)), x.clone()
@@ -84,7 +84,7 @@ def test_a_rule_for_vmap():
         assert total.tolist() == [6.0, 22.0, 38.0] and fb.equal(same, expected)
 
 
-def test_lists_of_tensors_and_several_results():
+def test_custom_operators_take_lists_and_return_several_results():
     @custom_op("testing::weighted", mutates_args=())
     def weighted(xs: list[Tensor], weights: Sequence[float]) -> list[Tensor]:
         return [x * w for x, w in zip(xs, weights, strict=True)]
@@ -104,7 +104,7 @@ def test_lists_of_tensors_and_several_results():
     assert one.tolist() == [4, 4]
 
 
-def test_optional_tensors_and_other_results():
+def test_custom_operators_take_optional_tensors_and_return_other_types():
     @custom_op("testing::sum_of", mutates_args=iter(()))
     def sum_of(x: Tensor, y: Tensor | None = None) -> Tensor:
         return x.clone() if y is None else x + y
@@ -121,7 +121,7 @@ def test_optional_tensors_and_other_results():
     assert count(x) == 2
 
 
-def test_arguments_by_keyword_only():
+def test_custom_operators_take_keyword_only_arguments():
     @custom_op("testing::times", mutates_args=())
     def times(x: Tensor, *, n: int = 3) -> Tensor:
         return x * n
@@ -136,7 +136,7 @@ def test_arguments_by_keyword_only():
     assert x.grad.tolist() == [8, 8]
 
 
-def test_an_operator_that_changes_its_argument():
+def test_a_custom_operator_may_change_its_argument():
     @custom_op("testing::increase", mutates_args={"x"})
     def increase(x: Tensor) -> None:
         x.numpy()[...] += 1
@@ -149,7 +149,7 @@ def test_an_operator_that_changes_its_argument():
         increase.register_autograd(lambda ctx: None)
 
 
-def test_kernels_by_device():
+def test_custom_operators_select_kernels_by_device():
     @custom_op("testing::elsewhere", mutates_args=(), device_types="cuda")
     def elsewhere(x: Tensor) -> Tensor:
         return x.clone()
@@ -170,7 +170,7 @@ def test_kernels_by_device():
     assert elsewhere(fb.ones(3, device="meta")).shape == (3,)
 
 
-def test_without_a_derivative():
+def test_backward_of_a_custom_operator_without_a_derivative_raises():
     @custom_op("testing::opaque", mutates_args=())
     def opaque(x: Tensor) -> Tensor:
         return x * 2
@@ -184,7 +184,7 @@ def test_without_a_derivative():
         opaque(fb.ones(2, requires_grad=True)).sum().backward()
 
 
-def test_wrong_calls_and_results():
+def test_custom_operators_check_their_arguments_and_results():
     @custom_op("testing::wrong", mutates_args=())
     def wrong(x: Tensor, kind: int) -> Tensor:
         return [x, x[:1], 3, x.clone()][kind]
@@ -211,7 +211,7 @@ def test_wrong_calls_and_results():
         register_fake("testing::nothing", lambda: None)
 
 
-def test_schemas_are_those_of_pytorch():
+def test_inferred_schemas_equal_those_of_pytorch():
     def rich(
         x: Tensor,
         n: int,
@@ -246,7 +246,7 @@ def test_schemas_are_those_of_pytorch():
         ({"x": Tensor, "return": Tensor}, "x", "sequence of the names"),
     ],
 )
-def test_functions_that_no_schema_describes(annotations, mutated, message):
+def test_infer_schema_rejects_unsupported_functions(annotations, mutated, message):
     def function(x): ...
 
     function.__annotations__ = annotations
@@ -254,7 +254,7 @@ def test_functions_that_no_schema_describes(annotations, mutated, message):
         infer_schema(function, mutates_args=mutated)
 
 
-def test_opcheck_accepts_and_rejects():
+def test_opcheck_accepts_correct_and_rejects_wrong_operators():
     x = fb.ones(2, requires_grad=True)
     passed = dict.fromkeys(("test_schema", "test_autograd_registration", "test_faketensor"), "SUCCESS")
     assert opcheck(scaled_sine, (x, 3.0)) == passed
@@ -275,7 +275,7 @@ def test_opcheck_accepts_and_rejects():
     assert x.tolist() == [1, 1]
 
 
-def test_operators_of_flambeau():
+def test_operators_of_flambeau_are_in_the_namespace_ops():
     aten, x = fb.ops.aten, fb.arange(6.0).reshape(2, 3)
     assert aten.mm.default(x, x.mT).tolist() == (x @ x.mT).tolist() and aten.mm(x, x.mT).shape == (2, 2)
     assert aten.slice.Tensor(x, 1, 1, 3).tolist() == [[1, 2], [4, 5]] and aten.alias(x).data_ptr() == x.data_ptr()
@@ -292,7 +292,7 @@ def test_operators_of_flambeau():
         aten.add.Nothing  # noqa: B018
 
 
-def test_operators_by_the_names_and_schemas_of_files():
+def test_aten_names_resolve_to_operators():
     x = fb.arange(6.0).reshape(2, 3)
     assert resolve("aten::add.Tensor")(x, x, alpha=2).tolist() == (3 * x).tolist()
     assert resolve("aten::view")(x, [3, 2]).shape == (3, 2) and resolve("aten::sym_size.int")(x, 1) == 3
@@ -386,7 +386,7 @@ def test_custom_operators_dispatch_to_torch_function():
     assert {"testing::leaning", "testing::scaled_sine"} <= set(calls)
 
 
-def test_operators_of_aten_copy_and_print_as_themselves():
+def test_copies_of_aten_operators_are_the_same_objects():
     packet = fb.ops.aten.add
     assert copy.deepcopy([packet, packet.Tensor]) == [packet, packet.Tensor]
     assert (str(packet), str(packet.Tensor)) == ("aten.add", "aten.add.Tensor")

@@ -35,7 +35,7 @@ def library():
         yield made
 
 
-def test_kernels_by_dispatch_keys(library):
+def test_kernels_are_selected_by_dispatch_keys(library):
     assert library.define("scale(Tensor x, float by=2.0, *, bool invert=False) -> Tensor") == "scale"
 
     @impl("testing_library::scale", "cpu")
@@ -54,7 +54,7 @@ def test_kernels_by_dispatch_keys(library):
         op(3)
 
 
-def test_a_derivative_and_a_rule_for_vmap(library):
+def test_declared_operators_use_registered_derivatives_and_vmap_rules(library):
     library.define("cube(Tensor x) -> Tensor")
     library.impl("cube", lambda x: fb.from_numpy(x.detach().numpy() ** 3), "CPU")
     register_autograd(
@@ -87,7 +87,7 @@ def test_kernels_for_unsupported_devices_have_no_effect(library):
     assert fb.ops.testing_library.only_here(fb.ones(1)).tolist() == [2]
 
 
-def test_kernels_may_come_before_the_declaration(library):
+def test_kernels_may_be_registered_before_the_operator_is_declared(library):
     @impl("testing_library::later", ["cpu", "meta"])
     def later(x):
         return x + 1
@@ -109,7 +109,7 @@ def test_composite_operators_are_differentiated_through(library):
     assert x.grad.tolist() == [2, 4]
 
 
-def test_a_kernel_above_autograd(library):
+def test_a_kernel_for_the_autograd_key_is_called_above_autograd(library):
     class Doubled(fb.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -128,7 +128,7 @@ def test_a_kernel_above_autograd(library):
     assert y.tolist() == [2, 2] and x.grad.tolist() == [7, 7]
 
 
-def test_operators_that_change_arguments(library):
+def test_declared_operators_may_change_their_arguments(library):
     library.define("fill(Tensor(a!) x, Scalar value) -> ()")
     library.impl("fill", _fill, "CPU")
     x = fb.zeros(2)
@@ -151,7 +151,7 @@ def test_results_may_share_memory_with_arguments_as_in_pytorch(library):
     assert fb.ops.testing_library.head(x).data_ptr() == x.data_ptr()
 
 
-def test_overloads_of_one_name(library):
+def test_an_operator_may_have_several_overloads(library):
     library.define("join.pair(Tensor x, Tensor y) -> Tensor")
     library.define("join.list(Tensor[] xs) -> Tensor")
     library.impl("join.pair", lambda x, y: fb.cat([x, y]), "CompositeExplicitAutograd")
@@ -161,7 +161,7 @@ def test_overloads_of_one_name(library):
     assert packet.list.name() == "testing_library::join.list" and "join" in dir(fb.ops.testing_library)
 
 
-def test_operators_end_with_their_library():
+def test_operators_are_removed_with_their_library():
     with _scoped_library("testing_brief", "FRAGMENT") as brief:
         brief.define("op(Tensor x) -> Tensor")
         assert hasattr(fb.ops.testing_brief, "op")
@@ -225,7 +225,7 @@ def test_unsupported_registrations_are_rejected(action, error, message):
         action()
 
 
-def test_one_library_declares_a_namespace(library):
+def test_a_namespace_or_operator_cannot_be_declared_twice(library):
     with pytest.raises(RuntimeError, match="Only a single TORCH_LIBRARY"):
         Library("testing_library", "DEF")
     library.define("once(Tensor x) -> Tensor")

@@ -190,7 +190,7 @@ def inputs_of(makers, dtype):
 
 
 @pytest.mark.parametrize(("function", "makers", "dtype"), CASES)
-def test_derivatives(function, makers, dtype):
+def test_linalg_functions_pass_gradcheck(function, makers, dtype):
     inputs = inputs_of(makers, dtype)
     assert gradcheck(function, inputs)
     assert gradgradcheck(function, inputs)
@@ -222,7 +222,7 @@ def test_the_gradient_of_a_singular_determinant_is_its_cofactors():
     np.testing.assert_allclose(A.grad.numpy(), [[4.0, -2.0], [-2.0, 1.0]], atol=1e-12)
 
 
-def test_a_decomposition_of_nothing_has_a_gradient():
+def test_the_svd_of_an_empty_matrix_has_a_gradient():
     A = fb.zeros(2, 0, 3, dtype=fb.complex128, requires_grad=True)
     U, S, Vh = linalg.svd(A, full_matrices=False)
     (U.abs().sum() + S.sum() + Vh.abs().sum()).backward()

@@ -20,7 +20,7 @@ def no_collector():
     gc.enable()
 
 
-def test_a_dropped_graph_frees_everything(allocated, no_collector):
+def test_dropping_a_graph_frees_its_memory(allocated, no_collector):
     x = fb.ones(N, requires_grad=True)
     y = ((x * x).exp() + x).sum()
     assert allocated() > 8 * N
@@ -28,7 +28,7 @@ def test_a_dropped_graph_frees_everything(allocated, no_collector):
     assert allocated() == 0
 
 
-def test_a_run_frees_what_was_saved(allocated, no_collector):
+def test_backward_frees_saved_tensors(allocated, no_collector):
     x = fb.ones(N, requires_grad=True)
     y = x
     for _ in range(10):
@@ -41,7 +41,7 @@ def test_a_run_frees_what_was_saved(allocated, no_collector):
     assert loss.grad_fn.name() == "SumBackward0"
 
 
-def test_a_run_frees_saved_tensors_progressively(allocated, no_collector):
+def test_backward_frees_saved_tensors_progressively(allocated, no_collector):
     x = fb.ones(N, requires_grad=True)
     y, high = x, []
     for _ in range(10):
@@ -56,7 +56,7 @@ def test_a_run_frees_saved_tensors_progressively(allocated, no_collector):
     assert high[-1] < high[0] - 6 * 4 * N
 
 
-def test_in_place_changes_free_what_they_saved(allocated, no_collector):
+def test_repeated_in_place_operators_do_not_accumulate_saved_memory(allocated, no_collector):
     x = fb.ones(N, requires_grad=True)
     y = x * 1
     for i in range(10):
@@ -85,7 +85,7 @@ def test_retained_values_are_freed_with_the_graph(allocated, no_collector):
     assert allocated() < 2 * 4 * N + 64 * KIB
 
 
-def test_a_failed_run_leaves_nothing(allocated, no_collector):
+def test_a_failed_backward_pass_leaks_no_memory(allocated, no_collector):
     x = fb.ones(N, requires_grad=True)
     y = x * 2
     handle = y.register_hook(lambda g: 1 / 0)
@@ -110,7 +110,7 @@ class Cube(Function):
         return gradient * 3 * y / x
 
 
-def test_functions_make_no_cycles(allocated, no_collector):
+def test_custom_functions_make_no_reference_cycles(allocated, no_collector):
     x = fb.ones(N, requires_grad=True)
     y = Cube.apply(x)
     reference = weakref.ref(y)
@@ -120,7 +120,7 @@ def test_functions_make_no_cycles(allocated, no_collector):
     assert reference() is None and allocated() == 0
 
 
-def test_a_run_frees_what_a_function_saved(allocated, no_collector):
+def test_backward_frees_the_saved_tensors_of_custom_functions(allocated, no_collector):
     x = fb.ones(N, requires_grad=True)
     loss = Cube.apply(x * 1).sum()
     loss.backward()
@@ -157,7 +157,7 @@ def test_hooks_that_refer_to_their_result_are_collected(allocated):
     assert allocated() == 0
 
 
-def test_attributes_that_refer_back_are_collected(allocated):
+def test_attributes_of_a_tensor_that_refer_back_are_collected(allocated):
     x = fb.ones(N, requires_grad=True)
     x.me = [x]
     del x
@@ -189,7 +189,7 @@ def one_thread():
     fb.set_num_threads(threads)
 
 
-def test_training_steps_do_not_grow(one_thread, allocated, no_collector):
+def test_training_steps_do_not_increase_memory(one_thread, allocated, no_collector):
     w = fb.ones(256, 256, requires_grad=True)
     used = []
     for _ in range(5):

@@ -10,7 +10,7 @@ def weight():
     return fb.randn(4, 3, device="meta", requires_grad=True)
 
 
-def test_gradients_are_on_meta(weight):
+def test_gradients_of_meta_tensors_are_meta_tensors(weight):
     x = fb.randn(5, 3, device="meta")
     loss = fb.cross_entropy(
         fb.layer_norm(fb.linear(x, weight).relu(), (4,)), fb.zeros(5, dtype=fb.int64, device="meta")
@@ -35,13 +35,13 @@ def test_gradients_are_on_meta(weight):
         lambda x: x.sort(-1).values.cumsum(-1),
     ],
 )
-def test_derivatives_run_on_meta(call):
+def test_derivatives_can_be_computed_on_the_meta_device(call):
     x = fb.randn(3, 4, 6, device="meta", requires_grad=True)
     call(x).sum().backward()
     assert x.grad.is_meta and x.grad.shape == x.shape
 
 
-def test_data_moves_between_devices(weight):
+def test_assigning_data_can_change_the_device(weight):
     other = fb.ones(4, 3, requires_grad=True)
     other.data = weight
     assert other.is_meta and other.requires_grad

@@ -50,7 +50,7 @@ def run(program):
     return subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, timeout=600)
 
 
-def test_without_the_package_gradients_say_what_to_install():
+def test_without_autograd_backward_names_the_package_to_install():
     done = run(BLOCKED)
     assert done.returncode == 0, done.stderr
 
@@ -70,7 +70,7 @@ PACKAGES = (autograd, func, library, profiler)
 
 
 @pytest.mark.parametrize("module", PACKAGES, ids=lambda m: m.__name__)
-def test_public_names_exist_and_are_documented(module):
+def test_public_names_of_autograd_exist_and_are_documented(module):
     assert all(getattr(module, name).__doc__ for name in module.__all__)
 
 
@@ -85,7 +85,7 @@ MODULES = [
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: m.__name__)
-def test_examples(module):
+def test_examples_in_autograd_docstrings_run(module):
     examples = doctest.DocTestFinder().find(module, extraglobs={"fb": flambeau, "flambeau": flambeau})
     for example in examples:
         if ".nn." in example.docstring:  # the example uses modules, which are in another distribution
@@ -93,7 +93,7 @@ def test_examples(module):
         assert doctest.DocTestRunner().run(example).failed == 0, example.name
 
 
-def test_the_example_of_the_readme():
+def test_the_example_of_the_readme_runs():
     readme = (
         metadata.metadata("flambeau-autograd").get_payload() or metadata.metadata("flambeau-autograd")["Description"]
     )

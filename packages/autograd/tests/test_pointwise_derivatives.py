@@ -87,14 +87,14 @@ def leaf(array):
 
 
 @pytest.mark.parametrize("name", [n for n in DIFFERENTIABLE if n not in INTERNAL])
-def test_derivatives(name):
+def test_pointwise_operators_pass_gradcheck(name):
     inputs = [leaf(a) for a in points(name)]
     assert gradcheck(call_of(name), inputs)
     assert gradgradcheck(call_of(name), inputs)
 
 
 @pytest.mark.parametrize("name", [n for n in DIFFERENTIABLE if n not in INTERNAL and arity_of(n) == 2])
-def test_operands_broadcast(name):
+def test_derivatives_of_broadcast_operands(name):
     x, y = points(name, count=2)
     grid_x, grid_y = np.repeat(x[:1], 3)[:, None], y[:1]  # (3, 1) and (1,): every pair is a smooth point
     assert gradcheck(call_of(name), [leaf(grid_x), leaf(grid_y)])
@@ -110,7 +110,7 @@ def accepts_numbers(name):
 @pytest.mark.parametrize(
     "name", [n for n in DIFFERENTIABLE if n not in INTERNAL and arity_of(n) == 2 and any(accepts_numbers(n))]
 )
-def test_one_operand_a_number(name):
+def test_derivatives_with_a_number_as_one_operand(name):
     x, y = (float(a[0]) for a in points(name))
     call = call_of(name)
     first, second = accepts_numbers(name)
@@ -149,19 +149,19 @@ def test_the_normal_distribution_is_differentiated_in_the_fourth_derivative_of_g
 
 
 @pytest.mark.parametrize("exponent", [2, 3, 0.5, -1, 1, 0, 2.5])
-def test_powers_by_numbers(exponent):
+def test_derivatives_of_powers_by_numbers(exponent):
     assert gradcheck(lambda x: x**exponent, leaf(np.array([0.3, 1.7])))
     assert gradgradcheck(lambda x: x**exponent, leaf(np.array([0.3, 1.7])))
 
 
-def test_slopes_are_differentiable():
+def test_prelu_and_softplus_have_derivatives_in_their_parameters():
     x, slopes = leaf(np.array([[-1.5, 0.4], [0.7, -0.2]])), leaf(np.array([0.1, 0.3]))
     assert gradcheck(fb.prelu, [x, slopes])
     assert gradgradcheck(fb.prelu, [x, slopes])
     assert gradcheck(lambda x, beta: fb.softplus(x, beta, 9.0), [x, leaf(np.array(1.3))])
 
 
-def test_where_takes_numbers():
+def test_derivative_of_where_with_a_number():
     mask = fb.tensor([True, False, True])
     x = leaf(np.array([1.0, 2.0, 3.0]))
     assert gradcheck(lambda t: fb.where(mask, t, 0.5), x)
@@ -226,7 +226,7 @@ def test_a_missing_derivative_raises_an_error(name, operand):
         assert not _core._rows[name](*operands).requires_grad
 
 
-def test_the_other_operand_keeps_its_derivative():
+def test_igamma_has_a_derivative_in_its_second_operand():
     a, x = (fb.full((3,), 0.5, dtype=fb.float64, requires_grad=True) for _ in range(2))
     (slope,) = fb.autograd.grad(fb.igamma(a, x).sum(), x)
     assert slope.equal(fb.autograd.grad(fb.igamma(a.detach(), x).sum(), x)[0])

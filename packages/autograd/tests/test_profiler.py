@@ -47,7 +47,7 @@ def test_calls_of_every_kind_are_counted():
     assert counts(profiled) == found
 
 
-def test_times_and_bytes_nest():
+def test_times_and_bytes_include_nested_calls():
     with profile() as profiled, record_function("outer"), record_function("inner"):
         kept = fb.ones(1000)
     outer, inner, ones = profiled.function_events
@@ -71,7 +71,7 @@ def test_calls_within_calls_of_the_same_name_count_once_in_the_total():
     assert average.count == 4 and average.cpu_time_total == pytest.approx(profiled.function_events[0].duration / 1e3)
 
 
-def test_the_table():
+def test_the_profile_prints_a_table():
     with profile() as profiled:
         for _ in range(3):
             fb.ones(10) + 1
@@ -85,7 +85,7 @@ def test_the_table():
         profiled.table(sort_by="colour")
 
 
-def test_the_trace(tmp_path):
+def test_the_profile_exports_a_chrome_trace(tmp_path):
     with profile() as profiled:
         fb.ones(10)
     profiled.export_chrome_trace(tmp_path / "trace.json")
@@ -93,14 +93,14 @@ def test_the_trace(tmp_path):
     assert event["name"] == "ones" and event["ph"] == "X" and event["dur"] > 0
 
 
-def test_exceptions_pass_and_end_their_events():
+def test_exceptions_propagate_and_end_profiler_events():
     with profile() as profiled, pytest.raises(RuntimeError):
         fb.ones(2) + fb.ones(3)
     assert all(event.duration > 0 for event in profiled.function_events)
     fb.ones(2)
 
 
-def test_only_one_at_a_time():
+def test_profiles_cannot_be_nested():
     with profile(), pytest.raises(RuntimeError, match="running already"), profile():
         pass
     with profile(enabled=False) as profiled:
@@ -159,7 +159,7 @@ def test_on_trace_ready_receives_an_incomplete_cycle():
     assert len(seen) == 1
 
 
-def test_without_a_schedule_there_is_one_record():
+def test_a_profile_without_a_schedule_records_all_steps():
     seen = []
     profiled = alias.profile(activities=[alias.ProfilerActivity.CPU], record_shapes=True, on_trace_ready=seen.append)
     run(profiled, 2)
@@ -181,7 +181,7 @@ def test_an_error_in_a_step_ends_the_record():
     assert counts(after) == {"ones": 1} and counts(profiled) == {"ProfilerStep*": 1}
 
 
-def test_gpus_are_warned_of_and_their_times_are_the_processors():
+def test_profiling_a_gpu_warns_and_reports_cpu_times():
     activities = [alias.ProfilerActivity.CPU, alias.ProfilerActivity.CUDA]
     with pytest.warns(UserWarning, match="does not record GPU activities"):
         profiled = run(alias.profile(activities=activities), 3)
@@ -194,7 +194,7 @@ def test_gpus_are_warned_of_and_their_times_are_the_processors():
 
 
 @pytest.mark.parametrize("use_gzip", [False, True])
-def test_traces_in_a_folder(tmp_path, use_gzip):
+def test_tensorboard_trace_handler_writes_traces_to_a_folder(tmp_path, use_gzip):
     handler = alias.tensorboard_trace_handler(tmp_path / "logs", "worker", use_gzip)
     plan = alias.schedule(wait=0, warmup=1, active=1)
     run(alias.profile(schedule=plan, on_trace_ready=handler), 4)
@@ -218,7 +218,7 @@ def test_self_memory_excludes_nested_calls():
     assert "Self CPU Mem" in rows[1] and rows[3].startswith("ones")
 
 
-def test_the_average_of_all_names():
+def test_total_average_sums_all_operators():
     with profile() as seen:
         fb.ones(3).exp().sum()
     averages = seen.key_averages()
@@ -228,7 +228,7 @@ def test_the_average_of_all_names():
     assert type(averages)().total_average().cpu_time == 0
 
 
-def test_a_list_of_averages_made_by_a_program():
+def test_programs_can_construct_event_lists():
     from flambeau.autograd.profiler import Average, EventList
 
     events = EventList([Average("mm", 1, 2.0, 2.0, 0, 0)], use_device=None)
@@ -282,14 +282,14 @@ def test_shapes_are_recorded_in_the_steps_of_a_schedule():
     assert all(not event.input_shapes for event in profiled.events())
 
 
-def test_grouping_by_stacks_warns_that_they_are_not_recorded():
+def test_grouping_by_stack_warns_that_stacks_are_not_recorded():
     with profile() as profiled:
         fb.ones(2).exp()
     with pytest.warns(UserWarning, match="stacks are not recorded"):
         assert profiled.key_averages(group_by_stack_n=5) == profiled.key_averages()
 
 
-def test_programs_can_ask_if_a_profile_is_running():
+def test_programs_can_query_if_a_profile_is_running():
     assert not fb.autograd._profiler_enabled()
     with profile():
         assert fb.autograd._profiler_enabled()
@@ -299,7 +299,7 @@ def test_programs_can_ask_if_a_profile_is_running():
     assert not fb.autograd._profiler_enabled()
 
 
-def test_operators_that_begin_and_end_a_range():
+def test_record_function_operators_begin_and_end_a_range():
     operators = fb.ops.profiler
     with profile() as profiled:
         handle = operators._record_function_enter("part", None)

@@ -16,7 +16,7 @@ def moved(concentration, sample, step):
 
 
 @pytest.mark.parametrize("concentration", [0.05, 0.5, 1.0, 3.0, 20.0, 300.0, 999.0, 1001.0, 3e4])
-def test_standard_gamma(concentration):
+def test_gradient_of_standard_gamma(concentration):
     alpha = fb.full((200,), concentration, dtype=fb.float64, requires_grad=True)
     sample = fb._standard_gamma(alpha)
     sample.sum().backward()
@@ -27,7 +27,7 @@ def test_standard_gamma(concentration):
 
 
 @pytest.mark.parametrize("concentration", [1e-3, 0.5, 3.0, 300.0, 3e4])
-def test_logarithms_of_gamma_numbers(concentration):
+def test_gradient_of_log_gamma_variates(concentration):
     """Compare with the derivative of the variate z, divided by z; for tiny z, its CDF is ``z**a / gamma(a + 1)``."""
     alpha = fb.full((200,), concentration, dtype=fb.float64, requires_grad=True)
     sample = _standard_log_gamma(alpha)
@@ -70,7 +70,7 @@ def test_draws_without_parameters_have_zero_gradient(draw):
     assert p.grad.tolist() == [0, 0, 0]
 
 
-def test_indices_have_no_history():
+def test_sampled_indices_do_not_require_grad():
     assert not fb.multinomial(fb.ones(3, requires_grad=True), 2).requires_grad
 
 
@@ -104,7 +104,7 @@ def test_dirichlet_gradient_for_large_concentrations():
     np.testing.assert_allclose(alpha.grad.numpy()[:, 0], 0.25 / 3e7, rtol=1e-3)
 
 
-def test_gradients_of_dirichlet_variates_average_to_those_of_their_mean():
+def test_the_mean_gradient_of_dirichlet_variates_is_that_of_the_mean():
     """Compare with ``d (a_0 / sum a) / d a``, for concentrations at which the underlying gamma variates underflow."""
     values = [0.02, 0.05, 0.01]
     alpha = fb.tensor(values, dtype=fb.float64).expand(200_000, 3).clone().requires_grad_()

@@ -13,7 +13,7 @@ SAMPLES = list(samples())
 
 
 @pytest.mark.parametrize("sample", list(filter(has_derivative, SAMPLES)), ids=str)
-def test_derivatives(sample):
+def test_every_sample_of_an_operator_passes_gradcheck(sample):
     names, inputs = zip(*differentiable(sample).items(), strict=True)
 
     def call(*tensors):
@@ -25,7 +25,7 @@ def test_derivatives(sample):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("sample", [s for s in SAMPLES if s.operator.batched], ids=str)
-def test_a_batch_gives_what_a_loop_gives(sample):
+def test_vmap_of_every_sample_equals_a_loop(sample):
     batches = {name: fb.stack([t, t.flip(range(t.dim())), t]) for name, t in sample.tensors().items()}
     names = list(batches)
 

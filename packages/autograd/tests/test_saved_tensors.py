@@ -16,7 +16,7 @@ def x():
     return fb.tensor([1.0, 2.0], dtype=fb.float64, requires_grad=True)
 
 
-def test_saved_tensors_pass_through_the_hooks(x):
+def test_saved_tensors_pass_through_pack_and_unpack_hooks(x):
     packed, unpacked = [], []
     with HOOKS(lambda t: packed.append(t.tolist()) or t.numpy().copy(), lambda a: unpacked.append(1) or fb.tensor(a)):
         y = (x.exp() * fb.tensor([3.0, 4.0], dtype=fb.float64)).sum()
@@ -26,7 +26,7 @@ def test_saved_tensors_pass_through_the_hooks(x):
     assert x.grad.tolist() == pytest.approx([3 * 2.718281828, 4 * 7.389056099])
 
 
-def test_the_innermost_pair_counts_and_only_inside(x):
+def test_only_the_innermost_saved_tensor_hooks_are_called(x):
     calls = []
 
     def pair(name):
@@ -65,7 +65,7 @@ def test_packed_tensors_may_be_changed_afterwards(x):
     assert grad(z, x)[0].tolist() == [2, 4]
 
 
-def test_functions_save_through_the_hooks(x):
+def test_custom_functions_save_tensors_through_the_hooks(x):
     class Square(Function):
         @staticmethod
         def forward(ctx, t):
@@ -99,7 +99,7 @@ def test_an_unpack_hook_returns_a_tensor(x):
     assert x.grad is None
 
 
-def test_exceptions_in_hooks_arrive(x):
+def test_exceptions_in_saved_tensor_hooks_propagate(x):
     with HOOKS(lambda t: 1 / 0, lambda t: t), pytest.raises(ZeroDivisionError):
         x.exp()
     with HOOKS(lambda t: t, lambda t: 1 / 0):
@@ -132,7 +132,7 @@ def test_save_on_cpu(x):
 
 
 @pytest.mark.parametrize("change", [lambda y: y.zero_(), lambda y: y[:1].mul_(5), lambda y: y.view(2, 1).sin_()])
-def test_allow_mutation(x, change):
+def test_allow_mutation_on_saved_tensors_copies_changed_tensors(x, change):
     with graph.allow_mutation_on_saved_tensors() as context:
         y = x * 1
         z, again = y.square().sum(), y.square().sum()
@@ -143,7 +143,7 @@ def test_allow_mutation(x, change):
         assert not context.cloned
 
 
-def test_mutation_of_an_out_argument(x):
+def test_out_may_overwrite_a_saved_tensor_if_mutation_is_allowed(x):
     other, out = fb.tensor([3.0, 4.0], dtype=fb.float64), fb.tensor([5.0, 6.0], dtype=fb.float64)
     with graph.allow_mutation_on_saved_tensors() as context:
         z = (x * out).sum()
@@ -185,7 +185,7 @@ def test_packed_objects_are_freed_after_the_run(x):
     assert kept[0]() is None
 
 
-def test_hooks_belong_to_their_thread(x):
+def test_saved_tensor_hooks_are_thread_local(x):
     import threading
 
     calls = []
@@ -196,7 +196,7 @@ def test_hooks_belong_to_their_thread(x):
     assert not calls
 
 
-def test_a_node_lists_no_other_names_like_those_of_saved_tensors(x):
+def test_dir_of_a_node_without_saved_tensors_lists_none(x):
     assert not [name for name in dir((x * 2).grad_fn) if name.startswith("_saved_")]
 
 
@@ -258,7 +258,7 @@ def test_second_derivatives_through_hooks_on_one_saved_tensor(x):
     assert grad(first.sum(), x)[0].tolist() == pytest.approx([2.718281828, 7.389056099])
 
 
-def test_hooks_on_what_a_function_saves(x):
+def test_hooks_on_saved_tensors_of_a_custom_function(x):
     class Square(Function):
         @staticmethod
         def forward(ctx, t):
@@ -316,7 +316,7 @@ def half_cross_entropy_of(scores, labels):
 
 
 @pytest.mark.parametrize("loss_of", [cross_entropy_of, nll_of, half_cross_entropy_of])
-def test_labels_that_are_changed_before_the_derivative_runs(loss_of):
+def test_changing_labels_before_backward_raises(loss_of):
     scores = fb.arange(12.0).view(4, 3).sin().requires_grad_()
     labels = fb.tensor([1, 2, 1, 0])
     loss = loss_of(scores, labels)
@@ -330,7 +330,7 @@ def test_labels_that_are_changed_before_the_derivative_runs(loss_of):
         loss.backward()
 
 
-def test_pivots_that_are_changed_before_the_derivative_runs():
+def test_changing_lu_pivots_before_backward_raises():
     a = fb.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     lu, pivots = fb.linalg.lu_factor(a)
     x = fb.linalg.lu_solve(lu, pivots, fb.ones(2, 1))
@@ -356,7 +356,7 @@ def test_unpacked_tensors_may_have_other_strides():
     assert grad((y * weights).sum(), x)[0].tolist() == grad((plain * weights).sum(), x)[0].tolist()
 
 
-def test_unpacked_labels_are_checked_again():
+def test_backward_of_losses_checks_unpacked_labels():
     scores = fb.rand(4, 3, requires_grad=True)
     with HOOKS(lambda t: t, lambda t: t if t.dtype is not fb.int64 else t + 10**7):
         losses = [fb.cross_entropy(scores, fb.tensor([0, 1, 2, 0])), nll_of(scores, fb.tensor([0, 1, 2, 0]))]
@@ -380,7 +380,7 @@ def test_unpacked_labels_are_checked_again():
     ],
 )
 @pytest.mark.parametrize("differentiated", [0, 1])
-def test_products_save_only_what_their_gradients_need(product, shapes, differentiated):
+def test_matrix_products_save_only_the_operands_that_backward_needs(product, shapes, differentiated):
     factors = [fb.arange(float(fb.ones(shape).numel())).reshape(shape) for shape in shapes]
     leaves = [t.clone().requires_grad_() for t in factors]
     expected = grad(product(*leaves).sum(), leaves)[differentiated]

@@ -54,7 +54,7 @@ UNARY = {
 
 @pytest.mark.parametrize("layout", ["coo", "csr", "csc", "bsr", "bsc"])
 @pytest.mark.parametrize("name", UNARY)
-def test_values(name, layout):
+def test_functions_of_sparse_values_pass_gradcheck(name, layout):
     assert gradcheck(lambda v: dense(UNARY[name](sparse(v, layout))), (tensor(5),))
 
 
@@ -76,14 +76,14 @@ def test_values(name, layout):
         (lambda s, d: fb.addmm(d, s, fb.ones(4, 2, dtype=fb.float64), beta=2, alpha=3), (3, 2)),
     ],
 )
-def test_values_and_a_dense_operand(call, shape, layout):
+def test_operators_of_sparse_and_dense_tensors_pass_gradcheck(call, shape, layout):
     inputs = tensor(5), tensor(*shape)
     function = lambda v, d: dense(call(sparse(v, layout), d))  # noqa: E731
     assert gradcheck(function, inputs)
     assert gradgradcheck(function, inputs)
 
 
-def test_hybrid_and_batched():
+def test_derivatives_of_hybrid_and_batched_sparse_tensors():
     assert gradcheck(lambda v: dense(fb.sparse.sum(sparse(v), (0, 2))), (tensor(5, 2),))
     assert gradcheck(lambda v: dense(fb.sparse.softmax(sparse(v), 1)), (tensor(5, 2),))
     indices = fb.tensor([[0, 1, 1], [0, 2, 0], [3, 1, 1]])
@@ -93,7 +93,7 @@ def test_hybrid_and_batched():
 
 
 @pytest.mark.parametrize("layout", ["csr", "csc", "bsr", "bsc"])
-def test_values_of_compressed_batches(layout):
+def test_derivatives_of_batched_compressed_tensors(layout):
     block = (2, 1) if layout.startswith("bs") else ()
     offsets, indices = fb.tensor([[0, 1, 3], [0, 2, 3]]), fb.tensor([[1, 0, 1], [0, 1, 0]])
     make = lambda v: getattr(fb, f"sparse_{layout}_tensor")(offsets, indices, v)  # noqa: E731
@@ -106,7 +106,7 @@ def test_values_of_compressed_batches(layout):
 
 
 @pytest.mark.parametrize("layout", ["csr", "csc", "bsr", "bsc"])
-def test_values_of_a_strided_tensor(layout):
+def test_gradients_pass_through_to_sparse_and_to_dense(layout):
     block = (2, 1) if layout.startswith("bs") else None
     dense = fb.tensor([[0, 2.0, 0], [0, 0, 0], [1, 3, 0], [4, 0, 0]], dtype=fb.float64)
     made = dense.requires_grad_().to_sparse(layout=getattr(fb, f"sparse_{layout}"), blocksize=block)
@@ -117,7 +117,7 @@ def test_values_of_a_strided_tensor(layout):
     assert s.grad.layout is s.layout and s.grad.to_dense().tolist() == dense.tolist()
 
 
-def test_sampled_products():
+def test_derivatives_of_sampled_addmm():
     call = lambda v, a, b: fb.sparse.sampled_addmm(sparse(v, "csr"), a, b, beta=0.5, alpha=2.0).values()  # noqa: E731
     assert gradcheck(call, (tensor(5), tensor(3, 2), tensor(2, 4)))
 
@@ -139,7 +139,7 @@ def test_a_sparse_leaf_has_a_sparse_gradient(layout):
     assert not s.detach().requires_grad and "requires_grad=True" in repr(s)
 
 
-def test_the_gradient_of_a_sparse_tensor_that_is_asked_for():
+def test_autograd_grad_returns_the_gradient_of_a_sparse_tensor():
     s, d = sparse(fb.ones(5)).requires_grad_(), fb.ones(4, 2, requires_grad=True)
     of_s, of_d = fb.autograd.grad((s @ d).sum(), (s, d))
     assert of_s.is_sparse and of_s._values().tolist() == [2] * 4 and of_d.shape == (4, 2) and s.grad is None
@@ -170,7 +170,7 @@ class Product(Function):
         return None, (grad[row] * b[column]).sum(1), a.t() @ grad
 
 
-def test_functions_save_sparse_tensors():
+def test_custom_functions_can_save_sparse_tensors():
     inputs = tensor(5), tensor(4, 2)
     assert gradcheck(lambda v, b: Product.apply(INDICES, v, b), inputs)
 
@@ -209,7 +209,7 @@ def test_a_function_with_a_sparse_argument():
 
 
 @pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin"])
-def test_reduced_products(reduce):
+def test_derivatives_of_sparse_mm_with_a_reduction(reduce):
     function = lambda v, d: fb.sparse.mm(sparse(v, "csr"), d, reduce)  # noqa: E731
     assert gradcheck(function, (tensor(5), tensor(4, 2)))
     assert gradgradcheck(function, (tensor(5), tensor(4, 2)))
@@ -243,7 +243,7 @@ def test_the_gradient_of_a_tensor_with_repeated_indices_has_each_index_once():
 
 @pytest.mark.parametrize("layout", ["coo", "csr"])
 @pytest.mark.parametrize("name", ["scaled", "sin", "transposed", "product with itself", "softmax"])
-def test_sparse_inputs_and_outputs(name, layout):
+def test_functions_with_sparse_inputs_and_outputs_pass_gradcheck(name, layout):
     s = sparse(tensor(5).detach(), layout).requires_grad_()
     assert gradcheck(UNARY[name], (s,))
 
@@ -266,13 +266,13 @@ def test_backward_from_a_sparse_tensor():
         (s * 2).backward(fb.ones(3, 5))
 
 
-def test_products_that_are_broadcast():
+def test_derivatives_of_broadcast_sparse_products():
     make = lambda v: fb.sparse_coo_tensor([[0, 2, 2]], v, (3, 1))  # noqa: E731
     assert gradcheck(lambda v, d: dense(make(v) * d), (tensor(3, 1), tensor(2, 3, 4)))
     assert gradcheck(lambda v, w: dense(sparse(v) * make(w).to_dense().to_sparse()), (tensor(5), tensor(3, 1)))
 
 
-def test_masked_reductions():
+def test_derivatives_of_masked_reductions():
     mask = fb.tensor([[True, False, True, True], [False] * 4, [True] * 4])
     for reduce in (fb.masked.sum, fb.masked.prod, fb.masked.amax):
         assert gradcheck(lambda v, reduce=reduce: dense(reduce(sparse(v), 1, mask=mask)), (tensor(5),))
@@ -298,7 +298,7 @@ def test_a_leaf_that_is_changed_without_history_stays_a_leaf(layout):
     assert s.dtype is fb.float64 and s.requires_grad and s.grad is None
 
 
-def test_the_gradient_follows_changed_indices():
+def test_the_sparse_gradient_follows_changes_of_the_indices():
     s = fb.sparse_coo_tensor([[0, 2]], [1.0, 2.0], (3,)).coalesce().requires_grad_()
     (s * fb.tensor([5.0, 6.0, 7.0])).to_dense().sum().backward()
     with fb.no_grad():
@@ -335,7 +335,7 @@ def test_gradients_are_changed_in_place(layout):
     assert s.grad is None
 
 
-def test_a_deep_copy_has_a_copy_of_the_gradient():
+def test_deepcopy_of_a_sparse_leaf_copies_its_gradient():
     s = fb.tensor([0.0, 2.0]).to_sparse().requires_grad_()
     (s.to_dense() * 3).sum().backward()
     copied = copy.deepcopy(s)

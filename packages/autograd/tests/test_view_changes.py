@@ -38,7 +38,7 @@ def test_changing_one_of_several_views_in_place_raises(y, parts):
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
-def test_parts_of_a_tensor_without_history(parts):
+def test_parts_of_a_tensor_without_history_may_change_in_place(parts):
     base = fb.ones(3)
     for part in parts(base):
         part.add_(1)
@@ -49,7 +49,7 @@ def test_parts_of_a_tensor_without_history(parts):
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
-def test_the_derivative_of_parts(parts):
+def test_split_and_unbind_pass_gradcheck(parts):
     def function(t):
         first, _, third = parts(t)
         return first * third + t
@@ -57,19 +57,19 @@ def test_the_derivative_of_parts(parts):
     assert gradcheck(function, fb.tensor([1.0, 2.0, 3.0], dtype=fb.float64, requires_grad=True))
 
 
-def test_parts_are_outputs_of_one_node(y):
+def test_the_results_of_split_and_unbind_share_one_node(y):
     rows = y.unbind()
     assert {part.grad_fn for part in rows} == {rows[0].grad_fn} and [p.output_nr for p in rows] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("parts", [lambda t: t.unsafe_split(1), lambda t: t.unsafe_chunk(3)])
-def test_unsafe_parts_may_be_changed(y, parts):
+def test_results_of_unsafe_split_may_change_in_place(y, parts):
     part = parts(y)[0]
     part.mul_(5)
     assert grad(y.sum() + part.sum(), y, allow_unused=True) is not None
 
 
-def test_a_view_made_without_recording(y):
+def test_changing_a_view_made_under_no_grad_raises(y):
     with fb.no_grad():
         view = y[0]
     for changed in (view, view.view(1)):
@@ -102,7 +102,7 @@ class Reshaped(Same):
 
 
 @pytest.mark.parametrize("function", [Same, Reshaped])
-def test_a_view_made_by_a_function(y, function):
+def test_changing_a_view_made_by_a_custom_function_raises(y, function):
     z = function.apply(y)
     with pytest.raises(RuntimeError, match=f"Output 0 of {function.__name__}Backward.*custom Function"):
         z.mul_(2)
@@ -120,7 +120,7 @@ def test_scatters_change_leaves_under_no_grad():
 
 
 @pytest.mark.parametrize("change", [lambda view, b: view.add_(b), lambda view, b: view.copy_(b)])
-def test_a_view_made_by_a_function_of_a_tensor_without_history(change):
+def test_recording_a_change_of_a_view_made_by_a_custom_function_raises(change):
     base = fb.zeros(3)
     with pytest.raises(RuntimeError, match="This view was created inside a custom Function"):
         change(Reshaped.apply(base), fb.ones(1, requires_grad=True))
@@ -137,7 +137,7 @@ RESHAPED_IN_PLACE = {
 
 
 @pytest.mark.parametrize("change", RESHAPED_IN_PLACE.values(), ids=RESHAPED_IN_PLACE)
-def test_the_shape_of_a_view_without_its_own_history_does_not_change_in_place(change):
+def test_changing_the_shape_of_a_view_made_under_no_grad_raises(change):
     base = fb.ones(2, 2, requires_grad=True) * 1
     with fb.no_grad():
         view = base.view(2, 2)
@@ -165,7 +165,7 @@ def test_views_of_views_raise_the_error_of_the_first_view(y):
 
 
 @pytest.mark.parametrize(("mode", "block"), [(fb.no_grad, "no_grad"), (fb.inference_mode, "inference_mode")])
-def test_a_view_of_a_view_is_named(mode, block):
+def test_the_error_names_the_node_of_a_view_of_a_view(mode, block):
     base = fb.zeros(2)
     with mode():
         leaf = base.view(2)
@@ -177,7 +177,7 @@ def test_a_view_of_a_view_is_named(mode, block):
     assert view.tolist() == [0, 0]
 
 
-def test_a_view_of_a_leaf_names_its_own_reason_first():
+def test_changing_a_view_of_a_leaf_reports_how_the_view_was_made():
     leaf = fb.ones(2, requires_grad=True)
     with pytest.raises(RuntimeError, match="multiple views"):
         leaf.unbind()[0].add_(1)

@@ -21,7 +21,7 @@ def seed():
     fb.manual_seed(0)
 
 
-def test_the_function_sees_one_element():
+def test_the_function_in_vmap_receives_one_example():
     def seen(x):
         assert isinstance(x, fb.Tensor)
         assert (x.shape, x.ndim, x.dim(), x.size(0), len(x), x.numel()) == ((3, 2), 2, 2, 3, 3, 6)
@@ -35,13 +35,13 @@ def test_the_function_sees_one_element():
 
 @pytest.mark.parametrize("in_dim", [0, 1, 2, -1, -2, -3])
 @pytest.mark.parametrize("out_dim", [0, 1, -1])
-def test_dimensions_of_arguments_and_results(in_dim, out_dim):
+def test_in_dims_and_out_dims_select_the_batch_dimension(in_dim, out_dim):
     x = fb.randn(3, 4, 5)
     expected = fb.stack([(2 * t).sum(0) for t in x.unbind(in_dim)], out_dim)
     assert fb.equal(vmap(lambda t: (2 * t).sum(0), in_dim, out_dim)(x), expected)
 
 
-def test_arguments_in_containers_and_those_that_are_not_mapped():
+def test_vmap_accepts_containers_and_unmapped_arguments():
     def function(pair, named, number, *, scale):
         return {"sum": pair[0] + pair[1] * number, "scaled": (named["x"] * scale,)}
 
@@ -53,7 +53,7 @@ def test_arguments_in_containers_and_those_that_are_not_mapped():
     assert fb.equal(result["scaled"][0], (x * scale).T)
 
 
-def test_a_result_that_does_not_depend_on_the_batch():
+def test_vmap_expands_a_result_that_does_not_depend_on_the_batch():
     x, w = fb.randn(3, 2), fb.randn(2)
     mapped, same = vmap(lambda t: (t * 2, w + 1), out_dims=(0, None))(x)
     assert fb.equal(mapped, x * 2)
@@ -62,7 +62,7 @@ def test_a_result_that_does_not_depend_on_the_batch():
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 5])
-def test_chunks_draw_the_same_numbers(chunk_size):
+def test_vmap_with_chunks_draws_the_same_random_numbers(chunk_size):
     fb.manual_seed(0)
     numbers = vmap(lambda t: t + fb.rand(()), randomness="same", chunk_size=chunk_size)(fb.zeros(5))
     assert len(set(numbers.tolist())) == 1
@@ -76,7 +76,7 @@ def test_results_without_a_batch_may_be_of_any_type():
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 3, 7, 100])
-def test_chunks(chunk_size):
+def test_vmap_with_a_chunk_size_gives_the_same_result(chunk_size):
     sizes = []
 
     def function(t):
@@ -91,7 +91,7 @@ def test_chunks(chunk_size):
     assert sum(sizes) == 7
 
 
-def test_maps_nest():
+def test_vmap_can_be_nested():
     x, y = fb.randn(3, 5), fb.randn(4, 5)
     distances = vmap(lambda a: vmap(lambda b: (a - b).norm())(y))(x)
     assert fb.allclose(distances, (x[:, None] - y).norm(dim=-1))
@@ -99,7 +99,7 @@ def test_maps_nest():
     assert fb.equal(vmap(vmap(lambda t: t * 2, 1, 1), 2, 2)(fb.ones(2, 3, 4)), fb.full((2, 3, 4), 2.0))
 
 
-def test_gradients_through_a_map():
+def test_gradients_through_vmap():
     x, w = fb.randn(4, 3, dtype=fb.float64), fb.randn(3, dtype=fb.float64)
     x.requires_grad_()
     w.requires_grad_()
@@ -107,7 +107,7 @@ def test_gradients_through_a_map():
     assert fb.autograd.gradgradcheck(lambda x, w: vmap(lambda row: (row * w).tanh().sum())(x), (x, w))
 
 
-def test_gradients_inside_of_a_map():
+def test_gradients_inside_of_vmap():
     def loss(weight, x, y):
         return ((weight @ x).tanh() - y).square().sum()
 
@@ -117,7 +117,7 @@ def test_gradients_inside_of_a_map():
     assert fb.allclose(per_sample, looped(lambda a, b: grad(loss)(weight, a, b), x, y), atol=1e-6)
 
 
-def test_every_transform_inside_of_a_map():
+def test_function_transforms_inside_of_vmap_equal_a_loop():
     def function(t):
         return (t**3).sum() * t
 
@@ -131,7 +131,7 @@ def test_every_transform_inside_of_a_map():
     assert fb.allclose(nested, looped(lambda a: looped(lambda b: grad(lambda a, b: (a * b).sin().sum())(a, b), x), x))
 
 
-def test_cotangents_of_a_batch_for_a_graph_that_was_recorded_outside():
+def test_vmap_over_the_cotangents_of_a_vjp_recorded_outside():
     _, product = vjp(fb.sin, fb.zeros(3))
     assert fb.equal(vmap(product)(fb.eye(3))[0], fb.eye(3))
 
@@ -148,7 +148,7 @@ def test_grad_of_vmap_of_grad():
     assert fb.allclose(grad(outer)(w), expected)
 
 
-def test_in_place_operators_write_the_batch():
+def test_in_place_operators_in_vmap_change_the_batched_tensor():
     def function(t):
         copy = t.clone()
         copy.add_(1).mul_(t)
@@ -161,7 +161,7 @@ def test_in_place_operators_write_the_batch():
     assert fb.equal(vmap(function)(x), looped(function, x))
 
 
-def test_writing_a_batch_into_an_unbatched_tensor():
+def test_writing_a_batch_into_an_unbatched_tensor_in_vmap_raises():
     target = fb.zeros(2)
     with pytest.raises(RuntimeError, match="inplace arithmetic"):
         vmap(lambda t: target.add_(t))(fb.ones(3, 2))
@@ -197,7 +197,7 @@ def test_unsupported_calls_in_a_mapped_function_raise(function, error, message):
         vmap(function)(fb.ones(3))
 
 
-def test_a_placeholder_that_outlives_its_map():
+def test_using_a_batched_tensor_outside_of_vmap_raises():
     kept = []
     vmap(lambda t: kept.append(t) or t)(fb.ones(3, 2))
     (escaped,) = kept
@@ -231,24 +231,24 @@ def test_a_placeholder_that_outlives_its_map():
         (lambda: vmap(fb.sin, chunk_size=0), "chunk_size should be None or greater than 0"),
     ],
 )
-def test_wrong_calls(call, message):
+def test_vmap_rejects_invalid_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 
 
-def test_wrong_randomness():
+def test_vmap_rejects_unknown_values_of_randomness():
     with pytest.raises(RuntimeError, match="Only allowed values for randomness"):
         vmap(fb.sin, randomness="none")
 
 
-def test_an_exception_inside_leaves_nothing_behind():
+def test_an_exception_in_vmap_restores_the_state():
     with pytest.raises(ZeroDivisionError):
         vmap(lambda t: 1 / 0)(fb.ones(3))
     assert fb.rand(2).shape == (2,)
     assert fb.equal(vmap(lambda t: t + 1)(fb.ones(3)), fb.full((3,), 2.0))
 
 
-def test_dtypes_are_those_of_one_element():
+def test_dtypes_in_vmap_are_those_of_one_example():
     zero_dim, vector = fb.ones(3, dtype=fb.float64), fb.ones(3, 2)
     assert vmap(lambda a, b: a * b)(zero_dim, vector).dtype is fb.float32
     assert vmap(lambda a: a * fb.ones((), dtype=fb.float64))(fb.ones(3)).dtype is fb.float64
@@ -256,7 +256,7 @@ def test_dtypes_are_those_of_one_element():
     assert vmap(lambda a, b: fb.result_type(a, b) is fb.float32 and a + b)(zero_dim, vector).dtype is fb.float32
 
 
-def test_threads_map_on_their_own():
+def test_threads_can_run_vmap_at_the_same_time():
     def work(k):
         x = fb.full((4, 3), float(k))
         for _ in range(50):
@@ -272,7 +272,7 @@ def test_threads_map_on_their_own():
         assert fb.equal(results[k], fb.full((4,), 3.0 * k * k))
 
 
-def test_nothing_keeps_the_batch_alive():
+def test_vmap_does_not_keep_the_batch_alive():
     x = fb.ones(3, 2)
     kept = []
     vmap(lambda t: kept.append(weakref.ref(t)) or (t * 2).sum())(x)
@@ -280,7 +280,7 @@ def test_nothing_keeps_the_batch_alive():
     assert kept[0]() is None
 
 
-def test_an_operator_without_a_rule_runs_once_for_each_element():
+def test_vmap_of_an_operator_without_a_rule_calls_it_for_each_example():
     from flambeau.func import _fallback
 
     _fallback.warned.clear()
@@ -316,11 +316,11 @@ COLUMNS, VECTORS = MATRICES[:, :, :2], MATRICES[:, 0]
         (fb.cosine_similarity, (MATRICES, MATRICES.flip(0))),
     ],
 )
-def test_native_linear_algebra(function, batches):
+def test_vmap_of_linear_algebra_functions(function, batches):
     assert fb.allclose(vmap(function)(*batches), looped(function, *batches), rtol=1e-4, atol=1e-4)
 
 
-def test_gradients_of_an_outer_graph_are_mapped():
+def test_vmap_over_autograd_grad_of_an_outer_graph():
     x = fb.arange(3.0, requires_grad=True)
     y = x**2
     rows = fb.vmap(lambda v: fb.autograd.grad(y, x, v, retain_graph=True)[0])(fb.eye(3))

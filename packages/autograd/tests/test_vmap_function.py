@@ -47,7 +47,7 @@ class Sine(Function):
         return Sine.apply(x), (0, 0)
 
 
-def test_a_generated_rule():
+def test_vmap_of_a_custom_function_with_a_generated_rule():
     x, y = fb.randn(4, 3), fb.randn(3)
     mapped = vmap(lambda x: Product.apply(x, factor=2.0, y=y))
     assert fb.allclose(mapped(x), x * y * 2)
@@ -65,7 +65,7 @@ def test_per_sample_gradients_through_a_generated_rule():
     assert fb.allclose(found, 8 * x * x * y, atol=1e-5)
 
 
-def test_a_rule_of_its_own():
+def test_vmap_of_a_custom_function_with_a_vmap_method():
     x = fb.randn(4, 3, requires_grad=True)
     sine, cosine = vmap(Sine.apply)(x)
     assert fb.allclose(sine, x.sin())
@@ -74,7 +74,7 @@ def test_a_rule_of_its_own():
     assert fb.allclose(g, x.cos())
 
 
-def test_a_function_without_a_rule():
+def test_vmap_of_a_custom_function_without_a_rule_raises():
     class Neither(Function):
         @staticmethod
         def forward(x):
@@ -88,7 +88,7 @@ def test_a_function_without_a_rule():
         vmap(Neither.apply)(fb.ones(3))
 
 
-def test_a_function_with_two_rules():
+def test_a_custom_function_with_two_vmap_rules_raises():
     class Both(Sine):
         generate_vmap_rule = True
 

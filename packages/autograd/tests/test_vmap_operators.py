@@ -129,7 +129,7 @@ def listed(result):
 
 
 @pytest.mark.parametrize("row", OPERATORS, ids=range(len(OPERATORS)))
-def test_vmap_equals_a_loop(row):
+def test_vmap_of_every_operator_equals_a_loop(row):
     function, *kinds = row
     fb.manual_seed(0)
     batches = [batch(kind) for kind in kinds]
@@ -165,7 +165,7 @@ def test_vmap_equals_a_loop(row):
         lambda x: fb.dropout(fb.ones(40)),
     ],
 )
-def test_random_numbers_differ_or_not(function, mode):
+def test_randomness_decides_if_examples_draw_different_numbers(function, mode):
     fb.manual_seed(0)
     first, *others = vmap(function, randomness=mode)(fb.zeros(3, 20))
     assert len(others) == 2
@@ -181,7 +181,7 @@ def test_dropout_of_a_batch():
     assert fb.equal(vmap(lambda x: fb.dropout(x, training=False))(fb.ones(3, 4)), fb.ones(3, 4))
 
 
-def test_samplers_in_place():
+def test_in_place_samplers_in_vmap():
     fb.manual_seed(0)
     written = vmap(lambda x: x.clone().normal_(), randomness="different")(fb.zeros(3, 50))
     assert not fb.equal(written[0], written[1])
@@ -191,7 +191,7 @@ def test_samplers_in_place():
     assert fb.equal(target, fb.zeros(2))
 
 
-def test_statistics_that_cannot_be_updated_stay_as_they_were():
+def test_running_statistics_are_unchanged_if_vmap_cannot_update_them():
     mean, var = fb.zeros(3), fb.ones(2)  # var has the wrong size
     with pytest.raises(RuntimeError):
         fb.func.vmap(lambda x: fb.batch_norm(x, None, None, mean, var, True))(fb.randn(1, 4, 3))
@@ -203,7 +203,7 @@ def test_statistics_that_cannot_be_updated_stay_as_they_were():
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
-def test_an_error_for_one_element_leaves_all_elements_as_they_were():
+def test_an_error_for_one_example_in_vmap_changes_no_example():
     x = fb.ones(2, 3)
     ends = fb.tensor([5, -5])
     with pytest.raises(RuntimeError, match="'from' to be less than 'to'"):

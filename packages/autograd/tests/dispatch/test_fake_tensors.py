@@ -30,7 +30,7 @@ def test_fake_tensors_keep_the_device():
     assert (z + 1).shape == (4,) and isinstance(z + 1, FakeTensor)
 
 
-def test_devices_that_differ_are_rejected():
+def test_operands_on_different_devices_are_rejected():
     with FakeTensorMode():
         x, y = fb.ones(2, device="cuda"), fb.ones(2)
         with pytest.raises(RuntimeError, match="found two different devices cuda:0, cpu"):
@@ -55,7 +55,7 @@ def test_fake_tensors_have_fake_gradients():
     assert isinstance(fake.grad, FakeTensor) and fake.grad.shape == (4, 3) and fake.grad.device == x.device
 
 
-def test_a_mode_does_not_keep_itself_or_its_tensors():
+def test_a_fake_tensor_mode_and_its_tensors_are_freed():
     x, mode = fb.ones(4), FakeTensorMode()
     fake = mode.from_tensor(x)
     assert len(mode.fake_tensor_converter.tensor_memo) == 1
@@ -64,7 +64,7 @@ def test_a_mode_does_not_keep_itself_or_its_tensors():
     assert [reference() for reference in references] == [None, None]
 
 
-def test_meta_tensors_have_one_counterpart_that_shows_a_device():
+def test_a_meta_tensor_has_one_fake_tensor_with_the_given_device():
     mode = FakeTensorMode()
     meta, converter = fb.ones(2, 3, device="meta"), mode.fake_tensor_converter
     fake = converter.from_meta_and_device(mode, meta, "cpu")
@@ -74,7 +74,7 @@ def test_meta_tensors_have_one_counterpart_that_shows_a_device():
         converter.from_meta_and_device(mode, fb.ones(2), "cpu")
 
 
-def test_deep_copies_without_elements():
+def test_deepcopy_in_fake_copy_mode_makes_fake_tensors():
     mode = FakeTensorMode()
     weight = fb.ones(10, 2, requires_grad=True)
     weight.grad = fb.ones(10, 2)
@@ -87,14 +87,14 @@ def test_deep_copies_without_elements():
     assert copied["first"] is copied["second"] and isinstance(copied["first"], FakeTensor)
 
 
-def test_gradients_are_fake():
+def test_gradients_of_fake_tensors_are_fake():
     with FakeTensorMode():
         x = fb.randn(2, 3, requires_grad=True)
         (x.exp() @ fb.randn(3, 4)).cumprod(1).sum().backward()
     assert isinstance(x.grad, FakeTensor) and x.grad.shape == (2, 3) and x.grad.device.type == "cpu"
 
 
-def test_changes_in_place_return_the_same_tensor():
+def test_in_place_operators_return_the_same_fake_tensor():
     with FakeTensorMode():
         x = fb.zeros(3)
         assert x.add_(1) is x
@@ -102,7 +102,7 @@ def test_changes_in_place_return_the_same_tensor():
         assert isinstance(x[1:], FakeTensor) and x[1:].shape == (2,)
 
 
-def test_reading_values_of_non_constants_raises():
+def test_item_of_a_fake_tensor_without_a_constant_raises():
     with FakeTensorMode():
         assert fb.tensor(2.0).item() == 2
         with pytest.raises(DataDependentOutputException, match=r"aten\._local_scalar_dense\.default"):
@@ -111,7 +111,7 @@ def test_reading_values_of_non_constants_raises():
             fb.ones(3).nonzero()
 
 
-def test_constants_are_computed():
+def test_item_of_a_constant_fake_tensor_returns_its_value():
     with FakeTensorMode():
         x = fb.tensor(4.0)
         y = x.add_(1)
@@ -129,7 +129,7 @@ def test_constants_are_computed():
         lambda x: x.uniform_(),
     ],
 )
-def test_constants_are_forgotten_when_they_change(change):
+def test_writing_to_a_fake_tensor_discards_its_constant(change):
     with FakeTensorMode():
         x = fb.tensor([1.0])
         view = x[:]

@@ -94,7 +94,7 @@ def test_overloads_have_names_schemas_and_packets():
     assert "out" in aten.add.overloads() and aten.linear.default.composite
 
 
-def test_defaults_are_left_out_of_arguments():
+def test_default_values_are_omitted_from_dispatched_arguments():
     x = fb.ones(2, 3)
     with Logging() as mode:
         x.sum(1, keepdim=False)
@@ -126,7 +126,7 @@ def test_the_innermost_mode_is_called_first():
     assert _get_current_dispatch_mode() is None
 
 
-def test_a_mode_is_left_after_an_exception():
+def test_an_exception_exits_the_dispatch_mode():
     class Refusing(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             raise ValueError(str(func))
@@ -137,7 +137,7 @@ def test_a_mode_is_left_after_an_exception():
     assert _get_current_dispatch_mode() is None and x.exp().shape == (2,)
 
 
-def test_a_mode_may_return_any_object():
+def test_a_dispatch_mode_may_return_any_object():
     class Doubling(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             result = func(*args, **(kwargs or {}))
@@ -148,7 +148,7 @@ def test_a_mode_may_return_any_object():
         assert x.exp().tolist() == [2, 2] and (x + 1).tolist() == [1, 1]
 
 
-def test_a_mode_that_changes_dtypes():
+def test_a_dispatch_mode_can_change_dtypes():
     class InDouble(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             args, kwargs = tree_map_only(Tensor, lambda x: x.double(), (args, dict(kwargs or {})))
@@ -159,7 +159,7 @@ def test_a_mode_that_changes_dtypes():
     assert y.dtype is fb.float64
 
 
-def test_a_mode_that_changes_devices():
+def test_a_dispatch_mode_can_change_the_device_of_factories():
     class OnMeta(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             kwargs = dict(kwargs or {})
@@ -200,7 +200,7 @@ def test_a_flop_counter_sees_the_products_of_the_backward_pass():
     assert flops.count == 3 * 2 * 5 * 3 * 7
 
 
-def test_gradients_are_those_without_a_mode():
+def test_gradients_below_a_dispatch_mode_are_unchanged():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(3, 4)), rng.normal(size=(4,))
     x, y = fb.tensor(a, requires_grad=True), fb.tensor(b, requires_grad=True)
@@ -224,7 +224,7 @@ def test_second_derivatives_under_a_mode():
     np.testing.assert_allclose(second.numpy(), 2 * np.cos(v) - v * np.sin(v))
 
 
-def test_in_place_operators_keep_the_history():
+def test_in_place_operators_under_a_mode_keep_the_history():
     x = fb.tensor([1.0, 2.0], dtype=fb.float64, requires_grad=True)
     with Logging() as mode:
         y = x * 3
@@ -237,7 +237,7 @@ def test_in_place_operators_keep_the_history():
         x.add_(1)
 
 
-def test_operators_without_a_rule_are_differentiated_by_one_operator():
+def test_cumprod_dispatches_its_derivative_as_one_operator():
     x = fb.tensor([[3.0, 1.0, 2.0]], dtype=fb.float64, requires_grad=True)
     with Logging() as mode:
         values = x.cumprod(1)
@@ -294,7 +294,7 @@ def test_autocast_is_applied_before_dispatch_modes():
         lambda x, y: x.detach() * y,
     ],
 )
-def test_calls_of_known_overloads_are_recorded_as_the_first_one(function):
+def test_repeated_calls_are_recorded_like_the_first_call(function):
     def tensors():
         return [fb.arange(4.0).reshape(2, 2).add(k).requires_grad_() for k in (1, 3)]
 
@@ -311,7 +311,7 @@ def test_calls_of_known_overloads_are_recorded_as_the_first_one(function):
             np.testing.assert_allclose(one.grad.numpy(), other.grad.numpy(), rtol=1e-6)
 
 
-def test_known_calls_record_views_saved_tensors_and_higher_derivatives():
+def test_repeated_calls_record_views_saved_tensors_and_higher_derivatives():
     x = fb.ones(2, 2, requires_grad=True)
     with Logging():
         for _ in range(2):
@@ -331,7 +331,7 @@ def test_known_calls_record_views_saved_tensors_and_higher_derivatives():
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])
-def test_cached_calls_accept_unusual_results(requires_grad):
+def test_repeated_calls_accept_unusual_results_of_a_mode(requires_grad):
     class Answering(TorchDispatchMode):
         answer = staticmethod(lambda func, args: func(*args))
 

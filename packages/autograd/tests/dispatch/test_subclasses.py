@@ -94,7 +94,7 @@ def names():
     return [name for name, _ in LoggingTensor.calls]
 
 
-def test_a_wrapper_has_the_metadata_it_was_given():
+def test_a_wrapper_subclass_has_the_given_metadata():
     x = LoggingTensor(fb.ones(4, 3).mT)
     assert x.shape == (3, 4) and x.stride() == (1, 3) and x.dtype is fb.float32 and x.device.type == "cpu"
     assert x.is_cpu and not x.is_meta and not x.requires_grad and x.is_leaf
@@ -104,7 +104,7 @@ def test_a_wrapper_has_the_metadata_it_was_given():
         Tensor._make_wrapper_subclass(Tensor, (2,))
 
 
-def test_gradients_of_a_wrapper():
+def test_gradients_of_wrapper_subclasses_are_dispatched():
     x = LoggingTensor(fb.tensor([3.0]), requires_grad=True)
     y = x * x
     assert type(y) is LoggingTensor and y.grad_fn.name() == "MulBackward0"
@@ -114,7 +114,7 @@ def test_gradients_of_a_wrapper():
     assert LoggingTensor.calls[0][1] == (LoggingTensor,)
 
 
-def test_gradients_are_accumulated_as_wrappers():
+def test_accumulated_gradients_are_wrapper_subclasses():
     value = np.linspace(-1, 1, 9).reshape(3, 3)
     x = LoggingTensor(fb.tensor(value), requires_grad=True)
     for _ in range(2):
@@ -161,7 +161,7 @@ def test_composite_operators_are_decomposed():
     assert names() == ["aten.transpose.int", "aten.mm.default"]
 
 
-def test_a_subclass_that_returns_not_implemented():
+def test_a_subclass_that_returns_not_implemented_raises_type_error():
     class Silent(Tensor):
         __torch_function__ = _disabled_torch_function_impl
 
@@ -194,7 +194,7 @@ def test_subclasses_are_dispatched_before_their_bases():
     assert order == ["Derived", "Base"]
 
 
-def test_modes_are_called_before_classes():
+def test_dispatch_modes_are_called_before_subclasses():
     class Noting(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             self.types = types
@@ -206,7 +206,7 @@ def test_modes_are_called_before_classes():
     assert type(y) is LoggingTensor and mode.types == (LoggingTensor,) and names() == ["aten.exp.default"]
 
 
-def test_both_halves_of_a_two_tensor_are_computed():
+def test_operators_compute_both_tensors_of_a_two_tensor():
     x = TwoTensor(fb.tensor([1.0, 2.0]), fb.tensor([3.0, 4.0]))
     y = (x + 1).mul_(2)
     assert y.a.tolist() == [4, 6] and y.b.tolist() == [8, 10]
@@ -218,7 +218,7 @@ def test_both_halves_of_a_two_tensor_are_computed():
     assert (indices.a.item(), indices.b.item()) == (1, 0) and values.b.item() == 4
 
 
-def test_an_instance_without_memory_is_never_read():
+def test_reading_a_wrapper_subclass_without_memory_raises():
     class Careless(Tensor):
         __torch_function__ = _disabled_torch_function_impl
         __torch_dispatch__ = fb._core._disabled_torch_dispatch_impl
@@ -238,7 +238,7 @@ def test_an_instance_without_memory_is_never_read():
         x.numpy()
 
 
-def test_derivatives_of_plain_tensors_are_operators_of_a_wrappers_gradient():
+def test_backward_of_a_plain_tensor_with_a_wrapper_gradient_is_dispatched():
     w = fb.tensor([1.0, 2.0], requires_grad=True)
     y = w.exp() * LoggingTensor(fb.tensor([3.0, 4.0]))
     y.sum().backward()
@@ -247,7 +247,7 @@ def test_derivatives_of_plain_tensors_are_operators_of_a_wrappers_gradient():
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_products_of_the_jacobian_at_a_wrapper(create_graph):
+def test_jvp_and_vjp_of_wrapper_subclasses(create_graph):
     value, direction = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])
     x, v = LoggingTensor(fb.tensor(value), requires_grad=create_graph), LoggingTensor(fb.tensor(direction))
     for product in (fb.autograd.functional.jvp, fb.autograd.functional.vjp):
@@ -259,7 +259,7 @@ def test_products_of_the_jacobian_at_a_wrapper(create_graph):
         np.testing.assert_allclose(x.grad.elem.numpy(), np.exp(value) * direction, rtol=1e-12)
 
 
-def test_the_forward_mode_jacobian_at_wrappers():
+def test_forward_mode_jacobian_of_wrapper_subclasses():
     a, b = np.array([0.5, -1.0]), np.array([3.0, 2.0])
     options = {"vectorize": True, "strategy": "forward-mode"}
     found = fb.autograd.functional.jacobian(
@@ -271,7 +271,7 @@ def test_the_forward_mode_jacobian_at_wrappers():
             np.testing.assert_allclose(block.elem.numpy(), values, rtol=1e-12)
 
 
-def test_gradcheck_at_a_wrapper():
+def test_gradcheck_of_wrapper_subclasses():
     y = LoggingTensor(fb.tensor([0.5, 2.0], dtype=fb.float64), requires_grad=True)
     assert fb.autograd.gradgradcheck(lambda t: fb.autograd.functional.vhp(lambda s: (s**3).sum(), t, y)[1], y)
     x = LoggingTensor(fb.tensor([0.5, -1.0], dtype=fb.float64), requires_grad=True)
@@ -283,7 +283,7 @@ def test_gradcheck_at_a_wrapper():
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_the_jacobian_at_a_wrapper(create_graph):
+def test_jacobian_of_wrapper_subclasses(create_graph):
     value = np.array([0.5, -1.0, 2.0])
     x = LoggingTensor(fb.tensor(value))
     rows = fb.autograd.functional.jacobian(lambda t: t.exp() * 2, x, create_graph=create_graph)
@@ -324,7 +324,7 @@ class Int8Weight(Tensor):
         raise NotImplementedError(str(func))
 
 
-def test_a_quantised_weight_in_a_product():
+def test_matmul_with_a_quantised_weight_subclass():
     rng = np.random.default_rng(0)
     w, x = rng.normal(size=(4, 8)), rng.normal(size=(3, 8))
     weight, given = Int8Weight.of(fb.tensor(w)), fb.tensor(x, requires_grad=True)
