@@ -38,14 +38,14 @@ def test_numbers_and_arrays_are_stacked(batch: list[Any], expected: np.ndarray, 
     assert same(default_collate(batch), expected)
 
 
-def test_strings_stay_as_they_are() -> None:
+def test_strings_are_not_stacked() -> None:
     assert default_collate(["a", "b"]) == ["a", "b"]
     assert default_collate((b"a", b"b")) == (b"a", b"b")
     words = np.array(["a", "b"])
     assert default_collate(words) is words
 
 
-def test_structures_are_collated_inside_out(same: Same) -> None:
+def test_nested_structures_are_collated_element_by_element(same: Same) -> None:
     sample = {"image": np.ones(2), "meta": [("a", 1), ("b", 2)], "point": Point(1, 2.0)}
     batch = default_collate([sample, sample])
     assert same(batch["image"], np.ones((2, 2)))
@@ -74,14 +74,14 @@ def test_dataclasses_keep_their_type(same: Same) -> None:
         default_collate([Record(None, "a")])
 
 
-def test_other_sequences(same: Same) -> None:
+def test_deques_and_ranges_are_collated(same: Same) -> None:
     batch = default_collate([deque([1, "a"]), deque([2, "b"])])
     assert type(batch) is deque and same(batch[0], np.array([1, 2])) and batch[1] == ("a", "b")
     assert [column.tolist() for column in default_collate([range(2), range(2)])] == [[0, 0], [1, 1]]
 
 
 @pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 3), ()])
-def test_arrays_without_elements_or_dimensions(shape: tuple[int, ...], same: Same) -> None:
+def test_empty_and_zero_dimensional_arrays_are_stacked(shape: tuple[int, ...], same: Same) -> None:
     assert same(default_collate([np.ones(shape, np.float32)] * 3), np.ones((3, *shape), np.float32))
 
 
@@ -97,7 +97,7 @@ def count(batch: Sequence[Any], *, collate_fn_map: Any) -> int:
     return len(batch)
 
 
-def test_custom_types(monkeypatch: pytest.MonkeyPatch, same: Same) -> None:
+def test_collate_fn_map_selects_a_function_by_type(monkeypatch: pytest.MonkeyPatch, same: Same) -> None:
     mapped = collate([(Shout("a"), 1), (Shout("b"), 2)], collate_fn_map={(Shout, bytes): joined, int: count})
     assert mapped == ["a!b", 2]
     with pytest.raises(TypeError, match=r"cannot collate int at sample\[1\]"):
@@ -107,7 +107,7 @@ def test_custom_types(monkeypatch: pytest.MonkeyPatch, same: Same) -> None:
     assert default_collate(["a", "b"]) == ["a", "b"]
 
 
-def test_default_collate_fn_map_functions(same: Same) -> None:
+def test_functions_of_default_collate_fn_map_can_be_called(same: Same) -> None:
     assert same(default_collate_fn_map[int]([1, 2]), np.array([1, 2]))
     assert same(default_collate_fn_map[float]([1.5, 2]), np.array([1.5, 2.0]))
     assert same(default_collate_fn_map[np.ndarray]([np.ones(2)]), np.ones((1, 2)))
@@ -115,7 +115,7 @@ def test_default_collate_fn_map_functions(same: Same) -> None:
     assert default_collate_fn_map[str](["a"]) == ["a"]
 
 
-def test_ragged_samples_are_listed_by_shape() -> None:
+def test_the_error_lists_the_shapes_of_ragged_samples() -> None:
     with pytest.raises(RuntimeError, match=r"\[2\] \(samples \[0, 2\] of the batch\); \[3\] \(samples \[1, 3\]"):
         default_collate([np.ones(2 + i % 2) for i in range(4)])
 
@@ -149,7 +149,7 @@ class Thing:
         ([np.array([Thing()])], r"cannot collate an array of dtype object"),
     ],
 )
-def test_errors_name_the_part_that_cannot_be_collated(batch: list[Any], message: str) -> None:
+def test_errors_name_the_element_that_cannot_be_collated(batch: list[Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         default_collate(batch)
 
@@ -201,7 +201,7 @@ def test_np_str_obj_array_pattern_matches_strings_and_objects():
     assert found == [True, True, False, False, False, True]
 
 
-def test_batches_of_a_worker_that_a_program_starts_are_shared(fb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_collate_uses_shared_memory_in_custom_workers(fb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     for sample in (fb.zeros(2), np.zeros(2)):
         assert not default_collate([sample]).is_shared()
     monkeypatch.setattr("flambeau.data.worker._worker_info", "set by a program")

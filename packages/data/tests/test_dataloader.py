@@ -24,7 +24,7 @@ class Described:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_batches_of_a_described_stream(workers):
+def test_iterators_read_an_iterable_dataset_from_loader_attributes(workers):
     stream = Described([[1, 2], [3]], dataloader._DatasetKind.Iterable, False, itertools.count, workers)
     begin = dataloader._MultiProcessingDataLoaderIter if workers else dataloader._SingleProcessDataLoaderIter
     assert list(begin(stream)) == [[1, 2], [3]]
@@ -32,13 +32,13 @@ def test_batches_of_a_described_stream(workers):
     assert list(begin(stream)) == [[0, 1], [2]]
 
 
-def test_batches_of_described_indices():
+def test_iterators_read_a_map_dataset_from_loader_attributes():
     map_ = dataloader._DatasetKind.Map
     assert list(dataloader._BaseDataLoaderIter(Described("abcd", map_, True, [[2, 0], [3]]))) == [["c", "a"], ["d"]]
     assert list(dataloader._BaseDataLoaderIter(Described(["ab", "cd"], map_, False, [1]))) == [["c", "d"]]
 
 
-def test_iterator_classes_of_serial_and_parallel_loaders():
+def test_serial_and_parallel_loaders_have_their_iterator_classes():
     serial = iter(DataLoader(range(3)))
     assert isinstance(serial, dataloader._SingleProcessDataLoaderIter)
     assert isinstance(serial, dataloader._BaseDataLoaderIter)
@@ -47,7 +47,7 @@ def test_iterator_classes_of_serial_and_parallel_loaders():
     assert isinstance(dataloader._SingleProcessDataLoaderIter(DataLoader(range(3))), dataloader._BaseDataLoaderIter)
 
 
-def test_a_stream_forwards_attributes_of_its_dataset():
+def test_the_wrapper_of_an_iterable_dataset_forwards_its_attributes():
     class Own:
         answer = 42
 
@@ -69,7 +69,7 @@ def test_the_iterator_class_can_be_subclassed():
     assert not isinstance(iter(loader), Doubled)
 
 
-def test_private_attributes_of_a_loader():
+def test_a_loader_has_the_private_attributes_of_pytorch():
     loader = DataLoader(range(4), batch_size=2)
     assert loader._auto_collation and loader._index_sampler is loader.batch_sampler and loader._dataset_kind == 0
     one_by_one = DataLoader(range(4), batch_size=None)
@@ -121,7 +121,7 @@ def test_a_subclassed_iterator_uses_its_sampler():
         dataloader._BaseDataLoaderIter.__next__(object.__new__(type("Empty", (dataloader._BaseDataLoaderIter,), {})))
 
 
-def test_a_loader_that_skips_the_base_constructor():
+def test_a_subclass_of_dataloader_may_skip_the_base_constructor():
     assert list(OwnLoader("abcde", 2)) == [["a", "b"], ["c", "d"], ["e"]]
     assert list(OwnLoader("abcde", 2, drop_last=True)) == [["a", "b"], ["c", "d"]]
     assert list(OwnLoader(Letters(), 2)) == [["a", "b"], ["c", "d"], ["e"]]
@@ -130,12 +130,12 @@ def test_a_loader_that_skips_the_base_constructor():
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_iterators_of_a_loader_that_overrides_iter(workers):
+def test_a_subclass_of_dataloader_may_override_iter(workers):
     begin = dataloader._MultiProcessingDataLoaderIter if workers else dataloader._SingleProcessDataLoaderIter
     assert list(begin(OwnLoader("abcde", 2, num_workers=workers))) == [["a", "b"], ["c", "d"], ["e"]]
 
 
-def test_a_reader_of_a_stream_can_go_on_with_another_iterator():
+def test_the_iterator_of_an_iterable_fetcher_can_be_replaced():
     fetcher = dataloader._DatasetKind.create_fetcher(dataloader._DatasetKind.Iterable, Letters(), True, list, False)
     assert fetcher.fetch([None, None]) == ["a", "b"]
     fetcher.dataset_iter = iter("xyz")
@@ -144,7 +144,7 @@ def test_a_reader_of_a_stream_can_go_on_with_another_iterator():
         fetcher.fetch([None])
 
 
-def test_batches_pass_through_the_queues_of_the_thread_that_pins():
+def test_the_pin_memory_thread_passes_batches_from_queue_to_queue():
     incoming, outgoing, done = queue.Queue(), queue.Queue(), threading.Event()
     thread = threading.Thread(target=_pin_memory_loop, args=(incoming, outgoing, 0, done))
     thread.start()
@@ -156,7 +156,7 @@ def test_batches_pass_through_the_queues_of_the_thread_that_pins():
     assert not thread.is_alive() and outgoing.empty()
 
 
-def test_the_context_of_workers_can_be_assigned_by_name():
+def test_multiprocessing_context_can_be_assigned_by_name():
     loader = DataLoader(range(3), num_workers=1)
     assert loader.multiprocessing_context is None
     loader.multiprocessing_context = "spawn"
@@ -165,7 +165,7 @@ def test_the_context_of_workers_can_be_assigned_by_name():
         loader.multiprocessing_context = "borrow"
 
 
-def test_more_workers_than_processors_can_be_warned_of():
+def test_too_many_workers_cause_a_warning():
     with pytest.warns(
         UserWarning,
         match="will create 100000 worker processes in total.*excessive worker creation might get DataLoader",

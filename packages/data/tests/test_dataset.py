@@ -23,7 +23,7 @@ def rows() -> TensorDataset:
     return TensorDataset(np.arange(12.0).reshape(6, 2), np.arange(6))
 
 
-def test_a_sample_of_a_tensor_dataset_is_a_row_of_each_tensor() -> None:
+def test_a_sample_of_a_tensor_dataset_has_a_row_of_each_tensor() -> None:
     values, label = rows()[4]
     assert values.tolist() == [8.0, 9.0] and int(label) == 4
     assert len(rows()) == 6
@@ -38,7 +38,7 @@ def test_tensors_without_a_common_first_dimension_are_rejected(shapes: list[tupl
         TensorDataset(*[np.zeros(shape) for shape in shapes])
 
 
-def test_many_samples_at_once_read_like_a_list_of_them() -> None:
+def test_getitems_of_a_tensor_dataset_returns_a_batch_that_acts_as_a_list() -> None:
     batch = rows().__getitems__([5, 0, 5])
     assert isinstance(batch, Batch) and len(batch) == 3
     assert [(values.tolist(), int(label)) for values, label in batch] == [([10, 11], 5), ([0, 1], 0), ([10, 11], 5)]
@@ -46,7 +46,7 @@ def test_many_samples_at_once_read_like_a_list_of_them() -> None:
     assert int(batch[-1][1]) == 5
 
 
-def test_concat_finds_the_dataset_of_an_index() -> None:
+def test_concat_dataset_finds_the_dataset_of_an_index() -> None:
     joined = ConcatDataset(["ab", "", "cde"])
     assert [joined[i] for i in range(-5, 5)] == list("abcde") * 2
     assert joined.cumulative_sizes == [2, 2, 5]
@@ -55,19 +55,19 @@ def test_concat_finds_the_dataset_of_an_index() -> None:
             joined[index]
 
 
-def test_concat_rejects_empty_lists_and_streams() -> None:
+def test_concat_dataset_rejects_empty_lists_and_iterable_datasets() -> None:
     with pytest.raises(ValueError, match="datasets should not be an empty iterable"):
         ConcatDataset([])
     with pytest.raises(AssertionError, match="ConcatDataset does not support IterableDataset"):
         ConcatDataset(["ab", IterableDataset()])
 
 
-def test_datasets_add_up() -> None:
+def test_adding_two_datasets_concatenates_them() -> None:
     joined = rows() + rows()
     assert isinstance(joined, ConcatDataset) and len(joined) == 12
 
 
-def test_a_subset_fetches_many_through_its_dataset() -> None:
+def test_getitems_of_a_subset_calls_getitems_of_its_dataset() -> None:
     subset = Subset(Subset(rows(), [5, 3, 1]), [2, 0])
     assert len(subset) == 2 and int(subset[1][1]) == 5
     assert isinstance(subset.__getitems__([0, 1]), Batch)
@@ -94,7 +94,7 @@ def test_random_split_is_a_partition(lengths: list[float], sizes: list[int]) -> 
     assert [part.indices for part in parts] == [part.indices for part in again]
 
 
-def test_an_empty_part_of_a_split_warns() -> None:
+def test_random_split_warns_of_an_empty_part() -> None:
     with pytest.warns(UserWarning, match="Length of split at index 1 is 0"):
         assert [len(part) for part in random_split(range(2), [0.9, 0.1])] == [2, 0]
 
@@ -110,7 +110,7 @@ def test_random_split_rejects_lengths_that_do_not_add_up(lengths: list[float]) -
         random_split(range(10), lengths)
 
 
-def test_missing_methods_of_a_dataset_are_named() -> None:
+def test_errors_name_the_missing_methods_of_a_dataset() -> None:
     class Empty(Dataset[int]):
         pass
 

@@ -90,7 +90,7 @@ def leaves_no_shared_memory() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("arguments", [[], ["slow"]])
-def test_workers_end_with_a_killed_loader(arguments: list[str]) -> None:
+def test_workers_exit_if_the_parent_process_is_killed(arguments: list[str]) -> None:
     process = script("time.sleep(1000)", *arguments)
     workers = workers_of(process)
     assert len(workers) == 2 and all(map(is_running, workers))
@@ -100,7 +100,7 @@ def test_workers_end_with_a_killed_loader(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("then", ["time.sleep(1000)", "list(batches)"])
-def test_ctrl_c_ends_at_once(then: str) -> None:
+def test_ctrl_c_ends_the_loader_and_its_workers_at_once(then: str) -> None:
     process = script(then, "slow")
     workers = workers_of(process)
     os.killpg(process.pid, signal.SIGINT)
@@ -114,7 +114,7 @@ def test_ctrl_c_ends_at_once(then: str) -> None:
     ("then", "arguments"),
     [("sys.exit(3)", []), ("list(batches); sys.exit(3)", []), ("sys.stdin.readline(); sys.exit(3)", ["slow"])],
 )
-def test_an_exit_ends_the_workers(then: str, arguments: list[str]) -> None:
+def test_sys_exit_ends_the_workers(then: str, arguments: list[str]) -> None:
     process = script(then, *arguments)
     workers = workers_of(process)
     _, errors = process.communicate("\n", timeout=SECONDS / 2)
@@ -135,7 +135,7 @@ FORK = """
 """
 
 
-def test_a_fork_of_the_program_does_not_end_the_workers() -> None:
+def test_a_forked_child_that_exits_does_not_end_the_workers() -> None:
     process = script(textwrap.indent(textwrap.dedent(FORK), "    ").strip())
     workers_of(process)
     output, errors = process.communicate(timeout=SECONDS)
@@ -159,7 +159,7 @@ def no_room(descriptor: int, offset: int, size: int) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_without_room_for_shared_memory_there_is_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_space_for_shared_memory_causes_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "posix_fallocate", no_room)
     with pytest.warns(RuntimeWarning, match="cannot allocate shared memory .*No space left") as caught:
         batches = list(DataLoader(Images(), 2, num_workers=2, timeout=SECONDS))
@@ -208,7 +208,7 @@ def test_a_script_without_a_main_guard_raises(tmp_path: Path) -> None:
     assert "DataLoader worker (pid" in done.stderr and "exited unexpectedly with exit code 1" in done.stderr
 
 
-def test_memory_of_workers_stays_flat() -> None:
+def test_memory_of_workers_does_not_grow() -> None:
     rows = np.zeros((256, 100_000 // 8), dtype=np.float64)
 
     def resident(worker: int) -> int:
@@ -225,7 +225,7 @@ def test_memory_of_workers_stays_flat() -> None:
     assert (last <= 1.05 * first).all(), sizes
 
 
-def test_a_fork_while_the_thread_pool_runs(fb: Any) -> None:
+def test_workers_forked_while_the_thread_pool_runs_compute_correctly(fb: Any) -> None:
     class Products(Dataset[Any]):
         def __len__(self) -> int:
             return 8

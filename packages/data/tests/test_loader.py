@@ -34,12 +34,12 @@ def test_batches_in_order(same: Same) -> None:
         assert same(images, IMAGES[rows]) and same(labels, LABELS[rows])
 
 
-def test_the_last_batch_can_be_dropped() -> None:
+def test_drop_last_omits_the_incomplete_last_batch() -> None:
     loader = DataLoader(range(10), batch_size=4, drop_last=True)
     assert [batch.tolist() for batch in loader] == [[0, 1, 2, 3], [4, 5, 6, 7]] and len(loader) == 2
 
 
-def test_a_pass_is_an_iterator_and_the_loader_starts_a_fresh_one_each_time() -> None:
+def test_each_iteration_of_a_loader_starts_a_new_iterator() -> None:
     loader = DataLoader(range(3))
     first, second = iter(loader), iter(loader)
     assert next(first).tolist() == [0] and next(first).tolist() == [1]
@@ -56,7 +56,7 @@ def test_a_loader_is_not_subscriptable() -> None:
         next(DataLoader(range(3)))
 
 
-def test_a_seed_determines_the_shuffles() -> None:
+def test_a_seed_determines_the_shuffled_order() -> None:
     def epochs(seed: int) -> list[list[int]]:
         loader = DataLoader(range(50), batch_size=8, shuffle=True, generator=seed)
         return [[index for batch in loader for index in batch.tolist()] for _ in range(2)]
@@ -66,7 +66,7 @@ def test_a_seed_determines_the_shuffles() -> None:
     assert epochs(0) == [first, second] != epochs(1) and first != second
 
 
-def test_the_rows_of_a_shuffled_batch_belong_together(same: Same) -> None:
+def test_shuffled_batches_keep_each_sample_with_its_label(same: Same) -> None:
     for images, labels in DataLoader(TensorDataset(IMAGES, LABELS), batch_size=3, shuffle=True, generator=0):
         assert same(images, IMAGES[np.asarray(labels)])
 
@@ -84,7 +84,7 @@ class Counting(TensorDataset):
         return super().__getitems__(indices)
 
 
-def test_a_batch_is_fetched_at_once() -> None:
+def test_a_batch_is_fetched_with_one_call_of_getitems() -> None:
     dataset = Counting(IMAGES, LABELS)
     assert [len(labels) for _, labels in DataLoader(Subset(dataset, range(1, 8)), batch_size=4)] == [4, 3]
     assert dataset.fetches == 2
@@ -101,7 +101,7 @@ def test_getitems_may_return_a_list_of_samples() -> None:
     assert [batch.tolist() for batch in DataLoader(Lists(), batch_size=3)] == [[0, 10, 20], [30]]
 
 
-def test_a_collate_function_sees_the_samples() -> None:
+def test_collate_fn_receives_a_list_of_samples() -> None:
     def collate(samples: Sequence[tuple[Any, Any]]) -> list[int]:
         return [int(label) for _, label in samples]
 
@@ -112,7 +112,7 @@ def test_a_collate_function_sees_the_samples() -> None:
     ]
 
 
-def test_samples_one_by_one(same: Same) -> None:
+def test_batch_size_none_returns_single_samples(same: Same) -> None:
     loader = DataLoader(TensorDataset(IMAGES, LABELS), batch_size=None, sampler=[3, 1])
     assert len(loader) == 2
     assert [int(label) for _, label in loader] == [3, 1]
@@ -126,7 +126,7 @@ def test_sampler_and_batch_sampler_determine_the_batches() -> None:
     assert [labels.tolist() for (labels,) in loader] == [[1, 1], [9]] and len(loader) == 2
 
 
-def test_a_stream_is_batched() -> None:
+def test_an_iterable_dataset_is_batched() -> None:
     assert [batch.tolist() for batch in DataLoader(Stream(), batch_size=3)] == [[0, 1, 2], [3, 4, 5], [6]]
     assert [batch.tolist() for batch in DataLoader(Stream(), batch_size=3, drop_last=True)] == [[0, 1, 2], [3, 4, 5]]
     assert len(DataLoader(Measured(), batch_size=3)) == 3 and len(DataLoader(Measured(), 3, drop_last=True)) == 2
@@ -146,7 +146,7 @@ class Overlong(IterableDataset[int]):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_stream_longer_than_its_reported_length_warns(workers: int) -> None:
+def test_an_iterable_dataset_longer_than_its_length_warns(workers: int) -> None:
     loader = DataLoader(Overlong(), batch_size=None, num_workers=workers, workers="thread")
     batches = iter(loader)
     assert [next(batches) for _ in range(3)] == [0, 1, 2]  # no warning before the first call of len()
@@ -223,7 +223,7 @@ def test_a_stream_longer_than_its_reported_length_warns(workers: int) -> None:
         ),
     ],
 )
-def test_contradictory_options_are_rejected(dataset: Any, options: dict[str, Any], message: str) -> None:
+def test_contradictory_loader_options_are_rejected(dataset: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DataLoader(dataset, **options)
 
@@ -266,7 +266,7 @@ def test_invalid_datasets_and_options_are_rejected(dataset: Any, options: dict[s
         DataLoader(dataset, **options)
 
 
-def test_a_dataset_without_a_length_with_a_sampler() -> None:
+def test_a_sampler_allows_a_dataset_without_a_length() -> None:
     assert [batch.tolist() for batch in DataLoader(Indexed(), 2, sampler=[5, 9, 7])] == [[5, 9], [7]]
 
 
@@ -284,7 +284,7 @@ def test_getitems_must_return_a_sample_for_each_index() -> None:
         next(iter(DataLoader(Short(), batch_size=3)))
 
 
-def test_pinned_memory_without_a_gpu_is_one_warning() -> None:
+def test_pin_memory_without_a_gpu_warns_once() -> None:
     with pytest.warns(UserWarning, match="pin_memory=True has no effect") as caught:
         list(DataLoader(range(3), pin_memory=True))
     assert len(caught) == 1 and caught[0].filename == __file__
@@ -311,13 +311,13 @@ def test_an_error_in_the_dataset_reaches_the_caller() -> None:
         next(iter(DataLoader(Broken())))
 
 
-def test_attributes() -> None:
+def test_the_loader_exposes_its_options_as_attributes() -> None:
     loader: DataLoader[int] = DataLoader(range(3), batch_size=2)
     assert isinstance(loader.sampler, SequentialSampler)
     assert (loader.batch_size, loader.drop_last, loader.num_workers) == (2, False, 0)
 
 
-def test_a_dataset_of_tensors(fb: ModuleType, same: Same) -> None:
+def test_a_loader_reads_a_dataset_of_tensors(fb: ModuleType, same: Same) -> None:
     dataset = TensorDataset(fb.from_numpy(IMAGES), fb.from_numpy(LABELS))
     for images, labels in DataLoader(dataset, batch_size=4, shuffle=True, generator=0):
         assert same(images, IMAGES[np.asarray(labels)])
@@ -333,7 +333,7 @@ def test_a_loader_can_be_copied_and_pickled() -> None:
             copied.batch_size = 3
 
 
-def test_a_loader_can_wrap_its_iterator():
+def test_a_subclass_of_dataloader_can_wrap_its_iterator():
     from flambeau.data import dataloader
 
     class Doubling(DataLoader):
@@ -352,7 +352,7 @@ def test_a_none_sample_suggests_a_missing_return() -> None:
         list(DataLoader([None]))
 
 
-def test_arguments_of_other_types_are_named() -> None:
+def test_errors_name_arguments_of_the_wrong_type() -> None:
     with pytest.raises(TypeError, match="TensorDataset expects tensors or NumPy arrays, but argument 2 is a list"):
         TensorDataset(np.ones(2), [1, 2])
     with pytest.raises(TypeError, match="collate_fn must be a function of a list of samples, got 3"):

@@ -53,7 +53,7 @@ class Names(Dataset[str]):
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_workers_read_the_same_memory(method: str) -> None:
+def test_workers_read_a_packed_list_from_shared_memory(method: str) -> None:
     loader = DataLoader(Names(), 50, num_workers=1, multiprocessing_context=method, timeout=600)
     names = [name for batch in loader for name in batch[0]]
     assert names == [f"{number}.png" for number in range(100)]
@@ -75,7 +75,7 @@ class Long(Dataset[int]):
         return len(self.names[index])
 
 
-def test_reading_it_does_not_copy_it_into_the_worker() -> None:
+def test_reading_a_packed_list_does_not_copy_it_into_the_worker() -> None:
     loader = DataLoader(Long(), 1000, num_workers=1, persistent_workers=True, timeout=600)
 
     def private() -> int:

@@ -78,18 +78,18 @@ def leaves_no_process() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("num_workers", [1, 2, 5])
-def test_the_same_samples_for_any_number_of_workers(num_workers: int, expected: list[dict[str, Any]]) -> None:
+def test_samples_do_not_depend_on_the_number_of_workers(num_workers: int, expected: list[dict[str, Any]]) -> None:
     batches = read(num_workers)
     assert plain(batches) == expected
     assert [batch["worker"].tolist()[0] for batch in batches] == [number % num_workers for number in range(5)]
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_every_start_method(method: str, expected: list[dict[str, Any]]) -> None:
+def test_samples_are_the_same_with_every_start_method(method: str, expected: list[dict[str, Any]]) -> None:
     assert plain(read(2, multiprocessing_context=method)) == expected
 
 
-def test_batches_stay_as_they_are_for_as_long_as_they_are_kept() -> None:
+def test_batches_are_not_overwritten_while_they_are_referenced() -> None:
     loader = DataLoader(TensorDataset(IMAGES), batch_size=2, num_workers=2, timeout=SECONDS)
     kept = [images for (images,) in loader]  # more batches than there are segments
     assert (np.concatenate([np.asarray(images) for images in kept]) == IMAGES).all()
@@ -126,7 +126,7 @@ def test_arrays_that_a_worker_keeps_are_not_overwritten() -> None:
         batch *= 0  # must not change the reference that the collate function keeps
 
 
-def test_persistent_workers_are_started_once() -> None:
+def test_persistent_workers_are_started_only_once() -> None:
     class Process(Dataset[int]):
         def __len__(self) -> int:
             return 6
@@ -140,7 +140,7 @@ def test_persistent_workers_are_started_once() -> None:
     assert len({pid.item() for pid in DataLoader(Process(), num_workers=2, timeout=SECONDS)} | first) == 4
 
 
-def test_a_pass_left_early_does_not_leak_into_the_next() -> None:
+def test_an_interrupted_epoch_does_not_affect_the_next_one() -> None:
     loader = DataLoader(range(20), batch_size=2, num_workers=2, persistent_workers=True, timeout=SECONDS)
     left = iter(loader)
     assert next(left).tolist() == [0, 1]
@@ -150,7 +150,7 @@ def test_a_pass_left_early_does_not_leak_into_the_next() -> None:
 
 
 @pytest.mark.parametrize("num_workers", [1, 2, 3])
-def test_streams(num_workers: int) -> None:
+def test_workers_share_an_iterable_dataset(num_workers: int) -> None:
     batches = [batch.tolist() for batch in DataLoader(Share(), 3, num_workers=num_workers, timeout=SECONDS)]
     assert sorted(index for batch in batches for index in batch) == list(range(20))
     for number, batch in enumerate(batches[:num_workers]):
@@ -192,7 +192,7 @@ def test_exceptions_keep_their_type_and_traceback() -> None:
         assert "in __getitem__" in str(caught.value.__cause__)
 
 
-def test_a_pass_goes_on_after_an_exception() -> None:
+def test_an_epoch_continues_after_an_exception() -> None:
     batches = iter(DataLoader(Broken(ValueError("five")), num_workers=2, timeout=SECONDS))
     seen = []
     for _ in range(8):
@@ -213,12 +213,12 @@ class Killed(Dataset[int]):
         return index
 
 
-def test_a_killed_worker_is_named() -> None:
+def test_the_error_names_a_killed_worker() -> None:
     with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid \d+\) is killed by signal: SIGKILL"):
         list(DataLoader(Killed(), num_workers=2))
 
 
-def test_programs_iterate_over_the_processes_of_a_pass() -> None:
+def test_the_worker_processes_of_an_iterator_can_be_listed() -> None:
     batches: Any = iter(DataLoader(range(8), num_workers=2))
     processes = list(batches._workers)
     assert [process.is_alive() for process in processes] == [True, True]
@@ -235,19 +235,19 @@ class Slow(Dataset[int]):
         return index
 
 
-def test_a_timeout_is_an_error() -> None:
+def test_a_worker_timeout_raises() -> None:
     with pytest.raises(RuntimeError, match=r"DataLoader timed out after 0\.2 seconds"):
         next(iter(DataLoader(Slow(), num_workers=2, timeout=0.2)))
 
 
-def test_leaving_early_does_not_wait_for_pending_batches() -> None:
+def test_stopping_early_does_not_wait_for_pending_batches() -> None:
     begun = time.monotonic()
     batches = iter(DataLoader(Slow(), num_workers=2))
     del batches
     assert time.monotonic() - begun < SECONDS / 2
 
 
-def test_batches_arrive_in_completion_order_if_not_in_order() -> None:
+def test_in_order_false_returns_batches_in_completion_order() -> None:
     delivered = multiprocessing.Event()
 
     class Uneven(Dataset[int]):
@@ -279,7 +279,7 @@ def test_shared_memory_segments_are_reused() -> None:
     assert max(counts[-1][0]) <= 6 and counts[1] == counts[-1]
 
 
-def test_no_descriptor_is_left_open() -> None:
+def test_workers_leave_no_file_descriptor_open() -> None:
     def count() -> int:
         list(DataLoader(TensorDataset(IMAGES), 4, num_workers=2, timeout=SECONDS))
         gc.collect()
@@ -288,7 +288,7 @@ def test_no_descriptor_is_left_open() -> None:
     assert count() == count() == count()
 
 
-def test_samples_may_grow_and_shrink() -> None:
+def test_samples_may_have_different_sizes() -> None:
     class Growing(Dataset[Any]):
         def __len__(self) -> int:
             return 30
@@ -333,7 +333,7 @@ def refuse(worker: int) -> None:
     raise OSError("not today")
 
 
-def test_worker_init_fn() -> None:
+def test_worker_init_fn_runs_in_each_worker() -> None:
     loader = DataLoader(Noted(), num_workers=2, worker_init_fn=note, timeout=SECONDS)
     assert [batch.item() for batch in loader] == [0, 1, 0, 1]
     with pytest.raises(OSError, match="not today") as caught:
@@ -347,14 +347,14 @@ def test_get_worker_info_is_none_outside_of_workers() -> None:
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_empty_datasets(num_workers: int) -> None:
+def test_workers_accept_empty_datasets(num_workers: int) -> None:
     for dataset in ([], TensorDataset(np.zeros((0, 3)))):
         for options in ({}, {"shuffle": True}, {"shuffle": True, "generator": 0}, {"sampler": RandomSampler(dataset)}):
             loader = DataLoader(dataset, 4, num_workers=num_workers, **options)
             assert list(loader) == [] and len(loader) == 0
 
 
-def test_stop_iteration_in_a_dataset_does_not_end_the_pass() -> None:
+def test_stop_iteration_raised_by_a_dataset_does_not_end_the_epoch() -> None:
     for num_workers in (0, 1):
         with pytest.raises(RuntimeError, match=r"Broken.__getitem__ raised StopIteration"):
             list(DataLoader(Broken(StopIteration()), num_workers=num_workers))
@@ -376,7 +376,7 @@ def test_an_error_of_collation_names_the_samples() -> None:
         assert caught.value.__notes__[0] == "while collating the samples at indices [3, 2] of the dataset"
 
 
-def test_tensors_are_passed_unchanged(fb: Any) -> None:
+def test_tensors_from_workers_arrive_unchanged(fb: Any) -> None:
     class Tensors(Dataset[Any]):
         def __len__(self) -> int:
             return 4
@@ -392,7 +392,7 @@ def test_tensors_are_passed_unchanged(fb: Any) -> None:
         assert batch[0].shape == (2, 10000)
 
 
-def test_messages_larger_than_the_socket_buffer() -> None:
+def test_batches_larger_than_the_socket_buffer_arrive() -> None:
     class Large(Dataset[Any]):
         """Dataset with long lists of indices and long strings: more than the buffer of a socket holds."""
 
@@ -423,7 +423,7 @@ def test_an_error_of_the_sampler_ends_the_workers() -> None:
         list(batches)
 
 
-def test_workers_that_were_lost_are_replaced() -> None:
+def test_lost_workers_are_replaced() -> None:
     loader = DataLoader(Killed(), num_workers=2, persistent_workers=True)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="is killed by signal: SIGKILL"):

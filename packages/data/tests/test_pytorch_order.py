@@ -43,7 +43,7 @@ def test_shuffles_advance_the_generator_like_pytorch(fb: ModuleType) -> None:
     assert fb.rand(1).item() == np.float32(0.455627977848053)
 
 
-def test_shuffles_by_a_generator(fb: ModuleType) -> None:
+def test_a_generator_determines_the_shuffled_order_as_in_pytorch(fb: ModuleType) -> None:
     loader: DataLoader[Any] = DataLoader(range(6), batch_size=3, shuffle=True, generator=fb.Generator().manual_seed(5))
     assert lists(loader) == [[1, 0, 4], [2, 3, 5]]
     assert lists(loader) == [[0, 4, 5], [3, 2, 1]]
@@ -56,11 +56,11 @@ def test_samplers_draw_from_the_default_generator() -> None:
     assert list(RandomSampler(range(5), replacement=True, num_samples=6)) == [4, 2, 2, 1, 4, 2]
 
 
-def test_distributed_sampler_has_pytorchs_order() -> None:
+def test_distributed_sampler_has_the_order_of_pytorch() -> None:
     assert list(DistributedSampler(range(6), num_replicas=2, rank=0, seed=3)) == [4, 3, 1]
 
 
-def test_workers_change_neither_the_order_nor_the_stream(fb: ModuleType) -> None:
+def test_workers_change_neither_the_order_nor_the_random_numbers(fb: ModuleType) -> None:
     for workers in (0, 2):
         fb.manual_seed(0)
         loader: DataLoader[Any] = DataLoader(
@@ -84,7 +84,7 @@ class Noise:
         return random.random(), np.random.rand(), self._fb.rand(()).item()
 
 
-def test_samples_are_read_with_the_generators_of_the_program(fb: ModuleType) -> None:
+def test_a_serial_loader_draws_from_the_global_generators(fb: ModuleType) -> None:
     def seed() -> None:
         random.seed(1)
         np.random.seed(1)
@@ -98,7 +98,7 @@ def test_samples_are_read_with_the_generators_of_the_program(fb: ModuleType) -> 
     np.testing.assert_allclose(read, expected, rtol=1e-7)
 
 
-def test_an_epoch_resumes_from_its_state(fb: ModuleType) -> None:
+def test_an_epoch_resumes_from_a_saved_state(fb: ModuleType) -> None:
     def make() -> DataLoader[Any]:
         return DataLoader(range(9), batch_size=2, shuffle=True, generator=fb.Generator().manual_seed(3))
 
@@ -135,7 +135,7 @@ SECOND_PASS = {
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.parametrize("persistent", [False, True])
-def test_workers_have_seeds_of_their_own(fb: ModuleType, persistent: bool, method: str) -> None:
+def test_each_worker_has_a_different_seed(fb: ModuleType, persistent: bool, method: str) -> None:
     loader: DataLoader[Any] = DataLoader(
         SmallNoise(),
         batch_size=None,
@@ -148,7 +148,7 @@ def test_workers_have_seeds_of_their_own(fb: ModuleType, persistent: bool, metho
     assert list(loader) == SECOND_PASS[persistent]
 
 
-def test_a_pass_of_persistent_workers_goes_on_from_its_state(fb: ModuleType) -> None:
+def test_an_epoch_of_persistent_workers_resumes_from_a_saved_state(fb: ModuleType) -> None:
     def make() -> DataLoader[Any]:
         return DataLoader(range(9), batch_size=2, shuffle=True, num_workers=1, persistent_workers=True)
 

@@ -22,7 +22,7 @@ from flambeau.data import (
 )
 
 
-def test_sequential() -> None:
+def test_sequential_sampler() -> None:
     sampler = SequentialSampler("abcd")
     assert list(sampler) == [0, 1, 2, 3] and len(sampler) == 4
 
@@ -35,7 +35,7 @@ def test_a_random_sampler_shuffles_differently_each_time() -> None:
     assert all(type(index) is int for index in first)
 
 
-def test_a_seed_is_the_numpy_generator_of_that_seed() -> None:
+def test_a_seed_is_equivalent_to_a_numpy_generator_with_that_seed() -> None:
     rng = np.random.default_rng(7)
     expected = [rng.permutation(50).tolist() for _ in range(2)]
     seeded = RandomSampler(range(50), generator=7)
@@ -43,7 +43,7 @@ def test_a_seed_is_the_numpy_generator_of_that_seed() -> None:
     assert [list(seeded), list(seeded)] == [list(passed), list(passed)] == expected
 
 
-def test_without_a_generator_the_global_seed_decides(has_tensors: bool) -> None:
+def test_samplers_without_a_generator_use_the_global_seed(has_tensors: bool) -> None:
     seed = importlib.import_module("flambeau").manual_seed if has_tensors else np.random.seed
     seed(3)
     first = list(RandomSampler(range(50)))
@@ -52,7 +52,7 @@ def test_without_a_generator_the_global_seed_decides(has_tensors: bool) -> None:
     assert list(RandomSampler(range(50))) == first != second
 
 
-def test_a_flambeau_generator_decides(fb: ModuleType) -> None:
+def test_samplers_accept_a_flambeau_generator(fb: ModuleType) -> None:
     def order(seed: int) -> list[list[int]]:
         loader = DataLoader(range(50), batch_size=None, shuffle=True, generator=fb.Generator().manual_seed(seed))
         return [list(loader), list(loader)]
@@ -67,7 +67,7 @@ def test_other_types_of_generator_are_rejected(generator: object) -> None:
         RandomSampler(range(3), generator=generator)
 
 
-def test_drawing_with_replacement_repeats() -> None:
+def test_drawing_with_replacement_repeats_indices() -> None:
     drawn = list(RandomSampler(range(3), replacement=True, num_samples=3000, generator=0))
     assert len(drawn) == 3000 and set(drawn) == {0, 1, 2}
     assert all(900 < count < 1100 for count in Counter(drawn).values())
@@ -82,7 +82,7 @@ def test_more_samples_than_the_source_are_drawn_as_repeated_shuffles() -> None:
     assert len(set(drawn[8:])) == 2
 
 
-def test_an_empty_source() -> None:
+def test_samplers_accept_an_empty_data_source() -> None:
     for sampler in (RandomSampler([]), RandomSampler([], replacement=True), SubsetRandomSampler([])):
         assert list(sampler) == [] and len(sampler) == 0
     assert list(DistributedSampler([], num_replicas=2, rank=1)) == []
@@ -90,14 +90,14 @@ def test_an_empty_source() -> None:
         list(RandomSampler([], num_samples=2))
 
 
-def test_subset_random() -> None:
+def test_subset_random_sampler() -> None:
     sampler = SubsetRandomSampler(list(range(100, 200)), generator=0)
     first, second = list(sampler), list(sampler)
     assert sorted(first) == sorted(second) == list(range(100, 200))
     assert first != second and len(sampler) == 100
 
 
-def test_weights_determine_the_frequencies() -> None:
+def test_weights_determine_the_frequencies_of_samples() -> None:
     sampler = WeightedRandomSampler([1.0, 0.0, 3.0], num_samples=4000, generator=0)
     count = Counter(sampler)
     assert len(sampler) == 4000 == sum(count.values())
@@ -111,7 +111,7 @@ def test_invalid_weights_are_rejected(weights: list[float]) -> None:
         WeightedRandomSampler(weights, 1)
 
 
-def test_more_than_there_are_without_replacement_is_rejected() -> None:
+def test_drawing_too_many_samples_without_replacement_is_rejected() -> None:
     with pytest.raises(
         ValueError, match="cannot draw 3 samples without replacement: the number of nonzero weights is 2"
     ):
@@ -121,13 +121,13 @@ def test_more_than_there_are_without_replacement_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("drop_last", "expected"), [(False, [[0, 1, 2], [3, 4, 5], [6]]), (True, [[0, 1, 2], [3, 4, 5]])]
 )
-def test_batches_of_indices(drop_last: bool, expected: list[list[int]]) -> None:
+def test_batch_sampler_groups_indices(drop_last: bool, expected: list[list[int]]) -> None:
     sampler = BatchSampler(SequentialSampler(range(7)), 3, drop_last)
     assert list(sampler) == list(sampler) == expected and len(sampler) == len(expected)
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, True, "3"])
-def test_a_size_that_is_no_positive_int_is_rejected(size: object) -> None:
+def test_batch_sampler_requires_a_positive_int_as_size(size: object) -> None:
     with pytest.raises(ValueError, match=f"batch_size should be a positive integer value, but got batch_size={size!r}"):
         BatchSampler(range(3), size, False)
     with pytest.raises(ValueError, match="num_samples should be a positive integer value"):
@@ -155,7 +155,7 @@ def test_custom_samplers_may_pass_the_data_source() -> None:
     "sampler",
     [RandomSampler(range(9)), SubsetRandomSampler(range(9)), WeightedRandomSampler([1.0] * 9, 9, replacement=False)],
 )
-def test_samplers_draw_at_the_first_index(sampler: Sampler[int], has_tensors: bool) -> None:
+def test_samplers_draw_when_the_first_index_is_requested(sampler: Sampler[int], has_tensors: bool) -> None:
     seed = importlib.import_module("flambeau").manual_seed if has_tensors else np.random.seed
     first, second = iter(sampler), iter(sampler)
     seed(3)
@@ -164,7 +164,7 @@ def test_samplers_draw_at_the_first_index(sampler: Sampler[int], has_tensors: bo
     assert list(second) == expected
 
 
-def test_replacement_is_a_bool() -> None:
+def test_replacement_must_be_a_bool() -> None:
     with pytest.raises(TypeError, match="replacement should be a boolean value, but got replacement=3"):
         RandomSampler(range(3), 3)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="replacement should be a boolean value, but got replacement=1"):
@@ -177,7 +177,7 @@ def shares(size: int, **options: Any) -> list[list[int]]:
     return [list(sampler) for sampler in samplers]
 
 
-def test_every_process_has_a_share() -> None:
+def test_distributed_sampler_divides_the_indices_among_processes() -> None:
     assert shares(7, shuffle=False) == [[0, 3, 6], [1, 4, 0], [2, 5, 1]]
     assert shares(7, shuffle=False, drop_last=True) == [[0, 3], [1, 4], [2, 5]]
     assert shares(2, shuffle=False) == [[0], [1], [0]]
@@ -185,7 +185,7 @@ def test_every_process_has_a_share() -> None:
     assert sorted(index for share in shuffled for index in share) == list(range(30)) and shuffled != shares(30, seed=1)
 
 
-def test_each_epoch_has_a_different_order() -> None:
+def test_distributed_sampler_shuffles_each_epoch_differently() -> None:
     sampler = DistributedSampler(range(50), 2, 0)
     first = list(sampler)
     assert list(sampler) == first
@@ -195,7 +195,7 @@ def test_each_epoch_has_a_different_order() -> None:
     assert list(sampler) == first
 
 
-def test_missing_rank_and_number_of_processes_raise() -> None:
+def test_distributed_sampler_requires_a_rank_and_a_number_of_replicas() -> None:
     with pytest.raises(RuntimeError, match=r"DistributedSampler needs num_replicas=\.\.\. .* and rank=\.\.\."):
         DistributedSampler(range(4))
     for rank in (-1, 2):
@@ -205,7 +205,7 @@ def test_missing_rank_and_number_of_processes_raise() -> None:
         DistributedSampler(range(4), 0, 0)
 
 
-def test_rank_comes_from_the_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distributed_sampler_reads_its_rank_from_the_process_group(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = SimpleNamespace(is_initialized=lambda: True, get_world_size=lambda: 3, get_rank=lambda: 2)
     monkeypatch.setitem(sys.modules, "flambeau.distributed", distributed)
     assert list(DistributedSampler(range(9), shuffle=False)) == [2, 5, 8]

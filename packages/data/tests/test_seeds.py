@@ -47,14 +47,14 @@ def test_samples_do_not_depend_on_order_batches_or_workers(draw: Callable[[], fl
         assert by_index(DataLoader(Drawing(draw, first), generator=3, **options)) == expected
 
 
-def test_flambeau_numbers(fb: ModuleType) -> None:
+def test_random_tensors_in_samples_do_not_depend_on_workers(fb: ModuleType) -> None:
     expected = by_index(DataLoader(Drawing(lambda: fb.rand(()).item()), 1, generator=3))
     assert len(set(expected.values())) == 24
     loader = DataLoader(Drawing(lambda: fb.rand(()).item()), 5, generator=3, num_workers=2, shuffle=True)
     assert by_index(loader) == expected
 
 
-def test_a_pass_differs_from_the_next_and_from_another_seed() -> None:
+def test_random_numbers_differ_between_epochs_and_seeds() -> None:
     loader = DataLoader(Drawing(random.random), 4, generator=3)
     first, second = by_index(loader), by_index(loader)
     third = by_index(DataLoader(Drawing(random.random), 4, generator=4))
@@ -63,7 +63,7 @@ def test_a_pass_differs_from_the_next_and_from_another_seed() -> None:
 
 @pytest.mark.parametrize("draw", DRAWS)
 @pytest.mark.parametrize("first", [0, 5])
-def test_generators_of_the_program_are_not_changed(draw: Callable[[], float], first: int) -> None:
+def test_loading_does_not_change_the_global_generators(draw: Callable[[], float], first: int) -> None:
     def numbers() -> tuple[float, float, float]:
         return random.random(), np.random.rand(), random.gauss(0, 1)
 
@@ -76,19 +76,19 @@ def test_generators_of_the_program_are_not_changed(draw: Callable[[], float], fi
     assert found == expected
 
 
-def test_datasets_that_draw_nothing_are_read_once() -> None:
+def test_datasets_without_random_numbers_are_read_once() -> None:
     dataset = Drawing(lambda: 0.0)
     list(DataLoader(dataset, 4))
     assert dataset.read == list(range(24))
 
 
-def test_datasets_that_always_draw_are_read_once() -> None:
+def test_datasets_that_always_draw_random_numbers_are_read_once() -> None:
     dataset = Drawing(random.random)
     list(DataLoader(dataset, 4))
     assert dataset.read == list(range(24))
 
 
-def test_batches_are_read_again_after_the_first_late_draw() -> None:
+def test_a_batch_is_read_again_if_a_later_sample_is_the_first_to_draw() -> None:
     dataset = Drawing(random.random, first=10)
     loader = DataLoader(dataset, 4)
     list(loader)
@@ -98,7 +98,7 @@ def test_batches_are_read_again_after_the_first_late_draw() -> None:
     assert dataset.read == list(range(24))
 
 
-def test_a_collate_function_that_draws() -> None:
+def test_random_numbers_in_collate_fn_do_not_depend_on_workers() -> None:
     def mix(samples: Sequence[Any]) -> list[float]:
         return [len(samples), random.random()]
 
@@ -107,13 +107,13 @@ def test_a_collate_function_that_draws() -> None:
     assert list(DataLoader(TensorDataset(np.arange(9)), 2, collate_fn=mix, generator=1, num_workers=2)) == expected
 
 
-def test_a_subset_counts_by_its_own_indices() -> None:
+def test_random_numbers_of_a_subset_depend_on_the_index_in_the_subset() -> None:
     subset = Subset(Drawing(random.random), [7, 3, 5])
     expected = list(by_index(DataLoader(Drawing(random.random), 1, generator=2)).values())[:3]
     assert list(by_index(DataLoader(subset, 3, generator=2)).values()) == expected
 
 
-def test_an_error_while_drawing_is_raised_with_the_numbers_of_its_sample() -> None:
+def test_an_error_depends_on_the_random_numbers_of_its_sample() -> None:
     class Failing(Drawing):
         def __getitem__(self, index: int) -> Any:
             if index == 9:
@@ -128,7 +128,7 @@ def test_an_error_while_drawing_is_raised_with_the_numbers_of_its_sample() -> No
     assert len(messages) == 1
 
 
-def test_keys_of_any_type() -> None:
+def test_keys_of_any_type_determine_the_random_numbers() -> None:
     class Keyed(Dataset[Any]):
         def __getitem__(self, key: str) -> tuple[int, float]:
             return ord(key), random.random()
@@ -139,7 +139,7 @@ def test_keys_of_any_type() -> None:
     assert read(0) == read(2) and len(set(read(0).values())) == 4
 
 
-def test_workers_of_pytorch_seed_numpy_with_these_words() -> None:
+def test_generated_numpy_seeds_equal_those_of_pytorch() -> None:
     # Computed by PyTorch 2.13's torch.utils.data._utils.worker._generate_state.
     assert _generate_state(12345, 3) == [388367306, 2732186161, 3264781304, 1215154576]
     assert _generate_state(2**63 - 1, 7) == [3706660862, 1642455348, 3333652763, 3068748488]

@@ -38,7 +38,7 @@ def hand_over(writer: Writer, buffers: list[np.ndarray], reader: Reader) -> tupl
     return segment.number, reader.buffers(segment.number, layout)
 
 
-def test_written_arrays_are_read_unchanged(writer: Writer) -> None:
+def test_arrays_pass_through_shared_memory_unchanged(writer: Writer) -> None:
     reader = Reader(4)
     for number in range(3):
         writer.begin()
@@ -55,7 +55,7 @@ def test_written_arrays_are_read_unchanged(writer: Writer) -> None:
         assert all(buffer.ctypes.data % 64 == 0 for buffer in found[:2])
 
 
-def test_a_segment_is_used_again_when_nobody_reads_it(writer: Writer) -> None:
+def test_a_segment_is_reused_after_its_last_reader(writer: Writer) -> None:
     reader, numbers, held = Reader(4), [], []
     for _ in range(6):
         writer.release(reader.take_released())
@@ -84,7 +84,7 @@ def test_arrays_that_the_worker_keeps_are_copied(writer: Writer) -> None:
     assert (kept == 1).all()
 
 
-def test_batches_beyond_the_limit_of_segments_are_copied(writer: Writer) -> None:
+def test_batches_beyond_the_limit_of_shared_segments_are_copied(writer: Writer) -> None:
     reader, held = Reader(2), []
     for number in range(5):
         writer.release(reader.take_released())
@@ -114,7 +114,7 @@ def test_failed_batches_do_not_occupy_segments(writer: Writer) -> None:
     assert number == 1
 
 
-def test_without_room_there_is_an_error(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_space_for_shared_memory_raises(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 

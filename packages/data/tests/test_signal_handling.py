@@ -35,14 +35,14 @@ def _succeed():
     os._exit(0)
 
 
-def test_the_death_of_a_watched_worker_is_an_error():
+def test_the_death_of_a_watched_worker_raises():
     with pytest.raises(RuntimeError, match="exited unexpectedly with exit code 3"):
         _watched_end(_fail)
     with pytest.raises(RuntimeError, match="killed by signal: SIGKILL"):
         _watched_end(_be_killed)
 
 
-def test_a_worker_that_succeeds_or_is_not_watched_is_no_error():
+def test_a_worker_that_succeeds_or_is_not_watched_does_not_raise():
     _watched_end(_succeed)
     process = FORK.Process(target=_fail, daemon=True)
     process.start()
@@ -53,7 +53,7 @@ def test_a_worker_that_succeeds_or_is_not_watched_is_no_error():
     assert process.exitcode == 3
 
 
-def test_worker_info_of_custom_workers(monkeypatch):
+def test_get_worker_info_works_in_custom_workers(monkeypatch):
     assert get_worker_info() is None
     monkeypatch.setattr(worker, "_worker_info", worker.WorkerInfo(1, 2, 5, "abc"))
     assert get_worker_info().id == 1 and get_worker_info().num_workers == 2

@@ -37,7 +37,7 @@ def loader(generator: Any = 4, **options: Any) -> DataLoader[Any]:
 
 @pytest.mark.parametrize("delivered", [0, 1, 3, 5])
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_resuming_reproduces_the_rest_and_later_passes(delivered: int, num_workers: int) -> None:
+def test_resuming_reproduces_the_rest_of_the_epoch_and_later_epochs(delivered: int, num_workers: int) -> None:
     first = loader(num_workers=num_workers)
     lists(first)
     batches = iter(first)
@@ -63,7 +63,7 @@ def test_resuming_does_not_reload_samples() -> None:
     assert second.dataset.reads == 19
 
 
-def test_resuming_between_epochs() -> None:
+def test_a_loader_resumes_between_epochs() -> None:
     first = loader()
     lists(first)
     state = first.state_dict()
@@ -72,7 +72,7 @@ def test_resuming_between_epochs() -> None:
     assert lists(second) == lists(first)
 
 
-def test_a_resumed_pass_can_be_saved() -> None:
+def test_a_resumed_epoch_can_be_saved_again() -> None:
     first = loader()
     batches = iter(first)
     next(batches)
@@ -119,7 +119,7 @@ class Own(Sampler[int]):
         {"sampler": RandomSampler(range(23), num_samples=50, generator=np.random.default_rng(2))},
     ],
 )
-def test_samplers(options: dict[str, Any]) -> None:
+def test_a_loader_with_any_sampler_resumes(options: dict[str, Any]) -> None:
     first = DataLoader(Augmented(), 4, **options)
     batches = iter(first)
     next(batches), next(batches)
@@ -128,7 +128,7 @@ def test_samplers(options: dict[str, Any]) -> None:
     assert lists(first) == rest
 
 
-def test_a_stream_is_read_from_its_beginning() -> None:
+def test_resuming_an_iterable_dataset_reads_from_its_beginning() -> None:
     class Stream(IterableDataset[int]):
         def __iter__(self) -> Iterator[int]:
             return iter(range(10))
@@ -142,7 +142,7 @@ def test_a_stream_is_read_from_its_beginning() -> None:
         assert [batch.tolist() for batch in first] == rest == [[3, 4, 5], [6, 7, 8], [9]]
 
 
-def test_the_state_of_something_else_is_rejected() -> None:
+def test_a_state_of_a_different_loader_is_rejected() -> None:
     state = loader().state_dict()
     for wrong in (None, {}, {"delivered": 1}):
         with pytest.raises(TypeError, match=r"load_state_dict expects a result of DataLoader.state_dict\(\)"):

@@ -52,14 +52,14 @@ def leaves_no_thread() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("num_workers", [1, 2, 5])
-def test_the_same_samples_for_any_number_of_threads(num_workers: int) -> None:
+def test_samples_do_not_depend_on_the_number_of_worker_threads(num_workers: int) -> None:
     batches = read(Numbers(), num_workers)
     assert [batch[0] for batch in batches] == [batch[0] for batch in read(Numbers(), 0)]
     # The calling thread makes the first batch, to detect if it draws random numbers.
     assert [set(batch[1]) for batch in batches] == [{-1}, *({number % num_workers} for number in range(1, 5))]
 
 
-def test_flambeau_numbers_are_the_same_in_threads(fb: ModuleType) -> None:
+def test_random_tensors_in_samples_are_the_same_in_threads(fb: ModuleType) -> None:
     fb.manual_seed(5)
     before = fb.get_rng_state().tolist()
     with warnings.catch_warnings():
@@ -71,7 +71,7 @@ def test_flambeau_numbers_are_the_same_in_threads(fb: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("draw", [random.random, np.random.rand])
-def test_numbers_of_the_process_are_drawn_in_the_calling_thread(draw: Any) -> None:
+def test_global_generators_in_worker_threads_warn_and_stay_reproducible(draw: Any) -> None:
     with pytest.warns(RuntimeWarning, match="whose generators all threads share"):
         batches = read(Numbers(draw), 2)
     assert batches == read(Numbers(draw), 0)
@@ -84,13 +84,13 @@ class Rarely(Numbers):
         return index, 0, random.random() if index == 7 else 0.0
 
 
-def test_a_dataset_that_draws_rarely() -> None:
+def test_a_dataset_that_draws_rarely_warns_and_gives_the_same_samples() -> None:
     with pytest.warns(RuntimeWarning, match="whose generators all threads share"):
         batches = read(Rarely(), 2)
     assert batches == read(Rarely(), 0)
 
 
-def test_persistent_threads() -> None:
+def test_persistent_workers_keep_their_threads() -> None:
     class Thread(Dataset[int]):
         def __len__(self) -> int:
             return 6
@@ -103,7 +103,7 @@ def test_persistent_threads() -> None:
     assert first == second and len(set(first)) == 2
 
 
-def test_streams() -> None:
+def test_worker_threads_share_an_iterable_dataset() -> None:
     class Share(IterableDataset[int]):
         def __iter__(self) -> Iterator[int]:
             info = get_worker_info()
@@ -121,7 +121,7 @@ def test_streams() -> None:
     ]
 
 
-def test_exceptions_name_their_worker() -> None:
+def test_exceptions_name_the_worker_thread() -> None:
     class Broken(Dataset[int]):
         def __len__(self) -> int:
             return 8
@@ -152,7 +152,7 @@ def test_worker_init_fn_runs_in_each_thread() -> None:
         list(DataLoader(TensorDataset(np.ones(4)), num_workers=1, workers="thread", worker_init_fn=refuse))
 
 
-def test_a_timeout_is_an_error() -> None:
+def test_a_thread_timeout_raises() -> None:
     release = threading.Event()
 
     class Stuck(Dataset[int]):
