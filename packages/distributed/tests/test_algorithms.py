@@ -14,7 +14,7 @@ from flambeau.distributed.algorithms.join import Join, Joinable, JoinHook
 
 
 @pytest.mark.parametrize("module", [grad_bucket, default_hooks], ids=lambda module: module.__name__)
-def test_examples(module):
+def test_examples_of_algorithms_run(module):
     dist.init_process_group(store=dist.HashStore(), rank=0, world_size=1)
     try:
         found = doctest.testmod(module, extraglobs={"fb": fb, "flambeau": fb})
@@ -106,6 +106,6 @@ def _values(source):
 
 
 @pytest.mark.parametrize("source", [0, 1])
-def test_values_of_several_dtypes_and_layouts(ranks, source):
+def test_broadcast_of_values_of_several_dtypes_and_layouts(ranks, source):
     expected = [[[source] * 3] * 2, [float(source)] * 2, [[source] * 3] * 2, source == 1]
     assert ranks.run(_values, source) == [expected, expected]

@@ -56,7 +56,7 @@ def _of_truth_values(name):
 
 
 @pytest.mark.parametrize("name", TRUTH)
-def test_all_reduce_of_truth_values(ranks, name):
+def test_all_reduce_of_booleans(ranks, name):
     for found in ranks.run(_of_truth_values, name):
         np.testing.assert_array_equal(found, TRUTH[name](_all(fb.int64, 2) > 3, axis=0))
 
@@ -68,7 +68,7 @@ def _bits(name):
 
 
 @pytest.mark.parametrize("name", BITS)
-def test_all_reduce_of_bits(three_ranks, name):
+def test_bitwise_all_reduce(three_ranks, name):
     for found in three_ranks.run(_bits, name):
         np.testing.assert_array_equal(found, BITS[name].reduce(_all(fb.int32, 3), axis=0))
 
@@ -80,7 +80,7 @@ def _mean(dtype):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16], ids=str)
-def test_all_reduce_of_means(ranks, dtype):
+def test_all_reduce_computes_means(ranks, dtype):
     wanted = np.mean([_own(dtype, rank).double().numpy() for rank in range(2)], axis=0)
     for found in ranks.run(_mean, dtype):
         np.testing.assert_array_equal(found, wanted)
@@ -98,7 +98,7 @@ def _of_views():
     return whole.numpy(), received.numpy(), conjugate.resolve_conj().numpy()
 
 
-def test_tensors_that_are_not_contiguous(ranks):
+def test_collectives_of_noncontiguous_tensors(ranks):
     wanted = _all(fb.float32, 2).sum(axis=0).T
     for rank, (whole, received, conjugate) in enumerate(ranks.run(_of_views)):
         np.testing.assert_array_equal(whole[:, ::2], wanted)
@@ -146,7 +146,7 @@ def _gathered(root):
     return fb.stack(everyone).numpy(), stacked.numpy(), behind.numpy(), shown
 
 
-def test_gathering(three_ranks):
+def test_gather_and_all_gather(three_ranks):
     wanted = _all(fb.float32, 3)
     for rank, (everyone, stacked, behind, at_root) in enumerate(three_ranks.run(_gathered, 1)):
         np.testing.assert_array_equal(everyone, wanted)
@@ -223,7 +223,7 @@ def _coalesced():
     return [each.tolist() for each in tensors], [[each.tolist() for each in row] for row in rows]
 
 
-def test_several_tensors_in_one_call(ranks):
+def test_coalesced_collectives_of_several_tensors(ranks):
     sums = [_all(fb.float32, 2).sum(0).tolist(), _all(fb.float32, 2, (5,)).sum(0).tolist(), []]
     assert ranks.run(_coalesced) == [(sums, [[[1.0, 1.0], [5.0]], [[2.0, 2.0], [6.0]]])] * 2
 
@@ -245,7 +245,7 @@ def _asynchronous():
     return totals, forgotten[0].item(), fb.stack(gathered).tolist()
 
 
-def test_collectives_that_are_waited_for_later(ranks):
+def test_asynchronous_collectives_can_be_waited_for_later(ranks):
     for totals, forgotten, gathered in ranks.run(_asynchronous):
         assert totals == [2.0 * step for step in reversed(range(20))]
         assert forgotten == 2.0 and gathered == [[0.0, 0.0], [1.0, 1.0]]
@@ -261,7 +261,7 @@ def _dropped():
     return x.max().item()
 
 
-def test_works_that_are_dropped_keep_their_tensors(ranks):
+def test_dropped_work_handles_keep_their_tensors_alive(ranks):
     assert ranks.run(_dropped) == [2.0, 2.0]
 
 
@@ -277,7 +277,7 @@ def _empty():
     return scalar.item()
 
 
-def test_empty_and_0_dimensional_tensors(ranks):
+def test_collectives_of_empty_and_zero_dimensional_tensors(ranks):
     assert ranks.run(_empty) == [4.0, 4.0]
 
 
@@ -354,7 +354,7 @@ def _waiting_in_vain():
     return x.tolist()
 
 
-def test_waiting_ends(ranks):
+def test_wait_times_out_if_a_message_is_missing(ranks):
     ranks.run(_waiting_in_vain)
     ranks.run(_sent_at_last)
 

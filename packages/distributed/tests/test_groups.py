@@ -45,7 +45,7 @@ def _pair():
     return x.item(), place
 
 
-def test_a_group_of_two_of_three(three_ranks):
+def test_a_subgroup_of_two_of_three_processes(three_ranks):
     assert three_ranks.run(_pair) == [(5.0, 0), (5.0, -1), (5.0, 1)]
 
 
@@ -62,7 +62,7 @@ def _divided():
     return x.item()
 
 
-def test_all_processes_divided_among_groups(three_ranks):
+def test_new_subgroups_divides_all_processes(three_ranks):
     assert three_ranks.run(_divided) == [3, 3, 3]
 
 
@@ -75,7 +75,7 @@ def _locally():
     return x.item()
 
 
-def test_a_group_that_its_members_alone_make(three_ranks):
+def test_new_group_with_local_synchronisation(three_ranks):
     assert three_ranks.run(_locally) == [2.0, None, 2.0]
 
 
@@ -94,7 +94,7 @@ def test_invalid_arguments_are_rejected(ranks):
     assert ranks.run(_refused) == ["ProcessGroup(ranks=[0, 1], backend='gloo')"] * 2
 
 
-def test_a_group_of_one_process_needs_nothing():
+def test_a_group_of_one_process_needs_no_network():
     dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     try:
         assert dist.is_initialized() and dist.get_rank() == 0 and dist.get_world_size() == 1
@@ -116,7 +116,7 @@ def test_a_group_of_one_process_needs_nothing():
 @pytest.mark.parametrize(
     "module", [collectives, exchanges, groups, objects, stores, tcp_store, _backend_names], ids=lambda m: m.__name__
 )
-def test_examples(module):
+def test_examples_of_groups_run(module):
     if module is not groups:  # its example creates a group itself
         dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
     try:
@@ -147,7 +147,7 @@ def test_calls_without_a_process_group_raise():
         ({}, "does not know its rank: start the program by"),
     ],
 )
-def test_a_group_that_cannot_be_made(monkeypatch, arguments, text):
+def test_invalid_arguments_of_init_process_group_are_rejected(monkeypatch, arguments, text):
     for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(ValueError, match=text):
@@ -187,7 +187,7 @@ def test_a_store_can_be_reused():
         dist.destroy_process_group()
 
 
-def test_tensors_of_devices_that_a_group_does_not_carry():
+def test_collectives_on_a_device_without_a_backend_raise():
     dist.init_process_group("cpu:gloo", store=dist.HashStore(), rank=0, world_size=1)
     try:
         with pytest.raises(RuntimeError, match="No backend type associated with device type meta"):

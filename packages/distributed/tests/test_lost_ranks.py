@@ -125,7 +125,7 @@ def test_a_stopped_rank_counts_as_lost(tmp_path):
             assert "because rank 2 has not responded for " in processes.output(rank)
 
 
-def test_a_stopped_rank_is_waited_for_where_heartbeats_are_off(tmp_path):
+def test_without_heartbeats_a_stopped_rank_is_waited_for(tmp_path):
     program = _file(tmp_path, _wait_elsewhere("pass"))
     with Processes(program, 3, FLAMBEAU_HEARTBEAT_SECONDS="0") as processes:
         processes.ranks[2].send_signal(signal.SIGSTOP)
@@ -192,7 +192,7 @@ def test_a_busy_server_on_the_same_machine_counts_as_alive(tmp_path):
         assert all("the collective is complete" in processes.output(rank) for rank in range(3))
 
 
-def test_groups_without_the_lost_rank_go_on(tmp_path):
+def test_groups_without_the_lost_rank_continue(tmp_path):
     program = (
         BEGIN
         + """
@@ -289,7 +289,7 @@ def _nodes(program, port, *options):
 
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), signal.SIGKILL)", "sys.exit(3)", "sys.exit(0)"])
 @pytest.mark.parametrize("lost", [0, 1])
-def test_a_rank_that_ends_on_one_machine_ends_those_on_the_other(end, lost, tmp_path):
+def test_a_failed_rank_ends_the_ranks_on_other_machines(end, lost, tmp_path):
     program = f"{BEGIN}\n    if rank == {lost}:\n        {end}\n    dist.barrier()\n"
     nodes = _nodes(_file(tmp_path, program), _free_port())
     output = [node.communicate(timeout=PATIENCE)[1] for node in nodes]
@@ -297,7 +297,7 @@ def test_a_rank_that_ends_on_one_machine_ends_those_on_the_other(end, lost, tmp_
 
 
 @pytest.mark.parametrize("code", [0, 3])
-def test_a_rank_that_ends_before_it_meets_the_others_ends_those_on_the_other_machine(code, tmp_path):
+def test_a_rank_that_fails_before_rendezvous_ends_ranks_on_other_machines(code, tmp_path):
     program = f"""
         import os, sys
         from flambeau import distributed as dist

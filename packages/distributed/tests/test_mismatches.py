@@ -95,7 +95,7 @@ def _mismatched(call):
 
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.__name__.strip("_"))
-def test_a_mismatch_raises_in_all_ranks_and_names_what_each_calls(ranks, call):
+def test_mismatched_collectives_raise_in_all_ranks_and_name_each_call(ranks, call):
     first, second = ranks.run(_mismatched, call)
     assert first == second
     assert all(text in first for text in CALLS[call]), first
@@ -126,7 +126,7 @@ def _three():
     return str(caught.value)
 
 
-def test_a_mismatch_lists_ranks_that_call_the_same_together(three_ranks):
+def test_the_error_of_a_mismatch_groups_ranks_by_call(three_ranks):
     for text in three_ranks.run(_three):
         assert "ranks 0, 2 call all_reduce(SUM, shape [2]" in text and "rank 1 calls all_reduce(SUM, shape [3]" in text
 

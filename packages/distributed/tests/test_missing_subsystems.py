@@ -16,7 +16,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("module", "name"), [(module, name) for module, names in NAMES.items() for name in names])
-def test_a_missing_subsystem_raises_one_sentence_when_used(module, name):
+def test_an_unsupported_subsystem_raises_a_clear_error_when_used(module, name):
     found = getattr(importlib.import_module(f"flambeau.distributed.{module}"), name)
     with pytest.raises(NotImplementedError, match=r"flambeau (has no|does not)") as caught:
         found(1)
@@ -24,6 +24,6 @@ def test_a_missing_subsystem_raises_one_sentence_when_used(module, name):
 
 
 @pytest.mark.parametrize("module", NAMES)
-def test_all_names_of_a_missing_subsystem_exist(module):
+def test_all_names_of_an_unsupported_subsystem_exist(module):
     found = importlib.import_module(f"flambeau.distributed.{module}")
     assert all(hasattr(found, name) for name in found.__all__)

@@ -15,7 +15,7 @@ def _ring():
     return received.tolist()
 
 
-def test_a_ring(three_ranks):
+def test_send_and_recv_in_a_ring(three_ranks):
     assert three_ranks.run(_ring) == [[[float((rank - 1) % 3)] * 2] * 2 for rank in range(3)]
 
 
@@ -31,7 +31,7 @@ def _from_anyone():
     return found
 
 
-def test_messages_of_any_source(three_ranks):
+def test_recv_accepts_messages_from_any_source(three_ranks):
     assert three_ranks.run(_from_anyone)[0] == {1: [1.0] * 3, 2: [2.0] * 3}
 
 
@@ -65,7 +65,7 @@ def _batch():
     return received.mean().item(), view.tolist()
 
 
-def test_processes_that_send_to_each_other_at_once(ranks):
+def test_two_processes_can_send_to_each_other_at_once(ranks):
     assert ranks.run(_batch) == [(1.0, [1.0, 2.0, 3.0, 4.0]), (0.0, [0.0, 1.0, 2.0, 3.0])]
 
 
@@ -77,7 +77,7 @@ def _of_another_size():
     sending.wait()
 
 
-def test_a_message_of_another_size(ranks):
+def test_a_message_of_the_wrong_size_raises(ranks):
     ranks.run(_of_another_size)
 
 
@@ -120,7 +120,7 @@ def _objects():
     return everyone, gathered and [(each, x.tolist()) for each, x in gathered], shown, handed, passed
 
 
-def test_objects(three_ranks):
+def test_object_collectives(three_ranks):
     for rank, (everyone, gathered, shown, handed, passed) in enumerate(three_ranks.run(_objects)):
         assert everyone == [{"rank": each, "padding": "x" * 100 * each} for each in range(3)]
         assert gathered == ([(each, [each, each + 1]) for each in range(3)] if rank == 1 else None)
@@ -137,5 +137,5 @@ def _refused_objects():
         dist.scatter_object_list([], [1, 2])
 
 
-def test_objects_that_are_rejected(ranks):
+def test_object_collectives_reject_invalid_objects(ranks):
     ranks.run(_refused_objects)

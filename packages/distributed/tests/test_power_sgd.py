@@ -44,7 +44,7 @@ def _mean(step, columns=0):
 
 
 @pytest.mark.parametrize("rank", [1, 2])
-def test_matrices_of_low_rank_are_exact(ranks, rank):
+def test_power_sgd_is_exact_for_matrices_of_low_rank(ranks, rank):
     options = {"matrix_approximation_rank": rank, "use_error_feedback": False}
     for found, _ in ranks.run(_hooked, 4, rank, options):
         for step in range(4):
@@ -53,7 +53,7 @@ def test_matrices_of_low_rank_are_exact(ranks, rank):
 
 
 @pytest.mark.parametrize("rank", [1, 2])
-def test_matrices_are_projected_and_all_else_is_averaged(ranks, rank):
+def test_power_sgd_compresses_matrices_and_averages_other_gradients(ranks, rank):
     options = {"matrix_approximation_rank": rank, "use_error_feedback": False}
     (first, _), (second, _) = ranks.run(_hooked, 4, 0, options)
     for step in range(4):
@@ -69,7 +69,7 @@ def test_matrices_are_projected_and_all_else_is_averaged(ranks, rank):
                 np.testing.assert_allclose(one, mean, rtol=1e-12)
 
 
-def test_error_feedback_adds_lost_parts_later(ranks):
+def test_error_feedback_adds_compression_errors_to_later_gradients(ranks):
     found = ranks.run(_hooked, 8, 0, {})
     given = sum(np.concatenate([each.ravel() for each in _mean(step)]) for step in range(8))
     arrived = sum(np.concatenate([each.ravel() for each in step]) for step in found[0][0])

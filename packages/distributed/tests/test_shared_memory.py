@@ -88,7 +88,7 @@ def _nan():
     return x.tolist(), y.tolist()
 
 
-def test_extremes_of_nan_are_nan(ranks):
+def test_min_and_max_reductions_propagate_nan(ranks):
     for largest, smallest in ranks.run(_nan):
         np.testing.assert_array_equal(largest, [np.nan, np.nan, 4.0])
         np.testing.assert_array_equal(smallest, [np.nan, np.nan, 3.0])
@@ -106,7 +106,7 @@ def _while_locked():
     return done, x[0].item()
 
 
-def test_asynchronous_collectives_progress_while_python_is_locked(ranks):
+def test_asynchronous_collectives_progress_while_the_gil_is_held(ranks):
     assert ranks.run(_while_locked) == [(True, 2.0)] * 2
 
 
@@ -134,13 +134,13 @@ def _no(communicator):
 
 
 @pytest.mark.parametrize("name", ["_on_one_machine", "_readable"])
-def test_groups_that_share_no_memory(ranks, name):
+def test_collectives_work_without_shared_memory(ranks, name):
     for totals, pair in ranks.run(_elsewhere, name, _no):
         for count, total in zip((3, 200_000), totals, strict=True):
             np.testing.assert_array_equal(total, _all(count, 2).sum(axis=0))
         np.testing.assert_array_equal(pair[1], _all(200_000, 2).sum(axis=0))
 
 
-def test_nothing_stays_in_shared_memory(ranks):
+def test_no_shared_memory_segments_are_left(ranks):
     ranks.run(_nan)
     assert not [name for name in os.listdir("/dev/shm") if name.startswith("flambeau-")]

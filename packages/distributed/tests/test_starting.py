@@ -51,7 +51,7 @@ def _needs_mpi():
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
-def test_the_launcher(tmp_path, size):
+def test_the_launcher_starts_all_ranks(tmp_path, size):
     _needs_mpi()
     done = _run(*LAUNCHER, f"--nproc-per-node={size}", _file(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -61,7 +61,7 @@ def test_the_launcher(tmp_path, size):
     assert not done.stderr
 
 
-def test_two_machines(tmp_path):
+def test_the_launcher_joins_two_machines(tmp_path):
     _needs_mpi()
     port = _free_port()
     program, options = _file(tmp_path), ["--nnodes=2", "--nproc-per-node=1", "--master-addr=127.0.0.1"]
@@ -77,7 +77,7 @@ def test_two_machines(tmp_path):
     assert output == ["rank 0 of 2 has [3.0, 3.0]", "rank 1 of 2 has [3.0, 3.0]"]
 
 
-def test_mpiexec(tmp_path):
+def test_programs_can_be_started_with_mpiexec(tmp_path):
     _needs_mpi()
     mpiexec = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if mpiexec is None:
@@ -91,7 +91,7 @@ def test_mpiexec(tmp_path):
     assert done.returncode and "ValueError: no more" in done.stderr
 
 
-def test_a_process_that_fails_ends_the_others(tmp_path):
+def test_the_launcher_ends_all_processes_if_one_fails(tmp_path):
     _needs_mpi()
     begin = time.monotonic()
     maps = "open('/proc/self/maps').read().splitlines()"
@@ -127,7 +127,7 @@ def test_failed_programs_are_restarted(tmp_path):
     assert done.returncode == 3
 
 
-def test_environment_and_output_of_processes(tmp_path):
+def test_the_launcher_sets_the_environment_and_redirects_output(tmp_path):
     program = """
         import os, sys
         names = "LOCAL_RANK LOCAL_WORLD_SIZE GROUP_RANK TORCHELASTIC_RUN_ID FLAMBEAU_NUM_THREADS".split()
@@ -153,7 +153,7 @@ def test_environment_and_output_of_processes(tmp_path):
         ([], "the following arguments are required: program"),
     ],
 )
-def test_a_launch_that_is_rejected(options, text):
+def test_the_launcher_rejects_invalid_arguments(options, text):
     done = _run(*LAUNCHER, *options)
     assert done.returncode and text in done.stderr and "Traceback" not in done.stderr
 
@@ -177,7 +177,7 @@ def _spawned(rank, size, method, report):
 
 
 @pytest.mark.parametrize("kind", ["file", "tcp", "env"])
-def test_processes_that_are_spawned(kind, tmp_path, monkeypatch):
+def test_spawned_processes_form_a_group(kind, tmp_path, monkeypatch):
     _needs_mpi()
     port = _free_port()
     method = {"file": f"file://{tmp_path}/meeting", "tcp": f"tcp://localhost:{port}", "env": "env://"}[kind]
@@ -204,7 +204,7 @@ def test_a_spawned_process_that_fails_ends_the_others(tmp_path):
     assert time.monotonic() - begin < 30
 
 
-def test_without_mpi(tmp_path):
+def test_init_process_group_without_mpi4py_names_the_package(tmp_path):
     program = """
         import sys
         sys.modules["mpi4py"] = None
@@ -227,7 +227,7 @@ def test_without_mpi(tmp_path):
     assert 'pip install "flambeau-distributed[mpi]"' in done.stdout
 
 
-def test_an_mpi_library_without_pmi(tmp_path):
+def test_init_process_group_with_an_unsuitable_mpi_library_raises(tmp_path):
     _needs_mpi()
     text = """
         from flambeau import distributed as dist

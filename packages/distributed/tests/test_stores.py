@@ -20,7 +20,7 @@ def store(request, tmp_path):
     return dist.HashStore() if request.param == "hash" else dist.PrefixStore("above", dist.HashStore())
 
 
-def test_values(store):
+def test_stores_set_and_get_values(store):
     store.set("text", "é")
     store.set("bytes", bytes(range(256)))
     assert store.get("text") == "é".encode() and store.get("bytes") == bytes(range(256))
@@ -35,13 +35,13 @@ def test_values(store):
     assert store.delete_key("a") and not store.delete_key("a") and not store.check(["a"])
 
 
-def test_numbers(store):
+def test_stores_add_to_counters(store):
     assert store.add("count", 3) == 3 and store.add("count", -5) == -2 and store.get("count") == b"-2"
     with pytest.raises(TypeError, match="amount should be an int, got float"):
         store.add("count", 1.5)
 
 
-def test_a_value_that_changes_only_if_it_is_as_expected(store):
+def test_compare_set_writes_only_if_the_expected_value_matches(store):
     assert store.compare_set("key", "wrong", "first") == b"wrong" and not store.check(["key"])
     assert store.compare_set("key", "", "first") == b"first"
     assert store.compare_set("key", "other", "second") == b"first"
@@ -107,7 +107,7 @@ def test_prefix_store():
     assert not dist.PrefixStore("other", whole).check(["key"])
 
 
-def test_the_file_is_removed_when_all_have_left(tmp_path):
+def test_a_file_store_removes_its_file_when_all_processes_have_left(tmp_path):
     path = tmp_path / "store"
     stores = [dist.FileStore(str(path), 2) for _ in range(2)]
     stores[0].set("key", "value")
@@ -118,27 +118,27 @@ def test_the_file_is_removed_when_all_have_left(tmp_path):
     assert not path.exists()
 
 
-def test_a_store_without_server_raises():
+def test_a_tcp_store_without_a_server_raises():
     begin = time.monotonic()
     with pytest.raises(dist.DistNetworkError, match=r"no store responds at localhost:1 after 0\.3 s: is"):
         dist.TCPStore("localhost", 1, timeout=timedelta(seconds=0.3))
     assert time.monotonic() - begin < 10
 
 
-def test_an_unknown_host_raises():
+def test_a_tcp_store_with_an_unknown_host_raises():
     begin = time.monotonic()
     with pytest.raises(dist.DistNetworkError, match=r"there is no host 'nowhere\.invalid'"):
         dist.TCPStore("nowhere.invalid", 1)
     assert time.monotonic() - begin < 60
 
 
-def test_a_used_port_raises():
+def test_a_tcp_store_on_a_used_port_raises():
     store = dist.TCPStore("localhost", 0, is_master=True)
     with pytest.raises(dist.DistNetworkError, match=rf"port {store.port} is taken on this machine .* MASTER_PORT="):
         dist.TCPStore("localhost", store.port, is_master=True)
 
 
-def test_processes_that_are_missing():
+def test_a_tcp_store_names_the_number_of_missing_processes():
     with pytest.raises(
         dist.DistStoreError, match=r"only 1 of 2 processes have connected to the store after 0:00:00\.3"
     ):

@@ -28,7 +28,7 @@ def test_all_reduce(ranks, dtype, name):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.complex64, fb.complex128], ids=str)
-def test_means_and_complex_numbers(ranks, dtype):
+def test_all_reduce_averages_and_sums_complex_numbers(ranks, dtype):
     inputs = np.stack([to_numpy(rank_tensor(dtype, rank)) for rank in range(2)])
     for found in ranks.run(_all_reduce, dtype, dist.ReduceOp.AVG):
         np.testing.assert_array_equal(found, inputs.mean(axis=0))
@@ -111,7 +111,7 @@ def _reductions():
     return [to_numpy(each) for each in (y, z, w, *several, columns)]
 
 
-def test_reductions_to_one_rank(ranks):
+def test_reduce_and_reduce_scatter(ranks):
     x = np.stack([to_numpy(rank_tensor(fb.float32, rank, (4, 3))) for rank in range(2)])
     total = x.sum(axis=0)
     for rank, (largest, part, mean, *all_of_them) in enumerate(ranks.run(_reductions)):
@@ -133,5 +133,5 @@ def _without_elements():
     return True
 
 
-def test_tensors_without_elements(ranks):
+def test_collectives_of_empty_tensors(ranks):
     assert ranks.run(_without_elements) == [True, True]

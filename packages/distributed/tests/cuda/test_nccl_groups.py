@@ -29,7 +29,7 @@ def _groups():
     return [each.item() for each in (x, y, z, w)]
 
 
-def test_groups(three_ranks):
+def test_collectives_in_subgroups(three_ranks):
     first, second, third = three_ranks.run(_groups)
     assert first == [111.0, 101.0, 100.0, 1.0]
     assert second == [111.0, 10.0, 10.0, 10.0]
@@ -56,7 +56,7 @@ def _mistakes():
     return x.tolist()
 
 
-def test_mistakes(ranks):
+def test_invalid_calls_raise_and_leave_the_group_usable(ranks):
     assert ranks.run(_mistakes) == [[2.0] * 3] * 2
 
 
@@ -68,7 +68,7 @@ def _one_gpu_for_two():
     return str(caught.value)
 
 
-def test_one_gpu_for_two_ranks(ranks):
+def test_two_ranks_on_one_gpu_raise(ranks):
     for message in ranks.run(_one_gpu_for_two):
         assert "ranks 0 and 1 of the group use the same GPU" in message
         assert "set_device(int(os.environ['LOCAL_RANK']))" in message
@@ -119,7 +119,7 @@ def _checked():
     return True
 
 
-def test_calls_are_compared(ranks):
+def test_mismatched_collectives_are_detected(ranks):
     assert ranks.run(_checked) == [True, True]
 
 
@@ -131,7 +131,7 @@ def _gradients():
     return to_numpy(weight.grad)
 
 
-def test_gradients(ranks):
+def test_distributed_data_parallel_averages_gradients_on_gpus(ranks):
     if importlib.util.find_spec("flambeau.autograd") is None:
         pytest.skip("flambeau-autograd is not installed")
     rows = [to_numpy(rank_tensor(fb.float32, rank))[:, :3] for rank in range(2)]
@@ -169,7 +169,7 @@ def _both_devices():
     )
 
 
-def test_groups_of_both_devices_and_gpus_through_theto_numpy(mixed_ranks):
+def test_a_group_with_backends_for_cpu_and_gpu(mixed_ranks):
     total = sum(to_numpy(rank_tensor(fb.float32, rank)) for rank in range(2))
     for x, y, *on_the_host, bits in mixed_ranks.run(_both_devices):
         assert (x, y, bits) == ([3.0] * 2, [3.0] * 2, 3)

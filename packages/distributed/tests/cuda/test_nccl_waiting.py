@@ -28,7 +28,7 @@ def _the_program_goes_on(key):
     return early, after_the_wait, found, work.is_completed(), work.is_success(), work.result()[0].tolist()
 
 
-def test_a_wait_stops_the_stream_and_not_the_program(ranks):
+def test_wait_blocks_the_stream_but_not_the_program(ranks):
     first, second = ranks.run(_the_program_goes_on, "goes on")
     assert first == (False, False, [30.0] * 3, True, True, [3.0] * 3)
     assert second[2:] == first[2:]
@@ -46,7 +46,7 @@ def _waits_elsewhere(key):
     return found
 
 
-def test_collectives_go_on_while_the_program_waits_elsewhere(ranks):
+def test_collectives_progress_while_the_program_waits_elsewhere(ranks):
     assert ranks.run(_waits_elsewhere, "elsewhere") == [([2.0] * 2, [2.0] * 3)] * 2
 
 
@@ -68,7 +68,7 @@ def _late(key):
     return message, waited, x.tolist(), work.get_future().wait()[0].tolist()
 
 
-def test_a_wait_with_a_timeout(ranks):
+def test_wait_with_a_timeout_raises_if_a_rank_is_late(ranks):
     first, second = ranks.run(_late, "late")
     assert "all_reduce of rank 0 timed out after 0.3 s" in first[0]
     assert 0.3 <= first[1] < 10
@@ -85,7 +85,7 @@ def _barrier(key):
     return store.check(["rank 1 came"])
 
 
-def test_a_barrier_stops_the_program(ranks):
+def test_a_barrier_blocks_the_program(ranks):
     assert ranks.run(_barrier, "barrier") == [True, True]
 
 
@@ -159,7 +159,7 @@ def _computed_on_the_host():
     return x.tolist()
 
 
-def test_a_tensor_that_the_cpu_computed(ranks):
+def test_collectives_of_gpu_tensors_that_the_cpu_computed(ranks):
     assert ranks.run(_computed_on_the_host) == [[3.0] * 4] * 2
 
 
@@ -178,5 +178,5 @@ def _other_streams():
     return x[0].item()
 
 
-def test_streams(ranks):
+def test_a_collective_can_be_waited_for_in_another_stream(ranks):
     assert ranks.run(_other_streams) == [17.0, 17.0]

@@ -45,7 +45,7 @@ def _train(options, steps):
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
-def test_gradients_are_those_of_the_joined_batch(ranks, options):
+def test_gradients_equal_those_of_the_combined_batch(ranks, options):
     model, expected = made(Branches, 0), []
     for step in range(3):
         expected.append(of_all(model, 2, step))
@@ -73,7 +73,7 @@ def test_gradients_are_averaged_without_a_copy_in_buckets(ranks):
         assert_alike(found, {name: None if each is None else 2 * each for name, each in expected.items()})
 
 
-def test_three_processes(three_ranks):
+def test_gradients_of_three_processes_are_averaged(three_ranks):
     expected = of_all(made(Branches, 0), 3)
     first, *others = three_ranks.run(_train, {"bucket_cap_mb": TINY}, 1)
     assert_alike(first[0], expected)
@@ -81,7 +81,7 @@ def test_three_processes(three_ranks):
         assert all(np.array_equal(first[0][name], other[0][name]) for name in expected if expected[name] is not None)
 
 
-def test_results_are_the_same_each_time(ranks):
+def test_training_is_deterministic(ranks):
     first, second = (ranks.run(_train, {"bucket_cap_mb": TINY}, 3)[0] for _ in range(2))
     for one, other in zip(first, second, strict=True):
         assert all(np.array_equal(one[name], other[name]) for name in one if one[name] is not None)
@@ -93,7 +93,7 @@ def _state_at_first(options):
 
 
 @pytest.mark.parametrize("kept", [{"init_sync": False}, {"broadcast_buffers": False}, {"forward_sync_buffers": False}])
-def test_parameters_and_buffers_become_those_of_the_first_process(ranks, kept):
+def test_parameters_and_buffers_are_broadcast_from_the_first_process(ranks, kept):
     first = {f"module.{name}": tensor.numpy() for name, tensor in made(Branches, 0).state_dict().items()}
     own = made(Branches, 1).state_dict()["shift"].numpy()
     assert_alike(ranks.run(_state_at_first, {})[1], first)
@@ -126,13 +126,13 @@ def _count(options):
     return module.seen
 
 
-def test_each_forward_begins_with_the_buffers_of_the_first_process(ranks):
+def test_each_forward_broadcasts_the_buffers_of_the_first_process(ranks):
     assert ranks.run(_count, {}) == [[0, 1, 2], [0, 1, 2]]
     for options in ({"broadcast_buffers": False}, {"forward_sync_buffers": False}):
         assert ranks.run(_count, options) == [[0, 1, 2], [0, 2, 4]]
 
 
-def test_gradients_can_be_parts_of_their_buckets(one_process):
+def test_gradients_can_be_views_of_their_buckets(one_process):
     model = DistributedDataParallel(made(Branches, 0), gradient_as_bucket_view=True)
     for drops in (True, False, False):
         model.zero_grad(set_to_none=drops)
@@ -218,7 +218,7 @@ def _of_a_group():
     return gradients(model)
 
 
-def test_a_group_of_some_processes(three_ranks):
+def test_data_parallel_in_a_subgroup(three_ranks):
     found = three_ranks.run(_of_a_group)
     for rank in (0, 2):
         assert_alike(found[rank], of_all(made(Branches, 0), 2))
@@ -265,7 +265,7 @@ def test_deleting_the_wrapper_removes_its_hooks(ranks):
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
-def test_one_process(one_process, options):
+def test_data_parallel_with_one_process(one_process, options):
     model = DistributedDataParallel(made(Branches, 0), **options)
     for _ in range(2):
         model.zero_grad()

@@ -22,7 +22,7 @@ def _other_models(kind):
 
 
 @pytest.mark.parametrize("kind", ["shape", "number", "dtype"])
-def test_other_models_are_rejected_in_all_processes(ranks, kind):
+def test_different_models_in_two_processes_raise_in_both(ranks, kind):
     named = {
         "shape": "params[2] ('other.weight' of shape [4, 2] and float32) in process 1",
         "number": "Rank 0 has 2 params, while rank 1 has inconsistent 1 params: 'same.bias'",
@@ -38,18 +38,18 @@ def test_a_module_without_trainable_parameters_is_rejected(one_process):
             DistributedDataParallel(module)
 
 
-def test_lazy_modules(one_process):
+def test_uninitialized_lazy_modules_are_rejected(one_process):
     with pytest.raises(RuntimeError, match="uninitialized parameters"):
         DistributedDataParallel(nn.LazyLinear(2))
 
 
 @pytest.mark.parametrize("places", [{"device_ids": [0]}, {"output_device": 1}, {"device_ids": [0, 1]}])
-def test_gpus_for_a_module_on_the_cpu(one_process, places):
+def test_device_ids_for_a_module_on_the_cpu_are_rejected(one_process, places):
     with pytest.raises(ValueError, match="device_ids"):
         DistributedDataParallel(nn.Linear(2, 2), **places)
 
 
-def test_a_module_on_several_kinds_of_devices(one_process):
+def test_a_module_on_several_types_of_devices_is_rejected(one_process):
     module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, device="meta"))
     with pytest.raises(ValueError, match="same type of devices"):
         DistributedDataParallel(module)
@@ -67,7 +67,7 @@ def test_unsupported_options_are_rejected(one_process):
         DistributedDataParallel(nn.Linear(2, 2), delay_all_reduce_named_params=[])
 
 
-def test_without_a_group():
+def test_data_parallel_requires_a_process_group():
     with pytest.raises(ValueError, match="init_process_group"):
         DistributedDataParallel(nn.Linear(2, 2))
 
@@ -79,7 +79,7 @@ def _outside():
             DistributedDataParallel(Branches(), process_group=group)
 
 
-def test_a_process_outside_of_the_group(ranks):
+def test_a_process_outside_of_the_group_is_rejected(ranks):
     ranks.run(_outside)
 
 
@@ -102,7 +102,7 @@ def test_invalid_hooks_are_rejected(one_process):
         model(fb.ones(1, 2)).sum().backward()
 
 
-def test_ignored_parameters_and_buffers(one_process):
+def test_ignored_parameters_and_buffers_are_not_synchronised(one_process):
     module = Branches()
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, ["first.weight", "shift"])
     model = DistributedDataParallel(module)

@@ -35,7 +35,7 @@ def _with(name, views):
 
 @pytest.mark.parametrize("views", [False, True])
 @pytest.mark.parametrize("name", HOOKS)
-def test_gradients_are_averaged_in_a_dtype(ranks, name, views):
+def test_compression_hooks_average_gradients_in_a_narrower_dtype(ranks, name, views):
     own = []
     for rank in range(2):
         model = made(Branches, 0)
@@ -64,7 +64,7 @@ def _by_name(name):
     ("name", "hook"),
     [("ALLREDUCE", None), ("FP16_COMPRESS", "fp16"), ("BF16_COMPRESS", "bf16"), ("POWER_SGD", None)],
 )
-def test_hooks_have_names(ranks, name, hook):
+def test_hooks_can_be_registered_by_name(ranks, name, hook):
     for found, expected in zip(ranks.run(_by_name, name), ranks.run(_with, hook, False), strict=True):
         for key in expected:
             np.testing.assert_array_equal(found[key], expected[key])
@@ -87,7 +87,7 @@ def _compressed():
     return [each.item() for each in losses]
 
 
-def test_a_model_learns_by_products_of_narrow_matrices(ranks):
+def test_a_model_learns_with_power_sgd(ranks):
     for losses in ranks.run(_compressed):
         assert losses[-1] < losses[0] / 100
 
@@ -109,7 +109,7 @@ def _seen():
     return found, [set(each.grad.flatten().tolist()) for each in model.parameters()]
 
 
-def test_arguments_and_results_of_hooks(one_process):
+def test_hooks_receive_the_state_and_the_gradient_bucket(one_process):
     found, values = _seen()
     assert found == [
         ("state", 0, False, [(1,), (1, 3)]),

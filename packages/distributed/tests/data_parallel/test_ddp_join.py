@@ -65,7 +65,7 @@ def _skipping():
     return True
 
 
-def test_iterations_without_averages(ranks):
+def test_join_with_no_sync_skips_the_averages(ranks):
     assert ranks.run(_skipping) == [True, True]
 
 
@@ -79,7 +79,7 @@ def _buffers():
     return model.module.seen, int(model.module.count)
 
 
-def test_buffers_are_those_of_the_last_process_with_inputs(ranks):
+def test_join_keeps_the_buffers_of_the_last_process_with_inputs(ranks):
     assert ranks.run(_buffers) == [([0], 6), ([0, 2, 4], 6)]
 
 
@@ -95,7 +95,7 @@ def _throwing():
     return "nothing was raised"
 
 
-def test_the_first_to_end_can_end_all(ranks):
+def test_join_can_raise_when_the_first_process_runs_out_of_inputs(ranks):
     first, second = ranks.run(_throwing)
     assert first == "Rank 0 exhausted all inputs." and second.startswith("Detected at least one rank that exhausted")
 

@@ -150,7 +150,7 @@ def _forgotten():
     return str(caught.value)
 
 
-def test_the_next_forward_names_parameters_without_gradient(ranks):
+def test_the_error_of_the_next_forward_names_parameters_without_gradient(ranks):
     for rank, message in enumerate(ranks.run(_forgotten)):
         assert message.endswith(f"did not receive grad for rank {rank}: layers.1.weight, layers.3.weight")
 

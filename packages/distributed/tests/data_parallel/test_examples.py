@@ -7,6 +7,6 @@ from flambeau import distributed
 from flambeau.distributed.nn import functional
 
 
-def test_collectives():
+def test_examples_of_collectives_run():
     found = doctest.testmod(functional, extraglobs={"fb": fb, "distributed": distributed})
     assert found.failed == 0 and found.attempted > 0

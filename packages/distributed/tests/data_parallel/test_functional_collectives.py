@@ -73,7 +73,7 @@ def _on_a_rank(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_values_and_derivatives(three_ranks, name):
+def test_functional_collectives_have_values_and_derivatives(three_ranks, name):
     xs = [_x(rank) for rank in range(RANKS)]
     outputs = CASES[name][1](xs)
     total = sum(_loss(output, rank) for rank, output in enumerate(outputs))
@@ -85,7 +85,7 @@ def test_values_and_derivatives(three_ranks, name):
             np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
-def test_gradients_of_other_reductions_raise(one_process):
+def test_gradients_of_unsupported_reductions_raise(one_process):
     x = fb.ones(2, requires_grad=True)
     for call in (
         lambda: C.all_reduce(x, dist.ReduceOp.MAX),
@@ -103,5 +103,5 @@ def _outside():
             C.gather(fb.ones(2), 0, group)
 
 
-def test_a_process_outside_of_the_group(ranks):
+def test_functional_collectives_outside_of_the_group_raise(ranks):
     ranks.run(_outside)

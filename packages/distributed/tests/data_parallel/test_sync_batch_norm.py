@@ -65,15 +65,15 @@ def _compare(pool, place, options, dtype=fb.float64, mean=0.0, tolerance=1e-9):
 
 @pytest.mark.parametrize("place", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("options", [{}, {"momentum": None}, {"affine": False}, {"bias": False}], ids=str)
-def test_two_processes_with_different_numbers_of_rows(ranks, place, options):
+def test_sync_batch_norm_of_batches_of_different_sizes(ranks, place, options):
     _compare(ranks, place, options)
 
 
-def test_a_process_without_rows(three_ranks):
+def test_sync_batch_norm_with_an_empty_batch_in_one_process(three_ranks):
     _compare(three_ranks, (3, 2), {})
 
 
-def test_without_running_statistics(ranks):
+def test_sync_batch_norm_without_running_statistics(ranks):
     _compare(ranks, (3, 2), {"track_running_stats": False})
 
 
@@ -92,7 +92,7 @@ def _half(dtype):
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16], ids=str)
-def test_halves_are_normalised_in_float32(ranks, dtype):
+def test_half_precision_inputs_are_normalised_in_float32(ranks, dtype):
     x, y = (each.double() for each in _inputs((3, 2), 2, dtype))
     x.requires_grad_()
     layer = nn.BatchNorm2d(3, dtype=fb.float64)
@@ -130,7 +130,7 @@ def _network(x):
         return found, model(half).numpy()
 
 
-def test_a_converted_network_learns_as_on_one_process(ranks):
+def test_a_converted_network_trains_as_in_one_process(ranks):
     model, x = made(Network, 0), fb.randn(6, 3, 5, 5, dtype=fb.float64)
     model(x).square().mean().backward()
     model.eval()
@@ -151,7 +151,7 @@ def _refused():
     assert output.tolist() == [[0, 0, 0]]
 
 
-def test_too_few_values(ranks):
+def test_sync_batch_norm_rejects_too_few_values(ranks):
     ranks.run(_refused)
 
 
@@ -163,10 +163,10 @@ def _in_a_group():
     return nn.SyncBatchNorm(1, eps=0, affine=False, process_group=group)(fb.tensor([[float(rank)]])).tolist()
 
 
-def test_a_group_of_some_processes(three_ranks):
+def test_sync_batch_norm_in_a_subgroup(three_ranks):
     assert three_ranks.run(_in_a_group) == [[[-1.0]], None, [[1.0]]]
 
 
-def test_one_process_is_batch_norm(one_process):
+def test_sync_batch_norm_with_one_process_equals_batch_norm(one_process):
     x = fb.randn(4, 3, 2)
     np.testing.assert_array_equal(nn.SyncBatchNorm(3)(x).detach().numpy(), nn.BatchNorm1d(3)(x).detach().numpy())

@@ -53,7 +53,7 @@ def _zero(name, as_views, steps, groups=False):
 @pytest.mark.parametrize("groups", [False, True])
 @pytest.mark.parametrize("as_views", [False, True])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_steps_are_those_of_one_process(three_ranks, name, as_views, groups):
+def test_sharded_steps_equal_those_of_one_process(three_ranks, name, as_views, groups):
     kind, options = OPTIMIZERS[name]
     parameters = _parameters()
     given = [{"params": parameters[:3], "lr": 0.2}, {"params": parameters[3:]}] if groups else parameters
@@ -75,7 +75,7 @@ def _more_ranks_than_parameters():
     return x.tolist()
 
 
-def test_more_processes_than_parameters(three_ranks):
+def test_zero_redundancy_with_more_processes_than_parameters(three_ranks):
     for found in three_ranks.run(_more_ranks_than_parameters):
         np.testing.assert_allclose(found, [0.5, 0.5])
 
@@ -93,7 +93,7 @@ def _saved(to):
 
 
 @pytest.mark.parametrize("to", [0, 2])
-def test_a_state_is_that_of_one_process(three_ranks, to):
+def test_the_consolidated_state_equals_that_of_one_process(three_ranks, to):
     parameters = _parameters()
     optimizer = optim.Adam(parameters, lr=0.05)
     _steps(parameters, optimizer, 2)
@@ -114,7 +114,7 @@ def _resumed(state, values):
     return _steps(parameters, optimizer, 2, first=2), optimizer.param_groups[0]["lr"]
 
 
-def test_a_state_of_one_process_is_loaded(ranks):
+def test_a_state_of_one_process_can_be_loaded_into_shards(ranks):
     parameters = _parameters()
     optimizer = optim.Adam(parameters, lr=0.05)
     values = [each.copy() for each in _steps(parameters, optimizer, 2)]
@@ -136,7 +136,7 @@ def _added():
     return _steps(parameters, optimizer, 3)
 
 
-def test_a_group_that_is_added(ranks):
+def test_add_param_group_shards_the_new_parameters(ranks):
     parameters = _parameters()
     optimizer = optim.SGD(parameters[:3], lr=0.1, momentum=0.9)
     optimizer.add_param_group({"params": parameters[3:], "lr": 0.3})
@@ -146,7 +146,7 @@ def test_a_group_that_is_added(ranks):
             np.testing.assert_array_equal(one, other)
 
 
-def test_one_process_and_closures(one_process):
+def test_zero_redundancy_with_one_process_and_closures(one_process):
     x = fb.ones(2)
 
     def closure():
@@ -174,11 +174,11 @@ def test_invalid_arguments_are_rejected(one_process):
         optimizer.state_dict()
 
 
-def test_without_a_group():
+def test_zero_redundancy_requires_a_process_group():
     with pytest.raises(ValueError, match="init_process_group"):
         ZeroRedundancyOptimizer([fb.ones(2)], optim.SGD, lr=1.0)
 
 
-def test_the_example():
+def test_the_example_of_zero_redundancy_runs():
     found = doctest.testmod(zero_redundancy_optimizer, extraglobs={"fb": fb})
     assert found.failed == 0 and found.attempted > 0
