@@ -41,7 +41,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("constraint", "inside", "outside", "discrete", "event_dim", "text"), CASES)
-def test_constraint(constraint, inside, outside, discrete, event_dim, text):
+def test_constraints_accept_values_inside_and_reject_values_outside(
+    constraint, inside, outside, discrete, event_dim, text
+):
     if constraint.event_dim == 2 and outside is None:  # this matrix has zeros
         assert not constraint.check(fb.tensor(inside))
         assert constraint.check(fb.tensor(inside) + 1)
@@ -56,12 +58,12 @@ def test_constraint(constraint, inside, outside, discrete, event_dim, text):
     ("constraint", "inside", "outside"),
     [case[:3] for case in CASES if case[4] and case[2] and case[0] is not constraints.square],
 )
-def test_each_event_is_checked_separately(constraint, inside, outside):
+def test_constraints_check_each_event_separately(constraint, inside, outside):
     both = fb.stack([fb.tensor(inside), fb.tensor(outside)])
     assert constraint.check(both).tolist() == [True, False]
 
 
-def test_cat_and_stack():
+def test_cat_and_stack_of_constraints():
     cat = constraints.cat([constraints.real, constraints.positive], dim=1, lengths=[2, 3])
     assert cat.check(fb.tensor([[-1.0, -1.0, -1.0, 1.0, 0.0]])).tolist() == [[True, True, False, True, False]]
     assert (cat.is_discrete, cat.event_dim, repr(cat)) == (False, 0, "Cat()")
@@ -75,7 +77,7 @@ def test_cat_and_stack():
         constraints.cat([constraints.real], lengths=[1, 2])
 
 
-def test_dependent_constraints_are_known_on_an_object_only():
+def test_dependent_constraints_require_an_instance():
     assert constraints.is_dependent(constraints.dependent)
     assert not constraints.is_dependent(constraints.real)
     with pytest.raises(ValueError, match="Cannot determine validity"):

@@ -84,7 +84,7 @@ def test_kl_divergence_between_families(name, other):
     near(kl_divergence(p, q), integral(p, q, interval))
 
 
-def test_uniform_in_pareto():
+def test_kl_divergence_of_uniform_and_pareto():
     p, q = d("Uniform", 1.5, 3.0), d("Pareto", 1.1, 2.5)
     near(kl_divergence(p, q), integral(p, q, (1.5, 3.0)))
     assert kl_divergence(d("Uniform", 1.0, 3.0), q) == fb.inf
@@ -101,7 +101,7 @@ OUTSIDE = [
 ]
 
 
-def test_all_pairs_have_their_formula():
+def test_every_pair_has_a_kl_formula():
     assert len(_KL_REGISTRY) == 87
     assert len(OUTSIDE) == 31
 
@@ -113,7 +113,7 @@ def test_divergence_is_infinite_outside_of_the_support(name, other):
     assert result.shape == (3,) and (result == fb.inf).all() and result.dtype == fb.float64
 
 
-def test_supports_that_overlap_in_part():
+def test_kl_divergence_of_partly_overlapping_supports():
     uniform = d("Uniform", -0.5, 0.5)
     for q in ("Beta", "ContinuousBernoulli", "Exponential", "Gamma"):
         assert kl_divergence(uniform, KINDS[q][0]) == fb.inf
@@ -139,21 +139,21 @@ DISCRETE = {
 
 
 @pytest.mark.parametrize("name", DISCRETE)
-def test_discrete(name):
+def test_kl_divergence_of_discrete_distributions_sums_over_the_support(name):
     p, q, support = DISCRETE[name]
     log_p = p.log_prob(support)
     near(kl_divergence(p, q), (log_p.exp() * (log_p - q.log_prob(support))).sum().item(), 1e-9)
     near(kl_divergence(p, p), 0)
 
 
-def test_bernoulli_and_poisson():
+def test_kl_divergence_of_bernoulli_and_poisson():
     p, q = d("Bernoulli", 0.2), d("Poisson", 3.0)
     log_p = p.log_prob(COUNTS[:2])
     near(kl_divergence(p, q), (log_p.exp() * (log_p - q.log_prob(COUNTS[:2]))).sum().item(), 1e-9)
     assert kl_divergence(q, p) == fb.inf and kl_divergence(q, D.Binomial(7, number(0.2))) == fb.inf
 
 
-def test_probabilities_of_zero():
+def test_kl_divergence_with_probabilities_of_zero():
     p, q = D.Bernoulli(number([0.0, 1.0, 0.5])), D.Bernoulli(number([0.0, 0.0, 0.0]))
     assert kl_divergence(p, q).tolist() == [0, fb.inf, fb.inf]
     p, q = D.Categorical(number([0.5, 0.5, 0.0])), D.Categorical(number([1.0, 0.0, 0.0]))
@@ -180,7 +180,7 @@ def gaussians():
 
 @pytest.mark.parametrize("p", gaussians())
 @pytest.mark.parametrize("q", gaussians())
-def test_multivariate_normals(p, q):
+def test_kl_divergence_of_multivariate_normals(p, q):
     result = kl_divergence(p, q)
     a, b = p.covariance_matrix.numpy(), q.covariance_matrix.numpy()
     shift = (q.loc - p.loc).numpy()
@@ -191,12 +191,12 @@ def test_multivariate_normals(p, q):
     assert result.shape == fb.broadcast_shapes(p.batch_shape, q.batch_shape)
 
 
-def test_multivariate_normals_of_different_sizes():
+def test_kl_divergence_of_multivariate_normals_of_different_sizes():
     with pytest.raises(ValueError, match="different event shapes"):
         kl_divergence(gaussians()[0], D.MultivariateNormal(fb.zeros(2), fb.eye(2)))
 
 
-def test_dirichlet_and_wishart_by_samples():
+def test_kl_divergence_of_dirichlet_and_wishart_equals_a_sample_mean():
     fb.manual_seed(0)
     wisharts = [D.Wishart(number(df), scale_tril=number(FACTORS[1] * s)) for df, s in ((5.0, 1.0), (7.0, 0.8))]
     for p, q in (
@@ -210,7 +210,7 @@ def test_dirichlet_and_wishart_by_samples():
         near(kl_divergence(p, p), 0)
 
 
-def test_composites():
+def test_kl_divergence_of_independent_and_transformed_distributions():
     p, q = D.Normal(number([0.0, 1.0]), 1.0), D.Normal(number([1.0, 1.0]), 2.0)
     each = kl_divergence(p, q)
     near(kl_divergence(D.Independent(p, 1), D.Independent(q, 1)), each.sum().numpy())
@@ -227,14 +227,14 @@ def test_composites():
 
 
 @pytest.mark.parametrize("name", ["Normal", "Gamma", "Beta", "Laplace", "Gumbel", "Cauchy"])
-def test_gradients(name):
+def test_kl_divergence_passes_gradcheck(name):
     def divergence(a, b, c, e):
         return kl_divergence(getattr(D, name)(a, b), getattr(D, name)(c, e))
 
     assert gradcheck(divergence, [number(v).requires_grad_() for v in (0.7, 1.3, 1.9, 0.6)])
 
 
-def test_gradient_by_the_log_normalizer_reaches_both():
+def test_kl_divergence_has_gradients_for_both_distributions():
     def divergence(df_p, df_q, factor):
         factor = factor.tril()
         return kl_divergence(D.Wishart(df_p, scale_tril=factor), D.Wishart(df_q, scale_tril=2 * factor))
@@ -242,14 +242,14 @@ def test_gradient_by_the_log_normalizer_reaches_both():
     assert gradcheck(divergence, [number(v).requires_grad_() for v in (5.0, 6.0, FACTORS[1])])
 
 
-def test_a_subclass_is_served_by_its_base():
+def test_kl_divergence_of_a_subclass_uses_the_formula_of_its_base():
     class Tilted(D.Normal):
         pass
 
     near(kl_divergence(Tilted(0.0, 1.0), D.Normal(1.0, 1.0)), 0.5)
 
 
-def test_specific_formulas_are_preferred_and_ambiguity_warns():
+def test_the_most_specific_kl_formula_is_used_and_ambiguity_warns():
     class A(D.Distribution):
         arg_constraints = {}  # noqa: RUF012
 
@@ -274,7 +274,7 @@ def test_specific_formulas_are_preferred_and_ambiguity_warns():
         register_kl(D.Normal, "Normal")
 
 
-def test_a_base_that_is_no_distribution():
+def test_register_kl_accepts_base_classes_that_are_no_distributions():
     class Mixin:
         pass
 
@@ -288,7 +288,7 @@ def test_a_base_that_is_no_distribution():
         _KL_REGISTRY.pop((Mixed, Mixin), None)
 
 
-def test_registered_formulas_take_precedence_over_later_defaults():
+def test_registered_kl_formulas_take_precedence_over_defaults():
     code = """
 import flambeau as fb
 from flambeau.distributions import Normal, kl_divergence, register_kl

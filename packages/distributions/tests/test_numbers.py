@@ -28,7 +28,7 @@ def close(actual, expected, tolerance=1e-9):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_log_prob(name):
+def test_log_prob_equals_that_of_scipy(name):
     reference, x = CASES[name][1], values(name)
     expected = reference.logpdf(x) if name in CONTINUOUS else reference.logpmf(x)
     close(make(name).log_prob(fb.from_numpy(x)), expected)
@@ -43,7 +43,7 @@ def test_log_prob_in_float32(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_moments(name):
+def test_mean_and_variance_equal_those_of_scipy(name):
     distribution, reference = make(name), CASES[name][1]
     # VonMises has circular moments (see below); the Cauchy distributions have no finite mean.
     if name not in ("VonMises", "Cauchy", "HalfCauchy"):
@@ -52,7 +52,7 @@ def test_moments(name):
     close(distribution.stddev, np.sqrt(distribution.variance.numpy()))
 
 
-def test_the_variance_of_von_mises_is_that_of_directions():
+def test_the_variance_of_von_mises_is_circular():
     x = np.linspace(-np.pi, np.pi, 4001)[:-1, None]
     density = st.vonmises(B, 0).pdf(x)
     expected = 1 - (density * np.cos(x)).sum(0) / density.sum(0)
@@ -133,7 +133,7 @@ def _cdf(name, parameters):
 
 
 @pytest.mark.parametrize("name", DISCRETE)
-def test_counts_follow_the_distribution(name):
+def test_sampled_counts_follow_the_distribution(name):
     fb.manual_seed(3)
     n = 6000
     samples = make(name).sample((n,)).numpy()
@@ -194,7 +194,7 @@ def test_gradient_of_rsample(name):
 
 
 @pytest.mark.parametrize("name", ["Beta", "FisherSnedecor", "StudentT"])
-def test_gradient_of_rsample_in_the_mean(name):
+def test_the_mean_gradient_of_rsample_is_correct(name):
     """Compare the mean gradient of ``log(1 + x**2)`` with the gradient of its mean under SciPy's density."""
     fb.manual_seed(5)
     parameters = [fb.tensor(p, requires_grad=True) for p in CASES[name][0]]
@@ -241,7 +241,7 @@ def test_saturated_logits_have_a_finite_density(dtype):
         assert logits.grad == 0
 
 
-def test_heavy_tails_have_infinite_moments_or_none():
+def test_heavy_tailed_distributions_have_infinite_or_nan_moments():
     inf, nan = fb.inf, fb.nan
     close(D.StudentT(fb.tensor([0.5, 1.5, 3.0])).mean, [nan, 0, 0])
     close(D.StudentT(fb.tensor([0.5, 1.5, 3.0])).variance, [nan, inf, 3])
@@ -254,7 +254,7 @@ def test_heavy_tails_have_infinite_moments_or_none():
     assert D.HalfCauchy(1.0).mean == inf
 
 
-def test_generalized_pareto_passes_smoothly_through_the_exponential():
+def test_generalized_pareto_is_continuous_at_the_exponential_case():
     x = fb.tensor([0.5, 2.0], dtype=fb.float64)
     k = fb.zeros(2, dtype=fb.float64, requires_grad=True)
     distribution = D.GeneralizedPareto(fb.zeros(2, dtype=fb.float64), 1.0, k)
@@ -266,7 +266,7 @@ def test_generalized_pareto_passes_smoothly_through_the_exponential():
     close(distribution.log_survival_function(x).detach(), -x.numpy())
 
 
-def test_kumaraswamy_and_continuous_bernoulli_by_integration():
+def test_moments_of_kumaraswamy_and_continuous_bernoulli_by_integration():
     grid = np.linspace(0, 1, 200_001)
     middle = fb.from_numpy((grid[1:] + grid[:-1]) / 2)
     for distribution in (
@@ -294,7 +294,7 @@ def test_kumaraswamy_and_continuous_bernoulli_by_integration():
     close(D.Kumaraswamy(2.0, 3.0).mode, 0.2**0.5, 1e-6)
 
 
-def test_probabilities_of_zero_and_one():
+def test_bernoulli_and_geometric_with_probabilities_of_zero_and_one():
     certain = D.Bernoulli(probs=fb.tensor([0.0, 1.0]))
     assert certain.sample((5,)).tolist() == [[0.0, 1.0]] * 5
     assert (certain.log_prob(fb.tensor([0.0, 1.0])) > -1e-6).all()

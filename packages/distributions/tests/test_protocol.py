@@ -43,7 +43,7 @@ def make(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_shapes(name):
+def test_batch_event_and_sample_shapes(name):
     distribution, event = make(name), ALL[name][1]
     assert (distribution.batch_shape, distribution.event_shape) == ((3,), event)
     assert isinstance(distribution.batch_shape, fb.Size) and isinstance(distribution.event_shape, fb.Size)
@@ -61,7 +61,7 @@ def test_shapes(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_expand(name):
+def test_expand_changes_the_batch_shape(name):
     distribution, event = make(name), ALL[name][1]
     expanded = distribution.expand((2, 3))
     assert type(expanded) is type(distribution)
@@ -82,7 +82,7 @@ def test_expand(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_copies(name):
+def test_distributions_can_be_copied_and_pickled(name):
     distribution = make(name)
     x = distribution.sample()
     for other in (copy.deepcopy(distribution), pickle.loads(pickle.dumps(distribution))):
@@ -99,7 +99,7 @@ def test_samples_depend_only_on_the_seed(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_values_are_checked(name):
+def test_log_prob_checks_the_support(name):
     distribution = make(name)
     with pytest.raises(ValueError, match="The value argument to log_prob must be a Tensor"):
         distribution._validate_sample(0.5)
@@ -157,12 +157,12 @@ def test_values_are_checked(name):
         (lambda: D.Distribution.set_default_validate_args(3), "got 3"),
     ],
 )
-def test_bad_parameters(build, message):
+def test_invalid_parameters_are_rejected(build, message):
     with pytest.raises(ValueError, match=message):
         build()
 
 
-def test_parameters_that_do_not_broadcast():
+def test_inconsistent_parameters_are_rejected():
     with pytest.raises(RuntimeError, match="must match"):
         D.Normal(fb.zeros(2), fb.ones(3))
     with pytest.raises(NotImplementedError, match="total_count"):
@@ -190,7 +190,7 @@ def test_validation_can_be_turned_off():
     assert D.Normal(0.0, 1.0, validate_args=False).expand((2,))._validate_args is False
 
 
-def test_repr():
+def test_repr_of_distributions():
     assert repr(D.Normal(0.0, 1.0)) == "Normal(loc: 0.0, scale: 1.0)"
     assert repr(D.Normal(fb.zeros(2), 1.0)) == "Normal(loc: flambeau.Size([2]), scale: flambeau.Size([2]))"
     assert repr(D.Categorical(logits=fb.ones(2, 3))) == "Categorical(logits: flambeau.Size([2, 3]))"
@@ -200,7 +200,7 @@ def test_repr():
     assert repr(mixture).startswith("MixtureSameFamily(\n  Categorical(probs: ")
 
 
-def test_numbers_take_the_dtype_of_the_tensors():
+def test_number_parameters_take_the_dtype_of_tensor_parameters():
     half, wide = D.Normal(fb.zeros(2, dtype=fb.float64), 1), D.Normal(0, fb.ones((), dtype=fb.float64))
     assert half.scale.dtype == wide.loc.dtype == fb.float64
     assert D.Normal(0, 1).loc.dtype == fb.get_default_dtype()
@@ -238,7 +238,7 @@ def test_independent_sums_over_its_event():
     assert (distribution.mean.shape, distribution.mode.shape, distribution.variance.shape) == ((4, 3, 2),) * 3
 
 
-def test_transformed_distributions_know_their_shapes():
+def test_transformed_distributions_have_the_shapes_of_their_transforms():
     normal = D.Normal(fb.zeros(3), 1.0)
     simplex = D.TransformedDistribution(normal.expand((2, 3)), [D.StickBreakingTransform()])
     assert (simplex.batch_shape, simplex.event_shape) == ((2,), (4,))
@@ -311,7 +311,7 @@ class Triangular(D.Distribution):
         return self.width.log()
 
 
-def test_distributions_of_a_program():
+def test_custom_distributions_inherit_the_protocol():
     distribution = Triangular(fb.ones(2))
     assert distribution.expand([3, 2]).sample((5,)).shape == (5, 3, 2)
     assert repr(distribution) == "Triangular(width: flambeau.Size([2]))"
@@ -338,7 +338,7 @@ def test_a_lazy_property_first_read_under_no_grad_is_recorded():
     assert gradient == 0.5
 
 
-def test_vectors_and_triangles():
+def test_vectors_convert_to_triangular_matrices_and_back():
     vector = fb.arange(1.0, 7.0)
     matrix = utils.vec_to_tril_matrix(vector)
     assert matrix.tolist() == [[1, 0, 0], [2, 3, 0], [4, 5, 6]]
@@ -351,5 +351,5 @@ def test_vectors_and_triangles():
     np.testing.assert_allclose(utils.clamp_probs(fb.tensor([0.0, 1.0])).numpy(), [0, 1], atol=2e-7)
 
 
-def test_scalars_of_numpy_are_numbers():
+def test_numpy_scalars_are_accepted_as_parameters():
     assert D.Normal(np.float32(1.0), np.int64(2)).scale == 2

@@ -43,6 +43,6 @@ def pytorch_streams():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_draws_are_those_of_pytorch(name):
+def test_samples_from_a_seed_equal_those_of_pytorch(name):
     distribution, shape, expected = CASES[name]
     np.testing.assert_allclose(distribution().sample(shape).numpy(), expected, rtol=1e-12)

@@ -46,7 +46,7 @@ CASES |= {f"inverse {name}": (t.inv, t(x)) for name, (t, x) in CASES.items() if 
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_inverse(name):
+def test_the_inverse_of_a_transform_restores_its_input(name):
     transform, x = CASES[name]
     y = transform(x)
     fb.testing.assert_close(transform.inv(y), x)
@@ -55,7 +55,7 @@ def test_inverse(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_shapes(name):
+def test_transforms_report_forward_and_inverse_shapes(name):
     transform, x = CASES[name]
     y = transform(x)
     assert tuple(transform.forward_shape(x.shape)) == y.shape
@@ -106,7 +106,7 @@ def test_log_abs_det_jacobian_of_an_inverse_is_the_negative(name):
     fb.testing.assert_close(transform.inv.log_abs_det_jacobian(y, x), -transform.log_abs_det_jacobian(x, y))
 
 
-def test_signs():
+def test_transforms_report_their_sign():
     assert D.ExpTransform().sign == 1 and D.ExpTransform().inv.sign == 1
     assert D.AffineTransform(0.0, -2.0).sign == -1
     assert D.AffineTransform(0.0, number([2.0, -1.0])).sign.tolist() == [1, -1]
@@ -116,7 +116,7 @@ def test_signs():
         D.AbsTransform().sign  # noqa: B018
 
 
-def test_equality_is_of_parameters():
+def test_transforms_with_equal_parameters_are_equal():
     assert D.ExpTransform() == D.ExpTransform() != D.TanhTransform()
     assert D.AffineTransform(1.0, 2.0) == D.AffineTransform(1.0, number(2.0)) != D.AffineTransform(1.0, 3.0)
     assert D.AffineTransform(number([1.0]), 2.0) != D.AffineTransform(number([1.0, 1.0]), 2.0)
@@ -163,7 +163,7 @@ def test_saturated_values_stay_inside_the_codomain():
     assert fb.isfinite(D.TanhTransform().log_abs_det_jacobian(x, x.tanh())).all()
 
 
-def test_repr():
+def test_repr_of_transforms():
     affine = D.AffineTransform(1.0, 2.0)
     assert repr(affine) == "AffineTransform()"
     assert repr(affine.inv) == "_InverseTransform(AffineTransform())"
@@ -173,7 +173,7 @@ def test_repr():
     assert repr(D.IndependentTransform(affine, 1)) == "IndependentTransform(AffineTransform(), 1)"
 
 
-def test_errors():
+def test_transforms_reject_invalid_arguments():
     with pytest.raises(ValueError, match="different numbers of elements"):
         D.ReshapeTransform((2,), (3,))
     reshape = D.ReshapeTransform((2,), (1, 2))
@@ -273,7 +273,7 @@ def test_registries_reject_unknown_and_accept_new_constraints():
     assert transform_to(Even())(number(3.0)) == 6
 
 
-def test_a_transform_that_is_a_module():
+def test_a_transform_can_be_a_module():
     pytest.importorskip("flambeau.nn", reason="needs flambeau-nn, which flambeau-distributions does not require")
 
     class Scale(D.transforms.Transform, fb.nn.Module):

@@ -42,7 +42,7 @@ def test_categorical():
         assert distribution.param_shape == (2, 3)
 
 
-def test_log_prob_of_categories_broadcasts_both_ways():
+def test_log_prob_of_categorical_broadcasts_values_and_batches():
     distribution = D.Categorical(*tensors(WEIGHTS))
     close(distribution.log_prob(fb.tensor(1)), np.log(PROBS)[:, 1])
     close(distribution.log_prob(fb.tensor([[0], [2]])), np.log(PROBS).T[[0, 2]])
@@ -74,7 +74,7 @@ def test_samples_follow_the_probabilities(kind):
         assert st.chisquare(counts[i], trials * PROBS[i]).pvalue > 1e-3
 
 
-def test_counts_of_a_multinomial_vary_as_they_should():
+def test_multinomial_samples_have_the_expected_variance():
     fb.manual_seed(1)
     distribution = D.Multinomial(10, *tensors(WEIGHTS))
     samples = distribution.sample((6000,)).numpy()
@@ -136,7 +136,7 @@ def test_each_entry_of_a_dirichlet_sample_is_beta_distributed():
             assert st.kstest(samples[:, row, i], st.beta(a[i], a.sum() - a[i]).cdf).pvalue > 1e-3
 
 
-def test_gradient_of_dirichlet_samples_in_the_mean():
+def test_the_mean_gradient_of_dirichlet_samples_is_correct():
     """Compare the mean gradient of samples with ``d E[x_i**2] / d a_j`` in closed form."""
     fb.manual_seed(3)
     a = fb.tensor(WEIGHTS[0], requires_grad=True)
@@ -216,7 +216,7 @@ def test_gradient_of_low_rank_multivariate_normal():
     assert gradcheck(log_prob, [t.requires_grad_() for t in tensors(LOC, LOW_RANK, DIAGONAL)])
 
 
-def test_rsample_of_multivariate_normal_moves_with_its_parameters():
+def test_rsample_of_multivariate_normal_has_parameter_gradients():
     loc, factor = (t.requires_grad_() for t in tensors(LOC, FACTOR))
 
     def draw(loc, factor):
@@ -263,7 +263,7 @@ def test_gradients_of_wishart():
     assert abs(gradient.item() / np.trace(COVARIANCE) - 1) < 0.1
 
 
-def test_entropy_by_the_log_normalizer_is_the_closed_one():
+def test_entropy_from_the_log_normalizer_equals_the_closed_form():
     df, factor = (t.requires_grad_() for t in tensors(5.0, FACTOR))
     pairs = [
         D.Normal(*tensors(0.5, 2.0)),
@@ -312,7 +312,7 @@ def test_logistic_normal_is_the_log_ratio_of_normals():
     assert st.kstest(second, st.norm(-0.2, 0.5).cdf).pvalue > 1e-3
 
 
-def test_mixture():
+def test_log_prob_and_moments_of_a_mixture():
     weights, loc, scale = np.array([0.3, 0.7]), np.array([-1.0, 2.0]), np.array([0.5, 1.5])
     components = D.Normal(*tensors(loc, scale))
     mixture = D.MixtureSameFamily(D.Categorical(*tensors(weights)), components)
