@@ -22,7 +22,7 @@ MODULES = ["flambeau.compiler", *(f"flambeau.{package}" for package in PACKAGES)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples(name):
+def test_examples_in_export_docstrings_run(name):
     known = {"fb": fb, "flambeau": fb, "nn": nn}
     for example in doctest.DocTestFinder().find(importlib.import_module(name), extraglobs=known):
         assert doctest.DocTestRunner().run(example).failed == 0, example.name

@@ -55,14 +55,14 @@ CALLS: list[tuple[Callable[[], Tensor], dict[str, int]]] = [
 
 
 @pytest.mark.parametrize(("call", "expected"), CALLS)
-def test_an_operator_and_its_derivative(call: Callable[[], Tensor], expected: dict[str, int]) -> None:
+def test_flops_of_an_operator_and_its_derivative(call: Callable[[], Tensor], expected: dict[str, int]) -> None:
     with FlopCounterMode(display=False) as counter:
         call().sum().backward()
     assert counter.get_flop_counts().get("Global", {}) == expected
     assert counter.get_total_flops() == sum(expected.values())
 
 
-def test_attention_counts_its_products() -> None:
+def test_flops_of_attention_count_its_matrix_products() -> None:
     query, key, value = r(2, 3, 5, 4), r(2, 3, 7, 4), r(2, 3, 7, 4)
     with FlopCounterMode(display=False) as counter:
         functional.scaled_dot_product_attention(query, key, value).sum().backward()
@@ -98,7 +98,7 @@ def test_operations_outside_of_modules_count_as_global() -> None:
     assert counter.get_table().splitlines()[-1].split() == ["Global", "0.000", "0%"]
 
 
-def test_custom_functions() -> None:
+def test_custom_flop_formulas_are_used() -> None:
     def count(shape: Any, *args: Any, out_shape: Any, **kwargs: Any) -> int:
         return 3 * out_shape.numel()
 
@@ -107,7 +107,7 @@ def test_custom_functions() -> None:
     assert counter.get_total_flops() == 30
 
 
-def test_counting_stops_after_the_context() -> None:
+def test_flop_counting_stops_after_the_context() -> None:
     model = nn.Linear(2, 2)
     with pytest.raises(RuntimeError), FlopCounterMode(display=False) as counter:
         model(flambeau.rand(3))
@@ -115,5 +115,5 @@ def test_counting_stops_after_the_context() -> None:
     assert counter.get_total_flops() == 0
 
 
-def test_examples() -> None:
+def test_examples_of_the_flop_counter_run() -> None:
     assert doctest.testmod(flop_counter, extraglobs={"fb": flambeau, "nn": nn}).failed == 0

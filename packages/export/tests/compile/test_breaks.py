@@ -75,7 +75,7 @@ def same(a, b):
 
 @pytest.mark.parametrize("function", BRANCHING, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("with_gradients", [False, True])
-def test_functions_that_read_elements_run_as_segments(function, with_gradients):
+def test_functions_that_read_elements_are_compiled_in_segments(function, with_gradients):
     compiled = fb.compile(function)
     for call in range(12):
         fb.manual_seed(call % 4)
@@ -96,7 +96,7 @@ def test_functions_that_read_elements_run_as_segments(function, with_gradients):
         fb.compile(function, fullgraph=True)(fb.ones(2, 4))
 
 
-def test_each_outcome_is_captured_once():
+def test_each_outcome_of_a_branch_is_captured_once():
     runs = []
 
     def f(x):
@@ -111,7 +111,7 @@ def test_each_outcome_is_captured_once():
     assert tree.root.paths == 2 and len(segments(compiled)) == 3  # both paths share the first segment
 
 
-def test_aliases_and_inputs_are_those_of_the_function():
+def test_compiled_results_alias_inputs_as_the_function_does():
     def f(x):
         view = x[0]
         if x.sum() > 0:
@@ -126,7 +126,7 @@ def test_aliases_and_inputs_are_those_of_the_function():
         assert (result[0] is x) == (value > 0)
 
 
-def test_a_change_of_an_argument_before_a_branch_happens_once():
+def test_an_argument_changed_before_a_branch_is_changed_once():
     def f(x):
         x.add_(1)
         return x * 2 if x.sum() > 0 else x * 3
@@ -151,7 +151,7 @@ def test_a_change_of_an_argument_after_a_branch_is_captured():
     assert compiled.refusals == [] and len(compiled.captured) == 1
 
 
-def test_print_happens_once_in_each_call(capsys):
+def test_print_in_a_compiled_function_runs_once_per_call(capsys):
     def f(x):
         y = x * 2
         print("sizes", y.shape, f"{x.shape[0]:>3}", y)
@@ -193,7 +193,7 @@ def test_disabled_functions_run_between_segments():
         fb.compile(f, fullgraph=True)(fb.ones(2))
 
 
-def test_a_disabled_function_that_changes_captured_variables():
+def test_a_disabled_function_may_change_captured_variables():
     settings = {"factor": 1.0}
 
     @fb.compiler.disable
@@ -211,7 +211,7 @@ def test_a_disabled_function_that_changes_captured_variables():
     assert settings["factor"] == 6.0
 
 
-def test_an_exception_between_segments_is_raised_once_and_leaves_the_function_usable():
+def test_an_exception_between_segments_leaves_the_function_usable():
     calls = []
 
     @fb.compiler.disable
@@ -245,7 +245,7 @@ def test_an_exception_between_segments_is_raised_once_and_leaves_the_function_us
             assert fb.equal(compiled(fb.full((2,), value)), fb.full((2,), -2.0))
 
 
-def test_the_number_of_paths_is_limited():
+def test_the_number_of_captured_paths_is_limited():
     compiled = fb.compile(lambda x: x * float(x.sum()))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -256,13 +256,13 @@ def test_the_number_of_paths_is_limited():
     assert compiled.captured == [] and "gives Python a value" in compiled.refusals[0]
 
 
-def test_formatted_sizes_are_not_constants():
+def test_formatted_sizes_do_not_become_constants():
     compiled = fb.compile(lambda x: (x + 1, f"{x.shape[0]}", str(x.shape)), fullgraph=True)
     for n in (2, 3, 2):
         assert compiled(fb.ones(n))[1:] == (str(n), str(fb.Size([n])))
 
 
-def test_other_code_guards_the_second_path():
+def test_each_branch_guards_the_values_that_it_reads():
     settings = {"positive": 1.0, "negative": 1.0}
 
     def positive(x):
@@ -351,7 +351,7 @@ class Small(nn.Module):
         return self.first(x)
 
 
-def test_small_modules_are_not_compiled_one_by_one():
+def test_small_modules_are_not_compiled_separately():
     model = Small()
     compiled = fb.compile(model)
     for _ in range(20):
@@ -359,7 +359,7 @@ def test_small_modules_are_not_compiled_one_by_one():
     assert model.calls == 20 and compiled.programs.children.do_not_pay
 
 
-def test_objects_that_a_call_changes_are_not_tried_again():
+def test_a_function_that_changes_objects_is_not_captured_again():
     class Keys:
         def __init__(self):
             self.found = []
@@ -377,7 +377,7 @@ def test_objects_that_a_call_changes_are_not_tried_again():
     assert len(runs) == 1
 
 
-def test_hooks_of_modules_that_are_compiled_one_by_one_run():
+def test_hooks_of_separately_compiled_modules_run():
     model = Counting()
     seen = []
     model.first.register_forward_pre_hook(lambda module, args: seen.append("before"))
@@ -391,7 +391,7 @@ def test_hooks_of_modules_that_are_compiled_one_by_one_run():
         assert len(seen) == 3 * (call + 1)
 
 
-def test_gradients_of_modules_that_are_compiled_one_by_one():
+def test_gradients_of_separately_compiled_modules():
     model, reference = Counting(), Counting()
     reference.load_state_dict(model.state_dict())
     compiled = fb.compile(model)
@@ -445,7 +445,7 @@ def test_a_recursive_function_is_compiled():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_process_uses_the_programs():
+def test_a_forked_process_uses_the_compiled_programs():
     compiled = fb.compile(branches_on_a_sum)
     for value in (1.0, -1.0):
         compiled(fb.full((3,), value))
@@ -468,7 +468,7 @@ class Cache:
         self.keys, self.length, self.sizes, self.again = [], 0, None, None
 
 
-def test_replays_create_new_objects():
+def test_each_call_of_a_compiled_function_creates_new_objects():
     settings = {"a": 1}
 
     def f(x):
@@ -492,7 +492,7 @@ def test_replays_create_new_objects():
     assert dropped() is None
 
 
-def test_an_object_that_cannot_be_made_again_is_rejected():
+def test_a_result_that_cannot_be_recreated_is_not_compiled():
     compiled = fb.compile(lambda x: (x + 1, iter([x])))
     for _ in range(2):
         assert fb.equal(next(compiled(fb.ones(1))[1]), fb.ones(1))

@@ -37,7 +37,7 @@ def test_running_statistics_change_once_per_call():
         assert model.num_batches_tracked == reference.num_batches_tracked
 
 
-def test_other_arguments_are_constants_of_a_program():
+def test_arguments_that_are_no_tensors_are_constants_of_a_program():
     def f(x, power, *, negate=False, names=("a",)):
         return (-x if negate else x) ** power, names
 
@@ -49,7 +49,7 @@ def test_other_arguments_are_constants_of_a_program():
     assert captures(compiled) == 4
 
 
-def test_structures_of_arguments_and_results():
+def test_compiled_functions_take_and_return_nested_structures():
     @dataclasses.dataclass
     class Config:
         factor: float
@@ -80,7 +80,7 @@ def test_aliased_arguments_are_recompiled():
     assert fb.equal(compiled(x, x), fb.full((2,), 4.0))
 
 
-def test_random_numbers_are_those_of_the_function():
+def test_compiled_functions_draw_the_same_random_numbers():
     def f(x):
         return x + fb.randn_like(x), fb.nn.functional.dropout(x, 0.3)
 
@@ -142,7 +142,7 @@ def test_arguments_are_not_kept_alive():
     assert dropped() is None
 
 
-def test_exceptions_are_those_of_the_operators():
+def test_compiled_functions_raise_the_exceptions_of_the_operators():
     compiled = fb.compile(lambda x, y: x @ y)
     compiled(fb.ones(2, 3), fb.ones(3, 2))
     with pytest.raises(RuntimeError):
@@ -190,7 +190,7 @@ def test_results_are_freed_when_they_are_dropped():
         gc.enable()
 
 
-def test_callbacks_of_the_garbage_collector_do_not_prevent_a_capture():
+def test_garbage_collector_callbacks_do_not_prevent_compilation():
     times = []
 
     def callback(phase, info):
@@ -213,7 +213,7 @@ def test_callbacks_of_the_garbage_collector_do_not_prevent_a_capture():
 
 
 @pytest.mark.parametrize("first", range(0, 120, 20))
-def test_random_programs_agree_with_the_functions(first):
+def test_compiled_random_functions_equal_eager_mode(first):
     for seed in range(first, first + 20):
         function = random_program(seed)
         compiled = fb.compile(function, fullgraph=True)

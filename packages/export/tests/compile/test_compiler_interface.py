@@ -98,7 +98,7 @@ def test_is_compiling_is_true_while_a_function_is_recorded():
     assert seen == [True] and not fb.compiler.is_compiling() and not fb.compiler.is_exporting()
 
 
-def test_explain_shows_programs_and_reasons():
+def test_explain_lists_programs_and_reasons_for_uncompiled_calls():
     explanation = fb.compiler.explain(lambda x: (x * 2).tanh())(fb.ones(2))
     assert explanation.graph_count == 1 and explanation.graph_break_count == 0
     assert "fused(mul, tanh)" in str(explanation)
@@ -146,7 +146,7 @@ def test_set_stance():
     assert captures(compiled) == 2
 
 
-def test_a_constant_result_is_computed_once():
+def test_results_that_depend_on_no_input_are_computed_once():
     calls = []
 
     @fb.compiler.assume_constant_result
@@ -165,7 +165,7 @@ def test_a_constant_result_is_computed_once():
     assert len(calls) == 1 and f(fb.zeros(2))[1] == 2
 
 
-def test_reset_forgets_programs():
+def test_reset_discards_compiled_programs():
     compiled = fb.compile(lambda x: x + 1)
     compiled(fb.ones(1))
     assert captures(compiled) == 1
@@ -175,7 +175,7 @@ def test_reset_forgets_programs():
     assert captures(compiled) == 1
 
 
-def test_the_log_shows_programs(monkeypatch, capsys):
+def test_the_compiler_log_shows_programs(monkeypatch, capsys):
     monkeypatch.setenv("FLAMBEAU_LOGS", "graph,fusion,guards")
     scale = 2.0
     compiled = fb.compile(lambda x: (x + 1) * scale)

@@ -85,7 +85,7 @@ def test_attributes_that_getattr_reads_are_guarded():
     assert fb.equal(compiled(fb.ones(1)), fb.ones(1))
 
 
-def test_hooks_are_guarded():
+def test_hooks_of_modules_are_guarded():
     model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
     compiled = fb.compile(model)
     x = fb.ones(1, 2)
@@ -119,7 +119,7 @@ def test_training_mode_and_grad_mode_select_programs():
     assert len(programs_of(compiled)) == 3
 
 
-def test_the_environment_is_guarded(monkeypatch):
+def test_environment_variables_are_guarded(monkeypatch):
     compiled = fb.compile(lambda x: x * 2 if os.environ.get("DOUBLE") else x * 1, fullgraph=True)
     assert fb.equal(compiled(fb.ones(1)), fb.ones(1))
     monkeypatch.setenv("DOUBLE", "1")

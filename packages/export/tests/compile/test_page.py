@@ -63,7 +63,7 @@ def boundaries(profile):
     return {(before.name, after.name): reason for before, after, reason in profile.boundaries}
 
 
-def test_the_page_shows_lines_operators_and_kernels(tmp_path):
+def test_the_explain_page_shows_lines_operators_and_kernels(tmp_path):
     explanation = fb.compiler.explain(activated)(fb.randn(20, 30), fb.randn(30, 10))
     explanation.save(tmp_path / "page.html")
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
@@ -74,7 +74,7 @@ def test_the_page_shows_lines_operators_and_kernels(tmp_path):
     assert re.search(r"one by one the operators take [\d.]+ .s and move 4.08 kB", page.text)
 
 
-def test_the_page_needs_no_network():
+def test_the_explain_page_needs_no_network():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
     html = fb.compiler.explain(model)(fb.randn(1, 3, 8, 8)).to_html()
     page = Page(html)
@@ -83,7 +83,7 @@ def test_the_page_needs_no_network():
     assert "//" not in html and "url(" not in html and "@import" not in html
 
 
-def test_the_page_is_accessible():
+def test_the_explain_page_is_accessible():
     page = Page(fb.compiler.explain(activated)(fb.randn(4, 3), fb.randn(3, 2)).to_html())
     attributes = {(tag, name) for tag, name, _ in page.attributes}
     assert {("html", "lang"), ("svg", "role"), ("svg", "aria-label"), ("th", "scope")} <= attributes
@@ -91,12 +91,12 @@ def test_the_page_is_accessible():
     assert "caption" in page.tags and next(tag for tag in page.tags if tag in ("h1", "h2")) == "h1"
 
 
-def test_text_of_the_program_is_escaped():
+def test_source_text_on_the_explain_page_is_escaped():
     page = Page(fb.compiler.explain(lambda x: (x > 1) & (x < 2))(fb.randn(3)).to_html())
     assert "<lambda>" in page.text and "lambda" not in page.tags and "x < 2" in page.text
 
 
-def test_reasons_for_calls_without_a_program_are_shown():
+def test_the_page_shows_reasons_for_uncompiled_calls():
     def f(x):
         settings["steps"] = settings.get("steps", 0) + 1
         return x + 1
@@ -106,7 +106,7 @@ def test_reasons_for_calls_without_a_program_are_shown():
     assert "Why calls run uncompiled" in page.text and "changes a Python object" in page.text
 
 
-def test_segments_that_python_divides_are_shown_without_repeating_its_calls(capsys):
+def test_the_page_shows_segments_without_running_python_calls_again(capsys):
     def f(x):
         y = x.exp() * 2
         if y.sum() > 0:
@@ -123,7 +123,7 @@ def test_segments_that_python_divides_are_shown_without_repeating_its_calls(caps
     assert "Why calls run uncompiled" not in page.text and "Where Python divides the programs" in page.text
 
 
-def test_kernels_have_shapes_bytes_and_times():
+def test_the_page_shows_shapes_bytes_and_times_of_kernels():
     profile = profile_of(activated, fb.randn(20, 30), fb.randn(30, 10))
     assert names(profile)[:2] == ["matmul", "relu+mul+sum"]
     product, fused = profile.kernels[:2]
@@ -135,7 +135,7 @@ def test_kernels_have_shapes_bytes_and_times():
     assert product.operators[0].line.startswith("test_page.py:")
 
 
-def test_memory_is_that_of_the_values_that_are_alive():
+def test_reported_memory_is_that_of_live_values():
     def f(x):
         a = x @ x
         b = a @ x  # here a and b are alive
@@ -166,11 +166,11 @@ def test_views_allocate_no_memory_blocks():
         (lambda x: fb.add(x.exp(), x, alpha=2), ("exp", "add"), "add has no fused kernel for these arguments"),
     ],
 )
-def test_unfused_neighbours_have_a_reason(function, pair, reason):
+def test_the_page_gives_a_reason_for_unfused_neighbours(function, pair, reason):
     assert boundaries(profile_of(function, fb.randn(4, 4)))[pair] == reason
 
 
-def test_a_value_that_is_read_before_ends_a_group():
+def test_reading_an_intermediate_value_ends_a_fused_group():
     def f(x):
         y = x.exp()
         return (y @ x) * y
@@ -178,7 +178,7 @@ def test_a_value_that_is_read_before_ends_a_group():
     assert boundaries(profile_of(f, fb.randn(4, 4)))["exp", "mul"] == "another operator reads the result of exp first"
 
 
-def test_a_change_in_place_ends_a_group():
+def test_an_in_place_operator_ends_a_fused_group():
     def f(x, y):
         a = x.exp()
         y[0] = 1.0
@@ -187,7 +187,7 @@ def test_a_change_in_place_ends_a_group():
     assert "in place" in boundaries(profile_of(f, fb.randn(4, 4), fb.randn(4, 4)))["exp", "add"]
 
 
-def test_kernels_have_a_maximum_number_of_operators():
+def test_fused_kernels_have_a_maximum_number_of_operators():
     def f(x):
         for _ in range(60):
             x = x + 1
@@ -217,7 +217,7 @@ def test_measuring_changes_neither_tensors_nor_random_numbers():
     assert fb.equal(fb.get_rng_state(), before[2])
 
 
-def test_a_group_that_runs_its_operators_one_by_one_is_marked():
+def test_the_page_marks_groups_that_run_unfused():
     def f(x):
         return (x * 2).tanh()
 
@@ -225,7 +225,7 @@ def test_a_group_that_runs_its_operators_one_by_one_is_marked():
     assert "The operators ran one by one" not in fb.compiler.explain(f)(fb.randn(4)).to_html()
 
 
-def test_the_grad_mode_of_the_call_is_that_of_the_measurement():
+def test_measurements_use_the_grad_mode_of_the_call():
     weight = nn.Parameter(fb.randn(2000))
 
     def f(x):

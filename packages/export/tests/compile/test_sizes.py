@@ -10,7 +10,7 @@ from flambeau import nn
 from .captured_programs import captures, programs_of
 
 
-def test_a_branch_on_a_size_captures_again():
+def test_a_branch_on_a_size_is_captured_for_each_outcome():
     def f(x):
         return x * 2 if x.shape[0] > 4 else x + x.shape[0]
 
@@ -21,7 +21,7 @@ def test_a_branch_on_a_size_captures_again():
     assert captures(compiled) == 2
 
 
-def test_a_branch_on_a_size_after_a_change_does_not_change_twice():
+def test_recapturing_a_branch_on_a_size_does_not_repeat_in_place_changes():
     def f(x):
         x.add_(1)
         return x * 2 if x.shape[0] > 4 else x + 1
@@ -52,7 +52,7 @@ def test_a_traced_size_that_the_function_stores_is_a_plain_number():
     assert type(model.last) is fb.Size and tuple(model.last) == (4,)
 
 
-def test_without_dynamic_sizes_each_size_has_a_program():
+def test_without_dynamic_sizes_each_size_is_compiled_separately():
     for dynamic, count in ((None, 1), (True, 1), (False, 3)):
         compiled = fb.compile(lambda x: x * 2, dynamic=dynamic)
         model = fb.compile(nn.Linear(2, 2), dynamic=dynamic)
@@ -77,7 +77,7 @@ SIZES = {
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_one_program_serves_all_sizes(name):
+def test_one_dynamic_program_serves_all_sizes(name):
     make, shapes = SIZES[name]
     model = make().eval()
     compiled = fb.compile(model, fullgraph=True)
@@ -89,7 +89,7 @@ def test_one_program_serves_all_sizes(name):
     assert len(programs_of(compiled)) == 1
 
 
-def test_a_change_of_a_local_tensor_does_not_fix_the_sizes():
+def test_changing_a_local_tensor_keeps_sizes_dynamic():
     def f(x):
         y = x * 2
         y += 1

@@ -25,7 +25,7 @@ optim = pytest.importorskip("flambeau.optim")
 
 @pytest.mark.parametrize("make", [perceptron, lenet, transformer])
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_training_is_identical_to_that_of_the_function(make, name):
+def test_a_compiled_training_step_equals_the_uncompiled_one(make, name):
     run = require_same(make, OPTIMIZERS[name])
     text = run.captured[0].text
     assert "run_backward(" in text and "clear_gradients(" in text
@@ -71,14 +71,14 @@ def test_options_that_the_function_reads_are_guarded():
     require_same(perceptron, OPTIMIZERS["SGD"], programs=2, make_step=make_step, between=between)
 
 
-def test_a_momentum_that_becomes_zero_needs_another_program():
+def test_changing_the_momentum_to_zero_recompiles():
     def between(number, model, optimizer):
         optimizer.param_groups[0]["momentum"] = 0.0 if number >= 5 else 0.9
 
     require_same(perceptron, lambda p: optim.SGD(p, lr=0.1, momentum=0.9), programs=2, steps=10, between=between)
 
 
-def test_groups_are_added_and_states_are_loaded():
+def test_compiled_steps_follow_added_groups_and_loaded_states():
     def make():
         model = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 3)])
         model.forward = lambda x: model[1](model[0](x))
@@ -109,7 +109,7 @@ def test_groups_are_added_and_states_are_loaded():
     assert run(True) == run(False)
 
 
-def test_hooks_of_optimizers_and_modules_are_seen():
+def test_compiled_steps_run_hooks_of_optimizers_and_modules():
     calls = []
 
     def run(compiled):
@@ -133,7 +133,7 @@ def test_hooks_of_optimizers_and_modules_are_seen():
     assert run(True) == expected and calls == seen
 
 
-def test_a_closure_is_captured_and_lbfgs_runs_uncompiled():
+def test_a_step_with_a_closure_is_compiled_except_for_lbfgs():
     def make_step(model, optimizer):
         def step(x, y):
             def closure():
@@ -152,7 +152,7 @@ def test_a_closure_is_captured_and_lbfgs_runs_uncompiled():
     assert found == expected and run.captured == [] and run.refusals
 
 
-def test_a_step_in_python_runs_as_operators():
+def test_a_custom_optimizer_step_in_python_is_compiled():
     def make_step(model, optimizer):
         def step(x, y):
             for p in model.parameters():
@@ -244,7 +244,7 @@ def test_fullgraph_accepts_a_step_that_creates_state_first():
 
 
 @pytest.mark.parametrize("kind", ["nothing", "number", "dict"])
-def test_a_step_returns_any_structure(kind):
+def test_a_compiled_step_may_return_any_structure(kind):
     def make_step(model, optimizer):
         def step(x, y):
             optimizer.zero_grad()
@@ -258,7 +258,7 @@ def test_a_step_returns_any_structure(kind):
     require_same(perceptron, OPTIMIZERS["Adam"], make_step=make_step)
 
 
-def test_a_changed_hyperparameter_of_a_wrong_type_raises_what_the_function_raises():
+def test_a_hyperparameter_of_a_wrong_type_raises_as_if_uncompiled():
     model, batch = perceptron()
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     compiled = fb.compile(usual_step(model, optimizer))

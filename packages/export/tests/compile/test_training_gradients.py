@@ -11,7 +11,7 @@ from .training_steps import OPTIMIZERS, bytes_of, perceptron, require_same, usua
 optim = pytest.importorskip("flambeau.optim")
 
 
-def test_gradients_may_be_filled_with_zeros():
+def test_compiled_steps_support_zero_grad_without_set_to_none():
     def make_step(model, optimizer):
         def step(x, y):
             optimizer.zero_grad(set_to_none=False)
@@ -26,7 +26,7 @@ def test_gradients_may_be_filled_with_zeros():
 
 
 @pytest.mark.parametrize("clip", ["norm", "inf", "value"])
-def test_gradients_are_clipped(clip):
+def test_compiled_steps_clip_gradients(clip):
     def make_step(model, optimizer):
         def step(x, y):
             optimizer.zero_grad()
@@ -61,7 +61,7 @@ def test_gradients_accumulate_over_several_calls():
     require_same(perceptron, OPTIMIZERS["Adam"], make_step=make_step, steps=12, between=between)
 
 
-def test_whether_leaves_have_gradients_selects_the_program():
+def test_existing_gradients_select_the_compiled_program():
     weight = fb.ones(3, requires_grad=True)
 
     def step(x):
@@ -78,7 +78,7 @@ def test_whether_leaves_have_gradients_selects_the_program():
     assert seen == [0.0, 2.0, 3.0, 0.0, 2.0] and len(compiled.captured) == 2
 
 
-def test_frozen_parameters_and_replaced_gradients():
+def test_compiled_steps_with_frozen_parameters_and_replaced_gradients():
     def between(number, model, optimizer):
         if number == 5:
             model[0].weight.requires_grad_(False)
@@ -118,7 +118,7 @@ def test_hooks_after_accumulation_run_uncompiled():
     assert fb.equal(model[0].weight, before)
 
 
-def test_several_losses_and_graphs_that_are_kept():
+def test_compiled_steps_with_several_losses_and_retained_graphs():
     def make_step(model, optimizer):
         def step(x, y):
             optimizer.zero_grad()
@@ -134,7 +134,7 @@ def test_several_losses_and_graphs_that_are_kept():
     require_same(perceptron, OPTIMIZERS["momentum"], make_step=make_step)
 
 
-def test_gradients_of_inputs_and_of_chosen_leaves():
+def test_compiled_steps_compute_gradients_of_inputs_and_selected_leaves():
     weight = fb.randn(3, requires_grad=True)
 
     def step(x):
@@ -148,7 +148,7 @@ def test_gradients_of_inputs_and_of_chosen_leaves():
     assert weight.grad is None and len(compiled.captured) == 1
 
 
-def test_gradients_that_are_differentiated_again():
+def test_compiled_steps_compute_second_derivatives():
     def run(compiled):
         fb.manual_seed(0)
         weight = fb.randn(4, requires_grad=True)
@@ -177,7 +177,7 @@ def test_memory_of_the_graph_is_freed():
         loss.backward()
 
 
-def test_other_ways_to_differentiate_run_uncompiled():
+def test_unsupported_ways_to_differentiate_run_uncompiled():
     weight = fb.ones(3, requires_grad=True)
 
     def step(x):
@@ -192,7 +192,7 @@ def test_other_ways_to_differentiate_run_uncompiled():
     assert compiled.captured == [] and "only with Tensor.backward()" in compiled.refusals[0]
 
 
-def test_results_and_leaves_made_in_the_function():
+def test_a_compiled_function_may_create_and_differentiate_leaves():
     def makes_a_leaf(x):
         w = fb.ones(3, requires_grad=True)
         (w * x).sum().backward()
@@ -205,7 +205,7 @@ def test_results_and_leaves_made_in_the_function():
     assert compiled.captured == [] and compiled.refusals
 
 
-def test_a_gradient_of_another_size_of_batch_needs_no_new_program():
+def test_a_different_batch_size_does_not_recompile_the_backward_pass():
     model, _ = perceptron()
     optimizer = optim.Adam(model.parameters())
     compiled = fb.compile(usual_step(model, optimizer), fullgraph=True)

@@ -104,7 +104,7 @@ def test_a_cache_that_the_first_call_fills_is_captured_afterwards():
     assert len(programs_of(compiled)) == 1 and compiled.programs.refusals == []
 
 
-def test_captures_are_limited():
+def test_the_number_of_captures_is_limited():
     compiled = fb.compile(lambda x, n: x * n)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -114,7 +114,7 @@ def test_captures_are_limited():
     assert len(caught) == 1 and "was captured 8 times and runs uncompiled" in str(caught[0].message)
 
 
-def test_transforms_and_modes_see_the_operators():
+def test_functions_run_uncompiled_below_transforms_and_modes():
     def f(x):
         return (x * 2).sin()
 
@@ -137,7 +137,7 @@ def test_transforms_and_modes_see_the_operators():
     assert seen == ["mul", "sin"]
 
 
-def test_subclasses_of_tensors_see_the_operators():
+def test_functions_run_uncompiled_for_tensor_subclasses():
     class Logged(fb.Tensor):
         @classmethod
         def __torch_function__(cls, func, types, args=(), kwargs=None):

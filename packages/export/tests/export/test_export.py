@@ -23,7 +23,7 @@ class Joined(nn.Module):
 PAIR = {"a": fb.ones(2), "b": fb.ones(3)}
 
 
-def test_static_sizes_are_required():
+def test_exported_programs_require_the_sizes_of_the_example():
     model = Joined()
     program = export(model, (fb.ones(4, 3), PAIR))
     assert fb.equal(program.module()(fb.ones(4, 3), PAIR), model(fb.ones(4, 3), PAIR))
@@ -33,7 +33,7 @@ def test_static_sizes_are_required():
         program.module()(fb.ones(4, 3), {"a": fb.ones(3), "b": fb.ones(3)})
 
 
-def test_dynamic_sizes():
+def test_exported_programs_accept_dynamic_sizes():
     model, batch = Joined(), Dim("batch", min=2, max=8)
     program = export(
         model,
@@ -84,7 +84,7 @@ def test_models_that_need_static_sizes_are_rejected():
             Dim(**arguments)
 
 
-def test_state_and_files():
+def test_exported_programs_have_a_state_dict_and_can_be_saved():
     model = Joined()
     program = export(model, (fb.ones(4, 3), PAIR))
     assert [n for n, _ in program.named_parameters()] == ["linear.weight", "linear.bias"]

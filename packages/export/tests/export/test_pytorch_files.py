@@ -102,7 +102,7 @@ def linear(target="torch.ops.aten.linear.default"):
 LINEAR_TENSORS = {"weight": WEIGHT, "count": np.array([0], "i8")}
 
 
-def test_programs_compute_their_graph():
+def test_loaded_programs_compute_their_graph():
     exported = load(exported_file(linear(), LINEAR_TENSORS))
     x = np.ones((4, 3), "f4")
     module = exported.module()
@@ -130,7 +130,7 @@ def test_inputs_have_the_exported_sizes():
         module()
 
 
-def test_structures_of_inputs_and_outputs():
+def test_loaded_programs_take_and_return_nested_structures():
     described = graph(
         [tensor("a"), tensor("b"), {"as_float": 3.0}],
         [
@@ -156,7 +156,7 @@ def test_structures_of_inputs_and_outputs():
         module({"a": fb.ones(1)}, scale=3.0)
 
 
-def test_constants_and_mutations_of_buffers_and_inputs():
+def test_loaded_programs_have_constants_and_mutate_buffers_and_inputs():
     described = graph(
         [tensor("b_n"), tensor("c_t"), tensor("x")],
         [
@@ -184,7 +184,7 @@ def test_constants_and_mutations_of_buffers_and_inputs():
     assert [name for name, _ in exported.named_buffers()] == ["n"]
 
 
-def test_branches_and_sizes():
+def test_loaded_programs_contain_branches_and_symbolic_sizes():
     branches = [
         {"as_graph": {"name": f"g{i}", "graph": graph(
             [tensor("x")], [node(f"torch.ops.aten.{name}.Tensor", [tensor("x"), {"as_int": 3}], tensor("r"))],
@@ -208,7 +208,7 @@ def test_branches_and_sizes():
     assert module(fb.tensor([2.0])).tolist() == [6.0] and module(fb.tensor([2.0, 3.0])).tolist() == [5.0, 6.0]
 
 
-def test_the_layout_of_older_versions():
+def test_files_of_older_pytorch_versions_can_be_loaded():
     tensors = io.BytesIO()
     fb.save({"weight": fb.nn.Parameter(fb.from_numpy(WEIGHT)), "count": fb.tensor([0])}, tensors, format="pt")
     described = linear()
@@ -227,7 +227,7 @@ def test_the_layout_of_older_versions():
     assert [name for name, _ in exported.named_parameters()] == ["weight"]
 
 
-def test_extra_files():
+def test_extra_files_are_returned():
     extra = {"note.txt": ""}
     load(exported_file(linear(), LINEAR_TENSORS, files={"extra/note.txt": b"hello"}), extra_files=extra)
     assert extra == {"note.txt": b"hello"}
@@ -245,12 +245,12 @@ def test_unsupported_programs_are_rejected():
     "target",
     ["torch.ops.aten.__class__.default", "torch.ops.aten.save.default", "_operator.attrgetter", "builtins.eval"],
 )
-def test_graphs_call_only_operators(target):
+def test_graphs_that_call_other_functions_are_rejected(target):
     with pytest.raises(NotImplementedError, match="flambeau has no operator"):
         load(exported_file(linear(target), LINEAR_TENSORS))
 
 
-def test_damaged_files():
+def test_damaged_files_are_rejected():
     whole = exported_file(linear(), LINEAR_TENSORS).getvalue()
     for count in (4, 100, len(whole) // 2, len(whole) - 10):
         with pytest.raises(RuntimeError, match="truncated or damaged"):

@@ -21,7 +21,7 @@ class Backend:
         return graph.forward
 
 
-def test_a_function() -> None:
+def test_compile_passes_the_graph_of_a_function_to_the_backend() -> None:
     backend = Backend()
 
     @flambeau.compile(backend=backend)
@@ -39,7 +39,7 @@ def test_a_function() -> None:
     assert program.__name__ == "program"
 
 
-def test_a_module() -> None:
+def test_compile_passes_the_graph_of_a_module_to_the_backend() -> None:
     backend = Backend()
     model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5))
     optimized: Any = flambeau.compile(model, backend=backend)

@@ -51,7 +51,7 @@ def small() -> fx.Graph:
     return graph
 
 
-def test_users_follow_the_arguments() -> None:
+def test_changing_arguments_updates_the_users_of_nodes() -> None:
     graph = small()
     x, product, relu, output = graph.nodes
     assert list(product.users) == [relu, output]
@@ -119,7 +119,7 @@ def test_nodes_of_another_graph_are_rejected() -> None:
         graph.create_node("call_function", "relu")
 
 
-def test_a_graph_is_copied() -> None:
+def test_graphs_can_be_copied_into_graphs() -> None:
     graph = small()
     copied = copy.deepcopy(graph)
     assert str(copied) == str(graph)
@@ -127,7 +127,7 @@ def test_a_graph_is_copied() -> None:
     assert copied.find_nodes(op="call_function", target=operator.mul)[0].name == "mul"
 
 
-def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_print_tabular_prints_a_table_of_nodes(capsys: pytest.CaptureFixture[str]) -> None:
     small().print_tabular()
     lines = capsys.readouterr().out.splitlines()
     assert lines[:4] == [
@@ -151,7 +151,7 @@ def test_modules_are_pickled_and_copied(net: Net, x: Tensor) -> None:
     assert copy.copy(traced).fc is traced.fc
 
 
-def test_a_module_is_written_as_a_package(net: Net, x: Tensor, tmp_path: Path, monkeypatch: Any) -> None:
+def test_to_folder_writes_a_module_as_a_package(net: Net, x: Tensor, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     traced = fx.symbolic_trace(net)
     traced.to_folder(tmp_path / "written_net", "Written")
@@ -161,7 +161,7 @@ def test_a_module_is_written_as_a_package(net: Net, x: Tensor, tmp_path: Path, m
     del sys.modules["written_net"]
 
 
-def test_submodules(net: Net) -> None:
+def test_submodules_can_be_added_and_deleted(net: Net) -> None:
     traced = fx.symbolic_trace(net)
     assert traced.add_submodule("deep.er", nn.ReLU())
     assert not traced.delete_submodule("deep.none")
@@ -180,14 +180,14 @@ def test_an_exception_shows_the_generated_code() -> None:
     assert "view = add.view(5);  add = None" in note
 
 
-def test_the_interpreter_names_the_node(net: Net, x: Tensor) -> None:
+def test_errors_in_the_interpreter_name_the_node(net: Net, x: Tensor) -> None:
     traced = fx.symbolic_trace(net)
     assert flambeau.equal(fx.Interpreter(traced).run(x), net(x))
     with pytest.raises(RuntimeError, match=r"While executing %fc : \[num_users=1\] = call_module\[target=fc\]"):
         fx.Interpreter(traced).run(flambeau.ones(1, 1, 6, 6))
 
 
-def test_a_transformer(x: Tensor, net: Net) -> None:
+def test_a_transformer_replaces_function_calls(x: Tensor, net: Net) -> None:
     class Swap(fx.Transformer):
         def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
             if target is functional.relu:
@@ -200,7 +200,7 @@ def test_a_transformer(x: Tensor, net: Net) -> None:
     assert changed(x).shape == (2, 3)
 
 
-def test_patterns_are_replaced() -> None:
+def test_replace_pattern_replaces_matching_subgraphs() -> None:
     def program(x: Tensor, w: Tensor) -> Tensor:
         return x + flambeau.cat([-w, w]).sum() + flambeau.cat([-w, x]).sum()
 
@@ -213,7 +213,7 @@ def test_patterns_are_replaced() -> None:
     traced.graph.lint()
 
 
-def test_patterns_with_values_used_elsewhere_do_not_match() -> None:
+def test_patterns_whose_values_are_used_elsewhere_do_not_match() -> None:
     def program(x: Tensor) -> Tensor:
         inner = x.neg()
         return inner.relu() + inner
@@ -221,7 +221,7 @@ def test_patterns_with_values_used_elsewhere_do_not_match() -> None:
     assert not fx.replace_pattern(fx.symbolic_trace(program), lambda x: x.neg().relu(), lambda x: x)
 
 
-def test_patterns_with_parameters(x: Tensor, net: Net) -> None:
+def test_patterns_match_parameters_of_modules(x: Tensor, net: Net) -> None:
     class Other(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -244,7 +244,7 @@ def test_patterns_with_parameters(x: Tensor, net: Net) -> None:
     assert traced(x).shape == (2, 3)
 
 
-def test_shapes(net: Net, x: Tensor) -> None:
+def test_shape_propagation_annotates_nodes(net: Net, x: Tensor) -> None:
     traced = fx.symbolic_trace(net)
     ShapeProp(traced).propagate(x)
     shapes = {node.name: tuple(node.meta["tensor_meta"].shape) for node in traced.graph.nodes}
@@ -253,7 +253,7 @@ def test_shapes(net: Net, x: Tensor) -> None:
     assert 'conv: "f32[2, 2, 2, 2]" = self.conv(x)' in traced.print_readable(print_output=False)
 
 
-def test_shapes_without_elements(net: Net, x: Tensor) -> None:
+def test_shape_propagation_works_with_fake_tensors(net: Net, x: Tensor) -> None:
     traced = fx.symbolic_trace(net)
     result = FakeTensorProp(traced).propagate(x)
     assert isinstance(result, FakeTensor) and result.shape == (2, 3)
@@ -281,7 +281,7 @@ def test_cyclic_partitions_are_rejected() -> None:
         split_module(traced, None, lambda node: int(node.name == "neg"))
 
 
-def test_layers_are_fused(net: Net, x: Tensor) -> None:
+def test_fuse_merges_batch_norm_into_convolutions(net: Net, x: Tensor) -> None:
     net.bn.running_mean.copy_(flambeau.tensor([0.3, -1.0]))
     fused = fuse(net)
     assert "bn" not in fused.code
@@ -289,7 +289,7 @@ def test_layers_are_fused(net: Net, x: Tensor) -> None:
     assert "0" in remove_dropout(nn.Sequential(nn.Linear(2, 2), nn.Dropout())).code
 
 
-def test_generated_code_can_be_changed() -> None:
+def test_custom_codegen_changes_the_generated_code() -> None:
     traced = fx.symbolic_trace(lambda x: x + 1)
     with traced.graph.on_generate_code(lambda former: lambda body: ["print('called')\n", *body]):
         traced.recompile()

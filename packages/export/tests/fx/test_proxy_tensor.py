@@ -16,7 +16,7 @@ def targets(module):
     return [str(node.target) for node in module.graph.nodes if node.op == "call_function"]
 
 
-def test_a_function_becomes_a_graph_of_operators():
+def test_make_fx_records_a_graph_of_operators():
     def function(x, y):
         assert get_proxy_mode() is not None
         return (x + 2 * y).relu().sum(1)
@@ -29,7 +29,7 @@ def test_a_function_becomes_a_graph_of_operators():
     assert "ops.aten.sum.dim_IntList(relu, [1])" in traced.code and get_proxy_mode() is None
 
 
-def test_derivatives_within_the_function_are_traced():
+def test_make_fx_traces_derivatives_within_the_function():
     def gradient(x, w):
         return fb.autograd.grad((x @ w).tanh().sum(), w)[0]
 
@@ -42,7 +42,7 @@ def test_derivatives_within_the_function_are_traced():
     np.testing.assert_allclose(traced(fb.tensor(c), fb.tensor(b)).numpy(), c.T @ (1 - np.tanh(c @ b) ** 2))
 
 
-def test_second_derivatives_are_traced():
+def test_make_fx_traces_second_derivatives():
     def second(x):
         (first,) = fb.autograd.grad((x**3).sum(), x, create_graph=True)
         return fb.autograd.grad(first.sum(), x)[0]
@@ -52,7 +52,7 @@ def test_second_derivatives_are_traced():
 
 
 @pytest.mark.parametrize("mode", ["real", "fake"])
-def test_a_layer_and_its_parameters(mode):
+def test_make_fx_traces_a_layer_and_its_parameters(mode):
     layer = nn.Linear(3, 2)
     traced = make_fx(lambda x: layer(x).sigmoid(), tracing_mode=mode, _allow_non_fake_inputs=True)(fb.ones(4, 3))
     operators = [name for name in targets(traced) if name != "aten.detach.default"]
@@ -63,7 +63,7 @@ def test_a_layer_and_its_parameters(mode):
         np.testing.assert_allclose(got, 1 / (1 + np.exp(-(x @ w.T + b))), rtol=1e-5)
 
 
-def test_several_results_and_changes_in_place():
+def test_make_fx_traces_several_results_and_in_place_operators():
     def function(x):
         values, indices = x.max(1)
         y = x.clone()
@@ -76,7 +76,7 @@ def test_several_results_and_changes_in_place():
     assert "aten.add_.Tensor" in targets(traced)
 
 
-def test_a_table_of_decompositions():
+def test_make_fx_applies_a_decomposition_table():
     def silu(x):
         return x * x.sigmoid()
 
@@ -85,7 +85,7 @@ def test_a_table_of_decompositions():
     assert targets(traced) == ["aten.sigmoid.default", "aten.mul.Tensor"]
 
 
-def test_custom_operators_are_nodes():
+def test_make_fx_records_custom_operators_as_nodes():
     @fb.library.custom_op("testing_fx::twice", mutates_args=())
     def twice(x: fb.Tensor) -> fb.Tensor:
         return fb.from_numpy(x.numpy() * 2)
@@ -95,7 +95,7 @@ def test_custom_operators_are_nodes():
     assert traced(fb.tensor([3.0])).tolist() == [7]
 
 
-def test_functionalize_removes_changes_in_place():
+def test_functionalize_replaces_in_place_operators():
     def function(x):
         y = x.clone()
         y.add_(1)
@@ -122,7 +122,7 @@ def test_functionalize_removes_changes_in_place():
         functionalize(function, remove="views")
 
 
-def test_unsupported_tracing_modes():
+def test_make_fx_rejects_unsupported_tracing_modes():
     with pytest.raises(NotImplementedError, match="no symbolic sizes"):
         make_fx(lambda x: x, tracing_mode="symbolic")
     with pytest.raises(ValueError, match="Unexpected tracing mode"):

@@ -48,7 +48,7 @@ def code(program: Any, **options: Any) -> str:
     return text.strip()
 
 
-def test_the_code_of_a_module() -> None:
+def test_symbolic_trace_generates_the_code_of_a_module() -> None:
     block = Block().eval()
     traced = fx.symbolic_trace(block)
     assert traced.code.strip() == BLOCK
@@ -69,7 +69,7 @@ def test_tracing_restores_patched_functions() -> None:
     assert not flambeau.overrides.has_torch_function([flambeau.ones(1)])
 
 
-def test_functions_go_on_working_while_something_is_traced() -> None:
+def test_patched_functions_work_on_tensors_during_tracing() -> None:
     ones = flambeau.ones(2)
 
     def program(x: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ def test_functions_go_on_working_while_something_is_traced() -> None:
         (lambda x: functional.pad(x, (1, 1)), "pad = flambeau.nn.functional.pad(x, (1, 1), mode = 'constant', value"),
     ],
 )
-def test_the_line_of_an_operation(program: Callable[..., Any], line: str) -> None:
+def test_nodes_record_the_source_line_of_an_operation(program: Callable[..., Any], line: str) -> None:
     assert line in code(program)
 
 
@@ -109,7 +109,7 @@ def test_repeated_node_names_get_numeric_suffixes() -> None:
     assert [node.name for node in graph.nodes] == ["x", "add", "add_1", "relu", "relu_1", "output"]
 
 
-def test_unpacking_takes_the_elements() -> None:
+def test_unpacking_a_proxy_traces_its_elements() -> None:
     def program(x: Tensor) -> Tensor:
         left, right = flambeau.split(x, 2)
         return left - right
@@ -134,18 +134,18 @@ def branching(x: Tensor) -> Tensor:
         (lambda x: {x: 1}, RuntimeError, "Keys for dictionaries used as an argument cannot contain a Node"),
     ],
 )
-def test_untraceable_programs_raise(program: Callable[..., Any], error: type[Exception], text: str) -> None:
+def test_untraceable_functions_raise(program: Callable[..., Any], error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         fx.symbolic_trace(program)
 
 
-def test_an_error_names_the_line() -> None:
+def test_a_tracing_error_names_the_source_line() -> None:
     with pytest.raises(TraceError) as caught:
         fx.symbolic_trace(branching)
     assert any("in branching: if x.sum() > 0:" in note for note in caught.value.__notes__)
 
 
-def test_concrete_arguments() -> None:
+def test_concrete_args_specialise_the_traced_function() -> None:
     def program(a: Any, b: bool) -> Any:
         return a if b else a * 2
 
@@ -155,13 +155,13 @@ def test_concrete_arguments() -> None:
         traced(3, True)
 
 
-def test_containers_as_arguments() -> None:
+def test_traced_functions_accept_containers_as_arguments() -> None:
     traced = fx.symbolic_trace(lambda x: {"sum": x["a"] + x["b"]}, concrete_args={"x": {"a": fx.PH, "b": fx.PH}})
     assert traced({"a": 1, "b": 2}) == {"sum": 3}
     assert len([node for node in traced.graph.nodes if node.op == "placeholder"]) == 2
 
 
-def test_variable_arguments() -> None:
+def test_traced_functions_accept_variable_arguments() -> None:
     traced = fx.symbolic_trace(lambda x, *args, **kwargs: x + args[0] + kwargs["a"])
     assert traced(1, 2, a=3) == 6
 
@@ -176,7 +176,7 @@ def test_custom_tracers_select_leaf_modules() -> None:
     assert [node.target for node in graph.nodes] == ["input", "0", "output"]
 
 
-def test_buffers_as_values() -> None:
+def test_buffers_can_be_traced_as_proxies() -> None:
     class Buffers(fx.Tracer):
         proxy_buffer_attributes = True
 
@@ -184,7 +184,7 @@ def test_buffers_as_values() -> None:
     assert [node.target for node in graph.nodes if node.op == "get_attr" and node.target != "param"] == ["scale"]
 
 
-def test_shapes_of_parameters_can_be_constant() -> None:
+def test_shapes_of_parameters_can_be_traced_as_constants() -> None:
     class Checked(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -198,7 +198,7 @@ def test_shapes_of_parameters_can_be_constant() -> None:
     assert len(fx.Tracer(param_shapes_constant=True).trace(Checked()).nodes) == 4
 
 
-def test_stack_traces() -> None:
+def test_nodes_can_record_stack_traces() -> None:
     tracer = fx.Tracer()
     tracer.record_stack_traces = True
     node = next(node for node in tracer.trace(Block()).nodes if node.name == "clamp")
@@ -207,7 +207,7 @@ def test_stack_traces() -> None:
     assert list(node.meta.get("nn_module_stack", {})) == []
 
 
-def test_an_attribute_is_a_node_when_it_is_used() -> None:
+def test_an_attribute_of_a_proxy_becomes_a_node_when_it_is_used() -> None:
     graph = fx.Graph()
     proxy = fx.Proxy(graph.placeholder("x"))
     attribute = proxy.shape
@@ -228,7 +228,7 @@ def test_asserts_can_be_traced() -> None:
         traced(-1)
 
 
-def test_assertions_and_lists_of_operands() -> None:
+def test_assert_and_lists_of_proxies_are_traced() -> None:
     def function(x: flambeau.Tensor, y: flambeau.Tensor) -> flambeau.Tensor:
         flambeau._assert(x.shape[-1] == 2, "two columns")
         return flambeau.einsum("ij,jk->ik", [x, y])

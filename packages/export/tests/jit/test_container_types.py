@@ -30,7 +30,7 @@ Dict, List, Tuple = typing.Dict, typing.List, typing.Tuple  # noqa: UP006  as pr
         ([object()], List[Any], True),
     ],
 )
-def test_values_and_types(value, kind, expected):
+def test_jit_isinstance_checks_container_types(value, kind, expected):
     assert fb.jit.isinstance(value, kind) is expected
 
 

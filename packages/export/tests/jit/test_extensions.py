@@ -32,7 +32,7 @@ def of_unknown(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("trace", [fb.jit.trace, lambda f, x: export(Calling(f), (x,))])
-def test_a_result_of_an_unknown_function_is_no_constant(trace):
+def test_a_result_of_an_unknown_function_is_not_traced_as_a_constant(trace):
     with pytest.raises(NotImplementedError, match="a function of an extension module") as caught:
         trace(of_unknown, fb.ones(3))
     assert "flambeau.library.extension_op" in str(caught.value)
@@ -100,7 +100,7 @@ def function_of_operators(x: Tensor) -> Tensor:
     return fb.cat([first, second]) + shifted(y, 3.0)
 
 
-def test_registered_operators_are_calls_of_the_program(tmp_path):
+def test_a_traced_program_calls_registered_operators(tmp_path):
     traced = fb.jit.trace(function_of_operators, fb.ones(4))
     assert "jit_tests::shifted(%0, 1.0, 0.5)" in traced.code and "jit_tests::increase(" in traced.code
     traced.save(tmp_path / "program")
@@ -109,14 +109,14 @@ def test_registered_operators_are_calls_of_the_program(tmp_path):
             fb.testing.assert_close(program(x), function_of_operators(x))
 
 
-def test_registered_operators_run_where_programs_are_replayed():
+def test_loaded_programs_run_registered_operators():
     traced = fb.jit.trace(function_of_operators, fb.ones(4))
     batch = fb.randn(3, 4)
     expected = fb.stack([function_of_operators(x) for x in batch])
     fb.testing.assert_close(fb.func.vmap(lambda x: traced(x.clone()))(batch), expected)
 
 
-def test_the_derivatives_of_registered_operators_are_those_of_the_program():
+def test_programs_use_the_derivatives_of_registered_operators():
     x = fb.randn(3, dtype=fb.float64, requires_grad=True)
     traced = fb.jit.trace(lambda x: shifted(x, scale=3.0).sin(), x)
     assert fb.autograd.gradcheck(traced, (x,))
@@ -135,7 +135,7 @@ def test_a_decomposition_replaces_the_operator():
     assert fb.equal(traced(fb.tensor([2.0, 3.0])), fb.tensor([5.0, 10.0]))
 
 
-def test_a_file_that_calls_an_operator_that_is_not_there_names_it(tmp_path):
+def test_loading_a_program_names_a_missing_operator(tmp_path):
     traced = fb.jit.trace(lambda x: shifted(x), fb.ones(2))
     fb.serialization.set_crc32_options(False)  # the file is changed below
     try:
@@ -148,7 +148,7 @@ def test_a_file_that_calls_an_operator_that_is_not_there_names_it(tmp_path):
         fb.jit.load(tmp_path / "program")
 
 
-def test_fx_makes_a_node_of_a_registered_operator():
+def test_fx_records_a_registered_operator_as_a_node():
     graph = fb.fx.symbolic_trace(lambda x: shifted(x.relu(), scale=3.0) + 1)
     assert "flambeau.ops.jit_tests.shifted(relu, 1.0, scale = 3.0)" in graph.code
     assert fb.equal(graph(fb.ones(2)), fb.full((2,), 5.0))

@@ -39,7 +39,7 @@ def huber(x, y):
 
 @pytest.mark.parametrize("function", [chain, swish_gate, huber])
 @pytest.mark.parametrize("needed", [(True, False), (False, True), (True, True)])
-def test_gradients_are_those_of_the_operators(function, needed):
+def test_fused_gradients_equal_those_of_the_operators(function, needed):
     fused = traced(function, fb.randn(2, 3), fb.randn(2, 3))
     for shape in ((2, 3), (1, 1), (0, 3), (70, 90), (7,) * 2):
         inputs = [fb.randn(*shape, requires_grad=needs) for needs in needed]
@@ -148,7 +148,7 @@ def test_outputs_without_a_gradient_are_skipped():
             assert fb.equal(*outcomes)
 
 
-def test_a_tensor_that_the_operators_do_not_save_can_change():
+def test_a_tensor_not_saved_for_backward_may_change():
     def function(x, y):
         return (x.exp() + y).tanh()
 
@@ -162,7 +162,7 @@ def test_a_tensor_that_the_operators_do_not_save_can_change():
         result.sum().backward()
 
 
-def test_a_tensor_that_an_operator_saves_must_not_change():
+def test_changing_a_tensor_saved_by_a_fused_group_raises():
     fused = traced(swish_gate, fb.randn(2, 3), fb.randn(2, 3))
     x, y = fb.randn(3, 4, requires_grad=True), fb.randn(3, 4, requires_grad=True)
     result = fused(x, y)
@@ -172,7 +172,7 @@ def test_a_tensor_that_an_operator_saves_must_not_change():
         result.sum().backward()
 
 
-def test_a_program_that_changes_what_a_group_read_runs_operators_one_by_one():
+def test_a_program_that_changes_the_input_of_a_group_runs_unfused():
     def function(x, y):
         a = x * y
         b = a.exp() + y
@@ -185,7 +185,7 @@ def test_a_program_that_changes_what_a_group_read_runs_operators_one_by_one():
     assert all(fb.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_an_operator_in_place_overwrites_what_another_one_saved():
+def test_an_in_place_operator_that_overwrites_a_saved_tensor_raises():
     def function(x, y):
         a = (x * y).sigmoid()  # the derivative reads the result
         return a.relu_() + y
@@ -209,7 +209,7 @@ def test_pointwise_operators_around_a_normalisation_form_groups():
     assert all(fb.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_leaves_accumulate_gradients_of_their_own():
+def test_fused_groups_give_each_leaf_a_separate_gradient():
     fused = traced(lambda x, y: (x + y) * 2, fb.randn(2, 3), fb.randn(2, 3))
     x, y = fb.randn(3, 4, requires_grad=True), fb.randn(3, 4, requires_grad=True)
     for _ in range(2):
@@ -223,7 +223,7 @@ BINARY = [fb.add, fb.sub, fb.mul, fb.maximum, fb.atan2, fb.hypot, lambda a, b: f
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_random_groups_have_the_gradients_of_their_operators(seed):
+def test_random_fused_groups_have_the_gradients_of_their_operators(seed):
     draw = random.Random(seed)
     steps = []
     for count in range(2, draw.randint(4, 14)):

@@ -22,7 +22,7 @@ def chain(x, y):
     return ((x + 1) * y - x / 2).tanh().clamp(-1, 1).pow(2).sqrt().exp() * 3 - y.abs()
 
 
-def test_a_chain_of_pointwise_operators_is_one_group():
+def test_a_chain_of_pointwise_operators_is_fused_into_one_group():
     traced, plan = plan_of(chain, fb.randn(3, 4), fb.randn(3, 4))
     assert len(plan) == 1 and len(plan[0]) == 12
     for shapes in (((5, 7), (5, 7)), ((300, 129), (1, 129)), ((2, 1), (1, 5)), ((0, 4), (1, 4)), ((1, 1), (1, 1))):
@@ -31,7 +31,7 @@ def test_a_chain_of_pointwise_operators_is_one_group():
 
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.float16, fb.bfloat16, fb.complex64])
-def test_other_dtypes_give_the_results_of_the_operators(dtype):
+def test_fused_results_of_other_dtypes_equal_those_of_the_operators(dtype):
     def f(x, y):
         return (x * 2 + y).exp() - y
 
@@ -41,7 +41,7 @@ def test_other_dtypes_give_the_results_of_the_operators(dtype):
     assert result.dtype == dtype and fb.equal(result, f(x, y))
 
 
-def test_mixed_dtypes_promote_as_the_operators_do():
+def test_fused_groups_promote_mixed_dtypes_like_the_operators():
     def f(x, y):
         return (x + y) * 2 - x
 
@@ -53,7 +53,7 @@ def test_mixed_dtypes_promote_as_the_operators_do():
         traced(fb.randn(3), scalar)
 
 
-def test_masks_select_between_results():
+def test_where_and_masked_fill_are_fused_into_a_group():
     def f(x, y):
         return fb.where(x > y, x * 2, y.masked_fill(y < 0, 0.5))
 
@@ -63,7 +63,7 @@ def test_masks_select_between_results():
     assert fb.equal(traced(x, y), f(x, y))
 
 
-def test_strided_and_expanded_inputs():
+def test_fused_groups_accept_strided_and_expanded_inputs():
     traced, _ = plan_of(chain, fb.randn(3, 4), fb.randn(3, 4))
     x, y = fb.randn(60, 50).t(), fb.randn(50, 1).expand(50, 60)
     assert fb.equal(traced(x, y), chain(x, y))
@@ -71,7 +71,7 @@ def test_strided_and_expanded_inputs():
     assert fb.equal(traced(x, y.contiguous()), chain(x, y))
 
 
-def test_convolutions_take_normalisation_activation_and_residual():
+def test_convolutions_are_fused_with_normalisation_activation_and_residual():
     class Block(nn.Module):
         def __init__(self):
             super().__init__()
@@ -116,7 +116,7 @@ def reductions(x, y):
 
 @pytest.mark.parametrize("function", [normalised_by_hand, block_of_rows, reductions])
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
-def test_functions_of_rows_join_pointwise_operators(function, dtype):
+def test_row_functions_are_fused_with_pointwise_operators(function, dtype):
     for shape in ((3, 4), (1, 7), (5, 1), (40, 31), (20, 119), (9, 768), (2, 5000), (70000, 2), (0, 4), (2, 3, 65)):
         x, y = fb.randn(*shape, dtype=dtype), fb.randn(*shape, dtype=dtype)
         traced, plan = plan_of(function, x, y)
@@ -125,7 +125,7 @@ def test_functions_of_rows_join_pointwise_operators(function, dtype):
             assert result.dtype == expected.dtype and fb.equal(result, expected), shape
 
 
-def test_a_row_may_have_several_dimensions():
+def test_fused_row_functions_may_span_several_dimensions():
     def f(x, w):
         h = F.layer_norm(x * 2, (5, 6), w, w * 0.5)
         return h - h.mean((-1, -2), keepdim=True), h.sum((2, 1)) + 1
@@ -149,21 +149,21 @@ def test_a_row_may_have_several_dimensions():
         lambda x: F.softmax(x[:, :1] * 2, -1) + (x[:, :1] + 1).mean(-1, keepdim=True),
     ],
 )
-def test_other_functions_of_dimensions_give_the_results_of_the_operators(function):
+def test_functions_along_other_dimensions_equal_the_operators(function):
     traced, _ = plan_of(function, fb.randn(4, 4))
     for shape in ((4, 4), (300, 300)):
         x = fb.randn(*shape)
         assert fb.equal(traced(x), function(x))
 
 
-def test_errors_of_functions_of_rows_are_those_of_the_operators():
+def test_fused_row_functions_raise_the_errors_of_the_operators():
     traced, _ = plan_of(lambda x, w: F.layer_norm(x * 2, (4,), w) + 1, fb.randn(3, 4), fb.randn(4))
     for x, w in ((fb.randn(3, 5), fb.randn(4)), (fb.randn(3, 4), fb.randn(5))):
         with pytest.raises(RuntimeError, match=r"layer_norm.*\(in layer_norm, test_fusion.py"):
             traced(x, w)
 
 
-def test_a_softmax_does_not_overwrite_what_it_reads():
+def test_a_fused_softmax_does_not_overwrite_its_input():
     def f(x):
         return F.softmax((x @ x) * 1, -1)
 
@@ -177,7 +177,7 @@ def test_a_softmax_does_not_overwrite_what_it_reads():
             assert fb.equal(traced(x), function(x))
 
 
-def test_a_plan_is_kept_for_each_of_several_layouts():
+def test_fusion_plans_are_cached_for_several_layouts():
     traced, _ = plan_of(chain, fb.randn(3, 4), fb.randn(3, 4))
     for _ in range(3):
         for n in range(1, 7):  # more than are kept
@@ -185,7 +185,7 @@ def test_a_plan_is_kept_for_each_of_several_layouts():
             assert fb.equal(traced(x, y), chain(x, y))
 
 
-def test_gradients_are_those_of_the_operators():
+def test_gradients_of_fused_groups_equal_those_of_the_operators():
     traced, _ = plan_of(chain, fb.randn(3, 4), fb.randn(3, 4))
     x, y = fb.randn(5, 6, requires_grad=True), fb.randn(5, 6)
     (expected,) = fb.autograd.grad(chain(x, y).sum(), x)
@@ -193,7 +193,7 @@ def test_gradients_are_those_of_the_operators():
     assert fb.equal(gradient, expected)
 
 
-def test_inputs_and_intermediate_results_that_are_returned_keep_their_values():
+def test_returned_inputs_and_intermediate_results_keep_their_values():
     def f(x):
         a = x * 2
         b = a + 1
@@ -222,7 +222,7 @@ def test_in_place_changes_visible_through_a_view_are_not_fused():
             assert fb.equal(result, expected)
 
 
-def test_a_change_in_place_comes_after_reads_of_the_old_value():
+def test_fused_in_place_operators_run_after_reads_of_the_old_value():
     def f(x):
         a = x @ x
         b = a.exp()
@@ -237,21 +237,21 @@ def test_a_change_in_place_comes_after_reads_of_the_old_value():
             assert fb.equal(result, expected)
 
 
-def test_a_change_in_place_keeps_the_shape():
+def test_a_fused_in_place_operator_rejects_a_change_of_shape():
     traced, _ = plan_of(lambda x, y: (x * 1).add_(y) * 2, fb.randn(2, 3), fb.randn(2, 3))
     for rows, columns in ((2, 3), (50, 60)):
         with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
             traced(fb.randn(1, columns), fb.randn(rows, columns))
 
 
-def test_errors_are_those_of_the_operators():
+def test_fused_groups_raise_the_errors_of_the_operators():
     traced, _ = plan_of(chain, fb.randn(3, 4), fb.randn(3, 4))
     for rows in (3, 300):
         with pytest.raises(RuntimeError, match=r"\(in mul, test_fusion.py"):
             traced(fb.randn(rows, 40), fb.randn(rows, 50))
 
 
-def test_each_pointwise_operator_gives_its_own_result():
+def test_each_pointwise_operator_is_correct_when_fused():
     x, y = fb.rand(37, 41) + 0.25, fb.rand(37, 41) + 0.25  # enough elements for a chain
     known = _core._program_operators()
     checked = 0

@@ -69,7 +69,7 @@ ACTIVATIONS = [
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
-def test_an_activation_after_a_product_gives_the_bits_of_the_operators(activation):
+def test_a_merged_product_and_activation_is_bitwise_equal_to_the_operators(activation):
     for product, example, others in (
         (nn.Linear(20, 37), (3, 20), ((1, 20), (64, 20))),
         (nn.Conv2d(16, 24, 1), (1, 16, 5, 5), ((1, 16, 40, 40), (3, 16, 7, 7))),
@@ -104,7 +104,7 @@ CONVOLUTIONS = {
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("case", CONVOLUTIONS)
-def test_each_algorithm_runs_a_residual_and_an_activation(case, dtype, bias):
+def test_each_convolution_algorithm_merges_a_residual_and_an_activation(case, dtype, bias):
     channels, filters, kernel, size, options = CONVOLUTIONS[case]
 
     class Model(nn.Module):
@@ -137,7 +137,7 @@ def test_each_algorithm_runs_a_residual_and_an_activation(case, dtype, bias):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("columns", [17, 33, 34, 35, 49, 50, 51, 52])
-def test_a_few_columns_beyond_complete_vectors_give_the_bits_of_the_operators(columns, dtype):
+def test_columns_beyond_full_vectors_are_bitwise_equal_to_the_operators(columns, dtype):
     for channels, filters in ((3, 6), (40, 50), (300, 100)):
         for bias in (False, True):
             model = nn.Sequential(nn.Conv1d(channels, filters, 1, bias=bias), nn.ReLU6()).eval().to(dtype)
@@ -164,7 +164,7 @@ BOUNDS = {
 @pytest.mark.parametrize("name", BOUNDS)
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("case", [*CONVOLUTIONS, "linear"])
-def test_bounds_keep_nan_and_negative_zero(case, dtype, name):
+def test_merged_clamps_keep_nan_and_negative_zero(case, dtype, name):
     if case == "linear":
         product, x = nn.Linear(7, 19), fb.randn(23, 7, dtype=dtype)
     else:
@@ -207,7 +207,7 @@ def test_batch_norm_is_folded_into_a_convolution(dims, monkeypatch):
         np.testing.assert_allclose(traced(x).numpy(), model(x).numpy(), rtol=1e-12, atol=1e-12)
 
 
-def test_folding_is_as_accurate_as_the_operators():
+def test_folding_batch_norm_is_as_accurate_as_the_operators():
     conv, norm = nn.Conv2d(64, 32, 1), nn.BatchNorm2d(32)
     model = randomize(nn.Sequential(conv, norm))
     x = fb.randn(2, 64, 20, 20)
@@ -275,7 +275,7 @@ def test_a_residual_block_is_two_merged_convolutions():
             assert fb.equal(x, kept)
 
 
-def test_results_that_others_read_are_kept():
+def test_products_that_other_operators_read_are_not_merged_away():
     conv, norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
     randomize(norm)
 
@@ -297,7 +297,7 @@ def test_results_that_others_read_are_kept():
                 assert fb.equal(result, want)
 
 
-def test_a_write_between_a_product_and_its_reader_comes_first():
+def test_an_in_place_write_between_merged_operators_runs_in_order():
     linear = nn.Linear(5, 5)
 
     def f(x):
@@ -416,7 +416,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_changes_of_parameters_are_seen(change):
+def test_merged_products_use_changed_parameters(change):
     model = randomize(Model())
     x = fb.randn(3, 16, 6, 6)
     with fb.no_grad():
@@ -440,7 +440,7 @@ def test_changes_of_parameters_are_seen(change):
             break
 
 
-def test_gradients_are_those_of_the_operators():
+def test_gradients_of_merged_products_equal_those_of_the_operators():
     model = randomize(Model())
     x = fb.randn(3, 16, 6, 6, requires_grad=True)
     traced, _ = plan_of(model, x)
@@ -453,7 +453,7 @@ def test_gradients_are_those_of_the_operators():
         assert fb.equal(a, b)
 
 
-def test_other_layouts_and_dtypes_run_the_operators():
+def test_unsupported_layouts_and_dtypes_are_not_merged():
     model = randomize(nn.Sequential(nn.Conv2d(16, 8, 1), nn.BatchNorm2d(8), nn.ReLU()))
     x = fb.randn(2, 16, 9, 9)
     traced, _ = plan_of(model, x)

@@ -24,7 +24,7 @@ def same(mine, other):
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.text)
-def test_every_layer(layer):
+def test_every_layer_can_be_traced(layer):
     fb.manual_seed(0)
     module = layer.make().eval()
     example, other = fb.randn(layer.shape), fb.randn(layer.shape, requires_grad=True)
@@ -155,7 +155,7 @@ def _through_views(x):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_function(name):
+def test_traced_functions_equal_eager_mode(name):
     function, *shapes = FUNCTIONS[name]
     fb.manual_seed(0)
     examples, others = ([fb.randn(shape) for shape in shapes] for _ in range(2))
@@ -167,7 +167,7 @@ def test_function(name):
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_function_call_by_call(name):
+def test_overridden_operators_run_a_program_call_by_call(name):
     """Check that a program runs call by call in Python if operators are overridden."""
     function, *shapes = FUNCTIONS[name]
     fb.manual_seed(0)

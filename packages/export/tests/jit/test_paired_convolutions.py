@@ -25,7 +25,7 @@ def same_with_any_number_of_threads(traced, model, x):
         fb.set_num_threads(threads)
 
 
-def test_large_results_are_computed_as_one():
+def test_convolution_pairs_are_merged_only_for_large_images():
     model = nn.Sequential(nn.Conv2d(5, 40, 1), nn.ReLU6(), nn.Conv2d(40, 40, 3, groups=40)).eval()
     compiled = fb.compile(model)
     for size, as_one in ((20, False), (90, True)):
@@ -55,7 +55,7 @@ SECOND = {
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("case", SECOND)
-def test_a_pair_gives_the_bits_of_the_operators(case, dtype):
+def test_merged_convolution_pairs_are_bitwise_equal_to_the_operators(case, dtype):
     kernel, options = SECOND[case]
     model = nn.Sequential(nn.Conv2d(5, 40, 1), nn.ReLU6(), nn.Conv2d(40, 40, kernel, groups=40, **options), nn.ReLU6())
     model = model.eval().to(dtype)
@@ -68,7 +68,7 @@ def test_a_pair_gives_the_bits_of_the_operators(case, dtype):
 
 @pytest.mark.parametrize("first", [nn.Identity(), nn.SiLU(), nn.Hardswish(), nn.LeakyReLU(0.2)], ids=repr)
 @pytest.mark.parametrize("bias", [False, True])
-def test_a_pair_runs_the_operators_between_and_after(first, bias):
+def test_convolution_pairs_include_the_operators_between_and_after_them(first, bias):
     class Block(nn.Module):
         def __init__(self):
             super().__init__()
@@ -85,7 +85,7 @@ def test_a_pair_runs_the_operators_between_and_after(first, bias):
         same_with_any_number_of_threads(traced, block, fb.randn(*shape))
 
 
-def test_a_pair_with_normalisations_is_accurate():
+def test_convolution_pairs_with_batch_norm_are_accurate():
     model = nn.Sequential(
         nn.Conv2d(16, 96, 1, bias=False),
         nn.BatchNorm2d(96),
@@ -138,7 +138,7 @@ def added(model, x):
     [Two(read_twice), Two(written_between), Two(added), Two(lambda m, x: m.second(m.first(x)), groups=3)],
     ids=["read twice", "written between", "added", "groups"],
 )
-def test_other_convolutions_run_one_by_one(model):
+def test_unsuitable_convolutions_are_not_merged_into_pairs(model):
     traced, _ = plan_of(model.eval(), fb.randn(1, 8, 12, 12))
     with fb.no_grad():
         for shape in ((1, 8, 12, 12), (1, 8, 110, 120)):
@@ -148,7 +148,7 @@ def test_other_convolutions_run_one_by_one(model):
                 assert fb.equal(result, want)
 
 
-def test_gradients_pass_through_a_pair():
+def test_gradients_pass_through_merged_convolution_pairs():
     model = nn.Sequential(nn.Conv2d(8, 24, 1), nn.ReLU6(), nn.Conv2d(24, 24, 3, groups=24)).eval()
     traced, _ = plan_of(model, fb.randn(1, 8, 12, 12))
     x = fb.randn(1, 8, 110, 110, requires_grad=True)
@@ -156,7 +156,7 @@ def test_gradients_pass_through_a_pair():
     assert fb.equal(gradient, fb.autograd.grad(model(x).sum(), x)[0])
 
 
-def test_changed_weights_are_read():
+def test_merged_convolution_pairs_use_changed_weights():
     model = nn.Sequential(nn.Conv2d(8, 24, 1), nn.Conv2d(24, 24, 3, groups=24)).eval()
     x = fb.randn(1, 8, 110, 110)
     compiled = fb.compile(model)

@@ -31,7 +31,7 @@ def net():
     return Net().eval()
 
 
-def test_sizes_follow_the_inputs():
+def test_traced_sizes_follow_the_inputs():
     def windows(x, y):
         rows, columns = x.shape[0], x.size(-1)
         half = columns // 2
@@ -72,13 +72,13 @@ def test_branches_on_elements_are_checked_at_run_time():
         program(fb.tensor([-1.0, -2.0]))
 
 
-def test_reading_elements_in_python_warns_and_makes_constants():
+def test_tracing_warns_if_python_reads_elements_as_constants():
     with pytest.warns(fb.jit.TracerWarning, match="test_programs.py:.*tolist gives Python a value"):
         program = fb.jit.trace(lambda x: x * x.tolist()[0], fb.tensor([3.0]))
     assert program(fb.tensor([5.0])).item() == 15
 
 
-def test_different_behaviour_at_the_second_run_warns():
+def test_tracing_warns_if_a_second_run_differs():
     calls = []
 
     def counted(x):
@@ -90,7 +90,7 @@ def test_different_behaviour_at_the_second_run_warns():
     fb.jit.trace(counted, fb.ones(1), check_trace=False)
 
 
-def test_further_examples_are_compared():
+def test_check_inputs_are_compared_with_the_traced_program():
     def hidden(x):
         return x * max(x.detach().numpy().sum(), 1)
 
@@ -98,7 +98,7 @@ def test_further_examples_are_compared():
         fb.jit.trace(hidden, fb.ones(2), check_inputs=[(fb.full((2,), 5.0),)])
 
 
-def test_calls_that_programs_cannot_make_are_listed_with_their_lines():
+def test_unsupported_calls_are_listed_with_their_source_lines():
     def asks(x):
         values, _ = fb.linalg.eigh(x @ x.T)
         return values.sum() + x.svd()[1].sum()
@@ -109,7 +109,7 @@ def test_calls_that_programs_cannot_make_are_listed_with_their_lines():
     assert "eigh" not in unused.code
 
 
-def test_arguments_and_results_in_structures(net):
+def test_programs_take_and_return_nested_structures(net):
     program = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
     images = fb.randn(3, 1, 7, 7)
     made, expected = program(images), net(images)
@@ -143,7 +143,7 @@ def test_arguments_and_results_in_structures(net):
         fb.jit.trace(net)
 
 
-def test_parameters_are_shared_with_the_module(net):
+def test_a_traced_program_shares_parameters_with_the_module(net):
     program = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
     assert list(program.state_dict()) == list(net.state_dict())
     assert program.conv.weight is net.conv.weight and next(iter(program.parameters())) is net.conv.weight
@@ -161,7 +161,7 @@ def test_parameters_are_shared_with_the_module(net):
     assert program(images.double())["scores"].dtype == fb.float64
 
 
-def test_buffers_are_changed_as_by_the_module():
+def test_a_traced_program_updates_buffers_like_the_module():
     modules = [nn.BatchNorm1d(3) for _ in range(2)]
     program = fb.jit.trace(modules[0], fb.randn(4, 3))
     modules[1].load_state_dict(modules[0].state_dict())
@@ -184,14 +184,14 @@ def test_results_under_no_grad_have_no_history_in_the_program():
     assert fb.equal(gradient, fb.ones(2).exp())
 
 
-def test_a_derivative_that_programs_lack_raises():
+def test_an_unsupported_derivative_in_a_program_raises():
     program = fb.jit.trace(fb.linalg.det, fb.eye(2, requires_grad=True))
     assert program(2 * fb.eye(2)).item() == 4
     with pytest.raises(NotImplementedError, match="cannot compute the gradient of LinalgDet"):
         program(fb.eye(2, requires_grad=True))
 
 
-def test_created_tensors_are_created_at_each_call():
+def test_tensors_created_in_a_program_are_new_at_each_call():
     def counts(x):
         total = fb.tensor([1.0])
         total += x
@@ -201,21 +201,21 @@ def test_created_tensors_are_created_at_each_call():
     assert [program(fb.ones(1)).item() for _ in range(3)] == [2, 2, 2]
 
 
-def test_recurrent_layers_take_any_length():
+def test_traced_recurrent_layers_take_any_length():
     for layer in (nn.LSTM(3, 4, 2, batch_first=True, bidirectional=True), nn.GRU(3, 4), nn.RNN(3, 4)):
         program = fb.jit.trace(layer, fb.randn(2, 5, 3))
         x = fb.randn(6, 9, 3)
         assert fb.equal(program(x)[0], layer(x)[0])
 
 
-def test_transformers_take_any_batch_and_length():
+def test_traced_transformers_take_any_batch_and_length():
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
     program = fb.jit.trace(layer, fb.randn(2, 5, 8))
     x = fb.randn(3, 7, 8)
     assert fb.equal(program(x), layer(x))
 
 
-def test_programs_within_programs_and_modules(net):
+def test_programs_can_be_nested_in_programs_and_modules(net):
     inner = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
 
     class Outer(nn.Module):
@@ -246,7 +246,7 @@ def test_vmap_and_autocast_run_programs_call_by_call(net):
         fb.func.vmap(fb.jit.trace(lambda x: sum(x[i] for i in range(x.shape[0])), fb.ones(3)))(fb.ones(2, 4))
 
 
-def test_copies(net):
+def test_programs_can_be_copied_and_pickled(net):
     program = fb.jit.trace(net, fb.randn(2, 1, 6, 6))
     x = fb.randn(2, 1, 6, 6)
     for copied in (copy.deepcopy(program), pickle.loads(pickle.dumps(program))):
@@ -273,7 +273,7 @@ def test_programs_load_from_files(net, tmp_path):
     assert set(fb.load(path)) >= set(net.state_dict())  # the file can also be read as a dictionary of tensors
 
 
-def test_functions_and_constants_in_files():
+def test_files_contain_functions_and_constants():
     table = fb.randn(3)
     program = fb.jit.trace(lambda x: x @ table + 1, fb.randn(2, 3))
     buffer = io.BytesIO()
@@ -346,7 +346,7 @@ def test_invalid_program_texts_raise(text, message):
         fb._core._parse_program(text)
 
 
-def test_constants_of_every_kind():
+def test_programs_with_constants_of_every_type():
     def kinds(x):
         y = x.to(fb.float64, memory_format=fb.channels_last) * (1 + 2j) + float("inf")
         return F.pad(y.real, (1, 0), value=-1e-7), fb.clamp(x, max=float("nan")), F.gelu(x, approximate="tanh")
@@ -358,12 +358,12 @@ def test_constants_of_every_kind():
     assert "complex(1.0, 2.0)" in program.code and "channels_last" in program.code and "inf" in program.code
 
 
-def test_slices_whose_ends_are_elements():
+def test_slices_with_bounds_read_from_tensors():
     program = fb.jit.trace(lambda x, n: x[: n[0], 1 : n.sum()], (fb.ones(5, 5), fb.tensor([2, 1])))
     assert program(fb.ones(5, 5), fb.tensor([4, 0])).shape == (4, 3)
 
 
-def test_constants_and_buffers_with_equal_names(tmp_path):
+def test_programs_with_constants_and_buffers_of_equal_names(tmp_path):
     model = nn.Module()
     model.register_buffer("constant_0", fb.ones(1))
     model.forward = lambda x: x + model.constant_0 + other
@@ -373,7 +373,7 @@ def test_constants_and_buffers_with_equal_names(tmp_path):
     assert fb.jit.load(tmp_path / "model")(fb.ones(1)).item() == 7
 
 
-def test_decisions_by_values_written_through_a_view():
+def test_branches_on_values_written_through_a_view_are_checked():
     def decided(x):
         marks = fb.zeros(4)
         marks.view(2, 2)[0, 0] = x.sum()
@@ -384,7 +384,7 @@ def test_decisions_by_values_written_through_a_view():
         program(-fb.ones(2))
 
 
-def test_programs_that_draw_numbers_are_not_compared_with_a_second_run():
+def test_random_programs_are_not_compared_with_a_second_run():
     # A comparison of the results, which are random, would cause a warning.
     program = fb.jit.trace(lambda x: x + fb.poisson(fb.full((50,), 5.0)), fb.zeros(50))
     assert not fb.equal(program(fb.zeros(50)), program(fb.zeros(50)))

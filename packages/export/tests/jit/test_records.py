@@ -8,7 +8,7 @@ from flambeau.testing import assert_close
 
 
 @pytest.mark.parametrize("sample", [s for s in samples() if s.tensors()], ids=str)
-def test_a_program_computes_what_the_operator_computes(sample):
+def test_the_traced_program_of_every_operator_gives_the_same_result(sample):
     names, tensors = zip(*sample.tensors().items(), strict=True)
 
     def call(*given):

@@ -89,14 +89,14 @@ def test_a_model_with_examples_becomes_a_program():
 
 
 @pytest.mark.parametrize("kind", [Gated, OfFour, lambda: nn.Dropout(0.5)])
-def test_a_model_that_decides_is_returned_unchanged_with_the_reason(kind):
+def test_script_returns_an_untraceable_model_unchanged_with_a_reason(kind):
     model = kind()
     with pytest.warns(UserWarning, match=f"{type(model).__name__} unchanged, because it cannot be traced: .+"):
         assert jit.script(model, example_inputs=[(fb.rand(3, 4),)]) is model
 
 
 @pytest.mark.filterwarnings("ignore:flambeau has no TorchScript")
-def test_attributes_of_a_script_are_their_values():
+def test_jit_attribute_returns_its_value():
     class Shifted(nn.Module):
         def __init__(self):
             super().__init__()

@@ -78,7 +78,7 @@ def run(body, *args, parameters="", annotations="", **options):
     return load(script_file(code, Object("__torch__.M", training=False, **state), **options))(*args)
 
 
-def test_modules_compute_their_code():
+def test_torchscript_modules_run_their_code():
     x = np.ones((1, 3), "f4")
     expected = x @ WEIGHT.T + BIAS
     module = net()
@@ -105,7 +105,7 @@ def test_methods_change_attributes_and_buffers():
     assert other.bump(1) == 11 and module.n == 10
 
 
-def test_a_tensor_of_a_parameter_and_of_a_list_is_one():
+def test_a_parameter_that_is_also_in_a_list_is_loaded_once():
     weight = Raw(Writer().value(Parameter(np.ones(2, "f4"))) + b"q\x01")
     state = {"weight": weight, "all": Raw(b"](h\x01e")}
     code = "class M(Module):\n  __parameters__ = ['weight']\n  weight : Tensor\n  all : List[Tensor]\n"
@@ -115,23 +115,23 @@ def test_a_tensor_of_a_parameter_and_of_a_list_is_one():
     assert module.weight.grad.tolist() == [1, 1]
 
 
-def test_functions_that_fork_runs():
+def test_fork_runs_nested_functions():
     body = "def __forked_function():\n  return torch.add(x, 1)\nf = fork(__forked_function)\nreturn torch.wait(f)"
     assert run(body, fb.ones(1), parameters="x: Tensor").tolist() == [2]
 
 
-def test_fork_and_wait_have_their_older_names():
+def test_fork_and_wait_can_be_called_by_their_older_names():
     assert fb.jit._wait(fb.jit._fork(lambda x, y: x - y, 5, y=2)) == 3
 
 
-def test_tracing_makes_a_program_that_can_be_saved():
+def test_tracing_a_torchscript_module_makes_a_program_that_can_be_saved():
     module, file, x = net(), io.BytesIO(), fb.ones(2, 3)
     fb.jit.save(fb.jit.trace(module, x), file)
     file.seek(0)
     np.testing.assert_allclose(load(file)(x).detach().numpy(), x.numpy() @ WEIGHT.T + BIAS + 20, rtol=1e-6)
 
 
-def test_gradients_reach_the_parameters():
+def test_gradients_reach_the_parameters_of_torchscript_modules():
     module = net()
     module(fb.ones(1, 3)).sum().backward()
     assert module.get_parameter("0.weight").grad.tolist() == [[1.0] * 3] * 2
@@ -142,7 +142,7 @@ def test_saving_a_loaded_torchscript_module_raises():
         fb.jit.save(net(), io.BytesIO())
 
 
-def test_map_location_and_extra_files():
+def test_jit_load_accepts_map_location_and_extra_files():
     extra = {"note.txt": ""}
     data = Object("__torch__.M", training=False)
     code = "class M(Module):\n  training : bool\n  def forward(self: __torch__.M) -> Tensor:\n    return CONSTANTS.c0\n"
@@ -180,7 +180,7 @@ _2 = torch.arange(0, annotate(number, _1), dtype=6, layout=None, device=torch.de
 return (_0, n, torch.eq(ops.prim.dtype(x), 6), _2, torch.select(torch.slice(x, 0, 0, 9223372036854775807), 1, 0))"""
 
 
-def test_control_flow_containers_and_conversions():
+def test_torchscript_supports_control_flow_containers_and_conversions():
     x, k = run(LOOP, fb.tensor([1.0]), parameters="x: Tensor")
     assert x.tolist() == [9.0] and k == 3
     assert run(CONTAINERS) == ("A-3", [1, 4, 9], "3|b", False, -np.inf)
@@ -221,7 +221,7 @@ else:
 return (_2, (s).n, (_2).n, isinstance(s, __torch__.Sum), isinstance(x, int))"""
 
 
-def test_classes_enumerations_and_named_tuples():
+def test_torchscript_supports_classes_enumerations_and_named_tuples():
     state = {"colour": Raw(b"c__torch__\nColour\nK\x02R")}
     pair, total, n, is_sum, is_int = run(
         USE, fb.ones(1), parameters="x: Tensor", annotations="colour : __torch__.Colour", more=CLASSES, state=state
@@ -246,14 +246,14 @@ class no_grad:
 """
 
 
-def test_blocks_without_gradients():
+def test_torchscript_supports_no_grad_blocks():
     body = "_0 = __torch__.no_grad.__new__(__torch__.no_grad)\nwith _0:\n  y = torch.mul(x, 2)\n"
     body += "return (y, torch.mul(x, 2))"
     without, with_gradient = run(body, fb.ones(1, requires_grad=True), parameters="x: Tensor", more=GRAD_MODE)
     assert not without.requires_grad and with_gradient.requires_grad and fb.is_grad_enabled()
 
 
-def test_exceptions_of_the_program():
+def test_exceptions_raised_by_torchscript_code_propagate():
     body = 'ops.prim.RaiseException(torch.format("k is {}", k), "builtins.ValueError")\nreturn k'
     with pytest.raises(ValueError, match="k is 3"):
         run(body, 3, parameters="k: int")
@@ -262,7 +262,7 @@ def test_exceptions_of_the_program():
 
 
 @pytest.mark.parametrize(("version", "expected"), [("3", [2]), ("4", [2.5])])
-def test_division_of_integers_is_that_of_the_version(version, expected):
+def test_integer_division_follows_the_version_of_the_file(version, expected):
     result = run("return torch.div(x, 2)", fb.tensor([5]), parameters="x: Tensor", version=version)
     assert result.tolist() == expected
 
@@ -304,7 +304,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_code_that_torchscript_does_not_write_is_rejected_before_anything_runs(attack):
+def test_code_that_torchscript_never_generates_is_rejected_before_it_runs(attack):
     with pytest.raises(RuntimeError, match="which TorchScript does not generate"):
         run(ATTACKS[attack], fb.ones(1), parameters="x: Tensor")
 
@@ -330,7 +330,7 @@ REACHES = {
 
 
 @pytest.mark.parametrize("reach", REACHES)
-def test_code_reaches_no_object_of_python(reach):
+def test_torchscript_code_cannot_access_python_objects(reach):
     body, message = REACHES[reach]
     if message is None:
         assert run(body, fb.ones(1), parameters="x: Tensor") == "{0.__class__}"
@@ -352,13 +352,13 @@ PICKLES = {
 
 
 @pytest.mark.parametrize("name", PICKLES)
-def test_pickles_create_only_plain_values(name):
+def test_torchscript_pickles_create_only_plain_values(name):
     data, kind, message = PICKLES[name]
     with pytest.raises(kind, match=message):
         load(script_file("class M(Module):\n  training : bool\ndef f() -> int:\n  return 1\n", data))
 
 
-def test_damaged_archives():
+def test_damaged_torchscript_archives_are_rejected():
     code = "class M(Module):\n  x : Tensor\n  training : bool\n"
     data = Object("__torch__.M", x=np.ones(100, "f4"), training=False)
     whole = script_file(code, data).getvalue()
@@ -379,7 +379,7 @@ def test_damaged_archives():
         load(script_file(code, data, version="x"))
 
 
-def test_flambeau_load_names_jit_load():
+def test_load_of_a_torchscript_file_suggests_jit_load():
     data = Object("__torch__.M", training=False)
     code = "class M(Module):\n  training : bool\n  def forward(self: __torch__.M) -> int:\n    return 3\n"
     with pytest.raises(RuntimeError, match="Cannot use ``weights_only=True`` with TorchScript archives"):

@@ -29,11 +29,11 @@ def check(function, *inputs, compare, **options):
         lambda x: x[fb.tensor([True, False, True, True])],
     ],
 )
-def test_selections(function, compare):
+def test_selections_of_dynamic_length_are_exported(function, compare):
     check(function, fb.randn(4, 3), compare=compare)
 
 
-def test_sizes_of_selections(compare):
+def test_lengths_of_selections_can_be_used_in_shapes(compare):
     def function(x):
         kept = x[x[:, 0] > 0]
         n = len(kept)
@@ -43,7 +43,7 @@ def test_sizes_of_selections(compare):
     check(function, fb.randn(6, 3), compare=compare)
 
 
-def test_bounds_of_counts(compare):
+def test_topk_and_slices_accept_lengths_of_selections(compare):
     def function(x):
         scores = x[x > 0]
         values, positions = scores.topk(min(4, len(scores)))
@@ -53,7 +53,7 @@ def test_bounds_of_counts(compare):
     compare(program, function, fb.rand(20) - 0.9)
 
 
-def test_counts_combined_with_dynamic_dimensions(compare):
+def test_lengths_of_selections_combine_with_dynamic_dimensions(compare):
     def function(x):
         rows = x[x.sum(1) > 0]
         return fb.cat([rows, x]), rows.reshape(-1)
@@ -64,7 +64,7 @@ def test_counts_combined_with_dynamic_dimensions(compare):
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_suppression_of_boxes(grouped, compare):
+def test_nms_is_exported(grouped, compare):
     def function(boxes, scores, groups):
         kept = fb._core._nms(boxes, scores, 0.4, groups if grouped else None)
         return kept, boxes[kept], scores[kept[:7]]

@@ -26,7 +26,7 @@ class Net(nn.Module):
         return y if scale is None else y * scale
 
 
-def test_a_file(tmp_path, compare):
+def test_export_writes_a_file(tmp_path, compare):
     model, x = Net(), fb.randn(3, 4)
     program = export(model, x, tmp_path / "net.onnx", input_names=["rows"], output_names=["scores"])
     read = onnx.load(tmp_path / "net.onnx")
@@ -37,7 +37,7 @@ def test_a_file(tmp_path, compare):
     compare(program, model, x)
 
 
-def test_external_data(tmp_path):
+def test_weights_can_be_exported_as_external_data(tmp_path):
     model = nn.Linear(64, 64)
     export(model, fb.randn(1, 64), tmp_path / "net.onnx", external_data=True)
     assert (tmp_path / "net.onnx.data").stat().st_size >= 64 * 64 * 4
@@ -91,7 +91,7 @@ def test_arithmetic_with_dynamic_sizes(compare):
         compare(exported, program, fb.rand(shape), exact=1e-4)
 
 
-def test_decisions_of_python_are_fixed_with_a_warning(compare):
+def test_python_branches_become_constants_with_a_warning(compare):
     def program(x):
         return x * 2 if x.sum() > 0 else x - 1
 
@@ -125,7 +125,7 @@ def test_branches_on_dynamic_dimensions_are_rejected():
         export(loop, fb.rand(3, 3), dynamic_axes={"x": [0]})
 
 
-def test_sizes_that_are_rounded_down(compare):
+def test_dynamic_sizes_that_are_rounded_down(compare):
     axes = {"x": {0: "n", 2: "h", 3: "w"}}
     layer = nn.Conv2d(3, 2, 3, stride=2, padding=1)
 
@@ -144,7 +144,7 @@ def test_sizes_that_are_rounded_down(compare):
         export(lambda x: x[:, :, : int(x.shape[2] / 2 - 0.5)], fb.rand(1, 3, 8, 8), dynamic_axes=axes)
 
 
-def test_sizes_of_layer_outputs(compare):
+def test_dynamic_sizes_of_layer_outputs(compare):
     layer = nn.Conv2d(3, 5, 3, stride=4, padding=1)
 
     def program(x):
@@ -160,7 +160,7 @@ def test_sizes_of_layer_outputs(compare):
         compare(exported, program, fb.rand(shape), exact=1e-4)
 
 
-def test_branches_for_odd_sizes_are_omitted(compare):
+def test_branches_that_only_odd_sizes_take_are_omitted(compare):
     def program(x):
         y = x[:, : x.shape[1] // 2 * 2]
         return y * 2 if y.shape == x.shape else x
@@ -187,7 +187,7 @@ def test_non_polynomial_sizes_raise():
         export(lambda x: x.sum() + fb.arange(math.isqrt(len(x))), fb.rand(2), dynamic_axes={"x": [0]})
 
 
-def test_operators_without_a_converter_are_named_with_their_locations():
+def test_the_error_names_operators_without_a_converter_and_their_lines():
     class Spectrum(nn.Module):
         def forward(self, x):
             return fb.fft.fft(x).abs() + fb.linalg.inv(x) + fb.logdet(x)
@@ -210,7 +210,7 @@ def test_errors_of_converters_name_the_location():
         export(lambda x: x[[0, 1], :, [0, 1]], fb.ones(2, 3, 2))
 
 
-def test_modes():
+def test_the_training_argument_selects_the_mode_of_layers():
     model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))
     model[0].eval()
     for training, nodes in ((TrainingMode.EVAL, ["Gemm"]), (TrainingMode.PRESERVE, ["Gemm", "Dropout"])):
@@ -219,12 +219,12 @@ def test_modes():
     assert model.training and model[1].training and not model[0].training
 
 
-def test_random_numbers_differ_at_each_run():
+def test_exported_models_draw_new_random_numbers_at_each_run():
     program = export(lambda x: x + fb.randn_like(x) * 0.1 + fb.rand(3), fb.zeros(3))
     assert not fb.equal(program(fb.zeros(3))[0], program(fb.zeros(3))[0])
 
 
-def test_exporting_leaves_the_random_numbers_as_they_were():
+def test_exporting_does_not_change_the_random_state():
     fb.manual_seed(3)
     export(lambda x: x + fb.randn(3), fb.zeros(3))
     drawn = fb.randn(3)
@@ -242,7 +242,7 @@ def test_is_in_onnx_export():
 
 
 @pytest.mark.parametrize("version", [14, 16, 17, 18, 19, 21, 22])
-def test_the_opset_that_is_asked_for_is_written(version, compare):
+def test_the_requested_opset_is_written(version, compare):
     def program(x):
         y = fb.nn.functional.gelu(x) + fb.nn.functional.gelu(x, approximate="tanh")
         return y.sum(0), y.amax((0, 1)), y.mean(-1, keepdim=True), y.logsumexp(0)
@@ -261,7 +261,7 @@ def test_unsupported_opsets_raise():
         export(lambda x: nn.functional.pad(x, (1, 1), "circular"), fb.rand(1, 2, 4), opset_version=17)
 
 
-def test_outputs_that_are_inputs_or_constants(compare):
+def test_outputs_may_be_inputs_or_constants(compare):
     kept = fb.arange(3.0)
 
     def program(x):
@@ -270,7 +270,7 @@ def test_outputs_that_are_inputs_or_constants(compare):
     compare(export(program, fb.ones(2)), program, fb.rand(2))
 
 
-def test_bad_arguments():
+def test_export_rejects_invalid_arguments():
     with pytest.raises(TypeError, match="unexpected keyword argument 'dynamic_axis'"):
         export(Net(), fb.rand(2, 4), dynamic_axis={"x": [0]})
     with pytest.raises(ValueError, match=r"no dimension 2"):
@@ -293,7 +293,7 @@ def test_bad_arguments():
         export(Net(), fb.rand(2, 4))(fb.rand(2, 4), fb.rand(2, 4))
 
 
-def test_verify():
+def test_verify_compares_with_onnx_runtime():
     export(Net(), fb.rand(2, 4), verify=True)
     drawn = iter(range(9))
     with pytest.raises(RuntimeError, match="output 0 in ONNX Runtime differs"):
@@ -313,7 +313,7 @@ def test_decompositions_take_their_operators_arguments(name):
     assert mine == [p.name for p in own if p.name != "layout"][: len(mine)]
 
 
-def test_without_onnx():
+def test_export_without_onnx_names_the_package_to_install():
     program = (
         "import sys; sys.modules['onnx'] = None\n"
         "import flambeau\n"
@@ -324,7 +324,7 @@ def test_without_onnx():
     assert done.stdout.strip() == "flambeau.onnx needs the package onnx: pip install onnx"
 
 
-def test_remainders_of_sizes(compare):
+def test_remainders_of_dynamic_sizes_are_exported(compare):
     def program(x):
         height, width = x.shape[-2:]
         x = nn.functional.pad(x, (0, -width % 4, 1, (4 - height % 4) % 4))
@@ -337,7 +337,7 @@ def test_remainders_of_sizes(compare):
         compare(made, program, fb.randn(*shape))
 
 
-def test_a_model_that_fills_a_cache_when_it_first_runs(compare):
+def test_a_model_that_fills_a_cache_at_its_first_call_is_exported(compare):
     class Weighted(nn.Module):
         weights = None
 

@@ -18,7 +18,7 @@ def cube(x: Tensor, scale: float = 1.0) -> Tensor:
     return fb.from_numpy(x.numpy() ** 3 * scale)
 
 
-def test_a_result_of_an_unknown_function_is_no_constant():
+def test_a_result_of_an_unknown_function_is_not_exported_as_a_constant():
     def function(x):
         return unknown(x) * 2
 
@@ -48,7 +48,7 @@ def test_a_custom_operator_needs_a_converter(compare):
     compare(program, function, fb.rand(3))
 
 
-def test_a_decomposition_is_written_in_the_place_of_the_operator(compare):
+def test_a_registered_decomposition_replaces_the_operator(compare):
     @extension_op("onnx_tests::squared_sum")
     def squared_sum(x: Tensor, y: Tensor) -> Tensor:
         return unknown((x + y) ** 2)
@@ -61,7 +61,7 @@ def test_a_decomposition_is_written_in_the_place_of_the_operator(compare):
     compare(export(function, fb.ones(3)), function, fb.rand(3))
 
 
-def test_an_operator_of_another_domain():
+def test_a_converter_can_use_operators_of_another_domain():
     @extension_op("onnx_tests::other")
     def other(x: Tensor) -> list[Tensor]:
         return [x * 2, x * 3]
@@ -129,13 +129,13 @@ def test_a_converter_can_write_a_loop(compare):
     assert [tuple(each.shape) for each in program(fb.rand(0, 5), fb.zeros(0, dtype=fb.int64))] == [(0, 5), (0,), (0,)]
 
 
-def test_an_operator_in_a_loop_that_the_opset_lacks_is_named():
+def test_the_error_names_an_operator_in_a_loop_that_the_opset_lacks():
     largest_sums.register_onnx(lambda g, x, counts: add_loop(g, x, counts, "Gelu"))
     with pytest.raises(NotImplementedError, match="opset 17 lacks Gelu"):
         export(largest_sums, (fb.rand(3, 5), fb.tensor([1, 3, 2])), opset_version=17)
 
 
-def test_an_operator_with_a_fake_is_computed_once(compare):
+def test_an_operator_with_a_fake_implementation_runs_once(compare):
     computed = []
 
     @extension_op("onnx_tests::doubled")

@@ -90,14 +90,14 @@ PROGRAMS = [
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda function: function.__name__)
-def test_programs(program, compare):
+def test_in_place_operators_are_exported(program, compare):
     compare(export(program, fb.rand(4, 6)), program, fb.rand(4, 6))
     exported = export(program, fb.rand(4, 6), dynamic_axes={"x": {0: "rows"}})
     for rows in (4, 9):
         compare(exported, program, fb.rand(rows, 6))
 
 
-def test_the_program_and_its_inputs_stay_as_they_were(compare):
+def test_exporting_does_not_change_the_program_or_its_inputs(compare):
     class Counts(fb.nn.Module):
         def __init__(self):
             super().__init__()

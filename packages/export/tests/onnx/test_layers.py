@@ -93,7 +93,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers(name, compare):
+def test_exported_layers_equal_onnx_runtime(name, compare):
     layer, shape = LAYERS[name]
     layer.eval()
     for statistic in layer.buffers():
@@ -104,7 +104,7 @@ def test_layers(name, compare):
         compare(program, layer, fb.randn(batch, *shape[1:]), exact=1e-4)
 
 
-def test_images_of_any_size(compare):
+def test_exported_models_accept_images_of_any_size(compare):
     model = nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True), nn.MaxPool2d(2),
         nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(8, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
@@ -114,7 +114,7 @@ def test_images_of_any_size(compare):
         compare(program, model, fb.randn(shape), exact=1e-4)
 
 
-def test_sequences_of_any_length(compare):
+def test_exported_models_accept_sequences_of_any_length(compare):
     class Language(nn.Module):
         def __init__(self):
             super().__init__()
@@ -134,14 +134,14 @@ def test_sequences_of_any_length(compare):
         compare(program, model, fb.randint(11, shape), exact=1e-4)
 
 
-def test_a_recurrent_layer_of_any_length(compare):
+def test_exported_recurrent_layers_accept_any_length(compare):
     model = nn.LSTM(3, 4, 2, batch_first=True).eval()
     program = export(model, fb.randn(2, 5, 3), dynamic_axes={"input": {0: "batch", 1: "time"}})
     for shape in ((2, 5, 3), (1, 8, 3), (3, 1, 3)):
         compare(program, model, fb.randn(shape), exact=1e-4)
 
 
-def test_a_transformer_of_two_lengths(compare):
+def test_exported_transformers_accept_two_dynamic_lengths(compare):
     model = nn.Transformer(8, 2, 1, 1, 16, batch_first=True).eval()
     axes = {"src": {0: "batch", 1: "from"}, "tgt": {0: "batch", 1: "to"}}
     program = export(model, (fb.randn(2, 5, 8), fb.randn(2, 3, 8)), dynamic_axes=axes)

@@ -217,13 +217,13 @@ def matrices(rows):
 
 
 @pytest.mark.parametrize("name", OF_MATRICES)
-def test_fixed_shapes(name, compare):
+def test_operators_with_fixed_shapes_are_exported(name, compare):
     inputs = matrices(4)
     compare(export(OF_MATRICES[name], inputs), OF_MATRICES[name], *inputs)
 
 
 @pytest.mark.parametrize("name", OF_MATRICES)
-def test_a_dynamic_dimension(name, compare):
+def test_operators_with_a_dynamic_dimension_are_exported(name, compare):
     program = export(OF_MATRICES[name], matrices(4), dynamic_axes={name: {0: "rows"} for name in "xyi"})
     for rows in (4, 6, 10):
         compare(program, OF_MATRICES[name], *matrices(rows))

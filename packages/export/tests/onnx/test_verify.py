@@ -8,7 +8,7 @@ from flambeau.onnx import export
 from flambeau.onnx._verify import verified, with_other_elements
 
 
-def test_a_file_that_is_right_for_the_example_alone_is_rejected():
+def test_verify_rejects_a_file_that_is_correct_only_for_the_example():
     def function(x):
         return x + fb.from_numpy(np.tanh(x.numpy()))  # a constant of the file
 
@@ -19,7 +19,7 @@ def test_a_file_that_is_right_for_the_example_alone_is_rejected():
         export(function, fb.randn(3, 4), verify=True)
 
 
-def test_the_tolerance_is_relative_to_the_largest_element():
+def test_verify_uses_a_tolerance_relative_to_the_largest_element():
     def program(off):
         return lambda x: (fb.tensor([1000.0 + off, 1e-3 + off]),)
 
@@ -32,21 +32,21 @@ def test_the_tolerance_is_relative_to_the_largest_element():
         verified(lambda x: (tiny * 2,), lambda x: tiny, example, {})
 
 
-def test_integers_and_shapes_must_be_the_same():
+def test_verify_requires_equal_integers_and_shapes():
     with pytest.raises(RuntimeError, match="output 0 has different elements"):
         verified(lambda x: (fb.tensor([1, 2]),), lambda x: fb.tensor([1, 3]), (fb.ones(2),), {})
     with pytest.raises(RuntimeError, match=r"output 0 has the shape \[3\] in ONNX Runtime and \[2\] in the model"):
         verified(lambda x: (fb.ones(3),), lambda x: fb.ones(2), (fb.ones(2),), {})
 
 
-def test_nan_and_infinity_are_compared():
+def test_verify_compares_nan_and_infinity():
     values = fb.tensor([fb.nan, fb.inf, 1.0])
     verified(lambda x: (values,), lambda x: values, (fb.ones(2),), {})
     with pytest.raises(RuntimeError, match="output 0 in ONNX Runtime differs"):
         verified(lambda x: (values.nan_to_num(),), lambda x: values, (fb.ones(2),), {})
 
 
-def test_a_model_that_rejects_other_inputs_is_compared_for_the_example():
+def test_verify_uses_the_example_if_the_model_rejects_other_inputs():
     example = fb.arange(4.0)
 
     def function(x):
@@ -59,7 +59,7 @@ def test_a_model_that_rejects_other_inputs_is_compared_for_the_example():
         export(function, example, verify=True)
 
 
-def test_other_inputs_keep_shapes_dtypes_and_integers():
+def test_verify_varies_values_but_keeps_shapes_and_dtypes():
     given = {"x": fb.rand(1, 5), "ids": fb.tensor([[3, 1, 2]]), "mask": [fb.tensor([True, False])]}
     other = with_other_elements(given)
     assert other["x"].shape == (1, 5) and not fb.equal(other["x"], given["x"])
