@@ -13,7 +13,7 @@ PICKED = -LOG[[0, 1], [2, 1]]
 
 
 @pytest.mark.parametrize(("reduction", "reduce"), [(0, np.asarray), (1, np.mean), (2, np.sum)])
-def test_losses_take_reductions_by_number(reduction, reduce):
+def test_aten_losses_take_the_reduction_as_a_number(reduction, reduce):
     found = aten.cross_entropy_loss(X_TENSOR, TARGET, None, reduction, -100, 0.0)
     np.testing.assert_allclose(found.numpy(), reduce(PICKED), rtol=1e-6)
     loss, total = aten.nll_loss_forward(fb.from_numpy(LOG), TARGET, None, reduction, 1)
@@ -24,13 +24,13 @@ def test_losses_take_reductions_by_number(reduction, reduce):
     np.testing.assert_allclose(found.numpy(), reduce(np.where(size < 0.75, X**2 / 2, 0.75 * (size - 0.375))), rtol=1e-6)
 
 
-def test_bags_of_embeddings():
+def test_aten_embedding_bag():
     weight, indices = fb.arange(8.0).reshape(4, 2), fb.tensor([1, 3, 0])
     bags, *others = aten.embedding_bag(weight, indices, fb.tensor([0, 2]), False, 1, False, None, False, -1)
     assert bags.tolist() == [[4.0, 5.0], [0.0, 1.0]] and others == [None] * 3
 
 
-def test_interpolation_with_sizes_and_with_factors():
+def test_aten_interpolation_with_sizes_and_with_factors():
     image = fb.arange(4.0).reshape(1, 1, 2, 2)
     rows = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
     assert aten.upsample_nearest2d(image, [4, 4])[0, 0].tolist() == rows
@@ -40,7 +40,7 @@ def test_interpolation_with_sizes_and_with_factors():
     np.testing.assert_allclose(aligned.numpy(), [[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]], rtol=1e-6)
 
 
-def test_paddings_and_windows():
+def test_aten_padding_and_im2col():
     row = fb.arange(3.0).reshape(1, 1, 3)
     assert aten.reflection_pad1d(row, [1, 2])[0, 0].tolist() == [1, 0, 1, 2, 1, 0]
     assert aten.replication_pad1d(row, [1, 0])[0, 0].tolist() == [0, 0, 1, 2]
@@ -49,7 +49,7 @@ def test_paddings_and_windows():
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
-def test_a_layer_of_a_transformer(norm_first):
+def test_aten_transformer_encoder_layer(norm_first):
     layer = fb.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=norm_first).double().eval()
     x, mask = fb.randn(2, 5, 8, dtype=fb.float64), fb.tensor([[False] * 5, [False] * 3 + [True] * 2])
     attention = layer.self_attn
@@ -63,7 +63,7 @@ def test_a_layer_of_a_transformer(norm_first):
     np.testing.assert_allclose(found.detach().numpy(), expected.detach().numpy(), atol=1e-12)
 
 
-def test_attention_gives_averaged_weights_or_none():
+def test_aten_multi_head_attention_returns_averaged_weights_or_none():
     x, weight = fb.randn(1, 3, 4), fb.randn(12, 4)
     arguments = (x, x, x, 4, 2, weight, fb.zeros(12), fb.eye(4), fb.zeros(4), None)
     _, weights = aten._native_multi_head_attention(*arguments)

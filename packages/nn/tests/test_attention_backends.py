@@ -61,7 +61,7 @@ def holds_scores(query, shapes):
         ([SDPBackend.ERROR, MATH], True, True),
     ],
 )
-def test_the_math_backend_stores_the_scores(query, saved_shapes, backends, priority, expected):
+def test_only_the_math_backend_stores_the_attention_scores(query, saved_shapes, backends, priority, expected):
     with sdpa_kernel(backends, set_priority=priority):
         assert holds_scores(query, saved_shapes) is expected
     saved_shapes.clear()
@@ -101,7 +101,7 @@ def test_sdpa_kernel_is_a_decorator(query, saved_shapes):
     assert sdpa_kernel(MATH)(holds_scores)(query, saved_shapes)
 
 
-def test_switches_of_backends_cuda_agree(query, saved_shapes):
+def test_switches_in_backends_cuda_select_attention_backends(query, saved_shapes):
     with cuda.sdp_kernel(enable_flash=False, enable_mem_efficient=False, enable_cudnn=False, enable_math=True):
         assert not cuda.flash_sdp_enabled()
         with sdpa_kernel(MATH):
@@ -115,7 +115,7 @@ def test_switches_of_backends_cuda_agree(query, saved_shapes):
         cuda.enable_math_sdp(True)
 
 
-def test_layers_use_the_chosen_backend(query, saved_shapes):
+def test_attention_layers_use_the_selected_backend(query, saved_shapes):
     layer = nn.MultiheadAttention(4, 2, batch_first=True)
     x = fb.randn(2, 5, 4)
     with sdpa_kernel(MATH):
@@ -129,7 +129,7 @@ def test_invalid_backends_are_rejected(wrong):
         pass
 
 
-def test_the_numbers_of_the_backends_are_those_of_pytorch():
+def test_the_backend_enumeration_has_the_values_of_pytorch():
     assert [(each.name, int(each)) for each in SDPBackend] == [
         ("ERROR", -1),
         ("MATH", 0),

@@ -179,7 +179,7 @@ def test_adaptive_softmax():
         ),
     ],
 )
-def test_bad_input(call, error, message):
+def test_attention_layers_reject_invalid_inputs(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
@@ -192,7 +192,7 @@ def test_bad_input(call, error, message):
         ({"key_padding_mask": fb.ones(1, 3)}, AssertionError, r"shape of \[1, 4\], .*, but got \[1, 3\]"),
     ],
 )
-def test_masks_of_wrong_shape_raise(masks, error, message):
+def test_attention_masks_of_wrong_shape_raise(masks, error, message):
     query, memory = fb.ones(3, 1, 4), fb.ones(4, 1, 4)
     with pytest.raises(error, match=message):
         nn.MultiheadAttention(4, 2)(query, memory, memory, **masks)

@@ -39,13 +39,13 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_losses_are_computed_in_float32(name):
+def test_autocast_computes_losses_in_float32(name):
     with fb.autocast("cpu"):
         assert LOSSES[name]().dtype is fb.float32
     assert LOSSES[name]().dtype is LOW
 
 
-def test_a_loss_is_still_a_function_with_a_signature():
+def test_autocast_wrappers_keep_the_signature_of_losses():
     assert list(inspect.signature(F.kl_div).parameters)[:2] == ["input", "target"]
     assert F.kl_div.__name__ == "kl_div" and "Kullback" in F.kl_div.__doc__
 

@@ -11,7 +11,7 @@ from flambeau import nn
 
 
 @pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose1d, nn.BatchNorm2d, nn.MaxPool3d, nn.LSTM, nn.L1Loss])
-def test_wrong_arguments_name_the_layer(layer):
+def test_errors_of_constructor_arguments_name_the_layer(layer):
     with pytest.raises(TypeError, match=rf"^{layer.__name__}\.__init__\(\) got an unexpected keyword argument 'siez'"):
         layer(siez=3)
 

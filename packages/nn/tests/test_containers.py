@@ -22,7 +22,7 @@ def test_sequential_applies_in_order():
 
 
 @pytest.mark.parametrize("mapping", [dict, OrderedDict])
-def test_sequential_with_names(mapping):
+def test_sequential_accepts_an_ordered_dict(mapping):
     chain = nn.Sequential(mapping(first=nn.ReLU(), second=nn.Tanh()))
     assert repr(chain) == "Sequential(\n  (first): ReLU()\n  (second): Tanh()\n)"
     assert chain.second is chain[1]
@@ -39,7 +39,7 @@ class TestListBehaviour:
         assert [getattr(container, str(number)) for number in range(len(expected))] == expected
         assert len(container) == len(expected)
 
-    def test_indexing(self, make):
+    def test_indexing_and_slicing_of_containers(self, make):
         held = layers(4)
         container = make(held)
         self.check(container, held)
@@ -69,27 +69,27 @@ class TestListBehaviour:
             lambda held, extra: held.__iadd__([extra]),
         ],
     )
-    def test_changes(self, make, change):
+    def test_containers_can_be_changed(self, make, change):
         expected = layers(3)
         container, extra = make(expected), nn.ReLU()
         change(container, extra)
         change(expected, extra)
         self.check(container, expected)
 
-    def test_pop(self, make):
+    def test_pop_removes_a_module_from_a_container(self, make):
         held = layers(3)
         container = make(held)
         assert container.pop(0) is held[0]
         assert container.pop() is held[2]
         self.check(container, held[1:2])
 
-    def test_addition_makes_another(self, make):
+    def test_adding_containers_creates_a_new_container(self, make):
         held = layers(3)
         container = make(held[:1])
         self.check(container + make(held[1:]), held)
         self.check(container, held[:1])
 
-    def test_invalid_members_are_rejected(self, make):
+    def test_containers_reject_objects_that_are_no_modules(self, make):
         held = layers(2)
         container = make(held)
         with pytest.raises(TypeError, match="int is not a Module subclass"):
@@ -101,7 +101,7 @@ class TestListBehaviour:
         self.check(container, held)
 
 
-def test_sequential_repeats():
+def test_multiplying_a_sequential_repeats_its_layers():
     held = layers(2)
     assert list(nn.Sequential(*held) * 2) == held * 2
     assert list(2 * nn.Sequential(*held)) == held * 2
@@ -117,7 +117,7 @@ def test_deleting_from_a_named_sequential_renumbers_it():
     assert repr(chain) == "Sequential(\n  (0): Tanh()\n)"
 
 
-def test_module_list_joins_equal_lines():
+def test_repr_of_module_list_merges_equal_layers():
     held = nn.ModuleList([*layers(3), nn.ReLU(), nn.Sequential(nn.ReLU()), nn.Sequential(nn.ReLU())])
     assert repr(held) == (
         "ModuleList(\n"

@@ -77,7 +77,7 @@ def test_a_class_whose_detach_gives_another_class_is_no_parameter():
         nn.Parameter(Tensor._make_wrapper_subclass(Plain, (2,)))
 
 
-def test_modules_without_elements():
+def test_modules_of_fake_tensors_compute_gradients():
     with FakeTensorMode():
         model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
         loss = nn.functional.cross_entropy(model(fb.randn(5, 3, 8, 8)), fb.zeros(5, dtype=fb.int64))
@@ -87,7 +87,7 @@ def test_modules_without_elements():
     assert loss.shape == () and all(p.grad.shape == p.shape for p in parameters)
 
 
-def test_parameters_stay_what_they_are():
+def test_plain_parameters_are_instances_of_parameter():
     parameter = nn.Parameter(fb.ones(2))
     assert type(parameter) is nn.Parameter and isinstance(parameter, nn.Parameter)
     assert not isinstance(fb.ones(2), nn.Parameter) and not isinstance(3, nn.Parameter)

@@ -40,7 +40,7 @@ def test_an_embedding_of_width_zero(padding, sparse):
     assert weight.grad.shape == (3, 0)
 
 
-def test_attention_to_no_keys_is_zero_and_can_be_differentiated_twice():
+def test_attention_without_keys_is_zero_and_twice_differentiable():
     q, k, v = leaf(2, 1, 4, 3), leaf(2, 1, 0, 3), leaf(2, 1, 0, 5)
     output = F.scaled_dot_product_attention(q, k, v)
     assert output.shape == (2, 1, 4, 5) and (output == 0).all()
@@ -49,7 +49,7 @@ def test_attention_to_no_keys_is_zero_and_can_be_differentiated_twice():
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (0, 3, 4), (2, 3, 0, 4), (0, 3, 2, 2, 2)])
-def test_batch_normalisation_of_an_empty_batch_does_not_spoil_its_weights(shape):
+def test_batch_norm_of_an_empty_batch_gives_finite_weight_gradients(shape):
     layer = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}[len(shape)](3)
     layer(fb.ones(shape)).sum().backward()
     assert layer.weight.grad.tolist() == layer.bias.grad.tolist() == [0, 0, 0]
@@ -95,12 +95,12 @@ def test_adaptive_average_pools_without_channels():
         F.adaptive_max_pool2d(fb.zeros(2, 0, 4, 4), 2)
 
 
-def test_a_padding_that_leaves_no_image_to_unpool():
+def test_max_unpool_rejects_padding_that_leaves_no_image():
     with pytest.raises(ValueError, match=r"non-negative spatial dimensions, but got output_size\[0\]=-1"):
         F.max_unpool2d(fb.ones(1, 1, 1, 1), fb.zeros(1, 1, 1, 1, dtype=fb.int64), 1, 1, 1)
 
 
-def test_unflattening_to_sizes_that_leave_the_last_one_open():
+def test_unflatten_of_an_empty_dimension_infers_one_size():
     assert nn.Unflatten(1, (-1, 2))(fb.zeros(3, 0)).shape == (3, 0, 2)
     with pytest.raises(RuntimeError, match="don't multiply up to the size of dim 1"):
         nn.Unflatten(1, (0, -1))(fb.zeros(3, 0))

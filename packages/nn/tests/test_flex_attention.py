@@ -68,7 +68,7 @@ def block_mask(name, size=(4, 8)):
 
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize("mask", MASKS)
-def test_equals_its_definition(mask, score):
+def test_flex_attention_equals_its_definition(mask, score):
     q, k, v = map(fb.tensor, (Q, K, V))
     output, lse, largest = want(mask, score)
     got = flex_attention(q, k, v, SCORES[score][0], block_mask(mask))
@@ -78,7 +78,7 @@ def test_equals_its_definition(mask, score):
         np.testing.assert_allclose(one.numpy(), expected, rtol=1e-10, atol=1e-12)
 
 
-def test_shared_heads_and_batches():
+def test_flex_attention_shares_heads_and_batches():
     q, k, v = map(fb.tensor, (Q, K[:, :2], V[:, :2]))
     mask = create_block_mask(MASKS["causal"][0], BATCHES, None, LENGTH, KEYS, device="cpu", BLOCK_SIZE=8)
     got = flex_attention(q, k, v, block_mask=mask, enable_gqa=True)
@@ -89,14 +89,14 @@ def test_shared_heads_and_batches():
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float16, fb.bfloat16])
-def test_dtypes(dtype):
+def test_flex_attention_supports_several_dtypes(dtype):
     got = flex_attention(*(fb.tensor(a, dtype=dtype) for a in (Q, K, V)), SCORES["slopes"][0], block_mask("causal"))
     assert got.dtype is dtype
     tolerance = {fb.float32: 1e-5, fb.float16: 3e-3, fb.bfloat16: 3e-2}[dtype]
     np.testing.assert_allclose(got.double().numpy(), want("causal", "slopes")[0], atol=tolerance)
 
 
-def test_derivatives():
+def test_flex_attention_passes_gradcheck():
     q, k, v, bias = (fb.tensor(RNG.standard_normal(s), requires_grad=True) for s in ((1, 2, 5, 3),) * 3 + ((5, 5),))
     mask = create_block_mask(lambda b, h, i, j: i > j, None, None, 5, 5, device="cpu", BLOCK_SIZE=2)
 
@@ -108,7 +108,7 @@ def test_derivatives():
     assert gradcheck(lambda q, k, v: flex_attention(q, k, v, block_mask=mask), (q, k, v))
 
 
-def test_blocks():
+def test_create_block_mask_lists_partial_and_full_blocks():
     mask = create_block_mask(lambda b, h, q, kv: q >= kv, 2, 3, 256, 384, device="cpu")
     assert mask.shape == (2, 3, 256, 384) and mask.numel() == 2 * 3 * 256 * 384
     assert mask.kv_num_blocks.shape == (2, 3, 2) and mask.kv_indices.shape == (2, 3, 2, 3)
@@ -121,7 +121,7 @@ def test_blocks():
     assert fb.equal(together.to_dense(), mask.to_dense())
 
 
-def test_unlisted_blocks_are_masked():
+def test_blocks_not_listed_in_a_block_mask_are_masked():
     """Check that blocks that are not listed are masked, and that full blocks ignore the mask function."""
     q, k, v = (fb.tensor(a[..., :16, :]) for a in (Q, K, V))
     partial = fb.tensor([[[1, 1]]]), fb.tensor([[[[0, 1], [1, 0]]]])
@@ -134,7 +134,7 @@ def test_unlisted_blocks_are_masked():
     assert BlockMask.from_kv_blocks(fb.tensor([[[1]]]), fb.tensor([[[[0]]]])).mask_mod is noop_mask
 
 
-def test_parts_of_a_mask():
+def test_a_block_mask_can_be_indexed_and_resized():
     mask = create_block_mask(lambda b, h, q, kv: q >= kv, 2, 3, 256, 256, device="cpu")
     assert mask[0].shape == (1, 3, 256, 256) and mask[:, 1:, 1].kv_num_blocks.tolist() == [[[1]] * 2] * 2
     with pytest.raises(RuntimeError, match="sliced BlockMask"):
@@ -145,7 +145,7 @@ def test_parts_of_a_mask():
     assert len(mask.as_tuple()) == 13 and len(mask.as_tuple(flatten=False)) == 11
 
 
-def test_joined_functions():
+def test_and_masks_and_or_masks_combine_mask_functions():
     window = and_masks(MASKS["causal"][0], MASKS["window"][0])
     places = np.ogrid[:LENGTH, :KEYS]
     near = (places[0] >= places[1]) & (places[0] - places[1] < 5)
@@ -157,7 +157,7 @@ def test_joined_functions():
     assert of_scores[0, 0].tolist() == [[True, False], [True, True]]
 
 
-def test_drawing():
+def test_str_of_a_block_mask_draws_its_blocks():
     mask = create_block_mask(lambda b, h, q, kv: q >= kv, 1, 2, 384, 384, device="cpu")
     picture = "░░\n██░░\n████░░"
     assert str(mask) == f"BlockMask(shape=(1, 2, 384, 384), sparsity=33.33%,\n{picture}\n\n{picture}\n)"
@@ -182,7 +182,7 @@ WITHOUT_FIRST_HEAD = {"query": Q[:, 1:], "key": K[:, 1:], "value": V[:, 1:]}
         ({"return_lse": True, "return_aux": AuxRequest(lse=True)}, ValueError, "not both"),
     ],
 )
-def test_errors(change, error, message):
+def test_flex_attention_rejects_invalid_arguments(change, error, message):
     given = {"query": Q, "key": K, "value": V, **change}
     with pytest.raises(error, match=message):
         flex_attention(
@@ -190,7 +190,7 @@ def test_errors(change, error, message):
         )
 
 
-def test_errors_of_masks():
+def test_block_masks_reject_invalid_arguments():
     with pytest.raises(AssertionError, match="mask_mod"):
         create_block_mask(lambda s, b, h, q, kv: s, 1, 1, 4, 4, device="cpu")
     with pytest.raises(RuntimeError, match="at least 2 dimensions"):

@@ -33,7 +33,7 @@ def restored(kind, state):
     return module
 
 
-def test_registered_values_are_attributes():
+def test_modules_pickled_by_pytorch_are_restored():
     parameters = {"weight": nn.Parameter(fb.full((1, 2), 3.0)), "bias": None}
     linear = restored(nn.Linear, written_by_pytorch(parameters, in_features=2, out_features=1))
     assert linear(fb.ones(1, 2)).tolist() == [[6.0]]
@@ -47,7 +47,7 @@ def test_registered_values_are_attributes():
     assert whole(fb.ones(1, 2)).tolist() == [[7.0]]
 
 
-def test_hooks_are_rejected():
+def test_modules_pickled_by_pytorch_with_hooks_are_rejected():
     state = written_by_pytorch()
     state["_forward_hooks"][0] = print
     with pytest.raises(RuntimeError, match=r"Identity: .* saved by PyTorch with hooks \('_forward_hooks'\)"):

@@ -26,7 +26,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_values_and_in_place(name):
+def test_activations_have_correct_values_also_in_place(name):
     call, want = CALLS[name]
     x = fb.tensor(X)
     np.testing.assert_allclose(call(x).numpy(), want, rtol=1e-12, atol=1e-14)
@@ -36,7 +36,7 @@ def test_values_and_in_place(name):
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_in_place_on_a_result_has_the_gradient(name):
+def test_in_place_activations_have_the_correct_gradient(name):
     """Compare with central differences. An operation's result is overwritten here, and the gradient remains correct."""
     call, _ = CALLS[name]
     x, step = fb.tensor(X, requires_grad=True), 1e-6
@@ -46,14 +46,14 @@ def test_in_place_on_a_result_has_the_gradient(name):
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "celu", "selu", "hardtanh", "rrelu"])
-def test_names_that_end_in_an_underscore(name):
+def test_activations_with_a_trailing_underscore_work_in_place(name):
     x = fb.tensor(X)
     want = getattr(F, name)(x)
     assert getattr(F, name + "_")(x) is x
     assert fb.equal(x, want)
 
 
-def test_softmin_and_guessed_dimensions():
+def test_softmin_and_softmax_without_a_dimension():
     x = fb.tensor(X.reshape(5, 10))
     assert fb.allclose(F.softmin(x, 1), F.softmax(-x, 1))
     with pytest.warns(UserWarning, match="Implicit dimension"):
@@ -61,7 +61,7 @@ def test_softmin_and_guessed_dimensions():
     assert F.softmax(fb.arange(3), 0, dtype=fb.float64).dtype is fb.float64
 
 
-def test_random_slopes():
+def test_rrelu_draws_slopes_between_its_bounds():
     x = fb.full((10_000,), -1.0)
     y = F.rrelu(x, 0.2, 0.4, True)
     assert float(y.max()) <= -0.2 and float(y.min()) >= -0.4 and abs(float(y.mean()) + 0.3) < 0.005
@@ -93,7 +93,7 @@ def test_gumbel_softmax():
         (lambda x: F.alpha_dropout(x, 2.0), ValueError, "2.0"),
     ],
 )
-def test_errors(call, error, message):
+def test_activations_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.ones(3))
 
@@ -104,7 +104,7 @@ def test_errors(call, error, message):
 @pytest.mark.parametrize(
     ("call", "shape"), [(F.dropout1d, (40, 50, 3)), (F.dropout2d, (40, 50, 2, 3)), (F.dropout3d, (40, 50, 2, 1, 3))]
 )
-def test_whole_channels_are_dropped(call, shape):
+def test_dropout2d_drops_whole_channels(call, shape):
     y = call(fb.ones(shape), 0.25)
     channels = y.flatten(2)
     assert bool((channels == channels[..., :1]).all())
@@ -124,7 +124,7 @@ def test_alpha_dropout_keeps_mean_and_variance(call):
     assert call(x, 0.2) is x
 
 
-def test_other_dimensions_warn():
+def test_dropout2d_warns_of_unusual_numbers_of_dimensions():
     with pytest.warns(UserWarning, match="dropout2d"):
         F.dropout2d(fb.ones(2, 3), 0.5)
     with pytest.warns(UserWarning, match="assuming that channel-wise 1D dropout behavior is desired"):

@@ -29,7 +29,7 @@ def draw(*shape):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize(("queries", "keys"), [(5, 7), (1, 1), (70, 300), (130, 515)])
-def test_values(queries, keys, dtype):
+def test_scaled_dot_product_attention_equals_its_definition(queries, keys, dtype):
     q, k, v = (draw(2, 3, n, d).astype(dtype) for n, d in ((queries, 8), (keys, 8), (keys, 6)))
     tolerance = 1e-12 if dtype == "float64" else 2e-5
     mask = draw(queries, keys).astype(dtype)
@@ -69,7 +69,7 @@ def test_attention_of_empty_inputs():
         assert all(bool((t.grad == 0).all()) for t in inputs)
 
 
-def test_half_types_and_shared_heads():
+def test_attention_of_half_precision_and_shared_heads():
     q, k, v = draw(1, 4, 5, 8), draw(1, 2, 6, 8), draw(1, 2, 6, 8)
     want = attention(q, np.repeat(k, 2, 1), np.repeat(v, 2, 1))
     got = F.scaled_dot_product_attention(*map(fb.tensor, (q, k, v)), enable_gqa=True)
@@ -81,7 +81,7 @@ def test_half_types_and_shared_heads():
 
 @pytest.mark.parametrize("mask_shape", [(5, 6), (1, 5, 6), (4, 5, 6), (3, 1, 5, 6), (3, 4, 1, 6)])
 @pytest.mark.parametrize("heads", [(2, 2), (1, 1), (2, 4), (4, 2), (1, 2)])
-def test_shared_heads_are_repeated_ones(heads, mask_shape):
+def test_shared_heads_equal_repeated_heads(heads, mask_shape):
     q, k, v = (fb.tensor(draw(3, h, *s)) for h, s in zip((4, *heads), ((5, 8), (6, 8), (6, 7)), strict=True))
     mask = fb.tensor(draw(*mask_shape))
     repeated = [t.repeat_interleave(4 // t.shape[1], 1) for t in (k, v)]
@@ -89,7 +89,7 @@ def test_shared_heads_are_repeated_ones(heads, mask_shape):
     np.testing.assert_allclose(got.numpy(), F.scaled_dot_product_attention(q, *repeated, mask).numpy(), atol=1e-12)
 
 
-def test_leading_dimensions_broadcast():
+def test_attention_broadcasts_leading_dimensions():
     q, k, v = draw(3, 1, 4, 5), draw(2, 6, 5), draw(6, 5)
     got = F.scaled_dot_product_attention(*map(fb.tensor, (q, k, v)))
     np.testing.assert_allclose(got.numpy(), attention(q, k, v), atol=1e-12)
@@ -105,7 +105,7 @@ def test_fully_masked_queries_give_zeros():
 
 
 @pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"scale": 0.7}, "mask", "bool"], ids=str)
-def test_derivatives(options):
+def test_scaled_dot_product_attention_passes_gradcheck(options):
     inputs = [fb.tensor(draw(2, *s)).requires_grad_() for s in ((3, 4), (5, 4), (5, 3))]
     if options == "mask":
         inputs.append(fb.tensor(draw(3, 5)).requires_grad_())
@@ -120,7 +120,7 @@ def test_derivatives(options):
     assert gradgradcheck(call, inputs)
 
 
-def test_derivative_over_several_blocks():
+def test_derivative_of_attention_over_several_blocks():
     """Compare the blocked derivative with the one through the complete score matrix."""
     shapes = ((2, 70, 8), (2, 600, 8), (2, 600, 4))
     for causal in (False, True):
@@ -136,7 +136,7 @@ def test_derivative_over_several_blocks():
             np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), atol=1e-12)
 
 
-def test_dropout():
+def test_attention_dropout():
     q = fb.ones(1, 1, 4)
     k, v = fb.zeros(1, 2000, 4), fb.ones(1, 2000, 1)
     value = F.scaled_dot_product_attention(q, k, v, dropout_p=0.5).item()
@@ -144,7 +144,7 @@ def test_dropout():
 
 
 @pytest.mark.parametrize("kind", ["bool", "float"])
-def test_causal_masks(kind):
+def test_attention_with_causal_masks(kind):
     q, k, v = (fb.randn(2, 3, n, 4, requires_grad=True) for n in (4, 5, 5))
     seen = fb.rand(3, 1, 5) > 0.3
     seen[..., 0] = True
@@ -170,7 +170,7 @@ def test_causal_masks(kind):
         ),
     ],
 )
-def test_errors(call, message):
+def test_attention_rejects_invalid_arguments(call, message):
     with pytest.raises(RuntimeError, match=message):
         call()
 
@@ -179,7 +179,7 @@ def test_errors(call, message):
 
 
 @pytest.mark.parametrize("need_weights", [True, False])
-def test_multi_head(need_weights):
+def test_multi_head_attention_forward(need_weights):
     length, sources, batch, width, heads = 3, 4, 2, 6, 2
     q, k, v = draw(length, batch, width), draw(sources, batch, width), draw(sources, batch, width)
     weight, bias, out, out_bias = draw(3 * width, width), draw(3 * width), draw(width, width), draw(width)
@@ -218,7 +218,7 @@ def test_multi_head(need_weights):
         np.testing.assert_allclose(weights.numpy()[:, rows].sum(-1), 1, atol=1e-12)
 
 
-def test_multi_head_errors():
+def test_multi_head_attention_rejects_invalid_arguments():
     x, w = fb.zeros(2, 3, 4), fb.zeros(12, 4)
     rest = (None, None, None, False, 0.0, fb.zeros(4, 4), None)
     with pytest.raises(AssertionError, match="divisible"):

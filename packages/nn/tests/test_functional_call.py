@@ -18,14 +18,14 @@ class Counter(nn.Module):
         return x + self.count
 
 
-def test_a_buffer_that_the_module_assigns_is_in_the_dictionary_afterwards():
+def test_functional_call_writes_assigned_buffers_to_the_dictionary():
     module, given = Counter(), fb.tensor([2.0])
     tensors = {"count": given}
     assert functional_call(module, tensors, fb.tensor([10.0])).item() == 13
     assert tensors["count"].item() == 3 and given.item() == 2 and module.count.item() == 0
 
 
-def test_attributes_that_are_tensors_are_replaced_and_others_are_not():
+def test_functional_call_replaces_only_tensor_attributes():
     class Scaled(nn.Module):
         def __init__(self):
             super().__init__()
@@ -43,7 +43,7 @@ def test_attributes_that_are_tensors_are_replaced_and_others_are_not():
     assert module.scale.item() == 2
 
 
-def test_a_parameter_may_be_left_out_but_not_be_a_number():
+def test_functional_call_accepts_none_for_a_parameter_but_no_number():
     layer = nn.Linear(2, 1)
     weight, bias, x = layer.weight, layer.bias, fb.tensor([1.0, 2.0])
     assert functional_call(layer, {"weight": fb.ones(1, 2), "bias": None}, x).item() == 3
@@ -52,7 +52,7 @@ def test_a_parameter_may_be_left_out_but_not_be_a_number():
     assert layer.weight is weight and layer.bias is bias
 
 
-def test_paths_through_module_cycles():
+def test_functional_call_follows_cycles_of_modules():
     outer = nn.Sequential(nn.Linear(1, 1))
     outer[0].around = outer
     new = {"0.around.0.weight": fb.tensor([[4.0]]), "0.bias": fb.tensor([1.0])}
@@ -82,7 +82,7 @@ def test_tied_parameters_are_replaced_together_by_default():
         functional_call(module, {"third": two}, strict=True)
 
 
-def test_the_older_name_warns_and_the_private_one_does_not(recwarn):
+def test_stateless_functional_call_warns_unless_private(recwarn):
     layer = nn.Linear(1, 1)
     new, x = {"weight": fb.tensor([[2.0]]), "bias": fb.tensor([1.0])}, fb.tensor([3.0])
     assert stateless._functional_call(layer, new, x).item() == 7 and not recwarn.list
@@ -90,7 +90,7 @@ def test_the_older_name_warns_and_the_private_one_does_not(recwarn):
         assert stateless.functional_call(layer, new, x).item() == 7
 
 
-def test_the_folder_of_the_layers_lists_them():
+def test_nn_modules_all_lists_the_layers():
     layers = nn.modules.__all__
     assert (
         layers[0] == "Module"

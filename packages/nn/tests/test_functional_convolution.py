@@ -103,7 +103,7 @@ def test_transposed_convolution_is_the_transpose(dims, options):
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_derivatives(dims):
+def test_convolutions_pass_gradcheck(dims):
     x, w, b = (fb.tensor(a).requires_grad_() for a in (draw(2, 2, *[4] * dims), draw(2, 1, *[2] * dims), draw(2)))
     convolution, transposed = CONVOLUTIONS[dims]
     for call in (
@@ -117,7 +117,7 @@ def test_derivatives(dims):
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("dilation", [1, 2])
-def test_padding_by_name(dims, dilation):
+def test_convolution_with_padding_same_and_valid(dims, dilation):
     x, w = fb.tensor(draw(1, 2, *SIZES[dims])), fb.tensor(draw(3, 2, *[2] * dims))
     convolution = CONVOLUTIONS[dims][0]
     same = convolution(x, w, padding="same", dilation=dilation)
@@ -148,7 +148,7 @@ def test_padding_by_name(dims, dilation):
         (lambda: F.conv2d(fb.zeros(2, 3, 4, 4), fb.zeros(1, 3, 2, 2), dilation=2**31), "2\\*\\*31"),
     ],
 )
-def test_errors(call, message):
+def test_convolutions_reject_invalid_arguments(call, message):
     with pytest.raises(RuntimeError, match=message):
         call()
 
@@ -159,7 +159,7 @@ def test_conv_tbc():
     assert fb.allclose(F.conv_tbc(x, w, b, 1), want)
 
 
-def test_bilinear():
+def test_bilinear_equals_its_definition():
     a, b, w, bias = draw(5, 2, 3), draw(5, 2, 4), draw(6, 3, 4), draw(6)
     want = np.einsum("...i,kij,...j->...k", a, w, b) + bias
     np.testing.assert_allclose(F.bilinear(*map(fb.tensor, (a, b, w, bias))).numpy(), want, atol=1e-12)
@@ -200,7 +200,7 @@ def test_unfold_and_fold(options):
     assert gradgradcheck(lambda x: F.unfold(x, **options).square(), (fb.tensor(x[:1, :1]).requires_grad_(),))
 
 
-def test_window_errors():
+def test_fold_and_unfold_reject_invalid_arguments():
     with pytest.raises(RuntimeError, match="too small"):
         F.unfold(fb.zeros(1, 1, 2, 2), 3)
     with pytest.raises(RuntimeError, match="sliding blocks"):
@@ -222,7 +222,7 @@ def test_transposed_convolutions_of_half_types_are_rounded_once(dims, dtype):
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_gradients_as_functions(dims):
+def test_nn_grad_functions_equal_the_gradients_of_convolution(dims):
     x, weight = fb.randn(2, 3, *[5, 4, 6][:dims]), fb.randn(6, 1, *[2] * dims)
     options = {"stride": 2, "padding": 1, "groups": 3}
     x.requires_grad_(), weight.requires_grad_()
@@ -235,7 +235,7 @@ def test_gradients_as_functions(dims):
 
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.complex128])
-def test_gradients_as_functions_have_gradients(dtype):
+def test_nn_grad_functions_are_differentiable(dtype):
     x, weight, given = (
         fb.randn(s, dtype=dtype, requires_grad=True) for s in ((1, 2, 4, 3), (2, 2, 2, 2), (1, 2, 3, 2))
     )
@@ -247,7 +247,7 @@ def test_gradients_as_functions_have_gradients(dtype):
     assert fb.allclose(nn.grad.conv2d_weight(x, weight.shape, given), dw)
 
 
-def test_gradients_as_functions_check_their_arguments():
+def test_nn_grad_functions_reject_invalid_arguments():
     x, weight = fb.randn(2, 3, 5, 5), fb.randn(4, 3, 3, 3)
     with pytest.raises(RuntimeError, match=r"expected grad_output of the output's size \[2, 4, 3, 3\]"):
         nn.grad.conv2d_input(x.shape, weight, fb.zeros(2, 4, 5, 5))

@@ -50,7 +50,7 @@ def test_ctc_loss_sums_over_all_alignments(blank):
     assert alone.shape == () and alone.item() == pytest.approx(want[0])
 
 
-def test_derivative():
+def test_ctc_loss_passes_gradcheck():
     logits = fb.tensor(RNG.standard_normal((6, 3, 4))).requires_grad_()
     target = fb.tensor([[1, 2, 2], [3, 1, 0], [1, 0, 0]])
 
@@ -60,7 +60,7 @@ def test_derivative():
     assert gradcheck(call, (logits,))
 
 
-def test_targets_without_alignment_have_infinite_loss():
+def test_ctc_loss_of_targets_without_an_alignment_is_infinite():
     logs = fb.zeros(2, 1, 3).log_softmax(-1).requires_grad_()
     target = fb.tensor([[1, 1]])  # needs at least three steps, because a blank must separate the labels
     assert F.ctc_loss(logs, target, [2], [2]).item() == float("inf")
@@ -83,7 +83,7 @@ def test_targets_without_alignment_have_infinite_loss():
         ({"log_probs": fb.zeros(2, 1, 3, dtype=fb.int64)}, "floating"),
     ],
 )
-def test_errors(options, message):
+def test_ctc_loss_rejects_invalid_arguments(options, message):
     arguments = {
         "log_probs": fb.zeros(2, 1, 3),
         "targets": fb.tensor([[1, 2]]),
@@ -95,7 +95,7 @@ def test_errors(options, message):
 
 
 @pytest.mark.parametrize("name", ["input_lengths", "target_lengths"])
-def test_one_length_for_a_batch_is_rejected(name):
+def test_ctc_loss_rejects_one_length_for_a_batch(name):
     arguments = {"input_lengths": [2], "target_lengths": [2]} | {name: 2}
     with pytest.raises(TypeError, match=rf"ctc_loss: {name} must hold one length for each sample .* write \[2\]"):
         F.ctc_loss(fb.zeros(2, 1, 3), fb.tensor([[1, 2]]), **arguments)
@@ -105,7 +105,7 @@ def ctc_of(scores, labels):
     return F.ctc_loss(scores.unsqueeze(1).log_softmax(2), labels.unsqueeze(0), (4,), (2,)).sum()
 
 
-def test_labels_that_are_changed_before_the_derivative_runs():
+def test_changing_ctc_labels_before_backward_raises():
     scores, labels = fb.arange(12.0).view(4, 3).sin().requires_grad_(), fb.tensor([1, 2])
     loss = ctc_of(scores, labels)
     labels.fill_(10**7)

@@ -12,7 +12,7 @@ TABLE = RNG.standard_normal((6, 3))
 REDUCTIONS = {"sum": np.sum, "mean": np.mean, "max": np.max}
 
 
-def test_rows():
+def test_embedding_selects_rows_and_skips_padding_gradients():
     index = np.array([[0, 5, 2], [2, 2, 1]])
     assert np.array_equal(F.embedding(fb.tensor(index), fb.tensor(TABLE)).numpy(), TABLE[index])
     weight = fb.tensor(TABLE).requires_grad_()
@@ -23,7 +23,7 @@ def test_rows():
     np.testing.assert_allclose(weight.grad[:, 0].numpy(), [1, 1, 1, 0, 0, 1])
 
 
-def test_long_rows_are_shortened_in_place():
+def test_embedding_max_norm_renormalises_rows_in_place():
     weight = fb.tensor(TABLE * 10)
     F.embedding(fb.tensor([1, 4, 1]), weight, max_norm=2.0)
     lengths = np.linalg.norm(weight.numpy(), axis=1)
@@ -33,7 +33,7 @@ def test_long_rows_are_shortened_in_place():
 
 @pytest.mark.parametrize("mode", REDUCTIONS)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_bags(mode, dtype):
+def test_embedding_bag_reduces_each_bag(mode, dtype):
     index, offsets = np.array([4, 0, 0, 5, 1, 3, 2]), [0, 2, 2, 3]
     bags = np.split(index, [2, 2, 3])
     table = TABLE.astype(dtype)
@@ -56,14 +56,14 @@ def test_bags(mode, dtype):
     np.testing.assert_allclose(without.numpy(), want, rtol=1e-6)
 
 
-def test_factors_of_the_rows():
+def test_embedding_bag_multiplies_per_sample_weights():
     index, factors = np.array([[0, 5], [2, 2]]), RNG.random((2, 2))
     got = F.embedding_bag(fb.tensor(index), fb.tensor(TABLE), mode="sum", per_sample_weights=fb.tensor(factors))
     np.testing.assert_allclose(got.numpy(), (TABLE[index] * factors[..., None]).sum(1))
 
 
 @pytest.mark.parametrize("mode", REDUCTIONS)
-def test_derivatives(mode):
+def test_embedding_and_embedding_bag_pass_gradcheck(mode):
     weight = fb.tensor(TABLE).requires_grad_()
     index, offsets = fb.tensor([4, 0, 0, 5, 1]), fb.tensor([0, 2, 2])
 
@@ -112,6 +112,6 @@ def test_derivatives(mode):
         (lambda w: F.embedding_bag(fb.tensor([[0]]), w, mode="max", scale_grad_by_freq=True), ValueError, "max"),
     ],
 )
-def test_errors(call, error, message):
+def test_embedding_rejects_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.tensor(TABLE))

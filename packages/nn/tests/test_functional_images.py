@@ -46,7 +46,7 @@ def interpolated(x, size, kind, align_corners=False):
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("size", [2, 9, 20])
 @pytest.mark.parametrize("align_corners", [None, False, True])
-def test_modes(dims, size, align_corners):
+def test_interpolate_in_every_mode(dims, size, align_corners):
     x, sizes = RNG.standard_normal((2, 3, *SIZES[dims])), [size] * dims
     kinds = {"linear": LINEAR[dims]} | ({"cubic": "bicubic"} if dims == 2 else {})
     if align_corners is None:
@@ -58,7 +58,7 @@ def test_modes(dims, size, align_corners):
         np.testing.assert_allclose(single.numpy(), got.numpy(), atol=1e-5)
 
 
-def test_scales():
+def test_interpolate_with_scale_factors():
     x = fb.tensor(RNG.standard_normal((1, 2, 5, 7)))
     assert F.interpolate(x, scale_factor=2).shape == (1, 2, 10, 14)
     assert F.interpolate(x, scale_factor=(0.5, 1.5)).shape == (1, 2, 2, 10)
@@ -71,7 +71,7 @@ def test_scales():
     assert not fb.allclose(given, recomputed)
 
 
-def test_antialias():
+def test_interpolate_with_antialias():
     x = RNG.standard_normal((1, 1, 8, 8))
     half = F.interpolate(fb.tensor(x), (4, 4), mode="bilinear", antialias=True).numpy()
     weights = np.array([0.25, 0.75, 0.75, 0.25])
@@ -87,7 +87,7 @@ def test_antialias():
         np.testing.assert_allclose(constant.numpy(), 3, rtol=1e-6)
 
 
-def test_bytes_are_rounded():
+def test_interpolate_rounds_uint8_results():
     x = fb.tensor([[[[0, 255], [255, 0]]]], dtype=fb.uint8)
     assert F.interpolate(x, (3, 3), mode="bilinear", align_corners=True)[0, 0, 1].tolist() == [128, 128, 128]
     assert F.interpolate(x, (4, 4), mode="nearest").dtype is fb.uint8
@@ -98,7 +98,7 @@ def test_area_interpolation_averages():
     assert fb.allclose(F.interpolate(x, (3, 2), mode="area"), F.avg_pool2d(x, (2, 3)))
 
 
-def test_older_names_warn():
+def test_upsample_functions_warn_of_deprecation():
     x = fb.arange(4.0).reshape(1, 1, 2, 2)
     for call in (F.upsample_nearest, F.upsample_bilinear, F.upsample):
         with pytest.warns(UserWarning, match="deprecated"):
@@ -150,7 +150,7 @@ NAMES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "cir
 @pytest.mark.parametrize("mode", NAMES)
 @pytest.mark.parametrize("amounts", [(1, 2), (2, 0, 1, 1), (1, 1, 0, 2, 1, 0)])
 @pytest.mark.parametrize("dtype", ["float64", "int32"])
-def test_padding(mode, amounts, dtype):
+def test_pad_in_every_mode(mode, amounts, dtype):
     dims = len(amounts) // 2
     x = (RNG.standard_normal((2, 3, *[4] * dims)) * 9).astype(dtype)
     pairs = [(0, 0), (0, 0), *[(amounts[2 * i], amounts[2 * i + 1]) for i in reversed(range(dims))]]
@@ -188,7 +188,7 @@ def test_negative_padding_crops():
         (lambda x: F.pad(x, (1, 1), "reflect", 2.0), ValueError, "value"),
     ],
 )
-def test_padding_errors(call, error, message):
+def test_pad_rejects_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.zeros(1, 3, 4))
 
@@ -196,7 +196,7 @@ def test_padding_errors(call, error, message):
 # Rearranging
 
 
-def test_pixels():
+def test_pixel_shuffle_and_pixel_unshuffle():
     x = RNG.standard_normal((2, 12, 3, 5))
     up = F.pixel_shuffle(fb.tensor(x), 2)
     want = x.reshape(2, 3, 2, 2, 3, 5).transpose(0, 1, 4, 2, 5, 3).reshape(2, 3, 6, 10)
@@ -210,7 +210,7 @@ def test_pixels():
         F.pixel_shuffle(fb.zeros(4, 2, 2), 0)
 
 
-def test_channels():
+def test_channel_shuffle():
     x = fb.arange(6).reshape(1, 6, 1)
     assert F.channel_shuffle(x, 2).flatten().tolist() == [0, 3, 1, 4, 2, 5]
     with pytest.raises(RuntimeError, match="divisible"):

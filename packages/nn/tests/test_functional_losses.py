@@ -169,7 +169,7 @@ LAYERS = {
 
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
 @pytest.mark.parametrize("name", LOSSES)
-def test_values(name):
+def test_losses_equal_their_definitions(name):
     call, operands, want = LOSSES[name]
     tensors = [fb.tensor(a) for a in operands]
     np.testing.assert_allclose(call(*tensors, reduction="none").numpy(), want, rtol=1e-10, atol=1e-12)
@@ -188,7 +188,7 @@ def test_layers_have_the_values_of_their_functions(name):
 
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
 @pytest.mark.parametrize("name", LOSSES)
-def test_derivatives(name):
+def test_losses_pass_gradcheck(name):
     call, operands, _ = LOSSES[name]
     fixed = {"hinge embedding", "soft margin", "margin ranking", "cosine embedding", "poisson", "poisson, full"}
     fixed |= {"poisson of rates"}
@@ -201,14 +201,14 @@ def test_derivatives(name):
 
 
 @pytest.mark.parametrize(("name", "normalized"), [("l1", True), ("mse", True), ("huber", False)])
-def test_weighted_means(name, normalized):
+def test_weighted_losses_divide_by_the_sum_of_weights(name, normalized):
     call, operands, want = LOSSES[name]
     weight = RNG.random(want.shape)
     got = call(*map(fb.tensor, operands), weight=fb.tensor(weight)).item()
     assert got == pytest.approx((want * weight).sum() / (weight.sum() if normalized else weight.size))
 
 
-def test_older_spellings_of_reduction():
+def test_deprecated_reduction_arguments_of_losses():
     x, y = fb.tensor(X), fb.tensor(Y)
     for options, want in (
         ({"size_average": False}, D.sum()),
@@ -220,14 +220,14 @@ def test_older_spellings_of_reduction():
             np.testing.assert_allclose(F.l1_loss(x, y, **options).numpy(), want)
 
 
-def test_divergence_of_a_batch():
+def test_kl_div_with_reduction_batchmean():
     want = (scipy.special.xlogy(P, P) - P * X).sum() / 5
     assert F.kl_div(fb.tensor(X), fb.tensor(P), reduction="batchmean").item() == pytest.approx(want)
     with pytest.warns(UserWarning, match="'batchmean' divides only by the batch size"):
         assert F.kl_div(fb.tensor(X), fb.tensor(P)).item() == pytest.approx(want * 5 / X.size)
 
 
-def test_extremes_of_the_binary_cross_entropy():
+def test_binary_cross_entropy_of_certain_predictions():
     p = fb.tensor([0.0, 1.0, 0.0, 1.0]).requires_grad_()
     loss = F.binary_cross_entropy(p, fb.tensor([0.0, 1.0, 1.0, 0.0]), reduction="none")
     assert loss.tolist() == [0, 0, 100, 100]
@@ -236,7 +236,7 @@ def test_extremes_of_the_binary_cross_entropy():
     assert F.binary_cross_entropy_with_logits(fb.tensor([1000.0, -1000.0]), fb.tensor([1.0, 0.0])).item() == 0
 
 
-def test_smoothing_and_probabilities_in_several_dimensions():
+def test_cross_entropy_with_label_smoothing_and_class_probabilities():
     x, shares = RNG.standard_normal((2, 3, 4)), RNG.dirichlet(np.ones(3), (2, 4)).transpose(0, 2, 1)
     labels, logs = RNG.integers(0, 3, (2, 4)), scipy.special.log_softmax(x, 1)
     hit = np.eye(3)[labels].transpose(0, 2, 1)
@@ -273,7 +273,7 @@ def test_smoothing_and_probabilities_in_several_dimensions():
         (lambda x: F.linear_cross_entropy(x, x[:, :2], fb.tensor([0, 1, 2])), RuntimeError, "in_features"),
     ],
 )
-def test_errors(call, error, message):
+def test_losses_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.full((3, 3), 0.5))
 
@@ -281,7 +281,7 @@ def test_errors(call, error, message):
 # Distances
 
 
-def test_distances():
+def test_pairwise_distance_pdist_and_cosine_similarity():
     np.testing.assert_allclose(F.pairwise_distance(fb.tensor(A), fb.tensor(B)).numpy(), distance(A, B))
     np.testing.assert_allclose(F.pdist(fb.tensor(A), 3).numpy(), scipy.spatial.distance.pdist(A, "minkowski", p=3))
     want = (A * B).sum(0) / np.linalg.norm(A, axis=0) / np.linalg.norm(B, axis=0)
@@ -303,6 +303,6 @@ def test_the_multilabel_soft_margin_of_half_types_is_rounded_once(dtype):
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (1, 3)])
-def test_a_margin_loss_of_rows_has_the_shape_of_the_target(shape):
+def test_multi_margin_loss_without_reduction_has_the_shape_of_the_target(shape):
     for target in (fb.tensor(0), fb.tensor([0])):
         assert F.multi_margin_loss(fb.ones(shape), target, reduction="none").shape == target.shape

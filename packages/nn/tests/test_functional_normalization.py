@@ -69,7 +69,7 @@ def test_rms_norm_of_complex_numbers_divides_by_the_root_of_their_squares(dtype)
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-4 if dtype == "complex64" else 1e-12)
 
 
-def test_large_means_do_not_lose_precision():
+def test_normalisation_of_large_means_does_not_lose_precision():
     x = (RNG.standard_normal((4, 1024)) + 3000).astype(np.float32)
     want = standard(x.astype(float), -1, 1e-5)
     np.testing.assert_allclose(F.layer_norm(fb.tensor(x), [1024]).numpy(), want, atol=2e-3)
@@ -106,7 +106,7 @@ def test_instance_norm(shape):
     np.testing.assert_allclose(still.numpy(), (x - mean) / np.sqrt(var + 1e-3), atol=1e-12)
 
 
-def test_batch_norm_of_long_and_short_stretches():
+def test_batch_norm_of_large_and_small_images():
     for shape in ((6, 3), (4, 3, 7), (4, 3, 5, 8)):
         x, axes, column = draw(shape, float), (0, *range(2, len(shape))), (-1, *[1] * (len(shape) - 2))
         w, b = RNG.random((2, 3))
@@ -152,14 +152,14 @@ DERIVATIVES = {
 
 
 @pytest.mark.parametrize("name", DERIVATIVES)
-def test_derivatives(name):
+def test_normalisation_functions_pass_gradcheck(name):
     call, shapes = DERIVATIVES[name]
     inputs = variables(*shapes)
     assert gradcheck(call, inputs)
     assert gradgradcheck(call, inputs)
 
 
-def test_gradients_of_weights_over_many_rows():
+def test_gradients_of_normalisation_weights_over_many_rows():
     """Use 300 rows, because the kernel sums rows in blocks."""
     x, w, b = variables((300, 33), (33,), (33,))
     F.layer_norm(x, (33,), w, b).backward(fb.ones(300, 33, dtype=fb.float64) * 2)
@@ -184,6 +184,6 @@ def test_gradients_of_weights_over_many_rows():
         (lambda: F.rms_norm(fb.zeros(2, 3), (2,)), RuntimeError, r"\[2, 3\]"),
     ],
 )
-def test_errors(call, error, message):
+def test_normalisation_functions_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()

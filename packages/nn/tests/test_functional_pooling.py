@@ -65,7 +65,7 @@ def block(x, inside):
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_max(dims, options, dtype):
+def test_max_pool(dims, options, dtype):
     x = (RNG.standard_normal((2, 3, *SIZES[dims])) * 9).astype(dtype)
     for dilation in (1, 2):
         found = [
@@ -82,7 +82,7 @@ def test_max(dims, options, dtype):
         assert np.array_equal(alone.numpy(), values.numpy()[0])
 
 
-def test_max_takes_the_first_of_equals_and_nan():
+def test_max_pool_selects_the_first_maximum_and_nan():
     values, places = F.max_pool1d(fb.tensor([[1.0, 1.0, float("nan"), 0.0]]), 2, return_indices=True)
     assert values[0, 0] == 1 and values[0, 1].isnan() and places.tolist() == [[0, 2]]
     lowest = fb.full((1, 5), -float("inf"))
@@ -91,7 +91,7 @@ def test_max_takes_the_first_of_equals_and_nan():
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_average(dims, options):
+def test_avg_pool(dims, options):
     x = RNG.standard_normal((2, 3, *SIZES[dims]))
     for include in (True, False):
         found = [
@@ -106,13 +106,13 @@ def test_average(dims, options):
         np.testing.assert_allclose(got.numpy(), pooled(x, found), atol=1e-14)
 
 
-def test_average_of_whole_numbers_is_rounded_towards_zero():
+def test_avg_pool_of_integers_rounds_towards_zero():
     assert F.avg_pool1d(fb.tensor([[-3, -2, 5, 2]]), 2).tolist() == [[-2, 3]]
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("count", [1, 3, 5, 11])
-def test_adaptive(dims, count):
+def test_adaptive_pools(dims, count):
     x = RNG.standard_normal((2, 3, *SIZES[dims]))
     axes = [[list(range(o * n // count, -(-(o + 1) * n // count))) for o in range(count)] for n in x.shape[2:]]
     places = list(itertools.product(range(count), repeat=dims))
@@ -128,12 +128,12 @@ def test_adaptive(dims, count):
     assert np.array_equal(flat, values.numpy().reshape(2, 3, -1))
 
 
-def test_adaptive_keeps_a_size():
+def test_adaptive_pools_keep_a_size_given_as_none():
     assert F.adaptive_avg_pool2d(fb.zeros(1, 2, 5, 6), (None, 3)).shape == (1, 2, 5, 3)
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_power_average(dims):
+def test_lp_pool(dims):
     x = RNG.random((2, 3, *SIZES[dims]))
     over = tuple(range(2, dims + 2))
     found = [(o, (block(x, i) ** 3).sum(over) ** (1 / 3)) for o, i, _ in windows(x.shape[2:], kernel_size=2)]
@@ -141,7 +141,7 @@ def test_power_average(dims):
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_unpool(dims):
+def test_max_unpool(dims):
     x = fb.tensor(RNG.standard_normal((2, 3, *[8] * dims)))
     values, places = MAX[dims](x, 2, return_indices=True)
     back = UNPOOL[dims](values, places, 2)
@@ -157,7 +157,7 @@ def test_unpool(dims):
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_fractional_max(dims):
+def test_fractional_max_pool(dims):
     x = fb.tensor(RNG.standard_normal((2, 3, *[9] * dims)))
     pool = F.fractional_max_pool2d if dims == 2 else F.fractional_max_pool3d
     samples = fb.rand(2, 3, dims, dtype=fb.float64)
@@ -188,7 +188,7 @@ def test_fractional_max(dims):
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_derivatives(dims):
+def test_pooling_functions_pass_gradcheck(dims):
     x = fb.tensor(RNG.permutation(2 * 5**dims).reshape(1, 2, *[5] * dims) / 10.0).requires_grad_()
     for call in (
         lambda x: AVERAGE[dims](x, 3, 2, 1, ceil_mode=True, count_include_pad=False),
@@ -219,7 +219,7 @@ def test_derivatives(dims):
         (lambda: F.max_pool2d(fb.zeros(1, 4, 4), 2, dilation=2**40), RuntimeError, "2\\*\\*31"),
     ],
 )
-def test_errors(call, error, message):
+def test_pooling_functions_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 

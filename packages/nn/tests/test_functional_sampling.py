@@ -24,7 +24,7 @@ def pixels(grid, sizes, align_corners):
 @pytest.mark.parametrize("sizes", [(5, 6), (4, 5, 3)])
 @pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_linear_and_nearest(sizes, padding, align_corners):
+def test_grid_sample_in_modes_bilinear_and_nearest(sizes, padding, align_corners):
     dims = len(sizes)
     x = RNG.standard_normal((2, 3, *sizes))
     grid = RNG.uniform(-1.6, 1.6, (2, *[7] * dims, dims))
@@ -43,7 +43,7 @@ def test_linear_and_nearest(sizes, padding, align_corners):
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_cubic(align_corners):
+def test_grid_sample_in_mode_bicubic(align_corners):
     x = RNG.standard_normal((1, 2, 5, 6))
     grid = RNG.uniform(-0.9, 0.9, (1, 4, 4, 2))
     got = F.grid_sample(fb.tensor(x), fb.tensor(grid), "bicubic", "border", align_corners).numpy()
@@ -64,7 +64,7 @@ def test_cubic(align_corners):
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic", "nearest"])
 @pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_derivatives(mode, padding, align_corners):
+def test_grid_sample_passes_gradcheck(mode, padding, align_corners):
     x = fb.tensor(RNG.standard_normal((1, 2, 3, 4))).requires_grad_()
     grid = fb.tensor(RNG.uniform(-1.2, 1.2, (1, 2, 2, 2))).requires_grad_()
 
@@ -75,14 +75,14 @@ def test_derivatives(mode, padding, align_corners):
     assert gradgradcheck(call, (x, grid))
 
 
-def test_derivatives_of_volumes():
+def test_grid_sample_of_volumes_passes_gradcheck():
     x = fb.tensor(RNG.standard_normal((1, 1, 3, 3, 2))).requires_grad_()
     grid = fb.tensor(RNG.uniform(-0.9, 0.9, (1, 2, 2, 1, 3))).requires_grad_()
     assert gradcheck(lambda x, g: F.grid_sample(x, g, align_corners=False), (x, grid))
     assert gradgradcheck(lambda x, g: F.grid_sample(x, g, align_corners=False), (x, grid))
 
 
-def test_nonfinite_grid_points():
+def test_grid_sample_at_nonfinite_points():
     x = fb.ones(1, 1, 3, 3)
     grid = fb.tensor([[[[float("nan"), 0.0], [float("inf"), 0.0], [0.0, -1e30]]]])
     for mode in ("bilinear", "nearest", "bicubic"):
@@ -92,7 +92,7 @@ def test_nonfinite_grid_points():
     assert F.grid_sample(x, grid, "nearest", align_corners=False).tolist() == [[[[0, 0, 0]]]]
 
 
-def test_zero_weights_ignore_nonfinite_pixels():
+def test_grid_sample_ignores_nonfinite_pixels_of_zero_weight():
     x = fb.full((1, 1, 2, 2), float("inf"))
     grid = fb.tensor([[[[5.0, 5.0]]]])
     assert F.grid_sample(x, grid, align_corners=False).item() == 0
@@ -110,7 +110,7 @@ def test_affine_grid(size, align_corners):
     np.testing.assert_allclose(got.numpy(), want, atol=1e-12)
 
 
-def test_the_identity_reads_the_image():
+def test_grid_sample_with_the_identity_grid_returns_the_image():
     x = fb.tensor(RNG.standard_normal((1, 2, 4, 5)))
     theta = fb.tensor([[[1.0, 0, 0], [0, 1, 0]]], dtype=fb.float64)
     for align_corners in (False, True):
@@ -133,18 +133,18 @@ def test_the_identity_reads_the_image():
         (lambda x, g: F.affine_grid(fb.zeros(1, 2, 3), (1, 1, 0, 2), False), ValueError, "positive"),
     ],
 )
-def test_errors(call, error, message):
+def test_grid_sample_rejects_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.zeros(1, 1, 3, 3), fb.zeros(1, 2, 2, 2))
 
 
-def test_missing_align_corners_warns():
+def test_grid_sample_without_align_corners_warns():
     with pytest.warns(UserWarning, match="align_corners"):
         F.grid_sample(fb.zeros(1, 1, 3, 3), fb.zeros(1, 2, 2, 2))
 
 
 @pytest.mark.parametrize(("dims", "function"), [(2, fb.grid_sampler_2d), (3, fb.grid_sampler_3d)])
-def test_grid_samplers_of_one_rank(dims, function):
+def test_grid_sampler_2d_and_3d_equal_grid_sampler(dims, function):
     generator = np.random.default_rng(dims)
     x, grid = (fb.tensor(generator.uniform(-1, 1, s)) for s in ((2, 3, *[4] * dims), (2, *[3] * dims, dims)))
     assert function(x, grid, 0, 1, True).equal(fb.grid_sampler(x, grid, 0, 1, True))

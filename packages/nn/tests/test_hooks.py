@@ -12,7 +12,7 @@ class Affine(nn.Module):
         return input * scale
 
 
-def test_forward_hooks_run_in_order_and_replace():
+def test_forward_hooks_run_in_order_and_replace_the_output():
     layer, calls = Affine(), []
     layer.register_forward_pre_hook(lambda module, args: calls.append("pre") or (args[0] + 1,))
     layer.register_forward_pre_hook(lambda module, args: calls.append("first"), prepend=True)
@@ -21,7 +21,7 @@ def test_forward_hooks_run_in_order_and_replace():
     assert calls == ["first", "pre", "post"]
 
 
-def test_a_pre_hook_may_return_one_argument():
+def test_a_forward_pre_hook_may_return_a_single_argument():
     layer = Affine()
     layer.register_forward_pre_hook(lambda module, args: args[0] + 1)
     assert layer(fb.ones(1)).item() == 2
@@ -35,14 +35,14 @@ def test_hooks_with_keywords():
     assert seen == [{"scale": 3.0}]
 
 
-def test_a_pre_hook_with_keywords_returns_both():
+def test_a_forward_pre_hook_with_keywords_returns_args_and_kwargs():
     layer = Affine()
     layer.register_forward_pre_hook(lambda module, args, kwargs: args, with_kwargs=True)
     with pytest.raises(RuntimeError, match=r"tuple of \(new_args, new_kwargs\)"):
         layer(fb.ones(1))
 
 
-def test_handles_remove():
+def test_hook_handles_remove_their_hook():
     layer = Affine()
     handle = layer.register_forward_hook(lambda module, args, output: output + 1)
     with layer.register_forward_hook(lambda module, args, output: output + 10):
@@ -66,7 +66,7 @@ def test_a_hook_may_remove_itself():
     assert len(calls) == 1
 
 
-def test_always_called_hooks_see_failures():
+def test_always_called_hooks_run_after_exceptions():
     layer, seen = nn.Linear(2, 2), []
     layer.register_forward_hook(lambda module, args, output: seen.append("usual"))
     layer.register_forward_hook(lambda module, args, output: seen.append(output), always_call=True)
@@ -160,7 +160,7 @@ def test_a_hook_may_not_return_a_gradient_for_inputs_that_need_none():
         layer(fb.ones(1, 2)).sum().backward()
 
 
-def test_options_of_removed_hooks_are_gone():
+def test_removing_a_hook_removes_its_options():
     layer = nn.Linear(2, 2)
     handle = layer.register_forward_hook(lambda *args, **kwargs: None, with_kwargs=True, always_call=True)
     before = layer.register_forward_pre_hook(lambda *args: None, with_kwargs=False)
@@ -188,7 +188,7 @@ def test_the_hooks_of_every_module_can_be_replaced_by_assignment():
     assert calls == ["before", "forward"]
 
 
-def test_a_hook_before_loading_does_not_keep_its_module():
+def test_a_load_state_dict_pre_hook_does_not_keep_its_module_alive():
     import gc
     import weakref
 

@@ -17,7 +17,7 @@ PARTS = 3
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_the_process_survives(part, tmp_path):
+def test_layers_with_random_arguments_do_not_crash_the_process(part, tmp_path):
     journal = tmp_path / "journal"
     journal.touch()
     options = ["--calls", "20", "--part", str(part), "--parts", str(PARTS), "--journal", journal]
@@ -31,7 +31,7 @@ def test_the_process_survives(part, tmp_path):
         pytest.fail(f"exit code {done.returncode}; python {HOSTILE.name} {again} --calls 1\n{done.stderr[-3000:]}")
 
 
-def test_most_calls_compute_something(tmp_path):
+def test_most_random_calls_of_layers_succeed(tmp_path):
     """Check that most calls succeed. Otherwise too many arguments are invalid, and few kernels run."""
     outcomes = tmp_path / "outcomes"
     command = [sys.executable, HOSTILE, "--calls", "25", "--outcomes", outcomes]

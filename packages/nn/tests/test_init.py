@@ -40,7 +40,7 @@ def _seed():
         (lambda t: init.kaiming_uniform_(t, nonlinearity="linear"), math.sqrt(3 / FAN_IN)),
     ],
 )
-def test_uniform(fill, bound):
+def test_uniform_initialisers(fill, bound):
     tensor = nn.Parameter(fb.empty(SHAPE))
     assert fill(tensor) is tensor
     assert tensor.is_leaf
@@ -57,7 +57,7 @@ def test_uniform(fill, bound):
         (lambda t: init.kaiming_normal_(t, a=2.0, mode="fan_out"), math.sqrt(2 / 5 / FAN_OUT)),
     ],
 )
-def test_normal(fill, std):
+def test_normal_initialisers(fill, std):
     assert is_normal(fill(fb.empty(SHAPE)).numpy(), std)
 
 
@@ -69,7 +69,7 @@ def test_normal(fill, std):
         (lambda: nn.Conv2d(30, 60, 3, groups=5), 54),
     ],
 )
-def test_layers_start_within_one_over_root_fan_in(layer, fan_in):
+def test_default_weights_are_within_one_over_sqrt_fan_in(layer, fan_in):
     biases = []
     for _ in range(10):
         module = layer()
@@ -78,14 +78,14 @@ def test_layers_start_within_one_over_root_fan_in(layer, fan_in):
     assert is_uniform(np.concatenate(biases), 1 / math.sqrt(fan_in))
 
 
-def test_layers_without_inputs():
+def test_initialisation_of_layers_without_inputs():
     with pytest.warns(UserWarning, match="zero-element"):
         init.kaiming_uniform_(fb.empty(3, 0))
     layer = nn.Linear(0, 3)
     np.testing.assert_array_equal(layer(fb.zeros(2, 0)).detach().numpy(), np.zeros((2, 3)))
 
 
-def test_constants():
+def test_constant_initialisers():
     np.testing.assert_array_equal(init.constant_(fb.empty(2), 0.5).numpy(), [0.5, 0.5])
     np.testing.assert_array_equal(init.zeros_(fb.empty(2)).numpy(), [0, 0])
     np.testing.assert_array_equal(init.ones_(fb.empty(2)).numpy(), [1, 1])
@@ -120,12 +120,12 @@ def test_gain(arguments, gain):
         (lambda: init.kaiming_normal_(fb.empty(2, 2), mode="fan"), "Mode fan not supported"),
     ],
 )
-def test_bad_arguments(call, message):
+def test_initialisers_reject_invalid_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 
 
-def test_seeds_and_generators_repeat():
+def test_initialisers_are_reproducible_with_seeds_and_generators():
     fb.manual_seed(5)
     first = nn.Linear(3, 3).weight.detach().numpy()
     fb.manual_seed(5)
@@ -135,7 +135,7 @@ def test_seeds_and_generators_repeat():
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16, fb.float32])
-def test_trunc_normal_between_far_limits_draws_no_limit(dtype):
+def test_trunc_normal_never_returns_distant_bounds(dtype):
     drawn = nn.init.trunc_normal_(fb.empty(200_000, dtype=dtype), std=0.02)
     assert drawn.abs().max() < 0.02 * 6 and abs(drawn.float().std().item() - 0.02) < 5e-4
 
@@ -181,7 +181,7 @@ PYTORCH = {
 
 
 @pytest.mark.parametrize("name", PYTORCH)
-def test_values_from_a_seed_are_those_of_pytorch(name):
+def test_initial_values_from_a_seed_equal_those_of_pytorch(name):
     draw, expected = PYTORCH[name]
     fb.random.use_pytorch_streams()
     try:
@@ -198,7 +198,7 @@ def test_trunc_normal_in_a_tail_follows_the_density():
     np.testing.assert_allclose(drawn.mean().item(), 1.09634, atol=5e-4)
 
 
-def test_trunc_normal_takes_numbers_as_tensors_and_changes_nothing_on_errors():
+def test_trunc_normal_takes_tensor_bounds_and_is_unchanged_after_errors():
     tensor = fb.zeros(3)
     with pytest.raises(ValueError, match="only one element"):
         nn.init.trunc_normal_(tensor, mean=fb.ones(2))

@@ -28,17 +28,17 @@ def notes_of(call):
     return caught.value.__notes__
 
 
-def test_path_goes_through_containers_that_are_not_called():
+def test_the_layer_path_includes_containers_that_are_not_called():
     model = Model(nn.Linear(64, 10))
     expected = "in Model.blocks.1.1 (Linear(in_features=64, out_features=10, bias=True))"
     assert notes_of(lambda: model(fb.ones(2, 3))) == [expected]
 
 
-def test_a_single_layer_is_named():
+def test_the_error_names_a_single_layer():
     assert notes_of(lambda: Failing()(1)) == ["in Failing()"]
 
 
-def test_a_failure_in_the_middle_names_the_type():
+def test_the_error_names_the_type_of_a_layer_that_fails_in_the_middle():
     class Outer(Model):
         def forward(self, input):
             raise ValueError("here")
@@ -47,7 +47,7 @@ def test_a_failure_in_the_middle_names_the_type():
     assert notes == ["in Sequential.0 (Outer(...))"]
 
 
-def test_other_notes_stay():
+def test_existing_notes_of_an_exception_are_kept():
     class Commenting(nn.Module):
         def forward(self, input):
             error = ValueError("no")
@@ -58,7 +58,7 @@ def test_other_notes_stay():
     assert notes == ["a hint", "in Sequential.0 (Commenting())"]
 
 
-def test_modules_that_are_not_registered_end_the_path():
+def test_the_layer_path_ends_at_unregistered_modules():
     class Hiding(nn.Module):
         def __init__(self):
             super().__init__()
@@ -97,7 +97,7 @@ def test_errors_with_paths_can_be_pickled():
     assert error.__notes__ == ["in Sequential.0 (Failing())"]
 
 
-def test_hooks_are_inside_the_layer():
+def test_errors_in_hooks_include_the_layer_path():
     layer = nn.Sequential(nn.ReLU())
     layer[0].register_forward_hook(lambda module, args, output: 1 / 0)
     assert notes_of(lambda: layer(fb.ones(1))) == ["in Sequential.0 (ReLU())"]

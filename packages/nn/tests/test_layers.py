@@ -48,7 +48,7 @@ def central_differences(function: Callable[[np.ndarray], float], point: np.ndarr
 
 @each_layer
 @pytest.mark.parametrize(("dtype", "tolerance"), [(fb.float32, 2e-6), (fb.float64, 1e-13)], ids=["f32", "f64"])
-def test_value(layer, dtype, tolerance):
+def test_layers_have_correct_values(layer, dtype, tolerance):
     module, x, state = randomized(layer, dtype)
     x = fb.from_numpy(x).to(dtype)
     with fb.no_grad():
@@ -60,7 +60,7 @@ def test_value(layer, dtype, tolerance):
 
 
 @each_layer
-def test_gradient(layer):
+def test_layers_have_correct_gradients(layer):
     module, x, state = randomized(layer)
     cotangent = np.random.default_rng(7).standard_normal(layer.reference(x, **state).shape)
     tensor = fb.from_numpy(x).requires_grad_()
@@ -84,7 +84,7 @@ def test_repr(layer):
 
 @each_layer
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
-def test_copies_are_equal_and_independent(layer, duplicate):
+def test_copies_of_layers_are_equal_and_independent(layer, duplicate):
     module, x, _ = randomized(layer)
     twin = duplicate(module)
     assert repr(twin) == repr(module)
@@ -107,7 +107,7 @@ def test_copies_are_equal_and_independent(layer, duplicate):
     ],
     ids=lambda v: repr(v) if isinstance(v, nn.Module) else "",
 )
-def test_inplace_overwrites_the_input(module, reference):
+def test_inplace_layers_overwrite_their_input(module, reference):
     x = np.linspace(-2, 2, 9)
     tensor = fb.from_numpy(x.copy())
     assert module(tensor) is tensor
@@ -116,7 +116,7 @@ def test_inplace_overwrites_the_input(module, reference):
 
 
 @pytest.mark.parametrize("p", [0.2, 0.7])
-def test_dropout_drops_and_scales(p):
+def test_dropout_zeroes_and_scales_elements(p):
     fb.manual_seed(0)
     count = 100_000
     out = nn.Dropout(p)(fb.ones(count)).numpy()
@@ -156,7 +156,7 @@ def test_batch_norm_of_no_images_has_no_statistics():
     np.testing.assert_array_equal(module.weight.grad.numpy(), np.zeros(3))
 
 
-def test_a_failed_batch_does_not_count():
+def test_a_failed_batch_does_not_change_running_statistics():
     module = nn.BatchNorm1d(3)
     with pytest.raises(ValueError, match="more than 1 value"):
         module(fb.zeros(1, 3))
@@ -186,12 +186,12 @@ def test_max_pool_returns_indices():
         (lambda: nn.Unflatten(2, (2, 3))(fb.zeros(3, 6)), IndexError, "Dimension out of range"),
     ],
 )
-def test_bad_input(call, error, message):
+def test_layers_reject_invalid_inputs(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
-def test_softmax_guesses_the_dimension_with_a_warning():
+def test_softmax_without_a_dimension_warns():
     with pytest.warns(UserWarning, match="Implicit dimension choice for softmax"):
         out = nn.Softmax()(fb.zeros(2, 4))
     np.testing.assert_array_equal(out.numpy(), np.full((2, 4), 0.25))

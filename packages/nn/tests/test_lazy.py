@@ -73,7 +73,7 @@ def test_a_state_that_does_not_fit_leaves_the_layer_lazy(with_hook):
 
 @each
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])
-def test_copies_are_lazy_as_well(lazy, ready, shape, duplicate):
+def test_copies_of_lazy_layers_are_lazy(lazy, ready, shape, duplicate):
     module = lazy().double()
     twin = duplicate(module)
     twin.load_state_dict(module.state_dict())
@@ -104,7 +104,7 @@ def test_lazy_parameters_have_no_shape():
         lambda p: nn.utils.parameters_to_vector([p]),
     ],
 )
-def test_functions_refuse_uninitialised_parameters(use):
+def test_functions_reject_uninitialised_parameters(use):
     with pytest.raises(ValueError, match="uninitialized parameter"):
         use(nn.LazyLinear(3).weight)
 
@@ -119,7 +119,7 @@ def test_functions_are_intercepted_while_a_parameter_is_uninitialised():
     assert "_forget" not in vars(layer.weight)
 
 
-def test_an_initialised_layer_takes_no_uninitialised_state():
+def test_an_initialised_layer_rejects_an_uninitialised_state():
     with pytest.raises(RuntimeError, match='"weight" is not initialised in the checkpoint'):
         nn.Linear(2, 3).load_state_dict(nn.LazyLinear(3).state_dict())
 
@@ -129,7 +129,7 @@ def test_lazy_convolutions_name_the_expected_dimensions():
         nn.LazyConv2d(4, 3)(fb.zeros(2, 2))
 
 
-def test_a_parameter_takes_its_size_from_one_number():
+def test_materialize_accepts_a_single_number_as_shape():
     parameter = nn.UninitializedParameter()
     parameter.materialize(10)
     assert parameter.shape == (10,)
@@ -141,7 +141,7 @@ def test_loading_uninitialised_parameters_raises():
 
 
 @pytest.mark.parametrize("lazy", [lambda: nn.LazyLinear(3), lambda: nn.LazyBatchNorm1d(affine=False)])
-def test_memory_is_shared_after_the_first_input(lazy):
+def test_lazy_layers_can_share_memory_only_after_the_first_input(lazy):
     module = lazy()
     with pytest.raises(RuntimeError, match="share memory on an uninitialized parameter or buffer"):
         nn.Sequential(module).share_memory()
@@ -150,7 +150,7 @@ def test_memory_is_shared_after_the_first_input(lazy):
 
 
 @pytest.mark.parametrize("normalise", [nn.utils.weight_norm, nn.utils.spectral_norm])
-def test_weights_are_normalised_after_the_first_input(normalise):
+def test_weight_norm_of_a_lazy_layer_works_after_the_first_input(normalise):
     module = nn.LazyLinear(3)
     with pytest.raises(ValueError, match="can't have uninitialized parameters"):
         normalise(module)

@@ -19,12 +19,12 @@ from flambeau import nn
         (lambda: nn.LSTM(3.5, 2), "LSTM: input_size must be an int"),
     ],
 )
-def test_sizes_that_are_no_ints_are_named(make, message):
+def test_errors_name_sizes_that_are_not_integers(make, message):
     with pytest.raises(TypeError, match=message):
         make()
 
 
-def test_sizes_may_be_what_counts_as_an_int():
+def test_sizes_accept_objects_with_dunder_index():
     assert nn.Linear(np.int64(3), fb.tensor(2))(fb.ones(1, 3)).shape == (1, 2)
 
 
@@ -86,12 +86,12 @@ def test_layers_without_options_suggest_the_correct_call():
         nn.Tanh(1, 2)
 
 
-def test_softmax_of_an_input_asks_for_the_dimension():
+def test_softmax_given_an_input_suggests_to_pass_the_dimension():
     with pytest.raises(TypeError, match=r"nn\.Softmax\(dim=\.\.\.\)\(input\)$"):
         nn.Softmax(fb.ones(2, 3))
 
 
-def test_tensors_of_one_element_are_numbers():
+def test_tensors_of_one_element_are_accepted_as_numbers():
     assert nn.LeakyReLU(fb.tensor(0.5))(fb.tensor([-2.0])).tolist() == [-1.0]
     assert nn.Dropout(fb.tensor(0.25)).p == 0.25
 

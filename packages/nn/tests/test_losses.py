@@ -147,7 +147,7 @@ def tensors(loss):
 
 
 @each_loss
-def test_value(loss):
+def test_loss_layers_have_correct_values(loss):
     out = loss.module(*tensors(loss)).detach().numpy()
     expected = loss.reference(loss.input, loss.target)
     assert out.shape == np.shape(expected)
@@ -155,7 +155,7 @@ def test_value(loss):
 
 
 @each_loss
-def test_gradient(loss):
+def test_loss_layers_have_correct_gradients(loss):
     x, target = tensors(loss)
     loss.module(x, target).sum().backward()
     expected = np.empty_like(loss.input)
@@ -169,7 +169,7 @@ def test_gradient(loss):
     np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-6, atol=1e-8)
 
 
-def test_bce_of_logits_has_its_gradient_at_zero():
+def test_bce_with_logits_has_the_correct_gradient_at_zero():
     logits = fb.zeros(2, requires_grad=True)
     nn.BCEWithLogitsLoss(reduction="sum")(logits, fb.tensor([0.0, 1.0])).backward()
     np.testing.assert_allclose(logits.grad.numpy(), [0.5, -0.5])
@@ -184,29 +184,29 @@ def test_bce_of_certain_predictions_is_finite():
 
 
 @pytest.mark.parametrize("kind", [nn.MSELoss, nn.L1Loss])
-def test_sizes_that_would_broadcast_raise(kind):
+def test_losses_reject_sizes_that_would_broadcast(kind):
     with pytest.raises(ValueError, match=r"target size \[3, 1\] .*input size \[3\] .*\[3, 3\].*reshape"):
         kind()(fb.zeros(3), fb.zeros(3, 1))
 
 
 @pytest.mark.parametrize("kind", [nn.MSELoss, nn.L1Loss])
-def test_a_target_that_is_repeated_warns(kind):
+def test_losses_warn_of_a_target_that_is_broadcast(kind):
     with pytest.warns(UserWarning, match=r"target size \[1\] .*input size \[3\]"):
         kind()(fb.zeros(3), fb.zeros(1))
 
 
 @pytest.mark.parametrize("kind", [nn.BCELoss, nn.BCEWithLogitsLoss])
-def test_unequal_sizes_are_an_error(kind):
+def test_losses_reject_targets_of_another_size(kind):
     with pytest.raises(ValueError, match=r"Target size \[3, 1\] must be the same as input size \[3\]"):
         kind()(fb.zeros(3), fb.zeros(3, 1))
 
 
-def test_unknown_reduction():
+def test_losses_reject_an_unknown_reduction():
     with pytest.raises(ValueError, match="average is not a valid value for reduction"):
         nn.MSELoss(reduction="average")
 
 
-def test_weights_move_with_the_module():
+def test_class_weights_of_losses_are_buffers():
     loss = nn.CrossEntropyLoss(fb.ones(3)).double()
     assert loss.weight.dtype == fb.float64
     assert list(loss.state_dict()) == ["weight"]

@@ -10,7 +10,7 @@ def model():
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 5))
 
 
-def test_a_model_made_on_meta_gets_values_by_assignment():
+def test_load_state_dict_with_assign_fills_a_meta_model():
     with fb.device("meta"):
         hollow = model()
     assert all(t.is_meta for t in hollow.state_dict().values()) and len(hollow.state_dict()) == 9
@@ -64,7 +64,7 @@ def test_skip_init():
         (lambda: nn.Embedding(10, 4), None),
     ],
 )
-def test_layers_give_the_shapes_of_the_cpu(make, shape):
+def test_layers_on_meta_give_the_shapes_of_the_cpu(make, shape):
     layer = make()
     if shape is None:
         x = fb.zeros(2, 5, dtype=fb.int64) if isinstance(layer, nn.Embedding) else fb.zeros(2, 5, 16)

@@ -36,7 +36,7 @@ class Model(nn.Module):
 # Registration
 
 
-def test_attributes_are_plain_and_registered():
+def test_modules_have_plain_and_registered_attributes():
     block = Block()
     assert vars(block)["scale"] is block._parameters["scale"] is block.scale
     assert vars(block)["offset"] is block._buffers["offset"]
@@ -82,7 +82,7 @@ def test_a_wrapper_can_forward_attribute_lookups():
     assert wrapper.out_features == 3 and list(wrapper.state_dict()) == ["wrapped.weight", "wrapped.bias"]
 
 
-def test_assigning_none_keeps_the_registration():
+def test_assigning_none_keeps_a_parameter_registered():
     layer = nn.Linear(2, 2)
     layer.bias = None
     assert layer._parameters == {"weight": layer.weight, "bias": None}
@@ -90,7 +90,7 @@ def test_assigning_none_keeps_the_registration():
     assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
 
 
-def test_assigning_another_kind_moves_the_registration():
+def test_assigning_another_type_changes_the_registry():
     module = nn.Module()
     module.member = 3
     module.member = nn.Parameter(fb.zeros(1))
@@ -134,7 +134,7 @@ def test_assigning_another_kind_moves_the_registration():
         (lambda m: m.missing, AttributeError, "'Block' object has no attribute 'missing'"),
     ],
 )
-def test_failed_calls_change_nothing(change, error, message):
+def test_failed_registrations_do_not_change_a_module(change, error, message):
     block = Block()
     before, state = repr(block), dict(vars(block))
     with pytest.raises(error, match=message):
@@ -143,14 +143,14 @@ def test_failed_calls_change_nothing(change, error, message):
     assert vars(block) == state
 
 
-def test_a_result_of_a_computation_is_no_parameter():
+def test_register_parameter_rejects_non_leaf_tensors():
     result = nn.Parameter(fb.ones(1))
     module = nn.Module()
     with pytest.raises(TypeError, match="Parameter or None required"):
         module.register_parameter("result", result * 2)
 
 
-def test_members_are_found_by_path():
+def test_get_submodule_and_get_parameter_find_members_by_path():
     model = Model()
     assert model.get_submodule("") is model
     assert model.get_submodule("encoder.2.fc1") is model.encoder[2].fc1
@@ -173,14 +173,14 @@ class Forgetful(nn.Module):
         lambda: repr(Forgetful(3)),
     ],
 )
-def test_forgotten_init_is_explained(use):
+def test_a_missing_super_init_call_is_explained(use):
     with pytest.raises(
         AttributeError, match=r"(?s)before Module\.__init__\(\) call: Forgetful.*super\(\).__init__\(\)"
     ):
         use()
 
 
-def test_forward_is_required():
+def test_calling_a_module_without_forward_raises():
     with pytest.raises(NotImplementedError, match=r'Module \[Module\] is missing the required "forward" function'):
         nn.Module()(1)
 
@@ -188,7 +188,7 @@ def test_forward_is_required():
 # Parameters
 
 
-def test_parameter():
+def test_a_parameter_is_a_leaf_that_requires_grad():
     data = fb.tensor([1.0, 2.0])
     parameter = nn.Parameter(data)
     assert isinstance(parameter, fb.Tensor)
@@ -235,7 +235,7 @@ def test_a_shallow_copy_has_separate_registries():
 # Modes
 
 
-def test_train_and_eval_reach_the_whole_tree():
+def test_train_and_eval_apply_to_all_submodules():
     model = Model()
     assert model.training
     assert model.eval() is model
@@ -283,7 +283,7 @@ def test_apply_visits_children_first():
         (lambda m: m.to("cpu"), "float32"),
     ],
 )
-def test_conversion_keeps_the_objects_and_the_integers(convert, dtype):
+def test_to_keeps_parameter_objects_and_integer_buffers(convert, dtype):
     module = nn.BatchNorm1d(2)
     module(fb.ones(3, 2)).sum().backward()
     weight = module.weight
@@ -296,12 +296,12 @@ def test_conversion_keeps_the_objects_and_the_integers(convert, dtype):
     assert weight.is_leaf
 
 
-def test_type_converts_everything():
+def test_type_converts_all_parameters_and_buffers():
     module = nn.BatchNorm1d(2).requires_grad_(False).type(fb.float64)
     assert {tensor.dtype for tensor in module.state_dict().values()} == {fb.float64}
 
 
-def test_a_converted_module_computes():
+def test_a_module_converted_to_another_dtype_computes():
     model = Model().double()
     out = model(fb.ones(3, 2, dtype=fb.float64))
     assert out.dtype == fb.float64
@@ -310,7 +310,7 @@ def test_a_converted_module_computes():
 # Representation
 
 
-def test_repr_of_a_tree():
+def test_repr_of_nested_modules():
     assert repr(Model()) == (
         "Model(\n"
         "  (encoder): Sequential(\n"
@@ -354,7 +354,7 @@ def test_repr_with_extra_text(module, text):
     assert repr(module) == text
 
 
-def test_dir_lists_attributes_but_no_numbers():
+def test_dir_of_a_module_omits_numeric_names():
     names = dir(nn.Sequential(nn.ReLU()))
     assert "0" not in names
     assert {"weight", "bias", "forward", "in_features"} <= set(dir(nn.Linear(1, 1)))
@@ -369,7 +369,7 @@ def test_dir_lists_attributes_but_no_numbers():
         ("text", "got str$"),
     ],
 )
-def test_parameters_and_buffers_hold_tensors(data, message):
+def test_parameter_and_buffer_reject_data_that_is_no_tensor(data, message):
     with pytest.raises(TypeError, match=f"Parameter: data must be a Tensor, {message}"):
         nn.Parameter(data)
     with pytest.raises(TypeError, match="Buffer: data must be a Tensor, got "):
@@ -401,13 +401,13 @@ def test_memory_format_applies_to_4d_parameters():
         (3, "int is not a Module subclass"),
     ],
 )
-def test_containers_suggest_the_layer_for_functions(given, message):
+def test_containers_given_a_function_suggest_the_layer(given, message):
     for make in (lambda: nn.Sequential(given), lambda: nn.ModuleList([given]), lambda: nn.ModuleDict({"a": given})):
         with pytest.raises(TypeError, match=message):
             make()
 
 
-def test_a_list_of_layers_suggests_unpacking():
+def test_sequential_given_a_list_suggests_unpacking():
     with pytest.raises(TypeError, match=r"list is not a Module subclass; .* Sequential\(\*modules\)"):
         nn.Sequential([nn.Linear(1, 1)])
 

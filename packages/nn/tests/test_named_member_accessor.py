@@ -19,7 +19,7 @@ def test_swap_tensor_accepts_parameters_buffers_and_attributes():
     assert list(module._parameters) == ["weight", "bias"] and "extra" not in module._buffers
 
 
-def test_a_submodule_is_exchanged():
+def test_swap_submodule_exchanges_a_submodule():
     model, new = nn.Sequential(nn.Linear(1, 1)), nn.ReLU()
     former = model[0]
     assert swap_submodule(model, "0", new) is former and model[0] is new
@@ -40,7 +40,7 @@ def test_invalid_names_are_rejected(arguments, error):
         swap_tensor(layer, "absent", fb.zeros(1))
 
 
-def test_libraries_see_the_hooks_of_all_modules():
+def test_global_module_hooks_are_visible_to_libraries():
     handle = register_module_parameter_registration_hook(lambda module, name, parameter: None)
     assert len(_global_parameter_registration_hooks) == 1
     handle.remove()

@@ -28,18 +28,18 @@ LOSSES = {
 @pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
 @pytest.mark.parametrize("reduction", range(3))
 @pytest.mark.parametrize("name", LOSSES)
-def test_losses_with_reductions_as_numbers(name, reduction):
+def test_torch_losses_take_the_reduction_as_a_number(name, reduction):
     args, options = LOSSES[name]
     expected = getattr(F, name)(*args, **options, reduction=REDUCTIONS[reduction])
     assert getattr(fb, name)(*args, **options, reduction=reduction).equal(expected)
 
 
-def test_another_number_is_rejected():
+def test_unknown_reduction_numbers_are_rejected():
     with pytest.raises(ValueError, match="reduction must be 0"):
         fb.kl_div(rows(2), rows(2), 3)
 
 
-def test_pooling_and_other_functions():
+def test_pooling_functions_in_the_torch_namespace():
     x = rows(2, 3, 8)
     for got, expected in (
         (fb.adaptive_max_pool1d(x, 2), F.adaptive_max_pool1d(x, 2, True)),

@@ -18,7 +18,7 @@ NEEDED = {"flambeau.nn.parallel.distributed": "flambeau.distributed", "flambeau.
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples(name):
+def test_examples_in_nn_docstrings_run(name):
     if name in NEEDED:
         pytest.importorskip(NEEDED[name], reason="its distribution is not required by flambeau-nn")
     module = importlib.import_module(name)
@@ -28,14 +28,14 @@ def test_examples(name):
 
 
 @pytest.mark.parametrize("name", [f"max_pool{dims}d_with_indices" for dims in (1, 2, 3)])
-def test_examples_of_wrapped_operators(name):  # doctest does not find a function that wraps an operator
+def test_examples_of_wrapped_operators_run(name):  # doctest does not find a function that wraps an operator
     text = getattr(nn.functional, name).__doc__
     example = doctest.DocTestParser().get_doctest(text, {"fb": fb, "nn": nn}, name, None, None)
     assert example.examples and doctest.DocTestRunner().run(example).failed == 0
 
 
 @pytest.mark.parametrize("module", [nn, nn.functional, nn.init, nn.utils], ids=lambda module: module.__name__)
-def test_public_names_exist_and_are_documented(module):
+def test_public_names_of_nn_exist_and_are_documented(module):
     for name in module.__all__:
         assert getattr(module, name).__doc__, name
 
@@ -56,13 +56,13 @@ def test_public_names_exist_and_are_documented(module):
         "utils._pair",
     ],
 )
-def test_base_classes_are_in_the_modules_of_pytorch(path):
+def test_base_classes_can_be_imported_from_the_modules_of_pytorch(path):
     module, _, name = path.partition(".")
     assert hasattr(importlib.import_module(f"flambeau.nn.modules.{module}"), name)
     assert hasattr(getattr(nn.modules, module), name)
 
 
-def test_classes_say_where_they_are():
+def test_layers_are_defined_in_the_modules_of_pytorch():
     assert nn.Conv2d.__module__ == "flambeau.nn.modules.conv"
     assert nn.modules.Conv2d is nn.Conv2d
     with pytest.raises(AttributeError, match="has no attribute 'Convolution'"):
@@ -82,7 +82,7 @@ def test_no_class_of_the_library_slows_operators_down():
         assert kind is fb.Tensor or kind.__torch_function__ is disabled, kind
 
 
-def test_types_that_layers_are_annotated_with():
+def test_annotation_types_of_layers_can_be_imported():
     from flambeau.nn.common_types import _ratio_3_t, _size_2_t, _size_any_opt_t
 
     assert typing.get_args(_size_2_t) == (int, tuple[int, int])

@@ -28,7 +28,7 @@ def test_data_parallel_without_gpus_calls_the_module():
         nn.parallel.data_parallel(layer, x)
 
 
-def test_other_objects_are_replicated():
+def test_scatter_replicates_objects_that_are_no_tensors():
     scatter = nn.parallel.scatter
     assert scatter("text", [0, 1]) == ["text", "text"] and scatter((), [0, 1]) == [(), ()]
     assert scatter(Pair(1, [2, 3]), [0, 1]) == [Pair(1, [2, 3])] * 2
@@ -42,7 +42,7 @@ def test_scattered_arguments_have_one_item_per_device():
     assert scatter_kwargs((), None, [0, 1]) == ((), ())
 
 
-def test_results_are_joined_item_by_item():
+def test_gather_joins_results_item_by_item():
     a, b = fb.tensor([1.0]), fb.tensor([2.0])
     whole = nn.parallel.gather([Pair({"s": a}, [b, None]), Pair({"s": b}, [a, None])], "cpu")
     assert isinstance(whole, Pair) and whole.x["s"].tolist() == [1, 2]
@@ -53,7 +53,7 @@ def test_results_are_joined_item_by_item():
         nn.parallel.gather([{"a": a}, {"b": a}], "cpu")
 
 
-def test_different_numbers_of_modules_and_inputs_raise():
+def test_parallel_apply_rejects_different_numbers_of_modules_and_inputs():
     layer = nn.Identity()
     for arguments in (([],), ([1], [{}, {}]), ([1], None, [0, 1])):
         with pytest.raises(AssertionError, match="The number of modules 1 is not equal"):

@@ -58,7 +58,7 @@ def test_parametrizations_are_chained_and_removed():
     np.testing.assert_allclose(plain.weight.detach().numpy(), before.numpy())
 
 
-def test_cached_computes_once():
+def test_cached_parametrizations_are_computed_once():
     calls = []
 
     class Counted(nn.Module):
@@ -73,7 +73,7 @@ def test_cached_computes_once():
     assert layer.weight is not layer.weight or len(calls) > 2
 
 
-def test_a_parametrized_module_is_copied_and_not_pickled():
+def test_a_parametrized_module_can_be_copied_but_not_pickled():
     layer = parametrize.register_parametrization(nn.Linear(2, 2), "weight", Symmetric())
     twin = copy.deepcopy(layer)
     twin.weight = fb.zeros(2, 2)
@@ -148,7 +148,7 @@ def test_orthogonal(shape, orthogonal_map, trivialization):
         np.testing.assert_allclose(layer.weight.detach().numpy(), target, atol=1e-10)
 
 
-def test_pruning_keeps_the_largest():
+def test_pruning_keeps_the_largest_weights():
     layer = nn.Linear(4, 2)
     before = layer.weight.detach().numpy().copy()
     prune.l1_unstructured(layer, "weight", amount=0.5)
@@ -177,7 +177,7 @@ def test_repeated_pruning_accumulates():
     assert alive.sum() == 2
 
 
-def test_global_pruning_compares_all():
+def test_global_pruning_compares_weights_of_all_layers():
     small, large = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
     nn.init.constant_(small.weight, 0.1)
     nn.init.constant_(large.weight, 1.0)
@@ -209,7 +209,7 @@ def test_global_pruning_compares_all():
         (lambda: prune.random_structured(nn.Linear(2, 2), "bias", 1, 0), ValueError, "multidimensional"),
     ],
 )
-def test_bad_input_leaves_modules_as_they_were(call, error, message):
+def test_parametrizations_and_pruning_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
@@ -238,7 +238,7 @@ class Increment(nn.Module):
         return x + 1
 
 
-def test_a_further_parametrization_leaves_what_is_trained_as_it_is():
+def test_a_second_parametrization_keeps_the_original_parameter():
     layer = nn.Linear(2, 2)
     parametrize.register_parametrization(layer, "weight", Increment())  # Increment has no right_inverse
     original = layer.parametrizations.weight.original.detach().numpy().copy()
@@ -254,7 +254,7 @@ def test_a_further_parametrization_leaves_what_is_trained_as_it_is():
         (lambda x: (x, 1.0), "Got element 1 of the sequence with type float"),
     ],
 )
-def test_inverses_that_are_no_tensors_are_rejected(inverse, message):
+def test_right_inverses_that_return_no_tensor_are_rejected(inverse, message):
     layer, wrong = nn.Linear(2, 2), Increment()
     wrong.right_inverse = inverse
     with pytest.raises(ValueError, match=message):
@@ -270,7 +270,7 @@ def test_inverses_that_are_no_tensors_are_rejected(inverse, message):
         (lambda x: x[0], "must have the same shape"),
     ],
 )
-def test_inverses_of_further_parametrizations_are_checked(inverse, message):
+def test_right_inverses_of_later_parametrizations_are_checked(inverse, message):
     layer, wrong = nn.Linear(2, 2), Increment()
     parametrize.register_parametrization(layer, "weight", Half())
     wrong.right_inverse = inverse
@@ -293,7 +293,7 @@ def test_recurrent_layers_compute_with_pruned_and_parametrized_weights():
 @pytest.mark.parametrize(
     ("amount", "size", "count"), [(0, 15, 0), (10, 15, 10), (1, 15, 1), (1.0, 15, 15), (0.4, 17, 7)]
 )
-def test_amounts_are_numbers_or_fractions(amount, size, count):
+def test_pruning_amounts_are_counts_or_fractions(amount, size, count):
     prune._validate_pruning_amount_init(amount)
     prune._validate_pruning_amount(amount, size)
     assert prune._compute_nparams_toprune(amount, size) == count

@@ -38,7 +38,7 @@ def test_load_from_state_dict_can_convert_older_states():
     model.load_state_dict(model.state_dict())
 
 
-def test_batch_norm_of_before_it_counted_batches():
+def test_batch_norm_loads_states_without_num_batches_tracked():
     module = nn.BatchNorm1d(2)
     state = {name: value for name, value in module.state_dict().items() if name != "num_batches_tracked"}
     assert str(module.load_state_dict(state)) == "<All keys matched successfully>"
@@ -70,7 +70,7 @@ def test_extra_state():
         nn.Module().load_state_dict({"_extra_state": 1})
 
 
-def test_hooks_around_saving_and_loading():
+def test_state_dict_hooks_run_around_saving_and_loading():
     calls = []
     layer = nn.Linear(1, 1)
     layer.register_state_dict_pre_hook(lambda module, prefix, keep_vars: calls.append(("save", prefix)))
@@ -102,7 +102,7 @@ def test_assign_replaces_the_parameters():
     assert layer.bias.requires_grad
 
 
-def test_hooks_of_every_module():
+def test_global_module_hooks():
     seen = []
     handles = [
         hooks.register_module_forward_pre_hook(lambda module, args: seen.append(("before", type(module).__name__))),
@@ -121,7 +121,7 @@ def test_hooks_of_every_module():
     assert seen[4:] == ["own"]
 
 
-def test_hooks_of_registration():
+def test_global_registration_hooks():
     names = []
     double = hooks.register_module_parameter_registration_hook(lambda module, name, p: nn.Parameter(2 * p.detach()))
     listen = hooks.register_module_module_registration_hook(lambda module, name, child: names.append(name))
@@ -143,7 +143,7 @@ def test_legacy_backward_hooks_receive_gradients_of_the_last_operation():
         layer.register_full_backward_hook(lambda *args: None)
 
 
-def test_submodules_are_set_by_path():
+def test_set_submodule_replaces_a_submodule_by_path():
     model = nn.Sequential(nn.Sequential(nn.ReLU()))
     model.set_submodule("0.0", nn.Tanh())
     assert repr(model[0][0]) == "Tanh()"
@@ -164,7 +164,7 @@ def test_to_empty_allocates_new_memory():
         layer.to_empty(device="mps")
 
 
-def test_memory_is_shared_with_processes_that_are_forked():
+def test_share_memory_shares_parameters_with_forked_processes():
     layer = nn.BatchNorm1d(2)
     assert layer.share_memory() is layer
     assert all(tensor.is_shared() for tensor in layer.state_dict().values())
@@ -186,7 +186,7 @@ def test_unknown_keyword_arguments_are_rejected():
         Plain(size=3)
 
 
-def test_lists_of_parameters():
+def test_parameter_list():
     held = nn.ParameterList([fb.zeros(2), nn.Parameter(fb.ones(1))])
     assert [name for name, _ in held.named_parameters()] == ["0", "1"]
     held.append(fb.ones(3))
@@ -200,7 +200,7 @@ def test_lists_of_parameters():
         held(1)
 
 
-def test_dictionaries_of_parameters():
+def test_parameter_dict():
     held = nn.ParameterDict({"a": fb.zeros(2)}) | nn.ParameterDict([("b", fb.ones(1))])
     assert list(held.state_dict()) == ["a", "b"]
     assert held.get("c") is None
@@ -215,7 +215,7 @@ def test_dictionaries_of_parameters():
         held["a"]
 
 
-def test_summary_counts():
+def test_summary_counts_parameters_operations_and_bytes():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3), nn.Linear(3, 3, bias=False))
     model[3].weight.requires_grad_(False)
     found = nn.summary(model, fb.zeros(5, 1, 4, 4))
@@ -227,7 +227,7 @@ def test_summary_counts():
     assert model._hooks is None or not model._hooks.forward
 
 
-def test_older_spellings_warn():
+def test_deprecated_names_and_options_of_nn_warn():
     with pytest.warns(UserWarning, match="reduction='sum'"):
         assert nn.MSELoss(size_average=False).reduction == "sum"
     with pytest.warns(FutureWarning, match="nn.init.uniform_"):

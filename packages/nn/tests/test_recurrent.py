@@ -85,7 +85,7 @@ def arrays(state):
 
 
 @each_layer
-def test_values(step, make):
+def test_recurrent_layers_equal_their_definition(step, make):
     module, x = make(), random.standard_normal((5, 2, 3))
     state = initial(module, 2)
     expected, finals = run(step, module, x, state)
@@ -96,7 +96,7 @@ def test_values(step, make):
 
 
 @each_layer
-def test_gradients(step, make):
+def test_recurrent_layers_pass_gradcheck(step, make):
     module = make()
     x = fb.from_numpy(random.standard_normal((3, 2, 3))).requires_grad_()
     names = [name for name, _ in module.named_parameters()]
@@ -153,7 +153,7 @@ def test_packed_sequences_equal_single_sequences(step, make):
     ],
     ids=lambda v: repr(v) if isinstance(v, nn.Module) else "",
 )
-def test_cells(step, cell):
+def test_recurrent_cells_equal_their_definition(step, cell):
     x = random.standard_normal((2, 3))
     state = tuple(random.standard_normal((2, 4)) for _ in range(2 if step is lstm_step else 1))
     weights = {name: p.detach().numpy() for name, p in cell.named_parameters()}
@@ -174,7 +174,7 @@ def test_dropout_between_layers_only_in_training():
     assert abs(module.eval()(x)[0] - module.train()(x)[0]).max() > 1e-3
 
 
-def test_reprs():
+def test_repr_of_recurrent_layers():
     assert repr(nn.LSTM(3, 5, 2, proj_size=2, batch_first=True)) == (
         "LSTM(3, 5, proj_size=2, num_layers=2, batch_first=True)"
     )
@@ -206,7 +206,7 @@ def test_packing_and_padding():
         (nn.RNN, {"nonlinearity": "relu", "bias": False}),
     ],
 )
-def test_derivatives(layer, options, packed):
+def test_recurrent_functions_pass_gradcheck(layer, options, packed):
     """Compare first and second derivatives of all inputs, states and parameters with finite differences."""
     fb.manual_seed(1)
     module = layer(2, 3, dtype=fb.float64, **options)
@@ -226,7 +226,7 @@ def test_derivatives(layer, options, packed):
     assert gradgradcheck(call, inputs, fast_mode=True)
 
 
-def test_the_functions_agree_with_the_layers():
+def test_recurrent_functions_equal_the_layers():
     fb.manual_seed(0)
     x, lengths = fb.randn(4, 3, 2), [4, 2, 1]
     packed = rnn.pack_padded_sequence(x, lengths)
@@ -269,18 +269,18 @@ def test_the_functions_agree_with_the_layers():
         (lambda: rnn.pack_padded_sequence(fb.zeros(3, 2), [1]), RuntimeError, "equal to batch_size"),
     ],
 )
-def test_bad_input(call, error, message):
+def test_recurrent_layers_reject_invalid_inputs(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
-def test_a_state_that_does_not_fit_packed_sequences():
+def test_a_state_with_the_wrong_batch_size_for_packed_sequences_raises():
     packed = rnn.pack_padded_sequence(fb.ones(3, 2, 1), [1, 3], enforce_sorted=False)
     with pytest.raises(RuntimeError, match=r"Expected hidden size \(1, 2, 4\), got \[1, 1, 4\]"):
         nn.GRU(1, 4)(packed, fb.zeros(1, 1, 4))
 
 
-def test_inputs_of_another_dtype_than_the_weights():
+def test_recurrent_layers_reject_inputs_of_another_dtype():
     layer = nn.GRU(2, 3)
     with pytest.raises(ValueError, match=r"float64\) does not match weight dtype \(flambeau\.float32\)\. Convert"):
         layer(fb.zeros(4, 1, 2, dtype=fb.float64))

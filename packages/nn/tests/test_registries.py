@@ -57,14 +57,14 @@ def test_a_copy_has_separate_registries(copied):
     assert type(copy.deepcopy(model._parameters)) is dict
 
 
-def test_a_registry_that_is_replaced():
+def test_a_registry_of_a_module_can_be_replaced():
     model = Model()
     model._modules = {"head": nn.Identity()}
     model._modules["head"] = nn.Tanh()
     assert isinstance(model.head, nn.Tanh)
 
 
-def test_a_property_hides_a_buffer():
+def test_a_property_takes_precedence_over_a_buffer():
     class Hidden(nn.Module):
         @property
         def scale(self):
@@ -77,7 +77,7 @@ def test_a_property_hides_a_buffer():
     assert module.scale.tolist() == [2.0, 2.0] and list(module.state_dict()) == ["scale"]
 
 
-def test_getattr_of_classes_that_call_it():
+def test_subclasses_may_call_getattr_of_module():
     class Named(nn.Module):
         def __init__(self):
             super().__init__()
@@ -171,7 +171,7 @@ def test_a_module_is_freed_with_its_last_reference():
         gc.enable()
 
 
-def test_a_replaced_register_parameter_is_called(monkeypatch):
+def test_a_patched_register_parameter_is_called(monkeypatch):
     own = nn.Module.register_parameter
 
     def on_meta(module, name, param):
@@ -187,7 +187,7 @@ def test_a_replaced_register_parameter_is_called(monkeypatch):
     assert layer.scale.is_meta and layer.weight is layer._parameters["weight"]
 
 
-def test_a_registry_that_is_replaced_takes_its_attributes_along():
+def test_replacing_a_registry_replaces_the_module_attributes():
     layer = nn.Linear(2, 2)
     weight = nn.Parameter(fb.ones(2, 2))
     layer._parameters = {"weight": weight, "bias": None}

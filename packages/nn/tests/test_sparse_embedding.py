@@ -50,14 +50,14 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_the_dense_gradient_in_rows(name):
+def test_sparse_embedding_gradients_equal_dense_gradients(name):
     dense, sparse = (run(lambda w, s=s: CALLS[name](w, s), weight()) for s in (False, True))
     assert sparse.layout is fb.sparse_coo and (sparse.sparse_dim(), sparse.dense_dim()) == (1, 1)
     assert sparse._nnz() <= 8 and set(sparse._indices()[0].tolist()) <= {1, 2, 4}
     np.testing.assert_allclose(sparse.to_dense().numpy(), dense.numpy(), rtol=1e-12)
 
 
-def test_weights_of_bags_have_their_gradient():
+def test_per_sample_weights_of_sparse_bags_have_gradients():
     gradients = []
     for sparse in (False, True):
         given = fb.tensor([[0.5, 2.0], [1.0, 3.0]], dtype=fb.float64, requires_grad=True)
@@ -66,7 +66,7 @@ def test_weights_of_bags_have_their_gradient():
     np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-12)
 
 
-def test_gradients_of_several_passes_add_up():
+def test_sparse_gradients_of_several_backward_passes_are_summed():
     w, once = weight(), run(lambda w: F.embedding(INPUT, w, sparse=True), weight()).to_dense()
     for count in (1, 2, 3):
         run(lambda w: F.embedding(INPUT, w, sparse=True), w)
@@ -81,7 +81,7 @@ def test_gradients_of_several_passes_add_up():
     np.testing.assert_allclose(w.grad.numpy(), 4 * once.numpy() + factors((6, 3)).numpy())
 
 
-def test_other_uses_of_the_table_make_the_gradient_dense():
+def test_another_use_of_the_weight_makes_its_gradient_dense():
     w = weight()
     once = run(lambda w: F.embedding(INPUT, w, sparse=True), weight()).to_dense()
     for _ in range(2):
@@ -100,12 +100,12 @@ def test_autograd_grad_returns_a_sparse_gradient():
     assert w.grad is kept and w.grad.sum() == 18
 
 
-def test_non_leaf_tables_get_a_dense_gradient():
+def test_non_leaf_embedding_weights_get_a_dense_gradient():
     w = weight()
     assert not run(lambda w: F.embedding(INPUT, 2 * w, sparse=True), w).is_sparse
 
 
-def test_hooks_see_the_sparse_gradient():
+def test_hooks_receive_the_sparse_gradient_of_an_embedding():
     table, seen = nn.Embedding(6, 3, sparse=True), []
     table.weight.register_hook(lambda g: seen.append(g.is_sparse) or g * 2)
     table.weight.register_post_accumulate_grad_hook(lambda w: seen.append(w.grad is None))
@@ -114,7 +114,7 @@ def test_hooks_see_the_sparse_gradient():
     assert table.weight.grad.is_sparse and table.weight.grad.to_dense()[2].tolist() == [4, 4, 4]
 
 
-def test_a_run_that_fails_leaves_no_rows_behind():
+def test_a_failed_backward_pass_keeps_no_sparse_rows():
     class Fails(fb.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -134,7 +134,7 @@ def test_a_run_that_fails_leaves_no_rows_behind():
     assert w.grad.to_dense().sum() == 12
 
 
-def test_tables_are_freed():
+def test_embedding_weights_are_freed():
     table = nn.Embedding(6, 3, sparse=True)
     for _ in range(2):
         table(INPUT).sum().backward()
@@ -145,7 +145,7 @@ def test_tables_are_freed():
 
 
 @pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
-def test_modules(kind):
+def test_embedding_layers_with_sparse_gradients(kind):
     layer = kind(6, 3, sparse=True)
     layer(INPUT).sum().backward()
     assert layer.weight.grad.is_sparse and layer.weight.grad._nnz() == 4
@@ -156,7 +156,7 @@ def test_modules(kind):
     assert "sparse=True" in repr(layer) or kind is nn.EmbeddingBag
 
 
-def test_clipping_by_norm():
+def test_clip_grad_norm_of_sparse_gradients():
     table = nn.Embedding(6, 3, sparse=True)
     table(INPUT).sum().backward()
     norm = nn.utils.clip_grad_norm_(table.parameters(), 1.0)
@@ -165,7 +165,7 @@ def test_clipping_by_norm():
     np.testing.assert_allclose(table.weight.grad.norm().item(), 1, rtol=1e-5)
 
 
-def test_errors():
+def test_sparse_embeddings_reject_unsupported_options():
     w = weight()
     with pytest.raises(RuntimeError, match="scale_grad_by_freq not supported with sparse gradients"):
         F.embedding(INPUT, w, scale_grad_by_freq=True, sparse=True).sum().backward()
@@ -173,7 +173,7 @@ def test_errors():
         type("Own", (nn.Parameter,), {})(fb.ones(2, 2).to_sparse())
 
 
-def test_a_sparse_buffer():
+def test_a_module_can_have_a_sparse_buffer():
     layer = nn.Linear(3, 2)
     layer.register_buffer("adjacency", fb.sparse_coo_tensor([[0, 1], [1, 0]], [1.0, 2.0], (2, 2)))
     layer.double()

@@ -37,7 +37,7 @@ def test_a_sparse_tensor_becomes_a_parameter(module):
         nn.Parameter(weight.detach().long())
 
 
-def test_only_stored_elements_are_trained(module):
+def test_only_stored_elements_of_sparse_parameters_are_trained(module):
     x = fb.tensor(np.arange(6.0).reshape(3, 2))
     module(x).sum().backward()
     expected = np.where(DENSE != 0, np.arange(6.0).reshape(3, 2).sum(1), 0)
@@ -49,7 +49,7 @@ def test_only_stored_elements_are_trained(module):
     assert module.weight.grad is None
 
 
-def test_copies_and_files(module):
+def test_sparse_parameters_can_be_copied_and_saved(module):
     archive = io.BytesIO()
     fb.save(module, archive)
     restored = fb.load(io.BytesIO(archive.getvalue()), weights_only=False)
@@ -59,7 +59,7 @@ def test_copies_and_files(module):
         np.testing.assert_array_equal(weight.to_dense().detach().numpy(), DENSE)
 
 
-def test_state_dicts_and_conversions(module):
+def test_sparse_parameters_in_state_dicts_and_conversions(module):
     state = {name: 3 * value for name, value in module.state_dict().items()}
     weight = module.weight
     module.load_state_dict(state)

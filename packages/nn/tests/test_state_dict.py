@@ -15,7 +15,7 @@ def values(module):
     return {name: tensor.detach().numpy().copy() for name, tensor in module.state_dict().items()}
 
 
-def test_keys_are_those_of_pytorch():
+def test_state_dict_keys_equal_those_of_pytorch():
     assert list(model().state_dict()) == [
         "0.weight",
         "0.bias",
@@ -29,7 +29,7 @@ def test_keys_are_those_of_pytorch():
     ]
 
 
-def test_values_share_storage_and_are_detached():
+def test_state_dict_values_share_storage_and_are_detached():
     layer = nn.Linear(2, 2)
     state = layer.state_dict(prefix="layer.")
     assert list(state) == ["layer.weight", "layer.bias"]
@@ -42,7 +42,7 @@ def test_values_share_storage_and_are_detached():
     assert list(collected) == ["other", "weight", "bias"]
 
 
-def test_load_copies_the_values():
+def test_load_state_dict_copies_the_values():
     source, target = model(), model()
     weight = target[0].weight
     result = target.load_state_dict(source.state_dict())
@@ -54,13 +54,13 @@ def test_load_copies_the_values():
     assert weight.detach().numpy().any()
 
 
-def test_load_converts_to_the_dtype_of_the_module():
+def test_load_state_dict_converts_to_the_dtype_of_the_module():
     target = nn.Linear(3, 4)
     target.load_state_dict(nn.Linear(3, 4).double().state_dict())
     assert target.weight.dtype == fb.float32
 
 
-def test_assign_puts_the_tensors_in_place():
+def test_load_state_dict_with_assign_replaces_the_parameters():
     layer = nn.Linear(2, 2)
     layer.bias.requires_grad_(False)
     state = nn.Linear(2, 2).double().state_dict()
@@ -74,7 +74,7 @@ def test_assign_puts_the_tensors_in_place():
     np.testing.assert_array_equal(layer.weight.detach().numpy(), np.full((2, 2), 2.0))
 
 
-def test_not_strict_returns_what_does_not_match():
+def test_strict_false_returns_missing_and_unexpected_keys():
     target = nn.Linear(3, 4)
     result = target.load_state_dict({"weight": fb.ones(4, 3), "other": fb.ones(1)}, strict=False)
     assert result.missing_keys == ["bias"]
@@ -93,7 +93,7 @@ def broken(state):
     return state
 
 
-def test_an_error_names_every_problem_and_changes_nothing():
+def test_a_failed_load_names_every_problem_and_changes_nothing():
     target = model()
     before = values(target)
     with pytest.raises(RuntimeError) as caught:
@@ -179,7 +179,7 @@ def test_a_hook_that_removes_the_unmatched_keys_lets_the_load_succeed():
     assert target[0].weight.tolist() == [0, 0] and target[0].history == ["loaded"]
 
 
-def test_misshapen_values_are_an_error_even_if_not_strict():
+def test_values_of_wrong_shape_raise_even_if_not_strict():
     target = nn.Linear(2, 2)
     before = values(target)
     with pytest.raises(RuntimeError, match="size mismatch for weight"):
@@ -187,7 +187,7 @@ def test_misshapen_values_are_an_error_even_if_not_strict():
     np.testing.assert_array_equal(target.bias.detach().numpy(), before["bias"])
 
 
-def test_a_prefix_on_every_key_is_recognised():
+def test_the_error_suggests_to_remove_a_prefix_of_every_key():
     state = {"module." + name: value for name, value in model().state_dict().items()}
     with pytest.raises(RuntimeError, match=r"prefix \"module\.\".*removeprefix\('module\.'\)"):
         model().load_state_dict(state)
@@ -229,7 +229,7 @@ def test_errors_of_common_mistakes_suggest_a_fix(what):
         np.testing.assert_array_equal(value, before[name])
 
 
-def test_a_missing_prefix_is_reported():
+def test_the_error_suggests_to_add_a_missing_prefix():
     wrapped = nn.Module()
     wrapped.module = model()
     with pytest.raises(RuntimeError, match=r"without the prefix \"module\.\" .*'module\.' \+ key.*module's 'module'"):
@@ -237,7 +237,7 @@ def test_a_missing_prefix_is_reported():
     wrapped.load_state_dict({"module." + key: value for key, value in model().state_dict().items()})
 
 
-def test_other_mismatches_are_named_besides_a_prefix():
+def test_the_error_names_other_mismatches_next_to_a_prefix():
     state = {**prefixed("model."), "loss.scale": fb.ones(1)}
     with pytest.raises(RuntimeError, match=r'prefix "model\.".*\n\tUnexpected key\(s\) in state_dict: "loss\.scale"'):
         model().load_state_dict(state)
@@ -263,7 +263,7 @@ def test_shared_parameters_are_saved_under_every_name():
     assert not shared.load_state_dict(shared.state_dict()).missing_keys
 
 
-def test_missing_keys_are_printed_like_pytorch():
+def test_incompatible_keys_are_printed_as_in_pytorch():
     keys = model().load_state_dict({}, strict=False)
     assert repr(keys).startswith("_IncompatibleKeys(missing_keys=['0.weight', ")
 

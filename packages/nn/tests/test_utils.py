@@ -46,11 +46,11 @@ def test_clip_grad_norm_changes_the_gradient_in_place():
     assert np.linalg.norm(gradient.numpy()) == pytest.approx(1.0, rel=1e-5)
 
 
-def test_clip_grad_norm_without_gradients():
+def test_clip_grad_norm_without_gradients_is_zero():
     assert nn.utils.clip_grad_norm_([nn.Parameter(fb.zeros(1))], 1.0).item() == 0
 
 
-def test_nonfinite_norm_is_an_error_on_request():
+def test_clip_grad_norm_can_raise_if_the_norm_is_not_finite():
     (parameter, *_) = parameters()
     parameter.grad = fb.tensor([[1.0, math.inf], [0.0, 0.0]], dtype=fb.float64)
     with pytest.raises(RuntimeError, match=r"total norm of order 2\.0 .* is non-finite"):
@@ -74,7 +74,7 @@ def test_clip_grad_value():
         (lambda: 3, "expected a Tensor or an iterable of Tensors, got int"),
     ],
 )
-def test_other_objects_than_parameters_are_rejected(given, message):
+def test_gradient_clipping_rejects_objects_other_than_parameters(given, message):
     with pytest.raises(TypeError, match=f"clip_grad_norm_: .*{message}"):
         nn.utils.clip_grad_norm_(given(), 1.0)
     with pytest.raises(TypeError, match=f"clip_grad_value_: .*{message}"):
@@ -87,7 +87,7 @@ def test_other_objects_than_parameters_are_rejected(given, message):
         nn.utils.vector_to_parameters(fb.ones(9), given())
 
 
-def test_vector_and_back():
+def test_parameters_to_vector_and_back():
     layer = nn.Linear(2, 3)
     vector = nn.utils.parameters_to_vector(layer.parameters())
     expected = [layer.weight.detach().numpy().ravel(), layer.bias.detach().numpy()]
@@ -105,7 +105,7 @@ def test_vector_and_back():
         (lambda: [0.0] * 9, TypeError, "expected vec to be a Tensor, but got: list"),
     ],
 )
-def test_invalid_vectors_change_nothing(vector, error, message):
+def test_vector_to_parameters_with_a_wrong_size_changes_nothing(vector, error, message):
     layer = nn.Linear(2, 3)
     before = layer.weight.detach().numpy().copy()
     with pytest.raises(error, match=message):

@@ -62,7 +62,7 @@ def listed(result):
 
 
 @pytest.mark.parametrize("row", OPERATORS, ids=range(len(OPERATORS)))
-def test_vmap_equals_a_loop(row):
+def test_vmap_of_layers_equals_a_loop(row):
     function, *kinds = row
     fb.manual_seed(0)
     batches = [batch(kind) for kind in kinds]
@@ -98,7 +98,7 @@ def test_per_sample_gradients_of_a_network():
         assert fb.allclose(found[name], fb.stack([g[name] for g in alone]), atol=1e-5)
 
 
-def test_an_ensemble_of_models():
+def test_vmap_over_an_ensemble_of_models():
     fb.manual_seed(0)
     models = [nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)) for _ in range(3)]
     parameters, buffers = stack_module_state(models)
@@ -107,20 +107,20 @@ def test_an_ensemble_of_models():
     assert fb.allclose(found, fb.stack([m(x) for m in models]), atol=1e-6)
 
 
-def test_values_that_a_loss_rejects_are_found_in_any_element():
+def test_vmap_of_a_loss_rejects_invalid_values_in_any_example():
     inputs = fb.tensor([[0.5, 0.5], [0.5, 1.5]])
     with pytest.raises(RuntimeError, match="between 0 and 1"):
         vmap(F.binary_cross_entropy)(inputs, fb.ones(2, 2))
 
 
-def test_running_statistics_have_to_be_of_the_batch():
+def test_vmap_of_batch_norm_requires_batched_running_statistics():
     x, mean, var = fb.randn(2, 4, 3), fb.zeros(3), fb.ones(3)
     with pytest.raises(RuntimeError, match="inplace arithmetic"):
         vmap(lambda x: F.batch_norm(x, mean, var, training=True))(x)
     assert fb.equal(mean, fb.zeros(3))
 
 
-def test_batch_norms_are_recognised_by_their_class_and_not_by_its_name():
+def test_batch_norm_layers_are_recognised_by_class_and_not_by_name():
     class _BatchNorm(nn.Module):
         track_running_stats = True
 
@@ -137,7 +137,7 @@ def test_batch_norms_are_recognised_by_their_class_and_not_by_its_name():
     assert [module.track_running_stats for module in model] == [True, False, False, False]
 
 
-def test_batch_norms_without_running_statistics():
+def test_vmap_of_batch_norm_without_running_statistics():
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.InstanceNorm1d(2, track_running_stats=True)).eval()
     assert fb.func.replace_all_batch_norm_modules_(model) is model
     assert [name for name, _ in model.named_buffers()] == ["2.running_mean", "2.running_var", "2.num_batches_tracked"]
