@@ -81,7 +81,7 @@ def test_gradients_flow_to_a_learning_rate():
     assert rate.grad.item() == -7.0
 
 
-def test_recorded_steps_reject_leaves():
+def test_differentiable_steps_reject_leaf_parameters():
     pytest.importorskip("flambeau.autograd")
     param = fb.ones(2, requires_grad=True)
     param.grad = fb.ones(2)
@@ -90,7 +90,7 @@ def test_recorded_steps_reject_leaves():
     assert param.tolist() == [1.0, 1.0]
 
 
-def test_complex_parameters_are_stepped_by_their_parts():
+def test_differentiable_steps_treat_complex_parameters_as_real_pairs():
     start = np.random.default_rng(0).standard_normal(6)
     params = [fb.tensor(start).view(fb.complex128), fb.tensor(start).reshape(3, 2)]
     for param in params:

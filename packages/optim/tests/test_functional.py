@@ -90,7 +90,7 @@ def grads_of(params):
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_function_continues_where_the_class_stopped_with_equal_results(name):
+def test_functional_optimizers_equal_the_optimizer_classes(name):
     kind, shared, of_class, of_function, lists = STEPS[name]
     params, expected = parameters(), parameters()
     optimizer, reference = (kind(each, **shared, **of_class) for each in (params, expected))
@@ -115,7 +115,7 @@ def sgd(params, grads, buffers, momentum=0.5, **options):
     _functional.sgd(params, grads, buffers, momentum=momentum, **options)
 
 
-def test_sgd_creates_the_buffers_that_are_none():
+def test_functional_sgd_creates_missing_momentum_buffers():
     buffers = [None, fb.ones(2)]
     sgd([fb.zeros(2), fb.zeros(2)], [fb.ones(2), fb.ones(2)], buffers)
     assert [buffer.tolist() for buffer in buffers] == [[1.0, 1.0], [1.5, 1.5]]
@@ -141,7 +141,7 @@ def adam(param, step, **options):
     _functional.adam([param], [fb.ones_like(param)], *lists, [], [step], **options)
 
 
-def test_steps_are_counted_in_the_dtype_they_have():
+def test_functional_optimizers_keep_the_dtype_of_the_step_count():
     step = fb.tensor(4, dtype=fb.int64)
     adam(fb.ones(2), step)
     assert step.item() == 5 and step.dtype is fb.int64
@@ -173,7 +173,7 @@ def test_wrong_arguments_are_rejected():
         _functional.rprop([fb.ones(3, 1)], [sparse], [], [], [fb.tensor(0.0)], **STEPS["rprop"][3])
 
 
-def test_foreach_is_the_default_of_the_optimizers_for_it():
+def test_multi_tensor_optimizers_use_foreach_by_default():
     from flambeau.optim import _multi_tensor
 
     optimizer = _multi_tensor.AdamW([fb.ones(2)], lr=0.5)

@@ -53,7 +53,7 @@ def test_lbfgs_minimises_a_quadratic_in_n_steps():
     np.testing.assert_allclose(np.r_[x.numpy(), b.numpy()], np.linalg.solve(A, np.ones(3)), atol=1e-4)
 
 
-def test_limits_and_state():
+def test_lbfgs_respects_its_limits_and_saves_its_state():
     x = fb.tensor(np.array([-1.2, 1.0]))
     optimizer = optim.LBFGS([x], lr=1e-3, max_iter=4, history_size=2)
     closure = closure_of(valley, optimizer, x)
@@ -80,7 +80,7 @@ def test_invalid_arguments_are_rejected():
         optim.LBFGS([x], line_search_fn="armijo").step(lambda: fb.tensor(0.0))
 
 
-def test_a_gradient_of_zeros_ends_the_step_whatever_the_tolerance():
+def test_lbfgs_stops_at_a_gradient_of_zeros_for_any_tolerance():
     param = fb.ones(2)
     optimizer = optim.LBFGS([param], tolerance_grad=-1.0)
     assert optimizer.step(lambda: fb.tensor(3.0)) == 3.0

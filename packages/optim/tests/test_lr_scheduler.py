@@ -66,7 +66,7 @@ each_schedule = pytest.mark.parametrize(("make", "factor"), SCHEDULES.values(), 
 
 
 @each_schedule
-def test_rates(make, factor):
+def test_schedulers_produce_the_expected_learning_rates(make, factor):
     optimized = optimizer(0.5, 2.0)
     schedule = make(optimized)
     for epoch in range(EPOCHS):
@@ -78,7 +78,7 @@ def test_rates(make, factor):
 
 
 @each_schedule
-def test_resuming(make, factor):
+def test_schedulers_resume_from_a_state_dict(make, factor):
     first = optimizer()
     schedule = make(first)
     for _ in range(4):
@@ -93,7 +93,7 @@ def test_resuming(make, factor):
 
 
 @each_schedule
-def test_a_given_epoch_is_deprecated(make, factor):
+def test_passing_an_epoch_to_step_is_deprecated(make, factor):
     schedule = make(optimizer())
     if not isinstance(schedule, lr_scheduler.CosineAnnealingWarmRestarts | lr_scheduler.MultiplicativeLR):
         with pytest.warns(UserWarning, match="epoch parameter"):
@@ -102,7 +102,7 @@ def test_a_given_epoch_is_deprecated(make, factor):
 
 
 @each_schedule
-def test_resuming_by_number(make, factor):
+def test_schedulers_resume_from_last_epoch(make, factor):
     first = optimizer()
     schedule = make(first)
     for _ in range(4):
@@ -114,7 +114,7 @@ def test_resuming_by_number(make, factor):
     assert first.param_groups[0]["lr"] == pytest.approx(0.5 * factor(5), rel=1e-12, abs=1e-15)
 
 
-def test_cosine_ends_at_its_minimum():
+def test_cosine_annealing_ends_at_its_minimum():
     optimized = optimizer()
     schedule = lr_scheduler.CosineAnnealingLR(optimized, 4, eta_min=0.1)
     for _ in range(4):
@@ -122,7 +122,7 @@ def test_cosine_ends_at_its_minimum():
     assert optimized.param_groups[0]["lr"] == pytest.approx(0.1)
 
 
-def test_schedules_multiply():
+def test_several_schedulers_multiply_their_factors():
     optimized = optimizer()
     schedules = [lr_scheduler.StepLR(optimized, 2, 0.5), lr_scheduler.ExponentialLR(optimized, 0.9)]
     for epoch in range(EPOCHS):
@@ -131,7 +131,7 @@ def test_schedules_multiply():
             schedule.step()
 
 
-def test_one_lambda_for_each_group():
+def test_lambda_lr_takes_one_function_per_group():
     optimized = optimizer(1.0, 1.0)
     schedule = lr_scheduler.LambdaLR(optimized, [lambda epoch: 1 + epoch, lambda epoch: 1 - epoch])
     schedule.step()
@@ -159,13 +159,13 @@ def test_state_of_callable_objects_is_saved():
     assert other.get_last_lr() == [0.25]
 
 
-def test_state_is_that_of_pytorch():
+def test_scheduler_state_dicts_equal_those_of_pytorch():
     saved = lr_scheduler.MultiStepLR(optimizer(), [2, 5, 5]).state_dict()
     assert saved["milestones"] == Counter({5: 2, 2: 1})
     assert {"base_lrs", "last_epoch", "gamma", "_last_lr"} <= set(saved)
 
 
-def test_bad_arguments():
+def test_schedulers_reject_invalid_arguments():
     with pytest.raises(TypeError, match="int is not an Optimizer"):
         lr_scheduler.StepLR(3, 1)
     with pytest.raises(KeyError, match="'initial_lr' is not specified in param_groups"):
@@ -180,7 +180,7 @@ def test_get_lr_outside_of_a_step_warns():
         assert schedule.get_lr() == [1.0]
 
 
-def test_custom_schedules():
+def test_custom_schedulers_override_get_lr():
     class Halved(lr_scheduler.ExponentialLR):
         def get_lr(self):
             if not self._get_lr_called_within_step:
@@ -193,18 +193,18 @@ def test_custom_schedules():
     assert schedule.get_last_lr() == [0.125]
 
 
-def test_a_milestone_at_the_start():
+def test_multistep_lr_accepts_a_milestone_at_epoch_0():
     assert lr_scheduler.MultiStepLR(optimizer(1.0), [0, 1]).get_last_lr() == [0.1]
 
 
-def test_the_wrong_order_of_steps_warns():
+def test_stepping_the_scheduler_before_the_optimizer_warns():
     made = optim.SGD([fb.ones(1)], lr=0.1)
     schedule = lr_scheduler.ExponentialLR(made, 0.5)
     with pytest.warns(UserWarning, match="in the opposite order"):
         schedule.step()
 
 
-def test_cycles():
+def test_cyclic_lr():
     made = optimizer(1.0, momentum=0.5)
     schedule = lr_scheduler.CyclicLR(made, 1.0, 3.0, 2, 4, mode="triangular2")
     assert rates_of(schedule, 13) == pytest.approx([1, 2, 3, 2.5, 2, 1.5, 1, 1.5, 2, 1.75, 1.5, 1.25, 1])
@@ -219,7 +219,7 @@ def test_cycles():
     assert rates_of(falling, 4)[1::2] == pytest.approx([1, 1 / 3])
 
 
-def test_one_cycle():
+def test_one_cycle_lr():
     made = optimizer(momentum=0.5)
     schedule = lr_scheduler.OneCycleLR(made, 1.0, total_steps=11, pct_start=0.3, anneal_strategy="linear")
     assert made.param_groups[0]["momentum"] == 0.95
@@ -238,7 +238,7 @@ def test_one_cycle():
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
-def test_plateau(mode):
+def test_reduce_lr_on_plateau(mode):
     made, sign = optimizer(1.0), 1 if mode == "min" else -1
     schedule = lr_scheduler.ReduceLROnPlateau(made, mode, 0.5, patience=1, cooldown=1, min_lr=0.2, threshold_mode="abs")
     rates = []
@@ -255,7 +255,7 @@ def test_plateau(mode):
         lr_scheduler.ReduceLROnPlateau(made, "middle")
 
 
-def test_sequential_schedules():
+def test_sequential_lr():
     made = optimizer(1.0)
     parts = [lr_scheduler.ConstantLR(made, 0.1, 2), lr_scheduler.ExponentialLR(made, 0.5)]
     schedule = lr_scheduler.SequentialLR(made, parts, [3])
@@ -271,7 +271,7 @@ def test_sequential_schedules():
         lr_scheduler.SequentialLR(optimizer(), parts, [3])
 
 
-def test_chained():
+def test_chained_scheduler():
     made = optimizer(1.0)
     parts = [lr_scheduler.ConstantLR(made, 0.1, 2), lr_scheduler.ExponentialLR(made, 0.5)]
     schedule = lr_scheduler.ChainedScheduler(parts)
@@ -283,7 +283,7 @@ def test_chained():
         lr_scheduler.ChainedScheduler([])
 
 
-def test_rates_that_are_tensors_stay_tensors():
+def test_tensor_learning_rates_stay_tensors():
     made = optim.SGD([fb.ones(1)], lr=fb.tensor(0.5))
     made.step()
     lr_scheduler.ExponentialLR(made, 0.5).step()
@@ -309,12 +309,12 @@ def test_rates_that_are_tensors_stay_tensors():
         (lambda o: lr_scheduler.LambdaLR(fb.ones(1), lambda epoch: 1), TypeError, "Tensor is not an Optimizer"),
     ],
 )
-def test_arguments_of_other_types_are_named(make, error, message):
+def test_errors_of_schedulers_name_arguments_of_the_wrong_type(make, error, message):
     with pytest.raises(error, match=message):
         make(optim.SGD([fb.ones(1)]))
 
 
-def test_programs_find_the_text_of_the_warning_about_epochs():
+def test_the_epoch_deprecation_warning_can_be_imported():
     schedule = lr_scheduler.StepLR(optim.SGD([fb.ones(1)], lr=0.1), 2)
     schedule.optimizer.step()
     with pytest.warns(UserWarning, match="epoch parameter") as caught:
@@ -322,7 +322,7 @@ def test_programs_find_the_text_of_the_warning_about_epochs():
     assert str(caught[0].message) == lr_scheduler.EPOCH_DEPRECATION_WARNING
 
 
-def test_a_step_that_a_program_replaces_is_warned_of():
+def test_replacing_the_step_method_of_an_optimizer_warns():
     optimizer = optim.SGD([fb.zeros(2)], lr=0.1)
     schedule = optim.lr_scheduler.StepLR(optimizer, 3)
     optimizer.step = lambda: None

@@ -26,7 +26,7 @@ def stepped(kind=optim.Adam, shapes=((2, 3), (4,)), **options):
 # Groups
 
 
-def test_groups_take_defaults():
+def test_parameter_groups_inherit_default_options():
     weight, bias, late = parameter(2), parameter(1), parameter(3)
     optimizer = optim.SGD([{"params": [weight], "lr": 0.5}, {"params": bias}], lr=0.1)
     optimizer.add_param_group({"params": iter([late]), "momentum": 0.9})
@@ -83,12 +83,12 @@ def test_parameters_can_have_names():
         (lambda p: optim.AdamW([p], weight_decay=-1), ValueError, "Invalid weight_decay value: -1"),
     ],
 )
-def test_bad_arguments(make, error, message):
+def test_optimizers_reject_invalid_arguments(make, error, message):
     with pytest.raises(error, match=message):
         make(parameter(2))
 
 
-def test_duplicates_warn():
+def test_duplicate_parameters_warn():
     weight = parameter(1)
     with pytest.warns(UserWarning, match="duplicate parameters"):
         optim.SGD([weight, weight], lr=0.1)
@@ -105,7 +105,7 @@ def test_zero_grad():
     assert all(param.grad is None for param in params)
 
 
-def test_closure_runs_first():
+def test_step_calls_the_closure_first():
     weight = parameter(1)
     optimizer = optim.SGD([weight], lr=0.25)
 
@@ -123,7 +123,7 @@ def test_a_step_without_gradients_does_nothing():
     assert not optimizer.state
 
 
-def test_repr():
+def test_repr_of_an_optimizer():
     assert repr(optim.SGD([parameter(1)], lr=0.1)) == (
         "SGD (\n"
         "Parameter Group 0\n"
@@ -191,7 +191,7 @@ def written_by_pytorch():
     return {"state": state, "param_groups": [options]}
 
 
-def test_state_of_pytorch_loads():
+def test_a_state_dict_of_pytorch_can_be_loaded():
     optimizer = stepped(optim.Adam)
     saved = written_by_pytorch()
     optimizer.load_state_dict(saved)
@@ -244,7 +244,7 @@ def test_mismatched_state_dicts_change_nothing(spoil, message):
     assert optimizer.param_groups[0]["lr"] == 0.1
 
 
-def test_a_state_of_any_shape_is_loaded_and_one_that_no_step_can_use_is_named():
+def test_a_step_names_loaded_state_of_an_unusable_shape():
     optimizer = stepped(optim.Adam, lr=0.1)
     saved = optimizer.state_dict()
     saved["state"][1].update(exp_avg=fb.zeros(3), history=fb.zeros(2, 2))
@@ -278,7 +278,7 @@ def test_invalid_state_dicts_are_rejected(state, error, message):
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
-def test_copies_own_their_parameters(duplicate):
+def test_a_copied_optimizer_has_its_own_parameters(duplicate):
     optimizer = stepped(optim.Adam, lr=0.1)
     twin = duplicate(optimizer)
     (group,) = twin.param_groups
@@ -288,7 +288,7 @@ def test_copies_own_their_parameters(duplicate):
     assert optimizer.state[optimizer.param_groups[0]["params"][0]]["step"].item() == 1
 
 
-def test_a_module_in_place_of_its_parameters():
+def test_passing_a_module_as_parameters_suggests_the_correct_call():
     class Model:
         def parameters(self):
             return [parameter(2)]
@@ -303,7 +303,7 @@ def test_a_module_in_place_of_its_parameters():
             optimizer(Models([Model()]), lr=0.1)
 
 
-def test_groups_are_printed_with_a_line_between_them():
+def test_repr_separates_parameter_groups_by_a_blank_line():
     first, second = parameter(1), parameter(1)
     text = repr(optim.SGD([{"params": [first]}, {"params": [second], "lr": 0.5}], lr=0.1))
     assert "    weight_decay: 0\n\nParameter Group 1\n    dampening: 0\n" in text and text.endswith("0\n)")
@@ -352,7 +352,7 @@ def test_adagrad_has_its_state_before_the_first_step():
     assert optimizer.state_dict()["state"][1]["step"].item() == 0.0
 
 
-def test_adagrad_takes_parameters_that_have_no_shape_yet():
+def test_adagrad_accepts_uninitialized_parameters():
     weight = fb.zeros(0)
     optimizer = optim.Adagrad([weight])
     weight.data = fb.ones(2)

@@ -15,7 +15,7 @@ MODULES.remove("flambeau.optim.swa_utils")  # needs flambeau-nn and is tested wi
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples(name):
+def test_examples_in_optim_docstrings_run(name):
     module = importlib.import_module(name)
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
     for example in finder.find(module, extraglobs={"fb": fb}):
@@ -23,12 +23,12 @@ def test_examples(name):
 
 
 @pytest.mark.parametrize("module", [optim, optim.lr_scheduler], ids=lambda module: module.__name__)
-def test_public_names_exist_and_are_documented(module):
+def test_public_names_of_optim_exist_and_are_documented(module):
     for name in module.__all__:
         assert getattr(module, name).__doc__, name
 
 
-def test_averages_of_models_ask_for_their_package():
+def test_swa_utils_name_a_missing_package():
     if importlib.util.find_spec("flambeau.nn") is not None:
         pytest.skip("flambeau-nn is installed here")
     with pytest.raises(ImportError, match="flambeau-nn"):

@@ -54,7 +54,7 @@ def test_sparse_adam(maximize):
     assert again.state[weight]["step"] == 3 and fb.equal(*(o.state[weight]["exp_avg"] for o in (again, optimizer)))
 
 
-def test_adagrad():
+def test_adagrad_with_sparse_gradients():
     total = np.full((5, 2), 0.5)
 
     def update(w, g, rows, t):
@@ -67,7 +67,7 @@ def test_adagrad():
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("maximize", [False, True])
-def test_sgd(momentum, nesterov, maximize):
+def test_sgd_with_sparse_gradients(momentum, nesterov, maximize):
     buffer = np.zeros((5, 2))
 
     def update(w, g, rows, t):
@@ -120,7 +120,7 @@ def test_other_optimizers_reject_sparse_gradients(name):
         (lambda w: optim.Adagrad([w], weight_decay=0.1).step(), RuntimeError, "weight_decay option is not compatible"),
     ],
 )
-def test_errors(call, error, message):
+def test_invalid_calls_with_sparse_gradients_raise(call, error, message):
     weight = fb.ones(5, 2, dtype=fb.float64)
     weight.grad = gradient(0)[0]
     with pytest.raises(error, match=message):
@@ -170,7 +170,7 @@ def test_sparse_adam_rejects_dense_gradients():
         optim.SparseAdam([weight]).step()
 
 
-def test_zero_grad():
+def test_zero_grad_of_sparse_gradients():
     weight = fb.ones(5, 2, dtype=fb.float64)
     optimizer = optim.SparseAdam([weight])
     weight.grad = gradient(0)[0]
@@ -195,7 +195,7 @@ def test_sgd_changes_sparse_parameters(layout, options):
     np.testing.assert_allclose(sparse.to_dense().numpy(), strided.numpy(), rtol=1e-12)
 
 
-def test_optimizers_without_a_rule_for_sparse_parameters():
+def test_optimizers_without_sparse_support_reject_sparse_parameters():
     weight = fb.tensor([0.0, 1.0]).to_sparse()
     weight.grad = weight.clone()
     with pytest.raises(RuntimeError, match="Adagrad requires strided parameters"):

@@ -95,7 +95,7 @@ def fresh(**options):
     return Decaying([fb.tensor([1.0, -2.0, 0.5], dtype=fb.float64)], **{"lr": 0.1, **options})
 
 
-def test_third_party_rules_compute_their_reference():
+def test_third_party_optimizers_equal_their_reference():
     optimizer = fresh(weight_decay=0.1)
     losses = run(optimizer, 5)
     expected = reference(np.array([1.0, -2.0, 0.5]), 5, 0.1, 0.1)
@@ -103,7 +103,7 @@ def test_third_party_rules_compute_their_reference():
     assert losses[0].item() == 5.25 and repr(required) == "<required parameter>"
 
 
-def test_missing_required_options_are_named():
+def test_the_error_names_a_missing_required_option():
     with pytest.raises(ValueError, match="didn't specify a value of required optimization parameter lr"):
         Decaying([fb.ones(1)])
     optimizer = Decaying([{"params": [fb.ones(1)], "lr": 0.1}])
@@ -113,7 +113,7 @@ def test_missing_required_options_are_named():
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
-def test_its_setstate_is_called_for_copies(duplicate):
+def test_setstate_of_an_optimizer_subclass_is_called_for_copies(duplicate):
     optimizer = fresh()
     optimizer.register_step_post_hook(lambda *args: None)
     run(optimizer)
@@ -123,7 +123,7 @@ def test_its_setstate_is_called_for_copies(duplicate):
     assert fb.equal(twin.param_groups[0]["params"][0], optimizer.param_groups[0]["params"][0])
 
 
-def test_its_setstate_is_called_for_states_that_are_loaded():
+def test_setstate_of_an_optimizer_subclass_is_called_by_load_state_dict():
     optimizer = fresh()
     run(optimizer)
     other = fresh()
@@ -156,7 +156,7 @@ def test_hooks_run_once_if_step_calls_super():
     assert len(seen) == 2
 
 
-def test_hooks_run_around_a_step_that_another_class_brings():
+def test_step_hooks_run_around_a_step_inherited_from_a_mixin():
     class Steps:
         def step(self, closure=None):
             return closure()
@@ -170,7 +170,7 @@ def test_hooks_run_around_a_step_that_another_class_brings():
     assert optimizer.step(lambda: 3) == 3 and len(seen) == 1
 
 
-def test_an_optimizer_that_does_not_call_the_base_constructor():
+def test_an_optimizer_subclass_may_skip_the_base_constructor():
     base = fresh()
     wrapper = Lookahead(base)
     schedule = StepLR(wrapper, 1)
@@ -185,7 +185,7 @@ def test_an_optimizer_that_does_not_call_the_base_constructor():
     assert len(seen) == 1
 
 
-def test_an_optimizer_around_another_shares_its_groups():
+def test_a_wrapping_optimizer_shares_the_groups_of_the_wrapped_one():
     base = fresh()
     wrapper = Optimizer(base.param_groups, base.defaults)
     StepLR(wrapper, 1)
@@ -196,7 +196,7 @@ def test_an_optimizer_around_another_shares_its_groups():
     assert base.param_groups[1] is given and len(given["params"]) == 2 and given["betas"] == (0.9, 0.999)
 
 
-def test_private_names_that_packages_import():
+def test_private_names_of_optim_can_be_imported():
     from flambeau.optim.optimizer import _default_to_fused_or_foreach, _use_grad_for_differentiable
 
     class Descent(Optimizer):
@@ -219,7 +219,7 @@ def test_a_scheduler_step_before_the_optimizer_warns():
         schedule.step()
 
 
-def test_a_step_may_group_tensors_that_are_alike():
+def test_group_tensors_by_device_and_dtype_works_in_custom_steps():
     params = [fb.zeros(1), fb.zeros(2, dtype=fb.float64), fb.zeros(3)]
     grads = [fb.ones_like(param) for param in params]
     groups = Optimizer._group_tensors_by_device_and_dtype([params, grads], with_indices=True)
@@ -227,7 +227,7 @@ def test_a_step_may_group_tensors_that_are_alike():
     assert groups[fb.device("cpu"), fb.float64][0][1][0] is grads[1]
 
 
-def test_private_helpers_of_optimizers():
+def test_private_optimizer_helpers_work():
     from flambeau.optim.optimizer import StateDict, _get_scalar_dtype, _get_value, _to_scalar, _view_as_real
 
     assert StateDict.__origin__ is dict

@@ -13,7 +13,7 @@ each_kind = pytest.mark.parametrize("kind", dict.fromkeys(rule.kind for rule in 
 
 @each_rule
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_steps(rule, dtype):
+def test_optimizer_steps_equal_the_update_rules(rule, dtype):
     dtype = getattr(fb, dtype)
     values = starting_values()
     params = parameters(values, dtype)
@@ -49,7 +49,7 @@ def test_parameters_without_gradients_do_not_change(rule):
 
 
 @each_rule
-def test_saved_state_continues(rule):
+def test_training_continues_from_a_saved_optimizer_state(rule):
     def run(optimizer, params, steps):
         for step in steps:
             set_gradients(params, gradients(step))
@@ -67,7 +67,7 @@ def test_saved_state_continues(rule):
     assert_close(resumed, [param.detach().numpy() for param in params])
 
 
-def test_groups_have_separate_options():
+def test_parameter_groups_have_separate_options():
     values = starting_values([(3,), (3,)])
     params = parameters(values)
     optimizer = optim.SGD([{"params": params[0]}, {"params": [params[1]], "lr": 0.5}], lr=0.1, weight_decay=0.2)
@@ -78,7 +78,7 @@ def test_groups_have_separate_options():
     assert_close(params, [sgd(value, grad, {}, 1, lr=lr, weight_decay=0.2) for value, grad, lr in rows])
 
 
-def test_options_can_change_between_steps():
+def test_optimizer_options_can_change_between_steps():
     (value,) = starting_values([(3,)])
     (param,) = parameters([value])
     optimizer = optim.Adam([param], lr=0.1)
@@ -92,7 +92,7 @@ def test_options_can_change_between_steps():
 
 
 @each_rule
-def test_cleared_state_is_created_again(rule):
+def test_cleared_optimizer_state_is_created_again(rule):
     values = starting_values()
     params = parameters(values)
     optimizer = rule.kind(params, **rule.options)
@@ -116,7 +116,7 @@ def test_half_precision_parameters_keep_their_dtype(kind):
 
 
 @each_kind
-def test_steps_change_values_in_place(kind):
+def test_optimizer_steps_change_parameters_in_place(kind):
     (param,) = parameters([np.ones(4)])
     view = param.detach()
     set_gradients([param], [np.ones(4)])
@@ -126,7 +126,7 @@ def test_steps_change_values_in_place(kind):
 
 
 @each_kind
-def test_steps_are_not_recorded(kind):
+def test_optimizer_steps_are_not_recorded_by_autograd(kind):
     pytest.importorskip("flambeau.autograd")
     param = fb.ones(4, requires_grad=True)
     param.grad = fb.ones(4)
@@ -139,7 +139,7 @@ def test_steps_are_not_recorded(kind):
 
 @each_rule
 @pytest.mark.parametrize("dtype", [fb.complex64, fb.complex128])
-def test_complex_parameters_are_stepped_by_their_parts(rule, dtype):
+def test_complex_parameters_are_updated_as_real_pairs(rule, dtype):
     pytest.importorskip("flambeau.autograd")
     start = np.random.default_rng(0).standard_normal((3, 4)).view("complex128")
     z = fb.tensor(start, dtype=dtype, requires_grad=True)
