@@ -115,17 +115,17 @@ NO_WIDE_REFERENCE = {name for name, row in ROWS.items() if "special." in row["re
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_float32(name):
+def test_float32_functions_are_within_their_error_bound(name):
     assert largest_error(name, np.float32, 20_000) <= ROWS[name]["accuracy"][0]
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if name not in NO_WIDE_REFERENCE])
-def test_float64(name):
+def test_float64_functions_are_within_their_error_bound(name):
     assert largest_error(name, np.float64, 20_000) <= ROWS[name]["accuracy"][1]
 
 
 @pytest.mark.parametrize("name", ["erf", "erfc"])
-def test_float64_of_the_c_library(name):
+def test_float64_functions_of_the_c_library_are_within_their_error_bound(name):
     samples = unary_samples(np.float64, 20_000, np.random.default_rng(0))
     exact = np.array([getattr(math, name)(x) for x in samples])
     result = fb._core._rows[name](fb.from_numpy(samples)).numpy()
@@ -137,7 +137,7 @@ def test_float64_of_the_c_library(name):
 
 
 @pytest.mark.parametrize("isa", ["baseline", "avx2"])
-def test_every_instruction_set(isa):
+def test_functions_are_accurate_with_every_instruction_set(isa):
     if fb._core.instruction_set() == "baseline" and isa != "baseline":
         pytest.skip("this processor has no AVX2")
     script = f"""
@@ -181,5 +181,5 @@ def check_other_kernels():
 SAME_EVERYWHERE = fb.randint(-(2**62), 2**62, (5,), generator=fb.Generator().manual_seed(3)).tolist()
 
 
-def test_other_kernels():
+def test_other_kernels_are_accurate():
     check_other_kernels()

@@ -21,7 +21,7 @@ INTEGER_OPERATORS = ["and_", "or_", "xor", "lshift", "rshift", "floordiv", "mod"
         (INTEGER_OPERATORS, np.array([6, -5, 12]), np.array([3, 4, 1])),
     ],
 )
-def test_python_operators(names, a, b):
+def test_python_operators_of_tensors(names, a, b):
     x, y = fb.tensor(a), fb.tensor(b)
     for name in names:
         function = getattr(operator, name)
@@ -67,7 +67,7 @@ def test_division_of_extreme_integers():
         (fb.sub, (fb.tensor([1.0]), fb.tensor([2.0])), [-4.0]),
     ],
 )
-def test_alpha(function, arguments, want):
+def test_alpha_scales_the_second_operand(function, arguments, want):
     assert function(*arguments, alpha=2.5).tolist() == want
 
 
@@ -75,13 +75,13 @@ def test_alpha(function, arguments, want):
 @pytest.mark.parametrize("low", [None, -3.0, 0.0, np.inf])
 @pytest.mark.parametrize("high", [None, 5.0, 3.0, -np.inf])
 @pytest.mark.parametrize("nan", [0.0, 7.0, np.inf])
-def test_replaced_infinities(nan, high, low, dtype):
+def test_nan_to_num(nan, high, low, dtype):
     values = np.array([1, -np.inf, np.nan, np.inf, -2, np.inf, -np.inf, 0, np.nan], dtype)
     got = fb.nan_to_num(fb.tensor(values), nan=nan, posinf=high, neginf=low)
     assert np.array_equal(got.numpy(), np.nan_to_num(values, nan=nan, posinf=high, neginf=low))
 
 
-def test_composites():
+def test_clamp_and_other_composite_operators():
     x = fb.tensor([-3.0, -0.5, 0.5, 7.0])
     a = x.numpy().astype(np.float64)
     assert fb.clamp(x, -1, 1).tolist() == [-1, -0.5, 0.5, 1]
@@ -139,14 +139,14 @@ def test_next_after(dtype):
     np.testing.assert_array_equal(np.signbit(got)[numbers], np.signbit(want)[numbers])
 
 
-def test_scaled_sums_of_integers_take_whole_factors():
+def test_addcmul_of_integers_truncates_its_factor():
     x = fb.tensor([1, 2, 3], dtype=fb.int32)
     got = fb.addcmul(x, x, x, value=2.7)
     assert got.dtype == fb.int32
     assert got.tolist() == [3, 10, 21]
 
 
-def test_numbers_that_are_the_first_operand_by_operator():
+def test_operators_accept_a_number_as_first_operand():
     t = fb.tensor([1.0, 2.0, 3.0])
     assert operator.lt(2, t).tolist() == [False, False, True]
     assert operator.eq(2, t).tolist() == [False, True, False]
@@ -175,7 +175,7 @@ def test_numbers_that_are_the_first_operand_by_operator():
         (fb.tensor([4.0]), 0.5, fb.float32),
     ],
 )
-def test_powers_promote_as_every_binary_operator(base, exponent, dtype):
+def test_pow_promotes_like_every_binary_operator(base, exponent, dtype):
     result = base**exponent
     assert result.dtype is dtype
     np.testing.assert_allclose(result.numpy(), base.numpy().astype(float) ** exponent)
@@ -183,7 +183,7 @@ def test_powers_promote_as_every_binary_operator(base, exponent, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["selu", "elu", "celu"])
-def test_activations_of_blocks_with_and_without_negative_values(name, dtype):
+def test_activations_of_vectors_with_and_without_negative_values(name, dtype):
     x = np.abs(np.random.default_rng(1).standard_normal(3000)).astype(dtype) + dtype(0.1)
     x[[600, 1300, 2999]] = -0.5, np.nan, 0
     row = fb._core._rows[name]
@@ -196,7 +196,7 @@ def test_activations_of_blocks_with_and_without_negative_values(name, dtype):
     np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == np.float32 else 1e-14)
 
 
-def test_numbers_outside_the_range_of_uint8():
+def test_comparisons_of_uint8_with_numbers_outside_its_range():
     x = np.arange(256, dtype=np.uint8)
     t = fb.tensor(x)
     for number in (-1, 0, 255, 256, 300):
@@ -230,7 +230,7 @@ def test_conj_physical_of_real_numbers_is_the_tensor_itself():
 
 
 @pytest.mark.parametrize(("dtype", "least", "largest"), [("float32", -103, -87), ("float64", -744, -708)])
-def test_sigmoid_underflows_step_by_step(dtype, least, largest):
+def test_sigmoid_underflows_gradually(dtype, least, largest):
     x = np.linspace(least, largest, 3000).astype(dtype)
     want = np.exp(x.astype(np.longdouble))
     got = fb.from_numpy(np.concatenate([x, -x])).sigmoid().numpy()

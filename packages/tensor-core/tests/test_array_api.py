@@ -65,7 +65,7 @@ def dtype(name):
 
 
 @pytest.mark.parametrize("line", SIGNATURES, ids=lambda line: line.partition("(")[0])
-def test_functions(line):
+def test_the_namespace_has_every_function_of_the_standard(line):
     name, _, parameters = line.partition("(")
     function = xp
     for part in name.split("."):
@@ -79,11 +79,11 @@ def test_functions(line):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_methods(name):
+def test_arrays_have_every_method_of_the_standard(name):
     assert callable(getattr(fb.Tensor, name))
 
 
-def test_namespace():
+def test_array_namespace_returns_the_module():
     x = fb.ones(2)
     assert x.__array_namespace__() is x.__array_namespace__(api_version="2025.12") is fb.array_api
     assert x.__array_namespace__(api_version="2022.12") is fb.array_api
@@ -97,7 +97,7 @@ def test_namespace():
     assert set(DTYPES) <= set(xp.__all__)
 
 
-def test_attributes():
+def test_arrays_have_every_attribute_of_the_standard():
     x = fb.zeros(2, 3)
     assert x.ndim == 2 and x.shape == (2, 3) and x.mT.shape == x.T.shape == (3, 2)
     assert x.dtype == xp.float32 and x.dtype != xp.float64
@@ -106,7 +106,7 @@ def test_attributes():
         x.to_device("nowhere")
 
 
-def test_info():
+def test_array_namespace_info():
     info = xp.__array_namespace_info__()
     assert info.capabilities() == {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
     assert fb.ones([1] * 64).ndim == 64
@@ -149,7 +149,7 @@ PAIRS = [pair for pair in itertools.product(DTYPES, DTYPES) if same_family(*pair
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
-def test_promotion(pair):
+def test_array_api_promotion_of_dtypes(pair):
     first, second = map(dtype, pair)
     expected = dtype(str(np.result_type(*pair)))
     assert xp.result_type(first, second) == expected
@@ -165,7 +165,7 @@ def test_promotion(pair):
 
 @pytest.mark.parametrize("name", DTYPES)
 @pytest.mark.parametrize("scalar", [True, 2, 0.5, 1j], ids=repr)
-def test_scalars(name, scalar):
+def test_operators_with_python_scalars_keep_the_dtype(name, scalar):
     kind = np.dtype(name).kind
     if kind not in {bool: "b", int: "iufc", float: "fc", complex: "fc"}[type(scalar)]:
         return
@@ -180,7 +180,7 @@ def test_scalars(name, scalar):
         np.testing.assert_array_equal(result.numpy(), np.full(2, scalar or True).astype(result.numpy().dtype))
 
 
-def test_scalars_without_arrays_are_rejected():
+def test_functions_of_scalars_without_arrays_are_rejected():
     with pytest.raises(TypeError, match="add"):
         xp.add(1, 2)
     with pytest.raises(TypeError, match="str"):
@@ -213,7 +213,7 @@ def test_iinfo(name):
     assert limits.dtype == dtype(name) and xp.iinfo(xp.ones((2,), dtype=dtype(name))) == limits
 
 
-def test_limits_of_the_wrong_kind():
+def test_finfo_and_iinfo_reject_dtypes_of_the_wrong_kind():
     with pytest.raises(TypeError, match="int32"):
         xp.finfo(xp.int32)
     with pytest.raises(TypeError, match="float32"):

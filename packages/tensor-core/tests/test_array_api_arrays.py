@@ -27,7 +27,7 @@ from flambeau import array_api as xp
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_filled(name):
+def test_full_ones_and_zeros(name):
     kind = dtype(name)
     for function in ("zeros", "ones"):
         same(getattr(xp, function)((2, 3), dtype=kind), getattr(np, function)((2, 3), dtype=name))
@@ -116,7 +116,7 @@ def test_meshgrid():
 
 @FEW
 @given(arrays(shapes=hnp.array_shapes(min_dims=2, max_dims=3, max_side=4)), st.integers(-4, 4))
-def test_triangles(x, k):
+def test_tril_and_triu(x, k):
     same(xp.tril(xp.asarray(x), k=k), np.tril(x, k=k))
     same(xp.triu(xp.asarray(x), k=k), np.triu(x, k=k))
 
@@ -126,7 +126,7 @@ def test_triangles(x, k):
 
 @FEW
 @given(arrays(), st.data())
-def test_shapes(x, data):
+def test_shape_functions_equal_numpy(x, data):
     t = xp.asarray(x)
     same(xp.reshape(t, (-1,)) if x.size else xp.reshape(t, (0,)), x.reshape(-1))
     axis = data.draw(st.integers(-x.ndim - 1, x.ndim))
@@ -158,7 +158,7 @@ def ends(x):
 
 @FEW
 @given(arrays(shapes=FULL), st.data())
-def test_joining_and_repeating(x, data):
+def test_concat_stack_and_repeat(x, data):
     t = xp.asarray(x)
     axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
     same(xp.concat([t, t], axis=axis), np.concat([x, x], axis=axis))
@@ -213,7 +213,7 @@ def test_copies_of_reshape():
         (lambda x: xp.matrix_transpose(x[0]), ValueError),
     ],
 )
-def test_errors(call, error):
+def test_array_api_functions_reject_invalid_arguments(call, error):
     with pytest.raises(error):
         call(xp.reshape(xp.arange(6), (2, 3)))
 
@@ -237,7 +237,7 @@ def test_take(x, data):
 @pytest.mark.parametrize("function", ["all", "any", "max", "min", "mean", "std", "var", "sum", "prod", "count_nonzero"])
 @FEW
 @given(data=st.data())
-def test_reductions(function, data):
+def test_array_api_reductions(function, data):
     names = {"max": REAL_NUMBERS, "min": REAL_NUMBERS, "mean": REAL + COMPLEX, "std": REAL, "var": REAL}
     names |= {"sum": REAL_NUMBERS + COMPLEX, "prod": REAL_NUMBERS + COMPLEX}
     x, axis, keepdims = data.draw(with_axes(tuple(names.get(function, DTYPES))))
@@ -264,7 +264,7 @@ def test_dtypes_of_sums():
 
 @FEW
 @given(arrays(tuple(REAL_NUMBERS + COMPLEX), FULL), st.data())
-def test_cumulative(x, data):
+def test_cumulative_sum_and_prod(x, data):
     axis, initial = data.draw(st.integers(-x.ndim, x.ndim - 1)), data.draw(st.booleans())
     for function in ("cumulative_sum", "cumulative_prod"):
         expected = getattr(np, function)(x, axis=axis, include_initial=initial)
@@ -295,7 +295,7 @@ def test_argmax_and_argmin(function, data):
 
 @FEW
 @given(arrays(tuple(REAL_NUMBERS), FULL), st.data())
-def test_sorting(x, data):
+def test_sort_and_argsort(x, data):
     axis, t = data.draw(st.integers(-x.ndim, x.ndim - 1)), xp.asarray(x)
     same(xp.sort(t, axis=axis), np.sort(x, axis=axis))
     same(xp.argsort(t, axis=axis), np.argsort(x, axis=axis, stable=True))
@@ -307,7 +307,7 @@ def test_sorting(x, data):
 
 @FEW
 @given(arrays(tuple(REAL_NUMBERS), FULL))
-def test_searching(x):
+def test_searchsorted(x):
     flat = np.sort(x.reshape(-1))
     for side in ("left", "right"):
         same(xp.searchsorted(xp.asarray(flat), xp.asarray(x), side=side), np.searchsorted(flat, x, side=side))

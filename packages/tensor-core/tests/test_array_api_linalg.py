@@ -12,7 +12,7 @@ lib, ref = xp.linalg, np.linalg
 
 
 @pytest.mark.parametrize("name", REAL_NUMBERS + COMPLEX)
-def test_products(name):
+def test_array_api_matrix_products(name):
     generator = np.random.default_rng(0)
     x = generator.integers(0, 4, (2, 3, 4)).astype(name)
     y = generator.integers(0, 4, (4, 3)).astype(name)
@@ -52,7 +52,7 @@ def matrices(request):
     return Matrices(a, b, (a @ a.conj().swapaxes(-1, -2) + np.eye(3)).astype(name))
 
 
-def test_functions_of_matrices(matrices):
+def test_array_api_functions_of_matrices(matrices):
     a, definite = matrices.a, matrices.definite
     x, d = xp.asarray(a), xp.asarray(definite)
     same(lib.cross(x, d), ref.cross(a, definite))
@@ -94,14 +94,14 @@ def test_factorizations(matrices):
     assert lib.svd(y).U.shape == (2, 3, 3) and lib.svd(y)._fields == ("U", "S", "Vh")
 
 
-def test_equations(matrices):
+def test_array_api_solve(matrices):
     a, b = matrices.a, matrices.b
     x, y = xp.asarray(a), xp.asarray(b)
     same(lib.solve(x, y), ref.solve(a, b))
     same(lib.solve(x, y[0, :, 0]), np.stack([ref.solve(each, b[0, :, 0]) for each in a]))
 
 
-def test_norms(matrices):
+def test_array_api_norms(matrices):
     a, x = matrices.a, xp.asarray(matrices.a)
     for order in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
         same(lib.matrix_norm(x, ord=order), ref.matrix_norm(a, ord=order))
@@ -113,7 +113,7 @@ def test_norms(matrices):
 
 
 @pytest.mark.parametrize("name", REAL + COMPLEX)
-def test_fourier(name):
+def test_array_api_fourier_transforms(name):
     a = np.random.default_rng(0).standard_normal((3, 4)).astype(name)
     x = xp.asarray(a)
     for function in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):

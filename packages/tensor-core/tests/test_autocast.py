@@ -75,13 +75,13 @@ CHOICES = {
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_dtypes_that_operators_choose(name):
+def test_autocast_selects_the_dtype_of_each_operator(name):
     dtype, call = CHOICES[name]
     with autocast("cpu"):
         assert call().dtype is dtype
 
 
-def test_values_are_those_of_the_cast_arguments():
+def test_autocast_computes_with_the_cast_arguments():
     a, b = fb.randn(5, 7), fb.randn(7, 3)
     with autocast("cpu"):
         product = a @ b
@@ -90,7 +90,7 @@ def test_values_are_those_of_the_cast_arguments():
         assert (a @ b).equal(a.half() @ b.half())
 
 
-def test_in_place_and_out_keep_the_dtype():
+def test_in_place_operators_and_out_keep_their_dtype_under_autocast():
     out = fb.empty(2, 2)
     with autocast("cpu"):
         fb.mm(matrix(), matrix(), out=out)
@@ -100,7 +100,7 @@ def test_in_place_and_out_keep_the_dtype():
             matrix().addmm_(matrix(LOW), matrix())
 
 
-def test_regions_nest_and_end_in_any_way():
+def test_autocast_regions_can_be_nested_and_end_after_exceptions():
     product = lambda: (matrix() @ matrix()).dtype  # noqa: E731
     with autocast("cpu"):
         assert fb.is_autocast_enabled("cpu") and fb.is_autocast_cpu_enabled()
@@ -116,7 +116,7 @@ def test_regions_nest_and_end_in_any_way():
     assert product() is fb.float32 and not fb.is_autocast_enabled("cpu")
 
 
-def test_one_region_can_be_entered_again_inside_of_itself():
+def test_an_autocast_object_can_be_entered_again_inside_itself():
     region = autocast("cpu")
     with region:
         with region:
@@ -125,7 +125,7 @@ def test_one_region_can_be_entered_again_inside_of_itself():
     assert not fb.is_autocast_enabled("cpu")
 
 
-def test_as_a_decorator():
+def test_autocast_decorates_functions():
     @autocast("cpu")
     def product(times=1):
         """Doc."""
@@ -134,7 +134,7 @@ def test_as_a_decorator():
     assert product(3).dtype is LOW and product.__doc__ == "Doc." and not fb.is_autocast_enabled("cpu")
 
 
-def test_regions_belong_to_their_thread():
+def test_autocast_is_thread_local():
     seen = []
     with autocast("cpu"):
         thread = threading.Thread(target=lambda: seen.append((matrix() @ matrix()).dtype))
@@ -144,7 +144,7 @@ def test_regions_belong_to_their_thread():
     assert seen == [fb.float32]
 
 
-def test_settings_by_functions():
+def test_autocast_settings_can_be_changed_by_functions():
     try:
         fb.set_autocast_enabled("cpu", True)
         fb.set_autocast_dtype("cpu", fb.float16)
@@ -195,7 +195,7 @@ def test_invalid_devices_and_dtypes_are_rejected():
         fb.set_autocast_dtype("cpu", fb.int64)
 
 
-def test_without_a_gpu_its_regions_do_nothing():
+def test_cuda_autocast_without_a_gpu_has_no_effect():
     with pytest.warns(UserWarning, match="CUDA is not available"):
         region = fb.autocast("cuda")
     with region:
@@ -204,7 +204,7 @@ def test_without_a_gpu_its_regions_do_nothing():
         assert not fb.is_autocast_enabled()
 
 
-def test_older_spellings():
+def test_deprecated_names_of_autocast_warn():
     with pytest.warns(FutureWarning, match="flambeau.amp.autocast"):
         region = fb.cpu.amp.autocast()
     with region:
@@ -258,7 +258,7 @@ def test_operators_declare_their_autocast_policy():
             return input
 
 
-def test_nothing_is_cast_on_devices_that_are_not_here():
+def test_autocast_is_disabled_for_unavailable_devices():
     assert not any(fb.is_autocast_enabled(kind) for kind in ("mps", "xpu", "xla", "hpu", "privateuseone"))
     with pytest.raises(RuntimeError, match="unsupported autocast device type 'meta'"):
         fb.is_autocast_enabled("meta")

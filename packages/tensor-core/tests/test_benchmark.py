@@ -33,11 +33,11 @@ def printed(measurement):
 
 
 @pytest.mark.parametrize("module", [benchmark, _compare, _measurement, _timer])
-def test_examples(module):
+def test_examples_of_benchmark_run(module):
     assert doctest.testmod(module, extraglobs={"flambeau": fb}).failed == 0
 
 
-def test_statistics(results):
+def test_measurements_report_their_statistics(results):
     times = sorted(results[2].times)
     assert results[2].times == [time / 100 for time in results[2].raw_times]
     assert math.isclose(results[2].median, (times[3] + times[4]) / 2)
@@ -119,7 +119,7 @@ Times are in milliseconds (ms).
 """  # noqa: W291
 
 
-def test_a_table(results, capsys):
+def test_compare_prints_a_table(results, capsys):
     table = Compare(results[:3])
     table.extend_results(results[3:])
     assert str(table) == PLAIN
@@ -130,13 +130,13 @@ def test_a_table(results, capsys):
         table.extend_results([1])
 
 
-def test_environments_and_labels():
+def test_compare_shows_environments_and_labels():
     kinds = ((1, "A", "p"), (2, "BBB", "p"), (3.5, "A", "q"))
     tasks = [Measurement(1, [x * 1e-3], TaskSpec("y", "pass", "", label, None, "d", env)) for x, env, label in kinds]
     assert str(Compare(tasks)) == ENVIRONMENTS
 
 
-def test_colours_rank_the_measurements(results):
+def test_compare_colours_the_measurements_by_rank(results):
     table = Compare(results)
     table.trim_significant_figures()
     table.colorize()
@@ -157,13 +157,13 @@ def test_high_variance_is_marked():
     assert str(table).endswith("\n(! XX%) Measurement has high variance, where XX is the IQR / median * 100.\n")
 
 
-def test_repetitions_of_a_task_are_one():
+def test_measurements_of_one_task_are_merged():
     task = TaskSpec("f()", "pass")
     (merged,) = Measurement.merge([Measurement(1, [1.0, 2.0], task), Measurement(10, [30.0], TaskSpec("f()", "pass"))])
     assert merged.times == [1.0, 2.0, 3.0] and merged.task_spec == task
 
 
-def test_the_threads_and_the_variables_of_a_statement():
+def test_timer_uses_the_given_threads_and_variables():
     threads = fb.get_num_threads()
     seen = []
     timer = Timer("seen.append(flambeau.get_num_threads())", globals={"seen": seen}, num_threads=threads + 1)
@@ -208,7 +208,7 @@ def forever(*values):
         yield from values
 
 
-def test_blocks_are_long_compared_to_the_clock_overhead():
+def test_blocked_autorange_runs_blocks_longer_than_the_clock_overhead():
     clock = Clock(forever(1e-4))
     calls = []
     measurement = Timer("clock.work()", timer=clock, globals={"clock": clock}).blocked_autorange(
@@ -219,7 +219,7 @@ def test_blocks_are_long_compared_to_the_clock_overhead():
     assert math.isclose(measurement.median, 1e-4, rel_tol=1e-4)
 
 
-def test_repetitions_go_on_until_the_times_agree():
+def test_adaptive_autorange_repeats_until_the_times_agree():
     clock = Clock(forever(0.06))
     steady = Timer("clock.work()", timer=clock, globals={"clock": clock}).adaptive_autorange()
     assert steady.number_per_run == 1 and len(steady.raw_times) == 4
@@ -242,6 +242,6 @@ def test_unsupported_arguments_are_rejected():
             getattr(Timer(), method)()
 
 
-def test_the_clock_of_a_machine_without_a_gpu():
+def test_timer_without_a_gpu_uses_the_cpu_clock():
     before = timeit.default_timer()
     assert before <= benchmark.timer() <= timeit.default_timer()

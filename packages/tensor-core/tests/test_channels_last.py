@@ -52,7 +52,7 @@ def correlate(x, w, bias):
         ((2, 3, 4, 5, 3), (2, 3, 2, 1, 2)),
     ],
 )
-def test_a_convolution_keeps_the_format(shape, kernel, dtype):
+def test_a_convolution_keeps_the_channels_last_format(shape, kernel, dtype):
     x, w, b = draw(*shape, dtype="float64"), draw(*kernel, dtype="float64"), draw(kernel[0], dtype="float64")
     convolve = fb.conv2d if len(shape) == 4 else fb.conv3d
     out = convolve(last(x, dtype), *(fb.tensor(v).to(getattr(fb, dtype)) for v in (w, b)))
@@ -60,14 +60,14 @@ def test_a_convolution_keeps_the_format(shape, kernel, dtype):
     check(out, correlate(x, w, b), dtype)
 
 
-def test_the_format_of_the_weight_counts():
+def test_a_channels_last_weight_makes_the_result_channels_last():
     x, w = draw(2, 3, 5, 5), draw(4, 3, 3, 3)
     check(fb.conv2d(fb.tensor(x), last(w)), correlate(x, w, np.zeros(4)))
     assert fb.conv2d(fb.tensor(x), fb.tensor(w)).is_contiguous()
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_gradients_of_a_convolution(size):
+def test_gradients_of_a_channels_last_convolution(size):
     pytest.importorskip("flambeau.autograd")
     x, w = draw(2, 3, 6, 5, dtype="float64"), draw(4, 3, size, size, dtype="float64")
     dy = draw(2, 4, 7 - size, 6 - size, dtype="float64")
@@ -81,7 +81,7 @@ def test_gradients_of_a_convolution(size):
     np.testing.assert_allclose(tw.grad.numpy(), want, atol=1e-12)
 
 
-def test_a_transposed_convolution_keeps_the_format():
+def test_a_transposed_convolution_keeps_the_channels_last_format():
     x, w = draw(2, 4, 4, 3), draw(4, 3, 3, 3)
     padded = np.pad(x, [(0, 0), (0, 0), (2, 2), (2, 2)])
     want = correlate(padded, w[..., ::-1, ::-1].swapaxes(0, 1), np.zeros(3))
@@ -93,7 +93,7 @@ def blocks(x, size):
     return x.reshape(n, c, h // size, size, w // size, size).swapaxes(3, 4).reshape(n, c, h // size, w // size, -1)
 
 
-def test_pools_keep_the_format():
+def test_pools_keep_the_channels_last_format():
     x = draw(2, 3, 6, 4)
     values, places = fb.max_pool2d(last(x), 2, return_indices=True)
     check(values, blocks(x, 2).max(-1))
@@ -101,14 +101,14 @@ def test_pools_keep_the_format():
     check(fb.avg_pool2d(last(x), 2), blocks(x, 2).mean(-1))
 
 
-def test_unpooling_keeps_the_format():
+def test_unpooling_keeps_the_channels_last_format():
     functional = pytest.importorskip("flambeau.nn.functional")
     x = draw(2, 3, 6, 4)
     values, places = fb.max_pool2d(last(x), 2, return_indices=True)
     assert functional.max_unpool2d(values, places, 2).stride() == last_strides(x.shape)
 
 
-def test_the_mean_of_a_plane_keeps_the_strides():
+def test_the_mean_over_the_image_keeps_channels_last_strides():
     x = draw(2, 3, 6, 4)
     out = fb._core._adaptive_avg_pool2d(last(x), 1)
     check(out, x.mean((2, 3), keepdims=True))
@@ -119,7 +119,7 @@ def test_the_mean_of_a_plane_keeps_the_strides():
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_batch_normalisation_keeps_the_format(training):
+def test_batch_norm_keeps_the_channels_last_format(training):
     pytest.importorskip("flambeau.autograd")
     x, g, w, b = (
         draw(3, 5, 4, 3, dtype="float64"),
@@ -140,7 +140,7 @@ def test_batch_normalisation_keeps_the_format(training):
     np.testing.assert_allclose(tx.grad.numpy(), g * (w / np.sqrt(var + 1e-5)).reshape(column), atol=1e-12)
 
 
-def test_tensors_without_memory_keep_the_format():
+def test_meta_tensors_keep_the_channels_last_format():
     x = fb.empty(2, 3, 6, 4, device="meta").to(memory_format=fb.channels_last)
     w = fb.empty(4, 3, 3, 3, device="meta")
     for out in (fb.conv2d(x, w), fb.max_pool2d(x, 2), fb.avg_pool2d(x, 2)):

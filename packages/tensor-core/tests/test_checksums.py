@@ -30,7 +30,7 @@ def flipped(data, position, bit=0):
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 63, 64, 65, 127, 128, 1000, 4099])
 @pytest.mark.parametrize("offset", [0, 1, 5])
-def test_crc32_is_that_of_zlib(size, offset):
+def test_crc32_equals_zlib(size, offset):
     data = np.random.default_rng(size).integers(0, 256, size + offset, dtype=np.uint8).tobytes()[offset:]
     assert _core._crc32(data) == zlib.crc32(data)
     assert _core._crc32(data[size // 3 :], _core._crc32(data[: size // 3])) == zlib.crc32(data)
@@ -57,7 +57,7 @@ def test_a_flipped_bit_is_detected(format):
 
 
 @pytest.mark.parametrize("format", ["pt", "safetensors"])
-def test_the_error_names_the_entry_and_the_option(tmp_path, format):
+def test_a_checksum_error_names_the_entry_and_the_option_to_skip_it(tmp_path, format):
     weight = fb.arange(100_000.0)
     path = tmp_path / "weights"
     fb.save({"bias": fb.ones(2), "weight": weight}, path, format=format)
@@ -71,7 +71,7 @@ def test_the_error_names_the_entry_and_the_option(tmp_path, format):
         assert changed.tolist() == [[50_000]]
 
 
-def test_a_mapped_file_is_checked_where_it_is_read(tmp_path):
+def test_checksums_of_a_mapped_file_are_checked_when_it_is_read(tmp_path):
     path = tmp_path / "weights.pt"
     fb.save({"weight": fb.ones(2), "name": "fc"}, path)
     data = path.read_bytes()
@@ -85,7 +85,7 @@ ARCHIVES = [name for name, data in THEIRS.items() if data.startswith(b"PK")]
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-def test_checksums_of_pytorch_are_compared(name):
+def test_checksums_written_by_pytorch_are_checked(name):
     data = THEIRS[name]
     start = data.index(b"\x80\x02")
     with pytest.raises(RuntimeError, match=r"its entry 'data\.pkl' has the checksum"):
@@ -104,7 +104,7 @@ def test_files_without_checksums_load(format):
     assert fb.load(io.BytesIO(changed))["a"].tolist() == [1, 1, 2]
 
 
-def test_checksums_that_another_program_copied_do_not_count():
+def test_checksums_copied_by_another_program_are_ignored():
     header, elements = header_of(saved({"a": fb.arange(3)}, "safetensors"))
     metadata = header.pop("__metadata__")
     copied = json.dumps({"__metadata__": metadata, **header}).encode()

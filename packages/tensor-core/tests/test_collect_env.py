@@ -35,7 +35,7 @@ def test_missing_programs_are_reported(monkeypatch):
     assert collect_env.get_env_info().cpu_info
 
 
-def test_on_the_command_line():
+def test_collect_env_runs_on_the_command_line():
     done = subprocess.run(
         [sys.executable, "-m", "flambeau.utils.collect_env"], capture_output=True, text=True, check=True
     )
@@ -45,12 +45,12 @@ def test_on_the_command_line():
     assert lines.index("CPU:") < lines.index("Versions of relevant libraries:")
 
 
-def test_the_package_on_the_command_line():
+def test_flambeau_runs_as_a_module_on_the_command_line():
     command = [sys.executable, "-W", "error", "-m", "flambeau"]
     lines = subprocess.check_output(command, text=True).splitlines()
     assert lines[0] == f"flambeau version: {fb.__version__}" and f"[pip3] numpy=={np.__version__}" in lines
     assert subprocess.check_output([*command, "--version"], text=True) == f"{fb.__version__}\n"
 
 
-def test_examples():
+def test_examples_of_collect_env_run():
     assert doctest.testmod(collect_env).failed == 0

@@ -43,7 +43,7 @@ PROMOTION = [
 
 
 @pytest.mark.parametrize(("a", "b", "expected"), PROMOTION)
-def test_promotion(a, b, expected):
+def test_promotion_of_complex_dtypes(a, b, expected):
     assert fb.promote_types(a, b) is expected
     assert fb.promote_types(b, a) is expected
     assert (fb.ones(2, dtype=a) + fb.ones(2, dtype=b)).dtype is expected
@@ -61,7 +61,7 @@ def test_numbers_and_scalar_tensors_promote_by_category_only():
     assert (fb.ones(2, dtype=fb.int64) * 1j).dtype is fb.complex128
 
 
-def test_results_are_not_stored_where_the_imaginary_part_would_be_lost():
+def test_complex_results_are_not_stored_in_real_tensors():
     assert not fb.can_cast(fb.complex64, fb.float64)
     real = fb.ones(2)
     with pytest.raises(RuntimeError, match="can't be cast"):
@@ -76,7 +76,7 @@ def test_results_are_not_stored_where_the_imaginary_part_would_be_lost():
 # --- construction and conversion ---
 
 
-def test_construction():
+def test_construction_of_complex_tensors():
     assert fb.tensor(1 + 2j).dtype is fb.complex64
     assert fb.tensor([1, 2.5, 3j]).tolist() == [1, 2.5, 3j]
     assert fb.tensor([[1j, 2], [3, 4 - 1j]], dtype=fb.complex128).tolist() == [[1j, 2], [3, 4 - 1j]]
@@ -101,7 +101,7 @@ def test_casts_to_real_keep_the_real_part():
     assert z.to(fb.bool).tolist() == [True, True, False]
 
 
-def test_python_numbers():
+def test_complex_tensors_convert_to_python_numbers():
     z = fb.tensor(3 - 4j)
     assert complex(z) == 3 - 4j
     assert z.item() == 3 - 4j
@@ -128,7 +128,7 @@ def test_memory_is_shared_with_numpy_and_dlpack(dtype):
         assert np.array_equal(again.numpy(), array)
 
 
-def test_files(tmp_path):
+def test_complex_tensors_can_be_saved(tmp_path):
     state = {"single": fb.tensor(draw(2, 3), dtype=fb.complex64), "double": fb.tensor(draw(3)), "number": 1 - 2j}
     fb.save(state, tmp_path / "state")
     loaded = fb.load(tmp_path / "state")
@@ -138,14 +138,14 @@ def test_files(tmp_path):
         assert fb.equal(loaded[name], state[name])
 
 
-def test_printing():
+def test_complex_tensors_are_printed_like_pytorch():
     assert repr(fb.tensor([1 + 2j, -0.5 - 3j])) == "tensor([ 1.0000+2.j, -0.5000-3.j])"
     assert repr(fb.tensor(1j, dtype=fb.complex128)) == "tensor(0.+1.j, dtype=flambeau.complex128)"
     assert repr(fb.tensor([complex(math.nan, math.inf)])) == "tensor([nan+infj])"
     assert repr(fb.zeros(0, dtype=fb.complex64)) == "tensor([], dtype=flambeau.complex64)"
 
 
-def test_random_numbers():
+def test_random_complex_numbers():
     z = fb.randn(200_000, dtype=fb.complex64).numpy()
     for part in (z.real, z.imag):
         assert abs(part.mean()) < 0.01
@@ -192,7 +192,7 @@ def test_parts_of_real_tensors_are_rejected():
         fb.complex(fb.ones(2, dtype=fb.int64), fb.ones(2, dtype=fb.int64))
 
 
-def test_conjugates():
+def test_conjugates_of_complex_tensors():
     z = fb.tensor(draw(2, 3, 4))
     array = z.numpy()
     assert np.array_equal(z.conj().numpy(), array.conj())
@@ -223,7 +223,7 @@ def test_complex_and_polar():
 # --- copying operators ---
 
 
-def test_copies_and_indexing():
+def test_copies_and_indexing_of_complex_tensors():
     array = draw(4, 5)
     for dtype in ("complex64", "complex128"):
         a = array.astype(dtype)

@@ -36,7 +36,7 @@ def reference(row, operands):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
-def test_rows(row, dtype):
+def test_pointwise_functions_of_complex_numbers_equal_numpy(row, dtype):
     operands = [draw(5, 7, seed=k) * 2 for k in range(row["arity"])]
     if row["domain"] == "Select":
         operands[0] = operands[0].real > 0
@@ -57,7 +57,7 @@ def test_rows(row, dtype):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
-def test_results_do_not_depend_on_the_position_of_the_element(row, dtype):
+def test_complex_results_do_not_depend_on_the_position_of_the_element(row, dtype):
     operands = [fb.tensor(draw(77, seed=k), dtype=dtype) for k in range(row["arity"])]
     if row["domain"] == "Select":
         operands[0] = operands[0].real > 0
@@ -78,7 +78,7 @@ QUOTIENTS = [
 
 @pytest.mark.parametrize(("a", "b", "expected"), QUOTIENTS)
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
-def test_division_neither_overflows_nor_loses_infinities(a, b, expected, dtype):
+def test_complex_division_neither_overflows_nor_loses_infinities(a, b, expected, dtype):
     quotient = (fb.tensor([a] * 9, dtype=dtype) / fb.tensor([b] * 9, dtype=dtype)).numpy()
     np.testing.assert_allclose(quotient.real, expected.real, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(quotient.imag, expected.imag, rtol=1e-6, atol=1e-6)
@@ -155,19 +155,19 @@ REDUCTIONS = {
 
 @pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
-def test_reductions(name, dtype):
+def test_reductions_of_complex_numbers(name, dtype):
     call, expected = REDUCTIONS[name]
     tensor = fb.tensor(draw(30, 70), dtype=dtype)
     wide = tensor.numpy().astype("complex128")
     np.testing.assert_allclose(call(tensor).numpy(), expected(wide), rtol=2e-5 if dtype is fb.complex64 else 1e-12)
 
 
-def test_sum_of_many():
+def test_sum_of_many_complex_numbers():
     array = draw(300_000)
     assert abs(fb.tensor(array).sum().item() - math.fsum(array.real) - 1j * math.fsum(array.imag)) < 1e-9
 
 
-def test_any_all_and_nonzero():
+def test_any_all_and_nonzero_of_complex_numbers():
     z = fb.tensor([0, 1j, 0])
     assert z.any()
     assert not z.all()
@@ -186,7 +186,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("a", "b"), SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
-def test_products(a, b, dtype):
+def test_matrix_products_of_complex_numbers(a, b, dtype):
     x, y = fb.tensor(draw(*a), dtype=dtype), fb.tensor(draw(*b, seed=1), dtype=dtype)
     close(
         x @ y, x.numpy().astype("complex128") @ y.numpy(), dtype
@@ -195,7 +195,7 @@ def test_products(a, b, dtype):
     )
 
 
-def test_products_of_transposes_and_parts():
+def test_matrix_products_of_conjugate_transposes_and_real_parts():
     a, b = draw(6, 5), draw(6, 7, seed=1)
     np.testing.assert_allclose((fb.tensor(a).mT @ fb.tensor(b)).numpy(), a.T @ b, rtol=1e-12)
     np.testing.assert_allclose((fb.tensor(a).mH @ fb.tensor(b)).numpy(), a.conj().T @ b, rtol=1e-12)

@@ -85,13 +85,13 @@ needs_gil = pytest.mark.skipif(
 
 
 @needs_gil
-def test_other_threads_do_not_run_without_an_operator():
+def test_the_gil_is_kept_between_operators():
     assert not runs_beside(lambda: None, seconds=0.5)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_another_thread_runs_during_an_operator(name, threads):
+def test_a_long_operator_releases_the_gil(name, threads):
     fb.set_num_threads(threads)
     operation = OPERATIONS[name]
     operation()
@@ -173,7 +173,7 @@ def test_memory_is_replaced_while_another_thread_uses_it():
     assert all("size" in message or "shape" in message for message in messages)
 
 
-def test_operators_in_threads_are_right():
+def test_operators_in_several_threads_give_correct_results():
     def compute(seed):
         values = np.random.default_rng(seed).standard_normal((300, 300)).astype(np.float32)
         expected = values @ values

@@ -53,7 +53,7 @@ def test_equal_elements_that_share_memory_can_be_filled():
         (memoryview(np.ones((2, 3), np.int32)), fb.int32, (2, 3)),
     ],
 )
-def test_inference(data, dtype, shape):
+def test_tensor_infers_the_dtype_and_the_shape(data, dtype, shape):
     t = fb.tensor(data)
     assert t.dtype is dtype
     assert t.shape == shape
@@ -108,7 +108,7 @@ def test_every_dtype(name):
 
 @pytest.mark.parametrize("source", DTYPES)
 @pytest.mark.parametrize("target", DTYPES)
-def test_conversions(source, target):
+def test_tensor_converts_values_to_the_given_dtype(source, target):
     values = [0, 1, 3] if {source, target} & {"bool", *UNSIGNED} else [0, 1, -3]
     t = fb.tensor(values, dtype=getattr(fb, source)).to(getattr(fb, target))
     want = [bool(v) for v in values] if "bool" in (source, target) else values
@@ -150,7 +150,7 @@ def test_arange_of_integers(start, stop, step):
     assert np.array_equal(fb.arange(start, stop, step).numpy(), np.arange(start, stop, step))
 
 
-def test_ranges():
+def test_arange_and_linspace():
     assert fb.arange(5).dtype is fb.int64
     assert fb.arange(5.0).dtype is fb.float32
     assert np.array_equal(fb.arange(1, 2, 0.1).numpy(), np.arange(1, 2, 0.1).astype(np.float32))
@@ -184,7 +184,7 @@ def test_size_argument_forms():
 
 
 @pytest.mark.filterwarnings("ignore:To copy construct from a tensor")
-def test_copies_and_sharing():
+def test_tensor_copies_and_as_tensor_shares_memory():
     a = np.arange(3.0)
     assert fb.tensor(a).data_ptr() != a.ctypes.data
     assert fb.as_tensor(a).data_ptr() == a.ctypes.data
@@ -246,12 +246,12 @@ def test_copies_and_sharing():
         (lambda: fb.tensor([1.0]).view("a"), TypeError, "str"),
     ],
 )
-def test_errors(call, error, message):
+def test_construction_rejects_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
-def test_a_sequence_that_contains_itself():
+def test_a_sequence_that_contains_itself_is_rejected():
     endless = []
     endless.append(endless)
     with pytest.raises(TypeError, match="self-referential lists"):
@@ -279,7 +279,7 @@ def test_integers_of_any_size_are_true():
     assert fb.tensor([2**64, 0, -(2**70)], dtype=fb.bool).tolist() == [True, False, True]
 
 
-def test_numbers():
+def test_scalar_tensors_convert_to_python_numbers():
     t = fb.tensor(3)
     assert (int(t), float(t), bool(t), [10, 20, 30, 40][t]) == (3, 3.0, True, 40)
     assert fb.tensor([[2.5]]).item() == 2.5
@@ -312,7 +312,7 @@ def test_errors_suggest_the_corrected_call(call, error, message):
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
-def test_tensors_of_one_element_are_numbers_in_a_list(shape):
+def test_tensors_of_one_element_are_accepted_in_a_list_of_numbers(shape):
     one, two = fb.full(shape, 1.0), fb.full(shape, 2.0)
     assert fb.tensor([one, two]).tolist() == [1, 2] and fb.tensor([[one], [two]]).tolist() == [[1], [2]]
     assert fb.as_tensor(one).shape == shape

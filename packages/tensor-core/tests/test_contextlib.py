@@ -70,7 +70,7 @@ def test_a_manager_without_parameters_needs_no_parentheses() -> None:
     assert LOG == ["+", "bare", "-", "+", "called", "-", "+", "-"]
 
 
-def test_a_copy_keeps_its_parameters() -> None:
+def test_copies_of_a_context_manager_keep_their_parameters() -> None:
     assert copy.copy(Logged("kept")).name == "kept"
 
 

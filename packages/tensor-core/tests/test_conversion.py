@@ -81,7 +81,7 @@ def test_every_form_of_to():
         (lambda x: fb.tensor(2**2000, dtype=fb.float32), OverflowError, "large"),
     ],
 )
-def test_errors(call, error, message):
+def test_conversions_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.zeros(2))
 
@@ -112,7 +112,7 @@ def test_memory_formats():
         (lambda: fb.zeros(3, 4, 5).permute(2, 0, 1)[::2], (1, 12, 3)),
     ],
 )
-def test_tensors_like_another_keep_its_order_of_memory(view, stride):
+def test_like_functions_keep_the_memory_order(view, stride):
     x = view()
     for make in (fb.zeros_like, fb.ones_like, fb.empty_like, fb.rand_like, lambda t: fb.full_like(t, 2), fb.clone):
         assert make(x).stride() == stride and make(x).shape == x.shape
@@ -120,7 +120,7 @@ def test_tensors_like_another_keep_its_order_of_memory(view, stride):
     assert fb.ones_like(x).tolist() == np.ones(tuple(x.shape)).tolist()
 
 
-def test_older_constructors():
+def test_legacy_tensor_constructors():
     assert (
         fb.FloatTensor(2, 3).shape == fb.Tensor(fb.Size([2, 3])).shape == fb.LongTensor(fb.Size([2, 3])).shape == (2, 3)
     )
@@ -141,7 +141,7 @@ def test_older_constructors():
     assert x.new_zeros(2, dtype=fb.int8).dtype is fb.int8 and x.new_tensor(fb.ones(1, dtype=fb.int8)).dtype is fb.int8
 
 
-def test_constructors_write_into_the_dtype_of_out():
+def test_factories_write_into_out_in_its_dtype():
     for make, want in (
         (fb.zeros, [0, 0]),
         (fb.ones, [1, 1]),
@@ -185,7 +185,7 @@ def test_large_numbers_become_floats():
     assert fb.tensor(2**63, dtype=fb.float16).item() == float("inf")
 
 
-def test_apply_and_map():
+def test_apply_and_map_call_python_functions():
     x = fb.arange(4.0).reshape(2, 2)
     assert x.apply_(lambda v: v + 1) is x and x.tolist() == [[1, 2], [3, 4]]
     assert x.map_(fb.tensor([10.0, 20.0]), lambda v, w: v * w).tolist() == [[10, 40], [30, 80]]
@@ -197,7 +197,7 @@ def test_apply_and_map():
     assert x.tolist() == [[1, 1], [1, 1]]
 
 
-def test_queries():
+def test_is_signed_and_other_queries():
     x = fb.zeros(2)
     assert x.is_signed() and fb.is_signed(x) and not x.bool().is_signed() and not x.byte().is_signed()
     assert x.is_cpu and not (x.is_cuda or x.is_pinned() or x.is_shared() or x.is_distributed() or x.is_nested)
@@ -213,14 +213,14 @@ def test_queries():
 @pytest.mark.parametrize(
     "convert", [fb.Tensor.double, lambda x: x.to(fb.float64), lambda x: x.type_as(fb.ones(1).double())]
 )
-def test_a_converted_tensor_keeps_its_order_of_memory(convert):
+def test_a_converted_tensor_keeps_its_memory_order(convert):
     x = fb.arange(24.0).view(1, 2, 3, 4).contiguous(memory_format=fb.channels_last)
     assert convert(x).stride() == x.stride() and convert(x).tolist() == x.tolist()
     assert convert(x[:, :, ::2]).stride() == (16, 1, 8, 2)
     assert fb.ones(2, 3).t().double().stride() == (1, 3)
 
 
-def test_another_dtype_and_another_order_at_once():
+def test_to_changes_dtype_and_memory_format_at_once():
     x = fb.arange(24.0).view(1, 2, 3, 4)
     last, first = fb.channels_last, fb.contiguous_format
     for source in (x, x.contiguous(memory_format=last)):
@@ -229,7 +229,7 @@ def test_another_dtype_and_another_order_at_once():
         assert source.to(fb.float64, memory_format=last).tolist() == x.tolist()
 
 
-def test_default_types_by_pytorchs_names():
+def test_set_default_tensor_type_accepts_the_names_of_pytorch():
     try:
         fb.set_default_tensor_type("torch.DoubleTensor")
         assert fb.ones(1).dtype is fb.float64
@@ -246,7 +246,7 @@ def test_dropping_an_imaginary_part_warns():
     assert z.bool().tolist() == [True] and z.to(fb.complex128).tolist() == [1 + 2j]
 
 
-def test_a_tensor_of_a_tensor_warns():
+def test_tensor_of_a_tensor_copies_and_warns():
     x = fb.ones(2)
     with pytest.warns(UserWarning, match="recommended to use sourceTensor"):
         copied = fb.tensor(x)

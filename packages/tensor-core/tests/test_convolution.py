@@ -88,7 +88,7 @@ def test_conv2d(shape, kernel, filters, options, dtype):
 
 
 @pytest.mark.parametrize("options", [{}, {"padding": 1, "stride": 2}, {"groups": 2}])
-def test_integers_are_exact(options):
+def test_convolutions_of_integers_are_exact(options):
     generator = np.random.default_rng(3)
     x, w = generator.integers(-9, 9, (2, 4, 6, 5)), generator.integers(-9, 9, (4, 4 // options.get("groups", 1), 3, 2))
     assert np.array_equal(fb.conv2d(fb.tensor(x), fb.tensor(w), **options).numpy(), conv2d(x, w, **options))
@@ -103,7 +103,7 @@ def test_integers_are_exact(options):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("size", "dilation"), [((13, 9), 2), ((12, 5), 1), ((6, 5), 1)])
-def test_many_channels_and_filters(size, dilation, dtype):
+def test_conv2d_with_many_channels_and_filters(size, dilation, dtype):
     """Test sizes that need several blocks of filters and of products, and an incomplete panel of positions."""
     generator = np.random.default_rng(5)
     x, w = generator.integers(-4, 5, (2, 160, *size)).astype(dtype), generator.integers(-4, 5, (500, 160, 3, 3))
@@ -116,7 +116,7 @@ def test_many_channels_and_filters(size, dilation, dtype):
     assert np.array_equal(got.numpy(), want)
 
 
-def test_large_convolutions_sum_their_weights_gradient():
+def test_weight_gradients_of_large_convolutions():
     """Test sizes for which the gradient of the weight is computed in several parts and blocks."""
     autograd = pytest.importorskip("flambeau.autograd")
     x, w = draw((9, 3, 30, 31), "float64"), draw((26, 3, 3, 2), "float64", 1)
@@ -141,7 +141,7 @@ def test_large_convolutions_sum_their_weights_gradient():
         ((1, 9, 3, 2500), (2, 3), 18, {"padding": 1}),
     ],
 )
-def test_weights_gradient_of_many_channels(shape, kernel, filters, options, dtype):
+def test_weight_gradients_of_convolutions_with_many_channels(shape, kernel, filters, options, dtype):
     """Test rows with several tiles or none, several samples at a time, and more positions than are packed at once."""
     (sh, sw), (ph, pw), (dh, dw) = (
         both(options.get(o, d)) for o, d in (("stride", 1), ("padding", 0), ("dilation", 1))
@@ -165,7 +165,7 @@ def test_weights_gradient_of_many_channels(shape, kernel, filters, options, dtyp
 
 @pytest.mark.parametrize("shape", [(3, 5, 5, 6), (1, 4, 14, 14), (6, 2, 4, 3)])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_gradients_of_small_images(shape, groups):
+def test_gradients_of_convolutions_of_small_images(shape, groups):
     """Compare the input's gradient with a convolution with flipped weights."""
     autograd = pytest.importorskip("flambeau.autograd")
     channels = shape[1] * groups
@@ -184,7 +184,7 @@ def test_gradients_of_small_images(shape, groups):
         np.testing.assert_allclose(got.item(), want.item(), rtol=1e-10)
 
 
-def test_conv2d_is_scipys_correlation():
+def test_conv2d_equals_the_correlation_of_scipy():
     x, w = draw((30, 31), "float64"), draw((4, 5), "float64", 1)
     got = fb.conv2d(fb.tensor(x)[None, None], fb.tensor(w)[None, None])[0, 0]
     close(got, signal.correlate2d(x, w, "valid"), "float64")
@@ -192,7 +192,7 @@ def test_conv2d_is_scipys_correlation():
 
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 3), (3, 4), (4, 3), (5, 2)])
 @pytest.mark.parametrize("dilation", [1, 2, (1, 3)])
-def test_same_padding(kernel, dilation):
+def test_conv2d_with_padding_same(kernel, dilation):
     x, w = draw((2, 3, 9, 8)), draw((4, 3, *kernel), seed=1)
     total = [d * (k - 1) for d, k in zip(both(dilation), kernel, strict=True)]
     padded = np.pad(x, ((0, 0), (0, 0), *((t // 2, t - t // 2) for t in total)))
@@ -206,7 +206,7 @@ def test_same_padding(kernel, dilation):
     close(fb.conv2d(fb.tensor(x), fb.tensor(w), padding="valid"), conv2d(x, w))
 
 
-def test_half_precision():
+def test_conv2d_in_half_precision():
     x, w = fb.tensor(draw((2, 3, 6, 6))).half(), fb.tensor(draw((4, 3, 3, 3), seed=1)).half()
     got = fb.conv2d(x, w)
     assert got.dtype is fb.float16
@@ -282,7 +282,7 @@ def test_dilated_max_pool2d():
 
 
 @pytest.mark.parametrize("kernel", [2, 3])
-def test_max_pool2d_spreads_nan(kernel):
+def test_max_pool2d_propagates_nan(kernel):
     x = draw((1, 1, 6, 6))
     x[0, 0, 1, 0] = x[0, 0, 4, 5] = np.nan
     got = fb.max_pool2d(fb.tensor(x), kernel).numpy()[0, 0]
@@ -349,7 +349,7 @@ def test_avg_pool2d(shape, kernel, stride, padding, ceil_mode, include):
         (lambda: fb.avg_pool2d(fb.zeros(1, 1, 4, 4), "2"), TypeError, "kernel_size"),
     ],
 )
-def test_errors(call, error, message):
+def test_convolutions_and_pools_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 

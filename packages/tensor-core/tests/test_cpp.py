@@ -46,7 +46,7 @@ def configure(source, build, build_type):
 
 
 @needs_cmake
-def test_library(tmp_path):
+def test_the_cpp_tests_of_the_library_pass(tmp_path):
     configure(Path(__file__).with_name("cpp"), tmp_path, "Debug")
     run(tool("cmake"), "--build", str(tmp_path))
     # Blocks in the allocator's caches are reachable until the process ends.
@@ -89,7 +89,7 @@ KERNEL_SOURCES = {
 @needs_cmake
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="there is one instruction set")
 @pytest.mark.parametrize(("source", "refused"), KERNEL_SOURCES.values(), ids=KERNEL_SOURCES)
-def test_kernel_sources_define_no_functions_that_other_code_would_share(tmp_path, source, refused):
+def test_the_build_rejects_kernel_sources_with_external_functions(tmp_path, source, refused):
     (tmp_path / "CMakeLists.txt").write_text(KERNEL_PROJECT)
     (tmp_path / "kernels.cpp").write_text(source)
     configure(tmp_path, tmp_path / "build", "Release")
@@ -115,7 +115,7 @@ REFUSED_FUNCTIONS = {
 
 @needs_compiler
 @pytest.mark.parametrize(("function", "reason"), REFUSED_FUNCTIONS.items())
-def test_elementwise_functions_that_do_not_compile(function, reason, tmp_path):
+def test_unsuitable_elementwise_functions_fail_to_compile(function, reason, tmp_path):
     source = tmp_path / "source.cpp"
     source.write_text(f"#include <flambeau/elementwise_kernels.h>\nFLAMBEAU_ELEMENTWISE(name, {function})\n")
     command = [COMPILER, "-std=c++20", "-fsyntax-only", f"-I{INCLUDE}", *DEFINITIONS, str(source)]

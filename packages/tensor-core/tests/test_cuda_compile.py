@@ -135,7 +135,7 @@ def supported(library):
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES[:2])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_rows_compile(family, architecture):
+def test_pointwise_functions_compile_for_every_architecture(family, architecture):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
     assert compile(LIBRARY, UNIT % family, architecture) == ""
@@ -152,7 +152,7 @@ KERNELS = [  # family; function, type of computation, of the result and of the o
 
 
 @pytest.mark.parametrize(("family", "kernel"), KERNELS)
-def test_loops_compile(family, kernel):
+def test_pointwise_loops_compile(family, kernel):
     unit = f"""
 #define FLAMBEAU_FAMILY {family}
 #include "device/elementwise/pointwise.h"
@@ -179,7 +179,7 @@ FLAMBEAU_POINTWISE(flambeau::cuda::Chain, %s, %s, %s, %s, flambeau::cuda::Number
 
 
 @pytest.mark.parametrize(("stored", "computed"), [("float", "float"), ("double", "double"), ("bfloat16", "float")])
-def test_chains_compile(stored, computed):
+def test_fused_chains_of_operators_compile(stored, computed):
     stored = f"::flambeau::{stored}" if stored == "bfloat16" else stored
     assert compile(LIBRARY, CHAIN % (*[stored] * 3, computed, *[stored] * 3), "sm_80") == ""
 
@@ -270,7 +270,7 @@ def test_cuda_modules_compile(family, architecture):
             assert compile(LIBRARY, unit_text(header, kernels), architecture) == "", kernels
 
 
-def test_all_families_in_one_unit():
+def test_all_families_of_pointwise_functions_compile_together():
     assert compile(LIBRARY, '#include "device/elementwise/rows.h"\n', "compute_80") == ""
 
 
@@ -319,7 +319,7 @@ PRODUCT_UNITS = [
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(("header", "unit"), PRODUCT_UNITS)
-def test_products_compile(header, unit, architecture):
+def test_matrix_product_kernels_compile(header, unit, architecture):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
     assert compile(LIBRARY, unit_text(header, unit), architecture) == ""
@@ -356,7 +356,7 @@ MATRIX_UNITS_OF = [(a, *unit) for a in ARCHITECTURES for unit in MATRIX_UNITS if
 
 
 @pytest.mark.parametrize(("architecture", "type", "header", "unit"), MATRIX_UNITS_OF)
-def test_matrix_units_compile(architecture, type, header, unit):
+def test_tensor_core_kernels_compile(architecture, type, header, unit):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
     assert compile(LIBRARY, unit_text(header, unit), architecture) == ""

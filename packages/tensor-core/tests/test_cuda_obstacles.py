@@ -75,7 +75,7 @@ def compile_library(folder, source):
     return str(path)
 
 
-def test_no_driver():
+def test_a_missing_driver_is_reported():
     sentence = run(CHECK, *USES, FLAMBEAU_CUDA_DRIVER="/nowhere/libcuda.so")
     assert sentence == (
         "no NVIDIA driver was found (looked for /nowhere/libcuda.so (from the environment variable "
@@ -83,7 +83,7 @@ def test_no_driver():
     )
 
 
-def test_a_library_that_is_no_driver(tmp_path):
+def test_a_library_that_is_no_driver_is_reported(tmp_path):
     sentence = run(CHECK, *USES, FLAMBEAU_CUDA_DRIVER=compile_library(tmp_path, 'extern "C" void nothing() {}'))
     assert sentence == "the NVIDIA driver is too old: it lacks cuInit; install one for CUDA 12.0 or later"
 
@@ -100,7 +100,7 @@ def emulator():
     return str(build.build())
 
 
-def test_a_driver_without_gpus(emulator):
+def test_a_driver_without_gpus_is_reported(emulator):
     sentence = run(CHECK, *USES, FLAMBEAU_CUDA_DRIVER=emulator, FLAMBEAU_EMULATED_DEVICES="0")
     assert "NVIDIA" in sentence and "nvidia-smi" in sentence
 
@@ -116,20 +116,20 @@ def wrapped(emulator, folder, source):
     return str(path)
 
 
-def test_a_driver_that_is_too_old(emulator, tmp_path):
+def test_a_driver_that_is_too_old_is_reported(emulator, tmp_path):
     old = wrapped(emulator, tmp_path, 'extern "C" int cuDriverGetVersion(int* v) { *v = 11080; return 0; }')
     sentence = run(CHECK, *USES, FLAMBEAU_CUDA_DRIVER=old)
     assert sentence == "the NVIDIA driver is too old: it is for CUDA 11.8; install one for CUDA 12.0 or later"
 
 
-def test_a_driver_that_does_not_start(emulator, tmp_path):
+def test_a_driver_that_fails_to_initialise_is_reported(emulator, tmp_path):
     broken = wrapped(emulator, tmp_path, 'extern "C" int cuInit(unsigned) { return 999; }')
     sentence = run(CHECK, *USES, FLAMBEAU_CUDA_DRIVER=broken)
     assert sentence.startswith("the NVIDIA driver could not be initialised: ")
     assert sentence.endswith(" (error 999); run nvidia-smi to check the driver")
 
 
-def test_no_compiler(emulator, tmp_path):
+def test_a_missing_nvrtc_compiler_is_reported(emulator, tmp_path):
     code = """
 import flambeau as fb
 x = fb.ones(2).cuda()  # copies need no kernel
@@ -151,7 +151,7 @@ except RuntimeError as error:
     )
 
 
-def test_importing_opens_no_driver(emulator):
+def test_importing_flambeau_does_not_load_the_driver(emulator):
     code = """
 import flambeau, flambeau.cuda, flambeau.accelerator
 x = flambeau.ones(3) + 1
@@ -163,7 +163,7 @@ assert "libemulatedcuda" in open("/proc/self/maps").read()
     run(code, FLAMBEAU_CUDA_DRIVER=emulator)
 
 
-def test_the_report_says_what_to_install():
+def test_the_environment_report_says_what_to_install():
     code = "import runpy; runpy.run_module('flambeau.cuda', run_name='__main__')"
     names = ("CUDA_DRIVER", "NVRTC", "CUBLASLT", "CUDNN", "NCCL")
     nowhere = {f"FLAMBEAU_{name}": "/nowhere/library.so" for name in names}

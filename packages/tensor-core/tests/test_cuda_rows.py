@@ -206,7 +206,7 @@ def differences(library, row, dtype):
     return [(row["name"], dtype, [a[i] for a in operands], got[i], want[i]) for i in wrong[:4]]
 
 
-def test_values(library):
+def test_device_code_of_pointwise_functions_equals_the_cpu(library):
     own = [row for row in ROWS.values() if hasattr(library, f"{row['name']}_float32")]
     assert own
     dtypes = INTEGERS + FLOATS + COMPLEX
@@ -235,7 +235,7 @@ USUAL = [
 ]
 
 
-def test_derivatives(library):
+def test_device_code_of_pointwise_derivatives_equals_the_cpu(library):
     for row in ROWS.values():
         if not hasattr(library, f"{row['name']}_float64"):
             continue
@@ -264,7 +264,7 @@ def check_derivatives(library, row, point, dtype):
 
 
 @pytest.mark.parametrize("library", ["elementary"], indirect=True)
-def test_slopes_of_large_angles(library):
+def test_device_derivatives_of_trigonometric_functions_at_large_angles(library):
     for name, expected in (("sin", np.cos), ("cos", lambda x: -np.sin(x)), ("tan", lambda x: 1 / np.cos(x) ** 2)):
         for x in (1e8, 3e15, -1e300):
             given = np.array([1, x, np.tan(x)])

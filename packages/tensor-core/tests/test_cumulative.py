@@ -47,7 +47,7 @@ def test_cumprod(shape, dtype):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "uint16", "uint32", "uint64", "bool"])
-def test_extremes(shape, dtype):
+def test_cummax_and_cummin(shape, dtype):
     a = draw(shape, dtype)
     if "float" in dtype and a.size > 3:
         a.flat[a.size // 2] = np.nan
@@ -90,7 +90,7 @@ def test_logcumsumexp_of_complex_infinities():
     assert all(value != value for value in undefined.tolist())
 
 
-def test_half_types_are_accumulated_wide():
+def test_scans_of_half_types_accumulate_in_float32():
     y = fb.ones(5000, dtype=fb.bfloat16)
     assert y.cumsum(0)[-1].item() == 4992  # the nearest bfloat16, which adding ones in bfloat16 would never reach
     a = np.random.default_rng(0).random(3_000_001).astype(np.float32)
@@ -98,7 +98,7 @@ def test_half_types_are_accumulated_wide():
 
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod"])
-def test_dtypes(name):
+def test_dtypes_of_scans(name):
     x = fb.tensor([3, 2, 2], dtype=fb.uint8)
     assert getattr(x, name)(0, dtype=fb.float64).dtype is fb.float64
     assert getattr(x, name)(0, dtype=fb.int32).dtype is fb.int32
@@ -110,7 +110,7 @@ def test_dtypes(name):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_results_do_not_depend_on_the_number_of_threads(threads):
+def test_scans_do_not_depend_on_the_number_of_threads(threads):
     a = fb.tensor(draw((1_000_001,), "float32"))
     fb.set_num_threads(1)
     want = a.cumsum(0)
@@ -120,18 +120,18 @@ def test_results_do_not_depend_on_the_number_of_threads(threads):
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"])
 @pytest.mark.parametrize("dim", [2, -3, 2**40, -(2**63)])
-def test_dimensions_out_of_range(name, dim):
+def test_scans_reject_dimensions_out_of_range(name, dim):
     with pytest.raises(IndexError, match=rf"\[-2, 1\], but got {dim}"):
         getattr(fb.ones(2, 3), name)(dim)
 
 
-def test_integers_have_no_logcumsumexp():
+def test_logcumsumexp_rejects_integers():
     with pytest.raises(NotImplementedError, match="int64"):
         fb.logcumsumexp(fb.tensor([1, 2]), 0)
 
 
 @pytest.mark.parametrize("at", [0, 20, 47, 48, 49, 500, 999])
-def test_running_extremes_propagate_nan(at):
+def test_cummax_and_cummin_propagate_nan(at):
     x = np.random.default_rng(at).standard_normal(1000)
     x[at] = np.nan
     for got, ufunc in ((fb.tensor(x).cummax(0), np.maximum), (fb.tensor(x).cummin(0), np.minimum)):
@@ -142,7 +142,7 @@ def test_running_extremes_propagate_nan(at):
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod"])
 @pytest.mark.parametrize("n", [4097, 8320, 100_001])
-def test_a_long_running_sum_does_not_depend_on_the_number_of_threads(name, n):
+def test_a_long_cumsum_does_not_depend_on_the_number_of_threads(name, n):
     x = fb.tensor(1 + np.random.default_rng(n).standard_normal(n) / n)
     threads = fb.get_num_threads()
     try:
@@ -158,7 +158,7 @@ def test_a_long_running_sum_does_not_depend_on_the_number_of_threads(name, n):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "complex64"])
 @pytest.mark.parametrize("n", [4097, 9000, 50_001])
-def test_a_long_running_product_of_few_digits(dtype, n):
+def test_a_long_cumprod_of_numbers_with_few_digits_is_exact(dtype, n):
     x = fb.tensor(np.exp(np.random.default_rng(n).standard_normal((2, n)) / 100)).to(getattr(fb, dtype))
     wide = x.to(fb.complex128 if dtype == "complex64" else fb.float64).numpy()
     got = x.cumprod(1).to(fb.complex128 if dtype == "complex64" else fb.float64).numpy()
@@ -166,7 +166,7 @@ def test_a_long_running_product_of_few_digits(dtype, n):
     np.testing.assert_allclose(got, wide.cumprod(1), rtol=digits)
 
 
-def test_a_long_product_stays_in_range_where_its_parts_would_not():
+def test_a_long_cumprod_stays_finite_if_its_partial_products_overflow():
     shrinking = np.repeat([3.0, 0.5, 4.0], [600, 2400, 1500])
     np.testing.assert_allclose(fb.tensor(shrinking).cumprod(0).numpy(), shrinking.cumprod(), rtol=1e-12)
     growing = np.full(9000, 1e3)
@@ -176,7 +176,7 @@ def test_a_long_product_stays_in_range_where_its_parts_would_not():
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("length", [3, 20, 70])
-def test_many_short_rows_of_zeros_and_nans(dtype, length):
+def test_scans_of_many_short_rows_of_zeros_and_nans(dtype, length):
     rng = np.random.default_rng(length)
     a = rng.choice(np.array([-1, -0.0, 0.0, 1, 2, np.nan]), (50, length), p=[0.2, 0.2, 0.2, 0.2, 0.1, 0.1])
     for largest in (True, False):
@@ -196,7 +196,7 @@ def test_many_short_rows_of_zeros_and_nans(dtype, length):
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64", "uint64"])
 @pytest.mark.parametrize("length", [1, 3, 8, 10, 16, 17, 100])
 @pytest.mark.parametrize("rows", [1, 4, 21])
-def test_running_extremes_of_rows_of_integers(dtype, length, rows):
+def test_cummax_and_cummin_of_rows_of_integers(dtype, length, rows):
     rng, info = np.random.default_rng(length), np.iinfo(dtype)
     few = rng.integers(0, 4, (rows, length)).astype(dtype)  # among equal extremes, the last index is returned
     many = rng.integers(info.min, info.max, (rows, length), dtype, endpoint=True)
@@ -210,7 +210,7 @@ def test_running_extremes_of_rows_of_integers(dtype, length, rows):
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod", "logcumsumexp", "cummax", "cummin"])
 @pytest.mark.parametrize("shape", [(0, 2, 5000), (0, 5000, 2), (5000, 0, 2), (2, 5000, 0)])
-def test_empty_and_long_dimensions(name, shape):
+def test_scans_over_empty_and_long_dimensions(name, shape):
     for dim in range(3):
         result = getattr(fb, name)(fb.zeros(shape), dim)
         assert (result[0] if isinstance(result, tuple) else result).shape == shape

@@ -34,14 +34,14 @@ def run(found: list[doctest.DocTest]) -> None:
 
 
 @pytest.mark.parametrize("name", ["flambeau._core", *MODULES])
-def test_examples(name, tmp_path):
+def test_examples_in_tensor_core_docstrings_run(name, tmp_path):
     if name.startswith("flambeau.utils.tensorboard"):
         pytest.importorskip("tensorboardX")
     known = {"fb": fb, "flambeau": fb, "path": tmp_path / "saved"}
     run(doctest.DocTestFinder().find(importlib.import_module(name), extraglobs=known))
 
 
-def test_examples_of_the_main_module():
+def test_examples_of_the_main_module_run():
     finder = doctest.DocTestFinder(recurse=False)
     # Operators have separate tests.
     functions = [value for value in vars(fb).values() if getattr(value, "__globals__", None) is vars(fb)]

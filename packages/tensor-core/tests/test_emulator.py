@@ -125,7 +125,7 @@ def numbers(n):
 
 
 @pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-def test_sum_of_vectors(machine, module, monkeypatch, order):
+def test_the_emulator_adds_vectors(machine, module, monkeypatch, order):
     monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
     x, y = numbers(1000), numbers(1000)[::-1].copy()
     out = machine.to_device(np.zeros(1000, np.float32))
@@ -134,7 +134,7 @@ def test_sum_of_vectors(machine, module, monkeypatch, order):
 
 
 @pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-def test_reduction_of_a_block(machine, module, monkeypatch, order):
+def test_the_emulator_reduces_within_a_block(machine, module, monkeypatch, order):
     monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
     x = np.arange(700, dtype=np.float32)
     out = machine.allocate(12)
@@ -142,7 +142,7 @@ def test_reduction_of_a_block(machine, module, monkeypatch, order):
     np.testing.assert_array_equal(machine.to_host(out, 3), [x[:256].sum(), x[256:512].sum(), x[512:].sum()])
 
 
-def test_histogram(machine, module):
+def test_the_emulator_computes_a_histogram_with_atomics(machine, module):
     x = np.random.default_rng(0).integers(0, 10, 5000)
     counts = machine.to_device(np.zeros(10, np.uint32))
     x_device = machine.to_device(x.astype(np.float32))
@@ -151,7 +151,7 @@ def test_histogram(machine, module):
 
 
 @pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-def test_operations_of_parts_of_a_warp(machine, module, monkeypatch, order):
+def test_the_emulator_runs_warp_operations_of_subsets_of_a_warp(machine, module, monkeypatch, order):
     monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
     counts = machine.allocate(128 * 4)
     assert machine.launch(module, "separate_ways", 1, 32, counts=counts) == 0
@@ -163,7 +163,7 @@ def test_operations_of_parts_of_a_warp(machine, module, monkeypatch, order):
     np.testing.assert_array_equal(down, np.where(lane % 8 < 5, lane + 3, lane))
 
 
-def test_a_missing_barrier_changes_results_in_another_order(machine, image, monkeypatch):
+def test_the_emulator_reveals_a_missing_barrier(machine, image, monkeypatch):
     x = numbers(64)
     _, _, without = machine.compile(KERNELS, "-DWITHOUT_BARRIER")
     wrong = set()
@@ -203,7 +203,7 @@ def test_a_failed_kernel_invalidates_its_context(machine, module, monkeypatch, k
     assert machine.cuCtxSynchronize() == 0
 
 
-def test_writing_past_the_end_of_an_allocation(machine, module):
+def test_the_emulator_reports_writes_past_the_end_of_an_allocation(machine, module):
     assert machine.launch(module, "writing_past_the_end", 1, 1, out=machine.allocate(4), n=1) == 0
     assert machine.cuCtxSynchronize() == ILLEGAL_ADDRESS
     assert b"writing_past_the_end" in machine.emulated_message()
@@ -217,13 +217,13 @@ def test_misaligned_accesses_and_large_shifts_fail(machine, module, kernel, erro
         assert machine.cuCtxSynchronize() == (0 if n == 4 else error)
 
 
-def test_a_kernel_without_end(machine, module, monkeypatch):
+def test_the_emulator_stops_a_kernel_that_does_not_end(machine, module, monkeypatch):
     monkeypatch.setenv("FLAMBEAU_EMULATED_TIMEOUT", "0.1")
     assert machine.launch(module, "without_end", 1, 64) == 0
     assert machine.cuCtxSynchronize() == 702
 
 
-def test_shared_memory_is_uninitialised(machine, module):
+def test_emulated_shared_memory_is_uninitialised(machine, module):
     counts = machine.allocate(256)
     for _ in range(2):
         assert machine.launch(module, "shared_memory_unset", 1, 64, counts=counts) == 0
@@ -237,7 +237,7 @@ def capture(machine, stream):
     return status.value, number.value
 
 
-def test_graph(machine, module):
+def test_the_emulator_captures_and_replays_graphs(machine, module):
     stream = machine.stream()
     x, out = machine.to_device(np.ones(4, np.float32)), machine.to_device(np.zeros(4, np.float32))
     graph, executable = ctypes.c_void_p(), ctypes.c_void_p()
@@ -298,7 +298,7 @@ def test_streams_join_a_capture(machine):
     assert machine.to_host(memory.value, 4, np.uint8).tolist() == [0] * 4
 
 
-def test_events(machine, module):
+def test_the_emulator_orders_streams_by_events(machine, module):
     start, end, without_time, elapsed = machine.event(), machine.event(), machine.event(2), ctypes.c_float()
     assert machine.cuEventQuery(start) == 0  # never recorded
     assert machine.cuEventRecord(start, None) == 0
@@ -336,7 +336,7 @@ def test_deferred_operations_wait_for_their_events(machine, monkeypatch):
     assert machine.cuMemFreeHost(pinned) == INVALID_VALUE
 
 
-def test_threads(machine, module):
+def test_the_emulator_can_be_used_from_several_threads(machine, module):
     context, failures = ctypes.c_void_p(), []
     assert machine.cuCtxGetCurrent(ctypes.byref(context)) == 0
 
@@ -361,7 +361,7 @@ def test_threads(machine, module):
     assert not failures
 
 
-def test_memory(machine, monkeypatch):
+def test_emulated_memory_is_allocated_copied_and_freed(machine, monkeypatch):
     monkeypatch.setenv("FLAMBEAU_EMULATED_MEMORY", str(1 << 20))
     machine.start()
     free, total, address = ctypes.c_size_t(), ctypes.c_size_t(), ctypes.c_uint64()
@@ -387,7 +387,7 @@ def test_memory(machine, monkeypatch):
     assert machine.cuMemFree_v2(ctypes.c_uint64(12345)) == INVALID_VALUE
 
 
-def test_pointers(machine):
+def test_the_emulator_reports_the_attributes_of_pointers(machine):
     device, pinned, type = ctypes.c_uint64(machine.allocate(8)), ctypes.c_void_p(), ctypes.c_uint()
     assert machine.cuMemHostAlloc(ctypes.byref(pinned), ctypes.c_size_t(8), 0) == 0
     assert machine.cuPointerGetAttribute(ctypes.byref(type), 2, device) == 0 and type.value == 2
@@ -397,7 +397,7 @@ def test_pointers(machine):
 
 
 @pytest.mark.parametrize("damage", ["header", "middle", "end", "empty"])
-def test_a_damaged_image(machine, image, damage):
+def test_the_emulator_rejects_a_damaged_module_image(machine, image, damage):
     damaged = {
         "header": b"\0" + image[1:],
         "middle": image[:5000] + bytes([image[5000] ^ 1]) + image[5001:],
@@ -407,7 +407,7 @@ def test_a_damaged_image(machine, image, damage):
     assert machine.cuModuleLoadData(ctypes.byref(ctypes.c_void_p()), damaged) == INVALID_IMAGE
 
 
-def test_a_source_that_does_not_compile(machine):
+def test_the_emulator_reports_compilation_errors(machine):
     result, log, _ = machine.compile("void f() {\n  undeclared();\n}")
     assert result == COMPILATION
     assert "test.cu:2" in log and "undeclared" in log
@@ -416,14 +416,14 @@ def test_a_source_that_does_not_compile(machine):
 
 
 @pytest.mark.parametrize("compiler", ["emulated", "NVIDIA's"])
-def test_vocabulary(machine, compiler):
+def test_every_supported_device_function_compiles(machine, compiler):
     if compiler == "NVIDIA's":
         machine.by_nvidia()
     result, log, _ = machine.compile((HERE / "emulator" / "vocabulary.cu").read_text())
     assert result == 0, log
 
 
-def test_variables_of_a_module(machine, module):
+def test_the_emulator_finds_global_variables_of_a_module(machine, module):
     address, bytes = ctypes.c_uint64(), ctypes.c_size_t()
     assert machine.cuModuleGetGlobal_v2(ctypes.byref(address), ctypes.byref(bytes), module, b"factor") == 0
     assert bytes.value == 4
@@ -434,7 +434,7 @@ def test_variables_of_a_module(machine, module):
     assert machine.to_host(out, 4).tolist() == [0, 3, 6, 9]
 
 
-def test_limits_of_a_launch(machine, module):
+def test_the_emulator_rejects_launches_beyond_the_limits(machine, module):
     for grid, block in ((0, 1), (1, 0), (1, 1025), (1, 2000)):
         assert machine.launch(module, "add", grid, block) == INVALID_VALUE
     assert machine.launch(module, "sum", 1, 257) == INVALID_VALUE  # declared with 256
@@ -443,7 +443,7 @@ def test_limits_of_a_launch(machine, module):
     assert machine.cuCtxSynchronize() == INVALID_CONTEXT
 
 
-def test_devices(machine, monkeypatch):
+def test_the_emulator_has_several_devices(machine, monkeypatch):
     monkeypatch.setenv("FLAMBEAU_EMULATED_DEVICES", "2")
     monkeypatch.setenv("FLAMBEAU_EMULATED_CAPABILITY", "75")
     first = machine.start()
@@ -463,7 +463,7 @@ def test_devices(machine, monkeypatch):
     np.testing.assert_array_equal(machine.to_host(target, 8), x)
 
 
-def test_injected_errors(machine):
+def test_the_emulator_returns_injected_errors(machine):
     address = ctypes.c_uint64()
     before = machine.emulated_counts(b"cuMemAlloc")
     machine.emulated_fail(b"cuMemAlloc_v2", OUT_OF_MEMORY, 2)
@@ -476,14 +476,14 @@ def test_injected_errors(machine):
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_has_no_device(machine):
+def test_a_forked_process_has_no_emulated_device(machine):
     child = os.fork()
     if child == 0:
         os._exit(machine.cuMemAlloc_v2(ctypes.byref(ctypes.c_uint64()), ctypes.c_size_t(8)))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3  # not initialized
 
 
-def test_the_host_cannot_touch_device_memory(library):
+def test_the_host_cannot_access_emulated_device_memory(library):
     program = f"""
     import ctypes
     cuda = ctypes.CDLL({str(library)!r})

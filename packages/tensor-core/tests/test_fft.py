@@ -40,7 +40,7 @@ def skip_complex(name, dtype):
 @pytest.mark.parametrize("norm", [None, "backward", "forward", "ortho"])
 @pytest.mark.parametrize(("n", "dim"), [(None, -1), (3, -1), (8, -1), (1, -1), (None, 0), (4, 1), (5, -3)])
 @pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"])
-def test_one_dimension(name, n, dim, norm, dtype):
+def test_one_dimensional_transforms_equal_numpy(name, n, dim, norm, dtype):
     if skip_complex(name, dtype):
         return
     x = values((2, 3, 6), dtype)
@@ -65,7 +65,7 @@ def test_one_dimension(name, n, dim, norm, dtype):
     ],
 )
 @pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "irfftn", "hfftn", "ihfftn"])
-def test_several_dimensions(name, s, dim, norm, dtype):
+def test_multidimensional_transforms_equal_numpy(name, s, dim, norm, dtype):
     if skip_complex(name, dtype):
         return
     x = values((2, 3, 5), dtype)
@@ -80,7 +80,7 @@ def test_several_dimensions(name, s, dim, norm, dtype):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("arguments", [(), ((3, 8),), ((3, 4), (0, 1)), (None, (1, 0), "ortho")])
 @pytest.mark.parametrize("name", ["fft2", "ifft2", "rfft2", "irfft2", "hfft2", "ihfft2"])
-def test_two_dimensions(name, arguments, dtype):
+def test_two_dimensional_transforms_equal_numpy(name, arguments, dtype):
     if skip_complex(name, dtype):
         return
     x = values((2, 3, 6), dtype)
@@ -88,7 +88,7 @@ def test_two_dimensions(name, arguments, dtype):
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 16, 97, 360, 1024, 40009])
-def test_sizes(size):
+def test_transforms_of_every_size(size):
     x = values((size,), fb.complex128)
     check(fb.fft.fft(fb.tensor(x)), np.fft.fft(x), fb.complex128)
     check(fb.fft.rfft(fb.tensor(x.real.copy())), np.fft.rfft(x.real), fb.float64)
@@ -98,7 +98,7 @@ def test_sizes(size):
 
 
 @pytest.mark.parametrize("dtype", [fb.bool, fb.uint8, fb.int32, fb.int64], ids=str)
-def test_integers(dtype):
+def test_transforms_of_integers(dtype):
     x = fb.tensor([[1, 0, 3, 2]]).to(dtype)
     expected = np.fft.fft(x.numpy())
     check(fb.fft.fft(x), expected, fb.float32)
@@ -107,7 +107,7 @@ def test_integers(dtype):
     check(fb.fft.fft(x), expected, fb.float64)
 
 
-def test_strides_and_emptiness():
+def test_transforms_of_strided_and_empty_tensors():
     x = values((6, 5, 4), fb.complex128)
     t = fb.tensor(x)
     check(fb.fft.fft(t.permute(2, 0, 1)[:, ::2], dim=1), np.fft.fft(x.transpose(2, 0, 1)[:, ::2], axis=1), fb.float64)
@@ -118,7 +118,7 @@ def test_strides_and_emptiness():
     np.testing.assert_array_equal(fb.fft.fft(fb.ones(2, 0), 3).numpy(), np.zeros((2, 3)))
 
 
-def test_no_dimensions():
+def test_transforms_over_no_dimensions():
     x = fb.tensor(2.0)
     assert fb.fft.fftn(x).item() == 2 and fb.fft.ifftn(x).dtype is fb.complex64
     y = fb.tensor([1 + 2j])
@@ -129,14 +129,14 @@ def test_no_dimensions():
 
 @pytest.mark.parametrize("spacing", [1.0, 0.25])
 @pytest.mark.parametrize("n", [1, 2, 5, 8])
-def test_frequencies(n, spacing):
+def test_fftfreq_and_rfftfreq(n, spacing):
     np.testing.assert_allclose(fb.fft.fftfreq(n, spacing, dtype=fb.float64).numpy(), np.fft.fftfreq(n, spacing))
     np.testing.assert_allclose(fb.fft.rfftfreq(n, spacing, dtype=fb.float64).numpy(), np.fft.rfftfreq(n, spacing))
     assert fb.fft.fftfreq(n).dtype is fb.float32 and fb.fft.fftfreq(n, requires_grad=False).requires_grad is False
 
 
 @pytest.mark.parametrize("dim", [None, 0, -1, (0, 1), (0, 0), (2,)])
-def test_shifts(dim):
+def test_fftshift_and_ifftshift(dim):
     x = np.arange(60).reshape(3, 4, 5)
     axes = dim if dim != (0, 0) else (0,)
     if dim != (0, 0):
@@ -145,7 +145,7 @@ def test_shifts(dim):
     assert fb.equal(fb.fft.ifftshift(fb.fft.fftshift(fb.tensor(x), dim), dim), fb.tensor(x))
 
 
-def test_out():
+def test_transforms_write_to_out():
     x = fb.tensor(values((3, 4), fb.float32))
     out = fb.empty(0, dtype=fb.complex64)
     assert fb.fft.rfft(x, out=out) is out and out.shape == (3, 3)
@@ -192,12 +192,12 @@ C = fb.ones(3, 4, dtype=fb.complex64)
         (lambda: fb.fft.fftshift(X, 3), IndexError, "3"),
     ],
 )
-def test_errors(call, error, message):
+def test_transforms_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
-def test_examples():
+def test_examples_of_fft_run():
     for name in fb.fft.__all__:
         entry = getattr(fb.fft, name)
         assert entry.__module__ == "flambeau.fft" and entry.__doc__

@@ -5,7 +5,7 @@ import pytest
 import flambeau as fb
 
 
-def test_records_of_a_file(tmp_path):
+def test_file_reader_lists_and_reads_records(tmp_path):
     path = tmp_path / "two.pt"
     fb.save({"a": fb.arange(3.0), "b": fb.tensor([4, 5])}, path)
     reader = fb.PyTorchFileReader(str(path))
@@ -15,7 +15,7 @@ def test_records_of_a_file(tmp_path):
     assert reader.get_storage_from_record("data/1", 2, fb.int64).untyped_storage().nbytes() == 16
 
 
-def test_missing_records_are_named(tmp_path):
+def test_the_error_names_a_missing_record(tmp_path):
     path = tmp_path / "one.pt"
     fb.save([fb.zeros(2)], path)
     reader = fb.PyTorchFileReader(path)

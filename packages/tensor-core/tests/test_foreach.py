@@ -93,7 +93,7 @@ def test_pow_norm_and_other_functions():
     assert fb._foreach_add.__name__ == "_foreach_add" and fb._foreach_add is fb._foreach_add
 
 
-def test_errors():
+def test_foreach_operators_reject_invalid_arguments():
     with pytest.raises(RuntimeError, match="same number of tensors, got 3 and 1"):
         fb._foreach_add(tensors(ARRAYS), [fb.ones(1)])
     with pytest.raises(RuntimeError, match="at least one tensor"):

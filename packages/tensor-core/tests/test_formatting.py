@@ -248,19 +248,19 @@ def default_options():
 
 
 @pytest.mark.parametrize(("expression", "expected"), examples(PLAIN))
-def test_prints(expression, expected):
+def test_tensors_are_printed_like_pytorch(expression, expected):
     assert repr(eval(expression, NAMES)) == expected
 
 
 @pytest.mark.parametrize(("expression", "expected"), examples(WITH_OPTIONS))
-def test_prints_with_options(expression, expected):
+def test_print_options_change_the_output(expression, expected):
     expression, options = expression.split("  # ")
     set_printoptions(**eval(f"dict({options})"))
     assert repr(eval(expression, NAMES)) == expected
 
 
 @pytest.mark.parametrize(("expression", "expected"), examples(IN_A_GRAPH))
-def test_prints_in_a_graph(expression, expected):
+def test_tensors_in_a_graph_are_printed_with_grad_fn(expression, expected):
     pytest.importorskip("flambeau.autograd")
     assert repr(eval(expression, NAMES)) == expected
 
@@ -269,17 +269,17 @@ def test_str_is_repr():
     assert str(flambeau.arange(3)) == "tensor([0, 1, 2])"
 
 
-def test_threshold_is_the_largest_size_shown_whole():
+def test_tensors_up_to_the_threshold_are_printed_completely():
     assert "..." not in repr(flambeau.arange(1000))
     assert "..." in repr(flambeau.arange(1001))
 
 
-def test_full_profile_shows_everything():
+def test_the_print_profile_full_shows_all_elements():
     set_printoptions(profile="full")
     assert eval(repr(flambeau.arange(2000)).removeprefix("tensor")) == list(range(2000))
 
 
-def test_a_huge_tensor_converts_only_what_it_shows():
+def test_printing_a_huge_tensor_reads_only_the_printed_elements():
     row = "        [0., 0., 0.,  ..., 0., 0., 0.]"
     expected = "tensor([" + ",\n".join([row] * 3 + ["        ..."] + [row] * 3).lstrip() + "], dtype=flambeau.bfloat16)"
     assert repr(flambeau.zeros(1, 1, dtype=flambeau.bfloat16).expand(10**6, 10**6)) == expected
@@ -303,7 +303,7 @@ def test_subclass_prints_its_own_name():
     assert repr(readings) == "Celsius([[20.5000],\n         [21.0000]])"
 
 
-def test_sci_mode_is_reset_by_every_call_and_the_rest_stays():
+def test_set_printoptions_resets_sci_mode_and_keeps_other_options():
     set_printoptions(precision=2, sci_mode=True)
     assert repr(flambeau.tensor([1.5])) == "tensor([1.50e+00])"
     set_printoptions(edgeitems=2)
@@ -319,13 +319,13 @@ def test_sci_mode_is_reset_by_every_call_and_the_rest_stays():
         ({"linewidth": 80.5}, TypeError, "linewidth must be an int, got 80.5"),
     ],
 )
-def test_bad_options_change_nothing(options, error, message):
+def test_invalid_print_options_change_nothing(options, error, message):
     with pytest.raises(error, match=message):
         set_printoptions(**{"edgeitems": 1, **options})
     assert repr(flambeau.arange(1001)) == "tensor([   0,    1,    2,  ...,  998,  999, 1000])"
 
 
-def test_format_strings():
+def test_format_specifiers_of_tensors():
     assert (
         f"{flambeau.tensor(3)} {flambeau.tensor(0.5)} {flambeau.tensor(True)} {flambeau.tensor(1 + 2j)}"
         == "3 0.5 True (1+2j)"
@@ -336,7 +336,7 @@ def test_format_strings():
         f"{flambeau.tensor([1]):d}"
 
 
-def test_a_class_passes_its_own_text_of_the_elements():
+def test_a_subclass_can_format_its_elements():
     class Secret(flambeau.Tensor):
         def __repr__(self):
             return super().__repr__(tensor_contents="...")

@@ -22,7 +22,7 @@ def test_set_result_runs_callbacks():
         future.set_result(2)
 
 
-def test_an_exception_in_place_of_a_result():
+def test_a_future_can_hold_an_exception():
     future = Future()
     following, handled = future.then(lambda done: done.value()), future.then(lambda done: "handled")
     future.set_exception(KeyError("gone"))
@@ -34,7 +34,7 @@ def test_an_exception_in_place_of_a_result():
         Future().set_exception("gone")
 
 
-def test_a_result_that_wait_computes():
+def test_a_future_may_compute_its_result_in_wait():
     calls, ready = [], []
     future = Awaited(lambda: bool(ready), lambda: calls.append(1) or "got")
     following = future.then(lambda done: done.value() + "!")
@@ -50,7 +50,7 @@ def test_a_result_that_wait_computes():
         failing.then(lambda done: done.value()).wait()
 
 
-def test_several_futures():
+def test_collect_all_and_wait_all():
     first, second = Future(), Future()
     both = collect_all([first, second])
     first.set_result(1)

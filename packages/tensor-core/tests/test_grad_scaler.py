@@ -49,7 +49,7 @@ def test_scale_multiplies_tensors_and_containers():
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16, fb.complex64])
-def test_unscales_once_and_steps(dtype):
+def test_step_unscales_gradients_once(dtype):
     s, o = started(), Optimizer(fb.full((3,), 8, dtype=dtype), None, fb.full((2, 2), 2, dtype=dtype).t())
     s.unscale_(o)
     assert o.gradients[0].eq(2).all() and o.gradients[2].eq(0.5).all() and o.gradients[0].dtype is dtype
@@ -60,7 +60,7 @@ def test_unscales_once_and_steps(dtype):
 
 @pytest.mark.parametrize("wrong", [math.inf, -math.inf, math.nan])
 @pytest.mark.parametrize("place", [0, 70_000, 99_999])
-def test_a_step_with_a_gradient_that_is_not_finite_is_left_out(wrong, place):
+def test_a_step_with_a_nonfinite_gradient_is_skipped(wrong, place):
     values = np.ones(100_000, dtype=np.float32)
     values[place] = wrong
     s, o = started(), Optimizer(fb.ones(2), fb.from_numpy(values))
@@ -69,7 +69,7 @@ def test_a_step_with_a_gradient_that_is_not_finite_is_left_out(wrong, place):
     assert s.get_scale() == 2 and s._get_growth_tracker() == 0
 
 
-def test_the_factor_grows_after_enough_good_steps():
+def test_the_scale_grows_after_enough_finite_steps():
     s = started()
     for expected in (4, 8, 8, 16):
         s.step(Optimizer(fb.ones(2)))
@@ -81,7 +81,7 @@ def test_the_factor_grows_after_enough_good_steps():
     assert s.get_scale() == 2.0**127  # twice this value overflows float32
 
 
-def test_several_optimizers_share_a_factor():
+def test_several_optimizers_share_a_scale():
     s, good, bad = started(), Optimizer(fb.ones(2)), Optimizer(fb.tensor([math.inf]))
     s.step(good)
     s.step(bad)
@@ -89,7 +89,7 @@ def test_several_optimizers_share_a_factor():
     assert (good.steps, bad.steps, s.get_scale()) == (1, 0, 2)
 
 
-def test_the_order_of_calls():
+def test_calls_in_the_wrong_order_raise():
     s, o = scaler(), Optimizer(fb.ones(2))
     for call in (lambda: s.step(o), lambda: s.unscale_(o), s.update):
         with pytest.raises(AssertionError, match=r"scaler\.scale"):
@@ -123,7 +123,7 @@ def test_float16_gradients_are_rejected_unchanged():
         fb._core._scale_gradients([fb.ones(2), fb.ones(2, dtype=fb.int64)], 0.5)
 
 
-def test_infinities_without_unscaling():
+def test_check_inf_per_device_finds_infinities():
     s, o = started(), Optimizer(fb.ones(2, dtype=fb.float16))
     assert {str(d): f.item() for d, f in s._check_inf_per_device(o).items()} == {"cpu": 0}
     o.gradients[0].fill_(math.inf)
@@ -141,7 +141,7 @@ def test_update_accepts_a_new_scale():
             s.update(wrong)
 
 
-def test_state():
+def test_the_state_of_a_grad_scaler_can_be_saved():
     s = started()
     s.step(Optimizer(fb.ones(2)))
     s.update()
@@ -162,7 +162,7 @@ def test_state():
         s.load_state_dict({})
 
 
-def test_settings():
+def test_settings_of_a_grad_scaler_can_be_changed():
     s = scaler()
     s.set_growth_factor(3.0)
     s.set_backoff_factor(0.25)

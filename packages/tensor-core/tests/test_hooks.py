@@ -31,7 +31,7 @@ def test_prepended_hooks_run_first():
 
 
 @pytest.mark.parametrize("several", [False, True])
-def test_other_dictionaries_lose_the_entry_as_well(several):
+def test_a_handle_removes_its_entry_from_extra_dictionaries(several):
     table, options, more = OrderedDict(), OrderedDict(), OrderedDict()
     handle = RemovableHandle(table, extra_dict=[options, more] if several else options)
     table[handle.id] = options[handle.id] = more[handle.id] = True
@@ -39,7 +39,7 @@ def test_other_dictionaries_lose_the_entry_as_well(several):
     assert not table and not options and bool(more) is not several
 
 
-def test_a_handle_keeps_nothing_alive():
+def test_a_handle_does_not_keep_its_table_alive():
     table = OrderedDict()
     handle, alive = new_handle(table, print), weakref.ref(table)
     del table
@@ -49,7 +49,7 @@ def test_a_handle_keeps_nothing_alive():
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
-def test_copies_belong_to_the_copy_of_the_table(duplicate):
+def test_a_copied_handle_belongs_to_the_copied_table(duplicate):
     table = OrderedDict()
     handle = new_handle(table, print)
     twin_table, twin = duplicate((table, handle))

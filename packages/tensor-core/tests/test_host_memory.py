@@ -30,14 +30,14 @@ def run(code):
     return done.stdout.strip()
 
 
-def test_a_large_tensor_is_returned():
+def test_memory_of_a_large_tensor_is_returned_to_the_system():
     grown = run(
         "x = fb.ones(64 * 2**20)\ny = x[3:]\ndel x\nassert resident() - before > 200\ndel y\nprint(settled(40))"
     )
     assert float(grown) <= 40
 
 
-def test_many_tensors_are_returned():
+def test_memory_of_many_tensors_is_returned_to_the_system():
     code = "x = [fb.ones(2**20) for _ in range(300)]\nassert resident() - before > 1000\ndel x\nprint(settled(40))"
     assert float(run(code)) <= 40
 
@@ -73,7 +73,7 @@ print(resident() - before)
     assert float(run(code)) < 700  # 720 MB were allocated in total
 
 
-def test_empty_cache_returns_everything():
+def test_empty_cache_returns_all_free_memory():
     code = """
 x = [fb.ones(n) for n in (1, 100, 900, 5000, 10**6, 10**7) for _ in range(20)]
 del x
@@ -85,7 +85,7 @@ print(fb._core.memory_cached(), resident() - before)
     assert int(cached) == 0 and float(grown) < 40
 
 
-def test_memory_in_repeated_use_is_kept():
+def test_memory_in_repeated_use_stays_cached():
     code = """
 import resource
 x = fb.ones(10**6)

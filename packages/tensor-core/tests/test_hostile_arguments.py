@@ -30,21 +30,21 @@ def survive(options, tmp_path):
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_the_process_survives(part, tmp_path):
+def test_random_arguments_do_not_crash_the_process(part, tmp_path):
     survive(["--calls", "12", "--part", str(part), "--parts", str(PARTS)], tmp_path)
 
 
 @pytest.mark.parametrize("way", ["vmap", "grad"])
-def test_transformed_calls_leave_the_process_alive(way, tmp_path):
+def test_random_calls_under_transforms_do_not_crash_the_process(way, tmp_path):
     pytest.importorskip("flambeau.func")
     survive(["--calls", "3", "--way", way], tmp_path)
 
 
-def test_threads_that_share_tensors_leave_the_process_alive(tmp_path):
+def test_random_calls_in_threads_that_share_tensors_do_not_crash(tmp_path):
     survive(["--calls", "2", "--way", "threads"], tmp_path)
 
 
-def test_the_calls_reach_every_operator():
+def test_the_random_calls_reach_every_operator():
     """Test that the calls include all operators of the registry, without a separate list."""
     listed = json.loads(
         subprocess.run(

@@ -106,7 +106,7 @@ def publish(server, ref="main", factor=2, address="zipball/main"):
 # The folder
 
 
-def test_the_folder_is_pytorchs(monkeypatch, tmp_path):
+def test_the_hub_folder_is_that_of_pytorch(monkeypatch, tmp_path):
     monkeypatch.setattr(_folder, "_selected_dir", [])
     for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
@@ -172,7 +172,7 @@ def test_the_progress_bar_can_be_imported(monkeypatch):
         _ = hub.tqdm
 
 
-def test_weights_are_fetched_once(server, folder, capsys):
+def test_weights_are_downloaded_once(server, folder, capsys):
     saved = io.BytesIO()
     fb.save({"weight": fb.arange(3)}, saved)
     name = f"model-{hashlib.sha256(saved.getvalue()).hexdigest()[:8]}.pth"
@@ -201,7 +201,7 @@ class Evil:
         return os.mkdir, ("made by the file",)
 
 
-def test_weights_run_no_code(server, folder, tmp_path, monkeypatch):
+def test_loading_weights_runs_no_code(server, folder, tmp_path, monkeypatch):
     saved = io.BytesIO()
     fb.save(Evil(), saved)
     server.files["/evil.pth"] = (saved.getvalue(), 200)
@@ -237,7 +237,7 @@ def test_missing_entry_points_and_dependencies_raise(repository, hubconf, name, 
         hub.load(repository, name, source="local")
 
 
-def test_sources():
+def test_unknown_sources_and_invalid_repositories_are_rejected():
     with pytest.raises(ValueError, match='Unknown source: "gitlab"'):
         hub.load("owner/name", "f", source="gitlab")
     for wrong in ("owner", "owner/", "owner/name/more"):
@@ -245,7 +245,7 @@ def test_sources():
             hub.load(wrong, "f")
 
 
-def test_a_repository_is_fetched_once(server, folder, capsys):
+def test_a_repository_is_downloaded_once(server, folder, capsys):
     publish(server)
     assert hub.load("owner/name", "double", 4, trust_repo=True) == 8
     publish(server, factor=3)
@@ -271,7 +271,7 @@ def test_cached_repositories_need_no_network(server, folder, monkeypatch):
     sys.modules.pop("beside")
 
 
-def test_references(server, folder, monkeypatch):
+def test_branches_and_forks_are_resolved(server, folder, monkeypatch):
     publish(server, ref="a/branch", address="zipball/a/branch")
     assert hub.list("owner/name:a/branch", trust_repo=True) == ["double"] and (folder / "owner_name_a_branch").is_dir()
     with pytest.raises(ValueError, match=r"Cannot find fork in .*forked repo"):
@@ -310,7 +310,7 @@ def test_untrusted_repositories_ask_for_confirmation(server, folder, monkeypatch
 
 
 @pytest.mark.parametrize("names", [("top/hubconf.py", "top/../../../escaped"), ("/hubconf.py", "../escaped"), ()])
-def test_an_archive_writes_nothing_elsewhere(server, folder, names):
+def test_an_archive_cannot_write_outside_of_the_hub_folder(server, folder, names):
     publish(server)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:
@@ -323,7 +323,7 @@ def test_an_archive_writes_nothing_elsewhere(server, folder, names):
     assert written <= {"owner_name_main", "trusted_list"} and not (folder.parent / "escaped").exists()
 
 
-def test_an_archive_holds_one_folder(server, folder):
+def test_an_archive_must_contain_exactly_one_folder(server, folder):
     publish(server)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:

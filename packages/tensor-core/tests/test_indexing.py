@@ -91,7 +91,7 @@ def is_advanced(key):
 
 
 @given(whole_keys(), st.sampled_from(["float32", "int64", "bool", "float16", "complex128"]))
-def test_keys_that_name_every_dimension(key, dtype):
+def test_indexing_with_one_key_per_dimension(key, dtype):
     array, x = pair(dtype=dtype)
     want = array[key]
     for given_key in (key, to_fb(key)):
@@ -110,7 +110,7 @@ def test_keys_that_name_every_dimension(key, dtype):
 
 
 @given(whole_keys())
-def test_views_and_copies(key):
+def test_basic_indexing_makes_views_and_advanced_indexing_copies(key):
     _, x = pair()
     got = x[to_fb(key)]
     if got.numel() and not is_advanced(key):
@@ -122,7 +122,7 @@ def test_views_and_copies(key):
 
 
 @given(keys(advanced=False))
-def test_basic_get(key):
+def test_basic_indexing_equals_numpy(key):
     array, x = pair()
     want = array[key]
     got = x[key]
@@ -134,7 +134,7 @@ def test_basic_get(key):
 
 
 @given(keys(advanced=True))
-def test_advanced_get(key):
+def test_advanced_indexing_equals_numpy(key):
     array, x = pair()
     try:
         want = array[key]
@@ -147,7 +147,7 @@ def test_advanced_get(key):
 
 
 @given(keys(advanced=True), st.booleans())
-def test_set(key, scalar):
+def test_indexed_assignment_equals_numpy(key, scalar):
     array, x = pair()
     try:
         shape = array[key].shape
@@ -201,7 +201,7 @@ def test_integers_combined_with_index_arrays():
         (Ellipsis, np.ones((3, 5), bool)),
     ],
 )
-def test_chosen_keys(key):
+def test_indexing_with_lists_and_arrays_equals_numpy(key):
     array, x = pair()
     want = array[np.array(key, int if len(key) == 0 else None) if isinstance(key, list) else key]
     assert np.array_equal(x[key].numpy(), want)
@@ -233,7 +233,7 @@ def test_chosen_keys(key):
         ([0, "a"], TypeError, "str"),
     ],
 )
-def test_errors(key, error, message):
+def test_indexing_rejects_invalid_keys(key, error, message):
     array, x = pair()
     with pytest.raises(error, match=message):
         x[key]
@@ -282,7 +282,7 @@ def test_assignment_converts_and_broadcasts():
         del z[0]
 
 
-def test_zero_dimensional():
+def test_indexing_of_zero_dimensional_tensors():
     x = fb.tensor(3.0)
     assert x[()].item() == 3
     assert x[...].item() == 3
@@ -317,7 +317,7 @@ def test_masks_of_bytes_and_indices_of_every_integer_type():
 
 
 @pytest.mark.filterwarnings("ignore:Using a non-tuple sequence")
-def test_hostile_indices():
+def test_indices_that_raise_or_change_are_handled():
     class Liar:
         def __init__(self, error):
             self.error = error
@@ -414,7 +414,7 @@ def test_a_dimension_of_size_0_has_no_elements():
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0, np.inf])
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
-def test_rows_of_a_table_are_shortened(p, dtype):
+def test_embedding_renorm_limits_the_norm_of_rows(p, dtype):
     """Test that the rows in use are scaled to the largest allowed norm, even repeated rows only once."""
     rows = np.random.default_rng(0).standard_normal((6, 5)) * 3
     table = fb.tensor(rows, dtype=dtype)
@@ -460,17 +460,17 @@ def test_leading_dimensions_of_size_1_are_dropped_from_assigned_values():
         (([0, 1], 1, 5), "index 5 is out of bounds for dimension 2 with size 5"),
     ],
 )
-def test_an_index_out_of_bounds_is_named_by_its_place_in_the_tensor(key, text):
+def test_an_index_error_names_the_dimension(key, text):
     with pytest.raises(IndexError, match=text):
         pair()[1][key]
 
 
-def test_a_number_has_no_dimension_to_index():
+def test_indexing_a_zero_dimensional_tensor_raises():
     with pytest.raises(IndexError, match="invalid index of a 0-dim tensor"):
         fb.tensor(1)[0]
 
 
-def test_ellipses_after_the_first_mean_nothing_at_the_end():
+def test_a_second_ellipsis_at_the_end_is_ignored():
     x = fb.arange(24).reshape(2, 3, 4)
     assert x[..., ...].tolist() == x.tolist() and x[0, ..., ...].tolist() == x[0].tolist()
     assert x[..., 0, ...].tolist() == x[..., 0].tolist() and x[0, ..., 0, ..., 0].item() == 0

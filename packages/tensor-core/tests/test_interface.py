@@ -47,7 +47,7 @@ def test_operators_are_defined_once():
 
 
 @pytest.mark.parametrize("name", sorted({*FUNCTIONS, *ROWS}))
-def test_functions_describe_themselves(name):
+def test_functions_have_docstrings_and_signatures(name):
     function = getattr(fb, name)
     assert function.__name__ == name
     assert function.__module__ == "flambeau"
@@ -58,7 +58,7 @@ def test_functions_describe_themselves(name):
 
 
 @pytest.mark.parametrize("name", sorted(n for n in vars(fb.Tensor) if type(vars(fb.Tensor)[n]).__name__ == "Operator"))
-def test_methods_describe_themselves(name):
+def test_methods_have_docstrings_and_signatures(name):
     method = getattr(fb.Tensor, name)
     assert method.__doc__
     assert next(iter(inspect.signature(method).parameters)) in ("input", "self", "tensor")
@@ -83,7 +83,7 @@ def test_signatures(function, text):
 
 
 @pytest.mark.parametrize("entry", [e for e in _core.signatures() if ">>>" in e["doc"]], ids=lambda e: e["name"])
-def test_examples_of_operators(entry):
+def test_examples_of_operators_run(entry):
     examples = doctest.DocTestParser().get_doctest(entry["doc"], {"flambeau": fb, "fb": fb}, entry["name"], None, None)
     assert doctest.DocTestRunner().run(examples).failed == 0
 
@@ -120,16 +120,16 @@ except TypeError as error:
 """
 
 
-def test_an_operator_defined_once_is_everywhere():
+def test_an_operator_defined_once_is_a_function_and_a_method():
     subprocess.run([sys.executable, "-c", AN_OPERATOR], check=True)
 
 
-def test_operators_have_a_maximum_of_parameters():
+def test_operators_have_a_maximum_number_of_parameters():
     with pytest.raises(ValueError, match="at most"):
         operator()(eval(f"lambda {', '.join(f'a{i}' for i in range(40))}: 0"))
 
 
-def test_calls():
+def test_operators_accept_positional_and_keyword_arguments():
     x = fb.ones(2, 3)
     assert fb.sum(x, 1).shape == fb.sum(input=x, dim=1).shape == x.sum(axis=1).shape == (2,)
     assert x.sum(dim=(0, 1), keepdims=True).shape == (1, 1)
@@ -158,12 +158,12 @@ def test_calls():
         (lambda x: [fb.add(x1=x, x2=x), fb.exp(a=x), x.copy_(other=x), fb.dropout(x, p=0.0, train=True)], [(2, 3)] * 4),
     ],
 )
-def test_other_names_of_parameters(call, parts):
+def test_parameters_have_alternative_names(call, parts):
     assert [tuple(part.shape) for part in call(fb.ones(2, 3))] == parts
     assert fb.result_type(tensor=fb.ones(1), other=1) is fb.float32
 
 
-def test_errors_give_one_name_for_each_parameter():
+def test_errors_use_one_name_for_each_parameter():
     with pytest.raises(TypeError, match=r"its signature is split\(tensor, split_size_or_sections, dim=0\)"):
         fb.split(fb.ones(2), parts=1)
     assert list(inspect.signature(fb.max).parameters) == ["input", "dim", "keepdim", "out"]
@@ -186,7 +186,7 @@ def test_errors_give_one_name_for_each_parameter():
         (lambda x: fb._core.cross_entropy(x, fb.ones(2)), RuntimeError, r"float32.*\[2, 3\], got \[2\].*target\.long"),
     ],
 )
-def test_errors_say_what_to_do(call, kind, message):
+def test_error_messages_say_how_to_fix_the_call(call, kind, message):
     with pytest.raises(kind, match=message):
         call(fb.ones(2, 3))
 
@@ -215,7 +215,7 @@ def test_errors_say_what_to_do(call, kind, message):
         (lambda x: fb.gelu(x, "\ud800"), None),
     ],
 )
-def test_wrong_calls(call, message):
+def test_invalid_calls_raise_with_a_clear_message(call, message):
     with pytest.raises((TypeError, UnicodeEncodeError), match=message):
         call(fb.ones(2, 3))
 
@@ -243,7 +243,7 @@ class Emptying:
         lambda x, values: fb.tensordot(x, x, [values, [0, 1]]),
     ],
 )
-def test_lists_may_change_while_they_are_read(call):
+def test_operators_handle_lists_that_change_while_they_are_read(call):
     values = []
     values += [Emptying(values), Emptying(values)]
     with contextlib.suppress(RuntimeError, ValueError, IndexError):
@@ -257,7 +257,7 @@ def test_a_number_whose_conversion_to_complex_fails():
         fb.ones(2) * kind()
 
 
-def test_out_argument():
+def test_operators_write_to_out():
     x = fb.tensor([[1.0, 5.0], [4.0, 2.0]])
     values, indices = fb.empty(0), fb.empty(0, dtype=fb.int64)
     pair = fb.max(x, 1, out=(values, indices))
@@ -303,7 +303,7 @@ def test_failed_calls_change_nothing():
             difference()
 
 
-def test_missing_packages_are_named():
+def test_errors_name_the_missing_package():
     code = """
 import importlib, sys
 import flambeau as fb
@@ -333,7 +333,7 @@ except AttributeError as error:
     assert done.returncode == 0, done.stderr
 
 
-def test_devices():
+def test_devices_have_a_type_and_an_index():
     cpu = fb.device("cpu")
     assert (cpu.type, cpu.index, str(cpu), repr(cpu)) == ("cpu", None, "cpu", "device(type='cpu')")
     assert cpu == fb.device(cpu) and cpu != fb.device("cuda", 1) and hash(cpu) == hash(fb.zeros(1).device)
@@ -358,7 +358,7 @@ def test_devices():
         ("", "write 'cpu' or 'cuda:0'"),
     ],
 )
-def test_errors_of_devices_suggest_the_likely_one(given, hint):
+def test_errors_for_unknown_devices_suggest_the_closest_match(given, hint):
     for use in (fb.device, fb.zeros(2).to, lambda device: fb.zeros(2, device=device)):
         with pytest.raises(RuntimeError, match=rf"[Dd]evice.* string.*{given}.*{hint}"):
             use(given)
@@ -371,7 +371,7 @@ def test_unknown_devices_have_no_suggestion(given):
     assert "did you mean" not in str(caught.value)
 
 
-def test_collection_of_a_tensor_with_a_gradient_where_autograd_is_not_loaded():
+def test_tensors_with_gradients_are_collected_without_autograd():
     """Run in a separate process, because errors occur in the garbage collector."""
     program = """
 import gc, sys, weakref

@@ -38,7 +38,7 @@ def draw(shape, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_numpy_both_ways_without_a_copy(shape, dtype):
+def test_numpy_arrays_and_tensors_share_memory(shape, dtype):
     a = draw(shape, dtype)
     t = fb.from_numpy(a)
     assert t.dtype is getattr(fb, dtype) and t.shape == shape
@@ -67,7 +67,7 @@ def test_numpy_both_ways_without_a_copy(shape, dtype):
         lambda a: np.lib.stride_tricks.sliding_window_view(a[0], 3),
     ],
 )
-def test_strides(view):
+def test_strides_of_numpy_arrays_are_kept(view):
     whole = np.arange(42.0).reshape(6, 7)
     a = view(whole)
     for t in (fb.from_numpy(a), fb.from_dlpack(a)):
@@ -113,7 +113,7 @@ def test_every_c_integer_type_has_a_dtype(code):  # NumPy distinguishes long fro
     assert t.tolist() == [0, 1, 2] and t.dtype in (fb.int64, fb.uint64) and t.data_ptr() == a.ctypes.data
 
 
-def test_arrays_that_have_no_tensor():
+def test_unsupported_numpy_arrays_are_rejected():
     with pytest.raises(ValueError, match="byte order"):
         fb.from_numpy(np.arange(3, dtype=">f4"))
     for odd in (np.array(["a"]), np.zeros(2, dtype="datetime64[s]"), np.zeros(2, dtype=[("x", "f4")])):
@@ -143,7 +143,7 @@ def test_conversions_do_not_leak_references():
     assert fb._core.memory_allocated() == allocated
 
 
-def test_read_only_memory():
+def test_read_only_numpy_arrays():
     a = np.arange(4.0)
     a.flags.writeable = False
     t = fb.from_numpy(a)
@@ -203,7 +203,7 @@ def test_a_read_only_buffer_warns_once():
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_arrays_that_cannot_be_shared(array, error, message):
+def test_arrays_whose_memory_cannot_be_shared(array, error, message):
     with pytest.raises(error, match=message or None):
         fb.from_numpy(array)
 
@@ -306,7 +306,7 @@ def test_dlpack_capsules():
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("dtype", [*DTYPES, "bfloat16"])
-def test_pickling(dtype, protocol):
+def test_tensors_can_be_pickled(dtype, protocol):
     t = fb.tensor([[1, 0, 1], [0, 1, 1]], dtype=getattr(fb, dtype)).t()
     u = pickle.loads(pickle.dumps(t, protocol))
     assert u.dtype is t.dtype and fb.equal(u, t) and u.data_ptr() != t.data_ptr()
@@ -341,13 +341,13 @@ def test_copies_keep_attributes_in_slots():
         assert made.inner.tolist() == [0, 1, 2] and made.note == "kept" and not hasattr(made, "unset")
 
 
-def test_pickling_small_things():
+def test_dtypes_devices_and_functions_can_be_pickled():
     for thing in (fb.float32, fb.bool, fb.device("cpu"), fb.Size((2, 3)), fb.exp, fb.sum):
         assert pickle.loads(pickle.dumps(thing)) == thing
     assert copy.deepcopy(fb.float16) is fb.float16
 
 
-def test_copies():
+def test_tensors_can_be_copied():
     t = fb.arange(3.0)
     t.note = ["kept"]
     shallow, deep = copy.copy(t), copy.deepcopy(t)
@@ -401,7 +401,7 @@ def test_exported_memory_outlives_a_new_storage_of_the_tensor(change):
     assert fresh.sum().item() == 0
 
 
-def test_views_do_not_revive_objects_in_deallocation():
+def test_views_do_not_resurrect_objects_in_deallocation():
     class Subclass(fb.Tensor):
         __slots__ = ("last",)
 
@@ -432,7 +432,7 @@ def test_operators_of_a_tensor_and_an_array_give_a_tensor(operation):
         np.testing.assert_allclose(result.numpy(), want)
 
 
-def test_an_array_in_place_and_arrays_of_objects():
+def test_in_place_operators_accept_numpy_arrays_except_of_objects():
     t = fb.ones(3)
     same = t
     t -= np.array([1.0, 2.0, 3.0], np.float32)

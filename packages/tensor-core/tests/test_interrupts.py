@@ -43,7 +43,7 @@ OPERATIONS = {
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_handler_interrupts_a_long_operator(name, threads):
+def test_a_signal_handler_interrupts_a_long_operator(name, threads):
     make, use = OPERATIONS[name]
     code = PRELUDE.format(threads=threads) + (
         f"{make}\n"
@@ -61,7 +61,7 @@ def test_a_handler_interrupts_a_long_operator(name, threads):
     assert float(done.stdout) < 2 * threads
 
 
-def test_an_operator_goes_on_after_a_handler_that_returns_and_uses_operators():
+def test_an_operator_continues_after_a_signal_handler_that_returns():
     code = (
         "import signal, time, flambeau as fb\n"
         "x = fb.randn(6000, 6000, generator=fb.Generator().manual_seed(1))\n"
@@ -83,7 +83,7 @@ def test_an_operator_goes_on_after_a_handler_that_returns_and_uses_operators():
     assert (done.returncode, done.stdout.strip()) == (0, "end"), done.stderr
 
 
-def test_keyboard_interrupts_end_a_program_inside_an_operator():
+def test_a_keyboard_interrupt_ends_a_program_inside_an_operator():
     code = (
         "import signal, flambeau as fb\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it\n"

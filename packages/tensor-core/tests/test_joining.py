@@ -29,7 +29,7 @@ def test_cat_and_stack(shape, data):
     assert np.array_equal(fb.stack([tensors[0]] * 3, at).numpy(), np.stack([arrays[0]] * 3, at))
 
 
-def test_empty_vectors_join_anything():
+def test_cat_ignores_empty_vectors():
     assert fb.cat([fb.tensor([]), fb.ones(2, 3), fb.tensor([])], 1).shape == (2, 3)
     assert fb.cat([fb.tensor([]), fb.tensor([])]).shape == (0,)
 
@@ -85,7 +85,7 @@ def test_index_select_and_index_add(shape, data):
 @pytest.mark.parametrize(
     "dtype", ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint64", "float16", "float32", "float64", "bool"]
 )
-def test_every_dtype(dtype):
+def test_joining_operators_in_every_dtype(dtype):
     a = np.array([1, 0, 3]).astype(dtype)
     x, i = fb.tensor(a), fb.tensor([2, 0, 2])
     assert np.array_equal(fb.gather(x, 0, i).numpy(), a[[2, 0, 2]])
@@ -156,7 +156,7 @@ tensor = fb.tensor
         (lambda: fb.masked_select(fb.zeros(2), tensor([0, 1])), RuntimeError, "int64"),
     ],
 )
-def test_errors(call, error, message):
+def test_joining_operators_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
@@ -178,7 +178,7 @@ def test_separate_tensors_suggest_a_list(function):
 
 
 @pytest.mark.parametrize(("shape", "order"), [((2, 3, 4, 5), fb.channels_last), ((2, 3, 4, 5, 2), fb.channels_last_3d)])
-def test_cat_keeps_the_channels_last(shape, order):
+def test_cat_keeps_the_channels_last_format(shape, order):
     values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     x = fb.tensor(values).contiguous(memory_format=order)
     for dim in range(len(shape)):
@@ -191,5 +191,5 @@ def test_cat_keeps_the_channels_last(shape, order):
     assert fb.stack([x[0].movedim(0, -1).contiguous().movedim(-1, 0)] * 2).is_contiguous()
 
 
-def test_empty_vectors_alone_join_along_any_dimension():
+def test_cat_of_only_empty_vectors_accepts_any_dimension():
     assert fb.cat([fb.zeros(0), fb.zeros(0)], dim=3).shape == (0,)

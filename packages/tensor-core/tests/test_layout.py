@@ -9,7 +9,7 @@ X = fb.arange(120.0).reshape(2, 3, 4, 5)
 LAST = fb.channels_last
 
 
-def test_channels_last_is_an_order_of_strides():
+def test_channels_last_changes_only_the_strides():
     y = X.contiguous(memory_format=LAST)
     assert y.stride() == (60, 1, 15, 3)
     assert np.array_equal(y.numpy(), X.numpy())
@@ -29,7 +29,7 @@ def test_channels_last_is_an_order_of_strides():
         X.contiguous(memory_format="rows")
 
 
-def test_a_clone_keeps_the_order_of_its_strides():
+def test_clone_keeps_the_order_of_strides():
     y = X.contiguous(memory_format=LAST)
     assert y.clone().stride() == y.stride()
     assert y.clone(memory_format=fb.contiguous_format).is_contiguous()
@@ -112,7 +112,7 @@ def test_views_stay_within_their_storage(size, stride, offset, message):
         fb.arange(8).as_strided(size, stride, offset)
 
 
-def test_reversed_dimensions_of_a_matrix_only():
+def test_transposing_tensors_of_other_than_2_dimensions_warns_or_raises():
     assert fb.zeros(2, 3).T.shape == (3, 2)
     with pytest.warns(UserWarning, match="deprecated"):
         assert fb.zeros(2, 3, 4).T.shape == (4, 3, 2)
@@ -153,7 +153,7 @@ def test_storages_are_shown_as_in_pytorch():
     assert lines[499:502] == [" 499", " ...", " 4500"] and len(lines) == 1002
 
 
-def test_resize_as_keeps_the_order_of_the_template_where_it_is_asked_to():
+def test_resize_as_can_keep_the_memory_format_of_the_template():
     for shape, order in (((2, 3, 4, 5), fb.channels_last), ((2, 3, 4, 5, 2), fb.channels_last_3d)):
         template = fb.zeros(shape).contiguous(memory_format=order)
         resized = fb.zeros(3).resize_as_(template, memory_format=fb.preserve_format)

@@ -8,7 +8,7 @@ import pytest
 import flambeau as fb
 
 
-def test_slices_of_storages_show_the_same_bytes():
+def test_slices_of_storages_share_their_bytes():
     tensor = fb.tensor([1, 2, 3], dtype=fb.uint8)
     part = tensor.untyped_storage()[1:3]
     part[0] = 9
@@ -27,7 +27,7 @@ def test_bytes_of_storages_as_arrays():
     assert storage.tolist() != copied.tolist()
 
 
-def test_small_floats_have_limits_and_no_tensors():
+def test_float8_dtypes_have_limits_but_no_tensors():
     limits = fb.finfo(fb.float8_e4m3fn)
     assert (limits.max, limits.eps, limits.tiny, limits.bits) == (448.0, 0.125, 2.0**-6, 8)
     assert pickle.loads(pickle.dumps(limits)) == limits

@@ -84,7 +84,7 @@ def test_inverse_and_determinant(shape, dtype):
     close(fb.logdet(fb.from_numpy(positive(shape, dtype))), np.linalg.slogdet(positive(shape, dtype))[1], dtype, 50)
 
 
-def test_no_output_is_written_if_one_is_rejected():
+def test_linalg_functions_write_no_output_if_one_is_rejected():
     sign, logarithm = fb.zeros(3), fb.zeros(1).expand(3)
     with pytest.raises(RuntimeError, match="single memory location"):
         linalg.slogdet(fb.eye(2).repeat(3, 1, 1), out=(sign, logarithm))
@@ -159,7 +159,7 @@ def test_qr(shape, dtype):
 @pytest.mark.parametrize("left", [False, True])
 @pytest.mark.parametrize("transpose", [False, True])
 @pytest.mark.parametrize(("m", "k"), [(5, 3), (4, 4), (100, 60), (7, 0)])
-def test_reflectors(m, k, transpose, left, dtype):
+def test_geqrf_and_householder_product_equal_qr(m, k, transpose, left, dtype):
     a = draw((2, m, k), dtype)
     packed, tau = fb.geqrf(fb.from_numpy(a))
     Q = linalg.qr(fb.from_numpy(a), "complete")[0].numpy()
@@ -170,7 +170,7 @@ def test_reflectors(m, k, transpose, left, dtype):
     close(fb.ormqr(packed, tau, fb.from_numpy(c), left, transpose), used @ c if left else c @ used, dtype)
 
 
-def test_reflectors_of_extreme_numbers():
+def test_qr_of_extreme_numbers():
     for scale in (1e-300, 1e-160, 1e160, 1e300):
         a = draw((6, 4)) * scale
         Q, R = linalg.qr(fb.from_numpy(a))
@@ -222,7 +222,7 @@ def test_singular_matrices_raise():
         (lambda: fb.lu_unpack(fb.eye(2), fb.full((2,), 9, dtype=fb.int32)), "between 1 and 2"),
     ],
 )
-def test_bad_arguments(call, text):
+def test_linalg_functions_reject_invalid_arguments(call, text):
     with pytest.raises(RuntimeError, match=text):
         call()
 
@@ -237,7 +237,7 @@ def test_out_receives_the_result():
     assert np.array_equal(pair[0].numpy(), linalg.qr(a).Q.numpy())
 
 
-def test_results_have_names():
+def test_results_of_linalg_functions_have_named_fields():
     result = linalg.slogdet(fb.eye(2))
     sign, logabsdet = result
     assert result.sign is sign and result[1] is logabsdet
@@ -327,7 +327,7 @@ def test_mismatched_arguments_are_rejected(call, message):
 
 
 @pytest.mark.parametrize("name", linalg.__all__)
-def test_functions_describe_themselves(name):
+def test_linalg_functions_have_docstrings_and_signatures(name):
     function = getattr(linalg, name)
     assert function.__module__ in ("flambeau.linalg", "flambeau.linalg._checks")
     assert function.__name__ == name
@@ -338,7 +338,7 @@ def test_functions_describe_themselves(name):
         assert doctest.DocTestRunner().run(examples).failed == 0
 
 
-def test_older_vander():
+def test_vander_in_the_main_namespace():
     x = np.array([1.0, 2.0, 3.0])
     for n in (None, 0, 1, 5):
         for increasing in (False, True):

@@ -63,7 +63,7 @@ def test_matrix_power(n):
     assert fb.matrix_power(fb.from_numpy(a), 1).data_ptr() != a.ctypes.data
 
 
-def test_products_of_several():
+def test_multi_dot():
     arrays = [draw(s, seed=i) for i, s in enumerate([(3, 20), (20, 2), (2, 30), (30, 4)])]
     close(linalg.multi_dot([fb.from_numpy(a) for a in arrays]), np.linalg.multi_dot(arrays), "float64", 10)
     close(fb.chain_matmul(*[fb.from_numpy(a) for a in arrays]), np.linalg.multi_dot(arrays), "float64", 10)
@@ -74,7 +74,7 @@ def test_products_of_several():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_products_of_vectors(dtype):
+def test_vecdot_cross_and_other_vector_products(dtype):
     x, y = draw((2, 3), dtype), draw((4, 1, 3), dtype, 1)
     close(linalg.vecdot(fb.from_numpy(x), fb.from_numpy(y)), (x.conj() * y).sum(-1), dtype)
     close(linalg.cross(fb.from_numpy(x[None]), fb.from_numpy(y)), np.cross(x[None], y), dtype)
@@ -83,7 +83,7 @@ def test_products_of_vectors(dtype):
     close(linalg.vander(fb.from_numpy(x), N=4), np.stack([np.vander(r, 4, increasing=True) for r in x]), dtype)
 
 
-def test_tensor_equations():
+def test_tensorinv_and_tensorsolve():
     a = draw((2, 3, 6)) + 3 * np.eye(6).reshape(2, 3, 6)
     close(linalg.tensorinv(fb.from_numpy(a), 2), np.linalg.tensorinv(a, 2), "float64", 10)
     b = draw((2, 3), seed=1)
@@ -92,7 +92,7 @@ def test_tensor_equations():
     close(linalg.tensorsolve(fb.from_numpy(moved), fb.from_numpy(b), (0,)), np.linalg.tensorsolve(a, b), "float64", 10)
 
 
-def test_the_order_of_a_contraction_saves_work():
+def test_best_order_minimises_the_work_of_a_contraction():
     from flambeau._contraction import best_order
 
     sizes = {"a": 1000, "b": 2, "c": 1000, "d": 3}

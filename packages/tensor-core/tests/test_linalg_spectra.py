@@ -71,7 +71,7 @@ def test_svd_of_low_rank_matrices(n, rank):
     assert linalg.matrix_rank(fb.from_numpy(a)).item() == rank
 
 
-def test_spectra_of_repeated_and_extreme_values():
+def test_eigh_and_svd_of_repeated_and_extreme_values():
     for scale in (1e-290, 1e-150, 1.0, 1e150, 1e290):
         a = np.diag([1.0, 1.0, 2.0]) * scale
         for values in (linalg.eigvalsh(fb.from_numpy(a)).numpy(), linalg.svdvals(fb.from_numpy(a)).numpy()[::-1]):
@@ -169,12 +169,12 @@ def test_real_matrices_have_real_eigenvalues_or_conjugate_pairs():
         (lambda: fb.svd_lowrank(fb.eye(3), q=4), ValueError, "min"),
     ],
 )
-def test_bad_arguments(call, kind, text):
+def test_spectral_functions_reject_invalid_arguments(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
 
 
-def test_approximations_of_low_rank():
+def test_svd_lowrank_and_pca_lowrank():
     a = draw((2, 30, 4)) @ draw((2, 4, 20), seed=1)
     U, S, V = fb.svd_lowrank(fb.from_numpy(a), q=6)
     close((U * S.unsqueeze(-2)) @ V.mT, a, "float64", 10)

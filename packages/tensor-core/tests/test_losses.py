@@ -48,7 +48,7 @@ CASES = list(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("shape", "reduction", "weighted", "ignoring"), CASES)
-def test_class_indices(shape, reduction, weighted, ignoring, dtype):
+def test_cross_entropy_with_class_indices(shape, reduction, weighted, ignoring, dtype):
     x = (RNG.standard_normal(shape) * 5).astype(dtype)
     target = RNG.integers(0, shape[1], (shape[0], *shape[2:]))
     ignore = -100
@@ -69,7 +69,7 @@ def test_class_indices(shape, reduction, weighted, ignoring, dtype):
 
 
 @pytest.mark.parametrize(("shape", "reduction", "weighted", "smoothing"), [(*c[:3], 0.1 * c[3]) for c in CASES])
-def test_class_probabilities(shape, reduction, weighted, smoothing):
+def test_cross_entropy_with_class_probabilities(shape, reduction, weighted, smoothing):
     x = RNG.standard_normal(shape) * 5
     p = special.softmax(RNG.standard_normal(shape), 1)
     weight = RNG.random(shape[1]) if weighted else None
@@ -84,27 +84,27 @@ def test_class_probabilities(shape, reduction, weighted, smoothing):
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-12)
 
 
-def test_one_sample_without_a_batch():
+def test_cross_entropy_of_one_sample_without_a_batch():
     x = RNG.standard_normal(5)
     got = fb.cross_entropy(fb.tensor(x), fb.tensor(3))
     assert got.item() == pytest.approx(-special.log_softmax(x)[3])
     assert fb.nll_loss(fb.tensor(x), fb.tensor(3)).item() == pytest.approx(-x[3])
 
 
-def test_extreme_logits():
+def test_cross_entropy_of_extreme_logits():
     x = fb.tensor([[1000.0, 0.0], [0.0, -1000.0], [-np.inf, 0.0]])
     assert fb.cross_entropy(x, fb.tensor([0, 0, 1]), reduction="none").tolist() == [0, 0, 0]
     assert fb.cross_entropy(x, fb.tensor([1, 1, 1]), reduction="none").tolist() == [1000, 1000, 0]
 
 
-def test_no_counted_element():
+def test_cross_entropy_without_counted_elements_is_nan():
     x = fb.zeros(2, 3)
     assert np.isnan(fb.cross_entropy(x, fb.tensor([-100, -100])).item())
     assert fb.cross_entropy(x, fb.tensor([-100, -100]), reduction="sum").item() == 0
     assert np.isnan(fb.cross_entropy(fb.zeros(0, 3), fb.zeros(0, dtype=fb.int64)).item())
 
 
-def test_half_precision():
+def test_cross_entropy_in_half_precision():
     x = RNG.standard_normal((5, 7)).astype(np.float16)
     target = RNG.integers(0, 7, 5)
     got = fb.cross_entropy(fb.tensor(x), fb.tensor(target))
@@ -160,13 +160,13 @@ SWAPPED = r"for 'int64': input and target look swapped; .*int64 and shape \[2\],
         (lambda: fb.mse_loss(fb.tensor([1]), fb.tensor([2])), RuntimeError, "int64"),
     ],
 )
-def test_errors(call, error, message):
+def test_losses_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
-def test_a_single_sample_takes_its_class_as_a_vector_of_one(reduction):
+def test_cross_entropy_of_one_sample_accepts_a_one_element_target(reduction):
     x = fb.tensor([1.0, 3.0, 2.0])
     for loss in (fb.nll_loss, fb.cross_entropy):
         alone = loss(x, fb.tensor(1), reduction=reduction)

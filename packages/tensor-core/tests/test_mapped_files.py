@@ -20,7 +20,7 @@ def path(tmp_path, request):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_values(path, dtype):
+def test_mapped_files_have_the_saved_values(path, dtype):
     saved = {"a": fb.tensor([[0, 1], [1, 1]]).to(dtype), "empty": fb.empty(0, 3), "odd": fb.ones(3, dtype=fb.uint8)}
     fb.save(saved, path)
     loaded = fb.load(path, mmap=True)
@@ -29,7 +29,7 @@ def test_values(path, dtype):
     assert loaded["empty"].shape == (0, 3)
 
 
-def test_writing_changes_a_private_copy(path):
+def test_writing_to_a_mapped_tensor_changes_a_private_copy(path):
     fb.save({"a": fb.zeros(10_000), "b": fb.ones(10)}, path)
     content = path.read_bytes()
     first, second = fb.load(path, mmap=True), fb.load(path, mmap=True)
@@ -40,7 +40,7 @@ def test_writing_changes_a_private_copy(path):
     assert first["a"].sum() == 70_000
 
 
-def test_tensors_outlive_the_file_and_each_other(path):
+def test_mapped_tensors_outlive_the_file_and_each_other(path):
     fb.save({"a": fb.arange(1000), "b": fb.ones(10)}, path)
     loaded = fb.load(path, mmap=True)
     path.unlink()
@@ -59,7 +59,7 @@ def test_saving_over_a_mapped_file_leaves_the_mapping(path):
     assert fb.load(path)["a"].all()
 
 
-def test_shared_memory_stays_shared(tmp_path):
+def test_mapped_tensors_share_memory_as_the_saved_ones(tmp_path):
     base = fb.arange(6)
     fb.save([base, base[2:]], tmp_path / "x.pt")
     loaded, part = fb.load(tmp_path / "x.pt", mmap=True)
@@ -86,7 +86,7 @@ MEASURE = """
 """
 
 
-def test_the_file_is_not_read_before_it_is_used(path, tmp_path):
+def test_a_mapped_file_is_not_read_before_it_is_used(path, tmp_path):
     size = 64 << 20
     fb.save({"a": fb.ones(size // 4)}, path)
     command = [sys.executable, "-c", textwrap.dedent(MEASURE), str(path), str(tmp_path / f"small{path.suffix}")]
@@ -132,7 +132,7 @@ def test_safe_open_rejects_other_files(tmp_path):
         serialization.safe_open(tmp_path / "absent")
 
 
-def test_unaligned_elements(tmp_path):
+def test_mapped_files_with_unaligned_elements(tmp_path):
     header = (
         b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[1,9]},"y":{"dtype":"I8","shape":[],"data_offsets":[0,1]}}'
     )
@@ -181,7 +181,7 @@ def test_from_file_with_too_few_bytes(tmp_path):
     assert (tmp_path / "x").read_bytes() == bytes(7)
 
 
-def test_descriptors_are_closed(path):
+def test_mapping_a_file_closes_its_descriptor(path):
     fb.save({"a": fb.ones(10)}, path)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):

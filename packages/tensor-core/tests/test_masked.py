@@ -36,7 +36,7 @@ REDUCTIONS = {
 @pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize("dim", [None, 0, -1, (0, 2), (2, 1)])
 @pytest.mark.parametrize("keepdim", [False, True])
-def test_reductions_ignore_masked_elements(name, dim, keepdim):
+def test_masked_reductions_ignore_masked_elements(name, dim, keepdim):
     result = getattr(fb.masked, name)(fb.tensor(VALUES), dim=dim, keepdim=keepdim, mask=fb.tensor(MASK))
     axis = tuple(range(3)) if dim is None else dim
     expected = np.asarray(REDUCTIONS[name](axis))
@@ -63,7 +63,7 @@ def test_sparse_tensors_and_masks():
                 )
 
 
-def test_reductions_of_sparse_tensors():
+def test_masked_reductions_of_sparse_tensors():
     x = fb.tensor([[0, 2, 0], [0, 0, 0], [3, 4, 0]])
     mask = fb.tensor([[True, True, False], [False, False, False], [True, True, False]])
     s, c = x.to_sparse(), x.to_sparse_csr()
@@ -80,14 +80,14 @@ def test_reductions_of_sparse_tensors():
 
 
 @pytest.mark.parametrize(("name", "reference"), [("argmax", np.ma.argmax), ("argmin", np.ma.argmin)])
-def test_extremes_of_unmasked_elements(name, reference):
+def test_masked_argmax_and_argmin(name, reference):
     function = getattr(fb.masked, name)
     found = function(fb.tensor(VALUES), 1, dtype=fb.int64, mask=fb.tensor(MASK))
     assert np.array_equal(found.numpy(), reference(HIDDEN, axis=1))
     assert function(fb.tensor(VALUES), 1, mask=fb.tensor(MASK)).dtype is fb.float64
 
 
-def test_the_median_is_the_lower_of_two():
+def test_masked_median_is_the_lower_of_two_elements():
     x = fb.tensor([[1.0, 9.0, 2.0, 3.0, 4.0]])
     assert fb.masked.median(x, 1, mask=x != 9).tolist() == [2.0]
     assert math.isnan(fb.masked.median(x, 1, mask=x > 100).item())
@@ -105,20 +105,20 @@ def test_the_median_is_the_lower_of_two():
         ("cumprod", lambda x: np.cumprod(np.where(MASK, x, 1), 1)),
     ],
 )
-def test_normalisations_ignore_masked_elements(name, reference):
+def test_masked_softmax_functions_ignore_masked_elements(name, reference):
     mask = MASK.any(1, keepdims=True) & MASK  # every column has an included element
     result = getattr(fb.masked, name)(fb.tensor(VALUES), 1, mask=fb.tensor(mask))
     with np.errstate(invalid="ignore"):
         np.testing.assert_allclose(result.numpy(), reference(VALUES), rtol=1e-12)
 
 
-def test_normalize_divides_by_the_norm():
+def test_masked_normalize_divides_by_the_norm():
     result = fb.masked.normalize(fb.tensor(VALUES), 3.0, 1, mask=fb.tensor(MASK))
     expected = np.where(MASK, VALUES, 0) / np.expand_dims(norm(HIDDEN, 1, 3), 1)
     np.testing.assert_allclose(result.numpy(), expected, rtol=1e-12)
 
 
-def test_logaddexp_takes_a_mask_for_each_side():
+def test_masked_logaddexp_takes_a_mask_for_each_operand():
     one, other = fb.tensor([0.0, 1.0, 2.0]), fb.tensor([3.0, 4.0, 5.0])
     result = fb.masked.logaddexp(
         one, other, input_mask=fb.tensor([True, False, True]), other_mask=fb.tensor([True, True, False])
@@ -140,7 +140,7 @@ def test_masks_broadcast_and_small_integers_are_summed_as_int64():
     assert total.item() == 400
 
 
-def test_variance_takes_a_correction():
+def test_masked_variance_takes_a_correction():
     x, mask = fb.tensor([1.0, 2.0, 6.0, 100.0]), fb.tensor([True, True, True, False])
     assert fb.masked.var(x, correction=0, mask=mask).item() == pytest.approx(np.var([1, 2, 6]))
     assert fb.masked.var(x, unbiased=False, mask=mask).item() == pytest.approx(np.var([1, 2, 6]))
@@ -163,7 +163,7 @@ def test_variance_takes_a_correction():
         (lambda x: fb.masked.sum(x.to_sparse_csr(), 0), RuntimeError, "with keepdim=False is unsupported"),
     ],
 )
-def test_wrong_arguments_are_rejected(call, error, message):
+def test_masked_functions_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.ones(2, 2))
 
@@ -176,7 +176,7 @@ def test_output_masks_mark_reductions_with_elements():
         fb.masked._output_mask(fb.exp, x, mask=mask)
 
 
-def test_gradients_reach_only_unmasked_elements():
+def test_gradients_of_masked_functions_reach_only_unmasked_elements():
     autograd = pytest.importorskip("flambeau.autograd")
     x, mask = fb.tensor(VALUES, requires_grad=True), fb.tensor(MASK)
     (slope,) = autograd.grad(fb.masked.mean(x, mask=mask), x)

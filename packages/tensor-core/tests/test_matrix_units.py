@@ -116,7 +116,7 @@ def right_words(matrix, kind):
 
 
 @pytest.mark.parametrize(("kind", "architecture"), [("float16", 75), ("float16", 80), ("bfloat16", 80), ("tf32", 90)])
-def test_fragments(machine, kind, architecture):
+def test_tensor_core_fragments_multiply_matrices(machine, kind, architecture):
     module, k = compile(machine, architecture), 8 if kind == "tf32" else 16
     left, right = small(16, k), small(k, 8)
     x, y = machine.to_device(left_words(left, kind)), machine.to_device(right_words(right, kind))
@@ -129,7 +129,7 @@ def test_fragments(machine, kind, architecture):
 
 @pytest.mark.parametrize("kind", ["float16", "tf32"])
 @pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-def test_rows(machine, monkeypatch, order, kind):
+def test_tensor_core_tiles_multiply_matrices_of_any_size(machine, monkeypatch, order, kind):
     """Test copies from global to shared memory, to fragments and back, with rows and columns beyond the matrix."""
     monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
     left, right = small(32, 40), small(13, 40)
@@ -143,7 +143,7 @@ def test_rows(machine, monkeypatch, order, kind):
 
 
 @pytest.mark.parametrize("chunks", range(2, 33, 2))
-def test_rows_lie_in_different_banks(chunks):
+def test_shared_memory_rows_lie_in_different_banks(chunks):
     """Test that eight rows that are read at once are in different banks, and that chunks stay within their row."""
     bits = 3 if chunks % 8 == 0 else 2 if chunks % 4 == 0 else 1
     row, chunk = np.mgrid[:64, :chunks]
@@ -185,7 +185,7 @@ FLAMBEAU_COOPERATIVE_KERNEL(no_wait, Arguments, 32) {
 
 
 @pytest.mark.parametrize("architecture", [75, 80, 90, 100])
-def test_nvidia_compiles_them(machine, architecture):
+def test_tensor_core_kernels_compile_with_nvrtc(machine, architecture):
     machine.by_nvidia()
     standard = KERNEL_SOURCES / "device" / "standard"
     result, log, _ = machine.compile(KERNELS, "-DFLAMBEAU_ISA=gpu", f"-I{standard}", architecture=architecture)

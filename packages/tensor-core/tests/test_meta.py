@@ -95,7 +95,7 @@ def results(value):
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_operators_give_shapes_and_dtypes(name):
+def test_operators_of_meta_tensors_give_shapes_and_dtypes(name):
     shapes, call = CALLS[name]
     expected = results(call(*(fb.ones(shape) for shape in shapes)))
     before = fb.memory_allocated()
@@ -104,14 +104,14 @@ def test_operators_give_shapes_and_dtypes(name):
     assert all(r.is_meta for r in got) and fb.memory_allocated() - before < 20_000
 
 
-def test_resizing_takes_no_time_per_element():
+def test_resizing_a_meta_tensor_takes_constant_time():
     x, huge = meta(1, 2, 2 * 10**8), (1, 2, 4 * 10**8)  # a CPU tensor would take minutes
     assert fb._core.nn_interpolate(x, scale_factor=2.0).shape == huge
     assert fb._core.nn_interpolate(x, huge[2], mode="linear").shape == huge
     assert fb.adaptive_avg_pool1d(x, huge[2]).shape == huge
 
 
-def test_the_result_for_a_meta_tensor_is_not_used_for_others():
+def test_cached_plans_of_meta_tensors_are_not_used_for_other_tensors():
     fb._core.nn_interpolate(meta(1, 1, 3), (6,))
     fb.adaptive_avg_pool1d(meta(1, 1, 3), 2)
     x = fb.tensor([[[1.0, 2.0, 3.0]]])
@@ -119,7 +119,7 @@ def test_the_result_for_a_meta_tensor_is_not_used_for_others():
     assert fb.adaptive_avg_pool1d(x, 2).tolist() == [[[1.5, 2.5]]]
 
 
-def test_nothing_is_allocated():
+def test_meta_tensors_allocate_no_memory():
     x = meta(1 << 20, 1 << 20)
     before = fb.memory_allocated()
     y = ((x @ x).relu() + 1).softmax(-1)
@@ -151,7 +151,7 @@ CONSTRUCTORS = {
 
 
 @pytest.mark.parametrize("name", CONSTRUCTORS)
-def test_constructors(name):
+def test_factories_create_meta_tensors(name):
     make = CONSTRUCTORS[name]
     expected = make()
     with fb.device("meta"):
@@ -168,7 +168,7 @@ def test_constructors(name):
     assert not make().is_meta
 
 
-def test_the_default_device():
+def test_meta_as_the_default_device():
     assert fb.get_default_device() == fb.device("cpu")
     fb.set_default_device("meta")
     try:
@@ -233,14 +233,14 @@ def test_attributes_of_meta_tensors():
         (lambda x: fb.mm(x, x), RuntimeError, "2x3"),
     ],
 )
-def test_operations_without_elements_are_rejected(call, error, message):
+def test_operations_that_read_elements_of_meta_tensors_raise(call, error, message):
     x = meta(2, 3)
     with pytest.raises(error, match=message):
         call(x)
     assert fb.ones(2).add(1).sum().item() == 4  # the settings are restored
 
 
-def test_a_copy_into_meta_does_nothing():
+def test_a_copy_into_a_meta_tensor_does_nothing():
     x = meta(2, 3)
     assert x.copy_(fb.ones(2, 3)) is x and x.is_meta
     with pytest.raises(RuntimeError, match="broadcast"):

@@ -63,7 +63,7 @@ def test_views_follow_the_storage_to_shared_memory():
     assert x.data_ptr() == address
 
 
-def test_arrays_made_before_keep_their_memory():
+def test_arrays_made_before_share_memory_keep_their_memory():
     x = fb.ones(1000)
     array, base = x.numpy(), np.ones(1000)
     borrowed = fb.from_numpy(base)
@@ -78,18 +78,18 @@ def test_arrays_made_before_keep_their_memory():
     assert array.sum() == 1000
 
 
-def test_empty_tensors():
+def test_empty_tensors_can_be_sent_to_processes():
     assert fb.empty(0, 3).share_memory_().shape == (0, 3)
 
 
-def test_descriptors_are_closed_with_the_memory():
+def test_file_descriptors_are_closed_with_the_shared_memory():
     before = open_files()
     for _ in range(50):
         fb.ones(10).share_memory_()
     assert open_files() == before
 
 
-def test_bad_descriptors():
+def test_invalid_file_descriptors_are_rejected():
     with pytest.raises(RuntimeError, match="shared memory of 4 bytes: fstat failed: Bad file descriptor"):
         fb._core._from_shared(-1, 4)
     x = fb.ones(2).share_memory_()
@@ -103,7 +103,7 @@ def test_bad_descriptors():
         fb._core._from_shared(0, -1)
 
 
-def test_too_few_descriptors():
+def test_running_out_of_file_descriptors_raises():
     program = """
         import resource, flambeau
         held = [flambeau.ones(1)]
@@ -212,7 +212,7 @@ def test_sent_objects_keep_their_type():
     assert queue.get() == (fb.float16, fb.Size([1]), fb.device("cpu"))
 
 
-def test_a_tensor_with_a_history_is_not_sent():
+def test_sending_a_non_leaf_tensor_raises():
     pytest.importorskip("flambeau.autograd")
     queue = mp.get_context("fork").SimpleQueue()
     leaf = fb.ones(2, requires_grad=True)
@@ -222,14 +222,14 @@ def test_a_tensor_with_a_history_is_not_sent():
         queue.put(leaf * 2)
 
 
-def test_strategies():
+def test_sharing_strategies():
     assert mp.get_all_sharing_strategies() == {mp.get_sharing_strategy()} == {"file_descriptor"}
     mp.set_sharing_strategy("file_descriptor")
     with pytest.raises(ValueError, match=r"'file_system' is not supported.*RLIMIT_NOFILE"):
         mp.set_sharing_strategy("file_system")
 
 
-def test_the_names_of_multiprocessing_are_there():
+def test_the_module_has_the_names_of_multiprocessing():
     for name in multiprocessing.__all__:
         assert hasattr(mp, name)
 
@@ -263,7 +263,7 @@ def test_start_processes_without_waiting():
     assert tensor.tolist() == [0, 1]
 
 
-def test_a_process_that_raises_ends_the_others():
+def test_spawn_ends_all_processes_if_one_raises():
     with pytest.raises(
         mp.ProcessRaisedException, match=r"-- Process 1 terminated .*(?s:.)*KeyError: 'number 1'"
     ) as caught:
@@ -275,7 +275,7 @@ def test_a_process_that_raises_ends_the_others():
     ("code", "message"),
     [(3, "exit code 3"), (-9, "signal SIGKILL")],
 )
-def test_a_process_that_exits(code, message):
+def test_spawn_reports_a_process_that_exits(code, message):
     with pytest.raises(mp.ProcessExitedException, match=f"process 0 terminated with {message}") as caught:
         mp.start_processes(leave, args=(code,), start_method="fork")
     assert caught.value.exit_code == code
@@ -288,7 +288,7 @@ def test_a_process_that_exits(code, message):
 @pytest.mark.parametrize(
     "ending", ["pass", "raise SystemExit(3)", "os.kill(os.getpid(), signal.SIGKILL)", "os._exit(0)"]
 )
-def test_nothing_is_left_of_shared_memory(ending):
+def test_no_shared_memory_is_left_after_exit(ending):
     before = set(os.listdir("/dev/shm"))
     program = f"""
         import os, signal

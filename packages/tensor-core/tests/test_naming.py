@@ -27,16 +27,16 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_texts_begin_with_flambeau(text):
+def test_repr_and_error_messages_use_the_name_flambeau(text):
     assert TEXTS[text]() == text
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_texts_begin_with_the_name_that_programs_import(text, named_torch):
+def test_repr_and_error_messages_use_the_imported_name(text, named_torch):
     assert TEXTS[text]() == text.replace("flambeau", "torch")
 
 
-def test_errors_name_types_and_advice_by_it(named_torch):
+def test_error_messages_and_hints_use_the_name_torch_under_the_alias(named_torch):
     with pytest.raises(TypeError, match=r"must be torch\.dtype, not str; write torch\.float32"):
         fb.ones(1, dtype="float32")
     with pytest.raises(TypeError, match=r"torch\.tensor\(\) converts it"):

@@ -34,7 +34,7 @@ def whole_range(dtype, length, seed):
 
 @pytest.mark.parametrize("dtype", INTEGERS)
 @pytest.mark.parametrize("length", LENGTHS)
-def test_integers_of_the_whole_range(dtype, length):
+def test_functions_of_every_narrow_integer(dtype, length):
     x, y = whole_range(dtype, length, 1), whole_range(dtype, length, 2)
     wide_x, wide_y = x.astype("int64"), y.astype("int64")
     a, b = fb.from_numpy(x), fb.from_numpy(y)
@@ -65,7 +65,7 @@ def test_shifts_by_any_count(dtype):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_shifts_by_counts_of_their_own(dtype):
+def test_shifts_by_elementwise_counts(dtype):
     bits = np.iinfo(dtype).bits
     x, count = whole_range(dtype, 5003, 10), np.random.default_rng(11).integers(0, bits + 3, 5003)
     wide, shifts = x.astype("int64"), fb.from_numpy(count.astype(dtype))
@@ -77,7 +77,7 @@ def test_shifts_by_counts_of_their_own(dtype):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_powers_wrap(dtype):
+def test_integer_powers_wrap(dtype):
     info = np.iinfo(dtype)
     x = np.unique(np.concatenate([np.arange(max(info.min, -9), 10), whole_range(dtype, 200, 12), [info.min, info.max]]))
     y = np.arange(-3 if info.min < 0 else 0, 100)
@@ -92,7 +92,7 @@ def test_powers_wrap(dtype):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_factors_out_of_the_range_of_the_dtype(dtype):
+def test_multiplication_by_numbers_out_of_the_range_of_the_dtype(dtype):
     x, y = whole_range(dtype, 1000, 13), whole_range(dtype, 1000, 14)
     a, b = fb.from_numpy(x), fb.from_numpy(y)
     for factor in (2, -2, 300, -40000):
@@ -104,7 +104,7 @@ def test_factors_out_of_the_range_of_the_dtype(dtype):
 
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, "int32", "int64"])
-def test_roots_of_integers(dtype):
+def test_square_roots_of_integers(dtype):
     x = whole_range(dtype, 3000, 15)
     t = fb.from_numpy(x)
     with np.errstate(all="ignore"):
@@ -158,7 +158,7 @@ def bits_of(tensor):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("length", LENGTHS)
-def test_halves_are_computed_in_float32_and_rounded_once(dtype, length):
+def test_half_precision_functions_compute_in_float32_and_round_once(dtype, length):
     (a, x), (b, y) = halves(dtype, length, 5), halves(dtype, length, 6)
     np.testing.assert_array_equal(bits_of(fb.from_numpy(x).to(getattr(fb, dtype))), rounded(x, dtype))
     with np.errstate(over="ignore"):
@@ -188,7 +188,7 @@ def test_halves_are_computed_in_float32_and_rounded_once(dtype, length):
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("offset", [1, 2, 3])
-def test_halves_at_any_offset_in_memory(dtype, offset):
+def test_half_precision_vectors_at_any_memory_offset(dtype, offset):
     (a, x), (b, y) = halves(dtype, 1000, 20), halves(dtype, 1000, 21)
     product, less = a[offset:] * b[:-offset], a[offset:] < b[:-offset]
     np.testing.assert_array_equal(bits_of(product), rounded(x[offset:] * y[:-offset], dtype))
@@ -199,7 +199,7 @@ def test_halves_at_any_offset_in_memory(dtype, offset):
     np.testing.assert_array_equal(bits_of(a)[offset:], rounded(x[offset:] + np.float32(0.5), dtype))
 
 
-def test_no_number_in_bfloat16_is_one_bit_pattern():
+def test_nan_results_in_bfloat16_have_one_bit_pattern():
     x, y = fb.ones(2, 100, dtype=fb.bfloat16)
     x[::3], y[::3] = float("inf"), -float("inf")
     want = np.full(100, 0x4000)  # 2
@@ -220,7 +220,7 @@ def test_every_float16_converts_exactly():
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8"])
-def test_functions_of_many_bytes(dtype):
+def test_functions_of_long_byte_vectors(dtype):
     few = (
         fb.from_numpy(np.arange(256, dtype="uint8")).view(getattr(fb, dtype))
         if dtype != "bool"
@@ -249,7 +249,7 @@ FUNCTIONS = {  # of one tensor, with what NumPy or SciPy gives in double precisi
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "float16", "bfloat16"])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_values_of_many_elements_are_those_of_each(dtype, name):
+def test_long_vectors_give_the_same_values_as_single_elements(dtype, name):
     function, reference = FUNCTIONS[name]
     bits = 8 if dtype.endswith("8") else 16
     every = fb.from_numpy(np.arange(1 << bits, dtype=f"uint{bits}")[::-1].copy()).view(getattr(fb, dtype))
@@ -274,7 +274,7 @@ def test_values_of_many_elements_are_those_of_each(dtype, name):
 @pytest.mark.parametrize(
     ("shape", "dim"), [*itertools.product([(7, 700), (700, 7), (33, 65), (3, 40000)], [0, 1, None])]
 )
-def test_reductions_of_halves(dtype, shape, dim):
+def test_reductions_of_half_precision(dtype, shape, dim):
     tensor, values = halves(dtype, shape[0] * shape[1], 7)
     tensor, values = tensor.reshape(shape), values.reshape(shape).astype("float64")
     sums = fb.sum(tensor, dim, dtype=fb.float32) if dim is not None else fb.sum(tensor, dtype=fb.float32)
@@ -294,7 +294,7 @@ SHAPES = [(7, 100), (9, 1000), (3, 9001), (1, 20000), (50, 40), (5000, 70), (3, 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_softmax_of_halves(dtype, shape):
+def test_softmax_of_half_precision(dtype, shape):
     x = fb.from_numpy(np.random.default_rng(16).standard_normal(shape).astype("float32") * 3).to(getattr(fb, dtype))
     values = x.to(fb.float64).numpy()
     unit = {"float16": 2**-11, "bfloat16": 2**-8}[dtype]
@@ -308,7 +308,7 @@ def test_softmax_of_halves(dtype, shape):
 
 
 @pytest.mark.parametrize("length", [100, 9001])
-def test_softmax_of_halves_with_infinities(length):
+def test_softmax_of_half_precision_with_infinities(length):
     x = fb.zeros(3, length, dtype=fb.bfloat16)
     x[0, ::2] = x[2] = -float("inf")
     x[1, 7] = float("inf")
@@ -321,7 +321,7 @@ def test_softmax_of_halves_with_infinities(length):
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool", "float16", "bfloat16"])
 @pytest.mark.parametrize("shape", [(3, 9001), (20, 700), (2, 30), (300, 40)])
-def test_running_sums_and_products(dtype, shape):
+def test_cumsum_and_cumprod_of_narrow_dtypes(dtype, shape):
     rng = np.random.default_rng(17)
     whole = rng.integers(0, 2, shape) if dtype == "bool" else rng.integers(1, 4, shape)
     tensor = fb.from_numpy(whole).to(getattr(fb, dtype))
@@ -336,7 +336,7 @@ def test_running_sums_and_products(dtype, shape):
         np.testing.assert_array_equal(fb.cumsum(tensor, 1, dtype=fb.int32).numpy(), exact)
 
 
-def test_running_extremes_of_bfloat16():
+def test_cummax_and_cummin_of_bfloat16():
     values = np.random.default_rng(18).integers(-40, 40, (3, 5000)).astype("float32")
     values[1, 3000], values[2, ::7] = np.nan, -0.0
     tensor = fb.from_numpy(values).to(fb.bfloat16)
@@ -350,7 +350,7 @@ def test_running_extremes_of_bfloat16():
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool"])
 @pytest.mark.parametrize("shape", [(7, 700), (700, 7), (33, 65), (3, 4000), (600, 300)])
-def test_extremes_of_narrow_integers(dtype, shape):
+def test_max_and_min_of_narrow_integers(dtype, shape):
     count = shape[0] * shape[1]
     values = (whole_range(dtype, count, 8) if dtype != "bool" else whole_range("uint8", count, 8) > 127).reshape(shape)
     tensor = fb.from_numpy(values)
@@ -371,7 +371,7 @@ def test_extremes_of_narrow_integers(dtype, shape):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "bool", "uint8", "complex64"])
-def test_full(dtype):
+def test_full_and_fill_of_narrow_dtypes(dtype):
     made = fb.full((3, 700), 1, dtype=getattr(fb, dtype))
     assert bool((made == 1).all())
     made[:, ::3].fill_(0)
@@ -379,7 +379,7 @@ def test_full(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "float16"])
-def test_short_rows_of_a_larger_tensor(dtype):
+def test_functions_of_short_rows_of_a_larger_tensor(dtype):
     values = whole_range("int8", 60 * 10, 9).reshape(60, 10).astype(dtype)
     tensor = fb.from_numpy(values)
     for columns in (slice(0, 3), slice(1, 10, 3), slice(9, None)):
@@ -391,7 +391,7 @@ def test_short_rows_of_a_larger_tensor(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
-def test_slow_functions_of_many_integers_among_few_numbers(dtype):
+def test_digamma_of_long_integer_vectors(dtype):
     generator = np.random.default_rng(19)
     for least, largest in ((-9, 99), (-40000, 25000), (-(2**31), 2**31 - 1)):
         x = generator.integers(least, largest, 300_000, endpoint=True).astype(dtype)
@@ -406,7 +406,7 @@ def test_slow_functions_of_many_integers_among_few_numbers(dtype):
 @pytest.mark.parametrize("operation", [operator.sub, operator.mul, operator.truediv])
 @pytest.mark.parametrize("number", [1, 0.5, 0.1, 3e5, -0.0, float("inf"), float("nan")])
 @pytest.mark.parametrize("shape", [(33,), (5003,), (3, 1, 900)])
-def test_numbers_before_halves(operation, number, shape):
+def test_operators_with_a_number_before_half_precision_round_once(operation, number, shape):
     """Test that an operation with a number computes in float32 and rounds once, for any number."""
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float16)
     with np.errstate(over="ignore", invalid="ignore"):

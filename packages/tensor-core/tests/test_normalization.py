@@ -21,7 +21,7 @@ def batch_norm(x, weight, bias, eps):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(8, 3), (4, 3, 5), (4, 3, 5, 6), (1, 3, 2), (2, 1, 1), (64, 16, 9, 9)])
-def test_training(shape, dtype):
+def test_batch_norm_in_training(shape, dtype):
     x = (RNG.standard_normal(shape) * 3 + 10).astype(dtype)
     weight, bias = RNG.random((2, shape[1])).astype(dtype)
     mean, var = RNG.random((2, shape[1])).astype(dtype)
@@ -43,7 +43,7 @@ def test_training(shape, dtype):
 
 
 @pytest.mark.parametrize("shape", [(8, 3), (4, 3, 5, 6), (0, 3, 2)])
-def test_evaluation(shape):
+def test_batch_norm_in_evaluation(shape):
     x = RNG.standard_normal(shape)
     mean, var, weight, bias = RNG.random((4, 3))
     column = (1, -1) + (1,) * (x.ndim - 2)
@@ -57,7 +57,7 @@ def test_evaluation(shape):
     assert fb.batch_norm(fb.zeros(2, 3, dtype=fb.float16), None, None, fb.zeros(3), fb.ones(3)).dtype is fb.float16
 
 
-def test_large_means_keep_their_digits():
+def test_batch_norm_of_large_means_is_accurate():
     x = (RNG.standard_normal((256, 2)) + 3000).astype(np.float32)
     want = batch_norm(x.astype(np.float64), np.ones(2), np.zeros(2), 1e-5)[0]
     np.testing.assert_allclose(fb.batch_norm(fb.tensor(x), None, None, training=True).numpy(), want, atol=2e-3)
@@ -83,7 +83,7 @@ def test_large_means_keep_their_digits():
         (lambda: fb.dropout([1.0]), TypeError, "list"),
     ],
 )
-def test_errors(call, error, message):
+def test_normalisation_rejects_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
@@ -147,7 +147,7 @@ def test_layer_norm_of_short_rows(length, rows):
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, atol=1e-9)
 
 
-def test_layer_norm_says_which_shape_it_expected():
+def test_the_error_of_layer_norm_names_the_expected_shape():
     with pytest.raises(RuntimeError, match=r"shape \[\*, 3, 7\], but got input of size \[4, 8\]"):
         fb.layer_norm(fb.rand(4, 8), (3, 7))
 
@@ -188,6 +188,6 @@ def test_running_mean_and_variance_change_together():
     assert mean.tolist() == [0.0, 0.0]
 
 
-def test_parameters_of_batch_norm_stand_in_the_order_of_pytorch():
+def test_batch_norm_takes_its_parameters_in_the_order_of_pytorch():
     order = ["input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps", "cudnn_enabled"]
     assert list(inspect.signature(fb.batch_norm).parameters) == order

@@ -28,7 +28,7 @@ def draw(shape, dtype, seed):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_momentum(dtype):
+def test_sgd_with_momentum(dtype):
     values, grads = ([draw(shape, dtype, seed) for shape in SHAPES] for seed in range(2))
     params, states = [fb.tensor(v) for v in values], [{} for _ in SHAPES]
     want, buffers = [v.astype(np.float64) for v in values], [0.0] * len(SHAPES)
@@ -61,7 +61,7 @@ def test_strided_and_half_parameters():
         np.testing.assert_allclose(p.float().numpy(), a - 0.5 * g, atol=2e-3)
 
 
-def test_the_number_of_threads_makes_no_difference():
+def test_optimizer_steps_do_not_depend_on_the_number_of_threads():
     results, before = [], fb.get_num_threads()
     for threads in (1, 2):
         fb.set_num_threads(threads)
@@ -85,7 +85,7 @@ def test_the_number_of_threads_makes_no_difference():
         ([fb.zeros(2)], [fb.zeros(2)], {"step": fb.zeros(2)}, RuntimeError, r"step must be a float32 number.*\[2\]"),
     ],
 )
-def test_errors(params, grads, state, error, message):
+def test_optimizer_steps_reject_invalid_arguments(params, grads, state, error, message):
     states = [dict(state) for _ in params]
     with pytest.raises(error, match=message):
         step("adam", ADAM, params, grads, states)

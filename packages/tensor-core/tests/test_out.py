@@ -31,7 +31,7 @@ EXACT = {
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_results_are_not_converted_to_another_dtype(name):
+def test_out_of_an_unsuitable_dtype_is_rejected(name):
     EXACT[name](fb.empty(0))
     out = fb.zeros(2, 2, dtype=fb.float64)
     with pytest.raises(RuntimeError, match=r"(?i)dtype.*expected"):
@@ -40,7 +40,7 @@ def test_results_are_not_converted_to_another_dtype(name):
 
 
 @pytest.mark.parametrize("call", [fb.exp, fb.square, fb.logsumexp, fb.cat, fb.linalg.pinv])
-def test_other_results_are_converted(call):
+def test_out_converts_results_to_a_suitable_dtype(call):
     out = fb.empty(0, dtype=fb.float64)
     arguments = ((M, M),) if call is fb.cat else (M, 1) if call is fb.logsumexp else (M,)
     call(*arguments, out=out)
@@ -62,7 +62,7 @@ def test_sums_and_products_are_computed_in_the_dtype_of_out(call):
 
 
 @pytest.mark.parametrize("call", [fb.all, fb.any])
-def test_truths_are_bool_or_uint8(call):
+def test_any_and_all_accept_out_of_bool_or_uint8(call):
     for x in (M, M.to(fb.uint8)):
         for dtype in (fb.bool, fb.uint8):
             assert call(x, 0, out=fb.empty(0, dtype=dtype)).tolist() == [True, True]
@@ -76,14 +76,14 @@ def test_bernoulli_writes_to_every_dtype(dtype):
     assert fb.bernoulli(fb.tensor([0.0, 1.0]), out=out).tolist() == [0, 1] and out.dtype is dtype
 
 
-def test_a_resized_result_has_the_order_of_the_operands():
+def test_a_resized_out_has_the_memory_order_of_the_operands():
     x = fb.rand(2, 3, 4).permute(2, 0, 1)
     for call in (lambda out: fb.exp(x, out=out), lambda out: fb.add(x, fb.rand(3), out=out)):
         assert call(fb.empty(0)).stride() == x.stride()
         assert call(fb.empty(4, 2, 3)).is_contiguous()
 
 
-def test_a_constructor_marks_the_tensor_that_it_writes_to():
+def test_factories_with_out_set_requires_grad():
     pytest.importorskip("flambeau.autograd")
     out = fb.empty(0)
     assert fb.full((2,), 3.0, out=out, requires_grad=True) is out
@@ -108,7 +108,7 @@ CALLS = [(name, others) for name, calls in DIRECT.items() for others in calls]
 
 @pytest.mark.parametrize(("name", "others"), CALLS)
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float16, fb.int64, fb.complex64])
-def test_direct_results_equal_those_of_the_function(name, others, dtype):
+def test_results_written_to_out_equal_the_returned_ones(name, others, dtype):
     fb.manual_seed(0)
     x, y = ((10 * fb.randn(4, 6)).to(dtype) for _ in range(2))
     y[y == 0] = 1
@@ -135,7 +135,7 @@ def test_direct_results_equal_those_of_the_function(name, others, dtype):
 
 
 @pytest.mark.parametrize(("name", "others"), CALLS)
-def test_direct_results_report_errors_and_change_nothing(name, others):
+def test_an_error_leaves_out_unchanged(name, others):
     x = fb.tensor([1.5, -2.5, 3.5])
     arguments, keywords = others(x.clone())
     function, narrow = getattr(fb, name), fb.tensor([1, 2, 3])
@@ -180,7 +180,7 @@ def test_a_result_of_another_shape_resizes_out_with_a_warning(call, shape):
     assert fb.equal(out, expected[0] if isinstance(expected, tuple) else expected)
 
 
-def test_a_warning_that_is_an_error_leaves_out_unchanged():
+def test_a_resize_warning_raised_as_an_error_leaves_out_unchanged():
     out = fb.zeros(5, 7)
     for call in (lambda: fb.exp(fb.ones(3), out=out), lambda: fb.cat([fb.ones(3)], out=out)):
         with pytest.raises(UserWarning, match="was resized"):
@@ -194,7 +194,7 @@ def test_factories_resize_out_without_a_warning():
 
 
 @pytest.mark.parametrize("pair", [tuple, list])
-def test_several_results_are_named_like_those_of_a_new_tensor(pair):
+def test_results_written_to_out_have_named_fields(pair):
     values, places = fb.empty(2), fb.empty(2, dtype=fb.int64)
     result = fb.max(M, 1, out=pair((values, places)))
     assert result.values is values and result.indices is places and values.tolist() == [4, 3]

@@ -63,7 +63,7 @@ def test_matmul(a, b, dtype):
 @pytest.mark.parametrize(
     ("m", "n", "k"), [(1, 1, 70_001), (3, 5, 9000), (64, 40, 5000), (200, 150, 4500), (1, 9, 65_793)]
 )
-def test_long_contractions(m, n, k, dtype):
+def test_matmul_over_long_contractions(m, n, k, dtype):
     real = {"complex64": "float32"}.get(dtype, dtype)
     a, b = draw((m, k), real, 1), draw((k, n), real, 2)
     if dtype == "complex64":
@@ -77,7 +77,7 @@ def test_long_contractions(m, n, k, dtype):
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"])
 @pytest.mark.parametrize(("a", "b"), VECTORS_AND_MATRICES[:19])
-def test_integers_are_exact(a, b, dtype):
+def test_matrix_products_of_integers_are_exact(a, b, dtype):
     x, y = draw(a, dtype, 1), draw(b, dtype, 2)
     got = fb.tensor(x) @ fb.tensor(y)
     assert got.dtype is getattr(fb, dtype)
@@ -99,7 +99,7 @@ def test_a_vector_times_a_row_major_matrix():
 @pytest.mark.parametrize(
     ("count", "m", "n", "k"), [(1, 5, 6, 7), (3, 16, 16, 16), (5, 1, 40, 9), (7, 9, 1, 40), (40, 65, 130, 70)]
 )
-def test_batches_in_any_layout(count, m, n, k, layouts, dtype):
+def test_matmul_of_batches_in_any_layout(count, m, n, k, layouts, dtype):
     """Test with integers, so that every sum is exact. The last case is larger than the cache."""
 
     def lying(array, layout):
@@ -113,7 +113,7 @@ def test_batches_in_any_layout(count, m, n, k, layouts, dtype):
     assert np.array_equal((x[:1] @ y).numpy(), a[:1] @ b)
 
 
-def test_large_integers_wrap():
+def test_matrix_products_of_large_integers_wrap():
     x = np.array([[2**62, 2**61], [-(2**63), 5]])
     with np.errstate(over="ignore"):
         assert np.array_equal((fb.tensor(x) @ fb.tensor(x)).numpy(), x @ x)
@@ -127,7 +127,7 @@ def test_large_integers_wrap():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_types_accumulate_in_float32(dtype):
+def test_matrix_products_of_half_types_accumulate_in_float32(dtype):
     x, y = (
         fb.tensor(draw((20, 500), "float32", 1)).to(getattr(fb, dtype)),
         fb.tensor(draw((500, 30), "float32", 2)).to(getattr(fb, dtype)),
@@ -140,7 +140,7 @@ def test_half_types_accumulate_in_float32(dtype):
 
 @pytest.mark.parametrize("forms", list(itertools.product(["plain", "transposed", "strided", "expanded"], repeat=2)))
 @pytest.mark.parametrize("size", [7, 70])
-def test_any_strides(forms, size):
+def test_matmul_of_operands_with_any_strides(forms, size):
     def made(form, seed):
         a = draw((2 * size, 2 * size), "float64", seed)
         if form == "plain":
@@ -173,7 +173,7 @@ SUMMED_PRODUCTS = {  # shapes of the added term and the factors, and the product
 
 @pytest.mark.parametrize("name", SUMMED_PRODUCTS)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_summed_products_of_half_types_round_once(name, dtype):
+def test_addmm_of_half_types_rounds_once(name, dtype):
     *shapes, product = SUMMED_PRODUCTS[name]
     operands = [fb.tensor(draw(shape, "float32", k)).to(getattr(fb, dtype)) for k, shape in enumerate(shapes)]
     i, a, b = (t.to(fb.float64).numpy() for t in operands)
@@ -185,7 +185,7 @@ def test_summed_products_of_half_types_round_once(name, dtype):
 
 @pytest.mark.parametrize("name", SUMMED_PRODUCTS)
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
-def test_summed_products_of_integers_take_whole_factors(name, dtype):
+def test_addmm_of_integers_truncates_its_factors(name, dtype):
     *shapes, product = SUMMED_PRODUCTS[name]
     i, a, b = (np.abs(draw(shape, "int64", k)).astype(dtype) for k, shape in enumerate(shapes))
     got = getattr(fb, name)(*map(fb.from_numpy, (i, a, b)), beta=2.7, alpha=3.9)
@@ -230,7 +230,7 @@ def test_complex_dot(n, dtype):
     check(fb.dot(x[::2], y[::2]), np.asarray(a[::2] @ b[::2]), dtype, n)
 
 
-def test_products_by_name():
+def test_mm_mv_bmm_and_dot():
     a, b, c = draw((3, 4), "float64", 1), draw((4, 5), "float64", 2), draw((3, 5), "float64", 3)
     v, w = draw((4,), "float64", 4), draw((3,), "float64", 5)
     x, y, z, p, q = map(fb.tensor, (a, b, c, v, w))
@@ -326,7 +326,7 @@ def test_einsum(equation):
         (lambda: fb.einsum("ij,jk", fb.zeros(2, 3), fb.zeros(4, 5)), "subscript j has size 4"),
     ],
 )
-def test_errors(call, message):
+def test_matrix_products_reject_invalid_arguments(call, message):
     with pytest.raises(RuntimeError, match=message):
         call()
 

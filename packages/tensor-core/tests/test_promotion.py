@@ -67,7 +67,7 @@ def expected(operands):
 
 
 @pytest.mark.parametrize(("a", "b"), list(itertools.product(NAMES, NAMES)))
-def test_tensors(a, b):
+def test_promotion_of_two_tensors(a, b):
     assert fb.promote_types(dtype(a), dtype(b)) is dtype(PROMOTED[a, b])
     x, y = fb.ones(2, dtype=dtype(a)), fb.ones(2, dtype=dtype(b))
     assert (x + y).dtype is dtype(PROMOTED[a, b])
@@ -86,7 +86,7 @@ operand = st.one_of(
 
 
 @given(operand, operand)
-def test_tensors_dimensionless_tensors_and_numbers(a, b):
+def test_promotion_of_tensors_zero_dimensional_tensors_and_numbers(a, b):
     if a[1] == -1 and b[1] == -1:
         return
     values = {name: number for number, name in NUMBERS.items()}
@@ -114,7 +114,7 @@ def test_default_dtype_is_the_dtype_of_python_floats():
 
 
 @pytest.mark.parametrize(("to", "source"), list(itertools.product(NAMES, NAMES)))
-def test_in_place_results_stay_within_their_category(to, source):
+def test_in_place_operators_reject_results_of_a_higher_category(to, source):
     x, y = fb.ones(2, dtype=dtype(to)), fb.ones(2, dtype=dtype(source))
     if kind(PROMOTED[to, source]) <= kind(to):
         assert x.mul_(y).dtype is dtype(to)
@@ -135,6 +135,6 @@ def test_in_place_results_stay_within_their_category(to, source):
         ("all", {"bool": "bool", "uint8": "uint8", "float32": "bool"}),
     ],
 )
-def test_reductions(function, results):
+def test_result_dtypes_of_reductions(function, results):
     for name, result in results.items():
         assert getattr(fb.ones(3, dtype=dtype(name)), function)().dtype is dtype(result)

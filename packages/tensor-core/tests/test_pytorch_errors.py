@@ -64,7 +64,7 @@ VALUES = fb.arange(6.0).reshape(2, 3)
         (lambda: "x" in VALUES, "only supports Tensor or scalar, but you passed in a <class 'str'>."),
     ],
 )
-def test_runtime_errors(call, text):
+def test_runtime_errors_have_the_text_of_pytorch(call, text):
     with pytest.raises(RuntimeError, match=text):
         call()
 
@@ -79,12 +79,12 @@ def test_runtime_errors(call, text):
         (lambda: VALUES.__dlpack__(stream="first"), "stream must be int or None"),
     ],
 )
-def test_type_errors(call, text):
+def test_type_errors_have_the_text_of_pytorch(call, text):
     with pytest.raises(TypeError, match=text):
         call()
 
 
-def test_a_condition_of_bytes_is_deprecated():
+def test_where_with_a_uint8_condition_is_deprecated():
     with pytest.warns(UserWarning, match="where received a uint8 condition tensor"):
         assert fb.where(fb.tensor([1, 0], dtype=fb.uint8), 1, 2).tolist() == [1, 2]
 
@@ -94,11 +94,11 @@ def test_a_list_of_tensors_may_be_empty_where_sizes_may_not():
     assert fb.flip(VALUES, ()).tolist() == VALUES.tolist()
 
 
-def test_true_is_a_factor_of_truth_values():
+def test_add_of_booleans_accepts_alpha_true():
     assert fb.add(fb.tensor([True, False]), fb.tensor([False, False]), alpha=True).tolist() == [True, False]
 
 
-def test_several_elements_are_no_complex_number():
+def test_converting_several_elements_to_complex_raises():
     with pytest.raises(ValueError, match="only one element tensors can be converted to Python scalars"):
         complex(VALUES)
 

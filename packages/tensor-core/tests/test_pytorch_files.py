@@ -37,7 +37,7 @@ def loaded(theirs, request):
 
 
 @pytest.mark.parametrize("name", DTYPES.split())
-def test_every_dtype(loaded, name):
+def test_tensors_of_every_dtype_load_from_pytorch_files(loaded, name):
     tensor = loaded["dtypes"][name]
     assert tensor.dtype == getattr(fb, name)
     assert tensor.tolist() == [0, 1, 1]
@@ -57,7 +57,7 @@ def test_views_keep_their_strides_and_share_memory(loaded):
 
 @pytest.mark.parametrize("kind", ["archive", "legacy"])
 @pytest.mark.parametrize("restricted", [True, False])
-def test_sparse_tensors(kind, restricted):
+def test_sparse_tensors_load_from_pytorch_files(kind, restricted):
     loaded = load(THEIRS[f"sparse {kind}"], weights_only=restricted)
     for name in ("coo", "coalesced", "csr", "csc"):
         assert str(loaded[name].layout) == f"flambeau.sparse_{'coo' if name == 'coalesced' else name}"
@@ -68,7 +68,7 @@ def test_sparse_tensors(kind, restricted):
     assert again["coo"]._indices().tolist() == [[0, 1, 1, 0], [2, 0, 2, 2]] and again["strided"].tolist() == [1, 1]
 
 
-def test_parameters_and_attributes(loaded):
+def test_parameters_and_attributes_load_from_pytorch_files(loaded):
     assert loaded["parameter"].tolist() == [[1, 2], [3, 4]]
     assert loaded["parameter"].note == "kept"
     assert loaded["tagged"].tag == "kept"
@@ -78,7 +78,7 @@ def test_parameters_and_attributes(loaded):
     assert loaded["buffer"].tolist() == [0]
 
 
-def test_lazy_views_have_the_values_they_show(loaded):
+def test_lazy_conjugate_and_negative_views_load_with_their_values(loaded):
     assert loaded["conj"].tolist() == [1 - 2j]
     assert loaded["neg"].tolist() == [-1]
 
@@ -90,7 +90,7 @@ def test_state_dicts_keep_their_metadata(loaded):
     assert state._metadata == {"": {"version": 1}}
 
 
-def test_plain_values(loaded):
+def test_plain_values_load_from_pytorch_files(loaded):
     plain = [None, True, 3, 2**70, -1.5, 1 + 2j, "text", b"bytes\xff", bytearray(b"ab"), (1, (2,)), {3}, frozenset([4])]
     assert repr(loaded["plain"]) == repr(plain)
     assert loaded["names"] == (fb.float16, fb.Size([2, 3]), fb.device("cpu"), fb.device("cuda:1"))
@@ -101,7 +101,7 @@ def test_plain_values(loaded):
     assert loaded["scalar"].item() == 2.5
 
 
-def test_numbers_and_arrays_of_numpy(loaded):
+def test_numpy_numbers_and_arrays_load_from_pytorch_files(loaded):
     double, short, array, swapped = loaded["numpy"]
     assert (type(double), double) == (np.float64, 0.5)
     assert (type(short), short) == (np.int16, -3)
@@ -109,13 +109,13 @@ def test_numbers_and_arrays_of_numpy(loaded):
     assert swapped.tolist() == [0, 1, 2]
 
 
-def test_every_tensor_owns_memory_that_may_be_written(loaded):
+def test_loaded_tensors_have_writable_memory(loaded):
     for tensor in loaded["dtypes"].values():
         tensor.zero_()
         assert tensor.tolist() == [0, 0, 0]
 
 
-def test_the_other_byte_order(theirs):
+def test_files_of_the_other_byte_order_load(theirs):
     content = struct.pack(">3f", 1.0, 2.0, 3.0)
     entries = entries_of(saved([fb.zeros(3), fb.zeros(1, dtype=fb.complex64)]))
     pair = struct.pack(">2f", 4.0, 5.0)
@@ -125,7 +125,7 @@ def test_the_other_byte_order(theirs):
     assert number.tolist() == [4 + 5j]
 
 
-def test_the_byte_order_of_files_that_do_not_say_it():
+def test_the_default_endianness_applies_to_files_without_a_byte_order():
     entries = entries_of(saved(fb.zeros(2)))
     del entries["byteorder"]
     data = archive_of({**entries, "data/0": struct.pack(">2f", 1.0, 2.0)})
@@ -152,7 +152,7 @@ OURS = {
 }
 
 
-def test_names_in_the_pickle_are_those_of_pytorch():
+def test_pickles_in_saved_files_use_the_names_of_pytorch():
     names = serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(saved({**OURS, "bits": fb.arange(3).bool()})))
     assert names == []
     values = [fb.zeros(1), fb.zeros(1, dtype=fb.uint16), fb.Size([1]), fb.bfloat16, fb.sparse_coo, fb.channels_last]
@@ -171,7 +171,7 @@ def test_names_in_the_pickle_are_those_of_pytorch():
     assert program.startswith(b"\x80\x02")
 
 
-def test_entries_are_those_of_pytorch_and_aligned(tmp_path):
+def test_archive_entries_are_those_of_pytorch_and_aligned(tmp_path):
     path = tmp_path / "some.model.pt"
     fb.save([fb.zeros(3, dtype=fb.int8), fb.zeros(2), fb.zeros(0)], path)
     with zipfile.ZipFile(path) as archive:
@@ -207,21 +207,21 @@ def test_checksums_can_be_left_out():
     assert load(data)["base"].tolist() == OURS["base"].tolist()
 
 
-def test_mapping_is_always_private():
+def test_only_private_file_mappings_are_supported():
     assert serialization.get_default_mmap_options() == mmap.MAP_PRIVATE
     serialization.set_default_mmap_options(mmap.MAP_PRIVATE)
     with pytest.raises(NotImplementedError, match=r"only mmap\.MAP_PRIVATE is supported"):
         serialization.set_default_mmap_options(mmap.MAP_SHARED)
 
 
-def test_every_public_name_is_there():
+def test_the_serialization_module_has_every_public_name():
     for name in serialization.__all__:
         assert getattr(serialization, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'absent'"):
         _ = serialization.absent
 
 
-def test_round_trip():
+def test_values_survive_saving_and_loading():
     loaded = load(saved(OURS))
     assert loaded["base"].tolist() == OURS["base"].tolist()
     assert loaded["nested"] == OURS["nested"]
@@ -230,7 +230,7 @@ def test_round_trip():
 
 
 @pytest.mark.parametrize("name", DTYPES.split())
-def test_round_trip_of_every_dtype(name):
+def test_tensors_of_every_dtype_survive_saving_and_loading(name):
     tensor = fb.tensor([[0, 1, 1], [1, 0, 1]]).to(getattr(fb, name)).t()
     loaded = load(saved(tensor))
     assert loaded.dtype == tensor.dtype
@@ -248,19 +248,19 @@ def test_shared_memory_is_written_once_and_shared_again():
     assert loaded["again"] is loaded["base"]
 
 
-def test_one_memory_as_two_dtypes_is_rejected():
+def test_saving_one_storage_as_two_dtypes_is_rejected():
     base = fb.zeros(4)
     with pytest.raises(RuntimeError, match=r"view the same data as different types.*float32.*int32"):
         saved([base, base.view(fb.int32)])
 
 
-def test_attributes_and_requires_grad():
+def test_attributes_and_requires_grad_are_saved():
     tensor = fb.ones(2)
     tensor.tag = {"any": "thing"}
     assert load(saved(tensor)).tag == {"any": "thing"}
 
 
-def test_storages():
+def test_storages_can_be_saved():
     storage = load(saved(fb.ones(2, dtype=fb.int16).storage()))
     assert isinstance(storage, fb.TypedStorage)
     assert storage.tolist() == [1, 1]
@@ -281,14 +281,14 @@ def test_storages():
         ("x", [fb.ones(1)], b"PK"),
     ],
 )
-def test_the_format_follows_from_the_name(tmp_path, name, obj, begins):
+def test_the_file_name_selects_the_format(tmp_path, name, obj, begins):
     fb.save(obj, tmp_path / name)
     content = (tmp_path / name).read_bytes()
     assert content[8 if begins == b"{" else 0 :].startswith(begins)
     assert str(fb.load(tmp_path / name)) == str(obj)
 
 
-def test_arguments():
+def test_save_and_load_reject_unsupported_arguments():
     with pytest.raises(ValueError, match="format must be 'pt', 'safetensors' or None, got 'zip'"):
         fb.save([], io.BytesIO(), format="zip")
     with pytest.raises(NotImplementedError, match="pickle_module"):
@@ -320,7 +320,7 @@ def test_map_location(map_location):
     assert load(elsewhere(b"cuda:1"), map_location=map_location).tolist() == [0, 1, 2]
 
 
-def test_a_device_without_elements():
+def test_loading_onto_the_meta_device():
     try:
         expected = fb.empty(3, device="meta")
     except NotImplementedError:
@@ -332,7 +332,7 @@ def test_a_device_without_elements():
 
 
 @pytest.mark.parametrize("map_location", [None, "cuda:1", {"cuda:0": "cpu"}, lambda storage, location: None])
-def test_absent_devices(map_location):
+def test_loading_onto_a_missing_device_raises(map_location):
     with pytest.raises(RuntimeError, match=r"it holds tensors on the device 'cuda:1', .*map_location='cpu'"):
         load(elsewhere(b"cuda:1"), map_location=map_location)
 
@@ -381,7 +381,7 @@ def test_a_failing_save_changes_nothing(tmp_path, monkeypatch, old):
     assert old is None or path.read_bytes() == old
 
 
-def test_a_killed_save_leaves_the_old_file_whole(tmp_path):
+def test_a_killed_save_leaves_the_old_file_intact(tmp_path):
     path = tmp_path / "x.pt"
     fb.save([1], path)
     program = """

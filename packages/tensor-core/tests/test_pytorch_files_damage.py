@@ -110,12 +110,12 @@ BAD_PICKLES = {
 
 
 @pytest.mark.parametrize("what", BAD_PICKLES)
-def test_damaged_pickles(what):
+def test_damaged_pickles_are_rejected(what):
     with pytest.raises(RuntimeError, match="cannot load 'BytesIO': "):
         load(file_of(BAD_PICKLES[what]))
 
 
-def test_deeply_nested_structures_are_safe():
+def test_deeply_nested_structures_do_not_overflow_the_stack():
     loaded = load(file_of(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b"."))
     depth = 0
     while loaded:
@@ -140,7 +140,7 @@ def test_unsupported_types_in_pickles_raise(what):
         load(file_of(program))
 
 
-def test_other_archives():
+def test_other_archives_are_rejected():
     with pytest.raises(RuntimeError, match=r"zip archive without the entry 'data\.pkl'"):
         load(archive_of({"a.npy": b""}))
     with pytest.raises(RuntimeError, match="Cannot use ``weights_only=True`` with TorchScript archives"):
@@ -166,7 +166,7 @@ FAILURES = (RuntimeError, pickle.UnpicklingError)
 
 
 @pytest.mark.parametrize("length", [0, 1, 4, 30, 100, 500, 1000, len(WHOLE) - 30, len(WHOLE) - 1])
-def test_truncated_files(tmp_path, length):
+def test_truncated_files_are_rejected(tmp_path, length):
     path = tmp_path / "x.pt"
     path.write_bytes(WHOLE[:length])
     for mapped in (False, True):
@@ -175,7 +175,7 @@ def test_truncated_files(tmp_path, length):
 
 
 @pytest.mark.parametrize("which", ["ours", "legacy"])
-def test_damage_where_the_file_is_trusted(which):
+def test_damage_in_trusted_files_raises(which):
     data = EVERY[which]
     start = data.index(b"q\x00")
     with pytest.raises(RuntimeError, match=r"cannot load 'BytesIO': .*pickle"):
@@ -188,7 +188,7 @@ def test_damage_where_the_file_is_trusted(which):
 
 
 @pytest.mark.parametrize("length", range(0, len(EVERY["legacy"]), 97))
-def test_truncated_old_files(length):
+def test_truncated_files_of_the_legacy_format_are_rejected(length):
     with pytest.raises(FAILURES, match="cannot load 'BytesIO': "):
         load(EVERY["legacy"][:length])
 
@@ -198,7 +198,7 @@ def test_truncated_old_files(length):
     st.lists(st.tuples(st.integers(0, 2**20), st.integers(0, 255)), min_size=1, max_size=4),
 )
 @settings(max_examples=600, deadline=None)
-def test_changed_bytes_load_or_are_a_clear_error(which, changes):
+def test_changed_bytes_load_or_raise_a_clear_error(which, changes):
     data = bytearray(EVERY[which])
     for position, byte in changes:
         data[position % len(data)] = byte
@@ -219,7 +219,7 @@ PROGRAM = entries_of(WHOLE)["data.pkl"]
     )
 )
 @settings(max_examples=1000, deadline=None)
-def test_changed_pickles_load_or_are_a_clear_error(changes):
+def test_changed_pickles_load_or_raise_a_clear_error(changes):
     program = bytearray(PROGRAM)
     for position, inserted, removed in changes:
         program[position : position + removed] = inserted

@@ -22,7 +22,7 @@ class Tagged(fb.Tensor):
     pass
 
 
-def test_other_classes_are_loaded_where_they_are_trusted():
+def test_other_classes_load_only_if_they_are_trusted():
     data = saved({"settings": Settings(0.5)})
     with pytest.raises(
         pickle.UnpicklingError, match=r"refers to .*test_pytorch_files_trust\.Settings, .*safe_globals\(\[Settings"
@@ -35,7 +35,7 @@ def test_other_classes_are_loaded_where_they_are_trusted():
         load(data)
 
 
-def test_subclasses_of_tensor():
+def test_tensor_subclasses_load_if_they_are_allowed():
     tagged = Tagged(fb.ones(2))
     tagged.tag = "kept"
     data = saved(tagged)
@@ -49,7 +49,7 @@ def test_subclasses_of_tensor():
     assert loaded.tolist() == [1, 1]
 
 
-def test_safe_globals():
+def test_add_safe_globals_allows_classes():
     data = saved([fractions.Fraction(1, 3)])
     assert serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data)) == ["fractions.Fraction"]
     try:
@@ -68,7 +68,7 @@ def test_safe_globals():
         serialization.add_safe_globals([3])
 
 
-def test_settings_of_a_program():
+def test_argparse_namespaces_load_with_weights_only():
     loaded = load(saved(argparse.Namespace(rate=0.5, layers=[1, 2])))
     assert loaded == argparse.Namespace(rate=0.5, layers=[1, 2])
 
@@ -123,7 +123,7 @@ def test_harmful_pickles_are_rejected_without_running_code(what, capfd):
     assert capfd.readouterr().out == ""
 
 
-def test_harmful_pickles_in_legacy_files(capfd):
+def test_harmful_pickles_in_legacy_files_are_rejected(capfd):
     data = THEIRS["legacy"]
     start = data.index(b"\x80\x02}q\x00(X\x06\0\0\0dtypes")
     with pytest.raises(pickle.UnpicklingError, match=r"refers to builtins\.print"):
@@ -158,7 +158,7 @@ def test_whole_modules_are_rejected_with_advice():
         load(THEIRS["module"])
 
 
-def test_whole_modules_are_loaded_where_they_are_trusted():
+def test_whole_modules_load_with_weights_only_false():
     nn = pytest.importorskip("flambeau.nn")
     model = load(THEIRS["module"], weights_only=False)
     assert type(model) is nn.Sequential

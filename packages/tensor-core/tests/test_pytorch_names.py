@@ -88,7 +88,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("expression", ANSWERS)
-def test_answers_to_queries_of_programs(expression):
+def test_queries_return_the_values_of_a_cpu_build_of_pytorch(expression):
     answer = eval(f"fb.{expression}")
     assert answer == ANSWERS[expression] and isinstance(answer, type(ANSWERS[expression]))
 
@@ -131,7 +131,7 @@ def test_unsupported_devices_and_backends_raise(call, error):
         eval(f"fb.{call}")
 
 
-def test_streams_of_the_cpu_change_nothing():
+def test_cpu_streams_have_no_effect():
     stream = fb.cpu.Stream()
     with fb.cpu.stream(stream), fb.cuda.stream(None):
         stream.wait_stream(fb.cpu.current_stream())
@@ -151,7 +151,7 @@ def test_streams_and_events_default_to_the_cpu():
 
 
 @pytest.mark.parametrize("name", ["cudnn", "mkldnn", "opt_einsum"])
-def test_switches_are_kept_for_a_block(name):
+def test_backend_flags_change_settings_within_a_block(name):
     module = importlib.import_module(f"flambeau.backends.{name}")
     assert module.enabled
     with module.flags(enabled=False):
@@ -159,7 +159,7 @@ def test_switches_are_kept_for_a_block(name):
     assert module.enabled
 
 
-def test_switches_of_attention():
+def test_flags_of_attention_backends_can_be_set():
     cuda = fb.backends.cuda
     with cuda.sdp_kernel(enable_flash=False, enable_cudnn=False):
         assert not cuda.flash_sdp_enabled() and not cuda.cudnn_sdp_enabled() and cuda.math_sdp_enabled()
@@ -172,7 +172,7 @@ def test_switches_of_attention():
     assert fb.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2", "AVX512")
 
 
-def test_control_flow():
+def test_cond_and_while_loop():
     x = fb.tensor(3.0)
     assert fb.cond(x > 2, lambda v: v + 1, lambda v: v - 1, (x,)).item() == 4
     assert fb.cond(False, lambda v: v + 1, lambda v: v - 1, (x,)).item() == 2
@@ -180,7 +180,7 @@ def test_control_flow():
     assert (count.item(), total.item()) == (4, 6)
 
 
-def test_in_place_forms_that_are_functions_too():
+def test_in_place_operators_that_are_also_functions():
     x = fb.arange(6.0)
     assert fb.as_strided_(x.clone(), (2, 2), (1, 2)).equal(x.as_strided((2, 2), (1, 2)))
     assert fb.index_put_(x, (fb.tensor([1]),), fb.tensor([7.0])) is x and x[1] == 7
@@ -199,7 +199,7 @@ def test_in_place_forms_that_are_functions_too():
         ("_check_not_implemented", NotImplementedError),
     ],
 )
-def test_conditions_are_checked(name, error):
+def test_torch_check_functions_raise_if_a_condition_is_false(name, error):
     check = getattr(fb, name)
     check(True, lambda: 1 / 0)
     with pytest.raises(error, match=r"^of 3$"):
@@ -231,22 +231,22 @@ def test_assert_async_reads_one_element():
         fb._assert_async(fb.ones(2))
 
 
-def test_a_shape_as_a_tensor():
+def test_shape_as_tensor():
     assert fb._shape_as_tensor(fb.ones(2, 0, 3)).tolist() == [2, 0, 3]
     assert fb._shape_as_tensor(fb.tensor(1.0)).dtype == fb.int64
 
 
-def test_conditions_are_asserted():
+def test_torch_assert_raises_if_a_condition_is_false():
     fb._assert(fb.ones(1) > 0, "no")
     with pytest.raises(AssertionError, match="no"):
         fb._assert(fb.ones(1) < 0, "no")
 
 
-def test_numbers_have_values():
+def test_sizes_are_not_symbolic_numbers():
     assert not isinstance(fb.zeros(3).shape[0], fb.SymInt | fb.SymFloat | fb.SymBool)
 
 
-def test_types():
+def test_names_of_the_module_types():
     types = fb.types
     assert isinstance(fb.zeros(1).untyped_storage(), types.Storage) and isinstance(fb.zeros(1).storage(), types.Storage)
     assert isinstance("cpu", types.Device) and isinstance(fb.device("cpu"), types.Device)
@@ -255,7 +255,7 @@ def test_types():
     assert types._int is int and types._dtype is fb.dtype and isinstance(fb.float32, types._dtype)
 
 
-def test_memory_shared_with_other_libraries():
+def test_utils_dlpack_shares_memory():
     from flambeau.utils import dlpack
 
     x = fb.arange(3)
@@ -267,7 +267,7 @@ def test_memory_shared_with_other_libraries():
     assert x.__dlpack_device__() == (dlpack.DLDeviceType.kDLCPU, 0)
 
 
-def test_the_names_are_listed():
+def test_dir_lists_submodules():
     names = {
         "accelerator",
         "amp",
@@ -319,7 +319,7 @@ def test_deprecated_order_of_beta_and_alpha(name, shapes):
         ("addcdiv", (0.5, "y", "z"), ("y", "z", {"value": 0.5})),
     ],
 )
-def test_numbers_before_the_other_tensors(name, before, today):
+def test_deprecated_order_of_number_and_tensor_arguments(name, before, today):
     """Test the deprecated order of arguments of PyTorch's first versions, which older optimizers use."""
     tensors = {"y": fb.tensor([1.0, 2.0]), "z": fb.tensor([4.0, 5.0])}
     *positional, named = today
@@ -338,17 +338,17 @@ def test_numbers_before_the_other_tensors(name, before, today):
         getattr(fb.ones(2), name)(*arguments, **named)
 
 
-def test_the_size_of_a_storage_counts_its_bytes():
+def test_the_size_of_an_untyped_storage_is_in_bytes():
     sizes = [sys.getsizeof(fb.zeros(count).untyped_storage()) for count in (0, 1000)]
     assert sizes[1] - sizes[0] == 4000
 
 
-def test_switches_of_backends_may_be_set_in_a_block_of_their_own():
+def test_backend_flags_allow_nonbracketed_mutation():
     with fb.backends.__allow_nonbracketed_mutation():
         fb.backends.cudnn.benchmark = fb.backends.cudnn.benchmark
 
 
-def test_the_older_ways_to_convert_and_to_print_a_tensor():
+def test_deprecated_ways_to_convert_and_print_a_tensor():
     assert fb.tensor([1]).type(fb.Tensor).dtype is fb.float32
     shapeless = fb.empty((), device="meta")
     assert f"{shapeless}" == repr(shapeless)

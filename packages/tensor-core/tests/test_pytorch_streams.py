@@ -37,7 +37,7 @@ def uniform53(seed, count):
 # --- the generator ---
 
 
-def test_words_equal_the_published_mt19937_sequence():
+def test_random_words_equal_the_published_mt19937_sequence():
     # The first words are from Matsumoto and Nishimura's mt19937ar.out, the 10000th from the C++ standard.
     drawn = fb.empty(5000, dtype=fb.int64).random_(-(2**63), None, generator=fb.Generator().manual_seed(5489)).numpy()
     halves = drawn.view(np.uint64)
@@ -53,7 +53,7 @@ def test_seeds_wrap_to_64_bits_and_use_the_lower_32():
     assert fb.equal(*(fb.rand(9, generator=g) for g in twins))
 
 
-def test_state_has_the_layout_of_pytorch():
+def test_generator_states_have_the_layout_of_pytorch():
     fb.manual_seed(42)
     state = fb.get_rng_state()
     assert state.dtype is fb.uint8 and state.shape == (5056,)
@@ -67,7 +67,7 @@ def test_state_has_the_layout_of_pytorch():
 
 
 @pytest.mark.parametrize("count", [0, 1, 623, 624, 625, 2000])
-def test_a_restored_state_goes_on_with_the_same_numbers(count):
+def test_a_restored_state_continues_with_the_same_numbers(count):
     g = fb.Generator().manual_seed(3)
     fb.rand(count, generator=g), fb.randn(3, generator=g)
     state, twin, third = g.get_state(), g.clone_state(), pickle.loads(pickle.dumps(g))
@@ -77,7 +77,7 @@ def test_a_restored_state_goes_on_with_the_same_numbers(count):
         assert fb.equal(fb.cat([fb.randn(2, generator=other), fb.rand(1300, generator=other)]), expected)
 
 
-def test_bytes_that_are_no_state_are_rejected():
+def test_invalid_generator_states_are_rejected():
     g = fb.Generator().manual_seed(1)
     with pytest.raises(RuntimeError, match="Invalid mt19937 state"):
         g.set_state(fb.zeros(5056, dtype=fb.uint8))
@@ -94,7 +94,7 @@ def test_bytes_that_are_no_state_are_rejected():
     assert fb.rand(1, generator=g).item() == np.float32(words(1, 1)[0] % 2**24 * 2.0**-24)
 
 
-def test_a_state_says_which_kind_of_numbers_follows():
+def test_a_generator_state_records_its_algorithm():
     streamed = fb.Generator().manual_seed(1).get_state()
     fb.random.use_pytorch_streams(False)
     g = fb.Generator().manual_seed(1)
@@ -106,7 +106,7 @@ def test_a_state_says_which_kind_of_numbers_follows():
     assert g.algorithm == "philox" and fb.equal(fb.rand(4, generator=g), first)
 
 
-def test_the_algorithm_changes_only_on_request():
+def test_the_random_algorithm_changes_only_on_request():
     fb.random.use_pytorch_streams(False)
     fb.manual_seed(9)
     own = fb.rand(5)
@@ -124,7 +124,7 @@ def test_the_algorithm_changes_only_on_request():
         fb.random.use_pytorch_streams(1)
 
 
-def test_fork_rng_gives_the_state_back():
+def test_fork_rng_restores_the_state():
     fb.manual_seed(0)
     with fb.random.fork_rng():
         fb.manual_seed(5)
@@ -182,7 +182,7 @@ def test_uniform_numbers_are_the_lower_bits_of_words():
     np.testing.assert_array_equal(fb.rand(5000, dtype=fb.float64).numpy(), uniform53(11, 5000))
 
 
-def test_uniform_numbers_of_the_half_types():
+def test_uniform_numbers_of_half_types():
     fb.manual_seed(0)
     halves = [0.496337890625, 0.76806640625, 0.0885009765625, 0.132080078125, 0.307373046875]
     assert fb.rand(5, dtype=fb.float16).tolist() == halves
@@ -204,11 +204,11 @@ def test_bernoulli_uses_53_bits_for_numbers_and_24_for_tensors():
     np.testing.assert_array_equal(double.numpy(), uniform53(12, 3000) < 0.3)
 
 
-def test_trials_of_certain_outcome():
+def test_bernoulli_with_probability_zero_or_one():
     assert fb.empty(1000).bernoulli_(1).all() and not fb.empty(1000).bernoulli_(0).any()
 
 
-def test_integers_are_remainders_of_words():
+def test_random_integers_are_remainders_of_words():
     fb.manual_seed(13)
     np.testing.assert_array_equal(fb.randint(-5, 1000, (3000,)).numpy(), words(13, 3000).astype(np.int64) % 1005 - 5)
     fb.manual_seed(13)
@@ -221,7 +221,7 @@ def test_integers_are_remainders_of_words():
     np.testing.assert_array_equal(drawn, wide_words(13, 3000) % np.uint64(2**63))
 
 
-def test_permutations_are_those_of_fisher_and_yates():
+def test_permutations_use_the_fisher_yates_shuffle():
     fb.manual_seed(14)
     order, drawn = np.arange(1000), words(14, 999)
     for i in range(999):
@@ -230,7 +230,7 @@ def test_permutations_are_those_of_fisher_and_yates():
     np.testing.assert_array_equal(fb.randperm(1000).numpy(), order)
 
 
-def test_distributions_of_one_uniform_number_each():
+def test_distributions_that_use_one_uniform_number_each():
     u = uniform53(15, 500)
     formulas = {
         "exponential_": ((1.5,), -np.log1p(-u) / 1.5),
@@ -358,13 +358,13 @@ PYTORCH = {
 
 
 @pytest.mark.parametrize("name", PYTORCH)
-def test_values_are_those_of_pytorch(name):
+def test_random_values_equal_recorded_values_of_pytorch(name):
     draw, expected = PYTORCH[name]
     fb.manual_seed(0)
     np.testing.assert_allclose(draw().numpy(), np.array(expected), rtol=2e-7)
 
 
-def test_gradient_of_dropout_passes_what_was_kept():
+def test_gradient_of_dropout_is_the_scaled_mask():
     fb.manual_seed(3)
     x = fb.arange(1.0, 13.0).reshape(3, 4)
     for given in (x, x.t()):
@@ -373,7 +373,7 @@ def test_gradient_of_dropout_passes_what_was_kept():
         assert 0 < (dropped == 0).sum() < 12
 
 
-def test_meta_tensors_draw_nothing():
+def test_meta_tensors_draw_no_random_numbers():
     fb.manual_seed(0)
     fb.empty(5, device="meta").uniform_()
     assert fb.rand(1).item() == np.float32(0.49625658988952637)

@@ -67,7 +67,7 @@ def test_is_leaf_selects_leaves():
     assert pytree.tree_leaves([(1, 2), [3]], is_leaf=lambda part: isinstance(part, tuple)) == [(1, 2), 3]
 
 
-def test_only_some_leaves():
+def test_tree_map_only_selects_leaves_by_type_or_predicate():
     tree = [1, 2.0, "a", fb.ones(2)]
     assert pytree.tree_map_only((int, float), lambda n: -n, tree)[:3] == [-1, -2.0, "a"]
     assert pytree.tree_map_only(fb.Tensor, lambda t: tuple(t.shape), tree)[3] == (2,)
@@ -90,7 +90,7 @@ def test_keystr_returns_python_expressions():
     assert paths == ["['a']", "['b'][0]", "['b'][1][0]", "['b'][1][1]", "['p'].x", "['p'].y['z']", "['q'][0]"]
 
 
-def test_classes_of_a_program():
+def test_custom_classes_can_be_registered_as_nodes():
     class Pair:
         def __init__(self, first, second):
             self.first, self.second = first, second
@@ -134,14 +134,14 @@ def test_node_types_and_flatten_functions_are_available():
     assert pytree.tree_unflatten(["p", "q"], shape) == ["p", "q"]
 
 
-def test_shapes_of_trees_can_be_copied():
+def test_tree_specs_can_be_copied():
     shape = pytree.tree_structure([1, {"a": (2, 3)}])
     for same in (copy.deepcopy(shape), pickle.loads(pickle.dumps(shape))):
         assert same == shape and same.num_leaves == 3
     assert isinstance(shape.children[0], pytree.LeafSpec) and not isinstance(shape, pytree.LeafSpec)
 
 
-def test_a_list_of_a_program_is_registered_with_the_functions_of_lists():
+def test_a_list_subclass_can_be_registered_with_list_functions():
     class Own(list):
         pass
 
@@ -156,7 +156,7 @@ def test_a_list_of_a_program_is_registered_with_the_functions_of_lists():
     assert pytree._list_flatten_with_keys([5, 6]) == ([("[0]", 5), ("[1]", 6)], None)
 
 
-def test_constants_have_no_leaves():
+def test_registered_constants_have_no_leaves():
     class Norm(str):
         __slots__ = ()
 
@@ -170,5 +170,5 @@ def test_constants_have_no_leaves():
         pytree.register_constant(bytearray)
 
 
-def test_leaves_of_arguments():
+def test_arg_tree_leaves_flattens_arguments():
     assert pytree.arg_tree_leaves([1, 2], 3, last={"a": 4}) == [1, 2, 3, 4]

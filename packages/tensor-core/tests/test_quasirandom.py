@@ -20,21 +20,21 @@ def is_even(points):
 
 
 @pytest.mark.parametrize("options", [{}, {"scramble": True}, {"scramble": True, "seed": 3}])
-def test_blocks_are_even(options):
+def test_blocks_of_sobol_points_are_evenly_distributed(options):
     engine = SobolEngine(7, **options)
     first = engine.draw_base2(5, dtype=fb.float64)
     assert first.shape == (32, 7) and first.dtype is fb.float64 and is_even(first)
     assert is_even(fb.cat([first, engine.draw(32, dtype=fb.float64)])) and engine.num_generated == 64
 
 
-def test_the_beginning_of_the_sequence():
+def test_the_sobol_sequence_begins_with_known_points():
     points = SobolEngine(3).draw(5)
     assert points.dtype is fb.float32
     expected = [[0, 0, 0], [0.5, 0.5, 0.5], [0.75, 0.25, 0.25], [0.25, 0.75, 0.75], [0.375, 0.375, 0.625]]
     assert points.tolist() == expected
 
 
-def test_reset_and_going_on():
+def test_sobol_engine_reset_and_fast_forward():
     engine = SobolEngine(2, scramble=True, seed=1)
     points = engine.draw(6)
     assert fb.equal(engine.reset().fast_forward(4).draw(2), points[4:]) and engine.num_generated == 6
@@ -43,7 +43,7 @@ def test_reset_and_going_on():
     assert repr(engine) == "SobolEngine(dimension=2, scramble=True, seed=1)" and repr(SobolEngine(5)).endswith("=5)")
 
 
-def test_without_a_seed_the_default_generator_decides():
+def test_scrambling_without_a_seed_uses_the_default_generator():
     drawn = []
     for seed in (1, 2, 1):
         fb.manual_seed(seed)
@@ -51,7 +51,7 @@ def test_without_a_seed_the_default_generator_decides():
     assert fb.equal(drawn[0], drawn[2]) and not fb.equal(drawn[0], drawn[1])
 
 
-def test_scrambled_points_are_those_of_pytorch():
+def test_scrambled_sobol_points_equal_those_of_pytorch():
     # Values of PyTorch 2.13.0 for these seeds.
     fb.random.use_pytorch_streams()
     try:
@@ -65,12 +65,12 @@ def test_scrambled_points_are_those_of_pytorch():
     np.testing.assert_allclose(unseeded.numpy(), [[0.26772547, 0.36175454]], rtol=1e-6)
 
 
-def test_out_and_dtype():
+def test_sobol_points_with_out_and_dtype():
     out = fb.empty(0, dtype=fb.float64)
     assert SobolEngine(3).draw(4, out) is out and out.shape == (4, 3) and out[1].tolist() == [0.5] * 3
 
 
-def test_errors():
+def test_sobol_engine_rejects_invalid_arguments():
     for dimension in (0, SobolEngine.MAXDIM + 1):
         with pytest.raises(ValueError, match=r"\[1, 21201\]"):
             SobolEngine(dimension)

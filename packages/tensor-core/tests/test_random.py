@@ -32,7 +32,7 @@ def generator(seed=11):
         (lambda d, g: fb.empty(N, dtype=d).normal_(4, 0.5, generator=g), stats.norm(4, 0.5)),
     ],
 )
-def test_continuous(draw, law, dtype):
+def test_uniform_and_normal_numbers_follow_their_distribution(draw, law, dtype):
     x = draw(getattr(fb, dtype), generator()).numpy().astype(np.float64)
     assert stats.kstest(x, law.cdf).pvalue > 1e-3
     assert abs(np.corrcoef(x[1:], x[:-1])[0, 1]) < 5 / np.sqrt(N)
@@ -60,7 +60,7 @@ def test_normal_tails():
 @pytest.mark.parametrize(
     ("low", "high"), [(0, 10), (-7, 4), (0, 2), (0, 1), (-(2**63), 2**63 - 1), (2**62, 2**62 + 16)]
 )
-def test_integers(low, high):
+def test_random_integers_are_uniform(low, high):
     x = fb.randint(low, high, (N,), generator=generator()).numpy()
     assert x.min() >= low and x.max() < high
     if high - low <= 16:
@@ -70,7 +70,7 @@ def test_integers(low, high):
         assert stats.kstest((x.astype(np.float64) - low) / (float(high) - float(low)), "uniform").pvalue > 1e-3
 
 
-def test_other_draws():
+def test_bernoulli_normal_and_other_draws():
     g = generator()
     p = fb.full((N,), 0.3)
     assert abs(fb.bernoulli(p, generator=g).mean().item() - 0.3) < 5 * np.sqrt(0.21 / N)
@@ -114,7 +114,7 @@ DRAWS = {
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_a_stream_does_not_depend_on_the_threads(name):
+def test_random_numbers_do_not_depend_on_the_number_of_threads(name):
     results = []
     for threads in (1, 2, 5):
         fb.set_num_threads(threads)
@@ -123,7 +123,7 @@ def test_a_stream_does_not_depend_on_the_threads(name):
     assert not fb.equal(results[0], DRAWS[name](generator(12)))
 
 
-def test_states():
+def test_generator_states_can_be_saved_and_restored():
     g = generator()
     fb.rand(5, generator=g)
     state = g.get_state()
@@ -175,7 +175,7 @@ def test_the_default_generator():
         (lambda: fb.rand(2, generator=5), TypeError, "Generator"),
     ],
 )
-def test_errors(call, error, message):
+def test_random_functions_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
@@ -196,13 +196,13 @@ def in_a_process(program):
     return subprocess.check_output(command, text=True, timeout=60).split()
 
 
-def test_processes_that_are_not_seeded_draw_different_numbers():
+def test_unseeded_processes_draw_different_numbers():
     runs = [in_a_process("print(fb.initial_seed(), fb.rand(1).item())") for _ in range(2)]
     assert runs[0][0] != runs[1][0] and runs[0][1] != runs[1][1]
     assert in_a_process(f"fb.manual_seed({runs[0][0]}); print(fb.rand(1).item())") == runs[0][1:]
 
 
-def test_generators_of_a_program_begin_with_the_same_seed():
+def test_new_generators_begin_with_the_same_seed():
     assert fb.Generator().initial_seed() == 67280421310721
     assert in_a_process("print(fb.Generator().initial_seed())") == ["67280421310721"]
 
@@ -213,7 +213,7 @@ def test_seed_sets_a_new_random_seed():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_process_goes_on_where_its_parent_was():
+def test_a_forked_process_continues_the_random_numbers_of_its_parent():
     drawn = in_a_process(
         "fb.rand(3); child = os.fork(); child or print(fb.initial_seed(), fb.rand(1).item(), flush=True); "
         "child and os.waitpid(child, 0) and print(fb.initial_seed(), fb.rand(1).item())"
@@ -264,7 +264,7 @@ def test_generators_are_copied_and_pickled():
     assert g.get_offset() == twins[1].get_offset() and fb.equal(fb.rand(3, generator=g), fb.rand(3, generator=twins[1]))
 
 
-def test_fork():
+def test_fork_rng():
     fb.manual_seed(3)
     expected = fb.rand(4)
     fb.manual_seed(3)
@@ -277,7 +277,7 @@ def test_fork():
     assert not fb.equal(fb.rand(4), expected)
 
 
-def test_out_argument():
+def test_random_functions_write_to_out():
     for make in (fb.rand, fb.randn):
         out = fb.zeros(3, dtype=fb.float64)
         assert make(4, out=out, generator=generator()) is out
@@ -308,7 +308,7 @@ def test_a_thread_can_use_a_separate_generator():
         fb._core._seed_this_thread("3")
 
 
-def test_dropout_takes_both_parts_of_a_complex_number():
+def test_dropout_zeroes_whole_complex_numbers():
     z = fb.full((4000,), 1 + 2j)
     dropped = fb.dropout(z, 0.25)
     kept = dropped != 0
@@ -316,14 +316,14 @@ def test_dropout_takes_both_parts_of_a_complex_number():
     assert fb.allclose(dropped[kept], z[kept] / 0.75)
 
 
-def test_the_mean_of_a_size_may_be_a_tensor_without_dimensions():
+def test_normal_with_a_size_accepts_a_zero_dimensional_mean():
     assert fb.normal(fb.tensor(3.0), 0.0, (4,)).tolist() == [3] * 4
     assert fb.normal(0.0, fb.tensor(0.0), (2,)).tolist() == [0] * 2
     with pytest.raises(TypeError, match="both numbers"):
         fb.normal(fb.zeros(4), 1.0, (4,))
 
 
-def test_a_permutation_has_as_many_numbers_as_its_dtype():
+def test_randperm_rejects_sizes_beyond_its_dtype():
     assert sorted(fb.randperm(256, dtype=fb.uint8).tolist()) == list(range(256))
     with pytest.raises(RuntimeError, match="n=257 is too large"):
         fb.randperm(257, dtype=fb.uint8)

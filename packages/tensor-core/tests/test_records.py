@@ -68,19 +68,19 @@ def same(result, expected):
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
-def test_a_sample_gives_what_the_reference_gives(sample):
+def test_every_operator_sample_equals_its_reference(sample):
     same(sample.call(**sample.tensors()), sample.expected())
 
 
 @pytest.mark.parametrize("sample", [s for s in SAMPLES if s.operator.__name__ not in READ_STRIDES], ids=str)
-def test_strides_do_not_change_the_result(sample):
+def test_operator_results_do_not_depend_on_strides(sample):
     tensors = {name: t.mT.contiguous().mT if t.dim() > 1 else t for name, t in sample.tensors().items()}
     tensors = {name: fb.stack([t, t], -1)[..., 1] for name, t in tensors.items()}
     same(sample.call(**tensors), sample.expected())
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
-def test_a_tensor_without_memory_gives_the_shape_and_dtype(sample):
+def test_meta_tensors_give_the_shape_and_dtype_of_every_sample(sample):
     device = {"device": "meta"} if "device" in sample.arguments else {}
     try:
         made = sample.call(**sample.tensors(device="meta"), **device)
@@ -95,7 +95,7 @@ def test_a_tensor_without_memory_gives_the_shape_and_dtype(sample):
             assert got == wanted
 
 
-def test_every_record_has_samples_and_a_reference():
+def test_every_operator_has_samples_and_a_reference():
     records = [entry for entry in _core.signatures() if "samples" in entry]
     tested = {entry["attribute"] for entry in records if entry["samples"] and entry["reference"]}
     lacking = {entry["attribute"] for entry in records} - tested

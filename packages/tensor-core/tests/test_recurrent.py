@@ -25,14 +25,14 @@ def gates(w_ih, w_hh, b_ih, b_hh, count):
 @pytest.mark.parametrize(
     ("cell", "function"), [("rnn_tanh_cell", np.tanh), ("rnn_relu_cell", lambda x: np.maximum(x, 0))]
 )
-def test_plain(cell, function):
+def test_rnn_equals_its_definition(cell, function):
     w = weights(1)
     (x,), (h,) = gates(*w, 1)
     got = getattr(fb, cell)(fb.tensor(X), fb.tensor(H), *map(fb.tensor, w))
     np.testing.assert_allclose(got.numpy(), function(x + h))
 
 
-def test_lstm():
+def test_lstm_equals_its_definition():
     w = weights(4)
     x, h = gates(*w, 4)
     i, f, g, o = (a + b for a, b in zip(x, h, strict=True))
@@ -42,7 +42,7 @@ def test_lstm():
     np.testing.assert_allclose(got[0].numpy(), sigmoid(o) * np.tanh(cell))
 
 
-def test_gru():
+def test_gru_equals_its_definition():
     w = weights(3)
     x, h = gates(*w, 3)
     reset, update = sigmoid(x[0] + h[0]), sigmoid(x[1] + h[1])
@@ -53,7 +53,7 @@ def test_gru():
     np.testing.assert_allclose(alone.numpy(), got.numpy()[0])
 
 
-def test_errors():
+def test_recurrent_functions_reject_invalid_arguments():
     w = [fb.tensor(a) for a in weights(1)]
     with pytest.raises(RuntimeError, match="input_size"):
         fb.rnn_tanh_cell(fb.zeros(3, 4), fb.zeros(3, 4), *w)

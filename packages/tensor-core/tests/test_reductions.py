@@ -12,7 +12,7 @@ import flambeau as fb
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
-def test_means(shape, dim, keepdim, dtype):
+def test_mean_over_dimensions(shape, dim, keepdim, dtype):
     a = draw(shape, dtype)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the mean of nothing
@@ -22,7 +22,7 @@ def test_means(shape, dim, keepdim, dtype):
 
 @pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
 @pytest.mark.parametrize("correction", [0, 1, 2.5])
-def test_variance_and_deviation(shape, dim, keepdim, correction):
+def test_var_and_std(shape, dim, keepdim, correction):
     a = draw(shape, "float32")
     x = fb.tensor(a)
     with np.errstate(all="ignore"):
@@ -40,7 +40,7 @@ def test_variance_and_deviation(shape, dim, keepdim, correction):
         close(x.std(dim, correction=correction, keepdim=keepdim), np.sqrt(want), "float32")
 
 
-def test_a_warning_names_the_line_of_the_call():
+def test_warnings_of_reductions_name_the_line_of_the_call():
     with pytest.warns(UserWarning, match="degrees of freedom") as caught:
         fb.ones(1).var()
     assert [warning.filename for warning in caught] == [__file__]
@@ -74,7 +74,7 @@ def test_half_types_are_reduced_in_float32():
     assert z.logsumexp(0).item() == pytest.approx(np.log(3000), rel=1e-3)
 
 
-def test_products_of_many():
+def test_prod_of_many_elements():
     a = 1 + draw((1_000_003,), "float64") / 1e3
     assert fb.tensor(a).prod().item() == pytest.approx(a.prod(), rel=1e-10)
     for value in (0.0, np.nan):
@@ -84,7 +84,7 @@ def test_products_of_many():
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "bfloat16", "float32", "float64", "complex64"])
 @pytest.mark.parametrize("size", [0, 1, 2047, 2049, 200_000])
-def test_equal_looks_at_every_element(dtype, size):
+def test_equal_compares_every_element(dtype, size):
     x = fb.ones(size, dtype=getattr(fb, dtype))
     y = x.clone()
     assert fb.equal(x, y) and fb.equal(x, fb.ones(2 * size, dtype=x.dtype)[::2]) and fb.equal(x, fb.ones(size))
@@ -99,7 +99,7 @@ def test_equal_looks_at_every_element(dtype, size):
         assert fb.equal(x, y)
 
 
-def test_norm_and_counts():
+def test_norm_and_count_nonzero():
     a = draw((4, 5), "float64")
     x = fb.tensor(a)
     for p in (1, 2, 3, np.inf):
@@ -123,12 +123,12 @@ def test_norm_and_counts():
     ["sum", "mean", "prod", "amax", "amin", "argmax", "any", "all", "logsumexp", "var", "max", "cumsum", "softmax"],
 )
 @pytest.mark.parametrize("dim", [2, -3, 2**40, -(2**63)])
-def test_dimensions_out_of_range(name, dim):
+def test_reductions_reject_dimensions_out_of_range(name, dim):
     with pytest.raises(IndexError, match=rf"\[-2, 1\], but got {dim}"):
         getattr(fb.ones(2, 3), name)(dim)
 
 
-def test_repeated_dimensions():
+def test_reductions_reject_repeated_dimensions():
     for name in ("sum", "amax", "var", "any", "logsumexp"):
         with pytest.raises(RuntimeError, match="dim 0 appears multiple times"):
             getattr(fb.ones(2, 3), name)((0, -2))
@@ -159,7 +159,7 @@ LAYOUTS = [
 
 @pytest.mark.parametrize("order", ["kept", "reversed", "strided"])
 @pytest.mark.parametrize(("shape", "dims"), LAYOUTS)
-def test_layouts(shape, dims, order):
+def test_reductions_of_every_layout(shape, dims, order):
     a = draw(shape, "float64")
     x = fb.tensor(a)
     if order == "reversed":
@@ -187,7 +187,7 @@ def test_layouts(shape, dims, order):
     ["bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "float32", "float64"],
 )
 @pytest.mark.parametrize(("shape", "dim"), [((1000,), None), ((40, 30), 0), ((40, 30), 1)])
-def test_extremes_of_every_dtype(shape, dim, dtype):
+def test_max_and_min_of_every_dtype(shape, dim, dtype):
     a = draw(shape, dtype) * (1 if dtype == "bool" else np.asarray(3, dtype))
     x = fb.tensor(a)
     assert np.array_equal(x.argmax(dim).numpy(), a.argmax(dim))
@@ -196,7 +196,7 @@ def test_extremes_of_every_dtype(shape, dim, dtype):
 
 
 @pytest.mark.parametrize("dim", [None, 0, 1, (0, 1)])
-def test_nan_left_out(dim):
+def test_nansum_and_nanmean_ignore_nan(dim):
     a = draw((30, 40), "float64")
     a[2, 3] = a[5] = np.nan
     x = fb.tensor(a)
@@ -251,7 +251,7 @@ def test_renorm():
 
 @pytest.mark.parametrize("name", ["sum", "mean", "var", "prod", "norm", "amax", "argmax", "logsumexp"])
 @pytest.mark.parametrize(("shape", "dim"), [((1_000_001,), 0), ((70_000, 7), 0), ((3, 300_000), 1), ((60, 70, 80), 1)])
-def test_results_do_not_depend_on_the_number_of_threads(name, shape, dim):
+def test_reductions_do_not_depend_on_the_number_of_threads(name, shape, dim):
     x = fb.tensor(1 + draw(shape, "float32") / 1000)
     call = (lambda: x.norm(2, dim)) if name == "norm" else (lambda: getattr(x, name)(dim))
     fb.set_num_threads(1)
@@ -261,7 +261,7 @@ def test_results_do_not_depend_on_the_number_of_threads(name, shape, dim):
         assert fb.equal(call(), want)
 
 
-def test_complex_reductions():
+def test_reductions_of_complex_numbers():
     rng = np.random.default_rng(0)
     a = rng.standard_normal((30, 40)) + 1j * rng.standard_normal((30, 40))
     x = fb.tensor(a)
@@ -292,7 +292,7 @@ def test_sums_of_complex_rows(length, dtype):
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "mean", "amax", "any", "count_nonzero", "logsumexp", "var"])
-def test_long_and_empty_dimensions(name):
+def test_reductions_over_long_and_empty_dimensions(name):
     assert getattr(fb, name)(fb.zeros(300_000, 0), dim=0).shape == (0,)
     assert getattr(fb, name)(fb.zeros(2, 300_000, 0, 3), dim=1).shape == (2, 0, 3)
 

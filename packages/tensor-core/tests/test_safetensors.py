@@ -35,7 +35,7 @@ CODES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_layout(name):
+def test_safetensors_files_have_the_documented_layout(name):
     data = saved({"a": tensor_of(name), "b": tensor_of("uint8")})
     header, elements = header_of(data)
     assert header["a"]["dtype"] == CODES[name]
@@ -48,7 +48,7 @@ def test_layout(name):
     assert elements[begin:end] == expected.tobytes()
 
 
-def test_elements_are_aligned():
+def test_elements_in_safetensors_files_are_aligned():
     names = ["int8", "float64", "bool", "bfloat16", "int64", "float32", "uint8", "float16"]
     data = saved({name: tensor_of(name) for name in names})
     header, elements = header_of(data)
@@ -66,13 +66,13 @@ def test_tensors_in_a_structure_are_named_by_their_path():
 @pytest.mark.parametrize(
     "obj", [{"lone \ud800": flambeau.ones(1)}, {"x": {"lone \ud800": [flambeau.ones(1), "\udfff"]}}]
 )
-def test_other_readers_get_valid_unicode(obj):
+def test_names_in_safetensors_files_are_valid_unicode(obj):
     header, _ = header_of(saved(obj))
     assert json.dumps(header, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_the_safetensors_package_reads_our_files(name):
+def test_the_safetensors_package_reads_files_of_flambeau(name):
     safetensors = pytest.importorskip("safetensors")
     data = saved({"a": tensor_of(name), "b": {"c": tensor_of("int8").reshape(3, 1)}})
     theirs = dict(safetensors.deserialize(data))
@@ -84,7 +84,7 @@ def test_the_safetensors_package_reads_our_files(name):
 
 
 @pytest.mark.parametrize("name", sorted(VALUES.keys() - {"bfloat16"}))
-def test_we_read_files_of_the_safetensors_package(name):
+def test_flambeau_reads_files_of_the_safetensors_package(name):
     numpy_files = pytest.importorskip("safetensors.numpy")
     arrays = {"a": np.array(VALUES[name], name).reshape(3, 1), "odd": np.array([[1, 2, 3]], np.uint8)}
     loaded = flambeau.load(io.BytesIO(numpy_files.save(arrays, {"format": "np", "note": "theirs"})))
@@ -92,7 +92,7 @@ def test_we_read_files_of_the_safetensors_package(name):
     assert_same({key: loaded[key] for key in sorted(loaded)}, expected)
 
 
-def test_a_file_put_together_by_hand_with_unaligned_elements():
+def test_a_file_with_unaligned_elements_loads():
     entry = {"dtype": "F32", "shape": [2], "data_offsets": [1, 9]}
     byte = {"dtype": "I8", "shape": [], "data_offsets": [0, 1]}
     halves = {"dtype": "BF16", "shape": [1, 2], "data_offsets": [9, 13]}
@@ -184,7 +184,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("what", DAMAGED)
-def test_damaged_files(tmp_path, what):
+def test_damaged_safetensors_files_are_rejected(tmp_path, what):
     data, message = DAMAGED[what]
     path = tmp_path / "broken.safetensors"
     path.write_bytes(data)
@@ -195,7 +195,7 @@ def test_damaged_files(tmp_path, what):
         flambeau.load(io.BytesIO(data))
 
 
-def test_missing_file(tmp_path):
+def test_loading_a_missing_file_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent"):
         flambeau.load(tmp_path / "absent")
 
@@ -204,14 +204,14 @@ WHOLE = saved({"a": [flambeau.arange(3), True, (0.5,)], "b": flambeau.ones(2, dt
 
 
 @pytest.mark.parametrize("length", range(len(WHOLE)))
-def test_every_truncation_is_noticed(length):
+def test_every_truncation_of_a_file_is_detected(length):
     with pytest.raises(RuntimeError, match=r"truncated|neither a PyTorch nor a safetensors file"):
         flambeau.load(io.BytesIO(WHOLE[:length]))
 
 
 @given(st.integers(0, len(WHOLE) - 1), st.integers(0, 255))
 @settings(max_examples=500, deadline=None)
-def test_a_changed_byte_loads_or_is_a_runtime_error(position, byte):
+def test_a_changed_byte_loads_or_raises_runtime_error(position, byte):
     changed = bytearray(WHOLE)
     changed[position] = byte
     try:

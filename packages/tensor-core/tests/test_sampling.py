@@ -33,7 +33,7 @@ def draw(name, *args, dtype="float32"):
         ("uniform_", (-1, 3), stats.uniform(-1, 4)),
     ],
 )
-def test_continuous_fills(name, args, law, dtype):
+def test_continuous_in_place_samplers(name, args, law, dtype):
     x = draw(name, *args, dtype=dtype)
     assert stats.kstest(x, law.cdf).pvalue > 1e-3
     ranks = law.cdf(x)
@@ -78,7 +78,7 @@ def test_binomial(n, p):
     assert chi_square(x.numpy(), stats.binom(n, p)) > 1e-3
 
 
-def test_binomial_at_the_ends():
+def test_binomial_with_extreme_probabilities_and_counts():
     count = fb.tensor([5.0, 5.0, 0.0, -3.0, 7.0])
     prob = fb.tensor([0.0, 1.0, 0.5, 0.5, 2.0])
     assert fb.binomial(count, prob).tolist() == [0, 5, 0, 0, 7]
@@ -93,7 +93,7 @@ def test_standard_gamma(concentration):
 
 
 @pytest.mark.parametrize("concentration", [1e-4, 0.3, 1.0, 60.0, 5e3])
-def test_logarithms_of_gamma_numbers(concentration):
+def test_log_gamma_variates(concentration):
     """Test that the logarithm of gamma(a) is close to log(u) / a for small a, as gamma(a) = gamma(a + 1) u**(1 / a)."""
     concentrations = fb.full((N,), concentration)
     x = _standard_log_gamma(concentrations, generator=generator()).numpy()
@@ -105,7 +105,7 @@ def test_logarithms_of_gamma_numbers(concentration):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16, fb.bfloat16])
-def test_dirichlet_of_tiny_concentrations_draws_corners(dtype):
+def test_dirichlet_with_tiny_concentrations_draws_corners(dtype):
     x = fb._sample_dirichlet(fb.full((N, 3), 1e-3, dtype=dtype), generator=generator())
     assert x.dtype == dtype and x.min() > 0 and x.max() < 1
     assert (x.max(-1).values > 0.98).double().mean() > 0.98
@@ -121,7 +121,7 @@ def test_dirichlet():
 
 
 @pytest.mark.parametrize("replacement", [True, False])
-def test_multinomial_of_one(replacement):
+def test_multinomial_with_one_sample(replacement):
     weights = fb.tensor([1.0, 0.0, 3.0, 6.0])
     x = fb.multinomial(weights.expand(N, 4), 1, replacement, generator=generator()).numpy()[:, 0]
     counts = np.bincount(x, minlength=4)
@@ -134,7 +134,7 @@ def test_multinomial_with_replacement_in_one_row():
     assert stats.chisquare(np.bincount(x), np.array([0.2, 0.3, 0.5]) * N).pvalue > 1e-3
 
 
-def test_multinomial_without_replacement_is_drawing_one_by_one():
+def test_multinomial_without_replacement_equals_sequential_draws():
     p = np.array([0.1, 0.2, 0.7])
     x = fb.multinomial(fb.tensor(p).expand(N, 3), 2, generator=generator()).numpy()
     assert (x[:, 0] != x[:, 1]).all()
@@ -156,7 +156,7 @@ def test_bernoulli_with_a_tensor_of_probabilities():
     assert fb.zeros(2, dtype=fb.uint8).bernoulli_(fb.tensor([1.0, 0.0])).tolist() == [1, 0]
 
 
-def test_normal_in_all_its_forms():
+def test_normal_accepts_tensors_and_numbers():
     g = generator()
     mean, std = fb.arange(3.0, dtype=fb.float64)[:, None].expand(3, N), fb.tensor([[0.5], [1.0], [2.0]]).double()
     for x in (fb.normal(mean, std, generator=g), fb.normal(mean, std.expand(3, N), generator=g)):
@@ -217,7 +217,7 @@ DRAWS = {
 
 
 @pytest.mark.parametrize("name", DRAWS)
-def test_a_stream_does_not_depend_on_the_threads(name):
+def test_samples_do_not_depend_on_the_number_of_threads(name):
     results = []
     for threads in (1, 2, 5):
         fb.set_num_threads(threads)
@@ -229,7 +229,7 @@ def test_a_stream_does_not_depend_on_the_threads(name):
     assert not fb.equal(results[0][0], DRAWS[name](g))  # the stream has moved on
 
 
-def test_streams_of_elements_do_not_overlap():
+def test_random_streams_of_elements_do_not_overlap():
     """Test that all elements of two calls are different, although each element has a separate stream of numbers."""
     g = generator()
     first, second = (fb._standard_gamma(fb.ones(1000, dtype=fb.float64), generator=g).tolist() for _ in range(2))
@@ -293,7 +293,7 @@ def test_streams_of_elements_do_not_overlap():
         (lambda x: fb.Generator().set_state(5), TypeError, "int"),
     ],
 )
-def test_errors(call, error, message):
+def test_samplers_reject_invalid_arguments(call, error, message):
     x = fb.zeros(2)
     version, state = x._version, fb.get_rng_state()
     with pytest.raises(error, match=message):

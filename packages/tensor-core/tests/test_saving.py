@@ -63,13 +63,13 @@ def test_a_full_disk_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("format", ["pt", "safetensors"])
-def test_a_full_disk_is_named(format):
+def test_the_error_of_a_full_disk_names_the_file(format):
     with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
         flambeau.save({"a": flambeau.zeros(100_000)}, "/dev/full", format=format)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_a_killed_save_leaves_the_old_file_whole(tmp_path):
+def test_a_killed_save_leaves_the_old_file_intact(tmp_path):
     path = tmp_path / "x.safetensors"
     flambeau.save([1], path)
     program = """
@@ -140,6 +140,6 @@ def test_a_read_only_file_is_not_replaced(tmp_path, monkeypatch):
     assert path.read_bytes() == b"old"
 
 
-def test_swapped_arguments_are_named(tmp_path):
+def test_swapped_arguments_of_save_are_reported(tmp_path):
     with pytest.raises(AttributeError, match=r"got dict; the object comes first: save\(obj, path\)"):
         flambeau.save(tmp_path / "x.pt", {"a": flambeau.ones(1)})

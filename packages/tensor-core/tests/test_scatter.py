@@ -44,7 +44,7 @@ def folded(array, at, source, how, include_self):
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())
-def test_scatter_writes_where_the_index_says(shape, data):
+def test_scatter_writes_to_the_indexed_elements(shape, data):
     dim = data.draw(st.integers(0, len(shape) - 1))
     picked = [data.draw(st.integers(0, s)) for s in shape]
     index = np.empty(picked, np.int64)
@@ -94,7 +94,7 @@ def test_index_reduce(how, include_self):
     assert np.allclose(got.numpy(), want)
 
 
-def test_extremes_propagate_nan():
+def test_scatter_reduce_amax_and_amin_propagate_nan():
     nan = fb.tensor([float("nan"), 1.0])
     index = fb.tensor([0, 1])
     for how in ("amax", "amin"):
@@ -152,7 +152,7 @@ def test_take_and_put(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_masks(dtype):
+def test_masked_fill_masked_scatter_and_masked_select(dtype):
     array, source = draw((3, 4), dtype), draw((12,), dtype, 1)
     mask = RNG.random((3, 4)) > 0.4
     x, m = fb.tensor(array), fb.tensor(mask)
@@ -258,7 +258,7 @@ INDEX, X = fb.tensor([0]), fb.ones(2, 3)
         (lambda: X.take_along_dim(fb.tensor([0]), 0), RuntimeError, "same number of dimensions"),
     ],
 )
-def test_errors(call, error, message):
+def test_scatter_functions_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
@@ -278,7 +278,7 @@ def test_errors(call, error, message):
         lambda x: x.masked_scatter_(fb.ones(2, 3, dtype=fb.bool), fb.ones(5)),
     ],
 )
-def test_a_failed_write_changes_nothing(write):
+def test_a_failed_scatter_changes_nothing(write):
     x = fb.zeros(2, 3)
     with pytest.raises((IndexError, RuntimeError)):
         write(x)
@@ -296,7 +296,7 @@ def test_a_failed_write_changes_nothing(write):
         lambda x: x[:, :1].expand(2, 3).scatter_(0, fb.tensor([[0]]), 1.0),
     ],
 )
-def test_writes_whose_result_would_depend_on_the_order_are_rejected(write):
+def test_writes_to_overlapping_elements_are_rejected(write):
     x = fb.ones(2, 3)
     with pytest.raises(RuntimeError, match="single memory location"):
         write(x)
@@ -310,7 +310,7 @@ def test_a_mask_that_shares_part_of_its_memory_with_the_target_is_rejected():
     assert mask.tolist() == [True, True, False]
 
 
-def test_a_mask_can_change_itself():
+def test_a_mask_can_be_filled_by_itself():
     mask = fb.tensor([True, False, True])
     assert mask.masked_fill_(mask, False).tolist() == [False] * 3
 
@@ -334,7 +334,7 @@ def test_writes_to_expanded_tensors_warn(operation, write, expected):
 
 
 @pytest.mark.filterwarnings("error:Use of")
-def test_a_warning_that_is_an_error_prevents_the_write():
+def test_a_warning_raised_as_an_error_prevents_the_write():
     x = fb.ones(1)
     with pytest.raises(UserWarning, match="masked_fill_ on expanded"):
         x.expand(3).masked_fill_(fb.tensor([True, False, True]), 0.0)
@@ -364,7 +364,7 @@ def test_sums_in_expanded_tensors_do_not_depend_on_the_number_of_threads():
     np.testing.assert_array_equal(one, several)
 
 
-def test_large_writes_run_in_parallel():
+def test_large_scatters_run_in_parallel():
     source = RNG.integers(-9, 9, (3001, 70)).astype(np.float64)
     rows, flat = RNG.integers(0, 50, 3001), RNG.integers(0, 1000, 200_001)
     want = np.zeros((50, 70))
@@ -404,7 +404,7 @@ def test_an_expanded_index_selects_whole_slices(dim):
         x.scatter_add(dim, index + 9, values)
 
 
-def test_means_of_complex_numbers_in_place():
+def test_scatter_reduce_mean_of_complex_numbers():
     x = fb.tensor([1 + 1j, 2.0, 3.0])
     x.scatter_reduce_(0, fb.tensor([0, 0]), fb.tensor([2 + 0j, 3j]), "mean", include_self=False)
     assert x.tolist() == [1 + 1.5j, 2, 3]

@@ -24,13 +24,13 @@ def round_trip(obj):
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_every_dtype(name):
+def test_tensors_of_every_dtype_can_be_saved(name):
     assert_same(round_trip({"t": tensor_of(name)}), {"t": tensor_of(name)})
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (0, 3), (3, 0, 2), (2, 3, 4), (1,) * 7])
 @pytest.mark.parametrize("dtype", [flambeau.bool, flambeau.bfloat16, flambeau.float64])
-def test_every_shape(shape, dtype):
+def test_tensors_of_every_shape_can_be_saved(shape, dtype):
     assert_same(round_trip([flambeau.ones(shape, dtype=dtype)]), [flambeau.ones(shape, dtype=dtype)])
 
 
@@ -50,7 +50,7 @@ def test_plain_dictionary_keeps_its_order():
     assert list(round_trip(state)) == ["z", "y", "x", "a", "b", "wide"]
 
 
-def test_checkpoint():
+def test_a_checkpoint_of_nested_values_can_be_saved():
     checkpoint = {
         "model": collections.OrderedDict([("fc.weight", flambeau.randn(3, 2)), ("fc.bias", flambeau.zeros(3))]),
         "optimizer": {
@@ -85,7 +85,7 @@ def test_checkpoint():
     ],
     ids=ascii,
 )
-def test_structures(obj):
+def test_nested_structures_can_be_saved(obj):
     assert_same(round_trip(obj), obj)
 
 
@@ -112,7 +112,7 @@ structures = st.recursive(
 
 @given(structures)
 @settings(max_examples=300, deadline=None)
-def test_any_structure(obj):
+def test_random_nested_structures_can_be_saved(obj):
     assert_same(round_trip(obj), obj)
 
 
@@ -125,7 +125,7 @@ def test_loaded_tensors_are_independent_of_the_file_and_writable(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [str, os.fspath, lambda path: path])
-def test_paths(tmp_path, kind):
+def test_save_and_load_accept_paths_of_every_type(tmp_path, kind):
     path = kind(tmp_path / "имя файла")
     flambeau.save([1], path)
     assert flambeau.load(path, map_location="cpu", weights_only=False) == [1]
@@ -139,7 +139,7 @@ def test_files_are_used_from_their_current_position(tmp_path):
         assert flambeau.load(file)["a"].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_a_file_that_can_only_be_read():
+def test_load_accepts_an_object_with_only_a_read_method():
     class Stream:
         def read(self):
             return saved({"a": flambeau.arange(5)})
@@ -214,7 +214,7 @@ def test_recursive_structures_are_rejected():
 
 
 @pytest.mark.parametrize("f", [7, None, [b"x"]])
-def test_neither_path_nor_file(f):
+def test_objects_that_are_neither_path_nor_file_are_rejected(f):
     with pytest.raises(AttributeError, match="save: expected 'f' to be string, path, or a file-like object"):
         flambeau.save([], f)
     with pytest.raises(TypeError, match="load: f must be a path or a binary file, got"):

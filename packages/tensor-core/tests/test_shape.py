@@ -121,7 +121,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_against_numpy(name):
+def test_shape_functions_equal_numpy(name):
     ours, reference = CASES[name]
     got, want = ours(), reference()
     assert got.shape == np.shape(want)
@@ -131,7 +131,7 @@ def test_against_numpy(name):
 @pytest.mark.parametrize(
     "dtype", ["float16", "bfloat16", "uint8", "int8", "int16", "int64", "uint16", "uint32", "uint64", "bool", "float32"]
 )
-def test_copies_in_every_dtype(dtype):
+def test_shape_functions_copy_every_dtype(dtype):
     dtype = getattr(fb, dtype)
     x = T(np.arange(70 * 9).reshape(70, 9) % 2).to(dtype)
     array = x.to(fb.float64).numpy()
@@ -174,7 +174,7 @@ def test_flip_and_roll(shape, data):
         assert np.array_equal(x.roll(shifts, dims).numpy(), np.roll(array, shifts, dims))
 
 
-def test_splits_like_numpy():
+def test_split_functions_equal_numpy():
     x, array = T(A), A
     for ours, want in (
         (fb.tensor_split(x, 3, 2), np.array_split(array, 3, 2)),
@@ -193,7 +193,7 @@ def test_splits_like_numpy():
     assert x[:, 1].sum() == 0
 
 
-def test_broadcasting():
+def test_broadcast_functions_equal_numpy():
     assert fb.broadcast_shapes((2, 1), 3, ()) == (2, 3)
     assert fb.broadcast_shapes((2, 3)) == fb.broadcast_shapes((2, 1), (3,)) == (2, 3)
     assert fb.broadcast_shapes() == ()
@@ -219,7 +219,7 @@ COPIES = {
 
 
 @pytest.mark.parametrize("name", COPIES)
-def test_copies_of_views(name):
+def test_view_copy_functions_return_copies(name):
     x, args = T(A), COPIES[name]
     view = getattr(x, name)(*args)
     takes_a_shape = name in ("view", "expand", "permute")
@@ -230,7 +230,7 @@ def test_copies_of_views(name):
     assert np.array_equal(x.numpy(), A)
 
 
-def test_copies_of_several_views():
+def test_unbind_copy_split_copy_and_similar_functions():
     x = T(M)
     out = [fb.empty(0).double() for _ in range(3)]
     assert fb.unbind_copy(x, out=out) is out
@@ -242,7 +242,7 @@ def test_copies_of_several_views():
     assert x.narrow_copy(1, T(1), 2).tolist() == M[:, 1:3].tolist()
 
 
-def test_views_in_place():
+def test_in_place_view_methods():
     x = T(A)
     assert x.transpose_(0, 2) is x
     assert np.array_equal(x.numpy(), A.swapaxes(0, 2))
@@ -306,12 +306,12 @@ def test_views_in_place():
         (lambda: fb.cat([T(M), T(V)]), RuntimeError, "dimensions"),
     ],
 )
-def test_errors(call, error, message):
+def test_shape_functions_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 
 
-def test_combinations_of_all_elements_and_of_too_many():
+def test_combinations_of_all_and_of_too_many_elements():
     assert fb.combinations(fb.arange(50), 49).shape == (50, 49)
     assert fb.combinations(fb.ones(3), 10**12).shape == (0, 10**12)
     assert fb.combinations(fb.ones(0), 10**16, True).shape == (0, 10**16)

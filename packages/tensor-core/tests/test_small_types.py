@@ -107,7 +107,7 @@ def test_iinfo(name):
         (lambda: fb.set_default_dtype("float32"), "str"),
     ],
 )
-def test_wrong_types(call, message):
+def test_functions_reject_arguments_of_the_wrong_type(call, message):
     with pytest.raises(TypeError, match=message):
         call()
 
@@ -168,7 +168,7 @@ def test_default_tensor_types():
     assert fb.zeros(1).dtype is fb.float32
 
 
-def test_settings():
+def test_default_dtype_and_other_settings():
     assert not fb.are_deterministic_algorithms_enabled()
     for mode, enabled, warn_only in (("warn", True, True), (2, True, False), (0, False, False)):
         fb.set_deterministic_debug_mode(mode)

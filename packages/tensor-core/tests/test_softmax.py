@@ -24,7 +24,7 @@ def test_softmax(shape, dtype):
         assert fb.log_softmax(x, 0).item() == 0
 
 
-def test_softmax_of_extremes():
+def test_softmax_of_extreme_values():
     x = fb.tensor([[1000.0, 0.0, -1000.0], [-np.inf, 0.0, 0.0], [-np.inf, -np.inf, 3.0]])
     assert fb.softmax(x, 1).tolist() == [[1, 0, 0], [0, 0.5, 0.5], [0, 0, 1]]
     assert np.isnan(fb.softmax(fb.tensor([-np.inf, -np.inf]), 0).numpy()).all()
@@ -53,7 +53,7 @@ def test_logsumexp_of_infinities():
 
 
 @pytest.mark.parametrize("shape", [(1_000_003,), (3, 200_001), (2, 300, 1000)])
-def test_logsumexp_of_many(shape):
+def test_logsumexp_of_many_elements(shape):
     a = draw(shape, "float32") * 30
     axes = tuple(range(max(0, a.ndim - 2), a.ndim)) if a.ndim != 2 else (1,)
     want = special.logsumexp(a.astype(np.float64), axis=axes)

@@ -78,7 +78,7 @@ def test_many_short_rows_equal_separate_sorts(rows, n, dtype):
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint64"])
 @pytest.mark.parametrize("step", [1, 8])
-def test_keys_of_a_small_range(dtype, step):
+def test_sort_of_integers_of_a_small_range(dtype, step):
     limits = np.iinfo(dtype)
     for least in {limits.min, max(limits.min, -10 * step), limits.max - 15 * step}:
         a = np.random.default_rng(0).integers(0, 16, 3000).astype(dtype) * np.array(step, dtype) + np.array(
@@ -100,7 +100,7 @@ def test_sorted_zeros_and_nans_keep_their_bits():
     assert values.view(np.uint32).tolist() == a[[0, 1, 4, 5, 3, 2]].view(np.uint32).tolist()
 
 
-def test_bfloat16():
+def test_sort_of_bfloat16():
     a = draw((500,), "float32", specials=False)
     x = fb.tensor(a).to(fb.bfloat16)
     assert fb.sort(x).values.float().tolist() == sorted(x.float().tolist())
@@ -108,7 +108,7 @@ def test_bfloat16():
 
 
 @pytest.mark.parametrize("shape", [(), (3, 4), (2, 3, 5), (0, 3), (3, 0), (4, 17, 3), (100, 3), (300, 3), (3, 300)])
-def test_dimensions(shape):
+def test_sort_along_each_dimension(shape):
     a = draw(shape, "float64", specials=False)
     for dim in range(-max(a.ndim, 1), max(a.ndim, 1)):
         x, b = fb.tensor(a), np.atleast_1d(a)
@@ -122,7 +122,7 @@ def test_dimensions(shape):
 
 @pytest.mark.parametrize("dtype", DTYPES[:-1])
 @pytest.mark.parametrize("n", LENGTHS[1:])
-def test_selection(n, dtype):
+def test_topk_and_kthvalue(n, dtype):
     a = draw((n,), dtype)
     x = fb.tensor(a)
     order = np.argsort(a, kind="stable")
@@ -187,7 +187,7 @@ def test_unique(n, dtype):
     same(got[1], np.repeat(np.arange(starts.size), np.diff(np.r_[starts, n])))
 
 
-def test_unique_shapes():
+def test_shapes_of_the_results_of_unique():
     a = np.random.default_rng(0).integers(0, 2, (4, 3, 40))
     values, inverse = fb.unique(fb.tensor(a), return_inverse=True)
     assert inverse.shape == a.shape
@@ -227,7 +227,7 @@ def test_searchsorted_of_numbers_and_nan():
     assert fb.searchsorted(fb.zeros(0), x).tolist() == [0, 0]
 
 
-def test_counts():
+def test_bincount_and_histc():
     a = np.random.default_rng(0).integers(0, 20, 1000)
     weights = np.random.default_rng(1).random(1000)
     same(fb.bincount(fb.tensor(a), minlength=30), np.bincount(a, minlength=30))
@@ -249,7 +249,7 @@ def test_counts():
     assert fb.histc(fb.tensor([0.0, 3e38]), 4, -3e38, 3e38).sum() == 2  # the width of the range overflows float32
 
 
-def test_results_have_names():
+def test_results_of_sorting_functions_have_named_fields():
     pair = fb.sort(fb.tensor([2.0, 1.0]))
     assert type(pair) is fb.return_types.sort
     assert pair.values is pair[0]
@@ -263,7 +263,7 @@ def test_results_have_names():
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_results_do_not_depend_on_the_number_of_threads(threads):
+def test_sorting_does_not_depend_on_the_number_of_threads(threads):
     a = draw((200_000,), "float32")
     fb.set_num_threads(threads)
     same(fb.argsort(fb.tensor(a)), np.argsort(a, kind="stable"))
@@ -300,6 +300,6 @@ def test_results_do_not_depend_on_the_number_of_threads(threads):
         (lambda x: fb.histc(fb.tensor([1])), NotImplementedError, "int64"),
     ],
 )
-def test_errors(call, error, text):
+def test_sorting_functions_reject_invalid_arguments(call, error, text):
     with pytest.raises(error, match=text):
         call(fb.ones(2, 3))

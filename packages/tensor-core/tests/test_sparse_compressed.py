@@ -86,7 +86,7 @@ def layout(request):
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("dense", DENSE)
-def test_parts(layout, batch, dense):
+def test_indices_and_values_of_compressed_tensors(layout, batch, dense):
     matrix = elements(batch, dense)
     s = compressed(matrix, layout, len(dense))
     parts = parts_of(matrix, layout, BLOCKS[layout], len(batch))
@@ -103,7 +103,7 @@ def test_parts(layout, batch, dense):
 
 
 @pytest.mark.parametrize("size", [(0, 6), (4, 0), (0, 0), (2, 0, 3)])
-def test_no_elements(layout, size):
+def test_compressed_tensors_without_elements(layout, size):
     s = compressed(np.zeros(size), layout)
     assert s.shape == size and s._nnz() == 0 and s.to_dense().shape == size
     assert s.to_sparse_csr().to_sparse_csc().shape == size and s.clone().shape == size
@@ -157,14 +157,14 @@ def test_changed_indices_do_not_affect_other_conversions(layout):
     assert [each.tolist() for each in indices_of(coo.to_sparse(**target))] == expected
 
 
-def test_elements_with_equal_indices_stay_separate_entries():
+def test_duplicate_indices_stay_separate_entries():
     s = fb.sparse_csr_tensor([0, 3], [1, 0, 1], [1.0, 2.0, 4.0], (1, 2))
     assert s.to_sparse_csc().values().tolist() == [2, 1, 4] and s.to_dense().tolist() == [[2, 5]]
     assert s.to_sparse_bsr((1, 2)).values().tolist() == [[[2, 5]]]
 
 
 @pytest.mark.parametrize("batch", BATCHES[:2])
-def test_copies(layout, batch, tmp_path):
+def test_copies_of_compressed_tensors(layout, batch, tmp_path):
     matrix = elements(batch, (2,))
     s = compressed(matrix, layout, 1)
     fb.save(s, tmp_path / "s.pt")
@@ -180,7 +180,7 @@ def test_copies(layout, batch, tmp_path):
     check(zeros.copy_(s.to_sparse_coo()), matrix)
 
 
-def test_text():
+def test_compressed_tensors_are_printed_like_pytorch():
     s = fb.sparse_bsc_tensor([[0, 1], [0, 1]], [[0], [0]], [[[[1.0, 2.0]]], [[[3.0, 4.0]]]], (2, 1, 2))
     assert repr(s) == (
         "tensor(ccol_indices=tensor([[0, 1],\n"
@@ -194,7 +194,7 @@ def test_text():
 
 
 @pytest.mark.parametrize("dense", DENSE[:2])
-def test_dimensions(layout, dense):
+def test_dimensions_of_compressed_tensors(layout, dense):
     matrix = elements((2, 3), dense)
     s = compressed(matrix, layout, len(dense))
     other_layout = {"csr": "csc", "csc": "csr", "bsr": "bsc", "bsc": "bsr"}[layout]
@@ -232,7 +232,7 @@ def test_dimensions(layout, dense):
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("dense", DENSE[:2])
-def test_arithmetic(layout, batch, dense):
+def test_arithmetic_of_compressed_tensors(layout, batch, dense):
     x, y, d = elements(batch, dense), elements(batch, dense), RNG.normal(size=(*batch, 4, 6, *dense))
     a, b, t = compressed(x, layout, len(dense)), compressed(y, layout, len(dense)), fb.from_numpy(d)
     for result, expected in (
@@ -256,7 +256,7 @@ def test_arithmetic(layout, batch, dense):
         check(a * b, x * y)
 
 
-def test_products(layout):
+def test_matrix_products_of_compressed_tensors(layout):
     x, right, left = elements(), RNG.normal(size=(6, 5)), RNG.normal(size=(3, 4))
     s, m, n = compressed(x, layout), fb.from_numpy(right), fb.from_numpy(left)
     for dtype, tolerance in ((fb.float64, 1e-12), (fb.float32, 1e-5), (fb.complex128, 1e-12)):
@@ -283,14 +283,14 @@ def test_a_product_has_the_layout_of_its_addend(layout, beta):
     check(result, beta * (x @ x.T) + expected)
 
 
-def test_products_of_batches(layout):
+def test_matrix_products_of_batches_of_compressed_tensors(layout):
     x, right, left = elements((3,)), RNG.normal(size=(3, 6, 5)), RNG.normal(size=(3, 2, 4))
     s = compressed(x, layout)
     np.testing.assert_allclose((s @ fb.from_numpy(right)).numpy(), x @ right)
     np.testing.assert_allclose(fb.bmm(fb.from_numpy(left), s).numpy(), left @ x)
 
 
-def test_sampled_products_of_batches():
+def test_sampled_addmm_of_batches():
     x, left, right = elements((3,)), RNG.normal(size=(3, 4, 2)), RNG.normal(size=(3, 2, 6))
     s, out = compressed(x, "csr"), compressed(elements((3,)), "csr")
     result = fb.sparse.sampled_addmm(s, fb.from_numpy(left), fb.from_numpy(right), beta=2.0)
@@ -316,7 +316,7 @@ def test_results_keep_the_layout_and_the_dtype_of_indices(layout):
     assert all(each.dtype is fb.int32 for each in indices_of(square))
 
 
-def test_other_values_at_the_same_indices(layout):
+def test_like_functions_keep_the_indices_of_compressed_tensors(layout):
     s = compressed(elements((2,)), layout)
     made = fb.rand_like(s)
     assert made.values().std() > 0.1 and made.values().min() >= 0 and made.values().max() < 1
@@ -371,7 +371,7 @@ INVALID = [
 
 
 @pytest.mark.parametrize(("what", "offsets", "indices", "size", "message"), INVALID, ids=[case[0] for case in INVALID])
-def test_invariants(layout, what, offsets, indices, size, message):
+def test_invariants_of_compressed_tensors_are_checked(layout, what, offsets, indices, size, message):
     by_row, blocks = layout in ("csr", "bsr"), bool(BLOCKS[layout])
     words = ("crow_indices", "col_indices", "ncols") if by_row else ("ccol_indices", "row_indices", "nrows")
     line = ("row" if by_row else "column") + (" block" if blocks else "")
@@ -411,19 +411,19 @@ def test_invariants(layout, what, offsets, indices, size, message):
         (lambda: fb.empty_like(fb.ones(2, 2).to_sparse_csr(), layout=fb.sparse_csc), "different sparse layout"),
     ],
 )
-def test_errors(call, message):
+def test_compressed_tensors_reject_invalid_arguments(call, message):
     with pytest.raises(RuntimeError, match=message):
         call()
 
 
-def test_a_method_of_the_base_class_finds_the_layouts_own():
+def test_methods_of_tensor_work_on_compressed_tensors():
     s = compressed(elements(), "bsr")
     assert fb.equal(fb.Tensor.values(s), s.values()) and fb.equal(fb.Tensor.crow_indices(s), s.crow_indices())
     with pytest.raises(RuntimeError, match=r"row_indices expected sparse column compressed .* but got SparseBsr"):
         fb.Tensor.row_indices(s)
 
 
-def test_pairs_of_layouts_are_equal():
+def test_allclose_compares_different_compressed_layouts():
     matrix = elements((2,), (2,))
     tensors = [compressed(matrix, layout, 1) for layout in BLOCKS]
     for left, right in itertools.pairwise(tensors):

@@ -42,13 +42,13 @@ POINTWISE = ("abs", "neg", "sin", "tan", "tanh", "square", "sign", "floor", "cei
 
 
 @pytest.mark.parametrize("name", [*POINTWISE, "isnan", "arctan", "arcsinh"])
-def test_pointwise(name, kind):
+def test_pointwise_functions_of_sparse_tensors(name, kind):
     s, dense = of_kind(kind)
     check(getattr(fb, name)(s), getattr(np, name if name != "neg" else "negative")(dense), LAYOUT[kind])
 
 
 @pytest.mark.parametrize(("size", "nnz"), SHAPES)
-def test_arithmetic(size, nnz):
+def test_arithmetic_of_sparse_tensors(size, nnz):
     (a, x), (b, y) = random(size, nnz), random(size, nnz // 2)
     d = RNG.normal(size=size)
     t = fb.from_numpy(d)
@@ -76,7 +76,7 @@ def test_arithmetic(size, nnz):
     check(transposed.add_(a), d + x)
 
 
-def test_products_are_broadcast():
+def test_products_of_sparse_and_dense_tensors_broadcast():
     for size, sparse_dim, other in (
         ((4, 5), 2, (3, 4, 5)),
         ((4, 5), 2, (4, 1)),
@@ -104,7 +104,7 @@ def flat_indices(s):
     return np.ravel_multi_index(tuple(s._indices().numpy()), s.shape[: s.sparse_dim()])
 
 
-def test_sparse_numbers():
+def test_zero_dimensional_sparse_tensors():
     s, dense = random((4, 5), 9)
     two = fb.sparse_coo_tensor(fb.zeros(0, 2, dtype=fb.int64), [0.5, 1.5], ())
     check(s * two, 2 * dense, "sparse_coo")
@@ -183,13 +183,13 @@ def test_arithmetic_of_compressed_tensors():
         (lambda s: fb.ones(4, 5).to_sparse(1).sparse_mask(s), "self has 1 sparse dimensions, but the mask has 2"),
     ],
 )
-def test_errors(call, message):
+def test_sparse_operators_reject_invalid_arguments(call, message):
     with pytest.raises(RuntimeError, match=message):
         call(random((4, 5), 6, dtype=np.float32)[0])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.complex64])
-def test_products(kind, dtype):
+def test_matrix_products_of_sparse_tensors(kind, dtype):
     s, dense = of_kind(kind, dtype=dtype)
     other, more = of_kind(kind, (5, 3), 6, dtype)
     right, left = RNG.normal(size=(5, 6)).astype(dtype), RNG.normal(size=(6, 4)).astype(dtype)
@@ -216,7 +216,7 @@ def test_products(kind, dtype):
         np.testing.assert_allclose(saddmm(beside, s, m, beta=2, alpha=3).to_dense().numpy(), expected, **close)
 
 
-def test_products_of_batches():
+def test_matrix_products_of_batches_of_sparse_tensors():
     indices = np.stack([RNG.integers(0, n, 12) for n in (3, 4, 5)])
     values = RNG.normal(size=12)
     dense = np.zeros((3, 4, 5))
@@ -228,7 +228,7 @@ def test_products_of_batches():
         check(each @ fb.from_numpy(right), dense @ right, "strided")
 
 
-def test_products_without_elements():
+def test_matrix_products_of_empty_sparse_tensors():
     s = fb.sparse_coo_tensor((3, 4))
     assert (s @ fb.ones(4, 2)).tolist() == [[0, 0]] * 3
     assert (s.to_sparse_csr() @ fb.ones(4)).tolist() == [0, 0, 0]
@@ -240,7 +240,7 @@ def test_products_without_elements():
     assert fb.sparse.sampled_addmm(empty, fb.ones(2, 4), fb.ones(4, 3))._nnz() == 0
 
 
-def test_sampled_products():
+def test_sampled_addmm():
     s, dense = of_kind("csr")
     left, right = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 5))
     result = fb.sparse.sampled_addmm(s, fb.from_numpy(left), fb.from_numpy(right), beta=0.5, alpha=2.0)
@@ -248,7 +248,7 @@ def test_sampled_products():
 
 
 @pytest.mark.parametrize(("size", "nnz"), SHAPES)
-def test_sums(size, nnz):
+def test_sums_of_sparse_tensors(size, nnz):
     s, dense = random(size, nnz)
     check(s.sum(), dense.sum(), "strided")
     for dim in range(len(size)):
@@ -262,7 +262,7 @@ def test_sums(size, nnz):
 
 
 @pytest.mark.parametrize(("size", "nnz"), SHAPES)
-def test_softmax_counts_what_is_stored(size, nnz):
+def test_sparse_softmax_uses_only_stored_elements(size, nnz):
     s, dense = random(size, nnz)
     there = np.zeros(size, bool)
     there[tuple(s._indices().numpy())] = True
@@ -281,7 +281,7 @@ def test_softmax_of_large_values():
 
 
 @pytest.mark.parametrize(("size", "nnz"), SHAPES)
-def test_shapes(size, nnz):
+def test_shape_functions_of_sparse_tensors(size, nnz):
     (s, dense), (r, more) = random(size, nnz), random(size, nnz)
     check(s.transpose(0, 1), dense.swapaxes(0, 1), "sparse_coo")
     check(fb.cat([s, r]), np.concatenate([dense, more]))
@@ -306,7 +306,7 @@ def test_shapes(size, nnz):
         s[7]
 
 
-def test_moved_dimensions():
+def test_movedim_of_sparse_tensors():
     s, dense = random((4, 5), 9)
     check(s.movedim(0, 1), dense.T, "sparse_coo")
     check(fb.moveaxis(s, (0, 1), (-1, 0)), dense.T)
@@ -315,7 +315,7 @@ def test_moved_dimensions():
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (4, 7)])
-def test_low_rank_factors(shape):
+def test_svd_lowrank_and_pca_lowrank_of_sparse_tensors(shape):
     s, dense = random(shape, 15)
     u, sizes, v = fb.svd_lowrank(s, min(shape), M=fb.ones(shape[1], dtype=fb.float64))
     np.testing.assert_allclose((u * sizes @ v.mT).numpy(), dense - 1, atol=1e-12)
@@ -330,7 +330,7 @@ def test_double_precision_powers():
     check(fb.float_power(s, 2), dense.astype(np.float64) ** 2, "sparse_coo")
 
 
-def test_masks():
+def test_sparse_mask():
     (s, dense), (mask, there) = random((4, 5), 9), random((4, 5), 6, coalesced=True)
     d = RNG.normal(size=(4, 5))
     check(fb.from_numpy(d).sparse_mask(mask), np.where(there != 0, d, 0), "sparse_coo")
@@ -345,7 +345,7 @@ def test_masks():
     assert values._values().tolist() == [7, 7, 0] and not values.is_coalesced()
 
 
-def test_in_place_changes_take_no_other_size_or_dtype():
+def test_in_place_sparse_operators_reject_other_sizes_and_dtypes():
     s, _ = random((4, 5), 6)
     with pytest.raises(RuntimeError, match="can't be cast"):
         s.long().div_(2)
@@ -353,13 +353,13 @@ def test_in_place_changes_take_no_other_size_or_dtype():
         fb.ones(4).add_(s)
 
 
-def test_comparisons():
+def test_comparisons_of_sparse_tensors():
     s, _ = random((4, 5), 9)
     assert fb.equal(s, s.coalesce()) and fb.allclose(s, s * (1 + 1e-9)) and not fb.allclose(s, s * 2)
     assert not fb.equal(s, s * 2) and fb.allclose(s - s, fb.zeros_like(s))
 
 
-def test_diagonals():
+def test_spdiags():
     diagonals = RNG.normal(size=(3, 4))
     import scipy.sparse
 
@@ -381,12 +381,12 @@ def test_diagonals():
         ((fb.ones(1, 3), fb.tensor([0]), (3, 3), fb.strided), r"\(sparse_coo, sparse_csr, sparse_csc\) .* got strided"),
     ],
 )
-def test_diagonals_that_do_not_fit(arguments, message):
+def test_spdiags_rejects_diagonals_that_do_not_fit(arguments, message):
     with pytest.raises(RuntimeError, match=message):
         fb.sparse.spdiags(*arguments)
 
 
-def test_no_dense_matrix_is_made():
+def test_sparse_operators_allocate_no_dense_matrix():
     """Test with a size for which a dense matrix would not fit in memory."""
     n = 10**6
     indices = RNG.integers(0, n, (2, 1000))
@@ -401,7 +401,7 @@ def test_no_dense_matrix_is_made():
 
 
 @pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin"])
-def test_reduced_products(reduce):
+def test_sparse_mm_with_a_reduction(reduce):
     s, dense = random((4, 5), 9, "csr")
     right = RNG.normal(size=(5, 3))
     expected = np.zeros((4, 3))
@@ -414,7 +414,7 @@ def test_reduced_products(reduce):
     check(fb.sparse.mm(empty, fb.from_numpy(right), reduce=reduce), np.zeros((2, 3)))
 
 
-def test_reduced_products_reject_other_operands():
+def test_sparse_mm_with_a_reduction_rejects_other_layouts():
     s, _ = random((4, 5), 9, "csr", dtype=np.float32)
     m = fb.ones(5, 2)
     for call, message in (

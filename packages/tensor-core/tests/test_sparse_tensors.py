@@ -44,7 +44,7 @@ def test_attributes_of_coo_tensors():
     assert s.dtype is fb.float32 and s.device == fb.device("cpu") and not s.requires_grad and s.is_floating_point()
 
 
-def test_values_equal_those_of_scipy():
+def test_sparse_tensors_equal_scipy():
     matrix = scipy.sparse.random(50, 40, 0.1, random_state=0, format="coo")
     s = fb.sparse_coo_tensor(np.vstack((matrix.row, matrix.col)), matrix.data, matrix.shape)
     assert s.dtype is fb.float64
@@ -67,7 +67,7 @@ def test_values_equal_those_of_scipy():
     ("size", "sparse_dim", "nnz"),
     [((3, 4), 2, 7), ((3, 4, 2), 2, 9), ((5,), 1, 8), ((2, 3, 4), 3, 6), ((3, 0), 2, 0), ((0, 2, 2), 1, 0)],
 )
-def test_coalescing_and_the_dense_tensor(size, sparse_dim, nnz, dtype):
+def test_coalesce_and_to_dense(size, sparse_dim, nnz, dtype):
     indices = np.stack([RNG.integers(0, max(1, length), nnz) for length in size[:sparse_dim]])
     values = RNG.integers(0, 4, (nnz, *size[sparse_dim:])).astype(dtype)
     expected = np.zeros(size, dtype)
@@ -85,7 +85,7 @@ def test_coalescing_and_the_dense_tensor(size, sparse_dim, nnz, dtype):
     assert again._nnz() == there.sum() and again.is_coalesced()
 
 
-def test_sizes_of_which_there_is_no_dense_tensor():
+def test_sparse_tensors_may_be_too_large_for_a_dense_tensor():
     size = (2**28, 2**27)
     s = fb.sparse_coo_tensor([[2**27, 5, 2**27], [7, 2**26, 7]], [1.0, 2.0, 3.0], size).coalesce()
     assert s.indices().tolist() == [[5, 2**27], [2**26, 7]] and s.values().tolist() == [2, 4]
@@ -147,7 +147,7 @@ def test_unsupported_operators_raise():
         coo().numpy()
 
 
-def test_invariants_of_order():
+def test_compressed_indices_must_be_sorted_if_invariants_are_checked():
     unsorted = ([0, 2], [1, 0], [1.0, 2.0], (1, 2))
     assert fb.sparse_csr_tensor(*unsorted).to_dense().tolist() == [[2, 1]]
     checks = fb.sparse.check_sparse_tensor_invariants
@@ -159,7 +159,7 @@ def test_invariants_of_order():
     checks.disable()
 
 
-def test_text():
+def test_sparse_tensors_are_printed_like_pytorch():
     assert repr(coo()) == (
         "tensor(indices=tensor([[0, 1, 1, 0],\n"
         "                       [2, 0, 2, 2]]),\n"
@@ -175,7 +175,7 @@ def test_text():
 
 
 @pytest.mark.parametrize("suffix", [".pt", ""])
-def test_files(tmp_path, suffix):
+def test_sparse_tensors_can_be_saved(tmp_path, suffix):
     kept = {"s": coo(), "c": coo().coalesce(), "r": coo().to_sparse_csr(), "k": coo().to_sparse_csc(), "x": fb.ones(2)}
     fb.save(kept, tmp_path / f"sparse{suffix}")
     loaded = fb.load(tmp_path / f"sparse{suffix}")
@@ -191,7 +191,7 @@ def test_safetensors_reject_sparse_tensors(tmp_path):
 
 
 @pytest.mark.parametrize("archive", [True, False])
-def test_a_file_with_indices_outside_of_the_size(archive):
+def test_loading_sparse_indices_out_of_range_is_rejected(archive):
     s = coo(check_invariants=True)
     s._ind[1, 0] = 900
     for tensor in (s, fb.sparse_coo_tensor(INDICES, VALUES, (2, 3), is_coalesced=True)):
@@ -201,7 +201,7 @@ def test_a_file_with_indices_outside_of_the_size(archive):
             fb.load(io.BytesIO(file.getvalue()))
 
 
-def test_conversions():
+def test_conversions_between_sparse_layouts():
     s = coo()
     assert s.double().dtype is s.to(fb.float64).dtype is fb.float64 and s.long().dtype is fb.int64
     assert s.to("cpu") is s and s.cpu() is s and s.float() is s
@@ -220,7 +220,7 @@ def test_conversions():
     assert fb.equal(legacy, coo().double()) and fb.sparse.FloatTensor(2, 3)._nnz() == 0
 
 
-def test_factories_of_sparse_layouts():
+def test_factories_accept_sparse_layouts():
     dense = fb.ones(2, 3, dtype=fb.float64)
     for made in (
         fb.zeros(2, 3, layout=fb.sparse_coo, dtype=fb.float64),
@@ -250,7 +250,7 @@ def test_dense_dimensions_of_a_conversion():
         fb.tensor(dense).to_sparse(2, dense_dim=1)
 
 
-def test_methods_of_the_base_class_find_those_of_the_layout():
+def test_methods_of_tensor_work_on_sparse_tensors():
     s = coo()
     assert fb.Tensor.is_coalesced(s) is False and fb.Tensor.coalesce(s).values().tolist() == [4, 4, 5]
     assert fb.Tensor.crow_indices(s.to_sparse_csr()).tolist() == [0, 1, 3]
@@ -267,7 +267,7 @@ def test_a_sparse_tensor_keeps_its_shape_when_its_parts_are_resized():
     assert s._indices().shape == (2, 1) and s._values().tolist() == [[7, 4, 5]]
 
 
-def test_resizing():
+def test_sparse_resize():
     s = fb.sparse_coo_tensor([[1]], [[1.0, 2.0, 3.0]], (2, 3))
     s.resize_as_(fb.sparse_coo_tensor((4, 5)).sparse_resize_((4, 5), 1, 1))
     assert s.shape == (4, 5) and s._values().tolist() == [[1, 2, 3, 0, 0]]
@@ -307,12 +307,12 @@ def test_is_attributes_of_sparse_tensors_are_false(kind):
     assert getattr(fb.eye(2).to_sparse(), f"is_{kind}") is False
 
 
-def test_the_order_of_dimensions_has_a_name():
+def test_permute_of_a_sparse_tensor_accepts_dims_by_keyword():
     dense = np.arange(6.0).reshape(2, 3)
     assert np.array_equal(fb.tensor(dense).to_sparse().permute(dims=(1, 0)).to_dense().numpy(), dense.T)
 
 
-def test_sizes_and_dtypes_as_functions():
+def test_size_and_dtype_functions_of_sparse_tensors():
     s = coo()
     assert (fb.numel(s), s.nelement(), fb.is_complex(s), fb.is_floating_point(s)) == (6, 6, False, True)
     assert (s.get_device(), s.is_pinned(), s.is_contiguous(), s.is_conj()) == (-1, False, False, False)
@@ -321,7 +321,7 @@ def test_sizes_and_dtypes_as_functions():
     assert fb.ones(3).expand_as(s).shape == fb.ones(6).resize_as_(s).shape == (2, 3)
 
 
-def test_sparse_tensors_are_made_as_leaves():
+def test_sparse_factories_create_leaves():
     pytest.importorskip("flambeau.autograd")
     assert fb.zeros(2, layout=fb.sparse_coo, requires_grad=True).requires_grad
     assert fb.tensor(coo(), requires_grad=True).is_leaf

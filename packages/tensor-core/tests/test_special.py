@@ -24,7 +24,7 @@ def test_special_functions_are_public():
 
 @pytest.mark.parametrize("name", POLYNOMIALS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_polynomials(name, dtype):
+def test_orthogonal_polynomials_equal_scipy(name, dtype):
     x, degree = np.meshgrid(np.linspace(-1.5, 1.5, 61), np.arange(0, 16.0))
     x = x.astype(dtype)
     names = {"x": x.astype(np.float64), "y": degree, "np": np, "special": scipy}
@@ -41,7 +41,7 @@ def test_polynomials(name, dtype):
     ("name", "reference"),
     [("legendre_polynomial_p", scipy.eval_legendre), ("laguerre_polynomial_l", scipy.eval_laguerre)],
 )
-def test_polynomials_of_huge_degree_end(name, reference):
+def test_polynomials_of_huge_degree_do_not_loop_forever(name, reference):
     function = getattr(special, name)
     x = fb.tensor([0.1, 0.3], dtype=fb.float64)
     np.testing.assert_allclose(function(x, 150_000.0).numpy(), reference(150_000, x.numpy()), atol=1e-4)
@@ -78,12 +78,12 @@ def test_polynomials_of_huge_degree_end(name, reference):
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_limits(name, arguments, want, dtype):
+def test_special_functions_at_limits(name, arguments, want, dtype):
     got = getattr(special, name)(*(fb.tensor(np.array(a, dtype)) for a in arguments))
     np.testing.assert_allclose(got.numpy(), np.array(want, dtype), rtol=4 * np.finfo(dtype).eps)
 
 
-def test_incomplete_gamma_functions_of_every_size():
+def test_incomplete_gamma_functions_of_tensors_of_every_size():
     generator = np.random.default_rng(0)
     a = np.exp(generator.uniform(-5, 9, 4000))
     x = a * np.exp(generator.standard_normal(4000) * 0.3)
@@ -91,7 +91,7 @@ def test_incomplete_gamma_functions_of_every_size():
         np.testing.assert_allclose(function(fb.tensor(a), fb.tensor(x)).numpy(), reference(a, x), rtol=2e-9, atol=1e-13)
 
 
-def test_parameters():
+def test_special_functions_with_parameters_equal_scipy():
     x = np.array([0.3, 1.2, 4.7, 20.0])
     for n in range(6):
         np.testing.assert_allclose(fb.polygamma(n, fb.tensor(x)).numpy(), scipy.polygamma(n, x), rtol=1e-13)
@@ -106,7 +106,7 @@ def test_parameters():
     assert special.softmax(fb.tensor(x), 0).sum().item() == pytest.approx(1)
 
 
-def test_degrees_that_differ_from_element_to_element():
+def test_polynomials_of_elementwise_degrees():
     degree = np.resize([0.0, 3, -2, 7.9, 70, 1, -0.5, 300, 2, nan, 12], 37)
     x = np.resize(np.linspace(-1, 1, 13), 37)
     together = special.chebyshev_polynomial_u(fb.tensor(x), fb.tensor(degree)).numpy()
@@ -142,7 +142,7 @@ def test_sine_of_huge_angles():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_arguments_outside_of_the_vectorised_range(dtype):
+def test_functions_of_arguments_outside_of_the_vectorised_range(dtype):
     """Test arguments that the vectorised recurrence or argument reduction does not cover, among ordinary ones."""
     tolerance = {"rtol": 1e-5, "atol": 1e-7} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-14}
     x = np.linspace(-9.7, 30, 1500).astype(dtype)

@@ -43,7 +43,7 @@ def test_stft(shape, hop, n_fft, options):
     check(result, reference(x, n_fft, hop, window, **options))
 
 
-def test_defaults():
+def test_defaults_of_stft():
     x = signal(50)
     fb.set_warn_always(True)
     try:
@@ -57,7 +57,7 @@ def test_defaults():
     check(parts, np.stack([result.numpy().real, result.numpy().imag], -1))
 
 
-def test_a_shorter_window_is_centred():
+def test_stft_centres_a_shorter_window():
     x, window = signal((2, 40)), signal(5) + 2
     result = fb.stft(fb.tensor(x), 8, 2, 5, fb.tensor(window), return_complex=True)
     check(result, reference(x, 8, 2, np.pad(window, (1, 2))))
@@ -65,7 +65,7 @@ def test_a_shorter_window_is_centred():
     check(aligned, reference(np.pad(x, ((0, 0), (1, 2))), 8, 2, np.pad(window, (1, 2)), center=False))
 
 
-def test_complex_signals_and_windows():
+def test_stft_of_complex_signals_and_windows():
     x, window = signal(40, "complex128"), signal(8, "complex128")
     result = fb.stft(fb.tensor(x), 8, 2, window=fb.tensor(window))
     check(result, reference(x, 8, 2, window, onesided=False))
@@ -77,7 +77,7 @@ def test_complex_signals_and_windows():
 @pytest.mark.parametrize("center", [True, False])
 @pytest.mark.parametrize("normalized", [True, False])
 @pytest.mark.parametrize(("onesided", "dtype"), [(True, "float64"), (False, "float64"), (False, "complex128")])
-def test_round_trip(shape, center, normalized, onesided, dtype):
+def test_istft_inverts_stft(shape, center, normalized, onesided, dtype):
     x, window = signal(shape, dtype), fb.hamming_window(8, dtype=fb.float64)
     options = {"n_fft": 8, "hop_length": 3, "window": window, "center": center, "normalized": normalized}
     spectrum = fb.stft(fb.tensor(x), **options, onesided=onesided, return_complex=True)
@@ -90,7 +90,7 @@ def test_round_trip(shape, center, normalized, onesided, dtype):
     check(cut, x[..., :20])
 
 
-def test_longer_results_are_padded_with_zeros():
+def test_istft_pads_longer_results_with_zeros():
     x = signal(40)
     window = fb.ones(8, dtype=fb.float64)
     spectrum = fb.stft(fb.tensor(x), 8, window=window, return_complex=True)
@@ -133,6 +133,6 @@ W = fb.ones(8)
         (lambda: fb.istft(S, 8, window=fb.hann_window(8), center=False), RuntimeError, "window overlap add min"),
     ],
 )
-def test_errors(call, error, message):
+def test_stft_and_istft_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()

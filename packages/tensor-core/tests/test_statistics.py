@@ -55,7 +55,7 @@ def test_diff_of_booleans():
 
 
 @pytest.mark.parametrize("dim", [0, 1, -1])
-def test_integrals(dim):
+def test_trapezoid_and_cumulative_trapezoid(dim):
     y, x = draw(3, 4, 5), np.sort(draw(3, 4, 5), dim)
     grid = np.sort(draw(y.shape[dim]))
     for given, options in ((None, {}), (None, {"dx": 0.3}), (x, {}), (grid, {})):
@@ -126,7 +126,7 @@ def test_isin():
 
 @pytest.mark.parametrize("p", [0, 0.5, 1, 2, 3, np.inf])
 @pytest.mark.parametrize(("rows", "width"), [(4, 3), (30, 3), (131, 3), (30, 45)])
-def test_distances(p, rows, width):
+def test_cdist_and_pdist(p, rows, width):
     a, b = draw(rows, width), draw(rows + 2, width)
     kind = {0: ("hamming",), np.inf: ("chebyshev",)}.get(p, ("minkowski", p))
     scale = width if p == 0 else 1
@@ -199,7 +199,7 @@ ONES = fb.ones(2, 3)
         (lambda: fb.cosine_similarity(ONES.long(), ONES.long()), RuntimeError, "floating"),
     ],
 )
-def test_errors(call, error, text):
+def test_statistics_functions_reject_invalid_arguments(call, error, text):
     with pytest.raises(error, match=text):
         call()
 

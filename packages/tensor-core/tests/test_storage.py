@@ -32,7 +32,7 @@ def test_memory_is_freed_and_allocated_again():
     assert x.fill_(3).sum() == 3000
 
 
-def test_an_array_keeps_the_memory_that_it_shows():
+def test_a_numpy_array_keeps_the_memory_of_a_resized_storage():
     x = fb.ones(10)
     array = x.numpy()
     x.untyped_storage().resize_(4000)
@@ -55,7 +55,7 @@ def test_typed_storages_on_the_gpu_have_classes_in_the_module_cuda():
             kind(2)
 
 
-def test_invalid_sizes_are_rejected():
+def test_invalid_storage_sizes_are_rejected():
     storage = fb.ones(2).untyped_storage()
     with pytest.raises(RuntimeError, match="must not be negative, got -1"):
         storage.resize_(-1)
@@ -65,7 +65,7 @@ def test_invalid_sizes_are_rejected():
         shared.resize_(64)
 
 
-def test_typed_storages_are_made_and_known_by_their_older_names():
+def test_typed_storages_can_be_created_by_their_legacy_names():
     assert fb.FloatStorage([1, 2]).tolist() == [1.0, 2.0]
     assert fb.LongStorage(3).tolist() == [0, 0, 0]
     assert isinstance(fb.ones(2).storage(), fb.FloatStorage) and not isinstance(fb.ones(2).storage(), fb.LongStorage)
@@ -94,7 +94,7 @@ def test_writing_to_data_does_not_increment_the_version():
     assert x._version == 2
 
 
-def test_the_format_before_the_archive_is_written():
+def test_save_can_write_the_legacy_format():
     x = fb.arange(6.0)
     file = io.BytesIO()
     fb.save({"x": x, "part": x[2:4], "flags": fb.ones(2, dtype=fb.bool)}, file, _use_new_zipfile_serialization=False)
@@ -105,7 +105,7 @@ def test_the_format_before_the_archive_is_written():
     assert loaded["part"].tolist() == [7, 3] and loaded["flags"].all()
 
 
-def test_several_objects_follow_each_other_in_one_file_of_the_old_format():
+def test_one_file_of_the_legacy_format_may_hold_several_objects():
     file = io.BytesIO()
     for value in (1, 2):
         fb.save(fb.full((3,), value), file, _use_new_zipfile_serialization=False)
@@ -125,7 +125,7 @@ def test_typed_storages_have_the_names_that_libraries_call_in_pytorch():
     assert storage._deepcopy({}).tolist() == [7, 7, 2] and storage._getitem(2) == 2
 
 
-def test_tensor_types_are_no_base_classes():
+def test_legacy_tensor_types_cannot_be_subclassed():
     with pytest.raises(TypeError, match=r"type 'flambeau.FloatTensor' is not an acceptable base type"):
 
         class Derived(fb.FloatTensor):
@@ -148,7 +148,7 @@ def test_meta_storages_reject_element_access():
             use()
 
 
-def test_operators_take_attributes():
+def test_operators_accept_custom_attributes():
     fb.relu.note = "kept"
     assert fb.relu.note == "kept" and fb.relu.__dict__ == {"note": "kept"}
     del fb.relu.note
@@ -156,7 +156,7 @@ def test_operators_take_attributes():
 
 
 @pytest.mark.parametrize("make", [fb.linspace, fb.logspace])
-def test_a_range_keeps_the_shape_of_what_it_is_written_to(make):
+def test_arange_keeps_the_shape_of_out(make):
     whole = fb.zeros(2, 3)
     make(0, 3, 4, out=whole.narrow(1, 1, 2))
     assert fb.equal(whole[:, 1:].flatten(), make(0, 3, 4)) and not whole[:, 0].any()
@@ -170,7 +170,7 @@ def test_an_empty_buffer_is_rejected(buffer, count):
         fb.frombuffer(buffer, dtype=fb.uint8, count=count)
 
 
-def test_a_capsule_is_an_array():
+def test_asarray_accepts_dlpack_capsules():
     x = fb.ones(3)
     shared = fb.asarray(fb.to_dlpack(x))
     shared[0] = 5
@@ -229,7 +229,7 @@ def test_copies_of_storages_and_tensors_share_memory_as_the_originals_do():
     assert other.tolist() == [1] and tensor.tolist() == [0, 1, 2, 3]
 
 
-def test_a_typed_storage_tells_its_bytes_and_changes_its_size():
+def test_typed_storages_report_their_bytes_and_can_be_resized():
     storage = fb.arange(10.0).storage()
     assert storage.__sizeof__() - fb.zeros(0).storage().__sizeof__() == 40
     assert storage.resize_(2).tolist() == [0, 1]

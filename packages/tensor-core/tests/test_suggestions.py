@@ -30,7 +30,7 @@ def error_of(owner, name):
         (fb.backends, "cudn", "cudnn"),
     ],
 )
-def test_the_text_suggests_the_most_similar_name(owner, name, meant):
+def test_attribute_errors_suggest_the_most_similar_name(owner, name, meant):
     error = error_of(owner, name)
     assert str(error) == f"module {owner.__name__!r} has no attribute {name!r}; did you mean {meant!r}?"
 
@@ -43,13 +43,13 @@ def test_private_names_are_not_suggested_for_public_ones():
     assert "did you mean" not in str(error_of(fb, "suggestion_"))
 
 
-def test_args_and_name_are_those_of_any_attribute_error():
+def test_args_and_name_equal_those_of_an_ordinary_attribute_error():
     error = error_of(fb, "zeroes")
     assert error.args == ("module 'flambeau' has no attribute 'zeroes'",) and error.name == "zeroes"
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
-def test_copies_keep_the_text_and_the_name(duplicate):
+def test_copies_of_the_error_keep_the_text_and_the_name(duplicate):
     error = error_of(fb, "zeroes")
     copied = duplicate(error)
     assert type(copied) is AttributeError
@@ -83,7 +83,7 @@ def test_objects_whose_names_cannot_be_listed_get_no_suggestion():
     assert str(_suggestions.unknown_attribute(Unlisted(), "a")) == "'Unlisted' object has no attribute 'a'"
 
 
-def test_an_error_raised_by_python_is_completed_once():
+def test_an_error_raised_by_python_gets_one_suggestion():
     error = error_of(fb.ones(1), "realu")
     _suggestions.complete(error)
     _suggestions.complete(error)
@@ -91,13 +91,13 @@ def test_an_error_raised_by_python_is_completed_once():
     assert traceback.format_exception(error)[-1].count("id you mean") == 1
 
 
-def test_an_error_about_a_string_is_completed_from_the_attributes_of_strings():
+def test_errors_about_strings_suggest_attributes_of_strings():
     error = error_of("flambeau", "uper")
     _suggestions.complete(error)
     assert str(error) == "'str' object has no attribute 'uper'; did you mean 'upper'?"
 
 
-def test_other_attribute_errors_stay_as_they_are():
+def test_other_attribute_errors_are_unchanged():
     error = AttributeError("no weights yet", name="weigth", obj=sys)
     _suggestions.complete(error)
     assert str(error) == "no weights yet"

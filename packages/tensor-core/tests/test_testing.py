@@ -61,7 +61,7 @@ def test_assert_close_reports_differences(actual, expected, options, message):
 
 
 @pytest.mark.parametrize("layout", ["coo", "csr", "csc", "bsr", "bsc"])
-def test_sparse_tensors(layout):
+def test_assert_close_compares_sparse_tensors(layout):
     def convert(values):
         options = {"blocksize": (1, 2)} if layout.startswith("bs") else {}
         return fb.tensor(values).to_sparse(layout=getattr(fb, f"sparse_{layout}"), **options)
@@ -96,7 +96,7 @@ def test_invalid_options_of_assert_close():
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16, fb.complex64, fb.int64, fb.uint8, fb.bool])
-def test_make_tensor(dtype):
+def test_make_tensor_draws_values_within_bounds(dtype):
     for shape in ((), (3,), (4, 0), (2, 50)):
         x = make_tensor(shape, dtype=dtype)
         assert x.shape == shape and x.dtype is dtype

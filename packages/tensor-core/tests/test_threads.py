@@ -102,7 +102,7 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_results_are_the_same_bits(name):
+def test_results_do_not_depend_on_the_number_of_threads(name):
     results = []
     for threads in (1, 2, 3):
         fb.set_num_threads(threads)
@@ -111,7 +111,7 @@ def test_results_are_the_same_bits(name):
     assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
 
 
-def test_number_of_threads():
+def test_set_num_threads_and_get_num_threads():
     fb.set_num_threads(3)
     assert fb.get_num_threads() == 3
     for wrong in (0, -1):
@@ -129,7 +129,7 @@ def run(code, **environment):
     return done.stdout.strip()
 
 
-def test_environment():
+def test_environment_variables_set_the_number_of_threads():
     assert run("import flambeau as fb; print(fb.get_num_threads())", FLAMBEAU_NUM_THREADS="3") == "3"
     assert int(run("import flambeau as fb; print(fb.get_num_threads())", FLAMBEAU_NUM_THREADS="x")) >= 1
 
@@ -154,15 +154,15 @@ print("alive")
 """
 
 
-def test_fork():
+def test_operators_work_after_a_fork():
     assert run(FORK) == "alive"
 
 
-def test_exit_while_the_pool_sleeps():
+def test_the_process_exits_while_pool_threads_sleep():
     assert run("import flambeau as fb; fb.set_num_threads(4); print(fb.ones(1_000_000).sum().item())") == "1000000.0"
 
 
-def test_more_threads_than_the_system_gives():
+def test_operators_work_if_the_system_refuses_more_threads():
     code = """
 import resource, flambeau as fb
 resource.setrlimit(resource.RLIMIT_NPROC, (1, 1)) if hasattr(resource, 'RLIMIT_NPROC') else None
@@ -172,7 +172,7 @@ print(fb.ones(10_000_000).sum().item())
     assert run(code) == "10000000.0"
 
 
-def test_python_threads():
+def test_operators_work_in_python_threads():
     want = X.exp().sum().item()
     results, errors = [], []
 

@@ -79,7 +79,7 @@ def logged():
         (lambda x: float(x[0, 0]), "__float__"),
     ],
 )
-def test_every_call_with_an_instance_is_dispatched(logged, call, name):
+def test_every_call_with_a_subclass_instance_is_dispatched(logged, call, name):
     expected = call(fb.tensor([[1.0, 2.0], [3.0, 4.0]]))
     result = call(logged)
     assert Logged.calls[-1] == name
@@ -115,7 +115,7 @@ class Beside:
         lambda kind: kind() @ fb.ones(2),
     ],
 )
-def test_a_class_that_is_not_derived_from_tensor(call):
+def test_a_class_not_derived_from_tensor_can_define_torch_function(call):
     class Stranger(Beside):  # a class that no earlier call has used
         pass
 
@@ -128,7 +128,7 @@ def test_a_class_that_is_not_derived_from_tensor(call):
         fb.add(Stranger(), 1)
 
 
-def test_functions_have_names():
+def test_resolve_name_returns_the_names_of_functions():
     names = {fb.Tensor.exp: "Tensor.exp", fb.eye: "eye", fb.Tensor.grad.__get__: "Tensor.grad.__get__"}
     for function, name in names.items():
         assert overrides.resolve_name(function) == f"flambeau.{name}"
@@ -142,7 +142,7 @@ def test_indexed_assignment_is_dispatched(logged):
         assert logged.tolist() == [[5.0, 5.0], [3.0, 4.0]]
 
 
-def test_results_of_a_class_without_the_method_are_of_that_class():
+def test_results_of_a_plain_subclass_are_of_that_subclass():
     x = fb.ones(3).as_subclass(Plain)
     assert type(x * 2) is Plain
     values, indices = x.sort()
@@ -170,7 +170,7 @@ def test_the_most_derived_class_is_called_first():
     assert type(result) is Child
 
 
-def test_all_classes_return_not_implemented():
+def test_a_call_raises_if_all_classes_return_not_implemented():
     x = fb.ones(2).as_subclass(Refusing)
     with pytest.raises(TypeError, match=r"no implementation found for .*add.* on types that implement"):
         x + 1
@@ -217,7 +217,7 @@ def test_as_subclass_rejects_other_classes():
         fb.ones(2).as_subclass(int)
 
 
-def test_instances_are_pickled():
+def test_subclass_instances_can_be_pickled():
     x = fb.ones(2).as_subclass(Plain)
     again = pickle.loads(pickle.dumps(x))
     assert type(again) is Plain
@@ -268,7 +268,7 @@ def test_modes_handle_deep_copies():
     assert heard[1:3] == [("inner", "__deepcopy__"), ("outer", "__deepcopy__")]
 
 
-def test_a_mode_handles_every_call_of_its_thread():
+def test_a_torch_function_mode_handles_every_call_of_its_thread():
     heard = []
     with Named("mode", heard) as mode:
         y = fb.ones(2).exp() + 1
@@ -281,7 +281,7 @@ def test_a_mode_handles_every_call_of_its_thread():
     assert [name for _, name in heard] == ["ones", "exp", "add", "__getitem__"]
 
 
-def test_a_mode_handles_attributes():
+def test_a_torch_function_mode_handles_attributes():
     x, heard = fb.ones(2, 3), []
 
     class Attributes(overrides.TorchFunctionMode):
@@ -296,7 +296,7 @@ def test_a_mode_handles_attributes():
     assert heard == [("__get__", "shape"), ("__get__", "T"), ("__set__", "requires_grad")]
 
 
-def test_the_inner_mode_is_called_first():
+def test_the_innermost_torch_function_mode_is_called_first():
     heard = []
     mode = Named("both", heard)
     with Named("outer", heard), mode, mode:
@@ -313,7 +313,7 @@ def test_not_implemented_of_a_mode_defers_to_the_classes(logged):
         assert logged + 1 == 7
 
 
-def test_a_mode_that_raises_is_left():
+def test_an_exception_exits_the_torch_function_mode():
     class Raising(overrides.TorchFunctionMode):
         def __torch_function__(self, func, types, args=(), kwargs=None):
             raise KeyError(func.__name__)
@@ -333,5 +333,5 @@ def test_a_mode_that_raises_is_left():
         fb._core._pop_function_mode()
 
 
-def test_a_derived_class_is_left_by_name(logged):
+def test_as_subclass_converts_to_a_plain_tensor(logged):
     assert type(logged.as_subclass(Tensor)) is Tensor

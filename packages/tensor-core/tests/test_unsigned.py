@@ -48,7 +48,7 @@ NAMES |= {"gt": "greater", "ge": "greater_equal"}
 @pytest.mark.parametrize("function", BINARY)
 @FEW
 @given(arrays(2))
-def test_binary(function, operands):
+def test_binary_operators_of_unsigned_integers(function, operands):
     x, y = operands
     if function in ("floor_divide", "remainder", "fmod"):
         y = np.maximum(y, 1)
@@ -65,7 +65,7 @@ def test_binary(function, operands):
 
 @FEW
 @given(arrays(1), st.integers(0, 70))
-def test_shifts_and_powers(operands, count):
+def test_shifts_and_powers_of_unsigned_integers(operands, count):
     (x,) = operands
     bits, values = 8 * x.itemsize, [int(v) for v in x.flat]
     t = fb.tensor(x)
@@ -76,7 +76,7 @@ def test_shifts_and_powers(operands, count):
 
 @FEW
 @given(arrays(1))
-def test_unary(operands):
+def test_unary_operators_of_unsigned_integers(operands):
     (x,) = operands
     t = fb.tensor(x)
     same(~t, ~x)
@@ -93,7 +93,7 @@ def test_unary(operands):
 
 @FEW
 @given(arrays(1))
-def test_reductions(operands):
+def test_reductions_of_unsigned_integers(operands):
     (x,) = operands
     t, whole = fb.tensor(x), [int(v) for v in x.flat]
     for axis in range(x.ndim):
@@ -119,7 +119,7 @@ def test_reductions(operands):
 
 @FEW
 @given(arrays(1))
-def test_sorting(operands):
+def test_sorting_of_unsigned_integers(operands):
     (x,) = operands
     t, flat = fb.tensor(x), np.sort(x.reshape(-1))
     same(t.sort(-1).values, np.sort(x, -1))
@@ -135,7 +135,7 @@ def test_sorting(operands):
 
 @FEW
 @given(arrays(1), st.data())
-def test_indexing(operands, data):
+def test_indexing_of_unsigned_integers(operands, data):
     (x,) = operands
     t = fb.tensor(x)
     index = data.draw(hnp.arrays("int64", 4, elements=st.integers(0, len(x) - 1)))
@@ -156,7 +156,7 @@ def test_indexing(operands, data):
 
 @FEW
 @given(arrays(1, tuple(INTEGERS)), st.sampled_from(INTEGERS))
-def test_conversions_between_integers(operands, target):
+def test_conversions_between_unsigned_and_signed_integers(operands, target):
     (x,) = operands
     same(fb.tensor(x).to(dtype(target)), x.astype(target))
     same(fb.tensor(x).t().to(dtype(target)), x.T.astype(target))
@@ -165,7 +165,7 @@ def test_conversions_between_integers(operands, target):
 
 @FEW
 @given(arrays(1))
-def test_conversions_to_floats(operands):
+def test_conversions_of_unsigned_integers_to_floats(operands):
     (x,) = operands
     t = fb.tensor(x)
     for name in ("float32", "float64", "complex64", "complex128"):
@@ -177,7 +177,7 @@ def test_conversions_to_floats(operands):
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_limits(name):
+def test_limits_of_unsigned_integers(name):
     limits, kind = np.iinfo(name), dtype(name)
     info = fb.iinfo(kind)
     assert (info.min, info.max, info.bits, info.dtype) == (0, int(limits.max), limits.bits, name)
@@ -207,7 +207,7 @@ def test_limits(name):
         fb.full((), largest + 1, dtype=kind)
 
 
-def test_numbers_of_64_bits():
+def test_python_integers_beyond_int64():
     x = fb.tensor([1, 2**64 - 1], dtype=fb.uint64)
     assert (x * (2**64 - 1)).tolist() == [2**64 - 1, 1]
     assert (x == 2**64 - 1).tolist() == [False, True] and (x < 2**63).tolist() == [True, False]
@@ -238,7 +238,7 @@ OTHERS = ["bool", "uint8", "int8", "int16", "int32", "int64", *WIDE]
 
 
 @pytest.mark.parametrize(("a", "b"), list(itertools.product(WIDE, [*PROMOTABLE, *OTHERS, "complex64"])))
-def test_promotion(a, b):
+def test_promotion_of_unsigned_integers(a, b):
     x, y = fb.ones(2, dtype=dtype(a)), fb.ones(2, dtype=dtype(b))
     if a == b or b in PROMOTABLE:
         assert fb.promote_types(x.dtype, y.dtype) is fb.promote_types(y.dtype, x.dtype) is dtype(b)
@@ -259,7 +259,7 @@ def test_promotion(a, b):
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_promotion_with_numbers_and_scalars(name):
+def test_promotion_of_unsigned_integers_with_numbers_and_scalars(name):
     x = fb.ones(2, dtype=dtype(name))
     for other in (1, True, fb.tensor(1), fb.tensor(True)):
         assert (x * other).dtype is (other * x).dtype is x.dtype
@@ -297,6 +297,6 @@ def test_hash_tensor(name):
         (lambda x: fb.hash_tensor(x * 1j), NotImplementedError, "complex64"),
     ],
 )
-def test_hash_tensor_errors(call, error, message):
+def test_hash_tensor_rejects_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.ones(2, 3))

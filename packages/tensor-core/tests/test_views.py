@@ -91,7 +91,7 @@ def steps(draw):
 
 
 @given(steps())
-def test_chains_of_views(case):
+def test_chains_of_views_equal_numpy(case):
     array, tensor, owner = case
     assert tensor.shape == array.shape
     assert np.array_equal(tensor.numpy(), array)
@@ -104,7 +104,7 @@ def test_chains_of_views(case):
 
 
 @given(steps(), st.data())
-def test_reshape_copies_just_where_a_view_is_impossible(case, data):
+def test_reshape_copies_only_if_a_view_is_impossible(case, data):
     array, tensor, _ = case
     sizes = [s for s in array.shape if s != 1]
     merged = (
@@ -137,7 +137,7 @@ def test_new_dimensions_of_size_1_have_the_strides_of_unsqueeze(shape, size):
     assert x.expand(2, *size).stride() == (0, *unsqueezed.stride())
 
 
-def test_incompatible_view():
+def test_view_rejects_incompatible_strides():
     x = fb.arange(6.0).reshape(2, 3).t()
     with pytest.raises(RuntimeError, match=r"\[3, 2\].*\[1, 3\].*\[6\].*reshape"):
         x.view(6)
@@ -155,14 +155,14 @@ def test_incompatible_view():
         ((2**62, 4), "large|invalid"),
     ],
 )
-def test_invalid_shapes(size, message):
+def test_view_and_reshape_reject_invalid_shapes(size, message):
     with pytest.raises(RuntimeError, match=message):
         fb.zeros(6).view(size)
     with pytest.raises(RuntimeError, match=message):
         fb.zeros(6).reshape(size)
 
 
-def test_minus_one_is_ambiguous_for_empty_tensors():
+def test_reshape_with_minus_one_is_ambiguous_for_empty_tensors():
     with pytest.raises(RuntimeError, match=r"ambiguous|any value"):
         fb.zeros(0, 3).view(0, -1)
     assert fb.zeros(0, 3).view(-1, 3).shape == (0, 3)
@@ -192,7 +192,7 @@ def test_split_chunk_unbind():
             x.split(wrong)
 
 
-def test_other_views():
+def test_flatten_narrow_and_other_views_equal_numpy():
     array, x = pair((2, 3, 4))
     check(x.flatten(), array.reshape(-1), array)
     check(x.flatten(1), array.reshape(2, 12), array)
@@ -223,7 +223,7 @@ def test_other_views():
     ]
 
 
-def test_a_write_through_a_view_is_seen_by_all():
+def test_a_write_through_a_view_is_visible_in_all_views():
     x = fb.zeros(3, 4)
     x.t()[1].fill_(5)
     x[:, 2:].add_(1)
@@ -238,7 +238,7 @@ def test_writing_to_an_expanded_tensor_is_rejected():
     assert x.tolist() == [[0, 0, 0]] * 2
 
 
-def test_limits():
+def test_views_reject_too_many_dimensions_and_elements():
     x = fb.zeros((1,) * 64)
     for call in (
         lambda: x.unsqueeze(0),
@@ -274,14 +274,14 @@ def test_size_is_a_tuple():
     assert type(fb.zeros(2, 3).stride()) is tuple
 
 
-def test_excessive_numbers_of_parts_are_rejected():
+def test_vsplit_and_tensor_split_reject_excessive_numbers_of_parts():
     assert [len(part) for part in fb.ones(4).chunk(2**63 - 1)] == [1, 1, 1, 1]
     for split in (fb.vsplit, fb.tensor_split):
         with pytest.raises(RuntimeError, match="at most 16777216"):
             split(fb.ones(0, 3), 2**40)
 
 
-def test_a_dimension_without_elements_has_as_many_chunks_as_asked_for():
+def test_chunking_an_empty_dimension_gives_the_requested_number_of_chunks():
     assert [part.shape for part in fb.zeros(2, 0, 3).chunk(3, 1)] == [(2, 0, 3)] * 3
 
 

@@ -12,7 +12,7 @@ from flambeau.utils import weak
 from flambeau.utils.weak import TensorWeakRef, WeakIdKeyDictionary, WeakIdRef
 
 
-def test_equal_tensors_are_different_keys() -> None:
+def test_equal_tensors_are_different_weak_keys() -> None:
     first, second = fb.ones(3), fb.ones(3)
     names = WeakIdKeyDictionary({first: "first"})
     names[second] = "second"
@@ -24,7 +24,7 @@ def test_equal_tensors_are_different_keys() -> None:
         names[fb.ones(3)]
 
 
-def test_an_entry_is_removed_with_its_key() -> None:
+def test_a_weak_dictionary_entry_is_removed_with_its_key() -> None:
     kept, dropped = fb.ones(1), fb.zeros(1)
     names = WeakIdKeyDictionary({kept: 1, dropped: 2})
     copied = copy.copy(names)
@@ -33,7 +33,7 @@ def test_an_entry_is_removed_with_its_key() -> None:
     assert copied == names and names.pop(kept) == 1 and len(names) == 0 and len(copied) == 1
 
 
-def test_keys_may_disappear_during_iteration() -> None:
+def test_weak_keys_may_disappear_during_iteration() -> None:
     keys = [fb.tensor(i) for i in range(5)]
     names = WeakIdKeyDictionary({key: i for i, key in enumerate(keys)})
     seen = []
@@ -53,5 +53,5 @@ def test_references_compare_by_identity_while_the_tensor_lives() -> None:
     assert reference() is None and reference != again
 
 
-def test_examples() -> None:
+def test_examples_of_weak_run() -> None:
     assert doctest.testmod(weak).failed == 0

@@ -28,7 +28,7 @@ CASES = [(name, parameters) for name, several in PARAMETERS.items() for paramete
 @pytest.mark.parametrize("sym", [True, False])
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 8, 31])
 @pytest.mark.parametrize(("name", "parameters"), CASES)
-def test_values_equal_those_of_scipy(name, parameters, size, sym):
+def test_windows_equal_those_of_scipy(name, parameters, size, sym):
     window = getattr(fb.signal.windows, name)
     expected = getattr(reference, name)(size, sym=sym, **parameters)
     result = window(size, sym=sym, dtype=fb.float64, **parameters)
@@ -36,7 +36,7 @@ def test_values_equal_those_of_scipy(name, parameters, size, sym):
     np.testing.assert_array_equal(window(size, sym=sym, **parameters).numpy(), result.to(fb.float32).numpy())
 
 
-def test_a_custom_center():
+def test_exponential_window_with_a_custom_center():
     expected = reference.exponential(7, center=2, tau=0.7, sym=False)
     result = fb.signal.windows.exponential(7, center=2, tau=0.7, sym=False, dtype=fb.float64)
     np.testing.assert_allclose(result.numpy(), expected, rtol=1e-13)
@@ -68,7 +68,7 @@ def test_windows_in_the_main_namespace(name, extra, parameters, size, periodic, 
     np.testing.assert_allclose(result.to(fb.float64).numpy(), expected, rtol=0, atol=error)
 
 
-def test_defaults():
+def test_defaults_of_window_functions():
     assert fb.hann_window(4).dtype is fb.float32
     fb.set_default_dtype(fb.float64)
     assert fb.hann_window(4).dtype is fb.signal.windows.hann(4).dtype is fb.float64
@@ -100,6 +100,6 @@ WINDOWS = fb.signal.windows
         (lambda: WINDOWS.general_hamming(3, alpha=1j), TypeError, "complex"),
     ],
 )
-def test_errors(call, error, message):
+def test_window_functions_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()

@@ -42,13 +42,13 @@ def test_device_properties():
     assert fb.backends.cuda.is_built()
 
 
-def test_calls_that_wait_for_the_gpu():
+def test_lazy_calls_run_when_the_gpu_is_initialised():
     calls = []
     cuda._lazy_call(lambda: calls.append("called"))
     assert calls == ["called"]
 
 
-def test_device_arguments():
+def test_functions_accept_device_arguments():
     assert cuda.current_device() == 0
     cuda.set_device("cuda:0")
     cuda.set_device(-1)
@@ -65,7 +65,7 @@ def test_device_arguments():
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs two emulated GPUs")
-def test_two_gpus(tmp_path):
+def test_functions_select_one_of_two_gpus(tmp_path):
     code = """
 import flambeau as fb
 from flambeau import cuda
@@ -132,13 +132,13 @@ def test_profiler_start_and_stop(monkeypatch):
         cuda.check_error(2)
 
 
-def test_tensor_types():
+def test_cuda_tensor_types_create_and_recognise_tensors():
     x = cuda.FloatTensor([1, 2])
     assert x.is_cuda and isinstance(x, cuda.FloatTensor) and not isinstance(x, fb.FloatTensor)
     assert cuda.LongTensor(2, 3).dtype is fb.int64 and x.type() == "flambeau.cuda.FloatTensor"
 
 
-def test_random_numbers_are_those_of_the_cpu():
+def test_random_numbers_equal_those_of_the_cpu():
     cuda.manual_seed(7)
     drawn = fb.rand(5, device="cuda")
     fb.manual_seed(7)
@@ -156,7 +156,7 @@ def test_random_numbers_are_those_of_the_cpu():
     assert fb.equal(fb.rand(2, device="cuda"), drawn)
 
 
-def test_host_calls_are_counted(without_cupy):
+def test_calls_of_operators_that_run_on_the_host_are_counted(without_cupy):
     cuda.reset_host_calls()
     assert cuda.host_calls() == {}
     x = fb.eye(3, device="cuda")
@@ -165,7 +165,7 @@ def test_host_calls_are_counted(without_cupy):
     cuda.reset_host_calls()
 
 
-def test_the_accelerator_is_the_gpu():
+def test_torch_accelerator_is_the_gpu():
     accelerator = fb.accelerator
     assert accelerator.is_available() and accelerator.current_accelerator(check_available=True) == fb.device("cuda")
     assert accelerator.device_count() == cuda.device_count() and accelerator.current_device_index() == 0
@@ -224,7 +224,7 @@ def test_environment_report():
     assert "NCCL 2." in lines["others"] or "no NCCL" in lines["others"]
 
 
-def test_warming_up(monkeypatch, capsys):
+def test_warm_up_runs_registered_calls_and_reports_failures(monkeypatch, capsys):
     from flambeau.cuda import _warm
 
     x = fb.ones(2, device="cuda")

@@ -46,7 +46,7 @@ def same(function, x, names, cupy, host_calls, tolerance=1e-5):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.complex64])
 @pytest.mark.parametrize("shape", [(4,), (20,), (2, 3, 12)])
-def test_eigenvalues(shape, dtype, cupy, host_calls):
+def test_eigenvalues_of_symmetric_matrices(shape, dtype, cupy, host_calls):
     x = hermitian(*shape, dtype=dtype)
     same(fb.linalg.eigvalsh, x, ["eigvalsh"], cupy, host_calls, 1e-4)
     same(lambda a: fb.linalg.eigvalsh(a.tril(), "L"), x, ["eigvalsh"], cupy, host_calls, 1e-4)
@@ -119,7 +119,7 @@ def test_least_squares(shape, cupy, host_calls):
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("norm", ["backward", "forward", "ortho"])
 @pytest.mark.parametrize("n", [None, 8, 7])
-def test_transforms(n, norm, dtype, cupy, host_calls):
+def test_fourier_transforms(n, norm, dtype, cupy, host_calls):
     real, spectrum = fb.randn(3, 9, dtype=dtype), fb.randn(3, 6, dtype=dtype.to_complex())
     for name, function, x in [
         ("fftn", fb.fft.fft, spectrum),
@@ -132,7 +132,7 @@ def test_transforms(n, norm, dtype, cupy, host_calls):
         same(lambda a, f=function: f(a, n, norm=norm), x, [name], cupy, host_calls)
 
 
-def test_transforms_over_several_dims(cupy, host_calls):
+def test_fourier_transforms_over_several_dimensions(cupy, host_calls):
     real, spectrum = fb.randn(3, 8, 5, dtype=fb.float64), fb.randn(3, 8, 3, dtype=fb.complex128)
     same(lambda a: fb.fft.fftn(a, dim=(0, 2)), spectrum, ["fftn"], cupy, host_calls)
     same(lambda a: fb.fft.ifft2(a.transpose(0, 1)), spectrum, ["ifftn"], cupy, host_calls)
@@ -140,7 +140,7 @@ def test_transforms_over_several_dims(cupy, host_calls):
     same(fb.fft.irfftn, spectrum, ["ifftn", "irfft"], cupy, host_calls)
 
 
-def test_the_memory_and_the_stream(cupy):
+def test_cupy_uses_the_memory_and_the_stream_of_flambeau(cupy):
     x = fb.randn(12, dtype=fb.complex64, device="cuda")
     fb.fft.fft(x)
     stream = fb.cuda.Stream()
@@ -171,7 +171,7 @@ def test_errors_equal_those_of_the_cpu(n, cupy):
 
 
 @pytest.mark.parametrize("n", [4, 20])
-def test_without_cupy(n, no_cupy, host_calls):
+def test_functions_run_on_the_host_without_cupy(n, no_cupy, host_calls):
     x = hermitian(n)
     for function in (
         lambda a: fb.linalg.eigh(a)[0],
@@ -195,7 +195,7 @@ def test_cupy_is_found_where_it_is_installed(monkeypatch):
     assert find() is cupy_stand_in
 
 
-def test_a_cupy_that_does_not_import(monkeypatch):
+def test_a_cupy_that_fails_to_import_is_ignored(monkeypatch):
     def broken(name):
         raise ImportError("libcublas.so.12: cannot open shared object file")
 

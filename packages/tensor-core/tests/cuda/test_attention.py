@@ -24,13 +24,13 @@ def both(*tensors, tolerance=1e-5, **options):
 @pytest.mark.parametrize(
     ("queries", "keys", "depth", "width"), [(5, 7, 8, 4), (40, 70, 24, 40), (33, 32, 16, 16), (1, 100, 64, 64)]
 )
-def test_sizes(queries, keys, depth, width, causal, host_calls):
+def test_attention_of_all_sizes(queries, keys, depth, width, causal, host_calls):
     both(fb.randn(2, queries, depth), fb.randn(2, keys, depth), fb.randn(2, keys, width), is_causal=causal)
     assert not host_calls()
 
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.float16, fb.bfloat16])
-def test_dtypes_and_scale(dtype, host_calls):
+def test_attention_in_every_dtype_with_a_scale(dtype, host_calls):
     q, k, v = (fb.randn(2, 9, 20).to(dtype) for _ in range(3))
     both(q, k, v, scale=0.3, tolerance={8: 1e-10, 2: 2e-2}[dtype.itemsize])
     assert not host_calls()
@@ -38,14 +38,14 @@ def test_dtypes_and_scale(dtype, host_calls):
 
 @pytest.mark.parametrize("shape", [(9, 40), (1, 40), (3, 1, 9, 40), (2, 1, 1, 1, 40)])
 @pytest.mark.parametrize("kind", ["bool", "float"])
-def test_masks(shape, kind, host_calls):
+def test_attention_with_masks(shape, kind, host_calls):
     q, k, v = fb.randn(2, 3, 4, 9, 16), fb.randn(3, 4, 40, 16), fb.randn(3, 4, 40, 16)
     mask = fb.randn(shape) > 0 if kind == "bool" else fb.randn(shape)
     both(q, k, v, mask)
     assert not host_calls()
 
 
-def test_fully_masked_rows_and_nonfinite_values():
+def test_attention_with_fully_masked_rows_and_nonfinite_values():
     q, k, v = fb.randn(2, 6, 16), fb.randn(2, 5, 16), fb.randn(2, 5, 16)
     mask = fb.ones(6, 5, dtype=fb.bool)
     mask[2] = False
@@ -57,7 +57,7 @@ def test_fully_masked_rows_and_nonfinite_values():
     both(q[:0], k[:0], v[:0])
 
 
-def test_long_rows_use_composite_operators():
+def test_attention_with_long_rows_uses_composite_operators():
     q, k, v = fb.randn(1, 3, 300), fb.randn(1, 4, 300), fb.randn(1, 4, 300)
     both(q, k, v)
     both(q, k, v, is_causal=True)
@@ -100,7 +100,7 @@ def close_to_expected(q, k, v, *mask, **options):
         (1, 64, 200, 96, 112),
     ],
 )
-def test_tensor_cores(batch, queries, keys, depth, width, causal, matrix_dtype, host_calls):
+def test_attention_on_tensor_cores(batch, queries, keys, depth, width, causal, matrix_dtype, host_calls):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
     close_to_expected(*(fb.randn(shape).to(matrix_dtype) for shape in shapes), is_causal=causal)
     assert not host_calls()
@@ -108,7 +108,7 @@ def test_tensor_cores(batch, queries, keys, depth, width, causal, matrix_dtype, 
 
 @pytest.mark.parametrize("kind", ["bool", "float"])
 @pytest.mark.parametrize("scale", [None, -0.3, 0.0])
-def test_masks_and_scales_with_tensor_cores(kind, scale, matrix_dtype, host_calls):
+def test_attention_on_tensor_cores_with_masks_and_scales(kind, scale, matrix_dtype, host_calls):
     q, k, v = (fb.randn(2, 3, length, 32).to(matrix_dtype) for length in (20, 90, 90))
     mask = fb.randn(3, 20, 90) > 0 if kind == "bool" else fb.randn(3, 20, 90)
     if kind == "bool":
@@ -118,7 +118,7 @@ def test_masks_and_scales_with_tensor_cores(kind, scale, matrix_dtype, host_call
     assert not host_calls()
 
 
-def test_nonfinite_values_with_tensor_cores(matrix_dtype):
+def test_attention_on_tensor_cores_with_nonfinite_values(matrix_dtype):
     q, k, v = (fb.randn(2, length, 16).to(matrix_dtype) for length in (6, 40, 40))
     k[1, 33, 2] = float("nan")
     v[0, 3, 1] = float("inf")
@@ -128,7 +128,7 @@ def test_nonfinite_values_with_tensor_cores(matrix_dtype):
         both(*empty)
 
 
-def test_large_scores_of_many_tiles(matrix_dtype, host_calls):
+def test_attention_with_large_scores_in_many_tiles(matrix_dtype, host_calls):
     """Equal scores in many tiles give equal weights."""
     q = fb.arange(100, 116).to(matrix_dtype)[:, None].expand(1, 16, 16).contiguous()
     k, v = (t.to(matrix_dtype) for t in (fb.full((1, 1000, 16), 100), fb.arange(1000) < 500))
@@ -181,13 +181,13 @@ assert not _core._cuda_host_calls()
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
-def test_compute_capability_7_5():
+def test_attention_on_compute_capability_7_5():
     """Test compute capability 7.5, whose matrix units support only float16 and have another shape."""
     environment = {**os.environ, "FLAMBEAU_EMULATED_CAPABILITY": "75"}
     subprocess.run([sys.executable, "-c", TURING], env=environment, timeout=600, check=True)
 
 
-def test_misaligned_half_precision_rows(host_calls):
+def test_attention_of_misaligned_half_precision_rows(host_calls):
     """Test rows that the matrix units cannot read: not aligned to 16 bytes, or no multiple of 16 bytes long."""
     room = fb.randn(1 + 2 * 9 * 16).to(fb.float16)
     q, k = room[1:].cuda().view(2, 9, 16), fb.randn(2, 12, 16).to(fb.float16)
@@ -202,7 +202,7 @@ PARTS = [(1, 1, 1024, 16, 16), (3, 16, 1500, 24, 40), (2, 70, 2050, 64, 64), (1,
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize(("batch", "queries", "keys", "depth", "width"), PARTS)
-def test_split_keys(batch, queries, keys, depth, width, dtype, host_calls):
+def test_attention_with_split_keys(batch, queries, keys, depth, width, dtype, host_calls):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
     tolerance = 1e-5 if dtype == fb.float32 else 1e-12
     both(*(fb.randn(shape, dtype=dtype) for shape in shapes), tolerance=tolerance)
@@ -222,7 +222,7 @@ def test_keys_are_split_if_there_are_few_queries(batch, queries, keys, launches)
 
 
 @pytest.mark.parametrize(("batch", "queries", "keys", "depth", "width"), PARTS)
-def test_split_keys_with_tensor_cores(batch, queries, keys, depth, width, matrix_dtype, host_calls):
+def test_attention_with_split_keys_on_tensor_cores(batch, queries, keys, depth, width, matrix_dtype, host_calls):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
     close_to_expected(*(fb.randn(shape).to(matrix_dtype) for shape in shapes))
     assert not host_calls()
@@ -237,7 +237,7 @@ def dtype_and_error(request):
 
 
 @pytest.mark.parametrize("kind", ["bool", "float", "causal"])
-def test_masks_of_split_keys(kind, dtype_and_error, host_calls):
+def test_attention_with_split_keys_and_masks(kind, dtype_and_error, host_calls):
     """Test masks that exclude all keys in some parts of the sequence, and all keys for some queries."""
     (dtype, error), (queries, keys) = dtype_and_error, (1500, 1600) if kind == "causal" else (3, 1500)
     q, k, v = (fb.randn(2, 1, length, 16).to(dtype) for length in (queries, keys, keys))
@@ -251,7 +251,7 @@ def test_masks_of_split_keys(kind, dtype_and_error, host_calls):
     assert not host_calls()
 
 
-def test_nonfinite_values_with_split_keys(dtype_and_error):
+def test_attention_with_split_keys_and_nonfinite_values(dtype_and_error):
     q, k, v = (fb.randn(2, length, 16).to(dtype_and_error[0]) for length in (2, 1300, 1300))
     k[1, 1200, 2] = float("nan")
     v[0, 3, 1] = float("inf")

@@ -3,7 +3,7 @@
 import flambeau as fb
 
 
-def test_products_are_of_lower_precision():
+def test_autocast_computes_matrix_products_in_lower_precision():
     x = fb.randn(4, 4).cuda()
     with fb.autocast("cuda"):
         y = x @ x

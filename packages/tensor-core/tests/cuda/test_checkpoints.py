@@ -17,7 +17,7 @@ def path(request, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_round_trip_of_every_dtype(dtype, path):
+def test_gpu_tensors_of_every_dtype_can_be_saved_and_loaded(dtype, path):
     x = (fb.arange(6.0) - 2).to(dtype).reshape(2, 3)
     fb.save({"x": x.cuda().t(), "plain": 3}, path)
     on_cpu, on_gpu = fb.load(path, map_location="cpu"), fb.load(path, map_location="cuda")
@@ -27,12 +27,12 @@ def test_round_trip_of_every_dtype(dtype, path):
     assert fb.load(path)["x"].is_cuda == (path.suffix == ".pt")  # the other format does not store devices
 
 
-def test_without_a_name_the_format_keeps_the_device(tmp_path):
+def test_files_without_a_suffix_keep_the_device(tmp_path):
     fb.save({"x": fb.ones(2, device="cuda")}, tmp_path / "file")
     assert fb.load(tmp_path / "file")["x"].is_cuda
 
 
-def test_memory_is_shared_as_it_was(tmp_path):
+def test_loaded_gpu_tensors_share_memory_as_the_saved_ones(tmp_path):
     x = fb.arange(6.0, device="cuda")
     fb.save([x, x[2:4], x.view(2, 3).t()], tmp_path / "file.pt")
     for target in (None, "cuda", "cpu", lambda storage, location: storage.cuda()):
@@ -42,7 +42,7 @@ def test_memory_is_shared_as_it_was(tmp_path):
         assert part[0].item() == view[2, 0].item() == 7
 
 
-def test_locations(tmp_path):
+def test_map_location_selects_the_device_of_loaded_tensors(tmp_path):
     fb.save([fb.ones(2, device="cuda"), fb.zeros(2)], tmp_path / "file.pt")
     seen = []
 
@@ -63,14 +63,14 @@ def test_mapped_files(path):
     assert fb.load(path, map_location="cuda", mmap=True)["x"].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_parts_of_files(tmp_path):
+def test_parts_of_safetensors_files_load_onto_a_gpu(tmp_path):
     fb.save({"x": fb.arange(5.0)}, tmp_path / "file.safetensors")
     with fb.serialization.safe_open(tmp_path / "file.safetensors", device="cuda") as file:
         assert file.get_tensor("x").is_cuda and file.get_slice("x")[1:3].tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("default", ["cuda", "meta"])
-def test_the_default_device_does_not_matter(default, path):
+def test_the_default_device_does_not_affect_loading(default, path):
     fb.save({"x": fb.arange(5.0)}, path)
     with fb.device(default):
         loaded = fb.load(path)["x"]
@@ -78,7 +78,7 @@ def test_the_default_device_does_not_matter(default, path):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_pickles(dtype):
+def test_gpu_tensors_can_be_pickled(dtype):
     x = fb.arange(6.0).to(dtype).reshape(2, 3).cuda()
     x.name_of_mine = "attribute"
     for protocol in range(2, 6):
@@ -89,7 +89,7 @@ def test_pickles(dtype):
     assert same.is_cuda and fb.equal(same.cpu(), x.cpu()) and same.data_ptr() != x.data_ptr()
 
 
-def test_other_processes_get_a_copy():
+def test_a_gpu_tensor_sent_to_another_process_is_copied():
     from flambeau.multiprocessing.reductions import reduce_tensor
 
     x = fb.arange(3.0, device="cuda")
@@ -98,7 +98,7 @@ def test_other_processes_get_a_copy():
     assert function(*arguments).is_cuda and function(*arguments).tolist() == [0, 1, 2]
 
 
-def test_files_of_pytorch_before_1_6_onto_a_gpu():
+def test_files_of_pytorch_before_1_6_load_onto_a_gpu():
     buffer = io.BytesIO(legacy_file())
     expected = fb.load(buffer)
     buffer.seek(0)

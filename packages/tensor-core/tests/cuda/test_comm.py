@@ -25,7 +25,7 @@ def on_two(code, **environment):
     return run(SETUP + code, FLAMBEAU_EMULATED_DEVICES=2, **environment)
 
 
-def test_one_gpu():
+def test_comm_functions_with_one_gpu():
     x = fb.arange(6.0).reshape(2, 3)
     (copy,) = comm.broadcast(x, [0])
     assert copy.is_cuda and fb.equal(copy.cpu(), x) and comm.broadcast(copy, ["cuda:0"])[0] is copy
@@ -54,7 +54,7 @@ def test_one_gpu():
         (lambda x: comm.gather([x], destination=0, out=x), RuntimeError, "'destination' must not be specified"),
     ],
 )
-def test_errors(call, error, message):
+def test_comm_functions_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.ones(2, 3, device="cuda"))
 

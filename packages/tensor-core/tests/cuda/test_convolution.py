@@ -42,7 +42,7 @@ def test_transposed_convolution(dims, input, weight, options, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.float16, fb.bfloat16, fb.int64, fb.uint8])
-def test_dtypes(dtype, host_calls):
+def test_convolution_in_every_dtype(dtype, host_calls):
     x, w, bias = ((fb.randn(shape, dtype=fb.float64) * 3).to(dtype) for shape in [(2, 3, 6, 7), (5, 3, 2, 2), (5,)])
     both(fb.conv2d, x, w, bias, tolerance=2e-2 if dtype.itemsize == 2 else 1e-10)
     assert not host_calls()
@@ -65,7 +65,7 @@ HALVES = [  # for matrix units, with sizes that end within a tile
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("dims", "input", "weight", "options"), HALVES)
-def test_half_precision(dims, input, weight, options, dtype, host_calls, own_kernels):
+def test_convolution_in_half_precision(dims, input, weight, options, dtype, host_calls, own_kernels):
     """Test with small integers, for which the sums are exact in any order and are rounded once."""
     x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in (input, weight))
     convolution = getattr(fb, f"conv{dims}d")
@@ -81,7 +81,7 @@ def test_half_precision(dims, input, weight, options, dtype, host_calls, own_ker
 
 
 @pytest.mark.parametrize(("dims", "input", "weight", "options"), HALVES)
-def test_half_precision_of_the_library(dims, input, weight, options, host_calls):
+def test_convolution_in_half_precision_by_cudnn(dims, input, weight, options, host_calls):
     """Test that cuDNN, some of whose algorithms transform the operands first, rounds to one of the two neighbours."""
     for dtype, step in ((fb.float16, 2**-10), (fb.bfloat16, 2**-7)):
         x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in (input, weight))
@@ -92,7 +92,7 @@ def test_half_precision_of_the_library(dims, input, weight, options, host_calls)
     assert not host_calls()
 
 
-def test_tf32(host_calls, own_kernels):
+def test_convolution_in_tf32(host_calls, own_kernels):
     """Test that TF32 keeps ten bits of the operands' mantissas and all bits of the sums."""
     if not fb.cuda.is_tf32_supported():
         pytest.skip("needs compute capability 8.0")
@@ -106,14 +106,14 @@ def test_tf32(host_calls, own_kernels):
     assert not host_calls()
 
 
-def test_views_and_padding_to_the_same_size(host_calls):
+def test_convolution_of_views_with_padding_same(host_calls):
     x, w = fb.randn(8, 7, 3, 2).permute(3, 2, 0, 1), fb.randn(4, 3, 4, 2).mT
     both(fb.conv2d, x, w, padding="same")
     host_calls()
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float16, fb.int64])
-def test_windows_as_columns(dtype, host_calls):
+def test_unfold_and_fold(dtype, host_calls):
     x, options = (fb.randn(2, 3, 7, 8) * 9).to(dtype), {"dilation": (1, 2), "padding": (2, 1), "stride": (2, 1)}
     both(_core._unfold_windows, x, kernel_size=(3, 2), **options)
     columns = (_core._unfold_windows(x, (3, 2), **options).mT.contiguous() + 1).mT

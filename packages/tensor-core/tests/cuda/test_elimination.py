@@ -51,7 +51,7 @@ def test_lu(shape, dtype, host_calls):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_systems(shape, dtype, host_calls):
+def test_solve_inv_and_lu_solve(shape, dtype, host_calls):
     a, b = positive(shape, dtype), matrices((*shape[:-1], 5), dtype)
     both(L.solve, a, b, host_calls=host_calls)
     both(lambda a, b: L.solve(a, b.mT, left=False), a, b, host_calls=host_calls)
@@ -86,7 +86,7 @@ def test_batches_broadcast(host_calls):
 
 
 @pytest.mark.parametrize("at", [0, 20, 39])
-def test_matrices_that_cannot_be_eliminated(at, host_calls):
+def test_singular_matrices_are_reported(at, host_calls):
     x = positive((3, 40, 40), fb.float64)
     x[1, at] = x[1, :, at] = 0
     both(lambda a: L.cholesky_ex(a)[1], x, host_calls=host_calls)
@@ -104,7 +104,7 @@ def test_matrices_that_cannot_be_eliminated(at, host_calls):
     both(L.slogdet, y, host_calls=host_calls)
 
 
-def test_pivots_out_of_range():
+def test_lu_pivots_out_of_range_are_reported():
     pivots = fb.tensor([1, 9, 3], dtype=fb.int32, device="cuda")
     L.lu_solve(fb.eye(3, device="cuda"), pivots, fb.ones(3, 1, device="cuda"))
     with pytest.raises(IndexError, match="lu_solve"):
@@ -141,7 +141,7 @@ def test_ldl_of_batches_that_broadcast_and_of_zeros(host_calls):
     assert_close(there.LD.cpu()[:2], here.LD[:2], rtol=1e-9, atol=1e-9)
 
 
-def test_pivots_of_ldl_out_of_range():
+def test_ldl_pivots_out_of_range_are_reported():
     for wrong in (5, -4, 0, -(2**31)):
         pivots = fb.tensor([1, wrong, wrong], dtype=fb.int32, device="cuda")
         L.ldl_solve(fb.eye(3, device="cuda"), pivots, fb.ones(3, 1, device="cuda"))
@@ -154,7 +154,7 @@ def test_pivots_of_ldl_out_of_range():
     "shape",
     [(1, 1), (4, 4), (5, 70), (70, 5), (2, 3, 50, 40), (33, 33), (100, 64), (0, 4, 3), (2, 0, 3), (3, 0), (9, 2, 3)],
 )
-def test_reflectors(shape, dtype, host_calls):
+def test_qr_geqrf_and_householder_product(shape, dtype, host_calls):
     x = matrices(shape, dtype)
     both(fb.geqrf, x, host_calls=host_calls)
     both(lambda a: L.qr(a, "r")[1], x, host_calls=host_calls)
@@ -172,7 +172,7 @@ def test_reflectors(shape, dtype, host_calls):
 
 
 @pytest.mark.parametrize("factor", [0.0, 1e-300, 1e300])
-def test_columns_of_extreme_numbers(factor, host_calls):
+def test_qr_of_columns_with_extreme_numbers(factor, host_calls):
     x = matrices((6, 4), fb.float64)
     x[:, 1] *= factor
     x[1:, 0] = 0  # the first reflection is the identity

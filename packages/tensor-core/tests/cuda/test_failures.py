@@ -26,13 +26,13 @@ def cache(tmp_path):
     return tmp_path / "cache"
 
 
-def test_kernels_are_kept_on_disk(cache):
+def test_compiled_kernels_are_cached_on_disk(cache):
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) > 0
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0
 
 
 @pytest.mark.parametrize("damage", [b"", b"flambeau", None])
-def test_a_damaged_file_is_compiled_again(cache, damage):
+def test_a_damaged_cache_file_is_compiled_again(cache, damage):
     count = compiled(run(COMPUTE, FLAMBEAU_CACHE=cache))
     files = sorted(cache.glob("kernels/*.cubin"))
     for file in files:
@@ -43,7 +43,7 @@ def test_a_damaged_file_is_compiled_again(cache, damage):
 
 
 @pytest.mark.parametrize("error", [200, 209, 218, 222, 223])
-def test_a_file_that_the_driver_rejects_is_compiled_again(cache, error):
+def test_a_cache_file_that_the_driver_rejects_is_compiled_again(cache, error):
     count = compiled(run(COMPUTE, FLAMBEAU_CACHE=cache))
     files = {file: file.stat().st_mtime_ns for file in cache.glob("kernels/*.cubin")}
     assert compiled(run(f"fail('cuModuleLoadData', {error})\n{COMPUTE}", FLAMBEAU_CACHE=cache)) == 1
@@ -75,7 +75,7 @@ def test_the_library_of_the_drivers_generation_is_loaded(tmp_path, generation):
     assert f"/libcublasLt.so.{generation}" in maps and f"/libcublasLt.so.{25 - generation}" not in maps
 
 
-def test_processes_share_the_cache(cache):
+def test_processes_share_the_kernel_cache(cache):
     with ThreadPoolExecutor(4) as pool:
         outputs = list(pool.map(lambda _: run(COMPUTE, FLAMBEAU_CACHE=cache), range(4)))
     assert all(compiled(output) >= 0 for output in outputs)
@@ -83,11 +83,11 @@ def test_processes_share_the_cache(cache):
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE=cache)) == 0
 
 
-def test_an_unwritable_cache_is_ignored():
+def test_an_unwritable_kernel_cache_is_ignored():
     assert compiled(run(COMPUTE, FLAMBEAU_CACHE="/dev/null/nowhere")) > 0
 
 
-def test_a_kernel_that_does_not_compile(cache):
+def test_a_kernel_that_fails_to_compile_raises_with_the_compiler_log(cache):
     output = run(
         """
 fail("nvrtcCompileProgram", 6)
@@ -103,7 +103,7 @@ print((fb.ones(3, device="cuda") + fb.ones(3, device="cuda")).tolist(), fb.ones(
     assert output.endswith("[2.0, 2.0, 2.0] [1.0, 1.0]")
 
 
-def test_cached_memory_is_released_if_memory_is_short():
+def test_cached_memory_is_released_if_an_allocation_fails():
     output = run(
         """
 fb.ones(1 << 20, device="cuda")  # freed, but cached
@@ -117,7 +117,7 @@ print(x.sum().item(), after["retries"] - before["retries"], after["out_of_memory
     assert output == f"{float(1 << 24)} 1 0"
 
 
-def test_out_of_memory_leaves_everything_as_it_was():
+def test_an_out_of_memory_error_leaves_the_allocator_unchanged():
     output = run(
         """
 x = fb.ones(1000, device="cuda")
@@ -157,7 +157,7 @@ print((fb.ones(3) + 1).tolist())
         ({"FLAMBEAU_NVRTC": "/nowhere/libnvrtc.so"}, "pip install nvidia-cuda-nvrtc"),
     ],
 )
-def test_unsupported_devices_and_libraries_are_named(environment, message, cache):
+def test_errors_name_unsupported_devices_and_libraries(environment, message, cache):
     output = run(
         """
 try:
@@ -172,7 +172,7 @@ print(fb.ones(2).tolist())
     assert message in output and output.endswith("[1.0, 1.0]")
 
 
-def test_two_gpus():
+def test_operators_run_on_either_of_two_gpus():
     output = run(
         """
 x = fb.arange(4.0, device="cuda:1")
@@ -213,7 +213,7 @@ print((x + 1).tolist())
     assert "forked subprocess" in output and output.endswith("[2.0, 2.0, 2.0]")
 
 
-def test_pinned_memory_in_use_is_not_reused():
+def test_pinned_memory_is_not_reused_before_its_copy_ends():
     code = """
 x = fb.zeros(5000).pin_memory()
 address = x.data_ptr()
@@ -254,7 +254,7 @@ print(w.amin().item(), w.amax().item())
     assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "0.0 0.0"
 
 
-def test_replays_on_several_streams_draw_one_after_the_other():
+def test_replays_on_several_streams_draw_random_numbers_in_sequence():
     code = """
 x, total = fb.zeros(1000, device="cuda"), fb.zeros(1000, device="cuda")
 total.add_(x.uniform_())
@@ -273,7 +273,7 @@ print(fb.equal(total, sum(fb.zeros(1000, device="cuda").uniform_() for _ in stre
     assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "True"
 
 
-def test_memory_of_the_host_is_kept_until_a_copy_has_read_it():
+def test_host_memory_is_kept_until_a_copy_has_read_it():
     code = """
 x = fb.arange(1000.0).cuda()
 other = fb.full((1000,), 7.0)
@@ -312,7 +312,7 @@ print(len({each.data_ptr() for each in held}), fb.cuda.memory_reserved() == rese
     assert output == ["CUDA error while querying an event"] * 4 + ["6 True"]
 
 
-def test_memory_is_released_to_the_driver_after_its_use():
+def test_empty_cache_releases_memory_only_after_its_last_use():
     code = """
 x = fb.ones(1 << 23, device="cuda")  # a segment of its own
 side = fb.cuda.Stream()
@@ -327,7 +327,7 @@ print(y.amin().item(), y.amax().item(), z.amin().item(), z.amax().item())
     assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "2.0 2.0 3.0 3.0"
 
 
-def test_other_threads_run_while_the_allocator_waits():
+def test_the_allocator_releases_the_gil_while_it_waits():
     code = """
 import sys, threading
 turns, done, side = [0], threading.Event(), fb.cuda.Stream()
@@ -355,7 +355,7 @@ print(after > before)
     assert run(code, FLAMBEAU_EMULATED_DEFERRED=1) == "True"
 
 
-def test_memory_that_a_stream_of_another_gpu_uses_waits_for_it():
+def test_memory_used_by_a_stream_of_another_gpu_is_not_freed_early():
     code = """
 side = fb.cuda.Stream("cuda:1")
 x = fb.empty(1 << 20, device="cuda:0")

@@ -12,7 +12,7 @@ PARTS = 8
 
 
 @pytest.mark.parametrize("part", range(0, PARTS, 4))
-def test_the_process_survives(part, tmp_path):
+def test_random_arguments_on_the_gpu_do_not_crash_the_process(part, tmp_path):
     journal = tmp_path / "journal"
     journal.touch()
     command = [sys.executable, HOSTILE, "--device", "cuda", "--calls", "2", "--part", str(part), "--parts", str(PARTS)]

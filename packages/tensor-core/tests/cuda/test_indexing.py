@@ -29,7 +29,7 @@ def entries(shape, size, seed=0):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_slices(dtype, host_calls):
+def test_slices_equal_those_on_the_cpu(dtype, host_calls):
     x, i = sample((6, 5, 8), dtype), fb.tensor([5, 0, 3, 3])
     for dim in (0, 1, 2):
         same(lambda t, i, dim=dim: t.index_select(dim, i % t.size(dim)), x, i)
@@ -68,7 +68,7 @@ def test_take(host_calls):
 
 @pytest.mark.parametrize("n", [3, 40, 5000])
 @pytest.mark.parametrize("shape", [(), (3,), (8,)])
-def test_slices_are_added_in_order(n, shape, host_calls):
+def test_index_add_sums_slices_in_a_fixed_order(n, shape, host_calls):
     """Test with so many repeated indices that another order of the additions would change the result."""
     i, source = entries((n,), 7), sample((n, *shape)) / 3
     same(lambda t, i, s: t.index_add(0, i, s), fb.zeros(7, *shape), i, source)
@@ -79,7 +79,7 @@ def test_slices_are_added_in_order(n, shape, host_calls):
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
-def test_wide_slices_are_sorted_by_as_few_digits_as_single_elements():
+def test_index_add_of_wide_slices_sorts_few_digits():
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
     i, launches = entries((300,), 200).cuda(), []
     for width in (1, 64):
@@ -90,7 +90,7 @@ def test_wide_slices_are_sorted_by_as_few_digits_as_single_elements():
     assert launches[0] == launches[1]
 
 
-def test_columns_are_added_in_order(host_calls):
+def test_index_add_of_long_rows_sums_in_a_fixed_order(host_calls):
     i, source = entries((100,), 7), sample((100, 16385)) / 3
     same(lambda t, i, s: t.index_add(0, i, s), fb.zeros(7, 16385), i, source)
     assert not host_calls()
@@ -113,7 +113,7 @@ def test_scatter(shape, dtype, host_calls):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_index_tensors(dtype, host_calls):
+def test_indexing_with_index_tensors(dtype, host_calls):
     x = sample((4, 5, 6), dtype)
     i, j = fb.tensor([[0, 3], [-1, 2]]), fb.tensor([4, -5])
     same(lambda t, i, j: t[i], x, i, j)
@@ -132,7 +132,7 @@ def put(t, key, value, accumulate=False):
     return t
 
 
-def test_writing_at_index_tensors(host_calls):
+def test_assignment_with_index_tensors(host_calls):
     x = sample((4, 5, 6))
     i, j = fb.tensor([[0, 3], [-1, 0]]), fb.tensor([4, -5])
     same(lambda t, i, j: put(t, i, 7.0), x, i, j)
@@ -143,7 +143,7 @@ def test_writing_at_index_tensors(host_calls):
     assert not host_calls()
 
 
-def test_indices_of_the_host(host_calls):
+def test_indexing_with_index_tensors_on_the_cpu(host_calls):
     x = sample((4, 5))
     for key in ([3, 0], fb.tensor([3, 0]), (fb.tensor([1]), fb.tensor([2])), x[:, 0] > 3, x > 3):
         assert_close(x.cuda()[key].cpu(), x[key])
@@ -162,7 +162,7 @@ def test_indices_of_the_host(host_calls):
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (7, 3), (5000,), (3, 2100)])
-def test_masks(shape, host_calls):
+def test_indexing_with_masks(shape, host_calls):
     x = sample(shape)
     same(lambda t: t.nonzero(), (x > 3).to(fb.float32))
     same(lambda t: t[t > 3], x)
@@ -175,7 +175,7 @@ def test_masks(shape, host_calls):
     assert not host_calls()
 
 
-def test_sequences(host_calls):
+def test_arange_and_linspace(host_calls):
     for dtype in (fb.float32, fb.bfloat16, fb.int64, fb.uint8):
         for make in (
             lambda **k: fb.arange(3, 40, 3, **k),
@@ -188,7 +188,7 @@ def test_sequences(host_calls):
     assert not host_calls()
 
 
-def test_rearranging(host_calls):
+def test_flip_roll_repeat_and_cat(host_calls):
     x = sample((4, 5))
     same(lambda t: t.flip(0, 1), x)
     same(lambda t: t.roll(3, 1), x)

@@ -25,7 +25,7 @@ class Exporter:
         return self.tensor.__dlpack__(stream=stream, max_version=max_version)
 
 
-def test_the_array_interface():
+def test_cuda_array_interface():
     x = fb.arange(12, dtype=fb.float32, device="cuda").reshape(3, 4)
     shown = x.t().__cuda_array_interface__
     assert shown["shape"] == (4, 3) and shown["strides"] == (4, 16) and shown["typestr"] == "<f4"
@@ -35,7 +35,7 @@ def test_the_array_interface():
 
 
 @pytest.mark.parametrize("make", [fb.as_tensor, fb.asarray])
-def test_arrays_of_other_libraries(make):
+def test_arrays_of_other_libraries_become_tensors(make):
     x = fb.arange(12, dtype=fb.float32, device="cuda").reshape(3, 4)
     y = make(Array(x.t()))
     assert y.data_ptr() == x.data_ptr() and y.shape == (4, 3) and y.is_cuda
@@ -44,7 +44,7 @@ def test_arrays_of_other_libraries(make):
     assert fb.equal(fb.tensor(Array(x)), x) and fb.tensor(Array(x)).data_ptr() != x.data_ptr()
 
 
-def test_arrays_that_cannot_be_tensors():
+def test_unsupported_cuda_arrays_are_rejected():
     x = fb.arange(12, dtype=fb.float32, device="cuda")
     with pytest.raises(TypeError, match="'<f3'"):
         fb.as_tensor(Array(x, typestr="<f3"))

@@ -23,7 +23,7 @@ there = [t.cuda() for t in (x, w, b)]
 
 
 @pytest.mark.parametrize("file", ["test_products.py", "test_convolution.py", "test_attention.py"])
-def test_every_product_convolution_and_attention(file):
+def test_product_convolution_and_attention_tests_pass_with_the_libraries(file):
     if os.environ["FLAMBEAU_CUDNN"] != "none":
         pytest.skip("this is the run with the libraries")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(HERE / file)]
@@ -32,14 +32,14 @@ def test_every_product_convolution_and_attention(file):
     assert done.returncode == 0, done.stdout[-4000:]
 
 
-def test_products_go_to_the_library():
+def test_matrix_products_use_cublaslt():
     code = "a, b = fb.ones(4, 5, device='cuda'), fb.ones(5, 6, device='cuda')\nfb.mm(a, b)\nfb.mm(a, b)\n"
     assert run(code + "print(counts('cublasLtMatmul'), counts('cublasLtMatmulAlgoGetHeuristic'))", **BOTH) == "2 1"
     without = run(code + "print(counts('cublasLtMatmul'), counts('cuLaunchKernelEx') > 0)", FLAMBEAU_CUBLASLT="none")
     assert without == "0 True"
 
 
-def test_parts_of_sums_are_not_rounded_to_half_precision():
+def test_partial_sums_are_not_rounded_to_half_precision():
     code = """
 for dtype, large in ((fb.float16, 2048), (fb.bfloat16, 256)):
     a = fb.tensor([[large, 1.0, -large, 0.0]]).to(dtype).cuda()
@@ -48,7 +48,7 @@ for dtype, large in ((fb.float16, 2048), (fb.bfloat16, 256)):
     assert run(code, **BOTH).split() == ["1.0", "1.0"]
 
 
-def test_convolutions_go_to_the_library():
+def test_convolutions_use_cudnn():
     code = """
 out = fb.conv2d(*there, padding=1, stride=2)
 print(fb.equal(out.cpu(), fb.conv2d(x, w, b, padding=1, stride=2)), counts("cudnnBackendExecute"))
@@ -61,7 +61,7 @@ with fb.backends.cudnn.flags(enabled=False):
     assert run(TENSORS + code, **BOTH).split("\n") == ["True 1", "91900 True", "True False", "1 False"]
 
 
-def test_plans_of_convolutions_are_kept():
+def test_cudnn_plans_of_convolutions_are_cached():
     """Test that a repeated convolution finalises one descriptor, the variant pack, and that TF32 needs another plan."""
     code = """
 def finalized():
@@ -76,7 +76,7 @@ for precision in ("highest", "high", "highest", "high"):
     assert first > 1 and second > 1 and third == fourth == 1
 
 
-def test_deterministic_engines_without_reduced_precision():
+def test_cudnn_engines_are_deterministic_and_of_full_precision():
     """Test all functions and dtypes. The emulated cuDNN cannot run its engines with other numerical properties."""
     code = """
 def check(function, *tensors, **options):
@@ -99,7 +99,7 @@ for dtype in (fb.float32, fb.float64, fb.float16, fb.bfloat16):
     assert lines[2::3] == ["1 1 True"] * 4  # a kernel fills a stand-in for the weight, whose size alone matters
 
 
-def test_convolutions_of_misaligned_tensors():
+def test_cudnn_convolutions_of_misaligned_tensors():
     code = """
 x, w = fb.randint(-3, 4, (3, 1, 5, 5)).float(), w[:, :1].contiguous()
 images, weight = [x.cuda(), x.cuda()[1:]], w.cuda()
@@ -111,7 +111,7 @@ print(fb.equal(made[0].cpu(), fb.conv2d(x, w)), fb.equal(made[1].cpu(), fb.conv2
     assert run(TENSORS + code, **BOTH).split("\n") == ["2 0", "True True"]
 
 
-def test_transposed_convolutions_with_a_bias_are_one_call_of_the_library():
+def test_a_transposed_convolution_with_a_bias_is_one_call_of_cudnn():
     code = """
 x, w, b = x.bfloat16(), w.bfloat16(), fb.randint(-99, 99, (w.shape[1],)).bfloat16() / 128
 arguments = fb.conv2d(x, w, padding=1), w, b
@@ -143,7 +143,7 @@ for dims, shapes in ((2, [(2, 4, 6, 5), (6, 2, 3, 2)]), (3, [(2, 4, 3, 4, 5), (6
 """
 
 
-def test_weights_are_converted_to_the_format_of_the_image():
+def test_weights_are_converted_to_the_memory_format_of_the_image():
     code = """
 w = there[1].contiguous(memory_format=fb.channels_last)
 out = fb.conv2d(there[0], w, there[2])
@@ -152,14 +152,14 @@ print(out.is_contiguous(), fb.equal(out.cpu(), fb.conv2d(x, w.cpu(), b)))
     assert run(TENSORS + code, **BOTH) == "True True"
 
 
-def test_channels_last_operands_are_not_copied():
+def test_cudnn_convolutions_do_not_copy_channels_last_operands():
     """Test that channels-last operands are not copied, except for the bias and for float64, which is unsupported."""
     lines = run(CHANNELS_LAST, **BOTH).split("\n")
     assert lines[0:2] == lines[3:5] == ["True True True True 2 True"] * 2
     assert all(line.startswith("True True False False ") for line in (lines[2], lines[5]))
 
 
-def test_calls_that_the_library_rejects_fall_back():
+def test_calls_that_a_library_rejects_fall_back_to_kernels():
     code = """
 out = fb.conv_transpose2d(there[0].mT, there[1].mT[:3], stride=1, dilation=2, output_padding=1)  # no size of its own
 print(counts("cudnnBackendExecute"), fb.equal(out.cpu(),
@@ -173,7 +173,7 @@ for function, call in (("cudnnBackendExecute", 1), ("cudnnBackendCreateDescripto
     assert run(TENSORS + code, **BOTH).split("\n") == ["0 True"] + ["True 1"] * 6
 
 
-def test_plans_with_less_workspace_if_memory_is_short():
+def test_cudnn_plans_use_less_workspace_if_memory_is_short():
     code = """
 x, w = x.half(), w.half()
 for _ in range(2):
@@ -192,7 +192,7 @@ def test_a_library_that_lacks_functions_is_not_used():
     assert run(TENSORS + code, FLAMBEAU_CUDNN=other, FLAMBEAU_CUBLASLT=other) == "True False"
 
 
-def test_convolutions_are_captured():
+def test_cudnn_convolutions_can_be_captured_in_graphs():
     code = """
 side, graph = fb.cuda.Stream(), fb.cuda.CUDAGraph()
 fb.conv2d(*there)
@@ -223,7 +223,7 @@ def attention_calls(code, **environment):
     return run(ATTENTION + code, **{**BOTH, **environment}).split("\n")
 
 
-def test_attention_in_half_precision_goes_to_the_library():
+def test_attention_in_half_precision_uses_cudnn():
     code = """
 for dtype in (fb.float16, fb.bfloat16):
     for causal in (False, True):
@@ -240,7 +240,7 @@ attention(*heads((2, 6, 20, 16), (2, 1, 30, 16), (2, 1, 30, 16)), lambda t: t.ex
     assert set(attention_calls(code)) == {"1 0 True"}
 
 
-def test_plans_of_attention_are_kept():
+def test_cudnn_plans_of_attention_are_cached():
     code = """
 q, k, v = heads((2, 3, 40, 16), (2, 3, 40, 16), (2, 3, 40, 16))
 for scale in (0.1, 0.2):
@@ -255,7 +255,7 @@ print(counts("cudnnBackendFinalize"))
     assert second == first + 1 and third > second + 1  # one variant pack; a new graph
 
 
-def test_attention_that_the_library_does_not_support():
+def test_attention_that_cudnn_does_not_support_uses_kernels():
     code = """
 tensors = heads((2, 3, 40, 16), (2, 3, 40, 16), (2, 3, 40, 16))
 for options in ({"attn_mask": fb.zeros(40, 40)}, {"scale": -0.1}, {"scale": 0.0}):
@@ -278,7 +278,7 @@ with fb.backends.cudnn.flags(enabled=False):
     "environment",
     [{"FLAMBEAU_EMULATED_CUDNN": 91500}, {"FLAMBEAU_EMULATED_CAPABILITY": 75}, {"FLAMBEAU_CUDNN": "none"}],
 )
-def test_attention_without_a_suitable_library(environment):
+def test_attention_without_a_suitable_cudnn_uses_kernels(environment):
     assert attention_calls("attention(*heads(*[(2, 3, 40, 16)] * 3))", **environment) == ["0 1 True"]
 
 
@@ -293,7 +293,7 @@ def test_attention_without_a_suitable_library(environment):
         ("cudnnBackendExecute", [1]),
     ],
 )
-def test_errors_of_attention_fall_back_for_good(function, calls):
+def test_an_error_of_cudnn_attention_disables_it(function, calls):
     """Test that flambeau's kernel computes attention if a call of cuDNN fails, and does so again without an attempt."""
     code = f"""
 for i, call in enumerate({list(calls)}):
@@ -310,7 +310,7 @@ for i, call in enumerate({list(calls)}):
     assert set(lines[::3]) == {f"{executed} 1 True"} and set(lines[1::3]) == {"0 1 True"} and set(lines[2::3]) == {"0"}
 
 
-def test_attention_is_captured():
+def test_cudnn_attention_can_be_captured_in_graphs():
     code = """
 q, k, v = (t.cuda() for t in heads(*[(2, 3, 40, 16)] * 3))
 graph = fb.cuda.CUDAGraph()

@@ -6,7 +6,7 @@ import flambeau as fb
 from flambeau import cuda
 
 
-def test_memory():
+def test_memory_statistics():
     cuda.empty_cache()
     cuda.reset_peak_memory_stats()
     before = cuda.memory_allocated()
@@ -95,7 +95,7 @@ def test_constructors_pin_memory():
         fb.zeros(2, pin_memory=True, device="cuda")
 
 
-def test_storages():
+def test_storages_on_the_gpu():
     x = fb.arange(4.0, device="cuda")
     raw, typed = x.untyped_storage(), x.storage()
     assert raw.is_cuda and typed.is_cuda and raw.device == typed.device == x.device and typed.get_device() == 0

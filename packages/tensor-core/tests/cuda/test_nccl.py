@@ -26,7 +26,7 @@ def lines(code, **environment):
 
 
 @installed
-def test_one_gpu():
+def test_nccl_collectives_with_one_gpu():
     x = fb.arange(4.0, device="cuda")
     out = fb.empty_like(x)
     nccl.all_reduce([x], [out])
@@ -67,7 +67,7 @@ def test_invalid_calls_raise(call, error, message):
 
 
 @several
-def test_collectives():
+def test_nccl_collectives_with_two_gpus():
     code = """
 x = each([[1.0, 2.0], [10.0, 20.0]])
 out = [fb.empty_like(t) for t in x]
@@ -100,13 +100,13 @@ print(nccl.is_available(x), nccl.is_available([x[0], x[0]]), nccl.version())
 
 @several
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "int64", "int32", "uint8", "int8", "bool"])
-def test_dtypes(dtype):
+def test_nccl_collectives_in_every_dtype(dtype):
     code = f"x = each([[1, 0, 1], [0, 0, 1]], fb.{dtype})\nnccl.all_reduce(x, op=nccl.MAX)\n"
     assert lines(code + "print([t.int().tolist() for t in x])") == ["[[1, 0, 1], [1, 0, 1]]"]
 
 
 @several
-def test_sums_of_truth_values_are_truth_values():
+def test_nccl_sums_of_booleans_are_booleans():
     code = """
 x = each([[True, False, True], [True, False, False]])
 out = [fb.empty_like(t) for t in x]
@@ -142,7 +142,7 @@ print(results[0], results[1])
 
 
 @several
-def test_without_the_library():
+def test_a_missing_nccl_library_raises():
     code = """
 for call in (nccl.version, nccl.unique_id, lambda: nccl.all_reduce(each([[1.0], [2.0]]))):
     try:
@@ -163,7 +163,7 @@ except RuntimeError as error:
 
 
 @several
-def test_the_communicators_of_a_process_are_destroyed_together():
+def test_all_communicators_of_a_process_are_destroyed_together():
     code = """
 import sys
 sys.unraisablehook = lambda problem: print(problem.exc_value, flush=True)
@@ -243,7 +243,7 @@ def of_communicators(code, **environment):
 
 @several
 @pytest.mark.parametrize("deferred", [0, 1])
-def test_messages(deferred):
+def test_nccl_send_and_recv(deferred):
     """Test that messages of one call do not block each other, stay in order, and can go to the sender itself."""
     code = """
 x = each([[1.0, 2.0], [10.0, 20.0]])
@@ -285,7 +285,7 @@ print(z.tolist(), z._version, y[0]._version - before)
         ("exchange(0, [(x[0], 1)])\nexchange(1, [(x[1], 0)])", "work waits for what never comes"),
     ],
 )
-def test_mismatched_collectives_are_reported(code, text):
+def test_mismatched_nccl_collectives_are_reported(code, text):
     """Test that the emulated GPU reports mismatched collectives after a timeout. NCCL would hang or corrupt memory."""
     code = "x = each([[1.0, 2.0], [10.0, 20.0]])\n" + code
     code += "\nprint(outcome(x[1].tolist))\nemulator.emulated_message.restype = ctypes.c_char_p"
@@ -295,7 +295,7 @@ def test_mismatched_collectives_are_reported(code, text):
 
 
 @several
-def test_errors_of_nccl():
+def test_errors_of_nccl_raise():
     code = """
 print(outcome(lambda: communicators((0, 0))))
 x = each([[1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0]])
@@ -315,7 +315,7 @@ print([t.tolist() for t in x])
 
 
 @several
-def test_a_collective_is_work_of_its_stream():
+def test_a_collective_runs_on_its_stream():
     """Test that a collective blocks its stream, but not the thread of the rank that calls first."""
     code = """
 x = each([[1.0], [2.0]])

@@ -48,7 +48,7 @@ def steps(rule, values, grads, device):
 
 
 @pytest.mark.parametrize("rule", list(GROUPS))
-def test_every_rule(rule, host_calls):
+def test_every_optimizer_rule_equals_the_cpu(rule, host_calls):
     shapes = [(3, 4), (5,), (), (0,), (5000,)]
     values, grads = [fb.randn(s) for s in shapes], [[fb.randn(s) for s in shapes] for _ in range(3)]
     here, of_here = steps(rule, values, grads, "cpu")
@@ -64,7 +64,7 @@ def test_every_rule(rule, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.bfloat16, fb.complex64])
-def test_dtypes_and_many_parameters(dtype, host_calls):
+def test_optimizer_steps_in_every_dtype_with_many_parameters(dtype, host_calls):
     values, grads = [fb.randn(i % 7 + 1, dtype=dtype) for i in range(70)], []
     grads = [[fb.randn(v.shape, dtype=dtype) for v in values] for _ in range(2)]
     for p, q in zip(steps("adam", values, grads, "cpu")[0], steps("adam", values, grads, "cuda")[0], strict=True):
@@ -74,7 +74,7 @@ def test_dtypes_and_many_parameters(dtype, host_calls):
     assert not host_calls()
 
 
-def test_strided_parameters(host_calls):
+def test_optimizer_steps_of_strided_parameters(host_calls):
     values, grads = [fb.randn(6, 5).mT], [[fb.randn(5, 6)]]
     (p,), (q,) = (steps("adam", values, grads, device)[0] for device in ("cpu", "cuda"))
     assert_close(q.cpu(), p, rtol=1e-4, atol=1e-5)
@@ -82,7 +82,7 @@ def test_strided_parameters(host_calls):
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
-def test_finiteness_of_many_gradients_is_read_once():
+def test_one_synchronisation_checks_the_finiteness_of_many_gradients():
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
     grads = [fb.ones(3, dtype=fb.float32 if i % 2 else fb.float64, device="cuda") for i in range(200)]
     before = emulator.emulated_counts(b"cuMemcpyDtoHAsync_v2")
@@ -92,7 +92,7 @@ def test_finiteness_of_many_gradients_is_read_once():
     assert not _core._scale_gradients(grads, 1.0)
 
 
-def test_parameters_at_any_address(host_calls):
+def test_optimizer_steps_of_parameters_at_any_address(host_calls):
     """Test aligned tensors, which use vector instructions, and others. Sizes are not multiples of the vector length."""
     for n, dtype in ((5003, fb.float32), (4099, fb.bfloat16), (13, fb.float16)):
         value, grad, results = fb.randn(n + 1).to(dtype), fb.randn(n).to(dtype), []

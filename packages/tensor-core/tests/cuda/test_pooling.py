@@ -32,7 +32,7 @@ def test_max_pool(dims, shape, options, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.bfloat16, fb.int32, fb.uint8])
-def test_max_pool_of_equal_values(dtype, host_calls):
+def test_max_pool_selects_the_first_of_equal_values(dtype, host_calls):
     x = (fb.randn(2, 12, 12, dtype=fb.float64) * 2).round().abs().to(dtype)
     if dtype.is_floating_point:
         x[0, 3, 3] = x[0, 3, 4] = float("nan")
@@ -84,7 +84,7 @@ def test_interpolation(mode, size, host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16, fb.int64, fb.bool])
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
-def test_padding(mode, dtype, host_calls):
+def test_padding_modes(mode, dtype, host_calls):
     both(_core.nn_pad, (fb.randn(2, 3, 6, 5) * 9).to(dtype), (2, 1, -1, 3), mode=mode)
     assert not host_calls()
 

@@ -27,7 +27,7 @@ def close(there, here):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_dtype(dtype, host_calls):
+def test_matrix_products_in_every_dtype(dtype, host_calls):
     a, b = draw((67, 35), dtype), draw((35, 70), dtype)
     close(fb.mm(a.cuda(), b.cuda()), fb.mm(a, b))
     assert not host_calls()
@@ -37,13 +37,13 @@ def test_every_dtype(dtype, host_calls):
     ("m", "k", "n"),
     [(1, 1, 1), (1, 300, 1), (3, 5, 2), (0, 4, 5), (4, 0, 5), (4, 5, 0), (17, 2000, 18), (65, 16, 129), (2, 700, 90)],
 )
-def test_shapes(m, k, n, host_calls):
+def test_matrix_products_of_all_shapes(m, k, n, host_calls):
     a, b = fb.randn(m, k), fb.randn(k, n)
     close(fb.mm(a.cuda(), b.cuda()), fb.mm(a, b))
     assert not host_calls()
 
 
-def test_large_tiles(host_calls):
+def test_matrix_products_with_large_tiles(host_calls):
     a, b = fb.randn(130, 9).expand(128, 130, 9), fb.randn(9, 129).expand(128, 9, 129)
     close(fb.bmm(a.cuda(), b.cuda())[-1], fb.mm(a[0], b[0]))
     assert not host_calls()
@@ -59,13 +59,13 @@ def test_large_tiles(host_calls):
         lambda t: t[:1].expand(t.shape),
     ],
 )
-def test_strides(view, host_calls):
+def test_matrix_products_of_strided_operands(view, host_calls):
     a, b = fb.randn(20, 33).cuda(), fb.randn(33, 40).cuda()
     close(fb.mm(view(a), view(b)), fb.mm(view(a).cpu(), view(b).cpu()))
     assert not host_calls()
 
 
-def test_batches_and_vectors(host_calls):
+def test_products_of_batches_and_vectors(host_calls):
     a, b, v, w = fb.randn(3, 2, 18, 20), fb.randn(2, 20, 19), fb.randn(20), fb.randn(18)
     close(fb.matmul(a.cuda(), b.cuda()), fb.matmul(a, b))
     close(fb.matmul(a.cuda(), v.cuda()), fb.matmul(a, v))
@@ -77,7 +77,7 @@ def test_batches_and_vectors(host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16, fb.int32])
-def test_added_terms(dtype, host_calls):
+def test_addmm_and_baddbmm(dtype, host_calls):
     x, w, bias = draw((2, 17, 24), dtype), draw((30, 24), dtype), draw((30,), dtype)
     linear = _core.linear
     close(linear(x.cuda(), w.cuda(), bias.cuda()), linear(x, w, bias))
@@ -102,7 +102,7 @@ def test_half_precision_sums_are_rounded_once(host_calls):
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("m", "k", "n"), [(17, 40, 18), (65, 31, 129), (64, 2000, 70), (33, 1, 40)])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_half_precision(m, k, n, transposed, dtype, host_calls):
+def test_matrix_products_in_half_precision(m, k, n, transposed, dtype, host_calls):
     """Test with small integers, for which the sums are exact in any order and are rounded once."""
     a, b = fb.randint(-2, 3, (m, k)).to(dtype).cuda(), fb.randint(-2, 3, (k, n)).to(dtype).cuda()
     if transposed:
@@ -113,20 +113,20 @@ def test_half_precision(m, k, n, transposed, dtype, host_calls):
     assert not host_calls()
 
 
-def test_large_tiles_in_half_precision(host_calls):
+def test_matrix_products_with_large_tiles_in_half_precision(host_calls):
     a, b = fb.randint(-2, 3, (128, 40)).bfloat16(), fb.randint(-2, 3, (40, 129)).bfloat16()
     there = fb.bmm(a.cuda().expand(64, 128, 40), b.cuda().expand(64, 40, 129))
     assert fb.equal(there[-1].cpu(), fb.mm(a, b))
     assert not host_calls()
 
 
-def test_nan_stays_in_its_row(host_calls):
+def test_nan_affects_only_its_row_of_a_product(host_calls):
     a = fb.randn(20, 20)
     a[3, 4] = float("nan")
     assert fb.mm(a.cuda(), fb.eye(20).cuda()).cpu().isnan().any(1).tolist() == [i == 3 for i in range(20)]
 
 
-def test_tf32_is_one_setting():
+def test_all_tf32_settings_agree():
     products = fb.backends.cuda.matmul
     assert not products.allow_tf32
     products.allow_tf32 = True
@@ -155,7 +155,7 @@ int main() {
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
-def test_layouts_for_cublaslt(tmp_path):
+def test_operand_layouts_for_cublaslt(tmp_path):
     """Test the layouts that cuBLASLt receives. It reads matrices in column-major order, which transposes them."""
     package = Path(__file__).parents[2]
     (tmp_path / "layouts.cpp").write_text(LAYOUTS)

@@ -63,7 +63,7 @@ def test_other_distributions(name, dtype, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.int64, fb.int8, fb.bool, fb.uint8])
-def test_integers_and_trials(dtype, host_calls):
+def test_random_integers_and_bernoulli_trials_equal_the_cpu(dtype, host_calls):
     for n in SIZES:
         exact(lambda d, n=n: fb.empty(n, dtype=dtype, device=d).bernoulli_(0.3))
         if dtype != fb.bool:
@@ -74,7 +74,7 @@ def test_integers_and_trials(dtype, host_calls):
 
 
 @pytest.mark.parametrize("dtype", FLOATING)
-def test_probabilities(dtype, host_calls):
+def test_bernoulli_with_probability_tensors(dtype, host_calls):
     p = fb.linspace(0, 1, 500, dtype=dtype)
     exact(lambda d: fb.bernoulli(p.to(d)))
     exact(lambda d: fb.empty(3, 500, dtype=fb.int64, device=d).bernoulli_(p.to(d)))
@@ -100,7 +100,7 @@ def test_invalid_probabilities_are_reported(wrong, host_calls):
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 255, 256, 257, 1000, 70_001])
-def test_permutations(n, host_calls):
+def test_random_permutations_equal_the_cpu(n, host_calls):
     for _ in range(3 if n < 10 else 1):
         exact(lambda d: fb.randperm(n, device=d))
     exact(lambda d: fb.randperm(min(n, 2000), dtype=fb.float32, device=d))
@@ -115,13 +115,13 @@ def test_dropout(dtype, host_calls):
     assert not host_calls()
 
 
-def test_states_are_on_the_cpu(host_calls):
+def test_generator_states_are_cpu_tensors(host_calls):
     with fb.device("cuda"):
         state = fb.get_rng_state()
     assert state.device.type == "cpu" and not host_calls()
 
 
-def test_a_layout_of_its_own(host_calls):
+def test_random_fills_of_strided_and_complex_tensors(host_calls):
     exact(lambda d: fb.zeros(30, 40, device=d).t()[::2].uniform_())
     exact(lambda d: fb.rand(33, dtype=fb.complex64, device=d))
     assert not host_calls()

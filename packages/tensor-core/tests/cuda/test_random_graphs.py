@@ -40,7 +40,7 @@ WORK = {
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_replays_draw_what_the_work_draws(name):
+def test_graph_replays_draw_the_random_numbers_of_eager_calls(name):
     def work():
         return WORK[name](), fb.rand(3, device="cuda"), WORK[name]()
 
@@ -56,7 +56,7 @@ def test_replays_draw_what_the_work_draws(name):
     assert not fb.equal(expected[0][0], expected[0][2]) and not fb.equal(expected[0][0], expected[1][0])
 
 
-def test_a_capture_draws_nothing():
+def test_capturing_a_graph_draws_no_random_numbers():
     fb.manual_seed(1)
     fb.rand(1)
     before = fb.get_rng_state()
@@ -91,7 +91,7 @@ def test_graph_replays_and_eager_draws_share_the_random_stream():
     assert all(fb.equal(*pair) for pair in zip(drawn(True), drawn(False), strict=True))
 
 
-def test_the_state_is_set_between_replays():
+def test_the_generator_state_can_be_set_between_replays():
     graph, out = captured(lambda: fb.rand(5, device="cuda"))
     graph.replay()
     state = fb.get_rng_state()
@@ -104,7 +104,7 @@ def test_the_state_is_set_between_replays():
     assert fb.equal(out, once)
 
 
-def test_a_custom_generator():
+def test_graphs_can_use_a_custom_generator():
     own = fb.Generator().manual_seed(5)
 
     def work():
@@ -125,7 +125,7 @@ def test_a_custom_generator():
 
 
 @pytest.mark.parametrize("when", ["before", "after", "between"])
-def test_a_generator_is_not_set_during_a_capture(when):
+def test_setting_a_generator_during_capture_raises(when):
     fb.rand(5, device="cuda")
     state = fb.get_rng_state()
 
@@ -159,7 +159,7 @@ def test_host_operators_cannot_be_captured(monkeypatch):
         (lambda x: fb.multinomial(x, 2), "multinomial: probability tensor .* row 0 has -1 at 3"),
     ],
 )
-def test_a_replay_reports_wrong_arguments(function, text):
+def test_a_graph_replay_reports_invalid_arguments(function, text):
     x = fb.full((9,), 0.5, device="cuda")
     graph, out = captured(lambda: function(x))
     for wrong in (False, True, False, True):
@@ -172,7 +172,7 @@ def test_a_replay_reports_wrong_arguments(function, text):
             assert len(out.tolist()) == len(out)
 
 
-def test_streams_that_join_a_capture():
+def test_streams_that_join_a_capture_draw_random_numbers():
     other = cuda.Stream()
 
     def work():
@@ -192,7 +192,7 @@ def test_streams_that_join_a_capture():
         assert [t.tolist() for t in out] == [t.tolist() for t in each]
 
 
-def test_two_captures_at_a_time():
+def test_two_simultaneous_captures_draw_random_numbers():
     fb.rand(5, device="cuda")
     graphs, streams = [cuda.CUDAGraph(), cuda.CUDAGraph()], [cuda.Stream(), cuda.Stream()]
     drawn = []
@@ -213,7 +213,7 @@ def test_two_captures_at_a_time():
     assert [t.tolist() for t in drawn] == [t.tolist() for t in expected]
 
 
-def test_a_replay_within_a_capture():
+def test_replaying_a_graph_during_capture_raises():
     graph, _ = captured(lambda: fb.rand(5, device="cuda"))
     with pytest.raises(RuntimeError, match="during the capture of another"), cuda.graph(cuda.CUDAGraph()):
         graph.replay()

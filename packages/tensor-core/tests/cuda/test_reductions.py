@@ -44,7 +44,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("name", "dtype"), ROWS)
-def test_every_row(name, dtype, host_calls):
+def test_every_row_reduction(name, dtype, host_calls):
     x = values((8, 41, 6), dtype)
     if dtype.is_floating_point:
         x[2, 3, 4] = float("nan")
@@ -98,7 +98,7 @@ def test_variance_of_large_and_infinite_values():
 
 
 @pytest.mark.parametrize("offset", [0, 1, 3])
-def test_layouts(offset, host_calls):
+def test_reductions_of_strided_and_misaligned_tensors(offset, host_calls):
     x = values((12, 30, 5), fb.float32)
     check(lambda t: t[offset:, offset:].sum(1), x)
     check(lambda t: t.transpose(0, 2).mean(1), x)
@@ -108,13 +108,13 @@ def test_layouts(offset, host_calls):
     assert not host_calls()
 
 
-def test_the_sum_does_not_depend_on_the_address():
+def test_sums_do_not_depend_on_the_address():
     x = fb.randn(100003).cuda()
     moved = fb.cat([x[:1], x])[1:]
     assert x.sum().item() == moved.sum().item()
 
 
-def test_hashes_and_dots(host_calls):
+def test_hash_tensor_and_dot(host_calls):
     x = values((7, 33), fb.float32)
     check(lambda t: fb.hash_tensor(t), x)
     for dtype in (fb.float32, fb.float16, fb.complex64, fb.int32, fb.float64):

@@ -44,7 +44,7 @@ def test_poisson(dtype, host_calls):
 
 
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), -float("inf")])
-def test_invalid_rates_are_reported(wrong, host_calls):
+def test_invalid_poisson_rates_are_reported(wrong, host_calls):
     rates = fb.tensor([3.0, wrong, 20.0, float("inf")])
     reported(fb.poisson, rates)
     assert not host_calls()
@@ -80,7 +80,7 @@ def test_multinomial(shape, replacement, host_calls):
         same(lambda w, n=draws: fb.multinomial(w, n, replacement), weights, host_calls=host_calls)
 
 
-def test_weights_of_zero_are_not_drawn(host_calls):
+def test_multinomial_never_draws_weights_of_zero(host_calls):
     weights = fb.tensor([0.0, 1.0, 0.0, 2.0, 0.0], device="cuda")
     assert set(fb.multinomial(weights, 500, True).tolist()) == {1, 3}
     assert not host_calls()
@@ -89,7 +89,7 @@ def test_weights_of_zero_are_not_drawn(host_calls):
 @pytest.mark.parametrize("replacement", [False, True])
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), -float("inf"), 0.0])
 @pytest.mark.parametrize("categories", [3, 700])
-def test_invalid_weights_are_reported(wrong, categories, replacement, host_calls):
+def test_invalid_multinomial_weights_are_reported(wrong, categories, replacement, host_calls):
     def multinomial(weights):
         return fb.multinomial(weights, 2, replacement)
 
@@ -105,7 +105,7 @@ def test_invalid_weights_are_reported(wrong, categories, replacement, host_calls
     assert samples.min() >= 0 and samples.max() < categories
 
 
-def test_no_rows_and_no_categories():
+def test_multinomial_without_rows_or_categories():
     assert fb.multinomial(fb.ones(0, 3, device="cuda"), 2).shape == (0, 2)
     with pytest.raises(RuntimeError, match="sum of probabilities <= 0"):
         fb.multinomial(fb.ones(2, 0, device="cuda"), 2, True)

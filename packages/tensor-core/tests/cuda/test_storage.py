@@ -42,7 +42,7 @@ def test_copies_of_every_layout(source, target, host_calls):
     assert not host_calls()
 
 
-def test_writing_through_views(host_calls):
+def test_writes_through_views_reach_the_base(host_calls):
     x, y = fb.zeros(5, 6), fb.zeros(5, 6).cuda()
     for t in (x, y):
         t[1:4, ::2] = fb.arange(9, dtype=fb.float32).reshape(3, 3).to(t.device)
@@ -61,13 +61,13 @@ def test_host_operators_copy_to_the_cpu_and_back(host_calls, without_cupy):
     np.testing.assert_array_equal(t.cpu().numpy(), x.numpy())
 
 
-def test_devices_do_not_mix():
+def test_operands_on_cpu_and_gpu_raise():
     with pytest.raises(RuntimeError, match=r"Expected all tensors to be on the same device.*cuda:0 and cpu"):
         fb.ones(3).cuda() + fb.ones(3)
     assert fb.equal((fb.ones(3).cuda() + fb.tensor(2.0)).cpu(), fb.full((3,), 3.0))
 
 
-def test_items():
+def test_item_tolist_and_repr_of_gpu_tensors():
     t = on_gpu([[1.5, 2.0], [3.0, 4.0]])
     assert t[1, 0].item() == 3.0 and bool(t[0, 0]) and t.tolist() == [[1.5, 2.0], [3.0, 4.0]]
     assert repr(on_gpu([1.5])) == "tensor([1.5000], device='cuda:0')"
@@ -75,7 +75,7 @@ def test_items():
         t.numpy()
 
 
-def test_fresh_tensors():
+def test_factories_create_tensors_on_the_gpu():
     assert fb.zeros(3, device="cuda").tolist() == [0.0] * 3
     assert fb.full((2,), 7, device="cuda:0").tolist() == [7, 7]
     assert fb.ones_like(on_gpu([1, 2])).tolist() == [1, 1]
@@ -84,7 +84,7 @@ def test_fresh_tensors():
         assert fb.zeros(2).is_cuda
 
 
-def test_memory_is_reused():
+def test_freed_memory_is_reused():
     before = fb._core._cuda_memory_statistics(0)
     for _ in range(10):
         fb.empty(1 << 20, device="cuda")

@@ -6,7 +6,7 @@ import flambeau as fb
 from flambeau import cuda
 
 
-def test_streams():
+def test_streams_have_handles_priorities_and_devices():
     default = cuda.default_stream()
     assert cuda.current_stream() == default and default.cuda_stream == 0 and default.query()
     side, other = cuda.Stream(priority=-1), cuda.Stream(0)
@@ -35,7 +35,7 @@ def test_streams():
         cuda.stream(1)
 
 
-def test_streams_by_device_argument():
+def test_generic_streams_select_the_device_by_argument():
     side = fb.Stream("cuda", priority=-1)
     assert isinstance(side, cuda.Stream) and isinstance(cuda.Stream(), fb.Stream) and side.priority == -1
     assert isinstance(fb.Stream(), cuda.Stream) and isinstance(fb.Stream(0), cuda.Stream)
@@ -66,7 +66,7 @@ def test_streams_are_assigned_round_robin():
     assert streams[:32] == streams[32:]
 
 
-def test_events():
+def test_events_can_be_recorded_and_timed():
     first, second = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
     assert first.query() and repr(first) == "<flambeau.cuda.Event uninitialized>"
     first.synchronize()
@@ -113,7 +113,7 @@ def test_memory_of_a_capturing_stream_is_freed_afterwards():
     assert fb.empty(size, dtype=fb.uint8, device="cuda").data_ptr() == place
 
 
-def test_graphs():
+def test_graphs_capture_and_replay_work():
     x = fb.zeros(4, device="cuda")
     _ = x * 2 + 1
     g = cuda.CUDAGraph()

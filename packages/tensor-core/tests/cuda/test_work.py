@@ -17,7 +17,7 @@ def stream():
     _core._cuda_destroy_stream(0, made)
 
 
-def test_work_on_a_stream(stream):
+def test_operators_run_on_the_current_stream(stream):
     _core._cuda_set_stream(0, stream)
     x = fb.arange(1000, device="cuda") * 2
     event = _core._cuda_create_event(0, True)
@@ -61,12 +61,12 @@ def test_a_captured_graph_is_replayed(stream):
     _core._cuda_destroy_graph(graph)
 
 
-def test_graphs_need_a_stream_of_their_own():
+def test_graphs_cannot_be_captured_on_the_default_stream():
     with pytest.raises(RuntimeError, match="non-default stream"):
         _core._cuda_begin_capture(0, 0)
 
 
-def test_pinned_memory():
+def test_copies_from_pinned_memory():
     x = fb.arange(10.0)
     pinned = _core._cuda_pin_memory(x)
     assert _core._cuda_is_pinned(pinned) and not _core._cuda_is_pinned(x) and fb.equal(pinned, x)
@@ -78,7 +78,7 @@ def test_pinned_memory():
     assert fb.equal(back, x * 2)
 
 
-def test_pinned_memory_is_kept(stream):
+def test_pinned_memory_is_kept_until_its_copy_ends(stream):
     pinned = _core._cuda_pin_memory(fb.zeros(5000))
     address = pinned.data_ptr()
     del pinned
@@ -92,7 +92,7 @@ def test_pinned_memory_is_kept(stream):
 
 
 @pytest.mark.parametrize("wait", [lambda x: x.cpu(), lambda x: fb.linalg.eigvals(x[:4].view(2, 2))])
-def test_other_threads_run_while_a_thread_waits(wait):
+def test_synchronisation_releases_the_gil(wait):
     x, turns, done = fb.zeros(1 << 24, device="cuda"), [0], threading.Event()
 
     def count():
