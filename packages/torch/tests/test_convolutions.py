@@ -28,11 +28,11 @@ def arguments(input, weight, *, dilation=1, transposed=False, groups=1):
         (arguments((2, 0, 7), (12, 0, 3)), "Empty"),
     ],
 )
-def test_kernels_depend_on_shapes_dilation_and_direction(given, expected):
+def test_conv_backend_depends_on_shapes_dilation_and_direction(given, expected):
     assert _private._select_conv_backend(*given) is _private._ConvBackend[expected]
 
 
-def test_arguments_without_a_kernel_are_rejected():
+def test_select_conv_backend_rejects_unsupported_arguments():
     with pytest.raises(RuntimeError, match="Only zero batch or zero channel inputs are supported"):
         _private._select_conv_backend(*arguments((2, 6, 0, 8), (12, 6, 3, 3)))
     with pytest.raises(RuntimeError, match="at least three dimensions"):
@@ -40,7 +40,7 @@ def test_arguments_without_a_kernel_are_rejected():
 
 
 @pytest.mark.parametrize("backend", ["Slow2d", "Cudnn", "Slow3d"])
-def test_kernels_for_two_dimensions_compute_in_the_format_of_input_and_weight(backend):
+def test_two_dimensional_backends_use_the_format_of_input_and_weight(backend):
     backend = _private._ConvBackend[backend]
     plain, last = fb.ones(2, 3, 4, 5), fb.ones(2, 3, 4, 5).to(memory_format=fb.channels_last)
     found = [
@@ -51,7 +51,7 @@ def test_kernels_for_two_dimensions_compute_in_the_format_of_input_and_weight(ba
     assert found == [fb.contiguous_format, other, other]
 
 
-def test_a_format_that_could_be_two_is_contiguous():
+def test_an_ambiguous_memory_format_counts_as_contiguous():
     ambiguous = fb.ones(2, 1, 4, 5).to(memory_format=fb.channels_last)
     kernel = _private._ConvBackend.Slow2d
     assert (

@@ -43,7 +43,7 @@ def check(results, expected):
         np.testing.assert_allclose(result.numpy(), value, rtol=2e-6, atol=1e-6, err_msg=str(i))
 
 
-def test_arithmetic_is_numpys(values):
+def test_arithmetic_in_an_extension_equals_numpy(values):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(3, 2)).astype(np.float32), rng.uniform(0.5, 2, size=(3, 2)).astype(np.float32)
     changed = (x + y) * 2
@@ -52,7 +52,7 @@ def test_arithmetic_is_numpys(values):
     check(values.arithmetic(fb.from_numpy(x), fb.from_numpy(y)), expected)
 
 
-def test_reductions_are_numpys(values):
+def test_reductions_in_an_extension_equal_numpy(values):
     x = np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32)
     softmax = np.exp(x) / np.exp(x).sum(1, keepdims=True)
     expected = [x.sum(), x.sum(0, keepdims=True), x.sum(), x.mean(-1), x.std(ddof=1), x.std(1), np.linalg.norm(x)]
@@ -62,7 +62,7 @@ def test_reductions_are_numpys(values):
     assert results[-1].dtype == fb.float64
 
 
-def test_shapes_and_indices_are_numpys(values):
+def test_shapes_and_indexing_in_an_extension_equal_numpy(values):
     x = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
     expected = [x.reshape(-1, 4), x.transpose(2, 0, 1), x.reshape(-1), x, x.swapaxes(0, 1), np.concatenate([x, x], 1)]
     expected += [np.stack([x, x]), x[:, 1:], x[..., :2], x[:, 1], x[0, None, 1:], x[..., 1:3], x[:, -1]]
@@ -70,7 +70,7 @@ def test_shapes_and_indices_are_numpys(values):
     check(values.shapes(fb.from_numpy(x)), [*expected, np.roll(x, 1, 0)])
 
 
-def test_new_tensors_have_the_sizes_values_and_dtypes_asked_for(values):
+def test_factories_in_an_extension_create_the_requested_tensors(values):
     filled = np.full((2, 3), 3.0, np.float32)
     filled[:, 0], filled[1, 1] = -1, 5
     expected = [np.zeros((2, 3), np.float32), np.ones(4, np.int64), np.full(2, 1.5, np.float32), np.arange(5)]
@@ -83,7 +83,7 @@ def test_new_tensors_have_the_sizes_values_and_dtypes_asked_for(values):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16, fb.int64, fb.uint8], ids=str)
-def test_accessors_have_the_elements_of_every_dispatched_dtype(values, dtype):
+def test_accessors_read_elements_of_every_dispatched_dtype(values, dtype):
     x = fb.arange(6).reshape(2, 3).to(dtype).t()
     result = values.row_sums(x)
     assert result.dtype == dtype and result.tolist() == [3, 5, 7]
@@ -107,18 +107,18 @@ def test_parallel_loops_cover_every_index_once(values, threads):
         fb.set_num_threads(former)
 
 
-def test_memory_of_the_extension_becomes_a_tensor(values):
+def test_from_blob_wraps_memory_of_the_extension(values):
     assert values.owned_elsewhere().tolist() == [[1, 2], [3, 4]]
 
 
-def test_arguments_of_every_type_arrive(values):
+def test_an_extension_receives_arguments_of_every_type(values):
     text = values.described(fb.ones(2, 3), None, fb.int32, fb.device("meta"), [4, 5], 2.5)
     assert text == "[2, 3][3, 1]Floatcpu10Intmeta[4, 5]2.5"
     text = values.described(fb.ones(2, 3).t(), fb.ones(1), fb.bool, fb.device("cpu"), (), True)
     assert text == "[3, 2][1, 3]Floatcpu01Boolcpu[]1"
 
 
-def test_wrong_arguments_are_type_errors(values):
+def test_wrong_arguments_of_an_extension_raise_type_error(values):
     with pytest.raises(TypeError, match="incompatible function arguments"):
         values.row_sums(3)
     with pytest.raises(TypeError, match="incompatible function arguments"):
@@ -135,7 +135,7 @@ def test_failed_checks_raise_the_exceptions_of_their_names(values, kind, error, 
         getattr(values, "raise")(kind)
 
 
-def test_errors_of_operators_cross_the_extension(values):
+def test_errors_of_operators_propagate_through_the_extension(values):
     with pytest.raises(RuntimeError, match=r"row_sums expects a matrix, got \[2\]"):
         values.row_sums(fb.ones(2))
     with pytest.raises(RuntimeError, match=r"shape|size"):
@@ -154,7 +154,7 @@ PyMODINIT_FUNC INIT(TORCH_EXTENSION_NAME)() { return PyModule_Create(&definition
 """
 
 
-def test_unchanged_sources_are_not_compiled_again_and_changed_ones_are(tmp_path):
+def test_only_changed_sources_are_compiled_again(tmp_path):
     arguments = {"no_implicit_headers": True, "build_directory": str(tmp_path)}
     first = cpp_extension.load_inline("answer", ANSWER, **arguments)
     assert first.answer() == 42
@@ -176,7 +176,7 @@ def test_a_changed_header_is_compiled_again(tmp_path):
     assert (tmp_path / "headed.so").read_bytes() != first
 
 
-def test_functions_given_as_text_are_bound(tmp_path):
+def test_load_inline_binds_functions_given_as_text(tmp_path):
     source = "torch::Tensor twice(torch::Tensor x) { return x + x; }"
     module = cpp_extension.load_inline(
         "twice", source, functions={"twice": "Double."}, build_directory=str(tmp_path), extra_cflags=["-O0"]
@@ -184,7 +184,7 @@ def test_functions_given_as_text_are_bound(tmp_path):
     assert module.twice(fb.ones(2)).tolist() == [2, 2] and "Double." in module.twice.__doc__
 
 
-def test_errors_of_the_compiler_are_in_the_exception(tmp_path):
+def test_the_exception_contains_the_errors_of_the_compiler(tmp_path):
     with pytest.raises(RuntimeError, match=r"(?s)Error building extension 'broken'.*undeclared_name") as caught:
         cpp_extension.load_inline(
             "broken", "int f() { return undeclared_name; }", build_directory=str(tmp_path), no_implicit_headers=True
@@ -192,7 +192,7 @@ def test_errors_of_the_compiler_are_in_the_exception(tmp_path):
     assert "-DTORCH_EXTENSION_NAME=broken" in str(caught.value)
 
 
-def test_unsupported_functions_are_compile_errors(tmp_path):
+def test_unsupported_functions_fail_to_compile(tmp_path):
     source = """
     torch::nn::Module<int> m;
     #include <ATen/cuda/CUDAContext.h>
@@ -210,7 +210,7 @@ def test_unsupported_functions_are_compile_errors(tmp_path):
         assert sentence in str(caught.value)
 
 
-def test_cuda_is_rejected_with_the_reason(tmp_path):
+def test_cuda_sources_are_rejected_with_a_reason(tmp_path):
     pytest.importorskip("setuptools")
     assert cpp_extension.CUDA_HOME is None
     for ask in (

@@ -38,7 +38,7 @@ def doubles(*values, requires_grad=False):
     return fb.tensor(values, dtype=fb.float64, requires_grad=requires_grad)
 
 
-def test_a_declared_operator_takes_defaults_and_keywords(ops):
+def test_a_cpp_operator_takes_defaults_and_keywords(ops):
     x = doubles(1, 2)
     assert ops.scaled(x).tolist() == [2, 4]
     assert ops.scaled.default(x, factor=3).tolist() == [3, 6]
@@ -49,12 +49,12 @@ def test_a_declared_operator_takes_defaults_and_keywords(ops):
         ops.scaled(3)
 
 
-def test_a_kernel_for_meta_gives_shapes_without_values(ops):
+def test_a_cpp_meta_kernel_gives_the_shape_of_the_result(ops):
     result = ops.scaled(fb.empty(2, 3, dtype=fb.float64, device="meta"))
     assert result.is_meta and tuple(result.shape) == (2, 3)
 
 
-def test_python_gives_an_operator_its_derivative(ops):
+def test_register_autograd_gives_a_cpp_operator_a_derivative(ops):
     x = doubles(1, 2, requires_grad=True)
     with pytest.raises(RuntimeError, match="no autograd formula was registered"):
         ops.scaled(x).sum().backward()
@@ -69,7 +69,7 @@ def test_python_gives_an_operator_its_derivative(ops):
     library.opcheck(ops.scaled, (x, 2.0))
 
 
-def test_overloads_of_one_name(ops):
+def test_a_cpp_operator_may_have_overloads(ops):
     x = doubles(1, 2, requires_grad=True)
     assert ops.shifted.overloads() == ["number", "tensor", "twice"]
     assert ops.shifted(x, 2).tolist() == [3, 4] and ops.shifted.number(x, by=3.0).tolist() == [4, 5]
@@ -80,21 +80,21 @@ def test_overloads_of_one_name(ops):
         ops.shifted(x, "text")
 
 
-def test_mutated_arguments_increment_the_version(ops):
+def test_a_cpp_operator_that_mutates_arguments_increments_their_version(ops):
     out = doubles(9, 9)
     version = out._version
     assert ops.write_sum([doubles(1, 2), doubles(3, 4)], out) is None
     assert out.tolist() == [4, 6] and out._version > version
 
 
-def test_an_operator_of_operators_records_its_own_derivative(ops):
+def test_a_composite_cpp_operator_is_differentiable(ops):
     x, y = doubles(3, 1, requires_grad=True), doubles(4, 2, requires_grad=True)
     assert ops.hypotenuse(x.detach(), y.detach()).tolist() == pytest.approx([5, 5**0.5])
     assert fb.autograd.gradcheck(ops.hypotenuse, (x, y))
     assert fb.autograd.gradgradcheck(ops.hypotenuse, (x, y))
 
 
-def test_a_kernel_for_autograd_is_called_where_something_is_recorded(ops):
+def test_a_cpp_autograd_kernel_is_called_if_gradients_are_recorded(ops):
     assert ops.halved(doubles(4)).tolist() == [2]
     x = doubles(4, requires_grad=True)
     result = ops.halved(x)
@@ -103,7 +103,7 @@ def test_a_kernel_for_autograd_is_called_where_something_is_recorded(ops):
     assert x.grad.tolist() == [0.5]
 
 
-def test_a_function_in_cpp_has_the_derivative_it_gives(ops):
+def test_a_cpp_autograd_function_uses_its_backward(ops):
     x, y = doubles(1, 2, requires_grad=True), doubles(-1, 4, requires_grad=True)
     value, positive = ops.cube_add(x, y)
     np.testing.assert_array_equal(value.detach().numpy(), [0, 12])
@@ -116,7 +116,7 @@ def test_a_function_in_cpp_has_the_derivative_it_gives(ops):
     assert fb.autograd.gradcheck(lambda y: ops.cube_add(x.detach(), y)[0], y)
 
 
-def test_values_of_other_types_cross_the_boundary(ops):
+def test_cpp_operators_take_and_return_values_of_other_types(ops):
     assert ops.echo(1, "text", [1, 2.5], True) == (2, "text!", [1.0, 2.5], False)
     result = ops.doubled({"a": doubles(1), "b": doubles(2)})
     assert {name: value.tolist() for name, value in result.items()} == {"a": [2], "b": [4]}
@@ -125,25 +125,25 @@ def test_values_of_other_types_cross_the_boundary(ops):
         ops.echo("1", "text", [], True)
 
 
-def test_vmap_maps_an_operator(ops):
+def test_vmap_of_a_cpp_operator(ops):
     func = pytest.importorskip("flambeau.func")
     x, y = doubles(3, 0), doubles(4, 2)
     assert func.vmap(ops.hypotenuse)(x, y).tolist() == [5, 2]
     assert func.vmap(ops.scaled)(x).tolist() == [6, 0]
 
 
-def test_a_traced_program_calls_the_operator(ops):
+def test_a_traced_program_calls_the_cpp_operator(ops):
     jit = pytest.importorskip("flambeau.jit")
     program = jit.trace(lambda x, y: ops.hypotenuse(x, y) + ops.scaled(x), (doubles(3), doubles(4)))
     assert "cpp_test::hypotenuse" in str(program.graph) and program(doubles(6), doubles(8)).tolist() == [22]
 
 
-def test_the_inferred_schema_is_that_of_the_function(ops):
+def test_the_schema_of_a_cpp_operator_is_inferred_from_its_function(ops):
     assert str(ops.cube_add.default._schema) == "cpp_test::cube_add(Tensor _0, Tensor _1) -> (Tensor, Tensor)"
     assert str(ops.doubled.default._schema) == "cpp_test::doubled(Dict(str, Tensor) _0) -> Dict(str, Tensor)"
 
 
-def test_files_that_are_no_library_are_rejected(tmp_path):
+def test_load_library_rejects_files_that_are_no_library(tmp_path):
     (tmp_path / "lib.so").write_text("no library")
     with pytest.raises(OSError, match=r"lib\.so"):
         fb.ops.load_library(str(tmp_path / "lib.so"))

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_programs_for_pytorch_say_how_they_run(tmp_path):
+def test_a_hub_entry_that_imports_torch_says_how_to_run(tmp_path):
     (tmp_path / "hubconf.py").write_text("import torch\ndef three(): return torch.full((1,), 3).item()")
     code = """
 import sys

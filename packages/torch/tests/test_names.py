@@ -19,7 +19,7 @@ def run(program):
     return done.stdout
 
 
-def test_objects_of_the_core_are_printed_under_the_name_torch():
+def test_repr_of_objects_uses_the_name_torch_under_the_alias():
     printed = run("""
         x = torch.ones(2)
         print(x.dtype, x.shape, x.layout, torch.channels_last, x.device.__repr__(), type(x), x.type(), sep="; ")
@@ -37,7 +37,7 @@ def test_objects_of_the_core_are_printed_under_the_name_torch():
     assert "[torch.storage.UntypedStorage(device=cpu) of size 8]; torch.float8_e5m2" in printed
 
 
-def test_classes_and_functions_say_that_pytorchs_modules_define_them():
+def test_dunder_module_of_objects_names_the_modules_of_pytorch():
     pytest.importorskip("flambeau.nn")
     pytest.importorskip("flambeau.optim")
     pytest.importorskip("flambeau.data")
@@ -57,7 +57,7 @@ def test_classes_and_functions_say_that_pytorchs_modules_define_them():
     """)
 
 
-def test_uninstalling_gives_the_names_back():
+def test_uninstalling_restores_the_names():
     run("""
         import flambeau as fb
         torch.linalg.LinAlgError, torch.no_grad
@@ -69,7 +69,7 @@ def test_uninstalling_gives_the_names_back():
 
 
 @pytest.mark.parametrize("named_by", ["flambeau", "torch"])
-def test_files_of_either_name_are_read_under_both(named_by, tmp_path):
+def test_files_saved_as_flambeau_or_torch_load_under_both_names(named_by, tmp_path):
     pytest.importorskip("flambeau.nn")
     write = """
         import {0}, {0}.nn
@@ -90,7 +90,7 @@ def test_files_of_either_name_are_read_under_both(named_by, tmp_path):
         subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_pickles_of_tensors_under_the_alias_are_read_without_it():
+def test_tensors_pickled_as_torch_load_without_the_alias():
     values = "[torch.arange(3), torch.Size([2]), torch.device('cpu'), torch.float16, torch.channels_last]"
     read = pickle.loads(bytes.fromhex(run(f"import pickle; print(pickle.dumps({values}).hex())")))
     assert read[0].tolist() == [0, 1, 2] and type(read[1]) is fb.Size
@@ -114,7 +114,7 @@ def test_every_module_of_pytorch_can_be_imported():
     assert not [line for line in printed.splitlines() if not any(name in line for name in lacking)]
 
 
-def test_absent_names_are_imported_and_raise_when_used():
+def test_unsupported_names_can_be_imported_and_raise_when_used():
     printed = run("""
         from torch.ao.quantization import FakeQuantize, get_default_qconfig_mapping
         import torch.nested
@@ -140,7 +140,7 @@ def test_absent_names_are_imported_and_raise_when_used():
     ]
 
 
-def test_names_are_found_in_the_modules_where_pytorch_defines_them():
+def test_names_can_be_imported_from_the_modules_where_pytorch_defines_them():
     run("""
         from torch._tensor import Tensor
         from torch.autograd.grad_mode import no_grad
@@ -151,7 +151,7 @@ def test_names_are_found_in_the_modules_where_pytorch_defines_them():
     """)
 
 
-def test_names_that_programs_ask_for_are_absent_but_can_be_imported():
+def test_hasattr_is_false_for_unsupported_names_that_can_be_imported():
     pytest.importorskip("flambeau.nn")
     run("""
         assert not hasattr(torch.nn.functional, "grouped_mm") and not hasattr(torch._C, "_jit_set_profiling_mode")
@@ -161,7 +161,7 @@ def test_names_that_programs_ask_for_are_absent_but_can_be_imported():
     """)
 
 
-def test_settings_of_the_compiler_can_be_set():
+def test_settings_of_dynamo_and_inductor_can_be_assigned():
     pytest.importorskip("flambeau.compiler", reason="needs flambeau-export")
     run("""
         import torch._dynamo.config
@@ -177,7 +177,7 @@ def test_settings_of_the_compiler_can_be_set():
     """)
 
 
-def test_conversions_of_modules_have_the_default_only():
+def test_module_conversion_switches_accept_only_their_default():
     pytest.importorskip("flambeau.nn")
     run("""
         for switch in ("overwrite", "swap"):
@@ -196,7 +196,7 @@ def test_conversions_of_modules_have_the_default_only():
     """)
 
 
-def test_dtypes_without_tensors_are_names():
+def test_unsupported_dtypes_exist_as_names():
     run("""
         assert isinstance(torch.qint8, torch.dtype)
         assert (torch.complex32.is_complex, torch.complex32.itemsize) == (True, 4)
@@ -222,7 +222,7 @@ def test_dtypes_without_tensors_are_names():
     """)
 
 
-def test_functions_of_the_top_module_that_flambeau_lacks_are_found_to_be_absent():
+def test_unsupported_functions_of_torch_raise_when_called():
     run("""
         assert callable(torch.quantize_per_tensor)
         try:
@@ -234,7 +234,7 @@ def test_functions_of_the_top_module_that_flambeau_lacks_are_found_to_be_absent(
     """)
 
 
-def test_modules_contain_torch_as_those_of_pytorch_do():
+def test_modules_of_pytorch_contain_the_name_torch():
     pytest.importorskip("flambeau.nn")  # its presence implies that of autograd
     run("""
         import torch.nn.functional as F
@@ -242,7 +242,7 @@ def test_modules_contain_torch_as_those_of_pytorch_do():
     """)
 
 
-def test_shared_memory_of_elements_is_found_as_in_pytorch():
+def test_debug_has_internal_overlap_equals_pytorch():
     run("""
         def overlap(*layout):
             return torch._debug_has_internal_overlap(torch.empty(40).as_strided(*layout))
@@ -254,7 +254,7 @@ def test_shared_memory_of_elements_is_found_as_in_pytorch():
     """)
 
 
-def test_aminmax_under_its_older_name():
+def test_aminmax_can_be_called_by_its_older_name():
     run("""
         x = torch.tensor([[3.0, 1.0], [2.0, 5.0]])
         assert [v.tolist() for v in torch._aminmax(x)] == [1, 5]
@@ -262,7 +262,7 @@ def test_aminmax_under_its_older_name():
     """)
 
 
-def test_layouts_without_tensors_are_names():
+def test_unsupported_layouts_exist_as_names():
     run("""
         import copy, pickle
         for layout in (torch.jagged, torch._mkldnn):
@@ -278,7 +278,7 @@ def test_layouts_without_tensors_are_names():
     """)
 
 
-def test_libraries_of_pytorchs_operators_are_rejected_as_unreadable_files():
+def test_load_library_of_a_pytorch_operator_library_raises_os_error():
     pytest.importorskip("flambeau.library")
     run("""
         for loader in (torch.ops, torch.classes):
@@ -304,7 +304,7 @@ def test_uninstalling_removes_added_attributes():
     """)
 
 
-def test_a_module_that_libraries_look_for_is_no_attribute_but_can_be_imported():
+def test_a_module_probed_by_libraries_can_be_imported_but_is_no_attribute():
     pytest.importorskip("flambeau.distributed")
     run("""
         from torch.distributed import rpc
@@ -313,7 +313,7 @@ def test_a_module_that_libraries_look_for_is_no_attribute_but_can_be_imported():
     """)
 
 
-def test_libraries_can_define_data_pipes_but_not_make_one():
+def test_data_pipe_classes_can_be_defined_but_not_instantiated():
     pytest.importorskip("flambeau.data")
     run("""
         import torch
@@ -331,24 +331,24 @@ def test_libraries_can_define_data_pipes_but_not_make_one():
     """)
 
 
-def test_absent_subsystems_are_modules_of_pytorch():
+def test_unsupported_subsystems_exist_as_modules():
     known = [name for name in _absent.SENTENCES if _interface.has_module(name) or name in _module_names._MOVED]
     assert known == list(_absent.SENTENCES)
     assert all(sentence and not sentence.endswith(".") for sentence in _absent.SENTENCES.values())
 
 
-def test_without_the_alias_nothing_is_renamed():
+def test_without_the_alias_names_contain_flambeau():
     assert fb.float32.__repr__() == "flambeau.float32" and fb.Tensor.__module__ == "flambeau"
 
 
-def test_absent_things_say_that_they_are_not_available():
+def test_is_available_is_false_for_unsupported_features():
     pytest.importorskip("flambeau.profiler")
     run("""
         assert torch.profiler.itt.is_available() is False
     """)
 
 
-def test_profiles_name_operators_as_pytorch_does():
+def test_profiles_use_the_operator_names_of_pytorch():
     pytest.importorskip("flambeau.profiler")
     run("""
         x = torch.ones(3, requires_grad=True)
@@ -386,7 +386,7 @@ def test_storage_is_the_class_of_the_default_dtype():
     assert printed.splitlines() == ["True torch.FloatStorage", "True [0.0, 0.0, 0.0]"]
 
 
-def test_code_that_fx_generates_names_torch(tmp_path):
+def test_code_generated_by_fx_uses_the_name_torch(tmp_path):
     pytest.importorskip("flambeau.fx", reason="needs flambeau-export")
     printed = run(f"""
         import sys
@@ -420,7 +420,7 @@ def test_code_that_fx_generates_names_torch(tmp_path):
     assert "flambeau." not in printed
 
 
-def test_private_names_of_the_autograd_engine():
+def test_private_names_of_the_autograd_engine_can_be_imported():
     pytest.importorskip("flambeau.autograd")
     run("""
         x = torch.tensor([1.0, 2.0], requires_grad=True)
@@ -462,7 +462,7 @@ def test_private_names_of_the_autograd_engine():
     """)
 
 
-def test_names_of_files_that_flambeau_has_no_modules_for():
+def test_submodules_of_pytorch_can_be_imported_without_a_file_in_flambeau():
     pytest.importorskip("flambeau.autograd")
     run("""
         from torch.autograd.gradcheck import GradcheckError, gradcheck
@@ -471,7 +471,7 @@ def test_names_of_files_that_flambeau_has_no_modules_for():
     """)
 
 
-def test_a_missing_module_does_not_take_the_functions_of_its_package():
+def test_an_unsupported_submodule_does_not_hide_functions_of_its_package():
     pytest.importorskip("flambeau.distributed")
     run("""
         import torch

@@ -31,6 +31,6 @@ def test_queries_return_the_values_for_a_machine_without_the_device(expression):
         ("mps.synchronize()", RuntimeError),
     ],
 )
-def test_using_the_device_is_an_error(call, error):
+def test_using_an_unsupported_device_raises(call, error):
     with pytest.raises(error):
         eval(f"fb.{call}", {"fb": flambeau})

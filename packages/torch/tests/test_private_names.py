@@ -30,7 +30,7 @@ def test_pytorch_module_names_are_mapped(name, module):
     assert _module_names.native_name(name) == module
 
 
-def test_private_names(run):
+def test_private_names_of_pytorch_can_be_imported(run):
     run(
         """
         import torch
@@ -87,7 +87,7 @@ def test_private_names(run):
     )
 
 
-def test_private_names_of_loaders(run):
+def test_private_names_of_data_loaders_can_be_imported(run):
     pytest.importorskip("flambeau.data")
     run(
         """
@@ -124,7 +124,7 @@ def test_private_names_of_loaders(run):
     )
 
 
-def test_modules_that_were_imported_before_answer_by_their_names_in_pytorch(run):
+def test_modules_imported_before_the_alias_have_their_pytorch_names(run):
     pytest.importorskip("flambeau.data")
     printed = run(
         """
@@ -137,7 +137,7 @@ def test_modules_that_were_imported_before_answer_by_their_names_in_pytorch(run)
     assert printed == "True torch.utils.data\n"
 
 
-def test_errors_of_workers_are_raised_again():
+def test_exception_wrapper_raises_the_error_of_a_worker_again():
     class UnusualError(Exception):
         def __init__(self, first, second):
             super().__init__(first, second)
@@ -173,7 +173,7 @@ def test_private_printing_functions(run):
     )
 
 
-def test_names_of_the_compiler_and_of_remote_calls(run):
+def test_private_names_of_the_compiler_and_of_rpc(run):
     pytest.importorskip("flambeau.compiler", reason="needs flambeau-export")
     pytest.importorskip("flambeau.distributed", reason="needs flambeau-distributed")
     run(
@@ -208,7 +208,7 @@ def test_names_of_the_compiler_and_of_remote_calls(run):
     )
 
 
-def test_types_of_tensors_in_annotations():
+def test_tensor_types_can_be_used_in_annotations():
     import typing
 
     order = fb.LongTensor | None
@@ -216,7 +216,7 @@ def test_types_of_tensors_in_annotations():
     assert typing.get_args(None | fb.LongTensor) == (type(None), fb.LongTensor)
 
 
-def test_types_of_load_arguments():
+def test_types_of_the_arguments_of_load_can_be_imported():
     import typing
 
     from flambeau.serialization import FILE_LIKE, MAP_LOCATION
@@ -224,7 +224,7 @@ def test_types_of_load_arguments():
     assert str in typing.get_args(FILE_LIKE) and fb.device in typing.get_args(MAP_LOCATION)
 
 
-def test_private_names_that_libraries_read(run):
+def test_private_names_that_libraries_read_have_the_expected_values(run):
     pytest.importorskip("flambeau.distributed", reason="needs flambeau-distributed")
     run("""
         import torch
@@ -240,11 +240,11 @@ def test_private_names_that_libraries_read(run):
     """)
 
 
-def test_torch_torch_is_torch(run):
+def test_the_attribute_torch_of_torch_is_torch(run):
     run("import torch\nassert torch.torch is torch and torch.torch.Tensor is torch.Tensor")
 
 
-def test_optimizers_as_functions_stand_next_to_the_classes_of_pytorchs_files(run):
+def test_functional_optimizers_are_in_the_modules_of_their_classes(run):
     pytest.importorskip("flambeau.optim")
     run(
         """
@@ -261,7 +261,7 @@ def test_optimizers_as_functions_stand_next_to_the_classes_of_pytorchs_files(run
     )
 
 
-def test_a_function_stays_where_a_module_has_its_name(run):
+def test_importing_a_submodule_does_not_replace_a_function_of_its_name(run):
     pytest.importorskip("flambeau.autograd", reason="needs flambeau-autograd")
     run("""
         import torch
@@ -301,7 +301,7 @@ def test_optree_flattens_the_registries_of_modules(run, tmp_path):
     """)
 
 
-def test_names_that_libraries_import_from_other_modules_of_pytorch(run):
+def test_names_can_be_imported_from_several_modules_of_pytorch(run):
     pytest.importorskip("flambeau.fx")
     pytest.importorskip("flambeau.vision")
     pytest.importorskip("flambeau.distributions")
@@ -328,7 +328,7 @@ def test_names_that_libraries_import_from_other_modules_of_pytorch(run):
     """)
 
 
-def test_products_of_bytes(run):
+def test_int_mm_multiplies_int8_matrices_into_int32(run):
     run("""
         import torch
         rows = torch.tensor([[100, -100], [1, 2]], dtype=torch.int8)
@@ -344,7 +344,7 @@ def test_products_of_bytes(run):
     """)
 
 
-def test_tensors_that_can_share_their_memory(run):
+def test_shallow_copy_types_depend_on_layout_and_device(run):
     run("""
         import torch
         dense, sparse, meta = torch.ones(2), torch.ones(2).to_sparse(), torch.ones(2, device="meta")

@@ -38,7 +38,7 @@ def test_star_import_gives_functions_and_types(run):
     """)
 
 
-def test_a_missing_name_is_an_attribute_error_that_names_the_nearest(run):
+def test_a_missing_name_raises_and_suggests_the_closest_match(run):
     printed = run("""
         import torch
         try:
@@ -67,7 +67,7 @@ def test_a_missing_name_is_an_attribute_error_that_names_the_nearest(run):
         ("from torch.nowhere import name", "ModuleNotFoundError", "flambeau has no torch.nowhere"),
     ],
 )
-def test_a_missing_import_is_an_import_error(run, statement, error, text):
+def test_importing_a_missing_name_raises_import_error(run, statement, error, text):
     printed = run(f"try:\n    {statement}\nexcept ImportError as error:\n    print(type(error).__name__, error)")
     assert printed.startswith(error) and text in printed
 
@@ -89,12 +89,12 @@ def test_the_report_lists_missing_names(run):
     assert run("import torch", options=["--report"]) == "flambeau has every name the program asked for.\n"
 
 
-def test_exit_status_and_traceback_are_the_programs_own(run):
+def test_the_exit_status_and_traceback_are_those_of_the_program(run):
     assert run("import sys\nsys.exit(7)", status=7) == ""
     assert "ZeroDivisionError" in run("1 / 0", status=1)
 
 
-def test_a_text_runs_as_the_main_module(tmp_path):
+def test_the_option_c_runs_text_as_the_main_module(tmp_path):
     (tmp_path / "beside.py").write_text("value = 3")
     text = """
 import pickle, sys, torch, beside
@@ -109,20 +109,20 @@ print(torch.ones(beside.value), sys.argv)
         assert subprocess.run([*command, *arguments], capture_output=True, check=False).returncode == status
 
 
-def test_a_module_runs_too(tmp_path):
+def test_the_option_m_runs_a_module(tmp_path):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__main__.py").write_text("import sys, torch\nprint(torch.ones(2), sys.argv[1:])")
     command = [sys.executable, "-m", "flambeau.torch", "-m", "package", "--flag"]
     assert subprocess.check_output(command, cwd=tmp_path, text=True) == "tensor([1., 1.]) ['--flag']\n"
 
 
-def test_a_missing_program_prints_the_usage():
+def test_the_command_without_a_program_prints_the_usage():
     done = subprocess.run([sys.executable, "-m", "flambeau.torch"], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "expected a program to run" in done.stderr
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_processes_that_the_program_starts_have_torch_too(run, method):
+def test_subprocesses_of_the_program_can_import_torch(run, method):
     run(f"""
         import multiprocessing
         import torch
@@ -139,7 +139,7 @@ def test_processes_that_the_program_starts_have_torch_too(run, method):
     """)
 
 
-def test_pickles_contain_pytorchs_names(run):
+def test_pickles_contain_the_names_of_pytorch(run):
     pytest.importorskip("flambeau.optim", reason="needs flambeau-optim")
     pytest.importorskip("flambeau.nn", reason="needs flambeau-nn")
     run("""

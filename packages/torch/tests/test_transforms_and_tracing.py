@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 
-def test_functorch_has_the_older_make_functional(run):
+def test_functorch_has_the_deprecated_make_functional(run):
     pytest.importorskip("flambeau.nn")
     run("""
         import torch, functorch
@@ -37,7 +37,7 @@ def test_functorch_has_the_older_make_functional(run):
     """)
 
 
-def test_libraries_import_the_parts_of_pytorchs_vmap_that_they_replace(run):
+def test_private_parts_of_vmap_can_be_imported(run):
     run("""
         import torch._functorch.vmap as vmap_src
         from torch._functorch.vmap import _add_batch_dim, tree_flatten
@@ -52,7 +52,7 @@ def test_libraries_import_the_parts_of_pytorchs_vmap_that_they_replace(run):
     """)
 
 
-def test_private_questions_about_transforms_and_tracing(run):
+def test_private_queries_about_transforms_and_tracing(run):
     run("""
         import sys
         import torch
@@ -106,7 +106,7 @@ def test_metadata_of_tensors_are_compared(run):
     """)
 
 
-def test_graph_modules_that_are_pickled_load_without_the_alias(run, tmp_path):
+def test_pickled_graph_modules_load_without_the_alias(run, tmp_path):
     pytest.importorskip("flambeau.fx")
     run(
         """
