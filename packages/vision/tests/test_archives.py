@@ -48,7 +48,7 @@ def test_archives_are_fetched_and_unpacked(server, tmp_path: Path, kind: str) ->
     assert found.exists() and not (tmp_path / f"data.{kind}").exists()
 
 
-def test_a_file_has_the_name_and_the_checksum_given(server, tmp_path: Path) -> None:
+def test_download_url_saves_under_the_given_name_and_checks_the_checksum(server, tmp_path: Path) -> None:
     server.files["file.bin"] = CONTENT
     utils.download_url(f"{server.url}/file.bin", tmp_path, "other.bin")
     path = tmp_path / "other.bin"
@@ -61,7 +61,7 @@ def test_a_file_has_the_name_and_the_checksum_given(server, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz"])
-def test_nothing_is_written_outside(tmp_path: Path, kind: str) -> None:
+def test_extract_archive_rejects_paths_outside_of_the_folder(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"data.{kind}"
     path.write_bytes(archive(kind, "../outside.txt"))
     with pytest.raises(RuntimeError, match=r"is damaged or is not an archive: '../outside.txt' would be extracted"):
@@ -70,12 +70,12 @@ def test_nothing_is_written_outside(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["data.tar", "data.zip", "data.gz", "data.xz", "data.txt"])
-def test_other_files_are_rejected_as_archives(tmp_path: Path, name: str) -> None:
+def test_extract_archive_rejects_files_that_are_no_archive(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"no archive")
     with pytest.raises(RuntimeError, match=rf"{name} is damaged or is not an archive"):
         utils.extract_archive(path)
 
 
-def test_one_version() -> None:
+def test_vision_has_the_version_of_flambeau() -> None:
     assert vision.__version__ == flambeau.__version__

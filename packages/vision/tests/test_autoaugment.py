@@ -20,7 +20,7 @@ AUGMENTATIONS = [
 
 
 @pytest.mark.parametrize("augment", AUGMENTATIONS, ids=repr)
-def test_every_kind_of_image_keeps_its_kind_and_the_seed_repeats_it(picture: Image.Image, augment) -> None:
+def test_autoaugment_keeps_the_image_type_and_depends_on_the_seed(picture: Image.Image, augment) -> None:
     for image in (
         picture,
         picture.convert("L"),
@@ -40,7 +40,7 @@ def test_every_kind_of_image_keeps_its_kind_and_the_seed_repeats_it(picture: Ima
         assert sum((result != before).any() for result in runs[0]) >= 8
 
 
-def test_the_policies_are_those_of_the_paper() -> None:
+def test_autoaugment_policies_equal_those_of_the_paper() -> None:
     assert {policy.value: len(pairs) for policy, pairs in POLICIES.items()} == {
         "imagenet": 25,
         "cifar10": 25,
@@ -53,7 +53,7 @@ def test_the_policies_are_those_of_the_paper() -> None:
         transforms.AutoAugment("imagenet")
 
 
-def test_operations(picture: Image.Image) -> None:
+def test_autoaugment_operations_change_the_image_as_expected(picture: Image.Image) -> None:
     mode = transforms.InterpolationMode.NEAREST
 
     def applied(name: str, strength: float) -> np.ndarray:
@@ -71,7 +71,7 @@ def test_operations(picture: Image.Image) -> None:
     assert (applied("Posterize", 1) == before // 128 * 128).all()
 
 
-def test_magnitude_determines_the_strength(picture: Image.Image) -> None:
+def test_magnitude_determines_the_strength_of_rand_augment(picture: Image.Image) -> None:
     fb.manual_seed(0)
     before = np.asarray(picture).astype(int)
 
@@ -82,7 +82,7 @@ def test_magnitude_determines_the_strength(picture: Image.Image) -> None:
     assert change(0) < 0.5 * change(30)
 
 
-def test_severities_and_strengths_that_are_rejected() -> None:
+def test_invalid_severities_and_magnitudes_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"between \[1, 10\]. Got 11"):
         transforms.AugMix(severity=11)
     with pytest.raises(ValueError, match="from 0 to below 31, got 31"):

@@ -23,7 +23,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     return intersection, union, hull
 
 
-def test_overlaps_of_all_pairs() -> None:
+def test_box_iou_and_generalized_box_iou_of_all_pairs() -> None:
     first, second = random_boxes(6), random_boxes(5)
     iou = ops.box_iou(fb.from_numpy(first), fb.from_numpy(second)).numpy()
     giou = ops.generalized_box_iou(fb.from_numpy(first), fb.from_numpy(second)).numpy()
@@ -46,7 +46,7 @@ def distances(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     return distance, distance + v * v / (1 - iou + v)
 
 
-def test_distances_of_all_pairs_and_losses_of_each() -> None:
+def test_distance_box_iou_of_pairs_and_the_box_losses() -> None:
     first, second = random_boxes(5), random_boxes(5)
     x, y = fb.from_numpy(first), fb.from_numpy(second)
     iou = ops.box_iou(x, y).numpy()
@@ -67,7 +67,7 @@ def test_distances_of_all_pairs_and_losses_of_each() -> None:
             loss(x, y, reduction="most")
 
 
-def test_a_step_down_a_loss_of_boxes_brings_them_nearer() -> None:
+def test_a_gradient_step_decreases_the_box_losses() -> None:
     for loss in (ops.generalized_box_iou_loss, ops.distance_box_iou_loss, ops.complete_box_iou_loss):
         boxes = fb.tensor([0.0, 0.0, 1.0, 2.0], dtype=fb.float64, requires_grad=True)
         target = fb.tensor([5.0, 4.0, 7.0, 6.0], dtype=fb.float64)
@@ -76,20 +76,20 @@ def test_a_step_down_a_loss_of_boxes_brings_them_nearer() -> None:
         assert loss((boxes - 0.1 * boxes.grad).detach(), target) < before
 
 
-def test_areas_of_small_integers_do_not_overflow() -> None:
+def test_box_area_of_small_integer_types_does_not_overflow() -> None:
     assert ops.box_area(fb.tensor([[0, 0, 200, 200]], dtype=fb.uint8)).tolist() == [40_000]
 
 
 @pytest.mark.parametrize("given", ["xyxy", "xywh", "cxcywh"])
 @pytest.mark.parametrize("wanted", ["xyxy", "xywh", "cxcywh"])
-def test_formats(given: str, wanted: str) -> None:
+def test_box_convert_between_all_formats(given: str, wanted: str) -> None:
     of = {"xyxy": [1.0, 2.0, 4.0, 8.0], "xywh": [1.0, 2.0, 3.0, 6.0], "cxcywh": [2.5, 5.0, 3.0, 6.0]}
     assert ops.box_convert(fb.tensor([of[given]]), given, wanted).tolist() == [of[wanted]]
     with pytest.raises(ValueError, match="in_fmt xy and out_fmt xyxy"):
         ops.box_convert(fb.zeros(1, 4), "xy", "xyxy")
 
 
-def test_boxes_are_cut_at_the_image_and_small_ones_left_out() -> None:
+def test_clip_boxes_to_image_and_remove_small_boxes() -> None:
     boxes = fb.tensor([[-1.0, -2.0, 5.0, 20.0], [1.0, 1.0, 2.0, 9.0]])
     assert ops.clip_boxes_to_image(boxes, (10, 4)).tolist() == [[0, 0, 4, 10], [1, 1, 2, 9]]
     assert ops.remove_small_boxes(boxes, 3).tolist() == [0]
@@ -111,7 +111,7 @@ def test_nms_equals_sequential_suppression(threshold: float) -> None:
     assert taken.dtype is fb.int64 and taken.tolist() == suppressed(boxes, scores, threshold)
 
 
-def test_suppression_within_classes() -> None:
+def test_batched_nms_suppresses_within_classes() -> None:
     boxes, scores, classes = random_boxes(60), RNG.random(60), RNG.integers(0, 3, 60)
     taken = ops.batched_nms(fb.from_numpy(boxes), fb.from_numpy(scores), fb.from_numpy(classes), 0.3).tolist()
     expected = [
@@ -126,7 +126,7 @@ def test_suppression_within_classes() -> None:
         ops.nms(fb.zeros(2, 4), fb.zeros(3), 0.5)
 
 
-def test_boxes_about_masks() -> None:
+def test_masks_to_boxes() -> None:
     masks = fb.zeros(2, 8, 9, dtype=fb.bool)
     masks[0, 2:5, 3:9] = True
     assert ops.masks_to_boxes(masks).tolist() == [[3, 2, 8, 4], [0, 0, 0, 0]]
@@ -175,7 +175,7 @@ def test_roi_align_averages_sampled_points(scale: float, ratio: int, aligned: bo
             assert result[k, 1, row, column].item() == pytest.approx(np.mean(points), abs=1e-12)
 
 
-def test_roi_align_of_lists_and_its_gradient() -> None:
+def test_roi_align_accepts_lists_of_boxes_and_passes_gradcheck() -> None:
     maps = fb.from_numpy(RNG.standard_normal((2, 1, 6, 6))).requires_grad_()
     boxes = [
         fb.tensor([[0.0, 0.0, 3.0, 3.0]]).double(),
@@ -199,7 +199,7 @@ def test_roi_align_of_lists_and_its_gradient() -> None:
         (fb.zeros(2, 3, 4, 4), fb.tensor([[2.0, 0, 0, 1, 1]]), "should be indices of images from 0 to 1"),
     ],
 )
-def test_invalid_regions_are_rejected(maps: fb.Tensor, boxes: object, message: str) -> None:
+def test_roi_align_rejects_invalid_regions(maps: fb.Tensor, boxes: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ops.roi_align(maps, boxes, 2)
 

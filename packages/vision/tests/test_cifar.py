@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_batches_are_put_together(folder: Path) -> None:
+def test_cifar10_concatenates_its_batch_files(folder: Path) -> None:
     dataset = CIFAR10(folder.parent)
     assert len(dataset) == 5 * COUNT and dataset.data.shape == (15, 32, 32, 3)
     assert dataset.targets == [1, 9, 0, 2, 9, 0, 3, 9, 0, 4, 9, 0, 5, 9, 0]
@@ -70,7 +70,7 @@ def test_repr_and_transforms(folder: Path) -> None:
     ]
 
 
-def test_fine_labels_of_a_hundred_classes(tmp_path: Path) -> None:
+def test_cifar100_reads_fine_labels(tmp_path: Path) -> None:
     folder = tmp_path / "cifar-100-python"
     folder.mkdir()
     content = {"data": batch(0)["data"], "fine_labels": [99, 0, 50], "coarse_labels": [0, 1, 2]}
@@ -87,7 +87,7 @@ def test_published_files(shared_data: Path) -> None:
     assert train.data[0, 0, 0].tolist() == [59, 62, 63]
 
 
-def test_a_missing_file_is_named(folder: Path) -> None:
+def test_the_error_names_a_missing_cifar_file(folder: Path) -> None:
     (folder / "data_batch_3").unlink()
     with pytest.raises(RuntimeError, match=r"data_batch_3 is not in .* You can use download=True"):
         CIFAR10(folder.parent)
@@ -103,7 +103,7 @@ class Hostile:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_pickle_that_would_run_something_is_rejected(folder: Path, tmp_path: Path) -> None:
+def test_a_pickle_that_would_run_code_is_rejected(folder: Path, tmp_path: Path) -> None:
     made = tmp_path / "made"
     content = batch(1) | {"labels": Hostile(made)}
     (folder / "data_batch_1").write_bytes(pickle.dumps(content))
@@ -113,7 +113,7 @@ def test_a_pickle_that_would_run_something_is_rejected(folder: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["builtins\neval", "numpy\nload", "numpy._core.multiarray\nscalar", "_codecs\ndecode"])
-def test_only_the_names_of_an_array_are_known(tmp_path: Path, name: str) -> None:
+def test_read_pickle_allows_only_the_names_of_numpy_arrays(tmp_path: Path, name: str) -> None:
     path = tmp_path / "batch"
     path.write_bytes(f"c{name}\n(X\x01\x00\x00\x00xtR.".encode())
     with pytest.raises(ValueError, match=re.escape(name.replace("\n", "."))):
@@ -132,13 +132,13 @@ def test_only_the_names_of_an_array_are_known(tmp_path: Path, name: str) -> None
         ({"labels": [-1, 2, 1]}, "holds labels from -1 to 2"),
     ],
 )
-def test_content_that_does_not_fit_is_named(folder: Path, change: dict[str, Any], message: str) -> None:
+def test_errors_name_files_with_inconsistent_content(folder: Path, change: dict[str, Any], message: str) -> None:
     (folder / "test_batch").write_bytes(pickle.dumps(batch(1) | change))
     with pytest.raises(ValueError, match=r"test_batch .*" + message):
         CIFAR10(folder.parent, train=False)
 
 
-def test_every_damage_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+def test_any_damage_raises_an_error_that_names_the_file(tmp_path: Path) -> None:
     """Check truncated files, and files in which bytes are replaced by pickle opcodes."""
     content = pickle.dumps({"labels": [1], "data": np.zeros((1, 4), np.uint8)}, protocol=2)
     path = tmp_path / "batch"
@@ -182,7 +182,7 @@ def test_download(server, folder: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert len(CIFAR10(root, train=False, download=True)) == 3 and len(server.requests) == 1
 
 
-def test_an_archive_without_a_file_is_named(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_the_error_names_a_file_that_the_archive_lacks(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
     publish(server, archive(folder, leave_out="test_batch"), monkeypatch)
     with pytest.raises(
         RuntimeError, match=r"cifar-10-python.tar.gz is damaged or is not the archive of CIFAR10.*test_batch"
@@ -190,13 +190,13 @@ def test_an_archive_without_a_file_is_named(server, folder: Path, tmp_path: Path
         CIFAR10(tmp_path / "root", download=True)
 
 
-def test_a_download_that_is_no_archive_is_named(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_the_error_names_a_download_that_is_no_archive(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
     publish(server, b"not an archive", monkeypatch)
     with pytest.raises(RuntimeError, match=r"cifar-10-python.tar.gz is damaged or is not the archive of CIFAR10"):
         CIFAR10(tmp_path / "root", download=True)
 
 
-def test_a_wrong_checksum_leaves_nothing(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_an_archive_with_a_wrong_checksum_is_removed(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
     publish(server, archive(folder), monkeypatch)
     monkeypatch.setattr(CIFAR10, "tgz_md5", "0" * 32)
     with pytest.raises(RuntimeError, match=f"expected MD5 {'0' * 32}"):

@@ -31,7 +31,7 @@ ENHANCERS = {
 
 @pytest.mark.parametrize("factor", [0, 0.3, 1, 1.7, 3])
 @pytest.mark.parametrize("name", ENHANCERS)
-def test_adjustments_are_those_of_pillow(noise: Image.Image, name: str, factor: float) -> None:
+def test_colour_adjustments_equal_pillow(noise: Image.Image, name: str, factor: float) -> None:
     enhancer, tolerance = ENHANCERS[name]
     function = getattr(functional, f"adjust_{name}")
     expected = enhancer(noise).enhance(factor)
@@ -48,7 +48,7 @@ def test_adjustments_are_those_of_pillow(noise: Image.Image, name: str, factor: 
 
 
 @pytest.mark.parametrize("turn", [-0.5, -0.2, 0, 0.1, 0.37, 0.5])
-def test_hue_is_that_of_the_standard_library(noise: Image.Image, turn: float) -> None:
+def test_adjust_hue_equals_colorsys(noise: Image.Image, turn: float) -> None:
     floats = pil_to_tensor(noise).double() / 255
     result = pixels(functional.adjust_hue(floats, turn)).reshape(-1, 3)
     for before, after in zip(pixels(floats).reshape(-1, 3)[:300], result[:300], strict=True):
@@ -56,7 +56,7 @@ def test_hue_is_that_of_the_standard_library(noise: Image.Image, turn: float) ->
         np.testing.assert_allclose(after, colorsys.hsv_to_rgb((hue + turn) % 1, saturation, value), atol=1e-12)
 
 
-def test_hue_of_every_kind(picture: Image.Image) -> None:
+def test_adjust_hue_accepts_every_type_of_image(picture: Image.Image) -> None:
     expected = functional.adjust_hue(picture, 0.2)
     assert expected.mode == "RGB" and largest_difference(expected, picture) > 50
     result = functional.adjust_hue(pil_to_tensor(picture), 0.2)
@@ -69,7 +69,7 @@ def test_hue_of_every_kind(picture: Image.Image) -> None:
 
 
 @pytest.mark.parametrize(("gamma", "gain"), [(0, 1), (0.5, 1), (2.2, 1), (1, 0.5), (1, 3)])
-def test_gamma(noise: Image.Image, gamma: float, gain: float) -> None:
+def test_adjust_gamma(noise: Image.Image, gamma: float, gain: float) -> None:
     expected = np.clip(gain * (np.asarray(noise) / 255) ** gamma, 0, 1) * 255
     for image in (noise, np.asarray(noise), pil_to_tensor(noise)):
         np.testing.assert_allclose(pixels(functional.adjust_gamma(image, gamma, gain)), expected, atol=1)
@@ -91,7 +91,7 @@ def test_grayscale(noise: Image.Image) -> None:
         functional.rgb_to_grayscale(fb.zeros(2, 3, 3))
 
 
-def test_jitter_is_the_adjustments_in_random_order(noise: Image.Image) -> None:
+def test_color_jitter_applies_its_adjustments_in_random_order(noise: Image.Image) -> None:
     fb.manual_seed(0)
     jitter = transforms.ColorJitter(0.4, (0.5, 1.5), 0.3, 0.1)
     assert repr(jitter) == (
@@ -120,12 +120,12 @@ def test_jitter_is_the_adjustments_in_random_order(noise: Image.Image) -> None:
         ({"saturation": "a"}, TypeError, "saturation should be a single number or a list/tuple with length 2"),
     ],
 )
-def test_jitter_rejects(options: dict, error: type, message: str) -> None:
+def test_color_jitter_rejects_invalid_ranges(options: dict, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         transforms.ColorJitter(**options)
 
 
-def test_inversion_and_posterizing_and_solarizing(noise: Image.Image) -> None:
+def test_invert_posterize_and_solarize(noise: Image.Image) -> None:
     for image in (noise, np.asarray(noise), pil_to_tensor(noise)):
         assert largest_difference(functional.invert(image), ImageOps.invert(noise)) == 0
         for bits in (1, 4, 8):
@@ -142,7 +142,7 @@ def test_inversion_and_posterizing_and_solarizing(noise: Image.Image) -> None:
         functional.posterize(fb.zeros(2, 2), 3)
 
 
-def test_stretching_and_equalising(picture: Image.Image) -> None:
+def test_autocontrast_and_equalize(picture: Image.Image) -> None:
     dull = Image.fromarray((np.asarray(picture) // 3 + 40).astype(np.uint8))
     for image in (dull, np.asarray(dull), pil_to_tensor(dull)):
         assert largest_difference(functional.autocontrast(image), ImageOps.autocontrast(dull)) <= 1
@@ -171,7 +171,7 @@ def test_stretching_and_equalising(picture: Image.Image) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_random_transforms_respect_their_probability(
+def test_random_colour_transforms_respect_their_probability(
     picture: Image.Image, transform, name: str, arguments, description: str
 ) -> None:
     expected = getattr(functional, name)(picture, *arguments)
@@ -182,7 +182,7 @@ def test_random_transforms_respect_their_probability(
 
 
 @pytest.mark.parametrize(("width", "sigma"), [(3, None), (5, 1.5), ((3, 7), (0.5, 2.0)), ((7, 5), None)])
-def test_blur_is_that_of_scipy(noise: Image.Image, width, sigma) -> None:
+def test_gaussian_blur_equals_scipy(noise: Image.Image, width, sigma) -> None:
     widths = width if isinstance(width, tuple) else (width, width)
     sigmas = (
         [0.15 * w + 0.35 for w in widths] if sigma is None else (sigma if isinstance(sigma, tuple) else (sigma, sigma))
@@ -198,7 +198,7 @@ def test_blur_is_that_of_scipy(noise: Image.Image, width, sigma) -> None:
     np.testing.assert_allclose(pixels(floats), expected, atol=1e-4)
 
 
-def test_random_blur(noise: Image.Image) -> None:
+def test_gaussian_blur_draws_its_sigma(noise: Image.Image) -> None:
     blur = transforms.GaussianBlur(5, (0.5, 3.0))
     assert repr(blur) == "GaussianBlur(kernel_size=(5, 5), sigma=(0.5, 3.0))"
     assert all(0.5 <= blur.get_params(0.5, 3.0) <= 3.0 for _ in range(50))
@@ -214,7 +214,7 @@ def test_random_blur(noise: Image.Image) -> None:
         functional.gaussian_blur(noise, "3")
 
 
-def test_sharpness_smooths_as_pillow_s_filter(noise: Image.Image) -> None:
+def test_adjust_sharpness_smooths_like_pillow(noise: Image.Image) -> None:
     assert (
         largest_difference(functional.adjust_sharpness(pil_to_tensor(noise), 0), noise.filter(ImageFilter.SMOOTH)) <= 1
     )

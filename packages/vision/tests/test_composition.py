@@ -39,7 +39,7 @@ def test_random_apply_applies_all_or_none() -> None:
     assert repr(RandomApply([ADD])) == "RandomApply(\n    p=0.5\n    Lambda()\n)"
 
 
-def test_order_is_random_and_complete() -> None:
+def test_random_order_applies_every_transform_once() -> None:
     fb.manual_seed(0)
     counts = Counter(RandomOrder([ADD, DOUBLE])(1) for _ in range(1000))
     assert set(counts) == {3, 4} and 400 < counts[3] < 600
@@ -54,7 +54,7 @@ def test_random_choice_applies_one_transform() -> None:
     assert repr(RandomChoice([ADD])) == "RandomChoice(\n    Lambda()\n)(p=None)"
 
 
-def test_the_same_seed_gives_the_same() -> None:
+def test_random_compositions_depend_only_on_the_seed() -> None:
     transform = Compose([RandomApply([ADD]), RandomOrder([ADD, DOUBLE]), RandomChoice([ADD, DOUBLE])])
     runs = []
     for _ in range(2):
@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same() -> None:
     assert runs[0] == runs[1]
 
 
-def test_transforms_require_lists() -> None:
+def test_compositions_require_lists_of_transforms() -> None:
     with pytest.raises(TypeError, match="transforms should be a sequence"):
         RandomOrder(ADD)
     with pytest.raises(TypeError, match="p should be a sequence"):

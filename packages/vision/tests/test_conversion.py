@@ -13,7 +13,7 @@ COLOUR = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
 TO_TENSOR = transforms.ToTensor()
 
 
-def test_bytes_become_floats_in_0_to_1_channels_first() -> None:
+def test_to_tensor_scales_bytes_to_0_to_1_with_channels_first() -> None:
     gray, colour = TO_TENSOR(GRAY), TO_TENSOR(COLOUR)
     assert gray.dtype == colour.dtype == fb.float32
     np.testing.assert_array_equal(gray.numpy(), (GRAY / np.float32(255))[None])
@@ -22,7 +22,7 @@ def test_bytes_become_floats_in_0_to_1_channels_first() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
-def test_other_dtypes_keep_their_values(dtype: type) -> None:
+def test_to_tensor_keeps_the_values_of_other_dtypes(dtype: type) -> None:
     image = COLOUR.astype(dtype)
     tensor = TO_TENSOR(image)
     assert tensor.numpy().dtype == dtype and (tensor.numpy() == np.moveaxis(image, 2, 0)).all()
@@ -31,12 +31,12 @@ def test_other_dtypes_keep_their_values(dtype: type) -> None:
     assert tensor.numpy().any()  # the tensor is a copy
 
 
-def test_a_mirrored_image_is_taken() -> None:
+def test_to_tensor_accepts_arrays_with_negative_strides() -> None:
     np.testing.assert_array_equal(TO_TENSOR(GRAY[:, ::-1]).numpy()[0], GRAY[:, ::-1] / np.float32(255))
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
-def test_images_of_bytes(mode: str) -> None:
+def test_uint8_images_convert_to_tensors_and_back(mode: str) -> None:
     channels = len(Image.new(mode, (1, 1)).getbands())
     pixels = np.random.default_rng(0).integers(0, 256, (5, 4, channels), dtype=np.uint8)
     image = Image.frombytes(mode, (4, 5), pixels.tobytes())
@@ -49,7 +49,7 @@ def test_images_of_bytes(mode: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "dtype"), [("I", np.int32), ("I;16", np.uint16), ("F", np.float32)])
-def test_images_of_other_numbers_keep_them(mode: str, dtype: type) -> None:
+def test_integer_and_float_images_keep_their_values(mode: str, dtype: type) -> None:
     pixels = np.array([[1, 300, 7000]], dtype=dtype)
     image = Image.fromarray(pixels)
     assert image.mode == mode
@@ -59,7 +59,7 @@ def test_images_of_other_numbers_keep_them(mode: str, dtype: type) -> None:
     assert again.mode == mode and (np.asarray(again) == pixels).all()
 
 
-def test_a_bitmap_is_black_and_white() -> None:
+def test_one_bit_images_convert_to_black_and_white() -> None:
     image = Image.new("1", (2, 1))
     image.putpixel((1, 0), 1)
     assert TO_TENSOR(image).tolist() == [[[0, 1]]]
@@ -79,7 +79,7 @@ def test_to_tensor_rejects_other_inputs(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("shape", "mode"), [((5, 4), "L"), ((1, 5, 4), "L"), ((2, 5, 4), "LA"), ((3, 5, 4), "RGB"), ((4, 5, 4), "RGBA")]
 )
-def test_tensors_become_images(shape: tuple[int, ...], mode: str) -> None:
+def test_to_pil_image_converts_tensors(shape: tuple[int, ...], mode: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     image = functional.to_pil_image(fb.from_numpy(pixels))
     assert image.mode == mode and image.size == (4, 5)
@@ -90,7 +90,7 @@ def test_tensors_become_images(shape: tuple[int, ...], mode: str) -> None:
     np.testing.assert_array_equal(np.asarray(functional.to_pil_image(expected)), expected.squeeze())
 
 
-def test_the_mode_of_an_image_can_be_chosen() -> None:
+def test_to_pil_image_accepts_a_mode() -> None:
     assert transforms.ToPILImage("YCbCr")(COLOUR).mode == "YCbCr"
     assert repr(transforms.ToPILImage("YCbCr")) == "ToPILImage(mode=YCbCr)"
     with pytest.raises(ValueError, match=r"\['RGB', 'YCbCr', 'HSV'\] are supported for 3-channel inputs, got L"):
@@ -110,7 +110,7 @@ def test_to_pil_image_rejects_other_inputs() -> None:
         functional.to_pil_image(COLOUR.astype(np.float32))
 
 
-def test_dtypes_keep_white_white() -> None:
+def test_convert_image_dtype_maps_white_to_white() -> None:
     convert = functional.convert_image_dtype
     byte = fb.tensor([0, 1, 128, 255], dtype=fb.uint8)
     assert convert(byte, fb.uint8) is byte
@@ -124,7 +124,7 @@ def test_dtypes_keep_white_white() -> None:
     assert module(byte).max() == 1 and repr(module) == "ConvertImageDtype(dtype=flambeau.float32)"
 
 
-def test_a_conversion_that_would_lose_white_is_rejected() -> None:
+def test_convert_image_dtype_rejects_conversions_that_overflow() -> None:
     with pytest.raises(
         RuntimeError, match=r"The cast from flambeau.float32 to flambeau.int32 cannot be performed safely"
     ):
@@ -132,7 +132,7 @@ def test_a_conversion_that_would_lose_white_is_rejected() -> None:
     assert functional.convert_image_dtype(fb.ones(1, dtype=fb.float64), fb.int32) == 2**31 - 1
 
 
-def test_dimensions_of_every_kind_of_image() -> None:
+def test_get_dimensions_of_every_type_of_image() -> None:
     for image in (Image.new("RGB", (4, 5)), np.zeros((5, 4, 3)), fb.zeros(3, 5, 4), fb.zeros(2, 3, 5, 4)):
         assert functional.get_dimensions(image) == [3, 5, 4]
         assert functional.get_image_size(image) == [4, 5]

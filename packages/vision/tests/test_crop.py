@@ -73,7 +73,7 @@ def test_invalid_padding_is_rejected(noise: Image.Image) -> None:
 @pytest.mark.parametrize(
     "place", [(5, 6, 7, 8), (0, 0, 33, 47), (-3, -4, 20, 60), (30, 40, 20, 20), (100, 100, 4, 4), (-20, 0, 10, 10)]
 )
-def test_crops_equal_pillow(noise: Image.Image, place: tuple[int, int, int, int]) -> None:
+def test_crop_equals_pillow(noise: Image.Image, place: tuple[int, int, int, int]) -> None:
     top, left, height, width = place
     expected = np.asarray(noise.crop((left, top, left + width, top + height)))
     for image in kinds(noise):
@@ -90,7 +90,7 @@ def test_center_crop(noise: Image.Image) -> None:
         transforms.CenterCrop((1, 2, 3))
 
 
-def test_five_and_ten_parts(noise: Image.Image) -> None:
+def test_five_crop_and_ten_crop(noise: Image.Image) -> None:
     array = np.asarray(noise)
     corners = [array[:8, :9], array[:8, -9:], array[-8:, :9], array[-8:, -9:], array[12:20, 19:28]]
     mirrored = array[:, ::-1]
@@ -116,14 +116,14 @@ def test_five_and_ten_parts(noise: Image.Image) -> None:
         functional.five_crop(noise, 34)
 
 
-def test_mirror_images(noise: Image.Image) -> None:
+def test_horizontal_and_vertical_flips(noise: Image.Image) -> None:
     for image in kinds(noise):
         np.testing.assert_array_equal(pixels(functional.hflip(image)), np.asarray(noise)[:, ::-1])
         np.testing.assert_array_equal(pixels(functional.vflip(image)), np.asarray(noise)[::-1])
 
 
 @pytest.mark.parametrize("kind", [transforms.RandomHorizontalFlip, transforms.RandomVerticalFlip])
-def test_flips_happen_as_often_as_they_should(kind: type) -> None:
+def test_random_flips_respect_their_probability(kind: type) -> None:
     fb.manual_seed(0)
     image = fb.tensor([[0, 1], [2, 3]])
     changed = sum((kind(p=0.3)(image) != image).any().item() for _ in range(1000))
@@ -155,7 +155,7 @@ def test_random_crops_are_crops_of_the_padded_image(noise: Image.Image, options:
     assert len(found) > 0.8 * min(windows.shape[0] * windows.shape[1], 9)
 
 
-def test_random_crops_of_small_images(noise: Image.Image) -> None:
+def test_random_crop_pads_small_images_if_needed(noise: Image.Image) -> None:
     with pytest.raises(ValueError, match=r"Required crop size \(40, 40\) is larger than input image size \(33, 47\)"):
         transforms.RandomCrop(40)(noise)
     assert transforms.RandomCrop(50, pad_if_needed=True)(noise).size == (50, 50)
@@ -169,7 +169,7 @@ def test_random_crops_of_small_images(noise: Image.Image) -> None:
     assert repr(transforms.RandomCrop(32, padding=4)) == "RandomCrop(size=(32, 32), padding=4)"
 
 
-def test_random_resized_crops(noise: Image.Image) -> None:
+def test_random_resized_crop(noise: Image.Image) -> None:
     fb.manual_seed(0)
     places = [transforms.RandomResizedCrop.get_params(noise, (0.2, 0.5), (0.5, 2.0)) for _ in range(200)]
     for top, left, height, width in places:

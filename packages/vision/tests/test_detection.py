@@ -202,7 +202,7 @@ EXPECTED: dict[str, tuple[dict[str, float], float, list[tuple[int, list[float], 
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_parameters_are_those_published(name: str) -> None:
+def test_detectors_have_the_published_numbers_of_parameters(name: str) -> None:
     count, shapes = PUBLISHED[name]
     with fb.device("meta"):  # allocates no memory
         model = models.get_model(name, weights_backbone=None)
@@ -217,7 +217,7 @@ def test_parameters_are_those_published(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_losses_gradients_and_detections_are_those_recorded(name: str) -> None:
+def test_detectors_reproduce_recorded_losses_gradients_and_detections(name: str) -> None:
     losses, gradients, detections = EXPECTED[name]
     model, (images, targets) = filled(MODELS[name]()), samples()
     found = model(images, targets)
@@ -245,7 +245,7 @@ def test_losses_gradients_and_detections_are_those_recorded(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_training_with_images_without_objects(name: str) -> None:
+def test_detectors_train_on_images_without_objects(name: str) -> None:
     model, (images, targets) = filled(MODELS[name]()), samples()
     targets[1] = {key: value[:0] for key, value in targets[1].items()}
     losses = model(images, targets)
@@ -255,7 +255,7 @@ def test_training_with_images_without_objects(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_images_without_detections(name: str) -> None:
+def test_detectors_return_empty_results_for_images_without_detections(name: str) -> None:
     model, (images, _) = filled(MODELS[name]()).eval(), samples()
     (model.roi_heads if hasattr(model, "roi_heads") else model).score_thresh = 2.0
     with fb.no_grad():
@@ -263,7 +263,7 @@ def test_images_without_detections(name: str) -> None:
             assert tuple(found["boxes"].shape) == (0, 4) and len(found["scores"]) == len(found["labels"]) == 0
 
 
-def test_decoding_of_no_proposals() -> None:
+def test_decoding_without_proposals_gives_no_boxes() -> None:
     coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
     assert tuple(coder.decode_single(fb.zeros(0, 8), fb.zeros(0, 4)).shape) == (0, 8)
     assert tuple(coder.decode(fb.zeros(0, 8), [fb.zeros(0, 4), fb.zeros(0, 4)]).shape) == (0, 2, 4)
@@ -293,7 +293,7 @@ def test_invalid_targets_of_two_stage_detectors_raise() -> None:
         model(images, [{**target, "labels": target["labels"].float()} for target in targets])
 
 
-def test_arguments_that_do_not_go_together() -> None:
+def test_contradictory_detector_arguments_are_rejected() -> None:
     with pytest.raises(ValueError, match="backbone should contain an attribute out_channels"):
         detection.FasterRCNN(nn.ReLU(), 2)
     with pytest.raises(ValueError, match="num_classes should not be None when box_predictor is not specified"):
@@ -308,7 +308,7 @@ def test_arguments_that_do_not_go_together() -> None:
         resnet_fpn_backbone(backbone_name="resnet18", weights=None, returned_layers=[0, 1])
 
 
-def test_layers_of_backbones_that_learn() -> None:
+def test_trainable_layers_selects_the_trainable_backbone_layers() -> None:
     network = resnet_fpn_backbone(backbone_name="resnet18", weights=None, trainable_layers=2)
     learning = {name.split(".")[0] for name, value in network.body.named_parameters() if value.requires_grad}
     assert learning == {"layer3", "layer4"} and isinstance(network.body.bn1, ops.FrozenBatchNorm2d)
@@ -324,7 +324,9 @@ def test_layers_of_backbones_that_learn() -> None:
     assert one.out_channels == 256 and tuple(one(fb.rand(1, 3, 64, 64)).shape) == (1, 256, 2, 2)
 
 
-def test_weights_of_the_whole_and_of_the_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detectors_load_weights_of_the_model_or_of_its_backbone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     folder = tmp_path / "hub" / "checkpoints"
     folder.mkdir(parents=True)
@@ -354,7 +356,7 @@ def test_weights_of_the_whole_and_of_the_backbone(tmp_path: Path, monkeypatch: p
         build(weights_backbone=None, trainable_backbone_layers=1)
 
 
-def test_state_dicts_with_older_names_of_heads() -> None:
+def test_detectors_load_state_dicts_with_older_names_of_heads() -> None:
     head = RPNHead(4, 2)
     renamed = {key.replace("conv.0.0", "conv"): value for key, value in head.state_dict().items()}
     other = RPNHead(4, 2)
@@ -362,7 +364,7 @@ def test_state_dicts_with_older_names_of_heads() -> None:
     assert all((a == b).all() for a, b in zip(head.parameters(), other.parameters(), strict=True))
 
 
-def test_intermediate_layers() -> None:
+def test_intermediate_layer_getter_returns_selected_outputs() -> None:
     model = models.resnet18(num_classes=5)
     inner = IntermediateLayerGetter(model, {"layer1": "feat1", "layer3": "feat2"})
     assert list(inner)[-1] == "layer3" and inner["conv1"] is model.conv1
@@ -375,7 +377,7 @@ def test_intermediate_layers() -> None:
         IntermediateLayerGetter(model, {"layer9": "0"})
 
 
-def test_images_are_resized_and_put_together() -> None:
+def test_detection_transform_resizes_and_batches_images() -> None:
     transform = GeneralizedRCNNTransform(40, 60, [0.5], [0.5], size_divisible=16)
     images = [fb.full((1, 20, 40), 1.0), fb.zeros(1, 30, 20)]
     mask = fb.zeros(1, 20, 40, dtype=fb.uint8)
@@ -398,7 +400,7 @@ def test_images_are_resized_and_put_together() -> None:
     assert fixed(images)[0].image_sizes == [(30, 50)] * 2
 
 
-def test_masks_are_pasted_where_their_boxes_are() -> None:
+def test_masks_are_pasted_at_the_position_of_their_boxes() -> None:
     boxes = fb.tensor([[4.0, 6.0, 14.0, 12.0], [-3.0, -3.0, 3.0, 30.0]])
     pasted = paste_masks_in_image(fb.ones(2, 1, 28, 28), boxes, (20, 24))
     assert tuple(pasted.shape) == (2, 1, 20, 24)
@@ -407,7 +409,7 @@ def test_masks_are_pasted_where_their_boxes_are() -> None:
     assert tuple(paste_masks_in_image(fb.ones(0, 1, 28, 28), fb.zeros(0, 4), (5, 6)).shape) == (0, 1, 5, 6)
 
 
-def test_maps_and_boxes_of_ssd() -> None:
+def test_ssd_has_the_expected_feature_maps_and_default_boxes() -> None:
     with fb.device("meta"):
         model = models.get_model("ssd300_vgg16", weights_backbone=None)
         maps = model.backbone(fb.zeros(1, 3, 300, 300))
@@ -419,7 +421,7 @@ def test_maps_and_boxes_of_ssd() -> None:
     np.testing.assert_allclose(boxes[0][0].numpy(), [-6.5, -6.5, 14.5, 14.5], atol=1e-5)
 
 
-def test_backbones_of_ssd_without_weights_are_narrower_at_the_end() -> None:
+def test_ssdlite_backbones_without_weights_have_a_reduced_tail() -> None:
     with fb.device("meta"):
         model = models.get_model("ssdlite320_mobilenet_v3_large", weights_backbone=None)
     assert model.backbone.features[1][-1].out_channels == 480 and model.transform.fixed_size == (320, 320)

@@ -16,7 +16,7 @@ def published() -> list[list[int]]:
     return [[int(value) for value in line.split(",")] for line in gzip.decompress(packed).decode().split()]
 
 
-def test_the_split_is_a_partition_of_the_published_images() -> None:
+def test_the_splits_of_digits_partition_the_published_images() -> None:
     train, test = Digits(train=True), Digits(train=False)
     assert (len(train), len(test)) == (1437, 360)
     found = [(*np.asarray(image).ravel().tolist(), label) for dataset in (train, test) for image, label in dataset]
@@ -25,12 +25,12 @@ def test_the_split_is_a_partition_of_the_published_images() -> None:
     assert sorted(found) == sorted(expected)
 
 
-def test_the_split_never_changes() -> None:
+def test_the_splits_of_digits_never_change() -> None:
     assert Digits(train=True).targets[:12].tolist() == [2, 8, 2, 6, 6, 7, 1, 9, 8, 5, 2, 8]
     assert Digits(train=False).targets[:12].tolist() == [7, 9, 4, 7, 0, 2, 6, 1, 3, 1, 3, 7]
 
 
-def test_a_sample() -> None:
+def test_a_sample_of_digits_is_an_image_and_a_label() -> None:
     image, label = Digits()[0]
     assert image.mode == "L" and image.size == (8, 8) and type(label) is int
     data, targets = Digits().data, Digits().targets
@@ -38,7 +38,7 @@ def test_a_sample() -> None:
     assert Digits().class_to_idx["7"] == 7 and Digits().classes[7] == "7"
 
 
-def test_a_transform_that_writes_leaves_the_dataset_alone() -> None:
+def test_a_transform_that_writes_does_not_change_the_dataset() -> None:
     def erase(image: Image.Image) -> Image.Image:
         image.paste(0, (0, 0, 8, 8))
         return image
@@ -48,5 +48,5 @@ def test_a_transform_that_writes_leaves_the_dataset_alone() -> None:
     assert dataset.data[0].sum() > 0
 
 
-def test_repr() -> None:
+def test_repr_of_digits() -> None:
     assert repr(Digits(train=False)) == "Dataset Digits\n    Number of datapoints: 360\n    Split: Test"

@@ -52,13 +52,13 @@ def examples(module: ModuleType) -> list[doctest.DocTest]:
     return found
 
 
-def test_reading_a_dataset_imports_no_networks_and_no_network() -> None:
+def test_reading_a_dataset_imports_neither_models_nor_network_modules() -> None:
     code = "import sys; from flambeau.vision.datasets import Digits; Digits(); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"flambeau.nn", "flambeau.autograd", "tqdm", "urllib.request"} & set(out.stdout.split())
 
 
-def test_an_unknown_part_is_an_attribute_error() -> None:
+def test_an_unknown_attribute_of_vision_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match=r"module 'flambeau.vision' has no attribute 'sounds'"):
         _ = flambeau.vision.sounds
     assert dir(flambeau.vision) == ["datasets", "io", "models", "ops", "transforms", "tv_tensors", "utils"]

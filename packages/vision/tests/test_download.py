@@ -38,7 +38,7 @@ def test_a_downloaded_file_is_complete(server, path: Path) -> None:
     assert server.requests == [("file.gz", None)]
 
 
-def test_a_broken_connection_leaves_a_part_that_the_next_try_completes(server, path: Path) -> None:
+def test_a_download_resumes_after_a_broken_connection(server, path: Path) -> None:
     server.files["file.gz"] = CONTENT
     server.break_after = 100_000
     with pytest.raises(RuntimeError, match="the connection ended after 100000 of 300000 bytes"):
@@ -59,7 +59,7 @@ def test_the_next_mirror_resumes_the_download(server, path: Path) -> None:
     assert server.requests == [("a", None), ("b", "bytes=200000-")]
 
 
-def test_a_server_without_ranges_sends_everything_again(server, path: Path) -> None:
+def test_a_download_restarts_if_the_server_lacks_range_requests(server, path: Path) -> None:
     server.files["file.gz"], server.ranges = CONTENT, False
     begin(path, CONTENT[:1000])
     download([f"{server.url}/file.gz"], path, MD5)
@@ -67,7 +67,7 @@ def test_a_server_without_ranges_sends_everything_again(server, path: Path) -> N
     assert server.requests == [("file.gz", "bytes=1000-")]
 
 
-def test_a_complete_part_needs_no_more_bytes(server, path: Path) -> None:
+def test_a_complete_partial_file_is_not_downloaded_again(server, path: Path) -> None:
     server.files["file.gz"] = CONTENT
     begin(path, CONTENT)
     download([f"{server.url}/file.gz"], path, MD5)
@@ -92,13 +92,13 @@ def test_a_corrupt_file_is_removed_and_both_checksums_are_named(server, path: Pa
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_corrupt_mirror_is_followed_by_the_next(server, path: Path) -> None:
+def test_the_next_mirror_is_tried_after_a_corrupt_download(server, path: Path) -> None:
     server.files.update(a=ASIDE, b=CONTENT)
     download([f"{server.url}/a", f"{server.url}/b"], path, MD5)
     assert path.read_bytes() == CONTENT
 
 
-def test_mirrors_that_do_not_answer_are_all_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_all_mirrors_that_do_not_respond(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     urls = ["http://127.0.0.1:1/a", "http://127.0.0.1:1/b"]
     with pytest.raises(RuntimeError, match=r"could not download file\.gz:\n.*/a: .*refused.*\n.*/b: .*refused"):
@@ -106,7 +106,7 @@ def test_mirrors_that_do_not_answer_are_all_named(path: Path, monkeypatch: pytes
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_full_disk_is_an_error_that_names_the_file_and_asks_no_other_mirror(server, path: Path) -> None:
+def test_a_full_disk_raises_without_trying_another_mirror(server, path: Path) -> None:
     server.files.update(a=CONTENT, b=CONTENT)
     path.parent.mkdir()
     part_of(path).symlink_to("/dev/full")
@@ -129,7 +129,7 @@ def read_only() -> Iterator[Path]:
         os.chmod(folder, 0o755)
 
 
-def test_a_read_only_folder_is_named(server, read_only: Path) -> None:
+def test_the_error_names_a_read_only_folder(server, read_only: Path) -> None:
     server.files["file.gz"] = CONTENT
     with pytest.raises(PermissionError, match=r"Permission denied: '.*/file.gz.part'"):
         download([f"{server.url}/file.gz"], read_only / "file.gz", MD5)

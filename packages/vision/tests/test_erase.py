@@ -8,7 +8,7 @@ from flambeau.vision.transforms import RandomErasing
 from flambeau.vision.transforms.functional import erase
 
 
-def test_a_rectangle_is_overwritten() -> None:
+def test_erase_overwrites_a_rectangle() -> None:
     image = fb.zeros(3, 5, 6)
     result = erase(image, 1, 2, 3, 2, fb.tensor([1.0, 2.0, 3.0])[:, None, None])
     expected = np.zeros((3, 5, 6))
@@ -25,7 +25,7 @@ def test_a_rectangle_is_overwritten() -> None:
         erase("image", 0, 0, 1, 1, 0)
 
 
-def test_random_rectangles_keep_to_their_bounds() -> None:
+def test_random_erasing_respects_scale_and_ratio() -> None:
     fb.manual_seed(0)
     image = fb.zeros(3, 40, 50)
     for _ in range(100):
@@ -35,7 +35,7 @@ def test_random_rectangles_keep_to_their_bounds() -> None:
 
 
 @pytest.mark.parametrize("value", [5, (1.0, 2.0, 3.0), "random"])
-def test_values_of_the_erased_rectangle(value) -> None:
+def test_random_erasing_fills_with_its_value(value) -> None:
     fb.manual_seed(0)
     image = fb.full((3, 20, 30), 9.0)
     result = RandomErasing(1.0, value=value)(image)
@@ -69,11 +69,11 @@ def test_random_erasing_respects_its_probability() -> None:
         ({"p": 2}, ValueError, "p should be a number from 0 to 1, got 2"),
     ],
 )
-def test_arguments_that_are_rejected(options: dict, error: type, message: str) -> None:
+def test_random_erasing_rejects_invalid_arguments(options: dict, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         RandomErasing(**options)
 
 
-def test_values_that_do_not_fit_the_image() -> None:
+def test_random_erasing_rejects_values_of_the_wrong_size() -> None:
     with pytest.raises(ValueError, match="a sequence of 3 numbers, one per channel"):
         RandomErasing(1.0, value=(1, 2))(fb.zeros(3, 10, 10))

@@ -43,7 +43,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_names_are_torchvisions(name: str) -> None:
+def test_node_names_equal_those_of_torchvision(name: str) -> None:
     with fb.device("meta"):  # allocates no memory
         model = getattr(models, name)(**({"init_weights": False} if name in ("googlenet", "inception_v3") else {}))
     train, evaluation = get_graph_node_names(model, suppress_diff_warning=True)
@@ -77,7 +77,7 @@ def test_features_equal_the_outputs_of_layers(name: str) -> None:
         assert fb.allclose(found[child], expected[child], atol=1e-6), child
 
 
-def test_a_module_name_means_its_last_node(model: nn.Module) -> None:
+def test_a_module_name_selects_its_last_node(model: nn.Module) -> None:
     x = fb.randn(1, 3, 32, 32)
     found = create_feature_extractor(model, {"layer1": "one", "layer1.1.relu_1": "same"})(x)
     assert fb.equal(found["one"], found["same"])
@@ -115,7 +115,7 @@ def test_training_and_evaluation_have_separate_graphs() -> None:
     assert copied.net is not extractor.net
 
 
-def test_wrong_requests(model: nn.Module) -> None:
+def test_create_feature_extractor_rejects_invalid_nodes(model: nn.Module) -> None:
     with pytest.raises(ValueError, match="node: 'layer9' is not present in model"):
         create_feature_extractor(model, ["layer9"])
     with pytest.raises(ValueError, match="should be specified"):
@@ -131,13 +131,13 @@ def test_custom_leaf_modules(model: nn.Module) -> None:
     assert "layer1.0" in tracer.node_to_qualname.values()
 
 
-def test_layers_that_are_left_out_at_random_are_nodes() -> None:
+def test_stochastic_depth_is_traced_as_a_node() -> None:
     traced = fx.symbolic_trace(models.efficientnet_b0(num_classes=3).train())
     assert "flambeau_vision_ops_stochastic_depth(" in traced.code
     assert traced(fb.randn(2, 3, 32, 32)).shape == (2, 3)
 
 
-def test_a_model_can_be_traced_as_it_is() -> None:
+def test_fx_traces_models_without_changes() -> None:
     fb.manual_seed(0)
     swin = models.swin_t(num_classes=3).eval()
     x = fb.randn(1, 3, 32, 32)

@@ -22,7 +22,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_classes_are_folders(root: Path) -> None:
+def test_image_folder_finds_classes_by_folder(root: Path) -> None:
     dataset = ImageFolder(root)
     assert dataset.classes == ["cat", "dog"] and dataset.class_to_idx == {"cat": 0, "dog": 1}
     assert len(dataset) == 6 and dataset.targets == [0, 0, 0, 1, 1, 1] and dataset.imgs is dataset.samples
@@ -35,17 +35,17 @@ def test_classes_are_folders(root: Path) -> None:
     assert (image.mode, image.size, image.getpixel((0, 0)), label) == ("RGB", (3, 2), (0, 255, 0), 1)
 
 
-def test_transforms_are_applied(root: Path) -> None:
+def test_image_folder_applies_transforms(root: Path) -> None:
     dataset = ImageFolder(str(root), transform=lambda image: image.size, target_transform=lambda label: -label)
     assert dataset[5] == ((3, 2), -1)
 
 
-def test_grey_and_palettes_become_rgb(root: Path) -> None:
+def test_image_folder_converts_grey_and_palette_images_to_rgb(root: Path) -> None:
     Image.new("L", (3, 2), 7).save(root / "cat" / "1.png")
     assert ImageFolder(root)[0][0].getpixel((0, 0)) == (7, 7, 7)
 
 
-def test_files_can_be_chosen_by_a_function(root: Path) -> None:
+def test_is_valid_file_selects_files(root: Path) -> None:
     dataset = ImageFolder(root, is_valid_file=lambda path: path.endswith(".png"))
     assert len(dataset) == 2
     texts = DatasetFolder(root, loader=lambda path: Path(path).read_text(), extensions=(".txt",))
@@ -60,7 +60,7 @@ def test_folders_without_files_are_an_error_unless_allowed(root: Path) -> None:
     assert dataset.classes == ["bird", "cat", "dog"] and len(dataset) == 6
 
 
-def test_missing_folders_and_arguments_are_named(root: Path, tmp_path: Path) -> None:
+def test_errors_name_missing_folders_and_arguments(root: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"Couldn't find any class folder in .*cat/deeper"):
         ImageFolder(root / "cat" / "deeper")
     with pytest.raises(FileNotFoundError, match="nowhere"):
@@ -70,21 +70,21 @@ def test_missing_folders_and_arguments_are_named(root: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n", None])
-def test_a_damaged_image_is_named(root: Path, content: bytes | None) -> None:
+def test_the_error_names_a_damaged_image(root: Path, content: bytes | None) -> None:
     path = root / "cat" / "1.png"
     path.write_bytes(path.read_bytes()[:45] if content is None else content)
     with pytest.raises(OSError, match=r"cat/1.png"):
         ImageFolder(root)[0]
 
 
-def test_an_image_that_vanished_is_named(root: Path) -> None:
+def test_the_error_names_an_image_that_was_deleted(root: Path) -> None:
     dataset = ImageFolder(root)
     (root / "cat" / "1.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"cat/1.png"):
         dataset[0]
 
 
-def test_fake_data_is_the_same_for_an_index() -> None:
+def test_fake_data_is_deterministic_per_index() -> None:
     dataset = FakeData(size=5, image_size=(3, 8, 6), num_classes=4)
     state = fb.get_rng_state()
     first = [(image.tobytes(), label) for image, label in dataset]

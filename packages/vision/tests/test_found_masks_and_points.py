@@ -39,7 +39,7 @@ def cubic(length: int, size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("paste", [_pasting.paste_masks, _pasting._by_products])
-def test_a_mask_is_interpolated_over_its_box_and_cut_at_the_edges(paste: Callable[..., fb.Tensor]) -> None:
+def test_paste_masks_interpolates_over_the_box_and_clips_at_the_edges(paste: Callable[..., fb.Tensor]) -> None:
     places = [[2, 3, 9, 17], [-4, -2, 3, 30], [5, 5, 5, 5], [10, 4, 60, 8], [8, 8, 6, 7], [30, 2, 40, 9], [0, 0, 5, 5]]
     masks = fb.rand(len(places), 1, 6, 6)
     pasted = paste(masks, fb.tensor(places), 20, 24)
@@ -55,7 +55,7 @@ def test_a_mask_is_interpolated_over_its_box_and_cut_at_the_edges(paste: Callabl
 
 
 @pytest.mark.parametrize("peaks", [_peaks.bicubic_peaks, _peaks._by_products])
-def test_the_highest_element_of_each_enlarged_map_is_found(peaks: Callable[..., Any]) -> None:
+def test_heatmaps_to_keypoints_finds_the_maximum_of_each_resized_map(peaks: Callable[..., Any]) -> None:
     sizes = [[7, 11], [1, 1], [40, 3], [8, 8], [5, 60]]  # width and height
     maps = fb.randn(len(sizes), 3, 8, 8)
     scores, cells = peaks(maps, fb.tensor(sizes))
@@ -68,7 +68,7 @@ def test_the_highest_element_of_each_enlarged_map_is_found(peaks: Callable[..., 
     assert [tuple(each.shape) for each in empty] == [(0, 3), (0, 3, 2)]
 
 
-def test_keypoints_are_at_pixel_centres() -> None:
+def test_heatmaps_to_keypoints_uses_pixel_centres() -> None:
     maps = fb.zeros(1, 2, 4, 4)
     maps[0, 0, 0, 0] = maps[0, 1, 3, 2] = 1.0
     places, scores = heatmaps_to_keypoints(maps, fb.tensor([[10.0, 20.0, 13.5, 24.0]]))
@@ -76,7 +76,7 @@ def test_keypoints_are_at_pixel_centres() -> None:
     assert scores.tolist() == [[1.0, 1.0]]
 
 
-def test_masks_and_points_of_several_objects_have_gradients() -> None:
+def test_pasted_masks_and_keypoint_scores_have_gradients() -> None:
     boxes = fb.tensor([[1.0, 2.0, 9.0, 8.0], [3.0, 0.0, 7.0, 9.0]])
     masks = fb.rand(2, 1, 4, 4, requires_grad=True)
     paste_masks_in_image(masks, boxes, (10, 10)).sum().backward()

@@ -24,7 +24,7 @@ def test_png_keeps_every_pixel(tmp_path: Path, channels: int) -> None:
     )
 
 
-def test_jpeg_is_that_of_pillow(tmp_path: Path) -> None:
+def test_jpeg_images_decode_as_in_pillow(tmp_path: Path) -> None:
     smooth = fb.from_numpy(np.full((3, 8, 9), 77, dtype=np.uint8))
     io.write_jpeg(smooth, tmp_path / "image.jpg", quality=95)
     decoded = io.read_image(tmp_path / "image.jpg")
@@ -37,7 +37,7 @@ def test_jpeg_is_that_of_pillow(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "channels"), [("UNCHANGED", 4), ("GRAY", 1), ("GRAY_ALPHA", 2), ("RGB", 3), ("RGB_ALPHA", 4)]
 )
-def test_modes(tmp_path: Path, mode: str, channels: int) -> None:
+def test_images_decode_in_every_read_mode(tmp_path: Path, mode: str, channels: int) -> None:
     rgba = np.dstack([PIXELS.transpose(1, 2, 0), PIXELS[0]])
     Image.fromarray(rgba).save(tmp_path / "image.png")
     for wanted in (mode, io.ImageReadMode[mode]):
@@ -47,7 +47,7 @@ def test_modes(tmp_path: Path, mode: str, channels: int) -> None:
     assert io.read_image(tmp_path / "palette.png").shape[0] == 3
 
 
-def test_damage_is_named(tmp_path: Path) -> None:
+def test_decoding_a_damaged_image_raises_a_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "image.png"
     io.write_png(fb.from_numpy(PIXELS), path)
     path.write_bytes(path.read_bytes()[:60])

@@ -8,7 +8,7 @@ from flambeau import nn
 from flambeau.vision import ops
 
 
-def test_a_convolution_keeps_the_size_and_has_a_bias_without_normalisation() -> None:
+def test_conv_norm_activation_pads_and_has_a_bias_only_without_a_norm() -> None:
     layer = ops.Conv2dNormActivation(3, 4, kernel_size=5, dilation=2)
     assert [type(part) for part in layer] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU] and layer[0].bias is None
     assert tuple(layer(fb.zeros(1, 3, 9, 9)).shape) == (1, 4, 9, 9)
@@ -16,7 +16,7 @@ def test_a_convolution_keeps_the_size_and_has_a_bias_without_normalisation() -> 
     assert len(bare) == 1 and bare[0].bias is not None
 
 
-def test_squeeze_and_excitation_weighs_channels() -> None:
+def test_squeeze_excitation_scales_channels() -> None:
     fb.manual_seed(0)
     layer = ops.SqueezeExcitation(4, 2)
     x = fb.randn(2, 4, 3, 3)
@@ -29,7 +29,7 @@ def test_squeeze_and_excitation_weighs_channels() -> None:
     np.testing.assert_allclose(ratio[..., 0, 0], expected, rtol=1e-4)
 
 
-def test_a_frozen_normalisation_is_that_of_evaluation() -> None:
+def test_frozen_batch_norm_equals_batch_norm_in_evaluation() -> None:
     normal, frozen = nn.BatchNorm2d(3), ops.FrozenBatchNorm2d(3)
     normal(fb.randn(8, 3, 4, 4) * 3 + 1)
     nn.init.normal_(normal.weight)
@@ -56,7 +56,7 @@ def test_stochastic_depth() -> None:
         ops.stochastic_depth(x, 2, "row")
 
 
-def test_perceptron_and_permutation() -> None:
+def test_mlp_and_permute_layers() -> None:
     layer = ops.MLP(4, [8, 3], norm_layer=nn.LayerNorm)
     assert [type(part) for part in layer] == [nn.Linear, nn.LayerNorm, nn.ReLU, nn.Dropout, nn.Linear, nn.Dropout]
     assert tuple(ops.Permute((0, 2, 1))(fb.zeros(1, 2, 3)).shape) == (1, 3, 2)

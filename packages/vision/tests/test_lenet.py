@@ -9,17 +9,17 @@ from flambeau.vision import datasets, models, transforms
 
 
 @pytest.mark.parametrize("size", [4, 5, 8, 16, 27, 28, 29, 31, 32, 33, 64])
-def test_every_size_of_image_fits(size: int) -> None:
+def test_lenet_accepts_images_of_every_size(size: int) -> None:
     model = models.LeNet(num_classes=7, in_channels=3, image_size=size)
     assert tuple(model(fb.zeros(2, 3, size, size)).shape) == (2, 7)
 
 
-def test_an_image_that_is_too_small_is_rejected() -> None:
+def test_lenet_rejects_images_that_are_too_small() -> None:
     with pytest.raises(ValueError, match="at least 4x4 pixels, got image_size=3"):
         models.LeNet(image_size=3)
 
 
-def test_the_parameters_are_those_of_the_paper() -> None:
+def test_lenet_has_the_parameters_of_the_paper() -> None:
     parameters = {name: tuple(parameter.shape) for name, parameter in models.LeNet().named_parameters()}
     assert parameters == {
         "features.0.weight": (6, 1, 5, 5),
@@ -47,7 +47,7 @@ def pool(image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("size", "paddings"), [(8, (2, 2)), (28, (2, 0)), (32, (0, 0))])
-def test_scores_equal_those_of_numpy(size: int, paddings: tuple[int, int]) -> None:
+def test_scores_of_lenet_equal_numpy(size: int, paddings: tuple[int, int]) -> None:
     model = models.LeNet(image_size=size)
     weights = [parameter.detach().numpy().astype(np.float64) for parameter in model.parameters()]
     image = np.random.default_rng(0).standard_normal((1, size, size))
@@ -60,7 +60,7 @@ def test_scores_equal_those_of_numpy(size: int, paddings: tuple[int, int]) -> No
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_it_learns() -> None:
+def test_lenet_learns() -> None:
     """Check that plain gradient descent reduces the loss on a few real digits to a tenth."""
     fb.manual_seed(0)
     to_input = transforms.Compose([transforms.ToTensor(), transforms.Normalize([0.305], [0.376])])

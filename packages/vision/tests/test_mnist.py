@@ -30,7 +30,7 @@ def test_files_are_found_in_both_layouts_plain_and_gzipped(write_mnist, folder: 
     assert image.mode == "L" and (np.asarray(image) == IMAGES[2]).all() and label == 4 and type(label) is int
 
 
-def test_the_splits_are_separate(write_mnist) -> None:
+def test_training_and_test_split_are_separate(write_mnist) -> None:
     write_mnist(IMAGES, LABELS)
     root = write_mnist(IMAGES[:2], LABELS[:2], train=False)
     assert (len(MNIST(str(root))), len(MNIST(root, train=False))) == (5, 2)
@@ -41,11 +41,11 @@ def test_the_splits_are_separate(write_mnist) -> None:
     ]
 
 
-def test_an_empty_split_is_a_split(write_mnist) -> None:
+def test_an_empty_mnist_split_can_be_read(write_mnist) -> None:
     assert len(MNIST(write_mnist(IMAGES[:0], LABELS[:0]))) == 0
 
 
-def test_transforms_are_applied(write_mnist) -> None:
+def test_mnist_applies_transforms(write_mnist) -> None:
     root = write_mnist(IMAGES, LABELS)
     dataset = MNIST(root, transform=lambda image: image.getextrema(), target_transform=lambda label: label + 1)
     assert dataset[0] == ((IMAGES[0].min(), IMAGES[0].max()), 4)
@@ -60,16 +60,14 @@ def test_data_and_targets_can_be_replaced(write_mnist) -> None:
 
 
 @pytest.mark.parametrize(("former", "values"), [("data", IMAGES), ("labels", LABELS)])
-def test_the_former_names_of_images_and_labels_warn_and_still_work(
-    write_mnist, former: str, values: np.ndarray
-) -> None:
+def test_deprecated_attributes_of_mnist_warn_and_still_work(write_mnist, former: str, values: np.ndarray) -> None:
     dataset = MNIST(write_mnist(IMAGES, LABELS))
     for split in ("train", "test"):
         with pytest.warns(UserWarning, match=f"{split}_{former} has been renamed"):
             assert getattr(dataset, f"{split}_{former}").tolist() == values.tolist()
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_mnist_file(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"train-images-idx3-ubyte is neither in .* You can use download=True"):
         MNIST(tmp_path)
 
@@ -86,7 +84,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (lambda content: content[:4] + b"\xff" * 12 + content[16:], "is truncated"),
     ],
 )
-def test_a_damaged_file_is_named(write_mnist, packed: bool, change, message: str) -> None:
+def test_the_error_names_a_damaged_mnist_file(write_mnist, packed: bool, change, message: str) -> None:
     root = write_mnist(IMAGES, LABELS)
     path = root / "train-images-idx3-ubyte"
     content = change(path.read_bytes())
@@ -98,7 +96,7 @@ def test_a_damaged_file_is_named(write_mnist, packed: bool, change, message: str
 @pytest.mark.parametrize(
     "change", [lambda packed: packed[:-20], lambda packed: packed[:30] + b"\xff" * 50 + packed[80:]]
 )
-def test_a_damaged_gzip_file_is_named(write_mnist, change) -> None:
+def test_the_error_names_a_damaged_gzip_file(write_mnist, change) -> None:
     root = write_mnist(IMAGES, LABELS, packed=True)
     path = root / "train-images-idx3-ubyte.gz"
     path.write_bytes(change(path.read_bytes()))
@@ -115,14 +113,16 @@ def test_a_damaged_gzip_file_is_named(write_mnist, change) -> None:
         (IMAGES, LABELS + 6, "labels-idx1-ubyte holds the label 11, but there are 10 classes"),
     ],
 )
-def test_files_that_do_not_fit_are_named(write_mnist, images: np.ndarray, labels: np.ndarray, message: str) -> None:
+def test_errors_name_files_with_inconsistent_sizes(
+    write_mnist, images: np.ndarray, labels: np.ndarray, message: str
+) -> None:
     root = write_mnist(images, labels)
     with pytest.raises(ValueError, match=message):
         MNIST(root)
 
 
 @pytest.mark.parametrize(("code", "dtype"), [(0x09, ">i1"), (0x0B, ">i2"), (0x0C, ">i4"), (0x0D, ">f4"), (0x0E, ">f8")])
-def test_every_type_of_the_format_is_read(tmp_path: Path, code: int, dtype: str) -> None:
+def test_every_element_type_of_the_idx_format_is_read(tmp_path: Path, code: int, dtype: str) -> None:
     values = np.array([[1, -2, 3]], dtype=dtype)
     path = tmp_path / "file"
     path.write_bytes(bytes([0, 0, code, 2, 0, 0, 0, 1, 0, 0, 0, 3]) + values.tobytes())

@@ -117,7 +117,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", models.list_models(models))
 @pytest.mark.usefixtures("uninitialized")
-def test_parameters_are_those_published(name: str) -> None:
+def test_models_have_the_published_numbers_of_parameters(name: str) -> None:
     count, shapes = PUBLISHED[name]
     model = models.get_model(name)
     assert sum(parameter.numel() for parameter in model.parameters()) == count
@@ -177,7 +177,7 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_models_give_scores_and_gradients_of_every_weight(name: str) -> None:
+def test_models_compute_scores_and_gradients_of_every_weight(name: str) -> None:
     fb.manual_seed(0)
     model = SMALL[name]()
     if name == "vit":
@@ -198,19 +198,19 @@ def test_models_give_scores_and_gradients_of_every_weight(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_batch_without_images_has_no_scores(name: str) -> None:
+def test_an_empty_batch_gives_empty_scores(name: str) -> None:
     with fb.no_grad():
         assert tuple(SMALL[name]().eval()(fb.zeros(0, 3, 64, 64)).shape) == (0, 7)
 
 
-def test_dilation_keeps_the_size() -> None:
+def test_replacing_stride_with_dilation_keeps_the_image_size() -> None:
     model = SMALL["dilated"]()
     features = model.layer4(model.layer3(model.layer2(model.layer1(fb.zeros(1, 64, 16, 16)))))
     assert tuple(features.shape) == (1, 2048, 8, 8)
     assert [model.layer3[1].conv2.dilation, model.layer4[0].conv2.dilation] == [(2, 2), (2, 2)]
 
 
-def test_initialization() -> None:
+def test_models_initialise_their_weights_as_torchvision() -> None:
     fb.manual_seed(0)
     model = models.resnet18(zero_init_residual=True)
     assert not any(block.bn2.weight.any() for block in model.layer3) and (model.layer3[0].bn1.weight == 1).all()
@@ -238,14 +238,14 @@ def test_layers_of_vgg() -> None:
 
 
 @pytest.mark.parametrize(("name", "heads", "size"), [("googlenet", 2, 64), ("inception_v3", 1, 299)])
-def test_auxiliary_heads_give_scores_in_training(name: str, heads: int, size: int) -> None:
+def test_auxiliary_heads_return_scores_in_training(name: str, heads: int, size: int) -> None:
     model = models.get_model(name, num_classes=7, init_weights=False)
     outputs = model(fb.zeros(2, 3, size, size))
     assert [tuple(scores.shape) for scores in outputs] == [(2, 7)] * (1 + heads) and outputs.logits is outputs[0]
     assert tuple(model.eval()(fb.zeros(1, 3, size, size)).shape) == (1, 7)
 
 
-def test_input_of_inception_is_normalized_by_a_half() -> None:
+def test_inception_normalises_its_input_to_a_mean_and_std_of_one_half() -> None:
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     image = np.random.default_rng(0).random((2, 4, 3))
     normalized = fb.tensor(((image - mean) / std).transpose(2, 0, 1)).unsqueeze(0)
@@ -267,7 +267,7 @@ def test_input_of_inception_is_normalized_by_a_half() -> None:
         (2, (7, 4), (slice(6, 8), slice(2, 6))),
     ],
 )
-def test_attention_stays_within_a_window(version: str, shift: int, pixel: tuple, seen: tuple) -> None:
+def test_swin_attention_is_limited_to_windows(version: str, shift: int, pixel: tuple, seen: tuple) -> None:
     fb.manual_seed(0)
     attention = getattr(models.swin_transformer, version)(8, [4, 4], [shift, shift], 2)
     image = fb.randn(1, 8, 8, 8)
@@ -297,7 +297,7 @@ def test_shifted_window_attention_uses_relative_positions() -> None:
 @pytest.mark.parametrize(
     ("kind", "seen"), [("window", (slice(0, 2), slice(4, 6))), ("grid", (slice(1, 4, 2), slice(1, 6, 3)))]
 )
-def test_attention_of_maxvit_stays_within_a_part(kind: str, seen: tuple) -> None:
+def test_maxvit_attention_is_limited_to_partitions(kind: str, seen: tuple) -> None:
     fb.manual_seed(0)
     layer = models.maxvit.PartitionAttentionLayer(8, 4, 2, kind, (4, 6), 1, nn.GELU, nn.LayerNorm, 0.0, 0.0, 0.0)
     image = fb.randn(1, 8, 4, 6)
@@ -349,7 +349,7 @@ def test_dcgan_has_the_weights_of_pytorch_s_example() -> None:
         models.DCGANGenerator(image_size=28)
 
 
-def test_models_by_name() -> None:
+def test_get_model_builds_models_by_name() -> None:
     names = models.list_models()
     assert names == sorted(names) and {"resnet18", "vgg16", "alexnet", "mobilenet_v2", "vit_b_16"} <= set(names)
     assert models.list_models(include="vgg*", exclude=["*_bn", "*19*"]) == ["vgg11", "vgg13", "vgg16"]
@@ -360,7 +360,7 @@ def test_models_by_name() -> None:
         models.get_model("resnet19")
 
 
-def test_weights_come_from_a_file(tmp_path: Path) -> None:
+def test_models_load_weights_from_a_cached_file(tmp_path: Path) -> None:
     model = models.squeezenet1_1(num_classes=3)
     path = tmp_path / "squeezenet1_1.safetensors"
     fb.save(model.state_dict(), path)
@@ -392,7 +392,7 @@ def test_state_dicts_with_older_names_are_loaded() -> None:
     assert all((a == b).all() for a, b in zip(loaded.parameters(), vit.parameters(), strict=True))
 
 
-def test_images_and_arguments_that_do_not_fit() -> None:
+def test_models_reject_unsuitable_images_and_arguments() -> None:
     with pytest.raises(AssertionError, match="Wrong image height! Expected 64 but got 32!"):
         SMALL["vit"]()(fb.zeros(1, 3, 32, 64))
     with pytest.raises(ValueError, match="30 is not a multiple of 16"):

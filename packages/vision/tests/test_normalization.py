@@ -16,7 +16,7 @@ def test_normalize(dtype: type) -> None:
     np.testing.assert_allclose(result.numpy(), (image - mean[:, None, None]) / std[:, None, None], rtol=1e-5, atol=1e-6)
 
 
-def test_normalize_takes_one_value_for_all_and_whole_batches() -> None:
+def test_normalize_accepts_a_single_value_and_batches() -> None:
     image = np.random.default_rng(0).random((2, 3, 2, 4))
     result = Normalize([0.5], [2.0])(fb.from_numpy(image))
     np.testing.assert_allclose(result.numpy(), (image - 0.5) / 2)
@@ -50,7 +50,7 @@ def test_normalize_rejects_invalid_statistics() -> None:
         Normalize([0.0], [1.0])(np.zeros((2, 2)))
 
 
-def test_whitening() -> None:
+def test_linear_transformation_whitens_images() -> None:
     rng = np.random.default_rng(0)
     matrix, mean, images = rng.random((12, 12)), rng.random(12), rng.random((5, 3, 2, 2))
     whiten = LinearTransformation(fb.from_numpy(matrix), fb.from_numpy(mean))

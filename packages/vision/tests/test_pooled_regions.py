@@ -58,7 +58,7 @@ def test_roi_pool(scale: float) -> None:
     assert (expected[3] == 0).any()  # a bin outside of the map
 
 
-def test_roi_pool_derives_to_the_first_of_equal_pixels() -> None:
+def test_roi_pool_gradient_goes_to_the_first_of_equal_pixels() -> None:
     input = fb.zeros(1, 1, 4, 4, requires_grad=True)
     ops.roi_pool(input, [fb.tensor([[0.0, 0.0, 3.0, 3.0]])], 2).sum().backward()
     assert fb.nonzero(input.grad[0, 0]).tolist() == [[0, 0], [0, 2], [2, 0], [2, 2]]
@@ -98,7 +98,7 @@ def test_ps_roi_align_reads_each_bin_from_separate_channels() -> None:
     assert fb.autograd.gradcheck(lambda maps: ops.ps_roi_align(maps, region, 2, 0.5, 2), (small,))
 
 
-def test_layers_of_regions() -> None:
+def test_roi_layers_equal_their_functions() -> None:
     input, regions = random(2, 12, 10, 13), boxes()
     for layer, expected in (
         (ops.RoIPool(2, 0.5), ops.roi_pool(input, regions, 2, 0.5)),
@@ -172,7 +172,7 @@ def test_derivatives_of_deform_conv2d() -> None:
     assert offset.grad[0, 1, 0].tolist() == [2, 4, -7]
 
 
-def test_blocks_are_dropped() -> None:
+def test_drop_block_drops_square_blocks() -> None:
     fb.manual_seed(0)
     input = fb.ones(8, 4, 12, 12)
     found = ops.drop_block2d(input, 0.2, 3)
@@ -190,7 +190,7 @@ def test_blocks_are_dropped() -> None:
         ops.DropBlock3d(0.1, 3)(input)
 
 
-def test_convolutions_of_videos_keep_their_size() -> None:
+def test_conv3d_norm_activation_keeps_the_size_of_videos() -> None:
     layer = ops.Conv3dNormActivation(2, 4, (1, 3, 5), dilation=(1, 2, 1))
     assert tuple(layer(fb.rand(1, 2, 3, 8, 9)).shape) == (1, 4, 3, 8, 9)
     assert layer[0].padding == (0, 2, 2) and layer[0].bias is None and layer.out_channels == 4

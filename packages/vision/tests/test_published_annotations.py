@@ -158,7 +158,7 @@ def test_flickr(kind: str, file: str, tmp_path: Path, monkeypatch: pytest.Monkey
         lambda root: datasets.VOCSegmentation(root),
     ],
 )
-def test_missing_files_are_named(make: Callable[[Path], Any], tmp_path: Path) -> None:
+def test_errors_name_missing_annotation_files(make: Callable[[Path], Any], tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"^Dataset not found\. \w+: .* does not exist. You can use download=True"):
         make(tmp_path)
 
@@ -199,7 +199,7 @@ def boxes_of(target: Any) -> list[list[int]]:
     return target.tolist()
 
 
-def test_targets_that_transforms_map(tmp_path: Path) -> None:
+def test_wrapped_datasets_return_transformable_targets(tmp_path: Path) -> None:
     for build in (voc, coco, pets, celeba, cityscapes, sbd, kitti, widerface):
         build(tmp_path)
     wrap = datasets.wrap_dataset_for_transforms_v2

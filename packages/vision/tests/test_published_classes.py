@@ -85,7 +85,7 @@ def shade(image: Image.Image) -> int:
 
 
 @pytest.mark.parametrize(("name", "build", "options", "expected"), CASES)
-def test_images_and_their_classes(
+def test_classification_datasets_return_images_and_classes(
     name: str, build: Callable, options: dict, expected: list[tuple[int, Any]], tmp_path: Path
 ) -> None:
     build(tmp_path)
@@ -100,7 +100,7 @@ def test_images_and_their_classes(
 
 
 @pytest.mark.parametrize(("name", "options"), sorted({name: options for name, _, options, _ in CASES}.items()))
-def test_missing_files_are_named(name: str, options: dict, tmp_path: Path) -> None:
+def test_errors_name_missing_dataset_files(name: str, options: dict, tmp_path: Path) -> None:
     kind = getattr(datasets, name)
     with pytest.raises(
         RuntimeError, match=r"^Dataset not found\. \w+: .* does not exist|^The archive ILSVRC2012_devkit"
@@ -109,12 +109,12 @@ def test_missing_files_are_named(name: str, options: dict, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("name", [name for name, _, options, _ in CASES if "split" in options])
-def test_another_split_is_named(name: str, tmp_path: Path) -> None:
+def test_errors_name_an_unknown_split(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Unknown value 'holdout' for argument split\. Valid values are \{'"):
         getattr(datasets, name)(tmp_path, split="holdout")
 
 
-def test_names_of_classes(tmp_path: Path) -> None:
+def test_classification_datasets_have_class_names(tmp_path: Path) -> None:
     for build in (
         flowers102,
         food101,
@@ -142,7 +142,7 @@ def test_names_of_classes(tmp_path: Path) -> None:
     assert datasets.LFWPeople(tmp_path).class_to_idx == {"Ann": 0, "Bob": 1}
 
 
-def test_pairs_of_faces(tmp_path: Path) -> None:
+def test_lfw_pairs(tmp_path: Path) -> None:
     lfw(tmp_path)
     pairs = datasets.LFWPairs(tmp_path, transform=shade)
     assert [pairs[i] for i in range(2)] == [(1, 2, 1), (2, 3, 0)]
@@ -151,7 +151,7 @@ def test_pairs_of_faces(tmp_path: Path) -> None:
         datasets.LFWPairs(tmp_path, download=True)
 
 
-def test_outlines_of_objects(tmp_path: Path) -> None:
+def test_caltech101_returns_outlines_of_objects(tmp_path: Path) -> None:
     caltech101(tmp_path)
     _, (label, outline) = datasets.Caltech101(tmp_path, target_type=["category", "annotation"])[0]
     assert label == 0 and outline.tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -159,7 +159,7 @@ def test_outlines_of_objects(tmp_path: Path) -> None:
     assert outline[0, 0] == 2
 
 
-def test_moving_digits(tmp_path: Path) -> None:
+def test_moving_mnist(tmp_path: Path) -> None:
     moving_mnist(tmp_path)
     for split, first, count in ((None, 0, 20), ("train", 0, 15), ("test", 15, 5)):
         dataset = datasets.MovingMNIST(tmp_path, split=split, split_ratio=15)
@@ -168,7 +168,7 @@ def test_moving_digits(tmp_path: Path) -> None:
         datasets.MovingMNIST(tmp_path, split_ratio=20)
 
 
-def test_files_of_hdf5_need_its_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hdf5_datasets_name_the_missing_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(RuntimeError, match="h5py is not found"):
         datasets.PCAM(tmp_path)

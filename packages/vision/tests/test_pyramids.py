@@ -13,7 +13,7 @@ from flambeau.vision.ops.feature_pyramid_network import FeaturePyramidNetwork, L
 RNG = np.random.default_rng(0)
 
 
-def test_each_level_adds_the_upsampled_level_above() -> None:
+def test_each_pyramid_level_adds_the_upsampled_level_above() -> None:
     pyramid = FeaturePyramidNetwork([1, 1], 1, LastLevelMaxPool())
     for block in (*pyramid.inner_blocks, *pyramid.layer_blocks):
         block[0].weight.data.zero_()
@@ -27,7 +27,7 @@ def test_each_level_adds_the_upsampled_level_above() -> None:
     np.testing.assert_allclose(out["pool"].detach().numpy(), small.numpy()[:, :, ::2, ::2])
 
 
-def test_maps_beyond_a_pyramid() -> None:
+def test_extra_blocks_add_levels_to_a_feature_pyramid() -> None:
     own, other = LastLevelP6P7(4, 4), LastLevelP6P7(8, 4)
     p5, c5 = fb.rand(1, 4, 8, 8), fb.rand(1, 8, 8, 8)
     for block, source in ((own, p5), (other, c5)):
@@ -50,7 +50,7 @@ def test_state_dicts_with_older_names_are_loaded() -> None:
     assert all((a == b).all() for a, b in zip(pyramid.parameters(), other.parameters(), strict=True))
 
 
-def test_boxes_are_read_from_the_level_of_their_size() -> None:
+def test_multi_scale_roi_align_selects_the_level_by_box_size() -> None:
     maps = {"0": fb.full((2, 1, 64, 64), 1.0), "1": fb.full((2, 1, 32, 32), 2.0), "no": fb.full((2, 1, 8, 8), 3.0)}
     pool = ops.MultiScaleRoIAlign(["0", "1"], (2, 3), 2, canonical_scale=64, canonical_level=3)
     boxes = [
@@ -66,7 +66,7 @@ def test_boxes_are_read_from_the_level_of_their_size() -> None:
 
 
 @pytest.mark.parametrize("ratio", [2, 0])
-def test_both_ways_of_reading_regions_agree(ratio: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_algorithms_of_roi_align_agree(ratio: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from flambeau.vision.ops import _roi_align
 
     maps = fb.from_numpy(RNG.standard_normal((2, 3, 20, 25)))
@@ -85,7 +85,7 @@ def test_both_ways_of_reading_regions_agree(ratio: int, monkeypatch: pytest.Monk
     np.testing.assert_allclose(gradients[0], gradients[1], atol=1e-11)
 
 
-def test_regions_can_be_differentiated_twice() -> None:
+def test_roi_align_is_twice_differentiable() -> None:
     maps = fb.from_numpy(RNG.standard_normal((1, 2, 30, 30))).requires_grad_()
     rois = fb.tensor([[0.0, 3.0, 4.0, 20.0, 25.0], [0.0, 1.0, 1.0, 9.0, 9.0]]).double()
     (grad,) = fb.autograd.grad((ops.roi_align(maps, rois, 2, 1.0, 2) ** 3).sum(), maps, create_graph=True)
@@ -101,7 +101,7 @@ def test_regions_can_be_differentiated_twice() -> None:
     assert (second * direction).sum().item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_empty_regions_give_zero_gradients() -> None:
+def test_roi_align_without_regions_has_zero_gradients() -> None:
     maps = fb.rand(2, 3, 4, 4).requires_grad_()
     empty = ops.roi_align(maps, fb.zeros(0, 5), 2)
     assert tuple(empty.shape) == (0, 3, 2, 2)
@@ -109,7 +109,7 @@ def test_empty_regions_give_zero_gradients() -> None:
     assert maps.grad is not None and not maps.grad.any()
 
 
-def test_boxes_are_coded_and_decoded() -> None:
+def test_box_coder_encodes_and_decodes_boxes() -> None:
     corners = RNG.random((2, 9, 2)) * 50
     first, second = (np.concatenate([c, c + 2 + RNG.random((9, 2)) * 30], 1) for c in corners)
     coder = BoxCoder((10.0, 10.0, 5.0, 5.0))
@@ -125,7 +125,7 @@ def test_boxes_are_coded_and_decoded() -> None:
 
 
 @pytest.mark.parametrize("kind", ["l1", "smooth_l1", "giou", "diou", "ciou"])
-def test_losses_of_exact_boxes_are_zero(kind: str) -> None:
+def test_box_losses_of_exact_boxes_are_zero(kind: str) -> None:
     anchors, truth = fb.tensor([[0.0, 0.0, 10.0, 10.0]]), fb.tensor([[2.0, 1.0, 9.0, 12.0]])
     coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
     codes = coder.encode_single(truth, anchors)
@@ -135,7 +135,7 @@ def test_losses_of_exact_boxes_are_zero(kind: str) -> None:
         box_loss("l3", coder, anchors, truth, codes)
 
 
-def test_predictions_are_matched() -> None:
+def test_matcher_assigns_predictions_to_objects() -> None:
     quality = fb.tensor([[0.1, 0.5, 0.8, 0.2, 0.0], [0.2, 0.25, 0.1, 0.3, 0.0]])
     assert Matcher(0.7, 0.45)(quality).tolist() == [-1, -2, 0, -1, -1]
     # The fourth prediction is the most similar one to the second ground truth.
@@ -146,7 +146,7 @@ def test_predictions_are_matched() -> None:
         Matcher(0.5, 0.5)(fb.zeros(3, 0))
 
 
-def test_samples_are_balanced() -> None:
+def test_balanced_sampler_selects_positives_and_negatives() -> None:
     labels = fb.tensor([1.0] * 10 + [0.0] * 30 + [-1.0] * 20)
     seen = set()
     for _ in range(20):
@@ -172,7 +172,7 @@ def test_anchors_are_centred_on_all_pixels() -> None:
         generator(ImageList(fb.zeros(2, 3, 32, 60), []), maps[:1])
 
 
-def test_many_boxes_are_suppressed_as_one_by_one() -> None:
+def test_nms_of_many_boxes_equals_sequential_suppression() -> None:
     corners = RNG.random((700, 2)) * 60
     boxes = np.concatenate([corners, corners + 5 + RNG.random((700, 2)) * 20], 1)
     scores, classes = RNG.random(700), RNG.integers(0, 3, 700)

@@ -17,7 +17,7 @@ def as_array(image: Image.Image | fb.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("mode", [mode for mode in InterpolationMode if "NEAREST" not in mode.name])
 @pytest.mark.parametrize("size", SIZES)
-def test_tensors_and_arrays_are_resized_as_pillow_does(request, mode: InterpolationMode, size) -> None:
+def test_resize_of_tensors_and_arrays_equals_pillow(request, mode: InterpolationMode, size) -> None:
     # Pillow rounds and clamps between its two passes, so filters that overshoot need an image without extremes.
     overshoots = mode in (InterpolationMode.BICUBIC, InterpolationMode.LANCZOS)
     picture = request.getfixturevalue("picture" if overshoots else "noise")
@@ -30,7 +30,7 @@ def test_tensors_and_arrays_are_resized_as_pillow_does(request, mode: Interpolat
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_nearest_pixel_is_that_of_pillow(noise: Image.Image, size) -> None:
+def test_nearest_interpolation_equals_pillow(noise: Image.Image, size) -> None:
     expected = as_array(noise.resize(size[::-1], Image.Resampling.NEAREST))
     exact = resize(pil_to_tensor(noise), size, InterpolationMode.NEAREST_EXACT)
     assert (as_array(exact) == expected).all()
@@ -39,7 +39,7 @@ def test_the_nearest_pixel_is_that_of_pillow(noise: Image.Image, size) -> None:
     assert (as_array(old) == as_array(noise)[rows][:, columns]).all()
 
 
-def test_floats_stay_floats_and_batches_batches(noise: Image.Image) -> None:
+def test_resize_keeps_dtypes_and_batch_dimensions(noise: Image.Image) -> None:
     image = pil_to_tensor(noise).double() / 255
     batch = fb.stack([image, image.flip(-1)])[None]
     result = resize(batch, (10, 12))
@@ -48,7 +48,7 @@ def test_floats_stay_floats_and_batches_batches(noise: Image.Image) -> None:
     assert tuple(resize(image[0], (10, 12)).shape) == (10, 12)
 
 
-def test_without_antialias_each_pixel_is_between_its_neighbours() -> None:
+def test_resize_without_antialias_interpolates_between_neighbours() -> None:
     image = fb.tensor([[0.0, 0.0, 10.0, 10.0, 0.0, 0.0]])
     assert resize(image, (1, 2), antialias=False).tolist() == [[0.0, 0.0]]
     assert resize(image, (1, 2), antialias=True)[0, 0] > 2
@@ -65,7 +65,7 @@ def test_without_antialias_each_pixel_is_between_its_neighbours() -> None:
         (33, None, (33, 47)),
     ],
 )
-def test_one_number_is_the_shorter_side(noise: Image.Image, size, max_size, expected) -> None:
+def test_resize_with_one_number_sets_the_shorter_side(noise: Image.Image, size, max_size, expected) -> None:
     assert resize(noise, size, max_size=max_size).size == expected[::-1]
     assert resize(noise.transpose(Image.Transpose.ROTATE_90), size, max_size=max_size).size == (
         expected if size != (5, 6) else (6, 5)
@@ -73,7 +73,7 @@ def test_one_number_is_the_shorter_side(noise: Image.Image, size, max_size, expe
     assert tuple(Resize(size, max_size=max_size)(pil_to_tensor(noise)).shape) == (3, *expected)
 
 
-def test_numbers_of_pillow_are_modes() -> None:
+def test_interpolation_modes_accept_pillow_constants() -> None:
     assert Resize(3, interpolation=Image.Resampling.BICUBIC).interpolation is InterpolationMode.BICUBIC
     assert repr(Resize(3)) == "Resize(size=3, interpolation=bilinear, max_size=None, antialias=True)"
 

@@ -24,7 +24,7 @@ def auxiliary(name):
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_parameters_are_those_published(name):
+def test_segmentation_models_have_the_published_numbers_of_parameters(name):
     with fb.device("meta"):
         model = getattr(segmentation, name)(weights=None, weights_backbone=None, **auxiliary(name))
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
@@ -32,7 +32,7 @@ def test_parameters_are_those_published(name):
 
 
 @pytest.mark.parametrize("name", ["deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large"])
-def test_scores_have_the_size_of_the_image_and_learn(name):
+def test_segmentation_models_return_scores_of_image_size_and_learn(name):
     fb.manual_seed(0)
     model = getattr(segmentation, name)(weights=None, weights_backbone=None, num_classes=3, **auxiliary(name))
     images, labels = fb.rand(2, 3, 64, 96), fb.randint(0, 3, (2, 64, 96))
@@ -43,7 +43,7 @@ def test_scores_have_the_size_of_the_image_and_learn(name):
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in model.parameters())
 
 
-def test_the_last_stages_are_dilated_and_keep_their_size():
+def test_segmentation_backbones_dilate_their_last_stages():
     with fb.device("meta"):
         maps = segmentation.fcn_resnet50(weights=None, weights_backbone=None).backbone(fb.rand(1, 3, 64, 64))
         assert maps["out"].shape == (1, 2048, 8, 8)

@@ -40,7 +40,7 @@ def test_construction_of_tv_tensors(noise: Image.Image) -> None:
         Video(fb.zeros(3, 4, 4))
 
 
-def test_operators_give_plain_tensors() -> None:
+def test_operators_of_tv_tensors_return_plain_tensors() -> None:
     for kind in (boxes(), Mask(fb.ones(2, 3, 3)), tv_tensors.Image(fb.rand(3, 4, 4)), Video(fb.rand(2, 3, 4, 4))):
         for result in (kind + 1, 1 + kind, kind * kind, kind[0], kind.sum(), fb.stack([kind, kind]), *kind.unbind(0)):
             assert type(result) is fb.Tensor
@@ -61,7 +61,7 @@ def test_gradients_flow_through_tv_tensors() -> None:
     np.testing.assert_allclose(leaf.grad.numpy(), 2 * leaf.detach().numpy())
 
 
-def test_the_type_that_operators_give() -> None:
+def test_set_return_type_selects_the_type_of_operator_results() -> None:
     with tv_tensors.set_return_type("TVTensor"):
         moved = boxes() + 1
         assert type(moved) is BoundingBoxes and moved.canvas_size == (8, 10)
@@ -84,7 +84,7 @@ def test_wrap_copies_the_metadata() -> None:
     assert type(tv_tensors.wrap(fb.zeros(2, 2), like=Mask(fb.ones(2, 2)))) is Mask
 
 
-def test_workers_send_tv_tensors() -> None:
+def test_workers_can_send_tv_tensors() -> None:
     samples = [{"image": tv_tensors.Image(fb.full((1, 2, 2), float(n))), "boxes": boxes()} for n in range(4)]
     loader = DataLoader(samples, batch_size=None, num_workers=1)
     received = list(loader)

@@ -23,14 +23,14 @@ def test_make_grid_arranges_images_in_rows() -> None:
     np.testing.assert_array_equal(utils.make_grid(list(IMAGES), nrow=3, padding=1, pad_value=0.5).numpy(), expected)
 
 
-def test_one_image_stays_as_it_is_and_gray_becomes_three_channels() -> None:
+def test_make_grid_of_one_image_and_of_grey_images() -> None:
     assert (utils.make_grid(IMAGES[0]) == IMAGES[0]).all() and (utils.make_grid(IMAGES[:1]) == IMAGES[0]).all()
     for gray in (IMAGES[0, 0], IMAGES[0, :1], IMAGES[:1, :1]):
         assert (utils.make_grid(gray) == IMAGES[0, 0]).all() and utils.make_grid(gray).shape[0] == 3
     assert utils.make_grid(IMAGES[:, :2]).shape[0] == 2 and utils.make_grid(IMAGES[:2], padding=0).shape[2] == 12
 
 
-def test_normalization_of_a_grid() -> None:
+def test_make_grid_normalises_images() -> None:
     images = IMAGES * 6 - 3
     before = images.clone()
     values = utils.make_grid(images, normalize=True, padding=0, nrow=5).numpy()
@@ -62,7 +62,7 @@ def test_make_grid_rejects_other_inputs(images: object, error: type, message: st
         utils.make_grid(images)
 
 
-def test_a_picture_is_saved(tmp_path: Path) -> None:
+def test_save_image_writes_a_picture(tmp_path: Path) -> None:
     path = tmp_path / "grid.png"
     utils.save_image(IMAGES, path, nrow=3)
     grid = utils.make_grid(IMAGES, nrow=3)
@@ -82,7 +82,7 @@ BLACK = fb.zeros(3, 20, 30, dtype=fb.uint8)
 BOXES = fb.tensor([[2.0, 3.0, 10.0, 12.0], [15.0, 5.0, 28.0, 18.0]])
 
 
-def test_boxes_are_drawn() -> None:
+def test_draw_bounding_boxes() -> None:
     drawn = utils.draw_bounding_boxes(BLACK, BOXES, colors=["red", (0, 0, 255)]).numpy()
     expected = np.zeros((3, 20, 30), dtype=np.uint8)
     for channel, (x1, y1, x2, y2) in ((0, (2, 3, 10, 12)), (2, (15, 5, 28, 18))):
@@ -98,7 +98,7 @@ def test_boxes_are_drawn() -> None:
     assert len({tuple(c) for c in utils.draw_bounding_boxes(BLACK, BOXES).flatten(1).T.tolist()}) == 2
 
 
-def test_masks_are_coloured() -> None:
+def test_draw_segmentation_masks() -> None:
     masks = fb.zeros(2, 20, 30, dtype=fb.bool)
     masks[0, :10], masks[1, 5:15] = True, True
     image = fb.full((3, 20, 30), 100, dtype=fb.uint8)
@@ -109,7 +109,7 @@ def test_masks_are_coloured() -> None:
     assert floats[:, 0, 0].tolist() == [1, 0, 0]
 
 
-def test_points_are_drawn() -> None:
+def test_draw_keypoints() -> None:
     points = fb.tensor([[[5.0, 5.0], [25.0, 5.0], [15.0, 15.0]]])
     drawn = utils.draw_keypoints(BLACK, points, colors="red", radius=1)
     assert drawn[0, 5, 5] == drawn[0, 5, 25] == drawn[0, 15, 15] == 255 and drawn[0].sum() < 255 * 30
@@ -139,6 +139,6 @@ def test_points_are_drawn() -> None:
         (lambda: utils.draw_keypoints(BLACK, fb.zeros(1, 2, 2), visibility=fb.ones(1, 3)), ValueError, r"\[1, 2\]"),
     ],
 )
-def test_drawing_rejects_invalid_arguments(call, error: type, message: str) -> None:
+def test_drawing_functions_reject_invalid_arguments(call, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call()

@@ -19,7 +19,7 @@ class Pair(NamedTuple):
     name: str
 
 
-def test_every_image_of_a_sample_is_transformed_alike(noise: Image.Image) -> None:
+def test_a_v2_transform_treats_all_images_of_a_sample_alike(noise: Image.Image) -> None:
     fb.manual_seed(0)
     crop = v2.RandomCrop(8)
     tensor, array = pil_to_tensor(noise), np.asarray(noise)
@@ -33,7 +33,7 @@ def test_every_image_of_a_sample_is_transformed_alike(noise: Image.Image) -> Non
     assert (np.asarray(crop(noise)) != expected).any()  # the next call draws new parameters
 
 
-def test_one_image_is_one_image(noise: Image.Image) -> None:
+def test_v2_transforms_of_one_image_equal_v1(noise: Image.Image) -> None:
     for seed in range(3):
         fb.manual_seed(seed)
         mine = v2.RandomResizedCrop(10)(noise)
@@ -41,7 +41,7 @@ def test_one_image_is_one_image(noise: Image.Image) -> None:
         assert mine.tobytes() == transforms.RandomResizedCrop(10)(noise).tobytes()
 
 
-def test_samples_go_through_compositions() -> None:
+def test_v2_compositions_pass_samples_through() -> None:
     image = fb.tensor([[[0, 255]]], dtype=fb.uint8)
     steps = [v2.ToImage(), v2.RandomHorizontalFlip(p=1), v2.ToDtype(fb.float32, scale=True), v2.Normalize([0.5], [0.5])]
     for compose in (v2.Compose(steps), v2.RandomApply(steps, p=1), v2.Compose([v2.RandomChoice([v2.Compose(steps)])])):
@@ -60,7 +60,7 @@ def test_every_transform_exists_in_v2() -> None:
         assert repr(pickle.loads(pickle.dumps(transform))) == repr(transform)
 
 
-def test_steps_to_tensors(noise: Image.Image) -> None:
+def test_to_image_converts_arrays_and_images(noise: Image.Image) -> None:
     expected = pil_to_tensor(noise)
     for image in (noise, np.asarray(noise), expected):
         assert (v2.functional.to_image(image) == expected).all()
@@ -76,7 +76,7 @@ def test_steps_to_tensors(noise: Image.Image) -> None:
         assert transforms.functional.get_image_num_channels(v2.RGB()(gray)) == 3
 
 
-def test_mixtures_of_a_batch() -> None:
+def test_mixup_and_cutmix_blend_a_batch() -> None:
     fb.manual_seed(0)
     images = fb.arange(4.0)[:, None, None, None].expand(4, 3, 20, 30)
     labels = fb.arange(4)
@@ -106,14 +106,14 @@ def test_mixtures_of_a_batch() -> None:
         ((fb.zeros(2, 3, 4, 4), fb.zeros(2, dtype=fb.int64)), "num_classes must be passed"),
     ],
 )
-def test_mixtures_that_do_not_fit(arguments: tuple, message: str) -> None:
+def test_mixup_and_cutmix_reject_unsuitable_batches(arguments: tuple, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         v2.CutMix()(*arguments)
     with pytest.raises(ValueError, match="alpha should be positive, got 0"):
         v2.MixUp(alpha=0)
 
 
-def test_noise() -> None:
+def test_gaussian_noise() -> None:
     fb.manual_seed(0)
     gray = fb.full((1, 100, 100), 0.5)
     noisy = v2.GaussianNoise(0.1, 0.05)(gray)
@@ -127,7 +127,7 @@ def test_noise() -> None:
         v2.functional.gaussian_noise(gray, sigma=-1)
 
 
-def test_channels_and_colours(noise: Image.Image) -> None:
+def test_channel_permutation_and_colour_transforms(noise: Image.Image) -> None:
     fb.manual_seed(0)
     image = pil_to_tensor(noise)
     for kind in (noise, np.asarray(noise), image):
@@ -141,7 +141,7 @@ def test_channels_and_colours(noise: Image.Image) -> None:
         assert v2.RandomPhotometricDistort(p=0)(kind) is kind
 
 
-def test_channels_in_a_given_order(noise: Image.Image) -> None:
+def test_permute_channels_in_a_given_order(noise: Image.Image) -> None:
     expected = np.asarray(noise)[..., [2, 0, 1]]
     for kind in (noise, np.asarray(noise), pil_to_tensor(noise)):
         permuted = v2.functional.to_image(v2.functional.permute_channels(kind, [2, 0, 1]))
@@ -150,7 +150,7 @@ def test_channels_in_a_given_order(noise: Image.Image) -> None:
             v2.functional.permute_channels(kind, [0, 1])
 
 
-def test_jpeg_has_the_loss_of_a_file(noise: Image.Image) -> None:
+def test_jpeg_transform_equals_saving_a_file(noise: Image.Image) -> None:
     losses = []
     for quality in (1, 40, 100):
         with io.BytesIO() as file:
@@ -167,7 +167,7 @@ def test_jpeg_has_the_loss_of_a_file(noise: Image.Image) -> None:
     assert v2.functional.jpeg(gray, 90).shape == gray.shape and v2.functional.jpeg(gray[:, :0], 90).numel() == 0
 
 
-def test_jpeg_draws_its_quality(noise: Image.Image) -> None:
+def test_jpeg_transform_draws_its_quality(noise: Image.Image) -> None:
     transform = v2.JPEG((10, 12))
     assert repr(transform) == "JPEG(quality=[10, 12])"
     possible = {v2.functional.jpeg(noise, quality).tobytes(): quality for quality in range(1, 101)}
@@ -182,7 +182,7 @@ def test_jpeg_draws_its_quality(noise: Image.Image) -> None:
         transform(fb.zeros(3, 4, 4))
 
 
-def test_random_sizes(noise: Image.Image) -> None:
+def test_random_resize_transforms_draw_sizes_in_range(noise: Image.Image) -> None:
     fb.manual_seed(0)
     heights = {v2.RandomResize(5, 9)(noise).height for _ in range(60)}
     assert heights == {5, 6, 7, 8}
@@ -198,7 +198,7 @@ def test_random_sizes(noise: Image.Image) -> None:
         v2.RandomZoomOut(side_range=(0.5, 2))
 
 
-def test_custom_transforms() -> None:
+def test_custom_v2_transforms() -> None:
     class Darker(v2.Transform):
         def transform(self, image: fb.Tensor) -> fb.Tensor:
             return image // 2

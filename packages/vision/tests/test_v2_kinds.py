@@ -52,7 +52,7 @@ def sample(height: int = 40, width: int = 60) -> tuple[tv_tensors.Image, dict[st
     ],
     ids=lambda transform: type(transform).__name__,
 )
-def test_images_masks_and_boxes_stay_together(transform: Any) -> None:
+def test_v2_transforms_apply_alike_to_images_masks_and_boxes(transform: Any) -> None:
     fb.manual_seed(0)
     for _ in range(8):
         before, known = sample()
@@ -71,7 +71,7 @@ def test_images_masks_and_boxes_stay_together(transform: Any) -> None:
                 assert (around - box).abs().max() <= 1.6
 
 
-def test_rotation_and_perspective_of_boxes() -> None:
+def test_v2_rotation_and_perspective_of_boxes() -> None:
     box = BoundingBoxes([[10.0, 8.0, 30.0, 20.0]], format="XYXY", canvas_size=(40, 60))
     # The expected values were computed by torchvision.
     np.testing.assert_allclose(F.rotate(box, 90.0, expand=True).numpy(), [[8, 30, 20, 50]], atol=1e-4)
@@ -91,7 +91,7 @@ def test_rotation_and_perspective_of_boxes() -> None:
         F.pad(box, 3, padding_mode="edge")
 
 
-def test_boxes_in_other_formats() -> None:
+def test_v2_transforms_accept_boxes_in_other_formats() -> None:
     box = BoundingBoxes([[1.0, 2.0, 5.0, 10.0]], format="XYXY", canvas_size=(20, 30))
     for name, numbers in (("XYWH", [1, 2, 4, 8]), ("CXCYWH", [3, 6, 4, 8])):
         other = v2.ConvertBoundingBoxFormat(name)(box)
@@ -107,7 +107,7 @@ def test_boxes_in_other_formats() -> None:
         F.convert_bounding_box_format(box, "XYXY", "XYWH")
 
 
-def test_boxes_are_cut_off_and_sorted_out() -> None:
+def test_clamp_and_sanitize_bounding_boxes() -> None:
     around = [[-3.0, 2.0, 5.0, 50.0], [4.0, 4.0, 4.5, 9.0], [1.0, 1.0, 9.0, 9.0], [40.0, 1.0, 50.0, 9.0]]
     boxes = BoundingBoxes(around, format="XYXY", canvas_size=(20, 30))
     target = {"boxes": boxes, "labels": fb.arange(4), "masks": Mask(fb.ones(4, 20, 30)), "area": fb.rand(4)}
@@ -148,7 +148,7 @@ def test_random_iou_crops_contain_a_box() -> None:
         v2.RandomIoUCrop()(sample()[0])
 
 
-def test_colours_are_those_of_images() -> None:
+def test_v2_colour_transforms_change_only_images() -> None:
     image, target = sample()
     steps = [v2.ToDtype(fb.float32, scale=True), v2.Normalize([0.5] * 3, [0.5] * 3)]
     normalized, same = v2.Compose(steps)(image, target)
@@ -165,7 +165,7 @@ def test_colours_are_those_of_images() -> None:
         v2.ToDtype({Mask: fb.int64})(image)
 
 
-def test_plain_tensors_next_to_an_image_are_unchanged() -> None:
+def test_v2_transforms_leave_plain_tensors_next_to_an_image_unchanged() -> None:
     image, target = sample()
     features = fb.rand(4, 4)
     assert v2.RandomHorizontalFlip(1)(image, features)[1] is features
@@ -175,14 +175,14 @@ def test_plain_tensors_next_to_an_image_are_unchanged() -> None:
     assert isinstance(picture, Image.Image) and moved["boxes"].tolist()[0] == [30, 8, 50, 20]
 
 
-def test_fill_is_chosen_by_type() -> None:
+def test_v2_fill_is_selected_by_type() -> None:
     zoom = v2.RandomZoomOut(fill={tv_tensors.Image: (9, 8, 7), "others": 0}, side_range=(2, 2), p=1)
     image, target = zoom(*sample())
     assert set(image[:, 0, 0].tolist()) == {9, 8, 7} or image[:, -1, -1].tolist() == [9, 8, 7]
     assert target["masks"].sum() == sample()[1]["masks"].sum()
 
 
-def test_custom_transforms_make_parameters() -> None:
+def test_custom_v2_transforms_override_make_params() -> None:
     class Shift(v2.Transform):
         def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
             return {"kinds": [type(value).__name__ for value in flat_inputs], "left": int(fb.randint(1, 5, (1,)))}

@@ -32,7 +32,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_parameters_are_those_published(name: str) -> None:
+def test_video_models_have_the_published_numbers_of_parameters(name: str) -> None:
     count, shapes = PUBLISHED[name]
     with fb.device("meta"):  # allocates no memory
         model = models.get_model(name)
@@ -44,13 +44,13 @@ def test_parameters_are_those_published(name: str) -> None:
     assert models.get_model_weights(name).DEFAULT.meta["num_params"] == count
 
 
-def test_models_for_videos_are_listed() -> None:
+def test_list_models_lists_video_models() -> None:
     assert models.list_models(models.video) == sorted(PUBLISHED)
     assert "R3D_18_Weights" in dir(models.video)
     assert len(models.video.R3D_18_Weights.DEFAULT.meta["categories"]) == 400
 
 
-def test_a_batch_without_clips_has_no_scores() -> None:
+def test_an_empty_batch_of_clips_gives_empty_scores() -> None:
     model = models.get_model("swin3d_t", num_classes=3).eval()
     with fb.no_grad():
         assert tuple(model(fb.zeros(0, 3, 4, 32, 32)).shape) == (0, 3)
@@ -73,7 +73,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_scores_equal_recorded_values(name: str) -> None:
+def test_video_models_reproduce_recorded_scores(name: str) -> None:
     model = filled(models.get_model(name, num_classes=3))
     t, y, x = np.mgrid[:4, :24, :20]
     clip = np.stack([0.5 + 0.5 * np.sin(x / (5 + c) + t) * np.cos(y / (4 + c)) for c in range(3)])
@@ -90,7 +90,7 @@ WINDOWS = {
 
 
 @pytest.mark.parametrize("size", WINDOWS)
-def test_attention_within_shifted_windows_is_as_recorded(size: tuple[int, int, int]) -> None:
+def test_shifted_window_attention_3d_reproduces_recorded_values(size: tuple[int, int, int]) -> None:
     model = filled(video.SwinTransformer3d([2, 4, 4], 8, [2, 2], [2, 4], [2, 3, 4], num_classes=3))
     t, y, x = np.mgrid[: size[0], : size[1], : size[2]]
     clip = np.stack([0.5 + 0.5 * np.sin(x / (5 + c) + t) * np.cos(y / (4 + c)) for c in range(3)])
@@ -102,13 +102,13 @@ def test_attention_within_shifted_windows_is_as_recorded(size: tuple[int, int, i
         video.swin_transformer.ShiftedWindowAttention3d(8, [2, 2], [1, 1], 2)
 
 
-def test_residuals_of_bottlenecks_can_begin_as_zero() -> None:
+def test_zero_init_residual_of_video_bottlenecks() -> None:
     model = video.VideoResNet(Bottleneck, [Conv2Plus1D, *[Conv3DNoTemporal] * 3], [1, 1, 1, 1], BasicStem, 2, True)
     assert (model.layer1[0].conv3[1].weight == 0).all() and model.fc.in_features == 2048
     assert tuple(model(fb.rand(2, 3, 4, 16, 16)).shape) == (2, 2)
 
 
-def test_videos_are_prepared() -> None:
+def test_the_video_preset_resizes_crops_and_normalises() -> None:
     preset = VideoClassification(crop_size=(16, 12), resize_size=(20,), mean=(0.5,) * 3, std=(0.25,) * 3)
     clips = fb.full((2, 5, 3, 40, 60), 255, dtype=fb.uint8)
     assert tuple(preset(clips).shape) == (2, 3, 5, 16, 12) and tuple(preset(clips[0]).shape) == (3, 5, 16, 12)

@@ -40,11 +40,11 @@ def check(name: str, picture: Image.Image, noise: Image.Image, *args: object, **
 
 @pytest.mark.parametrize("angle", [0, 13.7, 90, -44, 180, 270, 359])
 @pytest.mark.parametrize("expand", [False, True])
-def test_rotation(picture: Image.Image, noise: Image.Image, angle: float, expand: bool) -> None:
+def test_rotate_equals_pillow(picture: Image.Image, noise: Image.Image, angle: float, expand: bool) -> None:
     check("rotate", picture, noise, angle, expand=expand)
 
 
-def test_quarter_turns_equal_numpy(noise: Image.Image) -> None:
+def test_rotation_by_quarter_turns_equals_numpy(noise: Image.Image) -> None:
     rotated = functional.rotate(np.asarray(noise), 90, expand=True)
     np.testing.assert_array_equal(rotated, np.rot90(np.asarray(noise)))
 
@@ -63,7 +63,7 @@ def test_rotation_about_a_point(picture: Image.Image, noise: Image.Image) -> Non
     ],
 )
 @pytest.mark.parametrize("center", [None, [0, 0]])
-def test_affine_maps(picture, noise, angle, translate, scale, shear, center) -> None:
+def test_affine_equals_pillow(picture, noise, angle, translate, scale, shear, center) -> None:
     if center is None:
         check("affine", picture, noise, angle, translate, scale, shear)
     expected = np.asarray(functional.affine(noise, angle, translate, scale, shear, center=center))
@@ -71,7 +71,7 @@ def test_affine_maps(picture, noise, angle, translate, scale, shear, center) -> 
     assert (result != expected).mean() < 1e-3
 
 
-def test_a_shear_is_that_of_scipy(picture: Image.Image) -> None:
+def test_shear_equals_scipy(picture: Image.Image) -> None:
     """Shear about the middle: the pixel (y, x) comes from (y, x + tan(30 degrees) * (y - middle))."""
     plane = np.asarray(picture)[..., 0].astype(float)
     result = functional.affine(fb.from_numpy(plane)[None], 0, [0, 0], 1.0, [30.0, 0.0], interpolation=BILINEAR)[
@@ -89,7 +89,7 @@ def test_perspective(picture: Image.Image, noise: Image.Image) -> None:
     check("perspective", picture, noise, START, END)
 
 
-def test_perspective_takes_points_to_points() -> None:
+def test_perspective_maps_start_points_to_end_points() -> None:
     image = fb.zeros(1, 40, 40)
     image[0, 9:12, 19:22] = 1
     corners = [[0, 0], [40, 0], [40, 40], [0, 40]]
@@ -98,7 +98,7 @@ def test_perspective_takes_points_to_points() -> None:
 
 
 @pytest.mark.parametrize("name", ["rotate", "affine", "perspective"])
-def test_pixels_outside_have_the_fill_colour(noise: Image.Image, name: str) -> None:
+def test_pixels_outside_of_the_image_have_the_fill_colour(noise: Image.Image, name: str) -> None:
     arguments = {"rotate": (20,), "affine": (20, [3, 4], 0.7, 0.0), "perspective": (START, END)}[name]
     function = getattr(functional, name)
     for image in (noise, pil_to_tensor(noise)):
@@ -115,7 +115,7 @@ def test_rotating_an_image_of_the_fill_colour_changes_nothing() -> None:
         assert (result == 100).all()
 
 
-def test_batches_are_mapped_alike(noise: Image.Image) -> None:
+def test_warps_treat_all_images_of_a_batch_alike(noise: Image.Image) -> None:
     image = pil_to_tensor(noise)
     batch = fb.stack([image, image.flip(-2)])
     result = functional.affine(batch, 10, [1, 2], 1.1, 5.0, fill=(1, 2, 3))
@@ -124,7 +124,7 @@ def test_batches_are_mapped_alike(noise: Image.Image) -> None:
     assert tuple(functional.rotate(image[0], 30).shape) == (33, 47)
 
 
-def test_elastic_displacement(noise: Image.Image) -> None:
+def test_elastic_moves_pixels_by_the_displacement(noise: Image.Image) -> None:
     displacement = fb.zeros(1, 33, 47, 2)
     displacement[..., 0] = 2 * 3 / 47  # 2 is the width: three pixels
     expected = np.zeros_like(np.asarray(noise))
@@ -136,7 +136,7 @@ def test_elastic_displacement(noise: Image.Image) -> None:
         functional.elastic_transform(noise, fb.zeros(1, 2, 2, 2))
 
 
-def test_random_maps_stay_within_their_bounds() -> None:
+def test_random_warps_stay_within_their_bounds() -> None:
     fb.manual_seed(0)
     drawn = [
         transforms.RandomAffine.get_params([-10, 10], (0.1, 0.3), (0.5, 2.0), [-5, 5, 0, 3], [100, 50])
@@ -169,7 +169,7 @@ def test_random_maps_stay_within_their_bounds() -> None:
     ],
     ids=lambda transform: type(transform).__name__,
 )
-def test_random_maps_are_repeated_by_their_seed(noise: Image.Image, transform) -> None:
+def test_random_warps_depend_only_on_the_seed(noise: Image.Image, transform) -> None:
     for image in (noise, np.asarray(noise), pil_to_tensor(noise)):
         runs = []
         for _ in range(2):
@@ -179,7 +179,7 @@ def test_random_maps_are_repeated_by_their_seed(noise: Image.Image, transform) -
         assert runs[0][0].shape == np.asarray(image).shape
 
 
-def test_descriptions() -> None:
+def test_repr_of_random_warps() -> None:
     assert repr(transforms.RandomRotation(30)) == (
         "RandomRotation(degrees=[-30.0, 30.0], interpolation=nearest, expand=False, fill=0)"
     )
@@ -189,7 +189,7 @@ def test_descriptions() -> None:
     assert repr(transforms.RandomPerspective()) == "RandomPerspective(p=0.5)"
 
 
-def test_arguments_that_are_rejected(noise: Image.Image) -> None:
+def test_random_warps_reject_invalid_arguments(noise: Image.Image) -> None:
     with pytest.raises(TypeError, match="angle should be int or float, got '3'"):
         functional.rotate(noise, "3")
     with pytest.raises(ValueError, match="center should have 2 numbers"):

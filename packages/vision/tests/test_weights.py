@@ -48,7 +48,7 @@ def test_every_weights_class_is_in_the_module_of_its_model() -> None:
     assert missing == []
 
 
-def test_attributes_of_weights() -> None:
+def test_weights_have_metadata_and_transforms() -> None:
     weights = models.ResNet50_Weights.DEFAULT
     assert weights is models.ResNet50_Weights.IMAGENET1K_V2 is models.get_weight("ResNet50_Weights.IMAGENET1K_V2")
     assert repr(weights) == str(weights) == "ResNet50_Weights.IMAGENET1K_V2"
@@ -94,7 +94,7 @@ def test_unknown_weight_names_raise() -> None:
         {"pretrained": True},
     ],
 )
-def test_weights_in_the_cache(options: dict, cache: Path) -> None:
+def test_weights_are_loaded_from_the_cache(options: dict, cache: Path) -> None:
     model = models.squeezenet1_1()
     fb.save(model.state_dict(), cache / "squeezenet1_1-b8a52dc0.pth")
     loaded = models.squeezenet1_1(**options)
@@ -104,13 +104,13 @@ def test_weights_in_the_cache(options: dict, cache: Path) -> None:
         models.squeezenet1_1(num_classes=7, **options)
 
 
-def test_weights_are_positional_as_well(cache: Path) -> None:
+def test_weights_can_be_passed_by_position(cache: Path) -> None:
     fb.save(models.squeezenet1_1().state_dict(), cache / "squeezenet1_1-b8a52dc0.pth")
     assert models.squeezenet1_1(True, False).num_classes == 1000  # pretrained, progress
     assert models.squeezenet1_1(models.SqueezeNet1_1_Weights.DEFAULT).num_classes == 1000
 
 
-def test_weights_that_cannot_be_fetched(cache: Path) -> None:
+def test_errors_name_weights_that_cannot_be_downloaded(cache: Path) -> None:
     with pytest.raises(URLError) as caught:
         models.resnet18(weights="DEFAULT")
     note = caught.value.__notes__[0]
@@ -118,7 +118,9 @@ def test_weights_that_cannot_be_fetched(cache: Path) -> None:
     assert "weights='resnet18-f37072fd.pth'" in note
 
 
-def test_weights_are_fetched_once_and_checked(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_are_downloaded_once_and_their_hash_is_checked(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = models.squeezenet1_1()
     fb.save(model.state_dict(), tmp_path / "source.pth")
     fetched = []
@@ -154,7 +156,7 @@ def test_weights_override_options_of_the_model(cache: Path, tmp_path: Path) -> N
         detection.keypointrcnn_resnet50_fpn(weights="DEFAULT", num_keypoints=3)
 
 
-def test_presets(cache: Path) -> None:
+def test_presets_resize_crop_and_normalise(cache: Path) -> None:
     image = Image.fromarray(np.full((40, 60, 3), 255, np.uint8))
     preset = ImageClassification(crop_size=16, resize_size=20, mean=(0.5,) * 3, std=(0.25,) * 3)
     assert tuple(preset(image).shape) == (3, 16, 16) and (preset(image) == 2).all()
@@ -166,7 +168,7 @@ def test_presets(cache: Path) -> None:
     assert (ObjectDetection()(image) == 1).all()
 
 
-def test_custom_weights(cache: Path) -> None:
+def test_custom_weights_classes(cache: Path) -> None:
     class Own_Weights(WeightsEnum):
         FIRST = Weights("https://example.org/own-12345678.pth", ObjectDetection, {"categories": ["a"]})
         DEFAULT = FIRST
@@ -187,7 +189,7 @@ def test_custom_weights_with_a_published_name_have_no_recorded_options() -> None
     assert _published.recorded_value(ViT_B_16_Weights.IMAGENET1K_SWAG_E2E_V1, "options") is None
 
 
-def test_custom_builders() -> None:
+def test_handle_legacy_interface_converts_deprecated_arguments() -> None:
     weights = models.ResNet18_Weights
 
     @handle_legacy_interface(

@@ -31,7 +31,7 @@ def epochs(**options: object) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("options", [{"num_workers": 2}, {"num_workers": 3, "workers": "thread"}], ids=str)
-def test_any_number_of_workers_gives_the_same_images(options: dict) -> None:
+def test_augmented_images_do_not_depend_on_the_number_of_workers(options: dict) -> None:
     alone, together = epochs(), epochs(**options)
     assert alone[0].shape == (12, 3, 12, 12)
     for mine, theirs in zip(alone, together, strict=True):
