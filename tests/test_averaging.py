@@ -40,7 +40,7 @@ def running(decay):
         ({"avg_fn": lambda mean, value, count: value}, VALUES[-1]),
     ],
 )
-def test_averages(options, wanted):
+def test_averaged_model_computes_swa_and_ema_averages(options, wanted):
     averaged = averaged_over(VALUES, **options)
     np.testing.assert_allclose(averaged.module.weight.detach().numpy(), wanted, rtol=1e-12)
     assert list(averaged.state_dict()) == ["n_averaged", "module.weight", "module.bias"]
@@ -49,7 +49,7 @@ def test_averages(options, wanted):
 
 
 @pytest.mark.parametrize("use_buffers", [False, True])
-def test_buffers_are_copied_or_averaged(use_buffers):
+def test_averaged_model_copies_or_averages_buffers(use_buffers):
     model = nn.BatchNorm1d(2)
     averaged = AveragedModel(model, use_buffers=use_buffers)
     for value in (1.0, 3.0):
@@ -58,7 +58,7 @@ def test_buffers_are_copied_or_averaged(use_buffers):
     assert averaged.module.running_mean.tolist() == [2.0 if use_buffers else 3.0] * 2
 
 
-def test_statistics_are_computed_anew():
+def test_update_bn_recomputes_batch_statistics():
     model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)).eval()
     batches = [fb.randn(8, 3) for _ in range(4)]
     update_bn([(batch, "label") for batch in batches], model)
@@ -87,7 +87,7 @@ def test_invalid_arguments_are_rejected():
         SWALR(optim.SGD([fb.ones(1)], lr=1.0), 0.1, anneal_strategy="square")
 
 
-def test_examples():
+def test_examples_of_swa_utils_run():
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner()
     for example in finder.find(swa_utils, extraglobs={"fb": fb}):
         assert runner.run(example).failed == 0, example.name

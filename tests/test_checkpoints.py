@@ -61,7 +61,7 @@ def test_tied_weights_stay_tied(tmp_path: Path) -> None:
     assert not loaded["1.weight"].any()
 
 
-def test_a_whole_module(tmp_path: Path) -> None:
+def test_a_pickled_module_can_be_loaded(tmp_path: Path) -> None:
     model, _, _ = training()
     fb.save(model, tmp_path / "model.pt")
     loaded = fb.load(tmp_path / "model.pt", weights_only=False)
@@ -96,7 +96,7 @@ def test_processes_train_one_model_in_shared_memory() -> None:
     assert loss_of().item() < before / 100
 
 
-def test_a_failing_load_leaves_the_model_and_the_optimizer(tmp_path: Path) -> None:
+def test_a_failed_load_does_not_change_the_model_or_the_optimizer(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
     model, optimizer, schedule = training()
     train(model, optimizer, schedule, 1)

@@ -70,7 +70,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def test_the_example_reads_digits(tmp_path: Path) -> None:
+def test_the_deployment_example_recognises_digits(tmp_path: Path) -> None:
     example = ROOT / "docs" / "examples" / "deployment"
     command = [sys.executable, str(example / "train.py"), "--output", str(tmp_path)]
     subprocess.run(command, check=True, timeout=600, capture_output=True)
@@ -93,7 +93,7 @@ class Small(nn.Module):
         return self.lstm(image)[0][:, -1], self.attention(image)
 
 
-def test_any_sizes(runner: Path, tmp_path: Path) -> None:
+def test_cpp_programs_accept_inputs_of_any_size(runner: Path, tmp_path: Path) -> None:
     fb.manual_seed(0)
     model = Small().eval()
     fb.jit.trace(model, fb.ones(2, 3, 8)).save(tmp_path / "model")
@@ -112,7 +112,7 @@ def test_any_sizes(runner: Path, tmp_path: Path) -> None:
     )
 
 
-def test_operators_of_extensions(runner: Path, tmp_path: Path) -> None:
+def test_cpp_programs_call_operators_of_extensions(runner: Path, tmp_path: Path) -> None:
     @extension_op("test_deployment::scaled")
     def scaled(x: fb.Tensor, factor: float) -> fb.Tensor:
         return x * factor
@@ -132,7 +132,7 @@ def line_of(text: str) -> int:
     return next(i for i, line in enumerate(lines, 1) if text in line)
 
 
-def test_damaged_files(runner: Path, tmp_path: Path) -> None:
+def test_cpp_programs_do_not_crash_on_damaged_files(runner: Path, tmp_path: Path) -> None:
     """Truncated or changed files raise an error or load as another model; they never crash."""
     path = tmp_path / "model"
     fb.jit.trace(nn.Linear(3, 2), fb.ones(1, 3)).save(path)

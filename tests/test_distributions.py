@@ -61,7 +61,7 @@ def source_files(folder: Path) -> set[str]:
     return {path.as_posix() for path in paths if not IGNORED & set(path.parts) and not path.name.endswith(".pyc")}
 
 
-def test_all_have_one_version(projects: Projects) -> None:
+def test_all_packages_have_the_same_version(projects: Projects) -> None:
     assert len({project["project"]["version"] for project in projects.values()}) == 1
 
 
@@ -70,7 +70,7 @@ def test_the_installed_version_is_that_of_the_sources(projects: Projects, packag
     assert importlib.metadata.version(project["name"]) == project["version"]
 
 
-def test_own_packages_are_pinned_to_that_version(projects: Projects, package: str) -> None:
+def test_packages_pin_each_other_to_their_version(projects: Projects, package: str) -> None:
     project = projects[package]
     required = [*project["project"].get("dependencies", []), *project["build-system"]["requires"]]
     own = [requirement for requirement in required if requirement.startswith("flambeau")]
@@ -84,7 +84,7 @@ def test_the_metapackage_requires_all_others(projects: Projects) -> None:
     assert required == {project["project"]["name"] for project in projects.values()} - {"flambeau"}
 
 
-def test_metadata(wheel: zipfile.ZipFile) -> None:
+def test_packages_have_complete_metadata(wheel: zipfile.ZipFile) -> None:
     fields = metadata(wheel)
     assert fields["License-Expression"] == "BSD-3-Clause"
     assert fields["Requires-Python"] == ">=3.11"
@@ -92,13 +92,13 @@ def test_metadata(wheel: zipfile.ZipFile) -> None:
     assert not any(field.startswith("License ::") for field in fields.get_all("Classifier", []))
 
 
-def test_the_licence_travels_with_wheel_and_sdist(root: Path, wheel: zipfile.ZipFile, sdist: set[str]) -> None:
+def test_wheels_and_sdists_contain_the_licence(root: Path, wheel: zipfile.ZipFile, sdist: set[str]) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/licenses/LICENSE"))
     assert wheel.read(name) == (root / "LICENSE").read_bytes()
     assert "LICENSE" in sdist
 
 
-def test_the_wheel_keeps_to_its_own_part_of_the_namespace(
+def test_a_wheel_contains_only_files_of_its_own_package(
     projects: Projects, package: str, wheel: zipfile.ZipFile
 ) -> None:
     files = [name for name in wheel.namelist() if ".dist-info/" not in name]
@@ -118,7 +118,7 @@ def test_the_wheel_keeps_to_its_own_part_of_the_namespace(
         assert {f"flambeau/{package}/__init__.py", f"flambeau/{package}/py.typed"} <= set(files)
 
 
-def test_the_wheel_holds_every_file_of_the_python_sources(root: Path, package: str, wheel: zipfile.ZipFile) -> None:
+def test_a_wheel_contains_every_python_source_file(root: Path, package: str, wheel: zipfile.ZipFile) -> None:
     folder = root / "packages" / package
     sources = set[str]().union(*(source_files(folder / top) for top in ("src", "python")))
     python = {name for name in sources if name.startswith("flambeau/")}
@@ -126,7 +126,7 @@ def test_the_wheel_holds_every_file_of_the_python_sources(root: Path, package: s
     assert not [name for name in wheel.namelist() if "test" in Path(name).parts or name.endswith(".pyc")]
 
 
-def test_the_sdist_holds_every_file_of_the_package(root: Path, package: str, sdist: set[str]) -> None:
+def test_an_sdist_contains_every_file_of_the_package(root: Path, package: str, sdist: set[str]) -> None:
     assert source_files(root / "packages" / package) <= sdist
 
 
@@ -142,7 +142,7 @@ def test_the_native_library_is_found_where_dependants_look(
     assert entry.value == "flambeau"
 
 
-def test_all_installed_files_together_stay_small(projects: Projects) -> None:
+def test_the_installed_size_of_all_packages_is_limited(projects: Projects) -> None:
     def installed(name: str) -> int:
         # pip compiles the modules, to files whose size depends on the version of Python.
         paths = [path.locate() for path in importlib.metadata.files(name) or [] if path.suffix != ".pyc"]

@@ -83,7 +83,7 @@ def test_every_public_object_has_a_docstring() -> None:
     assert undocumented == listed("docstring")[0]
 
 
-def test_every_public_object_has_an_example_or_is_an_exception() -> None:
+def test_every_public_object_has_an_example_or_a_listed_exception() -> None:
     texts = {name: documentation(value) for name, value in PUBLIC.items()}
     lacking = {name for name, text in texts.items() if ">>>" not in text and not refers_to_another(name, text)}
     exceptions, prefixes = listed("example")

@@ -28,12 +28,12 @@ def sessions() -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_commands_name_sessions_that_exist(page: Path) -> None:
+def test_documented_commands_name_existing_nox_sessions(page: Path) -> None:
     named = re.findall(r"(?:nox|noxfile\.py) -s \"?([a-z_]+)", page.read_text())
     assert set(named) <= sessions()
 
 
-def test_the_readme_gives_the_two_commands() -> None:
+def test_the_readme_contains_the_two_commands_to_start() -> None:
     text = (ROOT / "README.md").read_text()
     assert "python3 noxfile.py -s train" in text
     assert "python3 noxfile.py -s tests" in text
@@ -45,7 +45,7 @@ def test_the_readme_lists_every_package() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_to_files(page: Path) -> None:
+def test_links_in_documentation_lead_to_existing_files(page: Path) -> None:
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)  # code has no links
     targets = re.findall(r"(?<!\[)\]\((?!https?:|#|mailto:)([^)#\s]+)", text)
     assert [target for target in targets if not (page.parent / target).exists()] == []
@@ -55,5 +55,5 @@ PROGRAMS = [(page, text) for page in PAGES for text in programs(page)]
 
 
 @pytest.mark.parametrize(("page", "program"), PROGRAMS, ids=[name_of(page) for page, _ in PROGRAMS])
-def test_the_programs_of_a_page_run(page: Path, program: str, tmp_path: Path) -> None:
+def test_programs_in_documentation_pages_run(page: Path, program: str, tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=tmp_path, check=True, timeout=600)

@@ -60,7 +60,7 @@ def imports(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in named}
 
 
-def test_the_extra_holds_what_examples_import() -> None:
+def test_the_examples_extra_lists_the_packages_that_examples_import() -> None:
     assert set().union(*map(imports, EXAMPLES)) >= OPTIONAL
     of_vision = {"flambeau", "numpy", "PIL", "tqdm"}
     undeclared = {path.name: imports(path) - sys.stdlib_module_names - of_vision - OPTIONAL for path in EXAMPLES}
@@ -230,7 +230,7 @@ RESUMED = {
 
 
 @pytest.mark.parametrize("name", RESUMED)
-def test_a_killed_run_goes_on_to_the_same_end(name: str, text: Path, tmp_path: Path) -> None:
+def test_a_killed_example_resumes_and_reaches_the_same_result(name: str, text: Path, tmp_path: Path) -> None:
     if name in ("reinforce", "dqn"):
         pytest.importorskip("gymnasium")
     options = [text if option == "TEXT" else option for option in RESUMED[name]]

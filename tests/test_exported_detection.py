@@ -114,7 +114,7 @@ def check(model: nn.Module, program: Any) -> None:
     assert len(counts) > 1, "the images have different numbers of objects"
 
 
-def test_detectors_are_exported(model: nn.Module) -> None:
+def test_detectors_are_exported_to_onnx(model: nn.Module) -> None:
     program = fb.onnx.export(model, fb.rand(3, 64, 96), input_names=["image"])
     kinds = {node.op_type for node in program.model_proto.graph.node}
     detector = model.detector
@@ -129,7 +129,7 @@ def of_any_width(model: nn.Module, image: fb.Tensor) -> nn.Module:
 
 
 @pytest.mark.parametrize("trace", [fb.jit.trace, of_any_width])
-def test_detectors_are_programs_without_python(model: nn.Module, trace: Any) -> None:
+def test_detectors_can_be_traced_to_programs_without_python(model: nn.Module, trace: Any) -> None:
     with fb.no_grad():
         program = trace(model, fb.rand(3, 64, 96))
     assert "::" not in program.code, "an operator that Python computes"
@@ -140,7 +140,7 @@ def test_detectors_are_programs_without_python(model: nn.Module, trace: Any) -> 
             fb.testing.assert_close(other, mine, rtol=1e-3, atol=1e-3)
 
 
-def test_images_of_a_batch_have_their_own_numbers_of_objects() -> None:
+def test_images_of_a_batch_may_have_different_numbers_of_objects() -> None:
     model = filled(with_masks)
 
     def both(first: fb.Tensor, second: fb.Tensor) -> Any:
@@ -154,7 +154,7 @@ def test_images_of_a_batch_have_their_own_numbers_of_objects() -> None:
     assert 0 < len(expected[0]) != len(expected[4]) > 0, "the images have different numbers of objects"
 
 
-def test_more_candidates_than_a_program_keeps_are_no_other_way() -> None:
+def test_a_traced_top_k_accepts_any_number_of_candidates() -> None:
     def best(scores: fb.Tensor) -> fb.Tensor:
         return best_first(scores[scores > 0.5], 10)[0]
 
@@ -169,7 +169,7 @@ def test_more_candidates_than_a_program_keeps_are_no_other_way() -> None:
 
 
 @pytest.mark.parametrize(("scale", "ratio", "aligned"), [(1.0, 2, False), (0.5, 3, True), (1.0, -1, True)])
-def test_regions_are_exported(scale: float, ratio: int, aligned: bool) -> None:
+def test_region_operators_are_exported_to_onnx(scale: float, ratio: int, aligned: bool) -> None:
     def function(maps: fb.Tensor, boxes: fb.Tensor) -> fb.Tensor:
         return ops.roi_align(maps, [boxes, boxes + 1], (3, 2), scale, ratio, aligned)
 
@@ -183,7 +183,7 @@ def test_regions_are_exported(scale: float, ratio: int, aligned: bool) -> None:
         fb.testing.assert_close(program(*given)[0], function(*given), rtol=1e-4, atol=1e-5)
 
 
-def test_regions_in_programs_need_no_python() -> None:
+def test_region_operators_can_be_traced_to_programs_without_python() -> None:
     def function(maps: fb.Tensor, rois: fb.Tensor) -> fb.Tensor:
         return ops.roi_align(maps, rois, (3, 2), 0.5, 2, True)
 
@@ -213,7 +213,7 @@ def test_an_error_names_the_line_of_the_model() -> None:
     assert "_window_attention.py:" in str(other.value) and "test_exported_detection" not in str(other.value)
 
 
-def test_models_of_windows_take_images_of_any_size() -> None:
+def test_exported_window_attention_models_accept_images_of_any_size() -> None:
     fb.manual_seed(0)
     model = swin_transformer.SwinTransformer([4, 4], 8, [2, 2], [1, 2], [4, 4], num_classes=2).eval()
     dynamic = {"x": {0: "n", 2: "height", 3: "width"}}

@@ -65,12 +65,12 @@ def upward(root: Path) -> set[str]:
     }
 
 
-def test_every_public_header_has_a_layer(root: Path) -> None:
+def test_every_public_header_belongs_to_an_architecture_layer(root: Path) -> None:
     headers = {f"flambeau/{path.name}" for path in (root / OWN / "include/flambeau").glob("*.*")}
     assert headers == set(LAYER_OF)
 
 
-def test_includes_go_down(root: Path) -> None:
+def test_headers_include_only_lower_layers(root: Path) -> None:
     assert not upward(root), "includes that go up: let the upper layer register what the lower one calls"
 
 

@@ -25,7 +25,7 @@ def train(root: Path, tmp_path: Path):
     return run
 
 
-def test_it_trains_and_a_resumed_run_equals_an_uninterrupted_one(train, tmp_path: Path) -> None:
+def test_lenet_trains_and_a_resumed_run_equals_an_uninterrupted_one(train, tmp_path: Path) -> None:
     assert "exit status 0" in train("interrupted", "--epochs", "1")
     resumed = train("interrupted", "--epochs", "2", "--resume")
     whole = train("whole", "--epochs", "2")
@@ -40,7 +40,7 @@ def test_it_trains_and_a_resumed_run_equals_an_uninterrupted_one(train, tmp_path
     assert (tmp_path / "whole" / "lenet.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_model_runs_without_flambeau(train, tmp_path: Path) -> None:
+def test_the_exported_lenet_runs_without_flambeau(train, tmp_path: Path) -> None:
     printed = train("exported", "--epochs", "1", "--onnx", "lenet.onnx")
     assert "ONNX: lenet.onnx" in printed
     session = onnxruntime.InferenceSession(tmp_path / "lenet.onnx", providers=["CPUExecutionProvider"])
@@ -50,5 +50,5 @@ def test_the_model_runs_without_flambeau(train, tmp_path: Path) -> None:
     assert f"Test accuracy: {100 * right.mean():.2f} %" in printed
 
 
-def test_an_accuracy_that_is_not_reached_fails(train) -> None:
+def test_training_fails_if_the_required_accuracy_is_not_reached(train) -> None:
     assert train("short", "--epochs", "1", "--require-accuracy", "100").endswith("exit status 1")

@@ -11,7 +11,7 @@ from flambeau import nn, optim
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
-def test_a_network_learns(dtype: fb.dtype) -> None:
+def test_a_network_learns_with_autocast_and_grad_scaler(dtype: fb.dtype) -> None:
     fb.manual_seed(0)
     x = fb.randn(256, 2)
     y = x[:, :1] * x[:, 1:]
@@ -36,7 +36,7 @@ def test_a_network_learns(dtype: fb.dtype) -> None:
     assert all(p.dtype is fb.float32 for p in model.parameters())
 
 
-def test_small_gradients_survive_by_the_factor() -> None:
+def test_gradient_scaling_prevents_underflow_of_small_gradients() -> None:
     weight = nn.Parameter(fb.ones(1, 1))
     x = fb.full((1, 1), 1e-4)
 

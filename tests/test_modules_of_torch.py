@@ -17,18 +17,18 @@ OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_the_module_of_an_optimizer_has_its_name_as_in_pytorch(name: str) -> None:
+def test_optimizer_modules_have_the_names_of_pytorch(name: str) -> None:
     assert OPTIMIZERS[name].replace("_", "") == name.lower()
 
 
-def test_the_modules_of_optimizers_have_their_classes() -> None:
+def test_optimizer_modules_contain_their_classes() -> None:
     lines = (f"from torch.optim.{module} import {name} as _{name}" for name, module in OPTIMIZERS.items())
     same = (f"assert _{name} is torch.optim.{name}" for name in OPTIMIZERS)
     program = "\n".join(["import torch", "from torch.optim.lr_scheduler import StepLR", *lines, *same])
     subprocess.run([sys.executable, "-m", "flambeau.torch", "-c", program], check=True)
 
 
-def test_functions_stay_where_torchvision_has_modules_of_their_names() -> None:
+def test_importing_torchvision_submodules_keeps_functions_of_the_same_name() -> None:
     code = (
         "import flambeau.torch; flambeau.torch.install()\n"
         "from torchvision.ops.roi_align import RoIAlign\n"
@@ -41,7 +41,7 @@ def test_functions_stay_where_torchvision_has_modules_of_their_names() -> None:
     assert out.stdout.split() == ["roi_align", "stochastic_depth"]
 
 
-def test_programs_find_optimizers_and_schedulers_in_the_variables_of_their_modules() -> None:
+def test_vars_of_modules_list_optimizers_and_schedulers() -> None:
     """Test ``vars()`` of the modules, which Pyro reads, although flambeau loads these classes on first use."""
     code = (
         "import torch\n"

@@ -29,7 +29,7 @@ def files() -> list[Path]:
     return [path for path in found if not {"build", ".nox"} & set(path.relative_to(ROOT).parts)]
 
 
-def test_every_reference_leads_to_one_note() -> None:
+def test_every_note_reference_resolves_to_exactly_one_note() -> None:
     notes, references = defaultdict(list), defaultdict(list)
     for path in files():
         text, name = path.read_text(encoding="utf-8"), str(path.relative_to(ROOT))

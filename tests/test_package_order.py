@@ -131,7 +131,7 @@ def edges(root: Path, package: str, owners: dict[str, str], allowed: set[str]) -
     }
 
 
-def test_no_package_names_one_that_it_does_not_depend_on(
+def test_packages_import_only_their_declared_dependencies(
     root: Path, projects: dict[str, Any], owners: dict[str, str], package: str
 ) -> None:
     extras = own(requirements(projects[package]["project"]), projects)
@@ -153,7 +153,7 @@ def test_third_party_packages_are_declared(root: Path, projects: dict[str, Any],
     assert {name: imported[name] for name in undeclared} == {}
 
 
-def test_edges_are_found(tmp_path: Path) -> None:
+def test_imports_between_packages_are_detected(tmp_path: Path) -> None:
     folder = tmp_path / "packages" / "data" / "src" / "flambeau" / "data"
     folder.mkdir(parents=True)
     imports = "import flambeau.nn\nfrom flambeau import optim\nfrom .. import vision\nfrom . import loader\n"
@@ -171,7 +171,7 @@ def test_edges_are_found(tmp_path: Path) -> None:
     }
 
 
-def test_the_facade_shows_every_name_to_type_checkers(root: Path) -> None:
+def test_the_facade_exports_every_name_to_type_checkers(root: Path) -> None:
     """Test the names in the facade, because type checkers do not see its ``__getattr__`` and report missing names."""
     path = root / "packages" / "tensor-core" / "python" / "flambeau" / "__init__.py"
     tree = ast.parse(path.read_text())
@@ -185,7 +185,7 @@ def test_the_facade_shows_every_name_to_type_checkers(root: Path) -> None:
     assert shown - bound == at_run_time - {"__config__"} - bound
 
 
-def test_the_top_of_the_namespace_belongs_to_tensor_core(root: Path) -> None:
+def test_only_tensor_core_defines_names_at_the_top_of_the_namespace(root: Path) -> None:
     found = [path.relative_to(root).parts[1] for path in root.glob("packages/*/*/flambeau/__init__.py")]
     assert found == ["tensor-core"]
 
@@ -221,7 +221,7 @@ def test_each_module_of_another_package_has_its_distribution(projects: dict[str,
     "statement", ["import flambeau; flambeau.{0}", "import flambeau.{0}", "from flambeau import {0}"]
 )
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_a_missing_package_is_named_by_its_distribution(
+def test_errors_name_the_distribution_of_a_missing_package(
     only_tensor_core: dict[str, str], name: str, statement: str
 ) -> None:
     above, _, last = name.rpartition(".")
@@ -238,7 +238,7 @@ def test_a_missing_package_is_named_by_its_distribution(
     assert last_line.endswith(f"pip install {DISTRIBUTIONS[name]}")
 
 
-def test_an_unknown_name_is_an_ordinary_attribute_error() -> None:
+def test_an_unknown_name_raises_an_ordinary_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
         flambeau.no_such_name  # noqa: B018
 

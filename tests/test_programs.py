@@ -12,7 +12,7 @@ PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.stem)
-def test_program(program: Path, tmp_path: Path) -> None:
+def test_programs_written_for_pytorch_run(program: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-m", "flambeau.torch", "--report", str(program)]
     done = subprocess.run(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600, check=False

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 
-def test_pre_commit_runs_the_versions_of_lint(root: Path) -> None:
+def test_pre_commit_uses_the_tool_versions_of_the_lint_session(root: Path) -> None:
     groups = tomllib.loads((root / "pyproject.toml").read_text())["dependency-groups"]
     pinned = {each for name in ("format", "lint") for each in groups[name] if isinstance(each, str)}
     used = re.findall(r'additional_dependencies: \["(.*?)"\]', (root / ".pre-commit-config.yaml").read_text())

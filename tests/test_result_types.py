@@ -56,7 +56,7 @@ def functions() -> Iterator[Any]:
         yield from (value for value in values if callable(value) and not isinstance(value, type))
 
 
-def test_public_functions_say_what_they_return() -> None:
+def test_public_functions_have_specific_return_annotations() -> None:
     unknown = {
         f"{function.__module__}.{function.__qualname__}"
         for function in functions()

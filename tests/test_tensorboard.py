@@ -74,7 +74,7 @@ def test_text_embedding_and_curves(tmp_path: Path) -> None:
     assert "points" in (tmp_path / "projector_config.pbtxt").read_text()
 
 
-def test_hyperparameters_are_a_run_of_their_own(tmp_path: Path) -> None:
+def test_hyperparameters_are_written_to_a_separate_run(tmp_path: Path) -> None:
     with SummaryWriter(tmp_path) as writer:
         writer.add_hparams({"lr": 0.1, "layers": 2, "name": "small"}, {"accuracy": fb.tensor(0.75)}, run_name="first")
     assert read(tmp_path / "first").Scalars("accuracy")[0].value == 0.75
@@ -109,7 +109,7 @@ def test_a_graph_has_the_layers_as_scopes(tmp_path: Path) -> None:
     assert model._forward_hooks == {} and all(p.grad is None for p in model.parameters())
 
 
-def test_a_graph_leads_to_outputs_that_are_parameters_or_inputs(tmp_path: Path) -> None:
+def test_a_graph_includes_outputs_that_are_parameters_or_inputs(tmp_path: Path) -> None:
     class Passing(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -30,7 +30,7 @@ def needed(program: str) -> set[str]:
 
 
 @each_tutorial
-def test_the_cells_run_in_seconds(path: Path, tmp_path: Path) -> None:
+def test_the_cells_of_tutorials_run_in_seconds(path: Path, tmp_path: Path) -> None:
     program = "\n".join(code for _, code in cells(path))
     for package in needed(program):
         pytest.importorskip(package)
@@ -45,7 +45,7 @@ def test_the_cells_run_in_seconds(path: Path, tmp_path: Path) -> None:
 
 
 @each_tutorial
-def test_a_cell_that_shows_a_plot_describes_it(path: Path) -> None:
+def test_tutorial_plots_have_a_text_description(path: Path) -> None:
     shown = [(options, code) for options, code in cells(path) if "plt." in code and not only_defines(code)]
     assert [code for options, code in shown if "    alt: " not in options] == []
 

@@ -6,7 +6,7 @@ import flambeau as fb
 from flambeau.testing import assert_close
 
 
-def test_derivatives(host_calls):
+def test_gradients_on_the_gpu_equal_those_on_the_cpu(host_calls):
     x = fb.randn(50)
     results = []
     for device in ("cpu", "cuda"):
@@ -18,7 +18,7 @@ def test_derivatives(host_calls):
     assert not host_calls()
 
 
-def test_a_graph_over_two_devices():
+def test_backward_through_a_graph_on_two_devices():
     x = fb.randn(5).requires_grad_()
     loss = (x.cuda() * 2).sum().cpu() * 3 + x.sum()
     loss.backward()
@@ -40,7 +40,7 @@ def test_a_linear_model_learns():
     assert loss.item() < 1e-3
 
 
-def test_memory_with_a_history_is_not_shared():
+def test_cuda_array_interface_of_a_tensor_that_requires_grad_raises():
     x = fb.ones(3, device="cuda", requires_grad=True)
     with pytest.raises(RuntimeError, match="detach"):
         x.__cuda_array_interface__  # noqa: B018

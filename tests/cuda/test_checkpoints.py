@@ -21,7 +21,7 @@ def trained(device):
     return model, optimizer
 
 
-def test_a_state_goes_from_the_gpu_to_the_cpu_and_back(tmp_path):
+def test_a_state_dict_saved_on_the_gpu_loads_on_the_cpu_and_back(tmp_path):
     model, optimizer = trained("cuda")
     fb.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, tmp_path / "state.pt")
     assert all(x.is_cuda for x in fb.load(tmp_path / "state.pt")["model"].values())
@@ -45,7 +45,7 @@ def test_a_module_is_pickled_with_its_device():
 
 
 @pytest.mark.parametrize("pinned", [False, True])
-def test_saved_tensors_wait_on_the_cpu(pinned):
+def test_save_on_cpu_moves_saved_tensors_to_the_cpu(pinned):
     x = fb.arange(3.0, device="cuda", requires_grad=True)
     kept = []
     hooks = graph.save_on_cpu(pin_memory=pinned)

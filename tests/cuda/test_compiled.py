@@ -81,47 +81,47 @@ def launches() -> Callable[[], int]:
 
 @pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize("function", [two_results, masks, many_numbers, swish_gate])
-def test_results_are_those_of_the_operators(function, grad):
+def test_fused_results_equal_those_of_the_operators(function, grad):
     require_same(function, drawn((33, 20), (33, 20), grad=grad))
 
 
 @pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16, fb.bfloat16])
-def test_intermediate_results_are_rounded_as_by_the_operators(dtype, grad):
+def test_fused_intermediate_results_are_rounded_like_the_operators(dtype, grad):
     require_same(chain, drawn((33, 20), (33, 20), dtype=dtype, grad=grad))
 
 
 @pytest.mark.parametrize("grad", [False, True])
-def test_operands_that_exceed_a_kernels_limit_are_computed_before(grad):
+def test_operands_beyond_the_limit_of_a_kernel_are_computed_first(grad):
     require_same(many_tensors, drawn(*[(5, 7)] * 7, grad=grad))
 
 
 @pytest.mark.parametrize("shapes", [((4, 3, 20), (20,)), ((4, 3, 20), (3, 1)), ((1,), (7, 9)), ((0, 3), (0, 3))])
 @pytest.mark.parametrize("function", [chain, swish_gate, masks])
-def test_operands_are_broadcast(function, shapes):
+def test_fused_kernels_broadcast_operands(function, shapes):
     require_same(function, drawn(*shapes))
     require_same(function, drawn(*shapes, grad=True))
 
 
-def test_long_groups_are_divided():
+def test_long_groups_are_divided_into_several_kernels():
     require_same(many_operators, drawn((5, 7), (5, 7)))
 
 
-def test_another_size_uses_the_same_program():
+def test_another_size_uses_the_same_compiled_program():
     compiled = require_same(chain, drawn((8, 9), (8, 9)))
     for shape in ((5, 3), (70, 90), ()):
         x, y = drawn(shape, shape)
         assert compiled(x, y).equal(chain(x, y))
 
 
-def test_strided_operands_keep_their_layout():
+def test_fused_kernels_keep_the_layout_of_strided_operands():
     x, y = drawn((2, 3, 4, 5), (2, 3, 4, 5))
     last = x.contiguous(memory_format=fb.channels_last)
     require_same(chain, [last, y.contiguous(memory_format=fb.channels_last)])
     require_same(chain, [x.transpose(2, 3), y.transpose(2, 3)])
 
 
-def test_operands_on_the_cpu_are_rejected_as_by_the_operators():
+def test_fused_kernels_reject_operands_on_the_cpu():
     compiled = require_same(swish_gate, drawn((3, 4), (3, 4)))
     x, y = drawn((3, 4), (3, 4))
     with pytest.raises(RuntimeError, match="Expected all tensors to be on the same device"):
@@ -129,7 +129,7 @@ def test_operands_on_the_cpu_are_rejected_as_by_the_operators():
     assert compiled(x.cpu(), y.cpu()).device.type == "cpu"
 
 
-def test_second_derivatives():
+def test_second_derivatives_of_compiled_functions():
     x, y = drawn((3, 4), (3, 4), grad=True)
 
     def second(function):
@@ -144,7 +144,7 @@ def test_second_derivatives():
 @pytest.mark.parametrize(
     ("function", "kernels"), [(chain, 1), (two_results, 2), (swish_gate, 1), (many_numbers, 2), (many_operators, 5)]
 )
-def test_a_group_needs_few_kernels(function, kernels, launches):
+def test_a_fused_group_launches_few_kernels(function, kernels, launches):
     x, y = drawn((33, 20), (33, 20))
     compiled = fb.compile(function)
     compiled(x, y), compiled(x, y)
@@ -153,7 +153,7 @@ def test_a_group_needs_few_kernels(function, kernels, launches):
     assert launches() - before == kernels
 
 
-def test_a_backward_pass_needs_few_kernels(launches):
+def test_a_fused_backward_pass_launches_few_kernels(launches):
     x, y = drawn((33, 20), (33, 20), grad=True)
     counts = []
     for function in (chain, fb.compile(chain)):

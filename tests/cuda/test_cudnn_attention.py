@@ -48,7 +48,7 @@ def calls(code, **environment):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_derivatives_go_to_the_library(dtype):
+def test_cudnn_computes_the_derivatives_of_attention(dtype):
     code = f"""
 for causal in (False, True):
     check(*operands(20, 20, 16, 24, dtype=fb.{dtype}), is_causal=causal)
@@ -59,7 +59,7 @@ for causal in (False, True):
     assert calls(code) == ["1 0 True"] * 8
 
 
-def test_derivatives_of_transposed_heads_go_to_the_library():
+def test_cudnn_computes_the_derivatives_of_transposed_heads():
     code = """
 q, k, v = (fb.randn(2, 20, 3, 16).half() for _ in range(3))
 check(q, k, v, fb.randn(2, 20, 3, 16).half().transpose(1, 2), view=lambda t: t.transpose(1, 2))
@@ -68,7 +68,7 @@ check(q, k, v, fb.randn(2, 20, 3, 16).half().transpose(1, 2), view=lambda t: t.t
 
 
 @pytest.mark.parametrize(("library", "executed"), [((False, True), "1 0 True"), ((True, False), "0 3 True")])
-def test_statistics_of_one_implementation_serve_the_derivative_of_the_other(library, executed):
+def test_attention_forward_and_backward_may_use_different_backends(library, executed):
     code = f"""
 for causal in (False, True):
     check(*operands(20, 20, 16, 24), is_causal=causal, scale=0.3, library={library})
@@ -76,7 +76,7 @@ for causal in (False, True):
     assert calls(code) == [executed] * 2
 
 
-def test_large_derivatives_are_computed_in_parts():
+def test_large_attention_derivatives_are_computed_in_parts():
     """Test that the workspace for the gradients of the scores is limited to 1/64 of the memory, here 64 KiB."""
     code = """
 check(*operands(64, 128, 8, 8, batch=(4, 1)), is_causal=True)  # 64 KiB
@@ -98,7 +98,7 @@ check(*operands(63, 128, 8, 8, batch=(9, 1)))  # 4 and 5, which is too large and
     assert calls(code, FLAMBEAU_EMULATED_MEMORY=1 << 22) == expected
 
 
-def test_derivatives_that_the_library_does_not_compute():
+def test_derivatives_that_cudnn_does_not_support_use_other_kernels():
     code = """
 check(*operands(20, 20, 16, 24), scale=-0.3)
 mask = fb.zeros(20, 20, device="cuda")
@@ -111,7 +111,7 @@ print(counts("cudnnBackendExecute") - executed)
     assert calls(code) == ["0 3 True", "0"]
 
 
-def test_shared_heads_use_the_library_forward_only():
+def test_cudnn_computes_only_the_forward_pass_of_shared_heads():
     code = """
 q, k, v, grad = operands(20, 20, 16, 16, batch=(2, 6))
 leaves = [t.cuda().requires_grad_() for t in (q, k[:, :2], v[:, :2])]
@@ -124,7 +124,7 @@ close(found, on_cpu(q, k[:, :2], v[:, :2], grad, enable_gqa=True))
     assert calls(code) == ["1", "1", "True"]
 
 
-def test_errors_in_the_derivative_fall_back_for_good():
+def test_an_error_of_cudnn_in_the_derivative_disables_it():
     code = """
 tensors = operands(20, 20, 16, 16)
 leaves = [t.cuda().requires_grad_() for t in tensors[:3]]
@@ -137,7 +137,7 @@ for _ in range(2):
     assert calls(code) == ["True", "2", "True", "3"]
 
 
-def test_double_derivatives():
+def test_second_derivatives_of_cudnn_attention():
     code = """
 q, k, v, grad = (t.cuda().requires_grad_() for t in operands(6, 6, 8, 8, batch=(1, 1)))
 first, = fb.autograd.grad(F.scaled_dot_product_attention(q, k, v), q, grad, create_graph=True)

@@ -43,7 +43,7 @@ def on_two(code):
 
 
 @several
-def test_results_and_gradients_are_those_of_one():
+def test_data_parallel_equals_one_gpu():
     assert on_two("""
 net.norm.eval(), twin.norm.eval()
 model = nn.DataParallel(net)
@@ -59,7 +59,7 @@ with fb.no_grad():
 
 
 @several
-def test_buffers_of_the_first_are_the_modules():
+def test_the_first_replica_updates_the_buffers_of_the_module():
     assert on_two("""
 nn.DataParallel(net)(x)
 twin(x[:4].cuda())
@@ -70,7 +70,7 @@ print(net.norm.num_batches_tracked.item())
 
 
 @several
-def test_small_batches_and_wrong_devices():
+def test_data_parallel_of_small_batches_and_wrong_devices():
     assert on_two("""
 model = nn.DataParallel(net)
 net.eval()
@@ -90,7 +90,7 @@ for wrong in (lambda: nn.DataParallel(net.to("cuda:1"), [0, 1])(x), lambda: nn.D
 
 
 @several
-def test_subclasses_change_the_steps():
+def test_subclasses_of_data_parallel_override_its_steps():
     assert on_two("""
 class Own(nn.DataParallel):
     def scatter(self, inputs, kwargs, device_ids):
@@ -104,7 +104,7 @@ print(Own(net)({"image": x}, factor=1))
 
 
 @several
-def test_the_functions():
+def test_the_function_data_parallel_equals_the_module():
     assert on_two("""
 net.eval()
 with fb.no_grad():
@@ -127,7 +127,7 @@ print(whole["s"].tolist(), whole["s"].device, whole["n"], whole["l"][0].shape, l
 """) == ["[(0, 4, 3, 'list'), (1, 3, 3, 'list')]", "[1.0, 1.0] cuda:1 None flambeau.Size([7, 1, 6, 6]) 1"]
 
 
-def test_one_gpu_takes_the_module_and_the_batch():
+def test_data_parallel_with_one_gpu_calls_the_module_directly():
     layer = nn.Linear(3, 2)
     model = nn.DataParallel(layer, [0])
     assert layer.weight.is_cuda and model(fb.ones(4, 3)).device == fb.device("cuda:0") and model.output_device == 0

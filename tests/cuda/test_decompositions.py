@@ -27,7 +27,7 @@ def gradients(function, x, device):
     ],
 )
 @pytest.mark.parametrize("with_cupy", [False, True])
-def test_gradients(function, with_cupy, monkeypatch):
+def test_gradients_of_decompositions_and_fft_equal_those_on_the_cpu(function, with_cupy, monkeypatch):
     if with_cupy:
         cupy_stand_in.install(monkeypatch)
     x = fb.randn(4, 4, dtype=fb.float64)
@@ -55,7 +55,7 @@ def test_gradients(function, with_cupy, monkeypatch):
         lambda a: fb.linalg.qr(a[:3])[0] @ fb.linalg.qr(a[:3])[1].sin(),
     ],
 )
-def test_gradients_of_elimination(function, n, host_calls):
+def test_gradients_of_lu_cholesky_and_solve_equal_those_on_the_cpu(function, n, host_calls):
     x = fb.randn(n, n, dtype=fb.float64) + 6 * fb.eye(n, dtype=fb.float64)
     there = gradients(function, x, "cuda")
     assert not host_calls()

@@ -39,7 +39,7 @@ def _learn(options):
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_two_processes_learn_as_one(ranks, options):  # noqa: F811
+def test_two_processes_train_like_one(ranks, options):  # noqa: F811
     model = _model(0)
     for _ in range(2):
         model.zero_grad()

@@ -34,7 +34,7 @@ def figure(name, *arguments, folder):
         ),
     ],
 )
-def test_the_same_on_both(name, arguments, tmp_path):
+def test_example_programs_give_the_same_results_on_cpu_and_gpu(name, arguments, tmp_path):
     text = tmp_path / "text.txt"
     text.write_text(RHYME)
     arguments = [text if a == "TEXT" else a for a in arguments]

@@ -25,7 +25,7 @@ def outcome(function, inputs, parameters=()):
 
 
 @pytest.mark.parametrize("warm_ups", [0, 3])
-def test_a_function_on_fresh_data(warm_ups):
+def test_a_graphed_function_gives_correct_results_for_new_inputs(warm_ups):
     def function(x, y):
         return (x * y).tanh() + x.exp().sum(0)
 
@@ -35,7 +35,7 @@ def test_a_function_on_fresh_data(warm_ups):
         assert_close(outcome(graphed, inputs), outcome(function, inputs))
 
 
-def test_replays_do_not_call_the_function():
+def test_replays_of_a_graph_do_not_call_the_function():
     calls = []
 
     def function(x):
@@ -49,14 +49,14 @@ def test_replays_do_not_call_the_function():
     assert y.grad_fn.name() == "GraphedBackward"
 
 
-def test_the_sample_itself_is_not_copied():
+def test_a_call_with_the_sample_tensors_does_not_copy_them():
     x = leaf(3)
     graphed = cuda.make_graphed_callables(fb.exp, (x,))
     version = x._version
     assert fb.equal(graphed(x), x.exp()) and x._version == version
 
 
-def test_nested_arguments_and_results():
+def test_graphed_callables_take_nested_arguments_and_results():
     def function(pair, named):
         a, b = pair
         return {"product": a * named["c"], "sums": [a + b, b.detach() * 2]}
@@ -75,7 +75,7 @@ def test_nested_arguments_and_results():
         assert_close(*(fb.autograd.grad(loss, leaves) for loss in losses))
 
 
-def test_a_module_returns_a_tuple():
+def test_a_graphed_module_may_return_a_tuple():
     layer = nn.LSTM(3, 5).cuda()
     plain = copy.deepcopy(layer)
     sample = leaf(4, 2, 3), (leaf(1, 2, 5), leaf(1, 2, 5))
@@ -93,7 +93,7 @@ def test_a_module_returns_a_tuple():
         assert_close(run(layer), run(plain))
 
 
-def test_nothing_requires_grad():
+def test_graphed_callables_without_gradients():
     x = fb.randn(3, device="cuda")
     graphed = cuda.make_graphed_callables(lambda x: (x + 1, x > 0), (x,))
     for _ in range(2):
@@ -102,7 +102,7 @@ def test_nothing_requires_grad():
         assert fb.equal(y, x + 1) and fb.equal(positive, x > 0) and not y.requires_grad
 
 
-def test_only_the_parameters_require_grad():
+def test_graphed_callables_with_gradients_only_for_parameters():
     layer, plain = (nn.Linear(3, 2).cuda() for _ in range(2))
     plain.load_state_dict(layer.state_dict())
     cuda.make_graphed_callables(layer, (fb.zeros(4, 3, device="cuda"),))
@@ -113,7 +113,7 @@ def test_only_the_parameters_require_grad():
         assert_close([p.grad for p in layer.parameters()], [p.grad for p in plain.parameters()])
 
 
-def test_training():
+def test_training_with_a_graphed_module():
     fb.manual_seed(1)
     model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1)).cuda()
     plain = copy.deepcopy(model)
@@ -136,7 +136,7 @@ def test_training():
     assert losses[-1] < losses[0] / 4
 
 
-def test_several_callables_one_after_the_other():
+def test_several_callables_are_graphed_in_sequence():
     def activation(x):
         return fb.sigmoid(x) * x
 
@@ -155,7 +155,7 @@ def test_several_callables_one_after_the_other():
         assert_close(run(graphed), run(plain))
 
 
-def test_a_module_in_another_mode_runs_without_the_graph():
+def test_a_module_in_the_other_training_mode_runs_without_the_graph():
     layer = nn.BatchNorm1d(3).cuda()
     cuda.make_graphed_callables(layer, (leaf(4, 3),))
     x = leaf(4, 3)
@@ -168,7 +168,7 @@ def test_a_module_in_another_mode_runs_without_the_graph():
     assert_close(layer(x), F.batch_norm(x, None, None, layer.weight, layer.bias, training=True))
 
 
-def test_dropout():
+def test_graphed_modules_draw_new_dropout_masks():
     first, last = (nn.Sequential(nn.Linear(3, 20), nn.Dropout(), nn.Linear(20, 3), nn.Dropout()).cuda() for _ in "ab")
     plain = copy.deepcopy(first), copy.deepcopy(last)
     cuda.make_graphed_callables((first, last), ((leaf(2, 3),), (leaf(2, 3),)))
@@ -182,7 +182,7 @@ def test_dropout():
     assert_close(run((first, last)), run(plain))
 
 
-def test_hooks_may_follow():
+def test_hooks_can_be_registered_after_graphing():
     layer = nn.Linear(3, 2).cuda()
     cuda.make_graphed_callables(layer, (leaf(4, 3),))
     seen = []
@@ -191,7 +191,7 @@ def test_hooks_may_follow():
     assert len(seen) == 1 and seen[0] is y
 
 
-def test_unused_inputs():
+def test_graphed_callables_with_unused_inputs():
     def first(x, y):
         return x * 2
 
@@ -229,7 +229,7 @@ def test_the_backward_pass_of_an_earlier_call_is_rejected():
         ((fb.ones(3), fb.ones(3)), TypeError, "expects 1 tensors"),
     ],
 )
-def test_arguments_unlike_the_sample(arguments, error, message):
+def test_arguments_that_differ_from_the_sample_are_rejected(arguments, error, message):
     graphed = cuda.make_graphed_callables(fb.exp, (fb.ones(3, device="cuda"),))
     with pytest.raises(error, match=message):
         graphed(*arguments)
@@ -272,7 +272,7 @@ def test_unsupported_callables_are_rejected():
     assert_close(outcome(make(fb.exp, (x,)), [x]), outcome(fb.exp, [x]))  # and nothing is left behind
 
 
-def test_half_precision():
+def test_graphed_callables_in_half_precision():
     layer = nn.Linear(16, 8).cuda()
     plain = copy.deepcopy(layer)
     with fb.autocast("cuda", dtype=fb.float16, cache_enabled=False):

@@ -23,7 +23,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_derivative(name, host_calls):
+def test_gradients_of_indexing_equal_those_on_the_cpu(name, host_calls):
     x = fb.sin(fb.arange(66.0)).reshape(11, 6)
     gradients = []
     for device in ("cpu", "cuda"):
@@ -36,7 +36,7 @@ def test_derivative(name, host_calls):
     assert not host_calls()
 
 
-def test_dropout_draws_its_mask_again(host_calls):
+def test_backward_of_dropout_draws_its_mask_again(host_calls):
     gradients = []
     for device in ("cpu", "cuda"):
         fb.manual_seed(3)

@@ -34,7 +34,7 @@ class Counted(IterableDataset):
 
 
 @pytest.mark.parametrize("workers", [{}, {"num_workers": 2}, {"num_workers": 2, "workers": "thread"}])
-def test_batches_are_pinned_and_the_same(workers):
+def test_pinned_batches_equal_unpinned_ones(workers):
     options = {"batch_size": 4, "shuffle": True, "generator": 0}
     expected = [[part.tolist() for part in batch] for batch in DataLoader(Numbers(), **options)]
     loader = DataLoader(Numbers(), pin_memory=True, **options, **workers)
@@ -45,7 +45,7 @@ def test_batches_are_pinned_and_the_same(workers):
     assert sum(len(batch) for batch in DataLoader(Counted(), 2, pin_memory=True, **workers)) % 5 == 0
 
 
-def test_structures_keep_their_types():
+def test_pinning_keeps_the_types_of_structures():
     class Custom:
         def __init__(self, x):
             self.x = x
@@ -71,7 +71,7 @@ def test_structures_keep_their_types():
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_errors_are_raised_in_order(workers):
+def test_pinning_raises_errors_of_the_dataset_in_order(workers):
     batches = iter(DataLoader(Numbers(7), 3, pin_memory=True, num_workers=workers))
     assert next(batches)[1].tolist() == [0, 1, 2] and next(batches)[1].tolist() == [3, 4, 5]
     with pytest.raises(OSError, match="sample 6 is unreadable"):
@@ -81,7 +81,7 @@ def test_errors_are_raised_in_order(workers):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_pass_is_resumed_where_the_program_was(workers):
+def test_pinned_loading_resumes_at_the_batch_the_program_has_reached(workers):
     loader = DataLoader(Numbers(), 2, shuffle=True, generator=3, pin_memory=True, num_workers=workers)
     batches = iter(loader)
     first = next(batches)[1].tolist()
@@ -93,7 +93,7 @@ def test_a_pass_is_resumed_where_the_program_was(workers):
     assert [batch[1].tolist() for batch in other] == rest
 
 
-def test_persistent_workers():
+def test_pinning_with_persistent_workers():
     loader = DataLoader(Numbers(), 2, pin_memory=True, num_workers=1, persistent_workers=True)
     for _ in range(2):
         assert [batch[1].tolist() for batch in loader] == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
@@ -105,6 +105,6 @@ def test_persistent_workers():
         list(left)
 
 
-def test_tensors_of_a_dataset():
+def test_pinning_of_a_tensor_dataset():
     (batch,) = DataLoader(TensorDataset(fb.arange(4.0)), 4, pin_memory=True)
     assert batch[0].is_pinned()

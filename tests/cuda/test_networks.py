@@ -199,7 +199,7 @@ SHARED_HEADS = [(4, 4), (2, 2), (1, 1), (2, 4)]  # of keys and values
 
 @pytest.mark.parametrize("heads", SHARED_HEADS)
 @pytest.mark.parametrize("mask_shape", [None, (9, 20), (4, 9, 20), (2, 1, 1, 20)])
-def test_attention_of_shared_heads(heads, mask_shape):
+def test_attention_with_shared_heads(heads, mask_shape):
     mask = None if mask_shape is None else fb.randn(mask_shape) > -1
     both(
         lambda q, k, v: F.scaled_dot_product_attention(
@@ -247,7 +247,7 @@ def test_shared_heads_are_not_copied():
     assert emulator.emulated_counts(b"cuLaunchKernelEx") == before + 1
 
 
-def test_products():
+def test_matrix_products_and_their_gradients():
     both(F.linear, fb.randn(2, 20, 17), fb.randn(33, 17), fb.randn(33))
     both(fb.matmul, fb.randn(2, 20, 17), fb.randn(2, 17, 18))
     both(fb.addmm, *(fb.randn(s).bfloat16() for s in ((18,), (20, 17), (17, 18))), tolerance=5e-2)

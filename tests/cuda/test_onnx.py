@@ -24,7 +24,7 @@ class Net(nn.Module):
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_model_on_the_gpu():
+def test_a_model_on_the_gpu_is_exported_to_onnx():
     model, tokens = Net().cuda().eval(), fb.randint(7, (2, 3))
     program = export(model, tokens.cuda(), dynamic_axes={"tokens": {0: "batch"}})
     tokens = fb.randint(7, (5, 3))

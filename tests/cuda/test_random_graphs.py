@@ -30,7 +30,7 @@ def assert_replays(work, expected):
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_gradients(name):
+def test_graph_replays_of_random_operators_have_correct_gradients(name):
     x = fb.randn(6, 5, 8, device="cuda", requires_grad=True)
 
     def work():
@@ -43,7 +43,7 @@ def test_gradients(name):
     assert not fb.equal(expected[0][0], expected[1][0])
 
 
-def test_training():
+def test_training_with_dropout_in_a_captured_graph():
     def trained(replayed):
         fb.manual_seed(1)
         model = nn.Sequential(nn.Linear(4, 16), nn.Dropout(), nn.ReLU(), nn.Linear(16, 1)).cuda()
@@ -72,7 +72,7 @@ def test_training():
     assert trained(True) == trained(False)
 
 
-def test_a_backward_pass_in_a_separate_graph():
+def test_dropout_with_a_backward_pass_in_a_separate_graph():
     x = fb.ones(1000, device="cuda", requires_grad=True)
     forward, backward = cuda.CUDAGraph(), cuda.CUDAGraph()
     F.dropout(x).sum().backward()
@@ -96,7 +96,7 @@ def drop_twice(x):
 
 
 @pytest.mark.parametrize("use_reentrant", [True, False])
-def test_checkpoints(use_reentrant):
+def test_activation_checkpoints_in_a_captured_graph(use_reentrant):
     """Test that the recomputation draws the random numbers of the first pass, even within another checkpoint."""
     x = fb.ones(300, device="cuda", requires_grad=True)
 
@@ -120,7 +120,7 @@ def test_checkpoints(use_reentrant):
 
 
 @pytest.mark.parametrize("captured", ["both", "forward", "backward"])
-def test_checkpoints_with_a_separately_captured_backward_pass(captured):
+def test_activation_checkpoints_with_a_separately_captured_backward_pass(captured):
     x = fb.ones(300, device="cuda", requires_grad=True)
 
     def forward():
@@ -153,7 +153,7 @@ def test_checkpoints_with_a_separately_captured_backward_pass(captured):
     assert fb.equal(*results) == (captured == "backward")
 
 
-def test_checkpoints_in_graphed_callables():
+def test_activation_checkpoints_in_graphed_callables():
     def function(x):
         return checkpoint(drop_twice, x, use_reentrant=False)
 

@@ -50,7 +50,7 @@ def states(layer, batch, directions=1):
 
 
 @pytest.mark.parametrize("make", LAYERS)
-def test_layers(make, host_calls):
+def test_recurrent_layers_on_the_gpu(make, host_calls):
     layer = make()
     both(layer, fb.randn(7, 3, 5), states(layer, 3), host_calls)
 
@@ -72,7 +72,7 @@ def test_packed_sequences(make, host_calls):
     both(layer, fb.randn(6, 4, 5), states(layer, 4, 2), host_calls, run)
 
 
-def test_double_precision_and_one_time(host_calls):
+def test_recurrent_layers_in_float64_and_with_one_time_step(host_calls):
     layer = nn.GRU(5, 300).double()
     both(layer, fb.randn(1, 2, 5, dtype=fb.float64), states(layer, 2), host_calls)
 
@@ -129,7 +129,7 @@ def test_half_precision_is_not_converted_to_float32():
     assert launches(fb.float16) <= launches(fb.float32) + 2
 
 
-def test_empty(host_calls):
+def test_recurrent_layers_with_empty_inputs(host_calls):
     layer = nn.LSTM(5, 6).cuda()
     assert layer(fb.zeros(4, 0, 5, device="cuda"))[0].shape == (4, 0, 6)
     assert not host_calls()
@@ -145,7 +145,7 @@ def test_cells(make, host_calls):
         assert_close(t.cpu(), h, rtol=1e-5, atol=1e-6)
 
 
-def test_a_step_of_training(host_calls):
+def test_a_training_step_of_a_recurrent_layer(host_calls):
     layer, head = nn.LSTM(5, 6, num_layers=2, dropout=0.5).cuda(), nn.Linear(6, 3).cuda()
     optimizer = fb.optim.Adam([*layer.parameters(), *head.parameters()])
     x, target = fb.randn(7, 4, 5, device="cuda"), fb.zeros(4, dtype=fb.int64, device="cuda")

@@ -62,7 +62,7 @@ def bags(table, factors=None, **options):
         lambda x: fb.poisson(x.abs()) * x,
     ],
 )
-def test_gradients(function, host_calls):
+def test_gradients_of_operators_equal_those_on_the_cpu(function, host_calls):
     x = fb.randn(6, 4, dtype=fb.float64)
     there = gradients(function, x, "cuda")
     assert not host_calls()
@@ -79,7 +79,7 @@ def ctc(device, logits, *arguments, **options):
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("blank", [0, 4])
 @pytest.mark.parametrize("joined", [False, True])
-def test_ctc(dtype, blank, joined, host_calls):
+def test_ctc_loss(dtype, blank, joined, host_calls):
     labels, times = [6, 0, 3, 1, 5], [20, 7, 20, 0, 4]  # the last two have too few steps
     targets = fb.randint(0, 4, (5, 6)) + (blank == 0)
     targets[0, 1] = targets[0, 2] = targets[0, 5]
@@ -95,7 +95,7 @@ def test_ctc(dtype, blank, joined, host_calls):
     assert not host_calls()
 
 
-def test_labels_of_ctc_that_are_no_classes():
+def test_ctc_loss_rejects_labels_that_are_no_classes():
     F.ctc_loss(fb.zeros(3, 1, 4, device="cuda"), fb.tensor([[4]], device="cuda"), [3], [1], reduction="none")
     with pytest.raises(IndexError, match="ctc_loss"):
         fb.cuda.synchronize()
@@ -122,7 +122,7 @@ def test_grid_sample(mode, padding, corners, host_calls):
     assert not host_calls()
 
 
-def test_rows_are_kept_short(host_calls):
+def test_embedding_max_norm_on_the_gpu_equals_the_cpu(host_calls):
     table, entries = fb.randn(6, 40), fb.tensor([[1, 5], [5, 2]])
     results = [F.embedding(entries.to(d), table.to(d), max_norm=1.5).cpu() for d in ("cpu", "cuda")]
     assert_close(results[1], results[0], rtol=1e-5, atol=1e-6)

@@ -29,7 +29,7 @@ def test_a_traced_model_computes_on_the_gpu(host_calls):
     assert not host_calls()
 
 
-def test_map_location_of_traced_programs(tmp_path):
+def test_map_location_selects_the_device_of_traced_programs(tmp_path):
     model = nn.Sequential(nn.Linear(3, 4), nn.GELU(), nn.Linear(4, 2))
     fb.jit.trace(model, fb.randn(2, 3)).save(tmp_path / "model")
     loaded = fb.jit.load(tmp_path / "model", map_location="cuda")

@@ -3,7 +3,7 @@
 from flambeau.cuda import _warm
 
 
-def test_work_of_layers_and_optimizers_is_registered():
+def test_warm_up_includes_layers_and_optimizers():
     work = {name: function for name, function in _warm.everything() if name.startswith("float32 ")}
     assert {"float32 exp", "float32 linear", "float32 step of Adam"} <= set(work)
     work["float32 linear"]()

@@ -16,7 +16,7 @@ def _losses(folder, epochs):
     return {int(name.removeprefix("epoch ")): float(loss) for name, loss in lines}, done.stdout
 
 
-def test_a_trainer_that_resumes(tmp_path):
+def test_a_distributed_trainer_resumes_from_a_checkpoint(tmp_path):
     losses, _ = _losses(tmp_path, 3)
     assert list(losses) == [0, 1, 2] and losses[2] < losses[0]
     more, said = _losses(tmp_path, 4)

@@ -88,7 +88,7 @@ def _joined(name):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_uneven_inputs_with_a_divided_state(ranks, name):
+def test_join_with_a_zero_redundancy_optimizer_handles_uneven_inputs(ranks, name):
     kind, options = OPTIMIZERS[name]
     model, inputs = _linear(0), [_inputs(rank) for rank in range(2)]
     optimizer = kind(model.parameters(), **options)
@@ -110,7 +110,7 @@ def _averaged_model():
     return [parameter.detach().numpy() for parameter in averaged.parameters()]
 
 
-def test_a_running_mean_of_a_wrapped_model(ranks):
+def test_averaged_model_of_a_distributed_data_parallel_model(ranks):
     for found in ranks.run(_averaged_model):
         for one, other in zip(found, _linear(0).parameters(), strict=True):
             np.testing.assert_array_equal(one, other.detach().numpy())

@@ -116,7 +116,7 @@ def their_load(path: Path) -> Any:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("ending", ["pt", "safetensors"])
-def test_models_of_pytorch_load(tmp_path: Path, name: str, ending: str) -> None:
+def test_models_saved_by_pytorch_load(tmp_path: Path, name: str, ending: str) -> None:
     path = tmp_path / f"model.{ending}"
     theirs, ours = MODELS[name](torch), MODELS[name](fb)
     if ending == "pt":
@@ -129,7 +129,7 @@ def test_models_of_pytorch_load(tmp_path: Path, name: str, ending: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_pytorch_loads_our_models(tmp_path: Path, name: str) -> None:
+def test_pytorch_loads_models_saved_by_flambeau(tmp_path: Path, name: str) -> None:
     path = tmp_path / "model.pt"
     theirs, ours = MODELS[name](torch), MODELS[name](fb)
     fb.save(ours.state_dict(), path)
@@ -283,7 +283,7 @@ DTYPES = (
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_every_dtype_both_ways(tmp_path: Path, name: str) -> None:
+def test_tensors_of_every_dtype_load_in_both_libraries(tmp_path: Path, name: str) -> None:
     path = tmp_path / "x.pt"
     fb.save({"x": fb.tensor([0, 1, 1]).to(getattr(fb, name))}, path)
     theirs = their_load(path)["x"]
@@ -296,7 +296,7 @@ def test_every_dtype_both_ways(tmp_path: Path, name: str) -> None:
         assert ours.tolist() == [0, 1, 1]
 
 
-def test_parameters_buffers_and_attributes(tmp_path: Path) -> None:
+def test_parameters_buffers_and_attributes_load_in_both_libraries(tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     parameter = fb.nn.Parameter(fb.ones(2))
     noted = fb.nn.Parameter(fb.ones(2), requires_grad=False)

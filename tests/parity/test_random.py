@@ -84,13 +84,13 @@ FILLS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("dtype", FLOATING)
 @pytest.mark.parametrize("name", FILLS)
-def test_fills_of_every_size(name: str, dtype: str) -> None:
+def test_random_fills_of_every_size_equal_pytorch(name: str, dtype: str) -> None:
     for size in SIZES:
         compare(lambda lib, size=size: FILLS[name](lib.empty(size, dtype=dtype_of(lib, dtype))))
 
 
 @pytest.mark.parametrize("name", FILLS)
-def test_fills_of_targets_that_are_not_contiguous(name: str) -> None:
+def test_random_fills_of_noncontiguous_tensors_equal_pytorch(name: str) -> None:
     layouts: list[Callable[[Any], Any]] = [
         lambda lib: lib.zeros(6, 10).t(),
         lambda lib: lib.zeros(6, 10)[:, ::2],
@@ -103,7 +103,7 @@ def test_fills_of_targets_that_are_not_contiguous(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "int32", "int64", "bool"])
-def test_integers_of_every_dtype(dtype: str) -> None:
+def test_random_integers_of_every_dtype_equal_pytorch(dtype: str) -> None:
     compare(lambda lib: lib.empty(1000, dtype=dtype_of(lib, dtype)).random_())
     compare(lambda lib: lib.empty(1000, dtype=dtype_of(lib, dtype)).random_(2))
     compare(lambda lib: lib.empty(1000, dtype=dtype_of(lib, dtype)).bernoulli_(0.4))
@@ -111,7 +111,7 @@ def test_integers_of_every_dtype(dtype: str) -> None:
         compare(lambda lib: lib.empty(1000, dtype=dtype_of(lib, dtype)).geometric_(0.4))
 
 
-def test_integers_of_wide_ranges() -> None:
+def test_random_integers_of_wide_ranges_equal_pytorch() -> None:
     for high in (2, 2**28 - 1, 2**28, 2**31, 2**32, 2**62):
         compare(lambda lib, high=high: lib.randint(0, high, (1000,)))
         compare(lambda lib, high=high: lib.randint(-high, high, (7, 3)))
@@ -122,7 +122,7 @@ def test_integers_of_wide_ranges() -> None:
         compare(lambda lib, d=dtype, high=high: lib.empty(500, dtype=dtype_of(lib, d)).random_(-high, high))
 
 
-def test_complex_numbers() -> None:
+def test_random_complex_numbers_equal_pytorch() -> None:
     compare(lambda lib: lib.view_as_real(lib.randn(5, dtype=lib.complex64)))
     compare(lambda lib: lib.view_as_real(lib.randn(50, dtype=lib.complex128)))
     compare(lambda lib: lib.view_as_real(lib.rand(50, dtype=lib.complex64)))
@@ -183,7 +183,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions(name: str) -> None:
+def test_random_functions_equal_pytorch(name: str) -> None:
     compare(FUNCTIONS[name])
 
 
@@ -198,7 +198,7 @@ ROUNDED: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", ROUNDED)
-def test_functions_of_drawn_numbers(name: str) -> None:
+def test_samplers_with_tensor_parameters_equal_pytorch(name: str) -> None:
     """Compare up to rounding, because these operators compute with the random numbers."""
     results = []
     for lib in (fb, torch):
@@ -232,12 +232,12 @@ INITIALISERS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", INITIALISERS)
-def test_initialisers(name: str) -> None:
+def test_initialisers_equal_pytorch(name: str) -> None:
     compare(INITIALISERS[name])
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (30, 20), (8, 3, 3, 3)])
-def test_orthogonal_initialiser(shape: tuple[int, ...]) -> None:
+def test_orthogonal_initialiser_equals_pytorch(shape: tuple[int, ...]) -> None:
     results = []
     for lib in (fb, torch):
         lib.manual_seed(3)
@@ -260,11 +260,11 @@ LAYERS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_begin_with_the_same_weights(name: str) -> None:
+def test_layers_start_with_the_weights_of_pytorch(name: str) -> None:
     compare(lambda lib: list(LAYERS[name](lib.nn).parameters()), ulps=1)
 
 
-def test_states_move_between_the_libraries() -> None:
+def test_random_states_can_be_exchanged_with_pytorch() -> None:
     for draws in (0, 1, 623, 624, 625, 3000):
         torch.manual_seed(draws)
         torch.rand(draws)
@@ -277,7 +277,7 @@ def test_states_move_between_the_libraries() -> None:
         np.testing.assert_array_equal(fb.randn(30).numpy(), torch.randn(30).numpy())
 
 
-def test_generators() -> None:
+def test_generators_equal_those_of_pytorch() -> None:
     for seed in (0, 42, -1, 2**40 + 5, 2**64 - 1):
         ours, theirs = fb.Generator().manual_seed(seed), torch.Generator().manual_seed(seed)
         assert ours.initial_seed() == theirs.initial_seed()
@@ -289,7 +289,7 @@ def test_generators() -> None:
     compare(lambda lib: lib.rand(3, generator=lib.Generator()))
 
 
-def test_fork_rng() -> None:
+def test_fork_rng_equals_pytorch() -> None:
     def draw(lib: Any) -> Any:
         with lib.random.fork_rng(devices=[]):
             lib.manual_seed(7)
@@ -349,7 +349,7 @@ LOADERS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", LOADERS)
-def test_loaders_shuffle_and_read_alike(name: str) -> None:
+def test_loaders_shuffle_like_pytorch(name: str) -> None:
     compare(lambda lib: batches_of(lib, LOADERS[name]))
 
 
@@ -499,7 +499,7 @@ def test_training_from_a_seed_gives_the_same_losses(train: Callable[[Any], list[
     np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
-def test_resnet18_begins_with_the_same_weights() -> None:
+def test_resnet18_starts_with_the_weights_of_pytorch() -> None:
     """Repeat the initialisation of torchvision's ResNet-18 layer by layer, because torchvision is not installed."""
 
     def convolutions(lib: Any) -> list[Any]:

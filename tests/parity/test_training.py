@@ -51,7 +51,7 @@ def optimizer_samples(info: OptimizerInfo) -> list[OptimizerInput]:
 
 
 @pytest.mark.parametrize("info", OPTIMIZERS, ids=id_of)
-def test_optimizers(info: OptimizerInfo) -> None:
+def test_optimizers_take_the_same_steps_as_pytorch(info: OptimizerInfo) -> None:
     for sample in optimizer_samples(info):
         draw = np.random.default_rng(0).standard_normal
         shapes = ((3, 4), (5, 2)) if info.name == "Muon" else ((3, 4), (5,), (1,))

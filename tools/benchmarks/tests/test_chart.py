@@ -22,7 +22,7 @@ def rows() -> list[Comparison]:
     ]
 
 
-def test_both_formats_are_written(tmp_path: Path) -> None:
+def test_the_chart_is_written_in_both_formats(tmp_path: Path) -> None:
     draw(rows(), "flambeau against torch", [tmp_path / "ratios.svg", tmp_path / "ratios.png"])
     assert (tmp_path / "ratios.png").read_bytes().startswith(b"\x89PNG")
     drawn = (tmp_path / "ratios.svg").read_text()
@@ -30,6 +30,6 @@ def test_both_formats_are_written(tmp_path: Path) -> None:
     assert "<!-- size -->" not in drawn
 
 
-def test_a_table_without_ratios_raises(tmp_path: Path) -> None:
+def test_the_chart_rejects_a_table_without_ratios(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no workload has a ratio"):
         draw(rows()[2:], "", [tmp_path / "ratios.svg"])

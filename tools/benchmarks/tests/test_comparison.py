@@ -37,7 +37,7 @@ def test_a_target_in_its_own_unit_is_shown_as_a_ratio() -> None:
     assert comparison([20.0], [800.0], 40.0, "ms").target_ratio == pytest.approx(0.05)
 
 
-def test_the_range_is_of_rounds_not_of_sides() -> None:
+def test_the_range_is_computed_from_ratios_per_round() -> None:
     assert comparison([1.0, 4.0], [2.0, 4.0]).spread == (0.5, 1.0)
 
 
@@ -48,7 +48,7 @@ def test_contradicting_rounds_are_undecided() -> None:
     assert "met, unsure" in table([comparison([1.0, 3.0, 1.0], [4.0, 4.0, 4.0], at_most=0.5)], "flambeau", "torch")
 
 
-def test_missing_measurements_are_no_success() -> None:
+def test_missing_measurements_fail_the_benchmark() -> None:
     missing, differing = comparison([], [1.0], at_most=0.5), comparison([1.0], [4.0])
     missing.missing, differing.disagreement = "flambeau: AttributeError: sort", "shape [3] instead of [4]"
     untouched = comparison([], [], at_most=0.5)
@@ -66,7 +66,7 @@ def test_the_table_counts_missing_measurements() -> None:
     assert "1 of 2 targets met" in text
 
 
-def test_a_record_is_json() -> None:
+def test_results_are_recorded_as_json() -> None:
     record = json.loads(json.dumps(comparison([1.0], [4.0], 0.3).record()))
     assert (record["ratio"], record["at_most"], record["status"]) == (0.25, 0.3, MET)
 
@@ -74,11 +74,11 @@ def test_a_record_is_json() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(9.994e-7, "999 ns"), (9.996e-7, "1.00 µs"), (0.01234, "12.3 ms"), (75.0, "75.0 s")]
 )
-def test_quantities_have_three_digits(value: float, text: str) -> None:
+def test_quantities_are_printed_with_three_digits(value: float, text: str) -> None:
     assert quantity(value, None) == text
 
 
-def test_different_results_are_named() -> None:
+def test_workloads_with_different_results_are_named() -> None:
     mark = {"shape": [2], "dtype": "float32", "magnitude": 1.0}
     assert difference([mark], [{**mark, "magnitude": 1.0001}]) is None
     assert difference([mark], [{**mark, "dtype": "float64"}]) == "dtype float32 instead of float64"

@@ -139,7 +139,9 @@ def test_inputs_and_weights_are_the_same_for_each_engine() -> None:
     assert (inputs[0] == inputs[1]).all()
 
 
-def test_a_disagreement_of_one_baseline_is_its_own(side: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_result_of_one_baseline_does_not_affect_the_others(
+    side: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "onnxruntime.py").write_text(LIBRARY["onnxruntime.py"].replace("x * 2.0", "x * 3.0"))
     status, rows = run(side, tmp_path / "out", r"x \* 2 \+ 1, 4 numbers$")
     assert status == NOT_ALL_MET
@@ -157,7 +159,9 @@ def readings(name: str, baseline: str, subject: float, other: float, unit: str |
     ("compiled", "eager", "first_ms", "calls"),
     [(0.001, 0.002, 12.0, 10.0), (0.002, 0.001, 12.0, math.inf), (0.001, 0.002, 1.5, 0.0)],
 )
-def test_capture_is_recovered_after(compiled: float, eager: float, first_ms: float, calls: float) -> None:
+def test_recovered_after_counts_the_calls_that_amortise_the_capture(
+    compiled: float, eager: float, first_ms: float, calls: float
+) -> None:
     times = {engines.EAGER: readings("m", engines.EAGER, compiled, eager)}
     first = {engines.EAGER: readings("m, first call", engines.EAGER, first_ms, 2.0, "ms")}
     assert compiled_report.recovered_after(times, first) == calls
@@ -187,7 +191,7 @@ def test_the_chart_has_a_mark_for_each_ratio(tmp_path: Path) -> None:
         compiled_report.draw([readings("m, peak memory", engines.EAGER, 1.0, 2.0, "MB")], "Models", [])
 
 
-def test_baselines_share_the_readings_of_the_subject() -> None:
+def test_all_baselines_are_compared_with_the_same_readings_of_the_subject() -> None:
     workload = Workload("compile, some", "m", lambda library: None, baselines=(engines.EAGER, engines.ONNX))
     one, two = rounds.compared(workload, (engines.EAGER, engines.ONNX, engines.TORCH))
     assert one.values[0] is two.values[0] and one.values[1] is not two.values[1]

@@ -31,7 +31,7 @@ def test_size_follows_requirements_but_not_extras_nor_numpy(tmp_path: Path, monk
     assert footprint.installed_mb("top") == pytest.approx(1200e-6)
 
 
-def test_size_of_parts_without_their_metapackage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_of_packages_without_the_metapackage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     install(tmp_path, "stack_core", 100)
     install(tmp_path, "stack_data", 10)
@@ -45,14 +45,14 @@ def test_an_editable_install_has_no_size(tmp_path: Path, monkeypatch: pytest.Mon
         footprint.installed_mb("top")
 
 
-def test_import_time_and_memory_of_a_module_that_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_time_and_memory_of_a_module_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "patient.py").write_text("import time\ntime.sleep(0.05)\nkept = bytearray(b'x' * 100_000_000)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     assert 50 <= footprint.import_ms("patient", repeats=1) < 10_000
     assert 100 <= footprint.resident_mb("patient", repeats=1) < 200
 
 
-def test_a_module_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_fails_to_import_reports_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken.py").write_text("raise OSError('libnothing.so is missing')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(RuntimeError, match=r"libnothing\.so is missing"):

@@ -39,7 +39,7 @@ def launches(library: Library) -> Code:
     return Code(library.fb.cuda.launch)
 
 
-def test_a_reading_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_timing_waits_for_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workload, "perf_counter_ns", lambda: LibraryWithQueue.fb.cuda.now)
     row = Workload("GPU", "launch", launches, device="cuda")
     reading = measured(row, LibraryWithQueue("queue", "cuda"), False, BRIEF)
@@ -53,7 +53,7 @@ def test_the_baseline_may_use_another_function() -> None:
     assert readings == [1.0, 2.0]
 
 
-def test_each_device_has_rows_of_its_own() -> None:
+def test_each_device_has_separate_rows() -> None:
     everything = [re.compile("")]
     assert {row.device for row in select(everything, "cpu")} == {"cpu"}
     assert {row.device for row in select(everything, "cuda")} == {"cuda"}

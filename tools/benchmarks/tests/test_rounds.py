@@ -47,18 +47,18 @@ def chosen(*names: str) -> list[Workload]:
     return [row for row in WORKLOADS if row.group == "small operators" and row.name in names]
 
 
-def test_a_library_describes_itself(side: Side) -> None:
+def test_a_library_reports_its_name_and_version(side: Side) -> None:
     assert describe(side, QUICK)["version"] == "1.0"
 
 
-def test_an_absent_library_is_named(side: Side) -> None:
+def test_the_error_names_a_missing_library(side: Side) -> None:
     with pytest.raises(UnusableLibraryError, match="No module named 'no_such_library'"):
         describe(Side("no_such_library"), QUICK)
     with pytest.raises(UnusableLibraryError, match="/no/such/python cannot be run"):
         describe(Side("sparse_tensors", "/no/such/python"), QUICK)
 
 
-def test_a_missing_operator_and_a_crash_cost_only_their_own_workload(side: Side) -> None:
+def test_a_missing_operator_or_a_crash_affects_only_its_workload(side: Side) -> None:
     keys = [f"small operators: {name}" for name in ("a + b", "a.exp()", "softmax(a, 1)", "zeros(4, 4)")]
     found = {reading["key"]: reading for reading in readings(side, QUICK, keys)}
     assert set(found) == set(keys)
@@ -84,7 +84,9 @@ def test_rounds_alternate_and_skip_missing_workloads(side: Side) -> None:
     assert rows[1].status == "missing"
 
 
-def test_the_command_reports_and_judges(side: Side, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_a_report_and_returns_an_exit_status(
+    side: Side, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "out"
     same = ["--subject", side.library, "--baseline", side.library, "--output", str(output), "--quick", "--rounds", "1"]
     assert main([*same, "--only", "operators: zeros.4, 4"]) == NOT_ALL_MET
@@ -94,7 +96,7 @@ def test_the_command_reports_and_judges(side: Side, tmp_path: Path, capsys: pyte
     assert main([*same, "--only", r"\(10, 1000\)|a\.t\(\)|a \+ 1"]) == ALL_MET
 
 
-def test_an_empty_selection_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_selecting_no_workload_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--only", "no such workload"]) == NOT_RUN
     assert main(["--subject", "no_such_library"]) == NOT_RUN
     assert "no_such_library cannot be imported" in capsys.readouterr().err

@@ -18,7 +18,7 @@ def rows() -> list[Comparison]:
     return [Comparison(timed, ([2e-7, 2e-7], [8e-7, 8e-7])), Comparison(missing, ([], [754.0]), missing="editable")]
 
 
-def test_the_bar_of_the_subject_is_the_ratio_of_the_baseline(tmp_path: Path) -> None:
+def test_the_length_of_a_bar_is_the_ratio_to_the_baseline(tmp_path: Path) -> None:
     draw(rows(), "flambeau and torch", "a machine", tmp_path / "folder" / "chart.svg")
     root = ElementTree.parse(tmp_path / "folder" / "chart.svg").getroot()
     widths = {bar.get("class"): float(bar.get("width", "nan")) for bar in root.iter(f"{SVG}rect")}
@@ -28,6 +28,6 @@ def test_the_bar_of_the_subject_is_the_ratio_of_the_baseline(tmp_path: Path) -> 
     assert "footprint: size" not in texts
 
 
-def test_a_table_without_ratios_raises(tmp_path: Path) -> None:
+def test_the_summary_chart_rejects_a_table_without_ratios(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no workload has a ratio"):
         draw(rows()[1:], "", "", tmp_path / "chart.svg")

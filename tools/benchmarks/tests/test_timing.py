@@ -10,7 +10,7 @@ from ..workload import Code, Library, expression
 BRIEF = Effort(warm_up=1_000_000, batch=1_000_000, total=5_000_000, least_batches=3)
 
 
-def test_a_call_takes_as_long_as_the_clock_says() -> None:
+def test_the_time_per_call_follows_the_clock() -> None:
     """Take the fastest batch: every third call is interrupted for 1 ms."""
     now, calls = 0, 0
 
@@ -27,14 +27,14 @@ def test_statements_are_timed_without_a_call() -> None:
     assert seconds_per_call(Code("x", names), BRIEF) < seconds_per_call(Code(lambda: names["x"]), BRIEF)
 
 
-def test_the_collector_is_off_during_the_batches_and_on_afterwards() -> None:
+def test_the_garbage_collector_is_disabled_during_timing() -> None:
     seen: set[bool] = set()
     seconds_per_call(Code(lambda: seen.add(gc.isenabled())), BRIEF)
     assert seen == {False}
     assert gc.isenabled()
 
 
-def test_every_library_gets_the_same_inputs() -> None:
+def test_every_library_receives_the_same_inputs() -> None:
     first, second = (expression("x", x=(3, 4))(LibraryOfArrays("numpy")).result() for _ in range(2))
     assert first.shape == (3, 4)
     assert (first == second).all()

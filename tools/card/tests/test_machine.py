@@ -10,12 +10,12 @@ from .. import machine
 from ..setting import Setting
 
 
-def test_no_driver() -> None:
+def test_a_missing_driver_is_reported() -> None:
     found = machine.gpu_obstacle("libdriver-that-does-not-exist.so.1")
     assert found is not None and "There is no NVIDIA driver: libdriver-that-does-not-exist.so.1" in found
 
 
-def test_flambeau_is_not_built_yet(tmp_path: Path) -> None:
+def test_a_missing_build_of_flambeau_is_reported(tmp_path: Path) -> None:
     expected = ["flambeau is not installed: run the stage build first."]
     assert machine.without_flambeau(Setting(tmp_path)) == expected
     assert machine.without_flambeau(Setting(tmp_path, given_python="/nonexistent")) == [
@@ -31,7 +31,9 @@ def test_flambeau_is_not_built_yet(tmp_path: Path) -> None:
         ("class version: cuda = '13.0'\nclass cuda: is_available = lambda: False", "PyTorch for CUDA 13.0 cannot use"),
     ],
 )
-def test_pytorch_without_cuda(source: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pytorch_without_cuda_is_reported(
+    source: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "torch.py").write_text(source)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(machine, "without_gpu", lambda setting: [])
@@ -39,14 +41,14 @@ def test_pytorch_without_cuda(source: str, expected: str, tmp_path: Path, monkey
     assert found.startswith(expected)
 
 
-def test_no_sanitizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_compute_sanitizer_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "without_gpu", lambda setting: [])
     monkeypatch.setattr(machine, "tool", lambda name: None)
     (found,) = machine.without_sanitizer(Setting(tmp_path))
     assert "compute-sanitizer is not found" in found
 
 
-def test_programs_of_a_toolkit_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_of_the_cuda_toolkit_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "bin" / "compute-sanitizer"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n")

@@ -38,7 +38,7 @@ def test_the_page_shows_all_stages(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.usefixtures("stages")
-def test_chosen_stages_and_the_exit_status(tmp_path: Path) -> None:
+def test_selected_stages_determine_the_exit_status(tmp_path: Path) -> None:
     def status(*arguments: str) -> int:
         return main(["--output", str(tmp_path), *arguments])
 
@@ -60,7 +60,7 @@ def test_steps_without_time_are_reported_as_cut_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("stages")
-def test_again_discards_results(tmp_path: Path, stages: dict[str, Stage]) -> None:
+def test_the_option_again_discards_earlier_results(tmp_path: Path, stages: dict[str, Stage]) -> None:
     assert main(["--output", str(tmp_path), "--stages", "bad"]) == 1
     stages["bad"] = Stage("bad", "Bad", stages["good"].steps)
     assert main(["--output", str(tmp_path), "--stages", "bad"]) == 1

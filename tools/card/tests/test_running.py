@@ -35,7 +35,7 @@ def quick_description(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running.machine, "describe", lambda setting: {"date": "today"})
 
 
-def test_outcomes_follow_the_exit_status(tmp_path: Path) -> None:
+def test_the_outcome_of_a_step_follows_its_exit_status(tmp_path: Path) -> None:
     steps = [
         Step("good", program("print('first'); print('all is well')")),
         Step("bad", program("raise ValueError('a wrong result')")),
@@ -53,7 +53,7 @@ def test_outcomes_follow_the_exit_status(tmp_path: Path) -> None:
     assert "Traceback" in result["steps"]["bad"]["output"] and result["status"] == "failed"
 
 
-def test_a_step_without_an_end_fails_at_its_limit(tmp_path: Path) -> None:
+def test_a_step_that_does_not_end_fails_at_its_time_limit(tmp_path: Path) -> None:
     grandchild = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
     start = time.monotonic()
     result = run(Stage("any", "Any", lambda setting: [Step("endless", program(grandchild), seconds=1.5)]), tmp_path)
@@ -61,7 +61,7 @@ def test_a_step_without_an_end_fails_at_its_limit(tmp_path: Path) -> None:
     assert result["steps"]["endless"]["note"] == "no end after 2 s"
 
 
-def test_a_run_that_was_cut_off_continues(tmp_path: Path) -> None:
+def test_an_interrupted_run_continues(tmp_path: Path) -> None:
     def stage(seconds: int) -> Stage:
         slow = program(f"import time; print('half', flush=True); time.sleep({seconds}); print('done')")
         steps = [Step("first", notes("first", tmp_path)), Step("slow", slow), Step("last", notes("last", tmp_path))]

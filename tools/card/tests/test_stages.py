@@ -46,7 +46,7 @@ def ended(folder: Path, text: str, status: int) -> Ended:
         ("memcheck", f"ValueError: wrong\n========= {NO_ERROR}\n", 1, ("failed", NO_ERROR)),
     ],
 )
-def test_reports_of_the_sanitizer(
+def test_reports_of_the_compute_sanitizer_are_parsed(
     checker: str, text: str, status: int, expected: tuple[str, str], tmp_path: Path
 ) -> None:
     outcome = sanitizer.outcome(checker, ended(tmp_path, text, status))
@@ -69,14 +69,14 @@ def test_a_crash_names_the_test_that_was_running(tmp_path: Path) -> None:
     assert outcome["note"] == "pytest ended during or after t.py::b (killed by signal 11)"
 
 
-def test_all_files_of_tests_are_run(tmp_path: Path) -> None:
+def test_the_test_stages_run_all_test_files(tmp_path: Path) -> None:
     names = {step.name for step in operator_tests.steps(Setting(tmp_path))}
     assert "tests/cuda/test_networks.py" in names and len(names) > 40
     files = {path.name for folder in operator_tests.FOLDERS for path in (ROOT / folder).iterdir()}
     assert files.issuperset((*operator_tests.EMULATED, *operator_tests.NOT_PARALLEL))
 
 
-def test_a_missed_target_is_a_result_and_a_missing_row_a_failure(tmp_path: Path) -> None:
+def test_a_missed_target_passes_and_a_missing_row_fails_the_stage(tmp_path: Path) -> None:
     row = {"group": "GPU, products", "name": "a @ b", "unit": "s", "subject_median": 2e-3, "baseline_median": 1e-3}
     row |= {"ratio": 2.0, "ratio_spread": [1.9, 2.1], "at_most": 1.05, "status": "missed", "note": None}
     file = tmp_path / "results.json"

@@ -42,7 +42,7 @@ def record(tmp_path: Path) -> tuple[Path, Path]:
     return path, tmp_path / "records"
 
 
-def test_a_record_tells_runs_from_skips(record: tuple[Path, Path]) -> None:
+def test_the_record_distinguishes_runs_from_skips(record: tuple[Path, Path]) -> None:
     expected: Record = {
         "test_file.py::test_a[1]": None,
         "test_file.py::test_a[2]": "no two",
@@ -87,6 +87,6 @@ def test_a_test_that_never_ran_is_found() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["a/test_x.py", "a/*", "a/test_x.py::test_two", "a/test_x.py::test_t*"])
-def test_patterns_name_files_and_tests(pattern: str) -> None:
+def test_patterns_match_files_and_tests(pattern: str) -> None:
     assert matches("a/test_x.py::test_two[b::c]", pattern)
     assert not matches("b/test_x.py::test_two[3]", pattern)

@@ -21,6 +21,6 @@ def test_an_entry_replaces_only_its_own_session(tmp_path: Path) -> None:
     assert path.read_text().startswith("# A heading.\n\n[parity]\n")
 
 
-def test_versions_are_those_installed() -> None:
+def test_recorded_versions_are_those_installed() -> None:
     versions = run_environment(["pytest>=8", "no-such-package==1.0", "NumPy"])["versions"].split()
     assert [version.partition("==")[0] for version in versions] == ["numpy", "pytest"]

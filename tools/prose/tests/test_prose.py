@@ -43,7 +43,7 @@ def test_cpp_comments_and_strings_are_checked(tmp_path: Path) -> None:
     assert sorted(found(tmp_path, "a.cpp", source)) == [(1, "by turns"), (3, "whole number")]
 
 
-def test_code_in_pages_is_not_checked(tmp_path: Path) -> None:
+def test_code_blocks_in_markdown_pages_are_not_checked(tmp_path: Path) -> None:
     source = """
     A `whole number` is an integer.
 
@@ -91,5 +91,5 @@ def test_public_objects_need_docstrings_of_their_own_or_inherited(
         docstrings.classes.cache_clear()
 
 
-def test_files_without_prose_are_not_read() -> None:
+def test_files_without_prose_are_skipped() -> None:
     assert list(texts.texts(Path("missing.bin"))) == []

@@ -48,7 +48,7 @@ def test_an_entry_names_the_method_forms():
     assert ":signature: (input, *, out=None)" in block(entry)
 
 
-def test_definitions_are_found():
+def test_source_definitions_of_names_are_found():
     def line(entry: Entry) -> str:
         path, number = entry.source.split("#L")
         return (sources.ROOT / path).read_text().splitlines()[int(number) - 1]
@@ -60,11 +60,11 @@ def test_definitions_are_found():
     assert len(unknown) < 0.05 * len(listed()), unknown
 
 
-def test_annotations_have_no_quotes():
+def test_annotations_in_signatures_have_no_quotes():
     assert "lr: float = 0.001" in listed()["flambeau.optim.Adam"].signature.replace("float | Any", "float")
 
 
-def test_signatures_have_no_addresses():
+def test_signatures_contain_no_memory_addresses():
     assert "activation: str | Activation = relu," in listed()["flambeau.nn.Transformer"].signature
     assert [name for name, entry in listed().items() if " at 0x" in entry.signature] == []
 

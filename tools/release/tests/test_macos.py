@@ -48,7 +48,7 @@ def wheel(folder, content):
     return path
 
 
-def test_reads_what_a_library_needs_and_exports(tmp_path):
+def test_dependencies_and_exports_of_a_macos_library_are_read(tmp_path):
     path = wheel(tmp_path, library(needed=["/usr/lib/libc++.1.dylib", "@rpath/libflambeau.dylib"]))
     check_wheel(path)
     (found,) = libraries(path).values()
@@ -70,6 +70,6 @@ def test_reads_what_a_library_needs_and_exports(tmp_path):
         ({"is_signed": False}, "has no signature"),
     ],
 )
-def test_a_library_that_macos_would_not_load_is_an_error(tmp_path, wrong, message):
+def test_a_library_that_macos_cannot_load_is_rejected(tmp_path, wrong, message):
     with pytest.raises(SystemExit, match=message):
         check_wheel(wheel(tmp_path, library(**wrong)))

@@ -48,12 +48,12 @@ def test_a_library_may_load_musl_and_flambeau(tmp_path):
 
 @needs_gcc
 @pytest.mark.parametrize("name", ["libc.so.6", "libstdc++.so.6"])
-def test_a_library_that_loads_another_one_is_an_error(tmp_path, name):
+def test_a_library_with_other_dependencies_is_rejected(tmp_path, name):
     with pytest.raises(SystemExit, match=re.escape(f"linux-musl.so loads {name}")):
         check_wheel(wheel(tmp_path, LIBC, name))
 
 
-def test_wheels_for_musl_are_not_tried_on_a_host_with_glibc(tmp_path):
+def test_musl_wheels_are_not_tested_on_a_glibc_host(tmp_path):
     machine = platform.machine()
     names = [
         f"flambeau_tensor_core-0.1.0-{PYTHON_TAGS}-{system}_{machine}.whl"

@@ -78,13 +78,13 @@ def library(tmp_path_factory):
     return built
 
 
-def test_only_versions_of_the_older_system_are_needed(library):
+def test_libraries_need_only_symbol_versions_of_the_older_system(library):
     shown = read_dynamic_symbols(library)
     needed = set(re.findall(r" UND \S+@@?((?:GLIBC|GLIBCXX|CXXABI)_\S+)", shown))
     assert needed and all(is_older(version) for version in needed)
 
 
-def test_newer_functions_work(library, tmp_path):
+def test_replacements_of_newer_libc_functions_work(library, tmp_path):
     program = ctypes.CDLL(str(library))
     program.waited.argtypes, program.waited.restype = [ctypes.c_double], ctypes.c_double
     program.parsed.argtypes, program.parsed.restype = [ctypes.c_char_p], ctypes.c_double
@@ -97,7 +97,7 @@ def test_newer_functions_work(library, tmp_path):
     assert program.caught() == 1
 
 
-def test_the_newest_allowed_version_of_a_symbol_is_taken():
+def test_the_newest_allowed_symbol_version_is_selected():
     found = {symbol.name: symbol.version for symbol in symbols(Compiler("g++").library("libm.so.6"))}
     assert is_older(found["hypot"]) and is_older(found["exp"])
     assert is_older(f"GLIBC_2.{LIMITS['GLIBC'][1]}")

@@ -81,7 +81,7 @@ def test_every_page_loads_without_errors(site: Path, address: str, browser: Any)
     assert found == {}
 
 
-def test_pages_request_nothing_from_elsewhere(address: str, browser: Any) -> None:
+def test_pages_request_nothing_from_other_hosts(address: str, browser: Any) -> None:
     for name in PAGES:
         browser.get(f"{address}/{name}")
         script = "return performance.getEntriesByType('resource').map(each => each.name)"
@@ -118,7 +118,7 @@ def test_pages_are_accessible(address: str, browser: Any, name: str, theme: str)
 
 
 @pytest.mark.parametrize("name", PAGES[:-1])
-def test_pages_fit_a_phone(address: str, browser: Any, name: str) -> None:
+def test_pages_fit_a_phone_screen(address: str, browser: Any, name: str) -> None:
     size = {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:

@@ -58,7 +58,7 @@ def test_links_and_anchors_resolve(pages: dict[Path, Page]) -> None:
     assert sorted(broken)[:20] == []
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path, pages: dict[Path, Page]) -> None:
+def test_pages_load_nothing_from_other_hosts(site: Path, pages: dict[Path, Page]) -> None:
     addresses = {address for page in pages.values() for address in page.loaded}
     assert {address for address in addresses if urlsplit(address).netloc} == set()
     styles = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.css"))
@@ -74,7 +74,7 @@ def test_images_have_alternative_texts(pages: dict[Path, Page]) -> None:
     assert {str(path): page.without_text for path, page in pages.items() if page.without_text} == {}
 
 
-def test_tutorials_offer_their_notebooks(site: Path, pages: dict[Path, Page]) -> None:
+def test_tutorials_link_to_their_notebooks(site: Path, pages: dict[Path, Page]) -> None:
     nbformat = pytest.importorskip("nbformat", reason="needs nbformat: nox -s docs -- test")
     for path in sorted((site / "docs" / "tutorials").glob("*.html")):
         (link,) = [link for link in pages[path].links if link.endswith(".ipynb")]

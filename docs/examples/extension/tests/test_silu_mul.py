@@ -34,18 +34,18 @@ def check(x: fb.Tensor, y: fb.Tensor, dtype: fb.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("shape", [(), (1,), (31,), (33,), (4, 5), (2, 3, 257), (300, 500), (0, 5)], ids=str)
-def test_values(shape: tuple[int, ...], dtype: fb.dtype) -> None:
+def test_silu_mul_equals_its_definition(shape: tuple[int, ...], dtype: fb.dtype) -> None:
     fb.manual_seed(0)
     check((fb.randn(shape) * 5).to(dtype), fb.randn(shape).to(dtype), dtype)
 
 
-def test_limits() -> None:
+def test_silu_mul_of_large_infinite_and_nan_inputs() -> None:
     x = fb.tensor([0.0, -0.0, 1000, -1000, float("inf"), float("-inf"), float("nan")])
     np.testing.assert_array_equal(silu_mul(x, fb.ones(7)).numpy(), [0, 0, 1000, 0, np.inf, np.nan, np.nan])
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_limits_among_other_elements(dtype: fb.dtype) -> None:
+def test_large_and_nonfinite_elements_within_long_vectors(dtype: fb.dtype) -> None:
     fb.manual_seed(4)
     x, y = fb.randn(20_011).to(dtype), fb.randn(20_011).to(dtype)
     for at, value in enumerate([-60_000.0, 60_000, float("inf"), float("-inf"), float("nan")]):
@@ -55,7 +55,7 @@ def test_limits_among_other_elements(dtype: fb.dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_strided_and_broadcast_operands(dtype: fb.dtype) -> None:
+def test_silu_mul_of_strided_and_broadcast_operands(dtype: fb.dtype) -> None:
     fb.manual_seed(1)
     x, y = fb.randn(200, 300).to(dtype), fb.randn(300, 200).to(dtype)
     check(x, y.t(), dtype)
@@ -66,7 +66,7 @@ def test_strided_and_broadcast_operands(dtype: fb.dtype) -> None:
     assert silu_mul(x.t(), x.t()).stride() == x.t().stride()
 
 
-def test_promotion() -> None:
+def test_operands_of_different_dtypes_are_promoted() -> None:
     x, y = fb.randn(5), fb.randn(5)
     check(x.half(), y, fb.float32)
     check(x, y.double(), fb.float64)
@@ -86,9 +86,13 @@ def test_results_do_not_depend_on_the_number_of_threads(threads: int) -> None:
 
 
 @pytest.mark.parametrize("instruction_set", ["baseline", "avx2", "avx512"])
-def test_every_instruction_set(instruction_set: str) -> None:
+def test_silu_mul_is_correct_with_every_instruction_set(instruction_set: str) -> None:
     """Run tests with a limited instruction set of the library. The extension uses the same one."""
-    tests = [test_values, test_limits_among_other_elements, test_strided_and_broadcast_operands]
+    tests = [
+        test_silu_mul_equals_its_definition,
+        test_large_and_nonfinite_elements_within_long_vectors,
+        test_silu_mul_of_strided_and_broadcast_operands,
+    ]
     names = [f"{__file__}::{test.__name__}" for test in tests]
     environment = {**os.environ, "FLAMBEAU_ISA": instruction_set}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names]
@@ -96,7 +100,7 @@ def test_every_instruction_set(instruction_set: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_derivatives() -> None:
+def test_silu_mul_passes_gradcheck_and_gradgradcheck() -> None:
     fb.manual_seed(0)
     x = fb.randn(3, 4, dtype=fb.float64, requires_grad=True)
     y = fb.randn(4, dtype=fb.float64, requires_grad=True)
@@ -105,7 +109,7 @@ def test_derivatives() -> None:
     assert silu_mul(x, y).grad_fn.name() == "SiluMulBackward0"
 
 
-def test_derivatives_where_the_exponential_overflows() -> None:
+def test_derivatives_are_finite_if_the_exponential_overflows() -> None:
     x, y = fb.tensor([-1000.0, -200, 200, 1000], requires_grad=True), fb.full((4,), 2.0, requires_grad=True)
     first = fb.autograd.grad(silu_mul(x, y).sum(), (x, y), create_graph=True)
     np.testing.assert_array_equal(first[0].detach().numpy(), [0, 0, 2, 2])
@@ -116,7 +120,7 @@ def test_derivatives_where_the_exponential_overflows() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_the_fused_derivative_is_that_of_the_two_operators(dtype: fb.dtype) -> None:
+def test_the_fused_derivative_equals_that_of_silu_and_mul(dtype: fb.dtype) -> None:
     fb.manual_seed(3)
     x, y, grad = (fb.randn(3, 1000).to(dtype) for _ in range(3))
     fused = [x.clone().requires_grad_(), y.t().clone().t().requires_grad_()]
@@ -129,12 +133,12 @@ def test_the_fused_derivative_is_that_of_the_two_operators(dtype: fb.dtype) -> N
         np.testing.assert_allclose(f.grad.double().numpy(), e.grad.numpy(), rtol=bound, atol=bound)
 
 
-def test_meta() -> None:
+def test_meta_tensors_give_the_shape_and_dtype_of_silu_mul() -> None:
     result = silu_mul(fb.empty(3, 4, device="meta"), fb.empty(4, device="meta"))
     assert (result.device.type, tuple(result.shape)) == ("meta", (3, 4))
 
 
-def test_errors() -> None:
+def test_silu_mul_rejects_invalid_arguments() -> None:
     with pytest.raises(RuntimeError, match=r"\[2, 4\].*\[3\]|size of tensor"):
         silu_mul(fb.zeros(2, 4), fb.zeros(3))
     with pytest.raises(NotImplementedError, match=r"\"silu_mul\" not implemented for 'int64'"):

@@ -10,7 +10,7 @@ def gate(x: fb.Tensor) -> fb.Tensor:
     return silu_mul(x, x.flip(0)) + 1
 
 
-def test_a_program_calls_the_operator(tmp_path):
+def test_a_traced_program_calls_the_extension_operator(tmp_path):
     program = fb.jit.trace(gate, fb.ones(4))
     assert "silu_mul::silu_mul(" in program.code
     program.save(tmp_path / "program")
@@ -23,7 +23,7 @@ def test_functions_of_extension_modules_are_rejected():
         fb.jit.trace(lambda x: _silu_mul.silu_mul(x, x), fb.ones(4))
 
 
-def test_vmap_computes_all_examples_at_once():
+def test_vmap_of_the_operator_equals_a_loop():
     x, y = fb.randn(3, 4), fb.randn(5, 3)
     mapped = fb.func.vmap(silu_mul, in_dims=(1, None))(x, y)
     fb.testing.assert_close(mapped, fb.stack([silu_mul(x[:, i], y) for i in range(4)]))
@@ -33,5 +33,5 @@ def test_vmap_computes_all_examples_at_once():
     fb.testing.assert_close(slopes, fb.func.grad(lambda x: silu_mul(x, x).sum())(x))
 
 
-def test_fx_makes_a_node_of_it():
+def test_fx_records_the_operator_as_a_node():
     assert "flambeau.ops.silu_mul.silu_mul(x, flip)" in fb.fx.symbolic_trace(gate).code
