@@ -11,6 +11,7 @@ import graphlib
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -327,6 +328,9 @@ def compiler_options(session: nox.Session) -> list[str]:
     engine = "packages/autograd"
     own = [f"{core}/include", f"{core}/src", f"{core}/bindings", f"{engine}/include", f"{engine}/src"]
     defined = ["-DFLAMBEAU_BUILD", "-DFLAMBEAU_ISA=baseline", "-DPY_SSIZE_T_CLEAN="]
+    # Some kernels call functions for these instructions.
+    extensions = ("f", "bw", "dq", "vl", "bf16") if platform.machine() == "x86_64" else ()
+    defined += [f"-mavx512{extension}" for extension in extensions]
     return ["-std=c++20", "-fwrapv", *defined, *(f"-I{path}" for path in own), *(f"-isystem{path}" for path in system)]
 
 

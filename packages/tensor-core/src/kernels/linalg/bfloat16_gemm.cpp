@@ -144,14 +144,14 @@ void dots(int64_t k, const Lines& a, const Lines& b, const Output& out) {
 }
 template <int M>
 void multiply_rows(int64_t n, int64_t k, const Lines& a, const Lines& b, Output out) {
-  int64_t j = 0;
-  const auto next = [&](auto run, int64_t columns) {
+  float* const c = out.c;
+  const auto run_at = [&](int64_t j, auto run) {
+    out.c = c + j;
     run(k, a, Lines{b.at(j, 0), b.line, b.term}, out);
-    j += columns;
-    out.c += columns;
   };
-  while (j + 4 <= n) next(dots<M, 4>, 4);
-  while (j < n) next(dots<M, 1>, 1);
+  int64_t j = 0;
+  for (; j + 4 <= n; j += 4) run_at(j, dots<M, 4>);
+  for (; j < n; ++j) run_at(j, dots<M, 1>);
 }
 
 void gemm(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float* c, int64_t ldc, bool adds) {
