@@ -28,13 +28,17 @@ FLAMBEAU_INLINE T sum_of(const T* x, const T* y, int64_t n, Term term) {
   const auto vector_at = [=](int64_t i) {
     return term(*reinterpret_cast<const Vector*>(x + i) - *reinterpret_cast<const Vector*>(y + i));
   };
-  Vector sums[kSums] = {};
   int64_t i = 0;
+  T rest = 0;
+  if (n < L) {  // such as the coordinates of a point
+    for (; i < n; ++i) rest += term(x[i] - y[i]);
+    return rest;
+  }
+  Vector sums[kSums] = {};
   for (; i + kSums * L <= n; i += kSums * L)
 #pragma GCC unroll 4
     for (int64_t s = 0; s < kSums; ++s) sums[s] += vector_at(i + s * L);
   for (; i + L <= n; i += L) sums[0] += vector_at(i);
-  T rest = 0;
   for (; i < n; ++i) rest += term(x[i] - y[i]);
   const Vector sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
   for (int64_t lane = 0; lane < L; ++lane) rest += sum[lane];
