@@ -20,6 +20,7 @@ void fill_softmax(Table&);
 void fill_cumulative(Table&);
 void fill_running_extremes(Table&, NarrowTable&);
 void fill_gemm(Table&);
+void fill_complex_dot(Table&);
 void fill_shifted_products(Table&);
 void fill_integer_gemm(Table&);
 void fill_random(Table&);
@@ -78,6 +79,7 @@ Table make_table(NarrowTable& narrow, TwisterTable& twister) {
   fill_cumulative(table);
   fill_running_extremes(table, narrow);
   fill_gemm(table);
+  fill_complex_dot(table);
   fill_shifted_products(table);
   fill_integer_gemm(table);
   fill_random(table);

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "flambeau/kernels/simd.h"
+#include "kernels/linalg/bfloat16_gemm.h"
 #include "kernels/scratch.h"
 #include "kernels/table.h"
 
@@ -18,9 +19,9 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
+using namespace bfloat16_tile;
 using Word = uint32_t;
-constexpr int64_t kRows = 12, kColumns = 32, kPairs = 192, kRowBlock = 43 * kRows;
-constexpr int64_t kFewRows = 4;  // number of rows for which packing B would take longer than the product
+constexpr int64_t kPairs = 192, kRowBlock = 43 * kRows;
 
 Word word_of(uint16_t first, uint16_t second) { return first | Word(second) << 16; }
 
@@ -158,6 +159,7 @@ void gemm(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, flo
   const Lines rows{static_cast<const uint16_t*>(a.data), a.row, a.column},
       columns{static_cast<const uint16_t*>(b.data), b.column, b.row};
   const Output out{c, ldc, n, adds};
+  // With few rows, packing B would take longer than the product.
   if (m > kFewRows || rows.term != 1 || columns.term != 1) return multiply_panels(m, n, k, rows, columns, out);
   constexpr void (*by_rows[])(int64_t, int64_t, const Lines&, const Lines&, Output) = {
       multiply_rows<1>, multiply_rows<2>, multiply_rows<3>, multiply_rows<4>};

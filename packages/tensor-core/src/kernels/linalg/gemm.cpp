@@ -107,33 +107,6 @@ void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t 
   }
 }
 
-template <class T>
-void complex_dot(const void* x_data, const void* y_data, int64_t n, void* out) {
-  using Vector = typename Simd<T>::Vector;
-  constexpr int L = Simd<T>::kLanes, kSums = 2;
-  const T *x = static_cast<const T*>(x_data), *y = static_cast<const T*>(y_data);
-  Vector same[kSums] = {}, crossed[kSums] = {};  // products of like parts, and of real and imaginary parts
-  int64_t p = 0;
-  for (; p + kSums * L <= 2 * n; p += kSums * L)
-#pragma GCC unroll 2
-    for (int s = 0; s < kSums; ++s) {
-      const Vector v = Simd<T>::load(x + p + s * L), w = Simd<T>::load(y + p + s * L);
-      same[s] += v * w;
-      crossed[s] += v * swapped_pairs(w);
-    }
-  T real = 0, imaginary = 0;
-  for (; p < 2 * n; p += 2) {
-    real += x[p] * y[p] - x[p + 1] * y[p + 1];
-    imaginary += x[p] * y[p + 1] + x[p + 1] * y[p];
-  }
-  for (int l = 0; l < L; l += 2) {
-    real += (same[0][l] + same[1][l]) - (same[0][l + 1] + same[1][l + 1]);
-    imaginary += (crossed[0][l] + crossed[1][l]) + (crossed[0][l + 1] + crossed[1][l + 1]);
-  }
-  static_cast<T*>(out)[0] = real;
-  static_cast<T*>(out)[1] = imaginary;
-}
-
 // Computes y[j * stride] = alpha * sum_p x[p * step] * rows[p][j] + beta0 * y[j * stride]. Reads the rows once, in
 // memory order, several at a time, and sums them in a block that stays in the first-level cache.
 template <class T>
@@ -531,8 +504,6 @@ void fill_gemm(Table& table) {
   table.gemm_batch[1] = gemm_batch<double>;
   table.gemm[0] = gemm<float>;
   table.gemm[1] = gemm<double>;
-  table.complex_dot[0] = complex_dot<float>;
-  table.complex_dot[1] = complex_dot<double>;
 }
 
 void fill_finished_products(NetworkTable& networks) {

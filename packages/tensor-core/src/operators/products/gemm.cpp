@@ -2,6 +2,7 @@
 #include "flambeau/interpreter.h"
 #include "flambeau/parallel.h"
 #include "flambeau/tensor.h"
+#include "kernels/linalg/bfloat16_gemm.h"
 #include "kernels/table.h"
 #include "operators/products/products.h"
 
@@ -283,24 +284,35 @@ bool multiplies_bfloat16(Dtype dtype, int64_t m, int64_t n, int64_t k) {
   return dtype == Dtype::bfloat16 && kernels::table().bfloat16_gemm && k >= kMinTerms && m * n * k >= kMinWork;
 }
 
+static Matrix bfloat16_from(const Matrix& x, int64_t elements) {
+  return {static_cast<const bfloat16*>(x.data) + elements, x.row, x.column};
+}
+
 void gemm_bfloat16(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float* c, int64_t ldc,
                    bool adds) {
-  constexpr int64_t kTileRows = 12, kTileColumns = 32;
+  namespace tile = kernels::bfloat16_tile;
   const auto run = kernels::table().bfloat16_gemm;
-  const auto moved = [](const Matrix& x, int64_t elements) {
-    return Matrix{static_cast<const bfloat16*>(x.data) + elements, x.row, x.column};
-  };
   const double work = double(m) * double(n) * double(k) / 2;
   if (work < kThreadWork) return run(m, n, k, a, b, c, ldc, adds);
   const GilRelease release;
-  if (n / kTileColumns >= m / kTileRows)
-    over_tiles(n, kTileColumns, work / double(n), [&](int64_t begin, int64_t end) {
-      run(m, end - begin, k, a, moved(b, begin * b.column), c + begin, ldc, adds);
+  if (n / tile::kColumns >= m / tile::kRows)
+    over_tiles(n, tile::kColumns, work / double(n), [&](int64_t begin, int64_t end) {
+      run(m, end - begin, k, a, bfloat16_from(b, begin * b.column), c + begin, ldc, adds);
     });
   else
-    over_tiles(m, kTileRows, work / double(m), [&](int64_t begin, int64_t end) {
-      run(end - begin, n, k, moved(a, begin * a.row), b, c + begin * ldc, ldc, adds);
+    over_tiles(m, tile::kRows, work / double(m), [&](int64_t begin, int64_t end) {
+      run(end - begin, n, k, bfloat16_from(a, begin * a.row), b, c + begin * ldc, ldc, adds);
     });
+}
+
+void gemm_bfloat16_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b,
+                         float* c) {
+  const auto run = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      gemm_bfloat16(m, n, k, bfloat16_from(a, i * batch.a), bfloat16_from(b, i * batch.b), c + i * batch.c, n, false);
+  };
+  if (batch.count < num_threads()) return run(0, batch.count);  // the threads share each product
+  parallel_items(batch.count, thread_share(double(m) * double(n) * double(k) / 2), run);
 }
 
 void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c,

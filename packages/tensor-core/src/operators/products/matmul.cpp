@@ -4,7 +4,6 @@
 #include "flambeau/operators.h"
 #include "flambeau/operators/add_product.h"
 #include "flambeau/operators/products.h"
-#include "flambeau/parallel.h"
 #include "operators/products/products.h"
 #include "operators/saved_factors.h"
 
@@ -82,13 +81,9 @@ namespace {
 
 // Computes out[i] = x[i] @ y[i] for bfloat16 and results of float32. `out` is contiguous.
 void multiply_bfloat16_batches(const Tensor& out, const Tensor& x, const Tensor& y) {
-  const int64_t m = out.size(1), n = out.size(2), k = x.size(2);
-  parallel_items(out.size(0), out.size(0) < num_threads() ? out.size(0) : 1, [&](int64_t begin, int64_t end) {
-    NoRecording off;
-    for (int64_t i = begin; i < end; ++i)
-      gemm_bfloat16(m, n, k, matrix_of(select(x, 0, i)), matrix_of(select(y, 0, i)), out.data<float>() + i * m * n, n,
-                    false);
-  });
+  const int64_t m = out.size(1), n = out.size(2);
+  gemm_bfloat16_batch({out.size(0), x.stride(0), y.stride(0), m * n}, m, n, x.size(2), matrix_of(x), matrix_of(y),
+                      out.data<float>());
 }
 
 // Computes out[i] = x[i] @ y[i]. All tensors have the same dtype, and `out` is contiguous.
