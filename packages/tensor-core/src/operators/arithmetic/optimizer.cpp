@@ -11,7 +11,7 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kChunk = 32768;
+constexpr int64_t kGrain = 8192;                      // number of elements that justify a thread
 constexpr int kTensors = 2 + OptimizerRule::kStates;  // a parameter, its gradient and its states
 
 Tensor like_parameter(const OptimizerTarget& t, int i) {
@@ -84,7 +84,7 @@ void apply(const OptimizerRule& rule, const OptimizerTarget& t, const double* co
     if (const Tensor given = like_parameter(t, i); given.defined()) used[i] = in_working_dtype(parts(given));
   const bool is_double = used[0].dtype() == Dtype::float64;
   const int64_t size = item_size(used[0].dtype());
-  parallel_for(used[0].numel(), kChunk, [&](int64_t first, int64_t last) {
+  parallel_for(used[0].numel(), kGrain, [&](int64_t first, int64_t last) {
     char* at[kTensors] = {};
     for (int i = 0; i < kTensors; ++i)
       if (used[i].defined()) at[i] = used[i].bytes() + first * size;
