@@ -329,8 +329,9 @@ def compiler_options(session: nox.Session) -> list[str]:
     own = [f"{core}/include", f"{core}/src", f"{core}/bindings", f"{engine}/include", f"{engine}/src"]
     defined = ["-DFLAMBEAU_BUILD", "-DFLAMBEAU_ISA=baseline", "-DPY_SSIZE_T_CLEAN="]
     # Some kernels call functions for these instructions.
-    extensions = ("f", "bw", "dq", "vl", "bf16") if platform.machine() == "x86_64" else ()
-    defined += [f"-mavx512{extension}" for extension in extensions]
+    extensions = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512bf16", "amx-tile", "amx-bf16")
+    if platform.machine() == "x86_64":
+        defined += [f"-m{extension}" for extension in extensions]
     return ["-std=c++20", "-fwrapv", *defined, *(f"-I{path}" for path in own), *(f"-isystem{path}" for path in system)]
 
 

@@ -28,6 +28,7 @@ set(FLAMBEAU_OPTIONS_avx2 -mavx2 -mfma -mbmi2 -mf16c -mtune=haswell)
 set(FLAMBEAU_OPTIONS_avx512 -mavx2 -mfma -mbmi2 -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl
                             -mtune=skylake-avx512 -mprefer-vector-width=512)
 set(FLAMBEAU_OPTIONS_avx512bf16 ${FLAMBEAU_OPTIONS_avx512} -mavx512bf16)
+set(FLAMBEAU_OPTIONS_amx ${FLAMBEAU_OPTIONS_avx512} -mamx-tile -mamx-bf16)
 # Note [Alignment of loops]
 # The loop of a simple row has 30 to 50 bytes. If it crosses a line of 64 bytes, the processor fetches it from two lines,
 # and takes up to twice as long for operands in the first-level cache. GCC aligns loops to 16 bytes, so that each change

@@ -1,6 +1,9 @@
 """Matrix products in all their forms, against NumPy in double precision."""
 
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -196,7 +199,17 @@ def test_addmm_of_integers_truncates_its_factors(name, dtype):
 @pytest.mark.parametrize("layout", ["rows", "columns", "odd offsets"])
 @pytest.mark.parametrize(
     ("m", "k", "n"),
-    [(1, 16, 300), (2, 33, 77), (3, 100, 50), (4, 1000, 9), (5, 16, 64), (13, 385, 33), (100, 1001, 65), (600, 40, 70)],
+    [
+        (1, 16, 300),
+        (2, 33, 77),
+        (3, 100, 50),
+        (4, 1000, 9),
+        (5, 16, 64),
+        (13, 385, 33),
+        (31, 2100, 48),
+        (100, 1001, 65),
+        (600, 40, 70),
+    ],
 )
 def test_products_of_bfloat16(m, k, n, layout):
     def matrix(rows, columns, seed):
@@ -217,6 +230,24 @@ def test_products_of_bfloat16(m, k, n, layout):
     close(fb.addmm(bias, a, b, alpha=0.5), 0.5 * want + bias.double())
     close(fb.bmm(fb.stack([b.t(), b.t() * 2]), fb.stack([a.t(), a.t()]))[1], 2 * want.t())
     close(b.t() @ a[0], want[0])
+
+
+@pytest.mark.parametrize("isa", ["avx512", "avx512bf16"])
+def test_products_of_bfloat16_with_the_kernels_of_other_processors(isa):
+    only = f"{__file__}::{test_products_of_bfloat16.__name__}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", only]
+    done = subprocess.run(command, env={**os.environ, "FLAMBEAU_ISA": isa}, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout
+
+
+def test_products_of_bfloat16_do_not_depend_on_the_number_of_threads():
+    x, w = (fb.from_numpy(draw((300, 1100), "float32", seed)).to(fb.bfloat16) for seed in (1, 2))
+    products = {}
+    for threads in (1, 3):
+        fb.set_num_threads(threads)
+        products[threads] = x @ w.t(), x[:40] @ w.t(), x.t() @ w, x[:, :300] @ w
+    for one, three in zip(*products.values(), strict=True):
+        assert fb.equal(one, three)
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])

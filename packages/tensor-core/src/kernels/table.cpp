@@ -8,6 +8,9 @@
 #endif
 #include <string_view>
 
+#include "kernels/linalg/bfloat16_gemm.h"
+#include "platform/processors.h"
+
 namespace flambeau::kernels {
 
 #define FLAMBEAU_DECLARE(isa)                                   \
@@ -45,12 +48,16 @@ bool has_avx512bf16() {  // on a processor with AVX-512
 }
 #endif
 
-// FLAMBEAU_ISA=baseline|avx2|avx512 selects a lower instruction set than the processor's best, for tests.
+// FLAMBEAU_ISA=baseline|avx2|avx512|avx512bf16 selects a lower instruction set than the processor's best, for tests.
+std::string_view wanted_set() {
+  const char* variable = std::getenv("FLAMBEAU_ISA");
+  return variable ? variable : "";
+}
+
 Table choose(NarrowTable& narrow, TwisterTable& twister) {
 #if defined(FLAMBEAU_AVX2) || defined(FLAMBEAU_AVX512)
   __builtin_cpu_init();
-  const char* variable = std::getenv("FLAMBEAU_ISA");
-  const std::string_view wanted = variable ? variable : "";
+  const std::string_view wanted = wanted_set();
   const bool has_avx2 =
       __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") && has_f16c();
 #ifdef FLAMBEAU_AVX512
@@ -85,5 +92,10 @@ const Tables& tables() {
 const Table& table() { return tables().table; }
 const NarrowTable& narrow_table() { return tables().narrow; }
 const TwisterTable& twister_table() { return tables().twister; }
+
+bool uses_amx() {
+  static const bool uses = wanted_set() != "avx512bf16" && platform::enable_amx();
+  return uses;
+}
 
 }  // namespace flambeau::kernels

@@ -11,6 +11,10 @@
 #include <thread>
 #ifdef __linux__
 #include <sched.h>
+#include <sys/syscall.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 #elif defined(__APPLE__)
 #include <sys/sysctl.h>
 #endif
@@ -92,6 +96,18 @@ int64_t second_level_cache() {
   return sysctlbyname("hw.l2cachesize", &bytes, &size, nullptr, 0) == 0 ? bytes : 0;
 #else
   return 0;
+#endif
+}
+
+bool enable_amx() {
+#if defined(__linux__) && defined(__x86_64__)
+  constexpr unsigned kBfloat16 = 1u << 22, kTiles = 1u << 24;  // flags of the processor
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & kBfloat16) && (d & kTiles) &&
+         syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
 #endif
 }
 

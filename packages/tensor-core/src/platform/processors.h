@@ -12,6 +12,10 @@ int available_processors();
 // Returns the size in bytes of a core's second-level cache, or 0 if the system does not report it.
 int64_t second_level_cache();
 
+// Returns true if this process may use Intel's Advanced Matrix Extensions (AMX). Linux has to allow it first, since its
+// registers enlarge the state of threads by 8 KiB.
+bool enable_amx();
+
 // Tells the processor that the calling thread is waiting in a loop.
 inline void pause() {
 #if defined(__x86_64__)

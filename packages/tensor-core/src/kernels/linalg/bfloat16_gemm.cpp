@@ -1,17 +1,17 @@
 // Matrix product of bfloat16 in one thread, for processors with instructions that multiply pairs of bfloat16 and add
 // both products to a float.
 //
-// A is packed into panels of kRows rows and B into panels of kColumns columns. A word of a panel has two consecutive
-// terms of a row or column. The panels of A for a block of rows and terms stay in the second-level cache, and a panel
-// of B in the first-level cache. Each element of C adds its products in the order of the terms, in blocks whose length
-// does not depend on how the caller divides rows and columns among threads.
+// A is packed into panels of kTileRows rows and B into panels of kColumns columns. A word of a panel has two
+// consecutive terms of a row or column. The panels of A for a block of rows and terms stay in the second-level cache,
+// and a panel of B in the first-level cache. Each element of C adds its products in the order of the terms, in blocks
+// whose length does not depend on how the caller divides rows and columns among threads.
 #include <immintrin.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "flambeau/kernels/simd.h"
 #include "kernels/linalg/bfloat16_gemm.h"
+#include "kernels/linalg/bfloat16_panels.h"
 #include "kernels/scratch.h"
 #include "kernels/table.h"
 
@@ -20,35 +20,8 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 namespace {
 
 using namespace bfloat16_tile;
-using Word = uint32_t;
-constexpr int64_t kPairs = 192, kRowBlock = 43 * kRows;
-
-Word word_of(uint16_t first, uint16_t second) { return first | Word(second) << 16; }
-
-// A matrix whose lines are the rows of A or the columns of B. `line` and `term` are distances in elements.
-struct Lines {
-  const uint16_t* data;
-  int64_t line, term;
-
-  const uint16_t* at(int64_t i, int64_t p) const { return data + i * line + p * term; }
-  // True if the terms of a line are words in memory.
-  bool has_words() const { return term == 1 && line % 2 == 0 && reinterpret_cast<uintptr_t>(data) % sizeof(Word) == 0; }
-};
-
-// Packs `terms` terms of `count` lines: to[pair * width + i] is a word of line i. The missing term of an odd number is
-// 0.
-void pack(Word* to, int64_t width, const Lines& x, int64_t count, int64_t terms) {
-  const int64_t pairs = terms / 2;
-  if (x.has_words())
-    transpose(to, width, reinterpret_cast<const Word*>(x.data), x.line / 2, count, pairs);
-  else
-    for (int64_t p = 0; p < pairs; ++p) {
-      const uint16_t *first = x.at(0, 2 * p), *second = x.at(0, 2 * p + 1);
-      for (int64_t i = 0; i < count; ++i) to[p * width + i] = word_of(first[i * x.line], second[i * x.line]);
-    }
-  if (terms % 2)
-    for (int64_t i = 0; i < count; ++i) to[pairs * width + i] = word_of(*x.at(i, terms - 1), 0);
-}
+constexpr int64_t kTileRows = 12, kPairs = 192, kRowBlock = 43 * kTileRows;
+static_assert(kRows % kTileRows == 0);
 
 struct Output {
   float* c;
@@ -103,21 +76,30 @@ void multiply_panels(int64_t m, int64_t n, int64_t k, const Lines& a, const Line
     for (int64_t begin = 0; begin < m; begin += kRowBlock) {
       checkpoint();
       const int64_t end = std::min(m, begin + kRowBlock);
-      for (int64_t i = begin; i < end; i += kRows) {
-        const int64_t height = std::min(kRows, end - i);
+      for (int64_t i = begin; i < end; i += kTileRows) {
+        const int64_t height = std::min(kTileRows, end - i);
         pack(panels + (i - begin) * pairs, height, {a.at(i, p), a.line, a.term}, height, terms);
       }
       for (int64_t j = 0; j < n; j += kColumns) {
         out.columns = std::min(kColumns, n - j);
         pack(columns, kColumns, {b.at(j, p), b.line, b.term}, out.columns, terms);
-        for (int64_t i = begin; i < end; i += kRows) {
+        for (int64_t i = begin; i < end; i += kTileRows) {
           out.c = c + i * out.ldc + j;
-          run_tile(std::make_integer_sequence<int, int(kRows)>{}, std::min(kRows, end - i), pairs,
+          run_tile(std::make_integer_sequence<int, int(kTileRows)>{}, std::min(kTileRows, end - i), pairs,
                    panels + (i - begin) * pairs, columns, out);
         }
       }
     }
   }
+}
+
+// Not _mm512_reduce_add_ps, for which GCC 12 warns of uninitialised variables.
+float sum_of(__m512 v) {
+  float lanes[16];
+  _mm512_storeu_ps(lanes, v);
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  return lanes[0];
 }
 
 // Computes the products of M rows with `columns` columns, all of which are contiguous, as sums over vectors of terms.
@@ -140,7 +122,7 @@ void dots(int64_t k, const Lines& a, const Lines& b, const Output& out) {
   for (int i = 0; i < M; ++i)
     for (int j = 0; j < columns; ++j) {
       float& to = out.c[i * out.ldc + j];
-      to = _mm512_reduce_add_ps(sums[i][j]) + (out.adds ? to : 0);
+      to = sum_of(sums[i][j]) + (out.adds ? to : 0);
     }
 }
 template <int M>
@@ -160,7 +142,9 @@ void gemm(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, flo
       columns{static_cast<const uint16_t*>(b.data), b.column, b.row};
   const Output out{c, ldc, n, adds};
   // With few rows, packing B would take longer than the product.
-  if (m > kFewRows || rows.term != 1 || columns.term != 1) return multiply_panels(m, n, k, rows, columns, out);
+  if (m > kFewRows || rows.term != 1 || columns.term != 1)
+    return uses_amx() ? amx::multiply_bfloat16(m, n, k, a, b, c, ldc, adds)
+                      : multiply_panels(m, n, k, rows, columns, out);
   constexpr void (*by_rows[])(int64_t, int64_t, const Lines&, const Lines&, Output) = {
       multiply_rows<1>, multiply_rows<2>, multiply_rows<3>, multiply_rows<4>};
   static_assert(std::size(by_rows) == kFewRows);

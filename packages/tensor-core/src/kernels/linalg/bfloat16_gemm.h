@@ -1,13 +1,30 @@
-// The tiles of the matrix product of bfloat16. Internal.
+// Matrix products of bfloat16. Internal.
 #pragma once
 
 #include <cstdint>
 
-namespace flambeau::kernels::bfloat16_tile {
+#include "kernels/table.h"
 
-// The caller divides rows and columns among threads in multiples of a tile. Products of at most kFewRows rows are
-// summed in another order, so a thread must not get so few rows of a product with more.
-inline constexpr int64_t kRows = 12, kColumns = 32, kFewRows = 4;
+namespace flambeau::kernels {
+
+namespace bfloat16_tile {
+
+// The caller divides rows and columns among threads in multiples of these numbers, which are multiples of the tiles of
+// all kernels. Products of at most kFewRows rows are summed in another order, so a thread must not get so few rows of a
+// product with more.
+inline constexpr int64_t kRows = 48, kColumns = 32, kFewRows = 4;
 static_assert(kFewRows < kRows);
 
-}  // namespace flambeau::kernels::bfloat16_tile
+}  // namespace bfloat16_tile
+
+// Returns true if the processor and the system support Intel's Advanced Matrix Extensions (AMX). The first call asks
+// the system to save the registers for this process.
+bool uses_amx();  // kernels/table.cpp
+
+namespace amx {
+// Like Table::bfloat16_gemm. Call it only if uses_amx() is true.
+void multiply_bfloat16(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float* c, int64_t ldc,
+                       bool adds);
+}  // namespace amx
+
+}  // namespace flambeau::kernels

@@ -284,15 +284,24 @@ bool multiplies_bfloat16(Dtype dtype, int64_t m, int64_t n, int64_t k) {
   return dtype == Dtype::bfloat16 && kernels::table().bfloat16_gemm && k >= kMinTerms && m * n * k >= kMinWork;
 }
 
-static Matrix bfloat16_from(const Matrix& x, int64_t elements) {
+namespace {
+
+Matrix bfloat16_from(const Matrix& x, int64_t elements) {
   return {static_cast<const bfloat16*>(x.data) + elements, x.row, x.column};
 }
+
+// Returns the number of multiply-adds of float32 that take as long as a product of bfloat16.
+double bfloat16_work(int64_t m, int64_t n, int64_t k) {
+  return double(m) * double(n) * double(k) / (kernels::uses_amx() ? 16 : 2);
+}
+
+}  // namespace
 
 void gemm_bfloat16(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float* c, int64_t ldc,
                    bool adds) {
   namespace tile = kernels::bfloat16_tile;
   const auto run = kernels::table().bfloat16_gemm;
-  const double work = double(m) * double(n) * double(k) / 2;
+  const double work = bfloat16_work(m, n, k);
   if (work < kThreadWork) return run(m, n, k, a, b, c, ldc, adds);
   const GilRelease release;
   if (n / tile::kColumns >= m / tile::kRows)
@@ -306,13 +315,20 @@ void gemm_bfloat16(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matri
 }
 
 void gemm_bfloat16_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b,
-                         float* c) {
+                         char* c, Dtype dtype) {
+  const bool rounds = dtype != Dtype::float32;
+  const auto round = kernels::table().cast[int(dtype)][int(Dtype::float32)];
   const auto run = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      gemm_bfloat16(m, n, k, bfloat16_from(a, i * batch.a), bfloat16_from(b, i * batch.b), c + i * batch.c, n, false);
+    const Tensor sums = empty({rounds ? m * n : 0}, Dtype::float32);
+    for (int64_t i = begin; i < end; ++i) {
+      char* const to = c + i * batch.c * item_size(dtype);
+      float* const product = rounds ? sums.data<float>() : reinterpret_cast<float*>(to);
+      gemm_bfloat16(m, n, k, bfloat16_from(a, i * batch.a), bfloat16_from(b, i * batch.b), product, n, false);
+      if (rounds) round(to, item_size(dtype), sums.bytes(), sizeof(float), m * n);
+    }
   };
   if (batch.count < num_threads()) return run(0, batch.count);  // the threads share each product
-  parallel_items(batch.count, thread_share(double(m) * double(n) * double(k) / 2), run);
+  parallel_items(batch.count, thread_share(bfloat16_work(m, n, k)), run);
 }
 
 void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, char* c,

@@ -79,11 +79,11 @@ const Operator mm_operator({.signature = "mm(input, mat2)",
 
 namespace {
 
-// Computes out[i] = x[i] @ y[i] for bfloat16 and results of float32. `out` is contiguous.
+// Computes out[i] = x[i] @ y[i] for bfloat16 and results of bfloat16 or float32. `out` is contiguous.
 void multiply_bfloat16_batches(const Tensor& out, const Tensor& x, const Tensor& y) {
   const int64_t m = out.size(1), n = out.size(2);
   gemm_bfloat16_batch({out.size(0), x.stride(0), y.stride(0), m * n}, m, n, x.size(2), matrix_of(x), matrix_of(y),
-                      out.data<float>());
+                      out.bytes(), out.dtype());
 }
 
 // Computes out[i] = x[i] @ y[i]. All tensors have the same dtype, and `out` is contiguous.
@@ -108,15 +108,12 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
     NoRecording off;
     out = product_on_gpu(shape, a, b);
   } else {
-    const Dtype type = product_type(a.dtype());
+    const bool unconverted = multiplies_bfloat16(a.dtype(), shape[1], shape[2], a.size(2));
+    const Dtype type = unconverted ? a.dtype() : product_type(a.dtype());
     out = empty(shape, type);
     NoRecording off;
-    if (out.numel() > 0 && !out.is_meta()) {
-      if (multiplies_bfloat16(a.dtype(), shape[1], shape[2], a.size(2)))
-        multiply_bfloat16_batches(out, a, b);
-      else
-        multiply_batches(out, to(a, type), to(b, type));
-    }
+    if (out.numel() > 0 && !out.is_meta())
+      unconverted ? multiply_bfloat16_batches(out, a, b) : multiply_batches(out, to(a, type), to(b, type));
     out = to(out, a.dtype());
   }
   if (recording(a, b))

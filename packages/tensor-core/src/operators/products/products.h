@@ -28,9 +28,10 @@ bool multiplies_bfloat16(Dtype dtype, int64_t m, int64_t n, int64_t k);
 void gemm_bfloat16(int64_t m, int64_t n, int64_t k, const kernels::Matrix& a, const kernels::Matrix& b, float* c,
                    int64_t ldc, bool adds);
 
-// Computes C = A * B for every item of a batch, as gemm_bfloat16 does. The results are contiguous.
+// Computes C = A * B for every item of a batch, as gemm_bfloat16 does. The results are contiguous. Their dtype is
+// float32 or one to which they are rounded.
 void gemm_bfloat16_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, const kernels::Matrix& a,
-                         const kernels::Matrix& b, float* c);
+                         const kernels::Matrix& b, char* c, Dtype dtype);
 
 // Returns the dtype in which products of tensors of the dtype `d` are computed.
 inline Dtype product_type(Dtype d) {
