@@ -206,6 +206,36 @@ def test_conv2d_with_padding_same(kernel, dilation):
     close(fb.conv2d(fb.tensor(x), fb.tensor(w), padding="valid"), conv2d(x, w))
 
 
+@pytest.mark.parametrize("layout", [fb.contiguous_format, fb.channels_last])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "filters", "options"),
+    [
+        ((2, 16, 12, 13), (3, 3), 24, {"padding": 1}),
+        ((2, 16, 12, 13), (3, 5), 20, {"stride": 2, "padding": (0, 3), "dilation": (1, 2)}),
+        ((3, 32, 9, 9), (1, 1), 16, {}),
+        ((2, 32, 9, 9), (3, 2), 48, {"groups": 2}),
+        ((20, 8, 30, 31), (3, 3), 9, {"padding": (2, 0)}),
+    ],
+)
+def test_convolutions_of_bfloat16_round_once(shape, kernel, filters, options, layout):
+    def rounded(shape, seed):
+        return fb.from_numpy(draw(shape, seed=seed)).to(fb.bfloat16)
+
+    x = rounded(shape, 1).contiguous(memory_format=layout)
+    w = rounded((filters, shape[1] // options.get("groups", 1), *kernel), 2)
+    b = rounded((filters,), 3)
+    dy = rounded(tuple(fb.conv2d(x, w, **options).shape), 4)
+    wide = [t.double() for t in (x, w, b, dy)]
+    for compute in (
+        lambda x, w, b, dy: fb.conv2d(x, w, b, **options),
+        lambda x, w, b, dy: fb._core.nn_conv2d_input(x.shape, w, dy, **options),
+        lambda x, w, b, dy: fb._core.nn_conv2d_weight(x, w.shape, dy, **options),
+    ):
+        got, want = compute(x, w, b, dy), compute(*wide).numpy()
+        assert got.dtype == fb.bfloat16
+        np.testing.assert_allclose(got.double().numpy(), want, rtol=2**-8, atol=1e-6 * np.abs(want).max())
+
+
 def test_conv2d_in_half_precision():
     x, w = fb.tensor(draw((2, 3, 6, 6))).half(), fb.tensor(draw((4, 3, 3, 3), seed=1)).half()
     got = fb.conv2d(x, w)

@@ -164,6 +164,7 @@ struct Table {
   // unfold() stores an image as a matrix (channels * taps, output positions) with rows `row` elements apart. fold() is
   // the transposed operation and adds to the image.
   void (*unfold[3])(const Patches& patches, const char* image, char* columns, int64_t row);
+  void (*unfold_words)(const Patches& patches, const char* image, char* columns, int64_t row);  // words of two bytes
   void (*fold[3])(const Patches& patches, const char* columns, char* image, int64_t row);
   void (*direct[2])(int64_t rows, int64_t panel, int64_t taps, int64_t columns, const char* weights, const char* image,
                     const int32_t* offsets, const char* bias, char* out, int64_t ldo);

@@ -186,6 +186,7 @@ void fill_windows(Table& table) {
   table.unfold[0] = unfold<float>;
   table.unfold[1] = unfold<double>;
   table.unfold[2] = unfold<int64_t>;
+  table.unfold_words = unfold<uint16_t>;
   table.fold[0] = fold<float>;
   table.fold[1] = fold<double>;
   table.fold[2] = fold<int64_t>;

@@ -25,7 +25,8 @@ constexpr int64_t kPairs = kStep / 2;                       // words in a line o
 constexpr int64_t kBlock = 2 * kTile;                       // lines that are multiplied at once
 constexpr int64_t kMaxTerms = 1024, kMaxPackedTerms = 512;  // terms that are summed in registers
 constexpr int64_t kRightBytes = 1 << 20;  // packed part of the right operand, half of the second-level cache
-constexpr int64_t kMaxTransposed = 256;   // rows of A up to which transposing C takes less time than packing B
+// Transposing C takes less time than packing B up to this number of rows of A, and up to half the number of terms.
+constexpr int64_t kMaxTransposed = 256;
 
 static_assert(bfloat16_tile::kRows % kTile == 0 && bfloat16_tile::kColumns % kTile == 0);
 
@@ -163,6 +164,22 @@ void pack_words(Word* to, const Lines& x, int64_t count, int64_t terms) {
   std::memset(to + used, 0, size_t(all - used) * sizeof(Word));
 }
 
+// Packs adjacent lines into panels `panel` words apart, as pack_words does. Reads the memory in order.
+void pack_adjacent(Word* to, int64_t panel, const Lines& x, int64_t count, int64_t terms) {
+  static constexpr uint16_t zeros[kBlock] = {};
+  for (int64_t p = 0; p < panel / kBlock; ++p)
+    for (int64_t j = 0; j < count; j += kBlock) {
+      const uint16_t* const first = 2 * p < terms ? x.at(j, 2 * p) : zeros;
+      const uint16_t* const second = 2 * p + 1 < terms ? x.at(j, 2 * p + 1) : zeros;
+      Word* const words = to + j * (panel / kBlock) + p * kBlock;
+      const int64_t n = std::min(kBlock, count - j);
+      if (n == kBlock)
+        for (int64_t i = 0; i < kBlock; ++i) words[i] = word_of(first[i], second[i]);
+      else
+        for (int64_t i = 0; i < n; ++i) words[i] = word_of(first[i], second[i]);
+    }
+}
+
 // Returns the operand at `x` for `count` lines, up to kBlock, and copies what cannot be read in place to `memory`.
 Left left_of(const Lines& x, int64_t count, int64_t terms, Word* memory) {
   const int64_t whole = terms / kStep, pairs = rounded_up(terms, kStep) / 2;
@@ -194,9 +211,12 @@ void multiply_lines(int64_t terms, const Lines& left, const Lines& right, const 
   for (int64_t begin = 0; begin < out.columns; begin += most) {
     checkpoint();
     const int64_t end = std::min(out.columns, begin + most);
-    for (int64_t j = begin; j < end; j += kBlock)
-      pack_words(panels + (j - begin) * pairs, {right.at(j, 0), right.line, right.term}, std::min(kBlock, end - j),
-                 terms);
+    if (right.line == 1)
+      pack_adjacent(panels, kBlock * pairs, {right.at(begin, 0), 1, right.term}, end - begin, terms);
+    else
+      for (int64_t j = begin; j < end; j += kBlock)
+        pack_words(panels + (j - begin) * pairs, {right.at(j, 0), right.line, right.term}, std::min(kBlock, end - j),
+                   terms);
     const Tiles tiles;
     for (int64_t i = 0; i < out.lines; i += kBlock) {
       const int64_t height = std::min(kBlock, out.lines - i);
@@ -220,7 +240,7 @@ void multiply_bfloat16(int64_t m, int64_t n, int64_t k, const Matrix& a, const M
                        bool adds) {
   const Lines rows{static_cast<const uint16_t*>(a.data), a.row, a.column},
       columns{static_cast<const uint16_t*>(b.data), b.column, b.row};
-  const bool transposed = columns.term == 1 && (rows.term != 1 || (m < n && m <= kMaxTransposed));
+  const bool transposed = columns.term == 1 && (rows.term != 1 || (m < n && m <= std::min(kMaxTransposed, k / 2)));
   const Lines &left = transposed ? columns : rows, &right = transposed ? rows : columns;
   Output out = transposed ? Output{c, 1, ldc, n, m, adds} : Output{c, ldc, 1, m, n, adds};
   const int64_t most = left.term == 1 ? kMaxTerms : kMaxPackedTerms;

@@ -91,6 +91,13 @@ Tensor unfolded_forward(const ConvolutionGeometry& g, const Tensor& input, const
 Tensor unfolded_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
 Tensor unfolded_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
+// Returns true if the following functions should compute a convolution of this dtype. Their operands are contiguous and
+// bfloat16, except for the bias, which is float32.
+bool convolves_bfloat16(const ConvolutionGeometry& g, Dtype dtype);
+Tensor bfloat16_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
+Tensor bfloat16_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
+Tensor bfloat16_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
+
 // These compute 1x1 convolutions and their gradients if the memory of the activations is contiguous in a channels-last
 // format: Note [Channels last].
 Tensor channels_last_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight,

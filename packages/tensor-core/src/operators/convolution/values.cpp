@@ -36,6 +36,10 @@ bool multiplies_channels(const Geometry& g, const Tensor& activation, MemoryForm
          activation.numel() > 0 && is_contiguous(activation, format);
 }
 
+bool takes_bfloat16(const Geometry& g, const Tensor& activation) {
+  return !activation.is_meta() && activation.numel() > 0 && convolves_bfloat16(g, activation.dtype());
+}
+
 // Returns the result for zero channels or zero samples, for which the algorithms would divide by zero. It contains the
 // bias, or zeros.
 Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
@@ -96,7 +100,9 @@ Tensor convolution_values(const Geometry& g, const Tensor& input, const Tensor& 
   if (cuda::runs_on_gpu(input) && cuda::convolves(g)) return cuda::convolution_forward(g, input, weight, bias);
   const Dtype type = working_type(input);
   const MemoryFormat format = convolved_format(input, weight);
-  const Tensor w = prepared(weight, type), b = bias.defined() ? prepared(bias, type) : bias;
+  const Tensor b = bias.defined() ? prepared(bias, type) : bias;
+  if (takes_bfloat16(g, input)) return laid_out(bfloat16_forward(g, contiguous(input), contiguous(weight), b), format);
+  const Tensor w = prepared(weight, type);
   if (multiplies_channels(g, input, format))
     return to(channels_last_forward(g, contiguous(to(input, type), format), w, b, format), input.dtype(),
               MemoryFormat::Preserve);
@@ -114,6 +120,13 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
   if (cuda::runs_on_gpu(grad) && cuda::convolves(g)) return cuda::convolution_input_gradient(g, grad, weight, bias);
   const Dtype type = working_type(grad);
   const MemoryFormat format = convolved_format(grad, weight);
+  if (takes_bfloat16(g, grad)) {
+    const bool flipped = select_algorithm(Function::InputGradient, g, type) == Algorithm::Flipped;
+    return laid_out(flipped ? bfloat16_forward(g.flipped(), contiguous(grad),
+                                               to(flipped_weights(g, prepared(weight, type)), weight.dtype()), Tensor())
+                            : bfloat16_input_gradient(g, contiguous(grad), contiguous(weight)),
+                    format);
+  }
   const Tensor w = prepared(weight, type);
   if (multiplies_channels(g, grad, format))
     return to(channels_last_input_gradient(g, contiguous(to(grad, type), format), w, format), grad.dtype(),
@@ -136,6 +149,7 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
 
 Tensor weight_gradient_values(const Geometry& g, const Tensor& input, const Tensor& grad) {
   if (cuda::runs_on_gpu(input) && cuda::convolves(g)) return cuda::convolution_weight_gradient(g, input, grad);
+  if (takes_bfloat16(g, input)) return bfloat16_weight_gradient(g, contiguous(input), contiguous(grad));
   const Dtype type = working_type(input);
   if (const MemoryFormat format = result_format(input);
       multiplies_channels(g, input, format) && multiplies_channels(g, grad, format)) {
