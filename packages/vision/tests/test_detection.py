@@ -20,7 +20,7 @@ from flambeau.vision.models.detection.fcos import FCOSHead
 from flambeau.vision.models.detection.image_list import ImageList
 from flambeau.vision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 from flambeau.vision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from flambeau.vision.models.detection.roi_heads import paste_masks_in_image
+from flambeau.vision.models.detection.roi_heads import fastrcnn_loss, paste_masks_in_image
 from flambeau.vision.models.detection.rpn import RPNHead
 from flambeau.vision.models.detection.transform import GeneralizedRCNNTransform
 
@@ -267,6 +267,11 @@ def test_decoding_without_proposals_gives_no_boxes() -> None:
     coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
     assert tuple(coder.decode_single(fb.zeros(0, 8), fb.zeros(0, 4)).shape) == (0, 8)
     assert tuple(coder.decode(fb.zeros(0, 8), [fb.zeros(0, 4), fb.zeros(0, 4)]).shape) == (0, 2, 4)
+
+
+def test_the_loss_of_no_proposals_is_nan() -> None:
+    losses = fastrcnn_loss(fb.zeros(0, 3), fb.zeros(0, 12), [fb.zeros(0, dtype=fb.int64)], [fb.zeros(0, 4)])
+    assert all(loss.shape == () and loss.isnan() for loss in losses)
 
 
 @pytest.mark.parametrize("name", MODELS)

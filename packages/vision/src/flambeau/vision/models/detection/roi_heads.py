@@ -56,7 +56,7 @@ def fastrcnn_loss(
     """
     truth, targets = fb.cat(list(labels)), fb.cat(list(regression_targets))
     positive = fb.where(truth > 0)[0]
-    codes = box_regression.reshape(len(class_logits), -1, 4)[positive, truth[positive]]
+    codes = box_regression.reshape(len(class_logits), box_regression.size(1) // 4, 4)[positive, truth[positive]]
     box_loss = nn.functional.smooth_l1_loss(codes, targets[positive], beta=1 / 9, reduction="sum")
     return nn.functional.cross_entropy(class_logits, truth), box_loss / truth.numel()
 
