@@ -40,12 +40,8 @@ void* map_pages(size_t bytes, size_t alignment) {
   const size_t page = page_bytes();
   bytes = (bytes + page - 1) / page * page;
   const size_t spare = alignment > page ? alignment : 0;
-#ifdef MAP_NORESERVE
-  constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-#else
-  constexpr int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-#endif
-  void* const mapped = mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, flags, -1, 0);
+  // Without MAP_NORESERVE, so that Linux rejects a size that exceeds its memory instead of ending the process later.
+  void* const mapped = mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
   if (!spare) return mapped;
   char* const first = static_cast<char*>(mapped);
