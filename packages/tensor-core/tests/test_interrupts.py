@@ -38,6 +38,10 @@ OPERATIONS = {
     ),
     "pointwise": ("x = fb.randn(30_000_000)", "for _ in range(200): x.erfinv_()"),
     "conv2d": ("x = fb.randn(64, 64, 128, 128); w = fb.randn(128, 64, 5, 5)", "for _ in range(20): fb.conv2d(x, w)"),
+    "cdist": ("x = fb.randn(8000, 300)", "for _ in range(5): fb.cdist(x, x, p=3)"),
+    "multinomial": ("x = fb.rand(10_000_000)", "for _ in range(20): fb.multinomial(x, 5_000_000)"),
+    "unique": ("x = fb.randn(3_000_000, 2)", "for _ in range(20): x.unique(dim=0)"),
+    "nms": ("x = fb.rand(100_000, 4) * 1e-3", "for _ in range(20): fb._core._nms(x, x[:, 0], 1.0)"),
 }
 
 

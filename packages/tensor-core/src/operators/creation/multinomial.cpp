@@ -3,6 +3,7 @@
 #include <numeric>
 #include <vector>
 
+#include "core/rare_polls.h"
 #include "cuda/random.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
@@ -44,7 +45,11 @@ void largest_keys(const Tensor& keys, int64_t draws, int64_t* out) {
     for (int64_t row = begin; row < end; ++row) {
       const double* key = keys.data<double>() + row * categories;
       std::iota(order.begin(), order.end(), 0);
-      const auto larger = [key](int64_t a, int64_t b) { return key[a] > key[b] || (key[a] == key[b] && a < b); };
+      RarePolls poll;
+      const auto larger = [key, &poll](int64_t a, int64_t b) {
+        poll();
+        return key[a] > key[b] || (key[a] == key[b] && a < b);
+      };
       if (draws < categories) std::nth_element(order.begin(), order.begin() + draws, order.end(), larger);
       std::sort(order.begin(), order.begin() + draws, larger);
       std::copy(order.begin(), order.begin() + draws, out + row * draws);

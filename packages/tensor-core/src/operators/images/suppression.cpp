@@ -1,6 +1,7 @@
 // Non-maximum suppression of boxes.
 #include <numeric>
 
+#include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators/networks.h"
 #include "flambeau/operators/sorting.h"
@@ -54,10 +55,14 @@ Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshol
   }
   std::vector<uint8_t> gone(n);
   std::vector<int64_t> kept;
-  for (size_t i = 0; i < n; ++i) {
-    if (gone[i]) continue;
-    kept.push_back(sorted_order[i]);
-    suppress(corners, i, threshold, gone);
+  {
+    const GilRelease release(int64_t(n * n) > kGilGrain);
+    for (size_t i = 0; i < n; ++i) {
+      if (gone[i]) continue;
+      poll_signals();
+      kept.push_back(sorted_order[i]);
+      suppress(corners, i, threshold, gone);
+    }
   }
   const Tensor out = empty({int64_t(kept.size())}, Dtype::int64);
   std::copy(kept.begin(), kept.end(), out.data<int64_t>());

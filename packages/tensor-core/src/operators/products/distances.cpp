@@ -6,6 +6,7 @@
 
 #include "core/working_memory.h"
 #include "cuda/distances.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/parallel.h"
 #include "flambeau/rows/selection.h"
 #include "kernels/layers/networks.h"
@@ -45,6 +46,7 @@ Tensor distances_of_rows(const Tensor& input, double p) {
   parallel_items(n / 2, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
     // An item combines one of the first rows with one of the last, so that all items take the same time.
     for (int64_t i = begin; i < end; ++i) {
+      poll_signals();
       after(i);
       if (const int64_t other = n - 2 - i; other > i) after(other);
     }
@@ -113,9 +115,11 @@ Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
   const auto distances = kernels::networks().distances[out.dtype() == Dtype::float64];
   const int64_t size = item_size(out.dtype());
   parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
+    for (int64_t i = begin; i < end; ++i) {
+      poll_signals();
       distances(r.x.bytes() + i * r.m * size, r.y.bytes() + i / r.n * r.k * r.m * size, r.k, r.m, p,
                 out.bytes() + i * r.k * size);
+    }
   });
   return to(out, a.dtype());
 }
@@ -132,9 +136,11 @@ Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, c
   const auto slopes = kernels::networks().distance_slopes[out.dtype() == Dtype::float64];
   const int64_t size = item_size(out.dtype());
   parallel_items(r.count * r.n, r.grain(), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
+    for (int64_t i = begin; i < end; ++i) {
+      poll_signals();
       slopes(r.x.bytes() + i * r.m * size, r.y.bytes() + i / r.n * r.k * r.m * size, r.k, r.m, p,
              g.bytes() + i * r.k * size, d.bytes() + i * r.k * size, out.bytes() + i * r.m * size);
+    }
   });
   return sum_to(to(out, a.dtype()), a.shape());
 }

@@ -1,6 +1,7 @@
 // The unique elements or slices of a tensor. NaN is not equal to NaN.
 #include <numeric>
 
+#include "core/rare_polls.h"
 #include "cuda/indexing.h"
 #include "cuda/sorting.h"
 #include "flambeau/operator.h"
@@ -15,6 +16,17 @@ namespace {
 
 using namespace order;
 
+// Calls f(i) for i in [0, n) without the GIL, and handles signals in between.
+template <class F>
+void each_of(int64_t n, F&& f) {
+  const GilRelease release(n > kGilGrain);
+  RarePolls poll;
+  for (int64_t i = 0; i < n; ++i) {
+    poll();
+    f(i);
+  }
+}
+
 // Returns one value for each run of equal neighbours among n sorted elements. starts_run(i) returns true if a run
 // begins at element i. value(values, run, i) stores the value of a run that begins at element i. position(i) returns
 // the position of element i in the input.
@@ -22,15 +34,15 @@ template <class Start, class Value, class Position>
 Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool counts, Start starts_run, Value value,
             Position position) {
   int64_t count = 0;
-  for (int64_t i = 0; i < n; ++i) count += starts_run(i);
+  each_of(n, [&](int64_t i) { count += starts_run(i); });
   Unique out{empty({count}, dtype), inverse ? empty(shape, Dtype::int64) : Tensor(),
              counts ? zeros({count}, Dtype::int64) : Tensor()};
   int64_t run = -1;
-  for (int64_t i = 0; i < n; ++i) {
+  each_of(n, [&](int64_t i) {
     if (starts_run(i)) value(out.values, ++run, i);
     if (inverse) out.inverse.data<int64_t>()[position(i)] = run;
     if (counts) ++out.counts.data<int64_t>()[run];
-  }
+  });
   return out;
 }
 
@@ -138,10 +150,17 @@ Unique row_runs(const Tensor& rows, bool sort, bool inverse, bool counts) {
   const int64_t n = rows.size(0);
   KeyRows<K> keys{std::vector<K>(size_t(rows.numel())), rows.size(1), kReal<T> ? K(kNan<T>) : K(0)};
   const auto* in = reinterpret_cast<const BitsOf<T>*>(rows.bytes());
-  for (int64_t i = 0; i < rows.numel(); ++i) keys.keys[size_t(i)] = key_of<T>(in[i]);
+  each_of(rows.numel(), [&](int64_t i) { keys.keys[size_t(i)] = key_of<T>(in[i]); });
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
-  if (sort) std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return keys.less(a, b); });
+  if (sort) {
+    const GilRelease release(rows.numel() > kGilGrain);
+    RarePolls poll;
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      poll();
+      return keys.less(a, b);
+    });
+  }
   return runs(
       n, {n}, Dtype::int64, inverse, counts,
       [&](int64_t i) { return i == 0 || !keys.equal(order[size_t(i - 1)], order[size_t(i)]); },
