@@ -23,8 +23,8 @@ MAY_INCLUDE = {
 HEADERS = {
     "plain": "checksum complex dtype element errors fork_safe_mutex macros pointwise_op row_domain scalar scalar_type "
     "signature small_vector",
-    "core": "autograd copies dispatched_gradients interpreter kept_values memory memory_format out_argument parallel "
-    "pointwise_row python pytorch_stream random tensor thread_generator training_hooks",
+    "core": "autograd copies dispatched_gradients guarded_calls interpreter kept_values memory memory_format "
+    "out_argument parallel pointwise_row python pytorch_stream random tensor thread_generator training_hooks",
     "cuda": "cuda",
     "operators": "elementwise elementwise_kernels operator operators pointwise row_functions",
     "program": "program",

@@ -1,5 +1,6 @@
 // The extension module flambeau.autograd._engine: backward passes over the graph.
 #include "bind.h"
+#include "flambeau/guarded_calls.h"
 #include "forward_mode.h"
 #include "functional.h"
 
@@ -217,4 +218,5 @@ PYBIND11_MODULE(_engine, m, pybind11::mod_gil_not_used()) {
       tensor_argument(), py::arg());
   define(m, "call_at_end", [](const py::function& callback) { call_at_end([callback] { callback(); }); });
   define(m, "bump_version", [](const Tensor& t) { t.storage().bump_version(); }, tensor_argument());
+  python::guard_calls(m);
 }

@@ -6,6 +6,7 @@
 #include "calls/bind.h"
 #include "calls/extension_watch.h"
 #include "calls/intercept.h"
+#include "flambeau/guarded_calls.h"
 #include "flambeau/operators/linalg.h"
 #include "flambeau/parallel.h"
 #include "operators/bind_objects.h"
@@ -187,6 +188,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   flambeau::python_interface = &interface;
   set_interpreter_hooks();
   flambeau::register_exceptions();
+  guard_base_class();
   m.doc() = "Native core of flambeau.";
   m.attr("__all__") = py::list();
   create_small_types(m.ptr());
@@ -224,4 +226,5 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   publish_rows(m.ptr());
   publish_return_types(m.ptr());
   publish_plain_names(m);
+  guard_calls(m);
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "calls/define.h"
+#include "flambeau/guarded_calls.h"
 #include "flambeau/pytorch_stream.h"
 #include "flambeau/thread_generator.h"
 #include "operators/bind_objects.h"
@@ -15,7 +16,7 @@ namespace flambeau::python {
 
 Generator* From<Generator*>::get(const Call& call, PyObject* o) {
   if (o == Py_None) return nullptr;
-  if (!py::isinstance<Generator>(o)) wrong_argument(call, "flambeau.Generator", o);
+  if (!py::isinstance<Generator>(o) || guards::is_unfinished(o)) wrong_argument(call, "flambeau.Generator", o);
   return py::cast<Generator*>(py::handle(o));
 }
 
