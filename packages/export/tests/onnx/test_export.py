@@ -125,6 +125,15 @@ def test_branches_on_dynamic_dimensions_are_rejected():
         export(loop, fb.rand(3, 3), dynamic_axes={"x": [0]})
 
 
+def test_other_operators_for_smaller_sizes_cause_a_warning(compare):
+    def program(x):
+        return x.exp() if len(x) > 5 else x.log()
+
+    with pytest.warns(UserWarning, match=r"other operators if the dynamic dimensions have the sizes .*'n': 4.*'n': 8"):
+        exported = export(program, fb.rand(8), dynamic_axes={"x": {0: "n"}})
+    compare(exported, program, fb.rand(9))
+
+
 def test_dynamic_sizes_that_are_rounded_down(compare):
     axes = {"x": {0: "n", 2: "h", 3: "w"}}
     layer = nn.Conv2d(3, 2, 3, stride=2, padding=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -52,6 +53,7 @@ def exported(
     wanted = Dimensions(dimensions, names, tensors, list(_parameter_of(model, args, kwargs)))
     traces, outputs = _traces(model, args, kwargs, wanted)
     merge(traces, wanted.samples)
+    _check_smaller_sizes(traces, model, args, kwargs, wanted)
     graph = _graph(model, names, wanted, traces[0], outputs, opset_version)
     return ONNXProgram(_model(graph, traces[0], names, wanted, outputs, output_names, opset_version))
 
@@ -90,6 +92,26 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
                     traces.append(trace)
                     wanted.samples.traced.append(sizes)
     return traces, outputs[0]
+
+
+def _check_smaller_sizes(
+    traces: Sequence[Trace], model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimensions
+) -> None:
+    """Warn if the program calls other operators for half the sizes, as networks with windows do for small images."""
+    first = wanted.samples.traced[0]
+    sizes = {name: max(1, size // 2) for name, size in first.items()}
+    if sizes == first:
+        return
+    try:
+        trace = _trace_with_other_sizes(traces, model, args, kwargs, wanted.resized(sizes))[0]
+    except Exception:  # the program does not support these sizes
+        return
+    if not same_operators(trace, traces[0]):
+        warnings.warn(
+            f"the model calls other operators if the dynamic dimensions have the sizes {sizes}; the file may compute "
+            f"other results than the model for sizes smaller than those of the example, {first}",
+            stacklevel=4,
+        )
 
 
 def _trace_with_other_sizes(
