@@ -109,6 +109,12 @@ def test_no_warning_for_sizes_and_constants():
         export(lambda x: x * table[0].item() + len(x) if x.shape[0] > 1 else x, fb.ones(3))
 
 
+@pytest.mark.parametrize("count", [lambda x: len(x.unique()), lambda x: x.long().bincount().numel()])
+def test_sizes_that_depend_on_elements_do_not_become_constants(count):
+    with pytest.raises(NotImplementedError, match="the size of its result depends on elements"):
+        export(lambda x: x * count(x), fb.ones(3))
+
+
 def test_branches_on_dynamic_dimensions_are_rejected():
     def program(x):
         return x.exp() if len(x) > 5 else x.log()

@@ -24,6 +24,7 @@ from ._values import Value
 
 _LAZY_ZERO_BYTES = 2**16  # size in bytes from which lazily allocated zeros are faster
 COUNTED = {"nonzero", "_nms"}
+_NOT_EXPORTED = {"unique", "unique_consecutive", "bincount"}  # the sizes of their results depend on elements, too
 # Operators that never return views and do not read elements.
 _COSTLY = {row["name"] for row in _core.pointwise_rows()}
 _COSTLY |= {
@@ -129,6 +130,11 @@ class Trace(Recorder):
         result = _zeros_like_result(func, args, kwargs) if self._shapes_only and name in _COSTLY else None
         if result is None:
             result = func(*args, **kwargs)
+        if name in _NOT_EXPORTED and self.varies([args, kwargs]):
+            raise NotImplementedError(
+                f"{name} cannot be exported, because the size of its result depends on elements of the inputs; compute "
+                "this part outside of the exported program"
+            )
         if name in COUNTED and self.varies([args, kwargs]):
             self.counted = True
             result = self._counts.resized(result)
