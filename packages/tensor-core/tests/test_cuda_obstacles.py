@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import flambeau as fb
+
 USES = [
     "cuda.init()",
     "cuda.synchronize()",
@@ -174,3 +176,8 @@ def test_the_environment_report_says_what_to_install():
     command = [sys.executable, "-m", "flambeau.cuda", "warm"]
     done = subprocess.run(command, env={**os.environ, **nowhere}, capture_output=True, text=True, timeout=600)
     assert done.returncode == 1 and "Compiling kernels requires a GPU and NVRTC" in done.stderr
+
+
+def test_an_invalid_seed_raises_without_a_gpu():
+    with pytest.raises(RuntimeError, match="manual_seed expected an int, but got str"):
+        fb.cuda.manual_seed("a")

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from flambeau import random
-from flambeau._core import Tensor
+from flambeau._core import Generator, Tensor
 
 from ._devices import device_count, index_of, is_available, require_gpu
 
 
 def manual_seed(seed: int) -> None:
-    """Seed the default generator. Does nothing without a GPU, as in PyTorch."""
+    """Seed the default generator. Without a GPU, only check the seed, as in PyTorch."""
+    Generator().manual_seed(seed)
     if is_available():
         random.manual_seed(seed)
 
