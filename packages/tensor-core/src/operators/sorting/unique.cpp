@@ -19,11 +19,11 @@ using namespace order;
 // Calls f(i) for i in [0, n) without the GIL, and handles signals in between.
 template <class F>
 void each_of(int64_t n, F&& f) {
+  constexpr int64_t kChunk = 1 << 16;
   const GilRelease release(n > kGilGrain);
-  RarePolls poll;
-  for (int64_t i = 0; i < n; ++i) {
-    poll();
-    f(i);
+  for (int64_t begin = 0; begin < n; begin += kChunk) {
+    poll_signals();
+    for (int64_t i = begin, end = std::min(n, begin + kChunk); i < end; ++i) f(i);
   }
 }
 
