@@ -13,11 +13,6 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-void round(bfloat16* to, const float* from, int64_t n) {
-  kernels::table().cast[int(Dtype::bfloat16)][int(Dtype::float32)](
-      reinterpret_cast<char*>(to), sizeof(bfloat16), reinterpret_cast<const char*>(from), sizeof(float), n);
-}
-
 // The matrices of a sample and a group of channels, and memory for them.
 class Sample {
  public:
@@ -78,7 +73,8 @@ Tensor bfloat16_forward(const Geometry& g, const Tensor& input, const Tensor& we
       std::fill_n(sums + i * positions, positions, bias.data<float>()[group * filters + i]);
     gemm_bfloat16(filters, positions, taps, {weight.data<bfloat16>() + group * filters * taps, taps, 1},
                   {columns, positions, 1}, sums, positions, bias.defined());
-    round(memory.output(out.data<bfloat16>(), n, group), sums, filters * positions);
+    round_sums(reinterpret_cast<char*>(memory.output(out.data<bfloat16>(), n, group)), Dtype::bfloat16, sums,
+               filters * positions);
   });
   return out;
 }

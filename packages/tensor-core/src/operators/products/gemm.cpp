@@ -1,4 +1,5 @@
 // The matrix product on raw memory, by several threads.
+#include "core/working_memory.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/parallel.h"
 #include "flambeau/tensor.h"
@@ -314,17 +315,21 @@ void gemm_bfloat16(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matri
     });
 }
 
+void round_sums(char* to, Dtype dtype, const float* sums, int64_t n) {
+  kernels::table().cast[int(dtype)][int(Dtype::float32)](to, item_size(dtype), reinterpret_cast<const char*>(sums),
+                                                         sizeof(float), n);
+}
+
 void gemm_bfloat16_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b,
                          char* c, Dtype dtype) {
   const bool rounds = dtype != Dtype::float32;
-  const auto round = kernels::table().cast[int(dtype)][int(Dtype::float32)];
   const auto run = [&](int64_t begin, int64_t end) {
-    const Tensor sums = empty({rounds ? m * n : 0}, Dtype::float32);
+    const Block sums(rounds ? m * n * int64_t(sizeof(float)) : 0);  // not a tensor, since threads run without the GIL
     for (int64_t i = begin; i < end; ++i) {
       char* const to = c + i * batch.c * item_size(dtype);
-      float* const product = rounds ? sums.data<float>() : reinterpret_cast<float*>(to);
+      float* const product = reinterpret_cast<float*>(rounds ? sums.get() : to);
       gemm_bfloat16(m, n, k, bfloat16_from(a, i * batch.a), bfloat16_from(b, i * batch.b), product, n, false);
-      if (rounds) round(to, item_size(dtype), sums.bytes(), sizeof(float), m * n);
+      if (rounds) round_sums(to, dtype, product, m * n);
     }
   };
   if (batch.count < num_threads()) return run(0, batch.count);  // the threads share each product

@@ -28,6 +28,9 @@ bool multiplies_bfloat16(Dtype dtype, int64_t m, int64_t n, int64_t k);
 void gemm_bfloat16(int64_t m, int64_t n, int64_t k, const kernels::Matrix& a, const kernels::Matrix& b, float* c,
                    int64_t ldc, bool adds);
 
+// Rounds n sums of products to a dtype.
+void round_sums(char* to, Dtype dtype, const float* sums, int64_t n);
+
 // Computes C = A * B for every item of a batch, as gemm_bfloat16 does. The results are contiguous. Their dtype is
 // float32 or one to which they are rounded.
 void gemm_bfloat16_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, const kernels::Matrix& a,
