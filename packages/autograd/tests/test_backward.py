@@ -84,6 +84,8 @@ def test_backward_reports_errors_of_converting_its_arguments(x):
             x.sum().backward(**{option: fb.ones(3)})
         with pytest.raises(ZeroDivisionError, match="refused"):
             x.sum().backward(**{option: Untrue()})
+        with pytest.raises(ZeroDivisionError, match="refused"):
+            autograd.grad(x.sum(), x, **{option: Untrue()})
     assert x.grad is None
 
 

@@ -75,7 +75,8 @@ def backward(
             )
         grad_tensors = grad_variables
     outputs = _as_list(tensors)
-    keep = create_graph if retain_graph is None else retain_graph
+    create_graph = bool(create_graph)
+    keep = create_graph if retain_graph is None else bool(retain_graph)
     chosen = None if inputs is None else _as_list(inputs)
     if chosen is not None and not chosen:
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
@@ -146,7 +147,8 @@ def grad(
     if materialize_grads and any(isinstance(source, GradientEdge) for source in sources):
         raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
     results, seeds = _values_of_outputs(results, _gradients(grad_outputs, len(results)))
-    keep = create_graph if retain_graph is None else retain_graph
+    create_graph = bool(create_graph)
+    keep = create_graph if retain_graph is None else bool(retain_graph)
     given, sources = sources, _values_of(sources)
     if (level := _vmap_level_of(seeds)) and not is_grads_batched:
         found = _gradients_in_vmap(level, results, sources, seeds, keep, create_graph)
