@@ -50,8 +50,8 @@ Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
   return out;
 }
 
-// Returns the weights for the convolution g.flipped().
-Tensor flipped_weights(const Geometry& g, const Tensor& weight) {
+// Returns the weights for the convolution g.flipped(). Of each group, only the channels from `first` on are set.
+Tensor flipped_weights(const Geometry& g, const Tensor& weight, int64_t first = 0) {
   const Geometry to = g.flipped();
   const Tensor out = empty(to.weight_shape(), weight.dtype());
   const int64_t area = product(g.kernel), filters = g.group_filters(), channels = g.group_channels();
@@ -66,16 +66,59 @@ Tensor flipped_weights(const Geometry& g, const Tensor& weight) {
       for (int64_t i = 0; i < kUsual; ++i) to[i] = from[kUsual - 1 - i];
     };
     constexpr int64_t kChannels = 128;  // number of channels at a time, so that the filters are read in long runs
-    const int64_t blocks = (channels + kChannels - 1) / kChannels;
+    const int64_t blocks = (channels - first + kChannels - 1) / kChannels;
+    parallel_items(g.groups * blocks, std::max<int64_t>(1, 32768 / (kChannels * filters * area)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t i = begin; i < end; ++i)
+                       for (int64_t f = 0; f < filters; ++f)
+                         for (int64_t c = first + i % blocks * kChannels;
+                              c < std::min(channels, first + (i % blocks + 1) * kChannels); ++c)
+                           flip(i / blocks, f, c);
+                   });
+  });
+  return out;
+}
+
+// Returns the weights for the convolution g.flipped(), packed as rows: Note [Packed matrices]. This takes less time
+// than flipped_weights(), since filters and panels are read and written in order, and the product packs nothing.
+Tensor flipped_panels(const Geometry& g, const Tensor& weight) {
+  const Tensor out = empty(g.flipped().weight_shape(), weight.dtype());
+  const int64_t area = product(g.kernel), filters = g.group_filters(), channels = g.group_channels(),
+                rows = kernels::products().panel_rows, panels = channels / rows, size = rows * area;
+  dispatch_real(weight.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const auto flip = [area, rows](const T* __restrict from, T* __restrict to) {
+      for (int64_t tap = 0; tap < area; ++tap)
+        for (int64_t row = 0; row < rows; ++row) to[tap * rows + row] = from[row * area + area - 1 - tap];
+    };
+    constexpr int64_t kPanels = 4;  // number of panels at a time, so that the filters are read in long runs
+    const int64_t blocks = (panels + kPanels - 1) / kPanels;
     parallel_items(
-        g.groups * blocks, std::max<int64_t>(1, 32768 / (kChannels * filters * area)), [&](int64_t begin, int64_t end) {
-          for (int64_t i = begin; i < end; ++i)
+        g.groups * blocks, std::max<int64_t>(1, 32768 / (kPanels * filters * size)), [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) {
+            const int64_t group = i / blocks, first = i % blocks * kPanels, last = std::min(panels, first + kPanels);
+            const T* const from = weight.data<T>() + group * filters * channels * area;
+            T* const to = out.data<T>() + group * channels * filters * area;
             for (int64_t f = 0; f < filters; ++f)
-              for (int64_t c = i % blocks * kChannels; c < std::min(channels, (i % blocks + 1) * kChannels); ++c)
-                flip(i / blocks, f, c);
+              for (int64_t panel = first; panel < last; ++panel)
+                flip(from + (f * channels + panel * rows) * area, to + (panel * filters + f) * size);
+          }
         });
   });
   return out;
+}
+
+// Computes an input gradient as the convolution g.flipped().
+Tensor flipped_input_gradient(const Geometry& g, const Tensor& grad, const Tensor& weight) {
+  const Geometry flipped = g.flipped();
+  if (select_algorithm(Function::Forward, flipped, grad.dtype()) != Algorithm::Implicit)
+    return finished_convolution(flipped, grad, flipped_weights(g, weight), Tensor(), {});
+  const Tensor panels = flipped_panels(g, weight);
+  // If the last panel is not full, the product may read the rows of the last two panels from the matrix.
+  const int64_t rows = kernels::products().panel_rows, channels = g.group_channels(),
+                unpacked = channels % rows ? std::max<int64_t>(0, (channels / rows - 1) * rows) : channels;
+  return finished_convolution(flipped, grad, flipped_weights(g, weight, unpacked), Tensor(),
+                              {.panels = panels.data<char>()});
 }
 
 }  // namespace
@@ -137,7 +180,7 @@ Tensor input_gradient_values(const Geometry& g, const Tensor& grad, const Tensor
   const auto compute = [&] {
     switch (select_algorithm(Function::InputGradient, g, type)) {
       case Algorithm::Flipped:
-        return convolution_values(g.flipped(), dy, flipped_weights(g, w), Tensor());
+        return flipped_input_gradient(g, dy, w);
       case Algorithm::Product:
         return product_input_gradient(g, dy, w);
       default:
