@@ -198,6 +198,22 @@ def test_trunc_normal_in_a_tail_follows_the_density():
     np.testing.assert_allclose(drawn.mean().item(), 1.09634, atol=5e-4)
 
 
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16])
+@pytest.mark.parametrize("limits", [(1.0, 1e60), (-math.inf, -5.0)])
+@pytest.mark.filterwarnings("ignore:mean is more than 2 std")
+def test_trunc_normal_in_a_tail_with_a_distant_limit_follows_the_density(limits, dtype):
+    drawn = init.trunc_normal_(fb.empty(100_000, dtype=dtype), 0.0, 1.0, *limits).double()
+    assert limits[0] <= drawn.min() and drawn.max() <= limits[1]
+    np.testing.assert_allclose(drawn.mean().item(), scipy.stats.truncnorm.mean(*limits), atol=6e-3)
+
+
+@pytest.mark.filterwarnings("ignore:mean is more than 2 std")
+def test_trunc_normal_far_from_the_mean_ends():
+    drawn = init.trunc_normal_(fb.empty(10_000, dtype=fb.float64), a=1e6, b=1e6 + 1)
+    np.testing.assert_allclose((drawn - 1e6).mean().item(), 1e-6, rtol=0.05)  # the tail is exponential, with rate 1e6
+    assert (init.trunc_normal_(fb.empty(3), 1e300, 1e-300, 0.0, 1.0) == 1).all()
+
+
 def test_trunc_normal_takes_tensor_bounds_and_is_unchanged_after_errors():
     tensor = fb.zeros(3)
     with pytest.raises(ValueError, match="only one element"):

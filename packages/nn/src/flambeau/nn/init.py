@@ -195,7 +195,8 @@ def trunc_normal_(
     """Draw from the normal distribution, restricted to ``[a, b]``.
 
     The function draws rejected numbers again: from the normal distribution, or from the uniform distribution if less
-    than 0.3 of the normal distribution lies between the limits.
+    than 0.3 of the normal distribution lies between the limits. If a limit is more than 150 ``std`` from the mean, the
+    uniform distribution covers only the part where the density is not negligible.
 
     >>> bool((nn.init.trunc_normal_(fb.empty(100)).abs() <= 2).all())
     True
@@ -213,10 +214,19 @@ def trunc_normal_(
         )
     if tensor.is_meta or tensor.numel() == 0:
         return tensor
-    below, above = (math.erf((limit - mean) / (std * math.sqrt(2.0))) / 2 for limit in (a, b))
-    draw = _normal_between if above - below > 0.3 else _uniform_by_density
     with no_grad():
+        draw = _drawing_function(tensor, mean, std, a, b)
         return tensor.copy_(draw(tensor, mean, std, a, b, _generator_option(generator)))
+
+
+def _drawing_function(tensor: Tensor, mean: float, std: float, a: float, b: float) -> Callable[..., Tensor]:
+    below, above = (math.erf((limit - mean) / (std * math.sqrt(2.0))) / 2 for limit in (a, b))
+    if above - below > 0.3:
+        return _normal_between
+    is_tail = mean < a <= b or a <= b < mean
+    if is_tail and max(abs(a - mean), abs(b - mean)) > 150 * abs(std) and tensor.is_floating_point():
+        return _distant_tail
+    return _uniform_by_density
 
 
 def _normal_between(like: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
@@ -228,17 +238,40 @@ def _normal_between(like: Tensor, mean: float, std: float, a: float, b: float, o
 
 
 def _uniform_by_density(like: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
-    """Accept uniform numbers with a probability proportional to the density (rejection sampling, von Neumann 1951)."""
     highest = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
 
-    def rejected(candidates: Tensor) -> Tensor:
-        density = candidates.sub(mean).div_(std).pow_(2).mul_(-0.5).sub_(highest)
-        return flambeau.empty_like(like).uniform_(**options).log_() > density
+    def log_density(x: Tensor) -> Tensor:
+        return x.sub(mean).div_(std).pow_(2).mul_(-0.5).sub_(highest)
 
-    drawn = flambeau.empty_like(like).uniform_(a, b, **options)
+    return _accepted(like, a, b, log_density, options)
+
+
+def _distant_tail(like: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
+    """Draw the distance from the limit that is next to the mean, in units of ``std``."""
+    scale, nearest = abs(std), a if mean < a else b
+    distance = min(abs(nearest - mean) / scale, 1e100)  # beyond this, all results equal the limit
+    # The logarithm of the density falls by 50 within `width`. A number whose density is smaller is never accepted.
+    width = min((b - a) / scale, 100 / (math.hypot(distance, 10) + distance))
+
+    def log_density(x: Tensor) -> Tensor:
+        return x.add(2 * distance).mul_(x).mul_(-0.5)
+
+    drawn = _accepted(flambeau.empty_like(like, dtype=flambeau.float64), 0.0, width, log_density, options)
+    return drawn.mul_(scale if mean < a else -scale).add_(nearest).clamp_(a, b)
+
+
+def _accepted(
+    like: Tensor, low: float, high: float, log_density: Callable[[Tensor], Tensor], options: dict[str, Any]
+) -> Tensor:
+    """Accept uniform numbers with a probability proportional to the density (rejection sampling, von Neumann 1951)."""
+
+    def rejected(candidates: Tensor) -> Tensor:
+        return flambeau.empty_like(like).uniform_(**options).log_() > log_density(candidates)
+
+    drawn = flambeau.empty_like(like).uniform_(low, high, **options)
     pending = rejected(drawn)
     while pending.any():
-        candidates = flambeau.empty_like(like).uniform_(a, b, **options)
+        candidates = flambeau.empty_like(like).uniform_(low, high, **options)
         drawn = flambeau.where(pending, candidates, drawn)
         pending = pending & rejected(candidates)
     return drawn
