@@ -214,6 +214,11 @@ def test_saved_tensors_of_a_node_can_be_read(x):
         z.grad_fn.next_functions[0][0].saved_tensors  # noqa: B018
 
 
+def test_saved_tensors_of_an_operator_contain_only_what_the_gradients_need():
+    x, weight = fb.ones(1, 2), fb.full((2, 3), 3.0, requires_grad=True)
+    assert [t.tolist() for t in (x @ weight).grad_fn.saved_tensors] == [[[1, 1]]]
+
+
 def test_saved_tensors_have_the_names_of_the_operators_arguments(x):
     node = (x * x).grad_fn
     assert node._saved_self is x and node._saved_other is x

@@ -126,11 +126,16 @@ def _getattr(self: Node, name: str) -> Any:
 
 
 def _saved_tensors(self: Node) -> tuple[Tensor | None, ...]:
-    """Return the saved tensors in the order in which the derivative uses them. Raise RuntimeError if freed."""
+    """Return the saved tensors in the order in which the derivative uses them. Raise RuntimeError if freed.
+
+    Operators save only what the requested gradients need. The tuple of a Function contains None where
+    ``save_for_backward`` got None.
+    """
     if self._function_context is not None:
         saved: tuple[Tensor | None, ...] = self._function_context.saved_tensors
         return saved
-    return tuple(self._unpack_saved(position) for position in range(len(self._sources_of_saved)))
+    unpacked = (self._unpack_saved(position) for position in range(len(self._sources_of_saved)))
+    return tuple(tensor for tensor in unpacked if tensor is not None)
 
 
 for _name, _member in (
