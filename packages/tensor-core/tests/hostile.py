@@ -187,6 +187,8 @@ def attack(function: Callable[..., Any], call: Call, watch: bool, rng: Random) -
         if HAS_AUTOGRAD:
             differentiate(result, operands, rng)
     except (SystemError, MemoryError) as error:
+        if isinstance(error, MemoryError) and threading.active_count() > 1:
+            return None  # other threads may have used up the memory
         raise AssertionError(f"{type(error).__name__}: {error}") from error
     except Exception as error:
         if before is not None and bytes_of(operands) != before:
