@@ -16,32 +16,55 @@ namespace {
 
 using namespace order;
 
-// Calls f(i) for i in [0, n) without the GIL, and handles signals in between.
+// Divides [begin, end) into chunks and calls f(first, last) for each, without the GIL. Handles signals between chunks.
 template <class F>
-void each_of(int64_t n, F&& f) {
+void each_chunk(int64_t begin, int64_t end, F&& f) {
   constexpr int64_t kChunk = 1 << 16;
-  const GilRelease release(n > kGilGrain);
-  for (int64_t begin = 0; begin < n; begin += kChunk) {
+  const GilRelease release(end - begin > kGilGrain);
+  for (; begin < end; begin += kChunk) {
     poll_signals();
-    for (int64_t i = begin, end = std::min(n, begin + kChunk); i < end; ++i) f(i);
+    f(begin, std::min(end, begin + kChunk));
   }
 }
 
 // Returns one value for each run of equal neighbours among n sorted elements. starts_run(i) returns true if a run
-// begins at element i. value(values, run, i) stores the value of a run that begins at element i. position(i) returns
-// the position of element i in the input.
+// begins at element i > 0. value(values, run, i) stores the value of a run that begins at element i. position(i)
+// returns the position of element i in the input. The loops over elements have no branches, which would be
+// mispredicted.
 template <class Start, class Value, class Position>
 Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool counts, Start starts_run, Value value,
             Position position) {
-  int64_t count = 0;
-  each_of(n, [&](int64_t i) { count += starts_run(i); });
+  int64_t count = n > 0;
+  each_chunk(1, n, [&](int64_t begin, int64_t end) {
+    int64_t starts = 0;
+    for (int64_t i = begin; i < end; ++i) starts += starts_run(i);
+    count += starts;
+  });
   Unique out{empty({count}, dtype), inverse ? empty(shape, Dtype::int64) : Tensor(),
-             counts ? zeros({count}, Dtype::int64) : Tensor()};
-  int64_t run = -1;
-  each_of(n, [&](int64_t i) {
-    if (starts_run(i)) value(out.values, ++run, i);
-    if (inverse) out.inverse.data<int64_t>()[position(i)] = run;
-    if (counts) ++out.counts.data<int64_t>()[run];
+             counts ? empty({count}, Dtype::int64) : Tensor()};
+  if (n == 0) return out;
+  const Tensor first_elements = empty({count + 1}, Dtype::int64);
+  int64_t* const first = first_elements.data<int64_t>();
+  int64_t run = 1;  // number of runs that have begun
+  first[0] = 0;
+  each_chunk(1, n, [&](int64_t begin, int64_t end) {
+    int64_t begun = run;
+    for (int64_t i = begin; i < end; ++i) {
+      first[begun] = i;  // overwritten unless a run starts here
+      begun += starts_run(i);
+    }
+    run = begun;
+  });
+  first[count] = n;
+  each_chunk(0, count, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) value(out.values, i, first[i]);
+    for (int64_t i = begin; counts && i < end; ++i) out.counts.data<int64_t>()[i] = first[i + 1] - first[i];
+  });
+  if (!inverse) return out;
+  int64_t* const of = out.inverse.data<int64_t>();
+  of[position(0)] = run = 0;
+  each_chunk(1, n, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) of[position(i)] = run += starts_run(i);
   });
   return out;
 }
@@ -86,7 +109,7 @@ Unique unique_of(const Tensor& t, bool inverse, bool counts) {
         t.numel(), t.shape(), t.dtype(), inverse, counts,
         [&](int64_t i) {
           const Key<T> key = sorted.key(i);
-          return i == 0 || key != sorted.key(i - 1) || (kReal<T> && key == kNan<T>);
+          return (key != sorted.key(i - 1)) | (kReal<T> && key == kNan<T>);
         },
         [&](const Tensor& values, int64_t at, int64_t i) {
           reinterpret_cast<BitsOf<T>*>(values.bytes())[at] = in[sorted.index(i)];
@@ -103,7 +126,7 @@ Unique consecutive_of(const Tensor& t, bool inverse, bool counts) {
   const auto* in = reinterpret_cast<const BitsOf<T>*>(flat.bytes());
   return runs(
       t.numel(), t.shape(), t.dtype(), inverse, counts,
-      [=](int64_t i) { return i == 0 || key_of<T>(in[i]) != key_of<T>(in[i - 1]) || is_nan<T>(in[i]); },
+      [=](int64_t i) { return (key_of<T>(in[i]) != key_of<T>(in[i - 1])) | is_nan<T>(in[i]); },
       [=](const Tensor& values, int64_t at, int64_t i) { reinterpret_cast<BitsOf<T>*>(values.bytes())[at] = in[i]; },
       [](int64_t i) { return i; });
 }
@@ -150,7 +173,9 @@ Unique row_runs(const Tensor& rows, bool sort, bool inverse, bool counts) {
   const int64_t n = rows.size(0);
   KeyRows<K> keys{std::vector<K>(size_t(rows.numel())), rows.size(1), kReal<T> ? K(kNan<T>) : K(0)};
   const auto* in = reinterpret_cast<const BitsOf<T>*>(rows.bytes());
-  each_of(rows.numel(), [&](int64_t i) { keys.keys[size_t(i)] = key_of<T>(in[i]); });
+  each_chunk(0, rows.numel(), [&](int64_t begin, int64_t end) {
+    std::transform(in + begin, in + end, keys.keys.begin() + begin, key_of<T>);
+  });
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
   if (sort) {
@@ -163,7 +188,7 @@ Unique row_runs(const Tensor& rows, bool sort, bool inverse, bool counts) {
   }
   return runs(
       n, {n}, Dtype::int64, inverse, counts,
-      [&](int64_t i) { return i == 0 || !keys.equal(order[size_t(i - 1)], order[size_t(i)]); },
+      [&](int64_t i) { return !keys.equal(order[size_t(i - 1)], order[size_t(i)]); },
       [&](const Tensor& first, int64_t at, int64_t i) { first.data<int64_t>()[at] = order[size_t(i)]; },
       [&](int64_t i) { return order[size_t(i)]; });
 }
