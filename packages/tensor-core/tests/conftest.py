@@ -11,6 +11,7 @@ import flambeau as fb
 sys.path.insert(0, str(Path(__file__).parent))  # for modules that several tests share
 sys.path.insert(0, str(Path(__file__).parent / "emulator"))
 
+from example_kernels import image, module  # noqa: F401
 from machine import library, machine  # noqa: F401
 
 settings.register_profile(

@@ -1,4 +1,4 @@
-"""The emulated CUDA driver and NVRTC (emulator/README.md): what they do and which mistakes they report."""
+"""The emulated CUDA driver (emulator/README.md): streams, captures, memory, modules, devices and errors."""
 
 import ctypes
 import os
@@ -6,229 +6,15 @@ import subprocess
 import sys
 import textwrap
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
-from machine import Machine, needs_emulator
+from example_kernels import numbers
+from machine import needs_emulator
 
-HERE = Path(__file__).parent
 INVALID_VALUE, OUT_OF_MEMORY, INVALID_IMAGE, INVALID_CONTEXT, INVALID_HANDLE, NOT_READY = 1, 2, 200, 201, 400, 600
-ILLEGAL_ADDRESS, ASSERT, LAUNCH_FAILED = 700, 710, 719
-COMPILATION, INVALID_OPTION = 6, 5
 
 pytestmark = needs_emulator
-
-KERNELS = """
-#include "device/threads/kernel.h"
-
-struct Arguments { const float* x; const float* y; float* out; unsigned* counts; int n; };
-
-FLAMBEAU_KERNEL(add, Arguments) {
-  const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < a.n) a.out[i] = a.x[i] + a.y[i];
-}
-
-FLAMBEAU_COOPERATIVE_KERNEL(sum, Arguments, 256) {
-  __shared__ float parts[8];
-  const int i = blockIdx.x * blockDim.x + threadIdx.x, warp = threadIdx.x / 32;
-  float value = i < a.n ? a.x[i] : 0;
-  for (int lanes = 16; lanes > 0; lanes /= 2) value += __shfl_down_sync(0xffffffff, value, lanes);
-  if (threadIdx.x % 32 == 0) parts[warp] = value;
-  __syncthreads();
-  if (warp == 0) {
-    value = threadIdx.x < 8 ? parts[threadIdx.x] : 0;
-    for (int lanes = 4; lanes > 0; lanes /= 2) value += __shfl_xor_sync(0xffffffff, value, lanes);
-    if (threadIdx.x == 0) a.out[blockIdx.x] = value;
-  }
-}
-
-FLAMBEAU_KERNEL(histogram, Arguments) {
-  const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < a.n) atomicAdd(&a.counts[int(a.x[i])], 1u);
-}
-
-FLAMBEAU_COOPERATIVE_KERNEL(reversed, Arguments, 64) {
-  __shared__ float values[64];
-  values[threadIdx.x] = a.x[threadIdx.x];
-#ifndef WITHOUT_BARRIER
-  __syncthreads();
-#endif
-  a.out[threadIdx.x] = values[63 - threadIdx.x];
-}
-
-// What each lane learns in a warp whose even and odd lanes go separate ways.
-FLAMBEAU_COOPERATIVE_KERNEL(separate_ways, Arguments, 32) {
-  const unsigned lane = threadIdx.x, even = 0x55555555;
-  unsigned result;
-  if (lane % 2 == 0) {
-    result = __shfl_sync(even, lane, 4);
-    result += __popc(__ballot_sync(even, lane < 8));
-  } else {
-    result = __shfl_up_sync(~even, lane, 2);
-    __syncwarp(~even);
-    result += __any_sync(~even, lane == 31) + 10 * __all_sync(~even, lane > 1);
-  }
-  a.counts[lane] = result;
-  a.counts[32 + lane] = __match_any_sync(0xffffffff, lane / 4);
-  a.counts[64 + lane] = __syncthreads_count(lane % 3 == 0);
-  a.counts[96 + lane] = __shfl_down_sync(0xffffffff, lane, 3, 8);
-}
-
-FLAMBEAU_COOPERATIVE_KERNEL(half_a_barrier, Arguments, 64) { if (threadIdx.x < 32) __syncthreads(); }
-FLAMBEAU_COOPERATIVE_KERNEL(two_barriers, Arguments, 64) {
-  if (threadIdx.x < 32)
-    __syncthreads();
-  else
-    __syncthreads();
-}
-FLAMBEAU_COOPERATIVE_KERNEL(half_a_warp, Arguments, 64) { if (threadIdx.x < 16) __shfl_sync(0xffffffff, 1, 0); }
-FLAMBEAU_KERNEL(barrier_alone, Arguments) { __syncthreads(); }
-FLAMBEAU_KERNEL(asserting, Arguments) { assert(a.n < 0); }
-FLAMBEAU_COOPERATIVE_KERNEL(trapping, Arguments, 64) { if (threadIdx.x == 40) __trap(); }
-FLAMBEAU_KERNEL(writing_null, Arguments) { *(volatile float*)a.out = 1; }
-FLAMBEAU_KERNEL(writing_past_the_end, Arguments) { a.out[a.n] = 1; }
-FLAMBEAU_KERNEL(without_end, Arguments) {
-  for (volatile int i = 0; i >= 0;) i = threadIdx.x;
-}
-FLAMBEAU_KERNEL(misaligned, Arguments) { *(float4*)(a.out + a.n) = {}; }
-FLAMBEAU_COOPERATIVE_KERNEL(beyond_an_array, Arguments, 64) {
-  __shared__ volatile float values[32];
-  values[threadIdx.x] = 0;
-}
-FLAMBEAU_KERNEL(shift, Arguments) { a.counts[0] = 1u << a.n; }
-FLAMBEAU_COOPERATIVE_KERNEL(shared_memory_unset, Arguments, 64) {
-  __shared__ unsigned values[64];
-  if (threadIdx.x != 5) values[threadIdx.x] = threadIdx.x;
-  a.counts[threadIdx.x] = values[threadIdx.x];
-}
-
-__constant__ float factor;
-FLAMBEAU_KERNEL(scale, Arguments) { a.out[threadIdx.x] = a.x[threadIdx.x] * factor; }
-"""
-
-
-@pytest.fixture(scope="session")
-def image(library):
-    result, log, image = Machine(library).compile(KERNELS)
-    assert result == 0, log
-    return image
-
-
-@pytest.fixture
-def module(machine, image):
-    return machine.load(image)
-
-
-def numbers(n):
-    return np.random.default_rng(0).standard_normal(n).astype(np.float32)
-
-
-@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-def test_the_emulator_adds_vectors(machine, module, monkeypatch, order):
-    monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
-    x, y = numbers(1000), numbers(1000)[::-1].copy()
-    out = machine.to_device(np.zeros(1000, np.float32))
-    assert machine.launch(module, "add", 8, 128, x=machine.to_device(x), y=machine.to_device(y), out=out, n=1000) == 0
-    np.testing.assert_array_equal(machine.to_host(out, 1000), x + y)
-
-
-@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-def test_the_emulator_reduces_within_a_block(machine, module, monkeypatch, order):
-    monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
-    x = np.arange(700, dtype=np.float32)
-    out = machine.allocate(12)
-    assert machine.launch(module, "sum", 3, 256, x=machine.to_device(x), out=out, n=700) == 0
-    np.testing.assert_array_equal(machine.to_host(out, 3), [x[:256].sum(), x[256:512].sum(), x[512:].sum()])
-
-
-def test_the_emulator_computes_a_histogram_with_atomics(machine, module):
-    x = np.random.default_rng(0).integers(0, 10, 5000)
-    counts = machine.to_device(np.zeros(10, np.uint32))
-    x_device = machine.to_device(x.astype(np.float32))
-    assert machine.launch(module, "histogram", 20, 256, x=x_device, counts=counts, n=5000) == 0
-    np.testing.assert_array_equal(machine.to_host(counts, 10, np.uint32), np.bincount(x, minlength=10))
-
-
-@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-def test_the_emulator_runs_warp_operations_of_subsets_of_a_warp(machine, module, monkeypatch, order):
-    monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
-    counts = machine.allocate(128 * 4)
-    assert machine.launch(module, "separate_ways", 1, 32, counts=counts) == 0
-    lane = np.arange(32)
-    ways, match, count, down = machine.to_host(counts, (4, 32), np.uint32)
-    np.testing.assert_array_equal(ways, np.where(lane % 2 == 0, 4 + 4, np.where(lane < 2, lane, lane - 2) + 1))
-    np.testing.assert_array_equal(match, 0xF << (lane // 4 * 4))
-    np.testing.assert_array_equal(count, 11)
-    np.testing.assert_array_equal(down, np.where(lane % 8 < 5, lane + 3, lane))
-
-
-def test_the_emulator_reveals_a_missing_barrier(machine, image, monkeypatch):
-    x = numbers(64)
-    _, _, without = machine.compile(KERNELS, "-DWITHOUT_BARRIER")
-    wrong = set()
-    for order in ("forward", "reverse"):
-        monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", order)
-        for name, compiled in (("with", image), ("without", without)):
-            out = machine.allocate(256)
-            assert machine.launch(machine.load(compiled), "reversed", 1, 64, x=machine.to_device(x), out=out) == 0
-            if not np.array_equal(machine.to_host(out, 64), x[::-1]):
-                wrong.add(name)
-    assert wrong == {"without"}
-
-
-@pytest.mark.parametrize(
-    ("kernel", "error", "message"),
-    [
-        ("half_a_barrier", LAUNCH_FAILED, "wait"),
-        ("two_barriers", LAUNCH_FAILED, "others of its block at test.cu"),
-        ("half_a_warp", LAUNCH_FAILED, "lane"),
-        ("barrier_alone", LAUNCH_FAILED, "not a cooperative one"),
-        ("asserting", ASSERT, "a.n < 0"),
-        ("trapping", LAUNCH_FAILED, r"thread (40, 0, 0) of block (0, 0, 0): __trap()"),
-        ("writing_null", ILLEGAL_ADDRESS, "illegal address"),
-        ("beyond_an_array", ILLEGAL_ADDRESS, "thread (32, 0, 0) of block (0, 0, 0): index beyond the end of an array"),
-    ],
-)
-def test_a_failed_kernel_invalidates_its_context(machine, module, monkeypatch, kernel, error, message):
-    monkeypatch.setenv("FLAMBEAU_EMULATED_ORDER", "forward")
-    assert machine.launch(module, kernel, 2, 64) == 0  # the failure comes after the launch
-    assert machine.cuCtxSynchronize() == error
-    assert machine.cuCtxSynchronize() == error
-    assert machine.cuMemAlloc_v2(ctypes.byref(ctypes.c_uint64()), ctypes.c_size_t(8)) == error
-    assert message in machine.emulated_message().decode()
-    machine.emulated_reset()
-    x = machine.to_device(numbers(64))
-    assert machine.launch(module, "add", 1, 64, x=x, y=x, out=machine.allocate(256), n=64) == 0
-    assert machine.cuCtxSynchronize() == 0
-
-
-def test_the_emulator_reports_writes_past_the_end_of_an_allocation(machine, module):
-    assert machine.launch(module, "writing_past_the_end", 1, 1, out=machine.allocate(4), n=1) == 0
-    assert machine.cuCtxSynchronize() == ILLEGAL_ADDRESS
-    assert b"writing_past_the_end" in machine.emulated_message()
-
-
-@pytest.mark.parametrize(("kernel", "error"), [("misaligned", 716), ("shift", LAUNCH_FAILED)])
-def test_misaligned_accesses_and_large_shifts_fail(machine, module, kernel, error):
-    memory = machine.allocate(256)
-    for n in (4, 35):
-        assert machine.launch(module, kernel, 1, 1, out=memory, counts=memory, n=n) == 0
-        assert machine.cuCtxSynchronize() == (0 if n == 4 else error)
-
-
-def test_the_emulator_stops_a_kernel_that_does_not_end(machine, module, monkeypatch):
-    monkeypatch.setenv("FLAMBEAU_EMULATED_TIMEOUT", "0.1")
-    assert machine.launch(module, "without_end", 1, 64) == 0
-    assert machine.cuCtxSynchronize() == 702
-
-
-def test_emulated_shared_memory_is_uninitialised(machine, module):
-    counts = machine.allocate(256)
-    for _ in range(2):
-        assert machine.launch(module, "shared_memory_unset", 1, 64, counts=counts) == 0
-        expected = np.where(np.arange(64) == 5, 0xA5A5A5A5, np.arange(64))
-        np.testing.assert_array_equal(machine.to_host(counts, 64, np.uint32), expected)
 
 
 def capture(machine, stream):
@@ -405,22 +191,6 @@ def test_the_emulator_rejects_a_damaged_module_image(machine, image, damage):
         "empty": bytes(64),
     }[damage]
     assert machine.cuModuleLoadData(ctypes.byref(ctypes.c_void_p()), damaged) == INVALID_IMAGE
-
-
-def test_the_emulator_reports_compilation_errors(machine):
-    result, log, _ = machine.compile("void f() {\n  undeclared();\n}")
-    assert result == COMPILATION
-    assert "test.cu:2" in log and "undeclared" in log
-    result, log, _ = machine.compile("", architecture=30)
-    assert result == INVALID_OPTION and "--gpu-architecture" in log
-
-
-@pytest.mark.parametrize("compiler", ["emulated", "NVIDIA's"])
-def test_every_supported_device_function_compiles(machine, compiler):
-    if compiler == "NVIDIA's":
-        machine.by_nvidia()
-    result, log, _ = machine.compile((HERE / "emulator" / "vocabulary.cu").read_text())
-    assert result == 0, log
 
 
 def test_the_emulator_finds_global_variables_of_a_module(machine, module):
