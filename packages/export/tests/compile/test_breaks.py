@@ -1,11 +1,9 @@
-"""`flambeau.compile` of functions that cannot be one program: segments, and modules compiled one by one."""
+"""`flambeau.compile` of functions that cannot be one program: they are compiled in segments."""
 
-import gc
 import os
 import random
 import threading
 import warnings
-import weakref
 
 import pytest
 
@@ -13,6 +11,8 @@ import flambeau as fb
 from flambeau import nn
 from flambeau._compile import UnsupportedError
 from flambeau._compile._segments import MAX_PATHS
+
+from .counting_module import Counting
 
 
 def segments(function):
@@ -299,110 +299,6 @@ def test_random_branching_functions_equal_eager_mode():
             assert same(compiled(x), f(x)), seed
 
 
-# --- modules that are compiled one by one ---
-
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.Sequential(*(nn.Sequential(nn.Linear(4, 4), nn.Tanh()) for _ in range(5)))
-
-    def forward(self, x):
-        return self.layers(x) + x
-
-
-class Counting(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.second, self.calls, self.outputs = Block(), Block(), 0, []
-
-    def forward(self, x):
-        self.calls += 1
-        y = self.first(x)
-        self.outputs.append(y)
-        return self.second(y) * self.calls
-
-
-def test_modules_of_an_uncompiled_module_are_compiled():
-    model, reference = Counting(), Counting()
-    reference.load_state_dict(model.state_dict())
-    compiled = fb.compile(model)
-    for n in (2, 3, 2, 5, 2, 3):
-        x = fb.randn(n, 4)
-        assert fb.equal(compiled(x), reference(x))
-    assert model.calls == 6 and all(map(fb.equal, model.outputs, reference.outputs))
-    of_children = compiled.programs.children.programs
-    assert [len(programs.captured) for programs in of_children] == [1, 1]
-    assert "changes a Python object" in compiled.programs.refusals[0]
-    whole = fb.compile(Counting(), fullgraph=True)
-    for _ in range(2):  # the first calls may fill caches
-        whole(fb.ones(1, 4))
-    with pytest.raises(UnsupportedError):
-        whole(fb.ones(1, 4))
-
-
-class Small(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first, self.calls = nn.Sequential(nn.Linear(2, 2), nn.ReLU()), 0
-
-    def forward(self, x):
-        self.calls += 1
-        return self.first(x)
-
-
-def test_small_modules_are_not_compiled_separately():
-    model = Small()
-    compiled = fb.compile(model)
-    for _ in range(20):
-        assert fb.equal(compiled(fb.ones(1, 2)), model.first(fb.ones(1, 2)))
-    assert model.calls == 20 and compiled.programs.children.do_not_pay
-
-
-def test_a_function_that_changes_objects_is_not_captured_again():
-    class Keys:
-        def __init__(self):
-            self.found = []
-
-    runs = []
-    compiled = fb.compile(
-        lambda x, keys: (runs.append(1) if fb.compiler.is_compiling() else None, keys.found.append(x))
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for _ in range(20):
-            keys = Keys()
-            compiled(fb.ones(1), keys)
-            assert len(keys.found) == 1
-    assert len(runs) == 1
-
-
-def test_hooks_of_separately_compiled_modules_run():
-    model = Counting()
-    seen = []
-    model.first.register_forward_pre_hook(lambda module, args: seen.append("before"))
-    model.first.register_forward_hook(lambda module, args, output: output * 2)
-    compiled = fb.compile(model)
-    for call in range(5):
-        x = fb.ones(1, 4)
-        assert fb.equal(model.first(x), 2 * Block.forward(model.first, x))
-        compiled(x)
-        assert fb.equal(model.outputs[-1], model.first(x))
-        assert len(seen) == 3 * (call + 1)
-
-
-def test_gradients_of_separately_compiled_modules():
-    model, reference = Counting(), Counting()
-    reference.load_state_dict(model.state_dict())
-    compiled = fb.compile(model)
-    for _ in range(5):
-        x = fb.randn(2, 4)
-        for run in (compiled, reference):
-            run(x).square().sum().backward()
-    for a, b in zip(model.parameters(), reference.parameters(), strict=True):
-        assert fb.equal(a.grad, b.grad)
-
-
 def test_threads_share_a_branching_function_and_a_module():
     model = Counting()
     compiled = fb.compile(branches_on_a_sum), fb.compile(model)
@@ -458,42 +354,3 @@ def test_a_forked_process_uses_the_compiled_programs():
         )
         os._exit(0 if good else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-# --- objects in results ---
-
-
-class Cache:
-    def __init__(self):
-        self.keys, self.length, self.sizes, self.again = [], 0, None, None
-
-
-def test_each_call_of_a_compiled_function_creates_new_objects():
-    settings = {"a": 1}
-
-    def f(x):
-        cache = Cache()
-        cache.keys.append(x * 2)
-        cache.length, cache.sizes, cache.again, cache.settings = x.shape[0], x.shape, cache.keys, settings
-        return {"y": x + 1, "cache": cache, "both": (cache, cache)}
-
-    compiled = fb.compile(f, fullgraph=True)
-    results = [compiled(fb.full((n,), float(n))) for n in (2, 3, 2)]
-    assert len(compiled.captured) == 1
-    for result, n in zip(results, (2, 3, 2), strict=True):
-        cache = result["cache"]
-        assert type(cache) is Cache and fb.equal(cache.keys[0], fb.full((n,), 2.0 * n))
-        assert type(cache.length) is int and cache.length == n and cache.sizes == fb.Size([n])
-        assert cache.again is cache.keys and cache.settings is settings and result["both"] == (cache, cache)
-    assert results[0]["cache"] is not results[2]["cache"]
-    dropped = weakref.ref(results[0]["cache"])
-    del results, result, cache
-    gc.collect()
-    assert dropped() is None
-
-
-def test_a_result_that_cannot_be_recreated_is_not_compiled():
-    compiled = fb.compile(lambda x: (x + 1, iter([x])))
-    for _ in range(2):
-        assert fb.equal(next(compiled(fb.ones(1))[1]), fb.ones(1))
-    assert "returns a list_iterator" in compiled.refusals[0]

@@ -69,6 +69,35 @@ def test_compiled_functions_take_and_return_nested_structures():
     assert fb.equal(compiled(batch, config)["out"], batch["x"] * 3)
 
 
+class Cache:
+    def __init__(self):
+        self.keys, self.length, self.sizes, self.again = [], 0, None, None
+
+
+def test_each_call_of_a_compiled_function_creates_new_objects():
+    settings = {"a": 1}
+
+    def f(x):
+        cache = Cache()
+        cache.keys.append(x * 2)
+        cache.length, cache.sizes, cache.again, cache.settings = x.shape[0], x.shape, cache.keys, settings
+        return {"y": x + 1, "cache": cache, "both": (cache, cache)}
+
+    compiled = fb.compile(f, fullgraph=True)
+    results = [compiled(fb.full((n,), float(n))) for n in (2, 3, 2)]
+    assert len(compiled.captured) == 1
+    for result, n in zip(results, (2, 3, 2), strict=True):
+        cache = result["cache"]
+        assert type(cache) is Cache and fb.equal(cache.keys[0], fb.full((n,), 2.0 * n))
+        assert type(cache.length) is int and cache.length == n and cache.sizes == fb.Size([n])
+        assert cache.again is cache.keys and cache.settings is settings and result["both"] == (cache, cache)
+    assert results[0]["cache"] is not results[2]["cache"]
+    dropped = weakref.ref(results[0]["cache"])
+    del results, result, cache
+    gc.collect()
+    assert dropped() is None
+
+
 def test_aliased_arguments_are_recompiled():
     def f(x, y):
         x.add_(1)

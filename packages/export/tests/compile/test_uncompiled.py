@@ -87,6 +87,24 @@ def test_a_function_that_changes_python_objects_runs_uncompiled():
     assert programs_of(compiled) == [] and "changes a Python object" in compiled.programs.refusals[0]
 
 
+def test_a_function_that_changes_objects_is_not_captured_again():
+    class Keys:
+        def __init__(self):
+            self.found = []
+
+    runs = []
+    compiled = fb.compile(
+        lambda x, keys: (runs.append(1) if fb.compiler.is_compiling() else None, keys.found.append(x))
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(20):
+            keys = Keys()
+            compiled(fb.ones(1), keys)
+            assert len(keys.found) == 1
+    assert len(runs) == 1
+
+
 def test_a_cache_that_the_first_call_fills_is_captured_afterwards():
     class Cached(nn.Module):
         def __init__(self):
@@ -102,6 +120,13 @@ def test_a_cache_that_the_first_call_fills_is_captured_afterwards():
     for _ in range(3):
         assert fb.equal(compiled(fb.ones(3)), fb.arange(3.0) + 1)
     assert len(programs_of(compiled)) == 1 and compiled.programs.refusals == []
+
+
+def test_a_result_that_cannot_be_recreated_is_not_compiled():
+    compiled = fb.compile(lambda x: (x + 1, iter([x])))
+    for _ in range(2):
+        assert fb.equal(next(compiled(fb.ones(1))[1]), fb.ones(1))
+    assert "returns a list_iterator" in compiled.refusals[0]
 
 
 def test_the_number_of_captures_is_limited():
