@@ -45,16 +45,17 @@ Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool count
   if (n == 0) return out;
   const Tensor first_elements = empty({count + 1}, Dtype::int64);
   int64_t* const first = first_elements.data<int64_t>();
-  int64_t run = 1;  // number of runs that have begun
+  int64_t run = 1;  // number of runs that have begun; limited because other threads may change the elements meanwhile
   first[0] = 0;
   each_chunk(1, n, [&](int64_t begin, int64_t end) {
     int64_t begun = run;
     for (int64_t i = begin; i < end; ++i) {
       first[begun] = i;  // overwritten unless a run starts here
-      begun += starts_run(i);
+      begun = std::min(begun + starts_run(i), count);
     }
     run = begun;
   });
+  std::fill(first + run, first + count, n - 1);
   first[count] = n;
   each_chunk(0, count, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) value(out.values, i, first[i]);
