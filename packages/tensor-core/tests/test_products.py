@@ -261,6 +261,16 @@ def test_complex_dot(n, dtype):
     check(fb.dot(x[::2], y[::2]), np.asarray(a[::2] @ b[::2]), dtype, n)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+@pytest.mark.parametrize("n", [0, 1, 15, 70, 1_100_000])
+def test_dot_of_integers_is_exact_modulo_their_size(n, dtype):
+    limits = np.iinfo(dtype)
+    a, b = np.random.default_rng(n).integers(limits.min, limits.max, (2, n), dtype, endpoint=True)
+    x, y = fb.tensor(a), fb.tensor(b)
+    assert fb.dot(x, y).item() == np.sum(a * b, dtype=dtype)
+    assert fb.dot(x[::3], y.flip(0)[::3]).item() == np.sum(a[::3] * b[::-1][::3], dtype=dtype)
+
+
 def test_mm_mv_bmm_and_dot():
     a, b, c = draw((3, 4), "float64", 1), draw((4, 5), "float64", 2), draw((3, 5), "float64", 3)
     v, w = draw((4,), "float64", 4), draw((3,), "float64", 5)

@@ -159,6 +159,7 @@ struct Table {
                         bool adds);
   // Computes the sum of the products of n complex numbers each, for complex64 and complex128.
   void (*complex_dot[2])(const void* x, const void* y, int64_t n, void* out);
+  void (*integer_dot[4])(const void* x, const void* y, int64_t n, void* out);  // by size; adds to the integer `out`
   Factorizations factorizations[4];  // for float32, float64, complex64 and complex128, like jacobi
   Jacobi jacobi[4];
   // unfold() stores an image as a matrix (channels * taps, output positions) with rows `row` elements apart. fold() is

@@ -1,6 +1,8 @@
-// Matrix product of integers, one thread: C = alpha * A * B + beta * C, exact modulo 2**64.
+// Products of integers, one thread: matrix products C = alpha * A * B + beta * C, exact modulo 2**64, and inner
+// products of vectors, exact modulo 2**n for integers of n bits.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "flambeau/kernels/simd.h"
 #include "kernels/scratch.h"
@@ -72,8 +74,25 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, d
   }
 }
 
+// Adds the inner product of x and y to `out`. T: the unsigned integer of their size. Bytes are summed in 16 bits,
+// because there are no vector instructions that multiply bytes.
+template <class T>
+void dot(const void* x_data, const void* y_data, int64_t n, void* out) {
+  using Sum = std::conditional_t<sizeof(T) == 1, uint16_t, T>;
+  const T *x = static_cast<const T*>(x_data), *y = static_cast<const T*>(y_data);
+  Sum sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum = Sum(sum + Sum(x[i]) * Sum(y[i]));
+  *static_cast<T*>(out) = T(*static_cast<T*>(out) + sum);
+}
+
 }  // namespace
 
-void fill_integer_gemm(Table& table) { table.gemm[2] = gemm; }
+void fill_integer_gemm(Table& table) {
+  table.gemm[2] = gemm;
+  table.integer_dot[0] = dot<uint8_t>;
+  table.integer_dot[1] = dot<uint16_t>;
+  table.integer_dot[2] = dot<uint32_t>;
+  table.integer_dot[3] = dot<uint64_t>;
+}
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA

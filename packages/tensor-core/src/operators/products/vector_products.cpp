@@ -2,11 +2,34 @@
 #include "flambeau/operator.h"
 #include "flambeau/operators/products.h"
 
+#include <algorithm>
+#include <bit>
+
 #include "cuda/operators.h"
+#include "flambeau/interpreter.h"
+#include "kernels/table.h"
 #include "operators/products/products.h"
 #include "operators/saved_factors.h"
 
 namespace flambeau {
+
+namespace {
+
+// Returns the inner product of integers, modulo 2**n for integers of n bits.
+Tensor integer_dot(const Tensor& a, const Tensor& b) {
+  constexpr int64_t kChunk = 1 << 20;
+  const Tensor x = contiguous(a), y = contiguous(b), out = zeros({}, a.dtype());
+  const int64_t n = x.numel(), size = item_size(x.dtype());
+  const auto kernel = kernels::table().integer_dot[std::countr_zero(uint64_t(size))];
+  const GilRelease release(n > kGilGrain);
+  for (int64_t i = 0; i < n; i += kChunk) {
+    poll_signals();
+    kernel(x.bytes() + i * size, y.bytes() + i * size, std::min(kChunk, n - i), out.bytes());
+  }
+  return out;
+}
+
+}  // namespace
 
 Tensor dot(const Tensor& a, const Tensor& b) {
   require(a.dim() == 1 && b.dim() == 1, "1D tensors expected, but got ", a.dim(), "D and ", b.dim(), "D tensors");
@@ -14,6 +37,7 @@ Tensor dot(const Tensor& a, const Tensor& b) {
           "] to have the same number of elements");
   require(a.dtype() == b.dtype(), "dot : expected both vectors to have same dtype, but found ", a.dtype(), " and ",
           b.dtype());
+  if (category(a.dtype()) == Category::Integer && !cuda::runs_on_gpu(a) && !a.is_meta()) return integer_dot(a, b);
   const Dtype type = product_type(a.dtype());
   Tensor out = empty({}, type);
   {
