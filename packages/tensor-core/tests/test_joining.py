@@ -82,6 +82,17 @@ def test_index_select_and_index_add(shape, data):
     np.testing.assert_allclose(got.numpy(), np.moveaxis(total, 0, dim))
 
 
+@pytest.mark.parametrize("width", [1, 7, 8, 67])
+def test_index_add_of_half_precision_rounds_every_sum(width):
+    array, source, index = draw((4, width), "float16"), draw((50, width), "float16", 2), np.arange(50) % 3
+    want = array.copy()
+    np.add.at(want, index, source)
+    assert np.array_equal(fb.index_add(fb.tensor(array), 0, fb.tensor(index), fb.tensor(source)).numpy(), want)
+    x, y = fb.full((4, width), 256.0, dtype=fb.bfloat16), fb.ones(50, width, dtype=fb.bfloat16)
+    added = fb.index_add(x, 0, fb.tensor(index), y)
+    assert (added == 256).all()  # 257 has no bfloat16 form and is rounded to 256 each time
+
+
 @pytest.mark.parametrize(
     "dtype", ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint64", "float16", "float32", "float64", "bool"]
 )

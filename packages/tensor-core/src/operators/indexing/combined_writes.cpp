@@ -2,6 +2,8 @@
 
 #include "flambeau/element.h"
 #include "flambeau/errors.h"
+#include "flambeau/rows/basic.h"
+#include "kernels/narrow_table.h"
 #include "operators/indexing/indexing.h"
 
 namespace flambeau {
@@ -40,8 +42,25 @@ void write_row(void* to_bytes, int64_t step, const void* from_bytes, int64_t fro
     for (int64_t j = 0; j < count; ++j) to[j * step] = combine<how, T>(to[j * step], from[j * from_step]);
 }
 
+// Adds a row of half-precision numbers by the kernel of `add`, which converts them with vector instructions.
+template <class T>
+void add_row(void* to, int64_t step, const void* from, int64_t from_step, int64_t count) {
+  constexpr int64_t kShort = 8;
+  if (step != 1 || from_step != 1 || count < kShort)
+    return write_row<T, Combine::Add>(to, step, from, from_step, count);
+  static const PointwiseKernel add = kernels::narrow_kernel(op::add, dtype_of<T>());
+  char* const pointers[] = {static_cast<char*>(to), static_cast<char*>(to),
+                            const_cast<char*>(static_cast<const char*>(from))};
+  add(pointers, count);
+}
+
+template <class T>
+constexpr bool kHalf = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
 template <class T, Combine how>
 constexpr CombinedWrites writes_of{write_at<T, how>, write_row<T, how>};
+template <class T>
+  requires kHalf<T>
+constexpr CombinedWrites writes_of<T, Combine::Add>{write_at<T, Combine::Add>, add_row<T>};
 
 }  // namespace
 
