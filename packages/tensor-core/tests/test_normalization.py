@@ -147,6 +147,19 @@ def test_layer_norm_of_short_rows(length, rows):
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+@pytest.mark.parametrize(("rows", "length"), [(1, 5), (40, 3), (21, 1000), (3, 9000)])
+def test_layer_norm_of_half_precision(rows, length, dtype):
+    x = fb.randn(rows, length).to(dtype)
+    weight, bias = fb.randn(length).to(dtype), fb.randn(length).to(dtype)
+    got = fb.layer_norm(x, (length,), weight, bias)
+    a, w, b = (t.double().numpy() for t in (x, weight, bias))
+    want = (a - a.mean(-1, keepdims=True)) / np.sqrt(a.var(-1, keepdims=True) + 1e-5) * w + b
+    precision = fb.finfo(dtype).eps / 2 * 1.01
+    np.testing.assert_allclose(got.double().numpy(), want, rtol=precision, atol=2e-6)
+    assert got.dtype is dtype
+
+
 def test_the_error_of_layer_norm_names_the_expected_shape():
     with pytest.raises(RuntimeError, match=r"shape \[\*, 3, 7\], but got input of size \[4, 8\]"):
         fb.layer_norm(fb.rand(4, 8), (3, 7))

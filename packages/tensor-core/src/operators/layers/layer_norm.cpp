@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/working_memory.h"
 #include "cuda/operators.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
@@ -38,20 +39,34 @@ kernels::Moments moments_of(const char* row, const NormalizedRows& r, double eps
 }
 
 // Computes the output and returns the statistics, (count, 2) in float64: the mean and 1 / standard deviation of each
-// row.
+// row. Half-precision rows are converted while they are in the cache.
 Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                Tensor& out) {
-  const Dtype type = x.dtype();
+  constexpr int64_t kConverted = 4096;  // number of elements that are converted at a time
+  const Dtype stored = x.dtype(), type = normalization_type(x);
   const int kind = type == Dtype::float64;
-  out = empty(x.shape(), type);
+  const int64_t size = item_size(type), stored_size = item_size(stored);
+  const auto& casts = kernels::table().cast;
+  const auto read = casts[int(type)][int(stored)], write = casts[int(stored)][int(type)];
+  out = empty(x.shape(), stored);
   Tensor statistics = empty({r.count, 2}, Dtype::float64);
   if (x.is_meta()) return statistics;
   auto* m = reinterpret_cast<kernels::Moments*>(statistics.bytes());
   const NormalizedRows rows{r.length, r.centred, NormalizedRows::are_faster_together(r.count, r.length, type)};
   parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
-    const int64_t at = begin * r.length;
-    normalize_rows(rows, kind, out.bytes() + at * item_size(type), bytes_at(x, at), bytes_at(weight, 0),
-                   bytes_at(bias, 0), end - begin, eps, m + begin);
+    const auto normalize = [&](char* to, const char* from, int64_t first, int64_t count) {
+      normalize_rows(rows, kind, to, from, bytes_at(weight, 0), bytes_at(bias, 0), count, eps, m + first);
+    };
+    const auto address = [&](const Tensor& t, int64_t row) { return t.bytes() + row * r.length * stored_size; };
+    if (stored == type) return normalize(address(out, begin), address(x, begin), begin, end - begin);
+    const int64_t together = std::max<int64_t>(1, kConverted / std::max<int64_t>(1, r.length));
+    const Block from(together * r.length * size), to(together * r.length * size);
+    for (int64_t row = begin; row < end; row += together) {
+      const int64_t count = std::min(together, end - row), n = count * r.length;
+      read(from.get(), size, address(x, row), stored_size, n);
+      normalize(to.get(), from.get(), row, count);
+      write(address(out, row), stored_size, to.get(), size, n);
+    }
   });
   return statistics;
 }
@@ -188,8 +203,7 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
     const Dtype type = normalization_type(input);
     statistics = cuda::runs_on_gpu(input)
                      ? forward_on_gpu(rows, input, weight, bias, eps, out)
-                     : forward(rows, prepared(input, type), prepared(weight, type), prepared(bias, type), eps, out);
-    out = to(out, input.dtype());
+                     : forward(rows, contiguous(input), prepared(weight, type), prepared(bias, type), eps, out);
   }
   if (recording(input, weight, bias))
     record(node, out, {&input, &weight, &bias}, {&input, &weight, &statistics},
