@@ -190,6 +190,14 @@ def test_writing_a_batch_into_an_unbatched_tensor_in_vmap_raises():
         (lambda t: fb.add(t, 1, out=fb.empty(())), RuntimeError, "out="),
         (lambda t: fb.rand(2) + t, RuntimeError, "randomness"),
         (lambda t: pickle.dumps(t), RuntimeError, "batch"),
+        (lambda t: fb.tensordot(t.expand(2), fb.ones(2), 2**40), RuntimeError, "dims < ndim_a or ndim_b"),
+        (lambda t: fb.tensordot(t.expand(2), fb.ones(2), ([4], [0])), IndexError, "out of range"),
+        (lambda t: t.expand(2, 3).renorm(2, 5, 1.0), IndexError, "out of range"),
+        (lambda t: t.expand(2).repeat_interleave(2, 3), IndexError, "out of range"),
+        (lambda t: t.expand(2).repeat_interleave(-2, 0), RuntimeError, "non-negative"),
+        (lambda t: t.expand(2).take_along_dim(fb.tensor([0]), 2), IndexError, "out of range"),
+        (lambda t: t.expand(3).hsplit(2), RuntimeError, "not divisible"),
+        (lambda t: t.expand(3).chunk(fb.ones(2, 2, dtype=fb.int64)), TypeError, "chunks"),
     ],
 )
 def test_unsupported_calls_in_a_mapped_function_raise(function, error, message):

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import flambeau
+from flambeau import Tensor
 from flambeau._core import _call_with_all, _running_maps
 from flambeau.func._placeholders import BatchedTensor, maps, wrapped
 
@@ -73,6 +75,13 @@ def composition(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any
         return function
 
     return register
+
+
+def check_arguments(name: str, *values: Any) -> None:
+    """Raise the errors that the operator of this name raises for such values. It runs on the meta device."""
+    getattr(flambeau, name)(
+        *(flambeau.empty(x.shape, dtype=x.dtype, device="meta") if isinstance(x, Tensor) else x for x in values)
+    )
 
 
 def applied(rule: Rule) -> Handler:

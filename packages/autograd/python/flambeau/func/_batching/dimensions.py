@@ -57,10 +57,9 @@ def along(call: Call) -> Any:
             raise UnbatchableError(
                 f"vmap: sizes and positions of {call.operator.__name__} must be equal for all batch elements"
             )
-        call = call._replace(
-            values=tuple(v if i == 0 or not isinstance(v, Tensor) else v.tolist() for i, v in enumerate(call.values))
-        )
-        x = call.values[0]
+        most = 1 if call.operator.__name__ == "tensor_split" else 0  # dimensions of a tensor that contains numbers
+        numbers = (v.tolist() if isinstance(v, Tensor) and v.ndim <= most else v for v in call.values[1:])
+        call = call._replace(values=(x, *numbers))
     if x.ndim > 0 or "dims" in call.operator.parameters:
         return _permuted(call, x) if "dims" in call.operator.parameters else _run(call, call.value(call.values), x.ndim)
     values = [x.value.unsqueeze(1), *call.values[1:]]  # a scalar is taken as one-dimensional
@@ -110,7 +109,7 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     first = start + input.shape[dim] if start < 0 else start
     if not 0 <= first <= input.shape[dim] - length or length < 0:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({input.shape[dim]}).")
-    whole = [slice(None)] * (dim % input.ndim)
+    whole = [slice(None)] * (behind_batch(dim, input.ndim) - 1)
     return input[(*whole, slice(first, first + length))]
 
 
@@ -195,7 +194,8 @@ def hash_tensor(call: Call) -> Any:
 @composition("renorm")
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """Limit the norm of each slice along a dimension."""
-    dims = [i for i in range(input.ndim) if i != dim % input.ndim]
+    at = behind_batch(dim, input.ndim) - 1
+    dims = [i for i in range(input.ndim) if i != at]
     norms = flambeau.linalg.vector_norm(input, p, dims, keepdim=True)
     return input * flambeau.where(norms > maxnorm, maxnorm / (norms + 1e-7), 1.0)
 
@@ -205,8 +205,10 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: Any = None, outpu
     """Repeat elements with a number of repeats that is the same for the batch."""
     if not isinstance(repeats, int):
         raise UnbatchableError("vmap: repeat_interleave has no batching rule for a tensor of repeats")
+    if repeats < 0:
+        raise RuntimeError(f"Repeats must be non-negative, got {repeats}")
     if dim is None:
         return input.reshape(-1).unsqueeze(-1).expand(-1, repeats).reshape(-1)
-    at = dim % input.ndim
+    at = behind_batch(dim, input.ndim) - 1
     wide = input.unsqueeze(at + 1)
     return wide.expand(*input.shape[: at + 1], repeats, *input.shape[at + 1 :]).flatten(at, at + 1)

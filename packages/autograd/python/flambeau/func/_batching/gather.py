@@ -91,7 +91,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None) -> Tensor:
     """Gather along a dimension with broadcast indices."""
     if dim is None:
         return input.reshape(-1).gather(0, indices.reshape(-1))
-    at = dim % input.ndim
+    at = behind_batch(dim, input.ndim) - 1
     sizes = flambeau.broadcast_shapes(
         *([1 if i == at else size for i, size in enumerate(t.shape)] for t in (input, indices))
     )

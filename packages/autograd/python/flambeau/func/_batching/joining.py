@@ -6,7 +6,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 from flambeau.func._batching.dimensions import behind_batch
-from flambeau.func._rules import Call, batching, composition
+from flambeau.func._rules import Call, batching, check_arguments, composition
 
 
 @batching("cat", "concat", "concatenate")
@@ -78,13 +78,16 @@ def broadcast_tensors(tensors: Any) -> tuple[Tensor, ...]:
     return tuple(t.expand(shape) for t in listed)
 
 
-def _splits(dim_of: Any) -> Callable[..., tuple[Tensor, ...]]:
-    return lambda t, indices_or_sections: t.tensor_split(indices_or_sections, dim_of(t))
+def _splits(name: str, dim_of: Any) -> Callable[..., tuple[Tensor, ...]]:
+    def split(t: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+        check_arguments(name, t, indices_or_sections)
+        return t.tensor_split(indices_or_sections, dim_of(t))
+
+    return split
 
 
-composition("hsplit")(_splits(lambda t: 0 if t.ndim == 1 else 1))
-composition("vsplit")(_splits(lambda t: 0))
-composition("dsplit")(_splits(lambda t: 2))
+for _name, _dim_of in (("hsplit", lambda t: min(t.ndim - 1, 1)), ("vsplit", lambda t: 0), ("dsplit", lambda t: 2)):
+    composition(_name)(_splits(_name, _dim_of))
 
 
 @composition("meshgrid")

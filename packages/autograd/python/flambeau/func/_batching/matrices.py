@@ -5,7 +5,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau.func._rules import Call, batching, composition
+from flambeau.func._rules import Call, batching, check_arguments, composition
 
 # Number of matrix or vector dimensions of each tensor parameter.
 _RANKS = {"A": 2, "B": 2, "LU": 2, "LD": 2, "LU_data": 2, "input": 2, "input2": 2, "other": 2}
@@ -82,6 +82,9 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 @composition("tensordot")
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
     """Compute tensordot with one matrix product."""
+    if isinstance(dims, Tensor):
+        dims = dims.tolist()
+    check_arguments("tensordot", a, b, dims)
     if isinstance(dims, int):
         first, second = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
