@@ -159,6 +159,24 @@ def test_normalisation_functions_pass_gradcheck(name):
     assert gradgradcheck(call, inputs)
 
 
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+@pytest.mark.parametrize(("rows", "length"), [(2, 5), (200, 3), (70, 300), (3, 9000)])
+@pytest.mark.parametrize("function", [F.layer_norm, F.rms_norm])
+def test_gradients_of_half_precision_are_those_of_the_same_numbers_in_double_precision(function, rows, length, dtype):
+    def gradients(tensors):
+        x, weight, gradient = tensors
+        inputs = [t.detach().requires_grad_() for t in (x, weight)]
+        function(inputs[0], (length,), inputs[1], eps=1e-5).backward(gradient)
+        return [t.grad for t in inputs]
+
+    halves = [fb.randn(*shape).to(dtype) for shape in ((rows, length), (length,), (rows, length))]
+    for got, want in zip(gradients(halves), gradients([t.double() for t in halves]), strict=True):
+        assert got.dtype is dtype
+        precision = fb.finfo(dtype).eps / 2 * 1.01
+        largest = want.abs().max().item()
+        np.testing.assert_allclose(got.double().numpy(), want.numpy(), rtol=precision, atol=1e-5 * largest)
+
+
 def test_gradients_of_normalisation_weights_over_many_rows():
     """Use 300 rows, because the kernel sums rows in blocks."""
     x, w, b = variables((300, 33), (33,), (33,))

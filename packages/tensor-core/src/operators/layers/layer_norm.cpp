@@ -38,34 +38,53 @@ kernels::Moments moments_of(const char* row, const NormalizedRows& r, double eps
   return {centre + rest, 1 / std::sqrt(std::max(second.squares / n - rest * rest, 0.0) + eps)};
 }
 
+// Half-precision rows are converted while they are in the cache, a few at a time.
+struct RowConversion {
+  Dtype stored, computed;
+  int64_t length;
+
+  bool is_needed() const { return stored != computed; }
+  int64_t rows_together() const { return std::max<int64_t>(1, 4096 / std::max<int64_t>(1, length)); }
+  int64_t scratch_bytes() const { return rows_together() * length * item_size(computed); }
+  char* address(const Tensor& t, int64_t row) const { return t.bytes() + row * length * item_size(stored); }
+  void read(char* to, const Tensor& t, int64_t row, int64_t rows) const {
+    convert(computed, to, stored, address(t, row), rows);
+  }
+  void write(const Tensor& t, int64_t row, const char* from, int64_t rows) const {
+    convert(stored, address(t, row), computed, from, rows);
+  }
+
+ private:
+  void convert(Dtype to_type, char* to, Dtype from_type, const char* from, int64_t rows) const {
+    kernels::table().cast[int(to_type)][int(from_type)](to, item_size(to_type), from, item_size(from_type),
+                                                        rows * length);
+  }
+};
+
 // Computes the output and returns the statistics, (count, 2) in float64: the mean and 1 / standard deviation of each
-// row. Half-precision rows are converted while they are in the cache.
+// row.
 Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                Tensor& out) {
-  constexpr int64_t kConverted = 4096;  // number of elements that are converted at a time
-  const Dtype stored = x.dtype(), type = normalization_type(x);
-  const int kind = type == Dtype::float64;
-  const int64_t size = item_size(type), stored_size = item_size(stored);
-  const auto& casts = kernels::table().cast;
-  const auto read = casts[int(type)][int(stored)], write = casts[int(stored)][int(type)];
-  out = empty(x.shape(), stored);
+  const RowConversion conversion{x.dtype(), normalization_type(x), r.length};
+  const int kind = conversion.computed == Dtype::float64;
+  out = empty(x.shape(), x.dtype());
   Tensor statistics = empty({r.count, 2}, Dtype::float64);
   if (x.is_meta()) return statistics;
   auto* m = reinterpret_cast<kernels::Moments*>(statistics.bytes());
-  const NormalizedRows rows{r.length, r.centred, NormalizedRows::are_faster_together(r.count, r.length, type)};
+  const NormalizedRows rows{r.length, r.centred,
+                            NormalizedRows::are_faster_together(r.count, r.length, conversion.computed)};
+  const auto normalize = [&](char* to, const char* from, int64_t first, int64_t count) {
+    normalize_rows(rows, kind, to, from, bytes_at(weight, 0), bytes_at(bias, 0), count, eps, m + first);
+  };
   parallel_items(r.count, r.grain(), [&](int64_t begin, int64_t end) {
-    const auto normalize = [&](char* to, const char* from, int64_t first, int64_t count) {
-      normalize_rows(rows, kind, to, from, bytes_at(weight, 0), bytes_at(bias, 0), count, eps, m + first);
-    };
-    const auto address = [&](const Tensor& t, int64_t row) { return t.bytes() + row * r.length * stored_size; };
-    if (stored == type) return normalize(address(out, begin), address(x, begin), begin, end - begin);
-    const int64_t together = std::max<int64_t>(1, kConverted / std::max<int64_t>(1, r.length));
-    const Block from(together * r.length * size), to(together * r.length * size);
-    for (int64_t row = begin; row < end; row += together) {
-      const int64_t count = std::min(together, end - row), n = count * r.length;
-      read(from.get(), size, address(x, row), stored_size, n);
+    if (!conversion.is_needed())
+      return normalize(conversion.address(out, begin), conversion.address(x, begin), begin, end - begin);
+    const Block from(conversion.scratch_bytes()), to(conversion.scratch_bytes());
+    for (int64_t row = begin; row < end; row += conversion.rows_together()) {
+      const int64_t count = std::min(conversion.rows_together(), end - row);
+      conversion.read(from.get(), x, row, count);
       normalize(to.get(), from.get(), row, count);
-      write(address(out, row), stored_size, to.get(), size, n);
+      conversion.write(out, row, to.get(), count);
     }
   });
   return statistics;
@@ -109,40 +128,54 @@ constexpr int64_t kParts = 16;
 
 Gradients backward(const LayerNormRows& r, const Tensor& grad, const Tensor& x, const Tensor& weight,
                    const Tensor& statistics, bool columns) {
-  const Dtype type = x.dtype();
-  const int kind = type == Dtype::float64;
+  const RowConversion conversion{x.dtype(), normalization_type(x), r.length};
+  const int kind = conversion.computed == Dtype::float64;
   const auto& table = kernels::networks();
   const auto* m = reinterpret_cast<const kernels::Moments*>(statistics.bytes());
   const bool together = r.together(kernels::kShortNormGradient);
-  const int64_t parts = std::max<int64_t>(1, std::min(kParts, r.count / (together ? 32 : 4)));
+  const int64_t parts = std::max<int64_t>(1, std::min(kParts, r.count / (together ? 32 : 4))),
+                bytes = r.length * item_size(conversion.computed);
   Gradients out;
-  out.input = empty(x.shape(), type);
+  out.input = empty(x.shape(), x.dtype());
   Tensor partial = columns ? zeros({2, parts, r.length}, Dtype::float64) : Tensor();
   const double n = double(r.length);
-  parallel_items(
-      parts, std::max<int64_t>(1, r.grain() * parts / std::max<int64_t>(1, r.count)), [&](int64_t begin, int64_t end) {
-        for (int64_t part = begin; part < end; ++part) {
-          const int64_t first = r.count * part / parts, last = r.count * (part + 1) / parts;
-          double* weights = columns ? partial.data<double>() + part * r.length : nullptr;
-          double* biases = columns ? partial.data<double>() + (parts + part) * r.length : nullptr;
-          if (together) {
-            const int64_t at = first * r.length;
-            table.short_rows_gradient[kind](out.input.bytes() + at * item_size(type), bytes_at(grad, at),
-                                            bytes_at(x, at), bytes_at(weight, 0), last - first, r.length, r.centred,
-                                            m + first, weights, biases);
-            continue;
-          }
-          for (int64_t i = first; i < last; ++i) {
-            const char *g = bytes_at(grad, i * r.length), *row = bytes_at(x, i * r.length);
-            Sums sums;
-            table.norm_sums[kind](g, row, bytes_at(weight, 0), r.length, m[i].mean, &sums.values, &sums.squares);
-            const RowGradient line(m[i].rstd, r.centred ? sums.values / n : 0, sums.squares * m[i].rstd / n);
-            table.norm_gradient[kind](out.input.bytes() + i * r.length * item_size(type), g, row, bytes_at(weight, 0),
-                                      r.length, m[i].mean, m[i].rstd, line.of_in, line.constant);
-            if (columns) table.norm_columns[kind](g, row, r.length, m[i], weights, biases);
-          }
-        }
-      });
+  // Computes the gradients of `count` rows from `first` on, and adds those of the weights and biases.
+  const auto differentiate = [&](char* to, const char* g, const char* from, int64_t first, int64_t count,
+                                 double* weights, double* biases) {
+    if (together)
+      return table.short_rows_gradient[kind](to, g, from, bytes_at(weight, 0), count, r.length, r.centred, m + first,
+                                             weights, biases);
+    for (int64_t i = first; i < first + count; ++i, to += bytes, g += bytes, from += bytes) {
+      Sums sums;
+      table.norm_sums[kind](g, from, bytes_at(weight, 0), r.length, m[i].mean, &sums.values, &sums.squares);
+      const RowGradient line(m[i].rstd, r.centred ? sums.values / n : 0, sums.squares * m[i].rstd / n);
+      table.norm_gradient[kind](to, g, from, bytes_at(weight, 0), r.length, m[i].mean, m[i].rstd, line.of_in,
+                                line.constant);
+      if (columns) table.norm_columns[kind](g, from, r.length, m[i], weights, biases);
+    }
+  };
+  parallel_items(parts, std::max<int64_t>(1, r.grain() * parts / std::max<int64_t>(1, r.count)),
+                 [&](int64_t begin, int64_t end) {
+                   const int64_t scratch = conversion.is_needed() ? conversion.scratch_bytes() : 1;
+                   const Block to(scratch), g(scratch), from(scratch);
+                   for (int64_t part = begin; part < end; ++part) {
+                     const int64_t first = r.count * part / parts, last = r.count * (part + 1) / parts;
+                     double* weights = columns ? partial.data<double>() + part * r.length : nullptr;
+                     double* biases = columns ? partial.data<double>() + (parts + part) * r.length : nullptr;
+                     if (!conversion.is_needed()) {
+                       differentiate(conversion.address(out.input, first), conversion.address(grad, first),
+                                     conversion.address(x, first), first, last - first, weights, biases);
+                       continue;
+                     }
+                     for (int64_t row = first; row < last; row += conversion.rows_together()) {
+                       const int64_t count = std::min(conversion.rows_together(), last - row);
+                       conversion.read(g.get(), grad, row, count);
+                       conversion.read(from.get(), x, row, count);
+                       differentiate(to.get(), g.get(), from.get(), row, count, weights, biases);
+                       conversion.write(out.input, row, to.get(), count);
+                     }
+                   }
+                 });
   if (columns) {
     const Tensor total = sum(partial, Shape{1}, false, std::nullopt);
     out.weight = select(total, 0, 0);
@@ -213,9 +246,9 @@ Tensor normalize(const char* node, bool centred, const Tensor& input, const Shap
              const Dtype type = normalization_type(x);
              const bool columns = c.needs(1) || c.needs(2);
              const Gradients g = cuda::runs_on_gpu(x) ? backward_on_gpu(rows, c.gradient(), x, w, c.saved(2), columns)
-                                                      : backward(rows, prepared(c.gradient(), type), prepared(x, type),
+                                                      : backward(rows, prepared(c.gradient(), x.dtype()), contiguous(x),
                                                                  prepared(w, type), c.saved(2), columns);
-             if (c.needs(0)) c.set(0, to(g.input, x.dtype()));
+             if (c.needs(0)) c.set(0, g.input);
              if (c.needs(1)) c.set(1, to(reshape(g.weight, shape), w.dtype()));
              if (c.needs(2)) c.set(2, to(reshape(g.bias, shape), w.defined() ? w.dtype() : x.dtype()));
            });
