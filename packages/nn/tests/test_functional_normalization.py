@@ -177,6 +177,30 @@ def test_gradients_of_half_precision_are_those_of_the_same_numbers_in_double_pre
         np.testing.assert_allclose(got.double().numpy(), want.numpy(), rtol=precision, atol=1e-5 * largest)
 
 
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+@pytest.mark.parametrize("shape", [(5, 6), (3, 6, 1), (4, 6, 9), (2, 6, 70), (2, 6, 80, 90), (1, 6, 0)])
+@pytest.mark.parametrize("norm", ["batch", "channels-last batch", "group"])
+def test_norms_of_channels_in_half_precision_are_those_of_the_same_numbers_in_double_precision(norm, shape, dtype):
+    def results(tensors):
+        x, weight, bias, gradient = tensors
+        inputs = [t.detach().requires_grad_() for t in (x, weight, bias)]
+        if norm == "group":
+            y = F.group_norm(inputs[0], 2, *inputs[1:])
+        else:
+            y = F.batch_norm(inputs[0], None, None, *inputs[1:], training=True)
+        y.backward(gradient)
+        return [y.detach(), *(t.grad for t in inputs)]
+
+    halves = [fb.randn(*size).to(dtype) for size in (shape, (6,), (6,), shape)]
+    if "last" in norm and len(shape) == 4:
+        halves[0] = halves[0].to(memory_format=fb.channels_last)
+    for got, want in zip(results(halves), results([t.double() for t in halves]), strict=True):
+        assert got.dtype is dtype and got.shape == want.shape
+        if want.numel() > 0:
+            precision, largest = fb.finfo(dtype).eps / 2 * 1.01, want.abs().max().item()
+            np.testing.assert_allclose(got.double().numpy(), want.numpy(), rtol=precision, atol=1e-5 * largest)
+
+
 def test_gradients_of_normalisation_weights_over_many_rows():
     """Use 300 rows, because the kernel sums rows in blocks."""
     x, w, b = variables((300, 33), (33,), (33,))

@@ -33,24 +33,28 @@ Tensor channels_second(const Tensor& t) {
 
 struct Channels {
   // The contiguous values in one of three orders: the original one, (C, N, ...), or (N, ..., C) for channels-last
-  // formats.
+  // formats. Columns have the dtype of the computation; otherwise, the values have the dtype of the tensor.
   Tensor values;
+  Dtype type;  // of the computation
   ChannelLayout layout;
   MemoryFormat format;
   bool moved;
   Channels(const Tensor& t, Dtype type) : Channels(t, type, suggested_format(t)) {}
-  Channels(const Tensor& t, Dtype type, MemoryFormat order)
-      : layout(ChannelLayout::of(t)),
+  Channels(const Tensor& t, Dtype computed, MemoryFormat order)
+      : type(computed),
+        layout(ChannelLayout::of(t)),
         format(order),
         moved(!last() && layout.inner > 1 && layout.inner < kShortRun && layout.batch > 1) {
-    values = prepared(last() ? channels_last(t) : moved ? transpose(t, 0, 1) : t, type);
     if (moved) layout = {1, layout.channels, layout.batch * layout.inner};
     if (last()) layout = {layout.batch * layout.inner, layout.channels, 1};
+    values = prepared(last() ? channels_last(t) : moved ? transpose(t, 0, 1) : t, columns() ? type : t.dtype());
   }
   bool last() const { return format != MemoryFormat::Contiguous; }
   bool columns() const { return layout.inner == 1; }
-  int kind() const { return values.dtype() == Dtype::float64; }
+  int kind() const { return type == Dtype::float64; }
   int64_t size() const { return item_size(values.dtype()); }
+  // The conversion of the elements that a channel has in a sample.
+  RowConversion conversion() const { return {values.dtype(), type, layout.inner}; }
   Tensor empty_like() const { return empty(values.shape(), values.dtype()); }
   Tensor restored(const Tensor& t, Dtype type) const {
     if (last()) return channels_second(to(t, type));
@@ -86,7 +90,7 @@ template <class F>
 Tensor per_channel(const Channels& x, F&& value) {
   Tensor out = empty({x.layout.channels}, Dtype::float64);
   for (int64_t c = 0; c < x.layout.channels; ++c) out.data<double>()[c] = value(c);
-  return to(out, x.values.dtype());
+  return to(out, x.type);
 }
 
 Tensor batch_forward(const Channels& x, const kernels::Moments* m, const Tensor& weight, const Tensor& bias) {
@@ -104,11 +108,15 @@ Tensor batch_forward(const Channels& x, const kernels::Moments* m, const Tensor&
     return out;
   }
   const auto affine = kernels::networks().affine[x.kind()];
+  const RowConversion conversion = x.conversion();
   parallel_items(l.batch * l.channels, l.grain(l.inner), [&](int64_t begin, int64_t end) {
+    const Block values(conversion.scratch_bytes()), results(conversion.scratch_bytes());
     for (int64_t i = begin; i < end; ++i) {
       const int64_t c = i % l.channels;
-      affine(out.bytes() + i * l.inner * x.size(), bytes_at(x.values, i * l.inner), l.inner, m[c].mean,
-             m[c].rstd * value_at(weight, c, 1), value_at(bias, c, 0));
+      char* const to = conversion.is_needed() ? results.get() : conversion.address(out, i);
+      affine(to, conversion.converted(x.values, i, values), l.inner, m[c].mean, m[c].rstd * value_at(weight, c, 1),
+             value_at(bias, c, 0));
+      if (conversion.is_needed()) conversion.write(out, i, to, 1);
     }
   });
   return out;
@@ -127,12 +135,13 @@ void sum_gradients(const Channels& grad, const Channels& x, const kernels::Momen
                                                 l.channels, centre.data<double>() + c, grads + c, products + c);
     });
   } else {
+    const RowConversion conversion = x.conversion(), of_grad = grad.conversion();
     over_channels(l, [&](int64_t c) {
-      for (int64_t i = 0; i < l.batch; ++i) {
-        const int64_t at = (i * l.channels + c) * l.inner;
-        kernels::networks().norm_sums[x.kind()](bytes_at(grad.values, at), bytes_at(x.values, at), nullptr, l.inner,
-                                                m[c].mean, grads + c, products + c);
-      }
+      const Block values(conversion.scratch_bytes()), gradients(of_grad.scratch_bytes());
+      for (int64_t i = c; i < l.batch * l.channels; i += l.channels)
+        kernels::networks().norm_sums[x.kind()](of_grad.converted(grad.values, i, gradients),
+                                                conversion.converted(x.values, i, values), nullptr, l.inner, m[c].mean,
+                                                grads + c, products + c);
     });
   }
   if (x.values.numel() == 0) return;  // there are no statistics
@@ -164,13 +173,18 @@ Gradients batch_backward(const Channels& grad, const Channels& x, const Tensor& 
     });
     return out;
   }
+  const RowConversion conversion = x.conversion(), of_grad = grad.conversion();
   parallel_items(l.batch * l.channels, l.grain(l.inner), [&](int64_t begin, int64_t end) {
+    const Block values(conversion.scratch_bytes()), gradients(of_grad.scratch_bytes()),
+        results(conversion.scratch_bytes());
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t c = i % l.channels, at = i * l.inner;
+      const int64_t c = i % l.channels;
       const RowGradient r = line(c);
-      kernels::networks().norm_gradient[x.kind()](out.input.bytes() + at * x.size(), bytes_at(grad.values, at),
-                                                  bytes_at(x.values, at), nullptr, l.inner, m[c].mean, scale(c),
-                                                  r.of_in, r.constant);
+      char* const to = conversion.is_needed() ? results.get() : conversion.address(out.input, i);
+      kernels::networks().norm_gradient[x.kind()](to, of_grad.converted(grad.values, i, gradients),
+                                                  conversion.converted(x.values, i, values), nullptr, l.inner,
+                                                  m[c].mean, scale(c), r.of_in, r.constant);
+      if (conversion.is_needed()) conversion.write(out.input, i, to, 1);
     }
   });
   return out;
@@ -303,8 +317,13 @@ Tensor batch_statistics(const Channels& x, const Tensor& running_mean, const Ten
     column_statistics(x, means, variances);
   else
     over_channels(l, [&](int64_t c) {
-      const Sums s =
-          mean_and_variance(bytes_at(x.values, c * l.inner), l.batch, l.channels * l.inner, l.inner, x.kind());
+      const RowConversion conversion = x.conversion();
+      const Block values(conversion.scratch_bytes());
+      const Sums s = mean_and_variance(double(l.batch * l.inner), x.kind(), [&](Sums& sums, double centre) {
+        for (int64_t i = c; i < l.batch * l.channels; i += l.channels)
+          kernels::networks().moments[x.kind()](conversion.converted(x.values, i, values), l.inner, &sums.values,
+                                                &sums.squares, centre);
+      });
       means[c] = s.values;
       variances[c] = s.squares;
     });
@@ -387,7 +406,7 @@ void batch_norm_backward(const Context& c, double eps, bool training) {
   }
   const Channels values(x, type);
   Gradients g = batch_backward(Channels(c.gradient(), type, values.format), values, weight, c.saved(2), training);
-  g.input = values.restored(g.input, type);
+  g.input = values.restored(g.input, x.dtype());
   set_affine(c, g, x.dtype());
 }
 

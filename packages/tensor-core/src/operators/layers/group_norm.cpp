@@ -26,32 +26,37 @@ struct GroupGeometry {
   int64_t members() const { return layout.channels / groups; }
   int64_t length() const { return members() * layout.inner; }
   int64_t rows() const { return layout.batch * groups; }
+  RowConversion conversion(const Tensor& x) const { return {x.dtype(), normalization_type(x), length()}; }
 };
 
 Tensor group_forward(const GroupGeometry& g, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                      Tensor& out) {
-  const Dtype type = x.dtype();
-  const int kind = type == Dtype::float64;
-  const int64_t size = item_size(type), inner = g.layout.inner;
-  out = empty(x.shape(), type);
+  const RowConversion conversion = g.conversion(x);
+  const int kind = conversion.computed == Dtype::float64;
+  const int64_t size = item_size(conversion.computed), inner = g.layout.inner;
+  out = empty(x.shape(), x.dtype());
   Tensor statistics = empty({g.rows(), 2}, Dtype::float64);
   if (x.is_meta()) return statistics;
   auto* m = reinterpret_cast<kernels::Moments*>(statistics.bytes());
   const auto& table = kernels::networks();
   parallel_items(g.rows(), g.layout.grain(g.length()), [&](int64_t begin, int64_t end) {
+    const Block values(conversion.scratch_bytes()), results(conversion.scratch_bytes());
     for (int64_t row = begin; row < end; ++row) {
-      const char* from = bytes_at(x, row * g.length());
-      char* to = out.bytes() + row * g.length() * size;
-      const Sums s = mean_and_variance(from, 1, 0, g.length(), kind);
+      const char* from = conversion.converted(x, row, values);
+      char* to = conversion.is_needed() ? results.get() : conversion.address(out, row);
+      const Sums s = mean_and_variance(double(g.length()), kind, [&](Sums& sums, double centre) {
+        table.moments[kind](from, g.length(), &sums.values, &sums.squares, centre);
+      });
       m[row] = {s.values, 1 / std::sqrt(s.squares + eps)};
       const int64_t channel = row % g.groups * g.members();
       if (inner == 1) {
         table.normalize_row[kind](to, from, bytes_at(weight, channel), bytes_at(bias, channel), g.length(), m[row]);
-        continue;
+      } else {
+        for (int64_t c = 0; c < g.members(); ++c)
+          table.affine[kind](to + c * inner * size, from + c * inner * size, inner, m[row].mean,
+                             m[row].rstd * value_at(weight, channel + c, 1), value_at(bias, channel + c, 0));
       }
-      for (int64_t c = 0; c < g.members(); ++c)
-        table.affine[kind](to + c * inner * size, from + c * inner * size, inner, m[row].mean,
-                           m[row].rstd * value_at(weight, channel + c, 1), value_at(bias, channel + c, 0));
+      if (conversion.is_needed()) conversion.write(out, row, to, 1);
     }
   });
   return statistics;
@@ -59,34 +64,35 @@ Tensor group_forward(const GroupGeometry& g, const Tensor& x, const Tensor& weig
 
 Gradients group_backward(const GroupGeometry& g, const Tensor& grad, const Tensor& x, const Tensor& weight,
                          const Tensor& statistics) {
-  const Dtype type = x.dtype();
-  const int kind = type == Dtype::float64;
-  const int64_t size = item_size(type), inner = g.layout.inner;
+  const RowConversion conversion = g.conversion(x);
+  const int kind = conversion.computed == Dtype::float64;
+  const int64_t bytes = g.layout.inner * item_size(conversion.computed), inner = g.layout.inner;
   Gradients out;
-  out.input = empty(x.shape(), type);
+  out.input = empty(x.shape(), x.dtype());
   Tensor sums = zeros({2, g.layout.batch, g.layout.channels}, Dtype::float64);  // sums of grad and of grad * h
   double *grads = sums.data<double>(), *products = grads + g.layout.batch * g.layout.channels;
   const auto* m = reinterpret_cast<const kernels::Moments*>(statistics.bytes());
   const auto& table = kernels::networks();
   parallel_items(g.rows(), g.layout.grain(g.length()), [&](int64_t begin, int64_t end) {
+    const Block grads_of_row(conversion.scratch_bytes()), values(conversion.scratch_bytes()),
+        results(conversion.scratch_bytes());
     for (int64_t row = begin; row < end; ++row) {
+      const char *of = conversion.converted(grad, row, grads_of_row), *from = conversion.converted(x, row, values);
+      char* const to = conversion.is_needed() ? results.get() : conversion.address(out.input, row);
       const int64_t first = row * g.members(), channel = row % g.groups * g.members();
       double mean_grad = 0, mean_product = 0;
       for (int64_t c = 0; c < g.members(); ++c) {
-        const int64_t at = (first + c) * inner;
-        table.norm_sums[kind](bytes_at(grad, at), bytes_at(x, at), nullptr, inner, m[row].mean, grads + first + c,
+        table.norm_sums[kind](of + c * bytes, from + c * bytes, nullptr, inner, m[row].mean, grads + first + c,
                               products + first + c);
         products[first + c] *= m[row].rstd;
         mean_grad += grads[first + c] * value_at(weight, channel + c, 1) / double(g.length());
         mean_product += products[first + c] * value_at(weight, channel + c, 1) / double(g.length());
       }
       const RowGradient line(m[row].rstd, mean_grad, mean_product);
-      for (int64_t c = 0; c < g.members(); ++c) {
-        const int64_t at = (first + c) * inner;
-        table.norm_gradient[kind](out.input.bytes() + at * size, bytes_at(grad, at), bytes_at(x, at), nullptr, inner,
-                                  m[row].mean, m[row].rstd * value_at(weight, channel + c, 1), line.of_in,
-                                  line.constant);
-      }
+      for (int64_t c = 0; c < g.members(); ++c)
+        table.norm_gradient[kind](to + c * bytes, of + c * bytes, from + c * bytes, nullptr, inner, m[row].mean,
+                                  m[row].rstd * value_at(weight, channel + c, 1), line.of_in, line.constant);
+      if (conversion.is_needed()) conversion.write(out.input, row, to, 1);
     }
   });
   const Tensor total = sum(sums, Shape{1}, false, std::nullopt);
@@ -154,8 +160,8 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
     const Dtype type = normalization_type(input);
     const Tensor w = prepared(weight, type), b = prepared(bias, type);
     result.statistics = cuda::runs_on_gpu(input) ? group_forward_on_gpu(g, contiguous(input), w, b, eps, result.values)
-                                                 : group_forward(g, prepared(input, type), w, b, eps, result.values);
-    result.values = laid_out(to(result.values, input.dtype()), result_format(input));
+                                                 : group_forward(g, contiguous(input), w, b, eps, result.values);
+    result.values = laid_out(result.values, result_format(input));
   }
   if (recording(input, weight, bias))
     record("NativeGroupNorm", result.values, {&input, &weight, &bias}, {&input, &weight, &result.statistics},
@@ -169,7 +175,7 @@ Normalized group_norm(const Tensor& input, int64_t groups, const Tensor& weight,
                                                        prepared(c.saved(1), type), c.saved(2)),
                                  x.dtype());
              set_affine(c,
-                        group_backward(g, prepared(c.gradient(), type), prepared(x, type), prepared(c.saved(1), type),
+                        group_backward(g, prepared(c.gradient(), x.dtype()), contiguous(x), prepared(c.saved(1), type),
                                        c.saved(2)),
                         x.dtype());
            });

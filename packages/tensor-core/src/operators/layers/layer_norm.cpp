@@ -2,7 +2,6 @@
 #include <cmath>
 #include <limits>
 
-#include "core/working_memory.h"
 #include "cuda/operators.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
@@ -37,29 +36,6 @@ kernels::Moments moments_of(const char* row, const NormalizedRows& r, double eps
   const double rest = second.values / n;
   return {centre + rest, 1 / std::sqrt(std::max(second.squares / n - rest * rest, 0.0) + eps)};
 }
-
-// Half-precision rows are converted while they are in the cache, a few at a time.
-struct RowConversion {
-  Dtype stored, computed;
-  int64_t length;
-
-  bool is_needed() const { return stored != computed; }
-  int64_t rows_together() const { return std::max<int64_t>(1, 4096 / std::max<int64_t>(1, length)); }
-  int64_t scratch_bytes() const { return rows_together() * length * item_size(computed); }
-  char* address(const Tensor& t, int64_t row) const { return t.bytes() + row * length * item_size(stored); }
-  void read(char* to, const Tensor& t, int64_t row, int64_t rows) const {
-    convert(computed, to, stored, address(t, row), rows);
-  }
-  void write(const Tensor& t, int64_t row, const char* from, int64_t rows) const {
-    convert(stored, address(t, row), computed, from, rows);
-  }
-
- private:
-  void convert(Dtype to_type, char* to, Dtype from_type, const char* from, int64_t rows) const {
-    kernels::table().cast[int(to_type)][int(from_type)](to, item_size(to_type), from, item_size(from_type),
-                                                        rows * length);
-  }
-};
 
 // Computes the output and returns the statistics, (count, 2) in float64: the mean and 1 / standard deviation of each
 // row.

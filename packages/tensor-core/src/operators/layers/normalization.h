@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/working_memory.h"
 #include "flambeau/operators/networks.h"
 #include "kernels/layers/networks.h"
 
@@ -23,6 +24,37 @@ inline double value_at(const Tensor& t, int64_t i, double otherwise) {
 // relative to a centre near them, so that no digits are lost.
 struct Sums {
   double values = 0, squares = 0;
+};
+
+// The conversion of rows of `length` contiguous elements between the dtype of a tensor and that of the computation.
+// Half-precision rows are converted while they are in the cache, a few at a time.
+struct RowConversion {
+  Dtype stored, computed;
+  int64_t length;
+
+  bool is_needed() const { return stored != computed; }
+  int64_t rows_together() const { return std::max<int64_t>(1, 4096 / std::max<int64_t>(1, length)); }
+  // Returns the size of the memory for converted rows.
+  int64_t scratch_bytes() const { return is_needed() ? rows_together() * length * item_size(computed) : 1; }
+  char* address(const Tensor& t, int64_t row) const { return t.bytes() + row * length * item_size(stored); }
+  void read(char* to, const Tensor& t, int64_t row, int64_t rows) const {
+    convert(computed, to, stored, address(t, row), rows);
+  }
+  void write(const Tensor& t, int64_t row, const char* from, int64_t rows) const {
+    convert(stored, address(t, row), computed, from, rows);
+  }
+  // Returns the address of a row in the dtype of the computation; converts it to `scratch` if necessary.
+  const char* converted(const Tensor& t, int64_t row, const Block& scratch) const {
+    if (!is_needed()) return address(t, row);
+    read(scratch.get(), t, row, 1);
+    return scratch.get();
+  }
+
+ private:
+  void convert(Dtype to_type, char* to, Dtype from_type, const char* from, int64_t rows) const {
+    kernels::table().cast[int(to_type)][int(from_type)](to, item_size(to_type), from, item_size(from_type),
+                                                        rows * length);
+  }
 };
 
 // Coefficients of the gradient of a row (Note [Normalisation]). They are computed from the means of g' and of g' * h.
@@ -55,17 +87,13 @@ inline Shape all_but_channel(const Tensor& x) {
   return dims;
 }
 
-// Returns the mean and the biased variance of `count` runs, which contain `length` values each and begin at base + i *
-// stride.
-inline Sums mean_and_variance(const char* base, int64_t count, int64_t stride, int64_t length, int kind) {
-  const auto moments = kernels::networks().moments[kind];
-  const int64_t size = kind ? 8 : 4;
-  const double n = double(count * length);
+// Returns the mean and the biased variance of n values. add_moments(sums, centre) adds the sums of all values.
+template <class F>
+Sums mean_and_variance(double n, int kind, F&& add_moments) {
   Sums first, second;
-  for (int64_t i = 0; i < count; ++i) moments(base + i * stride * size, length, &first.values, &first.squares, 0);
+  add_moments(first, 0.0);
   const double centre = kind ? first.values / n : double(float(first.values / n));
-  for (int64_t i = 0; i < count; ++i)
-    moments(base + i * stride * size, length, &second.values, &second.squares, centre);
+  add_moments(second, centre);
   const double rest = second.values / n;  // NaN if any value is NaN, and then the variance is also NaN
   return {centre + rest, std::max(second.squares / n - rest * rest, 0.0)};
 }
