@@ -167,20 +167,13 @@ Unique row_runs_on_gpu(const Tensor& rows, bool sort, bool inverse, bool counts)
   return runs_on_gpu(order, starts, sort ? order : Tensor(), {n}, inverse, counts);
 }
 
-// Returns the unique rows of (n, columns). Each is given by the index of the first row in its run of equal rows.
-template <class T>
-Unique row_runs(const Tensor& rows, bool sort, bool inverse, bool counts) {
-  using K = Key<T>;
-  const int64_t n = rows.size(0);
-  KeyRows<K> keys{std::vector<K>(size_t(rows.numel())), rows.size(1), kReal<T> ? K(kNan<T>) : K(0)};
-  const auto* in = reinterpret_cast<const BitsOf<T>*>(rows.bytes());
-  each_chunk(0, rows.numel(), [&](int64_t begin, int64_t end) {
-    std::transform(in + begin, in + end, keys.keys.begin() + begin, key_of<T>);
-  });
+// Returns the unique rows. Each is given by the index of the first row in its run of equal rows.
+template <class K>
+Unique row_runs(const KeyRows<K>& keys, int64_t n, bool sort, bool inverse, bool counts) {
   std::vector<int64_t> order(static_cast<size_t>(n));
   std::iota(order.begin(), order.end(), 0);
   if (sort) {
-    const GilRelease release(rows.numel() > kGilGrain);
+    const GilRelease release(n * keys.columns > kGilGrain);
     RarePolls poll;
     std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
       poll();
@@ -192,6 +185,17 @@ Unique row_runs(const Tensor& rows, bool sort, bool inverse, bool counts) {
       [&](int64_t i) { return !keys.equal(order[size_t(i - 1)], order[size_t(i)]); },
       [&](const Tensor& first, int64_t at, int64_t i) { first.data<int64_t>()[at] = order[size_t(i)]; },
       [&](int64_t i) { return order[size_t(i)]; });
+}
+
+// Returns the keys of the rows of a matrix.
+template <class T>
+KeyRows<Key<T>> keys_of(const Tensor& rows) {
+  KeyRows<Key<T>> keys{std::vector<Key<T>>(size_t(rows.numel())), rows.size(1), kReal<T> ? Key<T>(kNan<T>) : Key<T>(0)};
+  const auto* in = reinterpret_cast<const BitsOf<T>*>(rows.bytes());
+  each_chunk(0, rows.numel(), [&](int64_t begin, int64_t end) {
+    std::transform(in + begin, in + end, keys.keys.begin() + begin, key_of<T>);
+  });
+  return keys;
 }
 
 }  // namespace
@@ -212,7 +216,7 @@ Unique unique_consecutive(const Tensor& t, bool inverse, bool counts) {
   {
     NoRecording off;
     dispatch_ordered(t.dtype(), "unique",
-                     [&](auto tag) { out = consecutive_of<typename decltype(tag)::type>(t, inverse, counts); });
+                     [&]<class T>(TypeTag<T>) { out = consecutive_of<SameBits<T>>(t, inverse, counts); });
   }
   record_without_derivative("unique_consecutive", {&out.values}, t);
   return out;
@@ -236,7 +240,7 @@ Unique slices_of(const Tensor& t, int64_t dim, bool sort, bool inverse, bool cou
   Unique out;
   dispatch_ordered(t.dtype(), "unique", [&](auto tag) {
     out = cuda::runs_on_gpu(rows) ? row_runs_on_gpu(rows, sort, inverse, counts)
-                                  : row_runs<typename decltype(tag)::type>(rows, sort, inverse, counts);
+                                  : row_runs(keys_of<typename decltype(tag)::type>(rows), n, sort, inverse, counts);
   });
   out.values = index_select(t, dim, out.values);
   return out;
