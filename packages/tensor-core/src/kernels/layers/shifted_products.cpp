@@ -3,9 +3,9 @@
 // Note [Shifted products]
 // The gradient of one tap of the window, for all channels and filters, is the product of the padded image (channels,
 // positions), shifted by the tap, and the output's gradient (positions, filters). The image is not packed: the tile of
-// Note [Gemm] in kernels/linalg/gemm.cpp broadcasts its elements. Only the gradient is packed, once for all taps. A
-// block of positions is read for every tap while it is in the cache, and the tiles of all taps stay there until all of
-// their positions are added. Then they are written in the order of the weights.
+// Note [Gemm] in kernels/linalg/blocked_product.h broadcasts its elements. Only the gradient is packed, once for all
+// taps. A block of positions is read for every tap while it is in the cache, and the tiles of all taps stay there until
+// all of their positions are added. Then they are written in the order of the weights.
 #include <algorithm>
 
 #include "kernels/linalg/gemm_tile.h"

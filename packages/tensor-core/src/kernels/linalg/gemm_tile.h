@@ -1,4 +1,4 @@
-// The register tile of a product. Note [Gemm] in kernels/linalg/gemm.cpp. Internal.
+// The register tile of a product. Note [Gemm] in kernels/linalg/blocked_product.h. Internal.
 #pragma once
 
 #include <utility>

@@ -3,8 +3,8 @@
 // Note [Implicit unfolding]
 // Consider an image with padding, reordered so that columns one stride apart are adjacent. Element (tap, position) of
 // the unfolded matrix is then at the offset of the tap plus the offset of the position. The product reads these
-// elements when it packs a panel: Note [Gemm] in kernels/linalg/gemm.cpp. Several samples are placed side by side, so
-// that panels are full.
+// elements when it packs a panel: Note [Gemm] in kernels/linalg/blocked_product.h. Several samples are placed side by
+// side, so that panels are full.
 #include <algorithm>
 #include <cstring>
 #include <vector>
